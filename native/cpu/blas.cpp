@@ -1,0 +1,176 @@
+// The cuBLAS entry points on OpenBLAS. bf16 operands are widened into the handle's scratch, the product is f32,
+// and a bf16 result is rounded once from it.
+#include "blas_api.h"
+#include "driver.h"
+#include "gemm.h"
+#include "memory.h"
+#include "openblas.h"
+#include "pool.h"
+#include <algorithm>
+
+using namespace spectral::cpu;
+
+struct cublasContext {
+  CUcontext context;
+  std::mutex mutex;                     // one call at a time uses the scratch
+  std::vector<float> a, b, c;
+};
+
+namespace {
+std::mutex handles_mutex;
+std::unordered_set<cublasHandle_t> handles;
+
+cublasStatus_t check_handle(cublasHandle_t h) {
+  std::lock_guard l(handles_mutex);
+  if (!handles.count(h)) return CUBLAS_STATUS_NOT_INITIALIZED;
+  return check_context() == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
+}
+bool known(cudaDataType t) { return t == CUDA_R_32F || t == CUDA_R_16BF; }
+bool known(cublasOperation_t t) { return t == CUBLAS_OP_N || t == CUBLAS_OP_T || t == CUBLAS_OP_C; }
+bool known(cublasComputeType_t t) {
+  return t == CUBLAS_COMPUTE_32F || t == CUBLAS_COMPUTE_32F_PEDANTIC || t == CUBLAS_COMPUTE_32F_FAST_TF32;
+}
+
+// One operand: column-major [rows, columns], `count` of them.
+struct Operand {
+  const void* data;
+  cudaDataType type;
+  long rows, columns, ld, stride, count;
+  long last() const { return (count - 1) * stride + (columns - 1) * ld + rows; }   // elements from the first to the last
+};
+// In checking mode an operand must lie inside one allocation.
+bool reachable(const Operand& o, const char* name) {
+  if (!options.check || !o.rows || !o.columns || !o.count) return true;
+  const size_t bytes = size_t(o.last()) * (o.type == CUDA_R_16BF ? 2 : 4);
+  if (inside_allocation(reinterpret_cast<uintptr_t>(o.data), bytes)) return true;
+  set_error(std::string("cuBLAS: operand ") + name + " (" + std::to_string(bytes) + " bytes) is not inside one allocation");
+  return false;
+}
+// bf16 as dense f32 in `scratch`, column by column over the pool. The caller's strides become dense ones.
+const float* widen(Operand& o, std::vector<float>& scratch) {
+  if (o.type == CUDA_R_32F) return static_cast<const float*>(o.data);
+  const long area = o.rows * o.columns, items = o.stride == 0 ? 1 : o.count;
+  if (scratch.size() < size_t(area * items)) scratch.resize(size_t(area * items));
+  const long together = std::max<long>(1, 65536 / std::max<long>(1, o.rows)), blocks = (o.columns + together - 1) / together;
+  parallel_for(blocks * items, [&](long i) {
+    const long item = i / blocks, first = i % blocks * together, end = std::min(o.columns, first + together);
+    for (long c = first; c < end; ++c) {
+      const auto* from = static_cast<const bf16*>(o.data) + item * o.stride + c * o.ld;
+      float* to = scratch.data() + item * area + c * o.rows;
+      for (long r = 0; r < o.rows; ++r) to[r] = __bfloat162float(from[r]);
+    }
+  });
+  o.ld = o.rows, o.stride = o.stride == 0 ? 0 : area;
+  return scratch.data();
+}
+void narrow(const float* from, const Operand& dense, void* to, long ld, long stride) {
+  parallel_for(dense.count * dense.columns, [&](long i) {
+    const long item = i / dense.columns, c = i % dense.columns;
+    const float* f = from + item * dense.rows * dense.columns + c * dense.rows;
+    auto* t = static_cast<bf16*>(to) + item * stride + c * ld;
+    for (long r = 0; r < dense.rows; ++r) t[r] = __float2bfloat16(f[r]);
+  });
+}
+}  // namespace
+
+extern "C" {
+cublasStatus_t cublasCreate_v2(cublasHandle_t* h) {
+  if (!h) return CUBLAS_STATUS_INVALID_VALUE;
+  if (check_context() != CUDA_SUCCESS) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (!openblas_symbol("cblas_sgemm")) return CUBLAS_STATUS_NOT_INITIALIZED;
+  std::lock_guard l(handles_mutex);
+  *h = new cublasContext{current_context(), {}, {}, {}, {}};
+  handles.insert(*h);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasDestroy_v2(cublasHandle_t h) {
+  std::lock_guard l(handles_mutex);
+  if (!handles.erase(h)) return CUBLAS_STATUS_NOT_INITIALIZED;
+  delete h;
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasGetVersion_v2(cublasHandle_t h, int* version) {
+  if (const cublasStatus_t status = check_handle(h)) return status;
+  if (!version) return CUBLAS_STATUS_INVALID_VALUE;
+  *version = 120400;
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasSetStream_v2(cublasHandle_t h, CUstream s) {
+  if (const cublasStatus_t status = check_handle(h)) return status;
+  return check_stream(s) == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+}
+cublasStatus_t cublasSetMathMode(cublasHandle_t h, cublasMath_t mode) {   // everything is f32 here; only the value is checked
+  if (const cublasStatus_t status = check_handle(h)) return status;
+  return mode >= 0 && mode <= 0x1ff ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
+                                          const void* alpha, const void* A, cudaDataType at, int lda, long long stride_a,
+                                          const void* B, cudaDataType bt, int ldb, long long stride_b, const void* beta, void* C,
+                                          cudaDataType ct, int ldc, long long stride_c, int count, cublasComputeType_t compute,
+                                          cublasGemmAlgo_t) {
+  if (const cublasStatus_t status = check_handle(h)) return status;
+  if (m < 0 || n < 0 || k < 0 || count < 0 || !known(ta) || !known(tb)) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!known(at) || at != bt || !known(ct) || (at == CUDA_R_32F && ct != CUDA_R_32F) || !known(compute)) return CUBLAS_STATUS_NOT_SUPPORTED;
+  Operand a{A, at, ta ? k : m, ta ? m : k, lda, stride_a, count}, b{B, bt, tb ? n : k, tb ? k : n, ldb, stride_b, count};
+  Operand c{C, ct, m, n, ldc, stride_c, count};
+  if (lda < std::max(1l, a.rows) || ldb < std::max(1l, b.rows) || ldc < std::max(1, m) || !alpha || !beta) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!m || !n || !count) return CUBLAS_STATUS_SUCCESS;
+  if (!C || (k && (!A || !B))) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!reachable(a, "A") || !reachable(b, "B") || !reachable(c, "C")) return CUBLAS_STATUS_EXECUTION_FAILED;
+
+  std::lock_guard l(h->mutex);
+  const float* wide_a = widen(a, h->a);
+  const float* wide_b = widen(b, h->b);
+  const float scale = *static_cast<const float*>(beta);
+  float* wide_c = static_cast<float*>(C);
+  if (ct == CUDA_R_16BF) {
+    if (scale != 0) {
+      widen(c, h->c);
+    } else {
+      if (h->c.size() < size_t(count) * size_t(m) * size_t(n)) h->c.resize(size_t(count) * size_t(m) * size_t(n));
+      c.ld = m, c.stride = long(m) * n;
+    }
+    wide_c = h->c.data();
+  }
+  const Product p{ta != CUBLAS_OP_N, tb != CUBLAS_OP_N, m, n, k, *static_cast<const float*>(alpha), wide_a, a.ld, a.stride,
+                  wide_b, b.ld, b.stride, scale, wide_c, c.ld, c.stride, count};
+  if (!multiply(p)) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (ct == CUDA_R_16BF) narrow(wide_c, c, C, ldc, stride_c);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasGemmEx(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const void* alpha,
+                            const void* A, cudaDataType at, int lda, const void* B, cudaDataType bt, int ldb, const void* beta,
+                            void* C, cudaDataType ct, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algorithm) {
+  return cublasGemmStridedBatchedEx(h, ta, tb, m, n, k, alpha, A, at, lda, 0, B, bt, ldb, 0, beta, C, ct, ldc, 0, 1, compute, algorithm);
+}
+cublasStatus_t cublasSgemm_v2(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const float* alpha,
+                              const float* A, int lda, const float* B, int ldb, const float* beta, float* C, int ldc) {
+  return cublasGemmEx(h, ta, tb, m, n, k, alpha, A, CUDA_R_32F, lda, B, CUDA_R_32F, ldb, beta, C, CUDA_R_32F, ldc, CUBLAS_COMPUTE_32F, -1);
+}
+
+cublasStatus_t cublasStrsm_v2(cublasHandle_t h, cublasSideMode_t side, cublasFillMode_t fill, cublasOperation_t transpose,
+                              cublasDiagType_t diagonal, int m, int n, const float* alpha, const float* A, int lda, float* B, int ldb) {
+  if (const cublasStatus_t status = check_handle(h)) return status;
+  const long order = side == CUBLAS_SIDE_LEFT ? m : n;
+  if (m < 0 || n < 0 || !known(transpose) || lda < std::max(1l, order) || ldb < std::max(1, m) || !alpha) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!m || !n) return CUBLAS_STATUS_SUCCESS;
+  if (!A || !B) return CUBLAS_STATUS_INVALID_VALUE;
+  if (!reachable({A, CUDA_R_32F, order, order, lda, 0, 1}, "A") || !reachable({B, CUDA_R_32F, m, n, ldb, 0, 1}, "B"))
+    return CUBLAS_STATUS_EXECUTION_FAILED;
+  using Strsm = void(int layout, int side, int fill, int transpose, int diagonal, int m, int n, float alpha, const float* a, int lda,
+                     float* b, int ldb);
+  static auto* strsm = openblas_function<Strsm>("cblas_strsm");
+  if (!strsm) return CUBLAS_STATUS_NOT_INITIALIZED;
+  // The right-hand sides are independent: columns of B on the left side, rows on the right.
+  constexpr int kPanel = 256;
+  const bool left = side == CUBLAS_SIDE_LEFT;
+  const int sides = left ? n : m;
+  parallel_for((sides + kPanel - 1) / kPanel, [&](long i) {
+    const int first = int(i) * kPanel, size = std::min(kPanel, sides - first);
+    strsm(102, left ? 141 : 142, fill == CUBLAS_FILL_MODE_UPPER ? 121 : 122, transpose == CUBLAS_OP_N ? 111 : 112,
+          diagonal == CUBLAS_DIAG_UNIT ? 132 : 131, left ? m : size, left ? size : n, *alpha, A, lda, B + (left ? long(first) * ldb : first), ldb);
+  });
+  return CUBLAS_STATUS_SUCCESS;
+}
+}

@@ -1,0 +1,80 @@
+// What the driver's entry points share: the objects behind handles, and the checks every call begins with.
+// All calls are synchronous: a call returns when its work is done, so streams order nothing further.
+#pragma once
+#include "cuda_api.h"
+#include "worker.h"
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+#include <vector>
+
+struct CUctx_st {
+  bool primary = false;
+  int retained = 0;                  // primary context: retains without a release
+  std::atomic<bool> failed{false};   // after a failed kernel the context is unusable, as on a real device
+  CUcontext previous = nullptr;      // what cuCtxCreate covered
+};
+struct CUfunc_st {
+  spectral::cpu::KernelInfo info;
+  CUmodule module;
+  CUcontext context;
+  int max_dynamic_shared = 48 << 10;
+};
+struct CUmod_st {
+  CUcontext context = nullptr;
+  void* library = nullptr;
+  int fd = -1;                       // the image's memory file; stays open: dlopen takes an equal path for an equal library
+  spectral::cpu::StaticShared statics;
+  std::vector<std::unique_ptr<CUfunc_st>> kernels;
+};
+struct CUstream_st { CUcontext context; };
+struct CUevent_st {
+  CUcontext context;
+  bool timing, recorded = false;
+  std::chrono::steady_clock::time_point at;
+};
+
+namespace spectral::cpu {
+constexpr int kMaxShared = 227 << 10;
+constexpr int kMaxThreads = 1024;
+
+// Live handles of one kind. A handle that is not in here was never given out or has been destroyed.
+template <class T> class Handles {
+ public:
+  void add(T* h) { std::lock_guard l(mutex_); live_.insert(h); }
+  bool has(T* h) { std::lock_guard l(mutex_); return live_.count(h); }
+  bool remove(T* h) { std::lock_guard l(mutex_); return live_.erase(h); }
+  std::vector<T*> of(CUcontext c) {
+    std::lock_guard l(mutex_);
+    std::vector<T*> found;
+    for (T* h : live_)
+      if (h->context == c) found.push_back(h);
+    return found;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_set<T*> live_;
+};
+extern Handles<CUmod_st> modules;
+extern Handles<CUfunc_st> functions;
+extern Handles<CUstream_st> streams;
+extern Handles<CUevent_st> events;
+
+CUresult check_initialised();
+CUresult check_context();                    // initialised, and this thread has a live, unfailed context
+CUresult check_stream(CUstream);             // check_context, then the handle; null and the two built-in streams are fine
+CUresult check_event(CUevent);
+CUcontext current_context();
+void forget_failure();                       // of every context, for tests
+
+void unload_modules(CUcontext);              // what a destroyed context owned
+void free_memory(CUcontext);
+// SUCCESS, or LAUNCH_FAILED with the error text set when a guard zone was written (checking mode).
+CUresult verify_guards();
+}  // namespace spectral::cpu
+
+#define SPECTRAL_TRY(call) \
+  if (const CUresult status_ = (call)) return status_

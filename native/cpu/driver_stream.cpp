@@ -1,0 +1,71 @@
+// Streams and events. Work is done when its call returns, so a stream only has to be valid; an event is a time.
+#include "driver.h"
+
+namespace spectral::cpu {
+CUresult check_stream(CUstream s) {
+  SPECTRAL_TRY(check_context());
+  const auto value = reinterpret_cast<uintptr_t>(s);   // 1, 2: the built-in legacy and per-thread streams
+  return value <= 2 || streams.has(s) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+CUresult check_event(CUevent e) {
+  SPECTRAL_TRY(check_context());
+  return events.has(e) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+}  // namespace spectral::cpu
+
+using namespace spectral::cpu;
+
+extern "C" {
+CUresult cuStreamCreate(CUstream* s, unsigned flags) {
+  SPECTRAL_TRY(check_context());
+  if (!s || flags & ~unsigned(CU_STREAM_NON_BLOCKING)) return CUDA_ERROR_INVALID_VALUE;
+  streams.add(*s = new CUstream_st{current_context()});
+  return CUDA_SUCCESS;
+}
+CUresult cuStreamSynchronize(CUstream s) {
+  SPECTRAL_TRY(check_stream(s));
+  return verify_guards();
+}
+CUresult cuStreamQuery(CUstream s) { return check_stream(s); }
+CUresult cuStreamWaitEvent(CUstream s, CUevent e, unsigned flags) {
+  SPECTRAL_TRY(check_stream(s));
+  SPECTRAL_TRY(check_event(e));
+  return flags > 1 ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+}
+CUresult cuStreamDestroy(CUstream s) {
+  SPECTRAL_TRY(check_initialised());
+  if (!streams.remove(s)) return CUDA_ERROR_INVALID_HANDLE;
+  delete s;
+  return CUDA_SUCCESS;
+}
+
+CUresult cuEventCreate(CUevent* e, unsigned flags) {
+  SPECTRAL_TRY(check_context());
+  if (!e || flags & ~7u) return CUDA_ERROR_INVALID_VALUE;
+  events.add(*e = new CUevent_st{current_context(), !(flags & CU_EVENT_DISABLE_TIMING), false, {}});
+  return CUDA_SUCCESS;
+}
+CUresult cuEventRecord(CUevent e, CUstream s) {
+  SPECTRAL_TRY(check_stream(s));
+  SPECTRAL_TRY(check_event(e));
+  e->at = std::chrono::steady_clock::now();
+  e->recorded = true;
+  return CUDA_SUCCESS;
+}
+CUresult cuEventSynchronize(CUevent e) { return check_event(e); }
+CUresult cuEventQuery(CUevent e) { return check_event(e); }   // an event never recorded counts as complete
+CUresult cuEventElapsedTime(float* milliseconds, CUevent from, CUevent to) {
+  SPECTRAL_TRY(check_event(from));
+  SPECTRAL_TRY(check_event(to));
+  if (!milliseconds) return CUDA_ERROR_INVALID_VALUE;
+  if (!from->recorded || !to->recorded || !from->timing || !to->timing) return CUDA_ERROR_INVALID_HANDLE;
+  *milliseconds = std::chrono::duration<float, std::milli>(to->at - from->at).count();
+  return CUDA_SUCCESS;
+}
+CUresult cuEventDestroy(CUevent e) {
+  SPECTRAL_TRY(check_initialised());
+  if (!events.remove(e)) return CUDA_ERROR_INVALID_HANDLE;
+  delete e;
+  return CUDA_SUCCESS;
+}
+}

@@ -1,0 +1,200 @@
+// The matrix products of mma.sync and wgmma on the register fragments of a whole warp or warpgroup.
+#include "worker.h"
+#include <immintrin.h>
+
+namespace spectral::cpu {
+
+// ---- products. In the fragments of mma and wgmma a lane (g, q) = (lane/4, lane%4) holds, for every 8 columns j,
+// d[j][h][e] = D[g + 8h][8j + 2q + e]. So for one q, with b2[k][j][h][e] = B[k][8j + 2q + e] and
+// a4[k] = (A[g], A[g], A[g+8], A[g+8]), a lane's registers are one long vector: d += a4[k] (repeated) * b2[k].
+namespace {
+typedef float V4 __attribute__((vector_size(16), aligned(4), may_alias));
+inline float up(uint32_t bits) { return std::bit_cast<float>(bits << 16); }
+
+// W floats; the four of a4 repeated across them. (GCC 12 turns the portable shuffle into a store-forwarding stall.)
+#if defined(__AVX512F__)
+typedef float V __attribute__((vector_size(64), aligned(4), may_alias));
+inline V repeat4(const float* p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
+constexpr int kRows = 4;
+#elif defined(__AVX__)
+typedef float V __attribute__((vector_size(32), aligned(4), may_alias));
+inline V repeat4(const float* p) { return _mm256_broadcast_ps(reinterpret_cast<const __m128*>(p)); }
+constexpr int kRows = 2;
+#else
+typedef V4 V;
+inline V repeat4(const float* p) { return *reinterpret_cast<const V4*>(p); }
+constexpr int kRows = 2;
+#endif
+constexpr int W = sizeof(V) / sizeof(float);
+
+template <int NV, int R> inline void fma_rows(float* const* d, const float* const* a4, const float* b2, int K, int ld) {
+  V acc[R][NV];
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < NV; ++v) acc[r][v] = *reinterpret_cast<const V*>(d[r] + W * v);
+  for (int k = 0; k < K; ++k) {
+    V b[NV];
+    for (int v = 0; v < NV; ++v) b[v] = *reinterpret_cast<const V*>(b2 + k * ld + W * v);
+    for (int r = 0; r < R; ++r) {
+      V a = repeat4(a4[r] + 4 * k);
+      for (int v = 0; v < NV; ++v) acc[r][v] += a * b[v];
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < NV; ++v) *reinterpret_cast<V*>(d[r] + W * v) = acc[r][v];
+}
+// eight rows of n registers each; enough independent sums to hide the latency of an FMA
+void fma_block(float* const* d, const float* const* a4, const float* b2, int K, int n) {
+  auto strip = [&]<int NV, int R>(int i) {
+    for (int r = 0; r < 8; r += R) {
+      float* e[R];
+      for (int k = 0; k < R; ++k) e[k] = d[r + k] + i;
+      fma_rows<NV, R>(e, a4 + r, b2 + i, K, n);
+    }
+  };
+  int i = 0;
+  for (; n - i >= 4 * W; i += 4 * W) strip.template operator()<4, kRows>(i);
+  for (; n - i >= W; i += W) strip.template operator()<1, 2 * kRows>(i);
+  for (; i < n; i += 4)                               // narrower than a vector
+    for (int r = 0; r < 8; ++r) {
+      V4 acc = *reinterpret_cast<const V4*>(d[r] + i);
+      for (int k = 0; k < K; ++k) acc += *reinterpret_cast<const V4*>(a4[r] + 4 * k) * *reinterpret_cast<const V4*>(b2 + k * n + i);
+      *reinterpret_cast<V4*>(d[r] + i) = acc;
+    }
+}
+}  // namespace
+
+void mma_all(void* const arg[32], unsigned mask) {
+  require_full_warp(mask, "mma_tile");
+  const MmaArgument& g0 = *static_cast<MmaArgument*>(arg[0]);
+  const int mt = g0.row_tiles, nt = g0.column_tiles, w = nt * 4;
+  std::vector<float>& s = self()->worker->scratch;
+  if (s.size() < size_t(mt * 8 * 64 + 4 * 16 * w)) s.resize(mt * 8 * 64 + 4 * 16 * w);
+  float *a4 = s.data(), *b2 = a4 + mt * 8 * 64;      // a4[mt][g][k][4], b2[q][k][nt*4]
+  for (int l = 0; l < 32; ++l) {
+    const MmaArgument& x = *static_cast<MmaArgument*>(arg[l]);
+    const int g = l / 4, q = l % 4;
+    for (int i = 0; i < mt; ++i)
+      for (int h = 0; h < 2; ++h) {
+        uint32_t lo = x.a[4 * i + 2 * h], hi = x.a[4 * i + 2 * h + 1];
+        float* p = a4 + ((i * 8 + g) * 16 + 8 * h + 2 * q) * 4;
+        *reinterpret_cast<V4*>(p) = V4{up(lo & 0xffff), up(lo & 0xffff), up(hi & 0xffff), up(hi & 0xffff)};
+        *reinterpret_cast<V4*>(p + 4) = V4{up(lo >> 16), up(lo >> 16), up(hi >> 16), up(hi >> 16)};
+      }
+    for (int j = 0; j < nt; ++j)
+      for (int h = 0; h < 2; ++h) {
+        uint32_t b = x.b[2 * j + h];
+        float* p = b2 + (g / 2 * 16 + 8 * h + 2 * q) * w + 4 * j + g % 2;
+        p[0] = p[2] = up(b & 0xffff), p[w] = p[w + 2] = up(b >> 16);
+      }
+  }
+  for (int q = 0; q < 4; ++q)
+    for (int i = 0; i < mt; ++i) {
+      float* d[8];
+      const float* a[8];
+      for (int g = 0; g < 8; ++g) {
+        d[g] = static_cast<MmaArgument*>(arg[g * 4 + q])->d + i * w;
+        a[g] = a4 + (i * 8 + g) * 64;
+      }
+      fma_block(d, a, b2 + q * 16 * w, 16, w);
+    }
+}
+
+// ---- wgmma: recorded at issue, done at the wait by the last of the 128 threads
+void wgmma(float* d, int n, uint64_t a, uint64_t b, int scale_d, Where w) {
+  Fiber* f = self();
+  for (uint64_t x : {a, b})
+    if (x >> 62 != 1) f->worker->fail(&w, "wgmma descriptor %016llx: only the 128-byte swizzle is emulated", (unsigned long long)x);
+  f->wg.push_back({d, a, b, n, scale_d, w});
+}
+void wgmma_commit(Where w) {
+  Fiber* f = self();
+  f->wg_end.push_back(int(f->wg.size()));
+  if (options.eager) wgmma_wait(0, w);
+}
+
+// row r of a K-major 128-byte swizzled tile, 16 values from the descriptor's column, as f32
+static void wg_row(Worker& k, const Where& w, uint64_t desc, int r, float* out) {
+  uint32_t start = uint32_t(desc & 0x3fff) << 4, sbo = uint32_t(desc >> 32 & 0x3fff) << 4;
+  for (int c = 0; c < 2; ++c) {
+    uint32_t off = swizzle128(start + r / 8 * sbo + r % 8 * 128 + c * 16);
+    if (off + 16 > k.smem_size) k.fail(&w, "wgmma reads shared offset %u of %zu", off, k.smem_size);
+    uint16_t h[8];
+    TSAN(__tsan_read_range(k.smem + off, 16));
+    std::memcpy(h, k.smem + off, 16);
+    for (int i = 0; i < 8; ++i) out[8 * c + i] = up(h[i]);
+  }
+}
+
+static void wg_run(Worker& k, WarpGroup& g, int first, int last) {   // ops [first, last) of one accumulator
+  const std::vector<WgOp>& ops = g.fiber[0]->wg;
+  const Where& w = g.fiber[0]->where;
+  const int K = 16 * (last - first), n = ops[first].n, nj = n / 8;
+  if (k.scratch.size() < size_t(64 * K * 2 + K * n / 2 + 16)) k.scratch.resize(64 * K * 2 + K * n / 2 + 16);
+  float *a4 = k.scratch.data(), *b2 = a4 + 32 * K * 4;                // a4[row pair][k][4], b2[k][nj*4] of one q
+  for (int o = first; o < last; ++o)
+    for (int p = 0; p < 32; ++p) {                                    // warp p/8, g = p%8
+      float lo[16], hi[16];
+      int row = p / 8 * 16 + p % 8;
+      wg_row(k, w, ops[o].a, row, lo), wg_row(k, w, ops[o].a, row + 8, hi);
+      float* d = a4 + (p * K + 16 * (o - first)) * 4;
+      for (int i = 0; i < 16; ++i) *reinterpret_cast<V4*>(d + 4 * i) = V4{lo[i], lo[i], hi[i], hi[i]};
+    }
+  for (int q = 0; q < 4; ++q) {
+    for (int o = first; o < last; ++o)
+      for (int j = 0; j < nj; ++j) {
+        float e0[16], e1[16];
+        wg_row(k, w, ops[o].b, 8 * j + 2 * q, e0), wg_row(k, w, ops[o].b, 8 * j + 2 * q + 1, e1);
+        float* d = b2 + 16 * (o - first) * nj * 4 + 4 * j;
+        for (int i = 0; i < 16; ++i) *reinterpret_cast<V4*>(d + i * nj * 4) = V4{e0[i], e1[i], e0[i], e1[i]};
+      }
+    for (int p = 0; p < 32; p += 8) {
+      float* d[8];
+      const float* a[8];
+      for (int r = 0; r < 8; ++r) {
+        d[r] = g.fiber[(p + r) / 8 * 32 + (p + r) % 8 * 4 + q]->wg[first].d;
+        if (!ops[first].scale_d) std::memset(d[r], 0, n / 2 * sizeof(float));
+        a[r] = a4 + (p + r) * K * 4;
+      }
+      fma_block(d, a, b2, K, nj * 4);
+    }
+  }
+}
+
+void wgmma_wait(int keep, Where w) {
+  Fiber* f = self();
+  Worker& k = *f->worker;
+  WarpGroup& g = k.groups[f->t.linear / 128];
+  f->wg_keep = keep, f->where = w;
+  g.fiber[f->t.linear % 128] = f;
+  TSAN(__tsan_release(&g));
+  if (++g.arrived < 128) {
+    k.wait(f, "wgmma.wait_group", &g, keep, w);
+    TSAN(__tsan_acquire(&g));
+    return;
+  }
+  TSAN(__tsan_acquire(&g));
+  g.arrived = 0;
+  const Fiber& f0 = *g.fiber[0];
+  int done = int(f0.wg_end.size()) - keep, n = done > 0 ? f0.wg_end[done - 1] : 0;
+  for (Fiber* o : g.fiber) {
+    if (o->wg_end != f0.wg_end || o->wg_keep != keep) k.fail(&o->where, "wgmma: threads of the warpgroup issued different groups");
+    for (int i = 0; i < n; ++i)
+      if (o->wg[i].a != f0.wg[i].a || o->wg[i].b != f0.wg[i].b || o->wg[i].scale_d != f0.wg[i].scale_d)
+        k.fail(&o->where, "wgmma: descriptors differ between threads of the warpgroup");
+  }
+  for (int i = 0, e; i < n; i = e) {
+    for (e = i + 1; e < n && f0.wg[e].d == f0.wg[i].d && f0.wg[e].scale_d && f0.wg[e].n == f0.wg[i].n; ++e) {}
+    wg_run(k, g, i, e);
+  }
+  for (Fiber* o : g.fiber) {
+    if (done > 0) {
+      o->wg.erase(o->wg.begin(), o->wg.begin() + n);
+      o->wg_end.erase(o->wg_end.begin(), o->wg_end.begin() + done);
+      for (int& x : o->wg_end) x -= n;
+    }
+    if (o != f) k.ready(o);
+  }
+  TSAN(__tsan_release(&g));                            // the last thread read for all
+  k.released(f);
+}
+}  // namespace spectral::cpu

@@ -1,0 +1,20 @@
+// Settings of the CPU device (environment SPECTRAL_CPU_<NAME>, or spectralCpuSetOption), and its last error text.
+#pragma once
+#include <string>
+
+namespace spectral::cpu {
+struct Options {
+  long threads = 0;   // OS threads, 0: one per core
+  long seed = 0;      // 0: threads in order; else a shuffled, seeded schedule
+  long eager = 0;     // 1: asynchronous copies and wgmma happen at issue/commit, not as late as allowed
+  long poison = 0;    // 1: fresh device memory, and shared memory before every block, are filled with 0xCD
+  long check = 0;     // 1: guard zones round every allocation, verified at free, copy and synchronise
+};
+extern Options options;
+
+void read_environment();
+bool set_option(const char* name, long value);
+
+void set_error(const std::string&);
+std::string last_error();
+}  // namespace spectral::cpu

@@ -1,0 +1,78 @@
+// What a fault says: kernel, block, thread, source line. The block is left where it is and its fibers are
+// thrown away; nothing on an abandoned stack is destroyed, so text lives in the worker.
+#include "worker.h"
+#include <cstdio>
+#include <cstdlib>
+
+namespace spectral::cpu {
+void Worker::fail(const Where* w, const char* fmt, ...) {
+  char msg[4096];
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(msg, sizeof msg, fmt, ap);
+  va_end(ap);
+  report_.assign("kernel ").append(launch->kernel->name);
+  const uint3 b = grid.block;
+  char where[64];
+  snprintf(where, sizeof where, ", block (%u,%u,%u)", b.x, b.y, b.z);
+  report_.append(where);
+  if (w) {
+    snprintf(where, sizeof where, ", thread %u at ", self()->t.linear);
+    report_.append(where).append(w->file_name());
+    snprintf(where, sizeof where, ":%u", unsigned(w->line()));
+    report_.append(where);
+  }
+  set_error(report_.append(": ").append(msg));
+  const_cast<Launch*>(launch)->failed = true;
+  Fiber* me = self();
+  free_.clear(), spent_.clear();
+  used_ = 1, ready_head_ = ready_tail_ = 0, live_ = 0, started_ = total_ = 0;
+  tma.clear(), tma_late.clear(), mbar_waiters.clear();
+  for (auto& b : bars_) b.arrived = 0, b.waiters.clear();
+  for (auto& g : groups) g.arrived = 0;
+  for (auto& f : fibers_) f.cp.clear(), f.cp_end.clear(), f.wg.clear(), f.wg_end.clear(), f.waits_on = nullptr;
+  switch_to(me, &fibers_[0]);
+  std::abort();
+}
+
+void Worker::deadlock() {
+  char msg[3500] = "deadlock, every live thread waits:";
+  size_t n = std::strlen(msg);
+  auto add = [&](const char* fmt, auto... a) {
+    if (n < sizeof msg) n += snprintf(msg + n, sizeof msg - n, fmt, a...);
+  };
+  for (unsigned i = 1; i < used_; ++i) {
+    Fiber& f = fibers_[i];
+    if (!f.waits_on) continue;
+    bool in[kMax] = {};                              // the threads that wait at the same place for the same thing
+    for (unsigned k = i; k < used_; ++k) {
+      Fiber& o = fibers_[k];
+      if (o.waits_on && o.wait_obj == f.wait_obj && o.wait_arg == f.wait_arg && o.where.line() == f.where.line()) {
+        in[o.t.linear] = true;
+        if (k != i) o.waits_on = nullptr;
+      }
+    }
+    add("\n  threads");
+    for (unsigned t = 0; t < kMax; ++t) {
+      if (!in[t] || (t && in[t - 1])) continue;
+      unsigned e = t;
+      while (e + 1 < kMax && in[e + 1]) ++e;
+      e == t ? add(" %u", t) : add(" %u-%u", t, e);
+    }
+    add(" at %s:%u on %s", f.where.file_name(), unsigned(f.where.line()), f.waits_on);
+    if (!std::strcmp(f.waits_on, "mbarrier")) {
+      uint64_t v = *static_cast<const uint64_t*>(f.wait_obj);
+      add(" %p parity %d (arrivals still due %d of %d, bytes still due %d)", f.wait_obj, f.wait_arg, int(v & 0xfffff),
+          int(v >> 20 & 0xfffff), int(int64_t(v << 3) >> 43));
+    } else if (!std::strcmp(f.waits_on, "barrier")) {
+      const Barrier& r = bars_[f.wait_arg];
+      add(" %d (%d of %d arrived)", f.wait_arg, r.arrived, r.expected ? r.expected : int(live_));
+    } else if (f.wait_obj >= warps.data() && f.wait_obj < warps.data() + warps.size()) {
+      const Warp& w = *static_cast<const Warp*>(f.wait_obj);
+      add(" (mask %08x, arrived %08x, exited %08x)", unsigned(f.wait_arg), w.arrived, w.exited);
+    }
+  }
+  fail(nullptr, "%s", msg);
+}
+
+}  // namespace spectral::cpu

@@ -1,0 +1,212 @@
+// The schedule: which fiber runs next, the life of a block, and launching a grid on the pool.
+#include "worker.h"
+#include "pool.h"
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <pthread.h>
+#include <sys/mman.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
+extern "C" void* __tls_get_addr(size_t*);
+
+namespace spectral::cpu {
+namespace {
+#ifdef SPECTRAL_TSAN
+constexpr bool kFreshStacks = true;    // no two CUDA threads of a block may share a stack
+#else
+constexpr bool kFreshStacks = false;
+#endif
+}  // namespace
+
+Worker& Worker::get() {
+  static thread_local std::unique_ptr<Worker> w;   // on the heap: spectral_self puts this library's thread-locals into
+  if (!w) w.reset(new Worker);                     // the static TLS block, whose spare room is small after dlopen
+  return *w;
+}
+Worker::~Worker() {
+  if (stacks_) munmap(stacks_, kStride * kMax);
+  std::free(smem);
+}
+
+// ---- who runs next
+Fiber* Worker::fresh() {
+  if (!free_.empty()) {
+    Fiber* f = free_.back();
+    free_.pop_back();
+    return f;
+  }
+  Fiber* f = &fibers_[used_];
+  f->worker = this;
+  f->stack = stacks_ + kStride * (used_ - 1) + kPage;
+  ++used_;
+#ifdef __SANITIZE_ADDRESS__
+  __asan_unpoison_memory_region(f->stack, kStack);
+#endif
+  TSAN(f->tsan = fibers_[0].tsan);
+  f->sp = make_stack(f->stack + kStack - used_ % 32 * 128, fiber_entry);   // equal offsets in a page would share few cache sets
+  return f;
+}
+
+// Threads in order: those that can go on, then new ones. What waits for copies only is rare and apart.
+Fiber* Worker::pick() {
+  if (!options.seed) {
+    if (ready_head_ != ready_tail_) return ready_[ready_head_++ & kMask];
+    if (started_ < total_) return fresh();
+  }
+  return pick_slowly();
+}
+Fiber* Worker::pick_slowly() {
+  for (;;) {
+    const unsigned n = ready_tail_ - ready_head_, fresh_threads = started_ < total_, all = n + fresh_threads + unsigned(tma.size());
+    if (options.seed && all) {
+      unsigned k = rnd() % all;
+      if (k < n) {
+        std::swap(ready_[(ready_head_ + k) & kMask], ready_[ready_head_ & kMask]);
+        return ready_[ready_head_++ & kMask];
+      }
+      if (k < n + fresh_threads) return fresh();
+      k -= n + fresh_threads;
+      const TmaOp op = tma[k];
+      tma[k] = tma.back(), tma.pop_back();
+      tma_run(op);
+      continue;
+    }
+    if (n) return ready_[ready_head_++ & kMask];       // a copy has completed a barrier
+    if (!tma_late.empty()) {
+      const TmaOp op = tma_late.front();
+      tma_late.erase(tma_late.begin());
+      tma_run(op);
+      continue;
+    }
+    if (!live_) return &fibers_[0];
+    deadlock();
+  }
+}
+
+void Worker::released(Fiber* me) {
+  if (options.seed) ready(me), suspend(me);
+}
+
+// ---- a fiber runs threads until there are none; a thread that never waits costs no switch
+void Worker::fiber_loop(Fiber* f) {
+  for (;;) {
+    if (plain) {
+      launch->kernel->loop(launch->args);
+      started_ = total_, live_ = 0;
+    }
+    while (started_ < total_) {
+      unsigned id = options.seed ? order_[started_] : started_, bx = grid.block_size.x, by = grid.block_size.y;
+      ++started_;
+      f->t.linear = id;
+      f->t.index = by == 1 && grid.block_size.z == 1 ? uint3{id, 0, 0} : uint3{id % bx, id / bx % by, id / bx / by};
+      f->t.grid = &grid;
+      TSAN(__tsan_switch_to_fiber(f->tsan = tsan_threads[id], 1); __tsan_acquire(&grid));
+      launch->kernel->call(launch->args);
+      TSAN(__tsan_release(&live_); __tsan_switch_to_fiber(f->tsan = fibers_[0].tsan, 1));
+      thread_exit(f);
+      if (ready_head_ != ready_tail_ || options.seed || kFreshStacks) break;
+    }
+    (kFreshStacks ? spent_ : free_).push_back(f);
+    Fiber* n = pick();
+    if (n != f) switch_to(f, n);
+  }
+}
+
+void Worker::thread_exit(Fiber* f) {
+  if (!f->cp.empty()) cp_async_commit(), cp_async_wait(0);
+  if (!f->wg.empty()) fail(&f->wg.back().where, "thread exits without waiting for this wgmma");
+  --live_;
+  Warp& w = warps[f->warp()];
+  w.exited |= 1u << f->lane();
+  for (unsigned r = w.arrived; r; r &= r - 1) {
+    unsigned need = w.mask[std::countr_zero(r)] & ~w.exited;
+    if ((w.arrived & need) == need) { complete(w, need, nullptr); break; }
+  }
+  Barrier& b = bars_[0];
+  if (b.arrived && b.expected == 0 && b.arrived == int(live_)) release(b, nullptr);
+}
+
+void Worker::run_block(uint64_t index) {
+  const dim3 &g = launch->grid, &b = launch->block;
+  grid = {{unsigned(index % g.x), unsigned(index / g.x % g.y), unsigned(index / g.x / g.y)}, b, g};
+  total_ = live_ = b.x * b.y * b.z;
+  started_ = 0;
+  unsigned nw = (total_ + 31) / 32;
+  if (warps.size() < nw) warps.resize(nw), groups.resize(nw / 4 + 1);
+  for (unsigned i = 0; i < nw; ++i)
+    warps[i].arrived = 0, warps[i].exited = i == total_ / 32 ? ~0u << total_ % 32 : 0;
+  plain = launch->kernel->loop;
+  if (options.seed) {
+    rng_ = uint32_t(options.seed * 2654435761u + index * 40503u) | 1;
+    for (int i = 0; i < 8; ++i) rnd();
+    order_.resize(total_);
+    for (unsigned i = 0; i < total_; ++i) {
+      unsigned k = rnd() % (i + 1);
+      order_[i] = order_[k], order_[k] = i;
+    }
+  }
+  for (uint64_t* b : mbars) *b = 0;                  // the last block's barriers are not valid here
+  mbars.clear();
+  size_t where[2] = {launch->statics.module, 0};
+  void* statics = launch->statics.size ? __tls_get_addr(where) : nullptr;   // allocated here, not by some fiber
+  if (options.poison) {
+    std::memset(smem, 0xcd, smem_size);
+    if (statics) std::memset(statics, 0xcd, launch->statics.size);
+  }
+  free_.insert(free_.end(), spent_.begin(), spent_.end());
+  spent_.clear();
+  Fiber* f = fresh();
+  f->t.grid = &grid;
+  TSAN(while (tsan_threads.size() < total_) tsan_threads.push_back(__tsan_create_fiber(0)); __tsan_release(&grid));
+  switch_to(&fibers_[0], f);
+  TSAN(__tsan_acquire(&live_));
+}
+
+void Worker::run(Launch& l) {
+  if (!stacks_) {
+    void* p = mmap(nullptr, kStride * kMax, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) { std::perror("fiber stacks"); std::abort(); }
+    stacks_ = static_cast<char*>(p);
+    for (unsigned i = 0; i < kMax; ++i) mprotect(stacks_ + i * kStride, kPage, PROT_NONE);
+    fibers_ = std::vector<Fiber>(kMax + 1);
+    fibers_[0].worker = this;
+    TSAN(fibers_[0].tsan = __tsan_get_current_fiber(); tsan_copies = __tsan_create_fiber(0));
+#ifdef __SANITIZE_ADDRESS__
+    pthread_attr_t at; void* lo; size_t sz;
+    pthread_getattr_np(pthread_self(), &at);
+    pthread_attr_getstack(&at, &lo, &sz);
+    pthread_attr_destroy(&at);
+    fibers_[0].wait_obj = lo, fibers_[0].wait_arg = sz / kPage;
+#endif
+  }
+  launch = &l;
+  TSAN(__tsan_acquire(&l));
+  if (l.smem != smem_size || !smem) {                // exact size, so that AddressSanitizer sees the end
+    std::free(smem);
+    smem = static_cast<unsigned char*>(std::aligned_alloc(1024, (l.smem + 1023) / 1024 * 1024 + 1024));
+    smem_size = l.smem;
+#ifdef __SANITIZE_ADDRESS__
+    __asan_poison_memory_region(smem + smem_size, (l.smem + 1023) / 1024 * 1024 + 1024 - l.smem);
+#endif
+  }
+  uint64_t chunk = l.blocks / 256 + 1;
+  Thread* outer = spectral_self;
+  for (uint64_t i; !l.failed && (i = l.next.fetch_add(chunk)) < l.blocks;)
+    for (uint64_t e = std::min(i + chunk, l.blocks); i < e && !l.failed; ++i) run_block(i);
+  spectral_self = outer;
+  launch = nullptr;
+  TSAN(__tsan_release(&l));
+}
+
+
+void launch(Launch& l) {
+  // A plain kernel of a block or two is over before another thread has woken.
+  const bool parallel = l.blocks > 1 && !(l.kernel->loop && l.blocks * l.block.x * l.block.y * l.block.z <= 1024);
+  TSAN(__tsan_release(&l));                           // what the host did before; the pool's own locks are suppressed
+  run_on_pool([](void* data) { Worker::get().run(*static_cast<Launch*>(data)); }, &l, parallel);
+  TSAN(__tsan_acquire(&l));
+}
+}  // namespace spectral::cpu

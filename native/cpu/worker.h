@@ -1,0 +1,152 @@
+// The heart of the CPU device: a CUDA thread is a fiber, a block stays on one worker (OS thread), and every
+// waiting instruction is a rendezvous. A fiber runs CUDA threads until one of them waits, so a kernel without
+// barriers costs no switch. Waits remember their source line; no runnable fiber is a deadlock and is reported.
+#pragma once
+#include "../device/spectral.cuh"
+#include "options.h"
+#include <algorithm>
+#include <cstdarg>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+// ---- ThreadSanitizer sees every CUDA thread as a thread of its own (kernels instrumented, this library not)
+#ifdef SPECTRAL_TSAN
+extern "C" {
+void* __tsan_get_current_fiber();
+void* __tsan_create_fiber(unsigned);
+void __tsan_switch_to_fiber(void*, unsigned);
+void __tsan_acquire(void*);
+void __tsan_release(void*);
+void __tsan_read_range(void*, unsigned long);
+void __tsan_write_range(void*, unsigned long);
+}
+#define TSAN(x) x
+#else
+#define TSAN(x)
+#endif
+
+namespace spectral::cpu {
+
+struct CpOp { void* dst; const void* src; int valid; };
+struct WgOp { float* d; uint64_t a, b; int n, scale_d; Where where; };
+
+struct Fiber {
+  Thread t;               // must be first: spectral_self points here
+  void* sp = nullptr;
+  char* stack = nullptr;
+  class Worker* worker = nullptr;
+  const char* waits_on = nullptr;   // for the deadlock report
+  const void* wait_obj = nullptr;
+  int wait_arg = 0;
+  Where where;
+  std::vector<CpOp> cp;   // cp.async not yet done; ends of committed groups
+  std::vector<int> cp_end;
+  std::vector<WgOp> wg;
+  std::vector<int> wg_end;
+  int wg_keep = 0;
+  void* fake_stack = nullptr;       // AddressSanitizer
+  void* tsan = nullptr;             // ThreadSanitizer
+  unsigned warp() const { return t.linear / 32; }
+  unsigned lane() const { return t.linear % 32; }
+};
+inline Fiber* self() { return reinterpret_cast<Fiber*>(spectral_self); }
+
+struct Warp {
+  unsigned arrived = 0, exited = 0;
+  void* arg[32];
+  Fiber* fiber[32];
+  unsigned mask[32];
+  WarpFn fn[32];
+};
+struct WarpGroup { int arrived = 0; Fiber* fiber[128]; };
+struct Barrier { int arrived = 0, expected = 0, phase = 0; std::vector<Fiber*> waiters; char token[2]; };
+struct TmaOp { TensorMap map; void* dst; uint64_t* bar; int x, y; Where where; };
+
+struct StaticShared { size_t module = 0, size = 0; };   // a kernel module's thread-local block: its __shared__ variables
+
+struct Launch {
+  const KernelInfo* kernel;
+  StaticShared statics;
+  const void* args;
+  dim3 grid, block;
+  unsigned smem;
+  uint64_t blocks;
+  std::atomic<uint64_t> next;
+  std::atomic<bool> failed;
+};
+
+class Worker {
+ public:
+  static Worker& get();                   // this OS thread's
+  void run(Launch&);                      // takes blocks until none are left
+  [[noreturn]] void fail(const Where*, const char* fmt, ...) __attribute__((format(printf, 3, 4)));
+  void suspend(Fiber* me) { me == (next_ = pick()) ? void() : switch_to(me, next_); }
+  void wait(Fiber* me, const char* on, const void* obj, int arg, const Where& w) {
+    me->waits_on = on, me->wait_obj = obj, me->wait_arg = arg, me->where = w;
+    suspend(me);
+  }
+  void ready(Fiber* f) { f->waits_on = nullptr; ready_[ready_tail_++ & kMask] = f; }
+  void released(Fiber* me);               // the last to arrive goes on, or takes its chance in a shuffled schedule
+  void warp_arrive(Fiber*, unsigned mask, const char* name, void* arg, WarpFn, const Where&);
+  void bar(int id, int count, bool sync, const Where&);
+  void mbar_check(uint64_t*);             // wakes waiters if the phase has completed
+  void tma_run(const TmaOp&);
+  bool late() { return !options.eager && (!options.seed || (rnd() & 1)); }
+  uint32_t rnd() { rng_ ^= rng_ << 13, rng_ ^= rng_ >> 17; return rng_ ^= rng_ << 5; }
+
+  const Launch* launch = nullptr;
+  Grid grid;
+  unsigned char* smem = nullptr;
+  size_t smem_size = 0, smem_cap = 0;
+  bool plain = false;
+  std::vector<Warp> warps;
+  std::vector<WarpGroup> groups;
+  std::vector<TmaOp> tma, tma_late;       // late ones wait until nothing else can run
+  std::vector<uint64_t*> mbars;           // initialised in this block
+  std::vector<void*> tsan_threads;
+  void* tsan_copies = nullptr;            // the TMA engine
+  struct MbarWait { Fiber* f; uint64_t* bar; };
+  std::vector<MbarWait> mbar_waiters;
+  std::vector<float> scratch;             // for the matrix products
+  ~Worker();
+
+ private:
+  static constexpr unsigned kMax = 1024, kMask = 2047;
+  friend void fiber_entry();
+  void run_block(uint64_t index);
+  void fiber_loop(Fiber*);
+  Fiber* pick();
+  Fiber* pick_slowly();
+  Fiber* fresh();
+  void switch_to(Fiber* from, Fiber* to);
+  void start_stack(Fiber*, char* top);
+  void thread_exit(Fiber*);
+  void complete(Warp&, unsigned need, Fiber* me);
+  void release(Barrier&, Fiber* me);
+  [[noreturn]] void deadlock();
+  std::vector<Fiber> fibers_;             // [0] is the worker's own context
+  std::vector<Fiber*> free_, spent_;
+  std::vector<unsigned> order_;           // shuffled starting order
+  Fiber* ready_[kMask + 1];
+  unsigned ready_head_ = 0, ready_tail_ = 0, started_ = 0, total_ = 0, live_ = 0, used_ = 1;
+  Fiber* next_ = nullptr;
+  Barrier bars_[16];
+  uint32_t rng_ = 1;
+  std::string report_;
+  char* stacks_ = nullptr;
+};
+
+void launch(Launch&);                     // runs the grid on the pool; throws nothing, sets failed
+
+// ---- stacks (fiber.cpp)
+constexpr size_t kPage = 4096;
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t kStack = 512 << 10;
+#else
+constexpr size_t kStack = 64 << 10;
+#endif
+constexpr size_t kStride = kStack + kPage;   // the odd page guards
+void* make_stack(char* top, void (*entry)());   // the stack pointer to switch to
+void fiber_entry();
+}  // namespace spectral::cpu

@@ -1,0 +1,141 @@
+// Tiles in shared memory, the copies that fill them, and the product a warp makes of two of them.
+//
+// One source serves both types: BF16 multiplies with ldmatrix and mma.sync, F32 with plain fused multiply-adds on the same
+// tiles and in the same accumulator layout (that of m16n8k16), so that a kernel's structure is tested once for both.
+// Rows of a tile are 64, 128 or more bytes; 16-byte units are exchanged by an XOR with the row so that the eight rows an
+// ldmatrix reads lie in different banks (for 128-byte rows this is the hardware's own 128-byte swizzle).
+#pragma once
+#include "spectral.cuh"
+
+// A row-major matrix in device memory. `vectors`: rows are whole 16-byte units at 16-byte addresses, so copies may be asynchronous.
+template <class T> struct TileSource {
+  const T* data;
+  long long stride;   // elements from row to row
+  int rows, columns;
+  bool vectors;
+};
+template <class T>
+__device__ __forceinline__ TileSource<T> tile_source(const void* data, int rows, int columns, long long stride) {
+  const bool vectors = is_aligned16(data) && stride % kVector<T> == 0 && columns % kVector<T> == 0;
+  return {static_cast<const T*>(data), stride, rows, columns, vectors};
+}
+
+// Byte offset of 16-byte unit `unit` of row `row`.
+template <int ROW_BYTES> __device__ __forceinline__ unsigned tile_offset(int row, int unit) {
+  if (ROW_BYTES >= 128) return row * ROW_BYTES + ((unit ^ (row & 7)) << 4);
+  return swizzle128(row * ROW_BYTES + (unit << 4));
+}
+
+// ROWS x COLUMNS elements starting at (row0, column0); what lies outside the matrix becomes zero. Matrices whose rows are not
+// 16-byte aligned (odd widths) take element loads: slower, same result.
+template <class T, int ROWS, int COLUMNS, int THREADS>
+__device__ __forceinline__ void load_tile(unsigned char* tile, const TileSource<T>& source, int row0, int column0) {
+  constexpr int WIDTH = kVector<T>, UNITS = COLUMNS / WIDTH;
+  static_assert(ROWS * UNITS % THREADS == 0, "every thread moves the same number of 16-byte units");
+#pragma unroll
+  for (int i = 0; i < ROWS * UNITS / THREADS; ++i) {
+    const int unit = (i * THREADS + threadIdx.x) % UNITS, r = (i * THREADS + threadIdx.x) / UNITS;
+    const int row = row0 + r, column = column0 + unit * WIDTH;
+    const int left = row < source.rows ? source.columns - column : 0;
+    const T* from = source.data + row * source.stride + column;
+    unsigned char* to = tile + tile_offset<COLUMNS * int(sizeof(T))>(r, unit);
+    if (source.vectors) {
+      cp_async16(to, left > 0 ? from : source.data, left > 0 ? 16 : 0);
+    } else {
+#pragma unroll 1   // rare: kept small, for it is part of every copy in an unrolled loop
+      for (int e = 0; e < WIDTH; ++e) reinterpret_cast<T*>(to)[e] = e < left ? from[e] : from_float<T>(0.0f);
+    }
+  }
+}
+
+// Runs load(0), load(1), ... STAGES - 1 ahead of compute(outer, inner), step = outer * INNER + inner, one barrier per step.
+// `inner` is a constant in the unrolled body, so that it may index registers. A stage is free again once every thread has
+// passed the barrier of the step after the one that read it. On return all tiles are free.
+template <int STAGES, int INNER, class Load, class Compute>
+__device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute compute) {
+  const int steps = outer_steps * INNER;
+#pragma unroll
+  for (int s = 0; s < STAGES - 1; ++s) {
+    if (s < steps) load(s);
+    cp_async_commit();
+  }
+#pragma unroll 1
+  for (int outer = 0; outer < outer_steps; ++outer)
+#pragma unroll
+    for (int inner = 0; inner < INNER; ++inner) {
+      const int ahead = outer * INNER + inner + STAGES - 1;
+      cp_async_wait<STAGES - 2>();
+      __syncthreads();
+      if (ahead < steps) load(ahead);
+      cp_async_commit();
+      compute(outer, inner);
+    }
+  cp_async_wait<0>();
+  __syncthreads();
+}
+
+// d += A B over a depth of 16, A being 16 * MT rows from `m` and B 8 * NT columns from `n` of their tiles, from depth `k`.
+// A's tile is [m][k], or [k][m] when A_DEPTH_ROWS; B's is [n][k], or [k][n] when B_DEPTH_ROWS.
+// Thread (g, q) = (lane / 4, lane % 4) holds d[i][j][2h + e] of row 16i + g + 8h and column 8j + 2q + e.
+template <class T> struct TileProduct;
+
+template <> struct TileProduct<bf16> {
+  template <int A_BYTES, bool A_DEPTH_ROWS, int B_BYTES, bool B_DEPTH_ROWS, int MT, int NT>
+  static __device__ __forceinline__ void add(float (&d)[MT][NT][4], const unsigned char* a_tile, int m, const unsigned char* b_tile,
+                                             int n, int k) {
+    uint32_t a[MT][4], b[NT][2];
+#pragma unroll
+    for (int i = 0; i < MT; ++i) {
+      if (A_DEPTH_ROWS)
+        ldmatrix_x4_transposed(a[i], [&](int l) {
+          return a_tile + tile_offset<A_BYTES>(k + l / 16 * 8 + l % 8, (m + 16 * i) / 8 + l / 8 % 2);
+        });
+      else
+        ldmatrix_x4(a[i], [&](int l) { return a_tile + tile_offset<A_BYTES>(m + 16 * i + l % 16, k / 8 + l / 16); });
+    }
+#pragma unroll
+    for (int j = 0; j < NT; j += 2) {
+      uint32_t r[4];
+      if (B_DEPTH_ROWS)
+        ldmatrix_x4_transposed(r, [&](int l) {
+          return b_tile + tile_offset<B_BYTES>(k + l / 8 % 2 * 8 + l % 8, n / 8 + j + l / 16);
+        });
+      else
+        ldmatrix_x4(r, [&](int l) {
+          return b_tile + tile_offset<B_BYTES>(n + 8 * j + l / 16 * 8 + l % 8, k / 8 + l / 8 % 2);
+        });
+      b[j][0] = r[0], b[j][1] = r[1], b[j + 1][0] = r[2], b[j + 1][1] = r[3];
+    }
+    mma_tile(d, a, b);
+  }
+};
+
+template <> struct TileProduct<float> {
+  template <int BYTES, bool DEPTH_ROWS> static __device__ __forceinline__ float at(const unsigned char* tile, int position, int depth) {
+    const int row = DEPTH_ROWS ? depth : position, column = DEPTH_ROWS ? position : depth;
+    return reinterpret_cast<const float*>(tile + tile_offset<BYTES>(row, column / 4))[column % 4];
+  }
+  template <int A_BYTES, bool A_DEPTH_ROWS, int B_BYTES, bool B_DEPTH_ROWS, int MT, int NT>
+  static __device__ __forceinline__ void add(float (&d)[MT][NT][4], const unsigned char* a_tile, int m, const unsigned char* b_tile,
+                                             int n, int k) {
+    const int g = lane_id() / 4, q = lane_id() % 4;
+#pragma unroll 4
+    for (int depth = k; depth < k + 16; ++depth) {
+      float a[MT][2];
+#pragma unroll
+      for (int i = 0; i < MT; ++i)
+#pragma unroll
+        for (int h = 0; h < 2; ++h) a[i][h] = at<A_BYTES, A_DEPTH_ROWS>(a_tile, m + 16 * i + g + 8 * h, depth);
+#pragma unroll
+      for (int j = 0; j < NT; ++j)
+#pragma unroll
+        for (int e = 0; e < 2; ++e) {
+          const float b = at<B_BYTES, B_DEPTH_ROWS>(b_tile, n + 8 * j + 2 * q + e, depth);
+#pragma unroll
+          for (int i = 0; i < MT; ++i)
+#pragma unroll
+            for (int h = 0; h < 2; ++h) d[i][j][2 * h + e] += a[i][h] * b;
+        }
+    }
+  }
+};

@@ -1,0 +1,146 @@
+// Second stages of the skinny passes, and the column scaling that stands between two plain matrix products.
+//
+// Formula        reduce rows:      result[t,i] = sum_s partial[s,t,i];  scaled[t,i] = scale c[i] result[t,i] before rounding
+//                reduce gradient:  dst[a,b] = scale c[from + b] sum_s partial[s,a,from + b]  (+ dst when accumulate)
+//                scale columns:    scaled[t,i] = scale c[i] source[t,i]
+//                middle gradient:  dc[i] = scale sum_t g[t,i] z[t,i]  (+ dc when accumulate), first over 32 rows, then over those sums
+// Shapes         partial [shares, rows, columns]; result, scaled, source, g, z [rows, columns]; c [columns] or null (1);
+//                dst [rows, columns - from]; dc [count], count <= columns
+// Layout         row-major, contiguous
+// Types          result, scaled, source, g, z: F32 or BF16; partial, c, dst, dc: F32
+// Accumulation   F32, shares in ascending order
+// Grid/Block     256 threads. reduce rows, reduce gradient: one element a thread; scale columns: one row a thread;
+//                middle gradient: one column of 32 rows a thread, then one warp a column
+// Bytes          4 shares rows columns + the results once
+// Flops          shares rows columns; middle gradient 2 rows columns
+// Deterministic  yes
+#include "spectral.cuh"
+
+struct LowRankReduceRowsArgs {
+  const void* partial;
+  const void* middle;
+  void* result;
+  void* scaled;
+  long long count;
+  int columns;
+  int shares;
+  float scale;
+};
+SPECTRAL_LAYOUT(LowRankReduceRowsArgs, partial, middle, result, scaled, count, columns, shares, scale)
+
+struct LowRankReduceGradientArgs {
+  const void* partial;
+  const void* middle;
+  void* destination;
+  long long count;      // elements of the destination
+  long long stride;     // elements of one share
+  int columns;
+  int from;
+  int shares;
+  float scale;
+  int accumulate;
+};
+SPECTRAL_LAYOUT(LowRankReduceGradientArgs, partial, middle, destination, count, stride, columns, from, shares, scale, accumulate)
+
+struct LowRankScaleColumnsArgs {
+  const void* source;
+  const void* middle;
+  void* scaled;
+  int rows;
+  int columns;
+  float scale;
+};
+SPECTRAL_LAYOUT(LowRankScaleColumnsArgs, source, middle, scaled, rows, columns, scale)
+
+struct LowRankMiddlePartialArgs {
+  const void* g;
+  const void* z;
+  void* partial;        // [ceil(rows / 32), count]
+  int rows;
+  int columns;
+  int count;
+};
+SPECTRAL_LAYOUT(LowRankMiddlePartialArgs, g, z, partial, rows, columns, count)
+
+struct LowRankMiddleGradientArgs {
+  const void* partial;
+  void* destination;
+  int chunks;
+  int count;
+  float scale;
+  int accumulate;
+};
+SPECTRAL_LAYOUT(LowRankMiddleGradientArgs, partial, destination, chunks, count, scale, accumulate)
+
+namespace {
+constexpr int ROWS_PER_SUM = 32;
+
+__device__ __forceinline__ long long thread_index() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
+__device__ __forceinline__ float factor_of(const void* middle, int column, float scale) {
+  return middle != nullptr ? scale * static_cast<const float*>(middle)[column] : scale;
+}
+
+template <class T> __device__ __forceinline__ void reduce_rows(const LowRankReduceRowsArgs& args) {
+  const long long i = thread_index();
+  if (i >= args.count) return;
+  const float* partial = static_cast<const float*>(args.partial);
+  float sum = partial[i];
+  for (int s = 1; s < args.shares; ++s) sum += partial[s * args.count + i];
+  static_cast<T*>(args.result)[i] = from_float<T>(sum);
+  if (args.scaled != nullptr)
+    static_cast<T*>(args.scaled)[i] = from_float<T>(sum * factor_of(args.middle, int(i % args.columns), args.scale));
+}
+
+template <class T> __device__ __forceinline__ void scale_columns(const LowRankScaleColumnsArgs& args) {
+  const long long row = thread_index();
+  if (row >= args.rows) return;
+  const T* source = static_cast<const T*>(args.source) + row * args.columns;
+  T* scaled = static_cast<T*>(args.scaled) + row * args.columns;
+  for (int i = 0; i < args.columns; ++i) scaled[i] = from_float<T>(to_float(source[i]) * factor_of(args.middle, i, args.scale));
+}
+
+template <class T> __device__ __forceinline__ void middle_partial(const LowRankMiddlePartialArgs& args) {
+  const long long index = thread_index();
+  const int column = int(index % args.count), chunk = int(index / args.count);
+  const long long first = (long long)chunk * ROWS_PER_SUM;
+  if (first >= args.rows) return;
+  const T* g = static_cast<const T*>(args.g) + first * args.columns + column;
+  const T* z = static_cast<const T*>(args.z) + first * args.columns + column;
+  const int rows = int(min((long long)ROWS_PER_SUM, args.rows - first));
+  float sum = 0;
+#pragma unroll 8
+  for (int t = 0; t < rows; ++t) sum += to_float(g[(long long)t * args.columns]) * to_float(z[(long long)t * args.columns]);
+  static_cast<float*>(args.partial)[index] = sum;
+}
+}  // namespace
+
+SPECTRAL_KERNEL_PLAIN(low_rank_reduce_rows_f32, LowRankReduceRowsArgs, 256) { reduce_rows<float>(args); }
+SPECTRAL_KERNEL_PLAIN(low_rank_reduce_rows_bf16, LowRankReduceRowsArgs, 256) { reduce_rows<bf16>(args); }
+
+SPECTRAL_KERNEL_PLAIN(low_rank_reduce_gradient_f32, LowRankReduceGradientArgs, 256) {
+  const long long i = thread_index();
+  if (i >= args.count) return;
+  const int width = args.columns - args.from, column = args.from + int(i % width);
+  const float* partial = static_cast<const float*>(args.partial) + i / width * args.columns + column;
+  float sum = partial[0];
+  for (int s = 1; s < args.shares; ++s) sum += partial[s * args.stride];
+  float* destination = static_cast<float*>(args.destination) + i;
+  sum *= factor_of(args.middle, column, args.scale);
+  *destination = args.accumulate ? *destination + sum : sum;
+}
+
+SPECTRAL_KERNEL_PLAIN(low_rank_scale_columns_f32, LowRankScaleColumnsArgs, 256) { scale_columns<float>(args); }
+SPECTRAL_KERNEL_PLAIN(low_rank_scale_columns_bf16, LowRankScaleColumnsArgs, 256) { scale_columns<bf16>(args); }
+SPECTRAL_KERNEL_PLAIN(low_rank_middle_partial_f32, LowRankMiddlePartialArgs, 256) { middle_partial<float>(args); }
+SPECTRAL_KERNEL_PLAIN(low_rank_middle_partial_bf16, LowRankMiddlePartialArgs, 256) { middle_partial<bf16>(args); }
+
+SPECTRAL_KERNEL(low_rank_middle_gradient_f32, LowRankMiddleGradientArgs, 256) {
+  const int column = blockIdx.x * 8 + threadIdx.x / 32;
+  float sum = 0;
+  if (column < args.count)
+    for (int chunk = lane_id(); chunk < args.chunks; chunk += 32) sum += static_cast<const float*>(args.partial)[(long long)chunk * args.count + column];
+  sum = args.scale * warp_sum(sum);
+  if (column >= args.count || lane_id() != 0) return;
+  float* destination = static_cast<float*>(args.destination) + column;
+  *destination = args.accumulate ? *destination + sum : sum;
+}

@@ -1,0 +1,71 @@
+// Rotary position embedding, half-split layout (Su et al.: "RoFormer", 2021), together with the move of heads to the outside.
+//
+// Formula        p = (offsets ? offsets[b] : 0) + s;  for i < half, half = head_dim / 2:
+//                y[b,h,s,i]      = x[b,s,h,i] cos[p,i] - x[b,s,h,i+half] sin[p,i]
+//                y[b,h,s,i+half] = x[b,s,h,i+half] cos[p,i] + x[b,s,h,i] sin[p,i]
+//                backward: the inverse rotation of dy, heads moved back
+// Shapes         x, dx [batch length, heads head_dim]; y, dy [batch, heads, length, head_dim]; cos, sin [positions, half]; offsets [batch]
+// Layout         row-major, contiguous; any size, head_dim even
+// Types          x, y F32 or BF16; cos, sin F32; offsets I32 or null
+// Accumulation   F32
+// Grid/Block     one warp per (b, s), 8 a block; a lane takes pieces of the first half of a head with their partners
+// Bytes          2 size(T) batch length heads head_dim; the tables stay in the caches
+// Flops          3 batch length heads head_dim
+// Deterministic  yes
+// Out of range   a position outside [0, positions) gives NaN
+#include "pieces.cuh"
+
+struct RopeArgs {
+  const void* source;
+  const float* cosine;
+  const float* sine;
+  const int* offsets;   // may be null
+  void* destination;
+  int batch;
+  int length;
+  int heads;
+  int half;
+  int positions;
+};
+SPECTRAL_LAYOUT(RopeArgs, source, cosine, sine, offsets, destination, batch, length, heads, half, positions)
+
+namespace {
+template <class T, bool BACKWARD> __device__ __forceinline__ void rope(const RopeArgs& args) {
+  const int64_t row = warp_row();
+  if (row >= int64_t(args.batch) * args.length) return;
+  const int b = int(row / args.length), s = int(row % args.length), half = args.half;
+  const int position = (args.offsets ? args.offsets[b] : 0) + s;
+  const bool inside = position >= 0 && position < args.positions;
+  const float* cosine = args.cosine + int64_t(inside ? position : 0) * half;
+  const float* sine = args.sine + int64_t(inside ? position : 0) * half;
+  const T* source = static_cast<const T*>(args.source);
+  T* destination = static_cast<T*>(args.destination);
+  by_width<T>(half, [&](auto width) {
+    constexpr int W = decltype(width)::value;
+    const int pieces = half / W;
+    for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
+      const int head = piece / pieces, i = piece % pieces * W;
+      const int64_t merged = (row * args.heads + head) * 2 * half + i;
+      const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * 2 * half + i;
+      const int64_t from = BACKWARD ? split : merged, to = BACKWARD ? merged : split;
+      float first[W], second[W], c[W], d[W], a[W], z[W];
+      load_piece<T, W>(source + from, first);
+      load_piece<T, W>(source + from + half, second);
+      load_piece<float, W>(cosine + i, c);
+      load_piece<float, W>(sine + i, d);
+      for (int k = 0; k < W; ++k) {
+        const float t = BACKWARD ? -d[k] : d[k];
+        a[k] = inside ? first[k] * c[k] - second[k] * t : NAN;
+        z[k] = inside ? second[k] * c[k] + first[k] * t : NAN;
+      }
+      store_piece<T, W>(destination + to, a);
+      store_piece<T, W>(destination + to + half, z);
+    }
+  }, args.source, args.cosine, args.sine, args.destination);
+}
+}  // namespace
+
+SPECTRAL_KERNEL_PLAIN(rope_forward_f32, RopeArgs, kRowThreads) { rope<float, false>(args); }
+SPECTRAL_KERNEL_PLAIN(rope_forward_bf16, RopeArgs, kRowThreads) { rope<bf16, false>(args); }
+SPECTRAL_KERNEL_PLAIN(rope_backward_f32, RopeArgs, kRowThreads) { rope<float, true>(args); }
+SPECTRAL_KERNEL_PLAIN(rope_backward_bf16, RopeArgs, kRowThreads) { rope<bf16, true>(args); }

@@ -1,0 +1,79 @@
+// y[M,N] = x[M,K] w[N,K]^T + z[M,R] q[N,R]^T, bf16 in, f32 out: one accumulator, two K loops in a row.
+// cp.async double buffering, ldmatrix, mma.sync. K and R are multiples of 8; M and N are free.
+#include "spectral.cuh"
+
+namespace {
+constexpr int BM = 128, BN = 128, BK = 64, THREADS = 256;   // 8 warps, 2 x 4, each 64 x 32
+constexpr int MT = 4, NT = 4, TILE = BM * BK * 2, STAGE = 2 * TILE;
+
+// 128 rows of 64 bf16 into a swizzled tile; rows and columns outside are zero
+__device__ __forceinline__ void load_tile(unsigned char* dst, const bf16* src, int row0, int rows, int k0, int k) {
+#pragma unroll
+  for (int i = 0; i < BM * 8 / THREADS; ++i) {
+    int c = i * THREADS + threadIdx.x, r = c / 8, col = c % 8;
+    bool in = row0 + r < rows && k0 + col * 8 < k;
+    cp_async16(dst + swizzle128(r * 128 + col * 16), in ? src + (size_t)(row0 + r) * k + k0 + col * 8 : src, in ? 16 : 0);
+  }
+}
+}  // namespace
+
+struct ProductArgs { const bf16 *x, *w, *z, *q; float* y; int M, N, K, R; };
+SPECTRAL_LAYOUT(ProductArgs, x, w, z, q, y, M, N, K, R)
+
+// Fault breaks one line: 1 waits for one group too few, 2 and 3 leave out a barrier.
+template <int Fault> __device__ __forceinline__ void gemm(const ProductArgs& args) {
+  DYNAMIC_SHARED(smem);
+  const bf16 *x = args.x, *w = args.w, *z = args.z, *q = args.q;
+  const int M = args.M, N = args.N, K = args.K, R = args.R;
+  float* y = args.y;
+  const int lane = lane_id(), warp = threadIdx.x / 32, wm = warp / 4 * 64, wn = warp % 4 * 32;
+  const int m0 = blockIdx.y * BM, n0 = blockIdx.x * BN;
+  const int nk = (K + BK - 1) / BK, nr = (R + BK - 1) / BK, steps = nk + nr;
+
+  auto load = [&](int s) {
+    unsigned char* st = smem + s % 2 * STAGE;
+    bool low = s >= nk;
+    int k0 = (low ? s - nk : s) * BK, k = low ? R : K;
+    load_tile(st, low ? z : x, m0, M, k0, k);
+    load_tile(st + TILE, low ? q : w, n0, N, k0, k);
+  };
+
+  float d[MT][NT][4] = {};
+  load(0);
+  cp_async_commit();
+  for (int s = 0; s < steps; ++s) {
+    if (s + 1 < steps) load(s + 1);
+    cp_async_commit();
+    cp_async_wait<Fault == 1 ? 2 : 1>();
+    if (Fault != 2) __syncthreads();
+    const unsigned char *A = smem + s % 2 * STAGE, *B = A + TILE;
+#pragma unroll
+    for (int ks = 0; ks < BK / 16; ++ks) {
+      uint32_t a[MT][4], b[NT][2];
+#pragma unroll
+      for (int i = 0; i < MT; ++i)
+        ldmatrix_x4(a[i], [&](int l) { return A + swizzle128((wm + i * 16 + l % 16) * 128 + ks * 32 + l / 16 * 16); });
+#pragma unroll
+      for (int j = 0; j < NT; j += 2) {
+        uint32_t r[4];
+        ldmatrix_x4(r, [&](int l) { return B + swizzle128((wn + j * 8 + l / 16 * 8 + l % 8) * 128 + ks * 32 + l / 8 % 2 * 16); });
+        b[j][0] = r[0]; b[j][1] = r[1]; b[j + 1][0] = r[2]; b[j + 1][1] = r[3];
+      }
+      mma_tile(d, a, b);
+    }
+    if (Fault != 3) __syncthreads();
+  }
+#pragma unroll
+  for (int i = 0; i < MT; ++i)
+#pragma unroll
+    for (int j = 0; j < NT; ++j)
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        int m = m0 + wm + i * 16 + lane / 4 + e / 2 * 8, n = n0 + wn + j * 8 + lane % 4 * 2 + e % 2;
+        if (m < M && n < N) y[(size_t)m * N + n] = d[i][j][e];
+      }
+}
+SPECTRAL_KERNEL(gemm_sm80, ProductArgs, THREADS) { gemm<0>(args); }
+SPECTRAL_KERNEL(gemm_sm80_fault1, ProductArgs, THREADS) { gemm<1>(args); }
+SPECTRAL_KERNEL(gemm_sm80_fault2, ProductArgs, THREADS) { gemm<2>(args); }
+SPECTRAL_KERNEL(gemm_sm80_fault3, ProductArgs, THREADS) { gemm<3>(args); }

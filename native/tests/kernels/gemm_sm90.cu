@@ -1,0 +1,79 @@
+// The same product for Hopper: TMA loads into 128-byte swizzled tiles, an mbarrier pipeline,
+// one producer warp, two consumer warpgroups of wgmma m64n128k16. K and R are multiples of 8 (TMA strides).
+#include "spectral.cuh"
+
+namespace {
+constexpr int BM = 128, BN = 128, BK = 64, STAGES = 4, THREADS = 384;
+constexpr int TILE = BM * BK * 2, STAGE = 2 * TILE;
+}
+
+struct TmaProductArgs { TensorMap x, w, z, q; float* y; int M, N, K, R; };
+SPECTRAL_LAYOUT(TmaProductArgs, x, w, z, q, y, M, N, K, R)
+
+// Fault breaks one line: 1 never hands a stage back, 2 leaves out the last wgmma wait, 3 hands a stage back too early,
+// 4 does not announce the bytes, 5 forgets the barrier behind mbar_init, 6 puts the tiles off their alignment.
+template <int Fault> __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
+  const int M = args.M, N = args.N, K = args.K, R = args.R;
+  float* y = args.y;
+  DYNAMIC_SHARED(dynamic);
+  unsigned char* smem = dynamic + (Fault == 6 ? 512 : 0);
+  __shared__ uint64_t full[STAGES], empty[STAGES];
+  const int m0 = blockIdx.y * BM, n0 = blockIdx.x * BN;
+  const int nk = (K + BK - 1) / BK, nr = (R + BK - 1) / BK, steps = nk + nr;
+
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < STAGES; ++i) {
+      mbar_init(&full[i], 1);
+      mbar_init(&empty[i], 8);   // one arrival per consumer warp
+    }
+    mbar_init_fence();
+  }
+  if (Fault != 5) __syncthreads();
+
+  if (threadIdx.x < 128) {
+    setmaxnreg_dec<40>();
+    if (threadIdx.x == 0) {
+      for (int s = 0; s < steps; ++s) {
+        int i = s % STAGES;
+        unsigned char* st = smem + i * STAGE;
+        mbar_wait(&empty[i], (s / STAGES & 1) ^ 1);
+        if (Fault == 4) mbar_arrive(&full[i]); else mbar_arrive_expect_tx(&full[i], STAGE);
+        bool low = s >= nk;
+        int k0 = (low ? s - nk : s) * BK;
+        tma_load_2d(st, low ? &args.z : &args.x, &full[i], k0, m0);
+        tma_load_2d(st + TILE, low ? &args.q : &args.w, &full[i], k0, n0);
+      }
+    }
+  } else {
+    setmaxnreg_inc<232>();
+    const int wg = threadIdx.x / 128 - 1, lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
+    float d[64] = {};
+#pragma unroll 1
+    for (int s = 0; s < steps; ++s) {
+      int i = s % STAGES;
+      mbar_wait(&full[i], s / STAGES & 1);
+      uint64_t a = wgmma_descriptor(smem + i * STAGE + wg * 64 * 128), b = wgmma_descriptor(smem + i * STAGE + TILE);
+      wgmma_fence();
+#pragma unroll
+      for (int k = 0; k < BK / 16; ++k) wgmma_m64n128k16(d, a + k * 2, b + k * 2, 1);   // 32 bytes = 2 units
+      wgmma_commit();
+      wgmma_wait<1>();   // the step before this one is done: hand its stage back
+      if (Fault == 3 && lane == 0) mbar_arrive(&empty[i]);
+      if (Fault != 1 && Fault != 3 && s > 0 && lane == 0) mbar_arrive(&empty[(s - 1) % STAGES]);
+    }
+    if (Fault != 2) wgmma_wait<0>();
+    const int row = m0 + wg * 64 + warp * 16 + lane / 4, col = n0 + lane % 4 * 2;
+#pragma unroll
+    for (int j = 0; j < 64; ++j) {
+      int m = row + j / 2 % 2 * 8, n = col + j / 4 * 8 + j % 2;
+      if (m < M && n < N) y[(size_t)m * N + n] = d[j];
+    }
+  }
+}
+SPECTRAL_KERNEL(gemm_sm90, TmaProductArgs, THREADS) { gemm<0>(args); }
+SPECTRAL_KERNEL(gemm_sm90_fault1, TmaProductArgs, THREADS) { gemm<1>(args); }
+SPECTRAL_KERNEL(gemm_sm90_fault2, TmaProductArgs, THREADS) { gemm<2>(args); }
+SPECTRAL_KERNEL(gemm_sm90_fault3, TmaProductArgs, THREADS) { gemm<3>(args); }
+SPECTRAL_KERNEL(gemm_sm90_fault4, TmaProductArgs, THREADS) { gemm<4>(args); }
+SPECTRAL_KERNEL(gemm_sm90_fault5, TmaProductArgs, THREADS) { gemm<5>(args); }
+SPECTRAL_KERNEL(gemm_sm90_fault6, TmaProductArgs, THREADS) { gemm<6>(args); }
