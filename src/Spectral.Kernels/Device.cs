@@ -1,0 +1,227 @@
+using System.Runtime.InteropServices;
+using Spectral.Kernels.Driver;
+
+namespace Spectral.Kernels;
+
+/// <summary>Which driver a <see cref="Device"/> talks to.</summary>
+public enum DeviceKind
+{
+    /// <summary>An NVIDIA GPU through the CUDA driver.</summary>
+    Cuda,
+    /// <summary>The CPU device: the same kernels behind the same driver entry points, on this machine's cores.</summary>
+    Cpu,
+}
+
+/// <summary>Settings of the CPU device. They hold for the whole process; null leaves a setting as it is.</summary>
+public sealed record CpuDeviceOptions
+{
+    /// <summary>OS threads that run blocks and BLAS tiles; 0 is one per core. Results do not depend on it.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>Seed of a shuffled schedule of a block's threads; 0 runs them in order.</summary>
+    public int? Seed { get; init; }
+
+    /// <summary>Fills fresh device memory and shared memory with a pattern, so that reading what was never written shows.</summary>
+    public bool? Poison { get; init; }
+}
+
+/// <summary>
+/// A CUDA device, or the CPU device, with its context, memory pool, kernels and current stream. Not thread safe: one thread at a time may
+/// use a device and its tensors. Disposing it frees cached memory; objects made from it stay valid until they are disposed themselves.
+/// </summary>
+public sealed unsafe class Device : IDisposable
+{
+    /// <summary>Set to 1, makes every tensor a driver allocation of its own, so that sanitizers and guard zones see each one.</summary>
+    public const string CheckVariable = "SPECTRAL_CHECK";
+
+    private const int AttributeMultiprocessors = 16, AttributeMajor = 75, AttributeMinor = 76, AttributeSharedPerBlock = 97;
+
+    private readonly KernelModules _modules;
+    private readonly MemoryPool _pool;
+    private readonly Lazy<Blas> _blas;
+    private readonly Lazy<Solver> _solver;
+    private readonly Stream _defaultStream;
+
+    private Device(DriverApi api, ContextHandle context, int ordinal)
+    {
+        Api = api;
+        Context = context;
+        Ordinal = ordinal;
+        Kind = api.IsCpu ? DeviceKind.Cpu : DeviceKind.Cuda;
+        byte* name = stackalloc byte[256];
+        api.Check(api.DeviceGetName(name, 256, ordinal), "reading the device's name");
+        Name = Marshal.PtrToStringUTF8((nint)name)!;
+        MultiprocessorCount = Attribute(AttributeMultiprocessors);
+        ComputeCapability = (Attribute(AttributeMajor), Attribute(AttributeMinor));
+        nuint total;
+        api.Check(api.DeviceTotalMem(&total, ordinal), "reading the device's memory size");
+        TotalMemory = (long)total;
+        SharedBytesPerBlock = Attribute(AttributeSharedPerBlock);
+        _pool = new MemoryPool(api, context, Name, bypass: Environment.GetEnvironmentVariable(CheckVariable) == "1");
+        _modules = new KernelModules(this);
+        _defaultStream = Stream.FromHandle(this, 0);
+        Stream = _defaultStream;
+        _blas = new Lazy<Blas>(() => new Blas(this));
+        _solver = new Lazy<Solver>(() => new Solver(this));
+    }
+
+    internal DriverApi Api { get; }
+    internal ContextHandle Context { get; }
+
+    /// <summary>The driver's number of this device.</summary>
+    public int Ordinal { get; }
+
+    /// <summary>CUDA or CPU.</summary>
+    public DeviceKind Kind { get; }
+
+    /// <summary>The device's name as its driver gives it.</summary>
+    public string Name { get; }
+
+    /// <summary>Streaming multiprocessors of a GPU, cores of the CPU device.</summary>
+    public int MultiprocessorCount { get; }
+
+    /// <summary>Compute capability, e.g. (9, 0).</summary>
+    public (int Major, int Minor) ComputeCapability { get; }
+
+    /// <summary>Bytes of shared memory that one block may ask for.</summary>
+    public int SharedBytesPerBlock { get; }
+
+    /// <summary>Bytes of device memory in all.</summary>
+    public long TotalMemory { get; }
+
+    /// <summary>What the memory pool holds.</summary>
+    public DeviceMemory Memory => _pool.Memory;
+
+    /// <summary>The stream that ops launch on; changed by <see cref="Use"/>.</summary>
+    public Stream Stream { get; private set; }
+
+    /// <summary>cuBLAS on this device, or its entry points on the CPU device; loaded when first used.</summary>
+    public Blas Blas => _blas.Value;
+
+    /// <summary>cuSOLVER on this device, or its entry points on the CPU device; loaded when first used.</summary>
+    public Solver Solver => _solver.Value;
+
+    /// <summary>The raw context (CUcontext), for other CUDA code; it stays owned by this object.</summary>
+    public nint ContextHandle => Context.Value;
+
+    /// <summary>GPU number <paramref name="ordinal"/>, on its primary context, which other CUDA code in the process shares.</summary>
+    /// <exception cref="DllNotFoundException">There is no CUDA driver.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such device.</exception>
+    public static Device Cuda(int ordinal = 0) => Open(DriverApi.Cuda, ordinal);
+
+    /// <summary>The CPU device.</summary>
+    /// <exception cref="PlatformNotSupportedException">This is not Linux on x64.</exception>
+    public static Device Cpu(CpuDeviceOptions? options = null)
+    {
+        DriverApi api = DriverApi.Cpu;
+        if (options?.Threads is { } threads) api.SetCpuOption("threads", threads);
+        if (options?.Seed is { } seed) api.SetCpuOption("seed", seed);
+        if (options?.Poison is { } poison) api.SetCpuOption("poison", poison ? 1 : 0);
+        return Open(api, 0);
+    }
+
+    /// <summary>The first GPU with compute capability 8.0 or more when there is one, else the CPU device.</summary>
+    public static Device Best()
+    {
+        for (int i = 0; i < CudaCount(out _); i++)
+        {
+            Device device = Cuda(i);
+            if (device.ComputeCapability.Major >= 8) return device;
+            device.Dispose();
+        }
+        return Cpu();
+    }
+
+    /// <summary>Works on a context that other code made and keeps (CUcontext), of GPU <paramref name="ordinal"/>.</summary>
+    public static Device FromContext(nint context, int ordinal = 0) => new(DriverApi.Cuda, Driver.ContextHandle.Borrow(DriverApi.Cuda, context, ordinal), ordinal);
+
+    /// <summary>The number of GPUs, and why it is none: no driver, no device, or the driver's own error.</summary>
+    public static int CudaCount(out string? reason)
+    {
+        reason = null;
+        try
+        {
+            int count;
+            DriverApi.Cuda.Check(DriverApi.Cuda.DeviceGetCount(&count), "counting CUDA devices");
+            if (count == 0) reason = "the CUDA driver finds no device";
+            return count;
+        }
+        catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException or CudaException)
+        {
+            reason = e is DllNotFoundException ? "no CUDA driver on this machine" : e.Message;
+            return 0;
+        }
+    }
+
+    /// <summary>The driver's version, e.g. (12, 4): the newest CUDA whose PTX it can load.</summary>
+    public (int Major, int Minor) DriverVersion
+    {
+        get
+        {
+            int version;
+            Api.Check(Api.DriverGetVersion(&version), "reading the driver's version");
+            return (version / 1000, version % 1000 / 10);
+        }
+    }
+
+    /// <summary>The kernel <paramref name="entry"/> of <c>native/kernels/<paramref name="module"/>.cu</c>; loaded once.</summary>
+    public Kernel Kernel(string module, string entry) => _modules.Kernel(module, entry);
+
+    /// <summary>Makes <paramref name="stream"/> the current one until the result is disposed.</summary>
+    public IDisposable Use(Stream stream)
+    {
+        var restore = new StreamScope(this, Stream);
+        Stream = stream;
+        return restore;
+    }
+
+    /// <summary>Waits until the current stream's work is done.</summary>
+    /// <exception cref="CudaException">A kernel or copy failed.</exception>
+    public void Synchronize() => Stream.Synchronize();
+
+    /// <summary>Frees cached memory and this object's hold on the context. A second call does nothing.</summary>
+    public void Dispose()
+    {
+        if (Context.IsClosed) return;
+        if (_blas.IsValueCreated) _blas.Value.Dispose();
+        if (_solver.IsValueCreated) _solver.Value.Dispose();
+        _modules.Dispose();
+        _pool.Dispose();
+        _defaultStream.Dispose();
+        Context.Dispose();
+    }
+
+    /// <summary>The device's kind, ordinal and name.</summary>
+    public override string ToString() => Kind == DeviceKind.Cpu ? Name : $"cuda:{Ordinal} {Name}";
+
+    /// <summary>Makes the context current on this thread; other code may have changed it since the last call.</summary>
+    internal DriverApi Activate()
+    {
+        Api.Check(Api.CtxSetCurrent(Context.Value), $"making {Name} current");
+        return Api;
+    }
+
+    internal MemoryBlock Allocate(long bytes) => _pool.Allocate(bytes, Stream);
+
+    private static Device Open(DriverApi api, int ordinal)
+    {
+        int count;
+        api.Check(api.DeviceGetCount(&count), "counting devices");
+        if (ordinal < 0 || ordinal >= count) throw new ArgumentOutOfRangeException(nameof(ordinal), ordinal, $"there are {count} devices, numbered from 0");
+        int device;
+        api.Check(api.DeviceGet(&device, ordinal), $"opening device {ordinal}");
+        return new Device(api, Driver.ContextHandle.RetainPrimary(api, device), device);
+    }
+
+    private int Attribute(int attribute)
+    {
+        int value;
+        Api.Check(Api.DeviceGetAttribute(&value, attribute, Ordinal), $"reading attribute {attribute} of {Name}");
+        return value;
+    }
+
+    private sealed class StreamScope(Device device, Stream previous) : IDisposable
+    {
+        public void Dispose() => device.Stream = previous;
+    }
+}

@@ -1,0 +1,150 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Spectral.Kernels.Driver;
+
+/// <summary>
+/// The CUDA driver's entry points, under the names of cuda.h without their prefix. One table is filled from the driver, one from the CPU
+/// device: that is the whole difference between the two above this line.
+/// </summary>
+internal sealed unsafe class DriverApi
+{
+    public const string CpuLibraryName = "libspectral_cpu.so";
+    public const int OutOfMemory = 2, NoDevice = 100;
+
+    private static readonly Lazy<DriverApi> LazyCuda = new(() => new DriverApi(
+        NativeLibraries.Load("the CUDA driver", OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1"), "the CUDA driver", isCpu: false));
+    private static readonly Lazy<DriverApi> LazyCpu = new(() =>
+    {
+        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
+            throw new PlatformNotSupportedException("the CPU device runs on Linux x64 only; CUDA devices work here through Device.Cuda.");
+        return new DriverApi(NativeLibraries.Load("the CPU device", CpuLibraryName), CpuLibraryName, isCpu: true);
+    });
+
+    public static DriverApi Cuda => LazyCuda.Value;
+    public static DriverApi Cpu => LazyCpu.Value;
+
+    public readonly nint Library;
+    public readonly bool IsCpu;
+    public readonly delegate* unmanaged<uint, int> Init;
+    public readonly delegate* unmanaged<int*, int> DriverGetVersion;
+    public readonly delegate* unmanaged<int, byte**, int> GetErrorName, GetErrorString;
+    public readonly delegate* unmanaged<int*, int> DeviceGetCount;
+    public readonly delegate* unmanaged<int*, int, int> DeviceGet;
+    public readonly delegate* unmanaged<byte*, int, int, int> DeviceGetName;
+    public readonly delegate* unmanaged<int*, int, int, int> DeviceGetAttribute;
+    public readonly delegate* unmanaged<nuint*, int, int> DeviceTotalMem;
+    public readonly delegate* unmanaged<nint*, int, int> DevicePrimaryCtxRetain;
+    public readonly delegate* unmanaged<int, int> DevicePrimaryCtxRelease;
+    public readonly delegate* unmanaged<nint, int> CtxSetCurrent;
+    public readonly delegate* unmanaged<nint*, byte*, int> ModuleLoad;
+    public readonly delegate* unmanaged<nint*, void*, int> ModuleLoadData;
+    public readonly delegate* unmanaged<nint, int> ModuleUnload;
+    public readonly delegate* unmanaged<nint*, nint, byte*, int> ModuleGetFunction;
+    public readonly delegate* unmanaged<nint, int, int, int> FuncSetAttribute;
+    public readonly delegate* unmanaged<ulong*, nuint, int> MemAlloc;
+    public readonly delegate* unmanaged<ulong, int> MemFree;
+    public readonly delegate* unmanaged<nuint*, nuint*, int> MemGetInfo;
+    public readonly delegate* unmanaged<ulong, void*, nuint, nint, int> MemcpyHtoDAsync;
+    public readonly delegate* unmanaged<void*, ulong, nuint, nint, int> MemcpyDtoHAsync;
+    public readonly delegate* unmanaged<ulong, ulong, nuint, nint, int> MemcpyDtoDAsync;
+    public readonly delegate* unmanaged<ulong, byte, nuint, nint, int> MemsetD8Async;
+    public readonly delegate* unmanaged<nint*, uint, int> StreamCreate;
+    public readonly delegate* unmanaged<nint, int> StreamSynchronize;
+    public readonly delegate* unmanaged<nint, nint, uint, int> StreamWaitEvent;
+    public readonly delegate* unmanaged<nint, int> StreamDestroy;
+    public readonly delegate* unmanaged<nint*, uint, int> EventCreate;
+    public readonly delegate* unmanaged<nint, nint, int> EventRecord;
+    public readonly delegate* unmanaged<nint, int> EventSynchronize;
+    public readonly delegate* unmanaged<float*, nint, nint, int> EventElapsedTime;
+    public readonly delegate* unmanaged<nint, int> EventDestroy;
+    public readonly delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int> LaunchKernel;
+    private readonly delegate* unmanaged<byte*> _cpuLastError;
+    private readonly delegate* unmanaged<byte*, CLong, void> _cpuSetOption;
+    private readonly delegate* unmanaged<byte*, byte*, nuint, int> _argsLayout;
+
+    private DriverApi(nint library, string name, bool isCpu)
+    {
+        Library = library;
+        IsCpu = isCpu;
+        nint F(string function) => NativeLibraries.Function(library, name, function);
+        Init = (delegate* unmanaged<uint, int>)F("cuInit");
+        DriverGetVersion = (delegate* unmanaged<int*, int>)F("cuDriverGetVersion");
+        GetErrorName = (delegate* unmanaged<int, byte**, int>)F("cuGetErrorName");
+        GetErrorString = (delegate* unmanaged<int, byte**, int>)F("cuGetErrorString");
+        DeviceGetCount = (delegate* unmanaged<int*, int>)F("cuDeviceGetCount");
+        DeviceGet = (delegate* unmanaged<int*, int, int>)F("cuDeviceGet");
+        DeviceGetName = (delegate* unmanaged<byte*, int, int, int>)F("cuDeviceGetName");
+        DeviceGetAttribute = (delegate* unmanaged<int*, int, int, int>)F("cuDeviceGetAttribute");
+        DeviceTotalMem = (delegate* unmanaged<nuint*, int, int>)F("cuDeviceTotalMem_v2");
+        DevicePrimaryCtxRetain = (delegate* unmanaged<nint*, int, int>)F("cuDevicePrimaryCtxRetain");
+        DevicePrimaryCtxRelease = (delegate* unmanaged<int, int>)F("cuDevicePrimaryCtxRelease_v2");
+        CtxSetCurrent = (delegate* unmanaged<nint, int>)F("cuCtxSetCurrent");
+        ModuleLoad = (delegate* unmanaged<nint*, byte*, int>)F("cuModuleLoad");
+        ModuleLoadData = (delegate* unmanaged<nint*, void*, int>)F("cuModuleLoadData");
+        ModuleUnload = (delegate* unmanaged<nint, int>)F("cuModuleUnload");
+        ModuleGetFunction = (delegate* unmanaged<nint*, nint, byte*, int>)F("cuModuleGetFunction");
+        FuncSetAttribute = (delegate* unmanaged<nint, int, int, int>)F("cuFuncSetAttribute");
+        MemAlloc = (delegate* unmanaged<ulong*, nuint, int>)F("cuMemAlloc_v2");
+        MemFree = (delegate* unmanaged<ulong, int>)F("cuMemFree_v2");
+        MemGetInfo = (delegate* unmanaged<nuint*, nuint*, int>)F("cuMemGetInfo_v2");
+        MemcpyHtoDAsync = (delegate* unmanaged<ulong, void*, nuint, nint, int>)F("cuMemcpyHtoDAsync_v2");
+        MemcpyDtoHAsync = (delegate* unmanaged<void*, ulong, nuint, nint, int>)F("cuMemcpyDtoHAsync_v2");
+        MemcpyDtoDAsync = (delegate* unmanaged<ulong, ulong, nuint, nint, int>)F("cuMemcpyDtoDAsync_v2");
+        MemsetD8Async = (delegate* unmanaged<ulong, byte, nuint, nint, int>)F("cuMemsetD8Async");
+        StreamCreate = (delegate* unmanaged<nint*, uint, int>)F("cuStreamCreate");
+        StreamSynchronize = (delegate* unmanaged<nint, int>)F("cuStreamSynchronize");
+        StreamWaitEvent = (delegate* unmanaged<nint, nint, uint, int>)F("cuStreamWaitEvent");
+        StreamDestroy = (delegate* unmanaged<nint, int>)F("cuStreamDestroy_v2");
+        EventCreate = (delegate* unmanaged<nint*, uint, int>)F("cuEventCreate");
+        EventRecord = (delegate* unmanaged<nint, nint, int>)F("cuEventRecord");
+        EventSynchronize = (delegate* unmanaged<nint, int>)F("cuEventSynchronize");
+        EventElapsedTime = (delegate* unmanaged<float*, nint, nint, int>)F("cuEventElapsedTime");
+        EventDestroy = (delegate* unmanaged<nint, int>)F("cuEventDestroy_v2");
+        LaunchKernel = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)F("cuLaunchKernel");
+        if (isCpu)
+        {
+            _cpuLastError = (delegate* unmanaged<byte*>)F("spectralCpuLastError");
+            _cpuSetOption = (delegate* unmanaged<byte*, CLong, void>)F("spectralCpuSetOption");
+            _argsLayout = (delegate* unmanaged<byte*, byte*, nuint, int>)F("spectralArgsLayout");
+        }
+        Check(Init(0), "starting the driver");
+    }
+
+    /// <summary>Turns a status other than success into an exception with the call's own text.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "")
+    {
+        if (status != 0) Throw(status, doing, call);
+    }
+
+    /// <summary>As above, for a text with values in it: it is put together only for a failed call, so that a launch allocates nothing.</summary>
+    public void Check(int status, [InterpolatedStringHandlerArgument(nameof(status))] ref FailureText doing, [CallerArgumentExpression(nameof(status))] string call = "")
+    {
+        if (status != 0) Throw(status, doing.ToString(), call);
+    }
+
+    private void Throw(int status, string doing, string call)
+    {
+        byte* text;
+        string name = GetErrorName(status, &text) == 0 ? Marshal.PtrToStringUTF8((nint)text)! : "unknown status";
+        string message = GetErrorString(status, &text) == 0 ? Marshal.PtrToStringUTF8((nint)text) ?? "" : "";
+        if (IsCpu && Marshal.PtrToStringUTF8((nint)_cpuLastError()) is { Length: > 0 } fault) message = fault;
+        throw new CudaException("cu" + call[(call.LastIndexOf('.', call.IndexOf('(')) + 1)..], status, name, message, doing);
+    }
+
+    /// <summary>Sets an option of the CPU device (threads, seed, eager, poison, check).</summary>
+    public void SetCpuOption(string name, long value)
+    {
+        fixed (byte* text = Encoding.UTF8.GetBytes(name + "\0")) _cpuSetOption(text, new CLong((nint)value));
+    }
+
+    /// <summary>Size and field offsets of a kernel's argument struct as the native compiler laid it out: <c>size;field:offset:size;…</c>, or null.</summary>
+    public string? ArgumentLayout(string kernel)
+    {
+        byte* text = stackalloc byte[4096];
+        fixed (byte* name = Encoding.UTF8.GetBytes(kernel + "\0"))
+            return _argsLayout(name, text, 4096) >= 0 ? Marshal.PtrToStringUTF8((nint)text) : null;
+    }
+}

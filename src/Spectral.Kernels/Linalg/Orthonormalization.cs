@@ -1,0 +1,115 @@
+namespace Spectral.Kernels;
+
+/// <summary>How an orthonormal basis was made.</summary>
+public enum OrthonormalizationMethod
+{
+    /// <summary>Cholesky factor of the Gram matrix, twice (Yamamoto, Nakatsukasa, Yanagisawa, Fukaya 2015).</summary>
+    CholeskyQr2,
+    /// <summary>The same with a shifted first factor and a third pass (Fukaya, Kannan, Nakatsukasa, Yamamoto, Yanagisawa 2020).</summary>
+    ShiftedCholeskyQr3,
+    /// <summary>Householder reflections: any matrix, also one with dependent or zero rows.</summary>
+    Householder,
+}
+
+/// <summary>Orthonormal bases of the span of a few long vectors.</summary>
+public static class Orthonormalization
+{
+    /// <summary>The largest deviation of Q Qᵀ from the identity that is ever returned.</summary>
+    public const float Tolerance = 1e-5f;
+
+    // After one pass: beyond it the second pass is not certain to reach rounding level.
+    private const float FirstPassTolerance = 1e-3f;
+    // Above it blocked Householder reflections cost less than Gram matrices in F64.
+    private const int LargestCholesky = 256;
+
+    /// <summary>q becomes orthonormal rows that span the rows of x, completed where those are dependent; each step is checked, and the next safer one taken when it failed.</summary>
+    /// <param name="x">[l, n], F32, l ≤ n; left alone.</param>
+    /// <param name="q">[l, n], F32.</param>
+    /// <returns>The method that succeeded.</returns>
+    /// <exception cref="ArgumentException">Shapes or types do not fit.</exception>
+    /// <exception cref="ArithmeticException">No method reached <see cref="Tolerance"/>: x holds NaN or infinity, or values whose squares leave F64.</exception>
+    public static OrthonormalizationMethod Rows(Tensor x, Tensor q) => Rows(x, q, SmallProblems.Auto);
+
+    internal static OrthonormalizationMethod Rows(Tensor x, Tensor q, SmallProblems where)
+    {
+        CheckArguments(x, q);
+        using Tensor status = Tensor.Zeros(x.Device, (3, Step.Ints), DType.I32);
+        if (x.Dim(0) == 0) return OrthonormalizationMethod.CholeskyQr2;
+        if (x.Dim(0) <= LargestCholesky)
+        {
+            Cholesky(x, q, status, 0, 0, where);
+            if (Accepted(status, 0) && Deviation(q) <= Tolerance) return OrthonormalizationMethod.CholeskyQr2;
+            // The shift that keeps a factor of rounding errors of F64 positive; the scaled matrix has norm at most l.
+            double m = x.Dim(1), l = x.Dim(0);
+            Cholesky(x, q, status, 1, 11 * (m * l + l * (l + 1)) * Math.ScaleB(1, -53) * l, where);
+            using Tensor once = Tensor.Empty(x.Device, q.Shape);
+            once.CopyFrom(q);
+            Cholesky(once, q, status, 2, 0, where);
+            if (Accepted(status, 2) && Deviation(q) <= Tolerance) return OrthonormalizationMethod.ShiftedCholeskyQr3;
+        }
+        q.CopyFrom(x);
+        x.Device.Solver.Householder(q);
+        float deviation = Deviation(q);
+        if (deviation <= Tolerance) return OrthonormalizationMethod.Householder;
+        throw new ArithmeticException($"{x.Shape}: orthonormal rows deviate by {deviation}, expected at most {Tolerance}; the matrix holds NaN or infinity, or values too large to square");
+    }
+
+    /// <summary>CholeskyQR2 without looking at the outcome: that is left in <paramref name="status"/>, for <see cref="Accepted(ReadOnlySpan{int})"/>, so that the host need not wait.</summary>
+    internal static void Optimistic(Tensor x, Tensor q, Tensor status, int step, SmallProblems where)
+    {
+        if (x.Dim(0) <= LargestCholesky)
+        {
+            Cholesky(x, q, status, step, 0, where);
+            return;
+        }
+        q.CopyFrom(x);
+        x.Device.Solver.Householder(q);
+    }
+
+    /// <summary>Did all steps of CholeskyQR2 in <paramref name="status"/> succeed?</summary>
+    internal static bool Accepted(ReadOnlySpan<int> status)
+    {
+        for (int i = 0; i < status.Length; i += Step.Ints)
+            if (status[i + Step.FirstPivot] != 0 || status[i + Step.SecondPivot] != 0 || !(BitConverter.Int32BitsToSingle(status[i + Step.Deviation]) <= FirstPassTolerance)) return false;
+        return true;
+    }
+
+    /// <summary>max |Q Qᵀ − I|.</summary>
+    internal static float Deviation(Tensor q)
+    {
+        using Tensor gram = Tensor.Empty(q.Device, (q.Dim(0), q.Dim(0)), DType.F64), deviation = Tensor.Zeros(q.Device, 1, DType.I32);
+        Gram.Run(q, gram, deviation.Pointer);
+        return BitConverter.Int32BitsToSingle(deviation.ToInt32Array()[0]);
+    }
+
+    private static bool Accepted(Tensor status, int step) => Accepted(status.ToInt32Array().AsSpan(step * Step.Ints, Step.Ints));
+
+    private static void Cholesky(Tensor x, Tensor q, Tensor status, int step, double shift, SmallProblems where)
+    {
+        int l = x.Dim(0);
+        using Tensor gram = Tensor.Empty(x.Device, (l, l), DType.F64), inverse = Tensor.Empty(x.Device, (l, l)), once = Tensor.Empty(x.Device, x.Shape);
+        ulong At(int field) => status.Pointer + (ulong)((step * Step.Ints + field) * sizeof(int));
+        Gram.Run(x, gram);
+        CholeskyInverse.Run(gram, inverse, At(Step.FirstPivot), shift, where);
+        Gemm.Run(inverse, false, x, false, once);
+        Gram.Run(once, gram, At(Step.Deviation));
+        CholeskyInverse.Run(gram, inverse, At(Step.SecondPivot), 0, where);
+        Gemm.Run(inverse, false, once, false, q);
+    }
+
+    private static void CheckArguments(Tensor x, Tensor q)
+    {
+        Check.Shape(x, nameof(x), -1, -1);
+        Check.DType(x, nameof(x), DType.F32);
+        Check.DType(q, nameof(q), DType.F32);
+        Check.SameShape(x, nameof(x), q, nameof(q));
+        Check.SameDevice(x.Device, q, nameof(q));
+        if (x.Dim(0) > x.Dim(1)) throw new ArgumentException($"x is {x.Shape}, expected no more rows than columns", nameof(x));
+    }
+
+    /// <summary>What one CholeskyQR2 leaves in its status: three integers.</summary>
+    internal static class Step
+    {
+        public const int FirstPivot = 0, SecondPivot = 1, Deviation = 2, Ints = 3;
+    }
+}

@@ -1,0 +1,35 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>arg_max.cu</c>.</summary>
+[KernelArgs("arg_max", "arg_max_f32")]
+public struct ArgMaxArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Logits, Indices;
+    /// <summary>Size.</summary>
+    public int Rows, Columns;
+}
+
+/// <summary>The largest element of each row.</summary>
+public static class ArgMax
+{
+    private const int MaxColumns = 1 << 24;
+
+    /// <summary><c>indices[n]</c> = the lowest j where <c>logits[n, j]</c> is largest; NaN counts as −∞.</summary>
+    /// <param name="logits">[N, V] F32, V from 1 to 2²⁴.</param>
+    /// <param name="indices">[N] I32; written.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Run(Tensor logits, Tensor indices)
+    {
+        Check.Shape(logits, nameof(logits), -1, -1);
+        Check.DType(logits, nameof(logits), DType.F32);
+        Check.Shape(indices, nameof(indices), logits.Dim(0));
+        Check.DType(indices, nameof(indices), DType.I32);
+        Check.SameDevice(logits.Device, logits, nameof(logits));
+        Check.SameDevice(logits.Device, indices, nameof(indices));
+        if (logits.Dim(1) is 0 or > MaxColumns) throw new ArgumentException($"logits is {logits.Shape}, expected 1 to {MaxColumns} columns", nameof(logits));
+        if (logits.Dim(0) == 0) return;
+        var args = new ArgMaxArgs { Logits = logits.Pointer, Indices = indices.Pointer, Rows = logits.Dim(0), Columns = logits.Dim(1) };
+        logits.Device.Kernel("arg_max", "arg_max_f32").Launch(args, Launch.RowBlocks(args.Rows), Launch.RowThreads);
+    }
+}

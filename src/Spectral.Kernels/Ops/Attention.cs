@@ -1,0 +1,182 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of the decode kernels in <c>attention.cu</c>.</summary>
+[KernelArgs("attention", "attention_decode_f32", "attention_decode_bf16")]
+public struct AttentionDecodeArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Q, Keys, Values, Lengths, Output;
+    /// <summary>Size.</summary>
+    public int Heads, KvHeads, Positions, HeadDim, Window;
+    /// <summary>Factor of the scores.</summary>
+    public float Scale;
+}
+
+/// <summary>Arguments of the append kernels in <c>attention.cu</c>.</summary>
+[KernelArgs("attention", "attention_append_f32", "attention_append_bf16")]
+public struct AttentionAppendArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Source, Offsets, Cache;
+    /// <summary>Size.</summary>
+    public int Batch, KvHeads, Length, Positions, HeadDim;
+}
+
+/// <summary>
+/// Causal attention <c>softmax(q kᵀ / √hd) v</c> with grouped key/value heads: query head h uses key/value head <c>⌊h · KV / H⌋</c>. With a
+/// window w, query i sees the keys <c>i − w &lt; j ≤ i</c>.
+/// </summary>
+/// <remarks>
+/// In training the H / KV query heads of a group lie one after the other in [B, H, S, hd], so they are the rows of one product per
+/// key/value head, and the sum over a group in dk and dv is the product's own.
+/// </remarks>
+public static class Attention
+{
+    private const int DecodeThreads = 128, MaxHeadDim = 512;
+
+    /// <summary>Attention of whole sequences.</summary>
+    /// <param name="q">[B, H, S, hd] F32 or BF16.</param>
+    /// <param name="k">[B, KV, S, hd], type of q; KV divides H.</param>
+    /// <param name="v">[B, KV, S, hd].</param>
+    /// <param name="probabilities">[B, H, S, S]; written, kept for backward.</param>
+    /// <param name="output">[B, H, S, hd]; written.</param>
+    /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Forward(Tensor q, Tensor k, Tensor v, Tensor probabilities, Tensor output, int window = 0)
+    {
+        Groups groups = Verify(q, k, v, probabilities);
+        SameAs(q, nameof(q), output, nameof(output));
+        if (q.Count == 0) return;
+        Gemm.Run(groups.Queries(q), false, groups.Keys(k), true, groups.Scores(probabilities), groups.Rows, groups.Length, groups.HeadDim, batch: groups.Count);
+        CausalSoftmax.Forward(probabilities, groups.Scale, window);
+        Gemm.Run(groups.Scores(probabilities), false, groups.Keys(v), false, groups.Queries(output), groups.Rows, groups.HeadDim, groups.Length, batch: groups.Count);
+    }
+
+    /// <summary>The adjoint of <see cref="Forward"/>. Takes scratch memory of the size of the probabilities.</summary>
+    /// <param name="q">[B, H, S, hd], as in forward.</param>
+    /// <param name="k">[B, KV, S, hd].</param>
+    /// <param name="v">[B, KV, S, hd].</param>
+    /// <param name="probabilities">[B, H, S, S], from forward.</param>
+    /// <param name="dOutput">[B, H, S, hd].</param>
+    /// <param name="dq">[B, H, S, hd]; written.</param>
+    /// <param name="dk">[B, KV, S, hd]; written.</param>
+    /// <param name="dv">[B, KV, S, hd]; written.</param>
+    /// <param name="window">As in forward.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Backward(Tensor q, Tensor k, Tensor v, Tensor probabilities, Tensor dOutput, Tensor dq, Tensor dk, Tensor dv, int window = 0)
+    {
+        Groups groups = Verify(q, k, v, probabilities);
+        SameAs(q, nameof(q), dOutput, nameof(dOutput));
+        SameAs(q, nameof(q), dq, nameof(dq));
+        SameAs(k, nameof(k), dk, nameof(dk));
+        SameAs(k, nameof(k), dv, nameof(dv));
+        if (q.Count == 0) return;
+        (int rows, int length, int headDim, int count) = (groups.Rows, groups.Length, groups.HeadDim, groups.Count);
+        using Tensor dScores = Tensor.Empty(q.Device, probabilities.Shape, q.DType);
+        Gemm.Run(groups.Scores(probabilities), true, groups.Queries(dOutput), false, groups.Keys(dv), length, headDim, rows, batch: count);
+        Gemm.Run(groups.Queries(dOutput), false, groups.Keys(v), true, groups.Scores(dScores), rows, length, headDim, batch: count);
+        CausalSoftmax.Backward(probabilities, dScores, groups.Scale, window);
+        Gemm.Run(groups.Scores(dScores), false, groups.Keys(k), false, groups.Queries(dq), rows, headDim, length, batch: count);
+        Gemm.Run(groups.Scores(dScores), true, groups.Queries(q), false, groups.Keys(dk), length, headDim, rows, batch: count);
+    }
+
+    /// <summary>Attention of one new token per sequence over the cache; the query is at position <c>lengths[b] − 1</c>.</summary>
+    /// <param name="q">[B, H, hd] F32 or BF16, hd up to 512.</param>
+    /// <param name="keys">[B, KV, P, hd], type of q.</param>
+    /// <param name="values">[B, KV, P, hd].</param>
+    /// <param name="lengths">[B] I32: keys in the cache, the new one included; more than P counts as P, 0 gives zeros.</param>
+    /// <param name="output">[B, H, hd]; written.</param>
+    /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Decode(Tensor q, Tensor keys, Tensor values, Tensor lengths, Tensor output, int window = 0)
+    {
+        Check.Floating(q, nameof(q));
+        Check.Shape(q, nameof(q), -1, -1, -1);
+        (int batch, int heads, int headDim) = (q.Dim(0), q.Dim(1), q.Dim(2));
+        if (headDim > MaxHeadDim) throw new ArgumentException($"q is {q.Shape}, expected a head dimension of {MaxHeadDim} or less", nameof(q));
+        Check.Shape(keys, nameof(keys), batch, -1, -1, headDim);
+        VerifyGroups(heads, keys.Dim(1));
+        Check.SameDType(q, nameof(q), keys, nameof(keys));
+        Check.SameDevice(q.Device, q, nameof(q));
+        Check.SameDevice(q.Device, keys, nameof(keys));
+        SameAs(keys, nameof(keys), values, nameof(values));
+        SameAs(q, nameof(q), output, nameof(output));
+        Check.Shape(lengths, nameof(lengths), batch);
+        Check.DType(lengths, nameof(lengths), DType.I32);
+        Check.SameDevice(q.Device, lengths, nameof(lengths));
+        if (window < 0) throw new ArgumentException($"window is {window}, expected 0 (none) or more", nameof(window));
+        if (q.Count == 0) return;
+        var args = new AttentionDecodeArgs
+        {
+            Q = q.Pointer, Keys = keys.Pointer, Values = values.Pointer, Lengths = lengths.Pointer, Output = output.Pointer,
+            Heads = heads, KvHeads = keys.Dim(1), Positions = keys.Dim(2), HeadDim = headDim, Window = window, Scale = 1 / MathF.Sqrt(headDim),
+        };
+        q.Device.Kernel("attention", Launch.Entry(q.DType, "attention_decode_f32", "attention_decode_bf16")).Launch(args, heads, batch, 1, DecodeThreads);
+    }
+
+    /// <summary><c>cache[b, g, offsets[b] + s, :] = source[b, g, s, :]</c>; positions beyond the cache are left out.</summary>
+    /// <param name="source">[B, KV, S, hd] F32 or BF16: new keys or values.</param>
+    /// <param name="cache">[B, KV, P, hd], type of the source.</param>
+    /// <param name="offsets">[B] I32: where each sequence goes on.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Append(Tensor source, Tensor cache, Tensor offsets)
+    {
+        Check.Floating(source, nameof(source));
+        Check.Shape(source, nameof(source), -1, -1, -1, -1);
+        Check.Shape(cache, nameof(cache), source.Dim(0), source.Dim(1), -1, source.Dim(3));
+        Check.SameDType(source, nameof(source), cache, nameof(cache));
+        Check.Shape(offsets, nameof(offsets), source.Dim(0));
+        Check.DType(offsets, nameof(offsets), DType.I32);
+        Check.SameDevice(source.Device, source, nameof(source));
+        Check.SameDevice(source.Device, cache, nameof(cache));
+        Check.SameDevice(source.Device, offsets, nameof(offsets));
+        if (source.Count == 0) return;
+        var args = new AttentionAppendArgs
+        {
+            Source = source.Pointer, Offsets = offsets.Pointer, Cache = cache.Pointer,
+            Batch = source.Dim(0), KvHeads = source.Dim(1), Length = source.Dim(2), Positions = cache.Dim(2), HeadDim = source.Dim(3),
+        };
+        string entry = Launch.Entry(source.DType, "attention_append_f32", "attention_append_bf16");
+        source.Device.Kernel("attention", entry).Launch(args, Launch.RowBlocks(source.Count / source.Dim(3)), Launch.RowThreads);
+    }
+
+    // The matrices of one key/value head: Rows query rows (all heads of the group), Length keys; Count groups in the batch.
+    private readonly record struct Groups(int Count, int Rows, int Length, int HeadDim)
+    {
+        public float Scale => 1 / MathF.Sqrt(HeadDim);
+        public Gemm.Operand Queries(Tensor tensor) => new(tensor, 0, HeadDim, (long)Rows * HeadDim);
+        public Gemm.Operand Keys(Tensor tensor) => new(tensor, 0, HeadDim, (long)Length * HeadDim);
+        public Gemm.Operand Scores(Tensor tensor) => new(tensor, 0, Length, (long)Rows * Length);
+    }
+
+    private static Groups Verify(Tensor q, Tensor k, Tensor v, Tensor probabilities)
+    {
+        Check.Floating(q, nameof(q));
+        Check.Shape(q, nameof(q), -1, -1, -1, -1);
+        (int batch, int heads, int length, int headDim) = (q.Dim(0), q.Dim(1), q.Dim(2), q.Dim(3));
+        Check.Shape(k, nameof(k), batch, -1, length, headDim);
+        int kvHeads = k.Dim(1);
+        VerifyGroups(heads, kvHeads);
+        Check.SameDType(q, nameof(q), k, nameof(k));
+        Check.SameDevice(q.Device, q, nameof(q));
+        Check.SameDevice(q.Device, k, nameof(k));
+        SameAs(k, nameof(k), v, nameof(v));
+        Check.Shape(probabilities, nameof(probabilities), batch, heads, length, length);
+        Check.SameDType(q, nameof(q), probabilities, nameof(probabilities));
+        Check.SameDevice(q.Device, probabilities, nameof(probabilities));
+        return new Groups(checked(batch * kvHeads), kvHeads == 0 ? 0 : checked(heads / kvHeads * length), length, headDim);
+    }
+
+    private static void VerifyGroups(int heads, int kvHeads)
+    {
+        if (kvHeads == 0 ? heads != 0 : heads % kvHeads != 0)
+            throw new ArgumentException($"{heads} query heads with {kvHeads} key/value heads, expected a whole number of query heads for each", "q");
+    }
+
+    private static void SameAs(Tensor wanted, string wantedName, Tensor tensor, string name)
+    {
+        Check.SameShape(wanted, wantedName, tensor, name);
+        Check.SameDType(wanted, wantedName, tensor, name);
+        Check.SameDevice(wanted.Device, tensor, name);
+    }
+}

@@ -1,0 +1,59 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>bias_gradient.cu</c>.</summary>
+[KernelArgs("bias_gradient", "bias_gradient_f32", "bias_gradient_bf16")]
+public struct BiasGradientArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Dy, Sums;
+    /// <summary>Size.</summary>
+    public int Rows, Columns, Chunk;
+    /// <summary>1: add to what the sums hold.</summary>
+    public int Accumulate;
+}
+
+/// <summary>Sums over rows, such as the gradient of a bias.</summary>
+public static class BiasGradient
+{
+    private const int ChunkRows = 64, Threads = 128;
+
+    /// <summary><c>dBias[j] (+)= Σᵢ dy[i, j]</c>, F32, in an order that depends on the shape alone.</summary>
+    /// <param name="dy">[N, F] F32 or BF16.</param>
+    /// <param name="dBias">[F] F32.</param>
+    /// <param name="accumulate">Add to what it holds.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Run(Tensor dy, Tensor dBias, bool accumulate)
+    {
+        Check.Floating(dy, nameof(dy));
+        Check.Shape(dy, nameof(dy), -1, -1);
+        Check.Shape(dBias, nameof(dBias), dy.Dim(1));
+        Check.DType(dBias, nameof(dBias), DType.F32);
+        Check.SameDevice(dy.Device, dy, nameof(dy));
+        Check.SameDevice(dy.Device, dBias, nameof(dBias));
+        if (dBias.Count == 0) return;
+        if (dy.Count == 0)
+        {
+            if (!accumulate) dBias.Clear();
+            return;
+        }
+        int rows = dy.Dim(0), chunks = Launch.Blocks(rows, ChunkRows);
+        if (chunks == 1)
+        {
+            Sum(dy, dBias, 1, rows, accumulate);
+            return;
+        }
+        using Tensor partials = Tensor.Empty(dy.Device, (chunks, dy.Dim(1)));
+        Sum(dy, partials, chunks, ChunkRows, false);
+        Run(partials, dBias, accumulate);
+    }
+
+    private static void Sum(Tensor dy, Tensor sums, int chunks, int chunk, bool accumulate)
+    {
+        var args = new BiasGradientArgs
+        {
+            Dy = dy.Pointer, Sums = sums.Pointer, Rows = dy.Dim(0), Columns = dy.Dim(1), Chunk = chunk, Accumulate = accumulate ? 1 : 0,
+        };
+        string entry = Launch.Entry(dy.DType, "bias_gradient_f32", "bias_gradient_bf16");
+        dy.Device.Kernel("bias_gradient", entry).Launch(args, Launch.Blocks(args.Columns, Threads * (16 / dy.DType.Size())), chunks, 1, Threads);
+    }
+}

@@ -1,0 +1,84 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of the forward kernels in <c>causal_softmax.cu</c>.</summary>
+[KernelArgs("causal_softmax", "causal_softmax_forward_f32", "causal_softmax_forward_bf16")]
+public struct CausalSoftmaxForwardArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Scores;
+    /// <summary>Size.</summary>
+    public long Rows;
+    /// <summary>Size.</summary>
+    public int Length, Window, Lanes;
+    /// <summary>Factor of the scores.</summary>
+    public float Scale;
+}
+
+/// <summary>Arguments of the backward kernels in <c>causal_softmax.cu</c>.</summary>
+[KernelArgs("causal_softmax", "causal_softmax_backward_f32", "causal_softmax_backward_bf16")]
+public struct CausalSoftmaxBackwardArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Probabilities, Gradient;
+    /// <summary>Size.</summary>
+    public long Rows;
+    /// <summary>Size.</summary>
+    public int Length, Window, Lanes;
+    /// <summary>Factor of the scores.</summary>
+    public float Scale;
+}
+
+/// <summary>
+/// Softmax over the keys a query may see: with query i and window w, the keys <c>max(0, i − w + 1) ≤ j ≤ i</c> (all j ≤ i for w = 0).
+/// Unseen keys get 0. A NaN among the seen scores makes its row NaN.
+/// </summary>
+public static class CausalSoftmax
+{
+    /// <summary>Scores become probabilities: <c>p = softmax(scale · s)</c> along the last dimension.</summary>
+    /// <param name="scores">[B, H, S, S] F32 or BF16, in place; what lies above the diagonal is not read.</param>
+    /// <param name="scale">Factor of the scores, above 0.</param>
+    /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
+    /// <exception cref="ArgumentException">Shape, type or a value does not fit.</exception>
+    public static void Forward(Tensor scores, float scale, int window = 0)
+    {
+        Verify(scores, nameof(scores), scale, window);
+        if (scores.Count == 0) return;
+        int length = scores.Dim(3);
+        var args = new CausalSoftmaxForwardArgs { Scores = scores.Pointer, Rows = scores.Count / length, Length = length, Window = window, Lanes = Launch.RowLanes(length), Scale = scale };
+        string entry = Launch.Entry(scores.DType, "causal_softmax_forward_f32", "causal_softmax_forward_bf16");
+        scores.Device.Kernel("causal_softmax", entry).Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
+    }
+
+    /// <summary>The gradient of the probabilities becomes that of the scores: <c>ds = scale · p (dp − Σ p dp)</c>.</summary>
+    /// <param name="probabilities">[B, H, S, S], from forward.</param>
+    /// <param name="gradient">[B, H, S, S], type of the probabilities, in place.</param>
+    /// <param name="scale">As in forward.</param>
+    /// <param name="window">As in forward.</param>
+    /// <exception cref="ArgumentException">Shape, type, device or a value does not fit.</exception>
+    public static void Backward(Tensor probabilities, Tensor gradient, float scale, int window = 0)
+    {
+        Verify(probabilities, nameof(probabilities), scale, window);
+        Check.SameShape(probabilities, nameof(probabilities), gradient, nameof(gradient));
+        Check.SameDType(probabilities, nameof(probabilities), gradient, nameof(gradient));
+        Check.SameDevice(probabilities.Device, gradient, nameof(gradient));
+        if (probabilities.Count == 0) return;
+        int length = probabilities.Dim(3);
+        var args = new CausalSoftmaxBackwardArgs
+        {
+            Probabilities = probabilities.Pointer, Gradient = gradient.Pointer,
+            Rows = probabilities.Count / length, Length = length, Window = window, Lanes = Launch.RowLanes(length), Scale = scale,
+        };
+        string entry = Launch.Entry(probabilities.DType, "causal_softmax_backward_f32", "causal_softmax_backward_bf16");
+        probabilities.Device.Kernel("causal_softmax", entry).Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
+    }
+
+    private static void Verify(Tensor scores, string name, float scale, int window)
+    {
+        Check.Floating(scores, name);
+        Check.Shape(scores, name, -1, -1, -1, -1);
+        if (scores.Dim(2) != scores.Dim(3)) throw new ArgumentException($"{name} is {scores.Shape}, expected as many queries as keys", name);
+        Check.SameDevice(scores.Device, scores, name);
+        if (!(scale > 0 && float.IsFinite(scale))) throw new ArgumentException($"scale is {scale}, expected a finite one above 0", nameof(scale));
+        if (window < 0) throw new ArgumentException($"window is {window}, expected 0 (none) or more", nameof(window));
+    }
+}

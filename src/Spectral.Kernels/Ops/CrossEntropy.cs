@@ -1,0 +1,57 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>cross_entropy.cu</c>; a null gradient is not computed.</summary>
+[KernelArgs("cross_entropy", "cross_entropy_f32", "cross_entropy_bf16")]
+public struct CrossEntropyArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Logits, Targets, Losses, DLogits;
+    /// <summary>Size.</summary>
+    public int Rows, Vocabulary;
+    /// <summary>Factor of the gradient.</summary>
+    public float GradientScale;
+}
+
+/// <summary>Cross-entropy of next-token logits, loss and gradient in one launch.</summary>
+public static class CrossEntropy
+{
+    // A warp keeps up with rows that fit its registers' worth of loads; long rows need more loads in flight.
+    private const int ShortRow = 4096, LongRowThreads = 512;
+
+    /// <summary>
+    /// <c>losses[n] = log Σ exp(logits[n]) − logits[n, t]</c> with t = targets[n], and <c>dLogits = gradientScale (softmax − onehot(t))</c>.
+    /// Masked rows (t = −1) give 0 and zeros; any other target outside the vocabulary gives a NaN loss and zeros.
+    /// </summary>
+    /// <param name="logits">[N, V] F32.</param>
+    /// <param name="targets">[N] I32.</param>
+    /// <param name="losses">[N] F32; written.</param>
+    /// <param name="dLogits">[N, V] F32 or BF16; written. May be the logits. Null: loss only.</param>
+    /// <param name="gradientScale">Usually 1 / number of loss tokens.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Run(Tensor logits, Tensor targets, Tensor losses, Tensor? dLogits, float gradientScale)
+    {
+        Check.Shape(logits, nameof(logits), -1, -1);
+        Check.DType(logits, nameof(logits), DType.F32);
+        Check.Shape(targets, nameof(targets), logits.Dim(0));
+        Check.DType(targets, nameof(targets), DType.I32);
+        Check.Shape(losses, nameof(losses), logits.Dim(0));
+        Check.DType(losses, nameof(losses), DType.F32);
+        Check.SameDevice(logits.Device, logits, nameof(logits));
+        Check.SameDevice(logits.Device, targets, nameof(targets));
+        Check.SameDevice(logits.Device, losses, nameof(losses));
+        if (dLogits is not null)
+        {
+            Check.Floating(dLogits, nameof(dLogits));
+            Check.SameShape(logits, nameof(logits), dLogits, nameof(dLogits));
+            Check.SameDevice(logits.Device, dLogits, nameof(dLogits));
+        }
+        if (logits.Dim(0) == 0) return;
+        var args = new CrossEntropyArgs
+        {
+            Logits = logits.Pointer, Targets = targets.Pointer, Losses = losses.Pointer, DLogits = dLogits?.Pointer ?? 0,
+            Rows = logits.Dim(0), Vocabulary = logits.Dim(1), GradientScale = gradientScale,
+        };
+        string entry = Launch.Entry(dLogits?.DType ?? DType.F32, "cross_entropy_f32", "cross_entropy_bf16");
+        logits.Device.Kernel("cross_entropy", entry).Launch(args, args.Rows, args.Vocabulary <= ShortRow ? 32 : LongRowThreads);
+    }
+}

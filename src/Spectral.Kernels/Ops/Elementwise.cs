@@ -1,0 +1,133 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of the sum kernels in <c>elementwise.cu</c>.</summary>
+[KernelArgs("elementwise", "add_f32", "add_bf16")]
+public struct AddArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong A, B, Y;
+    /// <summary>Size.</summary>
+    public long Count;
+}
+
+/// <summary>Arguments of the scaling kernels in <c>elementwise.cu</c>.</summary>
+[KernelArgs("elementwise", "scale_f32", "scale_bf16")]
+public struct ScaleArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong X;
+    /// <summary>Size.</summary>
+    public long Count;
+    /// <summary>Factor of every element.</summary>
+    public float Factor;
+}
+
+/// <summary>Arguments of the conversion kernels in <c>elementwise.cu</c>.</summary>
+[KernelArgs("elementwise", "cast_f32_bf16", "cast_bf16_f32")]
+public struct CastArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong X, Y;
+    /// <summary>Size.</summary>
+    public long Count;
+}
+
+/// <summary>Arguments of the bias kernels in <c>elementwise.cu</c>.</summary>
+[KernelArgs("elementwise", "add_bias_f32", "add_bias_bf16")]
+public struct AddBiasArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Y, Bias;
+    /// <summary>Size.</summary>
+    public int Rows, Columns;
+}
+
+/// <summary>Sums of two tensors.</summary>
+public static class Add
+{
+    /// <summary><c>y = a + b</c>.</summary>
+    /// <param name="a">Any shape, F32 or BF16.</param>
+    /// <param name="b">Shape and type of a.</param>
+    /// <param name="y">Shape and type of a; may be a or b.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Forward(Tensor a, Tensor b, Tensor y)
+    {
+        Check.Floating(a, nameof(a));
+        Check.SameShape(a, nameof(a), b, nameof(b));
+        Check.SameShape(a, nameof(a), y, nameof(y));
+        Check.SameDType(a, nameof(a), b, nameof(b));
+        Check.SameDType(a, nameof(a), y, nameof(y));
+        Check.SameDevice(a.Device, a, nameof(a));
+        Check.SameDevice(a.Device, b, nameof(b));
+        Check.SameDevice(a.Device, y, nameof(y));
+        if (a.Count == 0) return;
+        var args = new AddArgs { A = a.Pointer, B = b.Pointer, Y = y.Pointer, Count = a.Count };
+        a.Device.Kernel("elementwise", Launch.Entry(a.DType, "add_f32", "add_bf16")).Launch(args, Launch.FlatBlocks(a.Count, a.DType), Launch.FlatThreads);
+    }
+}
+
+/// <summary>Multiplication by a number.</summary>
+public static class Scale
+{
+    /// <summary><c>x = factor · x</c>, in place.</summary>
+    /// <param name="x">Any shape, F32 or BF16.</param>
+    /// <param name="factor">The number.</param>
+    /// <exception cref="ArgumentException">The type does not fit.</exception>
+    public static void Run(Tensor x, float factor)
+    {
+        Check.Floating(x, nameof(x));
+        Check.SameDevice(x.Device, x, nameof(x));
+        if (x.Count == 0) return;
+        var args = new ScaleArgs { X = x.Pointer, Count = x.Count, Factor = factor };
+        x.Device.Kernel("elementwise", Launch.Entry(x.DType, "scale_f32", "scale_bf16")).Launch(args, Launch.FlatBlocks(x.Count, x.DType), Launch.FlatThreads);
+    }
+}
+
+/// <summary>Conversion between F32 and BF16.</summary>
+public static class Cast
+{
+    private const int ElementsPerThread = 8;
+
+    /// <summary><c>destination = source</c>, rounded to nearest even where it gets narrower; of one type it is a copy.</summary>
+    /// <param name="source">Any shape, F32 or BF16.</param>
+    /// <param name="destination">Shape of the source, F32 or BF16; written. Must not overlap the source.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Run(Tensor source, Tensor destination)
+    {
+        Check.Floating(source, nameof(source));
+        Check.Floating(destination, nameof(destination));
+        Check.SameShape(source, nameof(source), destination, nameof(destination));
+        Check.SameDevice(source.Device, source, nameof(source));
+        Check.SameDevice(source.Device, destination, nameof(destination));
+        if (source.Count == 0) return;
+        if (source.DType == destination.DType)
+        {
+            destination.CopyFrom(source);
+            return;
+        }
+        var args = new CastArgs { X = source.Pointer, Y = destination.Pointer, Count = source.Count };
+        source.Device.Kernel("elementwise", Launch.Entry(source.DType, "cast_f32_bf16", "cast_bf16_f32"))
+            .Launch(args, Launch.Blocks(args.Count, Launch.FlatThreads * ElementsPerThread), Launch.FlatThreads);
+    }
+}
+
+/// <summary>A bias added to every row.</summary>
+public static class AddBias
+{
+    /// <summary><c>y[i, j] += bias[j]</c>, in place.</summary>
+    /// <param name="y">[N, F] F32 or BF16.</param>
+    /// <param name="bias">[F], type of y.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Run(Tensor y, Tensor bias)
+    {
+        Check.Floating(y, nameof(y));
+        Check.Shape(y, nameof(y), -1, -1);
+        Check.Shape(bias, nameof(bias), y.Dim(1));
+        Check.SameDType(y, nameof(y), bias, nameof(bias));
+        Check.SameDevice(y.Device, y, nameof(y));
+        Check.SameDevice(y.Device, bias, nameof(bias));
+        if (y.Count == 0) return;
+        var args = new AddBiasArgs { Y = y.Pointer, Bias = bias.Pointer, Rows = y.Dim(0), Columns = y.Dim(1) };
+        y.Device.Kernel("elementwise", Launch.Entry(y.DType, "add_bias_f32", "add_bias_bf16")).Launch(args, Launch.RowBlocks(args.Rows), Launch.RowThreads);
+    }
+}

@@ -1,0 +1,69 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>embedding.cu</c>.</summary>
+[KernelArgs("embedding", "embedding_backward_f32", "embedding_backward_bf16")]
+public struct EmbeddingBackwardArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Dy, Order, Segments, Ids, DTable;
+    /// <summary>Size.</summary>
+    public int Positions, Unique, Columns, Vocabulary;
+    /// <summary>1: add to what the gradient holds.</summary>
+    public int Accumulate;
+}
+
+/// <summary>Token embedding: a row of the table per id.</summary>
+public static class Embedding
+{
+    /// <summary><c>y[i, :] = table[ids[i], :]</c>. An id outside the table gives a row of NaN.</summary>
+    /// <param name="table">[V, D] F32 or BF16.</param>
+    /// <param name="ids">[N] I32.</param>
+    /// <param name="y">[N, D], type of the table; written.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Forward(Tensor table, Tensor ids, Tensor y)
+    {
+        Check.Shape(table, nameof(table), -1, -1);
+        Check.Shape(ids, nameof(ids), -1);
+        Check.Shape(y, nameof(y), ids.Dim(0), table.Dim(1));
+        Rows.Gather(table, ids, y);
+    }
+
+    /// <summary>
+    /// <c>dTable[ids[u], :] (+)= Σ dy[order[j], :]</c> over <c>segments[u] ≤ j &lt; segments[u + 1]</c>: deterministic because the caller
+    /// sorted the positions. Without <paramref name="accumulate"/> all other rows become zero.
+    /// </summary>
+    /// <param name="dy">[N, D] F32 or BF16.</param>
+    /// <param name="order">[N] I32: positions sorted by id, equal ids in order of position.</param>
+    /// <param name="segments">[U + 1] I32: where each id's positions begin in <paramref name="order"/>; ends with N.</param>
+    /// <param name="ids">[U] I32: the ids that occur, each once.</param>
+    /// <param name="dTable">[V, D] F32.</param>
+    /// <param name="accumulate">Add to what it holds.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Backward(Tensor dy, Tensor order, Tensor segments, Tensor ids, Tensor dTable, bool accumulate)
+    {
+        Check.Floating(dy, nameof(dy));
+        Check.Shape(dy, nameof(dy), -1, -1);
+        Check.Shape(order, nameof(order), dy.Dim(0));
+        Check.Shape(ids, nameof(ids), -1);
+        Check.Shape(segments, nameof(segments), ids.Dim(0) + 1);
+        Check.Shape(dTable, nameof(dTable), -1, dy.Dim(1));
+        Check.DType(order, nameof(order), DType.I32);
+        Check.DType(segments, nameof(segments), DType.I32);
+        Check.DType(ids, nameof(ids), DType.I32);
+        Check.DType(dTable, nameof(dTable), DType.F32);
+        Check.SameDevice(dy.Device, dy, nameof(dy));
+        Check.SameDevice(dy.Device, order, nameof(order));
+        Check.SameDevice(dy.Device, segments, nameof(segments));
+        Check.SameDevice(dy.Device, ids, nameof(ids));
+        Check.SameDevice(dy.Device, dTable, nameof(dTable));
+        if (!accumulate) dTable.Clear();
+        if (ids.Count == 0 || dy.Count == 0) return;
+        var args = new EmbeddingBackwardArgs
+        {
+            Dy = dy.Pointer, Order = order.Pointer, Segments = segments.Pointer, Ids = ids.Pointer, DTable = dTable.Pointer,
+            Positions = dy.Dim(0), Unique = ids.Dim(0), Columns = dy.Dim(1), Vocabulary = dTable.Dim(0), Accumulate = accumulate ? 1 : 0,
+        };
+        string entry = Launch.Entry(dy.DType, "embedding_backward_f32", "embedding_backward_bf16");
+        dy.Device.Kernel("embedding", entry).Launch(args, Launch.RowBlocks(args.Unique), Launch.RowThreads);
+    }
+}

@@ -1,0 +1,163 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>low_rank_reduce_rows</c>: sums partial results of z or g and scales a copy.</summary>
+[KernelArgs("low_rank_reduce", "low_rank_reduce_rows_f32", "low_rank_reduce_rows_bf16")]
+public struct LowRankReduceRowsArgs
+{
+    /// <summary>[shares, count] F32.</summary>
+    public ulong Partial;
+    /// <summary>[columns] F32, or 0.</summary>
+    public ulong Middle;
+    /// <summary>[count].</summary>
+    public ulong Result;
+    /// <summary>[count], or 0.</summary>
+    public ulong Scaled;
+    /// <summary>Rows times columns.</summary>
+    public long Count;
+    /// <summary>Columns of a row.</summary>
+    public int Columns;
+    /// <summary>Partial results per element.</summary>
+    public int Shares;
+    /// <summary>Factor of the scaled copy.</summary>
+    public float Scale;
+}
+
+/// <summary>Arguments of <c>low_rank_reduce_gradient</c>: sums partial gradients of L or R.</summary>
+[KernelArgs("low_rank_reduce", "low_rank_reduce_gradient_f32")]
+public struct LowRankReduceGradientArgs
+{
+    /// <summary>[shares, stride] F32.</summary>
+    public ulong Partial;
+    /// <summary>[columns] F32, or 0.</summary>
+    public ulong Middle;
+    /// <summary>[count] F32.</summary>
+    public ulong Destination;
+    /// <summary>Elements of the destination.</summary>
+    public long Count;
+    /// <summary>Elements of one share.</summary>
+    public long Stride;
+    /// <summary>Columns of a partial result's row.</summary>
+    public int Columns;
+    /// <summary>First of them that the destination has.</summary>
+    public int From;
+    /// <summary>Partial results per element.</summary>
+    public int Shares;
+    /// <summary>Factor of the sums.</summary>
+    public float Scale;
+    /// <summary>1: add to the destination.</summary>
+    public int Accumulate;
+}
+
+/// <summary>Arguments of <c>low_rank_scale_columns</c>.</summary>
+[KernelArgs("low_rank_reduce", "low_rank_scale_columns_f32", "low_rank_scale_columns_bf16")]
+public struct LowRankScaleColumnsArgs
+{
+    /// <summary>[rows, columns].</summary>
+    public ulong Source;
+    /// <summary>[columns] F32, or 0.</summary>
+    public ulong Middle;
+    /// <summary>[rows, columns].</summary>
+    public ulong Scaled;
+    /// <summary>Rows.</summary>
+    public int Rows;
+    /// <summary>Columns.</summary>
+    public int Columns;
+    /// <summary>Factor of all columns.</summary>
+    public float Scale;
+}
+
+/// <summary>Arguments of <c>low_rank_middle_partial</c>: sums of g ∘ z over 32 rows.</summary>
+[KernelArgs("low_rank_reduce", "low_rank_middle_partial_f32", "low_rank_middle_partial_bf16")]
+public struct LowRankMiddlePartialArgs
+{
+    /// <summary>[rows, columns].</summary>
+    public ulong G;
+    /// <summary>[rows, columns].</summary>
+    public ulong Z;
+    /// <summary>[⌈rows / 32⌉, count] F32.</summary>
+    public ulong Partial;
+    /// <summary>Rows.</summary>
+    public int Rows;
+    /// <summary>Columns of g and z.</summary>
+    public int Columns;
+    /// <summary>Columns that are summed: the first.</summary>
+    public int Count;
+}
+
+/// <summary>Arguments of <c>low_rank_middle_gradient</c>: the second stage of the gradient of c.</summary>
+[KernelArgs("low_rank_reduce", "low_rank_middle_gradient_f32")]
+public struct LowRankMiddleGradientArgs
+{
+    /// <summary>[chunks, count] F32.</summary>
+    public ulong Partial;
+    /// <summary>[count] F32.</summary>
+    public ulong Destination;
+    /// <summary>Partial results per entry.</summary>
+    public int Chunks;
+    /// <summary>Entries.</summary>
+    public int Count;
+    /// <summary>Factor of the sums.</summary>
+    public float Scale;
+    /// <summary>1: add to the destination.</summary>
+    public int Accumulate;
+}
+
+/// <summary>Second stages of the skinny passes; callers have checked shapes and types.</summary>
+internal static class LowRankReduce
+{
+    private const string Module = "low_rank_reduce";
+    private const int Threads = 256, RowsPerSum = 32, WarpsPerBlock = Threads / 32;
+
+    /// <summary>result = Σ partial over its first dimension; scaled = scale · c ∘ result, from the unrounded sum.</summary>
+    public static void Rows(Tensor partial, int shares, Tensor result, Tensor? middle, float scale, Tensor? scaled)
+    {
+        var args = new LowRankReduceRowsArgs
+        {
+            Partial = partial.Pointer, Middle = middle?.Pointer ?? 0, Result = result.Pointer, Scaled = scaled?.Pointer ?? 0,
+            Count = result.Count, Columns = result.Dim(1), Shares = shares, Scale = scale,
+        };
+        string entry = result.DType == DType.F32 ? "low_rank_reduce_rows_f32" : "low_rank_reduce_rows_bf16";
+        result.Device.Kernel(Module, entry).Launch(args, Blocks(result.Count), Threads);
+    }
+
+    /// <summary>gradient (+)= scale · c ∘ Σ partial, columns <paramref name="from"/> on of rows of <paramref name="columns"/>.</summary>
+    public static void Gradient(Tensor partial, int shares, int columns, int from, Tensor? middle, float scale, Tensor gradient, bool accumulate)
+    {
+        if (gradient.Count == 0) return;
+        var args = new LowRankReduceGradientArgs
+        {
+            Partial = partial.Pointer, Middle = middle?.Pointer ?? 0, Destination = gradient.Pointer, Count = gradient.Count,
+            Stride = partial.Count / shares, Columns = columns, From = from, Shares = shares, Scale = scale, Accumulate = accumulate ? 1 : 0,
+        };
+        gradient.Device.Kernel(Module, "low_rank_reduce_gradient_f32").Launch(args, Blocks(gradient.Count), Threads);
+    }
+
+    /// <summary>scaled = scale · c ∘ source, c along the columns; may be the same tensor.</summary>
+    public static void ScaleColumns(Tensor source, Tensor? middle, float scale, Tensor scaled)
+    {
+        var args = new LowRankScaleColumnsArgs
+        {
+            Source = source.Pointer, Middle = middle?.Pointer ?? 0, Scaled = scaled.Pointer, Rows = source.Dim(0), Columns = source.Dim(1), Scale = scale,
+        };
+        string entry = source.DType == DType.F32 ? "low_rank_scale_columns_f32" : "low_rank_scale_columns_bf16";
+        source.Device.Kernel(Module, entry).Launch(args, Blocks(source.Dim(0)), Threads);
+    }
+
+    /// <summary>gradient[i] (+)= scale · Σ_t g[t,i] z[t,i] for its first entries.</summary>
+    public static void MiddleGradient(Tensor g, Tensor z, float scale, Tensor gradient, bool accumulate)
+    {
+        int count = gradient.Dim(0), chunks = (g.Dim(0) + RowsPerSum - 1) / RowsPerSum;
+        if (count == 0) return;
+        using Tensor partial = Tensor.Empty(g.Device, (chunks, count));
+        var first = new LowRankMiddlePartialArgs { G = g.Pointer, Z = z.Pointer, Partial = partial.Pointer, Rows = g.Dim(0), Columns = g.Dim(1), Count = count };
+        string entry = g.DType == DType.F32 ? "low_rank_middle_partial_f32" : "low_rank_middle_partial_bf16";
+        g.Device.Kernel(Module, entry).Launch(first, Blocks(partial.Count), Threads);
+        var second = new LowRankMiddleGradientArgs
+        {
+            Partial = partial.Pointer, Destination = gradient.Pointer, Chunks = chunks, Count = count, Scale = scale, Accumulate = accumulate ? 1 : 0,
+        };
+        g.Device.Kernel(Module, "low_rank_middle_gradient_f32").Launch(second, (count + WarpsPerBlock - 1) / WarpsPerBlock, Threads);
+    }
+
+    private static int Blocks(long count) => checked((int)((count + Threads - 1) / Threads));
+}

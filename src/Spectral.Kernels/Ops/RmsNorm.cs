@@ -1,0 +1,136 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of the forward kernels in <c>rms_norm.cu</c>.</summary>
+[KernelArgs("rms_norm", "rms_norm_forward_f32", "rms_norm_forward_bf16")]
+public struct RmsNormForwardArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong X, Weight, Y, InverseRms;
+    /// <summary>Size.</summary>
+    public int Rows, Columns, Lanes;
+    /// <summary>Added to the mean square.</summary>
+    public float Epsilon;
+}
+
+/// <summary>Arguments of the backward kernels in <c>rms_norm.cu</c>; a null residual gradient is 0.</summary>
+[KernelArgs("rms_norm", "rms_norm_backward_f32", "rms_norm_backward_bf16")]
+public struct RmsNormBackwardArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong X, Weight, InverseRms, Dy, DResidual, Dx;
+    /// <summary>Size.</summary>
+    public int Rows, Columns, Lanes;
+}
+
+/// <summary>Arguments of the weight gradient kernels in <c>rms_norm.cu</c>.</summary>
+[KernelArgs("rms_norm", "rms_norm_weight_gradient_f32", "rms_norm_weight_gradient_bf16")]
+public struct RmsNormWeightGradientArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong X, InverseRms, Dy, Partials;
+    /// <summary>Size.</summary>
+    public int Rows, Columns, Chunk;
+}
+
+/// <summary>Root mean square normalisation: <c>y = x / √(mean(x²) + ε) ∘ w</c> (Zhang and Sennrich 2019), statistics in F32.</summary>
+public static class RmsNorm
+{
+    private const int ChunkRows = 32, WeightThreads = 128;
+
+    /// <summary>Normalises every row.</summary>
+    /// <param name="x">[N, D] F32 or BF16.</param>
+    /// <param name="weight">[D], type of x.</param>
+    /// <param name="epsilon">Added to the mean square; not negative.</param>
+    /// <param name="y">[N, D], type of x; may be x.</param>
+    /// <param name="inverseRms">[N] F32: 1 / √(mean(x²) + ε), kept for backward.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Forward(Tensor x, Tensor weight, float epsilon, Tensor y, Tensor inverseRms)
+    {
+        Verify(x, weight, inverseRms);
+        Check.SameShape(x, nameof(x), y, nameof(y));
+        Check.SameDType(x, nameof(x), y, nameof(y));
+        Check.SameDevice(x.Device, y, nameof(y));
+        if (!(epsilon >= 0)) throw new ArgumentException($"epsilon is {epsilon}, expected 0 or more", nameof(epsilon));
+        if (x.Count == 0) return;
+        var args = new RmsNormForwardArgs
+        {
+            X = x.Pointer, Weight = weight.Pointer, Y = y.Pointer, InverseRms = inverseRms.Pointer,
+            Rows = x.Dim(0), Columns = x.Dim(1), Lanes = Launch.RowLanes(x.Dim(1)), Epsilon = epsilon,
+        };
+        string entry = Launch.Entry(x.DType, "rms_norm_forward_f32", "rms_norm_forward_bf16");
+        x.Device.Kernel("rms_norm", entry).Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
+    }
+
+    /// <summary>
+    /// <c>dx = r (w∘dy − x r² mean(w∘dy∘x)) + dResidual</c> and, where asked for, <c>dw = Σ dy∘x r</c> over the rows, r being the saved
+    /// inverse RMS.
+    /// </summary>
+    /// <param name="x">[N, D], as in forward.</param>
+    /// <param name="weight">[D].</param>
+    /// <param name="inverseRms">[N] F32, from forward.</param>
+    /// <param name="dy">[N, D], type of x.</param>
+    /// <param name="dx">[N, D], type of x; written. May be <paramref name="dResidual"/> or dy.</param>
+    /// <param name="dResidual">[N, D], gradient of the branch around the norm, added into dx; null is 0.</param>
+    /// <param name="dWeight">[D] F32; null when the weight is frozen.</param>
+    /// <param name="accumulateWeight">Add to what <paramref name="dWeight"/> holds.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Backward(Tensor x, Tensor weight, Tensor inverseRms, Tensor dy, Tensor dx, Tensor? dResidual = null, Tensor? dWeight = null, bool accumulateWeight = false)
+    {
+        Verify(x, weight, inverseRms);
+        SameAsX(dy, nameof(dy));
+        SameAsX(dx, nameof(dx));
+        if (dResidual is not null) SameAsX(dResidual, nameof(dResidual));
+        if (dWeight is not null)
+        {
+            Check.Shape(dWeight, nameof(dWeight), x.Dim(1));
+            Check.DType(dWeight, nameof(dWeight), DType.F32);
+            Check.SameDevice(x.Device, dWeight, nameof(dWeight));
+            WeightGradient(x, inverseRms, dy, dWeight, accumulateWeight);   // first: dx may be dy's memory
+        }
+        if (x.Count == 0) return;
+        var args = new RmsNormBackwardArgs
+        {
+            X = x.Pointer, Weight = weight.Pointer, InverseRms = inverseRms.Pointer, Dy = dy.Pointer, DResidual = dResidual?.Pointer ?? 0, Dx = dx.Pointer,
+            Rows = x.Dim(0), Columns = x.Dim(1), Lanes = Launch.RowLanes(x.Dim(1)),
+        };
+        string entry = Launch.Entry(x.DType, "rms_norm_backward_f32", "rms_norm_backward_bf16");
+        x.Device.Kernel("rms_norm", entry).Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
+
+        void SameAsX(Tensor tensor, string name)
+        {
+            Check.SameShape(x, nameof(x), tensor, name);
+            Check.SameDType(x, nameof(x), tensor, name);
+            Check.SameDevice(x.Device, tensor, name);
+        }
+    }
+
+    private static void WeightGradient(Tensor x, Tensor inverseRms, Tensor dy, Tensor dWeight, bool accumulate)
+    {
+        int chunks = Launch.Blocks(x.Dim(0), ChunkRows), columns = x.Dim(1);
+        using Tensor partials = Tensor.Empty(x.Device, (chunks, columns));
+        if (partials.Count > 0)
+        {
+            var args = new RmsNormWeightGradientArgs
+            {
+                X = x.Pointer, InverseRms = inverseRms.Pointer, Dy = dy.Pointer, Partials = partials.Pointer,
+                Rows = x.Dim(0), Columns = columns, Chunk = ChunkRows,
+            };
+            string entry = Launch.Entry(x.DType, "rms_norm_weight_gradient_f32", "rms_norm_weight_gradient_bf16");
+            x.Device.Kernel("rms_norm", entry).Launch(args, Launch.Blocks(columns, WeightThreads * (16 / x.DType.Size())), chunks, 1, WeightThreads);
+        }
+        BiasGradient.Run(partials, dWeight, accumulate);
+    }
+
+    private static void Verify(Tensor x, Tensor weight, Tensor inverseRms)
+    {
+        Check.Floating(x, nameof(x));
+        Check.Shape(x, nameof(x), -1, -1);
+        Check.Shape(weight, nameof(weight), x.Dim(1));
+        Check.SameDType(x, nameof(x), weight, nameof(weight));
+        Check.Shape(inverseRms, nameof(inverseRms), x.Dim(0));
+        Check.DType(inverseRms, nameof(inverseRms), DType.F32);
+        Check.SameDevice(x.Device, x, nameof(x));
+        Check.SameDevice(x.Device, weight, nameof(weight));
+        Check.SameDevice(x.Device, inverseRms, nameof(inverseRms));
+    }
+}

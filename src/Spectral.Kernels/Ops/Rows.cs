@@ -1,0 +1,63 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of the kernels in <c>rows.cu</c>.</summary>
+[KernelArgs("rows", "rows_gather_f32", "rows_gather_bf16", "rows_scatter_f32", "rows_scatter_bf16")]
+public struct RowsArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Source, Index, Destination;
+    /// <summary>Size.</summary>
+    public int Rows, Count, Columns;
+}
+
+/// <summary>Rows taken from a matrix and put back into one.</summary>
+public static class Rows
+{
+    /// <summary><c>y[k, :] = x[index[k], :]</c>. An index outside x gives a row of NaN.</summary>
+    /// <param name="x">[N, D] F32 or BF16.</param>
+    /// <param name="index">[K] I32.</param>
+    /// <param name="y">[K, D], type of x; written. Must not overlap x.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Gather(Tensor x, Tensor index, Tensor y)
+    {
+        Verify(x, index, y);
+        if (y.Count == 0) return;
+        Run(Launch.Entry(x.DType, "rows_gather_f32", "rows_gather_bf16"), x, index, y, x.Dim(0));
+    }
+
+    /// <summary><c>x[index[k], :] = y[k, :]</c>, every other row of x becomes zero. An index outside x is left out.</summary>
+    /// <param name="y">[K, D] F32 or BF16.</param>
+    /// <param name="index">[K] I32, distinct.</param>
+    /// <param name="x">[N, D], type of y; written. Must not overlap y.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Scatter(Tensor y, Tensor index, Tensor x)
+    {
+        Verify(x, index, y);
+        x.Clear();
+        if (y.Count == 0 || x.Count == 0) return;
+        Run(Launch.Entry(x.DType, "rows_scatter_f32", "rows_scatter_bf16"), y, index, x, x.Dim(0));
+    }
+
+    private static void Verify(Tensor x, Tensor index, Tensor y)
+    {
+        Check.Floating(x, nameof(x));
+        Check.Shape(x, nameof(x), -1, -1);
+        Check.Shape(index, nameof(index), -1);
+        Check.DType(index, nameof(index), DType.I32);
+        Check.Shape(y, nameof(y), index.Dim(0), x.Dim(1));
+        Check.SameDType(x, nameof(x), y, nameof(y));
+        Check.SameDevice(x.Device, x, nameof(x));
+        Check.SameDevice(x.Device, index, nameof(index));
+        Check.SameDevice(x.Device, y, nameof(y));
+    }
+
+    private static void Run(string entry, Tensor source, Tensor index, Tensor destination, int rows)
+    {
+        var args = new RowsArgs
+        {
+            Source = source.Pointer, Index = index.Pointer, Destination = destination.Pointer,
+            Rows = rows, Count = index.Dim(0), Columns = source.Dim(1),
+        };
+        source.Device.Kernel("rows", entry).Launch(args, Launch.RowBlocks(args.Count), Launch.RowThreads);
+    }
+}

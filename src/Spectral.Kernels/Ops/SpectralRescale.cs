@@ -1,0 +1,91 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>spectral_middle_f32</c>.</summary>
+[KernelArgs("spectral_rescale", "spectral_middle_f32")]
+public struct SpectralMiddleArgs
+{
+    /// <summary>[directions].</summary>
+    public ulong Sigma;
+    /// <summary>[directions].</summary>
+    public ulong Delta;
+    /// <summary>[directions + extra].</summary>
+    public ulong Middle;
+    /// <summary>k.</summary>
+    public int Directions;
+    /// <summary>Entries after them.</summary>
+    public int Extra;
+    /// <summary>Their value.</summary>
+    public float Scale;
+}
+
+/// <summary>Arguments of <c>spectral_delta_gradient_f32</c>.</summary>
+[KernelArgs("spectral_rescale", "spectral_delta_gradient_f32")]
+public struct SpectralDeltaGradientArgs
+{
+    /// <summary>[directions].</summary>
+    public ulong Sigma;
+    /// <summary>[directions].</summary>
+    public ulong MiddleGradient;
+    /// <summary>[directions].</summary>
+    public ulong DeltaGradient;
+    /// <summary>k.</summary>
+    public int Directions;
+    /// <summary>1: add to the gradient.</summary>
+    public int Accumulate;
+}
+
+/// <summary>
+/// Rescaling of singular values: <c>σ'ᵢ = σᵢ (1 + δᵢ)</c> of the first k directions of a weight, beside r low-rank ones. The update is a
+/// <see cref="LowRankFactors"/> with <c>L = [U_k, B]</c>, <c>R = [V_kᵀ; A]</c> and the middle vector made here, and runs through
+/// <see cref="LowRankLinear"/> (SpecLoRA, arXiv 2505.23099, with δ = m − 1).
+/// </summary>
+public static class SpectralRescale
+{
+    private const int Threads = 128;
+
+    /// <summary>cᵢ = σᵢ δᵢ for i &lt; k; the remaining entries are <paramref name="scale"/>.</summary>
+    /// <param name="sigma">[k] F32.</param>
+    /// <param name="delta">[k] F32.</param>
+    /// <param name="scale">Scale of the directions after the first k.</param>
+    /// <param name="middle">[k + r] F32; overwritten.</param>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
+    public static void Middle(Tensor sigma, Tensor delta, float scale, Tensor middle)
+    {
+        CheckVector(sigma, nameof(sigma), sigma.Device, -1);
+        int directions = sigma.Dim(0);
+        CheckVector(delta, nameof(delta), sigma.Device, directions);
+        CheckVector(middle, nameof(middle), sigma.Device, -1);
+        int extra = middle.Dim(0) - directions;
+        if (extra < 0) throw new ArgumentException($"middle is {middle.Shape}, expected at least the {directions} entries of sigma", nameof(middle));
+        if (middle.Count == 0) return;
+        var args = new SpectralMiddleArgs { Sigma = sigma.Pointer, Delta = delta.Pointer, Middle = middle.Pointer, Directions = directions, Extra = extra, Scale = scale };
+        sigma.Device.Kernel("spectral_rescale", "spectral_middle_f32").Launch(args, (middle.Dim(0) + Threads - 1) / Threads, Threads);
+    }
+
+    /// <summary>dδᵢ (+)= σᵢ · dcᵢ.</summary>
+    /// <param name="middleGradient">dc [k] F32.</param>
+    /// <param name="sigma">[k] F32.</param>
+    /// <param name="deltaGradient">[k] F32; may be <paramref name="middleGradient"/> when not accumulating.</param>
+    /// <param name="accumulate">Add instead of overwriting.</param>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
+    public static void DeltaGradient(Tensor middleGradient, Tensor sigma, Tensor deltaGradient, bool accumulate = false)
+    {
+        CheckVector(sigma, nameof(sigma), sigma.Device, -1);
+        int directions = sigma.Dim(0);
+        CheckVector(middleGradient, nameof(middleGradient), sigma.Device, directions);
+        CheckVector(deltaGradient, nameof(deltaGradient), sigma.Device, directions);
+        if (directions == 0) return;
+        var args = new SpectralDeltaGradientArgs
+        {
+            Sigma = sigma.Pointer, MiddleGradient = middleGradient.Pointer, DeltaGradient = deltaGradient.Pointer, Directions = directions, Accumulate = accumulate ? 1 : 0,
+        };
+        sigma.Device.Kernel("spectral_rescale", "spectral_delta_gradient_f32").Launch(args, (directions + Threads - 1) / Threads, Threads);
+    }
+
+    private static void CheckVector(Tensor tensor, string name, Device device, int length)
+    {
+        Check.Shape(tensor, name, length);
+        Check.DType(tensor, name, DType.F32);
+        Check.SameDevice(device, tensor, name);
+    }
+}

@@ -1,0 +1,124 @@
+using Spectral.Kernels.Driver;
+
+namespace Spectral.Kernels.Tests;
+
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
+{
+    [Test]
+    public void ValuesSurviveTheRoundTrip([Values(0, 1, 7, 1000)] int n)
+    {
+        using Tensor a = Tensor.From(Device, Enumerable.Range(0, n).Select(i => i / 3f).ToArray(), n);
+        using Tensor copy = Tensor.Empty(Device, n);
+        copy.CopyFrom(a);
+        Assert.That(copy.ToArray(), Is.EqualTo(Enumerable.Range(0, n).Select(i => i / 3f)));
+    }
+
+    [Test]
+    public void BFloat16RoundsToNearestEven()
+    {
+        using Tensor a = Tensor.From(Device, [1f, 1 + 1f / 256, 1 + 3f / 256, float.NaN, float.PositiveInfinity, 1e-40f], 6, DType.BF16);
+        float[] values = a.ToArray();
+        Assert.That(values[..3], Is.EqualTo(new[] { 1f, 1f, 1 + 4f / 256 }));
+        Assert.That(values[3], Is.NaN);
+        Assert.That(values[4], Is.EqualTo(float.PositiveInfinity));
+    }
+
+    [Test]
+    public void HandlesOnOneBlockAreCounted()
+    {
+        long before = Device.Memory.InUse;
+        Tensor whole = Tensor.From(Device, Enumerable.Range(0, 6000).Select(i => (float)i).ToArray(), (2000, 3));
+        Tensor rows = whole.Rows(1000, 2), view = rows.View(6);
+        whole.Dispose();
+        whole.Dispose();
+        Assert.That(view.ToArray(), Is.EqualTo(Enumerable.Range(3000, 6).Select(i => (float)i)));
+        Assert.That(() => whole.Pointer, Throws.TypeOf<ObjectDisposedException>());
+        Assert.That(Device.Memory.InUse, Is.GreaterThan(before));
+        rows.Dispose();
+        view.Dispose();
+        Assert.That(Device.Memory.InUse, Is.EqualTo(before));
+    }
+
+    [Test]
+    public void ThePoolReusesWhatWasGivenBack()
+    {
+        Tensor.Empty(Device, 100_000).Dispose();
+        long cached = Device.Memory.Cached;
+        ulong pointer;
+        using (Tensor again = Tensor.Empty(Device, 99_000))
+        {
+            pointer = again.Pointer;
+            Assert.That(Device.Memory.Cached, Is.LessThan(cached));
+        }
+        using Tensor third = Tensor.Empty(Device, 100_000);
+        Assert.That(third.Pointer, Is.EqualTo(pointer));
+    }
+
+    [Test]
+    public void ShapesThatDoNotFitAreNamed()
+    {
+        using Tensor a = Tensor.Empty(Device, (2, 3));
+        Assert.That(() => a.View((4, 2)), Throws.ArgumentException.With.Message.Contains("[4, 2]"));
+        Assert.That(() => a.Rows(1, 2), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => a.CopyFrom(new float[5]), Throws.ArgumentException.With.Message.Contains("5 values"));
+        Assert.That(() => a.ToInt32Array(), Throws.InvalidOperationException);
+    }
+
+    [Test]
+    public void TooMuchMemoryNamesTheCallTheDeviceAndTheSizes() =>
+        Assert.That(() => Tensor.Empty(Device, (int.MaxValue, int.MaxValue / 2)), Throws.TypeOf<CudaException>()
+            .With.Message.Contains("cuMemAlloc").And.Message.Contains("CUDA_ERROR_OUT_OF_MEMORY").And.Message.Contains(Device.Name)
+            .And.Property(nameof(CudaException.IsOutOfMemory)).True);
+
+    [Test]
+    public void AKernelThatIsNotThereIsNamed() =>
+        Assert.That(() => Device.Kernel("rms_norm", "no_such_kernel"), Throws.TypeOf<CudaException>().With.Message.Contains("no_such_kernel").And.Message.Contains("CUDA_ERROR_NOT_FOUND"));
+
+    [Test]
+    public void EventsMeasureTimeOnAStreamOfOnesOwn()
+    {
+        using Stream stream = Stream.Create(Device);
+        using Event start = new(Device), end = new(Device);
+        using (Device.Use(stream))
+        {
+            start.Record();
+            Tensor.Zeros(Device, 1 << 20).Dispose();
+            end.Record();
+            end.Synchronize();
+        }
+        Assert.That(end.MillisecondsSince(start), Is.GreaterThanOrEqualTo(0).And.LessThan(10_000));
+        Assert.That(Device.Stream.Handle, Is.EqualTo((nint)0));
+    }
+
+    [Test]
+    public void AContextOutlivesItsDeviceWhileAStreamIsAlive()
+    {
+        Device second = Device.Kind == DeviceKind.Cpu ? Device.Cpu() : Device.Cuda();
+        Stream stream = Stream.Create(second);
+        second.Dispose();
+        second.Dispose();
+        Assert.That(() => stream.Dispose(), Throws.Nothing);
+    }
+
+    [Test]
+    public void BorrowedMemoryIsUsedWhereItIsAndLeftAlone()
+    {
+        using Tensor owner = Tensor.From(Device, [1f, 2, 3, 4], 4);
+        Tensor.FromPointer(Device, (nint)owner.Pointer, (2, 2), DType.F32).Dispose();
+        Assert.That(owner.ToArray(), Is.EqualTo(new[] { 1f, 2, 3, 4 }));
+        Assert.That(() => Tensor.FromPointer(Device, (nint)owner.Pointer + 2, 1, DType.F32), Throws.ArgumentException.With.Message.Contains("multiple of 16"));
+    }
+}
+
+public sealed class NativeLibrariesTests
+{
+    [Test]
+    public void AMissingLibrarySaysWhatAndWhatToSet() =>
+        Assert.That(() => NativeLibraries.Load("the test", "libspectral_no_such.so.1"), Throws.TypeOf<DllNotFoundException>()
+            .With.Message.Contains("libspectral_no_such.so.1").And.Message.Contains(NativeLibraries.PathVariable));
+
+    [Test]
+    public void AMissingFunctionIsNamed() =>
+        Assert.That(() => NativeLibraries.Function(DriverApi.Cpu.Library, "the CPU device", "cuNoSuchCall"), Throws.TypeOf<EntryPointNotFoundException>().With.Message.Contains("cuNoSuchCall"));
+}

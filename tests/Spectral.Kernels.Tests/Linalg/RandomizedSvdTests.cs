@@ -1,0 +1,84 @@
+namespace Spectral.Kernels.Tests;
+
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class RandomizedSvdTests(DeviceKind kind) : SvdTest(kind)
+{
+    private static readonly (string Name, int Rows, int Columns, int Rank, Func<int, double> Sigma)[] Spectra =
+    [
+        ("linear", 600, 400, 16, i => 2 - 1.95 * i / 399),
+        ("harmonic", 600, 400, 16, i => 1.0 / (i + 1)),
+        ("inverse root", 600, 400, 16, i => 1 / Math.Sqrt(i + 1)),
+        ("inverse root, wide", 400, 600, 16, i => 1 / Math.Sqrt(i + 1)),
+        ("ten spikes over a bulk", 600, 400, 16, i => i < 10 ? 20 - 14.0 * i / 9 : 2 - 2.0 * (i - 10) / 390),
+        ("geometric", 300, 700, 24, i => Math.Pow(0.8, i)),
+        ("spikes of 3 over a flat tail", 1024, 1024, 16, i => i < 16 ? 3 : 1),
+        ("quarter circle", 512, 768, 32, i => 2 * Math.Cos(Math.PI / 2 * Math.Pow(i / 512.0, 2.0 / 3))),
+    ];
+
+    [Test]
+    public void MeetsItsPromises([ValueSource(nameof(SpectrumNames))] string spectrum, [Values] bool oneBlock)
+    {
+        var (name, rows, columns, rank, sigma) = Spectra.Single(s => s.Name == spectrum);
+        var known = new KnownMatrix(Rng, rows, columns, sigma);
+        Tensor a = Input(known.Values, (rows, columns), DType.F32, out double[] values);
+        using SvdResult result = RandomizedSvd.Compute(a, rank, Options(oneBlock) with { Seed = 7 });
+        VerifyFactors(result, values, known.Tail(rank), name);
+        VerifyValues(result, known.Sigma, 0.01, name);
+        Assert.That(result.ResidualBound, Is.GreaterThanOrEqualTo(known.Sigma[rank] * 0.999), "no approximation of this rank is better");
+        Assert.That(result.NumericalRank, Is.EqualTo(rank));
+    }
+
+    [Test]
+    public void ConvertsBFloat16()
+    {
+        Tensor a = Input((90, 70), DType.BF16, out double[] values);
+        Tensor wide = Input(Array.ConvertAll(values, x => (float)x), (90, 70), DType.F32, out _);
+        using SvdResult narrow = RandomizedSvd.Compute(a, 8), same = RandomizedSvd.Compute(wide, 8);
+        Assert.That(narrow.S.ToArray(), Is.EqualTo(same.S.ToArray()));
+        Assert.That(narrow.Vt.ToArray(), Is.EqualTo(same.Vt.ToArray()));
+    }
+
+    [Test]
+    public void SameSeedSameBitsOtherSeedOtherBits()
+    {
+        Tensor a = Input((200, 150), DType.F32, out _);
+        var options = new RandomizedSvdOptions { PowerIterations = 1, Seed = 3, Stream = 5 };
+        using SvdResult one = RandomizedSvd.Compute(a, 10, options), two = RandomizedSvd.Compute(a, 10, options);
+        using SvdResult seed = RandomizedSvd.Compute(a, 10, options with { Seed = 4 }), stream = RandomizedSvd.Compute(a, 10, options with { Stream = 6 });
+        foreach (Func<SvdResult, Tensor> part in new Func<SvdResult, Tensor>[] { r => r.U, r => r.S, r => r.Vt })
+            Assert.That(part(two).ToArray(), Is.EqualTo(part(one).ToArray()));
+        Assert.That(two.ResidualBound, Is.EqualTo(one.ResidualBound));
+        Assert.That(seed.S.ToArray(), Is.Not.EqualTo(one.S.ToArray()));
+        Assert.That(stream.S.ToArray(), Is.Not.EqualTo(one.S.ToArray()));
+    }
+
+    [Test]
+    public void APreviewDoesExactlyTheIterationsAskedFor()
+    {
+        var known = new KnownMatrix(Rng, 512, 512, i => 2 * Math.Cos(Math.PI / 2 * Math.Pow(i / 512.0, 2.0 / 3)));
+        Tensor a = Input(known.Values, (512, 512), DType.F32, out _);
+        double Error(int iterations)
+        {
+            using SvdResult result = RandomizedSvd.Compute(a, 16, new RandomizedSvdOptions { PowerIterations = iterations });
+            return Doubles(result.S).Zip(known.Sigma, (x, y) => y - x).Max() / known.Sigma[0];
+        }
+        double[] errors = [Error(0), Error(1), Error(3), Error(4)];
+        TestContext.Out.WriteLine(string.Join(" ", errors));
+        Assert.That(errors, Is.Ordered.Descending);
+        Assert.That(errors[2], Is.GreaterThan(0.02), "three iterations do not suffice for this flat spectrum");
+        Assert.That(errors[3], Is.LessThan(0.01), "so the default goes on");
+    }
+
+    [TestCase(-1, 2)]
+    [TestCase(2, -1)]
+    public void OptionsOutOfRangeAreNamed(int oversample, int iterations)
+    {
+        Tensor a = Input((8, 8), DType.F32, out _);
+        Assert.That(() => RandomizedSvd.Compute(a, 2, new RandomizedSvdOptions { Oversample = oversample, PowerIterations = iterations }),
+            Throws.ArgumentException.With.Message.Contains("-1"));
+    }
+
+    private static string[] SpectrumNames() => Spectra.Select(s => s.Name).ToArray();
+
+    private static RandomizedSvdOptions Options(bool oneBlock) => new() { Where = oneBlock ? SmallProblems.OneBlock : SmallProblems.Library };
+}

@@ -1,0 +1,82 @@
+namespace Spectral.Kernels.Tests;
+
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
+{
+    private static readonly (string Name, Func<int, int, double> Sigma)[] Spectra =
+    [
+        ("linear", (i, n) => 1 - i / (double)n),
+        ("twelve decades", (i, n) => Math.Pow(10, -12.0 * i / n)),
+        ("equal", (i, n) => 1),
+        ("half zero", (i, n) => 2 * i < n ? 1.0 / (i + 1) : 0),
+        ("zero", (i, n) => 0),
+    ];
+
+    [Test]
+    public void BothSolversDecompose([Values(1, 2, 3, 24, 33, 95, 144)] int n, [ValueSource(nameof(SpectrumNames))] string spectrum, [Values] bool oneBlock)
+    {
+        var known = new KnownMatrix(Rng, n, n, i => Spectra.Single(s => s.Name == spectrum).Sigma(i, n));
+        Tensor a = Input(known.Values, (n, n), DType.F32, out double[] values);
+        Tensor left = Output((n, n)), s = Output(n), right = Output((n, n));
+        int sweeps;
+        using (SmallSvd.Outcome outcome = SmallSvd.Run(a, left, s, right, oneBlock ? SmallProblems.OneBlock : SmallProblems.Library)) sweeps = outcome.Sweeps();
+        double[] p = Doubles(left), sigma = Doubles(s), rt = Doubles(right), pt = new double[n * n];
+        for (int i = 0; i < n * n; i++) pt[i % n * n + i / n] = p[i];
+        // F64 inside: what is left is the rounding of each entry to F32
+        Assert.That(Deviation(pt, n, n), Is.LessThanOrEqualTo(5e-7), "left vectors");
+        Assert.That(Deviation(rt, n, n), Is.LessThanOrEqualTo(5e-7), "right vectors");
+        for (int i = 0; i < n; i++)
+        {
+            Assert.That(sigma[i], Is.EqualTo(known.Sigma[i]).Within(2e-7 * Math.Max(1, n / 24.0)), $"value {i}: the matrix itself is rounded to F32");
+            if (i > 0) Assert.That(sigma[i], Is.LessThanOrEqualTo(sigma[i - 1]));
+            for (int j = 0; j < n; j++)
+            {
+                double sum = 0;
+                for (int c = 0; c < n; c++) sum += p[i * n + c] * sigma[c] * rt[c * n + j];
+                Assert.That(sum, Is.EqualTo(values[i * n + j]).Within(1e-6), $"product at {i}, {j}");
+            }
+        }
+        TestContext.Out.WriteLine($"{sweeps} sweeps");
+        if (oneBlock) Assert.That(sweeps, Is.LessThanOrEqualTo(spectrum == "twelve decades" ? 20 : 12), "columns of very different lengths converge slowly at first");
+    }
+
+    [Test]
+    public void OneBlockHasALimit()
+    {
+        Tensor a = Output((145, 145)), left = Output((145, 145)), s = Output(145), right = Output((145, 145));
+        Assert.That(() => SmallSvd.Run(a, left, s, right, SmallProblems.OneBlock), Throws.ArgumentException.With.Message.Contains("145"));
+    }
+
+    [Test]
+    public void TheInverseFactorMakesTheGramMatrixTheIdentity([Values(1, 2, 31, 32, 33, 144)] int n, [Values] bool oneBlock)
+    {
+        Tensor x = Input((n, 2 * n + 1), DType.F32, out _), inverse = Output((n, n));
+        using Tensor gram = Tensor.Empty(Device, (n, n), DType.F64), status = Tensor.Zeros(Device, 1, DType.I32);
+        Gram.Run(x, gram);
+        CholeskyInverse.Run(gram, inverse, status.Pointer, 0, oneBlock ? SmallProblems.OneBlock : SmallProblems.Library);
+        Assert.That(status.ToInt32Array()[0], Is.Zero);
+        double[] g = gram.ToDoubleArray(), w = Doubles(inverse);
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < n; j++)
+            {
+                double sum = 0;
+                for (int a = 0; a <= i; a++)
+                    for (int b = 0; b <= j; b++) sum += w[i * n + a] * g[a * n + b] * w[j * n + b];
+                Assert.That(sum, Is.EqualTo(i == j ? 1 : 0).Within(1e-5), $"at {i}, {j}");
+                if (j > i) Assert.That(w[i * n + j], Is.Zero, "lower triangular");
+            }
+    }
+
+    [Test]
+    public void APivotThatIsNotPositiveIsReported([Values] bool oneBlock)
+    {
+        float[] host = [1, 0, 0, 0, 1, 0, 1, 1, 0];   // row 2 = row 0 + row 1
+        Tensor x = Input(host, (3, 3), DType.F32, out _), inverse = Output((3, 3));
+        using Tensor gram = Tensor.Empty(Device, (3, 3), DType.F64), status = Tensor.Zeros(Device, 1, DType.I32);
+        Gram.Run(x, gram);
+        CholeskyInverse.Run(gram, inverse, status.Pointer, -1e-15, oneBlock ? SmallProblems.OneBlock : SmallProblems.Library);
+        Assert.That(status.ToInt32Array()[0], Is.EqualTo(3));
+    }
+
+    private static string[] SpectrumNames() => Spectra.Select(s => s.Name).ToArray();
+}

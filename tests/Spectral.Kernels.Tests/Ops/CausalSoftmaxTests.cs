@@ -1,0 +1,135 @@
+namespace Spectral.Kernels.Tests;
+
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
+{
+    private const float Factor = 0.37f;
+
+    private static readonly int[] Lengths = [1, 7, 8, 32, 33, 127, 300];
+
+    [Test]
+    public void ForwardMatchesTheReference([ValueSource(nameof(Lengths))] int length, [ValueSource(nameof(FloatTypes))] DType type, [Values(0, 1, 5, 1000)] int window)
+    {
+        const int Matrices = 3;
+        Tensor scores = Input((1, Matrices, length, length), type, out double[] values, deviation: 4);
+        CausalSoftmax.Forward(scores, Factor, window);
+        double[] expected = Softmax(values, length, window);
+        // an error of ε|s| in the exponent is one of ε|s| in the result: the terms are p (1 + |scale s|), |scale s| below 10 here
+        Verify(scores, expected, expected.Select(p => 10 * p).ToArray(), length);
+        AssertUnseenAreZero(scores, length, window);
+    }
+
+    [Test]
+    public void LargeScoresDoNotOverflow([ValueSource(nameof(FloatTypes))] DType type)
+    {
+        Tensor scores = Input((1, 1, 40, 40), type, out double[] values, deviation: 1e4);
+        CausalSoftmax.Forward(scores, 1);
+        double[] expected = Softmax(values, 40, 0, 1);
+        // one F32 rounding of a difference of 1e4 is an error of 1e-3 in the exponent: only sums and order of magnitude are fixed
+        float[] actual = scores.ToArray();
+        for (int i = 0; i < 40; i++) Assert.That(actual.Skip(i * 40).Take(i + 1).Sum(), Is.EqualTo(1).Within(0.01));
+        Verify(scores, expected, expected.Select(p => p * 5e4).ToArray());
+    }
+
+    [Test]
+    public void NothingAboveTheDiagonalIsRead([ValueSource(nameof(FloatTypes))] DType type)
+    {
+        const int Length = 37;
+        float[] host = Enumerable.Range(0, Length * Length).Select(i => i % Length > i / Length ? float.NaN : 0.25f * (i % 5)).ToArray();
+        Tensor scores = Input(host, (1, 1, Length, Length), type, out double[] values);
+        CausalSoftmax.Forward(scores, Factor);
+        double[] expected = Softmax(values, Length, 0);
+        Verify(scores, expected, expected.Select(p => 2 * p).ToArray(), Length);
+        Tensor gradient = Input(host, (1, 1, Length, Length), type, out _);
+        CausalSoftmax.Backward(scores, gradient, Factor);
+        Assert.That(gradient.ToArray(), Has.None.NaN);
+    }
+
+    [Test]
+    public void ANaNMakesItsRowNaN([Values(0, 3, 20)] int column)
+    {
+        const int Length = 24, Row = 20;
+        Tensor scores = Input(Enumerable.Range(0, Length * Length).Select(i => i == Row * Length + column ? float.NaN : 1f).ToArray(), (1, 1, Length, Length), DType.F32, out _);
+        CausalSoftmax.Forward(scores, 1);
+        float[] result = scores.ToArray();
+        Assert.That(result[(Row * Length)..(Row * Length + Row + 1)], Is.All.NaN);
+        Assert.That(result[..(Row * Length)], Has.None.NaN);
+    }
+
+    [Test]
+    public void BackwardMatchesTheReference([ValueSource(nameof(Lengths))] int length, [ValueSource(nameof(FloatTypes))] DType type, [Values(0, 1, 5)] int window)
+    {
+        const int Matrices = 2;
+        double[] exact = Softmax(Enumerable.Range(0, Matrices * length * length).Select(_ => Rng.NextDouble() * 8).ToArray(), length, window);
+        Tensor probabilities = Input(Array.ConvertAll(exact, p => (float)p), (1, Matrices, length, length), type, out double[] pv);
+        Tensor gradient = Input((1, Matrices, length, length), type, out double[] gv);
+        CausalSoftmax.Backward(probabilities, gradient, Factor, window);
+        double[] expected = new double[pv.Length], terms = new double[pv.Length];
+        for (int row = 0; row < Matrices * length; row++)
+        {
+            double dot = 0, size = 0;
+            foreach (int j in Seen(row % length, window))
+            {
+                dot += pv[row * length + j] * gv[row * length + j];
+                size += Math.Abs(pv[row * length + j] * gv[row * length + j]);
+            }
+            foreach (int j in Seen(row % length, window))
+            {
+                expected[row * length + j] = Factor * pv[row * length + j] * (gv[row * length + j] - dot);
+                terms[row * length + j] = Factor * pv[row * length + j] * (Math.Abs(gv[row * length + j]) + size);
+            }
+        }
+        Verify(gradient, expected, terms, length);
+        AssertUnseenAreZero(gradient, length, window);
+    }
+
+    [Test]
+    public void BackwardIsTheGradientOfForward([Values(1, 7, 33)] int length)
+    {
+        Tensor scores = Input((1, 1, length, length), DType.F32, out double[] sv), gradient = Input((1, 1, length, length), DType.F32, out double[] gv);
+        CausalSoftmax.Forward(scores, Factor);
+        CausalSoftmax.Backward(scores, gradient, Factor);
+        double[] direction = sv.Select(_ => Rng.NextDouble() - 0.5).ToArray();
+        double Value(double h) => Softmax(sv.Select((s, i) => s + h * direction[i]).ToArray(), length, 0).Zip(gv, (p, g) => p * g).Sum();
+        double numeric = (Value(1e-5) - Value(-1e-5)) / 2e-5;
+        double[] terms = gradient.ToArray().Select((g, i) => g * direction[i]).ToArray();
+        // 1e-5: F32 rounding of a few thousand gradient elements and the truncation of the differences
+        Assert.That(terms.Sum(), Is.EqualTo(numeric).Within(1e-5 * (1e-3 + terms.Sum(Math.Abs))));
+    }
+
+    [Test]
+    public void EmptyWork() => CausalSoftmax.Forward(Output((0, 2, 3, 3)), 1);
+
+    [Test]
+    public void WhatDoesNotFitIsNamed()
+    {
+        Tensor scores = Output((1, 1, 4, 4));
+        Assert.That(() => CausalSoftmax.Forward(Output((1, 1, 4, 5)), 1), Throws.ArgumentException.With.Message.Contains("scores is [1, 1, 4, 5]"));
+        Assert.That(() => CausalSoftmax.Forward(Output((4, 4)), 1), Throws.ArgumentException.With.Message.Contains("scores is [4, 4]"));
+        Assert.That(() => CausalSoftmax.Forward(scores, 0), Throws.ArgumentException.With.Message.Contains("scale is 0"));
+        Assert.That(() => CausalSoftmax.Forward(scores, 1, -1), Throws.ArgumentException.With.Message.Contains("window is -1"));
+        Assert.That(() => CausalSoftmax.Backward(scores, Output((1, 1, 4, 4), DType.BF16), 1), Throws.ArgumentException.With.Message.Contains("gradient is BF16, expected F32"));
+    }
+
+    private static IEnumerable<int> Seen(int query, int window) => Enumerable.Range(0, query + 1).Where(j => window == 0 || query - j < window);
+
+    private static double[] Softmax(double[] scores, int length, int window, double scale = Factor)
+    {
+        var result = new double[scores.Length];
+        for (int row = 0; row < scores.Length / length; row++)
+        {
+            int[] seen = Seen(row % length, window).ToArray();
+            double max = seen.Max(j => scale * scores[row * length + j]), sum = seen.Sum(j => Math.Exp(scale * scores[row * length + j] - max));
+            foreach (int j in seen) result[row * length + j] = Math.Exp(scale * scores[row * length + j] - max) / sum;
+        }
+        return result;
+    }
+
+    private static void AssertUnseenAreZero(Tensor tensor, int length, int window)
+    {
+        float[] values = tensor.ToArray();
+        for (int i = 0; i < values.Length; i++)
+            if (!(i % length <= i / length % length && (window == 0 || i / length % length - i % length < window)))
+                Assert.That(values[i], Is.Zero, $"element {i}, unseen");
+    }
+}

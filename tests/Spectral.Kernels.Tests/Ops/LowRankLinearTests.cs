@@ -1,0 +1,215 @@
+namespace Spectral.Kernels.Tests;
+
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
+{
+    /// <summary>M, N, K, r: single elements, odd widths (no 16-byte rows), aligned widths, several 128 × 128 tiles, ranks over one slice of 64.</summary>
+    private static readonly (int M, int N, int K, int R)[] Shapes =
+        [(1, 1, 1, 1), (7, 33, 1, 7), (33, 7, 130, 8), (1, 257, 127, 16), (127, 128, 64, 16), (130, 136, 264, 33), (257, 130, 33, 64), (64, 257, 200, 72), (1030, 16, 24, 8)];
+
+    private static IEnumerable<object[]> Cases() =>
+        from shape in Shapes from run in Runs from decorated in new[] { true, false } select new[] { shape, run[0], run[1], decorated };
+
+    private static readonly object[][] Runs =
+    [
+        [DType.F32, LowRankVariant.ComposedA], [DType.F32, LowRankVariant.ComposedB],
+        [DType.BF16, LowRankVariant.ComposedA], [DType.BF16, LowRankVariant.ComposedB], [DType.BF16, LowRankVariant.Portable],
+    ];
+
+    [TearDown]
+    public void ByRuleAgain() => (LowRankLinear.Variant, LowRank.Passes) = (null, null);
+
+    [TestCaseSource(nameof(Cases))]
+    public void Forward((int M, int N, int K, int R) shape, DType type, LowRankVariant variant, bool decorated)
+    {
+        (int m, int n, int k, int r) = shape;
+        LowRankLinear.Variant = variant;
+        Tensor x = Input((m, k), type, out double[] xs), weight = Input((n, k), type, out double[] weights), bias = Input(n, type, out double[] biases);
+        LowRankFactors factors = Factors(n, k, r, type, decorated, out double[] lefts, out double[]? c, out double[] rights);
+        Tensor y = Output((m, n), type), z = Output((m, r), type);
+        LowRankLinear.Forward(x, weight, decorated ? bias : null, factors, y, z);
+
+        Reference plain = Reference.Of(xs, m, k) * Reference.Of(weights, n, k).Transposed(), left = Reference.Of(lefts, n, r).Transposed();
+        Reference product = Reference.Of(xs, m, k) * Reference.Of(rights, r, k).Transposed();
+        Verify(z, product.Value, product.Magnitude, k, "z");
+        Reference low = product.Scaled(c, factors.Scale) * left, expected = plain + low;
+        double[] skinny = Terms(product, c, factors.Scale, left);   // z and z ∘ c are each stored in the type
+        double[] beforeBias = expected.Value;
+        if (decorated) expected += Reference.Of(Enumerable.Range(0, m * n).Select(i => biases[i % n]).ToArray(), m, n);
+        double[][] rounded = variant == LowRankVariant.Portable ? [skinny, skinny] : [skinny, skinny, plain.Value, low.Value, beforeBias];
+        Verify(y, expected.Value, expected.Roundings(type, k + r, rounded).Magnitude, k + r, "y");
+    }
+
+    [TestCaseSource(nameof(Cases))]
+    public void Backward((int M, int N, int K, int R) shape, DType type, LowRankVariant variant, bool decorated)
+    {
+        (int m, int n, int k, int r) = shape;
+        LowRankLinear.Variant = variant;
+        Tensor x = Input((m, k), type, out double[] xs), weight = Input((n, k), type, out double[] weights), dy = Input((m, n), type, out double[] dys);
+        LowRankFactors factors = Factors(n, k, r, type, decorated, out double[] lefts, out double[]? c, out double[] rights);
+        Tensor z = Input((m, r), type, out double[] zs);
+        int leftFrom = decorated ? r / 2 : 0, rightFrom = decorated ? r / 3 : 0, count = decorated ? r - r / 2 : r;
+        Tensor dx = Output((m, k), type), dLeft = Output((n, r - leftFrom)), dMiddle = Output(count), dRight = Output((r - rightFrom, k));
+        var gradients = new LowRankGradients(dLeft, leftFrom, dMiddle, dRight, rightFrom);
+        LowRankLinear.Backward(x, weight, factors, z, dy, dx, gradients);
+
+        Reference dyR = Reference.Of(dys, m, n), g = dyR * Reference.Of(lefts, n, r), right = Reference.Of(rights, r, k), scaledG = g.Scaled(c, factors.Scale);
+        Reference plain = dyR * Reference.Of(weights, n, k), low = scaledG * right, expected = plain + low;
+        double[] skinny = Terms(g, c, factors.Scale, right);
+        double[][] rounded = variant == LowRankVariant.Portable ? [skinny, skinny] : [skinny, skinny, plain.Value, low.Value];
+        Reference bound = expected.Roundings(type, n + r, rounded);
+        Verify(dx, expected.Value, bound.Magnitude, n + r, "dx");
+
+        Reference dL = (dyR.Transposed() * Reference.Of(zs, m, r)).Scaled(c, factors.Scale).ColumnsFrom(leftFrom);
+        Reference dLBound = dL.Roundings(type, m, dL.Magnitude);
+        Verify(dLeft, dL.Value, dLBound.Magnitude, m, "dL");
+        double[] terms = Terms(scaledG.Transposed(), null, 1, Reference.Of(xs, m, k));
+        Reference dR = scaledG.Transposed() * Reference.Of(xs, m, k), dRBound = dR.Roundings(type, m + n, terms, terms);
+        Verify(dRight, dR.RowsFrom(rightFrom).Value, dRBound.RowsFrom(rightFrom).Magnitude, m + n, "dR");
+        double[] dc = new double[count], dcMagnitude = new double[count], dcTerms = new double[count];
+        for (int t = 0; t < m; t++)
+            for (int i = 0; i < count; i++)
+            {
+                dc[i] += factors.Scale * g.Value[t * r + i] * zs[t * r + i];
+                dcMagnitude[i] += Math.Abs(factors.Scale * zs[t * r + i]) * g.Magnitude[t * r + i];
+                dcTerms[i] += Math.Abs(factors.Scale * zs[t * r + i] * g.Value[t * r + i]);
+            }
+        Verify(dMiddle, dc, new Reference(dc, dcMagnitude, 1, count).Roundings(type, m + n, dcTerms).Magnitude, m + n, "dc");
+
+        // Once more on top of everything: each of the two results is rounded, and for dx so is the first product that was added.
+        double[] first = Array.ConvertAll(dx.ToArray(), value => (double)value);
+        LowRankLinear.Backward(x, weight, factors, z, dy, dx, gradients, accumulateGradients: true, accumulateDx: true);
+        Reference total = expected + Reference.Of(first, m, k);
+        double[] between = first.Zip(plain.Value, (a, b) => Math.Abs(a) + Math.Abs(b)).Zip(low.Value, (a, b) => a + Math.Abs(b)).ToArray();
+        Verify(dx, total.Value, (bound + Reference.Of(first, m, k)).Roundings(type, n + r, variant == LowRankVariant.Portable ? [] : [between]).Magnitude, n + r, "dx accumulated");
+        Verify(dLeft, (dL + dL).Value, (dLBound + dLBound).Magnitude, m, "dL accumulated");
+        Verify(dRight, (dR + dR).RowsFrom(rightFrom).Value, (dRBound + dRBound).RowsFrom(rightFrom).Magnitude, m + n, "dR accumulated");
+    }
+
+    [TestCaseSource(nameof(Runs))]
+    public void AnUpdateOfZeroLeavesTheBaseOutput(DType type, LowRankVariant variant)
+    {
+        LowRankLinear.Variant = variant;
+        Tensor x = Input((33, 130), type, out _), weight = Input((65, 130), type, out _), zero = Input(new float[16], 16, DType.F32, out _), plain = Output((33, 65), type);
+        Tensor left = Input((65, 16), type, out _), right = Input((16, 130), type, out _);
+        float[] Run(LowRankFactors factors)
+        {
+            Tensor y = Output((33, 65), type), z = Output((33, factors.Rank), type);
+            LowRankLinear.Forward(x, weight, null, factors, y, z);
+            return y.ToArray();
+        }
+        float[] withZeroMiddle = Run(new LowRankFactors(left, zero, right));
+        Tensor zeroLeft = Input(new float[65 * 8], (65, 8), type, out _), otherRight = Input((8, 130), type, out _);
+        Assert.That(withZeroMiddle, Is.EqualTo(Run(new LowRankFactors(zeroLeft, null, otherRight))), "the same bits whatever the factors");
+        if (variant == LowRankVariant.Portable) return;   // the tensor-core sums are ordered unlike the library's
+        Gemm.Run(x, false, weight, true, plain);
+        Assert.That(withZeroMiddle, Is.EqualTo(plain.ToArray()), "the bits of the plain product");
+    }
+
+    [Test]
+    public void GradientsAreThoseOfTheDifferences([Values] bool middle)
+    {
+        const int m = 5, n = 6, k = 7, r = 3;
+        Tensor x = Input((m, k), DType.F32, out double[] xs), weight = Input((n, k), DType.F32, out _), dy = Input((m, n), DType.F32, out double[] dys);
+        LowRankFactors factors = Factors(n, k, r, DType.F32, middle, out double[] lefts, out double[]? c, out double[] rights);
+        Tensor y = Output((m, n)), z = Output((m, r));
+        double Loss()
+        {
+            LowRankLinear.Forward(x, weight, null, factors, y, z);
+            return y.ToArray().Select((value, i) => value * dys[i]).Sum();
+        }
+        Loss();
+        Tensor dx = Output((m, k)), dLeft = Output((n, r)), dRight = Output((r, k)), dMiddle = Output(r);
+        LowRankLinear.Backward(x, weight, factors, z, dy, dx, new LowRankGradients(dLeft, 0, middle ? dMiddle : null, dRight));
+        void VerifyDifferences(Tensor parameter, double[] values, Tensor gradient, string what)
+        {
+            var differences = new double[values.Length];
+            for (int i = 0; i < values.Length; i++)
+            {
+                float[] moved = Array.ConvertAll(values, value => (float)value);
+                double Moved(float step)
+                {
+                    moved[i] = (float)values[i] + step;
+                    parameter.CopyFrom(moved);
+                    return Loss();
+                }
+                differences[i] = (Moved(1) - Moved(-1)) / 2;   // linear in each entry: a large step costs nothing
+            }
+            parameter.CopyFrom(Array.ConvertAll(values, value => (float)value));
+            double size = y.ToArray().Select((value, i) => Math.Abs(value * dys[i])).Sum() + 100;
+            Verify(gradient, differences, Enumerable.Repeat(size, values.Length).ToArray(), k + r, what);
+        }
+        VerifyDifferences(x, xs, dx, "dx");
+        VerifyDifferences(factors.Left, lefts, dLeft, "dL");
+        VerifyDifferences(factors.Right, rights, dRight, "dR");
+        if (middle) VerifyDifferences(factors.Middle!, c!, dMiddle, "dc");
+    }
+
+    [Test]
+    public void OnlyWhatIsAskedForIsComputed([ValueSource(nameof(FloatTypes))] DType type)
+    {
+        Tensor weight = Input((9, 10), type, out _), dy = Input((4, 9), type, out _), z = Input((4, 3), type, out _), x = Input((4, 10), type, out _);
+        LowRankFactors factors = Factors(9, 10, 3, type, true, out _, out _, out _);
+        Tensor dx = Output((4, 10), type), dxAlone = Output((4, 10), type), dRight = Output((3, 10)), dLeft = Output((9, 3));
+        LowRankLinear.Backward(x, weight, factors, z, dy, dx, new LowRankGradients(dLeft, 0, null, dRight));
+        LowRankLinear.Backward(null, weight, factors, z, dy, dxAlone, default);
+        Assert.That(dxAlone.ToArray(), Is.EqualTo(dx.ToArray()));
+        Assert.That(() => LowRankLinear.Backward(null, weight, factors, z, dy, dxAlone, new LowRankGradients(Right: dRight)), Throws.ArgumentNullException);
+    }
+
+    [Test]
+    public void TheRuleAndWhatForcesIt()
+    {
+        Assert.That(LowRankLinear.Choose(Device, DType.BF16), Is.EqualTo(LowRankVariant.ComposedB));
+        LowRankLinear.Variant = LowRankVariant.Portable;
+        Assert.That(LowRankLinear.Choose(Device, DType.BF16), Is.EqualTo(LowRankVariant.Portable));
+        Assert.That(LowRankLinear.Choose(Device, DType.F32), Is.EqualTo(LowRankVariant.ComposedB));
+        Assert.That(Enum.GetValues<LowRankVariant>().Select(LowRankLinear.NameOf), Is.EqualTo(new[] { "composed-a", "composed-b", "portable" }));
+    }
+
+    [Test]
+    public void AVariableThatNamesNothingIsRefused()
+    {
+        var choice = new ForcedChoice<LowRankVariant>("SPECTRAL_LOWRANK", ("composed-a", LowRankVariant.ComposedA), ("portable", LowRankVariant.Portable));
+        Assert.That(choice.Parse("portable"), Is.EqualTo(LowRankVariant.Portable));
+        Assert.That(choice.Parse(""), Is.Null);
+        Assert.That(() => choice.Parse("fast"), Throws.InvalidOperationException.With.Message.EqualTo("SPECTRAL_LOWRANK is 'fast', expected composed-a or portable"));
+    }
+
+    [Test]
+    public void WrongArgumentsAreNamed()
+    {
+        Tensor x = Input((4, 6), DType.F32, out _), weight = Input((5, 6), DType.F32, out _), y = Output((4, 5)), z = Output((4, 2)), half = Input((4, 6), DType.BF16, out _);
+        LowRankFactors factors = Factors(5, 6, 2, DType.F32, true, out _, out _, out _);
+        Tensor dRight = Output((2, 6)), dLeft = Output((5, 2));
+        void Names(string argument, Action call) =>
+            Assert.That(call, Throws.InstanceOf<ArgumentException>().With.Property(nameof(ArgumentException.ParamName)).EqualTo(argument).And.Message.Contains("expected"));
+        Names("x", () => LowRankLinear.Forward(y, weight, null, factors, y, z));
+        Names("weight", () => LowRankLinear.Forward(half, weight, null, factors, y, z));
+        Names("weight", () => LowRankLinear.Forward(x, Keep(weight.View(30)), null, factors, y, z));
+        Names("bias", () => LowRankLinear.Forward(x, weight, x, factors, y, z));
+        Names("y", () => LowRankLinear.Forward(x, weight, null, factors, x, z));
+        Names("z", () => LowRankLinear.Forward(x, weight, null, factors, y, y));
+        Names("Left", () => LowRankLinear.Forward(x, weight, null, factors with { Left = x }, y, z));
+        Names("Right", () => LowRankLinear.Forward(x, weight, null, factors with { Right = weight }, y, z));
+        Names("Middle", () => LowRankLinear.Forward(x, weight, null, factors with { Middle = weight }, y, z));
+        Names("dy", () => LowRankLinear.Backward(x, weight, factors, z, x, null, default));
+        Names("dx", () => LowRankLinear.Backward(x, weight, factors, z, y, y, default));
+        Names("Right", () => LowRankLinear.Backward(x, weight, factors, z, y, null, new LowRankGradients(Right: dRight, RightFrom: 1)));
+        Names("Left", () => LowRankLinear.Backward(x, weight, factors, z, y, null, new LowRankGradients(Left: dRight)));
+        Names("RightFrom", () => LowRankLinear.Backward(x, weight, factors, z, y, null, new LowRankGradients(Right: dRight, RightFrom: -1)));
+        Assert.That(dLeft.ToArray(), Is.All.NaN, "nothing was written");
+    }
+
+    private LowRankFactors Factors(int outputs, int inputs, int rank, DType type, bool middle, out double[] left, out double[]? c, out double[] right)
+    {
+        Tensor l = Input((outputs, rank), type, out left), r = Input((rank, inputs), type, out right);
+        Tensor? vector = middle ? Input(rank, DType.F32, out c) : null;
+        if (!middle) c = null; else c = Array.ConvertAll(vector!.ToArray(), value => (double)value);
+        return new LowRankFactors(l, vector, r, middle ? 1.5f : 0.75f);
+    }
+
+    // Per element the sum of |a ∘ scale c| |b| over the inner dimension: what a relative rounding of a weighs.
+    private static double[] Terms(Reference a, double[]? c, double scale, Reference b) =>
+        (Reference.Of(a.Scaled(c, scale).Value, a.Rows, a.Columns) * b).Magnitude;
+}

@@ -1,0 +1,166 @@
+namespace Spectral.Kernels.Tests;
+
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
+{
+    /// <summary>Rows, wide columns, rank: single elements, tails of tiles of 64, several row blocks, several shares, several groups of ranks.</summary>
+    private static readonly (int M, int K, int R)[] Shapes =
+        [(1, 1, 1), (1, 257, 8), (7, 33, 7), (33, 127, 16), (64, 64, 32), (130, 257, 33), (127, 130, 64), (257, 1000, 16), (65, 128, 65), (40, 72, 200), (1030, 65, 9)];
+
+    private static IEnumerable<object[]> Cases() =>
+        from shape in Shapes from type in FloatTypes from passes in Enum.GetValues<LowRankPassKind>() select new object[] { shape, type, passes };
+
+    [TearDown]
+    public void ByRuleAgain() => LowRank.Passes = null;
+
+    [TestCaseSource(nameof(Cases))]
+    public void Project((int M, int K, int R) shape, DType type, LowRankPassKind passes)
+    {
+        (int m, int k, int r) = shape;
+        LowRank.Passes = passes;
+        Tensor x = Input((m, k), type, out double[] xs), right = Input((r, k), type, out double[] rights), middle = Input(r, DType.F32, out double[] c);
+        Tensor z = Output((m, r), type), scaled = Output((m, r), type), bare = Output((m, r), type), onlyScaled = Output((m, r), type);
+        LowRank.Project(x, right, z, middle, 0.75f, scaled);
+        LowRank.Project(x, right, bare);
+        LowRank.Project(x, right, bare, null, -2, onlyScaled);
+
+        Reference expected = Reference.Of(xs, m, k) * Reference.Of(rights, r, k).Transposed();
+        Verify(z, expected.Value, expected.Magnitude, k, "z");
+        Verify(bare, expected.Value, expected.Magnitude, k, "z alone");
+        VerifyScaled(scaled, expected, c, 0.75, type, k);
+        VerifyScaled(onlyScaled, expected, null, -2, type, k);
+    }
+
+    [TestCaseSource(nameof(Cases))]
+    public void OutputGradients((int M, int K, int R) shape, DType type, LowRankPassKind passes)
+    {
+        (int m, int n, int r) = shape;
+        LowRank.Passes = passes;
+        Tensor dy = Input((m, n), type, out double[] dys), left = Input((n, r), type, out double[] lefts), z = Input((m, r), type, out double[] zs);
+        Tensor middle = Input(r, DType.F32, out double[] c), right = Input((r, 1), type, out _);
+        var factors = new LowRankFactors(left, middle, right, 0.75f);
+        int from = r / 3, count = r - r / 2;
+        Tensor g = Output((m, r), type), scaled = Output((m, r), type), dLeft = Output((n, r - from)), dMiddle = Output(count);
+        LowRank.OutputGradients(dy, factors, z, g, scaled, new LowRankGradients(dLeft, from, dMiddle));
+
+        Reference dyR = Reference.Of(dys, m, n), zR = Reference.Of(zs, m, r), gR = dyR * Reference.Of(lefts, n, r);
+        Verify(g, gR.Value, gR.Magnitude, n, "g");
+        VerifyScaled(scaled, gR, c, 0.75, type, n);
+        Reference expected = (dyR.Transposed() * zR).Scaled(c, 0.75).ColumnsFrom(from);
+        Reference bound = expected.Roundings(type, m, expected.Magnitude);   // z ∘ c is rounded between two library calls
+        Verify(dLeft, expected.Value, bound.Magnitude, m, "dL");
+        VerifyMiddle(dMiddle, gR, zR, null, type, 0.75, n);
+
+        // Once more on top, and g alone.
+        LowRank.OutputGradients(dy, factors, z, g, null, new LowRankGradients(dLeft, from, dMiddle), accumulate: true);
+        Reference twice = expected + expected;
+        Verify(dLeft, twice.Value, (bound + bound).Magnitude, m, "dL accumulated");
+        Tensor gAlone = Output((m, r), type);
+        LowRank.OutputGradients(dy, factors, z, gAlone, null, default);
+        Assert.That(gAlone.ToArray(), Is.EqualTo(g.ToArray()), "g does not depend on what else is wanted");
+    }
+
+    [TestCaseSource(nameof(Cases))]
+    public void InputGradient((int M, int K, int R) shape, DType type, LowRankPassKind passes)
+    {
+        (int m, int k, int r) = shape;
+        LowRank.Passes = passes;
+        foreach (int from in new[] { 0, r / 2, r })
+        {
+            Tensor h = Input((m, r), type, out double[] hs), x = Input((m, k), type, out double[] xs), dRight = Output((r - from, k));
+            LowRank.InputGradient(h, x, dRight, from, 0.5f);
+            Reference expected = (Reference.Of(hs, m, r).Transposed() * Reference.Of(xs, m, k)).Scaled(null, 0.5).RowsFrom(from);
+            Verify(dRight, expected.Value, expected.Magnitude, m, $"dR from {from}");
+            LowRank.InputGradient(h, x, dRight, from, 0.5f, accumulate: true);
+            Verify(dRight, (expected + expected).Value, (expected + expected).Magnitude, m, $"dR from {from} accumulated");
+        }
+    }
+
+    [Test]
+    public void NoRowsGiveZeroGradients([ValueSource(nameof(FloatTypes))] DType type, [Values] LowRankPassKind passes, [Values] bool accumulate)
+    {
+        LowRank.Passes = passes;
+        Tensor none = Keep(Tensor.Empty(Device, (0, 3), type)), wide = Keep(Tensor.Empty(Device, (0, 5), type)), left = Input((5, 3), type, out _), right = Input((3, 5), type, out _);
+        Tensor dLeft = Input((5, 3), DType.F32, out double[] lefts), dMiddle = Input(3, DType.F32, out double[] middles), dRight = Input((3, 5), DType.F32, out double[] rights);
+        LowRank.Project(wide, right, none);
+        LowRank.OutputGradients(wide, new LowRankFactors(left, null, right), none, none, null, new LowRankGradients(dLeft, 0, dMiddle), accumulate);
+        LowRank.InputGradient(none, wide, dRight, accumulate: accumulate);
+        double[] Kept(double[] before) => accumulate ? before : new double[before.Length];
+        Verify(dLeft, Kept(lefts));
+        Verify(dMiddle, Kept(middles));
+        Verify(dRight, Kept(rights));
+    }
+
+    [Test]
+    public void TwoRunsAgreeBitForBit([ValueSource(nameof(FloatTypes))] DType type)
+    {
+        LowRank.Passes = LowRankPassKind.Kernels;
+        Tensor dy = Input((513, 400), type, out _), left = Input((400, 16), type, out _), z = Input((513, 16), type, out _), right = Input((16, 8), type, out _);
+        float[] Run()
+        {
+            Tensor g = Output((513, 16), type), dLeft = Output((400, 16)), dMiddle = Output(16);
+            LowRank.OutputGradients(dy, new LowRankFactors(left, null, right), z, g, null, new LowRankGradients(dLeft, 0, dMiddle));
+            return [.. g.ToArray(), .. dLeft.ToArray(), .. dMiddle.ToArray()];
+        }
+        Assert.That(Run(), Is.EqualTo(Run()));
+    }
+
+    [Test]
+    public void TheRuleAndWhatForcesIt()
+    {
+        LowRankPassKind small = Device.Kind == DeviceKind.Cpu ? LowRankPassKind.Blas : LowRankPassKind.Kernels;
+        Assert.That(LowRank.ChoosePasses(Device, 64), Is.EqualTo(small));
+        Assert.That(LowRank.ChoosePasses(Device, 65), Is.EqualTo(LowRankPassKind.Blas));
+        LowRank.Passes = LowRankPassKind.Kernels;
+        Assert.That(LowRank.ChoosePasses(Device, 65), Is.EqualTo(LowRankPassKind.Kernels));
+    }
+
+    [Test]
+    public void WrongArgumentsAreNamed()
+    {
+        Tensor x = Input((4, 6), DType.F32, out _), right = Input((2, 6), DType.F32, out _), z = Output((4, 2)), left = Input((5, 2), DType.F32, out _);
+        Tensor half = Input((4, 6), DType.BF16, out _), dy = Input((4, 5), DType.F32, out _), g = Output((4, 2)), dLeft = Output((5, 2)), dRight = Output((2, 6));
+        var factors = new LowRankFactors(left, null, right);
+        void Names(string argument, Action call) =>
+            Assert.That(call, Throws.InstanceOf<ArgumentException>().With.Property(nameof(ArgumentException.ParamName)).EqualTo(argument).And.Message.Contains("expected"));
+
+        Names("x", () => LowRank.Project(Keep(x.View(24)), right, z));
+        Names("right", () => LowRank.Project(x, left, z));
+        Names("right", () => LowRank.Project(half, right, z));
+        Names("z", () => LowRank.Project(x, right, dy));
+        Names("scaled", () => LowRank.Project(x, right, z, null, 1, dy));
+        Names("middle", () => LowRank.Project(x, right, z, left, 1, z));
+        Names("z", () => LowRank.OutputGradients(dy, factors, dy, g, null, default));
+        Names("g", () => LowRank.OutputGradients(dy, factors, z, dy, null, default));
+        Names("Left", () => LowRank.OutputGradients(x, factors, z, g, null, default));
+        Names("Left", () => LowRank.OutputGradients(dy, factors, z, g, null, new LowRankGradients(dLeft, 1)));
+        Names("LeftFrom", () => LowRank.OutputGradients(dy, factors, z, g, null, new LowRankGradients(dLeft, 3)));
+        Names("Middle", () => LowRank.OutputGradients(dy, factors, z, g, null, new LowRankGradients(Middle: Output(3))));
+        Names("h", () => LowRank.InputGradient(left, x, dRight));
+        Names("from", () => LowRank.InputGradient(z, x, dRight, 3));
+        Names("dRight", () => LowRank.InputGradient(z, x, dRight, 1));
+    }
+
+    private static void VerifyScaled(Tensor actual, Reference product, double[]? middle, double scale, DType type, int n)
+    {
+        Reference expected = product.Scaled(middle, scale), bound = expected.Roundings(type, n, expected.Value);   // the product may be rounded first
+        Verify(actual, expected.Value, bound.Magnitude, n, "scaled");
+    }
+
+    private static void VerifyMiddle(Tensor actual, Reference g, Reference z, double[]? before, DType type, double scale, int depth)
+    {
+        int count = actual.Dim(0), m = g.Rows, r = g.Columns, n = m + depth;
+        var (value, magnitude, rounded) = (new double[count], new double[count], new double[count]);
+        for (int i = 0; i < count; i++)
+        {
+            for (int t = 0; t < m; t++)
+            {
+                value[i] += scale * g.Value[t * r + i] * z.Value[t * r + i];
+                magnitude[i] += Math.Abs(scale) * g.Magnitude[t * r + i] * z.Magnitude[t * r + i];
+                rounded[i] += Math.Abs(scale * g.Value[t * r + i] * z.Value[t * r + i]);   // g is stored in its type
+            }
+            value[i] += before?[i] ?? 0;
+        }
+        Verify(actual, value, new Reference(value, magnitude, 1, count).Roundings(type, n, rounded).Magnitude, n, "dc");
+    }
+}

@@ -1,0 +1,75 @@
+namespace Spectral.Kernels.Tests;
+
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
+{
+    private static readonly int[] Counts = [1, 3, 4, 7, 8, 33, 1000, 5001];
+
+    [Test]
+    public void ForwardMatchesTheReference([ValueSource(nameof(Counts))] int count, [ValueSource(nameof(FloatTypes))] DType type)
+    {
+        Tensor gate = Input(count, type, out double[] g, deviation: 4), up = Input(count, type, out double[] u), y = Output(count, type);
+        SwiGlu.Forward(gate, up, y);
+        Verify(y, g.Select((x, i) => x * Sigmoid(x) * u[i]).ToArray());
+    }
+
+    [Test]
+    public void BackwardMatchesTheReference([ValueSource(nameof(Counts))] int count, [ValueSource(nameof(FloatTypes))] DType type)
+    {
+        Tensor gate = Input(count, type, out double[] g, deviation: 4), up = Input(count, type, out double[] u), dy = Input(count, type, out double[] d);
+        Tensor dGate = Output(count, type), dUp = Output(count, type);
+        SwiGlu.Backward(gate, up, dy, dGate, dUp);
+        double[] slope = g.Select(x => Sigmoid(x) * (1 + x * (1 - Sigmoid(x)))).ToArray(), size = g.Select(x => Sigmoid(x) * (1 + Math.Abs(x))).ToArray();
+        Verify(dGate, slope.Select((s, i) => d[i] * u[i] * s).ToArray(), size.Select((s, i) => Math.Abs(d[i] * u[i] * s)).ToArray(), what: "dGate");
+        Verify(dUp, g.Select((x, i) => d[i] * x * Sigmoid(x)).ToArray(), what: "dUp");
+    }
+
+    [Test]
+    public void BackwardIsTheGradientOfForward()
+    {
+        const double H = 1e-5;
+        Tensor gate = Input(500, DType.F32, out double[] g, deviation: 3), up = Input(500, DType.F32, out double[] u), dy = Input(500, DType.F32, out double[] d);
+        Tensor dGate = Output(500), dUp = Output(500);
+        SwiGlu.Backward(gate, up, dy, dGate, dUp);
+        float[] actual = dGate.ToArray();
+        for (int i = 0; i < 500; i++)
+        {
+            double numeric = ((g[i] + H) * Sigmoid(g[i] + H) - (g[i] - H) * Sigmoid(g[i] - H)) / (2 * H) * u[i] * d[i];
+            // 1e-6: F32 rounding of a sum of terms of size 1, and H² of the differences
+            Assert.That(actual[i], Is.EqualTo(numeric).Within(1e-6 * (1 + Math.Abs(g[i])) * Math.Abs(u[i] * d[i]) + 1e-12), $"element {i}, gate {g[i]}");
+        }
+    }
+
+    [Test]
+    public void ExtremeGates()
+    {
+        Tensor gate = Input([-1e30f, -100, -88, 88, 100, 1e30f, float.NaN, 0], 8, DType.F32, out _), up = Input([1, 1, 1, 1, 1, 1, 1, 1], 8, DType.F32, out _);
+        Tensor y = Output(8);
+        SwiGlu.Forward(gate, up, y);
+        Verify(y, [0, 0, -88 * Math.Exp(-88), 88, 100, 1e30f, double.NaN, 0]);
+    }
+
+    [Test]
+    public void OutputsMayBeInputs([ValueSource(nameof(FloatTypes))] DType type)
+    {
+        Tensor gate = Input(3000, type, out _), up = Input(3000, type, out _), dy = Input(3000, type, out _), dGate = Output(3000, type), dUp = Output(3000, type);
+        SwiGlu.Backward(gate, up, dy, dGate, dUp);
+        SwiGlu.Backward(gate, up, dy, up, gate);
+        Assert.That(up.ToArray(), Is.EqualTo(dGate.ToArray()));
+        Assert.That(gate.ToArray(), Is.EqualTo(dUp.ToArray()));
+    }
+
+    [Test]
+    public void EmptyWork() => SwiGlu.Forward(Output((0, 4)), Output((0, 4)), Output((0, 4)));
+
+    [Test]
+    public void WhatDoesNotFitIsNamed()
+    {
+        Tensor a = Output((2, 4));
+        Assert.That(() => SwiGlu.Forward(a, Output((4, 2)), a), Throws.ArgumentException.With.Message.Contains("up is [4, 2], expected [2, 4]"));
+        Assert.That(() => SwiGlu.Forward(a, a, Output((2, 4), DType.BF16)), Throws.ArgumentException.With.Message.Contains("y is BF16, expected F32"));
+        Assert.That(() => SwiGlu.Backward(a, a, a, a, Output(8)), Throws.ArgumentException.With.Message.Contains("dUp is [8], expected [2, 4]"));
+    }
+
+    private static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));
+}

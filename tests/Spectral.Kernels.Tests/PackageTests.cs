@@ -1,0 +1,67 @@
+using System.IO.Compression;
+using Spectral.Kernels.Driver;
+
+namespace Spectral.Kernels.Tests;
+
+/// <summary>The NuGet package as a stranger gets it: packed, restored into a fresh project from nowhere else, built and run.</summary>
+public sealed class PackageTests
+{
+    private const string Program = """
+        using Spectral.Kernels;
+        using Device device = Device.Cpu();
+        using Tensor a = Tensor.From(device, new[] { 1f, 2, 3, 4 }, (2, 2)), c = Tensor.Empty(device, (2, 2));
+        Gemm.Run(a, false, a, false, c);
+        Console.WriteLine($"{string.Join(' ', c.ToArray())} | {string.Join(' ', KernelLibrary.Architectures)}");
+        """;
+
+    private const string Project = """
+        <Project Sdk="Microsoft.NET.Sdk">
+          <PropertyGroup>
+            <OutputType>Exe</OutputType>
+            <TargetFramework>net10.0</TargetFramework>
+            <ImplicitUsings>enable</ImplicitUsings>
+            <RestoreSources>$(MSBuildThisFileDirectory)packages</RestoreSources>
+            <RestorePackagesPath>$(MSBuildThisFileDirectory)restored</RestorePackagesPath>
+          </PropertyGroup>
+          <ItemGroup>
+            <PackageReference Include="Spectral.Kernels" Version="*" />
+          </ItemGroup>
+        </Project>
+        """;
+
+    [Test]
+    public void AFreshProjectRunsOnThePackage()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Ignore("the CPU device in the package runs on Linux only");
+        string source = Path.Combine(Repository(), "src", "Spectral.Kernels");
+        string folder = Directory.CreateTempSubdirectory("spectral-package").FullName;
+        try
+        {
+            string packages = Path.Combine(folder, "packages");
+            Directory.CreateDirectory(packages);
+            PtxTests.Run("dotnet", "pack", source, "-c", "Release", "--no-build", "-o", packages);
+            using (ZipArchive package = ZipFile.OpenRead(Directory.GetFiles(packages, "*.nupkg").Single()))
+                Assert.That(package.Entries.Select(entry => entry.FullName), Is.SupersetOf(new[]
+                {
+                    "lib/net10.0/Spectral.Kernels.dll", "lib/net10.0/Spectral.Kernels.xml",
+                    $"runtimes/linux-x64/native/{DriverApi.CpuLibraryName}", $"runtimes/linux-x64/native/{KernelLibrary.CpuImage}",
+                }));
+            File.WriteAllText(Path.Combine(folder, "fresh.csproj"), Project);
+            File.WriteAllText(Path.Combine(folder, "Program.cs"), Program);
+            string output = PtxTests.Run("dotnet", "run", "-c", "Release", "--project", folder);
+            Assert.That(output, Does.Contain($"7 10 15 22 | {string.Join(' ', KernelLibrary.Architectures)}"));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static string Repository()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (File.Exists(Path.Combine(folder.FullName, "Kernels.sln"))) return folder.FullName;
+        Assert.Ignore("no sources here: this test program runs apart from its repository");
+        return "";
+    }
+}

@@ -1,0 +1,71 @@
+using System.Diagnostics;
+
+namespace Spectral.Kernels.Tests;
+
+/// <summary>The embedded PTX as a product: it assembles for its target without spilling a register, and every entry the C# side names is in it.</summary>
+public sealed class PtxTests
+{
+    public static IEnumerable<TestCaseData> Modules()
+    {
+        foreach (string arch in KernelLibrary.Architectures)
+            foreach (string module in KernelLibrary.Ptx(arch).Keys.Order(StringComparer.Ordinal))
+                yield return new TestCaseData(arch, module);
+        if (KernelLibrary.Architectures.Count == 0) yield return new TestCaseData("none", "none");
+    }
+
+    [TestCaseSource(nameof(Modules))]
+    public void AssemblesWithoutSpills(string arch, string module)
+    {
+        string ptxas = Tool("ptxas", arch);
+        string folder = Directory.CreateTempSubdirectory("spectral-ptx").FullName;
+        try
+        {
+            string source = Path.Combine(folder, module + ".ptx");
+            File.WriteAllText(source, KernelLibrary.Ptx(arch, module));
+            string report = Run(ptxas, $"-arch={arch}", "-v", source, "-o", Path.Combine(folder, module + ".cubin"));
+            string[] spills = report.Split('\n').Where(line => line.Contains("bytes spill stores")).ToArray();
+            Assert.That(spills, Is.Not.Empty.And.All.Contains(" 0 bytes spill stores, 0 bytes spill loads"), report);
+            Assert.That(report, Does.Not.Contain("warning"), report);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestCaseSource(typeof(ArgumentLayoutTests), nameof(ArgumentLayoutTests.Structs))]
+    public void HasEveryEntry(Type type, string entry)
+    {
+        Tool("ptxas", KernelLibrary.Architectures.Count == 0 ? "none" : "any");
+        string module = type.GetCustomAttributes(typeof(KernelArgsAttribute), false).Cast<KernelArgsAttribute>().Single().Module;
+        foreach (string arch in KernelLibrary.Architectures)
+            Assert.That(KernelLibrary.Ptx(arch, module), Does.Contain($".entry {entry}("), $"{arch} PTX of {module}");
+    }
+
+    [Test]
+    public void AnUnknownTargetIsNamedInTheError() =>
+        Assert.That(() => KernelLibrary.Ptx("sm_10"), Throws.ArgumentException.With.Message.Contains("sm_10"));
+
+    /// <summary>A CUDA tool where the build looks for it; without PTX or the tool the test is skipped and says so.</summary>
+    internal static string Tool(string name, string arch)
+    {
+        if (arch == "none") Assert.Ignore("built without nvcc: no PTX to check");
+        var folders = new List<string>();
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent) folders.Add(Path.Combine(folder.FullName, ".tools", "cuda"));
+        if (Environment.GetEnvironmentVariable("CUDA_HOME") is { Length: > 0 } home) folders.Insert(0, Path.Combine(home, "bin"));
+        folders.AddRange((Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator));
+        string? tool = folders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+        if (tool is null) Assert.Ignore($"{name} is in none of CUDA_HOME, PATH and .tools/cuda");
+        return tool!;
+    }
+
+    internal static string Run(string program, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd() + errors.Result;
+        process.WaitForExit();
+        Assert.That(process.ExitCode, Is.Zero, output);
+        return output;
+    }
+}

@@ -1,0 +1,35 @@
+namespace Spectral.Kernels.Tests;
+
+/// <summary>The devices every fixture runs on. One device of each kind serves the whole run; a missing GPU is a visible skip.</summary>
+public static class Devices
+{
+    private static readonly Lazy<Device> Cpu = new(() => Device.Cpu());
+    private static readonly Lazy<Device> Cuda = new(() => Device.Cuda());
+
+    public static DeviceKind[] All => [DeviceKind.Cpu, DeviceKind.Cuda];
+
+    public static Device Get(DeviceKind kind)
+    {
+        if (kind == DeviceKind.Cpu) return Cpu.Value;
+        if (Device.CudaCount(out string? reason) == 0) Assert.Ignore($"no GPU: {reason}");
+        return Cuda.Value;
+    }
+
+    public static void DisposeAll()
+    {
+        if (Cpu.IsValueCreated) Cpu.Value.Dispose();
+        if (Cuda.IsValueCreated) Cuda.Value.Dispose();
+    }
+}
+
+/// <summary>After the last fixture: devices are closed and the ledger must be empty.</summary>
+[SetUpFixture]
+public sealed class LeakLedger
+{
+    [OneTimeTearDown]
+    public void NothingIsLeft()
+    {
+        Devices.DisposeAll();
+        Assert.That(LiveObjects.Snapshot(), Is.Empty, "native objects still alive at the end of the run");
+    }
+}
