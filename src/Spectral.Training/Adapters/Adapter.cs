@@ -1,0 +1,189 @@
+using System.Text.RegularExpressions;
+
+namespace Spectral.Training;
+
+/// <summary>An adapter attached to a model: frozen base weights plus a small trainable change per target layer.</summary>
+public sealed class Adapter : IDisposable
+{
+    private readonly CausalLanguageModel _model;
+    private readonly AdaptedModule[] _modules;
+
+    private Adapter(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, IReadOnlyList<AdaptedModule> modules)
+    {
+        (_model, Method, Options, _modules) = (model, method, options, [.. modules]);
+        Parameters = AdaptedModule.CreateFactors(model.Device, modules);
+        Parameters.Changed += Refresh;
+    }
+
+    /// <summary>How the weights are changed.</summary>
+    public AdapterMethod Method { get; }
+
+    /// <summary>The settings it was made with.</summary>
+    public AdapterOptions Options { get; }
+
+    /// <summary>The adapted layers, in model order.</summary>
+    public IReadOnlyList<AdaptedModule> Modules => _modules;
+
+    /// <summary>What trains.</summary>
+    public ParameterGroup Parameters { get; }
+
+    /// <summary>Number of trainable scalars.</summary>
+    public long TrainableCount => Parameters.Count;
+
+    /// <summary>Makes a fresh adapter and attaches it; the model's output does not change yet.</summary>
+    /// <param name="model">A model with frozen weights and no adapter.</param>
+    /// <param name="method">The method.</param>
+    /// <param name="options">Rank, targets, seed and so on.</param>
+    /// <exception cref="InputException">A target matches no layer, or an option does not suit one; the message says what there is.</exception>
+    /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter already.</exception>
+    public static Adapter Attach(CausalLanguageModel model, AdapterMethod method, AdapterOptions options)
+    {
+        var linears = Targets(model, options);
+        var modules = linears.Select(linear =>
+        {
+            var shape = new ModuleShape(linear.Name, linear.Out, linear.In);
+            return new AdaptedModule(shape, options, method.Blocks(shape, options));
+        });
+        return Build(model, method, options, [.. modules], adapter =>
+        {
+            foreach (var (module, linear) in adapter.Modules.Zip(linears))
+                method.Initialize(new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, options));
+        });
+    }
+
+    /// <summary>Attaches an adapter from a folder in PEFT layout, trainable from where it was saved.</summary>
+    /// <exception cref="InputException">The folder is no adapter we know, or it was made for another model; the message names the tensor.</exception>
+    /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter already.</exception>
+    public static Adapter Load(CausalLanguageModel model, string directory)
+    {
+        using var reader = new AdapterReader(directory);
+        if (model.Path is null)
+        {
+            reader.CheckFits(model.Config);
+        }
+        else
+        {
+            using var folder = ModelFolder.Open(model.Path);
+            reader.CheckFits(folder);
+        }
+        return Build(model, reader.Method, reader.Options, reader.Modules, adapter =>
+        {
+            foreach (var module in adapter.Modules)
+                module.Fill(reader);
+        });
+    }
+
+    /// <summary>Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32) into a folder, each atomically.</summary>
+    public void Save(string directory)
+    {
+        var tensors = new List<TensorToWrite>();
+        foreach (var module in _modules)
+            foreach (var factor in module.AllFactors)
+            {
+                var name = AdapterFolder.KeyOf(module.Shape.Name, factor.Name);
+                tensors.Add(TensorToWrite.Floats(name, StoredType.F32, factor.Shape.Dimensions(), module.Factors[factor.Name].Master.ToArray));
+            }
+        AdapterFolder.Write(directory, Config(), tensors);
+    }
+
+    /// <summary>Takes the adapter off the model, which then computes with its base weights again.</summary>
+    public void Detach()
+    {
+        if (_model.Adapter != this)
+            return;
+        foreach (var linear in _model.Linears)
+            linear.Adapter = null;
+        _model.Adapter = null;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Detach();
+        foreach (var module in _modules)
+            module.Dispose();
+        Parameters.Dispose();
+    }
+
+    private static Adapter Build(
+        CausalLanguageModel model,
+        AdapterMethod method,
+        AdapterOptions options,
+        IReadOnlyList<AdaptedModule> modules,
+        Action<Adapter> fill)
+    {
+        if (model.Trainable is not null)
+            throw new InvalidOperationException(model.Adapter is null
+                ? "the model's own weights train; load it with frozen weights to adapt it"
+                : "the model has an adapter already; detach it first");
+        var adapter = new Adapter(model, method, options, modules);
+        try
+        {
+            fill(adapter);
+            adapter.Bind();
+            return adapter;
+        }
+        catch
+        {
+            adapter.Dispose();
+            throw;
+        }
+    }
+
+    private static Linear[] Targets(CausalLanguageModel model, AdapterOptions options)
+    {
+        var endings = model.Linears.Select(linear => linear.Name.Split('.')[^1]).Distinct();
+        foreach (var target in options.TargetModules)
+            if (!model.Linears.Any(linear => ModulePattern.Of(target).Matches(linear.Name)))
+                throw new InputException($"target '{target}' matches no layer; there are: {string.Join(", ", endings)}");
+        var pattern = ModulePattern.Of(options.TargetModules);
+        return [.. model.Linears.Where(linear => pattern.Matches(linear.Name))];
+    }
+
+    /// <summary>Plain LoRA carries no digests: other readers of its config do not know the key.</summary>
+    private AdapterConfig Config() => new()
+    {
+        PeftType = Method.PeftType,
+        TargetModules = ModulePattern.Of(Options.TargetModules),
+        Rank = Options.Rank,
+        Alpha = Options.Alpha,
+        UseRsLora = Options.RankStabilized,
+        TopK = Method.UsesTopK ? Options.TopK : null,
+        RankPattern = Exceptions(module => module.Rank),
+        AlphaPattern = Exceptions(module => module.Alpha),
+        BaseModel = _model.Path,
+        BaseTensorSha256 = Method.PeftType == AdapterConfig.Lora ? new Dictionary<string, string>() : BaseDigests(),
+    };
+
+    /// <summary>The modules whose setting differs from the adapter's own, by an expression that matches their name alone.</summary>
+    private KeyValuePair<string, T>[] Exceptions<T>(Func<AdapterOptions, T> setting) where T : IEquatable<T> =>
+    [
+        .. _modules.Where(module => !setting(module.Options).Equals(setting(Options)))
+            .Select(module => KeyValuePair.Create(Regex.Escape(module.Shape.Name), setting(module.Options))),
+    ];
+
+    private Dictionary<string, string> BaseDigests()
+    {
+        if (_model.Path is null)
+            return [];
+        using var folder = ModelFolder.Open(_model.Path);
+        return _modules.Select(module => $"{module.Shape.Name}.weight").ToDictionary(name => name, folder.Sha256);
+    }
+
+    private void Bind()
+    {
+        var linears = _model.Linears.ToDictionary(linear => linear.Name);
+        foreach (var module in _modules)
+        {
+            module.Pack(_model.Device, _model.DType);
+            linears[module.Shape.Name].Adapter = module.Core;
+        }
+        _model.Adapter = this;
+    }
+
+    private void Refresh()
+    {
+        foreach (var module in _modules)
+            module.Core.Refresh();
+    }
+}

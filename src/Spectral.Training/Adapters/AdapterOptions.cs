@@ -1,0 +1,43 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>Settings that adapter methods choose from; each method documents which it reads.</summary>
+public sealed record AdapterOptions
+{
+    /// <summary>All linear layers of a Llama block.</summary>
+    public static IReadOnlyList<string> AllProjections { get; } = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+    /// <summary>Rank r of the low-rank part.</summary>
+    public int Rank { get; init; } = 8;
+
+    /// <summary>Numerator α of the scale.</summary>
+    public double Alpha { get; init; } = 16;
+
+    /// <summary>Rank-stabilised scale α/√r instead of α/r (Kalajdzievski, "A Rank Stabilization Scaling Factor", 2023).</summary>
+    public bool RankStabilized { get; init; }
+
+    /// <summary>Number k of leading singular triplets a spectral part works on.</summary>
+    public int TopK { get; init; } = 8;
+
+    /// <summary>Module names or endings to adapt, such as <c>q_proj</c>.</summary>
+    public IReadOnlyList<string> TargetModules { get; init; } = AllProjections;
+
+    /// <summary>Seed of every random start value.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>How singular triplets are computed.</summary>
+    public SvdMethod Svd { get; init; } = SvdMethod.Auto;
+
+    /// <summary>The scale s of the low-rank part.</summary>
+    public float Scale => (float)(Alpha / (RankStabilized ? Math.Sqrt(Rank) : Rank));
+
+    internal static AdapterOptions From(AdapterFolder folder) => new()
+    {
+        Rank = folder.Config.Rank,
+        Alpha = folder.Config.Alpha,
+        RankStabilized = folder.Config.UseRsLora,
+        TopK = folder.Config.TopK ?? 0,
+        TargetModules = folder.Config.TargetModules.Names ?? [.. folder.Modules.Keys],
+    };
+}

@@ -1,0 +1,28 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>y = a + b, both [N, D]: the residual connection.</summary>
+public sealed class AddNode : Node
+{
+    private readonly Node? _left;
+    private readonly Node? _right;
+
+    private AddNode(Node? left, Node? right) => (_left, _right) = (left, right);
+
+    /// <summary>Adds two values of the same shape and type.</summary>
+    public static Variable Apply(Tape tape, Variable a, Variable b)
+    {
+        var y = Tensor.Empty(tape.Device, a.Value.Shape, a.Value.DType);
+        Add.Forward(a.Value, b.Value, y);
+        var records = tape.Records && (a.Node is not null || b.Node is not null);
+        return new Variable(y, records ? tape.Record(new AddNode(a.Node, b.Node)) : null);
+    }
+
+    /// <summary>Both inputs get dy itself: a second handle, not a copy.</summary>
+    protected override void Backward(Tensor gradient)
+    {
+        _left?.Accumulate(gradient.Share(), shared: true);
+        _right?.Accumulate(gradient.Share(), shared: true);
+    }
+}

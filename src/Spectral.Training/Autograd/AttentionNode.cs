@@ -1,0 +1,94 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>What an attention layer needs to know besides its inputs.</summary>
+/// <param name="Batch">Rows of the batch, B.</param>
+/// <param name="Length">Positions per row, S.</param>
+/// <param name="Heads">Query heads, H.</param>
+/// <param name="KeyValueHeads">Key/value heads; query head j reads key/value head ⌊j·KeyValueHeads/Heads⌋.</param>
+/// <param name="HeadSize">Features per head, hd.</param>
+/// <param name="Window">Sliding window in positions; 0 = none.</param>
+/// <param name="Cosine">RoPE table [≥ S, hd/2] F32.</param>
+/// <param name="Sine">RoPE table [≥ S, hd/2] F32.</param>
+public readonly record struct AttentionSettings(
+    int Batch, int Length, int Heads, int KeyValueHeads, int HeadSize, int Window, Tensor Cosine, Tensor Sine);
+
+/// <summary>Causal self-attention with rotary positions and grouped key/value heads: q [B·S, H·hd], k and v [B·S, KV·hd] → [B·S, H·hd].</summary>
+/// <remarks>Scores are scaled by 1/√hd. Right padding needs no mask: a causal row never sees what lies to its right.</remarks>
+public sealed class AttentionNode : Node
+{
+    private readonly AttentionSettings _settings;
+    private readonly Node? _queryNode;
+    private readonly Node? _keyNode;
+    private readonly Node? _valueNode;
+    private readonly Tensor _query;
+    private readonly Tensor _key;
+    private readonly Tensor _value;
+    private readonly Tensor _probabilities;
+
+    private AttentionNode(AttentionSettings settings, Variable q, Variable k, Variable v, Tensor query, Tensor key, Tensor value, Tensor probabilities)
+    {
+        _settings = settings;
+        (_queryNode, _keyNode, _valueNode) = (q.Node, k.Node, v.Node);
+        _query = Save(query);
+        _key = Save(key);
+        _value = Save(value);
+        _probabilities = Save(probabilities);
+    }
+
+    /// <summary>Attends within each of the batch's rows.</summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="settings">Sizes, window and RoPE tables.</param>
+    /// <param name="q">Queries before RoPE.</param>
+    /// <param name="k">Keys before RoPE.</param>
+    /// <param name="v">Values.</param>
+    /// <param name="cache">When given, rotated keys and values are also appended to it.</param>
+    public static Variable Apply(Tape tape, in AttentionSettings settings, Variable q, Variable k, Variable v, LayerCache? cache = null)
+    {
+        var (batch, length, heads, groups, size) = (settings.Batch, settings.Length, settings.Heads, settings.KeyValueHeads, settings.HeadSize);
+        var (device, type) = (tape.Device, q.Value.DType);
+        using var query = Tensor.Empty(device, (batch, heads, length, size), type);
+        using var key = Tensor.Empty(device, (batch, groups, length, size), type);
+        using var value = Tensor.Empty(device, (batch, groups, length, size), type);
+        Rope.Forward(q.Value, settings.Cosine, settings.Sine, null, query);
+        Rope.Forward(k.Value, settings.Cosine, settings.Sine, null, key);
+        Heads.Split(v.Value, value);
+        cache?.Append(key, value);
+        using var probabilities = Tensor.Empty(device, (batch, heads, length, length), type);
+        using var attended = Tensor.Empty(device, query.Shape, type);
+        Attention.Forward(query, key, value, probabilities, attended, settings.Window);
+        var y = Tensor.Empty(device, q.Value.Shape, type);
+        Heads.Merge(attended, y);
+        var records = tape.Records && (q.Node is not null || k.Node is not null || v.Node is not null);
+        return new Variable(y, records ? tape.Record(new AttentionNode(settings, q, k, v, query, key, value, probabilities)) : null);
+    }
+
+    /// <summary>Recomputes nothing: rotated q, k, v and the probabilities were saved.</summary>
+    protected override void Backward(Tensor gradient)
+    {
+        var (device, type) = (gradient.Device, gradient.DType);
+        using var dAttended = Tensor.Empty(device, _query.Shape, type);
+        Heads.Split(gradient, dAttended);
+        using var dQuery = Tensor.Empty(device, _query.Shape, type);
+        using var dKey = Tensor.Empty(device, _key.Shape, type);
+        using var dValue = Tensor.Empty(device, _value.Shape, type);
+        Attention.Backward(_query, _key, _value, _probabilities, dAttended, dQuery, dKey, dValue, _settings.Window);
+        Unrotate(_queryNode, dQuery, _settings.Heads);
+        Unrotate(_keyNode, dKey, _settings.KeyValueHeads);
+        if (_valueNode is null)
+            return;
+        var dv = Tensor.Empty(device, (_settings.Batch * _settings.Length, _settings.KeyValueHeads * _settings.HeadSize), type);
+        Heads.Merge(dValue, dv);
+        _valueNode.Accumulate(dv);
+    }
+
+    private void Unrotate(Node? node, Tensor rotated, int heads)
+    {
+        if (node is null)
+            return;
+        var dx = Tensor.Empty(rotated.Device, (_settings.Batch * _settings.Length, heads * _settings.HeadSize), rotated.DType);
+        Rope.Backward(rotated, _settings.Cosine, _settings.Sine, dx);
+        node.Accumulate(dx);
+    }
+}

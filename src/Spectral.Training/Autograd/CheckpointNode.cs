@@ -1,0 +1,47 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>Activation checkpointing: keeps only a segment's input and runs its forward again during backward.</summary>
+/// <remarks>
+/// The second forward launches the same kernels on the same values, so gradients are bit-identical to those without checkpointing
+/// (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016). Costs one more forward of the segment.
+/// </remarks>
+public sealed class CheckpointNode : Node
+{
+    private readonly Node? _input;
+    private readonly Tensor _x;
+    private readonly Func<Tape, Variable, Variable> _segment;
+
+    private CheckpointNode(Variable x, Func<Tape, Variable, Variable> segment)
+    {
+        _input = x.Node;
+        _x = Save(x.Value);
+        _segment = segment;
+    }
+
+    /// <summary>Runs a segment of the model without saving its activations.</summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="x">The segment's only input.</param>
+    /// <param name="trains">Whether a parameter inside the segment trains.</param>
+    /// <param name="segment">A pure function of its input: called again during backward.</param>
+    public static Variable Apply(Tape tape, Variable x, bool trains, Func<Tape, Variable, Variable> segment)
+    {
+        using var silent = new Tape(tape.Device, records: false);
+        using var y = segment(silent, x);
+        var records = tape.Records && (x.Node is not null || trains);
+        return new Variable(y.Value.Share(), records ? tape.Record(new CheckpointNode(x, segment)) : null);
+    }
+
+    /// <summary>Records the segment on a tape of its own and replays that.</summary>
+    protected override void Backward(Tensor gradient)
+    {
+        using var tape = new Tape(_x.Device);
+        using var leaf = new Variable(_x.Share(), _input is null ? null : new LeafNode());
+        using var y = _segment(tape, leaf);
+        y.Node!.Accumulate(gradient.Share(), shared: true);
+        tape.Backward();
+        if (leaf.Node?.TakeGradient() is { } dx)
+            _input!.Accumulate(dx, shared: true);
+    }
+}

@@ -1,0 +1,34 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>y[i] = x[index[i]] for rows of x [N, D]: picks the rows that carry loss. Indices are distinct.</summary>
+public sealed class GatherRowsNode : Node
+{
+    private readonly Node _input;
+    private readonly Tensor _index;
+    private readonly Shape _shape;
+
+    private GatherRowsNode(Variable x, Tensor index)
+    {
+        _input = x.Node!;
+        _index = Save(index);
+        _shape = x.Value.Shape;
+    }
+
+    /// <summary>Gathers the rows named by <paramref name="index"/> [K] I32.</summary>
+    public static Variable Apply(Tape tape, Variable x, Tensor index)
+    {
+        var y = Tensor.Empty(tape.Device, (index.Dim(0), x.Value.Dim(1)), x.Value.DType);
+        Rows.Gather(x.Value, index, y);
+        return new Variable(y, tape.Records && x.Node is not null ? tape.Record(new GatherRowsNode(x, index)) : null);
+    }
+
+    /// <summary>Rows that were not gathered get zero.</summary>
+    protected override void Backward(Tensor gradient)
+    {
+        var dx = Tensor.Empty(gradient.Device, _shape, gradient.DType);
+        Rows.Scatter(gradient, _index, dx);
+        _input.Accumulate(dx);
+    }
+}

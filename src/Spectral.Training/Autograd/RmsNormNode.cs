@@ -1,0 +1,41 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>y = x / √(mean(x²) + ε) ∘ w per row of x [N, D] (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019).</summary>
+public sealed class RmsNormNode : Node
+{
+    private readonly Node? _input;
+    private readonly Parameter _weight;
+    private readonly Tensor _x;
+    private readonly Tensor _inverseRms;
+
+    private RmsNormNode(Variable x, Parameter weight, Tensor inverseRms)
+    {
+        _input = x.Node;
+        _weight = weight;
+        _x = Save(x.Value);
+        _inverseRms = Own(inverseRms);
+    }
+
+    /// <summary>Normalises the rows of x [N, D] with weight [D].</summary>
+    public static Variable Apply(Tape tape, Variable x, Parameter weight, float epsilon)
+    {
+        var y = Tensor.Empty(tape.Device, x.Value.Shape, x.Value.DType);
+        var inverseRms = Tensor.Empty(tape.Device, x.Value.Dim(0));
+        RmsNorm.Forward(x.Value, weight.Value, epsilon, y, inverseRms);
+        if (tape.Records && (x.Node is not null || weight.Trains))
+            return new Variable(y, tape.Record(new RmsNormNode(x, weight, inverseRms)));
+        inverseRms.Dispose();
+        return new Variable(y);
+    }
+
+    /// <summary>The gradient that came past the norm along the residual is added in the same pass over dx.</summary>
+    protected override void Backward(Tensor gradient)
+    {
+        using var residual = _input?.TakeGradient();
+        var dx = Tensor.Empty(_x.Device, _x.Shape, _x.DType);
+        RmsNorm.Backward(_x, _weight.Value, _inverseRms, gradient, dx, residual, _weight.Gradient, accumulateWeight: true);
+        Deposit(_input, dx);
+    }
+}

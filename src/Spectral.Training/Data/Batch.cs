@@ -1,0 +1,58 @@
+namespace Spectral.Training;
+
+/// <summary>Records as one rectangle of token ids, padded on the right.</summary>
+/// <param name="Rows">Number of records.</param>
+/// <param name="Length">Tokens of the longest record.</param>
+/// <param name="Tokens">[Rows · Length], the padding token where a record has ended.</param>
+/// <param name="Targets">[Rows · Length]: at each position the token that follows it if that carries loss, else −1.</param>
+/// <param name="LossTokens">How many targets are not −1.</param>
+public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, int LossTokens)
+{
+    /// <summary>Tokens that are not padding.</summary>
+    public int TokenCount { get; private init; }
+
+    /// <summary>One row of tokens without targets, to be continued.</summary>
+    public static Batch Of(int[] tokens)
+    {
+        int[] targets = new int[tokens.Length];
+        Array.Fill(targets, -1);
+        return new Batch(1, tokens.Length, tokens, targets, 0) { TokenCount = tokens.Length };
+    }
+
+    /// <summary>Checks that every token has a row in an embedding of <paramref name="vocabularySize"/> rows.</summary>
+    /// <exception cref="InputException">One has not: tokenizer and model do not belong together.</exception>
+    public void CheckIds(int vocabularySize)
+    {
+        foreach (int id in Tokens)
+        {
+            if ((uint)id >= (uint)vocabularySize)
+                throw new InputException($"the tokenizer gave the id {id}, the model has a vocabulary of {vocabularySize}; do they belong together?");
+        }
+    }
+
+    /// <summary>Lays records side by side. Which token pads does not matter: nothing attends to it and it carries no loss.</summary>
+    public static Batch Create(ReadOnlySpan<EncodedRecord> records, int paddingToken = 0)
+    {
+        int length = 0;
+        int lossTokens = 0;
+        int tokenCount = 0;
+        foreach (EncodedRecord record in records)
+        {
+            length = Math.Max(length, record.Tokens.Length);
+            lossTokens += record.LossTokens;
+            tokenCount += record.Tokens.Length;
+        }
+        int[] tokens = new int[checked(records.Length * length)];
+        int[] targets = new int[tokens.Length];
+        Array.Fill(tokens, paddingToken);
+        Array.Fill(targets, -1);
+        for (int row = 0; row < records.Length; row++)
+        {
+            EncodedRecord record = records[row];
+            record.Tokens.CopyTo(tokens, row * length);
+            for (int at = record.LossFrom; at < record.Tokens.Length; at++)
+                targets[(row * length) + at - 1] = record.Tokens[at];
+        }
+        return new Batch(records.Length, length, tokens, targets, lossTokens) { TokenCount = tokenCount };
+    }
+}

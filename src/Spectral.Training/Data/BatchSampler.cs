@@ -1,0 +1,88 @@
+namespace Spectral.Training;
+
+/// <summary>
+/// The order in which records are trained on: file order wrapping round, or a new shuffle in each epoch. Batches cross epoch borders.
+/// The order depends on the seed and the epoch alone, never on platform or thread, and any position can be gone to directly.
+/// </summary>
+/// <remarks>
+/// The shuffle is Fisher–Yates from the last element down, driven by SplitMix64 (Steele, Lea and Flood, 2014) whose state starts at
+/// SplitMix64's output for seed + 0x9E3779B97F4A7C15·(epoch + 1); numbers below n are the upper half of the 128-bit product with n,
+/// redrawn in the biased zone (Lemire, 2019).
+/// </remarks>
+public sealed class BatchSampler
+{
+    private readonly int[] order;
+    private readonly ulong seed;
+    private readonly bool shuffle;
+    private long shuffledEpoch = -1;
+
+    /// <summary>A sampler over <paramref name="count"/> records in batches of <paramref name="batch"/>.</summary>
+    public BatchSampler(int count, int batch, ulong seed, bool shuffle)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
+        BatchSize = batch;
+        this.seed = seed;
+        this.shuffle = shuffle;
+        order = new int[count];
+    }
+
+    /// <summary>Records in a batch.</summary>
+    public int BatchSize { get; }
+
+    /// <summary>How many records were handed out since the beginning; set it to go on where another run stopped.</summary>
+    public long Position { get; set; }
+
+    /// <summary>The epoch of the next record, from 0.</summary>
+    public long Epoch => Position / order.Length;
+
+    /// <summary>The record indices of the next batch.</summary>
+    public int[] Next()
+    {
+        int[] batch = new int[BatchSize];
+        for (int i = 0; i < batch.Length; i++, Position++)
+        {
+            if (shuffledEpoch != Epoch)
+                Shuffle(Epoch);
+            batch[i] = order[Position % order.Length];
+        }
+        return batch;
+    }
+
+    private void Shuffle(long epoch)
+    {
+        for (int i = 0; i < order.Length; i++)
+            order[i] = i;
+        shuffledEpoch = epoch;
+        if (!shuffle)
+            return;
+        ulong state = unchecked(seed + (Step * (ulong)epoch));
+        state = NextRandom(ref state);
+        for (int i = order.Length - 1; i > 0; i--)
+        {
+            int j = (int)Below(ref state, (ulong)i + 1);
+            (order[i], order[j]) = (order[j], order[i]);
+        }
+    }
+
+    private const ulong Step = 0x9E3779B97F4A7C15;
+
+    private static ulong NextRandom(ref ulong state)
+    {
+        ulong z = unchecked(state += Step);
+        z = unchecked((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9);
+        z = unchecked((z ^ (z >> 27)) * 0x94D049BB133111EB);
+        return z ^ (z >> 31);
+    }
+
+    private static ulong Below(ref ulong state, ulong bound)
+    {
+        ulong biased = unchecked(0 - bound) % bound;
+        ulong high;
+        ulong low;
+        do
+            high = Math.BigMul(NextRandom(ref state), bound, out low);
+        while (low < biased);
+        return high;
+    }
+}

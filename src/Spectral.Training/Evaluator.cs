@@ -1,0 +1,75 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>What a model scores on records.</summary>
+/// <param name="Loss">Mean loss over the loss tokens.</param>
+/// <param name="Tokens">Number of loss tokens.</param>
+/// <param name="ExactMatch">
+/// Share of prompt/completion records whose greedy continuation is the completion and the end token; null when not asked for or there are none.
+/// </param>
+/// <param name="Records">Number of records.</param>
+public sealed record EvaluationResult(double Loss, long Tokens, double? ExactMatch, int Records)
+{
+    /// <summary>e to the loss.</summary>
+    public double Perplexity => Math.Exp(Loss);
+}
+
+/// <summary>Loss, perplexity and exact match of a model on records.</summary>
+public static class Evaluator
+{
+    /// <summary>Scores all records.</summary>
+    /// <remarks>
+    /// The greedy continuation of a prompt equals the completion exactly when, given each true prefix of it, the most probable next token is
+    /// the true one: up to the first difference both see the same prefix. So one forward pass per batch decides the match along with the
+    /// loss, without decoding token by token.
+    /// </remarks>
+    /// <param name="model">The model, with its adapter if one is attached.</param>
+    /// <param name="records">The records.</param>
+    /// <param name="batch">Records per forward pass; changes no result beyond rounding.</param>
+    /// <param name="exactMatch">Whether to decide exact match.</param>
+    /// <param name="progress">Told the number of records done.</param>
+    /// <param name="cancellation">Looked at between batches.</param>
+    public static EvaluationResult Evaluate(
+        CausalLanguageModel model,
+        IReadOnlyList<EncodedRecord> records,
+        int batch = 8,
+        bool exactMatch = true,
+        IProgress<int>? progress = null,
+        CancellationToken cancellation = default)
+    {
+        var (sum, tokens, matches, candidates) = (0.0, 0L, 0, 0);
+        for (var start = 0; start < records.Count; start += batch)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            EncodedRecord[] part = [.. records.Skip(start).Take(batch)];
+            using var tensors = new BatchTensors(model.Device, Batch.Create(part, 0));
+            using var tape = new Tape(model.Device, records: false);
+            using var predictions = exactMatch ? Tensor.Empty(model.Device, tensors.LossTargets.Shape, DType.I32) : null;
+            using var losses = model.TokenLosses(tape, tensors, predictions: predictions);
+            foreach (var loss in losses.ToArray())
+                sum += loss;
+            tokens += losses.Count;
+            if (predictions is not null)
+                CountMatches(part, tensors.Source, predictions.ToInt32Array(), ref matches, ref candidates);
+            progress?.Report(start + part.Length);
+        }
+        return new EvaluationResult(tokens == 0 ? 0 : sum / tokens, tokens, candidates == 0 ? null : (double)matches / candidates, records.Count);
+    }
+
+    private static void CountMatches(EncodedRecord[] records, Batch batch, int[] predictions, ref int matches, ref int candidates)
+    {
+        var next = 0;
+        for (var row = 0; row < records.Length; row++)
+        {
+            var match = true;
+            foreach (var target in batch.Targets.AsSpan(row * batch.Length, batch.Length))
+                if (target >= 0)
+                    match &= predictions[next++] == target;
+            if (!records[row].HasCompletion)
+                continue;
+            candidates++;
+            matches += match ? 1 : 0;
+        }
+    }
+}

@@ -1,0 +1,173 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// A Hugging Face model folder: <c>config.json</c> and weights in <c>model.safetensors</c> or in shards named by
+/// <c>model.safetensors.index.json</c>. Opening checks that every tensor the config asks for is there with its shape and a float
+/// type, before any value is read. The weights stay mapped until the folder is disposed of.
+/// </summary>
+public sealed class ModelFolder : IDisposable
+{
+    private const string SingleFile = "model.safetensors";
+    private const string IndexFile = "model.safetensors.index.json";
+    private const long MaximumIndexBytes = 64 << 20;
+    private const int MaximumShards = 4096;
+
+    private readonly List<SafetensorsFile> files = [];
+    private readonly Dictionary<string, SafetensorsTensor> tensors = new(StringComparer.Ordinal);
+    private readonly List<string> warnings = [];
+
+    private ModelFolder(string directory)
+    {
+        Directory = directory;
+        Config = ModelConfig.Load(directory);
+    }
+
+    /// <summary>The folder's path.</summary>
+    public string Directory { get; }
+
+    /// <summary>The checked config.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>Whether there are weights; false only when opened with weights optional.</summary>
+    public bool HasWeights => files.Count > 0;
+
+    /// <summary>What was odd but harmless, one line each: tensors that no part of the model uses, a wrong total size.</summary>
+    public IReadOnlyList<string> Warnings => warnings;
+
+    /// <summary>The names of all tensors found.</summary>
+    public IEnumerable<string> TensorNames => tensors.Keys;
+
+    /// <summary>A tensor by name.</summary>
+    /// <exception cref="InputException">The folder has no such tensor.</exception>
+    public SafetensorsTensor this[string name] => tensors.TryGetValue(name, out SafetensorsTensor? tensor)
+        ? tensor
+        : throw new InputException($"{Directory}: no tensor {InputText.Quote(name)} in the weights");
+
+    /// <summary>Opens and checks a model folder.</summary>
+    /// <param name="directory">The folder.</param>
+    /// <param name="weightsOptional">Whether a folder without weights is accepted, as pretraining does.</param>
+    /// <exception cref="InputException">Anything in the folder is missing, malformed or does not fit together.</exception>
+    public static ModelFolder Open(string directory, bool weightsOptional = false)
+    {
+        ModelFolder folder = new(directory);
+        try
+        {
+            folder.OpenWeights(weightsOptional);
+            return folder;
+        }
+        catch
+        {
+            folder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// SHA-256 of a tensor's bytes as stored, in lower-case hexadecimal: adapters name the base tensors they were made for by it.
+    /// </summary>
+    public string Sha256(string name)
+    {
+        SafetensorsTensor tensor = this[name];
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        const int Piece = 1 << 24;
+        for (long done = 0; done < tensor.Bytes; done += Piece)
+            hash.AppendData(tensor.Slice(done, (int)Math.Min(Piece, tensor.Bytes - done)));
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <summary>Unmaps the weights.</summary>
+    public void Dispose()
+    {
+        foreach (SafetensorsFile file in files)
+            file.Dispose();
+    }
+
+    private void OpenWeights(bool optional)
+    {
+        string single = Path.Combine(Directory, SingleFile);
+        string index = Path.Combine(Directory, IndexFile);
+        if (File.Exists(single))
+            OpenSingle(single);
+        else if (File.Exists(index))
+            OpenShards(index);
+        else if (optional)
+            return;
+        else
+            throw new InputException(File.Exists(Path.Combine(Directory, "pytorch_model.bin"))
+                || File.Exists(Path.Combine(Directory, "pytorch_model.bin.index.json"))
+                ? $"{Directory}: only pickled weights (pytorch_model.bin), which are never opened; convert them to {SingleFile}"
+                : $"{Directory}: no weights, expected {SingleFile} or {IndexFile}");
+        CheckTensors();
+    }
+
+    private void OpenSingle(string path)
+    {
+        SafetensorsFile file = SafetensorsFile.Open(path);
+        files.Add(file);
+        foreach ((string name, SafetensorsTensor tensor) in file.Tensors)
+            tensors.Add(name, tensor);
+    }
+
+    private void OpenShards(string index)
+    {
+        using JsonDocument document = StrictJson.ParseFile(index, MaximumIndexBytes);
+        JsonFields root = new(document.RootElement, index);
+        JsonFields map = root.Object("weight_map") ?? throw root.Wrong("weight_map", "an object that maps tensor names to files");
+        Dictionary<string, SafetensorsFile> shards = new(StringComparer.Ordinal);
+        foreach (JsonProperty entry in map.Element.EnumerateObject())
+        {
+            string? fileName = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString() : null;
+            if (fileName is null || !IsPlainName(fileName))
+                throw new InputException($"{index}: weight_map gives tensor {InputText.Quote(entry.Name)} the file "
+                    + $"{InputText.Quote(fileName ?? entry.Value.ValueKind.ToString())}, expected a plain file name in the same folder");
+            if (!shards.TryGetValue(fileName, out SafetensorsFile? file))
+            {
+                if (shards.Count == MaximumShards)
+                    throw new InputException($"{index}: weight_map names more than {MaximumShards} files");
+                file = SafetensorsFile.Open(Path.Combine(Directory, fileName));
+                files.Add(file);
+                shards.Add(fileName, file);
+            }
+            tensors.Add(entry.Name, file[entry.Name]);
+        }
+        int unmapped = files.Sum(file => file.Tensors.Count) - tensors.Count;
+        if (unmapped > 0)
+            warnings.Add($"{index}: {unmapped} tensors of the files are not in weight_map and are ignored");
+        long total = tensors.Values.Sum(tensor => tensor.Bytes);
+        if (root.Object("metadata")?.Find("total_size") is { } size
+            && !(size.ValueKind == JsonValueKind.Number && size.TryGetDouble(out double claimed) && claimed == total))
+            warnings.Add($"{index}: metadata.total_size is {InputText.Quote(size.GetRawText())}, the mapped tensors have {total} bytes");
+    }
+
+    private static bool IsPlainName(string name)
+        => name.Length is > 0 and < 256 && name is not ("." or "..") && name.IndexOfAny(['/', '\\', ':', '\0']) < 0;
+
+    private void CheckTensors()
+    {
+        HashSet<string> known = new(StringComparer.Ordinal);
+        foreach (TensorSpec wanted in ModelTensors.For(Config))
+        {
+            known.Add(wanted.Name);
+            if (!tensors.TryGetValue(wanted.Name, out SafetensorsTensor? tensor))
+                throw new InputException($"{Directory}: tensor {wanted.Name} is missing in the weights, expected "
+                    + $"{InputText.Shape([.. wanted.Shape])}");
+            if (!tensor.Shape.SequenceEqual(wanted.Shape))
+                throw new InputException($"{tensor.Path}: tensor {wanted.Name} is {InputText.Shape([.. tensor.Shape])}, "
+                    + $"expected {InputText.Shape([.. wanted.Shape])} from config.json");
+            if (!tensor.Type.IsFloat())
+                throw new InputException($"{tensor.Path}: tensor {wanted.Name} is {tensor.Type.HeaderName()}, expected F32, F16, BF16 "
+                    + "or F64");
+        }
+        string[] unused = [.. tensors.Keys.Where(name => !known.Contains(name) && !IsExpectedExtra(name)).Order(StringComparer.Ordinal)];
+        if (unused.Length > 0)
+            warnings.Add($"{Directory}: {unused.Length} tensors are not part of the model and are ignored, such as "
+                + $"{InputText.Quote(unused[0])}");
+    }
+
+    // Old checkpoints store the rotary frequencies; tied ones may repeat the head.
+    private bool IsExpectedExtra(string name)
+        => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal) || (Config.TieWordEmbeddings && name == ModelTensors.Head);
+}

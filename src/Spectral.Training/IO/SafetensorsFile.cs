@@ -1,0 +1,95 @@
+using System.IO.MemoryMappedFiles;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// A safetensors file, memory-mapped: opening reads the header only, tensors are paged in as they are read. The file may be hostile:
+/// every rule of the format is checked before anything it says is used. It must not be shortened while it is open.
+/// </summary>
+public sealed unsafe class SafetensorsFile : IDisposable
+{
+    private readonly MemoryMappedFile map;
+    private readonly MemoryMappedViewAccessor view;
+    private readonly byte* start;
+    private bool disposed;
+
+    private SafetensorsFile(string path, FileStream stream)
+    {
+        Path = path;
+        long length = stream.Length;
+        Span<byte> prefix = stackalloc byte[8];
+        int headerLength = SafetensorsHeader.Length(prefix[..stream.ReadAtLeast(prefix, 8, throwOnEndOfStream: false)], length, path);
+        map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        view = map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+        try
+        {
+            start += view.PointerOffset;
+            long dataStart = 8 + headerLength;
+            SafetensorsHeader header = SafetensorsHeader.Parse(new ReadOnlySpan<byte>(start + 8, headerLength), length - dataStart, path);
+            Metadata = header.Metadata;
+            Tensors = header.Entries.ToDictionary(
+                pair => pair.Key,
+                pair => new SafetensorsTensor(this, pair.Key, pair.Value.Type, pair.Value.Shape, dataStart + pair.Value.Begin,
+                    pair.Value.End - pair.Value.Begin),
+                StringComparer.Ordinal);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The path the file was opened by.</summary>
+    public string Path { get; }
+
+    /// <summary>The tensors by name.</summary>
+    public IReadOnlyDictionary<string, SafetensorsTensor> Tensors { get; }
+
+    /// <summary>The header's <c>__metadata__</c>; empty when it has none.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>Maps a file and checks its header.</summary>
+    /// <exception cref="SafetensorsException">The file breaks a rule of the format.</exception>
+    /// <exception cref="InputException">There is no such file, or it cannot be read.</exception>
+    public static SafetensorsFile Open(string path)
+    {
+        try
+        {
+            using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1);
+            return new SafetensorsFile(path, stream);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new InputException($"{path}: no such file", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            throw new InputException($"{path}: cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>A tensor by name.</summary>
+    /// <exception cref="InputException">The file has no tensor of this name.</exception>
+    public SafetensorsTensor this[string name] => Tensors.TryGetValue(name, out SafetensorsTensor? tensor)
+        ? tensor
+        : throw new InputException($"{Path}: no tensor {InputText.Quote(name)} among the {Tensors.Count} in the file");
+
+    /// <summary>Unmaps the file. Spans taken from it become invalid.</summary>
+    public void Dispose()
+    {
+        if (disposed)
+            return;
+        disposed = true;
+        view.SafeMemoryMappedViewHandle.ReleasePointer();
+        view.Dispose();
+        map.Dispose();
+    }
+
+    internal ReadOnlySpan<byte> Span(long offset, int count)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        return new ReadOnlySpan<byte>(start + offset, count);
+    }
+}

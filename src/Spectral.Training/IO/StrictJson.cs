@@ -1,0 +1,97 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// JSON from files we do not trust. Whatever is wrong (missing, too big, not UTF-8, not JSON, too deep, a key given twice, half a
+/// surrogate pair) comes out as an <see cref="InputException"/> that names file and place; later string reads cannot fail.
+/// </summary>
+internal static class StrictJson
+{
+    private const int MaximumDepth = 32;
+
+    /// <summary>
+    /// Reads and parses a whole file of at most <paramref name="maximumBytes"/>. The size is checked before memory is taken.
+    /// </summary>
+    public static JsonDocument ParseFile(string path, long maximumBytes)
+    {
+        return Parse(ReadFile(path, maximumBytes), path);
+    }
+
+    /// <summary>The bytes of a file of at most <paramref name="maximumBytes"/>.</summary>
+    public static byte[] ReadFile(string path, long maximumBytes)
+    {
+        try
+        {
+            using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+            if (stream.Length > maximumBytes)
+                throw new InputException($"{path}: {stream.Length} bytes, expected at most {maximumBytes}");
+            byte[] bytes = new byte[stream.Length];
+            stream.ReadExactly(bytes);
+            return bytes;
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new InputException($"{path}: no such file", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            throw new InputException($"{path}: cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Parses one JSON text; <paramref name="where"/> begins every error message (a path, or path and line).</summary>
+    public static JsonDocument Parse(ReadOnlyMemory<byte> utf8, string where)
+    {
+        if (utf8.Span.StartsWith("\uFEFF"u8))
+            utf8 = utf8[3..];
+        if (!Utf8.IsValid(utf8.Span))
+            throw new InputException($"{where}: not UTF-8 at byte {FirstInvalidByte(utf8.Span)}");
+        try
+        {
+            if (utf8.Span.IndexOf("\\u"u8) >= 0)
+                ReadEscapes(utf8.Span, where);
+            return JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = MaximumDepth, AllowDuplicateProperties = false });
+        }
+        catch (JsonException e)
+        {
+            string text = e.Message;
+            int tail = text.IndexOf(" LineNumber:", StringComparison.Ordinal);
+            if (tail >= 0)
+                text = text[..tail];
+            string place = e.LineNumber is { } line ? $" (JSON line {line + 1}, byte {e.BytePositionInLine + 1})" : "";
+            throw new InputException($"{where}: not valid JSON{place}: {text.ReplaceLineEndings(" ")}", e);
+        }
+    }
+
+    /// <summary>Position of the first byte that no UTF-8 sequence allows.</summary>
+    public static int FirstInvalidByte(ReadOnlySpan<byte> utf8)
+    {
+        int at = 0;
+        while (Rune.DecodeFromUtf8(utf8[at..], out _, out int used) == System.Buffers.OperationStatus.Done)
+            at += used;
+        return at;
+    }
+
+    // JsonElement.GetString and Name throw InvalidOperationException on an escaped half surrogate; meeting it here keeps all readers
+    // simple.
+    private static void ReadEscapes(ReadOnlySpan<byte> utf8, string where)
+    {
+        Utf8JsonReader reader = new(utf8, new JsonReaderOptions { MaxDepth = MaximumDepth });
+        while (reader.Read())
+        {
+            if (reader.TokenType is not (JsonTokenType.String or JsonTokenType.PropertyName) || !reader.ValueIsEscaped)
+                continue;
+            try
+            {
+                reader.GetString();
+            }
+            catch (InvalidOperationException e)
+            {
+                throw new InputException($"{where}: half a surrogate pair escaped in the string at byte {reader.TokenStartIndex}", e);
+            }
+        }
+    }
+}

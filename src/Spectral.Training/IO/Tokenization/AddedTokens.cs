@@ -1,0 +1,112 @@
+using System.Globalization;
+using System.Text;
+
+namespace Spectral.Training;
+
+/// <summary>A token that is cut out of the text as a whole, before merges.</summary>
+internal sealed record AddedToken(int Id, string Content, bool SingleWord, bool StripLeft, bool StripRight, bool Normalized, bool Special);
+
+/// <summary>
+/// The <c>added_tokens</c> of a tokenizer file. Those not normalized are looked for in the raw text, the others in what the normalizer
+/// makes of the text between them; always the leftmost, then the longest.
+/// </summary>
+internal sealed class AddedTokens
+{
+    private readonly Node raw = new();
+    private readonly Node normalized = new();
+    private readonly Func<string, string> normalize;
+
+    public AddedTokens(IEnumerable<AddedToken> tokens, Func<string, string> normalize)
+    {
+        this.normalize = normalize;
+        foreach (AddedToken token in tokens)
+            (token.Normalized ? normalized : raw).Insert(token.Normalized ? normalize(token.Content) : token.Content, token);
+    }
+
+    /// <summary>The text in order: added tokens, and normalized pieces between them.</summary>
+    public IEnumerable<(AddedToken? Token, TextPiece Piece)> Split(string text)
+    {
+        foreach ((AddedToken? token, TextPiece piece) in Find(raw, new TextPiece(text, AtStart: true)))
+        {
+            if (token is not null)
+            {
+                yield return (token, piece);
+                continue;
+            }
+            foreach ((AddedToken? Token, TextPiece Piece) part in Find(normalized, piece with { Text = normalize(piece.Text) }))
+                yield return part;
+        }
+    }
+
+    private static IEnumerable<(AddedToken? Token, TextPiece Piece)> Find(Node tokens, TextPiece piece)
+    {
+        string text = piece.Text;
+        int done = 0;
+        for (int at = 0; at < text.Length;)
+        {
+            if (tokens.Longest(text, at) is not { } token)
+            {
+                at++;
+                continue;
+            }
+            (AddedToken found, int end) = token;
+            int start = at;
+            at = end;
+            if (start < done || (found.SingleWord && (EndsWithWord(text.AsSpan(0, start)) || StartsWithWord(text.AsSpan(end)))))
+                continue;
+            while (found.StripLeft && start > done && char.IsWhiteSpace(text[start - 1]))
+                start--;
+            while (found.StripRight && end < text.Length && char.IsWhiteSpace(text[end]))
+                end++;
+            if (start > done)
+                yield return (null, new TextPiece(text[done..start], piece.AtStart && done == 0));
+            yield return (found, default);
+            done = end;
+        }
+        if (done < text.Length)
+            yield return (null, new TextPiece(text[done..], piece.AtStart && done == 0));
+    }
+
+    private static bool EndsWithWord(ReadOnlySpan<char> text)
+        => Rune.DecodeLastFromUtf16(text, out Rune rune, out _) == System.Buffers.OperationStatus.Done && IsWord(rune);
+
+    private static bool StartsWithWord(ReadOnlySpan<char> text)
+        => Rune.DecodeFromUtf16(text, out Rune rune, out _) == System.Buffers.OperationStatus.Done && IsWord(rune);
+
+    private static bool IsWord(Rune rune) => Rune.IsLetter(rune) || Rune.GetUnicodeCategory(rune)
+        is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.ConnectorPunctuation
+        or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
+
+    // A trie over UTF-16 units: one walk finds the longest token at a place, however many there are.
+    private sealed class Node
+    {
+        private readonly Dictionary<char, Node> children = [];
+        private AddedToken? token;
+
+        public void Insert(string content, AddedToken added)
+        {
+            Node node = this;
+            foreach (char unit in content)
+            {
+                if (!node.children.TryGetValue(unit, out Node? child))
+                    node.children.Add(unit, child = new Node());
+                node = child;
+            }
+            if (content.Length > 0)
+                node.token ??= added;
+        }
+
+        public (AddedToken Token, int End)? Longest(string text, int start)
+        {
+            (AddedToken, int)? longest = null;
+            Node node = this;
+            for (int at = start; at < text.Length && node.children.TryGetValue(text[at], out Node? child); at++)
+            {
+                node = child;
+                if (node.token is { } found)
+                    longest = (found, at + 1);
+            }
+            return longest;
+        }
+    }
+}

@@ -1,0 +1,103 @@
+using System.Globalization;
+using System.Text;
+
+namespace Spectral.Training;
+
+/// <summary>The <c>decoder</c> of a tokenizer file: turns tokens back into text, as steps over a list of strings.</summary>
+internal static class TokenDecoder
+{
+    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>Reads a decoder; without one, tokens are joined by spaces.</summary>
+    public static Func<List<string>, List<string>> Read(JsonFields? definition, string where)
+    {
+        if (definition is not { } fields)
+            return tokens => [string.Join(' ', tokens)];
+        switch (fields.RequiredText("type"))
+        {
+            case "ByteLevel":
+                return ByteLevel;
+            case "ByteFallback":
+                return ByteFallback;
+            case "Fuse":
+                return tokens => [string.Concat(tokens)];
+            case "Metaspace":
+                string scheme = fields.Text("prepend_scheme") ?? (fields.Boolean("add_prefix_space") ?? true ? "always" : "never");
+                return Metaspace(fields.Text("replacement") ?? "▁", dropFirst: scheme != "never");
+            case "Replace":
+                SplitPattern pattern = SplitPattern.Read(fields, "pattern", where);
+                string content = fields.RequiredText("content");
+                return tokens => [.. tokens.Select(token => TextNormalizer.Replace(token, pattern, content))];
+            case "Strip":
+                return Strip(fields.RequiredText("content"), fields.Integer("start", 0, int.MaxValue) ?? 0,
+                    fields.Integer("stop", 0, int.MaxValue) ?? 0);
+            case "BPEDecoder":
+                string suffix = fields.Text("suffix") ?? "</w>";
+                return tokens => suffix.Length == 0 ? tokens : [.. tokens.Select((token, index)
+                    => token.Replace(suffix, index == tokens.Count - 1 ? "" : " ", StringComparison.Ordinal))];
+            case "Sequence":
+                Func<List<string>, List<string>>[] parts = [.. fields.Objects("decoders").Select(part => Read(part, where))];
+                return tokens => parts.Aggregate(tokens, (current, part) => part(current));
+            default:
+                throw fields.Wrong("type", "ByteLevel, ByteFallback, Fuse, Metaspace, Replace, Strip, BPEDecoder or Sequence (no "
+                    + "other decoder is supported)");
+        }
+    }
+
+    private static List<string> ByteLevel(List<string> tokens)
+    {
+        List<byte> bytes = [];
+        foreach (string token in tokens)
+            ByteAlphabet.Decode(token, bytes);
+        return [Encoding.UTF8.GetString([.. bytes])];
+    }
+
+    // Runs of <0xXX> tokens become the text they spell, or one replacement character per byte where they spell none.
+    private static List<string> ByteFallback(List<string> tokens)
+    {
+        List<string> result = [];
+        List<byte> bytes = [];
+        foreach (string token in tokens)
+        {
+            if (token is ['<', '0', 'x', _, _, '>']
+                && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value))
+            {
+                bytes.Add(value);
+                continue;
+            }
+            Flush();
+            result.Add(token);
+        }
+        Flush();
+        return result;
+
+        void Flush()
+        {
+            try
+            {
+                if (bytes.Count > 0)
+                    result.Add(Strict.GetString([.. bytes]));
+            }
+            catch (DecoderFallbackException)
+            {
+                result.AddRange(Enumerable.Repeat("\uFFFD", bytes.Count));
+            }
+            bytes.Clear();
+        }
+    }
+
+    private static Func<List<string>, List<string>> Metaspace(string replacement, bool dropFirst)
+        => tokens => [.. tokens.Select((token, index)
+            => token.Replace(replacement, dropFirst && index == 0 ? "" : " ", StringComparison.Ordinal))];
+
+    private static Func<List<string>, List<string>> Strip(string content, int start, int stop)
+        => tokens => content.Length == 0 ? tokens : [.. tokens.Select(token =>
+        {
+            int from = 0, to = token.Length;
+            for (int i = 0; i < start && token.AsSpan(from).StartsWith(content, StringComparison.Ordinal); i++)
+                from += content.Length;
+            for (int i = 0; i < stop && to > from && token.AsSpan(from, to - from).EndsWith(content, StringComparison.Ordinal); i++)
+                to -= content.Length;
+            return token[from..to];
+        })];
+}

@@ -1,0 +1,29 @@
+namespace Spectral.Training;
+
+/// <summary>What one optimizer step did.</summary>
+/// <param name="Step">1, 2, …</param>
+/// <param name="Loss">Mean loss of the step's loss tokens, before the update.</param>
+/// <param name="LearningRate">Rate of this step.</param>
+/// <param name="GradientNorm">Global L2 norm before clipping.</param>
+/// <param name="Tokens">Tokens processed, padding not counted.</param>
+/// <param name="TokensPerSecond">Those per second of this step.</param>
+public readonly record struct StepReport(int Step, double Loss, double LearningRate, double GradientNorm, int Tokens, double TokensPerSecond);
+
+/// <summary>Follows a training run. Exceptions thrown here end the run.</summary>
+public interface ITrainerCallback
+{
+    /// <summary>Before the first step.</summary>
+    void OnStart(int steps)
+    {
+    }
+
+    /// <summary>After each optimizer step; the model already has the updated weights.</summary>
+    void OnStep(StepReport report)
+    {
+    }
+
+    /// <summary>After an evaluation; step 0 is the one before training.</summary>
+    void OnEvaluation(int step, EvaluationResult result)
+    {
+    }
+}

@@ -1,0 +1,187 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>A decoder-only language model of the Llama family (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>) on one device.</summary>
+/// <remarks>
+/// Weights are held in the compute type and frozen, unless loaded to be trained; then F32 masters stand behind them. The forward pass is
+/// written against a <see cref="Tape"/>, one that records for training and one that does not for inference.
+/// </remarks>
+public sealed class CausalLanguageModel : IDisposable
+{
+    private readonly ModelParameters _parameters;
+    private readonly Parameter _embedding;
+    private readonly Parameter _finalNorm;
+    private readonly Parameter _head;
+    private readonly DecoderLayer[] _layers;
+    private readonly RotaryTables _rotary;
+
+    private CausalLanguageModel(ModelConfig config, Device device, DType dtype, ModelParameters parameters, string? path)
+    {
+        (Config, Device, DType, _parameters, Path) = (config, device, dtype, parameters, path);
+        _embedding = parameters[ModelTensors.Embedding];
+        _finalNorm = parameters[ModelTensors.FinalNorm];
+        _head = config.TieWordEmbeddings ? _embedding : parameters[ModelTensors.Head];
+        _rotary = new RotaryTables(device, config);
+        _layers = new DecoderLayer[config.Layers];
+        for (var i = 0; i < _layers.Length; i++)
+            _layers[i] = CreateLayer(i);
+        Linears = [.. _layers.SelectMany(layer => layer.Linears)];
+    }
+
+    /// <summary>Sizes and options.</summary>
+    public ModelConfig Config { get; }
+
+    /// <summary>Where the weights live.</summary>
+    public Device Device { get; }
+
+    /// <summary>Compute type of weights and activations.</summary>
+    public DType DType { get; }
+
+    /// <summary>The folder the weights came from; null for a freshly initialised model.</summary>
+    public string? Path { get; }
+
+    /// <summary>Every layer an adapter can be attached to, in checkpoint order.</summary>
+    public IReadOnlyList<Linear> Linears { get; }
+
+    /// <summary>Number of weights, adapters not counted.</summary>
+    public long ParameterCount => _parameters.All.Sum(parameter => parameter.Value.Count);
+
+    /// <summary>The attached adapter, or null.</summary>
+    public Adapter? Adapter { get; internal set; }
+
+    /// <summary>What an optimizer updates: the attached adapter's parameters, or the weights when they were loaded to be trained; else null.</summary>
+    public ParameterGroup? Trainable => Adapter?.Parameters ?? _parameters.Group;
+
+    /// <summary>Loads a checkpoint.</summary>
+    /// <param name="folder">An open and validated model folder; only read during the call.</param>
+    /// <param name="device">Where to put the weights.</param>
+    /// <param name="dtype">Compute type, F32 or BF16.</param>
+    /// <param name="trainWeights">True to train all weights (F32 masters are kept); false to freeze them.</param>
+    public static CausalLanguageModel Load(ModelFolder folder, Device device, DType dtype, bool trainWeights = false)
+    {
+        var parameters = ModelParameters.Load(folder, device, dtype, trainWeights);
+        return new CausalLanguageModel(folder.Config, device, dtype, parameters, folder.Directory);
+    }
+
+    /// <summary>A model with random weights, all trainable: N(0, 0.02²) for matrices, ones for norms, zeros for biases.</summary>
+    /// <param name="config">Sizes and options.</param>
+    /// <param name="device">Where to put the weights.</param>
+    /// <param name="dtype">Compute type, F32 or BF16.</param>
+    /// <param name="seed">Each tensor draws from a stream of its own, keyed by its name.</param>
+    public static CausalLanguageModel Initialize(ModelConfig config, Device device, DType dtype, ulong seed)
+    {
+        return new CausalLanguageModel(config, device, dtype, ModelParameters.Initialize(config, device, dtype, seed), null);
+    }
+
+    /// <summary>Hidden states before the final norm, [B·S, D].</summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">Right-padded tokens.</param>
+    /// <param name="checkpoint">Activation checkpointing: keep only each layer's input and recompute the rest during backward.</param>
+    /// <param name="cache">When given, keys and values are appended to it: rows without padding at first, then one token per row and call.</param>
+    /// <exception cref="ArgumentException">The rows are longer than the model's positions.</exception>
+    /// <exception cref="InputException">A token has no row in the embedding.</exception>
+    public Variable Hidden(Tape tape, BatchTensors batch, bool checkpoint = false, KeyValueCache? cache = null)
+    {
+        batch.Source.CheckIds(Config.VocabularySize);
+        var (rows, length) = (batch.Source.Rows, batch.Source.Length);
+        var reach = cache?.Capacity ?? length;
+        if (reach > Config.MaxPositions)
+            throw new ArgumentException($"{reach} positions asked for; the model has max_position_embeddings = {Config.MaxPositions}", nameof(batch));
+        cache?.Begin(rows, length);
+        var (cosine, sine) = _rotary.For(reach);
+        var x = EmbeddingNode.Apply(tape, _embedding, batch.Tokens, batch.Source.Tokens);
+        for (var i = 0; i < _layers.Length; i++)
+        {
+            var (layer, layerCache) = (_layers[i], cache?[i]);
+            var settings = new AttentionSettings(
+                rows, length, Config.Heads, Config.KeyValueHeads, Config.HeadDimension, Config.WindowOf(i), cosine, sine);
+            using var input = x;
+            x = checkpoint && tape.Records
+                ? CheckpointNode.Apply(tape, input, layer.Trains, (inner, value) => layer.Forward(inner, value, settings))
+                : layer.Forward(tape, input, settings, layerCache);
+        }
+        cache?.Advance(length);
+        return x;
+    }
+
+    /// <summary>
+    /// Sum of the token losses of a batch, [1] F32, unscaled. With a recording tape <see cref="Tape.Backward"/> then yields the gradients of
+    /// that sum times <paramref name="gradientScale"/>. The caller disposes the result.
+    /// </summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">Tokens and targets.</param>
+    /// <param name="gradientScale">1 / (loss tokens of the whole optimizer step) for a mean over them.</param>
+    /// <param name="checkpoint">Activation checkpointing per layer.</param>
+    public Tensor Loss(Tape tape, BatchTensors batch, float gradientScale, bool checkpoint = false)
+    {
+        using var losses = TokenLosses(tape, batch, gradientScale, checkpoint);
+        var sum = Tensor.Empty(Device, 1);
+        Sum.Run(losses, sum);
+        return sum;
+    }
+
+    /// <summary>The loss of each token that carries one, [K] F32 in the order of <see cref="BatchTensors.LossRows"/>.</summary>
+    /// <inheritdoc cref="Loss"/>
+    /// <param name="tape">The tape.</param>
+    /// <param name="batch">Tokens and targets.</param>
+    /// <param name="gradientScale">Factor on the gradients.</param>
+    /// <param name="checkpoint">Activation checkpointing per layer.</param>
+    /// <param name="predictions">[K] I32, receives the most probable next tokens; null when not wanted.</param>
+    public Tensor TokenLosses(Tape tape, BatchTensors batch, float gradientScale = 1, bool checkpoint = false, Tensor? predictions = null)
+    {
+        using var hidden = Hidden(tape, batch, checkpoint);
+        using var picked = GatherRowsNode.Apply(tape, hidden, batch.LossRows);
+        using var normed = RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
+        var losses = Tensor.Empty(Device, batch.LossRows.Dim(0));
+        LossHead.Run(tape, normed, _head, batch.LossTargets, losses, gradientScale, predictions);
+        return losses;
+    }
+
+    /// <summary>Logits [K, V] F32 of the given rows of a batch, without recording. The caller disposes the result.</summary>
+    /// <param name="batch">Right-padded tokens.</param>
+    /// <param name="rows">[K] I32, positions in B·S.</param>
+    /// <param name="cache">A cache to append to, as in <see cref="Hidden"/>.</param>
+    public Tensor Logits(BatchTensors batch, Tensor rows, KeyValueCache? cache = null)
+    {
+        using var tape = new Tape(Device, records: false);
+        using var hidden = Hidden(tape, batch, cache: cache);
+        using var picked = GatherRowsNode.Apply(tape, hidden, rows);
+        using var normed = RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
+        var logits = Tensor.Empty(Device, (rows.Dim(0), Config.VocabularySize));
+        Gemm.Run(normed.Value, false, _head.Value, true, logits);
+        return logits;
+    }
+
+    /// <summary>Writes a model folder: <c>config.json</c>, <c>model.safetensors</c> in the compute type, and the tokenizer's files.</summary>
+    /// <param name="directory">An existing folder.</param>
+    /// <param name="tokenizerSource">The folder to copy tokenizer files from; null for none.</param>
+    public void Save(string directory, string? tokenizerSource) => _parameters.Save(Config, DType, directory, tokenizerSource);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Adapter?.Dispose();
+        _rotary.Dispose();
+        _parameters.Dispose();
+    }
+
+    private DecoderLayer CreateLayer(int index)
+    {
+        Linear[] linears = [.. ModelTensors.Linears(Config, index).Select(
+            linear => new Linear(linear.Name, _parameters[linear.Weight], linear.HasBias ? _parameters[linear.Bias] : null))];
+        return new DecoderLayer
+        {
+            InputNorm = _parameters[ModelTensors.InputNorm(index)],
+            PostAttentionNorm = _parameters[ModelTensors.PostAttentionNorm(index)],
+            Query = linears[0],
+            Key = linears[1],
+            Value = linears[2],
+            Output = linears[3],
+            Gate = linears[4],
+            Up = linears[5],
+            Down = linears[6],
+            Epsilon = (float)Config.RmsNormEpsilon,
+        };
+    }
+}

@@ -1,0 +1,37 @@
+namespace Spectral.Training;
+
+/// <summary>A linear layer y = x Wᵀ + bias of the model, to which an adapter can be attached.</summary>
+public sealed class Linear
+{
+    /// <summary>Names the layer and its parameters, which stay owned by the model.</summary>
+    public Linear(string name, Parameter weight, Parameter? bias)
+    {
+        Name = name;
+        Weight = weight;
+        Bias = bias;
+    }
+
+    /// <summary>Module path as Hugging Face writes it, e.g. <c>model.layers.0.self_attn.q_proj</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>[out, in].</summary>
+    public Parameter Weight { get; }
+
+    /// <summary>[out], or null.</summary>
+    public Parameter? Bias { get; }
+
+    /// <summary>The adapter's core for this layer, or null.</summary>
+    public AdapterCore? Adapter { get; internal set; }
+
+    /// <summary>Output features.</summary>
+    public int Out => Weight.Value.Dim(0);
+
+    /// <summary>Input features.</summary>
+    public int In => Weight.Value.Dim(1);
+
+    /// <summary>Whether anything in this layer trains.</summary>
+    public bool Trains => Weight.Trains || Bias is { Trains: true } || Adapter is { Trains: true };
+
+    /// <summary>Whether backward reads the layer's input: it is saved only then.</summary>
+    internal bool NeedsInput => Weight.Trains || Adapter is { NeedsInput: true };
+}

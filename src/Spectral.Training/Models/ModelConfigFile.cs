@@ -1,0 +1,223 @@
+using System.Text.Json;
+
+namespace Spectral.Training;
+
+/// <summary>config.json in and out: which keys there are, their limits and defaults, and what is refused.</summary>
+internal static class ModelConfigFile
+{
+    private const string FileName = "config.json";
+    private const long MaximumBytes = 16 << 20;
+    private const long MaximumParameters = 1L << 40;
+
+    private static readonly string[] KnownKeys =
+    [
+        "model_type", "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+        "head_dim", "hidden_act", "rms_norm_eps", "max_position_embeddings", "tie_word_embeddings", "attention_bias", "mlp_bias",
+        "rope_theta", "rope_scaling", "rope_parameters", "sliding_window", "use_sliding_window", "max_window_layers", "layer_types",
+        "bos_token_id", "eos_token_id", "torch_dtype", "dtype", "initializer_range",
+    ];
+
+    public static ModelConfig Load(string directory)
+    {
+        if (!Directory.Exists(directory))
+            throw new InputException($"{directory}: no such folder, expected a model folder with {FileName}");
+        string path = Path.Combine(directory, FileName);
+        using JsonDocument document = StrictJson.ParseFile(path, MaximumBytes);
+        ModelConfig config = Read(new JsonFields(document.RootElement, path));
+        string generation = Path.Combine(directory, "generation_config.json");
+        if (!File.Exists(generation))
+            return config;
+        using JsonDocument generationDocument = StrictJson.ParseFile(generation, MaximumBytes);
+        JsonFields fields = new(generationDocument.RootElement, generation);
+        IReadOnlyList<int>? more = fields.IntegerOrList("eos_token_id", 0, config.VocabularySize - 1);
+        return more is null ? config : config with { EosTokenIds = [.. config.EosTokenIds.Union(more)] };
+    }
+
+    private static ModelConfig Read(JsonFields fields)
+    {
+        string type = fields.RequiredText("model_type");
+        if (type is not ("llama" or "mistral" or "qwen2"))
+            throw fields.Wrong("model_type", "llama, mistral or qwen2 (no other architecture is supported)");
+        RefuseUnsupported(fields);
+        int hidden = fields.RequiredInteger("hidden_size", 1, 1 << 18);
+        int heads = fields.RequiredInteger("num_attention_heads", 1, 1 << 12);
+        int keyValueHeads = fields.Integer("num_key_value_heads", 1, heads) ?? heads;
+        if (heads % keyValueHeads != 0)
+            throw fields.Wrong("num_key_value_heads", $"a divisor of num_attention_heads, which is {heads}");
+        int headDimension = fields.Integer("head_dim", 2, 1 << 12) ?? HeadDimension(fields, hidden, heads);
+        if (headDimension % 2 != 0)
+            throw fields.Wrong("head_dim", "an even number");
+        int vocabulary = fields.RequiredInteger("vocab_size", 1, 1 << 24);
+        int layers = fields.RequiredInteger("num_hidden_layers", 1, 1 << 10);
+        bool attentionBias = type == "llama" && (fields.Boolean("attention_bias") ?? false);
+        (int window, int firstWindowLayer) = Window(fields, type, layers);
+        (double theta, RopeScaling? scaling) = Rope(fields);
+        ModelConfig config = new()
+        {
+            ModelType = type,
+            VocabularySize = vocabulary,
+            HiddenSize = hidden,
+            IntermediateSize = fields.RequiredInteger("intermediate_size", 1, 1 << 20),
+            Layers = layers,
+            Heads = heads,
+            KeyValueHeads = keyValueHeads,
+            HeadDimension = headDimension,
+            RmsNormEpsilon = fields.Number("rms_norm_eps", 0, 1) ?? 1e-6,
+            MaxPositions = fields.Integer("max_position_embeddings", 1, ModelConfig.MaximumPositions)
+                ?? type switch { "llama" => 2048, "mistral" => 131072, _ => 32768 },
+            TieWordEmbeddings = fields.Boolean("tie_word_embeddings") ?? false,
+            QueryKeyValueBias = attentionBias || type == "qwen2",
+            OutputBias = attentionBias,
+            MlpBias = type == "llama" && (fields.Boolean("mlp_bias") ?? false),
+            RopeTheta = theta,
+            RopeScaling = scaling,
+            SlidingWindow = window,
+            FirstWindowLayer = firstWindowLayer,
+            BosTokenId = fields.IntegerOrList("bos_token_id", 0, vocabulary - 1) is { Count: > 0 } bos ? bos[0] : null,
+            EosTokenIds = fields.IntegerOrList("eos_token_id", 0, vocabulary - 1) ?? [],
+            WeightType = fields.Text("dtype") ?? fields.Text("torch_dtype"),
+            InitializerRange = fields.Number("initializer_range", 0, 1) ?? 0.02,
+            OtherKeys = fields.Element.EnumerateObject().Where(property => !KnownKeys.Contains(property.Name))
+                .ToDictionary(property => property.Name, property => property.Value.GetRawText()),
+        };
+        if (config.ParameterCount > MaximumParameters)
+            throw fields.Wrong("num_hidden_layers", $"a model of at most {MaximumParameters} parameters; these sizes give "
+                + $"{config.ParameterCount}");
+        return config;
+    }
+
+    private static void RefuseUnsupported(JsonFields fields)
+    {
+        if (fields.Has("quantization_config"))
+            throw fields.Wrong("quantization_config", "none: quantised base weights are not supported");
+        if (fields.Text("hidden_act") is not (null or "silu" or "swish"))
+            throw fields.Wrong("hidden_act", "silu");
+        if (fields.Number("partial_rotary_factor", 0, 1) is { } factor && factor != 1)
+            throw fields.Wrong("partial_rotary_factor", "1");
+    }
+
+    private static int HeadDimension(JsonFields fields, int hidden, int heads)
+        => hidden % heads == 0 && hidden / heads >= 2 && hidden / heads % 2 == 0
+            ? hidden / heads
+            : throw fields.Wrong("num_attention_heads", $"a divisor of hidden_size {hidden} that leaves an even head width, as "
+                + "head_dim is not given");
+
+    // Version 5 of the transformers library keeps theta and scaling together in rope_parameters; where both are given, that one wins.
+    private static (double Theta, RopeScaling? Scaling) Rope(JsonFields fields)
+    {
+        const double Largest = 1e12;
+        double theta = fields.Number("rope_theta", 1, Largest) ?? 10000;
+        if (fields.Object("rope_parameters") is { } parameters)
+        {
+            bool plain = parameters.Has("rope_theta") && !parameters.Has("rope_type") && !parameters.Has("type");
+            return (parameters.Number("rope_theta", 1, Largest) ?? theta, plain ? null : RopeScaling.Read(parameters));
+        }
+        return (theta, fields.Object("rope_scaling") is { } scaling ? RopeScaling.Read(scaling) : null);
+    }
+
+    private static (int Window, int FirstLayer) Window(JsonFields fields, string type, int layers)
+    {
+        int? given = fields.Integer("sliding_window", 0, int.MaxValue);
+        if (type == "llama")
+            return (0, 0);
+        if (type == "mistral")
+            return (fields.Element.TryGetProperty("sliding_window", out _) ? given ?? 0 : 4096, 0);
+        if (!(fields.Boolean("use_sliding_window") ?? false))
+            return (0, 0);
+        int first = Math.Min(fields.Integer("max_window_layers", 0, int.MaxValue) ?? 28, layers);
+        if (fields.Texts("layer_types") is { } kinds)
+        {
+            first = kinds.TakeWhile(kind => kind == "full_attention").Count();
+            if (kinds.Count != layers || kinds.Skip(first).Any(kind => kind != "sliding_attention"))
+                throw fields.Wrong("layer_types", $"{layers} entries: full_attention first, then sliding_attention (no other order is "
+                    + "supported)");
+        }
+        return (given ?? 4096, first);
+    }
+
+    public static void Save(ModelConfig config, string directory)
+        => AtomicFile.Write(Path.Combine(directory, FileName), stream =>
+        {
+            using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });
+            json.WriteStartObject();
+            foreach ((string key, string text) in config.OtherKeys)
+            {
+                json.WritePropertyName(key);
+                json.WriteRawValue(text);
+            }
+            if (!config.OtherKeys.ContainsKey("architectures"))
+            {
+                json.WriteStartArray("architectures");
+                json.WriteStringValue(config.ModelType switch
+                {
+                    "llama" => "LlamaForCausalLM",
+                    "mistral" => "MistralForCausalLM",
+                    _ => "Qwen2ForCausalLM",
+                });
+                json.WriteEndArray();
+            }
+            WriteSizes(config, json);
+            WriteAttention(config, json);
+            WriteTokens(config, json);
+            json.WriteEndObject();
+        });
+
+    private static void WriteSizes(ModelConfig config, Utf8JsonWriter json)
+    {
+        json.WriteString("model_type", config.ModelType);
+        json.WriteNumber("vocab_size", config.VocabularySize);
+        json.WriteNumber("hidden_size", config.HiddenSize);
+        json.WriteNumber("intermediate_size", config.IntermediateSize);
+        json.WriteNumber("num_hidden_layers", config.Layers);
+        json.WriteNumber("num_attention_heads", config.Heads);
+        json.WriteNumber("num_key_value_heads", config.KeyValueHeads);
+        json.WriteNumber("head_dim", config.HeadDimension);
+        json.WriteString("hidden_act", "silu");
+        json.WriteNumber("rms_norm_eps", config.RmsNormEpsilon);
+        json.WriteNumber("max_position_embeddings", config.MaxPositions);
+        json.WriteBoolean("tie_word_embeddings", config.TieWordEmbeddings);
+        json.WriteNumber("initializer_range", config.InitializerRange);
+        if (config.WeightType is not null)
+            json.WriteString("torch_dtype", config.WeightType);
+    }
+
+    private static void WriteAttention(ModelConfig config, Utf8JsonWriter json)
+    {
+        if (config.ModelType == "llama")
+        {
+            json.WriteBoolean("attention_bias", config.OutputBias);
+            json.WriteBoolean("mlp_bias", config.MlpBias);
+        }
+        json.WriteNumber("rope_theta", config.RopeTheta);
+        json.WritePropertyName("rope_scaling");
+        if (config.RopeScaling is { } scaling)
+            scaling.Write(json);
+        else
+            json.WriteNullValue();
+        if (config.ModelType == "llama")
+            return;
+        if (config.ModelType == "qwen2")
+        {
+            json.WriteBoolean("use_sliding_window", config.SlidingWindow > 0);
+            json.WriteNumber("max_window_layers", config.SlidingWindow > 0 ? config.FirstWindowLayer : config.Layers);
+        }
+        if (config.SlidingWindow > 0)
+            json.WriteNumber("sliding_window", config.SlidingWindow);
+        else
+            json.WriteNull("sliding_window");
+    }
+
+    private static void WriteTokens(ModelConfig config, Utf8JsonWriter json)
+    {
+        if (config.BosTokenId is { } bos)
+            json.WriteNumber("bos_token_id", bos);
+        if (config.EosTokenIds.Count == 1)
+            json.WriteNumber("eos_token_id", config.EosTokenIds[0]);
+        if (config.EosTokenIds.Count < 2)
+            return;
+        json.WriteStartArray("eos_token_id");
+        foreach (int id in config.EosTokenIds)
+            json.WriteNumberValue(id);
+        json.WriteEndArray();
+    }
+}

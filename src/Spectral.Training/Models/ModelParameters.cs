@@ -1,0 +1,80 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>The weights of a model by name: frozen ones in the compute type, or trainable ones with masters in one group.</summary>
+internal sealed class ModelParameters : IDisposable
+{
+    /// <summary>Elements converted at a time while loading and saving: bounds the host memory a huge embedding takes.</summary>
+    private const int Piece = 1 << 22;
+
+    private readonly Dictionary<string, Parameter> _byName = [];
+
+    private ModelParameters(Device device, IReadOnlyList<(string Name, Shape Shape)> tensors, DType dtype, bool trains)
+    {
+        Group = trains ? new ParameterGroup(device, tensors, dtype) : null;
+        foreach (var parameter in Group?.Parameters ?? tensors.Select(tensor => new Parameter(tensor.Name, Tensor.Empty(device, tensor.Shape, dtype))))
+            _byName.Add(parameter.Name, parameter);
+    }
+
+    /// <summary>All trainable weights; null when frozen.</summary>
+    public ParameterGroup? Group { get; }
+
+    public IEnumerable<Parameter> All => _byName.Values;
+
+    public Parameter this[string name] => _byName[name];
+
+    public static ModelParameters Load(ModelFolder folder, Device device, DType dtype, bool trains)
+    {
+        var parameters = new ModelParameters(device, Tensors(folder.Config), dtype, trains);
+        var buffer = new float[Piece];
+        foreach (var parameter in parameters.All)
+        {
+            var stored = folder[parameter.Name];
+            using var flat = parameter.Master.View(checked((int)parameter.Master.Count));
+            for (long start = 0; start < stored.Count; start += Piece)
+            {
+                var part = buffer.AsSpan(0, (int)Math.Min(Piece, stored.Count - start));
+                stored.ReadFloats(start, part);
+                using var target = flat.Rows((int)start, part.Length);
+                target.CopyFrom(part);
+            }
+        }
+        parameters.Group?.NotifyChanged();
+        return parameters;
+    }
+
+    public static ModelParameters Initialize(ModelConfig config, Device device, DType dtype, ulong seed)
+    {
+        var parameters = new ModelParameters(device, Tensors(config), dtype, trains: true);
+        foreach (var parameter in parameters.All)
+        {
+            if (parameter.Master.Shape.Rank == 2)
+                Philox.Normal(parameter.Master, seed, RandomStream.For(parameter.Name), 0, (float)config.InitializerRange);
+            else if (parameter.Name.EndsWith("norm.weight", StringComparison.Ordinal))
+                parameter.Master.CopyFrom(Enumerable.Repeat(1f, (int)parameter.Master.Count).ToArray());
+        }
+        parameters.Group!.NotifyChanged();
+        return parameters;
+    }
+
+    public void Save(ModelConfig config, DType dtype, string directory, string? tokenizerSource)
+    {
+        var stored = dtype == DType.BF16 ? StoredType.BF16 : StoredType.F32;
+        var tensors = All.Select(parameter => TensorToWrite.Floats(parameter.Name, stored, parameter.Master.Shape.Dimensions(), parameter.Master.ToArray));
+        SafetensorsWriter.Write(Path.Combine(directory, "model.safetensors"), [.. tensors], new Dictionary<string, string> { ["format"] = "pt" });
+        config.Save(directory);
+        if (tokenizerSource is not null)
+            ModelCompanions.Copy(tokenizerSource, directory);
+    }
+
+    public void Dispose()
+    {
+        foreach (var parameter in All)
+            parameter.Dispose();
+        Group?.Dispose();
+    }
+
+    private static IReadOnlyList<(string, Shape)> Tensors(ModelConfig config) =>
+        [.. ModelTensors.For(config).Select(tensor => (tensor.Name, Shape.Of([.. tensor.Shape.Select(dimension => checked((int)dimension))])))];
+}

@@ -1,0 +1,83 @@
+namespace Spectral.Training;
+
+/// <summary>Name and shape of a tensor that a model has.</summary>
+public sealed record TensorSpec(string Name, IReadOnlyList<long> Shape)
+{
+    /// <summary>Number of elements.</summary>
+    public long Count => Shape.Aggregate(1L, (product, dimension) => product * dimension);
+}
+
+/// <summary>
+/// A linear layer of a model: <c>y = x Wᵀ (+ bias)</c> with <c>W [Outputs, Inputs]</c>; an adapter can be attached to it.
+/// </summary>
+/// <param name="Name">Module path, such as <c>model.layers.0.self_attn.q_proj</c>.</param>
+/// <param name="Outputs">Rows of the weight.</param>
+/// <param name="Inputs">Columns of the weight.</param>
+/// <param name="HasBias">Whether there is a bias.</param>
+public sealed record LinearSpec(string Name, int Outputs, int Inputs, bool HasBias)
+{
+    /// <summary>The weight's tensor name.</summary>
+    public string Weight => Name + ".weight";
+
+    /// <summary>The bias' tensor name.</summary>
+    public string Bias => Name + ".bias";
+}
+
+/// <summary>The tensors of a model with a given config: one list that the loader, the writer and fresh initialisation share.</summary>
+public static class ModelTensors
+{
+    /// <summary>The token embedding, [V, D].</summary>
+    public const string Embedding = "model.embed_tokens.weight";
+
+    /// <summary>The weight of the norm after the last layer, [D].</summary>
+    public const string FinalNorm = "model.norm.weight";
+
+    /// <summary>The output head, [V, D]; absent when it is tied to the embedding.</summary>
+    public const string Head = "lm_head.weight";
+
+    /// <summary>The weight of the norm before attention, [D].</summary>
+    public static string InputNorm(int layer) => $"model.layers.{layer}.input_layernorm.weight";
+
+    /// <summary>The weight of the norm before the feed-forward part, [D].</summary>
+    public static string PostAttentionNorm(int layer) => $"model.layers.{layer}.post_attention_layernorm.weight";
+
+    /// <summary>The seven linear layers of a decoder layer in the order q, k, v, o, gate, up, down.</summary>
+    public static IEnumerable<LinearSpec> Linears(ModelConfig config, int layer)
+    {
+        string attention = $"model.layers.{layer}.self_attn.";
+        string mlp = $"model.layers.{layer}.mlp.";
+        int query = config.Heads * config.HeadDimension;
+        int keyValue = config.KeyValueHeads * config.HeadDimension;
+        yield return new LinearSpec(attention + "q_proj", query, config.HiddenSize, config.QueryKeyValueBias);
+        yield return new LinearSpec(attention + "k_proj", keyValue, config.HiddenSize, config.QueryKeyValueBias);
+        yield return new LinearSpec(attention + "v_proj", keyValue, config.HiddenSize, config.QueryKeyValueBias);
+        yield return new LinearSpec(attention + "o_proj", config.HiddenSize, query, config.OutputBias);
+        yield return new LinearSpec(mlp + "gate_proj", config.IntermediateSize, config.HiddenSize, config.MlpBias);
+        yield return new LinearSpec(mlp + "up_proj", config.IntermediateSize, config.HiddenSize, config.MlpBias);
+        yield return new LinearSpec(mlp + "down_proj", config.HiddenSize, config.IntermediateSize, config.MlpBias);
+    }
+
+    /// <summary>The linear layers of all decoder layers. The output head is not among them.</summary>
+    public static IEnumerable<LinearSpec> Linears(ModelConfig config)
+        => Enumerable.Range(0, config.Layers).SelectMany(layer => Linears(config, layer));
+
+    /// <summary>Every tensor of the model, in the order of the data's way through it.</summary>
+    public static IEnumerable<TensorSpec> For(ModelConfig config)
+    {
+        yield return new TensorSpec(Embedding, [config.VocabularySize, config.HiddenSize]);
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            yield return new TensorSpec(InputNorm(layer), [config.HiddenSize]);
+            yield return new TensorSpec(PostAttentionNorm(layer), [config.HiddenSize]);
+            foreach (LinearSpec linear in Linears(config, layer))
+            {
+                yield return new TensorSpec(linear.Weight, [linear.Outputs, linear.Inputs]);
+                if (linear.HasBias)
+                    yield return new TensorSpec(linear.Bias, [linear.Outputs]);
+            }
+        }
+        yield return new TensorSpec(FinalNorm, [config.HiddenSize]);
+        if (!config.TieWordEmbeddings)
+            yield return new TensorSpec(Head, [config.VocabularySize, config.HiddenSize]);
+    }
+}

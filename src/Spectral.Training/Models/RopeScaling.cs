@@ -1,0 +1,63 @@
+using System.Text.Json;
+
+namespace Spectral.Training;
+
+/// <summary>How rotary angles are stretched beyond the context a model was first trained on.</summary>
+public enum RopeScalingKind
+{
+    /// <summary>Every position divided by the factor.</summary>
+    Linear,
+    /// <summary>Llama 3: low frequencies divided by the factor, high ones kept, a linear passage between.</summary>
+    Llama3,
+}
+
+/// <summary>The <c>rope_scaling</c> of a config. The last three values belong to <see cref="RopeScalingKind.Llama3"/>.</summary>
+public sealed record RopeScaling(
+    RopeScalingKind Kind, double Factor, double LowFrequencyFactor = 1, double HighFrequencyFactor = 4, int OriginalMaxPositions = 8192)
+{
+    /// <summary>An angle per position, in radians, stretched.</summary>
+    public double Apply(double frequency)
+    {
+        if (Kind == RopeScalingKind.Linear)
+            return frequency / Factor;
+        double wavelength = 2 * Math.PI / frequency;
+        if (wavelength < OriginalMaxPositions / HighFrequencyFactor)
+            return frequency;
+        if (wavelength > OriginalMaxPositions / LowFrequencyFactor)
+            return frequency / Factor;
+        double t = ((OriginalMaxPositions / wavelength) - LowFrequencyFactor) / (HighFrequencyFactor - LowFrequencyFactor);
+        return ((1 - t) * frequency / Factor) + (t * frequency);
+    }
+
+    internal static RopeScaling? Read(JsonFields fields)
+    {
+        string kind = fields.Text("rope_type") ?? fields.Text("type") ?? throw fields.Wrong("rope_type", "default, linear or llama3");
+        if (kind == "default")
+            return null;
+        if (kind is not ("linear" or "llama3"))
+            throw fields.Wrong(fields.Has("rope_type") ? "rope_type" : "type", "default, linear or llama3 (no other is supported)");
+        double factor = fields.Number("factor", 1, 1e6) ?? throw fields.Wrong("factor", "a number of at least 1");
+        if (kind == "linear")
+            return new RopeScaling(RopeScalingKind.Linear, factor);
+        double low = fields.Number("low_freq_factor", 1e-6, 1e6) ?? throw fields.Wrong("low_freq_factor", "a positive number");
+        double high = fields.Number("high_freq_factor", 1e-6, 1e6) ?? throw fields.Wrong("high_freq_factor", "a positive number");
+        if (high <= low)
+            throw fields.Wrong("high_freq_factor", $"more than low_freq_factor, which is {low}");
+        return new RopeScaling(RopeScalingKind.Llama3, factor, low, high,
+            fields.RequiredInteger("original_max_position_embeddings", 1, ModelConfig.MaximumPositions));
+    }
+
+    internal void Write(Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        json.WriteString("rope_type", Kind == RopeScalingKind.Linear ? "linear" : "llama3");
+        json.WriteNumber("factor", Factor);
+        if (Kind == RopeScalingKind.Llama3)
+        {
+            json.WriteNumber("low_freq_factor", LowFrequencyFactor);
+            json.WriteNumber("high_freq_factor", HighFrequencyFactor);
+            json.WriteNumber("original_max_position_embeddings", OriginalMaxPositions);
+        }
+        json.WriteEndObject();
+    }
+}

@@ -1,0 +1,51 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>Cosines and sines of the rotary position embedding (Su et al., "RoFormer", 2021) for the angles of a model's config.</summary>
+/// <remarks>Computed on the host in double. The tables grow by doubling as longer sequences appear; a steady run allocates nothing.</remarks>
+public sealed class RotaryTables : IDisposable
+{
+    private readonly Device _device;
+    private readonly float[] _frequencies;
+    private Tensor? _cosine;
+    private Tensor? _sine;
+
+    internal RotaryTables(Device device, ModelConfig config)
+    {
+        _device = device;
+        _frequencies = config.RotaryFrequencies();
+    }
+
+    /// <summary>Tables [P, hd/2] F32 with P ≥ <paramref name="positions"/>; valid until the next call.</summary>
+    public (Tensor Cosine, Tensor Sine) For(int positions)
+    {
+        if (_cosine is null || _cosine.Dim(0) < positions)
+            Build(Math.Max(positions, 2 * (_cosine?.Dim(0) ?? 64)));
+        return (_cosine!, _sine!);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _cosine?.Dispose();
+        _sine?.Dispose();
+    }
+
+    private void Build(int positions)
+    {
+        var half = _frequencies.Length;
+        var cosine = new float[positions * half];
+        var sine = new float[positions * half];
+        for (var p = 0; p < positions; p++)
+            for (var i = 0; i < half; i++)
+            {
+                var (s, c) = Math.SinCos(p * (double)_frequencies[i]);
+                cosine[p * half + i] = (float)c;
+                sine[p * half + i] = (float)s;
+            }
+        Dispose();
+        _cosine = Tensor.From(_device, cosine, (positions, half));
+        _sine = Tensor.From(_device, sine, (positions, half));
+    }
+}

@@ -1,0 +1,36 @@
+namespace Spectral.Training;
+
+/// <summary>How the learning rate changes after warm-up.</summary>
+public enum ScheduleKind
+{
+    /// <summary>Stays at the base rate.</summary>
+    Constant,
+
+    /// <summary>Falls linearly towards zero.</summary>
+    Linear,
+
+    /// <summary>Falls along half a cosine towards zero.</summary>
+    Cosine,
+}
+
+/// <summary>Learning rates of a run of <paramref name="Steps"/> optimizer steps.</summary>
+/// <param name="Kind">Shape after warm-up.</param>
+/// <param name="Rate">Base rate, reached at the end of warm-up.</param>
+/// <param name="Steps">Steps of the whole run, N.</param>
+/// <param name="Warmup">Steps of linear warm-up, w.</param>
+public sealed record LearningRateSchedule(ScheduleKind Kind, double Rate, int Steps, int Warmup = 0)
+{
+    /// <summary>The rate of step t = 1…N: t/w of the base for t ≤ w; then, with p = (t−w−1)/(N−w), 1, 1−p or (1+cos πp)/2 of it.</summary>
+    public double At(int step)
+    {
+        if (step <= Warmup)
+            return Rate * step / Warmup;
+        var p = (step - Warmup - 1) / (double)(Steps - Warmup);
+        return Rate * Kind switch
+        {
+            ScheduleKind.Linear => 1 - p,
+            ScheduleKind.Cosine => (1 + Math.Cos(Math.PI * p)) / 2,
+            _ => 1,
+        };
+    }
+}

@@ -1,0 +1,88 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>How to continue a prompt.</summary>
+public sealed record GenerationOptions
+{
+    /// <summary>At most this many new tokens.</summary>
+    public int MaxTokens { get; init; } = 64;
+
+    /// <summary>0 = always the most probable token; else logits are divided by it before sampling.</summary>
+    public double Temperature { get; init; }
+
+    /// <summary>Sample among the most probable tokens that together reach this probability (Holtzman et al., 2020).</summary>
+    public double TopP { get; init; } = 1;
+
+    /// <summary>Seed of the sampling.</summary>
+    public ulong Seed { get; init; }
+}
+
+/// <summary>A continuation: its text, without the prompt and special tokens, and its token ids, the end token excluded.</summary>
+public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens);
+
+/// <summary>Continues text token by token with cached keys and values.</summary>
+public static class TextGenerator
+{
+    /// <summary>Continues <paramref name="prompt"/> until an end token or <see cref="GenerationOptions.MaxTokens"/>.</summary>
+    /// <exception cref="InputException">The prompt has no tokens, or prompt and continuation exceed the model's positions.</exception>
+    public static GeneratedText Generate(
+        CausalLanguageModel model, BpeTokenizer tokenizer, string prompt, GenerationOptions options, CancellationToken cancellation = default)
+    {
+        var tokens = Generate(model, tokenizer.Encode(prompt), options, cancellation);
+        return new GeneratedText(tokenizer.Decode(tokens), tokens);
+    }
+
+    /// <summary>Token ids that follow <paramref name="prompt"/>, the end token excluded.</summary>
+    /// <inheritdoc cref="Generate(CausalLanguageModel, BpeTokenizer, string, GenerationOptions, CancellationToken)"/>
+    public static int[] Generate(CausalLanguageModel model, int[] prompt, GenerationOptions options, CancellationToken cancellation = default)
+    {
+        if (prompt.Length == 0)
+            throw new InputException("the prompt has no tokens");
+        var capacity = prompt.Length + options.MaxTokens;
+        if (capacity > model.Config.MaxPositions)
+            throw new InputException(
+                $"prompt ({prompt.Length} tokens) and continuation ({options.MaxTokens}) exceed the model's {model.Config.MaxPositions} positions");
+        using var cache = new KeyValueCache(model, 1, capacity);
+        var random = new Random(unchecked((int)(options.Seed ^ options.Seed >> 32)));
+        var generated = new List<int>();
+        var input = prompt;
+        while (generated.Count < options.MaxTokens)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var next = Pick(Next(model, input, cache), options, random);
+            if (model.Config.EosTokenIds.Contains(next))
+                break;
+            generated.Add(next);
+            input = [next];
+        }
+        return [.. generated];
+    }
+
+    private static float[] Next(CausalLanguageModel model, int[] input, KeyValueCache cache)
+    {
+        using var batch = new BatchTensors(model.Device, Batch.Of(input));
+        using var last = Tensor.From(model.Device, [input.Length - 1], 1);
+        using var logits = model.Logits(batch, last, cache);
+        return logits.ToArray();
+    }
+
+    private static int Pick(float[] logits, GenerationOptions options, Random random)
+    {
+        if (options.Temperature == 0)
+            return Array.IndexOf(logits, logits.Max());
+        double top = logits.Max();
+        var weights = Array.ConvertAll(logits, logit => Math.Exp((logit - top) / options.Temperature));
+        var order = Enumerable.Range(0, weights.Length).OrderByDescending(id => weights[id]).ToArray();
+        var total = weights.Sum();
+        var kept = 0;
+        var mass = 0.0;
+        while (kept == 0 || (kept < order.Length && mass < options.TopP * total))
+            mass += weights[order[kept++]];
+        var point = random.NextDouble() * mass;
+        for (var i = 0; i < kept - 1; i++)
+            if ((point -= weights[order[i]]) < 0)
+                return order[i];
+        return order[kept - 1];
+    }
+}

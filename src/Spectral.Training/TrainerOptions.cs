@@ -1,0 +1,47 @@
+namespace Spectral.Training;
+
+/// <summary>Settings of a training run; the defaults are the command's.</summary>
+public sealed record TrainerOptions
+{
+    /// <summary>Optimizer steps; null: as many as <see cref="Epochs"/> need.</summary>
+    public int? Steps { get; init; }
+
+    /// <summary>Passes over the data when <see cref="Steps"/> is null; a last partial step counts as one.</summary>
+    public double Epochs { get; init; } = 3;
+
+    /// <summary>Records per micro-batch.</summary>
+    public int Batch { get; init; } = 8;
+
+    /// <summary>Micro-batches per optimizer step.</summary>
+    public int Accumulate { get; init; } = 1;
+
+    /// <summary>Base learning rate.</summary>
+    public double LearningRate { get; init; } = 2e-4;
+
+    /// <summary>Shape of the learning rate after warm-up.</summary>
+    public ScheduleKind Schedule { get; init; } = ScheduleKind.Cosine;
+
+    /// <summary>Steps of linear warm-up.</summary>
+    public int Warmup { get; init; }
+
+    /// <summary>The optimizer's own settings.</summary>
+    public AdamWOptions Optimizer { get; init; } = new();
+
+    /// <summary>Seed of the data order.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>False: records in file order.</summary>
+    public bool Shuffle { get; init; } = true;
+
+    /// <summary>Evaluate every so many steps, when there is evaluation data; 0 = only before and after.</summary>
+    public int EvalEvery { get; init; }
+
+    /// <summary>Log a line every so many steps; 0 = never.</summary>
+    public int LogEvery { get; init; } = 10;
+
+    /// <summary>Keep only each layer's input during forward and recompute the rest during backward.</summary>
+    public bool ActivationCheckpointing { get; init; }
+
+    /// <summary>Optimizer steps of a run over <paramref name="records"/> records.</summary>
+    public int StepsFor(int records) => Steps ?? Math.Max(1, (int)Math.Ceiling(Epochs * records / ((double)Batch * Accumulate)));
+}

@@ -1,0 +1,77 @@
+namespace Spectral.Training.Tests;
+
+public sealed class BatchTests
+{
+    [Test]
+    public void Rows_are_padded_on_the_right_and_targets_shifted()
+    {
+        Batch batch = Batch.Create([new EncodedRecord([5, 6, 7, 8], 2, 2, false), new EncodedRecord([9, 3], 0, 1, false)], paddingToken: 1);
+
+        Assert.That((batch.Rows, batch.Length, batch.LossTokens), Is.EqualTo((2, 4, 3)));
+        Assert.That(batch.Tokens, Is.EqualTo(new[] { 5, 6, 7, 8, 9, 3, 1, 1 }));
+        Assert.That(batch.Targets, Is.EqualTo(new[] { -1, 7, 8, -1, 3, -1, -1, -1 }));
+    }
+
+    [TestCase(9, false)]
+    [TestCase(10, true)]
+    public void Ids_beyond_the_vocabulary_are_refused(int vocabulary, bool fits)
+    {
+        Batch batch = Batch.Create([new EncodedRecord([5, 9], 1, 1, false)]);
+        Assert.That(() => batch.CheckIds(vocabulary),
+            fits ? Throws.Nothing : Throws.TypeOf<InputException>().With.Message.Contains("id 9").And.Message.Contains("vocabulary of 9"));
+    }
+
+    [Test]
+    public void File_order_wraps_round()
+    {
+        BatchSampler sampler = new(3, 2, seed: 0, shuffle: false);
+        Assert.That(Enumerable.Range(0, 3).SelectMany(_ => sampler.Next()), Is.EqualTo(new[] { 0, 1, 2, 0, 1, 2 }));
+        Assert.That(sampler.Epoch, Is.EqualTo(2));
+        Assert.That(new BatchSampler(2, 5, 0, false).Next(), Is.EqualTo(new[] { 0, 1, 0, 1, 0 }));
+    }
+
+    [Test]
+    public void Every_epoch_is_another_permutation()
+    {
+        BatchSampler sampler = new(10, 4, seed: 3, shuffle: true);
+        int[] stream = [.. Enumerable.Range(0, 10).SelectMany(_ => sampler.Next())];
+        int[][] epochs = [.. stream.Chunk(10)];
+        foreach (int[] epoch in epochs)
+            Assert.That(epoch.Order(), Is.EqualTo(Enumerable.Range(0, 10)));
+        Assert.That(epochs.Select(epoch => string.Join(',', epoch)).Distinct().Count(), Is.EqualTo(4));
+        Assert.That(new BatchSampler(10, 10, seed: 4, shuffle: true).Next(), Is.Not.EqualTo(epochs[0]));
+    }
+
+    [Test]
+    public void Any_position_can_be_gone_to()
+    {
+        BatchSampler all = new(7, 3, seed: 9, shuffle: true);
+        for (int i = 0; i < 5; i++)
+            all.Next();
+        BatchSampler resumed = new(7, 3, seed: 9, shuffle: true) { Position = 15 };
+        for (int i = 0; i < 5; i++)
+            Assert.That(resumed.Next(), Is.EqualTo(all.Next()));
+    }
+
+    // Worked out with Python integers from the description in the sampler's remarks.
+    [TestCase(0UL, 0L, new[] { 7, 1, 0, 6, 3, 2, 4, 5 })]
+    [TestCase(42UL, 3L, new[] { 7, 5, 4, 2, 6, 0, 3, 1 })]
+    public void The_shuffle_is_the_documented_one(ulong seed, long epoch, int[] expected)
+        => Assert.That(new BatchSampler(8, 8, seed, shuffle: true) { Position = 8 * epoch }.Next(), Is.EqualTo(expected));
+
+    [Test]
+    public void Shuffles_are_even()
+    {
+        int[,] counts = new int[4, 4];
+        BatchSampler sampler = new(4, 4, seed: 1, shuffle: true);
+        for (int epoch = 0; epoch < 4000; epoch++)
+        {
+            int[] order = sampler.Next();
+            for (int place = 0; place < 4; place++)
+                counts[place, order[place]]++;
+        }
+        // 1000 expected in each cell, standard deviation 27.
+        foreach (int count in counts)
+            Assert.That(count, Is.InRange(860, 1140));
+    }
+}

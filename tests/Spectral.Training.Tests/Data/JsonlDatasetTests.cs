@@ -1,0 +1,69 @@
+using System.Text;
+
+namespace Spectral.Training.Tests;
+
+public sealed class JsonlDatasetTests
+{
+    private TemporaryFolder folder = null!;
+
+    [SetUp]
+    public void SetUp() => folder = new TemporaryFolder();
+
+    [TearDown]
+    public void TearDown() => folder.Dispose();
+
+    [Test]
+    public void Records_come_in_order_with_their_lines()
+    {
+        string path = folder.Write("d.jsonl", "\uFEFF{\"prompt\":\"a\",\"completion\":\"b\",\"other\":[1]}\r\n\n \t\n{\"text\":\"\\u00e9 \\ud83d\\ude00\"}\n{\"prompt\":\"\",\"completion\":\"\",\"text\":null}");
+
+        IReadOnlyList<TrainingRecord> records = JsonlDataset.Load(path);
+
+        Assert.That(records, Is.EqualTo(new[]
+        {
+            new TrainingRecord("a", "b", null, $"{path}, line 1"),
+            new TrainingRecord(null, null, "é 😀", $"{path}, line 4"),
+            new TrainingRecord("", "", null, $"{path}, line 5"),
+        }));
+    }
+
+    [Test]
+    public void Lines_longer_than_the_buffer_are_read_whole()
+    {
+        string[] texts = [new string('a', 200_000), "b", new string('c', 65_536 - 12), new string('d', 70_000)];
+        string path = folder.Write("d.jsonl", string.Concat(texts.Select(text => $"{{\"text\":\"{text}\"}}\n")));
+        Assert.That(JsonlDataset.Load(path).Select(record => record.Text), Is.EqualTo(texts));
+    }
+
+    [TestCase("", "no records")]
+    [TestCase("\n\n", "no records")]
+    [TestCase("not json", "line 1: not valid JSON")]
+    [TestCase("{\"text\":\"a\"}\n{\"text\":", "line 2: not valid JSON")]
+    [TestCase("{\"text\":\"a\"}\n\n[1]", "line 3: the top level is an array, expected an object")]
+    [TestCase("{\"text\":\"a\"} {}", "line 1: not valid JSON")]
+    [TestCase("{\"prompt\":\"a\"}", "line 1: completion missing or null")]
+    [TestCase("{\"completion\":\"a\"}", "line 1: prompt missing or null")]
+    [TestCase("{\"prompt\":\"a\",\"completion\":null}", "line 1: completion missing or null")]
+    [TestCase("{}", "line 1: prompt, completion and text missing or null")]
+    [TestCase("{\"text\":7}", "line 1: text is 7, expected a string")]
+    [TestCase("{\"text\":\"a\",\"prompt\":\"b\"}", "one or the other")]
+    [TestCase("{\"messages\":[]}", "chat records")]
+    [TestCase("{\"text\":\"\\ud800\"}", "surrogate")]
+    [TestCase("{\"text\":\"a\",\"text\":\"b\"}", "line 1: not valid JSON")]
+    public void Faulty_files_name_the_line(string text, string says)
+    {
+        string path = folder.Write("d.jsonl", text);
+        Assert.That(() => JsonlDataset.Load(path), Throws.TypeOf<InputException>().With.Message.StartsWith(path).And.Message.Contains(says));
+    }
+
+    [Test]
+    public void Invalid_utf8_names_line_and_byte()
+    {
+        string path = folder.Write("d.jsonl", [.. Encoding.UTF8.GetBytes("{\"text\":\"a\"}\n{\"text\":\"b"), 0xFF, .. "\"}"u8]);
+        Assert.That(() => JsonlDataset.Load(path), Throws.TypeOf<InputException>().With.Message.Contains("line 2: not UTF-8 at byte 10"));
+    }
+
+    [Test]
+    public void A_missing_file_is_named()
+        => Assert.That(() => JsonlDataset.Load(folder.File("none")), Throws.TypeOf<InputException>().With.Message.Contains("no such file"));
+}

@@ -1,0 +1,40 @@
+namespace Spectral.Training.Tests;
+
+public sealed class LearningRateScheduleTests
+{
+    [Test]
+    public void WarmsUpThenFollowsItsShape()
+    {
+        Assert.Multiple(() =>
+        {
+            Assert.That(Rates(ScheduleKind.Constant, 4, 2), Is.EqualTo(new[] { 0.5, 1, 1, 1 }));
+            Assert.That(Rates(ScheduleKind.Linear, 6, 2), Is.EqualTo(new[] { 0.5, 1, 1, 0.75, 0.5, 0.25 }).Within(1e-12));
+            Assert.That(Rates(ScheduleKind.Linear, 4, 0), Is.EqualTo(new[] { 1, 0.75, 0.5, 0.25 }).Within(1e-12));
+            Assert.That(Rates(ScheduleKind.Cosine, 4, 0), Is.EqualTo(new[] { 1, (1 + Math.Sqrt(0.5)) / 2, 0.5, (1 - Math.Sqrt(0.5)) / 2 }).Within(1e-12));
+            Assert.That(Rates(ScheduleKind.Cosine, 3, 3), Is.EqualTo(new[] { 1 / 3.0, 2 / 3.0, 1 }).Within(1e-12));
+        });
+    }
+
+    [Test]
+    public void WarmUpLongerThanTheRunNeverReachesTheBaseRate() =>
+        Assert.That(Rates(ScheduleKind.Cosine, 2, 10), Is.EqualTo(new[] { 0.1, 0.2 }).Within(1e-12));
+
+    [Test]
+    public void EpochsAreRoundedUpToSteps()
+    {
+        TrainerOptions options = new() { Epochs = 3, Batch = 8, Accumulate = 2 };
+        Assert.Multiple(() =>
+        {
+            Assert.That(options.StepsFor(16), Is.EqualTo(3));
+            Assert.That(options.StepsFor(17), Is.EqualTo(4));
+            Assert.That(options.StepsFor(1), Is.EqualTo(1));
+            Assert.That((options with { Steps = 5 }).StepsFor(17), Is.EqualTo(5));
+        });
+    }
+
+    private static double[] Rates(ScheduleKind kind, int steps, int warmup)
+    {
+        LearningRateSchedule schedule = new(kind, 1, steps, warmup);
+        return [.. Enumerable.Range(1, steps).Select(schedule.At)];
+    }
+}

@@ -1,0 +1,199 @@
+using System.Text.Json.Nodes;
+
+namespace Spectral.Training.Tests;
+
+public sealed class ModelConfigTests
+{
+    private TemporaryFolder folder = null!;
+
+    [SetUp]
+    public void SetUp() => folder = new TemporaryFolder();
+
+    [TearDown]
+    public void TearDown() => folder.Dispose();
+
+    private ModelConfig Load(params (string Key, string Json)[] changes) => TinyModel.WriteConfig(folder, Json(changes));
+
+    private static JsonObject Json(params (string Key, string Json)[] changes)
+    {
+        JsonObject json = TinyModel.ConfigJson();
+        foreach ((string key, string value) in changes)
+            json[key] = JsonNode.Parse(value);
+        return json;
+    }
+
+    [Test]
+    public void Absent_keys_get_the_usual_defaults()
+    {
+        ModelConfig config = Load(("num_key_value_heads", "null"), ("rms_norm_eps", "null"));
+
+        Assert.That((config.HeadDimension, config.KeyValueHeads, config.RmsNormEpsilon, config.RopeTheta, config.MaxPositions),
+            Is.EqualTo((4, 2, 1e-6, 10000.0, 2048)));
+        Assert.That((config.TieWordEmbeddings, config.QueryKeyValueBias, config.OutputBias, config.MlpBias, config.SlidingWindow),
+            Is.EqualTo((false, false, false, false, 0)));
+        Assert.That((config.RopeScaling, config.BosTokenId, config.WeightType), Is.EqualTo(((RopeScaling?)null, (int?)null, (string?)null)));
+        Assert.That(config.EosTokenIds, Is.EqualTo(new[] { 2 }));
+    }
+
+    [TestCase("llama", "true", true, true, true)]
+    [TestCase("llama", "false", false, false, false)]
+    [TestCase("qwen2", "false", true, false, false)]
+    [TestCase("mistral", "true", false, false, false)]
+    public void Biases_follow_the_architecture(string type, string flag, bool queryKeyValue, bool output, bool mlp)
+    {
+        ModelConfig config = Load(("model_type", $"\"{type}\""), ("attention_bias", flag), ("mlp_bias", flag));
+        Assert.That((config.QueryKeyValueBias, config.OutputBias, config.MlpBias), Is.EqualTo((queryKeyValue, output, mlp)));
+    }
+
+    [TestCase("llama", """{"sliding_window":7}""", "00")]
+    [TestCase("mistral", """{}""", "40964096")]
+    [TestCase("mistral", """{"sliding_window":null}""", "00")]
+    [TestCase("mistral", """{"sliding_window":7}""", "77")]
+    [TestCase("qwen2", """{"sliding_window":7}""", "00")]
+    [TestCase("qwen2", """{"sliding_window":7,"use_sliding_window":true}""", "00")]
+    [TestCase("qwen2", """{"sliding_window":7,"use_sliding_window":true,"max_window_layers":1}""", "07")]
+    [TestCase("qwen2", """{"sliding_window":7,"use_sliding_window":true,"layer_types":["full_attention","sliding_attention"]}""", "07")]
+    public void Windows_follow_the_architecture(string type, string keys, string windows)
+    {
+        JsonObject json = Json(("model_type", $"\"{type}\""));
+        foreach ((string key, JsonNode? value) in JsonNode.Parse(keys)!.AsObject())
+            json[key] = value?.DeepClone();
+        ModelConfig config = TinyModel.WriteConfig(folder, json);
+
+        Assert.That($"{config.WindowOf(0)}{config.WindowOf(1)}", Is.EqualTo(windows));
+        config.Save(folder.Path);
+        ModelConfig again = ModelConfig.Load(folder.Path);
+        Assert.That($"{again.WindowOf(0)}{again.WindowOf(1)}", Is.EqualTo(windows));
+    }
+
+    [Test]
+    public void Rope_is_read_in_both_styles()
+    {
+        string llama3 = """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64,"rope_theta":500}""";
+        RopeScaling expected = new(RopeScalingKind.Llama3, 8, 1, 4, 64);
+
+        Assert.That(Load(("rope_theta", "300"), ("rope_scaling", llama3)), Has.Property("RopeTheta").EqualTo(300).And.Property("RopeScaling").EqualTo(expected));
+        Assert.That(Load(("rope_theta", "300"), ("rope_parameters", llama3)), Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").EqualTo(expected));
+        Assert.That(Load(("rope_parameters", """{"rope_theta":500,"rope_type":"default"}""")), Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").Null);
+        Assert.That(Load(("rope_scaling", """{"type":"linear","factor":2.5}""")).RopeScaling, Is.EqualTo(new RopeScaling(RopeScalingKind.Linear, 2.5)));
+        Assert.That(Load(("rope_scaling", "null")).RopeScaling, Is.Null);
+    }
+
+    [Test]
+    public void Rotary_frequencies_follow_the_formulas()
+    {
+        ModelConfig plain = Load(("head_dim", "8"));
+        float[] expected = [1, 0.1f, 0.01f, 0.001f];
+        Assert.That(plain.RotaryFrequencies(), Is.EqualTo(expected).Within(1).Ulps);
+        Assert.That((plain with { RopeScaling = new(RopeScalingKind.Linear, 4) }).RotaryFrequencies(), Is.EqualTo(expected.Select(f => f / 4)).Within(1).Ulps);
+
+        // Wavelengths 2π, 63, 628, 6283 against 256/4 = 64 and 256/1: kept, kept, slowed, slowed; with 1024 the third lies in the passage.
+        Assert.That((plain with { RopeScaling = new(RopeScalingKind.Llama3, 8, 1, 4, 256) }).RotaryFrequencies(),
+            Is.EqualTo(new[] { 1, 0.1f, 0.00125f, 0.000125f }).Within(1).Ulps);
+        double t = ((1024 * 0.01 / (2 * Math.PI)) - 1) / 3;
+        Assert.That((plain with { RopeScaling = new(RopeScalingKind.Llama3, 8, 1, 4, 1024) }).RotaryFrequencies()[2],
+            Is.EqualTo((float)(((1 - t) * 0.01 / 8) + (t * 0.01))).Within(1).Ulps);
+    }
+
+    [Test]
+    public void End_tokens_come_from_both_files()
+    {
+        folder.Write("generation_config.json", """{"eos_token_id":[5,2,7]}""");
+        Assert.That(Load(("eos_token_id", "[2,3]")).EosTokenIds, Is.EqualTo(new[] { 2, 3, 5, 7 }));
+        Assert.That(Load(("eos_token_id", "null")).EosTokenIds, Is.EqualTo(new[] { 5, 2, 7 }));
+    }
+
+    [TestCase("model_type", "\"bert\"", "llama, mistral or qwen2")]
+    [TestCase("model_type", "null", "missing")]
+    [TestCase("model_type", "3", "a string")]
+    [TestCase("vocab_size", "null", "missing")]
+    [TestCase("vocab_size", "0", "whole number from 1")]
+    [TestCase("vocab_size", "-5", "-5")]
+    [TestCase("vocab_size", "1e12", "whole number")]
+    [TestCase("vocab_size", "99999999999999999999", "whole number")]
+    [TestCase("hidden_size", "\"8\"", "the string '8'")]
+    [TestCase("hidden_size", "8.5", "8.5")]
+    [TestCase("hidden_size", "[]", "an array")]
+    [TestCase("hidden_size", "7", "num_attention_heads")]
+    [TestCase("intermediate_size", "2000000", "1048576")]
+    [TestCase("num_hidden_layers", "1000000000", "1024")]
+    [TestCase("num_attention_heads", "0", "from 1")]
+    [TestCase("num_key_value_heads", "3", "from 1 to 2")]
+    [TestCase("head_dim", "5", "even")]
+    [TestCase("rms_norm_eps", "-1", "from 0")]
+    [TestCase("rms_norm_eps", "1e999", "a number")]
+    [TestCase("rope_theta", "0", "rope_theta")]
+    [TestCase("rope_scaling", "[]", "an object")]
+    [TestCase("rope_scaling", """{"rope_type":"yarn","factor":4}""", "rope_scaling.rope_type is the string 'yarn'")]
+    [TestCase("rope_scaling", """{"type":"linear"}""", "rope_scaling.factor is missing")]
+    [TestCase("rope_scaling", """{"rope_type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":4,"original_max_position_embeddings":64}""", "more than low_freq_factor")]
+    [TestCase("rope_parameters", """{"full_attention":{"rope_type":"default"}}""", "rope_parameters.rope_type")]
+    [TestCase("tie_word_embeddings", "\"yes\"", "true or false")]
+    [TestCase("hidden_act", "\"gelu\"", "silu")]
+    [TestCase("eos_token_id", "11", "from 0 to 10")]
+    [TestCase("eos_token_id", "[1,\"a\"]", "'a'")]
+    [TestCase("quantization_config", "{}", "quantised")]
+    [TestCase("partial_rotary_factor", "0.5", "expected 1")]
+    public void A_wrong_key_is_named(string key, string json, string says)
+        => Assert.That(() => Load((key, json)), Throws.TypeOf<InputException>()
+            .With.Message.StartsWith(folder.File("config.json")).And.Message.Contains(says));
+
+    [Test]
+    public void Sizes_that_are_huge_together_are_refused()
+        => Assert.That(() => Load(("hidden_size", "262144"), ("intermediate_size", "1048576"), ("num_hidden_layers", "1024")),
+            Throws.TypeOf<InputException>().With.Message.Contains("parameters"));
+
+    [TestCase("", "not valid JSON")]
+    [TestCase("[]", "an array, expected an object")]
+    [TestCase("{\n\"a\":1,}", "JSON line 2")]
+    [TestCase("""{"a":1,"a":2}""", "not valid JSON")]
+    [TestCase("""{"model_type":"\ud800"}""", "surrogate")]
+    public void What_is_not_a_json_object_is_refused(string text, string says)
+    {
+        folder.Write("config.json", text);
+        Assert.That(() => ModelConfig.Load(folder.Path), Throws.TypeOf<InputException>().With.Message.Contains(says).And.Message.Contains("config.json"));
+    }
+
+    [Test]
+    public void Invalid_utf8_and_missing_files_are_refused()
+    {
+        Assert.That(() => ModelConfig.Load(folder.Path), Throws.TypeOf<InputException>().With.Message.Contains("no such file"));
+        Assert.That(() => ModelConfig.Load(folder.File("none")), Throws.TypeOf<InputException>().With.Message.Contains("no such folder"));
+        folder.Write("config.json", [(byte)'{', 0xFF, (byte)'}']);
+        Assert.That(() => ModelConfig.Load(folder.Path), Throws.TypeOf<InputException>().With.Message.Contains("not UTF-8 at byte 1"));
+    }
+
+    [Test]
+    public void Saving_and_loading_gives_the_same_config()
+    {
+        ModelConfig config = Load(("head_dim", "6"), ("attention_bias", "true"), ("mlp_bias", "true"), ("rope_theta", "123.5"), ("bos_token_id", "1"),
+            ("eos_token_id", "[3,4]"), ("torch_dtype", "\"bfloat16\""), ("tie_word_embeddings", "true"), ("initializer_range", "0.1"),
+            ("rope_scaling", """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}"""),
+            ("architectures", """["LlamaForCausalLM"]"""), ("something_new", """{"a":[1,null]}"""));
+
+        config.Save(folder.Path);
+
+        ModelConfig again = ModelConfig.Load(folder.Path);
+        Assert.That(again with { EosTokenIds = config.EosTokenIds, OtherKeys = config.OtherKeys }, Is.EqualTo(config));
+        Assert.That(again.EosTokenIds, Is.EqualTo(config.EosTokenIds));
+        Assert.That(again.OtherKeys, Is.EquivalentTo(config.OtherKeys));
+    }
+
+    [Test]
+    public void Tensors_of_a_config()
+    {
+        ModelConfig config = Load(("model_type", "\"qwen2\""), ("tie_word_embeddings", "true"), ("head_dim", "6"), ("num_hidden_layers", "1"));
+        string[] expected =
+        [
+            "model.embed_tokens.weight [11, 8]", "model.layers.0.input_layernorm.weight [8]", "model.layers.0.post_attention_layernorm.weight [8]",
+            "model.layers.0.self_attn.q_proj.weight [12, 8]", "model.layers.0.self_attn.q_proj.bias [12]",
+            "model.layers.0.self_attn.k_proj.weight [6, 8]", "model.layers.0.self_attn.k_proj.bias [6]",
+            "model.layers.0.self_attn.v_proj.weight [6, 8]", "model.layers.0.self_attn.v_proj.bias [6]",
+            "model.layers.0.self_attn.o_proj.weight [8, 12]", "model.layers.0.mlp.gate_proj.weight [12, 8]",
+            "model.layers.0.mlp.up_proj.weight [12, 8]", "model.layers.0.mlp.down_proj.weight [8, 12]", "model.norm.weight [8]",
+        ];
+        Assert.That(ModelTensors.For(config).Select(spec => $"{spec.Name} {InputText.Shape([.. spec.Shape])}"), Is.EqualTo(expected));
+        Assert.That(config.ParameterCount, Is.EqualTo(88 + 16 + 108 + 2 * 54 + 96 + 3 * 96 + 8));
+        Assert.That(ModelTensors.For(config with { TieWordEmbeddings = false }).Last().Name, Is.EqualTo("lm_head.weight"));
+    }
+}

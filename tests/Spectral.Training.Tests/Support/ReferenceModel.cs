@@ -1,0 +1,139 @@
+namespace Spectral.Training.Tests;
+
+/// <summary>
+/// The whole model once more, in double and in plain loops: one row of tokens at a time, no batching, no padding, no cache. Weights are looked
+/// up by name, so that a test can shift one scalar and see what the loss does.
+/// </summary>
+internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<string, double[]> weights)
+{
+    /// <summary>Dense weight change of a module [out·in], if it has an adapter.</summary>
+    public Func<string, double[]?> WeightChange { get; init; } = _ => null;
+
+    /// <summary>Sum over the rows' targets that are not −1 of −log p(target).</summary>
+    public double LossSum(Batch batch)
+    {
+        double sum = 0;
+        for (int row = 0; row < batch.Rows; row++)
+        {
+            ReadOnlySpan<int> targets = batch.Targets.AsSpan(row * batch.Length, batch.Length);
+            double[][] logits = Logits(batch.Tokens.AsSpan(row * batch.Length, batch.Length));
+            for (int t = 0; t < targets.Length; t++)
+                if (targets[t] >= 0)
+                    sum += LogSumExp(logits[t]) - logits[t][targets[t]];
+        }
+        return sum;
+    }
+
+    /// <summary>Logits of every position of one row.</summary>
+    public double[][] Logits(ReadOnlySpan<int> tokens)
+    {
+        double[] embedding = weights["model.embed_tokens.weight"];
+        double[][] x = new double[tokens.Length][];
+        for (int t = 0; t < x.Length; t++)
+            x[t] = embedding.AsSpan(tokens[t] * config.HiddenSize, config.HiddenSize).ToArray();
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            string prefix = $"model.layers.{layer}.";
+            Add(x, Attention(Each(x, row => Norm(row, prefix + "input_layernorm.weight")), prefix + "self_attn.", config.WindowOf(layer)));
+            Add(x, Each(Each(x, row => Norm(row, prefix + "post_attention_layernorm.weight")), row => Mlp(row, prefix + "mlp.")));
+        }
+        double[] head = weights[config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"];
+        return Each(x, row => Multiply(Norm(row, "model.norm.weight"), head, config.VocabularySize));
+    }
+
+    private double[] Mlp(double[] x, string prefix)
+    {
+        double[] gate = Linear(x, prefix + "gate_proj");
+        double[] up = Linear(x, prefix + "up_proj");
+        double[] gated = new double[gate.Length];
+        for (int i = 0; i < gated.Length; i++)
+            gated[i] = gate[i] / (1 + Math.Exp(-gate[i])) * up[i];
+        return Linear(gated, prefix + "down_proj");
+    }
+
+    private double[][] Attention(double[][] x, string prefix, int window)
+    {
+        int size = config.HeadDimension;
+        double[][] q = Each(x, row => Linear(row, prefix + "q_proj"));
+        double[][] k = Each(x, row => Linear(row, prefix + "k_proj"));
+        double[][] v = Each(x, row => Linear(row, prefix + "v_proj"));
+        for (int t = 0; t < x.Length; t++)
+        {
+            Rotate(q[t], t);
+            Rotate(k[t], t);
+        }
+        double[][] mixed = new double[x.Length][];
+        for (int t = 0; t < x.Length; t++)
+        {
+            mixed[t] = new double[config.Heads * size];
+            for (int head = 0; head < config.Heads; head++)
+            {
+                int group = head * config.KeyValueHeads / config.Heads;
+                int from = window > 0 ? Math.Max(0, t - window + 1) : 0;
+                double[] scores = new double[t + 1 - from];
+                for (int s = from; s <= t; s++)
+                    for (int i = 0; i < size; i++)
+                        scores[s - from] += q[t][head * size + i] * k[s][group * size + i] / Math.Sqrt(size);
+                double total = LogSumExp(scores);
+                for (int s = from; s <= t; s++)
+                    for (int i = 0; i < size; i++)
+                        mixed[t][head * size + i] += Math.Exp(scores[s - from] - total) * v[s][group * size + i];
+            }
+        }
+        return Each(mixed, row => Linear(row, prefix + "o_proj"));
+    }
+
+    private void Rotate(double[] heads, int position)
+    {
+        float[] frequencies = config.RotaryFrequencies();
+        for (int start = 0; start < heads.Length; start += config.HeadDimension)
+            for (int i = 0; i < frequencies.Length; i++)
+            {
+                (int a, int b) = (start + i, start + i + frequencies.Length);
+                (double sine, double cosine) = Math.SinCos(position * (double)frequencies[i]);
+                (heads[a], heads[b]) = (heads[a] * cosine - heads[b] * sine, heads[b] * cosine + heads[a] * sine);
+            }
+    }
+
+    private double[] Linear(double[] x, string name)
+    {
+        double[] weight = weights[name + ".weight"];
+        double[] y = Multiply(x, weight, weight.Length / x.Length);
+        if (WeightChange(name) is { } change)
+            Add([y], [Multiply(x, change, y.Length)]);
+        if (weights.TryGetValue(name + ".bias", out double[]? bias))
+            Add([y], [bias]);
+        return y;
+    }
+
+    private double[] Norm(double[] x, string name)
+    {
+        double[] weight = weights[name];
+        double scale = 1 / Math.Sqrt(x.Sum(value => value * value) / x.Length + config.RmsNormEpsilon);
+        return [.. x.Select((value, i) => value * scale * weight[i])];
+    }
+
+    private static double[] Multiply(double[] x, double[] weight, int outputs)
+    {
+        double[] y = new double[outputs];
+        for (int o = 0; o < outputs; o++)
+            for (int i = 0; i < x.Length; i++)
+                y[o] += x[i] * weight[o * x.Length + i];
+        return y;
+    }
+
+    private static double LogSumExp(double[] values)
+    {
+        double top = values.Max();
+        return top + Math.Log(values.Sum(value => Math.Exp(value - top)));
+    }
+
+    private static double[][] Each(double[][] rows, Func<double[], double[]> map) => [.. rows.Select(map)];
+
+    private static void Add(double[][] to, double[][] from)
+    {
+        for (int t = 0; t < to.Length; t++)
+            for (int i = 0; i < to[t].Length; i++)
+                to[t][i] += from[t][i];
+    }
+}

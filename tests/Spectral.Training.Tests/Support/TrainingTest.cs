@@ -1,0 +1,57 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Tests;
+
+namespace Spectral.Training.Tests;
+
+/// <summary>Base of fixtures that run on every device, in a folder of their own, and must leave no tensor behind.</summary>
+public abstract class TrainingTest(DeviceKind kind)
+{
+    private readonly List<IDisposable> _kept = [];
+    private long _before;
+
+    private protected TemporaryFolder Folder { get; private set; } = null!;
+
+    protected Device Device { get; private set; } = null!;
+
+    [SetUp]
+    public void Open()
+    {
+        Device = Devices.Get(kind);
+        Folder = new TemporaryFolder();
+        _before = Device.Memory.InUse;
+    }
+
+    [TearDown]
+    public void Close()
+    {
+        for (int i = _kept.Count - 1; i >= 0; i--)
+            _kept[i].Dispose();
+        _kept.Clear();
+        Folder?.Dispose();
+        if (Device is not null)
+            Assert.That(Device.Memory.InUse, Is.EqualTo(_before), "device memory still in use after the test");
+    }
+
+    /// <summary>Disposes a value after the test.</summary>
+    private protected T Keep<T>(T value) where T : IDisposable
+    {
+        _kept.Add(value);
+        return value;
+    }
+
+    /// <summary>
+    /// Compares a gradient in F32 with one from double differences: NaN first, then each element within <paramref name="tolerance"/> of the largest
+    /// element, which is what cancellation in sums over tokens costs.
+    /// </summary>
+    protected static void VerifyGradient(float[] actual, double[] expected, double tolerance, string what)
+    {
+        Assert.That(actual, Has.Length.EqualTo(expected.Length), what);
+        double largest = expected.Max(Math.Abs);
+        for (int i = 0; i < actual.Length; i++)
+        {
+            double error = Math.Abs(actual[i] - expected[i]);
+            if (!(error <= tolerance * largest + 1e-7))
+                Assert.Fail($"{what}[{i}] is {actual[i]}, expected {expected[i]} (largest {largest})");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Tests;
+
+namespace Spectral.Training.Tests;
+
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
+{
+    private static readonly TrainerOptions Options = new() { Steps = 6, Batch = 3, LearningRate = 1e-2, Warmup = 2, LogEvery = 0 };
+
+    private EncodedRecord[] Records { get; } = TinyModels.Records(10, TinyModels.Llama, new Random(31));
+
+    [Test]
+    public void TheSameRunGivesTheSameBits()
+    {
+        (float[] weights, StepReport[] steps) first = Train(Options);
+        (float[] weights, StepReport[] steps) second = Train(Options);
+        Assert.Multiple(() =>
+        {
+            Assert.That(second.weights, Is.EqualTo(first.weights));
+            Assert.That(second.steps.Select(step => (step.Loss, step.GradientNorm, step.Tokens)), Is.EqualTo(first.steps.Select(step => (step.Loss, step.GradientNorm, step.Tokens))));
+        });
+    }
+
+    [Test]
+    public void AccumulationEqualsTheBigBatch()
+    {
+        (float[] weights, StepReport[] steps) big = Train(Options with { Batch = 4, Accumulate = 1, Shuffle = false });
+        (float[] weights, StepReport[] steps) small = Train(Options with { Batch = 1, Accumulate = 4, Shuffle = false });
+        Assert.Multiple(() =>
+        {
+            Assert.That(small.steps.Select(step => step.Loss), Is.EqualTo(big.steps.Select(step => step.Loss)).Within(1e-4).Percent);
+            Assert.That(small.steps.Select(step => step.GradientNorm), Is.EqualTo(big.steps.Select(step => step.GradientNorm)).Within(1e-3).Percent);
+            Assert.That(small.weights, Is.EqualTo(big.weights).Within(1e-5f));   // Adam magnifies rounding where a gradient is almost zero
+        });
+    }
+
+    [Test]
+    public void OnlyTheAdapterChanges()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Qwen2, Device, Folder));
+        Adapter adapter = Keep(Adapter.Attach(model, AdapterMethods.Find("speclora"), new AdapterOptions { Rank = 2, TopK = 2 }));
+        float[][] weights = [.. model.Linears.Select(linear => linear.Weight.Value.ToArray())];
+        float[][] frozen = [.. Frozen(adapter)];
+        using (Trainer trainer = new(model, Options))
+            trainer.Run(Records);
+        Assert.Multiple(() =>
+        {
+            Assert.That(model.Linears.Select(linear => linear.Weight.Value.ToArray()), Is.EqualTo(weights));
+            Assert.That(Frozen(adapter), Is.EqualTo(frozen));
+            Assert.That(model.Linears.Select(linear => linear.Weight.Gradient), Is.All.Null);
+            Assert.That(adapter.Parameters.Parameters.Select(parameter => parameter.Master.ToArray().Any(value => value != 0)), Is.All.True);
+        });
+    }
+
+    [Test]
+    public void StepsOfFixedShapeTakeNoNewDeviceMemoryAndLittleGarbage()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
+        Keep(Adapter.Attach(model, AdapterMethods.Find("speclora"), new AdapterOptions { Rank = 2, TopK = 2 }));
+        using Trainer trainer = new(model, Options);
+        Batch batch = Batch.Create(Records, 0);
+        for (int i = 1; i <= 3; i++)
+            trainer.Step(i, [batch], 1e-3);
+        long device = Device.Memory.InUse + Device.Memory.Cached;
+        long managed = GC.GetAllocatedBytesForCurrentThread();
+        trainer.Step(4, [batch], 1e-3);
+        managed = GC.GetAllocatedBytesForCurrentThread() - managed;
+        Assert.Multiple(() =>
+        {
+            Assert.That(Device.Memory.InUse + Device.Memory.Cached, Is.EqualTo(device));
+            Assert.That(managed, Is.LessThan(64 << 10), "bytes of managed garbage in one step");
+        });
+        TestContext.Out.WriteLine($"{managed} bytes of managed garbage");
+    }
+
+    [Test]
+    public void ALossThatIsNotFiniteStopsTheRunBeforeTheUpdate()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Trainable(TinyModels.Llama, Device));
+        using Trainer trainer = new(model, Options);
+        Parameter norm = model.Trainable!.Parameters.First(parameter => parameter.Name.EndsWith("input_layernorm.weight", StringComparison.Ordinal));
+        norm.Master.CopyFrom([.. norm.Master.ToArray().Select((value, i) => i == 1 ? float.NaN : value)]);
+        float[] before = model.Trainable.Parameters[0].Master.ToArray();
+        Assert.That(() => trainer.Run(Records), Throws.TypeOf<TrainingDivergedException>().With.Message.Contains("step 1"));
+        Assert.That(model.Trainable.Parameters[0].Master.ToArray(), Is.EqualTo(before));
+    }
+
+    [Test]
+    public void CancellationStopsBetweenSteps()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Trainable(TinyModels.Llama, Device));
+        using Trainer trainer = new(model, Options);
+        using CancellationTokenSource source = new();
+        Recorder recorder = new() { AfterStep = report => { if (report.Step == 2) source.Cancel(); } };
+        Assert.That(() => trainer.Run(Records, callbacks: [recorder], cancellation: source.Token), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(recorder.Steps, Has.Count.EqualTo(2));
+    }
+
+    [Test]
+    public void EvaluatesBeforeBetweenAndAfter()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Trainable(TinyModels.Llama, Device));
+        using Trainer trainer = new(model, Options with { EvalEvery = 4 });
+        Recorder recorder = new();
+        TrainingResult result = trainer.Run(Records, Records[..4], [recorder]);
+        Assert.Multiple(() =>
+        {
+            Assert.That(recorder.Evaluations.Select(pair => pair.Step), Is.EqualTo(new[] { 0, 4, 6 }));
+            Assert.That(result.Before, Is.EqualTo(recorder.Evaluations[0].Result));
+            Assert.That(result.After, Is.EqualTo(recorder.Evaluations[^1].Result));
+            Assert.That(result.After!.Loss, Is.LessThan(result.Before!.Loss));
+            Assert.That(result.Steps, Is.EqualTo(6));
+            Assert.That(result.FinalLoss, Is.EqualTo(recorder.Steps[^1].Loss));
+        });
+    }
+
+    [Test]
+    public void TheLogHasOneObjectPerStep()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Trainable(TinyModels.Llama, Device));
+        string path = Path.Combine(Folder.Path, "train_log.jsonl");
+        Recorder recorder = new();
+        using (TrainingLog log = new(path))
+        using (Trainer trainer = new(model, Options))
+            trainer.Run(Records, callbacks: [log, recorder]);
+        var lines = File.ReadAllLines(path).Select(line => System.Text.Json.JsonDocument.Parse(line).RootElement).ToArray();
+        Assert.That(lines.Select(line => line.GetProperty("step").GetInt32()), Is.EqualTo(Enumerable.Range(1, 6)));
+        Assert.That(lines.Select(line => line.GetProperty("loss").GetDouble()), Is.EqualTo(recorder.Steps.Select(step => step.Loss)));
+        foreach (string key in new[] { "lr", "grad_norm", "tokens", "tokens_per_second" })
+            Assert.That(lines.Select(line => line.GetProperty(key).GetDouble()), Is.All.GreaterThan(0), key);
+    }
+
+    [Test]
+    public void WithoutAnythingToTrainItSaysSo()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
+        Assert.That(() => new Trainer(model, Options), Throws.InvalidOperationException.With.Message.Contains("attach an adapter"));
+    }
+
+    private (float[] Weights, StepReport[] Steps) Train(TrainerOptions options)
+    {
+        using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
+        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("speclora"), new AdapterOptions { Rank = 3, TopK = 2, Seed = 4 });
+        Recorder recorder = new();
+        using Trainer trainer = new(model, options);
+        trainer.Run(Records, callbacks: [recorder]);
+        return ([.. adapter.Parameters.Masters.SelectMany(master => master.ToArray())], [.. recorder.Steps]);
+    }
+
+    private static IEnumerable<float[]> Frozen(Adapter adapter) =>
+        adapter.Modules.SelectMany(module => module.Blocks.SelectMany(block => block.Factors).Where(factor => !factor.Trains).Select(factor => module.Factors[factor.Name].Master.ToArray()));
+
+    private sealed class Recorder : ITrainerCallback
+    {
+        public List<StepReport> Steps { get; } = [];
+
+        public List<(int Step, EvaluationResult Result)> Evaluations { get; } = [];
+
+        public Action<StepReport> AfterStep { get; init; } = _ => { };
+
+        public void OnStep(StepReport report)
+        {
+            Steps.Add(report);
+            AfterStep(report);
+        }
+
+        public void OnEvaluation(int step, EvaluationResult result) => Evaluations.Add((step, result));
+    }
+}
