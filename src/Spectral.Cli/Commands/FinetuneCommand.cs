@@ -1,0 +1,42 @@
+using Spectral.Kernels;
+using Spectral.Training;
+
+namespace Spectral.Cli;
+
+internal sealed class FinetuneCommand : SpectralCommand
+{
+    private readonly TrainingOptions training = new("Model folder in Hugging Face layout.", "Folder for adapter, log and report.");
+    private readonly AdapterCommandOptions adapter = new();
+
+    public FinetuneCommand() : base("finetune", "Trains an adapter on a model. (--resume, to continue a stopped run, comes with a later version.)",
+        "spectral finetune --model base-model --data train.jsonl --eval eval.jsonl --out adapter",
+        "spectral finetune --model base-model --data train.jsonl --out adapter --adapter lora --rank 16 --alpha 32 --epochs 1 --lr 1e-3") =>
+        AddOptions([.. training.Inputs, .. adapter.All, .. training.Settings]);
+
+    public override void Execute(CommandContext context)
+    {
+        TrainerOptions settings = training.Read(context);
+        string? start = context.Get(adapter.InitAdapter);
+        var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model), start);
+        using var inputs = new ModelInputs(context, context.Get(training.Model));
+        inputs.CheckAdapter(context, start);
+        EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
+        EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file ? inputs.Encode(context, file, context.Get(training.MaxLength)) : null;
+
+        using Device device = training.Device.Open(context);
+        using CausalLanguageModel model = inputs.Load(device, training.Device.TypeOn(device, context));
+        using Adapter attached = start is null ? Adapter.Attach(model, adapter.Method(context), adapter.Read(context) with { Seed = settings.Seed }) : Adapter.Load(model, start);
+        if (start is not null) adapter.RequireNoConflict(context, attached);
+        var run = new TrainingRun(context, settings, output)
+        {
+            Title = $"{attached.Method.Name} on {Path.GetFileName(inputs.Folder.Directory)}",
+            Settings = [.. AdapterCommandOptions.Describe(attached), .. training.Describe(context, model, data.Length)],
+            SaveEvery = context.Get(training.SaveEvery),
+            Save = attached.Save,
+        };
+        TrainingResult result = run.Train(model, data, evaluation);
+        long total = model.ParameterCount + attached.TrainableCount;
+        context.Finish(TrainingRun.Json(result, model, attached.TrainableCount, total),
+            terminal => TrainingRun.Print(terminal, result, attached.TrainableCount, total, output.FullPath));
+    }
+}

@@ -1,0 +1,105 @@
+using System.Reflection;
+using System.Text.Json.Nodes;
+using Spectral.Kernels;
+
+namespace Spectral.Cli;
+
+internal sealed class InfoCommand : SpectralCommand
+{
+    public InfoCommand() : base("info", "Shows devices, driver and library versions, and the kernels in this build.",
+        "spectral info", "spectral info --json") => AddOptions();
+
+    public override void Execute(CommandContext context)
+    {
+        var devices = new List<DeviceFacts>();
+        var notes = new List<string>();
+        int count = Device.CudaCount(out string? reason);
+        if (reason is not null) notes.Add($"CUDA: {reason}");
+        for (int i = 0; i < count; i++) Look(() => Device.Cuda(i), $"cuda:{i}", devices, notes);
+        Look(() => Device.Cpu(), "cpu", devices, notes);
+        if (KernelLibrary.Architectures.Count == 0) notes.Add("this build holds no PTX (built without nvcc): it runs on the CPU only");
+
+        var libraries = new JsonObject { ["spectral"] = Version(), ["runtime"] = Environment.Version.ToString() };
+        foreach (DeviceFacts device in devices)
+        {
+            libraries[device.Kind + "_driver"] = device.Driver;
+            libraries[device.Kind + "_blas"] = device.Blas;
+        }
+        var ptx = new JsonObject();
+        foreach (string architecture in KernelLibrary.Architectures)
+            ptx[architecture] = JsonOutput.Array(KernelLibrary.Ptx(architecture).Keys.Order(StringComparer.Ordinal));
+        var variants = new JsonObject();
+        foreach (DeviceFacts device in devices) variants[device.Selector] = device.LowRankVariant;
+        var result = new JsonObject
+        {
+            ["devices"] = new JsonArray([.. devices.Select(device => (JsonNode)device.ToJson())]),
+            ["libraries"] = libraries,
+            ["kernels"] = new JsonObject { ["ptx"] = ptx, ["low_rank_variant"] = variants },
+            ["notes"] = JsonOutput.Array(notes),
+        };
+        context.Finish(result, terminal =>
+        {
+            foreach (DeviceFacts device in devices)
+                terminal.Line($"{device.Selector,-8}{device.Name}, {device.Memory / (1 << 20):N0} MiB, {device.Processors} "
+                    + (device.Kind == "cpu" ? "cores" : $"multiprocessors, compute capability {device.Capability}"));
+            terminal.Table([.. libraries.Select(library => (library.Key, library.Value!.ToString()))]);
+            foreach (DeviceFacts device in devices) terminal.Line($"{device.Selector} computes low-rank layers by {device.LowRankVariant}");
+            foreach (string architecture in KernelLibrary.Architectures)
+                terminal.Line($"ptx {architecture}  {string.Join(' ', KernelLibrary.Ptx(architecture).Keys.Order(StringComparer.Ordinal))}");
+            foreach (string note in notes) terminal.Line("note: " + note);
+        });
+    }
+
+    /// <summary>A device that cannot be opened is worth a note, not the end of the command.</summary>
+    private static void Look(Func<Device> open, string selector, List<DeviceFacts> devices, List<string> notes)
+    {
+        try
+        {
+            using Device device = open();
+            devices.Add(DeviceFacts.Of(device, selector));
+            if (device.Kind != DeviceKind.Cuda) return;
+            if (device.ComputeCapability.Major < 8) notes.Add($"{selector}: the kernels need compute capability 8.0 or newer");
+            var (major, minor) = device.DriverVersion;
+            if ((major, minor).CompareTo((12, 4)) < 0)
+                notes.Add($"{selector}: the driver knows CUDA {major}.{minor}; our PTX comes from CUDA 12.4 and wants driver 550 or newer");
+        }
+        catch (Exception error) when (error is CudaException or DllNotFoundException or EntryPointNotFoundException or PlatformNotSupportedException)
+        {
+            notes.Add($"{selector}: {error.Message}");
+        }
+    }
+
+    private static string Version() =>
+        typeof(InfoCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
+    private sealed record DeviceFacts(string Selector, string Kind, string Name, long Memory, int Processors, string Capability, string Driver, string Blas, string LowRankVariant)
+    {
+        public static DeviceFacts Of(Device device, string selector) => new(selector, device.Kind == DeviceKind.Cpu ? "cpu" : "cuda", device.Name, device.TotalMemory,
+            device.MultiprocessorCount, $"{device.ComputeCapability.Major}.{device.ComputeCapability.Minor}",
+            $"{device.DriverVersion.Major}.{device.DriverVersion.Minor}", BlasVersion(device),
+            LowRankLinear.NameOf(LowRankLinear.Choose(device, device.Kind == DeviceKind.Cpu ? DType.F32 : DType.BF16)));
+
+        public JsonObject ToJson() => new()
+        {
+            ["name"] = Name,
+            ["kind"] = Kind,
+            ["device"] = Selector,
+            ["memory_bytes"] = Memory,
+            ["multiprocessors"] = Processors,
+            ["compute_capability"] = Capability,
+        };
+
+        private static string BlasVersion(Device device)
+        {
+            try
+            {
+                int version = device.Blas.Version;
+                return $"{version / 10000}.{version / 100 % 100}.{version % 100}";
+            }
+            catch (Exception error) when (error is CudaException or DllNotFoundException or EntryPointNotFoundException)
+            {
+                return error.Message;
+            }
+        }
+    }
+}

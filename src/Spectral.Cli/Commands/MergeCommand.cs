@@ -1,0 +1,34 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Spectral.Kernels;
+using Spectral.Training;
+
+namespace Spectral.Cli;
+
+internal sealed class MergeCommand : SpectralCommand
+{
+    private readonly Option<string> model = OptionTypes.RequiredPath("--model", "Model folder the adapter was trained on.", "DIR");
+    private readonly Option<string> adapter = OptionTypes.RequiredPath("--adapter", "Adapter to fold in.", "DIR");
+    private readonly Option<string> output = OptionTypes.RequiredPath("--out", "Folder for the plain checkpoint.", "DIR");
+    private readonly Option<bool> overwrite = OptionTypes.Flag("--overwrite", "Replace files in an --out that is not empty.");
+    private readonly DeviceOptions device = new();
+
+    public MergeCommand() : base("merge", "Writes a plain checkpoint with the adapter folded into its weights.",
+        "spectral merge --model base-model --adapter adapter --out merged-model") => AddOptions([model, adapter, output, overwrite, .. device.All]);
+
+    public override void Execute(CommandContext context)
+    {
+        var target = new OutputFolder(context.Get(output), context.Get(overwrite), context.Get(model), context.Get(adapter));
+        using ModelFolder folder = ModelFolder.Open(context.Get(model));
+        using Device computing = device.Open(context);
+        using (AdapterFolder read = AdapterFolder.Open(context.Get(adapter)))
+            foreach (string warning in read.Warnings) context.Terminal.Warn(warning);
+        long start = Stopwatch.GetTimestamp();
+        int tensors = 0;
+        target.Fill(directory => tensors = Merger.Merge(folder, context.Get(adapter), directory, computing, context.Cancellation));
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        context.Finish(new JsonObject { ["out"] = target.FullPath, ["tensors"] = tensors, ["seconds"] = JsonOutput.Number(seconds), ["device"] = computing.ToString() },
+            terminal => terminal.Line($"wrote {tensors} tensors to {target.FullPath}"));
+    }
+}

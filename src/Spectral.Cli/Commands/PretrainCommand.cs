@@ -1,0 +1,38 @@
+using System.Text.Json.Nodes;
+using Spectral.Kernels;
+using Spectral.Training;
+
+namespace Spectral.Cli;
+
+internal sealed class PretrainCommand : SpectralCommand
+{
+    private readonly TrainingOptions training = new("Folder with config and tokenizer; weights are optional and trained further.", "Folder for the trained model, its log and report.");
+
+    public PretrainCommand() : base("pretrain", "Trains all weights of a model, from random ones if it has none.",
+        "spectral pretrain --model model-config --data text.jsonl --out model --epochs 10 --lr 3e-3 --warmup 50") =>
+        AddOptions([.. training.Inputs, .. training.Settings]);
+
+    public override void Execute(CommandContext context)
+    {
+        TrainerOptions settings = training.Read(context);
+        var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model));
+        using var inputs = new ModelInputs(context, context.Get(training.Model), weightsOptional: true);
+        EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
+        EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file ? inputs.Encode(context, file, context.Get(training.MaxLength)) : null;
+
+        using Device device = training.Device.Open(context);
+        using CausalLanguageModel model = inputs.LoadToTrain(device, training.Device.TypeOn(device, context), settings.Seed);
+        var run = new TrainingRun(context, settings, output)
+        {
+            Title = $"Pretraining of {Path.GetFileName(output.FullPath)}",
+            Settings = training.Describe(context, model, data.Length),
+            SaveEvery = context.Get(training.SaveEvery),
+            Save = folder => model.Save(folder, inputs.Folder.Directory),
+        };
+        TrainingResult result = run.Train(model, data, evaluation);
+        JsonObject json = TrainingRun.Json(result, model, model.ParameterCount, model.ParameterCount);
+        json["out"] = output.FullPath;
+        json["tensors"] = ModelTensors.For(model.Config).Count();
+        context.Finish(json, terminal => TrainingRun.Print(terminal, result, model.ParameterCount, model.ParameterCount, output.FullPath));
+    }
+}

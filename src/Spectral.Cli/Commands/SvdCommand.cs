@@ -1,0 +1,135 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Spectral.Kernels;
+using Spectral.Training;
+
+namespace Spectral.Cli;
+
+internal sealed class SvdCommand : SpectralCommand
+{
+    private readonly Option<string?> file = OptionTypes.Path("--file", "Safetensors file to read.", "FILE");
+    private readonly Option<string?> model = OptionTypes.Path("--model", "Model folder to read; instead of --file.", "DIR");
+    private readonly Option<string?> tensor = OptionTypes.OptionalText("--tensor", "One 2-D tensor. [default: all of them]", "NAME");
+    private readonly Option<int> rank = OptionTypes.Integer("--rank", "Singular triplets to compute.", 0, 1);
+    private readonly Option<int> oversample = OptionTypes.Integer("--oversample", "Further directions to sample.", 16, 0, 4096);
+    private readonly Option<int> powerIterations = OptionTypes.Integer("--power-iterations", "Passes over the matrix and back that sharpen the result.", 4, 0, 1000);
+    private readonly Option<ulong> seed = OptionTypes.Seed("Seed of the random test matrix.");
+    private readonly Option<string> output = OptionTypes.RequiredPath("--out", "Safetensors file for NAME.U, NAME.S and NAME.Vt.", "FILE");
+    private readonly Option<bool> overwrite = OptionTypes.Flag("--overwrite", "Replace an existing --out.");
+    private readonly DeviceOptions device = new();
+
+    public SvdCommand() : base("svd", "Computes the leading singular triplets of matrices by randomized SVD.",
+        "spectral svd --model base-model --tensor model.layers.0.self_attn.q_proj.weight --rank 16 --out q.safetensors",
+        "spectral svd --file weights.safetensors --rank 32 --oversample 10 --power-iterations 2 --out svd.safetensors --json")
+    {
+        rank.Required = true;
+        rank.DefaultValueFactory = null;
+        AddOptions([file, model, tensor, rank, oversample, powerIterations, seed, output, overwrite, .. device.All]);
+    }
+
+    public override void Execute(CommandContext context)
+    {
+        string? fromFile = context.Get(file), fromModel = context.Get(model);
+        if (fromFile is null == fromModel is null) throw new InputException("--file FILE, --model DIR: expected exactly one of the two");
+        using SafetensorsFile? weights = fromFile is null ? null : SafetensorsFile.Open(fromFile);
+        using ModelFolder? folder = fromModel is null ? null : ModelFolder.Open(fromModel);
+        List<SafetensorsTensor> chosen = Choose(weights is not null ? weights.Tensors.Values : folder!.TensorNames.Select(name => folder[name]),
+            fromFile ?? fromModel!, context.Get(tensor), context.Get(rank));
+        string target = OutputFile.Check(context.Get(output), context.Get(overwrite), fromFile ?? fromModel!);
+
+        using Device computing = device.Open(context);
+        DType type = device.TypeOn(computing, context);
+        WarmUp(computing, type);
+        var results = new List<TensorToWrite>();
+        var rows = new JsonArray();
+        context.Terminal.Track("svd", chosen.Count, progress =>
+        {
+            for (int i = 0; i < chosen.Count; i++)
+            {
+                context.Cancellation.ThrowIfCancellationRequested();
+                rows.Add(Decompose(chosen[i], computing, type, context, results));
+                progress.Report(i + 1, chosen[i].Name, notable: true);
+            }
+            return true;
+        });
+        Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+        SafetensorsWriter.Write(target, results);
+
+        var result = new JsonObject { ["tensors"] = rows, ["device"] = computing.ToString(), ["out"] = target };
+        context.Finish(result, terminal =>
+        {
+            foreach (JsonNode? row in rows)
+                terminal.Line($"{row!["name"]}  {row["shape"]!.ToJsonString()}  {(double?)row["seconds"]:0.0000} s  residual at most {(double?)row["residual_bound"]:g4}");
+            terminal.Line($"wrote {target}");
+        });
+    }
+
+    /// <summary>The tensors to decompose, in order of name, checked before any is read.</summary>
+    private static List<SafetensorsTensor> Choose(IEnumerable<SafetensorsTensor> tensors, string source, string? wanted, int rank)
+    {
+        List<SafetensorsTensor> all = [.. tensors.OrderBy(tensor => tensor.Name, StringComparer.Ordinal)];
+        List<SafetensorsTensor> chosen = wanted is null
+            ? all.FindAll(tensor => tensor.Shape.Count == 2 && tensor.Type.IsFloat())
+            : all.FindAll(tensor => tensor.Name == wanted);
+        if (chosen.Count == 0)
+            throw new InputException(wanted is null ? $"{source}: expected at least one 2-D tensor of floats" : $"--tensor \"{wanted}\": not in {source}; expected one of its {all.Count} tensors");
+        foreach (SafetensorsTensor tensor in chosen)
+        {
+            string shape = $"[{string.Join(", ", tensor.Shape)}]";
+            if (tensor.Shape.Count != 2 || !tensor.Type.IsFloat())
+                throw new InputException($"{tensor.Path}: tensor {tensor.Name} is {tensor.Type.HeaderName()} {shape}; expected a 2-D tensor of floats");
+            if (tensor.Count > Array.MaxLength)
+                throw new InputException($"{tensor.Path}: tensor {tensor.Name} is {shape}; expected at most {Array.MaxLength} elements");
+            if (rank > Math.Min(tensor.Shape[0], tensor.Shape[1]))
+                throw new InputException($"--rank {rank}: tensor {tensor.Name} is {shape}; expected a rank of at most {Math.Min(tensor.Shape[0], tensor.Shape[1])}");
+        }
+        return chosen;
+    }
+
+    private JsonObject Decompose(SafetensorsTensor tensor, Device computing, DType type, CommandContext context, List<TensorToWrite> results)
+    {
+        int rows = (int)tensor.Shape[0], columns = (int)tensor.Shape[1], k = context.Get(rank);
+        float[] values = tensor.ToFloats();
+        for (int i = 0; i < values.Length; i++)
+            if (!float.IsFinite(values[i]))
+                throw new InputException($"{tensor.Path}: tensor {tensor.Name} holds {values[i]} at [{i / columns}, {i % columns}]; expected finite numbers");
+        using Tensor matrix = Tensor.From(computing, values, (rows, columns), type);
+        computing.Synchronize();
+        long start = Stopwatch.GetTimestamp();
+        using SvdResult svd = RandomizedSvd.Compute(matrix, k, new RandomizedSvdOptions
+        {
+            Oversample = context.Get(oversample),
+            PowerIterations = context.Get(powerIterations),
+            Seed = context.Get(seed),
+        });
+        computing.Synchronize();
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        Add(results, tensor.Name + ".U", svd.U, rows, k);
+        Add(results, tensor.Name + ".S", svd.S, k);
+        Add(results, tensor.Name + ".Vt", svd.Vt, k, columns);
+        return new JsonObject
+        {
+            ["name"] = tensor.Name,
+            ["shape"] = JsonOutput.Array([rows, columns]),
+            ["rank"] = k,
+            ["seconds"] = JsonOutput.Number(seconds),
+            ["residual_bound"] = JsonOutput.Number(svd.ResidualBound),
+        };
+    }
+
+    private static void Add(List<TensorToWrite> results, string name, Tensor values, params long[] shape)
+    {
+        float[] host = values.ToArray();
+        results.Add(TensorToWrite.Floats(name, StoredType.F32, shape, () => host));
+    }
+
+    /// <summary>Loads BLAS, kernels and compiled code, so that the seconds reported are those of the decomposition.</summary>
+    private static void WarmUp(Device device, DType type)
+    {
+        var values = new float[96 * 96];
+        for (int i = 0; i < values.Length; i++) values[i] = MathF.Sin(i);
+        using Tensor matrix = Tensor.From(device, values, (96, 96), type);
+        RandomizedSvd.Compute(matrix, 8, new RandomizedSvdOptions()).Dispose();
+    }
+}

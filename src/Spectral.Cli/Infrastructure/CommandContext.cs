@@ -1,0 +1,41 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace Spectral.Cli;
+
+/// <summary>What a running command knows: its arguments, where to write, and whether somebody asked it to stop.</summary>
+internal sealed class CommandContext(ParseResult arguments, bool json)
+{
+    public Terminal Terminal { get; } = new(json);
+
+    public bool Debug { get; } = arguments.GetValue<bool>(Program.DebugOption);
+
+    public bool Json => json;
+
+    /// <summary>Cancelled by SIGINT and SIGTERM.</summary>
+    public CancellationToken Cancellation { get; set; }
+
+    public T Get<T>(Option<T> option) => arguments.GetValue(option)!;
+
+    /// <summary>Whether the option stands on the command line, as opposed to having its default.</summary>
+    public bool IsGiven(Option option) => arguments.GetResult(option) is { Implicit: false };
+
+    /// <summary>The option's value as it would stand on a command line; empty when it has none.</summary>
+    public string Text(Option option) => option switch
+    {
+        Option<int> number => Get(number).ToString(CultureInfo.InvariantCulture),
+        Option<int?> number => Get(number)?.ToString(CultureInfo.InvariantCulture) ?? "",
+        Option<ulong> number => Get(number).ToString(CultureInfo.InvariantCulture),
+        Option<double> number => Get(number).ToString(CultureInfo.InvariantCulture),
+        Option<string> text => Get(text) ?? "",
+        _ => throw new ArgumentException($"{option.Name}: a {option.ValueType.Name} has no text form", nameof(option)),
+    };
+
+    /// <summary>The command's result: the JSON object with --json, else the lines for people.</summary>
+    public void Finish(JsonObject result, Action<Terminal> forPeople)
+    {
+        if (json) JsonOutput.Print(result);
+        else forPeople(Terminal);
+    }
+}

@@ -1,0 +1,49 @@
+using Spectral.Training;
+
+namespace Spectral.Cli;
+
+/// <summary>
+/// The one place where a failure becomes an exit code: 0 done, 1 failed while working, 2 bad usage or bad input,
+/// 130/143 stopped by SIGINT/SIGTERM.
+/// </summary>
+internal static class ErrorBoundary
+{
+    public const int Failed = 1, BadInput = 2;
+
+    public static int Run(SpectralCommand command, CommandContext context)
+    {
+        using var signals = new StopSignals();
+        context.Cancellation = signals.Token;
+        try
+        {
+            command.Execute(context);
+            return 0;
+        }
+        catch (Exception error)
+        {
+            int code = error switch
+            {
+                OperationCanceledException when signals.ExitCode != 0 => signals.ExitCode,
+                InputException => BadInput,
+                _ => Failed,
+            };
+            Report(command.Name, error, code);
+            if (context.Debug) Console.Error.WriteLine(error);
+            return code;
+        }
+    }
+
+    private static void Report(string command, Exception error, int code)
+    {
+        string message = error switch
+        {
+            OperationCanceledException when code > BadInput => "stopped",
+            InputException or TrainingDivergedException or IOException or UnauthorizedAccessException => OneLine(error.Message),
+            OutOfMemoryException => "not enough memory: " + OneLine(error.Message),
+            _ => OneLine(error.Message) + " (--debug shows where)",
+        };
+        Console.Error.WriteLine($"spectral {command}: {message}");
+    }
+
+    private static string OneLine(string text) => string.Join(' ', text.Split((char[])['\r', '\n'], StringSplitOptions.RemoveEmptyEntries));
+}

@@ -1,0 +1,90 @@
+using System.CommandLine;
+using System.Globalization;
+using Spectral.Kernels;
+using Spectral.Training;
+
+namespace Spectral.Cli;
+
+/// <summary>The options of `finetune` that describe the adapter.</summary>
+internal sealed class AdapterCommandOptions
+{
+    private readonly Option<string> method = new("--adapter")
+    {
+        Description = "Adapter method: speclora or lora.",
+        HelpName = "NAME",
+        DefaultValueFactory = _ => "speclora",
+        CustomParser = result =>
+        {
+            string value = OptionTypes.Value(result);
+            // Methods are found by reflection: only when somebody asks for one.
+            if (AdapterMethods.All.All(known => known.Name != value))
+                result.AddError(OptionTypes.Complaint("--adapter", value, "one of " + string.Join(", ", AdapterMethods.All.Select(known => known.Name))));
+            return value;
+        },
+    };
+
+    private readonly Option<int> rank = OptionTypes.Integer("--rank", "Rank of the low-rank part; 0 (speclora only) trains the spectral part alone.", 8, 0, 65536);
+    private readonly Option<double> alpha = OptionTypes.Number("--alpha", "The low-rank part is scaled by alpha/rank.", 16, x => x > 0, "a number above 0");
+    private readonly Option<int> topK = OptionTypes.Integer("--top-k", "Leading singular values that a spectral adapter rescales.", 8, 1, 65536);
+    private readonly Option<string> target = new("--target")
+    {
+        Description = "Layers to adapt, separated by commas.",
+        HelpName = "NAMES",
+        DefaultValueFactory = _ => string.Join(',', AdapterOptions.AllProjections),
+        CustomParser = result =>
+        {
+            string value = OptionTypes.Value(result);
+            if (Names(value).Contains("")) result.AddError(OptionTypes.Complaint("--target", value, "names of layers, such as q_proj,v_proj"));
+            return value;
+        },
+    };
+    private readonly Option<string> svd = OptionTypes.Choice("--svd", "How singular values are found; auto is exact up to a smaller dimension of 512.", "auto", "auto", "exact", "randomized");
+
+    /// <summary>A trained adapter to go on from.</summary>
+    public Option<string?> InitAdapter { get; } = OptionTypes.Path("--init-adapter", "Start from this adapter; its method, rank, alpha, top-k and targets hold.", "DIR");
+
+    public Option[] All => [method, rank, alpha, topK, target, svd, InitAdapter];
+
+    public AdapterMethod Method(CommandContext context) => AdapterMethods.Find(context.Get(method));
+
+    public AdapterOptions Read(CommandContext context) => new()
+    {
+        Rank = context.Get(rank),
+        Alpha = context.Get(alpha),
+        TopK = context.Get(topK),
+        TargetModules = Names(context.Get(target)),
+        Svd = Enum.Parse<SvdMethod>(context.Get(svd), ignoreCase: true),
+    };
+
+    /// <summary>What was asked for explicitly has to be what the adapter to start from already is.</summary>
+    /// <exception cref="InputException">An option says otherwise.</exception>
+    public void RequireNoConflict(CommandContext context, Adapter start)
+    {
+        Require(method, context.Get(method) == start.Method.Name, start.Method.Name);
+        Require(rank, context.Get(rank) == start.Options.Rank, Text(start.Options.Rank));
+        Require(alpha, context.Get(alpha) == start.Options.Alpha, Text(start.Options.Alpha));
+        Require(topK, context.Get(topK) == start.Options.TopK, Text(start.Options.TopK));
+        Require(target, Names(context.Get(target)).ToHashSet().SetEquals(start.Options.TargetModules), string.Join(',', start.Options.TargetModules));
+
+        void Require(Option option, bool same, string found)
+        {
+            if (context.IsGiven(option) && !same)
+                throw new InputException($"{option.Name} \"{context.Text(option)}\": the adapter given by --init-adapter has {found}; expected the same or no {option.Name}");
+        }
+    }
+
+    /// <summary>Rows of the report's table of settings.</summary>
+    public static IReadOnlyList<(string Name, string Value)> Describe(Adapter adapter) =>
+    [
+        ("adapter", $"{adapter.Method.Name}: {adapter.Method.Summary}"),
+        ("rank", Text(adapter.Options.Rank)),
+        ("alpha", Text(adapter.Options.Alpha)),
+        ("top-k", Text(adapter.Options.TopK)),
+        ("target", string.Join(", ", adapter.Options.TargetModules)),
+        ("trainable parameters", adapter.TrainableCount.ToString("N0", CultureInfo.InvariantCulture)),
+    ];
+
+    private static string[] Names(string list) => list.Split(',', StringSplitOptions.TrimEntries);
+
+    private static string Text(double number) => number.ToString(CultureInfo.InvariantCulture);
+}

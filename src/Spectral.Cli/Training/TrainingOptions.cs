@@ -1,0 +1,95 @@
+using System.CommandLine;
+using System.Globalization;
+using Spectral.Training;
+
+namespace Spectral.Cli;
+
+/// <summary>The options that `finetune` and `pretrain` share: data, steps, optimizer, schedule, logging, output.</summary>
+internal sealed class TrainingOptions
+{
+    public readonly Option<string> Model, Data, Out;
+    public readonly Option<string?> Eval = OptionTypes.Path("--eval", "Held-out records, measured before and after (and every --eval-every steps).", "FILE");
+    public readonly Option<int?> Steps = OptionTypes.OptionalInteger("--steps", "Optimizer steps; instead of --epochs.", 1);
+    public readonly Option<int> Epochs = OptionTypes.Integer("--epochs", "Passes over the data.", 3, 1);
+    public readonly Option<int> Batch = OptionTypes.Integer("--batch", "Records in a micro-batch.", 8, 1, 65536);
+    public readonly Option<int> Accumulate = OptionTypes.Integer("--accumulate", "Micro-batches in a step.", 1, 1, 65536);
+    public readonly Option<int> MaxLength = OptionTypes.Integer("--max-length", "Tokens of a record; longer prompts are cut from the left.", 512, 2, 1 << 20);
+    public readonly Option<double> LearningRate = OptionTypes.Number("--lr", "Highest learning rate.", 2e-4, x => x >= 0, "a number of at least 0");
+    public readonly Option<string> Schedule = OptionTypes.Choice("--schedule", "How the learning rate goes after warm-up.", "cosine", "constant", "linear", "cosine");
+    public readonly Option<int> Warmup = OptionTypes.Integer("--warmup", "Steps of linear warm-up.", 0, 0);
+    public readonly Option<double> WeightDecay = OptionTypes.Number("--weight-decay", "AdamW's decoupled decay.", 0.01, x => x >= 0, "a number of at least 0");
+    public readonly Option<double> Beta1 = OptionTypes.Number("--beta1", "AdamW's first decay rate.", 0.9, x => x is >= 0 and < 1, "a number from 0 to below 1");
+    public readonly Option<double> Beta2 = OptionTypes.Number("--beta2", "AdamW's second decay rate.", 0.999, x => x is >= 0 and < 1, "a number from 0 to below 1");
+    public readonly Option<double> Epsilon = OptionTypes.Number("--eps", "AdamW's epsilon.", 1e-8, x => x > 0, "a number above 0");
+    public readonly Option<double> GradientClip = OptionTypes.Number("--grad-clip", "Largest global gradient norm; 0 switches clipping off.", 1, x => x >= 0, "a number of at least 0");
+    public readonly Option<ulong> Seed = OptionTypes.Seed("Seed of everything random.");
+    public readonly Option<bool> NoShuffle = OptionTypes.Flag("--no-shuffle", "Take the records in file order.");
+    public readonly Option<int> SaveEvery = OptionTypes.Integer("--save-every", "Steps between checkpoints.", 100, 1);
+    public readonly Option<int> LogEvery = OptionTypes.Integer("--log-every", "Steps between lines of progress (train_log.jsonl has every step).", 10, 1);
+    public readonly Option<int?> EvalEvery = OptionTypes.OptionalInteger("--eval-every", "Steps between measurements on --eval. [default: only before and after]", 1);
+    public readonly Option<bool> Overwrite = OptionTypes.Flag("--overwrite", "Write into --out even if it has files in it.");
+    public readonly DeviceOptions Device = new();
+
+    public TrainingOptions(string modelHelp, string outHelp)
+    {
+        Model = OptionTypes.RequiredPath("--model", modelHelp, "DIR");
+        Data = OptionTypes.RequiredPath("--data", "Training records, one JSON object per line.", "FILE");
+        Out = OptionTypes.RequiredPath("--out", outHelp, "DIR");
+    }
+
+    public Option[] Inputs => [Model, Data, Eval, Out];
+
+    public Option[] Settings =>
+    [
+        Steps, Epochs, Batch, Accumulate, MaxLength, LearningRate, Schedule, Warmup, WeightDecay, Beta1, Beta2, Epsilon, GradientClip, Seed, NoShuffle,
+        SaveEvery, LogEvery, EvalEvery, Overwrite, .. Device.All,
+    ];
+
+    /// <summary>What the options mean to the trainer.</summary>
+    /// <exception cref="InputException">Options that exclude each other were given.</exception>
+    public TrainerOptions Read(CommandContext context)
+    {
+        if (context.IsGiven(Steps) && context.IsGiven(Epochs))
+            throw new InputException($"--steps {context.Get(Steps)} --epochs {context.Get(Epochs)}: expected one of the two");
+        if (context.IsGiven(EvalEvery) && context.Get(Eval) is null)
+            throw new InputException($"--eval-every {context.Get(EvalEvery)}: expected --eval FILE beside it");
+        return new TrainerOptions
+        {
+            Steps = context.Get(Steps),
+            Epochs = context.Get(Epochs),
+            Batch = context.Get(Batch),
+            Accumulate = context.Get(Accumulate),
+            LearningRate = context.Get(LearningRate),
+            Schedule = Enum.Parse<ScheduleKind>(context.Get(Schedule), ignoreCase: true),
+            Warmup = context.Get(Warmup),
+            Optimizer = new AdamWOptions
+            {
+                Beta1 = context.Get(Beta1),
+                Beta2 = context.Get(Beta2),
+                Epsilon = context.Get(Epsilon),
+                WeightDecay = context.Get(WeightDecay),
+                GradientClip = context.Get(GradientClip),
+            },
+            Seed = context.Get(Seed),
+            Shuffle = !context.Get(NoShuffle),
+            EvalEvery = context.Get(EvalEvery) ?? 0,
+            LogEvery = context.Get(LogEvery),
+        };
+    }
+
+    /// <summary>Rows of the report's table of settings.</summary>
+    public IReadOnlyList<(string Name, string Value)> Describe(CommandContext context, CausalLanguageModel model, int records)
+    {
+        var rows = new List<(string, string)>
+        {
+            ("model", $"{context.Get(Model)} ({model.Config.ModelType}, {model.ParameterCount.ToString("N0", CultureInfo.InvariantCulture)} parameters)"),
+            ("data", $"{context.Get(Data)} ({records} records)"),
+            ("device", $"{model.Device}, {model.DType}"),
+        };
+        Option length = context.Get(Steps) is null ? Epochs : Steps;
+        Option[] shown = [length, Batch, Accumulate, MaxLength, LearningRate, Schedule, Warmup, WeightDecay, Beta1, Beta2, Epsilon, GradientClip, Seed];
+        foreach (Option option in shown) rows.Add((option.Name.TrimStart('-'), context.Text(option)));
+        rows.Add(("shuffle", context.Get(NoShuffle) ? "no" : "yes"));
+        return rows;
+    }
+}

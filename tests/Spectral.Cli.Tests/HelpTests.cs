@@ -1,0 +1,38 @@
+namespace Spectral.Cli.Tests;
+
+/// <summary>What the command says about itself.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class HelpTests
+{
+    private static readonly string[] Commands = ["info", "finetune", "pretrain", "eval", "generate", "merge", "export", "svd", "tokenize"];
+
+    [Test]
+    public void NoArgumentsPrintHelpWithEveryCommand()
+    {
+        Outcome bare = Spectral.Run().Succeeded(), asked = Spectral.Run("--help").Succeeded();
+        Assert.That(bare.Output, Is.EqualTo(asked.Output));
+        foreach (string command in Commands) Assert.That(bare.Output, Does.Contain("\n  " + command + " "));
+    }
+
+    [TestCaseSource(nameof(Commands))]
+    public void EveryCommandHasHelpWithAnExample(string command)
+    {
+        string help = Spectral.Run(command, "--help").Succeeded().Output;
+        Assert.That(help, Does.Match("Examples?:\n  spectral " + command + "( |\n)"));
+        Assert.That(help, Does.Contain("--json").And.Contain("--debug"));
+    }
+
+    [TestCase("--model"), TestCase("--target"), TestCase("--lr"), TestCase("--top-k"), TestCase("--init-adapter"), TestCase("--save-every"), TestCase("--threads"), TestCase("--svd")]
+    public void FinetuneHelpNamesItsOptions(string option) => Assert.That(Spectral.Run("finetune", "--help").Output, Does.Contain("  " + option));
+
+    [Test]
+    public void FinetuneHelpShowsDefaults()
+    {
+        string help = Spectral.Run("finetune", "--help").Output;
+        foreach (string line in new[] { "[default: speclora]", "[default: 0.0002]", "[default: cosine]", "[default: q_proj" })
+            Assert.That(help.Replace("\n", " ").Replace("  ", ""), Does.Contain(line));
+    }
+
+    [Test]
+    public void VersionIsOneLine() => Assert.That(Spectral.Run("--version").Succeeded().Output, Does.Match(@"^\d+\.\d+\.\d+\S*\n$"));
+}

@@ -1,0 +1,88 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+
+namespace Spectral.Cli.Tests;
+
+/// <summary>What a finished `spectral` process left: exit code and both streams.</summary>
+public sealed record Outcome(int ExitCode, string Output, string Error)
+{
+    /// <summary>Stdout as the one JSON object it has to be; anything before or after it fails to parse.</summary>
+    public JsonElement Json
+    {
+        get
+        {
+            using JsonDocument document = JsonDocument.Parse(Output);
+            Assert.That(document.RootElement.ValueKind, Is.EqualTo(JsonValueKind.Object), Output);
+            return document.RootElement.Clone();
+        }
+    }
+
+    public Outcome Succeeded()
+    {
+        Assert.That(ExitCode, Is.Zero, $"stdout: {Output}\nstderr: {Error}");
+        return this;
+    }
+
+    /// <summary>Ended by a signal: the exit code a shell would show, and one line.</summary>
+    public void Stopped(int exitCode)
+    {
+        Assert.That(ExitCode, Is.EqualTo(exitCode), Error);
+        Assert.That(Error, Does.EndWith(": stopped\n").And.Not.Contain("   at "));
+    }
+
+    /// <summary>Failed as bad input must: the exit code, nothing on stdout, one or two plain lines that name what is wrong.</summary>
+    public Outcome Refused(int exitCode, params string[] named)
+    {
+        Assert.That(ExitCode, Is.EqualTo(exitCode), $"stdout: {Output}\nstderr: {Error}");
+        string[] lines = Error.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => !line.StartsWith("warning: ", StringComparison.Ordinal)).ToArray();
+        Assert.That(lines, Has.Length.InRange(1, 2), Error);
+        Assert.That(Error, Does.Not.Contain("   at ").And.Not.Contain("Exception"), "a stack trace is no message");
+        foreach (string name in named) Assert.That(Error, Does.Contain(name));
+        return this;
+    }
+}
+
+/// <summary>Runs the built command as a process of its own, as a shell would.</summary>
+public static class Spectral
+{
+    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "spectral.exe" : "spectral");
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+
+    public static Outcome Run(params string[] arguments)
+    {
+        using Process process = Start(arguments);
+        return Finish(process);
+    }
+
+    public static Process Start(params string[] arguments)
+    {
+        // A test run started in the background inherits an ignored SIGINT and would pass it on; the command is to be as from a terminal.
+        string[] program = OperatingSystem.IsLinux() ? ["env", "--default-signal=INT", Program] : [Program];
+        var start = new ProcessStartInfo(program[0], program[1..]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        foreach (string argument in arguments) start.ArgumentList.Add(argument);
+        // A locale with decimal commas must not change how numbers are read or written.
+        start.Environment["LC_ALL"] = "de_DE.UTF-8";
+        // No command needs more for a tiny model; a lying header that is believed runs into it.
+        start.Environment["DOTNET_GCHeapHardLimit"] = "0x10000000";
+        return Process.Start(start)!;
+    }
+
+    public static Outcome Finish(Process process)
+    {
+        process.StandardInput.Close();
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        if (!process.WaitForExit(Patience))
+        {
+            process.Kill();
+            Assert.Fail($"did not end within {Patience}");
+        }
+        return new Outcome(process.ExitCode, output.Result, error.Result);
+    }
+
+    /// <summary>Sends a signal as `kill` does; .NET itself can only kill outright.</summary>
+    public static void Signal(Process process, int signal) => Assert.That(kill(process.Id, signal), Is.Zero);
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern int kill(int process, int signal);
+}

@@ -1,0 +1,107 @@
+using System.Text.Json;
+
+namespace Spectral.Cli.Tests;
+
+/// <summary>`finetune` and `pretrain`: what they write and print, and that the same run gives the same bytes.</summary>
+public sealed class TrainingCommandTests : WorkFolder
+{
+    private static readonly string[] FinetuneKeys =
+    [
+        "device", "eval_loss", "eval_loss_before", "exact_match", "exact_match_before", "final_loss", "peak_memory_bytes", "seconds", "steps", "tokens_per_second",
+        "total_parameters", "trainable_parameters",
+    ];
+
+    [Test]
+    public void FinetuneWritesItsFolderAndOneJsonObject()
+    {
+        JsonElement result = Spectral.Run(Finetune("--steps", "6", "--eval", Data, "--eval-every", "3", "--json")).Succeeded().Json;
+        Assert.That(result.EnumerateObject().Select(property => property.Name).Order(StringComparer.Ordinal), Is.EqualTo(FinetuneKeys));
+        Assert.That(result.GetProperty("steps").GetInt32(), Is.EqualTo(6));
+        Assert.That(result.GetProperty("eval_loss").GetDouble(), Is.Not.EqualTo(result.GetProperty("eval_loss_before").GetDouble()));
+        Assert.That(result.GetProperty("peak_memory_bytes").GetInt64(), Is.Positive);
+        Assert.That(Directory.GetFiles(Out).Select(Path.GetFileName).Order(StringComparer.Ordinal),
+            Is.EqualTo(new[] { "adapter_config.json", "adapter_model.safetensors", "report.html", "train_log.jsonl" }));
+        JsonElement[] log = [.. Log(Out)];
+        Assert.That(log.Select(line => line.GetProperty("step").GetInt32()), Is.EqualTo(Enumerable.Range(1, 6)));
+        foreach (string key in new[] { "loss", "lr", "grad_norm", "tokens", "tokens_per_second" })
+            Assert.That(log.All(line => double.IsFinite(line.GetProperty(key).GetDouble())), key);
+        string report = File.ReadAllText(Path.Combine(Out, "report.html"));
+        Assert.That(report, Does.Contain("<svg").And.Contain("held-out records").And.Contain("speclora").And.Not.Contain("<script").And.Not.Match("(src|href)="));
+    }
+
+    [Test]
+    public void FinetuneForPeopleShowsStepsAndGain()
+    {
+        string output = Spectral.Run(Finetune("--eval", Data, "--log-every", "1")).Succeeded().Output;
+        Assert.That(output, Does.Contain("training 1/2  loss ").And.Contain("training 2/2  loss ").And.Contain("exact match").And.Contain("of ").And.Contain(Out));
+    }
+
+    [TestCase("speclora"), TestCase("lora")]
+    public void TwoRunsGiveTheSameLossesAndBytes(string adapter)
+    {
+        string first = At("first"), second = At("second");
+        string[] arguments = ["finetune", "--model", Model, "--data", Data, "--steps", "5", "--batch", "3", "--accumulate", "2", "--lr", "1e-2", "--adapter", adapter, "--device", "cpu", "--seed", "11"];
+        Spectral.Run([.. arguments, "--out", first, "--threads", "1"]).Succeeded();
+        Spectral.Run([.. arguments, "--out", second, "--threads", "2"]).Succeeded();
+        Assert.That(Losses(first), Is.EqualTo(Losses(second)), "losses, bit for bit");
+        Assert.That(File.ReadAllBytes(Path.Combine(first, "adapter_model.safetensors")), Is.EqualTo(File.ReadAllBytes(Path.Combine(second, "adapter_model.safetensors"))));
+        Assert.That(File.ReadAllText(Path.Combine(first, "adapter_config.json")), Is.EqualTo(File.ReadAllText(Path.Combine(second, "adapter_config.json"))));
+        Assert.That(Losses(first)[^1], Is.LessThan(Losses(first)[0]));
+    }
+
+    [Test]
+    public void LastOfARepeatedOptionCounts() =>
+        Assert.That(Spectral.Run(Finetune("--steps", "3", "--steps", "4", "--json")).Succeeded().Json.GetProperty("steps").GetInt32(), Is.EqualTo(4));
+
+    [Test]
+    public void SeedChangesTheRun()
+    {
+        Spectral.Run(Finetune("--seed", "1")).Succeeded();
+        double[] losses = Losses(Out);
+        Spectral.Run(Finetune("--seed", "2", "--overwrite")).Succeeded();
+        Assert.That(Losses(Out), Is.Not.EqualTo(losses));
+    }
+
+    [Test]
+    public void PretrainStartsFromNothingAndGoesOn()
+    {
+        string config = At("config");
+        TinyModel.WriteConfigAndTokenizer(config);
+        string[] arguments = ["pretrain", "--data", Data, "--steps", "4", "--batch", "4", "--lr", "1e-2", "--device", "cpu", "--json"];
+        JsonElement result = Spectral.Run([.. arguments, "--model", config, "--out", Out]).Succeeded().Json;
+        Assert.That(result.GetProperty("out").GetString(), Is.EqualTo(Out));
+        Assert.That(result.GetProperty("tensors").GetInt32(), Is.EqualTo(TinyModel.Tensors().Count()));
+        Assert.That(result.GetProperty("seconds").GetDouble(), Is.Positive);
+        Assert.That(new[] { "config.json", "tokenizer.json", "model.safetensors", "train_log.jsonl", "report.html" }.Select(name => File.Exists(Path.Combine(Out, name))), Has.All.True);
+        Spectral.Run([.. arguments, "--model", Out, "--out", At("further")]).Succeeded();
+        Assert.That(Losses(At("further"))[0], Is.LessThan(Losses(Out)[0]));
+    }
+
+    [Test]
+    public void CutRecordsAreCountedInAWarning()
+    {
+        File.AppendAllText(Data, "{\"prompt\":\"" + new string('x', 100) + "\",\"completion\":\"y\"}\n");
+        Outcome outcome = Spectral.Run(Finetune("--max-length", "40", "--json")).Succeeded();
+        Assert.That(outcome.Error, Does.Contain("1 of 25 records").And.Contain("40 tokens"));
+        Assert.That(outcome.Json.GetProperty("steps").GetInt32(), Is.EqualTo(2));
+    }
+
+    [Test]
+    public void DivergenceFailsWithCode1AndKeepsNothingUnsaved() =>
+        Spectral.Run(Finetune("--lr", "1e30", "--steps", "50", "--grad-clip", "0")).Refused(1, "step", "learning rate");
+
+    [Test]
+    public void OverwriteKeepsForeignFiles()
+    {
+        Directory.CreateDirectory(Out);
+        File.WriteAllText(Path.Combine(Out, "notes.txt"), "mine");
+        Spectral.Run(Finetune("--overwrite")).Succeeded();
+        Assert.That(File.ReadAllText(Path.Combine(Out, "notes.txt")), Is.EqualTo("mine"));
+        Assert.That(File.Exists(Path.Combine(Out, "adapter_model.safetensors")));
+    }
+
+    private static IEnumerable<JsonElement> Log(string folder) =>
+        File.ReadLines(Path.Combine(folder, "train_log.jsonl")).Select(line => JsonSerializer.Deserialize<JsonElement>(line));
+
+    private static double[] Losses(string folder) => [.. Log(folder).Select(line => line.GetProperty("loss").GetDouble())];
+}
