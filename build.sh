@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Sets up, builds, runs and tests Spectral:  ./build.sh [build | run | test [--full] | bench | clean] [arguments]
+#   build  native libraries, PTX when nvcc is found, all projects        run    fine-tune the sample model and print what it gained
+#   test   everything, PTX checks included (--full: more seeds, sanitizers)   bench  BenchmarkDotNet cases   clean  removes what was built
+set -euo pipefail
+cd "$(dirname "$0")"
+verb=${1:-build}; [ $# -eq 0 ] || shift
+say() { printf '== %s\n' "$*"; }
+die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+tools=$PWD/.tools
+
+has_library() { { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -qF "$1"; }
+
+packages() {   # what the native build and the CPU device need from the system
+  command -v dotnet > /dev/null || die "the .NET 10 SDK is missing (command dotnet)"
+  local missing=()
+  command -v g++ > /dev/null || missing+=(g++)
+  command -v cmake > /dev/null || missing+=(cmake)
+  command -v make > /dev/null || missing+=(make)
+  has_library libopenblas.so.0 || missing+=(libopenblas0-pthread)
+  [ ${#missing[@]} -gt 0 ] || return 0
+  { [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; } || die "please install: ${missing[*]}   (Debian: apt-get install ${missing[*]})"
+  say "installing ${missing[*]}"
+  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}"; } > /dev/null
+}
+
+native() {   # $1: "fetch" may download nvcc where there is none
+  packages
+  local nvcc="" include=""
+  if [ -x "${CUDA_HOME:-}/bin/nvcc" ]; then nvcc=$CUDA_HOME/bin/nvcc
+  elif command -v nvcc > /dev/null; then nvcc=$(command -v nvcc)
+  elif [ -x "$tools/cuda/nvcc" ] || { [ "${1:-}" = fetch ] && native/fetch-nvcc.sh "$tools/cuda"; }; then nvcc=$tools/cuda/nvcc include=$tools/cuda/usr/include
+  else say "PTX skipped: no nvcc in CUDA_HOME or PATH; the CPU device needs none"; fi
+  cmake -S . -B artifacts/cmake -DCMAKE_BUILD_TYPE=Release -DSPECTRAL_NVCC="$nvcc" -DSPECTRAL_CUDA_INCLUDE="$include" > artifacts/cmake.log 2>&1 || { cat artifacts/cmake.log; exit 1; }
+  cmake --build artifacts/cmake -j"$(nproc)" > artifacts/native.log 2>&1 || { grep -E 'error|Error' -A3 artifacts/native.log || tail -40 artifacts/native.log; exit 1; }
+}
+gpu() { if has_library libcuda.so.1; then echo fetch; fi; }   # PTX is worth a download only where it can run
+managed() { dotnet build "$@" -c Release -v quiet -clp:NoSummary; }
+mkdir -p artifacts
+
+case $verb in
+  build) native "$(gpu)"; managed Kernels.sln; say "built: artifacts/bin/spectral" ;;
+  run) native "$(gpu)"; managed src/Spectral.Cli; samples/run.sh "$@" ;;
+  test)
+    full=""; if [ "${1:-}" = --full ]; then shift; full=1; fi
+    native fetch; managed Kernels.sln
+    say "native tests"; artifacts/native/spectral_native_tests artifacts/native
+    dotnet test --solution Kernels.sln -c Release --no-build "$@"
+    [ -n "$full" ] || exit 0
+    for seed in 1 2 3; do   # the kernels again: shuffled threads, poisoned memory, guard zones, no pool
+      say "kernel tests, schedule $seed"
+      SPECTRAL_CPU_SEED=$seed SPECTRAL_CPU_POISON=1 SPECTRAL_CPU_CHECK=1 SPECTRAL_CHECK=1 tests/Spectral.Kernels.Tests/bin/Release/net10.0/Spectral.Kernels.Tests --filter 'FullyQualifiedName!~Package&FullyQualifiedName!~Ptx'
+    done
+    for preset in asan tsan; do say "native tests under $preset"; cmake --preset $preset > /dev/null; cmake --build --preset $preset -j"$(nproc)" > /dev/null; ctest --preset $preset; done ;;
+  bench) native "$(gpu)"; managed bench/Spectral.Benchmarks; dotnet run -c Release --no-build --project bench/Spectral.Benchmarks -- "${@:---filter=*}" ;;
+  clean) rm -rf artifacts; find src tests bench -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} + ;;
+  *) die "unknown verb '$verb'; expected build, run, test [--full], bench or clean" ;;
+esac
