@@ -30,7 +30,7 @@ public sealed class AdamWOptimizer : IDisposable
     private readonly Tensor[] _gradients;
     private readonly List<Tensor> _first = [];
     private readonly List<Tensor> _second = [];
-    private readonly Tensor _state;
+    private readonly StepState _state;
     private readonly Tensor _norm;
 
     /// <summary>Prepares to train a group: allocates its gradients and the two moments.</summary>
@@ -44,7 +44,7 @@ public sealed class AdamWOptimizer : IDisposable
             _first.Add(Tensor.Zeros(group.Device, master.Shape));
             _second.Add(Tensor.Zeros(group.Device, master.Shape));
         }
-        _state = AdamW.CreateState(group.Device);
+        _state = new StepState(group.Device);
         _norm = Tensor.Zeros(group.Device, 1);
     }
 
@@ -62,9 +62,9 @@ public sealed class AdamWOptimizer : IDisposable
     /// </summary>
     public void Step(double learningRate)
     {
-        AdamW.Configure(_state, new AdamWSettings(
+        _state.Configure(new AdamWSettings(
             learningRate, _options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay, _options.GradientClip));
-        AdamW.Advance(_state, _norm);
+        _state.Advance(_norm);
         for (var i = 0; i < _first.Count; i++)
             AdamW.Step(_group.Masters[i], _gradients[i], _first[i], _second[i], _state);
         _group.ClearGradients();
