@@ -61,6 +61,7 @@ public sealed unsafe class Device : IDisposable
         _modules = new KernelModules(this);
         _defaultStream = Stream.FromHandle(this, 0);
         Stream = _defaultStream;
+        Tuner = new Tuner(this);
         _blas = new Lazy<Blas>(() => new Blas(this));
         _solver = new Lazy<Solver>(() => new Solver(this));
     }
@@ -100,6 +101,12 @@ public sealed unsafe class Device : IDisposable
 
     /// <summary>cuSOLVER on this device, or its entry points on the CPU device; loaded when first used.</summary>
     public Solver Solver => _solver.Value;
+
+    /// <summary>Timing of variants where an op has several; off unless enabled.</summary>
+    public Tuner Tuner { get; }
+
+    /// <summary>The variants that ops have run as so far.</summary>
+    public VariantUses Variants { get; } = new();
 
     /// <summary>The raw context (CUcontext), for other CUDA code; it stays owned by this object.</summary>
     public nint ContextHandle => Context.Value;

@@ -92,7 +92,8 @@ public sealed class ModelCommandTests : WorkFolder
         Assert.That(cpu.GetProperty("name").GetString(), Is.Not.Empty);
         Assert.That(cpu.GetProperty("memory_bytes").GetInt64(), Is.Positive);
         Assert.That(result.GetProperty("libraries").ValueKind, Is.EqualTo(JsonValueKind.Object));
-        Assert.That(result.GetProperty("kernels").ValueKind, Is.EqualTo(JsonValueKind.Object));
+        JsonElement chosen = result.GetProperty("kernels").GetProperty("low_rank_variant").GetProperty("cpu");
+        foreach (string type in new[] { "f32", "bf16" }) Assert.That(chosen.GetProperty(type).GetString(), Is.EqualTo("composed-b"));
         Assert.That(Spectral.Run("info").Succeeded().Output, Does.Contain("cpu"));
     }
 

@@ -8,7 +8,7 @@ public sealed class TrainingCommandTests : WorkFolder
     private static readonly string[] FinetuneKeys =
     [
         "device", "eval_loss", "eval_loss_before", "exact_match", "exact_match_before", "final_loss", "peak_memory_bytes", "seconds", "steps", "tokens_per_second",
-        "total_parameters", "trainable_parameters",
+        "total_parameters", "trainable_parameters", "variants",
     ];
 
     [Test]
@@ -47,6 +47,28 @@ public sealed class TrainingCommandTests : WorkFolder
         Assert.That(File.ReadAllBytes(Path.Combine(first, "adapter_model.safetensors")), Is.EqualTo(File.ReadAllBytes(Path.Combine(second, "adapter_model.safetensors"))));
         Assert.That(File.ReadAllText(Path.Combine(first, "adapter_config.json")), Is.EqualTo(File.ReadAllText(Path.Combine(second, "adapter_config.json"))));
         Assert.That(Losses(first)[^1], Is.LessThan(Losses(first)[0]));
+    }
+
+    [Test]
+    public void TheVariantsThatRanAreRecorded()
+    {
+        JsonElement result = Spectral.RunWith("SPECTRAL_LOWRANK", "portable", Finetune("--json")).Succeeded().Json;
+        const string Choice = "composed-b (portable does not apply: it is BF16 only)";
+        Assert.That(result.GetProperty("variants").EnumerateArray().Select(use => use.GetString()),
+            Is.SupersetOf(new[] { $"low_rank_linear forward f32: {Choice}", $"low_rank_linear input_gradient f32: {Choice}" }));
+        Assert.That(File.ReadAllText(Path.Combine(Out, "report.html")), Does.Contain(Choice));
+    }
+
+    [Test]
+    public void TuningKeepsItsChoicesInTheCacheFolder()
+    {
+        string[] arguments = ["--tune", "--dtype", "bf16", "--overwrite"];
+        Spectral.RunWith("XDG_CACHE_HOME", At("cache"), Finetune(arguments)).Succeeded();
+        string file = Directory.GetFiles(At("cache/spectral")).Single();
+        Assert.That(File.ReadAllText(file), Does.Contain("low_rank_linear forward bf16"));
+        File.WriteAllText(file, "damaged");
+        Assert.That(Spectral.RunWith("XDG_CACHE_HOME", At("cache"), Finetune(arguments)).Succeeded().Error, Does.StartWith($"warning: {file}").And.Contain("will be replaced"));
+        Assert.That(File.ReadAllText(file), Does.Contain("low_rank_linear forward bf16"));
     }
 
     [Test]

@@ -16,7 +16,7 @@ internal sealed class EvalCommand : SpectralCommand
     private readonly DeviceOptions device = new();
 
     public EvalCommand() : base("eval", "Measures loss, perplexity and exact match on records.",
-        "spectral eval --model base-model --adapter adapter --data eval.jsonl") => AddOptions([model, adapter, data, batch, maxLength, .. device.All]);
+        "spectral eval --model base-model --adapter adapter --data eval.jsonl") => AddOptions([model, adapter, data, batch, maxLength, .. device.WithTuning]);
 
     public override void Execute(CommandContext context)
     {
@@ -35,6 +35,7 @@ internal sealed class EvalCommand : SpectralCommand
             ["tokens"] = measured.Tokens,
             ["exact_match"] = JsonOutput.Number(measured.ExactMatch),
             ["records"] = measured.Records,
+            ["variants"] = JsonOutput.Array(computing.Variants.All.Select(use => use.ToString())),
         };
         context.Finish(result, terminal =>
         {

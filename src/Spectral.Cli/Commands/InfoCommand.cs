@@ -29,7 +29,7 @@ internal sealed class InfoCommand : SpectralCommand
         foreach (string architecture in KernelLibrary.Architectures)
             ptx[architecture] = JsonOutput.Array(KernelLibrary.Ptx(architecture).Keys.Order(StringComparer.Ordinal));
         var variants = new JsonObject();
-        foreach (DeviceFacts device in devices) variants[device.Selector] = device.LowRankVariant;
+        foreach (DeviceFacts device in devices) variants[device.Selector] = new JsonObject([.. device.Variants.Select(choice => KeyValuePair.Create(choice.Type, (JsonNode?)choice.Text))]);
         var result = new JsonObject
         {
             ["devices"] = new JsonArray([.. devices.Select(device => (JsonNode)device.ToJson())]),
@@ -43,7 +43,8 @@ internal sealed class InfoCommand : SpectralCommand
                 terminal.Line($"{device.Selector,-8}{device.Name}, {device.Memory / (1 << 20):N0} MiB, {device.Processors} "
                     + (device.Kind == "cpu" ? "cores" : $"multiprocessors, compute capability {device.Capability}"));
             terminal.Table([.. libraries.Select(library => (library.Key, library.Value!.ToString()))]);
-            foreach (DeviceFacts device in devices) terminal.Line($"{device.Selector} computes low-rank layers by {device.LowRankVariant}");
+            foreach (DeviceFacts device in devices)
+                terminal.Line($"{device.Selector} computes low-rank layers by {string.Join(", ", device.Variants.Select(choice => $"{choice.Text} in {choice.Type}"))}");
             foreach (string architecture in KernelLibrary.Architectures)
                 terminal.Line($"ptx {architecture}  {string.Join(' ', KernelLibrary.Ptx(architecture).Keys.Order(StringComparer.Ordinal))}");
             foreach (string note in notes) terminal.Line("note: " + note);
@@ -72,12 +73,12 @@ internal sealed class InfoCommand : SpectralCommand
     private static string Version() =>
         typeof(InfoCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
-    private sealed record DeviceFacts(string Selector, string Kind, string Name, long Memory, int Processors, string Capability, string Driver, string Blas, string LowRankVariant)
+    private sealed record DeviceFacts(string Selector, string Kind, string Name, long Memory, int Processors, string Capability, string Driver, string Blas, (string Type, string Text)[] Variants)
     {
         public static DeviceFacts Of(Device device, string selector) => new(selector, device.Kind == DeviceKind.Cpu ? "cpu" : "cuda", device.Name, device.TotalMemory,
             device.MultiprocessorCount, $"{device.ComputeCapability.Major}.{device.ComputeCapability.Minor}",
             $"{device.DriverVersion.Major}.{device.DriverVersion.Minor}", BlasVersion(device),
-            LowRankLinear.NameOf(LowRankLinear.Choose(device, device.Kind == DeviceKind.Cpu ? DType.F32 : DType.BF16)));
+            [.. new[] { DType.F32, DType.BF16 }.Select(type => (type.Suffix(), LowRankLinear.Choose(device, type).Choice))]);
 
         public JsonObject ToJson() => new()
         {

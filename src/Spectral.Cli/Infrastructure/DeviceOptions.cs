@@ -5,7 +5,7 @@ using Spectral.Training;
 
 namespace Spectral.Cli;
 
-/// <summary>--device, --dtype and --threads, the same for every command that computes.</summary>
+/// <summary>--device, --dtype and --threads, the same for every command that computes, and --tune for those that compute long enough.</summary>
 internal sealed class DeviceOptions
 {
     private const string Expected = "auto, cpu, cuda or cuda:N";
@@ -26,10 +26,22 @@ internal sealed class DeviceOptions
     private readonly Option<string> type = OptionTypes.Choice("--dtype", "Type of weights and activations; auto is bf16 on a GPU, f32 on the CPU.", "auto", "auto", "f32", "bf16");
     private readonly Option<int?> threads = OptionTypes.OptionalInteger("--threads", "Threads of the CPU device; results do not depend on it. [default: all cores]", 1, 4096);
 
+    private readonly Option<bool> tune = OptionTypes.Flag("--tune", "Time the variants of an op once per shape and keep the fastest, instead of going by fixed rules; choices are kept in the user's cache folder.");
+
     public Option[] All => [device, type, threads];
+
+    public Option[] WithTuning => [.. All, tune];
 
     /// <exception cref="InputException">There is no such device on this machine.</exception>
     public Device Open(CommandContext context)
+    {
+        Device opened = Find(context);
+        opened.Tuner.Enabled = context.Get(tune);
+        opened.Tuner.Warning = context.Terminal.Warn;
+        return opened;
+    }
+
+    private Device Find(CommandContext context)
     {
         string wanted = context.Get(device);
         var cpu = new CpuDeviceOptions { Threads = context.Get(threads) };

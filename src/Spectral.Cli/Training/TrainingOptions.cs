@@ -42,7 +42,7 @@ internal sealed class TrainingOptions
     public Option[] Settings =>
     [
         Steps, Epochs, Batch, Accumulate, MaxLength, LearningRate, Schedule, Warmup, WeightDecay, Beta1, Beta2, Epsilon, GradientClip, Seed, NoShuffle,
-        SaveEvery, LogEvery, EvalEvery, Overwrite, .. Device.All,
+        SaveEvery, LogEvery, EvalEvery, Overwrite, .. Device.WithTuning,
     ];
 
     /// <summary>What the options mean to the trainer.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Spectral.Kernels;
 using Spectral.Training;
 
 namespace Spectral.Cli;
@@ -38,11 +39,11 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
             {
                 Save(output.FullPath);
                 saved = true;
-                WriteReport(null);
+                WriteReport(model.Device, null);
             });
             TrainingResult result = context.Terminal.Track("training", settings.StepsFor(data.Length), progress =>
                 trainer.Run(data, evaluation, [writer, recorder, new ProgressCallback(context.Terminal, progress, settings.LogEvery), checkpoints], context.Cancellation));
-            WriteReport(result);
+            WriteReport(model.Device, result);
             return result;
         }
         catch
@@ -68,6 +69,7 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
         ["total_parameters"] = total,
         ["peak_memory_bytes"] = model.Device.Memory.Peak,
         ["device"] = model.Device.ToString(),
+        ["variants"] = JsonOutput.Array(model.Device.Variants.All.Select(use => use.ToString())),
     };
 
     /// <summary>The same for people.</summary>
@@ -90,7 +92,7 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private void WriteReport(TrainingResult? result)
+    private void WriteReport(Device device, TrainingResult? result)
     {
         var numbers = new List<BeforeAfter>();
         if (result is { Before: { } before, After: { } after })
@@ -107,7 +109,8 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
                 ? Text($"Checkpoint at step {last.Step}; training went on.")
                 : Text($"{result.Steps} steps, {result.Tokens:N0} tokens in {result.Seconds:0.0} s ({result.TokensPerSecond:N0} tokens/s); final loss {result.FinalLoss:0.0000}."),
             Numbers = numbers,
-            Settings = Settings,
+            // Which variants ran is known only now; without them a run could not be repeated to the bit.
+            Settings = [.. Settings, .. device.Variants.All.Select(use => (use.What, use.Choice))],
             Training = recorder.Losses,
             Evaluation = recorder.Evaluations,
         };

@@ -1,44 +1,5 @@
 namespace Spectral.Kernels;
 
-/// <summary>Arguments of the two-source product kernels.</summary>
-[KernelArgs("low_rank_linear", "low_rank_linear_forward_bf16", "low_rank_linear_input_gradient_bf16")]
-public struct LowRankLinearArgs
-{
-    /// <summary>[rows, depth]: x, or dy.</summary>
-    public ulong X;
-    /// <summary>W: [columns, depth] forward, [depth, columns] for the input gradient.</summary>
-    public ulong Weight;
-    /// <summary>[rows, rank]: Scale · c ∘ z, or Scale · c ∘ g.</summary>
-    public ulong Z;
-    /// <summary>L [columns, rank], or R [rank, columns].</summary>
-    public ulong Factor;
-    /// <summary>[columns], or 0.</summary>
-    public ulong Bias;
-    /// <summary>[rows, columns]: y, or dx.</summary>
-    public ulong Y;
-    /// <summary>M.</summary>
-    public int Rows;
-    /// <summary>Columns of the result.</summary>
-    public int Columns;
-    /// <summary>Length of the frozen product's sums.</summary>
-    public int Depth;
-    /// <summary>p.</summary>
-    public int Rank;
-    /// <summary>1: add to what y holds.</summary>
-    public int Accumulate;
-}
-
-/// <summary>How <see cref="LowRankLinear"/> adds the low-rank product to the frozen one.</summary>
-public enum LowRankVariant
-{
-    /// <summary>Frozen product, then the low-rank one added to it: y = x Wᵀ; y += z Lᵀ.</summary>
-    ComposedA,
-    /// <summary>Low-rank product, then the frozen one added to it: y = z Lᵀ; y += x Wᵀ.</summary>
-    ComposedB,
-    /// <summary>One tensor-core kernel (mma.sync, sm_80 and later) whose sums run over both; BF16 only.</summary>
-    Portable,
-}
-
 /// <summary>
 /// A linear layer with a frozen weight and a low-rank update, and its adjoint:
 /// <c>y = x Wᵀ + bias + Scale · ((x Rᵀ) ∘ c) Lᵀ</c>. With an update of exactly 0 the result is that of the plain layer, bit for bit, as
@@ -46,35 +7,40 @@ public enum LowRankVariant
 /// </summary>
 public static class LowRankLinear
 {
-    /// <summary>Environment variable that forces the variant: <c>composed-a</c>, <c>composed-b</c> or <c>portable</c>.</summary>
+    /// <summary>Environment variable that forces the variant: one of the names of <see cref="LowRankVariant"/>, e.g. <c>composed-a</c>.</summary>
     public const string VariantVariable = "SPECTRAL_LOWRANK";
 
-    private const int Tile = 128, Threads = 256, SharedBytes = 98304;
+    // Every variant there is, a file each: here is where a new one is registered.
+    private static readonly VariantTable<LowRankVariant, LowRankCase, LowRankLinearVariant> Variants = new(VariantVariable, Rule,
+        new LowRankLinearComposed(LowRankVariant.ComposedA, "composed-a"),
+        new LowRankLinearComposed(LowRankVariant.ComposedB, "composed-b"),
+        new LowRankLinearPortable());
 
-    private static readonly ForcedChoice<LowRankVariant> Forced = new(VariantVariable,
-        ("composed-a", LowRankVariant.ComposedA), ("composed-b", LowRankVariant.ComposedB), ("portable", LowRankVariant.Portable));
-
-    /// <summary>Forces a variant; null (and no <see cref="VariantVariable"/>): by rule.</summary>
+    /// <summary>Forces a variant where it applies; null (and no <see cref="VariantVariable"/>): by tuning where the device's is enabled, else by rule.</summary>
     /// <exception cref="InvalidOperationException"><see cref="VariantVariable"/> names nothing known.</exception>
     public static LowRankVariant? Variant
     {
-        get => Forced.Value;
-        set => Forced.Value = value;
+        get => Variants.Forced;
+        set => Variants.Forced = value;
     }
 
     /// <summary>
-    /// The variant that runs on this device in this type. The rule: composed-b, the best order of two library calls, on every device; what is
-    /// forced otherwise, save that portable is BF16 only and F32 stays with composed-b.
+    /// The variant of the forward product that runs on this device in this type when nothing is tuned: the forced one where it applies, else
+    /// by rule.
     /// </summary>
-    public static LowRankVariant Choose(Device device, DType type)
+    public static VariantUse Choose(Device device, DType type)
     {
         ArgumentNullException.ThrowIfNull(device);
-        LowRankVariant variant = Variant ?? LowRankVariant.ComposedB;
-        return variant == LowRankVariant.Portable && type != DType.BF16 ? LowRankVariant.ComposedB : variant;
+        var call = new LowRankCase(device, type, LowRankDirection.Forward, Rows: 4096, Columns: 4096, Depth: 4096, Rank: 16);
+        LowRankLinearVariant variant = Variants.ByRule(call, out string? refusal);
+        return new VariantUse(call.What, variant.Name, refusal is null ? null : Variants[Variant!.Value].Name, refusal);
     }
 
     /// <summary>The variant's name, as <see cref="VariantVariable"/> and reports have it.</summary>
-    public static string NameOf(LowRankVariant variant) => Forced.NameOf(variant);
+    public static string NameOf(LowRankVariant variant) => Variants[variant].Name;
+
+    // Composed-b is the best order of two library calls on every device; another variant becomes a rule where it was measured to be faster.
+    private static LowRankVariant Rule(LowRankCase call) => LowRankVariant.ComposedB;
 
     /// <summary>y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ with z = x Rᵀ, which is kept for <see cref="Backward"/>.</summary>
     /// <param name="x">[M, in], F32 or BF16.</param>
@@ -93,26 +59,16 @@ public static class LowRankLinear
         if (bias is not null) CheckOperand(bias, nameof(bias), weight, outputs);
         if (rows == 0) return;
 
-        LowRankVariant variant = Choose(x.Device, x.DType);
-        using Tensor? scaled = Scaled(factors, variant, z);
-        LowRank.Project(x, factors.Right, z, factors.Middle, factors.Scale, scaled);
-        Tensor source = scaled ?? z;
-        float alpha = scaled is null ? factors.Scale : 1;
-        switch (variant)
+        var call = new LowRankCase(x.Device, x.DType, LowRankDirection.Forward, rows, outputs, inputs, factors.Rank);
+        if (outputs == 0)
         {
-            case LowRankVariant.Portable:
-                Product("low_rank_linear_forward_bf16", x, weight, source, factors.Left, bias, y, rows, outputs, inputs, factors.Rank, false);
-                return;
-            case LowRankVariant.ComposedA:
-                Gemm.Run(x, false, weight, true, y);
-                Gemm.Run(source, false, factors.Left, true, y, alpha, 1);
-                break;
-            default:
-                Gemm.Run(source, false, factors.Left, true, y, alpha);
-                Gemm.Run(x, false, weight, true, y, 1, 1);
-                break;
+            LowRank.Project(x, factors.Right, z);
+            return;
         }
-        if (bias is not null) AddBias.Run(y, bias);
+        // Timing a candidate is running it: all of them write the same results.
+        LowRankLinearVariant variant = Variants.Choose(call, (call, x, weight, bias, factors, y, z), static (candidate, layer) =>
+            ForwardBy(candidate, layer.call, layer.x, layer.weight, layer.bias, layer.factors, layer.y, layer.z));
+        ForwardBy(variant, call, x, weight, bias, factors, y, z);
     }
 
     /// <summary>
@@ -141,46 +97,33 @@ public static class LowRankLinear
         if (x is null && gradients.Right is not null) throw new ArgumentNullException(nameof(x), "the gradient of R needs the layer's input");
         gradients.Check(outputs, inputs, rank, dy.Device);
 
-        LowRankVariant variant = Choose(dy.Device, dy.DType);
+        var call = new LowRankCase(dy.Device, dy.DType, LowRankDirection.InputGradient, rows, inputs, outputs, rank);
+        bool wantsDx = dx is not null && rows > 0 && inputs > 0;
+        // A candidate is timed on z in the place of g, into a dx of its own: the real one may have to be added to.
+        LowRankLinearVariant? variant = !wantsDx ? null : Variants.Choose(call, (call, weight, factors, z, dy), static (candidate, layer) =>
+        {
+            using Tensor scratch = Tensor.Empty(layer.dy.Device, (layer.call.Rows, layer.call.Columns), layer.dy.DType);
+            candidate.Run(new LowRankProduct(layer.call, layer.dy, layer.weight, layer.z, 1, layer.factors.Right, null, scratch, Accumulate: false));
+        });
         using Tensor g = Tensor.Empty(dy.Device, (rows, rank), dy.DType);
         using Tensor? scaled = Scaled(factors, variant, g);
         LowRank.OutputGradients(dy, factors, z, g, scaled, gradients, accumulateGradients);
         Tensor source = scaled ?? g;
-        float alpha = scaled is null ? factors.Scale : 1;
-        if (gradients.Right is not null) LowRank.InputGradient(source, x!, gradients.Right, gradients.RightFrom, alpha, accumulateGradients);
-        if (dx is null || rows == 0) return;
-        float beta = accumulateDx ? 1 : 0;
-        switch (variant)
-        {
-            case LowRankVariant.Portable:
-                Product("low_rank_linear_input_gradient_bf16", dy, weight, source, factors.Right, null, dx, rows, inputs, outputs, rank, accumulateDx);
-                break;
-            case LowRankVariant.ComposedA:
-                Gemm.Run(dy, false, weight, false, dx, 1, beta);
-                Gemm.Run(source, false, factors.Right, false, dx, alpha, 1);
-                break;
-            default:
-                Gemm.Run(source, false, factors.Right, false, dx, alpha, beta);
-                Gemm.Run(dy, false, weight, false, dx, 1, 1);
-                break;
-        }
+        float scale = scaled is null ? factors.Scale : 1;
+        if (gradients.Right is not null) LowRank.InputGradient(source, x!, gradients.Right, gradients.RightFrom, scale, accumulateGradients);
+        variant?.Run(new LowRankProduct(call, dy, weight, source, scale, factors.Right, null, dx!, accumulateDx));
     }
 
-    // BLAS takes a scale for nothing (alpha); a middle diagonal, and any scale before the two-source kernel, go into a copy of z or g.
-    private static Tensor? Scaled(LowRankFactors factors, LowRankVariant variant, Tensor like) =>
-        factors.Middle is not null || (variant == LowRankVariant.Portable && factors.Scale != 1) ? Tensor.Empty(like.Device, like.Shape, like.DType) : null;
-
-    private static void Product(string entry, Tensor x, Tensor weight, Tensor z, Tensor factor, Tensor? bias, Tensor y, int rows, int columns, int depth, int rank, bool accumulate)
+    private static void ForwardBy(LowRankLinearVariant variant, in LowRankCase call, Tensor x, Tensor weight, Tensor? bias, LowRankFactors factors, Tensor y, Tensor z)
     {
-        if (columns == 0) return;
-        var args = new LowRankLinearArgs
-        {
-            X = x.Pointer, Weight = weight.Pointer, Z = z.Pointer, Factor = factor.Pointer, Bias = bias?.Pointer ?? 0, Y = y.Pointer,
-            Rows = rows, Columns = columns, Depth = depth, Rank = rank, Accumulate = accumulate ? 1 : 0,
-        };
-        int tiles = checked((rows + Tile - 1) / Tile * ((columns + Tile - 1) / Tile));
-        x.Device.Kernel("low_rank_linear", entry).Launch(args, tiles, Threads, SharedBytes);
+        using Tensor? scaled = Scaled(factors, variant, z);
+        LowRank.Project(x, factors.Right, z, factors.Middle, factors.Scale, scaled);
+        variant.Run(new LowRankProduct(call, x, weight, scaled ?? z, scaled is null ? factors.Scale : 1, factors.Left, bias, y, Accumulate: false));
     }
+
+    // A middle diagonal goes into a copy of z or g, and so does a scale where the variant takes none.
+    private static Tensor? Scaled(LowRankFactors factors, LowRankLinearVariant? variant, Tensor like) =>
+        factors.Middle is not null || (variant is { TakesScale: false } && factors.Scale != 1) ? Tensor.Empty(like.Device, like.Shape, like.DType) : null;
 
     private static void CheckLayer(Tensor activation, string name, Tensor weight, LowRankFactors factors, out int rows, out int outputs, out int inputs)
     {

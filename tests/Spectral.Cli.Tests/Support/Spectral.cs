@@ -55,7 +55,16 @@ public static class Spectral
         return Finish(process);
     }
 
-    public static Process Start(params string[] arguments)
+    /// <summary>With one environment variable of its own.</summary>
+    public static Outcome RunWith(string variable, string value, params string[] arguments)
+    {
+        using Process process = Start(arguments, (variable, value));
+        return Finish(process);
+    }
+
+    public static Process Start(params string[] arguments) => Start(arguments, null);
+
+    private static Process Start(string[] arguments, (string Name, string Value)? variable)
     {
         // A test run started in the background inherits an ignored SIGINT and would pass it on; the command is to be as from a terminal.
         string[] program = OperatingSystem.IsLinux() ? ["env", "--default-signal=INT", Program] : [Program];
@@ -65,6 +74,7 @@ public static class Spectral
         start.Environment["LC_ALL"] = "de_DE.UTF-8";
         // No command needs more for a tiny model; a lying header that is believed runs into it.
         start.Environment["DOTNET_GCHeapHardLimit"] = "0x10000000";
+        if (variable is { } set) start.Environment[set.Name] = set.Value;
         return Process.Start(start)!;
     }
 

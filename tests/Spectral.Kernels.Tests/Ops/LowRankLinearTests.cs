@@ -160,11 +160,31 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void TheRuleAndWhatForcesIt()
     {
-        Assert.That(LowRankLinear.Choose(Device, DType.BF16), Is.EqualTo(LowRankVariant.ComposedB));
+        Assert.That(LowRankLinear.Choose(Device, DType.BF16).ToString(), Is.EqualTo("low_rank_linear forward bf16: composed-b"));
         LowRankLinear.Variant = LowRankVariant.Portable;
-        Assert.That(LowRankLinear.Choose(Device, DType.BF16), Is.EqualTo(LowRankVariant.Portable));
-        Assert.That(LowRankLinear.Choose(Device, DType.F32), Is.EqualTo(LowRankVariant.ComposedB));
-        Assert.That(Enum.GetValues<LowRankVariant>().Select(LowRankLinear.NameOf), Is.EqualTo(new[] { "composed-a", "composed-b", "portable" }));
+        Assert.That(LowRankLinear.Choose(Device, DType.BF16).Choice, Is.EqualTo("portable"));
+        Assert.That(LowRankLinear.Choose(Device, DType.F32).Choice, Is.EqualTo("composed-b (portable does not apply: it is BF16 only)"));
+        Assert.That(Enum.GetValues<LowRankVariant>().Select(LowRankLinear.NameOf), Is.SupersetOf(new[] { "composed-a", "composed-b", "portable" }));
+        Assert.That(() => LowRankLinear.Variant = (LowRankVariant)99, Throws.InstanceOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
+    public void WhatRanIsRecorded()
+    {
+        Device.Variants.Clear();
+        LowRankLinear.Variant = LowRankVariant.Portable;
+        foreach (DType type in FloatTypes)
+        {
+            Tensor x = Input((3, 8), type, out _), weight = Input((4, 8), type, out _), y = Output((3, 4), type), z = Output((3, 2), type);
+            LowRankFactors factors = Factors(4, 8, 2, type, false, out _, out _, out _);
+            LowRankLinear.Forward(x, weight, null, factors, y, z);
+            LowRankLinear.Forward(x, weight, null, factors, y, z);
+        }
+        Assert.That(Device.Variants.All.Select(use => use.ToString()), Is.EqualTo(new[]
+        {
+            "low_rank_linear forward bf16: portable",
+            "low_rank_linear forward f32: composed-b (portable does not apply: it is BF16 only)",
+        }));
     }
 
     [Test]

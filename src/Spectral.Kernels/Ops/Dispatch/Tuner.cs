@@ -1,0 +1,84 @@
+namespace Spectral.Kernels;
+
+/// <summary>
+/// Opt-in tuning of a device: where an op has several variants, those that apply are timed once per kind of call and the fastest is taken from
+/// then on. Timings differ from run to run, and so may choices and, with them, roundings: a run that has to be repeated exactly goes by the
+/// rules, or by the same file of choices.
+/// </summary>
+public sealed class Tuner
+{
+    private const int Warmups = 2, Samples = 7;
+
+    private readonly Device _device;
+    private readonly Dictionary<string, string> _choices = new(StringComparer.Ordinal);
+    private readonly Dictionary<Type, object> _memories = [];
+    private TuneFile? _file;
+    private bool _opened;
+
+    internal Tuner(Device device) => _device = device;
+
+    /// <summary>Whether variants are chosen by timing. Off unless set.</summary>
+    public bool Enabled { get; set; }
+
+    /// <summary>
+    /// The folder in which choices are kept between processes, a file for each device, driver and BLAS version. Null: in memory only.
+    /// The default is <c>spectral</c> in the user's cache folder (<c>XDG_CACHE_HOME</c>, else <c>~/.cache</c>; on Windows local application data).
+    /// Read when the first choice is made.
+    /// </summary>
+    public string? Folder { get; set; } = TuneFile.DefaultFolder;
+
+    /// <summary>Told when the file of choices cannot be read or written; tuning goes on without it.</summary>
+    public Action<string>? Warning { get; set; }
+
+    /// <summary>The choices known so far: kind of call, name of the variant.</summary>
+    public IReadOnlyDictionary<string, string> Choices => _choices;
+
+    /// <summary>The file of choices, or null when they are kept in memory only.</summary>
+    public string? File => Folder is null ? null : Path.Combine(Folder, TuneFile.NameFor(_device));
+
+    /// <summary>The choices of one op by case, so that a repeated call neither builds a key nor allocates.</summary>
+    internal Dictionary<TCase, TVariant> Memory<TCase, TVariant>() where TCase : notnull
+    {
+        if (!_memories.TryGetValue(typeof(TVariant), out object? memory)) _memories[typeof(TVariant)] = memory = new Dictionary<TCase, TVariant>();
+        return (Dictionary<TCase, TVariant>)memory;
+    }
+
+    internal string? Find(string key)
+    {
+        if (!_opened) Open();
+        return _choices.GetValueOrDefault(key);
+    }
+
+    internal void Store(string key, string choice)
+    {
+        _choices[key] = choice;
+        _file?.Add(key, choice, Warning);
+    }
+
+    /// <summary>Milliseconds of device time of one run: the median, after runs that load modules and fill caches.</summary>
+    internal double Time(Action run)
+    {
+        using var start = new Event(_device);
+        using var end = new Event(_device);
+        Span<float> times = stackalloc float[Samples];
+        for (int i = 0; i < Warmups; i++) run();
+        for (int i = 0; i < Samples; i++)
+        {
+            start.Record();
+            run();
+            end.Record();
+            end.Synchronize();
+            times[i] = end.MillisecondsSince(start);
+        }
+        times.Sort();
+        return times[Samples / 2];
+    }
+
+    private void Open()
+    {
+        _opened = true;
+        if (File is not { } path) return;
+        _file = new TuneFile(path, TuneFile.IdentityOf(_device));
+        foreach ((string key, string choice) in _file.Read(Warning)) _choices.TryAdd(key, choice);
+    }
+}

@@ -1,0 +1,23 @@
+namespace Spectral.Kernels;
+
+/// <summary>Two library products, the second added to the first (beta = 1), and one more pass over y for a bias.</summary>
+/// <param name="kind">A: frozen product first. B: low-rank product first, so that the pass that reads y again is the one that reads W anyway.</param>
+/// <param name="name">As reports have it.</param>
+internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : LowRankLinearVariant
+{
+    public override LowRankVariant Kind => kind;
+
+    public override string Name => name;
+
+    public override bool TakesScale => true;
+
+    public override void Run(in LowRankProduct product)
+    {
+        float beta = product.Accumulate ? 1 : 0;
+        bool frozenFirst = kind == LowRankVariant.ComposedA;
+        if (frozenFirst) Gemm.Run(product.X, false, product.Weight, product.Transposed, product.Y, 1, beta);
+        Gemm.Run(product.Source, false, product.Factor, product.Transposed, product.Y, product.Scale, frozenFirst ? 1 : beta);
+        if (!frozenFirst) Gemm.Run(product.X, false, product.Weight, product.Transposed, product.Y, 1, 1);
+        if (product.Bias is not null) AddBias.Run(product.Y, product.Bias);
+    }
+}
