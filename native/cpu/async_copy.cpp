@@ -1,7 +1,6 @@
-// cp.async, mbarriers and TMA: recorded at issue and done as late as is legal, or at a random moment of a
+// cp.async and mbarriers. A copy is recorded at issue and done as late as is legal, or at a random moment of a
 // shuffled schedule, so that a missing wait is seen.
-#include "worker.h"
-#include "tensor_map.h"
+#include "mbarrier.h"
 
 namespace spectral::cpu {
 
@@ -35,19 +34,11 @@ void cp_async_wait(int keep) {
   for (int& e : f->cp_end) e -= n;
 }
 
-// ---- mbarrier: pending 20 bits, count 20, tx 21 (signed), phase 1, tag 2
-namespace {
-struct Mbar {
-  uint32_t pending, count; int tx; unsigned phase; bool valid;
-  explicit Mbar(uint64_t v)
-      : pending(v & 0xfffff), count(v >> 20 & 0xfffff), tx(int(int64_t(v << 3) >> 43)), phase(v >> 61 & 1), valid(v >> 62 == 2) {}
-  uint64_t pack() const {
-    return pending | uint64_t(count) << 20 | uint64_t(tx & 0x1fffff) << 40 | uint64_t(phase) << 61 | uint64_t(2) << 62;
-  }
-};
-}  // namespace
-void mbar_init(uint64_t* b, int count) {
-  self()->worker->mbars.push_back(b);
+// ---- mbarriers
+void mbar_init(uint64_t* b, int count, Where w) {
+  Worker& k = *self()->worker;
+  if (k.ctas.size() > 1) own_offset(b, w);           // a __shared__ variable would be the same in all blocks of the cluster
+  k.mbars.push_back(b);
   *b = uint64_t(count) | uint64_t(count) << 20 | uint64_t(2) << 62;
 }
 void Worker::mbar_check(uint64_t* b) {
@@ -60,6 +51,15 @@ void Worker::mbar_check(uint64_t* b) {
     if (e.bar == b) ready(e.f); else mbar_waiters[k++] = e;
   mbar_waiters.resize(k);
 }
+uint64_t* mbar_of_block(uint64_t* b, unsigned rank, const Where& w) {
+  Worker& k = *self()->worker;
+  if (rank >= k.ctas.size()) k.fail(&w, "block %u of a cluster of %zu", rank, k.ctas.size());
+  if (k.ctas.size() == 1) return b;
+  const Cta& cta = k.ctas[rank];
+  if (!cta.live) k.fail(&w, "block %u of the cluster has ended, and its shared memory with it", rank);
+  return reinterpret_cast<uint64_t*>(cta.smem + own_offset(b, w));
+}
+void mbar_arrive_at(uint64_t* b, unsigned rank, Where w) { mbar_arrive(mbar_of_block(b, rank, w), 0, w); }
 void mbar_arrive(uint64_t* b, int expect, Where w) {
   Worker& k = *self()->worker;
   Mbar m(*b);
@@ -79,52 +79,12 @@ void mbar_wait(uint64_t* b, int parity, Where w) {
   TSAN(__tsan_acquire(b));
 }
 
-uint32_t shared_offset(const void* p, Where w) {
+
+uint32_t own_offset(const void* p, const Where& w) {
   Worker& k = *self()->worker;
-  auto o = static_cast<const unsigned char*>(p) - k.smem;
-  if (o < 0 || size_t(o) >= k.smem_size) k.fail(&w, "%p is not in dynamic shared memory", p);
+  auto o = static_cast<const unsigned char*>(p) - self()->cta->smem;
+  if (o < 0 || size_t(o) >= k.smem_size) k.fail(&w, "%p is not in the block's dynamic shared memory", p);
   return uint32_t(o);
 }
-
-// ---- TMA: queued, and done when nothing else can run (or at a random moment of a shuffled schedule)
-namespace { struct alignas(64) TensorMapCpuBits { TensorMapCpu map; char pad[128 - sizeof(TensorMapCpu)]; }; }
-void tma_load_2d(void* dst, const TensorMap* map, uint64_t* bar, int x, int y, Where w) {
-  Worker& k = *self()->worker;
-  const TensorMapCpu t = std::bit_cast<TensorMapCpuBits>(*map).map;
-  if (t.magic != TensorMapCpu::kMagic) k.fail(&w, "TMA: the tensor map was not encoded");
-  if (!Mbar(*bar).valid) k.fail(&w, "TMA: mbarrier %p is not initialised", (void*)bar);
-  uint32_t off = shared_offset(dst, w), bytes = t.box[0] * t.box[1] * t.elem;
-  if (off % (t.swizzle ? 1024 : 128)) k.fail(&w, "TMA: destination at shared offset %u is not aligned for its swizzle", off);
-  if (off + bytes > k.smem_size) k.fail(&w, "TMA: box of %u bytes at shared offset %u ends outside shared memory (%zu)", bytes, off, k.smem_size);
-  TmaOp op{*map, dst, bar, x, y, w};
-  TSAN(__tsan_release(&k.tma));
-  uint32_t when = options.eager ? 0 : options.seed ? k.rnd() % 3 : 2;   // at once, at random, as late as possible
-  when == 0 ? k.tma_run(op) : (when == 1 ? k.tma : k.tma_late).push_back(op);
-}
-void Worker::tma_run(const TmaOp& o) {
-  const TensorMapCpu t = std::bit_cast<TensorMapCpuBits>(o.map).map;
-  const unsigned row = t.box[0] * t.elem, first = uint32_t(static_cast<unsigned char*>(o.dst) - smem);
-  const int64_t x0 = o.x * int64_t(t.elem), w = int64_t(t.dim[0]) * t.elem;   // in bytes
-  TSAN(__tsan_switch_to_fiber(tsan_copies, 1); __tsan_acquire(&tma); __tsan_write_range(o.dst, row * t.box[1]); __tsan_release(o.bar);
-       __tsan_switch_to_fiber(self()->tsan, 1));
-  for (unsigned r = 0; r < t.box[1]; ++r) {
-    const int64_t y = o.y + int64_t(r);
-    const bool row_in = y >= 0 && y < int64_t(t.dim[1]);
-    for (unsigned c = 0; c < row; c += 16) {
-      uint32_t off = first + r * row + c;
-      unsigned char* d = smem + (t.swizzle ? swizzle128(off) : off);
-      int64_t x = x0 + c;
-      if (row_in && x >= 0 && x + 16 <= w) { std::memcpy(d, t.base + y * t.stride + x, 16); continue; }
-      std::memset(d, 0, 16);                          // outside the tensor is zero
-      int64_t lo = std::max<int64_t>(0, -x), hi = row_in ? std::min<int64_t>(16, w - x) : 0;
-      if (hi > lo) std::memcpy(d + lo, t.base + y * t.stride + x + lo, hi - lo);
-    }
-  }
-  Mbar m(*o.bar);
-  if (!m.valid) fail(&o.where, "TMA: mbarrier was overwritten before the copy completed");
-  m.tx -= int(row * t.box[1]);
-  *o.bar = m.pack();
-  mbar_check(o.bar);
-}
-
+uint32_t shared_offset(const void* p, Where w) { return own_offset(p, w); }
 }  // namespace spectral::cpu

@@ -34,6 +34,7 @@ constexpr Code kCodes[] = {
   CODE(CUDA_ERROR_LAUNCH_FAILED, "unspecified launch failure"),
   CODE(CUDA_ERROR_NOT_PERMITTED, "operation not permitted"),
   CODE(CUDA_ERROR_NOT_SUPPORTED, "operation not supported"),
+  CODE(CUDA_ERROR_INVALID_CLUSTER_SIZE, "cluster size invalid for this grid, block or device"),
   CODE(CUDA_ERROR_UNKNOWN, "unknown error"),
 };
 #undef CODE

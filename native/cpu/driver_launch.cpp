@@ -18,9 +18,12 @@ CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, uns
   const bool block = bx && by && bz && bx <= kMaxThreads && by <= kMaxThreads && bz <= 64 && uint64_t(bx) * by * bz <= f->info.max_threads;
   if (!grid || !block || smem > unsigned(f->max_dynamic_shared) || extra || !params || !params[0] || f->info.args_size > kMaxArgs)
     return CUDA_ERROR_INVALID_VALUE;
+  const unsigned cluster = f->info.cluster;
+  if (gx % cluster || cluster * bx * by * bz > kMaxThreads) return CUDA_ERROR_INVALID_CLUSTER_SIZE;   // the latter is this device's own limit
   alignas(64) unsigned char args[kMaxArgs];         // the caller's copy need not be aligned
   std::memcpy(args, params[0], f->info.args_size);
-  Launch l{&f->info, f->module->statics, args, {gx, gy, gz}, {bx, by, bz}, smem, uint64_t(gx) * gy * gz, {0}, {false}};
+  Launch l{&f->info, f->module->statics, args, {gx, gy, gz}, {bx, by, bz}, smem, cluster,
+           uint64_t(gx) / cluster * gy * gz, {0}, {false}};
   launch(l);
   if (l.failed) current_context()->failed = true;
   return l.failed ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;

@@ -100,11 +100,15 @@ void mma_all(void* const arg[32], unsigned mask) {
 }
 
 // ---- wgmma: recorded at issue, done at the wait by the last of the 128 threads
-void wgmma(float* d, int n, uint64_t a, uint64_t b, int scale_d, Where w) {
+void wgmma_fence() { self()->wg_fenced = true; }
+void wgmma(float* d, int n, uint64_t a, uint64_t b, int scale_d, bool b_depth_rows, Where w) {
   Fiber* f = self();
-  for (uint64_t x : {a, b})
+  if (!f->wg_fenced) f->worker->fail(&w, "wgmma without a wgmma.fence before it");
+  for (uint64_t x : {a, b}) {
     if (x >> 62 != 1) f->worker->fail(&w, "wgmma descriptor %016llx: only the 128-byte swizzle is emulated", (unsigned long long)x);
-  f->wg.push_back({d, a, b, n, scale_d, w});
+    if (x >> 49 & 7) f->worker->fail(&w, "wgmma descriptor %016llx: base offset %d, only 0 is emulated", (unsigned long long)x, int(x >> 49 & 7));
+  }
+  f->wg.push_back({d, a, b, n, scale_d, b_depth_rows, w});
 }
 void wgmma_commit(Where w) {
   Fiber* f = self();
@@ -112,41 +116,70 @@ void wgmma_commit(Where w) {
   if (options.eager) wgmma_wait(0, w);
 }
 
-// row r of a K-major 128-byte swizzled tile, 16 values from the descriptor's column, as f32
-static void wg_row(Worker& k, const Where& w, uint64_t desc, int r, float* out) {
-  uint32_t start = uint32_t(desc & 0x3fff) << 4, sbo = uint32_t(desc >> 32 & 0x3fff) << 4;
-  for (int c = 0; c < 2; ++c) {
-    uint32_t off = swizzle128(start + r / 8 * sbo + r % 8 * 128 + c * 16);
-    if (off + 16 > k.smem_size) k.fail(&w, "wgmma reads shared offset %u of %zu", off, k.smem_size);
-    uint16_t h[8];
-    TSAN(__tsan_read_range(k.smem + off, 16));
-    std::memcpy(h, k.smem + off, 16);
-    for (int i = 0; i < 8; ++i) out[8 * c + i] = up(h[i]);
+namespace {
+struct Descriptor {
+  uint32_t start, leading, stride;
+  explicit Descriptor(uint64_t d) : start(uint32_t(d & 0x3fff) << 4), leading(uint32_t(d >> 16 & 0x3fff) << 4), stride(uint32_t(d >> 32 & 0x3fff) << 4) {}
+};
+// Eight values from a 16-byte unit of swizzled shared memory, as f32.
+void wg_unit(Worker& k, const Cta& cta, const Where& w, uint32_t offset, float* out) {
+  const uint32_t off = swizzle128(offset);
+  if (off + 16 > k.smem_size) k.fail(&w, "wgmma reads shared offset %u of %zu", off, k.smem_size);
+  if (!cta.unfenced.empty())
+    for (uint32_t i = off / 4; i < off / 4 + 4; ++i)
+      if (cta.unfenced[i]) k.fail(&w, "wgmma reads shared offset %u, written by thread %u without a fence.proxy.async since", 4 * i, cta.unfenced[i] - 1u);
+  uint16_t h[8];
+  TSAN(__tsan_read_range(cta.smem + off, 16));
+  std::memcpy(h, cta.smem + off, 16);
+  for (int i = 0; i < 8; ++i) out[i] = up(h[i]);
+}
+// Row r of a K-major tile, 16 depths.
+void wg_row(Worker& k, const Cta& cta, const Where& w, const Descriptor& d, int r, float* out) {
+  for (int c = 0; c < 2; ++c) wg_unit(k, cta, w, d.start + r / 8 * d.stride + r % 8 * 128 + c * 16, out + 8 * c);
+}
+// Columns 8j ... 8j + 7 at one depth of a [depth, N] tile.
+void wg_columns(Worker& k, const Cta& cta, const Where& w, const Descriptor& d, int j, int depth, float* out) {
+  wg_unit(k, cta, w, d.start + j / 8 * d.leading + depth / 8 * d.stride + depth % 8 * 128 + j % 8 * 16, out);
+}
+
+// b2[k][j][h][e] = B[k][8j + 2q + e] of one 16-deep product.
+void wg_b(Worker& k, const Cta& cta, const Where& w, const WgOp& op, int q, float* b2) {
+  const Descriptor d(op.b);
+  const int nj = op.n / 8;
+  for (int j = 0; j < nj; ++j) {
+    if (op.b_depth_rows) {
+      for (int i = 0; i < 16; ++i) {
+        float v[8];
+        wg_columns(k, cta, w, d, j, i, v);
+        *reinterpret_cast<V4*>(b2 + (i * nj + j) * 4) = V4{v[2 * q], v[2 * q + 1], v[2 * q], v[2 * q + 1]};
+      }
+    } else {
+      float e0[16], e1[16];
+      wg_row(k, cta, w, d, 8 * j + 2 * q, e0), wg_row(k, cta, w, d, 8 * j + 2 * q + 1, e1);
+      for (int i = 0; i < 16; ++i) *reinterpret_cast<V4*>(b2 + (i * nj + j) * 4) = V4{e0[i], e1[i], e0[i], e1[i]};
+    }
   }
 }
 
-static void wg_run(Worker& k, WarpGroup& g, int first, int last) {   // ops [first, last) of one accumulator
+void wg_run(Worker& k, WarpGroup& g, int first, int last) {   // ops [first, last) of one accumulator
   const std::vector<WgOp>& ops = g.fiber[0]->wg;
+  const Cta& cta = *g.fiber[0]->cta;
   const Where& w = g.fiber[0]->where;
   const int K = 16 * (last - first), n = ops[first].n, nj = n / 8;
   if (k.scratch.size() < size_t(64 * K * 2 + K * n / 2 + 16)) k.scratch.resize(64 * K * 2 + K * n / 2 + 16);
   float *a4 = k.scratch.data(), *b2 = a4 + 32 * K * 4;                // a4[row pair][k][4], b2[k][nj*4] of one q
-  for (int o = first; o < last; ++o)
+  for (int o = first; o < last; ++o) {
+    const Descriptor a(ops[o].a);
     for (int p = 0; p < 32; ++p) {                                    // warp p/8, g = p%8
       float lo[16], hi[16];
       int row = p / 8 * 16 + p % 8;
-      wg_row(k, w, ops[o].a, row, lo), wg_row(k, w, ops[o].a, row + 8, hi);
+      wg_row(k, cta, w, a, row, lo), wg_row(k, cta, w, a, row + 8, hi);
       float* d = a4 + (p * K + 16 * (o - first)) * 4;
       for (int i = 0; i < 16; ++i) *reinterpret_cast<V4*>(d + 4 * i) = V4{lo[i], lo[i], hi[i], hi[i]};
     }
+  }
   for (int q = 0; q < 4; ++q) {
-    for (int o = first; o < last; ++o)
-      for (int j = 0; j < nj; ++j) {
-        float e0[16], e1[16];
-        wg_row(k, w, ops[o].b, 8 * j + 2 * q, e0), wg_row(k, w, ops[o].b, 8 * j + 2 * q + 1, e1);
-        float* d = b2 + 16 * (o - first) * nj * 4 + 4 * j;
-        for (int i = 0; i < 16; ++i) *reinterpret_cast<V4*>(d + i * nj * 4) = V4{e0[i], e1[i], e0[i], e1[i]};
-      }
+    for (int o = first; o < last; ++o) wg_b(k, cta, w, ops[o], q, b2 + 16 * (o - first) * nj * 4);
     for (int p = 0; p < 32; p += 8) {
       float* d[8];
       const float* a[8];
@@ -159,11 +192,12 @@ static void wg_run(Worker& k, WarpGroup& g, int first, int last) {   // ops [fir
     }
   }
 }
+}  // namespace
 
 void wgmma_wait(int keep, Where w) {
   Fiber* f = self();
   Worker& k = *f->worker;
-  WarpGroup& g = k.groups[f->t.linear / 128];
+  WarpGroup& g = f->cta->groups[f->t.linear / 128];
   f->wg_keep = keep, f->where = w;
   g.fiber[f->t.linear % 128] = f;
   TSAN(__tsan_release(&g));

@@ -3,7 +3,7 @@
 
 namespace spectral::cpu {
 void Worker::warp_arrive(Fiber* f, unsigned mask, const char* name, void* arg, WarpFn fn, const Where& w) {
-  Warp& wp = warps[f->warp()];
+  Warp& wp = f->cta->warps[f->warp()];
   unsigned l = f->lane();
   if (plain) fail(&w, "%s in a kernel registered as plain", name);
   if (!(mask >> l & 1)) fail(&w, "%s: the calling lane %u is not in its mask %08x", name, l, mask);
@@ -41,15 +41,35 @@ void Worker::release(Barrier& b, Fiber* me) {
 void Worker::bar(int id, int count, bool sync, const Where& w) {
   Fiber* f = self();
   if (plain) fail(&w, "barrier in a kernel registered as plain");
-  Barrier& b = bars_[id & 15];
+  Barrier& b = f->cta->bars[id & 15];
   if (b.arrived && b.expected != count) fail(&w, "barrier %d: expected %d by those waiting, %d here", id, b.expected, count);
   b.expected = count;
   [[maybe_unused]] char* token = &b.token[b.phase];
   TSAN(__tsan_release(token));
-  if (++b.arrived == (count ? count : int(live_))) release(b, sync ? f : nullptr);
+  if (++b.arrived == (count ? count : int(f->cta->live))) release(b, sync ? f : nullptr);
   else if (sync) b.waiters.push_back(f), wait(f, "barrier", &b, id, w);
   TSAN(if (sync) __tsan_acquire(token));
 }
+
+// All threads of the cluster's blocks that have not ended; arriving and waiting are apart.
+void Worker::cluster_arrive(const Where& w) {
+  Fiber* f = self();
+  if (plain) fail(&w, "cluster barrier in a kernel registered as plain");
+  if (f->cluster_phase >= 0) fail(&w, "arrives at the cluster barrier a second time without waiting");
+  f->cluster_phase = cluster_bar_.phase;
+  TSAN(__tsan_release(&cluster_bar_.token[cluster_bar_.phase]));
+  if (++cluster_bar_.arrived == int(live_)) release(cluster_bar_, nullptr);
+}
+void Worker::cluster_wait(const Where& w) {
+  Fiber* f = self();
+  if (f->cluster_phase < 0) fail(&w, "waits at the cluster barrier without having arrived");
+  [[maybe_unused]] char* token = &cluster_bar_.token[f->cluster_phase];
+  if (f->cluster_phase == cluster_bar_.phase) cluster_bar_.waiters.push_back(f), wait(f, "cluster barrier", &cluster_bar_, 0, w);
+  TSAN(__tsan_acquire(token));
+  f->cluster_phase = -1;
+}
+void cluster_arrive(Where w) { self()->worker->cluster_arrive(w); }
+void cluster_wait(Where w) { self()->worker->cluster_wait(w); }
 
 void warp_op(unsigned mask, const char* name, void* arg, WarpFn fn, Where w) {
   Fiber* f = self();
@@ -57,7 +77,7 @@ void warp_op(unsigned mask, const char* name, void* arg, WarpFn fn, Where w) {
 }
 void bar_sync(int id, int count, Where w) { self()->worker->bar(id, count, true, w); }
 void bar_arrive(int id, int count, Where w) { self()->worker->bar(id, count, false, w); }
-unsigned char* dynamic_shared() { return self()->worker->smem; }
+unsigned char* dynamic_shared() { return self()->cta->smem; }
 
 void require_full_warp(unsigned mask, const char* name) {
   if (mask != ~0u) self()->worker->fail(&self()->where, "%s needs all 32 lanes of the warp, has %08x", name, mask);

@@ -5,6 +5,12 @@
 #include <cstdlib>
 
 namespace spectral::cpu {
+void Cta::forget() {
+  for (auto& b : bars) b.arrived = 0, b.waiters.clear();
+  for (auto& g : groups) g.arrived = 0;
+  unfenced.clear(), readers.clear();
+}
+
 void Worker::fail(const Where* w, const char* fmt, ...) {
   char msg[4096];
   va_list ap;
@@ -12,7 +18,8 @@ void Worker::fail(const Where* w, const char* fmt, ...) {
   vsnprintf(msg, sizeof msg, fmt, ap);
   va_end(ap);
   report_.assign("kernel ").append(launch->kernel->name);
-  const uint3 b = grid.block;
+  Fiber* me = self();
+  const uint3 b = (w ? me->cta : &ctas[0])->grid.block;
   char where[64];
   snprintf(where, sizeof where, ", block (%u,%u,%u)", b.x, b.y, b.z);
   report_.append(where);
@@ -24,13 +31,15 @@ void Worker::fail(const Where* w, const char* fmt, ...) {
   }
   set_error(report_.append(": ").append(msg));
   const_cast<Launch*>(launch)->failed = true;
-  Fiber* me = self();
   free_.clear(), spent_.clear();
   used_ = 1, ready_head_ = ready_tail_ = 0, live_ = 0, started_ = total_ = 0;
   tma.clear(), tma_late.clear(), mbar_waiters.clear();
-  for (auto& b : bars_) b.arrived = 0, b.waiters.clear();
-  for (auto& g : groups) g.arrived = 0;
-  for (auto& f : fibers_) f.cp.clear(), f.cp_end.clear(), f.wg.clear(), f.wg_end.clear(), f.waits_on = nullptr;
+  for (Cta& cta : ctas) cta.forget();
+  cluster_bar_.arrived = 0, cluster_bar_.waiters.clear();
+  for (auto& f : fibers_) {
+    f.cp.clear(), f.cp_end.clear(), f.wg.clear(), f.wg_end.clear(), f.bulk.clear(), f.bulk_end.clear(), f.unfenced.clear();
+    f.bulk_read = 0, f.waits_on = nullptr;
+  }
   switch_to(me, &fibers_[0]);
   std::abort();
 }
@@ -47,12 +56,12 @@ void Worker::deadlock() {
     bool in[kMax] = {};                              // the threads that wait at the same place for the same thing
     for (unsigned k = i; k < used_; ++k) {
       Fiber& o = fibers_[k];
-      if (o.waits_on && o.wait_obj == f.wait_obj && o.wait_arg == f.wait_arg && o.where.line() == f.where.line()) {
+      if (o.waits_on && o.wait_obj == f.wait_obj && o.wait_arg == f.wait_arg && o.cta == f.cta && o.where.line() == f.where.line()) {
         in[o.t.linear] = true;
         if (k != i) o.waits_on = nullptr;
       }
     }
-    add("\n  threads");
+    ctas.size() > 1 ? add("\n  block %u of the cluster, threads", f.cta->grid.cluster_rank) : add("\n  threads");
     for (unsigned t = 0; t < kMax; ++t) {
       if (!in[t] || (t && in[t - 1])) continue;
       unsigned e = t;
@@ -65,9 +74,11 @@ void Worker::deadlock() {
       add(" %p parity %d (arrivals still due %d of %d, bytes still due %d)", f.wait_obj, f.wait_arg, int(v & 0xfffff),
           int(v >> 20 & 0xfffff), int(int64_t(v << 3) >> 43));
     } else if (!std::strcmp(f.waits_on, "barrier")) {
-      const Barrier& r = bars_[f.wait_arg];
-      add(" %d (%d of %d arrived)", f.wait_arg, r.arrived, r.expected ? r.expected : int(live_));
-    } else if (f.wait_obj >= warps.data() && f.wait_obj < warps.data() + warps.size()) {
+      const Barrier& r = f.cta->bars[f.wait_arg];
+      add(" %d (%d of %d arrived)", f.wait_arg, r.arrived, r.expected ? r.expected : int(f.cta->live));
+    } else if (f.wait_obj == &cluster_bar_) {
+      add(" (%d of %d arrived)", cluster_bar_.arrived, int(live_));
+    } else if (f.wait_obj >= f.cta->warps.data() && f.wait_obj < f.cta->warps.data() + f.cta->warps.size()) {
       const Warp& w = *static_cast<const Warp*>(f.wait_obj);
       add(" (mask %08x, arrived %08x, exited %08x)", unsigned(f.wait_arg), w.arrived, w.exited);
     }

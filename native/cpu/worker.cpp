@@ -1,4 +1,4 @@
-// The schedule: which fiber runs next, the life of a block, and launching a grid on the pool.
+// The schedule: which fiber runs next, the life of a cluster of blocks, and launching a grid on the pool.
 #include "worker.h"
 #include "pool.h"
 #include <cstdio>
@@ -15,7 +15,7 @@ extern "C" void* __tls_get_addr(size_t*);
 namespace spectral::cpu {
 namespace {
 #ifdef SPECTRAL_TSAN
-constexpr bool kFreshStacks = true;    // no two CUDA threads of a block may share a stack
+constexpr bool kFreshStacks = true;    // no two CUDA threads of a cluster may share a stack
 #else
 constexpr bool kFreshStacks = false;
 #endif
@@ -28,7 +28,7 @@ Worker& Worker::get() {
 }
 Worker::~Worker() {
   if (stacks_) munmap(stacks_, kStride * kMax);
-  std::free(smem);
+  std::free(smem_);
 }
 
 // ---- who runs next
@@ -94,16 +94,20 @@ void Worker::released(Fiber* me) {
 void Worker::fiber_loop(Fiber* f) {
   for (;;) {
     if (plain) {
-      launch->kernel->loop(launch->args);
+      for (Cta& cta : ctas) f->t.grid = &cta.grid, f->cta = &cta, launch->kernel->loop(launch->args);
       started_ = total_, live_ = 0;
     }
     while (started_ < total_) {
-      unsigned id = options.seed ? order_[started_] : started_, bx = grid.block_size.x, by = grid.block_size.y;
+      const unsigned in_cluster = options.seed ? order_[started_] : started_, rank = ctas.size() == 1 ? 0 : in_cluster / per_cta_;
+      const unsigned id = in_cluster - rank * per_cta_;
+      Cta& cta = ctas[rank];
+      const unsigned bx = cta.grid.block_size.x, by = cta.grid.block_size.y;
       ++started_;
       f->t.linear = id;
-      f->t.index = by == 1 && grid.block_size.z == 1 ? uint3{id, 0, 0} : uint3{id % bx, id / bx % by, id / bx / by};
-      f->t.grid = &grid;
-      TSAN(__tsan_switch_to_fiber(f->tsan = tsan_threads[id], 1); __tsan_acquire(&grid));
+      f->t.index = by == 1 && cta.grid.block_size.z == 1 ? uint3{id, 0, 0} : uint3{id % bx, id / bx % by, id / bx / by};
+      f->t.grid = &cta.grid;
+      f->cta = &cta, f->wg_fenced = false, f->cluster_phase = -1;
+      TSAN(__tsan_switch_to_fiber(f->tsan = tsan_threads[in_cluster], 1); __tsan_acquire(&started_));
       launch->kernel->call(launch->args);
       TSAN(__tsan_release(&live_); __tsan_switch_to_fiber(f->tsan = fibers_[0].tsan, 1));
       thread_exit(f);
@@ -118,26 +122,36 @@ void Worker::fiber_loop(Fiber* f) {
 void Worker::thread_exit(Fiber* f) {
   if (!f->cp.empty()) cp_async_commit(), cp_async_wait(0);
   if (!f->wg.empty()) fail(&f->wg.back().where, "thread exits without waiting for this wgmma");
-  --live_;
-  Warp& w = warps[f->warp()];
+  finish_bulk_stores(f);
+  publish_writes(f);
+  --live_, --f->cta->live;
+  Warp& w = f->cta->warps[f->warp()];
   w.exited |= 1u << f->lane();
   for (unsigned r = w.arrived; r; r &= r - 1) {
     unsigned need = w.mask[std::countr_zero(r)] & ~w.exited;
     if ((w.arrived & need) == need) { complete(w, need, nullptr); break; }
   }
-  Barrier& b = bars_[0];
-  if (b.arrived && b.expected == 0 && b.arrived == int(live_)) release(b, nullptr);
+  Barrier& b = f->cta->bars[0];
+  if (b.arrived && b.expected == 0 && b.arrived == int(f->cta->live)) release(b, nullptr);
+  if (f->cluster_phase == cluster_bar_.phase) --cluster_bar_.arrived;   // arrived and will not wait
+  if (cluster_bar_.arrived && cluster_bar_.arrived == int(live_)) release(cluster_bar_, nullptr);
 }
 
-void Worker::run_block(uint64_t index) {
+void Worker::run_cluster(uint64_t index) {
   const dim3 &g = launch->grid, &b = launch->block;
-  grid = {{unsigned(index % g.x), unsigned(index / g.x % g.y), unsigned(index / g.x / g.y)}, b, g};
-  total_ = live_ = b.x * b.y * b.z;
+  const unsigned size = launch->cluster, across = g.x / size;
+  per_cta_ = b.x * b.y * b.z;
+  total_ = live_ = per_cta_ * size;
   started_ = 0;
-  unsigned nw = (total_ + 31) / 32;
-  if (warps.size() < nw) warps.resize(nw), groups.resize(nw / 4 + 1);
-  for (unsigned i = 0; i < nw; ++i)
-    warps[i].arrived = 0, warps[i].exited = i == total_ / 32 ? ~0u << total_ % 32 : 0;
+  const unsigned nw = (per_cta_ + 31) / 32;
+  for (unsigned r = 0; r < size; ++r) {
+    Cta& cta = ctas[r];
+    cta.grid = {{unsigned(index % across) * size + r, unsigned(index / across % g.y), unsigned(index / across / g.y)}, b, g, r, size};
+    cta.live = per_cta_;
+    if (cta.warps.size() < nw) cta.warps.resize(nw), cta.groups.resize(nw / 4 + 1);
+    for (unsigned i = 0; i < nw; ++i)
+      cta.warps[i].arrived = 0, cta.warps[i].exited = i == per_cta_ / 32 ? ~0u << per_cta_ % 32 : 0;
+  }
   plain = launch->kernel->loop;
   if (options.seed) {
     rng_ = uint32_t(options.seed * 2654435761u + index * 40503u) | 1;
@@ -148,21 +162,43 @@ void Worker::run_block(uint64_t index) {
       order_[i] = order_[k], order_[k] = i;
     }
   }
-  for (uint64_t* b : mbars) *b = 0;                  // the last block's barriers are not valid here
+  for (uint64_t* b : mbars) *b = 0;                  // the last cluster's barriers are not valid here
   mbars.clear();
   size_t where[2] = {launch->statics.module, 0};
-  void* statics = launch->statics.size ? __tls_get_addr(where) : nullptr;   // allocated here, not by some fiber
-  if (options.poison) {
-    std::memset(smem, 0xcd, smem_size);
-    if (statics) std::memset(statics, 0xcd, launch->statics.size);
-  }
+  auto* statics = launch->statics.size ? static_cast<unsigned char*>(__tls_get_addr(where)) : nullptr;   // allocated here, not by some fiber
+  if (options.poison)
+    for (Cta& cta : ctas) std::memset(cta.smem, 0xcd, smem_size);
+  if (statics && (options.poison || size > 1)) std::memset(statics, 0xcd, launch->statics.size);
   free_.insert(free_.end(), spent_.begin(), spent_.end());
   spent_.clear();
   Fiber* f = fresh();
-  f->t.grid = &grid;
-  TSAN(while (tsan_threads.size() < total_) tsan_threads.push_back(__tsan_create_fiber(0)); __tsan_release(&grid));
+  f->t.grid = &ctas[0].grid, f->cta = &ctas[0];
+  TSAN(while (tsan_threads.size() < total_) tsan_threads.push_back(__tsan_create_fiber(0)); __tsan_release(&started_));
   switch_to(&fibers_[0], f);
   TSAN(__tsan_acquire(&live_));
+  if (size > 1 && statics && !launch->failed &&
+      std::any_of(statics, statics + launch->statics.size, [](unsigned char c) { return c != 0xcd; })) {
+    set_error(std::string("kernel ") + launch->kernel->name + ": a __shared__ variable was written in a cluster of " + std::to_string(size) +
+              " blocks, which share one copy of it on the CPU device; such a kernel keeps all in dynamic shared memory");
+    const_cast<Launch*>(launch)->failed = true;
+  }
+}
+
+// One region for the blocks of a cluster, each with its exact size, so that AddressSanitizer sees the ends.
+void Worker::take_shared_memory() {
+  const size_t size = launch->smem, stride = (size + 1023) / 1024 * 1024 + 1024;
+  if (size == smem_size && launch->cluster == ctas.size() && smem_) return;
+  std::free(smem_);
+  smem_ = static_cast<unsigned char*>(std::aligned_alloc(1024, stride * launch->cluster));
+  smem_size = size;
+  if (ctas.size() != launch->cluster) ctas = std::vector<Cta>(launch->cluster);
+  for (unsigned r = 0; r < launch->cluster; ++r) {
+    ctas[r].smem = smem_ + r * stride;
+    ctas[r].unfenced.clear();
+#ifdef __SANITIZE_ADDRESS__
+    __asan_poison_memory_region(ctas[r].smem + size, stride - size);
+#endif
+  }
 }
 
 void Worker::run(Launch& l) {
@@ -184,18 +220,11 @@ void Worker::run(Launch& l) {
   }
   launch = &l;
   TSAN(__tsan_acquire(&l));
-  if (l.smem != smem_size || !smem) {                // exact size, so that AddressSanitizer sees the end
-    std::free(smem);
-    smem = static_cast<unsigned char*>(std::aligned_alloc(1024, (l.smem + 1023) / 1024 * 1024 + 1024));
-    smem_size = l.smem;
-#ifdef __SANITIZE_ADDRESS__
-    __asan_poison_memory_region(smem + smem_size, (l.smem + 1023) / 1024 * 1024 + 1024 - l.smem);
-#endif
-  }
-  uint64_t chunk = l.blocks / 256 + 1;
+  take_shared_memory();
+  uint64_t chunk = l.clusters / 256 + 1;
   Thread* outer = spectral_self;
-  for (uint64_t i; !l.failed && (i = l.next.fetch_add(chunk)) < l.blocks;)
-    for (uint64_t e = std::min(i + chunk, l.blocks); i < e && !l.failed; ++i) run_block(i);
+  for (uint64_t i; !l.failed && (i = l.next.fetch_add(chunk)) < l.clusters;)
+    for (uint64_t e = std::min(i + chunk, l.clusters); i < e && !l.failed; ++i) run_cluster(i);
   spectral_self = outer;
   launch = nullptr;
   TSAN(__tsan_release(&l));
@@ -204,7 +233,7 @@ void Worker::run(Launch& l) {
 
 void launch(Launch& l) {
   // A plain kernel of a block or two is over before another thread has woken.
-  const bool parallel = l.blocks > 1 && !(l.kernel->loop && l.blocks * l.block.x * l.block.y * l.block.z <= 1024);
+  const bool parallel = l.clusters > 1 && !(l.kernel->loop && l.clusters * l.cluster * l.block.x * l.block.y * l.block.z <= 1024);
   TSAN(__tsan_release(&l));                           // what the host did before; the pool's own locks are suppressed
   run_on_pool([](void* data) { Worker::get().run(*static_cast<Launch*>(data)); }, &l, parallel);
   TSAN(__tsan_acquire(&l));

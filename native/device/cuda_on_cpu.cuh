@@ -18,7 +18,7 @@
 #define __launch_bounds__(...)
 #define __grid_constant__
 #define __align__(n) __attribute__((aligned(n)))
-#define __shared__ static thread_local   // a block never leaves the OS thread it started on
+#define __shared__ static thread_local   // a block never leaves the OS thread it started on; not for clusters
 #define SPECTRAL_NO_TSAN __attribute__((no_sanitize("thread")))   // collectives read and write other lanes' stacks
 
 struct uint3 { unsigned x, y, z; };
@@ -35,7 +35,7 @@ inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return
 
 namespace spectral::cpu {
 using Where = std::source_location;
-struct Grid { uint3 block; dim3 block_size, grid_size; };
+struct Grid { uint3 block; dim3 block_size, grid_size; unsigned cluster_rank, cluster_size; };
 struct Thread { uint3 index; unsigned linear; const Grid* grid; };   // the public part of a fiber
 using WarpFn = void (*)(void* const arg[32], unsigned mask);             // does a collective for all lanes
 

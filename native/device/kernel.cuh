@@ -5,6 +5,8 @@
 //   SPECTRAL_KERNEL_PLAIN(add_f32, AddArgs, 256) { add<float>(args); }
 //
 // SPECTRAL_KERNEL(name, Args, threads): `threads` is the largest block it may be launched with.
+// SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks): that many neighbours along x run together and reach each other's shared
+// memory; the block has an SM to itself (a register cap, without which setmaxnreg is ignored). All shared memory is dynamic.
 // SPECTRAL_KERNEL_PLAIN promises that no thread waits for another (no barrier, shuffle, mma), so the
 // CPU device runs a block as one loop; breaking the promise is a reported fault there.
 // DYNAMIC_SHARED(name): the block's dynamic shared memory, 1024-byte aligned.
@@ -21,6 +23,8 @@ struct alignas(64) TensorMap { uint64_t opaque[16]; };
 #define SPECTRAL_KERNEL(name, Args, threads) \
   extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args args)
 #define SPECTRAL_KERNEL_PLAIN(name, Args, threads) SPECTRAL_KERNEL(name, Args, threads)
+#define SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks) \
+  extern "C" __global__ void __cluster_dims__(blocks, 1, 1) __launch_bounds__(threads, 1) name(const __grid_constant__ Args args)
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 
 #else
@@ -34,7 +38,7 @@ struct KernelInfo {
   const char* name;
   CallFn call, loop;                         // loop: null unless plain
   size_t args_size;
-  unsigned max_threads;
+  unsigned max_threads, cluster;
   std::string layout;                        // "sizeof;field:offset:size;..."
 };
 void register_kernel(KernelInfo&&);          // into the module whose initialisers are running
@@ -62,15 +66,16 @@ struct Registration {
 };
 }  // namespace spectral::cpu
 
-#define SPECTRAL_KERNEL_(kernel, Args, threads, loop)                                                                \
+#define SPECTRAL_KERNEL_(kernel, Args, threads, blocks, loop)                                                        \
   static inline __attribute__((always_inline)) void spectral_body_##kernel(const Args& args);                        \
   static const spectral::cpu::Registration spectral_registration_##kernel(                                           \
-      {#kernel, &spectral::cpu::call_thread<&spectral_body_##kernel, Args>, loop, sizeof(Args), threads,             \
+      {#kernel, &spectral::cpu::call_thread<&spectral_body_##kernel, Args>, loop, sizeof(Args), threads, blocks,     \
        spectral_layout(static_cast<const Args*>(nullptr))});                                                         \
   static inline __attribute__((always_inline)) void spectral_body_##kernel([[maybe_unused]] const Args& args)
-#define SPECTRAL_KERNEL(name, Args, threads) SPECTRAL_KERNEL_(name, Args, threads, nullptr)
+#define SPECTRAL_KERNEL(name, Args, threads) SPECTRAL_KERNEL_(name, Args, threads, 1, nullptr)
+#define SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks) SPECTRAL_KERNEL_(name, Args, threads, blocks, nullptr)
 #define SPECTRAL_KERNEL_PLAIN(name, Args, threads) \
-  SPECTRAL_KERNEL_(name, Args, threads, (&spectral::cpu::loop_block<&spectral_body_##name, Args>))
+  SPECTRAL_KERNEL_(name, Args, threads, 1, (&spectral::cpu::loop_block<&spectral_body_##name, Args>))
 
 // One layout_field call per field; the recursion rescans often enough for 80 fields.
 #define SPECTRAL_LAYOUT(Args, ...)                                                       \

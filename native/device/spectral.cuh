@@ -9,3 +9,4 @@
 #include "async_copy.cuh"
 #include "mma.cuh"
 #include "hopper.cuh"
+#include "wgmma.cuh"

@@ -3,10 +3,10 @@
 #include "host.h"
 #include <algorithm>
 
-inline CUtensorMap bf16_map(CUdeviceptr p, uint64_t rows, uint64_t columns) {
+inline CUtensorMap bf16_map(CUdeviceptr p, uint64_t rows, uint64_t columns, cuuint32_t box_rows = 128) {
   CUtensorMap t;
   cuuint64_t dims[] = {columns, rows}, strides[] = {columns * 2};
-  cuuint32_t box[] = {64, 128}, one[] = {1, 1};
+  cuuint32_t box[] = {64, box_rows}, one[] = {1, 1};
   CU(cuTensorMapEncodeTiled(&t, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, reinterpret_cast<void*>(p), dims, strides, box, one,
                             CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_128B,
                             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE));

@@ -55,7 +55,7 @@ template <int Fault> __device__ __forceinline__ void gemm(const TmaProductArgs& 
       uint64_t a = wgmma_descriptor(smem + i * STAGE + wg * 64 * 128), b = wgmma_descriptor(smem + i * STAGE + TILE);
       wgmma_fence();
 #pragma unroll
-      for (int k = 0; k < BK / 16; ++k) wgmma_m64n128k16(d, a + k * 2, b + k * 2, 1);   // 32 bytes = 2 units
+      for (int k = 0; k < BK / 16; ++k) wgmma_m64n128k16<0>(d, a + k * 2, b + k * 2, 1);   // 32 bytes = 2 units
       wgmma_commit();
       wgmma_wait<1>();   // the step before this one is done: hand its stage back
       if (Fault == 3 && lane == 0) mbar_arrive(&empty[i]);
