@@ -17,6 +17,10 @@ public static class Orthonormalization
     /// <summary>The largest deviation of Q Qᵀ from the identity that is ever returned.</summary>
     public const float Tolerance = 1e-5f;
 
+    // Part of x (Frobenius norm) that a Cholesky pass may lose: below it a loss cannot be told from rounding. Where a row nearly depends on
+    // those before it, the first pass turns its direction by its rounding error times the condition number, and later rows need that direction.
+    private static double SpanTolerance(int length) => Math.Max(1e-6, Math.ScaleB(Math.Sqrt(length), -24));
+
     // After one pass: beyond it the second pass is not certain to reach rounding level.
     private const float FirstPassTolerance = 1e-3f;
     // Above it blocked Householder reflections cost less than Gram matrices in F64.
@@ -38,14 +42,14 @@ public static class Orthonormalization
         if (x.Dim(0) <= LargestCholesky)
         {
             Cholesky(x, q, status, 0, 0, where);
-            if (Accepted(status, 0) && Deviation(q) <= Tolerance) return OrthonormalizationMethod.CholeskyQr2;
+            if (Accepted(status, 0) && Holds(x, q)) return OrthonormalizationMethod.CholeskyQr2;
             // The shift that keeps a factor of rounding errors of F64 positive; the scaled matrix has norm at most l.
             double m = x.Dim(1), l = x.Dim(0);
             Cholesky(x, q, status, 1, 11 * (m * l + l * (l + 1)) * Math.ScaleB(1, -53) * l, where);
             using Tensor once = Tensor.Empty(x.Device, q.Shape);
             once.CopyFrom(q);
             Cholesky(once, q, status, 2, 0, where);
-            if (Accepted(status, 2) && Deviation(q) <= Tolerance) return OrthonormalizationMethod.ShiftedCholeskyQr3;
+            if (Accepted(status, 2) && Holds(x, q)) return OrthonormalizationMethod.ShiftedCholeskyQr3;
         }
         q.CopyFrom(x);
         x.Device.Solver.Householder(q);
@@ -80,6 +84,17 @@ public static class Orthonormalization
         using Tensor gram = Tensor.Empty(q.Device, (q.Dim(0), q.Dim(0)), DType.F64), deviation = Tensor.Zeros(q.Device, 1, DType.I32);
         Gram.Run(q, gram, deviation.Pointer);
         return BitConverter.Int32BitsToSingle(deviation.ToInt32Array()[0]);
+    }
+
+    // Is q orthonormal, and x within its span?
+    private static bool Holds(Tensor x, Tensor q)
+    {
+        if (!(Deviation(q) <= Tolerance)) return false;
+        using Tensor coefficients = Tensor.Empty(x.Device, (x.Dim(0), x.Dim(0))), outside = Tensor.Empty(x.Device, x.Shape);
+        Gemm.Run(x, false, q, true, coefficients);
+        outside.CopyFrom(x);
+        Gemm.Run(coefficients, false, q, false, outside, -1, 1);
+        return MatrixScan.Run(outside).FrobeniusNorm <= SpanTolerance(x.Dim(1)) * MatrixScan.Run(x).FrobeniusNorm;
     }
 
     private static bool Accepted(Tensor status, int step) => Accepted(status.ToInt32Array().AsSpan(step * Step.Ints, Step.Ints));

@@ -48,6 +48,20 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
         Assert.That(Outside(values, Doubles(q), L, N), Is.LessThanOrEqualTo(1e-5));
     }
 
+    // A row close to those before it, and later rows along what little is new in it: what Cholesky passes lose, and orthonormality does not show.
+    [Test]
+    public void ADirectionThatALaterRowNeedsIsNotLost([Values(1e-2, 1e-3, 1e-4, 1e-5)] double apart, [Values] bool oneBlock)
+    {
+        const int L = 6, N = 34;
+        Tensor x = Input((L, N), DType.F32, out _), q = Output((L, N));
+        float[] host = x.ToArray();
+        for (int i = 0; i < N; i++) host[2 * N + i] = host[i] - host[N + i] + (float)apart * host[3 * N + i];
+        x.CopyFrom(host);
+        Orthonormalization.Rows(x, q, oneBlock ? SmallProblems.OneBlock : SmallProblems.Library);
+        Assert.That(Deviation(Doubles(q), L, N), Is.LessThanOrEqualTo(1e-5));
+        Assert.That(Outside(Doubles(x), Doubles(q), L, N), Is.LessThanOrEqualTo(3e-6));
+    }
+
     [Test]
     public void BadlyScaledRowsNeedNoFallback()
     {
