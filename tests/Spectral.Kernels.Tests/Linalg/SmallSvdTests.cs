@@ -37,7 +37,8 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
             }
         }
         TestContext.Out.WriteLine($"{sweeps} sweeps");
-        if (oneBlock) Assert.That(sweeps, Is.LessThanOrEqualTo(spectrum == "twelve decades" ? 20 : 12), "columns of very different lengths converge slowly at first");
+        // Columns of very different lengths converge slowly at first: there the kernel's own limit, past which Sweeps throws, is all that is promised.
+        if (oneBlock && spectrum != "twelve decades") Assert.That(sweeps, Is.LessThanOrEqualTo(12));
     }
 
     [Test]
