@@ -34,7 +34,7 @@ public sealed unsafe class Device : IDisposable
     /// <summary>Set to 1, makes every tensor a driver allocation of its own, so that sanitizers and guard zones see each one.</summary>
     public const string CheckVariable = "SPECTRAL_CHECK";
 
-    private const int AttributeMultiprocessors = 16, AttributeMajor = 75, AttributeMinor = 76, AttributeSharedPerBlock = 97;
+    private const int AttributeMultiprocessors = 16, AttributeL2CacheSize = 38, AttributeMajor = 75, AttributeMinor = 76, AttributeSharedPerBlock = 97;
 
     private readonly KernelModules _modules;
     private readonly MemoryPool _pool;
@@ -57,6 +57,7 @@ public sealed unsafe class Device : IDisposable
         api.Check(api.DeviceTotalMem(&total, ordinal), "reading the device's memory size");
         TotalMemory = (long)total;
         SharedBytesPerBlock = Attribute(AttributeSharedPerBlock);
+        L2CacheBytes = Attribute(AttributeL2CacheSize);
         _pool = new MemoryPool(api, context, Name, bypass: Environment.GetEnvironmentVariable(CheckVariable) == "1");
         _modules = new KernelModules(this);
         _defaultStream = Stream.FromHandle(this, 0);
@@ -86,6 +87,9 @@ public sealed unsafe class Device : IDisposable
 
     /// <summary>Bytes of shared memory that one block may ask for.</summary>
     public int SharedBytesPerBlock { get; }
+
+    /// <summary>Bytes of the cache that all multiprocessors share; a nominal figure on the CPU device.</summary>
+    public int L2CacheBytes { get; }
 
     /// <summary>Bytes of device memory in all.</summary>
     public long TotalMemory { get; }

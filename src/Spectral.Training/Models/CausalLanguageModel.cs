@@ -64,14 +64,15 @@ public sealed class CausalLanguageModel : IDisposable
         return new CausalLanguageModel(folder.Config, device, dtype, parameters, folder.Directory);
     }
 
-    /// <summary>A model with random weights, all trainable: N(0, 0.02²) for matrices, ones for norms, zeros for biases.</summary>
+    /// <summary>A model with random weights: N(0, 0.02²) for matrices, ones for norms, zeros for biases.</summary>
     /// <param name="config">Sizes and options.</param>
     /// <param name="device">Where to put the weights.</param>
     /// <param name="dtype">Compute type, F32 or BF16.</param>
     /// <param name="seed">Each tensor draws from a stream of its own, keyed by its name.</param>
-    public static CausalLanguageModel Initialize(ModelConfig config, Device device, DType dtype, ulong seed)
+    /// <param name="trainWeights">True to train all weights (F32 masters are kept); false to freeze them, as under an adapter.</param>
+    public static CausalLanguageModel Initialize(ModelConfig config, Device device, DType dtype, ulong seed, bool trainWeights = true)
     {
-        return new CausalLanguageModel(config, device, dtype, ModelParameters.Initialize(config, device, dtype, seed), null);
+        return new CausalLanguageModel(config, device, dtype, ModelParameters.Initialize(config, device, dtype, seed, trainWeights), null);
     }
 
     /// <summary>Hidden states before the final norm, [B·S, D].</summary>

@@ -44,17 +44,19 @@ internal sealed class ModelParameters : IDisposable
         return parameters;
     }
 
-    public static ModelParameters Initialize(ModelConfig config, Device device, DType dtype, ulong seed)
+    public static ModelParameters Initialize(ModelConfig config, Device device, DType dtype, ulong seed, bool trains)
     {
-        var parameters = new ModelParameters(device, Tensors(config), dtype, trains: true);
+        var parameters = new ModelParameters(device, Tensors(config), dtype, trains);
         foreach (var parameter in parameters.All)
         {
             if (parameter.Master.Shape.Rank == 2)
-                Philox.Normal(parameter.Master, seed, RandomStream.For(parameter.Name), 0, (float)config.InitializerRange);
+                DrawNormal(parameter.Master, seed, RandomStream.For(parameter.Name), (float)config.InitializerRange);
             else if (parameter.Name.EndsWith("norm.weight", StringComparison.Ordinal))
                 parameter.Master.CopyFrom(Enumerable.Repeat(1f, (int)parameter.Master.Count).ToArray());
+            else if (!trains)
+                parameter.Master.Clear();   // a group's masters begin as zeros
         }
-        parameters.Group!.NotifyChanged();
+        parameters.Group?.NotifyChanged();
         return parameters;
     }
 
@@ -73,6 +75,14 @@ internal sealed class ModelParameters : IDisposable
         foreach (var parameter in All)
             parameter.Dispose();
         Group?.Dispose();
+    }
+
+    private static void DrawNormal(Tensor destination, ulong seed, ulong stream, float deviation)
+    {
+        using var drawn = destination.DType == DType.F32 ? destination.Share() : Tensor.Empty(destination.Device, destination.Shape);
+        Philox.Normal(drawn, seed, stream, 0, deviation);
+        if (destination.DType != DType.F32)
+            Cast.Run(drawn, destination);
     }
 
     private static IReadOnlyList<(string, Shape)> Tensors(ModelConfig config) =>

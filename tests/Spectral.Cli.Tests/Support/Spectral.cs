@@ -47,6 +47,7 @@ public sealed record Outcome(int ExitCode, string Output, string Error)
 public static class Spectral
 {
     private static readonly string Program = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "spectral.exe" : "spectral");
+    private static readonly string BenchProgram = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "spectral-bench.exe" : "spectral-bench");
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     public static Outcome Run(params string[] arguments)
@@ -58,16 +59,23 @@ public static class Spectral
     /// <summary>With one environment variable of its own.</summary>
     public static Outcome RunWith(string variable, string value, params string[] arguments)
     {
-        using Process process = Start(arguments, (variable, value));
+        using Process process = Start(Program, arguments, (variable, value));
         return Finish(process);
     }
 
-    public static Process Start(params string[] arguments) => Start(arguments, null);
+    /// <summary>Runs the event-timed benchmark the same way.</summary>
+    public static Outcome RunBench(params string[] arguments)
+    {
+        using Process process = Start(BenchProgram, arguments);
+        return Finish(process);
+    }
 
-    private static Process Start(string[] arguments, (string Name, string Value)? variable)
+    public static Process Start(params string[] arguments) => Start(Program, arguments);
+
+    private static Process Start(string path, string[] arguments, (string Name, string Value)? variable = null)
     {
         // A test run started in the background inherits an ignored SIGINT and would pass it on; the command is to be as from a terminal.
-        string[] program = OperatingSystem.IsLinux() ? ["env", "--default-signal=INT", Program] : [Program];
+        string[] program = OperatingSystem.IsLinux() ? ["env", "--default-signal=INT", path] : [path];
         var start = new ProcessStartInfo(program[0], program[1..]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         // A locale with decimal commas must not change how numbers are read or written.

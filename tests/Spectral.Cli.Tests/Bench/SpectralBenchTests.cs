@@ -1,0 +1,92 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace Spectral.Cli.Tests;
+
+/// <summary>The event-timed benchmark as a process, on tiny shapes: every case runs, and the report is as bench/results/README.md says.</summary>
+public sealed class SpectralBenchTests
+{
+    private static readonly string Folder = Directory.CreateTempSubdirectory("spectral-bench-").FullName;
+    private static Outcome run = null!;
+    private static JsonElement report;
+
+    [OneTimeSetUp]
+    public void RunOnce()
+    {
+        string file = Path.Combine(Folder, "smoke.json");
+        run = Spectral.RunBench("--smoke", "--device", "cpu", "--json", file).Succeeded();
+        report = JsonDocument.Parse(File.ReadAllText(file)).RootElement;
+    }
+
+    [OneTimeTearDown]
+    public void Clean() => Directory.Delete(Folder, recursive: true);
+
+    [Test]
+    public void EveryCaseIsRunAndRight()
+    {
+        string[] cases = [.. Results().Select(result => result.GetProperty("case").GetString()!).Distinct()];
+        Assert.That(cases, Is.EquivalentTo(Bench.BenchCase.All.Select(found => found.Name).Prepend("ceiling")));
+        foreach (JsonElement result in Results())
+            Assert.That(result.GetProperty("status").GetString(), Is.EqualTo("ok").Or.EqualTo("unavailable"), result.ToString());
+    }
+
+    [Test]
+    public void EveryLowRankVariantIsTimed() => Assert.That(
+        Results().Where(result => result.GetProperty("case").GetString() == "forward").Select(result => result.GetProperty("variant").GetString()),
+        Is.SupersetOf(Enum.GetValues<Kernels.LowRankVariant>().Select(Kernels.LowRankLinear.NameOf)));
+
+    [Test]
+    public void TheReportHasTheDocumentedFields()
+    {
+        string text = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "bench-results.md"));
+        string[] tables = text.Split("Each result has all of these");
+        Assert.That(report.EnumerateObject().Select(field => field.Name), Is.EquivalentTo(Fields(tables[0])));
+        foreach (JsonElement result in Results()) Assert.That(result.EnumerateObject().Select(field => field.Name), Is.EquivalentTo(Fields(tables[1])));
+        Assert.That(report.GetProperty("complete").GetBoolean());
+    }
+
+    [Test]
+    public void ATimedResultIsConsistent()
+    {
+        foreach (JsonElement result in Results().Where(result => result.GetProperty("status").GetString() == "ok"))
+        {
+            double median = result.GetProperty("median_us").GetDouble();
+            Assert.That(median, Is.GreaterThan(0).And.InRange(result.GetProperty("p10_us").GetDouble(), result.GetProperty("p90_us").GetDouble()), result.ToString());
+            if (result.GetProperty("role").GetString() == "plain") Assert.That(result.GetProperty("ratio_to_plain").GetDouble(), Is.EqualTo(1));
+        }
+    }
+
+    [Test]
+    public void TheCpuDeviceIsNeverTakenForAGpu()
+    {
+        const string Warning = "CPU device: not a GPU measurement";
+        Assert.That(run.Output.Split('\n').Count(line => line.Contains(Warning)), Is.EqualTo(2));
+        Assert.That(report.GetProperty("device").GetProperty("warning").GetString(), Is.EqualTo(Warning));
+        Assert.That(report.GetProperty("device").GetProperty("kind").GetString(), Is.EqualTo("cpu"));
+    }
+
+    [Test]
+    public void TheTableIsAligned()
+    {
+        string[] lines = run.Output.Split('\n');
+        string header = lines.Single(line => line.StartsWith("case shape", StringComparison.Ordinal));
+        string plain = lines.First(line => line.StartsWith("forward ", StringComparison.Ordinal));
+        Assert.That(plain.IndexOf("plain", StringComparison.Ordinal), Is.EqualTo(header.IndexOf("variant", StringComparison.Ordinal)));
+    }
+
+    [TestCase("--filter", "nothing-like-it", "nothing-like-it")]
+    [TestCase("--device", "gpu", "auto, cpu, cuda or cuda:N")]
+    [TestCase("--no-such-option", "x", "--no-such-option")]
+    public void BadUsageIsNamed(string option, string value, string named) => Spectral.RunBench(option, value).Refused(2, named);
+
+    [Test]
+    public void ListRunsNothing()
+    {
+        Outcome listed = Spectral.RunBench("--list", "--device", "cpu", "--filter", "svd").Succeeded();
+        Assert.That(listed.Output, Does.Contain("4096 x 4096 k=64").And.Contain("224 layers").And.Not.Contain("forward"));
+    }
+
+    private static IEnumerable<JsonElement> Results() => report.GetProperty("results").EnumerateArray();
+
+    private static string[] Fields(string table) => [.. Regex.Matches(table, @"^\| `(\w+)` \|", RegexOptions.Multiline).Select(match => match.Groups[1].Value)];
+}
