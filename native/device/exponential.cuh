@@ -26,5 +26,17 @@ inline __attribute__((always_inline)) float exp_f32(float x) {
 }
 #endif
 
+// 2^x within 2^-22 of its value (the GPU's one-instruction approximation; results below 2^-126 may be 0), for weights that are
+// rounded to bf16 anyway. -inf gives 0, NaN stays NaN.
+#ifdef __CUDACC__
+__device__ __forceinline__ float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+#else
+inline __attribute__((always_inline)) float exp2_fast(float x) { return exp_f32(x * 0x1.62e43p-1f); }
+#endif
+
 // 1 / (1 + exp(-x)); 0 and 1 in the limits.
 __device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + exp_f32(-x)); }

@@ -37,5 +37,15 @@ template <class T> __device__ __forceinline__ void store_vector(T* p, const floa
   for (int i = 0; i < kVector<T>; ++i) p[i] = from_float<T>(v[i]);
 #endif
 }
+// Two floats rounded to bf16, the first in the low half: a register of an mma operand.
+__device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
+#ifdef __CUDACC__
+  union { __nv_bfloat162 pair; uint32_t bits; } u;
+  u.pair = __floats2bfloat162_rn(low, high);
+  return u.bits;
+#else
+  return uint32_t(__float2bfloat16(low).bits) | uint32_t(__float2bfloat16(high).bits) << 16;
+#endif
+}
 // Is p 16-byte aligned? (Sub-tensors with odd row lengths are not; kernels then go element by element.)
 __device__ __forceinline__ bool is_aligned16(const void* p) { return (reinterpret_cast<uintptr_t>(p) & 15) == 0; }

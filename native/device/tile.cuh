@@ -26,6 +26,12 @@ template <int ROW_BYTES> __device__ __forceinline__ unsigned tile_offset(int row
   return swizzle128(row * ROW_BYTES + (unit << 4));
 }
 
+// The 16-byte unit `units` beyond the one at p, p being in an even unit's pair and `units` even: units differ in address bits 4 to 7 alone,
+// whose exclusive or with the row commutes with this one, so a constant step is one instruction on one register.
+__device__ __forceinline__ const unsigned char* step_units(const unsigned char* p, int units) {
+  return reinterpret_cast<const unsigned char*>(reinterpret_cast<uintptr_t>(p) ^ uintptr_t(units << 4));
+}
+
 // ROWS x COLUMNS elements starting at (row0, column0); what lies outside the matrix becomes zero. Matrices whose rows are not
 // 16-byte aligned (odd widths) take element loads: slower, same result.
 template <class T, int ROWS, int COLUMNS, int THREADS>
@@ -80,32 +86,41 @@ __device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute com
 template <class T> struct TileProduct;
 
 template <> struct TileProduct<bf16> {
+  // The left operand of MT tiles of 16 x 16 at (m, k), and the right one of NT tiles of 16 x 8 at (k, n).
+  template <int BYTES, bool DEPTH_ROWS, int MT>
+  static __device__ __forceinline__ void left(uint32_t (&a)[MT][4], const unsigned char* tile, int m, int k) {
+#pragma unroll
+    for (int i = 0; i < MT; ++i) {
+      if (DEPTH_ROWS)
+        ldmatrix_x4_transposed(a[i], [&](int l) {
+          return tile + tile_offset<BYTES>(k + l / 16 * 8 + l % 8, (m + 16 * i) / 8 + l / 8 % 2);
+        });
+      else
+        ldmatrix_x4(a[i], [&](int l) { return step_units(tile + tile_offset<BYTES>(m + 16 * i + l % 16, l / 16), k / 8); });
+    }
+  }
+  template <int BYTES, bool DEPTH_ROWS, int NT>
+  static __device__ __forceinline__ void right(uint32_t (&b)[NT][2], const unsigned char* tile, int n, int k) {
+#pragma unroll
+    for (int j = 0; j < NT; j += 2) {
+      uint32_t r[4];
+      if (DEPTH_ROWS)
+        ldmatrix_x4_transposed(r, [&](int l) {
+          return step_units(tile + tile_offset<BYTES>(k + l / 8 % 2 * 8 + l % 8, l / 16), n / 8 + j);
+        });
+      else
+        ldmatrix_x4(r, [&](int l) {
+          return step_units(tile + tile_offset<BYTES>(n + 8 * j + l / 16 * 8 + l % 8, l / 8 % 2), k / 8);
+        });
+      b[j][0] = r[0], b[j][1] = r[1], b[j + 1][0] = r[2], b[j + 1][1] = r[3];
+    }
+  }
   template <int A_BYTES, bool A_DEPTH_ROWS, int B_BYTES, bool B_DEPTH_ROWS, int MT, int NT>
   static __device__ __forceinline__ void add(float (&d)[MT][NT][4], const unsigned char* a_tile, int m, const unsigned char* b_tile,
                                              int n, int k) {
     uint32_t a[MT][4], b[NT][2];
-#pragma unroll
-    for (int i = 0; i < MT; ++i) {
-      if (A_DEPTH_ROWS)
-        ldmatrix_x4_transposed(a[i], [&](int l) {
-          return a_tile + tile_offset<A_BYTES>(k + l / 16 * 8 + l % 8, (m + 16 * i) / 8 + l / 8 % 2);
-        });
-      else
-        ldmatrix_x4(a[i], [&](int l) { return a_tile + tile_offset<A_BYTES>(m + 16 * i + l % 16, k / 8 + l / 16); });
-    }
-#pragma unroll
-    for (int j = 0; j < NT; j += 2) {
-      uint32_t r[4];
-      if (B_DEPTH_ROWS)
-        ldmatrix_x4_transposed(r, [&](int l) {
-          return b_tile + tile_offset<B_BYTES>(k + l / 8 % 2 * 8 + l % 8, n / 8 + j + l / 16);
-        });
-      else
-        ldmatrix_x4(r, [&](int l) {
-          return b_tile + tile_offset<B_BYTES>(n + 8 * j + l / 16 * 8 + l % 8, k / 8 + l / 8 % 2);
-        });
-      b[j][0] = r[0], b[j][1] = r[1], b[j + 1][0] = r[2], b[j + 1][1] = r[3];
-    }
+    left<A_BYTES, A_DEPTH_ROWS>(a, a_tile, m, k);
+    right<B_BYTES, B_DEPTH_ROWS>(b, b_tile, n, k);
     mma_tile(d, a, b);
   }
 };

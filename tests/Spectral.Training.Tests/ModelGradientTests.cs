@@ -49,9 +49,10 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
-    public void Bf16FollowsTheReference()
+    public void Bf16FollowsTheReference([Values] AttentionVariant attention, [Values("Qwen2", "Mistral")] string name)
     {
-        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Qwen2, Device, Folder, DType.BF16));
+        using ForcedAttention forced = new(attention);
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Config(name) with { HeadDimension = 8 }, Device, Folder, DType.BF16));
         Adapter adapter = Keep(Adapter.Attach(model, AdapterMethods.Find("speclora"), new AdapterOptions { Rank = 2, TopK = 2, Alpha = 2 }));
         Adapters.Randomize(adapter, 23);
         adapter.Parameters.EnableGradients();

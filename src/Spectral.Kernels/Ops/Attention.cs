@@ -22,6 +22,15 @@ public struct AttentionAppendArgs
     public int Batch, KvHeads, Length, Positions, HeadDim;
 }
 
+/// <summary>How the attention of whole sequences is computed.</summary>
+public enum AttentionVariant
+{
+    /// <summary><see cref="Attention"/>: batched products by the BLAS library around a softmax; stores S × S probabilities.</summary>
+    Composed,
+    /// <summary><see cref="FlashAttention"/>: one tensor-core kernel (mma.sync, sm_80 and later) that never stores them; BF16 only.</summary>
+    Fused,
+}
+
 /// <summary>
 /// Causal attention <c>softmax(q kᵀ / √hd) v</c> with grouped key/value heads: query head h uses key/value head <c>⌊h · KV / H⌋</c>. With a
 /// window w, query i sees the keys <c>i − w &lt; j ≤ i</c>.
@@ -32,7 +41,37 @@ public struct AttentionAppendArgs
 /// </remarks>
 public static class Attention
 {
+    /// <summary>Environment variable that forces the variant: <c>composed</c> or <c>fused</c>.</summary>
+    public const string VariantVariable = "SPECTRAL_ATTENTION";
+
     private const int DecodeThreads = 128, MaxHeadDim = 512;
+
+    private static readonly ForcedChoice<AttentionVariant> Forced = new(VariantVariable, ("composed", AttentionVariant.Composed), ("fused", AttentionVariant.Fused));
+
+    /// <summary>Forces a variant; null (and no <see cref="VariantVariable"/>): by rule.</summary>
+    /// <exception cref="InvalidOperationException"><see cref="VariantVariable"/> names nothing known.</exception>
+    public static AttentionVariant? Variant
+    {
+        get => Forced.Value;
+        set => Forced.Value = value;
+    }
+
+    /// <summary>
+    /// The variant that runs for whole sequences. The rule: fused on a GPU, composed on the CPU device, where its products run at BLAS speed;
+    /// what is forced otherwise, save that fused takes only what <see cref="FlashAttention.Supports"/> says.
+    /// </summary>
+    /// <param name="device">Where.</param>
+    /// <param name="type">Type of q, k and v.</param>
+    /// <param name="headDim">Features per head.</param>
+    public static AttentionVariant Choose(Device device, DType type, int headDim)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        if (!FlashAttention.Supports(type, headDim)) return AttentionVariant.Composed;
+        return Variant ?? (device.Kind == DeviceKind.Cuda ? AttentionVariant.Fused : AttentionVariant.Composed);
+    }
+
+    /// <summary>The variant's name, as <see cref="VariantVariable"/> and reports have it.</summary>
+    public static string NameOf(AttentionVariant variant) => Forced.NameOf(variant);
 
     /// <summary>Attention of whole sequences.</summary>
     /// <param name="q">[B, H, S, hd] F32 or BF16.</param>
@@ -167,7 +206,7 @@ public static class Attention
         return new Groups(checked(batch * kvHeads), kvHeads == 0 ? 0 : checked(heads / kvHeads * length), length, headDim);
     }
 
-    private static void VerifyGroups(int heads, int kvHeads)
+    internal static void VerifyGroups(int heads, int kvHeads)
     {
         if (kvHeads == 0 ? heads != 0 : heads % kvHeads != 0)
             throw new ArgumentException($"{heads} query heads with {kvHeads} key/value heads, expected a whole number of query heads for each", "q");

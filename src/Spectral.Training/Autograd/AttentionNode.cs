@@ -15,7 +15,11 @@ public readonly record struct AttentionSettings(
     int Batch, int Length, int Heads, int KeyValueHeads, int HeadSize, int Window, Tensor Cosine, Tensor Sine);
 
 /// <summary>Causal self-attention with rotary positions and grouped key/value heads: q [B·S, H·hd], k and v [B·S, KV·hd] → [B·S, H·hd].</summary>
-/// <remarks>Scores are scaled by 1/√hd. Right padding needs no mask: a causal row never sees what lies to its right.</remarks>
+/// <remarks>
+/// Scores are scaled by 1/√hd. Right padding needs no mask: a causal row never sees what lies to its right. The fused variant
+/// (<see cref="Attention.Choose"/>) keeps rotated q and k and one number per row; v and the output are the projections' own. The composed one
+/// keeps copies of all three and S × S probabilities.
+/// </remarks>
 public sealed class AttentionNode : Node
 {
     private readonly AttentionSettings _settings;
@@ -25,16 +29,20 @@ public sealed class AttentionNode : Node
     private readonly Tensor _query;
     private readonly Tensor _key;
     private readonly Tensor _value;
-    private readonly Tensor _probabilities;
+    private readonly Tensor _statistics;
+    private readonly Tensor? _output;
 
-    private AttentionNode(AttentionSettings settings, Variable q, Variable k, Variable v, Tensor query, Tensor key, Tensor value, Tensor probabilities)
+    /// <summary>With an output: what the fused variant keeps; without: the composed one, whose statistics are the probabilities.</summary>
+    private AttentionNode(
+        AttentionSettings settings, Variable q, Variable k, Variable v, Tensor query, Tensor key, Tensor value, Tensor statistics, Tensor? output)
     {
         _settings = settings;
         (_queryNode, _keyNode, _valueNode) = (q.Node, k.Node, v.Node);
         _query = Save(query);
         _key = Save(key);
         _value = Save(value);
-        _probabilities = Save(probabilities);
+        _statistics = Save(statistics);
+        _output = output is null ? null : Save(output);
     }
 
     /// <summary>Attends within each of the batch's rows.</summary>
@@ -50,37 +58,54 @@ public sealed class AttentionNode : Node
         var (device, type) = (tape.Device, q.Value.DType);
         using var query = Tensor.Empty(device, (batch, heads, length, size), type);
         using var key = Tensor.Empty(device, (batch, groups, length, size), type);
-        using var value = Tensor.Empty(device, (batch, groups, length, size), type);
         Rope.Forward(q.Value, settings.Cosine, settings.Sine, null, query);
         Rope.Forward(k.Value, settings.Cosine, settings.Sine, null, key);
-        Heads.Split(v.Value, value);
-        cache?.Append(key, value);
+        var fused = Attention.Choose(device, type, size) == AttentionVariant.Fused;
+        using var split = fused && cache is null ? null : Tensor.Empty(device, key.Shape, type);
+        if (split is not null)
+            Heads.Split(v.Value, split);
+        cache?.Append(key, split!);
+        var y = Tensor.Empty(device, q.Value.Shape, type);
+        var records = tape.Records && (q.Node is not null || k.Node is not null || v.Node is not null);
+        if (fused)
+        {
+            using var value = v.Value.View((batch, length, groups, size));
+            using var output = y.View((batch, length, heads, size));
+            using var lse = Tensor.Empty(device, (batch, heads, length));
+            FlashAttention.Forward(query, key, value, output, lse, settings.Window);
+            return new Variable(y, records ? tape.Record(new AttentionNode(settings, q, k, v, query, key, value, lse, output)) : null);
+        }
         using var probabilities = Tensor.Empty(device, (batch, heads, length, length), type);
         using var attended = Tensor.Empty(device, query.Shape, type);
-        Attention.Forward(query, key, value, probabilities, attended, settings.Window);
-        var y = Tensor.Empty(device, q.Value.Shape, type);
+        Attention.Forward(query, key, split!, probabilities, attended, settings.Window);
         Heads.Merge(attended, y);
-        var records = tape.Records && (q.Node is not null || k.Node is not null || v.Node is not null);
-        return new Variable(y, records ? tape.Record(new AttentionNode(settings, q, k, v, query, key, value, probabilities)) : null);
+        return new Variable(y, records ? tape.Record(new AttentionNode(settings, q, k, v, query, key, split!, probabilities, null)) : null);
     }
 
-    /// <summary>Recomputes nothing: rotated q, k, v and the probabilities were saved.</summary>
+    /// <summary>By the variant that forward took.</summary>
     protected override void Backward(Tensor gradient)
     {
         var (device, type) = (gradient.Device, gradient.DType);
-        using var dAttended = Tensor.Empty(device, _query.Shape, type);
-        Heads.Split(gradient, dAttended);
         using var dQuery = Tensor.Empty(device, _query.Shape, type);
         using var dKey = Tensor.Empty(device, _key.Shape, type);
-        using var dValue = Tensor.Empty(device, _value.Shape, type);
-        Attention.Backward(_query, _key, _value, _probabilities, dAttended, dQuery, dKey, dValue, _settings.Window);
+        var dValue = Tensor.Empty(device, (_settings.Batch * _settings.Length, _settings.KeyValueHeads * _settings.HeadSize), type);
+        if (_output is not null)
+        {
+            using var dOutput = gradient.View(_output.Shape);
+            using var dv = dValue.View(_value.Shape);
+            FlashAttention.Backward(_query, _key, _value, _output, _statistics, dOutput, dQuery, dKey, dv, _settings.Window);
+        }
+        else
+        {
+            using var dAttended = Tensor.Empty(device, _query.Shape, type);
+            using var dv = Tensor.Empty(device, _value.Shape, type);
+            Heads.Split(gradient, dAttended);
+            Attention.Backward(_query, _key, _value, _statistics, dAttended, dQuery, dKey, dv, _settings.Window);
+            Heads.Merge(dv, dValue);
+        }
         Unrotate(_queryNode, dQuery, _settings.Heads);
         Unrotate(_keyNode, dKey, _settings.KeyValueHeads);
-        if (_valueNode is null)
-            return;
-        var dv = Tensor.Empty(device, (_settings.Batch * _settings.Length, _settings.KeyValueHeads * _settings.HeadSize), type);
-        Heads.Merge(dValue, dv);
-        _valueNode.Accumulate(dv);
+        Deposit(_valueNode, dValue);
     }
 
     private void Unrotate(Node? node, Tensor rotated, int heads)

@@ -1,0 +1,40 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Tests;
+
+namespace Spectral.Training.Tests;
+
+/// <summary>What must not grow with the square of the length, or with rows times the vocabulary.</summary>
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
+{
+    [Test]
+    public void FusedAttentionStoresNoScores()
+    {
+        using ForcedAttention forced = new(AttentionVariant.Fused);
+        const int Length = 512, Size = 8, Scores = Length * Length * 2;
+        RotaryTables rotary = Keep(new RotaryTables(Device, TinyModels.Llama with { HeadDimension = Size, MaxPositions = Length }));
+        (Tensor cosine, Tensor sine) = rotary.For(Length);
+        AttentionSettings settings = new(1, Length, 1, 1, Size, 0, cosine, sine);
+        using Variable x = new(Tensor.Zeros(Device, (Length, Size), DType.BF16), new Leaf());
+        using Tape tape = new(Device);
+        long before = Device.Memory.InUse;
+        Device.Memory.ResetPeak();
+        using Variable y = AttentionNode.Apply(tape, settings, x, x, x);
+        long kept = Device.Memory.InUse - before;
+        y.Node!.Accumulate(Tensor.Zeros(Device, y.Value.Shape, DType.BF16));
+        tape.Backward();
+        Assert.Multiple(() =>
+        {
+            Assert.That(kept, Is.LessThan(Scores / 8), "bytes kept for backward");
+            Assert.That(Device.Memory.Peak - before, Is.LessThan(Scores / 4), "bytes at the peak of forward and backward");
+        });
+        ((Leaf)x.Node!).TakeGradient()?.Dispose();
+    }
+
+    private sealed class Leaf : Node
+    {
+        protected override void Backward(Tensor gradient)
+        {
+        }
+    }
+}

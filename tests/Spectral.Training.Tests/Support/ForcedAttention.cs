@@ -1,0 +1,13 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training.Tests;
+
+/// <summary>Forces a variant of attention until it is disposed.</summary>
+internal sealed class ForcedAttention : IDisposable
+{
+    private readonly AttentionVariant? _before = Attention.Variant;
+
+    public ForcedAttention(AttentionVariant variant) => Attention.Variant = variant;
+
+    public void Dispose() => Attention.Variant = _before;
+}
