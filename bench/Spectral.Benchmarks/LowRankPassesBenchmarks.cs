@@ -59,7 +59,7 @@ public class LowRankPassesBenchmarks
     [Benchmark]
     public void InputGradient()
     {
-        LowRank.InputGradient(_z, _x, _dRight);
+        LowRank.InputGradient(_z, _x, [(_dRight, 0)]);
         _device.Device.Synchronize();
     }
 }

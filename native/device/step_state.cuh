@@ -4,7 +4,7 @@
 #include <cstdint>
 
 // The part of a Philox counter that moves: every micro-batch has an offset of its own, the same in its forward and backward pass.
-// With a stream per layer, counter = (index / 4, stream + (offset << 32)) never repeats while streams and offsets stay below 2^32.
+// With a stream per layer, counter = (index / 8, stream + (offset << 32)) never repeats while streams and offsets stay below 2^32.
 struct DropoutState {
   uint64_t seed;
   uint64_t offset;

@@ -38,29 +38,35 @@ template <class T, int ROWS, int COLUMNS, int THREADS>
 __device__ __forceinline__ void load_tile(unsigned char* tile, const TileSource<T>& source, int row0, int column0) {
   constexpr int WIDTH = kVector<T>, UNITS = COLUMNS / WIDTH;
   static_assert(ROWS * UNITS % THREADS == 0, "every thread moves the same number of 16-byte units");
+  if (!source.vectors) {
+#pragma unroll 1   // rare: kept small, for it is part of every copy in an unrolled loop
+    for (int i = threadIdx.x; i < ROWS * UNITS; i += THREADS) {
+      const int row = row0 + i / UNITS, column = column0 + i % UNITS * WIDTH;
+      const int left = row < source.rows ? source.columns - column : 0;
+      const T* from = source.data + row * source.stride + column;
+      T* to = reinterpret_cast<T*>(tile + tile_offset<COLUMNS * int(sizeof(T))>(i / UNITS, i % UNITS));
+#pragma unroll 1
+      for (int e = 0; e < WIDTH; ++e) to[e] = e < left ? from[e] : from_float<T>(0.0f);
+    }
+    return;
+  }
 #pragma unroll
   for (int i = 0; i < ROWS * UNITS / THREADS; ++i) {
     const int unit = (i * THREADS + threadIdx.x) % UNITS, r = (i * THREADS + threadIdx.x) / UNITS;
     const int row = row0 + r, column = column0 + unit * WIDTH;
-    const int left = row < source.rows ? source.columns - column : 0;
-    const T* from = source.data + row * source.stride + column;
-    unsigned char* to = tile + tile_offset<COLUMNS * int(sizeof(T))>(r, unit);
-    if (source.vectors) {
-      cp_async16(to, left > 0 ? from : source.data, left > 0 ? 16 : 0);
-    } else {
-#pragma unroll 1   // rare: kept small, for it is part of every copy in an unrolled loop
-      for (int e = 0; e < WIDTH; ++e) reinterpret_cast<T*>(to)[e] = e < left ? from[e] : from_float<T>(0.0f);
-    }
+    const bool inside = row < source.rows && column < source.columns;
+    cp_async16(tile + tile_offset<COLUMNS * int(sizeof(T))>(r, unit), inside ? source.data + row * source.stride + column : source.data, inside ? 16 : 0);
   }
 }
 
 // Runs load(0), load(1), ... STAGES - 1 ahead of compute(outer, inner), step = outer * INNER + inner, one barrier per step.
 // `inner` is a constant in the unrolled body, so that it may index registers. A stage is free again once every thread has
-// passed the barrier of the step after the one that read it. On return all tiles are free.
-template <int STAGES, int INNER, class Load, class Compute>
-__device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute compute) {
+// passed the barrier of the step after the one that read it. On return all tiles are free. arrived(step) runs in each thread when the
+// copies that it has made itself for that step are there, before other threads see them.
+template <int STAGES, int INNER, class Load, class Compute, class Arrived>
+__device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute compute, Arrived arrived) {
   const int steps = outer_steps * INNER;
-#pragma unroll
+#pragma unroll 1
   for (int s = 0; s < STAGES - 1; ++s) {
     if (s < steps) load(s);
     cp_async_commit();
@@ -69,8 +75,9 @@ __device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute com
   for (int outer = 0; outer < outer_steps; ++outer)
 #pragma unroll
     for (int inner = 0; inner < INNER; ++inner) {
-      const int ahead = outer * INNER + inner + STAGES - 1;
+      const int step = outer * INNER + inner, ahead = step + STAGES - 1;
       cp_async_wait<STAGES - 2>();
+      arrived(step);
       __syncthreads();
       if (ahead < steps) load(ahead);
       cp_async_commit();
@@ -78,6 +85,10 @@ __device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute com
     }
   cp_async_wait<0>();
   __syncthreads();
+}
+template <int STAGES, int INNER, class Load, class Compute>
+__device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute compute) {
+  pipeline<STAGES, INNER>(outer_steps, load, compute, [](int) {});
 }
 
 // d += A B over a depth of 16, A being 16 * MT rows from `m` and B 8 * NT columns from `n` of their tiles, from depth `k`.

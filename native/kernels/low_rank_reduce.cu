@@ -6,7 +6,7 @@
 //                middle gradient:  dc[i] = scale sum_t g[t,i] z[t,i]  (+ dc when accumulate), first over 32 rows, then over those sums
 // Shapes         partial [shares, rows, columns]; result, scaled, source, g, z [rows, columns]; c [columns] or null (1);
 //                dst [rows, columns - from]; dc [count], count <= columns
-// Layout         row-major, contiguous
+// Layout         row-major; result and scaled, source, g and z may be columns of wider matrices (strides)
 // Types          result, scaled, source, g, z: F32 or BF16; partial, c, dst, dc: F32
 // Accumulation   F32, shares in ascending order
 // Grid/Block     256 threads. reduce rows, reduce gradient: one element a thread; scale columns: one row a thread;
@@ -23,10 +23,11 @@ struct LowRankReduceRowsArgs {
   void* scaled;
   long long count;
   int columns;
+  int stride;           // of result and scaled
   int shares;
   float scale;
 };
-SPECTRAL_LAYOUT(LowRankReduceRowsArgs, partial, middle, result, scaled, count, columns, shares, scale)
+SPECTRAL_LAYOUT(LowRankReduceRowsArgs, partial, middle, result, scaled, count, columns, stride, shares, scale)
 
 struct LowRankReduceGradientArgs {
   const void* partial;
@@ -48,19 +49,22 @@ struct LowRankScaleColumnsArgs {
   void* scaled;
   int rows;
   int columns;
+  int source_stride;
+  int scaled_stride;
   float scale;
 };
-SPECTRAL_LAYOUT(LowRankScaleColumnsArgs, source, middle, scaled, rows, columns, scale)
+SPECTRAL_LAYOUT(LowRankScaleColumnsArgs, source, middle, scaled, rows, columns, source_stride, scaled_stride, scale)
 
 struct LowRankMiddlePartialArgs {
   const void* g;
   const void* z;
   void* partial;        // [ceil(rows / 32), count]
   int rows;
-  int columns;
+  int g_stride;
+  int z_stride;
   int count;
 };
-SPECTRAL_LAYOUT(LowRankMiddlePartialArgs, g, z, partial, rows, columns, count)
+SPECTRAL_LAYOUT(LowRankMiddlePartialArgs, g, z, partial, rows, g_stride, z_stride, count)
 
 struct LowRankMiddleGradientArgs {
   const void* partial;
@@ -86,16 +90,17 @@ template <class T> __device__ __forceinline__ void reduce_rows(const LowRankRedu
   const float* partial = static_cast<const float*>(args.partial);
   float sum = partial[i];
   for (int s = 1; s < args.shares; ++s) sum += partial[s * args.count + i];
-  static_cast<T*>(args.result)[i] = from_float<T>(sum);
-  if (args.scaled != nullptr)
-    static_cast<T*>(args.scaled)[i] = from_float<T>(sum * factor_of(args.middle, int(i % args.columns), args.scale));
+  const int column = int(i % args.columns);
+  const long long at = i / args.columns * args.stride + column;
+  static_cast<T*>(args.result)[at] = from_float<T>(sum);
+  if (args.scaled != nullptr) static_cast<T*>(args.scaled)[at] = from_float<T>(sum * factor_of(args.middle, column, args.scale));
 }
 
 template <class T> __device__ __forceinline__ void scale_columns(const LowRankScaleColumnsArgs& args) {
   const long long row = thread_index();
   if (row >= args.rows) return;
-  const T* source = static_cast<const T*>(args.source) + row * args.columns;
-  T* scaled = static_cast<T*>(args.scaled) + row * args.columns;
+  const T* source = static_cast<const T*>(args.source) + row * args.source_stride;
+  T* scaled = static_cast<T*>(args.scaled) + row * args.scaled_stride;
   for (int i = 0; i < args.columns; ++i) scaled[i] = from_float<T>(to_float(source[i]) * factor_of(args.middle, i, args.scale));
 }
 
@@ -104,12 +109,12 @@ template <class T> __device__ __forceinline__ void middle_partial(const LowRankM
   const int column = int(index % args.count), chunk = int(index / args.count);
   const long long first = (long long)chunk * ROWS_PER_SUM;
   if (first >= args.rows) return;
-  const T* g = static_cast<const T*>(args.g) + first * args.columns + column;
-  const T* z = static_cast<const T*>(args.z) + first * args.columns + column;
+  const T* g = static_cast<const T*>(args.g) + first * args.g_stride + column;
+  const T* z = static_cast<const T*>(args.z) + first * args.z_stride + column;
   const int rows = int(min((long long)ROWS_PER_SUM, args.rows - first));
   float sum = 0;
 #pragma unroll 8
-  for (int t = 0; t < rows; ++t) sum += to_float(g[(long long)t * args.columns]) * to_float(z[(long long)t * args.columns]);
+  for (int t = 0; t < rows; ++t) sum += to_float(g[(long long)t * args.g_stride]) * to_float(z[(long long)t * args.z_stride]);
   static_cast<float*>(args.partial)[index] = sum;
 }
 }  // namespace

@@ -41,7 +41,7 @@ internal sealed class PassCase : BenchCase
         (double m, double k, double r) = (shape.Tokens, shape.Inputs, shape.Rank);
         Tensor[] g = [.. Enumerable.Range(0, layer.Scenario.Copies).Select(_ => layer.Scenario.Own(Tensor.Empty(machine.Device, (shape.Tokens, shape.Rank), DType.BF16)))];
         for (int i = 0; i < g.Length; i++) Gemm.Run(layer[i].Dy!, false, layer[i].Factors.Left, false, g[i]);
-        Add(layer, copy => LowRank.InputGradient(g[copy], layer[copy].X, layer[copy].Gradients.Right!, scale: LowRankLayer.ScaleOfUpdate),
+        Add(layer, copy => LowRank.InputGradient(g[copy], layer[copy].X, [(layer[copy].Gradients.Right!, 0)], LowRankLayer.ScaleOfUpdate),
             sizeof(ushort) * (m * k + m * r) + sizeof(float) * r * k, 2 * m * k * r, () => Machine.Poison(layer[0].Gradients.Right!), layer.CheckRight);
         return layer.Scenario;
     }

@@ -107,10 +107,10 @@ public static class LowRankLinear
         });
         using Tensor g = Tensor.Empty(dy.Device, (rows, rank), dy.DType);
         using Tensor? scaled = Scaled(factors, variant, g);
-        LowRank.OutputGradients(dy, factors, z, g, scaled, gradients, accumulateGradients);
+        LowRank.OutputGradients(dy, factors, z, g, scaled is null ? null : new ColumnRange?(scaled), gradients, accumulateGradients);
         Tensor source = scaled ?? g;
         float scale = scaled is null ? factors.Scale : 1;
-        if (gradients.Right is not null) LowRank.InputGradient(source, x!, gradients.Right, gradients.RightFrom, scale, accumulateGradients);
+        if (gradients.Right is { } right) LowRank.InputGradient(source, x!, [(right, gradients.RightFrom)], scale, accumulateGradients);
         variant?.Run(new LowRankProduct(call, dy, weight, source, scale, factors.Right, null, dx!, accumulateDx));
     }
 

@@ -16,6 +16,8 @@ public struct LowRankReduceRowsArgs
     public long Count;
     /// <summary>Columns of a row.</summary>
     public int Columns;
+    /// <summary>Elements from one row of the result, and of its scaled copy, to the next.</summary>
+    public int Stride;
     /// <summary>Partial results per element.</summary>
     public int Shares;
     /// <summary>Factor of the scaled copy.</summary>
@@ -62,6 +64,8 @@ public struct LowRankScaleColumnsArgs
     public int Rows;
     /// <summary>Columns.</summary>
     public int Columns;
+    /// <summary>Elements from row to row.</summary>
+    public int SourceStride, ScaledStride;
     /// <summary>Factor of all columns.</summary>
     public float Scale;
 }
@@ -78,8 +82,8 @@ public struct LowRankMiddlePartialArgs
     public ulong Partial;
     /// <summary>Rows.</summary>
     public int Rows;
-    /// <summary>Columns of g and z.</summary>
-    public int Columns;
+    /// <summary>Elements from row to row.</summary>
+    public int GStride, ZStride;
     /// <summary>Columns that are summed: the first.</summary>
     public int Count;
 }
@@ -109,54 +113,60 @@ internal static class LowRankReduce
     private const int Threads = 256, RowsPerSum = 32, WarpsPerBlock = Threads / 32;
 
     /// <summary>result = Σ partial over its first dimension; scaled = scale · c ∘ result, from the unrounded sum.</summary>
-    public static void Rows(Tensor partial, int shares, Tensor result, Tensor? middle, float scale, Tensor? scaled)
+    public static void Rows(Tensor partial, int shares, in ColumnRange result, Tensor? middle, float scale, in ColumnRange? scaled)
     {
+        long count = (long)result.Rows * result.Count;
         var args = new LowRankReduceRowsArgs
         {
             Partial = partial.Pointer, Middle = middle?.Pointer ?? 0, Result = result.Pointer, Scaled = scaled?.Pointer ?? 0,
-            Count = result.Count, Columns = result.Dim(1), Shares = shares, Scale = scale,
+            Count = count, Columns = result.Count, Stride = result.Stride, Shares = shares, Scale = scale,
         };
-        string entry = result.DType == DType.F32 ? "low_rank_reduce_rows_f32" : "low_rank_reduce_rows_bf16";
-        result.Device.Kernel(Module, entry).Launch(args, Blocks(result.Count), Threads);
+        string entry = Launch.Entry(result.Matrix.DType, "low_rank_reduce_rows_f32", "low_rank_reduce_rows_bf16");
+        partial.Device.Kernel(Module, entry).Launch(args, Blocks(count), Threads);
     }
 
-    /// <summary>gradient (+)= scale · c ∘ Σ partial, columns <paramref name="from"/> on of rows of <paramref name="columns"/>.</summary>
-    public static void Gradient(Tensor partial, int shares, int columns, int from, Tensor? middle, float scale, Tensor gradient, bool accumulate)
+    /// <summary>gradient (+)= scale · c ∘ Σ partial [shares, …, columns], columns <paramref name="from"/> on of its rows from an offset on.</summary>
+    public static void Gradient(Tensor partial, int shares, long offset, int columns, int from, Tensor? middle, float scale, Tensor gradient, bool accumulate)
     {
         if (gradient.Count == 0) return;
         var args = new LowRankReduceGradientArgs
         {
-            Partial = partial.Pointer, Middle = middle?.Pointer ?? 0, Destination = gradient.Pointer, Count = gradient.Count,
+            Partial = partial.Pointer + (ulong)offset * sizeof(float), Middle = middle?.Pointer ?? 0, Destination = gradient.Pointer, Count = gradient.Count,
             Stride = partial.Count / shares, Columns = columns, From = from, Shares = shares, Scale = scale, Accumulate = accumulate ? 1 : 0,
         };
         gradient.Device.Kernel(Module, "low_rank_reduce_gradient_f32").Launch(args, Blocks(gradient.Count), Threads);
     }
 
-    /// <summary>scaled = scale · c ∘ source, c along the columns; may be the same tensor.</summary>
-    public static void ScaleColumns(Tensor source, Tensor? middle, float scale, Tensor scaled)
+    /// <summary>scaled = scale · c ∘ source, c along the columns; may be the same columns.</summary>
+    public static void ScaleColumns(in ColumnRange source, Tensor? middle, float scale, in ColumnRange scaled)
     {
         var args = new LowRankScaleColumnsArgs
         {
-            Source = source.Pointer, Middle = middle?.Pointer ?? 0, Scaled = scaled.Pointer, Rows = source.Dim(0), Columns = source.Dim(1), Scale = scale,
+            Source = source.Pointer, Middle = middle?.Pointer ?? 0, Scaled = scaled.Pointer, Rows = source.Rows, Columns = source.Count,
+            SourceStride = source.Stride, ScaledStride = scaled.Stride, Scale = scale,
         };
-        string entry = source.DType == DType.F32 ? "low_rank_scale_columns_f32" : "low_rank_scale_columns_bf16";
-        source.Device.Kernel(Module, entry).Launch(args, Blocks(source.Dim(0)), Threads);
+        string entry = Launch.Entry(source.Matrix.DType, "low_rank_scale_columns_f32", "low_rank_scale_columns_bf16");
+        source.Matrix.Device.Kernel(Module, entry).Launch(args, Blocks(source.Rows), Threads);
     }
 
     /// <summary>gradient[i] (+)= scale · Σ_t g[t,i] z[t,i] for its first entries.</summary>
-    public static void MiddleGradient(Tensor g, Tensor z, float scale, Tensor gradient, bool accumulate)
+    public static void MiddleGradient(in ColumnRange g, in ColumnRange z, float scale, Tensor gradient, bool accumulate)
     {
-        int count = gradient.Dim(0), chunks = (g.Dim(0) + RowsPerSum - 1) / RowsPerSum;
+        int count = gradient.Dim(0), chunks = (g.Rows + RowsPerSum - 1) / RowsPerSum;
         if (count == 0) return;
-        using Tensor partial = Tensor.Empty(g.Device, (chunks, count));
-        var first = new LowRankMiddlePartialArgs { G = g.Pointer, Z = z.Pointer, Partial = partial.Pointer, Rows = g.Dim(0), Columns = g.Dim(1), Count = count };
-        string entry = g.DType == DType.F32 ? "low_rank_middle_partial_f32" : "low_rank_middle_partial_bf16";
-        g.Device.Kernel(Module, entry).Launch(first, Blocks(partial.Count), Threads);
+        Device device = gradient.Device;
+        using Tensor partial = Tensor.Empty(device, (chunks, count));
+        var first = new LowRankMiddlePartialArgs
+        {
+            G = g.Pointer, Z = z.Pointer, Partial = partial.Pointer, Rows = g.Rows, GStride = g.Stride, ZStride = z.Stride, Count = count,
+        };
+        string entry = Launch.Entry(g.Matrix.DType, "low_rank_middle_partial_f32", "low_rank_middle_partial_bf16");
+        device.Kernel(Module, entry).Launch(first, Blocks(partial.Count), Threads);
         var second = new LowRankMiddleGradientArgs
         {
             Partial = partial.Pointer, Destination = gradient.Pointer, Chunks = chunks, Count = count, Scale = scale, Accumulate = accumulate ? 1 : 0,
         };
-        g.Device.Kernel(Module, "low_rank_middle_gradient_f32").Launch(second, (count + WarpsPerBlock - 1) / WarpsPerBlock, Threads);
+        device.Kernel(Module, "low_rank_middle_gradient_f32").Launch(second, (count + WarpsPerBlock - 1) / WarpsPerBlock, Threads);
     }
 
     private static int Blocks(long count) => checked((int)((count + Threads - 1) / Threads));

@@ -3,12 +3,15 @@ namespace Spectral.Kernels.Tests;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
 {
-    /// <summary>Rows, wide columns, rank: single elements, tails of tiles of 64, several row blocks, several shares, several groups of ranks.</summary>
+    /// <summary>Rows, wide columns, rank: single elements, tails of tiles, several row blocks, several shares, several groups of ranks.</summary>
     private static readonly (int M, int K, int R)[] Shapes =
-        [(1, 1, 1), (1, 257, 8), (7, 33, 7), (33, 127, 16), (64, 64, 32), (130, 257, 33), (127, 130, 64), (257, 1000, 16), (65, 128, 65), (40, 72, 200), (1030, 65, 9)];
+        [(1, 1, 1), (1, 257, 8), (7, 33, 7), (33, 127, 16), (64, 64, 32), (130, 264, 33), (127, 130, 64), (257, 1000, 16), (65, 128, 65), (260, 136, 128), (40, 72, 256), (1030, 65, 9)];
 
     private static IEnumerable<object[]> Cases() =>
-        from shape in Shapes from type in FloatTypes from passes in Enum.GetValues<LowRankPassKind>() select new object[] { shape, type, passes };
+        from shape in Shapes from run in Runs select new[] { shape, run[0], run[1] };
+
+    /// <summary>The kernels are BF16 only.</summary>
+    private static readonly object[][] Runs = [[DType.F32, LowRankPassKind.Blas], [DType.BF16, LowRankPassKind.Blas], [DType.BF16, LowRankPassKind.Kernels]];
 
     [TearDown]
     public void ByRuleAgain() => LowRank.Passes = null;
@@ -68,12 +71,62 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         foreach (int from in new[] { 0, r / 2, r })
         {
             Tensor h = Input((m, r), type, out double[] hs), x = Input((m, k), type, out double[] xs), dRight = Output((r - from, k));
-            LowRank.InputGradient(h, x, dRight, from, 0.5f);
+            LowRank.InputGradient(h, x, [(dRight, from)], 0.5f);
             Reference expected = (Reference.Of(hs, m, r).Transposed() * Reference.Of(xs, m, k)).Scaled(null, 0.5).RowsFrom(from);
             Verify(dRight, expected.Value, expected.Magnitude, m, $"dR from {from}");
-            LowRank.InputGradient(h, x, dRight, from, 0.5f, accumulate: true);
+            LowRank.InputGradient(h, x, [(dRight, from)], 0.5f, accumulate: true);
             Verify(dRight, (expected + expected).Value, (expected + expected).Magnitude, m, $"dR from {from} accumulated");
         }
+    }
+
+    /// <summary>Three layers that read one x: R below one another, z and g side by side, each dR where it belongs.</summary>
+    [Test]
+    public void SiblingsShareOneRead([ValueSource(nameof(Runs))] object[] run, [Values(8, 7)] int rank, [Values] bool dropout)
+    {
+        const int m = 150, k = 88, n = 40;
+        (DType type, LowRank.Passes) = ((DType)run[0], (LowRankPassKind)run[1]);
+        using var state = new StepState(Device);
+        DropoutMask? mask = dropout ? new DropoutMask(state, 3, 0.25) : null;
+        state.SeedDropout(5, 2);
+        int[] from = [0, rank, 3 * rank], ranks = [rank, 2 * rank, rank];
+        int all = ranks.Sum();
+        Tensor x = Input((m, k), type, out double[] xs), right = Input((all, k), type, out double[] rights), middle = Input(all, DType.F32, out double[] c);
+        Tensor z = Output((m, all), type), scaledZ = Output((m, all), type), g = Output((m, all), type), h = Output((m, all), type);
+        LowRank.Project(x, right, z, middle, 0.5f, scaledZ, mask);
+        double factor = mask?.Factor ?? 1;
+        Reference kept = Reference.Of(xs.Select((value, i) => mask is null || DropoutTests.Keeps(5, 2, 3, 0.25, i) ? value : 0).ToArray(), m, k).Scaled(null, factor);
+        Reference expected = kept * Reference.Of(rights, all, k).Transposed();
+        Verify(z, expected.Value, expected.Magnitude, k, "z");
+        VerifyScaled(scaledZ, expected, c, 0.5, type, k);
+
+        var targets = new (Tensor, int)[3];
+        var gradients = new List<Reference>();
+        double[] zs = Array.ConvertAll(z.ToArray(), value => (double)value);
+        for (int j = 0; j < 3; j++)
+        {
+            Tensor dy = Input((m, n), type, out double[] dys), left = Input((n, ranks[j]), type, out double[] lefts), dLeft = Output((n, ranks[j]));
+            var factors = new LowRankFactors(left, Keep(middle.Rows(from[j], ranks[j])), Keep(right.Rows(from[j], ranks[j])), 0.5f);
+            double[] cs = c[from[j]..(from[j] + ranks[j])];
+            ColumnRange Mine(Tensor matrix) => new(matrix, from[j], ranks[j]);
+            LowRank.OutputGradients(dy, factors, Mine(z), Mine(g), Mine(h), new LowRankGradients(dLeft));
+            Reference dyR = Reference.Of(dys, m, n), gR = dyR * Reference.Of(lefts, n, ranks[j]);
+            double[] actual = Slice(Reference.Of(Array.ConvertAll(g.ToArray(), value => (double)value), m, all), from[j], ranks[j]).Value;
+            Comparator.Verify(actual, gR.Value, type, gR.Magnitude, n, "g");
+            Reference dL = (dyR.Transposed() * Slice(Reference.Of(zs, m, all), from[j], ranks[j])).Scaled(cs, 0.5);
+            Verify(dLeft, dL.Value, dL.Roundings(type, m, dL.Magnitude).Magnitude, m, "dL");
+            targets[j] = (Output((ranks[j], k)), from[j]);
+        }
+        double[] hs = Array.ConvertAll(h.ToArray(), value => (double)value);
+        foreach (bool accumulate in new[] { false, true })
+        {
+            LowRank.InputGradient(h, x, targets, 0.75f, accumulate, mask);
+            Reference dR = (Reference.Of(hs, m, all).Transposed() * kept).Scaled(null, accumulate ? 1.5 : 0.75);
+            foreach (((Tensor target, int first), int count) in targets.Zip(ranks))
+                Verify(target, dR.RowsFrom(first).Value[..(count * k)], dR.RowsFrom(first).Magnitude[..(count * k)], m, $"dR from {first}");
+        }
+
+        static Reference Slice(Reference matrix, int first, int count) =>
+            Reference.Of(matrix.Transposed().RowsFrom(first).Value[..(count * matrix.Rows)], count, matrix.Rows).Transposed();
     }
 
     [Test]
@@ -84,7 +137,7 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         Tensor dLeft = Input((5, 3), DType.F32, out double[] lefts), dMiddle = Input(3, DType.F32, out double[] middles), dRight = Input((3, 5), DType.F32, out double[] rights);
         LowRank.Project(wide, right, none);
         LowRank.OutputGradients(wide, new LowRankFactors(left, null, right), none, none, null, new LowRankGradients(dLeft, 0, dMiddle), accumulate);
-        LowRank.InputGradient(none, wide, dRight, accumulate: accumulate);
+        LowRank.InputGradient(none, wide, [(dRight, 0)], accumulate: accumulate);
         double[] Kept(double[] before) => accumulate ? before : new double[before.Length];
         Verify(dLeft, Kept(lefts));
         Verify(dMiddle, Kept(middles));
@@ -108,11 +161,17 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void TheRuleAndWhatForcesIt()
     {
-        LowRankPassKind small = Device.Kind == DeviceKind.Cpu ? LowRankPassKind.Blas : LowRankPassKind.Kernels;
-        Assert.That(LowRank.ChoosePasses(Device, 64), Is.EqualTo(small));
-        Assert.That(LowRank.ChoosePasses(Device, 65), Is.EqualTo(LowRankPassKind.Blas));
-        LowRank.Passes = LowRankPassKind.Kernels;
-        Assert.That(LowRank.ChoosePasses(Device, 65), Is.EqualTo(LowRankPassKind.Kernels));
+        string Ran(DType type, int rank, LowRankPassKind? forced)
+        {
+            Device.Variants.Clear();
+            LowRank.Passes = forced;
+            LowRank.Project(Input((3, 8), type, out _), Input((rank, 8), type, out _), Output((3, rank), type));
+            return Device.Variants.All.Single().ToString();
+        }
+        Assert.That(Ran(DType.BF16, 128, null), Is.EqualTo($"low_rank_project: {(Device.Kind == DeviceKind.Cpu ? "blas" : "kernels")}"));
+        Assert.That(Ran(DType.BF16, 129, null), Is.EqualTo("low_rank_project: blas"));
+        Assert.That(Ran(DType.BF16, 129, LowRankPassKind.Kernels), Is.EqualTo("low_rank_project: kernels"));
+        Assert.That(Ran(DType.F32, 8, LowRankPassKind.Kernels), Is.EqualTo("low_rank_project: blas (kernels does not apply: they are BF16 only)"));
     }
 
     [Test]
@@ -136,9 +195,11 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         Names("Left", () => LowRank.OutputGradients(dy, factors, z, g, null, new LowRankGradients(dLeft, 1)));
         Names("LeftFrom", () => LowRank.OutputGradients(dy, factors, z, g, null, new LowRankGradients(dLeft, 3)));
         Names("Middle", () => LowRank.OutputGradients(dy, factors, z, g, null, new LowRankGradients(Middle: Output(3))));
-        Names("h", () => LowRank.InputGradient(left, x, dRight));
-        Names("from", () => LowRank.InputGradient(z, x, dRight, 3));
-        Names("dRight", () => LowRank.InputGradient(z, x, dRight, 1));
+        Names("h", () => LowRank.InputGradient(left, x, [(dRight, 0)]));
+        Names("targets", () => LowRank.InputGradient(z, x, [(dRight, 3)]));
+        Names("targets", () => LowRank.InputGradient(z, x, [(dRight, 1)]));
+        Names("z", () => LowRank.OutputGradients(dy, factors, new ColumnRange(dy, 4, 2), g, null, default));
+        Names("scaled", () => LowRank.OutputGradients(dy, factors, z, g, new ColumnRange(dy, 1, 2), default));
     }
 
     private static void VerifyScaled(Tensor actual, Reference product, double[]? middle, double scale, DType type, int n)

@@ -48,7 +48,7 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
         Rewrite(file, "composed-a");
         Device second = Open();
         RunLayer(second, 7, DType.BF16);
-        Assert.That(second.Variants.All.Select(use => use.Variant), Is.All.EqualTo("composed-a"), "5 and 7 rows are one kind of call");
+        Assert.That(Products(second), Is.All.EqualTo("composed-a"), "5 and 7 rows are one kind of call");
         Assert.That(tuned, Has.All.Not.NaN);
         Assert.That(_warnings, Is.Empty);
     }
@@ -76,7 +76,7 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
             Rewrite(file, name);
             Device again = Open();
             RunLayer(again, 4, DType.F32);
-            Assert.That(again.Variants.All.Select(use => use.Variant), Is.All.StartsWith("composed-"));
+            Assert.That(Products(again), Is.All.StartsWith("composed-"));
         }
     }
 
@@ -103,7 +103,7 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
         untuned.Tuner.Enabled = false;
         RunLayer(untuned, 4, DType.F32);
         Assert.That(untuned.Tuner.Choices, Is.Empty);
-        Assert.That(untuned.Variants.All.Select(use => use.Variant), Is.All.EqualTo("composed-b"));
+        Assert.That(Products(untuned), Is.All.EqualTo("composed-b"));
     }
 
     [Test]
@@ -113,7 +113,7 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
         LowRankLinear.Variant = LowRankVariant.ComposedA;
         RunLayer(device, 4, DType.F32);
         Assert.That(device.Tuner.Choices, Is.Empty);
-        Assert.That(device.Variants.All.Select(use => use.Variant), Is.All.EqualTo("composed-a"));
+        Assert.That(Products(device), Is.All.EqualTo("composed-a"));
     }
 
     [Test]
@@ -123,6 +123,9 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
         float[] first = RunLayer(device, 6, DType.F32), again = RunLayer(device, 6, DType.F32);
         Assert.That(first, Is.EqualTo(again), "the run that timed and the one after it");
     }
+
+    private static IEnumerable<string> Products(Device device) =>
+        device.Variants.All.Where(use => use.What.StartsWith("low_rank_linear", StringComparison.Ordinal)).Select(use => use.Variant);
 
     private static void Rewrite(string file, string choice) => File.WriteAllText(file, Regex.Replace(File.ReadAllText(file), "(rank 3\": )\"[^\"]*\"", $"$1\"{choice}\""));
 

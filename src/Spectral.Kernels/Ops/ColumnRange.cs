@@ -1,0 +1,31 @@
+namespace Spectral.Kernels;
+
+/// <summary>Some columns of a matrix: what several layers share stands side by side in one. A tensor converts to all of its columns.</summary>
+/// <param name="Matrix">[rows, any].</param>
+/// <param name="From">First column.</param>
+/// <param name="Count">Number of columns.</param>
+public readonly record struct ColumnRange(Tensor Matrix, int From, int Count)
+{
+    /// <summary>All columns; none when the tensor is no matrix.</summary>
+    public static implicit operator ColumnRange(Tensor matrix) => new(matrix, 0, matrix.Shape.Rank == 2 ? matrix.Dim(1) : 0);
+
+    /// <summary>Rows of the matrix.</summary>
+    public int Rows => Matrix.Dim(0);
+
+    /// <summary>Elements from one row to the next.</summary>
+    public int Stride => Matrix.Dim(1);
+
+    /// <summary>Device address of the first element.</summary>
+    public ulong Pointer => Matrix.Pointer + (ulong)(From * Matrix.DType.Size());
+
+    internal Gemm.Operand Operand => new(Matrix, From, Math.Max(1, Stride));
+
+    internal void Check(string name, int rows, int columns, Tensor like)
+    {
+        Kernels.Check.Shape(Matrix, name, rows, -1);
+        if (Count != columns || From < 0 || From > Stride - Count)
+            throw new ArgumentException($"{name} is columns {From} to {From + Count} of {Matrix.Shape}, expected {columns} columns within it", name);
+        if (Matrix.DType != like.DType) throw new ArgumentException($"{name} is {Matrix.DType}, expected {like.DType} as its wide operand is", name);
+        Kernels.Check.SameDevice(like.Device, Matrix, name);
+    }
+}

@@ -1,0 +1,72 @@
+namespace Spectral.Kernels;
+
+/// <summary>What a kernel needs to make a dropout mask: part of argument structs, the twin of <c>Dropout</c> in <c>device/dropout.cuh</c>.</summary>
+public struct DropoutSource
+{
+    /// <summary>Device address of the <c>DropoutState</c>, or 0: nothing is dropped.</summary>
+    public ulong State;
+    /// <summary>The layer's stream.</summary>
+    public ulong Stream;
+    /// <summary>65536 p.</summary>
+    public uint Threshold;
+    /// <summary>Factor of what is kept.</summary>
+    public float Factor;
+}
+
+/// <summary>Arguments of <c>dropout.cu</c>.</summary>
+[KernelArgs("dropout", "dropout_f32", "dropout_bf16")]
+public struct DropoutArgs
+{
+    /// <summary>[count].</summary>
+    public ulong X, Y;
+    /// <summary>Elements.</summary>
+    public long Count;
+    /// <summary>The mask.</summary>
+    public DropoutSource Dropout;
+    /// <summary>1: add to what y holds.</summary>
+    public int Accumulate;
+}
+
+/// <summary>
+/// A dropout mask that is never stored. Whether element i of an array is kept follows from 16 bits of
+/// <c>philox4x32_10(key = seed, counter = (i / 8, stream + 2³² · offset))</c> with the state's seed and offset, so that forward and backward of
+/// a micro-batch make the same mask.
+/// </summary>
+/// <param name="State">Holds seed and offset on the device.</param>
+/// <param name="Stream">The layer's own; layers that read the same array may share one.</param>
+/// <param name="Probability">p of dropping an element, 0 or more and below 1; rounded to a multiple of 1/65536.</param>
+public sealed record DropoutMask(StepState State, uint Stream, double Probability)
+{
+    private const double Steps = 65536;
+
+    private readonly uint _threshold = Probability is >= 0 and < 1 ? (uint)Math.Min(Steps - 1, Math.Round(Probability * Steps))
+        : throw new ArgumentOutOfRangeException(nameof(Probability), Probability, "expected 0 or more and below 1");
+
+    /// <summary>Factor of what is kept, so that the expected value stays: 1 / (1 − p).</summary>
+    public float Factor => (float)(Steps / (Steps - _threshold));
+
+    internal DropoutSource Source(float factor) => new() { State = State.DropoutPointer, Stream = Stream, Threshold = _threshold, Factor = factor };
+}
+
+/// <summary>Dropout over an array, for where no kernel that reads it anyway can apply it on the way.</summary>
+public static class Dropout
+{
+    /// <summary>y = mask ∘ x · factor, or y += it; y may be x.</summary>
+    /// <param name="x">Any shape, F32 or BF16.</param>
+    /// <param name="y">Same shape and type.</param>
+    /// <param name="mask">The mask of arrays of this shape.</param>
+    /// <param name="factor">Of what is kept; <see cref="DropoutMask.Factor"/> unless given.</param>
+    /// <param name="accumulate">Add to y instead of overwriting it.</param>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
+    public static void Run(Tensor x, Tensor y, DropoutMask mask, float? factor = null, bool accumulate = false)
+    {
+        Check.Floating(x, nameof(x));
+        Check.SameShape(x, nameof(x), y, nameof(y));
+        Check.SameDType(x, nameof(x), y, nameof(y));
+        Check.SameDevice(x.Device, y, nameof(y));
+        if (mask.State.Device != x.Device) throw new ArgumentException($"mask is on {mask.State.Device}, expected {x.Device}", nameof(mask));
+        if (x.Count == 0) return;
+        var args = new DropoutArgs { X = x.Pointer, Y = y.Pointer, Count = x.Count, Dropout = mask.Source(factor ?? mask.Factor), Accumulate = accumulate ? 1 : 0 };
+        x.Device.Kernel("dropout", Launch.Entry(x.DType, "dropout_f32", "dropout_bf16")).Launch(args, Launch.Blocks(x.Count, 8 * Launch.FlatThreads), Launch.FlatThreads);
+    }
+}
