@@ -12,6 +12,19 @@ template <class T> __device__ __forceinline__ T from_float(float v);   // rounds
 template <> __device__ __forceinline__ float from_float<float>(float v) { return v; }
 template <> __device__ __forceinline__ bf16 from_float<bf16>(float v) { return __float2bfloat16(v); }
 
+// Two bf16 in a register, the first in the low half: what the tensor cores' fragments hold.
+__device__ __forceinline__ float bf16_low(uint32_t pair) { return __uint_as_float(pair << 16); }
+__device__ __forceinline__ float bf16_high(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
+__device__ __forceinline__ uint32_t bf16_pair(float first, float second) {
+#ifdef __CUDACC__
+  uint32_t pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+  return pair;
+#else
+  return uint32_t(from_float<bf16>(second).bits) << 16 | from_float<bf16>(first).bits;
+#endif
+}
+
 // Elements of T in one 16-byte access: 4 floats or 8 bf16.
 template <class T> constexpr int kVector = 16 / int(sizeof(T));
 

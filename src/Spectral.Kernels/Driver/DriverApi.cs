@@ -60,6 +60,7 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<float*, nint, nint, int> EventElapsedTime;
     public readonly delegate* unmanaged<nint, int> EventDestroy;
     public readonly delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int> LaunchKernel;
+    public readonly delegate* unmanaged<TensorMap*, int, uint, ulong, ulong*, ulong*, uint*, uint*, int, int, int, int, int> TensorMapEncodeTiled;
     private readonly delegate* unmanaged<byte*> _cpuLastError;
     private readonly delegate* unmanaged<byte*, CLong, void> _cpuSetOption;
     private readonly delegate* unmanaged<byte*, byte*, nuint, int> _argsLayout;
@@ -103,6 +104,7 @@ internal sealed unsafe class DriverApi
         EventElapsedTime = (delegate* unmanaged<float*, nint, nint, int>)F("cuEventElapsedTime");
         EventDestroy = (delegate* unmanaged<nint, int>)F("cuEventDestroy_v2");
         LaunchKernel = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)F("cuLaunchKernel");
+        TensorMapEncodeTiled = (delegate* unmanaged<TensorMap*, int, uint, ulong, ulong*, ulong*, uint*, uint*, int, int, int, int, int>)F("cuTensorMapEncodeTiled");
         if (isCpu)
         {
             _cpuLastError = (delegate* unmanaged<byte*>)F("spectralCpuLastError");

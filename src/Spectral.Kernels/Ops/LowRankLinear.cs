@@ -14,7 +14,8 @@ public static class LowRankLinear
     private static readonly VariantTable<LowRankVariant, LowRankCase, LowRankLinearVariant> Variants = new(VariantVariable, Rule,
         new LowRankLinearComposed(LowRankVariant.ComposedA, "composed-a"),
         new LowRankLinearComposed(LowRankVariant.ComposedB, "composed-b"),
-        new LowRankLinearPortable());
+        new LowRankLinearPortable(),
+        new LowRankLinearHopper());
 
     /// <summary>Forces a variant where it applies; null (and no <see cref="VariantVariable"/>): by tuning where the device's is enabled, else by rule.</summary>
     /// <exception cref="InvalidOperationException"><see cref="VariantVariable"/> names nothing known.</exception>

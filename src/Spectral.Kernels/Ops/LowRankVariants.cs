@@ -9,6 +9,8 @@ public enum LowRankVariant
     ComposedB,
     /// <summary>One tensor-core kernel (mma.sync, sm_80 and later) whose sums run over both; BF16 only.</summary>
     Portable,
+    /// <summary>The same on wgmma and TMA: compute capability 9.0 only, BF16, in, out and rank multiples of 8.</summary>
+    Hopper,
 }
 
 /// <summary>Which of its two products a low-rank layer computes.</summary>

@@ -7,13 +7,18 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     private static readonly (int M, int N, int K, int R)[] Shapes =
         [(1, 1, 1, 1), (7, 33, 1, 7), (33, 7, 130, 8), (1, 257, 127, 16), (127, 128, 64, 16), (130, 136, 264, 33), (257, 130, 33, 64), (64, 257, 200, 72), (1030, 16, 24, 8)];
 
+    /// <summary>For hopper, which needs multiples of 8: one tile with everything a tail, several tiles, an odd number of tile rows, ranks over one slice.</summary>
+    private static readonly (int M, int N, int K, int R)[] HopperShapes =
+        [(1, 8, 8, 8), (127, 264, 136, 16), (130, 72, 320, 40), (257, 520, 64, 64), (300, 136, 264, 72), (520, 16, 24, 8)];
+
     private static IEnumerable<object[]> Cases() =>
-        from shape in Shapes from run in Runs from decorated in new[] { true, false } select new[] { shape, run[0], run[1], decorated };
+        from run in Runs from shape in (LowRankVariant)run[1] == LowRankVariant.Hopper ? HopperShapes : Shapes from decorated in new[] { true, false } select new[] { shape, run[0], run[1], decorated };
 
     private static readonly object[][] Runs =
     [
         [DType.F32, LowRankVariant.ComposedA], [DType.F32, LowRankVariant.ComposedB],
         [DType.BF16, LowRankVariant.ComposedA], [DType.BF16, LowRankVariant.ComposedB], [DType.BF16, LowRankVariant.Portable],
+        [DType.BF16, LowRankVariant.Hopper],
     ];
 
     [TearDown]
@@ -36,7 +41,7 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         double[] skinny = Terms(product, c, factors.Scale, left);   // z and z ∘ c are each stored in the type
         double[] beforeBias = expected.Value;
         if (decorated) expected += Reference.Of(Enumerable.Range(0, m * n).Select(i => biases[i % n]).ToArray(), m, n);
-        double[][] rounded = variant == LowRankVariant.Portable ? [skinny, skinny] : [skinny, skinny, plain.Value, low.Value, beforeBias];
+        double[][] rounded = OneRounding(variant) ? [skinny, skinny] : [skinny, skinny, plain.Value, low.Value, beforeBias];
         Verify(y, expected.Value, expected.Roundings(type, k + r, rounded).Magnitude, k + r, "y");
     }
 
@@ -56,7 +61,7 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         Reference dyR = Reference.Of(dys, m, n), g = dyR * Reference.Of(lefts, n, r), right = Reference.Of(rights, r, k), scaledG = g.Scaled(c, factors.Scale);
         Reference plain = dyR * Reference.Of(weights, n, k), low = scaledG * right, expected = plain + low;
         double[] skinny = Terms(g, c, factors.Scale, right);
-        double[][] rounded = variant == LowRankVariant.Portable ? [skinny, skinny] : [skinny, skinny, plain.Value, low.Value];
+        double[][] rounded = OneRounding(variant) ? [skinny, skinny] : [skinny, skinny, plain.Value, low.Value];
         Reference bound = expected.Roundings(type, n + r, rounded);
         Verify(dx, expected.Value, bound.Magnitude, n + r, "dx");
 
@@ -81,7 +86,7 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         LowRankLinear.Backward(x, weight, factors, z, dy, dx, gradients, accumulateGradients: true, accumulateDx: true);
         Reference total = expected + Reference.Of(first, m, k);
         double[] between = first.Zip(plain.Value, (a, b) => Math.Abs(a) + Math.Abs(b)).Zip(low.Value, (a, b) => a + Math.Abs(b)).ToArray();
-        Verify(dx, total.Value, (bound + Reference.Of(first, m, k)).Roundings(type, n + r, variant == LowRankVariant.Portable ? [] : [between]).Magnitude, n + r, "dx accumulated");
+        Verify(dx, total.Value, (bound + Reference.Of(first, m, k)).Roundings(type, n + r, OneRounding(variant) ? [] : [between]).Magnitude, n + r, "dx accumulated");
         Verify(dLeft, (dL + dL).Value, (dLBound + dLBound).Magnitude, m, "dL accumulated");
         Verify(dRight, (dR + dR).RowsFrom(rightFrom).Value, (dRBound + dRBound).RowsFrom(rightFrom).Magnitude, m + n, "dR accumulated");
     }
@@ -90,18 +95,19 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     public void AnUpdateOfZeroLeavesTheBaseOutput(DType type, LowRankVariant variant)
     {
         LowRankLinear.Variant = variant;
-        Tensor x = Input((33, 130), type, out _), weight = Input((65, 130), type, out _), zero = Input(new float[16], 16, DType.F32, out _), plain = Output((33, 65), type);
-        Tensor left = Input((65, 16), type, out _), right = Input((16, 130), type, out _);
+        (int n, int k) = variant == LowRankVariant.Hopper ? (72, 136) : (65, 130);
+        Tensor x = Input((33, k), type, out _), weight = Input((n, k), type, out _), zero = Input(new float[16], 16, DType.F32, out _), plain = Output((33, n), type);
+        Tensor left = Input((n, 16), type, out _), right = Input((16, k), type, out _);
         float[] Run(LowRankFactors factors)
         {
-            Tensor y = Output((33, 65), type), z = Output((33, factors.Rank), type);
+            Tensor y = Output((33, n), type), z = Output((33, factors.Rank), type);
             LowRankLinear.Forward(x, weight, null, factors, y, z);
             return y.ToArray();
         }
         float[] withZeroMiddle = Run(new LowRankFactors(left, zero, right));
-        Tensor zeroLeft = Input(new float[65 * 8], (65, 8), type, out _), otherRight = Input((8, 130), type, out _);
+        Tensor zeroLeft = Input(new float[n * 8], (n, 8), type, out _), otherRight = Input((8, k), type, out _);
         Assert.That(withZeroMiddle, Is.EqualTo(Run(new LowRankFactors(zeroLeft, null, otherRight))), "the same bits whatever the factors");
-        if (variant == LowRankVariant.Portable) return;   // the tensor-core sums are ordered unlike the library's
+        if (OneRounding(variant)) return;   // the tensor-core sums are ordered unlike the library's
         Gemm.Run(x, false, weight, true, plain);
         Assert.That(withZeroMiddle, Is.EqualTo(plain.ToArray()), "the bits of the plain product");
     }
@@ -188,6 +194,24 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
+    public void HopperRunsWhereItCan()
+    {
+        LowRankLinear.Variant = LowRankVariant.Hopper;
+        string Ran(int k, DType type)
+        {
+            Device.Variants.Clear();
+            Tensor x = Input((3, k), type, out _), weight = Input((24, k), type, out _), y = Output((3, 24), type), z = Output((3, 8), type);
+            LowRankLinear.Forward(x, weight, null, Factors(24, k, 8, type, false, out _, out _, out _), y, z);
+            return Device.Variants.All.Single(use => use.What.StartsWith("low_rank_linear ", StringComparison.Ordinal)).Choice;
+        }
+        bool has = Device.ComputeCapability == (9, 0);
+        Assert.That(Ran(16, DType.F32), Is.EqualTo("composed-b (hopper does not apply: it is BF16 only)"));
+        Assert.That(Ran(16, DType.BF16), Is.EqualTo(has ? "hopper" : "composed-b (hopper does not apply: it needs compute capability 9.0)"));
+        if (!has) return;
+        Assert.That(Ran(20, DType.BF16), Is.EqualTo("composed-b (hopper does not apply: in, out and rank must be multiples of 8)"));
+    }
+
+    [Test]
     public void AVariableThatNamesNothingIsRefused()
     {
         var choice = new ForcedChoice<LowRankVariant>("SPECTRAL_LOWRANK", ("composed-a", LowRankVariant.ComposedA), ("portable", LowRankVariant.Portable));
@@ -220,6 +244,8 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         Names("RightFrom", () => LowRankLinear.Backward(x, weight, factors, z, y, null, new LowRankGradients(Right: dRight, RightFrom: -1)));
         Assert.That(dLeft.ToArray(), Is.All.NaN, "nothing was written");
     }
+
+    private static bool OneRounding(LowRankVariant variant) => variant is LowRankVariant.Portable or LowRankVariant.Hopper;
 
     private LowRankFactors Factors(int outputs, int inputs, int rank, DType type, bool middle, out double[] left, out double[]? c, out double[] right)
     {

@@ -1,0 +1,239 @@
+// Two-source matrix product for Hopper: the frozen product and the low-rank one in one accumulator, by TMA and wgmma.
+//
+// Formula        forward:         y[t,n] = sum_k x[t,k] W[n,k] + sum_i z[t,i] L[n,i] + bias[n]
+//                input gradient:  y[t,k] = sum_n x[t,n] W[n,k] + sum_i z[t,i] L[i,k]     (x = dy, z = s g c, L = R)
+//                accumulate adds what y held before.
+// Shapes         x [rows, depth]; z [rows, rank]; y [rows, columns]; bias [columns] or null
+//                forward W [columns, depth], L [columns, rank]; input gradient W [depth, columns], L [rank, columns]
+// Layout         row-major behind tensor maps (128-byte swizzle): rows may be further apart than they are wide. 16-byte aligned
+//                addresses and strides, depth, rank and columns multiples of 8; tails are TMA's zeros and clipping.
+//                Boxes of columns x rows: x and z 64 x 128; W and L 64 x 128 forward, 64 x 64 for the input gradient; y 64 x 64.
+// Types          BF16; z already carries the middle diagonal and the scale
+// Accumulation   F32 in one chain over depth, then over rank; bias and old y join in F32; one rounding
+// Grid/Block     persistent: at most one block of 384 threads per SM, a multiple of the cluster; grid x only. One warpgroup loads, two
+//                multiply 64 x 256 halves of a 128 x 256 tile. The two blocks of a cluster have neighbouring tile rows and share W:
+//                each loads half of it for both (_single: clusters of one, for a single tile row). Tiles go in groups of 2,048 rows,
+//                so that a wave's part of x and W stays in L2. Dynamic shared memory 229,632 bytes: 4 stages of 48 KB, 32 KB of y.
+// Bytes          2 (rows depth + columns depth + rows columns) + 2 rank (rows + columns)
+// Flops          2 rows columns (depth + rank)
+// Deterministic  yes
+#include "spectral.cuh"
+
+struct LowRankLinearHopperArgs {
+  TensorMap x;
+  TensorMap weight;
+  TensorMap z;
+  TensorMap factor;
+  TensorMap y;
+  const void* bias;
+  int rows;
+  int columns;
+  int depth;
+  int rank;
+  int accumulate;
+};
+SPECTRAL_LAYOUT(LowRankLinearHopperArgs, x, weight, z, factor, y, bias, rows, columns, depth, rank, accumulate)
+
+namespace {
+constexpr int BM = 128, BN = 256, BK = 64, STAGES = 4, GROUP_ROWS = 2048;
+constexpr int BLOCK = 64 * 64 * 2;                      // bytes of a 64 x 64 tile, the unit of everything below
+constexpr int A = 2 * BLOCK, STAGE = A + 4 * BLOCK;     // a stage: 128 rows of x, then 256 columns of W
+constexpr int OUT = STAGES * STAGE, BARRIERS = OUT + 4 * BLOCK;
+constexpr int CHUNKS = BN / 64;                         // y leaves in chunks of 64 columns, through two buffers per consumer
+
+// Bytes of a stage, its barriers and the parity of its current round; producer and consumers walk alike.
+struct Stage {
+  int index = 0, parity = 0;
+  __device__ __forceinline__ void next() {
+    if (++index == STAGES) index = 0, parity ^= 1;
+  }
+};
+
+// The cluster's tile number t: groups of GROUP_ROWS rows, columns within a group, rows within a column.
+template <int CLUSTER> struct Tiles {
+  static constexpr int GROUP = GROUP_ROWS / (BM * CLUSTER);
+  int rows, columns;
+  __device__ __forceinline__ Tiles(const LowRankLinearHopperArgs& args)
+      : rows((args.rows + BM * CLUSTER - 1) / (BM * CLUSTER)), columns((args.columns + BN - 1) / BN) {}
+  __device__ __forceinline__ void place(int t, int rank, int& m0, int& n0) const {
+    const int first = t / (GROUP * columns) * GROUP, in_group = t % (GROUP * columns), height = min(GROUP, rows - first);
+    m0 = ((first + in_group % height) * CLUSTER + rank) * BM, n0 = in_group / height * BN;
+  }
+};
+
+// Fills stages: 16 KB of x (z) for this block, 32 KB of W (L), half of it from each block of a pair.
+template <bool DEPTH_ROWS, int CLUSTER>
+__device__ __forceinline__ void produce(const LowRankLinearHopperArgs& args, unsigned char* shared, uint64_t* full, uint64_t* empty, int rank) {
+  constexpr int PART = DEPTH_ROWS ? 1 : 2, PARTS = 4 / PART / CLUSTER;   // loads of PART blocks of 64 columns
+  const Tiles<CLUSTER> tiles(args);
+  const int deep = (args.depth + BK - 1) / BK, low = (args.rank + BK - 1) / BK;
+  Stage at;
+  for (int t = int(blockIdx.x) / CLUSTER; t < tiles.rows * tiles.columns; t += int(gridDim.x) / CLUSTER) {
+    int m0, n0;
+    tiles.place(t, rank, m0, n0);
+#pragma unroll 1
+    for (int step = 0; step < deep + low; ++step, at.next()) {
+      const bool base = step < deep;   // first the frozen operands, then the low-rank ones
+      const int k0 = (base ? step : step - deep) * BK;
+      unsigned char* stage = shared + at.index * STAGE;
+      uint64_t* bar = &full[at.index];
+      mbar_wait(&empty[at.index], at.parity ^ 1);
+      mbar_arrive_expect_tx(bar, STAGE);
+      tma_load_2d(stage, base ? &args.x : &args.z, bar, k0, m0);
+      const TensorMap* right = base ? &args.weight : &args.factor;
+#pragma unroll
+      for (int i = 0; i < PARTS; ++i) {
+        const int part = (rank * PARTS + i) * PART, n = n0 + 64 * part;
+        if (CLUSTER == 1)
+          tma_load_2d(stage + A + part * BLOCK, right, bar, DEPTH_ROWS ? n : k0, DEPTH_ROWS ? k0 : n);
+        else
+          tma_load_2d_multicast(stage + A + part * BLOCK, right, bar, DEPTH_ROWS ? n : k0, DEPTH_ROWS ? k0 : n, 3);
+      }
+    }
+  }
+}
+
+// d = the 64 x 256 half `half` of a tile. A stage goes back to the producers of all blocks that write it, by one thread for each.
+template <bool DEPTH_ROWS, int CLUSTER>
+__device__ __forceinline__ void multiply(float (&d)[128], const LowRankLinearHopperArgs& args, const unsigned char* shared, uint64_t* full,
+                                         uint64_t* empty, int half, Stage& at) {
+  constexpr int A_NEXT = 2, B_NEXT = DEPTH_ROWS ? 128 : 2;   // a descriptor's next 16 depths
+  const int thread = int(threadIdx.x) % 128, deep = (args.depth + BK - 1) / BK, low = (args.rank + BK - 1) / BK;
+  auto hand_back = [&](int stage) {
+    if (CLUSTER == 1) {
+      if (thread == 0) mbar_arrive(&empty[stage]);
+    } else if (thread < CLUSTER) {
+      mbar_arrive_at(&empty[stage], thread);
+    }
+  };
+  int previous = 0;
+#pragma unroll 1
+  for (int step = 0; step < deep + low; ++step, at.next()) {
+    mbar_wait(&full[at.index], at.parity);
+    const unsigned char* stage = shared + at.index * STAGE;
+    const uint64_t a = wgmma_descriptor(stage + half * BLOCK);
+    const uint64_t b = DEPTH_ROWS ? wgmma_descriptor_depth_rows(stage + A, BLOCK) : wgmma_descriptor(stage + A);
+    const int left = step < deep ? BK : args.rank - (step - deep) * BK;
+    wgmma_fence();
+    if (left > BK - 16) {   // without a branch in it, the four run back to back
+#pragma unroll
+      for (int k = 0; k < BK / 16; ++k) wgmma_m64n256k16<DEPTH_ROWS>(d, a + A_NEXT * k, b + B_NEXT * k, k > 0 || step > 0);
+      wgmma_commit();
+    } else {                // a low rank is not worth the time of 64 depths
+#pragma unroll 1
+      for (int k = 0; 16 * k < left; ++k) wgmma_m64n256k16<DEPTH_ROWS>(d, a + A_NEXT * k, b + B_NEXT * k, 1);
+      wgmma_commit();
+    }
+    wgmma_wait<1>();   // the step before this one is done
+    if (step > 0) hand_back(previous);
+    previous = at.index;
+  }
+  wgmma_wait<0>();
+  hand_back(previous);
+}
+
+// y = d + bias + old y, 64 columns at a time: registers, stmatrix, TMA. While a chunk is written, the one before it is being stored.
+__device__ __forceinline__ void store(const float (&d)[128], const LowRankLinearHopperArgs& args, unsigned char* out, uint64_t* old, int half,
+                                      int m, int n0) {
+  const int lane = lane_id(), warp = int(threadIdx.x) / 32 % 4;
+  const bool elected = threadIdx.x % 128 == 0;
+  const bf16* bias = static_cast<const bf16*>(args.bias);
+#pragma unroll
+  for (int c = 0; c < CHUNKS; ++c) {
+    unsigned char* buffer = out + c % 2 * BLOCK;
+    if (args.accumulate) mbar_wait(&old[c % 2], c / 2);
+#pragma unroll
+    for (int p = 0; p < 4; ++p) {   // 16 columns: the four 8 x 8 matrices of a warp's 16 rows
+      auto row_of_lane = [&](int l) { return buffer + swizzle128((warp * 16 + l % 16) * 128 + p * 32 + l / 16 * 16); };
+      uint32_t r[4], before[4] = {};
+      if (args.accumulate) ldmatrix_x4(before, row_of_lane);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int j = 8 * c + 2 * p + i / 2, n = n0 + 8 * j + lane % 4 * 2;
+        float v0 = d[4 * j + 2 * (i % 2)], v1 = d[4 * j + 2 * (i % 2) + 1];
+        if (bias != nullptr && n < args.columns) v0 += to_float(bias[n]), v1 += to_float(bias[n + 1]);
+        if (args.accumulate) v0 += bf16_low(before[i]), v1 += bf16_high(before[i]);
+        r[i] = bf16_pair(v0, v1);
+      }
+      stmatrix_x4(r, row_of_lane);
+    }
+    fence_proxy_async();
+    if (elected) {
+      bulk_wait_read<0>();   // the chunk before this one has left its buffer, which is the next one's
+      if (args.accumulate && c > 0 && c + 1 < CHUNKS) {
+        mbar_arrive_expect_tx(&old[(c + 1) % 2], BLOCK);
+        tma_load_2d(out + (c + 1) % 2 * BLOCK, &args.y, &old[(c + 1) % 2], n0 + 64 * (c + 1), m);
+      }
+    }
+    __syncwarp();
+    bar_sync(1 + half, 128);
+    if (elected) {
+      if (m < args.rows && n0 + 64 * c < args.columns) tma_store_2d(&args.y, buffer, n0 + 64 * c, m);
+      bulk_commit();
+    }
+    __syncwarp();
+  }
+}
+
+template <bool DEPTH_ROWS, int CLUSTER>
+__device__ __forceinline__ void consume(const LowRankLinearHopperArgs& args, unsigned char* shared, uint64_t* full, uint64_t* empty, uint64_t* olds, int rank) {
+  const Tiles<CLUSTER> tiles(args);
+  const int half = __shfl_sync(~0u, int(threadIdx.x) / 128 - 1, 0);   // the compiler sees that a warp agrees on it
+  const bool elected = threadIdx.x % 128 == 0;
+  unsigned char* out = shared + OUT + half * 2 * BLOCK;
+  uint64_t* old = olds + 2 * half;
+  float d[128];
+#pragma unroll
+  for (int i = 0; i < 128; ++i) d[i] = 0;
+  Stage at;
+  for (int t = int(blockIdx.x) / CLUSTER; t < tiles.rows * tiles.columns; t += int(gridDim.x) / CLUSTER) {
+    int m0, n0;
+    tiles.place(t, rank, m0, n0);
+    if (args.accumulate && elected) {   // the first two chunks of old y arrive behind the products
+      bulk_wait_read<0>();
+#pragma unroll
+      for (int c = 0; c < 2; ++c) {
+        mbar_arrive_expect_tx(&old[c], BLOCK);
+        tma_load_2d(out + c * BLOCK, &args.y, &old[c], n0 + 64 * c, m0 + 64 * half);
+      }
+    }
+    __syncwarp();
+    multiply<DEPTH_ROWS, CLUSTER>(d, args, shared, full, empty, half, at);
+    store(d, args, out, old, half, m0 + 64 * half, n0);
+  }
+  if (elected) bulk_wait_read<0>();   // the block's shared memory lives as long as its stores read it
+}
+
+template <bool DEPTH_ROWS, int CLUSTER> __device__ __forceinline__ void low_rank_linear_hopper(const LowRankLinearHopperArgs& args) {
+  DYNAMIC_SHARED(shared);
+  uint64_t* full = reinterpret_cast<uint64_t*>(shared + BARRIERS);
+  uint64_t *empty = full + STAGES, *olds = empty + STAGES;
+  const int rank = CLUSTER == 1 ? 0 : int(cluster_rank());
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < STAGES; ++i) {
+      mbar_init(&full[i], 1);
+      mbar_init(&empty[i], 2 * CLUSTER);   // from each consumer of each block that reads what this block loads
+    }
+    for (int i = 0; i < 4; ++i) mbar_init(&olds[i], 1);
+    mbar_init_fence();
+  }
+  __syncthreads();
+  if (CLUSTER > 1) cluster_arrive(), cluster_wait();
+
+  if (threadIdx.x < 128) {
+    setmaxnreg_dec<40>();
+    if (threadIdx.x == 0) produce<DEPTH_ROWS, CLUSTER>(args, shared, full, empty, rank);
+    __syncwarp();
+  } else {
+    setmaxnreg_inc<232>();
+    consume<DEPTH_ROWS, CLUSTER>(args, shared, full, empty, olds, rank);
+    __syncwarp();
+  }
+  if (CLUSTER > 1) cluster_arrive(), cluster_wait();   // the other block may still copy into this one, or arrive at its barriers
+}
+}  // namespace
+
+SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_forward_bf16, LowRankLinearHopperArgs, 384, 2) { low_rank_linear_hopper<false, 2>(args); }
+SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_forward_single_bf16, LowRankLinearHopperArgs, 384, 1) { low_rank_linear_hopper<false, 1>(args); }
+SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_input_gradient_bf16, LowRankLinearHopperArgs, 384, 2) { low_rank_linear_hopper<true, 2>(args); }
+SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_input_gradient_single_bf16, LowRankLinearHopperArgs, 384, 1) { low_rank_linear_hopper<true, 1>(args); }

@@ -1,0 +1,84 @@
+using System.Runtime.InteropServices;
+
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of the two-source product kernels for Hopper; boxes as the kernel's header says.</summary>
+[KernelArgs("low_rank_linear_sm90", "low_rank_linear_hopper_forward_bf16", "low_rank_linear_hopper_forward_single_bf16",
+    "low_rank_linear_hopper_input_gradient_bf16", "low_rank_linear_hopper_input_gradient_single_bf16")]
+[StructLayout(LayoutKind.Sequential, Size = 704)]
+public struct LowRankLinearHopperArgs
+{
+    /// <summary>[rows, depth]: x, or dy.</summary>
+    public TensorMap X;
+    /// <summary>W: [columns, depth] forward, [depth, columns] for the input gradient.</summary>
+    public TensorMap Weight;
+    /// <summary>[rows, rank]: Scale · c ∘ z, or Scale · c ∘ g.</summary>
+    public TensorMap Z;
+    /// <summary>L [columns, rank], or R [rank, columns].</summary>
+    public TensorMap Factor;
+    /// <summary>[rows, columns]: y, or dx.</summary>
+    public TensorMap Y;
+    /// <summary>[columns], or 0.</summary>
+    public ulong Bias;
+    /// <summary>M.</summary>
+    public int Rows;
+    /// <summary>Columns of the result.</summary>
+    public int Columns;
+    /// <summary>Length of the frozen product's sums.</summary>
+    public int Depth;
+    /// <summary>p.</summary>
+    public int Rank;
+    /// <summary>1: add to what y holds.</summary>
+    public int Accumulate;
+}
+
+/// <summary>
+/// Both products in one persistent kernel on wgmma and TMA. TMA moves whole 16-byte units, so depth, rank and columns are multiples of 8;
+/// with such widths every tensor and every range of its rows starts at a 16-byte address.
+/// </summary>
+internal sealed class LowRankLinearHopper : LowRankLinearVariant
+{
+    private const int TileRows = 128, TileColumns = 256, StoreRows = 64, Threads = 384, SharedBytes = 229632;
+
+    public override LowRankVariant Kind => LowRankVariant.Hopper;
+
+    public override string Name => "hopper";
+
+    public override bool TakesScale => false;
+
+    public override string? Refuses(in LowRankCase call) =>
+        call.Type != DType.BF16 ? "it is BF16 only"
+        : call.Device.ComputeCapability != (9, 0) ? "it needs compute capability 9.0"
+        : call.Device.Kind == DeviceKind.Cuda && !KernelLibrary.Architectures.Contains("sm_90a") ? "this build has no sm_90a kernels"
+        : !TensorMap.Fits(call.Depth) || !TensorMap.Fits(call.Rank) || !TensorMap.Fits(call.Columns) ? "in, out and rank must be multiples of 8"
+        : null;
+
+    public override void Run(in LowRankProduct product)
+    {
+        (Device device, LowRankCase call) = (product.Case.Device, product.Case);
+        int weightRows = product.Transposed ? TileRows : TensorMap.BoxColumns;
+        var args = new LowRankLinearHopperArgs
+        {
+            X = Map(product.X, call.Rows, call.Depth, TileRows),
+            Weight = product.Transposed ? Map(product.Weight, call.Columns, call.Depth, weightRows) : Map(product.Weight, call.Depth, call.Columns, weightRows),
+            Z = Map(product.Source, call.Rows, call.Rank, TileRows),
+            Factor = product.Transposed ? Map(product.Factor, call.Columns, call.Rank, weightRows) : Map(product.Factor, call.Rank, call.Columns, weightRows),
+            Y = Map(product.Y, call.Rows, call.Columns, StoreRows),
+            Bias = product.Bias?.Pointer ?? 0, Rows = call.Rows, Columns = call.Columns, Depth = call.Depth, Rank = call.Rank, Accumulate = product.Accumulate ? 1 : 0,
+        };
+        // Two blocks share each load of W; a single tile row would leave one of them without work.
+        int cluster = call.Rows > TileRows ? 2 : 1;
+        long tiles = (long)Launch.Blocks(call.Rows, TileRows * cluster) * Launch.Blocks(call.Columns, TileColumns);
+        int clusters = (int)Math.Min(tiles, Math.Max(1, device.MultiprocessorCount / cluster));
+        string entry = (product.Transposed, cluster) switch
+        {
+            (true, 1) => "low_rank_linear_hopper_forward_single_bf16",
+            (true, _) => "low_rank_linear_hopper_forward_bf16",
+            (_, 1) => "low_rank_linear_hopper_input_gradient_single_bf16",
+            _ => "low_rank_linear_hopper_input_gradient_bf16",
+        };
+        device.Kernel("low_rank_linear_sm90", entry).Launch(args, clusters * cluster, Threads, SharedBytes);
+    }
+
+    private static TensorMap Map(Tensor tensor, int rows, int columns, int boxRows) => TensorMap.Encode(tensor.Device, tensor.Pointer, rows, columns, columns, boxRows);
+}
