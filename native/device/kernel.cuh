@@ -5,6 +5,7 @@
 //   SPECTRAL_KERNEL_PLAIN(add_f32, AddArgs, 256) { add<float>(args); }
 //
 // SPECTRAL_KERNEL(name, Args, threads): `threads` is the largest block it may be launched with.
+// SPECTRAL_KERNEL_OCCUPANCY(name, Args, threads, blocks): an SM is to hold that many blocks at once, which caps the registers.
 // SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks): that many neighbours along x run together and reach each other's shared
 // memory; the block has an SM to itself (a register cap, without which setmaxnreg is ignored). All shared memory is dynamic.
 // SPECTRAL_KERNEL_PLAIN promises that no thread waits for another (no barrier, shuffle, mma), so the
@@ -23,6 +24,8 @@ struct alignas(64) TensorMap { uint64_t opaque[16]; };
 #define SPECTRAL_KERNEL(name, Args, threads) \
   extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args args)
 #define SPECTRAL_KERNEL_PLAIN(name, Args, threads) SPECTRAL_KERNEL(name, Args, threads)
+#define SPECTRAL_KERNEL_OCCUPANCY(name, Args, threads, blocks) \
+  extern "C" __global__ void __launch_bounds__(threads, blocks) name(const __grid_constant__ Args args)
 #define SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks) \
   extern "C" __global__ void __cluster_dims__(blocks, 1, 1) __launch_bounds__(threads, 1) name(const __grid_constant__ Args args)
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
@@ -73,6 +76,7 @@ struct Registration {
        spectral_layout(static_cast<const Args*>(nullptr))});                                                         \
   static inline __attribute__((always_inline)) void spectral_body_##kernel([[maybe_unused]] const Args& args)
 #define SPECTRAL_KERNEL(name, Args, threads) SPECTRAL_KERNEL_(name, Args, threads, 1, nullptr)
+#define SPECTRAL_KERNEL_OCCUPANCY(name, Args, threads, blocks) SPECTRAL_KERNEL(name, Args, threads)
 #define SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks) SPECTRAL_KERNEL_(name, Args, threads, blocks, nullptr)
 #define SPECTRAL_KERNEL_PLAIN(name, Args, threads) \
   SPECTRAL_KERNEL_(name, Args, threads, 1, (&spectral::cpu::loop_block<&spectral_body_##name, Args>))

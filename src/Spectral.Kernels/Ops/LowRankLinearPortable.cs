@@ -31,7 +31,7 @@ public struct LowRankLinearArgs
 /// <summary>Both products in one kernel on mma.sync: the sums run over the frozen operands, then over the low-rank ones.</summary>
 internal sealed class LowRankLinearPortable : LowRankLinearVariant
 {
-    private const int Tile = 128, Threads = 256, SharedBytes = 98304;
+    private const int Tile = 128, Threads = 128, SharedBytes = 49152;
 
     public override LowRankVariant Kind => LowRankVariant.Portable;
 
