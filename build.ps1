@@ -1,5 +1,5 @@
 #!/usr/bin/env pwsh
-# Twin of build.sh for Windows:  ./build.ps1 [build | run | test [--full] | bench | clean] [arguments]
+# Twin of build.sh for Windows:  ./build.ps1 [build | run | test [--full] | bench | bundle | clean] [arguments]
 # The CPU device is Linux only: here kernels are built as PTX for a GPU, and what needs the CPU device is reported as skipped.
 param([string]$Verb = 'build', [Parameter(ValueFromRemainingArguments = $true)][string[]]$Rest = @())
 $ErrorActionPreference = 'Stop'
@@ -35,11 +35,15 @@ switch ($Verb) {
   'test' {
     if ($Rest -contains '--full') { Say 'the schedules and sanitizers of --full are skipped: they run on Linux only'; $Rest = @($Rest | Where-Object { $_ -ne '--full' }) }
     Native; Managed Kernels.sln; Run dotnet test --solution Kernels.sln -c Release --no-build @Rest }
-  'bench' { Native; Managed bench/Spectral.Benchmarks
+  'bench' { Native; Managed bench/Spectral.Bench; Managed bench/Spectral.Benchmarks
+    $part = if ($Rest) { $Rest[0] } else { 'all' }; $Rest = @($Rest | Select-Object -Skip 1)
+    if ($part -notin 'device', 'host', 'all') { Write-Error "build.ps1: bench: '$part', expected device or host"; exit 1 }
+    if ($part -ne 'host') { Run artifacts/bin/spectral-bench.exe @Rest }
     if (-not $Rest) { $Rest = @('--filter=*') }
-    Run dotnet run -c Release --no-build --project bench/Spectral.Benchmarks -- @Rest }
+    if ($part -ne 'device') { Run dotnet run -c Release --no-build --project bench/Spectral.Benchmarks -- @Rest } }
+  'bundle' { Say 'bundle skipped: it is made on Linux, for Linux' }
   'clean' {
     Remove-Item -Recurse -Force artifacts -ErrorAction SilentlyContinue
     Get-ChildItem src, tests, bench -Recurse -Directory -Include bin, obj | Remove-Item -Recurse -Force }
-  default { Write-Error "build.ps1: unknown verb '$Verb'; expected build, run, test [--full], bench or clean"; exit 1 }
+  default { Write-Error "build.ps1: unknown verb '$Verb'; expected build, run, test [--full], bench, bundle or clean"; exit 1 }
 }

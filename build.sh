@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Sets up, builds, runs and tests Spectral:  ./build.sh [build | run | test [--full] | bench | clean] [arguments]
+# Sets up, builds, runs and tests Spectral:  ./build.sh [build | run | test [--full] | bench | bundle | clean] [arguments]
 #   build  native libraries, PTX when nvcc is found, all projects        run    fine-tune the sample model and print what it gained
-#   test   everything, PTX checks included (--full: more seeds, sanitizers)   bench  BenchmarkDotNet cases   clean  removes what was built
+#   test   everything, PTX checks included (--full: more seeds, sanitizers)   bundle  one archive, to test and measure on another machine's GPU
+#   bench  spectral-bench, then BenchmarkDotNet; "bench device ..." or "bench host ..." is one of them       clean   removes what was built
 set -euo pipefail
 cd "$(dirname "$0")"
 verb=${1:-build}; [ $# -eq 0 ] || shift
@@ -38,7 +39,6 @@ native() {   # $1: "fetch" may download nvcc where there is none
 gpu() { if has_library libcuda.so.1; then echo fetch; fi; }   # PTX is worth a download only where it can run
 managed() { dotnet build "$@" -c Release -v quiet -clp:NoSummary; }
 mkdir -p artifacts
-
 case $verb in
   build) native "$(gpu)"; managed Kernels.sln; say "built: artifacts/bin/spectral" ;;
   run) native "$(gpu)"; managed src/Spectral.Cli; samples/run.sh "$@" ;;
@@ -53,7 +53,8 @@ case $verb in
       SPECTRAL_CPU_SEED=$seed SPECTRAL_CPU_POISON=1 SPECTRAL_CPU_CHECK=1 SPECTRAL_CHECK=1 tests/Spectral.Kernels.Tests/bin/Release/net10.0/Spectral.Kernels.Tests --filter 'FullyQualifiedName!~Package&FullyQualifiedName!~Ptx'
     done
     for preset in asan tsan; do say "native tests under $preset"; cmake --preset $preset > /dev/null; cmake --build --preset $preset -j"$(nproc)" > /dev/null; ctest --preset $preset; done ;;
-  bench) native "$(gpu)"; managed bench/Spectral.Benchmarks; dotnet run -c Release --no-build --project bench/Spectral.Benchmarks -- "${@:---filter=*}" ;;
+  bench) native "$(gpu)"; bench/bench.sh "$@" ;;
+  bundle) native fetch; managed Kernels.sln; bench/bundle.sh artifacts/spectral-gpu.tar.xz ;;
   clean) rm -rf artifacts; find src tests bench -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} + ;;
-  *) die "unknown verb '$verb'; expected build, run, test [--full], bench or clean" ;;
+  *) die "unknown verb '$verb'; expected build, run, test [--full], bench, bundle or clean" ;;
 esac

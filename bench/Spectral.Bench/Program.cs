@@ -13,7 +13,7 @@ internal static class Program
     private static readonly Option<bool> List = new("--list") { Description = "Show cases and shapes and run nothing." };
     private static readonly Option<FileInfo?> Json = new("--json") { Description = "Also write the results to this file; rewritten after every shape.", HelpName = "FILE" };
     private static readonly Option<bool> Quick = new("--quick") { Description = "A few shapes of each case, fewer samples." };
-    private static readonly Option<bool> Smoke = new("--smoke") { Description = "Tiny shapes: shows that everything runs, the times mean nothing." };
+    private static readonly Option<bool> Smoke = new("--smoke") { Description = "Tiny shapes: shows that everything runs, the times mean nothing. The only run there is on the CPU device." };
     private static readonly Option<string> Where = new("--device") { Description = "Where to run.", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
     private static readonly Option<double> Minutes = new("--minutes") { Description = "Begin no further shape after so many minutes; 0: no limit.", DefaultValueFactory = _ => 0 };
 
@@ -46,7 +46,10 @@ internal static class Program
     private static int Run(ParseResult parsed)
     {
         Extent extent = parsed.GetValue(Smoke) ? Extent.Smoke : parsed.GetValue(Quick) ? Extent.Quick : Extent.Full;
-        using var machine = new Machine(Open(parsed.GetValue(Where)!), extent);
+        Device device = Open(parsed.GetValue(Where)!);
+        // Full sizes would take the CPU device days, to no end.
+        bool listing = parsed.GetValue(List);
+        using var machine = new Machine(device, device.Kind == DeviceKind.Cpu && !listing ? Extent.Smoke : extent);
         string[] filters = parsed.GetValue(Filter)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         (BenchCase Case, Plan Plan)[] chosen =
         [
@@ -56,7 +59,7 @@ internal static class Program
                select (found, plan),
         ];
         if (chosen.Length == 0) throw new UsageException($"--filter \"{parsed.GetValue(Filter)}\" matches nothing; --list shows what there is");
-        if (parsed.GetValue(List))
+        if (listing)
         {
             foreach (var group in chosen.GroupBy(entry => entry.Case))
             {

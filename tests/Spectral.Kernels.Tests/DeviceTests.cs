@@ -1,4 +1,3 @@
-using Spectral.Kernels.Driver;
 
 namespace Spectral.Kernels.Tests;
 
@@ -109,16 +108,4 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(owner.ToArray(), Is.EqualTo(new[] { 1f, 2, 3, 4 }));
         Assert.That(() => Tensor.FromPointer(Device, (nint)owner.Pointer + 2, 1, DType.F32), Throws.ArgumentException.With.Message.Contains("multiple of 16"));
     }
-}
-
-public sealed class NativeLibrariesTests
-{
-    [Test]
-    public void AMissingLibrarySaysWhatAndWhatToSet() =>
-        Assert.That(() => NativeLibraries.Load("the test", "libspectral_no_such.so.1"), Throws.TypeOf<DllNotFoundException>()
-            .With.Message.Contains("libspectral_no_such.so.1").And.Message.Contains(NativeLibraries.PathVariable));
-
-    [Test]
-    public void AMissingFunctionIsNamed() =>
-        Assert.That(() => NativeLibraries.Function(DriverApi.Cpu.Library, "the CPU device", "cuNoSuchCall"), Throws.TypeOf<EntryPointNotFoundException>().With.Message.Contains("cuNoSuchCall"));
 }

@@ -26,9 +26,47 @@ public static class NativeLibraries
             if (list is not null) folders.AddRange(list.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries));
         folders.Add(AppContext.BaseDirectory);
         folders.Add(Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native"));
-        if (Environment.GetEnvironmentVariable("CUDA_PATH") is { Length: > 0 } cuda) folders.Add(Path.Combine(cuda, OperatingSystem.IsWindows() ? "bin" : "lib64"));
-        if (OperatingSystem.IsLinux()) folders.Add("/usr/local/cuda/lib64");
+        foreach (string variable in new[] { "CUDA_PATH", "CUDA_HOME" })
+            if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } cuda) folders.Add(Path.Combine(cuda, OperatingSystem.IsWindows() ? "bin" : "lib64"));
+        if (OperatingSystem.IsLinux()) folders.AddRange(Toolkits().Concat(PythonWheels()));
         return folders;
+    }
+
+    /// <summary>What CUDA's installers leave: the current version, then all others, newest first.</summary>
+    private static IEnumerable<string> Toolkits()
+    {
+        const string Root = "/usr/local";
+        string[] versions = Directory.Exists(Root) ? Directory.GetDirectories(Root, "cuda-*") : [];
+        return versions.OrderByDescending(folder => Version.TryParse(Path.GetFileName(folder)["cuda-".Length..], out Version? version) ? version : new Version(0, 0))
+            .Prepend(Root + "/cuda").Select(folder => folder + "/lib64");
+    }
+
+    /// <summary>CUDA libraries that came as Python packages, <c>site-packages/nvidia/*/lib</c>, of the active environments and of each python3 on the path.</summary>
+    private static IEnumerable<string> PythonWheels()
+    {
+        IEnumerable<string?> prefixes = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+            .Where(folder => File.Exists(Path.Combine(folder, "python3"))).Select(Path.GetDirectoryName)
+            .Prepend(Environment.GetEnvironmentVariable("CONDA_PREFIX")).Prepend(Environment.GetEnvironmentVariable("VIRTUAL_ENV"));
+        return from prefix in prefixes.Where(prefix => !string.IsNullOrEmpty(prefix)).Distinct()
+               from library in Folders(prefix, "lib*")
+               from python in Folders(library, "python3*")
+               from packages in Folders(python, "*-packages")
+               from package in Folders(Path.Combine(packages, "nvidia"), "*")
+               let libraries = Path.Combine(package, "lib")
+               where Directory.Exists(libraries)
+               select libraries;
+    }
+
+    private static string[] Folders(string folder, string pattern)
+    {
+        try
+        {
+            return Directory.Exists(folder) ? Directory.GetDirectories(folder, pattern) : [];
+        }
+        catch (Exception unreadable) when (unreadable is UnauthorizedAccessException or IOException)
+        {
+            return [];
+        }
     }
 
     /// <summary>Loads the first of <paramref name="names"/> that can be found; false when none can.</summary>
