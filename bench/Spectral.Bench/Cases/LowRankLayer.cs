@@ -13,7 +13,7 @@ internal sealed record LayerShape(int Tokens, int Inputs, int Outputs, int Rank)
         (int, int)[] layers = machine.Choose<(int, int)[]>([(4096, 4096), (4096, 14336), (14336, 4096)], [(4096, 4096), (4096, 14336)], [(64, 96)]);
         return from layer in layers
                from count in machine.Choose(tokens, tokens[..1], [40])
-               from rank in machine.Choose(ranks, ranks[..1], [4])
+               from rank in machine.Choose(ranks, ranks[..1], [8])
                select new LayerShape(count, layer.Item1, layer.Item2, rank);
     }
 }
