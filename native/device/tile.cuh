@@ -37,7 +37,6 @@ __device__ __forceinline__ const unsigned char* step_units(const unsigned char* 
 template <class T, int ROWS, int COLUMNS, int THREADS>
 __device__ __forceinline__ void load_tile(unsigned char* tile, const TileSource<T>& source, int row0, int column0) {
   constexpr int WIDTH = kVector<T>, UNITS = COLUMNS / WIDTH;
-  static_assert(ROWS * UNITS % THREADS == 0, "every thread moves the same number of 16-byte units");
   if (!source.vectors) {
 #pragma unroll 1   // rare: kept small, for it is part of every copy in an unrolled loop
     for (int i = threadIdx.x; i < ROWS * UNITS; i += THREADS) {
@@ -51,7 +50,8 @@ __device__ __forceinline__ void load_tile(unsigned char* tile, const TileSource<
     return;
   }
 #pragma unroll
-  for (int i = 0; i < ROWS * UNITS / THREADS; ++i) {
+  for (int i = 0; i < (ROWS * UNITS + THREADS - 1) / THREADS; ++i) {
+    if (ROWS * UNITS % THREADS != 0 && i * THREADS + int(threadIdx.x) >= ROWS * UNITS) break;   // a tile of fewer units than threads
     const int unit = (i * THREADS + threadIdx.x) % UNITS, r = (i * THREADS + threadIdx.x) / UNITS;
     const int row = row0 + r, column = column0 + unit * WIDTH;
     const bool inside = row < source.rows && column < source.columns;

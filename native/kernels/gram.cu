@@ -1,11 +1,13 @@
-// Gram matrix of a few long rows, for CholeskyQR and for checks of orthonormality.
+// Gram matrices of a few long rows, batched, for CholeskyQR and for checks of orthonormality.
 //
-// Formula        G = X X^T; deviation = max |G - I| (as the bits of a float, NaN above all numbers)
-// Shapes         X [rows, columns]; partial [chunks, rows, rows] (lower triangle); G [rows, rows]
+// Formula        G_b = X_b X_b^T; deviation_b = max |G_b - I| (as the bits of a float, NaN above all numbers)
+// Shapes         X [batch][rows, columns], x_stride elements apart; partial [batch, chunks, rows, rows] (lower triangle);
+//                G [batch, rows, rows]; deviation [batch], deviation_stride apart
 // Types          X f32; partial and G f64: products of floats are exact in double, so that CholeskyQR works up to
 //                condition numbers of about 1e6 instead of 4e3
 // Accumulation   f64; eight interleaved sums per chunk of columns, then the chunks in order
-// Grid/Block     partial: x = blocks of 64 threads over 2 x 2 tiles of the lower triangle, y = chunk; reduce: one thread per entry
+// Grid/Block     partial: x = blocks of 64 threads over 2 x 2 tiles of the lower triangle, y = chunk, z = matrix; reduce: one thread
+//                per entry, y = matrix
 // Bytes          4 rows * columns * (rows / 4) from cache; 8 chunks * rows^2
 // Flops          rows^2 * columns (half of the symmetric product)
 // Deterministic  yes (the only atomic is a maximum)
@@ -16,17 +18,18 @@ constexpr int kLanes = 8;   // sums per entry: enough for the CPU's vectors, and
 struct GramPartialArgs {
   const float* x;
   double* partial;
+  long long x_stride;
   int rows, columns, chunk;
 };
-SPECTRAL_LAYOUT(GramPartialArgs, x, partial, rows, columns, chunk)
+SPECTRAL_LAYOUT(GramPartialArgs, x, partial, x_stride, rows, columns, chunk)
 
 struct GramReduceArgs {
   const double* partial;
   double* gram;
   int* deviation;
-  int rows, chunks;
+  int rows, chunks, deviation_stride;
 };
-SPECTRAL_LAYOUT(GramReduceArgs, partial, gram, deviation, rows, chunks)
+SPECTRAL_LAYOUT(GramReduceArgs, partial, gram, deviation, rows, chunks, deviation_stride)
 
 __device__ __forceinline__ void load_lanes(const float* row, bool aligned, float (&v)[kLanes]) {
   if (aligned) {
@@ -56,8 +59,9 @@ SPECTRAL_KERNEL_PLAIN(gram_partial, GramPartialArgs, 64) {
   const int i = 2 * ti, j = 2 * (tile - ti * (ti + 1) / 2);
   const int i1 = min(i + 1, args.rows - 1), j1 = min(j + 1, args.rows - 1);
   const long long stride = args.columns;
-  const float *a0 = args.x + i * stride, *a1 = args.x + i1 * stride, *b0 = args.x + j * stride, *b1 = args.x + j1 * stride;
-  const bool aligned = args.columns % 4 == 0 && is_aligned16(args.x);
+  const float* x0 = args.x + blockIdx.z * args.x_stride;
+  const float *a0 = x0 + i * stride, *a1 = x0 + i1 * stride, *b0 = x0 + j * stride, *b1 = x0 + j1 * stride;
+  const bool aligned = args.columns % 4 == 0 && is_aligned16(x0);
   const int begin = blockIdx.y * args.chunk, end = min(begin + args.chunk, args.columns);
 
   double s00[kLanes] = {}, s01[kLanes] = {}, s10[kLanes] = {}, s11[kLanes] = {};
@@ -87,7 +91,7 @@ SPECTRAL_KERNEL_PLAIN(gram_partial, GramPartialArgs, 64) {
       s10[e] += s10[e + width];
       s11[e] += s11[e + width];
     }
-  double* out = args.partial + (long long)blockIdx.y * args.rows * args.rows;
+  double* out = args.partial + ((long long)blockIdx.z * gridDim.y + blockIdx.y) * args.rows * args.rows;
   out[(long long)i * args.rows + j] = s00[0];
   if (i + 1 < args.rows) out[(long long)i1 * args.rows + j] = s10[0];
   if (j + 1 <= i) out[(long long)i * args.rows + j1] = s01[0];
@@ -99,9 +103,12 @@ SPECTRAL_KERNEL_PLAIN(gram_reduce, GramReduceArgs, 128) {
   if (index >= args.rows * args.rows) return;
   const int i = index / args.rows, j = index % args.rows;
   if (j > i) return;
+  const long long square = (long long)args.rows * args.rows;
+  const double* partial = args.partial + blockIdx.y * args.chunks * square;
+  double* gram = args.gram + blockIdx.y * square;
   double sum = 0;
-  for (int chunk = 0; chunk < args.chunks; ++chunk) sum += args.partial[(long long)chunk * args.rows * args.rows + index];
-  args.gram[index] = sum;
-  args.gram[j * args.rows + i] = sum;
-  if (args.deviation) atomicMax(args.deviation, int(__float_as_uint(float(i == j ? sum - 1 : sum)) & 0x7fffffffu));
+  for (int chunk = 0; chunk < args.chunks; ++chunk) sum += partial[chunk * square + index];
+  gram[index] = sum;
+  gram[j * args.rows + i] = sum;
+  if (args.deviation) atomicMax(args.deviation + blockIdx.y * args.deviation_stride, int(__float_as_uint(float(i == j ? sum - 1 : sum)) & 0x7fffffffu));
 }

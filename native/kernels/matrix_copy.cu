@@ -1,10 +1,11 @@
-// Matrix copies of the linear algebra: into F32, times a power of two, as stored or transposed.
+// Matrix copies of the linear algebra: into F32, times a power of two, as stored or transposed; the latter batched.
 //
 // Formula        copy: y[r, c] = scale * x[r, c]; transpose: y[c, r] = scale * x[r, c]
-// Shapes         x [rows, columns]; y [rows, columns] or [columns, rows]
+// Shapes         x [rows, columns]; y [rows, columns] or [columns, rows]; transpose: [batch] of both, densely one after the other
 // Types          x f32 or bf16; y f32; exact unless the scaled value leaves the range of F32
 // Accumulation   none
-// Grid/Block     copy: one thread per 4 elements; transpose: one thread per element of y, in y's order
+// Grid/Block     copy: one thread per 4 elements; transpose: one thread per element of y, in y's order,
+//                y = matrix
 // Bytes          rows * columns * (sizeof(T) + 4)
 // Flops          rows * columns
 // Deterministic  yes
@@ -32,7 +33,8 @@ template <class T> __device__ __forceinline__ void matrix_transpose(const Matrix
   const unsigned rows = args.rows, columns = args.columns, index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index >= rows * columns) return;
   const unsigned column = index / rows, row = index % rows;
-  args.y[index] = args.scale * to_float<T>(x[(long long)row * columns + column]);
+  const long long matrix = blockIdx.y * ((long long)rows * columns);
+  args.y[matrix + index] = args.scale * to_float<T>(x[matrix + (long long)row * columns + column]);
 }
 
 SPECTRAL_KERNEL_PLAIN(matrix_copy_f32, MatrixCopyArgs, 256) { matrix_copy<float>(args); }

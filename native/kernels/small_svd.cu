@@ -1,11 +1,12 @@
-// Singular value decomposition of a small matrix in one block, by one-sided Jacobi rotations (Hestenes; Demmel, Veselic 1992).
+// Singular value decompositions of small matrices, each in one block, by one-sided Jacobi rotations (Hestenes; Demmel, Veselic 1992).
 //
 // Formula        A = left diag(values) right, values descending; A V is rotated until its columns are orthogonal
-// Shapes         a [n, n]; left [n, n] (column c: left vector c); right [n, n] (row c: right vector c); values [n];
-//                rotations [n, n], scratch: V, one column per row; status [1]: sweeps used, or -1 when 30 were not enough
+// Shapes         of each matrix of a batch: a [n, n]; left [n, n] (column c: left vector c); right [n, n] (row c: right vector c); values [n];
+//                rotations [n, n], scratch: V, one column per row; status [1]: sweeps used, or -1 when 30 were not enough.
+//                values and status lie report_stride words apart
 // Types          a f32; rotations and arithmetic f64; results f32
 // Accumulation   f64
-// Grid/Block     one block of 512 threads, a pair of columns per warp, round-robin pairs; n <= 144;
+// Grid/Block     one block of 512 threads per matrix, a pair of columns per warp, round-robin pairs; n <= 144;
 //                (n (n|1) + 4n + 1) 8 bytes of dynamic shared memory
 // Bytes          4 n^2 read, 8 n^2 written, and per sweep 16 n^2 of rotations through the caches
 // Flops          about 10 n^3 per sweep, 6 to 10 sweeps
@@ -25,9 +26,9 @@ struct JacobiSvdArgs {
   float* values;
   float* right;
   int* status;
-  int n;
+  int n, report_stride;
 };
-SPECTRAL_LAYOUT(JacobiSvdArgs, a, rotations, left, values, right, status, n)
+SPECTRAL_LAYOUT(JacobiSvdArgs, a, rotations, left, values, right, status, n, report_stride)
 
 __device__ __forceinline__ double warp_dot(const double* x, const double* y, int n) {
   double sum = 0;
@@ -108,12 +109,16 @@ SPECTRAL_KERNEL(jacobi_svd, JacobiSvdArgs, 512) {
   double* t = reinterpret_cast<double*>(memory);   // [n, stride], one column of the rotated matrix per row
   double *norm = t + n * stride, *done = norm + n, *work = done + n, *coefficients = work + n;   // [n] each
   int* rotated = reinterpret_cast<int*>(coefficients + n);
+  const long long square = (long long)blockIdx.x * n * n;
+  const float* a = args.a + square;
+  double* rotations = args.rotations + square;
+  int* status = args.status + blockIdx.x * args.report_stride;
 
   double squares = 0;
   for (int index = threadIdx.x; index < n * n; index += blockDim.x) {
-    const double value = args.a[index];
+    const double value = a[index];
     t[index % n * stride + index / n] = value;
-    args.rotations[index] = index / n == index % n ? 1.0 : 0.0;
+    rotations[index] = index / n == index % n ? 1.0 : 0.0;
     squares += value * value;
   }
   if (threadIdx.x == 0) *rotated = 0;
@@ -127,7 +132,7 @@ SPECTRAL_KERNEL(jacobi_svd, JacobiSvdArgs, 512) {
         int p, q;
         round_robin_pair(players, r, k, p, q);
         if (q >= n) continue;
-        const bool turned = rotate(t + p * stride, t + q * stride, args.rotations + p * n, args.rotations + q * n, n, negligible);
+        const bool turned = rotate(t + p * stride, t + q * stride, rotations + p * n, rotations + q * n, n, negligible);
         if (turned && lane_id() == 0) atomicMax(rotated, 1);
       }
       __syncthreads();
@@ -136,8 +141,8 @@ SPECTRAL_KERNEL(jacobi_svd, JacobiSvdArgs, 512) {
     __syncthreads();
     if (threadIdx.x == 0) *rotated = 0;
     __syncthreads();
-    if (busy && sweep + 1 == kMostSweeps && threadIdx.x == 0) *args.status = -1;
-    else if (!busy && threadIdx.x == 0) *args.status = sweep + 1;
+    if (busy && sweep + 1 == kMostSweeps && threadIdx.x == 0) *status = -1;
+    else if (!busy && threadIdx.x == 0) *status = sweep + 1;
   }
 
   for (int c = warp; c < n; c += warps) {
@@ -163,9 +168,9 @@ SPECTRAL_KERNEL(jacobi_svd, JacobiSvdArgs, 512) {
     int place = 0;   // equal values keep the order of the columns
     for (int d = 0; d < n; ++d) place += norm[d] > norm[c] || (norm[d] == norm[c] && d < c);
     for (int i = lane_id(); i < n; i += 32) {
-      args.left[i * n + place] = float(t[c * stride + i]);
-      args.right[place * n + i] = float(args.rotations[c * n + i]);
+      args.left[square + i * n + place] = float(t[c * stride + i]);
+      args.right[square + place * n + i] = float(rotations[c * n + i]);
     }
-    if (lane_id() == 0) args.values[place] = float(norm[c]);
+    if (lane_id() == 0) args.values[blockIdx.x * args.report_stride + place] = float(norm[c]);
   }
 }

@@ -1,15 +1,17 @@
-// Last steps of a truncated SVD: types of the small problem, truncation of values, and signs.
+// Last steps of truncated SVDs: types of the small problem, truncation of values, residuals and signs.
 //
 // Formula        widen: y = x; narrow: y = x
 //                truncate: s_c = value_c, or 0 where value_c <= tolerance * value_0; probes[c, j] *= s_c
+//                norms: norm[b, j] = ||x[b, j, :]||
 //                signs: each pair (left_c, right_c) times the sign of the entry of right_c that is largest in magnitude,
 //                the first of equals, so that this entry is not negative
-// Shapes         widen, narrow [count]; values [>= k], s [k], probes [k, p]; left [k, m], right [k, n], one vector per row
+// Shapes         widen, narrow [count]; values [>= k], s [k], probes [k, p], of a batch; x [batch][p, n], norm [batch][p];
+//                left [k, m], right [k, n], one vector per row
 // Types          f32, f64 in widen and narrow
-// Accumulation   none
-// Grid/Block     one thread per element; truncate: one per row of probes; signs: one warp per pair
-// Bytes          12 count; 8 k p; 4 k n read, up to 8 k (m + n) more where the sign changes
-// Flops          k p
+// Accumulation   norms f64, else none
+// Grid/Block     one thread per element; truncate: one per row of probes, y = matrix; norms: block (j, b); signs: one warp per pair
+// Bytes          12 count; 8 k p; 4 p n; 4 k n read, up to 8 k (m + n) more where the sign changes
+// Flops          k p; 2 p n
 // Deterministic  yes
 #include "spectral.cuh"
 
@@ -31,10 +33,18 @@ struct SvdTruncateArgs {
   const float* values;
   float* s;
   float* probes;
-  int rank, columns;
+  int rank, columns, stride;   // elements of values and of s from one matrix to the next
   float tolerance;
 };
-SPECTRAL_LAYOUT(SvdTruncateArgs, values, s, probes, rank, columns, tolerance)
+SPECTRAL_LAYOUT(SvdTruncateArgs, values, s, probes, rank, columns, stride, tolerance)
+
+struct SvdNormsArgs {
+  const float* x;
+  float* norm;
+  long long x_stride;
+  int length, norm_stride;
+};
+SPECTRAL_LAYOUT(SvdNormsArgs, x, norm, x_stride, length, norm_stride)
 
 struct SvdSignsArgs {
   float* left;
@@ -56,9 +66,19 @@ SPECTRAL_KERNEL_PLAIN(svd_narrow, SvdNarrowArgs, 256) {
 SPECTRAL_KERNEL_PLAIN(svd_truncate, SvdTruncateArgs, 64) {
   const int c = blockIdx.x * blockDim.x + threadIdx.x;
   if (c >= args.rank) return;
-  const float value = args.values[c] <= args.tolerance * args.values[0] ? 0.0f : args.values[c];
-  args.s[c] = value;
-  for (int j = 0; j < args.columns; ++j) args.probes[c * args.columns + j] *= value;
+  const float* values = args.values + (long long)blockIdx.y * args.stride;
+  const float value = values[c] <= args.tolerance * values[0] ? 0.0f : values[c];
+  args.s[(long long)blockIdx.y * args.stride + c] = value;
+  float* row = args.probes + ((long long)blockIdx.y * args.rank + c) * args.columns;
+  for (int j = 0; j < args.columns; ++j) row[j] *= value;
+}
+
+SPECTRAL_KERNEL(svd_norms, SvdNormsArgs, 256) {
+  const float* x = args.x + blockIdx.y * args.x_stride + (long long)blockIdx.x * args.length;
+  double sum = 0;
+  for (int i = threadIdx.x; i < args.length; i += blockDim.x) sum += double(x[i]) * double(x[i]);
+  sum = block_sum(sum);
+  if (threadIdx.x == 0) args.norm[blockIdx.y * args.norm_stride + blockIdx.x] = float(sqrt(sum));
 }
 
 SPECTRAL_KERNEL(svd_signs, SvdSignsArgs, 32) {

@@ -7,11 +7,11 @@ public struct CholeskyInverseArgs
     /// <summary>Device address, as in the kernel's contract.</summary>
     public ulong Gram, Inverse, Status;
 
-    /// <summary>Added to the diagonal of the scaled matrix, which is 1.</summary>
-    public double Shift;
+    /// <summary>Added to the diagonal of the scaled matrix, which is 1; and what every pivot must exceed.</summary>
+    public double Shift, LeastPivot;
 
-    /// <summary>Order.</summary>
-    public int N;
+    /// <summary>Order, and words from one matrix's status to the next.</summary>
+    public int N, StatusStride;
 }
 
 /// <summary>Argument of <c>cholesky_scale</c>.</summary>
@@ -33,7 +33,10 @@ public struct CholeskyScaleArgs
 public struct CholeskyFinishArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Gram, FactorInverse, Inverse;
+    public ulong Gram, FactorInverse, Inverse, Info, Status;
+
+    /// <summary>What every pivot must exceed; 0: the library has looked.</summary>
+    public double LeastPivot;
 
     /// <summary>Order.</summary>
     public int N;
@@ -56,26 +59,32 @@ internal static class CholeskyInverse
     private const int BlockThreads = 512, RowThreads = 64, LargestOneBlock = 144;
 
     /// <summary>inverse = L⁻¹D with D = diag(gram)^(−1/2) and D gram D + shift·I = L Lᵀ: rows of inverse · X are orthonormal when gram = X Xᵀ.</summary>
-    /// <param name="gram">[n, n], F64, symmetric.</param>
-    /// <param name="inverse">[n, n], F32, lower triangular.</param>
-    /// <param name="status">Address of an I32 that is 0: becomes the number of the first pivot that is not positive, counted from 1.</param>
+    /// <param name="gram">[batch, n, n], F64, symmetric.</param>
+    /// <param name="inverse">[batch, n, n], F32, lower triangular.</param>
+    /// <param name="status">Address of an I32 that is 0: becomes the number of a pivot that is not above rounding or the least one, counted from 1.</param>
+    /// <param name="statusStride">Words from one matrix's status to the next.</param>
     /// <param name="shift">Added to the unit diagonal.</param>
+    /// <param name="leastPivot">Of the scaled matrix; its inverse is about the square of the condition number that is accepted.</param>
     /// <param name="where">Which implementation.</param>
-    public static void Run(Tensor gram, Tensor inverse, ulong status, double shift, SmallProblems where)
+    public static void Run(Tensor gram, Tensor inverse, ulong status, int statusStride, double shift, double leastPivot, SmallProblems where)
     {
         Device device = gram.Device;
-        int n = gram.Dim(0), rowBlocks = (n + RowThreads - 1) / RowThreads;
-        int bytes = SharedBytes(n);
+        int batch = gram.Dim(0), n = gram.Dim(1), rowBlocks = Launch.Blocks(n, RowThreads), bytes = SharedBytes(n);
         if (OneBlock(device, n, bytes, where))
         {
-            var args = new CholeskyInverseArgs { Gram = gram.Pointer, Inverse = inverse.Pointer, Status = status, Shift = shift, N = n };
-            device.Kernel("cholesky_inverse", "cholesky_inverse").Launch(args, 1, BlockThreads, bytes);
+            var args = new CholeskyInverseArgs { Gram = gram.Pointer, Inverse = inverse.Pointer, Status = status, Shift = shift, LeastPivot = leastPivot, N = n, StatusStride = statusStride };
+            device.Kernel("cholesky_inverse", "cholesky_inverse").Launch(args, batch, BlockThreads, bytes);
             return;
         }
-        using Tensor scaled = Tensor.Empty(device, (n, n), DType.F64);
-        device.Kernel("cholesky_inverse", "cholesky_scale").Launch(new CholeskyScaleArgs { Gram = gram.Pointer, Scaled = scaled.Pointer, Shift = shift, N = n }, rowBlocks, RowThreads);
-        device.Solver.CholeskyInverse(scaled, status);
-        device.Kernel("cholesky_inverse", "cholesky_finish").Launch(new CholeskyFinishArgs { Gram = gram.Pointer, FactorInverse = scaled.Pointer, Inverse = inverse.Pointer, N = n }, rowBlocks, RowThreads);
+        using Tensor scaled = Tensor.Empty(device, (n, n), DType.F64), info = Tensor.Empty(device, 1, DType.I32);
+        for (int b = 0; b < batch; b++)
+        {
+            ulong from = gram.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(double), to = inverse.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(float), word = status + (ulong)(b * statusStride) * sizeof(int);
+            device.Kernel("cholesky_inverse", "cholesky_scale").Launch(new CholeskyScaleArgs { Gram = from, Scaled = scaled.Pointer, Shift = shift, N = n }, rowBlocks, RowThreads);
+            device.Solver.CholeskyInverse(scaled, info.Pointer);
+            var finish = new CholeskyFinishArgs { Gram = from, FactorInverse = scaled.Pointer, Inverse = to, Info = info.Pointer, Status = word, LeastPivot = leastPivot, N = n };
+            device.Kernel("cholesky_inverse", "cholesky_finish").Launch(finish, rowBlocks, RowThreads);
+        }
     }
 
     /// <summary>Is a problem of order n, which wants so much shared memory, to be solved in one block?</summary>
@@ -88,5 +97,5 @@ internal static class CholeskyInverse
         _ => device.Kind == DeviceKind.Cuda && n <= LargestOneBlock && sharedBytes <= device.SharedBytesPerBlock,
     };
 
-    private static int SharedBytes(int n) => (n * (n | 1) + 2 * n) * sizeof(double);
+    private static int SharedBytes(int n) => (n * (n | 1) + n) * sizeof(double);
 }

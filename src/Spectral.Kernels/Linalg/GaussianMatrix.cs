@@ -4,11 +4,11 @@ namespace Spectral.Kernels;
 [KernelArgs("gaussian_matrix", "gaussian_matrix")]
 public struct GaussianMatrixArgs
 {
-    /// <summary>Device address of the result.</summary>
-    public ulong Y;
+    /// <summary>Device address, as in the kernel's contract; Parts may be 0.</summary>
+    public ulong Y, Parts, Streams;
 
-    /// <summary>Key and stream of the generator.</summary>
-    public ulong Seed, Stream;
+    /// <summary>Key of the generator.</summary>
+    public ulong Seed;
 
     /// <summary>Shape of the result.</summary>
     public int Vectors, Length;
@@ -27,8 +27,20 @@ public static class GaussianMatrix
     {
         Check.Shape(y, nameof(y), -1, -1);
         Check.DType(y, nameof(y), DType.F32);
+        using Tensor batch = y.View((1, y.Dim(0), y.Dim(1))), streams = AddressTable.Upload(y.Device, [stream]);
+        Run(batch, seed, streams, parts: null);
+    }
+
+    /// <summary>The same for a batch of matrices, each with a stream of its own.</summary>
+    /// <param name="y">[batch, vectors, length], F32.</param>
+    /// <param name="seed">Key of the generator.</param>
+    /// <param name="streams">Table of <see cref="AddressTable"/>: a stream per matrix.</param>
+    /// <param name="parts">[batch, 3, vectors, length] BF16: y once more, split in three; or null.</param>
+    internal static void Run(Tensor y, ulong seed, Tensor streams, Tensor? parts)
+    {
         if (y.Count == 0) return;
-        var args = new GaussianMatrixArgs { Y = y.Pointer, Seed = seed, Stream = stream, Vectors = y.Dim(0), Length = y.Dim(1) };
-        y.Device.Kernel("gaussian_matrix", "gaussian_matrix").Launch(args, (y.Dim(1) + Threads - 1) / Threads, (y.Dim(0) + VectorsPerThread - 1) / VectorsPerThread, 1, Threads);
+        int vectors = y.Dim(1), length = y.Dim(2);
+        var args = new GaussianMatrixArgs { Y = y.Pointer, Parts = parts?.Pointer ?? 0, Streams = streams.Pointer, Seed = seed, Vectors = vectors, Length = length };
+        y.Device.Kernel("gaussian_matrix", "gaussian_matrix").Launch(args, Launch.Blocks(length, Threads), Launch.Blocks(vectors, VectorsPerThread), y.Dim(0), Threads);
     }
 }

@@ -7,6 +7,9 @@ public struct GramPartialArgs
     /// <summary>Device address, as in the kernel's contract.</summary>
     public ulong X, Partial;
 
+    /// <summary>Elements from one X to the next.</summary>
+    public long XStride;
+
     /// <summary>Shape of X, and the columns that one partial sum covers.</summary>
     public int Rows, Columns, Chunk;
 }
@@ -18,14 +21,14 @@ public struct GramReduceArgs
     /// <summary>Device address, as in the kernel's contract; Deviation may be 0.</summary>
     public ulong Partial, Gram, Deviation;
 
-    /// <summary>Order of the Gram matrix, and the number of partial sums.</summary>
-    public int Rows, Chunks;
+    /// <summary>Order of the Gram matrix, the number of partial sums, and the words from one deviation to the next.</summary>
+    public int Rows, Chunks, DeviationStride;
 }
 
 /// <summary>Gram matrices X Xᵀ with F64 sums.</summary>
 public static class Gram
 {
-    private const int PartialThreads = 64, ReduceThreads = 128, ChunkColumns = 256, MostChunks = 64, MostPartials = 1 << 24;
+    private const int PartialThreads = 64, ReduceThreads = 128, ChunkColumns = 128, MostChunks = 64, MostPartials = 1 << 24;
 
     /// <summary>gram = x xᵀ.</summary>
     /// <param name="x">[rows, columns], F32; at most 2048 rows.</param>
@@ -40,15 +43,29 @@ public static class Gram
         Check.Shape(gram, nameof(gram), rows, rows);
         Check.DType(gram, nameof(gram), DType.F64);
         Check.SameDevice(x.Device, gram, nameof(gram));
+        using Tensor batch = gram.View((1, rows, rows));
+        Run(new Gemm.Operand(x, 0, columns), columns, batch, deviation, 0);
+    }
+
+    /// <summary>The same for a batch: X_b X_bᵀ.</summary>
+    /// <param name="x">F32: where the first X begins, its row length, and the elements from one X to the next.</param>
+    /// <param name="columns">Of each X, densely stored.</param>
+    /// <param name="gram">[batch, rows, rows], F64.</param>
+    /// <param name="deviation">Device address of the first I32 that is raised, or 0.</param>
+    /// <param name="deviationStride">Words from one to the next.</param>
+    internal static void Run(in Gemm.Operand x, int columns, Tensor gram, ulong deviation, int deviationStride)
+    {
+        int batch = gram.Dim(0), rows = gram.Dim(1);
+        Device device = gram.Device;
         if (rows == 0) return;
         // By the shape alone, so that the order of the sums does not depend on the device.
         int wanted = Math.Clamp((columns + ChunkColumns - 1) / ChunkColumns, 1, Math.Max(1, Math.Min(MostChunks, MostPartials / (rows * rows))));
         int chunk = ((columns + wanted - 1) / wanted + 7) / 8 * 8, chunks = chunk == 0 ? 1 : (columns + chunk - 1) / chunk;
-        using Tensor partial = Tensor.Empty(x.Device, (chunks, rows, rows), DType.F64);
+        using Tensor partial = Tensor.Empty(device, (batch, chunks, rows, rows), DType.F64);
         int tiles = (rows + 1) / 2, pairs = tiles * (tiles + 1) / 2;
-        var sum = new GramPartialArgs { X = x.Pointer, Partial = partial.Pointer, Rows = rows, Columns = columns, Chunk = chunk };
-        x.Device.Kernel("gram", "gram_partial").Launch(sum, (pairs + PartialThreads - 1) / PartialThreads, chunks, 1, PartialThreads);
-        var reduce = new GramReduceArgs { Partial = partial.Pointer, Gram = gram.Pointer, Deviation = deviation, Rows = rows, Chunks = chunks };
-        x.Device.Kernel("gram", "gram_reduce").Launch(reduce, (rows * rows + ReduceThreads - 1) / ReduceThreads, ReduceThreads);
+        var sum = new GramPartialArgs { X = x.Pointer, Partial = partial.Pointer, XStride = x.Stride, Rows = rows, Columns = columns, Chunk = chunk };
+        device.Kernel("gram", "gram_partial").Launch(sum, Launch.Blocks(pairs, PartialThreads), chunks, batch, PartialThreads);
+        var reduce = new GramReduceArgs { Partial = partial.Pointer, Gram = gram.Pointer, Deviation = deviation, Rows = rows, Chunks = chunks, DeviationStride = deviationStride };
+        device.Kernel("gram", "gram_reduce").Launch(reduce, Launch.Blocks(rows * rows, ReduceThreads), batch, 1, ReduceThreads);
     }
 }

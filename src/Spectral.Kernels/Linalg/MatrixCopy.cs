@@ -40,7 +40,17 @@ public static class MatrixCopy
         Check.Shape(y, nameof(y), x.Dim(1), x.Dim(0));
         if (x.Count > int.MaxValue) throw new ArgumentException($"x is {x.Shape}, expected fewer than 2³¹ elements", nameof(x));
         Kernel kernel = Entry("matrix_transpose_", x, y);
-        if (x.Count > 0) kernel.Launch(Args(x, y, scale), checked((int)((x.Count + Threads - 1) / Threads)), Threads);
+        if (x.Count > 0) kernel.Launch(Args(x, y, scale), Launch.Blocks(x.Count, Threads), Threads);
+    }
+
+    /// <summary>y_b = x_bᵀ for each matrix of a batch.</summary>
+    /// <param name="x">[batch, m, n], F32.</param>
+    /// <param name="y">[batch, n, m], F32.</param>
+    internal static void TransposeEach(Tensor x, Tensor y)
+    {
+        int rows = x.Dim(1), columns = x.Dim(2);
+        var args = new MatrixCopyArgs { X = x.Pointer, Y = y.Pointer, Rows = rows, Columns = columns, Scale = 1 };
+        x.Device.Kernel("matrix_copy", "matrix_transpose_f32").Launch(args, Launch.Blocks((long)rows * columns, Threads), x.Dim(0), 1, Threads);
     }
 
     private static Kernel Entry(string name, Tensor x, Tensor y)

@@ -21,10 +21,11 @@ public static class Orthonormalization
     // those before it, the first pass turns its direction by its rounding error times the condition number, and later rows need that direction.
     private static double SpanTolerance(int length) => Math.Max(1e-6, Math.ScaleB(Math.Sqrt(length), -24));
 
-    // After one pass: beyond it the second pass is not certain to reach rounding level.
-    private const float FirstPassTolerance = 1e-3f;
-    // Above it blocked Householder reflections cost less than Gram matrices in F64.
-    private const int LargestCholesky = 256;
+    /// <summary>After one pass: beyond it the second pass is not certain to reach rounding level.</summary>
+    internal const float FirstPassTolerance = 1e-3f;
+
+    /// <summary>Above it blocked Householder reflections cost less than Gram matrices in F64.</summary>
+    internal const int LargestCholesky = 256;
 
     /// <summary>q becomes orthonormal rows that span the rows of x, completed where those are dependent; each step is checked, and the next safer one taken when it failed.</summary>
     /// <param name="x">[l, n], F32, l ≤ n; left alone.</param>
@@ -58,26 +59,6 @@ public static class Orthonormalization
         throw new ArithmeticException($"{x.Shape}: orthonormal rows deviate by {deviation}, expected at most {Tolerance}; the matrix holds NaN or infinity, or values too large to square");
     }
 
-    /// <summary>CholeskyQR2 without looking at the outcome: that is left in <paramref name="status"/>, for <see cref="Accepted(ReadOnlySpan{int})"/>, so that the host need not wait.</summary>
-    internal static void Optimistic(Tensor x, Tensor q, Tensor status, int step, SmallProblems where)
-    {
-        if (x.Dim(0) <= LargestCholesky)
-        {
-            Cholesky(x, q, status, step, 0, where);
-            return;
-        }
-        q.CopyFrom(x);
-        x.Device.Solver.Householder(q);
-    }
-
-    /// <summary>Did all steps of CholeskyQR2 in <paramref name="status"/> succeed?</summary>
-    internal static bool Accepted(ReadOnlySpan<int> status)
-    {
-        for (int i = 0; i < status.Length; i += Step.Ints)
-            if (status[i + Step.FirstPivot] != 0 || status[i + Step.SecondPivot] != 0 || !(BitConverter.Int32BitsToSingle(status[i + Step.Deviation]) <= FirstPassTolerance)) return false;
-        return true;
-    }
-
     /// <summary>max |Q Qᵀ − I|.</summary>
     internal static float Deviation(Tensor q)
     {
@@ -97,18 +78,22 @@ public static class Orthonormalization
         return MatrixScan.Run(outside).FrobeniusNorm <= SpanTolerance(x.Dim(1)) * MatrixScan.Run(x).FrobeniusNorm;
     }
 
-    private static bool Accepted(Tensor status, int step) => Accepted(status.ToInt32Array().AsSpan(step * Step.Ints, Step.Ints));
+    private static bool Accepted(Tensor status, int step)
+    {
+        ReadOnlySpan<int> fields = status.ToInt32Array().AsSpan(step * Step.Ints, Step.Ints);
+        return fields[Step.FirstPivot] == 0 && fields[Step.SecondPivot] == 0 && BitConverter.Int32BitsToSingle(fields[Step.Deviation]) <= FirstPassTolerance;
+    }
 
     private static void Cholesky(Tensor x, Tensor q, Tensor status, int step, double shift, SmallProblems where)
     {
         int l = x.Dim(0);
-        using Tensor gram = Tensor.Empty(x.Device, (l, l), DType.F64), inverse = Tensor.Empty(x.Device, (l, l)), once = Tensor.Empty(x.Device, x.Shape);
+        using Tensor gram = Tensor.Empty(x.Device, (l, l), DType.F64), inverse = Tensor.Empty(x.Device, (l, l)), once = Tensor.Empty(x.Device, x.Shape), grams = gram.View((1, l, l));
         ulong At(int field) => status.Pointer + (ulong)((step * Step.Ints + field) * sizeof(int));
         Gram.Run(x, gram);
-        CholeskyInverse.Run(gram, inverse, At(Step.FirstPivot), shift, where);
+        CholeskyInverse.Run(grams, inverse, At(Step.FirstPivot), 0, shift, 0, where);
         Gemm.Run(inverse, false, x, false, once);
         Gram.Run(once, gram, At(Step.Deviation));
-        CholeskyInverse.Run(gram, inverse, At(Step.SecondPivot), 0, where);
+        CholeskyInverse.Run(grams, inverse, At(Step.SecondPivot), 0, 0, 0, where);
         Gemm.Run(inverse, false, once, false, q);
     }
 
@@ -123,7 +108,7 @@ public static class Orthonormalization
     }
 
     /// <summary>What one CholeskyQR2 leaves in its status: three integers.</summary>
-    internal static class Step
+    private static class Step
     {
         public const int FirstPivot = 0, SecondPivot = 1, Deviation = 2, Ints = 3;
     }

@@ -7,11 +7,15 @@ public sealed record RandomizedSvdOptions
     public int Oversample { get; init; } = 16;
 
     /// <summary>
-    /// Times that A Aᵀ is applied to the sketch; each costs two passes over the matrix. 0 to 3 are a preview and done exactly. From 4 on
-    /// iterations continue, up to <see cref="RandomizedSvd.MostIterations"/>, until the values have settled: for all but nearly flat spectra
-    /// they have at once.
+    /// Times that A Aᵀ is applied to the sketch; each costs two passes over the matrix. 0 to 3 are a preview. From 4 on the values of the last
+    /// two iterations are compared, and iterations continue, up to <see cref="RandomizedSvd.MostIterations"/>, for matrices whose values have
+    /// not settled to about a hundredth of the largest: those with a nearly flat spectrum, a Gaussian matrix for instance, where the error falls
+    /// only like 1 / iterations. <see cref="UntilSettled"/> switches that off.
     /// </summary>
     public int PowerIterations { get; init; } = 4;
+
+    /// <summary>Whether 4 power iterations or more may continue until the values have settled; false: exactly as many as asked for.</summary>
+    public bool UntilSettled { get; init; } = true;
 
     /// <summary>Seed of the test matrix.</summary>
     public ulong Seed { get; init; }
@@ -37,7 +41,8 @@ public static class RandomizedSvd
     /// <summary>Power iterations at which waiting for the values to settle ends.</summary>
     public const int MostIterations = 32;
 
-    private const int Probes = 10, FirstCertain = 4;
+    private const int FirstCertain = 4, LargestBatch = 64;
+    private const long WorkingBytes = 1L << 30;
 
     // Of the largest value. On flat spectra the error falls like 1 / iterations, so that it is about the last change times their number.
     private const double SettledError = 0.006;
@@ -51,7 +56,8 @@ public static class RandomizedSvd
     /// <remarks>
     /// With the default settings every value of at least 2.4 times the first one left out is within 10⁻⁴ of the largest, all within about a
     /// hundredth, and the Frobenius residual within 2 % of the best possible. Vectors within a cluster of values are not determined one by one.
-    /// The host waits only to look at the values; when a step failed its check, all is done again step by step with the safer methods.
+    /// The host queues all steps and waits once, for the values; when a step failed its check, the matrix is done again step by step with the
+    /// safer methods.
     /// </remarks>
     /// <param name="a">[m, n], F32 or BF16.</param>
     /// <param name="rank">1 to the smaller of m and n.</param>
@@ -61,85 +67,118 @@ public static class RandomizedSvd
     {
         options ??= new RandomizedSvdOptions();
         options.Validate();
-        using (SvdMatrix asItIs = SvdMatrix.Unchecked(a, rank))
-            if (Attempt(asItIs, rank, options, checkRange: true, careful: false) is { } result) return result;
-        using SvdMatrix matrix = SvdMatrix.Prepare(a, rank);
-        if (matrix.IsZero) return matrix.ZeroResult(rank, SvdMethod.Randomized);
-        SvdResult? scaled = matrix.Scale == 1 ? null : Attempt(matrix, rank, options, checkRange: false, careful: false);
-        return scaled ?? Attempt(matrix, rank, options, checkRange: false, careful: true)!;
+        SvdMatrix.CheckArguments(a, rank);
+        var results = new SvdResult[1];
+        Batch([a], [options.Stream], [0], ["a"], rank, options, results);
+        return results[0];
     }
 
-    /// <summary>One run; null when the first product shows values out of range, or it was not careful and a check failed.</summary>
-    private static SvdResult? Attempt(SvdMatrix matrix, int rank, RandomizedSvdOptions options, bool checkRange, bool careful)
+    /// <summary>
+    /// The same for many matrices, each with the numbers that <see cref="Compute(Tensor, int, RandomizedSvdOptions?)"/> gives it. On a GPU those of
+    /// one shape and type are worked on together, up to 64 and 1 GiB of working memory at a time, which keeps the small steps from waiting for one
+    /// another. Results of one batch share memory: it is free when all of them have been disposed.
+    /// </summary>
+    /// <param name="matrices">Each [m, n], F32 or BF16, all on one device; shapes and types may differ.</param>
+    /// <param name="rank">1 to the smallest dimension.</param>
+    /// <param name="options">Settings; null for the defaults.</param>
+    /// <param name="streams">A stream of random numbers for each matrix; null: that of the options for all.</param>
+    /// <returns>In the order of the matrices.</returns>
+    /// <exception cref="ArgumentException">The rank or an option is out of range, a matrix is on another device, or one holds NaN or infinite values.</exception>
+    public static SvdResult[] Compute(IReadOnlyList<Tensor> matrices, int rank, RandomizedSvdOptions? options = null, IReadOnlyList<ulong>? streams = null)
     {
-        Device device = matrix.Device;
-        int l = (int)Math.Min((long)rank + options.Oversample, matrix.Columns), m = matrix.Rows, n = matrix.Columns;
-        int fewest = options.PowerIterations, most = fewest < FirstCertain ? fewest : Math.Max(fewest, MostIterations), step = 0;
-        using Tensor status = Tensor.Zeros(device, 2 * (most + 1) * Orthonormalization.Step.Ints, DType.I32);
-        void Orthonormalize(Tensor x, Tensor basis)
+        options ??= new RandomizedSvdOptions();
+        options.Validate();
+        if (streams is not null && streams.Count != matrices.Count) throw new ArgumentException($"{streams.Count} streams, expected {matrices.Count}, one per matrix", nameof(streams));
+        var names = new string[matrices.Count];
+        for (int i = 0; i < names.Length; i++)
         {
-            if (careful) Orthonormalization.Rows(x, basis, options.Where);
-            else Orthonormalization.Optimistic(x, basis, status, step++, options.Where);
+            names[i] = $"matrices[{i}]";
+            SvdMatrix.CheckArguments(matrices[i], rank, names[i]);
+            Check.SameDevice(matrices[0].Device, matrices[i], names[i]);
         }
-
-        // The vectors that test the result go through the first pass together with the sketch.
-        using Tensor vectors = Tensor.Empty(device, (l + Probes, n)), images = Tensor.Empty(device, (l + Probes, m));
-        GaussianMatrix.Run(vectors, options.Seed, options.Stream);
-        matrix.Apply(vectors, images);
-        // Every element has entered it: a NaN or infinity anywhere shows here, as do zeros and an extreme scale.
-        if (checkRange && !SvdMatrix.IsSafe(MatrixScan.Run(images).Largest)) return null;
-        using Tensor probes = vectors.Rows(l, Probes), responses = images.Rows(l, Probes), v = vectors.Rows(0, l), y = images.Rows(0, l);
-        using Tensor q = Tensor.Empty(device, (l, m)), z = Tensor.Empty(device, (l, n));
-        using Tensor core = Tensor.Empty(device, (l, l)), coreLeft = Tensor.Empty(device, (l, l)), coreRight = Tensor.Empty(device, (l, l)), values = Tensor.Empty(device, l);
-        float[] before = [];
-        Orthonormalize(y, q);
-        for (int i = 0; ; i++)
+        var results = new SvdResult?[matrices.Count];
+        try
         {
-            matrix.ApplyTransposed(q, z);
-            Orthonormalize(z, v);
-            if (i >= fewest || (i == fewest - 1 && i < most - 1))
-            {
-                // A ≈ Qᵀ (Z Vᵀ) V, with the basis vectors as rows.
-                Gemm.Run(z, false, v, true, core);
-                using SmallSvd.Outcome outcome = SmallSvd.Run(core, coreLeft, values, coreRight, options.Where);
-                if (!careful && !Orthonormalization.Accepted(status.ToInt32Array())) return null;
-                outcome.Sweeps();
-                if (i == most) break;
-                float[] now = values.ToArray();
-                if (i >= fewest && Settled(before.AsSpan(0, rank), now.AsSpan(0, rank), i)) break;
-                before = now;
-            }
-            matrix.Apply(v, y);
-            Orthonormalize(y, q);
+            foreach (IGrouping<(Shape, DType), int> group in Enumerable.Range(0, results.Length).GroupBy(i => (matrices[i].Shape, matrices[i].DType)))
+                foreach (int[] some in group.Chunk(BatchSize(matrices[group.First()], rank, options)))
+                    Batch([.. some.Select(i => matrices[i])], [.. some.Select(i => streams?[i] ?? options.Stream)], some, names, rank, options, results!);
+            return results!;
         }
-
-        using Tensor left = Tensor.Empty(device, (rank, m)), right = Tensor.Empty(device, (rank, n));
-        Gemm.Run(new Gemm.Operand(coreLeft, 0, l), true, new Gemm.Operand(q, 0, m), false, new Gemm.Operand(left, 0, m), rank, m, l);
-        Gemm.Run(new Gemm.Operand(coreRight, 0, l), false, new Gemm.Operand(v, 0, n), false, new Gemm.Operand(right, 0, n), rank, n, l);
-
-        using Tensor s = Tensor.Empty(device, rank), coefficients = Tensor.Empty(device, (rank, Probes)), squares = Tensor.Empty(device, (Probes, Probes), DType.F64);
-        Gemm.Run(right, false, probes, true, coefficients);
-        SvdSteps.Truncate(values, s, coefficients, matrix.Tolerance);
-        Gemm.Run(coefficients, true, left, false, responses, alpha: -1, beta: 1);
-        Gram.Run(responses, squares);
-
-        using Tensor deviation = Tensor.Zeros(device, 1, DType.I32), gram = Tensor.Empty(device, (rank, rank), DType.F64);
-        Gram.Run(left, gram, deviation.Pointer);
-        Gram.Run(right, gram, deviation.Pointer);
-        bool orthonormal = BitConverter.Int32BitsToSingle(deviation.ToInt32Array()[0]) <= FactorTolerance;
-        if (!orthonormal && !careful) return null;
-        if (!orthonormal)
+        catch
         {
-            Polish(left, options.Where);
-            Polish(right, options.Where);
+            foreach (SvdResult? result in results) result?.Dispose();
+            throw;
         }
-        double worst = 0;
-        double[] squared = squares.ToDoubleArray();
-        for (int i = 0; i < Probes; i++) worst = Math.Max(worst, Math.Sqrt(squared[i * (Probes + 1)]));
-        return matrix.Result(left, s.ToArray(), right, ProbeFactor * worst, SvdMethod.Randomized);
     }
+
+    /// <summary>How many matrices like this are worked on together.</summary>
+    internal static int BatchSize(Tensor a, int rank, RandomizedSvdOptions options)
+    {
+        int l = SketchSize(a, rank, options);
+        return SmallSvd.OneBlock(a.Device, l, options.Where) ? (int)Math.Clamp(WorkingBytes / SvdChain.BytesPerMatrix(a.Dim(0), a.Dim(1), l), 1, LargestBatch) : 1;
+    }
+
+    private static int SketchSize(Tensor a, int rank, RandomizedSvdOptions options) => (int)Math.Min((long)rank + options.Oversample, Math.Min(a.Dim(0), a.Dim(1)));
+
+    // Matrices of one shape and type; results go to their places.
+    private static void Batch(Tensor[] matrices, ulong[] streams, int[] places, string[] names, int rank, RandomizedSvdOptions options, SvdResult[] results)
+    {
+        int l = SketchSize(matrices[0], rank, options), target = options.PowerIterations;
+        bool settles = Settles(options), kernels = SmallSvd.OneBlock(matrices[0].Device, l, options.Where);
+        using var source = new SketchSource(matrices, l + SvdChain.Probes, kernels);
+        using var chain = new SvdChain(source, rank, l, settles, kernels);
+        chain.Begin(options.Seed, streams, last: target == 0);
+        chain.To(target);
+        chain.Finish();
+        SvdChain.Outcome[] outcomes = chain.Read();
+        var careful = new List<int>();
+        var unsettled = new List<int>();
+        for (int b = 0; b < outcomes.Length; b++)
+            if (!Accepted(outcomes[b])) careful.Add(b);
+            else if (settles && !Settled(outcomes[b], target)) unsettled.Add(b);
+        if (careful.Count + unsettled.Count < matrices.Length) Collect(chain, outcomes, b => !careful.Contains(b) && !unsettled.Contains(b), places, results);
+        foreach (int b in unsettled)
+            if (!Continue(chain, matrices, b, places, rank, l, kernels, results)) careful.Add(b);
+        foreach (int b in careful) results[places[b]] = Careful(matrices[b], names[places[b]], rank, options with { Stream = streams[b] });
+    }
+
+    // Further iterations for one matrix of a batch, in steps of half as many again; false when a check fails.
+    private static bool Continue(SvdChain batch, Tensor[] matrices, int b, int[] places, int rank, int l, bool kernels, SvdResult[] results)
+    {
+        using var source = new SketchSource(matrices.AsSpan(b, 1), l + SvdChain.Probes, kernels);
+        using var chain = new SvdChain(source, rank, l, compares: true, kernels);
+        chain.Resume(batch, b);
+        while (true)
+        {
+            int target = Math.Min(chain.Iterations * 3 / 2, MostIterations);
+            chain.To(target);
+            chain.Finish();
+            SvdChain.Outcome outcome = chain.Read()[0];
+            if (!Accepted(outcome)) return false;
+            if (target < MostIterations && !Settled(outcome, target)) continue;
+            Collect(chain, [outcome], _ => true, [places[b]], results);
+            return true;
+        }
+    }
+
+    private static void Collect(SvdChain chain, SvdChain.Outcome[] outcomes, Func<int, bool> wanted, int[] places, SvdResult[] results)
+    {
+        (Tensor u, Tensor vt) = chain.Vectors();
+        using (u)
+        using (vt)
+            for (int b = 0; b < outcomes.Length; b++)
+                if (wanted(b))
+                    results[places[b]] = SvdMatrix.Result(u.Rows(b * (u.Dim(0) / outcomes.Length), u.Dim(0) / outcomes.Length), vt.Rows(b * (vt.Dim(0) / outcomes.Length), vt.Dim(0) / outcomes.Length),
+                        outcomes[b].Kept, scale: 1, ProbeFactor * outcomes[b].ProbeNorm, SvdMethod.Randomized);
+    }
+
+    private static bool Settles(RandomizedSvdOptions options) => options.UntilSettled && options.PowerIterations is >= FirstCertain and < MostIterations;
+
+    private static bool Accepted(in SvdChain.Outcome outcome) => !outcome.Failed && outcome.FactorDeviation <= FactorTolerance;   // also not NaN
 
     /// <summary>Is the error that the last of so many iterations leaves to be expected small?</summary>
+    private static bool Settled(in SvdChain.Outcome outcome, int iterations) => Settled(outcome.Before, outcome.Now, iterations);
+
     private static bool Settled(ReadOnlySpan<float> before, ReadOnlySpan<float> now, int iterations)
     {
         double change = 0;
@@ -147,8 +186,57 @@ public static class RandomizedSvd
         return iterations * change <= SettledError * now[0];
     }
 
+    // One matrix with every step checked before the next: scaled into a safe range, and with bases by whichever method succeeds.
+    private static SvdResult Careful(Tensor a, string name, int rank, RandomizedSvdOptions options)
+    {
+        using SvdMatrix matrix = SvdMatrix.Prepare(a, rank, name);
+        if (matrix.IsZero) return matrix.ZeroResult(rank, SvdMethod.Randomized);
+        Device device = matrix.Device;
+        int l = SketchSize(a, rank, options), m = matrix.Rows, n = matrix.Columns, target = options.PowerIterations;
+        int most = Settles(options) ? MostIterations : target;
+        using Tensor vectors = Tensor.Empty(device, (l + SvdChain.Probes, n)), images = Tensor.Empty(device, (l + SvdChain.Probes, m));
+        GaussianMatrix.Run(vectors, options.Seed, options.Stream);
+        matrix.Apply(vectors, images);
+        using Tensor probes = vectors.Rows(l, SvdChain.Probes), responses = images.Rows(l, SvdChain.Probes), v = vectors.Rows(0, l), y = images.Rows(0, l);
+        using Tensor q = Tensor.Empty(device, (l, m)), z = Tensor.Empty(device, (l, n));
+        using Tensor core = Tensor.Empty(device, (l, l)), coreLeft = Tensor.Empty(device, (l, l)), coreRight = Tensor.Empty(device, (l, l)), values = Tensor.Empty(device, l);
+        float[] before = [];
+        Orthonormalization.Rows(y, q, options.Where);
+        for (int i = 0; ; i++)
+        {
+            matrix.ApplyTransposed(q, z);
+            Orthonormalization.Rows(z, v, options.Where);
+            if (i >= target || (i == target - 1 && i < most - 1))
+            {
+                // A ≈ Qᵀ (Z Vᵀ) V, with the basis vectors as rows.
+                Gemm.Run(z, false, v, true, core);
+                using (SmallSvd.Outcome outcome = SmallSvd.Run(core, coreLeft, values, coreRight, options.Where)) outcome.Sweeps();
+                if (i == most) break;
+                float[] now = values.ToArray();
+                if (i >= target && Settled(before.AsSpan(0, rank), now.AsSpan(0, rank), i)) break;
+                before = now;
+            }
+            matrix.Apply(v, y);
+            Orthonormalization.Rows(y, q, options.Where);
+        }
+
+        using Tensor left = Tensor.Empty(device, (rank, m)), right = Tensor.Empty(device, (rank, n));
+        Gemm.Run(new Gemm.Operand(coreLeft, 0, l), true, new Gemm.Operand(q, 0, m), false, new Gemm.Operand(left, 0, m), rank, m, l);
+        Gemm.Run(new Gemm.Operand(coreRight, 0, l), false, new Gemm.Operand(v, 0, n), false, new Gemm.Operand(right, 0, n), rank, n, l);
+        using Tensor s = Tensor.Empty(device, rank), coefficients = Tensor.Empty(device, (rank, SvdChain.Probes)), norms = Tensor.Empty(device, SvdChain.Probes);
+        Gemm.Run(right, false, probes, true, coefficients);
+        SvdSteps.Truncate(values, s, coefficients, matrix.Tolerance);
+        Gemm.Run(coefficients, true, left, false, responses, alpha: -1, beta: 1);
+        using (Tensor residual = responses.View((1, SvdChain.Probes, m))) SvdSteps.Norms(residual, norms.Pointer, 0);
+        Polish(left, options.Where);
+        Polish(right, options.Where);
+        return matrix.Result(left, s.ToArray(), right, ProbeFactor * norms.ToArray().Max(), SvdMethod.Randomized);
+    }
+
+    // Products of F32 bases may be a little further from orthonormal than promised.
     private static void Polish(Tensor vectors, SmallProblems where)
     {
+        if (Orthonormalization.Deviation(vectors) <= FactorTolerance) return;
         using Tensor rough = Tensor.Empty(vectors.Device, vectors.Shape);
         rough.CopyFrom(vectors);
         Orthonormalization.Rows(rough, vectors, where);

@@ -7,8 +7,8 @@ public struct JacobiSvdArgs
     /// <summary>Device address, as in the kernel's contract.</summary>
     public ulong A, Rotations, Left, Values, Right, Status;
 
-    /// <summary>Order.</summary>
-    public int N;
+    /// <summary>Order, and words from the values and the status of one matrix to those of the next.</summary>
+    public int N, ReportStride;
 }
 
 /// <summary>SVD of the small square matrix that a sketch leaves: one-sided Jacobi in one block, or the library's.</summary>
@@ -26,35 +26,62 @@ internal static class SmallSvd
     /// <exception cref="ArithmeticException">Thrown by the reading: no convergence.</exception>
     public static Outcome Run(Tensor a, Tensor left, Tensor values, Tensor right, SmallProblems where)
     {
+        int n = a.Dim(0);
+        bool oneBlock = OneBlock(a.Device, n, where);
+        Tensor status = Tensor.Zeros(a.Device, 1, DType.I32);
+        using Tensor batch = a.View((1, n, n));
+        Run(batch, left, values.Pointer, right, status.Pointer, 0, where);
+        return new Outcome(status, n, IsLibrary: !oneBlock);
+    }
+
+    /// <summary>The same for a batch, each a_b = left_b · diag(values_b) · right_b.</summary>
+    /// <param name="a">[batch, n, n], F32.</param>
+    /// <param name="left">[batch, n, n], F32.</param>
+    /// <param name="values">Device address of the first matrix's values.</param>
+    /// <param name="right">[batch, n, n], F32.</param>
+    /// <param name="status">Device address of the first matrix's I32: what <see cref="Failed"/> judges.</param>
+    /// <param name="stride">Words from one matrix's values and status to the next.</param>
+    /// <param name="where">Which implementation.</param>
+    public static void Run(Tensor a, Tensor left, ulong values, Tensor right, ulong status, int stride, SmallProblems where)
+    {
         Device device = a.Device;
-        int n = a.Dim(0), bytes = (n * (n | 1) + 4 * n + 1) * sizeof(double);
-        bool oneBlock = CholeskyInverse.OneBlock(device, n, bytes + StaticSharedBytes, where);
-        Tensor status = Tensor.Zeros(device, 1, DType.I32);
-        if (oneBlock)
+        int batch = a.Dim(0), n = a.Dim(1);
+        if (OneBlock(device, n, where))
         {
-            using Tensor rotations = Tensor.Empty(device, (n, n), DType.F64);
-            var args = new JacobiSvdArgs { A = a.Pointer, Rotations = rotations.Pointer, Left = left.Pointer, Values = values.Pointer, Right = right.Pointer, Status = status.Pointer, N = n };
-            device.Kernel("small_svd", "jacobi_svd").Launch(args, 1, BlockThreads, bytes);
-            return new Outcome(status, n, IsLibrary: false);
+            using Tensor rotations = Tensor.Empty(device, (batch, n, n), DType.F64);
+            var args = new JacobiSvdArgs { A = a.Pointer, Rotations = rotations.Pointer, Left = left.Pointer, Values = values, Right = right.Pointer, Status = status, N = n, ReportStride = stride };
+            device.Kernel("small_svd", "jacobi_svd").Launch(args, batch, BlockThreads, SharedBytes(n));
+            return;
         }
         using Tensor wide = Tensor.Empty(device, (n, n), DType.F64), u = Tensor.Empty(device, (n, n), DType.F64);
         using Tensor vt = Tensor.Empty(device, (n, n), DType.F64), s = Tensor.Empty(device, n, DType.F64);
-        SvdSteps.Widen(a, wide);
-        // The column-major reader sees the transpose of a: its left vectors, one per stored row, are our right ones, and its
-        // VT, one vector per stored column, holds our left ones.
-        device.Solver.SingularValues(wide, s, u, vt, status.Pointer);
-        SvdSteps.Narrow(u, right);
-        SvdSteps.Narrow(vt, left);
-        SvdSteps.Narrow(s, values);
-        return new Outcome(status, n, IsLibrary: true);
+        for (int b = 0; b < batch; b++)
+        {
+            ulong square = (ulong)b * (ulong)n * (ulong)n * sizeof(float), word = (ulong)(b * stride) * sizeof(int);
+            SvdSteps.Widen(a.Pointer + square, wide);
+            // The column-major reader sees the transpose of a: its left vectors, one per stored row, are our right ones, and its
+            // VT, one vector per stored column, holds our left ones.
+            device.Solver.SingularValues(wide, s, u, vt, status + word);
+            SvdSteps.Narrow(u, right.Pointer + square);
+            SvdSteps.Narrow(vt, left.Pointer + square);
+            SvdSteps.Narrow(s, values + word);
+        }
     }
+
+    /// <summary>Is a problem of order n to be solved in one block? Its Cholesky factor, which needs less, then fits too.</summary>
+    public static bool OneBlock(Device device, int n, SmallProblems where) => CholeskyInverse.OneBlock(device, n, SharedBytes(n) + StaticSharedBytes, where);
+
+    /// <summary>Does this status mean that the decomposition did not converge?</summary>
+    public static bool Failed(int status, bool oneBlock) => oneBlock ? status < 0 : status != 0;
+
+    private static int SharedBytes(int n) => (n * (n | 1) + 4 * n + 1) * sizeof(double);
 
     internal readonly record struct Outcome(Tensor Status, int N, bool IsLibrary) : IDisposable
     {
         public int Sweeps()
         {
             int status = Status.ToInt32Array()[0];
-            if (IsLibrary ? status != 0 : status < 0)
+            if (Failed(status, !IsLibrary))
                 throw new ArithmeticException($"the singular value decomposition of the {N} × {N} core did not converge");
             return status;
         }

@@ -32,24 +32,26 @@ internal sealed class SvdMatrix : IDisposable
     public Device Device => _stored.Device;
 
     /// <summary>Values at or below this part of the largest are rounding: 2⁻²⁴ per row, but no more than 10⁻⁵, since a true value of 10⁻⁴ must survive.</summary>
-    public float Tolerance => Math.Min(Rows * 5.9604645e-8f, 1e-5f);
+    public float Tolerance => ToleranceOf(Rows);
+
+    /// <summary><see cref="Tolerance"/> of a matrix with so many rows, standing up.</summary>
+    public static float ToleranceOf(int rows) => Math.Min(rows * 5.9604645e-8f, 1e-5f);
 
     /// <summary>Checks the arguments, looks through the matrix once, and converts or scales a copy where it must.</summary>
-    public static SvdMatrix Prepare(Tensor a, int rank)
+    /// <param name="a">The matrix.</param>
+    /// <param name="rank">Wanted triplets.</param>
+    /// <param name="name">What messages call the matrix.</param>
+    public static SvdMatrix Prepare(Tensor a, int rank, string name = "a")
     {
-        CheckArguments(a, rank);
+        CheckArguments(a, rank, name);
         (_, double largest) = MatrixScan.Run(a);
-        if (!double.IsFinite(largest)) throw new ArgumentException($"a {a.Shape} holds NaN or infinite values", nameof(a));
+        if (!double.IsFinite(largest)) throw new ArgumentException($"{name} {a.Shape} holds NaN or infinite values", name);
         int exponent = IsSafe(largest) || largest == 0 ? 0 : Math.Clamp(Math.ILogB(largest), -MostExponent, MostExponent);
         return exponent == 0 && a.DType == DType.F32 ? new SvdMatrix(a.Share(), 0, largest == 0) : Copy(a, exponent, largest == 0);
     }
 
-    /// <summary>The matrix as it is, for an algorithm that checks its first product by <see cref="IsSafe"/>: that saves a pass over the matrix.</summary>
-    public static SvdMatrix Unchecked(Tensor a, int rank)
-    {
-        CheckArguments(a, rank);
-        return a.DType == DType.F32 ? new SvdMatrix(a.Share(), 0) : Copy(a, 0, isZero: false);
-    }
+    /// <summary>The matrix as it is, in F32, for an algorithm that checks its first product by <see cref="IsSafe"/>: that saves a pass over the matrix.</summary>
+    public static SvdMatrix Unchecked(Tensor a) => a.DType == DType.F32 ? new SvdMatrix(a.Share(), 0) : Copy(a, 0, isZero: false);
 
     /// <summary>Is this largest magnitude finite and far from where squares overflow or vanish?</summary>
     public static bool IsSafe(double largest) => largest >= Math.ScaleB(1, -SafeExponent) && largest <= Math.ScaleB(1, SafeExponent);
@@ -59,10 +61,18 @@ internal sealed class SvdMatrix : IDisposable
     /// <param name="y">[r, Rows].</param>
     public void Apply(Tensor x, Tensor y) => Gemm.Run(x, false, _stored, !_transposed, y);
 
+    /// <summary>The same for rows inside tensors.</summary>
+    public void Apply(in Gemm.Operand x, in Gemm.Operand y, int vectors) =>
+        Gemm.Run(x, false, new Gemm.Operand(_stored, 0, _stored.Dim(1)), !_transposed, y, vectors, Rows, Columns);
+
     /// <summary>y = x A: each row of y is Aᵀ times a row of x.</summary>
     /// <param name="x">[r, Rows].</param>
     /// <param name="y">[r, Columns].</param>
     public void ApplyTransposed(Tensor x, Tensor y) => Gemm.Run(x, false, _stored, _transposed, y);
+
+    /// <summary>The same for rows inside tensors.</summary>
+    public void ApplyTransposed(in Gemm.Operand x, in Gemm.Operand y, int vectors) =>
+        Gemm.Run(x, false, new Gemm.Operand(_stored, 0, _stored.Dim(1)), _transposed, y, vectors, Columns, Rows);
 
     /// <summary>The columns of A, one per row: [Columns, Rows].</summary>
     public Tensor ColumnsAsRows()
@@ -85,14 +95,20 @@ internal sealed class SvdMatrix : IDisposable
         SvdSteps.Signs(u, vt);
         Tensor columns = Tensor.Empty(Device, (u.Dim(1), u.Dim(0)));
         MatrixCopy.Transpose(u, columns);
+        return Result(columns, vt.Share(), values, Scale, residualBound, method);
+    }
+
+    /// <summary>A decomposition from its vectors, and the values of the matrix before its scale.</summary>
+    public static SvdResult Result(Tensor u, Tensor vt, ReadOnlySpan<float> values, double scale, double residualBound, SvdMethod method)
+    {
         int rank = values.IndexOf(0f) is >= 0 and var zeros ? zeros : values.Length;
         bool clusters = false;
         for (int i = 1; i < rank; i++) clusters |= values[i - 1] - values[i] < 1e-5f * values[i - 1];
         var scaled = new float[values.Length];
-        for (int i = 0; i < scaled.Length; i++) scaled[i] = (float)(values[i] * Scale);
-        return new SvdResult(columns, Tensor.From(Device, scaled, scaled.Length), vt.Share())
+        for (int i = 0; i < scaled.Length; i++) scaled[i] = (float)(values[i] * scale);
+        return new SvdResult(u, Tensor.From(u.Device, scaled, scaled.Length), vt)
         {
-            ResidualBound = residualBound * Scale,
+            ResidualBound = residualBound * scale,
             NumericalRank = rank,
             HasClusters = clusters,
             Method = method,
@@ -108,10 +124,11 @@ internal sealed class SvdMatrix : IDisposable
 
     public void Dispose() => _stored.Dispose();
 
-    private static void CheckArguments(Tensor a, int rank)
+    /// <summary>Shape, type and rank.</summary>
+    public static void CheckArguments(Tensor a, int rank, string name = "a")
     {
-        Check.Shape(a, nameof(a), -1, -1);
-        Check.Floating(a, nameof(a));
+        Check.Shape(a, name, -1, -1);
+        Check.Floating(a, name);
         int smaller = Math.Min(a.Dim(0), a.Dim(1));
         if (rank < 1 || rank > smaller) throw new ArgumentException($"rank is {rank}, expected 1 to {smaller}, the smaller dimension of {a.Shape}", nameof(rank));
     }

@@ -28,14 +28,54 @@ public sealed class RandomizedSvdTests(DeviceKind kind) : SvdTest(kind)
         Assert.That(result.NumericalRank, Is.EqualTo(rank));
     }
 
-    [Test]
-    public void ConvertsBFloat16()
+    [TestCase(90, 70, 8)]
+    [TestCase(70, 90, 8)]
+    [TestCase(333, 129, 60)]
+    public void BFloat16GivesWhatItsValuesInF32Give(int rows, int columns, int rank)
     {
-        Tensor a = Input((90, 70), DType.BF16, out double[] values);
-        Tensor wide = Input(Array.ConvertAll(values, x => (float)x), (90, 70), DType.F32, out _);
-        using SvdResult narrow = RandomizedSvd.Compute(a, 8), same = RandomizedSvd.Compute(wide, 8);
-        Assert.That(narrow.S.ToArray(), Is.EqualTo(same.S.ToArray()));
-        Assert.That(narrow.Vt.ToArray(), Is.EqualTo(same.Vt.ToArray()));
+        foreach (bool oneBlock in new[] { false, true })
+        {
+            Tensor a = Input((rows, columns), DType.BF16, out double[] values);
+            Tensor wide = Input(Array.ConvertAll(values, x => (float)x), (rows, columns), DType.F32, out _);
+            using SvdResult narrow = RandomizedSvd.Compute(a, rank, Options(oneBlock)), same = RandomizedSvd.Compute(wide, rank, Options(oneBlock));
+            double[] s = Doubles(same.S);
+            for (int i = 0; i < rank; i++) Assert.That(Doubles(narrow.S)[i], Is.EqualTo(s[i]).Within(2e-5 * s[0]), "read directly, products are those of F32");
+            VerifyFactors(narrow, values, null, "bf16");
+        }
+    }
+
+    [Test]
+    public void ABatchGivesEachMatrixItsOwnBits([ValueSource(nameof(FloatTypes))] DType type, [Values(2, 4)] int iterations, [Values] bool oneBlock)
+    {
+        // Two shapes; one matrix that settles at once, flat ones that need more iterations, one of rank 3 and one of zeros that need the safer methods.
+        (int Rows, int Columns, Func<int, double> Sigma)[] kinds =
+        [
+            (150, 100, i => 1.0 / (i + 1)), (150, 100, i => 2 - i / 100.0), (100, 150, i => Math.Pow(0.7, i)), (150, 100, i => i < 3 ? 1 : 0),
+            (150, 100, i => 0), (150, 100, i => 1 - i / 200.0), (150, 100, i => 1e-20 / (i + 1)),
+        ];
+        Tensor[] matrices = [.. kinds.Select(kind => Input(new KnownMatrix(Rng, kind.Rows, kind.Columns, kind.Sigma).Values, (kind.Rows, kind.Columns), type, out _))];
+        RandomizedSvdOptions options = Options(oneBlock) with { PowerIterations = iterations, Seed = 5 };
+        ulong[] streams = [3, 1, 4, 1, 5, 9, 2];
+        SvdResult[] together = RandomizedSvd.Compute(matrices, 6, options, streams);
+        for (int i = 0; i < matrices.Length; i++)
+        {
+            using SvdResult alone = RandomizedSvd.Compute(matrices[i], 6, options with { Stream = streams[i] });
+            Assert.That(together[i].S.ToArray(), Is.EqualTo(alone.S.ToArray()), $"matrix {i}");
+            Assert.That(together[i].U.ToArray(), Is.EqualTo(alone.U.ToArray()), $"matrix {i}");
+            Assert.That(together[i].Vt.ToArray(), Is.EqualTo(alone.Vt.ToArray()), $"matrix {i}");
+            Assert.That((together[i].ResidualBound, together[i].NumericalRank), Is.EqualTo((alone.ResidualBound, alone.NumericalRank)), $"matrix {i}");
+            together[i].Dispose();
+        }
+    }
+
+    [Test]
+    public void BadMatricesOfABatchAreNamed()
+    {
+        Tensor good = Input((20, 30), DType.F32, out _), bad = Input(Enumerable.Repeat(float.NaN, 600).ToArray(), (20, 30), DType.F32, out _), small = Input((3, 30), DType.F32, out _);
+        Assert.That(() => RandomizedSvd.Compute([good, bad], 2), Throws.ArgumentException.With.Message.Contains("matrices[1] [20, 30] holds NaN or infinite values"));
+        Assert.That(() => RandomizedSvd.Compute([good, good, small], 4), Throws.ArgumentException.With.Message.Contains("rank is 4, expected 1 to 3"));
+        Assert.That(() => RandomizedSvd.Compute([good], 2, null, [1, 2]), Throws.ArgumentException.With.Message.Contains("2 streams, expected 1"));
+        Assert.That(RandomizedSvd.Compute([], 2), Is.Empty);
     }
 
     [Test]
@@ -67,6 +107,8 @@ public sealed class RandomizedSvdTests(DeviceKind kind) : SvdTest(kind)
         Assert.That(errors, Is.Ordered.Descending);
         Assert.That(errors[2], Is.GreaterThan(0.02), "three iterations do not suffice for this flat spectrum");
         Assert.That(errors[3], Is.LessThan(0.01), "so the default goes on");
+        using SvdResult exactly = RandomizedSvd.Compute(a, 16, new RandomizedSvdOptions { UntilSettled = false });
+        Assert.That(Doubles(exactly.S).Zip(known.Sigma, (x, y) => y - x).Max() / known.Sigma[0], Is.InRange(0.01, errors[2]), "unless told not to");
     }
 
     [TestCase(-1, 2)]

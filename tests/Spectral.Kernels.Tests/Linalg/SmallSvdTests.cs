@@ -54,7 +54,7 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         Tensor x = Input((n, 2 * n + 1), DType.F32, out _), inverse = Output((n, n));
         using Tensor gram = Tensor.Empty(Device, (n, n), DType.F64), status = Tensor.Zeros(Device, 1, DType.I32);
         Gram.Run(x, gram);
-        CholeskyInverse.Run(gram, inverse, status.Pointer, 0, oneBlock ? SmallProblems.OneBlock : SmallProblems.Library);
+        using (Tensor batch = gram.View((1, n, n))) CholeskyInverse.Run(batch, inverse, status.Pointer, 0, 0, 0, Where(oneBlock));
         Assert.That(status.ToInt32Array()[0], Is.Zero);
         double[] g = gram.ToDoubleArray(), w = Doubles(inverse);
         for (int i = 0; i < n; i++)
@@ -75,9 +75,45 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         Tensor x = Input(host, (3, 3), DType.F32, out _), inverse = Output((3, 3));
         using Tensor gram = Tensor.Empty(Device, (3, 3), DType.F64), status = Tensor.Zeros(Device, 1, DType.I32);
         Gram.Run(x, gram);
-        CholeskyInverse.Run(gram, inverse, status.Pointer, -1e-15, oneBlock ? SmallProblems.OneBlock : SmallProblems.Library);
+        using (Tensor batch = gram.View((1, 3, 3))) CholeskyInverse.Run(batch, inverse, status.Pointer, 0, -1e-15, 0, Where(oneBlock));
         Assert.That(status.ToInt32Array()[0], Is.EqualTo(3));
     }
+
+    [Test]
+    public void APivotBelowTheLeastOneIsReportedForItsMatrixAlone([Values] bool oneBlock)
+    {
+        float[] host = [1, 0, 0, 0, 1, 0, 0, 0, 1, /* second matrix: rows 0 and 2 are nearly parallel */ 1, 0, 0, 0, 1, 0, 1, 0, 0.001f];
+        Tensor x = Input(host, (6, 3), DType.F32, out _), inverse = Output((2, 3, 3));
+        using Tensor grams = Tensor.Empty(Device, (2, 3, 3), DType.F64), status = Tensor.Zeros(Device, 4, DType.I32);
+        Gram.Run(new Gemm.Operand(x, 0, 3, 9), 3, grams, 0, 0);
+        CholeskyInverse.Run(grams, inverse, status.Pointer, 2, 0, 1e-5, Where(oneBlock));   // the last pivot is 1e-6
+        Assert.That(status.ToInt32Array(), Is.EqualTo(new[] { 0, 0, 3, 0 }));
+        status.Clear();
+        CholeskyInverse.Run(grams, inverse, status.Pointer, 2, 0, 1e-7, Where(oneBlock));
+        Assert.That(status.ToInt32Array(), Is.EqualTo(new int[4]));
+    }
+
+    [Test]
+    public void ABatchGivesWhatEachMatrixGives([Values(5, 40)] int n)
+    {
+        const int Batch = 3, Stride = 150;
+        Tensor a = Input((Batch * n, n), DType.F32, out _), left = Output((Batch, n, n)), right = Output((Batch, n, n));
+        using Tensor report = Tensor.Zeros(Device, (Batch, Stride)), all = a.View((Batch, n, n));
+        SmallSvd.Run(all, left, report.Pointer, right, report.Pointer + (ulong)(Stride - 1) * sizeof(float), Stride, SmallProblems.OneBlock);
+        float[] values = report.ToArray();
+        for (int b = 0; b < Batch; b++)
+        {
+            Tensor oneLeft = Output((n, n)), oneValues = Output(n), oneRight = Output((n, n));
+            using Tensor one = a.Rows(b * n, n), leftOfIt = left.Rows(b, 1), rightOfIt = right.Rows(b, 1);
+            using (SmallSvd.Outcome outcome = SmallSvd.Run(one, oneLeft, oneValues, oneRight, SmallProblems.OneBlock))
+                Assert.That(BitConverter.SingleToInt32Bits(values[b * Stride + Stride - 1]), Is.EqualTo(outcome.Sweeps()));
+            Assert.That(values.AsSpan(b * Stride, n).ToArray(), Is.EqualTo(oneValues.ToArray()));
+            Assert.That(leftOfIt.ToArray(), Is.EqualTo(oneLeft.ToArray()));
+            Assert.That(rightOfIt.ToArray(), Is.EqualTo(oneRight.ToArray()));
+        }
+    }
+
+    private static SmallProblems Where(bool oneBlock) => oneBlock ? SmallProblems.OneBlock : SmallProblems.Library;
 
     private static string[] SpectrumNames() => Spectra.Select(s => s.Name).ToArray();
 }

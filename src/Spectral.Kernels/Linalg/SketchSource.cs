@@ -1,0 +1,74 @@
+namespace Spectral.Kernels;
+
+/// <summary>
+/// The matrices of an <see cref="SvdChain"/>, all of one shape and type, as operators on a few vectors: BF16 ones are read as they are by
+/// <see cref="SketchPass"/>, or where our kernels are not wanted from F32 copies; F32 ones go to BLAS one by one.
+/// </summary>
+internal sealed class SketchSource : IDisposable
+{
+    private readonly Tensor? _table, _parts;
+    private readonly List<SvdMatrix> _wide = [];
+    private readonly int _storedRows, _storedColumns;
+
+    /// <param name="matrices">At least one, all of one shape, type and device.</param>
+    /// <param name="vectors">The most vectors of a pass.</param>
+    /// <param name="kernels">Read BF16 directly.</param>
+    public SketchSource(ReadOnlySpan<Tensor> matrices, int vectors, bool kernels)
+    {
+        Tensor first = matrices[0];
+        (Device, Batch, _storedRows, _storedColumns) = (first.Device, matrices.Length, first.Dim(0), first.Dim(1));
+        if (kernels && first.DType == DType.BF16)
+        {
+            var addresses = new ulong[Batch];
+            for (int b = 0; b < Batch; b++) addresses[b] = matrices[b].Pointer;
+            _table = AddressTable.Upload(Device, addresses);
+            _parts = Tensor.Empty(Device, (Batch, SketchPass.Parts, vectors, Rows), DType.BF16);
+            return;
+        }
+        foreach (Tensor matrix in matrices) _wide.Add(SvdMatrix.Unchecked(matrix));
+    }
+
+    public Device Device { get; }
+    public int Batch { get; }
+
+    /// <summary>The stored matrices are wide, and worked on as their transposes.</summary>
+    public bool Transposed => _storedRows < _storedColumns;
+
+    /// <summary>The larger dimension.</summary>
+    public int Rows => Math.Max(_storedRows, _storedColumns);
+
+    /// <summary>The smaller dimension.</summary>
+    public int Columns => Math.Min(_storedRows, _storedColumns);
+
+    /// <summary>Where whoever computes vectors for the next pass is to leave them split in three, [batch, 3, vectors, length] from its beginning; null: nowhere.</summary>
+    public Tensor? Parts => _parts;
+
+    /// <summary>y_b = x_b A_bᵀ, with A standing up: each row of y_b is A_b times a row of x_b.</summary>
+    /// <param name="x">[vectors, Columns] of each matrix; where <see cref="Parts"/> is used, what it holds.</param>
+    /// <param name="y">[vectors, Rows] of each.</param>
+    /// <param name="vectors">Rows of x and y.</param>
+    public void Apply(in Gemm.Operand x, in Gemm.Operand y, int vectors)
+    {
+        if (_parts is not null) SketchPass.Run(_table!, _storedRows, _storedColumns, Transposed, _parts, vectors, y, Batch);
+        for (int b = 0; b < _wide.Count; b++) _wide[b].Apply(Of(x, b), Of(y, b), vectors);
+    }
+
+    /// <summary>y_b = x_b A_b: each row of y_b is A_bᵀ times a row of x_b.</summary>
+    /// <param name="x">[vectors, Rows] of each matrix.</param>
+    /// <param name="y">[vectors, Columns] of each.</param>
+    /// <param name="vectors">Rows of x and y.</param>
+    public void ApplyTransposed(in Gemm.Operand x, in Gemm.Operand y, int vectors)
+    {
+        if (_parts is not null) SketchPass.Run(_table!, _storedRows, _storedColumns, !Transposed, _parts, vectors, y, Batch);
+        for (int b = 0; b < _wide.Count; b++) _wide[b].ApplyTransposed(Of(x, b), Of(y, b), vectors);
+    }
+
+    public void Dispose()
+    {
+        _table?.Dispose();
+        _parts?.Dispose();
+        foreach (SvdMatrix matrix in _wide) matrix.Dispose();
+    }
+
+    private static Gemm.Operand Of(in Gemm.Operand x, int matrix) => x with { Offset = x.Offset + matrix * x.Stride };
+}
