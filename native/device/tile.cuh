@@ -51,7 +51,9 @@ __device__ __forceinline__ void load_tile(unsigned char* tile, const TileSource<
   }
 #pragma unroll
   for (int i = 0; i < (ROWS * UNITS + THREADS - 1) / THREADS; ++i) {
-    if (ROWS * UNITS % THREADS != 0 && i * THREADS + int(threadIdx.x) >= ROWS * UNITS) break;   // a tile of fewer units than threads
+    if constexpr (ROWS * UNITS % THREADS != 0) {   // the last turn of a tile that does not divide evenly
+      if (i * THREADS + int(threadIdx.x) >= ROWS * UNITS) break;
+    }
     const int unit = (i * THREADS + threadIdx.x) % UNITS, r = (i * THREADS + threadIdx.x) / UNITS;
     const int row = row0 + r, column = column0 + unit * WIDTH;
     const bool inside = row < source.rows && column < source.columns;

@@ -55,7 +55,7 @@ template <bool A_DEPTH_ROWS, bool B_DEPTH_ROWS> __device__ __forceinline__ void 
       },
       [&](int step, int) {
         const unsigned char* stage = shared + step % STAGES * 2 * TILE;
-#pragma unroll 1   // unrolled it takes a register too many
+#pragma unroll
         for (int k = 0; k < DEPTH; k += 16)
           TileProduct<float>::template add<A_ROW, A_DEPTH_ROWS, B_ROW, B_DEPTH_ROWS>(d, stage, m, stage + TILE, n, k);
       });
