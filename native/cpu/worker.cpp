@@ -137,6 +137,12 @@ void Worker::thread_exit(Fiber* f) {
   if (cluster_bar_.arrived && cluster_bar_.arrived == int(live_)) release(cluster_bar_, nullptr);
 }
 
+// The last cluster's barriers are not valid in the next.
+void Worker::forget_barriers() {
+  for (uint64_t* b : mbars) *b = 0;
+  mbars.clear();
+}
+
 void Worker::run_cluster(uint64_t index) {
   const dim3 &g = launch->grid, &b = launch->block;
   const unsigned size = launch->cluster, across = g.x / size;
@@ -162,8 +168,7 @@ void Worker::run_cluster(uint64_t index) {
       order_[i] = order_[k], order_[k] = i;
     }
   }
-  for (uint64_t* b : mbars) *b = 0;                  // the last cluster's barriers are not valid here
-  mbars.clear();
+  forget_barriers();
   size_t where[2] = {launch->statics.module, 0};
   auto* statics = launch->statics.size ? static_cast<unsigned char*>(__tls_get_addr(where)) : nullptr;   // allocated here, not by some fiber
   if (options.poison)
@@ -225,6 +230,7 @@ void Worker::run(Launch& l) {
   Thread* outer = spectral_self;
   for (uint64_t i; !l.failed && (i = l.next.fetch_add(chunk)) < l.clusters;)
     for (uint64_t e = std::min(i + chunk, l.clusters); i < e && !l.failed; ++i) run_cluster(i);
+  forget_barriers();                                 // what they lie in may be freed, or unloaded, before the next launch
   spectral_self = outer;
   launch = nullptr;
   TSAN(__tsan_release(&l));

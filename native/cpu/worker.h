@@ -139,6 +139,7 @@ class Worker {
   friend void fiber_entry();
   void run_cluster(uint64_t index);
   void take_shared_memory();
+  void forget_barriers();
   void fiber_loop(Fiber*);
   Fiber* pick();
   Fiber* pick_slowly();
