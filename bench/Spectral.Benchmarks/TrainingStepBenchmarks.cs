@@ -8,6 +8,7 @@ namespace Spectral.Benchmarks;
 /// A whole optimizer step (forward, backward, clipping, AdamW) of a Llama with hidden 512, intermediate 1376, 6 layers, 8 heads, 4 K/V heads and
 /// a vocabulary of 1024, on a batch of 4 × 256 tokens that all carry loss, adapters on all seven projections.
 /// </summary>
+[MemoryDiagnoser]
 public class TrainingStepBenchmarks
 {
     private const int Vocabulary = 1024, Rows = 4, Length = 256;
