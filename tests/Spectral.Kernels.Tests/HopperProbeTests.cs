@@ -29,6 +29,17 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(dump.ToArray(), Is.EqualTo(expected));
     }
 
+    [Test]
+    public void RowsMayBeFurtherApartThanTheyAreWide()
+    {
+        (Tensor matrix, float[] values) = Counting(Box, 88);
+        Tensor dump = Output(TileElements, DType.BF16);
+        HopperProbe.Run("load", matrix, matrix, dump, width: 40);
+        var expected = new float[TileElements];
+        ForBox((Box, 88, 0, 0), (cell, at) => expected[Swizzled(cell)] = at % 88 < 40 ? values[at] : 0);
+        Assert.That(dump.ToArray(), Is.EqualTo(expected));
+    }
+
     [TestCaseSource(nameof(Places))]
     public void StoresAreTakenSwizzled((int Rows, int Columns, int X, int Y) place)
     {

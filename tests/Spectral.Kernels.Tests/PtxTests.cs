@@ -56,8 +56,11 @@ public sealed class PtxTests
             string[] kernels = Run(cuobjdump, "-sass", cubin).Split("Function : ")[1..];
             Assert.That(kernels, Has.Length.EqualTo(4));
             foreach (string kernel in kernels)
+            {
+                Assert.That(kernel.Split("MEMBAR.ALL.GPU").Length - 1, Is.LessThanOrEqualTo(2), "memory barriers of the GPU: round the cluster's barriers at both ends, none in a loop");
                 foreach (string instruction in new[] { "HGMMA.64x256x16.F32.BF16", "UTMALDG.2D", "UTMASTG.2D", "STSM.16", "USETMAXREG" })
                     Assert.That(kernel, Does.Contain(instruction), kernel[..kernel.IndexOf('\n')]);
+            }
         }
         finally
         {

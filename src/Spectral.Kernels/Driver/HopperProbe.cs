@@ -22,18 +22,18 @@ public struct HopperProbeArgs
 
 /// <summary>
 /// Runs one Hopper instruction (<c>load</c>, <c>store</c>, <c>stmatrix</c>, <c>product</c>, <c>product_depth_rows</c>, <c>multicast</c>) on a
-/// matrix in 64 × 64 boxes, so that what a GPU lays out can be compared with what the CPU device does.
+/// matrix (or its first <c>width</c> columns) in 64 × 64 boxes, so that what a GPU lays out can be compared with what the CPU device does.
 /// </summary>
 internal static class HopperProbe
 {
     private const int Threads = 128, SharedBytes = 5 * 8192 + 1024, BoxRows = 64;
 
-    public static void Run(string probe, Tensor a, Tensor b, Tensor dump, int x = 0, int y = 0)
+    public static void Run(string probe, Tensor a, Tensor b, Tensor dump, int x = 0, int y = 0, int? width = null)
     {
         Device device = a.Device;
         var args = new HopperProbeArgs
         {
-            A = TensorMap.Encode(device, a.Pointer, a.Dim(0), a.Dim(1), a.Dim(1), BoxRows),
+            A = TensorMap.Encode(device, a.Pointer, a.Dim(0), width ?? a.Dim(1), a.Dim(1), BoxRows),
             B = TensorMap.Encode(device, b.Pointer, b.Dim(0), b.Dim(1), b.Dim(1), BoxRows),
             Out = dump.Pointer, X = x, Y = y,
         };
