@@ -1,7 +1,7 @@
 // The cuBLAS entry points on OpenBLAS. bf16 operands are widened into the handle's scratch, the product is f32,
 // and a bf16 result is rounded once from it.
 #include "blas_api.h"
-#include "driver.h"
+#include "capture.h"
 #include "gemm.h"
 #include "memory.h"
 #include "openblas.h"
@@ -12,6 +12,7 @@ using namespace spectral::cpu;
 
 struct cublasContext {
   CUcontext context;
+  CUstream stream = nullptr;
   std::mutex mutex;                     // one call at a time uses the scratch
   std::vector<float> a, b, c;
 };
@@ -71,6 +72,34 @@ void narrow(const float* from, const Operand& dense, void* to, long ld, long str
     for (long r = 0; r < dense.rows; ++r) t[r] = __float2bfloat16(f[r]);
   });
 }
+// C = factor op(A) op(B) + old C, through dense f32 copies of what is not f32.
+CUresult multiply(cublasHandle_t h, bool transpose_a, bool transpose_b, long k, float factor, Operand a, Operand b, float old, Operand c) {
+  const Operand result = c;
+  void* const C = const_cast<void*>(c.data);
+  std::lock_guard l(h->mutex);
+  const float* wide_a = widen(a, h->a);
+  const float* wide_b = widen(b, h->b);
+  float* wide_c = static_cast<float*>(C);
+  if (c.type == CUDA_R_16BF) {
+    if (old != 0) {
+      widen(c, h->c);
+    } else {
+      if (h->c.size() < size_t(c.count * c.rows * c.columns)) h->c.resize(size_t(c.count * c.rows * c.columns));
+      c.ld = c.rows, c.stride = c.rows * c.columns;
+    }
+    wide_c = h->c.data();
+  }
+  const Product p{transpose_a, transpose_b, c.rows, c.columns, k, factor, wide_a, a.ld, a.stride,
+                  wide_b, b.ld, b.stride, old, wide_c, c.ld, c.stride, c.count};
+  if (!multiply(p)) return CUDA_ERROR_NOT_SUPPORTED;
+  if (c.type == CUDA_R_16BF) narrow(wide_c, c, C, result.ld, result.stride);
+  return CUDA_SUCCESS;
+}
+// Runs the work, or keeps it for the graph that the handle's stream is captured into.
+template <class Work> cublasStatus_t submitted(cublasHandle_t h, Work work) {
+  const CUresult status = submit(h->stream, [=] { return check_handle(h) == CUBLAS_STATUS_SUCCESS ? work() : CUDA_ERROR_INVALID_HANDLE; });
+  return status == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS : status == CUDA_ERROR_NOT_SUPPORTED ? CUBLAS_STATUS_NOT_INITIALIZED : CUBLAS_STATUS_EXECUTION_FAILED;
+}
 }  // namespace
 
 extern "C" {
@@ -79,7 +108,7 @@ cublasStatus_t cublasCreate_v2(cublasHandle_t* h) {
   if (check_context() != CUDA_SUCCESS) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (!openblas_symbol("cblas_sgemm")) return CUBLAS_STATUS_NOT_INITIALIZED;
   std::lock_guard l(handles_mutex);
-  *h = new cublasContext{current_context(), {}, {}, {}, {}};
+  *h = new cublasContext{current_context(), nullptr, {}, {}, {}, {}};
   handles.insert(*h);
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -97,7 +126,9 @@ cublasStatus_t cublasGetVersion_v2(cublasHandle_t h, int* version) {
 }
 cublasStatus_t cublasSetStream_v2(cublasHandle_t h, CUstream s) {
   if (const cublasStatus_t status = check_handle(h)) return status;
-  return check_stream(s) == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
+  if (check_stream(s) != CUDA_SUCCESS) return CUBLAS_STATUS_INVALID_VALUE;
+  h->stream = s;
+  return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasSetMathMode(cublasHandle_t h, cublasMath_t mode) {   // everything is f32 here; only the value is checked
   if (const cublasStatus_t status = check_handle(h)) return status;
@@ -119,25 +150,8 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t h, cublasOperation_t ta
   if (!C || (k && (!A || !B))) return CUBLAS_STATUS_INVALID_VALUE;
   if (!reachable(a, "A") || !reachable(b, "B") || !reachable(c, "C")) return CUBLAS_STATUS_EXECUTION_FAILED;
 
-  std::lock_guard l(h->mutex);
-  const float* wide_a = widen(a, h->a);
-  const float* wide_b = widen(b, h->b);
-  const float scale = *static_cast<const float*>(beta);
-  float* wide_c = static_cast<float*>(C);
-  if (ct == CUDA_R_16BF) {
-    if (scale != 0) {
-      widen(c, h->c);
-    } else {
-      if (h->c.size() < size_t(count) * size_t(m) * size_t(n)) h->c.resize(size_t(count) * size_t(m) * size_t(n));
-      c.ld = m, c.stride = long(m) * n;
-    }
-    wide_c = h->c.data();
-  }
-  const Product p{ta != CUBLAS_OP_N, tb != CUBLAS_OP_N, m, n, k, *static_cast<const float*>(alpha), wide_a, a.ld, a.stride,
-                  wide_b, b.ld, b.stride, scale, wide_c, c.ld, c.stride, count};
-  if (!multiply(p)) return CUBLAS_STATUS_NOT_INITIALIZED;
-  if (ct == CUDA_R_16BF) narrow(wide_c, c, C, ldc, stride_c);
-  return CUBLAS_STATUS_SUCCESS;
+  const float factor = *static_cast<const float*>(alpha), old = *static_cast<const float*>(beta);   // taken now: a replay comes later
+  return submitted(h, [=] { return multiply(h, ta != CUBLAS_OP_N, tb != CUBLAS_OP_N, k, factor, a, b, old, c); });
 }
 cublasStatus_t cublasGemmEx(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const void* alpha,
                             const void* A, cudaDataType at, int lda, const void* B, cudaDataType bt, int ldb, const void* beta,
@@ -162,15 +176,18 @@ cublasStatus_t cublasStrsm_v2(cublasHandle_t h, cublasSideMode_t side, cublasFil
                      float* b, int ldb);
   static auto* strsm = openblas_function<Strsm>("cblas_strsm");
   if (!strsm) return CUBLAS_STATUS_NOT_INITIALIZED;
+  const float factor = *alpha;
   // The right-hand sides are independent: columns of B on the left side, rows on the right.
   constexpr int kPanel = 256;
   const bool left = side == CUBLAS_SIDE_LEFT;
   const int sides = left ? n : m;
-  parallel_for((sides + kPanel - 1) / kPanel, [&](long i) {
-    const int first = int(i) * kPanel, size = std::min(kPanel, sides - first);
-    strsm(102, left ? 141 : 142, fill == CUBLAS_FILL_MODE_UPPER ? 121 : 122, transpose == CUBLAS_OP_N ? 111 : 112,
-          diagonal == CUBLAS_DIAG_UNIT ? 132 : 131, left ? m : size, left ? size : n, *alpha, A, lda, B + (left ? long(first) * ldb : first), ldb);
+  return submitted(h, [=] {
+    parallel_for((sides + kPanel - 1) / kPanel, [&](long i) {
+      const int first = int(i) * kPanel, size = std::min(kPanel, sides - first);
+      strsm(102, left ? 141 : 142, fill == CUBLAS_FILL_MODE_UPPER ? 121 : 122, transpose == CUBLAS_OP_N ? 111 : 112,
+            diagonal == CUBLAS_DIAG_UNIT ? 132 : 131, left ? m : size, left ? size : n, factor, A, lda, B + (left ? long(first) * ldb : first), ldb);
+    });
+    return CUDA_SUCCESS;
   });
-  return CUBLAS_STATUS_SUCCESS;
 }
 }

@@ -29,10 +29,10 @@ struct CUmod_st {
   spectral::cpu::StaticShared statics;
   std::vector<std::unique_ptr<CUfunc_st>> kernels;
 };
-struct CUstream_st { CUcontext context; };
+struct CUstream_st { CUcontext context; bool non_blocking; };
 struct CUevent_st {
   CUcontext context;
-  bool timing, recorded = false;
+  bool timing, recorded = false, captured = false;   // captured: last recorded in a captured stream
   std::chrono::steady_clock::time_point at;
 };
 

@@ -1,5 +1,5 @@
 // Initialisation, the one device, contexts.
-#include "driver.h"
+#include "capture.h"
 #include "memory.h"
 #include "pool.h"
 #include <cstdio>
@@ -21,6 +21,7 @@ thread_local CUcontext current = nullptr;
 // Frees what the context owns and takes it out of use. Called with the mutex held.
 void destroy(CUcontext c) {
   contexts.erase(c);
+  forget_captures(c);
   for (CUstream s : streams.of(c)) streams.remove(s), delete s;
   for (CUevent e : events.of(c)) events.remove(e), delete e;
   unload_modules(c);
@@ -186,6 +187,7 @@ CUresult cuCtxGetDevice(CUdevice* device) {
 }
 CUresult cuCtxSynchronize() {
   SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(check_unsafe());
   return verify_guards();
 }
 }

@@ -22,6 +22,7 @@ constexpr Code kCodes[] = {
   CODE(CUDA_ERROR_FILE_NOT_FOUND, "file not found"),
   CODE(CUDA_ERROR_OPERATING_SYSTEM, "OS call failed or operation not supported on this OS"),
   CODE(CUDA_ERROR_INVALID_HANDLE, "invalid resource handle"),
+  CODE(CUDA_ERROR_ILLEGAL_STATE, "the operation cannot be performed in the present state"),
   CODE(CUDA_ERROR_NOT_FOUND, "named symbol not found"),
   CODE(CUDA_ERROR_NOT_READY, "device not ready"),
   CODE(CUDA_ERROR_ILLEGAL_ADDRESS, "an illegal memory access was encountered"),
@@ -35,6 +36,11 @@ constexpr Code kCodes[] = {
   CODE(CUDA_ERROR_NOT_PERMITTED, "operation not permitted"),
   CODE(CUDA_ERROR_NOT_SUPPORTED, "operation not supported"),
   CODE(CUDA_ERROR_INVALID_CLUSTER_SIZE, "cluster size invalid for this grid, block or device"),
+  CODE(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "operation not permitted when stream is capturing"),
+  CODE(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "operation failed due to a previous error during capture"),
+  CODE(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "operation would make the legacy stream depend on a capturing blocking stream"),
+  CODE(CUDA_ERROR_CAPTURED_EVENT, "operation not permitted on an event last recorded in a capturing stream"),
+  CODE(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD, "attempt to terminate a thread-local capture sequence from another thread"),
   CODE(CUDA_ERROR_UNKNOWN, "unknown error"),
 };
 #undef CODE

@@ -1,5 +1,5 @@
 // Launches and tensor maps.
-#include "driver.h"
+#include "capture.h"
 #include "tensor_map.h"
 #include <cstring>
 
@@ -7,7 +7,16 @@ using namespace spectral::cpu;
 
 namespace {
 constexpr size_t kMaxArgs = 4096;
+struct alignas(64) Args { unsigned char bytes[kMaxArgs]; };
+
+CUresult run(CUfunction f, dim3 grid, dim3 block, unsigned smem, Args& args) {
+  const unsigned cluster = f->info.cluster;
+  Launch l{&f->info, f->module->statics, args.bytes, grid, block, smem, cluster, uint64_t(grid.x) / cluster * grid.y * grid.z, {0}, {false}};
+  launch(l);
+  if (l.failed) current_context()->failed = true;
+  return l.failed ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
 }
+}  // namespace
 
 extern "C" {
 CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem,
@@ -20,13 +29,14 @@ CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, uns
     return CUDA_ERROR_INVALID_VALUE;
   const unsigned cluster = f->info.cluster;
   if (gx % cluster || cluster * bx * by * bz > kMaxThreads) return CUDA_ERROR_INVALID_CLUSTER_SIZE;   // the latter is this device's own limit
-  alignas(64) unsigned char args[kMaxArgs];         // the caller's copy need not be aligned
-  std::memcpy(args, params[0], f->info.args_size);
-  Launch l{&f->info, f->module->statics, args, {gx, gy, gz}, {bx, by, bz}, smem, cluster,
-           uint64_t(gx) / cluster * gy * gz, {0}, {false}};
-  launch(l);
-  if (l.failed) current_context()->failed = true;
-  return l.failed ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
+  bool kept;
+  SPECTRAL_TRY(check_work(stream, &kept));
+  Args args;   // the caller's copy need not be aligned
+  std::memcpy(args.bytes, params[0], f->info.args_size);
+  const dim3 grid_size{gx, gy, gz}, block_size{bx, by, bz};
+  if (!kept) return run(f, grid_size, block_size, smem, args);
+  keep(stream, [=, copy = std::make_shared<Args>(args)] { return functions.has(f) ? run(f, grid_size, block_size, smem, *copy) : CUDA_ERROR_INVALID_HANDLE; });
+  return CUDA_SUCCESS;
 }
 
 CUresult cuTensorMapEncodeTiled(CUtensorMap* out, CUtensorMapDataType type, cuuint32_t rank, void* base, const cuuint64_t* dims,

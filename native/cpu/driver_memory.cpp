@@ -1,5 +1,5 @@
 // Memory entry points. Copies check that the device side lies inside one allocation.
-#include "driver.h"
+#include "capture.h"
 #include "memory.h"
 #include <algorithm>
 #include <cstring>
@@ -23,16 +23,14 @@ CUresult to_device(CUdeviceptr dst, const void* src, size_t n, CUstream stream) 
   if (!n) return CUDA_SUCCESS;
   SPECTRAL_TRY(check_copy(stream, src));
   SPECTRAL_TRY(check_range(dst, n));
-  std::memcpy(host(dst), src, n);
-  return CUDA_SUCCESS;
+  return submit(stream, [=] { return std::memcpy(host(dst), src, n), CUDA_SUCCESS; });   // a replay reads the source anew
 }
 CUresult to_host(void* dst, CUdeviceptr src, size_t n, CUstream stream) {
   SPECTRAL_TRY(check_stream(stream));
   if (!n) return CUDA_SUCCESS;
   SPECTRAL_TRY(check_copy(stream, dst));
   SPECTRAL_TRY(check_range(src, n));
-  std::memcpy(dst, host(src), n);
-  return CUDA_SUCCESS;
+  return submit(stream, [=] { return std::memcpy(dst, host(src), n), CUDA_SUCCESS; });
 }
 CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream) {
   SPECTRAL_TRY(check_stream(stream));
@@ -40,22 +38,21 @@ CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream) 
   SPECTRAL_TRY(verify_guards());
   SPECTRAL_TRY(check_range(dst, n));
   SPECTRAL_TRY(check_range(src, n));
-  std::memmove(host(dst), host(src), n);
-  return CUDA_SUCCESS;
+  return submit(stream, [=] { return std::memmove(host(dst), host(src), n), CUDA_SUCCESS; });
 }
 template <class T> CUresult fill(CUdeviceptr dst, T value, size_t n, CUstream stream) {
   SPECTRAL_TRY(check_stream(stream));
   if (!n) return CUDA_SUCCESS;
   if (dst % sizeof(T) || n > SIZE_MAX / sizeof(T)) return CUDA_ERROR_INVALID_VALUE;
   SPECTRAL_TRY(check_range(dst, n * sizeof(T)));
-  std::fill_n(static_cast<T*>(host(dst)), n, value);
-  return CUDA_SUCCESS;
+  return submit(stream, [=] { return std::fill_n(static_cast<T*>(host(dst)), n, value), CUDA_SUCCESS; });
 }
 }  // namespace
 
 extern "C" {
 CUresult cuMemAlloc(CUdeviceptr* p, size_t n) {
   SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(check_unsafe());
   if (!p) return CUDA_ERROR_INVALID_VALUE;
   uintptr_t start = 0;
   SPECTRAL_TRY(allocate(n, false, &start));
@@ -64,6 +61,7 @@ CUresult cuMemAlloc(CUdeviceptr* p, size_t n) {
 }
 CUresult cuMemFree(CUdeviceptr p) {
   SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(check_unsafe());
   return release(uintptr_t(p), false);
 }
 CUresult cuMemGetInfo(size_t* available, size_t* total) {
@@ -75,6 +73,7 @@ CUresult cuMemGetInfo(size_t* available, size_t* total) {
 }
 CUresult cuMemHostAlloc(void** p, size_t n, unsigned flags) {
   SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(check_unsafe());
   if (!p || flags & ~7u) return CUDA_ERROR_INVALID_VALUE;
   uintptr_t start = 0;
   SPECTRAL_TRY(allocate(n, true, &start));
@@ -83,11 +82,18 @@ CUresult cuMemHostAlloc(void** p, size_t n, unsigned flags) {
 }
 CUresult cuMemFreeHost(void* p) {
   SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(check_unsafe());
   return release(reinterpret_cast<uintptr_t>(p), true);
 }
 
-CUresult cuMemcpyHtoD(CUdeviceptr d, const void* s, size_t n) { return to_device(d, s, n, nullptr); }
-CUresult cuMemcpyDtoH(void* d, CUdeviceptr s, size_t n) { return to_host(d, s, n, nullptr); }
+CUresult cuMemcpyHtoD(CUdeviceptr d, const void* s, size_t n) {
+  SPECTRAL_TRY(check_unsafe());
+  return to_device(d, s, n, nullptr);
+}
+CUresult cuMemcpyDtoH(void* d, CUdeviceptr s, size_t n) {
+  SPECTRAL_TRY(check_unsafe());
+  return to_host(d, s, n, nullptr);
+}
 CUresult cuMemcpyDtoD(CUdeviceptr d, CUdeviceptr s, size_t n) { return on_device(d, s, n, nullptr); }
 CUresult cuMemcpyHtoDAsync(CUdeviceptr d, const void* s, size_t n, CUstream q) { return to_device(d, s, n, q); }
 CUresult cuMemcpyDtoHAsync(void* d, CUdeviceptr s, size_t n, CUstream q) { return to_host(d, s, n, q); }

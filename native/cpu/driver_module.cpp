@@ -1,6 +1,6 @@
 // Modules and functions. A module's image is a shared library of kernels (a cubin is ELF too); its initialisers
 // register the kernels with the module being loaded.
-#include "driver.h"
+#include "capture.h"
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -97,6 +97,7 @@ using namespace spectral::cpu;
 extern "C" {
 CUresult cuModuleLoad(CUmodule* m, const char* file) {
   SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(check_unsafe());
   if (!m || !file) return CUDA_ERROR_INVALID_VALUE;
   FILE* f = std::fopen(file, "rb");
   if (!f) return CUDA_ERROR_FILE_NOT_FOUND;
@@ -111,6 +112,7 @@ CUresult cuModuleLoad(CUmodule* m, const char* file) {
 }
 CUresult cuModuleLoadData(CUmodule* m, const void* image) {
   SPECTRAL_TRY(check_context());
+  SPECTRAL_TRY(check_unsafe());
   if (!m || !image) return CUDA_ERROR_INVALID_VALUE;
   SPECTRAL_TRY(check_image(image));
   const auto& h = *static_cast<const Elf64_Ehdr*>(image);   // the section table ends the file, as the linker writes it

@@ -1,5 +1,5 @@
 // Streams and events. Work is done when its call returns, so a stream only has to be valid; an event is a time.
-#include "driver.h"
+#include "capture.h"
 
 namespace spectral::cpu {
 CUresult check_stream(CUstream s) {
@@ -19,18 +19,23 @@ extern "C" {
 CUresult cuStreamCreate(CUstream* s, unsigned flags) {
   SPECTRAL_TRY(check_context());
   if (!s || flags & ~unsigned(CU_STREAM_NON_BLOCKING)) return CUDA_ERROR_INVALID_VALUE;
-  streams.add(*s = new CUstream_st{current_context()});
+  streams.add(*s = new CUstream_st{current_context(), bool(flags & CU_STREAM_NON_BLOCKING)});
   return CUDA_SUCCESS;
 }
 CUresult cuStreamSynchronize(CUstream s) {
   SPECTRAL_TRY(check_stream(s));
+  SPECTRAL_TRY(check_waits(s));
   return verify_guards();
 }
-CUresult cuStreamQuery(CUstream s) { return check_stream(s); }
+CUresult cuStreamQuery(CUstream s) {
+  SPECTRAL_TRY(check_stream(s));
+  return check_waits(s);
+}
 CUresult cuStreamWaitEvent(CUstream s, CUevent e, unsigned flags) {
   SPECTRAL_TRY(check_stream(s));
   SPECTRAL_TRY(check_event(e));
-  return flags > 1 ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+  if (flags > 1) return CUDA_ERROR_INVALID_VALUE;
+  return e->captured && !capturing(s) ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;   // on a GPU it would make this stream part of the capture
 }
 CUresult cuStreamDestroy(CUstream s) {
   SPECTRAL_TRY(check_initialised());
@@ -42,18 +47,22 @@ CUresult cuStreamDestroy(CUstream s) {
 CUresult cuEventCreate(CUevent* e, unsigned flags) {
   SPECTRAL_TRY(check_context());
   if (!e || flags & ~7u) return CUDA_ERROR_INVALID_VALUE;
-  events.add(*e = new CUevent_st{current_context(), !(flags & CU_EVENT_DISABLE_TIMING), false, {}});
+  events.add(*e = new CUevent_st{current_context(), !(flags & CU_EVENT_DISABLE_TIMING), false, false, {}});
   return CUDA_SUCCESS;
 }
 CUresult cuEventRecord(CUevent e, CUstream s) {
   SPECTRAL_TRY(check_stream(s));
   SPECTRAL_TRY(check_event(e));
+  e->captured = capturing(s);   // then only an order of work, which one stream has anyway
+  e->recorded = !e->captured;
   e->at = std::chrono::steady_clock::now();
-  e->recorded = true;
   return CUDA_SUCCESS;
 }
-CUresult cuEventSynchronize(CUevent e) { return check_event(e); }
-CUresult cuEventQuery(CUevent e) { return check_event(e); }   // an event never recorded counts as complete
+CUresult cuEventSynchronize(CUevent e) {
+  SPECTRAL_TRY(check_event(e));
+  return e->captured ? CUDA_ERROR_CAPTURED_EVENT : CUDA_SUCCESS;
+}
+CUresult cuEventQuery(CUevent e) { return cuEventSynchronize(e); }   // an event never recorded counts as complete
 CUresult cuEventElapsedTime(float* milliseconds, CUevent from, CUevent to) {
   SPECTRAL_TRY(check_event(from));
   SPECTRAL_TRY(check_event(to));

@@ -1,5 +1,5 @@
 // The cuSOLVER entry points on the LAPACK inside OpenBLAS, one thread per call.
-#include "driver.h"
+#include "capture.h"
 #include "openblas.h"
 #include "solver_api.h"
 #include <algorithm>
@@ -65,7 +65,8 @@ cusolverStatus_t cusolverDnDestroy(cusolverDnHandle_t h) {
 }
 cusolverStatus_t cusolverDnSetStream(cusolverDnHandle_t h, CUstream s) {
   SOLVER_TRY(check_handle(h));
-  return check_stream(s) == CUDA_SUCCESS ? CUSOLVER_STATUS_SUCCESS : CUSOLVER_STATUS_INVALID_VALUE;
+  if (check_stream(s) != CUDA_SUCCESS) return CUSOLVER_STATUS_INVALID_VALUE;
+  return capturing(s) ? CUSOLVER_STATUS_EXECUTION_FAILED : CUSOLVER_STATUS_SUCCESS;   // factorisations are not kept for graphs here
 }
 
 cusolverStatus_t cusolverDnDpotrf_bufferSize(cusolverDnHandle_t h, cublasFillMode_t fill, int n, double*, int lda, int* elements) {
