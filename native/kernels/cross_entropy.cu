@@ -1,10 +1,10 @@
 // Cross-entropy of next-token logits: loss and gradient in one launch.
 //
 // Formula        loss[n] = log(sum_j exp(logits[n,j])) - logits[n,t],  t = targets[n]
-//                dLogits[n,j] = gradient_scale (exp(logits[n,j]) / sum - (j == t));  masked rows (t = -1) give 0 and zeros
-// Shapes         logits, dLogits [rows, vocabulary]; targets, losses [rows]
+//                dLogits[n,j] = gradient_scale scale (exp(logits[n,j]) / sum - (j == t));  masked rows (t = -1) give 0 and zeros
+// Shapes         logits, dLogits [rows, vocabulary]; targets, losses [rows]; scale [1] or null for 1
 // Layout         row-major, contiguous; any size. dLogits may be the logits when both are F32.
-// Types          logits, losses F32; dLogits F32 or BF16, may be null; targets I32
+// Types          logits, losses, scale F32; dLogits F32 or BF16, may be null; targets I32
 // Accumulation   F32: running maximum and sum per thread, joined over the block
 // Grid/Block     one block per row: one warp for short rows, up to 16 warps for long ones; any multiple of 32 threads up to 512
 // Bytes          8 rows vocabulary (read twice; the second time from L2 while rows in flight fit) + size(T) rows vocabulary
@@ -18,12 +18,13 @@ struct CrossEntropyArgs {
   const float* logits;
   const int* targets;
   float* losses;
-  void* d_logits;   // may be null
+  void* d_logits;       // may be null
+  const float* scale;   // may be null; what changes from step to step, for a captured launch keeps its arguments
   int rows;
   int vocabulary;
   float gradient_scale;
 };
-SPECTRAL_LAYOUT(CrossEntropyArgs, logits, targets, losses, d_logits, rows, vocabulary, gradient_scale)
+SPECTRAL_LAYOUT(CrossEntropyArgs, logits, targets, losses, d_logits, scale, rows, vocabulary, gradient_scale)
 
 namespace {
 template <class T> __device__ __forceinline__ void cross_entropy(const CrossEntropyArgs& args) {
@@ -51,11 +52,11 @@ template <class T> __device__ __forceinline__ void cross_entropy(const CrossEntr
     // Only the thread that will overwrite the target's logit reads it, so dLogits may be the logits.
     if (thread == target / W % threads) args.losses[row] = logf(part.sum) + (part.max - logits[target]);
     if (!gradient) return;
-    const float inverse = 1.0f / part.sum;
+    const float inverse = 1.0f / part.sum, scale = args.scale ? args.gradient_scale * *args.scale : args.gradient_scale;
     for (int c = thread * W; c < vocabulary; c += threads * W) {
       float v[W];
       load_piece<float, W>(logits + c, v);
-      for (int i = 0; i < W; ++i) v[i] = args.gradient_scale * (exp_f32(v[i] - part.max) * inverse - (c + i == target ? 1.0f : 0.0f));
+      for (int i = 0; i < W; ++i) v[i] = scale * (exp_f32(v[i] - part.max) * inverse - (c + i == target ? 1.0f : 0.0f));
       store_piece<T, W>(gradient + c, v);
     }
   }, args.logits, args.d_logits);

@@ -212,7 +212,17 @@ public sealed unsafe class Device : IDisposable
         return Api;
     }
 
+    /// <summary>Whether work on the current stream is being recorded into a <see cref="Graph"/> instead of run.</summary>
+    public bool IsCapturing => _pool.IsReserved(Stream);
+
     internal MemoryBlock Allocate(long bytes) => _pool.Allocate(bytes, Stream);
+
+    /// <summary>From now on memory allocated on the stream stays with it, until <see cref="Release"/>.</summary>
+    internal void Reserve(Stream stream) => _pool.Reserve(stream);
+
+    internal void Trim() => _pool.Trim();
+
+    internal void Release(Stream stream) => _pool.Release(stream);
 
     private static Device Open(DriverApi api, int ordinal)
     {

@@ -19,6 +19,8 @@ public sealed unsafe class Stream : IDisposable
     /// <summary>The driver's handle (CUstream), for other CUDA code; it stays owned by this object.</summary>
     public nint Handle => _handle.Value;
 
+    internal bool IsDisposed => _handle.IsClosed;
+
     /// <summary>A new stream that does not wait for the default one.</summary>
     public static Stream Create(Device device)
     {

@@ -247,6 +247,7 @@ public sealed unsafe class Tensor : IDisposable
     private void Upload<T>(ReadOnlySpan<T> values) where T : unmanaged
     {
         if (values.IsEmpty) return;
+        RefuseWhileCapturing("from the host");
         DriverApi api = Device.Activate();
         fixed (T* source = &MemoryMarshal.GetReference(values))
         {
@@ -259,9 +260,17 @@ public sealed unsafe class Tensor : IDisposable
     // Host-to-device copies of up to 64 KB return after the driver has taken its own copy of the source.
     private const long PageableStaging = 64 << 10;
 
+    // The driver would record the copy with the address of host memory that is gone when it is replayed.
+    private void RefuseWhileCapturing(string direction)
+    {
+        if (Device.IsCapturing)
+            throw new InvalidOperationException($"copying {Bytes} bytes {direction} while a graph is captured: a replay cannot do it; copy before or after, to or from memory that outlives the graph");
+    }
+
     private void Download<T>(Span<T> values) where T : unmanaged
     {
         if (values.IsEmpty) return;
+        RefuseWhileCapturing("to the host");
         DriverApi api = Device.Activate();
         fixed (T* destination = &MemoryMarshal.GetReference(values))
         {

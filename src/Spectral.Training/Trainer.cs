@@ -7,7 +7,7 @@ namespace Spectral.Training;
 /// <summary>Trains whatever is trainable in a model: its attached adapter, or its weights when they were loaded to be trained.</summary>
 /// <remarks>
 /// <see cref="Run"/> is a loop over <see cref="Step"/>, and that over public parts: <see cref="CausalLanguageModel.Loss"/>, <see cref="Tape.Backward"/>,
-/// <see cref="AdamWOptimizer.GradientNorm"/>, <see cref="AdamWOptimizer.Step"/>. A custom loop may start at any of these levels.
+/// <see cref="AdamWOptimizer.Configure"/>, <see cref="AdamWOptimizer.Update"/>. A custom loop may start at any of these levels.
 /// Same seed, data and device give bit-identical losses and weights.
 /// </remarks>
 public sealed partial class Trainer : IDisposable
@@ -18,14 +18,17 @@ public sealed partial class Trainer : IDisposable
     private readonly TrainerOptions _options;
     private readonly ILogger _logger;
     private readonly AdamWOptimizer _optimizer;
+    private readonly ParameterGroup _group;
+    private TrainingStep? _step;
+    private int? _lossRows;
 
     /// <summary>Prepares gradients and optimizer state.</summary>
     /// <exception cref="InvalidOperationException">Nothing in the model is trainable.</exception>
     public Trainer(CausalLanguageModel model, TrainerOptions options, ILogger? logger = null)
     {
         (_model, _options, _logger) = (model, options, logger ?? NullLogger.Instance);
-        var group = model.Trainable ?? throw new InvalidOperationException("nothing to train: attach an adapter, or load the model with trainWeights");
-        _optimizer = new AdamWOptimizer(group, options.Optimizer);
+        _group = model.Trainable ?? throw new InvalidOperationException("nothing to train: attach an adapter, or load the model with trainWeights");
+        _optimizer = new AdamWOptimizer(_group, options.Optimizer);
     }
 
     /// <summary>Trains on records, evaluating before, after and as often as the options say.</summary>
@@ -48,6 +51,12 @@ public sealed partial class Trainer : IDisposable
         var steps = _options.StepsFor(data.Count);
         var schedule = new LearningRateSchedule(_options.Schedule, _options.LearningRate, steps, _options.Warmup);
         var sampler = new BatchSampler(data.Count, _options.Batch, _options.Seed, _options.Shuffle);
+        var length = 0;
+        if (_options.FixedShapes || _options.CudaGraph)
+        {
+            length = data.Max(record => record.Tokens.Length);
+            _lossRows = _options.Batch * data.Max(record => record.LossTokens);
+        }
         foreach (var callback in callbacks)
             callback.OnStart(steps);
         var before = Evaluate(0, evaluation, callbacks, cancellation);
@@ -58,7 +67,7 @@ public sealed partial class Trainer : IDisposable
             var started = Stopwatch.GetTimestamp();
             var batches = new Batch[_options.Accumulate];
             for (var i = 0; i < batches.Length; i++)
-                batches[i] = Batch.Create([.. sampler.Next().Select(index => data[index])], PaddingToken);
+                batches[i] = Batch.Create([.. sampler.Next().Select(index => data[index])], PaddingToken, length);
             var report = Step(step, batches, schedule.At(step), cancellation);
             var elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
             report = report with { TokensPerSecond = report.Tokens / elapsed };
@@ -77,41 +86,31 @@ public sealed partial class Trainer : IDisposable
     /// <param name="step">The step's number, for messages.</param>
     /// <param name="batches">The micro-batches; the loss is the mean over the loss tokens of all of them.</param>
     /// <param name="learningRate">The rate to use.</param>
-    /// <param name="cancellation">Looked at before each micro-batch.</param>
+    /// <param name="cancellation">Looked at before each micro-batch; before the step when a graph is replayed.</param>
     /// <exception cref="TrainingDivergedException">Loss or gradient norm is not finite; nothing was updated.</exception>
+    /// <exception cref="ArgumentException">With fixed shapes: the batches differ in shape from those of the first step.</exception>
     public StepReport Step(int step, IReadOnlyList<Batch> batches, double learningRate, CancellationToken cancellation = default)
     {
         var lossTokens = batches.Sum(batch => batch.LossTokens);
-        var sums = new double[batches.Count];
-        var scale = lossTokens == 0 ? 0 : 1f / lossTokens;
-        for (var i = 0; i < sums.Length; i++)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            sums[i] = Accumulate(batches[i], scale);
-        }
-        var loss = lossTokens == 0 ? 0 : sums.Sum() / lossTokens;
-        double norm = _optimizer.GradientNorm();
-        if (!double.IsFinite(loss) || !double.IsFinite(norm))
+        _optimizer.Configure(learningRate, lossTokens == 0 ? 0 : 1f / lossTokens);
+        var kind = _options.CudaGraph ? StepKind.Captured : _options.FixedShapes ? StepKind.FixedShapes : StepKind.AsGiven;
+        _step ??= new TrainingStep(_model, _group, _optimizer, kind, _options.ActivationCheckpointing, _lossRows);
+        var sums = _step.Run(batches, cancellation);
+        var loss = lossTokens == 0 ? 0 : sums.Sum(sum => (double)sum) / lossTokens;
+        var (_, norm, skipped) = _group.StepState.Read();
+        if (skipped)
         {
             var what = double.IsFinite(loss) ? "gradient norm" : "loss";
             throw new TrainingDivergedException($"step {step}: the {what} is not a finite number; a smaller learning rate or more warm-up may help");
         }
-        _optimizer.Step(learningRate);
         return new StepReport(step, loss, learningRate, norm, batches.Sum(batch => batch.TokenCount), 0);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _optimizer.Dispose();
-
-    private double Accumulate(Batch batch, float scale)
+    public void Dispose()
     {
-        using var tensors = new BatchTensors(_model.Device, batch);
-        using var tape = new Tape(_model.Device);
-        using var loss = _model.Loss(tape, tensors, scale, _options.ActivationCheckpointing);
-        tape.Backward();
-        Span<float> sum = stackalloc float[1];
-        loss.CopyTo(sum);
-        return sum[0];
+        _step?.Dispose();
+        _optimizer.Dispose();
     }
 
     private EvaluationResult? Evaluate(

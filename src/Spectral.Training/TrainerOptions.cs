@@ -42,6 +42,15 @@ public sealed record TrainerOptions
     /// <summary>Keep only each layer's input during forward and recompute the rest during backward.</summary>
     public bool ActivationCheckpointing { get; init; }
 
+    /// <summary>
+    /// Pads every batch to the longest training record and computes as many losses for each, so that all steps have the same shapes. Padding changes
+    /// no result; it costs the time of the padded positions.
+    /// </summary>
+    public bool FixedShapes { get; init; }
+
+    /// <summary>Captures a step in a CUDA graph, with <see cref="FixedShapes"/>, and replays it: no host time per launch.</summary>
+    public bool CudaGraph { get; init; }
+
     /// <summary>Optimizer steps of a run over <paramref name="records"/> records.</summary>
     public int StepsFor(int records) => Steps ?? Math.Max(1, (int)Math.Ceiling(Epochs * records / ((double)Batch * Accumulate)));
 }

@@ -31,6 +31,30 @@ public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
         ((Leaf)x.Node!).TakeGradient()?.Dispose();
     }
 
+    [Test]
+    public void LossMemoryDoesNotGrowWithRowsTimesVocabulary([Values(DType.F32, DType.BF16)] DType type)
+    {
+        const int Vocabulary = 1 << 14, Size = 4, Rows = 2048;   // several chunks on every device
+        ParameterGroup weights = Keep(new ParameterGroup(Device, [("head", (Vocabulary, Size))], type));
+        weights.EnableGradients();
+        weights.NotifyChanged();
+        long Peak(int rows)
+        {
+            using Variable hidden = new(Tensor.Zeros(Device, (rows, Size), type), new Leaf());
+            using Tensor targets = Tensor.From(Device, new int[rows], rows), losses = Tensor.Empty(Device, rows);
+            using Tape tape = new(Device);
+            long before = Device.Memory.InUse;
+            Device.Memory.ResetPeak();
+            LossHead.Run(tape, hidden, weights.Parameters[0], targets, losses);
+            long peak = Device.Memory.Peak - before;
+            float[] values = losses.ToArray();
+            Assert.That(values.Max(loss => Math.Abs(loss - Math.Log(Vocabulary))), Is.LessThan(1e-4));
+            ((Leaf)hidden.Node!).TakeGradient()!.Dispose();
+            return peak;
+        }
+        Assert.That(Peak(2 * Rows) - Peak(Rows), Is.LessThan(2 * Rows * Size * sizeof(float)), "bytes beyond the gradient of the rows");
+    }
+
     private sealed class Leaf : Node
     {
         protected override void Backward(Tensor gradient)

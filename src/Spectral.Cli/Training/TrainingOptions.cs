@@ -24,6 +24,7 @@ internal sealed class TrainingOptions
     public readonly Option<double> GradientClip = OptionTypes.Number("--grad-clip", "Largest global gradient norm; 0 switches clipping off.", 1, x => x >= 0, "a number of at least 0");
     public readonly Option<ulong> Seed = OptionTypes.Seed("Seed of everything random.");
     public readonly Option<bool> NoShuffle = OptionTypes.Flag("--no-shuffle", "Take the records in file order.");
+    public readonly Option<bool> Graph = OptionTypes.Flag("--graph", "Replay each step as one CUDA graph; every batch is padded to the longest record.");
     public readonly Option<int> SaveEvery = OptionTypes.Integer("--save-every", "Steps between checkpoints.", 100, 1);
     public readonly Option<int> LogEvery = OptionTypes.Integer("--log-every", "Steps between lines of progress (train_log.jsonl has every step).", 10, 1);
     public readonly Option<int?> EvalEvery = OptionTypes.OptionalInteger("--eval-every", "Steps between measurements on --eval. [default: only before and after]", 1);
@@ -41,7 +42,7 @@ internal sealed class TrainingOptions
 
     public Option[] Settings =>
     [
-        Steps, Epochs, Batch, Accumulate, MaxLength, LearningRate, Schedule, Warmup, WeightDecay, Beta1, Beta2, Epsilon, GradientClip, Seed, NoShuffle,
+        Steps, Epochs, Batch, Accumulate, MaxLength, LearningRate, Schedule, Warmup, WeightDecay, Beta1, Beta2, Epsilon, GradientClip, Seed, NoShuffle, Graph,
         SaveEvery, LogEvery, EvalEvery, Overwrite, .. Device.WithTuning,
     ];
 
@@ -72,6 +73,7 @@ internal sealed class TrainingOptions
             },
             Seed = context.Get(Seed),
             Shuffle = !context.Get(NoShuffle),
+            CudaGraph = context.Get(Graph),
             EvalEvery = context.Get(EvalEvery) ?? 0,
             LogEvery = context.Get(LogEvery),
         };
@@ -90,6 +92,7 @@ internal sealed class TrainingOptions
         Option[] shown = [length, Batch, Accumulate, MaxLength, LearningRate, Schedule, Warmup, WeightDecay, Beta1, Beta2, Epsilon, GradientClip, Seed];
         foreach (Option option in shown) rows.Add((option.Name.TrimStart('-'), context.Text(option)));
         rows.Add(("shuffle", context.Get(NoShuffle) ? "no" : "yes"));
+        if (context.Get(Graph)) rows.Add(("graph", "yes"));
         return rows;
     }
 }

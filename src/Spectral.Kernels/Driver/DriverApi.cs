@@ -54,6 +54,12 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<nint, int> StreamSynchronize;
     public readonly delegate* unmanaged<nint, nint, uint, int> StreamWaitEvent;
     public readonly delegate* unmanaged<nint, int> StreamDestroy;
+    public readonly delegate* unmanaged<nint, int, int> StreamBeginCapture;
+    public readonly delegate* unmanaged<nint, nint*, int> StreamEndCapture;
+    public readonly delegate* unmanaged<nint, nint*, nuint*, int> GraphGetNodes;
+    public readonly delegate* unmanaged<nint*, nint, ulong, int> GraphInstantiateWithFlags;
+    public readonly delegate* unmanaged<nint, nint, int> GraphLaunch;
+    public readonly delegate* unmanaged<nint, int> GraphDestroy, GraphExecDestroy;
     public readonly delegate* unmanaged<nint*, uint, int> EventCreate;
     public readonly delegate* unmanaged<nint, nint, int> EventRecord;
     public readonly delegate* unmanaged<nint, int> EventSynchronize;
@@ -98,6 +104,13 @@ internal sealed unsafe class DriverApi
         StreamSynchronize = (delegate* unmanaged<nint, int>)F("cuStreamSynchronize");
         StreamWaitEvent = (delegate* unmanaged<nint, nint, uint, int>)F("cuStreamWaitEvent");
         StreamDestroy = (delegate* unmanaged<nint, int>)F("cuStreamDestroy_v2");
+        StreamBeginCapture = (delegate* unmanaged<nint, int, int>)F("cuStreamBeginCapture_v2");
+        StreamEndCapture = (delegate* unmanaged<nint, nint*, int>)F("cuStreamEndCapture");
+        GraphGetNodes = (delegate* unmanaged<nint, nint*, nuint*, int>)F("cuGraphGetNodes");
+        GraphInstantiateWithFlags = (delegate* unmanaged<nint*, nint, ulong, int>)F("cuGraphInstantiateWithFlags");
+        GraphLaunch = (delegate* unmanaged<nint, nint, int>)F("cuGraphLaunch");
+        GraphDestroy = (delegate* unmanaged<nint, int>)F("cuGraphDestroy");
+        GraphExecDestroy = (delegate* unmanaged<nint, int>)F("cuGraphExecDestroy");
         EventCreate = (delegate* unmanaged<nint*, uint, int>)F("cuEventCreate");
         EventRecord = (delegate* unmanaged<nint, nint, int>)F("cuEventRecord");
         EventSynchronize = (delegate* unmanaged<nint, int>)F("cuEventSynchronize");

@@ -79,6 +79,11 @@ internal sealed unsafe class StreamHandle(DriverApi api, ContextHandle context, 
     protected override int Free(nint value) => owned ? Api.StreamDestroy(value) : 0;
 }
 
+internal sealed unsafe class GraphHandle(DriverApi api, ContextHandle context, nint value) : DriverHandle(api, context, value, "graph")
+{
+    protected override int Free(nint value) => Api.GraphExecDestroy(value);
+}
+
 internal sealed unsafe class EventHandle(DriverApi api, ContextHandle context, nint value) : DriverHandle(api, context, value, "event")
 {
     protected override int Free(nint value) => Api.EventDestroy(value);

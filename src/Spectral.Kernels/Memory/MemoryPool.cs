@@ -53,7 +53,8 @@ internal sealed class MemoryBlock(MemoryPool? pool, MemoryHandle? handle, ulong 
 
 /// <summary>
 /// A caching pool ordered by stream: a block given back is handed out again on the same stream, where the driver's own order makes the reuse
-/// safe without waiting. Size classes are an eighth of a power of two apart, so at most 1/8 of a block is waste.
+/// safe without waiting. Size classes are an eighth of a power of two apart, so at most 1/8 of a block is waste. Memory of a reserved stream,
+/// one that a graph was captured on, stays with it: replays use it again.
 /// </summary>
 internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, string deviceName, bool bypass) : IDisposable
 {
@@ -61,6 +62,7 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
     private const int Reach = 4;                       // a cached block may be this many classes too large: at most 1.5 times
 
     private readonly Dictionary<Stream, Stack<MemoryBlock>?[]> _free = [];
+    private readonly Dictionary<Stream, List<MemoryBlock>> _reserved = [];   // with what bypassing the pool must not free yet
     private readonly Lock _lock = new();
     private bool _disposed;
 
@@ -72,11 +74,40 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
         return Take(sizeClass, stream) ?? Create(bypass ? bytes : SizeOf(sizeClass), sizeClass, stream);
     }
 
+    public bool IsReserved(Stream stream)
+    {
+        lock (_lock) return _reserved.ContainsKey(stream);
+    }
+
+    public void Reserve(Stream stream)
+    {
+        lock (_lock) _reserved.Add(stream, []);
+    }
+
+    /// <summary>Gives a reserved stream's memory back to the driver, and later what is still in tensors.</summary>
+    public void Release(Stream stream)
+    {
+        lock (_lock)
+        {
+            if (_reserved.Remove(stream, out List<MemoryBlock>? held)) held.ForEach(block => block.Handle!.Dispose());
+            if (!_free.Remove(stream, out Stack<MemoryBlock>?[]? bins)) return;
+            foreach (MemoryBlock block in bins.OfType<Stack<MemoryBlock>>().SelectMany(bin => bin)) block.Handle!.Dispose();
+        }
+    }
+
     public void Return(MemoryBlock block)
     {
         lock (_lock)
         {
-            if (!bypass && !_disposed)
+            if (bypass && _reserved.TryGetValue(block.Stream!, out List<MemoryBlock>? held))
+            {
+                held.Add(block);
+                block.Handle!.Cached = true;
+                Interlocked.Add(ref Memory.InUseBytes, -block.Size);
+                Interlocked.Add(ref Memory.CachedBytes, block.Size);
+                return;
+            }
+            if (!bypass && !_disposed && !block.Stream!.IsDisposed)
             {
                 if (!_free.TryGetValue(block.Stream!, out Stack<MemoryBlock>?[]? bins)) _free[block.Stream!] = bins = new Stack<MemoryBlock>?[64 << StepBits];
                 (bins[block.SizeClass] ??= new Stack<MemoryBlock>()).Push(block);
@@ -89,20 +120,20 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
         block.Handle!.Dispose();
     }
 
-    /// <summary>Gives every cached block back to the driver.</summary>
+    /// <summary>Gives every cached block back to the driver, save those of reserved streams.</summary>
     public void Trim()
     {
         lock (_lock)
-        {
-            foreach (MemoryBlock block in _free.Values.SelectMany(bins => bins).OfType<Stack<MemoryBlock>>().SelectMany(bin => bin)) block.Handle!.Dispose();
-            _free.Clear();
-        }
+            foreach (Stream stream in _free.Keys.Where(stream => !_reserved.ContainsKey(stream)).ToArray()) Release(stream);
     }
 
     public void Dispose()
     {
-        lock (_lock) _disposed = true;
-        Trim();
+        lock (_lock)
+        {
+            _disposed = true;
+            foreach (Stream stream in _free.Keys.Concat(_reserved.Keys).Distinct().ToArray()) Release(stream);
+        }
     }
 
     internal static int ClassOf(long bytes)

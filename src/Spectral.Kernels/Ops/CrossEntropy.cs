@@ -1,11 +1,11 @@
 namespace Spectral.Kernels;
 
-/// <summary>Arguments of <c>cross_entropy.cu</c>; a null gradient is not computed.</summary>
+/// <summary>Arguments of <c>cross_entropy.cu</c>; a null gradient is not computed, a null scale is 1.</summary>
 [KernelArgs("cross_entropy", "cross_entropy_f32", "cross_entropy_bf16")]
 public struct CrossEntropyArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Logits, Targets, Losses, DLogits;
+    public ulong Logits, Targets, Losses, DLogits, Scale;
     /// <summary>Size.</summary>
     public int Rows, Vocabulary;
     /// <summary>Factor of the gradient.</summary>
@@ -19,7 +19,7 @@ public static class CrossEntropy
     private const int ShortRow = 4096, LongRowThreads = 512;
 
     /// <summary>
-    /// <c>losses[n] = log Σ exp(logits[n]) − logits[n, t]</c> with t = targets[n], and <c>dLogits = gradientScale (softmax − onehot(t))</c>.
+    /// <c>losses[n] = log Σ exp(logits[n]) − logits[n, t]</c> with t = targets[n], and <c>dLogits = gradientScale · scale · (softmax − onehot(t))</c>.
     /// Masked rows (t = −1) give 0 and zeros; any other target outside the vocabulary gives a NaN loss and zeros.
     /// </summary>
     /// <param name="logits">[N, V] F32.</param>
@@ -27,8 +27,9 @@ public static class CrossEntropy
     /// <param name="losses">[N] F32; written.</param>
     /// <param name="dLogits">[N, V] F32 or BF16; written. May be the logits. Null: loss only.</param>
     /// <param name="gradientScale">Usually 1 / number of loss tokens.</param>
+    /// <param name="scale">[1] F32: a factor that may change between replays of a captured launch; null is 1.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Run(Tensor logits, Tensor targets, Tensor losses, Tensor? dLogits, float gradientScale)
+    public static void Run(Tensor logits, Tensor targets, Tensor losses, Tensor? dLogits, float gradientScale, Tensor? scale = null)
     {
         Check.Shape(logits, nameof(logits), -1, -1);
         Check.DType(logits, nameof(logits), DType.F32);
@@ -45,10 +46,16 @@ public static class CrossEntropy
             Check.SameShape(logits, nameof(logits), dLogits, nameof(dLogits));
             Check.SameDevice(logits.Device, dLogits, nameof(dLogits));
         }
+        if (scale is not null)
+        {
+            Check.Shape(scale, nameof(scale), 1);
+            Check.DType(scale, nameof(scale), DType.F32);
+            Check.SameDevice(logits.Device, scale, nameof(scale));
+        }
         if (logits.Dim(0) == 0) return;
         var args = new CrossEntropyArgs
         {
-            Logits = logits.Pointer, Targets = targets.Pointer, Losses = losses.Pointer, DLogits = dLogits?.Pointer ?? 0,
+            Logits = logits.Pointer, Targets = targets.Pointer, Losses = losses.Pointer, DLogits = dLogits?.Pointer ?? 0, Scale = scale?.Pointer ?? 0,
             Rows = logits.Dim(0), Vocabulary = logits.Dim(1), GradientScale = gradientScale,
         };
         string entry = Launch.Entry(dLogits?.DType ?? DType.F32, "cross_entropy_f32", "cross_entropy_bf16");

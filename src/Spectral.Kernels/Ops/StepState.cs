@@ -36,7 +36,11 @@ public sealed class StepState : IDisposable
     private readonly Tensor _values;
 
     /// <summary>The state before step 1: no step made, all settings zero.</summary>
-    public StepState(Device device) => _values = Tensor.Zeros(device, StateDoubles, DType.F64);
+    public StepState(Device device)
+    {
+        _values = Tensor.Zeros(device, StateDoubles, DType.F64);
+        LossScale = Tensor.FromPointer(device, (nint)(_values.Pointer + (ulong)Marshal.OffsetOf<Values>(nameof(Values.LossScale))), 1, DType.F32);
+    }
 
     /// <summary>The device it lives on.</summary>
     public Device Device => _values.Device;
@@ -48,12 +52,12 @@ public sealed class StepState : IDisposable
     /// <summary>Device address of the <c>DropoutState</c> in it: 64-bit seed, then 64-bit offset, the number of the micro-batch.</summary>
     public ulong DropoutPointer => Pointer + (ulong)Marshal.OffsetOf<Values>(nameof(Values.DropoutSeed));
 
-    /// <summary>Device address of the factor of loss gradients, one F32.</summary>
-    public ulong LossScalePointer => Pointer + (ulong)Marshal.OffsetOf<Values>(nameof(Values.LossScale));
+    /// <summary>The factor of loss gradients, [1] F32; valid as long as this object, which owns it.</summary>
+    public Tensor LossScale { get; }
 
     /// <summary>Writes the settings; they hold from the next <see cref="Advance"/> on.</summary>
     /// <param name="settings">Learning rate and the rest.</param>
-    /// <param name="lossScale">Factor of loss gradients, read through <see cref="LossScalePointer"/>: 1 / loss tokens of the step.</param>
+    /// <param name="lossScale">Factor of loss gradients, read through <see cref="LossScale"/>: 1 / loss tokens of the step.</param>
     /// <exception cref="ArgumentException">A setting is out of range.</exception>
     public void Configure(in AdamWSettings settings, float lossScale = 1)
     {
@@ -123,7 +127,11 @@ public sealed class StepState : IDisposable
     }
 
     /// <summary>Gives the memory back. A second call does nothing.</summary>
-    public void Dispose() => _values.Dispose();
+    public void Dispose()
+    {
+        LossScale.Dispose();
+        _values.Dispose();
+    }
 
     private Values ReadAll()
     {

@@ -31,9 +31,13 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
     }
 
     /// <summary>Lays records side by side. Which token pads does not matter: nothing attends to it and it carries no loss.</summary>
-    public static Batch Create(ReadOnlySpan<EncodedRecord> records, int paddingToken = 0)
+    /// <param name="records">The records.</param>
+    /// <param name="paddingToken">Any token.</param>
+    /// <param name="length">Tokens of every row; 0: those of the longest record.</param>
+    /// <exception cref="ArgumentException">A record is longer than <paramref name="length"/>.</exception>
+    public static Batch Create(ReadOnlySpan<EncodedRecord> records, int paddingToken = 0, int length = 0)
     {
-        int length = 0;
+        int wanted = length;
         int lossTokens = 0;
         int tokenCount = 0;
         foreach (EncodedRecord record in records)
@@ -42,6 +46,8 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
             lossTokens += record.LossTokens;
             tokenCount += record.Tokens.Length;
         }
+        if (wanted > 0 && length > wanted)
+            throw new ArgumentException($"a record of {length} tokens in a batch of rows of {wanted}", nameof(length));
         int[] tokens = new int[checked(records.Length * length)];
         int[] targets = new int[tokens.Length];
         Array.Fill(tokens, paddingToken);

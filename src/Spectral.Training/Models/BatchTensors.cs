@@ -5,35 +5,70 @@ namespace Spectral.Training;
 /// <summary>A <see cref="Batch"/> on the device: all tokens, and which rows carry loss with what target.</summary>
 public sealed class BatchTensors : IDisposable
 {
+    private TokenOrder? _order;
+
     /// <summary>Copies the batch to the device.</summary>
-    public BatchTensors(Device device, Batch batch)
+    /// <param name="device">The device.</param>
+    /// <param name="batch">The batch.</param>
+    /// <param name="lossRows">
+    /// K, the rows to compute losses for; null: as many as carry loss. Rows beyond those are other positions, with target −1: their loss and
+    /// gradient are zero.
+    /// </param>
+    /// <exception cref="ArgumentException">More rows carry loss, or there are fewer positions.</exception>
+    public BatchTensors(Device device, Batch batch, int? lossRows = null)
     {
         Source = batch;
-        var rows = new int[batch.LossTokens];
-        var targets = new int[batch.LossTokens];
-        for (int i = 0, n = 0; i < batch.Targets.Length; i++)
-        {
-            if (batch.Targets[i] < 0)
-                continue;
-            (rows[n], targets[n]) = (i, batch.Targets[i]);
-            n++;
-        }
-        Tokens = Tensor.From(device, batch.Tokens, batch.Tokens.Length);
-        LossRows = Tensor.From(device, rows, rows.Length);
-        LossTargets = Tensor.From(device, targets, targets.Length);
+        var count = lossRows ?? batch.LossTokens;
+        if (count > batch.Tokens.Length)
+            throw new ArgumentException($"{count} rows of loss asked for in a batch of {batch.Tokens.Length} positions", nameof(lossRows));
+        Tokens = Tensor.Empty(device, batch.Tokens.Length, DType.I32);
+        LossRows = Tensor.Empty(device, count, DType.I32);
+        LossTargets = Tensor.Empty(device, count, DType.I32);
+        Update(batch);
     }
 
     /// <summary>The batch on the host.</summary>
-    public Batch Source { get; }
+    public Batch Source { get; private set; }
 
     /// <summary>[B·S] I32.</summary>
     public Tensor Tokens { get; }
 
-    /// <summary>[K] I32: positions in B·S whose next token carries loss, ascending.</summary>
+    /// <summary>[K] I32: positions in B·S whose next token carries loss, ascending; then others.</summary>
     public Tensor LossRows { get; }
 
-    /// <summary>[K] I32: those next tokens.</summary>
+    /// <summary>[K] I32: those next tokens; −1 for the others.</summary>
     public Tensor LossTargets { get; }
+
+    /// <summary>The tokens sorted, for the gradient of the embedding; made when first asked for.</summary>
+    public TokenOrder Order => _order ??= new TokenOrder(Tokens.Device, Source.Tokens);
+
+    /// <summary>Replaces the batch by another of the same shape, in the same memory.</summary>
+    /// <exception cref="ArgumentException">The shape differs, or more rows carry loss than there is room for.</exception>
+    public void Update(Batch batch)
+    {
+        if ((batch.Rows, batch.Length) != (Source.Rows, Source.Length) || batch.LossTokens > LossRows.Count)
+        {
+            throw new ArgumentException(
+                $"a batch of [{batch.Rows}, {batch.Length}] with {batch.LossTokens} loss tokens, expected [{Source.Rows}, {Source.Length}] with {LossRows.Count} at most",
+                nameof(batch));
+        }
+        Source = batch;
+        var rows = new int[LossRows.Count];
+        var targets = new int[rows.Length];
+        Array.Fill(targets, -1);
+        var (next, other) = (0, batch.LossTokens);
+        for (var i = 0; i < batch.Targets.Length; i++)
+        {
+            if (batch.Targets[i] >= 0)
+                (rows[next], targets[next++]) = (i, batch.Targets[i]);
+            else if (other < rows.Length)
+                rows[other++] = i;
+        }
+        Tokens.CopyFrom(batch.Tokens);
+        LossRows.CopyFrom(rows);
+        LossTargets.CopyFrom(targets);
+        _order?.Update(batch.Tokens);
+    }
 
     /// <inheritdoc/>
     public void Dispose()
@@ -41,5 +76,6 @@ public sealed class BatchTensors : IDisposable
         Tokens.Dispose();
         LossRows.Dispose();
         LossTargets.Dispose();
+        _order?.Dispose();
     }
 }

@@ -91,7 +91,7 @@ public sealed class CausalLanguageModel : IDisposable
             throw new ArgumentException($"{reach} positions asked for; the model has max_position_embeddings = {Config.MaxPositions}", nameof(batch));
         cache?.Begin(rows, length);
         var (cosine, sine) = _rotary.For(reach);
-        var x = EmbeddingNode.Apply(tape, _embedding, batch.Tokens, batch.Source.Tokens);
+        var x = EmbeddingNode.Apply(tape, _embedding, batch.Tokens, tape.Records && _embedding.Trains ? batch.Order : null);
         for (var i = 0; i < _layers.Length; i++)
         {
             var (layer, layerCache) = (_layers[i], cache?[i]);
@@ -114,9 +114,10 @@ public sealed class CausalLanguageModel : IDisposable
     /// <param name="batch">Tokens and targets.</param>
     /// <param name="gradientScale">1 / (loss tokens of the whole optimizer step) for a mean over them.</param>
     /// <param name="checkpoint">Activation checkpointing per layer.</param>
-    public Tensor Loss(Tape tape, BatchTensors batch, float gradientScale, bool checkpoint = false)
+    /// <param name="lossScale">[1] F32 on the device, a further factor on gradients that a replayed step may change; null is 1.</param>
+    public Tensor Loss(Tape tape, BatchTensors batch, float gradientScale, bool checkpoint = false, Tensor? lossScale = null)
     {
-        using var losses = TokenLosses(tape, batch, gradientScale, checkpoint);
+        using var losses = TokenLosses(tape, batch, gradientScale, checkpoint, lossScale: lossScale);
         var sum = Tensor.Empty(Device, 1);
         Sum.Run(losses, sum);
         return sum;
@@ -129,13 +130,15 @@ public sealed class CausalLanguageModel : IDisposable
     /// <param name="gradientScale">Factor on the gradients.</param>
     /// <param name="checkpoint">Activation checkpointing per layer.</param>
     /// <param name="predictions">[K] I32, receives the most probable next tokens; null when not wanted.</param>
-    public Tensor TokenLosses(Tape tape, BatchTensors batch, float gradientScale = 1, bool checkpoint = false, Tensor? predictions = null)
+    /// <param name="lossScale">A further factor on gradients, on the device; null is 1.</param>
+    public Tensor TokenLosses(
+        Tape tape, BatchTensors batch, float gradientScale = 1, bool checkpoint = false, Tensor? predictions = null, Tensor? lossScale = null)
     {
         using var hidden = Hidden(tape, batch, checkpoint);
         using var picked = GatherRowsNode.Apply(tape, hidden, batch.LossRows);
         using var normed = RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
         var losses = Tensor.Empty(Device, batch.LossRows.Dim(0));
-        LossHead.Run(tape, normed, _head, batch.LossTargets, losses, gradientScale, predictions);
+        LossHead.Run(tape, normed, _head, batch.LossTargets, losses, gradientScale, predictions, lossScale);
         return losses;
     }
 

@@ -5,8 +5,14 @@ namespace Spectral.Training;
 /// <summary>Output projection and cross-entropy in chunks of rows, so that the logits of a whole batch are never stored.</summary>
 public static class LossHead
 {
-    /// <summary>Elements of F32 logits alive at a time (32 MB): large enough for an efficient GEMM, small beside the activations.</summary>
-    private const int LogitBudget = 1 << 23;
+    /// <summary>
+    /// Elements of F32 logits alive at a time. On a GPU 128 MB: each chunk reads the whole weight, which is only worth it for a few hundred rows
+    /// of even a large vocabulary. On the CPU device 32 MB.
+    /// </summary>
+    private static int LogitBudget(Device device) => device.Kind == DeviceKind.Cuda ? 1 << 25 : 1 << 23;
+
+    /// <summary>Rows of a chunk are a multiple of this where there are that many: whole tiles of a GEMM.</summary>
+    private const int RowUnit = 64;
 
     /// <summary>
     /// Losses of <paramref name="hidden"/> [K, D] against <paramref name="targets"/> [K] I32 under the head <paramref name="weight"/> [V, D].
@@ -20,13 +26,17 @@ public static class LossHead
     /// <param name="losses">[K] F32, receives −log p(target).</param>
     /// <param name="gradientScale">Factor on the gradient: 1/(loss tokens of the optimizer step) for a mean.</param>
     /// <param name="predictions">[K] I32, receives the most probable token of each row (the lowest id on ties); null when not wanted.</param>
+    /// <param name="lossScale">[1] F32 on the device, a further factor on the gradient that a replayed step may change; null is 1.</param>
     public static void Run(
-        Tape tape, Variable hidden, Parameter weight, Tensor targets, Tensor losses, float gradientScale = 1, Tensor? predictions = null)
+        Tape tape, Variable hidden, Parameter weight, Tensor targets, Tensor losses, float gradientScale = 1, Tensor? predictions = null,
+        Tensor? lossScale = null)
     {
         var (rows, vocabulary) = (hidden.Value.Dim(0), weight.Value.Dim(0));
         var type = hidden.Value.DType;
         var differentiates = tape.Records && (hidden.Node is not null || weight.Trains);
-        var chunk = Math.Max(1, LogitBudget / vocabulary);
+        var chunk = Math.Max(1, LogitBudget(tape.Device) / vocabulary);
+        if (chunk > RowUnit)
+            chunk -= chunk % RowUnit;
         var dHidden = differentiates && hidden.Node is not null ? Tensor.Empty(tape.Device, hidden.Value.Shape, type) : null;
         for (var start = 0; start < rows; start += chunk)
         {
@@ -40,7 +50,7 @@ public static class LossHead
             if (prediction is not null)
                 ArgMax.Run(logits, prediction);
             using var dLogits = !differentiates ? null : type == DType.F32 ? logits.Share() : Tensor.Empty(tape.Device, logits.Shape, type);
-            CrossEntropy.Run(logits, target, loss, dLogits, gradientScale);
+            CrossEntropy.Run(logits, target, loss, dLogits, gradientScale, lossScale);
             if (dLogits is null)
                 continue;
             using var dx = dHidden?.Rows(start, count);

@@ -3,11 +3,13 @@ using Spectral.Kernels;
 namespace Spectral.Training;
 
 /// <summary>Cosines and sines of the rotary position embedding (Su et al., "RoFormer", 2021) for the angles of a model's config.</summary>
-/// <remarks>Computed on the host in double. The tables grow by doubling as longer sequences appear; a steady run allocates nothing.</remarks>
+/// <remarks>Computed on the host in double. The tables grow by doubling as longer sequences appear; a steady run allocates nothing. Replaced
+/// tables live on, half the size of the new ones at most: a captured step reads the ones it was captured with.</remarks>
 public sealed class RotaryTables : IDisposable
 {
     private readonly Device _device;
     private readonly float[] _frequencies;
+    private readonly List<Tensor> _tables = [];
     private Tensor? _cosine;
     private Tensor? _sine;
 
@@ -17,7 +19,7 @@ public sealed class RotaryTables : IDisposable
         _frequencies = config.RotaryFrequencies();
     }
 
-    /// <summary>Tables [P, hd/2] F32 with P ≥ <paramref name="positions"/>; valid until the next call.</summary>
+    /// <summary>Tables [P, hd/2] F32 with P ≥ <paramref name="positions"/>; valid as long as this object.</summary>
     public (Tensor Cosine, Tensor Sine) For(int positions)
     {
         if (_cosine is null || _cosine.Dim(0) < positions)
@@ -28,8 +30,8 @@ public sealed class RotaryTables : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _cosine?.Dispose();
-        _sine?.Dispose();
+        foreach (var table in _tables)
+            table.Dispose();
     }
 
     private void Build(int positions)
@@ -44,8 +46,8 @@ public sealed class RotaryTables : IDisposable
                 cosine[p * half + i] = (float)c;
                 sine[p * half + i] = (float)s;
             }
-        Dispose();
         _cosine = Tensor.From(_device, cosine, (positions, half));
         _sine = Tensor.From(_device, sine, (positions, half));
+        _tables.AddRange([_cosine, _sine]);
     }
 }

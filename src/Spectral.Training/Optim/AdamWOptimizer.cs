@@ -22,7 +22,10 @@ public sealed record AdamWOptions
 }
 
 /// <summary>AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019) with PyTorch's conventions, on F32 masters.</summary>
-/// <remarks>Step counter, bias corrections and clip factor live in a small struct on the device and are advanced there.</remarks>
+/// <remarks>
+/// Step counter, bias corrections and clip factor live in the group's <see cref="ParameterGroup.StepState"/> and are advanced on the device:
+/// <see cref="Update"/> waits for nothing and can be captured in a <see cref="Graph"/>.
+/// </remarks>
 public sealed class AdamWOptimizer : IDisposable
 {
     private readonly ParameterGroup _group;
@@ -30,10 +33,9 @@ public sealed class AdamWOptimizer : IDisposable
     private readonly Tensor[] _gradients;
     private readonly List<Tensor> _first = [];
     private readonly List<Tensor> _second = [];
-    private readonly StepState _state;
     private readonly Tensor _norm;
 
-    /// <summary>Prepares to train a group: allocates its gradients and the two moments.</summary>
+    /// <summary>Prepares to train a group: allocates its gradients and the two moments, and starts counting steps.</summary>
     public AdamWOptimizer(ParameterGroup group, AdamWOptions options)
     {
         (_group, _options) = (group, options);
@@ -44,7 +46,7 @@ public sealed class AdamWOptimizer : IDisposable
             _first.Add(Tensor.Zeros(group.Device, master.Shape));
             _second.Add(Tensor.Zeros(group.Device, master.Shape));
         }
-        _state = new StepState(group.Device);
+        group.StepState.SetSteps(0);
         _norm = Tensor.Zeros(group.Device, 1);
     }
 
@@ -62,13 +64,23 @@ public sealed class AdamWOptimizer : IDisposable
     /// </summary>
     public void Step(double learningRate)
     {
-        _state.Configure(new AdamWSettings(
-            learningRate, _options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay, _options.GradientClip));
-        _state.Advance(_norm);
-        for (var i = 0; i < _first.Count; i++)
-            AdamW.Step(_group.Masters[i], _gradients[i], _first[i], _second[i], _state);
-        _group.ClearGradients();
-        _group.NotifyChanged();
+        Configure(learningRate);
+        Finish(null);
+    }
+
+    /// <summary>Sets the learning rate, and the factor of loss gradients that <see cref="StepState.LossScale"/> holds, from now on.</summary>
+    public void Configure(double learningRate, float lossScale = 1) => _group.StepState.Configure(
+        new AdamWSettings(learningRate, _options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay, _options.GradientClip), lossScale);
+
+    /// <summary>
+    /// A whole optimizer step on the device, as configured: norm, clipping, update, gradients cleared, compute-type copies renewed. Where the norm or
+    /// one of the losses is not finite no master changes; <see cref="StepState.Read"/> tells.
+    /// </summary>
+    /// <param name="losses">Losses to check, any shape, F32; null: only the norm is.</param>
+    public void Update(Tensor? losses = null)
+    {
+        GlobalNorm.Run(_gradients, _norm);
+        Finish(losses);
     }
 
     /// <inheritdoc/>
@@ -76,7 +88,15 @@ public sealed class AdamWOptimizer : IDisposable
     {
         foreach (var moment in _first.Concat(_second))
             moment.Dispose();
-        _state.Dispose();
         _norm.Dispose();
+    }
+
+    private void Finish(Tensor? losses)
+    {
+        _group.StepState.Advance(_norm, losses);
+        for (var i = 0; i < _first.Count; i++)
+            AdamW.Step(_group.Masters[i], _gradients[i], _first[i], _second[i], _group.StepState);
+        _group.ClearGradients();
+        _group.NotifyChanged();
     }
 }

@@ -26,6 +26,7 @@ public sealed class ParameterGroup : IDisposable
     public ParameterGroup(Device device, IEnumerable<(string Name, Shape Shape)> shapes, DType valueType = DType.F32)
     {
         Device = device;
+        StepState = new StepState(device);
         var wanted = shapes.ToList();
         var sizes = new List<long>();
         foreach (var (_, shape) in wanted)
@@ -50,6 +51,9 @@ public sealed class ParameterGroup : IDisposable
 
     /// <summary>The device.</summary>
     public Device Device { get; }
+
+    /// <summary>What changes from step to step of whoever trains the group: learning rate, loss scale, dropout's random numbers.</summary>
+    public StepState StepState { get; }
 
     /// <summary>The parameters, in order.</summary>
     public IReadOnlyList<Parameter> Parameters => _parameters;
@@ -96,6 +100,7 @@ public sealed class ParameterGroup : IDisposable
             parameter.Dispose();
         foreach (var buffer in _masters.Concat(_gradients))
             buffer.Dispose();
+        StepState.Dispose();
     }
 
     private static Tensor Part(List<Tensor> buffers, (int Buffer, int Offset) place, Shape shape)

@@ -37,6 +37,17 @@ public sealed class CrossEntropyTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
+    public void AScaleOnTheDeviceMultipliesTheOther([Values(7, 4100)] int vocabulary)
+    {
+        Tensor logits = Input((5, vocabulary), DType.F32, out _), targets = Input([0, 6, -1, 3, 2], 5), scale = Input([0.25f], 1, DType.F32, out _);
+        Tensor losses = Output(5), byValue = Output((5, vocabulary)), byAddress = Output((5, vocabulary));
+        CrossEntropy.Run(logits, targets, losses, byValue, 0.5f);
+        CrossEntropy.Run(logits, targets, losses, byAddress, 2, scale);
+        Assert.That(byAddress.ToArray(), Is.EqualTo(byValue.ToArray()));
+        Assert.That(() => CrossEntropy.Run(logits, targets, losses, byValue, 1, losses), Throws.ArgumentException.With.Message.Contains("scale is [5], expected [1]"));
+    }
+
+    [Test]
     public void GradientMayReplaceTheLogits([ValueSource(nameof(Vocabularies))] int vocabulary)
     {
         Tensor logits = Input((5, vocabulary), DType.F32, out _), targets = Input(Enumerable.Range(0, 5).Select(_ => Rng.Next(-1, vocabulary)).ToArray(), 5);

@@ -1,0 +1,66 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// Positions of a batch sorted by token, from which the embedding's gradient is summed in a fixed order. The arrays have the size of the batch,
+/// however many tokens are distinct, so that a captured step can be given other tokens.
+/// </summary>
+public sealed class TokenOrder : IDisposable
+{
+    private const int None = -1;   // an id that no row has: left out
+
+    /// <summary>Sorts the tokens and copies the order to the device.</summary>
+    public TokenOrder(Device device, int[] tokens)
+    {
+        Order = Tensor.Empty(device, tokens.Length, DType.I32);
+        Segments = Tensor.Empty(device, tokens.Length + 1, DType.I32);
+        Ids = Tensor.Empty(device, tokens.Length, DType.I32);
+        Update(tokens);
+    }
+
+    /// <summary>[N] I32: positions sorted by token, equal tokens in order of position.</summary>
+    public Tensor Order { get; }
+
+    /// <summary>[N + 1] I32: where each token's positions begin in <see cref="Order"/>; N after the last.</summary>
+    public Tensor Segments { get; }
+
+    /// <summary>[N] I32: the tokens that occur, ascending, then −1.</summary>
+    public Tensor Ids { get; }
+
+    /// <summary>Another batch of the same size.</summary>
+    public void Update(int[] tokens)
+    {
+        var order = new int[tokens.Length];
+        for (var i = 0; i < order.Length; i++)
+            order[i] = i;
+        var keys = (int[])tokens.Clone();
+        Array.Sort(keys, order);
+        var ids = new int[tokens.Length];
+        var segments = new int[tokens.Length + 1];
+        Array.Fill(ids, None);
+        Array.Fill(segments, tokens.Length);
+        var distinct = 0;
+        for (var i = 0; i < keys.Length; i++)
+        {
+            if (i > 0 && keys[i] == keys[i - 1])
+                continue;
+            (ids[distinct], segments[distinct]) = (keys[i], i);
+            distinct++;
+        }
+        // Array.Sort is not stable: order the positions within each id, so that sums do not depend on its algorithm.
+        for (var s = 0; s < distinct; s++)
+            Array.Sort(order, segments[s], segments[s + 1] - segments[s]);
+        Order.CopyFrom(order);
+        Segments.CopyFrom(segments);
+        Ids.CopyFrom(ids);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Order.Dispose();
+        Segments.Dispose();
+        Ids.Dispose();
+    }
+}

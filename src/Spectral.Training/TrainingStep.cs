@@ -1,0 +1,105 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>What may differ from one step to the next.</summary>
+internal enum StepKind
+{
+    /// <summary>Everything: batches go to the device as they come.</summary>
+    AsGiven,
+
+    /// <summary>Values only: batches are copied into the same memory, losses are computed for a fixed number of rows.</summary>
+    FixedShapes,
+
+    /// <summary>As before, and from the second step on the step is one graph.</summary>
+    Captured,
+}
+
+/// <summary>The device's part of an optimizer step: forward and backward of its micro-batches and the update, with no result read in between.</summary>
+/// <remarks>
+/// The first step of a captured run is made launch by launch: it loads kernels and libraries and lets caches grow. The second is recorded and
+/// replayed like all that follow, so that a run's losses are those of the same steps without a graph, to the last bit.
+/// </remarks>
+internal sealed class TrainingStep(
+    CausalLanguageModel model, ParameterGroup group, AdamWOptimizer optimizer, StepKind kind, bool checkpointing, int? lossRows) : IDisposable
+{
+    private BatchTensors[]? _fixed;
+    private Tensor? _losses;
+    private Graph? _graph;
+
+    /// <summary>Makes the step and returns the sum of the token losses of each micro-batch. Waits for the device.</summary>
+    public float[] Run(IReadOnlyList<Batch> batches, CancellationToken cancellation)
+    {
+        if (_losses?.Dim(0) != batches.Count)
+        {
+            if (_fixed is not null)
+                throw new ArgumentException($"{batches.Count} micro-batches, expected {_fixed.Length} as in the first step", nameof(batches));
+            _losses?.Dispose();
+            _losses = Tensor.Empty(model.Device, batches.Count);
+        }
+        if (kind == StepKind.AsGiven)
+        {
+            for (var i = 0; i < batches.Count; i++)
+            {
+                using var tensors = new BatchTensors(model.Device, batches[i]);
+                Accumulate(i, tensors, cancellation);
+            }
+            optimizer.Update(_losses);
+        }
+        else
+        {
+            RunFixed(batches, cancellation);
+        }
+        return _losses.ToArray();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _graph?.Dispose();
+        _losses?.Dispose();
+        foreach (var batch in _fixed ?? [])
+            batch.Dispose();
+    }
+
+    private void RunFixed(IReadOnlyList<Batch> batches, CancellationToken cancellation)
+    {
+        foreach (var batch in batches)
+            batch.CheckIds(model.Config.VocabularySize);
+        if (_fixed is null)
+        {
+            var first = batches[0];
+            _fixed = [.. batches.Select(batch => new BatchTensors(model.Device, batch, Math.Min(lossRows ?? int.MaxValue, first.Tokens.Length)))];
+            Launch(cancellation);
+            return;
+        }
+        for (var i = 0; i < _fixed.Length; i++)
+            _fixed[i].Update(batches[i]);
+        if (kind == StepKind.FixedShapes)
+        {
+            Launch(cancellation);
+            return;
+        }
+        cancellation.ThrowIfCancellationRequested();
+        _graph ??= Graph.Capture(model.Device, () => Launch(CancellationToken.None));
+        _graph.Launch();
+    }
+
+    private void Launch(CancellationToken cancellation)
+    {
+        for (var i = 0; i < _fixed!.Length; i++)
+            Accumulate(i, _fixed[i], cancellation);
+        optimizer.Update(_losses);
+    }
+
+    private void Accumulate(int index, BatchTensors batch, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        group.StepState.NextBatch();
+        using var tape = new Tape(model.Device);
+        using var loss = model.Loss(tape, batch, 1, checkpointing, group.StepState.LossScale);
+        tape.Backward();
+        using var slot = _losses!.Rows(index, 1);
+        slot.CopyFrom(loss);
+    }
+}
