@@ -99,41 +99,45 @@ __device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute com
 template <class T> struct TileProduct;
 
 template <> struct TileProduct<bf16> {
-  // The left operand of MT tiles of 16 x 16 at (m, k), and the right one of NT tiles of 16 x 8 at (k, n).
-  template <int BYTES, bool DEPTH_ROWS, int MT>
+  // The left operand of MT tiles of 16 x 16 at (m, k), and the right one of NT tiles of 16 x 8 at (k, n). STEPPED: addresses by
+  // step_units from that of unit 0; else each on its own. Which of the two spares a kernel its spills, ptxas -v tells.
+  template <int BYTES, bool STEPPED> static __device__ __forceinline__ const unsigned char* unit_at(const unsigned char* tile, int row, int units, int unit) {
+    return STEPPED ? step_units(tile + tile_offset<BYTES>(row, unit), units) : tile + tile_offset<BYTES>(row, units + unit);
+  }
+  template <int BYTES, bool DEPTH_ROWS, bool STEPPED = true, int MT>
   static __device__ __forceinline__ void left(uint32_t (&a)[MT][4], const unsigned char* tile, int m, int k) {
 #pragma unroll
     for (int i = 0; i < MT; ++i) {
       if (DEPTH_ROWS)
         ldmatrix_x4_transposed(a[i], [&](int l) {
-          return tile + tile_offset<BYTES>(k + l / 16 * 8 + l % 8, (m + 16 * i) / 8 + l / 8 % 2);
+          return unit_at<BYTES, STEPPED>(tile, k + l / 16 * 8 + l % 8, (m + 16 * i) / 8, l / 8 % 2);
         });
       else
-        ldmatrix_x4(a[i], [&](int l) { return step_units(tile + tile_offset<BYTES>(m + 16 * i + l % 16, l / 16), k / 8); });
+        ldmatrix_x4(a[i], [&](int l) { return unit_at<BYTES, STEPPED>(tile, m + 16 * i + l % 16, k / 8, l / 16); });
     }
   }
-  template <int BYTES, bool DEPTH_ROWS, int NT>
+  template <int BYTES, bool DEPTH_ROWS, bool STEPPED = true, int NT>
   static __device__ __forceinline__ void right(uint32_t (&b)[NT][2], const unsigned char* tile, int n, int k) {
 #pragma unroll
     for (int j = 0; j < NT; j += 2) {
       uint32_t r[4];
       if (DEPTH_ROWS)
         ldmatrix_x4_transposed(r, [&](int l) {
-          return step_units(tile + tile_offset<BYTES>(k + l / 8 % 2 * 8 + l % 8, l / 16), n / 8 + j);
+          return unit_at<BYTES, STEPPED>(tile, k + l / 8 % 2 * 8 + l % 8, n / 8 + j, l / 16);
         });
       else
         ldmatrix_x4(r, [&](int l) {
-          return step_units(tile + tile_offset<BYTES>(n + 8 * j + l / 16 * 8 + l % 8, l / 8 % 2), k / 8);
+          return unit_at<BYTES, STEPPED>(tile, n + 8 * j + l / 16 * 8 + l % 8, k / 8, l / 8 % 2);
         });
       b[j][0] = r[0], b[j][1] = r[1], b[j + 1][0] = r[2], b[j + 1][1] = r[3];
     }
   }
-  template <int A_BYTES, bool A_DEPTH_ROWS, int B_BYTES, bool B_DEPTH_ROWS, int MT, int NT>
+  template <int A_BYTES, bool A_DEPTH_ROWS, int B_BYTES, bool B_DEPTH_ROWS, bool STEPPED = true, int MT, int NT>
   static __device__ __forceinline__ void add(float (&d)[MT][NT][4], const unsigned char* a_tile, int m, const unsigned char* b_tile,
                                              int n, int k) {
     uint32_t a[MT][4], b[NT][2];
-    left<A_BYTES, A_DEPTH_ROWS>(a, a_tile, m, k);
-    right<B_BYTES, B_DEPTH_ROWS>(b, b_tile, n, k);
+    left<A_BYTES, A_DEPTH_ROWS, STEPPED>(a, a_tile, m, k);
+    right<B_BYTES, B_DEPTH_ROWS, STEPPED>(b, b_tile, n, k);
     mma_tile(d, a, b);
   }
 };

@@ -16,7 +16,7 @@
 // Grid/Block     128 threads. forward, query gradient: a block per head and 128 queries, 32 a warp, the longest rows first.
 //                key gradient: a block per key/value head and 64 (head_dim > 64) or 128 keys, its own by warps; it walks the
 //                group's heads and their queries in order, so no two blocks add to one element. delta: 8 lanes a row.
-//                Dynamic shared memory: forward 65,536 bytes (81,920 above 64), query gradient 49,152 (98,304), key gradient
+//                Dynamic shared memory: forward 65,536 bytes (81,920 above 64), query gradient 50,176 (99,328), key gradient
 //                49,664 (66,048)
 // Bytes          forward 4 batch length heads head_dim, and from L2 4 batch heads length^2 / 256 head_dim of keys and values;
 //                backward 10 batch length heads head_dim, and from L2 three times forward's
@@ -257,14 +257,11 @@ template <int HEAD> __device__ __forceinline__ void flash_query_gradient(const F
   const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS, end = min(length, block.first + QUERIES);
   const float factor = args.scale * kLog2E;
 
-  float lse[2 * MT], delta[2 * MT];
-#pragma unroll
-  for (int r = 0; r < 2 * MT; ++r) {
-    const int row = m + r / 2 * 16 + lane_id() / 4 + r % 2 * 8;
-    const bool inside = block.first + row < length;   // rows outside: weights of 0
-    lse[r] = inside ? args.lse[block.row + row] * kLog2E : INFINITY;
-    delta[r] = inside ? args.delta[block.row + row] : 0.0f;
-  }
+  // (lse, delta) of the block's rows wait in shared memory: registers are short.
+  static_assert(QUERIES == THREADS, "a thread fetches the numbers of one row");
+  float2* const rows = reinterpret_cast<float2*>(stages + STAGES * 2 * TILE);
+  const bool inside = block.first + int(threadIdx.x) < length;   // rows outside: weights of 0
+  rows[threadIdx.x] = make_float2(inside ? args.lse[block.row + threadIdx.x] * kLog2E : INFINITY, inside ? args.delta[block.row + threadIdx.x] : 0.0f);
   Accumulator<HEAD / BLOCK, MT> dq = {};
   load_tile<bf16, QUERIES, HEAD, THREADS>(q_tile, q, block.first, 0);
   load_tile<bf16, QUERIES, HEAD, THREADS>(g_tile, gradient, block.first, 0);
@@ -283,15 +280,20 @@ template <int HEAD> __device__ __forceinline__ void flash_query_gradient(const F
         multiply_rows<HEAD, 1, MT>(s, q_tile, m, stage);
         multiply_rows<HEAD, 1, MT>(dp, g_tile, m, stage + TILE);
         const bool all = all_seen(first, last, key, KEYS, window);
-        each<1, MT>(s, [&](float& value, int r, int row, int column) {
-          value = all || seen(first + row, key + column, window) ? exp2_fast(value * factor - lse[r]) : 0.0f;
-        });
 #pragma unroll
         for (int i = 0; i < MT; ++i)
 #pragma unroll
-          for (int j = 0; j < NT; ++j)
+          for (int h = 0; h < 2; ++h) {
+            const int row = 16 * i + lane_id() / 4 + 8 * h;
+            const float2 numbers = rows[m + row];
 #pragma unroll
-            for (int e = 0; e < 4; ++e) s[0][i][j][e] *= dp[0][i][j][e] - delta[2 * i + e / 2];
+            for (int j = 0; j < NT; ++j)
+#pragma unroll
+              for (int e = 2 * h; e < 2 * h + 2; ++e) {
+                const bool sees = all || seen(first + row, key + 8 * j + lane_id() % 4 * 2 + e % 2, window);
+                s[0][i][j][e] = sees ? exp2_fast(s[0][i][j][e] * factor - numbers.x) * (dp[0][i][j][e] - numbers.y) : 0.0f;
+              }
+          }
         multiply_columns<HEAD, 1, MT>(dq, s, stage);
       });
   each<HEAD / BLOCK, MT>(dq, [&](float& value, int, int, int) { value *= args.scale; });

@@ -90,7 +90,7 @@ template <int DEPTH_OF, int A_BYTES, bool A_DEPTH_ROWS, int B_BYTES, bool B_DEPT
 __device__ __forceinline__ void multiply(float (&d)[1][NT][4], const unsigned char* a, const unsigned char* b) {
 #pragma unroll 4
   for (int k = 0; k < DEPTH_OF; k += 16)
-    TileProduct<bf16>::add<A_BYTES, A_DEPTH_ROWS, B_BYTES, B_DEPTH_ROWS>(d, a, threadIdx.x / 32 * 16, b, 0, k);
+    TileProduct<bf16>::add<A_BYTES, A_DEPTH_ROWS, B_BYTES, B_DEPTH_ROWS, false>(d, a, threadIdx.x / 32 * 16, b, 0, k);
 }
 
 // Calls body(row, column, v) for the warp's sums that lie within [rows, rank].

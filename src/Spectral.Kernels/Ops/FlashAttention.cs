@@ -87,7 +87,7 @@ public static class FlashAttention
         Device device = q.Device;
         device.Kernel("flash_attention", "flash_attention_delta").Launch(args, Launch.RowBlocks(lse.Count, DeltaLanes), Launch.RowThreads);
         device.Kernel("flash_attention", narrow ? "flash_attention_query_gradient_64" : "flash_attention_query_gradient_128")
-            .Launch(args, QueryBlocks(args), Threads, narrow ? 49152 : 98304);
+            .Launch(args, QueryBlocks(args), Threads, narrow ? 50176 : 99328);
         device.Kernel("flash_attention", narrow ? "flash_attention_key_gradient_64" : "flash_attention_key_gradient_128")
             .Launch(args, checked(Launch.Blocks(args.Length, keyTile) * args.Batch * args.KvHeads), Threads, narrow ? 49664 : 66048);
     }
