@@ -100,7 +100,7 @@ public static class RandomizedSvd
         try
         {
             foreach (IGrouping<(Shape, DType), int> group in Enumerable.Range(0, results.Length).GroupBy(i => (matrices[i].Shape, matrices[i].DType)))
-                foreach (int[] some in group.Chunk(BatchSize(matrices[group.First()], rank, options)))
+                foreach (int[] some in group.Chunk(BatchSize(matrices[0].Device, group.Key.Item1[0], group.Key.Item1[1], rank, options)))
                     Batch([.. some.Select(i => matrices[i])], [.. some.Select(i => streams?[i] ?? options.Stream)], some, names, rank, options, results!);
             return results!;
         }
@@ -111,19 +111,24 @@ public static class RandomizedSvd
         }
     }
 
-    /// <summary>How many matrices like this are worked on together.</summary>
-    internal static int BatchSize(Tensor a, int rank, RandomizedSvdOptions options)
+    /// <summary>How many matrices of one shape are worked on together: 1 where the libraries do the small steps, as on the CPU device.</summary>
+    /// <param name="device">Where.</param>
+    /// <param name="rows">Of each matrix.</param>
+    /// <param name="columns">Of each matrix.</param>
+    /// <param name="rank">Wanted triplets.</param>
+    /// <param name="options">Settings.</param>
+    public static int BatchSize(Device device, int rows, int columns, int rank, RandomizedSvdOptions options)
     {
-        int l = SketchSize(a, rank, options);
-        return SmallSvd.OneBlock(a.Device, l, options.Where) ? (int)Math.Clamp(WorkingBytes / SvdChain.BytesPerMatrix(a.Dim(0), a.Dim(1), l), 1, LargestBatch) : 1;
+        int l = SketchSize(rows, columns, rank, options);
+        return SmallSvd.OneBlock(device, l, options.Where) ? (int)Math.Clamp(WorkingBytes / SvdChain.BytesPerMatrix(rows, columns, l), 1, LargestBatch) : 1;
     }
 
-    private static int SketchSize(Tensor a, int rank, RandomizedSvdOptions options) => (int)Math.Min((long)rank + options.Oversample, Math.Min(a.Dim(0), a.Dim(1)));
+    private static int SketchSize(int rows, int columns, int rank, RandomizedSvdOptions options) => (int)Math.Min((long)rank + options.Oversample, Math.Min(rows, columns));
 
     // Matrices of one shape and type; results go to their places.
     private static void Batch(Tensor[] matrices, ulong[] streams, int[] places, string[] names, int rank, RandomizedSvdOptions options, SvdResult[] results)
     {
-        int l = SketchSize(matrices[0], rank, options), target = options.PowerIterations;
+        int l = SketchSize(matrices[0].Dim(0), matrices[0].Dim(1), rank, options), target = options.PowerIterations;
         bool settles = Settles(options), kernels = SmallSvd.OneBlock(matrices[0].Device, l, options.Where);
         using var source = new SketchSource(matrices, l + SvdChain.Probes, kernels);
         using var chain = new SvdChain(source, rank, l, settles, kernels);
@@ -192,7 +197,7 @@ public static class RandomizedSvd
         using SvdMatrix matrix = SvdMatrix.Prepare(a, rank, name);
         if (matrix.IsZero) return matrix.ZeroResult(rank, SvdMethod.Randomized);
         Device device = matrix.Device;
-        int l = SketchSize(a, rank, options), m = matrix.Rows, n = matrix.Columns, target = options.PowerIterations;
+        int m = matrix.Rows, n = matrix.Columns, l = SketchSize(m, n, rank, options), target = options.PowerIterations;
         int most = Settles(options) ? MostIterations : target;
         using Tensor vectors = Tensor.Empty(device, (l + SvdChain.Probes, n)), images = Tensor.Empty(device, (l + SvdChain.Probes, m));
         GaussianMatrix.Run(vectors, options.Seed, options.Stream);

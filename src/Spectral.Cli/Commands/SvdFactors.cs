@@ -1,0 +1,113 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
+using Spectral.Kernels;
+using Spectral.Training;
+
+namespace Spectral.Cli;
+
+/// <summary>
+/// The factors of many stored matrices, computed while they are written: each window of neighbouring tensors is read, decomposed in batches of
+/// one shape, and let go once written, so that memory holds one window of weights (1 GiB on the device) and its factors, whatever the model's size.
+/// </summary>
+internal sealed class SvdFactors(IReadOnlyList<SafetensorsTensor> tensors, Device device, DType type, int rank, RandomizedSvdOptions options, CancellationToken cancellation) : IDisposable
+{
+    private const long WindowBytes = 1L << 30;
+
+    private readonly JsonObject[] rows = new JsonObject[tensors.Count];
+    // In the order in which the writer asks for the first factor of each.
+    private readonly Queue<int> waiting = new(Enumerable.Range(0, tensors.Count).OrderBy(i => tensors[i].Name + ".S", StringComparer.Ordinal));
+    private readonly Dictionary<int, float[]> ready = [];
+    private int decomposed;
+
+    /// <summary>Raised for every tensor done: how many are, and its name.</summary>
+    public event Action<int, string>? Decomposed;
+
+    /// <summary>NAME.U, NAME.S and NAME.Vt of every tensor, as things that compute when they are written.</summary>
+    public IReadOnlyList<TensorToWrite> ToWrite() => [.. tensors.SelectMany((tensor, i) => new[]
+    {
+        TensorToWrite.Floats(tensor.Name + ".U", StoredType.F32, [tensor.Shape[0], rank], () => Take(i, 0)),
+        TensorToWrite.Floats(tensor.Name + ".S", StoredType.F32, [rank], () => Take(i, 1)),
+        TensorToWrite.Floats(tensor.Name + ".Vt", StoredType.F32, [rank, tensor.Shape[1]], () => Take(i, 2)),
+    })];
+
+    /// <summary>One JSON object per tensor, in their order, once all are written.</summary>
+    public JsonArray Rows() => new([.. rows]);
+
+    public void Dispose() => ready.Clear();
+
+    private float[] Take(int tensor, int factor)
+    {
+        int key = 3 * tensor + factor;
+        while (!ready.ContainsKey(key)) NextWindow();
+        ready.Remove(key, out float[]? values);
+        return values!;
+    }
+
+    private void NextWindow()
+    {
+        var window = new List<int>();
+        for (long bytes = 0; waiting.TryPeek(out int next) && (bytes == 0 || bytes + tensors[next].Count * type.Size() <= WindowBytes); bytes += tensors[next].Count * type.Size()) window.Add(waiting.Dequeue());
+        foreach (IGrouping<(long Rows, long Columns), int> shape in window.GroupBy(i => (tensors[i].Shape[0], tensors[i].Shape[1])))
+            foreach (int[] batch in shape.Chunk(RandomizedSvd.BatchSize(device, (int)shape.Key.Rows, (int)shape.Key.Columns, rank, options))) Decompose(batch);
+    }
+
+    // Tensors of one shape. Reading comes before the clock starts, and copying the factors back after it has stopped.
+    private void Decompose(int[] batch)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        var matrices = new List<Tensor>();
+        SvdResult[] results = [];
+        try
+        {
+            foreach (int i in batch) matrices.Add(Read(tensors[i]));
+            device.Synchronize();
+            long start = Stopwatch.GetTimestamp();
+            results = RandomizedSvd.Compute(matrices, rank, options);
+            device.Synchronize();
+            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds / batch.Length;
+            for (int b = 0; b < batch.Length; b++)
+            {
+                int i = batch[b];
+                (ready[3 * i], ready[3 * i + 1], ready[3 * i + 2]) = (results[b].U.ToArray(), results[b].S.ToArray(), results[b].Vt.ToArray());
+                rows[i] = new JsonObject
+                {
+                    ["name"] = tensors[i].Name,
+                    ["shape"] = JsonOutput.Array([(int)tensors[i].Shape[0], (int)tensors[i].Shape[1]]),
+                    ["rank"] = rank,
+                    ["seconds"] = JsonOutput.Number(seconds),
+                    ["residual_bound"] = JsonOutput.Number(results[b].ResidualBound),
+                };
+                Decomposed?.Invoke(++decomposed, tensors[i].Name);
+            }
+        }
+        finally
+        {
+            foreach (Tensor matrix in matrices) matrix.Dispose();
+            foreach (SvdResult result in results) result.Dispose();
+        }
+    }
+
+    // Stored BF16 goes to a BF16 device as it is.
+    private Tensor Read(SafetensorsTensor tensor)
+    {
+        int columns = (int)tensor.Shape[1];
+        Shape shape = ((int)tensor.Shape[0], columns);
+        if (tensor.Type == StoredType.BF16 && type == DType.BF16 && tensor.Bytes <= int.MaxValue && BitConverter.IsLittleEndian)
+        {
+            ReadOnlySpan<ushort> words = MemoryMarshal.Cast<byte, ushort>(tensor.Data);
+            for (int i = 0; i < words.Length; i++)
+                if ((words[i] & 0x7F80) == 0x7F80) throw NotFinite(tensor, BitConverter.UInt32BitsToSingle((uint)words[i] << 16), i, columns);
+            Tensor matrix = Tensor.Empty(device, shape, type);
+            matrix.CopyFrom(tensor.Data);
+            return matrix;
+        }
+        float[] values = tensor.ToFloats();
+        for (int i = 0; i < values.Length; i++)
+            if (!float.IsFinite(values[i])) throw NotFinite(tensor, values[i], i, columns);
+        return Tensor.From(device, values, shape, type);
+    }
+
+    private static InputException NotFinite(SafetensorsTensor tensor, float value, int at, int columns) =>
+        new($"{tensor.Path}: tensor {tensor.Name} holds {value} at [{at / columns}, {at % columns}]; expected finite numbers");
+}
