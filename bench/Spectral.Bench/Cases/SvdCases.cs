@@ -84,7 +84,7 @@ internal sealed class ModelSvdCase : BenchCase
 {
     public override string Name => "svd-model";
     public override int Target => 8;
-    public override string Description => "Randomized SVD of all 224 linear layers of an 8B Llama, one after the other.";
+    public override string Description => "Randomized SVD of all 224 linear layers of an 8B Llama, in batches and one after the other.";
 
     public override IEnumerable<Plan> Plans(Machine machine)
     {
@@ -98,21 +98,34 @@ internal sealed class ModelSvdCase : BenchCase
         (int Out, int In)[] shapes = [(4, 4), (1, 4), (1, 4), (4, 4), (14, 4), (14, 4), (4, 14)];
         List<Tensor> weights = [.. from _ in Enumerable.Range(0, layers) from shape in shapes select scenario.Own(SvdMatrices.Decaying(machine, shape.Out * unit, shape.In * unit))];
         var options = new RandomizedSvdOptions { PowerIterations = 2 };
-        scenario.Variants.Add(new Variant("one-by-one", _ => weights.ForEach(weight => RandomizedSvd.Compute(weight, rank, options).Dispose()))
-        {
-            Bytes = 6.0 * weights.Sum(weight => weight.Bytes), Flops = 12.0 * weights.Sum(weight => (double)weight.Count) * (rank + options.Oversample), MostSamples = 5,
-            Check = () =>
+        double bytes = 6.0 * weights.Sum(weight => weight.Bytes), flops = 12.0 * weights.Sum(weight => (double)weight.Count) * (rank + options.Oversample);
+        void Add(string name, Role role, Func<IReadOnlyList<Tensor>, SvdResult[]> decompose) => scenario.Variants.Add(
+            new Variant(name, _ => Array.ForEach(decompose(weights), result => result.Dispose()))
             {
-                foreach (Tensor weight in weights.Take(shapes.Length))
-                {
-                    using SvdResult result = RandomizedSvd.Compute(weight, rank, options);
-                    using Tensor exact = Tensor.Empty(machine.Device, weight.Shape), spare = Tensor.Empty(machine.Device, weight.Shape);
-                    Cast.Run(weight, exact);
-                    if (SvdMatrices.Judge(exact, result.U, leftAsRows: false, result.S.ToArray(), result.Vt, spare, out _) is { } complaint) return $"{weight.Shape}: {complaint}";
-                }
-                return null;
-            },
-        });
+                Role = role, Bytes = bytes, Flops = flops, MostSamples = 5, Check = () => Judge(machine, [.. weights.Take(2 * shapes.Length)], decompose),
+            });
+        Add("one-by-one", Role.Plain, matrices => [.. matrices.Select(matrix => RandomizedSvd.Compute(matrix, rank, options))]);
+        Add("batched", Role.Ours, matrices => RandomizedSvd.Compute(matrices, rank, options));
         return scenario;
+    }
+
+    private static string? Judge(Machine machine, List<Tensor> weights, Func<IReadOnlyList<Tensor>, SvdResult[]> decompose)
+    {
+        SvdResult[] results = decompose(weights);
+        try
+        {
+            for (int i = 0; i < results.Length; i++)
+            {
+                using Tensor exact = Tensor.Empty(machine.Device, weights[i].Shape), spare = Tensor.Empty(machine.Device, weights[i].Shape);
+                Cast.Run(weights[i], exact);
+                string? complaint = SvdMatrices.Judge(exact, results[i].U, leftAsRows: false, results[i].S.ToArray(), results[i].Vt, spare, out _);
+                if (complaint is not null) return $"matrix {i}, {weights[i].Shape}: {complaint}";
+            }
+            return null;
+        }
+        finally
+        {
+            Array.ForEach(results, result => result.Dispose());
+        }
     }
 }

@@ -13,13 +13,13 @@ internal sealed class TrainingSetup : IDisposable
     private readonly Batch _batch;
     private int _step;
 
-    public TrainingSetup(Machine machine, ModelConfig config, string method, int rank, int rows, int length, bool checkpointing)
+    public TrainingSetup(Machine machine, ModelConfig config, string method, int rank, int rows, int length, TrainerOptions options)
     {
         try
         {
             _model = CausalLanguageModel.Initialize(config, machine.Device, machine.IsGpu ? DType.BF16 : DType.F32, seed: 1, trainWeights: false);
             _adapter = Adapter.Attach(_model, AdapterMethods.Find(method), new AdapterOptions { Rank = rank, TopK = rank, Svd = SvdMethod.Randomized });
-            _trainer = new Trainer(_model, new TrainerOptions { ActivationCheckpointing = checkpointing });
+            _trainer = new Trainer(_model, options);
             var random = new Random(1);
             _batch = Batch.Create([.. Enumerable.Range(0, rows).Select(_ => new EncodedRecord([.. Enumerable.Range(0, length).Select(_ => random.Next(config.VocabularySize))], 1, 1, Cut: false))]);
         }
@@ -110,7 +110,7 @@ internal sealed class MethodCase : BenchCase
         var scenario = new Scenario();
         foreach (AdapterMethod method in AdapterMethods.All)
         {
-            var setup = new Lazy<TrainingSetup>(() => scenario.Own(new TrainingSetup(machine, config, method.Name, rank, rows, length, checkpointing: false)));
+            var setup = new Lazy<TrainingSetup>(() => scenario.Own(new TrainingSetup(machine, config, method.Name, rank, rows, length, new TrainerOptions())));
             double bytes = double.NaN;
             scenario.Variants.Add(new Variant(method.Name, _ => { })
             {
@@ -131,7 +131,7 @@ internal sealed class Train8BCase : BenchCase
 {
     public override string Name => "train-8b";
     public override int Target => 12;
-    public override string Description => "LoRA training step of an 8B-shaped model, sequence 4096, tokens per second.";
+    public override string Description => "LoRA training step of an 8B-shaped model, sequence 4096, tokens per second, with and without a CUDA graph.";
 
     public override IEnumerable<Plan> Plans(Machine machine)
     {
@@ -143,17 +143,21 @@ internal sealed class Train8BCase : BenchCase
     private static Scenario Prepare(Machine machine, ModelConfig config, int rank, int rows, int length)
     {
         var scenario = new Scenario();
-        foreach (bool checkpointing in new[] { false, true })
+        foreach (var (name, options) in new (string, TrainerOptions)[]
+        {
+            ("stream", new()), ("graph", new() { CudaGraph = true }),
+            ("checkpointing", new() { ActivationCheckpointing = true }), ("graph+checkpointing", new() { ActivationCheckpointing = true, CudaGraph = true }),
+        })
         {
             // One model at a time fits; the check makes it and the measurement ends it.
             TrainingSetup? setup = null;
             double bytes = double.NaN;
             int tokens = rows * length;
-            scenario.Variants.Add(new Variant(checkpointing ? "checkpointing" : "stream", _ => { })
+            scenario.Variants.Add(new Variant(name, _ => { })
             {
                 MostSamples = 10, Check = () =>
                 {
-                    setup = new TrainingSetup(machine, config, "lora", rank, rows, length, checkpointing);
+                    setup = new TrainingSetup(machine, config, "lora", rank, rows, length, options);
                     if (setup.Check() is not { } complaint) return null;
                     setup.Dispose();
                     return complaint;
