@@ -4,7 +4,8 @@
 #   ./run-gpu.sh sanitize [TOOL...]    the kernels' tests under compute-sanitizer: memcheck racecheck initcheck synccheck
 #   ./run-gpu.sh bench [options]       spectral-bench, see --help
 #   ./run-gpu.sh peers [options]       the same shapes in PyTorch and PEFT, then both in one table
-# Results go to $OUT, else ./results, a file or two per step; what is cut off has left its part. MINUTES (default 9) bounds a verb.
+# Results go to $OUT, else ./results, a file or two per step; what is cut off has left its part. MINUTES (default 9) bounds a verb;
+# FILTER narrows the tests, e.g. FILTER='FullyQualifiedName~LowRank', to go through them in several calls.
 # Needs a driver, cuBLAS and cuSOLVER: in the loader's path, CUDA's folders, Python's nvidia packages, or SPECTRAL_LIBRARY_PATH.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -36,7 +37,7 @@ suite() {
   bounded "$limit" "$@" > "$out/$name.log" 2>&1
   local status=$?
   counts=$(sed -nE 's/^ *(total|failed|succeeded|skipped): ([0-9]+).*/\1 \2/p' "$out/$name.log" | tr '\n' ' ')
-  case $status in 0) word=passed ;; 124 | 137) word="cut off after $limit s" ;; *) word="failed ($status)" ;; esac
+  case $status in 0) word=passed ;; 8) word="no test matches" status=0 ;; 124 | 137) word="cut off after $limit s" ;; *) word="failed ($status)" ;; esac
   printf '%-28s %-22s %s\n' "$name" "$word" "$counts" | tee -a "$out/summary.txt"
   [ $status -eq 0 ] || { failed=1; grep -E '^failed ' "$out/$name.log" | head -n 20 | tee -a "$out/summary.txt"; }
 }
@@ -53,10 +54,10 @@ failed=0
 case $verb in
   test)
     facts
-    filter=(); [ "${1:-}" != cuda ] || filter=(--filter 'FullyQualifiedName~Cuda')
+    filter=(${FILTER:+--filter "$FILTER"}); [ "${1:-}" != cuda ] || filter=(--filter "FullyQualifiedName~Cuda${FILTER:+&($FILTER)}")
     suite test-kernels $(($(left) * 6 / 10)) "$here/bin/Spectral.Kernels.Tests" --output Detailed "${filter[@]}"
     suite test-training $(($(left) * 6 / 10)) "$here/bin/Spectral.Training.Tests" --output Detailed "${filter[@]}"
-    [ ${#filter[@]} -gt 0 ] || suite test-cli "$(left)" "$here/bin/Spectral.Cli.Tests" --output Detailed ;;
+    [ "${1:-}" = cuda ] || suite test-cli "$(left)" "$here/bin/Spectral.Cli.Tests" --output Detailed "${filter[@]}" ;;
   sanitize)
     facts
     sanitizer=$(command -v compute-sanitizer || ls -d /usr/local/cuda*/bin/compute-sanitizer 2> /dev/null | sort -V | tail -n 1)
@@ -65,7 +66,7 @@ case $verb in
     remaining=${#tools[@]}
     for tool in "${tools[@]}"; do   # SPECTRAL_CHECK: every tensor an allocation of its own, or the pool would hide what is out of bounds
       SPECTRAL_CHECK=1 suite "sanitize-$tool" $(($(left) / remaining)) "$sanitizer" --tool "$tool" --error-exitcode 99 --launch-timeout 60 \
-        "$here/bin/Spectral.Kernels.Tests" --output Detailed --filter 'FullyQualifiedName~Cuda'
+        "$here/bin/Spectral.Kernels.Tests" --output Detailed --filter "FullyQualifiedName~Cuda${FILTER:+&($FILTER)}"
       grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$out/sanitize-$tool.log" | tee -a "$out/summary.txt"
       remaining=$((remaining - 1))
     done ;;
@@ -78,6 +79,6 @@ case $verb in
     LD_LIBRARY_PATH=$system_path bounded "$(left)" python3 "$here/bench/peers/peers.py" --json "$out/peers.json" "$@" 2>&1 | tee "$out/peers.txt"
     failed=${PIPESTATUS[0]}
     if [ -f "$out/bench.json" ] && [ -f "$out/peers.json" ]; then python3 "$here/bench/peers/peers.py" --merge "$out/bench.json" "$out/peers.json" | tee "$out/merged.txt"; fi ;;
-  *) sed -n '2,8p' "$0"; exit 2 ;;
+  *) sed -n '2,9p' "$0"; exit 2 ;;
 esac
 exit "$failed"
