@@ -58,7 +58,8 @@ public static class Attention
 
     /// <summary>
     /// The variant that runs for whole sequences. The rule: fused on a GPU, composed on the CPU device, where its products run at BLAS speed;
-    /// what is forced otherwise, save that fused takes only what <see cref="FlashAttention.Supports"/> says.
+    /// what is forced otherwise, save that fused takes only what <see cref="FlashAttention.Supports"/> says. Recorded in
+    /// <see cref="Device.Variants"/>.
     /// </summary>
     /// <param name="device">Where.</param>
     /// <param name="type">Type of q, k and v.</param>
@@ -66,8 +67,12 @@ public static class Attention
     public static AttentionVariant Choose(Device device, DType type, int headDim)
     {
         ArgumentNullException.ThrowIfNull(device);
-        if (!FlashAttention.Supports(type, headDim)) return AttentionVariant.Composed;
-        return Variant ?? (device.Kind == DeviceKind.Cuda ? AttentionVariant.Fused : AttentionVariant.Composed);
+        bool supported = FlashAttention.Supports(type, headDim), vain = Variant == AttentionVariant.Fused && !supported;
+        AttentionVariant chosen = !supported ? AttentionVariant.Composed
+            : Variant ?? (device.Kind == DeviceKind.Cuda ? AttentionVariant.Fused : AttentionVariant.Composed);
+        device.Variants.Add(new VariantUse(type == DType.F32 ? "attention f32" : "attention bf16", NameOf(chosen),
+            vain ? NameOf(AttentionVariant.Fused) : null, vain ? "it takes BF16 and head dimensions that are multiples of 8 up to 128" : null));
+        return chosen;
     }
 
     /// <summary>The variant's name, as <see cref="VariantVariable"/> and reports have it.</summary>

@@ -104,6 +104,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
             Attention.Variant = AttentionVariant.Fused;
             Assert.That(new[] { Attention.Choose(Device, DType.BF16, 128), Attention.Choose(Device, DType.BF16, 136), Attention.Choose(Device, DType.BF16, 4), Attention.Choose(Device, DType.F32, 64) },
                 Is.EqualTo(new[] { AttentionVariant.Fused, AttentionVariant.Composed, AttentionVariant.Composed, AttentionVariant.Composed }));
+            Assert.That(Device.Variants.All.Select(use => use.ToString()), Has.Some.StartsWith("attention f32: composed (fused does not apply: "));
             Attention.Variant = AttentionVariant.Composed;
             Assert.That(Attention.NameOf(Attention.Choose(Device, DType.BF16, 64)), Is.EqualTo("composed"));
         }
