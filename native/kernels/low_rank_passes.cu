@@ -128,7 +128,7 @@ __device__ __forceinline__ void store_rows(const float (&d)[1][NT][4], int row0,
 template <int ROWS, int COLUMNS>
 __device__ __forceinline__ void drop(unsigned char* tile, const DropoutMask& mask, int rows, int columns, int row0, int column0) {
   constexpr int UNITS = COLUMNS / 8;
-#pragma unroll 2
+#pragma unroll 1
   for (int i = threadIdx.x; i < ROWS * UNITS; i += THREADS) {
     const int row = row0 + i / UNITS, column = column0 + i % UNITS * 8;
     if (row >= rows || column >= columns) continue;

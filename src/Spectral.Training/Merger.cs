@@ -42,9 +42,10 @@ public static class Merger
         using var module = new AdaptedModule(description.Shape, description.Options, description.Blocks);
         using var factors = AdaptedModule.CreateFactors(device, [module]);
         module.Fill(adapter);
-        module.Pack(device, DType.F32);
-        using var weight = Tensor.From(device, source.ToFloats(), (module.Shape.Out, module.Shape.In));
-        LowRank.Merge(weight, module.Core.Factors, weight);
-        return weight.ToArray();
+        using var weight = new Parameter(source.Name, Tensor.From(device, source.ToFloats(), (module.Shape.Out, module.Shape.In)));
+        var layer = new Linear(module.Shape.Name, weight, null);
+        using var packed = new AdapterGroup(layer.Group, new Dictionary<string, AdaptedModule> { [layer.Name] = module }, DType.F32);
+        LowRank.Merge(weight.Value, module.Core.Factors, weight.Value);
+        return weight.Value.ToArray();
     }
 }

@@ -29,6 +29,7 @@ public sealed partial class Trainer : IDisposable
         (_model, _options, _logger) = (model, options, logger ?? NullLogger.Instance);
         _group = model.Trainable ?? throw new InvalidOperationException("nothing to train: attach an adapter, or load the model with trainWeights");
         _optimizer = new AdamWOptimizer(_group, options.Optimizer);
+        _group.StepState.SeedDropout(options.Seed);
     }
 
     /// <summary>Trains on records, evaluating before, after and as often as the options say.</summary>

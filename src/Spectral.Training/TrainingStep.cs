@@ -96,7 +96,7 @@ internal sealed class TrainingStep(
     {
         cancellation.ThrowIfCancellationRequested();
         group.StepState.NextBatch();
-        using var tape = new Tape(model.Device);
+        using var tape = new Tape(model.Device, dropout: group.StepState);
         using var loss = model.Loss(tape, batch, 1, checkpointing, group.StepState.LossScale);
         tape.Backward();
         using var slot = _losses!.Rows(index, 1);

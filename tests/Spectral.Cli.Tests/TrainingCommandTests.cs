@@ -83,6 +83,17 @@ public sealed class TrainingCommandTests : WorkFolder
     }
 
     [Test]
+    public void DropoutIsKeptInTheConfigAndHoldsForAnAdapterToStartFrom()
+    {
+        Spectral.Run(Finetune("--dropout", "0.125")).Succeeded();
+        double[] dropped = Losses(Out);
+        Assert.That(File.ReadAllText(Path.Combine(Out, "adapter_config.json")), Does.Contain("\"lora_dropout\": 0.125"));
+        Refused(["finetune", "--model", Model, "--data", Data, "--out", At("more"), "--init-adapter", Out, "--dropout", "0.5", "--device", "cpu"], "--dropout", "0.125");
+        Spectral.Run(Finetune("--overwrite")).Succeeded();
+        Assert.That(Losses(Out)[1], Is.Not.EqualTo(dropped[1]));
+    }
+
+    [Test]
     public void LastOfARepeatedOptionCounts() =>
         Assert.That(Spectral.Run(Finetune("--steps", "3", "--steps", "4", "--json")).Succeeded().Json.GetProperty("steps").GetInt32(), Is.EqualTo(4));
 

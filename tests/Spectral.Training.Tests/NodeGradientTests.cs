@@ -78,15 +78,30 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
-    public void SiblingsAddIntoOneGradient()
+    public void LayersOfOneInputAddIntoOneGradient([Values] bool grouped)
     {
         ParameterGroup weights = Weights(("a", (5, 6)), ("b", (5, 6)));
         Linear[] layers = [.. weights.Parameters.Select(weight => new Linear(weight.Name, weight, null))];
+        LinearGroup? group = grouped ? new(layers) : null;
         Check([(3, 6)], (tape, x) =>
         {
-            using Variable a = LinearNode.Apply(tape, x[0], layers[0]);
-            using Variable b = LinearNode.Apply(tape, x[0], layers[1]);
+            Variable[] y = group is null ? [LinearNode.Apply(tape, x[0], layers[0]), LinearNode.Apply(tape, x[0], layers[1])] : LinearNode.Apply(tape, x[0], group);
+            using Variable a = y[0];
+            using Variable b = y[1];
             return AddNode.Apply(tape, a, b);
+        }, weights);
+    }
+
+    [Test]
+    public void AnOutputThatNothingReadsIsLeftOut()
+    {
+        ParameterGroup weights = Weights(("a", (5, 6)), ("b", (5, 6)));
+        LinearGroup group = new([.. weights.Parameters.Select(weight => new Linear(weight.Name, weight, null))]);
+        Check([(3, 6)], (tape, x) =>
+        {
+            Variable[] y = LinearNode.Apply(tape, x[0], group);
+            y[0].Dispose();
+            return y[1];
         }, weights);
     }
 

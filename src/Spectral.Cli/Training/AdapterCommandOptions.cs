@@ -38,12 +38,13 @@ internal sealed class AdapterCommandOptions
             return value;
         },
     };
+    private readonly Option<double> dropout = OptionTypes.Number("--dropout", "Share of the adapter's input that is dropped while training.", 0, x => x is >= 0 and < 1, "a number from 0 to below 1");
     private readonly Option<string> svd = OptionTypes.Choice("--svd", "How singular values are found; auto is exact up to a smaller dimension of 512.", "auto", "auto", "exact", "randomized");
 
     /// <summary>A trained adapter to go on from.</summary>
-    public Option<string?> InitAdapter { get; } = OptionTypes.Path("--init-adapter", "Start from this adapter; its method, rank, alpha, top-k and targets hold.", "DIR");
+    public Option<string?> InitAdapter { get; } = OptionTypes.Path("--init-adapter", "Start from this adapter; its method, rank, alpha, top-k, dropout and targets hold.", "DIR");
 
-    public Option[] All => [method, rank, alpha, topK, target, svd, InitAdapter];
+    public Option[] All => [method, rank, alpha, topK, target, dropout, svd, InitAdapter];
 
     public AdapterMethod Method(CommandContext context) => AdapterMethods.Find(context.Get(method));
 
@@ -53,6 +54,7 @@ internal sealed class AdapterCommandOptions
         Alpha = context.Get(alpha),
         TopK = context.Get(topK),
         TargetModules = Names(context.Get(target)),
+        Dropout = context.Get(dropout),
         Svd = Enum.Parse<SvdMethod>(context.Get(svd), ignoreCase: true),
     };
 
@@ -64,6 +66,7 @@ internal sealed class AdapterCommandOptions
         Require(rank, context.Get(rank) == start.Options.Rank, Text(start.Options.Rank));
         Require(alpha, context.Get(alpha) == start.Options.Alpha, Text(start.Options.Alpha));
         Require(topK, context.Get(topK) == start.Options.TopK, Text(start.Options.TopK));
+        Require(dropout, context.Get(dropout) == start.Options.Dropout, Text(start.Options.Dropout));
         Require(target, Names(context.Get(target)).ToHashSet().SetEquals(start.Options.TargetModules), string.Join(',', start.Options.TargetModules));
 
         void Require(Option option, bool same, string found)
@@ -81,6 +84,7 @@ internal sealed class AdapterCommandOptions
         ("alpha", Text(adapter.Options.Alpha)),
         ("top-k", Text(adapter.Options.TopK)),
         ("target", string.Join(", ", adapter.Options.TargetModules)),
+        ("dropout", Text(adapter.Options.Dropout)),
         ("trainable parameters", adapter.TrainableCount.ToString("N0", CultureInfo.InvariantCulture)),
     ];
 

@@ -9,14 +9,16 @@ internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : 
 
     public override string Name => name;
 
-    public override bool TakesScale => true;
+    public override bool IsLibrary => true;
 
     public override void Run(in LowRankProduct product)
     {
         float beta = product.Accumulate ? 1 : 0;
         bool frozenFirst = kind == LowRankVariant.ComposedA;
         if (frozenFirst) Gemm.Run(product.X, false, product.Weight, product.Transposed, product.Y, 1, beta);
-        Gemm.Run(product.Source, false, product.Factor, product.Transposed, product.Y, product.Scale, frozenFirst ? 1 : beta);
+        (LowRankCase call, int ld) = (product.Case, product.Factor.Dim(1));
+        Gemm.Run(product.Source.Operand, false, new(product.Factor, 0, ld), product.Transposed, new(product.Y, 0, call.Columns), call.Rows, call.Columns, call.Rank,
+            product.Scale, frozenFirst ? 1 : beta);
         if (!frozenFirst) Gemm.Run(product.X, false, product.Weight, product.Transposed, product.Y, 1, 1);
         if (product.Bias is not null) AddBias.Run(product.Y, product.Bias);
     }

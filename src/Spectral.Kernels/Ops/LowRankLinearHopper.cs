@@ -44,7 +44,7 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
 
     public override string Name => "hopper";
 
-    public override bool TakesScale => false;
+    public override bool IsLibrary => false;
 
     public override string? Refuses(in LowRankCase call) =>
         call.Type != DType.BF16 ? "it is BF16 only"
@@ -61,7 +61,7 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
         {
             X = Map(product.X, call.Rows, call.Depth, TileRows),
             Weight = product.Transposed ? Map(product.Weight, call.Columns, call.Depth, weightRows) : Map(product.Weight, call.Depth, call.Columns, weightRows),
-            Z = Map(product.Source, call.Rows, call.Rank, TileRows),
+            Z = Map(product.Source.Matrix, call.Rows, call.Rank, TileRows),
             Factor = product.Transposed ? Map(product.Factor, call.Columns, call.Rank, weightRows) : Map(product.Factor, call.Rank, call.Columns, weightRows),
             Y = Map(product.Y, call.Rows, call.Columns, StoreRows),
             Bias = product.Bias?.Pointer ?? 0, Rows = call.Rows, Columns = call.Columns, Depth = call.Depth, Rank = call.Rank, Accumulate = product.Accumulate ? 1 : 0,

@@ -37,7 +37,7 @@ internal sealed class LowRankLinearPortable : LowRankLinearVariant
 
     public override string Name => "portable";
 
-    public override bool TakesScale => false;
+    public override bool IsLibrary => false;
 
     public override string? Refuses(in LowRankCase call) => call.Type == DType.BF16 ? null : "it is BF16 only";
 

@@ -43,13 +43,13 @@ internal readonly record struct LowRankCase(Device Device, DType Type, LowRankDi
 /// <param name="Case">Direction, type and shapes.</param>
 /// <param name="X">[Rows, Depth]: x, or dy.</param>
 /// <param name="Weight">W: [Columns, Depth] forward (transposed in the product), [Depth, Columns] for the input gradient.</param>
-/// <param name="Source">[Rows, Rank]: z or g, already times the middle diagonal.</param>
-/// <param name="Scale">1 for a variant that does not take scales.</param>
+/// <param name="Source">[Rows, Rank]: z or g, already times the middle diagonal; a matrix of its own unless the variant is a library's.</param>
+/// <param name="Scale">1 unless the variant is a library's.</param>
 /// <param name="Factor">L [Columns, Rank] (transposed in the product), or R [Rank, Columns].</param>
 /// <param name="Bias">[Columns], or null.</param>
 /// <param name="Y">[Rows, Columns].</param>
 /// <param name="Accumulate">Add to what Y holds.</param>
-internal readonly record struct LowRankProduct(LowRankCase Case, Tensor X, Tensor Weight, Tensor Source, float Scale, Tensor Factor, Tensor? Bias, Tensor Y, bool Accumulate)
+internal readonly record struct LowRankProduct(LowRankCase Case, Tensor X, Tensor Weight, ColumnRange Source, float Scale, Tensor Factor, Tensor? Bias, Tensor Y, bool Accumulate)
 {
     public bool Transposed => Case.Direction == LowRankDirection.Forward;
 }
@@ -61,8 +61,11 @@ internal abstract class LowRankLinearVariant : IVariant<LowRankVariant, LowRankC
 
     public abstract string Name { get; }
 
-    /// <summary>Whether <see cref="LowRankProduct.Scale"/> costs nothing here (BLAS' alpha); else the source comes scaled.</summary>
-    public abstract bool TakesScale { get; }
+    /// <summary>
+    /// Whether it is made of library products, for which a scale (alpha) and columns of a wider matrix (leading dimension) cost nothing. Else
+    /// the source comes scaled and as a matrix of its own.
+    /// </summary>
+    public abstract bool IsLibrary { get; }
 
     public virtual string? Refuses(in LowRankCase call) => null;
 

@@ -54,12 +54,11 @@ public sealed class AdaptedModule : IDisposable
     }
 
     /// <summary>Makes the core once the factors have their values.</summary>
-    internal void Pack(Device device, DType dtype) => _core = new AdapterCore(device, dtype, Shape, Blocks, _factors);
+    internal AdapterCore Pack(LowRankFactors packed) => _core = new AdapterCore(Shape, Blocks, _factors, packed);
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _core?.Dispose();
         foreach (var factor in AllFactors.Where(factor => !factor.Trains))
             _factors.GetValueOrDefault(factor.Name)?.Dispose();
     }

@@ -7,6 +7,7 @@ public sealed class Adapter : IDisposable
 {
     private readonly CausalLanguageModel _model;
     private readonly AdaptedModule[] _modules;
+    private readonly List<AdapterGroup> _groups = [];
 
     private Adapter(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, IReadOnlyList<AdaptedModule> modules)
     {
@@ -92,7 +93,7 @@ public sealed class Adapter : IDisposable
         if (_model.Adapter != this)
             return;
         foreach (var linear in _model.Linears)
-            linear.Adapter = null;
+            (linear.Adapter, linear.Group.Adapter) = (null, null);
         _model.Adapter = null;
     }
 
@@ -100,6 +101,8 @@ public sealed class Adapter : IDisposable
     public void Dispose()
     {
         Detach();
+        foreach (var group in _groups)
+            group.Dispose();
         foreach (var module in _modules)
             module.Dispose();
         Parameters.Dispose();
@@ -116,6 +119,8 @@ public sealed class Adapter : IDisposable
             throw new InvalidOperationException(model.Adapter is null
                 ? "the model's own weights train; load it with frozen weights to adapt it"
                 : "the model has an adapter already; detach it first");
+        if (!(options.Dropout is >= 0 and < 1))
+            throw new InputException($"dropout {options.Dropout}: expected 0 or more and below 1");
         var adapter = new Adapter(model, method, options, modules);
         try
         {
@@ -148,6 +153,7 @@ public sealed class Adapter : IDisposable
         Rank = Options.Rank,
         Alpha = Options.Alpha,
         UseRsLora = Options.RankStabilized,
+        Dropout = Options.Dropout,
         TopK = Method.UsesTopK ? Options.TopK : null,
         RankPattern = Exceptions(module => module.Rank),
         AlphaPattern = Exceptions(module => module.Alpha),
@@ -172,11 +178,13 @@ public sealed class Adapter : IDisposable
 
     private void Bind()
     {
-        var linears = _model.Linears.ToDictionary(linear => linear.Name);
-        foreach (var module in _modules)
+        var modules = _modules.ToDictionary(module => module.Shape.Name);
+        var (index, groups) = (0u, _model.Linears.Select(linear => linear.Group).Distinct());
+        foreach (var group in groups)
         {
-            module.Pack(_model.Device, _model.DType);
-            linears[module.Shape.Name].Adapter = module.Core;
+            if (group.Layers.Any(layer => modules.ContainsKey(layer.Name)))
+                _groups.Add(new AdapterGroup(group, modules, _model.DType, Options.Dropout, index));
+            index++;
         }
         _model.Adapter = this;
     }

@@ -6,7 +6,7 @@ namespace Spectral.Training;
 /// One module's blocks packed for the low-rank kernels: L [out, p], c [p], R [p, in] in the compute type, p the sum of the blocks' ranks.
 /// Frozen parts are packed once, trainable ones after each optimizer step.
 /// </summary>
-public sealed class AdapterCore : IDisposable
+public sealed class AdapterCore
 {
     private readonly AdapterBlock[] _blocks;
     private readonly IReadOnlyDictionary<string, Parameter> _factors;
@@ -15,26 +15,25 @@ public sealed class AdapterCore : IDisposable
     private readonly int _leftFrom;
     private readonly int _rightFrom;
 
-    /// <summary>Packs the given factors; they stay owned by the caller.</summary>
-    public AdapterCore(Device device, DType dtype, ModuleShape module, IReadOnlyList<AdapterBlock> blocks, IReadOnlyDictionary<string, Parameter> factors)
+    /// <summary>Packs the given factors.</summary>
+    /// <param name="module">The layer, for messages.</param>
+    /// <param name="blocks">The terms of its weight change.</param>
+    /// <param name="factors">Their tensors by name; they stay owned by the caller.</param>
+    /// <param name="packed">Where to pack them; a middle diagonal already holds the blocks' scales.</param>
+    public AdapterCore(ModuleShape module, IReadOnlyList<AdapterBlock> blocks, IReadOnlyDictionary<string, Parameter> factors, LowRankFactors packed)
     {
-        (_blocks, _factors) = ([.. blocks], factors);
-        Rank = blocks.Sum(block => block.Rank);
+        (_blocks, _factors, Factors) = ([.. blocks], factors, packed);
         _leftFrom = FrozenRank(block => block.Left);
         _rightFrom = FrozenRank(block => block.Right);
         _trained = factors[blocks.SelectMany(block => block.Factors).First(factor => factor.Trains).Name];
         _spectral = blocks[0].Sigma is null ? null : blocks[0];
         if (blocks.Skip(1).Any(block => block.Sigma is not null))
             throw new InvalidOperationException($"{module.Name}: only the first block of an adapter may scale singular values");
-        var uniform = _spectral is null && blocks.All(block => block.Scale == blocks[0].Scale);
-        var middle = uniform ? null : Tensor.From(device, blocks.SelectMany(block => Enumerable.Repeat(block.Scale, block.Rank)).ToArray(), Rank);
-        Factors = new LowRankFactors(
-            Tensor.Empty(device, (module.Out, Rank), dtype), middle, Tensor.Empty(device, (Rank, module.In), dtype), uniform ? blocks[0].Scale : 1);
         Pack(all: true);
     }
 
     /// <summary>p.</summary>
-    public int Rank { get; }
+    public int Rank => Factors.Rank;
 
     /// <summary>What the kernels read.</summary>
     public LowRankFactors Factors { get; }
@@ -45,33 +44,26 @@ public sealed class AdapterCore : IDisposable
     /// <summary>Whether backward reads x: only the gradient of R does.</summary>
     internal bool NeedsInput => Gradient(_blocks[^1].Right) is not null;
 
+    private Tensor? DeltaGradient => _spectral is null ? null : _factors[_spectral.Delta!.Name].Gradient;
+
     /// <summary>Renews what derives from trainable masters.</summary>
     public void Refresh() => Pack(all: false);
 
-    /// <summary>Adds the gradients of the trainable factors to their buffers and produces dx.</summary>
-    /// <param name="x">[N, in], saved by forward; null when R does not train.</param>
-    /// <param name="weight">[out, in].</param>
-    /// <param name="projected">x Rᵀ [N, p], saved by forward.</param>
-    /// <param name="dy">[N, out].</param>
-    /// <param name="dx">[N, in]; null when nothing below trains.</param>
-    /// <param name="accumulate">Whether to add to what <paramref name="dx"/> holds.</param>
-    public void Backward(Tensor? x, Tensor weight, Tensor projected, Tensor dy, Tensor? dx, bool accumulate)
+    /// <summary>
+    /// Where backward adds the gradients. That of c is an intermediate, zero at first, for the kernels add to all gradients or to none; the
+    /// caller disposes it after <see cref="Finish"/>.
+    /// </summary>
+    internal LowRankGradients Gradients()
     {
-        var delta = _spectral is null ? null : _factors[_spectral.Delta!.Name].Gradient;
-        // The kernels add to all gradients or to none; that of c is an intermediate and starts from zero.
-        using var dMiddle = delta is null ? null : Tensor.Zeros(dy.Device, delta.Shape);
-        var gradients = new LowRankGradients(Gradient(_blocks[^1].Left), _leftFrom, dMiddle, Gradient(_blocks[^1].Right), _rightFrom);
-        LowRankLinear.Backward(x, weight, Factors, projected, dy, dx, gradients, accumulateGradients: true, accumulate);
-        if (delta is not null)
-            SpectralRescale.DeltaGradient(dMiddle!, _factors[_spectral!.Sigma!.Name].Value, delta, accumulate: true);
+        var dMiddle = DeltaGradient is { } delta ? Tensor.Zeros(delta.Device, delta.Shape) : null;
+        return new LowRankGradients(Gradient(_blocks[^1].Left), _leftFrom, dMiddle, Gradient(_blocks[^1].Right), _rightFrom);
     }
 
-    /// <inheritdoc/>
-    public void Dispose()
+    /// <summary>Carries the gradient of c on to that of δ.</summary>
+    internal void Finish(in LowRankGradients gradients)
     {
-        Factors.Left.Dispose();
-        Factors.Middle?.Dispose();
-        Factors.Right.Dispose();
+        if (DeltaGradient is { } delta)
+            SpectralRescale.DeltaGradient(gradients.Middle!, _factors[_spectral!.Sigma!.Name].Value, delta, accumulate: true);
     }
 
     private Tensor? Gradient(Factor factor) => _factors[factor.Name].Gradient;

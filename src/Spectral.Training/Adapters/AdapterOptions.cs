@@ -29,6 +29,12 @@ public sealed record AdapterOptions
     /// <summary>How singular triplets are computed.</summary>
     public SvdMethod Svd { get; init; } = SvdMethod.Auto;
 
+    /// <summary>
+    /// Probability with which an element of the adapter's input is dropped while training, what is kept being scaled by 1/(1 − p); the base
+    /// layer's input is left alone. Layers that read the same input share the mask.
+    /// </summary>
+    public double Dropout { get; init; }
+
     /// <summary>The scale s of the low-rank part.</summary>
     public float Scale => (float)(Alpha / (RankStabilized ? Math.Sqrt(Rank) : Rank));
 
@@ -37,6 +43,7 @@ public sealed record AdapterOptions
         Rank = folder.Config.Rank,
         Alpha = folder.Config.Alpha,
         RankStabilized = folder.Config.UseRsLora,
+        Dropout = folder.Config.Dropout,
         TopK = folder.Config.TopK ?? 0,
         TargetModules = folder.Config.TargetModules.Names ?? [.. folder.Modules.Keys],
     };

@@ -13,8 +13,11 @@ public sealed class CheckpointNode : Node
     private readonly Tensor _x;
     private readonly Func<Tape, Variable, Variable> _segment;
 
-    private CheckpointNode(Variable x, Func<Tape, Variable, Variable> segment)
+    private readonly StepState? _dropout;
+
+    private CheckpointNode(Tape tape, Variable x, Func<Tape, Variable, Variable> segment)
     {
+        _dropout = tape.Dropout;
         _input = x.Node;
         _x = Save(x.Value);
         _segment = segment;
@@ -27,16 +30,16 @@ public sealed class CheckpointNode : Node
     /// <param name="segment">A pure function of its input: called again during backward.</param>
     public static Variable Apply(Tape tape, Variable x, bool trains, Func<Tape, Variable, Variable> segment)
     {
-        using var silent = new Tape(tape.Device, records: false);
+        using var silent = new Tape(tape.Device, records: false, tape.Dropout);
         using var y = segment(silent, x);
         var records = tape.Records && (x.Node is not null || trains);
-        return new Variable(y.Value.Share(), records ? tape.Record(new CheckpointNode(x, segment)) : null);
+        return new Variable(y.Value.Share(), records ? tape.Record(new CheckpointNode(tape, x, segment)) : null);
     }
 
     /// <summary>Records the segment on a tape of its own and replays that.</summary>
     protected override void Backward(Tensor gradient)
     {
-        using var tape = new Tape(_x.Device);
+        using var tape = new Tape(_x.Device, dropout: _dropout);
         using var leaf = new Variable(_x.Share(), _input is null ? null : new LeafNode());
         using var y = _segment(tape, leaf);
         y.Node!.Accumulate(gradient.Share(), shared: true);

@@ -98,13 +98,19 @@ public abstract class Node
     {
         try
         {
-            if (_gradient is not null)
-                Backward(_gradient);
+            Pass();
         }
         finally
         {
             Release();
         }
+    }
+
+    /// <summary>Runs backward if there is anything to carry on; an operation of several outputs has slots of their own for them.</summary>
+    private protected virtual void Pass()
+    {
+        if (_gradient is not null)
+            Backward(_gradient);
     }
 
     internal void Release()

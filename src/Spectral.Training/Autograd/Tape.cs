@@ -14,10 +14,12 @@ public sealed class Tape : IDisposable
     /// <summary>Creates a tape.</summary>
     /// <param name="device">The device all values live on.</param>
     /// <param name="records">False for inference: nothing is recorded and nothing is saved.</param>
-    public Tape(Device device, bool records = true)
+    /// <param name="dropout">Holds the position of dropout's random numbers; null: nothing is dropped.</param>
+    public Tape(Device device, bool records = true, StepState? dropout = null)
     {
         Device = device;
         Records = records;
+        Dropout = dropout;
     }
 
     /// <summary>The device all values live on.</summary>
@@ -25,6 +27,9 @@ public sealed class Tape : IDisposable
 
     /// <summary>Whether operations are recorded for backward.</summary>
     public bool Records { get; }
+
+    /// <summary>Where dropout's random numbers are at, the same in forward and backward; null: nothing is dropped.</summary>
+    public StepState? Dropout { get; }
 
     /// <summary>Number of operations recorded and not yet passed by backward.</summary>
     public int Count => _nodes.Count;

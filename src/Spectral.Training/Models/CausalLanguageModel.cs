@@ -178,12 +178,9 @@ public sealed class CausalLanguageModel : IDisposable
         {
             InputNorm = _parameters[ModelTensors.InputNorm(index)],
             PostAttentionNorm = _parameters[ModelTensors.PostAttentionNorm(index)],
-            Query = linears[0],
-            Key = linears[1],
-            Value = linears[2],
+            Projections = new LinearGroup(linears[..3]),
             Output = linears[3],
-            Gate = linears[4],
-            Up = linears[5],
+            Gates = new LinearGroup(linears[4..6]),
             Down = linears[6],
             Epsilon = (float)Config.RmsNormEpsilon,
         };

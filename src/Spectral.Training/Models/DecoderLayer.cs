@@ -5,17 +5,19 @@ internal sealed class DecoderLayer
 {
     public required Parameter InputNorm { get; init; }
     public required Parameter PostAttentionNorm { get; init; }
-    public required Linear Query { get; init; }
-    public required Linear Key { get; init; }
-    public required Linear Value { get; init; }
+    /// <summary>q, k and v.</summary>
+    public required LinearGroup Projections { get; init; }
+
     public required Linear Output { get; init; }
-    public required Linear Gate { get; init; }
-    public required Linear Up { get; init; }
+
+    /// <summary>Gate and up.</summary>
+    public required LinearGroup Gates { get; init; }
+
     public required Linear Down { get; init; }
     public required float Epsilon { get; init; }
 
     /// <summary>In the order of the checkpoint.</summary>
-    public IEnumerable<Linear> Linears => [Query, Key, Value, Output, Gate, Up, Down];
+    public IEnumerable<Linear> Linears => [.. Projections.Layers, Output, .. Gates.Layers, Down];
 
     public bool Trains => InputNorm.Trains || PostAttentionNorm.Trains || Linears.Any(linear => linear.Trains);
 
@@ -24,8 +26,9 @@ internal sealed class DecoderLayer
     {
         using var attended = Attend(tape, x, settings, cache);
         using var normed = RmsNormNode.Apply(tape, attended, PostAttentionNorm, Epsilon);
-        using var gate = LinearNode.Apply(tape, normed, Gate);
-        using var up = LinearNode.Apply(tape, normed, Up);
+        var gates = LinearNode.Apply(tape, normed, Gates);
+        using var gate = gates[0];
+        using var up = gates[1];
         using var gated = SwiGluNode.Apply(tape, gate, up);
         using var down = LinearNode.Apply(tape, gated, Down);
         return AddNode.Apply(tape, attended, down);
@@ -34,9 +37,10 @@ internal sealed class DecoderLayer
     private Variable Attend(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache)
     {
         using var normed = RmsNormNode.Apply(tape, x, InputNorm, Epsilon);
-        using var q = LinearNode.Apply(tape, normed, Query);
-        using var k = LinearNode.Apply(tape, normed, Key);
-        using var v = LinearNode.Apply(tape, normed, Value);
+        var projections = LinearNode.Apply(tape, normed, Projections);
+        using var q = projections[0];
+        using var k = projections[1];
+        using var v = projections[2];
         using var mixed = cache is not null && settings.Length == 1
             ? cache.Attend(settings, q, k, v)
             : AttentionNode.Apply(tape, settings, q, k, v, cache);

@@ -9,6 +9,7 @@ public sealed class Linear
         Name = name;
         Weight = weight;
         Bias = bias;
+        Group = new LinearGroup(this);
     }
 
     /// <summary>Module path as Hugging Face writes it, e.g. <c>model.layers.0.self_attn.q_proj</c>.</summary>
@@ -22,6 +23,9 @@ public sealed class Linear
 
     /// <summary>The adapter's core for this layer, or null.</summary>
     public AdapterCore? Adapter { get; internal set; }
+
+    /// <summary>The layers that read the same input as this one; a group of one unless joined to others.</summary>
+    public LinearGroup Group { get; internal set; }
 
     /// <summary>Output features.</summary>
     public int Out => Weight.Value.Dim(0);

@@ -1,0 +1,226 @@
+namespace Spectral.Kernels;
+
+/// <summary>The frozen part of a linear layer.</summary>
+/// <param name="Weight">W [out, in].</param>
+/// <param name="Bias">[out], or null.</param>
+public readonly record struct LowRankLayer(Tensor Weight, Tensor? Bias);
+
+/// <summary>
+/// Low-rank updates of layers that read the same x, such as q, k and v: their R stand below one another in one [Σp, in], so that z of all of
+/// them is one pass over x, and the gradients of all R another. Layer by layer it computes what <see cref="LowRankLinear"/> does.
+/// </summary>
+public sealed class LowRankGroup : IDisposable
+{
+    private readonly LowRankFactors[] _members;
+    private readonly int[] _from;
+    private readonly Tensor _right;
+    private readonly Tensor? _middle;
+    private readonly float _scale;
+
+    /// <summary>A group of one layer; it borrows the factors' tensors.</summary>
+    public LowRankGroup(LowRankFactors factors) : this([factors], factors.Right, factors.Middle, factors.Scale)
+    {
+    }
+
+    /// <summary>A group of several layers.</summary>
+    /// <param name="lefts">L [out, p] of each.</param>
+    /// <param name="right">R [Σp, in] of all, in the same order. Borrowed, like the others.</param>
+    /// <param name="middle">c [Σp] F32 of all, or null for all ones.</param>
+    /// <param name="scale">Factor of all updates.</param>
+    /// <exception cref="ArgumentException">The ranks do not add up.</exception>
+    public LowRankGroup(IReadOnlyList<Tensor> lefts, Tensor right, Tensor? middle, float scale = 1) : this(Slice(lefts, right, middle, scale), right, middle, scale) =>
+        Sliced = true;
+
+    private LowRankGroup(LowRankFactors[] members, Tensor right, Tensor? middle, float scale)
+    {
+        (_members, _right, _middle, _scale) = (members, right, middle, scale);
+        _from = new int[members.Length];
+        for (int j = 1; j < members.Length; j++) _from[j] = _from[j - 1] + members[j - 1].Rank;
+    }
+
+    /// <summary>The update of each layer; R and c are views into those of the group.</summary>
+    public IReadOnlyList<LowRankFactors> Members => _members;
+
+    /// <summary>Σp.</summary>
+    public int Rank => _from[^1] + _members[^1].Rank;
+
+    private bool Sliced { get; }
+
+    /// <summary>Lets go of the views.</summary>
+    public void Dispose()
+    {
+        if (!Sliced) return;
+        foreach (LowRankFactors member in _members)
+        {
+            member.Right.Dispose();
+            member.Middle?.Dispose();
+        }
+    }
+
+    /// <summary>y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ for each layer, with its own columns of z = x Rᵀ, which is kept for <see cref="Backward"/>.</summary>
+    /// <param name="x">[M, in], F32 or BF16.</param>
+    /// <param name="layers">W and bias of each layer, same type.</param>
+    /// <param name="ys">[M, out] of each layer, same type; overwritten.</param>
+    /// <param name="z">[M, Σp], same type; overwritten.</param>
+    /// <param name="dropout">Applied to the x of z, one mask for all layers; null: none.</param>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
+    public void Forward(Tensor x, ReadOnlySpan<LowRankLayer> layers, ReadOnlySpan<Tensor> ys, Tensor z, DropoutMask? dropout = null)
+    {
+        RequireOneEach(layers.Length, nameof(layers));
+        RequireOneEach(ys.Length, nameof(ys));
+        int rows = 0;
+        for (int j = 0; j < layers.Length; j++)
+        {
+            CheckLayer(x, nameof(x), layers[j].Weight, _members[j], out rows, out int outputs, out int inputs);
+            Check.Shape(x, nameof(x), -1, inputs);
+            CheckOperand(ys[j], "y", layers[j].Weight, rows, outputs);
+            if (layers[j].Bias is { } bias) CheckOperand(bias, nameof(bias), layers[j].Weight, outputs);
+        }
+        CheckOperand(z, nameof(z), layers[0].Weight, rows, Rank);
+        if (rows == 0) return;
+
+        var variants = new LowRankLinearVariant?[layers.Length];
+        for (int j = 0; j < layers.Length; j++)
+        {
+            LowRankCase call = CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j);
+            if (call.Columns > 0) variants[j] = Choose(call, x, layers[j].Weight, _members[j].Left);
+        }
+        using Tensor? scaled = Scaled(variants, z);
+        LowRank.Project(x, _right, z, _middle, _scale, scaled, dropout);
+        for (int j = 0; j < layers.Length; j++)
+            if (variants[j] is { } variant)
+                RunProduct(variant, CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j), x, layers[j], Mine(scaled ?? z, j), scaled is null ? _scale : 1, _members[j].Left, ys[j], false);
+    }
+
+    /// <summary>
+    /// The adjoint of <see cref="Forward"/>. With g = dy L of each layer, <c>dx = Σ dy W + Scale · (g ∘ c) R</c> over the layers, where dropout
+    /// also masks the second term, and <c>dL = Scale · dyᵀ (z ∘ c)</c>, <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>, <c>dR = Scale · (g ∘ c)ᵀ x</c>; only what is
+    /// asked for.
+    /// </summary>
+    /// <param name="x">[M, in] of the forward pass; may be null when no gradient of R is wanted.</param>
+    /// <param name="layers">The layers; biases are not used.</param>
+    /// <param name="z">[M, Σp], what the forward pass kept.</param>
+    /// <param name="dys">[M, out] of each layer.</param>
+    /// <param name="dx">[M, in], or null when it is not wanted.</param>
+    /// <param name="gradients">Where the parameters' gradients go, for each layer.</param>
+    /// <param name="accumulateGradients">Add to the parameters' gradients instead of overwriting them.</param>
+    /// <param name="accumulateDx">Add to dx instead of overwriting it.</param>
+    /// <param name="dropout">That of the forward pass.</param>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
+    public void Backward(Tensor? x, ReadOnlySpan<LowRankLayer> layers, Tensor z, ReadOnlySpan<Tensor> dys, Tensor? dx, ReadOnlySpan<LowRankGradients> gradients,
+        bool accumulateGradients = false, bool accumulateDx = false, DropoutMask? dropout = null)
+    {
+        RequireOneEach(layers.Length, nameof(layers));
+        RequireOneEach(dys.Length, nameof(dys));
+        RequireOneEach(gradients.Length, nameof(gradients));
+        (int rows, int inputs) = (0, 0);
+        var targets = new List<(Tensor, int)>(layers.Length);
+        for (int j = 0; j < layers.Length; j++)
+        {
+            CheckLayer(dys[j], "dy", layers[j].Weight, _members[j], out rows, out int outputs, out inputs);
+            Check.Shape(dys[j], "dy", dys[0].Dim(0), outputs);
+            gradients[j].Check(outputs, inputs, _members[j].Rank, z.Device);
+            if (gradients[j].Right is { } right) targets.Add((right, _from[j] + gradients[j].RightFrom));
+        }
+        CheckOperand(z, nameof(z), layers[0].Weight, rows, Rank);
+        if (x is not null) CheckOperand(x, nameof(x), layers[0].Weight, rows, inputs);
+        if (dx is not null) CheckOperand(dx, nameof(dx), layers[0].Weight, rows, inputs);
+        if (x is null && targets.Count > 0) throw new ArgumentNullException(nameof(x), "the gradient of R needs the layer's input");
+
+        var variants = new LowRankLinearVariant?[layers.Length];
+        bool wantsDx = dx is not null && rows > 0 && inputs > 0, stacked = dropout is not null;
+        if (wantsDx && !stacked)
+        {
+            for (int j = 0; j < layers.Length; j++)
+                variants[j] = Choose(CaseOf(LowRankDirection.InputGradient, dys[j], layers[j].Weight, j), dys[j], layers[j].Weight, _members[j].Right);
+            stacked = Array.TrueForAll(variants, variant => variant!.Kind == LowRankVariant.ComposedB);
+        }
+        using Tensor g = Tensor.Empty(z.Device, z.Shape, z.DType);
+        using Tensor? scaled = Scaled(variants, g);
+        for (int j = 0; j < layers.Length; j++)
+            LowRank.OutputGradients(dys[j], _members[j], Mine(z, j), Mine(g, j), scaled is null ? null : new ColumnRange?(Mine(scaled, j)), gradients[j], accumulateGradients);
+        Tensor source = scaled ?? g;
+        float scale = scaled is null ? _scale : 1;
+        if (targets.Count > 0) LowRank.InputGradient(source, x!, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(targets), scale, accumulateGradients, dropout);
+        if (!wantsDx) return;
+        if (stacked) StackedInputGradient(source, scale, layers, dys, dx!, accumulateDx, dropout);
+        else
+            for (int j = 0; j < layers.Length; j++)
+                RunProduct(variants[j]!, CaseOf(LowRankDirection.InputGradient, dys[j], layers[j].Weight, j), dys[j], layers[j] with { Bias = null }, Mine(source, j), scale, _members[j].Right,
+                    dx!, accumulateDx || j > 0);
+    }
+
+    // Order B for all layers at once: one low-rank product over Σp first, then the frozen ones, each added. Dropout masks the first alone, and
+    // no frozen product may be in dx by then: hence this order, and a detour when dx is to be added to (2 or 3 passes over dx more).
+    private void StackedInputGradient(Tensor source, float scale, ReadOnlySpan<LowRankLayer> layers, ReadOnlySpan<Tensor> dys, Tensor dx, bool accumulate, DropoutMask? dropout)
+    {
+        using Tensor? apart = dropout is not null && accumulate ? Tensor.Empty(dx.Device, dx.Shape, dx.DType) : null;
+        Gemm.Run(source, false, _right, false, apart ?? dx, scale, accumulate && apart is null ? 1 : 0);
+        if (dropout is not null) Dropout.Run(apart ?? dx, dx, dropout, accumulate: accumulate);
+        for (int j = 0; j < layers.Length; j++) Gemm.Run(dys[j], false, layers[j].Weight, false, dx, 1, 1);
+    }
+
+    private static LowRankLinearVariant Choose(in LowRankCase call, Tensor x, Tensor weight, Tensor factor) =>
+        LowRankLinear.Variants.Choose(call, (call, x, weight, factor), static (candidate, state) =>
+        {
+            // Into a result of its own, for the real one may have to be added to, and from a source of zeros, for the real one is not there yet.
+            using Tensor y = Tensor.Empty(state.x.Device, (state.call.Rows, state.call.Columns), state.x.DType);
+            using Tensor source = Tensor.Zeros(state.x.Device, (state.call.Rows, state.call.Rank), state.x.DType);
+            candidate.Run(new LowRankProduct(state.call, state.x, state.weight, source, 1, state.factor, null, y, Accumulate: false));
+        });
+
+    private static void RunProduct(LowRankLinearVariant variant, in LowRankCase call, Tensor x, in LowRankLayer layer, ColumnRange source, float scale, Tensor factor, Tensor y, bool accumulate)
+    {
+        using Tensor? own = variant.IsLibrary || source.Stride == source.Count ? null : Tensor.Empty(x.Device, (source.Rows, source.Count), x.DType);
+        if (own is not null) LowRankReduce.ScaleColumns(source, null, scale, own);
+        variant.Run(new LowRankProduct(call, x, layer.Weight, own ?? source, own is null ? scale : 1, factor, layer.Bias, y, accumulate));
+    }
+
+    // A middle diagonal goes into a copy of z or g, and so does a scale where some variant takes none.
+    private Tensor? Scaled(LowRankLinearVariant?[] variants, Tensor like) =>
+        _middle is not null || (_scale != 1 && Array.Exists(variants, variant => variant is { IsLibrary: false })) ? Tensor.Empty(like.Device, like.Shape, like.DType) : null;
+
+    private LowRankCase CaseOf(LowRankDirection direction, Tensor activation, Tensor weight, int j)
+    {
+        (int outputs, int inputs) = (weight.Dim(0), weight.Dim(1));
+        bool forward = direction == LowRankDirection.Forward;
+        return new LowRankCase(activation.Device, activation.DType, direction, activation.Dim(0), forward ? outputs : inputs, forward ? inputs : outputs, _members[j].Rank);
+    }
+
+    private ColumnRange Mine(Tensor matrix, int j) => new(matrix, _from[j], _members[j].Rank);
+
+    private static LowRankFactors[] Slice(IReadOnlyList<Tensor> lefts, Tensor right, Tensor? middle, float scale)
+    {
+        int all = lefts.Sum(left => left.Dim(1)), from = 0;
+        Check.Shape(right, nameof(right), all, -1);
+        if (middle is not null) Check.Shape(middle, nameof(middle), all);
+        var members = new LowRankFactors[lefts.Count];
+        for (int j = 0; j < members.Length; from += lefts[j++].Dim(1))
+            members[j] = new LowRankFactors(lefts[j], middle?.Rows(from, lefts[j].Dim(1)), right.Rows(from, lefts[j].Dim(1)), scale);
+        return members;
+    }
+
+    private void RequireOneEach(int length, string name)
+    {
+        if (length != _members.Length) throw new ArgumentException($"{length} {name}, expected one for each of the {_members.Length} layers", name);
+    }
+
+    private static void CheckLayer(Tensor activation, string name, Tensor weight, LowRankFactors factors, out int rows, out int outputs, out int inputs)
+    {
+        Check.Shape(activation, name, -1, -1);
+        Check.Shape(weight, nameof(weight), -1, -1);
+        (rows, outputs, inputs) = (activation.Dim(0), weight.Dim(0), weight.Dim(1));
+        Check.Floating(activation, name);
+        Check.SameDType(activation, name, weight, nameof(weight));
+        Check.SameDevice(activation.Device, weight, nameof(weight));
+        factors.Check(outputs, inputs, activation.Device);
+        Check.SameDType(weight, nameof(weight), factors.Left, nameof(factors.Left));
+    }
+
+    private static void CheckOperand(Tensor tensor, string name, Tensor weight, params ReadOnlySpan<int> shape)
+    {
+        Check.Shape(tensor, name, shape);
+        Check.SameDType(weight, nameof(weight), tensor, name);
+        Check.SameDevice(weight.Device, tensor, name);
+    }
+}

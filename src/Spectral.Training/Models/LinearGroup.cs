@@ -1,0 +1,30 @@
+namespace Spectral.Training;
+
+/// <summary>Linear layers that read the same input, such as q, k and v, or gate and up: what passes over that input is done once for all.</summary>
+public sealed class LinearGroup
+{
+    private readonly Linear[] _layers;
+
+    /// <summary>Joins layers that stood alone.</summary>
+    /// <exception cref="ArgumentException">There are none, or their input sizes differ.</exception>
+    public LinearGroup(params IReadOnlyList<Linear> layers)
+    {
+        if (layers.Count == 0 || layers.Any(layer => layer.In != layers[0].In))
+            throw new ArgumentException($"layers of {string.Join(", ", layers.Select(layer => layer.In))} inputs, expected one or more of the same", nameof(layers));
+        _layers = [.. layers];
+        foreach (var layer in layers)
+            layer.Group = this;
+    }
+
+    /// <summary>The layers.</summary>
+    public IReadOnlyList<Linear> Layers => _layers;
+
+    /// <summary>The packed adapters of those layers that carry one; null when none does.</summary>
+    public AdapterGroup? Adapter { get; internal set; }
+
+    /// <summary>Whether anything in these layers trains.</summary>
+    public bool Trains => Array.Exists(_layers, layer => layer.Trains);
+
+    /// <summary>Whether backward reads the input: it is saved only then.</summary>
+    internal bool NeedsInput => Array.Exists(_layers, layer => layer.NeedsInput);
+}
