@@ -31,6 +31,9 @@ public sealed class SpectralBenchTests
     }
 
     [Test]
+    public void EveryTargetHasACase() => Assert.That(Bench.BenchCase.All.Select(found => found.Target).Distinct(), Is.SupersetOf(Enumerable.Range(1, 12)));
+
+    [Test]
     public void EveryLowRankVariantIsTimed() => Assert.That(
         Results().Where(result => result.GetProperty("case").GetString() == "forward").Select(result => result.GetProperty("variant").GetString()),
         Is.SupersetOf(Enum.GetValues<Kernels.LowRankVariant>().Select(Kernels.LowRankLinear.NameOf)));
