@@ -42,22 +42,51 @@ constexpr int GROUP = 8;
 // Offset of the four floats starting at `column` in the F32 half tile through which accumulators become whole rows.
 __device__ __forceinline__ int staged(int row, int column) { return row * BN + ((column / 4 ^ (row & 7)) * 4) + column % 4; }
 
+// This thread's part of the copies of one operand's tiles, [positions][depth] or DEPTH_ROWS: [depth][positions]: every tile of a source
+// lies a fixed way from the one before it, so that most of the addresses stay the same around the loop.
+template <int ROWS, int COLUMNS, bool DEPTH_ROWS> struct Copies {
+  static constexpr int UNITS = COLUMNS / 8, EACH = ROWS * UNITS / THREADS, APART = THREADS / UNITS;   // rows from one to the next
+  TileSource<bf16> source;
+  int row, column;
+
+  __device__ __forceinline__ Copies(const void* data, int positions, int depth, int position)
+      : source(DEPTH_ROWS ? tile_source<bf16>(data, depth, positions, positions) : tile_source<bf16>(data, positions, depth, depth)),
+        row(DEPTH_ROWS ? 0 : position), column(DEPTH_ROWS ? position : 0) {}
+  // The tile at (row, column), and on to the next.
+  __device__ __forceinline__ void next(unsigned char* tile) {
+    if (source.vectors) {
+      const int unit = threadIdx.x % UNITS, r = threadIdx.x / UNITS, at_row = row + r, at_column = column + 8 * unit;
+      const bf16* from = source.data + at_row * source.stride + at_column;
+      unsigned char* to = tile + tile_offset<COLUMNS * 2>(r, unit);   // APART rows on the swizzle is the same
+      static_assert(APART % 8 == 0, "rows of a thread agree modulo 8");
+#pragma unroll
+      for (int i = 0; i < EACH; ++i) {
+        const bool inside = at_row + i * APART < source.rows && at_column < source.columns;
+        cp_async16(to + i * APART * COLUMNS * 2, inside ? from : source.data, inside ? 16 : 0);
+        from += APART * source.stride;
+      }
+    } else {
+      load_tile<bf16, ROWS, COLUMNS, THREADS>(tile, source, row, column);
+    }
+    (DEPTH_ROWS ? row : column) += BK;
+  }
+};
+
 // d = a tile of the product. Fragments are read one k16 step ahead of the products that use them, across stages too.
 template <bool DEPTH_ROWS>
 __device__ __forceinline__ void multiply(float (&d)[MT][NT][4], const LowRankLinearArgs& args, unsigned char* shared, int m0, int n0) {
   const int warp = threadIdx.x / 32, wm = warp / 2 * 64, wn = warp % 2 * 64;
   const int deep = (args.depth + BK - 1) / BK, steps = deep + (args.rank + BK - 1) / BK;
+  using Left = Copies<BM, BK, false>;
+  using Right = Copies<DEPTH_ROWS ? BK : BN, DEPTH_ROWS ? BN : BK, DEPTH_ROWS>;
+  Left left(args.x, args.rows, args.depth, m0);
+  Right right(args.weight, args.columns, args.depth, n0);
   auto fill = [&](int step) {
+    if (step == deep) left = Left(args.z, args.rows, args.rank, m0), right = Right(args.factor, args.columns, args.rank, n0);
     if (step < steps) {
       unsigned char* stage = shared + step % STAGES * STAGE;
-      const bool base = step < deep;   // first the frozen operands, then the low-rank ones
-      const int k0 = (base ? step : step - deep) * BK, depth = base ? args.depth : args.rank;
-      load_tile<bf16, BM, BK, THREADS>(stage, tile_source<bf16>(base ? args.x : args.z, args.rows, depth, depth), m0, k0);
-      const void* right = base ? args.weight : args.factor;
-      if (DEPTH_ROWS)
-        load_tile<bf16, BK, BN, THREADS>(stage + TILE, tile_source<bf16>(right, depth, args.columns, args.columns), k0, n0);
-      else
-        load_tile<bf16, BN, BK, THREADS>(stage + TILE, tile_source<bf16>(right, args.columns, depth, depth), n0, k0);
+      left.next(stage);
+      right.next(stage + TILE);
     }
     cp_async_commit();
   };
