@@ -26,7 +26,38 @@ public static class Svd
     public static SvdResult Compute(Tensor a, int rank, SvdMethod method = SvdMethod.Auto, RandomizedSvdOptions? options = null)
     {
         Check.Shape(a, nameof(a), -1, -1);
-        bool exact = method == SvdMethod.Exact || (method == SvdMethod.Auto && Math.Min(a.Dim(0), a.Dim(1)) <= LargestExact);
-        return exact ? ExactSvd.Compute(a, rank) : RandomizedSvd.Compute(a, rank, options);
+        return IsExact(a, method) ? ExactSvd.Compute(a, rank) : RandomizedSvd.Compute(a, rank, options);
     }
+
+    /// <summary>The same for many matrices; those that the randomized method takes are worked on in batches.</summary>
+    /// <param name="matrices">Each [m, n], F32 or BF16, all on one device; shapes and types may differ.</param>
+    /// <param name="rank">1 to the smallest dimension.</param>
+    /// <param name="method">How.</param>
+    /// <param name="options">Settings of the randomized method; null for the defaults.</param>
+    /// <param name="streams">A stream of random numbers for each matrix; null: that of the options for all.</param>
+    /// <returns>In the order of the matrices.</returns>
+    /// <exception cref="ArgumentException">The rank or an option is out of range, a matrix is on another device, or one holds NaN or infinite values.</exception>
+    public static SvdResult[] Compute(
+        IReadOnlyList<Tensor> matrices, int rank, SvdMethod method = SvdMethod.Auto, RandomizedSvdOptions? options = null, IReadOnlyList<ulong>? streams = null)
+    {
+        if (streams is not null && streams.Count != matrices.Count) throw new ArgumentException($"{streams.Count} streams, expected {matrices.Count}, one per matrix", nameof(streams));
+        foreach (Tensor matrix in matrices) Check.Shape(matrix, nameof(matrices), -1, -1);
+        int[] sketched = [.. Enumerable.Range(0, matrices.Count).Where(i => !IsExact(matrices[i], method))];
+        var results = new SvdResult?[matrices.Count];
+        try
+        {
+            SvdResult[] some = RandomizedSvd.Compute([.. sketched.Select(i => matrices[i])], rank, options, streams is null ? null : [.. sketched.Select(i => streams[i])]);
+            for (int i = 0; i < some.Length; i++) results[sketched[i]] = some[i];
+            for (int i = 0; i < results.Length; i++) results[i] ??= ExactSvd.Compute(matrices[i], rank);
+            return results!;
+        }
+        catch
+        {
+            foreach (SvdResult? result in results) result?.Dispose();
+            throw;
+        }
+    }
+
+    private static bool IsExact(Tensor a, SvdMethod method) =>
+        method == SvdMethod.Exact || (method == SvdMethod.Auto && Math.Min(a.Dim(0), a.Dim(1)) <= LargestExact);
 }

@@ -46,10 +46,8 @@ public sealed class Adapter : IDisposable
             return new AdaptedModule(shape, options, method.Blocks(shape, options));
         });
         return Build(model, method, options, [.. modules], adapter =>
-        {
-            foreach (var (module, linear) in adapter.Modules.Zip(linears))
-                method.Initialize(new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, options));
-        });
+            method.Initialize([.. adapter.Modules.Zip(linears,
+                (module, linear) => new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, options))]));
     }
 
     /// <summary>Attaches an adapter from a folder in PEFT layout, trainable from where it was saved.</summary>

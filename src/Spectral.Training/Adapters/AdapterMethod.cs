@@ -25,8 +25,8 @@ public abstract class AdapterMethod
     /// <exception cref="InputException">The options do not suit this module.</exception>
     public abstract IReadOnlyList<AdapterBlock> Blocks(ModuleShape module, AdapterOptions options);
 
-    /// <summary>Start values of one module; factors not written stay zero.</summary>
-    public abstract void Initialize(AdapterStart start);
+    /// <summary>Start values of all modules, together so that what is costly can be done in batches; factors not written stay zero.</summary>
+    public abstract void Initialize(IReadOnlyList<AdapterStart> starts);
 }
 
 /// <summary>What <see cref="AdapterMethod.Initialize"/> works on: one module's base weight and its factors, all zero so far.</summary>

@@ -22,7 +22,11 @@ public sealed class LoraMethod : AdapterMethod
     }
 
     /// <inheritdoc/>
-    public override void Initialize(AdapterStart start) => start.KaimingUniform(A);
+    public override void Initialize(IReadOnlyList<AdapterStart> starts)
+    {
+        foreach (var start in starts)
+            start.KaimingUniform(A);
+    }
 
     internal static AdapterBlock LowRankBlock(ModuleShape module, AdapterOptions options) => new(
         new Factor(B, (module.Out, options.Rank), Trains: true), new Factor(A, (options.Rank, module.In), Trains: true), options.Scale);

@@ -14,6 +14,9 @@ public sealed class SpecLoraMethod : AdapterMethod
     private const string V = "spec_V";
     private const string Delta = "spec_delta";
 
+    // Enough layers of one shape for a batch, few enough that their triplets beside the adapter's own copy do not matter.
+    private const int ModulesAtOnce = 64;
+
     /// <inheritdoc/>
     public override string Name => "speclora";
 
@@ -41,14 +44,22 @@ public sealed class SpecLoraMethod : AdapterMethod
     }
 
     /// <inheritdoc/>
-    public override void Initialize(AdapterStart start)
+    public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        var options = new RandomizedSvdOptions { Seed = start.Options.Seed, Stream = start.Stream(U) };
-        using var svd = Svd.Compute(start.Weight, start.Options.TopK, start.Options.Svd, options);
-        start[U].CopyFrom(svd.U);
-        start[Sigma].CopyFrom(svd.S);
-        start[V].CopyFrom(svd.Vt);
-        if (start.Options.Rank > 0)
-            start.KaimingUniform(LoraMethod.A);
+        foreach (var some in starts.Chunk(ModulesAtOnce))
+        {
+            var (k, method, seed) = (some[0].Options.TopK, some[0].Options.Svd, some[0].Options.Seed);
+            var triplets = Svd.Compute(
+                [.. some.Select(start => start.Weight)], k, method, new RandomizedSvdOptions { Seed = seed }, [.. some.Select(start => start.Stream(U))]);
+            foreach (var (start, svd) in some.Zip(triplets))
+            {
+                start[U].CopyFrom(svd.U);
+                start[Sigma].CopyFrom(svd.S);
+                start[V].CopyFrom(svd.Vt);
+                svd.Dispose();
+                if (start.Options.Rank > 0)
+                    start.KaimingUniform(LoraMethod.A);
+            }
+        }
     }
 }

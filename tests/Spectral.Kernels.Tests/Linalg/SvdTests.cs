@@ -42,6 +42,26 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
     }
 
     [Test]
+    public void ManyMatricesGiveWhatEachGivesAlone([Values] SvdMethod method)
+    {
+        (int Rows, int Columns)[] shapes = [(40, 30), (600, 520), (40, 30), (30, 40), (600, 520)];
+        Tensor[] matrices = [.. shapes.Select(shape => Input(shape, DType.F32, out _))];
+        ulong[] streams = [3, 1, 4, 1, 5];
+        var options = new RandomizedSvdOptions { Seed = 11, PowerIterations = 2 };
+        SvdResult[] together = Svd.Compute(matrices, 6, method, options, streams);
+        for (int i = 0; i < matrices.Length; i++)
+        {
+            using SvdResult alone = Svd.Compute(matrices[i], 6, method, options with { Stream = streams[i] }), one = together[i];
+            Assert.That(one.Method, Is.EqualTo(alone.Method));
+            Assert.That(one.U.ToArray(), Is.EqualTo(alone.U.ToArray()), $"matrix {i}");
+            Assert.That(one.S.ToArray(), Is.EqualTo(alone.S.ToArray()), $"matrix {i}");
+            Assert.That(one.Vt.ToArray(), Is.EqualTo(alone.Vt.ToArray()), $"matrix {i}");
+        }
+        Assert.That(() => Svd.Compute(matrices, 6, method, options, [1]), Throws.ArgumentException.With.Message.Contains("expected 5"));
+        Assert.That(() => Svd.Compute(matrices, 31, method, options), Throws.ArgumentException);
+    }
+
+    [Test]
     public void ZerosHaveRankZeroAndOrthonormalVectors([ValueSource(nameof(Methods))] SvdMethod method, [ValueSource(nameof(FloatTypes))] DType type)
     {
         Tensor a = Input(new float[12 * 9], (12, 9), type, out double[] values);
