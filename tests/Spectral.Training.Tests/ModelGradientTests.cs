@@ -24,7 +24,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
         ReferenceModel reference = new(config, weights);
         Assert.That(loss, Is.EqualTo(reference.LossSum(batch)).Within(LossTolerance * loss));
         foreach (Parameter parameter in model.Trainable.Parameters)
-            VerifyGradient(parameter.Gradient!.ToArray(), Differences(weights[parameter.Name], () => reference.LossSum(batch)), Tolerance, parameter.Name);
+            VerifyGradient(parameter.Gradient!.ToArray(), CentralDifferences.Of(weights[parameter.Name], Step, () => reference.LossSum(batch)), Tolerance, parameter.Name);
     }
 
     [Test]
@@ -45,7 +45,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
         ReferenceModel reference = new(model.Config, Adapters.Weights(Folder.Path)) { WeightChange = linear => Adapters.Dense(adapter, linear, factors) };
         Assert.That(loss, Is.EqualTo(reference.LossSum(batch)).Within(LossTolerance * loss));
         foreach (Parameter parameter in adapter.Parameters.Parameters)
-            VerifyGradient(parameter.Gradient!.ToArray(), Differences(factors[parameter.Name], () => reference.LossSum(batch)), Tolerance, parameter.Name);
+            VerifyGradient(parameter.Gradient!.ToArray(), CentralDifferences.Of(factors[parameter.Name], Step, () => reference.LossSum(batch)), Tolerance, parameter.Name);
     }
 
     [Test]
@@ -64,7 +64,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
         ReferenceModel reference = new(model.Config, Adapters.Weights(Folder.Path)) { WeightChange = linear => Adapters.Dense(adapter, linear, factors) };
         double expectedLoss = reference.LossSum(batch);
         double[] actual = [.. adapter.Parameters.Parameters.SelectMany(parameter => parameter.Gradient!.ToArray()).Select(value => (double)value)];
-        double[] expected = [.. adapter.Parameters.Parameters.SelectMany(parameter => Differences(factors[parameter.Name], () => reference.LossSum(batch)))];
+        double[] expected = [.. adapter.Parameters.Parameters.SelectMany(parameter => CentralDifferences.Of(factors[parameter.Name], Step, () => reference.LossSum(batch)))];
         double cosine = Dot(actual, expected) / Math.Sqrt(Dot(actual, actual) * Dot(expected, expected));
         Assert.Multiple(() =>
         {
@@ -125,19 +125,4 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     private static double Dot(double[] a, double[] b) => a.Zip(b).Sum(pair => pair.First * pair.Second);
-
-    private static double[] Differences(double[] values, Func<double> loss)
-    {
-        double[] gradient = new double[values.Length];
-        for (int i = 0; i < values.Length; i++)
-        {
-            double value = values[i];
-            values[i] = value + Step;
-            double above = loss();
-            values[i] = value - Step;
-            gradient[i] = (above - loss()) / (2 * Step);
-            values[i] = value;
-        }
-        return gradient;
-    }
 }

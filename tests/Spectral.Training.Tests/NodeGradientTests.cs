@@ -175,11 +175,11 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
             }
         }
         for (int i = 0; i < inputs.Length; i++)
-            VerifyGradient(gradients[i]!, Differences(values[i], () => Evaluate(inputs, values, operation, direction)), Tolerance, $"input {i}");
+            VerifyGradient(gradients[i]!, CentralDifferences.Of(values[i], Step, () => Evaluate(inputs, values, operation, direction)), Tolerance, $"input {i}");
         foreach (Parameter parameter in weights?.Parameters ?? [])
         {
             float[] host = parameter.Master.ToArray();
-            double[] expected = Differences(host, () =>
+            double[] expected = CentralDifferences.Of(host, Step, () =>
             {
                 parameter.Master.CopyFrom(host);
                 return Evaluate(inputs, values, operation, direction);
@@ -197,21 +197,6 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
         foreach (Variable variable in x)
             variable.Dispose();
         return y.Value.ToArray().Select((value, i) => (double)value * direction[i]).Sum();
-    }
-
-    private static double[] Differences(float[] values, Func<double> loss)
-    {
-        double[] gradient = new double[values.Length];
-        for (int i = 0; i < values.Length; i++)
-        {
-            float value = values[i];
-            values[i] = value + Step;
-            double above = loss();
-            values[i] = value - Step;
-            gradient[i] = (above - loss()) / (2 * Step);
-            values[i] = value;
-        }
-        return gradient;
     }
 
     private ParameterGroup Weights(params (string, Shape)[] shapes)
