@@ -7,7 +7,7 @@
 //                scaled:            g'[t,i] = scale c[i] g[t,i] next to g (c null: 1), likewise for z
 //                keep: the mask of device/dropout.cuh over x, and factor = 1 / (1 - p); all ones and 1 without dropout
 // Shapes         x [M,K], dy [M,N], R [r,K], L [N,r], z, g, h [M,r], c [r], dL [N,r], dR [r,K]
-// Layout         row-major; z, g, g' and h may be columns of a wider matrix (skinny_stride, result_stride); any size
+// Layout         row-major; x, dy, R, z, g, g' and h may each be columns of a wider matrix (strides); any size. A null z or g is not stored.
 // Types          x, dy, L, R, z, g, h: BF16; c, dL, dR and partial results: F32
 // Accumulation   F32 on tensor cores: in a block along its share, then over the shares in their order (low_rank_reduce.cu)
 // Grid/Block     project          x: 128 rows of x, y: shares of K, z: groups of RANKS ranks; 256 threads
@@ -35,10 +35,15 @@ struct LowRankProjectArgs {
   int rows;
   int columns;
   int rank;
+  int x_stride;
+  int right_stride;
+  int result_stride;    // of z
+  int scaled_stride;
   int shares;
   float scale;
 };
-SPECTRAL_LAYOUT(LowRankProjectArgs, x, right, middle, z, scaled, partial, dropout, rows, columns, rank, shares, scale)
+SPECTRAL_LAYOUT(LowRankProjectArgs, x, right, middle, z, scaled, partial, dropout, rows, columns, rank, x_stride, right_stride, result_stride,
+                scaled_stride, shares, scale)
 
 struct LowRankOutputGradientsArgs {
   const void* dy;
@@ -52,13 +57,15 @@ struct LowRankOutputGradientsArgs {
   int rows;
   int columns;
   int rank;
+  int dy_stride;
   int skinny_stride;    // of z
-  int result_stride;    // of g and g'
+  int result_stride;    // of g
+  int scaled_stride;    // of g'
   int shares;
   float scale;
 };
-SPECTRAL_LAYOUT(LowRankOutputGradientsArgs, dy, left, z, middle, g, scaled, partial, left_partial, rows, columns, rank, skinny_stride,
-                result_stride, shares, scale)
+SPECTRAL_LAYOUT(LowRankOutputGradientsArgs, dy, left, z, middle, g, scaled, partial, left_partial, rows, columns, rank, dy_stride, skinny_stride,
+                result_stride, scaled_stride, shares, scale)
 
 struct LowRankInputGradientArgs {
   const void* x;
@@ -68,10 +75,11 @@ struct LowRankInputGradientArgs {
   int rows;
   int columns;
   int rank;
-  int skinny_stride;
+  int x_stride;
+  int skinny_stride;    // of h
   int shares;
 };
-SPECTRAL_LAYOUT(LowRankInputGradientArgs, x, h, partial, dropout, rows, columns, rank, skinny_stride, shares)
+SPECTRAL_LAYOUT(LowRankInputGradientArgs, x, h, partial, dropout, rows, columns, rank, x_stride, skinny_stride, shares)
 
 namespace {
 constexpr int THREADS = 256, WARPS = THREADS / 32, SIDE = 128, DEPTH = 64;
@@ -108,18 +116,16 @@ __device__ __forceinline__ void each_sum(const float (&d)[1][NT][4], int row0, i
 
 // Rows of z or g: as one share's partial result, or, when there is a single share, as the result itself and its scaled twin.
 template <int NT, class Args>
-__device__ __forceinline__ void store_rows(const float (&d)[1][NT][4], int row0, int column0, const Args& args, void* result, int stride,
-                                           float factor) {
+__device__ __forceinline__ void store_rows(const float (&d)[1][NT][4], int row0, int column0, const Args& args, void* result, float factor) {
   each_sum(d, row0, column0, args.rows, args.rank, [&](int r, int c, float v) {
     v *= factor;
     if (args.shares > 1) {
       static_cast<float*>(args.partial)[((long long)blockIdx.y * args.rows + r) * args.rank + c] = v;
       return;
     }
-    const long long at = (long long)r * stride + c;
-    static_cast<bf16*>(result)[at] = from_float<bf16>(v);
+    if (result != nullptr) static_cast<bf16*>(result)[(long long)r * args.result_stride + c] = from_float<bf16>(v);
     if (args.scaled != nullptr)
-      static_cast<bf16*>(args.scaled)[at] =
+      static_cast<bf16*>(args.scaled)[(long long)r * args.scaled_stride + c] =
           from_float<bf16>(v * (args.middle != nullptr ? args.scale * static_cast<const float*>(args.middle)[c] : args.scale));
   });
 }
@@ -151,8 +157,8 @@ template <int RANKS> __device__ __forceinline__ void project(const LowRankProjec
   DYNAMIC_SHARED(shared);
   const int row0 = blockIdx.x * SIDE, rank0 = blockIdx.z * RANKS;
   const Share share = share_of(tiles_of(args.columns, DEPTH), args.shares, blockIdx.y);
-  const auto x = tile_source<bf16>(args.x, args.rows, args.columns, args.columns);
-  const auto right = tile_source<bf16>(args.right, args.rank, args.columns, args.columns);
+  const auto x = tile_source<bf16>(args.x, args.rows, args.columns, args.x_stride);
+  const auto right = tile_source<bf16>(args.right, args.rank, args.columns, args.right_stride);
   float d[1][NT][4] = {};
   pipeline<STAGES, 1>(
       share.last - share.first,
@@ -169,7 +175,7 @@ template <int RANKS> __device__ __forceinline__ void project(const LowRankProjec
         if (args.dropout.state != nullptr)
           drop<SIDE, DEPTH>(shared + step % STAGES * STAGE, DropoutMask(args.dropout), args.rows, args.columns, row0, (share.first + step) * DEPTH);
       });
-  store_rows(d, row0, rank0, args, args.z, args.rank, args.dropout.state != nullptr ? args.dropout.factor : 1.0f);
+  store_rows(d, row0, rank0, args, args.z, args.dropout.state != nullptr ? args.dropout.factor : 1.0f);
 }
 
 // A block owns CHUNKS tiles of rows and walks over its share of the columns; for each tile of columns it visits the row tiles, so
@@ -182,7 +188,7 @@ template <int RANKS> __device__ __forceinline__ void output_gradients(const LowR
   unsigned char *left_tiles = shared + STAGES * TILE, *z_tiles = left_tiles + 2 * SKINNY;
   const int chunk = blockIdx.x, row0 = chunk * CHUNKS * SIDE, rank0 = blockIdx.z * RANKS;
   const Share share = share_of(tiles_of(args.columns, SIDE), args.shares, blockIdx.y);
-  const auto dy = tile_source<bf16>(args.dy, args.rows, args.columns, args.columns);
+  const auto dy = tile_source<bf16>(args.dy, args.rows, args.columns, args.dy_stride);
   const auto left = tile_source<bf16>(args.left, args.columns, args.rank, args.rank);
   const auto z = tile_source<bf16>(args.z, args.rows, args.rank, args.skinny_stride);
   const bool wants_left = args.left_partial != nullptr;
@@ -211,7 +217,7 @@ template <int RANKS> __device__ __forceinline__ void output_gradients(const LowR
           for (int e = 0; e < 4; ++e) dl[0][j][e] = 0;
       });
 #pragma unroll
-  for (int sub = 0; sub < CHUNKS; ++sub) store_rows(g[sub], row0 + sub * SIDE, rank0, args, args.g, args.result_stride, 1.0f);
+  for (int sub = 0; sub < CHUNKS; ++sub) store_rows(g[sub], row0 + sub * SIDE, rank0, args, args.g, 1.0f);
 }
 
 template <int RANKS> __device__ __forceinline__ void input_gradient(const LowRankInputGradientArgs& args) {
@@ -219,7 +225,7 @@ template <int RANKS> __device__ __forceinline__ void input_gradient(const LowRan
   DYNAMIC_SHARED(shared);
   const int column0 = blockIdx.x * SIDE, rank0 = blockIdx.z * RANKS;
   const Share share = share_of(tiles_of(args.rows, DEPTH), args.shares, blockIdx.y);
-  const auto x = tile_source<bf16>(args.x, args.rows, args.columns, args.columns);
+  const auto x = tile_source<bf16>(args.x, args.rows, args.columns, args.x_stride);
   const auto h = tile_source<bf16>(args.h, args.rows, args.rank, args.skinny_stride);
   float d[1][NT][4] = {};
   pipeline<STAGES, 1>(

@@ -6,7 +6,7 @@
 //                middle gradient:  dc[i] = scale sum_t g[t,i] z[t,i]  (+ dc when accumulate), first over 32 rows, then over those sums
 // Shapes         partial [shares, rows, columns]; result, scaled, source, g, z [rows, columns]; c [columns] or null (1);
 //                dst [rows, columns - from]; dc [count], count <= columns
-// Layout         row-major; result and scaled, source, g and z may be columns of wider matrices (strides)
+// Layout         row-major; result, scaled, source, g and z may be columns of wider matrices (strides); a null result is not stored
 // Types          result, scaled, source, g, z: F32 or BF16; partial, c, dst, dc: F32
 // Accumulation   F32, shares in ascending order
 // Grid/Block     256 threads. reduce rows, reduce gradient: one element a thread; scale columns: one row a thread;
@@ -23,11 +23,12 @@ struct LowRankReduceRowsArgs {
   void* scaled;
   long long count;
   int columns;
-  int stride;           // of result and scaled
+  int result_stride;
+  int scaled_stride;
   int shares;
   float scale;
 };
-SPECTRAL_LAYOUT(LowRankReduceRowsArgs, partial, middle, result, scaled, count, columns, stride, shares, scale)
+SPECTRAL_LAYOUT(LowRankReduceRowsArgs, partial, middle, result, scaled, count, columns, result_stride, scaled_stride, shares, scale)
 
 struct LowRankReduceGradientArgs {
   const void* partial;
@@ -90,10 +91,10 @@ template <class T> __device__ __forceinline__ void reduce_rows(const LowRankRedu
   const float* partial = static_cast<const float*>(args.partial);
   float sum = partial[i];
   for (int s = 1; s < args.shares; ++s) sum += partial[s * args.count + i];
+  const long long row = i / args.columns;
   const int column = int(i % args.columns);
-  const long long at = i / args.columns * args.stride + column;
-  static_cast<T*>(args.result)[at] = from_float<T>(sum);
-  if (args.scaled != nullptr) static_cast<T*>(args.scaled)[at] = from_float<T>(sum * factor_of(args.middle, column, args.scale));
+  if (args.result != nullptr) static_cast<T*>(args.result)[row * args.result_stride + column] = from_float<T>(sum);
+  if (args.scaled != nullptr) static_cast<T*>(args.scaled)[row * args.scaled_stride + column] = from_float<T>(sum * factor_of(args.middle, column, args.scale));
 }
 
 template <class T> __device__ __forceinline__ void scale_columns(const LowRankScaleColumnsArgs& args) {

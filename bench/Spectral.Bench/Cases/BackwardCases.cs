@@ -2,7 +2,7 @@ using Spectral.Kernels;
 
 namespace Spectral.Bench;
 
-/// <summary>dx, dL, dR and dc by every variant, beside dx = dy W alone and the sequences A and B of library calls.</summary>
+/// <summary>dx, dL, dR and dc by every variant and over laid-out activations, beside dx = dy W alone and the sequences A and B of library calls.</summary>
 internal class BackwardCase : BenchCase
 {
     public override string Name => "backward";
@@ -36,6 +36,13 @@ internal class BackwardCase : BenchCase
         // dL and dR are two more products with r columns; dR reads x once more, which a fused kernel cannot avoid either.
         double bytes = layer.PlainBytes + layer.UpdateBytes + (middleOnly ? 0 : sizeof(ushort) * (double)m * k + sizeof(float) * (double)r * (n + k));
         double flops = layer.PlainFlops + layer.UpdateFlops * (middleOnly ? 1 : 2) + 2.0 * m * r;
+        Func<string?> Checked(Action<int> run) => () =>
+        {
+            LowRankGradients gradients = layer[0].Gradients;
+            Machine.Poison(layer[0].Dx!, gradients.Middle!, gradients.Left!, gradients.Right!);
+            LowRankChoices.Try(machine.Device, () => run(0));
+            return Check.All(layer.CheckInputGradient(update: true), layer.CheckMiddle(), middleOnly ? null : layer.CheckLeft(), middleOnly ? null : layer.CheckRight());
+        };
         foreach (var (name, role, variant, passes) in LowRankChoices.All)
         {
             void Run(int copy) => LowRankChoices.With(variant, passes, () =>
@@ -43,19 +50,11 @@ internal class BackwardCase : BenchCase
                 LowRankLayer.Copy c = layer[copy];
                 LowRankLinear.Backward(middleOnly ? null : c.X, c.Weight, c.Factors, c.Z, c.Dy!, c.Dx, middleOnly ? new LowRankGradients(Middle: c.Gradients.Middle) : c.Gradients);
             });
-            variants.Add(new Variant(name, Run)
-            {
-                Role = role, Bytes = bytes, Flops = flops,
-                Check = () =>
-                {
-                    LowRankGradients gradients = layer[0].Gradients;
-                    Machine.Poison(layer[0].Dx!, gradients.Middle!, gradients.Left!, gradients.Right!);
-                    LowRankChoices.Try(machine.Device, () => Run(0));
-                    return Check.All(layer.CheckInputGradient(update: true), layer.CheckMiddle(),
-                        middleOnly ? null : layer.CheckLeft(), middleOnly ? null : layer.CheckRight());
-                },
-            });
+            variants.Add(new Variant(name, Run) { Role = role, Bytes = bytes, Flops = flops, Check = Checked(Run) });
         }
+        var augmented = new AugmentedLayer(layer, backward: true);
+        void Augmented(int copy) => augmented.Backward(copy, middleOnly);
+        variants.Add(new Variant(AugmentedLayer.Name, Augmented) { Bytes = bytes, Flops = flops, Check = Checked(Augmented) });
         return layer.Scenario;
     }
 }

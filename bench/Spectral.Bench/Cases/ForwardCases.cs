@@ -2,7 +2,7 @@ using Spectral.Kernels;
 
 namespace Spectral.Bench;
 
-/// <summary>y = x Wᵀ + s (x Rᵀ) Lᵀ by every variant, beside x Wᵀ alone and the sequences A and B of library calls.</summary>
+/// <summary>y = x Wᵀ + s (x Rᵀ) Lᵀ by every variant and over laid-out activations, beside x Wᵀ alone and the sequences A and B of library calls.</summary>
 internal class ForwardCase : BenchCase
 {
     public override string Name => "forward";
@@ -44,6 +44,17 @@ internal class ForwardCase : BenchCase
                 },
             });
         }
+        var augmented = new AugmentedLayer(layer, backward: false);
+        variants.Add(new Variant(AugmentedLayer.Name, augmented.Forward)
+        {
+            Bytes = layer.PlainBytes + layer.UpdateBytes, Flops = layer.PlainFlops + layer.UpdateFlops,
+            Check = () =>
+            {
+                Machine.Poison(layer[0].Y!);
+                LowRankChoices.Try(machine.Device, () => augmented.Forward(0));
+                return layer.CheckOutput(update: true);
+            },
+        });
         return layer.Scenario;
     }
 }

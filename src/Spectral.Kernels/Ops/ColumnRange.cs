@@ -20,6 +20,15 @@ public readonly record struct ColumnRange(Tensor Matrix, int From, int Count)
 
     internal Gemm.Operand Operand => new(Matrix, From, Math.Max(1, Stride));
 
+    /// <summary>Any number of rows and columns of a floating type.</summary>
+    internal void Check(string name)
+    {
+        Kernels.Check.Shape(Matrix, name, -1, -1);
+        if (Count < 0 || From < 0 || From > Stride - Count)
+            throw new ArgumentException($"{name} is columns {From} to {From + Count} of {Matrix.Shape}, expected columns within it", name);
+        Kernels.Check.Floating(Matrix, name);
+    }
+
     internal void Check(string name, int rows, int columns, Tensor like)
     {
         Kernels.Check.Shape(Matrix, name, rows, -1);

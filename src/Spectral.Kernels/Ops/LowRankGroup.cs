@@ -44,6 +44,12 @@ public sealed class LowRankGroup : IDisposable
     /// <summary>Σp.</summary>
     public int Rank => _from[^1] + _members[^1].Rank;
 
+    /// <summary>c [Σp] of all layers, or null.</summary>
+    internal Tensor? Middle => _middle;
+
+    /// <summary>Factor of all updates.</summary>
+    internal float Scale => _scale;
+
     private bool Sliced { get; }
 
     /// <summary>Lets go of the views.</summary>
@@ -86,7 +92,7 @@ public sealed class LowRankGroup : IDisposable
             if (call.Columns > 0) variants[j] = Choose(call, x, layers[j].Weight, _members[j].Left);
         }
         using Tensor? scaled = Scaled(variants, z);
-        LowRank.Project(x, _right, z, _middle, _scale, scaled, dropout);
+        LowRank.Project(x, _right, z, _middle, _scale, scaled is null ? null : new ColumnRange?(scaled), dropout);
         for (int j = 0; j < layers.Length; j++)
             if (variants[j] is { } variant)
                 RunProduct(variant, CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j), x, layers[j], Mine(scaled ?? z, j), scaled is null ? _scale : 1, _members[j].Left, ys[j], false);

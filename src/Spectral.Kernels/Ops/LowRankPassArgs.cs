@@ -10,7 +10,7 @@ public struct LowRankProjectArgs
     public ulong Right;
     /// <summary>[rank] F32, or 0.</summary>
     public ulong Middle;
-    /// <summary>[rows, rank].</summary>
+    /// <summary>[rows, rank], or 0.</summary>
     public ulong Z;
     /// <summary>[rows, rank], or 0.</summary>
     public ulong Scaled;
@@ -24,6 +24,8 @@ public struct LowRankProjectArgs
     public int Columns;
     /// <summary>r.</summary>
     public int Rank;
+    /// <summary>Elements from one row to the next: of x, R, z and its scaled copy.</summary>
+    public int XStride, RightStride, ResultStride, ScaledStride;
     /// <summary>Parts that the columns are divided into (grid y).</summary>
     public int Shares;
     /// <summary>Factor of the scaled copy.</summary>
@@ -42,7 +44,7 @@ public struct LowRankOutputGradientsArgs
     public ulong Z;
     /// <summary>[rank] F32, or 0.</summary>
     public ulong Middle;
-    /// <summary>[rows, rank].</summary>
+    /// <summary>[rows, rank], or 0.</summary>
     public ulong G;
     /// <summary>[rows, rank], or 0.</summary>
     public ulong Scaled;
@@ -56,10 +58,8 @@ public struct LowRankOutputGradientsArgs
     public int Columns;
     /// <summary>r.</summary>
     public int Rank;
-    /// <summary>Elements from one row of z to the next.</summary>
-    public int SkinnyStride;
-    /// <summary>Elements from one row of g, and of its scaled copy, to the next.</summary>
-    public int ResultStride;
+    /// <summary>Elements from one row to the next: of dy, z, g and its scaled copy.</summary>
+    public int DyStride, SkinnyStride, ResultStride, ScaledStride;
     /// <summary>Parts that the columns are divided into (grid y).</summary>
     public int Shares;
     /// <summary>Factor of the scaled copy.</summary>
@@ -84,8 +84,8 @@ public struct LowRankInputGradientArgs
     public int Columns;
     /// <summary>r.</summary>
     public int Rank;
-    /// <summary>Elements from one row of h to the next.</summary>
-    public int SkinnyStride;
+    /// <summary>Elements from one row to the next: of x and h.</summary>
+    public int XStride, SkinnyStride;
     /// <summary>Parts that the rows are divided into (grid y).</summary>
     public int Shares;
 }

@@ -33,74 +33,80 @@ public static partial class LowRank
         set => Forced.Value = value;
     }
 
-    /// <summary>z = x Rᵀ, and with <paramref name="scaled"/> also Scale · c ∘ z.</summary>
+    /// <summary>z = x Rᵀ, Scale · c ∘ z, or both.</summary>
     /// <param name="x">[M, in], F32 or BF16.</param>
     /// <param name="right">R [p, in], same type; of several layers, below one another.</param>
-    /// <param name="z">[M, p], same type; overwritten.</param>
+    /// <param name="z">[M, p], same type; overwritten. Null: not wanted.</param>
     /// <param name="middle">c [p] F32, used for <paramref name="scaled"/> only; null: ones.</param>
     /// <param name="scale">Used for <paramref name="scaled"/> only.</param>
     /// <param name="scaled">[M, p], same type; overwritten. Null: not wanted.</param>
-    /// <param name="dropout">Applied to x; null: none.</param>
+    /// <param name="dropout">Applied to x, which then is a matrix of its own; null: none.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public static void Project(Tensor x, Tensor right, Tensor z, Tensor? middle = null, float scale = 1, Tensor? scaled = null, DropoutMask? dropout = null)
+    public static void Project(ColumnRange x, ColumnRange right, ColumnRange? z, Tensor? middle = null, float scale = 1, ColumnRange? scaled = null, DropoutMask? dropout = null)
     {
-        Device device = x.Device;
-        Check.Shape(x, nameof(x), -1, -1);
-        int rows = x.Dim(0), columns = x.Dim(1);
-        Check.Shape(right, nameof(right), -1, columns);
-        int rank = right.Dim(0);
-        Check.Floating(x, nameof(x));
-        Check.SameDType(x, nameof(x), right, nameof(right));
-        Check.SameDevice(device, right, nameof(right));
-        ((ColumnRange)z).Check(nameof(z), rows, rank, x);
+        x.Check(nameof(x));
+        right.Check(nameof(right));
+        (Tensor wide, int rows, int columns, int rank) = (x.Matrix, x.Rows, x.Count, right.Rows);
+        Device device = wide.Device;
+        right.Check(nameof(right), rank, columns, wide);
+        if (z is null && scaled is null) throw new ArgumentNullException(nameof(z), "expected z, scaled or both");
+        z?.Check(nameof(z), rows, rank, wide);
         if (middle is not null) CheckMiddle(middle, rank, device);
-        if (scaled is not null) ((ColumnRange)scaled).Check(nameof(scaled), rows, rank, x);
+        scaled?.Check(nameof(scaled), rows, rank, wide);
+        CheckMasked(x, dropout);
         if (rows == 0 || rank == 0) return;
 
         int ranks = RanksPerRead(rank, WidestSides), groups = Divided(rank, ranks), shared = 4 * (Side + ranks) * Depth * 2;
-        if (Choose("low_rank_project", device, x.DType, rank, WidestSides, shared) == LowRankPassKind.Blas)
+        if (Choose("low_rank_project", device, wide.DType, rank, WidestSides, shared) == LowRankPassKind.Blas)
         {
-            using Tensor? kept = Kept(x, dropout);
-            Gemm.Run(kept ?? x, false, right, true, z, dropout?.Factor ?? 1);
-            if (scaled is not null) LowRankReduce.ScaleColumns(z, middle, scale, scaled);
+            using Tensor? kept = Kept(wide, dropout);
+            ProductByBlas(kept is null ? x.Operand : new(kept, 0, Math.Max(1, columns)), right.Operand, true, z, middle, scale, scaled, rows, rank, columns, dropout?.Factor ?? 1);
             return;
         }
         int blocks = Divided(rows, Side), shares = Shares(device, Divided(columns, Depth), blocks * groups);
         using Tensor? partial = shares > 1 ? Tensor.Empty(device, (shares, rows, rank)) : null;
         var args = new LowRankProjectArgs
         {
-            X = x.Pointer, Right = right.Pointer, Middle = middle?.Pointer ?? 0, Z = z.Pointer, Scaled = scaled?.Pointer ?? 0, Partial = partial?.Pointer ?? 0,
-            Dropout = dropout?.Source(dropout.Factor) ?? default, Rows = rows, Columns = columns, Rank = rank, Shares = shares, Scale = scale,
+            X = x.Pointer, Right = right.Pointer, Middle = middle?.Pointer ?? 0, Z = z?.Pointer ?? 0, Scaled = scaled?.Pointer ?? 0, Partial = partial?.Pointer ?? 0,
+            Dropout = dropout?.Source(dropout.Factor) ?? default, Rows = rows, Columns = columns, Rank = rank,
+            XStride = x.Stride, RightStride = right.Stride, ResultStride = z?.Stride ?? 0, ScaledStride = scaled?.Stride ?? 0, Shares = shares, Scale = scale,
         };
         string entry = ranks switch { 32 => "low_rank_project_32_bf16", 64 => "low_rank_project_64_bf16", _ => "low_rank_project_128_bf16" };
         device.Kernel(PassModule, entry).Launch(args, blocks, shares, groups, PassThreads, shared);
-        if (partial is not null) LowRankReduce.Rows(partial, shares, z, middle, scale, scaled is null ? null : new ColumnRange?(scaled));
+        if (partial is not null) LowRankReduce.Rows(partial, z, middle, scale, scaled);
     }
 
     /// <summary>
-    /// g = dy L; with <paramref name="scaled"/> also Scale · c ∘ g; and the wanted gradients <c>dL = Scale · dyᵀ (z ∘ c)</c> and
-    /// <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>. The kernels read dy once for all of them up to rank 64.
+    /// g = dy L, Scale · c ∘ g, or both; and the wanted gradients <c>dL = Scale · dyᵀ (z ∘ c)</c> and <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>. The kernels
+    /// read dy once for all of them up to rank 64.
     /// </summary>
     /// <param name="dy">[M, out], F32 or BF16.</param>
     /// <param name="factors">L, c and the scale; R is not used.</param>
-    /// <param name="z">[M, p], same type: x Rᵀ of the forward pass.</param>
-    /// <param name="g">[M, p], same type; overwritten.</param>
-    /// <param name="scaled">[M, p], same type, rows as far apart as g's; overwritten. Null: not wanted.</param>
+    /// <param name="z">[M, p], same type: x Rᵀ of the forward pass. May be null when dc is not wanted, and dL either or <paramref name="scaledZ"/> there.</param>
+    /// <param name="g">[M, p], same type; overwritten. May be null when dc is not wanted.</param>
+    /// <param name="scaled">[M, p], same type; overwritten. Null: not wanted.</param>
     /// <param name="gradients">Its Left and Middle are written; Right is not.</param>
     /// <param name="accumulate">Add to the gradients instead of overwriting them.</param>
+    /// <param name="scaledZ">[M, p], same type: Scale · c ∘ z, from which dL is taken instead of from z.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public static void OutputGradients(Tensor dy, LowRankFactors factors, ColumnRange z, ColumnRange g, ColumnRange? scaled, in LowRankGradients gradients, bool accumulate = false)
+    public static void OutputGradients(ColumnRange dy, LowRankFactors factors, ColumnRange? z, ColumnRange? g, ColumnRange? scaled, in LowRankGradients gradients, bool accumulate = false,
+        ColumnRange? scaledZ = null)
     {
-        Device device = dy.Device;
-        Check.Shape(dy, nameof(dy), -1, -1);
-        int rows = dy.Dim(0), columns = dy.Dim(1), rank = factors.Rank;
+        dy.Check(nameof(dy));
+        (Tensor wide, int rows, int columns, int rank) = (dy.Matrix, dy.Rows, dy.Count, factors.Rank);
+        Device device = wide.Device;
         factors.Check(columns, factors.Right.Dim(1), device);
-        Check.SameDType(factors.Left, nameof(factors.Left), dy, nameof(dy));
-        z.Check(nameof(z), rows, rank, dy);
-        g.Check(nameof(g), rows, rank, dy);
-        scaled?.Check(nameof(scaled), rows, rank, dy);
-        if (scaled is { } copy && copy.Stride != g.Stride) throw new ArgumentException($"scaled has rows of {copy.Stride}, expected {g.Stride} as g has", nameof(scaled));
+        Check.SameDType(factors.Left, nameof(factors.Left), wide, nameof(dy));
+        z?.Check(nameof(z), rows, rank, wide);
+        scaledZ?.Check(nameof(scaledZ), rows, rank, wide);
+        g?.Check(nameof(g), rows, rank, wide);
+        scaled?.Check(nameof(scaled), rows, rank, wide);
         (gradients with { Right = null }).Check(columns, 0, rank, device);
+        if (g is null && (scaled is null || gradients.Middle is not null)) throw new ArgumentNullException(nameof(g), "expected g or scaled, and g for the gradient of c");
+        ColumnRange? source = scaledZ ?? z;
+        if ((gradients.Left is not null && source is null) || (gradients.Middle is not null && z is null))
+            throw new ArgumentNullException(nameof(z), "expected z for the gradient of c, z or scaledZ for that of L");
+        (Tensor? middleOfLeft, float scaleOfLeft) = scaledZ is null ? (factors.Middle, factors.Scale) : (null, 1);
         if (rows == 0)
         {
             if (!accumulate) gradients.Left?.Clear();
@@ -108,9 +114,10 @@ public static partial class LowRank
             return;
         }
         int ranks = RanksPerRead(rank, WidestOutput), chunks = 128 / ranks, shared = (3 * Side + (2 + chunks) * ranks) * Side * 2;
-        if (Choose("low_rank_output_gradients", device, dy.DType, rank, WidestOutput, shared) == LowRankPassKind.Blas)
+        if (Choose("low_rank_output_gradients", device, wide.DType, rank, WidestOutput, shared) == LowRankPassKind.Blas)
         {
-            OutputGradientsByBlas(dy, factors, z, g, scaled, gradients, accumulate);
+            ProductByBlas(dy.Operand, new(factors.Left, 0, rank), false, g, factors.Middle, factors.Scale, scaled, rows, rank, columns, 1);
+            if (gradients.Left is { } left) LeftGradientByBlas(dy, source!.Value, middleOfLeft, scaleOfLeft, left, gradients.LeftFrom, accumulate);
         }
         else
         {
@@ -119,16 +126,17 @@ public static partial class LowRank
             using Tensor? leftPartial = gradients.Left is null ? null : Tensor.Empty(device, (blocks, columns, rank));
             var args = new LowRankOutputGradientsArgs
             {
-                Dy = dy.Pointer, Left = factors.Left.Pointer, Z = z.Pointer, Middle = factors.Middle?.Pointer ?? 0, G = g.Pointer, Scaled = scaled?.Pointer ?? 0,
+                Dy = dy.Pointer, Left = factors.Left.Pointer, Z = source?.Pointer ?? 0, Middle = factors.Middle?.Pointer ?? 0, G = g?.Pointer ?? 0, Scaled = scaled?.Pointer ?? 0,
                 Partial = partial?.Pointer ?? 0, LeftPartial = leftPartial?.Pointer ?? 0,
-                Rows = rows, Columns = columns, Rank = rank, SkinnyStride = z.Stride, ResultStride = g.Stride, Shares = shares, Scale = factors.Scale,
+                Rows = rows, Columns = columns, Rank = rank,
+                DyStride = dy.Stride, SkinnyStride = source?.Stride ?? 0, ResultStride = g?.Stride ?? 0, ScaledStride = scaled?.Stride ?? 0, Shares = shares, Scale = factors.Scale,
             };
             string entry = ranks == 32 ? "low_rank_output_gradients_32_bf16" : "low_rank_output_gradients_64_bf16";
             device.Kernel(PassModule, entry).Launch(args, blocks, shares, groups, PassThreads, shared);
-            if (partial is not null) LowRankReduce.Rows(partial, shares, g, factors.Middle, factors.Scale, scaled);
-            if (leftPartial is not null) LowRankReduce.Gradient(leftPartial, blocks, 0, rank, gradients.LeftFrom, factors.Middle, factors.Scale, gradients.Left!, accumulate);
+            if (partial is not null) LowRankReduce.Rows(partial, g, factors.Middle, factors.Scale, scaled);
+            if (leftPartial is not null) LowRankReduce.Gradient(leftPartial, blocks, 0, rank, gradients.LeftFrom, middleOfLeft, scaleOfLeft, gradients.Left!, accumulate);
         }
-        if (gradients.Middle is not null) LowRankReduce.MiddleGradient(g, z, factors.Scale, gradients.Middle, accumulate);
+        if (gradients.Middle is not null) LowRankReduce.MiddleGradient(g!.Value, z!.Value, factors.Scale, gradients.Middle, accumulate);
     }
 
     /// <summary>For each target, dR (+)= scale · hᵀ x of its columns of h; the kernels read x once for all targets up to 128 columns.</summary>
@@ -137,24 +145,23 @@ public static partial class LowRank
     /// <param name="targets">A gradient of R [columns, in] F32 each, and the first column of h that belongs to it; in ascending order.</param>
     /// <param name="scale">Factor of the products.</param>
     /// <param name="accumulate">Add to the gradients instead of overwriting them.</param>
-    /// <param name="dropout">Applied to x; null: none.</param>
+    /// <param name="dropout">Applied to x, which then is a matrix of its own; null: none.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public static void InputGradient(Tensor h, Tensor x, ReadOnlySpan<(Tensor Gradient, int From)> targets, float scale = 1, bool accumulate = false, DropoutMask? dropout = null)
+    public static void InputGradient(ColumnRange h, ColumnRange x, ReadOnlySpan<(Tensor Gradient, int From)> targets, float scale = 1, bool accumulate = false, DropoutMask? dropout = null)
     {
-        Device device = x.Device;
-        Check.Shape(x, nameof(x), -1, -1);
-        int rows = x.Dim(0), columns = x.Dim(1);
-        Check.Shape(h, nameof(h), rows, -1);
-        Check.Floating(x, nameof(x));
-        ((ColumnRange)h).Check(nameof(h), rows, h.Dim(1), x);
+        x.Check(nameof(x));
+        (Tensor wide, int rows, int columns) = (x.Matrix, x.Rows, x.Count);
+        Device device = wide.Device;
+        h.Check(nameof(h), rows, h.Count, wide);
+        CheckMasked(x, dropout);
         int first = int.MaxValue, end = 0;
         foreach ((Tensor gradient, int from) in targets)
         {
             Check.Shape(gradient, nameof(targets), -1, columns);
             Check.DType(gradient, nameof(targets), DType.F32);
             Check.SameDevice(device, gradient, nameof(targets));
-            if (from < 0 || from > h.Dim(1) - gradient.Dim(0))
-                throw new ArgumentException($"columns {from} to {from + gradient.Dim(0)} of h {h.Shape}, expected columns within it", nameof(targets));
+            if (from < 0 || from > h.Count - gradient.Dim(0))
+                throw new ArgumentException($"columns {from} to {from + gradient.Dim(0)} of the {h.Count} of h, expected columns within it", nameof(targets));
             if (gradient.Dim(0) > 0) (first, end) = (Math.Min(first, from), Math.Max(end, from + gradient.Dim(0)));
         }
         int rank = end - first;
@@ -167,19 +174,20 @@ public static partial class LowRank
         }
         if (dropout is not null) scale *= dropout.Factor;
         int ranks = RanksPerRead(rank, WidestSides), groups = Divided(rank, ranks), shared = 4 * (Side + ranks) * Depth * 2;
-        if (Choose("low_rank_input_gradient", device, x.DType, rank, WidestSides, shared) == LowRankPassKind.Blas)
+        if (Choose("low_rank_input_gradient", device, wide.DType, rank, WidestSides, shared) == LowRankPassKind.Blas)
         {
-            using Tensor? kept = Kept(x, dropout);
+            using Tensor? kept = Kept(wide, dropout);
+            Gemm.Operand all = kept is null ? x.Operand : new(kept, 0, columns);
             foreach ((Tensor gradient, int from) in targets)
-                Gemm.Run(new(h, from, h.Dim(1)), true, new(kept ?? x, 0, columns), false, new(gradient, 0, columns), gradient.Dim(0), columns, rows, scale, accumulate ? 1 : 0);
+                Gemm.Run(new(h.Matrix, h.From + from, h.Stride), true, all, false, new(gradient, 0, columns), gradient.Dim(0), columns, rows, scale, accumulate ? 1 : 0);
             return;
         }
         int blocks = Divided(columns, Side), shares = Shares(device, Divided(rows, Depth), blocks * groups);
         using Tensor partial = Tensor.Empty(device, (shares, rank, columns));
         var args = new LowRankInputGradientArgs
         {
-            X = x.Pointer, H = new ColumnRange(h, first, rank).Pointer, Partial = partial.Pointer, Dropout = dropout?.Source(1) ?? default,
-            Rows = rows, Columns = columns, Rank = rank, SkinnyStride = h.Dim(1), Shares = shares,
+            X = x.Pointer, H = new ColumnRange(h.Matrix, h.From + first, rank).Pointer, Partial = partial.Pointer, Dropout = dropout?.Source(1) ?? default,
+            Rows = rows, Columns = columns, Rank = rank, XStride = x.Stride, SkinnyStride = h.Stride, Shares = shares,
         };
         string entry = ranks switch { 32 => "low_rank_input_gradient_32_bf16", 64 => "low_rank_input_gradient_64_bf16", _ => "low_rank_input_gradient_128_bf16" };
         device.Kernel(PassModule, entry).Launch(args, blocks, shares, groups, PassThreads, shared);
@@ -187,18 +195,24 @@ public static partial class LowRank
             LowRankReduce.Gradient(partial, shares, (long)(from - first) * columns, columns, 0, null, scale, gradient, accumulate);
     }
 
-    private static void OutputGradientsByBlas(Tensor dy, LowRankFactors factors, in ColumnRange z, in ColumnRange g, in ColumnRange? scaled, in LowRankGradients gradients, bool accumulate)
+    // result = factor · wide skinny, scaled = scale · c ∘ result. Without a result the product goes into its scaled copy, by a factor alone where
+    // there is no diagonal.
+    private static void ProductByBlas(in Gemm.Operand wide, in Gemm.Operand skinny, bool transposed, in ColumnRange? result, Tensor? middle, float scale, in ColumnRange? scaled,
+        int rows, int rank, int columns, float factor)
     {
-        int rows = dy.Dim(0), columns = dy.Dim(1), rank = factors.Rank;
-        var wide = new Gemm.Operand(dy, 0, Math.Max(1, columns));
-        Gemm.Run(wide, false, new(factors.Left, 0, rank), false, g.Operand, rows, rank, columns);
-        if (scaled is { } copy) LowRankReduce.ScaleColumns(g, factors.Middle, factors.Scale, copy);
-        if (gradients.Left is not { } left) return;
-        int from = gradients.LeftFrom, count = rank - from;
-        using Tensor? weighted = factors.Middle is null ? null : Tensor.Empty(dy.Device, (rows, rank), dy.DType);
-        if (weighted is not null) LowRankReduce.ScaleColumns(z, factors.Middle, factors.Scale, weighted);
-        Gemm.Operand source = weighted is null ? new(z.Matrix, z.From + from, z.Stride) : new(weighted, from, rank);
-        Gemm.Run(wide, true, source, false, new(left, 0, Math.Max(1, count)), columns, count, rows, weighted is null ? factors.Scale : 1, accumulate ? 1 : 0);
+        bool folded = result is null && middle is null;
+        Gemm.Run(wide, false, skinny, transposed, (result ?? scaled!.Value).Operand, rows, rank, columns, folded ? factor * scale : factor);
+        if (scaled is { } copy && !folded) LowRankReduce.ScaleColumns(result ?? copy, middle, scale, copy);
+    }
+
+    // dL (+)= scale · dyᵀ (z ∘ c), columns `from` on.
+    private static void LeftGradientByBlas(in ColumnRange dy, in ColumnRange z, Tensor? middle, float scale, Tensor left, int from, bool accumulate)
+    {
+        int count = z.Count - from;
+        using Tensor? weighted = middle is null ? null : Tensor.Empty(left.Device, (z.Rows, z.Count), z.Matrix.DType);
+        if (weighted is not null) LowRankReduce.ScaleColumns(z, middle, scale, weighted);
+        Gemm.Operand source = weighted is null ? new(z.Matrix, z.From + from, z.Stride) : new(weighted, from, z.Count);
+        Gemm.Run(dy.Operand, true, source, false, new(left, 0, Math.Max(1, count)), dy.Count, count, dy.Rows, weighted is null ? scale : 1, accumulate ? 1 : 0);
     }
 
     // Between library calls the dropped x has to be in memory for a moment; its factor goes into the product's alpha.
@@ -220,6 +234,12 @@ public static partial class LowRank
         bool vain = Passes is { } forced && forced != chosen;
         device.Variants.Add(new VariantUse(what, Forced.NameOf(chosen), vain ? Forced.NameOf(wanted) : null, vain ? refusal : null));
         return chosen;
+    }
+
+    // The mask's elements are counted along x, and dropping by library calls needs a copy of it.
+    private static void CheckMasked(in ColumnRange x, DropoutMask? dropout)
+    {
+        if (dropout is not null && x.Count != x.Stride) throw new ArgumentException($"x is {x.Count} columns of {x.Matrix.Shape}, expected all of them with dropout", nameof(x));
     }
 
     private static void CheckMiddle(Tensor middle, int rank, Device device)

@@ -8,7 +8,7 @@ public struct LowRankReduceRowsArgs
     public ulong Partial;
     /// <summary>[columns] F32, or 0.</summary>
     public ulong Middle;
-    /// <summary>[count].</summary>
+    /// <summary>[count], or 0.</summary>
     public ulong Result;
     /// <summary>[count], or 0.</summary>
     public ulong Scaled;
@@ -16,8 +16,8 @@ public struct LowRankReduceRowsArgs
     public long Count;
     /// <summary>Columns of a row.</summary>
     public int Columns;
-    /// <summary>Elements from one row of the result, and of its scaled copy, to the next.</summary>
-    public int Stride;
+    /// <summary>Elements from one row to the next.</summary>
+    public int ResultStride, ScaledStride;
     /// <summary>Partial results per element.</summary>
     public int Shares;
     /// <summary>Factor of the scaled copy.</summary>
@@ -112,16 +112,17 @@ internal static class LowRankReduce
     private const string Module = "low_rank_reduce";
     private const int Threads = 256, RowsPerSum = 32, WarpsPerBlock = Threads / 32;
 
-    /// <summary>result = Σ partial over its first dimension; scaled = scale · c ∘ result, from the unrounded sum.</summary>
-    public static void Rows(Tensor partial, int shares, in ColumnRange result, Tensor? middle, float scale, in ColumnRange? scaled)
+    /// <summary>result = Σ partial [shares, rows, columns]; scaled = scale · c ∘ result, from the unrounded sum. One of them may be null.</summary>
+    public static void Rows(Tensor partial, in ColumnRange? result, Tensor? middle, float scale, in ColumnRange? scaled)
     {
-        long count = (long)result.Rows * result.Count;
+        (int shares, int columns) = (partial.Dim(0), partial.Dim(2));
+        long count = (long)partial.Dim(1) * columns;
         var args = new LowRankReduceRowsArgs
         {
-            Partial = partial.Pointer, Middle = middle?.Pointer ?? 0, Result = result.Pointer, Scaled = scaled?.Pointer ?? 0,
-            Count = count, Columns = result.Count, Stride = result.Stride, Shares = shares, Scale = scale,
+            Partial = partial.Pointer, Middle = middle?.Pointer ?? 0, Result = result?.Pointer ?? 0, Scaled = scaled?.Pointer ?? 0,
+            Count = count, Columns = columns, ResultStride = result?.Stride ?? 0, ScaledStride = scaled?.Stride ?? 0, Shares = shares, Scale = scale,
         };
-        string entry = Launch.Entry(result.Matrix.DType, "low_rank_reduce_rows_f32", "low_rank_reduce_rows_bf16");
+        string entry = Launch.Entry((result ?? scaled!.Value).Matrix.DType, "low_rank_reduce_rows_f32", "low_rank_reduce_rows_bf16");
         partial.Device.Kernel(Module, entry).Launch(args, Blocks(count), Threads);
     }
 

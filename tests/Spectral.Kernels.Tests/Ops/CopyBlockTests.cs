@@ -3,12 +3,14 @@ namespace Spectral.Kernels.Tests;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class CopyBlockTests(DeviceKind kind) : DeviceTest(kind)
 {
+    private static readonly (DType From, DType To)[] Types = [(DType.F32, DType.F32), (DType.F32, DType.BF16), (DType.BF16, DType.BF16)];
+
     [Test]
-    public void FillsTheRectangleAndLeavesTheRest([ValueSource(nameof(FloatTypes))] DType type, [Values(1, 7, 33)] int rows, [Values(1, 8, 127)] int columns)
+    public void FillsTheRectangleAndLeavesTheRest([ValueSource(nameof(Types))] (DType From, DType To) types, [Values(1, 7, 33)] int rows, [Values(1, 8, 127)] int columns)
     {
         (int row, int column, int height, int width) = (2, 3, rows + 5, columns + 4);
-        Tensor source = Input((rows, columns), DType.F32, out double[] values);
-        Tensor destination = Input((height, width), type, out double[] expected);
+        Tensor source = Input((rows, columns), types.From, out double[] values);
+        Tensor destination = Input((height, width), types.To, out double[] expected);
 
         CopyBlock.Run(source, destination, row, column);
 

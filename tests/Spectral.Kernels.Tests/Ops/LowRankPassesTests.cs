@@ -34,6 +34,57 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         VerifyScaled(onlyScaled, expected, null, -2, type, k);
     }
 
+    /// <summary>Every operand as columns of a wider matrix of NaN, results alone or together, in strides of their own.</summary>
+    [TestCaseSource(nameof(Cases))]
+    public void OperandsInsideWiderMatrices((int M, int K, int R) shape, DType type, LowRankPassKind passes)
+    {
+        (int m, int k, int r) = shape;
+        LowRank.Passes = passes;
+        Tensor x = Input((m, k), type, out double[] xs), right = Input((r, k), type, out double[] rights), dRight = Output((r, k)), left = Input((k, r), type, out double[] lefts);
+        Tensor middle = Input(r, DType.F32, out double[] c), dLeft = Output((k, r)), dMiddle = Output(r);
+        ColumnRange Within(Tensor matrix, int before, int after)
+        {
+            Tensor wide = Output((matrix.Dim(0), before + matrix.Dim(1) + after), type);
+            CopyBlock.Run(matrix, wide, 0, before);
+            return new ColumnRange(wide, before, matrix.Dim(1));
+        }
+        (ColumnRange wideX, ColumnRange wideRight) = (Within(x, 8, 16), Within(right, 0, 3));
+        ColumnRange z = new(Output((m, r + 5), type), 2, r), scaled = new(Output((m, r + 24), type), 8, r), alone = new(Output((m, r + 1), type), 1, r), noMiddle = new(Output((m, r + 2), type), 0, r);
+        LowRank.Project(wideX, wideRight, z, middle, 0.75f, scaled);
+        LowRank.Project(wideX, wideRight, null, middle, 0.75f, alone);
+        LowRank.Project(wideX, wideRight, null, null, -2, noMiddle);
+        Reference xR = Reference.Of(xs, m, k), zR = xR * Reference.Of(rights, r, k).Transposed();
+        Verify(Of(z), zR.Value, zR.Magnitude, k, "z");
+        VerifyScaled(Of(scaled), zR, c, 0.75, type, k);
+        VerifyScaled(Of(alone), zR, c, 0.75, type, k);
+        VerifyScaled(Of(noMiddle), zR, null, -2, type, k);
+
+        ColumnRange g = new(Output((m, r + 3), type), 3, r), scaledG = new(Output((m, r + 9), type), 1, r), gAlone = new(Output((m, r + 7), type), 0, r);
+        var factors = new LowRankFactors(left, middle, right, 0.5f);
+        LowRank.OutputGradients(wideX, factors, z, g, scaledG, new LowRankGradients(dLeft, 0, dMiddle), scaledZ: scaled);
+        Reference gR = xR * Reference.Of(lefts, k, r), storedZ = Reference.Of(Array.ConvertAll(Of(z).ToArray(), value => (double)value), m, r);
+        Verify(Of(g), gR.Value, gR.Magnitude, k, "g");
+        VerifyScaled(Of(scaledG), gR, c, 0.5, type, k);
+        Reference dL = xR.Transposed() * Reference.Of(Array.ConvertAll(Of(scaled).ToArray(), value => (double)value), m, r);
+        Verify(dLeft, dL.Value, dL.Magnitude, m, "dL");
+        VerifyMiddle(dMiddle, gR, storedZ, null, type, 0.5, k);
+        LowRank.OutputGradients(wideX, factors, null, null, gAlone, default);
+        VerifyScaled(Of(gAlone), gR, c, 0.5, type, k);
+
+        LowRank.InputGradient(scaledG, wideX, [(dRight, 0)], 0.5f);
+        Reference dR = (Reference.Of(Array.ConvertAll(Of(scaledG).ToArray(), value => (double)value), m, r).Transposed() * xR).Scaled(null, 0.5);
+        Verify(dRight, dR.Value, dR.Magnitude, m, "dR");
+
+        // The columns as a tensor of their own; what surrounds them is still NaN.
+        Tensor Of(ColumnRange range)
+        {
+            float[] all = range.Matrix.ToArray();
+            bool Inside(int i) => i % range.Stride >= range.From && i % range.Stride < range.From + range.Count;
+            Assert.That(all.Where((_, i) => !Inside(i)), Is.All.NaN, "columns beside the result");
+            return Input([.. all.Where((_, i) => Inside(i))], (range.Rows, range.Count), type, out _);
+        }
+    }
+
     [TestCaseSource(nameof(Cases))]
     public void OutputGradients((int M, int K, int R) shape, DType type, LowRankPassKind passes)
     {
@@ -199,7 +250,17 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         Names("targets", () => LowRank.InputGradient(z, x, [(dRight, 3)]));
         Names("targets", () => LowRank.InputGradient(z, x, [(dRight, 1)]));
         Names("z", () => LowRank.OutputGradients(dy, factors, new ColumnRange(dy, 4, 2), g, null, default));
-        Names("scaled", () => LowRank.OutputGradients(dy, factors, z, g, new ColumnRange(dy, 1, 2), default));
+        Names("scaled", () => LowRank.OutputGradients(dy, factors, z, g, new ColumnRange(dy, 4, 2), default));
+        Names("scaledZ", () => LowRank.OutputGradients(dy, factors, z, g, null, default, scaledZ: dy));
+        Names("g", () => LowRank.OutputGradients(dy, factors, z, null, null, default));
+        Names("g", () => LowRank.OutputGradients(dy, factors, z, null, z, new LowRankGradients(Middle: Output(2))));
+        Names("z", () => LowRank.OutputGradients(dy, factors, null, g, null, new LowRankGradients(dLeft)));
+        Names("z", () => LowRank.OutputGradients(dy, factors, null, g, null, new LowRankGradients(Middle: Output(2)), scaledZ: z));
+        Names("z", () => LowRank.Project(x, right, null));
+        using var state = new StepState(Device);
+        var mask = new DropoutMask(state, 1, 0.5);
+        Names("x", () => LowRank.Project(new ColumnRange(x, 0, 5), new ColumnRange(right, 0, 5), z, dropout: mask));
+        Names("x", () => LowRank.InputGradient(z, new ColumnRange(x, 0, 5), [], dropout: mask));
     }
 
     private static void VerifyScaled(Tensor actual, Reference product, double[]? middle, double scale, DType type, int n)

@@ -1,0 +1,94 @@
+namespace Spectral.Kernels;
+
+/// <summary>
+/// Low-rank layers as one library product each way, over activations that are laid out with room for it: x stands in the first K columns of
+/// rows of <see cref="AugmentedWeight.InputStride"/> elements and <c>s c ∘ z</c> behind it, dy of all layers side by side in rows of
+/// <see cref="AugmentedWeight.OutputStride"/> and <c>s c ∘ g</c> behind it. What <see cref="LowRankGroup"/> adds in a second product and a second
+/// pass over the result is here a longer sum: <c>y = [x | s c ∘ z] [W | L]ᵀ</c>, <c>dx = [dy | s c ∘ g] [W; R]</c>. The operations before must write
+/// into such rows. Padding is neither read nor written. Dropout has no place here: it would mask a part of the sum for dx.
+/// </summary>
+public static class AugmentedLinear
+{
+    /// <summary>y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ of all layers side by side, with z = x Rᵀ.</summary>
+    /// <param name="weight">The layers; L and R as of the last <see cref="AugmentedWeight.Refresh"/>.</param>
+    /// <param name="x">[M, InputStride], F32 or BF16: x in its first K columns; Scale · c ∘ z is written behind it, for <see cref="Backward"/>.</param>
+    /// <param name="y">[M, ΣN], same type; overwritten.</param>
+    /// <param name="z">[M, Σp], same type; overwritten with x Rᵀ, which the gradient of c needs. Null: not wanted.</param>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
+    public static void Forward(AugmentedWeight weight, Tensor x, Tensor y, Tensor? z = null)
+    {
+        int rows = CheckLaidOut(weight, x, nameof(x), weight.InputStride);
+        CheckOperand(y, nameof(y), weight, rows, weight.Outputs);
+        if (z is not null) CheckOperand(z, nameof(z), weight, rows, weight.Rank);
+        Record(weight, LowRankDirection.Forward);
+        if (rows == 0) return;
+        LowRank.Project(new ColumnRange(x, 0, weight.Inputs), weight.Right, z is null ? null : new ColumnRange?(z), weight.Group.Middle, weight.Group.Scale,
+            new ColumnRange(x, weight.Inputs, weight.Rank));
+        Gemm.Run(new(x, 0, weight.InputStride), false, new(weight.Buffer, 0, weight.InputStride), true, new(y, 0, weight.Outputs), rows, weight.Outputs, weight.Inputs + weight.Rank);
+        if (weight.Bias is not null) AddBias.Run(y, weight.Bias);
+    }
+
+    /// <summary>
+    /// The adjoint of <see cref="Forward"/>: with g = dy L of each layer, <c>dx = Σ dy W + Scale · (g ∘ c) R</c> over the layers,
+    /// <c>dL = Scale · dyᵀ (z ∘ c)</c>, <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>, <c>dR = Scale · (g ∘ c)ᵀ x</c>; only what is asked for.
+    /// </summary>
+    /// <param name="weight">The layers of the forward pass; biases are not used.</param>
+    /// <param name="x">[M, InputStride] as the forward pass left it; may be null when no gradient of L or R is wanted.</param>
+    /// <param name="z">[M, Σp], what the forward pass kept; may be null when no gradient of c is wanted.</param>
+    /// <param name="dy">[M, OutputStride]: dy of all layers in its first ΣN columns; Scale · c ∘ g is written behind it.</param>
+    /// <param name="dx">[M, K], or null when it is not wanted.</param>
+    /// <param name="gradients">Where the parameters' gradients go, for each layer.</param>
+    /// <param name="accumulateGradients">Add to the parameters' gradients instead of overwriting them.</param>
+    /// <param name="accumulateDx">Add to dx instead of overwriting it.</param>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
+    public static void Backward(AugmentedWeight weight, Tensor? x, Tensor? z, Tensor dy, Tensor? dx, ReadOnlySpan<LowRankGradients> gradients,
+        bool accumulateGradients = false, bool accumulateDx = false)
+    {
+        int rows = CheckLaidOut(weight, dy, nameof(dy), weight.OutputStride);
+        IReadOnlyList<LowRankFactors> members = weight.Group.Members;
+        if (x is not null) CheckOperand(x, nameof(x), weight, rows, weight.InputStride);
+        if (z is not null) CheckOperand(z, nameof(z), weight, rows, weight.Rank);
+        if (dx is not null) CheckOperand(dx, nameof(dx), weight, rows, weight.Inputs);
+        if (gradients.Length != members.Count) throw new ArgumentException($"{gradients.Length} gradients, expected one for each of the {members.Count} layers", nameof(gradients));
+        var targets = new List<(Tensor, int)>(members.Count);
+        for (int j = 0; j < members.Count; j++)
+        {
+            gradients[j].Check(weight.OutputsOf(j).Count, weight.Inputs, members[j].Rank, dy.Device);
+            if (x is null && (gradients[j].Left ?? gradients[j].Right) is not null) throw new ArgumentNullException(nameof(x), "the gradients of L and R need the layers' input");
+            if (z is null && gradients[j].Middle is not null) throw new ArgumentNullException(nameof(z), "the gradient of c needs what the forward pass kept");
+            if (gradients[j].Right is { } right) targets.Add((right, weight.RanksOf(j).From + gradients[j].RightFrom));
+        }
+        Record(weight, LowRankDirection.InputGradient);
+
+        for (int j = 0; j < members.Count; j++)
+        {
+            ((int from, int count), (int rankFrom, int rank)) = (weight.OutputsOf(j), weight.RanksOf(j));
+            using Tensor? g = gradients[j].Middle is null ? null : Tensor.Empty(dy.Device, (rows, rank), dy.DType);
+            LowRank.OutputGradients(new ColumnRange(dy, from, count), members[j], z is null ? null : new ColumnRange?(new(z, rankFrom, rank)), g is null ? null : new ColumnRange?(g),
+                new ColumnRange(dy, weight.Outputs + rankFrom, rank), gradients[j], accumulateGradients, x is null ? null : new ColumnRange?(new(x, weight.Inputs + rankFrom, rank)));
+        }
+        if (targets.Count > 0)
+            LowRank.InputGradient(new ColumnRange(dy, weight.Outputs, weight.Rank), new ColumnRange(x!, 0, weight.Inputs), System.Runtime.InteropServices.CollectionsMarshal.AsSpan(targets),
+                1, accumulateGradients);
+        if (dx is not null)
+            Gemm.Run(new(dy, 0, weight.OutputStride), false, new(weight.Buffer, 0, weight.InputStride), false, new(dx, 0, weight.Inputs), rows, weight.Inputs, weight.Outputs + weight.Rank,
+                1, accumulateDx ? 1 : 0);
+    }
+
+    private static void Record(AugmentedWeight weight, LowRankDirection direction) =>
+        weight.Buffer.Device.Variants.Add(new VariantUse(new LowRankCase(weight.Buffer.Device, weight.Buffer.DType, direction, 0, 0, 0, 0).What, "augmented", null, null));
+
+    private static int CheckLaidOut(AugmentedWeight weight, Tensor tensor, string name, int stride)
+    {
+        ArgumentNullException.ThrowIfNull(weight);
+        CheckOperand(tensor, name, weight, -1, stride);
+        return tensor.Dim(0);
+    }
+
+    private static void CheckOperand(Tensor tensor, string name, AugmentedWeight weight, int rows, int columns)
+    {
+        Check.Shape(tensor, name, rows, columns);
+        Check.SameDType(weight.Buffer, nameof(weight), tensor, name);
+        Check.SameDevice(weight.Buffer.Device, tensor, name);
+    }
+}

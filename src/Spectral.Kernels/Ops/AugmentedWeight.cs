@@ -1,0 +1,123 @@
+namespace Spectral.Kernels;
+
+/// <summary>
+/// The weights of layers that read the same x, stacked in one buffer with the factors of their low-rank updates, so that one library product
+/// computes the adapted layers and another their gradient to x (<see cref="AugmentedLinear"/>):
+/// <code>
+///            K       Σp           up to a multiple of 64
+/// W₁ [N₁]    W₁      L₁  0    0   not read
+/// W₂ [N₂]    W₂      0   L₂   0   not read
+/// R  [Σp]    R       not read
+/// </code>
+/// Rows begin at multiples of 64 elements. Where K + Σp or ΣN + Σp is no multiple of 8 the library has to read narrower, as for any such matrix.
+/// </summary>
+public sealed class AugmentedWeight : IDisposable
+{
+    private const int Granule = 64;
+
+    private readonly LowRankGroup _group;
+    private readonly int[] _outputFrom, _rankFrom;
+    private readonly Tensor _right;
+
+    /// <summary>Packs copies of the weights, biases and factors; the originals of the former are not needed again.</summary>
+    /// <param name="layers">W [out, in] and bias of each, F32 or BF16.</param>
+    /// <param name="group">Their updates, same type; borrowed.</param>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit, or a layer has no inputs or no outputs.</exception>
+    /// <exception cref="CudaException">Device memory ran out.</exception>
+    public AugmentedWeight(ReadOnlySpan<LowRankLayer> layers, LowRankGroup group)
+    {
+        ArgumentNullException.ThrowIfNull(group);
+        if (layers.Length != group.Members.Count) throw new ArgumentException($"{layers.Length} layers, expected {group.Members.Count} as the group has", nameof(layers));
+        (_group, _outputFrom, _rankFrom) = (group, new int[layers.Length + 1], new int[layers.Length + 1]);
+        Tensor first = layers[0].Weight;
+        Check.Shape(first, nameof(layers), -1, -1);
+        Check.Floating(first, nameof(layers));
+        (Inputs, bool biased) = (first.Dim(1), false);
+        for (int j = 0; j < layers.Length; j++)
+        {
+            Tensor weight = layers[j].Weight;
+            Check.Shape(weight, nameof(layers), -1, Inputs);
+            if (weight.Count == 0) throw new ArgumentException($"a weight is {weight.Shape}, expected at least one input and one output", nameof(layers));
+            CheckPart(weight, weight.Dim(0), Inputs);
+            if (layers[j].Bias is { } bias) CheckPart(bias, weight.Dim(0));
+            biased |= layers[j].Bias is not null;
+            group.Members[j].Check(weight.Dim(0), Inputs, first.Device);
+            Check.SameDType(first, nameof(layers), group.Members[j].Left, nameof(group));
+            (_outputFrom[j + 1], _rankFrom[j + 1]) = (checked(_outputFrom[j] + weight.Dim(0)), _rankFrom[j] + group.Members[j].Rank);
+        }
+        void CheckPart(Tensor part, params ReadOnlySpan<int> shape)
+        {
+            Check.Shape(part, nameof(layers), shape);
+            Check.SameDType(first, nameof(layers), part, nameof(layers));
+            Check.SameDevice(first.Device, part, nameof(layers));
+        }
+
+        (InputStride, OutputStride) = (Padded(Inputs + Rank), Padded(Outputs + Rank));
+        Buffer = Tensor.Zeros(first.Device, (Outputs + Rank, InputStride), first.DType);
+        _right = Buffer.Rows(Outputs, Rank);
+        Bias = biased ? Tensor.Zeros(first.Device, Outputs, first.DType) : null;
+        for (int j = 0; j < layers.Length; j++)
+        {
+            CopyBlock.Run(layers[j].Weight, Buffer, _outputFrom[j], 0);
+            if (layers[j].Bias is not { } bias) continue;
+            using Tensor part = Bias!.Rows(_outputFrom[j], bias.Dim(0));
+            part.CopyFrom(bias);
+        }
+        Refresh();
+    }
+
+    /// <summary>K, the inputs of each layer.</summary>
+    public int Inputs { get; }
+
+    /// <summary>ΣN, the outputs of all layers.</summary>
+    public int Outputs => _outputFrom[^1];
+
+    /// <summary>Σp, the ranks of all updates.</summary>
+    public int Rank => _rankFrom[^1];
+
+    /// <summary>Columns of a laid-out input: K, Σp for the projection, and padding to a multiple of 64.</summary>
+    public int InputStride { get; }
+
+    /// <summary>Columns of a laid-out gradient of the outputs: ΣN, Σp for its projection, and padding to a multiple of 64.</summary>
+    public int OutputStride { get; }
+
+    /// <summary>Bytes of device memory that the buffer and the biases take.</summary>
+    public long Bytes => Buffer.Bytes + (Bias?.Bytes ?? 0);
+
+    /// <summary>[ΣN + Σp, <see cref="InputStride"/>].</summary>
+    internal Tensor Buffer { get; }
+
+    /// <summary>[ΣN], or null when no layer has one.</summary>
+    internal Tensor? Bias { get; }
+
+    internal LowRankGroup Group => _group;
+
+    /// <summary>R [Σp, K] in the buffer.</summary>
+    internal ColumnRange Right => new(_right, 0, Inputs);
+
+    /// <summary>The columns that belong to layer j among the outputs.</summary>
+    internal (int From, int Count) OutputsOf(int j) => (_outputFrom[j], _outputFrom[j + 1] - _outputFrom[j]);
+
+    /// <summary>The columns that belong to layer j among the ranks.</summary>
+    internal (int From, int Count) RanksOf(int j) => (_rankFrom[j], _rankFrom[j + 1] - _rankFrom[j]);
+
+    /// <summary>Copies L and R anew: after each change of them, such as an optimizer's step. c and the scale are read where they are.</summary>
+    public void Refresh()
+    {
+        for (int j = 0; j < _group.Members.Count; j++)
+        {
+            CopyBlock.Run(_group.Members[j].Left, Buffer, _outputFrom[j], Inputs + _rankFrom[j]);
+            CopyBlock.Run(_group.Members[j].Right, Buffer, Outputs + _rankFrom[j], 0);
+        }
+    }
+
+    /// <summary>Lets go of the buffer; the group stays.</summary>
+    public void Dispose()
+    {
+        _right.Dispose();
+        Buffer.Dispose();
+        Bias?.Dispose();
+    }
+
+    private static int Padded(int length) => checked((length + Granule - 1) / Granule * Granule);
+}
