@@ -167,13 +167,7 @@ public sealed class LowRankGroup : IDisposable
     }
 
     private static LowRankLinearVariant Choose(in LowRankCase call, Tensor x, Tensor weight, Tensor factor) =>
-        LowRankLinear.Variants.Choose(call, (call, x, weight, factor), static (candidate, state) =>
-        {
-            // Into a result of its own, for the real one may have to be added to, and from a source of zeros, for the real one is not there yet.
-            using Tensor y = Tensor.Empty(state.x.Device, (state.call.Rows, state.call.Columns), state.x.DType);
-            using Tensor source = Tensor.Zeros(state.x.Device, (state.call.Rows, state.call.Rank), state.x.DType);
-            candidate.Run(new LowRankProduct(state.call, state.x, state.weight, source, 1, state.factor, null, y, Accumulate: false));
-        });
+        LowRankLinear.Variants.Choose(call, (call, x, weight, factor), static state => new LowRankTrial(state.call, state.x, state.weight, state.factor));
 
     private static void RunProduct(LowRankLinearVariant variant, in LowRankCase call, Tensor x, in LowRankLayer layer, ColumnRange source, float scale, Tensor factor, Tensor y, bool accumulate)
     {

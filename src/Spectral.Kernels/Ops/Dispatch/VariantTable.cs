@@ -27,6 +27,12 @@ internal interface IVariant<TKind, TCase> where TKind : struct, Enum
     string? Refuses(in TCase call);
 }
 
+/// <summary>A call that is run by one variant after another to time them; what it needs is made once, outside of the times.</summary>
+internal interface IVariantTrial<TVariant> : IDisposable
+{
+    void Run(TVariant variant);
+}
+
 /// <summary>
 /// The variants of one op and the choice among them, in this order: what is forced, if it applies; what was found fastest, where the device's
 /// <see cref="Tuner"/> is enabled; the rule. Every choice is recorded in <see cref="Device.Variants"/>, with what was forced in vain.
@@ -54,9 +60,9 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(string variable, Func
     /// <summary>The variants that can compute such a call.</summary>
     public IEnumerable<TVariant> Applicable(TCase call) => variants.Where(variant => variant.Refuses(call) is null);
 
-    /// <summary>The variant for a call; <paramref name="run"/> runs a candidate when they have to be timed first.</summary>
-    public TVariant Choose<TState>(in TCase call, TState state, Action<TVariant, TState> run) =>
-        Record(call, Forced is null && call.Device.Tuner.Enabled ? Tuned(call, state, run) : ByRule(call, out _));
+    /// <summary>The variant for a call; <paramref name="prepare"/> makes a trial when they have to be timed first.</summary>
+    public TVariant Choose<TState>(in TCase call, TState state, Func<TState, IVariantTrial<TVariant>> prepare) =>
+        Record(call, Forced is null && call.Device.Tuner.Enabled ? Tuned(call, state, prepare) : ByRule(call, out _));
 
     /// <summary>The variant without timing anything, and why the forced one is not it.</summary>
     public TVariant ByRule(in TCase call, out string? refusal)
@@ -71,24 +77,25 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(string variable, Func
         return this[rule(call)];
     }
 
-    private TVariant Tuned<TState>(in TCase call, TState state, Action<TVariant, TState> run)
+    private TVariant Tuned<TState>(in TCase call, TState state, Func<TState, IVariantTrial<TVariant>> prepare)
     {
         Dictionary<TCase, TVariant> memory = call.Device.Tuner.Memory<TCase, TVariant>();
         if (memory.TryGetValue(call.Bucket, out TVariant? known) && known.Refuses(call) is null) return known;
-        return memory[call.Bucket] = FromFile(call) ?? Fastest(call, state, run);
+        return memory[call.Bucket] = FromFile(call) ?? Fastest(call, prepare(state));
     }
 
     private TVariant? FromFile(TCase call) =>
         call.Device.Tuner.Find(call.Bucket.Key) is { } name && Array.Find(variants, variant => variant.Name == name) is { } known && known.Refuses(call) is null ? known : null;
 
-    private TVariant Fastest<TState>(TCase call, TState state, Action<TVariant, TState> run)
+    private TVariant Fastest(in TCase call, IVariantTrial<TVariant> made)
     {
+        using IVariantTrial<TVariant> trial = made;
         Tuner tuner = call.Device.Tuner;
         TVariant best = this[rule(call)];
         double fastest = double.PositiveInfinity;
         foreach (TVariant candidate in Applicable(call))
         {
-            double time = tuner.Time(() => run(candidate, state));
+            double time = tuner.Time(() => trial.Run(candidate));
             if (time < fastest) (best, fastest) = (candidate, time);
         }
         tuner.Store(call.Bucket.Key, best.Name);

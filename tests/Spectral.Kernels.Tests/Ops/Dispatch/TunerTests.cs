@@ -124,6 +124,17 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(first, Is.EqualTo(again), "the run that timed and the one after it");
     }
 
+    [Test]
+    public void CandidatesAreTimedOnNormalValues([Values(DType.F32, DType.BF16)] DType type)
+    {
+        Device device = Open();
+        using Tensor x = Tensor.Zeros(device, (200, 16), type), weight = Tensor.Zeros(device, (9, 16), type), factor = Tensor.Zeros(device, (9, 30), type);
+        using var trial = new LowRankTrial(new LowRankCase(device, type, LowRankDirection.Forward, Rows: 200, Columns: 9, Depth: 16, Rank: 30), x, weight, factor);
+        float[] source = trial.Source.ToArray();
+        Assert.That(source.Average(), Is.EqualTo(0).Within(0.1));
+        Assert.That(source.Average(value => (double)value * value), Is.EqualTo(1).Within(0.1), "6000 draws: the variance is within 0.02 of 1");
+    }
+
     private static IEnumerable<string> Products(Device device) =>
         device.Variants.All.Where(use => use.What.StartsWith("low_rank_linear", StringComparison.Ordinal)).Select(use => use.Variant);
 

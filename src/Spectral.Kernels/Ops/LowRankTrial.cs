@@ -1,0 +1,33 @@
+namespace Spectral.Kernels;
+
+/// <summary>
+/// One product of <see cref="LowRankLinear"/> for timing its variants: on the caller's x, W and factor, into a result of its own, for the real
+/// one may have to be added to, and from a random normal source, for the real one is not there yet. Zeros would draw less power and so run
+/// at higher clocks than the data of a run.
+/// </summary>
+internal sealed class LowRankTrial : IVariantTrial<LowRankLinearVariant>
+{
+    private readonly LowRankCase _call;
+    private readonly Tensor _x, _weight, _factor, _y, _source;
+
+    public LowRankTrial(in LowRankCase call, Tensor x, Tensor weight, Tensor factor)
+    {
+        (_call, _x, _weight, _factor) = (call, x, weight, factor);
+        _y = Tensor.Empty(x.Device, (call.Rows, call.Columns), x.DType);
+        _source = Tensor.Empty(x.Device, (call.Rows, call.Rank), x.DType);
+        using Tensor? drawn = x.DType == DType.F32 ? null : Tensor.Empty(x.Device, _source.Shape);
+        Philox.Normal(drawn ?? _source, seed: 1, stream: 0);
+        if (drawn is not null) Cast.Run(drawn, _source);
+    }
+
+    /// <summary>[Rows, Rank]: the low-rank source.</summary>
+    internal Tensor Source => _source;
+
+    public void Run(LowRankLinearVariant variant) => variant.Run(new LowRankProduct(_call, _x, _weight, _source, 1, _factor, null, _y, Accumulate: false));
+
+    public void Dispose()
+    {
+        _y.Dispose();
+        _source.Dispose();
+    }
+}
