@@ -19,12 +19,17 @@ internal sealed class Machine(Device device, Extent extent) : IDisposable
     private const int Chunk = 1 << 26;   // values drawn in F32 at a time: 256 MB
 
     private ulong _stream;
+    private BlasLt? _lt;
 
     public Device Device => device;
 
     public Extent Extent => extent;
 
     public bool IsGpu => device.Kind == DeviceKind.Cuda;
+
+    /// <summary>cuBLASLt, with what it found fastest so far.</summary>
+    /// <inheritdoc cref="BlasLt(Machine)"/>
+    public BlasLt Lt => _lt ??= new BlasLt(this);
 
     /// <summary>The sizes for this run.</summary>
     public T Choose<T>(T full, T quick, T smoke) => extent switch { Extent.Full => full, Extent.Quick => quick, _ => smoke };
@@ -65,7 +70,11 @@ internal sealed class Machine(Device device, Extent extent) : IDisposable
         }
     }
 
-    public void Dispose() => device.Dispose();
+    public void Dispose()
+    {
+        _lt?.Dispose();
+        device.Dispose();
+    }
 
     private const ulong Seed = 20260101;
 }

@@ -38,7 +38,7 @@ internal sealed record Result
     /// <summary>100 × floor / median: the floor is the larger of bytes over the measured copy rate and operations over that of the product.</summary>
     public double? PercentOfCeiling { get; init; }
 
-    /// <summary>Median over that of the scenario's plain product, sequence A, sequence B: below 1 is faster.</summary>
+    /// <summary>Median over that of the scenario's plain product, sequence A, sequence B, the fastest where there are several: below 1 is faster.</summary>
     public double? RatioToPlain { get; init; }
     public double? RatioToA { get; init; }
     public double? RatioToB { get; init; }

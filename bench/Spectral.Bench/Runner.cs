@@ -50,7 +50,7 @@ internal sealed class Runner(Machine machine, Ceilings ceilings)
                     samples[variant] = variant.Measure!(_timer.Count(variant, 0));
                     return null;
                 }) is { } complaint) wrong[variant] = ("FAILED", complaint);
-        double? Median(Role role) => scenario.Variants.Find(variant => variant.Role == role && samples.ContainsKey(variant)) is { } found ? Middle(samples[found]) : null;
+        double? Median(Role role) => scenario.Variants.Where(variant => variant.Role == role && samples.ContainsKey(variant)).Min(variant => (double?)Middle(samples[variant]));
         (double? plain, double? a, double? b) = (Median(Role.Plain), Median(Role.A), Median(Role.B));
         return
         [

@@ -5,7 +5,7 @@ internal enum Role
 {
     /// <summary>One of ours.</summary>
     Ours,
-    /// <summary>What ratios to plain divide by: the frozen layer alone, or the library's way where there is no layer.</summary>
+    /// <summary>What ratios to plain divide by, the fastest of them: the frozen layer alone, or the library's way where there is no layer.</summary>
     Plain,
     /// <summary>Library calls in the order: frozen product, low-rank product added to it.</summary>
     A,

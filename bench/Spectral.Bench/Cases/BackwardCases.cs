@@ -55,6 +55,7 @@ internal class BackwardCase : BenchCase
         var augmented = new AugmentedLayer(layer, backward: true);
         void Augmented(int copy) => augmented.Backward(copy, middleOnly);
         variants.Add(new Variant(AugmentedLayer.Name, Augmented) { Bytes = bytes, Flops = flops, Check = Checked(Augmented) });
+        LtBaselines.Add(layer.Scenario, () => machine.Lt, Role.Plain, Role.A, Role.B);
         return layer.Scenario;
     }
 }

@@ -55,6 +55,7 @@ internal class ForwardCase : BenchCase
                 return layer.CheckOutput(update: true);
             },
         });
+        LtBaselines.Add(layer.Scenario, () => machine.Lt, Role.Plain, Role.A, Role.B);
         return layer.Scenario;
     }
 }

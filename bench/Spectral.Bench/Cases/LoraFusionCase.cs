@@ -55,6 +55,7 @@ internal sealed class LoraFusionCase : BenchCase
             });
             scenario.Variants.Add(new Variant(name, Run) { Role = role, Bytes = bytes, Flops = flops, Check = Checked(Run) });
         }
+        LtBaselines.Add(scenario, () => machine.Lt, Role.A, Role.B);
         return scenario;
     }
 }

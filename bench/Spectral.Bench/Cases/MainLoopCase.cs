@@ -63,6 +63,7 @@ internal sealed class MainLoopCase : BenchCase
                 Check = Checked(Run, update: true),
             });
         }
+        LtBaselines.Add(layer.Scenario, () => machine.Lt, Role.Plain);
         return layer.Scenario;
     }
 }

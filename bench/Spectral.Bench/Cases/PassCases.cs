@@ -62,5 +62,6 @@ internal sealed class PassCase : BenchCase
                 },
             });
         }
+        LtBaselines.Add(layer.Scenario, () => layer.Machine.Lt, Role.Plain);
     }
 }

@@ -21,6 +21,7 @@ internal static class MachineFacts
         ["l2_bytes"] = machine.Device.L2CacheBytes,
         ["driver_cuda"] = $"{machine.Device.DriverVersion.Major}.{machine.Device.DriverVersion.Minor}",
         ["blas_version"] = machine.Device.Blas.Version,
+        ["blas_lt_version"] = LtBaselines.Open(() => machine.Lt, out _)?.Version,
         ["ptx"] = new JsonArray([.. KernelLibrary.Architectures.Select(architecture => (JsonNode)architecture)]),
         ["spectral"] = typeof(MachineFacts).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion,
         ["runtime"] = Environment.Version.ToString(),

@@ -45,6 +45,7 @@ internal sealed class Report(Machine machine, string? path)
                 ["inputs"] = "random normal, seeded", ["clock"] = "device events around each sample; host clock where 'clock' says so",
                 ["statistic"] = "median; p10 and p90 beside it", ["buffers"] = "rotated so that twice the L2 cache is touched between two uses",
                 ["order"] = "variants of a scenario in turns, five rounds, all warmed first", ["check"] = "against sums in double before any time",
+                ["ratios"] = "to the fastest of a role: cuBLAS' own choice, or cuBLASLt's best of up to 16 algorithms timed beforehand",
             },
             ["results"] = JsonSerializer.SerializeToNode(_results, Json),
         };

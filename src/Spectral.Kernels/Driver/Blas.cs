@@ -47,6 +47,12 @@ public sealed unsafe class Blas : IDisposable
         LiveObjects.Add("blas", 1);
     }
 
+    /// <summary>Computes one product in place of cuBLAS, or returns false when it cannot.</summary>
+    internal delegate bool Product(in Gemm.Operand a, bool transposeA, in Gemm.Operand b, bool transposeB, in Gemm.Operand c, int m, int n, int k, float alpha, float beta);
+
+    /// <summary>Is asked first for every product that is not one of a batch: benchmarks compare with another library through it. Null: none.</summary>
+    internal Product? Substitute { get; set; }
+
     /// <summary>The library's version number, e.g. 120405.</summary>
     public int Version
     {
@@ -72,6 +78,7 @@ public sealed unsafe class Blas : IDisposable
     internal void Gemm(in Gemm.Operand a, bool transposeA, in Gemm.Operand b, bool transposeB, in Gemm.Operand c, int m, int n, int k, float alpha, float beta, int batch)
     {
         _device.Activate();
+        if (batch == 1 && Substitute is { } substitute && substitute(a, transposeA, b, transposeB, c, m, n, k, alpha, beta)) return;
         nint stream = _device.Stream.Handle;
         if (stream != _stream)
         {

@@ -92,6 +92,15 @@ public sealed class RunnerTests
         Assert.That((ours.Bound, ours.GbPerS), Is.EqualTo(("memory", 0.25)));
     }
 
+    [Test]
+    public void RatiosAreToTheFastestOfSeveral()
+    {
+        Variant Fixed(string name, Role role, double time) => new(name, _ => { }) { Role = role, Check = () => null, Measure = _ => new Samples([time], 1, "host") };
+        IReadOnlyList<Result> results = Run(scenario => scenario.Variants.AddRange([Fixed("plain", Role.Plain, 4), Fixed("plain-lt", Role.Plain, 2), Fixed("A", Role.A, 10), Fixed("A-lt", Role.A, 20), Fixed("ours", Role.Ours, 5)]));
+        Assert.That(results.Select(result => result.RatioToPlain), Is.EqualTo(new[] { 2.0, 1, 5, 10, 2.5 }));
+        Assert.That((results[4].RatioToA, results[4].RatioToB), Is.EqualTo((0.5, (double?)null)));
+    }
+
     private Variant Doubling(Scenario scenario, string name, float factor, Role role = Role.Ours)
     {
         Tensor x = scenario.Own(machine.Normal((40, 50), DType.F32)), y = scenario.Own(Tensor.Empty(machine.Device, (40, 50)));
