@@ -11,7 +11,7 @@ die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 tools=$PWD/.tools
 
-has_library() { { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -qF "$1"; }
+has_library() { { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -F "$1" > /dev/null; }   # -q would leave before ldconfig is done: a failed pipe
 
 packages() {   # what the native build and the CPU device need from the system
   command -v dotnet > /dev/null || die "the .NET 10 SDK is missing (command dotnet)"
