@@ -26,7 +26,7 @@ packages() {   # what the native build and the CPU device need from the system
   { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}"; } > /dev/null
 }
 
-native() {   # $1: "fetch" may download nvcc where there is none
+native() {   # $1: "fetch" may download nvcc where there is none; $2: what to build, else everything
   packages
   local nvcc="" include=""
   if [ -x "${CUDA_HOME:-}/bin/nvcc" ]; then nvcc=$CUDA_HOME/bin/nvcc
@@ -34,14 +34,14 @@ native() {   # $1: "fetch" may download nvcc where there is none
   elif [ -x "$tools/cuda/nvcc" ] || { [ "${1:-}" = fetch ] && native/fetch-nvcc.sh "$tools/cuda"; }; then nvcc=$tools/cuda/nvcc include=$tools/cuda/usr/include
   else say "PTX skipped: no nvcc in CUDA_HOME or PATH; the CPU device needs none"; fi
   cmake -S . -B artifacts/cmake -DCMAKE_BUILD_TYPE=Release -DSPECTRAL_NVCC="$nvcc" -DSPECTRAL_CUDA_INCLUDE="$include" > artifacts/cmake.log 2>&1 || { cat artifacts/cmake.log; exit 1; }
-  cmake --build artifacts/cmake -j"$(nproc)" > artifacts/native.log 2>&1 || { grep -E 'error|Error' -A3 artifacts/native.log || tail -40 artifacts/native.log; exit 1; }
+  cmake --build artifacts/cmake -j"$(nproc)" --target "${2:-all}" > artifacts/native.log 2>&1 || { grep -E 'error|Error' -A3 artifacts/native.log || tail -40 artifacts/native.log; exit 1; }
 }
 gpu() { if has_library libcuda.so.1; then echo fetch; fi; }   # PTX is worth a download only where it can run
 managed() { dotnet build "$@" -c Release -v quiet -clp:NoSummary; }
 mkdir -p artifacts
 case $verb in
   build) native "$(gpu)"; managed Kernels.sln; say "built: artifacts/bin/spectral" ;;
-  run) native "$(gpu)"; managed src/Spectral.Cli; samples/run.sh "$@" ;;
+  run) native "$(gpu)" spectral_product; managed src/Spectral.Cli; samples/run.sh "$@" ;;
   test)
     full=""; if [ "${1:-}" = --full ]; then shift; full=1; fi
     native fetch; managed Kernels.sln
