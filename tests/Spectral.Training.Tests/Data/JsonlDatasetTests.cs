@@ -2,16 +2,8 @@ using System.Text;
 
 namespace Spectral.Training.Tests;
 
-public sealed class JsonlDatasetTests
+public sealed class JsonlDatasetTests : FolderTest
 {
-    private TemporaryFolder folder = null!;
-
-    [SetUp]
-    public void SetUp() => folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => folder.Dispose();
-
     [Test]
     public void Records_come_in_order_with_their_lines()
     {

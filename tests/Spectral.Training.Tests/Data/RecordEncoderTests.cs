@@ -2,17 +2,9 @@ using System.Text.Json.Nodes;
 
 namespace Spectral.Training.Tests;
 
-public sealed class RecordEncoderTests
+public sealed class RecordEncoderTests : FolderTest
 {
     private const int End = 99;
-
-    private TemporaryFolder folder = null!;
-
-    [SetUp]
-    public void SetUp() => folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => folder.Dispose();
 
     // Byte-level with the merge "ab" → 256; with a begin token 257 if asked for.
     private BpeTokenizer Tokenizer(bool begin)

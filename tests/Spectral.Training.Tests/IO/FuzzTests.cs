@@ -4,18 +4,10 @@ using System.Text.Json.Nodes;
 namespace Spectral.Training.Tests;
 
 /// <summary>Valid files with random damage: whatever comes of it, nothing but an InputException may come out.</summary>
-public sealed class FuzzTests
+public sealed class FuzzTests : FolderTest
 {
     private const int Rounds = 700;
     private static readonly string[] Splices = ["null", "-1", "1e999", "99999999999999999999", "\"\"", "{}", "[]", "[[[[", "\\ud800", "\"\\u0000\"", "true", "\"(\"", "0.5", ",", "\""];
-
-    private TemporaryFolder folder = null!;
-
-    [SetUp]
-    public void SetUp() => folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => folder.Dispose();
 
     private static byte[] Damage(byte[] valid, Random random)
     {

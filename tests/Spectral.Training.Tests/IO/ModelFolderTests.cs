@@ -3,16 +3,8 @@ using System.Text.Json.Nodes;
 
 namespace Spectral.Training.Tests;
 
-public sealed class ModelFolderTests
+public sealed class ModelFolderTests : FolderTest
 {
-    private TemporaryFolder folder = null!;
-
-    [SetUp]
-    public void SetUp() => folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => folder.Dispose();
-
     private void OpenMustSay(params string[] says)
     {
         InputException error = Assert.Catch<InputException>(() => ModelFolder.Open(folder.Path).Dispose())!;

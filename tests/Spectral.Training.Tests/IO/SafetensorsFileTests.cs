@@ -4,16 +4,8 @@ using System.Text;
 namespace Spectral.Training.Tests;
 
 /// <summary>The reader against hand-made files: good ones, and one per rule of the format that breaks just that rule.</summary>
-public sealed class SafetensorsFileTests
+public sealed class SafetensorsFileTests : FolderTest
 {
-    private TemporaryFolder folder = null!;
-
-    [SetUp]
-    public void SetUp() => folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => folder.Dispose();
-
     private static byte[] Container(string header, int dataBytes) => Container(Encoding.UTF8.GetBytes(header), dataBytes);
 
     private static byte[] Container(byte[] header, int dataBytes, long? claimed = null)

@@ -3,16 +3,8 @@ using System.Text;
 
 namespace Spectral.Training.Tests;
 
-public sealed class SafetensorsWriterTests
+public sealed class SafetensorsWriterTests : FolderTest
 {
-    private TemporaryFolder folder = null!;
-
-    [SetUp]
-    public void SetUp() => folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => folder.Dispose();
-
     [Test]
     public void Bytes_are_as_the_format_says()
     {

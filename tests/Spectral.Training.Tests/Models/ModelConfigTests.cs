@@ -2,16 +2,8 @@ using System.Text.Json.Nodes;
 
 namespace Spectral.Training.Tests;
 
-public sealed class ModelConfigTests
+public sealed class ModelConfigTests : FolderTest
 {
-    private TemporaryFolder folder = null!;
-
-    [SetUp]
-    public void SetUp() => folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => folder.Dispose();
-
     private ModelConfig Load(params (string Key, string Json)[] changes) => TinyModel.WriteConfig(folder, Json(changes));
 
     private static JsonObject Json(params (string Key, string Json)[] changes)

@@ -2,16 +2,8 @@ using System.Text.Json.Nodes;
 
 namespace Spectral.Training.Tests;
 
-public sealed class AdapterFolderTests
+public sealed class AdapterFolderTests : FolderTest
 {
-    private TemporaryFolder folder = null!;
-
-    [SetUp]
-    public void SetUp() => folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => folder.Dispose();
-
     private void OpenMustSay(params string[] says)
     {
         InputException error = Assert.Throws<InputException>(() => AdapterFolder.Open(folder.Path).Dispose())!;

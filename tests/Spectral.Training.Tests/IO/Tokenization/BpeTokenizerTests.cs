@@ -7,16 +7,8 @@ using FsCheck.Fluent;
 namespace Spectral.Training.Tests;
 
 /// <summary>Small tokenizers whose ids can be worked out by hand, and properties on random text. No reference ids are at hand here.</summary>
-public sealed class BpeTokenizerTests
+public sealed class BpeTokenizerTests : FolderTest
 {
-    private TemporaryFolder folder = null!;
-
-    [SetUp]
-    public void SetUp() => folder = new TemporaryFolder();
-
-    [TearDown]
-    public void TearDown() => folder.Dispose();
-
     private static readonly (string, string)[] Merges = [("h", "e"), ("l", "l"), ("he", "ll"), ("hell", "o"), ("Ġ", "w"), ("o", "r"), ("Ġw", "or"), ("Ã", "©")];
 
     private BpeTokenizer Load(JsonObject json) => TokenizerFiles.Load(folder, json);
