@@ -1,14 +1,18 @@
-// Copy of a matrix into a rectangle of a larger one, from F32 with a cast: packs the factors of an adapter side by side, or appends them to W.
+// Copy of a matrix into a rectangle of a larger one, from F32 with a cast: packs the factors of an adapter side by side, or appends them to W;
+// and of a rectangle scaled and added to another, which hands the gradient of the packed matrix back to its parts.
 //
-// Formula        destination[row + i][column + j] = source[i][j]
+// Formula        copy  destination[row + i][column + j] = source[i][j]
+//                add   destination[i'][j'] = scale * source[i][j] + (accumulate ? destination[i'][j'] : 0), one fma
 // Shapes         source [rows, columns]; destination [any, stride]; offset = row * stride + column
+//                add: the rectangle [rows, columns] lies in source [any, source_stride] as in destination, each with its offset
 // Layout         row-major contiguous; no alignment beyond the element's
-// Types          source F32, destination F32 or BF16 (round to nearest even); or both BF16, as it is
-// Accumulation   none
-// Grid/Block     one thread per element of the source, 256 threads
-// Bytes          rows * columns * (size of source + size of destination)
-// Flops          0
+// Types          source F32, destination F32 or BF16 (round to nearest even); or both BF16, as it is; add F32
+// Accumulation   none (add: F32)
+// Grid/Block     one thread per element of the rectangle, 256 threads
+// Bytes          rows * columns * (size of source + size of destination); add 12, or 8 where it does not accumulate, per element
+// Flops          0; add 2 per element
 // Deterministic  yes
+// NaN            passes on; what the destination held is not read unless it accumulates
 #include "spectral.cuh"
 
 struct CopyBlockArgs {
@@ -20,6 +24,20 @@ struct CopyBlockArgs {
   int stride;
 };
 SPECTRAL_LAYOUT(CopyBlockArgs, source, destination, offset, rows, columns, stride)
+
+struct CopyBlockAddArgs {
+  const float* source;
+  float* destination;
+  long long source_offset;
+  long long destination_offset;
+  int rows;
+  int columns;
+  int source_stride;
+  int destination_stride;
+  float scale;
+  int accumulate;
+};
+SPECTRAL_LAYOUT(CopyBlockAddArgs, source, destination, source_offset, destination_offset, rows, columns, source_stride, destination_stride, scale, accumulate)
 
 template <class From, class T>
 __device__ __forceinline__ void copy_block(const CopyBlockArgs& args) {
@@ -33,3 +51,11 @@ __device__ __forceinline__ void copy_block(const CopyBlockArgs& args) {
 SPECTRAL_KERNEL_PLAIN(copy_block_f32, CopyBlockArgs, 256) { copy_block<float, float>(args); }
 SPECTRAL_KERNEL_PLAIN(copy_block_bf16, CopyBlockArgs, 256) { copy_block<float, bf16>(args); }
 SPECTRAL_KERNEL_PLAIN(copy_block_within_bf16, CopyBlockArgs, 256) { copy_block<bf16, bf16>(args); }
+
+SPECTRAL_KERNEL_PLAIN(copy_block_add, CopyBlockAddArgs, 256) {
+  const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (i >= static_cast<long long>(args.rows) * args.columns) return;
+  const long long row = i / args.columns, column = i - row * args.columns;
+  float* to = args.destination + args.destination_offset + row * args.destination_stride + column;
+  *to = fmaf(args.scale, args.source[args.source_offset + row * args.source_stride + column], args.accumulate ? *to : 0.0f);
+}

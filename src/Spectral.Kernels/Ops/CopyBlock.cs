@@ -18,7 +18,28 @@ public struct CopyBlockArgs
     public int Stride;
 }
 
-/// <summary>Copies a matrix into a rectangle of a larger matrix, F32 rounded to its type; the rest of the destination is left alone.</summary>
+/// <summary>Arguments of the adding kernel in <c>copy_block.cu</c>.</summary>
+[KernelArgs("copy_block", "copy_block_add")]
+public struct CopyBlockAddArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Source, Destination;
+    /// <summary>Element at which the rectangle begins.</summary>
+    public long SourceOffset, DestinationOffset;
+    /// <summary>Size of the rectangle.</summary>
+    public int Rows, Columns;
+    /// <summary>Columns of the matrix around it.</summary>
+    public int SourceStride, DestinationStride;
+    /// <summary>Factor of the source.</summary>
+    public float Scale;
+    /// <summary>1: added to what the destination holds.</summary>
+    public int Accumulate;
+}
+
+/// <summary>
+/// Copies a matrix into a rectangle of a larger matrix, F32 rounded to its type, or a rectangle out of one; the rest of the destination is
+/// left alone. Both ways also adding, which is how the gradient of either passes back.
+/// </summary>
 public static class CopyBlock
 {
     private const int Threads = 256;
@@ -37,8 +58,7 @@ public static class CopyBlock
         Check.Floating(destination, nameof(destination));
         if (source.DType != DType.F32) Check.SameDType(source, nameof(source), destination, nameof(destination));
         Check.SameDevice(source.Device, destination, nameof(destination));
-        if (row < 0 || column < 0 || row > destination.Dim(0) - source.Dim(0) || column > destination.Dim(1) - source.Dim(1))
-            throw new ArgumentException($"source {source.Shape} at row {row}, column {column} reaches outside destination {destination.Shape}", nameof(source));
+        Inside(destination, nameof(destination), row, column, source);
         if (source.Count == 0) return;
         var args = new CopyBlockArgs
         {
@@ -49,8 +69,63 @@ public static class CopyBlock
             Columns = source.Dim(1),
             Stride = destination.Dim(1),
         };
-        int blocks = checked((int)((source.Count + Threads - 1) / Threads));
         string entry = source.DType == DType.F32 ? Launch.Entry(destination.DType, "copy_block_f32", "copy_block_bf16") : "copy_block_within_bf16";
-        source.Device.Kernel("copy_block", entry).Launch(args, blocks, Threads);
+        source.Device.Kernel("copy_block", entry).Launch(args, Launch.Blocks(source.Count, Threads), Threads);
+    }
+
+    /// <summary>destination[i, j] = source[row + i, column + j].</summary>
+    /// <param name="source">[N, M] F32, with row + n ≤ N and column + m ≤ M.</param>
+    /// <param name="row">First row read.</param>
+    /// <param name="column">First column read.</param>
+    /// <param name="destination">[n, m] F32; does not overlap the source.</param>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
+    public static void Take(Tensor source, int row, int column, Tensor destination) => Add(source, row, column, destination, 0, 0, destination, 1, accumulate: false);
+
+    /// <summary>destination[i, j] += scale · source[row + i, column + j].</summary>
+    /// <param name="source">[N, M] F32, with row + n ≤ N and column + m ≤ M.</param>
+    /// <param name="row">First row read.</param>
+    /// <param name="column">First column read.</param>
+    /// <param name="destination">[n, m] F32; does not overlap the source.</param>
+    /// <param name="scale">Factor of the source.</param>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
+    public static void Add(Tensor source, int row, int column, Tensor destination, float scale = 1) =>
+        Add(source, row, column, destination, 0, 0, destination, scale, accumulate: true);
+
+    /// <summary>destination[row + i, column + j] += scale · source[i, j].</summary>
+    /// <param name="source">[n, m] F32.</param>
+    /// <param name="destination">[N, M] F32, with row + n ≤ N and column + m ≤ M; does not overlap the source.</param>
+    /// <param name="row">First row added to.</param>
+    /// <param name="column">First column added to.</param>
+    /// <param name="scale">Factor of the source.</param>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
+    public static void AddInto(Tensor source, Tensor destination, int row, int column, float scale = 1) =>
+        Add(source, 0, 0, destination, row, column, source, scale, accumulate: true);
+
+    // The rectangle has the size of the tensor it is to cover, which is one of the two.
+    private static void Add(Tensor source, int sourceRow, int sourceColumn, Tensor destination, int row, int column, Tensor covered, float scale, bool accumulate)
+    {
+        Check.Shape(source, nameof(source), -1, -1);
+        Check.Shape(destination, nameof(destination), -1, -1);
+        Check.DType(source, nameof(source), DType.F32);
+        Check.DType(destination, nameof(destination), DType.F32);
+        Check.SameDevice(source.Device, source, nameof(source));
+        Check.SameDevice(source.Device, destination, nameof(destination));
+        Inside(source, nameof(source), sourceRow, sourceColumn, covered);
+        Inside(destination, nameof(destination), row, column, covered);
+        if (covered.Count == 0) return;
+        var args = new CopyBlockAddArgs
+        {
+            Source = source.Pointer, Destination = destination.Pointer,
+            SourceOffset = (long)sourceRow * source.Dim(1) + sourceColumn, DestinationOffset = (long)row * destination.Dim(1) + column,
+            Rows = covered.Dim(0), Columns = covered.Dim(1), SourceStride = source.Dim(1), DestinationStride = destination.Dim(1),
+            Scale = scale, Accumulate = accumulate ? 1 : 0,
+        };
+        source.Device.Kernel("copy_block", "copy_block_add").Launch(args, Launch.Blocks(covered.Count, Threads), Threads);
+    }
+
+    private static void Inside(Tensor whole, string name, int row, int column, Tensor covered)
+    {
+        if (row < 0 || column < 0 || row > whole.Dim(0) - covered.Dim(0) || column > whole.Dim(1) - covered.Dim(1))
+            throw new ArgumentException($"a rectangle {covered.Shape} at row {row}, column {column} reaches outside {name} {whole.Shape}", name);
     }
 }
