@@ -1,0 +1,44 @@
+// A weighted sum of two tensors and the identity: residuals, differences and rotations in adapters' expressions.
+//
+// Formula        z[b,i,j] = alpha x[b,i,j] + beta y[b,i,j] + gamma (i == j)
+// Shapes         x, y, z [batch, rows, columns]; y null counts as 0
+// Layout         row-major, contiguous; z may be x or y
+// Types          F32
+// Accumulation   F32: alpha x + gamma rounded, then one fma for beta y
+// Grid/Block     one thread per 16-byte vector, 256 a block
+// Bytes          12 per element, 8 without y
+// Flops          4 per element
+// Deterministic  yes
+// NaN            passes on, also times a factor of 0
+#include "pieces.cuh"
+
+struct CombineArgs {
+  const float* x;
+  const float* y;
+  float* z;
+  int64_t count;
+  int rows;
+  int columns;
+  float alpha;
+  float beta;
+  float gamma;
+};
+SPECTRAL_LAYOUT(CombineArgs, x, y, z, count, rows, columns, alpha, beta, gamma)
+
+SPECTRAL_KERNEL_PLAIN(combine, CombineArgs, kFlatThreads) {
+  by_piece<float>(args.count, [&](auto width, int64_t at) {
+    constexpr int W = decltype(width)::value;
+    float x[W], y[W] = {};
+    load_piece<float, W>(args.x + at, x);
+    if (args.y) load_piece<float, W>(args.y + at, y);
+    for (int i = 0; i < W; ++i) x[i] *= args.alpha;
+    if (args.gamma != 0) {
+      for (int i = 0; i < W; ++i) {
+        const int64_t row = (at + i) / args.columns;
+        if (row % args.rows == at + i - row * args.columns) x[i] += args.gamma;
+      }
+    }
+    for (int i = 0; i < W; ++i) x[i] = fmaf(args.beta, y[i], x[i]);
+    store_piece<float, W>(args.z + at, x);
+  }, args.x, args.y, args.z);
+}

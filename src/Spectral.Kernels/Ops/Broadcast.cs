@@ -1,0 +1,33 @@
+namespace Spectral.Kernels;
+
+/// <summary>How the elements of a vector meet those of a matrix; the last dimension of a tensor is the columns, all others are rows.</summary>
+public enum Broadcast
+{
+    /// <summary>v has the shape of x.</summary>
+    PerElement,
+    /// <summary>v has one element for each row.</summary>
+    PerRow,
+    /// <summary>v has one element for each column.</summary>
+    PerColumn,
+    /// <summary>v is one number.</summary>
+    Single,
+}
+
+internal static class BroadcastShape
+{
+    /// <summary>Rows and columns of x.</summary>
+    /// <exception cref="ArgumentException">v does not have the elements that the broadcast wants of it.</exception>
+    public static (int Rows, int Columns) Of(Tensor x, string xName, Tensor v, string vName, Broadcast broadcast)
+    {
+        Check.DType(x, xName, DType.F32);
+        Check.DType(v, vName, DType.F32);
+        Check.SameDevice(x.Device, x, xName);
+        Check.SameDevice(x.Device, v, vName);
+        int columns = x.Shape.Rank == 0 ? 1 : x.Dim(x.Shape.Rank - 1);
+        int rows = columns == 0 ? 0 : checked((int)(x.Count / columns));
+        if (broadcast == Broadcast.PerElement) Check.SameShape(x, xName, v, vName);
+        else if (x.Count > 0 && v.Count != (broadcast == Broadcast.PerRow ? rows : broadcast == Broadcast.PerColumn ? columns : 1))
+            throw new ArgumentException($"{vName} is {v.Shape}, expected {(broadcast == Broadcast.PerRow ? rows : broadcast == Broadcast.PerColumn ? columns : 1)} elements: {broadcast} of {xName} {x.Shape}", vName);
+        return (rows, columns);
+    }
+}

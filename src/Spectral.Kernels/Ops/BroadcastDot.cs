@@ -1,0 +1,79 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of the first stage in <c>broadcast_dot.cu</c>.</summary>
+[KernelArgs("broadcast_dot", "broadcast_dot_rows", "broadcast_dot_columns")]
+public struct BroadcastDotArgs
+{
+    /// <summary>Device address; no partials when one chunk covers a sum.</summary>
+    public ulong X, Y, Partials, Result;
+    /// <summary>Size.</summary>
+    public long Rows, Columns, Chunk;
+    /// <summary>Chunks per sum.</summary>
+    public int Chunks;
+    /// <summary>Factor of the sums.</summary>
+    public float Scale;
+    /// <summary>1: added to what the result holds.</summary>
+    public int Accumulate;
+}
+
+/// <summary>Arguments of the second stage in <c>broadcast_dot.cu</c>.</summary>
+[KernelArgs("broadcast_dot", "broadcast_dot_finish")]
+public struct BroadcastDotFinishArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Partials, Result;
+    /// <summary>Size.</summary>
+    public int Results, Chunks;
+    /// <summary>Factor of the sums.</summary>
+    public float Scale;
+    /// <summary>1: added to what the result holds.</summary>
+    public int Accumulate;
+}
+
+/// <summary>Sums of products along the rows or columns of two matrices, or over all of them: the adjoint of <see cref="BroadcastMultiply"/>.</summary>
+public static class BroadcastDot
+{
+    // A warp's time for its reduction against that of its additions, and enough threads for a GPU on thin matrices; the second stage stays short.
+    private const int ColumnsPerChunk = 2048, RowsPerChunk = 64, MaxChunks = 1024;
+
+    /// <summary>
+    /// <c>result[k] = scale · Σ x∘y (+ result[k])</c> over row k (<see cref="Broadcast.PerRow"/>), column k (<see cref="Broadcast.PerColumn"/>)
+    /// or everything (<see cref="Broadcast.Single"/>), added in F64 in an order that depends on the shape alone. NaN passes on.
+    /// </summary>
+    /// <param name="x">Any shape, F32; the last dimension is the columns.</param>
+    /// <param name="y">Shape of x, F32; may be x.</param>
+    /// <param name="result">F32, one element per sum; must not overlap x or y.</param>
+    /// <param name="broadcast">Which sums.</param>
+    /// <param name="scale">Factor.</param>
+    /// <param name="accumulate">Whether it is added to what the result holds.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit; or <see cref="Broadcast.PerElement"/>, which sums nothing.</exception>
+    public static void Run(Tensor x, Tensor y, Tensor result, Broadcast broadcast, float scale = 1, bool accumulate = false)
+    {
+        if (broadcast == Broadcast.PerElement) throw new ArgumentException("PerElement sums nothing: expected PerRow, PerColumn or Single", nameof(broadcast));
+        (int rows, int columns) = BroadcastShape.Of(x, nameof(x), result, nameof(result), broadcast);
+        Check.DType(y, nameof(y), DType.F32);
+        Check.SameShape(x, nameof(x), y, nameof(y));
+        Check.SameDevice(x.Device, y, nameof(y));
+        if (x.Count == 0)
+        {
+            if (!accumulate) result.Clear();
+            return;
+        }
+        bool perColumn = broadcast == Broadcast.PerColumn;
+        long length = perColumn ? rows : broadcast == Broadcast.PerRow ? columns : x.Count;
+        long chunk = Math.Max(perColumn ? RowsPerChunk : ColumnsPerChunk, (length / MaxChunks + 4) & ~3L);
+        int results = checked((int)result.Count), chunks = Launch.Blocks(length, (int)chunk);
+        using Tensor? partials = chunks == 1 ? null : Tensor.Empty(x.Device, (results, chunks), DType.F64);
+        var args = new BroadcastDotArgs
+        {
+            X = x.Pointer, Y = y.Pointer, Partials = partials?.Pointer ?? 0, Result = result.Pointer,
+            Rows = perColumn ? rows : results, Columns = perColumn ? columns : length, Chunk = chunk, Chunks = chunks,
+            Scale = scale, Accumulate = accumulate ? 1 : 0,
+        };
+        if (perColumn) x.Device.Kernel("broadcast_dot", "broadcast_dot_columns").Launch(args, Launch.Blocks((long)results * chunks, Launch.FlatThreads), Launch.FlatThreads);
+        else x.Device.Kernel("broadcast_dot", "broadcast_dot_rows").Launch(args, Launch.RowBlocks((long)results * chunks), Launch.RowThreads);
+        if (partials is null) return;
+        var finish = new BroadcastDotFinishArgs { Partials = partials.Pointer, Result = result.Pointer, Results = results, Chunks = chunks, Scale = scale, Accumulate = args.Accumulate };
+        x.Device.Kernel("broadcast_dot", "broadcast_dot_finish").Launch(finish, Launch.RowBlocks(results), Launch.RowThreads);
+    }
+}

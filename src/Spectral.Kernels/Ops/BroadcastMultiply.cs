@@ -1,0 +1,49 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>broadcast_multiply.cu</c>.</summary>
+[KernelArgs("broadcast_multiply", "broadcast_multiply")]
+public struct BroadcastMultiplyArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong X, V, Z;
+    /// <summary>Elements of x.</summary>
+    public long Count;
+    /// <summary>Elements of v from one row to the next.</summary>
+    public long RowStride;
+    /// <summary>Elements of v from one column to the next.</summary>
+    public int ColumnStride;
+    /// <summary>Size.</summary>
+    public int Columns;
+    /// <summary>Factor of the product.</summary>
+    public float Scale;
+    /// <summary>1: added to what z holds.</summary>
+    public int Accumulate;
+}
+
+/// <summary>Products element by element, of a matrix and a vector along its rows or columns, a number or a matrix.</summary>
+public static class BroadcastMultiply
+{
+    /// <summary><c>z = scale · x ∘ v (+ z)</c>. NaN passes on.</summary>
+    /// <param name="x">Any shape, F32.</param>
+    /// <param name="v">F32, with the elements that the broadcast wants.</param>
+    /// <param name="z">Shape of x, F32; may be x, and v where that has the shape of x.</param>
+    /// <param name="broadcast">Which element of v meets which of x.</param>
+    /// <param name="scale">Factor.</param>
+    /// <param name="accumulate">Whether it is added to what z holds.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Run(Tensor x, Tensor v, Tensor z, Broadcast broadcast, float scale = 1, bool accumulate = false)
+    {
+        (_, int columns) = BroadcastShape.Of(x, nameof(x), v, nameof(v), broadcast);
+        Check.DType(z, nameof(z), DType.F32);
+        Check.SameShape(x, nameof(x), z, nameof(z));
+        Check.SameDevice(x.Device, z, nameof(z));
+        if (x.Count == 0) return;
+        var args = new BroadcastMultiplyArgs
+        {
+            X = x.Pointer, V = v.Pointer, Z = z.Pointer, Count = x.Count, Columns = columns, Scale = scale, Accumulate = accumulate ? 1 : 0,
+            RowStride = broadcast == Broadcast.PerElement ? columns : broadcast == Broadcast.PerRow ? 1 : 0,
+            ColumnStride = broadcast is Broadcast.PerElement or Broadcast.PerColumn ? 1 : 0,
+        };
+        x.Device.Kernel("broadcast_multiply", "broadcast_multiply").Launch(args, Launch.FlatBlocks(x.Count, DType.F32), Launch.FlatThreads);
+    }
+}

@@ -1,0 +1,59 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>combine.cu</c>.</summary>
+[KernelArgs("combine", "combine")]
+public struct CombineArgs
+{
+    /// <summary>Device address; Y may be 0.</summary>
+    public ulong X, Y, Z;
+    /// <summary>Elements.</summary>
+    public long Count;
+    /// <summary>Size of each matrix.</summary>
+    public int Rows, Columns;
+    /// <summary>Factors of x, y and the identity.</summary>
+    public float Alpha, Beta, Gamma;
+}
+
+/// <summary>Weighted sums.</summary>
+public static class Combine
+{
+    /// <summary><c>z = alpha · x + beta · y</c>. NaN passes on, also times 0.</summary>
+    /// <param name="x">Any shape, F32.</param>
+    /// <param name="alpha">Factor of x.</param>
+    /// <param name="y">Shape of x, F32; null: <c>z = alpha · x</c>.</param>
+    /// <param name="beta">Factor of y.</param>
+    /// <param name="z">Shape of x, F32; written; may be x or y.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Run(Tensor x, float alpha, Tensor? y, float beta, Tensor z) => Run(x, alpha, y, beta, 0, 1, 1, z);
+
+    /// <summary><c>z = alpha · x + gamma · I</c>, I with ones where row and column agree, whether square or not; for each matrix of a batch.</summary>
+    /// <param name="x">[m, n] or [b, m, n] F32.</param>
+    /// <param name="alpha">Factor of x.</param>
+    /// <param name="gamma">Factor of the identity.</param>
+    /// <param name="z">Shape of x, F32; written; may be x.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void AddIdentity(Tensor x, float alpha, float gamma, Tensor z)
+    {
+        int rank = x.Shape.Rank;
+        if (rank < 2) throw new ArgumentException($"x is {x.Shape}, expected a matrix or a batch of matrices", nameof(x));
+        Run(x, alpha, null, 0, gamma, x.Dim(rank - 2), x.Dim(rank - 1), z);
+    }
+
+    private static void Run(Tensor x, float alpha, Tensor? y, float beta, float gamma, int rows, int columns, Tensor z)
+    {
+        Check.DType(x, nameof(x), DType.F32);
+        Check.SameDevice(x.Device, x, nameof(x));
+        Verify(z, nameof(z));
+        if (y is not null) Verify(y, nameof(y));
+        if (x.Count == 0) return;
+        var args = new CombineArgs { X = x.Pointer, Y = y?.Pointer ?? 0, Z = z.Pointer, Count = x.Count, Rows = rows, Columns = columns, Alpha = alpha, Beta = beta, Gamma = gamma };
+        x.Device.Kernel("combine", "combine").Launch(args, Launch.FlatBlocks(x.Count, DType.F32), Launch.FlatThreads);
+
+        void Verify(Tensor tensor, string name)
+        {
+            Check.DType(tensor, name, DType.F32);
+            Check.SameShape(x, nameof(x), tensor, name);
+            Check.SameDevice(x.Device, tensor, name);
+        }
+    }
+}
