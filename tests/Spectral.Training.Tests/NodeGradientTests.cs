@@ -121,7 +121,7 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
     {
         ParameterGroup weights = Weights(("w", (6, 6)));
         Linear layer = new("layer", weights.Parameters[0], null);
-        Check([(5, 6)], (tape, x) => CheckpointNode.Apply(tape, x[0], trains: true, (inner, value) =>
+        Check([(5, 6)], (tape, x) => CheckpointNode.Apply(tape, x[0], needsBackward: true, (inner, value) =>
         {
             using Variable y = LinearNode.Apply(inner, value, layer);
             return SwiGluNode.Apply(inner, y, value);

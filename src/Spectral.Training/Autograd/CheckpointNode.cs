@@ -26,13 +26,13 @@ public sealed class CheckpointNode : Node
     /// <summary>Runs a segment of the model without saving its activations.</summary>
     /// <param name="tape">The tape.</param>
     /// <param name="x">The segment's only input.</param>
-    /// <param name="trains">Whether a parameter inside the segment trains.</param>
+    /// <param name="needsBackward">Whether backward has to reach the segment even if nothing below it trains: a parameter inside it does.</param>
     /// <param name="segment">A pure function of its input: called again during backward.</param>
-    public static Variable Apply(Tape tape, Variable x, bool trains, Func<Tape, Variable, Variable> segment)
+    public static Variable Apply(Tape tape, Variable x, bool needsBackward, Func<Tape, Variable, Variable> segment)
     {
         using var silent = new Tape(tape.Device, records: false, tape.Dropout);
         using var y = segment(silent, x);
-        var records = tape.Records && (x.Node is not null || trains);
+        var records = tape.Records && (x.Node is not null || needsBackward);
         return new Variable(y.Value.Share(), records ? tape.Record(new CheckpointNode(tape, x, segment)) : null);
     }
 

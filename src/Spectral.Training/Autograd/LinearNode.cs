@@ -34,6 +34,7 @@ public sealed class LinearNode : Node
     /// <summary>Applies all layers of a group, with whatever adapters are attached to them; one value per layer.</summary>
     public static Variable[] Apply(Tape tape, Variable x, LinearGroup group)
     {
+        group.Observer?.Forward(x.Value);
         var rows = x.Value.Dim(0);
         Tensor[] values = [.. group.Layers.Select(layer => Tensor.Empty(tape.Device, (rows, layer.Out), x.Value.DType))];
         for (var i = 0; i < values.Length; i++)
@@ -48,7 +49,7 @@ public sealed class LinearNode : Node
         var dropout = group.Adapter?.DropoutOn(tape);
         var projected = group.Adapter is null ? null : Tensor.Empty(tape.Device, (rows, group.Adapter.Rank), x.Value.DType);
         group.Adapter?.Forward(x.Value, values, projected!, dropout);
-        if (tape.Records && (x.Node is not null || group.Trains))
+        if (tape.Records && (x.Node is not null || group.NeedsBackward))
         {
             var node = tape.Record(new LinearNode(group, x, projected, dropout));
             return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
@@ -81,6 +82,8 @@ public sealed class LinearNode : Node
             Gemm.Run(gradient, false, layer.Weight.Value, false, dx, 1, accumulate ? 1 : 0);
             accumulate = true;
         }
+        if (_group.Observer is { SeesGradients: true } observer)
+            observer.Backward(_x!, _gradients);
         if (_projected is not null)
             _adapter!.Backward(_x, _projected, _gradients, dx, accumulate, _dropout);
     }

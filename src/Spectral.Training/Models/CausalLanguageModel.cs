@@ -99,7 +99,7 @@ public sealed class CausalLanguageModel : IDisposable
                 rows, length, Config.Heads, Config.KeyValueHeads, Config.HeadDimension, Config.WindowOf(i), cosine, sine);
             using var input = x;
             x = checkpoint && tape.Records
-                ? CheckpointNode.Apply(tape, input, layer.Trains, (inner, value) => layer.Forward(inner, value, settings))
+                ? CheckpointNode.Apply(tape, input, layer.NeedsBackward, (inner, value) => layer.Forward(inner, value, settings))
                 : layer.Forward(tape, input, settings, layerCache);
         }
         cache?.Advance(length);

@@ -19,7 +19,8 @@ internal sealed class DecoderLayer
     /// <summary>In the order of the checkpoint.</summary>
     public IEnumerable<Linear> Linears => [.. Projections.Layers, Output, .. Gates.Layers, Down];
 
-    public bool Trains => InputNorm.Trains || PostAttentionNorm.Trains || Linears.Any(linear => linear.Trains);
+    /// <summary>Whether backward has to reach this block, even if nothing below it trains.</summary>
+    public bool NeedsBackward => InputNorm.Trains || PostAttentionNorm.Trains || Linears.Any(linear => linear.Group.NeedsBackward);
 
     /// <summary>x [N, D] → [N, D]. Decoding one position per row goes through the cache alone.</summary>
     public Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null)

@@ -25,6 +25,12 @@ public sealed class LinearGroup
     /// <summary>Whether anything in these layers trains.</summary>
     public bool Trains => Array.Exists(_layers, layer => layer.Trains);
 
+    /// <summary>Who looks on, as in calibration; null as a rule.</summary>
+    internal LinearObserver? Observer { get; set; }
+
+    /// <summary>Whether backward has to reach these layers, even if nothing below them trains.</summary>
+    internal bool NeedsBackward => Trains || Observer is { SeesGradients: true };
+
     /// <summary>Whether backward reads the input: it is saved only then.</summary>
-    internal bool NeedsInput => Array.Exists(_layers, layer => layer.NeedsInput);
+    internal bool NeedsInput => Array.Exists(_layers, layer => layer.NeedsInput) || Observer is { SeesGradients: true };
 }

@@ -9,6 +9,9 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     /// <summary>Dense weight change of a module [out·in], if it has an adapter.</summary>
     public Func<string, double[]?> WeightChange { get; init; } = _ => null;
 
+    /// <summary>Told the name and the input of every linear layer that is applied to a token.</summary>
+    public Action<string, double[]>? Observe { get; init; }
+
     /// <summary>Sum over the rows' targets that are not −1 of −log p(target).</summary>
     public double LossSum(Batch batch)
     {
@@ -97,6 +100,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
 
     private double[] Linear(double[] x, string name)
     {
+        Observe?.Invoke(name, x);
         double[] weight = weights[name + ".weight"];
         double[] y = Multiply(x, weight, weight.Length / x.Length);
         if (WeightChange(name) is { } change)

@@ -1,0 +1,18 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>Adds the gradients of a group's weights, dyᵀ x, to a sum [out, in] F32 per layer: one GEMM per layer and batch, 2·N·out·in operations.</summary>
+/// <remarks>Rows of padding have dy = 0: no token that carries loss looks at what comes after it.</remarks>
+/// <param name="sums">One for each layer of the group, in its order; null where none is wanted.</param>
+internal sealed class GradientObserver(Tensor?[] sums) : LinearObserver
+{
+    public override bool SeesGradients => true;
+
+    public override void Backward(Tensor x, ReadOnlySpan<Tensor?> gradients)
+    {
+        for (var i = 0; i < sums.Length; i++)
+            if (sums[i] is { } sum && gradients[i] is { } gradient)
+                Gemm.Run(gradient, true, x, false, sum, 1, 1);
+    }
+}

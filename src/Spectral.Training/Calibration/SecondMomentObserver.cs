@@ -1,0 +1,25 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>Adds XᵀX / max|X|² of each record's inputs X to a sum [in, in] F32: one GEMM per record, 2·tokens·in² operations.</summary>
+/// <param name="name">The layer, for messages.</param>
+/// <param name="sum">Where to add.</param>
+/// <param name="factor">Of every record's contribution: 1/records for a mean.</param>
+/// <param name="rows">The batch at hand.</param>
+internal sealed class SecondMomentObserver(string name, Tensor sum, double factor, Func<TokenRows> rows) : LinearObserver
+{
+    public override void Forward(Tensor x)
+    {
+        foreach (var (start, count) in rows().Records)
+        {
+            using var record = x.Rows(start, count);
+            var largest = MatrixScan.Run(record).Largest;
+            if (!double.IsFinite(largest))
+                throw new InputException($"calibration: the input of {name} is not finite");
+            if (largest == 0)
+                continue;
+            Gemm.Run(record, true, record, false, sum, (float)(factor / (largest * largest)), 1);
+        }
+    }
+}
