@@ -1,0 +1,70 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>rearrange_forward</c>.</summary>
+[KernelArgs("rearrange", "rearrange_forward")]
+public struct RearrangeForwardArgs
+{
+    /// <summary>Device address; no factors: all ones.</summary>
+    public ulong X, Index, Factors, Y;
+    /// <summary>Elements of y.</summary>
+    public long Count;
+}
+
+/// <summary>Arguments of the backward kernels in <c>rearrange.cu</c>.</summary>
+[KernelArgs("rearrange", "rearrange_backward", "rearrange_backward_long")]
+public struct RearrangeBackwardArgs
+{
+    /// <summary>Device address; no factors: all ones.</summary>
+    public ulong Dy, Offsets, Entries, Factors, Dx;
+    /// <summary>Elements of dx.</summary>
+    public int Sources;
+    /// <summary>1: added to what dx holds.</summary>
+    public int Accumulate;
+}
+
+/// <summary>Elements taken by a fixed table: tiling, block diagonals, skew symmetry, permutation, sparse positions.</summary>
+public static class Rearrange
+{
+    /// <summary><c>y[e] = factor[e] · x[index[e]]</c>, 0 where the index is −1.</summary>
+    /// <param name="x">Any shape, F32, with the elements that the table takes from.</param>
+    /// <param name="table">The indices.</param>
+    /// <param name="y">Any shape, F32, with the elements that the table makes; written; must not overlap x.</param>
+    /// <exception cref="ArgumentException">Number of elements, type or device does not fit.</exception>
+    public static void Forward(Tensor x, IndexTable table, Tensor y)
+    {
+        Verify(x, nameof(x), y, nameof(y), table);
+        if (y.Count == 0) return;
+        var args = new RearrangeForwardArgs { X = x.Pointer, Index = table.Index.Pointer, Factors = table.Factors?.Pointer ?? 0, Y = y.Pointer, Count = y.Count };
+        x.Device.Kernel("rearrange", "rearrange_forward").Launch(args, Launch.Blocks(args.Count, Launch.FlatThreads), Launch.FlatThreads);
+    }
+
+    /// <summary><c>dx[s] = Σ factor[e] · dy[e] (+ dx[s])</c> over the elements e made of s, in ascending order and F64.</summary>
+    /// <param name="dy">F32, as y.</param>
+    /// <param name="table">The indices.</param>
+    /// <param name="dx">F32, as x; must not overlap dy.</param>
+    /// <param name="accumulate">Whether it is added to what dx holds.</param>
+    /// <exception cref="ArgumentException">Number of elements, type or device does not fit.</exception>
+    public static void Backward(Tensor dy, IndexTable table, Tensor dx, bool accumulate = false)
+    {
+        Verify(dx, nameof(dx), dy, nameof(dy), table);
+        if (dx.Count == 0) return;
+        var args = new RearrangeBackwardArgs
+        {
+            Dy = dy.Pointer, Offsets = table.Offsets.Pointer, Entries = table.Entries.Pointer, Factors = table.Factors?.Pointer ?? 0, Dx = dx.Pointer,
+            Sources = table.Sources, Accumulate = accumulate ? 1 : 0,
+        };
+        if (table.IsLong) dx.Device.Kernel("rearrange", "rearrange_backward_long").Launch(args, Launch.RowBlocks(args.Sources), Launch.RowThreads);
+        else dx.Device.Kernel("rearrange", "rearrange_backward").Launch(args, Launch.Blocks(args.Sources, Launch.FlatThreads), Launch.FlatThreads);
+    }
+
+    private static void Verify(Tensor source, string sourceName, Tensor result, string resultName, IndexTable table)
+    {
+        Check.DType(source, sourceName, DType.F32);
+        Check.DType(result, resultName, DType.F32);
+        Check.SameDevice(source.Device, source, sourceName);
+        Check.SameDevice(source.Device, result, resultName);
+        Check.SameDevice(source.Device, table.Index, nameof(table));
+        if (source.Count != table.Sources) throw new ArgumentException($"{sourceName} is {source.Shape}, expected {table.Sources} elements as the table takes from", sourceName);
+        if (result.Count != table.Count) throw new ArgumentException($"{resultName} is {result.Shape}, expected {table.Count} elements as the table makes", resultName);
+    }
+}
