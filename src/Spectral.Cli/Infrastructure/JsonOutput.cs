@@ -19,9 +19,15 @@ internal static class JsonOutput
     public static void Print(JsonObject result)
     {
         using var buffer = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(buffer, Readable)) result.WriteTo(writer);
-        buffer.WriteByte((byte)'\n');
+        Write(result, buffer);
         using Stream output = Console.OpenStandardOutput();
         buffer.WriteTo(output);
+    }
+
+    /// <summary>The same text for a file.</summary>
+    public static void Write(JsonObject result, Stream output)
+    {
+        using (var writer = new Utf8JsonWriter(output, Readable)) result.WriteTo(writer);
+        output.WriteByte((byte)'\n');
     }
 }

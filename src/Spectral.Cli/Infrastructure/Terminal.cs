@@ -35,6 +35,14 @@ internal sealed class Terminal(bool json)
         foreach (var (name, value) in rows) Line($"{name.PadRight(width)}  {value}");
     }
 
+    /// <summary>Columns under heads, as wide as their longest field; all but the first are aligned on the right.</summary>
+    public void Table(IReadOnlyList<string> heads, IReadOnlyList<string[]> rows)
+    {
+        int[] widths = [.. heads.Select((head, column) => rows.Select(row => row[column].Length).Append(head.Length).Max())];
+        foreach (IReadOnlyList<string> row in rows.Prepend(heads))
+            Line(string.Join("  ", row.Select((field, column) => column == 0 ? field.PadRight(widths[column]) : field.PadLeft(widths[column]))).TrimEnd());
+    }
+
     /// <summary>Runs <paramref name="work"/> and shows how far it is.</summary>
     public T Track<T>(string title, long total, Func<WorkProgress, T> work)
     {

@@ -5,7 +5,7 @@ using Spectral.Training;
 
 namespace Spectral.Cli;
 
-/// <summary>The options of `finetune` that describe the adapter.</summary>
+/// <summary>The options that describe an adapter, for one method or for several.</summary>
 internal sealed class AdapterCommandOptions
 {
     private readonly Option<string> method = new("--adapter")
@@ -44,7 +44,10 @@ internal sealed class AdapterCommandOptions
     /// <summary>A trained adapter to go on from.</summary>
     public Option<string?> InitAdapter { get; } = OptionTypes.Path("--init-adapter", "Start from this adapter; its method, rank, alpha, top-k, dropout and targets hold.", "DIR");
 
-    public Option[] All => [method, rank, alpha, topK, target, dropout, svd, InitAdapter];
+    /// <summary>Those that hold whatever the method is.</summary>
+    public Option[] Shared => [rank, alpha, topK, target, dropout, svd];
+
+    public Option[] All => [method, .. Shared, InitAdapter];
 
     public AdapterMethod Method(CommandContext context) => AdapterMethods.Find(context.Get(method));
 
@@ -75,6 +78,10 @@ internal sealed class AdapterCommandOptions
                 throw new InputException($"{option.Name} \"{context.Text(option)}\": the adapter given by --init-adapter has {found}; expected the same or no {option.Name}");
         }
     }
+
+    /// <summary>Rows of the page's table of settings that hold for all methods of a comparison.</summary>
+    public IReadOnlyList<(string Name, string Value)> Describe(CommandContext context) =>
+        [.. Shared.Select(option => (option.Name.TrimStart('-'), context.Text(option).Replace(",", ", ")))];
 
     /// <summary>Rows of the report's table of settings.</summary>
     public static IReadOnlyList<(string Name, string Value)> Describe(Adapter adapter) =>

@@ -4,7 +4,7 @@ using Spectral.Training;
 
 namespace Spectral.Cli;
 
-/// <summary>The options that `finetune` and `pretrain` share: data, steps, optimizer, schedule, logging, output.</summary>
+/// <summary>The options that all commands which train share: data, steps, optimizer, schedule, logging, output.</summary>
 internal sealed class TrainingOptions
 {
     public readonly Option<string> Model, Data, Out;
@@ -40,10 +40,14 @@ internal sealed class TrainingOptions
 
     public Option[] Inputs => [Model, Data, Eval, Out];
 
-    public Option[] Settings =>
+    /// <summary>Those of a single run, which keeps checkpoints and reports its steps.</summary>
+    public Option[] Settings => [.. Common, SaveEvery, LogEvery];
+
+    /// <summary>Those of any number of runs.</summary>
+    public Option[] Common =>
     [
         Steps, Epochs, Batch, Accumulate, MaxLength, LearningRate, Schedule, Warmup, WeightDecay, Beta1, Beta2, Epsilon, GradientClip, Seed, NoShuffle, Graph,
-        SaveEvery, LogEvery, EvalEvery, Overwrite, .. Device.WithTuning,
+        EvalEvery, Overwrite, .. Device.WithTuning,
     ];
 
     /// <summary>What the options mean to the trainer.</summary>

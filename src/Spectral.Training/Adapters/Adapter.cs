@@ -39,7 +39,7 @@ public sealed class Adapter : IDisposable
     /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter already.</exception>
     public static Adapter Attach(CausalLanguageModel model, AdapterMethod method, AdapterOptions options)
     {
-        var linears = Targets(model, options);
+        var linears = AdapterTargets.Choose(model.Linears, linear => linear.Name, options);
         var modules = linears.Select(linear =>
         {
             var shape = new ModuleShape(linear.Name, linear.Out, linear.In);
@@ -131,16 +131,6 @@ public sealed class Adapter : IDisposable
             adapter.Dispose();
             throw;
         }
-    }
-
-    private static Linear[] Targets(CausalLanguageModel model, AdapterOptions options)
-    {
-        var endings = model.Linears.Select(linear => linear.Name.Split('.')[^1]).Distinct();
-        foreach (var target in options.TargetModules)
-            if (!model.Linears.Any(linear => ModulePattern.Of(target).Matches(linear.Name)))
-                throw new InputException($"target '{target}' matches no layer; there are: {string.Join(", ", endings)}");
-        var pattern = ModulePattern.Of(options.TargetModules);
-        return [.. model.Linears.Where(linear => pattern.Matches(linear.Name))];
     }
 
     /// <summary>Plain LoRA carries no digests: other readers of its config do not know the key.</summary>

@@ -1,0 +1,121 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Spectral.Kernels;
+using Spectral.Training;
+
+namespace Spectral.Cli;
+
+internal sealed class CompareCommand : SpectralCommand
+{
+    private const string SameParameters = "params", SameSteps = "steps";
+
+    private readonly TrainingOptions training = new("Model folder in Hugging Face layout.", "Folder for runs.jsonl, compare.json and compare.html.");
+    private readonly AdapterCommandOptions adapter = new();
+    private readonly Option<string> methods = new("--methods")
+    {
+        Description = "Adapter methods, separated by commas; all: every one there is.",
+        HelpName = "NAMES",
+        Required = true,
+        CustomParser = result =>
+        {
+            string value = OptionTypes.Value(result);
+            string[] names = Names(value), known = [.. AdapterMethods.All.Select(method => method.Name)];
+            if (names.FirstOrDefault(name => !known.Contains(name)) is not null)
+                result.AddError(OptionTypes.Complaint("--methods", value, "all, or names among " + string.Join(", ", known)));
+            else if (names.Distinct().Count() < names.Length)
+                result.AddError(OptionTypes.Complaint("--methods", value, "each name once"));
+            return value;
+        },
+    };
+    private readonly Option<int> seeds = OptionTypes.Integer("--seeds", "Runs of each method, with --seed, --seed + 1 and so on.", 5, 1, 1000);
+    private readonly Option<string> budget = OptionTypes.Choice("--budget", "What methods have in common. params: beside data and steps the number of trainable parameters: each rank is chosen so that it comes as near as possible to that of the first method at --rank, alpha/rank staying the same. steps: data and steps alone, with --rank as it is.",
+        SameParameters, SameParameters, SameSteps);
+
+    public CompareCommand() : base("compare", "Trains several adapter methods on the same data with the same seeds, and writes one table and one page with their curves. The model is loaded once. What is finished is written after each run and stays when the command is stopped.",
+        "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison --methods lora,speclora --seeds 3 --rank 16 --lr 1e-3",
+        "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison --methods all --budget steps --steps 200 --eval-every 50 --json")
+    {
+        training.Eval.Required = true;
+        AddOptions([.. training.Inputs, methods, seeds, budget, .. adapter.Shared, .. training.Common]);
+    }
+
+    public override void Execute(CommandContext context)
+    {
+        TrainerOptions settings = training.Read(context);
+        var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model));
+        using var inputs = new ModelInputs(context, context.Get(training.Model));
+        ComparedMethod[] compared = Choose(context, inputs.Folder.Config);
+        EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
+        EncodedRecord[] evaluation = inputs.Encode(context, context.Get(training.Eval)!, context.Get(training.MaxLength));
+
+        using Device device = training.Device.Open(context);
+        using CausalLanguageModel model = inputs.Load(device, training.Device.TypeOn(device, context));
+        foreach (ComparedMethod method in compared)
+            context.Terminal.Line(string.Create(CultureInfo.InvariantCulture, $"{method.Name}: {(method.HasRank ? $"rank {method.Options.Rank}" : "no rank")}, {method.Trainable:N0} trainable parameters"));
+        var comparison = new Comparison(compared)
+        {
+            Title = $"Adapter methods on {Path.GetFileName(inputs.Folder.Directory)}",
+            Facts = Facts(context, settings, model, data.Length),
+            Settings = [("budget", context.Get(budget)), ("seeds", context.Text(seeds)), .. adapter.Describe(context), .. training.Describe(context, model, data.Length)],
+            Notes = Notes(context, device),
+            Wanted = compared.Length * context.Get(seeds),
+        };
+        using var folder = new ComparisonFolder(output);
+        var run = new ComparisonRun(context, settings, compared, context.Get(seeds))
+        {
+            Finished = finished =>
+            {
+                comparison.Add(finished);
+                folder.Add(finished, comparison.ToJson(), ComparisonPage.Render(comparison));
+            },
+        };
+        run.Train(model, data, evaluation);
+        context.Finish(comparison.ToJson(), terminal =>
+        {
+            terminal.Table(ComparisonTable.Columns, [.. ComparisonTable.Rows(comparison.Methods).Select(row => (string[])[.. row.Select(cell => cell.Text)])]);
+            terminal.Line($"written to {output.FullPath}");
+        });
+    }
+
+    /// <summary>The methods with their ranks; a method that these options do not suit is refused before anything is loaded.</summary>
+    private ComparedMethod[] Choose(CommandContext context, ModelConfig model)
+    {
+        AdapterOptions given = adapter.Read(context);
+        IReadOnlyList<ModuleShape> layers = AdapterTargets.Of(model, given);
+        AdapterMethod[] chosen = [.. Names(context.Get(methods)).Select(AdapterMethods.Find)];
+        long? wanted = null;
+        return [.. chosen.Select(method =>
+        {
+            try
+            {
+                AdapterOptions options = wanted is { } count && context.Get(budget) == SameParameters ? AdapterSize.WithTrainable(method, layers, given, count) : given;
+                long trainable = AdapterSize.Trainable(method, layers, options);
+                wanted ??= trainable;
+                return new ComparedMethod(method, options, trainable, AdapterSize.DependsOnRank(method, layers, options));
+            }
+            catch (InputException refusal)
+            {
+                throw new InputException($"{method.Name}: {refusal.Message}", refusal);
+            }
+        })];
+    }
+
+    private IReadOnlyList<(string, JsonNode?)> Facts(CommandContext context, TrainerOptions settings, CausalLanguageModel model, int records) =>
+    [
+        ("model", context.Get(training.Model)), ("data", context.Get(training.Data)), ("eval", context.Get(training.Eval)), ("out", context.Get(training.Out)),
+        ("device", model.Device.ToString()), ("dtype", model.DType.ToString()), ("budget", context.Get(budget)), ("steps", settings.StepsFor(records)),
+        ("seeds", new JsonArray([.. Enumerable.Range(0, context.Get(seeds)).Select(i => (JsonNode)JsonValue.Create(settings.Seed + (ulong)i))])),
+    ];
+
+    private string[] Notes(CommandContext context, Device device)
+    {
+        var notes = new List<string>();
+        if (context.Get(budget) == SameParameters) notes.Add("Each rank was chosen so that the number of trainable parameters comes as near as possible to that of the first method.");
+        notes.Add("± is the standard deviation over seeds. Step time is the median of steady steps, memory the most in use while training, without evaluation.");
+        if (device.Kind == DeviceKind.Cpu) notes.Add("Times are those of the CPU device and say nothing about a GPU.");
+        return [.. notes];
+    }
+
+    private static string[] Names(string list) => list == "all" ? [.. AdapterMethods.All.Select(method => method.Name)] : list.Split(',', StringSplitOptions.TrimEntries);
+}

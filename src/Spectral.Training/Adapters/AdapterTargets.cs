@@ -1,0 +1,22 @@
+namespace Spectral.Training;
+
+/// <summary>Which layers of a model an adapter changes.</summary>
+public static class AdapterTargets
+{
+    /// <summary>The layers that the options name, with their sizes, in model order. Nothing is loaded.</summary>
+    /// <exception cref="InputException">A target matches no layer; the message says what there is.</exception>
+    public static IReadOnlyList<ModuleShape> Of(ModelConfig model, AdapterOptions options) =>
+        [.. Choose([.. ModelTensors.Linears(model)], linear => linear.Name, options).Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs))];
+
+    /// <summary>Those among some layers that the options name.</summary>
+    /// <inheritdoc cref="Of"/>
+    internal static T[] Choose<T>(IReadOnlyList<T> layers, Func<T, string> name, AdapterOptions options)
+    {
+        foreach (var target in options.TargetModules)
+            if (!layers.Any(layer => ModulePattern.Of(target).Matches(name(layer))))
+                throw new InputException(
+                    $"target '{target}' matches no layer; there are: {string.Join(", ", layers.Select(layer => name(layer).Split('.')[^1]).Distinct())}");
+        var pattern = ModulePattern.Of(options.TargetModules);
+        return [.. layers.Where(layer => pattern.Matches(name(layer)))];
+    }
+}
