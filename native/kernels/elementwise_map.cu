@@ -7,6 +7,7 @@
 //                  exp         e^x                    f' = e^x
 //                  max         max(x, floor)          f' = 1 above the floor, else 0; ReLU with floor 0
 //                  square      x^2                    f' = 2 x
+//                  sign        1, -1, or x at 0       f' = 0
 // Shapes         x, y, dy, dx [count]
 // Layout         contiguous; y may be x; dx may be dy
 // Types          F32; rsqrtf in the root's derivative is within 2 ulp
@@ -15,7 +16,7 @@
 // Bytes          forward 8 count, backward 12 count; 4 count more where it accumulates
 // Flops          count, to about 20 count for exp
 // Deterministic  yes
-// NaN            forward passes it on; backward gives f'(NaN) dy, 0 for max and sqrt. A reciprocal of 0 is infinite, and so is the
+// NaN            forward passes it on; backward gives f'(NaN) dy, 0 for max, sqrt and sign. A reciprocal of 0 is infinite, and so is the
 //                derivative of a root at 0 with floor 0 only in its limit: 0 is not above the floor, so there it is 0
 #include "pieces.cuh"
 
@@ -50,6 +51,10 @@ struct Square {
   static __device__ __forceinline__ float value(float x, float) { return x * x; }
   static __device__ __forceinline__ float slope(float x, float) { return 2 * x; }
 };
+struct Sign {
+  static __device__ __forceinline__ float value(float x, float) { return x > 0 ? 1.0f : x < 0 ? -1.0f : x; }
+  static __device__ __forceinline__ float slope(float, float) { return 0.0f; }
+};
 
 template <class F, bool BACKWARD> __device__ __forceinline__ void elementwise_map(const ElementwiseMapArgs& args) {
   by_piece<float>(args.count, [&](auto width, int64_t at) {
@@ -74,3 +79,5 @@ SPECTRAL_KERNEL_PLAIN(elementwise_map_max_forward, ElementwiseMapArgs, kFlatThre
 SPECTRAL_KERNEL_PLAIN(elementwise_map_max_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Max, true>(args); }
 SPECTRAL_KERNEL_PLAIN(elementwise_map_square_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Square, false>(args); }
 SPECTRAL_KERNEL_PLAIN(elementwise_map_square_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Square, true>(args); }
+SPECTRAL_KERNEL_PLAIN(elementwise_map_sign_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Sign, false>(args); }
+SPECTRAL_KERNEL_PLAIN(elementwise_map_sign_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Sign, true>(args); }

@@ -3,7 +3,7 @@ namespace Spectral.Kernels;
 /// <summary>Arguments of <c>elementwise_map.cu</c>.</summary>
 [KernelArgs("elementwise_map", "elementwise_map_reciprocal_forward", "elementwise_map_reciprocal_backward", "elementwise_map_sqrt_forward", "elementwise_map_sqrt_backward",
     "elementwise_map_exp_forward", "elementwise_map_exp_backward", "elementwise_map_max_forward", "elementwise_map_max_backward",
-    "elementwise_map_square_forward", "elementwise_map_square_backward")]
+    "elementwise_map_square_forward", "elementwise_map_square_backward", "elementwise_map_sign_forward", "elementwise_map_sign_backward")]
 public struct ElementwiseMapArgs
 {
     /// <summary>Device address; backward Y is where dx goes.</summary>
@@ -29,6 +29,8 @@ public enum MapFunction
     Max,
     /// <summary><c>x²</c>.</summary>
     Square,
+    /// <summary>1 or −1, and x itself where that is 0.</summary>
+    Sign,
 }
 
 /// <summary>A function applied to every element, and its adjoint. NaN passes on forward.</summary>
@@ -81,6 +83,8 @@ public static class ElementwiseMap
         (MapFunction.Max, true) => "elementwise_map_max_backward",
         (MapFunction.Square, false) => "elementwise_map_square_forward",
         (MapFunction.Square, true) => "elementwise_map_square_backward",
+        (MapFunction.Sign, false) => "elementwise_map_sign_forward",
+        (MapFunction.Sign, true) => "elementwise_map_sign_backward",
         _ => throw new ArgumentOutOfRangeException(nameof(function), function, "no such function"),
     };
 }
