@@ -48,7 +48,7 @@ template <class T, int W> __device__ __forceinline__ void store_piece(T* p, cons
 template <int W> struct Width { static constexpr int value = W; };
 
 // Calls body(Width<kVector<T>>) when rows of `columns` elements keep every address in `pointers` aligned, else body(Width<1>).
-// A null pointer counts as aligned.
+// A null pointer counts as aligned. Vectors are powers of two long, so `a | b` stands for columns a in rows b apart.
 template <class T, class Body, class... Pointers>
 __device__ __forceinline__ void by_width(int columns, Body body, Pointers... pointers) {
   if (columns % kVector<T> == 0 && (is_aligned16(pointers) && ...))
@@ -57,17 +57,20 @@ __device__ __forceinline__ void by_width(int columns, Body body, Pointers... poi
     body(Width<1>());
 }
 
-// For arrays without rows: this thread's vector as one piece, or at the ragged end and at odd addresses element by element:
-// body(Width<W>, offset of the piece).
+// One row, or an array without rows, of which this is block number `block`: this thread's vector as one piece, or at the ragged end and at
+// odd addresses element by element: body(Width<W>, offset of the piece).
 template <class T, class Body, class... Pointers>
-__device__ __forceinline__ void by_piece(int64_t count, Body body, Pointers... pointers) {
-  const int64_t begin = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T>;
+__device__ __forceinline__ void by_piece_of(unsigned block, int64_t count, Body body, Pointers... pointers) {
+  const int64_t begin = (int64_t(block) * blockDim.x + threadIdx.x) * kVector<T>;
   if (begin + kVector<T> <= count && (is_aligned16(pointers) && ...)) {
     body(Width<kVector<T>>(), begin);
   } else {
     const int64_t end = min(begin + kVector<T>, count);
     for (int64_t i = begin; i < end; ++i) body(Width<1>(), i);
   }
+}
+template <class T, class Body, class... Pointers> __device__ __forceinline__ void by_piece(int64_t count, Body body, Pointers... pointers) {
+  by_piece_of<T>(blockIdx.x, count, body, pointers...);
 }
 
 // Joins W more scores into a lane's running maximum and sum of exponentials (online softmax); v is spent.

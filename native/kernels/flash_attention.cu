@@ -6,9 +6,10 @@
 //                backward: p = exp(s - lse);  ds = p (dOutput v^T - delta)
 //                          dq = scale ds k;  dk = scale sum over the group's heads of ds^T q;  dv = the same sum of p^T dOutput
 // Shapes         q, dq [batch, heads, length, head_dim]; k, dk [batch, kv_heads, length, head_dim];
-//                v, dv [batch, length, kv_heads, head_dim]; output, dOutput [batch, length, heads, head_dim];
+//                v, dv [batch length, kv_heads head_dim]; output, dOutput [batch length, heads head_dim];
 //                lse, delta [batch, heads, length]
-// Layout         contiguous: q and k as the rotary embedding writes them, v and output as the projections beside them do;
+// Layout         row-major: q and k as the rotary embedding writes them, v and output as the projections beside them do; v, dv,
+//                output and dOutput may be columns of wider matrices (strides, multiples of 8, from 16-byte addresses on), the others are contiguous;
 //                head_dim a multiple of 8 up to 128 (tiles are 64 or 128 wide; a narrower head pays for zeros)
 // Types          BF16; lse, delta F32
 // Accumulation   F32: online softmax over tiles of keys. p and ds are rounded to BF16 between two products, 2^-8 of each term.
@@ -37,10 +38,12 @@ struct FlashAttentionArgs {
   int kv_heads;
   int length;
   int head_dim;
+  int v_stride;
+  int output_stride;
   int window;     // 0: none
   float scale;
 };
-SPECTRAL_LAYOUT(FlashAttentionArgs, q, k, v, output, lse, batch, heads, kv_heads, length, head_dim, window, scale)
+SPECTRAL_LAYOUT(FlashAttentionArgs, q, k, v, output, lse, batch, heads, kv_heads, length, head_dim, v_stride, output_stride, window, scale)
 
 struct FlashAttentionGradientArgs {
   const void* q;
@@ -58,11 +61,15 @@ struct FlashAttentionGradientArgs {
   int kv_heads;
   int length;
   int head_dim;
+  int v_stride;
+  int output_stride;
+  int d_output_stride;
+  int dv_stride;
   int window;
   float scale;
 };
-SPECTRAL_LAYOUT(FlashAttentionGradientArgs, q, k, v, output, d_output, lse, delta, dq, dk, dv, batch, heads, kv_heads, length, head_dim, window,
-                scale)
+SPECTRAL_LAYOUT(FlashAttentionGradientArgs, q, k, v, output, d_output, lse, delta, dq, dk, dv, batch, heads, kv_heads, length, head_dim, v_stride,
+                output_stride, d_output_stride, dv_stride, window, scale)
 
 namespace {
 constexpr int THREADS = 128;
@@ -75,8 +82,8 @@ template <int BLOCKS, int MT> using Accumulator = float[BLOCKS][MT][NT][4];
 __device__ __forceinline__ TileSource<bf16> outer_head(const void* data, int64_t head, int length, int head_dim) {   // [.., head, length, d]
   return {static_cast<const bf16*>(data) + head * length * head_dim, head_dim, length, head_dim, true};
 }
-__device__ __forceinline__ TileSource<bf16> inner_head(const void* data, int b, int head, int heads, int length, int head_dim) {   // [b, length, head, d]
-  return {static_cast<const bf16*>(data) + (int64_t(b) * length * heads + head) * head_dim, (long long)heads * head_dim, length, head_dim, true};
+__device__ __forceinline__ TileSource<bf16> inner_head(const void* data, int b, int head, unsigned stride, int length, int head_dim) {   // [b, length, stride]
+  return {static_cast<const bf16*>(data) + int64_t(b) * length * stride + head * head_dim, stride, length, head_dim, true};
 }
 
 // d += A B^T over a depth of HEAD: rows m ... of one tile with all rows of another.
@@ -179,7 +186,7 @@ template <int HEAD, int BLOCKS> __device__ __forceinline__ void flash_forward(co
   const QueryBlock<QUERIES> block(args.batch, args.heads, args.kv_heads, length);
   const TileSource<bf16> q = outer_head(args.q, int64_t(block.b) * args.heads + block.h, length, args.head_dim);
   const TileSource<bf16> k = outer_head(args.k, block.group, length, args.head_dim);
-  const TileSource<bf16> v = inner_head(args.v, block.b, block.group % args.kv_heads, args.kv_heads, length, args.head_dim);
+  const TileSource<bf16> v = inner_head(args.v, block.b, block.group % args.kv_heads, args.v_stride, length, args.head_dim);
   const int first = block.first + m, last = first + 16 * MT - 1;
   const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS, end = min(length, block.first + QUERIES);
   const float factor = args.scale * kLog2E;
@@ -238,7 +245,7 @@ template <int HEAD, int BLOCKS> __device__ __forceinline__ void flash_forward(co
     if (lane_id() % 4 == 0 && block.first + row < length) args.lse[block.row + row] = most[r] * args.scale + logf(sum[r]);
   }
   each<HEAD / BLOCK, MT>(o, [&](float& value, int r, int, int) { value *= inverse[r]; });
-  store_rows<HEAD, MT>(o, q_tile, m, inner_head(args.output, block.b, block.h, args.heads, length, args.head_dim), first);
+  store_rows<HEAD, MT>(o, q_tile, m, inner_head(args.output, block.b, block.h, args.output_stride, length, args.head_dim), first);
 }
 
 template <int HEAD> __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradientArgs& args) {
@@ -251,8 +258,8 @@ template <int HEAD> __device__ __forceinline__ void flash_query_gradient(const F
   const QueryBlock<QUERIES> block(args.batch, args.heads, args.kv_heads, length);
   const int64_t head = int64_t(block.b) * args.heads + block.h;
   const TileSource<bf16> q = outer_head(args.q, head, length, args.head_dim), k = outer_head(args.k, block.group, length, args.head_dim);
-  const TileSource<bf16> v = inner_head(args.v, block.b, block.group % args.kv_heads, args.kv_heads, length, args.head_dim);
-  const TileSource<bf16> gradient = inner_head(args.d_output, block.b, block.h, args.heads, length, args.head_dim);
+  const TileSource<bf16> v = inner_head(args.v, block.b, block.group % args.kv_heads, args.v_stride, length, args.head_dim);
+  const TileSource<bf16> gradient = inner_head(args.d_output, block.b, block.h, args.d_output_stride, length, args.head_dim);
   const int first = block.first + m, last = first + 16 * MT - 1;
   const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS, end = min(length, block.first + QUERIES);
   const float factor = args.scale * kLog2E;
@@ -325,7 +332,7 @@ template <int HEAD, int MT> __device__ __forceinline__ void flash_key_gradient(c
   };
   Accumulator<HEAD / BLOCK, MT> dk = {}, dv = {};
   load_tile<bf16, KEYS, HEAD, THREADS>(k_tile, outer_head(args.k, group, length, args.head_dim), key0, 0);
-  load_tile<bf16, KEYS, HEAD, THREADS>(v_tile, inner_head(args.v, b, g, args.kv_heads, length, args.head_dim), key0, 0);
+  load_tile<bf16, KEYS, HEAD, THREADS>(v_tile, inner_head(args.v, b, g, args.v_stride, length, args.head_dim), key0, 0);
   fetch(0);
   pipeline<STAGES, 1>(
       tiles * ratio,
@@ -333,7 +340,7 @@ template <int HEAD, int MT> __device__ __forceinline__ void flash_key_gradient(c
         unsigned char* const stage = stages + step % STAGES * STAGE;
         const int h = g * ratio + step / tiles, query = begin + step % tiles * QUERIES;
         load_tile<bf16, QUERIES, HEAD, THREADS>(stage, outer_head(args.q, int64_t(b) * args.heads + h, length, args.head_dim), query, 0);
-        load_tile<bf16, QUERIES, HEAD, THREADS>(stage + TILE, inner_head(args.d_output, b, h, args.heads, length, args.head_dim), query, 0);
+        load_tile<bf16, QUERIES, HEAD, THREADS>(stage + TILE, inner_head(args.d_output, b, h, args.d_output_stride, length, args.head_dim), query, 0);
         float* const rows = reinterpret_cast<float*>(stage + 2 * TILE);
         if (threadIdx.x < QUERIES) rows[2 * threadIdx.x] = next_lse, rows[2 * threadIdx.x + 1] = next_delta;
         fetch(step + 1);
@@ -362,7 +369,7 @@ template <int HEAD, int MT> __device__ __forceinline__ void flash_key_gradient(c
       });
   each<HEAD / BLOCK, MT>(dk, [&](float& value, int, int, int) { value *= args.scale; });
   store_rows<HEAD, MT>(dk, k_tile, m, outer_head(args.dk, group, length, args.head_dim), key);
-  store_rows<HEAD, MT>(dv, v_tile, m, inner_head(args.dv, b, g, args.kv_heads, length, args.head_dim), key);
+  store_rows<HEAD, MT>(dv, v_tile, m, inner_head(args.dv, b, g, args.dv_stride, length, args.head_dim), key);
 }
 }  // namespace
 
@@ -375,9 +382,11 @@ SPECTRAL_KERNEL(flash_attention_key_gradient_128, FlashAttentionGradientArgs, TH
 
 SPECTRAL_KERNEL(flash_attention_delta, FlashAttentionGradientArgs, kRowThreads) {
   const GroupRow<8> group(int64_t(args.batch) * args.length * args.heads, args.head_dim);   // rows (b, s, h)
-  const bf16* output = static_cast<const bf16*>(args.output) + group.row * args.head_dim;
-  const bf16* gradient = static_cast<const bf16*>(args.d_output) + group.row * args.head_dim;
+  const unsigned token = unsigned(group.row) / args.heads, h = unsigned(group.row) % args.heads;   // fewer than 2^31 rows
+  const bf16* output = static_cast<const bf16*>(args.output) + int64_t(token) * args.output_stride + h * args.head_dim;
+  const bf16* gradient = static_cast<const bf16*>(args.d_output) + int64_t(token) * args.d_output_stride + h * args.head_dim;
   float products[8] = {};
+#pragma unroll 1   // twice at most
   for (int c = group.lane * 8; c < group.columns; c += 64) {
     float o[8], g[8];
     load_piece<bf16, 8>(output + c, o);
@@ -388,6 +397,5 @@ SPECTRAL_KERNEL(flash_attention_delta, FlashAttentionGradientArgs, kRowThreads) 
   for (int i = 0; i < 8; ++i) sum += products[i];
   sum = warp_sum<8>(sum);
   if (group.lane != 0 || group.columns == 0) return;
-  const int64_t token = group.row / args.heads, h = group.row % args.heads;
-  args.delta[(token / args.length * args.heads + h) * args.length + token % args.length] = sum;
+  args.delta[(int64_t(token / args.length) * args.heads + h) * args.length + token % args.length] = sum;
 }

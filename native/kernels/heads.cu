@@ -2,7 +2,7 @@
 //
 // Formula        split  y[b,h,s,:] = x[b,s,h,:];  merge  x[b,s,h,:] = y[b,h,s,:]
 // Shapes         x [batch length, heads head_dim]; y [batch, heads, length, head_dim]
-// Layout         row-major, contiguous; any size
+// Layout         row-major; x may be columns of a wider matrix (merged_stride), y is contiguous; any size
 // Types          F32, BF16
 // Accumulation   none
 // Grid/Block     one warp per (b, s), 8 a block
@@ -18,8 +18,9 @@ struct HeadsArgs {
   int length;
   int heads;
   int head_dim;
+  int merged_stride;   // elements from one row of x to the next
 };
-SPECTRAL_LAYOUT(HeadsArgs, source, destination, batch, length, heads, head_dim)
+SPECTRAL_LAYOUT(HeadsArgs, source, destination, batch, length, heads, head_dim, merged_stride)
 
 namespace {
 template <class T, bool MERGE> __device__ __forceinline__ void move_heads(const HeadsArgs& args) {
@@ -28,12 +29,12 @@ template <class T, bool MERGE> __device__ __forceinline__ void move_heads(const 
   const int b = int(row / args.length), s = int(row % args.length), head_dim = args.head_dim;
   const T* source = static_cast<const T*>(args.source);
   T* destination = static_cast<T*>(args.destination);
-  by_width<T>(head_dim, [&](auto width) {
+  by_width<T>(head_dim | args.merged_stride, [&](auto width) {
     constexpr int W = decltype(width)::value;
     const int pieces = head_dim / W;
     for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
       const int head = piece / pieces, i = piece % pieces * W;
-      const int64_t merged = (row * args.heads + head) * head_dim + i;
+      const int64_t merged = row * args.merged_stride + head * head_dim + i;
       const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * head_dim + i;
       float v[W];
       load_piece<T, W>(source + (MERGE ? split : merged), v);

@@ -3,7 +3,8 @@
 // Formula        r = 1 / sqrt(mean(x^2) + epsilon);  y = x r w
 //                dx = r (w dy - x r^2 mean(w dy x)) + dResidual;  dw = sum over rows of dy x r
 // Shapes         x, y, dy, dx, dResidual [rows, columns]; w [columns]; r [rows]; partials [chunks, columns]
-// Layout         row-major, contiguous; any size. dx may be dResidual or dy.
+// Layout         row-major; y, dx and dResidual may be columns of wider matrices (strides), the others are contiguous; any size. dx may be
+//                dResidual or dy.
 // Types          x, y, w, dy, dx, dResidual F32 or BF16; r, partials F32
 // Accumulation   F32, over a lane's elements, then over the warp
 // Grid/Block     forward, backward: `lanes` lanes per row (8, or 32 for long rows), 256 threads a block. Weight gradient: one
@@ -20,10 +21,11 @@ struct RmsNormForwardArgs {
   float* inverse_rms;
   int rows;
   int columns;
+  int y_stride;
   int lanes;   // per row: 8 or 32
   float epsilon;
 };
-SPECTRAL_LAYOUT(RmsNormForwardArgs, x, weight, y, inverse_rms, rows, columns, lanes, epsilon)
+SPECTRAL_LAYOUT(RmsNormForwardArgs, x, weight, y, inverse_rms, rows, columns, y_stride, lanes, epsilon)
 
 struct RmsNormBackwardArgs {
   const void* x;
@@ -34,9 +36,11 @@ struct RmsNormBackwardArgs {
   void* dx;
   int rows;
   int columns;
+  int residual_stride;
+  int dx_stride;
   int lanes;
 };
-SPECTRAL_LAYOUT(RmsNormBackwardArgs, x, weight, inverse_rms, dy, d_residual, dx, rows, columns, lanes)
+SPECTRAL_LAYOUT(RmsNormBackwardArgs, x, weight, inverse_rms, dy, d_residual, dx, rows, columns, residual_stride, dx_stride, lanes)
 
 struct RmsNormWeightGradientArgs {
   const void* x;
@@ -56,8 +60,8 @@ template <class T, int LANES> __device__ __forceinline__ void rms_norm_forward(c
   const int lane = group.lane, columns = group.columns;
   const T* x = static_cast<const T*>(args.x) + row * columns;
   const T* weight = static_cast<const T*>(args.weight);
-  T* y = static_cast<T*>(args.y) + row * columns;
-  by_width<T>(args.columns, [&](auto width) {
+  T* y = static_cast<T*>(args.y) + row * args.y_stride;
+  by_width<T>(args.columns | args.y_stride, [&](auto width) {
     constexpr int W = decltype(width)::value;
     float squares[W] = {};
     for (int c = lane * W; c < columns; c += LANES * W) {
@@ -87,9 +91,9 @@ template <class T, int LANES> __device__ __forceinline__ void rms_norm_backward(
   const T* x = static_cast<const T*>(args.x) + row * columns;
   const T* dy = static_cast<const T*>(args.dy) + row * columns;
   const T* weight = static_cast<const T*>(args.weight);
-  const T* residual = args.d_residual ? static_cast<const T*>(args.d_residual) + row * columns : nullptr;
-  T* dx = static_cast<T*>(args.dx) + row * columns;
-  by_width<T>(args.columns, [&](auto width) {
+  const T* residual = args.d_residual ? static_cast<const T*>(args.d_residual) + row * args.residual_stride : nullptr;
+  T* dx = static_cast<T*>(args.dx) + row * args.dx_stride;
+  by_width<T>(args.columns | args.residual_stride | args.dx_stride, [&](auto width) {
     constexpr int W = decltype(width)::value;
     float products[W] = {};
     for (int c = lane * W; c < columns; c += LANES * W) {

@@ -5,7 +5,7 @@
 //                y[b,h,s,i+half] = x[b,s,h,i+half] cos[p,i] + x[b,s,h,i] sin[p,i]
 //                backward: the inverse rotation of dy, heads moved back
 // Shapes         x, dx [batch length, heads head_dim]; y, dy [batch, heads, length, head_dim]; cos, sin [positions, half]; offsets [batch]
-// Layout         row-major, contiguous; any size, head_dim even
+// Layout         row-major; x and dx may be columns of a wider matrix (merged_stride), the others are contiguous; any size, head_dim even
 // Types          x, y F32 or BF16; cos, sin F32; offsets I32 or null
 // Accumulation   F32
 // Grid/Block     one warp per (b, s), 8 a block; a lane takes pieces of the first half of a head with their partners
@@ -26,8 +26,9 @@ struct RopeArgs {
   int heads;
   int half;
   int positions;
+  int merged_stride;   // elements from one row of x, or dx, to the next
 };
-SPECTRAL_LAYOUT(RopeArgs, source, cosine, sine, offsets, destination, batch, length, heads, half, positions)
+SPECTRAL_LAYOUT(RopeArgs, source, cosine, sine, offsets, destination, batch, length, heads, half, positions, merged_stride)
 
 namespace {
 template <class T, bool BACKWARD> __device__ __forceinline__ void rope(const RopeArgs& args) {
@@ -40,12 +41,12 @@ template <class T, bool BACKWARD> __device__ __forceinline__ void rope(const Rop
   const float* sine = args.sine + int64_t(inside ? position : 0) * half;
   const T* source = static_cast<const T*>(args.source);
   T* destination = static_cast<T*>(args.destination);
-  by_width<T>(half, [&](auto width) {
+  by_width<T>(half | args.merged_stride, [&](auto width) {
     constexpr int W = decltype(width)::value;
     const int pieces = half / W;
     for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
       const int head = piece / pieces, i = piece % pieces * W;
-      const int64_t merged = (row * args.heads + head) * 2 * half + i;
+      const int64_t merged = row * args.merged_stride + head * 2 * half + i;
       const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * 2 * half + i;
       const int64_t from = BACKWARD ? split : merged, to = BACKWARD ? merged : split;
       float first[W], second[W], c[W], d[W], a[W], z[W];

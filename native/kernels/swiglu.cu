@@ -2,13 +2,13 @@
 //
 // Formula        y = silu(gate) up, silu(g) = g a, a = 1 / (1 + exp(-g))
 //                dGate = dy up a (1 + g (1 - a));  dUp = dy silu(g)
-// Shapes         all [count]
-// Layout         contiguous; outputs may be any of the inputs
+// Shapes         all [rows, columns]; where nothing is strided, all elements are one row
+// Layout         row-major; all but dy may be columns of wider matrices (strides); outputs may be any of the inputs
 // Types          F32 or BF16
 // Accumulation   F32, one rounding
-// Grid/Block     one thread per 16-byte vector, 256 a block
-// Bytes          forward 3 size(T) count; backward 5
-// Flops          forward 5 count, one an exponential; backward 10
+// Grid/Block     one thread per 16-byte vector of a row, 256 a block, row by row
+// Bytes          forward 3 size(T) rows columns; backward 5
+// Flops          forward 5 rows columns, one an exponential; backward 10
 // Deterministic  yes
 #include "exponential.cuh"
 #include "pieces.cuh"
@@ -17,9 +17,13 @@ struct SwiGluForwardArgs {
   const void* gate;
   const void* up;
   void* y;
-  int64_t count;
+  int64_t columns;
+  unsigned blocks;   // per row
+  int gate_stride;
+  int up_stride;
+  int y_stride;
 };
-SPECTRAL_LAYOUT(SwiGluForwardArgs, gate, up, y, count)
+SPECTRAL_LAYOUT(SwiGluForwardArgs, gate, up, y, columns, blocks, gate_stride, up_stride, y_stride)
 
 struct SwiGluBackwardArgs {
   const void* gate;
@@ -27,37 +31,52 @@ struct SwiGluBackwardArgs {
   const void* dy;
   void* d_gate;
   void* d_up;
-  int64_t count;
+  int64_t columns;
+  unsigned blocks;   // per row
+  int gate_stride;
+  int up_stride;
+  int d_gate_stride;
+  int d_up_stride;
 };
-SPECTRAL_LAYOUT(SwiGluBackwardArgs, gate, up, dy, d_gate, d_up, count)
+SPECTRAL_LAYOUT(SwiGluBackwardArgs, gate, up, dy, d_gate, d_up, columns, blocks, gate_stride, up_stride, d_gate_stride, d_up_stride)
 
 namespace {
 template <class T> __device__ __forceinline__ void swiglu_forward(const SwiGluForwardArgs& args) {
-  by_piece<T>(args.count, [&](auto width, int64_t at) {
+  const int64_t row = blockIdx.x / args.blocks;
+  const T* gate = static_cast<const T*>(args.gate) + row * args.gate_stride;
+  const T* up = static_cast<const T*>(args.up) + row * args.up_stride;
+  T* y = static_cast<T*>(args.y) + row * args.y_stride;
+  by_piece_of<T>(blockIdx.x % args.blocks, args.columns, [&](auto width, int64_t at) {
     constexpr int W = decltype(width)::value;
     float g[W], u[W];
-    load_piece<T, W>(static_cast<const T*>(args.gate) + at, g);
-    load_piece<T, W>(static_cast<const T*>(args.up) + at, u);
+    load_piece<T, W>(gate + at, g);
+    load_piece<T, W>(up + at, u);
     for (int i = 0; i < W; ++i) g[i] = g[i] * sigmoid(g[i]) * u[i];
-    store_piece<T, W>(static_cast<T*>(args.y) + at, g);
-  }, args.gate, args.up, args.y);
+    store_piece<T, W>(y + at, g);
+  }, gate, up, y);
 }
 
 template <class T> __device__ __forceinline__ void swiglu_backward(const SwiGluBackwardArgs& args) {
-  by_piece<T>(args.count, [&](auto width, int64_t at) {
+  const int64_t row = blockIdx.x / args.blocks;
+  const T* gate = static_cast<const T*>(args.gate) + row * args.gate_stride;
+  const T* up = static_cast<const T*>(args.up) + row * args.up_stride;
+  const T* dy = static_cast<const T*>(args.dy) + row * args.columns;
+  T* d_gate = static_cast<T*>(args.d_gate) + row * args.d_gate_stride;
+  T* d_up = static_cast<T*>(args.d_up) + row * args.d_up_stride;
+  by_piece_of<T>(blockIdx.x % args.blocks, args.columns, [&](auto width, int64_t at) {
     constexpr int W = decltype(width)::value;
     float g[W], u[W], d[W];
-    load_piece<T, W>(static_cast<const T*>(args.gate) + at, g);
-    load_piece<T, W>(static_cast<const T*>(args.up) + at, u);
-    load_piece<T, W>(static_cast<const T*>(args.dy) + at, d);
+    load_piece<T, W>(gate + at, g);
+    load_piece<T, W>(up + at, u);
+    load_piece<T, W>(dy + at, d);
     for (int i = 0; i < W; ++i) {
       const float a = sigmoid(g[i]), silu = g[i] * a;
       u[i] = d[i] * u[i] * (a + silu * (1.0f - a));
       g[i] = d[i] * silu;
     }
-    store_piece<T, W>(static_cast<T*>(args.d_gate) + at, u);
-    store_piece<T, W>(static_cast<T*>(args.d_up) + at, g);
-  }, args.gate, args.up, args.dy, args.d_gate, args.d_up);
+    store_piece<T, W>(d_gate + at, u);
+    store_piece<T, W>(d_up + at, g);
+  }, gate, up, dy, d_gate, d_up);
 }
 }  // namespace
 

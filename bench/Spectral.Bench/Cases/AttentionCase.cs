@@ -58,12 +58,12 @@ internal sealed class AttentionCase : BenchCase
             copy => Attention.Forward(copies[copy].Q, copies[copy].K, copies[copy].V, probabilities.Value, copies[copy].Output),
             copy => Attention.Backward(copies[copy].Q, copies[copy].K, copies[copy].V, probabilities.Value, copies[copy].DOutput, copies[copy].Dq, copies[copy].Dk, copies[copy].Dv)));
 
-        // The fused kernel reads v and writes its results as the linear layers have them, [S, heads, hd]: the same random bytes in that order.
+        // The fused kernel reads v and writes its results as the linear layers have them, [S, heads·hd]: the same random bytes in that order.
         Tensor[] lse = [.. copies.Select(_ => Empty((1, heads, length), DType.F32))];
         Buffers[] rows = [.. copies.Select(c => c with
         {
-            V = scenario.Own(c.V.View((1, length, groups, size))), Output = scenario.Own(c.Output.View((1, length, heads, size))),
-            DOutput = scenario.Own(c.DOutput.View((1, length, heads, size))), Dv = scenario.Own(c.Dv.View((1, length, groups, size))),
+            V = scenario.Own(c.V.View((length, groups * size))), Output = scenario.Own(c.Output.View((length, heads * size))),
+            DOutput = scenario.Own(c.DOutput.View((length, heads * size))), Dv = scenario.Own(c.Dv.View((length, groups * size))),
         })];
         scenario.Variants.Add(Make(AttentionVariant.Fused,
             copy => FlashAttention.Forward(rows[copy].Q, rows[copy].K, rows[copy].V, rows[copy].Output, lse[copy]),

@@ -4,18 +4,12 @@ namespace Spectral.Kernels;
 [KernelArgs("copy_block", "copy_block_f32", "copy_block_bf16", "copy_block_within_bf16")]
 public struct CopyBlockArgs
 {
-    /// <summary>[rows, columns], F32 or BF16.</summary>
-    public ulong Source;
-    /// <summary>[any, stride].</summary>
-    public ulong Destination;
-    /// <summary>Element of the destination that receives the first one of the source.</summary>
-    public long Offset;
-    /// <summary>Rows of the source.</summary>
-    public int Rows;
-    /// <summary>Columns of the source.</summary>
-    public int Columns;
-    /// <summary>Columns of the destination.</summary>
-    public int Stride;
+    /// <summary>Address of the first element copied, and where it goes.</summary>
+    public ulong Source, Destination;
+    /// <summary>Size of the rectangle.</summary>
+    public int Rows, Columns;
+    /// <summary>Columns of the matrix around it.</summary>
+    public int SourceStride, Stride;
 }
 
 /// <summary>Arguments of the adding kernel in <c>copy_block.cu</c>.</summary>
@@ -45,32 +39,29 @@ public static class CopyBlock
     private const int Threads = 256;
 
     /// <summary>destination[row + i, column + j] = source[i, j].</summary>
-    /// <param name="source">[n, m] F32; or BF16, as the destination.</param>
+    /// <param name="source">[n, m] F32, columns of a wider matrix or all; or BF16, as the destination.</param>
     /// <param name="destination">[N, M] F32 or BF16, with row + n ≤ N and column + m ≤ M; does not overlap the source.</param>
     /// <param name="row">First row written.</param>
     /// <param name="column">First column written.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public static void Run(Tensor source, Tensor destination, int row, int column)
+    public static void Run(ColumnRange source, Tensor destination, int row, int column)
     {
-        Check.Shape(source, nameof(source), -1, -1);
+        source.Check(nameof(source));
+        (Tensor from, int rows, int columns) = (source.Matrix, source.Rows, source.Count);
         Check.Shape(destination, nameof(destination), -1, -1);
-        Check.Floating(source, nameof(source));
         Check.Floating(destination, nameof(destination));
-        if (source.DType != DType.F32) Check.SameDType(source, nameof(source), destination, nameof(destination));
-        Check.SameDevice(source.Device, destination, nameof(destination));
-        Inside(destination, nameof(destination), row, column, source);
-        if (source.Count == 0) return;
+        if (from.DType != DType.F32) Check.SameDType(from, nameof(source), destination, nameof(destination));
+        Check.SameDevice(from.Device, destination, nameof(destination));
+        Inside(destination, nameof(destination), row, column, rows, columns);
+        if (rows == 0 || columns == 0) return;
         var args = new CopyBlockArgs
         {
             Source = source.Pointer,
-            Destination = destination.Pointer,
-            Offset = (long)row * destination.Dim(1) + column,
-            Rows = source.Dim(0),
-            Columns = source.Dim(1),
-            Stride = destination.Dim(1),
+            Destination = destination.Pointer + (ulong)(((long)row * destination.Dim(1) + column) * destination.DType.Size()),
+            Rows = rows, Columns = columns, SourceStride = source.Stride, Stride = destination.Dim(1),
         };
-        string entry = source.DType == DType.F32 ? Launch.Entry(destination.DType, "copy_block_f32", "copy_block_bf16") : "copy_block_within_bf16";
-        source.Device.Kernel("copy_block", entry).Launch(args, Launch.Blocks(source.Count, Threads), Threads);
+        string entry = from.DType == DType.F32 ? Launch.Entry(destination.DType, "copy_block_f32", "copy_block_bf16") : "copy_block_within_bf16";
+        from.Device.Kernel("copy_block", entry).Launch(args, Launch.FlatBlocks((long)rows * columns, destination.DType), Launch.FlatThreads);
     }
 
     /// <summary>destination[i, j] = source[row + i, column + j].</summary>
@@ -110,8 +101,8 @@ public static class CopyBlock
         Check.DType(destination, nameof(destination), DType.F32);
         Check.SameDevice(source.Device, source, nameof(source));
         Check.SameDevice(source.Device, destination, nameof(destination));
-        Inside(source, nameof(source), sourceRow, sourceColumn, covered);
-        Inside(destination, nameof(destination), row, column, covered);
+        Inside(source, nameof(source), sourceRow, sourceColumn, covered.Dim(0), covered.Dim(1));
+        Inside(destination, nameof(destination), row, column, covered.Dim(0), covered.Dim(1));
         if (covered.Count == 0) return;
         var args = new CopyBlockAddArgs
         {
@@ -123,9 +114,9 @@ public static class CopyBlock
         source.Device.Kernel("copy_block", "copy_block_add").Launch(args, Launch.Blocks(covered.Count, Threads), Threads);
     }
 
-    private static void Inside(Tensor whole, string name, int row, int column, Tensor covered)
+    private static void Inside(Tensor whole, string name, int row, int column, int rows, int columns)
     {
-        if (row < 0 || column < 0 || row > whole.Dim(0) - covered.Dim(0) || column > whole.Dim(1) - covered.Dim(1))
-            throw new ArgumentException($"a rectangle {covered.Shape} at row {row}, column {column} reaches outside {name} {whole.Shape}", name);
+        if (row < 0 || column < 0 || row > whole.Dim(0) - rows || column > whole.Dim(1) - columns)
+            throw new ArgumentException($"a rectangle [{rows}, {columns}] at row {row}, column {column} reaches outside {name} {whole.Shape}", name);
     }
 }

@@ -7,7 +7,7 @@ public struct RmsNormForwardArgs
     /// <summary>Device address.</summary>
     public ulong X, Weight, Y, InverseRms;
     /// <summary>Size.</summary>
-    public int Rows, Columns, Lanes;
+    public int Rows, Columns, YStride, Lanes;
     /// <summary>Added to the mean square.</summary>
     public float Epsilon;
 }
@@ -19,7 +19,7 @@ public struct RmsNormBackwardArgs
     /// <summary>Device address.</summary>
     public ulong X, Weight, InverseRms, Dy, DResidual, Dx;
     /// <summary>Size.</summary>
-    public int Rows, Columns, Lanes;
+    public int Rows, Columns, ResidualStride, DxStride, Lanes;
 }
 
 /// <summary>Arguments of the weight gradient kernels in <c>rms_norm.cu</c>.</summary>
@@ -41,21 +41,19 @@ public static class RmsNorm
     /// <param name="x">[N, D] F32 or BF16.</param>
     /// <param name="weight">[D], type of x.</param>
     /// <param name="epsilon">Added to the mean square; not negative.</param>
-    /// <param name="y">[N, D], type of x; may be x.</param>
+    /// <param name="y">[N, D], type of x, columns of a wider matrix or all; may be x.</param>
     /// <param name="inverseRms">[N] F32: 1 / √(mean(x²) + ε), kept for backward.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Forward(Tensor x, Tensor weight, float epsilon, Tensor y, Tensor inverseRms)
+    public static void Forward(Tensor x, Tensor weight, float epsilon, ColumnRange y, Tensor inverseRms)
     {
         Verify(x, weight, inverseRms);
-        Check.SameShape(x, nameof(x), y, nameof(y));
-        Check.SameDType(x, nameof(x), y, nameof(y));
-        Check.SameDevice(x.Device, y, nameof(y));
+        y.Check(nameof(y), x.Dim(0), x.Dim(1), x);
         if (!(epsilon >= 0)) throw new ArgumentException($"epsilon is {epsilon}, expected 0 or more", nameof(epsilon));
         if (x.Count == 0) return;
         var args = new RmsNormForwardArgs
         {
             X = x.Pointer, Weight = weight.Pointer, Y = y.Pointer, InverseRms = inverseRms.Pointer,
-            Rows = x.Dim(0), Columns = x.Dim(1), Lanes = Launch.RowLanes(x.Dim(1)), Epsilon = epsilon,
+            Rows = x.Dim(0), Columns = x.Dim(1), YStride = y.Stride, Lanes = Launch.RowLanes(x.Dim(1)), Epsilon = epsilon,
         };
         string entry = Launch.Entry(x.DType, "rms_norm_forward_f32", "rms_norm_forward_bf16");
         x.Device.Kernel("rms_norm", entry).Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
@@ -69,17 +67,19 @@ public static class RmsNorm
     /// <param name="weight">[D].</param>
     /// <param name="inverseRms">[N] F32, from forward.</param>
     /// <param name="dy">[N, D], type of x.</param>
-    /// <param name="dx">[N, D], type of x; written. May be <paramref name="dResidual"/> or dy.</param>
-    /// <param name="dResidual">[N, D], gradient of the branch around the norm, added into dx; null is 0.</param>
+    /// <param name="dx">[N, D], type of x, columns of a wider matrix or all; written. May be <paramref name="dResidual"/> or dy.</param>
+    /// <param name="dResidual">[N, D], gradient of the branch around the norm, columns of a wider matrix or all; added into dx. Null is 0.</param>
     /// <param name="dWeight">[D] F32; null when the weight is frozen.</param>
     /// <param name="accumulateWeight">Add to what <paramref name="dWeight"/> holds.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Backward(Tensor x, Tensor weight, Tensor inverseRms, Tensor dy, Tensor dx, Tensor? dResidual = null, Tensor? dWeight = null, bool accumulateWeight = false)
+    public static void Backward(Tensor x, Tensor weight, Tensor inverseRms, Tensor dy, ColumnRange dx, ColumnRange? dResidual = null, Tensor? dWeight = null, bool accumulateWeight = false)
     {
         Verify(x, weight, inverseRms);
-        SameAsX(dy, nameof(dy));
-        SameAsX(dx, nameof(dx));
-        if (dResidual is not null) SameAsX(dResidual, nameof(dResidual));
+        Check.SameShape(x, nameof(x), dy, nameof(dy));
+        Check.SameDType(x, nameof(x), dy, nameof(dy));
+        Check.SameDevice(x.Device, dy, nameof(dy));
+        dx.Check(nameof(dx), x.Dim(0), x.Dim(1), x);
+        dResidual?.Check(nameof(dResidual), x.Dim(0), x.Dim(1), x);
         if (dWeight is not null)
         {
             Check.Shape(dWeight, nameof(dWeight), x.Dim(1));
@@ -91,17 +91,10 @@ public static class RmsNorm
         var args = new RmsNormBackwardArgs
         {
             X = x.Pointer, Weight = weight.Pointer, InverseRms = inverseRms.Pointer, Dy = dy.Pointer, DResidual = dResidual?.Pointer ?? 0, Dx = dx.Pointer,
-            Rows = x.Dim(0), Columns = x.Dim(1), Lanes = Launch.RowLanes(x.Dim(1)),
+            Rows = x.Dim(0), Columns = x.Dim(1), ResidualStride = dResidual?.Stride ?? 0, DxStride = dx.Stride, Lanes = Launch.RowLanes(x.Dim(1)),
         };
         string entry = Launch.Entry(x.DType, "rms_norm_backward_f32", "rms_norm_backward_bf16");
         x.Device.Kernel("rms_norm", entry).Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
-
-        void SameAsX(Tensor tensor, string name)
-        {
-            Check.SameShape(x, nameof(x), tensor, name);
-            Check.SameDType(x, nameof(x), tensor, name);
-            Check.SameDevice(x.Device, tensor, name);
-        }
     }
 
     private static void WeightGradient(Tensor x, Tensor inverseRms, Tensor dy, Tensor dWeight, bool accumulate)

@@ -7,7 +7,7 @@ public struct RopeArgs
     /// <summary>Device address.</summary>
     public ulong Source, Cosine, Sine, Offsets, Destination;
     /// <summary>Size.</summary>
-    public int Batch, Length, Heads, Half, Positions;
+    public int Batch, Length, Heads, Half, Positions, MergedStride;
 }
 
 /// <summary>
@@ -17,57 +17,57 @@ public struct RopeArgs
 public static class Rope
 {
     /// <summary>Rotates, and splits the heads.</summary>
-    /// <param name="x">[B·S, H·hd] F32 or BF16.</param>
+    /// <param name="x">[B·S, H·hd] F32 or BF16, columns of a wider matrix or all.</param>
     /// <param name="cosine">[P, hd / 2] F32: cosines of position times frequency.</param>
     /// <param name="sine">[P, hd / 2] F32.</param>
     /// <param name="offsets">[B] I32: position of each sequence's first row; null is 0.</param>
     /// <param name="y">[B, H, S, hd], type of x; written. A position beyond the tables gives NaN.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Forward(Tensor x, Tensor cosine, Tensor sine, Tensor? offsets, Tensor y)
+    public static void Forward(ColumnRange x, Tensor cosine, Tensor sine, Tensor? offsets, Tensor y)
     {
-        RopeArgs args = Verify(x, y, cosine, sine);
+        RopeArgs args = Verify(x, nameof(x), y, cosine, sine);
         if (offsets is not null)
         {
             Check.Shape(offsets, nameof(offsets), args.Batch);
             Check.DType(offsets, nameof(offsets), DType.I32);
-            Check.SameDevice(x.Device, offsets, nameof(offsets));
+            Check.SameDevice(y.Device, offsets, nameof(offsets));
         }
-        Run(args with { Source = x.Pointer, Offsets = offsets?.Pointer ?? 0, Destination = y.Pointer }, x, Launch.Entry(x.DType, "rope_forward_f32", "rope_forward_bf16"));
+        Run(args with { Source = x.Pointer, Offsets = offsets?.Pointer ?? 0, Destination = y.Pointer }, y, Launch.Entry(y.DType, "rope_forward_f32", "rope_forward_bf16"));
     }
 
     /// <summary>The adjoint of <see cref="Forward"/> from position 0: rotates back and merges the heads.</summary>
     /// <param name="dy">[B, H, S, hd] F32 or BF16.</param>
     /// <param name="cosine">[P, hd / 2] F32.</param>
     /// <param name="sine">[P, hd / 2] F32.</param>
-    /// <param name="dx">[B·S, H·hd], type of dy; written.</param>
+    /// <param name="dx">[B·S, H·hd], type of dy, columns of a wider matrix or all; written.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Backward(Tensor dy, Tensor cosine, Tensor sine, Tensor dx)
+    public static void Backward(Tensor dy, Tensor cosine, Tensor sine, ColumnRange dx)
     {
-        RopeArgs args = Verify(dx, dy, cosine, sine);
+        RopeArgs args = Verify(dx, nameof(dx), dy, cosine, sine);
         Run(args with { Source = dy.Pointer, Destination = dx.Pointer }, dy, Launch.Entry(dy.DType, "rope_backward_f32", "rope_backward_bf16"));
     }
 
-    private static RopeArgs Verify(Tensor merged, Tensor split, Tensor cosine, Tensor sine)
+    private static RopeArgs Verify(in ColumnRange merged, string name, Tensor split, Tensor cosine, Tensor sine)
     {
-        Heads.Verify(merged, split);
+        Heads.Verify(merged, split, name);
         int headDim = split.Dim(3);
         if (headDim % 2 != 0) throw new ArgumentException($"the head dimension is {headDim}, expected an even one", nameof(split));
         Check.Shape(cosine, nameof(cosine), -1, headDim / 2);
         Check.SameShape(cosine, nameof(cosine), sine, nameof(sine));
         Check.DType(cosine, nameof(cosine), DType.F32);
         Check.DType(sine, nameof(sine), DType.F32);
-        Check.SameDevice(merged.Device, cosine, nameof(cosine));
-        Check.SameDevice(merged.Device, sine, nameof(sine));
+        Check.SameDevice(split.Device, cosine, nameof(cosine));
+        Check.SameDevice(split.Device, sine, nameof(sine));
         return new RopeArgs
         {
             Cosine = cosine.Pointer, Sine = sine.Pointer,
-            Batch = split.Dim(0), Length = split.Dim(2), Heads = split.Dim(1), Half = headDim / 2, Positions = cosine.Dim(0),
+            Batch = split.Dim(0), Length = split.Dim(2), Heads = split.Dim(1), Half = headDim / 2, Positions = cosine.Dim(0), MergedStride = merged.Stride,
         };
     }
 
-    private static void Run(in RopeArgs args, Tensor x, string entry)
+    private static void Run(in RopeArgs args, Tensor split, string entry)
     {
-        if (x.Count == 0) return;
-        x.Device.Kernel("rope", entry).Launch(args, Launch.RowBlocks((long)args.Batch * args.Length), Launch.RowThreads);
+        if (split.Count == 0) return;
+        split.Device.Kernel("rope", entry).Launch(args, Launch.RowBlocks((long)args.Batch * args.Length), Launch.RowThreads);
     }
 }

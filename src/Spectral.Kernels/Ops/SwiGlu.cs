@@ -7,7 +7,11 @@ public struct SwiGluForwardArgs
     /// <summary>Device address.</summary>
     public ulong Gate, Up, Y;
     /// <summary>Size.</summary>
-    public long Count;
+    public long Columns;
+    /// <summary>Blocks for each row.</summary>
+    public uint Blocks;
+    /// <summary>Elements from one row to the next.</summary>
+    public int GateStride, UpStride, YStride;
 }
 
 /// <summary>Arguments of the backward kernels in <c>swiglu.cu</c>.</summary>
@@ -17,57 +21,79 @@ public struct SwiGluBackwardArgs
     /// <summary>Device address.</summary>
     public ulong Gate, Up, Dy, DGate, DUp;
     /// <summary>Size.</summary>
-    public long Count;
+    public long Columns;
+    /// <summary>Blocks for each row.</summary>
+    public uint Blocks;
+    /// <summary>Elements from one row to the next.</summary>
+    public int GateStride, UpStride, DGateStride, DUpStride;
 }
 
-/// <summary>The gated unit <c>silu(gate) ∘ up</c>, <c>silu(g) = g / (1 + e⁻ᵍ)</c> (Shazeer 2020).</summary>
+/// <summary>
+/// The gated unit <c>silu(gate) ∘ up</c>, <c>silu(g) = g / (1 + e⁻ᵍ)</c> (Shazeer 2020). All but dy may be columns of wider matrices, as when one
+/// product computes gate and up side by side.
+/// </summary>
 public static class SwiGlu
 {
     /// <summary><c>y = silu(gate) ∘ up</c>.</summary>
-    /// <param name="gate">Any shape, F32 or BF16.</param>
-    /// <param name="up">Shape and type of the gate.</param>
-    /// <param name="y">Shape and type of the gate; may be one of the inputs.</param>
+    /// <param name="gate">[N, F], F32 or BF16.</param>
+    /// <param name="up">[N, F], type of the gate.</param>
+    /// <param name="y">[N, F], type of the gate; may be one of the inputs.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Forward(Tensor gate, Tensor up, Tensor y)
+    public static void Forward(ColumnRange gate, ColumnRange up, ColumnRange y)
     {
-        Check.Floating(gate, nameof(gate));
-        Check.SameDevice(gate.Device, gate, nameof(gate));
-        SameAs(gate, up, nameof(up));
-        SameAs(gate, y, nameof(y));
-        if (gate.Count == 0) return;
-        var args = new SwiGluForwardArgs { Gate = gate.Pointer, Up = up.Pointer, Y = y.Pointer, Count = gate.Count };
-        string entry = Launch.Entry(gate.DType, "swiglu_forward_f32", "swiglu_forward_bf16");
-        gate.Device.Kernel("swiglu", entry).Launch(args, Launch.FlatBlocks(args.Count, gate.DType), Launch.FlatThreads);
+        (int rows, int columns) = Verify(gate);
+        up.Check(nameof(up), rows, columns, gate.Matrix);
+        y.Check(nameof(y), rows, columns, gate.Matrix);
+        if (rows == 0 || columns == 0) return;
+        DType type = gate.Matrix.DType;
+        (long length, uint blocks, int grid) = Layout(type, rows, columns, IsWhole(gate) && IsWhole(up) && IsWhole(y));
+        var args = new SwiGluForwardArgs
+        {
+            Gate = gate.Pointer, Up = up.Pointer, Y = y.Pointer, Columns = length, Blocks = blocks, GateStride = gate.Stride, UpStride = up.Stride, YStride = y.Stride,
+        };
+        gate.Matrix.Device.Kernel("swiglu", Launch.Entry(type, "swiglu_forward_f32", "swiglu_forward_bf16")).Launch(args, grid, Launch.FlatThreads);
     }
 
     /// <summary><c>dGate = dy ∘ up ∘ silu′(gate)</c>, <c>dUp = dy ∘ silu(gate)</c>.</summary>
     /// <param name="gate">As in forward.</param>
     /// <param name="up">As in forward.</param>
-    /// <param name="dy">Shape and type of the gate.</param>
-    /// <param name="dGate">Shape and type of the gate; may be any of the inputs.</param>
-    /// <param name="dUp">Shape and type of the gate; may be any of the inputs.</param>
+    /// <param name="dy">[N, F], type of the gate.</param>
+    /// <param name="dGate">[N, F], type of the gate; may be any of the inputs.</param>
+    /// <param name="dUp">[N, F], type of the gate; may be any of the inputs.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Backward(Tensor gate, Tensor up, Tensor dy, Tensor dGate, Tensor dUp)
+    public static void Backward(ColumnRange gate, ColumnRange up, Tensor dy, ColumnRange dGate, ColumnRange dUp)
     {
-        Check.Floating(gate, nameof(gate));
-        Check.SameDevice(gate.Device, gate, nameof(gate));
-        SameAs(gate, up, nameof(up));
-        SameAs(gate, dy, nameof(dy));
-        SameAs(gate, dGate, nameof(dGate));
-        SameAs(gate, dUp, nameof(dUp));
-        if (gate.Count == 0) return;
+        (int rows, int columns) = Verify(gate);
+        up.Check(nameof(up), rows, columns, gate.Matrix);
+        Check.Shape(dy, nameof(dy), rows, columns);
+        Check.SameDType(gate.Matrix, nameof(gate), dy, nameof(dy));
+        Check.SameDevice(gate.Matrix.Device, dy, nameof(dy));
+        dGate.Check(nameof(dGate), rows, columns, gate.Matrix);
+        dUp.Check(nameof(dUp), rows, columns, gate.Matrix);
+        if (rows == 0 || columns == 0) return;
+        (long length, uint blocks, int grid) = Layout(dy.DType, rows, columns, IsWhole(gate) && IsWhole(up) && IsWhole(dGate) && IsWhole(dUp));
         var args = new SwiGluBackwardArgs
         {
-            Gate = gate.Pointer, Up = up.Pointer, Dy = dy.Pointer, DGate = dGate.Pointer, DUp = dUp.Pointer, Count = gate.Count,
+            Gate = gate.Pointer, Up = up.Pointer, Dy = dy.Pointer, DGate = dGate.Pointer, DUp = dUp.Pointer, Columns = length, Blocks = blocks,
+            GateStride = gate.Stride, UpStride = up.Stride, DGateStride = dGate.Stride, DUpStride = dUp.Stride,
         };
-        string entry = Launch.Entry(gate.DType, "swiglu_backward_f32", "swiglu_backward_bf16");
-        gate.Device.Kernel("swiglu", entry).Launch(args, Launch.FlatBlocks(args.Count, gate.DType), Launch.FlatThreads);
+        dy.Device.Kernel("swiglu", Launch.Entry(dy.DType, "swiglu_backward_f32", "swiglu_backward_bf16")).Launch(args, grid, Launch.FlatThreads);
     }
 
-    private static void SameAs(Tensor gate, Tensor tensor, string name)
+    private static (int Rows, int Columns) Verify(in ColumnRange gate)
     {
-        Check.SameShape(gate, "gate", tensor, name);
-        Check.SameDType(gate, "gate", tensor, name);
-        Check.SameDevice(gate.Device, tensor, name);
+        gate.Check(nameof(gate));
+        Check.SameDevice(gate.Matrix.Device, gate.Matrix, nameof(gate));
+        return (gate.Rows, gate.Count);
     }
+
+    // Whole matrices are one long row: no block ends with a row.
+    private static (long Length, uint Blocks, int Grid) Layout(DType type, int rows, int columns, bool whole)
+    {
+        (int count, long length) = whole ? (1, (long)rows * columns) : (rows, columns);
+        int blocks = Launch.FlatBlocks(length, type);
+        return (length, (uint)blocks, checked(count * blocks));
+    }
+
+    private static bool IsWhole(in ColumnRange range) => range.Count == range.Stride;
 }

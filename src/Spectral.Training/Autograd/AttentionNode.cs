@@ -69,11 +69,9 @@ public sealed class AttentionNode : Node
         var records = tape.Records && (q.Node is not null || k.Node is not null || v.Node is not null);
         if (fused)
         {
-            using var value = v.Value.View((batch, length, groups, size));
-            using var output = y.View((batch, length, heads, size));
             using var lse = Tensor.Empty(device, (batch, heads, length));
-            FlashAttention.Forward(query, key, value, output, lse, settings.Window);
-            return new Variable(y, records ? tape.Record(new AttentionNode(settings, q, k, v, query, key, value, lse, output)) : null);
+            FlashAttention.Forward(query, key, v.Value, y, lse, settings.Window);
+            return new Variable(y, records ? tape.Record(new AttentionNode(settings, q, k, v, query, key, v.Value, lse, y)) : null);
         }
         using var probabilities = Tensor.Empty(device, (batch, heads, length, length), type);
         using var attended = Tensor.Empty(device, query.Shape, type);
@@ -91,9 +89,7 @@ public sealed class AttentionNode : Node
         var dValue = Tensor.Empty(device, (_settings.Batch * _settings.Length, _settings.KeyValueHeads * _settings.HeadSize), type);
         if (_output is not null)
         {
-            using var dOutput = gradient.View(_output.Shape);
-            using var dv = dValue.View(_value.Shape);
-            FlashAttention.Backward(_query, _key, _value, _output, _statistics, dOutput, dQuery, dKey, dv, _settings.Window);
+            FlashAttention.Backward(_query, _key, _value, _output, _statistics, gradient, dQuery, dKey, dValue, _settings.Window);
         }
         else
         {

@@ -35,7 +35,7 @@ public sealed class RmsNormNode : Node
     {
         using var residual = _input?.TakeGradient();
         var dx = Tensor.Empty(_x.Device, _x.Shape, _x.DType);
-        RmsNorm.Backward(_x, _weight.Value, _inverseRms, gradient, dx, residual, _weight.Gradient, accumulateWeight: true);
+        RmsNorm.Backward(_x, _weight.Value, _inverseRms, gradient, dx, residual is null ? null : new ColumnRange?(residual), _weight.Gradient, accumulateWeight: true);
         Deposit(_input, dx);
     }
 }

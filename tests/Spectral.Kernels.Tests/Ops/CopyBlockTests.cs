@@ -6,10 +6,10 @@ public sealed class CopyBlockTests(DeviceKind kind) : DeviceTest(kind)
     private static readonly (DType From, DType To)[] Types = [(DType.F32, DType.F32), (DType.F32, DType.BF16), (DType.BF16, DType.BF16)];
 
     [Test]
-    public void FillsTheRectangleAndLeavesTheRest([ValueSource(nameof(Types))] (DType From, DType To) types, [Values(1, 7, 33)] int rows, [Values(1, 8, 127)] int columns)
+    public void FillsTheRectangleAndLeavesTheRest([ValueSource(nameof(Types))] (DType From, DType To) types, [Values(1, 7, 33)] int rows, [Values(1, 8, 127, 1000)] int columns, [Values] Placed from, [Values] bool aligned)
     {
-        (int row, int column, int height, int width) = (2, 3, rows + 5, columns + 4);
-        Tensor source = Input((rows, columns), types.From, out double[] values);
+        (int row, int column, int height, int width) = (2, aligned ? 16 : 3, rows + 5, aligned ? (columns + 31) / 8 * 8 : columns + 4);
+        ColumnRange source = InputColumns(rows, columns, types.From, from, out double[] values);
         Tensor destination = Input((height, width), types.To, out double[] expected);
 
         CopyBlock.Run(source, destination, row, column);

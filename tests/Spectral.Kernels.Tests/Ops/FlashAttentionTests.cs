@@ -14,11 +14,12 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     private static double Rounding(int terms, int roundings = 1) => roundings * (1 << 13) / Math.Sqrt(terms) + 1;
 
     [Test]
-    public void ForwardMatchesTheReference([ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size, [ValueSource(nameof(Windows))] int window)
+    public void ForwardMatchesTheReference([ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size, [ValueSource(nameof(Windows))] int window, [Values(Placed.Alone, Placed.Aligned)] Placed placed)
     {
         (int b, int h, int kv, int s, int d) = size;
-        Tensor q = Input((b, h, s, d), DType.BF16, out double[] qv), k = Input((b, kv, s, d), DType.BF16, out double[] kvs), v = Input((b, s, kv, d), DType.BF16, out double[] vv);
-        Tensor output = Output((b, s, h, d), DType.BF16), lse = Output((b, h, s));
+        Tensor q = Input((b, h, s, d), DType.BF16, out double[] qv), k = Input((b, kv, s, d), DType.BF16, out double[] kvs);
+        ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv), output = OutputColumns(b * s, h * d, DType.BF16, placed);
+        Tensor lse = Output((b, h, s));
         FlashAttention.Forward(q, k, v, output, lse, window);
         Expected expected = new(size, qv, kvs, vv, window);
         // the sum of exponentials is off by 2^-22 of itself, which is more than a rounding of a logarithm near 0
@@ -27,15 +28,16 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void BackwardMatchesTheReference([ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size, [ValueSource(nameof(Windows))] int window)
+    public void BackwardMatchesTheReference([ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size, [ValueSource(nameof(Windows))] int window, [Values(Placed.Alone, Placed.Aligned)] Placed placed)
     {
         (int b, int h, int kv, int s, int d) = size;
-        Tensor q = Input((b, h, s, d), DType.BF16, out double[] qv), k = Input((b, kv, s, d), DType.BF16, out double[] kvs), v = Input((b, s, kv, d), DType.BF16, out double[] vv);
-        Tensor dOutput = Input((b, s, h, d), DType.BF16, out double[] dov);
+        Tensor q = Input((b, h, s, d), DType.BF16, out double[] qv), k = Input((b, kv, s, d), DType.BF16, out double[] kvs);
+        ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv), dOutput = InputColumns(b * s, h * d, DType.BF16, placed, out double[] dov);
         Expected expected = new(size, qv, kvs, vv, window);
-        Tensor output = Input(Array.ConvertAll(expected.Output, x => (float)x), (b, s, h, d), DType.BF16, out _);
+        ColumnRange output = OutputColumns(b * s, h * d, DType.BF16, placed), dv = OutputColumns(b * s, kv * d, DType.BF16, placed);
+        CopyBlock.Run(Input(Array.ConvertAll(expected.Output, x => (float)x), (b * s, h * d), DType.BF16, out _), output.Matrix, 0, output.From);
         Tensor lse = Input(Array.ConvertAll(expected.Lse, x => (float)x), (b, h, s), DType.F32, out _);
-        Tensor dq = Output((b, h, s, d), DType.BF16), dk = Output((b, kv, s, d), DType.BF16), dv = Output((b, s, kv, d), DType.BF16);
+        Tensor dq = Output((b, h, s, d), DType.BF16), dk = Output((b, kv, s, d), DType.BF16);
         FlashAttention.Backward(q, k, v, output, lse, dOutput, dq, dk, dv, window);
         expected.Differentiate(dov);
         // a second rounding: delta comes from the rounded output
@@ -48,8 +50,8 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     public void LargeScoresDoNotOverflow()
     {
         const int S = 70, D = 64;
-        Tensor q = Input((1, 1, S, D), DType.BF16, out double[] qv, deviation: 20), k = Input((1, 1, S, D), DType.BF16, out double[] kv, deviation: 20), v = Input((1, S, 1, D), DType.BF16, out double[] vv);
-        Tensor output = Output((1, S, 1, D), DType.BF16), lse = Output((1, 1, S));
+        Tensor q = Input((1, 1, S, D), DType.BF16, out double[] qv, deviation: 20), k = Input((1, 1, S, D), DType.BF16, out double[] kv, deviation: 20), v = Input((S, D), DType.BF16, out double[] vv);
+        Tensor output = Output((S, D), DType.BF16), lse = Output((1, 1, S));
         FlashAttention.Forward(q, k, v, output, lse);
         Expected expected = new((1, 1, 1, S, D), qv, kv, vv, 0);
         // scores of thousands: their own F32 rounding is an absolute error of the exponents
@@ -62,7 +64,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     public void ANaNStaysInTheRowsThatSeeIt()
     {
         const int S = 70, D = 64, Bad = 40;
-        Tensor q = Input((1, 1, S, D), DType.BF16, out _), v = Input((1, S, 1, D), DType.BF16, out _), output = Output((1, S, 1, D), DType.BF16), lse = Output((1, 1, S));
+        Tensor q = Input((1, 1, S, D), DType.BF16, out _), v = Input((S, D), DType.BF16, out _), output = Output((S, D), DType.BF16), lse = Output((1, 1, S));
         float[] keys = Input((1, 1, S, D), DType.F32, out _).ToArray();
         keys[Bad * D] = float.NaN;
         FlashAttention.Forward(q, Input(keys, (1, 1, S, D), DType.BF16, out _), v, output, lse);
@@ -74,10 +76,10 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     public void TheSameInputsGiveTheSameBits()
     {
         const int S = 200, D = 128;
-        Tensor q = Input((1, 4, S, D), DType.BF16, out _), k = Input((1, 2, S, D), DType.BF16, out _), v = Input((1, S, 2, D), DType.BF16, out _), g = Input((1, S, 4, D), DType.BF16, out _);
+        Tensor q = Input((1, 4, S, D), DType.BF16, out _), k = Input((1, 2, S, D), DType.BF16, out _), v = Input((S, 2 * D), DType.BF16, out _), g = Input((S, 4 * D), DType.BF16, out _);
         float[][] Run()
         {
-            Tensor o = Output((1, S, 4, D), DType.BF16), lse = Output((1, 4, S)), dq = Output((1, 4, S, D), DType.BF16), dk = Output((1, 2, S, D), DType.BF16), dv = Output((1, S, 2, D), DType.BF16);
+            Tensor o = Output((S, 4 * D), DType.BF16), lse = Output((1, 4, S)), dq = Output((1, 4, S, D), DType.BF16), dk = Output((1, 2, S, D), DType.BF16), dv = Output((S, 2 * D), DType.BF16);
             FlashAttention.Forward(q, k, v, o, lse);
             FlashAttention.Backward(q, k, v, o, lse, g, dq, dk, dv);
             return [o.ToArray(), lse.ToArray(), dq.ToArray(), dk.ToArray(), dv.ToArray()];
@@ -88,7 +90,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EmptyWork()
     {
-        Tensor q = Output((0, 4, 3, 8), DType.BF16), k = Output((0, 2, 3, 8), DType.BF16), v = Output((0, 3, 2, 8), DType.BF16), o = Output((0, 3, 4, 8), DType.BF16), lse = Output((0, 4, 3));
+        Tensor q = Output((0, 4, 3, 8), DType.BF16), k = Output((0, 2, 3, 8), DType.BF16), v = Output((0, 16), DType.BF16), o = Output((0, 32), DType.BF16), lse = Output((0, 4, 3));
         FlashAttention.Forward(q, k, v, o, lse);
         FlashAttention.Backward(q, k, v, o, lse, o, q, k, v);
     }
@@ -117,16 +119,18 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Tensor q = Output((1, 4, 3, 8), DType.BF16), k = Output((1, 2, 3, 8), DType.BF16), v = Output((1, 3, 2, 8), DType.BF16), o = Output((1, 3, 4, 8), DType.BF16), lse = Output((1, 4, 3));
+        Tensor q = Output((1, 4, 3, 8), DType.BF16), k = Output((1, 2, 3, 8), DType.BF16), v = Output((3, 16), DType.BF16), o = Output((3, 32), DType.BF16), lse = Output((1, 4, 3));
         Assert.That(() => FlashAttention.Forward(Output((1, 4, 3, 8)), k, v, o, lse), Throws.ArgumentException.With.Message.Contains("q is F32, expected BF16"));
         Assert.That(() => FlashAttention.Forward(Output((1, 4, 3, 12), DType.BF16), k, v, o, lse), Throws.ArgumentException.With.Message.Contains("a multiple of 8 up to 128"));
         Assert.That(() => FlashAttention.Forward(q, Output((1, 3, 3, 8), DType.BF16), v, o, lse), Throws.ArgumentException.With.Message.Contains("4 query heads with 3 key/value heads"));
-        Assert.That(() => FlashAttention.Forward(q, k, k, o, lse), Throws.ArgumentException.With.Message.Contains("v is [1, 2, 3, 8], expected [1, 3, 2, 8]"));
-        Assert.That(() => FlashAttention.Forward(q, k, v, q, lse), Throws.ArgumentException.With.Message.Contains("output is [1, 4, 3, 8], expected [1, 3, 4, 8]"));
+        Assert.That(() => FlashAttention.Forward(q, k, o, o, lse), Throws.ArgumentException.With.Message.Contains("v is columns 0 to 32 of [3, 32], expected 16 columns"));
+        Assert.That(() => FlashAttention.Forward(q, k, v, q, lse), Throws.ArgumentException.With.Message.Contains("output is [1, 4, 3, 8], expected [3, any]"));
         Assert.That(() => FlashAttention.Forward(q, k, v, o, Output((1, 4, 4))), Throws.ArgumentException.With.Message.Contains("lse is [1, 4, 4], expected [1, 4, 3]"));
         Assert.That(() => FlashAttention.Forward(q, k, v, o, lse, -1), Throws.ArgumentException.With.Message.Contains("window is -1"));
-        Assert.That(() => FlashAttention.Backward(q, k, v, o, lse, q, q, k, v), Throws.ArgumentException.With.Message.Contains("dOutput is [1, 4, 3, 8], expected [1, 3, 4, 8]"));
-        Assert.That(() => FlashAttention.Backward(q, k, v, o, lse, o, q, k, k), Throws.ArgumentException.With.Message.Contains("dv is [1, 2, 3, 8], expected [1, 3, 2, 8]"));
+        Assert.That(() => FlashAttention.Backward(q, k, v, o, lse, q, q, k, v), Throws.ArgumentException.With.Message.Contains("dOutput is [1, 4, 3, 8], expected [3, any]"));
+        Assert.That(() => FlashAttention.Backward(q, k, v, o, lse, o, q, k, k), Throws.ArgumentException.With.Message.Contains("dv is [1, 2, 3, 8], expected [3, any]"));
+        var odd = new ColumnRange(Output((3, 24), DType.BF16), 4, 16);
+        Assert.That(() => FlashAttention.Forward(q, k, odd, o, lse), Throws.ArgumentException.With.Message.Contains("v is columns 4 to 20 of [3, 24], expected rows of whole 16-byte units at a 16-byte address"));
     }
 
     // The formula in double, by loops over rows and keys; *Terms are sums of absolute values.

@@ -9,10 +9,11 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
     private static readonly (int B, int S, int H, int D)[] Cases = [(1, 1, 1, 2), (2, 7, 3, 64), (3, 33, 1, 14), (1, 9, 5, 128), (2, 5, 2, 6)];
 
     [Test]
-    public void ForwardRotatesAndSplitsHeads([ValueSource(nameof(Cases))] (int B, int S, int H, int D) size, [ValueSource(nameof(FloatTypes))] DType type, [Values] bool shifted)
+    public void ForwardRotatesAndSplitsHeads([ValueSource(nameof(Cases))] (int B, int S, int H, int D) size, [ValueSource(nameof(FloatTypes))] DType type, [Values] bool shifted, [Values] Placed placed)
     {
         (int batch, int length, int heads, int headDim) = size;
-        Tensor x = Input((batch * length, heads * headDim), type, out double[] xv), y = Output((batch, heads, length, headDim), type);
+        ColumnRange x = InputColumns(batch * length, heads * headDim, type, placed, out double[] xv);
+        Tensor y = Output((batch, heads, length, headDim), type);
         (Tensor cosine, Tensor sine, double[] cv, double[] sv) = Tables(headDim / 2);
         int[] offsets = Enumerable.Range(0, batch).Select(b => shifted ? 2 * b + 1 : 0).ToArray();
         Rope.Forward(x, cosine, sine, shifted ? Input(offsets, batch) : null, y);
@@ -30,10 +31,11 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void BackwardIsTheAdjoint([ValueSource(nameof(Cases))] (int B, int S, int H, int D) size, [ValueSource(nameof(FloatTypes))] DType type)
+    public void BackwardIsTheAdjoint([ValueSource(nameof(Cases))] (int B, int S, int H, int D) size, [ValueSource(nameof(FloatTypes))] DType type, [Values] Placed placed)
     {
         (int batch, int length, int heads, int headDim) = size;
-        Tensor dy = Input((batch, heads, length, headDim), type, out double[] dyv), dx = Output((batch * length, heads * headDim), type);
+        Tensor dy = Input((batch, heads, length, headDim), type, out double[] dyv);
+        ColumnRange dx = OutputColumns(batch * length, heads * headDim, type, placed);
         (Tensor cosine, Tensor sine, double[] cv, double[] sv) = Tables(headDim / 2);
         Rope.Backward(dy, cosine, sine, dx);
 
@@ -71,7 +73,7 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
     {
         (Tensor cosine, Tensor sine, _, _) = Tables(4);
         Tensor x = Output((6, 16)), y = Output((2, 2, 3, 8));
-        Assert.That(() => Rope.Forward(x, cosine, sine, null, Output((2, 2, 4, 8))), Throws.ArgumentException.With.Message.Contains("is [6, 16], expected [8, 16]"));
+        Assert.That(() => Rope.Forward(x, cosine, sine, null, Output((2, 2, 4, 8))), Throws.ArgumentException.With.Message.Contains("x is [6, 16], expected [8, any]"));
         Assert.That(() => Rope.Forward(x, Output((5, 3)), sine, null, y), Throws.ArgumentException.With.Message.Contains("cosine is [5, 3], expected [any, 4]"));
         Assert.That(() => Rope.Forward(x, cosine, sine, Output(3, DType.I32), y), Throws.ArgumentException.With.Message.Contains("offsets is [3], expected [2]"));
         Assert.That(() => Rope.Backward(Output((2, 2, 3, 7)), cosine, sine, Output((6, 14))), Throws.ArgumentException.With.Message.Contains("head dimension is 7"));

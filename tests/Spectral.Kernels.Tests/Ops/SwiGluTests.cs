@@ -3,21 +3,24 @@ namespace Spectral.Kernels.Tests;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
 {
-    private static readonly int[] Counts = [1, 3, 4, 7, 8, 33, 1000, 5001];
+    private static readonly (int Rows, int Columns)[] Shapes = [(1, 1), (3, 1), (1, 4), (7, 7), (2, 8), (33, 33), (5, 1000), (1, 5001), (3, 2056)];
 
     [Test]
-    public void ForwardMatchesTheReference([ValueSource(nameof(Counts))] int count, [ValueSource(nameof(FloatTypes))] DType type)
+    public void ForwardMatchesTheReference([ValueSource(nameof(Shapes))] (int Rows, int Columns) shape, [ValueSource(nameof(FloatTypes))] DType type, [Values] Placed placed)
     {
-        Tensor gate = Input(count, type, out double[] g, deviation: 4), up = Input(count, type, out double[] u), y = Output(count, type);
+        (int n, int f) = shape;
+        ColumnRange gate = InputColumns(n, f, type, placed, out double[] g, deviation: 4), up = InputColumns(n, f, type, placed, out double[] u), y = OutputColumns(n, f, type, placed);
         SwiGlu.Forward(gate, up, y);
         Verify(y, g.Select((x, i) => x * Sigmoid(x) * u[i]).ToArray());
     }
 
     [Test]
-    public void BackwardMatchesTheReference([ValueSource(nameof(Counts))] int count, [ValueSource(nameof(FloatTypes))] DType type)
+    public void BackwardMatchesTheReference([ValueSource(nameof(Shapes))] (int Rows, int Columns) shape, [ValueSource(nameof(FloatTypes))] DType type, [Values] Placed placed)
     {
-        Tensor gate = Input(count, type, out double[] g, deviation: 4), up = Input(count, type, out double[] u), dy = Input(count, type, out double[] d);
-        Tensor dGate = Output(count, type), dUp = Output(count, type);
+        (int n, int f) = shape;
+        ColumnRange gate = InputColumns(n, f, type, placed, out double[] g, deviation: 4), up = InputColumns(n, f, type, placed, out double[] u);
+        Tensor dy = Input((n, f), type, out double[] d);
+        ColumnRange dGate = OutputColumns(n, f, type, placed), dUp = OutputColumns(n, f, type, placed);
         SwiGlu.Backward(gate, up, dy, dGate, dUp);
         double[] slope = g.Select(x => Sigmoid(x) * (1 + x * (1 - Sigmoid(x)))).ToArray(), size = g.Select(x => Sigmoid(x) * (1 + Math.Abs(x))).ToArray();
         Verify(dGate, slope.Select((s, i) => d[i] * u[i] * s).ToArray(), size.Select((s, i) => Math.Abs(d[i] * u[i] * s)).ToArray(), what: "dGate");
@@ -28,8 +31,8 @@ public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
     public void BackwardIsTheGradientOfForward()
     {
         const double H = 1e-5;
-        Tensor gate = Input(500, DType.F32, out double[] g, deviation: 3), up = Input(500, DType.F32, out double[] u), dy = Input(500, DType.F32, out double[] d);
-        Tensor dGate = Output(500), dUp = Output(500);
+        Tensor gate = Input((1, 500), DType.F32, out double[] g, deviation: 3), up = Input((1, 500), DType.F32, out double[] u), dy = Input((1, 500), DType.F32, out double[] d);
+        Tensor dGate = Output((1, 500)), dUp = Output((1, 500));
         SwiGlu.Backward(gate, up, dy, dGate, dUp);
         float[] actual = dGate.ToArray();
         for (int i = 0; i < 500; i++)
@@ -43,8 +46,8 @@ public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ExtremeGates()
     {
-        Tensor gate = Input([-1e30f, -100, -88, 88, 100, 1e30f, float.NaN, 0], 8, DType.F32, out _), up = Input([1, 1, 1, 1, 1, 1, 1, 1], 8, DType.F32, out _);
-        Tensor y = Output(8);
+        Tensor gate = Input([-1e30f, -100, -88, 88, 100, 1e30f, float.NaN, 0], (1, 8), DType.F32, out _), up = Input([1, 1, 1, 1, 1, 1, 1, 1], (1, 8), DType.F32, out _);
+        Tensor y = Output((1, 8));
         SwiGlu.Forward(gate, up, y);
         Verify(y, [0, 0, -88 * Math.Exp(-88), 88, 100, 1e30f, double.NaN, 0]);
     }
@@ -52,11 +55,28 @@ public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void OutputsMayBeInputs([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor gate = Input(3000, type, out _), up = Input(3000, type, out _), dy = Input(3000, type, out _), dGate = Output(3000, type), dUp = Output(3000, type);
+        Tensor gate = Input((3, 1000), type, out _), up = Input((3, 1000), type, out _), dy = Input((3, 1000), type, out _), dGate = Output((3, 1000), type), dUp = Output((3, 1000), type);
         SwiGlu.Backward(gate, up, dy, dGate, dUp);
         SwiGlu.Backward(gate, up, dy, up, gate);
         Assert.That(up.ToArray(), Is.EqualTo(dGate.ToArray()));
         Assert.That(gate.ToArray(), Is.EqualTo(dUp.ToArray()));
+    }
+
+    /// <summary>As when one product computes gate and up side by side.</summary>
+    [Test]
+    public void GateAndUpOfOneMatrix([ValueSource(nameof(FloatTypes))] DType type, [Values(9, 24)] int f)
+    {
+        Tensor both = Input((3, 2 * f), type, out double[] values), dy = Input((3, f), type, out _), gradients = Output((3, 2 * f), type), y = Output((3, f), type), alone = Output((3, f), type);
+        Tensor[] parts = [.. new[] { 0, f }.Select(from => Input([.. values.Where((_, i) => i % (2 * f) / f == from / f).Select(value => (float)value)], (3, f), type, out _))];
+        Tensor dGate = Output((3, f), type), dUp = Output((3, f), type);
+        SwiGlu.Forward(new(both, 0, f), new(both, f, f), y);
+        SwiGlu.Backward(new(both, 0, f), new(both, f, f), dy, new(gradients, 0, f), new(gradients, f, f));
+        SwiGlu.Forward(parts[0], parts[1], alone);
+        SwiGlu.Backward(parts[0], parts[1], dy, dGate, dUp);
+        Assert.That(y.ToArray(), Is.EqualTo(alone.ToArray()));
+        float[] all = gradients.ToArray();
+        Assert.That(all.Where((_, i) => i % (2 * f) < f), Is.EqualTo(dGate.ToArray()));
+        Assert.That(all.Where((_, i) => i % (2 * f) >= f), Is.EqualTo(dUp.ToArray()));
     }
 
     [Test]
@@ -66,9 +86,9 @@ public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
     public void WhatDoesNotFitIsNamed()
     {
         Tensor a = Output((2, 4));
-        Assert.That(() => SwiGlu.Forward(a, Output((4, 2)), a), Throws.ArgumentException.With.Message.Contains("up is [4, 2], expected [2, 4]"));
+        Assert.That(() => SwiGlu.Forward(a, Output((4, 2)), a), Throws.ArgumentException.With.Message.Contains("up is [4, 2], expected [2, any]"));
         Assert.That(() => SwiGlu.Forward(a, a, Output((2, 4), DType.BF16)), Throws.ArgumentException.With.Message.Contains("y is BF16, expected F32"));
-        Assert.That(() => SwiGlu.Backward(a, a, a, a, Output(8)), Throws.ArgumentException.With.Message.Contains("dUp is [8], expected [2, 4]"));
+        Assert.That(() => SwiGlu.Backward(a, a, a, a, Output(8)), Throws.ArgumentException.With.Message.Contains("dUp is [8], expected [2, any]"));
     }
 
     private static double Sigmoid(double x) => 1 / (1 + Math.Exp(-x));

@@ -93,6 +93,35 @@ public abstract class DeviceTest(DeviceKind kind)
         return tensor;
     }
 
+    /// <summary>Where a matrix stands: alone, or as columns of a wider one, with rows on 16-byte boundaries or not.</summary>
+    public enum Placed { Alone, Aligned, Odd }
+
+    /// <summary>Normal random values in columns of a matrix that holds NaN everywhere else.</summary>
+    protected ColumnRange InputColumns(int rows, int columns, DType type, Placed placed, out double[] values, double deviation = 1)
+    {
+        ColumnRange range = OutputColumns(rows, columns, type, placed);
+        float[] dense = Input((rows, columns), type, out values, deviation).ToArray(), wide = range.Matrix.ToArray();
+        for (int i = 0; i < dense.Length; i++) wide[i / columns * range.Stride + range.From + i % columns] = dense[i];
+        range.Matrix.CopyFrom(wide);
+        return range;
+    }
+
+    /// <summary>Columns of a matrix full of NaN.</summary>
+    protected ColumnRange OutputColumns(int rows, int columns, DType type, Placed placed)
+    {
+        (int from, int stride) = placed switch { Placed.Alone => (0, columns), Placed.Aligned => (8, (columns + 7) / 8 * 8 + 16), _ => (3, columns + 8 - columns % 2) };
+        return new ColumnRange(Output((rows, stride), type), from, columns);
+    }
+
+    /// <summary>As for a tensor; and what is not in the columns must have stayed NaN.</summary>
+    protected static void Verify(ColumnRange actual, double[] expected, double[]? magnitude = null, int reductionLength = 1, string what = "result", double factor = 1)
+    {
+        float[] wide = actual.Matrix.ToArray();
+        bool Inside(int at) => at % actual.Stride >= actual.From && at % actual.Stride < actual.From + actual.Count;
+        Assert.That(Enumerable.Range(0, wide.Length).Where(at => !Inside(at) && !float.IsNaN(wide[at])), Is.Empty, $"{what}: written beside its columns");
+        Comparator.Verify([.. wide.Where((_, at) => Inside(at)).Select(value => (double)value)], expected, actual.Matrix.DType, magnitude, reductionLength, what, factor);
+    }
+
     /// <summary>Keeps a tensor that the test made itself until the end of the test.</summary>
     protected Tensor Keep(Tensor tensor)
     {
