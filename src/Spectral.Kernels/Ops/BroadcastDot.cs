@@ -72,8 +72,13 @@ public static class BroadcastDot
         };
         if (perColumn) x.Device.Kernel("broadcast_dot", "broadcast_dot_columns").Launch(args, Launch.Blocks((long)results * chunks, Launch.FlatThreads), Launch.FlatThreads);
         else x.Device.Kernel("broadcast_dot", "broadcast_dot_rows").Launch(args, Launch.RowBlocks((long)results * chunks), Launch.RowThreads);
-        if (partials is null) return;
-        var finish = new BroadcastDotFinishArgs { Partials = partials.Pointer, Result = result.Pointer, Results = results, Chunks = chunks, Scale = scale, Accumulate = args.Accumulate };
-        x.Device.Kernel("broadcast_dot", "broadcast_dot_finish").Launch(finish, Launch.RowBlocks(results), Launch.RowThreads);
+        if (partials is not null) Finish(partials, result, scale, accumulate);
+    }
+
+    /// <summary><c>result[k] = scale · Σ_c partials[k, c] (+ result[k])</c>.</summary>
+    internal static void Finish(Tensor partials, Tensor result, float scale, bool accumulate)
+    {
+        var args = new BroadcastDotFinishArgs { Partials = partials.Pointer, Result = result.Pointer, Results = partials.Dim(0), Chunks = partials.Dim(1), Scale = scale, Accumulate = accumulate ? 1 : 0 };
+        result.Device.Kernel("broadcast_dot", "broadcast_dot_finish").Launch(args, Launch.RowBlocks(args.Results), Launch.RowThreads);
     }
 }

@@ -1,0 +1,64 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>matrix_inverse.cu</c>.</summary>
+[KernelArgs("matrix_inverse", "matrix_inverse")]
+public struct MatrixInverseArgs
+{
+    /// <summary>Device address; no work: the matrix is in shared memory.</summary>
+    public ulong X, Y, Work;
+    /// <summary>Order.</summary>
+    public int N;
+}
+
+/// <summary>Inverses of small matrices and their adjoint.</summary>
+public static class MatrixInverse
+{
+    /// <summary>The largest order.</summary>
+    public const int MaxOrder = 256;
+
+    /// <summary><c>y = x⁻¹</c> for each matrix of a batch, in F64 with partial pivoting, rounded once.</summary>
+    /// <param name="x">[b, n, n] F32, n up to <see cref="MaxOrder"/>.</param>
+    /// <param name="y">[b, n, n] F32; written; may be x. Infinite or NaN where a matrix is singular.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Forward(Tensor x, Tensor y)
+    {
+        Verify(x, nameof(x), y, nameof(y));
+        if (x.Count == 0) return;
+        (int batch, int n) = (x.Dim(0), x.Dim(1));
+        long matrix = (long)n * (n | 1) * sizeof(double), beside = 3L * n * sizeof(double) + n * sizeof(int);
+        bool fits = matrix + beside <= x.Device.SharedBytesPerBlock;
+        using Tensor? work = fits ? null : Tensor.Empty(x.Device, (batch, n, n | 1), DType.F64);
+        var args = new MatrixInverseArgs { X = x.Pointer, Y = y.Pointer, Work = work?.Pointer ?? 0, N = n };
+        x.Device.Kernel("matrix_inverse", "matrix_inverse").Launch(args, batch, n <= 16 ? 64 : n <= 64 ? 256 : 512, (int)(fits ? matrix + beside : beside));
+    }
+
+    /// <summary><c>dx = −yᵀ dy yᵀ (+ dx)</c>.</summary>
+    /// <param name="y">[b, n, n] F32: what forward wrote.</param>
+    /// <param name="dy">[b, n, n] F32.</param>
+    /// <param name="dx">[b, n, n] F32; must not overlap y or dy.</param>
+    /// <param name="accumulate">Whether it is added to what dx holds.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Backward(Tensor y, Tensor dy, Tensor dx, bool accumulate = false)
+    {
+        Verify(y, nameof(y), dy, nameof(dy));
+        Verify(y, nameof(y), dx, nameof(dx));
+        if (y.Count == 0) return;
+        (int batch, int n) = (y.Dim(0), y.Dim(1));
+        using Tensor product = Tensor.Empty(y.Device, y.Shape);
+        Gemm.Run(All(dy), false, All(y), true, All(product), n, n, n, batch: batch);
+        Gemm.Run(All(y), true, All(product), false, All(dx), n, n, n, -1, accumulate ? 1 : 0, batch);
+
+        Gemm.Operand All(Tensor tensor) => new(tensor, 0, n, (long)n * n);
+    }
+
+    private static void Verify(Tensor x, string xName, Tensor y, string yName)
+    {
+        Check.DType(x, xName, DType.F32);
+        Check.DType(y, yName, DType.F32);
+        Check.Shape(x, xName, -1, -1, -1);
+        if (x.Dim(1) != x.Dim(2) || x.Dim(1) > MaxOrder) throw new ArgumentException($"{xName} is {x.Shape}, expected square matrices of order up to {MaxOrder}", xName);
+        Check.SameShape(x, xName, y, yName);
+        Check.SameDevice(x.Device, x, xName);
+        Check.SameDevice(x.Device, y, yName);
+    }
+}

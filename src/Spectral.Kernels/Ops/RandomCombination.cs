@@ -1,0 +1,103 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>random_combination_forward</c>.</summary>
+[KernelArgs("random_combination", "random_combination_forward")]
+public struct RandomCombinationArgs
+{
+    /// <summary>Device address; no base: zeros.</summary>
+    public ulong Base, Alpha, Y;
+    /// <summary>Key of the generator, and stream of the first direction.</summary>
+    public ulong Seed, FirstStream;
+    /// <summary>Elements of y.</summary>
+    public long Count;
+    /// <summary>Directions.</summary>
+    public int N;
+    /// <summary>Of the uniform numbers.</summary>
+    public float Bound;
+}
+
+/// <summary>Arguments of <c>random_combination_backward</c>.</summary>
+[KernelArgs("random_combination", "random_combination_backward")]
+public struct RandomCombinationBackwardArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Dy, Partials;
+    /// <summary>Key of the generator, and stream of the first direction.</summary>
+    public ulong Seed, FirstStream;
+    /// <summary>Size.</summary>
+    public long Count, Chunk;
+    /// <summary>Directions, and chunks of each.</summary>
+    public int N, Chunks;
+    /// <summary>Of the uniform numbers.</summary>
+    public float Bound;
+}
+
+/// <summary>
+/// Combinations of random directions u_i that are made anew wherever they are read: element e of u_i is that of
+/// <see cref="Philox.Uniform"/> with the same seed, stream <c>firstStream + i</c> and limits ∓bound.
+/// </summary>
+public static class RandomCombination
+{
+    private const int ElementsPerBlock = 128, ChunkElements = 4096, MaxChunks = 1024;
+
+    /// <summary><c>y = base + Σ_i alpha_i u_i</c>.</summary>
+    /// <param name="origin">The base: shape of y, F32; null: zeros.</param>
+    /// <param name="alpha">[n] F32.</param>
+    /// <param name="y">Any shape, F32; written; may be the base.</param>
+    /// <param name="seed">Seed.</param>
+    /// <param name="firstStream">Stream of u_0.</param>
+    /// <param name="bound">Largest absolute value of a direction's elements.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Forward(Tensor? origin, Tensor alpha, Tensor y, ulong seed, ulong firstStream, float bound)
+    {
+        Verify(alpha, nameof(alpha), y, nameof(y));
+        if (origin is not null)
+        {
+            Check.DType(origin, nameof(origin), DType.F32);
+            Check.SameShape(y, nameof(y), origin, nameof(origin));
+            Check.SameDevice(y.Device, origin, nameof(origin));
+        }
+        if (y.Count == 0) return;
+        var args = new RandomCombinationArgs
+        {
+            Base = origin?.Pointer ?? 0, Alpha = alpha.Pointer, Y = y.Pointer, Seed = seed, FirstStream = firstStream, Count = y.Count, N = alpha.Dim(0), Bound = bound,
+        };
+        y.Device.Kernel("random_combination", "random_combination_forward").Launch(args, Launch.Blocks(y.Count, ElementsPerBlock), Launch.RowThreads);
+    }
+
+    /// <summary><c>dalpha_i = Σ_e dy[e] u_i[e] (+ dalpha_i)</c>, in F64 in an order that depends on the lengths alone.</summary>
+    /// <param name="dy">F32, as y.</param>
+    /// <param name="dalpha">[n] F32.</param>
+    /// <param name="seed">As forward.</param>
+    /// <param name="firstStream">As forward.</param>
+    /// <param name="bound">As forward.</param>
+    /// <param name="accumulate">Whether it is added to what dalpha holds.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Backward(Tensor dy, Tensor dalpha, ulong seed, ulong firstStream, float bound, bool accumulate = false)
+    {
+        Verify(dalpha, nameof(dalpha), dy, nameof(dy));
+        int n = dalpha.Dim(0);
+        if (n == 0) return;
+        long chunk = Math.Max(ChunkElements, (dy.Count / MaxChunks + 4) & ~3L);
+        int chunks = Launch.Blocks(dy.Count, (int)chunk);
+        using Tensor partials = Tensor.Empty(dy.Device, (n, chunks), DType.F64);
+        if (chunks > 0)
+        {
+            var args = new RandomCombinationBackwardArgs
+            {
+                Dy = dy.Pointer, Partials = partials.Pointer, Seed = seed, FirstStream = firstStream, Count = dy.Count, Chunk = chunk, N = n, Chunks = chunks, Bound = bound,
+            };
+            dy.Device.Kernel("random_combination", "random_combination_backward").Launch(args, Launch.RowBlocks((long)n * chunks), Launch.RowThreads);
+        }
+        BroadcastDot.Finish(partials, dalpha, 1, accumulate);
+    }
+
+    private static void Verify(Tensor alpha, string alphaName, Tensor y, string yName)
+    {
+        Check.DType(y, yName, DType.F32);
+        Check.SameDevice(y.Device, y, yName);
+        Check.Shape(alpha, alphaName, -1);
+        Check.DType(alpha, alphaName, DType.F32);
+        Check.SameDevice(y.Device, alpha, alphaName);
+    }
+}

@@ -1,0 +1,125 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>top_k_select</c>.</summary>
+[KernelArgs("top_k_mixture", "top_k_select")]
+public struct TopKSelectArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Logits, Index, Weight;
+    /// <summary>Size.</summary>
+    public int Pieces, N, K;
+}
+
+/// <summary>Arguments of the other kernels in <c>top_k_mixture.cu</c>.</summary>
+[KernelArgs("top_k_mixture", "top_k_mixture_forward", "top_k_mixture_backward_logits", "top_k_mixture_backward_bank")]
+public struct TopKMixtureArgs
+{
+    /// <summary>Device address; Result is y, dlogits or dbank.</summary>
+    public ulong Bank, Index, Weight, Dy, Result;
+    /// <summary>Size.</summary>
+    public int Pieces, N, Length, K;
+    /// <summary>1: added to what the result holds.</summary>
+    public int Accumulate;
+}
+
+/// <summary>
+/// Rows mixed from a bank of vectors (VB-LoRA, arXiv 2405.15179): each from the k vectors with its largest logits, weighted by the softmax of
+/// those. Of equal logits the first is taken; a NaN among them makes the row NaN.
+/// </summary>
+public static class TopKMixture
+{
+    /// <summary>The largest k.</summary>
+    public const int MostChosen = 8;
+
+    /// <summary>Chooses for each row of logits its k largest and their softmax.</summary>
+    /// <param name="logits">[p, n] F32.</param>
+    /// <param name="index">[p, k] I32, k from 1 to n and <see cref="MostChosen"/>; written, the largest first.</param>
+    /// <param name="weight">[p, k] F32; written.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Select(Tensor logits, Tensor index, Tensor weight)
+    {
+        Check.Shape(logits, nameof(logits), -1, -1);
+        Check.DType(logits, nameof(logits), DType.F32);
+        Check.SameDevice(logits.Device, logits, nameof(logits));
+        (int pieces, int n) = (logits.Dim(0), logits.Dim(1));
+        Choices(index, weight, pieces, n, logits.Device);
+        if (pieces == 0) return;
+        var args = new TopKSelectArgs { Logits = logits.Pointer, Index = index.Pointer, Weight = weight.Pointer, Pieces = pieces, N = n, K = index.Dim(1) };
+        logits.Device.Kernel("top_k_mixture", "top_k_select").Launch(args, Launch.RowBlocks(pieces), Launch.RowThreads);
+    }
+
+    /// <summary><c>y[p, :] = Σ_t weight[p, t] · bank[index[p, t], :]</c>.</summary>
+    /// <param name="bank">[n, length] F32.</param>
+    /// <param name="index">[p, k] I32 from <see cref="Select"/>.</param>
+    /// <param name="weight">[p, k] F32 likewise.</param>
+    /// <param name="y">[p, length] F32; written.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Forward(Tensor bank, Tensor index, Tensor weight, Tensor y)
+    {
+        TopKMixtureArgs args = Arguments(bank, index, weight, y, nameof(y));
+        if (y.Count == 0) return;
+        args.Result = y.Pointer;
+        y.Device.Kernel("top_k_mixture", "top_k_mixture_forward").Launch(args, Launch.Blocks(y.Count, Launch.FlatThreads), Launch.FlatThreads);
+    }
+
+    /// <summary>The gradient of the logits: that of the softmax for the chosen ones, none for the others.</summary>
+    /// <param name="bank">As forward.</param>
+    /// <param name="index">As forward.</param>
+    /// <param name="weight">As forward.</param>
+    /// <param name="dy">[p, length] F32.</param>
+    /// <param name="dLogits">[p, n] F32.</param>
+    /// <param name="accumulate">Whether it is added to what dLogits holds.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void BackwardLogits(Tensor bank, Tensor index, Tensor weight, Tensor dy, Tensor dLogits, bool accumulate = false)
+    {
+        TopKMixtureArgs args = Arguments(bank, index, weight, dy, nameof(dy));
+        Check.Shape(dLogits, nameof(dLogits), dy.Dim(0), bank.Dim(0));
+        Check.DType(dLogits, nameof(dLogits), DType.F32);
+        Check.SameDevice(bank.Device, dLogits, nameof(dLogits));
+        if (dLogits.Count == 0) return;
+        (args.Dy, args.Result, args.Accumulate) = (dy.Pointer, dLogits.Pointer, accumulate ? 1 : 0);
+        dy.Device.Kernel("top_k_mixture", "top_k_mixture_backward_logits").Launch(args, Launch.RowBlocks(args.Pieces), Launch.RowThreads);
+    }
+
+    /// <summary><c>dBank[j, :] = Σ weight[p, t] · dy[p, :] (+ dBank[j, :])</c> over the choices of j, by p, then t.</summary>
+    /// <param name="index">As forward.</param>
+    /// <param name="weight">As forward.</param>
+    /// <param name="dy">[p, length] F32.</param>
+    /// <param name="dBank">[n, length] F32.</param>
+    /// <param name="accumulate">Whether it is added to what dBank holds.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void BackwardBank(Tensor index, Tensor weight, Tensor dy, Tensor dBank, bool accumulate = false)
+    {
+        TopKMixtureArgs args = Arguments(dBank, index, weight, dy, nameof(dy));
+        if (dBank.Count == 0) return;
+        (args.Dy, args.Result, args.Accumulate) = (dy.Pointer, dBank.Pointer, accumulate ? 1 : 0);
+        dy.Device.Kernel("top_k_mixture", "top_k_mixture_backward_bank").Launch(args, Launch.Blocks(dBank.Count, Launch.FlatThreads), Launch.FlatThreads);
+    }
+
+    private static TopKMixtureArgs Arguments(Tensor bank, Tensor index, Tensor weight, Tensor rows, string rowsName)
+    {
+        Check.Shape(bank, nameof(bank), -1, -1);
+        Check.DType(bank, nameof(bank), DType.F32);
+        Check.SameDevice(bank.Device, bank, nameof(bank));
+        Check.Shape(rows, rowsName, -1, bank.Dim(1));
+        Check.DType(rows, rowsName, DType.F32);
+        Check.SameDevice(bank.Device, rows, rowsName);
+        Choices(index, weight, rows.Dim(0), bank.Dim(0), bank.Device);
+        return new TopKMixtureArgs
+        {
+            Bank = bank.Pointer, Index = index.Pointer, Weight = weight.Pointer, Pieces = rows.Dim(0), N = bank.Dim(0), Length = bank.Dim(1), K = index.Dim(1),
+        };
+    }
+
+    private static void Choices(Tensor index, Tensor weight, int pieces, int n, Device device)
+    {
+        Check.Shape(index, nameof(index), pieces, -1);
+        Check.DType(index, nameof(index), DType.I32);
+        Check.SameDevice(device, index, nameof(index));
+        int k = index.Dim(1);
+        if (k < 1 || k > n || k > MostChosen) throw new ArgumentException($"{k} of {n} vectors are to be chosen, expected 1 to {Math.Min(n, MostChosen)}", nameof(index));
+        Check.Shape(weight, nameof(weight), pieces, k);
+        Check.DType(weight, nameof(weight), DType.F32);
+        Check.SameDevice(device, weight, nameof(weight));
+    }
+}
