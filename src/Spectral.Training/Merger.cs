@@ -19,15 +19,20 @@ public static class Merger
     /// <exception cref="InputException">The adapter is unusable or made for another model.</exception>
     public static int Merge(ModelFolder model, string adapterDirectory, string directory, Device device, CancellationToken cancellation = default)
     {
-        using var adapter = new AdapterReader(adapterDirectory);
-        adapter.CheckFits(model);
-        var changed = adapter.Modules.ToDictionary(module => $"{module.Shape.Name}.weight");
+        using var adapter = new AdapterReader(adapterDirectory, model);
+        if (adapter.Modules.FirstOrDefault(module => !module.Form.IsMergeable) is { } other)
+            throw new InputException($"{adapterDirectory}: the {adapter.Method.Name} adapter of {other.Shape.Name} is no change of its weight, so it cannot be merged");
+        var weights = adapter.Modules.ToDictionary(module => $"{module.Shape.Name}.weight");
+        var biases = adapter.Modules.Where(module => module.Form.Bias is not null).ToDictionary(module => $"{module.Shape.Name}.bias");
+        foreach (var (name, module) in biases)
+            if (!module.Shape.HasBias)
+                throw new InputException($"{adapterDirectory}: the {adapter.Method.Name} adapter gives {module.Shape.Name} a bias, for which a checkpoint of {model.Directory} has no place");
         var tensors = new List<TensorToWrite>();
         foreach (var name in model.TensorNames.Order(StringComparer.Ordinal))
         {
             var source = model[name];
-            var tensor = changed.TryGetValue(name, out var module)
-                ? TensorToWrite.Floats(name, source.Type, source.Shape, () => MergeOne(source, adapter, module, device))
+            var tensor = weights.TryGetValue(name, out var module) ? TensorToWrite.Floats(name, source.Type, source.Shape, () => MergeOne(model, adapter, module, device, Weight))
+                : biases.TryGetValue(name, out module) ? TensorToWrite.Floats(name, source.Type, source.Shape, () => MergeOne(model, adapter, module, device, core => core.Bias!.ToArray()))
                 : TensorToWrite.Copy(source);
             tensors.Add(tensor with { Write = stream => { cancellation.ThrowIfCancellationRequested(); tensor.Write(stream); } });
         }
@@ -37,15 +42,32 @@ public static class Merger
         return tensors.Count;
     }
 
-    private static float[] MergeOne(SafetensorsTensor source, AdapterReader adapter, AdaptedModule description, Device device)
+    private static float[] MergeOne(ModelFolder model, AdapterReader adapter, AdaptedModule module, Device device, Func<AdapterCore, float[]> read)
     {
-        using var module = new AdaptedModule(description.Shape, description.Options, description.Blocks);
-        using var factors = AdaptedModule.CreateFactors(device, [module]);
-        module.Fill(adapter);
-        using var weight = new Parameter(source.Name, Tensor.From(device, source.ToFloats(), (module.Shape.Out, module.Shape.In)));
-        var layer = new Linear(module.Shape.Name, weight, null);
-        using var packed = new AdapterGroup(layer.Group, new Dictionary<string, AdaptedModule> { [layer.Name] = module }, DType.F32);
-        LowRank.Merge(weight.Value, module.Core.Factors, weight.Value);
-        return weight.Value.ToArray();
+        using var factors = new BoundFactors(device, [module]);
+        adapter.Fill([module]);
+        var (name, shape) = (module.Shape.Name, module.Shape);
+        using var weight = new Parameter($"{name}.weight", Tensor.From(device, model[$"{name}.weight"].ToFloats(), (shape.Out, shape.In)));
+        using var bias = shape.HasBias ? new Parameter($"{name}.bias", Tensor.From(device, model[$"{name}.bias"].ToFloats(), shape.Out)) : null;
+        var layer = new Linear(name, weight, bias);
+        using var packed = new AdapterGroup(layer.Group, new Dictionary<string, AdaptedModule> { [name] = module }, DType.F32);
+        return read(module.Core);
+    }
+
+    /// <summary>diag(ρ) (W' + Σ s L diag(c) R) diag(a).</summary>
+    private static float[] Weight(AdapterCore core)
+    {
+        using var merged = Tensor.Empty(core.Weight.Device, core.Weight.Shape);
+        if (core.Factors is { } factors)
+            LowRank.Merge(core.Weight, factors, merged);
+        else
+            merged.CopyFrom(core.Weight);
+        if (core.InputScale is { } inputs)
+            ScaleShift.Forward(merged, inputs, null, merged);
+        var values = merged.ToArray();
+        if (core.OutputScale?.ToArray() is { } outputs)
+            for (var i = 0; i < values.Length; i++)
+                values[i] *= outputs[i / merged.Dim(1)];
+        return values;
     }
 }

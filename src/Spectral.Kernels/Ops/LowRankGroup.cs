@@ -16,6 +16,7 @@ public sealed class LowRankGroup : IDisposable
     private readonly Tensor _right;
     private readonly Tensor? _middle;
     private readonly float _scale;
+    private readonly bool _rectified;
 
     /// <summary>A group of one layer; it borrows the factors' tensors.</summary>
     public LowRankGroup(LowRankFactors factors) : this([factors], factors.Right, factors.Middle, factors.Scale)
@@ -27,9 +28,10 @@ public sealed class LowRankGroup : IDisposable
     /// <param name="right">R [Σp, in] of all, in the same order. Borrowed, like the others.</param>
     /// <param name="middle">c [Σp] F32 of all, or null for all ones.</param>
     /// <param name="scale">Factor of all updates.</param>
+    /// <param name="rectified">Whether z goes through a ReLU, as in parallel adapters (He et al., "Towards a Unified View of PEFT", 2022).</param>
     /// <exception cref="ArgumentException">The ranks do not add up.</exception>
-    public LowRankGroup(IReadOnlyList<Tensor> lefts, Tensor right, Tensor? middle, float scale = 1) : this(Slice(lefts, right, middle, scale), right, middle, scale) =>
-        Sliced = true;
+    public LowRankGroup(IReadOnlyList<Tensor> lefts, Tensor right, Tensor? middle, float scale = 1, bool rectified = false) : this(Slice(lefts, right, middle, scale), right, middle, scale) =>
+        (Sliced, _rectified) = (true, rectified);
 
     private LowRankGroup(LowRankFactors[] members, Tensor right, Tensor? middle, float scale)
     {
@@ -63,7 +65,10 @@ public sealed class LowRankGroup : IDisposable
         }
     }
 
-    /// <summary>y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ for each layer, with its own columns of z = x Rᵀ, which is kept for <see cref="Backward"/>.</summary>
+    /// <summary>
+    /// y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ for each layer, with its own columns of z = x Rᵀ, through a ReLU in a rectified group; z is kept for
+    /// <see cref="Backward"/>.
+    /// </summary>
     /// <param name="x">[M, in], F32 or BF16.</param>
     /// <param name="layers">W and bias of each layer, same type.</param>
     /// <param name="ys">[M, out] of each layer, same type; overwritten.</param>
@@ -92,7 +97,12 @@ public sealed class LowRankGroup : IDisposable
             if (call.Columns > 0) variants[j] = Choose(call, x, layers[j].Weight, _members[j].Left);
         }
         using Tensor? scaled = Scaled(variants, z);
-        LowRank.Project(x, _right, z, _middle, _scale, scaled is null ? null : new ColumnRange?(scaled), dropout);
+        LowRank.Project(x, _right, z, _middle, _scale, scaled is null || _rectified ? null : new ColumnRange?(scaled), dropout);
+        if (_rectified)
+        {
+            Rectifier.Forward(z);
+            if (scaled is not null) LowRankReduce.ScaleColumns(z, _middle, _scale, scaled);
+        }
         for (int j = 0; j < layers.Length; j++)
             if (variants[j] is { } variant)
                 RunProduct(variant, CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j), x, layers[j], Mine(scaled ?? z, j), scaled is null ? _scale : 1, _members[j].Left, ys[j], false);
@@ -126,6 +136,7 @@ public sealed class LowRankGroup : IDisposable
             CheckLayer(dys[j], "dy", layers[j].Weight, _members[j], out rows, out int outputs, out inputs);
             Check.Shape(dys[j], "dy", dys[0].Dim(0), outputs);
             gradients[j].Check(outputs, inputs, _members[j].Rank, z.Device);
+            if (_rectified && gradients[j].Middle is not null) throw new ArgumentException("a rectified group has no gradient of c", nameof(gradients));
             if (gradients[j].Right is { } right) targets.Add((right, _from[j] + gradients[j].RightFrom));
         }
         CheckOperand(z, nameof(z), layers[0].Weight, rows, Rank);
@@ -145,6 +156,11 @@ public sealed class LowRankGroup : IDisposable
         using Tensor? scaled = Scaled(variants, g);
         for (int j = 0; j < layers.Length; j++)
             LowRank.OutputGradients(dys[j], _members[j], Mine(z, j), Mine(g, j), scaled is null ? null : new ColumnRange?(Mine(scaled, j)), gradients[j], accumulateGradients);
+        if (_rectified)
+        {
+            Rectifier.Backward(z, g);
+            if (scaled is not null) Rectifier.Backward(z, scaled);
+        }
         Tensor source = scaled ?? g;
         float scale = scaled is null ? _scale : 1;
         if (targets.Count > 0) LowRank.InputGradient(source, x!, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(targets), scale, accumulateGradients, dropout);

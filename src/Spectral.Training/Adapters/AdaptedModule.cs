@@ -2,14 +2,19 @@ using Spectral.Kernels;
 
 namespace Spectral.Training;
 
-/// <summary>An adapter's share in one linear layer: its factors by name and the packed core the kernels read.</summary>
-public sealed class AdaptedModule : IDisposable
+/// <summary>An adapter's share in one linear layer: its factors by name, the form they make, and the packed core the kernels read.</summary>
+public sealed class AdaptedModule
 {
-    private readonly Dictionary<string, Parameter> _factors = [];
+    private readonly AdapterBuilder _builder;
     private AdapterCore? _core;
 
-    internal AdaptedModule(ModuleShape shape, AdapterOptions options, IReadOnlyList<AdapterBlock> blocks) =>
-        (Shape, Options, Blocks) = (shape, options, blocks);
+    internal AdaptedModule(AdapterMethod method, ModuleShape shape, AdapterOptions options, SharedFactors shared)
+    {
+        (Shape, Options) = (shape, options);
+        _builder = new AdapterBuilder(method, shape, options, shared);
+        Form = method.Form(_builder);
+        Form.Check(shape);
+    }
 
     /// <summary>The layer.</summary>
     public ModuleShape Shape { get; }
@@ -17,51 +22,44 @@ public sealed class AdaptedModule : IDisposable
     /// <summary>The adapter's settings with this module's own rank and alpha.</summary>
     public AdapterOptions Options { get; }
 
-    /// <summary>The terms of the weight change.</summary>
-    public IReadOnlyList<AdapterBlock> Blocks { get; }
+    /// <summary>What the method makes of the layer.</summary>
+    public AdapterForm Form { get; }
 
-    /// <summary>F32 values by factor name, e.g. <c>lora_A.weight</c>.</summary>
-    public IReadOnlyDictionary<string, Parameter> Factors => _factors;
+    /// <summary>F32 values by factor name, e.g. <c>lora_A.weight</c>; shared ones are the same in all modules.</summary>
+    public IReadOnlyDictionary<string, Parameter> Factors => _builder.Factors.ToDictionary(factor => factor.Name, factor => factor.Parameter);
 
     /// <summary>The packed factors.</summary>
     public AdapterCore Core => _core ?? throw new InvalidOperationException($"the adapter of {Shape.Name} is not packed yet");
 
-    /// <summary>All tensors a module stores.</summary>
-    internal IEnumerable<Factor> AllFactors => Blocks.SelectMany(block => block.Factors);
+    /// <summary>All tensors a module stores, shared ones included, in order of declaration.</summary>
+    internal IReadOnlyList<Factor> AllFactors => _builder.Factors;
 
-    /// <summary>
-    /// Allocates the factors of some modules, zero: trainable ones in a group of their own, which the caller disposes, frozen ones in their module.
-    /// </summary>
-    internal static ParameterGroup CreateFactors(Device device, IReadOnlyList<AdaptedModule> modules)
+    /// <summary>Whether the base weight itself is read, once per step.</summary>
+    internal bool ReadsWeight => _builder.BaseWeight is not null;
+
+    /// <summary>Describes all layers of an adapter. Nothing is allocated on a device.</summary>
+    /// <exception cref="InputException">The options do not suit a layer.</exception>
+    public static IReadOnlyList<AdaptedModule> Describe(AdapterMethod method, AdapterOptions options, IReadOnlyList<ModuleShape> modules) =>
+        Describe(method, [.. modules.Select(module => (module, options))]);
+
+    internal static IReadOnlyList<AdaptedModule> Describe(AdapterMethod method, IReadOnlyList<(ModuleShape Shape, AdapterOptions Options)> modules)
     {
-        var trained = modules.SelectMany(
-            module => module.AllFactors.Where(factor => factor.Trains).Select(factor => (module.FullName(factor), factor.Shape)));
-        var group = new ParameterGroup(device, trained);
-        var next = 0;
-        foreach (var module in modules)
-            foreach (var factor in module.AllFactors)
-                module._factors.Add(factor.Name, factor.Trains
-                    ? group.Parameters[next++]
-                    : new Parameter(module.FullName(factor), Tensor.Zeros(device, factor.Shape)));
-        return group;
+        var shared = new SharedFactors([.. modules.Select(module => module.Shape)]);
+        return [.. modules.Select(module => new AdaptedModule(method, module.Shape, module.Options, shared))];
     }
 
-    /// <summary>Takes the values of all factors from a stored adapter.</summary>
-    internal void Fill(AdapterReader source)
+    /// <summary>Gives the base tensors of the layer to what reads them.</summary>
+    internal void BindBase(Linear layer)
     {
-        foreach (var factor in AllFactors)
-            _factors[factor.Name].Master.CopyFrom(source.Values(Shape, factor));
+        if (_builder.BaseWeight is { } weight)
+            weight.Source = layer.Weight;
+        if (_builder.BaseBias is { } bias)
+            bias.Source = layer.Bias!;
     }
 
     /// <summary>Makes the core once the factors have their values.</summary>
-    internal AdapterCore Pack(LowRankFactors packed) => _core = new AdapterCore(Shape, Blocks, _factors, packed);
+    internal AdapterCore Pack(Linear layer, LowRankFactors? packed, DType dtype) => _core = new AdapterCore(this, layer, packed, dtype);
 
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        foreach (var factor in AllFactors.Where(factor => !factor.Trains))
-            _factors.GetValueOrDefault(factor.Name)?.Dispose();
-    }
-
-    private string FullName(Factor factor) => $"{Shape.Name}.{factor.Name}";
+    /// <summary>The name under which a factor is stored, without PEFT's prefix.</summary>
+    internal string FullName(Factor factor) => factor.IsShared ? factor.Name : $"{Shape.Name}.{factor.Name}";
 }

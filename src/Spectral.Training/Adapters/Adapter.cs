@@ -7,12 +7,13 @@ public sealed class Adapter : IDisposable
 {
     private readonly CausalLanguageModel _model;
     private readonly AdaptedModule[] _modules;
+    private readonly BoundFactors _factors;
     private readonly List<AdapterGroup> _groups = [];
 
     private Adapter(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, IReadOnlyList<AdaptedModule> modules)
     {
         (_model, Method, Options, _modules) = (model, method, options, [.. modules]);
-        Parameters = AdaptedModule.CreateFactors(model.Device, modules);
+        _factors = new BoundFactors(model.Device, modules);
         Parameters.Changed += Refresh;
     }
 
@@ -26,7 +27,7 @@ public sealed class Adapter : IDisposable
     public IReadOnlyList<AdaptedModule> Modules => _modules;
 
     /// <summary>What trains.</summary>
-    public ParameterGroup Parameters { get; }
+    public ParameterGroup Parameters => _factors.Trained;
 
     /// <summary>Number of trainable scalars.</summary>
     public long TrainableCount => Parameters.Count;
@@ -39,15 +40,10 @@ public sealed class Adapter : IDisposable
     /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter already.</exception>
     public static Adapter Attach(CausalLanguageModel model, AdapterMethod method, AdapterOptions options)
     {
+        options.CheckSettings(method);
         var linears = AdapterTargets.Choose(model.Linears, linear => linear.Name, options);
-        var modules = linears.Select(linear =>
-        {
-            var shape = new ModuleShape(linear.Name, linear.Out, linear.In);
-            return new AdaptedModule(shape, options, method.Blocks(shape, options));
-        });
-        return Build(model, method, options, [.. modules], adapter =>
-            method.Initialize([.. adapter.Modules.Zip(linears,
-                (module, linear) => new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, options))]));
+        var modules = AdaptedModule.Describe(method, options, [.. linears.Select(linear => linear.ModuleShape)]);
+        return Build(model, method, options, modules, adapter => adapter.Begin(linears));
     }
 
     /// <summary>Attaches an adapter from a folder in PEFT layout, trainable from where it was saved.</summary>
@@ -55,21 +51,9 @@ public sealed class Adapter : IDisposable
     /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter already.</exception>
     public static Adapter Load(CausalLanguageModel model, string directory)
     {
-        using var reader = new AdapterReader(directory);
-        if (model.Path is null)
-        {
-            reader.CheckFits(model.Config);
-        }
-        else
-        {
-            using var folder = ModelFolder.Open(model.Path);
-            reader.CheckFits(folder);
-        }
-        return Build(model, reader.Method, reader.Options, reader.Modules, adapter =>
-        {
-            foreach (var module in adapter.Modules)
-                module.Fill(reader);
-        });
+        using var folder = model.Path is null ? null : ModelFolder.Open(model.Path);
+        using var reader = folder is null ? new AdapterReader(directory, model.Config) : new AdapterReader(directory, folder);
+        return Build(model, reader.Method, reader.Options, reader.Modules, adapter => reader.Fill(adapter.Modules));
     }
 
     /// <summary>Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32) into a folder, each atomically.</summary>
@@ -101,9 +85,7 @@ public sealed class Adapter : IDisposable
         Detach();
         foreach (var group in _groups)
             group.Dispose();
-        foreach (var module in _modules)
-            module.Dispose();
-        Parameters.Dispose();
+        _factors.Dispose();
     }
 
     private static Adapter Build(
@@ -130,6 +112,21 @@ public sealed class Adapter : IDisposable
         {
             adapter.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>Start values: what each factor says, then what the method computes, then copies of these.</summary>
+    private void Begin(IReadOnlyList<Linear> linears)
+    {
+        Fill(copies: false);
+        Method.Initialize([.. _modules.Zip(linears, (module, linear) => new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, module.Options))]);
+        Fill(copies: true);
+
+        void Fill(bool copies)
+        {
+            foreach (var module in _modules)
+                foreach (var factor in module.AllFactors.Where(factor => factor.Start.IsCopy == copies))
+                    factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
         }
     }
 

@@ -3,93 +3,215 @@ using Spectral.Kernels;
 namespace Spectral.Training;
 
 /// <summary>
-/// One module's blocks packed for the low-rank kernels: L [out, p], c [p], R [p, in] in the compute type, p the sum of the blocks' ranks.
-/// Frozen parts are packed once, trainable ones after each optimizer step.
+/// One layer's form as the kernels read it, in the compute type: L [out, p], c [p], R [p, in] with p the sum of the terms' ranks, and what else
+/// the form has. What no trainable factor is in is packed once, the rest after each optimizer step.
 /// </summary>
-public sealed class AdapterCore
+public sealed class AdapterCore : IDisposable
 {
-    private readonly AdapterBlock[] _blocks;
-    private readonly IReadOnlyDictionary<string, Parameter> _factors;
-    private readonly AdapterBlock? _spectral;
-    private readonly Parameter _trained;
+    // Enough for factors of every rank the kernels are made for; whole weights are larger in any model that matters.
+    private const long KeptRank = 256;
+
+    private readonly AdapterForm _form;
+    private readonly IReadOnlyList<LowRankTerm> _terms;
+    private readonly ExpressionGraph _graph;
+    private readonly ExpressionGraph? _penalty;
+    private readonly AdaptedModule _module;
+    private readonly Linear _layer;
+    private readonly Tensor? _weight;
+    private readonly Tensor? _bias;
     private readonly int _leftFrom;
     private readonly int _rightFrom;
+    private readonly int _middleCount;
 
-    /// <summary>Packs the given factors.</summary>
-    /// <param name="module">The layer, for messages.</param>
-    /// <param name="blocks">The terms of its weight change.</param>
-    /// <param name="factors">Their tensors by name; they stay owned by the caller.</param>
-    /// <param name="packed">Where to pack them; a middle diagonal already holds the blocks' scales.</param>
-    public AdapterCore(ModuleShape module, IReadOnlyList<AdapterBlock> blocks, IReadOnlyDictionary<string, Parameter> factors, LowRankFactors packed)
+    /// <summary>Packs the factors' present values.</summary>
+    /// <param name="module">The adapter's share in the layer.</param>
+    /// <param name="layer">The layer.</param>
+    /// <param name="packed">Where to pack the terms; a middle diagonal already holds their scales. Null: there are none.</param>
+    /// <param name="dtype">Compute type.</param>
+    internal AdapterCore(AdaptedModule module, Linear layer, LowRankFactors? packed, DType dtype)
     {
-        (_blocks, _factors, Factors) = ([.. blocks], factors, packed);
-        _leftFrom = FrozenRank(block => block.Left);
-        _rightFrom = FrozenRank(block => block.Right);
-        _trained = factors[blocks.SelectMany(block => block.Factors).First(factor => factor.Trains).Name];
-        _spectral = blocks[0].Sigma is null ? null : blocks[0];
-        if (blocks.Skip(1).Any(block => block.Sigma is not null))
-            throw new InvalidOperationException($"{module.Name}: only the first block of an adapter may scale singular values");
+        (_module, _layer, _form, Factors) = (module, layer, module.Form, packed);
+        _terms = _form.Terms;
+        _leftFrom = First(term => term.Left.Trains);
+        _rightFrom = First(term => term.Right.Trains);
+        _middleCount = End(term => term.Middle is { Trains: true });
+        module.BindBase(layer);
+        var kept = KeptRank * (module.Shape.Out + module.Shape.In);
+        _graph = new ExpressionGraph(_form.Outputs, kept);
+        _penalty = _form.Penalty is null ? null : new ExpressionGraph([_form.Penalty], kept);
+        var device = layer.Weight.Value.Device;
+        _weight = _form.Weight is null ? null : Tensor.Empty(device, (module.Shape.Out, module.Shape.In), dtype);
+        _bias = _form.Bias is null ? null : Tensor.Empty(device, module.Shape.Out, dtype);
         Pack(all: true);
     }
 
     /// <summary>p.</summary>
-    public int Rank => Factors.Rank;
+    public int Rank => _form.Rank;
 
-    /// <summary>What the kernels read.</summary>
-    public LowRankFactors Factors { get; }
+    /// <summary>L, c and R; null when the form has no terms.</summary>
+    public LowRankFactors? Factors { get; }
+
+    /// <summary>The weight the layer computes with, the base's unless the form replaces it.</summary>
+    public Tensor Weight => _weight ?? _layer.Weight.Value;
+
+    /// <summary>The bias the layer computes with, or null.</summary>
+    public Tensor? Bias => _bias ?? _layer.Bias?.Value;
+
+    /// <summary>a [in] F32, or null.</summary>
+    public Tensor? InputScale => _form.InputScale?.Value;
+
+    /// <summary>ρ [out] F32, or null.</summary>
+    public Tensor? OutputScale => _form.OutputScale?.Value;
 
     /// <summary>Whether the trainable factors have gradient buffers.</summary>
-    public bool Trains => _trained.Trains;
+    public bool Trains => _module.AllFactors.Any(factor => factor.Trains && factor.Parameter.Trains);
 
-    /// <summary>Whether backward reads x: only the gradient of R does.</summary>
-    internal bool NeedsInput => Gradient(_blocks[^1].Right) is not null;
+    /// <summary>Whether backward reads x.</summary>
+    internal bool NeedsInput => _rightFrom < Rank || _form.Weight is { Trains: true } || _form.InputScale is { Trains: true };
 
-    private Tensor? DeltaGradient => _spectral is null ? null : _factors[_spectral.Delta!.Name].Gradient;
+    /// <summary>The form, for what the packed parts do not say.</summary>
+    internal AdapterForm Form => _form;
 
     /// <summary>Renews what derives from trainable masters.</summary>
-    public void Refresh() => Pack(all: false);
+    public void Refresh()
+    {
+        _graph.Renew();
+        Pack(all: false);
+    }
 
     /// <summary>
-    /// Where backward adds the gradients. That of c is an intermediate, zero at first, for the kernels add to all gradients or to none; the
-    /// caller disposes it after <see cref="Finish"/>.
+    /// Where backward adds the gradients of L, c and R: straight into a factor's where it is all that trains on its side, else into an
+    /// intermediate, zero at first, for the kernels add to all gradients or to none.
     /// </summary>
     internal LowRankGradients Gradients()
     {
-        var dMiddle = DeltaGradient is { } delta ? Tensor.Zeros(delta.Device, delta.Shape) : null;
-        return new LowRankGradients(Gradient(_blocks[^1].Left), _leftFrom, dMiddle, Gradient(_blocks[^1].Right), _rightFrom);
+        var device = _layer.Weight.Value.Device;
+        return new LowRankGradients(
+            _leftFrom == Rank ? null : Direct(_leftFrom, _terms[^1].Left) ?? Tensor.Zeros(device, (_module.Shape.Out, Rank - _leftFrom)), _leftFrom,
+            _middleCount == 0 ? null : Tensor.Zeros(device, _middleCount),
+            _rightFrom == Rank ? null : Direct(_rightFrom, _terms[^1].Right) ?? Tensor.Zeros(device, (Rank - _rightFrom, _module.Shape.In)), _rightFrom);
     }
 
-    /// <summary>Carries the gradient of c on to that of δ.</summary>
+    /// <summary>Carries the gradients of L, c and R on to the terms, and lets go of the intermediates.</summary>
     internal void Finish(in LowRankGradients gradients)
     {
-        if (DeltaGradient is { } delta)
-            SpectralRescale.DeltaGradient(gradients.Middle!, _factors[_spectral!.Sigma!.Name].Value, delta, accumulate: true);
+        var (left, middle, right) = (gradients.Left, gradients.Middle, gradients.Right);
+        var offset = 0;
+        foreach (var term in _terms)
+        {
+            if (term.Left.Trains && left is not null && Direct(_leftFrom, _terms[^1].Left) is null)
+                Add(left, 0, offset - _leftFrom, 1, term.Left);
+            if (term.Right.Trains && right is not null && Direct(_rightFrom, _terms[^1].Right) is null)
+                Add(right, offset - _rightFrom, 0, 1, term.Right);
+            if (term.Middle is { Trains: true } && middle is not null)
+            {
+                using var row = middle.View((1, _middleCount));
+                Add(row, 0, offset, (float)term.Scale, term.Middle);
+            }
+            offset += term.Rank;
+        }
     }
 
-    private Tensor? Gradient(Factor factor) => _factors[factor.Name].Gradient;
+    /// <summary>Lets go of the intermediates of <see cref="Gradients"/>.</summary>
+    internal void Release(in LowRankGradients gradients)
+    {
+        if (gradients.Left is { } left && Direct(_leftFrom, _terms[^1].Left) is null)
+            left.Dispose();
+        gradients.Middle?.Dispose();
+        if (gradients.Right is { } right && Direct(_rightFrom, _terms[^1].Right) is null)
+            right.Dispose();
+    }
+
+    /// <summary>Carries the gradients of all parts of the form, in their buffers by now, on to the factors.</summary>
+    internal void Backward() => _graph.Backward();
+
+    /// <summary>Adds the gradient of the form's penalty to the factors'.</summary>
+    internal void AddPenalty()
+    {
+        if (_penalty is null || _form.Penalty!.GradientBuffer(out _) is not { } gradient)
+            return;
+        _penalty.Renew();
+        gradient.CopyFrom([1f]);
+        _penalty.Backward();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _graph.Clear();
+        _penalty?.Clear();
+        _weight?.Dispose();
+        _bias?.Dispose();
+    }
+
+    /// <summary>The gradient of a factor that is the last term's side and the only one from <paramref name="from"/> on.</summary>
+    private Tensor? Direct(int from, Expression side) =>
+        side is Factor factor && from == Rank - _terms[^1].Rank ? factor.Parameter.Gradient : null;
+
+    private static void Add(Tensor source, int row, int column, float scale, Expression target)
+    {
+        var buffer = target.GradientBuffer(out var accumulate)!;
+        if (!accumulate)
+            buffer.Clear();
+        using var matrix = target.Shape.Rank == 2 ? buffer.Share() : buffer.View((1, checked((int)target.Shape.Count)));
+        CopyBlock.Add(source, row, column, matrix, scale);
+    }
 
     private void Pack(bool all)
     {
         var offset = 0;
-        foreach (var block in _blocks)
+        foreach (var term in _terms)
         {
-            if (all || block.Left.Trains)
-                CopyBlock.Run(_factors[block.Left.Name].Master, Factors.Left, 0, offset);
-            if (all || block.Right.Trains)
-                CopyBlock.Run(_factors[block.Right.Name].Master, Factors.Right, offset, 0);
-            offset += block.Rank;
+            if (all || term.Left.Trains)
+                CopyBlock.Run(term.Left.Value, Factors!.Left, 0, offset);
+            if (all || term.Right.Trains)
+                CopyBlock.Run(term.Right.Value, Factors!.Right, offset, 0);
+            if (term.Middle is { } middle && (all || middle.Trains))
+                PackMiddle(middle, term, offset);
+            offset += term.Rank;
         }
-        if (_spectral is null)
-            return;
-        using var scaled = Factors.Middle!.Rows(0, _spectral.Rank);
-        SpectralRescale.Middle(_factors[_spectral.Sigma!.Name].Master, _factors[_spectral.Delta!.Name].Master, 1, scaled);
+        if (_weight is not null && (all || _form.Weight!.Trains))
+            Cast.Run(_form.Weight!.Value, _weight);
+        if (_bias is not null && (all || _form.Bias!.Trains))
+        {
+            using var flat = _form.Bias!.Value.View(_bias.Shape);
+            Cast.Run(flat, _bias);
+        }
+        // Read by the layer where they are; evaluated here, since a captured step's graph has no other place for it.
+        _ = (InputScale, OutputScale);
+        _graph.Trim();
     }
 
-    /// <summary>Rank of the leading blocks whose factor on one side is frozen. What trains must be the last block alone.</summary>
-    private int FrozenRank(Func<AdapterBlock, Factor> side)
+    private void PackMiddle(Expression middle, LowRankTerm term, int offset)
     {
-        if (_blocks.SkipLast(1).Any(block => side(block).Trains))
-            throw new InvalidOperationException("only the last block of an adapter may train its left or right factor");
-        return side(_blocks[^1]).Trains ? Rank - _blocks[^1].Rank : Rank;
+        using var part = Factors!.Middle!.Rows(offset, term.Rank);
+        using var row = part.View((1, term.Rank));
+        using var values = middle.Value.View((1, term.Rank));
+        row.Clear();
+        CopyBlock.Add(values, 0, 0, row, (float)term.Scale);
+    }
+
+    private int First(Func<LowRankTerm, bool> trains)
+    {
+        var offset = 0;
+        foreach (var term in _terms)
+        {
+            if (trains(term))
+                return offset;
+            offset += term.Rank;
+        }
+        return offset;
+    }
+
+    private int End(Func<LowRankTerm, bool> trains)
+    {
+        var (offset, end) = (0, 0);
+        foreach (var term in _terms)
+        {
+            offset += term.Rank;
+            if (trains(term))
+                end = offset;
+        }
+        return end;
     }
 }

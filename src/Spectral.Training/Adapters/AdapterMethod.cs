@@ -4,32 +4,53 @@ namespace Spectral.Training;
 
 /// <summary>What distinguishes one adapter method from another. Everything else comes from the shared core.</summary>
 /// <remarks>
-/// To add a method, add one file with one subclass: it says which factors a module gets, how they start and which train. Forward, backward,
-/// packing, saving, loading, merging and export to plain LoRA follow from the blocks. Methods are found by their name, there is no list to extend.
+/// To add a method, add one file with one subclass: it declares the factors of a layer, says how they start and which train, and states what
+/// they make of the weight as an <see cref="AdapterForm"/>. Forward, backward, packing, saving, loading, merging, export to plain LoRA, counting,
+/// help and docs follow from the form. Methods are found by their name, there is no list to extend.
 /// </remarks>
 public abstract class AdapterMethod
 {
     /// <summary>Name on the command line, lower case.</summary>
     public abstract string Name { get; }
 
-    /// <summary>One line: what changes the weight, and the source.</summary>
-    public abstract string Summary { get; }
+    /// <summary>The formula as it runs, in one line.</summary>
+    public abstract string Formula { get; }
+
+    /// <summary>The paper: authors, title or number, year.</summary>
+    public abstract string Source { get; }
+
+    /// <summary>What it is for, in a sentence or two: when to choose it, what it costs.</summary>
+    public abstract string Use { get; }
+
+    /// <summary>
+    /// Whether the form follows the published one. If not, its paper gives the idea but not every detail, and help and docs say
+    /// "after NAME (paper); form as implemented: …".
+    /// </summary>
+    public virtual bool IsPublishedForm => true;
+
+    /// <summary>One line for help and reports: formula and source.</summary>
+    public string Summary => IsPublishedForm ? $"{Formula} ({Source})" : $"after {Name} ({Source}); form as implemented: {Formula}";
 
     /// <summary><c>peft_type</c> in <c>adapter_config.json</c>.</summary>
-    public virtual string PeftType => Name.ToUpperInvariant();
+    public virtual string PeftType => Name.ToUpperInvariant().Replace('-', '_');
 
     /// <summary>Whether the config stores <c>top_k</c>.</summary>
     public virtual bool UsesTopK => false;
 
-    /// <summary>The terms of one module's weight change. Blocks without trainable L and R come first.</summary>
-    /// <exception cref="InputException">The options do not suit this module.</exception>
-    public abstract IReadOnlyList<AdapterBlock> Blocks(ModuleShape module, AdapterOptions options);
+    /// <summary>Settings that only this method has.</summary>
+    public virtual IReadOnlyList<AdapterSetting> Settings => [];
 
-    /// <summary>Start values of all modules, together so that what is costly can be done in batches; factors not written stay zero.</summary>
-    public abstract void Initialize(IReadOnlyList<AdapterStart> starts);
+    /// <summary>The factors of one layer and what they make of its weight.</summary>
+    /// <exception cref="InputException">The options do not suit this layer.</exception>
+    public abstract AdapterForm Form(AdapterBuilder layer);
+
+    /// <summary>Start values that need more than a <see cref="Start"/>, such as the weight: of all layers together, so that what is costly can be done in batches.</summary>
+    public virtual void Initialize(IReadOnlyList<AdapterStart> starts)
+    {
+    }
 }
 
-/// <summary>What <see cref="AdapterMethod.Initialize"/> works on: one module's base weight and its factors, all zero so far.</summary>
+/// <summary>What <see cref="AdapterMethod.Initialize"/> works on: one layer's base weight and its factors, which hold what their <see cref="Start"/> says.</summary>
 /// <param name="Module">The layer.</param>
 /// <param name="Weight">Frozen base weight [out, in] in the compute type.</param>
 /// <param name="Factors">F32 tensors by factor name.</param>
@@ -41,11 +62,4 @@ public sealed record AdapterStart(ModuleShape Module, Tensor Weight, IReadOnlyDi
 
     /// <summary>A random stream of this module's own, so that start values do not depend on the order of construction.</summary>
     public ulong Stream(string tag) => RandomStream.For($"{Module.Name}.{tag}");
-
-    /// <summary>Kaiming-uniform with a = √5 (He et al., 2015; PyTorch's default for linear layers): U(−1/√columns, 1/√columns).</summary>
-    public void KaimingUniform(string factor)
-    {
-        var bound = (float)(1 / Math.Sqrt(this[factor].Dim(1)));
-        Philox.Uniform(this[factor], Options.Seed, Stream(factor), -bound, bound);
-    }
 }

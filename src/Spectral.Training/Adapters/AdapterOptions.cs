@@ -35,8 +35,31 @@ public sealed record AdapterOptions
     /// </summary>
     public double Dropout { get; init; }
 
+    /// <summary>Values of the method's own settings that are not the default, by name.</summary>
+    public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
+
     /// <summary>The scale s of the low-rank part.</summary>
-    public float Scale => (float)(Alpha / (RankStabilized ? Math.Sqrt(Rank) : Rank));
+    public double Scale => Alpha / (RankStabilized ? Math.Sqrt(Rank) : Rank);
+
+    /// <summary>The value of a setting of a method's own.</summary>
+    /// <param name="method">The method.</param>
+    /// <param name="name">The setting.</param>
+    public double Setting(AdapterMethod method, string name) =>
+        Settings.TryGetValue(name, out var value) ? value : method.Settings.First(setting => setting.Name == name).Default;
+
+    /// <summary>Checks that all settings given are the method's and in range.</summary>
+    /// <exception cref="InputException">One is not.</exception>
+    internal void CheckSettings(AdapterMethod method)
+    {
+        foreach (var (name, value) in Settings)
+        {
+            var setting = method.Settings.FirstOrDefault(setting => setting.Name == name) ?? throw new InputException(method.Settings.Count == 0
+                ? $"setting {name}: {method.Name} has no settings of its own"
+                : $"setting {name}: {method.Name} has no such setting; known: {string.Join(", ", method.Settings.Select(setting => setting.Name))}");
+            if (!setting.Allows(value))
+                throw new InputException($"setting {name}={value}: expected {setting.Expected}");
+        }
+    }
 
     internal static AdapterOptions From(AdapterFolder folder) => new()
     {

@@ -4,20 +4,32 @@ namespace Spectral.Training;
 internal sealed class AdapterReader : IDisposable
 {
     private readonly AdapterFolder _folder;
-    private readonly List<AdaptedModule> _modules = [];
+    private readonly IReadOnlyList<AdaptedModule> _modules;
 
-    /// <summary>Opens a folder.</summary>
-    /// <exception cref="InputException">It is no adapter folder, its kind is not known here, or a tensor is missing or has another shape.</exception>
-    public AdapterReader(string directory)
+    /// <summary>Opens the folder of an adapter for a model whose weights are in another folder.</summary>
+    /// <exception cref="InputException">It is no adapter folder, or not this model's; its kind is not known here; or a tensor is missing or has another shape.</exception>
+    public AdapterReader(string directory, ModelFolder model) : this(directory, ModelTensors.Linears(model.Config), folder => folder.CheckFits(model))
+    {
+    }
+
+    /// <summary>Opens the folder of an adapter for a model that was never stored.</summary>
+    /// <inheritdoc cref="AdapterReader(string, ModelFolder)"/>
+    public AdapterReader(string directory, ModelConfig config) : this(directory, ModelTensors.Linears(config), folder => folder.CheckFits(ModelTensors.Linears(config)))
+    {
+    }
+
+    private AdapterReader(string directory, IEnumerable<LinearSpec> linears, Action<AdapterFolder> check)
     {
         _folder = AdapterFolder.Open(directory);
         try
         {
+            check(_folder);
             Method = AdapterMethods.FindPeftType(_folder.Config.PeftType) ?? throw new InputException(
                 $"{directory}: peft_type is {_folder.Config.PeftType}; known: {string.Join(", ", AdapterMethods.All.Select(method => method.PeftType))}");
             Options = AdapterOptions.From(_folder);
-            foreach (var stored in _folder.Modules.Values)
-                _modules.Add(Describe(stored));
+            _modules = AdaptedModule.Describe(Method, [.. linears.Where(linear => _folder.Modules.ContainsKey(linear.Name)).Select(Describe)]);
+            foreach (var module in _modules)
+                CheckTensors(module);
         }
         catch
         {
@@ -33,32 +45,34 @@ internal sealed class AdapterReader : IDisposable
     /// <summary>The modules, without factors yet.</summary>
     public IReadOnlyList<AdaptedModule> Modules => _modules;
 
-    /// <inheritdoc cref="AdapterFolder.CheckFits(ModelFolder)"/>
-    public void CheckFits(ModelFolder model) => _folder.CheckFits(model);
-
-    /// <inheritdoc cref="AdapterFolder.CheckFits(IEnumerable{LinearSpec})"/>
-    public void CheckFits(ModelConfig config) => _folder.CheckFits(ModelTensors.Linears(config));
-
-    /// <summary>The values of one factor.</summary>
-    public float[] Values(ModuleShape module, Factor factor) => Tensor(_folder.Modules[module.Name], factor).ToFloats();
+    /// <summary>Gives all factors their stored values.</summary>
+    public void Fill(IReadOnlyList<AdaptedModule> modules)
+    {
+        foreach (var module in modules)
+            foreach (var factor in module.AllFactors)
+                factor.Parameter.Master.CopyFrom(Tensor(module.Shape.Name, factor).ToFloats());
+    }
 
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>Rank and sizes come from the tensors, the scale from the config, as in PEFT.</summary>
-    private AdaptedModule Describe(AdapterModule stored)
+    /// <summary>The rank comes from the tensors, the scale from the config, as in PEFT.</summary>
+    private (ModuleShape, AdapterOptions) Describe(LinearSpec linear)
     {
-        var shape = new ModuleShape(stored.Name, (int)stored.Outputs, (int)stored.Inputs);
+        var stored = _folder.Modules[linear.Name];
         var options = Options with { Rank = stored.Rank, Alpha = stored.Scale * (Options.RankStabilized ? Math.Sqrt(stored.Rank) : stored.Rank) };
-        var blocks = Method.Blocks(shape, options);
-        foreach (var factor in blocks.SelectMany(block => block.Factors))
+        return (new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias), options);
+    }
+
+    private void CheckTensors(AdaptedModule module)
+    {
+        foreach (var factor in module.AllFactors)
         {
-            var tensor = Tensor(stored, factor);
+            var tensor = Tensor(module.Shape.Name, factor);
             if (!tensor.Shape.SequenceEqual(factor.Shape.Dimensions()))
                 throw new InputException($"{tensor.Path}: tensor {tensor.Name} is [{string.Join(", ", tensor.Shape)}], expected {factor.Shape}");
         }
-        return new AdaptedModule(shape, options, blocks);
     }
 
-    private SafetensorsTensor Tensor(AdapterModule stored, Factor factor) => stored.Find(factor.Name)
-        ?? throw new InputException($"{_folder.Directory}: tensor {factor.Name} of {stored.Name} is missing");
+    private SafetensorsTensor Tensor(string module, Factor factor) => _folder.Modules[module].Find(factor.Name)
+        ?? throw new InputException($"{_folder.Directory}: tensor {factor.Name} of {module} is missing");
 }

@@ -6,9 +6,8 @@ public static class AdapterSize
     /// <summary>Number of trainable scalars over some layers.</summary>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static long Trainable(AdapterMethod method, IEnumerable<ModuleShape> modules, AdapterOptions options) =>
-        // A form depends on a layer's sizes only; a model has few different ones.
-        modules.GroupBy(module => (module.Out, module.In)).Sum(alike => alike.Count() * method.Blocks(alike.First(), options)
-            .SelectMany(block => block.Factors).Where(factor => factor.Trains).Sum(factor => factor.Shape.Count));
+        AdaptedModule.Describe(method, options, [.. modules])
+            .SelectMany(module => module.AllFactors).Distinct().Where(factor => factor.Trains).Sum(factor => factor.Shape.Count);
 
     /// <summary>
     /// The options with the rank at which a method trains as near to <paramref name="wanted"/> scalars as it can. α follows the rank, so that the

@@ -1,7 +1,6 @@
 namespace Spectral.Training;
 
-/// <summary>LoRA (Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021): W' = W + s·B·A, s = α/r or, rank-stabilised, α/√r.</summary>
-/// <remarks>Reads rank, alpha and the rank-stabilised switch. A starts Kaiming-uniform, B at zero, so that W' = W at first.</remarks>
+/// <summary>LoRA. A starts Kaiming-uniform, B at zero, so that W' = W at first.</summary>
 public sealed class LoraMethod : AdapterMethod
 {
     internal const string A = "lora_A.weight";
@@ -11,23 +10,18 @@ public sealed class LoraMethod : AdapterMethod
     public override string Name => "lora";
 
     /// <inheritdoc/>
-    public override string Summary => "W + (alpha/rank)·B·A (Hu et al., 2021)";
+    public override string Formula => "W + (alpha/rank)·B·A";
 
     /// <inheritdoc/>
-    public override IReadOnlyList<AdapterBlock> Blocks(ModuleShape module, AdapterOptions options)
-    {
-        if (options.Rank < 1)
-            throw new InputException($"rank {options.Rank} for {module.Name}: lora needs a rank of at least 1");
-        return [LowRankBlock(module, options)];
-    }
+    public override string Source => "Hu et al., 2021, arXiv 2106.09685";
 
     /// <inheritdoc/>
-    public override void Initialize(IReadOnlyList<AdapterStart> starts)
-    {
-        foreach (var start in starts)
-            start.KaimingUniform(A);
-    }
+    public override string Use => "The baseline: every tool reads its files.";
 
-    internal static AdapterBlock LowRankBlock(ModuleShape module, AdapterOptions options) => new(
-        new Factor(B, (module.Out, options.Rank), Trains: true), new Factor(A, (options.Rank, module.In), Trains: true), options.Scale);
+    /// <inheritdoc/>
+    public override AdapterForm Form(AdapterBuilder layer) => new() { Terms = [Term(layer, layer.Rank)] };
+
+    /// <summary>A LoRA term as PEFT names it.</summary>
+    internal static LowRankTerm Term(AdapterBuilder layer, int rank) =>
+        new(layer.Trained(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In), Start.KaimingUniform), layer.Options.Scale);
 }

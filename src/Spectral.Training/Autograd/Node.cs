@@ -121,8 +121,8 @@ public abstract class Node
             _saved[--_savedCount]?.Dispose();
     }
 
-    [InlineArray(6)]
-    private struct SavedTensors
+    [InlineArray(16)]
+    private struct SavedTensors   // q, k and v with each an input scale, an output scale and a gradient of their own take 13
     {
         private Tensor? _first;
     }

@@ -33,6 +33,9 @@ public sealed class Linear
     /// <summary>Input features.</summary>
     public int In => Weight.Value.Dim(1);
 
+    /// <summary>The layer as an adapter method sees it.</summary>
+    public ModuleShape ModuleShape => new(Name, Out, In, Bias is not null);
+
     /// <summary>Whether anything in this layer trains.</summary>
     public bool Trains => Weight.Trains || Bias is { Trains: true } || Adapter is { Trains: true };
 

@@ -1,0 +1,49 @@
+// ReLU between the factors of a low-rank layer, and its adjoint.
+//
+// Formula        rectify z = max(z, 0);  rectify_backward g = z > 0 ? g : 0
+// Shapes         z, g [count]
+// Layout         contiguous; in place
+// Types          F32 or BF16; a NaN in z stays one
+// Accumulation   none
+// Grid/Block     one thread per 16-byte vector, 256 a block
+// Bytes          rectify 2 size(T) count; rectify_backward 3 size(T) count
+// Flops          count
+// Deterministic  yes
+#include "pieces.cuh"
+
+struct RectifierArgs {
+  const void* z;   // after the ReLU; null forward
+  void* x;         // z, or g
+  int64_t count;
+};
+SPECTRAL_LAYOUT(RectifierArgs, z, x, count)
+
+namespace {
+template <class T> __device__ __forceinline__ void rectify(const RectifierArgs& args) {
+  by_piece<T>(args.count, [&](auto width, int64_t at) {
+    constexpr int W = decltype(width)::value;
+    T* x = static_cast<T*>(args.x) + at;
+    float v[W];
+    load_piece<T, W>(x, v);
+    for (int i = 0; i < W; ++i) v[i] = v[i] < 0 ? 0 : v[i];
+    store_piece<T, W>(x, v);
+  }, args.x);
+}
+
+template <class T> __device__ __forceinline__ void rectify_backward(const RectifierArgs& args) {
+  by_piece<T>(args.count, [&](auto width, int64_t at) {
+    constexpr int W = decltype(width)::value;
+    T* x = static_cast<T*>(args.x) + at;
+    float g[W], z[W];
+    load_piece<T, W>(x, g);
+    load_piece<T, W>(static_cast<const T*>(args.z) + at, z);
+    for (int i = 0; i < W; ++i) g[i] = z[i] > 0 ? g[i] : 0;
+    store_piece<T, W>(x, g);
+  }, args.z, args.x);
+}
+}  // namespace
+
+SPECTRAL_KERNEL_PLAIN(rectify_f32, RectifierArgs, kFlatThreads) { rectify<float>(args); }
+SPECTRAL_KERNEL_PLAIN(rectify_bf16, RectifierArgs, kFlatThreads) { rectify<bf16>(args); }
+SPECTRAL_KERNEL_PLAIN(rectify_backward_f32, RectifierArgs, kFlatThreads) { rectify_backward<float>(args); }
+SPECTRAL_KERNEL_PLAIN(rectify_backward_bf16, RectifierArgs, kFlatThreads) { rectify_backward<bf16>(args); }

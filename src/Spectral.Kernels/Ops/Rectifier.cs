@@ -1,0 +1,42 @@
+namespace Spectral.Kernels;
+
+/// <summary>Arguments of <c>rectifier.cu</c>.</summary>
+[KernelArgs("rectifier", "rectify_f32", "rectify_bf16", "rectify_backward_f32", "rectify_backward_bf16")]
+public struct RectifierArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Z, X;
+    /// <summary>Elements.</summary>
+    public long Count;
+}
+
+/// <summary>ReLU in place, as between the factors of a parallel adapter.</summary>
+public static class Rectifier
+{
+    /// <summary>z = max(z, 0); NaN stays NaN.</summary>
+    /// <param name="z">Any shape, F32 or BF16.</param>
+    /// <exception cref="ArgumentException">The type does not fit.</exception>
+    public static void Forward(Tensor z)
+    {
+        Check.Floating(z, nameof(z));
+        Run(Launch.Entry(z.DType, "rectify_f32", "rectify_bf16"), new RectifierArgs { X = z.Pointer, Count = z.Count }, z);
+    }
+
+    /// <summary>g = 0 where z is not above 0.</summary>
+    /// <param name="z">What <see cref="Forward"/> left.</param>
+    /// <param name="g">Gradient with respect to it, same shape and type.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
+    public static void Backward(Tensor z, Tensor g)
+    {
+        Check.Floating(z, nameof(z));
+        Check.SameShape(z, nameof(z), g, nameof(g));
+        Check.SameDType(z, nameof(z), g, nameof(g));
+        Check.SameDevice(z.Device, g, nameof(g));
+        Run(Launch.Entry(z.DType, "rectify_backward_f32", "rectify_backward_bf16"), new RectifierArgs { Z = z.Pointer, X = g.Pointer, Count = z.Count }, z);
+    }
+
+    private static void Run(string entry, in RectifierArgs args, Tensor like)
+    {
+        if (args.Count > 0) like.Device.Kernel("rectifier", entry).Launch(args, Launch.FlatBlocks(args.Count, like.DType), Launch.FlatThreads);
+    }
+}

@@ -1,0 +1,103 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>Where a method states its form for one layer: its factors are declared here, and so named, stored, counted and trained.</summary>
+public sealed class AdapterBuilder
+{
+    private readonly List<Factor> _factors = [];
+    private readonly SharedFactors _shared;
+    private BaseTensor? _weight;
+    private BaseTensor? _bias;
+
+    internal AdapterBuilder(AdapterMethod method, ModuleShape module, AdapterOptions options, SharedFactors shared) =>
+        (Method, Module, Options, _shared) = (method, module, options, shared);
+
+    /// <summary>The layer.</summary>
+    public ModuleShape Module { get; }
+
+    /// <summary>The settings, any per-module pattern applied.</summary>
+    public AdapterOptions Options { get; }
+
+    /// <summary>Output features.</summary>
+    public int Out => Module.Out;
+
+    /// <summary>Input features.</summary>
+    public int In => Module.In;
+
+    /// <summary>All layers that the adapter covers: what a shared tensor has to suit.</summary>
+    public IReadOnlyList<ModuleShape> AllModules => _shared.Modules;
+
+    /// <summary>Rank r, checked to be at least 1.</summary>
+    /// <exception cref="InputException">It is not.</exception>
+    public int Rank => Options.Rank >= 1 ? Options.Rank : throw new InputException($"rank {Options.Rank} for {Module.Name}: {Method.Name} needs a rank of at least 1");
+
+    /// <summary>Rank r, checked to be a number of singular triplets that the weight has: 1 to min(out, in).</summary>
+    /// <exception cref="InputException">It is not.</exception>
+    public int SpectralRank => Triplets("rank", Options.Rank);
+
+    /// <summary>W [out, in] of the base, F32. A method that reads it pays a pass over it per step.</summary>
+    public Expression Weight => _weight ??= new BaseTensor((Out, In));
+
+    /// <summary>The layer's bias [out]; null when it has none.</summary>
+    public Expression? Bias => Module.HasBias ? _bias ??= new BaseTensor(Out) : null;
+
+    internal AdapterMethod Method { get; }
+
+    internal IReadOnlyList<Factor> Factors => _factors;
+
+    internal BaseTensor? BaseWeight => _weight;
+
+    internal BaseTensor? BaseBias => _bias;
+
+    /// <summary>Declares a trainable tensor of this layer.</summary>
+    /// <param name="name">Its name in the file, behind the module's path; PEFT's where PEFT has it.</param>
+    /// <param name="shape">Its shape, likewise.</param>
+    /// <param name="start">How it begins; zeros unless given or written by <see cref="AdapterMethod.Initialize"/>.</param>
+    public Factor Trained(string name, Shape shape, Start? start = null) => Add(new Factor(name, shape, true, start ?? Start.Zeros, false));
+
+    /// <summary>Declares a stored tensor of this layer that does not train.</summary>
+    /// <inheritdoc cref="Trained"/>
+    public Factor Frozen(string name, Shape shape, Start? start = null) => Add(new Factor(name, shape, false, start ?? Start.Zeros, false));
+
+    /// <summary>Declares a tensor that all layers have in common, stored once under <c>base_model.</c><paramref name="name"/>.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="shape">Its shape, the same for all layers: see <see cref="AllModules"/>.</param>
+    /// <param name="trains">Whether it trains.</param>
+    /// <param name="start">How it begins.</param>
+    public Factor Shared(string name, Shape shape, bool trains, Start start) => Add(_shared.Declare(name, shape, trains, start));
+
+    /// <summary>
+    /// A trained term beside its own start values, frozen and subtracted: the weight begins unchanged although the factors do not begin at zero.
+    /// It stands for a base from which the start was taken away, without touching the base (1 rank more per rank in the core).
+    /// </summary>
+    /// <param name="left">The trained L.</param>
+    /// <param name="right">The trained R.</param>
+    /// <param name="scale">s.</param>
+    public LowRankTerm[] Residual(Factor left, Factor right, double scale) =>
+    [
+        new(Frozen(left.Name + Factor.StartSuffix, left.Shape, Start.CopyOf(left)), Frozen(right.Name + Factor.StartSuffix, right.Shape, Start.CopyOf(right)), -scale),
+        new(left, right, scale),
+    ];
+
+    /// <summary>The value of one of the method's own settings.</summary>
+    public double Setting(string name) => Options.Setting(Method, name);
+
+    /// <summary>A number of singular triplets, checked to be one that the weight has: 1 to min(out, in).</summary>
+    /// <param name="setting">Its name, for the message.</param>
+    /// <param name="count">The number.</param>
+    /// <exception cref="InputException">It has not so many.</exception>
+    public int Triplets(string setting, int count)
+    {
+        var largest = Math.Min(Out, In);
+        return count >= 1 && count <= largest ? count : throw new InputException($"{setting} {count} for {Module.Name}, which is [{Out}, {In}]: expected 1 to {largest}");
+    }
+
+    private Factor Add(Factor factor)
+    {
+        if (_factors.Any(other => other.Name == factor.Name))
+            throw new InvalidOperationException($"{Method.Name} declares {factor.Name} twice");
+        _factors.Add(factor);
+        return factor;
+    }
+}

@@ -1,0 +1,117 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>Adapted layers that read the same x, scaled or not: one pass over it serves all their low-rank terms.</summary>
+internal sealed class AdapterPart : IDisposable
+{
+    private readonly int[] _places;
+    private readonly Linear[] _layers;
+    private readonly AdapterCore[] _cores;
+    private readonly LowRankGroup? _factors;
+    private readonly Tensor? _right;
+    private readonly Tensor? _middle;
+
+    /// <summary>Packs the factors' present values.</summary>
+    /// <param name="places">Of the layers in their group.</param>
+    /// <param name="layers">The layers; one alone if its form scales its inputs or has no terms.</param>
+    /// <param name="modules">Their adapters.</param>
+    /// <param name="dtype">Compute type.</param>
+    public AdapterPart(int[] places, Linear[] layers, AdaptedModule[] modules, DType dtype)
+    {
+        (_places, _layers) = (places, layers);
+        LowRankTerm[] terms = [.. modules.SelectMany(module => module.Form.Terms)];
+        if (terms.Length > 0)
+        {
+            var device = layers[0].Weight.Value.Device;
+            Rank = terms.Sum(term => term.Rank);
+            _right = Tensor.Empty(device, (Rank, layers[0].In), dtype);
+            // One factor for all costs nothing; anything else is a diagonal, applied while z is written.
+            var uniform = terms.All(term => term.Middle is null && term.Scale == terms[0].Scale);
+            _middle = uniform ? null : Tensor.From(device, terms.SelectMany(term => Enumerable.Repeat((float)term.Scale, term.Rank)).ToArray(), Rank);
+            Tensor[] lefts = [.. modules.Select(module => Tensor.Empty(device, (module.Shape.Out, module.Form.Rank), dtype))];
+            _factors = new LowRankGroup(lefts, _right, _middle, uniform ? (float)terms[0].Scale : 1, modules[0].Form.Rectified);
+        }
+        _cores = [.. modules.Select((module, i) => module.Pack(layers[i], _factors?.Members[i], dtype))];
+    }
+
+    /// <summary>Where the layers stand in their group.</summary>
+    public IReadOnlyList<int> Places => _places;
+
+    /// <summary>Their cores, in the same order.</summary>
+    public IReadOnlyList<AdapterCore> Cores => _cores;
+
+    /// <summary>Sum of the ranks; 0 where a form has no terms.</summary>
+    public int Rank { get; }
+
+    /// <summary>Makes the layers compute with their adapters.</summary>
+    public void Attach()
+    {
+        foreach (var (layer, core) in _layers.Zip(_cores))
+            layer.Adapter = core;
+    }
+
+    /// <summary>The outputs of the layers before any output scale, with their biases unless such a scale follows.</summary>
+    /// <param name="x">[N, in]; scaled already if the form scales it.</param>
+    /// <param name="values">[N, out] of every layer of the group; those of this part's are overwritten.</param>
+    /// <param name="projected">x Rᵀ [N, <see cref="Rank"/>]; overwritten. Null where there are no terms.</param>
+    /// <param name="dropout">Applied to the terms' x.</param>
+    public void Forward(Tensor x, Tensor[] values, Tensor? projected, DropoutMask? dropout)
+    {
+        if (_factors is not null)
+        {
+            _factors.Forward(x, Layers(), [.. _places.Select(place => values[place])], projected!, dropout);
+            return;
+        }
+        var (core, value) = (_cores[0], values[_places[0]]);
+        Gemm.Run(x, false, core.Weight, true, value);
+        if (core.OutputScale is null && core.Bias is not null)
+            AddBias.Run(value, core.Bias);
+    }
+
+    /// <summary>Adds the gradients of what trains and produces the layers' part of the gradient to their x.</summary>
+    /// <param name="x">What forward had; null where nothing reads it.</param>
+    /// <param name="projected">x Rᵀ, saved by forward.</param>
+    /// <param name="gradients">dy [N, out] of every layer of the group, any output scale undone.</param>
+    /// <param name="dx">[N, in]; null when nothing below wants it.</param>
+    /// <param name="accumulate">Whether to add to what <paramref name="dx"/> holds.</param>
+    /// <param name="dropout">That of the forward pass.</param>
+    public void Backward(Tensor? x, Tensor? projected, Tensor?[] gradients, Tensor? dx, bool accumulate, DropoutMask? dropout)
+    {
+        for (var i = 0; i < _cores.Length; i++)
+            if (_cores[i].Form.Weight?.GradientBuffer(out var adds) is { } dWeight)
+                Gemm.Run(gradients[_places[i]]!, true, x!, false, dWeight, 1, adds ? 1 : 0);
+        if (_factors is null)
+        {
+            if (dx is not null)
+                Gemm.Run(gradients[_places[0]]!, false, _cores[0].Weight, false, dx, 1, accumulate ? 1 : 0);
+            return;
+        }
+        LowRankGradients[] wanted = [.. _cores.Select(core => core.Gradients())];
+        try
+        {
+            _factors.Backward(x, Layers(), projected!, [.. _places.Select(place => gradients[place]!)], dx, wanted, accumulateGradients: true, accumulate, dropout);
+            foreach (var (core, gradient) in _cores.Zip(wanted))
+                core.Finish(gradient);
+        }
+        finally
+        {
+            foreach (var (core, gradient) in _cores.Zip(wanted))
+                core.Release(gradient);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var core in _cores)
+            core.Dispose();
+        foreach (var member in _factors?.Members ?? [])
+            member.Left.Dispose();
+        _factors?.Dispose();
+        _right?.Dispose();
+        _middle?.Dispose();
+    }
+
+    private LowRankLayer[] Layers() => [.. _cores.Select(core => new LowRankLayer(core.Weight, core.OutputScale is null ? core.Bias : null))];
+}

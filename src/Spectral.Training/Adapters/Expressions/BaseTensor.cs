@@ -1,0 +1,33 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>A frozen tensor of the base model in F32: converted when it is read, where the model computes in another type.</summary>
+internal sealed class BaseTensor(Shape shape) : Expression(shape)
+{
+    private Parameter? _source;
+
+    public Parameter Source
+    {
+        get => _source ?? throw new InvalidOperationException("the form is described only, and not attached to a model");
+        set => _source = value;
+    }
+
+    internal override bool IsStored => Source.Value.DType == DType.F32;
+
+    private protected override Device Device => Source.Value.Device;
+
+    internal override void Forget()
+    {
+        if (_source is not null && !IsStored)
+            base.Forget();
+    }
+
+    private protected override Tensor Compute() => IsStored ? Source.Value : base.Compute();
+
+    protected override void Evaluate(Tensor value) => Cast.Run(Source.Value, value);
+
+    protected override void Backward(Tensor gradient)
+    {
+    }
+}
