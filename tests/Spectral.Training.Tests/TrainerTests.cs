@@ -149,7 +149,7 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     private static IEnumerable<float[]> Frozen(Adapter adapter) =>
-        adapter.Modules.SelectMany(module => module.Factors.Values.Where(factor => !factor.Trains).Select(factor => factor.Master.ToArray()));
+        adapter.Modules.SelectMany(module => module.Factors.Values.Except(adapter.Parameters.Parameters).Select(factor => factor.Master.ToArray()));
 
     private sealed class Recorder : ITrainerCallback
     {

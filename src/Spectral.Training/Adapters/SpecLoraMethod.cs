@@ -1,5 +1,3 @@
-using Spectral.Kernels;
-
 namespace Spectral.Training;
 
 /// <summary>

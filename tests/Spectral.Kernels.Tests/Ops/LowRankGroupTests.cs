@@ -82,6 +82,36 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
         Verify(dx, dxR.Value, dxR.Roundings(type, k + all, roundings, roundings).Magnitude, k + all, "dx");
     }
 
+    /// <summary>y = x Wᵀ + s·relu(x Rᵀ) Lᵀ and its adjoint, where negative entries of x Rᵀ pass nothing either way.</summary>
+    [Test]
+    public void ARectifiedGroupCutsItsProjection([ValueSource(nameof(FloatTypes))] DType type, [Values] bool diagonal)
+    {
+        const int m = 33, k = 24, n = 17, r = 5;
+        Tensor x = Input((m, k), type, out double[] xs), right = Input((r, k), type, out double[] rights), left = Input((n, r), type, out double[] lefts);
+        Tensor weight = Input((n, k), type, out double[] weights), dy = Input((m, n), type, out double[] dys);
+        Tensor y = Output((m, n), type), z = Output((m, r), type), dx = Output((m, k), type), dLeft = Output((n, r)), dRight = Output((r, k));
+        double[]? middle = null;
+        using var group = new LowRankGroup([left], right, diagonal ? Input(r, DType.F32, out middle) : null, Scale, rectified: true);
+        LowRankLayer[] layers = [new(weight, null)];
+        group.Forward(x, layers, [y], z);
+        group.Backward(x, layers, z, [dy], dx, [new LowRankGradients(dLeft, 0, null, dRight)]);
+
+        Reference xR = Reference.Of(xs, m, k), rightR = Reference.Of(rights, r, k), leftR = Reference.Of(lefts, n, r), weightR = Reference.Of(weights, n, k), dyR = Reference.Of(dys, m, n);
+        double[] kept = Array.ConvertAll(z.ToArray(), value => (double)value);
+        Reference product = xR * rightR.Transposed(), zR = Reference.Of(kept, m, r);
+        Verify(z, [.. product.Value.Select(value => Math.Max(value, 0))], product.Magnitude, k, "z");
+        Reference scaled = zR.Scaled(middle, Scale), expected = xR * weightR.Transposed() + scaled * leftR.Transposed();
+        Verify(y, expected.Value, expected.Roundings(type, k + r, expected.Magnitude, expected.Magnitude).Magnitude, k + r, "y");
+        Reference g = (dyR * leftR).Scaled(middle, Scale);
+        Reference masked = new([.. g.Value.Select((value, i) => kept[i] > 0 ? value : 0)], [.. g.Magnitude.Select((value, i) => kept[i] > 0 ? value : 0)], m, r);
+        Reference dxR = dyR * weightR + masked * rightR, dR = masked.Transposed() * xR, dL = dyR.Transposed() * scaled;
+        Verify(dx, dxR.Value, dxR.Roundings(type, n + r, dxR.Magnitude, dxR.Magnitude, dxR.Magnitude).Magnitude, n + r, "dx");
+        Verify(dRight, dR.Value, dR.Roundings(type, m, dR.Magnitude, dR.Magnitude).Magnitude, m, "dR");
+        Verify(dLeft, dL.Value, dL.Roundings(type, m, dL.Magnitude).Magnitude, m, "dL");
+        Assert.That(kept, Has.Some.Zero.And.Some.GreaterThan(0));
+        Assert.That(() => group.Backward(x, layers, z, [dy], dx, [new LowRankGradients(Middle: Output(r))]), Throws.ArgumentException.With.Message.Contains("no gradient of c"));
+    }
+
     /// <summary>With the mask held fixed everything is linear in each entry, so that large steps cost nothing.</summary>
     [Test]
     public void GradientsUnderDropoutAreThoseOfTheDifferences()

@@ -1,5 +1,3 @@
-using Spectral.Kernels;
-
 namespace Spectral.Training;
 
 /// <summary>All expressions behind some outputs, in the order in which they are computed.</summary>
