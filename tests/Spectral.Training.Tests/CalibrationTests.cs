@@ -86,7 +86,7 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Everything, Device, Folder));
         string[] modules = Names(model);
-        IReadOnlyList<InputDirections> directions = new Calibration(model, Records, batch) { Similarity = 2 }.InputDirections(modules, 100);
+        IReadOnlyList<InputDirections> directions = new Calibration(model, Records, batch).InputDirections(modules, 100, similarity: 2);
         Dictionary<string, List<double[]>> inputs = Inputs(Records);
         foreach ((string name, InputDirections found) in modules.Zip(directions))
         {

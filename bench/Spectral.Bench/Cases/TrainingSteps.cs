@@ -18,10 +18,12 @@ internal sealed class TrainingSetup : IDisposable
         try
         {
             _model = CausalLanguageModel.Initialize(config, machine.Device, machine.IsGpu ? DType.BF16 : DType.F32, seed: 1, trainWeights: false);
-            _adapter = Adapter.Attach(_model, AdapterMethods.Find(method), new AdapterOptions { Rank = rank, TopK = rank, Svd = SvdMethod.Randomized });
-            _trainer = new Trainer(_model, options);
             var random = new Random(1);
-            _batch = Batch.Create([.. Enumerable.Range(0, rows).Select(_ => new EncodedRecord([.. Enumerable.Range(0, length).Select(_ => random.Next(config.VocabularySize))], 1, 1, Cut: false))]);
+            EncodedRecord[] records = [.. Enumerable.Range(0, rows).Select(_ => new EncodedRecord([.. Enumerable.Range(0, length).Select(_ => random.Next(config.VocabularySize))], 1, 1, Cut: false))];
+            _batch = Batch.Create(records);
+            var adapter = new AdapterOptions { Rank = rank, TopK = rank, Svd = SvdMethod.Randomized };
+            _adapter = Adapter.Attach(_model, AdapterMethods.Find(method), adapter, new Calibration(_model, records));
+            _trainer = new Trainer(_model, options);
         }
         catch
         {

@@ -64,6 +64,7 @@ internal sealed class CompareCommand : SpectralCommand
         using var folder = new ComparisonFolder(output);
         var run = new ComparisonRun(context, settings, compared, context.Get(seeds))
         {
+            CalibrationRecords = context.Get(adapter.CalibrationRecords),
             Finished = finished =>
             {
                 comparison.Add(finished);

@@ -25,7 +25,7 @@ internal sealed class FinetuneCommand : SpectralCommand
 
         using Device device = training.Device.Open(context);
         using CausalLanguageModel model = inputs.Load(device, training.Device.TypeOn(device, context));
-        using Adapter attached = start is null ? Adapter.Attach(model, adapter.Method(context), adapter.Read(context) with { Seed = settings.Seed }) : Adapter.Load(model, start);
+        using Adapter attached = start is null ? Attach(context, model, data, settings) : Adapter.Load(model, start);
         if (start is not null) adapter.RequireNoConflict(context, attached);
         var run = new TrainingRun(context, settings, output)
         {
@@ -38,5 +38,12 @@ internal sealed class FinetuneCommand : SpectralCommand
         long total = model.ParameterCount + attached.TrainableCount;
         context.Finish(TrainingRun.Json(result, model, attached.TrainableCount, total),
             terminal => TrainingRun.Print(terminal, result, attached.TrainableCount, total, output.FullPath));
+    }
+
+    private Adapter Attach(CommandContext context, CausalLanguageModel model, EncodedRecord[] data, TrainerOptions settings)
+    {
+        AdapterMethod method = adapter.Method(context);
+        Calibration? calibration = method.StartsFromData ? Calibration.OfTraining(model, data, settings, context.Get(adapter.CalibrationRecords)) : null;
+        return Adapter.Attach(model, method, adapter.Read(context) with { Seed = settings.Seed }, calibration);
     }
 }

@@ -13,6 +13,9 @@ internal sealed class ComparisonRun(CommandContext context, TrainerOptions setti
     /// <summary>Told of each run as soon as it has ended.</summary>
     public required Action<FinishedRun> Finished { get; init; }
 
+    /// <summary>Records that a method which starts from data looks at.</summary>
+    public required int CalibrationRecords { get; init; }
+
     /// <exception cref="OperationCanceledException">Stopped by a signal.</exception>
     public void Train(CausalLanguageModel model, EncodedRecord[] data, EncodedRecord[] evaluation)
     {
@@ -35,7 +38,8 @@ internal sealed class ComparisonRun(CommandContext context, TrainerOptions setti
         progress.Title = $"{compared.Name} seed {seed}";
         model.Device.Memory.ResetPeak();
         long started = Stopwatch.GetTimestamp();
-        using Adapter adapter = Adapter.Attach(model, compared.Method, compared.Options with { Seed = seed });
+        Calibration? calibration = compared.Method.StartsFromData ? Calibration.OfTraining(model, data, settings with { Seed = seed }, CalibrationRecords) : null;
+        using Adapter adapter = Adapter.Attach(model, compared.Method, compared.Options with { Seed = seed }, calibration);
         model.Device.Synchronize();
         double attaching = Stopwatch.GetElapsedTime(started).TotalSeconds;
         var recorder = new Recorder(model, progress);

@@ -41,11 +41,14 @@ internal sealed class AdapterCommandOptions
     private readonly Option<double> dropout = OptionTypes.Number("--dropout", "Share of the adapter's input that is dropped while training.", 0, x => x is >= 0 and < 1, "a number from 0 to below 1");
     private readonly Option<string> svd = OptionTypes.Choice("--svd", "How singular values are found; auto is exact up to a smaller dimension of 512.", "auto", "auto", "exact", "randomized");
 
+    /// <summary>Data of methods that start from it.</summary>
+    public Option<int> CalibrationRecords { get; } = OptionTypes.Integer("--calibration-records", "Records of --data that a method which starts from data looks at: the first of the run.", 64, 1);
+
     /// <summary>A trained adapter to go on from.</summary>
     public Option<string?> InitAdapter { get; } = OptionTypes.Path("--init-adapter", "Start from this adapter; its method, rank, alpha, top-k, dropout and targets hold.", "DIR");
 
     /// <summary>Those that hold whatever the method is.</summary>
-    public Option[] Shared => [rank, alpha, topK, target, dropout, svd];
+    public Option[] Shared => [rank, alpha, topK, target, dropout, svd, CalibrationRecords];
 
     public Option[] All => [method, .. Shared, InitAdapter];
 

@@ -36,14 +36,24 @@ public sealed class Adapter : IDisposable
     /// <param name="model">A model with frozen weights and no adapter.</param>
     /// <param name="method">The method.</param>
     /// <param name="options">Rank, targets, seed and so on.</param>
-    /// <exception cref="InputException">A target matches no layer, or an option does not suit one; the message says what there is.</exception>
+    /// <param name="calibration">The model on data, for a method that starts from it (<see cref="AdapterMethod.StartsFromData"/>); only read during the call.</param>
+    /// <exception cref="InputException">
+    /// A target matches no layer, or an option does not suit one; the message says what there is. Or the method starts from data and there is none.
+    /// </exception>
     /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter already.</exception>
-    public static Adapter Attach(CausalLanguageModel model, AdapterMethod method, AdapterOptions options)
+    public static Adapter Attach(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, ICalibration? calibration = null)
     {
         options.CheckSettings(method);
-        var linears = AdapterTargets.Choose(model.Linears, linear => linear.Name, options);
-        var modules = AdaptedModule.Describe(method, options, [.. linears.Select(linear => linear.ModuleShape)]);
-        return Build(model, method, options, modules, adapter => adapter.Begin(linears));
+        RequireFrozen(model);
+        if (method.StartsFromData && calibration is null)
+            throw new InputException($"{method.Name} starts from data: expected calibration records");
+        var targets = AdapterTargets.Choose(model.Linears, linear => linear.Name, options);
+        var settings = method.Distribute([.. targets.Select(linear => linear.ModuleShape)], options, calibration);
+        Linear[] linears = [.. targets.Where((_, i) => settings[i] is not null)];
+        if (linears.Length < targets.Length)
+            options = options with { TargetModules = [.. linears.Select(linear => linear.Name)] };
+        var modules = AdaptedModule.Describe(method, [.. linears.Select(linear => linear.ModuleShape).Zip(settings.OfType<AdapterOptions>())]);
+        return Build(model, method, options, modules, adapter => adapter.Begin(linears, calibration));
     }
 
     /// <summary>Attaches an adapter from a folder in PEFT layout, trainable from where it was saved.</summary>
@@ -95,10 +105,7 @@ public sealed class Adapter : IDisposable
         IReadOnlyList<AdaptedModule> modules,
         Action<Adapter> fill)
     {
-        if (model.Trainable is not null)
-            throw new InvalidOperationException(model.Adapter is null
-                ? "the model's own weights train; load it with frozen weights to adapt it"
-                : "the model has an adapter already; detach it first");
+        RequireFrozen(model);
         if (!(options.Dropout is >= 0 and < 1))
             throw new InputException($"dropout {options.Dropout}: expected 0 or more and below 1");
         var adapter = new Adapter(model, method, options, modules);
@@ -115,11 +122,20 @@ public sealed class Adapter : IDisposable
         }
     }
 
+    private static void RequireFrozen(CausalLanguageModel model)
+    {
+        if (model.Trainable is not null)
+            throw new InvalidOperationException(model.Adapter is null
+                ? "the model's own weights train; load it with frozen weights to adapt it"
+                : "the model has an adapter already; detach it first");
+    }
+
     /// <summary>Start values: what each factor says, then what the method computes, then copies of these.</summary>
-    private void Begin(IReadOnlyList<Linear> linears)
+    private void Begin(IReadOnlyList<Linear> linears, ICalibration? calibration)
     {
         Fill(copies: false);
-        Method.Initialize([.. _modules.Zip(linears, (module, linear) => new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, module.Options))]);
+        Method.Initialize([.. _modules.Zip(linears, (module, linear) =>
+            new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, module.Options) { Calibration = calibration! })]);
         Fill(copies: true);
 
         void Fill(bool copies)

@@ -40,6 +40,17 @@ public abstract class AdapterMethod
     /// <summary>Settings that only this method has.</summary>
     public virtual IReadOnlyList<AdapterSetting> Settings => [];
 
+    /// <summary>Whether it starts from data: <see cref="Distribute"/> and <see cref="Initialize"/> then have a calibration to ask.</summary>
+    public virtual bool StartsFromData => false;
+
+    /// <summary>The settings of each layer, null for one that gets no adapter: the given ones for all, unless a method shares out its rank by what it finds.</summary>
+    /// <param name="modules">The layers that match the targets.</param>
+    /// <param name="options">The adapter's settings.</param>
+    /// <param name="calibration">The model on data; null unless given.</param>
+    /// <exception cref="InputException">The settings do not suit a layer.</exception>
+    public virtual IReadOnlyList<AdapterOptions?> Distribute(IReadOnlyList<ModuleShape> modules, AdapterOptions options, ICalibration? calibration) =>
+        [.. modules.Select(_ => options)];
+
     /// <summary>The factors of one layer and what they make of its weight.</summary>
     /// <exception cref="InputException">The options do not suit this layer.</exception>
     public abstract AdapterForm Form(AdapterBuilder layer);
@@ -57,6 +68,16 @@ public abstract class AdapterMethod
 /// <param name="Options">The settings, any per-module pattern applied.</param>
 public sealed record AdapterStart(ModuleShape Module, Tensor Weight, IReadOnlyDictionary<string, Parameter> Factors, AdapterOptions Options)
 {
+    private readonly ICalibration? _calibration;
+
+    /// <summary>The model on data.</summary>
+    /// <exception cref="InvalidOperationException">None was asked for: the method does not say <see cref="AdapterMethod.StartsFromData"/>.</exception>
+    public ICalibration Calibration
+    {
+        get => _calibration ?? throw new InvalidOperationException("the method starts from data and does not say so");
+        internal init => _calibration = value;
+    }
+
     /// <summary>The factor to fill.</summary>
     public Tensor this[string factor] => Factors[factor].Master;
 

@@ -41,6 +41,11 @@ public sealed record AdapterOptions
     /// <summary>The scale s of the low-rank part.</summary>
     public double Scale => Alpha / (RankStabilized ? Math.Sqrt(Rank) : Rank);
 
+    /// <summary>The same settings at another rank; α follows, so that the scale stays what it was. Rank 0 has no scale to keep.</summary>
+    internal AdapterOptions AtRank(int rank) => rank == Rank || rank == 0 || Rank == 0
+        ? this with { Rank = rank }
+        : this with { Rank = rank, Alpha = Alpha * (RankStabilized ? Math.Sqrt((double)rank / Rank) : (double)rank / Rank) };
+
     /// <summary>The value of a setting of a method's own.</summary>
     /// <param name="method">The method.</param>
     /// <param name="name">The setting.</param>

@@ -3,7 +3,7 @@ namespace Spectral.Training;
 /// <summary>How many scalars an adapter trains, known from its form: nothing is allocated.</summary>
 public static class AdapterSize
 {
-    /// <summary>Number of trainable scalars over some layers.</summary>
+    /// <summary>Number of trainable scalars over some layers; a method that shares out its rank by data has about as many.</summary>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static long Trainable(AdapterMethod method, IEnumerable<ModuleShape> modules, AdapterOptions options) =>
         AdaptedModule.Describe(method, options, [.. modules])
@@ -22,7 +22,7 @@ public static class AdapterSize
         (AdapterOptions Options, long Distance)? best = null;
         foreach (var rank in Enumerable.Range(0, largest + 1))
         {
-            var tried = AtRank(options, rank);
+            var tried = options.AtRank(rank);
             if (Count(method, modules, tried) is not { } count)
                 continue;
             var distance = Math.Abs(count - wanted);
@@ -42,7 +42,7 @@ public static class AdapterSize
     {
         var count = Trainable(method, modules, options);
         var others = new[] { options.Rank + 1, options.Rank - 1, 2 * options.Rank, options.Rank / 2 };
-        return others.Where(rank => rank >= 0).Any(rank => Count(method, modules, AtRank(options, rank)) is { } other && other != count);
+        return others.Where(rank => rank >= 0).Any(rank => Count(method, modules, options.AtRank(rank)) is { } other && other != count);
     }
 
     /// <summary>Null where the method refuses the options.</summary>
@@ -57,8 +57,4 @@ public static class AdapterSize
             return null;
         }
     }
-
-    private static AdapterOptions AtRank(AdapterOptions options, int rank) => rank == options.Rank || rank == 0 || options.Rank == 0
-        ? options with { Rank = rank }
-        : options with { Rank = rank, Alpha = options.Alpha * (options.RankStabilized ? Math.Sqrt((double)rank / options.Rank) : (double)rank / options.Rank) };
 }

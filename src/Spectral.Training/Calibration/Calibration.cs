@@ -15,7 +15,7 @@ public sealed class Calibration : ICalibration
 
     private readonly CausalLanguageModel _model;
     private readonly EncodedRecord[][] _batches;
-    private readonly Dictionary<(LinearGroup, int), InputDirections> _directions = [];
+    private readonly Dictionary<(LinearGroup Group, double Similarity), (int Count, InputDirections Found)> _directions = [];
     private TokenRows? _rows;
 
     /// <summary>Calibrates on all of the given records.</summary>
@@ -31,11 +31,22 @@ public sealed class Calibration : ICalibration
         (_model, _batches) = (model, [.. records.Chunk(batch)]);
     }
 
+    /// <summary>Calibrates on the records that a training run sees first, in its batches.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="data">The run's records.</param>
+    /// <param name="options">The run's settings: batch, seed and shuffle count.</param>
+    /// <param name="records">How many; all, if there are fewer.</param>
+    /// <exception cref="InputException">There are no records.</exception>
+    public static Calibration OfTraining(CausalLanguageModel model, IReadOnlyList<EncodedRecord> data, TrainerOptions options, int records)
+    {
+        if (data.Count == 0)
+            throw new InputException("there are no training records");
+        var first = new BatchSampler(data.Count, Math.Min(records, data.Count), options.Seed, options.Shuffle).Next();
+        return new Calibration(model, [.. first.Select(index => data[index])], options.Batch);
+    }
+
     /// <summary>Bytes of device memory for sums that are collected together, at least one layer's.</summary>
     public long MemoryBudget { get; init; } = 4L << 30;
-
-    /// <summary>τ: principal directions count as converged when a batch turns none of them by more than arccos τ.</summary>
-    public double Similarity { get; init; } = 0.99;
 
     /// <inheritdoc/>
     public IEnumerable<Tensor> Gradients(IReadOnlyList<string> modules) =>
@@ -51,20 +62,21 @@ public sealed class Calibration : ICalibration
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<InputDirections> InputDirections(IReadOnlyList<string> modules, int count)
+    public IReadOnlyList<InputDirections> InputDirections(IReadOnlyList<string> modules, int count, double similarity = 0.99)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         var linears = Find(modules);
-        var groups = linears.Select(linear => linear.Group).Distinct().Where(group => !_directions.ContainsKey((group, count))).ToArray();
+        var groups = linears.Select(linear => linear.Group).Distinct()
+            .Where(group => _directions.GetValueOrDefault((group, similarity)).Count < count).ToArray();   // a result for more serves
         if (groups.Length > 0)
         {
             IncrementalPca[] observers = [.. groups.Select(group =>
-                new IncrementalPca(group.Layers[0].Name, group.Layers[0].In, count, Similarity, () => _rows!))];
+                new IncrementalPca(group.Layers[0].Name, group.Layers[0].In, count, similarity, () => _rows!))];
             Run(groups, observers, backward: false, () => Array.TrueForAll(observers, observer => observer.Converged));
             foreach (var (group, observer) in groups.Zip(observers))
-                _directions.Add((group, count), observer.Result());
+                _directions[(group, similarity)] = (count, observer.Result());
         }
-        return [.. linears.Select(linear => _directions[(linear.Group, count)])];
+        return [.. linears.Select(linear => _directions[(linear.Group, similarity)].Found)];
     }
 
     /// <summary>A matrix per layer, or per what layers have in common, summed over all batches, for as many layers at a time as the budget holds.</summary>

@@ -22,9 +22,10 @@ public interface ICalibration
 
     /// <summary>The principal directions of each layer's inputs, in order (Paischer et al., "Parameter Efficient Fine-tuning via Explained Variance Adaptation", 2024).</summary>
     /// <param name="modules">The layers. Those that read the same input share one result.</param>
-    /// <param name="count">Directions wanted; there are fewer where the inputs have fewer tokens or features.</param>
+    /// <param name="count">Directions wanted: at least so many, but fewer where the inputs have fewer tokens or features.</param>
+    /// <param name="similarity">τ: they count as converged, and the layer's data ends, when a batch turns none of them by more than arccos τ.</param>
     /// <exception cref="InputException">The model has no such layer, or its inputs are not finite.</exception>
-    IReadOnlyList<InputDirections> InputDirections(IReadOnlyList<string> modules, int count);
+    IReadOnlyList<InputDirections> InputDirections(IReadOnlyList<string> modules, int count, double similarity = 0.99);
 }
 
 /// <summary>The leading principal components of a layer's inputs, centred on their mean.</summary>

@@ -3,6 +3,10 @@ namespace Spectral.Training.Tests;
 /// <summary>What tests need to know about adapters, in double and by the formulas alone.</summary>
 internal static class Adapters
 {
+    /// <summary>Attaches any method: one that starts from data gets some.</summary>
+    public static Adapter Attach(CausalLanguageModel model, AdapterMethod method, AdapterOptions options) =>
+        Adapter.Attach(model, method, options, new Calibration(model, TinyModels.Records(6, model.Config, new Random(21)), 3));
+
     /// <summary>Gives every trainable factor random values, so that no gradient is zero.</summary>
     public static void Randomize(Adapter adapter, int seed)
     {
