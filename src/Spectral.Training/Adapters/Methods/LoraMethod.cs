@@ -1,24 +1,16 @@
 namespace Spectral.Training;
 
 /// <summary>LoRA. A starts Kaiming-uniform, B at zero, so that W' = W at first.</summary>
-public sealed class LoraMethod : AdapterMethod
+internal sealed class LoraMethod : AdapterMethod
 {
     internal const string A = "lora_A.weight";
     internal const string B = "lora_B.weight";
 
-    /// <inheritdoc/>
     public override string Name => "lora";
-
-    /// <inheritdoc/>
     public override string Formula => "W + (alpha/rank)·B·A";
-
-    /// <inheritdoc/>
     public override string Source => "Hu et al., 2021, arXiv 2106.09685";
-
-    /// <inheritdoc/>
     public override string Use => "The baseline: every tool reads its files.";
 
-    /// <inheritdoc/>
     public override AdapterForm Form(AdapterBuilder layer) => new() { Terms = [Term(layer, layer.Rank)] };
 
     /// <summary>A LoRA term as PEFT names it.</summary>

@@ -4,31 +4,19 @@ namespace Spectral.Training;
 /// SpecLoRA: U_k, σ_k, V_k are the leading singular triplets of the frozen W, computed once and stored with the adapter; δ starts at zero, so
 /// weight decay pulls towards the pretrained spectrum. Reads rank (0: spectral part alone), alpha, top-k, svd.
 /// </summary>
-public sealed class SpecLoraMethod : AdapterMethod
+internal sealed class SpecLoraMethod : AdapterMethod
 {
     private const string U = "spec_U";
     private const string Sigma = "spec_S";
     private const string V = "spec_V";
 
-    /// <inheritdoc/>
     public override string Name => "speclora";
-
-    /// <inheritdoc/>
     public override string Formula => "W + U diag(sigma·delta) Vᵀ on the top-k singular triplets + (alpha/rank)·B·A";
-
-    /// <inheritdoc/>
     public override string Source => "arXiv 2505.23099";
-
-    /// <inheritdoc/>
     public override bool IsPublishedForm => false;
-
-    /// <inheritdoc/>
     public override string Use => "Amplifies or damps the directions that fine-tuning mostly changes, at k parameters a layer beyond LoRA's.";
-
-    /// <inheritdoc/>
     public override bool UsesTopK => true;
 
-    /// <inheritdoc/>
     public override AdapterForm Form(AdapterBuilder layer)
     {
         if (layer.Options.Rank < 0)
@@ -41,7 +29,6 @@ public sealed class SpecLoraMethod : AdapterMethod
         return new AdapterForm { Terms = layer.Options.Rank == 0 ? [spectral] : [spectral, LoraMethod.Term(layer, layer.Rank)] };
     }
 
-    /// <inheritdoc/>
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.TopK, (start, svd) =>
     {
         start[U].CopyFrom(svd.U);
