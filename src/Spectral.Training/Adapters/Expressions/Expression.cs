@@ -77,6 +77,9 @@ public abstract class Expression
         (_value, _isStale) = (null, true);
     }
 
+    /// <summary>Lets go of everything, also of what does not change with the factors.</summary>
+    internal virtual void Release() => Forget();
+
     private protected virtual Tensor Compute()
     {
         _value ??= Tensor.Empty(Device, Shape);

@@ -57,6 +57,6 @@ internal sealed class ExpressionGraph
     public void Clear()
     {
         foreach (var expression in _order)
-            expression.Forget();
+            expression.Release();
     }
 }

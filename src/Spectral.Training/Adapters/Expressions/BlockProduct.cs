@@ -1,0 +1,48 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>x·diag(D_1 … D_b), D_i transposed or not, without the block-diagonal matrix: columns of x by blocks, one batched product.</summary>
+internal sealed class BlockProduct : Expression
+{
+    private readonly Expression _x;
+    private readonly Expression _blocks;
+    private readonly bool _transpose;
+
+    /// <param name="x">[m, b·k].</param>
+    /// <param name="blocks">D [b, k, n], or [b, n, k] if transposed.</param>
+    /// <param name="transpose">Whether to multiply by D_iᵀ.</param>
+    public BlockProduct(Expression x, Expression blocks, bool transpose) : base(Product(x.Shape, blocks.Shape, transpose), x, blocks) =>
+        (_x, _blocks, _transpose) = (x, blocks, transpose);
+
+    private (int Batch, int M, int K, int N) Sizes =>
+        (_blocks.Shape[0], _x.Shape[0], _blocks.Shape[_transpose ? 2 : 1], _blocks.Shape[_transpose ? 1 : 2]);
+
+    protected override void Evaluate(Tensor value)
+    {
+        var (batch, m, k, n) = Sizes;
+        Gemm.Run(Columns(_x.Value, k), false, Blocks(_blocks.Value), _transpose, Columns(value, n), m, n, k, 1, 0, batch);
+    }
+
+    protected override void Backward(Tensor gradient)
+    {
+        var (batch, m, k, n) = Sizes;
+        if (_x.GradientBuffer(out var adds) is { } dx)
+            Gemm.Run(Columns(gradient, n), false, Blocks(_blocks.Value), !_transpose, Columns(dx, k), m, k, n, 1, adds ? 1 : 0, batch);
+        if (_blocks.GradientBuffer(out adds) is not { } dBlocks)
+            return;
+        if (_transpose)
+            Gemm.Run(Columns(gradient, n), true, Columns(_x.Value, k), false, Blocks(dBlocks), n, k, m, 1, adds ? 1 : 0, batch);
+        else
+            Gemm.Run(Columns(_x.Value, k), true, Columns(gradient, n), false, Blocks(dBlocks), k, n, m, 1, adds ? 1 : 0, batch);
+    }
+
+    private static Gemm.Operand Columns(Tensor x, int width) => new(x, 0, x.Dim(1), width);
+
+    private static Gemm.Operand Blocks(Tensor x) => new(x, 0, x.Dim(2), (long)x.Dim(1) * x.Dim(2));
+
+    private static Shape Product(Shape x, Shape blocks, bool transpose) =>
+        x.Rank == 2 && blocks.Rank == 3 && x[1] == blocks[0] * blocks[transpose ? 2 : 1]
+            ? (x[0], blocks[0] * blocks[transpose ? 1 : 2])
+            : throw new ArgumentException($"a product of {x} and the block diagonal of {blocks}{(transpose ? " transposed" : "")}", nameof(blocks));
+}

@@ -1,0 +1,21 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>s·x∘v, v along the rows or columns of x, one number or of x's shape.</summary>
+internal sealed class BroadcastProduct(Expression x, Expression v, Broadcast broadcast, double scale) : Expression(x.Shape, x, v)
+{
+    protected override void Evaluate(Tensor value) => BroadcastMultiply.Run(x.Value, v.Value, value, broadcast, (float)scale);
+
+    protected override void Backward(Tensor gradient)
+    {
+        if (x.GradientBuffer(out var adds) is { } dx)
+            BroadcastMultiply.Run(gradient, v.Value, dx, broadcast, (float)scale, adds);
+        if (v.GradientBuffer(out adds) is not { } dv)
+            return;
+        if (broadcast == Broadcast.PerElement)
+            BroadcastMultiply.Run(gradient, x.Value, dv, broadcast, (float)scale, adds);
+        else
+            BroadcastDot.Run(gradient, x.Value, dv, broadcast, (float)scale, adds);
+    }
+}

@@ -1,0 +1,43 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>Elements of x by a fixed table, which all expressions of the same structure share.</summary>
+internal sealed class Rearranged : Expression
+{
+    private readonly Expression _x;
+    private readonly object _structure;
+    private readonly Func<(int[] Index, float[]? Factors)> _table;
+    private Device? _rented;
+    private IndexTable? _indices;
+
+    /// <param name="x">Source.</param>
+    /// <param name="shape">Shape of the result.</param>
+    /// <param name="structure">Equal for equal tables over as many elements.</param>
+    /// <param name="table">For each element of the result the source's, −1 for zero; and a factor for each. Called once per structure.</param>
+    public Rearranged(Expression x, Shape shape, object structure, Func<(int[] Index, float[]? Factors)> table) : base(shape, x) =>
+        (_x, _structure, _table) = (x, (structure, x.Shape.Count), table);
+
+    internal override void Release()
+    {
+        base.Release();
+        if (_rented is not null)
+            SharedTables.Return(_rented, _structure);
+        (_rented, _indices) = (null, null);
+    }
+
+    protected override void Evaluate(Tensor value) => Rearrange.Forward(_x.Value, Indices(value.Device), value);
+
+    protected override void Backward(Tensor gradient)
+    {
+        if (_x.GradientBuffer(out var adds) is { } dx)
+            Rearrange.Backward(gradient, Indices(gradient.Device), dx, adds);
+    }
+
+    private IndexTable Indices(Device device)
+    {
+        if (_indices is null)
+            (_indices, _rented) = (SharedTables.Rent(device, _structure, checked((int)_x.Shape.Count), _table), device);
+        return _indices;
+    }
+}

@@ -1,0 +1,33 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>The same elements in other dimensions: a view of the memory they are in.</summary>
+internal sealed class Reshaped : Expression
+{
+    private readonly Expression _x;
+    private Tensor? _view;
+
+    public Reshaped(Expression x, Shape shape) : base(shape, x) =>
+        _x = x.Shape.Count == shape.Count ? x : throw new ArgumentException($"{x.Shape} in the shape {shape}", nameof(shape));
+
+    internal override void Forget()
+    {
+        _view?.Dispose();
+        _view = null;
+    }
+
+    // Read through to x each time, which computes it anew if it has to; the view stays as long as the memory does.
+    private protected override Tensor Compute()
+    {
+        var source = _x.Value;
+        if (_view?.Pointer == source.Pointer)
+            return _view;
+        _view?.Dispose();
+        return _view = source.View(Shape);
+    }
+
+    protected override void Evaluate(Tensor value) => value.CopyFrom(_x.Value);
+
+    protected override void Backward(Tensor gradient) => WeightedSum.Pass(gradient, 1, _x);
+}

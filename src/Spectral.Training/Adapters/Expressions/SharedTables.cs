@@ -1,0 +1,44 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>Index tables in use, each once per device: layers of one size have them in common.</summary>
+internal static class SharedTables
+{
+    private static readonly Dictionary<(Device, object), Entry> Entries = [];
+
+    /// <summary>The table of a structure, made if nobody has it; to be returned as often as it was rented.</summary>
+    public static IndexTable Rent(Device device, object structure, int sources, Func<(int[] Index, float[]? Factors)> make)
+    {
+        lock (Entries)
+        {
+            if (!Entries.TryGetValue((device, structure), out var entry))
+            {
+                var (index, factors) = make();
+                Entries.Add((device, structure), entry = new Entry(new IndexTable(device, index, sources, factors)));
+            }
+            entry.Users++;
+            return entry.Table;
+        }
+    }
+
+    /// <summary>Gives it back; the last one to do so frees its memory.</summary>
+    public static void Return(Device device, object structure)
+    {
+        lock (Entries)
+        {
+            var entry = Entries[(device, structure)];
+            if (--entry.Users > 0)
+                return;
+            Entries.Remove((device, structure));
+            entry.Table.Dispose();
+        }
+    }
+
+    private sealed class Entry(IndexTable table)
+    {
+        public IndexTable Table => table;
+
+        public int Users { get; set; }
+    }
+}
