@@ -4,34 +4,37 @@ using Spectral.Training;
 
 namespace Spectral.Bench;
 
-/// <summary>A model with random frozen weights, an adapter on all projections and one batch: what a training step is timed on.</summary>
+/// <summary>An adapter on all projections of a model and one batch: what a training step is timed on.</summary>
 internal sealed class TrainingSetup : IDisposable
 {
-    private readonly CausalLanguageModel? _model;
     private readonly Adapter? _adapter;
     private readonly Trainer? _trainer;
     private readonly Batch _batch;
     private int _step;
 
-    public TrainingSetup(Machine machine, ModelConfig config, string method, int rank, int rows, int length, TrainerOptions options)
+    /// <summary>Attaches the adapter; the model stays the caller's, who may attach another once this one is disposed.</summary>
+    public TrainingSetup(CausalLanguageModel model, AdapterMethod method, int rank, int rows, int length, TrainerOptions options)
     {
         try
         {
-            _model = CausalLanguageModel.Initialize(config, machine.Device, machine.IsGpu ? DType.BF16 : DType.F32, seed: 1, trainWeights: false);
             var random = new Random(1);
-            EncodedRecord[] records = [.. Enumerable.Range(0, rows).Select(_ => new EncodedRecord([.. Enumerable.Range(0, length).Select(_ => random.Next(config.VocabularySize))], 1, 1, Cut: false))];
+            EncodedRecord[] records = [.. Enumerable.Range(0, rows).Select(_ => new EncodedRecord([.. Enumerable.Range(0, length).Select(_ => random.Next(model.Config.VocabularySize))], 1, 1, Cut: false))];
             _batch = Batch.Create(records);
             var adapter = new AdapterOptions { Rank = rank, TopK = rank, Svd = SvdMethod.Randomized };
-            _adapter = Adapter.Attach(_model, AdapterMethods.Find(method), adapter, new Calibration(_model, records));
-            _trainer = new Trainer(_model, options);
+            _adapter = Adapter.Attach(model, method, adapter, new Calibration(model, records));
+            _trainer = new Trainer(model, options);
         }
         catch
         {
-            Dispose();   // a model that does not fit must not stay in the way of the next
+            Dispose();   // what does not fit must not stay in the way of the next
             throw;
         }
-        Uniform = Math.Log(config.VocabularySize);
+        Uniform = Math.Log(model.Config.VocabularySize);
     }
+
+    /// <summary>A model with random frozen weights.</summary>
+    public static CausalLanguageModel Model(Machine machine, ModelConfig config) =>
+        CausalLanguageModel.Initialize(config, machine.Device, machine.IsGpu ? DType.BF16 : DType.F32, seed: 1, trainWeights: false);
 
     /// <summary>Tokens of one step.</summary>
     public int Tokens => _batch.TokenCount;
@@ -43,8 +46,22 @@ internal sealed class TrainingSetup : IDisposable
 
     public double Step() => _trainer!.Step(++_step, [_batch], learningRate: 1e-3).Loss;
 
-    /// <summary>Random weights know nothing, and a few steps on one batch learn something of it.</summary>
+    /// <summary>What is wrong, or null; what is wrong lets go of the model.</summary>
     public string? Check()
+    {
+        string? complaint = "";
+        try
+        {
+            return complaint = Learns();
+        }
+        finally
+        {
+            if (complaint is not null) Dispose();
+        }
+    }
+
+    /// <summary>Random weights know nothing, and a few steps on one batch learn something of it.</summary>
+    private string? Learns()
     {
         double first = Step();
         if (!(Math.Abs(first - Uniform) < 0.1 * Uniform)) return $"the first loss is {first:G4}, expected about {Uniform:G4}";
@@ -75,7 +92,6 @@ internal sealed class TrainingSetup : IDisposable
     {
         _trainer?.Dispose();
         _adapter?.Dispose();
-        _model?.Dispose();
     }
 
     /// <summary>Sizes of an 8B Llama with this many layers.</summary>
@@ -110,17 +126,28 @@ internal sealed class MethodCase : BenchCase
     private static Scenario Prepare(Machine machine, ModelConfig config, int rank, int rows, int length)
     {
         var scenario = new Scenario();
+        CausalLanguageModel model = scenario.Own(TrainingSetup.Model(machine, config));
         foreach (AdapterMethod method in AdapterMethods.All)
         {
-            var setup = new Lazy<TrainingSetup>(() => scenario.Own(new TrainingSetup(machine, config, method.Name, rank, rows, length, new TrainerOptions())));
-            double bytes = double.NaN;
+            // A model has one adapter at a time: the check attaches it and the measurement takes it off.
+            TrainingSetup? setup = null;
+            double bytes = double.NaN, trainable = double.NaN;
             scenario.Variants.Add(new Variant(method.Name, _ => { })
             {
-                Role = method.Name == Reference ? Role.Plain : Role.Ours, MostSamples = 20, Check = () => setup.Value.Check(),
-                Measure = samples => setup.Value.Measure(machine, samples, out bytes),
+                Role = method.Name == Reference ? Role.Plain : Role.Ours, MostSamples = 20, Check = () =>
+                {
+                    setup = new TrainingSetup(model, method, rank, rows, length, new TrainerOptions());
+                    return setup.Check();
+                },
+                Measure = samples =>
+                {
+                    using TrainingSetup measured = setup!;
+                    trainable = measured.Trainable;
+                    return measured.Measure(machine, samples, out bytes);
+                },
                 Figures = median => new Dictionary<string, double>
                 {
-                    ["tokens_per_second"] = setup.Value.Tokens / median * 1e6, ["managed_bytes_per_step"] = bytes, ["trainable_parameters"] = setup.Value.Trainable,
+                    ["tokens_per_second"] = rows * length / median * 1e6, ["managed_bytes_per_step"] = bytes, ["trainable_parameters"] = trainable,
                 },
             });
         }
@@ -145,13 +172,14 @@ internal sealed class Train8BCase : BenchCase
     private static Scenario Prepare(Machine machine, ModelConfig config, int rank, int rows, int length)
     {
         var scenario = new Scenario();
+        CausalLanguageModel model = scenario.Own(TrainingSetup.Model(machine, config));
         foreach (var (name, options) in new (string, TrainerOptions)[]
         {
             ("stream", new()), ("graph", new() { CudaGraph = true }),
             ("checkpointing", new() { ActivationCheckpointing = true }), ("graph+checkpointing", new() { ActivationCheckpointing = true, CudaGraph = true }),
         })
         {
-            // One model at a time fits; the check makes it and the measurement ends it.
+            // The adapters differ in nothing, but what a step keeps in memory does: one at a time fits.
             TrainingSetup? setup = null;
             double bytes = double.NaN;
             int tokens = rows * length;
@@ -159,10 +187,8 @@ internal sealed class Train8BCase : BenchCase
             {
                 MostSamples = 10, Check = () =>
                 {
-                    setup = new TrainingSetup(machine, config, "lora", rank, rows, length, options);
-                    if (setup.Check() is not { } complaint) return null;
-                    setup.Dispose();
-                    return complaint;
+                    setup = new TrainingSetup(model, AdapterMethods.Find("lora"), rank, rows, length, options);
+                    return setup.Check();
                 },
                 Measure = samples =>
                 {
