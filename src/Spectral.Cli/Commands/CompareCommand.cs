@@ -82,18 +82,18 @@ internal sealed class CompareCommand : SpectralCommand
     /// <summary>The methods with their ranks; a method that these options do not suit is refused before anything is loaded.</summary>
     private ComparedMethod[] Choose(CommandContext context, ModelConfig model)
     {
-        AdapterOptions given = adapter.Read(context);
-        IReadOnlyList<ModuleShape> layers = AdapterTargets.Of(model, given);
         AdapterMethod[] chosen = [.. Names(context.Get(methods)).Select(AdapterMethods.Find)];
+        IReadOnlyList<ModuleShape> layers = AdapterTargets.Of(model, adapter.Read(context, chosen[0], chosen));
         long? wanted = null;
         return [.. chosen.Select(method =>
         {
+            AdapterOptions options = adapter.Read(context, method, chosen);
             try
             {
-                AdapterOptions options = wanted is { } count && context.Get(budget) == SameParameters ? AdapterSize.WithTrainable(method, layers, given, count) : given;
-                long trainable = AdapterSize.Trainable(method, layers, options);
-                wanted ??= trainable;
-                return new ComparedMethod(method, options, trainable, AdapterSize.DependsOnRank(method, layers, options));
+                if (wanted is { } count && context.Get(budget) == SameParameters) options = AdapterSize.WithTrainable(method, layers, options, count);
+                MethodFacts facts = MethodFacts.Of(method, layers, options);
+                wanted ??= facts.Trainable;
+                return new ComparedMethod(facts, options, AdapterSize.DependsOnRank(method, layers, options));
             }
             catch (InputException refusal)
             {

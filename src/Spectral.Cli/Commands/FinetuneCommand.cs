@@ -18,6 +18,8 @@ internal sealed class FinetuneCommand : SpectralCommand
         TrainerOptions settings = training.Read(context);
         string? start = context.Get(adapter.InitAdapter);
         var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model), start);
+        AdapterMethod method = adapter.Method(context);
+        AdapterOptions options = adapter.Read(context, method);
         using var inputs = new ModelInputs(context, context.Get(training.Model));
         inputs.CheckAdapter(context, start);
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
@@ -25,7 +27,7 @@ internal sealed class FinetuneCommand : SpectralCommand
 
         using Device device = training.Device.Open(context);
         using CausalLanguageModel model = inputs.Load(device, training.Device.TypeOn(device, context));
-        using Adapter attached = start is null ? Attach(context, model, data, settings) : Adapter.Load(model, start);
+        using Adapter attached = start is null ? Attach(context, model, method, options with { Seed = settings.Seed }, data, settings) : Adapter.Load(model, start);
         if (start is not null) adapter.RequireNoConflict(context, attached);
         var run = new TrainingRun(context, settings, output)
         {
@@ -40,10 +42,9 @@ internal sealed class FinetuneCommand : SpectralCommand
             terminal => TrainingRun.Print(terminal, result, attached.TrainableCount, total, output.FullPath));
     }
 
-    private Adapter Attach(CommandContext context, CausalLanguageModel model, EncodedRecord[] data, TrainerOptions settings)
+    private Adapter Attach(CommandContext context, CausalLanguageModel model, AdapterMethod method, AdapterOptions options, EncodedRecord[] data, TrainerOptions settings)
     {
-        AdapterMethod method = adapter.Method(context);
         Calibration? calibration = method.StartsFromData ? Calibration.OfTraining(model, data, settings, context.Get(adapter.CalibrationRecords)) : null;
-        return Adapter.Attach(model, method, adapter.Read(context) with { Seed = settings.Seed }, calibration);
+        return Adapter.Attach(model, method, options, calibration);
     }
 }

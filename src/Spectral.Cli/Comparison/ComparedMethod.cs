@@ -4,13 +4,16 @@ using Spectral.Training;
 namespace Spectral.Cli;
 
 /// <summary>A method as it takes part in a comparison.</summary>
-/// <param name="Method">The method.</param>
+/// <param name="Facts">The method, and what it comes to on the model.</param>
 /// <param name="Options">Its settings, with the rank that the budget gave it.</param>
-/// <param name="Trainable">Scalars it trains.</param>
-/// <param name="HasRank">Whether that number depends on the rank.</param>
-internal sealed record ComparedMethod(AdapterMethod Method, AdapterOptions Options, long Trainable, bool HasRank)
+/// <param name="HasRank">Whether the number of scalars it trains depends on the rank.</param>
+internal sealed record ComparedMethod(MethodFacts Facts, AdapterOptions Options, bool HasRank)
 {
+    public AdapterMethod Method => Facts.Method;
+
     public string Name => Method.Name;
+
+    public long Trainable => Facts.Trainable;
 }
 
 /// <summary>A method and what its finished runs came to.</summary>
@@ -40,7 +43,7 @@ internal sealed record MethodSummary(ComparedMethod Compared, IReadOnlyList<Fini
         ["exact_match"] = ExactMatch?.ToJson(),
         ["step_seconds"] = JsonOutput.Number(StepSeconds),
         ["peak_memory_bytes"] = PeakMemory,
-        ["mergeable"] = true,
+        ["mergeable"] = Compared.Facts.IsMergeable,
     };
 
     /// <summary>The middle of some numbers; null of none.</summary>

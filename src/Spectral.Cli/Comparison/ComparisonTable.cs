@@ -26,7 +26,7 @@ internal static class ComparisonTable
                 new(method.ExactMatch is { } exact ? exact.Text("0.0", 100) + " %" : "–", method.ExactMatch?.Mean == match && match is not null && methods.Count > 1),
                 new(method.StepSeconds is { } seconds ? Text($"{1000 * seconds:0.0} ms") : "–"),
                 new(method.PeakMemory is { } bytes ? Text($"{bytes / 1048576.0:N1} MiB") : "–"),
-                new("yes"),
+                new(method.Compared.Facts.IsMergeable ? "yes" : "no"),
             ]),
         ];
     }

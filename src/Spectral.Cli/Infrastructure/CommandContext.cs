@@ -29,6 +29,7 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
         Option<ulong> number => Get(number).ToString(CultureInfo.InvariantCulture),
         Option<double> number => Get(number).ToString(CultureInfo.InvariantCulture),
         Option<string> text => Get(text) ?? "",
+        Option<string[]> texts => string.Join(' ', Get(texts) ?? []),
         _ => throw new ArgumentException($"{option.Name}: a {option.ValueType.Name} has no text form", nameof(option)),
     };
 

@@ -35,12 +35,12 @@ internal sealed class Terminal(bool json)
         foreach (var (name, value) in rows) Line($"{name.PadRight(width)}  {value}");
     }
 
-    /// <summary>Columns under heads, as wide as their longest field; all but the first are aligned on the right.</summary>
-    public void Table(IReadOnlyList<string> heads, IReadOnlyList<string[]> rows)
+    /// <summary>Columns under heads, as wide as their longest field: a name, then numbers aligned on the right, then text from a column on.</summary>
+    public void Table(IReadOnlyList<string> heads, IReadOnlyList<string[]> rows, int textFrom = int.MaxValue)
     {
         int[] widths = [.. heads.Select((head, column) => rows.Select(row => row[column].Length).Append(head.Length).Max())];
         foreach (IReadOnlyList<string> row in rows.Prepend(heads))
-            Line(string.Join("  ", row.Select((field, column) => column == 0 ? field.PadRight(widths[column]) : field.PadLeft(widths[column]))).TrimEnd());
+            Line(string.Join("  ", row.Select((field, column) => column == 0 || column >= textFrom ? field.PadRight(widths[column]) : field.PadLeft(widths[column]))).TrimEnd());
     }
 
     /// <summary>Runs <paramref name="work"/> and shows how far it is.</summary>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using Spectral.Kernels;
 using Spectral.Training;
@@ -10,16 +11,22 @@ internal sealed class AdapterCommandOptions
 {
     private readonly Option<string> method = new("--adapter")
     {
-        Description = "Adapter method: speclora or lora.",
+        Description = "Adapter method; `spectral methods` lists them.",
         HelpName = "NAME",
         DefaultValueFactory = _ => "speclora",
+        CustomParser = result => MethodName(result),
+    };
+
+    // Read by hand: of other options the last one given counts, of these each.
+    private readonly Option<string[]> set = new("--set")
+    {
+        Description = "A setting of the method's own; may be given several times. `spectral methods --adapter NAME` lists them.",
+        HelpName = "NAME=VALUE",
         CustomParser = result =>
         {
-            string value = OptionTypes.Value(result);
-            // Methods are found by reflection: only when somebody asks for one.
-            if (AdapterMethods.All.All(known => known.Name != value))
-                result.AddError(OptionTypes.Complaint("--adapter", value, "one of " + string.Join(", ", AdapterMethods.All.Select(known => known.Name))));
-            return value;
+            string[] values = [.. result.Tokens.Select(token => token.Value)];
+            if (values.FirstOrDefault(value => value.IndexOf('=') < 1) is { } odd) result.AddError(OptionTypes.Complaint("--set", odd, "NAME=VALUE"));
+            return values;
         },
     };
 
@@ -48,14 +55,20 @@ internal sealed class AdapterCommandOptions
     public Option<string?> InitAdapter { get; } = OptionTypes.Path("--init-adapter", "Start from this adapter; its method, rank, alpha, top-k, dropout and targets hold.", "DIR");
 
     /// <summary>Those that hold whatever the method is.</summary>
-    public Option[] Shared => [rank, alpha, topK, target, dropout, svd, CalibrationRecords];
+    public Option[] Shared => [rank, alpha, topK, target, set, dropout, svd, CalibrationRecords];
 
     public Option[] All => [method, .. Shared, InitAdapter];
 
     public AdapterMethod Method(CommandContext context) => AdapterMethods.Find(context.Get(method));
 
-    public AdapterOptions Read(CommandContext context) => new()
+    /// <summary>What the options mean to a method.</summary>
+    /// <param name="context">The command line.</param>
+    /// <param name="method">The method.</param>
+    /// <param name="among">All methods that the options are given for: a setting holds for those that have it. The method alone if not given.</param>
+    /// <exception cref="InputException">A setting is none of theirs, or out of its range.</exception>
+    public AdapterOptions Read(CommandContext context, AdapterMethod method, IReadOnlyList<AdapterMethod>? among = null) => new()
     {
+        Settings = Settings(context, method, among ?? [method]),
         Rank = context.Get(rank),
         Alpha = context.Get(alpha),
         TopK = context.Get(topK),
@@ -73,6 +86,7 @@ internal sealed class AdapterCommandOptions
         Require(alpha, context.Get(alpha) == start.Options.Alpha, Text(start.Options.Alpha));
         Require(topK, context.Get(topK) == start.Options.TopK, Text(start.Options.TopK));
         Require(dropout, context.Get(dropout) == start.Options.Dropout, Text(start.Options.Dropout));
+        Require(set, Settings(context, start.Method, [start.Method]).All(given => start.Options.Setting(start.Method, given.Key) == given.Value), Text(start));
         Require(target, Names(context.Get(target)).ToHashSet().SetEquals(start.Options.TargetModules), string.Join(',', start.Options.TargetModules));
 
         void Require(Option option, bool same, string found)
@@ -95,10 +109,40 @@ internal sealed class AdapterCommandOptions
         ("top-k", Text(adapter.Options.TopK)),
         ("target", string.Join(", ", adapter.Options.TargetModules)),
         ("dropout", Text(adapter.Options.Dropout)),
+        .. adapter.Method.Settings.Select(setting => (setting.Name, setting.Describe(adapter.Options.Setting(adapter.Method, setting.Name)))),
         ("trainable parameters", adapter.TrainableCount.ToString("N0", CultureInfo.InvariantCulture)),
     ];
 
+    /// <summary>The value of an option that names a method.</summary>
+    public static string MethodName(ArgumentResult result)
+    {
+        string value = OptionTypes.Value(result);
+        // Methods are found by reflection: only when somebody asks for one.
+        if (AdapterMethods.All.All(known => known.Name != value))
+            result.AddError(OptionTypes.Complaint("--adapter", value, "one of " + string.Join(", ", AdapterMethods.All.Select(known => known.Name))));
+        return value;
+    }
+
+    private Dictionary<string, double> Settings(CommandContext context, AdapterMethod method, IReadOnlyList<AdapterMethod> among)
+    {
+        var values = new Dictionary<string, double>();
+        string[] known = [.. among.SelectMany(other => other.Settings).Select(setting => setting.Name).Distinct()];
+        foreach (var (name, value) in Given(context))
+        {
+            if (!known.Contains(name))
+                throw new InputException($"--set \"{name}={value}\": " + (known.Length == 0 ? $"{string.Join(", ", among.Select(other => other.Name))} has no settings of its own" : $"expected one of the settings {string.Join(", ", known)}"));
+            if (method.Settings.FirstOrDefault(setting => setting.Name == name) is { } found) values[name] = found.Parse(value);
+        }
+        return values;
+    }
+
+    private (string Name, string Value)[] Given(CommandContext context) =>
+        [.. (context.Get(set) ?? []).Select(text => (text[..text.IndexOf('=')], text[(text.IndexOf('=') + 1)..]))];
+
     private static string[] Names(string list) => list.Split(',', StringSplitOptions.TrimEntries);
+
+    private static string Text(Adapter adapter) =>
+        string.Join(' ', adapter.Method.Settings.Select(setting => $"{setting.Name}={setting.Describe(adapter.Options.Setting(adapter.Method, setting.Name))}"));
 
     private static string Text(double number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -1,0 +1,57 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Spectral.Training;
+
+namespace Spectral.Cli;
+
+internal sealed class MethodsCommand : SpectralCommand
+{
+    private readonly Option<string?> model = OptionTypes.Path("--model", "Model folder whose layers to count over; only its config is read. [default: one layer of 4096 x 4096]", "DIR");
+    private readonly Option<string?> one = new("--adapter") { Description = "Show this method in detail.", HelpName = "NAME", CustomParser = AdapterCommandOptions.MethodName };
+    private readonly AdapterCommandOptions adapter = new();
+
+    public MethodsCommand() : base("methods", "Lists the adapter methods with what they come to on a model, or one layer, with the options given: scalars trained, floating point operations of the adapter's forward pass over those of the layers, whether it can be merged, its name in adapter files, its source.",
+        "spectral methods --model base-model --rank 16", "spectral methods --adapter lora", "spectral methods --rank 4 --json") => AddOptions([model, one, .. adapter.Shared]);
+
+    public override void Execute(CommandContext context)
+    {
+        AdapterMethod[] chosen = context.Get(one) is { } name ? [AdapterMethods.Find(name)] : [.. AdapterMethods.All];
+        AdapterOptions[] options = [.. chosen.Select(method => adapter.Read(context, method, chosen))];
+        IReadOnlyList<ModuleShape> layers = context.Get(model) is { } folder ? AdapterTargets.Of(ModelConfig.Load(folder), options[0]) : MethodFacts.OneLayer;
+        DescribedMethod[] described = [.. chosen.Zip(options, (method, read) => DescribedMethod.Of(method, layers, read))];
+        if (context.Get(one) is not null)
+        {
+            if (described[0].Refusal is { } refusal) throw new InputException($"{described[0].Method.Name}: {refusal}");
+            context.Finish(described[0].ToJson(detail: true), terminal => Show(terminal, described[0], Over(context, layers)));
+            return;
+        }
+        var result = new JsonObject
+        {
+            ["model"] = context.Get(model),
+            ["layers"] = layers.Count,
+            ["methods"] = new JsonArray([.. described.Select(method => (JsonNode)method.ToJson(detail: false))]),
+        };
+        context.Finish(result, terminal =>
+        {
+            terminal.Table(DescribedMethod.Columns, [.. described.Select(method => method.Row())], textFrom: DescribedMethod.FirstText);
+            terminal.Line($"counted over {Over(context, layers)}; `spectral methods --adapter NAME` tells more about one");
+        });
+    }
+
+    private string Over(CommandContext context, IReadOnlyList<ModuleShape> layers) => context.Get(model) is { } folder
+        ? $"{layers.Count} layers of {folder}" : string.Create(CultureInfo.InvariantCulture, $"one layer of {layers[0].Out} x {layers[0].In}");
+
+    private static void Show(Terminal terminal, DescribedMethod described, string over)
+    {
+        AdapterMethod method = described.Method;
+        terminal.Line($"{method.Name}: {method.Summary}");
+        terminal.Table(
+            ("use", method.Use), ("source", method.Source), ("form", method.IsPublishedForm ? "as published" : "reconstructed: the paper gives the idea, not every detail"),
+            ("trains", string.Create(CultureInfo.InvariantCulture, $"{described.Facts!.Trainable:N0} parameters over {over}")), ("extra forward", described.ExtraForward),
+            ("mergeable", described.Facts.IsMergeable ? described.Facts.IsLowRank ? "yes, and exactly a plain LoRA" : "yes" : "no"), ("PEFT name", method.PeftType));
+        if (method.Settings.Count == 0) terminal.Line("no settings of its own");
+        else
+            terminal.Table(["--set", "default", "expected", ""], [.. method.Settings.Select(setting => (string[])[setting.Name, setting.Describe(setting.Default), setting.Expected, setting.Help])], textFrom: 1);
+    }
+}

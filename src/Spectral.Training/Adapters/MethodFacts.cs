@@ -1,0 +1,29 @@
+namespace Spectral.Training;
+
+/// <summary>What a method comes to on some layers with some options. Known from its form: nothing is allocated or loaded.</summary>
+/// <param name="Method">The method.</param>
+/// <param name="Trainable">Scalars that train.</param>
+/// <param name="ExtraForward">Floating point operations that the adapter adds to a forward pass, over those of the layers themselves.</param>
+/// <param name="RebuildsWeight">Whether some weight is computed anew once per step, which the number before does not count.</param>
+/// <param name="IsMergeable">Whether a plain model computes the same.</param>
+/// <param name="IsLowRank">Whether a plain LoRA computes the same.</param>
+public sealed record MethodFacts(AdapterMethod Method, long Trainable, double ExtraForward, bool RebuildsWeight, bool IsMergeable, bool IsLowRank)
+{
+    /// <summary>A layer of usual size, for tables without a model.</summary>
+    public static IReadOnlyList<ModuleShape> OneLayer { get; } = [new("layer", 4096, 4096)];
+
+    /// <summary>The facts.</summary>
+    /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
+    public static MethodFacts Of(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)
+    {
+        var trainable = AdapterSize.Trainable(method, modules, options);
+        var forms = AdaptedModule.Describe(method, options, modules);
+        return new MethodFacts(
+            method,
+            trainable,
+            (double)forms.Sum(module => module.Form.ExtraFlops(module.Shape)) / forms.Sum(module => 2L * module.Shape.Out * module.Shape.In),
+            forms.Any(module => module.Form.Weight is not null),
+            forms.All(module => module.Form.IsMergeable),
+            forms.All(module => module.Form.IsLowRank));
+    }
+}
