@@ -72,11 +72,11 @@ public sealed class TopKMixtureTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void NaNShowsInItsRowAlone()
     {
-        Tensor logits = Input([float.NaN, float.NaN, 1, 2], (2, 2), DType.F32, out _), index = Input(new int[4], (2, 2)), weight = Output((2, 2));
+        Tensor logits = Input([float.NaN, float.NaN, float.NaN, 3, float.NaN, 1, 1, 2, 3], (3, 3), DType.F32, out _), index = Input(new int[6], (3, 2)), weight = Output((3, 2));
         TopKMixture.Select(logits, index, weight);
-        Assert.That(index.ToInt32Array(), Is.All.InRange(0, 1));
-        Assert.That(weight.ToArray()[..2], Is.All.NaN);
-        Assert.That(weight.ToArray()[2..], Is.All.Not.NaN);
+        Assert.That(index.ToInt32Array(), Is.All.InRange(0, 2));
+        Assert.That(weight.ToArray()[..4], Is.All.NaN);
+        Assert.That(weight.ToArray()[4..], Is.All.Not.NaN);
     }
 
     [Test]

@@ -43,6 +43,21 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         }
     }
 
+    /// <summary>Contributions to a factor add up over passes; those to a value in between start from nothing in each.</summary>
+    [TestCaseSource(nameof(Cases))]
+    public void GradientsAddUp(Case test)
+    {
+        using Run run = new(Device, test), between = new(Device, test with { Build = x => test.Build([.. x.Select(input => input.Scale(1))]) });
+        run.Step();
+        between.Step();
+        var once = run.Gradients();
+        run.Step(clear: false);
+        between.Step(clear: false);
+        foreach (var (name, twice) in new[] { ("factor", run.Gradients()), ("value", between.Gradients()) })
+            for (var i = 0; i < once.Length; i++)
+                VerifyGradient(twice[i], Array.ConvertAll(once[i], value => 2.0 * value), Tolerance, $"{name} {i}");
+    }
+
     /// <summary>Values that were let go of are computed again, to the same bits; and an input that does not train changes nothing for the others.</summary>
     [TestCaseSource(nameof(Cases))]
     public void ForgettingAndFreezingChangeNothing(Case test)
@@ -331,9 +346,13 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         public Expression Output { get; }
 
         /// <summary>Forward and backward, as once per optimizer step.</summary>
-        public void Step()
+        public void Step() => Step(clear: true);
+
+        /// <inheritdoc cref="Step()"/>
+        public void Step(bool clear)
         {
-            _trained.ClearGradients();
+            if (clear)
+                _trained.ClearGradients();
             _graph.Renew();
             _ = Output.Value;
             _graph.Trim();

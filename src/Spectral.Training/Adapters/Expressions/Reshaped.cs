@@ -17,14 +17,11 @@ internal sealed class Reshaped : Expression
         _view = null;
     }
 
-    // Read through to x each time, which computes it anew if it has to; the view stays as long as the memory does.
+    // Reads through to x each time, which computes it anew if it has to, in the same memory: that is let go of together with the view.
     private protected override Tensor Compute()
     {
         var source = _x.Value;
-        if (_view?.Pointer == source.Pointer)
-            return _view;
-        _view?.Dispose();
-        return _view = source.View(Shape);
+        return _view ??= source.View(Shape);
     }
 
     protected override void Evaluate(Tensor value) => value.CopyFrom(_x.Value);
