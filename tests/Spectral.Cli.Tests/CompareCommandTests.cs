@@ -73,6 +73,14 @@ public sealed class CompareCommandTests : WorkFolder
     }
 
     [Test]
+    public void OfAllMethodsThoseThatTheOptionsDoNotSuitAreLeftOut()
+    {
+        Outcome outcome = Spectral.Run(Compare("--methods", "all", "--rank", "0", "--budget", "steps", "--seeds", "1", "--steps", "1", "--target", "k_proj", "--json")).Succeeded();
+        Assert.That(outcome.Error, Does.Contain("warning: lora is left out: rank 0"));
+        Assert.That(outcome.Json.GetProperty("methods").EnumerateArray().Select(method => method.GetProperty("method").GetString()), Does.Contain("speclora").And.Not.Contain("lora"));
+    }
+
+    [Test]
     public void ForPeopleThereIsATable()
     {
         string output = Spectral.Run(Compare("--seeds", "1")).Succeeded().Output;

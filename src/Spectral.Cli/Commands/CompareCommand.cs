@@ -8,13 +8,13 @@ namespace Spectral.Cli;
 
 internal sealed class CompareCommand : SpectralCommand
 {
-    private const string SameParameters = "params", SameSteps = "steps";
+    private const string SameParameters = "params", SameSteps = "steps", Every = "all";
 
     private readonly TrainingOptions training = new("Model folder in Hugging Face layout.", "Folder for runs.jsonl, compare.json and compare.html.");
     private readonly AdapterCommandOptions adapter = new();
     private readonly Option<string> methods = new("--methods")
     {
-        Description = "Adapter methods, separated by commas; all: every one there is.",
+        Description = "Adapter methods, separated by commas; all: every one that these options suit.",
         HelpName = "NAMES",
         Required = true,
         CustomParser = result =>
@@ -52,7 +52,7 @@ internal sealed class CompareCommand : SpectralCommand
         using Device device = training.Device.Open(context);
         using CausalLanguageModel model = inputs.Load(device, training.Device.TypeOn(device, context));
         foreach (ComparedMethod method in compared)
-            context.Terminal.Line(string.Create(CultureInfo.InvariantCulture, $"{method.Name}: {(method.HasRank ? $"rank {method.Options.Rank}" : "no rank")}, {method.Trainable:N0} trainable parameters"));
+            context.Terminal.Line(string.Create(CultureInfo.InvariantCulture, $"{method.Name}: {(method.HasRank ? $"rank {method.Options.Rank}" : "no rank")}, {method.Facts.Trainable:N0} trainable parameters"));
         var comparison = new Comparison(compared)
         {
             Title = $"Adapter methods on {Path.GetFileName(inputs.Folder.Directory)}",
@@ -79,27 +79,27 @@ internal sealed class CompareCommand : SpectralCommand
         });
     }
 
-    /// <summary>The methods with their ranks; a method that these options do not suit is refused before anything is loaded.</summary>
+    /// <summary>The methods with their ranks. One that the options do not suit is refused before anything is loaded; of all it is left out, with a warning.</summary>
     private ComparedMethod[] Choose(CommandContext context, ModelConfig model)
     {
         AdapterMethod[] chosen = [.. Names(context.Get(methods)).Select(AdapterMethods.Find)];
         IReadOnlyList<ModuleShape> layers = AdapterTargets.Of(model, adapter.Read(context, chosen[0], chosen));
-        long? wanted = null;
-        return [.. chosen.Select(method =>
+        var compared = new List<ComparedMethod>();
+        foreach (AdapterMethod method in chosen)
         {
             AdapterOptions options = adapter.Read(context, method, chosen);
             try
             {
-                if (wanted is { } count && context.Get(budget) == SameParameters) options = AdapterSize.WithTrainable(method, layers, options, count);
-                MethodFacts facts = MethodFacts.Of(method, layers, options);
-                wanted ??= facts.Trainable;
-                return new ComparedMethod(facts, options, AdapterSize.DependsOnRank(method, layers, options));
+                if (compared.Count > 0 && context.Get(budget) == SameParameters) options = AdapterSize.WithTrainable(method, layers, options, compared[0].Facts.Trainable);
+                compared.Add(new ComparedMethod(MethodFacts.Of(method, layers, options), options, AdapterSize.DependsOnRank(method, layers, options)));
             }
             catch (InputException refusal)
             {
-                throw new InputException($"{method.Name}: {refusal.Message}", refusal);
+                if (context.Get(methods) != Every) throw new InputException($"{method.Name}: {refusal.Message}", refusal);
+                context.Terminal.Warn($"{method.Name} is left out: {refusal.Message}");
             }
-        })];
+        }
+        return compared.Count > 0 ? [.. compared] : throw new InputException("--methods \"all\": these options suit none of them");
     }
 
     private IReadOnlyList<(string, JsonNode?)> Facts(CommandContext context, TrainerOptions settings, CausalLanguageModel model, int records) =>
@@ -118,5 +118,5 @@ internal sealed class CompareCommand : SpectralCommand
         return [.. notes];
     }
 
-    private static string[] Names(string list) => list == "all" ? [.. AdapterMethods.All.Select(method => method.Name)] : list.Split(',', StringSplitOptions.TrimEntries);
+    private static string[] Names(string list) => list == Every ? [.. AdapterMethods.All.Select(method => method.Name)] : list.Split(',', StringSplitOptions.TrimEntries);
 }

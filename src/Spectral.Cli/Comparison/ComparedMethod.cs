@@ -12,8 +12,6 @@ internal sealed record ComparedMethod(MethodFacts Facts, AdapterOptions Options,
     public AdapterMethod Method => Facts.Method;
 
     public string Name => Method.Name;
-
-    public long Trainable => Facts.Trainable;
 }
 
 /// <summary>A method and what its finished runs came to.</summary>
@@ -22,6 +20,9 @@ internal sealed record MethodSummary(ComparedMethod Compared, IReadOnlyList<Fini
     public Spread? EvalLoss { get; } = Spread.Of(Runs.Select(run => run.EvalLoss));
 
     public Spread? ExactMatch { get; } = Spread.Of(Runs.Select(run => run.ExactMatch));
+
+    /// <summary>Mean of the runs, which differ where a method shares out its rank by data; before the first, what the form says.</summary>
+    public long Trainable { get; } = Runs.Count == 0 ? Compared.Facts.Trainable : (long)Math.Round(Runs.Average(run => run.Trainable));
 
     /// <summary>Median over the steady steps of all runs.</summary>
     public double? StepSeconds { get; } = Median([.. Runs.SelectMany(run => run.SteadySeconds)]);
@@ -36,7 +37,7 @@ internal sealed record MethodSummary(ComparedMethod Compared, IReadOnlyList<Fini
         ["method"] = Compared.Name,
         ["rank"] = Compared.HasRank ? Compared.Options.Rank : null,
         ["alpha"] = Compared.Options.Alpha,
-        ["trainable_parameters"] = Compared.Trainable,
+        ["trainable_parameters"] = Trainable,
         ["runs"] = Runs.Count,
         ["diverged"] = Diverged,
         ["eval_loss"] = EvalLoss?.ToJson(),

@@ -56,7 +56,7 @@ internal sealed class ComparisonRun(CommandContext context, TrainerOptions setti
         }
         return new FinishedRun
         {
-            Compared = compared, Seed = seed, Losses = recorder.Losses, Seconds = recorder.Seconds, Evaluations = recorder.Evaluations,
+            Compared = compared, Seed = seed, Trainable = adapter.TrainableCount, Losses = recorder.Losses, Seconds = recorder.Seconds, Evaluations = recorder.Evaluations,
             PeakMemory = recorder.PeakMemory, AttachSeconds = attaching, Divergence = divergence,
         };
     }

@@ -21,7 +21,7 @@ internal static class ComparisonTable
             [
                 new(method.Compared.Name),
                 new(method.Compared.HasRank ? Text($"{method.Compared.Options.Rank}") : "–"),
-                new(Text($"{method.Compared.Trainable:N0}")),
+                new(Text($"{method.Trainable:N0}")),
                 new(method.EvalLoss?.Text("0.0000") ?? "–", method.EvalLoss?.Mean == loss && loss is not null && methods.Count > 1),
                 new(method.ExactMatch is { } exact ? exact.Text("0.0", 100) + " %" : "–", method.ExactMatch?.Mean == match && match is not null && methods.Count > 1),
                 new(method.StepSeconds is { } seconds ? Text($"{1000 * seconds:0.0} ms") : "–"),

@@ -10,6 +10,9 @@ internal sealed record FinishedRun
 
     public required ulong Seed { get; init; }
 
+    /// <summary>Scalars trained.</summary>
+    public required long Trainable { get; init; }
+
     /// <summary>Loss of each step.</summary>
     public required IReadOnlyList<LossPoint> Losses { get; init; }
 
@@ -43,7 +46,7 @@ internal sealed record FinishedRun
         ["seed"] = Seed,
         ["rank"] = Compared.HasRank ? Compared.Options.Rank : null,
         ["alpha"] = Compared.Options.Alpha,
-        ["trainable_parameters"] = Compared.Trainable,
+        ["trainable_parameters"] = Trainable,
         ["steps"] = Losses.Count,
         ["diverged"] = Divergence,
         ["final_loss"] = Losses.Count > 0 ? JsonOutput.Number(Losses[^1].Loss) : null,

@@ -20,7 +20,7 @@ public static class LossChart
         if (all.Length == 0) chart.Text(chart.Size.Width / 2, chart.Size.Height / 2, "no loss was recorded", anchor: "middle");
         else
             Draw(chart, train, eval, ChartAxis.Whole(all.Min(point => point.Step), all.Max(point => point.Step), chart.Left, chart.Right),
-                ChartAxis.FromZero(all.Min(point => point.Loss), all.Max(point => point.Loss), chart.Bottom, chart.Top));
+                ChartAxis.Fitting(all.Min(point => point.Loss), all.Max(point => point.Loss), chart.Bottom, chart.Top));
         return chart.Render();
     }
 
