@@ -64,7 +64,7 @@ public sealed class MethodsCommandTests : WorkFolder
     [Test]
     public void BadUsageIsNamed()
     {
-        Refused(["methods", "--adapter", "loora"], "--adapter \"loora\"", "lora, speclora");
+        Refused(["methods", "--adapter", "loora"], "--adapter \"loora\"", "lora, ", "speclora");
         Refused(["methods", "--adapter", "lora", "--set", "x=1"], "--set \"x=1\"", "lora");
         Refused(["methods", "--set", "rank"], "--set \"rank\"", "NAME=VALUE");
         Refused(["methods", "--model", At("nowhere")], "nowhere");

@@ -36,7 +36,7 @@ public sealed class TrainingCommandTests : WorkFolder
         Assert.That(output, Does.Contain("training 1/2  loss ").And.Contain("training 2/2  loss ").And.Contain("exact match").And.Contain("of ").And.Contain(Out));
     }
 
-    [TestCase("speclora"), TestCase("lora")]
+    [TestCase("speclora"), TestCase("lora"), TestCase("eva")]
     public void TwoRunsGiveTheSameLossesAndBytes(string adapter)
     {
         string first = At("first"), second = At("second");

@@ -17,8 +17,8 @@ public sealed class AdapterSizeTests(DeviceKind kind) : TrainingTest(kind)
     public void TheNumberIsThatOfAnAttachedAdapter(string method)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
-        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find(method), Options);
-        Assert.That(AdapterSize.Trainable(adapter.Method, Layers, Options), Is.EqualTo(adapter.TrainableCount));
+        using Adapter adapter = Adapters.Attach(model, AdapterMethods.Find(method), Options);
+        Assert.That(AdapterSize.Trainable(adapter.Method, Layers, Options), Is.EqualTo(adapter.TrainableCount).Within(method == "eva" ? 2 : 0).Percent);   // EVA shares out its rank by data
     }
 
     [Test]

@@ -32,7 +32,7 @@ public sealed class Adapter : IDisposable
     /// <summary>Number of trainable scalars.</summary>
     public long TrainableCount => Parameters.Count;
 
-    /// <summary>Makes a fresh adapter and attaches it; the model's output does not change yet.</summary>
+    /// <summary>Makes a fresh adapter and attaches it; the model's output does not change yet if the method <see cref="AdapterMethod.StartsAtBase"/>.</summary>
     /// <param name="model">A model with frozen weights and no adapter.</param>
     /// <param name="method">The method.</param>
     /// <param name="options">Rank, targets, seed and so on.</param>

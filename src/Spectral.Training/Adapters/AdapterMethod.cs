@@ -43,6 +43,9 @@ public abstract class AdapterMethod
     /// <summary>Whether it starts from data: <see cref="Distribute"/> and <see cref="Initialize"/> then have a calibration to ask.</summary>
     public virtual bool StartsFromData => false;
 
+    /// <summary>Whether the model with a fresh adapter computes what it does without.</summary>
+    public virtual bool StartsAtBase => true;
+
     /// <summary>The settings of each layer, null for one that gets no adapter: the given ones for all, unless a method shares out its rank by what it finds.</summary>
     /// <param name="modules">The layers that match the targets.</param>
     /// <param name="options">The adapter's settings.</param>

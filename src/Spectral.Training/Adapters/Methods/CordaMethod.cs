@@ -1,0 +1,65 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// CorDA: the SVD of the weight in the metric of its inputs, W(Σ + δ·mean(diag Σ)·I) = U S V̄ᵀ. A triplet's part of W is u (uᵀW), so that L = U√(S/s) and
+/// R = UᵀW/√(s·S) are the published U√(S/s), √(S/s) V̄ᵀ(Σ + …)⁻¹ without the inverse. It is subtracted again: W' = W at first.
+/// </summary>
+internal sealed class CordaMethod : AdapterMethod
+{
+    private const double Damping = 0.01;   // δ: the published method doubles it until the inverse is accurate, which is not needed here
+
+    public override string Name => "corda";
+    public override string Formula => "W + (alpha/rank)·(B·A − B0·A0), B0 and A0 from the SVD of W·Σ, Σ the second moment of the layer's inputs";
+    public override string Source => "Yang et al., 2024, arXiv 2406.05223";
+    public override string Use => "Trains what the calibration data uses most (ipm), or least: then what the model knows of that data is kept (kpm, by a full SVD).";
+    public override bool StartsFromData => true;
+
+    public override IReadOnlyList<AdapterSetting> Settings { get; } =
+        [AdapterSetting.Choice("mode", "Instruction preview: the leading triplets; knowledge preservation: the last ones.", "ipm", "kpm")];
+
+    public override AdapterForm Form(AdapterBuilder layer) => new()
+    {
+        Terms = layer.Residual(
+            layer.Trained(LoraMethod.B, (layer.Out, layer.SpectralRank)), layer.Trained(LoraMethod.A, (layer.Rank, layer.In)), layer.Options.Scale),
+    };
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts)
+    {
+        var moments = starts[0].Calibration.InputSecondMoments([.. starts.Select(start => start.Module.Name)]);
+        foreach (var (start, moment) in starts.Zip(moments))
+        {
+            using (moment)
+            using (var weight = Tensor.Empty(start.Weight.Device, start.Weight.Shape))
+            {
+                MatrixCopy.Run(start.Weight, weight);
+                Fill(start, weight, moment);
+            }
+        }
+    }
+
+    private void Fill(AdapterStart start, Tensor weight, Tensor moment)
+    {
+        var (rank, least, last) = (start.Options.Rank, Math.Min(weight.Dim(0), weight.Dim(1)), start.Options.Setting(this, "mode") == 1);
+        using var product = Tensor.Empty(weight.Device, weight.Shape);
+        MatrixCopy.Run(weight, product, (float)(Damping * MeanDiagonal(moment)));
+        Gemm.Run(weight, false, moment, false, product, 1, 1);
+        var options = new RandomizedSvdOptions { Seed = start.Options.Seed, Stream = start.Stream("corda") };
+        using var svd = Svd.Compute(product, last ? least : rank, last ? SvdMethod.Exact : start.Options.Svd, options);
+        int[] which = [.. Enumerable.Range(last ? least - rank : 0, rank)];
+        var (left, scale) = (start[LoraMethod.B], start.Options.Scale);
+        svd.CopyLeft(left, which, sigma => sigma == 0 ? 0 : 1 / Math.Sqrt(scale * sigma));
+        Gemm.Run(left, true, weight, false, start[LoraMethod.A]);
+        svd.CopyLeft(left, which, sigma => Math.Sqrt(sigma / scale));
+    }
+
+    private static double MeanDiagonal(Tensor square)
+    {
+        var n = square.Dim(0);
+        using Tensor elements = square.View((n * n, 1)), diagonal = Tensor.Empty(square.Device, (n, 1));
+        using var index = Tensor.From(square.Device, [.. Enumerable.Range(0, n).Select(i => i * (n + 1))], n);
+        Rows.Gather(elements, index, diagonal);
+        return diagonal.ToArray().Average(value => (double)value);
+    }
+}

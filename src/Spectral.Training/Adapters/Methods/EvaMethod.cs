@@ -1,0 +1,53 @@
+namespace Spectral.Training;
+
+/// <summary>
+/// EVA: A starts as the principal directions of the layer's inputs on calibration data, B at zero. Ranks go where they explain most of the inputs' variance:
+/// of all layers' explained shares the largest Σr stay, at most round(ρr) of a layer; one that is left with none gets no adapter. α follows, so that s is the same for all.
+/// </summary>
+internal sealed class EvaMethod : AdapterMethod
+{
+    public override string Name => "eva";
+    public override string Formula => "W + (alpha/rank)·B·A, A begins as the principal directions of the layer's inputs; ranks shared out by explained variance";
+    public override string Source => "Paischer et al., 2024, arXiv 2410.07170";
+    public override string Use => "Spends a fixed number of ranks where the data varies most. Its files are plain LoRA with a rank per layer.";
+    public override bool StartsFromData => true;
+
+    public override IReadOnlyList<AdapterSetting> Settings { get; } =
+    [
+        new("rho", 2, 1, 64, "A layer's largest rank, in ranks; 1 leaves all equal.") { PeftKey = "rho" },
+        new("tau", 0.99, 0, 1, "Least |cosine| between a direction before and after a batch for it to count as found.") { PeftKey = "tau" },
+        AdapterSetting.Switch("whiten", false, "Divide each direction by the root of its singular value."),
+    ];
+
+    public override IReadOnlyList<AdapterOptions?> Distribute(IReadOnlyList<ModuleShape> modules, AdapterOptions options, ICalibration? calibration)
+    {
+        if (options.Rank < 1)
+            throw new InputException($"rank {options.Rank}: eva needs a rank of at least 1");
+        var most = (int)Math.Round(options.Setting(this, "rho") * options.Rank);
+        var found = calibration!.InputDirections([.. modules.Select(module => module.Name)], most, options.Setting(this, "tau"));
+        var shares = found.SelectMany((directions, module) => directions.ExplainedVariance.Take(most).Select(share => (Share: share, Module: module)));
+        var ranks = new int[modules.Count];
+        foreach (var (_, module) in shares.OrderByDescending(candidate => candidate.Share).Take(options.Rank * modules.Count))   // equal ones in model order
+            ranks[module]++;
+        return [.. ranks.Select(rank => rank == 0 ? null : options.AtRank(rank))];
+    }
+
+    public override AdapterForm Form(AdapterBuilder layer) => new()
+    {
+        Terms = [new(layer.Trained(LoraMethod.B, (layer.Out, layer.Rank)), layer.Trained(LoraMethod.A, (layer.Rank, layer.In)), layer.Options.Scale)],
+    };
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts)
+    {
+        var most = starts.Max(start => start.Options.Rank);   // of those that shared out the ranks, which the calibration still has
+        var found = starts[0].Calibration.InputDirections([.. starts.Select(start => start.Module.Name)], most, starts[0].Options.Setting(this, "tau"));
+        foreach (var (start, directions) in starts.Zip(found))
+        {
+            var values = directions.Vectors[..(start.Options.Rank * directions.Features)];
+            if (start.Options.Setting(this, "whiten") == 1)
+                for (var i = 0; i < values.Length; i++)
+                    values[i] /= MathF.Sqrt(Math.Max(directions.SingularValues[i / directions.Features], float.Epsilon));
+            start[LoraMethod.A].CopyFrom(values);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// LoRA-GA: with Ḡ ≈ U S Vᵀ the gradient on calibration data, L = U[:, r:2r]·diag(S)·c and R = V[:, :r]ᵀ, or another split of the first 2r triplets.
+/// What the start adds is subtracted again, so that W' = W at first.
+/// </summary>
+internal sealed class LoraGaMethod : AdapterMethod
+{
+    public override string Name => "lora-ga";
+    public override string Formula => "W + (alpha/rank)·(B·A − B0·A0), B0 and A0 from the SVD of the gradient";
+    public override string Source => "Wang, Yu and Li, 2024, arXiv 2407.05000";
+    public override string Use => "Starts where full fine-tuning would go first: fewer steps to the same loss, at the price of a pass over calibration data.";
+    public override bool StartsFromData => true;
+
+    public override IReadOnlyList<AdapterSetting> Settings { get; } =
+    [
+        AdapterSetting.Choice("direction", "Which triplets A and B take: the first r and the next, the other way round, or by turns.", "arb2r", "a2rbr", "arbr"),
+        AdapterSetting.Choice("scaling", "Size of B: out^(1/4)/√gamma; sigma_1(W)/S_1; both factors over the scale; as it is.", "stable", "weight-svd", "gd-scale", "unit"),
+        new("gamma", 16, 1e-6, 1e6, "Of the stable scaling."),
+    ];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        layer.Triplets("twice rank", 2 * layer.Rank);
+        return new()
+        {
+            Terms = layer.Residual(
+                layer.Trained(LoraMethod.B, (layer.Out, layer.Rank)), layer.Trained(LoraMethod.A, (layer.Rank, layer.In)), layer.Options.Scale),
+        };
+    }
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) => GradientTriplets.Compute(starts, start => 2 * start.Options.Rank, (start, svd) =>
+    {
+        var rank = start.Options.Rank;
+        int Place(int i, bool second) => start.Options.Setting(this, "direction") == 2 ? 2 * i + (second ? 1 : 0) : second ? rank + i : i;
+        var second = start.Options.Setting(this, "direction") == 0;   // whether B takes the second half; by turns it takes the first of each pair
+        int[] left = [.. Enumerable.Range(0, rank).Select(i => Place(i, second))], right = [.. Enumerable.Range(0, rank).Select(i => Place(i, !second))];
+        var (b, a) = Scales(start, svd.S.ToArray()[left[0]]);
+        svd.CopyLeft(start[LoraMethod.B], left, sigma => b * sigma);
+        svd.CopyRight(start[LoraMethod.A], right, _ => a);
+    });
+
+    private (double B, double A) Scales(AdapterStart start, double largest)
+    {
+        switch ((int)start.Options.Setting(this, "scaling"))
+        {
+            case 0:
+                return (Math.Pow(start.Module.Out, 0.25) / Math.Sqrt(start.Options.Setting(this, "gamma")), 1);
+            case 1:
+                using (var svd = Svd.Compute(start.Weight, 1, start.Options.Svd))
+                    return (largest == 0 ? 0 : svd.S.ToArray()[0] / largest, 1);
+            case 2:
+                return (1 / start.Options.Scale, 1 / start.Options.Scale);
+            default:
+                return (1, 1);
+        }
+    }
+}
