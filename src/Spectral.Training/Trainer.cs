@@ -19,15 +19,23 @@ public sealed partial class Trainer : IDisposable
     private readonly ILogger _logger;
     private readonly AdamWOptimizer _optimizer;
     private readonly ParameterGroup _group;
+    private readonly Adapter? _scheduled;
     private TrainingStep? _step;
     private int? _lossRows;
+    private int? _steps;
+    private int _current;
 
     /// <summary>Prepares gradients and optimizer state.</summary>
+    /// <exception cref="InputException">A step cannot be captured as the options want: the adapter's method acts between steps.</exception>
     /// <exception cref="InvalidOperationException">Nothing in the model is trainable.</exception>
     public Trainer(CausalLanguageModel model, TrainerOptions options, ILogger? logger = null)
     {
         (_model, _options, _logger) = (model, options, logger ?? NullLogger.Instance);
         _group = model.Trainable ?? throw new InvalidOperationException("nothing to train: attach an adapter, or load the model with trainWeights");
+        _scheduled = model.Adapter is { Method.ActsBetweenSteps: true } adapter ? adapter : null;
+        if (_scheduled is not null && options.CudaGraph)
+            throw new InputException($"{_scheduled.Method.Name} changes its factors between steps, which a replayed step leaves no room for: expected no --graph");
+        _steps = options.Steps;
         _optimizer = new AdamWOptimizer(_group, options.Optimizer);
         _group.StepState.SeedDropout(options.Seed);
     }
@@ -50,6 +58,7 @@ public sealed partial class Trainer : IDisposable
             throw new InputException("there are no training records");
         callbacks ??= [];
         var steps = _options.StepsFor(data.Count);
+        _steps = steps;
         var schedule = new LearningRateSchedule(_options.Schedule, _options.LearningRate, steps, _options.Warmup);
         var sampler = new BatchSampler(data.Count, _options.Batch, _options.Seed, _options.Shuffle);
         var length = 0;
@@ -84,18 +93,23 @@ public sealed partial class Trainer : IDisposable
     }
 
     /// <summary>One optimizer step: forward and backward of each micro-batch, then clipping and the update.</summary>
-    /// <param name="step">The step's number, for messages.</param>
+    /// <param name="step">The step's number from 1 on, for messages and for methods that change their factors between steps.</param>
     /// <param name="batches">The micro-batches; the loss is the mean over the loss tokens of all of them.</param>
     /// <param name="learningRate">The rate to use.</param>
     /// <param name="cancellation">Looked at before each micro-batch; before the step when a graph is replayed.</param>
     /// <exception cref="TrainingDivergedException">Loss or gradient norm is not finite; nothing was updated.</exception>
     /// <exception cref="ArgumentException">With fixed shapes: the batches differ in shape from those of the first step.</exception>
+    /// <exception cref="InvalidOperationException">The adapter's method acts between steps and the options do not say how many there are.</exception>
     public StepReport Step(int step, IReadOnlyList<Batch> batches, double learningRate, CancellationToken cancellation = default)
     {
+        if (_scheduled is not null && _steps is null)
+            throw new InvalidOperationException($"{_scheduled.Method.Name} follows a schedule: expected the number of steps in the options");
+        _current = step;
         var lossTokens = batches.Sum(batch => batch.LossTokens);
         _optimizer.Configure(learningRate, lossTokens == 0 ? 0 : 1f / lossTokens);
         var kind = _options.CudaGraph ? StepKind.Captured : _options.FixedShapes ? StepKind.FixedShapes : StepKind.AsGiven;
-        _step ??= new TrainingStep(_model, _group, _optimizer, kind, _options.ActivationCheckpointing, _lossRows);
+        _step ??= new TrainingStep(_model, _group, _optimizer, kind, _options.ActivationCheckpointing, _lossRows,
+            _scheduled is null ? null : () => _scheduled.BeforeUpdate(_current, _steps!.Value));
         var sums = _step.Run(batches, cancellation);
         var loss = lossTokens == 0 ? 0 : sums.Sum(sum => (double)sum) / lossTokens;
         var (_, norm, skipped) = _group.StepState.Read();
@@ -104,6 +118,7 @@ public sealed partial class Trainer : IDisposable
             var what = double.IsFinite(loss) ? "gradient norm" : "loss";
             throw new TrainingDivergedException($"step {step}: the {what} is not a finite number; a smaller learning rate or more warm-up may help");
         }
+        _scheduled?.AfterUpdate(step, _steps!.Value);
         return new StepReport(step, loss, learningRate, norm, batches.Sum(batch => batch.TokenCount), 0);
     }
 

@@ -21,7 +21,7 @@ internal enum StepKind
 /// replayed like all that follow, so that a run's losses are those of the same steps without a graph, to the last bit.
 /// </remarks>
 internal sealed class TrainingStep(
-    CausalLanguageModel model, ParameterGroup group, AdamWOptimizer optimizer, StepKind kind, bool checkpointing, int? lossRows) : IDisposable
+    CausalLanguageModel model, ParameterGroup group, AdamWOptimizer optimizer, StepKind kind, bool checkpointing, int? lossRows, Action? beforeUpdate) : IDisposable
 {
     private BatchTensors[]? _fixed;
     private Tensor? _losses;
@@ -44,7 +44,7 @@ internal sealed class TrainingStep(
                 using var tensors = new BatchTensors(model.Device, batches[i]);
                 Accumulate(i, tensors, cancellation);
             }
-            optimizer.Update(_losses);
+            Update();
         }
         else
         {
@@ -89,6 +89,16 @@ internal sealed class TrainingStep(
     {
         for (var i = 0; i < _fixed!.Length; i++)
             Accumulate(i, _fixed[i], cancellation);
+        Update();
+    }
+
+    private void Update()
+    {
+        if (beforeUpdate is not null)
+        {
+            optimizer.CompleteGradients();
+            beforeUpdate();
+        }
         optimizer.Update(_losses);
     }
 

@@ -6,7 +6,7 @@ namespace Spectral.Cli.Tests;
 public sealed class BadOptionTests : WorkFolder
 {
     [TestCase("--rank", "-1"), TestCase("--rank", "x"), TestCase("--rank", "1.5"), TestCase("--rank", ""), TestCase("--rank", "99999999999")]
-    [TestCase("--calibration-records", "0"), TestCase("--top-k", "0"), TestCase("--top-k", "-3"), TestCase("--alpha", "NaN"), TestCase("--alpha", "-1"), TestCase("--dropout", "1"), TestCase("--dropout", "-0.1")]
+    [TestCase("--calibration-records", "0"), TestCase("--top-k", "0"), TestCase("--top-k", "-3"), TestCase("--alpha", "NaN"), TestCase("--alpha", "-1"), TestCase("--dropout", "1"), TestCase("--dropout", "-0.1"), TestCase("--lr-ratio", "0"), TestCase("--lr-ratio", "Infinity")]
     [TestCase("--lr", "NaN"), TestCase("--lr", "Infinity"), TestCase("--lr", "-Infinity"), TestCase("--lr", "-0.1"), TestCase("--lr", "1e999"), TestCase("--lr", "0,1"), TestCase("--lr", "fast")]
     [TestCase("--adapter", "loora"), TestCase("--target", "q_proj,"), TestCase("--target", ""), TestCase("--schedule", "step"), TestCase("--dtype", "f16"), TestCase("--svd", "fast")]
     [TestCase("--device", "tpu"), TestCase("--device", "cuda:x"), TestCase("--device", "cuda:-1"), TestCase("--threads", "0"), TestCase("--threads", "-2")]

@@ -27,7 +27,7 @@ internal sealed class FinetuneCommand : SpectralCommand
 
         using Device device = training.Device.Open(context);
         using CausalLanguageModel model = inputs.Load(device, training.Device.TypeOn(device, context));
-        using Adapter attached = start is null ? Attach(context, model, method, options with { Seed = settings.Seed }, data, settings) : Adapter.Load(model, start);
+        using Adapter attached = start is null ? Attach(context, model, method, options with { Seed = settings.Seed }, data, settings) : adapter.Load(context, model, start);
         if (start is not null) adapter.RequireNoConflict(context, attached);
         var run = new TrainingRun(context, settings, output)
         {

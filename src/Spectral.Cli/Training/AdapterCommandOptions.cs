@@ -46,6 +46,7 @@ internal sealed class AdapterCommandOptions
         },
     };
     private readonly Option<double> dropout = OptionTypes.Number("--dropout", "Share of the adapter's input that is dropped while training.", 0, x => x is >= 0 and < 1, "a number from 0 to below 1");
+    private readonly Option<double> ratio = OptionTypes.Number("--lr-ratio", "Learning rate of lora_B over that of lora_A, which keeps --lr; LoRA+ (arXiv 2402.12354) takes 16.", 1, x => x > 0 && double.IsFinite(x), "a number above 0");
     private readonly Option<string> svd = OptionTypes.Choice("--svd", "How singular values are found; auto is exact up to a smaller dimension of 512.", "auto", "auto", "exact", "randomized");
 
     /// <summary>Data of methods that start from it.</summary>
@@ -55,9 +56,12 @@ internal sealed class AdapterCommandOptions
     public Option<string?> InitAdapter { get; } = OptionTypes.Path("--init-adapter", "Start from this adapter; its method, rank, alpha, top-k, dropout and targets hold.", "DIR");
 
     /// <summary>Those that hold whatever the method is.</summary>
-    public Option[] Shared => [rank, alpha, topK, target, set, dropout, svd, CalibrationRecords];
+    public Option[] Shared => [rank, alpha, topK, target, set, dropout, ratio, svd, CalibrationRecords];
 
     public Option[] All => [method, .. Shared, InitAdapter];
+
+    /// <summary>Attaches the adapter to start from, to be trained at the rates of this run.</summary>
+    public Adapter Load(CommandContext context, CausalLanguageModel model, string directory) => Adapter.Load(model, directory, context.Get(ratio));
 
     public AdapterMethod Method(CommandContext context) => AdapterMethods.Find(context.Get(method));
 
@@ -74,6 +78,7 @@ internal sealed class AdapterCommandOptions
         TopK = context.Get(topK),
         TargetModules = Names(context.Get(target)),
         Dropout = context.Get(dropout),
+        LearningRateRatio = context.Get(ratio),
         Svd = Enum.Parse<SvdMethod>(context.Get(svd), ignoreCase: true),
     };
 
@@ -109,6 +114,7 @@ internal sealed class AdapterCommandOptions
         ("top-k", Text(adapter.Options.TopK)),
         ("target", string.Join(", ", adapter.Options.TargetModules)),
         ("dropout", Text(adapter.Options.Dropout)),
+        ("lr-ratio", Text(adapter.Options.LearningRateRatio)),
         .. adapter.Method.Settings.Select(setting => (setting.Name, setting.Describe(adapter.Options.Setting(adapter.Method, setting.Name)))),
         ("trainable parameters", adapter.TrainableCount.ToString("N0", CultureInfo.InvariantCulture)),
     ];

@@ -8,6 +8,8 @@ public struct AdamWArgs
     public ulong Parameter, Gradient, M, V, State;
     /// <summary>Size.</summary>
     public long Count;
+    /// <summary>Factor of the learning rate.</summary>
+    public float Rate;
 }
 
 /// <summary>What the host decides of an AdamW step.</summary>
@@ -30,10 +32,12 @@ public static class AdamW
     /// <param name="gradient">Shape of the parameter, F32; clipped on the fly, not changed.</param>
     /// <param name="m">Shape of the parameter, F32, zero before step 1; updated.</param>
     /// <param name="v">Shape of the parameter, F32, zero before step 1; updated.</param>
-    /// <param name="state">Advanced for this step.</param>
-    /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Step(Tensor parameter, Tensor gradient, Tensor m, Tensor v, StepState state)
+    /// <param name="state">Advanced for this step, and not configured anew since.</param>
+    /// <param name="rate">This parameter's factor of the learning rate, above 0; weight decay follows it. 1 changes no bit.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit, or the factor is not a finite number above 0.</exception>
+    public static void Step(Tensor parameter, Tensor gradient, Tensor m, Tensor v, StepState state, float rate = 1)
     {
+        if (!(rate > 0 && float.IsFinite(rate))) throw new ArgumentException($"rate is {rate}, expected a finite number above 0", nameof(rate));
         Check.DType(parameter, nameof(parameter), DType.F32);
         Check.SameDevice(state.Device, parameter, nameof(parameter));
         SameAs(gradient, nameof(gradient));
@@ -42,7 +46,7 @@ public static class AdamW
         if (parameter.Count == 0) return;
         var args = new AdamWArgs
         {
-            Parameter = parameter.Pointer, Gradient = gradient.Pointer, M = m.Pointer, V = v.Pointer, State = state.Pointer, Count = parameter.Count,
+            Parameter = parameter.Pointer, Gradient = gradient.Pointer, M = m.Pointer, V = v.Pointer, State = state.Pointer, Count = parameter.Count, Rate = rate,
         };
         state.Device.Kernel("adamw", "adamw_f32").Launch(args, Launch.FlatBlocks(args.Count, DType.F32), Launch.FlatThreads);
 

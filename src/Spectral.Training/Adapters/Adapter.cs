@@ -9,12 +9,14 @@ public sealed class Adapter : IDisposable
     private readonly AdaptedModule[] _modules;
     private readonly BoundFactors _factors;
     private readonly List<AdapterGroup> _groups = [];
+    private bool _frozenChanged;
 
     private Adapter(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, IReadOnlyList<AdaptedModule> modules)
     {
         (_model, Method, Options, _modules) = (model, method, options, [.. modules]);
         _factors = new BoundFactors(model.Device, modules);
         Parameters.Changed += Refresh;
+        Parameters.Accumulated += AddPenalties;
     }
 
     /// <summary>How the weights are changed.</summary>
@@ -58,12 +60,19 @@ public sealed class Adapter : IDisposable
 
     /// <summary>Attaches an adapter from a folder in PEFT layout, trainable from where it was saved.</summary>
     /// <exception cref="InputException">The folder is no adapter we know, or it was made for another model; the message names the tensor.</exception>
+    /// <param name="model">A model with frozen weights and no adapter.</param>
+    /// <param name="directory">The folder.</param>
+    /// <param name="learningRateRatio"><see cref="AdapterOptions.LearningRateRatio"/>, to train it further: the file does not say.</param>
     /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter already.</exception>
-    public static Adapter Load(CausalLanguageModel model, string directory)
+    public static Adapter Load(CausalLanguageModel model, string directory, double learningRateRatio = 1)
     {
         using var folder = model.Path is null ? null : ModelFolder.Open(model.Path);
-        using var reader = folder is null ? new AdapterReader(directory, model.Config) : new AdapterReader(directory, folder);
-        return Build(model, reader.Method, reader.Options, reader.Modules, adapter => reader.Fill(adapter.Modules));
+        using var reader = folder is null ? new AdapterReader(directory, model.Config, learningRateRatio) : new AdapterReader(directory, folder, learningRateRatio);
+        return Build(model, reader.Method, reader.Options, reader.Modules, adapter =>
+        {
+            adapter.Fill(factor => !factor.IsSaved);
+            reader.Fill(adapter.Modules);
+        });
     }
 
     /// <summary>Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32) into a folder, each atomically.</summary>
@@ -71,12 +80,30 @@ public sealed class Adapter : IDisposable
     {
         var tensors = new List<TensorToWrite>();
         foreach (var module in _modules)
-            foreach (var factor in module.AllFactors)
+            foreach (var factor in module.AllFactors.Where(factor => factor.IsSaved))
             {
                 var name = AdapterFolder.KeyOf(module.Shape.Name, factor.Name);
                 tensors.Add(TensorToWrite.Floats(name, StoredType.F32, factor.Shape.Dimensions(), module.Factors[factor.Name].Master.ToArray));
             }
         AdapterFolder.Write(directory, Config(), tensors);
+    }
+
+    /// <summary>
+    /// To be called in a loop of one's own, when the gradients of a step are complete (<see cref="AdamWOptimizer.CompleteGradients"/>) and before the
+    /// update, if the method <see cref="AdapterMethod.ActsBetweenSteps"/>. <see cref="Trainer"/> does so.
+    /// </summary>
+    /// <param name="step">The step, 1 to <paramref name="steps"/>.</param>
+    /// <param name="steps">Steps of the whole run.</param>
+    public void BeforeUpdate(int step, int steps) => Method.BeforeUpdate(this, step, steps);
+
+    /// <summary>Likewise, to be called after the update.</summary>
+    /// <inheritdoc cref="BeforeUpdate"/>
+    public void AfterUpdate(int step, int steps)
+    {
+        if (!Method.AfterUpdate(this, step, steps))
+            return;
+        _frozenChanged = true;
+        Parameters.NotifyChanged();
     }
 
     /// <summary>Takes the adapter off the model, which then computes with its base weights again.</summary>
@@ -133,17 +160,17 @@ public sealed class Adapter : IDisposable
     /// <summary>Start values: what each factor says, then what the method computes, then copies of these.</summary>
     private void Begin(IReadOnlyList<Linear> linears, ICalibration? calibration)
     {
-        Fill(copies: false);
+        Fill(factor => !factor.Start.IsCopy);
         Method.Initialize([.. _modules.Zip(linears, (module, linear) =>
             new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, module.Options) { Calibration = calibration! })]);
-        Fill(copies: true);
+        Fill(factor => factor.Start.IsCopy);
+    }
 
-        void Fill(bool copies)
-        {
-            foreach (var module in _modules)
-                foreach (var factor in module.AllFactors.Where(factor => factor.Start.IsCopy == copies))
-                    factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
-        }
+    private void Fill(Func<Factor, bool> which)
+    {
+        foreach (var module in _modules)
+            foreach (var factor in module.AllFactors.Where(which))
+                factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
     }
 
     /// <summary>Plain LoRA carries no digests: other readers of its config do not know the key.</summary>
@@ -193,6 +220,13 @@ public sealed class Adapter : IDisposable
     private void Refresh()
     {
         foreach (var module in _modules)
-            module.Core.Refresh();
+            module.Core.Refresh(_frozenChanged);
+        _frozenChanged = false;
+    }
+
+    private void AddPenalties()
+    {
+        foreach (var module in _modules)
+            module.Core.AddPenalty();
     }
 }

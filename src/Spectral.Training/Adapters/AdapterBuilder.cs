@@ -54,11 +54,23 @@ public sealed class AdapterBuilder
     /// <param name="name">Its name in the file, behind the module's path; PEFT's where PEFT has it.</param>
     /// <param name="shape">Its shape, likewise.</param>
     /// <param name="start">How it begins; zeros unless given or written by <see cref="AdapterMethod.Initialize"/>.</param>
-    public Factor Trained(string name, Shape shape, Start? start = null) => Add(new Factor(name, shape, true, start ?? Start.Zeros, false));
+    /// <param name="rate">Factor of the learning rate, above 0.</param>
+    public Factor Trained(string name, Shape shape, Start? start = null, double rate = 1) => Add(new Factor(name, shape, true, start ?? Start.Zeros) { Rate = rate });
 
     /// <summary>Declares a stored tensor of this layer that does not train.</summary>
-    /// <inheritdoc cref="Trained"/>
-    public Factor Frozen(string name, Shape shape, Start? start = null) => Add(new Factor(name, shape, false, start ?? Start.Zeros, false));
+    /// <param name="name">Its name in the file, behind the module's path; PEFT's where PEFT has it.</param>
+    /// <param name="shape">Its shape, likewise.</param>
+    /// <param name="start">How it begins; zeros unless given or written by <see cref="AdapterMethod.Initialize"/>.</param>
+    public Factor Frozen(string name, Shape shape, Start? start = null) => Add(new Factor(name, shape, false, start ?? Start.Zeros));
+
+    /// <summary>
+    /// Declares a tensor that only a schedule between steps needs (<see cref="AdapterMethod.ActsBetweenSteps"/>): it has memory like the others, and
+    /// is not in the adapter's file. It begins as given also in an adapter that is loaded.
+    /// </summary>
+    /// <param name="name">Its name among the layer's factors.</param>
+    /// <param name="shape">Its shape.</param>
+    /// <param name="start">How it begins; zeros unless given.</param>
+    public Factor State(string name, Shape shape, Start? start = null) => Add(new Factor(name, shape, false, start ?? Start.Zeros) { IsSaved = false });
 
     /// <summary>Declares a tensor that all layers have in common, stored once under <c>base_model.</c><paramref name="name"/>.</summary>
     /// <param name="name">Its name.</param>

@@ -72,11 +72,11 @@ public sealed class AdapterCore : IDisposable
     /// <summary>The form, for what the packed parts do not say.</summary>
     internal AdapterForm Form => _form;
 
-    /// <summary>Renews what derives from trainable masters.</summary>
-    public void Refresh()
+    /// <summary>Renews what derives from trainable masters, or from all.</summary>
+    internal void Refresh(bool all)
     {
-        _graph.Renew();
-        Pack(all: false);
+        _graph.Renew(all);
+        Pack(all);
     }
 
     /// <summary>
@@ -130,8 +130,11 @@ public sealed class AdapterCore : IDisposable
     {
         if (_penalty is null || _form.Penalty!.GradientBuffer(out _) is not { } gradient)
             return;
-        _penalty.Renew();
-        gradient.CopyFrom([1f]);
+        _penalty.Renew(all: true);
+        // 1 by launches alone, so that a captured step has it.
+        gradient.Clear();
+        using (var one = gradient.View((1, 1)))
+            Combine.AddIdentity(one, 1, 1, one);
         _penalty.Backward();
     }
 

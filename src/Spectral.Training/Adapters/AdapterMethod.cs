@@ -62,6 +62,27 @@ public abstract class AdapterMethod
     public virtual void Initialize(IReadOnlyList<AdapterStart> starts)
     {
     }
+
+    /// <summary>
+    /// Whether <see cref="BeforeUpdate"/> or <see cref="AfterUpdate"/> do anything: steps then cannot be one captured graph, and have to be counted.
+    /// Each call costs host time, and a wait for the device where it reads values.
+    /// </summary>
+    public virtual bool ActsBetweenSteps => false;
+
+    /// <summary>Called when a step's gradients are complete, penalties included, and nothing is updated yet.</summary>
+    /// <param name="adapter">The adapter; it may change gradients.</param>
+    /// <param name="step">The step, 1 to <paramref name="steps"/>.</param>
+    /// <param name="steps">Steps of the whole run.</param>
+    public virtual void BeforeUpdate(Adapter adapter, int step, int steps)
+    {
+    }
+
+    /// <summary>Called when a step's masters are updated.</summary>
+    /// <param name="adapter">The adapter; it may change the values of any factor.</param>
+    /// <param name="step">The step, 1 to <paramref name="steps"/>.</param>
+    /// <param name="steps">Steps of the whole run.</param>
+    /// <returns>Whether it did change any: what derives from them is then renewed.</returns>
+    public virtual bool AfterUpdate(Adapter adapter, int step, int steps) => false;
 }
 
 /// <summary>What <see cref="AdapterMethod.Initialize"/> works on: one layer's base weight and its factors, which hold what their <see cref="Start"/> says.</summary>

@@ -35,6 +35,12 @@ public sealed record AdapterOptions
     /// </summary>
     public double Dropout { get; init; }
 
+    /// <summary>
+    /// Learning rate of L over that of R (PEFT's lora_B over lora_A): Hayou, Ghosh and Yu, "LoRA+", 2024, arXiv 2402.12354, who recommend 16. R keeps
+    /// the optimizer's rate, L's is this many times as large.
+    /// </summary>
+    public double LearningRateRatio { get; init; } = 1;
+
     /// <summary>Values of the method's own settings that are not the default, by name.</summary>
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 

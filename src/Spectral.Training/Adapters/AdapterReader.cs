@@ -8,17 +8,19 @@ internal sealed class AdapterReader : IDisposable
 
     /// <summary>Opens the folder of an adapter for a model whose weights are in another folder.</summary>
     /// <exception cref="InputException">It is no adapter folder, or not this model's; its kind is not known here; or a tensor is missing or has another shape.</exception>
-    public AdapterReader(string directory, ModelFolder model) : this(directory, ModelTensors.Linears(model.Config), folder => folder.CheckFits(model))
+    public AdapterReader(string directory, ModelFolder model, double learningRateRatio = 1)
+        : this(directory, ModelTensors.Linears(model.Config), learningRateRatio, folder => folder.CheckFits(model))
     {
     }
 
     /// <summary>Opens the folder of an adapter for a model that was never stored.</summary>
-    /// <inheritdoc cref="AdapterReader(string, ModelFolder)"/>
-    public AdapterReader(string directory, ModelConfig config) : this(directory, ModelTensors.Linears(config), folder => folder.CheckFits(ModelTensors.Linears(config)))
+    /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
+    public AdapterReader(string directory, ModelConfig config, double learningRateRatio = 1)
+        : this(directory, ModelTensors.Linears(config), learningRateRatio, folder => folder.CheckFits(ModelTensors.Linears(config)))
     {
     }
 
-    private AdapterReader(string directory, IEnumerable<LinearSpec> linears, Action<AdapterFolder> check)
+    private AdapterReader(string directory, IEnumerable<LinearSpec> linears, double learningRateRatio, Action<AdapterFolder> check)
     {
         _folder = AdapterFolder.Open(directory);
         try
@@ -26,7 +28,7 @@ internal sealed class AdapterReader : IDisposable
             check(_folder);
             Method = AdapterMethods.FindPeftType(_folder.Config.PeftType) ?? throw new InputException(
                 $"{directory}: peft_type is {_folder.Config.PeftType}; known: {string.Join(", ", AdapterMethods.All.Select(method => method.PeftType))}");
-            Options = AdapterOptions.From(_folder);
+            Options = AdapterOptions.From(_folder) with { LearningRateRatio = learningRateRatio };
             _modules = AdaptedModule.Describe(Method, [.. linears.Where(linear => _folder.Modules.ContainsKey(linear.Name)).Select(Describe)]);
             foreach (var module in _modules)
                 CheckTensors(module);
@@ -49,7 +51,7 @@ internal sealed class AdapterReader : IDisposable
     public void Fill(IReadOnlyList<AdaptedModule> modules)
     {
         foreach (var module in modules)
-            foreach (var factor in module.AllFactors)
+            foreach (var factor in module.AllFactors.Where(factor => factor.IsSaved))
                 factor.Parameter.Master.CopyFrom(Tensor(module.Shape.Name, factor).ToFloats());
     }
 
@@ -65,7 +67,7 @@ internal sealed class AdapterReader : IDisposable
 
     private void CheckTensors(AdaptedModule module)
     {
-        foreach (var factor in module.AllFactors)
+        foreach (var factor in module.AllFactors.Where(factor => factor.IsSaved))
         {
             var tensor = Tensor(module.Shape.Name, factor);
             if (!tensor.Shape.SequenceEqual(factor.Shape.Dimensions()))

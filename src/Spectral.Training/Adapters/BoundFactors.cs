@@ -12,7 +12,8 @@ internal sealed class BoundFactors : IDisposable
     {
         var factors = modules.SelectMany(module => module.AllFactors.Select(factor => (module, factor))).DistinctBy(pair => pair.factor).ToList();
         var trained = factors.Where(pair => pair.factor.Trains).ToList();
-        Trained = new ParameterGroup(device, trained.Select(pair => (pair.module.FullName(pair.factor), pair.factor.Shape)));
+        Trained = new ParameterGroup(
+            device, trained.Select(pair => (pair.module.FullName(pair.factor), pair.factor.Shape)), rates: [.. trained.Select(pair => pair.factor.Rate)]);
         foreach (var ((_, factor), parameter) in trained.Zip(Trained.Parameters))
             factor.Parameter = parameter;
         foreach (var (module, factor) in factors.Where(pair => !pair.factor.Trains))

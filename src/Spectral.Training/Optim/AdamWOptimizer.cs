@@ -34,6 +34,7 @@ public sealed class AdamWOptimizer : IDisposable
     private readonly List<Tensor> _first = [];
     private readonly List<Tensor> _second = [];
     private readonly Tensor _norm;
+    private bool _isComplete;
 
     /// <summary>Prepares to train a group: allocates its gradients and the two moments, and starts counting steps.</summary>
     public AdamWOptimizer(ParameterGroup group, AdamWOptions options)
@@ -48,11 +49,24 @@ public sealed class AdamWOptimizer : IDisposable
         }
         group.StepState.SetSteps(0);
         _norm = Tensor.Zeros(group.Device, 1);
+        group.Restarted += Restart;
     }
 
-    /// <summary>The global L2 norm of the gradients accumulated so far, before clipping. Waits for the device.</summary>
+    /// <summary>
+    /// Has what is added to the gradients once per step, such as an adapter's penalty, added. <see cref="GradientNorm"/> and <see cref="Update"/> do so
+    /// themselves; to be called after the last micro-batch by who looks at gradients before. Further calls in the same step do nothing.
+    /// </summary>
+    public void CompleteGradients()
+    {
+        if (!_isComplete)
+            _group.NotifyAccumulated();
+        _isComplete = true;
+    }
+
+    /// <summary>The global L2 norm of the step's gradients, before clipping. Waits for the device.</summary>
     public float GradientNorm()
     {
+        CompleteGradients();
         GlobalNorm.Run(_gradients, _norm);
         Span<float> norm = stackalloc float[1];
         _norm.CopyTo(norm);
@@ -79,6 +93,7 @@ public sealed class AdamWOptimizer : IDisposable
     /// <param name="losses">Losses to check, any shape, F32; null: only the norm is.</param>
     public void Update(Tensor? losses = null)
     {
+        CompleteGradients();
         GlobalNorm.Run(_gradients, _norm);
         Finish(losses);
     }
@@ -86,16 +101,25 @@ public sealed class AdamWOptimizer : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _group.Restarted -= Restart;
         foreach (var moment in _first.Concat(_second))
             moment.Dispose();
         _norm.Dispose();
     }
 
+    private void Restart()
+    {
+        foreach (var moment in _first.Concat(_second))
+            moment.Clear();
+        _group.StepState.SetSteps(0);
+    }
+
     private void Finish(Tensor? losses)
     {
+        _isComplete = false;
         _group.StepState.Advance(_norm, losses);
         for (var i = 0; i < _first.Count; i++)
-            AdamW.Step(_group.Masters[i], _gradients[i], _first[i], _second[i], _group.StepState);
+            AdamW.Step(_group.Masters[i], _gradients[i], _first[i], _second[i], _group.StepState, (float)_group.Rates[i]);
         _group.ClearGradients();
         _group.NotifyChanged();
     }

@@ -5,7 +5,7 @@ namespace Spectral.Training;
 /// <summary>The trainable parameters of a model or adapter, laid out one after another in a few large buffers.</summary>
 /// <remarks>
 /// One buffer of masters (and one of gradients, and two of optimizer state) means one kernel launch for the norm and one for the update,
-/// whatever the number of parameters. Each parameter starts at a multiple of 64 elements; the padding stays zero.
+/// whatever the number of parameters; a buffer holds parameters of one learning-rate factor. Each parameter starts at a multiple of 64 elements; the padding stays zero.
 /// </remarks>
 public sealed class ParameterGroup : IDisposable
 {
@@ -16,6 +16,7 @@ public sealed class ParameterGroup : IDisposable
 
     private readonly List<Tensor> _masters = [];
     private readonly List<Tensor> _gradients = [];
+    private readonly List<double> _rates = [];
     private readonly List<(int Buffer, int Offset)> _places = [];
     private readonly List<Parameter> _parameters = [];
 
@@ -23,19 +24,29 @@ public sealed class ParameterGroup : IDisposable
     /// <param name="device">Where they live.</param>
     /// <param name="shapes">Names and shapes, in the order in which they are stored.</param>
     /// <param name="valueType">The compute type of <see cref="Parameter.Value"/>.</param>
-    public ParameterGroup(Device device, IEnumerable<(string Name, Shape Shape)> shapes, DType valueType = DType.F32)
+    /// <param name="rates">Each parameter's factor of the learning rate, in the same order, above 0; null: 1 for all.</param>
+    /// <exception cref="ArgumentException">There are not as many factors as shapes.</exception>
+    public ParameterGroup(Device device, IEnumerable<(string Name, Shape Shape)> shapes, DType valueType = DType.F32, IReadOnlyList<double>? rates = null)
     {
         Device = device;
         StepState = new StepState(device);
         var wanted = shapes.ToList();
+        if (rates is not null && rates.Count != wanted.Count)
+            throw new ArgumentException($"{rates.Count} learning-rate factors, expected {wanted.Count}, one for each parameter", nameof(rates));
         var sizes = new List<long>();
-        foreach (var (_, shape) in wanted)
+        for (var i = 0; i < wanted.Count; i++)
         {
-            var length = (shape.Count + Alignment - 1) / Alignment * Alignment;
-            if (sizes.Count == 0 || sizes[^1] + length > BufferLimit)
+            var length = (wanted[i].Shape.Count + Alignment - 1) / Alignment * Alignment;
+            var rate = rates?[i] ?? 1;
+            var buffer = _rates.LastIndexOf(rate);
+            if (buffer < 0 || sizes[buffer] + length > BufferLimit)
+            {
+                buffer = sizes.Count;
                 sizes.Add(0);
-            _places.Add((sizes.Count - 1, checked((int)sizes[^1])));
-            sizes[^1] += length;
+                _rates.Add(rate);
+            }
+            _places.Add((buffer, checked((int)sizes[buffer])));
+            sizes[buffer] += length;
         }
         foreach (var size in sizes)
             _masters.Add(Tensor.Zeros(device, checked((int)size)));
@@ -45,6 +56,15 @@ public sealed class ParameterGroup : IDisposable
             Count += shape.Count;
         }
     }
+
+    /// <summary>
+    /// Raised once per optimizer step when the gradients of all micro-batches are in, for what is added to them once, such as a penalty. It may be
+    /// raised while a graph is captured: what is done then must be launches alone.
+    /// </summary>
+    public event Action? Accumulated;
+
+    /// <summary>Raised when training starts over from the present masters: whoever keeps state of past gradients forgets it.</summary>
+    public event Action? Restarted;
 
     /// <summary>Raised after the masters have changed, so that whoever keeps derived copies can renew them.</summary>
     public event Action? Changed;
@@ -66,6 +86,9 @@ public sealed class ParameterGroup : IDisposable
 
     /// <summary>The gradient buffers, parallel to <see cref="Masters"/>; empty until <see cref="EnableGradients"/>.</summary>
     public IReadOnlyList<Tensor> Gradients => _gradients;
+
+    /// <summary>Factors of the learning rate, parallel to <see cref="Masters"/>.</summary>
+    public IReadOnlyList<double> Rates => _rates;
 
     /// <summary>Allocates zeroed gradients; from now on backward fills them. Without this call nothing trains.</summary>
     public void EnableGradients()
@@ -92,6 +115,12 @@ public sealed class ParameterGroup : IDisposable
             parameter.Refresh();
         Changed?.Invoke();
     }
+
+    /// <summary>To be called when masters were set to values that no step led to: raises <see cref="Restarted"/>.</summary>
+    public void NotifyRestarted() => Restarted?.Invoke();
+
+    /// <summary>Raises <see cref="Accumulated"/>.</summary>
+    internal void NotifyAccumulated() => Accumulated?.Invoke();
 
     /// <inheritdoc/>
     public void Dispose()

@@ -4,7 +4,7 @@ namespace Spectral.Kernels.Tests;
 public sealed class AdamWTests(DeviceKind kind) : DeviceTest(kind)
 {
     [Test]
-    public void TenStepsFollowTheFormula([Values(1, 7, 1000, 3001)] int count, [Values(0, 0.1)] double decay, [Values(0, 0.5)] double maxNorm)
+    public void TenStepsFollowTheFormula([Values(1, 7, 1000, 3001)] int count, [Values(0, 0.1)] double decay, [Values(0, 0.5)] double maxNorm, [Values(1f, 2.5f)] float rate)
     {
         Tensor parameter = Input(count, DType.F32, out double[] p), m = Input(new float[count], count, DType.F32, out double[] mv), v = Input(new float[count], count, DType.F32, out double[] vv), norm = Output(1);
         using StepState state = new(Device);
@@ -15,16 +15,16 @@ public sealed class AdamWTests(DeviceKind kind) : DeviceTest(kind)
             Tensor gradient = Input(count, DType.F32, out double[] g, deviation: 3);
             GlobalNorm.Run([gradient], norm);
             state.Advance(norm);
-            AdamW.Step(parameter, gradient, m, v, state);
+            AdamW.Step(parameter, gradient, m, v, state, rate);
 
             double clip = maxNorm > 0 ? Math.Min(1, maxNorm / (Math.Sqrt(g.Sum(x => x * x)) + 1e-6)) : 1;
             for (int i = 0; i < count; i++)
             {
                 double gradientI = g[i] * clip;
-                p[i] *= 1 - settings.LearningRate * decay;
+                p[i] *= 1 - rate * settings.LearningRate * decay;
                 mv[i] = 0.9 * mv[i] + (1 - 0.9) * gradientI;
                 vv[i] = 0.999 * vv[i] + (1 - 0.999) * gradientI * gradientI;
-                p[i] -= settings.LearningRate / (1 - Math.Pow(0.9, t)) * mv[i] / (Math.Sqrt(vv[i]) / Math.Sqrt(1 - Math.Pow(0.999, t)) + 1e-8);
+                p[i] -= rate * settings.LearningRate / (1 - Math.Pow(0.9, t)) * mv[i] / (Math.Sqrt(vv[i]) / Math.Sqrt(1 - Math.Pow(0.999, t)) + 1e-8);
             }
         }
         // ten steps, each of a few roundings of numbers not above |p| + 0.1 and |m| + 1
@@ -50,6 +50,17 @@ public sealed class AdamWTests(DeviceKind kind) : DeviceTest(kind)
         AdamW.Step(parameter, gradient, m, v, state);
         Assert.That(parameter.ToArray(), Is.Not.EqualTo(Array.ConvertAll(p, x => (float)x)), "the next finite step is made");
         Assert.That(state.Read(), Is.EqualTo((1L, 1.0, false)));
+    }
+
+    [Test]
+    public void ASmallDecayIsNotRoundedAwayByTheRate()
+    {
+        Tensor parameter = Input([1f], 1, DType.F32, out _), gradient = Input(new float[1], 1, DType.F32, out _), m = Input(new float[1], 1, DType.F32, out _), v = Input(new float[1], 1, DType.F32, out _);
+        using StepState state = new(Device);
+        state.Configure(new AdamWSettings(1e-5, WeightDecay: 1e-3));   // 1e-8 a step, below half an ulp of 1
+        state.Advance(null);
+        AdamW.Step(parameter, gradient, m, v, state, 1000);
+        Verify(parameter, [1 - 1e-5]);
     }
 
     [Test]
@@ -96,6 +107,8 @@ public sealed class AdamWTests(DeviceKind kind) : DeviceTest(kind)
         Tensor p = Output(4);
         Assert.That(() => AdamW.Step(p, Output(5), p, p, state), Throws.ArgumentException.With.Message.Contains("gradient is [5], expected [4]"));
         Assert.That(() => AdamW.Step(Output(4, DType.BF16), p, p, p, state), Throws.ArgumentException.With.Message.Contains("parameter is BF16, expected F32"));
+        Assert.That(() => AdamW.Step(p, p, p, p, state, 0), Throws.ArgumentException.With.Message.Contains("rate is 0, expected a finite number above 0"));
+        Assert.That(() => AdamW.Step(p, p, p, p, state, float.NaN), Throws.ArgumentException.With.Message.Contains("rate is NaN"));
         Assert.That(() => AdamW.Step(p, p, p, Output(4, DType.BF16), state), Throws.ArgumentException.With.Message.Contains("v is BF16, expected F32"));
     }
 }

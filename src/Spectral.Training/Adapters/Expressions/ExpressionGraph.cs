@@ -29,11 +29,11 @@ internal sealed class ExpressionGraph
         }
     }
 
-    /// <summary>Has values that trainable factors are in computed anew, after these have changed.</summary>
-    public void Renew()
+    /// <summary>Has values that trainable factors are in, or all values, computed anew after factors have changed.</summary>
+    public void Renew(bool all)
     {
         foreach (var expression in _order)
-            if (expression.Trains)
+            if (all || expression.Trains)
                 expression.Renew();
     }
 

@@ -10,7 +10,7 @@ public sealed class Factor : Expression
 
     private Parameter? _parameter;
 
-    internal Factor(string name, Shape shape, bool trains, Start start, bool isShared) : base(shape) =>
+    internal Factor(string name, Shape shape, bool trains, Start start, bool isShared = false) : base(shape) =>
         (Name, Trains, Start, IsShared) = (name, trains, start, isShared);
 
     /// <summary>Its name in the file, behind the module's path unless it is shared.</summary>
@@ -21,6 +21,12 @@ public sealed class Factor : Expression
 
     /// <summary>Whether all modules of the adapter have this one tensor in common.</summary>
     public bool IsShared { get; }
+
+    /// <summary>Its factor of the learning rate.</summary>
+    public double Rate { get; internal init; } = 1;
+
+    /// <summary>Whether it belongs to the adapter; what only a schedule keeps is not stored with it.</summary>
+    internal bool IsSaved { get; init; } = true;
 
     /// <summary>The memory behind it.</summary>
     /// <exception cref="InvalidOperationException">It is described only, and not attached to a model.</exception>

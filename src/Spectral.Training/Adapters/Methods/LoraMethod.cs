@@ -15,5 +15,5 @@ internal sealed class LoraMethod : AdapterMethod
 
     /// <summary>A LoRA term as PEFT names it.</summary>
     internal static LowRankTerm Term(AdapterBuilder layer, int rank) =>
-        new(layer.Trained(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In), Start.KaimingUniform), layer.Options.Scale);
+        new(layer.Trained(B, (layer.Out, rank), rate: layer.Options.LearningRateRatio), layer.Trained(A, (rank, layer.In), Start.KaimingUniform), layer.Options.Scale);
 }
