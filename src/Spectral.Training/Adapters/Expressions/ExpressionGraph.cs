@@ -30,7 +30,7 @@ internal sealed class ExpressionGraph
     }
 
     /// <summary>Has values that trainable factors are in, or all values, computed anew after factors have changed.</summary>
-    public void Renew(bool all)
+    public void Renew(bool all = false)
     {
         foreach (var expression in _order)
             if (all || expression.Trains)
