@@ -28,11 +28,11 @@ public sealed class ParameterGroup : IDisposable
     /// <exception cref="ArgumentException">There are not as many factors as shapes.</exception>
     public ParameterGroup(Device device, IEnumerable<(string Name, Shape Shape)> shapes, DType valueType = DType.F32, IReadOnlyList<double>? rates = null)
     {
-        Device = device;
-        StepState = new StepState(device);
         var wanted = shapes.ToList();
         if (rates is not null && rates.Count != wanted.Count)
             throw new ArgumentException($"{rates.Count} learning-rate factors, expected {wanted.Count}, one for each parameter", nameof(rates));
+        Device = device;
+        StepState = new StepState(device);
         var sizes = new List<long>();
         for (var i = 0; i < wanted.Count; i++)
         {
