@@ -31,7 +31,7 @@ public static class Merger
         foreach (var name in model.TensorNames.Order(StringComparer.Ordinal))
         {
             var source = model[name];
-            var tensor = weights.TryGetValue(name, out var module) ? TensorToWrite.Floats(name, source.Type, source.Shape, () => MergeOne(model, adapter, module, device, Weight))
+            var tensor = weights.TryGetValue(name, out var module) ? TensorToWrite.Floats(name, source.Type, source.Shape, () => MergeOne(model, adapter, module, device, core => core.MergedWeight()))
                 : biases.TryGetValue(name, out module) ? TensorToWrite.Floats(name, source.Type, source.Shape, () => MergeOne(model, adapter, module, device, core => core.Bias!.ToArray()))
                 : TensorToWrite.Copy(source);
             tensors.Add(tensor with { Write = stream => { cancellation.ThrowIfCancellationRequested(); tensor.Write(stream); } });
@@ -52,22 +52,5 @@ public static class Merger
         var layer = new Linear(name, weight, bias);
         using var packed = new AdapterGroup(layer.Group, new Dictionary<string, AdaptedModule> { [name] = module }, DType.F32);
         return read(module.Core);
-    }
-
-    /// <summary>diag(ρ) (W' + Σ s L diag(c) R) diag(a).</summary>
-    private static float[] Weight(AdapterCore core)
-    {
-        using var merged = Tensor.Empty(core.Weight.Device, core.Weight.Shape);
-        if (core.Factors is { } factors)
-            LowRank.Merge(core.Weight, factors, merged);
-        else
-            merged.CopyFrom(core.Weight);
-        if (core.InputScale is { } inputs)
-            ScaleShift.Forward(merged, inputs, null, merged);
-        var values = merged.ToArray();
-        if (core.OutputScale?.ToArray() is { } outputs)
-            for (var i = 0; i < values.Length; i++)
-                values[i] *= outputs[i / merged.Dim(1)];
-        return values;
     }
 }

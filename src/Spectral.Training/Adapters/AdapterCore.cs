@@ -138,6 +138,25 @@ public sealed class AdapterCore : IDisposable
         _penalty.Backward();
     }
 
+    /// <summary>diag(ρ) (W' + Σ s L diag(c) R) diag(a) [out, in], F32: the plain weight that computes the same. Sums are F32, rounded once.</summary>
+    /// <exception cref="InvalidOperationException">No weight does: <see cref="AdapterForm.IsMergeable"/>.</exception>
+    public float[] MergedWeight()
+    {
+        if (!_form.IsMergeable)
+            throw new InvalidOperationException($"{_module.Shape.Name}: its form is no change of the weight");
+        using var merged = Tensor.Empty(Weight.Device, Weight.Shape);
+        Cast.Run(Weight, merged);
+        if (Factors is { } factors)
+            LowRank.Merge(merged, factors, merged);
+        if (InputScale is { } inputs)
+            ScaleShift.Forward(merged, inputs, null, merged);
+        var values = merged.ToArray();
+        if (OutputScale?.ToArray() is { } outputs)
+            for (var i = 0; i < values.Length; i++)
+                values[i] *= outputs[i / merged.Dim(1)];
+        return values;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -165,17 +184,17 @@ public sealed class AdapterCore : IDisposable
         var offset = 0;
         foreach (var term in _terms)
         {
-            if (all || term.Left.Trains)
+            if (all || term.Left.Varies)
                 CopyBlock.Run(term.Left.Value, Factors!.Left, 0, offset);
-            if (all || term.Right.Trains)
+            if (all || term.Right.Varies)
                 CopyBlock.Run(term.Right.Value, Factors!.Right, offset, 0);
-            if (term.Middle is { } middle && (all || middle.Trains))
+            if (term.Middle is { } middle && (all || middle.Varies))
                 PackMiddle(middle, term, offset);
             offset += term.Rank;
         }
-        if (_weight is not null && (all || _form.Weight!.Trains))
+        if (_weight is not null && (all || _form.Weight!.Varies))
             Cast.Run(_form.Weight!.Value, _weight);
-        if (_bias is not null && (all || _form.Bias!.Trains))
+        if (_bias is not null && (all || _form.Bias!.Varies))
         {
             using var flat = _form.Bias!.Value.View(_bias.Shape);
             Cast.Run(flat, _bias);

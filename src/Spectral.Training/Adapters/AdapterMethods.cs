@@ -19,5 +19,6 @@ public static class AdapterMethods
         ?? throw new InputException($"unknown adapter '{name}'; known: {string.Join(", ", All.Select(method => method.Name))}");
 
     /// <summary>The method whose files carry this <c>peft_type</c>; null when it is none of ours.</summary>
-    public static AdapterMethod? FindPeftType(string peftType) => All.FirstOrDefault(method => method.PeftType == peftType);
+    public static AdapterMethod? FindPeftType(string peftType) => 
+        All.Where(method => method.PeftType == peftType).OrderBy(method => method.Name.ToUpperInvariant() != peftType).FirstOrDefault();
 }

@@ -20,8 +20,8 @@ public static class AdapterSize
     /// does not depend on the rank keeps the given one.
     /// </summary>
     /// <remarks>
-    /// Ranks are tried upwards until the number, which never falls, is past the one wanted: each up to 64, then about 32 per doubling and each
-    /// beside the best of these. Those that a method refuses are left out.
+    /// Each rank up to 64 is tried, then about 32 per doubling and each beside the best of these: numbers need not grow with the rank. Ranks that a
+    /// method refuses are left out.
     /// </remarks>
     /// <exception cref="InputException">The method suits these layers at no rank; the message is that for the given rank.</exception>
     public static AdapterOptions WithTrainable(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options, long wanted)
@@ -29,9 +29,8 @@ public static class AdapterSize
         var largest = Math.Max(options.Rank, modules.Max(module => Math.Min(module.Out, module.In)));
         (AdapterOptions Options, long Distance)? best = null;
         Try(options.Rank);
-        for (var rank = 0; rank <= largest && !(Try(rank) > wanted); rank += Math.Max(1, rank / Coarse))
-        {
-        }
+        for (var rank = 0; rank <= largest; rank += Math.Max(1, rank / Coarse))
+            Try(rank);
         if (best is { Options.Rank: >= EveryRank and var near })
             for (var rank = near - near / Coarse - 1; rank <= Math.Min(largest, near + near / Coarse + 1); rank++)
                 Try(rank);
@@ -39,14 +38,11 @@ public static class AdapterSize
             Trainable(method, modules, options);   // says why
         return best?.Options ?? options;
 
-        long? Try(int rank)
+        void Try(int rank)
         {
             var tried = options.AtRank(rank);
-            if (Count(method, modules, tried) is not { } count)
-                return null;
-            if (best is null || Math.Abs(count - wanted) < best.Value.Distance)
+            if (Count(method, modules, tried) is { } count && (best is null || Math.Abs(count - wanted) < best.Value.Distance))
                 best = (tried, Math.Abs(count - wanted));
-            return count;
         }
     }
 

@@ -16,6 +16,15 @@ internal static class Adapters
         adapter.Parameters.NotifyChanged();
     }
 
+    /// <summary>Moves every trainable factor away from where it begins, not far: where that is a special place, such as a length, it stays near it.</summary>
+    public static void Perturb(Adapter adapter, int seed)
+    {
+        Random random = new(seed);
+        foreach (Parameter parameter in adapter.Parameters.Parameters)
+            parameter.Master.CopyFrom([.. parameter.Master.ToArray().Select(value => value + 0.6f * (float)(random.NextDouble() - 0.5))]);
+        adapter.Parameters.NotifyChanged();
+    }
+
     /// <summary>All tensors of a checkpoint.</summary>
     public static Dictionary<string, double[]> Weights(string directory)
     {

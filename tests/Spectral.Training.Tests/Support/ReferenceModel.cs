@@ -9,6 +9,9 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     /// <summary>Dense weight change of a module [out·in], if it has an adapter.</summary>
     public Func<string, double[]?> WeightChange { get; init; } = _ => null;
 
+    /// <summary>What a module adds to its output for an input [in], if anything.</summary>
+    public Func<string, double[], double[]?> OutputChange { get; init; } = (_, _) => null;
+
     /// <summary>Told the name and the input of every linear layer that is applied to a token.</summary>
     public Action<string, double[]>? Observe { get; init; }
 
@@ -105,6 +108,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         double[] y = Multiply(x, weight, weight.Length / x.Length);
         if (WeightChange(name) is { } change)
             Add([y], [Multiply(x, change, y.Length)]);
+        if (OutputChange(name, x) is { } added)
+            Add([y], [added]);
         if (weights.TryGetValue(name + ".bias", out double[]? bias))
             Add([y], [bias]);
         return y;

@@ -22,13 +22,17 @@ public abstract class Expression
     {
         (Shape, _inputs) = (shape, inputs);
         Trains = Array.Exists(inputs, input => input.Trains);
+        Varies = Array.Exists(inputs, input => input.Varies);
     }
 
     /// <summary>The value's shape.</summary>
     public Shape Shape { get; }
 
-    /// <summary>Whether a trainable factor is in it.</summary>
+    /// <summary>Whether a gradient with respect to it is wanted: a trainable factor is in it.</summary>
     public bool Trains { get; private protected init; }
+
+    /// <summary>Whether it changes from step to step, also where no gradient is wanted.</summary>
+    internal bool Varies { get; private protected init; }
 
     /// <summary>F32 of <see cref="Shape"/>, computed on first use; not the caller's to dispose or to keep.</summary>
     public Tensor Value => _isStale ? Compute() : _value!;

@@ -33,7 +33,7 @@ internal sealed class ExpressionGraph
     public void Renew(bool all = false)
     {
         foreach (var expression in _order)
-            if (all || expression.Trains)
+            if (all || expression.Varies)
                 expression.Renew();
     }
 

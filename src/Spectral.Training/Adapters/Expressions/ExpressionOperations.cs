@@ -55,6 +55,9 @@ public static class ExpressionOperations
     /// <summary>max(floor, √Σ x²) of each row, each column or everything: at the floor it is constant, which keeps its reciprocal finite.</summary>
     public static Expression Norm(this Expression x, Broadcast broadcast = Broadcast.Single, double floor = 0) => x.Dot(x, broadcast).Sqrt(floor * floor);
 
+    /// <summary>x as a constant: backward stops here.</summary>
+    public static Expression Detach(this Expression x) => new Detached(x);
+
     /// <summary>1/x; infinite at 0.</summary>
     public static Expression Reciprocal(this Expression x) => new Mapped(x, MapFunction.Reciprocal, 0);
 

@@ -11,7 +11,7 @@ public sealed class Factor : Expression
     private Parameter? _parameter;
 
     internal Factor(string name, Shape shape, bool trains, Start start, bool isShared = false) : base(shape) =>
-        (Name, Trains, Start, IsShared) = (name, trains, start, isShared);
+        (Name, Trains, Varies, Start, IsShared) = (name, trains, trains, start, isShared);
 
     /// <summary>Its name in the file, behind the module's path unless it is shared.</summary>
     public string Name { get; }

@@ -1,0 +1,16 @@
+namespace Spectral.Training;
+
+/// <summary>BitFit: stored as the change of the bias, so that weight decay pulls to the pretrained one.</summary>
+internal sealed class BitfitMethod : AdapterMethod
+{
+    public override string Name => "bitfit";
+    public override string Formula => "y = W x + b + delta";
+    public override string Source => "Ben Zaken et al., 2021, arXiv 2106.10199";
+    public override string Use => "Trains biases alone; a layer without one gets it, and then cannot be merged.";
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var delta = layer.Trained("bitfit_delta", layer.Out);
+        return new AdapterForm { Bias = layer.Bias is { } bias ? bias.Add(delta) : delta };
+    }
+}

@@ -1,0 +1,31 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>DeLoRA: every direction is normalised; lengths below 1e-4 count as that.</summary>
+internal sealed class DeloraMethod : AdapterMethod
+{
+    private const string Norms = "delora_w_norm";
+    private const double Floor = 1e-4;
+
+    public override string Name => "delora";
+    public override string Formula => "W + B·diag(lambda / (r·|b_i|·|a_i|))·A·diag(|W column|)";
+    public override string Source => "Bini et al., 2025, arXiv 2503.18225";
+    public override string Use => "Strength (lambda) and direction train apart, so that large learning rates stay stable: the change is bounded by lambda.";
+    public override IReadOnlyList<AdapterSetting> Settings => [new("lambda", 15, 0, 1e6, "Start of lambda.") { PeftKey = "delora_lambda" }];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var rank = layer.Rank;
+        Factor b = layer.Trained("delora_B", (layer.Out, rank)), a = layer.Trained("delora_A", (rank, layer.In), Start.KaimingUniform);
+        var lengths = a.Norm(Broadcast.PerRow, Floor).Multiply(b.Norm(Broadcast.PerColumn, Floor), Broadcast.PerElement);
+        var middle = lengths.Reciprocal().Multiply(layer.Trained("delora_lambda", 1, Start.Of(layer.Setting("lambda"))), Broadcast.Single, 1.0 / rank);
+        return new AdapterForm { Terms = [new(b, a.ScaleColumns(layer.Frozen(Norms, layer.In))) { Middle = middle }] };
+    }
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts)
+    {
+        foreach (var start in starts)
+            WeightNorms.PerColumn(start.Weight, start[Norms]);
+    }
+}

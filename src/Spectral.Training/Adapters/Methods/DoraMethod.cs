@@ -1,0 +1,49 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// DoRA: magnitude and direction of each output's weight train apart. The norm counts as a constant in backward, as published, and is taken
+/// from r×r products: the changed weight itself is never made.
+/// </summary>
+internal sealed class DoraMethod : AdapterMethod
+{
+    internal const string Magnitude = "lora_magnitude_vector";
+
+    internal static readonly AdapterSetting NormSetting = AdapterSetting.Choice("norm", "Whether |row| is a constant in backward, as published, or differentiated.", "constant", "differentiated");
+
+    // Where the three terms cancel to rounding, a length of zero would make the scale infinite.
+    private const double SmallestNorm = 1e-6;
+
+    public override string Name => "dora";
+    public override string Formula => "diag(m / |row|)·(W + s·B·A), |row| the length of each row of W + s·B·A";
+    public override string Source => "Liu et al., 2024, arXiv 2402.09353";
+    public override string Use => "LoRA nearer to full fine-tuning in how it learns; costs a thin product with W per step and a pass over the outputs.";
+    public override string PeftType => "LORA";
+    public override IReadOnlyList<AdapterSetting> Settings => [NormSetting];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var change = LoraMethod.Term(layer, layer.Rank);
+        return new AdapterForm { Terms = [change], OutputScale = Scale(layer, change) };
+    }
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts)
+    {
+        foreach (var start in starts)
+            WeightNorms.PerRow(start.Weight, start[Magnitude]);
+    }
+
+    /// <summary>m / ‖W_j + s (L R)_j‖, with ‖·‖² = ‖W_j‖² + 2s (W Rᵀ)_j·L_j + s² L_j (R Rᵀ) L_jᵀ.</summary>
+    internal static Expression Scale(AdapterBuilder layer, LowRankTerm change)
+    {
+        var (left, right, s) = (change.Left, change.Right, change.Scale);
+        var cross = layer.Weight.MatMul(right, transposeB: true).Dot(left, Broadcast.PerRow);
+        var own = left.MatMul(right.MatMul(right, transposeB: true)).Dot(left, Broadcast.PerRow);
+        var base2 = layer.Weight.Dot(layer.Weight, Broadcast.PerRow);
+        var norm = base2.Add(cross, 1, 2 * s).Add(own, 1, s * s).Sqrt(SmallestNorm * SmallestNorm);
+        if (layer.Setting(NormSetting.Name) == 0)
+            norm = norm.Detach();
+        return layer.Trained(Magnitude, layer.Out).Multiply(norm.Reciprocal(), Broadcast.PerElement);
+    }
+}

@@ -1,0 +1,19 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>HiRA: no scale.</summary>
+internal sealed class HiraMethod : AdapterMethod
+{
+    public override string Name => "hira";
+    public override string Formula => "W∘(1 + B·A)";
+    public override string Source => "Huang et al., 2025, ICLR";
+    public override string Use => "A change of high rank from LoRA’s numbers. The weight is made anew each step, and its gradient costs what full fine-tuning’s does.";
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var rank = layer.Rank;
+        var product = layer.Trained("hira_B", (layer.Out, rank)).MatMul(layer.Trained("hira_A", (rank, layer.In), Start.KaimingUniform));
+        return new AdapterForm { Weight = layer.Weight.Add(product.Multiply(layer.Weight, Broadcast.PerElement)) };
+    }
+}

@@ -1,0 +1,25 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>LieRA: a multiplicative change of every entry; the published code takes the first order.</summary>
+internal sealed class LieraMethod : AdapterMethod
+{
+    public override string Name => "liera";
+    public override string Formula => "W∘(1 + s·B·A), or W∘exp(s·B·A)";
+    public override string Source => "Si et al., 2025, arXiv 2504.00851";
+    public override string Use => "Changes each entry in proportion to itself, so that the structure of the weight stays. The weight is made anew each step.";
+    public override IReadOnlyList<AdapterSetting> Settings => [AdapterSetting.Choice("form", "First order of the exponential, or all of it.", "first-order", "exponential")];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var change = LoraMethod.Term(layer, layer.Rank);
+        var product = change.Left.MatMul(change.Right, scale: change.Scale);
+        return new AdapterForm
+        {
+            Weight = layer.Setting("form") == 0
+                ? layer.Weight.Add(product.Multiply(layer.Weight, Broadcast.PerElement))
+                : product.Exp().Multiply(layer.Weight, Broadcast.PerElement),
+        };
+    }
+}

@@ -1,0 +1,71 @@
+namespace Spectral.Training;
+
+/// <summary>
+/// LoLDU: the first r steps of an LU decomposition with partial pivoting, its pivots z trained beside a scale κ. What they start as is taken
+/// off by the same frame, so that the rank of the core stays r.
+/// </summary>
+internal sealed class LolduMethod : AdapterMethod
+{
+    private const string L = "loldu_L";
+    private const string U = "loldu_U";
+    private const string Z = "loldu_z";
+    private const string Began = "loldu_start";
+
+    public override string Name => "loldu";
+    public override string Formula => "W + Π·L_r·diag(kappa·z - kappa0·z0)·U_r, W = Π·L·diag(z)·U with unit diagonals";
+    public override string Source => "Shi et al., 2024, arXiv 2410.13618";
+    public override string Use => "r + 1 numbers a layer, from an LU decomposition, the cheapest of all.";
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var rank = layer.SpectralRank;
+        var strength = layer.Trained(Z, rank).Multiply(layer.Trained("loldu_kappa", 1, Start.Of(layer.Options.Scale)), Kernels.Broadcast.Single);
+        return new AdapterForm
+        {
+            Terms = [new(layer.Frozen(L, (layer.Out, rank)), layer.Frozen(U, (rank, layer.In))) { Middle = strength.Subtract(layer.Frozen(Began, rank)) }],
+        };
+    }
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts)
+    {
+        foreach (var start in starts)
+        {
+            var (l, z, u) = Decompose(start.Weight.ToArray(), start.Module.Out, start.Module.In, start.Options.Rank);
+            start[L].CopyFrom(l);
+            start[Z].CopyFrom(z);
+            start[U].CopyFrom(u);
+            start[Began].CopyFrom([.. z.Select(value => value * (float)start.Options.Scale)]);
+        }
+    }
+
+    /// <summary>r steps of elimination in F64 on the host, r·out·in products: Π L [rows, r], z [r], U [r, columns] with ones where row and column agree.</summary>
+    internal static (float[] L, float[] Z, float[] U) Decompose(float[] weight, int rows, int columns, int rank)
+    {
+        var left = Array.ConvertAll(weight, value => (double)value);
+        var free = Enumerable.Repeat(true, rows).ToArray();
+        var (l, z, u) = (new float[rows * rank], new float[rank], new float[rank * columns]);
+        var largest = left.Max(Math.Abs);
+        for (var step = 0; step < rank; step++)
+        {
+            var pivotRow = Enumerable.Range(0, rows).Where(row => free[row]).MaxBy(row => Math.Abs(left[row * columns + step]));
+            var pivot = left[pivotRow * columns + step];
+            // A pivot of rounding size would blow up its row; clamped, the rest of the row keeps what it stands for.
+            if (Math.Abs(pivot) < 1e-6 * largest || pivot == 0)
+                pivot = pivot < 0 ? -Math.Max(1e-6 * largest, double.Epsilon) : Math.Max(1e-6 * largest, double.Epsilon);
+            z[step] = (float)pivot;
+            for (var j = step; j < columns; j++)
+                u[step * columns + j] = (float)(j == step ? 1 : left[pivotRow * columns + j] / pivot);
+            for (var i = 0; i < rows; i++)
+            {
+                if (!free[i])
+                    continue;
+                var factor = i == pivotRow ? 1 : left[i * columns + step] / pivot;
+                l[i * rank + step] = (float)factor;
+                for (var j = step; i != pivotRow && j < columns; j++)
+                    left[i * columns + j] -= factor * left[pivotRow * columns + j];
+            }
+            free[pivotRow] = false;
+        }
+        return (l, z, u);
+    }
+}

@@ -1,0 +1,33 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>LoRA-XS: both factors are frozen singular frames, the r×r matrix between them trains. It is folded into the left one, so that backward reads no x.</summary>
+internal sealed class LoraXsMethod : AdapterMethod
+{
+    private const string A = LoraMethod.A;
+    private const string B = LoraMethod.B;
+
+    public override string Name => "lora-xs";
+    public override string Formula => "W + s·(U_r diag(sigma_r))·C·V_rᵀ, C [r, r] trained";
+    public override string Source => "Bałazy et al., 2024, arXiv 2405.17604";
+    public override string Use => "r² numbers a layer, whatever its size: many adapters of one model in little memory.";
+
+    public override AdapterForm Form(AdapterBuilder layer) => new() { Terms = [Term(layer, Start.Normal(1e-5))] };
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) => Begin(starts);
+
+    /// <summary>U_r diag(σ_r) and V_rᵀ.</summary>
+    internal static void Begin(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.Rank, (start, svd) =>
+    {
+        BroadcastMultiply.Run(svd.U, svd.S, start[B], Broadcast.PerColumn);
+        start[A].CopyFrom(svd.Vt);
+    });
+
+    internal static LowRankTerm Term(AdapterBuilder layer, Start start)
+    {
+        var rank = layer.SpectralRank;
+        var left = layer.Frozen(B, (layer.Out, rank)).MatMul(layer.Trained("lora_latent", (rank, rank), start));
+        return new LowRankTerm(left, layer.Frozen(A, (rank, layer.In)), layer.Options.Scale);
+    }
+}

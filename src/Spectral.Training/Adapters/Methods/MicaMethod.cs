@@ -1,0 +1,23 @@
+namespace Spectral.Training;
+
+/// <summary>MiCA: the left factor is fixed to the minor left singular vectors, A starts at zero.</summary>
+internal sealed class MicaMethod : AdapterMethod
+{
+    private const string A = LoraMethod.A;
+    private const string B = LoraMethod.B;
+
+    public override string Name => "mica";
+    public override string Formula => "W + s·U_min·A, U_min = the last r left singular vectors, frozen";
+    public override string Source => "PEFT, init_lora_weights mica";
+    public override string Use => "Half of the trainable numbers of LoRA: only A trains. Starting needs the exact SVD of every layer.";
+    public override string PeftType => "LORA";
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var rank = layer.SpectralRank;
+        return new AdapterForm { Terms = [new(layer.Frozen(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In)), layer.Options.Scale)] };
+    }
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
+        SingularTriplets.ComputeLast(starts, start => start.Options.Rank, (start, u, _, _) => start[B].CopyFrom(u));
+}

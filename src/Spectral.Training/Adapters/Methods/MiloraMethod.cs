@@ -1,0 +1,23 @@
+namespace Spectral.Training;
+
+/// <summary>MiLoRA, minor components: as PiSSA from the other end of the spectrum.</summary>
+internal sealed class MiloraMethod : AdapterMethod
+{
+    private const string A = LoraMethod.A;
+    private const string B = LoraMethod.B;
+
+    public override string Name => "milora";
+    public override string Formula => "W - s·B0·A0 + s·B·A, B0·A0 = the last r singular triplets of W over s";
+    public override string Source => "Wang et al., 2024, arXiv 2406.09044";
+    public override string Use => "LoRA in the directions the weight uses least, so that what it knows is disturbed least. Starting needs the exact SVD of every layer.";
+    public override string PeftType => "LORA";
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var rank = layer.SpectralRank;
+        return new AdapterForm { Terms = layer.Residual(layer.Trained(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In)), layer.Options.Scale) };
+    }
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.ComputeLast(
+        starts, start => start.Options.Rank, (start, u, s, vt) => SingularTriplets.Split(u, s, vt, start.Options.Scale, start[B], start[A]));
+}

@@ -1,0 +1,17 @@
+namespace Spectral.Training;
+
+/// <summary>MoSLoRA: a trained mixer between the factors.</summary>
+internal sealed class MosloraMethod : AdapterMethod
+{
+    public override string Name => "moslora";
+    public override string Formula => "W + s·B·C·A, C [r, r] trained";
+    public override string Source => "Wu et al., 2024, arXiv 2406.11909";
+    public override string Use => "LoRA whose subspaces mix: r² more numbers, merged as cheaply.";
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var rank = layer.Rank;
+        var left = layer.Trained(LoraMethod.B, (layer.Out, rank)).MatMul(layer.Trained("lora_mixer", (rank, rank), Start.Normal(0.02)));
+        return new AdapterForm { Terms = [new(left, layer.Trained(LoraMethod.A, (rank, layer.In), Start.Normal(0.02)), layer.Options.Scale)] };
+    }
+}

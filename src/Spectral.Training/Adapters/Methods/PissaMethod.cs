@@ -1,0 +1,23 @@
+namespace Spectral.Training;
+
+/// <summary>PiSSA: A and B start as the leading singular triplets, σ split evenly, and what they start as is taken off the base.</summary>
+internal sealed class PissaMethod : AdapterMethod
+{
+    private const string A = LoraMethod.A;
+    private const string B = LoraMethod.B;
+
+    public override string Name => "pissa";
+    public override string Formula => "W - s·B0·A0 + s·B·A, B0·A0 = U_r diag(sigma_r/s) V_rᵀ, s = alpha/rank";
+    public override string Source => "Meng et al., 2024, arXiv 2404.02948";
+    public override string Use => "LoRA that trains the principal singular directions themselves; converges faster than LoRA from the same rank.";
+    public override string PeftType => "LORA";
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var rank = layer.SpectralRank;
+        return new AdapterForm { Terms = layer.Residual(layer.Trained(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In)), layer.Options.Scale) };
+    }
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(
+        starts, start => start.Options.Rank, (start, svd) => SingularTriplets.Split(svd.U, svd.S, svd.Vt, start.Options.Scale, start[B], start[A]));
+}

@@ -1,0 +1,12 @@
+namespace Spectral.Training;
+
+/// <summary>SSL: one side of the weight is scaled.</summary>
+internal sealed class SslMethod : AdapterMethod
+{
+    public override string Name => "ssl";
+    public override string Formula => "W·diag(a)";
+    public override string Source => "Si et al., 2024, arXiv 2407.05417";
+    public override string Use => "Scales the inputs of each layer: in numbers the least of all beside svfit.";
+
+    public override AdapterForm Form(AdapterBuilder layer) => new() { InputScale = layer.Trained("ssl_input", layer.In, Start.Ones) };
+}

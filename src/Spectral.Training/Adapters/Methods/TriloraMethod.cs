@@ -1,0 +1,17 @@
+namespace Spectral.Training;
+
+/// <summary>TriLoRA: both factors start Kaiming-uniform, the diagonal between them at zero; no scale.</summary>
+internal sealed class TriloraMethod : AdapterMethod
+{
+    public override string Name => "trilora";
+    public override string Formula => "W + B·diag(e)·A, e from zero";
+    public override string Source => "Feng et al., 2024, arXiv 2405.11009";
+    public override string Use => "LoRA in the shape of an SVD: e tells which directions matter.";
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var rank = layer.Rank;
+        var left = layer.Trained(LoraMethod.B, (layer.Out, rank), Start.KaimingUniform);
+        return new AdapterForm { Terms = [new(left, layer.Trained(LoraMethod.A, (rank, layer.In), Start.KaimingUniform)) { Middle = layer.Trained("lora_E", rank) }] };
+    }
+}
