@@ -5,8 +5,8 @@ namespace Spectral.Bench;
 /// <summary>Forces how low-rank layers run, for the length of one call.</summary>
 internal static class LowRankChoices
 {
-    /// <summary>Every variant that is registered.</summary>
-    public static IEnumerable<LowRankVariant> Variants => Enum.GetValues<LowRankVariant>();
+    /// <summary>Every variant that takes operands as they are; <see cref="AugmentedLayer"/> lays out its own.</summary>
+    public static IEnumerable<LowRankVariant> Variants => Enum.GetValues<LowRankVariant>().Where(variant => variant != LowRankVariant.Augmented);
 
     public static void With(LowRankVariant? variant, LowRankPassKind? passes, Action run)
     {

@@ -14,7 +14,7 @@ internal sealed class MainLoopCase : BenchCase
 
     // Every variant that needs nothing to be made: those composed of library calls have no loop of their own.
     private static IEnumerable<LowRankLinearVariant> Kernels => typeof(LowRankLinearVariant).Assembly.GetTypes()
-        .Where(type => type.IsSubclassOf(typeof(LowRankLinearVariant)) && !type.IsAbstract && type.GetConstructor(Type.EmptyTypes) is not null)
+        .Where(type => type.IsSubclassOf(typeof(LowRankLinearVariant)) && !type.IsAbstract && type.GetConstructor(Type.EmptyTypes) is not null && type != typeof(LowRankLinearAugmented))
         .Select(type => (LowRankLinearVariant)Activator.CreateInstance(type)!).OrderBy(variant => variant.Kind);
 
     public override IEnumerable<Plan> Plans(Machine machine) =>

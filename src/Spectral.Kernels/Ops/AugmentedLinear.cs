@@ -24,8 +24,9 @@ public static class AugmentedLinear
         if (rows == 0) return;
         LowRank.Project(new ColumnRange(x, 0, weight.Inputs), weight.Right, z is null ? null : new ColumnRange?(z), weight.Group.Middle, weight.Group.Scale,
             new ColumnRange(x, weight.Inputs, weight.Rank));
-        Gemm.Run(new(x, 0, weight.InputStride), false, new(weight.Buffer, 0, weight.InputStride), true, new(y, 0, weight.Outputs), rows, weight.Outputs, weight.Inputs + weight.Rank);
-        if (weight.Bias is not null) AddBias.Run(y, weight.Bias);
+        var call = new LowRankCase(y.Device, y.DType, LowRankDirection.Forward, rows, weight.Outputs, weight.Inputs, weight.Rank, LowRankLayout.LaidOut);
+        Variant.Run(new LowRankProduct(call, new(x, 0, weight.Inputs), new(weight.Buffer, 0, weight.Inputs), new(x, weight.Inputs, weight.Rank), 1,
+            new(weight.Buffer, weight.Inputs, weight.Rank), weight.Bias, y, Accumulate: false));
     }
 
     /// <summary>
@@ -70,10 +71,13 @@ public static class AugmentedLinear
         if (targets.Count > 0)
             LowRank.InputGradient(new ColumnRange(dy, weight.Outputs, weight.Rank), new ColumnRange(x!, 0, weight.Inputs), System.Runtime.InteropServices.CollectionsMarshal.AsSpan(targets),
                 1, accumulateGradients);
-        if (dx is not null)
-            Gemm.Run(new(dy, 0, weight.OutputStride), false, new(weight.Buffer, 0, weight.InputStride), false, new(dx, 0, weight.Inputs), rows, weight.Inputs, weight.Outputs + weight.Rank,
-                1, accumulateDx ? 1 : 0);
+        if (dx is null) return;
+        var call = new LowRankCase(dy.Device, dy.DType, LowRankDirection.InputGradient, rows, weight.Inputs, weight.Outputs, weight.Rank, LowRankLayout.LaidOut);
+        Variant.Run(new LowRankProduct(call, new(dy, 0, weight.Outputs), new(weight.Buffer, 0, weight.Inputs), new(dy, weight.Outputs, weight.Rank), 1,
+            weight.Right, null, dx, accumulateDx));
     }
+
+    private static LowRankLinearVariant Variant => LowRankLinear.Variants[LowRankVariant.Augmented];
 
     private static void Record(AugmentedWeight weight, LowRankDirection direction) =>
         weight.Buffer.Device.Variants.Add(new VariantUse(new LowRankCase(weight.Buffer.Device, weight.Buffer.DType, direction, 0, 0, 0, 0).What, "augmented", null, null));

@@ -17,10 +17,11 @@ public sealed class AugmentedWeight : IDisposable
 
     private readonly LowRankGroup _group;
     private readonly int[] _outputFrom, _rankFrom;
+    private readonly Tensor[] _rows;
     private readonly Tensor _right;
 
     /// <summary>Packs copies of the weights, biases and factors; the originals of the former are not needed again.</summary>
-    /// <param name="layers">W [out, in] and bias of each, F32 or BF16.</param>
+    /// <param name="layers">W [out, in] and bias of each, F32 or BF16; they can be let go of then, for <see cref="WeightOf"/> has W.</param>
     /// <param name="group">Their updates, same type; borrowed.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit, or a layer has no inputs or no outputs.</exception>
     /// <exception cref="CudaException">Device memory ran out.</exception>
@@ -29,32 +30,30 @@ public sealed class AugmentedWeight : IDisposable
         ArgumentNullException.ThrowIfNull(group);
         if (layers.Length != group.Members.Count) throw new ArgumentException($"{layers.Length} layers, expected {group.Members.Count} as the group has", nameof(layers));
         (_group, _outputFrom, _rankFrom) = (group, new int[layers.Length + 1], new int[layers.Length + 1]);
-        Tensor first = layers[0].Weight;
-        Check.Shape(first, nameof(layers), -1, -1);
-        Check.Floating(first, nameof(layers));
-        (Inputs, bool biased) = (first.Dim(1), false);
+        layers[0].Weight.Check(nameof(layers));
+        (Tensor first, Inputs, bool biased) = (layers[0].Weight.Matrix, layers[0].Weight.Count, false);
         for (int j = 0; j < layers.Length; j++)
         {
-            Tensor weight = layers[j].Weight;
-            Check.Shape(weight, nameof(layers), -1, Inputs);
-            if (weight.Count == 0) throw new ArgumentException($"a weight is {weight.Shape}, expected at least one input and one output", nameof(layers));
-            CheckPart(weight, weight.Dim(0), Inputs);
-            if (layers[j].Bias is { } bias) CheckPart(bias, weight.Dim(0));
+            ColumnRange weight = layers[j].Weight;
+            weight.Check(nameof(layers), -1, Inputs, first);
+            if (weight.Rows == 0 || Inputs == 0) throw new ArgumentException($"a weight is {weight.Matrix.Shape}, expected at least one input and one output", nameof(layers));
+            if (layers[j].Bias is { } bias) CheckBias(bias, weight.Rows);
             biased |= layers[j].Bias is not null;
-            group.Members[j].Check(weight.Dim(0), Inputs, first.Device);
+            group.Members[j].Check(weight.Rows, Inputs, first.Device);
             Check.SameDType(first, nameof(layers), group.Members[j].Left, nameof(group));
-            (_outputFrom[j + 1], _rankFrom[j + 1]) = (checked(_outputFrom[j] + weight.Dim(0)), _rankFrom[j] + group.Members[j].Rank);
+            (_outputFrom[j + 1], _rankFrom[j + 1]) = (checked(_outputFrom[j] + weight.Rows), _rankFrom[j] + group.Members[j].Rank);
         }
-        void CheckPart(Tensor part, params ReadOnlySpan<int> shape)
+        void CheckBias(Tensor bias, int outputs)
         {
-            Check.Shape(part, nameof(layers), shape);
-            Check.SameDType(first, nameof(layers), part, nameof(layers));
-            Check.SameDevice(first.Device, part, nameof(layers));
+            Check.Shape(bias, nameof(layers), outputs);
+            Check.SameDType(first, nameof(layers), bias, nameof(layers));
+            Check.SameDevice(first.Device, bias, nameof(layers));
         }
 
         (InputStride, OutputStride) = (Padded(Inputs + Rank), Padded(Outputs + Rank));
         Buffer = Tensor.Zeros(first.Device, (Outputs + Rank, InputStride), first.DType);
         _right = Buffer.Rows(Outputs, Rank);
+        _rows = [.. Enumerable.Range(0, layers.Length).Select(j => Buffer.Rows(_outputFrom[j], _outputFrom[j + 1] - _outputFrom[j]))];
         Bias = biased ? Tensor.Zeros(first.Device, Outputs, first.DType) : null;
         for (int j = 0; j < layers.Length; j++)
         {
@@ -65,6 +64,12 @@ public sealed class AugmentedWeight : IDisposable
         }
         Refresh();
     }
+
+    /// <summary>Where it lives.</summary>
+    public Device Device => Buffer.Device;
+
+    /// <summary>Type of weights, factors and activations.</summary>
+    public DType DType => Buffer.DType;
 
     /// <summary>K, the inputs of each layer.</summary>
     public int Inputs { get; }
@@ -92,11 +97,14 @@ public sealed class AugmentedWeight : IDisposable
 
     internal LowRankGroup Group => _group;
 
+    /// <summary>W [out, K] of layer j, in the buffer.</summary>
+    public ColumnRange WeightOf(int j) => new(_rows[j], 0, Inputs);
+
     /// <summary>R [Σp, K] in the buffer.</summary>
     internal ColumnRange Right => new(_right, 0, Inputs);
 
     /// <summary>The columns that belong to layer j among the outputs.</summary>
-    internal (int From, int Count) OutputsOf(int j) => (_outputFrom[j], _outputFrom[j + 1] - _outputFrom[j]);
+    public (int From, int Count) OutputsOf(int j) => (_outputFrom[j], _outputFrom[j + 1] - _outputFrom[j]);
 
     /// <summary>The columns that belong to layer j among the ranks.</summary>
     internal (int From, int Count) RanksOf(int j) => (_rankFrom[j], _rankFrom[j + 1] - _rankFrom[j]);
@@ -115,6 +123,7 @@ public sealed class AugmentedWeight : IDisposable
     public void Dispose()
     {
         _right.Dispose();
+        foreach (Tensor rows in _rows) rows.Dispose();
         Buffer.Dispose();
         Bias?.Dispose();
     }

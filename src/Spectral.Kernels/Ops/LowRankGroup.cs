@@ -1,9 +1,9 @@
 namespace Spectral.Kernels;
 
 /// <summary>The frozen part of a linear layer.</summary>
-/// <param name="Weight">W [out, in].</param>
+/// <param name="Weight">W [out, in], columns of a wider matrix or all.</param>
 /// <param name="Bias">[out], or null.</param>
-public readonly record struct LowRankLayer(Tensor Weight, Tensor? Bias);
+public readonly record struct LowRankLayer(ColumnRange Weight, Tensor? Bias);
 
 /// <summary>
 /// Low-rank updates of layers that read the same x, such as q, k and v: their R stand below one another in one [Σp, in], so that z of all of
@@ -84,16 +84,16 @@ public sealed class LowRankGroup : IDisposable
         {
             CheckLayer(x, nameof(x), layers[j].Weight, _members[j], out rows, out int outputs, out int inputs);
             Check.Shape(x, nameof(x), -1, inputs);
-            CheckOperand(ys[j], "y", layers[j].Weight, rows, outputs);
-            if (layers[j].Bias is { } bias) CheckOperand(bias, nameof(bias), layers[j].Weight, outputs);
+            CheckOperand(ys[j], "y", x, rows, outputs);
+            if (layers[j].Bias is { } bias) CheckOperand(bias, nameof(bias), x, outputs);
         }
-        CheckOperand(z, nameof(z), layers[0].Weight, rows, Rank);
+        CheckOperand(z, nameof(z), x, rows, Rank);
         if (rows == 0) return;
 
         var variants = new LowRankLinearVariant?[layers.Length];
         for (int j = 0; j < layers.Length; j++)
         {
-            LowRankCase call = CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j);
+            LowRankCase call = CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j, dropout is not null);
             if (call.Columns > 0) variants[j] = Choose(call, x, layers[j].Weight, _members[j].Left);
         }
         using Tensor? scaled = Scaled(variants, z);
@@ -105,7 +105,7 @@ public sealed class LowRankGroup : IDisposable
         }
         for (int j = 0; j < layers.Length; j++)
             if (variants[j] is { } variant)
-                RunProduct(variant, CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j), x, layers[j], Mine(scaled ?? z, j), scaled is null ? _scale : 1, _members[j].Left, ys[j], false);
+                RunProduct(variant, CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j, dropout is not null), x, layers[j], Mine(scaled ?? z, j), scaled is null ? _scale : 1, _members[j].Left, ys[j], false);
     }
 
     /// <summary>
@@ -139,9 +139,9 @@ public sealed class LowRankGroup : IDisposable
             if (_rectified && gradients[j].Middle is not null) throw new ArgumentException("a rectified group has no gradient of c", nameof(gradients));
             if (gradients[j].Right is { } right) targets.Add((right, _from[j] + gradients[j].RightFrom));
         }
-        CheckOperand(z, nameof(z), layers[0].Weight, rows, Rank);
-        if (x is not null) CheckOperand(x, nameof(x), layers[0].Weight, rows, inputs);
-        if (dx is not null) CheckOperand(dx, nameof(dx), layers[0].Weight, rows, inputs);
+        CheckOperand(z, nameof(z), dys[0], rows, Rank);
+        if (x is not null) CheckOperand(x, nameof(x), dys[0], rows, inputs);
+        if (dx is not null) CheckOperand(dx, nameof(dx), dys[0], rows, inputs);
         if (x is null && targets.Count > 0) throw new ArgumentNullException(nameof(x), "the gradient of R needs the layer's input");
 
         var variants = new LowRankLinearVariant?[layers.Length];
@@ -179,10 +179,11 @@ public sealed class LowRankGroup : IDisposable
         using Tensor? apart = dropout is not null && accumulate ? Tensor.Empty(dx.Device, dx.Shape, dx.DType) : null;
         Gemm.Run(source, false, _right, false, apart ?? dx, scale, accumulate && apart is null ? 1 : 0);
         if (dropout is not null) Dropout.Run(apart ?? dx, dx, dropout, accumulate: accumulate);
-        for (int j = 0; j < layers.Length; j++) Gemm.Run(dys[j], false, layers[j].Weight, false, dx, 1, 1);
+        for (int j = 0; j < layers.Length; j++)
+            Gemm.Run(((ColumnRange)dys[j]).Operand, false, layers[j].Weight.Operand, false, new(dx, 0, Math.Max(1, dx.Dim(1))), dx.Dim(0), dx.Dim(1), dys[j].Dim(1), 1, 1);
     }
 
-    private static LowRankLinearVariant Choose(in LowRankCase call, Tensor x, Tensor weight, Tensor factor) =>
+    private static LowRankLinearVariant Choose(in LowRankCase call, Tensor x, ColumnRange weight, Tensor factor) =>
         LowRankLinear.Variants.Choose(call, (call, x, weight, factor), static state => new LowRankTrial(state.call, state.x, state.weight, state.factor));
 
     private static void RunProduct(LowRankLinearVariant variant, in LowRankCase call, Tensor x, in LowRankLayer layer, ColumnRange source, float scale, Tensor factor, Tensor y, bool accumulate)
@@ -196,11 +197,12 @@ public sealed class LowRankGroup : IDisposable
     private Tensor? Scaled(LowRankLinearVariant?[] variants, Tensor like) =>
         _middle is not null || (_scale != 1 && Array.Exists(variants, variant => variant is { IsLibrary: false })) ? Tensor.Empty(like.Device, like.Shape, like.DType) : null;
 
-    private LowRankCase CaseOf(LowRankDirection direction, Tensor activation, Tensor weight, int j)
+    private LowRankCase CaseOf(LowRankDirection direction, Tensor activation, in ColumnRange weight, int j, bool dropped = false)
     {
-        (int outputs, int inputs) = (weight.Dim(0), weight.Dim(1));
+        (int outputs, int inputs) = (weight.Rows, weight.Count);
         bool forward = direction == LowRankDirection.Forward;
-        return new LowRankCase(activation.Device, activation.DType, direction, activation.Dim(0), forward ? outputs : inputs, forward ? inputs : outputs, _members[j].Rank);
+        LowRankLayout layout = weight.Stride != inputs ? LowRankLayout.WideWeight : dropped ? LowRankLayout.Dropped : LowRankLayout.Apart;
+        return new LowRankCase(activation.Device, activation.DType, direction, activation.Dim(0), forward ? outputs : inputs, forward ? inputs : outputs, _members[j].Rank, layout);
     }
 
     private ColumnRange Mine(Tensor matrix, int j) => new(matrix, _from[j], _members[j].Rank);
@@ -221,22 +223,22 @@ public sealed class LowRankGroup : IDisposable
         if (length != _members.Length) throw new ArgumentException($"{length} {name}, expected one for each of the {_members.Length} layers", name);
     }
 
-    private static void CheckLayer(Tensor activation, string name, Tensor weight, LowRankFactors factors, out int rows, out int outputs, out int inputs)
+    private static void CheckLayer(Tensor activation, string name, in ColumnRange weight, LowRankFactors factors, out int rows, out int outputs, out int inputs)
     {
         Check.Shape(activation, name, -1, -1);
-        Check.Shape(weight, nameof(weight), -1, -1);
-        (rows, outputs, inputs) = (activation.Dim(0), weight.Dim(0), weight.Dim(1));
+        Check.Shape(weight.Matrix, nameof(weight), -1, -1);
+        (rows, outputs, inputs) = (activation.Dim(0), weight.Rows, weight.Count);
         Check.Floating(activation, name);
-        Check.SameDType(activation, name, weight, nameof(weight));
-        Check.SameDevice(activation.Device, weight, nameof(weight));
+        Check.SameDType(activation, name, weight.Matrix, nameof(weight));
+        weight.Check(nameof(weight), outputs, inputs, activation);
         factors.Check(outputs, inputs, activation.Device);
-        Check.SameDType(weight, nameof(weight), factors.Left, nameof(factors.Left));
+        Check.SameDType(activation, name, factors.Left, nameof(factors.Left));
     }
 
-    private static void CheckOperand(Tensor tensor, string name, Tensor weight, params ReadOnlySpan<int> shape)
+    private static void CheckOperand(Tensor tensor, string name, Tensor activation, params ReadOnlySpan<int> shape)
     {
         Check.Shape(tensor, name, shape);
-        Check.SameDType(weight, nameof(weight), tensor, name);
-        Check.SameDevice(weight.Device, tensor, name);
+        Check.SameDType(activation, nameof(activation), tensor, name);
+        Check.SameDevice(activation.Device, tensor, name);
     }
 }

@@ -16,7 +16,8 @@ public static class LowRankLinear
         new LowRankLinearComposed(LowRankVariant.ComposedA, "composed-a"),
         new LowRankLinearComposed(LowRankVariant.ComposedB, "composed-b"),
         new LowRankLinearPortable(),
-        new LowRankLinearHopper());
+        new LowRankLinearHopper(),
+        new LowRankLinearAugmented());
 
     /// <summary>Forces a variant where it applies; null (and no <see cref="VariantVariable"/>): by tuning where the device's is enabled, else by rule.</summary>
     /// <exception cref="InvalidOperationException"><see cref="VariantVariable"/> names nothing known.</exception>
@@ -33,9 +34,21 @@ public static class LowRankLinear
     public static VariantUse Choose(Device device, DType type)
     {
         ArgumentNullException.ThrowIfNull(device);
-        var call = new LowRankCase(device, type, LowRankDirection.Forward, Rows: 4096, Columns: 4096, Depth: 4096, Rank: 16);
+        LowRankLayout layout = Variant == LowRankVariant.Augmented ? LowRankLayout.LaidOut : LowRankLayout.Apart;
+        var call = new LowRankCase(device, type, LowRankDirection.Forward, Rows: 4096, Columns: 4096, Depth: 4096, Rank: 16, layout);
         LowRankLinearVariant variant = Variants.ByRule(call, out string? refusal);
         return new VariantUse(call.What, variant.Name, refusal is null ? null : Variants[Variant!.Value].Name, refusal);
+    }
+
+    /// <summary>
+    /// Whether layers whose operands can be laid out for <see cref="AugmentedLinear"/> are to run so: where it is forced. It is not among what tuning
+    /// times, for the layout is a matter of the operations around the layer.
+    /// </summary>
+    public static bool Augments(Device device, DType type)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        var call = new LowRankCase(device, type, LowRankDirection.Forward, Rows: 4096, Columns: 4096, Depth: 4096, Rank: 16, LowRankLayout.LaidOut);
+        return Variants.ByRule(call, out _).Kind == LowRankVariant.Augmented;
     }
 
     /// <summary>The variant's name, as <see cref="VariantVariable"/> and reports have it.</summary>

@@ -15,11 +15,11 @@ internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : 
     {
         float beta = product.Accumulate ? 1 : 0;
         bool frozenFirst = kind == LowRankVariant.ComposedA;
-        if (frozenFirst) Gemm.Run(product.X, false, product.Weight, product.Transposed, product.Y, 1, beta);
-        (LowRankCase call, int ld) = (product.Case, product.Factor.Dim(1));
-        Gemm.Run(product.Source.Operand, false, new(product.Factor, 0, ld), product.Transposed, new(product.Y, 0, call.Columns), call.Rows, call.Columns, call.Rank,
-            product.Scale, frozenFirst ? 1 : beta);
-        if (!frozenFirst) Gemm.Run(product.X, false, product.Weight, product.Transposed, product.Y, 1, 1);
+        LowRankCase call = product.Case;
+        var y = new Gemm.Operand(product.Y, 0, call.Columns);
+        if (frozenFirst) Gemm.Run(product.X.Operand, false, product.Weight.Operand, product.Transposed, y, call.Rows, call.Columns, call.Depth, 1, beta);
+        Gemm.Run(product.Source.Operand, false, product.Factor.Operand, product.Transposed, y, call.Rows, call.Columns, call.Rank, product.Scale, frozenFirst ? 1 : beta);
+        if (!frozenFirst) Gemm.Run(product.X.Operand, false, product.Weight.Operand, product.Transposed, y, call.Rows, call.Columns, call.Depth, 1, 1);
         if (product.Bias is not null) AddBias.Run(product.Y, product.Bias);
     }
 }

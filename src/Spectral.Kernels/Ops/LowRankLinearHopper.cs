@@ -48,6 +48,7 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
 
     public override string? Refuses(in LowRankCase call) =>
         call.Type != DType.BF16 ? "it is BF16 only"
+        : call.Layout is LowRankLayout.WideWeight or LowRankLayout.LaidOut ? "W is not a matrix of its own"
         : call.Device.ComputeCapability != (9, 0) ? "it needs compute capability 9.0"
         : call.Device.Kind == DeviceKind.Cuda && !KernelLibrary.Architectures.Contains("sm_90a") ? "this build has no sm_90a kernels"
         : !TensorMap.Fits(call.Depth) || !TensorMap.Fits(call.Rank) || !TensorMap.Fits(call.Columns) ? "in, out and rank must be multiples of 8"
@@ -61,7 +62,7 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
         {
             X = Map(product.X, call.Rows, call.Depth, TileRows),
             Weight = product.Transposed ? Map(product.Weight, call.Columns, call.Depth, weightRows) : Map(product.Weight, call.Depth, call.Columns, weightRows),
-            Z = Map(product.Source.Matrix, call.Rows, call.Rank, TileRows),
+            Z = Map(product.Source, call.Rows, call.Rank, TileRows),
             Factor = product.Transposed ? Map(product.Factor, call.Columns, call.Rank, weightRows) : Map(product.Factor, call.Rank, call.Columns, weightRows),
             Y = Map(product.Y, call.Rows, call.Columns, StoreRows),
             Bias = product.Bias?.Pointer ?? 0, Rows = call.Rows, Columns = call.Columns, Depth = call.Depth, Rank = call.Rank, Accumulate = product.Accumulate ? 1 : 0,
@@ -80,5 +81,5 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
         device.Kernel("low_rank_linear_sm90", entry).Launch(args, clusters * cluster, Threads, SharedBytes);
     }
 
-    private static TensorMap Map(Tensor tensor, int rows, int columns, int boxRows) => TensorMap.Encode(tensor.Device, tensor.Pointer, rows, columns, columns, boxRows);
+    private static TensorMap Map(ColumnRange matrix, int rows, int columns, int boxRows) => TensorMap.Encode(matrix.Matrix.Device, matrix.Pointer, rows, columns, columns, boxRows);
 }

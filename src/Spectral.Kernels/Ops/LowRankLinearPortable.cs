@@ -39,7 +39,8 @@ internal sealed class LowRankLinearPortable : LowRankLinearVariant
 
     public override bool IsLibrary => false;
 
-    public override string? Refuses(in LowRankCase call) => call.Type == DType.BF16 ? null : "it is BF16 only";
+    public override string? Refuses(in LowRankCase call) => 
+        call.Type != DType.BF16 ? "it is BF16 only" : call.Layout is LowRankLayout.WideWeight or LowRankLayout.LaidOut ? "W is not a matrix of its own" : null;
 
     public override void Run(in LowRankProduct product)
     {

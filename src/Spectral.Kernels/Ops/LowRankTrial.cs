@@ -8,9 +8,10 @@ namespace Spectral.Kernels;
 internal sealed class LowRankTrial : IVariantTrial<LowRankLinearVariant>
 {
     private readonly LowRankCase _call;
-    private readonly Tensor _x, _weight, _factor, _y, _source;
+    private readonly Tensor _x, _factor, _y, _source;
+    private readonly ColumnRange _weight;
 
-    public LowRankTrial(in LowRankCase call, Tensor x, Tensor weight, Tensor factor)
+    public LowRankTrial(in LowRankCase call, Tensor x, ColumnRange weight, Tensor factor)
     {
         (_call, _x, _weight, _factor) = (call, x, weight, factor);
         _y = Tensor.Empty(x.Device, (call.Rows, call.Columns), x.DType);

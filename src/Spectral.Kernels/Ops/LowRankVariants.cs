@@ -11,6 +11,23 @@ public enum LowRankVariant
     Portable,
     /// <summary>The same on wgmma and TMA: compute capability 9.0 only, BF16, in, out and rank multiples of 8.</summary>
     Hopper,
+    /// <summary>
+    /// One library product over operands that are laid out side by side (<see cref="AugmentedLinear"/>); where they are not, composed as in B.
+    /// </summary>
+    Augmented,
+}
+
+/// <summary>How the operands of a low-rank layer lie in memory.</summary>
+internal enum LowRankLayout
+{
+    /// <summary>Each is a matrix of its own.</summary>
+    Apart,
+    /// <summary>As before, and dropout masks the x of the low-rank product.</summary>
+    Dropped,
+    /// <summary>W is columns of a wider matrix, activations are not.</summary>
+    WideWeight,
+    /// <summary>z behind x and L behind W in their rows, or g behind dy and R below W.</summary>
+    LaidOut,
 }
 
 /// <summary>Which of its two products a low-rank layer computes.</summary>
@@ -23,7 +40,8 @@ internal enum LowRankDirection
 }
 
 /// <summary>The shape of a product [Rows, Columns] whose sums run over Depth frozen and Rank low-rank terms.</summary>
-internal readonly record struct LowRankCase(Device Device, DType Type, LowRankDirection Direction, int Rows, int Columns, int Depth, int Rank) : IVariantCase<LowRankCase>
+internal readonly record struct LowRankCase(Device Device, DType Type, LowRankDirection Direction, int Rows, int Columns, int Depth, int Rank,
+    LowRankLayout Layout = LowRankLayout.Apart) : IVariantCase<LowRankCase>
 {
     public string What => (Direction, Type) switch
     {
@@ -36,7 +54,7 @@ internal readonly record struct LowRankCase(Device Device, DType Type, LowRankDi
     /// <summary>The number of tokens differs from batch to batch: the next power of two stands for it.</summary>
     public LowRankCase Bucket => this with { Rows = (int)Math.Min(int.MaxValue, System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Rows)) };
 
-    public string Key => $"{What} {Rows}x{Columns}x{Depth} rank {Rank}";
+    public string Key => $"{What} {Rows}x{Columns}x{Depth} rank {Rank}{(Layout == LowRankLayout.WideWeight ? " wide" : "")}";
 }
 
 /// <summary>The operands of one such product: <c>Y (+)= X op(Weight) + Scale · Source op(Factor) + Bias</c>.</summary>
@@ -49,7 +67,7 @@ internal readonly record struct LowRankCase(Device Device, DType Type, LowRankDi
 /// <param name="Bias">[Columns], or null.</param>
 /// <param name="Y">[Rows, Columns].</param>
 /// <param name="Accumulate">Add to what Y holds.</param>
-internal readonly record struct LowRankProduct(LowRankCase Case, Tensor X, Tensor Weight, ColumnRange Source, float Scale, Tensor Factor, Tensor? Bias, Tensor Y, bool Accumulate)
+internal readonly record struct LowRankProduct(LowRankCase Case, ColumnRange X, ColumnRange Weight, ColumnRange Source, float Scale, ColumnRange Factor, Tensor? Bias, Tensor Y, bool Accumulate)
 {
     public bool Transposed => Case.Direction == LowRankDirection.Forward;
 }

@@ -19,7 +19,7 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
     public void ByRuleAgain() => (LowRankLinear.Variant, LowRank.Passes) = (null, null);
 
     [Test]
-    public void MatchesTheReference([ValueSource(nameof(Runs))] object[] run, [Values] bool middle, [Values(0, 0.25)] double dropout, [Values(130, 33)] int m)
+    public void MatchesTheReference([ValueSource(nameof(Runs))] object[] run, [Values] bool middle, [Values(0, 0.25)] double dropout, [Values(130, 33)] int m, [Values(Placed.Alone, Placed.Odd)] Placed placed)
     {
         (DType type, LowRankLinear.Variant) = ((DType)run[0], (LowRankVariant)run[1]);
         const int k = 72;
@@ -37,7 +37,7 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
         double[][] weights = new double[2][], biases = new double[2][], leftValues = new double[2][], dyValues = new double[2][];
         for (int j = 0; j < 2; j++)
         {
-            layers[j] = new LowRankLayer(Input((outs[j], k), type, out weights[j]), Input(outs[j], type, out biases[j]));
+            layers[j] = new LowRankLayer(InputColumns(outs[j], k, type, placed, out weights[j]), Input(outs[j], type, out biases[j]));
             lefts[j] = Input((outs[j], ranks[j]), type, out leftValues[j]);
             (ys[j], dys[j]) = (Output((m, outs[j]), type), Input((m, outs[j]), type, out dyValues[j]));
             (dLefts[j], dRights[j]) = (Output((outs[j], ranks[j])), Output((ranks[j], k)));

@@ -170,7 +170,11 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         LowRankLinear.Variant = LowRankVariant.Portable;
         Assert.That(LowRankLinear.Choose(Device, DType.BF16).Choice, Is.EqualTo("portable"));
         Assert.That(LowRankLinear.Choose(Device, DType.F32).Choice, Is.EqualTo("composed-b (portable does not apply: it is BF16 only)"));
-        Assert.That(Enum.GetValues<LowRankVariant>().Select(LowRankLinear.NameOf), Is.SupersetOf(new[] { "composed-a", "composed-b", "portable" }));
+        Assert.That(LowRankLinear.Augments(Device, DType.BF16), Is.False);
+        LowRankLinear.Variant = LowRankVariant.Augmented;
+        Assert.That(LowRankLinear.Choose(Device, DType.F32).ToString(), Is.EqualTo("low_rank_linear forward f32: augmented"));
+        Assert.That(LowRankLinear.Augments(Device, DType.F32), Is.True);
+        Assert.That(Enum.GetValues<LowRankVariant>().Select(LowRankLinear.NameOf), Is.SupersetOf(new[] { "composed-a", "composed-b", "portable", "augmented" }));
         Assert.That(() => LowRankLinear.Variant = (LowRankVariant)99, Throws.InstanceOf<ArgumentOutOfRangeException>());
     }
 
