@@ -71,6 +71,20 @@ public sealed class TrainingCommandTests : WorkFolder
     }
 
     [Test]
+    public void AugmentedLayersTrainAsOthersDo([Values("f32", "bf16")] string type)
+    {
+        string composed = At("composed");
+        Spectral.Run(Finetune("--dtype", type, "--out", composed)).Succeeded();
+        JsonElement result = Spectral.RunWith("SPECTRAL_LOWRANK", "augmented", Finetune("--dtype", type, "--json")).Succeeded().Json;
+        Assert.That(result.GetProperty("variants").EnumerateArray().Select(use => use.GetString()),
+            Is.SupersetOf(new[] { $"low_rank_linear forward {type}: augmented", $"low_rank_linear input_gradient {type}: augmented" }));
+        Assert.That(Losses(Out), Is.EqualTo(Losses(composed)).Within(type == "f32" ? 1e-3 : 3).Percent, "sums in another order");
+        JsonElement dropped = Spectral.RunWith("SPECTRAL_LOWRANK", "augmented", Finetune("--dtype", type, "--dropout", "0.1", "--overwrite", "--json")).Succeeded().Json;
+        Assert.That(dropped.GetProperty("variants").EnumerateArray().Select(use => use.GetString()),
+            Has.Some.EqualTo($"low_rank_linear forward {type}: composed-b (augmented does not apply: dropout masks a part of its sums)"));
+    }
+
+    [Test]
     public void TuningKeepsItsChoicesInTheCacheFolder()
     {
         string[] arguments = ["--tune", "--dtype", "bf16", "--overwrite"];

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Spectral.Kernels;
 
 namespace Spectral.Training;
 
@@ -111,6 +112,8 @@ public sealed class Adapter : IDisposable
     {
         if (_model.Adapter != this)
             return;
+        foreach (var group in _groups)
+            group.Reduce();
         foreach (var linear in _model.Linears)
             (linear.Adapter, linear.Group.Adapter) = (null, null);
         _model.Adapter = null;
@@ -208,10 +211,15 @@ public sealed class Adapter : IDisposable
     {
         var modules = _modules.ToDictionary(module => module.Shape.Name);
         var (index, groups) = (0u, _model.Linears.Select(linear => linear.Group).Distinct());
+        var augments = LowRankLinear.Augments(_model.Device, _model.DType);
         foreach (var group in groups)
         {
             if (group.Layers.Any(layer => modules.ContainsKey(layer.Name)))
+            {
                 _groups.Add(new AdapterGroup(group, modules, _model.DType, Options.Dropout, index));
+                if (augments)
+                    _groups[^1].Augment(group);
+            }
             index++;
         }
         _model.Adapter = this;
@@ -222,6 +230,8 @@ public sealed class Adapter : IDisposable
         foreach (var module in _modules)
             module.Core.Refresh(_frozenChanged);
         _frozenChanged = false;
+        foreach (var group in _groups)
+            group.Augmented?.Weight.Refresh();
     }
 
     private void AddPenalties()

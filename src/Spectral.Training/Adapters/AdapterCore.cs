@@ -54,6 +54,9 @@ public sealed class AdapterCore : IDisposable
     /// <summary>The weight the layer computes with, the base's unless the form replaces it.</summary>
     public Tensor Weight => _weight ?? _layer.Weight.Value;
 
+    /// <summary>The same weight, which may be columns of a wider matrix.</summary>
+    internal ColumnRange WeightColumns => _weight is null ? _layer.Weight.Columns : _weight;
+
     /// <summary>The bias the layer computes with, or null.</summary>
     public Tensor? Bias => _bias ?? _layer.Bias?.Value;
 
@@ -68,6 +71,15 @@ public sealed class AdapterCore : IDisposable
 
     /// <summary>Whether backward reads x.</summary>
     internal bool NeedsInput => _rightFrom < Rank || _form.Weight is { Trains: true } || _form.InputScale is { Trains: true };
+
+    /// <summary>Whether any column of L or row of R trains.</summary>
+    internal bool TrainsFactors => _leftFrom < Rank || _rightFrom < Rank;
+
+    /// <summary>Whether any entry of c trains.</summary>
+    internal bool TrainsMiddle => _middleCount > 0;
+
+    /// <summary>Whether the form's expressions read the base weight.</summary>
+    internal bool ReadsWeight => _module.ReadsWeight;
 
     /// <summary>The form, for what the packed parts do not say.</summary>
     internal AdapterForm Form => _form;
@@ -85,7 +97,7 @@ public sealed class AdapterCore : IDisposable
     /// </summary>
     internal LowRankGradients Gradients()
     {
-        var device = _layer.Weight.Value.Device;
+        var device = _layer.Weight.Columns.Matrix.Device;
         return new LowRankGradients(
             _leftFrom == Rank ? null : Direct(_leftFrom, _terms[^1].Left) ?? Tensor.Zeros(device, (_module.Shape.Out, Rank - _leftFrom)), _leftFrom,
             _middleCount == 0 ? null : Tensor.Zeros(device, _middleCount),

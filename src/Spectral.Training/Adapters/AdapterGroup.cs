@@ -41,6 +41,26 @@ public sealed class AdapterGroup : IDisposable
     /// <summary>The adapted layers, by the x they read.</summary>
     internal IReadOnlyList<AdapterPart> Parts => _parts;
 
+    /// <summary>Set while the layers run augmented.</summary>
+    internal AugmentedLayers? Augmented { get; private set; }
+
+    /// <summary>Whether elements of the adapters' input are dropped while training.</summary>
+    internal bool Drops => _dropout > 0;
+
+    /// <summary>Lays the weights out for augmented products, if their adapters allow it.</summary>
+    internal void Augment(LinearGroup group)
+    {
+        if (AugmentedLayers.Suits(this))
+            Augmented = new AugmentedLayers(group, _parts[0]);
+    }
+
+    /// <summary>Moves the weights back.</summary>
+    internal void Reduce()
+    {
+        Augmented?.Dispose();
+        Augmented = null;
+    }
+
     /// <summary>The masks of a training pass; null where nothing is dropped.</summary>
     internal DropoutMask? DropoutOn(Tape tape)
     {
@@ -52,6 +72,7 @@ public sealed class AdapterGroup : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        Reduce();
         foreach (var part in _parts)
             part.Dispose();
     }

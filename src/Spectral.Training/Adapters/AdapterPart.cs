@@ -41,6 +41,15 @@ internal sealed class AdapterPart : IDisposable
     /// <summary>Their cores, in the same order.</summary>
     public IReadOnlyList<AdapterCore> Cores => _cores;
 
+    /// <summary>The packed low-rank terms; null where a form has none.</summary>
+    public LowRankGroup? Factors => _factors;
+
+    /// <summary>Whether any L or R trains.</summary>
+    public bool TrainsFactors => Array.Exists(_cores, core => core.TrainsFactors);
+
+    /// <summary>Whether any c trains.</summary>
+    public bool TrainsMiddle => Array.Exists(_cores, core => core.TrainsMiddle);
+
     /// <summary>Sum of the ranks; 0 where a form has no terms.</summary>
     public int Rank { get; }
 
@@ -87,10 +96,20 @@ internal sealed class AdapterPart : IDisposable
                 Gemm.Run(gradients[_places[0]]!, false, _cores[0].Weight, false, dx, 1, accumulate ? 1 : 0);
             return;
         }
+        WithGradients(wanted =>
+            _factors.Backward(x, Layers(), projected!, [.. _places.Select(place => gradients[place]!)], dx, wanted, accumulateGradients: true, accumulate, dropout));
+    }
+
+    /// <summary>The same for operands that are laid out for it: <see cref="AugmentedLinear.Backward"/>.</summary>
+    public void Backward(AugmentedWeight weight, Tensor? x, Tensor? projected, Tensor dy, Tensor? dx, bool accumulate) =>
+        WithGradients(wanted => AugmentedLinear.Backward(weight, x, projected, dy, dx, wanted, accumulateGradients: true, accumulate));
+
+    private void WithGradients(Action<LowRankGradients[]> backward)
+    {
         LowRankGradients[] wanted = [.. _cores.Select(core => core.Gradients())];
         try
         {
-            _factors.Backward(x, Layers(), projected!, [.. _places.Select(place => gradients[place]!)], dx, wanted, accumulateGradients: true, accumulate, dropout);
+            backward(wanted);
             foreach (var (core, gradient) in _cores.Zip(wanted))
                 core.Finish(gradient);
         }
@@ -113,5 +132,5 @@ internal sealed class AdapterPart : IDisposable
         _middle?.Dispose();
     }
 
-    private LowRankLayer[] Layers() => [.. _cores.Select(core => new LowRankLayer(core.Weight, core.OutputScale is null ? core.Bias : null))];
+    private LowRankLayer[] Layers() => [.. _cores.Select(core => new LowRankLayer(core.WeightColumns, core.OutputScale is null ? core.Bias : null))];
 }

@@ -20,9 +20,12 @@ public sealed class AddNode : Node
     }
 
     /// <summary>Both inputs get dy itself: a second handle, not a copy.</summary>
-    protected override void Backward(Tensor gradient)
+    private protected override void Backward(ColumnRange gradient)
     {
-        _left?.Accumulate(gradient.Share(), shared: true);
-        _right?.Accumulate(gradient.Share(), shared: true);
+        _left?.Accumulate(gradient with { Matrix = gradient.Matrix.Share() }, shared: true);
+        _right?.Accumulate(gradient with { Matrix = gradient.Matrix.Share() }, shared: true);
     }
+
+    /// <summary>That of the branch beside the residual: its layer reads dy where it stands, and the residual does not mind.</summary>
+    private protected override ColumnRange? Place() => PlaceOf(_right);
 }

@@ -28,13 +28,13 @@ public sealed class AttentionNode : Node
     private readonly Node? _valueNode;
     private readonly Tensor _query;
     private readonly Tensor _key;
-    private readonly Tensor _value;
+    private readonly ColumnRange _value;
     private readonly Tensor _statistics;
-    private readonly Tensor? _output;
+    private readonly ColumnRange? _output;
 
     /// <summary>With an output: what the fused variant keeps; without: the composed one, whose statistics are the probabilities.</summary>
     private AttentionNode(
-        AttentionSettings settings, Variable q, Variable k, Variable v, Tensor query, Tensor key, Tensor value, Tensor statistics, Tensor? output)
+        AttentionSettings settings, Variable q, Variable k, Variable v, Tensor query, Tensor key, ColumnRange value, Tensor statistics, ColumnRange? output)
     {
         _settings = settings;
         (_queryNode, _keyNode, _valueNode) = (q.Node, k.Node, v.Node);
@@ -42,7 +42,7 @@ public sealed class AttentionNode : Node
         _key = Save(key);
         _value = Save(value);
         _statistics = Save(statistics);
-        _output = output is null ? null : Save(output);
+        _output = output is { } kept ? new ColumnRange?(Save(kept)) : null;
     }
 
     /// <summary>Attends within each of the batch's rows.</summary>
@@ -52,26 +52,30 @@ public sealed class AttentionNode : Node
     /// <param name="k">Keys before RoPE.</param>
     /// <param name="v">Values.</param>
     /// <param name="cache">When given, rotated keys and values are also appended to it.</param>
-    public static Variable Apply(Tape tape, in AttentionSettings settings, Variable q, Variable k, Variable v, LayerCache? cache = null)
+    public static Variable Apply(Tape tape, in AttentionSettings settings, Variable q, Variable k, Variable v, LayerCache? cache = null) =>
+        Apply(tape, settings, q, k, v, cache, q.Columns.Count);
+
+    /// <summary>The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.</summary>
+    internal static Variable Apply(Tape tape, in AttentionSettings settings, Variable q, Variable k, Variable v, LayerCache? cache, int stride)
     {
         var (batch, length, heads, groups, size) = (settings.Batch, settings.Length, settings.Heads, settings.KeyValueHeads, settings.HeadSize);
-        var (device, type) = (tape.Device, q.Value.DType);
+        var (device, type) = (tape.Device, q.Columns.Matrix.DType);
         using var query = Tensor.Empty(device, (batch, heads, length, size), type);
         using var key = Tensor.Empty(device, (batch, groups, length, size), type);
-        Rope.Forward(q.Value, settings.Cosine, settings.Sine, null, query);
-        Rope.Forward(k.Value, settings.Cosine, settings.Sine, null, key);
+        Rope.Forward(q.Columns, settings.Cosine, settings.Sine, null, query);
+        Rope.Forward(k.Columns, settings.Cosine, settings.Sine, null, key);
         var fused = Attention.Choose(device, type, size) == AttentionVariant.Fused;
         using var split = fused && cache is null ? null : Tensor.Empty(device, key.Shape, type);
         if (split is not null)
-            Heads.Split(v.Value, split);
+            Heads.Split(v.Columns, split);
         cache?.Append(key, split!);
-        var y = Tensor.Empty(device, q.Value.Shape, type);
+        var y = new ColumnRange(Tensor.Empty(device, (batch * length, stride), type), 0, heads * size);
         var records = tape.Records && (q.Node is not null || k.Node is not null || v.Node is not null);
         if (fused)
         {
             using var lse = Tensor.Empty(device, (batch, heads, length));
-            FlashAttention.Forward(query, key, v.Value, y, lse, settings.Window);
-            return new Variable(y, records ? tape.Record(new AttentionNode(settings, q, k, v, query, key, v.Value, lse, y)) : null);
+            FlashAttention.Forward(query, key, v.Columns, y, lse, settings.Window);
+            return new Variable(y, records ? tape.Record(new AttentionNode(settings, q, k, v, query, key, v.Columns, lse, y)) : null);
         }
         using var probabilities = Tensor.Empty(device, (batch, heads, length, length), type);
         using var attended = Tensor.Empty(device, query.Shape, type);
@@ -86,17 +90,17 @@ public sealed class AttentionNode : Node
         var (device, type) = (gradient.Device, gradient.DType);
         using var dQuery = Tensor.Empty(device, _query.Shape, type);
         using var dKey = Tensor.Empty(device, _key.Shape, type);
-        var dValue = Tensor.Empty(device, (_settings.Batch * _settings.Length, _settings.KeyValueHeads * _settings.HeadSize), type);
-        if (_output is not null)
+        var dValue = Place(_valueNode, gradient.Dim(0), _settings.KeyValueHeads * _settings.HeadSize, gradient);
+        if (_output is { } output)
         {
-            FlashAttention.Backward(_query, _key, _value, _output, _statistics, gradient, dQuery, dKey, dValue, _settings.Window);
+            FlashAttention.Backward(_query, _key, _value, output, _statistics, gradient, dQuery, dKey, dValue, _settings.Window);
         }
         else
         {
             using var dAttended = Tensor.Empty(device, _query.Shape, type);
-            using var dv = Tensor.Empty(device, _value.Shape, type);
+            using var dv = Tensor.Empty(device, _key.Shape, type);
             Heads.Split(gradient, dAttended);
-            Attention.Backward(_query, _key, _value, _statistics, dAttended, dQuery, dKey, dv, _settings.Window);
+            Attention.Backward(_query, _key, _value.Matrix, _statistics, dAttended, dQuery, dKey, dv, _settings.Window);
             Heads.Merge(dv, dValue);
         }
         Unrotate(_queryNode, dQuery, _settings.Heads);
@@ -108,8 +112,8 @@ public sealed class AttentionNode : Node
     {
         if (node is null)
             return;
-        var dx = Tensor.Empty(rotated.Device, (_settings.Batch * _settings.Length, heads * _settings.HeadSize), rotated.DType);
+        var dx = Place(node, _settings.Batch * _settings.Length, heads * _settings.HeadSize, rotated);
         Rope.Backward(rotated, _settings.Cosine, _settings.Sine, dx);
-        node.Accumulate(dx);
+        Deposit(node, dx);
     }
 }

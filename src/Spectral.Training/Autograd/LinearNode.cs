@@ -26,6 +26,8 @@ public sealed class LinearNode : Node
     /// <summary>Applies all layers of a group; one value per layer.</summary>
     public static Variable[] Apply(Tape tape, Variable x, LinearGroup group)
     {
+        if (group.Adapter?.Augmented is { } augmented && x.Columns.Stride == augmented.Weight.InputStride)
+            return AugmentedLinearNode.Apply(tape, x, group, augmented);
         group.Observer?.Forward(x.Value);
         if (group.Adapter is not null)
             return AdaptedLinearNode.Apply(tape, x, group);
@@ -42,9 +44,9 @@ public sealed class LinearNode : Node
     }
 
     /// <summary>y of one layer, its adapter left out.</summary>
-    internal static void Forward(Tensor x, Linear layer, Tensor y)
+    internal static void Forward(ColumnRange x, Linear layer, Tensor y)
     {
-        Gemm.Run(x, false, layer.Weight.Value, true, y);
+        Gemm.Run(new(x.Matrix, x.From, x.Stride), false, new(layer.Weight.Value, 0, layer.In), true, new(y, 0, layer.Out), x.Rows, layer.Out, layer.In);
         if (layer.Bias is not null)
             AddBias.Run(y, layer.Bias.Value);
     }

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Spectral.Kernels;
 
 namespace Spectral.Training;
@@ -6,14 +5,14 @@ namespace Spectral.Training;
 /// <summary>One recorded operation: the slot for the gradient of its output, what its backward needs, and that backward.</summary>
 /// <remarks>
 /// To add a differentiable operation, derive one class: a static <c>Apply(tape, inputs…)</c> that computes the value and, when
-/// <see cref="Tape.Records"/> and some input has a node or some parameter trains, records an instance; and <see cref="Backward"/> beside it.
-/// Tensors handed to <see cref="Save"/> are released right after backward has passed.
+/// <see cref="Tape.Records"/> and some input has a node or some parameter trains, records an instance; and <see cref="Backward(Tensor)"/> beside it.
+/// Tensors handed to <see cref="Save(Tensor)"/> are released right after backward has passed.
 /// </remarks>
 public abstract class Node
 {
-    private SavedTensors _saved;
+    private Tensor?[] _saved = [];   // most nodes keep none, some a dozen
     private int _savedCount;
-    private Tensor? _gradient;
+    private ColumnRange? _gradient;
     private bool _borrowed;
 
     /// <summary>The operation's name, for messages.</summary>
@@ -28,12 +27,32 @@ public abstract class Node
     protected virtual void Backward(Tensor gradient) =>
         throw new NotSupportedException($"The operation '{Name}' has no backward function; it cannot be part of a loss that trains something below it.");
 
+    /// <summary>As <see cref="Backward(Tensor)"/>, for a gradient that may be columns of a wider matrix; it is copied out of them unless the operation takes them.</summary>
+    private protected virtual void Backward(ColumnRange gradient)
+    {
+        if (IsWhole(gradient))
+        {
+            Backward(gradient.Matrix);
+            return;
+        }
+        using var copy = Copied(gradient);
+        Backward(copy);
+    }
+
+    /// <summary>Columns in which this output's gradient is best written, by a handle of their own; null: a tensor of its own is as good.</summary>
+    private protected virtual ColumnRange? Place() => null;
+
+    /// <summary>Keeps a counted handle on columns of a matrix until backward has passed this node.</summary>
+    private protected ColumnRange Save(ColumnRange columns) => columns with { Matrix = Save(columns.Matrix) };
+
     /// <summary>Keeps a counted handle on a tensor until backward has passed this node.</summary>
     protected Tensor Save(Tensor tensor) => Own(tensor.Share());
 
     /// <summary>Takes over a handle and releases it when backward has passed this node.</summary>
     protected Tensor Own(Tensor tensor)
     {
+        if (_savedCount == _saved.Length)
+            Array.Resize(ref _saved, Math.Max(4, 2 * _savedCount));
         _saved[_savedCount++] = tensor;
         return tensor;
     }
@@ -43,18 +62,28 @@ public abstract class Node
     /// <param name="shared">True when someone else holds the same memory, so that it must not be written.</param>
     public void Accumulate(Tensor contribution, bool shared = false)
     {
-        if (_gradient is null)
+        if (_gradient is not { } held)
         {
             (_gradient, _borrowed) = (contribution, shared);
             return;
         }
-        var target = !_borrowed ? _gradient : !shared ? contribution : Tensor.Empty(_gradient.Device, _gradient.Shape, _gradient.DType);
-        Add.Forward(_gradient, contribution, target);
-        if (!ReferenceEquals(target, _gradient))
-            _gradient.Dispose();
+        var (gradient, borrowed) = (Whole(held), _borrowed && IsWhole(held));
+        var target = !borrowed ? gradient : !shared ? contribution : Tensor.Empty(gradient.Device, gradient.Shape, gradient.DType);
+        Add.Forward(gradient, contribution, target);
+        if (!ReferenceEquals(target, gradient))
+            gradient.Dispose();
         if (!ReferenceEquals(target, contribution))
             contribution.Dispose();
         (_gradient, _borrowed) = (target, false);
+    }
+
+    /// <summary>As for a tensor, for columns of a matrix, whose handle is taken over: a first contribution stays where it is.</summary>
+    internal void Accumulate(ColumnRange contribution, bool shared = false)
+    {
+        if (_gradient is null)
+            (_gradient, _borrowed) = (contribution, shared);
+        else
+            Accumulate(Whole(contribution), shared && IsWhole(contribution));
     }
 
     /// <summary>Hands a freshly computed gradient to an input's node, or drops it where none is wanted.</summary>
@@ -66,6 +95,25 @@ public abstract class Node
             node.Accumulate(gradient);
     }
 
+    /// <summary>
+    /// Where to write a fresh gradient [rows, columns] of an input, to be handed to <see cref="Deposit(Node, ColumnRange)"/> afterwards: in the columns
+    /// that the input's producer wants it in, or else a new tensor.
+    /// </summary>
+    private protected static ColumnRange Place(Node? node, int rows, int columns, Tensor like) =>
+        node is { _gradient: null } && node.Place() is { } place ? place : Tensor.Empty(like.Device, (rows, columns), like.DType);
+
+    /// <summary>The columns that a node wants its gradient in, unless it has some already.</summary>
+    private protected static ColumnRange? PlaceOf(Node? node) => node is { _gradient: null } ? node.Place() : null;
+
+    /// <inheritdoc cref="Deposit(Node, Tensor)"/>
+    private protected static void Deposit(Node? node, ColumnRange gradient)
+    {
+        if (node is null)
+            gradient.Matrix.Dispose();
+        else
+            node.Accumulate(gradient);
+    }
+
     /// <summary>The buffer an operation writes its contribution into, to save a separate addition.</summary>
     /// <param name="shape">The gradient's shape.</param>
     /// <param name="like">A tensor of its device and type.</param>
@@ -73,21 +121,26 @@ public abstract class Node
     public Tensor GradientBuffer(Shape shape, Tensor like, out bool accumulate)
     {
         accumulate = _gradient is not null;
-        if (_gradient is null || _borrowed)
+        if (_gradient is { } held && !_borrowed && IsWhole(held))
+            return held.Matrix;
+        var buffer = Tensor.Empty(like.Device, shape, like.DType);
+        if (_gradient is { } given)
         {
-            var buffer = Tensor.Empty(like.Device, shape, like.DType);
-            if (_gradient is not null)
-            {
-                buffer.CopyFrom(_gradient);
-                _gradient.Dispose();
-            }
-            (_gradient, _borrowed) = (buffer, false);
+            if (IsWhole(given))
+                buffer.CopyFrom(given.Matrix);
+            else
+                CopyBlock.Run(given, buffer, 0, 0);
+            given.Matrix.Dispose();
         }
-        return _gradient;
+        (_gradient, _borrowed) = (buffer, false);
+        return buffer;
     }
 
     /// <summary>Takes the gradient collected so far out of the slot; the caller owns it. Null when there is none.</summary>
-    public Tensor? TakeGradient()
+    public Tensor? TakeGradient() => TakeColumns() is { } taken ? Whole(taken) : null;
+
+    /// <summary>As <see cref="TakeGradient"/>, left in the columns it was written in.</summary>
+    internal ColumnRange? TakeColumns()
     {
         var taken = _gradient;
         _gradient = null;
@@ -109,22 +162,34 @@ public abstract class Node
     /// <summary>Runs backward if there is anything to carry on; an operation of several outputs has slots of their own for them.</summary>
     private protected virtual void Pass()
     {
-        if (_gradient is not null)
-            Backward(_gradient);
+        if (_gradient is { } gradient)
+            Backward(gradient);
     }
 
     internal void Release()
     {
-        _gradient?.Dispose();
+        _gradient?.Matrix.Dispose();
         _gradient = null;
         while (_savedCount > 0)
             _saved[--_savedCount]?.Dispose();
     }
 
-    [InlineArray(16)]
-    private struct SavedTensors   // q, k and v with each an input scale, an output scale and a gradient of their own take 13
+    private static bool IsWhole(in ColumnRange columns) => columns.Matrix.Shape.Rank != 2 || columns.Count == columns.Stride;
+
+    /// <summary>The values as a tensor of their own, for which the handle is given up.</summary>
+    private static Tensor Whole(in ColumnRange columns)
     {
-        private Tensor? _first;
+        if (IsWhole(columns))
+            return columns.Matrix;
+        using (columns.Matrix)
+            return Copied(columns);
+    }
+
+    private static Tensor Copied(in ColumnRange columns)
+    {
+        var copy = Tensor.Empty(columns.Matrix.Device, (columns.Rows, columns.Count), columns.Matrix.DType);
+        CopyBlock.Run(columns, copy, 0, 0);
+        return copy;
     }
 }
 

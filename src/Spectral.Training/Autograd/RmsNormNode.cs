@@ -19,9 +19,12 @@ public sealed class RmsNormNode : Node
     }
 
     /// <summary>Normalises the rows of x [N, D] with weight [D].</summary>
-    public static Variable Apply(Tape tape, Variable x, Parameter weight, float epsilon)
+    public static Variable Apply(Tape tape, Variable x, Parameter weight, float epsilon) => Apply(tape, x, weight, epsilon, x.Value.Dim(1));
+
+    /// <summary>The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.</summary>
+    internal static Variable Apply(Tape tape, Variable x, Parameter weight, float epsilon, int stride)
     {
-        var y = Tensor.Empty(tape.Device, x.Value.Shape, x.Value.DType);
+        var y = new ColumnRange(Tensor.Empty(tape.Device, (x.Value.Dim(0), stride), x.Value.DType), 0, x.Value.Dim(1));
         var inverseRms = Tensor.Empty(tape.Device, x.Value.Dim(0));
         RmsNorm.Forward(x.Value, weight.Value, epsilon, y, inverseRms);
         if (tape.Records && (x.Node is not null || weight.Trains))
@@ -33,9 +36,10 @@ public sealed class RmsNormNode : Node
     /// <summary>The gradient that came past the norm along the residual is added in the same pass over dx.</summary>
     protected override void Backward(Tensor gradient)
     {
-        using var residual = _input?.TakeGradient();
-        var dx = Tensor.Empty(_x.Device, _x.Shape, _x.DType);
-        RmsNorm.Backward(_x, _weight.Value, _inverseRms, gradient, dx, residual is null ? null : new ColumnRange?(residual), _weight.Gradient, accumulateWeight: true);
+        var residual = _input?.TakeColumns();
+        using var held = residual?.Matrix;
+        var dx = Place(_input, _x.Dim(0), _x.Dim(1), _x);
+        RmsNorm.Backward(_x, _weight.Value, _inverseRms, gradient, dx, residual, _weight.Gradient, accumulateWeight: true);
         Deposit(_input, dx);
     }
 }

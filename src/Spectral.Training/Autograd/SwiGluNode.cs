@@ -7,21 +7,25 @@ public sealed class SwiGluNode : Node
 {
     private readonly Node? _gateNode;
     private readonly Node? _upNode;
-    private readonly Tensor _gate;
-    private readonly Tensor _up;
+    private readonly ColumnRange _gate;
+    private readonly ColumnRange _up;
 
     private SwiGluNode(Variable gate, Variable up)
     {
         (_gateNode, _upNode) = (gate.Node, up.Node);
-        _gate = Save(gate.Value);
-        _up = Save(up.Value);
+        _gate = Save(gate.Columns);
+        _up = Save(up.Columns);
     }
 
     /// <summary>Gates <paramref name="up"/> by the SiLU of <paramref name="gate"/>.</summary>
-    public static Variable Apply(Tape tape, Variable gate, Variable up)
+    public static Variable Apply(Tape tape, Variable gate, Variable up) => Apply(tape, gate, up, gate.Columns.Count);
+
+    /// <summary>The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.</summary>
+    internal static Variable Apply(Tape tape, Variable gate, Variable up, int stride)
     {
-        var y = Tensor.Empty(tape.Device, gate.Value.Shape, gate.Value.DType);
-        SwiGlu.Forward(gate.Value, up.Value, y);
+        var (rows, columns, type) = (gate.Columns.Rows, gate.Columns.Count, gate.Columns.Matrix.DType);
+        var y = new ColumnRange(Tensor.Empty(tape.Device, (rows, stride), type), 0, columns);
+        SwiGlu.Forward(gate.Columns, up.Columns, y);
         var records = tape.Records && (gate.Node is not null || up.Node is not null);
         return new Variable(y, records ? tape.Record(new SwiGluNode(gate, up)) : null);
     }
@@ -29,8 +33,8 @@ public sealed class SwiGluNode : Node
     /// <summary>One pass gives both gradients; SiLU is recomputed rather than saved.</summary>
     protected override void Backward(Tensor gradient)
     {
-        var dGate = Tensor.Empty(_gate.Device, _gate.Shape, _gate.DType);
-        var dUp = Tensor.Empty(_up.Device, _up.Shape, _up.DType);
+        var dGate = Place(_gateNode, _gate.Rows, _gate.Count, gradient);
+        var dUp = Place(_upNode, _up.Rows, _up.Count, gradient);
         SwiGlu.Backward(_gate, _up, gradient, dGate, dUp);
         Deposit(_gateNode, dGate);
         Deposit(_upNode, dUp);

@@ -9,19 +9,26 @@ namespace Spectral.Training;
 /// </remarks>
 public sealed class Variable : IDisposable
 {
+    private readonly ColumnRange _columns;
+    private readonly bool _whole;
+
     /// <summary>Wraps a value; the variable owns the handle from now on.</summary>
-    public Variable(Tensor value, Node? node = null)
-    {
-        Value = value;
-        Node = node;
-    }
+    public Variable(Tensor value, Node? node = null) => (_columns, Node, _whole) = (value, node, true);
+
+    /// <summary>Wraps columns of a matrix; the variable owns that handle on it.</summary>
+    internal Variable(ColumnRange columns, Node? node = null) => (_columns, Node, _whole) = (columns, node, columns.Count == columns.Stride);
 
     /// <summary>The value, in the model's compute type.</summary>
-    public Tensor Value { get; }
+    /// <exception cref="InvalidOperationException">It is columns of a wider matrix, which only operations inside a layer hand to one another.</exception>
+    public Tensor Value => _whole ? _columns.Matrix
+        : throw new InvalidOperationException($"the value is {_columns.Count} columns of {_columns.Matrix.Shape}; this operation takes whole matrices");
+
+    /// <summary>The value as columns of a matrix, all of its own as a rule.</summary>
+    internal ColumnRange Columns => _columns;
 
     /// <summary>Where the gradient with respect to this value goes; null when nothing below it trains.</summary>
     public Node? Node { get; }
 
     /// <summary>Releases this handle on the value. The memory lives on as long as a node has saved it.</summary>
-    public void Dispose() => Value.Dispose();
+    public void Dispose() => _columns.Matrix.Dispose();
 }

@@ -45,7 +45,7 @@ public sealed class CausalLanguageModel : IDisposable
     public IReadOnlyList<Linear> Linears { get; }
 
     /// <summary>Number of weights, adapters not counted.</summary>
-    public long ParameterCount => _parameters.All.Sum(parameter => parameter.Value.Count);
+    public long ParameterCount => _parameters.All.Sum(parameter => parameter.Shape.Count);
 
     /// <summary>The attached adapter, or null.</summary>
     public Adapter? Adapter { get; internal set; }

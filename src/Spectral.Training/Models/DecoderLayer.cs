@@ -26,26 +26,29 @@ internal sealed class DecoderLayer
     public Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null)
     {
         using var attended = Attend(tape, x, settings, cache);
-        using var normed = RmsNormNode.Apply(tape, attended, PostAttentionNorm, Epsilon);
+        using var normed = RmsNormNode.Apply(tape, attended, PostAttentionNorm, Epsilon, InputStride(Gates, cache));
         var gates = LinearNode.Apply(tape, normed, Gates);
         using var gate = gates[0];
         using var up = gates[1];
-        using var gated = SwiGluNode.Apply(tape, gate, up);
+        using var gated = SwiGluNode.Apply(tape, gate, up, InputStride(Down.Group, cache));
         using var down = LinearNode.Apply(tape, gated, Down);
         return AddNode.Apply(tape, attended, down);
     }
 
     private Variable Attend(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache)
     {
-        using var normed = RmsNormNode.Apply(tape, x, InputNorm, Epsilon);
+        using var normed = RmsNormNode.Apply(tape, x, InputNorm, Epsilon, InputStride(Projections, cache));
         var projections = LinearNode.Apply(tape, normed, Projections);
         using var q = projections[0];
         using var k = projections[1];
         using var v = projections[2];
         using var mixed = cache is not null && settings.Length == 1
             ? cache.Attend(settings, q, k, v)
-            : AttentionNode.Apply(tape, settings, q, k, v, cache);
+            : AttentionNode.Apply(tape, settings, q, k, v, cache, InputStride(Output.Group, cache));
         using var output = LinearNode.Apply(tape, mixed, Output);
         return AddNode.Apply(tape, x, output);
     }
+
+    /// <summary>Elements of a row that a group reads. With a cache rows are few and their operations many: nothing is laid out for one product then.</summary>
+    private static int InputStride(LinearGroup group, LayerCache? cache) => cache is null ? group.InputStride : group.Layers[0].In;
 }

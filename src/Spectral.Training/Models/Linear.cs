@@ -28,10 +28,10 @@ public sealed class Linear
     public LinearGroup Group { get; internal set; }
 
     /// <summary>Output features.</summary>
-    public int Out => Weight.Value.Dim(0);
+    public int Out => Weight.Shape[0];
 
     /// <summary>Input features.</summary>
-    public int In => Weight.Value.Dim(1);
+    public int In => Weight.Shape[1];
 
     /// <summary>The layer as an adapter method sees it.</summary>
     public ModuleShape ModuleShape => new(Name, Out, In, Bias is not null);

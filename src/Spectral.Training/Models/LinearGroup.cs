@@ -22,6 +22,9 @@ public sealed class LinearGroup
     /// <summary>The packed adapters of those layers that carry one; null when none does.</summary>
     public AdapterGroup? Adapter { get; internal set; }
 
+    /// <summary>Elements from one row of the input to the next: more than there are inputs where augmented layers want room behind them.</summary>
+    internal int InputStride => Adapter?.Augmented?.Weight.InputStride ?? _layers[0].In;
+
     /// <summary>Whether anything in these layers trains.</summary>
     public bool Trains => Array.Exists(_layers, layer => layer.Trains);
 

@@ -63,7 +63,7 @@ internal sealed class ModelParameters : IDisposable
     public void Save(ModelConfig config, DType dtype, string directory, string? tokenizerSource)
     {
         var stored = dtype == DType.BF16 ? StoredType.BF16 : StoredType.F32;
-        var tensors = All.Select(parameter => TensorToWrite.Floats(parameter.Name, stored, parameter.Master.Shape.Dimensions(), parameter.Master.ToArray));
+        var tensors = All.Select(parameter => TensorToWrite.Floats(parameter.Name, stored, parameter.Shape.Dimensions(), parameter.ToArray));
         SafetensorsWriter.Write(Path.Combine(directory, "model.safetensors"), [.. tensors], new Dictionary<string, string> { ["format"] = "pt" });
         config.Save(directory);
         if (tokenizerSource is not null)

@@ -6,12 +6,15 @@ namespace Spectral.Training;
 public sealed class Parameter : IDisposable
 {
     private readonly Tensor? _master;
+    private Tensor? _value;
+    private ColumnRange? _place;
 
     /// <summary>A frozen parameter; takes over the handle.</summary>
     public Parameter(string name, Tensor value)
     {
         Name = name;
-        Value = value;
+        _value = value;
+        Shape = value.Shape;
     }
 
     internal Parameter(string name, Tensor master, DType valueType)
@@ -23,8 +26,15 @@ public sealed class Parameter : IDisposable
     /// <summary>E.g. <c>model.layers.0.self_attn.q_proj.weight</c>.</summary>
     public string Name { get; }
 
+    /// <summary>Dimensions of the value.</summary>
+    public Shape Shape { get; }
+
     /// <summary>What kernels read, in the compute type. In F32 this is the master itself.</summary>
-    public Tensor Value { get; }
+    /// <exception cref="InvalidOperationException">It is a weight that an attached adapter keeps among others; detach that first.</exception>
+    public Tensor Value => _value ?? throw new InvalidOperationException($"{Name} is part of a wider matrix while an adapter is attached");
+
+    /// <summary>The value of a matrix, wherever it is.</summary>
+    internal ColumnRange Columns => _place ?? Value;
 
     /// <summary>The F32 values the optimizer updates; the value itself for a frozen parameter.</summary>
     public Tensor Master => _master ?? Value;
@@ -34,6 +44,36 @@ public sealed class Parameter : IDisposable
 
     /// <summary>Whether backward must produce a gradient for it.</summary>
     public bool Trains => Gradient is not null;
+
+    /// <summary>The master's values on the host.</summary>
+    public float[] ToArray()
+    {
+        if (_place is not { } place)
+            return Master.ToArray();
+        using var copy = Copy(place);
+        return copy.ToArray();
+    }
+
+    /// <summary>Gives up the memory of a frozen matrix for the same values elsewhere, which the caller keeps until <see cref="MoveBack"/>.</summary>
+    internal void MoveTo(ColumnRange place)
+    {
+        Value.Dispose();
+        (_value, _place) = (null, place);
+    }
+
+    /// <summary>Takes the values back into memory of its own, bit for bit.</summary>
+    internal void MoveBack()
+    {
+        if (_place is { } place)
+            (_value, _place) = (Copy(place), null);
+    }
+
+    private static Tensor Copy(in ColumnRange place)
+    {
+        var copy = Tensor.Empty(place.Matrix.Device, (place.Rows, place.Count), place.Matrix.DType);
+        CopyBlock.Run(place, copy, 0, 0);
+        return copy;
+    }
 
     /// <summary>Rounds the master to the compute type; nothing to do in F32.</summary>
     internal void Refresh()
@@ -45,7 +85,7 @@ public sealed class Parameter : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        Value.Dispose();
+        _value?.Dispose();
         _master?.Dispose();
         Gradient?.Dispose();
     }

@@ -1,0 +1,13 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training.Tests;
+
+/// <summary>Forces a variant of low-rank layers until it is disposed.</summary>
+internal sealed class ForcedLowRank : IDisposable
+{
+    private readonly LowRankVariant? _before = LowRankLinear.Variant;
+
+    public ForcedLowRank(LowRankVariant variant) => LowRankLinear.Variant = variant;
+
+    public void Dispose() => LowRankLinear.Variant = _before;
+}
