@@ -69,11 +69,7 @@ public sealed class Adapter : IDisposable
     {
         using var folder = model.Path is null ? null : ModelFolder.Open(model.Path);
         using var reader = folder is null ? new AdapterReader(directory, model.Config, learningRateRatio) : new AdapterReader(directory, folder, learningRateRatio);
-        return Build(model, reader.Method, reader.Options, reader.Modules, adapter =>
-        {
-            adapter.Fill(factor => !factor.IsSaved);
-            reader.Fill(adapter.Modules);
-        });
+        return Build(model, reader.Method, reader.Options, reader.Modules, adapter => reader.Fill(adapter.Modules));
     }
 
     /// <summary>Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32) into a folder, each atomically.</summary>

@@ -32,6 +32,12 @@ public sealed class AdapterBuilder
     /// <exception cref="InputException">It is not.</exception>
     public int Rank => Options.Rank >= 1 ? Options.Rank : throw new InputException($"rank {Options.Rank} for {Module.Name}: {Method.Name} needs a rank of at least 1");
 
+    /// <summary>Rank r, checked to be 1 to <paramref name="most"/>.</summary>
+    /// <param name="most">How many vectors of their space, such as rows of <see cref="In"/> elements, can be orthonormal.</param>
+    /// <exception cref="InputException">It is not.</exception>
+    public int RankWithin(int most) =>
+        Rank <= most ? Rank : throw new InputException($"rank {Rank} for {Module.Name}, which is [{Out}, {In}]: {Method.Name} needs a rank of at most {most}");
+
     /// <summary>Rank r, checked to be a number of singular triplets that the weight has: 1 to min(out, in).</summary>
     /// <exception cref="InputException">It is not.</exception>
     public int SpectralRank => Triplets("rank", Options.Rank);
@@ -64,8 +70,8 @@ public sealed class AdapterBuilder
     public Factor Frozen(string name, Shape shape, Start? start = null) => Add(new Factor(name, shape, false, start ?? Start.Zeros));
 
     /// <summary>
-    /// Declares a tensor that only a schedule between steps needs (<see cref="AdapterMethod.ActsBetweenSteps"/>): it has memory like the others, and
-    /// is not in the adapter's file. It begins as given also in an adapter that is loaded.
+    /// Declares a tensor that is not in the adapter's file: what a schedule between steps needs (<see cref="AdapterMethod.ActsBetweenSteps"/>), or a
+    /// constant. It begins as given also in an adapter that is loaded.
     /// </summary>
     /// <param name="name">Its name among the layer's factors.</param>
     /// <param name="shape">Its shape.</param>

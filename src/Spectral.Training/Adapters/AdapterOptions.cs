@@ -45,7 +45,10 @@ public sealed record AdapterOptions
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 
     /// <summary>The scale s of the low-rank part.</summary>
-    public double Scale => Alpha / (RankStabilized ? Math.Sqrt(Rank) : Rank);
+    public double Scale => ScaleAt(Rank);
+
+    /// <summary>The scale that α gives at some rank.</summary>
+    internal double ScaleAt(int rank) => Alpha / (RankStabilized ? Math.Sqrt(rank) : rank);
 
     /// <summary>The same settings at another rank; α follows, so that the scale stays what it was. Rank 0 has no scale to keep.</summary>
     internal AdapterOptions AtRank(int rank) => rank == Rank || rank == 0 || Rank == 0

@@ -47,12 +47,17 @@ internal sealed class AdapterReader : IDisposable
     /// <summary>The modules, without factors yet.</summary>
     public IReadOnlyList<AdaptedModule> Modules => _modules;
 
-    /// <summary>Gives all factors their stored values.</summary>
+    /// <summary>Gives all factors their stored values, and those that are not stored their start.</summary>
     public void Fill(IReadOnlyList<AdaptedModule> modules)
     {
         foreach (var module in modules)
-            foreach (var factor in module.AllFactors.Where(factor => factor.IsSaved))
-                factor.Parameter.Master.CopyFrom(Tensor(module.Shape.Name, factor).ToFloats());
+            foreach (var factor in module.AllFactors)
+            {
+                if (factor.IsSaved)
+                    factor.Parameter.Master.CopyFrom(Tensor(module.Shape.Name, factor).ToFloats());
+                else
+                    factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
+            }
     }
 
     public void Dispose() => _folder.Dispose();

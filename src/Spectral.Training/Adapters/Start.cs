@@ -17,11 +17,17 @@ public abstract record Start
     /// <summary>All the same value.</summary>
     public static Start Of(double value) => new Constant(value);
 
+    /// <summary>Given values, row by row.</summary>
+    public static Start Values(params float[] values) => new ValuesStart(values);
+
     /// <summary>N(0, <paramref name="deviation"/>²).</summary>
     public static Start Normal(double deviation) => new NormalStart(deviation);
 
     /// <summary>U(−<paramref name="bound"/>, <paramref name="bound"/>).</summary>
     public static Start Uniform(double bound) => new UniformStart(bound);
+
+    /// <summary>Random orthonormal rows of a matrix that has no more of them than columns: those of a Gaussian matrix, orthonormalized.</summary>
+    public static Start OrthonormalRows { get; } = new OrthonormalRowsStart();
 
     /// <summary>The start values of another factor of the layer, once it has them.</summary>
     internal static Start CopyOf(Factor source) => new CopyStart(source);
@@ -41,6 +47,11 @@ public abstract record Start
             else
                 values.CopyFrom(Enumerable.Repeat((float)Value, checked((int)values.Count)).ToArray());
         }
+    }
+
+    private sealed record ValuesStart(float[] All) : Start
+    {
+        internal override void Fill(Tensor values, ulong seed, ulong stream) => values.CopyFrom(All);
     }
 
     private sealed record CopyStart(Factor Source) : Start
@@ -67,5 +78,15 @@ public abstract record Start
     private sealed record UniformStart(double Bound) : Start
     {
         internal override void Fill(Tensor values, ulong seed, ulong stream) => Philox.Uniform(values, seed, stream, (float)-Bound, (float)Bound);
+    }
+
+    private sealed record OrthonormalRowsStart : Start
+    {
+        internal override void Fill(Tensor values, ulong seed, ulong stream)
+        {
+            using var normal = Tensor.Empty(values.Device, values.Shape);
+            Philox.Normal(normal, seed, stream, 0, 1);
+            Orthonormalization.Rows(normal, values);
+        }
     }
 }

@@ -1,0 +1,93 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// AdaLoRA: triplets (column of B, e, row of A) begin alike in number; the least important ones of all layers are set to zero while the budget falls,
+/// may come back as long as it does, and stay zero in the last part of the run.
+/// </summary>
+internal sealed class AdaloraMethod : AdapterMethod
+{
+    private const string A = "lora_A", B = "lora_B", E = "lora_E", Kept = "lora_E.kept";
+
+    public override string Name => "adalora";
+    public override string Formula => "W + (alpha/rank)·B·diag(E)·A, loss + gamma·mean(‖BᵀB - I‖, ‖A·Aᵀ - I‖); triplets pruned from rank to target-rank a layer on average";
+    public override string Source => "Zhang et al., 2023, arXiv 2303.10512";
+    public override string Use => "Finds out which layers need rank and which do not. Its scores take a few passes over the factors and, at every pruning, a wait for the device.";
+    public override bool ActsBetweenSteps => true;
+
+    public override IReadOnlyList<AdapterSetting> Settings { get; } =
+    [
+        AdapterSetting.Whole("target-rank", 0, 0, 65536, "Average rank at the end, at most --rank; 0: half of --rank."),
+        new("begin", 0.1, 0, 1, "Share of the run's steps before the first pruning."),
+        new("finish", 0.3, 0, 1, "Share of the run's steps at the end that train what is kept."),
+        AdapterSetting.Whole("interval", 10, 1, 1000000, "Steps from one pruning to the next."),
+        new("gamma", 0.5, 0, 1e6, "Weight of the penalty that keeps factors orthonormal."),
+        new("beta1", 0.85, 0, 0.9999, "How slowly the importance follows the present gradient."),
+        new("beta2", 0.85, 0, 0.9999, "How slowly its uncertainty does."),
+    ];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var rank = layer.Rank;
+        if (layer.Setting("target-rank") > rank)
+            throw new InputException($"target-rank {layer.Setting("target-rank")} for {layer.Module.Name}: expected at most its rank, {rank}");
+        var left = layer.Trained(B, (layer.Out, rank), Start.Normal(0.02), layer.Options.LearningRateRatio);
+        var (middle, right) = (layer.Trained(E, (rank, 1)), layer.Trained(A, (rank, layer.In), Start.Normal(0.02)));
+        Sensitivity.Declare(layer, left, middle, right);
+        layer.State(Kept, (rank, 1), Start.Ones);
+        var each = layer.Setting("gamma") / (2 * layer.AllModules.Count);
+        return new AdapterForm
+        {
+            Terms = [new(left, right, layer.Options.Scale) { Middle = middle.Reshape(rank) }],
+            Penalty = Penalties.Orthonormality(left, columns: true).Add(Penalties.Orthonormality(right, columns: false), each, each),
+        };
+    }
+
+    public override void BeforeUpdate(Adapter adapter, int step, int steps)
+    {
+        if (step > Phases(adapter, steps).Last)
+            return;
+        var (beta1, beta2) = (adapter.Options.Setting(this, "beta1"), adapter.Options.Setting(this, "beta2"));
+        foreach (var module in adapter.Modules)
+            foreach (var name in (string[])[A, B, E])
+                Sensitivity.Update(module.Factors, name, beta1, beta2);
+    }
+
+    public override bool AfterUpdate(Adapter adapter, int step, int steps)
+    {
+        var (first, last) = Phases(adapter, steps);
+        if (step <= first || (step < last && step % (int)adapter.Options.Setting(this, "interval") != 0))
+            return false;
+        if (step <= last)
+            Allocate(adapter, Math.Pow(1 - (step - first) / (double)(last - first), 3));
+        foreach (var factors in adapter.Modules.Select(module => module.Factors))
+            BroadcastMultiply.Run(factors[E].Master, factors[Kept].Master, factors[E].Master, Broadcast.PerElement);
+        return true;
+    }
+
+    /// <summary>Keeps the best triplets of all layers: as many as at the end, and a share of those that are too many.</summary>
+    private void Allocate(Adapter adapter, double share)
+    {
+        var (begin, end) = (adapter.Modules.Sum(module => module.Options.Rank), adapter.Modules.Sum(module => Target(module.Options)));
+        var ranked = adapter.Modules.SelectMany(module => Scores(module.Factors).Select((score, i) => (module, i, score))).OrderByDescending(triplet => triplet.score);
+        var kept = ranked.Take((int)((begin - end) * share) + end).ToLookup(triplet => triplet.module, triplet => triplet.i);
+        foreach (var module in adapter.Modules)
+            module.Factors[Kept].Master.CopyFrom([.. Enumerable.Range(0, module.Options.Rank).Select(i => kept[module].Contains(i) ? 1f : 0f)]);
+    }
+
+    private static IEnumerable<float> Scores(IReadOnlyDictionary<string, Parameter> factors)
+    {
+        var (left, right) = (Sensitivity.Scores(factors, B, Broadcast.PerColumn), Sensitivity.Scores(factors, A, Broadcast.PerRow));
+        return Sensitivity.Scores(factors, E, Broadcast.PerRow).Select((score, i) => score + left[i] + right[i]);
+    }
+
+    private int Target(AdapterOptions options) => options.Setting(this, "target-rank") is > 0 and var target ? (int)target : (options.Rank + 1) / 2;
+
+    /// <summary>The last step before the pruning, and that of the last pruning.</summary>
+    private (int First, int Last) Phases(Adapter adapter, int steps)
+    {
+        var first = Math.Min((int)(adapter.Options.Setting(this, "begin") * steps), steps - 1);
+        return (first, Math.Max(first + 1, steps - (int)(adapter.Options.Setting(this, "finish") * steps)));
+    }
+}

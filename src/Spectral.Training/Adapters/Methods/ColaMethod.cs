@@ -1,0 +1,49 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// COLA, chain of LoRA: a LoRA is trained, finished, and a fresh one begun on what it made of the weight. Finished terms stay beside the base,
+/// which is not touched; the adapter is the sum of all.
+/// </summary>
+internal sealed class ColaMethod : AdapterMethod
+{
+    private const string A = "cola_A";
+    private const string B = "cola_B";
+
+    public override string Name => "cola";
+    public override string Formula => "W + (alpha/rank)·(Σ B_i·A_i + B·A): every steps/rounds steps B·A is finished, B set to zero, A drawn anew and the optimizer's moments forgotten";
+    public override string Source => "Xia, Qin and Hazan, 2024, arXiv 2401.04151";
+    public override string Use => "A change of higher rank from the optimizer state of a low one. Terms already made run in forward: rank·rounds in all, from the start.";
+    public override bool ActsBetweenSteps => true;
+
+    public override IReadOnlyList<AdapterSetting> Settings { get; } = [AdapterSetting.Whole("rounds", 3, 1, 64, "LoRAs trained one after another.")];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var (term, finished) = (LoraMethod.Term(layer, layer.Rank), ((int)layer.Setting("rounds") - 1) * layer.Rank);
+        return new AdapterForm
+        {
+            Terms = finished == 0 ? [term] : [new(layer.Frozen(B, (layer.Out, finished)), layer.Frozen(A, (finished, layer.In)), term.Scale), term],
+        };
+    }
+
+    public override bool AfterUpdate(Adapter adapter, int step, int steps)
+    {
+        var rounds = (int)adapter.Options.Setting(this, "rounds");
+        var done = (int)((long)step * rounds / steps);
+        if (done == (int)((step - 1L) * rounds / steps) || done >= rounds)
+            return false;
+        foreach (var module in adapter.Modules)
+        {
+            var (factors, rank) = (module.Factors, module.Options.Rank);
+            var (left, right) = (factors[LoraMethod.B].Master, factors[LoraMethod.A].Master);
+            CopyBlock.Run(left, factors[B].Master, 0, (done - 1) * rank);
+            CopyBlock.Run(right, factors[A].Master, (done - 1) * rank, 0);
+            left.Clear();
+            Start.KaimingUniform.Fill(right, module.Options.Seed, RandomStream.For($"{module.Shape.Name}.{A}.{done}"));
+        }
+        adapter.Parameters.NotifyRestarted();
+        return true;
+    }
+}

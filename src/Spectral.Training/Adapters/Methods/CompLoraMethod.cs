@@ -1,0 +1,38 @@
+namespace Spectral.Training;
+
+/// <summary>CompLoRA: a LoRA that stays out of the span of the leading singular vectors U_k and V_k of W.</summary>
+internal sealed class CompLoraMethod : AdapterMethod
+{
+    private const string U = "comp_U";
+    private const string V = "comp_V";
+
+    public override string Name => "complora";
+    public override string Formula => "W + (alpha/rank)·(I - U_k·U_kᵀ)·B·A·(I - V_k·V_kᵀ); U_k, V_k the leading top-k singular vectors";
+    public override string Source => "CompLoRA: low-rank adaptation in the complement of the weight's principal subspace";
+    public override bool IsPublishedForm => false;
+    public override string Use => "Leaves the weight's main directions alone, so that what the base knows is kept. 4k·r·(in + out) operations a layer and step beyond LoRA's.";
+    public override bool UsesTopK => true;
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var (term, k) = (LoraMethod.Term(layer, layer.Rank), layer.Triplets("top-k", layer.Options.TopK));
+        var (u, v) = (layer.Frozen(U, (layer.Out, k)), layer.Frozen(V, (k, layer.In)));
+        return new AdapterForm
+        {
+            Terms =
+            [
+                term with
+                {
+                    Left = term.Left.Subtract(u.MatMul(u.MatMul(term.Left, transposeA: true))),
+                    Right = term.Right.Subtract(term.Right.MatMul(v, transposeB: true).MatMul(v)),
+                },
+            ],
+        };
+    }
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.TopK, (start, svd) =>
+    {
+        start[U].CopyFrom(svd.U);
+        start[V].CopyFrom(svd.Vt);
+    });
+}

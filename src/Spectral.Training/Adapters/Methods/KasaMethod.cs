@@ -1,0 +1,46 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>KaSA: a trained diagonal between B and A, on a weight that lost its r smallest singular triplets U₀ σ₀ V₀ᵀ.</summary>
+internal sealed class KasaMethod : AdapterMethod
+{
+    private const string U = "kasa_U";
+    private const string V = "kasa_V";
+
+    public override string Name => "kasa";
+    public override string Formula => "W - U0·diag(sigma0)·V0ᵀ + (alpha/rank)·B·diag(d)·A, loss + beta·‖d‖² + gamma·(‖BᵀB - I‖ + ‖A·Aᵀ - I‖); U0, sigma0, V0 the last r singular triplets";
+    public override string Source => "Wang et al., 2024, arXiv 2412.06071";
+    public override string Use => "Takes out what the weight hardly uses and weighs the new directions by importance. Starting needs the exact SVD of every layer; twice LoRA's rank runs in forward.";
+    public override bool StartsAtBase => false;
+
+    public override IReadOnlyList<AdapterSetting> Settings { get; } =
+    [
+        new("beta", 1e-4, 0, 1, "Weight of the penalty on the diagonal."),
+        new("gamma", 1e-3, 0, 1, "Weight of the penalty that keeps B's columns and A's rows orthonormal."),
+    ];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var (rank, diagonal) = (layer.SpectralRank, layer.Trained("lora_diag", layer.SpectralRank, Start.Normal(1)));
+        var term = LoraMethod.Term(layer, rank) with { Middle = diagonal };
+        var orthogonality = Penalties.Orthonormality(term.Left, columns: true).Add(Penalties.Orthonormality(term.Right, columns: false));
+        return new AdapterForm
+        {
+            Terms = [new(layer.Frozen(U, (layer.Out, rank)), layer.Frozen(V, (rank, layer.In)), -1), term],
+            Penalty = diagonal.Dot(diagonal).Add(orthogonality, layer.Setting("beta"), layer.Setting("gamma")),
+        };
+    }
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts)
+    {
+        foreach (var start in starts)
+        {
+            var (all, rank) = (Math.Min(start.Module.Out, start.Module.In), start.Options.Rank);
+            using var svd = Svd.Compute(start.Weight, all, SvdMethod.Exact);
+            int[] last = [.. Enumerable.Range(all - rank, rank)];
+            svd.CopyLeft(start[U], last, sigma => sigma);
+            svd.CopyRight(start[V], last, _ => 1);
+        }
+    }
+}
