@@ -9,7 +9,7 @@ public sealed class AdapterSizeTests(DeviceKind kind) : TrainingTest(kind)
     // Beyond the smaller dimension of the widest layer a rank adds nothing.
     private const int Full = 12;
 
-    private static readonly AdapterOptions Options = new() { Rank = 3, Alpha = 6, TopK = 2 };
+    private static readonly AdapterOptions Options = new() { Rank = 4, Alpha = 8, TopK = 2 };
 
     private static IReadOnlyList<ModuleShape> Layers => AdapterTargets.Of(TinyModels.Llama, Options);
 

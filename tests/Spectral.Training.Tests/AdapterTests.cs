@@ -6,7 +6,7 @@ namespace Spectral.Training.Tests;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class AdapterTests(DeviceKind kind) : TrainingTest(kind)
 {
-    private static readonly AdapterOptions Options = new() { Rank = 3, Alpha = 6, TopK = 2, Seed = 5 };
+    private static readonly AdapterOptions Options = new() { Rank = 4, Alpha = 8, TopK = 2, Seed = 5 };
 
     private Batch Data { get; } = Batch.Create(TinyModels.Records(4, TinyModels.Llama, new Random(7)), 0);
 

@@ -101,6 +101,12 @@ public sealed class AdapterBuilder
     /// <summary>The value of one of the method's own settings.</summary>
     public double Setting(string name) => Options.Setting(Method, name);
 
+    /// <summary>The value of one of the method's own choices, as written.</summary>
+    public string Choice(string name) => Method.Settings.First(setting => setting.Name == name).Describe(Setting(name));
+
+    /// <summary>Whether one of the method's own switches is on.</summary>
+    public bool IsOn(string name) => Choice(name) == "on";
+
     /// <summary>A number of singular triplets, checked to be one that the weight has: 1 to min(out, in).</summary>
     /// <param name="setting">Its name, for the message.</param>
     /// <param name="count">The number.</param>

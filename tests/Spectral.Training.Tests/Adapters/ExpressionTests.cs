@@ -97,7 +97,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         var seen = new HashSet<Type>();
         foreach (var test in Cases)
             Visit(test.Build([.. test.Inputs.Select(shape => (Expression)new Factor("x", shape, true, Start.Zeros, false))]));
-        Assert.That(typeof(Expression).Assembly.GetTypes().Where(type => type.IsSubclassOf(typeof(Expression))).Except([typeof(BaseTensor), typeof(SpectralChange)]), Is.SubsetOf(seen));
+        Assert.That(typeof(Expression).Assembly.GetTypes().Where(type => type.IsSubclassOf(typeof(Expression))).Except([typeof(BaseTensor), typeof(SpectralChange), typeof(Detached)]), Is.SubsetOf(seen));
 
         void Visit(Expression expression)
         {
@@ -120,6 +120,35 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
+    public void ADetachedValueFollowsItsFactorAndHasNoGradient()
+    {
+        using Run run = new(Device, new("", [5], x => x[0].Multiply(x[0].Detach(), Broadcast.PerElement), x => Array.ConvertAll(x[0], a => a * a)));
+        for (var pass = 0; pass < 2; pass++)
+        {
+            run.Step();
+            VerifyGradient(run.Output.Value.ToArray(), Array.ConvertAll(run.Values[0], a => a * a), Tolerance, "value");
+            VerifyGradient(run.Gradients()[0], [.. run.Values[0].Zip(run.Direction, (a, g) => a * g)], Tolerance, "gradient");
+            run.Change();
+        }
+    }
+
+    [Test]
+    public void LayersShareAConstantTable()
+    {
+        var made = 0;
+        using (Run first = new(Device, Ones()), second = new(Device, Ones()))
+        {
+            _ = (first.Output.Value, second.Output.Value);
+            Assert.That(made, Is.EqualTo(1));
+        }
+        using Run third = new(Device, Ones());
+        _ = third.Output.Value;
+        Assert.That(made, Is.EqualTo(2), "the last one to go takes the table with it");
+
+        Case Ones() => new("", [4], x => x[0].Multiply(Beside(x[0]).Table(4, "ones", () => [1, 1, 1, ++made / made]), Broadcast.PerElement), x => x[0]);
+    }
+
+    [Test]
     public void ShapesThatDoNotFitAreNamed()
     {
         Expression matrix = Make((3, 4)), vector = Make(4), batch = Make((2, 3, 3));
@@ -135,6 +164,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(() => matrix.Block(2, 0, 2, 2), Throws.ArgumentException.With.Message.Contains("a rectangle [2, 2] at row 2, column 0 of [3, 4]"));
             Assert.That(() => matrix.Reshape(5), Throws.ArgumentException.With.Message.Contains("[3, 4] in the shape [5]"));
             Assert.That(() => ExpressionOperations.ConcatRows(matrix, vector), Throws.ArgumentException.With.Message.Contains("rows of [3, 4], [4] together"));
+            Assert.That(() => matrix.UpperTriangle(), Throws.ArgumentException.With.Message.Contains("the upper triangle of [3, 4]"));
             Assert.That(() => matrix.SkewSymmetric(3), Throws.ArgumentException.With.Message.Contains("[3, 4] as the upper triangles of matrices [3, 3]: expected [any, 3]"));
             Assert.That(() => matrix.Gather(3, [0, 1]), Throws.ArgumentException.With.Message.Contains("2 indices for [3]"));
             Assert.That(() => matrix.TopKMixture(matrix, 1), Throws.ArgumentException.With.Message.Contains("mixtures of 1 vectors of a bank [3, 4] by logits [3, 4]"));
@@ -213,6 +243,9 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
             });
     }
 
+    /// <summary>The factor that an input is, or is made of.</summary>
+    private static Factor Beside(Expression input) => input as Factor ?? (Factor)input.Inputs[0];
+
     private static IEnumerable<Case> ArrangementCases()
     {
         yield return new("rows together", [(2, 3), (4, 3)], x => ExpressionOperations.ConcatRows(x[0], x[1], x[0]), x => [.. x[0], .. x[1], .. x[0]]);
@@ -227,6 +260,8 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         yield return new("repeated", [(2, 3)], x => x[0].Repeat(3), x => [.. x[0], .. x[0], .. x[0]]);
         yield return new("tiled", [(2, 3)], x => x[0].Tile(2, 2), x => [.. Enumerable.Range(0, 24).Select(at => x[0][at / 6 % 2 * 3 + at % 6 % 3])]);
         yield return new("block diagonal", [(2, 1, 2)], x => x[0].BlockDiagonal(), x => [x[0][0], x[0][1], 0, 0, 0, 0, x[0][2], x[0][3]]);
+        yield return new("upper triangle", [(3, 3)], x => x[0].UpperTriangle(0.5), x => [0.5 * x[0][0], x[0][1], x[0][2], 0, 0.5 * x[0][4], x[0][5], 0, 0, 0.5 * x[0][8]]);
+        yield return new("table", [(2, 3)], x => x[0].Multiply(Beside(x[0]).Table((2, 3), "squares", () => [0, 1, 4, 9, 16, 25]), Broadcast.PerElement), x => [.. x[0].Select((a, at) => a * at * at)]);
         yield return new("skew-symmetric", [(2, 6)], x => x[0].SkewSymmetric(4), x => [.. Skew(x[0][..6], 4), .. Skew(x[0][6..], 4)]);
     }
 

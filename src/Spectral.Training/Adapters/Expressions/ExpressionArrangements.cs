@@ -67,6 +67,26 @@ public static class ExpressionArrangements
         });
     }
 
+    /// <summary>The upper triangle of a matrix [n, n], its diagonal times a constant; zeros below.</summary>
+    public static Expression UpperTriangle(this Expression x, double diagonal = 1)
+    {
+        var n = x.Shape.Rank == 2 && x.Shape[0] == x.Shape[1] ? x.Shape[0] : throw new ArgumentException($"the upper triangle of {x.Shape}", nameof(x));
+        return new Rearranged(x, x.Shape, ("upper", n, diagonal), () =>
+        {
+            var (index, factors) = (new int[n * n], new float[n * n]);
+            for (var at = 0; at < index.Length; at++)
+                (index[at], factors[at]) = (at / n <= at % n ? at : -1, at / n == at % n ? (float)diagonal : 1);
+            return (index, factors);
+        });
+    }
+
+    /// <summary>A constant matrix that follows from numbers alone: no file holds it, and layers that ask for the same share its memory.</summary>
+    /// <param name="beside">Any factor of the layer: the table lives where it does.</param>
+    /// <param name="shape">The table's shape.</param>
+    /// <param name="structure">Equal for equal tables.</param>
+    /// <param name="values">Its elements; called once per structure.</param>
+    internal static Expression Table(this Factor beside, Shape shape, object structure, Func<float[]> values) => new ConstantTable(beside, shape, structure, values);
+
     private static Rearranged Make(Expression x, Shape shape, object structure, Func<long, int> source) => new(x, shape, structure, () =>
     {
         var index = new int[shape.Count];

@@ -22,7 +22,7 @@ internal sealed class Rearranged : Expression
     {
         base.Release();
         if (_rented is not null)
-            SharedTables.Return(_rented, _structure);
+            SharedTables<IndexTable>.Return(_rented, _structure);
         (_rented, _indices) = (null, null);
     }
 
@@ -37,7 +37,13 @@ internal sealed class Rearranged : Expression
     private IndexTable Indices(Device device)
     {
         if (_indices is null)
-            (_indices, _rented) = (SharedTables.Rent(device, _structure, checked((int)_x.Shape.Count), _table), device);
+            (_indices, _rented) = (SharedTables<IndexTable>.Rent(device, _structure, Make), device);
         return _indices;
+
+        IndexTable Make()
+        {
+            var (index, factors) = _table();
+            return new IndexTable(device, index, checked((int)_x.Shape.Count), factors);
+        }
     }
 }

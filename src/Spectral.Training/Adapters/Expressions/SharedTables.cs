@@ -2,21 +2,18 @@ using Spectral.Kernels;
 
 namespace Spectral.Training;
 
-/// <summary>Index tables in use, each once per device: layers of one size have them in common.</summary>
-internal static class SharedTables
+/// <summary>Tables in use, each once per device: layers of one size have them in common.</summary>
+internal static class SharedTables<T> where T : class, IDisposable
 {
     private static readonly Dictionary<(Device, object), Entry> Entries = [];
 
     /// <summary>The table of a structure, made if nobody has it; to be returned as often as it was rented.</summary>
-    public static IndexTable Rent(Device device, object structure, int sources, Func<(int[] Index, float[]? Factors)> make)
+    public static T Rent(Device device, object structure, Func<T> make)
     {
         lock (Entries)
         {
             if (!Entries.TryGetValue((device, structure), out var entry))
-            {
-                var (index, factors) = make();
-                Entries.Add((device, structure), entry = new Entry(new IndexTable(device, index, sources, factors)));
-            }
+                Entries.Add((device, structure), entry = new Entry(make()));
             entry.Users++;
             return entry.Table;
         }
@@ -35,9 +32,9 @@ internal static class SharedTables
         }
     }
 
-    private sealed class Entry(IndexTable table)
+    private sealed class Entry(T table)
     {
-        public IndexTable Table => table;
+        public T Table => table;
 
         public int Users { get; set; }
     }

@@ -1,0 +1,23 @@
+namespace Spectral.Training;
+
+/// <summary>Block-LoRA: the columns of A are one block, repeated.</summary>
+internal sealed class BlockLoraMethod : AdapterMethod
+{
+    private const string Blocks = "blocks";
+
+    public override string Name => "block-lora";
+    public override string Formula => "W + (alpha/rank)·B·[A … A], A [r, in/n]";
+    public override string Source => "Zhou et al., 2025, arXiv 2501.16720";
+    public override string Use => "LoRA with n times fewer numbers in A, at LoRA's cost.";
+    public override bool IsPublishedForm => false;
+    public override IReadOnlyList<AdapterSetting> Settings => [AdapterSetting.Whole(Blocks, 2, 1, 1024, "n, a divisor of a layer's inputs.")];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var (rank, n) = (layer.Rank, (int)layer.Setting(Blocks));
+        if (layer.In % n != 0)
+            throw new InputException($"{Blocks} {n} for {layer.Module.Name} of {layer.In} inputs: expected a divisor");
+        var block = layer.Trained("block_A", (rank, layer.In / n), Start.KaimingUniform);
+        return new AdapterForm { Terms = [new(layer.Trained("block_B", (layer.Out, rank)), block.Tile(1, n), layer.Options.Scale)] };
+    }
+}

@@ -1,0 +1,28 @@
+namespace Spectral.Training;
+
+/// <summary>C3A: circular convolutions of blocks. Starts at zero, which is one of PEFT's choices; the kernels need nothing to break a tie.</summary>
+internal sealed class C3aMethod : AdapterMethod
+{
+    private const string BlockSize = "block-size";
+
+    public override string Name => "c3a";
+    public override string Formula => "W + ΔW/in, ΔW of circulant blocks [b, b]: element (i, j) of one is w[(j − i) mod b]";
+    public override string Source => "Chen et al., 2024, arXiv 2407.19342";
+    public override string Use => "out·in/b numbers a layer at full rank. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+
+    public override IReadOnlyList<AdapterSetting> Settings =>
+        [AdapterSetting.Whole(BlockSize, 256, 1, 1024, "b; the largest up to this that divides a layer's inputs and outputs.") with { PeftKey = "block_size" }];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var b = Divisors.Common((int)layer.Setting(BlockSize), layer.Out, layer.In);
+        var (down, across) = (layer.Out / b, layer.In / b);
+        var kernel = layer.Trained("c3a_kernel", (down, across, b));
+        // A product with zeros and ones: b multiplications per element, where a table of indices would cost several times the weight's memory.
+        var blocks = kernel.Reshape((down * across, b)).MatMul(kernel.Table((b, b * b), "circulant", Circulant));
+        var change = blocks.Reshape((down, across, b, b)).Permute(0, 2, 1, 3).Reshape((layer.Out, layer.In));
+        return new AdapterForm { Weight = layer.Weight.Add(change, 1, 1.0 / layer.In) };
+
+        float[] Circulant() => [.. Enumerable.Range(0, b * b * b).Select(at => (at % b - at / b % b + b) % b == at / (b * b) ? 1f : 0)];
+    }
+}

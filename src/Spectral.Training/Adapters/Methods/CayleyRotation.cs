@@ -1,0 +1,37 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>Rotations from skew-symmetric matrices, as OFT and PSOFT make them: by Cayley's formula, or by PEFT's series in its place.</summary>
+internal static class CayleyRotation
+{
+    private const string Neumann = "cayley-neumann";
+    private const string Terms = "neumann-terms";
+
+    /// <summary>The choice between the two, under PEFT's keys.</summary>
+    /// <param name="neumann">Whether the series is the default.</param>
+    public static IReadOnlyList<AdapterSetting> Settings(bool neumann) =>
+    [
+        AdapterSetting.Switch(Neumann, neumann, "A series in place of the inverse; it turns the opposite way and is a rotation only nearly.") with { PeftKey = "use_cayley_neumann" },
+        AdapterSetting.Whole(Terms, 5, 3, 100, "Terms of that series; 3 and 4 are the same.") with { PeftKey = "num_cayley_neumann_terms" },
+    ];
+
+    /// <summary>[b, n, n] from trained upper triangles [b, n(n − 1)/2], as the method's settings say; the identity at first.</summary>
+    /// <exception cref="InputException">There is nothing to turn, or n is too large for the inverse.</exception>
+    public static Expression Trained(AdapterBuilder layer, string name, Shape triangles, int n, string setting)
+    {
+        var exact = !layer.IsOn(Neumann);
+        CheckOrder(layer, n, setting, exact);
+        var skew = layer.Trained(name, triangles).Reshape((triangles.Rank == 1 ? 1 : triangles[0], n * (n - 1) / 2)).SkewSymmetric(n);
+        return exact ? skew.Cayley() : skew.Neumann((int)layer.Setting(Terms));
+    }
+
+    /// <summary>Checks that rotations have an order from 2 to what can be inverted.</summary>
+    /// <exception cref="InputException">They have not.</exception>
+    public static void CheckOrder(AdapterBuilder layer, int n, string setting, bool inverts)
+    {
+        if (n < 2 || (inverts && n > MatrixInverse.MaxOrder))
+            throw new InputException($"{setting} {n} for {layer.Module.Name}, which is [{layer.Out}, {layer.In}]: {layer.Method.Name} makes rotations, expected 2 or more"
+                + (inverts ? $" and, with Cayley's formula, up to {MatrixInverse.MaxOrder}" : ""));
+    }
+}

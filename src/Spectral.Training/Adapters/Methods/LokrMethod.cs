@@ -1,0 +1,47 @@
+namespace Spectral.Training;
+
+/// <summary>LoKr: PEFT's shapes and start, the smaller factor zero.</summary>
+internal sealed class LokrMethod : AdapterMethod
+{
+    private const string Factor = "factor";
+    private const string Both = "decompose-both";
+
+    public override string Name => "lokr";
+    public override string Formula => "W + (alpha/rank)·W_1 ⊗ W_2, W_2 = A·B of rank r";
+    public override string Source => "Yeh et al., 2023, arXiv 2309.14859";
+    public override string Use => "Few numbers at high rank. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+
+    public override IReadOnlyList<AdapterSetting> Settings =>
+    [
+        AdapterSetting.Whole(Factor, -1, -1, 65536, "Largest size of W_1; -1: as near to square as the layer's sizes divide.") with { PeftKey = "decompose_factor" },
+        AdapterSetting.Switch(Both, false, "W_1 of rank r too, where that is smaller.") with { PeftKey = "decompose_both" },
+    ];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var (rank, factor) = (layer.Rank, (int)layer.Setting(Factor));
+        var ((tall, high), (wide, broad)) = (Factorize(layer.Out, factor), Factorize(layer.In, factor));
+        var first = layer.IsOn(Both) && rank < Math.Max(tall, wide) / 2.0
+            ? layer.Trained("lokr_w1_a", (tall, rank)).MatMul(layer.Trained("lokr_w1_b", (rank, wide), Start.KaimingUniform))
+            : layer.Trained("lokr_w1", (tall, wide));
+        var second = rank < Math.Max(high, broad) / 2.0
+            ? layer.Trained("lokr_w2_a", (high, rank), Start.KaimingUniform).MatMul(layer.Trained("lokr_w2_b", (rank, broad), Start.KaimingUniform))
+            : layer.Trained("lokr_w2", (high, broad), Start.KaimingUniform);
+        // All products of an element of one and of the other, then their four indices in the order (row of both, column of both).
+        var products = first.Reshape((tall * wide, 1)).MatMul(second.Reshape((1, high * broad)), scale: layer.Options.Scale);
+        var change = products.Reshape((tall, wide, high, broad)).Permute(0, 2, 1, 3).Reshape((layer.Out, layer.In));
+        return new AdapterForm { Weight = layer.Weight.Add(change) };
+    }
+
+    /// <summary>The divisor pair of a size whose sum is least, the first no larger than the factor; the factor itself where that divides.</summary>
+    internal static (int First, int Second) Factorize(int size, int factor)
+    {
+        if (factor > 0 && size % factor == 0)
+            return (factor, size / factor);
+        var first = 1;
+        for (var next = 2; next * next <= size && (factor < 0 || next <= factor); next++)
+            if (size % next == 0)
+                first = next;
+        return (first, size / first);
+    }
+}

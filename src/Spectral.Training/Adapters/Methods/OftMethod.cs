@@ -1,0 +1,31 @@
+namespace Spectral.Training;
+
+/// <summary>OFT: blocks of the input turned. Whether a file's rotations are exact is in its config, as in PEFT.</summary>
+internal sealed class OftMethod : AdapterMethod
+{
+    private const string BlockSize = "block-size";
+    private const string Share = "block-share";
+
+    public override string Name => "oft";
+    public override string Formula => "W·diag(Q_1 … Q_b)ᵀ, rotations Q_i from skew-symmetric matrices";
+    public override string Source => "Qiu et al., 2023, arXiv 2306.07280; Qiu et al., 2025, arXiv 2506.19847";
+    public override string Use => "Keeps angles between neurons. in·(block − 1)/2 numbers a layer; the weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+
+    public override IReadOnlyList<AdapterSetting> Settings =>
+    [
+        AdapterSetting.Whole(BlockSize, 32, 2, 4096, "Size of the rotations; the nearest divisor of a layer's inputs.") with { PeftKey = "oft_block_size" },
+        AdapterSetting.Switch(Share, false, "One rotation for all blocks of a layer.") with { PeftKey = "block_share" },
+        .. CayleyRotation.Settings(neumann: true),
+    ];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var size = Divisors.Nearest(layer.In, (int)layer.Setting(BlockSize));
+        var blocks = layer.In / size;
+        var shared = layer.IsOn(Share);
+        var rotation = CayleyRotation.Trained(layer, "oft_R.weight", (shared ? 1 : blocks, size * (size - 1) / 2), size, BlockSize);
+        if (shared)
+            rotation = rotation.Reshape((size, size)).Repeat(blocks);
+        return new AdapterForm { Weight = layer.Weight.MatMulBlocks(rotation, transpose: true) };
+    }
+}

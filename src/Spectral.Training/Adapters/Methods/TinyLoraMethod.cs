@@ -1,0 +1,45 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>TinyLoRA: the middle of LoRA-XS as a mixture of fixed random matrices, its few weights shared by groups of layers.</summary>
+internal sealed class TinyLoraMethod : AdapterMethod
+{
+    private const string A = "tinylora_A";
+    private const string B = "tinylora_B";
+
+    public override string Name => "tinylora";
+    public override string Formula => "W + U_r diag(sigma_r)·(Σ_i v_i P_i)·V_rᵀ, P_i random and frozen, v shared by a group of layers";
+    public override string Source => "Learning to Reason in 13 Parameters, 2026, arXiv 2602.04118";
+    public override string Use => "The fewest numbers of all: u for each group of layers, down to u in the whole model with weight-tying 1. Rank 2 is customary.";
+
+    public override IReadOnlyList<AdapterSetting> Settings =>
+    [
+        AdapterSetting.Whole("u", 64, 1, 65536, "Trained numbers of a group.") with { PeftKey = "u" },
+        new("weight-tying", 0, 0, 1, "0: each layer a group of its own; 1: one group of all.") { PeftKey = "weight_tying" },
+    ];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var (rank, u) = (layer.SpectralRank, (int)layer.Setting("u"));
+        var v = layer.Shared($"tinylora_v.{Group(layer)}", u, true, Start.Zeros);
+        var p = layer.Frozen("tinylora_P", (u, rank, rank), Start.Normal(1 / Math.Sqrt(rank)));
+        var middle = v.Reshape((1, u)).MatMul(p.Reshape((u, rank * rank))).Reshape((rank, rank));
+        return new AdapterForm { Terms = [new(layer.Frozen(B, (layer.Out, rank)).MatMul(middle), layer.Frozen(A, (rank, layer.In)))] };
+    }
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.Rank, (start, svd) =>
+    {
+        BroadcastMultiply.Run(svd.U, svd.S, start[B], Broadcast.PerColumn);
+        start[A].CopyFrom(svd.Vt);
+    });
+
+    /// <summary>Neighbours share, by PEFT's rule.</summary>
+    private static int Group(AdapterBuilder layer)
+    {
+        var layers = layer.AllModules;
+        var place = Enumerable.Range(0, layers.Count).First(i => layers[i].Name == layer.Module.Name);
+        var groups = Math.Max(1, (int)Math.Round(layers.Count * (1 - layer.Setting("weight-tying"))));
+        return Math.Min(place / Math.Max(1, layers.Count / groups), groups - 1);
+    }
+}

@@ -1,0 +1,75 @@
+namespace Spectral.Training.Tests;
+
+public sealed partial class WeightFormulaTests
+{
+    private static IEnumerable<Case> Rotations()
+    {
+        yield return new("psoft", 7, 9, 4, [], layer => Psoft(layer, Cayley));
+        yield return new("psoft", 7, 9, 4, new() { ["cayley-neumann"] = 1 }, layer => Psoft(layer, s => Series(s, 1, 2, 2, 2, 1)));
+        yield return new("hra", 7, 9, 4, [], Hra);
+        yield return new("hra", 9, 5, 2, [], Hra);
+        yield return new("oft", 7, 12, 1, new() { ["block-size"] = 4 }, layer => Oft(layer, 4, false, s => Series(s, 1, 2, 2, 2, 1)));
+        yield return new("oft", 7, 12, 1, new() { ["block-size"] = 4, ["cayley-neumann"] = 1 }, layer => Oft(layer, 4, false, Cayley));
+        yield return new("oft", 7, 12, 1, new() { ["block-size"] = 5, ["block-share"] = 1, ["neumann-terms"] = 3 }, layer => Oft(layer, 4, true, s => Series(s, 1, 2, 2, 1)));
+        yield return new("boft", 5, 12, 1, [], layer => Boft(layer, 4, 1));
+        yield return new("boft", 5, 16, 1, new() { ["block-size"] = 2, ["butterfly-factors"] = 4 }, layer => Boft(layer, 2, 4));
+        yield return new("boft", 5, 24, 1, new() { ["block-size"] = 6, ["butterfly-factors"] = 3 }, layer => Boft(layer, 6, 3));
+        yield return new("spectral-adapter-rotational", 7, 9, 4, [], layer =>
+        {
+            var (sigma, k) = (Dense.Diagonal(layer.Factors["spectral_S"]), layer.Rank);
+            var turned = Cayley(Skew(layer.Factors["spectral_Q1"], k)) * sigma * Cayley(Skew(layer.Factors["spectral_Q2"], k)).Transposed;
+            return Change(layer, layer.Matrix("spectral_U", layer.Rows, k) * (turned - sigma) * layer.Matrix("spectral_V", k, layer.Columns));
+        });
+    }
+
+    private static double[] Psoft(Layer layer, Func<Dense, Dense> rotation)
+    {
+        var k = layer.Rank;
+        var turned = Dense.Diagonal(layer.Factors["psoft_R.vector_b"]) * rotation(Skew(layer.Factors["psoft_R.weight"], k)) * Dense.Diagonal(layer.Factors["psoft_R.vector_a"]);
+        return Change(layer, layer.Matrix("psoft_B", layer.Rows, k) * (turned - Dense.Identity(k)) * layer.Matrix("psoft_A", k, layer.Columns));
+    }
+
+    /// <summary>One reflection after another, where the method has their compact WY form.</summary>
+    private static double[] Hra(Layer layer)
+    {
+        var (weight, u) = (layer.W, layer.Matrix("hra_u", layer.Columns, layer.Rank));
+        for (var k = 0; k < layer.Rank; k++)
+        {
+            var (square, column) = (0.0, k);
+            for (var j = 0; j < layer.Columns; j++)
+                square += u[j, k] * u[j, k];
+            weight *= Dense.Of(layer.Columns, layer.Columns, (i, j) => (i == j ? 1 : 0) - 2 * u[i, column] * u[j, column] / square);
+        }
+        return weight.Values;
+    }
+
+    private static double[] Oft(Layer layer, int size, bool shared, Func<Dense, Dense> rotation)
+    {
+        var entries = size * (size - 1) / 2;
+        var blocks = Enumerable.Range(0, layer.Columns / size).Select(block => rotation(Skew(layer.Factors["oft_R.weight"].AsSpan(shared ? 0 : block * entries), size)));
+        return (layer.W * BlockDiagonal([.. blocks]).Transposed).Values;
+    }
+
+    /// <summary>With the permutations as matrices: P e_idx[i] = e_i, idx the butterfly order of half blocks.</summary>
+    private static double[] Boft(Layer layer, int size, int factors)
+    {
+        var (count, rotation) = (layer.Columns / size, Dense.Identity(layer.Columns));
+        for (var factor = 0; factor < factors; factor++)
+        {
+            var blocks = Enumerable.Range(0, count).Select(block =>
+            {
+                var a = layer.Matrix("boft_R", size, size, (factor * count + block) * size * size);
+                return Cayley(0.5 * (a - a.Transposed));
+            });
+            var (half, run) = (Math.Max(1, size / 2), size << factor);
+            var order = new List<int>();
+            for (var start = 0; start < layer.Columns; start += run)
+                foreach (var parity in new[] { 0, 1 })
+                    for (var unit = parity; unit < run / half; unit += 2)
+                        order.AddRange(Enumerable.Range(start + unit * half, half));
+            var permutation = Dense.Of(layer.Columns, layer.Columns, (i, j) => order[i] == j ? 1 : 0);
+            rotation = permutation * BlockDiagonal([.. blocks]) * permutation.Transposed * rotation;
+        }
+        return (Dense.Diagonal(layer.Factors["boft_s"]) * layer.W * rotation.Transposed).Values;
+    }
+}
