@@ -85,6 +85,7 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
                 return Array.ConvertAll(tensor.ToArray(), value => (double)value);
         })];
         using Adapter adapter = Attach("lora-sb", Options);
+        Assert.That(adapter.TrainableCount, Is.EqualTo(names.Length * Rank * Rank), "C alone");
         adapter.Parameters.EnableGradients();
         foreach (Parameter middle in adapter.Parameters.Parameters)
             middle.Master.Clear();   // the weights that the full gradient was taken at
@@ -204,6 +205,22 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
                 _ => [.. Product("").Zip(Product(".start"), (now, before) => 2 * (now - before))],
             };
         }
+    }
+
+    [Test]
+    public void AllStartFromABf16Model([Values("lora-ga", "lora-one", "lora-sb", "eva", "corda")] string method)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder, DType.BF16));
+        EncodedRecord[] records = TinyModels.Records(5, TinyModels.Llama, new Random(9));
+        double before = Evaluator.Evaluate(model, records).Loss;
+        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find(method), Options, new Calibration(model, records, 2));
+        double after = Evaluator.Evaluate(model, records).Loss;
+        if (adapter.Method.StartsAtBase)
+            Assert.That(after, Is.EqualTo(before).Within(1).Percent, "what is added is subtracted, each rounded to 8 bits on its way");
+        else
+            Assert.That(after, Is.LessThan(before), "a step against the gradient of these records");
+        foreach (AdaptedModule module in adapter.Modules)
+            Assert.That(Norm(Row(module, LoraMethod.A, 0)), Is.GreaterThan(0).And.LessThan(100), module.Shape.Name);
     }
 
     [Test]
