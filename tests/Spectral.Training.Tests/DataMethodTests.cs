@@ -68,7 +68,7 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
         {
             (double[][] u, double[] s, double[][] v) = Triplets([.. gradient.Select(value => (double)Math.Sign(value))], module.Shape);
             Verify(Change(module), Sum(module.Shape, Rank, i => -0.01 * s[i], u, v));
-            float[] middle = module.Factors["lora_C.weight"].Master.ToArray();
+            float[] middle = module.Factors["lora_latent"].Master.ToArray();
             for (int i = 0; i < Rank * Rank; i++)
                 Assert.That(middle[i], Is.EqualTo(i % (Rank + 1) == 0 ? 0.01 * s[i / Rank] : 0).Within(1e-6 * s[0]));
         }
@@ -98,7 +98,7 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
         {
             (int rows, int columns) = (module.Shape.Out, module.Shape.In);
             double[] Factor(string name) => Array.ConvertAll(module.Factors[name].Master.ToArray(), value => (double)value);
-            double[] left = Factor(LoraMethod.B), right = Factor(LoraMethod.A), change = Array.ConvertAll(module.Factors["lora_C.weight"].Gradient!.ToArray(), value => (double)value);
+            double[] left = Factor(LoraMethod.B), right = Factor(LoraMethod.A), change = Array.ConvertAll(module.Factors["lora_latent"].Gradient!.ToArray(), value => (double)value);
             // The rest of the full gradient is orthogonal to every direction that C can take: no other step in the subspace comes nearer.
             double[] rest = [.. gradient.Zip(Multiply(Multiply(left, change, rows, Rank, Rank), right, rows, Rank, columns), (whole, part) => whole - part)];
             for (int i = 0; i < Rank; i++)
@@ -199,7 +199,7 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
             return method switch
             {
                 "lora-one" => [.. Product("").Select(value => 6 / Math.Sqrt(3) * value)],
-                "lora-sb" => Multiply(Multiply(factors[$"{linear}.{LoraMethod.B}"], factors[$"{linear}.lora_C.weight"], module.Shape.Out, rank, rank),
+                "lora-sb" => Multiply(Multiply(factors[$"{linear}.{LoraMethod.B}"], factors[$"{linear}.lora_latent"], module.Shape.Out, rank, rank),
                     factors[$"{linear}.{LoraMethod.A}"], module.Shape.Out, rank, module.Shape.In),
                 "eva" => [.. Product("").Select(value => 2 * value)],   // 6 / 3 whatever the layer's rank
                 _ => [.. Product("").Zip(Product(".start"), (now, before) => 2 * (now - before))],

@@ -8,7 +8,7 @@ namespace Spectral.Training;
 /// </summary>
 internal sealed class LoraSbMethod : AdapterMethod
 {
-    internal const string C = "lora_C.weight";
+    private const string C = "lora_latent";   // as in LoRA-XS, whose form it shares
 
     public override string Name => "lora-sb";
     public override string Formula => "W + B·C·A, C trained, rank × rank; B·C·A begins as the best rank-r part of −step·sign(gradient)";
@@ -31,9 +31,9 @@ internal sealed class LoraSbMethod : AdapterMethod
         (start, svd) =>
         {
             var (rank, step, sigma) = (start.Options.Rank, start.Options.Setting(this, "step"), svd.S.ToArray());
-            int[] all = [.. Enumerable.Range(0, rank)];
-            svd.CopyLeft(start[LoraMethod.B], all, _ => -1);   // against the gradient
-            svd.CopyRight(start[LoraMethod.A], all, _ => 1);
+            start[LoraMethod.B].CopyFrom(svd.U);
+            Scale.Run(start[LoraMethod.B], -1);   // against the gradient
+            start[LoraMethod.A].CopyFrom(svd.Vt);
             var middle = new float[rank * rank];
             for (var i = 0; i < rank; i++)
                 middle[i * (rank + 1)] = (float)(step * sigma[i]);
