@@ -152,6 +152,23 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(() => calibration.InputDirections(Names(model), 1), Throws.InvalidOperationException.With.Message.Contains("no adapter"));
     }
 
+    [Test]
+    public void WhatIsNotFiniteIsNamed()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
+        Linear output = model.Linears.First(linear => linear.Name.EndsWith("o_proj", StringComparison.Ordinal));
+        output.Weight.Value.CopyFrom([.. Enumerable.Repeat(float.NaN, (int)output.Weight.Value.Count)]);
+        Calibration calibration = new(model, Records);
+        string[] after = ["model.layers.1.mlp.down_proj"];
+        Assert.Multiple(() =>
+        {
+            Assert.That(() => Values(calibration.Gradients(after)), Throws.TypeOf<InputException>().With.Message.Contains("loss"));
+            Assert.That(() => Values(calibration.InputSecondMoments(after)), Throws.TypeOf<InputException>().With.Message.Contains(after[0]));
+            Assert.That(() => calibration.InputDirections(after, 2), Throws.TypeOf<InputException>().With.Message.Contains(after[0]));
+            Assert.That(model.Linears.Select(linear => linear.Group.Observer), Is.All.Null);
+        });
+    }
+
     private static string[] Names(CausalLanguageModel model) => [.. model.Linears.Select(linear => linear.Name)];
 
     private static float[][] Values(IEnumerable<Tensor> tensors) => [.. tensors.Select(tensor =>

@@ -145,6 +145,8 @@ public sealed class Calibration : ICalibration
             return;
         }
         using var loss = _model.Loss(tape, tensors, 1f / ((float)Math.Max(1, batch.LossTokens) * _batches.Length), checkpoint: true);
+        if (!float.IsFinite(loss.ToArray()[0]))
+            throw new InputException("calibration: the model's loss on the calibration records is not a finite number");
         tape.Backward();
     }
 

@@ -10,7 +10,7 @@ namespace Spectral.Training;
 public interface ICalibration
 {
     /// <summary>Ḡ [out, in] F32 of each layer in order: the gradient of the loss with respect to W, averaged over batches.</summary>
-    /// <exception cref="InputException">The model has no such layer.</exception>
+    /// <exception cref="InputException">The model has no such layer, or its loss is not finite.</exception>
     IEnumerable<Tensor> Gradients(IReadOnlyList<string> modules);
 
     /// <summary>
