@@ -45,9 +45,9 @@ public static class Merger
     private static float[] MergeOne(ModelFolder model, AdapterReader adapter, AdaptedModule module, Device device, Func<AdapterCore, float[]> read)
     {
         using var factors = new BoundFactors(device, [module]);
-        adapter.Fill([module]);
         var (name, shape) = (module.Shape.Name, module.Shape);
         using var weight = new Parameter($"{name}.weight", Tensor.From(device, model[$"{name}.weight"].ToFloats(), (shape.Out, shape.In)));
+        adapter.Fill([module], _ => weight.Value);
         using var bias = shape.HasBias ? new Parameter($"{name}.bias", Tensor.From(device, model[$"{name}.bias"].ToFloats(), shape.Out)) : null;
         var layer = new Linear(name, weight, bias);
         using var packed = new AdapterGroup(layer.Group, new Dictionary<string, AdaptedModule> { [name] = module }, DType.F32);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using Spectral.Kernels;
 using Spectral.Training;
 
 namespace Spectral.Cli;
@@ -8,21 +9,25 @@ namespace Spectral.Cli;
 internal sealed class ExportCommand : SpectralCommand
 {
     private readonly Option<string> adapter = OptionTypes.RequiredPath("--adapter", "Adapter to convert.", "DIR");
+    private readonly Option<string?> model = OptionTypes.Path("--model", "Model folder the adapter was trained on; needed only where the factors follow from its weights, or do not say how large the layers are.", "DIR");
     private readonly Option<string> format = OptionTypes.Choice("--format", "What to write.", "peft-lora", "peft-lora");
     private readonly Option<string> output = OptionTypes.RequiredPath("--out", "Folder for the converted adapter.", "DIR");
     private readonly Option<bool> overwrite = OptionTypes.Flag("--overwrite", "Replace files in an --out that is not empty.");
+    private readonly DeviceOptions device = new();
 
     public ExportCommand() : base("export", "Converts an adapter into an exactly equivalent plain LoRA that PEFT, vLLM and llama.cpp converters load.",
-        "spectral export --adapter adapter --format peft-lora --out lora") => AddOptions(adapter, format, output, overwrite);
+        "spectral export --adapter adapter --format peft-lora --out lora") => AddOptions([adapter, model, format, output, overwrite, .. device.All]);
 
     public override void Execute(CommandContext context)
     {
-        var target = new OutputFolder(context.Get(output), context.Get(overwrite), context.Get(adapter));
-        using (AdapterFolder read = AdapterFolder.Open(context.Get(adapter)))
+        var target = new OutputFolder(context.Get(output), context.Get(overwrite), context.Get(adapter), context.Get(model));
+        using ModelFolder? folder = context.Get(model) is { } directory ? ModelFolder.Open(directory) : null;
+        using (AdapterReader read = folder is null ? new AdapterReader(context.Get(adapter)) : new AdapterReader(context.Get(adapter), folder.Config))
             foreach (string warning in read.Warnings) context.Terminal.Warn(warning);
+        using Device computing = device.Open(context);
         long start = Stopwatch.GetTimestamp();
         int tensors = 0;
-        target.Fill(folder => tensors = LoraExporter.Export(context.Get(adapter), folder));
+        target.Fill(written => tensors = LoraExporter.Export(context.Get(adapter), written, computing, folder));
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         context.Finish(new JsonObject { ["out"] = target.FullPath, ["format"] = context.Get(format), ["tensors"] = tensors, ["seconds"] = JsonOutput.Number(seconds) },
             terminal => terminal.Line($"wrote {tensors} tensors to {target.FullPath}"));

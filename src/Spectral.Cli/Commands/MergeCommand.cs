@@ -22,7 +22,7 @@ internal sealed class MergeCommand : SpectralCommand
         var target = new OutputFolder(context.Get(output), context.Get(overwrite), context.Get(model), context.Get(adapter));
         using ModelFolder folder = ModelFolder.Open(context.Get(model));
         using Device computing = device.Open(context);
-        using (AdapterFolder read = AdapterFolder.Open(context.Get(adapter)))
+        using (var read = new AdapterReader(context.Get(adapter), folder.Config))
             foreach (string warning in read.Warnings) context.Terminal.Warn(warning);
         long start = Stopwatch.GetTimestamp();
         int tensors = 0;

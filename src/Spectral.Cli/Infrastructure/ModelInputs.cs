@@ -23,8 +23,7 @@ internal sealed class ModelInputs : IDisposable
     public void CheckAdapter(CommandContext context, string? directory)
     {
         if (directory is null) return;
-        using AdapterFolder adapter = AdapterFolder.Open(directory);
-        adapter.CheckFits(ModelTensors.Linears(Folder.Config));
+        using var adapter = new AdapterReader(directory, Folder.Config);
         foreach (string warning in adapter.Warnings) context.Terminal.Warn(warning);
     }
 

@@ -34,13 +34,16 @@ public sealed class AdaptedModule
     /// <summary>All tensors a module stores, shared ones included, in order of declaration.</summary>
     internal IReadOnlyList<Factor> AllFactors => _builder.Factors;
 
+    /// <summary>Whether what factors started as can stand in a plain LoRA beside them.</summary>
+    internal bool IncludesStart => _builder.Method.PeftType == AdapterConfig.Lora && _builder.Starts.Count > 0;
+
     /// <summary>Whether the base weight itself is read, once per step.</summary>
     internal bool ReadsWeight => _builder.BaseWeight is not null;
 
     /// <summary>Describes all layers of an adapter. Nothing is allocated on a device.</summary>
     /// <exception cref="InputException">The options do not suit a layer.</exception>
     public static IReadOnlyList<AdaptedModule> Describe(AdapterMethod method, AdapterOptions options, IReadOnlyList<ModuleShape> modules) =>
-        Describe(method, [.. modules.Select(module => (module, options))]);
+        Describe(method, [.. modules.Select(module => (module, options.For(module.Name)))]);
 
     internal static IReadOnlyList<AdaptedModule> Describe(AdapterMethod method, IReadOnlyList<(ModuleShape Shape, AdapterOptions Options)> modules)
     {
@@ -59,6 +62,21 @@ public sealed class AdaptedModule
 
     /// <summary>Makes the core once the factors have their values.</summary>
     internal AdapterCore Pack(Linear layer, LowRankFactors? packed, DType dtype) => _core = new AdapterCore(this, layer, packed, dtype);
+
+    /// <summary>The tensors of the adapter's file, shared ones included.</summary>
+    /// <param name="lacksStart">Whether they are without what factors started as.</param>
+    internal IEnumerable<StoredTensor> Stored(bool lacksStart)
+    {
+        if (!lacksStart && !IncludesStart)
+            return Saved.Select(factor => new StoredTensor(factor));
+        return Saved.Where(factor => !_builder.Starts.Any(pair => pair.Start == factor)).Select(factor =>
+            !lacksStart && _builder.Starts.FirstOrDefault(pair => pair.Factor == factor) is { Start: { } start, IsLeft: var isLeft }
+                ? new StoredTensor(factor, start, isLeft)
+                : new StoredTensor(factor));
+    }
+
+    /// <summary>All factors but those that only a schedule keeps.</summary>
+    private IEnumerable<Factor> Saved => AllFactors.Where(factor => factor.IsSaved);
 
     /// <summary>The name under which a factor is stored, without PEFT's prefix.</summary>
     internal string FullName(Factor factor) => factor.IsShared ? factor.Name : $"{Shape.Name}.{factor.Name}";

@@ -69,20 +69,22 @@ public sealed class Adapter : IDisposable
     {
         using var folder = model.Path is null ? null : ModelFolder.Open(model.Path);
         using var reader = folder is null ? new AdapterReader(directory, model.Config, learningRateRatio) : new AdapterReader(directory, folder, learningRateRatio);
-        return Build(model, reader.Method, reader.Options, reader.Modules, adapter => reader.Fill(adapter.Modules));
+        return Build(model, reader.Method, reader.Options, reader.Modules, adapter =>
+            reader.Fill(adapter.Modules, module => model.Linears.First(linear => linear.Name == module.Shape.Name).Weight.Value));
     }
 
     /// <summary>Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32) into a folder, each atomically.</summary>
     public void Save(string directory)
     {
-        var tensors = new List<TensorToWrite>();
+        var config = Config();
+        var tensors = new Dictionary<string, TensorToWrite>();
         foreach (var module in _modules)
-            foreach (var factor in module.AllFactors.Where(factor => factor.IsSaved))
+            foreach (var stored in module.Stored(lacksStart: false))
             {
-                var name = AdapterFolder.KeyOf(module.Shape.Name, factor.Name);
-                tensors.Add(TensorToWrite.Floats(name, StoredType.F32, factor.Shape.Dimensions(), module.Factors[factor.Name].Master.ToArray));
+                var name = stored.IsShared ? AdapterFolder.SharedKeyOf(stored.Name) : AdapterFolder.KeyOf(module.Shape.Name, stored.Name);
+                tensors.TryAdd(name, TensorToWrite.Floats(name, StoredType.F32, stored.Shape.Dimensions(), stored.Read));
             }
-        AdapterFolder.Write(directory, Config(), tensors);
+        AdapterFolder.Write(directory, config, [.. tensors.Values]);
     }
 
     /// <summary>
@@ -172,28 +174,30 @@ public sealed class Adapter : IDisposable
                 factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
     }
 
-    /// <summary>Plain LoRA carries no digests: other readers of its config do not know the key.</summary>
-    private AdapterConfig Config() => new()
+    /// <summary>PEFT's types carry no digests: its older versions refuse a config with keys they do not know.</summary>
+    private AdapterConfig Config()
     {
-        PeftType = Method.PeftType,
-        TargetModules = ModulePattern.Of(Options.TargetModules),
-        Rank = Options.Rank,
-        Alpha = Options.Alpha,
-        UseRsLora = Options.RankStabilized,
-        Dropout = Options.Dropout,
-        TopK = Method.UsesTopK ? Options.TopK : null,
-        RankPattern = Exceptions(module => module.Rank),
-        AlphaPattern = Exceptions(module => module.Alpha),
-        BaseModel = _model.Path,
-        BaseTensorSha256 = Method.PeftType == AdapterConfig.Lora ? new Dictionary<string, string>() : BaseDigests(),
-    };
+        var options = Options with
+        {
+            // Patterns of one module each: what a method shared out in its own way, and expressions, alike.
+            RankPattern = Exceptions(module => module.Rank, Options.Rank),
+            AlphaPattern = Exceptions(module => module.Alpha, Options.Alpha),
+        };
+        var includesStart = Array.Exists(_modules, module => module.IncludesStart);
+        return new AdapterConfig
+        {
+            Method = Method,
+            Options = includesStart ? AdapterConfigFile.Doubled(options) : options,
+            IncludesStart = includesStart,
+            TargetModules = ModulePattern.Of(Options.TargetModules),
+            BaseModel = _model.Path,
+            BaseTensorSha256 = Method.PeftFields is null ? BaseDigests() : new Dictionary<string, string>(),
+        };
+    }
 
     /// <summary>The modules whose setting differs from the adapter's own, by an expression that matches their name alone.</summary>
-    private KeyValuePair<string, T>[] Exceptions<T>(Func<AdapterOptions, T> setting) where T : IEquatable<T> =>
-    [
-        .. _modules.Where(module => !setting(module.Options).Equals(setting(Options)))
-            .Select(module => KeyValuePair.Create(Regex.Escape(module.Shape.Name), setting(module.Options))),
-    ];
+    private KeyValuePair<string, T>[] Exceptions<T>(Func<AdapterOptions, T> setting, T own) where T : IEquatable<T> =>
+        [.. _modules.Where(module => !setting(module.Options).Equals(own)).Select(module => KeyValuePair.Create(Regex.Escape(module.Shape.Name), setting(module.Options)))];
 
     private Dictionary<string, string> BaseDigests()
     {

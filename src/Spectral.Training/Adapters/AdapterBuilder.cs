@@ -6,6 +6,7 @@ namespace Spectral.Training;
 public sealed class AdapterBuilder
 {
     private readonly List<Factor> _factors = [];
+    private readonly List<(Factor Factor, Factor Start, bool IsLeft)> _starts = [];
     private readonly SharedFactors _shared;
     private BaseTensor? _weight;
     private BaseTensor? _bias;
@@ -52,6 +53,9 @@ public sealed class AdapterBuilder
 
     internal IReadOnlyList<Factor> Factors => _factors;
 
+    /// <summary>The factors that a residual was made of, each with its start.</summary>
+    internal IReadOnlyList<(Factor Factor, Factor Start, bool IsLeft)> Starts => _starts;
+
     internal BaseTensor? BaseWeight => _weight;
 
     internal BaseTensor? BaseBias => _bias;
@@ -92,11 +96,7 @@ public sealed class AdapterBuilder
     /// <param name="left">The trained L.</param>
     /// <param name="right">The trained R.</param>
     /// <param name="scale">s.</param>
-    public LowRankTerm[] Residual(Factor left, Factor right, double scale) =>
-    [
-        new(Frozen(left.Name + Factor.StartSuffix, left.Shape, Start.CopyOf(left)), Frozen(right.Name + Factor.StartSuffix, right.Shape, Start.CopyOf(right)), -scale),
-        new(left, right, scale),
-    ];
+    public LowRankTerm[] Residual(Factor left, Factor right, double scale) => [new(StartOf(left, true), StartOf(right, false), -scale), new(left, right, scale)];
 
     /// <summary>The value of one of the method's own settings.</summary>
     public double Setting(string name) => Options.Setting(Method, name);
@@ -115,6 +115,13 @@ public sealed class AdapterBuilder
     {
         var largest = Math.Min(Out, In);
         return count >= 1 && count <= largest ? count : throw new InputException($"{setting} {count} for {Module.Name}, which is [{Out}, {In}]: expected 1 to {largest}");
+    }
+
+    private Factor StartOf(Factor factor, bool isLeft)
+    {
+        var start = Frozen(factor.Name + Factor.StartSuffix, factor.Shape, Start.CopyOf(factor));
+        _starts.Add((factor, start, isLeft));
+        return start;
     }
 
     private Factor Add(Factor factor)

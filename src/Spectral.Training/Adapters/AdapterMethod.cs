@@ -34,6 +34,18 @@ public abstract class AdapterMethod
     /// <summary><c>peft_type</c> in <c>adapter_config.json</c>.</summary>
     public virtual string PeftType => Name.ToUpperInvariant().Replace('-', '_');
 
+    /// <summary>
+    /// The keys of PEFT's config of <see cref="PeftType"/> beyond those that all types have and those that settings name
+    /// (<see cref="AdapterSetting.PeftKey"/>); null: PEFT has no such type, and the config is LoRA's with the method's settings beside.
+    /// </summary>
+    public virtual IReadOnlyList<PeftField>? PeftFields => PeftType == AdapterConfig.Lora ? PeftField.Lora : null;
+
+    /// <summary>
+    /// The value of <c>init_lora_weights</c> by which PEFT's config tells this method from others of its type; null: none. If the method has a
+    /// <see cref="AdapterBuilder.Residual"/>, PEFT stores its factors without their start, which is found again from the base weight.
+    /// </summary>
+    public virtual string? PeftInit => null;
+
     /// <summary>Whether the config stores <c>top_k</c>.</summary>
     public virtual bool UsesTopK => false;
 
@@ -52,7 +64,7 @@ public abstract class AdapterMethod
     /// <param name="calibration">The model on data; null unless given.</param>
     /// <exception cref="InputException">The settings do not suit a layer.</exception>
     public virtual IReadOnlyList<AdapterOptions?> Distribute(IReadOnlyList<ModuleShape> modules, AdapterOptions options, ICalibration? calibration) =>
-        [.. modules.Select(_ => options)];
+        [.. modules.Select(module => options.For(module.Name))];
 
     /// <summary>The factors of one layer and what they make of its weight.</summary>
     /// <exception cref="InputException">The options do not suit this layer.</exception>

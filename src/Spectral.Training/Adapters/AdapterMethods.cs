@@ -17,8 +17,4 @@ public static class AdapterMethods
     public static AdapterMethod Find(string name) =>
         All.FirstOrDefault(method => method.Name == name)
         ?? throw new InputException($"unknown adapter '{name}'; known: {string.Join(", ", All.Select(method => method.Name))}");
-
-    /// <summary>The method whose files carry this <c>peft_type</c>; null when it is none of ours.</summary>
-    public static AdapterMethod? FindPeftType(string peftType) => 
-        All.Where(method => method.PeftType == peftType).OrderBy(method => method.Name.ToUpperInvariant() != peftType).FirstOrDefault();
 }

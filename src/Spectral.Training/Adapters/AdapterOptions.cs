@@ -41,6 +41,15 @@ public sealed record AdapterOptions
     /// </summary>
     public double LearningRateRatio { get; init; } = 1;
 
+    /// <summary>Ranks of single modules, by expressions on the end of their name (PEFT's rank_pattern); the first that matches wins.</summary>
+    public IReadOnlyList<KeyValuePair<string, int>> RankPattern { get; init; } = [];
+
+    /// <summary>Alphas of single modules, as <see cref="RankPattern"/>.</summary>
+    public IReadOnlyList<KeyValuePair<string, double>> AlphaPattern { get; init; } = [];
+
+    /// <summary>Which biases of the model train along.</summary>
+    public AdapterBias Bias { get; init; }
+
     /// <summary>Values of the method's own settings that are not the default, by name.</summary>
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 
@@ -54,6 +63,11 @@ public sealed record AdapterOptions
     internal AdapterOptions AtRank(int rank) => rank == Rank || rank == 0 || Rank == 0
         ? this with { Rank = rank }
         : this with { Rank = rank, Alpha = Alpha * (RankStabilized ? Math.Sqrt((double)rank / Rank) : (double)rank / Rank) };
+
+    /// <summary>The settings of one module, the patterns applied.</summary>
+    /// <exception cref="InputException">A pattern is no regular expression.</exception>
+    public AdapterOptions For(string module) =>
+        this with { Rank = ModulePattern.First(RankPattern, module, "rank_pattern") ?? Rank, Alpha = ModulePattern.First(AlphaPattern, module, "alpha_pattern") ?? Alpha };
 
     /// <summary>The value of a setting of a method's own.</summary>
     /// <param name="method">The method.</param>
@@ -74,14 +88,17 @@ public sealed record AdapterOptions
                 throw new InputException($"setting {name}={value}: expected {setting.Expected}");
         }
     }
+}
 
-    internal static AdapterOptions From(AdapterFolder folder) => new()
-    {
-        Rank = folder.Config.Rank,
-        Alpha = folder.Config.Alpha,
-        RankStabilized = folder.Config.UseRsLora,
-        Dropout = folder.Config.Dropout,
-        TopK = folder.Config.TopK ?? 0,
-        TargetModules = folder.Config.TargetModules.Names ?? [.. folder.Modules.Keys],
-    };
+/// <summary>Which biases of a model an adapter trains.</summary>
+public enum AdapterBias
+{
+    /// <summary>None.</summary>
+    None,
+
+    /// <summary>Those of the adapted layers.</summary>
+    Adapted,
+
+    /// <summary>All of them; a layer that has one has to be adapted.</summary>
+    All,
 }

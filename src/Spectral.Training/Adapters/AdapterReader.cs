@@ -1,35 +1,61 @@
+using Spectral.Kernels;
+
 namespace Spectral.Training;
 
-/// <summary>An adapter folder in terms of its method: modules with their blocks, every tensor checked to be there with its shape.</summary>
-internal sealed class AdapterReader : IDisposable
+/// <summary>An adapter folder in terms of its method: modules with their factors, every tensor checked to be there with its shape.</summary>
+public sealed class AdapterReader : IDisposable
 {
     private readonly AdapterFolder _folder;
+    private readonly AdapterTensors _tensors;
     private readonly IReadOnlyList<AdaptedModule> _modules;
+    private readonly List<string> _warnings;
 
     /// <summary>Opens the folder of an adapter for a model whose weights are in another folder.</summary>
     /// <exception cref="InputException">It is no adapter folder, or not this model's; its kind is not known here; or a tensor is missing or has another shape.</exception>
-    public AdapterReader(string directory, ModelFolder model, double learningRateRatio = 1)
-        : this(directory, ModelTensors.Linears(model.Config), learningRateRatio, folder => folder.CheckFits(model))
+    public AdapterReader(string directory, ModelFolder model, double learningRateRatio = 1) : this(directory, model.Config, learningRateRatio)
     {
+        try
+        {
+            _folder.CheckFits(model);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
-    /// <summary>Opens the folder of an adapter for a model that was never stored.</summary>
+    /// <summary>Opens the folder of an adapter for a model without looking at its weights.</summary>
     /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
     public AdapterReader(string directory, ModelConfig config, double learningRateRatio = 1)
-        : this(directory, ModelTensors.Linears(config), learningRateRatio, folder => folder.CheckFits(ModelTensors.Linears(config)))
+        : this(directory, [.. ModelTensors.Linears(config).Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias))], learningRateRatio)
     {
     }
 
-    private AdapterReader(string directory, IEnumerable<LinearSpec> linears, double learningRateRatio, Action<AdapterFolder> check)
+    /// <summary>Opens the folder of an adapter for a model that is not at hand: the layers' sizes are deduced from the tensors.</summary>
+    /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
+    public AdapterReader(string directory) : this(directory, (IReadOnlyList<ModuleShape>?)null, 1)
+    {
+    }
+
+    private AdapterReader(string directory, IReadOnlyList<ModuleShape>? layers, double learningRateRatio)
     {
         _folder = AdapterFolder.Open(directory);
         try
         {
-            check(_folder);
-            Method = AdapterMethods.FindPeftType(_folder.Config.PeftType) ?? throw new InputException(
-                $"{directory}: peft_type is {_folder.Config.PeftType}; known: {string.Join(", ", AdapterMethods.All.Select(method => method.PeftType))}");
-            Options = AdapterOptions.From(_folder) with { LearningRateRatio = learningRateRatio };
-            _modules = AdaptedModule.Describe(Method, [.. linears.Where(linear => _folder.Modules.ContainsKey(linear.Name)).Select(Describe)]);
+            _warnings = [.. _folder.Warnings];
+            AdapterConfig config = _folder.Config;
+            Options = config.Options with { TargetModules = config.TargetModules.Names ?? [], LearningRateRatio = learningRateRatio };
+            var adapted = layers?.Where(layer => config.Matches(layer.Name)).ToList();
+            if (adapted is { Count: 0 })
+                throw new InputException($"{directory}: target_modules of the adapter's config matches no layer of the model; is it the adapter of another model?");
+            var (leaves, shared) = Names(adapted ?? ModuleSizes.Probes);
+            _tensors = new AdapterTensors(_folder, leaves, shared);
+            CheckModules(layers);
+            adapted ??= ModuleSizes.Deduce(_folder, _tensors, Describe);
+            if (config.TargetModules.Names is null)
+                Options = Options with { TargetModules = [.. adapted.Select(module => module.Name)] };
+            _modules = AdaptedModule.Describe(Method, [.. adapted.Select(module => (module, Describe(module.Name)))]);
             foreach (var module in _modules)
                 CheckTensors(module);
         }
@@ -40,46 +66,100 @@ internal sealed class AdapterReader : IDisposable
         }
     }
 
-    public AdapterMethod Method { get; }
+    /// <summary>The method.</summary>
+    public AdapterMethod Method => _folder.Config.Method;
 
+    /// <summary>The settings.</summary>
     public AdapterOptions Options { get; }
 
     /// <summary>The modules, without factors yet.</summary>
     public IReadOnlyList<AdaptedModule> Modules => _modules;
 
+    /// <summary>What was odd but harmless, one line each.</summary>
+    public IReadOnlyList<string> Warnings => _warnings;
+
+    /// <summary>Whether <see cref="Fill"/> needs base weights.</summary>
+    internal bool LacksStart => _folder.Config.LacksStart;
+
     /// <summary>Gives all factors their stored values, and those that are not stored their start.</summary>
-    public void Fill(IReadOnlyList<AdaptedModule> modules)
+    /// <param name="modules">The modules, with memory behind their factors.</param>
+    /// <param name="weight">The base weight [out, in] of a module; asked for only if the file <see cref="LacksStart"/>.</param>
+    internal void Fill(IReadOnlyList<AdaptedModule> modules, Func<AdaptedModule, Tensor> weight)
     {
+        if (LacksStart)
+            BeginAgain(modules, weight);
         foreach (var module in modules)
-            foreach (var factor in module.AllFactors)
-            {
-                if (factor.IsSaved)
-                    factor.Parameter.Master.CopyFrom(Tensor(module.Shape.Name, factor).ToFloats());
-                else
-                    factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
-            }
+        {
+            foreach (var stored in module.Stored(LacksStart))
+                stored.Write(_tensors.Find(module, stored).ToFloats());
+            foreach (var factor in module.AllFactors.Where(factor => !factor.IsSaved))
+                factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
+        }
     }
 
+    /// <inheritdoc/>
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>The rank comes from the tensors, the scale from the config, as in PEFT.</summary>
-    private (ModuleShape, AdapterOptions) Describe(LinearSpec linear)
+    /// <summary>Finds again what the factors started as. Signs may differ from those of the program that trained, their products do not.</summary>
+    private void BeginAgain(IReadOnlyList<AdaptedModule> modules, Func<AdaptedModule, Tensor> weight)
     {
-        var stored = _folder.Modules[linear.Name];
-        var options = Options with { Rank = stored.Rank, Alpha = stored.Scale * (Options.RankStabilized ? Math.Sqrt(stored.Rank) : stored.Rank) };
-        return (new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias), options);
+        Method.Initialize([.. modules.Select(module => new AdapterStart(module.Shape, weight(module), module.Factors, module.Options))]);
+        foreach (var module in modules)
+            foreach (var factor in module.AllFactors.Where(factor => factor.Start.IsCopy && factor.IsSaved))
+                factor.Start.Fill(factor.Parameter.Master, 0, 0);
+    }
+
+    /// <summary>The names that the method declares for any of some modules.</summary>
+    private (HashSet<string> Leaves, HashSet<string> Shared) Names(IReadOnlyList<ModuleShape> modules)
+    {
+        HashSet<string> leaves = [], shared = [];
+        foreach (var module in AdaptedModule.Describe(Method, Options, modules))
+            foreach (var stored in module.Stored(LacksStart))
+                (stored.IsShared ? shared : leaves).Add(stored.Name);
+        return (leaves, shared);
+    }
+
+    /// <summary>The settings of a module. In files of the LoRA family the rank comes from the tensors, the scale from the config, as in PEFT.</summary>
+    private AdapterOptions Describe(string module)
+    {
+        var options = Options.For(module);
+        if (Method.PeftType != AdapterConfig.Lora || _tensors.Of(module).GetValueOrDefault(LoraMethod.A) is not { Shape: [var rows, _] })
+            return options;
+        var rank = _folder.Config.IncludesStart ? rows / 2 : rows;
+        if (rank == options.Rank || rank is < 1 or > int.MaxValue)
+            return options;
+        var warning = $"{_folder.WeightsPath}: {InputText.Quote(module)} has rank {rank}, the config says {options.Rank}; the scale follows the config";
+        if (!_warnings.Contains(warning))
+            _warnings.Add(warning);
+        return options with { Rank = (int)rank, Alpha = options.Scale * (options.RankStabilized ? Math.Sqrt(rank) : rank) };
+    }
+
+    /// <summary>Every module that the config means has tensors, and every module that has some is meant and is one of the model.</summary>
+    private void CheckModules(IReadOnlyList<ModuleShape>? layers)
+    {
+        var meant = layers?.Select(layer => layer.Name).ToHashSet();
+        foreach (var module in _tensors.Modules)
+        {
+            if (meant?.Contains(module) == false)
+                throw new InputException($"{_folder.WeightsPath}: adapts {InputText.Quote(module)}, which is no linear layer of the model; is it the adapter of another model?");
+            if (!_folder.Config.Matches(module))
+                _warnings.Add($"{_folder.WeightsPath}: the tensors of {InputText.Quote(module)} are ignored, as target_modules does not match it");
+        }
+        if (!_tensors.Modules.Any(_folder.Config.Matches))
+            throw new InputException($"{_folder.WeightsPath}: no adapted modules, expected tensors like {AdapterFolder.KeyOf("<module>", "<tensor>")} of modules that target_modules matches");
+        foreach (var layer in meant ?? [])
+            if (_folder.Config.Matches(layer) && _tensors.Of(layer).Count == 0)
+                throw new InputException($"{_folder.WeightsPath}: no tensors for {layer}, which target_modules of the adapter's config matches in the model");
     }
 
     private void CheckTensors(AdaptedModule module)
     {
-        foreach (var factor in module.AllFactors.Where(factor => factor.IsSaved))
-        {
-            var tensor = Tensor(module.Shape.Name, factor);
-            if (!tensor.Shape.SequenceEqual(factor.Shape.Dimensions()))
-                throw new InputException($"{tensor.Path}: tensor {tensor.Name} is [{string.Join(", ", tensor.Shape)}], expected {factor.Shape}");
-        }
+        StoredTensor[] declared = [.. module.Stored(LacksStart)];
+        foreach (var stored in declared)
+            _tensors.Find(module, stored);
+        foreach (var (leaf, tensor) in _tensors.Of(module.Shape.Name))
+            if (!Array.Exists(declared, stored => stored.Name == leaf))
+                throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is none that {Method.Name} has for this layer with these settings, "
+                    + $"expected {string.Join(", ", declared.Where(stored => !stored.IsShared).Select(stored => stored.Name))}");
     }
-
-    private SafetensorsTensor Tensor(string module, Factor factor) => _folder.Modules[module].Find(factor.Name)
-        ?? throw new InputException($"{_folder.Directory}: tensor {factor.Name} of {module} is missing");
 }

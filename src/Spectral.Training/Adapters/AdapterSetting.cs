@@ -13,6 +13,9 @@ public sealed record AdapterSetting(string Name, double Default, double Least, d
     /// <summary>The values of a choice, the default first; empty for a number.</summary>
     public IReadOnlyList<string> Choices { get; private init; } = [];
 
+    /// <summary>Whether it is on or off.</summary>
+    public bool IsSwitch => Choices.Count == 2 && Choices.Contains("on") && Choices.Contains("off");
+
     /// <summary>Whether only whole numbers are allowed.</summary>
     public bool IsWhole { get; init; }
 

@@ -1,9 +1,11 @@
+using Spectral.Kernels;
+
 namespace Spectral.Training;
 
 /// <summary>
-/// Turns any adapter of the form L·C·R into an exactly equivalent plain LoRA, which every consumer of PEFT folders loads:
-/// <c>lora_A = [V; A]</c>, <c>lora_B = [U diag(S ∘ delta), scale · B]</c>, alpha = r, so that the scale is 1. Products are computed in
-/// double and stored as F32: one rounding per entry.
+/// Turns any adapter whose form is low-rank terms alone into an exactly equivalent plain LoRA, which every consumer of PEFT folders loads:
+/// <c>lora_A = [R1; R2; …]</c>, <c>lora_B = [s1·L1·diag(c1), s2·L2·diag(c2), …]</c>, alpha = r, so that the scale is 1. The terms' values are
+/// those that the kernels read; the last product is computed in double and stored as F32.
 /// </summary>
 public static class LoraExporter
 {
@@ -11,74 +13,115 @@ public static class LoraExporter
     /// <remarks>
     /// Modules of smaller rank are filled up with zeros, so that one rank holds for all: not every consumer knows rank_pattern.
     /// </remarks>
+    /// <param name="adapterDirectory">The adapter.</param>
+    /// <param name="outputDirectory">An existing folder for the result.</param>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="model">The base model; null where the adapter's terms do not depend on it.</param>
     /// <returns>The number of tensors written.</returns>
-    /// <exception cref="InputException">The adapter is malformed or not supported.</exception>
-    public static int Export(string adapterDirectory, string outputDirectory)
+    /// <exception cref="InputException">The adapter is malformed, is no plain LoRA's equal, or needs the base model.</exception>
+    public static int Export(string adapterDirectory, string outputDirectory, Device device, ModelFolder? model = null)
     {
-        using AdapterFolder adapter = AdapterFolder.Open(adapterDirectory);
-        int rank = adapter.Modules.Values.Max(module => module.TopK + module.Rank);
+        using AdapterReader adapter = model is null ? new AdapterReader(adapterDirectory) : new AdapterReader(adapterDirectory, model);
+        foreach (AdaptedModule module in adapter.Modules)
+            Check(adapterDirectory, adapter, module, model);
+        int rank = adapter.Modules.Max(module => module.Form.Rank);
         List<TensorToWrite> tensors = [];
-        foreach (AdapterModule module in adapter.Modules.Values)
+        foreach (AdaptedModule module in adapter.Modules)
         {
-            CheckSize(module, Math.Max(module.Inputs, module.Outputs) * rank);
-            string a = AdapterFolder.KeyOf(module.Name, AdapterFolder.LoraA), b = AdapterFolder.KeyOf(module.Name, AdapterFolder.LoraB);
-            tensors.Add(TensorToWrite.Floats(a, StoredType.F32, [rank, module.Inputs], () => Right(module, rank)));
-            tensors.Add(TensorToWrite.Floats(b, StoredType.F32, [module.Outputs, rank], () => Left(module, rank)));
+            (string name, int outputs, int inputs) = (module.Shape.Name, module.Shape.Out, module.Shape.In);
+            CheckSize(module, (long)Math.Max(inputs, outputs) * rank);
+            tensors.Add(TensorToWrite.Floats(AdapterFolder.KeyOf(name, LoraMethod.A), StoredType.F32, [rank, inputs], () => Evaluate(device, model, adapter, module, form => Right(form, rank, inputs))));
+            tensors.Add(TensorToWrite.Floats(AdapterFolder.KeyOf(name, LoraMethod.B), StoredType.F32, [outputs, rank], () => Evaluate(device, model, adapter, module, form => Left(form, rank, outputs))));
         }
-        AdapterConfig config = adapter.Config with
+        using AdapterFolder folder = AdapterFolder.Open(adapterDirectory);
+        AdapterConfig config = folder.Config with
         {
-            PeftType = AdapterConfig.Lora,
-            Rank = rank,
-            Alpha = rank,
-            UseRsLora = false,
-            RankPattern = [],
-            AlphaPattern = [],
-            TopK = null,
+            Method = new LoraMethod(),
+            Options = new AdapterOptions { Rank = rank, Alpha = rank, Dropout = adapter.Options.Dropout },
+            LacksStart = false,
+            IncludesStart = false,
             BaseTensorSha256 = new Dictionary<string, string>(),
         };
         AdapterFolder.Write(outputDirectory, config, tensors);
         return tensors.Count;
     }
 
-    private static void CheckSize(AdapterModule module, long elements)
+    private static void Check(string directory, AdapterReader adapter, AdaptedModule module, ModelFolder? model)
+    {
+        if (!module.Form.IsLowRank)
+            throw new InputException($"{directory}: the {adapter.Method.Name} adapter of {module.Shape.Name} is no plain LoRA's equal: {Reason(module.Form)}; "
+                + (module.Form.IsMergeable ? "merge it instead (spectral merge)" : "it can only be used as it is"));
+        if (model is null && (module.ReadsWeight || adapter.LacksStart))
+            throw new InputException($"{directory}: the terms of a {adapter.Method.Name} adapter follow from the base weights; expected --model, the model it was trained on");
+    }
+
+    private static string Reason(AdapterForm form) => form switch
+    {
+        { Rectified: true } => "there is a rectifier between its factors",
+        { Weight: not null } => "it changes the weight otherwise than by low-rank terms",
+        { OutputScale: not null } => "it scales outputs",
+        { InputScale: not null } => "it scales inputs",
+        { Bias: not null } => "it changes biases",
+        _ => "it has no low-rank terms",
+    };
+
+    private static void CheckSize(AdaptedModule module, long elements)
     {
         if (elements > Array.MaxLength)
-            throw new InputException($"{InputText.Quote(module.Name)} would have a factor of {elements} elements, expected at most "
+            throw new InputException($"{InputText.Quote(module.Shape.Name)} would have a factor of {elements} elements, expected at most "
                 + $"{Array.MaxLength}");
     }
 
-    // [V; A; 0], [rank, in]. The rows of V have norm 1 and those of A about 1/√3, so the singular values go to the left factor.
-    private static float[] Right(AdapterModule module, int rank)
+    private static float[] Evaluate(Device device, ModelFolder? model, AdapterReader adapter, AdaptedModule module, Func<AdapterForm, float[]> read)
     {
-        float[] right = new float[rank * module.Inputs];
-        int spectral = module.TopK * (int)module.Inputs;
-        module.SpectralV?.ReadFloats(right.AsSpan(0, spectral));
-        module.LoraA?.ReadFloats(right.AsSpan(spectral, module.Rank * (int)module.Inputs));
+        ModuleShape shape = module.Shape;
+        bool readsBase = module.ReadsWeight || adapter.LacksStart;
+        using BoundFactors factors = new(device, [module]);
+        using Parameter? weight = readsBase ? Stored(".weight", (shape.Out, shape.In)) : null;
+        using Parameter? bias = readsBase && shape.HasBias ? Stored(".bias", shape.Out) : null;
+        adapter.Fill([module], _ => weight!.Value);
+        if (readsBase)
+            module.BindBase(new Linear(shape.Name, weight!, bias));
+        ExpressionGraph graph = new(module.Form.Outputs, 0);
+        try
+        {
+            return read(module.Form);
+        }
+        finally
+        {
+            graph.Clear();
+        }
+
+        Parameter Stored(string leaf, Shape size) => new(shape.Name + leaf, Tensor.From(device, model![shape.Name + leaf].ToFloats(), size));
+    }
+
+    // [R1; R2; …; 0], [rank, in]. What scales the terms goes to the left factor.
+    private static float[] Right(AdapterForm form, int rank, int inputs)
+    {
+        float[] right = new float[(long)rank * inputs];
+        int at = 0;
+        foreach (LowRankTerm term in form.Terms)
+        {
+            term.Right.Value.ToArray().CopyTo(right, at * inputs);
+            at += term.Rank;
+        }
         return right;
     }
 
-    // [U diag(S ∘ delta), scale · B, 0], [out, rank].
-    private static float[] Left(AdapterModule module, int rank)
+    // [s1·L1·diag(c1), s2·L2·diag(c2), …, 0], [out, rank].
+    private static float[] Left(AdapterForm form, int rank, int outputs)
     {
-        float[] left = new float[module.Outputs * rank];
-        if (module.SpectralU is { } u)
+        float[] left = new float[(long)outputs * rank];
+        int at = 0;
+        foreach (LowRankTerm term in form.Terms)
         {
-            float[] sigma = module.SpectralS!.ToFloats();
-            float[] delta = module.SpectralDelta!.ToFloats();
-            Columns(left, rank, 0, u.ToFloats(), module.TopK, column => (double)sigma[column] * delta[column]);
+            float[] values = term.Left.Value.ToArray();
+            float[]? middle = term.Middle?.Value.ToArray();
+            for (int row = 0; row < outputs; row++)
+                for (int column = 0; column < term.Rank; column++)
+                    left[(row * rank) + at + column] = (float)(term.Scale * (middle?[column] ?? 1.0) * values[(row * term.Rank) + column]);
+            at += term.Rank;
         }
-        if (module.LoraB is { } b)
-            Columns(left, rank, module.TopK, b.ToFloats(), module.Rank, _ => module.Scale);
         return left;
-    }
-
-    private static void Columns(float[] target, int rank, int at, float[] source, int columns, Func<int, double> factor)
-    {
-        double[] factors = [.. Enumerable.Range(0, columns).Select(factor)];
-        for (int row = 0; row < source.Length / columns; row++)
-        {
-            for (int column = 0; column < columns; column++)
-                target[(row * rank) + at + column] = (float)(factors[column] * source[(row * columns) + column]);
-        }
     }
 }

@@ -155,7 +155,7 @@ public sealed class FuzzTests : FolderTest
         JsonObject json = AdapterFiles.PeftConfig();
         json["rank_pattern"] = new JsonObject { ["q_proj"] = 2 };
         json["layers_to_transform"] = new JsonArray(0);
-        Survive("adapter_config.json", Bytes(json), 6, () => AdapterFolder.Open(folder.Path).Dispose());
+        Survive("adapter_config.json", Bytes(json), 6, () => new AdapterReader(folder.Path).Dispose());
     }
 
     [Test]
@@ -164,9 +164,8 @@ public sealed class FuzzTests : FolderTest
         AdapterFolder.Write(folder.Path, AdapterFiles.SpecLora(2, 2), [.. AdapterFiles.Spectral(AdapterFiles.Module, 2), .. AdapterFiles.LowRank(AdapterFiles.Module, 2)]);
         Survive("adapter_model.safetensors", File.ReadAllBytes(folder.File("adapter_model.safetensors")), 7, () =>
         {
-            using AdapterFolder adapter = AdapterFolder.Open(folder.Path);
-            foreach (AdapterModule module in adapter.Modules.Values)
-                module.SpectralU!.ToFloats();
+            using AdapterReader adapter = new(folder.Path);
+            Assert.That(adapter.Modules, Is.Not.Empty);
         });
     }
 

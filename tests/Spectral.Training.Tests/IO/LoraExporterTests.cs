@@ -1,3 +1,6 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Tests;
+
 namespace Spectral.Training.Tests;
 
 public sealed class LoraExporterTests
@@ -16,12 +19,14 @@ public sealed class LoraExporterTests
     }
 
     // The change of a weight as the methods define it, and the sum of its terms' magnitudes, entry by entry in double.
-    private static (double[] Delta, double[] Magnitude) Delta(AdapterModule module)
+    private static (double[] Delta, double[] Magnitude) Delta(SafetensorsFile file, AdaptedModule module)
     {
-        int outputs = (int)module.Outputs, inputs = (int)module.Inputs;
+        (int outputs, int inputs) = (module.Shape.Out, module.Shape.In);
         (double[] delta, double[] magnitude) = (new double[outputs * inputs], new double[outputs * inputs]);
-        void Add(float[] left, float[] right, int rank, Func<int, double> factor)
+        float[]? Values(string leaf) => file.Tensors.GetValueOrDefault(AdapterFolder.KeyOf(module.Shape.Name, leaf))?.ToFloats();
+        void Add(float[] left, float[] right, Func<int, double> factor)
         {
+            int rank = left.Length / outputs;
             for (int row = 0; row < outputs; row++)
                 for (int column = 0; column < inputs; column++)
                     for (int i = 0; i < rank; i++)
@@ -31,32 +36,34 @@ public sealed class LoraExporterTests
                         magnitude[(row * inputs) + column] += Math.Abs(term);
                     }
         }
-        if (module.LoraA is not null)
-            Add(module.LoraB!.ToFloats(), module.LoraA.ToFloats(), module.Rank, _ => module.Scale);
-        if (module.SpectralU is not null)
+        if (Values("lora_A.weight") is { } a)
+            Add(Values("lora_B.weight")!, a, _ => module.Options.Scale);
+        if (Values("spec_U") is { } u)
         {
-            (float[] sigma, float[] change) = (module.SpectralS!.ToFloats(), module.SpectralDelta!.ToFloats());
-            Add(module.SpectralU.ToFloats(), module.SpectralV!.ToFloats(), module.TopK, i => (double)sigma[i] * change[i]);
+            (float[] sigma, float[] change) = (Values("spec_S")!, Values("spec_delta")!);
+            Add(u, Values("spec_V")!, i => (double)sigma[i] * change[i]);
         }
         return (delta, magnitude);
     }
 
     private void ExportMustPreserve(int rank)
     {
-        int written = LoraExporter.Export(source.Path, target.Path);
-        using AdapterFolder before = AdapterFolder.Open(source.Path);
-        using AdapterFolder after = AdapterFolder.Open(target.Path);
+        int written = LoraExporter.Export(source.Path, target.Path, Devices.Get(DeviceKind.Cpu));
+        using AdapterReader before = new(source.Path);
+        using AdapterReader after = new(target.Path);
+        using SafetensorsFile stored = SafetensorsFile.Open(source.File("adapter_model.safetensors"));
+        using SafetensorsFile exported = SafetensorsFile.Open(target.File("adapter_model.safetensors"));
         Assert.That(after.Warnings, Is.Empty);
-        Assert.That((after.Config.PeftType, after.Config.Rank, after.Config.Alpha, after.Config.TopK), Is.EqualTo((AdapterConfig.Lora, rank, (double)rank, (int?)null)));
-        Assert.That(after.Modules.Keys, Is.EqualTo(before.Modules.Keys));
+        Assert.That((after.Method.Name, after.Options.Rank, after.Options.Alpha), Is.EqualTo(("lora", rank, (double)rank)));
+        Assert.That(after.Modules.Select(module => module.Shape), Is.EqualTo(before.Modules.Select(module => module.Shape)));
         Assert.That(written, Is.EqualTo(2 * after.Modules.Count));
-        foreach ((string name, AdapterModule module) in after.Modules)
+        foreach ((AdaptedModule from, AdaptedModule to) in before.Modules.Zip(after.Modules))
         {
-            Assert.That((module.Scale, module.Rank, module.TopK), Is.EqualTo((1.0, rank, 0)));
-            (double[] expected, double[] magnitude) = Delta(before.Modules[name]);
-            (double[] actual, _) = Delta(module);
+            Assert.That((to.Options.Scale, to.Form.Rank), Is.EqualTo((1.0, rank)));
+            (double[] expected, double[] magnitude) = Delta(stored, from);
+            (double[] actual, _) = Delta(exported, to);
             for (int i = 0; i < expected.Length; i++)
-                Assert.That(actual[i], Is.EqualTo(expected[i]).Within(magnitude[i] * Math.Pow(2, -24)), $"{name} entry {i}: one F32 rounding per term");
+                Assert.That(actual[i], Is.EqualTo(expected[i]).Within(magnitude[i] * Math.Pow(2, -23)), $"{from.Shape.Name} entry {i}: two F32 roundings per term");
         }
     }
 
@@ -78,17 +85,23 @@ public sealed class LoraExporterTests
     [Test]
     public void Different_ranks_scales_and_types_become_one()
     {
-        AdapterConfig config = new()
+        AdapterConfig config = AdapterFiles.Config("lora", new AdapterOptions
         {
-            PeftType = AdapterConfig.Lora,
-            TargetModules = ModulePattern.Of("q_proj", "down_proj"),
             Rank = 2,
             Alpha = 3,
-            UseRsLora = true,
+            RankStabilized = true,
             RankPattern = [new("down_proj", 4)],
             AlphaPattern = [new("q_proj", 0.7)],
-        };
+        });
         AdapterFolder.Write(source.Path, config, [.. AdapterFiles.LowRank(AdapterFiles.Module, 2, StoredType.BF16), .. AdapterFiles.LowRank(AdapterFiles.Other, 4, StoredType.F16)]);
         ExportMustPreserve(rank: 4);
+    }
+
+    [Test]
+    public void What_no_lora_equals_is_refused_with_the_reason()
+    {
+        AdapterFolder.Write(source.Path, AdapterFiles.SpecLora(rank: 2, topK: 3), [.. AdapterFiles.Spectral(AdapterFiles.Module, 3)]);
+        Assert.That(() => LoraExporter.Export(source.Path, target.Path, Devices.Get(DeviceKind.Cpu)),
+            Throws.TypeOf<InputException>().With.Message.Contains("expected the model beside the adapter"), "there is no layer with these tensors");
     }
 }

@@ -29,21 +29,21 @@ internal static class AdapterFiles
     public static IEnumerable<TensorToWrite> Spectral(string module, int k)
     {
         int inputs = module.EndsWith("down_proj", StringComparison.Ordinal) ? 12 : 8;
-        yield return TinyModel.Numbered(AdapterFolder.KeyOf(module, AdapterFolder.SpectralU), [8, k], 3);
-        yield return TinyModel.Numbered(AdapterFolder.KeyOf(module, AdapterFolder.SpectralS), [k], 4);
-        yield return TinyModel.Numbered(AdapterFolder.KeyOf(module, AdapterFolder.SpectralV), [k, inputs], 5);
-        yield return TinyModel.Numbered(AdapterFolder.KeyOf(module, AdapterFolder.SpectralDelta), [k], 6);
+        yield return TinyModel.Numbered(AdapterFolder.KeyOf(module, "spec_U"), [8, k], 3);
+        yield return TinyModel.Numbered(AdapterFolder.KeyOf(module, "spec_S"), [k], 4);
+        yield return TinyModel.Numbered(AdapterFolder.KeyOf(module, "spec_V"), [k, inputs], 5);
+        yield return TinyModel.Numbered(AdapterFolder.KeyOf(module, "spec_delta"), [k], 6);
     }
 
-    public static AdapterConfig SpecLora(int rank, int topK) => new()
+    public static AdapterConfig Config(string method, AdapterOptions options, params string[] targets) => new()
     {
-        PeftType = AdapterConfig.SpecLora,
-        TargetModules = ModulePattern.Of("q_proj", "down_proj"),
-        Rank = rank,
-        Alpha = 3,
-        TopK = topK,
+        Method = AdapterMethods.Find(method),
+        Options = options,
+        TargetModules = ModulePattern.Of(targets.Length == 0 ? ["q_proj", "down_proj"] : targets),
         BaseModel = "base",
     };
+
+    public static AdapterConfig SpecLora(int rank, int topK) => Config("speclora", new AdapterOptions { Rank = rank, Alpha = 3, TopK = topK });
 
     public static void Write(TemporaryFolder folder, JsonObject config, params IEnumerable<TensorToWrite> tensors)
     {

@@ -20,6 +20,7 @@ internal sealed class DoraMethod : AdapterMethod
     public override string Source => "Liu et al., 2024, arXiv 2402.09353";
     public override string Use => "LoRA nearer to full fine-tuning in how it learns; costs a thin product with W per step and a pass over the outputs.";
     public override string PeftType => "LORA";
+    public override IReadOnlyList<PeftField>? PeftFields { get; } = PeftField.LoraWith(PeftField.Is("use_dora", true));
     public override IReadOnlyList<AdapterSetting> Settings => [NormSetting];
 
     public override AdapterForm Form(AdapterBuilder layer)

@@ -10,12 +10,14 @@ internal sealed class EvaMethod : AdapterMethod
     public override string Formula => "W + (alpha/rank)·B·A, A begins as the principal directions of the layer's inputs; ranks shared out by explained variance";
     public override string Source => "Paischer et al., 2024, arXiv 2410.07170";
     public override string Use => "Spends a fixed number of ranks where the data varies most. Its files are plain LoRA with a rank per layer.";
+    public override string PeftType => AdapterConfig.Lora;
+    public override string? PeftInit => "eva";
     public override bool StartsFromData => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [
-        new("rho", 2, 1, 64, "A layer's largest rank, in ranks; 1 leaves all equal.") { PeftKey = "rho" },
-        new("tau", 0.99, 0, 1, "Least |cosine| between a direction before and after a batch for it to count as found.") { PeftKey = "tau" },
+        new("rho", 2, 1, 64, "A layer's largest rank, in ranks; 1 leaves all equal."),
+        new("tau", 0.99, 0, 1, "Least |cosine| between a direction before and after a batch for it to count as found."),
         AdapterSetting.Switch("whiten", false, "Divide each direction by the root of its singular value."),
     ];
 

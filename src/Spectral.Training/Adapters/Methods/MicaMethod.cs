@@ -11,6 +11,7 @@ internal sealed class MicaMethod : AdapterMethod
     public override string Source => "PEFT, init_lora_weights mica";
     public override string Use => "Half of the trainable numbers of LoRA: only A trains. Starting needs the exact SVD of every layer.";
     public override string PeftType => "LORA";
+    public override string? PeftInit => "mica";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

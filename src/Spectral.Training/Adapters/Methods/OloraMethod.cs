@@ -13,6 +13,7 @@ internal sealed class OloraMethod : AdapterMethod
     public override string Source => "Büyükakyüz, 2024, arXiv 2406.01775";
     public override string Use => "LoRA from an orthonormal start without an SVD: one QR of r columns per layer.";
     public override string PeftType => "LORA";
+    public override string? PeftInit => "olora";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

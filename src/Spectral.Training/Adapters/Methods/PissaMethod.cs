@@ -11,6 +11,7 @@ internal sealed class PissaMethod : AdapterMethod
     public override string Source => "Meng et al., 2024, arXiv 2404.02948";
     public override string Use => "LoRA that trains the principal singular directions themselves; converges faster than LoRA from the same rank.";
     public override string PeftType => "LORA";
+    public override string? PeftInit => "pissa";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

@@ -9,6 +9,11 @@ internal sealed class RandLoraMethod : AdapterMethod
     public override string Formula => "W + s·Σ_j B_j diag(lambda_j)·A·diag(gamma_j), A and B_j random, frozen and shared; full rank";
     public override string Source => "Albert et al., 2025, arXiv 2502.00987";
     public override string Use => "A full-rank change from few numbers. The weight is made anew each step, and its gradient costs what full fine-tuning’s does.";
+    public override IReadOnlyList<PeftField>? PeftFields { get; } = 
+    [
+        PeftField.Rank(32), PeftField.Alpha("randlora_alpha", 640), PeftField.Dropout("randlora_dropout"), PeftField.Bias("randlora_only"), PeftField.Is("save_projection", true, missing: true),
+        .. PeftField.Ignored("projection_prng_key", "sparse", "very_sparse"),   // how A and B were drawn; they are stored
+    ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

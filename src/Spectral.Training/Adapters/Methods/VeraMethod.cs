@@ -7,6 +7,7 @@ internal sealed class VeraMethod : AdapterMethod
     public override string Formula => "W + diag(b)·B·diag(d)·A, A and B random, frozen and shared by all layers";
     public override string Source => "Kopiczko et al., 2023, arXiv 2310.11454";
     public override string Use => "r + out numbers a layer; A and B are stored once for the whole model. Ranks are larger than LoRA’s: 256 is customary.";
+    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Rank(256), PeftField.Dropout("vera_dropout"), PeftField.Bias("vera_only"), PeftField.Is("save_projection", true, missing: true), .. PeftField.Ignored("projection_prng_key")];
     public override IReadOnlyList<AdapterSetting> Settings => [new("d-initial", 0.1, -1e3, 1e3, "Start of d.") { PeftKey = "d_initial" }];
 
     public override AdapterForm Form(AdapterBuilder layer)

@@ -8,14 +8,25 @@ namespace Spectral.Training;
 /// </summary>
 public sealed record AdapterConfig
 {
-    /// <summary>The <see cref="PeftType"/> of plain LoRA.</summary>
+    /// <summary>The <see cref="AdapterMethod.PeftType"/> of plain LoRA and its variants.</summary>
     public const string Lora = "LORA";
 
-    /// <summary>The <see cref="PeftType"/> of SpecLoRA.</summary>
-    public const string SpecLora = "SPECLORA";
+    /// <summary>The method whose tensors the folder holds.</summary>
+    public required AdapterMethod Method { get; init; }
 
-    /// <summary>The method's name in capitals: LORA or SPECLORA.</summary>
-    public required string PeftType { get; init; }
+    /// <summary>Rank, alpha, dropout, patterns and the method's own settings.</summary>
+    public required AdapterOptions Options { get; init; }
+
+    /// <summary>
+    /// Whether the stored factors belong to a base from which what they started as was taken away, as PEFT leaves them after some starts: with the
+    /// base as it was they mean something only once that start is found again.
+    /// </summary>
+    public bool LacksStart { get; init; }
+
+    /// <summary>
+    /// Whether what the factors started as stands beside them, subtracted: [A; A0] and [B, -B0] at twice the rank, a plain LoRA on the base as it was.
+    /// </summary>
+    public bool IncludesStart { get; init; }
 
     /// <summary>The modules that are adapted.</summary>
     public required ModulePattern TargetModules { get; init; }
@@ -29,31 +40,10 @@ public sealed record AdapterConfig
     /// <summary>Names of the module lists that <see cref="LayersToTransform"/> counts in; empty = any.</summary>
     public IReadOnlyList<string> LayersPattern { get; init; } = [];
 
-    /// <summary>The rank r of the low-rank part; 0 only in SpecLoRA.</summary>
-    public int Rank { get; init; } = 8;
-
-    /// <summary>Alpha: the low-rank part is scaled by alpha/r, or alpha/√r.</summary>
-    public double Alpha { get; init; } = 8;
-
-    /// <summary>Whether the scale is alpha/√r.</summary>
-    public bool UseRsLora { get; init; }
-
-    /// <summary>Dropout that the adapter was trained with.</summary>
-    public double Dropout { get; init; }
-
-    /// <summary>Ranks of single modules: expressions on the end of the name, the first that matches wins.</summary>
-    public IReadOnlyList<KeyValuePair<string, int>> RankPattern { get; init; } = [];
-
-    /// <summary>Alphas of single modules, as <see cref="RankPattern"/>.</summary>
-    public IReadOnlyList<KeyValuePair<string, double>> AlphaPattern { get; init; } = [];
-
-    /// <summary>Number k of spectral directions; SpecLoRA only.</summary>
-    public int? TopK { get; init; }
-
     /// <summary>Path or name of the base model.</summary>
     public string? BaseModel { get; init; }
 
-    /// <summary>SHA-256 of base tensors as stored, by tensor name; SpecLoRA only.</summary>
+    /// <summary>SHA-256 of base tensors as stored, by tensor name; of methods that PEFT does not have.</summary>
     public IReadOnlyDictionary<string, string> BaseTensorSha256 { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Whether a module is adapted.</summary>
@@ -74,27 +64,5 @@ public sealed record AdapterConfig
                 return int.TryParse(match.Groups["layer"].ValueSpan, out int layer) && layers.Contains(layer);
         }
         return false;
-    }
-
-    /// <summary>The rank of a module.</summary>
-    public int RankOf(string module) => First(RankPattern, module) ?? Rank;
-
-    /// <summary>The factor of a module's low-rank part; 1 when there is none.</summary>
-    public double ScaleOf(string module)
-    {
-        int rank = RankOf(module);
-        double alpha = First(AlphaPattern, module) ?? Alpha;
-        return rank == 0 ? 1 : UseRsLora ? alpha / Math.Sqrt(rank) : alpha / rank;
-    }
-
-    private static T? First<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string module) where T : struct
-    {
-        foreach ((string key, T value) in patterns)
-        {
-            Regex expression = ModulePattern.Expression($@"\A(?:.*\.)?(?:{key})\z", key, "a key of rank_pattern or alpha_pattern");
-            if (ModulePattern.Match(expression, module).Success)
-                return value;
-        }
-        return null;
     }
 }

@@ -2,55 +2,58 @@ using System.Text.Json;
 
 namespace Spectral.Training;
 
-/// <summary>adapter_config.json in and out: the keys of PEFT's LoRA config, and those of SpecLoRA.</summary>
+/// <summary>adapter_config.json in and out: the keys that all of PEFT's configs have, and around them those of the method.</summary>
 internal static class AdapterConfigFile
 {
+    /// <summary>Key of the weights file's metadata that holds the method's name. PEFT reads none of the metadata.</summary>
+    public const string MethodKey = "spectral.method";
+
+    private const string SettingKey = "spectral.setting.";
+    private const string StartKey = "spectral.start";
+    private const string StartIncluded = "included";
+    private const string TopKKey = "top_k";
+    private const string DigestsKey = "base_tensor_sha256";
     private const string FileName = "adapter_config.json";
     private const long MaximumBytes = 16 << 20;
 
-    // Keys that change nothing in the stored weights' meaning: names, versions, how training began or ran.
-    private static readonly string[] Harmless =
-    [
-        "task_type", "revision", "inference_mode", "auto_mapping", "peft_version", "runtime_config", "loftq_config", "eva_config",
-        "corda_config", "lora_ga_config", "velora_config", "qalora_group_size", "megatron_core", "ensure_weight_tying",
-    ];
-
     private static readonly string[] Read =
-    [
-        "peft_type", "base_model_name_or_path", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "r",
-        "lora_alpha", "lora_dropout", "use_rslora", "rank_pattern", "alpha_pattern", "init_lora_weights", "bias", "top_k",
-        "base_tensor_sha256",
-    ];
+        ["peft_type", "base_model_name_or_path", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"];
 
-    // Features that change the model in ways this library does not have; refused unless absent, false or empty.
-    private static readonly string[] Unsupported =
+    private static readonly PeftField[] Common =
     [
-        "use_dora", "lora_bias", "fan_in_fan_out", "modules_to_save", "layer_replication", "target_parameters", "trainable_token_indices",
-        "alora_invocation_tokens", "use_qalora", "use_bdlora", "arrow_config", "kasa_config", "monteclora_config", "megatron_config",
+        .. PeftField.Ignored("task_type", "revision", "inference_mode", "auto_mapping", "peft_version", "init_weights"),
+        .. PeftField.Unsupported("modules_to_save", "fan_in_fan_out"),
+        PeftField.Is("bias", "none"),
     ];
 
     // Initialisations that leave a residual in place of the base weights: the stored factors mean nothing without it.
     private static readonly string[] Residual = ["pissa", "olora", "corda", "loftq", "lora_ga"];
 
-    public static AdapterConfig Load(string directory, List<string> warnings)
+    /// <summary>Parses the config of a folder, whose <see cref="Path"/> begins every message about it.</summary>
+    public static JsonDocument Parse(string directory) => Directory.Exists(directory)
+        ? StrictJson.ParseFile(Path(directory), MaximumBytes)
+        : throw new InputException($"{directory}: no such folder, expected an adapter folder with {FileName}");
+
+    /// <summary>What the config says, with what the metadata of the weights file adds to it.</summary>
+    public static AdapterConfig Load(JsonDocument document, string directory, IReadOnlyDictionary<string, string> metadata, List<string> warnings)
     {
-        if (!Directory.Exists(directory))
-            throw new InputException($"{directory}: no such folder, expected an adapter folder with {FileName}");
-        string path = Path.Combine(directory, FileName);
-        using JsonDocument document = StrictJson.ParseFile(path, MaximumBytes);
+        string path = Path(directory);
         JsonFields fields = new(document.RootElement, path);
-        string type = fields.RequiredText("peft_type");
-        if (type is not (AdapterConfig.Lora or AdapterConfig.SpecLora))
-            throw fields.Wrong("peft_type", $"{AdapterConfig.Lora} or {AdapterConfig.SpecLora} (no other method is supported)");
-        bool spectral = type == AdapterConfig.SpecLora;
-        Refuse(fields);
-        string[] unknown = [.. fields.Element.EnumerateObject().Select(property => property.Name)
-            .Where(key => !Harmless.Contains(key) && !Read.Contains(key) && !Unsupported.Contains(key)).Select(InputText.Quote)];
-        if (unknown.Length > 0)
-            warnings.Add($"{path}: unknown keys are ignored: {string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", …" : "")}");
+        AdapterMethod method = Find(fields, metadata, path);
+        IReadOnlyList<PeftField> known = Fields(method);
+        WarnOfUnknown(fields, known, path, warnings);
+        AdapterOptions options = known.Aggregate(new AdapterOptions(), (options, field) => field.Read(fields, options));
+        foreach ((string key, string text) in metadata.Where(pair => pair.Key.StartsWith(SettingKey, StringComparison.Ordinal)))
+            options = WithSetting(options, method, key[SettingKey.Length..], text, directory);
+        if (method.UsesTopK)
+            options = options with { TopK = TopK(fields, method, metadata, directory) };
+        bool includesStart = metadata.GetValueOrDefault(StartKey) == StartIncluded;
         AdapterConfig config = new()
         {
-            PeftType = type,
+            Method = method,
+            Options = includesStart ? Halved(options, path) : options,
+            IncludesStart = includesStart,
+            LacksStart = !includesStart && LacksStart(fields, method),
             TargetModules = Pattern(fields, "target_modules", path)
                 ?? throw fields.Wrong("target_modules", "a list of names, an expression or all-linear"),
             ExcludeModules = Pattern(fields, "exclude_modules", path),
@@ -58,40 +61,161 @@ internal static class AdapterConfigFile
             LayersPattern = fields.Find("layers_pattern") is { ValueKind: JsonValueKind.String } single
                 ? [single.GetString()!]
                 : fields.Texts("layers_pattern") ?? [],
-            Rank = fields.Integer("r", spectral ? 0 : 1, 1 << 16) ?? 8,
-            Alpha = fields.Number("lora_alpha", -1e9, 1e9) ?? 8,
-            UseRsLora = fields.Boolean("use_rslora") ?? false,
-            Dropout = fields.Number("lora_dropout", 0, 1) ?? 0,
-            RankPattern = Entries(fields, "rank_pattern", (owner, key) => owner.RequiredInteger(key, 1, 1 << 16)),
-            AlphaPattern = Entries(fields, "alpha_pattern", (owner, key) => owner.Number(key, -1e9, 1e9)
-                ?? throw owner.Wrong(key, "a number")),
-            TopK = spectral ? fields.RequiredInteger("top_k", 1, 1 << 16) : null,
             BaseModel = fields.Text("base_model_name_or_path"),
-            BaseTensorSha256 = Entries(fields, "base_tensor_sha256", (owner, key) => owner.RequiredText(key)).ToDictionary(),
+            BaseTensorSha256 = fields.Object(DigestsKey) is { } digests
+                ? digests.Element.EnumerateObject().ToDictionary(digest => digest.Name, digest => digests.RequiredText(digest.Name))
+                : new Dictionary<string, string>(),
         };
         CheckExpressions(config, path);
         return config;
     }
 
-    private static void Refuse(JsonFields fields)
-    {
-        foreach (string key in Unsupported)
+    /// <summary>Writes the config: keys sorted, as PEFT does.</summary>
+    public static void Save(AdapterConfig config, string directory)
+        => AtomicFile.Write(Path(directory), stream =>
         {
-            if (fields.Find(key) is { } value && !(value.ValueKind == JsonValueKind.False || IsEmpty(value)))
-                throw fields.Wrong(key, "none: this feature is not supported");
-        }
-        if (fields.Text("bias") is not (null or "none"))
-            throw fields.Wrong("bias", "none: trained biases are not supported");
-        if (fields.Find("init_lora_weights") is { ValueKind: JsonValueKind.String } init
-            && Array.Exists(Residual, name => init.GetString()!.StartsWith(name, StringComparison.OrdinalIgnoreCase)))
-            throw fields.Wrong("init_lora_weights",
-                "an initialisation that keeps the base weights: these factors belong to changed ones; convert the adapter with PEFT "
-                    + "(path_initial_model_for_weight_conversion)");
+            using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });
+            SortedDictionary<string, Action> writers = new(StringComparer.Ordinal)
+            {
+                ["auto_mapping"] = () => json.WriteNull("auto_mapping"),
+                ["base_model_name_or_path"] = () => json.WriteString("base_model_name_or_path", config.BaseModel),
+                ["inference_mode"] = () => json.WriteBoolean("inference_mode", true),
+                ["modules_to_save"] = () => json.WriteNull("modules_to_save"),
+                ["peft_type"] = () => json.WriteString("peft_type", config.Method.PeftType),
+                ["revision"] = () => json.WriteNull("revision"),
+                ["target_modules"] = () => WritePattern(json, "target_modules", config.TargetModules),
+                ["task_type"] = () => json.WriteString("task_type", "CAUSAL_LM"),
+            };
+            foreach (PeftField field in Fields(config.Method).Except(Common).Where(field => field.Write is not null))
+                writers[field.Key] = () => field.Write!(json, config.Options);
+            if (config.Method.PeftFields is null && config.Method.UsesTopK)
+                writers[TopKKey] = () => json.WriteNumber(TopKKey, config.Options.TopK);
+            if (config.ExcludeModules is { } excluded)
+                writers["exclude_modules"] = () => WritePattern(json, "exclude_modules", excluded);
+            if (config.LayersToTransform is { } layers)
+                writers["layers_to_transform"] = () => WriteList(json, "layers_to_transform", layers, json.WriteNumberValue);
+            if (config.LayersPattern.Count > 0)
+                writers["layers_pattern"] = () => WriteList(json, "layers_pattern", config.LayersPattern, json.WriteStringValue);
+            if (config.BaseTensorSha256.Count > 0)
+                writers[DigestsKey] = () => PeftField.WriteEntries(
+                    json, DigestsKey, config.BaseTensorSha256.OrderBy(pair => pair.Key, StringComparer.Ordinal), json.WriteStringValue);
+            json.WriteStartObject();
+            foreach (Action write in writers.Values)
+                write();
+            json.WriteEndObject();
+        });
+
+    /// <summary>What the weights file says beyond the config: the method's exact name, and settings that PEFT's config has no key for.</summary>
+    public static Dictionary<string, string> Metadata(AdapterConfig config)
+    {
+        AdapterMethod method = config.Method;
+        Dictionary<string, string> metadata = new() { ["format"] = "pt", [MethodKey] = method.Name };
+        if (config.IncludesStart)
+            metadata[StartKey] = StartIncluded;
+        if (method.PeftFields is null)
+            return metadata;
+        if (method.UsesTopK)
+            metadata[SettingKey + TopKKey] = $"{config.Options.TopK}";
+        foreach (AdapterSetting setting in method.Settings.Where(setting => setting.PeftKey is null && config.Options.Settings.ContainsKey(setting.Name)))
+            metadata[SettingKey + setting.Name] = setting.Choices.Count > 0
+                ? setting.Describe(config.Options.Settings[setting.Name])
+                : FormattableString.Invariant($"{config.Options.Settings[setting.Name]:R}");
+        return metadata;
     }
 
-    private static bool IsEmpty(JsonElement value)
-        => (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0)
-            || (value.ValueKind == JsonValueKind.Object && value.GetPropertyCount() == 0);
+    /// <summary>The settings as a file of twice the rank has them, which holds what the factors started as; <see cref="Halved"/> undoes it.</summary>
+    public static AdapterOptions Doubled(AdapterOptions options) => Scaled(options, rank => checked(2 * rank), options.RankStabilized ? Math.Sqrt(2) : 2);
+
+    private static string Path(string directory) => System.IO.Path.Combine(directory, FileName);
+
+    private static AdapterOptions Halved(AdapterOptions options, string path) => Scaled(
+        options, rank => rank % 2 == 0 ? rank / 2 : throw new InputException($"{path}: rank {rank}, expected an even one, as the file holds its factors' start beside them"),
+        1 / (options.RankStabilized ? Math.Sqrt(2) : 2));
+
+    // The root is irrational: 15 digits are those that anybody gave.
+    private static AdapterOptions Scaled(AdapterOptions options, Func<int, int> rank, double factor)
+    {
+        double Alpha(double alpha) => factor == 1 / Math.Sqrt(2) ? double.Parse(FormattableString.Invariant($"{alpha * factor:G15}"), System.Globalization.CultureInfo.InvariantCulture) : alpha * factor;
+        return options with
+        {
+            Rank = rank(options.Rank),
+            Alpha = Alpha(options.Alpha),
+            RankPattern = [.. options.RankPattern.Select(pair => KeyValuePair.Create(pair.Key, rank(pair.Value)))],
+            AlphaPattern = [.. options.AlphaPattern.Select(pair => KeyValuePair.Create(pair.Key, Alpha(pair.Value)))],
+        };
+    }
+
+    /// <summary>All fields of a method's config but those that every config has and no field reads.</summary>
+    private static IReadOnlyList<PeftField> Fields(AdapterMethod method)
+    {
+        IEnumerable<PeftField> own = method.PeftFields ?? PeftField.LoraWith(PeftField.Rank(8, least: 0));
+        IEnumerable<PeftField> settings = method.Settings.Where(setting => setting.PeftKey is not null || method.PeftFields is null)
+            .Select(setting => PeftField.Setting(setting, setting.PeftKey ?? setting.Name.Replace('-', '_')));
+        PeftField[] all = [.. own, .. settings];
+        return [.. all, .. Common.Where(common => Array.TrueForAll(all, field => field.Key != common.Key))];
+    }
+
+    private static AdapterMethod Find(JsonFields fields, IReadOnlyDictionary<string, string> metadata, string path)
+    {
+        string type = fields.RequiredText("peft_type");
+        if (metadata.TryGetValue(MethodKey, out string? name))
+        {
+            AdapterMethod named = AdapterMethods.All.FirstOrDefault(method => method.Name == name)
+                ?? throw new InputException($"{path}: written by the method {InputText.Quote(name)}, which is not known here; a newer version may know it");
+            return named.PeftType == type ? named : throw fields.Wrong("peft_type", $"{named.PeftType}, as the weights are those of {name}");
+        }
+        AdapterMethod[] ofType = [.. AdapterMethods.All.Where(method => method.PeftType == type)];
+        if (ofType.Length == 0)
+            throw fields.Wrong("peft_type", "one of " + string.Join(", ", AdapterMethods.All.Select(method => method.PeftType).Distinct().Order(StringComparer.Ordinal)));
+        string? start = Start(fields);
+        // Of those that agree with the config: the one that began like this, else the one that the type is named after.
+        return ofType.Where(method => method.PeftInit is null || method.PeftInit == start)
+            .OrderByDescending(method => Fields(method).All(field => field.Holds(fields)))
+            .ThenBy(method => method.PeftInit is null)
+            .ThenByDescending(method => method.Name.ToUpperInvariant().Replace('-', '_') == type)
+            .First();
+    }
+
+    private static string? Start(JsonFields fields) => fields.Find("init_lora_weights") is { ValueKind: JsonValueKind.String } start ? start.GetString() : null;
+
+    private static bool LacksStart(JsonFields fields, AdapterMethod method)
+    {
+        if (method.PeftType != AdapterConfig.Lora || Start(fields) is not { } start || !Array.Exists(Residual, name => start.StartsWith(name, StringComparison.OrdinalIgnoreCase)))
+            return false;
+        if (method.PeftInit == start && !method.StartsFromData)
+            return true;
+        throw fields.Wrong("init_lora_weights",
+            "an initialisation that keeps the base weights, or can be done again from them alone: these factors belong to changed ones; convert the "
+                + "adapter with PEFT (path_initial_model_for_weight_conversion)");
+    }
+
+    private static void WarnOfUnknown(JsonFields fields, IReadOnlyList<PeftField> known, string path, List<string> warnings)
+    {
+        string[] unknown = [.. fields.Element.EnumerateObject().Select(property => property.Name)
+            .Where(key => !Read.Contains(key) && key is not (TopKKey or DigestsKey) && known.All(field => field.Key != key)).Select(InputText.Quote)];
+        if (unknown.Length > 0)
+            warnings.Add($"{path}: unknown keys are ignored: {string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", …" : "")}");
+    }
+
+    private static AdapterOptions WithSetting(AdapterOptions options, AdapterMethod method, string name, string text, string directory)
+    {
+        if (name == TopKKey)
+            return options;
+        AdapterSetting setting = method.Settings.FirstOrDefault(setting => setting.Name == name)
+            ?? throw new InputException($"{directory}: the weights file has a setting {InputText.Quote(name)}, which {method.Name} has not");
+        return options with { Settings = new Dictionary<string, double>(options.Settings) { [name] = setting.Parse(text) } };
+    }
+
+    private static int TopK(JsonFields fields, AdapterMethod method, IReadOnlyDictionary<string, string> metadata, string directory)
+    {
+        const int Most = 1 << 16;
+        if (method.PeftFields is null)
+            return fields.RequiredInteger(TopKKey, 1, Most);
+        string text = metadata.GetValueOrDefault(SettingKey + TopKKey, "");
+        return int.TryParse(text, System.Globalization.CultureInfo.InvariantCulture, out int value) && value is >= 1 and <= Most
+            ? value
+            : throw new InputException($"{directory}: the weights file has {SettingKey}{TopKKey} {InputText.Quote(text)}, expected a whole number from 1 to {Most}");
+    }
 
     private static ModulePattern? Pattern(JsonFields fields, string key, string path) => fields.Find(key) switch
     {
@@ -100,57 +224,16 @@ internal static class AdapterConfigFile
         _ => ModulePattern.Of(fields.Texts(key)!),
     };
 
-    private static List<KeyValuePair<string, T>> Entries<T>(JsonFields fields, string key, Func<JsonFields, string, T> read)
-        => fields.Object(key) is { } owner
-            ? [.. owner.Element.EnumerateObject().Select(property => KeyValuePair.Create(property.Name, read(owner, property.Name)))]
-            : [];
-
     // An expression that does not compile is found here, where the file can be named.
     private static void CheckExpressions(AdapterConfig config, string path)
     {
         foreach (string pattern in config.LayersPattern)
             ModulePattern.Expression(pattern, pattern, $"{path}: layers_pattern");
-        foreach (string key in config.RankPattern.Select(pair => pair.Key))
+        foreach (string key in config.Options.RankPattern.Select(pair => pair.Key))
             ModulePattern.Expression(key, key, $"{path}: a key of rank_pattern");
-        foreach (string key in config.AlphaPattern.Select(pair => pair.Key))
+        foreach (string key in config.Options.AlphaPattern.Select(pair => pair.Key))
             ModulePattern.Expression(key, key, $"{path}: a key of alpha_pattern");
     }
-
-    // Only keys that every PEFT version of the last years knows: older ones refuse a config with others. Sorted, as PEFT writes them.
-    public static void Save(AdapterConfig config, string directory)
-        => AtomicFile.Write(Path.Combine(directory, FileName), stream =>
-        {
-            using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });
-            json.WriteStartObject();
-            WriteEntries(json, "alpha_pattern", config.AlphaPattern, json.WriteNumberValue);
-            json.WriteNull("auto_mapping");
-            json.WriteString("base_model_name_or_path", config.BaseModel);
-            if (config.BaseTensorSha256.Count > 0)
-                WriteEntries(json, "base_tensor_sha256", config.BaseTensorSha256.OrderBy(pair => pair.Key, StringComparer.Ordinal),
-                    json.WriteStringValue);
-            json.WriteString("bias", "none");
-            if (config.ExcludeModules is { } excluded)
-                WritePattern(json, "exclude_modules", excluded);
-            json.WriteBoolean("fan_in_fan_out", false);
-            json.WriteBoolean("inference_mode", true);
-            json.WriteBoolean("init_lora_weights", true);
-            WriteList(json, "layers_pattern", config.LayersPattern.Count == 0 ? null : config.LayersPattern, json.WriteStringValue);
-            WriteList(json, "layers_to_transform", config.LayersToTransform, json.WriteNumberValue);
-            json.WriteNumber("lora_alpha", config.Alpha);
-            json.WriteNumber("lora_dropout", config.Dropout);
-            json.WriteNull("modules_to_save");
-            json.WriteString("peft_type", config.PeftType);
-            json.WriteNumber("r", config.Rank);
-            WriteEntries(json, "rank_pattern", config.RankPattern, json.WriteNumberValue);
-            json.WriteNull("revision");
-            WritePattern(json, "target_modules", config.TargetModules);
-            json.WriteString("task_type", "CAUSAL_LM");
-            if (config.TopK is { } topK)
-                json.WriteNumber("top_k", topK);
-            json.WriteBoolean("use_dora", false);
-            json.WriteBoolean("use_rslora", config.UseRsLora);
-            json.WriteEndObject();
-        });
 
     private static void WritePattern(Utf8JsonWriter json, string key, ModulePattern pattern)
     {
@@ -160,27 +243,11 @@ internal static class AdapterConfigFile
             WriteList(json, key, pattern.Names, json.WriteStringValue);
     }
 
-    private static void WriteList<T>(Utf8JsonWriter json, string key, IEnumerable<T>? items, Action<T> write)
+    private static void WriteList<T>(Utf8JsonWriter json, string key, IEnumerable<T> items, Action<T> write)
     {
-        if (items is null)
-        {
-            json.WriteNull(key);
-            return;
-        }
         json.WriteStartArray(key);
         foreach (T item in items)
             write(item);
         json.WriteEndArray();
-    }
-
-    private static void WriteEntries<T>(Utf8JsonWriter json, string key, IEnumerable<KeyValuePair<string, T>> entries, Action<T> write)
-    {
-        json.WriteStartObject(key);
-        foreach ((string name, T value) in entries)
-        {
-            json.WritePropertyName(name);
-            write(value);
-        }
-        json.WriteEndObject();
     }
 }

@@ -48,6 +48,17 @@ public sealed class ModulePattern
             ? module != "lm_head" && !module.EndsWith(".lm_head", StringComparison.Ordinal)
             : Match(expression, module).Success;
 
+    /// <summary>The value of the first expression that matches a module's name or its end after a dot; null if none does.</summary>
+    internal static T? First<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string module, string where) where T : struct
+    {
+        foreach ((string key, T value) in patterns)
+        {
+            if (Match(Expression($@"\A(?:.*\.)?(?:{key})\z", key, $"a key of {where}"), module).Success)
+                return value;
+        }
+        return null;
+    }
+
     /// <summary>Compiles an expression of a file; <paramref name="shown"/> is how the file writes it.</summary>
     internal static Regex Expression(string pattern, string shown, string where)
     {

@@ -5,7 +5,7 @@ public sealed class AdapterConfigTests
     private const string Q0 = "model.layers.0.self_attn.q_proj";
     private const string Q11 = "model.layers.11.self_attn.q_proj";
 
-    private static AdapterConfig Config(params string[] targets) => new() { PeftType = AdapterConfig.Lora, TargetModules = ModulePattern.Of(targets) };
+    private static AdapterConfig Config(params string[] targets) => AdapterFiles.Config("lora", new AdapterOptions(), targets);
 
     [TestCase("q_proj", true)]
     [TestCase("self_attn.q_proj", true)]
@@ -53,17 +53,16 @@ public sealed class AdapterConfigTests
     [Test]
     public void Ranks_alphas_and_scales_of_single_modules()
     {
-        AdapterConfig config = Config("q_proj") with
+        AdapterOptions options = new()
         {
             Rank = 4,
             Alpha = 8,
             RankPattern = [new(@"layers\.1\d\.self_attn\.q_proj", 16), new("q_proj", 2)],
             AlphaPattern = [new("1.self_attn.q_proj", 32)],
         };
-        Assert.That((config.RankOf(Q11), config.RankOf(Q0), config.RankOf("model.v_proj")), Is.EqualTo((16, 2, 4)));
-        Assert.That((config.ScaleOf(Q11), config.ScaleOf(Q0), config.ScaleOf("v_proj")), Is.EqualTo((0.5, 4.0, 2.0)), "1.self… is the end of 11.self… only after a dot");
-        Assert.That((config with { UseRsLora = true }).ScaleOf("v_proj"), Is.EqualTo(4));
-        Assert.That((config with { Rank = 0 }).ScaleOf("v_proj"), Is.EqualTo(1));
+        Assert.That((options.For(Q11).Rank, options.For(Q0).Rank, options.For("model.v_proj").Rank), Is.EqualTo((16, 2, 4)));
+        Assert.That((options.For(Q11).Scale, options.For(Q0).Scale, options.For("v_proj").Scale), Is.EqualTo((0.5, 4.0, 2.0)), "1.self… is the end of 11.self… only after a dot");
+        Assert.That((options with { RankStabilized = true }).For("v_proj").Scale, Is.EqualTo(4));
     }
 
     [Test]

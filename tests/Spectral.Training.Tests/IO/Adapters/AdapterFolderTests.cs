@@ -6,7 +6,7 @@ public sealed class AdapterFolderTests : FolderTest
 {
     private void OpenMustSay(params string[] says)
     {
-        InputException error = Assert.Throws<InputException>(() => AdapterFolder.Open(folder.Path).Dispose())!;
+        InputException error = Assert.Throws<InputException>(() => new AdapterReader(folder.Path).Dispose())!;
         foreach (string text in says.Append(folder.Path))
             Assert.That(error.Message, Does.Contain(text));
     }
@@ -24,14 +24,12 @@ public sealed class AdapterFolderTests : FolderTest
     {
         AdapterFiles.Write(folder, AdapterFiles.PeftConfig(), AdapterFiles.LowRank(AdapterFiles.Module, 2, type, format).Concat(AdapterFiles.LowRank(AdapterFiles.Other, 2, type, format)));
 
-        using AdapterFolder adapter = AdapterFolder.Open(folder.Path);
+        using AdapterReader adapter = new(folder.Path);
 
         Assert.That(adapter.Warnings, Is.Empty);
-        Assert.That((adapter.Config.Rank, adapter.Config.Alpha, adapter.Config.Dropout, adapter.Config.BaseModel, adapter.Config.TopK), Is.EqualTo((2, 16.0, 0.1, "base", (int?)null)));
-        Assert.That(adapter.Modules.Keys, Is.EqualTo(new[] { AdapterFiles.Module, AdapterFiles.Other }));
-        AdapterModule module = adapter.Modules[AdapterFiles.Other];
-        Assert.That((module.Rank, module.TopK, module.Inputs, module.Outputs, module.Scale), Is.EqualTo((2, 0, 12L, 8L, 8.0)));
-        Assert.That(module.LoraA!.Type, Is.EqualTo(type));
+        Assert.That((adapter.Method.Name, adapter.Options.Rank, adapter.Options.Alpha, adapter.Options.Dropout), Is.EqualTo(("lora", 2, 16.0, 0.1)));
+        Assert.That(adapter.Modules.Select(module => module.Shape), Is.EqualTo(new ModuleShape[] { new(AdapterFiles.Module, 8, 8), new(AdapterFiles.Other, 8, 12) }));
+        Assert.That(adapter.Modules[1].Options.Scale, Is.EqualTo(8.0));
     }
 
     [Test]
@@ -39,37 +37,41 @@ public sealed class AdapterFolderTests : FolderTest
     {
         AdapterConfig config = AdapterFiles.SpecLora(rank: 2, topK: 3) with
         {
-            Dropout = 0.25,
-            UseRsLora = true,
+            Options = new AdapterOptions
+            {
+                Rank = 2,
+                Alpha = 3,
+                TopK = 3,
+                Dropout = 0.25,
+                RankStabilized = true,
+                RankPattern = [new("down_proj", 4)],
+                AlphaPattern = [new("down_proj", 1.5)],
+            },
             ExcludeModules = ModulePattern.Of("k_proj"),
             LayersToTransform = [0, 1],
             LayersPattern = ["layers"],
-            RankPattern = [new("down_proj", 4)],
-            AlphaPattern = [new("down_proj", 1.5)],
             BaseTensorSha256 = new Dictionary<string, string> { ["model.norm.weight"] = "00ff" },
         };
         AdapterFolder.Write(folder.Path, config, [.. AdapterFiles.Spectral(AdapterFiles.Module, 3), .. AdapterFiles.LowRank(AdapterFiles.Module, 2)]);
 
         using AdapterFolder adapter = AdapterFolder.Open(folder.Path);
 
-        AdapterConfig again = adapter.Config;
+        (AdapterConfig again, AdapterOptions options) = (adapter.Config, adapter.Config.Options);
         Assert.That(adapter.Warnings, Is.Empty);
         Assert.That(again.TargetModules.Names, Is.EqualTo(config.TargetModules.Names));
         Assert.That(again.ExcludeModules!.Names, Is.EqualTo(config.ExcludeModules!.Names));
         Assert.That(again.LayersToTransform, Is.EqualTo(config.LayersToTransform));
         Assert.That(again.LayersPattern, Is.EqualTo(config.LayersPattern));
-        Assert.That(again.RankPattern, Is.EqualTo(config.RankPattern));
-        Assert.That(again.AlphaPattern, Is.EqualTo(config.AlphaPattern));
+        Assert.That(options.RankPattern, Is.EqualTo(config.Options.RankPattern));
+        Assert.That(options.AlphaPattern, Is.EqualTo(config.Options.AlphaPattern));
         Assert.That(again.BaseTensorSha256, Is.EqualTo(config.BaseTensorSha256));
-        Assert.That((again.PeftType, again.Rank, again.Alpha, again.TopK, again.Dropout, again.UseRsLora, again.BaseModel), Is.EqualTo(("SPECLORA", 2, 3.0, 3, 0.25, true, "base")));
-        Assert.That((adapter.Modules[AdapterFiles.Module].TopK, adapter.Modules[AdapterFiles.Module].Scale), Is.EqualTo((3, 3 / Math.Sqrt(2))));
+        Assert.That((again.Method.Name, options.Rank, options.Alpha, options.TopK, options.Dropout, options.RankStabilized, again.BaseModel), Is.EqualTo(("speclora", 2, 3.0, 3, 0.25, true, "base")));
     }
 
     [Test]
     public void A_lora_config_has_only_keys_that_peft_knows_and_the_values_it_wants()
     {
-        AdapterFolder.Write(folder.Path, new AdapterConfig { PeftType = AdapterConfig.Lora, TargetModules = ModulePattern.Of("q_proj"), Rank = 4, Alpha = 8, BaseModel = "b" },
-            [.. AdapterFiles.LowRank(AdapterFiles.Module, 4)]);
+        AdapterFolder.Write(folder.Path, AdapterFiles.Config("lora", new AdapterOptions { Rank = 4, Alpha = 8 }, "q_proj"), [.. AdapterFiles.LowRank(AdapterFiles.Module, 4)]);
         JsonObject json = JsonNode.Parse(File.ReadAllText(folder.File("adapter_config.json")))!.AsObject();
 
         Assert.That(json.Select(pair => pair.Key), Is.SubsetOf(AdapterFiles.PeftConfig().Select(pair => pair.Key)));
@@ -79,12 +81,12 @@ public sealed class AdapterFolderTests : FolderTest
         using SafetensorsFile file = SafetensorsFile.Open(folder.File("adapter_model.safetensors"));
         Assert.That(file.Tensors.Keys, Is.EquivalentTo(new[] { $"base_model.model.{AdapterFiles.Module}.lora_A.weight", $"base_model.model.{AdapterFiles.Module}.lora_B.weight" }));
         Assert.That(file.Metadata["format"], Is.EqualTo("pt"));
+        Assert.That(file.Metadata["spectral.method"], Is.EqualTo("lora"));
     }
 
-    [TestCase("use_dora", "true")]
     [TestCase("lora_bias", "true")]
     [TestCase("fan_in_fan_out", "true")]
-    [TestCase("bias", "\"all\"")]
+    [TestCase("bias", "\"some\"")]
     [TestCase("modules_to_save", """["lm_head"]""")]
     [TestCase("layer_replication", "[[0,2]]")]
     [TestCase("target_parameters", """["experts.weight"]""")]
@@ -97,11 +99,10 @@ public sealed class AdapterFolderTests : FolderTest
     [TestCase("monteclora_config", """{"a":1}""")]
     [TestCase("megatron_config", """{"a":1}""")]
     [TestCase("init_lora_weights", "\"pissa_niter_4\"")]
-    [TestCase("init_lora_weights", "\"olora\"")]
     [TestCase("init_lora_weights", "\"corda\"")]
     [TestCase("init_lora_weights", "\"loftq\"")]
     [TestCase("init_lora_weights", "\"lora_ga\"")]
-    [TestCase("peft_type", "\"VERA\"")]
+    [TestCase("peft_type", "\"PROMPT_TUNING\"")]
     [TestCase("peft_type", "null")]
     [TestCase("r", "0")]
     [TestCase("r", "-1")]
@@ -131,7 +132,7 @@ public sealed class AdapterFolderTests : FolderTest
         JsonObject config = AdapterFiles.PeftConfig();
         config[key] = JsonNode.Parse(value);
         AdapterFiles.Write(folder, config, AdapterFiles.LowRank(AdapterFiles.Module, 2));
-        using AdapterFolder adapter = AdapterFolder.Open(folder.Path);
+        using AdapterReader adapter = new(folder.Path);
         Assert.That(adapter.Warnings, Is.Empty);
     }
 
@@ -141,34 +142,64 @@ public sealed class AdapterFolderTests : FolderTest
         JsonObject config = AdapterFiles.PeftConfig();
         config["new_feature"] = true;
         AdapterFiles.Write(folder, config, AdapterFiles.LowRank(AdapterFiles.Module, 3).Concat(AdapterFiles.LowRank("model.layers.0.self_attn.k_proj", 2)));
-        using AdapterFolder adapter = AdapterFolder.Open(folder.Path);
+        using AdapterReader adapter = new(folder.Path);
         Assert.That(adapter.Warnings, Has.Count.EqualTo(3));
         Assert.That(string.Join('\n', adapter.Warnings), Does.Contain("'new_feature'").And.Contain("has rank 3, the config says 2").And.Contain("k_proj' are ignored"));
-        Assert.That((adapter.Modules.Count, adapter.Modules[AdapterFiles.Module].Rank, adapter.Modules[AdapterFiles.Module].Scale), Is.EqualTo((1, 3, 8.0)));
+        Assert.That((adapter.Modules.Count, adapter.Modules[0].Form.Rank, adapter.Modules[0].Options.Scale), Is.EqualTo((1, 3, 8.0)));
     }
 
     [Test]
     public void Tensors_that_do_not_fit_are_named()
     {
         JsonObject peft = AdapterFiles.PeftConfig();
-        TensorToWrite[] good = [.. AdapterFiles.LowRank(AdapterFiles.Module, 2)];
-        OpenMustSay(peft, good[..1], AdapterFiles.Module, "lacks");
-        OpenMustSay(peft, [good[0], TinyModel.Numbered(good[1].Name, [8, 3])], "lora_B", "[8, 3], expected [out, 2]");
-        OpenMustSay(peft, [good[0], TinyModel.Numbered(good[1].Name, [16])], "lora_B", "a matrix");
-        OpenMustSay(peft, [good[0], TinyModel.Numbered(good[1].Name, [0, 2])], "lora_B", "a matrix");
-        OpenMustSay(peft, [good[0], new TensorToWrite(good[1].Name, StoredType.I32, [8, 2], stream => stream.Write(new byte[64]))], "I32");
-        OpenMustSay(peft, [.. good, TinyModel.Numbered("base_model.model.lm_head.weight", [11, 8])], "'base_model.model.lm_head.weight' is not part");
-        OpenMustSay(peft, [.. good, TinyModel.Numbered($"{AdapterFiles.Module}.lora_A.weight", [2, 8])], "two tensors lora_A");
-        OpenMustSay(peft, [.. good, .. AdapterFiles.Spectral(AdapterFiles.Module, 2)], "spectral tensors", "SPECLORA");
-        OpenMustSay(peft, [], "no adapted modules");
+        peft["target_modules"] = new JsonArray("q_proj");
+        using TemporaryFolder models = new();
+        TinyModel.Write(models);
+        ModelConfig model = ModelConfig.Load(models.Path);
+        TensorToWrite[] good = [.. AdapterFiles.LowRank(AdapterFiles.Module, 2), .. AdapterFiles.LowRank("model.layers.1.self_attn.q_proj", 2)];
+        void Say(IEnumerable<TensorToWrite> tensors, params string[] says)
+        {
+            AdapterFiles.Write(folder, peft, tensors);
+            InputException error = Assert.Throws<InputException>(() => new AdapterReader(folder.Path, model).Dispose())!;
+            foreach (string text in says.Append(folder.Path))
+                Assert.That(error.Message, Does.Contain(text));
+        }
+
+        Say([.. good[2..], good[0]], AdapterFiles.Module, "lacks", "lora_B.weight [8, 2]");
+        Say([good[0], TinyModel.Numbered(good[1].Name, [8, 3]), .. good[2..]], "lora_B", "[8, 3], expected [8, 2]");
+        Say([good[0], TinyModel.Numbered(good[1].Name, [16]), .. good[2..]], "lora_B", "[16], expected [8, 2]");
+        Say([good[0], TinyModel.Numbered(good[1].Name, [0, 2]), .. good[2..]], "lora_B", "[0, 2]");
+        Say([TinyModel.Numbered(good[0].Name, [0, 8]), .. good[1..]], "lora_A", "[0, 8]");
+        Say([good[0], new TensorToWrite(good[1].Name, StoredType.I32, [8, 2], stream => stream.Write(new byte[64])), .. good[2..]], "I32");
+        Say([.. good, TinyModel.Numbered("base_model.model.lm_head.weight", [11, 8])], "'base_model.model.lm_head.weight' is not part", "lora_A.weight, lora_B.weight");
+        Say([.. good, TinyModel.Numbered($"{AdapterFiles.Module}.lora_A.weight", [2, 8])], "two tensors lora_A");
+        Say([.. good, .. AdapterFiles.Spectral(AdapterFiles.Module, 2)], "spec_", "not part of a lora adapter");
+        Say([], "no adapted modules");
+        Say(good[..2], "no tensors for model.layers.1.self_attn.q_proj");
+        Say([.. good, .. AdapterFiles.LowRank("model.layers.7.self_attn.q_proj", 2)], "layers.7.self_attn.q_proj', which is no linear layer");
         peft["peft_type"] = "SPECLORA";
-        OpenMustSay(peft, good, "top_k");
+        Say(good, "top_k");
         peft["top_k"] = 2;
-        OpenMustSay(peft, good, "spec_U");
-        OpenMustSay(peft, AdapterFiles.Spectral(AdapterFiles.Module, 2), "lora_A.weight and lora_B.weight");
-        OpenMustSay(peft, [.. good, .. AdapterFiles.Spectral(AdapterFiles.Module, 3)], "spec_S", "expected [2]");
-        OpenMustSay(peft, [.. good, .. AdapterFiles.Spectral(AdapterFiles.Module, 2).Where(tensor => !tensor.Name.EndsWith("_U", StringComparison.Ordinal)),
-            TinyModel.Numbered(AdapterFolder.KeyOf(AdapterFiles.Module, AdapterFolder.SpectralU), [9, 2])], "spec_U", "expected [8, 2]");
+        Say(good, "spec_U");
+        TensorToWrite[] other = [.. good[2..], .. AdapterFiles.Spectral("model.layers.1.self_attn.q_proj", 2)];
+        Say([.. other, .. AdapterFiles.Spectral(AdapterFiles.Module, 2)], "lacks a tensor, expected lora_B.weight");
+        Say([.. other, .. good[..2], .. AdapterFiles.Spectral(AdapterFiles.Module, 3)], "spec_U", "expected [8, 2]");
+        AdapterFolder.Write(folder.Path, AdapterFiles.Config("lora", new AdapterOptions { Rank = 2 }, "up_proj"), [.. AdapterFiles.LowRank("model.layers.0.mlp.up_proj", 2), .. AdapterFiles.LowRank("model.layers.1.mlp.up_proj", 2)]);
+        Assert.That(() => new AdapterReader(folder.Path, model).Dispose(), Throws.TypeOf<InputException>().With.Message.Contains("[8, 2], expected [12, 2] for a weight [12, 8]"));
+    }
+
+    [Test]
+    public void The_method_in_the_weights_must_be_known_and_of_the_type()
+    {
+        AdapterFiles.Write(folder, AdapterFiles.PeftConfig());
+        void Name(string method) => SafetensorsWriter.Write(folder.File("adapter_model.safetensors"), [.. AdapterFiles.LowRank(AdapterFiles.Module, 2)],
+            new Dictionary<string, string> { ["spectral.method"] = method });
+        Name("lora-of-tomorrow");
+        OpenMustSay("'lora-of-tomorrow'", "not known");
+        Name("speclora");
+        OpenMustSay("peft_type", "SPECLORA");
+        Name("lora");
+        Assert.That(() => new AdapterReader(folder.Path).Dispose(), Throws.Nothing);
     }
 
     [Test]
@@ -200,13 +231,5 @@ public sealed class AdapterFolderTests : FolderTest
 
         Check(config with { BaseTensorSha256 = new Dictionary<string, string> { [tensor] = model.Sha256(tensor) } }, null);
         Check(config with { BaseTensorSha256 = new Dictionary<string, string> { [tensor] = new string('0', 64) } }, tensor);
-        Check(config with { TargetModules = ModulePattern.Of("q_proj") }, "no tensors for model.layers.1.self_attn.q_proj");
-        AdapterFolder.Write(adapters.Path, config with { TargetModules = ModulePattern.Of("up_proj") }, [.. AdapterFiles.Spectral("model.layers.7.mlp.up_proj", 2)]);
-        using (AdapterFolder adapter = AdapterFolder.Open(adapters.Path))
-            Assert.That(() => adapter.CheckFits(ModelTensors.Linears(model.Config).Where(linear => linear.Name.EndsWith("q_proj", StringComparison.Ordinal))),
-                Throws.TypeOf<InputException>().With.Message.Contains("layers.7.mlp.up_proj', which is no linear layer"));
-        AdapterFolder.Write(adapters.Path, config with { TargetModules = ModulePattern.Of("model.layers.0.mlp.up_proj") }, [.. AdapterFiles.Spectral("model.layers.0.mlp.up_proj", 2)]);
-        using (AdapterFolder adapter = AdapterFolder.Open(adapters.Path))
-            Assert.That(() => adapter.CheckFits(model), Throws.TypeOf<InputException>().With.Message.Contains("weight [8, 8], the model has [12, 8]"));
     }
 }

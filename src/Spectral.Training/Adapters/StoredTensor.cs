@@ -1,0 +1,80 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// A tensor of an adapter's file and the factor behind it. One of a <see cref="AdapterBuilder.Residual"/> holds start and value together in files
+/// that plain LoRA's readers load: R above its start, L left of the negated start, at twice the rank.
+/// </summary>
+internal sealed class StoredTensor
+{
+    private readonly Factor _factor;
+    private readonly Factor? _start;
+    private readonly bool _isLeft;
+
+    /// <summary>A tensor that is a factor.</summary>
+    public StoredTensor(Factor factor) => (_factor, Shape) = (factor, factor.Shape);
+
+    /// <summary>A factor and its start in one tensor.</summary>
+    public StoredTensor(Factor factor, Factor start, bool isLeft)
+    {
+        (_factor, _start, _isLeft) = (factor, start, isLeft);
+        Shape = isLeft ? (factor.Shape[0], 2 * factor.Shape[1]) : (2 * factor.Shape[0], factor.Shape[1]);
+    }
+
+    /// <summary>Its name behind the module's path, or of a shared one behind <c>base_model</c>.</summary>
+    public string Name => _factor.Name;
+
+    /// <summary>Its shape in the file.</summary>
+    public Shape Shape { get; }
+
+    /// <summary>Whether all modules have it in common.</summary>
+    public bool IsShared => _factor.IsShared;
+
+    /// <summary>The values for the file.</summary>
+    public float[] Read()
+    {
+        var values = _factor.Parameter.Master.ToArray();
+        if (_start is null)
+            return values;
+        var start = _start.Parameter.Master.ToArray();
+        if (!_isLeft)
+            return [.. values, .. start];
+        var columns = _factor.Shape[1];
+        var both = new float[2 * values.Length];
+        for (var row = 0; row < _factor.Shape[0]; row++)
+            for (var column = 0; column < columns; column++)
+            {
+                both[2 * row * columns + column] = values[row * columns + column];
+                both[(2 * row + 1) * columns + column] = -start[row * columns + column];
+            }
+        return both;
+    }
+
+    /// <summary>Takes the values of a file.</summary>
+    public void Write(float[] values)
+    {
+        if (_start is null)
+        {
+            _factor.Parameter.Master.CopyFrom(values);
+            return;
+        }
+        var half = values.Length / 2;
+        if (!_isLeft)
+        {
+            _factor.Parameter.Master.CopyFrom(values[..half]);
+            _start.Parameter.Master.CopyFrom(values[half..]);
+            return;
+        }
+        var columns = _factor.Shape[1];
+        float[] value = new float[half], start = new float[half];
+        for (var i = 0; i < half; i++)
+        {
+            var (row, column) = (i / columns, i % columns);
+            value[i] = values[2 * row * columns + column];
+            start[i] = -values[(2 * row + 1) * columns + column];
+        }
+        _factor.Parameter.Master.CopyFrom(value);
+        _start.Parameter.Master.CopyFrom(start);
+    }
+}

@@ -1,0 +1,93 @@
+using System.Text.RegularExpressions;
+
+namespace Spectral.Training;
+
+/// <summary>The tensors of an adapter folder, by module and leaf as a method declares them.</summary>
+internal sealed class AdapterTensors
+{
+    private readonly string _path;
+    private readonly SortedDictionary<string, Dictionary<string, SafetensorsTensor>> _modules = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SafetensorsTensor> _shared = new(StringComparer.Ordinal);
+
+    /// <summary>Sorts the tensors, with or without PEFT's prefix and with or without the name of the adapter in them.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="leaves">Names behind a module's path.</param>
+    /// <param name="shared">Names of what all modules share; some versions of PEFT repeat them in each.</param>
+    /// <exception cref="InputException">A tensor is none of these, or of no float type, or there twice.</exception>
+    public AdapterTensors(AdapterFolder folder, IReadOnlySet<string> leaves, IReadOnlySet<string> shared)
+    {
+        _path = folder.WeightsPath;
+        // Of two leaves, one of which ends as the other, the longer is meant.
+        (string Leaf, Regex Key)[] modular = [.. leaves.Concat(shared).Distinct().OrderByDescending(leaf => leaf.Length).Select(leaf => (leaf, Key($@"(?<module>.+?)\.", leaf)))];
+        (string Leaf, Regex Key)[] common = [.. shared.Select(name => (name, Key("", name)))];
+        foreach (SafetensorsTensor tensor in folder.Tensors)
+        {
+            string name = AdapterFolder.WithoutPrefix(tensor.Name, out bool isModule);
+            if (!tensor.Type.IsFloat())
+                throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is {tensor.Type.HeaderName()}, expected F32, F16 or BF16");
+            if (Find(common, name) is { Leaf: { } whole })
+                Add(_shared, whole, tensor, "the file");
+            else if (isModule && Find(modular, name) is { Leaf: { } leaf, Module: { } module })
+                AddToModule(module, leaf, tensor, shared);
+            else
+                throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {folder.Config.Method.Name} adapter, expected "
+                    + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its modules (saved modules and embeddings are not supported)");
+        }
+    }
+
+    /// <summary>Module paths, in ordinal order.</summary>
+    public IReadOnlyCollection<string> Modules => _modules.Keys;
+
+    /// <summary>A module's tensors by leaf; empty when it has none.</summary>
+    public IReadOnlyDictionary<string, SafetensorsTensor> Of(string module) => _modules.GetValueOrDefault(module) ?? [];
+
+    /// <summary>The tensor behind a declared one.</summary>
+    /// <exception cref="InputException">It is missing or has another shape.</exception>
+    public SafetensorsTensor Find(AdaptedModule module, StoredTensor declared)
+    {
+        SafetensorsTensor? tensor = declared.IsShared ? _shared.GetValueOrDefault(declared.Name) : Of(module.Shape.Name).GetValueOrDefault(declared.Name);
+        if (tensor is null)
+            throw new InputException(declared.IsShared
+                ? $"{_path}: lacks the tensor {declared.Name} {declared.Shape} that all modules share; save it with the adapter (save_projection)"
+                : $"{_path}: {InputText.Quote(module.Shape.Name)} lacks a tensor, expected {declared.Name} {declared.Shape}");
+        if (!tensor.Shape.SequenceEqual(declared.Shape.Dimensions()))
+            throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is {InputText.Shape([.. tensor.Shape])}, expected {declared.Shape} "
+                + $"for a weight [{module.Shape.Out}, {module.Shape.In}]; is it the adapter of another model, or made with other settings?");
+        return tensor;
+    }
+
+    private static Regex Key(string before, string leaf)
+    {
+        int dot = leaf.IndexOf('.');
+        (string head, string tail) = dot < 0 ? (leaf, "") : (leaf[..dot], leaf[dot..]);
+        return new Regex($@"\A{before}{Regex.Escape(head)}(?:\.[^.]+)?{Regex.Escape(tail)}\z", RegexOptions.CultureInvariant);
+    }
+
+    private static (string Leaf, string? Module)? Find((string Leaf, Regex Key)[] keys, string name)
+    {
+        foreach ((string leaf, Regex key) in keys)
+        {
+            if (key.Match(name) is { Success: true } match)
+                return (leaf, match.Groups["module"].Value);
+        }
+        return null;
+    }
+
+    private void AddToModule(string module, string leaf, SafetensorsTensor tensor, IReadOnlySet<string> shared)
+    {
+        if (shared.Contains(leaf))
+        {
+            _shared.TryAdd(leaf, tensor);
+            return;
+        }
+        if (!_modules.TryGetValue(module, out Dictionary<string, SafetensorsTensor>? tensors))
+            _modules.Add(module, tensors = new Dictionary<string, SafetensorsTensor>(StringComparer.Ordinal));
+        Add(tensors, leaf, tensor, InputText.Quote(module));
+    }
+
+    private void Add(Dictionary<string, SafetensorsTensor> tensors, string leaf, SafetensorsTensor tensor, string owner)
+    {
+        if (!tensors.TryAdd(leaf, tensor))
+            throw new InputException($"{_path}: {owner} has two tensors {leaf}, expected one");
+    }
+}

@@ -1,0 +1,58 @@
+namespace Spectral.Training;
+
+/// <summary>The sizes of an adapter's layers where there is no model to ask: those for which the method declares just the tensors that are there.</summary>
+internal static class ModuleSizes
+{
+    /// <summary>A layer of sizes that every setting suits: what a method declares for it has the names of what it declares for others.</summary>
+    public static IReadOnlyList<ModuleShape> Probes { get; } = [new("model.layers.0.mlp.down_proj", 1 << 14, 1 << 14), new("model.layers.0.self_attn.q_proj", 1 << 14, 1 << 14)];
+
+    /// <summary>The modules that the folder has and its config means.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="tensors">Its tensors.</param>
+    /// <param name="options">The settings of a module.</param>
+    /// <exception cref="InputException">The tensors do not say how large a layer is.</exception>
+    public static List<ModuleShape> Deduce(AdapterFolder folder, AdapterTensors tensors, Func<string, AdapterOptions> options)
+    {
+        Dictionary<string, (int Out, int In)> known = [];
+        List<ModuleShape> modules = [];
+        foreach (string module in tensors.Modules.Where(folder.Config.Matches))
+        {
+            IReadOnlyDictionary<string, SafetensorsTensor> stored = tensors.Of(module);
+            AdapterOptions settings = options(module);
+            string shapes = $"{settings.Rank} {string.Join(';', stored.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key} {string.Join(',', pair.Value.Shape)}"))}";
+            if (!known.TryGetValue(shapes, out (int Out, int In) size))
+                known.Add(shapes, size = Deduce(folder, module, stored, settings));
+            modules.Add(new ModuleShape(module, size.Out, size.In, false));
+        }
+        return modules;
+    }
+
+    private static (int Out, int In) Deduce(AdapterFolder folder, string module, IReadOnlyDictionary<string, SafetensorsTensor> stored, AdapterOptions options)
+    {
+        int[] sizes = [.. stored.Values.SelectMany(tensor => tensor.Shape).Where(size => size is >= 1 and <= int.MaxValue).Select(size => (int)size).Distinct()];
+        List<(int Out, int In)> found = [];
+        foreach (int outputs in sizes)
+            foreach (int inputs in sizes)
+                if (Fits(folder.Config, new ModuleShape(module, outputs, inputs), options, stored))
+                    found.Add((outputs, inputs));
+        return found.Count == 1
+            ? found[0]
+            : throw new InputException($"{folder.WeightsPath}: the tensors of {InputText.Quote(module)} ({string.Join(", ", stored.Select(pair => $"{pair.Key} {InputText.Shape([.. pair.Value.Shape])}"))}) "
+                + (found.Count == 0 ? $"are not those of any layer that {folder.Config.Method.Name} with these settings has" : "do not say how large the layer is")
+                + "; expected the model beside the adapter");
+    }
+
+    private static bool Fits(AdapterConfig config, ModuleShape shape, AdapterOptions options, IReadOnlyDictionary<string, SafetensorsTensor> stored)
+    {
+        try
+        {
+            StoredTensor[] declared = [.. AdaptedModule.Describe(config.Method, [(shape, options)])[0].Stored(config.LacksStart).Where(tensor => !tensor.IsShared)];
+            return declared.Length == stored.Count
+                && Array.TrueForAll(declared, tensor => stored.TryGetValue(tensor.Name, out SafetensorsTensor? found) && found.Shape.SequenceEqual(tensor.Shape.Dimensions()));
+        }
+        catch (InputException)
+        {
+            return false;
+        }
+    }
+}

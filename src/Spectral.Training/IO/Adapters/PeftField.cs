@@ -1,0 +1,203 @@
+using System.Text.Json;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// A key of <c>adapter_config.json</c>: which setting of an adapter it holds, or which value it must have. PEFT's older versions refuse a config
+/// with a key they do not know, so a method whose files they load lists exactly PEFT's.
+/// </summary>
+/// <param name="Key">The key.</param>
+public sealed record PeftField(string Key)
+{
+    private const int LargestRank = 1 << 16;
+
+    // A number so large that nobody means it, and so small that no product with it overflows.
+    private const double LargestNumber = 1e9;
+
+    /// <summary>Takes the value over into the settings; a missing key gives PEFT's default.</summary>
+    internal Func<JsonFields, AdapterOptions, AdapterOptions> Read { get; private init; } = (_, options) => options;
+
+    /// <summary>Writes key and value; null: the key is never written.</summary>
+    internal Action<Utf8JsonWriter, AdapterOptions>? Write { get; private init; }
+
+    /// <summary>Whether a config has the value that this field must have.</summary>
+    internal Func<JsonFields, bool> Holds { get; private init; } = _ => true;
+
+    /// <summary>The keys of PEFT's LoraConfig that say something about stored weights.</summary>
+    public static IReadOnlyList<PeftField> Lora { get; } =
+    [
+        Rank(8), Alpha("lora_alpha", 8), Dropout("lora_dropout"), RankStabilized(), RankPattern(), AlphaPattern(), Bias("lora_only"),
+        Is("fan_in_fan_out", false), Is("use_dora", false), Start("init_lora_weights"),
+        .. Unsupported(
+            "lora_bias", "layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens", "use_qalora", "use_bdlora",
+            "arrow_config", "kasa_config", "monteclora_config", "megatron_config"),
+        .. Ignored(
+            "loftq_config", "eva_config", "corda_config", "lora_ga_config", "velora_config", "qalora_group_size", "megatron_core", "ensure_weight_tying",
+            "runtime_config"),
+    ];
+
+    /// <summary>LoraConfig's keys, some of them otherwise.</summary>
+    public static IReadOnlyList<PeftField> LoraWith(params IReadOnlyList<PeftField> others) => [.. Lora.Where(field => others.All(other => other.Key != field.Key)), .. others];
+
+    /// <summary>The rank.</summary>
+    /// <param name="value">PEFT's default.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="least">The smallest rank.</param>
+    public static PeftField Rank(int value, string key = "r", int least = 1) => new(key)
+    {
+        Read = (fields, options) => options with { Rank = fields.Integer(key, least, LargestRank) ?? value },
+        Write = (json, options) => json.WriteNumber(key, options.Rank),
+    };
+
+    /// <summary>α.</summary>
+    public static PeftField Alpha(string key, double value) => new(key)
+    {
+        Read = (fields, options) => options with { Alpha = fields.Number(key, -LargestNumber, LargestNumber) ?? value },
+        Write = (json, options) => json.WriteNumber(key, options.Alpha),
+    };
+
+    /// <summary>Dropout on the adapter's input.</summary>
+    public static PeftField Dropout(string key) => new(key)
+    {
+        Read = (fields, options) => options with { Dropout = fields.Number(key, 0, 1) ?? 0 },
+        Write = (json, options) => json.WriteNumber(key, options.Dropout),
+    };
+
+    /// <summary>Scale α/√r.</summary>
+    public static PeftField RankStabilized() => new("use_rslora")
+    {
+        Read = (fields, options) => options with { RankStabilized = fields.Boolean("use_rslora") ?? false },
+        Write = (json, options) => json.WriteBoolean("use_rslora", options.RankStabilized),
+    };
+
+    /// <summary>Ranks of single modules.</summary>
+    public static PeftField RankPattern() => new("rank_pattern")
+    {
+        Read = (fields, options) => options with { RankPattern = Entries(fields, "rank_pattern", (owner, key) => owner.RequiredInteger(key, 1, LargestRank)) },
+        Write = (json, options) => WriteEntries(json, "rank_pattern", options.RankPattern, json.WriteNumberValue),
+    };
+
+    /// <summary>Alphas of single modules.</summary>
+    public static PeftField AlphaPattern() => new("alpha_pattern")
+    {
+        Read = (fields, options) => options with
+        {
+            AlphaPattern = Entries(fields, "alpha_pattern", (owner, key) => owner.Number(key, -LargestNumber, LargestNumber) ?? throw owner.Wrong(key, "a number")),
+        },
+        Write = (json, options) => WriteEntries(json, "alpha_pattern", options.AlphaPattern, json.WriteNumberValue),
+    };
+
+    /// <summary>Which biases train: none, all of the model's, or those of adapted layers alone, which each type spells in its own way.</summary>
+    public static PeftField Bias(string adapted) => new("bias")
+    {
+        Read = (fields, options) => options with
+        {
+            Bias = fields.Text("bias") switch
+            {
+                null or "none" => AdapterBias.None,
+                "all" => AdapterBias.All,
+                { } text when text == adapted => AdapterBias.Adapted,
+                _ => throw fields.Wrong("bias", $"none, all or {adapted}"),
+            },
+        },
+        Write = (json, options) => json.WriteString("bias", options.Bias switch { AdapterBias.None => "none", AdapterBias.All => "all", _ => adapted }),
+    };
+
+    /// <summary>A setting of the method's own.</summary>
+    public static PeftField Setting(AdapterSetting setting, string key) => new(key)
+    {
+        Read = (fields, options) => Value(fields, setting, key) is { } value && value != setting.Default
+            ? options with { Settings = new Dictionary<string, double>(options.Settings) { [setting.Name] = value } }
+            : options,
+        Write = (json, options) =>
+        {
+            var value = options.Settings.GetValueOrDefault(setting.Name, setting.Default);
+            if (setting.IsSwitch)
+                json.WriteBoolean(key, setting.Describe(value) == "on");
+            else if (setting.Choices.Count > 0)
+                json.WriteString(key, setting.Describe(value));
+            else
+                json.WriteNumber(key, value);
+        },
+    };
+
+    /// <summary>A key that is written with one value, and refused with another.</summary>
+    public static PeftField Is(string key, bool value, bool missing = false) => new(key)
+    {
+        Holds = fields => fields.Find(key) is not { } found ? missing == value : found.ValueKind == (value ? JsonValueKind.True : JsonValueKind.False),
+        Read = (fields, options) => (fields.Boolean(key) ?? missing) == value ? options : throw fields.Wrong(key, $"{(value ? "true" : "false")}: the other is not supported"),
+        Write = (json, _) => json.WriteBoolean(key, value),
+    };
+
+    /// <inheritdoc cref="Is(string, bool, bool)"/>
+    public static PeftField Is(string key, string value) => new(key)
+    {
+        Holds = fields => fields.Find(key) is not { } found || (found.ValueKind == JsonValueKind.String && found.GetString() == value),
+        Read = (fields, options) => (fields.Text(key) ?? value) == value ? options : throw fields.Wrong(key, $"{value}: no other is supported"),
+        Write = (json, _) => json.WriteString(key, value),
+    };
+
+    /// <summary>A list of module names that follows from the targets.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="expected">The list, for an adapter's settings.</param>
+    /// <param name="accepts">Whether a module may be in it; another is refused.</param>
+    public static PeftField Names(string key, Func<AdapterOptions, IEnumerable<string>> expected, Func<string, bool> accepts) => new(key)
+    {
+        Read = (fields, options) => (fields.Find(key) is { ValueKind: JsonValueKind.String } one ? [one.GetString()!] : fields.Texts(key) ?? []).All(accepts)
+            ? options
+            : throw fields.Wrong(key, "only modules that the method treats so"),
+        Write = (json, options) =>
+        {
+            json.WriteStartArray(key);
+            foreach (string name in expected(options))
+                json.WriteStringValue(name);
+            json.WriteEndArray();
+        },
+    };
+
+    /// <summary>How training began. What a file holds does not depend on it, but for starts that left a changed base behind.</summary>
+    /// <remarks>Written as true: the weights are those of a plain start, or stand beside what the start added.</remarks>
+    public static PeftField Start(string key) => new(key) { Write = (json, _) => json.WriteBoolean(key, true) };
+
+    /// <summary>Features that change the model in ways this library does not have: refused unless absent, false or empty. Not written.</summary>
+    public static IEnumerable<PeftField> Unsupported(params IEnumerable<string> keys) => keys.Select(key => new PeftField(key)
+    {
+        Read = (fields, options) => fields.Find(key) is { } value && !(value.ValueKind == JsonValueKind.False || IsEmpty(value))
+            ? throw fields.Wrong(key, "none: this feature is not supported")
+            : options,
+    });
+
+    /// <summary>Keys that change nothing in what the stored weights mean. Not written.</summary>
+    public static IEnumerable<PeftField> Ignored(params IEnumerable<string> keys) => keys.Select(key => new PeftField(key));
+
+    private static double? Value(JsonFields fields, AdapterSetting setting, string key)
+    {
+        if (fields.Find(key) is not { } found)
+            return null;
+        if (setting.IsSwitch)
+            return setting.Parse(fields.Boolean(key) == true ? "on" : "off");
+        if (setting.Choices.Count > 0)
+            return setting.Choices.Contains(fields.Text(key)) ? setting.Parse(fields.Text(key)!) : throw fields.Wrong(key, setting.Expected);
+        return found.ValueKind == JsonValueKind.Number && found.TryGetDouble(out var value) && setting.Allows(value) ? value : throw fields.Wrong(key, setting.Expected);
+    }
+
+    private static bool IsEmpty(JsonElement value)
+        => (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0)
+            || (value.ValueKind == JsonValueKind.Object && value.GetPropertyCount() == 0);
+
+    private static KeyValuePair<string, T>[] Entries<T>(JsonFields fields, string key, Func<JsonFields, string, T> read)
+        => fields.Object(key) is { } owner
+            ? [.. owner.Element.EnumerateObject().Select(property => KeyValuePair.Create(property.Name, read(owner, property.Name)))]
+            : [];
+
+    internal static void WriteEntries<T>(Utf8JsonWriter json, string key, IEnumerable<KeyValuePair<string, T>> entries, Action<T> write)
+    {
+        json.WriteStartObject(key);
+        foreach ((string name, T value) in entries)
+        {
+            json.WritePropertyName(name);
+            write(value);
+        }
+        json.WriteEndObject();
+    }
+}

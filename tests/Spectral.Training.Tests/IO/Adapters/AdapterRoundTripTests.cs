@@ -1,0 +1,171 @@
+using System.Text.Json.Nodes;
+using Spectral.Kernels;
+using Spectral.Kernels.Tests;
+
+namespace Spectral.Training.Tests;
+
+/// <summary>Every method's files: read back bit for bit, merged and exported to what computes the same, and told by name where they cannot be.</summary>
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
+{
+    // Even, as some methods want; divides the sizes of the model.
+    private static readonly AdapterOptions Options = new() { Rank = 2, Alpha = 6, TopK = 2, Seed = 5 };
+
+    private static readonly ModelConfig Model = TinyModels.Everything;
+
+    private Batch Data { get; } = Batch.Create(TinyModels.Records(4, Model, new Random(7)), 0);
+
+    private string Saved => Path.Combine(Folder.Path, "adapter");
+
+    [TestCaseSource(nameof(Methods))]
+    public void LoadedItHasTheSameBits(string method)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Model, Device, Folder));
+        Dictionary<string, float[]> Values(Adapter adapter) => adapter.Modules
+            .SelectMany(module => module.Factors.Select(pair => (Key: $"{module.Shape.Name} {pair.Key}", pair.Value))).ToDictionary(pair => pair.Key, pair => pair.Value.Master.ToArray());
+        (float[] expected, Dictionary<string, float[]> values) = Save(model, method, Values);
+        using Adapter loaded = Adapter.Load(model, Saved);
+        Assert.Multiple(() =>
+        {
+            Assert.That(loaded.Method.Name, Is.EqualTo(method));
+            if (loaded.Method.PeftFields?.Any(field => field.Key.EndsWith("alpha", StringComparison.Ordinal)) ?? true)
+                Assert.That(loaded.Options.Scale, Is.EqualTo(Options.Scale));
+            Dictionary<string, float[]> again = Values(loaded);
+            Assert.That(again.Keys, Is.EquivalentTo(values.Keys));
+            foreach ((string name, float[] value) in values)
+                Assert.That(again[name].AsSpan().SequenceEqual(value), Is.True, name);
+            Assert.That(Logits(model), Is.EqualTo(expected));
+        });
+        using AdapterReader reader = new(Saved, model.Config);
+        Assert.That(reader.Warnings, Is.Empty);
+    }
+
+    [TestCaseSource(nameof(Methods))]
+    public void SettingsComeBack(string name)
+    {
+        AdapterMethod method = AdapterMethods.Find(name);
+        // Each setting as far from its default as it goes in small steps; those that do not suit the layers stay.
+        AdapterOptions options = Options with { Dropout = 0.125 };
+        foreach (AdapterSetting setting in method.Settings)
+        {
+            double changed = new[] { setting.Default + 1, setting.Default / 2, setting.Default * 2, setting.Default + 0.01, setting.Least, setting.Most }.First(value => value != setting.Default && setting.Allows(value));
+            AdapterOptions tried = options with { Settings = new Dictionary<string, double>(options.Settings) { [setting.Name] = changed } };
+            try
+            {
+                AdaptedModule.Describe(method, tried, Shapes);
+                options = tried;
+            }
+            catch (InputException)
+            {
+            }
+        }
+        if (method.Settings.Count > 0)
+            Assert.That(options.Settings, Is.Not.Empty, "the test means something");
+        AdapterConfig config = AdapterFiles.Config(name, options);
+        folder(config);
+        using AdapterFolder read = AdapterFolder.Open(Saved);
+        Assert.Multiple(() =>
+        {
+            Assert.That(read.Warnings, Is.Empty);
+            Assert.That(read.Config.Method.Name, Is.EqualTo(name));
+            Assert.That(read.Config.Options.Dropout, Is.EqualTo(method.PeftFields is null || Has("dropout") ? 0.125 : 0));
+            foreach (AdapterSetting setting in method.Settings)
+                Assert.That(read.Config.Options.Setting(method, setting.Name), Is.EqualTo(options.Setting(method, setting.Name)), setting.Name);
+        });
+
+        void folder(AdapterConfig written) => AdapterFolder.Write(Saved, written, [TinyModel.Numbered("x", [1])]);
+        bool Has(string part) => JsonNode.Parse(File.ReadAllText(Path.Combine(Saved, "adapter_config.json")))!.AsObject().Any(pair => pair.Key.Contains(part));
+    }
+
+    [TestCaseSource(nameof(Methods))]
+    public void MergedItIsThePlainModelWithTheSameLogits(string method)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Model, Device, Folder));
+        (float[] expected, bool mergeable) = Save(model, method, adapter => adapter.Modules.All(module => module.Form.IsMergeable));
+        string merged = Directory.CreateDirectory(Path.Combine(Folder.Path, "merged")).FullName;
+        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        if (!mergeable)
+        {
+            Assert.That(() => Merger.Merge(folder, Saved, merged, Device), Throws.TypeOf<InputException>().With.Message.Contains("cannot be merged"));
+            return;
+        }
+        Merger.Merge(folder, Saved, merged, Device);
+        using ModelFolder opened = ModelFolder.Open(merged);
+        CausalLanguageModel plain = Keep(CausalLanguageModel.Load(opened, Device, DType.F32));
+        Assert.That(Logits(plain), Is.EqualTo(expected).Within(Tolerance(expected)));
+    }
+
+    [TestCaseSource(nameof(Methods))]
+    public void ExportedItIsAPlainLoraWithTheSameLogits(string method)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Model, Device, Folder));
+        (float[] expected, bool lowRank) = Save(model, method, adapter => adapter.Modules.All(module => module.Form.IsLowRank));
+        string exported = Directory.CreateDirectory(Path.Combine(Folder.Path, "exported")).FullName;
+        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        if (!lowRank)
+        {
+            Assert.That(() => LoraExporter.Export(Saved, exported, Device, folder), Throws.TypeOf<InputException>().With.Message.Contains("no plain LoRA's equal"));
+            return;
+        }
+        LoraExporter.Export(Saved, exported, Device, folder);
+        using Adapter lora = Adapter.Load(model, exported);
+        Assert.That(lora.Method, Is.InstanceOf<LoraMethod>());
+        Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
+    }
+
+    [TestCaseSource(nameof(LoraLike))]
+    public void WhatPeftReadsAsLoraIsOne(string method)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Model, Device, Folder));
+        (float[] expected, bool lowRank) = Save(model, method, adapter => adapter.Modules.All(module => module.Form.IsLowRank));
+        WithoutMetadata();
+        using Adapter lora = Adapter.Load(model, Saved);
+        Assert.That(lora.Method.Name, lowRank ? Is.EqualTo("lora") : Is.EqualTo(method));
+        Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
+    }
+
+    [TestCaseSource(nameof(Methods))]
+    public void EveryKeyIsWrittenOnce(string name)
+    {
+        AdapterFolder.Write(Saved, AdapterFiles.Config(name, Options), [TinyModel.Numbered("x", [1])]);
+        string[] keys = [.. JsonNode.Parse(File.ReadAllText(Path.Combine(Saved, "adapter_config.json")))!.AsObject().Select(pair => pair.Key)];
+        AdapterMethod method = AdapterMethods.Find(name);
+        string[] declared = [.. (method.PeftFields ?? []).Select(field => field.Key), .. method.Settings.Select(setting => setting.PeftKey).OfType<string>()];
+        Assert.That(declared, Is.Unique);
+        Assert.That(keys, Is.Ordered.Using((System.Collections.IComparer)StringComparer.Ordinal).And.Unique);
+    }
+
+    // Of a size that most settings divide.
+    private static IReadOnlyList<ModuleShape> Shapes => [new("model.layers.0.self_attn.q_proj", 96, 96, true), new("model.layers.0.mlp.down_proj", 96, 96)];
+
+    private static string[] Methods() => [.. AdapterMethods.All.Select(method => method.Name)];
+
+    private static string[] LoraLike() => [.. AdapterMethods.All.Where(method => method.PeftType == AdapterConfig.Lora).Select(method => method.Name)];
+
+    // F32 sums in another order.
+    private static float Tolerance(float[] expected) => 2e-5f * expected.Max(Math.Abs);
+
+    private (float[] Logits, T Seen) Save<T>(CausalLanguageModel model, string method, Func<Adapter, T> look)
+    {
+        using Adapter adapter = Adapters.Attach(model, AdapterMethods.Find(method), Options);
+        Adapters.Randomize(adapter, 11);
+        adapter.Save(Saved);
+        return (Logits(model), look(adapter));
+    }
+
+    private void WithoutMetadata()
+    {
+        string path = Path.Combine(Saved, "adapter_model.safetensors");
+        List<TensorToWrite> tensors = [];
+        using (SafetensorsFile file = SafetensorsFile.Open(path))
+            tensors.AddRange(file.Tensors.Values.Select(tensor => { float[] values = tensor.ToFloats(); return TensorToWrite.Floats(tensor.Name, StoredType.F32, tensor.Shape, () => values); }));
+        SafetensorsWriter.Write(path, tensors);
+    }
+
+    private float[] Logits(CausalLanguageModel model)
+    {
+        using BatchTensors batch = new(Device, Data);
+        using Tensor logits = model.Logits(batch, batch.LossRows);
+        return logits.ToArray();
+    }
+}
