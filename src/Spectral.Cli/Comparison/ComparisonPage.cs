@@ -14,7 +14,7 @@ internal static class ComparisonPage
     private const string Style = """
         :root{--c0:#0969da;--c1:#bc4c00;--c2:#1a7f37;--c3:#8250df;--c4:#bf3989;--c5:#9a6700;--c6:#0e7c86;--c7:#57606a}
         @media (prefers-color-scheme:dark){:root{--c0:#58a6ff;--c1:#f0883e;--c2:#3fb950;--c3:#a371f7;--c4:#f778ba;--c5:#d29922;--c6:#39c5cf;--c7:#a8b1bb}}
-        body{max-width:60rem}.scroll{overflow-x:auto;margin:1rem 0}.scroll th,.scroll td{white-space:nowrap}.scroll th[scope=row]{position:sticky;left:0;background:var(--page);color:var(--ink)}
+        body{max-width:68rem}.scroll{overflow-x:auto;margin:1rem 0}.scroll th,.scroll td{white-space:nowrap}.scroll th[scope=row]{position:sticky;left:0;background:var(--page);color:var(--ink)}
         fieldset{border:1px solid var(--line);border-radius:6px;margin:1rem 0 0;padding:.5rem .75rem;display:flex;flex-wrap:wrap;gap:.25rem 1rem;position:sticky;top:0;background:var(--page);max-height:28vh;overflow:auto}
         legend{color:var(--quiet);padding:0 .25rem}label{display:inline-flex;align-items:center;gap:.4rem;white-space:nowrap}input{accent-color:var(--c)}
         .key{width:26px;height:4px;flex:none}.key line,.chart .curve{stroke:var(--c);stroke-dasharray:var(--dash)}.key line{stroke-width:3}
@@ -84,13 +84,14 @@ internal static class ComparisonPage
         return legend.Append("</fieldset>\n").ToString();
     }
 
-    /// <summary>A colour and a kind of line for each method, and what its box does.</summary>
+    /// <summary>A colour and a kind of line for each method, and what its box does: hide it, or, pointed at, fade the others.</summary>
     private static string MethodStyle(int methods)
     {
         string[] dashes = ["none", "7 4", "2 3", "9 3 2 3"];
         var style = new StringBuilder();
         for (int i = 0; i < methods; i++)
-            style.Append($".m{i}{{--c:var(--c{i % Colours});--dash:{dashes[i / Colours % dashes.Length]}}}body:has(#show{i}:not(:checked)) .chart .m{i}{{display:none}}\n");
+            style.Append($".m{i}{{--c:var(--c{i % Colours});--dash:{dashes[i / Colours % dashes.Length]}}}body:has(#show{i}:not(:checked)) .chart .m{i}{{display:none}}"
+                + $"body:has(label.m{i}:hover,#show{i}:focus-visible) .chart .curve:not(.m{i}){{opacity:.12}}\n");
         return style.ToString();
     }
 }

@@ -14,7 +14,7 @@ internal static class ComparisonTable
     /// <summary>A row for each method, in the order of <see cref="Columns"/>.</summary>
     public static IReadOnlyList<Cell[]> Rows(IReadOnlyList<MethodSummary> methods)
     {
-        double? loss = methods.Min(method => method.EvalLoss?.Mean), match = methods.Max(method => method.ExactMatch?.Mean);
+        double? loss = Distinct(methods.Select(method => method.EvalLoss?.Mean)).Min(), match = Distinct(methods.Select(method => method.ExactMatch?.Mean)).Max();
         return
         [
             .. methods.Select(method => (Cell[])
@@ -22,13 +22,20 @@ internal static class ComparisonTable
                 new(method.Compared.Name),
                 new(method.Compared.HasRank ? Text($"{method.Compared.Options.Rank}") : "–"),
                 new(Text($"{method.Trainable:N0}")),
-                new(method.EvalLoss?.Text("0.0000") ?? "–", method.EvalLoss?.Mean == loss && loss is not null && methods.Count > 1),
-                new(method.ExactMatch is { } exact ? exact.Text("0.0", 100) + " %" : "–", method.ExactMatch?.Mean == match && match is not null && methods.Count > 1),
+                new(method.EvalLoss?.Text("0.0000") ?? "–", loss is not null && method.EvalLoss?.Mean == loss),
+                new(method.ExactMatch is { } exact ? exact.Text("0.0", 100) + " %" : "–", match is not null && method.ExactMatch?.Mean == match),
                 new(method.StepSeconds is { } seconds ? Text($"{1000 * seconds:0.0} ms") : "–"),
                 new(method.PeakMemory is { } bytes ? Text($"{bytes / 1048576.0:N1} MiB") : "–"),
                 new(method.Compared.Facts.IsMergeable ? "yes" : "no"),
             ]),
         ];
+    }
+
+    /// <summary>Figures that there is a best one of: none if all are the same.</summary>
+    private static double?[] Distinct(IEnumerable<double?> means)
+    {
+        double?[] several = [.. means.Where(mean => mean is not null).Distinct()];
+        return several.Length > 1 ? several : [];
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
