@@ -49,7 +49,7 @@ internal sealed class MethodsCommand : SpectralCommand
         terminal.Table(
             ("use", method.Use), ("source", method.Source), ("form", method.IsPublishedForm ? "as published" : "reconstructed: the paper gives the idea, not every detail"),
             ("trains", string.Create(CultureInfo.InvariantCulture, $"{described.Facts!.Trainable:N0} parameters over {over}")), ("extra forward", described.ExtraForward),
-            ("mergeable", described.Facts.IsMergeable ? described.Facts.IsLowRank ? "yes, and exactly a plain LoRA" : "yes" : "no"), ("PEFT name", method.PeftType));
+            ("mergeable", DescribedMethod.Mergeable(described.Facts) + (described.Facts.IsLowRank ? ", and exactly a plain LoRA" : described.Facts.WantsBias ? ", which these layers lack" : "")), ("PEFT name", method.PeftType));
         if (method.Settings.Count == 0) terminal.Line("no settings of its own");
         else
             terminal.Table(["--set", "default", "expected", ""], [.. method.Settings.Select(setting => (string[])[setting.Name, setting.Describe(setting.Default), setting.Expected, setting.Help])], textFrom: 1);

@@ -26,7 +26,7 @@ internal static class ComparisonTable
                 new(method.ExactMatch is { } exact ? exact.Text("0.0", 100) + " %" : "–", match is not null && method.ExactMatch?.Mean == match),
                 new(method.StepSeconds is { } seconds ? Text($"{1000 * seconds:0.0} ms") : "–"),
                 new(method.PeakMemory is { } bytes ? Text($"{bytes / 1048576.0:N1} MiB") : "–"),
-                new(method.Compared.Facts.IsMergeable ? "yes" : "no"),
+                new(DescribedMethod.Mergeable(method.Compared.Facts)),
             ]),
         ];
     }

@@ -28,9 +28,12 @@ internal sealed record DescribedMethod(AdapterMethod Method, MethodFacts? Facts,
     /// <summary>Operations beside those of the layers, and whether a weight is made anew each step besides.</summary>
     public string ExtraForward => Facts is null ? "–" : string.Create(CultureInfo.InvariantCulture, $"{100 * Facts.ExtraForward:0.###} %") + (Facts.RebuildsWeight ? " + W' per step" : "");
 
+    /// <summary>Yes, no, or what would be needed.</summary>
+    public static string Mergeable(MethodFacts facts) => facts.IsMergeable ? "yes" : facts.WantsBias ? "with a bias" : "no";
+
     public string[] Row() =>
     [
-        Method.Name, Facts?.Trainable.ToString("N0", CultureInfo.InvariantCulture) ?? "–", ExtraForward, Facts is null ? "–" : Facts.IsMergeable ? "yes" : "no", Method.PeftType,
+        Method.Name, Facts?.Trainable.ToString("N0", CultureInfo.InvariantCulture) ?? "–", ExtraForward, Facts is null ? "–" : Mergeable(Facts), Method.PeftType,
         Refusal is null ? Method.IsPublishedForm ? Method.Source : $"after {Method.Source}" : $"not with these options: {Refusal}",
     ];
 

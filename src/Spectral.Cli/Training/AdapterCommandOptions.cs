@@ -136,7 +136,7 @@ internal sealed class AdapterCommandOptions
         foreach (var (name, value) in Given(context))
         {
             if (!known.Contains(name))
-                throw new InputException($"--set \"{name}={value}\": " + (known.Length == 0 ? $"{string.Join(", ", among.Select(other => other.Name))} has no settings of its own" : $"expected one of the settings {string.Join(", ", known)}"));
+                throw new InputException($"--set \"{name}={value}\": " + (known.Length == 0 ? $"{string.Join(", ", among.Select(other => other.Name))} has no settings of its own" : $"expected one of the settings of {(among.Count == 1 ? among[0].Name : "these methods")}: {string.Join(", ", known)}"));
             if (method.Settings.FirstOrDefault(setting => setting.Name == name) is { } found) values[name] = found.Parse(value);
         }
         return values;

@@ -5,9 +5,10 @@ namespace Spectral.Training;
 /// <param name="Trainable">Scalars that train.</param>
 /// <param name="ExtraForward">Floating point operations that the adapter adds to a forward pass, over those of the layers themselves.</param>
 /// <param name="RebuildsWeight">Whether some weight is computed anew once per step, which the number before does not count.</param>
-/// <param name="IsMergeable">Whether a plain model computes the same.</param>
+/// <param name="IsMergeable">Whether a plain model computes the same and its checkpoint has a place for it.</param>
+/// <param name="WantsBias">Whether it is only a bias to put the change into that some layer lacks for this.</param>
 /// <param name="IsLowRank">Whether a plain LoRA computes the same.</param>
-public sealed record MethodFacts(AdapterMethod Method, long Trainable, double ExtraForward, bool RebuildsWeight, bool IsMergeable, bool IsLowRank)
+public sealed record MethodFacts(AdapterMethod Method, long Trainable, double ExtraForward, bool RebuildsWeight, bool IsMergeable, bool WantsBias, bool IsLowRank)
 {
     /// <summary>A layer of usual size, for tables without a model.</summary>
     public static IReadOnlyList<ModuleShape> OneLayer { get; } = [new("layer", 4096, 4096)];
@@ -18,12 +19,14 @@ public sealed record MethodFacts(AdapterMethod Method, long Trainable, double Ex
     {
         var trainable = AdapterSize.Trainable(method, modules, options);
         var forms = AdaptedModule.Describe(method, options, modules);
+        var (mergeable, biases) = (forms.All(module => module.Form.IsMergeable), forms.All(module => module.Form.Bias is null || module.Shape.HasBias));
         return new MethodFacts(
             method,
             trainable,
             (double)forms.Sum(module => module.Form.ExtraFlops(module.Shape)) / forms.Sum(module => 2L * module.Shape.Out * module.Shape.In),
             forms.Any(module => module.Form.Weight is not null),
-            forms.All(module => module.Form.IsMergeable),
+            mergeable && biases,
+            mergeable && !biases,
             forms.All(module => module.Form.IsLowRank));
     }
 }
