@@ -52,7 +52,7 @@ public sealed class AdapterCore : IDisposable
     public LowRankFactors? Factors { get; }
 
     /// <summary>The weight the layer computes with, the base's unless the form replaces it.</summary>
-    public Tensor Weight => _weight ?? _layer.Weight.Value;
+    internal Tensor Weight => _weight ?? _layer.Weight.Value;
 
     /// <summary>The same weight, which may be columns of a wider matrix.</summary>
     internal ColumnRange WeightColumns => _weight is null ? _layer.Weight.Columns : _weight;
@@ -150,14 +150,24 @@ public sealed class AdapterCore : IDisposable
         _penalty.Backward();
     }
 
+    /// <summary>The weight the layer computes with, in memory of the caller's: it may stand among others while an adapter is attached.</summary>
+    public Tensor CopyWeight()
+    {
+        var columns = WeightColumns;
+        var copy = Tensor.Empty(columns.Matrix.Device, (columns.Rows, columns.Count), columns.Matrix.DType);
+        CopyBlock.Run(columns, copy, 0, 0);
+        return copy;
+    }
+
     /// <summary>diag(ρ) (W' + Σ s L diag(c) R) diag(a) [out, in], F32: the plain weight that computes the same. Sums are F32, rounded once.</summary>
     /// <exception cref="InvalidOperationException">No weight does: <see cref="AdapterForm.IsMergeable"/>.</exception>
     public float[] MergedWeight()
     {
         if (!_form.IsMergeable)
             throw new InvalidOperationException($"{_module.Shape.Name}: its form is no change of the weight");
-        using var merged = Tensor.Empty(Weight.Device, Weight.Shape);
-        Cast.Run(Weight, merged);
+        using var weight = CopyWeight();
+        using var merged = Tensor.Empty(weight.Device, weight.Shape);
+        Cast.Run(weight, merged);
         if (Factors is { } factors)
             LowRank.Merge(merged, factors, merged);
         if (InputScale is { } inputs)

@@ -47,7 +47,8 @@ internal sealed class LoraDashMethod : AdapterMethod
             return false;
         foreach (var module in adapter.Modules)
         {
-            using var svd = Svd.Compute(module.Core.Weight, Math.Min(module.Shape.Out, module.Shape.In), SvdMethod.Exact);
+            using var weight = module.Core.CopyWeight();
+            using var svd = Svd.Compute(weight, Math.Min(module.Shape.Out, module.Shape.In), SvdMethod.Exact);
             int[] found = [.. Changes(module, svd).Select((change, i) => (change, i)).OrderByDescending(pair => pair.change).Take(module.Options.TopK).Select(pair => pair.i)];
             svd.CopyLeft(module.Factors[U].Master, found, _ => 1);
             svd.CopyRight(module.Factors[V].Master, found, _ => 1);
