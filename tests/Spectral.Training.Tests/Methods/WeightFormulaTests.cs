@@ -26,7 +26,7 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
         internal Dense Matrix(string factor, int rows, int columns, int from = 0) => Dense.Of(rows, columns, Factors[factor].AsSpan(from));
     }
 
-    public static IEnumerable<Case> Cases => [.. Rotations(), .. Blocks(), .. Generated(), .. Waves()];
+    public static IEnumerable<Case> Cases => [.. Products(), .. Scalings(), .. Rotations(), .. Blocks(), .. Generated(), .. Waves()];
 
     [TestCaseSource(nameof(Cases))]
     public void TheWeightAndItsGradientsAreTheFormulas(Case test)
@@ -57,7 +57,7 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
     }
 
     private SingleLayer Attach(Case test) =>
-        new(Device, AdapterMethods.Find(test.Method), new AdapterOptions { Rank = test.Rank, Alpha = 5, Seed = 9, Settings = test.Settings }, test.Rows, test.Columns);
+        new(Device, AdapterMethods.Find(test.Method), new AdapterOptions { Rank = test.Rank, Alpha = 5, TopK = 2, Seed = 9, Settings = test.Settings }, test.Rows, test.Columns);
 
     private static double[] Change(Layer layer, Dense change) => (layer.W + change).Values;
 

@@ -2,12 +2,12 @@ using Spectral.Kernels;
 
 namespace Spectral.Training.Tests;
 
-/// <summary>Forces a variant of low-rank layers until it is disposed.</summary>
+/// <summary>Forces a variant of low-rank layers, or none, until it is disposed.</summary>
 internal sealed class ForcedLowRank : IDisposable
 {
     private readonly LowRankVariant? _before = LowRankLinear.Variant;
 
-    public ForcedLowRank(LowRankVariant variant) => LowRankLinear.Variant = variant;
+    public ForcedLowRank(LowRankVariant? variant) => LowRankLinear.Variant = variant;
 
     public void Dispose() => LowRankLinear.Variant = _before;
 }

@@ -13,6 +13,9 @@ internal sealed class LoraXsMethod : AdapterMethod
     public override string Source => "Bałazy et al., 2024, arXiv 2405.17604";
     public override string Use => "r² numbers a layer, whatever its size: many adapters of one model in little memory.";
 
+    // It is published with noise of 1e-5 between the factors in place of zero.
+    public override bool StartsAtBase => false;
+
     public override AdapterForm Form(AdapterBuilder layer) => new() { Terms = [Term(layer, Start.Normal(1e-5))] };
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => Begin(starts);
