@@ -65,10 +65,10 @@ public sealed class MethodsCommandTests : WorkFolder
     public void BadUsageIsNamed()
     {
         Refused(["methods", "--adapter", "loora"], "--adapter \"loora\"", "lora, ", "speclora");
-        Refused(["methods", "--adapter", "lora", "--set", "x=1"], "--set \"x=1\"", "lora");
+        Refused(["methods", "--adapter", "lora", "--set", "x=1"], "--set \"x=1\"", "expected one of the settings");
         Refused(["methods", "--set", "rank"], "--set \"rank\"", "NAME=VALUE");
         Refused(["methods", "--model", At("nowhere")], "nowhere");
-        Refused(Finetune("--adapter", "lora", "--set", "x=1"), "--set \"x=1\"", "lora");
+        Refused(Finetune("--adapter", "lora", "--set", "x=1"), "--set \"x=1\"", "expected one of the settings");
     }
 
     private static string[] MethodsWithSettings() => [.. Training.AdapterMethods.All.Where(method => method.Settings.Count > 0).Select(method => method.Name)];
