@@ -32,9 +32,9 @@ public sealed partial class Trainer : IDisposable
     {
         (_model, _options, _logger) = (model, options, logger ?? NullLogger.Instance);
         _group = model.Trainable ?? throw new InvalidOperationException("nothing to train: attach an adapter, or load the model with trainWeights");
-        _scheduled = model.Adapter is { Method.ActsBetweenSteps: true } adapter ? adapter : null;
-        if (_scheduled is not null && options.CudaGraph)
-            throw new InputException($"{_scheduled.Method.Name} changes its factors between steps, which a replayed step leaves no room for: expected no --graph");
+        if (model.Adapter is { } adapter)
+            options.RequireSuits(adapter.Method);
+        _scheduled = model.Adapter is { Method.ActsBetweenSteps: true } ? model.Adapter : null;
         _steps = options.Steps;
         _optimizer = new AdamWOptimizer(_group, options.Optimizer);
         _group.StepState.SeedDropout(options.Seed);

@@ -51,6 +51,14 @@ public sealed record TrainerOptions
     /// <summary>Captures a step in a CUDA graph, with <see cref="FixedShapes"/>, and replays it: no host time per launch.</summary>
     public bool CudaGraph { get; init; }
 
+    /// <summary>Checks that an adapter of a method can be trained so.</summary>
+    /// <exception cref="InputException">Steps are to be captured, and the method <see cref="AdapterMethod.ActsBetweenSteps"/>.</exception>
+    public void RequireSuits(AdapterMethod method)
+    {
+        if (CudaGraph && method.ActsBetweenSteps)
+            throw new InputException($"{method.Name} changes its factors between steps, which a replayed step leaves no room for: expected no --graph");
+    }
+
     /// <summary>Optimizer steps of a run over <paramref name="records"/> records.</summary>
     public int StepsFor(int records) => Steps ?? Math.Max(1, (int)Math.Ceiling(Epochs * records / ((double)Batch * Accumulate)));
 }

@@ -21,6 +21,14 @@ public sealed class BadOptionTests : WorkFolder
         Refused(["finetune", "--model", Model, "--data", Data, "--out", Out, "--steps", "3", "--epochs", "2"], "--steps", "--epochs");
 
     [Test]
+    public void AMethodThatActsBetweenStepsRefusesTheGraph()
+    {
+        Refused(Finetune("--adapter", "cola", "--graph"), "cola", "expected no --graph");
+        Refused(["compare", "--model", Model, "--data", Data, "--out", Out, "--methods", "lora,adalora", "--graph"], "adalora", "expected no --graph");
+        Assert.That(Directory.Exists(Out), Is.False);
+    }
+
+    [Test]
     public void UnknownTargetIsNamed() => Refused(Finetune("--target", "q_proj,nothing"), "nothing", "q_proj");
 
     [Test]

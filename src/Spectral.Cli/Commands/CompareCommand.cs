@@ -45,7 +45,7 @@ internal sealed class CompareCommand : SpectralCommand
         TrainerOptions settings = training.Read(context);
         var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model));
         using var inputs = new ModelInputs(context, context.Get(training.Model));
-        ComparedMethod[] compared = Choose(context, inputs.Folder.Config);
+        ComparedMethod[] compared = Choose(context, inputs.Folder.Config, settings);
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
         EncodedRecord[] evaluation = inputs.Encode(context, context.Get(training.Eval)!, context.Get(training.MaxLength));
 
@@ -80,7 +80,7 @@ internal sealed class CompareCommand : SpectralCommand
     }
 
     /// <summary>The methods with their ranks. One that the options do not suit is refused before anything is loaded; of all it is left out, with a warning.</summary>
-    private ComparedMethod[] Choose(CommandContext context, ModelConfig model)
+    private ComparedMethod[] Choose(CommandContext context, ModelConfig model, TrainerOptions settings)
     {
         AdapterMethod[] chosen = [.. Names(context.Get(methods)).Select(AdapterMethods.Find)];
         IReadOnlyList<ModuleShape> layers = AdapterTargets.Of(model, adapter.Read(context, chosen[0], chosen));
@@ -90,6 +90,7 @@ internal sealed class CompareCommand : SpectralCommand
             AdapterOptions options = adapter.Read(context, method, chosen);
             try
             {
+                settings.RequireSuits(method);
                 if (compared.Count > 0 && context.Get(budget) == SameParameters) options = AdapterSize.WithTrainable(method, layers, options, compared[0].Facts.Trainable);
                 compared.Add(new ComparedMethod(MethodFacts.Of(method, layers, options), options, AdapterSize.DependsOnRank(method, layers, options)));
             }

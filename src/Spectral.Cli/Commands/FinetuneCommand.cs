@@ -20,6 +20,7 @@ internal sealed class FinetuneCommand : SpectralCommand
         var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model), start);
         AdapterMethod method = adapter.Method(context);
         AdapterOptions options = adapter.Read(context, method);
+        if (start is null) settings.RequireSuits(method);
         using var inputs = new ModelInputs(context, context.Get(training.Model));
         inputs.CheckAdapter(context, start);
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));

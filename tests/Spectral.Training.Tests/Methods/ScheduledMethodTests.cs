@@ -155,7 +155,28 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
         Train(report => Assert.That(adapter.Modules[0].Factors["dash_delta"].Master.ToArray(), report.Step <= chosen ? Is.All.Zero : Is.All.Not.Zero, $"step {report.Step}"));
     }
 
-    [TestCase("adalora"), TestCase("cola"), TestCase("lora-dash")]
+    [Test]
+    public void DyloraTrainsOneRankAtATimeAndLeavesAllInUse()
+    {
+        Adapter adapter = Attach("dylora");
+        Assert.That(Weights(adapter), Is.All.EqualTo(2f), "alpha 6 over rank 3");
+        var drawn = new HashSet<int>();
+        Train(report =>
+        {
+            float[] weights = Weights(adapter);
+            int k = weights.Count(value => value != 0);
+            Assert.That(weights, Is.EqualTo(Enumerable.Range(0, 3).Select(i => i < k ? 6f / k : 0)), $"step {report.Step}");
+            if (report.Step < 20)
+                drawn.Add(k);
+            else
+                Assert.That(k, Is.EqualTo(3));
+        });
+        Assert.That(drawn, Is.EquivalentTo(new[] { 1, 2, 3 }));
+
+        static float[] Weights(Adapter adapter) => adapter.Modules[0].Factors["dylora_weights"].Master.ToArray();
+    }
+
+    [TestCase("adalora"), TestCase("cola"), TestCase("lora-dash"), TestCase("dylora")]
     public void TheSameRunGivesTheSameBits(string method)
     {
         float[] Run()

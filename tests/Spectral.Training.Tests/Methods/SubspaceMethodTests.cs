@@ -110,15 +110,15 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
-    public void AMatryoshkaIsItsNestedLorasAtOnceAndEachOfThemByItself()
+    public void NestedLorasWorkAtOnceAndEachByItself([Values("matryoshka", "dylora")] string method)
     {
         AdapterOptions options = Options with { Rank = 5, TargetModules = ["o_proj"] };
-        double[] expected = [.. Enumerable.Range(0, 5).Select(i => new[] { 1, 2, 4, 5 }.Where(rank => rank > i).Sum(rank => 4.0 / rank))];
-        using (Adapter whole = Adapter.Attach(Model, AdapterMethods.Find("matryoshka"), options))
+        double[] expected = method == "dylora" ? [.. Enumerable.Repeat(0.8, 5)] : [.. Enumerable.Range(0, 5).Select(i => new[] { 1, 2, 4, 5 }.Where(rank => rank > i).Sum(rank => 4.0 / rank))];
+        using (Adapter whole = Adapter.Attach(Model, AdapterMethods.Find(method), options))
             Assert.That(whole.Modules[0].Form.Terms.Single().Middle!.Value.ToArray(), Is.EqualTo(expected).Within(1e-6));
         for (int k = 1; k <= 5; k++)
         {
-            using Adapter prefix = Adapter.Attach(Model, AdapterMethods.Find("matryoshka"), options with { Settings = new Dictionary<string, double> { ["prefix"] = k } });
+            using Adapter prefix = Adapter.Attach(Model, AdapterMethods.Find(method), options with { Settings = new Dictionary<string, double> { ["prefix"] = k } });
             Adapters.Randomize(prefix, 6);
             AdaptedModule module = prefix.Modules[0];
             (float[] left, float[] right) = (module.Factors[LoraMethod.B].Master.ToArray(), module.Factors[LoraMethod.A].Master.ToArray());
@@ -131,7 +131,7 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
                 Assert.That(change[i], Is.EqualTo(sum).Within(1e-5));
             }
         }
-        Assert.That(() => Adapter.Attach(Model, AdapterMethods.Find("matryoshka"), options with { Settings = new Dictionary<string, double> { ["prefix"] = 6 } }),
+        Assert.That(() => Adapter.Attach(Model, AdapterMethods.Find(method), options with { Settings = new Dictionary<string, double> { ["prefix"] = 6 } }),
             Throws.TypeOf<InputException>().With.Message.Contains("prefix 6").And.Message.Contains("at most its rank, 5"));
     }
 

@@ -11,23 +11,16 @@ internal sealed class MatryoshkaMethod : AdapterMethod
     public override string Source => "MatryoshkaLoRA, IST-DASLab";
     public override string Use => "One training for all ranks: any prefix of 1, 2, 4, … directions works by itself, so that size can be chosen later. Costs what LoRA costs.";
 
-    public override IReadOnlyList<AdapterSetting> Settings { get; } =
-        [AdapterSetting.Whole("prefix", 0, 0, 65536, "Use the first so many directions alone, with the scale of that rank; 0: all of them as they train together.")];
+    public override IReadOnlyList<AdapterSetting> Settings { get; } = [Prefixes.Setting];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rank, prefix) = (layer.Rank, (int)layer.Setting("prefix"));
-        if (prefix > rank)
-            throw new InputException($"prefix {prefix} for {layer.Module.Name}: expected at most its rank, {rank}");
-        var term = LoraMethod.Term(layer, rank);
-        if (prefix > 0)
-            return new AdapterForm
-            {
-                Terms = [new(term.Left.Block(0, 0, layer.Out, prefix), term.Right.Block(0, 0, prefix, layer.In), layer.Options.ScaleAt(prefix))],
-            };
-        float[] weights = [.. Enumerable.Range(0, rank).Select(i => (float)Nested(rank).Where(nested => nested > i).Sum(nested => layer.Options.ScaleAt(nested)))];
-        return new AdapterForm { Terms = [term with { Scale = 1, Middle = layer.State("lora_P", rank, Start.Values(weights)) }] };
+        var term = LoraMethod.Term(layer, layer.Rank);
+        return new AdapterForm { Terms = [Prefixes.Of(layer, term) ?? term with { Scale = 1, Middle = layer.State("lora_P", layer.Rank, Start.Values(Weights(layer))) }] };
     }
+
+    private static float[] Weights(AdapterBuilder layer) =>
+        [.. Enumerable.Range(0, layer.Rank).Select(i => (float)Nested(layer.Rank).Where(rank => rank > i).Sum(layer.Options.ScaleAt))];
 
     /// <summary>Powers of two below the rank, and the rank.</summary>
     private static IEnumerable<int> Nested(int rank)
