@@ -24,7 +24,7 @@ public sealed class BadOptionTests : WorkFolder
     public void AMethodThatActsBetweenStepsRefusesTheGraph()
     {
         Refused(Finetune("--adapter", "cola", "--graph"), "cola", "expected no --graph");
-        Refused(["compare", "--model", Model, "--data", Data, "--out", Out, "--methods", "lora,adalora", "--graph"], "adalora", "expected no --graph");
+        Refused(["compare", "--model", Model, "--data", Data, "--out", Out, "--eval", Data, "--methods", "lora,adalora", "--graph"], "adalora", "expected no --graph");
         Assert.That(Directory.Exists(Out), Is.False);
     }
 
