@@ -8,13 +8,15 @@
 //                  max         max(x, floor)          f' = 1 above the floor, else 0; ReLU with floor 0
 //                  square      x^2                    f' = 2 x
 //                  sign        1, -1, or x at 0       f' = 0
+//                  cos         cos(x), x in radians   f' = -sin(x)
+//                  sin         sin(x), x in radians   f' = cos(x)
 // Shapes         x, y, dy, dx [count]
 // Layout         contiguous; y may be x; dx may be dy
-// Types          F32; rsqrtf in the root's derivative is within 2 ulp
+// Types          F32; rsqrtf in the root's derivative, cosf and sinf are within 2 ulp
 // Accumulation   F32
 // Grid/Block     one thread per 16-byte vector, 256 a block
 // Bytes          forward 8 count, backward 12 count; 4 count more where it accumulates
-// Flops          count, to about 20 count for exp
+// Flops          count, to about 20 count for exp; cos and sin about 20 count, some hundreds where |x| is beyond 1e5
 // Deterministic  yes
 // NaN            forward passes it on; backward gives f'(NaN) dy, 0 for max, sqrt and sign. A reciprocal of 0 is infinite, and so is the
 //                derivative of a root at 0 with floor 0 only in its limit: 0 is not above the floor, so there it is 0
@@ -55,6 +57,14 @@ struct Sign {
   static __device__ __forceinline__ float value(float x, float) { return x > 0 ? 1.0f : x < 0 ? -1.0f : x; }
   static __device__ __forceinline__ float slope(float, float) { return 0.0f; }
 };
+struct Cos {
+  static __device__ __forceinline__ float value(float x, float) { return cosf(x); }
+  static __device__ __forceinline__ float slope(float x, float) { return -sinf(x); }
+};
+struct Sin {
+  static __device__ __forceinline__ float value(float x, float) { return sinf(x); }
+  static __device__ __forceinline__ float slope(float x, float) { return cosf(x); }
+};
 
 template <class F, bool BACKWARD> __device__ __forceinline__ void elementwise_map(const ElementwiseMapArgs& args) {
   by_piece<float>(args.count, [&](auto width, int64_t at) {
@@ -81,3 +91,7 @@ SPECTRAL_KERNEL_PLAIN(elementwise_map_square_forward, ElementwiseMapArgs, kFlatT
 SPECTRAL_KERNEL_PLAIN(elementwise_map_square_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Square, true>(args); }
 SPECTRAL_KERNEL_PLAIN(elementwise_map_sign_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Sign, false>(args); }
 SPECTRAL_KERNEL_PLAIN(elementwise_map_sign_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Sign, true>(args); }
+SPECTRAL_KERNEL_PLAIN(elementwise_map_cos_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Cos, false>(args); }
+SPECTRAL_KERNEL_PLAIN(elementwise_map_cos_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Cos, true>(args); }
+SPECTRAL_KERNEL_PLAIN(elementwise_map_sin_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Sin, false>(args); }
+SPECTRAL_KERNEL_PLAIN(elementwise_map_sin_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Sin, true>(args); }

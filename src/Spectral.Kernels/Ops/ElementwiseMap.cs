@@ -3,7 +3,8 @@ namespace Spectral.Kernels;
 /// <summary>Arguments of <c>elementwise_map.cu</c>.</summary>
 [KernelArgs("elementwise_map", "elementwise_map_reciprocal_forward", "elementwise_map_reciprocal_backward", "elementwise_map_sqrt_forward", "elementwise_map_sqrt_backward",
     "elementwise_map_exp_forward", "elementwise_map_exp_backward", "elementwise_map_max_forward", "elementwise_map_max_backward",
-    "elementwise_map_square_forward", "elementwise_map_square_backward", "elementwise_map_sign_forward", "elementwise_map_sign_backward")]
+    "elementwise_map_square_forward", "elementwise_map_square_backward", "elementwise_map_sign_forward", "elementwise_map_sign_backward",
+    "elementwise_map_cos_forward", "elementwise_map_cos_backward", "elementwise_map_sin_forward", "elementwise_map_sin_backward")]
 public struct ElementwiseMapArgs
 {
     /// <summary>Device address; backward Y is where dx goes.</summary>
@@ -31,6 +32,10 @@ public enum MapFunction
     Square,
     /// <summary>1 or −1, and x itself where that is 0.</summary>
     Sign,
+    /// <summary><c>cos x</c>, x in radians.</summary>
+    Cos,
+    /// <summary><c>sin x</c>, x in radians.</summary>
+    Sin,
 }
 
 /// <summary>A function applied to every element, and its adjoint. NaN passes on forward.</summary>
@@ -85,6 +90,10 @@ public static class ElementwiseMap
         (MapFunction.Square, true) => "elementwise_map_square_backward",
         (MapFunction.Sign, false) => "elementwise_map_sign_forward",
         (MapFunction.Sign, true) => "elementwise_map_sign_backward",
+        (MapFunction.Cos, false) => "elementwise_map_cos_forward",
+        (MapFunction.Cos, true) => "elementwise_map_cos_backward",
+        (MapFunction.Sin, false) => "elementwise_map_sin_forward",
+        (MapFunction.Sin, true) => "elementwise_map_sin_backward",
         _ => throw new ArgumentOutOfRangeException(nameof(function), function, "no such function"),
     };
 }

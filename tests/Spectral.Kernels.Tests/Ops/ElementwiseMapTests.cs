@@ -13,6 +13,8 @@ public sealed class ElementwiseMapTests(DeviceKind kind) : DeviceTest(kind)
         [MapFunction.Max] = (x => Math.Max(x, Floor), x => x > Floor ? 1 : 0),
         [MapFunction.Square] = (x => x * x, x => 2 * x),
         [MapFunction.Sign] = (x => Math.Sign(x), _ => 0),
+        [MapFunction.Cos] = (Math.Cos, x => -Math.Sin(x)),
+        [MapFunction.Sin] = (Math.Sin, Math.Cos),
     };
 
     public static readonly MapFunction[] All = Enum.GetValues<MapFunction>();
@@ -63,6 +65,8 @@ public sealed class ElementwiseMapTests(DeviceKind kind) : DeviceTest(kind)
             Assert.That(Forward(MapFunction.Exp), Is.EqualTo(new[] { 1, float.NaN, (float)Math.Exp(-1), float.PositiveInfinity }).Within(1).Ulps);
             Assert.That(Forward(MapFunction.Max), Is.EqualTo(new[] { 0, float.NaN, 0, float.PositiveInfinity }));
             Assert.That(Forward(MapFunction.Sign), Is.EqualTo(new[] { 0, float.NaN, -1, 1 }));
+            Assert.That(Forward(MapFunction.Cos), Is.EqualTo(new[] { 1, float.NaN, (float)Math.Cos(-1), float.NaN }).Within(2).Ulps);
+            Assert.That(Forward(MapFunction.Sin), Is.EqualTo(new[] { 0, float.NaN, (float)Math.Sin(-1), float.NaN }).Within(2).Ulps);
             Assert.That(Backward(MapFunction.Sqrt), Is.EqualTo(new float[] { 0, 0, 0, 0 }));
             Assert.That(Backward(MapFunction.Max), Is.EqualTo(new float[] { 0, 0, 0, 1 }));
         });

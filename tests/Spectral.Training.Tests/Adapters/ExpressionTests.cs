@@ -192,6 +192,8 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         yield return new("reciprocal", [6], x => x[0].Square().Max(Floor).Reciprocal(), x => Array.ConvertAll(x[0], a => 1 / Math.Max(a * a, Floor)));
         yield return new("root", [6], x => x[0].Sqrt(Floor), x => Array.ConvertAll(x[0], a => Math.Sqrt(Math.Max(a, Floor))));
         yield return new("exp", [6], x => x[0].Exp(), x => Array.ConvertAll(x[0], Math.Exp));
+        yield return new("cosine", [6], x => x[0].Cos(), x => Array.ConvertAll(x[0], Math.Cos));
+        yield return new("sine", [6], x => x[0].Sin(), x => Array.ConvertAll(x[0], Math.Sin));
         yield return new("max", [6], x => x[0].Max(Floor), x => Array.ConvertAll(x[0], a => Math.Max(a, Floor)));
         yield return new("sum", [(3, 4), (3, 4)], x => x[0].Add(x[1], 0.3, -1.7), x => [.. x[0].Zip(x[1], (a, b) => 0.3 * a - 1.7 * b)]);
         yield return new("difference from itself scaled", [(3, 4)], x => x[0].Subtract(x[0].Scale(0.25)), x => Array.ConvertAll(x[0], a => 0.75 * a));

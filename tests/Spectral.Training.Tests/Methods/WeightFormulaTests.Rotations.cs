@@ -14,6 +14,9 @@ public sealed partial class WeightFormulaTests
         yield return new("boft", 5, 12, 1, [], layer => Boft(layer, 4, 1));
         yield return new("boft", 5, 16, 1, new() { ["block-size"] = 2, ["butterfly-factors"] = 4 }, layer => Boft(layer, 2, 4));
         yield return new("boft", 5, 24, 1, new() { ["block-size"] = 6, ["butterfly-factors"] = 3 }, layer => Boft(layer, 6, 3));
+        yield return new("road", 12, 5, 1, new() { ["group-size"] = 4 }, layer => Road(layer, 2, (output, _) => output / 4 * 2 + output % 2));
+        yield return new("road", 12, 5, 1, new() { ["group-size"] = 11, ["variant"] = 1 }, layer => Road(layer, 3, (output, _) => output));
+        yield return new("road", 8, 5, 1, new() { ["group-size"] = 4, ["variant"] = 2 }, layer => Road(layer, 2, (output, direction) => output / 4 * 8 + direction * 4 + output % 4));
         yield return new("spectral-adapter-rotational", 7, 9, 4, [], layer =>
         {
             var (sigma, k) = (Dense.Diagonal(layer.Factors["spectral_S"]), layer.Rank);
@@ -48,6 +51,19 @@ public sealed partial class WeightFormulaTests
         var entries = size * (size - 1) / 2;
         var blocks = Enumerable.Range(0, layer.Columns / size).Select(block => rotation(Skew(layer.Factors["oft_R.weight"].AsSpan(shared ? 0 : block * entries), size)));
         return (layer.W * BlockDiagonal([.. blocks]).Transposed).Values;
+    }
+
+    /// <summary>Each output by itself; <paramref name="at"/> finds its angle and length, along itself (0) or its partner (1).</summary>
+    private static double[] Road(Layer layer, int half, Func<int, int, int> at)
+    {
+        double[] theta = layer.Factors["road_theta"], alpha = layer.Factors["road_alpha"];
+        var w = layer.W;
+        return Dense.Of(layer.Rows, layer.Columns, (i, j) =>
+        {
+            var first = i / half % 2 == 0;
+            var partner = first ? -w[i + half, j] : w[i - half, j];
+            return alpha[at(i, 0)] * Math.Cos(theta[at(i, 0)]) * w[i, j] + alpha[at(i, 1)] * Math.Sin(theta[at(i, 1)]) * partner;
+        }).Values;
     }
 
     /// <summary>With the permutations as matrices: P e_idx[i] = e_i, idx the butterfly order of half blocks.</summary>

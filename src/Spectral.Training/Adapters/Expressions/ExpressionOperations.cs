@@ -67,6 +67,12 @@ public static class ExpressionOperations
     /// <summary>eˣ.</summary>
     public static Expression Exp(this Expression x) => new Mapped(x, MapFunction.Exp, 0);
 
+    /// <summary>cos x, x in radians.</summary>
+    public static Expression Cos(this Expression x) => new Mapped(x, MapFunction.Cos, 0);
+
+    /// <summary>sin x, x in radians.</summary>
+    public static Expression Sin(this Expression x) => new Mapped(x, MapFunction.Sin, 0);
+
     /// <summary>max(x, floor); the ReLU with floor 0.</summary>
     public static Expression Max(this Expression x, double floor) => new Mapped(x, MapFunction.Max, floor);
 
