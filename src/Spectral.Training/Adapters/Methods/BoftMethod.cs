@@ -9,6 +9,11 @@ internal sealed class BoftMethod : AdapterMethod
     public override string Name => "boft";
     public override string Formula => "diag(s)·W·(M_m·…·M_1)ᵀ, M_i = P_i·diag(Q_i1 … Q_ib)·P_iᵀ with butterfly permutations P_i";
     public override string Source => "Liu et al., 2023, arXiv 2311.06243";
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+    [
+        PeftField.Bias("boft_only"), PeftField.Is("fan_in_fan_out", false), PeftField.Start("init_weights"),
+        .. PeftField.Ignored("boft_block_num", "boft_dropout"),   // the number is zero where the size is not
+    ];
     public override string Use => "Denser rotations than OFT's from small blocks: m·in·block numbers a layer. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>

@@ -13,6 +13,7 @@ internal sealed class HraMethod : AdapterMethod
     public override string Name => "hra";
     public override string Formula => "W·P_1·…·P_r, reflections P_i = I − 2·u_i·u_iᵀ/|u_i|²";
     public override string Source => "Yuan et al., 2024, arXiv 2405.17484";
+    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Rank(8), PeftField.Bias("hra_only"), PeftField.Is("apply_GS", false), PeftField.Start("init_weights")];
     public override string Use => "Orthogonal fine-tuning at about LoRA's speed: r·in numbers a layer; the weight is read once per step.";
 
     public override AdapterForm Form(AdapterBuilder layer)

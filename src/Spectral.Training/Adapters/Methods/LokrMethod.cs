@@ -9,6 +9,7 @@ internal sealed class LokrMethod : AdapterMethod
     public override string Name => "lokr";
     public override string Formula => "W + (alpha/rank)·W_1 ⊗ W_2, W_2 = A·B of rank r";
     public override string Source => "Yeh et al., 2023, arXiv 2309.14859";
+    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Rank(8), PeftField.Alpha("alpha", 8), PeftField.RankPattern(), PeftField.AlphaPattern(), PeftField.Start("init_weights"), .. PeftField.Ignored("rank_dropout", "rank_dropout_scale", "module_dropout", "use_effective_conv2d")];
     public override string Use => "Few numbers at high rank. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>

@@ -6,6 +6,7 @@ internal sealed class MissMethod : AdapterMethod
     public override string Name => "miss";
     public override string Formula => "W + Bᵀ·[I_r I_r …], B [r, out]";
     public override string Source => "Kang and Yin, 2024, arXiv 2409.15371";
+    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Rank(64), PeftField.Dropout("miss_dropout"), PeftField.Is("init_weights", true, missing: true), .. PeftField.Ignored("mini_r")];
     public override string Use => "One factor trains and it starts with a gradient at once, at LoRA's cost: r·out numbers a layer. Ranks of 32 to 128 are customary.";
 
     public override AdapterForm Form(AdapterBuilder layer)

@@ -11,6 +11,12 @@ internal sealed class PsoftMethod : AdapterMethod
     public override string Name => "psoft";
     public override string Formula => "W + U_r diag(sigma_r)·(diag(b)·Q(theta)·diag(a) − I)·V_rᵀ, Q a rotation [r, r]";
     public override string Source => "Efficient Orthogonal Fine-Tuning with Principal Subspace Adaptation, 2026, openreview FSHrinMArK";
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+    [
+        PeftField.Rank(32), PeftField.Alpha("psoft_alpha", 32), PeftField.Dropout("psoft_dropout"), PeftField.Is("fan_in_fan_out", false), PeftField.Is("ab_svd_init", "psoft_init"),
+        PeftField.Is("psoft_orth", true, missing: true), PeftField.Is("psoft_mag_a", true, missing: true), PeftField.Is("psoft_mag_b", true, missing: true), PeftField.Start("init_weights"),
+        .. PeftField.Unsupported("cayley_neumann_eps"), .. PeftField.Ignored("psoft_svd", "psoft_svd_lowrank_niter", "random_seed"),
+    ];
     public override string Use => "Orthogonal fine-tuning at LoRA's speed: r(r − 1)/2 + 2r numbers a layer. Ranks of 32 to 256 are customary.";
     public override IReadOnlyList<AdapterSetting> Settings => CayleyRotation.Settings(neumann: false);
 

@@ -11,6 +11,7 @@ internal sealed class TinyLoraMethod : AdapterMethod
     public override string Name => "tinylora";
     public override string Formula => "W + U_r diag(sigma_r)·(Σ_i v_i P_i)·V_rᵀ, P_i random and frozen, v shared by a group of layers";
     public override string Source => "Learning to Reason in 13 Parameters, 2026, arXiv 2602.04118";
+    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Rank(2), PeftField.Dropout("tinylora_dropout"), PeftField.Is("save_projection", true, missing: true), PeftField.Start("init_weights"), .. PeftField.Ignored("projection_seed", "init_v_bound")];
     public override string Use => "The fewest numbers of all: u for each group of layers, down to u in the whole model with weight-tying 1. Rank 2 is customary.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
