@@ -104,6 +104,25 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(after, Is.LessThan(before));
     }
 
+    /// <summary>What expressions compute lies where a captured step goes on reading it.</summary>
+    [TestCaseSource(nameof(Methods))]
+    public void AReplayedStepGivesTheBitsOfAnEagerOne(string name)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Config, Device, Folder));
+        AdapterMethod method = AdapterMethods.Find(name);
+        float[] Trained(bool graph)
+        {
+            using Adapter adapter = Attach(model, name);
+            using Trainer trainer = new(model, new TrainerOptions { Steps = 5, Batch = 4, LearningRate = 1e-2, LogEvery = 0, FixedShapes = true, CudaGraph = graph });
+            trainer.Run(TinyModels.Records(4, Config, new Random(7)));
+            return [.. adapter.Parameters.Masters.SelectMany(master => master.ToArray())];
+        }
+        if (method.ActsBetweenSteps)
+            Assert.That(() => Trained(graph: true), Throws.TypeOf<InputException>().With.Message.Contains(name));
+        else
+            Assert.That(Trained(graph: true), Is.EqualTo(Trained(graph: false)));
+    }
+
     /// <summary>The same numbers of parameters, and the same form, whether or not there is a device behind them.</summary>
     [TestCaseSource(nameof(Methods))]
     public void DescribedItHasTheSizeOfTheAttached(string name)
