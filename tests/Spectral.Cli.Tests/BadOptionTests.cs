@@ -5,6 +5,7 @@ namespace Spectral.Cli.Tests;
 /// <summary>Options out of range: one line that names the option, the value and what was expected.</summary>
 public sealed class BadOptionTests : WorkFolder
 {
+    [TestCase("--rank-pattern", "q_proj"), TestCase("--rank-pattern", "q_proj=0"), TestCase("--rank-pattern", "q_proj=2,=3"), TestCase("--alpha-pattern", "q_proj=x"), TestCase("--bias", "some")]
     [TestCase("--rank", "-1"), TestCase("--rank", "x"), TestCase("--rank", "1.5"), TestCase("--rank", ""), TestCase("--rank", "99999999999")]
     [TestCase("--calibration-records", "0"), TestCase("--top-k", "0"), TestCase("--top-k", "-3"), TestCase("--alpha", "NaN"), TestCase("--alpha", "-1"), TestCase("--dropout", "1"), TestCase("--dropout", "-0.1"), TestCase("--lr-ratio", "0"), TestCase("--lr-ratio", "Infinity")]
     [TestCase("--lr", "NaN"), TestCase("--lr", "Infinity"), TestCase("--lr", "-Infinity"), TestCase("--lr", "-0.1"), TestCase("--lr", "1e999"), TestCase("--lr", "0,1"), TestCase("--lr", "fast")]
@@ -112,7 +113,7 @@ public sealed class BadOptionTests : WorkFolder
     {
         Spectral.Run(Finetune("--rank", "3", "--top-k", "4")).Succeeded();
         string next = At("next");
-        foreach (var (option, value) in new[] { ("--rank", "5"), ("--top-k", "5"), ("--alpha", "7"), ("--adapter", "lora"), ("--target", "q_proj") })
+        foreach (var (option, value) in new[] { ("--rank", "5"), ("--top-k", "5"), ("--alpha", "7"), ("--adapter", "lora"), ("--target", "q_proj"), ("--rank-pattern", "q_proj=5"), ("--alpha-pattern", "q_proj=7"), ("--bias", "all") })
             Refused(["finetune", "--model", Model, "--data", Data, "--out", next, "--steps", "1", "--device", "cpu", "--init-adapter", Out, option, value], option, value);
         Spectral.Run("finetune", "--model", Model, "--data", Data, "--out", next, "--steps", "1", "--device", "cpu", "--init-adapter", Out, "--rank", "3").Succeeded();
         JsonNode config = JsonNode.Parse(File.ReadAllText(Path.Combine(next, "adapter_config.json")))!;

@@ -32,6 +32,12 @@ internal sealed class AdapterCommandOptions
 
     private readonly Option<int> rank = OptionTypes.Integer("--rank", "Rank of the low-rank part; 0 (speclora only) trains the spectral part alone.", 8, 0, 65536);
     private readonly Option<double> alpha = OptionTypes.Number("--alpha", "The low-rank part is scaled by alpha/rank.", 16, x => x > 0, "a number above 0");
+    private readonly Option<string> rankPattern = Pattern("--rank-pattern", "Ranks of single layers, by expressions on the end of their names; the first that matches wins.", "REGEX=R,…",
+        text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value is >= 1 and <= 65536 ? value : null);
+    private readonly Option<string> alphaPattern = Pattern("--alpha-pattern", "Alphas of single layers, likewise.", "REGEX=X,…",
+        text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value) && value > 0 ? value : null);
+    private readonly Option<bool> rslora = OptionTypes.Flag("--rslora", "Scale by alpha/√rank instead of alpha/rank (arXiv 2312.03732).");
+    private readonly Option<string> bias = OptionTypes.Choice("--bias", "Which biases of the model train along: none, those of adapted layers, or all, if every layer that has one is adapted.", "none", "none", "lora_only", "all");
     private readonly Option<int> topK = OptionTypes.Integer("--top-k", "Leading singular values that a spectral adapter rescales.", 8, 1, 65536);
     private readonly Option<string> target = new("--target")
     {
@@ -56,7 +62,7 @@ internal sealed class AdapterCommandOptions
     public Option<string?> InitAdapter { get; } = OptionTypes.Path("--init-adapter", "Start from this adapter; its method, rank, alpha, top-k, dropout and targets hold.", "DIR");
 
     /// <summary>Those that hold whatever the method is.</summary>
-    public Option[] Shared => [rank, alpha, topK, target, set, dropout, ratio, svd, CalibrationRecords];
+    public Option[] Shared => [rank, alpha, rankPattern, alphaPattern, rslora, bias, topK, target, set, dropout, ratio, svd, CalibrationRecords];
 
     public Option[] All => [method, .. Shared, InitAdapter];
 
@@ -75,6 +81,10 @@ internal sealed class AdapterCommandOptions
         Settings = Settings(context, method, among ?? [method]),
         Rank = context.Get(rank),
         Alpha = context.Get(alpha),
+        RankPattern = [.. Entries(context.Get(rankPattern)).Select(pair => KeyValuePair.Create(pair.Key, (int)pair.Value))],
+        AlphaPattern = [.. Entries(context.Get(alphaPattern))],
+        RankStabilized = context.Get(rslora),
+        Bias = Biases(context.Get(bias)),
         TopK = context.Get(topK),
         TargetModules = Names(context.Get(target)),
         Dropout = context.Get(dropout),
@@ -89,6 +99,11 @@ internal sealed class AdapterCommandOptions
         Require(method, context.Get(method) == start.Method.Name, start.Method.Name);
         Require(rank, context.Get(rank) == start.Options.Rank, Text(start.Options.Rank));
         Require(alpha, context.Get(alpha) == start.Options.Alpha, Text(start.Options.Alpha));
+        Require(rslora, context.Get(rslora) == start.Options.RankStabilized, start.Options.RankStabilized ? "the scale alpha/√rank" : "the scale alpha/rank");
+        Require(bias, Biases(context.Get(bias)) == start.Options.Bias, Text(start.Options.Bias));
+        AdapterOptions wanted = Read(context, start.Method);
+        Require(rankPattern, start.Modules.All(module => wanted.For(module.Shape.Name).Rank == module.Options.Rank), "other ranks");
+        Require(alphaPattern, start.Modules.All(module => wanted.For(module.Shape.Name).Alpha == module.Options.Alpha), "other alphas");
         Require(topK, context.Get(topK) == start.Options.TopK, Text(start.Options.TopK));
         Require(dropout, context.Get(dropout) == start.Options.Dropout, Text(start.Options.Dropout));
         Require(set, Settings(context, start.Method, [start.Method]).All(given => start.Options.Setting(start.Method, given.Key) == given.Value), Text(start));
@@ -111,6 +126,8 @@ internal sealed class AdapterCommandOptions
         ("adapter", $"{adapter.Method.Name}: {adapter.Method.Summary}"),
         ("rank", Text(adapter.Options.Rank)),
         ("alpha", Text(adapter.Options.Alpha)),
+        .. adapter.Options.RankStabilized ? [("rslora", "on")] : Array.Empty<(string, string)>(),
+        .. adapter.Options.Bias == AdapterBias.None ? [] : new[] { ("bias", Text(adapter.Options.Bias)) },
         ("top-k", Text(adapter.Options.TopK)),
         ("target", string.Join(", ", adapter.Options.TargetModules)),
         ("dropout", Text(adapter.Options.Dropout)),
@@ -149,6 +166,28 @@ internal sealed class AdapterCommandOptions
 
     private static string Text(Adapter adapter) =>
         string.Join(' ', adapter.Method.Settings.Select(setting => $"{setting.Name}={setting.Describe(adapter.Options.Setting(adapter.Method, setting.Name))}"));
+
+    private static AdapterBias Biases(string name) => name switch { "all" => AdapterBias.All, "lora_only" => AdapterBias.Adapted, _ => AdapterBias.None };
+
+    private static string Text(AdapterBias bias) => bias switch { AdapterBias.All => "all", AdapterBias.Adapted => "lora_only", _ => "none" };
+
+    private static Option<string> Pattern(string name, string help, string shape, Func<string, double?> number) => new(name)
+    {
+        Description = help,
+        HelpName = shape,
+        DefaultValueFactory = _ => "",
+        CustomParser = result =>
+        {
+            string value = OptionTypes.Value(result);
+            if (value.Split(',').FirstOrDefault(entry => entry.LastIndexOf('=') < 1 || number(entry[(entry.LastIndexOf('=') + 1)..]) is null) is not null)
+                result.AddError(OptionTypes.Complaint(name, value, shape.Replace(",…", " entries, separated by commas")));
+            return value;
+        },
+    };
+
+    /// <summary>What was checked when it was parsed.</summary>
+    private static IEnumerable<KeyValuePair<string, double>> Entries(string list) => list.Split(',', StringSplitOptions.RemoveEmptyEntries)
+        .Select(entry => KeyValuePair.Create(entry[..entry.LastIndexOf('=')], double.Parse(entry[(entry.LastIndexOf('=') + 1)..], CultureInfo.InvariantCulture)));
 
     private static string Text(double number) => number.ToString(CultureInfo.InvariantCulture);
 }

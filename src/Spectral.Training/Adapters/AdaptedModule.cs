@@ -13,6 +13,8 @@ public sealed class AdaptedModule
         (Shape, Options) = (shape, options);
         _builder = new AdapterBuilder(method, shape, options, shared);
         Form = method.Form(_builder);
+        if (options.Bias != AdapterBias.None && shape.HasBias)
+            Form = Form.Bias is null ? Form with { Bias = _builder.TrainedBias() } : throw new InputException($"bias for {shape.Name}: {method.Name} changes biases in its own way");
         Form.Check(shape);
     }
 

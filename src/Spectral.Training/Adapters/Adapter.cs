@@ -51,6 +51,8 @@ public sealed class Adapter : IDisposable
         if (method.StartsFromData && calibration is null)
             throw new InputException($"{method.Name} starts from data: expected calibration records");
         var targets = AdapterTargets.Choose(model.Linears, linear => linear.Name, options);
+        if (options.Bias == AdapterBias.All && model.Linears.FirstOrDefault(linear => linear.Bias is not null && !targets.Contains(linear)) is { } other)
+            throw new InputException($"bias all: {other.Name} has a bias and is no target; expected targets with all layers that have one, or the biases of targets alone");
         var settings = method.Distribute([.. targets.Select(linear => linear.ModuleShape)], options, calibration);
         Linear[] linears = [.. targets.Where((_, i) => settings[i] is not null)];
         if (linears.Length < targets.Length)
@@ -161,6 +163,8 @@ public sealed class Adapter : IDisposable
     /// <summary>Start values: what each factor says, then what the method computes, then copies of these.</summary>
     private void Begin(IReadOnlyList<Linear> linears, ICalibration? calibration)
     {
+        foreach (var (module, linear) in _modules.Zip(linears))
+            module.BindBase(linear);
         Fill(factor => !factor.Start.IsCopy);
         Method.Initialize([.. _modules.Zip(linears, (module, linear) =>
             new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, module.Options) { Calibration = calibration! })]);

@@ -117,6 +117,9 @@ public sealed class AdapterBuilder
         return count >= 1 && count <= largest ? count : throw new InputException($"{setting} {count} for {Module.Name}, which is [{Out}, {In}]: expected 1 to {largest}");
     }
 
+    /// <summary>The layer's bias, trained; stored under the name that PEFT's wrapped layers give it.</summary>
+    internal Factor TrainedBias() => Trained("base_layer.bias", Out, Start.CopyOf(Bias!));
+
     private Factor StartOf(Factor factor, bool isLeft)
     {
         var start = Frozen(factor.Name + Factor.StartSuffix, factor.Shape, Start.CopyOf(factor));

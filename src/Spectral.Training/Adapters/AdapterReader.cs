@@ -142,6 +142,8 @@ public sealed class AdapterReader : IDisposable
         {
             if (meant?.Contains(module) == false)
                 throw new InputException($"{_folder.WeightsPath}: adapts {InputText.Quote(module)}, which is no linear layer of the model; is it the adapter of another model?");
+            if (!_folder.Config.Matches(module) && Options.Bias == AdapterBias.All)
+                throw new InputException($"{_folder.WeightsPath}: trains the bias of {InputText.Quote(module)}, which target_modules does not match; only biases of adapted layers are supported");
             if (!_folder.Config.Matches(module))
                 _warnings.Add($"{_folder.WeightsPath}: the tensors of {InputText.Quote(module)} are ignored, as target_modules does not match it");
         }

@@ -29,8 +29,8 @@ public abstract record Start
     /// <summary>Random orthonormal rows of a matrix that has no more of them than columns: those of a Gaussian matrix, orthonormalized.</summary>
     public static Start OrthonormalRows { get; } = new OrthonormalRowsStart();
 
-    /// <summary>The start values of another factor of the layer, once it has them.</summary>
-    internal static Start CopyOf(Factor source) => new CopyStart(source);
+    /// <summary>The start values of another factor of the layer, once it has them, or a tensor of the base.</summary>
+    internal static Start CopyOf(Expression source) => new CopyStart(source);
 
     /// <summary>Whether it has to wait until the others are written.</summary>
     internal virtual bool IsCopy => false;
@@ -54,11 +54,16 @@ public abstract record Start
         internal override void Fill(Tensor values, ulong seed, ulong stream) => values.CopyFrom(All);
     }
 
-    private sealed record CopyStart(Factor Source) : Start
+    private sealed record CopyStart(Expression Source) : Start
     {
         internal override bool IsCopy => true;
 
-        internal override void Fill(Tensor values, ulong seed, ulong stream) => values.CopyFrom(Source.Parameter.Master);
+        internal override void Fill(Tensor values, ulong seed, ulong stream)
+        {
+            values.CopyFrom(Source.Value);
+            if (!Source.IsStored)
+                Source.Forget();
+        }
     }
 
     private sealed record KaimingUniformStart : Start

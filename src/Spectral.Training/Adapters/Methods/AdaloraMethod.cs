@@ -14,6 +14,15 @@ internal sealed class AdaloraMethod : AdapterMethod
     public override string Formula => "W + (alpha/rank)·B·diag(E)·A, loss + gamma·mean(‖BᵀB - I‖, ‖A·Aᵀ - I‖); triplets pruned from rank to target-rank a layer on average";
     public override string Source => "Zhang et al., 2023, arXiv 2303.10512";
     public override string Use => "Finds out which layers need rank and which do not. Its scores take a few passes over the factors and, at every pruning, a wait for the device.";
+    public override IReadOnlyList<PeftField>? PeftFields { get; } = 
+    [
+        PeftField.Rank(12, "init_r"), PeftField.Alpha("lora_alpha", 8), PeftField.Dropout("lora_dropout"), PeftField.Bias("lora_only"), PeftField.KeptRanks("rank_pattern", ".lora_E"),
+        PeftField.Written("total_step", 1),   // PEFT refuses a config without
+        .. PeftField.Ignored("r", "target_r", "tinit", "tfinal", "deltaT", "beta1", "beta2", "orth_reg_weight", "init_lora_weights", "use_rslora", "alpha_pattern", "loftq_config", "eva_config",
+            "corda_config", "lora_ga_config", "velora_config", "qalora_group_size", "megatron_core", "ensure_weight_tying", "runtime_config"),
+        .. PeftField.Unsupported("use_dora", "lora_bias", "layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens", "use_qalora", "use_bdlora", "arrow_config",
+            "kasa_config", "monteclora_config", "megatron_config"),
+    ];
     public override bool ActsBetweenSteps => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =

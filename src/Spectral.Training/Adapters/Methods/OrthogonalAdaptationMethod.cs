@@ -13,6 +13,7 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
     public override string Source => "Po et al., 2024, arXiv 2312.02432";
     public override bool IsPublishedForm => false;
     public override string Use => "For adapters that are trained apart and added up later: on inputs of one task's rows the others change nothing. All tasks take the same rank.";
+    public override string PeftType => AdapterConfig.Lora;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
         [AdapterSetting.Whole("task", 0, 0, 65535, "Which rows of the basis are this adapter's; every task needs a number of its own, and (task + 1)·rank rows have to exist.")];

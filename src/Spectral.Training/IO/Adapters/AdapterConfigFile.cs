@@ -86,8 +86,9 @@ internal static class AdapterConfigFile
                 ["target_modules"] = () => WritePattern(json, "target_modules", config.TargetModules),
                 ["task_type"] = () => json.WriteString("task_type", "CAUSAL_LM"),
             };
+            AdapterOptions options = config.Options with { TargetModules = config.TargetModules.Names ?? config.Options.TargetModules };
             foreach (PeftField field in Fields(config.Method).Except(Common).Where(field => field.Write is not null))
-                writers[field.Key] = () => field.Write!(json, config.Options);
+                writers[field.Key] = () => field.Write!(json, options);
             if (config.Method.PeftFields is null && config.Method.UsesTopK)
                 writers[TopKKey] = () => json.WriteNumber(TopKKey, config.Options.TopK);
             if (config.ExcludeModules is { } excluded)

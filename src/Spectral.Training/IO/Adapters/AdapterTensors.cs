@@ -5,6 +5,8 @@ namespace Spectral.Training;
 /// <summary>The tensors of an adapter folder, by module and leaf as a method declares them.</summary>
 internal sealed class AdapterTensors
 {
+    private const string WrappedBias = "base_layer.bias";
+
     private readonly string _path;
     private readonly SortedDictionary<string, Dictionary<string, SafetensorsTensor>> _modules = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SafetensorsTensor> _shared = new(StringComparer.Ordinal);
@@ -25,6 +27,9 @@ internal sealed class AdapterTensors
             string name = AdapterFolder.WithoutPrefix(tensor.Name, out bool isModule);
             if (!tensor.Type.IsFloat())
                 throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is {tensor.Type.HeaderName()}, expected F32, F16 or BF16");
+            // Biases of wrapped layers, which some versions of PEFT store as those of the layer.
+            if (leaves.Contains(WrappedBias) && name.EndsWith(".bias", StringComparison.Ordinal) && !name.EndsWith("." + WrappedBias, StringComparison.Ordinal))
+                name = name[..^"bias".Length] + WrappedBias;
             if (Find(common, name) is { Leaf: { } whole })
                 Add(_shared, whole, tensor, "the file");
             else if (isModule && Find(modular, name) is { Leaf: { } leaf, Module: { } module })

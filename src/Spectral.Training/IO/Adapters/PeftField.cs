@@ -130,6 +130,41 @@ public sealed record PeftField(string Key)
     };
 
     /// <inheritdoc cref="Is(string, bool, bool)"/>
+    public static PeftField Is(string key, int value) => new(key)
+    {
+        Read = (fields, options) => (fields.Number(key, -LargestNumber, LargestNumber) ?? value) == value ? options : throw fields.Wrong(key, $"{value}: no other is supported"),
+        Write = (json, _) => json.WriteNumber(key, value),
+    };
+
+    /// <summary>A number that PEFT wants and that says nothing about stored weights.</summary>
+    public static PeftField Written(string key, int value) => new(key) { Write = (json, _) => json.WriteNumber(key, value) };
+
+    /// <summary>
+    /// Which of the ranks a module began with are kept, true or false each: the tensors hold those alone, while the scale is still that of all.
+    /// Written as null: tensors keep their size, with zeros in place of what was given up.
+    /// </summary>
+    /// <param name="key">The key.</param>
+    /// <param name="suffix">What the entries' names end in behind the module's.</param>
+    public static PeftField KeptRanks(string key, string suffix) => new(key)
+    {
+        Read = (fields, options) =>
+        {
+            KeyValuePair<string, int>[] kept = [.. Entries(fields, key, (owner, name) => owner.Array(name)?.EnumerateArray().Count(item => item.ValueKind switch
+            {
+                JsonValueKind.True => true,
+                JsonValueKind.False => false,
+                _ => throw owner.Wrong(name, "true or false for each rank"),
+            }) ?? throw owner.Wrong(name, "an array")).Select(pair => KeyValuePair.Create(ModuleOf(pair.Key, suffix), pair.Value))];
+            return options with
+            {
+                RankPattern = kept,
+                AlphaPattern = [.. kept.Select(pair => KeyValuePair.Create(pair.Key, options.Alpha * pair.Value / options.Rank))],
+            };
+        },
+        Write = (json, _) => json.WriteNull(key),
+    };
+
+    /// <inheritdoc cref="Is(string, bool, bool)"/>
     public static PeftField Is(string key, string value) => new(key)
     {
         Holds = fields => fields.Find(key) is not { } found || (found.ValueKind == JsonValueKind.String && found.GetString() == value),
@@ -169,6 +204,16 @@ public sealed record PeftField(string Key)
 
     /// <summary>Keys that change nothing in what the stored weights mean. Not written.</summary>
     public static IEnumerable<PeftField> Ignored(params IEnumerable<string> keys) => keys.Select(key => new PeftField(key));
+
+    /// <summary>An expression for the module of a tensor, whatever wrappers its name goes through.</summary>
+    private static string ModuleOf(string name, string suffix)
+    {
+        name = name.EndsWith(suffix, StringComparison.Ordinal) ? name[..^suffix.Length] : name;
+        foreach (string wrapper in (string[])["base_model.", "model.model."])
+            while (name.StartsWith(wrapper, StringComparison.Ordinal))
+                name = name[(wrapper.IndexOf('.') + 1)..];
+        return System.Text.RegularExpressions.Regex.Escape(name);
+    }
 
     private static double? Value(JsonFields fields, AdapterSetting setting, string key)
     {

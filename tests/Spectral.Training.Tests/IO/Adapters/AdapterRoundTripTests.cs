@@ -124,6 +124,75 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
     }
 
+    [TestCase("pissa")]
+    [TestCase("olora")]
+    public void WithoutItsStartItIsReadAsPeftLeavesIt(string method)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Model, Device, Folder));
+        (float[] expected, Dictionary<string, float[]> values) = Save(model, method, adapter => adapter.Modules
+            .SelectMany(module => new[] { "lora_A.weight", "lora_B.weight" }.Select(leaf => (Key: AdapterFolder.KeyOf(module.Shape.Name, leaf), Values: module.Factors[leaf].Master.ToArray())))
+            .ToDictionary(pair => pair.Key, pair => pair.Values));
+        AdapterFolder.Write(Saved, AdapterFiles.Config("lora", Options, [.. Options.TargetModules]),
+            [.. values.Select(pair => TensorToWrite.Floats(pair.Key, StoredType.F32, pair.Key.Contains("lora_A") ? [Options.Rank, pair.Value.Length / Options.Rank] : [pair.Value.Length / Options.Rank, Options.Rank], () => pair.Value))]);
+        WithoutMetadata();
+        string file = Path.Combine(Saved, "adapter_config.json");
+        JsonObject config = JsonNode.Parse(File.ReadAllText(file))!.AsObject();
+        config["init_lora_weights"] = method;
+        File.WriteAllText(file, config.ToJsonString());
+        using Adapter loaded = Adapter.Load(model, Saved);
+        Assert.That(loaded.Method.Name, Is.EqualTo(method));
+        Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
+        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        string exported = Directory.CreateDirectory(Path.Combine(Folder.Path, "exported")).FullName;
+        Assert.That(() => LoraExporter.Export(Saved, exported, Device), Throws.TypeOf<InputException>().With.Message.Contains("--model"));
+        LoraExporter.Export(Saved, exported, Device, folder);
+        loaded.Dispose();
+        using Adapter lora = Adapter.Load(model, exported);
+        Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
+    }
+
+    [Test]
+    public void TrainedBiasesArePartOfTheAdapter([Values(AdapterBias.Adapted, AdapterBias.All)] AdapterBias bias)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Model, Device, Folder));
+        float[] before = Logits(model), expected;
+        using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), Options with { Bias = bias }))
+        {
+            Assert.That(Logits(model), Is.EqualTo(before).Within(1e-6f));
+            Adapters.Randomize(adapter, 3);
+            expected = Logits(model);
+            adapter.Save(Saved);
+        }
+        using (Adapter loaded = Adapter.Load(model, Saved))
+        {
+            Assert.That(loaded.Options.Bias, Is.EqualTo(bias));
+            Assert.That(Logits(model), Is.EqualTo(expected));
+        }
+        Assert.That(() => Adapter.Attach(model, AdapterMethods.Find("lora"), Options with { Bias = AdapterBias.All, TargetModules = ["q_proj"] }), Throws.TypeOf<InputException>().With.Message.Contains("has a bias"));
+        Assert.That(() => Adapter.Attach(model, AdapterMethods.Find("bitfit"), Options with { Bias = bias }), Throws.TypeOf<InputException>().With.Message.Contains("bitfit changes biases"));
+    }
+
+    [Test]
+    public void PatternsGiveEachLayerItsOwn()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Model, Device, Folder));
+        AdapterOptions options = Options with { RankPattern = [new(@"layers\.1\..*", 3)], AlphaPattern = [new("q_proj", 9)], RankStabilized = true };
+        foreach (string method in new[] { "lora", "pissa" })
+        {
+            float[] expected;
+            using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find(method), options))
+            {
+                Assert.That(adapter.Modules.Select(module => module.Options.Rank), Is.EqualTo(adapter.Modules.Select(module => module.Shape.Name.Contains(".1.") ? 3 : 2)));
+                Adapters.Randomize(adapter, 3);
+                expected = Logits(model);
+                adapter.Save(Saved);
+            }
+            using Adapter loaded = Adapter.Load(model, Saved);
+            Assert.That(loaded.Modules.Select(module => (module.Options.Rank, module.Options.Alpha)), Is.EqualTo(loaded.Modules.Select(module => (module.Shape.Name.Contains(".1.") ? 3 : 2, module.Shape.Name.Contains("q_proj") ? 9.0 : 6.0))));
+            Assert.That(Logits(model), Is.EqualTo(expected), method);
+        }
+    }
+
     [TestCaseSource(nameof(Methods))]
     public void EveryKeyIsWrittenOnce(string name)
     {
