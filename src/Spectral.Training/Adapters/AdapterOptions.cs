@@ -50,6 +50,9 @@ public sealed record AdapterOptions
     /// <summary>Which biases of the model train along.</summary>
     public AdapterBias Bias { get; init; }
 
+    /// <summary>Folder of the adapter of the tasks before, for a method that keeps clear of them (o-lora); read once, when an adapter is made.</summary>
+    public string? PreviousAdapter { get; init; }
+
     /// <summary>Values of the method's own settings that are not the default, by name.</summary>
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 

@@ -46,6 +46,19 @@ public static class LoraExporter
         return tensors.Count;
     }
 
+    /// <summary>The rank of the plain LoRA that an adapter equals.</summary>
+    /// <exception cref="InputException">It equals none, or its terms depend on the base weights.</exception>
+    internal static int RankOf(AdapterReader adapter, string directory)
+    {
+        foreach (AdaptedModule module in adapter.Modules)
+            Check(directory, adapter, module, null);
+        return adapter.Modules.Max(module => module.Form.Rank);
+    }
+
+    /// <summary>L [out, rank], scales and middle in it, and R [rank, in] of one module, filled up with zeros.</summary>
+    internal static (float[] Left, float[] Right) Factors(AdapterReader adapter, AdaptedModule module, int rank, Device device) => (
+        Evaluate(device, null, adapter, module, form => Left(form, rank, module.Shape.Out)), Evaluate(device, null, adapter, module, form => Right(form, rank, module.Shape.In)));
+
     private static void Check(string directory, AdapterReader adapter, AdaptedModule module, ModelFolder? model)
     {
         if (!module.Form.IsLowRank)

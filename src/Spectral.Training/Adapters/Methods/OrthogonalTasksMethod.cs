@@ -1,0 +1,65 @@
+namespace Spectral.Training;
+
+/// <summary>
+/// O-LoRA: a task's A is kept orthogonal to those of the tasks before it, whose whole changes stay, frozen. They come from an adapter of any
+/// method whose form is low-rank (<see cref="AdapterOptions.PreviousAdapter"/>), so a chain of tasks is a chain of folders, each complete.
+/// </summary>
+internal sealed class OrthogonalTasksMethod : AdapterMethod
+{
+    private const string B = "lora_B_previous.weight";
+    private const string A = "lora_A_previous.weight";
+
+    /// <summary>The setting that holds p.</summary>
+    internal const string PreviousRank = "previous-rank";
+
+    // Below it an overlap counts as none, and has no direction to push to.
+    private const double SmallestSquare = 1e-20;
+
+    public override string Name => "o-lora";
+    public override string Formula => "W + B_p·A_p + (alpha/rank)·B·A, loss + weight·Σ |A_p·Aᵀ|; B_p, A_p of the tasks before";
+    public override string Source => "Wang et al., 2023, arXiv 2310.14152";
+    public override string Use => "One task after another without forgetting, a folder per task; without --previous-adapter it is LoRA on the first task. Ranks add up in forward.";
+
+    public override IReadOnlyList<AdapterSetting> Settings { get; } =
+    [
+        new("weight", 0.5, 0, 1e6, "Weight of the penalty."),
+        AdapterSetting.Whole(PreviousRank, 0, 0, 1 << 16, "Rank of the tasks before; --previous-adapter sets it."),
+    ];
+
+    public override AdapterForm Form(AdapterBuilder layer)
+    {
+        var (term, p) = (LoraMethod.Term(layer, layer.Rank), (int)layer.Setting(PreviousRank));
+        if (p == 0)
+            return new AdapterForm { Terms = [term] };
+        Factor b = layer.Frozen(B, (layer.Out, p)), a = layer.Frozen(A, (p, layer.In));
+        var overlap = a.MatMul(term.Right, transposeB: true).Square().Sqrt(SmallestSquare);
+        return new AdapterForm
+        {
+            Terms = [new(b, a), term],
+            Penalty = overlap.Dot(layer.State("ones", (p, layer.Rank), Start.Ones)).Scale(layer.Setting("weight")),
+        };
+    }
+
+    public override void Initialize(IReadOnlyList<AdapterStart> starts)
+    {
+        var (previous, p) = (starts[0].Options.PreviousAdapter, (int)starts[0].Options.Setting(this, PreviousRank));
+        if (previous is null && p > 0)
+            throw new InputException($"setting {PreviousRank}={p}: expected an adapter of the tasks before; without one it is 0");
+        if (previous is null)
+            return;
+        using var reader = new AdapterReader(previous);
+        if (LoraExporter.RankOf(reader, previous) is var rank && rank != p)
+            throw new InputException($"{previous}: its rank is {rank}, the setting {PreviousRank} says {p}");
+        foreach (var start in starts)
+        {
+            // A layer that no earlier task changed keeps zeros, which nothing overlaps.
+            if (reader.Modules.FirstOrDefault(module => module.Shape.Name == start.Module.Name) is not { } module)
+                continue;
+            if (module.Shape.Out != start.Module.Out || module.Shape.In != start.Module.In)
+                throw new InputException($"{previous}: {module.Shape.Name} is [{module.Shape.Out}, {module.Shape.In}] there, the model's is [{start.Module.Out}, {start.Module.In}]");
+            var (left, right) = LoraExporter.Factors(reader, module, p, start.Weight.Device);
+            start[B].CopyFrom(left);
+            start[A].CopyFrom(right);
+        }
+    }
+}
