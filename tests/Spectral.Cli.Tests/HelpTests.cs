@@ -22,7 +22,7 @@ public sealed class HelpTests
         Assert.That(help, Does.Contain("--json").And.Contain("--debug"));
     }
 
-    [TestCase("--model"), TestCase("--target"), TestCase("--lr"), TestCase("--top-k"), TestCase("--init-adapter"), TestCase("--save-every"), TestCase("--threads"), TestCase("--svd"), TestCase("--calibration-records"), TestCase("--lr-ratio")]
+    [TestCase("--model"), TestCase("--target"), TestCase("--lr"), TestCase("--top-k"), TestCase("--init-adapter"), TestCase("--save-every"), TestCase("--threads"), TestCase("--svd"), TestCase("--calibration-records"), TestCase("--lr-ratio"), TestCase("--previous-adapter")]
     public void FinetuneHelpNamesItsOptions(string option) => Assert.That(Spectral.Run("finetune", "--help").Output, Does.Contain("  " + option));
 
     [Test]

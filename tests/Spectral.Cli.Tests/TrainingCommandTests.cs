@@ -12,6 +12,19 @@ public sealed class TrainingCommandTests : WorkFolder
     ];
 
     [Test]
+    public void ATaskAfterAnotherTakesItsAdapterAlong()
+    {
+        string first = At("first"), second = At("second");
+        string[] run = ["finetune", "--model", Model, "--data", Data, "--device", "cpu", "--steps", "2", "--target", "q_proj"];
+        Spectral.Run([.. run, "--out", first, "--adapter", "speclora", "--rank", "3", "--top-k", "2"]).Succeeded();
+        Refused([.. run, "--out", second, "--adapter", "lora", "--previous-adapter", first], "lora takes no adapter of the tasks before", "o-lora");
+        Refused([.. run, "--out", second, "--adapter", "o-lora", "--previous-adapter", At("nowhere")], "nowhere");
+        Spectral.Run([.. run, "--out", second, "--adapter", "o-lora", "--rank", "2", "--previous-adapter", first]).Succeeded();
+        Directory.Delete(first, recursive: true);
+        Spectral.Run("eval", "--model", Model, "--adapter", second, "--data", Data, "--device", "cpu").Succeeded();
+    }
+
+    [Test]
     public void FinetuneWritesItsFolderAndOneJsonObject()
     {
         JsonElement result = Spectral.Run(Finetune("--steps", "6", "--eval", Data, "--eval-every", "3", "--json")).Succeeded().Json;

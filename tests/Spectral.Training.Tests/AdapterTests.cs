@@ -10,60 +10,6 @@ public sealed class AdapterTests(DeviceKind kind) : TrainingTest(kind)
 
     private Batch Data { get; } = Batch.Create(TinyModels.Records(4, TinyModels.Llama, new Random(7)), 0);
 
-    [TestCaseSource(nameof(Stored))]
-    public void SavedAndLoadedItGivesTheSameBits(string method)
-    {
-        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
-        string directory = Directory.CreateDirectory(Path.Combine(Folder.Path, "adapter")).FullName;
-        float[] expected;
-        using (Adapter adapter = Adapters.Attach(model, AdapterMethods.Find(method), Options))
-        {
-            Adapters.Randomize(adapter, 3);
-            expected = Logits(model);
-            adapter.Save(directory);
-        }
-        using Adapter loaded = Adapter.Load(model, directory);
-        Assert.Multiple(() =>
-        {
-            Assert.That(Logits(model), Is.EqualTo(expected));
-            Assert.That(loaded.Method.Name, Is.EqualTo(method));
-            Assert.That(loaded.Options.Scale, Is.EqualTo(Options.Scale));
-        });
-    }
-
-    [TestCaseSource(nameof(Stored))]
-    public void MergedItIsThePlainModelWithTheSameLogits(string method)
-    {
-        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
-        (string adapterDirectory, string merged) = (Create("adapter"), Create("merged"));
-        float[] expected = AdaptedLogits(model, method, adapterDirectory);
-        using (ModelFolder folder = ModelFolder.Open(Folder.Path))
-            Merger.Merge(folder, adapterDirectory, merged, Device);
-        using ModelFolder opened = ModelFolder.Open(merged);
-        CausalLanguageModel plain = Keep(CausalLanguageModel.Load(opened, Device, DType.F32));
-        float largest = expected.Max(Math.Abs);
-        Assert.That(Logits(plain), Is.EqualTo(expected).Within(1e-5f * largest));
-        using ModelFolder original = ModelFolder.Open(Folder.Path);
-        foreach (string name in original.TensorNames.Where(name => !name.Contains("proj.weight")))
-            Assert.That(opened[name].Data.SequenceEqual(original[name].Data), Is.True, $"{name} is copied bit for bit");
-    }
-
-    [TestCaseSource(nameof(Stored))]
-    public void ExportedItIsAPlainLoraWithTheSameLogits(string method)
-    {
-        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
-        (string adapterDirectory, string exported) = (Create("adapter"), Create("exported"));
-        float[] expected = AdaptedLogits(model, method, adapterDirectory);
-        LoraExporter.Export(adapterDirectory, exported, Device);
-        using Adapter lora = Adapter.Load(model, exported);
-        float largest = expected.Max(Math.Abs);
-        Assert.Multiple(() =>
-        {
-            Assert.That(lora.Method, Is.InstanceOf<LoraMethod>());
-            Assert.That(Logits(model), Is.EqualTo(expected).Within(1e-5f * largest));
-        });
-    }
-
     [Test]
     public void StartValuesDependOnSeedAndLayerAlone()
     {
@@ -148,9 +94,6 @@ public sealed class AdapterTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel values = Keep(TinyModels.Frozen(TinyModels.Llama with { InitializerRange = 0.3 }, Device, changed));
         Assert.That(() => Adapter.Load(values, directory), Throws.TypeOf<InputException>().With.Message.Contains("proj.weight").And.Message.Contains("SHA-256"));
     }
-
-    /// <summary>Those whose tensors an adapter's folder knows.</summary>
-    private static string[] Stored() => ["lora", "speclora"];
 
     private string Create(string name) => Directory.CreateDirectory(Path.Combine(Folder.Path, name)).FullName;
 

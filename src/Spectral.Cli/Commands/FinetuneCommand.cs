@@ -19,7 +19,7 @@ internal sealed class FinetuneCommand : SpectralCommand
         string? start = context.Get(adapter.InitAdapter);
         var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model), start);
         AdapterMethod method = adapter.Method(context);
-        AdapterOptions options = adapter.Read(context, method);
+        AdapterOptions options = adapter.Read(context);
         if (start is null) settings.RequireSuits(method);
         using var inputs = new ModelInputs(context, context.Get(training.Model));
         inputs.CheckAdapter(context, start);

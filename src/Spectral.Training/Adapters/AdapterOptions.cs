@@ -72,6 +72,22 @@ public sealed record AdapterOptions
     public AdapterOptions For(string module) =>
         this with { Rank = ModulePattern.First(RankPattern, module, "rank_pattern") ?? Rank, Alpha = ModulePattern.First(AlphaPattern, module, "alpha_pattern") ?? Alpha };
 
+    /// <summary>The same settings for a task after others, whose adapter it starts from: <see cref="PreviousAdapter"/> and the rank that takes.</summary>
+    /// <param name="method">The method, which has to be one for several tasks.</param>
+    /// <param name="directory">The adapter, of any method that a plain LoRA equals.</param>
+    /// <exception cref="InputException">The method is none, or the adapter is unusable.</exception>
+    public AdapterOptions After(AdapterMethod method, string directory)
+    {
+        if (method is not OrthogonalTasksMethod)
+            throw new InputException($"{directory}: {method.Name} takes no adapter of the tasks before; o-lora does");
+        using var reader = new AdapterReader(directory);
+        return this with
+        {
+            PreviousAdapter = directory,
+            Settings = new Dictionary<string, double>(Settings) { [OrthogonalTasksMethod.PreviousRank] = LoraExporter.RankOf(reader, directory) },
+        };
+    }
+
     /// <summary>The value of a setting of a method's own.</summary>
     /// <param name="method">The method.</param>
     /// <param name="name">The setting.</param>

@@ -93,6 +93,8 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         using ModelFolder opened = ModelFolder.Open(merged);
         CausalLanguageModel plain = Keep(CausalLanguageModel.Load(opened, Device, DType.F32));
         Assert.That(Logits(plain), Is.EqualTo(expected).Within(Tolerance(expected)));
+        foreach (string name in folder.TensorNames.Where(name => !name.Contains("proj.")))
+            Assert.That(opened[name].Data.SequenceEqual(folder[name].Data), Is.True, $"{name} is copied bit for bit");
     }
 
     [TestCaseSource(nameof(Methods))]
