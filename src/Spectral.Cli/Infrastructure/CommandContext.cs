@@ -21,13 +21,14 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
     /// <summary>Whether the option stands on the command line, as opposed to having its default.</summary>
     public bool IsGiven(Option option) => arguments.GetResult(option) is { Implicit: false };
 
-    /// <summary>The option's value as it would stand on a command line; empty when it has none.</summary>
+    /// <summary>The option's value as it would stand on a command line, yes or no for a flag; empty when it has none.</summary>
     public string Text(Option option) => option switch
     {
         Option<int> number => Get(number).ToString(CultureInfo.InvariantCulture),
         Option<int?> number => Get(number)?.ToString(CultureInfo.InvariantCulture) ?? "",
         Option<ulong> number => Get(number).ToString(CultureInfo.InvariantCulture),
         Option<double> number => Get(number).ToString(CultureInfo.InvariantCulture),
+        Option<bool> flag => Get(flag) ? "yes" : "no",
         Option<string> text => Get(text) ?? "",
         Option<string[]> texts => string.Join(' ', Get(texts) ?? []),
         _ => throw new ArgumentException($"{option.Name}: a {option.ValueType.Name} has no text form", nameof(option)),
