@@ -74,6 +74,14 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(m[i], Is.EqualTo(Math.Sqrt(Enumerable.Range(0, weight.Columns).Sum(j => weight[i, j] * weight[i, j]))).Within(1e-5));
     });
 
+    [Test]
+    public void SvdiffsSingularValuesStopAtZero() => ForEach("svdiff", (module, weight) =>
+    {
+        module.Factors["svdiff_delta"].Master.CopyFrom(Enumerable.Repeat(-1e3f, Math.Min(weight.Rows, weight.Columns)).ToArray());
+        module.Core.Refresh(all: false);
+        Assert.That(module.Core.MergedWeight(), Is.All.EqualTo(0).Within(1e-5));
+    });
+
     private void ForEach(string method, Action<AdaptedModule, Dense> check)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
