@@ -18,6 +18,14 @@ public readonly record struct ColumnRange(Tensor Matrix, int From, int Count)
     /// <summary>Device address of the first element.</summary>
     public ulong Pointer => Matrix.Pointer + (ulong)(From * Matrix.DType.Size());
 
+    /// <summary>The same values in a matrix of their own, which is the caller's.</summary>
+    public Tensor Copy()
+    {
+        Tensor copy = Tensor.Empty(Matrix.Device, (Rows, Count), Matrix.DType);
+        CopyBlock.Run(this, copy, 0, 0);
+        return copy;
+    }
+
     internal Gemm.Operand Operand => new(Matrix, From, Math.Max(1, Stride));
 
     /// <summary>Any number of rows and columns of a floating type.</summary>

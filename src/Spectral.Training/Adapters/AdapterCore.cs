@@ -151,13 +151,7 @@ public sealed class AdapterCore : IDisposable
     }
 
     /// <summary>The weight the layer computes with, in memory of the caller's: it may stand among others while an adapter is attached.</summary>
-    public Tensor CopyWeight()
-    {
-        var columns = WeightColumns;
-        var copy = Tensor.Empty(columns.Matrix.Device, (columns.Rows, columns.Count), columns.Matrix.DType);
-        CopyBlock.Run(columns, copy, 0, 0);
-        return copy;
-    }
+    public Tensor CopyWeight() => WeightColumns.Copy();
 
     /// <summary>diag(ρ) (W' + Σ s L diag(c) R) diag(a) [out, in], F32: the plain weight that computes the same. Sums are F32, rounded once.</summary>
     /// <exception cref="InvalidOperationException">No weight does: <see cref="AdapterForm.IsMergeable"/>.</exception>

@@ -35,7 +35,7 @@ public abstract class Node
             Backward(gradient.Matrix);
             return;
         }
-        using var copy = Copied(gradient);
+        using var copy = gradient.Copy();
         Backward(copy);
     }
 
@@ -182,14 +182,7 @@ public abstract class Node
         if (IsWhole(columns))
             return columns.Matrix;
         using (columns.Matrix)
-            return Copied(columns);
-    }
-
-    private static Tensor Copied(in ColumnRange columns)
-    {
-        var copy = Tensor.Empty(columns.Matrix.Device, (columns.Rows, columns.Count), columns.Matrix.DType);
-        CopyBlock.Run(columns, copy, 0, 0);
-        return copy;
+            return columns.Copy();
     }
 }
 

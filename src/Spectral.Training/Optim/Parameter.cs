@@ -50,7 +50,7 @@ public sealed class Parameter : IDisposable
     {
         if (_place is not { } place)
             return Master.ToArray();
-        using var copy = Copy(place);
+        using var copy = place.Copy();
         return copy.ToArray();
     }
 
@@ -65,14 +65,7 @@ public sealed class Parameter : IDisposable
     internal void MoveBack()
     {
         if (_place is { } place)
-            (_value, _place) = (Copy(place), null);
-    }
-
-    private static Tensor Copy(in ColumnRange place)
-    {
-        var copy = Tensor.Empty(place.Matrix.Device, (place.Rows, place.Count), place.Matrix.DType);
-        CopyBlock.Run(place, copy, 0, 0);
-        return copy;
+            (_value, _place) = (place.Copy(), null);
     }
 
     /// <summary>Rounds the master to the compute type; nothing to do in F32.</summary>
