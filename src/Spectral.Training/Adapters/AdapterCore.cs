@@ -99,9 +99,9 @@ public sealed class AdapterCore : IDisposable
     {
         var device = _layer.Weight.Columns.Matrix.Device;
         return new LowRankGradients(
-            _leftFrom == Rank ? null : Direct(_leftFrom, _terms[^1].Left) ?? Tensor.Zeros(device, (_module.Shape.Out, Rank - _leftFrom)), _leftFrom,
+            _leftFrom == Rank ? null : DirectLeft ?? Tensor.Zeros(device, (_module.Shape.Out, Rank - _leftFrom)), _leftFrom,
             _middleCount == 0 ? null : Tensor.Zeros(device, _middleCount),
-            _rightFrom == Rank ? null : Direct(_rightFrom, _terms[^1].Right) ?? Tensor.Zeros(device, (Rank - _rightFrom, _module.Shape.In)), _rightFrom);
+            _rightFrom == Rank ? null : DirectRight ?? Tensor.Zeros(device, (Rank - _rightFrom, _module.Shape.In)), _rightFrom);
     }
 
     /// <summary>Carries the gradients of L, c and R on to the terms, and lets go of the intermediates.</summary>
@@ -111,9 +111,9 @@ public sealed class AdapterCore : IDisposable
         var offset = 0;
         foreach (var term in _terms)
         {
-            if (term.Left.Trains && left is not null && Direct(_leftFrom, _terms[^1].Left) is null)
+            if (term.Left.Trains && left is not null && DirectLeft is null)
                 Add(left, 0, offset - _leftFrom, 1, term.Left);
-            if (term.Right.Trains && right is not null && Direct(_rightFrom, _terms[^1].Right) is null)
+            if (term.Right.Trains && right is not null && DirectRight is null)
                 Add(right, offset - _rightFrom, 0, 1, term.Right);
             if (term.Middle is { Trains: true } && middle is not null)
             {
@@ -127,10 +127,10 @@ public sealed class AdapterCore : IDisposable
     /// <summary>Lets go of the intermediates of <see cref="Gradients"/>.</summary>
     internal void Release(in LowRankGradients gradients)
     {
-        if (gradients.Left is { } left && Direct(_leftFrom, _terms[^1].Left) is null)
+        if (gradients.Left is { } left && DirectLeft is null)
             left.Dispose();
         gradients.Middle?.Dispose();
-        if (gradients.Right is { } right && Direct(_rightFrom, _terms[^1].Right) is null)
+        if (gradients.Right is { } right && DirectRight is null)
             right.Dispose();
     }
 
@@ -181,6 +181,10 @@ public sealed class AdapterCore : IDisposable
         _weight?.Dispose();
         _bias?.Dispose();
     }
+
+    private Tensor? DirectLeft => Direct(_leftFrom, _terms[^1].Left);
+
+    private Tensor? DirectRight => Direct(_rightFrom, _terms[^1].Right);
 
     /// <summary>The gradient of a factor that is the last term's side and the only one from <paramref name="from"/> on.</summary>
     private Tensor? Direct(int from, Expression side) =>

@@ -56,8 +56,8 @@ public static class LoraExporter
     }
 
     /// <summary>L [out, rank], scales and middle in it, and R [rank, in] of one module, filled up with zeros.</summary>
-    internal static (float[] Left, float[] Right) Factors(AdapterReader adapter, AdaptedModule module, int rank, Device device) => (
-        Evaluate(device, null, adapter, module, form => Left(form, rank, module.Shape.Out)), Evaluate(device, null, adapter, module, form => Right(form, rank, module.Shape.In)));
+    internal static (float[] Left, float[] Right) Factors(AdapterReader adapter, AdaptedModule module, int rank, Device device) =>
+        Evaluate(device, null, adapter, module, form => (Left(form, rank, module.Shape.Out), Right(form, rank, module.Shape.In)));
 
     private static void Check(string directory, AdapterReader adapter, AdaptedModule module, ModelFolder? model)
     {
@@ -85,7 +85,7 @@ public static class LoraExporter
                 + $"{Array.MaxLength}");
     }
 
-    private static float[] Evaluate(Device device, ModelFolder? model, AdapterReader adapter, AdaptedModule module, Func<AdapterForm, float[]> read)
+    private static T Evaluate<T>(Device device, ModelFolder? model, AdapterReader adapter, AdaptedModule module, Func<AdapterForm, T> read)
     {
         ModuleShape shape = module.Shape;
         bool readsBase = module.ReadsWeight || adapter.LacksStart;

@@ -58,9 +58,9 @@ internal sealed class AdaloraMethod : AdapterMethod
         if (step > Phases(adapter, steps).Last)
             return;
         var (beta1, beta2) = (adapter.Options.Setting(this, "beta1"), adapter.Options.Setting(this, "beta2"));
-        foreach (var module in adapter.Modules)
+        foreach (var factors in adapter.Modules.Select(module => module.Factors))
             foreach (var name in (string[])[A, B, E])
-                Sensitivity.Update(module.Factors, name, beta1, beta2);
+                Sensitivity.Update(factors, name, beta1, beta2);
     }
 
     public override bool AfterUpdate(Adapter adapter, int step, int steps)

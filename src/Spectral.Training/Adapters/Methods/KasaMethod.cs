@@ -1,5 +1,3 @@
-using Spectral.Kernels;
-
 namespace Spectral.Training;
 
 /// <summary>KaSA: a trained diagonal between B and A, on a weight that lost its r smallest singular triplets U₀ σ₀ V₀ᵀ.</summary>
@@ -32,15 +30,9 @@ internal sealed class KasaMethod : AdapterMethod
         };
     }
 
-    public override void Initialize(IReadOnlyList<AdapterStart> starts)
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.ComputeLast(starts, start => start.Options.Rank, (start, svd, last) =>
     {
-        foreach (var start in starts)
-        {
-            var (all, rank) = (Math.Min(start.Module.Out, start.Module.In), start.Options.Rank);
-            using var svd = Svd.Compute(start.Weight, all, SvdMethod.Exact);
-            int[] last = [.. Enumerable.Range(all - rank, rank)];
-            svd.CopyLeft(start[U], last, sigma => sigma);
-            svd.CopyRight(start[V], last, _ => 1);
-        }
-    }
+        svd.CopyLeft(start[U], last, sigma => sigma);
+        svd.CopyRight(start[V], last, _ => 1);
+    });
 }

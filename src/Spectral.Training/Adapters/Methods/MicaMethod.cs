@@ -20,5 +20,5 @@ internal sealed class MicaMethod : AdapterMethod
     }
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
-        SingularTriplets.ComputeLast(starts, start => start.Options.Rank, (start, u, _, _) => start[B].CopyFrom(u));
+        SingularTriplets.ComputeLast(starts, start => start.Options.Rank, (start, svd, last) => svd.CopyLeft(start[B], last, _ => 1));
 }

@@ -19,5 +19,5 @@ internal sealed class MiloraMethod : AdapterMethod
     }
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.ComputeLast(
-        starts, start => start.Options.Rank, (start, u, s, vt) => SingularTriplets.Split(u, s, vt, start.Options.Scale, start[B], start[A]));
+        starts, start => start.Options.Rank, (start, svd, last) => svd.CopyBalanced(start[B], start[A], last, start.Options.Scale));
 }

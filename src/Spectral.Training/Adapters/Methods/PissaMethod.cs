@@ -20,5 +20,5 @@ internal sealed class PissaMethod : AdapterMethod
     }
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(
-        starts, start => start.Options.Rank, (start, svd) => SingularTriplets.Split(svd.U, svd.S, svd.Vt, start.Options.Scale, start[B], start[A]));
+        starts, start => start.Options.Rank, (start, svd) => svd.CopyBalanced(start[B], start[A], [.. Enumerable.Range(0, start.Options.Rank)], start.Options.Scale));
 }

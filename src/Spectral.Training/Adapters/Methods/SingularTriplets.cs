@@ -28,28 +28,18 @@ internal static class SingularTriplets
             }
     }
 
-    /// <summary>Hands over the last k triplets, in descending order. Only the exact decomposition has them: its cost is that of the whole spectrum.</summary>
+    /// <summary>
+    /// Hands over all triplets of each layer and the places of the last k, in descending order. Only the exact decomposition has them: its cost is
+    /// that of the whole spectrum.
+    /// </summary>
     /// <inheritdoc cref="Compute"/>
-    public static void ComputeLast(IReadOnlyList<AdapterStart> starts, Func<AdapterStart, int> count, Action<AdapterStart, Tensor, Tensor, Tensor> take)
+    public static void ComputeLast(IReadOnlyList<AdapterStart> starts, Func<AdapterStart, int> count, Action<AdapterStart, SvdResult, int[]> take)
     {
         foreach (var start in starts)
         {
-            var (k, weight) = (count(start), start.Weight);
-            using var svd = Svd.Compute(weight, Math.Min(weight.Dim(0), weight.Dim(1)), SvdMethod.Exact);
-            var first = svd.S.Dim(0) - k;
-            using var u = Tensor.Empty(weight.Device, (weight.Dim(0), k));
-            CopyBlock.Run(new ColumnRange(svd.U, first, k), u, 0, 0);
-            using var s = svd.S.Rows(first, k);
-            using var vt = svd.Vt.Rows(first, k);
-            take(start, u, s, vt);
+            var (k, all) = (count(start), Math.Min(start.Module.Out, start.Module.In));
+            using var svd = Svd.Compute(start.Weight, all, SvdMethod.Exact);
+            take(start, svd, [.. Enumerable.Range(all - k, k)]);
         }
-    }
-
-    /// <summary>L = U √(σ/s) and R = √(σ/s) Vᵀ, so that s·L·R = U σ Vᵀ with the two sides of one size.</summary>
-    public static void Split(Tensor u, Tensor s, Tensor vt, double scale, Tensor left, Tensor right)
-    {
-        using var root = Tensor.From(s.Device, [.. s.ToArray().Select(value => (float)Math.Sqrt(value / scale))], s.Shape);
-        BroadcastMultiply.Run(u, root, left, Broadcast.PerColumn);
-        BroadcastMultiply.Run(vt, root, right, Broadcast.PerRow);
     }
 }

@@ -21,10 +21,10 @@ internal sealed class SvdiffMethod : AdapterMethod
     }
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
-        SingularTriplets.ComputeLast(starts, start => start.Factors[Sigma].Master.Dim(0), (start, u, s, vt) =>
+        SingularTriplets.ComputeLast(starts, start => start.Factors[Sigma].Master.Dim(0), (start, svd, _) =>
         {
-            start[U].CopyFrom(u);
-            start[Sigma].CopyFrom(s);
-            start[V].CopyFrom(vt);
+            start[U].CopyFrom(svd.U);
+            start[Sigma].CopyFrom(svd.S);
+            start[V].CopyFrom(svd.Vt);
         });
 }

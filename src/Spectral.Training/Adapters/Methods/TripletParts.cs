@@ -25,6 +25,15 @@ internal static class TripletParts
         right.CopyFrom(values);
     }
 
+    /// <summary>L and R of the triplets which, √(σ/s) on either side, so that s·L·R is their part of the matrix and the two are of one size.</summary>
+    public static void CopyBalanced(this SvdResult svd, Tensor left, Tensor right, int[] which, double scale)
+    {
+        svd.CopyLeft(left, which, Weight);
+        svd.CopyRight(right, which, Weight);
+
+        double Weight(double sigma) => Math.Sqrt(sigma / scale);
+    }
+
     private static float[] Weights(SvdResult svd, int[] which, Func<double, double> weight)
     {
         var sigma = svd.S.ToArray();
