@@ -66,9 +66,14 @@ public sealed class TrainingGraphTests(DeviceKind kind) : TrainingTest(kind)
         using Trainer trainer = new(model, Options with { CudaGraph = true });
         Batch[] batches = [Batch.Create(Records, 0)];
         for (int i = 1; i <= 3; i++) trainer.Step(i, batches, 1e-3);
-        long device = Device.Memory.InUse + Device.Memory.Cached, managed = GC.GetAllocatedBytesForCurrentThread();
-        trainer.Step(4, batches, 1e-3);
-        managed = GC.GetAllocatedBytesForCurrentThread() - managed;
+        long device = Device.Memory.InUse + Device.Memory.Cached;
+        // The runtime allocates on its own account now and then, some 4 KB at once; what a step itself leaves behind, each of them does.
+        long managed = Enumerable.Range(4, 3).Min(step =>
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            trainer.Step(step, batches, 1e-3);
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        });
         Assert.Multiple(() =>
         {
             Assert.That(Device.Memory.InUse + Device.Memory.Cached, Is.EqualTo(device));
