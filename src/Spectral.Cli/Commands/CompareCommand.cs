@@ -43,12 +43,13 @@ internal sealed class CompareCommand : SpectralCommand
     public override void Execute(CommandContext context)
     {
         TrainerOptions settings = training.Read(context);
-        var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model));
+        using var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model));
         using var inputs = new ModelInputs(context, context.Get(training.Model));
         ComparedMethod[] compared = Choose(context, inputs.Folder.Config, settings);
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
         EncodedRecord[] evaluation = inputs.Encode(context, context.Get(training.Eval)!, context.Get(training.MaxLength));
 
+        output.Claim();
         using Device device = training.Device.Open(context);
         using CausalLanguageModel model = inputs.Load(device, training.Device.TypeOn(device, context));
         foreach (ComparedMethod method in compared)

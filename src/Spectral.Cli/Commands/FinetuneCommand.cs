@@ -17,7 +17,7 @@ internal sealed class FinetuneCommand : SpectralCommand
     {
         TrainerOptions settings = training.Read(context);
         string? start = context.Get(adapter.InitAdapter);
-        var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model), start);
+        using var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model), start);
         AdapterMethod method = adapter.Method(context);
         AdapterOptions options = adapter.Read(context);
         if (start is null) settings.RequireSuits(method);
@@ -26,6 +26,7 @@ internal sealed class FinetuneCommand : SpectralCommand
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
         EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file ? inputs.Encode(context, file, context.Get(training.MaxLength)) : null;
 
+        output.Claim();
         using Device device = training.Device.Open(context);
         using CausalLanguageModel model = inputs.Load(device, training.Device.TypeOn(device, context));
         using Adapter attached = start is null ? Attach(context, model, method, options with { Seed = settings.Seed }, data, settings) : adapter.Load(context, model, start);

@@ -19,11 +19,12 @@ internal sealed class MergeCommand : SpectralCommand
 
     public override void Execute(CommandContext context)
     {
-        var target = new OutputFolder(context.Get(output), context.Get(overwrite), context.Get(model), context.Get(adapter));
+        using var target = new OutputFolder(context.Get(output), context.Get(overwrite), context.Get(model), context.Get(adapter));
         using ModelFolder folder = ModelFolder.Open(context.Get(model));
         using Device computing = device.Open(context);
         using (var read = new AdapterReader(context.Get(adapter), folder.Config))
             foreach (string warning in read.Warnings) context.Terminal.Warn(warning);
+        target.Claim();
         long start = Stopwatch.GetTimestamp();
         int tensors = 0;
         target.Fill(directory => tensors = Merger.Merge(folder, context.Get(adapter), directory, computing, context.Cancellation));

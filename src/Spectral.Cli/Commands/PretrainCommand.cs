@@ -15,11 +15,12 @@ internal sealed class PretrainCommand : SpectralCommand
     public override void Execute(CommandContext context)
     {
         TrainerOptions settings = training.Read(context);
-        var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model));
+        using var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model));
         using var inputs = new ModelInputs(context, context.Get(training.Model), weightsOptional: true);
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
         EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file ? inputs.Encode(context, file, context.Get(training.MaxLength)) : null;
 
+        output.Claim();
         using Device device = training.Device.Open(context);
         using CausalLanguageModel model = inputs.LoadToTrain(device, training.Device.TypeOn(device, context), settings.Seed);
         var run = new TrainingRun(context, settings, output)

@@ -35,7 +35,8 @@ internal sealed class SvdCommand : SpectralCommand
         using ModelFolder? folder = fromModel is null ? null : ModelFolder.Open(fromModel);
         List<SafetensorsTensor> chosen = Choose(weights is not null ? weights.Tensors.Values : folder!.TensorNames.Select(name => folder[name]),
             fromFile ?? fromModel!, context.Get(tensor), context.Get(rank));
-        string target = OutputFile.Check(context.Get(output), context.Get(overwrite), fromFile ?? fromModel!);
+        using var target = new OutputFile(context.Get(output), context.Get(overwrite), fromFile ?? fromModel!);
+        target.Claim();
 
         using Device computing = device.Open(context);
         DType type = device.TypeOn(computing, context);
@@ -45,17 +46,16 @@ internal sealed class SvdCommand : SpectralCommand
         context.Terminal.Track("svd", chosen.Count, progress =>
         {
             factors.Decomposed += (count, last) => progress.Report(count, last, notable: true);
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            SafetensorsWriter.Write(target, factors.ToWrite());
+            SafetensorsWriter.Write(target.FullPath, factors.ToWrite());
             return true;
         });
         JsonArray rows = factors.Rows();
-        var result = new JsonObject { ["tensors"] = rows, ["device"] = computing.ToString(), ["out"] = target };
+        var result = new JsonObject { ["tensors"] = rows, ["device"] = computing.ToString(), ["out"] = target.FullPath };
         context.Finish(result, terminal =>
         {
             foreach (JsonNode? row in rows)
                 terminal.Line($"{row!["name"]}  {row["shape"]!.ToJsonString()}  {(double?)row["seconds"]:0.0000} s  residual at most {(double?)row["residual_bound"]:g4}");
-            terminal.Line($"wrote {target}");
+            terminal.Line($"wrote {target.FullPath}");
         });
     }
 

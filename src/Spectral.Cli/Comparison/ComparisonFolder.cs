@@ -14,7 +14,6 @@ internal sealed class ComparisonFolder(OutputFolder output) : IDisposable
 
     public void Add(FinishedRun run, JsonObject summary, string page)
     {
-        Directory.CreateDirectory(output.FullPath);
         runs ??= new FileStream(Path.Combine(output.FullPath, "runs.jsonl"), FileMode.Create, FileAccess.Write, FileShare.Read);
         runs.Write(Encoding.UTF8.GetBytes(run.ToJson().ToJsonString() + "\n"));
         runs.Flush(flushToDisk: true);

@@ -2,19 +2,32 @@ using Spectral.Training;
 
 namespace Spectral.Cli;
 
-/// <summary>What --out names when the result is one file: absent or empty, unless --overwrite.</summary>
-internal static class OutputFile
+/// <summary>What --out names when the result is one file: absent or empty, unless --overwrite; written by one process at a time.</summary>
+internal sealed class OutputFile : IDisposable
 {
-    /// <summary>Checks the rules and returns the full path; creates nothing.</summary>
+    private readonly string given;
+    private OutputClaim? claim;
+
+    /// <summary>Checks the rules; creates nothing.</summary>
+    /// <param name="path">What --out names.</param>
+    /// <param name="overwrite">Whether a file that is there may be replaced.</param>
+    /// <param name="inputs">What the command reads: none of it may be written to.</param>
     /// <exception cref="InputException">The file may not be written.</exception>
-    public static string Check(string path, bool overwrite, string input)
+    public OutputFile(string path, bool overwrite, params ReadOnlySpan<string?> inputs)
     {
-        string full = Path.GetFullPath(path);
-        if (Directory.Exists(full)) throw new InputException($"--out \"{path}\": is a folder; expected the name of a file");
-        if (full == Path.GetFullPath(input)) throw new InputException($"--out \"{path}\": is read by this command; expected another file");
-        if (!overwrite && File.Exists(full) && new FileInfo(full).Length > 0)
+        given = path;
+        FullPath = OutputPath.Resolve(path);
+        if (Directory.Exists(FullPath)) throw new InputException($"--out \"{path}\": is a folder; expected the name of a file");
+        OutputPath.RequireNoInput(path, FullPath, "file", inputs);
+        if (!overwrite && File.Exists(FullPath) && new FileInfo(FullPath).Length > 0)
             throw new InputException($"--out \"{path}\": exists; expected an absent or empty file (--overwrite replaces it)");
-        OutputFolder.RequireFolderAbove(path, full);
-        return full;
     }
+
+    public string FullPath { get; }
+
+    /// <summary>Makes the folders on the way and keeps other processes out: to be called when all inputs are found good, before the work.</summary>
+    /// <exception cref="InputException">Another process writes the file, or its folder cannot be written to.</exception>
+    public void Claim() => claim = OutputClaim.Take(given, Path.Combine(Path.GetDirectoryName(FullPath)!, $".{Path.GetFileName(FullPath)}.lock"));
+
+    public void Dispose() => claim?.Dispose();
 }

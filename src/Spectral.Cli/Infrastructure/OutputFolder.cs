@@ -2,13 +2,15 @@ using Spectral.Training;
 
 namespace Spectral.Cli;
 
-/// <summary>
-/// What --out names: absent or an empty folder, unless --overwrite. A result is written beside it and takes its place
-/// when complete, so that it exists whole or not at all.
-/// </summary>
-internal sealed class OutputFolder
+/// <summary>What --out names: absent or an empty folder, unless --overwrite; written by one process at a time.</summary>
+internal sealed class OutputFolder : IDisposable
 {
+    private const string LockName = ".spectral.lock";
+    private static readonly string[] Written = [".json", ".jsonl", ".safetensors", ".html"];
+
+    private readonly string given;
     private readonly bool overwrite;
+    private OutputClaim? claim;
 
     /// <summary>Checks the rules; creates nothing.</summary>
     /// <param name="path">What --out names.</param>
@@ -17,33 +19,48 @@ internal sealed class OutputFolder
     /// <exception cref="InputException">The folder may not be written to.</exception>
     public OutputFolder(string path, bool overwrite, params ReadOnlySpan<string?> inputs)
     {
-        this.overwrite = overwrite;
-        FullPath = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        foreach (string? input in inputs)
-            if (input is not null && Path.TrimEndingDirectorySeparator(Path.GetFullPath(input)) == FullPath)
-                throw new InputException($"--out \"{path}\": is read by this command; expected another folder");
-        RequireFolderAbove(path, FullPath);
+        (given, this.overwrite) = (path, overwrite);
+        FullPath = OutputPath.Resolve(path);
+        OutputPath.RequireNoInput(path, FullPath, "folder", inputs);
         if (File.Exists(FullPath)) throw new InputException($"--out \"{path}\": is a file; expected a folder that is absent or empty");
-        if (!overwrite && Directory.Exists(FullPath) && Directory.EnumerateFileSystemEntries(FullPath).Any())
-            throw new InputException($"--out \"{path}\": is not empty; expected an absent or empty folder (--overwrite replaces files in it)");
+        OutputClaim.RequireFree(path, LockFile);
+        CheckContents();
     }
 
     public string FullPath { get; }
 
-    /// <summary>Lets <paramref name="write"/> fill a folder beside the final one, then moves it into place.</summary>
+    /// <summary>Whether nothing was in the folder before.</summary>
+    public bool WasEmpty { get; private set; }
+
+    private string LockFile => Path.Combine(FullPath, LockName);
+
+    /// <summary>Makes the folder and keeps other processes out: to be called when all inputs are found good, before the work.</summary>
+    /// <exception cref="InputException">Another process writes there, or it cannot be written to.</exception>
+    public void Claim()
+    {
+        claim = OutputClaim.Take(given, LockFile);
+        CheckContents();
+    }
+
+    /// <summary>
+    /// Lets <paramref name="write"/> fill a folder that then takes this one's place, so that the result exists whole or not at all. In a folder
+    /// that was there before, files take the place of single ones.
+    /// </summary>
     public void Fill(Action<string> write)
     {
-        string staging = Beside(FullPath);
+        bool replace = claim!.MadeFolder;
+        string staging = replace ? Path.Combine(Path.GetDirectoryName(FullPath)!, $".{Path.GetFileName(FullPath)}.{Environment.ProcessId}.partial")
+            : Path.Combine(FullPath, $".{Environment.ProcessId}.partial");
         try
         {
             Directory.CreateDirectory(staging);
             write(staging);
-            if (Directory.Exists(FullPath) && overwrite) ReplaceFiles(staging);
-            else
+            if (replace)
             {
-                if (Directory.Exists(FullPath)) Directory.Delete(FullPath); // empty, as checked: a rename cannot replace a folder
+                claim.Dispose();   // takes the folder away, as a rename cannot replace one
                 Directory.Move(staging, FullPath);
             }
+            else ReplaceFiles(staging);
         }
         finally
         {
@@ -51,19 +68,33 @@ internal sealed class OutputFolder
         }
     }
 
-    /// <summary>A hidden name in the same folder, so that the final rename stays inside one file system.</summary>
-    public static string Beside(string path) =>
-        Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.{Environment.ProcessId}.partial");
-
-    /// <exception cref="InputException">A file stands where a folder on the way to the output would have to be.</exception>
-    public static void RequireFolderAbove(string given, string fullPath)
+    /// <summary>Removes all that was written to a folder in which nothing was before.</summary>
+    public void Clear()
     {
-        for (string? above = Path.GetDirectoryName(fullPath); above is not null; above = Path.GetDirectoryName(above))
+        foreach (string entry in Contents())
+            if (Directory.Exists(entry) && new FileInfo(entry).LinkTarget is null) Directory.Delete(entry, recursive: true);
+            else File.Delete(entry);
+    }
+
+    /// <summary>Lets other processes in, and removes the folder if it was made here and is empty.</summary>
+    public void Dispose() => claim?.Dispose();
+
+    private IEnumerable<string> Contents() => Directory.Exists(FullPath) ? Directory.EnumerateFileSystemEntries(FullPath).Where(entry => Path.GetFileName(entry) != LockName) : [];
+
+    private void CheckContents()
+    {
+        try
         {
-            if (Directory.Exists(above)) return;
-            if (File.Exists(above)) throw new InputException($"--out \"{given}\": {above} is a file; expected a folder");
+            WasEmpty = !Contents().Any();
+            if (!overwrite && !WasEmpty)
+                throw new InputException($"--out \"{given}\": is not empty; expected an absent or empty folder (--overwrite replaces files in it)");
+            if (Contents().FirstOrDefault(entry => Written.Contains(Path.GetExtension(entry)) && Directory.Exists(entry)) is { } folder)
+                throw new InputException($"--out \"{given}\": {Path.GetFileName(folder)} in it is a folder; expected a file or nothing of that name");
         }
-        throw new InputException($"--out \"{given}\": expected a path inside an existing file system");
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"--out \"{given}\": cannot be listed: {error.Message}", error);
+        }
     }
 
     /// <summary>

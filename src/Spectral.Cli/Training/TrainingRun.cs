@@ -6,8 +6,8 @@ using Spectral.Training;
 namespace Spectral.Cli;
 
 /// <summary>
-/// Trains into an output folder: log, progress, checkpoints and report. The folder appears when training starts; if it
-/// ends before the first checkpoint is written, nothing stays behind.
+/// Trains into an output folder: log, progress, checkpoints and report. If it ends before the first checkpoint is
+/// written, nothing stays behind.
 /// </summary>
 internal sealed class TrainingRun(CommandContext context, TrainerOptions settings, OutputFolder output)
 {
@@ -28,8 +28,7 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
     /// <exception cref="OperationCanceledException">Stopped by a signal; the last checkpoint is kept.</exception>
     public TrainingResult Train(CausalLanguageModel model, EncodedRecord[] data, EncodedRecord[]? evaluation)
     {
-        bool fresh = !Directory.Exists(output.FullPath) || !Directory.EnumerateFileSystemEntries(output.FullPath).Any(), saved = false;
-        Directory.CreateDirectory(output.FullPath);
+        bool saved = false;
         string log = Path.Combine(output.FullPath, "train_log.jsonl");
         try
         {
@@ -48,7 +47,7 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
         }
         catch
         {
-            if (!saved && fresh) Directory.Delete(output.FullPath, recursive: true);
+            if (!saved && output.WasEmpty) output.Clear();
             else if (!saved) File.Delete(log);
             throw;
         }

@@ -70,12 +70,20 @@ public static class Spectral
         return Finish(process);
     }
 
+    /// <summary>As a user for whom permissions hold: the tests may run as root, who may do anything.</summary>
+    public static Outcome RunUnprivileged(params string[] arguments)
+    {
+        string[] asNobody = Environment.IsPrivilegedProcess ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : [];
+        using Process process = Start(Program, arguments, ("HOME", "/"), asNobody);
+        return Finish(process);
+    }
+
     public static Process Start(params string[] arguments) => Start(Program, arguments);
 
-    private static Process Start(string path, string[] arguments, (string Name, string Value)? variable = null)
+    private static Process Start(string path, string[] arguments, (string Name, string Value)? variable = null, string[]? wrapper = null)
     {
         // A test run started in the background inherits an ignored SIGINT and would pass it on; the command is to be as from a terminal.
-        string[] program = OperatingSystem.IsLinux() ? ["env", "--default-signal=INT", path] : [path];
+        string[] program = OperatingSystem.IsLinux() ? ["env", "--default-signal=INT", .. wrapper ?? [], path] : [path];
         var start = new ProcessStartInfo(program[0], program[1..]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         // A locale with decimal commas must not change how numbers are read or written.
