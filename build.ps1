@@ -27,6 +27,7 @@ function Native {
 function Managed { Run dotnet build @args -c Release -v quiet -clp:NoSummary }
 
 Require dotnet 'the .NET 10 SDK'
+Require node 'Node.js 18 or newer'; Require npm 'npm'   # they bundle the script of the reports
 switch ($Verb) {
   'build' { Native; Managed Kernels.sln; Say 'built: artifacts/bin/spectral.exe' }
   'run' { Native; Managed src/Spectral.Cli
@@ -44,6 +45,6 @@ switch ($Verb) {
   'bundle' { Say 'bundle skipped: it is made on Linux, for Linux' }
   'clean' {
     Remove-Item -Recurse -Force artifacts -ErrorAction SilentlyContinue
-    Get-ChildItem src, tests, bench -Recurse -Directory -Include bin, obj | Remove-Item -Recurse -Force }
+    Get-ChildItem src, tests, bench -Recurse -Directory -Include bin, obj, node_modules | Remove-Item -Recurse -Force }
   default { Write-Error "build.ps1: unknown verb '$Verb'; expected build, run, test [--full], bench, bundle or clean"; exit 1 }
 }

@@ -13,13 +13,16 @@ tools=$PWD/.tools
 
 has_library() { { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -F "$1" > /dev/null; }   # -q would leave before ldconfig is done: a failed pipe
 
-packages() {   # what the native build and the CPU device need from the system
+packages() {   # what the build and the CPU device need from the system
   command -v dotnet > /dev/null || die "the .NET 10 SDK is missing (command dotnet)"
   local missing=()
   command -v g++ > /dev/null || missing+=(g++)
   command -v cmake > /dev/null || missing+=(cmake)
   command -v make > /dev/null || missing+=(make)
   has_library libopenblas.so.0 || missing+=(libopenblas0-pthread)
+  command -v node > /dev/null || missing+=(nodejs)   # node and npm bundle the script of the reports
+  command -v npm > /dev/null || missing+=(npm)
+  if [ "$verb" = test ] && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null && ! command -v chromium > /dev/null; then missing+=(chromium); fi   # else the tests of pages are skipped
   [ ${#missing[@]} -gt 0 ] || return 0
   { [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; } || die "please install: ${missing[*]}   (Debian: apt-get install ${missing[*]})"
   say "installing ${missing[*]}"
@@ -55,6 +58,6 @@ case $verb in
     for preset in asan tsan; do say "native tests under $preset"; cmake --preset $preset > /dev/null; cmake --build --preset $preset -j"$(nproc)" > /dev/null; ctest --preset $preset; done ;;
   bench) native "$(gpu)"; bench/bench.sh "$@" ;;
   bundle) native fetch; managed Kernels.sln; bench/bundle.sh artifacts/spectral-gpu.tar.xz ;;
-  clean) rm -rf artifacts; find src tests bench -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} + ;;
+  clean) rm -rf artifacts; find src tests bench -type d \( -name bin -o -name obj -o -name node_modules \) -prune -exec rm -rf {} + ;;
   *) die "unknown verb '$verb'; expected build, run, test [--full], bench, bundle or clean" ;;
 esac

@@ -8,24 +8,23 @@ internal static class ComparisonTable
     /// <summary>The heads of the columns.</summary>
     public static IReadOnlyList<string> Columns { get; } = ["method", "rank", "trainable", "eval loss", "exact match", "step time", "peak memory", "mergeable"];
 
-    /// <summary>A field, and whether its figure is the best of its column.</summary>
-    public readonly record struct Cell(string Text, bool IsBest = false);
+    private static PageCell None { get; } = new("–", double.NaN);
 
     /// <summary>A row for each method, in the order of <see cref="Columns"/>.</summary>
-    public static IReadOnlyList<Cell[]> Rows(IReadOnlyList<MethodSummary> methods)
+    public static IReadOnlyList<PageCell[]> Rows(IReadOnlyList<MethodSummary> methods)
     {
         double? loss = Distinct(methods.Select(method => method.EvalLoss?.Mean)).Min(), match = Distinct(methods.Select(method => method.ExactMatch?.Mean)).Max();
         return
         [
-            .. methods.Select(method => (Cell[])
+            .. methods.Select(method => (PageCell[])
             [
                 new(method.Compared.Name),
-                new(method.Compared.HasRank ? Text($"{method.Compared.Options.Rank}") : "–"),
-                new(Text($"{method.Trainable:N0}")),
-                new(method.EvalLoss?.Text("0.0000") ?? "–", loss is not null && method.EvalLoss?.Mean == loss),
-                new(method.ExactMatch is { } exact ? exact.Text("0.0", 100) + " %" : "–", match is not null && method.ExactMatch?.Mean == match),
-                new(method.StepSeconds is { } seconds ? Text($"{1000 * seconds:0.0} ms") : "–"),
-                new(method.PeakMemory is { } bytes ? Text($"{bytes / 1048576.0:N1} MiB") : "–"),
+                method.Compared.HasRank ? new(Text($"{method.Compared.Options.Rank}"), method.Compared.Options.Rank) : None,
+                new(Text($"{method.Trainable:N0}"), method.Trainable),
+                method.EvalLoss is { } held ? new(held.Text("0.0000"), held.Mean, held.Mean == loss) : None,
+                method.ExactMatch is { } exact ? new(exact.Text("0.0", 100) + " %", exact.Mean, exact.Mean == match) : None,
+                method.StepSeconds is { } seconds ? new(Text($"{1000 * seconds:0.0} ms"), seconds) : None,
+                method.PeakMemory is { } bytes ? new(Text($"{bytes / 1048576.0:N1} MiB"), bytes) : None,
                 new(DescribedMethod.Mergeable(method.Compared.Facts)),
             ]),
         ];

@@ -1,58 +1,68 @@
+using System.Globalization;
 using System.Net;
 using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Spectral.Cli;
 
+/// <summary>A field of a table: what it says, what it is sorted by if that is a number (NaN: last either way), and whether it stands out.</summary>
+internal readonly record struct PageCell(string Text, double? Value = null, bool IsBest = false);
+
 /// <summary>
-/// The page that reports are written on: one file that needs no network and no script, in light and dark, on a phone and on paper.
-/// Every text given is escaped.
+/// The page that reports are written on: one file that fetches nothing. Words and tables are there without the script; the script draws the
+/// charts from the data that the page holds. Every text given is escaped.
 /// </summary>
 internal sealed class HtmlPage
 {
-    private const string Style = """
-        :root{color-scheme:light dark;--ink:#1f2328;--quiet:#59636e;--line:#d8dee4;--page:#fff;--focus:#0969da}
-        @media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--quiet:#9198a1;--line:#30363d;--page:#0d1117;--focus:#58a6ff}}
-        body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:46rem;margin:0 auto;padding:1.5rem 1rem}
-        h1{font-size:1.5rem;margin:0 0 .25rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.25rem 0;color:var(--quiet)}
-        svg{width:100%;height:auto;display:block}.narrow{display:none}@media (max-width:34rem){.wide{display:none}.narrow{display:block}}
-        table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .5rem;border-bottom:1px solid var(--line)}
-        th{font-weight:600;color:var(--quiet)}td{overflow-wrap:anywhere}.number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-        :focus-visible{outline:2px solid var(--focus);outline-offset:2px}
-        """;
+    // The default encoder leaves no <, >, & or line separator in a string, so no text can end the element that holds it.
+    private static readonly JsonSerializerOptions Compact = new() { Encoder = JavaScriptEncoder.Default };
 
     private readonly StringBuilder page = new();
+    private readonly JsonArray charts = [];
+    private readonly JsonObject data = [];
 
     /// <param name="title">The heading.</param>
     /// <param name="summary">A line below it.</param>
-    /// <param name="style">What this report needs besides the common style.</param>
-    public HtmlPage(string title, string summary, string style = "")
+    public HtmlPage(string title, string summary)
     {
         page.Append($"""
             <!DOCTYPE html>
             <html lang="en">
             <head>
             <meta charset="utf-8">
+            <meta http-equiv="Content-Security-Policy" content="{PageAssets.Policy}">
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <title>{Escape(title)}</title>
-            <style>
-            {Style}
-            {style}
-            </style>
+            <style>{PageAssets.Style}</style>
             </head>
             <body>
             <h1>{Escape(title)}</h1>
             <p>{Escape(summary)}</p>
+            <noscript><p>The charts are drawn by the script inside this page, which is switched off here.</p></noscript>
 
             """);
+        data["charts"] = charts;
     }
 
     public void Heading(string text) => page.Append($"<h2>{Escape(text)}</h2>\n");
 
     public void Paragraph(string text) => page.Append($"<p>{Escape(text)}</p>\n");
 
-    /// <summary>A chart, drawn for a large screen and for a phone; the reader sees one of them.</summary>
-    public void Chart(Func<ChartSize, string> draw) =>
-        page.Append($"<div class=\"wide\">\n{draw(ChartSize.Wide)}</div>\n<div class=\"narrow\">\n{draw(ChartSize.Narrow)}</div>\n");
+    /// <summary>A place for a chart, drawn by the script.</summary>
+    public void Chart(JsonObject chart)
+    {
+        page.Append($"<figure data-chart=\"{Escape((string)chart["id"]!)}\"></figure>\n");
+        charts.Add(chart);
+    }
+
+    /// <summary>A place for boxes that show and hide what charts have in common, by name: a name's place in the list is its slot of colour.</summary>
+    public void Chooser(IEnumerable<string> names)
+    {
+        page.Append("<div data-chooser></div>\n");
+        data["names"] = JsonOutput.Array(names);
+    }
 
     /// <summary>Rows of a name and a value.</summary>
     public void Settings(IEnumerable<(string Name, string Value)> rows)
@@ -62,13 +72,33 @@ internal sealed class HtmlPage
         page.Append("</table>\n");
     }
 
-    /// <summary>Markup that the caller has escaped.</summary>
-    public void Raw(string markup) => page.Append(markup);
+    /// <summary>A table whose first column names the rows and whose others are figures.</summary>
+    /// <param name="label">What it holds, for those who hear it.</param>
+    /// <param name="columns">The heads.</param>
+    /// <param name="rows">As many fields each as there are heads.</param>
+    /// <param name="sortable">Whether the script lets readers sort it.</param>
+    public void Table(string label, IReadOnlyList<string> columns, IReadOnlyList<PageCell[]> rows, bool sortable)
+    {
+        page.Append($"<div class=\"scroll\" role=\"region\" aria-label=\"{Escape(label)}\" tabindex=\"0\">\n<table{(sortable ? " class=\"sortable\"" : "")}>\n<thead><tr>");
+        for (int i = 0; i < columns.Count; i++) page.Append($"<th scope=\"col\"{(i == 0 ? "" : " class=\"number\"")}>{Escape(columns[i])}</th>");
+        page.Append("</tr></thead>\n<tbody>\n");
+        foreach (PageCell[] row in rows)
+        {
+            page.Append($"<tr><th scope=\"row\">{Escape(row[0].Text)}</th>");
+            foreach (PageCell cell in row[1..])
+                page.Append($"<td class=\"number\"{Value(cell)}>{(cell.IsBest ? $"<strong>{Escape(cell.Text)}</strong>" : Escape(cell.Text))}</td>");
+            page.Append("</tr>\n");
+        }
+        page.Append("</tbody>\n</table>\n</div>\n");
+    }
 
     /// <summary>The whole page.</summary>
-    public string Render() => page + "</body>\n</html>\n";
+    public string Render() =>
+        $"{page}<script type=\"application/json\" id=\"data\">{data.ToJsonString(Compact)}</script>\n<script>{PageAssets.Script}</script>\n</body>\n</html>\n";
 
-    public static string Escape(string text) => WebUtility.HtmlEncode(text);
+    private static string Escape(string text) => WebUtility.HtmlEncode(text);
+
+    private static string Value(PageCell cell) => cell.Value is { } value ? $" data-value=\"{(double.IsFinite(value) ? value.ToString("R", CultureInfo.InvariantCulture) : "")}\"" : "";
 
     /// <summary>Long names of options and kernels may break after an underscore, not anywhere.</summary>
     private static string Breakable(string name) => Escape(name).Replace("_", "_<wbr>");

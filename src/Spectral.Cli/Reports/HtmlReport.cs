@@ -1,4 +1,4 @@
-using System.Text;
+using System.Text.Json.Nodes;
 
 namespace Spectral.Cli;
 
@@ -8,6 +8,9 @@ public readonly record struct BeforeAfter(string Name, string Before, string Aft
 /// <summary>The page that `finetune` and `pretrain` leave behind: what the run gained, its loss curve and its settings.</summary>
 public sealed class HtmlReport
 {
+    // Two measurements, before and after, are no course: a line between them would be read as one.
+    private const int FewestForALine = 3, MostPoints = 600;
+
     /// <summary>The heading.</summary>
     public required string Title { get; init; }
 
@@ -30,18 +33,23 @@ public sealed class HtmlReport
     public string Render()
     {
         var page = new HtmlPage(Title, Summary);
-        if (Numbers.Count > 0) page.Raw(BeforeAndAfter());
-        page.Heading("Loss");
-        page.Chart(size => LossChart.Svg(Training, Evaluation, size));
+        if (Numbers.Count > 0)
+        {
+            page.Heading("Before and after");
+            page.Table("Before and after", ["", "before", "after"], [.. Numbers.Select(row => (PageCell[])[new(row.Name), new(row.Before), new(row.After)])], sortable: false);
+        }
+        page.Chart(LossChart());
         page.Settings(Settings);
         return page.Render();
     }
 
-    private string BeforeAndAfter()
+    private JsonObject LossChart()
     {
-        var table = new StringBuilder("<h2>Before and after</h2>\n<table>\n<tr><td></td><th class=\"number\" scope=\"col\">before</th><th class=\"number\" scope=\"col\">after</th></tr>\n");
-        foreach (BeforeAfter row in Numbers)
-            table.Append($"<tr><td>{HtmlPage.Escape(row.Name)}</td><td class=\"number\">{HtmlPage.Escape(row.Before)}</td><td class=\"number\">{HtmlPage.Escape(row.After)}</td></tr>\n");
-        return table.Append("</table>\n").ToString();
+        LossPoint[] steps = LossCurve.Thin(LossCurve.Finite(Training), MostPoints), held = LossCurve.Finite(Evaluation);
+        var chart = new CurvesChart("loss", "Loss by step", "Mean cross-entropy per token: each step, and a running mean over a fifteenth of the run.", "step", "loss");
+        if (steps.Length > 0) chart.Add("each step", 0, "raw", steps);
+        if (steps.Length > 0) chart.Add("training", 0, "line", LossCurve.Smooth(steps));
+        if (held.Length > 0) chart.Add("held-out records", 1, held.Length < FewestForALine ? "marks" : "dots", held);
+        return chart.ToJson();
     }
 }

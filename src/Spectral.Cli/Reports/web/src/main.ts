@@ -1,0 +1,31 @@
+import { CHART_STYLE } from "./chart/palette";
+import { standalone } from "./chart/standalone";
+import { Figure, FILE_WIDTH } from "./figure";
+import type { Chart } from "./model";
+import { chooser } from "./shown";
+import { sortable } from "./table";
+
+interface PageData {
+  charts: Chart[];
+  /** Names that all charts share; a box shows and hides each. */
+  names?: string[];
+}
+
+const data = JSON.parse(document.getElementById("data")!.textContent!) as PageData;
+document.head.append(Object.assign(document.createElement("style"), { textContent: CHART_STYLE }));
+for (const table of document.querySelectorAll<HTMLTableElement>("table.sortable")) sortable(table);
+
+const figures = data.charts.map(chart => new Figure(chart));
+for (const figure of figures) document.querySelector(`[data-chart="${CSS.escape(figure.shown.id)}"]`)!.replaceWith(figure.element);
+if (data.names) document.querySelector("[data-chooser]")?.replaceWith(chooser(data.names, figures));
+else document.querySelector("[data-chooser]")?.remove();
+
+// "#svg=ID": the page becomes the text of that chart's file, for programs that make figures of reports.
+const wanted = /^#svg=(.+)$/.exec(location.hash)?.[1];
+if (wanted !== undefined) {
+  const figure = figures.find(one => one.shown.id === decodeURIComponent(wanted));
+  const text = document.createElement("pre");
+  text.id = figure ? "svg" : "no-such-chart";
+  text.textContent = figure ? standalone(figure.shown, FILE_WIDTH) : figures.map(one => one.shown.id).join(" ");
+  document.body.replaceChildren(text);
+}
