@@ -29,7 +29,7 @@ internal static class Program
         var root = new RootCommand("Fine-tunes language models with low-rank and spectral adapters, on CUDA or on the CPU.")
         {
             new InfoCommand(), new FinetuneCommand(), new CompareCommand(), new MethodsCommand(), new PretrainCommand(),
-            new EvalCommand(), new GenerateCommand(), new MergeCommand(), new ExportCommand(), new SvdCommand(), new TokenizeCommand(),
+            new EvalCommand(), new GenerateCommand(), new MergeCommand(), new ExportCommand(), new SvdCommand(), new AnalyzeCommand(), new TokenizeCommand(),
         };
         // Without an action of its own, "spectral bogus" would be told that a command is missing instead of which one is unknown.
         root.SetAction(_ => root.Parse("--help").Invoke());

@@ -20,8 +20,7 @@ public static class Merger
     public static int Merge(ModelFolder model, string adapterDirectory, string directory, Device device, CancellationToken cancellation = default)
     {
         using var adapter = new AdapterReader(adapterDirectory, model);
-        if (adapter.Modules.FirstOrDefault(module => !module.Form.IsMergeable) is { } other)
-            throw new InputException($"{adapterDirectory}: the {adapter.Method.Name} adapter of {other.Shape.Name} is no change of its weight, so it cannot be merged");
+        RequireMergeable(adapter, adapterDirectory);
         var weights = adapter.Modules.ToDictionary(module => $"{module.Shape.Name}.weight");
         var biases = adapter.Modules.Where(module => module.Form.Bias is not null).ToDictionary(module => $"{module.Shape.Name}.bias");
         foreach (var (name, module) in biases)
@@ -31,7 +30,7 @@ public static class Merger
         foreach (var name in model.TensorNames.Order(StringComparer.Ordinal))
         {
             var source = model[name];
-            var tensor = weights.TryGetValue(name, out var module) ? TensorToWrite.Floats(name, source.Type, source.Shape, () => MergeOne(model, adapter, module, device, core => core.MergedWeight()))
+            var tensor = weights.TryGetValue(name, out var module) ? TensorToWrite.Floats(name, source.Type, source.Shape, () => MergedWeight(model, adapter, module, device))
                 : biases.TryGetValue(name, out module) ? TensorToWrite.Floats(name, source.Type, source.Shape, () => MergeOne(model, adapter, module, device, core => core.Bias!.ToArray()))
                 : TensorToWrite.Copy(source);
             tensors.Add(tensor with { Write = stream => { cancellation.ThrowIfCancellationRequested(); tensor.Write(stream); } });
@@ -41,6 +40,17 @@ public static class Merger
         ModelCompanions.Copy(model.Directory, directory);
         return tensors.Count;
     }
+
+    /// <exception cref="InputException">A module's change is none of its weight.</exception>
+    internal static void RequireMergeable(AdapterReader adapter, string adapterDirectory)
+    {
+        if (adapter.Modules.FirstOrDefault(module => !module.Form.IsMergeable) is { } other)
+            throw new InputException($"{adapterDirectory}: the {adapter.Method.Name} adapter of {other.Shape.Name} is no change of its weight, so it cannot be merged");
+    }
+
+    /// <summary>W + ΔW of one module in F32, [out, in].</summary>
+    internal static float[] MergedWeight(ModelFolder model, AdapterReader adapter, AdaptedModule module, Device device) =>
+        MergeOne(model, adapter, module, device, core => core.MergedWeight());
 
     private static float[] MergeOne(ModelFolder model, AdapterReader adapter, AdaptedModule module, Device device, Func<AdapterCore, float[]> read)
     {

@@ -4,7 +4,7 @@ namespace Spectral.Cli.Tests;
 [Parallelizable(ParallelScope.All)]
 public sealed class HelpTests
 {
-    private static readonly string[] Commands = ["info", "finetune", "compare", "methods", "pretrain", "eval", "generate", "merge", "export", "svd", "tokenize"];
+    private static readonly string[] Commands = ["info", "finetune", "compare", "methods", "pretrain", "eval", "generate", "merge", "export", "svd", "analyze", "tokenize"];
 
     [Test]
     public void NoArgumentsPrintHelpWithEveryCommand()

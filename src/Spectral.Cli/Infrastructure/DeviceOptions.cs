@@ -71,6 +71,9 @@ internal sealed class DeviceOptions
         _ => opened.Kind == DeviceKind.Cuda ? DType.BF16 : DType.F32,
     };
 
+    /// <summary>Whether the type was asked for by name.</summary>
+    public bool Wants(CommandContext context, DType wanted) => context.Get(type) == (wanted == DType.BF16 ? "bf16" : "f32");
+
     private static int? CudaOrdinal(string value)
     {
         if (value == "cuda") return 0;

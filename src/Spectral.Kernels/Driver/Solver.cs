@@ -103,19 +103,20 @@ public sealed unsafe class Solver : IDisposable
         Check(_orgqr(_handle, m, l, l, columns.Pointer, m, tau.Pointer, work.Pointer, form, info.Pointer), "forming Q from reflections");
     }
 
-    /// <summary>Full SVD of a column-major square F64 matrix, which is destroyed: A = U diag(S) Vᵀ.</summary>
-    /// <param name="a">[n, n].</param>
+    /// <summary>Thin SVD of a column-major F64 matrix, m ≥ n, which is destroyed: A = U diag(S) Vᵀ.</summary>
+    /// <param name="a">[n, m] as stored: one column after the other.</param>
     /// <param name="s">[n], descending.</param>
-    /// <param name="u">[n, n] column-major: as stored, one left vector per row.</param>
+    /// <param name="u">[n, m]: as stored, one left vector per row; null with <paramref name="vt"/>: values alone.</param>
     /// <param name="vt">[n, n] column-major: as stored, one right vector per column.</param>
     /// <param name="info">Address of one I32: the number of superdiagonals that did not converge.</param>
-    internal void SingularValues(Tensor a, Tensor s, Tensor u, Tensor vt, ulong info)
+    internal void SingularValues(Tensor a, Tensor s, Tensor? u, Tensor? vt, ulong info)
     {
-        int n = a.Dim(0), elements;
+        int n = a.Dim(0), m = a.Dim(1), elements;
+        sbyte job = (sbyte)(u is null ? 'N' : m == n ? 'A' : 'S');
         Begin();
-        Check(_gesvdSize(_handle, n, n, &elements), "sizing a singular value decomposition");
+        Check(_gesvdSize(_handle, m, n, &elements), "sizing a singular value decomposition");
         using Tensor work = Tensor.Empty(_device, elements, DType.F64), real = Tensor.Empty(_device, Math.Max(1, n), DType.F64);
-        Check(_gesvd(_handle, (sbyte)'A', (sbyte)'A', n, n, a.Pointer, n, s.Pointer, u.Pointer, n, vt.Pointer, n, work.Pointer, elements, real.Pointer, info), "decomposing into singular values");
+        Check(_gesvd(_handle, job, job, m, n, a.Pointer, m, s.Pointer, u?.Pointer ?? 0, m, vt?.Pointer ?? 0, n, work.Pointer, elements, real.Pointer, info), "decomposing into singular values");
     }
 
     private void Begin()

@@ -1,0 +1,55 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>What rounding to the stored types alone would change: differences near it cannot be measured.</summary>
+/// <param name="Relative">Expected ‖noise‖_F / ‖W0‖_F, each entry's error taken as uniform within half a unit in the last place.</param>
+/// <param name="Ratio">‖Δ‖_F over the expected ‖noise‖_F.</param>
+/// <param name="Measurable">Whether the ratio is above the limit of the options.</param>
+public sealed record NoiseFloor(double Relative, double Ratio, bool Measurable)
+{
+    internal static NoiseFloor Of(WeightPair weights, double baseNorm, double changeNorm, SpectraOptions options)
+    {
+        double noise = Math.Sqrt((Squares(weights.Tuned, weights.TunedType) + (weights.BaseIsExact ? 0 : Squares(weights.Base, weights.BaseType))) / 12);
+        return new NoiseFloor(noise / baseNorm, changeNorm / noise, changeNorm > options.FloorRatio * noise);
+    }
+
+    /// <summary>A matrix of rounding errors such as the stored types make.</summary>
+    internal static HostMatrix Draw(WeightPair weights, Device device, ulong seed, ulong stream)
+    {
+        HostMatrix noise = Draw(weights.Tuned, weights.TunedType, device, seed, stream);
+        return weights.BaseIsExact ? noise : noise.Plus(Draw(weights.Base, weights.BaseType, device, seed, ~stream));
+    }
+
+    private static HostMatrix Draw(HostMatrix weight, StoredType type, Device device, ulong seed, ulong stream)
+    {
+        using Tensor uniform = Tensor.Empty(device, (weight.Rows, weight.Columns));
+        Philox.Uniform(uniform, seed, stream, -0.5f, 0.5f);
+        HostMatrix noise = HostMatrix.From(uniform.ToArray(), weight.Rows, weight.Columns);
+        for (int i = 0; i < noise.Values.Length; i++) noise.Values[i] *= UnitInLastPlace(weight.Values[i], type);
+        return noise;
+    }
+
+    private static double Squares(HostMatrix weight, StoredType type)
+    {
+        double sum = 0;
+        foreach (double value in weight.Values)
+        {
+            double unit = UnitInLastPlace(value, type);
+            sum += unit * unit;
+        }
+        return sum;
+    }
+
+    /// <summary>The distance between neighbouring numbers of a stored type; F64 counts as F32, as which it is read.</summary>
+    private static double UnitInLastPlace(double value, StoredType type)
+    {
+        (int bits, int least) = type switch
+        {
+            StoredType.BF16 => (7, -126),
+            StoredType.F16 => (10, -14),
+            _ => (23, -126),
+        };
+        return Math.ScaleB(1, (value == 0 ? least : Math.Max(least, Math.ILogB(value))) - bits);
+    }
+}

@@ -1,0 +1,29 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>Updates with the size of a given one and no structure. Each depends on the seed, the tensor's name and its number alone.</summary>
+internal sealed class RandomUpdates(string name, HostMatrix update, Device device, ulong seed)
+{
+    private readonly double norm = Math.Sqrt(update.SquaredNorm());
+
+    /// <summary>Independent Gaussian entries, scaled to the same Frobenius norm.</summary>
+    public HostMatrix Gaussian(int draw)
+    {
+        using Tensor normal = Tensor.Empty(device, (update.Rows, update.Columns));
+        Philox.Normal(normal, seed, RandomStream.For($"{name}/gaussian/{draw}"));
+        HostMatrix drawn = HostMatrix.From(normal.ToArray(), update.Rows, update.Columns);
+        double scale = norm / Math.Sqrt(drawn.SquaredNorm());
+        for (int i = 0; i < drawn.Values.Length; i++) drawn.Values[i] *= scale;
+        return drawn;
+    }
+
+    /// <summary>The same entries in random places (Fisher-Yates).</summary>
+    public HostMatrix Permuted(int draw)
+    {
+        ulong stream = RandomStream.For($"{name}/permuted/{draw}") ^ seed;
+        double[] entries = [.. update.Values];
+        new Random((int)(stream ^ (stream >> 32))).Shuffle(entries);
+        return new HostMatrix(update.Rows, update.Columns, entries);
+    }
+}

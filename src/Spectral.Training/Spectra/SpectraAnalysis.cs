@@ -1,0 +1,105 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// Compares the weights of a tuned model with those of its base, matrix by matrix. Memory holds one pair of matrices at a time, in double.
+/// </summary>
+public sealed class SpectraAnalysis : IDisposable
+{
+    private readonly ModelFolder baseModel;
+    private readonly ModelFolder tunedModel;
+    private readonly AdapterReader? adapter;
+    private readonly SpectraOptions options;
+    private readonly LinearSpec[] layers;
+
+    /// <summary>Checks everything that can be checked before a weight is read.</summary>
+    /// <param name="baseModel">The base.</param>
+    /// <param name="tunedModel">The tuned model; the base itself when an adapter on it is the tuning.</param>
+    /// <param name="adapterDirectory">An adapter on the tuned model, or null.</param>
+    /// <param name="targets">Which layers, as in <see cref="AdapterOptions.TargetModules"/>.</param>
+    /// <param name="options">Settings.</param>
+    /// <exception cref="InputException">The models differ in shape, a target matches no layer, or the adapter is not one of the tuned model's that can be merged.</exception>
+    public SpectraAnalysis(ModelFolder baseModel, ModelFolder tunedModel, string? adapterDirectory, IReadOnlyList<string> targets, SpectraOptions options)
+    {
+        options.Validate();
+        (this.baseModel, this.tunedModel, this.options) = (baseModel, tunedModel, options);
+        layers = AdapterTargets.Choose([.. ModelTensors.Linears(baseModel.Config)], linear => linear.Name, new AdapterOptions { TargetModules = targets });
+        foreach (LinearSpec layer in layers) CheckShapes(layer);
+        if (adapterDirectory is null) return;
+        adapter = new AdapterReader(adapterDirectory, tunedModel);
+        try
+        {
+            Merger.RequireMergeable(adapter, adapterDirectory);
+        }
+        catch
+        {
+            adapter.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>How many matrices will be compared.</summary>
+    public int Count => layers.Length;
+
+    /// <summary>What in the adapter was odd but harmless.</summary>
+    public IReadOnlyList<string> Warnings => adapter?.Warnings ?? [];
+
+    /// <summary>Compares all matrices.</summary>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="rounding">Type that both weights are rounded to first, as a model that computes in it sees them; null: as stored.</param>
+    /// <param name="done">Told the number of matrices done, and the last one's name.</param>
+    /// <param name="cancellation">Looked at between decompositions.</param>
+    /// <exception cref="InputException">A weight holds NaN or infinite values.</exception>
+    public ModelSpectra Run(Device device, StoredType? rounding = null, Action<int, string>? done = null, CancellationToken cancellation = default)
+    {
+        var decomposer = new Decomposer(device, options);
+        var matrices = new List<MatrixSpectra>();
+        foreach (LinearSpec layer in layers)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            matrices.Add(MatrixSpectra.Of(Read(layer, device, rounding), decomposer, options, cancellation));
+            done?.Invoke(matrices.Count, layer.Name);
+        }
+        return ModelSpectra.Of(matrices);
+    }
+
+    /// <summary>Closes the adapter; the models stay open.</summary>
+    public void Dispose() => adapter?.Dispose();
+
+    private void CheckShapes(LinearSpec layer)
+    {
+        SafetensorsTensor before = baseModel[layer.Weight];
+        if (!tunedModel.TensorNames.Contains(layer.Weight))
+            throw new InputException($"{tunedModel.Directory}: no tensor {layer.Weight}, which {baseModel.Directory} has with {InputText.Shape([.. before.Shape])}; expected models of one architecture");
+        SafetensorsTensor after = tunedModel[layer.Weight];
+        if (!before.Shape.SequenceEqual(after.Shape))
+            throw new InputException($"{after.Path}: tensor {layer.Weight} is {InputText.Shape([.. after.Shape])}, in {before.Path} it is {InputText.Shape([.. before.Shape])}; expected models of one architecture");
+        if (before.Count > Array.MaxLength)
+            throw new InputException($"{before.Path}: tensor {layer.Weight} is {InputText.Shape([.. before.Shape])}; expected at most {Array.MaxLength} elements");
+    }
+
+    private WeightPair Read(LinearSpec layer, Device device, StoredType? rounding)
+    {
+        SafetensorsTensor before = baseModel[layer.Weight], after = tunedModel[layer.Weight];
+        AdaptedModule? module = adapter?.Modules.FirstOrDefault(module => module.Shape.Name == layer.Name);
+        float[] zero = Finite(before.ToFloats(), before.Path, before.Name, layer.Inputs);
+        float[] one = module is null ? Finite(after.ToFloats(), after.Path, after.Name, layer.Inputs)
+            : Finite(Merger.MergedWeight(tunedModel, adapter!, module, device), "the adapter", after.Name, layer.Inputs);
+        if (rounding == StoredType.BF16) (zero, one) = (Rounded(zero), Rounded(one));
+        return new WeightPair(layer.Weight, HostMatrix.From(zero, layer.Outputs, layer.Inputs), HostMatrix.From(one, layer.Outputs, layer.Inputs))
+        {
+            BaseType = rounding ?? before.Type,
+            TunedType = rounding ?? (module is null ? after.Type : StoredType.F32),
+            BaseIsExact = rounding is null && ReferenceEquals(baseModel, tunedModel),
+        };
+    }
+
+    private static float[] Rounded(float[] values) => Array.ConvertAll(values, BFloat16.Round);
+
+    private static float[] Finite(float[] values, string where, string name, int columns)
+    {
+        int at = Array.FindIndex(values, value => !float.IsFinite(value));
+        return at < 0 ? values : throw new InputException($"{where}: tensor {name} holds {values[at]} at [{at / columns}, {at % columns}]; expected finite numbers");
+    }
+}

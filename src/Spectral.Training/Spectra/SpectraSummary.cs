@@ -1,0 +1,208 @@
+namespace Spectral.Training;
+
+/// <summary>Several matrices together: those of one module type, of one layer, or all.</summary>
+public sealed record SpectraSummary
+{
+    /// <summary>Name of the group, such as q_proj; null where it is a layer or the model.</summary>
+    public required string? Module { get; init; }
+
+    /// <summary>Number of the layer; null where it is a module type or the model.</summary>
+    public required int? Layer { get; init; }
+
+    /// <summary>How many matrices.</summary>
+    public required int Matrices { get; init; }
+
+    /// <summary>How many of them did not change at all.</summary>
+    public required int Unchanged { get; init; }
+
+    /// <summary>How many changed well above rounding.</summary>
+    public required int Measurable { get; init; }
+
+    /// <summary>‖Δ‖_F / ‖W0‖_F.</summary>
+    public required SpectraSpread RelativeChange { get; init; }
+
+    /// <summary>A_k at top k.</summary>
+    public required SpectraSpread Amplification { get; init; }
+
+    /// <summary>z of A_k.</summary>
+    public required SpectraSpread AmplificationZ { get; init; }
+
+    /// <summary>Mean over the matrices of ρ in 20 equal parts of the spectrum.</summary>
+    public required double[] Profile { get; init; }
+
+    /// <summary>Means of the matrices' means over ranges of the spectrum.</summary>
+    public required IReadOnlyList<BinAverage> Bins { get; init; }
+
+    /// <summary>Mean squared cosine between top-k spans, left.</summary>
+    public required SpectraSpread SimilarityLeft { get; init; }
+
+    /// <summary>The same on the right.</summary>
+    public required SpectraSpread SimilarityRight { get; init; }
+
+    /// <summary>Largest principal angle between top-k spans, left, in degrees.</summary>
+    public required SpectraSpread LargestAngleLeft { get; init; }
+
+    /// <summary>The same on the right.</summary>
+    public required SpectraSpread LargestAngleRight { get; init; }
+
+    /// <summary>Share of the update's energy in the top k on both sides.</summary>
+    public required SpectraSpread EnergyTopTop { get; init; }
+
+    /// <summary>Share in the top outputs, from the rest of the inputs.</summary>
+    public required SpectraSpread EnergyTopBottom { get; init; }
+
+    /// <summary>Share in the rest of the outputs, from the top inputs.</summary>
+    public required SpectraSpread EnergyBottomTop { get; init; }
+
+    /// <summary>Share outside both.</summary>
+    public required SpectraSpread EnergyBottomBottom { get; init; }
+
+    /// <summary>Stable rank of the base.</summary>
+    public required SpectraSpread StableRankBase { get; init; }
+
+    /// <summary>Of the tuned weight.</summary>
+    public required SpectraSpread StableRankTuned { get; init; }
+
+    /// <summary>Of the update.</summary>
+    public required SpectraSpread StableRankChange { get; init; }
+
+    /// <summary>Effective rank of the base.</summary>
+    public required SpectraSpread EffectiveRankBase { get; init; }
+
+    /// <summary>Of the tuned weight.</summary>
+    public required SpectraSpread EffectiveRankTuned { get; init; }
+
+    /// <summary>Of the update.</summary>
+    public required SpectraSpread EffectiveRankChange { get; init; }
+
+    /// <summary>Intruders among the leading vectors, summed over the matrices, by threshold.</summary>
+    public required IReadOnlyList<IntruderTotal> Intruders { get; init; }
+
+    /// <summary>Excess kurtosis of the base's entries.</summary>
+    public required SpectraSpread KurtosisBase { get; init; }
+
+    /// <summary>Of the tuned weight's entries.</summary>
+    public required SpectraSpread KurtosisTuned { get; init; }
+
+    /// <summary>Standard deviation of the base's entries.</summary>
+    public required SpectraSpread DeviationBase { get; init; }
+
+    /// <summary>Of the update's entries.</summary>
+    public required SpectraSpread DeviationChange { get; init; }
+
+    /// <summary>Change of the base entries' standard deviation from one layer to the next (least squares); NaN for a single layer.</summary>
+    public required double DeviationSlope { get; init; }
+
+    /// <summary>The same for the update's entries.</summary>
+    public required double ChangeDeviationSlope { get; init; }
+
+    /// <summary>How many matrices amplify the top.</summary>
+    public required VerdictCount AmplifiesTop { get; init; }
+
+    /// <summary>How many turn the top more than chance.</summary>
+    public required VerdictCount ReorientsTop { get; init; }
+
+    /// <summary>How many leave the rest as it is.</summary>
+    public required VerdictCount RestStable { get; init; }
+
+    internal static SpectraSummary Of(IReadOnlyList<MatrixSpectra> matrices, string? module = null, int? layer = null)
+    {
+        SpectraSpread Over(Func<MatrixSpectra, double> value) => SpectraSpread.Of(matrices.Select(value));
+        SpectraSpread Energy(Func<UpdateEnergy, double> value) => Over(matrix => value(matrix.Energy.First(energy => energy.K == matrix.TopK)));
+        SpectraSpread Angle(Func<SubspaceAngles, double> value) => Over(matrix => value(matrix.Subspaces.First(angles => angles.K == matrix.TopK && !angles.Bottom)));
+        double Mean(Func<MatrixSpectra, double> value) => Over(value).Mean;
+        return new SpectraSummary
+        {
+            Module = module,
+            Layer = layer,
+            Matrices = matrices.Count,
+            Unchanged = matrices.Count(matrix => matrix.Verdict.Unchanged),
+            Measurable = matrices.Count(matrix => matrix.Verdict.Measurable),
+            RelativeChange = Over(matrix => matrix.Norms.Relative),
+            Amplification = Over(matrix => matrix.Amplification.First(share => share.K == matrix.TopK).Share),
+            AmplificationZ = Over(matrix => matrix.Verdict.AmplificationZ),
+            Profile = [.. Enumerable.Range(0, SpectrumBin.ProfileSize).Select(i => Mean(matrix => matrix.Values.Profile[i]))],
+            Bins =
+            [
+                .. Enumerable.Range(0, matrices[0].Bins.Count).Select(i => new BinAverage(matrices[0].Bins[i].Bin, Mean(matrix => matrix.Bins[i].Relative), Mean(matrix => matrix.Bins[i].RelativeMagnitude),
+                    Mean(matrix => matrix.Bins[i].MatchedLeft), Mean(matrix => matrix.Bins[i].MatchedRight), Mean(matrix => matrix.Bins[i].BestLeft), Mean(matrix => matrix.Bins[i].BestRight),
+                    Mean(matrix => matrix.Bins[i].StableLeft), Mean(matrix => matrix.Bins[i].StableRight))),
+            ],
+            SimilarityLeft = Angle(angles => angles.Left.Similarity),
+            SimilarityRight = Angle(angles => angles.Right.Similarity),
+            LargestAngleLeft = Angle(angles => angles.Left.Largest),
+            LargestAngleRight = Angle(angles => angles.Right.Largest),
+            EnergyTopTop = Energy(energy => energy.TopTop),
+            EnergyTopBottom = Energy(energy => energy.TopBottom),
+            EnergyBottomTop = Energy(energy => energy.BottomTop),
+            EnergyBottomBottom = Energy(energy => energy.BottomBottom),
+            StableRankBase = Over(matrix => matrix.Ranks.Base.Stable),
+            StableRankTuned = Over(matrix => matrix.Ranks.Tuned.Stable),
+            StableRankChange = Over(matrix => matrix.Ranks.Change.Stable),
+            EffectiveRankBase = Over(matrix => matrix.Ranks.Base.Effective),
+            EffectiveRankTuned = Over(matrix => matrix.Ranks.Tuned.Effective),
+            EffectiveRankChange = Over(matrix => matrix.Ranks.Change.Effective),
+            Intruders = [.. Enumerable.Range(0, matrices[0].Intruders.Counts.Count).Select(i => IntruderTotal.Of(matrices, i))],
+            KurtosisBase = Over(matrix => matrix.Entries.Base.ExcessKurtosis),
+            KurtosisTuned = Over(matrix => matrix.Entries.Tuned.ExcessKurtosis),
+            DeviationBase = Over(matrix => matrix.Entries.Base.StandardDeviation),
+            DeviationChange = Over(matrix => matrix.Entries.Change.StandardDeviation),
+            DeviationSlope = Slope(matrices, matrix => matrix.Entries.Base.StandardDeviation),
+            ChangeDeviationSlope = Slope(matrices, matrix => matrix.Entries.Change.StandardDeviation),
+            AmplifiesTop = VerdictCount.Of(matrices.Select(matrix => matrix.Verdict.AmplifiesTop)),
+            ReorientsTop = VerdictCount.Of(matrices.Select(matrix => matrix.Verdict.ReorientsTop)),
+            RestStable = VerdictCount.Of(matrices.Select(matrix => matrix.Verdict.RestStable)),
+        };
+    }
+
+    private static double Slope(IReadOnlyList<MatrixSpectra> matrices, Func<MatrixSpectra, double> value)
+    {
+        double meanLayer = matrices.Average(matrix => matrix.Layer), meanValue = matrices.Average(value);
+        return matrices.Sum(matrix => (matrix.Layer - meanLayer) * (value(matrix) - meanValue)) / matrices.Sum(matrix => (matrix.Layer - meanLayer) * (matrix.Layer - meanLayer));
+    }
+}
+
+/// <summary>A number over several matrices; what is not defined for a matrix is left out. NaN where nothing is left.</summary>
+/// <param name="Mean">Mean.</param>
+/// <param name="StandardDeviation">With n − 1; NaN below two.</param>
+/// <param name="Least">Smallest.</param>
+/// <param name="Largest">Largest.</param>
+public sealed record SpectraSpread(double Mean, double StandardDeviation, double Least, double Largest)
+{
+    internal static SpectraSpread Of(IEnumerable<double> values)
+    {
+        double[] known = [.. values.Where(double.IsFinite)];
+        if (known.Length == 0) return new SpectraSpread(double.NaN, double.NaN, double.NaN, double.NaN);
+        double mean = known.Average();
+        return new SpectraSpread(mean, Math.Sqrt(known.Sum(value => (value - mean) * (value - mean)) / (known.Length - 1)), known.Min(), known.Max());
+    }
+}
+
+/// <summary>Means over matrices of what <see cref="BinSummary"/> has for one range.</summary>
+public sealed record BinAverage(
+    string Bin, double Relative, double RelativeMagnitude, double MatchedLeft, double MatchedRight, double BestLeft, double BestRight, double StableLeft, double StableRight);
+
+/// <summary>Intruders over several matrices.</summary>
+/// <param name="Threshold">ε.</param>
+/// <param name="Left">Sum over the matrices' leading left vectors.</param>
+/// <param name="Right">Sum over the right ones.</param>
+/// <param name="MatricesWithLeft">Matrices that have any on the left.</param>
+/// <param name="MatricesWithRight">On the right.</param>
+public sealed record IntruderTotal(double Threshold, int Left, int Right, int MatricesWithLeft, int MatricesWithRight)
+{
+    internal static IntruderTotal Of(IReadOnlyList<MatrixSpectra> matrices, int threshold)
+    {
+        IntruderCount[] counts = [.. matrices.Select(matrix => matrix.Intruders.Counts[threshold])];
+        return new IntruderTotal(counts[0].Threshold, counts.Sum(count => count.Left), counts.Sum(count => count.Right), counts.Count(count => count.Left > 0), counts.Count(count => count.Right > 0));
+    }
+}
+
+/// <summary>How many matrices a claim holds for, does not hold for, and cannot be judged for.</summary>
+public sealed record VerdictCount(int Holds, int Fails, int Unknown)
+{
+    internal static VerdictCount Of(IEnumerable<bool?> verdicts)
+    {
+        bool?[] all = [.. verdicts];
+        return new VerdictCount(all.Count(verdict => verdict == true), all.Count(verdict => verdict == false), all.Count(verdict => verdict is null));
+    }
+}

@@ -1,0 +1,43 @@
+namespace Spectral.Training;
+
+/// <summary>A range of singular values by index: the top 1 %, 1 to 10 %, 10 to 50 % and the rest, each at least reaching one further than the one before.</summary>
+/// <param name="Name">A name for tables.</param>
+/// <param name="From">The first index, counted from 0.</param>
+/// <param name="To">The index after the last.</param>
+public sealed record SpectrumBin(string Name, int From, int To)
+{
+    /// <summary>How many ranges of equal size a profile has.</summary>
+    public const int ProfileSize = 20;
+
+    private static readonly (string Name, double End)[] Ends = [("top 1 %", 0.01), ("1-10 %", 0.1), ("10-50 %", 0.5), ("rest", 1)];
+
+    /// <summary>The four ranges of a spectrum of n values; empty ones at the end when n is below 4.</summary>
+    public static SpectrumBin[] Of(int n)
+    {
+        var bins = new SpectrumBin[Ends.Length];
+        for (int i = 0, from = 0; i < bins.Length; from = bins[i++].To)
+            bins[i] = new SpectrumBin(Ends[i].Name, from, Math.Min(n, Math.Max(from + 1, (int)Math.Ceiling(Ends[i].End * n))));
+        return bins;
+    }
+
+    /// <summary>The mean of the finite entries; NaN when there are none, or when the range reaches beyond what was computed.</summary>
+    public double Mean(ReadOnlySpan<double> values) => To > values.Length ? double.NaN : MeanOf(values[From..To]);
+
+    /// <summary>Means over <see cref="ProfileSize"/> equal parts of a spectrum of n values, the first k of which are given; NaN where a part is empty or not computed.</summary>
+    public static double[] Profile(ReadOnlySpan<double> values, int n)
+    {
+        var profile = new double[ProfileSize];
+        for (int i = 0; i < ProfileSize; i++)
+            profile[i] = new SpectrumBin("", (int)((long)i * n / ProfileSize), (int)((i + 1L) * n / ProfileSize)).Mean(values);
+        return profile;
+    }
+
+    internal static double MeanOf(ReadOnlySpan<double> values)
+    {
+        double sum = 0;
+        int count = 0;
+        foreach (double value in values)
+            if (double.IsFinite(value)) (sum, count) = (sum + value, count + 1);
+        return count == 0 ? double.NaN : sum / count;
+    }
+}

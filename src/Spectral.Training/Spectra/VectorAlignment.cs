@@ -1,0 +1,122 @@
+namespace Spectral.Training;
+
+/// <summary>How far singular vectors turned, by index; index 0 belongs to the largest value.</summary>
+public sealed record VectorAlignment
+{
+    /// <summary>|u0_i · u1_i|.</summary>
+    public required double[] MatchedLeft { get; init; }
+
+    /// <summary>|v0_i · v1_i|.</summary>
+    public required double[] MatchedRight { get; init; }
+
+    /// <summary>max_j |u0_j · u1_i|: neighbours that swapped places have small matched and large best cosines.</summary>
+    public required double[] BestLeft { get; init; }
+
+    /// <summary>The position j of the best match, counted from 1.</summary>
+    public required int[] BestLeftPosition { get; init; }
+
+    /// <summary>max_j |v0_j · v1_i|.</summary>
+    public required double[] BestRight { get; init; }
+
+    /// <summary>The position j of the best match, counted from 1.</summary>
+    public required int[] BestRightPosition { get; init; }
+
+    /// <summary>g_i = min(σ0_{i−1} − σ0_i, σ0_i − σ0_{i+1}) / σ0_i, over the neighbours that there are.</summary>
+    public required double[] Gap { get; init; }
+
+    /// <summary>
+    /// Whether a neighbouring base value is closer than ‖Δ‖₂: the vector alone then means nothing (Davis-Kahan, Wedin), and
+    /// <see cref="StableLeft"/> compares the span of its cluster.
+    /// </summary>
+    public required bool[] Clustered { get; init; }
+
+    /// <summary>The runs of neighbours that are closer than ‖Δ‖₂.</summary>
+    public required IReadOnlyList<VectorCluster> Clusters { get; init; }
+
+    /// <summary>The matched |cos| of a vector on its own, and for each in a cluster the root mean square cosine between the spans of the cluster.</summary>
+    public required double[] StableLeft { get; init; }
+
+    /// <summary>The same on the right.</summary>
+    public required double[] StableRight { get; init; }
+
+    internal static VectorAlignment Of(MatrixPair pair, double updateNorm)
+    {
+        HostMatrix left = pair.Tuned.Left.TimesTransposed(pair.Base.Left), right = pair.Tuned.Right.TimesTransposed(pair.Base.Right);
+        (double[] bestLeft, int[] leftPositions) = Best(left);
+        (double[] bestRight, int[] rightPositions) = Best(right);
+        double[] values = pair.Base.Values;
+        VectorCluster[] clusters = [.. Runs(values, updateNorm, pair.Truncated).Select(run => new VectorCluster(run.First + 1, run.Last + 1, Similarity(left, run.First, run.Last), Similarity(right, run.First, run.Last)))];
+        double[] matchedLeft = Diagonal(left), matchedRight = Diagonal(right), stableLeft = [.. matchedLeft], stableRight = [.. matchedRight];
+        var clustered = new bool[values.Length];
+        foreach (VectorCluster cluster in clusters)
+            for (int i = cluster.First - 1; i < cluster.Last; i++)
+                (clustered[i], stableLeft[i], stableRight[i]) = (true, Math.Sqrt(cluster.LeftSimilarity), Math.Sqrt(cluster.RightSimilarity));
+        return new VectorAlignment
+        {
+            MatchedLeft = matchedLeft,
+            MatchedRight = matchedRight,
+            BestLeft = bestLeft,
+            BestLeftPosition = leftPositions,
+            BestRight = bestRight,
+            BestRightPosition = rightPositions,
+            Gap = Gaps(values),
+            Clustered = clustered,
+            Clusters = clusters,
+            StableLeft = stableLeft,
+            StableRight = stableRight,
+        };
+    }
+
+    /// <summary>|cos| of vectors of one index, row by row.</summary>
+    internal static double[] Matched(HostMatrix x, HostMatrix y) =>
+        [.. Enumerable.Range(0, x.Rows).Select(i => Math.Min(1, Math.Abs(HostMatrix.Dot(x.Row(i), y.Row(i)))))];
+
+    private static double[] Diagonal(HostMatrix cosines) => [.. Enumerable.Range(0, cosines.Rows).Select(i => Math.Min(1, Math.Abs(cosines[i, i])))];
+
+    private static (double[] Cosines, int[] Positions) Best(HostMatrix cosines)
+    {
+        var best = new double[cosines.Rows];
+        var positions = new int[cosines.Rows];
+        for (int i = 0; i < cosines.Rows; i++)
+        {
+            ReadOnlySpan<double> row = cosines.Row(i);
+            int at = 0;
+            for (int j = 1; j < row.Length; j++)
+                if (Math.Abs(row[j]) > Math.Abs(row[at])) at = j;
+            (best[i], positions[i]) = (Math.Min(1, Math.Abs(row[at])), at + 1);
+        }
+        return (best, positions);
+    }
+
+    private static double[] Gaps(double[] values) => [.. values.Select((value, i) => Math.Min(
+        i == 0 ? double.PositiveInfinity : values[i - 1] - value,
+        i + 1 == values.Length ? double.PositiveInfinity : value - values[i + 1]) / value).Select(gap => double.IsFinite(gap) ? gap : double.NaN)];
+
+    // Where the spectrum is cut off, the neighbour of the last value is not known: it counts as clustered, alone if need be.
+    private static IEnumerable<(int First, int Last)> Runs(double[] values, double updateNorm, bool truncated)
+    {
+        for (int first = 0, last; first < values.Length; first = last + 1)
+        {
+            for (last = first; last + 1 < values.Length && values[last] - values[last + 1] < updateNorm;) last++;
+            if (last > first || (truncated && last + 1 == values.Length && updateNorm > 0)) yield return (first, last);
+        }
+    }
+
+    private static double Similarity(HostMatrix cosines, int first, int last)
+    {
+        double sum = 0;
+        for (int i = first; i <= last; i++)
+        {
+            ReadOnlySpan<double> row = cosines.Row(i)[first..(last + 1)];
+            sum += HostMatrix.Dot(row, row);
+        }
+        return Math.Min(1, sum / (last - first + 1));
+    }
+}
+
+/// <summary>Neighbouring triplets whose base values are closer than ‖Δ‖₂ to each other.</summary>
+/// <param name="First">Position of the first, counted from 1.</param>
+/// <param name="Last">Position of the last.</param>
+/// <param name="LeftSimilarity">Mean squared cosine of the principal angles between the spans of the left vectors.</param>
+/// <param name="RightSimilarity">The same on the right.</param>
+public sealed record VectorCluster(int First, int Last, double LeftSimilarity, double RightSimilarity);
