@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Spectral.Training;
 
 namespace Spectral.Cli.Tests;
 
@@ -113,15 +114,8 @@ public sealed class AnalyzeCommandTests : WorkFolder
     [Test]
     public void RoundedToBf16ADifferenceBelowItVanishes()
     {
-        TinyModel.Create(Tuned);
-        using (FileStream weights = File.Open(Path.Combine(Tuned, "model.safetensors"), FileMode.Open))
-        {
-            // The lowest byte of the last value: far below what BF16 keeps.
-            weights.Seek(-4, SeekOrigin.End);
-            int low = weights.ReadByte();
-            weights.Seek(-4, SeekOrigin.End);
-            weights.WriteByte((byte)(low ^ 1));
-        }
+        // The lowest bit of one weight: far below what BF16 keeps.
+        WriteTuned((name, values) => values[5] = name == "model.layers.1.mlp.up_proj.weight" ? MathF.BitIncrement(values[5]) : values[5]);
         foreach ((string type, int unchanged) in new[] { ("auto", 13), ("bf16", 14) })
             Assert.That(Spectral.Run(Analyze("--tuned", Tuned, "--dtype", type, "--overwrite", "--json")).Succeeded().Json.GetProperty("model").GetProperty("unchanged").GetInt32(), Is.EqualTo(unchanged), type);
     }
@@ -159,22 +153,34 @@ public sealed class AnalyzeCommandTests : WorkFolder
     [Test]
     public void RefusesModelsOfOtherShapes()
     {
+        const int Narrower = 40;
         TinyModel.WriteConfigAndTokenizer(Tuned);
-        TinyModel.Set(Path.Combine(Tuned, "config.json"), "hidden_size", 64);
-        TinyModel.Set(Path.Combine(Tuned, "config.json"), "head_dim", 8);
-        TinyModel.WriteWeights(Path.Combine(Tuned, "model.safetensors"), 1, hidden: 64);
-        Refused(Analyze("--tuned", Tuned), "model.layers.0.self_attn.q_proj.weight", "[32, 64]", "[32, 32]");
+        TinyModel.Set(Path.Combine(Tuned, "config.json"), "intermediate_size", Narrower);
+        SafetensorsWriter.Write(Path.Combine(Tuned, "model.safetensors"), [.. TinyModel.Tensors().Select(tensor =>
+        {
+            long[] shape = [.. tensor.Shape.Select(size => size == TinyModel.Intermediate ? Narrower : size)];
+            return TensorToWrite.Floats(tensor.Name, StoredType.F32, shape, () => new float[shape.Aggregate(1L, (product, size) => product * size)]);
+        })]);
+        Refused(Analyze("--tuned", Tuned), "model.layers.0.mlp.gate_proj.weight", "[40, 32]", "[48, 32]");
     }
 
     [Test]
     public void RefusesWeightsThatAreNotFinite()
     {
-        TinyModel.Create(Tuned);
-        using (FileStream weights = File.Open(Path.Combine(Tuned, "model.safetensors"), FileMode.Open))
+        WriteTuned((name, values) => values[33] = name == "model.layers.0.self_attn.o_proj.weight" ? float.NaN : values[33]);
+        Refused(Analyze("--tuned", Tuned), "model.layers.0.self_attn.o_proj.weight", "NaN at [1, 1]", "finite");
+    }
+
+    /// <summary>The base with its weights changed.</summary>
+    private void WriteTuned(Action<string, float[]> change)
+    {
+        TinyModel.WriteConfigAndTokenizer(Tuned);
+        using ModelFolder model = ModelFolder.Open(Model);
+        SafetensorsWriter.Write(Path.Combine(Tuned, "model.safetensors"), [.. model.TensorNames.Select(name =>
         {
-            weights.Seek(-4, SeekOrigin.End);
-            weights.Write(BitConverter.GetBytes(float.NaN));
-        }
-        Refused(Analyze("--tuned", Tuned), "NaN", "finite");
+            float[] values = model[name].ToFloats();
+            if (values.Length > 33) change(name, values);
+            return TensorToWrite.Floats(name, StoredType.F32, model[name].Shape, () => values);
+        })]);
     }
 }

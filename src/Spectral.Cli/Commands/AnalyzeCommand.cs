@@ -59,32 +59,30 @@ internal sealed class AnalyzeCommand : SpectralCommand
     {
         string? tunedFolder = context.Get(tuned), adapterFolder = context.Get(adapter);
         if (tunedFolder is null && adapterFolder is null) throw new InputException("--tuned DIR, --adapter DIR: expected at least one of the two");
-        string page = OutputFile.Check(context.Get(output), context.Get(overwrite), context.Get(baseModel));
-        string? table = context.Get(csv) is { } given ? OutputFile.Check(given, context.Get(overwrite), context.Get(output)) : null;
+        using var page = new OutputFile("--out", context.Get(output), context.Get(overwrite), context.Get(baseModel), tunedFolder, adapterFolder);
+        using OutputFile? table = context.Get(csv) is { } given ? new OutputFile("--csv", given, context.Get(overwrite), context.Get(baseModel), tunedFolder, adapterFolder) : null;
+        if (table?.FullPath == page.FullPath) throw new InputException($"--csv \"{context.Get(csv)}\": is what --out names; expected another file");
         SpectraOptions options = Read(context);
         using ModelFolder before = ModelFolder.Open(context.Get(baseModel));
         using ModelFolder? after = tunedFolder is null ? null : ModelFolder.Open(tunedFolder);
         using var analysis = new SpectraAnalysis(before, after ?? before, adapterFolder, Parts(context.Get(target)), options);
         foreach (string warning in before.Warnings.Concat(after?.Warnings ?? []).Concat(analysis.Warnings)) context.Terminal.Warn(warning);
 
+        page.Claim();
+        table?.Claim();
         using Device computing = device.Open(context);
         StoredType? rounding = device.Wants(context, DType.BF16) ? StoredType.BF16 : null;
         ModelSpectra spectra = context.Terminal.Track("analyzing", analysis.Count, progress =>
             analysis.Run(computing, rounding, (done, name) => progress.Report(done, name), context.Cancellation));
         JsonObject result = SpectraJson.Of(spectra, ("base", context.Get(baseModel)), ("tuned", tunedFolder), ("adapter", adapterFolder), ("device", computing.ToString()),
             ("settings", SpectraJson.Of(options)));
-        Directory.CreateDirectory(Path.GetDirectoryName(page)!);
-        AtomicFile.Write(page, stream => stream.Write(Encoding.UTF8.GetBytes(SpectraPage.Render(result))));
-        if (table is not null)
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(table)!);
-            AtomicFile.Write(table, stream => SpectraTable.Write(spectra, stream));
-        }
+        AtomicFile.Write(page.FullPath, stream => stream.Write(Encoding.UTF8.GetBytes(SpectraPage.Render(result))));
+        if (table is not null) AtomicFile.Write(table.FullPath, stream => SpectraTable.Write(spectra, stream));
         context.Finish(result, terminal =>
         {
             foreach (SpectraSummary module in spectra.Modules) terminal.Line(Line(module, module.Module!));
             terminal.Line(Line(spectra.Model, "all"));
-            terminal.Line($"written to {page}");
+            terminal.Line($"written to {page.FullPath}");
         });
     }
 

@@ -35,7 +35,7 @@ internal sealed class SvdCommand : SpectralCommand
         using ModelFolder? folder = fromModel is null ? null : ModelFolder.Open(fromModel);
         List<SafetensorsTensor> chosen = Choose(weights is not null ? weights.Tensors.Values : folder!.TensorNames.Select(name => folder[name]),
             fromFile ?? fromModel!, context.Get(tensor), context.Get(rank));
-        using var target = new OutputFile(context.Get(output), context.Get(overwrite), fromFile ?? fromModel!);
+        using var target = new OutputFile("--out", context.Get(output), context.Get(overwrite), fromFile ?? fromModel!);
         target.Claim();
 
         using Device computing = device.Open(context);

@@ -25,7 +25,7 @@ internal sealed class OutputClaim : IDisposable
     public bool MadeFolder => created.Count > 0 && created[^1] == Path.GetDirectoryName(path);
 
     /// <summary>Makes the folders that are missing, and takes the lock.</summary>
-    /// <param name="given">What --out names, for messages.</param>
+    /// <param name="given">The option as it was given, for messages.</param>
     /// <param name="path">The lock file.</param>
     /// <exception cref="InputException">Another process holds the lock, or the folder cannot be written to.</exception>
     public static OutputClaim Take(string given, string path)
@@ -50,7 +50,7 @@ internal sealed class OutputClaim : IDisposable
             if (file is not null) File.Delete(path);
             file?.Dispose();
             Remove(created);
-            throw error is IOException && IsLock(error) ? InUse(given, path, error) : new InputException($"--out \"{given}\": cannot be written to: {error.Message}", error);
+            throw error is IOException && IsLock(error) ? InUse(given, path, error) : new InputException($"{given}: cannot be written to: {error.Message}", error);
         }
     }
 
@@ -126,7 +126,7 @@ internal sealed class OutputClaim : IDisposable
         OperatingSystem.IsLinux() && new FileInfo($"/proc/self/fd/{file.SafeFileHandle.DangerousGetHandle()}").LinkTarget?.EndsWith(" (deleted)", StringComparison.Ordinal) == true;
 
     private static InputException InUse(string given, string path, Exception error) =>
-        new($"--out \"{given}\": {Holder(path) ?? "another process"} is writing to it; expected a place that no other run writes to", error);
+        new($"{given}: {Holder(path) ?? "another process"} is writing to it; expected a place that no other run writes to", error);
 
     /// <summary>The process that has the file open, as far as the system tells.</summary>
     private static string? Holder(string path)

@@ -19,11 +19,11 @@ internal sealed class OutputFolder : IDisposable
     /// <exception cref="InputException">The folder may not be written to.</exception>
     public OutputFolder(string path, bool overwrite, params ReadOnlySpan<string?> inputs)
     {
-        (given, this.overwrite) = (path, overwrite);
-        FullPath = OutputPath.Resolve(path);
-        OutputPath.RequireNoInput(path, FullPath, "folder", inputs);
-        if (File.Exists(FullPath)) throw new InputException($"--out \"{path}\": is a file; expected a folder that is absent or empty");
-        OutputClaim.RequireFree(path, LockFile);
+        (given, this.overwrite) = ($"--out \"{path}\"", overwrite);
+        FullPath = OutputPath.Resolve(given, path);
+        OutputPath.RequireNoInput(given, FullPath, "folder", inputs);
+        if (File.Exists(FullPath)) throw new InputException($"{given}: is a file; expected a folder that is absent or empty");
+        OutputClaim.RequireFree(given, LockFile);
         CheckContents();
     }
 
@@ -87,13 +87,13 @@ internal sealed class OutputFolder : IDisposable
         {
             WasEmpty = !Contents().Any();
             if (!overwrite && !WasEmpty)
-                throw new InputException($"--out \"{given}\": is not empty; expected an absent or empty folder (--overwrite replaces files in it)");
+                throw new InputException($"{given}: is not empty; expected an absent or empty folder (--overwrite replaces files in it)");
             if (Contents().FirstOrDefault(entry => Written.Contains(Path.GetExtension(entry)) && Directory.Exists(entry)) is { } folder)
-                throw new InputException($"--out \"{given}\": {Path.GetFileName(folder)} in it is a folder; expected a file or nothing of that name");
+                throw new InputException($"{given}: {Path.GetFileName(folder)} in it is a folder; expected a file or nothing of that name");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"--out \"{given}\": cannot be listed: {error.Message}", error);
+            throw new InputException($"{given}: cannot be listed: {error.Message}", error);
         }
     }
 

@@ -2,24 +2,24 @@ using Spectral.Training;
 
 namespace Spectral.Cli;
 
-/// <summary>Where --out leads, before anything is created.</summary>
+/// <summary>Where an option such as --out leads, before anything is created. Messages begin with the option as it was given.</summary>
 internal static class OutputPath
 {
     /// <summary>The full path, a link at its end followed.</summary>
     /// <exception cref="InputException">It leads through a file, through a link to nowhere, or to where no files are kept.</exception>
-    public static string Resolve(string given)
+    public static string Resolve(string given, string path)
     {
-        string full = Follow(given, Path.TrimEndingDirectorySeparator(Path.GetFullPath(given)));
+        string full = Follow(given, Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
         // A result is renamed into place: on a device that would replace the device.
         if (full.StartsWith("/dev/", StringComparison.Ordinal) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal))
-            throw new InputException($"--out \"{given}\": {full} is among the devices; expected a path on a disk");
+            throw new InputException($"{given}: {full} is among the devices; expected a path on a disk");
         for (string? above = Path.GetDirectoryName(full); above is not null; above = Path.GetDirectoryName(above))
         {
             if (Directory.Exists(above)) return full;
             Follow(given, above);
-            if (File.Exists(above)) throw new InputException($"--out \"{given}\": {above} is a file; expected a folder");
+            if (File.Exists(above)) throw new InputException($"{given}: {above} is a file; expected a folder");
         }
-        throw new InputException($"--out \"{given}\": expected a path inside an existing file system");
+        throw new InputException($"{given}: expected a path inside an existing file system");
     }
 
     /// <summary>Refuses a path that the command reads.</summary>
@@ -28,7 +28,7 @@ internal static class OutputPath
     {
         foreach (string? input in inputs)
             if (input is not null && Follow(given, Path.TrimEndingDirectorySeparator(Path.GetFullPath(input)), orStay: true) == full)
-                throw new InputException($"--out \"{given}\": is read by this command; expected another {wanted}");
+                throw new InputException($"{given}: is read by this command; expected another {wanted}");
     }
 
     private static string Follow(string given, string path, bool orStay = false)
@@ -42,8 +42,8 @@ internal static class OutputPath
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            if (!orStay && link is null) throw new InputException($"--out \"{given}\": cannot be reached: {error.Message}", error);
+            if (!orStay && link is null) throw new InputException($"{given}: cannot be reached: {error.Message}", error);
         }
-        return orStay ? path : throw new InputException($"--out \"{given}\": {path} is a symbolic link to {link}, which leads nowhere; expected one to a folder that exists");
+        return orStay ? path : throw new InputException($"{given}: {path} is a symbolic link to {link}, which leads nowhere; expected one to a folder that exists");
     }
 }

@@ -10,19 +10,23 @@ internal static class SpectraPage
 
     public static string Render(JsonObject analysis)
     {
-        var page = new HtmlPage("Weight spectra", $"{analysis["tuned"]?.GetValue<string>() ?? analysis["adapter"]!.GetValue<string>()} beside {analysis["base"]!.GetValue<string>()}", "body{max-width:80rem}");
-        page.Raw($"<table>\n<tr>{string.Concat(Heads.Select(head => $"<th scope=\"col\">{head}</th>"))}</tr>\n");
-        foreach (JsonNode? matrix in analysis["matrices"]!.AsArray())
-        {
-            JsonNode subspace = matrix!["subspaces"]!.AsArray().First(entry => (int)entry!["k"]! == (int)matrix["top_k"]!)!;
-            JsonNode share = matrix["amplification"]!.AsArray().First(entry => (int)entry!["k"]! == (int)matrix["top_k"]!)!;
-            string[] fields = [Number(matrix["norms"]!["relative"]), Number(share["share"]), Number(matrix["verdict"]!["amplification_z"]), Number(subspace["left"]!["similarity"]), Number(subspace["right"]!["similarity"])];
-            page.Raw($"<tr><th scope=\"row\">{HtmlPage.Escape((string)matrix["name"]!)}</th>{string.Concat(fields.Select(field => $"<td class=\"number\">{field}</td>"))}"
-                + $"<td>{string.Join("<br>", matrix["verdict"]!["lines"]!.AsArray().Select(line => HtmlPage.Escape((string)line!)))}</td></tr>\n");
-        }
-        page.Raw("</table>\n");
+        var page = new HtmlPage("Weight spectra", $"{analysis["tuned"]?.GetValue<string>() ?? analysis["adapter"]!.GetValue<string>()} beside {analysis["base"]!.GetValue<string>()}");
+        page.Table("Matrices compared", Heads, [.. analysis["matrices"]!.AsArray().Select(matrix => Row(matrix!))], sortable: true);
         return page.Render();
     }
 
-    private static string Number(JsonNode? value) => value is null ? "–" : value.GetValue<double>().ToString("0.####", CultureInfo.InvariantCulture);
+    private static PageCell[] Row(JsonNode matrix)
+    {
+        JsonNode subspace = OfTop(matrix, "subspaces");
+        return
+        [
+            new((string)matrix["name"]!), Number(matrix["norms"]!["relative"]), Number(OfTop(matrix, "amplification")["share"]), Number(matrix["verdict"]!["amplification_z"]),
+            Number(subspace["left"]!["similarity"]), Number(subspace["right"]!["similarity"]), new(string.Join("; ", matrix["verdict"]!["lines"]!.AsArray())),
+        ];
+    }
+
+    private static JsonNode OfTop(JsonNode matrix, string list) => matrix[list]!.AsArray().First(entry => (int)entry!["k"]! == (int)matrix["top_k"]!)!;
+
+    private static PageCell Number(JsonNode? node) =>
+        node?.GetValue<double>() is { } value ? new(value.ToString("0.####", CultureInfo.InvariantCulture), value) : new("–", double.NaN);
 }
