@@ -50,6 +50,16 @@ internal sealed class HtmlPage
 
     public void Paragraph(string text) => page.Append($"<p>{Escape(text)}</p>\n");
 
+    /// <summary>A sentence that the page is about.</summary>
+    public void Finding(string text) => page.Append($"<p class=\"finding\">{Escape(text)}</p>\n");
+
+    /// <summary>A place for the charts and the table of an analysis, made by the script.</summary>
+    public void Spectra(JsonObject analysis)
+    {
+        page.Append("<div data-spectra></div>\n");
+        data["spectra"] = analysis;
+    }
+
     /// <summary>A place for a chart, drawn by the script.</summary>
     public void Chart(JsonObject chart)
     {

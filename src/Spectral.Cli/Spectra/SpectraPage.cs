@@ -3,30 +3,92 @@ using System.Text.Json.Nodes;
 
 namespace Spectral.Cli;
 
-/// <summary>The page of an analysis: the table of its matrices, from the same object that --json prints.</summary>
+/// <summary>
+/// The page of an analysis: what was found over the whole model in words and tables; charts and the table of matrices, which the script makes of the
+/// same object.
+/// </summary>
 internal static class SpectraPage
 {
-    private static readonly string[] Heads = ["matrix", "relative change", "growth of the top", "z", "similarity left", "similarity right", "verdict"];
+    private static readonly (string Key, string Name, double Factor, string Format)[] Spreads =
+    [
+        ("relative_change", "change of the weights, ‖Δ‖/‖W‖", 1, "0.0000"),
+        ("amplification", "share of the change of singular values that is growth of the top", 1, "0.000"),
+        ("amplification_z", "the same, in standard deviations from random changes", 1, "0.0"),
+        ("similarity_left", "similarity of the top left subspaces (1: the same)", 1, "0.000"),
+        ("similarity_right", "similarity of the top right subspaces", 1, "0.000"),
+        ("largest_angle_left", "largest angle between the top left subspaces, degrees", 1, "0.0"),
+        ("largest_angle_right", "largest angle between the top right subspaces, degrees", 1, "0.0"),
+        ("energy_top_top", "energy of Δ from the top to the top, %", 100, "0.0"),
+        ("energy_bottom_bottom", "energy of Δ from the rest to the rest, %", 100, "0.0"),
+        ("stable_rank_base", "stable rank before", 1, "0.00"),
+        ("stable_rank_tuned", "stable rank after", 1, "0.00"),
+        ("stable_rank_change", "stable rank of Δ", 1, "0.00"),
+        ("effective_rank_base", "effective rank before", 1, "0.0"),
+        ("effective_rank_tuned", "effective rank after", 1, "0.0"),
+        ("kurtosis_base", "excess kurtosis of the entries before (Gaussian: 0)", 1, "0.000"),
+        ("kurtosis_tuned", "excess kurtosis of the entries after", 1, "0.000"),
+    ];
 
+    private static readonly (string Key, string Name)[] Parts =
+    [
+        ("relative", "growth"), ("relative_magnitude", "change"), ("matched_left", "matched, left"), ("matched_right", "matched, right"), ("best_left", "best, left"), ("best_right", "best, right"),
+    ];
+
+    /// <summary>Writes the page of an analysis.</summary>
+    /// <param name="analysis">The object that <c>--json</c> prints.</param>
     public static string Render(JsonObject analysis)
     {
-        var page = new HtmlPage("Weight spectra", $"{analysis["tuned"]?.GetValue<string>() ?? analysis["adapter"]!.GetValue<string>()} beside {analysis["base"]!.GetValue<string>()}");
-        page.Table("Matrices compared", Heads, [.. analysis["matrices"]!.AsArray().Select(matrix => Row(matrix!))], sortable: true);
+        JsonNode model = analysis["model"]!, settings = analysis["settings"]!;
+        int top = (int)settings["top_k"]!;
+        var page = new HtmlPage($"Weight spectra: {Tuned(analysis)} against {Leaf((string)analysis["base"]!)}", Summary(model));
+        page.Heading("What tuning did");
+        foreach (string verdict in new[]
+        {
+            Verdict(model["amplifies_top"]!, $"Amplifies the top {top} singular values", $"{Mean(model, "amplification", 100, "0")}\u00a0% of the change of singular values is their growth, z {Mean(model, "amplification_z", 1, "0.0")} on average"),
+            Verdict(model["reorients_top"]!, $"Turns the top {top} singular vectors more than chance", $"similarity of the subspaces {Mean(model, "similarity_left", 1, "0.00")} left and {Mean(model, "similarity_right", 1, "0.00")} right"),
+            Verdict(model["rest_stable"]!, "Leaves the rest of the spectrum as it was", $"{Mean(model, "energy_bottom_bottom", 100, "0")}\u00a0% of the energy of Δ is from the rest to the rest"),
+        }) page.Finding(verdict);
+        page.Spectra(SpectraPageData.Of(analysis));
+        page.Heading("Over all matrices");
+        page.Table("Over all matrices", ["quantity", "mean", "deviation", "least", "largest"],
+            [.. Spreads.Where(spread => model[spread.Key] is JsonObject).Select(spread => (PageCell[])[new(spread.Name), .. new[] { "mean", "standard_deviation", "least", "largest" }.Select(key => Cell(model[spread.Key]![key], spread.Factor, spread.Format))])], sortable: false);
+        page.Paragraph("By part of the spectrum: mean growth and mean size of the change of singular values; |cos| of tuned vectors with the base vectors of their positions (matched) and with the nearest (best).");
+        page.Table("By part of the spectrum", ["part of the spectrum", .. Parts.Select(part => part.Name)],
+            [.. model["bins"]!.AsArray().Select(bin => (PageCell[])[new((string)bin!["bin"]!), .. Parts.Select((part, i) => i < 2 ? Cell(bin[part.Key], 100, "0.000'\u00a0%'") : Cell(bin[part.Key], 1, "0.000"))])], sortable: false);
+        page.Settings(Settings(analysis));
         return page.Render();
     }
 
-    private static PageCell[] Row(JsonNode matrix)
+    private static string Summary(JsonNode model)
     {
-        JsonNode subspace = OfTop(matrix, "subspaces");
-        return
-        [
-            new((string)matrix["name"]!), Number(matrix["norms"]!["relative"]), Number(OfTop(matrix, "amplification")["share"]), Number(matrix["verdict"]!["amplification_z"]),
-            Number(subspace["left"]!["similarity"]), Number(subspace["right"]!["similarity"]), new(string.Join("; ", matrix["verdict"]!["lines"]!.AsArray())),
-        ];
+        int matrices = (int)model["matrices"]!, unchanged = (int)model["unchanged"]!, measurable = (int)model["measurable"]!;
+        string changed = unchanged == 0 ? "all of them changed" : $"{unchanged} unchanged";
+        string seen = measurable == matrices ? "" : $"; in {matrices - measurable} the change is within rounding";
+        return $"{matrices} weight matrices, {changed}{seen}. Δ is the tuned minus the base matrix; left is the output side, right the input side.";
     }
 
-    private static JsonNode OfTop(JsonNode matrix, string list) => matrix[list]!.AsArray().First(entry => (int)entry!["k"]! == (int)matrix["top_k"]!)!;
+    private static string Verdict(JsonNode counts, string claim, string numbers)
+    {
+        int holds = (int)counts["holds"]!, fails = (int)counts["fails"]!, unknown = (int)counts["unknown"]!;
+        string answer = holds + fails == 0 ? "not measurable" : holds >= fails ? fails == 0 ? "yes" : "mostly" : holds == 0 ? "no" : "mostly not";
+        string rest = unknown == 0 ? "" : $", {unknown} not measurable";
+        return $"{claim}: {answer}. It holds in {holds} of {holds + fails + unknown} matrices{rest}; {numbers}.";
+    }
 
-    private static PageCell Number(JsonNode? node) =>
-        node?.GetValue<double>() is { } value ? new(value.ToString("0.####", CultureInfo.InvariantCulture), value) : new("–", double.NaN);
+    private static string Mean(JsonNode model, string key, double factor, string format) => Cell(model[key]?["mean"], factor, format).Text;
+
+    private static PageCell Cell(JsonNode? value, double factor, string format) =>
+        value is null ? new PageCell("–", double.NaN) : new PageCell((factor * (double)value).ToString(format, CultureInfo.InvariantCulture), (double)value);
+
+    private static IEnumerable<(string, string)> Settings(JsonObject analysis)
+    {
+        foreach (string key in new[] { "base", "tuned", "adapter", "device" })
+            if (analysis[key] is { } value) yield return (key, (string)value!);
+        foreach (var (key, value) in analysis["settings"]!.AsObject())
+            yield return (key.Replace('_', ' '), value is JsonArray list ? string.Join(", ", list) : value?.ToString() ?? "–");
+    }
+
+    private static string Tuned(JsonObject analysis) => Leaf((string?)analysis["tuned"] ?? (string?)analysis["adapter"] ?? "");
+
+    private static string Leaf(string path) => Path.GetFileName(Path.TrimEndingDirectorySeparator(path)) is { Length: > 0 } name ? name : path;
 }

@@ -3,12 +3,15 @@ import { standalone } from "./chart/standalone";
 import { Figure, FILE_WIDTH } from "./figure";
 import type { Chart } from "./model";
 import { chooser } from "./shown";
+import { spectraPage } from "./spectra/page";
+import type { Spectra } from "./spectra/types";
 import { sortable } from "./table";
 
 interface PageData {
   charts: Chart[];
   /** Names that all charts share; a box shows and hides each. */
   names?: string[];
+  spectra?: Spectra;
 }
 
 const data = JSON.parse(document.getElementById("data")!.textContent!) as PageData;
@@ -18,7 +21,7 @@ for (const table of document.querySelectorAll<HTMLTableElement>("table.sortable"
 const figures = data.charts.map(chart => new Figure(chart));
 for (const figure of figures) document.querySelector(`[data-chart="${CSS.escape(figure.shown.id)}"]`)!.replaceWith(figure.element);
 if (data.names) document.querySelector("[data-chooser]")?.replaceWith(chooser(data.names, figures));
-else document.querySelector("[data-chooser]")?.remove();
+if (data.spectra) figures.push(...spectraPage(data.spectra, document.querySelector("[data-spectra]")!));
 
 // "#svg=ID": the page becomes the text of that chart's file, for programs that make figures of reports.
 const wanted = /^#svg=(.+)$/.exec(location.hash)?.[1];

@@ -27,16 +27,10 @@ export interface Series {
   points: [x: number, y: number][];
   /** A range of y at each point. */
   band?: [low: number, high: number][];
-  /** raw: thin and faint, behind the others; dots: each point is marked as well; marks: points alone. */
+  /** raw: thin and faint, behind the others; dots: each point is marked as well; marks: points alone; band: the range alone. */
   look?: "line" | "raw" | "dots" | "marks" | "band";
   /** What a point is, where its x does not say it. */
   notes?: string[];
-}
-
-/** A level that values are read against. */
-export interface Level {
-  name: string;
-  y: number;
 }
 
 export interface Curves extends Common {
@@ -44,7 +38,8 @@ export interface Curves extends Common {
   x: Axis;
   y: Axis;
   series: Series[];
-  levels?: Level[];
+  /** Ranges of x that are set apart. */
+  spans?: [from: number, to: number][];
   /** Whether the page, not the chart, says which line is which. */
   keyed?: boolean;
 }
@@ -55,6 +50,8 @@ export interface Strip extends Common {
   value: Axis;
   /** What one dot is: "seed". */
   each: string;
+  /** Whether the row is a set of places, which has no mean. */
+  spread?: boolean;
   rows: { name: string; slot: number; values: [label: string, value: number][] }[];
 }
 

@@ -1,18 +1,15 @@
 import * as Plot from "@observablehq/plot";
-import type { Curves, DataTable, Drawing, Level, Series, Target } from "../model";
+import type { Curves, DataTable, Drawing, Series, Target } from "../model";
 import { exact, tick } from "./numbers";
 import { colourClass } from "./palette";
-import { counts, fit, type Fitted } from "./scale";
+import { across, fit, type Fitted } from "./scale";
 
 const LETTER = 7.2, RIGHT = 16, TOP = 30, BOTTOM = 42;
 
 /** Draws lines, bands and marks over one pair of axes; of series without points nothing. */
 export function drawCurves(chart: Curves, width: number): Drawing {
   const narrow = width < 500, height = narrow ? 300 : Math.min(400, 220 + width / 6);
-  const levels = chart.levels ?? [];
-  const ys = [...chart.series.flatMap(heights), ...levels.map(level => level.y)], xs = chart.series.flatMap(places);
-  const y = fit(chart.y, ys);
-  const x = chart.x.scale && chart.x.scale !== "linear" ? fit(chart.x, xs) : counts(chart.x, xs, narrow ? 4 : 7);
+  const xs = chart.series.flatMap(places), y = fit(chart.y, chart.series.flatMap(heights)), x = across(chart.x, xs, narrow ? 4 : 7);
   const marginLeft = 14 + LETTER * Math.max(...y.ticks.map(value => tick(value).length));
   const svg = Plot.plot({
     width, height, marginLeft, marginRight: RIGHT, marginTop: TOP, marginBottom: BOTTOM, className: "chart",
@@ -22,13 +19,13 @@ export function drawCurves(chart: Curves, width: number): Drawing {
       Plot.axisY(y.ticks, { label: null, tickSize: 0, tickFormat: tick }),
       Plot.axisX(x.ticks, { label: x.label, labelAnchor: "center", labelArrow: "none", tickSize: 0, tickFormat: tick, labelOffset: 38 }),
       Plot.text([y.label], { className: "title", frameAnchor: "top-left", dx: -marginLeft + 4, dy: -TOP + 8, text: (label: string) => label }),
-      ...levels.map(level => levelMark(level)),
+      ...(chart.spans ?? []).map(([from, to]) => Plot.rectX([from], { x1: x.clamp(from), x2: x.clamp(to), className: "span" })),
       ...chart.series.flatMap(series => seriesMarks(series, y)),
     ],
   }) as SVGSVGElement & Plot.Plot;
-  const across = svg.scale("x")!, up = svg.scale("y")!;
+  const right = svg.scale("x")!, up = svg.scale("y")!;
   const targets = chart.series.filter(series => series.look !== "band").map(series => series.points.map(([px, py], i): Target => ({
-    x: across.apply(px), y: up.apply(y.clamp(py)), name: `${series.name}, ${series.notes?.[i] ?? `${chart.x.label} ${exact(px)}`}`,
+    x: right.apply(px), y: up.apply(y.clamp(py)), name: `${series.name}, ${series.notes?.[i] ?? `${chart.x.label} ${exact(px)}`}`,
     value: `${chart.y.label} ${exact(py)}${between(series, i)}`,
   })));
   if (xs.length === 0) svg.append(empty(width / 2, height / 2));
@@ -40,19 +37,12 @@ function seriesMarks(series: Series, y: Fitted): Plot.Markish[] {
   const place = { x: (point: [number, number]) => point[0], y: (point: [number, number]) => y.clamp(point[1]) };
   const marks: Plot.Markish[] = [];
   if (series.band && series.band.length > 1)
-    marks.push(Plot.areaY(series.band, { x: (_, i) => series.points[i]![0], y1: range => y.clamp(range[0]), y2: range => y.clamp(range[1]), className: `band fill ${colour}` }));
+    marks.push(Plot.areaY(series.band, { x: (_, i) => series.points[i]![0], y1: range => y.clamp(range[0]), y2: range => y.clamp(range[1]), className: `${look === "band" ? "range" : "band"} fill ${colour}` }));
   if (look !== "marks" && look !== "band" && series.points.length > 1)
     marks.push(Plot.line(series.points, { ...place, className: `curve ${look} ${colour}` }));
   if (look === "dots" || look === "marks" || (look !== "band" && series.points.length === 1))
     marks.push(Plot.dot(series.points, { ...place, r: 3.5, className: `fill ${colour}` }));
   return marks;
-}
-
-function levelMark(level: Level): Plot.Markish {
-  return [
-    Plot.ruleY([level.y], { className: "level" }),
-    Plot.text([level.y], { y: d => d, frameAnchor: "right", textAnchor: "end", dy: -8, text: () => level.name, className: "level-name" }),
-  ];
 }
 
 /** What a chart says that has nothing to draw. */

@@ -24,7 +24,7 @@ export function drawGrid(chart: Grid, width: number): Drawing {
   const height = marginTop + row * chart.rows.length + 12;
   const shade = shades(chart, cells.map(cell => cell.value));
   const svg = Plot.plot({
-    width, height, marginLeft, marginRight: narrow ? 30 : 8, marginTop, marginBottom: 12, padding: 0.06, className: "chart",
+    width, height, marginLeft, marginRight: narrow ? 14 + 3.6 * (chart.columns.at(-1)?.length ?? 0) : 8, marginTop, marginBottom: 12, padding: 0.06, className: "chart",
     x: { type: "band", domain: chart.columns.map((_, i) => i) }, y: { type: "band", domain: chart.rows.map((_, i) => i) },
     opacity: { type: "linear", domain: [0, 1], range: [0, 1] },
     marks: [
@@ -32,7 +32,7 @@ export function drawGrid(chart: Grid, width: number): Drawing {
       Plot.axisY({ label: null, tickSize: 0, tickFormat: (i: number) => chart.rows[i] ?? "" }),
       Plot.text([chart.rowLabel], { frameAnchor: "top-left", dx: -marginLeft + 4, dy: -14, text: (label: string) => label }),
       ...[0, 1].map(sign => Plot.cell(cells.filter(cell => (cell.value < 0) === (sign === 1)),
-        { x: "column", y: "row", fillOpacity: cell => shade.of(cell.value), rx: 2, className: `fill c${sign}` })),
+        { x: "column", y: "row", fillOpacity: cell => shade.of(cell.value), rx: 2, className: `h${sign}` })),
       Plot.cell(cells, { x: "column", y: "row", fill: "none", rx: 2, className: "frame" }),
     ],
   }) as SVGSVGElement & Plot.Plot;
@@ -64,12 +64,12 @@ function shades(chart: Grid, values: number[]): Shade {
 /** The scale of colours, with its quantity and its ends. */
 function key(chart: Grid, shade: Shade, x: number, width: number): SVGGElement {
   const group = element("g", {});
-  const title = element("text", { class: "title", x, y: 14, "text-anchor": "start" });
+  const title = element("text", { x, y: 14, "text-anchor": "start" });
   title.textContent = chart.value.label;
   group.append(title);
   for (let i = 0; i < STEPS; i++) {
     const value = shade.low + (shade.high - shade.low) * (i + 0.5) / STEPS;
-    group.append(element("rect", { class: `fill c${value < 0 ? 1 : 0}`, x: x + width * i / STEPS, y: 24, width: width / STEPS + 0.3, height: 12, "fill-opacity": shade.of(value).toFixed(3) }));
+    group.append(element("rect", { class: `h${value < 0 ? 1 : 0}`, x: x + width * i / STEPS, y: 24, width: width / STEPS + 0.3, height: 12, "fill-opacity": shade.of(value).toFixed(3) }));
   }
   group.append(element("rect", { class: "frame", x, y: 24, width, height: 12 }));
   const middle = (shade.low + shade.high) / 2;

@@ -32,7 +32,7 @@ function sample(series: Series, x: number, y: number): SVGElement[] {
     for (const [attribute, value] of Object.entries(attributes)) part.setAttribute(attribute, String(value));
     made.push(part);
   };
-  if (look === "band") add("rect", "fill band", { x, y: y - 6, width: SAMPLE, height: 12 });
+  if (look === "band") add("rect", "fill range", { x, y: y - 6, width: SAMPLE, height: 12 });
   else if (look !== "marks" && series.points.length !== 1) add("path", `curve ${look}`, { d: `M${x},${y}h${SAMPLE}` });
   if (look === "dots" || look === "marks" || series.points.length === 1) add("circle", "fill", { cx: x + SAMPLE / 2, cy: y, r: 3.5 });
   return made;

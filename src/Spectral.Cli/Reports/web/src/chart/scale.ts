@@ -20,11 +20,15 @@ export function fit(axis: Axis, values: number[], wanted = 5): Fitted {
   return logarithmic ? logAxis(axis, range(positive)) : linearAxis(axis, range(values), wanted);
 }
 
-/** An axis of counts from the first to the last, without a margin. */
-export function counts(axis: Axis, values: number[], wanted = 6): Fitted {
+/** An axis across, from the first value to the last without a margin: values there are places, not sizes. */
+export function across(axis: Axis, values: number[], wanted: number): Fitted {
   const [low, high] = widened(range(values));
-  const stride = Math.max(1, strideOf(low, high, wanted));
-  return fitted("linear", [low, high], multiples(low, high, stride), axis.label);
+  if (axis.scale === "log" && low > 0) {
+    const round = logAxis(axis, [low, high]);
+    return fitted("log", [low, high], round.ticks.filter(value => value >= low && value <= high), axis.label);
+  }
+  const stride = strideOf(low, high, wanted);
+  return fitted("linear", [low, high], multiples(low, high, values.every(Number.isInteger) ? Math.max(1, stride) : stride), axis.label);
 }
 
 function linearAxis(axis: Axis, [least, most]: [number, number], wanted: number): Fitted {

@@ -24,7 +24,7 @@ export function drawStrip(chart: Strip, width: number): Drawing {
       Plot.axisY({ label: null, tickSize: 0, tickFormat: (i: number) => chart.rows[i]?.name ?? "" }),
       Plot.text([x.label], { className: "title", frameAnchor: "top-left", dx: -marginLeft + 4, dy: -TOP + 8, text: (label: string) => label }),
       ...chart.rows.flatMap((row, i) => row.values.length === 0 ? [] : [
-        Plot.tickX([mean(row)], { x: value => x.clamp(value), y: () => i, inset: 4, className: `mean ${colourClass(row.slot)} slot${row.slot}` }),
+        ...(chart.spread ? [] : [Plot.tickX([mean(row)], { x: value => x.clamp(value), y: () => i, inset: 4, className: `mean ${colourClass(row.slot)} slot${row.slot}` })]),
         Plot.dot(row.values, { x: value => x.clamp(value[1]), y: () => i, r: 4.5, className: `fill faint ${colourClass(row.slot)} slot${row.slot}` }),
       ]),
     ],
@@ -33,7 +33,7 @@ export function drawStrip(chart: Strip, width: number): Drawing {
   if (all.length === 0) svg.append(empty((width + marginLeft) / 2, height / 2));
   const targets = chart.rows.map((row, i) => row.values.map(([label, value]) => ({
     x: across.apply(x.clamp(value)), y: down.apply(i) + down.bandwidth! / 2, name: `${row.name}, ${chart.each} ${label}`,
-    value: `${chart.value.label} ${exact(value)}, mean ${exact(mean(row))}`,
+    value: `${chart.value.label} ${exact(value)}${chart.spread ? "" : `, mean ${exact(mean(row))}`}`,
   })));
   return { svg, targets: targets.filter(row => row.length > 0) };
 }
