@@ -1,10 +1,10 @@
 import * as Plot from "@observablehq/plot";
 import type { DataTable, Drawing, Grid, Target } from "../model";
 import { empty } from "./curves";
-import { exact, tick } from "./numbers";
+import { exact, shortened, tick } from "./numbers";
 import { fit } from "./scale";
 
-const LETTER = 7.2, STEPS = 24, KEY = 46, TOP = 30;
+const LETTER = 7.2, MOST_LETTERS = 14, STEPS = 24, KEY = 46, TOP = 30;
 
 interface Cell {
   row: number;
@@ -18,17 +18,18 @@ interface Cell {
  */
 export function drawGrid(chart: Grid, width: number): Drawing {
   const cells = chart.cells.flatMap((row, i) => row.flatMap((value, j): Cell[] => value === null ? [] : [{ row: i, column: j, value }]));
-  const narrow = width < 90 * chart.columns.length, longest = Math.max(0, ...chart.columns.map(name => name.length));
+  const narrow = width < 90 * chart.columns.length, columns = chart.columns.map(name => shortened(name, MOST_LETTERS));
+  const longest = Math.max(0, ...columns.map(name => name.length));
   const marginLeft = 20 + LETTER * Math.max(chart.rowLabel.length, ...chart.rows.map(name => name.length)), marginTop = (narrow ? 16 + 5 * longest : 24) + KEY + TOP;
   const row = Math.max(narrow ? 18 : 22, Math.min(44, 420 / Math.max(1, chart.rows.length)));
   const height = marginTop + row * chart.rows.length + 12;
   const shade = shades(chart, cells.map(cell => cell.value));
   const svg = Plot.plot({
-    width, height, marginLeft, marginRight: narrow ? 14 + 3.6 * (chart.columns.at(-1)?.length ?? 0) : 8, marginTop, marginBottom: 12, padding: 0.06, className: "chart",
+    width, height, marginLeft, marginRight: narrow ? 14 + 3.6 * (columns.at(-1)?.length ?? 0) : 8, marginTop, marginBottom: 12, padding: 0.06, className: "chart",
     x: { type: "band", domain: chart.columns.map((_, i) => i) }, y: { type: "band", domain: chart.rows.map((_, i) => i) },
     opacity: { type: "linear", domain: [0, 1], range: [0, 1] },
     marks: [
-      Plot.axisX({ anchor: "top", label: null, tickSize: 0, tickFormat: (i: number) => chart.columns[i] ?? "", ...(narrow ? { tickRotate: -40, textAnchor: "start" } : {}) }),
+      Plot.axisX({ anchor: "top", label: null, tickSize: 0, tickFormat: (i: number) => columns[i] ?? "", ...(narrow ? { tickRotate: -40, textAnchor: "start" } : {}) }),
       Plot.axisY({ label: null, tickSize: 0, tickFormat: (i: number) => chart.rows[i] ?? "" }),
       Plot.text([chart.rowLabel], { frameAnchor: "top-left", dx: -marginLeft + 4, dy: -14, text: (label: string) => label }),
       ...[0, 1].map(sign => Plot.cell(cells.filter(cell => (cell.value < 0) === (sign === 1)),

@@ -1,4 +1,5 @@
 import type { Chart, Series } from "../model";
+import { shortened } from "./numbers";
 import { colourClass } from "./palette";
 
 const SVG = "http://www.w3.org/2000/svg", SAMPLE = 26, GAP = 18, LETTER = 7, LINE = 22;
@@ -11,12 +12,12 @@ export function keyOf(chart: Chart, width: number): { group: SVGGElement; height
   const named = chart.kind === "curves" ? chart.series.filter(series => series.points.length > 0) : [];
   let x = 4, y = named.length > 0 ? LINE : 0;
   for (const series of named) {
-    const room = SAMPLE + 6 + LETTER * series.name.length;
+    const name = shortened(series.name, (width - SAMPLE - 10) / LETTER), room = SAMPLE + 6 + LETTER * name.length;
     if (x > 4 && x + room > width) (x = 4), (y += LINE);
     const label = document.createElementNS(SVG, "text");
     label.setAttribute("x", String(x + SAMPLE + 6));
     label.setAttribute("y", String(y - 6));
-    label.textContent = series.name;
+    label.textContent = name;
     group.append(...sample(series, x, y - 10), label);
     x += room + GAP;
   }

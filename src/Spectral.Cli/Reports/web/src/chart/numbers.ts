@@ -16,3 +16,6 @@ function power(value: number, digits: number): string {
   const [lead, exponent] = value.toExponential().split("e") as [string, string];
   return `${+(+lead).toPrecision(digits)}e${+exponent}`;
 }
+
+/** A name in no more letters than there is room for. */
+export const shortened = (name: string, most: number): string => name.length <= most ? name : `${name.slice(0, Math.max(1, most - 1))}\u2026`;

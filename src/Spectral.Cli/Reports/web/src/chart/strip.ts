@@ -1,7 +1,7 @@
 import * as Plot from "@observablehq/plot";
 import type { DataTable, Drawing, Strip } from "../model";
 import { empty } from "./curves";
-import { exact, tick } from "./numbers";
+import { exact, shortened, tick } from "./numbers";
 import { colourClass } from "./palette";
 import { fit } from "./scale";
 
@@ -21,7 +21,7 @@ export function drawStrip(chart: Strip, width: number): Drawing {
     marks: [
       Plot.gridX(x.ticks, { className: "grid" }),
       Plot.axisX(x.ticks, { label: null, tickSize: 0, tickFormat: tick }),
-      Plot.axisY({ label: null, tickSize: 0, tickFormat: (i: number) => chart.rows[i]?.name ?? "" }),
+      Plot.axisY({ label: null, tickSize: 0, tickFormat: (i: number) => shortened(chart.rows[i]?.name ?? "", (marginLeft - 14) / LETTER) }),
       Plot.text([x.label], { className: "title", frameAnchor: "top-left", dx: -marginLeft + 4, dy: -TOP + 8, text: (label: string) => label }),
       ...chart.rows.flatMap((row, i) => row.values.length === 0 ? [] : [
         ...(chart.spread ? [] : [Plot.tickX([mean(row)], { x: value => x.clamp(value), y: () => i, inset: 4, className: `mean ${colourClass(row.slot)} slot${row.slot}` })]),
