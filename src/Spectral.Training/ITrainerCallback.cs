@@ -2,17 +2,18 @@ namespace Spectral.Training;
 
 /// <summary>What one optimizer step did.</summary>
 /// <param name="Step">1, 2, …</param>
-/// <param name="Loss">Mean loss of the step's loss tokens, before the update.</param>
+/// <param name="Loss">Mean loss of the step's loss tokens, before the update; NaN if it is not finite.</param>
 /// <param name="LearningRate">Rate of this step.</param>
 /// <param name="GradientNorm">Global L2 norm before clipping.</param>
 /// <param name="Tokens">Tokens processed, padding not counted.</param>
 /// <param name="TokensPerSecond">Those per second of this step.</param>
-public readonly record struct StepReport(int Step, double Loss, double LearningRate, double GradientNorm, int Tokens, double TokensPerSecond);
+/// <param name="Skipped">Whether nothing was updated, because loss or gradient norm is not finite.</param>
+public readonly record struct StepReport(int Step, double Loss, double LearningRate, double GradientNorm, int Tokens, double TokensPerSecond, bool Skipped = false);
 
 /// <summary>Follows a training run. Exceptions thrown here end the run.</summary>
 public interface ITrainerCallback
 {
-    /// <summary>Before the first step.</summary>
+    /// <summary>Before the first step, or the first after those of a run that is gone on with.</summary>
     void OnStart(int steps)
     {
     }
@@ -24,6 +25,13 @@ public interface ITrainerCallback
 
     /// <summary>After an evaluation; step 0 is the one before training.</summary>
     void OnEvaluation(int step, EvaluationResult result)
+    {
+    }
+
+    /// <summary>After a step and its evaluation, if it has one: what is saved now (<see cref="Trainer.Save"/>) can be gone on from.</summary>
+    /// <param name="step">The step.</param>
+    /// <param name="isLast">Whether the run ends here, because it is done or because it was cancelled; then its evaluation may be lacking.</param>
+    void OnStepEnd(int step, bool isLast)
     {
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -13,6 +14,7 @@ namespace Spectral.Training;
 public sealed partial class Trainer : IDisposable
 {
     private const int PaddingToken = 0;
+    private const string ProgressNote = "trainer";
 
     private readonly CausalLanguageModel _model;
     private readonly TrainerOptions _options;
@@ -24,6 +26,8 @@ public sealed partial class Trainer : IDisposable
     private int? _lossRows;
     private int? _steps;
     private int _current;
+    private int _records;
+    private bool _isRestored;
 
     /// <summary>Prepares gradients and optimizer state.</summary>
     /// <exception cref="InputException">A step cannot be captured as the options want: the adapter's method acts between steps.</exception>
@@ -40,13 +44,16 @@ public sealed partial class Trainer : IDisposable
         _group.StepState.SeedDropout(options.Seed);
     }
 
-    /// <summary>Trains on records, evaluating before, after and as often as the options say.</summary>
+    /// <summary>How far the run is.</summary>
+    public TrainerProgress Progress { get; private set; } = new();
+
+    /// <summary>Trains on records, evaluating before, after and as often as the options say; after <see cref="Restore"/> from where the saved run was.</summary>
     /// <param name="data">Training records.</param>
     /// <param name="evaluation">Evaluation records, or null.</param>
     /// <param name="callbacks">Told of every step and evaluation, in order.</param>
-    /// <param name="cancellation">Looked at between micro-batches; the weights stay those of the last whole step.</param>
-    /// <exception cref="InputException">There are no records.</exception>
-    /// <exception cref="TrainingDivergedException">Loss or gradient norm is not finite.</exception>
+    /// <param name="cancellation">Looked at between steps and in evaluations; callbacks are told that the run ends (<see cref="ITrainerCallback.OnStepEnd"/>).</param>
+    /// <exception cref="InputException">There are no records, or not those of the run to go on with.</exception>
+    /// <exception cref="TrainingDivergedException">Loss or gradient norm was not finite for <see cref="TrainerOptions.MaxSkipped"/> steps in a row.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public TrainingResult Run(
         IReadOnlyList<EncodedRecord> data,
@@ -57,10 +64,10 @@ public sealed partial class Trainer : IDisposable
         if (data.Count == 0)
             throw new InputException("there are no training records");
         callbacks ??= [];
-        var steps = _options.StepsFor(data.Count);
-        _steps = steps;
+        BeginRun(data.Count);
+        var steps = _steps!.Value;
         var schedule = new LearningRateSchedule(_options.Schedule, _options.LearningRate, steps, _options.Warmup);
-        var sampler = new BatchSampler(data.Count, _options.Batch, _options.Seed, _options.Shuffle);
+        var sampler = new BatchSampler(data.Count, _options.Batch, _options.Seed, _options.Shuffle) { Position = (long)Progress.Step * _options.Batch * _options.Accumulate };
         var length = 0;
         if (_options.FixedShapes || _options.CudaGraph)
         {
@@ -69,38 +76,41 @@ public sealed partial class Trainer : IDisposable
         }
         foreach (var callback in callbacks)
             callback.OnStart(steps);
-        var before = Evaluate(0, evaluation, callbacks, cancellation);
-        var after = before;
-        var (loss, tokens, seconds) = (double.NaN, 0L, 0.0);
-        for (var step = 1; step <= steps; step++)
+        if (Progress.Step == 0)
+            Evaluate(evaluation, callbacks, cancellation);
+        else if (!Progress.IsEvaluated && IsDue(evaluation))   // it was cancelled in that evaluation
+            EndStep(evaluation, callbacks, cancellation);
+        while (Progress.Step < steps)
         {
-            var started = Stopwatch.GetTimestamp();
+            cancellation.ThrowIfCancellationRequested();
+            var (step, started) = (Progress.Step + 1, Stopwatch.GetTimestamp());
             var batches = new Batch[_options.Accumulate];
             for (var i = 0; i < batches.Length; i++)
                 batches[i] = Batch.Create([.. sampler.Next().Select(index => data[index])], PaddingToken, length);
-            var report = Step(step, batches, schedule.At(step), cancellation);
+            var report = Step(step, batches, schedule.At(step));
             var elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
             report = report with { TokensPerSecond = report.Tokens / elapsed };
-            (loss, tokens, seconds) = (report.Loss, tokens + report.Tokens, seconds + elapsed);
+            Progress = Progress with { Seconds = Progress.Seconds + elapsed };
             if (_options.LogEvery > 0 && (step % _options.LogEvery == 0 || step == steps))
                 LogStep(step, steps, report.Loss, report.LearningRate, report.GradientNorm, report.TokensPerSecond);
             foreach (var callback in callbacks)
                 callback.OnStep(report);
-            if (step == steps || (_options.EvalEvery > 0 && step % _options.EvalEvery == 0))
-                after = Evaluate(step, evaluation, callbacks, cancellation);
+            if (report.Skipped)
+                NoteSkipped(report);
+            EndStep(evaluation, callbacks, cancellation);
         }
-        return new TrainingResult(steps, loss, tokens, seconds, before, after);
+        var evaluations = Progress.Evaluations;
+        return new TrainingResult(steps, Progress.Loss ?? double.NaN, Progress.Tokens, Progress.Seconds,
+            evaluations.FirstOrDefault(made => made.Step == 0)?.Result, evaluations.Count > 0 ? evaluations[^1].Result : null, Progress.Skipped);
     }
 
-    /// <summary>One optimizer step: forward and backward of each micro-batch, then clipping and the update.</summary>
-    /// <param name="step">The step's number from 1 on, for messages and for methods that change their factors between steps.</param>
+    /// <summary>One optimizer step: forward and backward of each micro-batch, then clipping and the update, which is skipped unless loss and norm are finite.</summary>
+    /// <param name="step">The step's number from 1 on, for methods that change their factors between steps.</param>
     /// <param name="batches">The micro-batches; the loss is the mean over the loss tokens of all of them.</param>
     /// <param name="learningRate">The rate to use.</param>
-    /// <param name="cancellation">Looked at before each micro-batch; before the step when a graph is replayed.</param>
-    /// <exception cref="TrainingDivergedException">Loss or gradient norm is not finite; nothing was updated.</exception>
     /// <exception cref="ArgumentException">With fixed shapes: the batches differ in shape from those of the first step.</exception>
     /// <exception cref="InvalidOperationException">The adapter's method acts between steps and the options do not say how many there are.</exception>
-    public StepReport Step(int step, IReadOnlyList<Batch> batches, double learningRate, CancellationToken cancellation = default)
+    public StepReport Step(int step, IReadOnlyList<Batch> batches, double learningRate)
     {
         if (_scheduled is not null && _steps is null)
             throw new InvalidOperationException($"{_scheduled.Method.Name} follows a schedule: expected the number of steps in the options");
@@ -110,16 +120,37 @@ public sealed partial class Trainer : IDisposable
         var kind = _options.CudaGraph ? StepKind.Captured : _options.FixedShapes ? StepKind.FixedShapes : StepKind.AsGiven;
         _step ??= new TrainingStep(_model, _group, _optimizer, kind, _options.ActivationCheckpointing, _lossRows,
             _scheduled is null ? null : () => _scheduled.BeforeUpdate(_current, _steps!.Value));
-        var sums = _step.Run(batches, cancellation);
+        var sums = _step.Run(batches);
         var loss = lossTokens == 0 ? 0 : sums.Sum(sum => (double)sum) / lossTokens;
         var (_, norm, skipped) = _group.StepState.Read();
-        if (skipped)
-        {
-            var what = double.IsFinite(loss) ? "gradient norm" : "loss";
-            throw new TrainingDivergedException($"step {step}: the {what} is not a finite number; a smaller learning rate or more warm-up may help");
-        }
+        // After a skipped step too: the factors are what they were, and what is due at this step is due.
         _scheduled?.AfterUpdate(step, _steps!.Value);
-        return new StepReport(step, loss, learningRate, norm, batches.Sum(batch => batch.TokenCount), 0);
+        var report = new StepReport(step, double.IsFinite(loss) ? loss : double.NaN, learningRate, norm, batches.Sum(batch => batch.TokenCount), 0, skipped);
+        Progress = Progress.After(report);
+        return report;
+    }
+
+    /// <summary>Writes all that <see cref="Restore"/> needs into one file, atomically: <see cref="TrainerState"/>.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="notes">What the caller wants to find again in <see cref="TrainerState.Notes"/>.</param>
+    public void Save(string path, IReadOnlyDictionary<string, string>? notes = null) =>
+        TrainerState.Save(path, Progress.Step, _optimizer, _model.Adapter, new Dictionary<string, string>(notes ?? new Dictionary<string, string>())
+        {
+            [ProgressNote] = JsonSerializer.Serialize(new SavedRun(Identity, _records, Progress), TrainerState.Json),
+        });
+
+    /// <summary>Goes on with a saved run: the next <see cref="Run"/>, on the same data, ends with the bits that the run would have had without a break.</summary>
+    /// <param name="state">What <see cref="Save"/> wrote.</param>
+    /// <exception cref="InputException">The state does not fit what trains here, or the run had other options; nothing is changed then.</exception>
+    public void Restore(TrainerState state)
+    {
+        var saved = state.Note<SavedRun>(ProgressNote);
+        if (saved.Options != Identity)
+            throw new InputException($"{state.Path}: the run had the options {saved.Options}, expected {Identity}");
+        if (saved.Progress.Step != state.Step)
+            throw new InputException($"{state.Path}: step {state.Step} and step {saved.Progress.Step}, expected one step");
+        state.Restore(_optimizer, _model.Adapter);
+        (Progress, _records, _isRestored) = (saved.Progress, saved.Records, true);
     }
 
     /// <inheritdoc/>
@@ -129,21 +160,73 @@ public sealed partial class Trainer : IDisposable
         _optimizer.Dispose();
     }
 
-    private EvaluationResult? Evaluate(
-        int step, IReadOnlyList<EncodedRecord>? records, IReadOnlyList<ITrainerCallback> callbacks, CancellationToken cancellation)
+    /// <summary>The options that a run's bits depend on.</summary>
+    private string Identity => JsonSerializer.Serialize(_options with { LogEvery = 0, MaxSkipped = 0 }, TrainerState.Json);
+
+    private void BeginRun(int records)
+    {
+        if (_isRestored && records != _records)
+            throw new InputException($"{records} training records, expected the {_records} of the run to go on with");
+        if (!_isRestored)
+            Progress = new TrainerProgress();
+        (_records, _isRestored) = (records, false);
+        _steps = _options.StepsFor(records);
+    }
+
+    private bool IsDue(IReadOnlyList<EncodedRecord>? evaluation) =>
+        evaluation is not null && (Progress.Step == _steps || (_options.EvalEvery > 0 && Progress.Step % _options.EvalEvery == 0));
+
+    /// <summary>Evaluates if it is due, then lets callbacks save, also when the evaluation was cancelled.</summary>
+    private void EndStep(IReadOnlyList<EncodedRecord>? evaluation, IReadOnlyList<ITrainerCallback> callbacks, CancellationToken cancellation)
+    {
+        OperationCanceledException? cancelled = null;
+        try
+        {
+            if (IsDue(evaluation))
+                Evaluate(evaluation, callbacks, cancellation);
+        }
+        catch (OperationCanceledException error)
+        {
+            cancelled = error;
+        }
+        var isDone = Progress.Step == _steps && cancelled is null;
+        var stops = cancellation.IsCancellationRequested;
+        foreach (var callback in callbacks)
+            callback.OnStepEnd(Progress.Step, isDone || stops);
+        if (stops && !isDone)
+            throw cancelled ?? new OperationCanceledException(cancellation);
+    }
+
+    private void Evaluate(IReadOnlyList<EncodedRecord>? records, IReadOnlyList<ITrainerCallback> callbacks, CancellationToken cancellation)
     {
         if (records is null)
-            return null;
+            return;
         var result = Evaluator.Evaluate(_model, records, _options.Batch, exactMatch: true, cancellation: cancellation);
-        LogEvaluation(step, result.Loss, result.ExactMatch);
+        LogEvaluation(Progress.Step, result.Loss, result.ExactMatch);
+        Progress = Progress with { Evaluations = [.. Progress.Evaluations, new StepEvaluation(Progress.Step, result)] };
         foreach (var callback in callbacks)
-            callback.OnEvaluation(step, result);
-        return result;
+            callback.OnEvaluation(Progress.Step, result);
+    }
+
+    private void NoteSkipped(in StepReport report)
+    {
+        var what = double.IsFinite(report.Loss) ? "gradient norm" : "loss";
+        LogSkipped(report.Step, what);
+        if (Progress.SkippedInARow < _options.MaxSkipped)
+            return;
+        var (row, good) = (Progress.SkippedInARow, Progress.Loss is { } loss ? FormattableString.Invariant($"the last finite loss was {loss:0.####}") : "no loss was finite");
+        throw new TrainingDivergedException($"step {report.Step}: the {what} is not a finite number{(row > 1 ? $", as in the {row - 1} steps before" : "")}; {good}; "
+            + "a smaller learning rate, more warm-up or gradient clipping may help");
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "step {Step}/{Steps} loss {Loss:F4} lr {Rate:G3} grad norm {Norm:F4} {Speed:F0} tokens/s")]
     private partial void LogStep(int step, int steps, double loss, double rate, double norm, double speed);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "step {Step} skipped: the {What} is not a finite number")]
+    private partial void LogSkipped(int step, string what);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "step {Step} evaluation loss {Loss:F4} exact match {ExactMatch:P1}")]
     private partial void LogEvaluation(int step, double loss, double? exactMatch);
+
+    private sealed record SavedRun(string Options, int Records, TrainerProgress Progress);
 }

@@ -39,6 +39,12 @@ public sealed record TrainerOptions
     /// <summary>Log a line every so many steps; 0 = never.</summary>
     public int LogEvery { get; init; } = 10;
 
+    /// <summary>
+    /// Steps in a row whose loss or gradient norm may be not finite before the run gives up. Such a step is counted and updates nothing; at 1 the first
+    /// one ends the run.
+    /// </summary>
+    public int MaxSkipped { get; init; } = 5;
+
     /// <summary>Keep only each layer's input during forward and recompute the rest during backward.</summary>
     public bool ActivationCheckpointing { get; init; }
 

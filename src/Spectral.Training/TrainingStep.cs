@@ -28,7 +28,7 @@ internal sealed class TrainingStep(
     private Graph? _graph;
 
     /// <summary>Makes the step and returns the sum of the token losses of each micro-batch. Waits for the device.</summary>
-    public float[] Run(IReadOnlyList<Batch> batches, CancellationToken cancellation)
+    public float[] Run(IReadOnlyList<Batch> batches)
     {
         if (_losses?.Dim(0) != batches.Count)
         {
@@ -42,13 +42,13 @@ internal sealed class TrainingStep(
             for (var i = 0; i < batches.Count; i++)
             {
                 using var tensors = new BatchTensors(model.Device, batches[i]);
-                Accumulate(i, tensors, cancellation);
+                Accumulate(i, tensors);
             }
             Update();
         }
         else
         {
-            RunFixed(batches, cancellation);
+            RunFixed(batches);
         }
         return _losses.ToArray();
     }
@@ -62,7 +62,7 @@ internal sealed class TrainingStep(
             batch.Dispose();
     }
 
-    private void RunFixed(IReadOnlyList<Batch> batches, CancellationToken cancellation)
+    private void RunFixed(IReadOnlyList<Batch> batches)
     {
         foreach (var batch in batches)
             batch.CheckIds(model.Config.VocabularySize);
@@ -70,41 +70,37 @@ internal sealed class TrainingStep(
         {
             var first = batches[0];
             _fixed = [.. batches.Select(batch => new BatchTensors(model.Device, batch, Math.Min(lossRows ?? int.MaxValue, first.Tokens.Length)))];
-            Launch(cancellation);
+            Launch();
             return;
         }
         for (var i = 0; i < _fixed.Length; i++)
             _fixed[i].Update(batches[i]);
         if (kind == StepKind.FixedShapes)
         {
-            Launch(cancellation);
+            Launch();
             return;
         }
-        cancellation.ThrowIfCancellationRequested();
-        _graph ??= Graph.Capture(model.Device, () => Launch(CancellationToken.None));
+        _graph ??= Graph.Capture(model.Device, Launch);
         _graph.Launch();
     }
 
-    private void Launch(CancellationToken cancellation)
+    private void Launch()
     {
         for (var i = 0; i < _fixed!.Length; i++)
-            Accumulate(i, _fixed[i], cancellation);
+            Accumulate(i, _fixed[i]);
         Update();
     }
 
     private void Update()
     {
-        if (beforeUpdate is not null)
-        {
-            optimizer.CompleteGradients();
+        // What a method keeps of gradients would never be rid of a NaN again: it is not told of a step that will be skipped.
+        if (beforeUpdate is not null && float.IsFinite(optimizer.GradientNorm()) && Array.TrueForAll(_losses!.ToArray(), float.IsFinite))
             beforeUpdate();
-        }
         optimizer.Update(_losses);
     }
 
-    private void Accumulate(int index, BatchTensors batch, CancellationToken cancellation)
+    private void Accumulate(int index, BatchTensors batch)
     {
-        cancellation.ThrowIfCancellationRequested();
         group.StepState.NextBatch();
         using var tape = new Tape(model.Device, dropout: group.StepState);
         using var loss = model.Loss(tape, batch, 1, checkpointing, group.StepState.LossScale);

@@ -32,6 +32,9 @@ public sealed class Adapter : IDisposable
     /// <summary>What trains.</summary>
     public ParameterGroup Parameters => _factors.Trained;
 
+    /// <summary>All that does not: stored factors and what only a schedule keeps.</summary>
+    internal IReadOnlyList<Parameter> Frozen => _factors.Frozen;
+
     /// <summary>Number of trainable scalars.</summary>
     public long TrainableCount => Parameters.Count;
 
@@ -75,6 +78,29 @@ public sealed class Adapter : IDisposable
             reader.Fill(adapter.Modules, module => model.Linears.First(linear => linear.Name == module.Shape.Name).Weight.Value));
     }
 
+    /// <summary>
+    /// Attaches the adapter of a saved run as it was then: its layers, ranks and values are those of the state, and nothing is computed, drawn or
+    /// calibrated anew. <see cref="TrainerState.Restore"/> brings back what the optimizer knows.
+    /// </summary>
+    /// <param name="model">A model with frozen weights and no adapter.</param>
+    /// <param name="method">The method of the saved run.</param>
+    /// <param name="options">Its options.</param>
+    /// <param name="state">The state.</param>
+    /// <exception cref="InputException">The state is of another model, method or options; the message names the first thing that does not fit.</exception>
+    /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter already.</exception>
+    public static Adapter Restore(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, TrainerState state)
+    {
+        options.CheckSettings(method);
+        var linears = model.Linears.ToDictionary(linear => linear.Name);
+        var layers = state.Layers ?? throw new InputException($"{state.Path}: the state of a run without an adapter");
+        if (layers.FirstOrDefault(layer => !linears.ContainsKey(layer.Name)) is { } unknown)
+            throw new InputException($"{state.Path}: has a layer {InputText.Quote(unknown.Name)}, which the model has not");
+        if (layers.Count < AdapterTargets.Choose(model.Linears, linear => linear.Name, options).Length)
+            options = options with { TargetModules = [.. layers.Select(layer => layer.Name)] };
+        var modules = AdaptedModule.Describe(method, [.. layers.Select(layer => (linears[layer.Name].ModuleShape, options with { Rank = layer.Rank, Alpha = layer.Alpha }))]);
+        return Build(model, method, options, modules, state.Fill);
+    }
+
     /// <summary>Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32) into a folder, each atomically.</summary>
     public void Save(string directory)
     {
@@ -101,8 +127,13 @@ public sealed class Adapter : IDisposable
     /// <inheritdoc cref="BeforeUpdate"/>
     public void AfterUpdate(int step, int steps)
     {
-        if (!Method.AfterUpdate(this, step, steps))
-            return;
+        if (Method.AfterUpdate(this, step, steps))
+            Renew();
+    }
+
+    /// <summary>To be called after values of any factor were written: renews all that derives from them.</summary>
+    internal void Renew()
+    {
         _frozenChanged = true;
         Parameters.NotifyChanged();
     }

@@ -20,6 +20,9 @@ internal sealed class BoundFactors : IDisposable
             _frozen.Add(factor.Parameter = new Parameter(module.FullName(factor), Tensor.Zeros(device, factor.Shape)));
     }
 
+    /// <summary>What does not.</summary>
+    public IReadOnlyList<Parameter> Frozen => _frozen;
+
     /// <summary>What trains.</summary>
     public ParameterGroup Trained { get; }
 

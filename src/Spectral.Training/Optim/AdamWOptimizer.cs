@@ -52,6 +52,15 @@ public sealed class AdamWOptimizer : IDisposable
         group.Restarted += Restart;
     }
 
+    /// <summary>What it trains.</summary>
+    public ParameterGroup Group => _group;
+
+    /// <summary>Running means of the gradients, parallel to <see cref="ParameterGroup.Masters"/>.</summary>
+    public IReadOnlyList<Tensor> FirstMoments => _first;
+
+    /// <summary>Running means of their squares, likewise.</summary>
+    public IReadOnlyList<Tensor> SecondMoments => _second;
+
     /// <summary>
     /// Has what is added to the gradients once per step, such as an adapter's penalty, added. <see cref="GradientNorm"/> and <see cref="Update"/> do so
     /// themselves; to be called after the last micro-batch by who looks at gradients before. Further calls in the same step do nothing.

@@ -132,7 +132,10 @@ public sealed class ParameterGroup : IDisposable
         StepState.Dispose();
     }
 
-    private static Tensor Part(List<Tensor> buffers, (int Buffer, int Offset) place, Shape shape)
+    /// <summary>A parameter's part of buffers that are laid out as <see cref="Masters"/> are; the caller disposes it.</summary>
+    internal Tensor PartOf(IReadOnlyList<Tensor> buffers, int parameter) => Part(buffers, _places[parameter], _parameters[parameter].Shape);
+
+    private static Tensor Part(IReadOnlyList<Tensor> buffers, (int Buffer, int Offset) place, Shape shape)
     {
         using var rows = buffers[place.Buffer].Rows(place.Offset, checked((int)shape.Count));
         return rows.View(shape);

@@ -1,0 +1,173 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Spectral.Kernels;
+
+namespace Spectral.Training;
+
+/// <summary>
+/// All that training needs to go on to the bit, in one safetensors file: masters, AdamW's moments and count of updates, dropout's position, frozen
+/// factors and those that only a schedule keeps (an adapter's own file has neither these nor, for some methods, the factors as they are trained), all
+/// F32, and whatever notes the caller adds. The file appears complete or not at all, and takes the place of an older one in one rename.
+/// </summary>
+/// <remarks>Held open it maps the file, which must not be shortened meanwhile; replacing it by <see cref="Save"/> is harmless.</remarks>
+public sealed class TrainerState : IDisposable
+{
+    private const string Format = "spectral trainer state", Version = "1";
+    private const string Master = "master.", First = "first_moment.", Second = "second_moment.", Frozen = "frozen.";
+
+    internal static readonly JsonSerializerOptions Json = new()
+    {
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,   // a model that has diverged scores NaN
+    };
+
+    private readonly SafetensorsFile _file;
+    private readonly Contents _contents;
+
+    private TrainerState(SafetensorsFile file)
+    {
+        _file = file;
+        if (file.Metadata.GetValueOrDefault("format") != Format)
+            throw new InputException($"{Path}: no trainer state, expected one that a training run wrote");
+        if (file.Metadata.GetValueOrDefault("version") is var version && version != Version)
+            throw new InputException($"{Path}: a trainer state of version {InputText.Quote(version ?? "")}, expected version {Version}");
+        _contents = Parse<Contents>(file.Metadata.GetValueOrDefault("state") ?? "");
+        if (_contents is { Step: < 0 } or { Updates: < 0 } || _contents.Layers is { Count: 0 })
+            throw new InputException($"{Path}: step {_contents.Step} after {_contents.Updates} updates of {_contents.Layers?.Count} layers, expected none below 0 and a layer");
+    }
+
+    /// <summary>The file.</summary>
+    public string Path => _file.Path;
+
+    /// <summary>Steps made when it was saved.</summary>
+    public int Step => _contents.Step;
+
+    /// <summary>What the caller saved along.</summary>
+    public IReadOnlyDictionary<string, string> Notes => _contents.Notes;
+
+    /// <summary>The adapted layers, in model order, with the settings that a method may have shared out by what it found; null: there was no adapter.</summary>
+    internal IReadOnlyList<Layer>? Layers => _contents.Layers;
+
+    /// <summary>Opens a state; the file stays mapped until it is disposed of.</summary>
+    /// <exception cref="InputException">The file is missing or damaged, or of another version.</exception>
+    public static TrainerState Open(string path)
+    {
+        var file = SafetensorsFile.Open(path);
+        try
+        {
+            return new TrainerState(file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the state between two steps, when no gradient is pending. Waits for the device.</summary>
+    /// <param name="path">The file, replaced if it is there.</param>
+    /// <param name="step">Steps made.</param>
+    /// <param name="optimizer">The optimizer and what it trains.</param>
+    /// <param name="adapter">The adapter; null when a model's own weights train.</param>
+    /// <param name="notes">What the caller wants to find again in <see cref="Notes"/>.</param>
+    /// <exception cref="ArgumentException">The optimizer trains something else than the adapter.</exception>
+    public static void Save(string path, int step, AdamWOptimizer optimizer, Adapter? adapter = null, IReadOnlyDictionary<string, string>? notes = null)
+    {
+        var group = Checked(optimizer, adapter);
+        var (seed, offset) = group.StepState.ReadDropout();
+        var contents = new Contents(step, group.StepState.Read().Steps, seed, offset,
+            adapter?.Modules.Select(module => new Layer(module.Shape.Name, module.Options.Rank, module.Options.Alpha)).ToList(), notes ?? new Dictionary<string, string>());
+        SafetensorsWriter.Write(path, [.. Tensors(optimizer, adapter).Select(tensor => TensorToWrite.Floats(tensor.Name, StoredType.F32, tensor.Shape.Dimensions(), tensor.Read))],
+            new Dictionary<string, string> { ["format"] = Format, ["version"] = Version, ["state"] = JsonSerializer.Serialize(contents, Json) });
+    }
+
+    /// <summary>Puts everything back where <see cref="Save"/> took it from, and renews what derives from it. Nothing is changed unless all of it fits.</summary>
+    /// <param name="optimizer">An optimizer of the same parameters.</param>
+    /// <param name="adapter">The adapter, if there was one: from <see cref="Adapter.Restore"/>, or loaded from where the run started.</param>
+    /// <exception cref="InputException">A tensor is missing, too many, or of another shape: the state of another run.</exception>
+    /// <exception cref="ArgumentException">The optimizer trains something else than the adapter.</exception>
+    public void Restore(AdamWOptimizer optimizer, Adapter? adapter = null)
+    {
+        var group = Checked(optimizer, adapter);
+        Fill(Tensors(optimizer, adapter), all: true);
+        group.StepState.SetSteps(_contents.Updates);
+        group.StepState.SeedDropout(_contents.DropoutSeed, _contents.DropoutOffset);
+        if (adapter is null)
+            group.NotifyChanged();
+        else
+            adapter.Renew();
+    }
+
+    /// <summary>Unmaps the file.</summary>
+    public void Dispose() => _file.Dispose();
+
+    /// <summary>Gives an adapter that is about to be attached the values of all its factors.</summary>
+    internal void Fill(Adapter adapter) => Fill(Factors(adapter.Parameters, adapter), all: false);
+
+    /// <summary>A note that holds JSON.</summary>
+    internal T Note<T>(string name) => Notes.TryGetValue(name, out var json) ? Parse<T>(json) : throw new InputException($"{Path}: no note {name}, expected one that a training run wrote");
+
+    private void Fill(IEnumerable<Part> parts, bool all)
+    {
+        var wanted = parts.ToList();
+        foreach (var part in wanted)
+            if (_file[part.Name] is var tensor && (tensor.Type != StoredType.F32 || !tensor.Shape.SequenceEqual(part.Shape.Dimensions())))
+                throw new InputException($"{Path}: {InputText.Quote(part.Name)} is {tensor.Type.HeaderName()} {InputText.Shape([.. tensor.Shape])}, expected F32 {InputText.Shape(part.Shape.Dimensions())}");
+        if (all && _file.Tensors.Count > wanted.Count)
+            throw new InputException($"{Path}: {InputText.Quote(_file.Tensors.Keys.Except(wanted.Select(part => part.Name)).First())} is no part of what trains here");
+        foreach (var part in wanted)
+            part.Write(_file[part.Name].ToFloats());
+    }
+
+    private T Parse<T>(string json)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<T>(json, Json) ?? throw new JsonException("it is null");
+        }
+        catch (JsonException error)
+        {
+            throw new InputException($"{Path}: the trainer state in its header cannot be read: {error.Message.ReplaceLineEndings(" ")}", error);
+        }
+    }
+
+    private static ParameterGroup Checked(AdamWOptimizer optimizer, Adapter? adapter) => adapter is null || adapter.Parameters == optimizer.Group
+        ? optimizer.Group
+        : throw new ArgumentException("the optimizer trains something else than the adapter", nameof(adapter));
+
+    private static IEnumerable<Part> Tensors(AdamWOptimizer optimizer, Adapter? adapter)
+    {
+        var group = optimizer.Group;
+        return Factors(group, adapter).Concat(group.Parameters.SelectMany((parameter, i) => new[]
+        {
+            new Part(First + parameter.Name, parameter.Shape, () => group.PartOf(optimizer.FirstMoments, i)),
+            new Part(Second + parameter.Name, parameter.Shape, () => group.PartOf(optimizer.SecondMoments, i)),
+        }));
+    }
+
+    private static IEnumerable<Part> Factors(ParameterGroup group, Adapter? adapter) =>
+        group.Parameters.Select(parameter => new Part(Master + parameter.Name, parameter.Shape, parameter.Master.Share))
+            .Concat((adapter?.Frozen ?? []).Select(parameter => new Part(Frozen + parameter.Name, parameter.Shape, parameter.Master.Share)));
+
+    /// <summary>A tensor of the state, by a handle that is closed after each use.</summary>
+    private sealed record Part(string Name, Shape Shape, Func<Tensor> Open)
+    {
+        public float[] Read()
+        {
+            using var tensor = Open();
+            return tensor.ToArray();
+        }
+
+        public void Write(float[] values)
+        {
+            using var tensor = Open();
+            tensor.CopyFrom(values);
+        }
+    }
+
+    /// <summary>One adapted layer.</summary>
+    internal sealed record Layer(string Name, int Rank, double Alpha);
+
+    private sealed record Contents(int Step, long Updates, ulong DropoutSeed, ulong DropoutOffset, IReadOnlyList<Layer>? Layers, IReadOnlyDictionary<string, string> Notes);
+}
