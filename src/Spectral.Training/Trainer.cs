@@ -47,6 +47,9 @@ public sealed partial class Trainer : IDisposable
     /// <summary>How far the run is.</summary>
     public TrainerProgress Progress { get; private set; } = new();
 
+    /// <summary>What came out; null until the run is done, its last evaluation included.</summary>
+    public TrainingResult? Result { get; private set; }
+
     /// <summary>Trains on records, evaluating before, after and as often as the options say; after <see cref="Restore"/> from where the saved run was.</summary>
     /// <param name="data">Training records.</param>
     /// <param name="evaluation">Evaluation records, or null.</param>
@@ -99,9 +102,7 @@ public sealed partial class Trainer : IDisposable
                 NoteSkipped(report);
             EndStep(evaluation, callbacks, cancellation);
         }
-        var evaluations = Progress.Evaluations;
-        return new TrainingResult(steps, Progress.Loss ?? double.NaN, Progress.Tokens, Progress.Seconds,
-            evaluations.FirstOrDefault(made => made.Step == 0)?.Result, evaluations.Count > 0 ? evaluations[^1].Result : null, Progress.Skipped);
+        return Result ??= Progress.ToResult();   // a restored run may have been done already
     }
 
     /// <summary>One optimizer step: forward and backward of each micro-batch, then clipping and the update, which is skipped unless loss and norm are finite.</summary>
@@ -169,7 +170,7 @@ public sealed partial class Trainer : IDisposable
             throw new InputException($"{records} training records, expected the {_records} of the run to go on with");
         if (!_isRestored)
             Progress = new TrainerProgress();
-        (_records, _isRestored) = (records, false);
+        (_records, _isRestored, Result) = (records, false, null);
         _steps = _options.StepsFor(records);
     }
 
@@ -189,11 +190,12 @@ public sealed partial class Trainer : IDisposable
         {
             cancelled = error;
         }
-        var isDone = Progress.Step == _steps && cancelled is null;
+        if (Progress.Step == _steps && cancelled is null)
+            Result = Progress.ToResult();
         var stops = cancellation.IsCancellationRequested;
         foreach (var callback in callbacks)
-            callback.OnStepEnd(Progress.Step, isDone || stops);
-        if (stops && !isDone)
+            callback.OnStepEnd(Progress.Step, Result is not null || stops);
+        if (stops && Result is null)
             throw cancelled ?? new OperationCanceledException(cancellation);
     }
 

@@ -34,6 +34,10 @@ public sealed record TrainerProgress
         Tokens = Tokens + report.Tokens,
     };
 
+    /// <summary>What a run that ends here has come to.</summary>
+    internal TrainingResult ToResult() => new(
+        Step, Loss ?? double.NaN, Tokens, Seconds, Evaluations.FirstOrDefault(made => made.Step == 0)?.Result, Evaluations.Count > 0 ? Evaluations[^1].Result : null, Skipped);
+
     /// <summary>Whether the model was evaluated as it is now.</summary>
     internal bool IsEvaluated => Evaluations.Count > 0 && Evaluations[^1].Step == Step;
 }

@@ -9,20 +9,32 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
     private readonly FileStream _file;
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
 
-    /// <summary>Starts a log, replacing one that is there, or goes on with it.</summary>
+    /// <summary>Starts a new log, replacing one that is there.</summary>
+    public TrainingLog(string path) => _file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read);
+
+    /// <summary>Goes on with a log: what stands behind the part that a checkpoint knew of is cut off.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="kept">Bytes of it that stay, all that a checkpoint knew of; what stands behind them is cut off.</param>
-    /// <exception cref="InputException">There are not as many.</exception>
-    public TrainingLog(string path, long kept = 0)
+    /// <param name="length">That part's <see cref="Length"/>.</param>
+    /// <param name="sha256">Its <see cref="Sha256"/>.</param>
+    /// <exception cref="InputException">The file does not begin with it; nothing is changed then.</exception>
+    public TrainingLog(string path, long length, string sha256)
     {
-        _file = new FileStream(path, kept == 0 ? FileMode.Create : FileMode.Open, FileAccess.ReadWrite, FileShare.Read);
+        try
+        {
+            _file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read);
+        }
+        catch (FileNotFoundException error)
+        {
+            throw new InputException($"{path}: no such file, expected the log that a checkpoint goes on with", error);
+        }
         try
         {
             var buffer = new byte[1 << 16];
-            for (int read; _file.Position < kept; _hash.AppendData(buffer, 0, read))
-                if ((read = _file.Read(buffer, 0, (int)Math.Min(buffer.Length, kept - _file.Position))) == 0)
-                    throw new InputException($"{path}: {_file.Length} bytes, expected the {kept} that a checkpoint goes on from");
-            _file.SetLength(kept);
+            for (int read; Length < length && (read = _file.Read(buffer, 0, (int)Math.Min(buffer.Length, length - Length))) > 0;)
+                _hash.AppendData(buffer, 0, read);
+            if (Length != length || Sha256 != sha256)
+                throw new InputException($"{path}: not the log that the checkpoint goes on with, which has {length} bytes with the SHA-256 {sha256}");
+            _file.SetLength(length);
         }
         catch
         {

@@ -28,7 +28,7 @@ public sealed class OutputTests : WorkFolder
         for (var waited = Stopwatch.StartNew(); new FileInfo(log).Length == steps; Thread.Sleep(20))
             Assert.That(!first.HasExited && waited.Elapsed < TimeSpan.FromMinutes(2), "the first run was disturbed");
         Spectral.Signal(first, Terminate);
-        Spectral.Finish(first).Stopped(143);
+        Spectral.Finish(first).Stopped(143, canResume: true);
         Spectral.Run(Finetune("--overwrite")).Succeeded();
         Assert.That(File.Exists(Path.Combine(Out, Lock)), Is.False);
     }
@@ -66,8 +66,7 @@ public sealed class OutputTests : WorkFolder
         first.Kill();
         Spectral.Finish(first);
         Assert.That(File.Exists(held), "killed, it could remove nothing");
-        File.Delete(Path.Combine(Out, "train_log.jsonl")); // whether it came to that is chance
-        Spectral.Run(Finetune()).Succeeded();
+        Spectral.Run(Finetune("--resume")).Succeeded();
         Assert.That(File.Exists(held), Is.False);
     }
 

@@ -10,25 +10,46 @@ public sealed class SignalTests : WorkFolder
     private const int Interrupt = 2, Terminate = 15;
 
     [TestCase(Interrupt, 130), TestCase(Terminate, 143)]
-    public void LastCheckpointIsKept(int signal, int exitCode)
+    public void TheStepIsFinishedAndSavedAndTheRunGoesOn(int signal, int exitCode)
     {
-        using Process process = Spectral.Start(Finetune("--steps", "1000000", "--save-every", "1"));
-        string adapter = Path.Combine(Out, "adapter_model.safetensors");
-        WaitFor(() => File.Exists(adapter), process);
+        string[] run = Finetune("--steps", "150", "--save-every", "1000000", "--lr", "1e-2");
+        string whole = At("whole");
+        Spectral.Run([.. run, "--out", whole]).Succeeded();
+        using Process process = Spectral.Start(run);
+        WaitFor(() => File.Exists(Log) && new FileInfo(Log).Length > 0, process);
         Spectral.Signal(process, signal);
-        Spectral.Finish(process).Stopped(exitCode);
+        Outcome stopped = Spectral.Finish(process);
+        stopped.Stopped(exitCode, canResume: true);
+        int step = File.ReadLines(Log).Count();
+        Assert.That(stopped.Error, Does.Contain($"step {step} of 150"), "no step is lost");
         Spectral.Run("eval", "--model", Model, "--adapter", Out, "--data", Data, "--device", "cpu").Succeeded();
-        Assert.That(Directory.GetFileSystemEntries(Out).Select(Path.GetFileName), Has.None.Contains("tmp").And.None.Contains("partial"));
+        Assert.That(Directory.GetFileSystemEntries(Out, "*", SearchOption.AllDirectories).Select(Path.GetFileName), Has.None.Contains("tmp").And.None.Contains("files-"));
+        Assert.That(Spectral.Run([.. run, "--resume"]).Succeeded().Output, Does.Contain($"going on after step {step}"));
+        foreach (string file in (string[])["adapter_config.json", "adapter_model.safetensors"])
+            Assert.That(File.ReadAllBytes(Path.Combine(Out, file)), Is.EqualTo(File.ReadAllBytes(Path.Combine(whole, file))), file);
     }
 
-    [TestCase(Interrupt, 130), TestCase(Terminate, 143)]
-    public void WithoutACheckpointNothingStays(int signal, int exitCode)
+    [Test]
+    public void BeforeTheFirstStepNothingStays()
     {
-        using Process process = Spectral.Start(Finetune("--steps", "1000000", "--save-every", "1000000"));
-        WaitFor(() => File.Exists(Path.Combine(Out, "train_log.jsonl")), process);
-        Spectral.Signal(process, signal);
-        Spectral.Finish(process).Stopped(exitCode);
-        Assert.That(Entries(), Is.EqualTo(new[] { "data.jsonl", "model" }));
+        TinyModel.WriteData(At("much.jsonl"), 100_000);
+        using Process process = Spectral.Start(Finetune("--steps", "1", "--eval", At("much.jsonl")));
+        WaitFor(() => File.Exists(Log), process);
+        Spectral.Signal(process, Interrupt);
+        Spectral.Finish(process).Stopped(130);
+        Assert.That(Entries(), Is.EqualTo(new[] { "data.jsonl", "model", "much.jsonl" }));
+    }
+
+    [Test]
+    public void ASecondSignalEndsItAtOnce()
+    {
+        using Process process = Spectral.Start(Finetune("--steps", "2", "--accumulate", "65536"));
+        WaitFor(() => File.Exists(Log), process);
+        Spectral.Signal(process, Interrupt);
+        Assert.That(process.WaitForExit(TimeSpan.FromSeconds(1)), Is.False, "a step of so many batches takes longer");
+        Spectral.Signal(process, Interrupt);
+        Assert.That(Spectral.Finish(process).ExitCode, Is.EqualTo(130));
+        Assert.That(new FileInfo(Log).Length, Is.Zero, "the step was not finished");
     }
 
     [TestCase(Interrupt, 130), TestCase(Terminate, 143)]
@@ -47,6 +68,8 @@ public sealed class SignalTests : WorkFolder
         Assert.That(File.ReadAllText(page), Does.Contain($"So far {lines} of 2000 runs"));
         Assert.That(Directory.GetFileSystemEntries(Out).Select(Path.GetFileName), Is.EquivalentTo(new[] { "compare.html", "compare.json", "runs.jsonl" }));
     }
+
+    private string Log => Path.Combine(Out, "train_log.jsonl");
 
     private static void WaitFor(Func<bool> condition, Process process)
     {

@@ -7,7 +7,7 @@ public sealed class TrainingCommandTests : WorkFolder
 {
     private static readonly string[] FinetuneKeys =
     [
-        "device", "eval_loss", "eval_loss_before", "exact_match", "exact_match_before", "final_loss", "peak_memory_bytes", "seconds", "steps", "tokens_per_second",
+        "device", "eval_loss", "eval_loss_before", "exact_match", "exact_match_before", "final_loss", "peak_memory_bytes", "seconds", "skipped_steps", "steps", "tokens_per_second",
         "total_parameters", "trainable_parameters", "variants",
     ];
 

@@ -8,7 +8,7 @@ internal sealed class FinetuneCommand : SpectralCommand
     private readonly TrainingOptions training = new("Model folder in Hugging Face layout.", "Folder for adapter, log and report.");
     private readonly AdapterCommandOptions adapter = new();
 
-    public FinetuneCommand() : base("finetune", "Trains an adapter on a model. (--resume, to continue a stopped run, comes with a later version.)",
+    public FinetuneCommand() : base("finetune", "Trains an adapter on a model. A run that was stopped or killed goes on with --resume.",
         "spectral finetune --model base-model --data train.jsonl --eval eval.jsonl --out adapter",
         "spectral finetune --model base-model --data train.jsonl --out adapter --adapter lora --rank 16 --alpha 32 --epochs 1 --lr 1e-3") =>
         AddOptions([.. training.Inputs, .. adapter.All, .. training.Settings]);
@@ -17,7 +17,7 @@ internal sealed class FinetuneCommand : SpectralCommand
     {
         TrainerOptions settings = training.Read(context);
         string? start = context.Get(adapter.InitAdapter);
-        using var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model), start);
+        using OutputFolder output = training.Output(context, context.Get(training.Model), start);
         AdapterMethod method = adapter.Method(context);
         AdapterOptions options = adapter.Read(context);
         if (start is null) settings.RequireSuits(method);
@@ -27,21 +27,33 @@ internal sealed class FinetuneCommand : SpectralCommand
         EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file ? inputs.Encode(context, file, context.Get(training.MaxLength)) : null;
 
         output.Claim();
+        var identity = new RunIdentity(context, this, training.Model, training.Data, training.Eval, adapter.InitAdapter, adapter.Previous);
+        using SavedRun? saved = training.Saved(context, output, identity);
+        if (saved?.Result is { } done)
+        {
+            TrainingRun.ShowDone(context, output, saved, done);
+            return;
+        }
         using Device device = training.Device.Open(context);
-        using CausalLanguageModel model = inputs.Load(device, training.Device.TypeOn(device, context));
-        using Adapter attached = start is null ? Attach(context, model, method, options with { Seed = settings.Seed }, data, settings) : adapter.Load(context, model, start);
+        DType type = training.Device.TypeOn(device, context);
+        saved?.Prepare(context, device, type);
+        using CausalLanguageModel model = inputs.Load(device, type);
+        options = options with { Seed = settings.Seed };
+        using Adapter attached = start is not null ? adapter.Load(context, model, start)
+            : saved is not null ? Adapter.Restore(model, method, options, saved.State)
+            : Attach(context, model, method, options, data, settings);
         if (start is not null) adapter.RequireNoConflict(context, attached);
-        var run = new TrainingRun(context, settings, output)
+        long total = model.ParameterCount + attached.TrainableCount;
+        var run = new TrainingRun(context, settings, output, identity)
         {
             Title = $"{attached.Method.Name} on {Path.GetFileName(inputs.Folder.Directory)}",
             Settings = [.. AdapterCommandOptions.Describe(attached), .. training.Describe(context, model, data.Length)],
             SaveEvery = context.Get(training.SaveEvery),
             Save = attached.Save,
+            Json = result => TrainingRun.JsonOf(result, model, attached.TrainableCount, total),
         };
-        TrainingResult result = run.Train(model, data, evaluation);
-        long total = model.ParameterCount + attached.TrainableCount;
-        context.Finish(TrainingRun.Json(result, model, attached.TrainableCount, total),
-            terminal => TrainingRun.Print(terminal, result, attached.TrainableCount, total, output.FullPath));
+        TrainingResult result = run.Train(model, data, evaluation, saved);
+        context.Finish(run.Json(result), terminal => TrainingRun.Print(terminal, result, attached.TrainableCount, total, output.FullPath));
     }
 
     private Adapter Attach(CommandContext context, CausalLanguageModel model, AdapterMethod method, AdapterOptions options, EncodedRecord[] data, TrainerOptions settings)

@@ -8,32 +8,45 @@ internal sealed class PretrainCommand : SpectralCommand
 {
     private readonly TrainingOptions training = new("Folder with config and tokenizer; weights are optional and trained further.", "Folder for the trained model, its log and report.");
 
-    public PretrainCommand() : base("pretrain", "Trains all weights of a model, from random ones if it has none.",
+    public PretrainCommand() : base("pretrain", "Trains all weights of a model, from random ones if it has none. A run that was stopped or killed goes on with --resume.",
         "spectral pretrain --model model-config --data text.jsonl --out model --epochs 10 --lr 3e-3 --warmup 50") =>
         AddOptions([.. training.Inputs, .. training.Settings]);
 
     public override void Execute(CommandContext context)
     {
         TrainerOptions settings = training.Read(context);
-        using var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model));
+        using OutputFolder output = training.Output(context, context.Get(training.Model));
         using var inputs = new ModelInputs(context, context.Get(training.Model), weightsOptional: true);
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
         EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file ? inputs.Encode(context, file, context.Get(training.MaxLength)) : null;
 
         output.Claim();
+        var identity = new RunIdentity(context, this, training.Model, training.Data, training.Eval);
+        using SavedRun? saved = training.Saved(context, output, identity);
+        if (saved?.Result is { } done)
+        {
+            TrainingRun.ShowDone(context, output, saved, done);
+            return;
+        }
         using Device device = training.Device.Open(context);
-        using CausalLanguageModel model = inputs.LoadToTrain(device, training.Device.TypeOn(device, context), settings.Seed);
-        var run = new TrainingRun(context, settings, output)
+        DType type = training.Device.TypeOn(device, context);
+        saved?.Prepare(context, device, type);
+        using CausalLanguageModel model = inputs.LoadToTrain(device, type, settings.Seed);
+        var run = new TrainingRun(context, settings, output, identity)
         {
             Title = $"Pretraining of {Path.GetFileName(output.FullPath)}",
             Settings = training.Describe(context, model, data.Length),
             SaveEvery = context.Get(training.SaveEvery),
             Save = folder => model.Save(folder, inputs.Folder.Directory),
+            Json = result =>
+            {
+                JsonObject json = TrainingRun.JsonOf(result, model, model.ParameterCount, model.ParameterCount);
+                json["out"] = output.FullPath;
+                json["tensors"] = ModelTensors.For(model.Config).Count();
+                return json;
+            },
         };
-        TrainingResult result = run.Train(model, data, evaluation);
-        JsonObject json = TrainingRun.Json(result, model, model.ParameterCount, model.ParameterCount);
-        json["out"] = output.FullPath;
-        json["tensors"] = ModelTensors.For(model.Config).Count();
-        context.Finish(json, terminal => TrainingRun.Print(terminal, result, model.ParameterCount, model.ParameterCount, output.FullPath));
+        TrainingResult result = run.Train(model, data, evaluation, saved);
+        context.Finish(run.Json(result), terminal => TrainingRun.Print(terminal, result, model.ParameterCount, model.ParameterCount, output.FullPath));
     }
 }

@@ -37,6 +37,7 @@ internal static class ErrorBoundary
     {
         string message = error switch
         {
+            RunStoppedException => error.Message,
             OperationCanceledException when code > BadInput => "stopped",
             InputException or TrainingDivergedException or IOException or UnauthorizedAccessException => OneLine(error.Message),
             OutOfMemoryException => "not enough memory: " + OneLine(error.Message),

@@ -5,7 +5,8 @@ namespace Spectral.Cli;
 /// <summary>What --out names: absent or an empty folder, unless --overwrite; written by one process at a time.</summary>
 internal sealed class OutputFolder : IDisposable
 {
-    private const string LockName = ".spectral.lock";
+    public const string LockName = ".spectral.lock";
+
     private static readonly string[] Written = [".json", ".jsonl", ".safetensors", ".html"];
 
     private readonly string given;

@@ -62,12 +62,12 @@ internal sealed class AdapterCommandOptions
     public Option<string?> InitAdapter { get; } = OptionTypes.Path("--init-adapter", "Start from this adapter; its method, rank, alpha, top-k, dropout and targets hold.", "DIR");
 
     /// <summary>The tasks before.</summary>
-    private readonly Option<string?> previous = OptionTypes.Path("--previous-adapter", "Adapter of the tasks before, for a method that keeps clear of them (o-lora).", "DIR");
+    public Option<string?> Previous { get; } = OptionTypes.Path("--previous-adapter", "Adapter of the tasks before, for a method that keeps clear of them (o-lora).", "DIR");
 
     /// <summary>Those that hold whatever the method is.</summary>
     public Option[] Shared => [rank, alpha, rankPattern, alphaPattern, rslora, bias, topK, target, set, dropout, ratio, svd, CalibrationRecords];
 
-    public Option[] All => [method, .. Shared, InitAdapter, previous];
+    public Option[] All => [method, .. Shared, InitAdapter, Previous];
 
     /// <summary>Attaches the adapter to start from, to be trained at the rates of this run.</summary>
     public Adapter Load(CommandContext context, CausalLanguageModel model, string directory) => Adapter.Load(model, directory, context.Get(ratio));
@@ -80,7 +80,7 @@ internal sealed class AdapterCommandOptions
     {
         AdapterMethod chosen = Method(context);
         AdapterOptions options = Read(context, chosen);
-        return context.Get(previous) is { } directory ? options.After(chosen, directory) : options;
+        return context.Get(Previous) is { } directory ? options.After(chosen, directory) : options;
     }
 
     /// <summary>What the options mean to a method.</summary>
@@ -108,7 +108,7 @@ internal sealed class AdapterCommandOptions
     /// <exception cref="InputException">An option says otherwise.</exception>
     public void RequireNoConflict(CommandContext context, Adapter start)
     {
-        if (context.Get(previous) is { } directory)
+        if (context.Get(Previous) is { } directory)
             throw new InputException($"--previous-adapter \"{directory}\" and --init-adapter: expected one of the two");
         Require(method, context.Get(method) == start.Method.Name, start.Method.Name);
         Require(rank, context.Get(rank) == start.Options.Rank, Text(start.Options.Rank));

@@ -28,6 +28,8 @@ internal sealed class TrainingOptions
     public readonly Option<int> SaveEvery = OptionTypes.Integer("--save-every", "Steps between checkpoints.", 100, 1);
     public readonly Option<int> LogEvery = OptionTypes.Integer("--log-every", "Steps between lines of progress (train_log.jsonl has every step).", 10, 1);
     public readonly Option<int?> EvalEvery = OptionTypes.OptionalInteger("--eval-every", "Steps between measurements on --eval. [default: only before and after]", 1);
+    public readonly Option<int> MaxSkipped = OptionTypes.Integer("--max-skipped", "Steps in a row whose loss or gradient may be not finite before the run gives up; each is counted and changes nothing.", 5, 1);
+    public readonly Option<bool> Resume = OptionTypes.Flag("--resume", "Go on from the last checkpoint in --out, to the same bits as without a break; begin if there is none yet. All other options as before, but for those of reporting and --threads.");
     public readonly Option<bool> Overwrite = OptionTypes.Flag("--overwrite", "Write into --out even if it has files in it.");
     public readonly DeviceOptions Device = new();
 
@@ -41,12 +43,12 @@ internal sealed class TrainingOptions
     public Option[] Inputs => [Model, Data, Eval, Out];
 
     /// <summary>Those of a single run, which keeps checkpoints and reports its steps.</summary>
-    public Option[] Settings => [.. Common, SaveEvery, LogEvery];
+    public Option[] Settings => [.. Common, SaveEvery, LogEvery, Resume];
 
     /// <summary>Those of any number of runs.</summary>
     public Option[] Common =>
     [
-        Steps, Epochs, Batch, Accumulate, MaxLength, LearningRate, Schedule, Warmup, WeightDecay, Beta1, Beta2, Epsilon, GradientClip, Seed, NoShuffle, Graph,
+        Steps, Epochs, Batch, Accumulate, MaxLength, LearningRate, Schedule, Warmup, WeightDecay, Beta1, Beta2, Epsilon, GradientClip, MaxSkipped, Seed, NoShuffle, Graph,
         EvalEvery, Overwrite, .. Device.WithTuning,
     ];
 
@@ -58,6 +60,8 @@ internal sealed class TrainingOptions
             throw new InputException($"--steps {context.Get(Steps)} --epochs {context.Get(Epochs)}: expected one of the two");
         if (context.IsGiven(EvalEvery) && context.Get(Eval) is null)
             throw new InputException($"--eval-every {context.Get(EvalEvery)}: expected --eval FILE beside it");
+        if (context.Get(Resume) && context.Get(Overwrite))
+            throw new InputException("--resume --overwrite: expected one of the two");
         return new TrainerOptions
         {
             Steps = context.Get(Steps),
@@ -80,7 +84,29 @@ internal sealed class TrainingOptions
             CudaGraph = context.Get(Graph),
             EvalEvery = context.Get(EvalEvery) ?? 0,
             LogEvery = context.Get(LogEvery),
+            MaxSkipped = context.Get(MaxSkipped),
         };
+    }
+
+    /// <summary>The folder to write to: with files in it only to overwrite or to go on.</summary>
+    /// <exception cref="InputException">The folder may not be written to.</exception>
+    public OutputFolder Output(CommandContext context, params ReadOnlySpan<string?> inputs) => new(context.Get(Out), context.Get(Overwrite) || context.Get(Resume), inputs);
+
+    /// <summary>The checkpoint to go on from; null to begin.</summary>
+    /// <exception cref="InputException">It is damaged, or the run it is of is not the one that the command line describes.</exception>
+    public SavedRun? Saved(CommandContext context, OutputFolder output, RunIdentity identity)
+    {
+        if (!context.Get(Resume) || SavedRun.Open(output.FullPath) is not { } saved) return null;
+        try
+        {
+            saved.Require(identity);
+            return saved;
+        }
+        catch
+        {
+            saved.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Rows of the report's table of settings.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Training;
@@ -9,9 +10,13 @@ namespace Spectral.Cli;
 /// Trains into an output folder: log, progress, checkpoints and report. If it ends before the first checkpoint is
 /// written, nothing stays behind.
 /// </summary>
-internal sealed class TrainingRun(CommandContext context, TrainerOptions settings, OutputFolder output)
+internal sealed class TrainingRun(CommandContext context, TrainerOptions settings, OutputFolder output, RunIdentity identity)
 {
+    public const string LogName = "train_log.jsonl";
+
     private readonly RunRecorder recorder = new();
+    private readonly CheckpointFolder checkpoints = new(output.FullPath);
+    private int? savedStep;
 
     /// <summary>What the report says above its table of settings.</summary>
     public required string Title { get; init; }
@@ -22,41 +27,89 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
     /// <summary>Steps between checkpoints.</summary>
     public required int SaveEvery { get; init; }
 
-    /// <summary>Writes what is trained into a folder, each file atomically.</summary>
+    /// <summary>Writes what is trained into a folder.</summary>
     public required Action<string> Save { get; init; }
 
-    /// <exception cref="OperationCanceledException">Stopped by a signal; the last checkpoint is kept.</exception>
-    public TrainingResult Train(CausalLanguageModel model, EncodedRecord[] data, EncodedRecord[]? evaluation)
+    /// <summary>What the command prints with --json.</summary>
+    public required Func<TrainingResult, JsonObject> Json { get; init; }
+
+    /// <summary>For a run that is done: ends what its process may have left half done, and says so.</summary>
+    public static void ShowDone(CommandContext context, OutputFolder output, SavedRun saved, JsonObject result)
     {
-        bool saved = false;
-        string log = Path.Combine(output.FullPath, "train_log.jsonl");
+        new CheckpointFolder(output.FullPath).Recover(saved.Staged);
+        context.Finish(result, terminal => terminal.Line($"the run in {output.FullPath} is done: all {saved.State.Step} steps were made, nothing is left to resume"));
+    }
+
+    /// <param name="model">The model, with its adapter.</param>
+    /// <param name="data">Training records.</param>
+    /// <param name="evaluation">Evaluation records, or null.</param>
+    /// <param name="saved">The checkpoint to go on from, or null.</param>
+    /// <exception cref="InputException">The checkpoint is of something else; nothing was changed.</exception>
+    /// <exception cref="RunStoppedException">Stopped by a signal, after a checkpoint.</exception>
+    public TrainingResult Train(CausalLanguageModel model, EncodedRecord[] data, EncodedRecord[]? evaluation, SavedRun? saved)
+    {
+        using var trainer = new Trainer(model, settings);
+        if (saved is not null) trainer.Restore(saved.State);
+        string log = Path.Combine(output.FullPath, LogName);
         try
         {
-            using var trainer = new Trainer(model, settings);
-            using var writer = new TrainingLog(log);
-            var checkpoints = new Checkpoints(SaveEvery, () =>
-            {
-                Save(output.FullPath);
-                saved = true;
-                WriteReport(model.Device, null);
-            });
-            TrainingResult result = context.Terminal.Track("training", settings.StepsFor(data.Length), progress =>
-                trainer.Run(data, evaluation, [writer, recorder, new ProgressCallback(context.Terminal, progress, settings.LogEvery), checkpoints], context.Cancellation));
-            WriteReport(model.Device, result);
-            return result;
+            using TrainingLog writer = saved is null ? new(log) : new(log, saved.Log.Bytes, saved.Log.Sha256);
+            Begin(saved, log, trainer);
+            using CancellationTokenRegistration told = context.Cancellation.Register(() => context.Terminal.Line("stopping after this step; a second signal stops at once"));
+            var saving = new Checkpoints(SaveEvery, () => WriteCheckpoint(trainer, writer, model));
+            return context.Terminal.Track("training", settings.StepsFor(data.Length), progress =>
+                trainer.Run(data, evaluation, [writer, recorder, new ProgressCallback(context.Terminal, progress, settings.LogEvery), saving], context.Cancellation));
         }
-        catch
+        catch (OperationCanceledException) when (savedStep is { } step)
         {
-            if (!saved && output.WasEmpty) output.Clear();
-            else if (!saved) File.Delete(log);
+            throw new RunStoppedException($"stopped; the checkpoint of step {step} of {settings.StepsFor(data.Length)} is in {output.FullPath}, the same command {HowToResume} goes on from it", context.Cancellation);
+        }
+        catch (IOException error) when (savedStep is { } step)
+        {
+            throw new IOException($"{error.Message}; the checkpoint of step {step} is kept, the same command {HowToResume} goes on from it", error);
+        }
+        catch when (saved is null && savedStep is null)
+        {
+            if (output.WasEmpty) output.Clear();
+            else File.Delete(log);
             throw;
         }
     }
 
+    private string HowToResume => identity.Overwrites ? "with --resume in place of --overwrite" : "with --resume";
+
+    private void Begin(SavedRun? saved, string log, Trainer trainer)
+    {
+        if (saved is null)
+        {
+            checkpoints.Clear();
+            return;
+        }
+        checkpoints.Recover(saved.Staged);
+        savedStep = saved.State.Step;
+        recorder.Load(log, trainer.Progress);
+        context.Terminal.Line($"going on after step {savedStep}");
+    }
+
+    /// <summary>Only what is on the disk may be counted on by what is written after it: the log first, then the rest.</summary>
+    private void WriteCheckpoint(Trainer trainer, TrainingLog log, CausalLanguageModel model)
+    {
+        log.Flush();
+        checkpoints.Write(
+            folder =>
+            {
+                Save(folder);
+                WriteReport(folder, model.Device, trainer.Result);
+            },
+            (path, staged) => trainer.Save(path, SavedRun.Notes(identity, model, log, staged, trainer.Result is { } result ? Json(result) : null)));
+        savedStep = trainer.Progress.Step;
+    }
+
     /// <summary>The keys of the JSON object that every training command prints.</summary>
-    public static JsonObject Json(TrainingResult result, CausalLanguageModel model, long trainable, long total) => new()
+    public static JsonObject JsonOf(TrainingResult result, CausalLanguageModel model, long trainable, long total) => new()
     {
         ["steps"] = result.Steps,
+        ["skipped_steps"] = result.Skipped,
         ["final_loss"] = JsonOutput.Number(result.FinalLoss),
         ["eval_loss_before"] = JsonOutput.Number(result.Before?.Loss),
         ["eval_loss"] = JsonOutput.Number(result.After?.Loss),
@@ -80,6 +133,7 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
             terminal.Line(Text($"{"eval loss",-14}{before.Loss,10:0.0000}{after.Loss,10:0.0000}"));
             if (before.ExactMatch is not null) terminal.Line(Text($"{"exact match",-14}{Percent(before.ExactMatch),10}{Percent(after.ExactMatch),10}"));
         }
+        if (result.Skipped > 0) terminal.Line($"{result.Skipped} steps were skipped: their loss or gradient was not a finite number");
         terminal.Table(
             ("final loss", Text($"{result.FinalLoss:0.0000}")),
             ("trained", Text($"{trainable:N0} of {total:N0} parameters ({100.0 * trainable / total:0.##} %)")),
@@ -91,7 +145,7 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private void WriteReport(Device device, TrainingResult? result)
+    private void WriteReport(string folder, Device device, TrainingResult? result)
     {
         var numbers = new List<BeforeAfter>();
         if (result is { Before: { } before, After: { } after })
@@ -100,24 +154,19 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
             numbers.Add(new BeforeAfter("Perplexity", Text($"{before.Perplexity:0.000}"), Text($"{after.Perplexity:0.000}")));
             if (before.ExactMatch is not null) numbers.Add(new BeforeAfter("Exact match", Percent(before.ExactMatch), Percent(after.ExactMatch)));
         }
-        StepReport last = recorder.Last;
         var report = new HtmlReport
         {
             Title = Title,
             Summary = result is null
-                ? Text($"Checkpoint at step {last.Step}; training went on.")
-                : Text($"{result.Steps} steps, {result.Tokens:N0} tokens in {result.Seconds:0.0} s ({result.TokensPerSecond:N0} tokens/s); final loss {result.FinalLoss:0.0000}."),
+                ? Text($"Checkpoint at step {recorder.Losses[^1].Step}; training went on.")
+                : Text($"{result.Steps} steps, {result.Tokens:N0} tokens in {result.Seconds:0.0} s ({result.TokensPerSecond:N0} tokens/s); final loss {result.FinalLoss:0.0000}.{(result.Skipped > 0 ? $" {result.Skipped} steps were skipped: their loss or gradient was not a finite number." : "")}"),
             Numbers = numbers,
             // Which variants ran is known only now; without them a run could not be repeated to the bit.
             Settings = [.. Settings, .. device.Variants.All.Select(use => (use.What, use.Choice))],
             Training = recorder.Losses,
             Evaluation = recorder.Evaluations,
         };
-        AtomicFile.Write(Path.Combine(output.FullPath, "report.html"), stream =>
-        {
-            using var writer = new StreamWriter(stream, leaveOpen: true);
-            writer.Write(report.Render());
-        });
+        File.WriteAllText(Path.Combine(folder, "report.html"), report.Render());
     }
 
     /// <summary>Keeps the curve for the report.</summary>
@@ -127,15 +176,22 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
 
         public List<LossPoint> Evaluations { get; } = [];
 
-        public StepReport Last { get; private set; }
-
-        public void OnStep(StepReport report)
-        {
-            Last = report;
-            Losses.Add(new LossPoint(report.Step, report.Loss));
-        }
+        public void OnStep(StepReport report) => Losses.Add(new LossPoint(report.Step, report.Loss));
 
         public void OnEvaluation(int step, EvaluationResult result) => Evaluations.Add(new LossPoint(step, result.Loss));
+
+        /// <summary>The curve of the part of the run that was made before.</summary>
+        public void Load(string log, TrainerProgress progress)
+        {
+            using var reader = new StreamReader(new FileStream(log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+            while (reader.ReadLine() is { } line)
+            {
+                using JsonDocument step = JsonDocument.Parse(line);
+                JsonElement loss = step.RootElement.GetProperty("loss");
+                Losses.Add(new LossPoint(step.RootElement.GetProperty("step").GetInt32(), loss.ValueKind == JsonValueKind.Number ? loss.GetDouble() : double.NaN));
+            }
+            foreach (StepEvaluation made in progress.Evaluations) OnEvaluation(made.Step, made.Result);
+        }
     }
 
     private sealed class ProgressCallback(Terminal terminal, WorkProgress progress, int every) : ITrainerCallback
@@ -147,3 +203,6 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
             $"step {step}: eval loss {result.Loss:0.0000}{(result.ExactMatch is null ? "" : $", exact match {Percent(result.ExactMatch)}")}"));
     }
 }
+
+/// <summary>Training was stopped by a signal; the message says how to go on.</summary>
+internal sealed class RunStoppedException(string message, CancellationToken cancellation) : OperationCanceledException(message, cancellation);

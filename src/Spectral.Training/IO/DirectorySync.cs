@@ -9,7 +9,7 @@ namespace Spectral.Training;
 /// </summary>
 public static partial class DirectorySync
 {
-    private const int ReadOnly = 0, InvalidArgument = 22;   // the same number on all systems that have the call
+    private const int ReadOnly = 0, AccessDenied = 13, InvalidArgument = 22;   // the same numbers on all systems that have the calls
 
     /// <summary>Waits until renames, new files and deletions in a folder are on the disk.</summary>
     /// <exception cref="IOException">The system says that they could not be brought there.</exception>
@@ -18,6 +18,8 @@ public static partial class DirectorySync
         if (OperatingSystem.IsWindows())
             return;
         var folder = Open(directory, ReadOnly);
+        if (folder < 0 && Marshal.GetLastPInvokeError() == AccessDenied)
+            return;   // a folder that may be written to and not listed
         if (folder < 0)
             throw Failure(directory);
         try

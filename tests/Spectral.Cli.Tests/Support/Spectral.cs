@@ -24,11 +24,11 @@ public sealed record Outcome(int ExitCode, string Output, string Error)
         return this;
     }
 
-    /// <summary>Ended by a signal: the exit code a shell would show, and one line.</summary>
-    public void Stopped(int exitCode)
+    /// <summary>Ended by a signal: the exit code a shell would show, and one line, of training with how to go on if a checkpoint was written.</summary>
+    public void Stopped(int exitCode, bool canResume = false)
     {
         Assert.That(ExitCode, Is.EqualTo(exitCode), Error);
-        Assert.That(Error, Does.EndWith(": stopped\n").And.Not.Contain("   at "));
+        Assert.That(Error, Does.Match(canResume ? @": stopped; the checkpoint of step \d+ .* with --resume .*\n$" : ": stopped\n$").And.Not.Contain("   at "));
     }
 
     /// <summary>Failed as bad input must: the exit code, nothing on stdout, one or two plain lines that name what is wrong.</summary>

@@ -33,6 +33,12 @@ public sealed class Tuner
     /// <summary>The choices known so far: kind of call, name of the variant.</summary>
     public IReadOnlyDictionary<string, string> Choices => _choices;
 
+    /// <summary>Takes over choices of a run that is to be repeated or gone on with; they hold whatever the file says.</summary>
+    public void Adopt(IReadOnlyDictionary<string, string> choices)
+    {
+        foreach ((string key, string choice) in choices) _choices[key] = choice;
+    }
+
     /// <summary>The file of choices, or null when they are kept in memory only.</summary>
     public string? File => Folder is null ? null : Path.Combine(Folder, TuneFile.NameFor(_device));
 

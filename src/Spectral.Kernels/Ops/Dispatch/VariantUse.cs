@@ -25,5 +25,6 @@ public sealed class VariantUses
     /// <summary>Forgets them.</summary>
     public void Clear() => _uses.Clear();
 
-    internal void Add(in VariantUse use) => _uses.Add(use);
+    /// <summary>Adds one, such as of the earlier part of a run.</summary>
+    public void Add(in VariantUse use) => _uses.Add(use);
 }

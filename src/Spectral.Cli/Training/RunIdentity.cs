@@ -1,0 +1,63 @@
+using System.CommandLine;
+using System.Security.Cryptography;
+
+namespace Spectral.Cli;
+
+/// <summary>What a run's bits depend on besides the device: its options and the contents of the files it reads.</summary>
+internal sealed class RunIdentity
+{
+    // The values of these change how often a run reports, how fast it goes or when it gives up, and no bit of it; --dtype is kept as what it came to.
+    private static readonly string[] Free = ["--out", "--overwrite", "--resume", "--json", "--save-every", "--log-every", "--threads", "--max-skipped", "--device", "--dtype"];
+
+    private static readonly string[] ModelFiles = ["config.json", "generation_config.json", "tokenizer.json", "adapter_config.json", "*.safetensors", "*.safetensors.index.json"];
+
+    /// <summary>Variables that force how ops are computed.</summary>
+    private static readonly string[] Forcing = ["SPECTRAL_LOWRANK", "SPECTRAL_LOWRANK_PASSES", "SPECTRAL_ATTENTION"];
+
+    private readonly Task<IReadOnlyDictionary<string, string>> files;
+
+    /// <param name="context">The command line.</param>
+    /// <param name="command">The command.</param>
+    /// <param name="inputs">Those of its options that name a file or folder to read: their contents count, wherever they are.</param>
+    public RunIdentity(CommandContext context, Command command, params ReadOnlySpan<Option> inputs)
+    {
+        string[] names = [.. inputs.ToArray().Select(option => option.Name)];
+        Options = command.Options.Where(option => !Free.Contains(option.Name) && !names.Contains(option.Name)).ToDictionary(option => option.Name, context.Text);
+        Overwrites = command.Options.Any(option => option is Option<bool> { Name: "--overwrite" } flag && context.Get(flag));
+        Variables = Forcing.ToDictionary(name => name, name => Environment.GetEnvironmentVariable(name) ?? "");
+        (string Name, string Path)[] read = [.. inputs.ToArray().Select(option => (option.Name, Path: context.Text(option))).Where(input => input.Path.Length > 0)];
+        // Gigabytes, perhaps: read beside the work, and waited for where they are compared or written down.
+        files = Task.Run(() => Digests(read));
+    }
+
+    /// <summary>Values by option.</summary>
+    public IReadOnlyDictionary<string, string> Options { get; }
+
+    /// <summary>Whether the command line says --overwrite, which cannot stand beside --resume.</summary>
+    public bool Overwrites { get; }
+
+    /// <summary>What forces variants of ops.</summary>
+    public IReadOnlyDictionary<string, string> Variables { get; }
+
+    /// <summary>SHA-256 by option, and file in its folder.</summary>
+    public IReadOnlyDictionary<string, string> Files => files.GetAwaiter().GetResult();
+
+    private static IReadOnlyDictionary<string, string> Digests((string Option, string Path)[] inputs)
+    {
+        var digests = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (option, path) in inputs)
+        {
+            if (File.Exists(path)) digests[option] = Digest(path);
+            else
+                foreach (string file in ModelFiles.SelectMany(pattern => Directory.GetFiles(path, pattern)))
+                    digests[$"{option} {Path.GetFileName(file)}"] = Digest(file);
+        }
+        return digests;
+    }
+
+    private static string Digest(string file)
+    {
+        using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20, FileOptions.SequentialScan);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+}

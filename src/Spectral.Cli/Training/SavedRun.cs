@@ -1,0 +1,118 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Spectral.Kernels;
+using Spectral.Training;
+
+namespace Spectral.Cli;
+
+/// <summary>The checkpoint that <c>--resume</c> goes on from, and what the command wrote down with it.</summary>
+internal sealed class SavedRun : IDisposable
+{
+    private const string Note = "command";
+
+    private readonly Facts facts;
+
+    private SavedRun(TrainerState state)
+    {
+        State = state;
+        try
+        {
+            facts = JsonSerializer.Deserialize<Facts>(state.Notes.GetValueOrDefault(Note) ?? "null", Strict) ?? throw new JsonException("there are no such notes");
+        }
+        catch (JsonException error)
+        {
+            throw new InputException($"{state.Path}: what the command wrote down cannot be read: {error.Message.ReplaceLineEndings(" ")}", error);
+        }
+    }
+
+    private static JsonSerializerOptions Strict { get; } = new() { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+
+    /// <summary>The trainer's part.</summary>
+    public TrainerState State { get; }
+
+    /// <summary>What the run printed when it was done; null if it is not.</summary>
+    public JsonObject? Result => facts.Result is { } result ? JsonNode.Parse(result)!.AsObject() : null;
+
+    /// <summary>What stands in the log that was known then.</summary>
+    public (long Bytes, string Sha256) Log => (facts.LogBytes, facts.LogSha256);
+
+    /// <summary>The folder of files that belong to the checkpoint, should they not have been moved.</summary>
+    public string Staged => facts.Staged;
+
+    /// <summary>Opens the checkpoint in an output folder.</summary>
+    /// <returns>Null when there is none because the run ended before its first, or is yet to begin.</returns>
+    /// <exception cref="InputException">It is damaged, or the folder is something else.</exception>
+    public static SavedRun? Open(string output)
+    {
+        var folder = new CheckpointFolder(output);
+        if (!File.Exists(folder.State))
+            return folder.HoldsNothing ? null : throw new InputException($"--resume: {output} has files and no checkpoint ({folder.State}); --overwrite begins anew");
+        TrainerState state = TrainerState.Open(folder.State);
+        try
+        {
+            return new SavedRun(state);
+        }
+        catch
+        {
+            state.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The notes to write into a checkpoint.</summary>
+    /// <param name="identity">The run.</param>
+    /// <param name="model">What computes.</param>
+    /// <param name="log">The log so far.</param>
+    /// <param name="staged">The folder of files that belong to it.</param>
+    /// <param name="result">What the run prints, once it is done.</param>
+    public static Dictionary<string, string> Notes(RunIdentity identity, CausalLanguageModel model, TrainingLog log, string staged, JsonObject? result) => new()
+    {
+        [Note] = JsonSerializer.Serialize(new Facts(identity.Options, identity.Files, identity.Variables, model.DType.ToString(), model.Device.Name, Version, model.Device.Tuner.Choices,
+            model.Device.Variants.All, log.Length, log.Sha256, staged, result?.ToJsonString()), Strict),
+    };
+
+    /// <summary>Checks that the run to go on with is the one that the command line describes.</summary>
+    /// <exception cref="InputException">It is not; the message says in what.</exception>
+    public void Require(RunIdentity now)
+    {
+        string[] differences =
+        [
+            .. Differences(facts.Options, now.Options, (name, was, here) => $"{name} {Text(was)}, not {Text(here)}"),
+            .. Differences(facts.Files, now.Files, (name, was, here) => was is null ? $"no {name}" : here is null ? name : $"other contents of {name}"),
+            // One that is not set any more is set again below: without it the bits would be others.
+            .. Differences(facts.Variables, now.Variables, (name, was, here) => here is "" or null ? "" : $"{name}={was}, not {here}").Where(text => text.Length > 0),
+        ];
+        if (differences.Length > 0)
+            throw new InputException($"--resume: the run in {Path.GetDirectoryName(Path.GetDirectoryName(State.Path))} had {string.Join(", ", differences)}");
+        foreach (var (name, value) in facts.Variables)
+            if (value.Length > 0) Environment.SetEnvironmentVariable(name, value);
+    }
+
+    /// <summary>Checks the device, and brings it to compute as it did before.</summary>
+    /// <exception cref="InputException">The type of weights is another.</exception>
+    public void Prepare(CommandContext context, Device device, DType type)
+    {
+        if (type.ToString() != facts.Type)
+            throw new InputException($"--resume: the run had the type {facts.Type}, not {type}; expected --dtype {facts.Type.ToLowerInvariant()}");
+        if (device.Name != facts.Device)
+            context.Terminal.Warn($"the run began on {facts.Device} and goes on on {device.Name}: roundings may differ from those of a run without a break");
+        if (Version != facts.Version)
+            context.Terminal.Warn($"the run began with version {facts.Version} and goes on with {Version}: roundings may differ from those of a run without a break");
+        device.Tuner.Adopt(facts.Tuned);
+        foreach (VariantUse use in facts.Variants) device.Variants.Add(use);
+    }
+
+    public void Dispose() => State.Dispose();
+
+    private static string Version { get; } = typeof(TrainerState).Assembly.GetName().Version!.ToString(3);
+
+    private static IEnumerable<string> Differences(IReadOnlyDictionary<string, string> was, IReadOnlyDictionary<string, string> now, Func<string, string?, string?, string> describe) =>
+        was.Keys.Union(now.Keys).Where(name => was.GetValueOrDefault(name) != now.GetValueOrDefault(name)).Order(StringComparer.Ordinal)
+            .Select(name => describe(name, was.GetValueOrDefault(name), now.GetValueOrDefault(name)));
+
+    private static string Text(string? value) => value is null or "" ? "unset" : value;
+
+    private sealed record Facts(
+        IReadOnlyDictionary<string, string> Options, IReadOnlyDictionary<string, string> Files, IReadOnlyDictionary<string, string> Variables, string Type, string Device, string Version,
+        IReadOnlyDictionary<string, string> Tuned, IReadOnlyList<VariantUse> Variants, long LogBytes, string LogSha256, string Staged, string? Result);
+}
