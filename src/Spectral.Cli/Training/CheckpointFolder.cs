@@ -22,6 +22,9 @@ internal sealed class CheckpointFolder(string output)
     /// <summary>Whether everything in the output folder is what a run leaves that ended before its first checkpoint.</summary>
     public bool HoldsNothing => Directory.EnumerateFileSystemEntries(output).All(path => Path.GetFileName(path) is Name or TrainingRun.LogName or OutputFolder.LockName);
 
+    /// <summary>Whether a name that a state gives is one of a folder of files, and leads nowhere else.</summary>
+    public static bool IsStaging(string name) => name.StartsWith(StagingPrefix, StringComparison.Ordinal) && name.Skip(StagingPrefix.Length).All(char.IsAsciiHexDigitLower);
+
     /// <summary>Makes the folder for a new run; what an older one left in it goes.</summary>
     public void Clear()
     {
@@ -61,11 +64,8 @@ internal sealed class CheckpointFolder(string output)
 
     /// <summary>Ends what a process that was killed left half done.</summary>
     /// <param name="staged">The folder of files that belong to the state.</param>
-    /// <exception cref="InputException">That is no name of such a folder.</exception>
     public void Recover(string staged)
     {
-        if (!staged.StartsWith(StagingPrefix, StringComparison.Ordinal) || !staged.Skip(StagingPrefix.Length).All(char.IsAsciiHexDigitLower))
-            throw new InputException($"{State}: names the folder \"{staged}\", expected {StagingPrefix} and hexadecimal digits");
         string finished = Path.Combine(folder, staged);
         if (Directory.Exists(finished)) Publish(finished);
         foreach (string left in Directory.GetDirectories(folder, StagingPrefix + "*")) Directory.Delete(left, recursive: true);

@@ -18,6 +18,7 @@ internal sealed class SavedRun : IDisposable
         try
         {
             facts = JsonSerializer.Deserialize<Facts>(state.Notes.GetValueOrDefault(Note) ?? "null", Strict) ?? throw new JsonException("there are no such notes");
+            if (!CheckpointFolder.IsStaging(facts.Staged)) throw new JsonException($"it names the folder \"{facts.Staged}\"");
         }
         catch (JsonException error)
         {

@@ -63,6 +63,8 @@ public static class Spectral
         return Finish(process);
     }
 
+    public static Process StartWith(string variable, string value, params string[] arguments) => Start(Program, arguments, (variable, value));
+
     /// <summary>Runs the event-timed benchmark the same way.</summary>
     public static Outcome RunBench(params string[] arguments)
     {
