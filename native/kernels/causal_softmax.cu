@@ -8,7 +8,8 @@
 // Types          F32, BF16
 // Accumulation   F32: running maximum and sum per lane, joined over the warp (Milakov, Gimelshein: "Online normalizer calculation
 //                for softmax", 2018)
-// Grid/Block     `lanes` lanes per query row (8, or 32 for long rows), 256 threads a block. Only the seen part of a row is read.
+// Grid/Block     `lanes` lanes per query row (8, or 32 for long rows), 256 threads a block. Of a row only the seen part is read,
+//                and up to `lanes` vectors before it.
 // Bytes          forward 2 size(T) matrices length^2 (the half above the diagonal is only written); backward 2.5
 // Flops          forward 6 matrices length^2 / 2, two of them exponentials; backward 5 matrices length^2 / 2
 // Deterministic  yes
@@ -49,7 +50,7 @@ template <class T, int LANES> __device__ __forceinline__ void causal_softmax_for
   T* scores = static_cast<T*>(args.scores) + row * args.length;
   by_width<T>(args.length, [&](auto width) {
     constexpr int W = decltype(width)::value;
-    const int start = first / W * W;   // the piece with the first seen key
+    const int start = first / (LANES * W) * (LANES * W);   // a lane writes only what no other has read: shuffles order no memory
     MaxSum part{-INFINITY, 0.0f};
     for (int c = start + lane * W; c <= query; c += LANES * W) {
       float v[W];
@@ -83,7 +84,7 @@ template <class T, int LANES> __device__ __forceinline__ void causal_softmax_bac
   T* gradient = static_cast<T*>(args.gradient) + row * args.length;
   by_width<T>(args.length, [&](auto width) {
     constexpr int W = decltype(width)::value;
-    const int start = first / W * W;
+    const int start = first / (LANES * W) * (LANES * W);
     float products[W] = {};
     for (int c = start + lane * W; c <= query; c += LANES * W) {
       float p[W], g[W];

@@ -81,8 +81,7 @@ SPECTRAL_KERNEL(cholesky_inverse, CholeskyInverseArgs, 512) {
       }
     }
   }
-  __syncthreads();
-  for (int index = threadIdx.x; index < n * n; index += blockDim.x) {
+  for (int index = threadIdx.x; index < n * n; index += blockDim.x) {   // the last pivot has no rows below: its barrier was the last one needed
     const int i = index / n, t = index % n;
     const double entry = t == i ? 1.0 : a[t * stride + i];
     inverse[index] = failed || t > i ? 0.0f : float(entry * scale[t] / sqrt(a[i * stride + i]));
