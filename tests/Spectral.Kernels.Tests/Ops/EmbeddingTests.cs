@@ -20,7 +20,9 @@ public sealed class EmbeddingTests(DeviceKind kind) : DeviceTest(kind)
         int[] ids = Enumerable.Range(0, positions).Select(_ => Rng.Next(Vocabulary)).ToArray();
         (int[] order, int[] segments, int[] unique) = Sorted(ids);
         Tensor dy = Input((positions, columns), type, out double[] dyValues), dTable = Input((Vocabulary, columns), DType.F32, out double[] before);
-        Embedding.Backward(dy, Input(order, positions), Input(segments, segments.Length), Input(unique, unique.Length), dTable, accumulate);
+        // Behind what is passed on lies one more id, with no positions: a warp past the end that took it would overwrite its row.
+        Tensor starts = Keep(Input([.. segments, positions], segments.Length + 1).Rows(0, segments.Length)), distinct = Keep(Input([.. unique, unique[0]], unique.Length + 1).Rows(0, unique.Length));
+        Embedding.Backward(dy, Input(order, positions), starts, distinct, dTable, accumulate);
 
         double[] expected = accumulate ? (double[])before.Clone() : new double[before.Length];
         double[] terms = expected.Select(Math.Abs).ToArray();
