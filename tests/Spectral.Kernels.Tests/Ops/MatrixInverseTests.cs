@@ -26,6 +26,23 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(y.ToArray(), Is.EqualTo(new[] { 0, 0, 0.125f, 0.5f, 0, 0, 0, 0.25f, 0 }));
     }
 
+    /// <summary>One number in each row and column: every pivot but the right one is 0. Powers of two, so that the inverse is exact.</summary>
+    [Test]
+    public void FindsTheOnlyPivot([Values(7, 33, 127)] int n)
+    {
+        float[] values = new float[n * n], expected = new float[n * n];
+        int[] columns = Enumerable.Range(0, n).ToArray();
+        Rng.Shuffle(columns);
+        for (int i = 0; i < n; i++)
+        {
+            float value = MathF.ScaleB(1, Rng.Next(-20, 21));
+            (values[i * n + columns[i]], expected[columns[i] * n + i]) = (value, 1 / value);
+        }
+        Tensor x = Input(values, (1, n, n), DType.F32, out _), y = Output((1, n, n));
+        MatrixInverse.Forward(x, y);
+        Assert.That(y.ToArray(), Is.EqualTo(expected));
+    }
+
     [Test]
     public void SingularMatricesShowAndTheOthersDoNotSuffer()
     {
