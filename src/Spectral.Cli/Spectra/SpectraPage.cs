@@ -63,16 +63,18 @@ internal static class SpectraPage
     {
         int matrices = (int)model["matrices"]!, unchanged = (int)model["unchanged"]!, measurable = (int)model["measurable"]!;
         string changed = unchanged == 0 ? "all of them changed" : $"{unchanged} unchanged";
-        string seen = measurable == matrices ? "" : $"; in {matrices - measurable} the change is within rounding";
+        int rounding = matrices - unchanged - measurable;
+        string seen = rounding == 0 ? "" : $"; in {rounding} the change is within rounding";
         return $"{matrices} weight matrices, {changed}{seen}. Δ is the tuned minus the base matrix; left is the output side, right the input side.";
     }
 
     private static string Verdict(JsonNode counts, string claim, string numbers)
     {
         int holds = (int)counts["holds"]!, fails = (int)counts["fails"]!, unknown = (int)counts["unknown"]!;
-        string answer = holds + fails == 0 ? "not measurable" : holds >= fails ? fails == 0 ? "yes" : "mostly" : holds == 0 ? "no" : "mostly not";
-        string rest = unknown == 0 ? "" : $", {unknown} not measurable";
-        return $"{claim}: {answer}. It holds in {holds} of {holds + fails + unknown} matrices{rest}; {numbers}.";
+        if (holds + fails == 0) return $"{claim}: not measurable, as no matrix changed by more than rounding.";
+        string answer = holds >= fails ? fails == 0 ? "yes" : "mostly" : holds == 0 ? "no" : "mostly not";
+        string where = unknown == 0 ? $"{holds} of {holds + fails} matrices" : $"{holds} of the {holds + fails} matrices that changed measurably";
+        return $"{claim}: {answer}. It holds in {where}; {numbers}.";
     }
 
     private static string Mean(JsonNode model, string key, double factor, string format) => Cell(model[key]?["mean"], factor, format).Text;

@@ -15,15 +15,13 @@ public sealed class BrowserPage(Chromium browser, string target, string session)
         get { lock (complaints) return [.. complaints]; }
     }
 
-    internal async Task Load(string file, int width, int height, bool dark, bool reducedMotion)
+    internal async Task Load(string file, int width, int height, bool dark)
     {
         foreach (string domain in new[] { "Page", "Runtime", "Log", "Network" }) await Call($"{domain}.enable");
         await Resize(width, height);
         await Call("Emulation.setEmulatedMedia", new()
         {
-            ["features"] = new JsonArray(
-                new JsonObject { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark" : "light" },
-                new JsonObject { ["name"] = "prefers-reduced-motion", ["value"] = reducedMotion ? "reduce" : "no-preference" }),
+            ["features"] = new JsonArray(new JsonObject { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark" : "light" }),
         });
         await Call("Page.navigate", new() { ["url"] = file.Contains("://", StringComparison.Ordinal) ? file : new Uri(file).AbsoluteUri });
         await loaded.Task.WaitAsync(TimeSpan.FromSeconds(30));

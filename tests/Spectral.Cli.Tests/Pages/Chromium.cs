@@ -51,13 +51,13 @@ public sealed class Chromium : IAsyncDisposable
     }
 
     /// <summary>Opens a file as a page of the given size.</summary>
-    public async Task<BrowserPage> Open(string file, int width = 1200, int height = 900, bool dark = false, bool reducedMotion = false)
+    public async Task<BrowserPage> Open(string file, int width = 1200, int height = 900, bool dark = false)
     {
         string target = (string)(await Call("Target.createTarget", new() { ["url"] = "about:blank" }))["targetId"]!;
         string session = (string)(await Call("Target.attachToTarget", new() { ["targetId"] = target, ["flatten"] = true }))["sessionId"]!;
         var page = new BrowserPage(this, target, session);
         pages[session] = page;
-        await page.Load(file, width, height, dark, reducedMotion);
+        await page.Load(file, width, height, dark);
         return page;
     }
 

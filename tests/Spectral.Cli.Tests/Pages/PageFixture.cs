@@ -28,7 +28,7 @@ public abstract class PageFixture
     /// <summary>Runs the commands whose pages are looked at.</summary>
     protected abstract void MakePages();
 
-    protected Task<BrowserPage> Open(string file, int width = 1200, int height = 900, bool dark = false, bool reducedMotion = false) => browser!.Open(file, width, height, dark, reducedMotion);
+    protected Task<BrowserPage> Open(string file, int width = 1200, int height = 900, bool dark = false) => browser!.Open(file, width, height, dark);
 
     /// <summary>What every page owes in every setting: it draws, fits, can be read, complains of nothing and asks the network for nothing.</summary>
     protected async Task IsSound(string file, int width, bool dark)

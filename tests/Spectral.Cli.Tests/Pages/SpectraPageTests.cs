@@ -12,6 +12,9 @@ public sealed class SpectraPageTests : PageFixture
 
     private string Changed => At("changed.html");
 
+    /// <summary>The one that the page shows first.</summary>
+    private JsonNode MostChanged => matrices.MaxBy(matrix => (double)matrix!["norms"]!["relative"]!)!;
+
     protected override void MakePages()
     {
         string model = TinyModel.Create(At("base")), tuned = TinyModel.Create(At("tuned"), seed: 2), data = TinyModel.WriteData(At("data.jsonl"), 12);
@@ -45,6 +48,8 @@ public sealed class SpectraPageTests : PageFixture
     {
         string text = File.ReadAllText(Changed).Split("<script")[0];
         Assert.That(text, Does.Contain("Weight spectra: tuned against base").And.Contain("Amplifies the top").And.Contain("matrices").And.Contain("stable rank before"));
+        Assert.That(File.ReadAllText(At("same.html")), Does.Contain("14 unchanged. ").And.Contain("not measurable, as no matrix changed"));
+        Assert.That(File.ReadAllText(At("adapted.html")), Does.Contain("of the 4 matrices that changed measurably"));
         Assert.That(File.ReadAllText(Changed), Has.Length.LessThan(600_000));
     }
 
@@ -52,7 +57,7 @@ public sealed class SpectraPageTests : PageFixture
     public async Task EverySingularValueIsDrawn()
     {
         await using BrowserPage page = await Open(Changed);
-        double[] values = Numbers(matrices[0]!["values"]!["base"]!), tuned = Numbers(matrices[0]!["values"]!["tuned"]!);
+        double[] values = Numbers(MostChanged["values"]!["base"]!), tuned = Numbers(MostChanged["values"]!["tuned"]!);
         Assert.That(await page.Evaluate<int[]>(PageProbe.Lines("singular-values")), Is.EqualTo(new[] { values.Length, tuned.Length }));
         Assert.That(await page.Evaluate<int[]>(PageProbe.Lines("alignment")), Is.EqualTo(new[] { values.Length, values.Length, values.Length, values.Length }));
         await page.Click("#singular-values summary");
@@ -66,7 +71,7 @@ public sealed class SpectraPageTests : PageFixture
         await using BrowserPage page = await Open(Changed);
         await page.Click("#growth summary");
         string[] least = await page.Evaluate<string[]>(PageProbe.Column("#growth", 3));
-        JsonNode random = matrices[0]!["null"]!["comparisons"]!.AsArray().First(entry => (string?)entry!["quantity"] == "relative")!["gaussian"]!;
+        JsonNode random = MostChanged["null"]!["comparisons"]!.AsArray().First(entry => (string?)entry!["quantity"] == "relative")!["gaussian"]!;
         Assert.That(double.Parse(least[0], CultureInfo.InvariantCulture), Is.EqualTo(100 * ((double)random["mean"]! - 2 * (double)random["standard_deviation"]!)).Within(0.3).Percent);
     }
 

@@ -46,7 +46,7 @@ export function tableElement(data: DataTable, label: string): HTMLDivElement {
   scroll.tabIndex = 0;
   scroll.setAttribute("role", "region");
   scroll.setAttribute("aria-label", label);
-  const numeric = data.columns.map((_, i) => data.rows.some(row => typeof row[i] === "number"));
+  const numeric = data.columns.map((_, i) => data.rows.every(row => row[i] === null || typeof row[i] === "number"));
   const head = table.createTHead().insertRow();
   data.columns.forEach((name, i) => {
     const cell = document.createElement("th");

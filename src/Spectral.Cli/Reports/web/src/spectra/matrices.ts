@@ -69,5 +69,6 @@ export function entriesTable(matrix: Matrix): HTMLElement {
 /** The norms, ranks and shape of a matrix in a line. */
 export function factsOf(matrix: Matrix): string {
   const share = atTop(matrix, matrix.amplification)?.share, percent = (value: number | null | undefined) => value == null ? "–" : `${(100 * value).toPrecision(3)} %`;
-  return `${matrix.out} × ${matrix.in}, ${matrix.svd.method} SVD; ‖Δ‖/‖W‖ ${percent(matrix.norms.relative)}; ${percent(share)} of the change of singular values is growth of the top ${matrix.top_k}.`;
+  const grown = share == null ? "" : `; ${percent(share)} of the change of singular values is growth of the top ${matrix.top_k}`;
+  return `${matrix.out} × ${matrix.in}, ${matrix.svd.method} SVD; ‖Δ‖/‖W‖ ${percent(matrix.norms.relative)}${grown}.`;
 }

@@ -13,7 +13,8 @@ export function spectraPage(spectra: Spectra, place: Element): Figure[] {
   quantity.addEventListener("change", () => map.update(heatMap(spectra, all[quantity.selectedIndex]!)));
   map.controls.append(labelled("Quantity", quantity));
 
-  const first = spectra.matrices[0];
+  // The one that changed most is what a reader looks for.
+  const first = [...spectra.matrices].sort((a, b) => (b.norms.relative ?? 0) - (a.norms.relative ?? 0))[0];
   if (!first) {
     place.replaceWith(heading("Across the model"), ...overview.map(figure => figure.element));
     return overview;
