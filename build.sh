@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Sets up, builds, runs and tests Spectral:  ./build.sh [build | run | test [--full] | bench | bundle | clean] [arguments]
 #   build  native libraries, PTX when nvcc is found, all projects        run    fine-tune the sample model and print what it gained
-#   test   everything, PTX checks included (--full: more seeds, sanitizers)   bundle  one archive, to test and measure on another machine's GPU
+#   test   everything, PTX included, the kernels under sanitizers too (--full: all there is, hours; other arguments: dotnet test's, its tests alone)
 #   bench  spectral-bench, then BenchmarkDotNet; "bench device ..." or "bench host ..." is one of them       clean   removes what was built
+#   bundle one archive, to test and measure on another machine's GPU
 set -euo pipefail
 cd "$(dirname "$0")"
 verb=${1:-build}; [ $# -eq 0 ] || shift
@@ -46,16 +47,11 @@ case $verb in
   build) native "$(gpu)"; managed Kernels.sln; say "built: artifacts/bin/spectral" ;;
   run) native "$(gpu)" spectral_product; managed src/Spectral.Cli; samples/run.sh "$@" ;;
   test)
-    full=""; if [ "${1:-}" = --full ]; then shift; full=1; fi
+    full=""; if [ "${1:-}" = --full ]; then shift; full=--full; export SPECTRAL_FULL=1; fi   # which the tests read too: more kills, more hostile files
     native fetch; managed Kernels.sln
     say "native tests"; artifacts/native/spectral_native_tests artifacts/native
     dotnet test --solution Kernels.sln -c Release --no-build "$@"
-    [ -n "$full" ] || exit 0
-    for seed in 1 2 3; do   # the kernels again: shuffled threads, poisoned memory, guard zones, no pool
-      say "kernel tests, schedule $seed"
-      SPECTRAL_CPU_SEED=$seed SPECTRAL_CPU_POISON=1 SPECTRAL_CPU_CHECK=1 SPECTRAL_CHECK=1 tests/Spectral.Kernels.Tests/bin/Release/net10.0/Spectral.Kernels.Tests --filter 'FullyQualifiedName!~Package&FullyQualifiedName!~Ptx'
-    done
-    for preset in asan tsan; do say "native tests under $preset"; cmake --preset $preset > /dev/null; cmake --build --preset $preset -j"$(nproc)" > /dev/null; ctest --preset $preset; done ;;
+    [ $# -gt 0 ] || native/tests/check.sh $full ;;
   bench) native "$(gpu)"; bench/bench.sh "$@" ;;
   bundle) native fetch; managed Kernels.sln; bench/bundle.sh artifacts/spectral-gpu.tar.xz ;;
   clean) rm -rf artifacts; find src tests bench -type d \( -name bin -o -name obj -o -name node_modules \) -prune -exec rm -rf {} + ;;

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# How the kernels are checked beyond running each test once (docs/kernels.md):  native/tests/check.sh [--full]
+# ./build.sh test runs it after the tests themselves. All parts run, whichever fails.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+suite=native/tests/kernel-suite.sh
+status=0
+both() { xargs -L 1 -P "$(nproc)" "$@" || status=1; }   # the tests of a kernel are one thread for the most part
+
+printf '%s\n' 'asan 1' 2 | both "$suite"
+if [ "${1:-}" != --full ]; then
+  native/tests/mutations/run.sh 'none reductions' 'barrier random_combination' 'guard reductions' 'sign rope' || status=1
+  exit $status
+fi
+seq 3 16 | both "$suite"
+for preset in asan tsan; do
+  printf '== native tests, %s\n' "$preset"
+  { cmake --preset "$preset" && cmake --build --preset "$preset" -j"$(nproc)"; } > "artifacts/$preset-build.log" 2>&1 || tail -40 "artifacts/$preset-build.log"
+  ctest --preset "$preset" || status=1
+done
+"$suite" tsan || status=1
+native/tests/mutations/run.sh || status=1
+exit $status
