@@ -22,7 +22,7 @@ public sealed class FaultTests
                 new("read of a disposed tensor", "ERROR: AddressSanitizer: heap-use-after-free"),
                 new("too little shared memory", "ERROR: AddressSanitizer: use-after-poison"), new("odd address", "runtime error: load of misaligned address"),
             ]
-            : [new("write behind a tensor", "guard zone written: allocation"), new("write behind a tensor", $"of {Count * sizeof(float)} bytes")];
+            : [new("write behind a tensor", $"guard zone written: allocation [0-9]+ of {Count * sizeof(float)} bytes")];
     }
 
     [TestCaseSource(nameof(Faults))]
@@ -43,7 +43,7 @@ public sealed class FaultTests
         Assert.Multiple(() =>
         {
             Assert.That(process.ExitCode, Is.Not.Zero);
-            Assert.That(output, Does.Contain(report));
+            Assert.That(output, Does.Match(report));
         });
     }
 
