@@ -5,14 +5,14 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 suite=native/tests/kernel-suite.sh
 status=0
-both() { xargs -L 1 -P "$(nproc)" "$@" || status=1; }   # the tests of a kernel are one thread for the most part
+parallel=(xargs -L 1 -P "$(nproc)")   # the kernels' tests are one thread for the most part
 
-printf '%s\n' 'asan 1' 2 | both "$suite"
+printf '%s\n' 'asan 1' 2 | "${parallel[@]}" "$suite" || status=1
 if [ "${1:-}" != --full ]; then
   native/tests/mutations/run.sh 'none reductions' 'barrier random_combination' 'guard reductions' 'sign rope' || status=1
   exit $status
 fi
-seq 3 16 | both "$suite"
+seq 3 16 | "${parallel[@]}" "$suite" || status=1
 for preset in asan tsan; do
   printf '== native tests, %s\n' "$preset"
   { cmake --preset "$preset" && cmake --build --preset "$preset" -j"$(nproc)"; } > "artifacts/$preset-build.log" 2>&1 || tail -40 "artifacts/$preset-build.log"
