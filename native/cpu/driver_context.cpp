@@ -122,7 +122,7 @@ CUresult cuDeviceTotalMem(size_t* bytes, CUdevice device) {
   SPECTRAL_TRY(check_initialised());
   if (!bytes) return CUDA_ERROR_INVALID_VALUE;
   if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
-  *bytes = host_memory().total;
+  *bytes = device_memory().total;
   return CUDA_SUCCESS;
 }
 

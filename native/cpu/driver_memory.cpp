@@ -67,7 +67,7 @@ CUresult cuMemFree(CUdeviceptr p) {
 CUresult cuMemGetInfo(size_t* available, size_t* total) {
   SPECTRAL_TRY(check_context());
   if (!available || !total) return CUDA_ERROR_INVALID_VALUE;
-  const HostMemory m = host_memory();
+  const HostMemory m = device_memory();
   *available = m.available, *total = m.total;
   return CUDA_SUCCESS;
 }

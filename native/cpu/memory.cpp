@@ -17,6 +17,7 @@ constexpr unsigned char kGuardByte = 0xA5, kPoisonByte = 0xCD;
 std::mutex mutex;
 std::map<uintptr_t, Allocation> table;   // by start
 unsigned long allocated = 0;
+size_t device_bytes = 0;                 // in allocations that are not pinned
 
 #ifdef __SANITIZE_ADDRESS__
 void protect(const Allocation& a) {
@@ -53,6 +54,7 @@ CUresult verify(const Allocation& a) {
   return CUDA_ERROR_LAUNCH_FAILED;
 }
 void give_back(const Allocation& a) {
+  if (!a.pinned) device_bytes -= a.size;
   unprotect(a);
   std::free(a.base);
 }
@@ -75,12 +77,21 @@ HostMemory host_memory() {
   return {std::min(total, limit), std::min(available, limit > used ? limit - used : 0)};
 }
 
+HostMemory device_memory() {
+  const HostMemory host = host_memory();
+  if (options.memory <= 0) return host;
+  std::lock_guard l(mutex);
+  const size_t limit = size_t(options.memory);
+  return {std::min(host.total, limit), std::min(host.available, limit > device_bytes ? limit - device_bytes : 0)};
+}
+
 CUresult allocate(size_t size, bool pinned, uintptr_t* start) {
   if (!size) return CUDA_ERROR_INVALID_VALUE;
   const size_t guard = options.check ? kGuard : 0;
   if (size > SIZE_MAX / 2) return CUDA_ERROR_OUT_OF_MEMORY;
   // The system promises more than it has: ask before a large allocation.
-  if (size >= (size_t(64) << 20) && size > host_memory().available) return CUDA_ERROR_OUT_OF_MEMORY;
+  const bool large = size >= (size_t(64) << 20), limited = options.memory > 0 && !pinned;
+  if ((large || limited) && size > (pinned ? host_memory() : device_memory()).available) return CUDA_ERROR_OUT_OF_MEMORY;
   const size_t align = size >= 4 * kHugePage ? kHugePage : kAlign;
   void* base = nullptr;
   if (posix_memalign(&base, align, size + 2 * guard)) return CUDA_ERROR_OUT_OF_MEMORY;
@@ -92,6 +103,7 @@ CUresult allocate(size_t size, bool pinned, uintptr_t* start) {
   std::lock_guard l(mutex);
   Allocation a{reinterpret_cast<uintptr_t>(p), size, current_context(), base, guard, pinned, ++allocated};
   protect(a);
+  if (!pinned) device_bytes += size;
   table[a.start] = a;
   *start = a.start;
   return CUDA_SUCCESS;

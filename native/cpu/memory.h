@@ -7,7 +7,8 @@
 
 namespace spectral::cpu {
 struct HostMemory { size_t total, available; };
-HostMemory host_memory();   // of this machine or its control group, whichever is less
+HostMemory host_memory();     // of this machine or its control group, whichever is less
+HostMemory device_memory();   // the same within the "memory" option
 
 struct Allocation {
   uintptr_t start;

@@ -10,7 +10,7 @@ Options options;
 namespace {
 struct Entry { const char* name; long Options::*field; };
 constexpr Entry kEntries[] = {{"threads", &Options::threads}, {"seed", &Options::seed}, {"eager", &Options::eager},
-                              {"poison", &Options::poison}, {"check", &Options::check}};
+                              {"poison", &Options::poison}, {"memory", &Options::memory}, {"check", &Options::check}};
 std::mutex error_mutex;
 std::string error_text;
 }  // namespace

@@ -86,6 +86,20 @@ void memory() {
   size_t available = 0, total = 0;
   CHECK_STATUS(cuMemGetInfo(&available, &total), CUDA_SUCCESS);
   CHECK(available > 0 && available <= total);
+  CUdeviceptr some = 0, more = 0;
+  CHECK_STATUS(cuMemAlloc(&some, 1 << 20), CUDA_SUCCESS);
+  spectralCpuSetOption("memory", 16L << 20);   // what other tests left allocated counts too
+  CHECK_STATUS(cuMemGetInfo(&available, &total), CUDA_SUCCESS);
+  CHECK(total == 16 << 20 && available <= 15 << 20);
+  CHECK_STATUS(cuDeviceTotalMem(&total, 0), CUDA_SUCCESS);
+  CHECK(total == 16 << 20);
+  CHECK_STATUS(cuMemAlloc(&more, available + 1), CUDA_ERROR_OUT_OF_MEMORY);
+  CHECK_STATUS(cuMemAlloc(&more, available), CUDA_SUCCESS);
+  CHECK_STATUS(cuMemHostAlloc(&pinned, 1 << 20, 0), CUDA_SUCCESS);   // no device memory
+  CHECK_STATUS(cuMemFreeHost(pinned), CUDA_SUCCESS);
+  CHECK_STATUS(cuMemFree(more), CUDA_SUCCESS);
+  CHECK_STATUS(cuMemFree(some), CUDA_SUCCESS);
+  spectralCpuSetOption("memory", 0);
 }
 
 void streams_and_events() {

@@ -21,6 +21,9 @@ public sealed record CpuDeviceOptions
     /// <summary>Seed of a shuffled schedule of a block's threads; 0 runs them in order.</summary>
     public int? Seed { get; init; }
 
+    /// <summary>Bytes of device memory there are, at most those of the machine; 0 is all of them.</summary>
+    public long? Memory { get; init; }
+
     /// <summary>Fills fresh device memory and shared memory with a pattern, so that reading what was never written shows.</summary>
     public bool? Poison { get; init; }
 }
@@ -127,6 +130,7 @@ public sealed unsafe class Device : IDisposable
         DriverApi api = DriverApi.Cpu;
         if (options?.Threads is { } threads) api.SetCpuOption("threads", threads);
         if (options?.Seed is { } seed) api.SetCpuOption("seed", seed);
+        if (options?.Memory is { } memory) api.SetCpuOption("memory", memory);
         if (options?.Poison is { } poison) api.SetCpuOption("poison", poison ? 1 : 0);
         return Open(api, 0);
     }

@@ -67,9 +67,40 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
 
     [Test]
     public void TooMuchMemoryNamesTheCallTheDeviceAndTheSizes() =>
-        Assert.That(() => Tensor.Empty(Device, (int.MaxValue, int.MaxValue / 2)), Throws.TypeOf<CudaException>()
+        Assert.That(() => Tensor.Empty(Device, (int.MaxValue, int.MaxValue / 2)), Throws.TypeOf<OutOfDeviceMemoryException>()
             .With.Message.Contains("cuMemAlloc").And.Message.Contains("CUDA_ERROR_OUT_OF_MEMORY").And.Message.Contains(Device.Name)
             .And.Property(nameof(CudaException.IsOutOfMemory)).True);
+
+    [Test]
+    public void RunningOutOfMemoryGivesBackWhatIsCachedAndThenSaysWhatThereWas()
+    {
+        if (Device.Kind != DeviceKind.Cpu) Assert.Ignore("only the CPU device's memory can be limited");
+        const int Part = 1 << 20;
+        using Tensor kept = Tensor.Empty(Device, Part);
+        Device.Trim();
+        long limit = Device.Memory.InUse + 5L * Part * sizeof(float);
+        using Device limited = Device.Cpu(new CpuDeviceOptions { Memory = limit });
+        try
+        {
+            foreach (Tensor part in Enumerable.Range(0, 4).Select(_ => Tensor.Empty(Device, Part)).ToArray()) part.Dispose();
+            Assert.That(Device.Memory.Cached, Is.GreaterThanOrEqualTo(4L * Part * sizeof(float)));
+            Tensor.Empty(Device, 4 * Part).Dispose(); // fits only where the four parts were
+            var error = Assert.Throws<OutOfDeviceMemoryException>(() => Tensor.Empty(Device, 6 * Part))!;
+            Assert.Multiple(() =>
+            {
+                Assert.That(limited.TotalMemory, Is.EqualTo(limit));
+                Assert.That(error.Requested, Is.EqualTo(6L * Part * sizeof(float)));
+                Assert.That(error.InUse, Is.EqualTo(Device.Memory.InUse).And.GreaterThanOrEqualTo(Part * sizeof(float)));
+                Assert.That(error.Total, Is.EqualTo(limit));
+                Assert.That(error.Free, Is.InRange(4L * Part * sizeof(float), limit));
+                Assert.That(Device.Memory.Cached, Is.Zero);
+            });
+        }
+        finally
+        {
+            Device.Cpu(new CpuDeviceOptions { Memory = 0 }).Dispose();
+        }
+    }
 
     [Test]
     public void AKernelThatIsNotThereIsNamed() =>

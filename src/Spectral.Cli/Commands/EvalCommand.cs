@@ -20,6 +20,8 @@ internal sealed class EvalCommand : SpectralCommand
 
     public override void Execute(CommandContext context)
     {
+        if (context.Get(batch) > 1) context.SavesMemory.Add($"--batch {context.Get(batch) / 2}");
+        if (context.Get(maxLength) > 2) context.SavesMemory.Add($"--max-length {context.Get(maxLength) / 2}");
         using var inputs = new ModelInputs(context, context.Get(model));
         inputs.CheckAdapter(context, context.Get(adapter));
         EncodedRecord[] records = inputs.Encode(context, context.Get(data), context.Get(maxLength));

@@ -16,6 +16,9 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
     /// <summary>Cancelled by SIGINT and SIGTERM.</summary>
     public CancellationToken Cancellation { get; set; }
 
+    /// <summary>Options that would have the command take less device memory, as they would stand on its command line.</summary>
+    public List<string> SavesMemory { get; } = [];
+
     public T Get<T>(Option<T> option) => arguments.GetValue(option)!;
 
     /// <summary>Whether the option stands on the command line, as opposed to having its default.</summary>

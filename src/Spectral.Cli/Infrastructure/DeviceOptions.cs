@@ -36,6 +36,7 @@ internal sealed class DeviceOptions
     public Device Open(CommandContext context)
     {
         Device opened = Find(context);
+        if (opened.Kind == DeviceKind.Cuda) context.SavesMemory.Add("--device cpu");
         opened.Tuner.Enabled = context.Get(tune);
         opened.Tuner.Warning = context.Terminal.Warn;
         return opened;
@@ -64,12 +65,17 @@ internal sealed class DeviceOptions
         throw new InputException($"--device \"{wanted}\": {name} has compute capability {major}.{minor}; expected 8.0 or newer");
     }
 
-    public DType TypeOn(Device opened, CommandContext context) => context.Get(type) switch
+    public DType TypeOn(Device opened, CommandContext context)
     {
-        "f32" => DType.F32,
-        "bf16" => DType.BF16,
-        _ => opened.Kind == DeviceKind.Cuda ? DType.BF16 : DType.F32,
-    };
+        DType chosen = context.Get(type) switch
+        {
+            "f32" => DType.F32,
+            "bf16" => DType.BF16,
+            _ => opened.Kind == DeviceKind.Cuda ? DType.BF16 : DType.F32,
+        };
+        if (chosen == DType.F32) context.SavesMemory.Add("--dtype bf16");
+        return chosen;
+    }
 
     /// <summary>Whether the type was asked for by name.</summary>
     public bool Wants(CommandContext context, DType wanted) => context.Get(type) == (wanted == DType.BF16 ? "bf16" : "f32");

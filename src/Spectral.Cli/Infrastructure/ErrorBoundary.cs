@@ -1,3 +1,5 @@
+using System.Globalization;
+using Spectral.Kernels;
 using Spectral.Training;
 
 namespace Spectral.Cli;
@@ -27,24 +29,32 @@ internal static class ErrorBoundary
                 InputException => BadInput,
                 _ => Failed,
             };
-            Report(command.Name, error, code);
+            Report(command.Name, error, code, context.SavesMemory);
             if (context.Debug) Console.Error.WriteLine(error);
             return code;
         }
     }
 
-    private static void Report(string command, Exception error, int code)
+    private static void Report(string command, Exception error, int code, IReadOnlyList<string> savesMemory)
     {
         string message = error switch
         {
             RunStoppedException => error.Message,
             OperationCanceledException when code > BadInput => "stopped",
             InputException or TrainingDivergedException or IOException or UnauthorizedAccessException => OneLine(error.Message),
+            CudaException { IsOutOfMemory: true } memory => "out of device memory: " + Numbers(memory) + (savesMemory.Count > 0 ? "; less is taken with " + string.Join(", or ", savesMemory) : ""),
             OutOfMemoryException => "not enough memory: " + OneLine(error.Message),
             _ => OneLine(error.Message) + " (--debug shows where)",
         };
         Console.Error.WriteLine($"spectral {command}: {message}");
     }
+
+    private static string Numbers(CudaException error) => error is OutOfDeviceMemoryException memory
+        ? string.Create(CultureInfo.InvariantCulture,
+            $"{Mebibytes(memory.Requested)} MiB were asked for on {memory.Device}, with {Mebibytes(memory.InUse)} MiB in use and {Mebibytes(memory.Free)} MiB of {Mebibytes(memory.Total)} MiB free")
+        : OneLine(error.Message);
+
+    private static string Mebibytes(long bytes) => (bytes / (double)(1 << 20)).ToString("#,0.##", CultureInfo.InvariantCulture);
 
     private static string OneLine(string text) => string.Join(' ', text.Split((char[])['\r', '\n'], StringSplitOptions.RemoveEmptyEntries));
 }

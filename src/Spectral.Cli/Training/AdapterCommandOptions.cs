@@ -79,6 +79,7 @@ internal sealed class AdapterCommandOptions
     public AdapterOptions Read(CommandContext context)
     {
         AdapterMethod chosen = Method(context);
+        if (context.Get(rank) > 1 && context.Get(InitAdapter) is null) context.SavesMemory.Add($"--rank {context.Get(rank) / 2}");
         AdapterOptions options = Read(context, chosen);
         return context.Get(Previous) is { } directory ? options.After(chosen, directory) : options;
     }

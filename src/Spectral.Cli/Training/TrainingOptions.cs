@@ -62,6 +62,10 @@ internal sealed class TrainingOptions
             throw new InputException($"--eval-every {context.Get(EvalEvery)}: expected --eval FILE beside it");
         if (context.Get(Resume) && context.Get(Overwrite))
             throw new InputException("--resume --overwrite: expected one of the two");
+        int batch = context.Get(Batch);
+        // The same step in smaller pieces comes first: it changes no result beyond rounding.
+        if (batch > 1) context.SavesMemory.Add($"--batch {batch - batch / 2} --accumulate {2 * context.Get(Accumulate)}");
+        if (context.Get(MaxLength) > 2) context.SavesMemory.Add($"--max-length {context.Get(MaxLength) / 2}");
         return new TrainerOptions
         {
             Steps = context.Get(Steps),

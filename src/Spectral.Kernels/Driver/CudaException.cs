@@ -1,7 +1,7 @@
 namespace Spectral.Kernels;
 
 /// <summary>A driver, BLAS or solver call that failed: which call, its status, and what was being done.</summary>
-public sealed class CudaException : Exception
+public class CudaException : Exception
 {
     internal CudaException(string call, int code, string name, string text, string doing)
         : base($"{doing}: {call} returned {name} ({code}){(text.Length > 0 ? ": " + text : "")}")

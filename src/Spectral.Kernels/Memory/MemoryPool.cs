@@ -181,13 +181,24 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
             Trim();
             status = api.MemAlloc(&pointer, (nuint)size);
         }
-        if (status != 0)
-        {
-            nuint free = 0, total = 0;
-            api.MemGetInfo(&free, &total);
-            api.Check(status, $"allocating {size:N0} bytes on {deviceName} ({Memory.InUse:N0} in use by tensors, {(long)free:N0} of {(long)total:N0} free)", "api.MemAlloc(&pointer, size)");
-        }
+        if (status == DriverApi.OutOfMemory) throw OutOfMemory(size);
+        api.Check(status, $"allocating {size:N0} bytes on {deviceName}", "api.MemAlloc(&pointer, size)");
         Memory.Use(size);
         return new MemoryBlock(this, new MemoryHandle(api, context, pointer, size, Memory), pointer, size, sizeClass, stream);
+    }
+
+    private OutOfDeviceMemoryException OutOfMemory(long size)
+    {
+        nuint free = 0, total = 0;
+        api.MemGetInfo(&free, &total);
+        return new OutOfDeviceMemoryException("cuMemAlloc(&pointer, size)", DriverApi.OutOfMemory, "CUDA_ERROR_OUT_OF_MEMORY", "",
+            $"allocating {size:N0} bytes on {deviceName} ({Memory.InUse:N0} in use by tensors, {(long)free:N0} of {(long)total:N0} free)")
+        {
+            Device = deviceName,
+            Requested = size,
+            InUse = Memory.InUse,
+            Free = (long)free,
+            Total = (long)total,
+        };
     }
 }

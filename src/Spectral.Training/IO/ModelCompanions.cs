@@ -12,7 +12,20 @@ internal static class ModelCompanions
     /// <summary>Copies those that are there.</summary>
     public static void Copy(string source, string directory)
     {
-        foreach (string name in Names.Where(name => File.Exists(Path.Combine(source, name))))
-            File.Copy(Path.Combine(source, name), Path.Combine(directory, name), overwrite: true);
+        foreach (string name in Names)
+        {
+            // Opening what is no regular file may wait for ever; such a file has no length.
+            FileInfo file = new(FolderFile.At(source, name));
+            if (file.Exists && file.Length > 0)
+                file.CopyTo(Path.Combine(directory, name), overwrite: true);
+        }
+    }
+
+    /// <summary>Checks where links among them lead, so that <see cref="Copy"/> need not fail after the work.</summary>
+    /// <exception cref="InputException">One leads out of the folder.</exception>
+    public static void Check(string directory)
+    {
+        foreach (string name in Names)
+            FolderFile.At(directory, name);
     }
 }

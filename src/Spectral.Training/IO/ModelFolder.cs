@@ -23,6 +23,7 @@ public sealed class ModelFolder : IDisposable
     {
         Directory = directory;
         Config = ModelConfig.Load(directory);
+        ModelCompanions.Check(directory);
     }
 
     /// <summary>The folder's path.</summary>
@@ -87,8 +88,8 @@ public sealed class ModelFolder : IDisposable
 
     private void OpenWeights(bool optional)
     {
-        string single = Path.Combine(Directory, SingleFile);
-        string index = Path.Combine(Directory, IndexFile);
+        string single = FolderFile.At(Directory, SingleFile);
+        string index = FolderFile.At(Directory, IndexFile);
         if (File.Exists(single))
             OpenSingle(single);
         else if (File.Exists(index))
@@ -120,14 +121,14 @@ public sealed class ModelFolder : IDisposable
         foreach (JsonProperty entry in map.Element.EnumerateObject())
         {
             string? fileName = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString() : null;
-            if (fileName is null || !IsPlainName(fileName))
+            if (fileName is null || !FolderFile.IsPlainName(fileName))
                 throw new InputException($"{index}: weight_map gives tensor {InputText.Quote(entry.Name)} the file "
                     + $"{InputText.Quote(fileName ?? entry.Value.ValueKind.ToString())}, expected a plain file name in the same folder");
             if (!shards.TryGetValue(fileName, out SafetensorsFile? file))
             {
                 if (shards.Count == MaximumShards)
                     throw new InputException($"{index}: weight_map names more than {MaximumShards} files");
-                file = SafetensorsFile.Open(Path.Combine(Directory, fileName));
+                file = SafetensorsFile.Open(FolderFile.At(Directory, fileName));
                 files.Add(file);
                 shards.Add(fileName, file);
             }
@@ -141,9 +142,6 @@ public sealed class ModelFolder : IDisposable
             && !(size.ValueKind == JsonValueKind.Number && size.TryGetDouble(out double claimed) && claimed == total))
             warnings.Add($"{index}: metadata.total_size is {InputText.Quote(size.GetRawText())}, the mapped tensors have {total} bytes");
     }
-
-    private static bool IsPlainName(string name)
-        => name.Length is > 0 and < 256 && name is not ("." or "..") && name.IndexOfAny(['/', '\\', ':', '\0']) < 0;
 
     private void CheckTensors()
     {

@@ -11,12 +11,13 @@ public sealed unsafe class SafetensorsFile : IDisposable
     private readonly MemoryMappedFile map;
     private readonly MemoryMappedViewAccessor view;
     private readonly byte* start;
+    private readonly long length;
     private bool disposed;
 
     private SafetensorsFile(string path, FileStream stream)
     {
         Path = path;
-        long length = stream.Length;
+        length = stream.Length;
         Span<byte> prefix = stackalloc byte[8];
         int headerLength = SafetensorsHeader.Length(prefix[..stream.ReadAtLeast(prefix, 8, throwOnEndOfStream: false)], length, path);
         map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
@@ -57,6 +58,9 @@ public sealed unsafe class SafetensorsFile : IDisposable
     {
         try
         {
+            // A pipe or device may keep its reader for ever, and has no length.
+            if (!System.IO.Directory.Exists(path) && new FileInfo(path).Length == 0)
+                throw new SafetensorsException(SafetensorsRule.FileTooShort, $"{path}: 0 bytes, expected at least 8");
             using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1);
             return new SafetensorsFile(path, stream);
         }
@@ -90,6 +94,10 @@ public sealed unsafe class SafetensorsFile : IDisposable
     internal ReadOnlySpan<byte> Span(long offset, int count)
     {
         ObjectDisposedException.ThrowIf(disposed, this);
+        // The header's offsets were checked already; what a mistake there would let through is other memory of the process.
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, length - count);
         return new ReadOnlySpan<byte>(start + offset, count);
     }
 }

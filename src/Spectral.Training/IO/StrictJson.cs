@@ -10,7 +10,7 @@ namespace Spectral.Training;
 /// </summary>
 internal static class StrictJson
 {
-    private const int MaximumDepth = 32;
+    private const int MaximumDepth = 32, LongestReason = 160;
 
     /// <summary>
     /// Reads and parses a whole file of at most <paramref name="maximumBytes"/>. The size is checked before memory is taken.
@@ -25,6 +25,7 @@ internal static class StrictJson
     {
         try
         {
+            RequireContent(path);
             using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read);
             if (stream.Length > maximumBytes)
                 throw new InputException($"{path}: {stream.Length} bytes, expected at most {maximumBytes}");
@@ -40,6 +41,16 @@ internal static class StrictJson
         {
             throw new InputException($"{path}: cannot be read: {e.Message}", e);
         }
+    }
+
+    /// <summary>Refuses what has no bytes before it is opened: a pipe or device in a folder from elsewhere may keep its reader for ever, and has no length.</summary>
+    /// <exception cref="InputException">It is a folder, or empty.</exception>
+    public static void RequireContent(string path)
+    {
+        if (Directory.Exists(path))
+            throw new InputException($"{path}: is a folder, expected a file");
+        if (new FileInfo(path).Length == 0)
+            throw new InputException($"{path}: 0 bytes, expected a regular file with something in it");
     }
 
     /// <summary>Parses one JSON text; <paramref name="where"/> begins every error message (a path, or path and line).</summary>
@@ -61,6 +72,9 @@ internal static class StrictJson
             int tail = text.IndexOf(" LineNumber:", StringComparison.Ordinal);
             if (tail >= 0)
                 text = text[..tail];
+            // Of a misspelt literal the parser shows all that follows it.
+            if (text.Length > LongestReason)
+                text = text[..LongestReason] + "…";
             string place = e.LineNumber is { } line ? $" (JSON line {line + 1}, byte {e.BytePositionInLine + 1})" : "";
             throw new InputException($"{where}: not valid JSON{place}: {text.ReplaceLineEndings(" ")}", e);
         }

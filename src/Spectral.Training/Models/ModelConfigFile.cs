@@ -21,10 +21,10 @@ internal static class ModelConfigFile
     {
         if (!Directory.Exists(directory))
             throw new InputException($"{directory}: no such folder, expected a model folder with {FileName}");
-        string path = Path.Combine(directory, FileName);
+        string path = FolderFile.At(directory, FileName);
         using JsonDocument document = StrictJson.ParseFile(path, MaximumBytes);
         ModelConfig config = Read(new JsonFields(document.RootElement, path));
-        string generation = Path.Combine(directory, "generation_config.json");
+        string generation = FolderFile.At(directory, "generation_config.json");
         if (!File.Exists(generation))
             return config;
         using JsonDocument generationDocument = StrictJson.ParseFile(generation, MaximumBytes);

@@ -3,7 +3,16 @@ namespace Spectral.Training.Tests;
 /// <summary>A folder that goes away with the test.</summary>
 internal sealed class TemporaryFolder : IDisposable
 {
-    public string Path { get; } = Directory.CreateTempSubdirectory("spectral-test-").FullName;
+    public string Path { get; }
+
+    /// <summary>Where the system keeps files in memory, if it does: for files that are written thousands of times.</summary>
+    public static TemporaryFolder InMemory() => Directory.Exists("/dev/shm") ? new TemporaryFolder($"/dev/shm/spectral-test-{Guid.NewGuid():N}") : new TemporaryFolder();
+
+    public TemporaryFolder() : this(Directory.CreateTempSubdirectory("spectral-test-").FullName)
+    {
+    }
+
+    private TemporaryFolder(string path) => Path = Directory.CreateDirectory(path).FullName;
 
     public string File(string name) => System.IO.Path.Combine(Path, name);
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.RegularExpressions;
 
 namespace Spectral.Training;
@@ -8,6 +9,8 @@ namespace Spectral.Training;
 /// </summary>
 public sealed record AdapterConfig
 {
+    private readonly ConcurrentDictionary<string, ModuleExpression> layerExpressions = new();
+
     /// <summary>The <see cref="AdapterMethod.PeftType"/> of plain LoRA and its variants.</summary>
     public const string Lora = "LORA";
 
@@ -46,6 +49,16 @@ public sealed record AdapterConfig
     /// <summary>SHA-256 of base tensors as stored, by tensor name; of methods that PEFT does not have.</summary>
     public IReadOnlyDictionary<string, string> BaseTensorSha256 { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>Compiles the expressions of <see cref="LayersPattern"/>.</summary>
+    /// <exception cref="InputException">A list's name is no regular expression, or takes backtracking.</exception>
+    internal void CheckLists()
+    {
+        foreach (string list in LayersPattern)
+            layerExpressions.GetOrAdd(list, LayerExpression);
+    }
+
+    private static ModuleExpression LayerExpression(string list) => new($@"\A.*?\.(?:{list})\.(?<layer>\d+)\.", list, "layers_pattern", mayBacktrack: false);
+
     /// <summary>Whether a module is adapted.</summary>
     public bool Matches(string module)
     {
@@ -58,8 +71,7 @@ public sealed record AdapterConfig
             return true;
         foreach (string list in LayersPattern.Count == 0 ? ["[^.]*"] : LayersPattern)
         {
-            Regex expression = ModulePattern.Expression($@"\A.*?\.(?:{list})\.(?<layer>\d+)\.", list, "layers_pattern");
-            Match match = ModulePattern.Match(expression, module);
+            Match match = layerExpressions.GetOrAdd(list, LayerExpression).Match(module);
             if (match.Success)
                 return int.TryParse(match.Groups["layer"].ValueSpan, out int layer) && layers.Contains(layer);
         }

@@ -14,7 +14,7 @@ internal static class AdapterConfigFile
     private const string TopKKey = "top_k";
     private const string DigestsKey = "base_tensor_sha256";
     private const string FileName = "adapter_config.json";
-    private const long MaximumBytes = 16 << 20;
+    private const long MaximumBytes = 4 << 20;
 
     private static readonly string[] Read =
         ["peft_type", "base_model_name_or_path", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"];
@@ -31,7 +31,7 @@ internal static class AdapterConfigFile
 
     /// <summary>Parses the config of a folder, whose <see cref="Path"/> begins every message about it.</summary>
     public static JsonDocument Parse(string directory) => Directory.Exists(directory)
-        ? StrictJson.ParseFile(Path(directory), MaximumBytes)
+        ? StrictJson.ParseFile(FolderFile.At(directory, FileName), MaximumBytes)
         : throw new InputException($"{directory}: no such folder, expected an adapter folder with {FileName}");
 
     /// <summary>What the config says, with what the metadata of the weights file adds to it.</summary>
@@ -63,7 +63,9 @@ internal static class AdapterConfigFile
                 : fields.Texts("layers_pattern") ?? [],
             BaseModel = fields.Text("base_model_name_or_path"),
             BaseTensorSha256 = fields.Object(DigestsKey) is { } digests
-                ? digests.Element.EnumerateObject().ToDictionary(digest => digest.Name, digest => digests.RequiredText(digest.Name))
+                ? digests.Element.EnumerateObject().ToDictionary(digest => digest.Name, digest => digest.Value.ValueKind == JsonValueKind.String
+                    ? digest.Value.GetString()!
+                    : throw fields.Wrong(DigestsKey, "an object of strings"))
                 : new Dictionary<string, string>(),
         };
         CheckExpressions(config, path);
@@ -228,12 +230,18 @@ internal static class AdapterConfigFile
     // An expression that does not compile is found here, where the file can be named.
     private static void CheckExpressions(AdapterConfig config, string path)
     {
-        foreach (string pattern in config.LayersPattern)
-            ModulePattern.Expression(pattern, pattern, $"{path}: layers_pattern");
-        foreach (string key in config.Options.RankPattern.Select(pair => pair.Key))
-            ModulePattern.Expression(key, key, $"{path}: a key of rank_pattern");
-        foreach (string key in config.Options.AlphaPattern.Select(pair => pair.Key))
-            ModulePattern.Expression(key, key, $"{path}: a key of alpha_pattern");
+        const int MostLists = 16;
+        if (config.LayersPattern.Count > MostLists)
+            throw new InputException($"{path}: layers_pattern has {config.LayersPattern.Count} entries, expected at most {MostLists}");
+        try
+        {
+            config.CheckLists();
+            config.Options.For("");
+        }
+        catch (InputException e)
+        {
+            throw new InputException($"{path}: {e.Message}", e);
+        }
     }
 
     private static void WritePattern(Utf8JsonWriter json, string key, ModulePattern pattern)

@@ -20,7 +20,7 @@ public sealed class AdapterFolder : IDisposable
     {
         Directory = directory;
         using JsonDocument config = AdapterConfigFile.Parse(directory);
-        string path = Path.Combine(directory, WeightsFile);
+        string path = FolderFile.At(directory, WeightsFile);
         if (!File.Exists(path))
             throw new InputException(File.Exists(Path.Combine(directory, "adapter_model.bin"))
                 ? $"{directory}: only pickled weights (adapter_model.bin), which are never opened; save the adapter as {WeightsFile}"

@@ -5,6 +5,8 @@ namespace Spectral.Training;
 /// <summary>The tensors of an adapter folder, by module and leaf as a method declares them.</summary>
 internal sealed class AdapterTensors
 {
+    // The expressions below take the square of a name's length.
+    private const int LongestName = 1024;
     private const string WrappedBias = "base_layer.bias";
 
     private readonly string _path;
@@ -25,6 +27,8 @@ internal sealed class AdapterTensors
         foreach (SafetensorsTensor tensor in folder.Tensors)
         {
             string name = AdapterFolder.WithoutPrefix(tensor.Name, out bool isModule);
+            if (name.Length > LongestName)
+                throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} has a name of {name.Length} characters, expected at most {LongestName}");
             if (!tensor.Type.IsFloat())
                 throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is {tensor.Type.HeaderName()}, expected F32, F16 or BF16");
             // Biases of wrapped layers, which some versions of PEFT store as those of the layer.

@@ -1,4 +1,4 @@
-using System.Text.RegularExpressions;
+using System.Runtime.CompilerServices;
 
 namespace Spectral.Training;
 
@@ -11,15 +11,21 @@ public sealed class ModulePattern
     /// <summary>The spelling of "every linear layer but the output head".</summary>
     public const string AllLinear = "all-linear";
 
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
+    /// <summary>Entries that a pattern of ranks or alphas may have: each module asks all of them.</summary>
+    internal const int MostEntries = 4096;
 
-    private readonly Regex? expression;
+    // Compiled once for all the modules that ask; a settings record passes its list on to its copies.
+    private static readonly ConditionalWeakTable<object, NameEnding[]> Compiled = [];
 
-    private ModulePattern(IReadOnlyList<string>? names, string? text, Regex? expression)
+    private readonly ModuleExpression? expression;
+    private readonly HashSet<string> listed;
+
+    private ModulePattern(IReadOnlyList<string>? names, string? text, ModuleExpression? expression)
     {
         Names = names;
         Text = text;
         this.expression = expression;
+        listed = new HashSet<string>(names ?? [], StringComparer.Ordinal);
     }
 
     /// <summary>The items of a list; null for an expression or all-linear.</summary>
@@ -36,54 +42,41 @@ public sealed class ModulePattern
     public static ModulePattern Parse(string text, string where)
         => string.Equals(text, AllLinear, StringComparison.OrdinalIgnoreCase)
             ? new ModulePattern(null, AllLinear, null)
-            : new ModulePattern(null, text, Expression($@"\A(?:{text})\z", text, where));
+            : new ModulePattern(null, text, new ModuleExpression($@"\A(?:{text})\z", text, where, mayBacktrack: true));
 
     /// <summary>Whether the full name is an item of the list.</summary>
-    public bool Lists(string module) => Names?.Contains(module) ?? false;
+    public bool Lists(string module) => listed.Contains(module);
 
     /// <summary>Whether a module is meant.</summary>
     public bool Matches(string module) => Names is not null
-        ? Names.Any(name => module == name || module.EndsWith("." + name, StringComparison.Ordinal))
+        ? ListsAnEndOf(module)
         : expression is null
             ? module != "lm_head" && !module.EndsWith(".lm_head", StringComparison.Ordinal)
-            : Match(expression, module).Success;
+            : expression.Match(module).Success;
 
     /// <summary>The value of the first expression that matches a module's name or its end after a dot; null if none does.</summary>
+    /// <exception cref="InputException">One is no regular expression, or takes backtracking.</exception>
     internal static T? First<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string module, string where) where T : struct
     {
-        foreach ((string key, T value) in patterns)
-        {
-            if (Match(Expression($@"\A(?:.*\.)?(?:{key})\z", key, $"a key of {where}"), module).Success)
-                return value;
-        }
-        return null;
+        if (patterns.Count == 0)
+            return null;
+        NameEnding[] endings = Compiled.GetValue(patterns, _ => Compile([.. patterns.Select(pair => pair.Key)], where));
+        int found = Array.FindIndex(endings, ending => ending.Matches(module));
+        return found < 0 ? null : patterns[found].Value;
     }
 
-    /// <summary>Compiles an expression of a file; <paramref name="shown"/> is how the file writes it.</summary>
-    internal static Regex Expression(string pattern, string shown, string where)
-    {
-        try
-        {
-            return new Regex(pattern, RegexOptions.CultureInvariant, Limit);
-        }
-        catch (Exception e) when (e is ArgumentException or InsufficientExecutionStackException)
-        {
-            throw new InputException($"{where} is {InputText.Quote(shown)}, expected a regular expression: {InputText.Quote(e.Message)}",
-                e);
-        }
-    }
+    private static NameEnding[] Compile(IReadOnlyList<string> keys, string where) => keys.Count <= MostEntries
+        ? [.. keys.Select(key => new NameEnding(key, where))]
+        : throw new InputException($"{where} has {keys.Count} entries, expected at most {MostEntries}");
 
-    /// <summary>Matches an expression of a file, which may be one that takes exponential time.</summary>
-    internal static Match Match(Regex expression, string module)
+    private bool ListsAnEndOf(string module)
     {
-        try
+        HashSet<string>.AlternateLookup<ReadOnlySpan<char>> names = listed.GetAlternateLookup<ReadOnlySpan<char>>();
+        for (int dot = -1; dot < module.Length; dot = module.IndexOf('.', dot + 1) is >= 0 and int next ? next : module.Length)
         {
-            return expression.Match(module);
+            if (names.Contains(module.AsSpan(dot + 1)))
+                return true;
         }
-        catch (RegexMatchTimeoutException e)
-        {
-            throw new InputException($"the expression {InputText.Quote(expression.ToString())} takes more than {Limit.TotalSeconds} s "
-                + $"on {InputText.Quote(module)}", e);
-        }
+        return false;
     }
 }

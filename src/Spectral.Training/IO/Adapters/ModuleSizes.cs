@@ -6,6 +6,9 @@ internal static class ModuleSizes
     /// <summary>A layer of sizes that every setting suits: what a method declares for it has the names of what it declares for others.</summary>
     public static IReadOnlyList<ModuleShape> Probes { get; } = [new("model.layers.0.mlp.down_proj", 1 << 14, 1 << 14), new("model.layers.0.self_attn.q_proj", 1 << 14, 1 << 14)];
 
+    // Each takes trying out pairs of sizes; adapters of real models have a few.
+    private const int MostKinds = 1024, MostDimensions = 4;
+
     /// <summary>The modules that the folder has and its config means.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tensors">Its tensors.</param>
@@ -21,7 +24,11 @@ internal static class ModuleSizes
             AdapterOptions settings = options(module);
             string shapes = $"{settings.Rank} {string.Join(';', stored.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key} {string.Join(',', pair.Value.Shape)}"))}";
             if (!known.TryGetValue(shapes, out (int Out, int In) size))
+            {
+                if (known.Count == MostKinds)
+                    throw new InputException($"{folder.WeightsPath}: the modules have more than {MostKinds} different sizes; expected the model beside the adapter");
                 known.Add(shapes, size = Deduce(folder, module, stored, settings));
+            }
             modules.Add(new ModuleShape(module, size.Out, size.In, false));
         }
         return modules;
@@ -29,7 +36,8 @@ internal static class ModuleSizes
 
     private static (int Out, int In) Deduce(AdapterFolder folder, string module, IReadOnlyDictionary<string, SafetensorsTensor> stored, AdapterOptions options)
     {
-        int[] sizes = [.. stored.Values.SelectMany(tensor => tensor.Shape).Where(size => size is >= 1 and <= int.MaxValue).Select(size => (int)size).Distinct()];
+        // No method stores more than three dimensions; a shape can have thousands.
+        int[] sizes = [.. stored.Values.SelectMany(tensor => tensor.Shape.Take(MostDimensions)).Where(size => size is >= 1 and <= int.MaxValue).Select(size => (int)size).Distinct()];
         List<(int Out, int In)> found = [];
         foreach (int outputs in sizes)
             foreach (int inputs in sizes)

@@ -231,9 +231,9 @@ public sealed record PeftField(string Key)
             || (value.ValueKind == JsonValueKind.Object && value.GetPropertyCount() == 0);
 
     private static KeyValuePair<string, T>[] Entries<T>(JsonFields fields, string key, Func<JsonFields, string, T> read)
-        => fields.Object(key) is { } owner
-            ? [.. owner.Element.EnumerateObject().Select(property => KeyValuePair.Create(property.Name, read(owner, property.Name)))]
-            : [];
+        => fields.Object(key) is not { } owner ? []
+            : owner.Element.GetPropertyCount() > ModulePattern.MostEntries ? throw fields.Wrong(key, $"at most {ModulePattern.MostEntries} entries")
+            : [.. owner.Element.EnumerateObject().Select(property => KeyValuePair.Create(property.Name, read(owner, property.Name)))];
 
     internal static void WriteEntries<T>(Utf8JsonWriter json, string key, IEnumerable<KeyValuePair<string, T>> entries, Action<T> write)
     {

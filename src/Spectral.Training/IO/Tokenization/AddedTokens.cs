@@ -26,14 +26,17 @@ internal sealed class AddedTokens
     /// <summary>The text in order: added tokens, and normalized pieces between them.</summary>
     public IEnumerable<(AddedToken? Token, TextPiece Piece)> Split(string text)
     {
-        foreach ((AddedToken? token, TextPiece piece) in Find(raw, new TextPiece(text, AtStart: true)))
+        GrowthBudget budget = new(text.Length);
+        foreach ((AddedToken? token, TextPiece piece) in Find(raw, new TextPiece(text, AtStart: true, budget)))
         {
             if (token is not null)
             {
                 yield return (token, piece);
                 continue;
             }
-            foreach ((AddedToken? Token, TextPiece Piece) part in Find(normalized, piece with { Text = normalize(piece.Text) }))
+            TextPiece changed = piece with { Text = normalize(piece.Text) };
+            budget.Spend(changed.Text.Length);
+            foreach ((AddedToken? Token, TextPiece Piece) part in Find(normalized, changed))
                 yield return part;
         }
     }
@@ -59,12 +62,12 @@ internal sealed class AddedTokens
             while (found.StripRight && end < text.Length && char.IsWhiteSpace(text[end]))
                 end++;
             if (start > done)
-                yield return (null, new TextPiece(text[done..start], piece.AtStart && done == 0));
+                yield return (null, piece with { Text = text[done..start], AtStart = piece.AtStart && done == 0 });
             yield return (found, default);
             done = end;
         }
         if (done < text.Length)
-            yield return (null, new TextPiece(text[done..], piece.AtStart && done == 0));
+            yield return (null, piece with { Text = text[done..], AtStart = piece.AtStart && done == 0 });
     }
 
     private static bool EndsWithWord(ReadOnlySpan<char> text)
@@ -77,21 +80,32 @@ internal sealed class AddedTokens
         is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.ConnectorPunctuation
         or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
 
-    // A trie over UTF-16 units: one walk finds the longest token at a place, however many there are.
+    // A trie over UTF-16 units: one walk finds the longest token at a place, however many there are. Most nodes have one child, which needs no
+    // dictionary: a file of one long token would otherwise take hundreds of times its size.
     private sealed class Node
     {
-        private readonly Dictionary<char, Node> children = [];
+        private Dictionary<char, Node>? others;
+        private Node? only;
+        private char unit;
         private AddedToken? token;
+
+        private Node? Child(char next) => only is not null && unit == next ? only : others?.GetValueOrDefault(next);
+
+        private Node AddChild(char next)
+        {
+            Node child = new();
+            if (only is null)
+                (only, unit) = (child, next);
+            else
+                (others ??= []).Add(next, child);
+            return child;
+        }
 
         public void Insert(string content, AddedToken added)
         {
             Node node = this;
-            foreach (char unit in content)
-            {
-                if (!node.children.TryGetValue(unit, out Node? child))
-                    node.children.Add(unit, child = new Node());
-                node = child;
-            }
+            foreach (char next in content)
+                node = node.Child(next) ?? node.AddChild(next);
             if (content.Length > 0)
                 node.token ??= added;
         }
@@ -100,7 +114,7 @@ internal sealed class AddedTokens
         {
             (AddedToken, int)? longest = null;
             Node node = this;
-            for (int at = start; at < text.Length && node.children.TryGetValue(text[at], out Node? child); at++)
+            for (int at = start; at < text.Length && node.Child(text[at]) is { } child; at++)
             {
                 node = child;
                 if (node.token is { } found)

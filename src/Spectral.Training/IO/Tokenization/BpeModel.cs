@@ -24,8 +24,8 @@ internal sealed class BpeModel
         lookup = vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
         if (fields.Number("dropout", 0, 1) is > 0)
             throw fields.Wrong("dropout", "null: merges are never dropped here");
-        continuingPrefix = fields.Text("continuing_subword_prefix") ?? "";
-        wordSuffix = fields.Text("end_of_word_suffix") ?? "";
+        continuingPrefix = Affix(fields, "continuing_subword_prefix");
+        wordSuffix = Affix(fields, "end_of_word_suffix");
         fuseUnknown = fields.Boolean("fuse_unk") ?? false;
         ignoreMerges = fields.Boolean("ignore_merges") ?? false;
         ReadVocabulary(fields.Object("vocab") ?? throw fields.Wrong("vocab", "an object that maps tokens to ids"), file);
@@ -47,6 +47,14 @@ internal sealed class BpeModel
         if (fields.Text("type") is var type && type != "BPE" && !(type is null && fields.Has("merges")))
             throw fields.Wrong("type", "BPE (no other kind of tokenizer is supported)");
         return new BpeModel(fields, file);
+    }
+
+    // Put at each character of a text.
+    private static string Affix(JsonFields fields, string key)
+    {
+        const int Longest = 64;
+        string text = fields.Text(key) ?? "";
+        return text.Length <= Longest ? text : throw fields.Wrong(key, $"at most {Longest} characters");
     }
 
     /// <summary>Appends the ids of one piece, which merges do not cross.</summary>

@@ -12,6 +12,7 @@ public sealed class BpeTokenizer
 {
     private const string FileName = "tokenizer.json";
     private const long MaximumBytes = 256 << 20;
+    private const int MaximumSteps = 64;
 
     private readonly BpeModel model;
     private readonly AddedTokens added;
@@ -23,6 +24,8 @@ public sealed class BpeTokenizer
 
     private BpeTokenizer(JsonFields root, string file)
     {
+        foreach (string chain in (string[])["normalizer", "pre_tokenizer", "decoder"])
+            CheckSteps(root, chain);
         model = BpeModel.Read(root, file);
         Func<string, string> normalizer = TextNormalizer.Read(root.Object("normalizer"), $"{file}: normalizer");
         preTokenizer = PreTokenizer.Read(root.Object("pre_tokenizer"), $"{file}: pre_tokenizer");
@@ -61,7 +64,7 @@ public sealed class BpeTokenizer
     /// <exception cref="InputException">There is none, it is malformed, or it is of a kind that is not supported.</exception>
     public static BpeTokenizer Load(string directory)
     {
-        string path = Path.Combine(directory, FileName);
+        string path = FolderFile.At(directory, FileName);
         if (!File.Exists(path))
             throw new InputException(File.Exists(Path.Combine(directory, "tokenizer.model"))
                 ? $"{directory}: only a SentencePiece tokenizer.model, expected {FileName} (save the tokenizer in its fast form)"
@@ -114,9 +117,27 @@ public sealed class BpeTokenizer
     /// <summary>Whether an id is a special token.</summary>
     public bool IsSpecial(int id) => special.Contains(id);
 
+    // Each step may make a text longer, up to a limit, and none takes less time than reading it: a file could hold millions.
+    private static void CheckSteps(JsonFields root, string chain)
+    {
+        if (root.Object(chain) is { } steps && Objects(steps.Element) > MaximumSteps)
+            throw root.Wrong(chain, $"at most {MaximumSteps} steps");
+
+        static int Objects(JsonElement element) => element.ValueKind switch
+        {
+            JsonValueKind.Object => 1 + element.EnumerateObject().Sum(property => Objects(property.Value)),
+            JsonValueKind.Array => element.EnumerateArray().Sum(Objects),
+            _ => 0,
+        };
+    }
+
     private static AddedToken ReadAdded(JsonFields fields)
     {
+        // At each place of a text that begins like it, so many characters are compared.
+        const int Longest = 1024;
         bool isSpecial = fields.Boolean("special") ?? false;
+        if (fields.RequiredText("content").Length > Longest)
+            throw fields.Wrong("content", $"at most {Longest} characters");
         return new AddedToken(fields.RequiredInteger("id", 0, BpeModel.LargestId), fields.RequiredText("content"),
             fields.Boolean("single_word") ?? false, fields.Boolean("lstrip") ?? false, fields.Boolean("rstrip") ?? false,
             fields.Boolean("normalized") ?? !isSpecial, isSpecial);

@@ -4,7 +4,7 @@ using System.Text;
 namespace Spectral.Training;
 
 /// <summary>A stretch of text on its way to the merges, and whether it begins where the whole text begins.</summary>
-internal readonly record struct TextPiece(string Text, bool AtStart);
+internal readonly record struct TextPiece(string Text, bool AtStart, GrowthBudget? Budget = null);
 
 /// <summary>The <c>pre_tokenizer</c> of a tokenizer file: cuts text into the pieces that merges never cross.</summary>
 internal static class PreTokenizer
@@ -46,7 +46,12 @@ internal static class PreTokenizer
             IEnumerable<TextPiece> pieces = pattern is null
                 ? [piece]
                 : Cut(piece, Ranges(piece.Text, pattern, invert: false).Select(range => (range.Start, range.End)));
-            return pieces.Select(part => part with { Text = ByteAlphabet.Encode(part.Text) });
+            return pieces.Select(part =>
+            {
+                string encoded = ByteAlphabet.Encode(part.Text);
+                part.Budget?.Spend(encoded.Length);
+                return part with { Text = encoded };
+            });
         };
     }
 
@@ -82,6 +87,7 @@ internal static class PreTokenizer
             string text = piece.Text.Replace(" ", replacement, StringComparison.Ordinal);
             if ((scheme == "always" || (scheme == "first" && piece.AtStart)) && !text.StartsWith(replacement, StringComparison.Ordinal))
                 text = replacement + text;
+            piece.Budget?.Spend(text.Length);
             piece = piece with { Text = text };
             return pattern is null
                 ? [piece]
@@ -139,6 +145,6 @@ internal static class PreTokenizer
     private static IEnumerable<TextPiece> Cut(TextPiece piece, IEnumerable<(int Start, int End)> ranges)
     {
         foreach ((int start, int end) in ranges)
-            yield return new TextPiece(piece.Text[start..end], piece.AtStart && start == 0);
+            yield return piece with { Text = piece.Text[start..end], AtStart = piece.AtStart && start == 0 };
     }
 }

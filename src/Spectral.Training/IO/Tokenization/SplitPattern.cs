@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -10,8 +11,9 @@ namespace Spectral.Training;
 /// </summary>
 internal sealed class SplitPattern
 {
-    // A pattern in a file may take exponential time; this bounds one match of it.
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
+    // A pattern in a file may take exponential time. This bounds one match of it, and with so much for each character, hundreds of times what
+    // real ones take, all of its matches.
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2), LimitPerCharacter = TimeSpan.FromMicroseconds(50);
 
     // Stand-ins by category: rare characters that no pattern is likely to name.
     private static readonly Dictionary<UnicodeCategory, char> StandIns = new()
@@ -32,6 +34,7 @@ internal sealed class SplitPattern
     private readonly Regex? expression;
     private readonly string literal;
     private readonly string where;
+    private long spent, characters;
 
     private SplitPattern(Regex? expression, string literal, string where)
     {
@@ -81,19 +84,23 @@ internal sealed class SplitPattern
             return matches;
         }
         (string folded, int[]? positions) = Fold(text);
+        long seen = Interlocked.Add(ref characters, text.Length), start = Stopwatch.GetTimestamp();
         try
         {
             foreach (ValueMatch match in expression.EnumerateMatches(folded))
             {
+                if (spent + Stopwatch.GetTimestamp() - start > (Limit + (seen * LimitPerCharacter)).TotalSeconds * Stopwatch.Frequency)
+                    throw new RegexMatchTimeoutException();
                 int end = match.Index + match.Length;
                 matches.Add(positions is null ? (match.Index, end) : (positions[match.Index], positions[end]));
             }
         }
         catch (RegexMatchTimeoutException e)
         {
-            throw new InputException($"{where}: the pattern {InputText.Quote(literal)} takes more than {Limit.TotalSeconds} s on a "
-                + $"text of {text.Length} characters", e);
+            throw new InputException($"{where}: the pattern {InputText.Quote(literal)} takes more than {Limit.TotalSeconds} s, "
+                + $"the last of them on a text of {text.Length} characters", e);
         }
+        Interlocked.Add(ref spent, Stopwatch.GetTimestamp() - start);
         return matches;
     }
 

@@ -30,7 +30,18 @@ internal static class TextNormalizer
                 return text => left && right ? text.Trim() : left ? text.TrimStart() : right ? text.TrimEnd() : text;
             case "Sequence":
                 Func<string, string>[] parts = [.. fields.Objects("normalizers").Select(part => Read(part, where))];
-                return text => parts.Aggregate(text, (current, part) => part(current));
+                return text =>
+                {
+                    GrowthBudget budget = new(text.Length);
+                    string made = text;
+                    foreach (Func<string, string> part in parts)
+                    {
+                        int before = made.Length;
+                        made = part(made);
+                        budget.Spend(Math.Max(0, made.Length - before));
+                    }
+                    return made;
+                };
             default:
                 throw fields.Wrong("type", "NFC, NFD, Prepend, Replace, Strip or Sequence (no other normalizer is supported)");
         }

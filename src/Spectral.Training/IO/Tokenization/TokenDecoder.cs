@@ -23,11 +23,11 @@ internal static class TokenDecoder
                 return tokens => [string.Concat(tokens)];
             case "Metaspace":
                 string scheme = fields.Text("prepend_scheme") ?? (fields.Boolean("add_prefix_space") ?? true ? "always" : "never");
-                return Metaspace(fields.Text("replacement") ?? "▁", dropFirst: scheme != "never");
+                return Metaspace(fields.Text("replacement") is not { } given ? "▁" : given.Length > 0 ? given : throw fields.Wrong("replacement", "a character"), dropFirst: scheme != "never");
             case "Replace":
                 SplitPattern pattern = SplitPattern.Read(fields, "pattern", where);
                 string content = fields.RequiredText("content");
-                return tokens => [.. tokens.Select(token => TextNormalizer.Replace(token, pattern, content))];
+                return tokens => Replace(tokens, pattern, content);
             case "Strip":
                 return Strip(fields.RequiredText("content"), fields.Integer("start", 0, int.MaxValue) ?? 0,
                     fields.Integer("stop", 0, int.MaxValue) ?? 0);
@@ -42,6 +42,18 @@ internal static class TokenDecoder
                 throw fields.Wrong("type", "ByteLevel, ByteFallback, Fuse, Metaspace, Replace, Strip, BPEDecoder or Sequence (no "
                     + "other decoder is supported)");
         }
+    }
+
+    private static List<string> Replace(List<string> tokens, SplitPattern pattern, string content)
+    {
+        List<string> result = new(tokens.Count);
+        long length = 0;
+        foreach (string token in tokens)
+        {
+            result.Add(TextNormalizer.Replace(token, pattern, content));
+            TextNormalizer.Bounded(length += result[^1].Length);
+        }
+        return result;
     }
 
     private static List<string> ByteLevel(List<string> tokens)

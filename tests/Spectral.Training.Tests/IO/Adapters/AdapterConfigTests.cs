@@ -67,5 +67,5 @@ public sealed class AdapterConfigTests
 
     [Test]
     public void An_expression_of_exponential_time_is_stopped()
-        => Assert.That(() => ModulePattern.Parse("(a|aa)+$b", "t").Matches(new string('a', 80)), Throws.TypeOf<InputException>().With.Message.Contains("takes more than"));
+        => Assert.That(() => ModulePattern.Parse("(?!b)(a|aa)+$b", "t").Matches(new string('a', 80)), Throws.TypeOf<InputException>().With.Message.Contains("takes more than"));
 }

@@ -1,0 +1,80 @@
+namespace Spectral.Training;
+
+/// <summary>
+/// Files of a folder that came from elsewhere. What stands in it must not reach other files of the machine: names are plain, and a symbolic link
+/// is followed only into the folder itself, or into the <c>blobs</c> folder of the hub cache repository that the folder is a snapshot of
+/// (<c>models--…/snapshots/REVISION</c> holds nothing but links into <c>models--…/blobs</c>).
+/// </summary>
+internal static class FolderFile
+{
+    private const int LongestName = 255, MostLinks = 40;
+
+    /// <summary>Whether a file of the folder may name another one so.</summary>
+    public static bool IsPlainName(string name)
+        => name.Length is > 0 and <= LongestName && name is not ("." or "..") && name.IndexOfAny(['/', '\\', ':', '\0']) < 0;
+
+    /// <summary>The path of a file in a folder, which need not exist.</summary>
+    /// <exception cref="InputException">It is a link that leads out of the folder, or round in a circle.</exception>
+    public static string At(string directory, string name)
+    {
+        string path = Path.Combine(directory, name);
+        try
+        {
+            if (new FileInfo(path).LinkTarget is null)
+                return path;
+            string real = RealPath(path), folder = RealPath(directory);
+            if (IsIn(folder, real) || (Blobs(folder) is { } blobs && IsIn(blobs, real)))
+                return path;
+            throw new InputException($"{path}: a symbolic link to {real}, outside the folder; expected a file in it, or a link into the blobs folder "
+                + "of the same Hugging Face cache repository (copy the file here if you trust it)");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{path}: cannot be read: {e.Message}", e);
+        }
+    }
+
+    private static bool IsIn(string folder, string path) => path.StartsWith(Path.EndsInDirectorySeparator(folder) ? folder : folder + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+
+    // The folder may also be one inside a snapshot.
+    private static string? Blobs(string folder)
+    {
+        for (string? at = folder; at is not null; at = Path.GetDirectoryName(at))
+        {
+            if (Path.GetDirectoryName(at) is { } snapshots && Path.GetFileName(snapshots) == "snapshots")
+                return Path.Combine(Path.GetDirectoryName(snapshots)!, "blobs");
+        }
+        return null;
+    }
+
+    // Links anywhere on the way are followed, as the system would; .NET follows those at the end alone.
+    private static string RealPath(string path)
+    {
+        string full = Path.GetFullPath(path), real = Path.GetPathRoot(full)!;
+        Stack<string> ahead = [];
+        Push(full[real.Length..]);
+        int links = 0;
+        while (ahead.TryPop(out string? part))
+        {
+            string next = part == ".." ? Path.GetDirectoryName(real) ?? real : part == "." ? real : Path.Combine(real, part);
+            if (new FileInfo(next).LinkTarget is not { } target)
+            {
+                real = next;
+                continue;
+            }
+            if (++links > MostLinks)
+                throw new IOException("too many levels of symbolic links");
+            string root = Path.GetPathRoot(target)!;
+            if (root.Length > 0)
+                real = root;
+            Push(target[root.Length..]);
+        }
+        return real;
+
+        void Push(string parts)
+        {
+            foreach (string part in parts.Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries).Reverse())
+                ahead.Push(part);
+        }
+    }
+}

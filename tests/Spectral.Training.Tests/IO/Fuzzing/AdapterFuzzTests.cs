@@ -1,0 +1,76 @@
+using System.Text.Json.Nodes;
+using Spectral.Kernels;
+
+namespace Spectral.Training.Tests;
+
+/// <summary>The folders of every adapter method, and PEFT's own, damaged in thousands of ways; what is accepted is attached to a model.</summary>
+public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
+{
+    private static readonly ModelConfig Config = TinyModels.Everything with { Layers = 1 };
+    private static readonly AdapterOptions Options = new() { Rank = 2, Alpha = 3, TopK = 2, Seed = 5, TargetModules = ["q_proj", "down_proj"] };
+
+    [Test]
+    public void EveryMethod()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Config, Device, Folder));
+        int rounds = (int)Math.Ceiling(2000.0 / AdapterMethods.All.Count / 2);
+        foreach (AdapterMethod method in AdapterMethods.All)
+        {
+            using TemporaryFolder folder = TemporaryFolder.InMemory();
+            using (Adapter adapter = Adapters.Attach(model, method, Options))
+                adapter.Save(folder.Path);
+            Fuzz(method.Name, model, folder, rounds);
+        }
+    }
+
+    [Test]
+    public void PeftLayout()
+    {
+        using TemporaryFolder folder = TemporaryFolder.InMemory();
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama with { Layers = 1, HiddenSize = 8, IntermediateSize = 12, Heads = 2, KeyValueHeads = 1 }, Device, Folder));
+        JsonObject json = AdapterFiles.PeftConfig();
+        json["rank_pattern"] = new JsonObject { ["q_proj"] = 2 };
+        json["alpha_pattern"] = new JsonObject { ["^model\\.layers\\.0\\..*q_proj"] = 5 };
+        json["layers_to_transform"] = new JsonArray(0);
+        json["layers_pattern"] = "layers";
+        json["target_modules"] = "model\\.layers\\.(?!1)\\d+\\.self_attn\\.q_proj";
+        AdapterFiles.Write(folder, json, AdapterFiles.LowRank(AdapterFiles.Module, 2));
+        Fuzz("peft", model, folder, 350);
+    }
+
+    private void Fuzz(string name, CausalLanguageModel model, TemporaryFolder folder, int rounds)
+    {
+        long before = Device.Memory.InUse;
+        bool alone = AdapterReads(folder.Path);
+        foreach ((string file, Func<byte[], Random, byte[]> damage) in ((string, Func<byte[], Random, byte[]>)[])[("adapter_config.json", Damage.Json), ("adapter_model.safetensors", Damage.Safetensors)])
+            new FuzzRun(folder.File(file), damage, () =>
+            {
+                Device.Memory.ResetPeak();
+                if (alone)
+                    AdapterReads(folder.Path);
+                try
+                {
+                    Adapter.Load(model, folder.Path).Dispose();
+                }
+                finally
+                {
+                    if (Device.Memory.InUse != before)
+                        throw new InvalidOperationException($"{Device.Memory.InUse - before} bytes of device memory are left behind");
+                }
+            }) { DeviceBytes = () => Device.Memory.Peak - before }.Run($"{name}-{file}", rounds);
+    }
+
+    // Without the model, where the tensors say how large its layers are.
+    private static bool AdapterReads(string directory)
+    {
+        try
+        {
+            using AdapterReader adapter = new(directory);
+            return adapter.Modules.Count > 0;
+        }
+        catch (InputException)
+        {
+            return false;
+        }
+    }
+}
