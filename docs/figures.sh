@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Takes a chart out of a report as a file of its own:  docs/figures.sh REPORT.html CHART-ID OUT.svg
-# The page draws it in a headless Chromium, as its button "Save SVG" does; ids are those of the page's figures, and a wrong one lists them.
+# The page draws it in a headless Chromium, as its button "Save SVG" does; ids are those of the page's figures, and a wrong one lists them. On a page of
+# analyze an id can say what to choose: 'heat-map&quantity=2' (from 1, as the page lists them), 'angles&matrix=layers.0.mlp.up_proj&side=right'.
 set -euo pipefail
 [ $# -eq 3 ] || { echo "usage: docs/figures.sh REPORT.html CHART-ID OUT.svg" >&2; exit 2; }
 page=$(realpath "$1")

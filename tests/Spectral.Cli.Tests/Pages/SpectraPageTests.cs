@@ -135,6 +135,18 @@ public sealed class SpectraPageTests : PageFixture
         Assert.That(page.Complaints, Is.Empty);
     }
 
+    [Test]
+    public async Task AnAddressSaysWhatIsDrawnForAFile()
+    {
+        string address = new Uri(Changed).AbsoluteUri;
+        await using BrowserPage map = await Open(address + "#svg=heat-map&quantity=2");
+        Assert.That(await map.Evaluate<string>("document.querySelector('#svg').textContent"), Does.StartWith("<svg ").And.Contain("amplification of the top "));
+        await using BrowserPage angles = await Open(address + "#svg=angles&matrix=layers.0.mlp.up_proj&side=right");
+        Assert.That(await angles.Evaluate<string>("document.querySelector('#svg').textContent"), Does.Contain("top subspaces, right"));
+        await using BrowserPage page = await Open(address + "#matrix=layers.0.mlp.up_proj");
+        Assert.That(await page.Evaluate<string>("document.querySelector('#matrix select').value"), Is.EqualTo("layers.0.mlp.up_proj"));
+    }
+
     private static double[] Numbers(JsonNode list) => [.. list.AsArray().Select(value => (double)value!)];
 
     private static double[] Parsed(string[] texts) => [.. texts.Select(text => double.Parse(text, CultureInfo.InvariantCulture))];

@@ -18,15 +18,16 @@ const data = JSON.parse(document.getElementById("data")!.textContent!) as PageDa
 document.head.append(Object.assign(document.createElement("style"), { textContent: CHART_STYLE }));
 for (const table of document.querySelectorAll<HTMLTableElement>("table.sortable")) sortable(table);
 
+// "#svg=ID": the page becomes the text of that chart's file, for programs that make figures of reports. What else is asked for is chosen first.
+const asked = new URLSearchParams(location.hash.slice(1));
 const figures = data.charts.map(chart => new Figure(chart));
 for (const figure of figures) document.querySelector(`[data-chart="${CSS.escape(figure.shown.id)}"]`)!.replaceWith(figure.element);
 if (data.names) document.querySelector("[data-chooser]")?.replaceWith(chooser(data.names, figures));
-if (data.spectra) figures.push(...spectraPage(data.spectra, document.querySelector("[data-spectra]")!));
+if (data.spectra) figures.push(...spectraPage(data.spectra, document.querySelector("[data-spectra]")!, asked));
 
-// "#svg=ID": the page becomes the text of that chart's file, for programs that make figures of reports.
-const wanted = /^#svg=(.+)$/.exec(location.hash)?.[1];
-if (wanted !== undefined) {
-  const figure = figures.find(one => one.shown.id === decodeURIComponent(wanted));
+const wanted = asked.get("svg");
+if (wanted !== null) {
+  const figure = figures.find(one => one.shown.id === wanted);
   const text = document.createElement("pre");
   text.id = figure ? "svg" : "no-such-chart";
   text.textContent = figure ? standalone(figure.shown, FILE_WIDTH) : figures.map(one => one.shown.id).join(" ");

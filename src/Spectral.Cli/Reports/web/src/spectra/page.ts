@@ -5,22 +5,25 @@ import { heatMap, intruderCounts, profile } from "./overview";
 import { quantities } from "./quantities";
 import type { Matrix, Spectra } from "./types";
 
-/** Puts the charts and tables of an analysis in place of an element, and says which figures it made. */
-export function spectraPage(spectra: Spectra, place: Element): Figure[] {
-  const all = quantities(spectra), overview = [new Figure(profile(spectra)), new Figure(heatMap(spectra, all[0]!)), new Figure(intruderCounts(spectra))];
+/** Puts the charts and tables of an analysis in place of an element, and says which figures it made; asked says what is chosen: quantity (from 1), matrix, side. */
+export function spectraPage(spectra: Spectra, place: Element, asked: URLSearchParams): Figure[] {
+  const all = quantities(spectra), at = Math.max(0, Math.min(Number(asked.get("quantity") ?? 1) - 1, all.length - 1)) || 0;
+  const overview = [new Figure(profile(spectra)), new Figure(heatMap(spectra, all[at]!)), new Figure(intruderCounts(spectra))];
   const [, map] = overview as [Figure, Figure, Figure];
   const quantity = selection(all.map(one => one.label));
+  quantity.selectedIndex = at;
   quantity.addEventListener("change", () => map.update(heatMap(spectra, all[quantity.selectedIndex]!)));
   map.controls.append(labelled("Quantity", quantity));
 
   // The one that changed most is what a reader looks for.
-  const first = [...spectra.matrices].sort((a, b) => (b.norms.relative ?? 0) - (a.norms.relative ?? 0))[0];
+  const first = spectra.matrices.find(matrix => shortName(matrix) === asked.get("matrix")) ?? [...spectra.matrices].sort((a, b) => (b.norms.relative ?? 0) - (a.norms.relative ?? 0))[0];
   if (!first) {
     place.replaceWith(heading("Across the model"), ...overview.map(figure => figure.element));
     return overview;
   }
   const single = chartsOf(first, spectra.settings.draws).map(chart => new Figure(chart)), turned = new Figure(angles(first, "left"));
   const side = selection(["left", "right"]), turn = (): void => turned.update(angles(spectra.matrices[chosen.selectedIndex]!, side.value as "left" | "right"));
+  side.value = asked.get("side") === "right" ? "right" : "left";
   side.addEventListener("change", turn);
   turned.controls.append(labelled("Side", side));
   const chosen = selection(spectra.matrices.map(shortName)), lines = document.createElement("ul"), facts = document.createElement("p"), entries = document.createElement("div");
