@@ -90,7 +90,7 @@ public sealed class AdapterFolder : IDisposable
         {
             if (!model.HasWeights || !model.TensorNames.Contains(tensor)
                 || !string.Equals(model.Sha256(tensor), sha256, StringComparison.OrdinalIgnoreCase))
-                throw new InputException($"{Directory}: made for a model whose tensor {InputText.Quote(tensor)} has the SHA-256 {sha256}, "
+                throw new InputException($"{Directory}: made for a model whose tensor {InputText.Quote(tensor)} has the SHA-256 {InputText.Quote(sha256)}, "
                     + $"which {model.Directory} has not; is it the adapter of another model?");
         }
     }
