@@ -61,7 +61,6 @@ export interface Grid extends Common {
   rows: string[];
   columns: string[];
   rowLabel: string;
-  columnLabel: string;
   value: Axis;
   /** diverging: from zero to both sides; sequential: from the least to the largest. */
   colour: "sequential" | "diverging";

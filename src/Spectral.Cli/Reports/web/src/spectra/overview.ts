@@ -22,7 +22,7 @@ export function heatMap({ matrices }: Spectra, quantity: Quantity): Grid {
   const columns = [...new Set(matrices.map(matrix => matrix.module ?? matrix.name))];
   const layers = [...new Set(matrices.map(matrix => matrix.layer))].sort((a, b) => (a ?? Infinity) - (b ?? Infinity));
   return {
-    kind: "grid", id: "heat-map", title: `Layers × modules: ${quantity.label}`, explanation: quantity.explanation, rowLabel: "layer", columnLabel: "module",
+    kind: "grid", id: "heat-map", title: `Layers × modules: ${quantity.label}`, explanation: quantity.explanation, rowLabel: "layer",
     rows: layers.map(layer => layer === null ? "none" : String(layer)), columns, value: { label: quantity.label, zero: false }, colour: quantity.colour,
     cells: layers.map(layer => columns.map(column => {
       const matrix = matrices.find(one => one.layer === layer && (one.module ?? one.name) === column);
