@@ -58,6 +58,20 @@ public sealed class AnalyzeCommandTests : WorkFolder
     }
 
     [Test]
+    public void TheMaskOfASpecLoraAdapter()
+    {
+        // Only the mask: the changes of the values are then what it says.
+        Spectral.Run(Finetune("--adapter", "speclora", "--rank", "0", "--top-k", "3", "--target", "up_proj", "--lr", "0.05")).Succeeded();
+        JsonElement matrix = Spectral.Run(Analyze("--adapter", Out, "--target", "up_proj", "--json")).Succeeded().Json.GetProperty("matrices")[0], mask = matrix.GetProperty("mask");
+        double[] factors = [.. mask.GetProperty("factors").EnumerateArray().Select(value => value.GetDouble())];
+        Assert.That(factors, Has.Length.EqualTo(3).And.None.EqualTo(1));
+        Assert.That(mask.GetProperty("mean").GetDouble(), Is.EqualTo(factors.Average()).Within(1e-9));
+        Assert.That((mask.GetProperty("least").GetDouble(), mask.GetProperty("largest").GetDouble()), Is.EqualTo((factors.Min(), factors.Max())));
+        // Scaled values may change places, so sums are compared; weights and factors are F32.
+        Assert.That(mask.GetProperty("changes").EnumerateArray().Sum(value => value.GetDouble()), Is.EqualTo(matrix.GetProperty("values").GetProperty("change").EnumerateArray().Sum(value => value.GetDouble())).Within(1e-5));
+    }
+
+    [Test]
     public void AnAdapterOnTheTunedModelCountsWithIt()
     {
         Spectral.Run(Finetune("--target", "q_proj", "--lr", "0.05")).Succeeded();

@@ -97,6 +97,9 @@ public sealed class AdapterReader : IDisposable
         }
     }
 
+    /// <summary>The stored values of one of a module's own tensors.</summary>
+    internal float[] Stored(AdaptedModule module, string leaf) => _tensors.Find(module, module.Stored(LacksStart).First(stored => stored.Name == leaf)).ToFloats();
+
     /// <inheritdoc/>
     public void Dispose() => _folder.Dispose();
 

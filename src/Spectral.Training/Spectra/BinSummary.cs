@@ -19,7 +19,7 @@ public sealed record BinSummary(
 {
     internal static BinSummary[] Of(int n, ValueChange values, VectorAlignment vectors) =>
     [
-        .. SpectrumBin.Of(n).Select(bin => new BinSummary(bin.Name, bin.From, bin.To, bin.Mean(values.Relative), bin.Mean([.. values.Relative.Select(Math.Abs)]),
+        .. SpectrumBin.Of(n, values.Base.Length).Select(bin => new BinSummary(bin.Name, bin.From, bin.To, bin.Mean(values.Relative), bin.Mean([.. values.Relative.Select(Math.Abs)]),
             bin.Mean(vectors.MatchedLeft), bin.Mean(vectors.MatchedRight), bin.Mean(vectors.BestLeft), bin.Mean(vectors.BestRight),
             bin.Mean(vectors.StableLeft), bin.Mean(vectors.StableRight), bin.Mean([.. vectors.Clustered.Select(flag => flag ? 1.0 : 0)]))),
     ];

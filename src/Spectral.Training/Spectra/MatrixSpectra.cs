@@ -69,6 +69,9 @@ public sealed record MatrixSpectra
     /// <summary>Random updates.</summary>
     public required NullModel Null { get; init; }
 
+    /// <summary>What a SpecLoRA adapter does to the values themselves; null for other tuning.</summary>
+    public required SpectralMask? Mask { get; init; }
+
     /// <summary>Conclusions.</summary>
     public required Verdict Verdict { get; init; }
 
@@ -115,6 +118,7 @@ public sealed record MatrixSpectra
             Intruders = Intruders.Of(vectors, pair.Truncated, options),
             Entries = new MatrixEntries(EntryStatistics.Of(weights.Base), EntryStatistics.Of(weights.Tuned), EntryStatistics.Of(update)),
             Null = chance,
+            Mask = weights.Mask,
             Verdict = Verdict.Of(pair, chance, noise, topK, options),
         };
     }

@@ -92,6 +92,7 @@ public sealed class SpectraAnalysis : IDisposable
             BaseType = rounding ?? before.Type,
             TunedType = rounding ?? (module is null ? after.Type : StoredType.F32),
             BaseIsExact = rounding is null && ReferenceEquals(baseModel, tunedModel),
+            Mask = module is null ? null : SpectralMask.Of(adapter!, module),
         };
     }
 

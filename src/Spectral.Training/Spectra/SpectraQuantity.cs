@@ -22,7 +22,7 @@ internal sealed record SpectraQuantity(string Name, int? K = null, string? Bin =
         double[] turnedLeft = Turned(pair.Base.Left, pair.Tuned.Left), turnedRight = Turned(pair.Base.Right, pair.Tuned.Right);
         var all = new List<(SpectraQuantity, double)>();
         foreach (int k in ranks) all.Add((new(Amplification, k), Training.Amplification.Of(change, k, pair.N).Share));
-        foreach (SpectrumBin bin in SpectrumBin.Of(pair.N))
+        foreach (SpectrumBin bin in SpectrumBin.Of(pair.N, pair.Count))
         {
             all.Add((new(Relative, Bin: bin.Name), bin.Mean(relative)));
             all.Add((new(Magnitude, Bin: bin.Name), bin.Mean([.. relative.Select(Math.Abs)])));

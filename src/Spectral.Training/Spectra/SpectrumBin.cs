@@ -11,13 +11,15 @@ public sealed record SpectrumBin(string Name, int From, int To)
 
     private static readonly (string Name, double End)[] Ends = [("top 1 %", 0.01), ("1-10 %", 0.1), ("10-50 %", 0.5), ("rest", 1)];
 
-    /// <summary>The four ranges of a spectrum of n values; empty ones at the end when n is below 4.</summary>
-    public static SpectrumBin[] Of(int n)
+    /// <summary>The four ranges of a spectrum of n values; empty ones at the end when n is below 4. One that is computed in part ends with that part.</summary>
+    /// <param name="n">How many values there are.</param>
+    /// <param name="computed">How many of them are known.</param>
+    public static SpectrumBin[] Of(int n, int computed)
     {
         var bins = new SpectrumBin[Ends.Length];
         for (int i = 0, from = 0; i < bins.Length; from = bins[i++].To)
             bins[i] = new SpectrumBin(Ends[i].Name, from, Math.Min(n, Math.Max(from + 1, (int)Math.Ceiling(Ends[i].End * n))));
-        return bins;
+        return [.. bins.Select(bin => bin.From < computed ? bin with { To = Math.Min(bin.To, computed) } : bin)];
     }
 
     /// <summary>The mean of the finite entries; NaN when there are none, or when the range reaches beyond what was computed.</summary>

@@ -24,9 +24,6 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
     /// <summary>Values at or below this are rounding.</summary>
     public double NumericalZero => Values[0] * DoubleRounding * Math.Max(Left.Columns, Right.Columns);
 
-    /// <summary>The share of σ_1² + σ_2² + … that the computed values cover.</summary>
-    public double Captured => FrobeniusNorm == 0 ? 1 : Math.Min(1, Values.Sum(value => value * value) / (FrobeniusNorm * FrobeniusNorm));
-
     /// <summary>All triplets, to F64 rounding.</summary>
     public static Triplets Exact(Device device, HostMatrix a)
     {
@@ -57,7 +54,9 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
         var errors = new double[k];
         for (int i = 0; i < k; i++)
             errors[i] = Math.Sqrt((Distance(images.Row(i), left.Row(i), core.Values[i]) + Distance(back.Row(i), right.Row(i), core.Values[i])) / 2);
-        return new Triplets(left, core.Values, right) { FrobeniusNorm = Math.Sqrt(a.SquaredNorm()), ResidualBound = found.ResidualBound, ValueErrors = errors };
+        // The diagonal core is the whole of A within the spans: what is left has this Frobenius norm, and no larger a spectral one.
+        double all = a.SquaredNorm(), rest = Math.Sqrt(Math.Max(0, all - core.Values.Sum(value => value * value)));
+        return new Triplets(left, core.Values, right) { FrobeniusNorm = Math.Sqrt(all), ResidualBound = Math.Min(found.ResidualBound, rest), ValueErrors = errors };
     }
 
     // Two Newton-Schulz steps X ← (3 X − X XᵀX) / 2 bring F32's deviation of 5·10⁻⁶ below double rounding.

@@ -56,7 +56,7 @@ public sealed record Verdict
     internal static Verdict Of(MatrixPair pair, NullModel chance, NoiseFloor noise, int topK, SpectraOptions options)
     {
         bool unchanged = Array.TrueForAll(pair.Update.Values, value => value == 0);
-        SpectrumBin[] bins = SpectrumBin.Of(pair.N);
+        SpectrumBin[] bins = SpectrumBin.Of(pair.N, pair.Count);
         SpectrumBin? rest = bins.LastOrDefault(bin => bin.To > bin.From && bin.To <= pair.Count && bin.From > 0);
         var undecided = new Verdict
         {

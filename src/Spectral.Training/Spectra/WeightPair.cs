@@ -14,4 +14,7 @@ internal sealed record WeightPair(string Name, HostMatrix Base, HostMatrix Tuned
 
     /// <summary>W1 was computed from these very values of W0, so that their rounding is no part of the difference.</summary>
     public bool BaseIsExact { get; init; }
+
+    /// <summary>What a SpecLoRA adapter does to the values; null for other tuning.</summary>
+    public SpectralMask? Mask { get; init; }
 }

@@ -7,9 +7,10 @@ public sealed class SpectraStatisticsTests
     [TestCase(64, new[] { 1, 7, 32, 64 }), TestCase(128, new[] { 2, 13, 64, 128 }), TestCase(4096, new[] { 41, 410, 2048, 4096 })]
     public void RangesOfASpectrum(int n, int[] ends)
     {
-        SpectrumBin[] bins = SpectrumBin.Of(n);
+        SpectrumBin[] bins = SpectrumBin.Of(n, n);
         Assert.That(bins.Select(bin => bin.To), Is.EqualTo(ends));
         Assert.That(bins.Select(bin => bin.From), Is.EqualTo(ends.Prepend(0).Take(4)));
+        Assert.That(SpectrumBin.Of(4096, 64).Select(bin => bin.To), Is.EqualTo(new[] { 41, 64, 2048, 4096 }), "a range known in part");
     }
 
     [Test]

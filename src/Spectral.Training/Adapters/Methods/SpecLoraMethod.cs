@@ -6,8 +6,10 @@ namespace Spectral.Training;
 /// </summary>
 internal sealed class SpecLoraMethod : AdapterMethod
 {
+    /// <summary>The leaves of σ_k and δ, which analyses read.</summary>
+    internal const string Sigma = "spec_S", Delta = "spec_delta";
+
     private const string U = "spec_U";
-    private const string Sigma = "spec_S";
     private const string V = "spec_V";
 
     public override string Name => "speclora";
@@ -24,7 +26,7 @@ internal sealed class SpecLoraMethod : AdapterMethod
         var k = layer.Triplets("top-k", layer.Options.TopK);
         var spectral = new LowRankTerm(layer.Frozen(U, (layer.Out, k)), layer.Frozen(V, (k, layer.In)))
         {
-            Middle = new SpectralChange(layer.Frozen(Sigma, k), layer.Trained("spec_delta", k)),
+            Middle = new SpectralChange(layer.Frozen(Sigma, k), layer.Trained(Delta, k)),
         };
         return new AdapterForm { Terms = layer.Options.Rank == 0 ? [spectral] : [spectral, LoraMethod.Term(layer, layer.Rank)] };
     }
