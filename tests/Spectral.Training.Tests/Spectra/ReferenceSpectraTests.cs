@@ -94,6 +94,20 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
     }
 
     [Test]
+    public void ErrorsOfASketchThatHasNotSettledAreBounded()
+    {
+        // A flat spectrum: the sketch is far from the leading values, and says so.
+        var random = new Random(8);
+        Dense before = Dense.Of(150, 140, (_, _) => Normal(random)), after = before + 0.1 * Dense.Of(150, 140, (_, _) => Normal(random));
+        MatrixSpectra sketched = Analyze(before, after, NoDraws with { Svd = SvdMethod.Randomized, RandomizedRank = 4 });
+        double[] all = Analyze(before, after).Values.Base;
+        double[] distances = [.. sketched.Values.Base.Select(found => all.Min(value => Math.Abs(value - found)))];
+        for (int i = 0; i < 4; i++) Assert.That(distances[i], Is.LessThanOrEqualTo(sketched.Svd.BaseErrors[i]));
+        Assert.That(distances.Max(), Is.GreaterThan(1e-5 * sketched.Svd.BaseErrors.Max()), "a bound a hundred thousand times smaller would not hold");
+        Assert.That(sketched.Svd.BaseResidual, Is.GreaterThanOrEqualTo(all[4]));
+    }
+
+    [Test]
     public void RandomizedUpdateOfLowRankHasAnEffectiveRank()
     {
         var random = new Random(4);
