@@ -44,13 +44,14 @@ public sealed class ResumeTests : WorkFolder
         TestContext.Out.WriteLine($"{kills} kills, a whole run takes {time}");
     }
 
-    [TestCase("eva", "--rank", "3", "--graph"), TestCase("adalora", "--set", "interval=2"), TestCase("pissa", "--dtype", "bf16"), TestCase("lora", "--init-adapter")]
+    [TestCase("eva", "--rank", "3", "--graph"), TestCase("adalora", "--set", "interval=2"), TestCase("pissa", "--dtype", "bf16"), TestCase("lora", "--init-adapter"),
+     TestCase("o-lora", "--previous-adapter")]
     public void KilledOnceItEndsWithTheSameBits(string adapter, params string[] more)
     {
-        if (more is ["--init-adapter"])
+        if (more is [var before] and ["--init-adapter" or "--previous-adapter"])
         {
-            Spectral.Run(Finetune("--adapter", adapter, "--out", At("first"), "--lr", "1e-2")).Succeeded();
-            more = ["--init-adapter", At("first")];
+            Spectral.Run(Finetune("--adapter", "lora", "--out", At("first"), "--lr", "1e-2")).Succeeded();
+            more = [before, At("first")];
         }
         EndsTheSame(Finetune(["--adapter", adapter, "--steps", "12", "--save-every", "4", "--lr", "1e-2", .. more]), Out, "adapter_model.safetensors");
     }

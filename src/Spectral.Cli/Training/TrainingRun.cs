@@ -66,7 +66,7 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
         }
         catch (IOException error) when (savedStep is { } step)
         {
-            throw new IOException($"{error.Message}; the checkpoint of step {step} is kept, the same command {HowToResume} goes on from it", error);
+            throw new IOException($"{error.Message.TrimEnd('.')}; the checkpoint of step {step} is kept, the same command {HowToResume} goes on from it", error);
         }
         catch when (saved is null && savedStep is null)
         {
@@ -88,6 +88,7 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
         checkpoints.Recover(saved.Staged);
         savedStep = saved.State.Step;
         recorder.Load(log, trainer.Progress);
+        saved.Dispose();   // mapped, the file would go on taking its place on the disk when it is replaced, which Windows forbids altogether
         context.Terminal.Line($"going on after step {savedStep}");
     }
 

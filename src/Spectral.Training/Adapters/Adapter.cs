@@ -11,6 +11,7 @@ public sealed class Adapter : IDisposable
     private readonly BoundFactors _factors;
     private readonly List<AdapterGroup> _groups = [];
     private bool _frozenChanged;
+    private Dictionary<string, string>? _baseDigests;
 
     private Adapter(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, IReadOnlyList<AdaptedModule> modules)
     {
@@ -226,7 +227,7 @@ public sealed class Adapter : IDisposable
             IncludesStart = includesStart,
             TargetModules = ModulePattern.Of(Options.TargetModules),
             BaseModel = _model.Path,
-            BaseTensorSha256 = Method.PeftFields is null ? BaseDigests() : new Dictionary<string, string>(),
+            BaseTensorSha256 = Method.PeftFields is null ? _baseDigests ??= BaseDigests() : new Dictionary<string, string>(),
         };
     }
 

@@ -72,6 +72,20 @@ public static class Spectral
         return Finish(process);
     }
 
+    /// <summary>Runs a script that finds the command as <c>$spectral</c>, with mounts of its own: those it makes are gone when it ends. Null where the system allows nobody that.</summary>
+    public static Outcome? RunWithMounts(string script, params string[] arguments)
+    {
+        string[][] ways = [["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]];
+        foreach (string[] way in ways)
+        {
+            using (Process probe = Start("bash", ["-c", "mount -t tmpfs tmpfs /mnt"], wrapper: way))
+                if (Finish(probe).ExitCode != 0) continue;
+            using Process process = Start("bash", ["-c", script, "bash", .. arguments], ("spectral", Program), way);
+            return Finish(process);
+        }
+        return null;
+    }
+
     /// <summary>As a user for whom permissions hold: the tests may run as root, who may do anything.</summary>
     public static Outcome RunUnprivileged(params string[] arguments)
     {
