@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -137,7 +138,7 @@ public sealed partial class Trainer : IDisposable
     public void Save(string path, IReadOnlyDictionary<string, string>? notes = null) =>
         TrainerState.Save(path, Progress.Step, _optimizer, _model.Adapter, new Dictionary<string, string>(notes ?? new Dictionary<string, string>())
         {
-            [ProgressNote] = JsonSerializer.Serialize(new SavedRun(Identity, _records, Progress), TrainerState.Json),
+            [ProgressNote] = JsonSerializer.Serialize(new SavedRun(_options, _records, Progress), TrainerState.Json),
         });
 
     /// <summary>Goes on with a saved run: the next <see cref="Run"/>, on the same data, ends with the bits that the run would have had without a break.</summary>
@@ -146,8 +147,9 @@ public sealed partial class Trainer : IDisposable
     public void Restore(TrainerState state)
     {
         var saved = state.Note<SavedRun>(ProgressNote);
-        if (saved.Options != Identity)
-            throw new InputException($"{state.Path}: the run had the options {saved.Options}, expected {Identity}");
+        var (was, now) = (Options(saved.Options), Options(_options));
+        if (was.FirstOrDefault(option => !JsonNode.DeepEquals(option.Value, now[option.Key])) is { Key: { } name })
+            throw new InputException($"{state.Path}: the run had the option {name} {was[name]?.ToJsonString(TrainerState.Json)}, not {now[name]?.ToJsonString(TrainerState.Json)}");
         if (saved.Progress.Step != state.Step)
             throw new InputException($"{state.Path}: step {state.Step} and step {saved.Progress.Step}, expected one step");
         state.Restore(_optimizer, _model.Adapter);
@@ -160,9 +162,6 @@ public sealed partial class Trainer : IDisposable
         _step?.Dispose();
         _optimizer.Dispose();
     }
-
-    /// <summary>The options that a run's bits depend on.</summary>
-    private string Identity => JsonSerializer.Serialize(_options with { LogEvery = 0, MaxSkipped = 0 }, TrainerState.Json);
 
     private void BeginRun(int records)
     {
@@ -221,6 +220,9 @@ public sealed partial class Trainer : IDisposable
             + "a smaller learning rate, more warm-up or gradient clipping may help");
     }
 
+    /// <summary>The options that a run's bits depend on, by name.</summary>
+    private static JsonObject Options(TrainerOptions options) => JsonSerializer.SerializeToNode(options with { LogEvery = 0, MaxSkipped = 0 }, TrainerState.Json)!.AsObject();
+
     [LoggerMessage(Level = LogLevel.Information, Message = "step {Step}/{Steps} loss {Loss:F4} lr {Rate:G3} grad norm {Norm:F4} {Speed:F0} tokens/s")]
     private partial void LogStep(int step, int steps, double loss, double rate, double norm, double speed);
 
@@ -230,5 +232,5 @@ public sealed partial class Trainer : IDisposable
     [LoggerMessage(Level = LogLevel.Information, Message = "step {Step} evaluation loss {Loss:F4} exact match {ExactMatch:P1}")]
     private partial void LogEvaluation(int step, double loss, double? exactMatch);
 
-    private sealed record SavedRun(string Options, int Records, TrainerProgress Progress);
+    private sealed record SavedRun(TrainerOptions Options, int Records, TrainerProgress Progress);
 }

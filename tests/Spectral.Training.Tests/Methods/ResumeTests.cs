@@ -61,6 +61,78 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         });
     }
 
+    /// <summary>A loop of one's own: masters, moments and the number of updates come back, the sampler is told where it was.</summary>
+    [Test]
+    public void ACustomLoopGoesOnToo()
+    {
+        string path = Path.Combine(Folder.Path, "state.safetensors");
+        float[] Train(int from, int to, bool resumes)
+        {
+            using CausalLanguageModel model = TinyModels.Trainable(Config, Device);
+            using AdamWOptimizer optimizer = new(model.Trainable!, new AdamWOptions());
+            if (resumes)
+                using (TrainerState state = TrainerState.Open(path))
+                {
+                    Assert.That((state.Step, state.Notes["by"]), Is.EqualTo((from, "hand")));
+                    state.Restore(optimizer);
+                }
+            BatchSampler sampler = new(Records.Length, 3, 1, shuffle: true) { Position = from * 3 };
+            for (int step = from + 1; step <= to; step++)
+            {
+                using BatchTensors batch = new(Device, Batch.Create([.. sampler.Next().Select(index => Records[index])], 0));
+                using Tape tape = new(Device);
+                using Tensor loss = model.Loss(tape, batch, 1f / batch.Source.LossTokens);
+                tape.Backward();
+                optimizer.GradientNorm();
+                optimizer.Step(1e-2);
+            }
+            TrainerState.Save(path, to, optimizer, notes: new Dictionary<string, string> { ["by"] = "hand" });
+            return [.. model.Trainable!.Masters.SelectMany(master => master.ToArray())];
+        }
+        float[] whole = Train(0, 5, resumes: false);
+        Train(0, 2, resumes: false);
+        Assert.That(Train(2, 5, resumes: true), Is.EqualTo(whole));
+    }
+
+    [Test]
+    public void TheStateOfAnotherRunIsRefusedAndChangesNothing()
+    {
+        string path = Path.Combine(Folder.Path, "state.safetensors");
+        using CausalLanguageModel model = TinyModels.Frozen(Config, Device, Folder);
+        AdapterMethod method = AdapterMethods.Find("lora");
+        using (Adapter adapter = Adapter.Attach(model, method, Options))
+        using (Trainer trainer = new(model, Training))
+        {
+            trainer.Run(Records);
+            trainer.Save(path);
+        }
+        using TrainerState state = TrainerState.Open(path);
+        Assert.That(() => Adapter.Restore(model, AdapterMethods.Find("speclora"), Options, state), Throws.TypeOf<InputException>().With.Message.Contains("no tensor 'master.").And.Message.Contains("spec_delta"));
+        using (Adapter adapter = Adapter.Attach(model, method, Options with { Rank = 3 }))
+            Refused(adapter, Training, "[3, 12]", "expected F32");
+        using (Adapter adapter = Adapter.Attach(model, method, Options with { TargetModules = ["q_proj"] }))
+            Refused(adapter, Training, "is no part of what trains here");
+        using (Adapter adapter = Adapter.Restore(model, method, Options, state))
+        {
+            Refused(adapter, Training with { Batch = 4 }, "the option Batch 3, not 4");
+            Refused(adapter, Training with { Optimizer = new AdamWOptions { Beta1 = 0.5 } }, "the option Optimizer");
+            using Trainer other = new(model, Training with { LogEvery = 3, MaxSkipped = 7 });
+            other.Restore(state);
+            Assert.That(() => other.Run(Records[..5]), Throws.TypeOf<InputException>().With.Message.Contains("5 training records, expected the 10"));
+            Assert.That(other.Run(Records).Steps, Is.EqualTo(Steps), "nothing is left to do");
+        }
+
+        void Refused(Adapter adapter, TrainerOptions training, params string[] named)
+        {
+            using Trainer trainer = new(model, training);
+            float[] before = [.. adapter.Parameters.Masters.SelectMany(master => master.ToArray())];
+            string message = Assert.Throws<InputException>(() => trainer.Restore(state))!.Message;
+            foreach (string name in named)
+                Assert.That(message, Does.Contain(name));
+            Assert.That(adapter.Parameters.Masters.SelectMany(master => master.ToArray()), Is.EqualTo(before));
+        }
+    }
+
     /// <summary>What may differ in how a step is made.</summary>
     public enum Kind
     {
