@@ -106,6 +106,11 @@ public sealed class BadOptionTests : WorkFolder
         Refused(["finetune", "--model", Model, "--data", Data, "--out", Path.Combine(Data, "below")], "--out", "is a file");
         Refused(["finetune", "--model", Model, "--data", Data, "--out", Model, "--overwrite"], "--out", "is read by this command");
         Refused(["svd", "--model", Model, "--rank", "2", "--out", Model], "--out", "is a folder");
+        string weights = Path.Combine(Model, "model.safetensors");
+        byte[] before = File.ReadAllBytes(weights);
+        Refused(["svd", "--model", Model, "--rank", "2", "--out", weights, "--overwrite"], "--out", "is read by this command");
+        Refused(["analyze", "--base", Model, "--tuned", Model, "--out", weights, "--overwrite"], "--out", "is read by this command");
+        Assert.That(File.ReadAllBytes(weights), Is.EqualTo(before));
     }
 
     [Test]

@@ -27,8 +27,13 @@ internal static class OutputPath
     public static void RequireNoInput(string given, string full, string wanted, ReadOnlySpan<string?> inputs)
     {
         foreach (string? input in inputs)
-            if (input is not null && Follow(given, Path.TrimEndingDirectorySeparator(Path.GetFullPath(input)), orStay: true) == full)
-                throw new InputException($"{given}: is read by this command; expected another {wanted}");
+        {
+            if (input is null) continue;
+            string read = Follow(given, Path.TrimEndingDirectorySeparator(Path.GetFullPath(input)), orStay: true);
+            // A page or a table may lie beside a model; what the model is made of may not be replaced by one.
+            bool isPart = Path.GetDirectoryName(full) == read && Path.GetExtension(full) is ".safetensors" or ".json" && File.Exists(full);
+            if (full == read || isPart) throw new InputException($"{given}: is read by this command; expected another {wanted}");
+        }
     }
 
     private static string Follow(string given, string path, bool orStay = false)
