@@ -1,0 +1,245 @@
+// The study of docs/study.md: full fine-tuning and adapter methods teach the sample model the sample task, and what each did to the weights' spectra
+// is measured. Build first (./build.sh), then
+//
+//   dotnet run samples/study.cs                    everything: 9 methods, learning rates searched, five seeds each, spectra; about half an hour on two cores
+//   dotnet run samples/study.cs -- lora speclora   these methods alone
+//
+// Every run stays in artifacts/study with its result, and a second call makes only what is missing. The last lines are the tables of docs/study.md.
+//
+// The last 300 training records are held out to choose learning rates by; samples/eval.jsonl is looked at by the final runs alone.
+
+#:property PublishAot=false
+
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+string root = Path.GetFullPath(Path.Combine(AppContext.GetData("EntryPointFileDirectoryPath") as string ?? "samples", ".."));
+Method[] chosen = args.Length == 0 ? Method.All : [.. args.Select(name => Method.All.FirstOrDefault(method => method.Name == name)
+    ?? throw new ArgumentException($"{name}: expected one of {string.Join(", ", Method.All.Select(method => method.Name))}"))];
+var study = new Study(root);
+study.SplitData();
+var results = new ConcurrentBag<Result>();
+Parallel.ForEach(Partitioner.Create(chosen, EnumerablePartitionerOptions.NoBuffering), new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, method =>
+{
+    foreach (Result result in study.Run(method)) results.Add(result);
+});
+Result[] ordered = [.. results.OrderBy(result => Array.FindIndex(chosen, method => method.Name == result.Method)).ThenBy(result => result.Seed)];
+File.WriteAllLines(Path.Combine(study.Folder, "results.jsonl"), ordered.Select(result => JsonSerializer.Serialize(result, Result.Json)));
+Console.Write(Tables.Of(ordered, (double)study.Known()["loss"]!));
+
+/// <summary>One way to train: a command, its options, and the learning rate to begin the search at.</summary>
+/// <param name="Name">As in the tables.</param>
+/// <param name="Options">Those that tell it from the others.</param>
+/// <param name="Start">Where the search begins on the ladder of rates.</param>
+/// <param name="Matched">Whether its trainable parameters are as many as plain LoRA's of rank 4, as nearly as its rank allows.</param>
+record Method(string Name, string Options, double Start, bool Matched = true)
+{
+    /// <summary>Rank 4 on all seven projections of all layers is 38,912 parameters; others take the rank that comes nearest.</summary>
+    public static readonly Method[] All =
+    [
+        new("full", "", 1e-3, Matched: false),
+        new("lora", "--adapter lora --rank 4 --alpha 8", 1e-2),
+        new("speclora", "--adapter speclora --rank 4 --alpha 8 --top-k 8", 1e-2),
+        new("pissa", "--adapter pissa --rank 4 --alpha 8", 5e-3),
+        new("milora", "--adapter milora --rank 4 --alpha 8", 5e-3),
+        new("dora", "--adapter dora --rank 3 --alpha 6", 1e-2),
+        new("lora, rank 32", "--adapter lora --rank 32 --alpha 64", 5e-3, Matched: false),
+        new("lora, rank 1", "--adapter lora --rank 1 --alpha 2", 1e-2, Matched: false),
+        new("speclora, mask alone", "--adapter speclora --rank 0 --top-k 64", 2e-2, Matched: false),
+    ];
+
+    public bool TrainsAll => Options.Length == 0;
+}
+
+/// <summary>What came of one of the final runs.</summary>
+/// <param name="Method">As in the tables.</param>
+/// <param name="Matched">Whether it trains as many parameters as plain LoRA of rank 4.</param>
+/// <param name="Parameters">Those trained.</param>
+/// <param name="Rate">The learning rate found.</param>
+/// <param name="Seed">0 to 4.</param>
+/// <param name="Exact">Share of right answers to the new task, on words never trained on.</param>
+/// <param name="Loss">Of the same records.</param>
+/// <param name="Known">Loss on the tasks that the base model knew.</param>
+/// <param name="Spectra">What became of the weights.</param>
+record Result(string Method, bool Matched, long Parameters, double Rate, int Seed, double Exact, double Loss, double Known, Spectra Spectra)
+{
+    public static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+}
+
+/// <summary>What a run did to the spectra of the 28 matrices: means over them, or in how many a statement holds; docs/spectra.md defines each.</summary>
+/// <param name="Change">Frobenius norm of the update over that of the weight.</param>
+/// <param name="Amplification">Growth of the 16 largest singular values as a share of all change of values.</param>
+/// <param name="Top">Relative change of the largest 1 % of values.</param>
+/// <param name="Rest">Size of the relative change in the lower half.</param>
+/// <param name="Similarity">Of the spans of the leading 16 left singular vectors before and after.</param>
+/// <param name="TopTop">Share of the update's energy between the leading 16 left and right vectors.</param>
+/// <param name="BottomBottom">Share that touches neither.</param>
+/// <param name="EffectiveRank">Of the update.</param>
+/// <param name="Intruders">Leading ten left and right vectors with a cosine below 0.5 to every vector of the base, over all matrices.</param>
+/// <param name="AmplifiesTop">Matrices of which the verdict says so.</param>
+/// <param name="ReorientsTop">Likewise.</param>
+/// <param name="RestStable">Likewise.</param>
+record Spectra(double Change, double Amplification, double Top, double Rest, double Similarity, double TopTop, double BottomBottom, double EffectiveRank,
+    int Intruders, int AmplifiesTop, int ReorientsTop, int RestStable)
+{
+    private const double Threshold = 0.5;
+
+    /// <param name="model">The object `model` of `spectral analyze --json`.</param>
+    public static Spectra Of(JsonNode model)
+    {
+        double Mean(string name) => (double)model[name]!["mean"]!;
+        int Holds(string name) => (int)model[name]!["holds"]!;
+        JsonNode intruders = model["intruders"]!.AsArray().Single(row => (double)row!["threshold"]! == Threshold)!;
+        JsonArray bins = model["bins"]!.AsArray();
+        return new(Mean("relative_change"), Mean("amplification"), (double)bins[0]!["relative"]!, (double)bins[^1]!["relative_magnitude"]!, Mean("similarity_left"),
+            Mean("energy_top_top"), Mean("energy_bottom_bottom"), Mean("effective_rank_change"), (int)intruders["left"]! + (int)intruders["right"]!,
+            Holds("amplifies_top"), Holds("reorients_top"), Holds("rest_stable"));
+    }
+}
+
+/// <summary>Runs that leave their results in a folder and are not made twice.</summary>
+sealed class Study(string root)
+{
+    public const string Base = "samples/base-model";
+    private const int Held = 300, Seeds = 5;
+    private static readonly int[] SearchSeeds = [100, 101];   // by one seed alone, rates win that fail every other time
+    private const string Device = "--device cpu --threads 1", Common = $"--steps 300 --batch 16 --max-length 128 --warmup 20 {Device}";
+    private static readonly double[] Ladder = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1, 1];
+
+    public string Folder { get; } = Directory.CreateDirectory(Path.Combine(root, "artifacts/study")).FullName;
+
+    /// <summary>All training records but the last 300, and those.</summary>
+    public void SplitData()
+    {
+        string[] lines = File.ReadAllLines(Path.Combine(root, "samples/train.jsonl"));
+        File.WriteAllLines(Path.Combine(Folder, "train.jsonl"), lines[..^Held]);
+        File.WriteAllLines(Path.Combine(Folder, "held-out.jsonl"), lines[^Held..]);
+    }
+
+    /// <summary>Finds the learning rate on the held-out records, then trains with five other seeds and measures on records that nothing was chosen by.</summary>
+    public IEnumerable<Result> Run(Method method)
+    {
+        double rate = SearchRate(method);
+        for (int seed = 0; seed < Seeds; seed++)
+        {
+            (string folder, JsonNode trained) = Train(method, rate, seed);
+            string tuned = method.TrainsAll ? $"--model {folder}" : $"--model {Base} --adapter {folder}", kept = $"{folder}/../{{0}}-{Path.GetFileName(folder)}";
+            JsonNode test = Kept(string.Format(kept, "test") + ".json", $"eval {tuned} --data samples/eval.jsonl {Device}");
+            JsonNode spectra = Kept(string.Format(kept, "spectra") + ".json",
+                $"analyze --base {Base} {(method.TrainsAll ? "--tuned" : "--adapter")} {folder} --out {string.Format(kept, "spectra")}.html --overwrite --draws 5 {Device}");
+            yield return new Result(method.Name, method.Matched, (long)trained["trainable_parameters"]!, rate, seed, (double)test["exact_match"]!, (double)test["loss"]!,
+                (double)Known(tuned, string.Format(kept, "known") + ".json")["loss"]!, Spectra.Of(spectra["model"]!));
+        }
+    }
+
+    /// <summary>The base model on the tasks that it knows.</summary>
+    public JsonNode Known() => Known($"--model {Base}", Path.Combine(Folder, "known.json"));
+
+    private JsonNode Known(string model, string keep) => Kept(keep, $"eval {model} --data samples/known.jsonl {Device}");
+
+    /// <summary>Tries three neighbours on the ladder and goes on while the best of all lies at an end: by the mean exact match, then by the mean loss.</summary>
+    private double SearchRate(Method method)
+    {
+        int start = Array.IndexOf(Ladder, method.Start), low = start - 1, high = start + 1;
+        var tried = new SortedDictionary<int, (double Exact, double Loss)>();
+        while (true)
+        {
+            for (int i = low; i <= high; i++)
+                if (!tried.ContainsKey(i)) tried[i] = Score(method, Ladder[i]);
+            int best = tried.MaxBy(pair => (pair.Value.Exact, -pair.Value.Loss)).Key;
+            if (best == low && low > 0) low--;
+            else if (best == high && high < Ladder.Length - 1) high++;
+            else return Ladder[best];
+        }
+    }
+
+    private (double Exact, double Loss) Score(Method method, double rate)
+    {
+        JsonNode[] runs = [.. SearchSeeds.Select(seed => Train(method, rate, seed).Result)];
+        return (runs.Average(run => (double?)run["exact_match"] ?? 0), runs.Average(run => (double?)run["eval_loss"] ?? double.PositiveInfinity));
+    }
+
+    private (string Folder, JsonNode Result) Train(Method method, double rate, int seed)
+    {
+        string parent = Directory.CreateDirectory(Path.Combine(Folder, method.Name.Replace(", ", "-").Replace(' ', '-'))).FullName;
+        string folder = Path.Combine(parent, $"lr{rate}-seed{seed}");
+        JsonNode result = Kept(folder + ".json", (method.TrainsAll ? "pretrain " : $"finetune {method.Options} ") +
+            $"--model {Base} --data {Folder}/train.jsonl --eval {Folder}/held-out.jsonl --out {folder} --overwrite --lr {rate} --seed {seed} {Common}", mayFail: true);
+        return (folder, result);
+    }
+
+    /// <summary>The JSON object of a command: from the file if it is there, else by running it. A run that diverged scores nothing.</summary>
+    private JsonNode Kept(string path, string command, bool mayFail = false)
+    {
+        if (File.Exists(path)) return JsonNode.Parse(File.ReadAllText(path))!;
+        var clock = Stopwatch.StartNew();
+        using var process = Process.Start(new ProcessStartInfo(Path.Combine(root, "artifacts/bin/spectral"), [.. command.Split(' '), "--json"])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = root,
+        })!;
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        bool diverged = process.ExitCode == 1 && mayFail;
+        if (process.ExitCode != 0 && !diverged) throw new InvalidOperationException($"spectral {command}: exit code {process.ExitCode}\n{errors.Result}");
+        JsonNode result = diverged ? new JsonObject { ["failed"] = errors.Result.Trim().Split('\n')[^1] } : JsonNode.Parse(output)!;
+        File.WriteAllText(path + ".partial", result.ToJsonString());
+        File.Move(path + ".partial", path, overwrite: true);
+        Console.Error.WriteLine($"{clock.Elapsed.TotalSeconds,6:0.0} s  {Path.GetRelativePath(Folder, path),-48} {result["exact_match"] ?? result["failed"]}");
+        return result;
+    }
+}
+
+/// <summary>The tables of docs/study.md: means over seeds, with the standard deviation of a sample.</summary>
+static class Tables
+{
+    public static string Of(Result[] results, double known)
+    {
+        IGrouping<string, Result>[] methods = [.. results.GroupBy(result => result.Method)];
+        var text = new StringBuilder();
+        Row(text, "method", "trainable", "learning rate", "exact match, %", "least … most", "loss", "loss, known tasks");
+        Row(text, [.. Enumerable.Repeat("---", 7)]);
+        Row(text, "base model", "", "", "", "", "", $"{known:0.00}");
+        foreach (IGrouping<string, Result> runs in methods)
+        {
+            double[] exact = [.. runs.Select(run => 100 * run.Exact)];
+            Row(text, runs.Key, $"{runs.First().Parameters:N0}", $"{runs.First().Rate}", Spread(exact, "0.0"), $"{exact.Min():0.0} … {exact.Max():0.0}",
+                Spread(runs.Select(run => run.Loss), "0.000"), Spread(runs.Select(run => run.Known), "0.00"));
+        }
+        text.AppendLine();
+        (string Name, Func<Spectra, double> Of, string Format)[] measures =
+        [
+            ("‖ΔW‖/‖W‖", spectra => spectra.Change, "0.00"),
+            ("amplification", spectra => spectra.Amplification, "0.00"),
+            ("top 1 % grew by, %", spectra => 100 * spectra.Top, "0"),
+            ("lower half changed by, %", spectra => 100 * spectra.Rest, "0.0"),
+            ("similarity, top 16", spectra => spectra.Similarity, "0.00"),
+            ("energy TT", spectra => spectra.TopTop, "0.00"),
+            ("energy BB", spectra => spectra.BottomBottom, "0.00"),
+            ("effective rank of ΔW", spectra => spectra.EffectiveRank, "0.0"),
+            ("intruders", spectra => spectra.Intruders, "0"),
+            ("amplifies top", spectra => spectra.AmplifiesTop, "0"),
+            ("reorients top", spectra => spectra.ReorientsTop, "0"),
+            ("rest stable", spectra => spectra.RestStable, "0"),
+        ];
+        Row(text, ["method", .. measures.Select(measure => measure.Name)]);
+        Row(text, [.. Enumerable.Repeat("---", measures.Length + 1)]);
+        foreach (IGrouping<string, Result> runs in methods)
+            Row(text, [runs.Key, .. measures.Select(measure => Spread(runs.Select(run => measure.Of(run.Spectra)), measure.Format))]);
+        return text.ToString();
+    }
+
+    private static void Row(StringBuilder text, params string[] cells) => text.AppendLine($"| {string.Join(" | ", cells)} |");
+
+    private static string Spread(IEnumerable<double> values, string format)
+    {
+        double[] all = [.. values];
+        double mean = all.Average(), deviation = Math.Sqrt(all.Sum(value => (value - mean) * (value - mean)) / (all.Length - 1));
+        return $"{mean.ToString(format)} ± {deviation.ToString(format)}";
+    }
+}
