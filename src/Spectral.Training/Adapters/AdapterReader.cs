@@ -88,10 +88,14 @@ public sealed class AdapterReader : IDisposable
     {
         if (LacksStart)
             BeginAgain(modules, weight);
+        var filled = new HashSet<string>();
         foreach (var module in modules)
         {
-            foreach (var stored in module.Stored(LacksStart))
-                stored.Write(_tensors.Find(module, stored).ToFloats());
+            foreach (var stored in module.Stored(LacksStart).Where(stored => !stored.IsShared || filled.Add(stored.Name)))
+                if (!IsAbsent(module, stored))
+                    stored.Write(_tensors.Find(module, stored).ToFloats());
+                else
+                    stored.Begin(module);
             foreach (var factor in module.AllFactors.Where(factor => !factor.IsSaved))
                 factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
         }
@@ -157,10 +161,13 @@ public sealed class AdapterReader : IDisposable
                 throw new InputException($"{_folder.WeightsPath}: no tensors for {layer}, which target_modules of the adapter's config matches in the model");
     }
 
+    /// <summary>Whether the file leaves out what follows from its settings.</summary>
+    private bool IsAbsent(AdaptedModule module, StoredTensor stored) => stored.MayBeAbsent && !_tensors.Has(module, stored);
+
     private void CheckTensors(AdaptedModule module)
     {
         StoredTensor[] declared = [.. module.Stored(LacksStart)];
-        foreach (var stored in declared)
+        foreach (var stored in declared.Where(stored => !IsAbsent(module, stored)))
             _tensors.Find(module, stored);
         foreach (var (leaf, tensor) in _tensors.Of(module.Shape.Name))
             if (!Array.Exists(declared, stored => stored.Name == leaf))

@@ -29,11 +29,17 @@ public abstract record Start
     /// <summary>Random orthonormal rows of a matrix that has no more of them than columns: those of a Gaussian matrix, orthonormalized.</summary>
     public static Start OrthonormalRows { get; } = new OrthonormalRowsStart();
 
+    /// <summary>Values that follow from the settings alone, so that a file may leave them out; computed on the host whenever they are needed.</summary>
+    internal static Start Computed(Func<float[]> values) => new ComputedStart(values);
+
     /// <summary>The start values of another factor of the layer, once it has them, or a tensor of the base.</summary>
     internal static Start CopyOf(Expression source) => new CopyStart(source);
 
     /// <summary>Whether it has to wait until the others are written.</summary>
     internal virtual bool IsCopy => false;
+
+    /// <summary>Whether they follow from the settings, and do not depend on the seed.</summary>
+    internal virtual bool FollowsFromSettings => false;
 
     /// <summary>Writes the values.</summary>
     internal abstract void Fill(Tensor values, ulong seed, ulong stream);
@@ -52,6 +58,13 @@ public abstract record Start
     private sealed record ValuesStart(float[] All) : Start
     {
         internal override void Fill(Tensor values, ulong seed, ulong stream) => values.CopyFrom(All);
+    }
+
+    private sealed record ComputedStart(Func<float[]> Compute) : Start
+    {
+        internal override bool FollowsFromSettings => true;
+
+        internal override void Fill(Tensor values, ulong seed, ulong stream) => values.CopyFrom(Compute());
     }
 
     private sealed record CopyStart(Expression Source) : Start

@@ -31,6 +31,9 @@ internal sealed class StoredTensor
     /// <summary>Whether all modules have it in common.</summary>
     public bool IsShared => _factor.IsShared;
 
+    /// <summary>Whether a file may leave it out, as its values follow from the settings.</summary>
+    public bool MayBeAbsent => _factor.Start.FollowsFromSettings;
+
     /// <summary>The values for the file.</summary>
     public float[] Read()
     {
@@ -50,6 +53,10 @@ internal sealed class StoredTensor
             }
         return both;
     }
+
+    /// <summary>Gives it the values that a file left out.</summary>
+    public void Begin(AdaptedModule module) =>
+        _factor.Start.Fill(_factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(_factor)));
 
     /// <summary>Takes the values of a file.</summary>
     public void Write(float[] values)

@@ -5,24 +5,36 @@ namespace Spectral.Training;
 /// <summary>RandLoRA: as many random bases as fill the smaller dimension, each with its own diagonals.</summary>
 internal sealed class RandLoraMethod : AdapterMethod
 {
+    private const string Sparse = "sparse";
+    private const string VerySparse = "very-sparse";
+
     public override string Name => "randlora";
     public override string Formula => "W + s·Σ_j B_j diag(lambda_j)·A·diag(gamma_j), A and B_j random, frozen and shared; full rank";
     public override string Source => "Albert et al., 2025, arXiv 2502.00987";
     public override string Use => "A full-rank change from few numbers. The weight is made anew each step, and its gradient costs what full fine-tuning’s does.";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } = 
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Rank(32), PeftField.Alpha("randlora_alpha", 640), PeftField.Dropout("randlora_dropout"), PeftField.Bias("randlora_only"), PeftField.Is("save_projection", true, missing: true),
-        .. PeftField.Ignored("projection_prng_key", "sparse", "very_sparse"),   // how A and B were drawn; they are stored
+        PeftField.Rank(32), PeftField.Alpha("randlora_alpha", 640), PeftField.Dropout("randlora_dropout"),
+        PeftField.Bias("randlora_only"), PeftField.Written("save_projection", true),
+    ];
+    public override IReadOnlyList<AdapterSetting> Settings =>
+    [
+        ProjectionSeed.Setting(0, "projection_prng_key"),
+        AdapterSetting.Switch(Sparse, false, "A and B of -1, 0 and 1, two thirds zeros.") with { PeftKey = "sparse" },
+        AdapterSetting.Switch(VerySparse, false, "Still more zeros, all but one in the root of the smaller size.") with { PeftKey = "very_sparse" },
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.Rank;
         int small = Math.Min(layer.Out, layer.In), large = Math.Max(layer.Out, layer.In), count = Bases(small, rank);
-        int smallest = layer.AllModules.Max(module => Math.Min(module.Out, module.In)), largest = layer.AllModules.Max(module => Math.Max(module.Out, module.In));
+        int tallest = layer.AllModules.Max(module => module.Out), widest = layer.AllModules.Max(module => module.In);
+        int smallest = Math.Min(tallest, widest), largest = Math.Max(tallest, widest);
         var most = Bases(smallest, rank);
-        var a = layer.Shared("randlora_A", (rank, 1, smallest), false, Start.Uniform(Math.Sqrt(3))).Reshape((rank, smallest)).Block(0, 0, rank, small);
-        var b = layer.Shared("randlora_B", (largest, most, rank), false, Start.Uniform(Math.Sqrt(3))).Reshape((largest, most * rank)).Block(0, 0, large, count * rank);
+        var a = layer.Shared("randlora_A", (rank, 1, smallest), false, Start.Computed(() => Draw(layer, smallest, largest).A))
+            .Reshape((rank, smallest)).Block(0, 0, rank, small);
+        var b = layer.Shared("randlora_B", (largest, most, rank), false, Start.Computed(() => Draw(layer, smallest, largest).B))
+            .Reshape((largest, most * rank)).Block(0, 0, large, count * rank);
         var lambda = layer.Trained("randlora_lambda", (rank, count));
         var gamma = layer.Trained("randlora_gamma", (count, small), Start.Of(1.0 / Math.Max(count, small)));
         // Rows run over (row of A, basis) and columns of B over (basis, row of A): the published code pairs them so, and so do its files.
@@ -33,4 +45,43 @@ internal sealed class RandLoraMethod : AdapterMethod
     }
 
     private static int Bases(int small, int rank) => (small + rank - 1) / rank;
+
+    /// <summary>
+    /// A [rank, 1, small] and B [large, bases, rank] as PEFT draws them, each divided by its deviation: BF16 from a Kaiming-uniform distribution, as on
+    /// all processors that have BF16, or F32 from signs and zeros.
+    /// </summary>
+    private static (float[] A, float[] B) Draw(AdapterBuilder layer, int small, int large)
+    {
+        var (generator, rank, bases) = (ProjectionSeed.Generator(layer), layer.Rank, Bases(small, layer.Rank));
+        if (layer.IsOn(VerySparse) || layer.IsOn(Sparse))
+        {
+            var edge = (float)(1 / (2 * (layer.IsOn(VerySparse) ? Math.Sqrt(small) : 3)));
+            return (Signs(rank * small), Signs(large * bases * rank));
+
+            float[] Signs(int count) =>
+                Normalized(Array.ConvertAll(generator.Uniform(count, 0, 1), value => value < edge ? -1f : value > 1 - edge ? 1f : 0f), value => value);
+        }
+        var a = Normalized(Kaiming(rank * small, small), BFloat16.Round);
+        var b = new float[large * bases * rank];
+        for (var basis = 0; basis < bases; basis++)
+        {
+            var one = Kaiming(large * rank, rank);
+            for (var i = 0; i < one.Length; i++)
+                b[(i / rank * bases + basis) * rank + i % rank] = one[i];
+        }
+        return (a, Normalized(b, BFloat16.Round));
+
+        float[] Kaiming(int count, int inputs)
+        {
+            var bound = Math.Sqrt(3) * (Math.Sqrt(2.0 / 6) / Math.Sqrt(inputs));
+            return generator.UniformBFloat16(count, -bound, bound);
+        }
+    }
+
+    private static float[] Normalized(float[] values, Converter<float, float> round)
+    {
+        var mean = values.Average(value => (double)value);
+        var deviation = round((float)Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Length - 1)));
+        return Array.ConvertAll(values, value => round(value / deviation));
+    }
 }

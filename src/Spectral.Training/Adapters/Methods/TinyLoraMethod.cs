@@ -11,22 +11,30 @@ internal sealed class TinyLoraMethod : AdapterMethod
     public override string Name => "tinylora";
     public override string Formula => "W + U_r diag(sigma_r)·(Σ_i v_i P_i)·V_rᵀ, P_i random and frozen, v shared by a group of layers";
     public override string Source => "Learning to Reason in 13 Parameters, 2026, arXiv 2602.04118";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Rank(2), PeftField.Dropout("tinylora_dropout"), PeftField.Is("save_projection", true, missing: true), PeftField.Start("init_weights"), .. PeftField.Ignored("projection_seed", "init_v_bound")];
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+    [
+        PeftField.Rank(2), PeftField.Dropout("tinylora_dropout"), PeftField.Written("save_projection", true, CheckProjection),
+        PeftField.Start("init_weights"), .. PeftField.Ignored("init_v_bound"),
+    ];
     public override string Use => "The fewest numbers of all: u for each group of layers, down to u in the whole model with weight-tying 1. Rank 2 is customary.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
     [
         AdapterSetting.Whole("u", 64, 1, 65536, "Trained numbers of a group.") with { PeftKey = "u" },
         new("weight-tying", 0, 0, 1, "0: each layer a group of its own; 1: one group of all.") { PeftKey = "weight_tying" },
+        ProjectionSeed.Setting(42, "projection_seed"),
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var (rank, u) = (layer.SpectralRank, (int)layer.Setting("u"));
-        var v = layer.Shared($"tinylora_v.{Group(layer)}", u, true, Start.Zeros);
-        var p = layer.Frozen("tinylora_P", (u, rank, rank), Start.Normal(1 / Math.Sqrt(rank)));
+        var place = Place(layer);
+        var v = layer.Shared($"tinylora_v.{Group(layer, place)}", u, true, Start.Zeros);
+        var p = layer.Frozen("tinylora_P", (u, rank, rank), Start.Computed(Projections));
         var middle = v.Reshape((1, u)).MatMul(p.Reshape((u, rank * rank))).Reshape((rank, rank));
         return new AdapterForm { Terms = [new(layer.Frozen(B, (layer.Out, rank)).MatMul(middle), layer.Frozen(A, (rank, layer.In)))] };
+
+        float[] Projections() => ProjectionSeed.Generator(layer, place).Normal(u * rank * rank, 1 / Math.Sqrt(rank));
     }
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.Rank, (start, svd) =>
@@ -36,11 +44,24 @@ internal sealed class TinyLoraMethod : AdapterMethod
     });
 
     /// <summary>Neighbours share, by PEFT's rule.</summary>
-    private static int Group(AdapterBuilder layer)
+    private static int Group(AdapterBuilder layer, int place)
+    {
+        var count = layer.AllModules.Count;
+        var groups = Math.Max(1, (int)Math.Round(count * (1 - layer.Setting("weight-tying"))));
+        return Math.Min(place / Math.Max(1, count / groups), groups - 1);
+    }
+
+    /// <summary>The layer's number among the adapted ones, by which PEFT seeds its projections.</summary>
+    private static int Place(AdapterBuilder layer)
     {
         var layers = layer.AllModules;
-        var place = Enumerable.Range(0, layers.Count).First(i => layers[i].Name == layer.Module.Name);
-        var groups = Math.Max(1, (int)Math.Round(layers.Count * (1 - layer.Setting("weight-tying"))));
-        return Math.Min(place / Math.Max(1, layers.Count / groups), groups - 1);
+        return Enumerable.Range(0, layers.Count).First(i => layers[i].Name == layer.Module.Name);
+    }
+
+    /// <summary>PEFT 0.19 draws before it numbers the layers, by a seed that differs from one process to the next.</summary>
+    private static void CheckProjection(JsonFields fields)
+    {
+        if (fields.Boolean("save_projection") == false && fields.Text("peft_version")?.StartsWith("0.19.", StringComparison.Ordinal) == true)
+            throw fields.Wrong("save_projection", "true in a file of PEFT 0.19, whose projections nobody can draw again");
     }
 }

@@ -12,6 +12,7 @@ internal sealed class AdapterTensors
     private readonly string _path;
     private readonly SortedDictionary<string, Dictionary<string, SafetensorsTensor>> _modules = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SafetensorsTensor> _shared = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SafetensorsTensor> _repeated = new(StringComparer.Ordinal);
 
     /// <summary>Sorts the tensors, with or without PEFT's prefix and with or without the name of the adapter in them.</summary>
     /// <param name="folder">The folder.</param>
@@ -50,11 +51,14 @@ internal sealed class AdapterTensors
     /// <summary>A module's tensors by leaf; empty when it has none.</summary>
     public IReadOnlyDictionary<string, SafetensorsTensor> Of(string module) => _modules.GetValueOrDefault(module) ?? [];
 
+    /// <summary>Whether the file holds a declared tensor.</summary>
+    public bool Has(AdaptedModule module, StoredTensor declared) => Lookup(module, declared) is not null;
+
     /// <summary>The tensor behind a declared one.</summary>
     /// <exception cref="InputException">It is missing or has another shape.</exception>
     public SafetensorsTensor Find(AdaptedModule module, StoredTensor declared)
     {
-        SafetensorsTensor? tensor = declared.IsShared ? _shared.GetValueOrDefault(declared.Name) : Of(module.Shape.Name).GetValueOrDefault(declared.Name);
+        SafetensorsTensor? tensor = Lookup(module, declared);
         if (tensor is null)
             throw new InputException(declared.IsShared
                 ? $"{_path}: lacks the tensor {declared.Name} {declared.Shape} that all modules share; save it with the adapter (save_projection)"
@@ -64,6 +68,11 @@ internal sealed class AdapterTensors
                 + $"for a weight [{module.Shape.Out}, {module.Shape.In}]; is it the adapter of another model, or made with other settings?");
         return tensor;
     }
+
+    private SafetensorsTensor? Lookup(AdaptedModule module, StoredTensor declared) =>
+        declared.IsShared
+            ? _shared.GetValueOrDefault(declared.Name) ?? _repeated.GetValueOrDefault(declared.Name)
+            : Of(module.Shape.Name).GetValueOrDefault(declared.Name);
 
     private static Regex Key(string before, string leaf)
     {
@@ -86,7 +95,7 @@ internal sealed class AdapterTensors
     {
         if (shared.Contains(leaf))
         {
-            _shared.TryAdd(leaf, tensor);
+            _repeated.TryAdd(leaf, tensor);
             return;
         }
         if (!_modules.TryGetValue(module, out Dictionary<string, SafetensorsTensor>? tensors))

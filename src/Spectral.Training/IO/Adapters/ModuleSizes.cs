@@ -55,8 +55,10 @@ internal static class ModuleSizes
         try
         {
             StoredTensor[] declared = [.. AdaptedModule.Describe(config.Method, [(shape, options)])[0].Stored(config.LacksStart).Where(tensor => !tensor.IsShared)];
-            return declared.Length == stored.Count
-                && Array.TrueForAll(declared, tensor => stored.TryGetValue(tensor.Name, out SafetensorsTensor? found) && found.Shape.SequenceEqual(tensor.Shape.Dimensions()));
+            return stored.Keys.All(name => Array.Exists(declared, tensor => tensor.Name == name))
+                && Array.TrueForAll(declared, tensor => stored.TryGetValue(tensor.Name, out SafetensorsTensor? found)
+                    ? found.Shape.SequenceEqual(tensor.Shape.Dimensions())
+                    : tensor.MayBeAbsent);
         }
         catch (InputException)
         {

@@ -139,6 +139,20 @@ public sealed record PeftField(string Key)
     /// <summary>A number that PEFT wants and that says nothing about stored weights.</summary>
     public static PeftField Written(string key, int value) => new(key) { Write = (json, _) => json.WriteNumber(key, value) };
 
+    /// <summary>A key that is written with one value and may have any.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="value">The value that is written.</param>
+    /// <param name="check">Throws where a config has what cannot be read.</param>
+    internal static PeftField Written(string key, bool value, Action<JsonFields>? check = null) => new(key)
+    {
+        Read = (fields, options) =>
+        {
+            check?.Invoke(fields);
+            return options;
+        },
+        Write = (json, _) => json.WriteBoolean(key, value),
+    };
+
     /// <summary>
     /// Which of the ranks a module began with are kept, true or false each: the tensors hold those alone, while the scale is still that of all.
     /// Written as null: tensors keep their size, with zeros in place of what was given up.

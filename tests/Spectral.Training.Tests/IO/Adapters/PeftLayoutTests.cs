@@ -14,6 +14,9 @@ public sealed class PeftLayoutTests : FolderTest
         "target_modules":["model.layers.0.self_attn.q_proj","model.layers.0.mlp.down_proj"]
         """;
 
+    // What a file may leave out, as it follows from a seed in the config.
+    private static readonly string[] Drawn = ["vera_A", "vera_B", "randlora_A", "randlora_B", "tinylora_P"];
+
     private const string Layers = "\"exclude_modules\":null,\"layers_pattern\":null,\"layers_to_transform\":null,\"init_weights\":true";
 
     /// <summary>Method; type and config; tensors of the query layer and of the down layer; shared ones.</summary>
@@ -132,7 +135,8 @@ public sealed class PeftLayoutTests : FolderTest
             TensorToWrite one = tensors[i];
             string leaf = one.Name.Split('.')[^1];
             // Of a module whose only tensor is gone nothing is left.
-            Say([.. tensors.Where(tensor => tensor != one)], query.Contains(';') || one.Name.Contains("vera_") ? leaf : "no tensors for");
+            if (!Drawn.Contains(leaf))
+                Say([.. tensors.Where(tensor => tensor != one)], query.Contains(';') ? leaf : "no tensors for");
             Say([.. tensors.Select(tensor => tensor == one ? TinyModel.Numbered(one.Name, [.. one.Shape, 2]) : tensor)], one.Name);
             Say([.. tensors.Select(tensor => tensor == one ? TinyModel.Numbered(one.Name, [.. one.Shape.Select(size => size + 1)]) : tensor)], "expected");
         }

@@ -1,0 +1,53 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Tests;
+
+namespace Spectral.Training.Tests;
+
+/// <summary>Folders of the PEFT library against the losses that PEFT computes with them.</summary>
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class PeftFolderTests(DeviceKind kind) : TrainingTest(kind)
+{
+    // Losses near 7 in F32, summed in another order.
+    private const double Tolerance = 2e-6;
+
+    private static string[] Names => PeftFolders.Names;
+
+    [TestCaseSource(nameof(Names))]
+    public void ItComputesWhatPeftComputes(string name)
+    {
+        var (tokens, loss, merged) = PeftFolders.Expected(name);
+        using (var reader = new AdapterReader(PeftFolders.Adapter(name), ModelConfig.Load(PeftFolders.Model(tokens))))
+            Assert.That(reader.Warnings, Is.Empty);
+        using (var model = Load(PeftFolders.Model(tokens)))
+        using (Adapter.Load(model, PeftFolders.Adapter(name)))
+            Assert.That(Loss(model, tokens), Is.EqualTo(loss).Within(Tolerance));
+        if (merged is null)
+            return;
+        using (var folder = ModelFolder.Open(PeftFolders.Model(tokens)))
+            Merger.Merge(folder, PeftFolders.Adapter(name), Folder.Path, Device);
+        using var plain = Load(Folder.Path);
+        Assert.That(Loss(plain, tokens), Is.EqualTo(merged.Value).Within(Tolerance), "merged");
+    }
+
+    /// <summary>What is written after reading means the same.</summary>
+    [TestCaseSource(nameof(Names))]
+    public void SavedAgainItIsTheSame(string name)
+    {
+        var (tokens, loss, _) = PeftFolders.Expected(name);
+        using (var model = Load(PeftFolders.Model(tokens)))
+        using (var adapter = Adapter.Load(model, PeftFolders.Adapter(name)))
+            adapter.Save(Folder.Path);
+        using var again = Load(PeftFolders.Model(tokens));
+        using var loaded = Adapter.Load(again, Folder.Path);
+        Assert.That(Loss(again, tokens), Is.EqualTo(loss).Within(Tolerance));
+    }
+
+    private static double Loss(CausalLanguageModel model, string tokens) =>
+        Evaluator.Evaluate(model, PeftFolders.Records(tokens), exactMatch: false).Loss;
+
+    private CausalLanguageModel Load(string path)
+    {
+        using var folder = ModelFolder.Open(path);
+        return CausalLanguageModel.Load(folder, Device, DType.F32);
+    }
+}
