@@ -14,7 +14,7 @@ public sealed record GenerationOptions
     /// <summary>Sample among the most probable tokens that together reach this probability (Holtzman et al., 2020).</summary>
     public double TopP { get; init; } = 1;
 
-    /// <summary>Seed of the sampling.</summary>
+    /// <summary>Seed of the sampling. Which number decides which token: <see cref="SamplingDraws"/>.</summary>
     public ulong Seed { get; init; }
 }
 
@@ -44,13 +44,14 @@ public static class TextGenerator
             throw new InputException(
                 $"prompt ({prompt.Length} tokens) and continuation ({options.MaxTokens}) exceed the model's {model.Config.MaxPositions} positions");
         using var cache = new KeyValueCache(model, 1, capacity);
-        var random = new Random(unchecked((int)(options.Seed ^ options.Seed >> 32)));
+        var draws = options.Temperature == 0 ? null : new SamplingDraws(model.Device, options.Seed, options.MaxTokens);
         var generated = new List<int>();
         var input = prompt;
         while (generated.Count < options.MaxTokens)
         {
             cancellation.ThrowIfCancellationRequested();
-            var next = Pick(Next(model, input, cache), options, random);
+            var logits = Next(model, input, cache);
+            var next = draws is null ? MostProbable(logits) : Sample(logits, options, draws[generated.Count]);
             if (model.Config.EosTokenIds.Contains(next))
                 break;
             generated.Add(next);
@@ -67,10 +68,11 @@ public static class TextGenerator
         return logits.ToArray();
     }
 
-    private static int Pick(float[] logits, GenerationOptions options, Random random)
+    private static int MostProbable(float[] logits) => Array.IndexOf(logits, logits.Max());
+
+    /// <summary>The token at a place on the line from 0 to 1 on which the most probable tokens lie first, the lower id of equals.</summary>
+    private static int Sample(float[] logits, GenerationOptions options, double place)
     {
-        if (options.Temperature == 0)
-            return Array.IndexOf(logits, logits.Max());
         double top = logits.Max();
         var weights = Array.ConvertAll(logits, logit => Math.Exp((logit - top) / options.Temperature));
         var order = Enumerable.Range(0, weights.Length).OrderByDescending(id => weights[id]).ToArray();
@@ -79,10 +81,13 @@ public static class TextGenerator
         var mass = 0.0;
         while (kept == 0 || (kept < order.Length && mass < options.TopP * total))
             mass += weights[order[kept++]];
-        var point = random.NextDouble() * mass;
+        var point = place * mass;
         for (var i = 0; i < kept - 1; i++)
-            if ((point -= weights[order[i]]) < 0)
+        {
+            point -= weights[order[i]];
+            if (point < 0)
                 return order[i];
+        }
         return order[kept - 1];
     }
 }

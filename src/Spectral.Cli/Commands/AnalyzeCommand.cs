@@ -63,10 +63,10 @@ internal sealed class AnalyzeCommand : SpectralCommand
         using OutputFile? table = context.Get(csv) is { } given ? new OutputFile("--csv", given, context.Get(overwrite), context.Get(baseModel), tunedFolder, adapterFolder) : null;
         if (table?.FullPath == page.FullPath) throw new InputException($"--csv \"{context.Get(csv)}\": is what --out names; expected another file");
         SpectraOptions options = Read(context);
-        using ModelFolder before = ModelFolder.Open(context.Get(baseModel));
-        using ModelFolder? after = tunedFolder is null ? null : ModelFolder.Open(tunedFolder);
+        using ModelFolder before = context.OpenModel(context.Get(baseModel));
+        using ModelFolder? after = tunedFolder is null ? null : context.OpenModel(tunedFolder);
         using var analysis = new SpectraAnalysis(before, after ?? before, adapterFolder, Parts(context.Get(target)), options);
-        foreach (string warning in before.Warnings.Concat(after?.Warnings ?? []).Concat(analysis.Warnings)) context.Terminal.Warn(warning);
+        context.Warn(analysis.Warnings);
 
         page.Claim();
         table?.Claim();

@@ -21,7 +21,7 @@ internal sealed class ExportCommand : SpectralCommand
     public override void Execute(CommandContext context)
     {
         using var target = new OutputFolder(context.Get(output), context.Get(overwrite), context.Get(adapter), context.Get(model));
-        using ModelFolder? folder = context.Get(model) is { } directory ? ModelFolder.Open(directory) : null;
+        using ModelFolder? folder = context.Get(model) is { } directory ? context.OpenModel(directory) : null;
         using (AdapterReader read = folder is null ? new AdapterReader(context.Get(adapter)) : new AdapterReader(context.Get(adapter), folder.Config))
             foreach (string warning in read.Warnings) context.Terminal.Warn(warning);
         using Device computing = device.Open(context);

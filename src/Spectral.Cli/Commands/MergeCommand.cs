@@ -20,7 +20,7 @@ internal sealed class MergeCommand : SpectralCommand
     public override void Execute(CommandContext context)
     {
         using var target = new OutputFolder(context.Get(output), context.Get(overwrite), context.Get(model), context.Get(adapter));
-        using ModelFolder folder = ModelFolder.Open(context.Get(model));
+        using ModelFolder folder = context.OpenModel(context.Get(model));
         using Device computing = device.Open(context);
         using (var read = new AdapterReader(context.Get(adapter), folder.Config))
             foreach (string warning in read.Warnings) context.Terminal.Warn(warning);

@@ -32,7 +32,7 @@ internal sealed class SvdCommand : SpectralCommand
         string? fromFile = context.Get(file), fromModel = context.Get(model);
         if (fromFile is null == fromModel is null) throw new InputException("--file FILE, --model DIR: expected exactly one of the two");
         using SafetensorsFile? weights = fromFile is null ? null : SafetensorsFile.Open(fromFile);
-        using ModelFolder? folder = fromModel is null ? null : ModelFolder.Open(fromModel);
+        using ModelFolder? folder = fromModel is null ? null : context.OpenModel(fromModel);
         List<SafetensorsTensor> chosen = Choose(weights is not null ? weights.Tensors.Values : folder!.TensorNames.Select(name => folder[name]),
             fromFile ?? fromModel!, context.Get(tensor), context.Get(rank));
         using var target = new OutputFile("--out", context.Get(output), context.Get(overwrite), fromFile ?? fromModel!);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Spectral.Training;
 
 namespace Spectral.Cli;
 
@@ -36,6 +37,21 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
         Option<string[]> texts => string.Join(' ', Get(texts) ?? []),
         _ => throw new ArgumentException($"{option.Name}: a {option.ValueType.Name} has no text form", nameof(option)),
     };
+
+    /// <summary>Opens a model folder, and says what in it is odd.</summary>
+    /// <exception cref="InputException">Something in the folder is wrong.</exception>
+    public ModelFolder OpenModel(string directory, bool weightsOptional = false)
+    {
+        ModelFolder folder = ModelFolder.Open(directory, weightsOptional);
+        Warn(folder.Warnings);
+        return folder;
+    }
+
+    /// <summary>One line on stderr for each.</summary>
+    public void Warn(IEnumerable<string> warnings)
+    {
+        foreach (string warning in warnings) Terminal.Warn(warning);
+    }
 
     /// <summary>The command's result: the JSON object with --json, else the lines for people.</summary>
     public void Finish(JsonObject result, Action<Terminal> forPeople)

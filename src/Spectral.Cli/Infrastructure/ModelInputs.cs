@@ -10,8 +10,7 @@ internal sealed class ModelInputs : IDisposable
     public ModelInputs(CommandContext context, string directory, bool weightsOptional = false)
     {
         Tokenizer = BpeTokenizer.Load(directory);
-        Folder = ModelFolder.Open(directory, weightsOptional);
-        foreach (string warning in Folder.Warnings) context.Terminal.Warn(warning);
+        Folder = context.OpenModel(directory, weightsOptional);
     }
 
     public ModelFolder Folder { get; }

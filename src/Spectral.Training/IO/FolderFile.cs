@@ -9,6 +9,21 @@ internal static class FolderFile
 {
     private const int LongestName = 255, MostLinks = 40;
 
+    /// <summary>Checks that a folder is there. Nothing is fetched, so the name of a model elsewhere is none.</summary>
+    /// <param name="directory">The folder's path.</param>
+    /// <param name="expected">What was to be found, such as "model folder with config.json".</param>
+    /// <exception cref="InputException">There is no such folder.</exception>
+    public static void RequireFolder(string directory, string expected)
+    {
+        if (Directory.Exists(directory))
+            return;
+        string[] parts = directory.Split('/');
+        string hint = parts.Length == 2 && parts.All(part => part.Length > 0 && part is not ("." or ".." or "~"))
+            ? $" ({InputText.Quote(directory)} may be a name on the Hugging Face hub: download it first, then give the folder's path)"
+            : "";
+        throw new InputException($"{directory}: no such folder, expected a local {expected}; models are not downloaded{hint}");
+    }
+
     /// <summary>Whether a file of the folder may name another one so.</summary>
     public static bool IsPlainName(string name)
         => name.Length is > 0 and <= LongestName && name is not ("." or "..") && name.IndexOfAny(['/', '\\', ':', '\0']) < 0;

@@ -29,8 +29,10 @@ public sealed class ModelFolder : IDisposable
     /// <summary>The folder's path.</summary>
     public string Directory { get; }
 
-    /// <summary>The checked config.</summary>
-    public ModelConfig Config { get; }
+    /// <summary>
+    /// The checked config. It says that the head is not tied, whatever its file says, if the weights have a head that is not the embedding.
+    /// </summary>
+    public ModelConfig Config { get; private set; }
 
     /// <summary>Whether there are weights; false only when opened with weights optional.</summary>
     public bool HasWeights => files.Count > 0;
@@ -145,6 +147,12 @@ public sealed class ModelFolder : IDisposable
 
     private void CheckTensors()
     {
+        if (Config.TieWordEmbeddings && HasHeadOfItsOwn())
+        {
+            Config = Config with { TieWordEmbeddings = false };
+            warnings.Add($"{Directory}: config.json ties the head to the embedding, but {ModelTensors.Head} differs from "
+                + $"{ModelTensors.Embedding}; the head that is there is used, as transformers 5 does (transformers 4 takes the embedding)");
+        }
         HashSet<string> known = new(StringComparer.Ordinal);
         foreach (TensorSpec wanted in ModelTensors.For(Config))
         {
@@ -163,6 +171,31 @@ public sealed class ModelFolder : IDisposable
         if (unused.Length > 0)
             warnings.Add($"{Directory}: {unused.Length} tensors are not part of the model and are ignored, such as "
                 + $"{InputText.Quote(unused[0])}");
+    }
+
+    // Most heads that are stored for nothing are the embedding's bytes; only a head of another type has to be converted to see it.
+    private bool HasHeadOfItsOwn()
+    {
+        if (!tensors.TryGetValue(ModelTensors.Head, out SafetensorsTensor? head)
+            || !tensors.TryGetValue(ModelTensors.Embedding, out SafetensorsTensor? embedding))
+            return false;
+        if (!head.Shape.SequenceEqual(embedding.Shape))
+            return true;
+        if (head.Type == embedding.Type)
+            return !HaveSameBytes(head, embedding);
+        return head.Type.IsFloat() && embedding.Type.IsFloat() && !head.ToFloats().AsSpan().SequenceEqual(embedding.ToFloats());
+    }
+
+    private static bool HaveSameBytes(SafetensorsTensor left, SafetensorsTensor right)
+    {
+        const int Piece = 1 << 24;
+        for (long done = 0; done < left.Bytes; done += Piece)
+        {
+            int length = (int)Math.Min(Piece, left.Bytes - done);
+            if (!left.Slice(done, length).SequenceEqual(right.Slice(done, length)))
+                return false;
+        }
+        return true;
     }
 
     // Old checkpoints store the rotary frequencies; tied ones may repeat the head.

@@ -19,8 +19,7 @@ internal static class ModelConfigFile
 
     public static ModelConfig Load(string directory)
     {
-        if (!Directory.Exists(directory))
-            throw new InputException($"{directory}: no such folder, expected a model folder with {FileName}");
+        FolderFile.RequireFolder(directory, $"model folder with {FileName}");
         string path = FolderFile.At(directory, FileName);
         using JsonDocument document = StrictJson.ParseFile(path, MaximumBytes);
         ModelConfig config = Read(new JsonFields(document.RootElement, path));

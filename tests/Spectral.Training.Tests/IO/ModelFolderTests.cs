@@ -113,7 +113,7 @@ public sealed class ModelFolderTests : FolderTest
     }
 
     [Test]
-    public void Tied_models_need_no_head_and_ignore_one()
+    public void Tied_models_need_no_head_and_ignore_one_that_repeats_the_embedding()
     {
         JsonObject json = TinyModel.ConfigJson();
         json["tie_word_embeddings"] = true;
@@ -121,11 +121,48 @@ public sealed class ModelFolderTests : FolderTest
         using (ModelFolder model = ModelFolder.Open(folder.Path))
             Assert.That(model.TensorNames, Does.Not.Contain("lm_head.weight"));
         List<TensorToWrite> tensors = TinyModel.Tensors(ModelConfig.Load(folder.Path));
-        tensors.Add(TinyModel.Numbered("lm_head.weight", [11, 8]));
+        tensors.Add(TinyModel.Numbered("lm_head.weight", [11, 8]));   // the seed of the first tensor, the embedding
         tensors.Add(TinyModel.Numbered("model.layers.0.self_attn.rotary_emb.inv_freq", [2]));
         SafetensorsWriter.Write(folder.File("model.safetensors"), tensors);
         using ModelFolder withHead = ModelFolder.Open(folder.Path);
         Assert.That(withHead.Warnings, Is.Empty);
+        Assert.That(withHead.Config.TieWordEmbeddings);
+    }
+
+    // transformers 5 (modeling_utils, tie_weights) leaves a head alone that the checkpoint has and that is not the embedding.
+    [TestCase(StoredType.F32, 99, true), TestCase(StoredType.F16, 99, true), TestCase(StoredType.F32, 0, false)]
+    public void A_head_that_is_not_the_embedding_is_used_though_the_config_ties_it(StoredType type, int seed, bool differs)
+    {
+        JsonObject json = TinyModel.ConfigJson();
+        json["tie_word_embeddings"] = true;
+        List<TensorToWrite> tensors = TinyModel.Tensors(TinyModel.WriteConfig(folder, json));
+        tensors.Add(TinyModel.Numbered("lm_head.weight", [11, 8], seed, type));
+        SafetensorsWriter.Write(folder.File("model.safetensors"), tensors);
+        using ModelFolder model = ModelFolder.Open(folder.Path);
+        Assert.That(model.Config.TieWordEmbeddings, Is.EqualTo(!differs));
+        Assert.That(model.Warnings.Any(warning => warning.Contains("lm_head.weight differs")), Is.EqualTo(differs));
+    }
+
+    [Test]
+    public void A_head_of_another_size_is_refused_though_the_config_ties_it()
+    {
+        JsonObject json = TinyModel.ConfigJson();
+        json["tie_word_embeddings"] = true;
+        List<TensorToWrite> tensors = TinyModel.Tensors(TinyModel.WriteConfig(folder, json));
+        tensors.Add(TinyModel.Numbered("lm_head.weight", [12, 8]));
+        SafetensorsWriter.Write(folder.File("model.safetensors"), tensors);
+        OpenMustSay("lm_head.weight is [12, 8], expected [11, 8]");
+    }
+
+    [TestCase("org/name", "models are not downloaded", "download it first"), TestCase("none", "models are not downloaded", "local model folder")]
+    public void A_name_that_is_no_folder_is_said_to_be_none(string name, params string[] says)
+    {
+        foreach (Action read in new Action[] { () => ModelFolder.Open(name).Dispose(), () => BpeTokenizer.Load(name) })
+        {
+            InputException error = Assert.Catch<InputException>(() => read())!;
+            foreach (string text in says.Prepend($"{name}: no such folder"))
+                Assert.That(error.Message, Does.Contain(text));
+        }
     }
 
     [Test]

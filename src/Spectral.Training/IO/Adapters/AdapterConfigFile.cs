@@ -30,9 +30,11 @@ internal static class AdapterConfigFile
     private static readonly string[] Residual = ["pissa", "olora", "corda", "loftq", "lora_ga"];
 
     /// <summary>Parses the config of a folder, whose <see cref="Path"/> begins every message about it.</summary>
-    public static JsonDocument Parse(string directory) => Directory.Exists(directory)
-        ? StrictJson.ParseFile(FolderFile.At(directory, FileName), MaximumBytes)
-        : throw new InputException($"{directory}: no such folder, expected an adapter folder with {FileName}");
+    public static JsonDocument Parse(string directory)
+    {
+        FolderFile.RequireFolder(directory, $"adapter folder with {FileName}");
+        return StrictJson.ParseFile(FolderFile.At(directory, FileName), MaximumBytes);
+    }
 
     /// <summary>What the config says, with what the metadata of the weights file adds to it.</summary>
     public static AdapterConfig Load(JsonDocument document, string directory, IReadOnlyDictionary<string, string> metadata, List<string> warnings)

@@ -64,6 +64,7 @@ public sealed class BpeTokenizer
     /// <exception cref="InputException">There is none, it is malformed, or it is of a kind that is not supported.</exception>
     public static BpeTokenizer Load(string directory)
     {
+        FolderFile.RequireFolder(directory, $"model folder with {FileName}");
         string path = FolderFile.At(directory, FileName);
         if (!File.Exists(path))
             throw new InputException(File.Exists(Path.Combine(directory, "tokenizer.model"))
