@@ -7,17 +7,26 @@ public static class Merger
 {
     /// <summary>Writes the merged model folder.</summary>
     /// <remarks>
-    /// W + ΔW is accumulated in F32 and rounded once to the type the base stores; every other tensor is copied bit for bit. One tensor is in memory
-    /// at a time; a sharded base becomes one file.
+    /// W + ΔW is accumulated in F32 and rounded once to the type of the result. Every other tensor is copied bit for bit, unless
+    /// <paramref name="type"/> is another than it has. One tensor is in memory at a time; a sharded base becomes one file.
     /// </remarks>
     /// <param name="model">The base model's folder.</param>
     /// <param name="adapterDirectory">The adapter's folder.</param>
     /// <param name="directory">An existing folder for the result.</param>
     /// <param name="device">Where to compute.</param>
     /// <param name="cancellation">Looked at between tensors.</param>
+    /// <param name="type">Type of all tensors of floats in the result, which its config says; null: as the base stores each.</param>
     /// <returns>Number of tensors written.</returns>
-    /// <exception cref="InputException">The adapter is unusable or made for another model.</exception>
-    public static int Merge(ModelFolder model, string adapterDirectory, string directory, Device device, CancellationToken cancellation = default)
+    /// <exception cref="InputException">
+    /// The adapter is unusable or made for another model; or a value is not finite, or too large for the type of the result.
+    /// </exception>
+    public static int Merge(
+        ModelFolder model,
+        string adapterDirectory,
+        string directory,
+        Device device,
+        CancellationToken cancellation = default,
+        StoredType? type = null)
     {
         using var adapter = new AdapterReader(adapterDirectory, model);
         RequireMergeable(adapter, adapterDirectory);
@@ -26,19 +35,35 @@ public static class Merger
         foreach (var (name, module) in biases)
             if (!module.Shape.HasBias)
                 throw new InputException($"{adapterDirectory}: the {adapter.Method.Name} adapter gives {module.Shape.Name} a bias, for which a checkpoint of {model.Directory} has no place");
+        var used = ModelTensors.For(model.Config).Select(tensor => tensor.Name).ToHashSet();
         var tensors = new List<TensorToWrite>();
         foreach (var name in model.TensorNames.Order(StringComparer.Ordinal))
         {
-            var source = model[name];
-            var tensor = weights.TryGetValue(name, out var module) ? TensorToWrite.Floats(name, source.Type, source.Shape, () => MergedWeight(model, adapter, module, device))
-                : biases.TryGetValue(name, out module) ? TensorToWrite.Floats(name, source.Type, source.Shape, () => MergeOne(model, adapter, module, device, core => core.Bias!.ToArray()))
-                : TensorToWrite.Copy(source);
+            var tensor = Merged(name);
             tensors.Add(tensor with { Write = stream => { cancellation.ThrowIfCancellationRequested(); tensor.Write(stream); } });
         }
         SafetensorsWriter.Write(Path.Combine(directory, "model.safetensors"), tensors, new Dictionary<string, string> { ["format"] = "pt" });
-        File.Copy(Path.Combine(model.Directory, "config.json"), Path.Combine(directory, "config.json"), overwrite: true);
+        ConfigCopy.Write(model.Directory, directory, type);
         ModelCompanions.Copy(model.Directory, directory);
         return tensors.Count;
+
+        TensorToWrite Merged(string name)
+        {
+            if (weights.TryGetValue(name, out var module))
+                return Floats(name, () => MergedWeight(model, adapter, module, device));
+            if (biases.TryGetValue(name, out module))
+                return Floats(name, () => MergeOne(model, adapter, module, device, core => core.Bias!.ToArray()));
+            var source = model[name];
+            if (type is { } other && source.Type.IsFloat() && source.Type != other)
+                return Floats(name, source.ToFloats);
+            var copy = TensorToWrite.Copy(source, name);
+            if (!used.Contains(name))
+                return copy;
+            return copy with { Write = stream => { source.RequireFinite(); copy.Write(stream); } };
+        }
+
+        TensorToWrite Floats(string name, Func<float[]> values) =>
+            TensorToWrite.Floats(name, type ?? model[name].Type, model[name].Shape, values);
     }
 
     /// <exception cref="InputException">A module's change is none of its weight.</exception>

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Spectral.Kernels;
 
 namespace Spectral.Training;
 
@@ -101,6 +102,8 @@ public sealed partial class Trainer : IDisposable
                 callback.OnStep(report);
             if (report.Skipped)
                 NoteSkipped(report);
+            if (step == steps)
+                RequireFinite();
             EndStep(evaluation, callbacks, cancellation);
         }
         return Result ??= Progress.ToResult();   // a restored run may have been done already
@@ -130,6 +133,15 @@ public sealed partial class Trainer : IDisposable
         var report = new StepReport(step, double.IsFinite(loss) ? loss : double.NaN, learningRate, norm, batches.Sum(batch => batch.TokenCount), 0, skipped);
         Progress = Progress.After(report);
         return report;
+    }
+
+    /// <summary>Checks that all that trains is finite, as what is saved should be: the last update may have been too large for F32.</summary>
+    /// <exception cref="TrainingDivergedException">It is not.</exception>
+    public void RequireFinite()
+    {
+        if (!_group.Masters.All(master => double.IsFinite(MatrixScan.Run(master).Largest)))
+            throw new TrainingDivergedException($"step {Progress.Step}: the update left values that are not finite numbers; "
+                + "a smaller learning rate, more warm-up or gradient clipping may help");
     }
 
     /// <summary>Writes all that <see cref="Restore"/> needs into one file, atomically: <see cref="TrainerState"/>.</summary>

@@ -13,10 +13,12 @@ internal sealed class ExportCommand : SpectralCommand
     private readonly Option<string> format = OptionTypes.Choice("--format", "What to write.", "peft-lora", "peft-lora");
     private readonly Option<string> output = OptionTypes.RequiredPath("--out", "Folder for the converted adapter.", "DIR");
     private readonly Option<bool> overwrite = OptionTypes.Flag("--overwrite", "Replace files in an --out that is not empty.");
+    private readonly ResultTypeOption type = new("f32");
     private readonly DeviceOptions device = new();
 
     public ExportCommand() : base("export", "Converts an adapter into an exactly equivalent plain LoRA that PEFT, vLLM and llama.cpp converters load.",
-        "spectral export --adapter adapter --format peft-lora --out lora") => AddOptions([adapter, model, format, output, overwrite, .. device.All]);
+        "spectral export --adapter adapter --format peft-lora --out lora") =>
+        AddOptions([adapter, model, format, output, overwrite, type.Option, .. device.WithoutType]);
 
     public override void Execute(CommandContext context)
     {
@@ -28,7 +30,8 @@ internal sealed class ExportCommand : SpectralCommand
         target.Claim();
         long start = Stopwatch.GetTimestamp();
         int tensors = 0;
-        target.Fill(written => tensors = LoraExporter.Export(context.Get(adapter), written, computing, folder));
+        target.Fill(written => tensors = LoraExporter.Export(
+            context.Get(adapter), written, computing, folder, type.Read(context) ?? StoredType.F32));
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         context.Finish(new JsonObject { ["out"] = target.FullPath, ["format"] = context.Get(format), ["tensors"] = tensors, ["seconds"] = JsonOutput.Number(seconds) },
             terminal => terminal.Line($"wrote {tensors} tensors to {target.FullPath}"));

@@ -12,10 +12,13 @@ internal sealed class MergeCommand : SpectralCommand
     private readonly Option<string> adapter = OptionTypes.RequiredPath("--adapter", "Adapter to fold in.", "DIR");
     private readonly Option<string> output = OptionTypes.RequiredPath("--out", "Folder for the plain checkpoint.", "DIR");
     private readonly Option<bool> overwrite = OptionTypes.Flag("--overwrite", "Replace files in an --out that is not empty.");
+    private readonly ResultTypeOption type = new("as the base stores each");
     private readonly DeviceOptions device = new();
 
     public MergeCommand() : base("merge", "Writes a plain checkpoint with the adapter folded into its weights.",
-        "spectral merge --model base-model --adapter adapter --out merged-model") => AddOptions([model, adapter, output, overwrite, .. device.All]);
+        "spectral merge --model base-model --adapter adapter --out merged-model",
+        "spectral merge --model base-model --adapter adapter --out merged-model --dtype bf16") =>
+        AddOptions([model, adapter, output, overwrite, type.Option, .. device.WithoutType]);
 
     public override void Execute(CommandContext context)
     {
@@ -27,7 +30,8 @@ internal sealed class MergeCommand : SpectralCommand
         target.Claim();
         long start = Stopwatch.GetTimestamp();
         int tensors = 0;
-        target.Fill(directory => tensors = Merger.Merge(folder, context.Get(adapter), directory, computing, context.Cancellation));
+        target.Fill(directory => tensors = Merger.Merge(
+            folder, context.Get(adapter), directory, computing, context.Cancellation, type.Read(context)));
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         context.Finish(new JsonObject { ["out"] = target.FullPath, ["tensors"] = tensors, ["seconds"] = JsonOutput.Number(seconds), ["device"] = computing.ToString() },
             terminal => terminal.Line($"wrote {tensors} tensors to {target.FullPath}"));

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Training;
@@ -91,23 +90,12 @@ internal sealed class SvdFactors(IReadOnlyList<SafetensorsTensor> tensors, Devic
     // Stored BF16 goes to a BF16 device as it is.
     private Tensor Read(SafetensorsTensor tensor)
     {
-        int columns = (int)tensor.Shape[1];
-        Shape shape = ((int)tensor.Shape[0], columns);
-        if (tensor.Type == StoredType.BF16 && type == DType.BF16 && tensor.Bytes <= int.MaxValue && BitConverter.IsLittleEndian)
-        {
-            ReadOnlySpan<ushort> words = MemoryMarshal.Cast<byte, ushort>(tensor.Data);
-            for (int i = 0; i < words.Length; i++)
-                if ((words[i] & 0x7F80) == 0x7F80) throw NotFinite(tensor, BitConverter.UInt32BitsToSingle((uint)words[i] << 16), i, columns);
-            Tensor matrix = Tensor.Empty(device, shape, type);
-            matrix.CopyFrom(tensor.Data);
-            return matrix;
-        }
-        float[] values = tensor.ToFloats();
-        for (int i = 0; i < values.Length; i++)
-            if (!float.IsFinite(values[i])) throw NotFinite(tensor, values[i], i, columns);
-        return Tensor.From(device, values, shape, type);
+        Shape shape = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
+        if (tensor.Type != StoredType.BF16 || type != DType.BF16 || tensor.Bytes > int.MaxValue || !BitConverter.IsLittleEndian)
+            return Tensor.From(device, tensor.ToFloats(), shape, type);
+        tensor.RequireFinite();
+        Tensor matrix = Tensor.Empty(device, shape, type);
+        matrix.CopyFrom(tensor.Data);
+        return matrix;
     }
-
-    private static InputException NotFinite(SafetensorsTensor tensor, float value, int at, int columns) =>
-        new($"{tensor.Path}: tensor {tensor.Name} holds {value} at [{at / columns}, {at % columns}]; expected finite numbers");
 }

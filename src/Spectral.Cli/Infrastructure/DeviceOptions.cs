@@ -30,6 +30,9 @@ internal sealed class DeviceOptions
 
     public Option[] All => [device, type, threads];
 
+    /// <summary>Those of commands that compute in F32 and whose --dtype is that of what they write: <see cref="ResultTypeOption"/>.</summary>
+    public Option[] WithoutType => [device, threads];
+
     public Option[] WithTuning => [.. All, tune];
 
     /// <exception cref="InputException">There is no such device on this machine.</exception>

@@ -95,6 +95,7 @@ internal sealed class TrainingRun(CommandContext context, TrainerOptions setting
     /// <summary>Only what is on the disk may be counted on by what is written after it: the log first, then the rest.</summary>
     private void WriteCheckpoint(Trainer trainer, TrainingLog log, CausalLanguageModel model)
     {
+        trainer.RequireFinite();
         log.Flush();
         checkpoints.Write(
             folder =>

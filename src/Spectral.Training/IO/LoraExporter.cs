@@ -5,7 +5,7 @@ namespace Spectral.Training;
 /// <summary>
 /// Turns any adapter whose form is low-rank terms alone into an exactly equivalent plain LoRA, which every consumer of PEFT folders loads:
 /// <c>lora_A = [R1; R2; …]</c>, <c>lora_B = [s1·L1·diag(c1), s2·L2·diag(c2), …]</c>, alpha = r, so that the scale is 1. The terms' values are
-/// those that the kernels read; the last product is computed in double and stored as F32.
+/// those that the kernels read; the last product is computed in double and rounded once.
 /// </summary>
 public static class LoraExporter
 {
@@ -17,9 +17,17 @@ public static class LoraExporter
     /// <param name="outputDirectory">An existing folder for the result.</param>
     /// <param name="device">Where to compute.</param>
     /// <param name="model">The base model; null where the adapter's terms do not depend on it.</param>
+    /// <param name="type">The type to store: F32, F16 or BF16.</param>
     /// <returns>The number of tensors written.</returns>
-    /// <exception cref="InputException">The adapter is malformed, is no plain LoRA's equal, or needs the base model.</exception>
-    public static int Export(string adapterDirectory, string outputDirectory, Device device, ModelFolder? model = null)
+    /// <exception cref="InputException">
+    /// The adapter is malformed, is no plain LoRA's equal, or needs the base model; or a value is not finite, or too large for the type.
+    /// </exception>
+    public static int Export(
+        string adapterDirectory,
+        string outputDirectory,
+        Device device,
+        ModelFolder? model = null,
+        StoredType type = StoredType.F32)
     {
         using AdapterReader adapter = model is null ? new AdapterReader(adapterDirectory) : new AdapterReader(adapterDirectory, model);
         foreach (AdaptedModule module in adapter.Modules)
@@ -30,8 +38,11 @@ public static class LoraExporter
         {
             (string name, int outputs, int inputs) = (module.Shape.Name, module.Shape.Out, module.Shape.In);
             CheckSize(module, (long)Math.Max(inputs, outputs) * rank);
-            tensors.Add(TensorToWrite.Floats(AdapterFolder.KeyOf(name, LoraMethod.A), StoredType.F32, [rank, inputs], () => Evaluate(device, model, adapter, module, form => Right(form, rank, inputs))));
-            tensors.Add(TensorToWrite.Floats(AdapterFolder.KeyOf(name, LoraMethod.B), StoredType.F32, [outputs, rank], () => Evaluate(device, model, adapter, module, form => Left(form, rank, outputs))));
+            Add(LoraMethod.A, [rank, inputs], form => Right(form, rank, inputs));
+            Add(LoraMethod.B, [outputs, rank], form => Left(form, rank, outputs));
+
+            void Add(string leaf, long[] shape, Func<AdapterForm, float[]> read) => tensors.Add(TensorToWrite.Floats(
+                AdapterFolder.KeyOf(name, leaf), type, shape, () => Evaluate(device, model, adapter, module, read)));
         }
         using AdapterFolder folder = AdapterFolder.Open(adapterDirectory);
         AdapterConfig config = folder.Config with

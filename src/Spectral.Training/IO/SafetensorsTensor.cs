@@ -1,14 +1,19 @@
+using System.Buffers;
 using System.Buffers.Binary;
+using System.Numerics;
 using System.Runtime.InteropServices;
 
 namespace Spectral.Training;
 
 /// <summary>
 /// One tensor of an open <see cref="SafetensorsFile"/>: row-major, little-endian bytes in the mapped file. Valid until the file is
-/// disposed of. Values are not validated: NaN and infinities are data.
+/// disposed of. Values that are read as numbers are finite; the bytes are whatever the file holds.
 /// </summary>
 public sealed class SafetensorsTensor
 {
+    // Converted and looked through while it is in the cache.
+    private const int Piece = 1 << 14;
+
     private readonly SafetensorsFile file;
     private readonly long offset;
 
@@ -58,7 +63,9 @@ public sealed class SafetensorsTensor
     }
 
     /// <summary>All elements as F32; the destination has exactly <see cref="Count"/> elements.</summary>
-    /// <exception cref="InputException">The stored type is not one of F32, F16, BF16, F64.</exception>
+    /// <exception cref="InputException">
+    /// The stored type is not one of F32, F16, BF16, F64, or a value is no finite F32.
+    /// </exception>
     public void ReadFloats(Span<float> destination)
     {
         if (destination.Length != Count)
@@ -67,23 +74,37 @@ public sealed class SafetensorsTensor
     }
 
     /// <summary>Elements from <paramref name="start"/> on as F32, as many as the destination holds. F64 is rounded.</summary>
-    /// <exception cref="InputException">The stored type is not one of F32, F16, BF16, F64.</exception>
+    /// <inheritdoc cref="ReadFloats(Span{float})"/>
     public void ReadFloats(long start, Span<float> destination)
     {
         if (!Type.IsFloat())
             throw new InputException($"{file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected F32, F16, BF16 or F64");
         ArgumentOutOfRangeException.ThrowIfNegative(start);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(start, Count - destination.Length);
-        const int Piece = 1 << 20; // keeps the byte count of a piece inside an int for F64
         int width = Type.Bits() / 8;
         for (int done = 0; done < destination.Length; done += Piece)
         {
             Span<float> part = destination.Slice(done, Math.Min(Piece, destination.Length - done));
             Convert(Type, file.Span(offset + (start + done) * width, part.Length * width), part);
+            int other = FiniteValues.FirstOther(part);
+            if (other >= 0)
+                throw new InputException($"{Path}: tensor {InputText.Quote(Name)} holds "
+                    + $"{FiniteValues.Describe(part[other], start + done + other, Shape)}, expected finite numbers");
         }
     }
 
+    /// <summary>Checks all values without keeping them.</summary>
+    /// <inheritdoc cref="ReadFloats(Span{float})" path="/exception"/>
+    public void RequireFinite()
+    {
+        float[] values = ArrayPool<float>.Shared.Rent(Piece);
+        for (long start = 0; start < Count; start += Piece)
+            ReadFloats(start, values.AsSpan(0, (int)Math.Min(Piece, Count - start)));
+        ArrayPool<float>.Shared.Return(values);
+    }
+
     /// <summary>All elements as F32 in a new array.</summary>
+    /// <inheritdoc cref="ReadFloats(Span{float})" path="/exception"/>
     public float[] ToFloats()
     {
         if (Count > Array.MaxLength)
@@ -108,7 +129,8 @@ public sealed class SafetensorsTensor
                     destination[i] = BinaryPrimitives.ReadSingleLittleEndian(source[(4 * i)..]);
                 break;
             case StoredType.BF16:
-                for (int i = 0; i < destination.Length; i++)
+                int done = BitConverter.IsLittleEndian ? WidenVectors(source, destination) : 0;
+                for (int i = done; i < destination.Length; i++)
                 {
                     uint upper = BinaryPrimitives.ReadUInt16LittleEndian(source[(2 * i)..]);
                     destination[i] = BitConverter.UInt32BitsToSingle(upper << 16);
@@ -123,5 +145,19 @@ public sealed class SafetensorsTensor
                     destination[i] = (float)BinaryPrimitives.ReadDoubleLittleEndian(source[(8 * i)..]);
                 break;
         }
+    }
+
+    /// <summary>Converts as many BF16 values as fill whole vectors; returns their number.</summary>
+    private static int WidenVectors(ReadOnlySpan<byte> source, Span<float> destination)
+    {
+        int width = Vector<ushort>.Count, done = 0;
+        for (; done <= destination.Length - width; done += width)
+        {
+            Vector<ushort> upper = Vector.AsVectorUInt16(new Vector<byte>(source.Slice(2 * done, 2 * width)));
+            Vector.Widen(upper, out Vector<uint> low, out Vector<uint> high);
+            Vector.AsVectorSingle(low << 16).CopyTo(destination[done..]);
+            Vector.AsVectorSingle(high << 16).CopyTo(destination[(done + width / 2)..]);
+        }
+        return done;
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Spectral.Training;
@@ -10,12 +11,21 @@ namespace Spectral.Training;
 /// </summary>
 public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<long> Shape, Action<Stream> Write)
 {
-    /// <summary>F32 values fetched when they are written and stored as F32, F16 or BF16 (rounded to nearest, ties to even).</summary>
+    /// <summary>
+    /// F32 values fetched when they are written and stored as F64, F32, F16 or BF16 (rounded to nearest, ties to even).
+    /// Writing throws an <see cref="InputException"/> where a value is not finite or the type has none for it.
+    /// </summary>
     public static TensorToWrite Floats(string name, StoredType type, IReadOnlyList<long> shape, Func<float[]> values)
     {
-        if (type is not (StoredType.F32 or StoredType.F16 or StoredType.BF16))
-            throw new ArgumentException($"{name} is to be stored as {type}, expected F32, F16 or BF16", nameof(type));
-        return new TensorToWrite(name, type, shape, stream => WriteFloats(stream, values(), type));
+        if (!type.IsFloat())
+            throw new ArgumentException($"{name} is to be stored as {type}, expected F64, F32, F16 or BF16", nameof(type));
+        return new TensorToWrite(name, type, shape, stream =>
+        {
+            float[] written = values();
+            if (FiniteValues.FirstOther(written) is >= 0 and var at)
+                throw new InputException($"tensor {name} has come to {FiniteValues.Describe(written[at], at, shape)}, expected finite numbers");
+            WriteFloats(stream, written, type, name);
+        });
     }
 
     /// <summary>The bytes of an open file's tensor as they are, under another name if given.</summary>
@@ -34,7 +44,7 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
         return float.IsNaN(value) ? (ushort)((bits >> 16) | 0x40) : (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
     }
 
-    private static void WriteFloats(Stream stream, ReadOnlySpan<float> values, StoredType type)
+    private static void WriteFloats(Stream stream, ReadOnlySpan<float> values, StoredType type, string name)
     {
         if (type == StoredType.F32 && BitConverter.IsLittleEndian)
         {
@@ -51,16 +61,42 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
             ReadOnlySpan<float> part = values.Slice(done, Math.Min(Chunk, values.Length - done));
             for (int i = 0; i < part.Length; i++)
             {
-                Span<byte> target = buffer.AsSpan(i * width);
-                if (type == StoredType.F32)
-                    BinaryPrimitives.WriteSingleLittleEndian(target, part[i]);
-                else if (type == StoredType.F16)
-                    BinaryPrimitives.WriteHalfLittleEndian(target, (Half)part[i]);
-                else
-                    BinaryPrimitives.WriteUInt16LittleEndian(target, ToBFloat16(part[i]));
+                if (!TryWrite(part[i], type, buffer.AsSpan(i * width)))
+                    throw TooLarge(name, values, type);
             }
             stream.Write(buffer.AsSpan(0, part.Length * width));
         }
         ArrayPool<byte>.Shared.Return(buffer);
+    }
+
+    /// <summary>Writes a finite value; false if it rounds to an infinity.</summary>
+    private static bool TryWrite(float value, StoredType type, Span<byte> target)
+    {
+        switch (type)
+        {
+            case StoredType.F16:
+                var half = (Half)value;
+                BinaryPrimitives.WriteHalfLittleEndian(target, half);
+                return Half.IsFinite(half);
+            case StoredType.BF16:
+                ushort upper = ToBFloat16(value);
+                BinaryPrimitives.WriteUInt16LittleEndian(target, upper);
+                return (upper & 0x7F80) != 0x7F80;
+            case StoredType.F64:
+                BinaryPrimitives.WriteDoubleLittleEndian(target, value);
+                return true;
+            default:
+                BinaryPrimitives.WriteSingleLittleEndian(target, value);
+                return true;
+        }
+    }
+
+    private static InputException TooLarge(string name, ReadOnlySpan<float> values, StoredType type)
+    {
+        float largest = 0;
+        foreach (float value in values)
+            largest = Math.Max(largest, Math.Abs(value));
+        return new InputException(string.Create(CultureInfo.InvariantCulture, $"tensor {name} has values of up to {largest:G6}, "
+            + $"more than {type.HeaderName()} holds; expected --dtype f32{(type == StoredType.F16 ? " or bf16" : "")}"));
     }
 }

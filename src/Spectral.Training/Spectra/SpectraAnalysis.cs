@@ -83,9 +83,11 @@ public sealed class SpectraAnalysis : IDisposable
     {
         SafetensorsTensor before = baseModel[layer.Weight], after = tunedModel[layer.Weight];
         AdaptedModule? module = adapter?.Modules.FirstOrDefault(module => module.Shape.Name == layer.Name);
-        float[] zero = Finite(before.ToFloats(), before.Path, before.Name, layer.Inputs);
-        float[] one = module is null ? Finite(after.ToFloats(), after.Path, after.Name, layer.Inputs)
-            : Finite(Merger.MergedWeight(tunedModel, adapter!, module, device), "the adapter", after.Name, layer.Inputs);
+        float[] zero = before.ToFloats();
+        float[] one = module is null ? after.ToFloats() : Merger.MergedWeight(tunedModel, adapter!, module, device);
+        if (FiniteValues.FirstOther(one) is >= 0 and var at)
+            throw new InputException($"the merged tensor {after.Name} holds {FiniteValues.Describe(one[at], at, after.Shape)}; "
+                + "expected finite numbers");
         if (rounding == StoredType.BF16) (zero, one) = (Rounded(zero), Rounded(one));
         return new WeightPair(layer.Weight, HostMatrix.From(zero, layer.Outputs, layer.Inputs), HostMatrix.From(one, layer.Outputs, layer.Inputs))
         {
@@ -97,10 +99,4 @@ public sealed class SpectraAnalysis : IDisposable
     }
 
     private static float[] Rounded(float[] values) => Array.ConvertAll(values, BFloat16.Round);
-
-    private static float[] Finite(float[] values, string where, string name, int columns)
-    {
-        int at = Array.FindIndex(values, value => !float.IsFinite(value));
-        return at < 0 ? values : throw new InputException($"{where}: tensor {name} holds {values[at]} at [{at / columns}, {at % columns}]; expected finite numbers");
-    }
 }

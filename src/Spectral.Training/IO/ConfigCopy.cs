@@ -1,0 +1,43 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Spectral.Training;
+
+/// <summary>Copies a model's <c>config.json</c> beside weights of another stored type.</summary>
+internal static class ConfigCopy
+{
+    private const string Name = "config.json", Key = "torch_dtype", NewKey = "dtype";
+    private const long MaximumBytes = 1 << 20;
+
+    /// <summary>Copies the config, with the type of the weights in it if one is given: under the key it had, older transformers' if it had none.</summary>
+    /// <param name="source">The model's folder.</param>
+    /// <param name="directory">The folder of the result.</param>
+    /// <param name="type">The type of the weights there; null: the config stays bit for bit.</param>
+    public static void Write(string source, string directory, StoredType? type)
+    {
+        string path = FolderFile.At(source, Name), copy = Path.Combine(directory, Name);
+        if (type is null)
+        {
+            File.Copy(path, copy, overwrite: true);
+            return;
+        }
+        using JsonDocument document = StrictJson.ParseFile(path, MaximumBytes);
+        JsonObject config = JsonObject.Create(document.RootElement)!;
+        string[] present = [.. new[] { Key, NewKey }.Where(config.ContainsKey)];
+        foreach (string key in present.DefaultIfEmpty(Key))
+            config[key] = TorchName(type.Value);
+        AtomicFile.Write(copy, stream =>
+        {
+            using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });
+            config.WriteTo(json);
+        });
+    }
+
+    private static string TorchName(StoredType type) => type switch
+    {
+        StoredType.F32 => "float32",
+        StoredType.F16 => "float16",
+        StoredType.BF16 => "bfloat16",
+        _ => "float64",
+    };
+}
