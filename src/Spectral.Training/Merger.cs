@@ -9,6 +9,8 @@ public static class Merger
     /// <remarks>
     /// W + ΔW is accumulated in F32 and rounded once to the type of the result. Every other tensor is copied bit for bit, unless
     /// <paramref name="type"/> is another than it has. One tensor is in memory at a time; a sharded base becomes one file.
+    /// Modules that the adapter saved whole take the base's place. Where it parts a tied head from its embedding, the result has both, and its
+    /// config says so.
     /// </remarks>
     /// <param name="model">The base model's folder.</param>
     /// <param name="adapterDirectory">The adapter's folder.</param>
@@ -35,15 +37,17 @@ public static class Merger
         foreach (var (name, module) in biases)
             if (!module.Shape.HasBias)
                 throw new InputException($"{adapterDirectory}: the {adapter.Method.Name} adapter gives {module.Shape.Name} a bias, for which a checkpoint of {model.Directory} has no place");
-        var used = ModelTensors.For(model.Config).Select(tensor => tensor.Name).ToHashSet();
+        var saved = adapter.Saved.ToDictionary(tensor => tensor.Name);
+        var parts = adapter.Parts(model);
+        var used = (parts ? ModelTensors.Untied(model.Config) : ModelTensors.For(model.Config)).Select(tensor => tensor.Name).ToHashSet();
         var tensors = new List<TensorToWrite>();
-        foreach (var name in model.TensorNames.Order(StringComparer.Ordinal))
+        foreach (var name in model.TensorNames.Union(parts ? [ModelTensors.Head] : []).Order(StringComparer.Ordinal))
         {
             var tensor = Merged(name);
             tensors.Add(tensor with { Write = stream => { cancellation.ThrowIfCancellationRequested(); tensor.Write(stream); } });
         }
         SafetensorsWriter.Write(Path.Combine(directory, "model.safetensors"), tensors, new Dictionary<string, string> { ["format"] = "pt" });
-        ConfigCopy.Write(model.Directory, directory, type);
+        ConfigCopy.Write(model.Directory, directory, type, isUntied: parts);
         ModelCompanions.Copy(model.Directory, directory);
         return tensors.Count;
 
@@ -53,7 +57,9 @@ public static class Merger
                 return Floats(name, () => MergedWeight(model, adapter, module, device));
             if (biases.TryGetValue(name, out module))
                 return Floats(name, () => MergeOne(model, adapter, module, device, core => core.Bias!.ToArray()));
-            var source = model[name];
+            if (saved.TryGetValue(name, out var own))
+                return Floats(name, adapter.Stored(own).ToFloats);
+            var source = Source(name);
             if (type is { } other && source.Type.IsFloat() && source.Type != other)
                 return Floats(name, source.ToFloats);
             var copy = TensorToWrite.Copy(source, name);
@@ -63,7 +69,9 @@ public static class Merger
         }
 
         TensorToWrite Floats(string name, Func<float[]> values) =>
-            TensorToWrite.Floats(name, type ?? model[name].Type, model[name].Shape, values);
+            TensorToWrite.Floats(name, type ?? Source(name).Type, Source(name).Shape, values);
+
+        SafetensorsTensor Source(string name) => parts ? model.Untied(name) : model[name];
     }
 
     /// <exception cref="InputException">A module's change is none of its weight.</exception>
@@ -81,7 +89,7 @@ public static class Merger
     {
         using var factors = new BoundFactors(device, [module]);
         var (name, shape) = (module.Shape.Name, module.Shape);
-        using var weight = new Parameter($"{name}.weight", Tensor.From(device, model[$"{name}.weight"].ToFloats(), (shape.Out, shape.In)));
+        using var weight = new Parameter($"{name}.weight", Tensor.From(device, adapter.BaseOf(model, $"{name}.weight").ToFloats(), (shape.Out, shape.In)));
         adapter.Fill([module], _ => weight.Value);
         using var bias = shape.HasBias ? new Parameter($"{name}.bias", Tensor.From(device, model[$"{name}.bias"].ToFloats(), shape.Out)) : null;
         var layer = new Linear(name, weight, bias);

@@ -25,8 +25,13 @@ internal sealed class MergeCommand : SpectralCommand
         using var target = new OutputFolder(context.Get(output), context.Get(overwrite), context.Get(model), context.Get(adapter));
         using ModelFolder folder = context.OpenModel(context.Get(model));
         using Device computing = device.Open(context);
-        using (var read = new AdapterReader(context.Get(adapter), folder.Config))
+        using (var read = new AdapterReader(context.Get(adapter), folder))
+        {
             foreach (string warning in read.Warnings) context.Terminal.Warn(warning);
+            if (read.Parts(folder))
+                context.Terminal.Warn($"{context.Get(adapter)}: input and output embeddings part under this adapter: the merged model stores both, "
+                    + "with tie_word_embeddings false");
+        }
         target.Claim();
         long start = Stopwatch.GetTimestamp();
         int tensors = 0;

@@ -51,6 +51,19 @@ internal sealed class AdapterCommandOptions
             return value;
         },
     };
+    private readonly Option<string> trainAlso = new("--train-also")
+    {
+        Description = "Modules to train whole and store beside the adapter, by the ends of their names (PEFT's modules_to_save), such as "
+            + "embed_tokens,lm_head or norm.",
+        HelpName = "NAMES",
+        DefaultValueFactory = _ => "",
+        CustomParser = result =>
+        {
+            string value = OptionTypes.Value(result);
+            if (Names(value).Contains("")) result.AddError(OptionTypes.Complaint("--train-also", value, "names of modules, such as embed_tokens,lm_head"));
+            return value;
+        },
+    };
     private readonly Option<double> dropout = OptionTypes.Number("--dropout", "Share of the adapter's input that is dropped while training.", 0, x => x is >= 0 and < 1, "a number from 0 to below 1");
     private readonly Option<double> ratio = OptionTypes.Number("--lr-ratio", "Learning rate of lora_B over that of lora_A, which keeps --lr; LoRA+ (arXiv 2402.12354) takes 16.", 1, x => x > 0 && double.IsFinite(x), "a number above 0");
     private readonly Option<string> svd = OptionTypes.Choice("--svd", "How singular values are found; auto is exact up to a smaller dimension of 512.", "auto", "auto", "exact", "randomized");
@@ -67,7 +80,7 @@ internal sealed class AdapterCommandOptions
     /// <summary>Those that hold whatever the method is.</summary>
     public Option[] Shared => [rank, alpha, rankPattern, alphaPattern, rslora, bias, topK, target, set, dropout, ratio, svd, CalibrationRecords];
 
-    public Option[] All => [method, .. Shared, InitAdapter, Previous];
+    public Option[] All => [method, .. Shared, trainAlso, InitAdapter, Previous];
 
     /// <summary>Attaches the adapter to start from, to be trained at the rates of this run.</summary>
     public Adapter Load(CommandContext context, CausalLanguageModel model, string directory) => Adapter.Load(model, directory, context.Get(ratio));
@@ -80,7 +93,7 @@ internal sealed class AdapterCommandOptions
     {
         AdapterMethod chosen = Method(context);
         if (context.Get(rank) > 1 && context.Get(InitAdapter) is null) context.SavesMemory.Add($"--rank {context.Get(rank) / 2}");
-        AdapterOptions options = Read(context, chosen);
+        AdapterOptions options = Read(context, chosen) with { ModulesToSave = Whole(context) };
         return context.Get(Previous) is { } directory ? options.After(chosen, directory) : options;
     }
 
@@ -122,6 +135,7 @@ internal sealed class AdapterCommandOptions
         Require(topK, context.Get(topK) == start.Options.TopK, Text(start.Options.TopK));
         Require(dropout, context.Get(dropout) == start.Options.Dropout, Text(start.Options.Dropout));
         Require(set, Settings(context, start.Method, [start.Method]).All(given => start.Options.Setting(start.Method, given.Key) == given.Value), Text(start));
+        Require(trainAlso, Whole(context).ToHashSet().SetEquals(start.Options.ModulesToSave), Listed(start.Options.ModulesToSave));
         Require(target, Names(context.Get(target)).ToHashSet().SetEquals(start.Options.TargetModules), string.Join(',', start.Options.TargetModules));
 
         void Require(Option option, bool same, string found)
@@ -145,6 +159,7 @@ internal sealed class AdapterCommandOptions
         .. adapter.Options.Bias == AdapterBias.None ? [] : new[] { ("bias", Text(adapter.Options.Bias)) },
         ("top-k", Text(adapter.Options.TopK)),
         ("target", string.Join(", ", adapter.Options.TargetModules)),
+        .. adapter.Options.ModulesToSave.Count == 0 ? [] : new[] { ("train-also", Listed(adapter.Options.ModulesToSave)) },
         ("dropout", Text(adapter.Options.Dropout)),
         ("lr-ratio", Text(adapter.Options.LearningRateRatio)),
         .. adapter.Method.Settings.Select(setting => (setting.Name, setting.Describe(adapter.Options.Setting(adapter.Method, setting.Name)))),
@@ -176,6 +191,10 @@ internal sealed class AdapterCommandOptions
 
     private (string Name, string Value)[] Given(CommandContext context) =>
         [.. (context.Get(set) ?? []).Select(text => (text[..text.IndexOf('=')], text[(text.IndexOf('=') + 1)..]))];
+
+    private string[] Whole(CommandContext context) => context.Get(trainAlso) is { Length: > 0 } list ? Names(list) : [];
+
+    private static string Listed(IReadOnlyList<string> names) => names.Count == 0 ? "none" : string.Join(", ", names);
 
     private static string[] Names(string list) => list.Split(',', StringSplitOptions.TrimEntries);
 

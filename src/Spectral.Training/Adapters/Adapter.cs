@@ -13,10 +13,15 @@ public sealed class Adapter : IDisposable
     private bool _frozenChanged;
     private Dictionary<string, string>? _baseDigests;
 
-    private Adapter(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, IReadOnlyList<AdaptedModule> modules)
+    private Adapter(
+        CausalLanguageModel model,
+        AdapterMethod method,
+        AdapterOptions options,
+        IReadOnlyList<AdaptedModule> modules,
+        IReadOnlyList<SavedTensor> saved)
     {
         (_model, Method, Options, _modules) = (model, method, options, [.. modules]);
-        _factors = new BoundFactors(model.Device, modules);
+        _factors = new BoundFactors(model.Device, modules, saved, model.DType);
         Parameters.Changed += Refresh;
         Parameters.Accumulated += AddPenalties;
     }
@@ -29,6 +34,12 @@ public sealed class Adapter : IDisposable
 
     /// <summary>The adapted layers, in model order.</summary>
     public IReadOnlyList<AdaptedModule> Modules => _modules;
+
+    /// <summary>
+    /// The weights of the model that train whole beside the factors, named as in it (<see cref="AdapterOptions.ModulesToSave"/>): F32 masters, and
+    /// values in the compute type that the model computes with in place of its own.
+    /// </summary>
+    public IEnumerable<Parameter> WholeWeights => _factors.Saved.Where(pair => pair.Key.Trains).Select(pair => pair.Value);
 
     /// <summary>What trains.</summary>
     public ParameterGroup Parameters => _factors.Trained;
@@ -62,7 +73,8 @@ public sealed class Adapter : IDisposable
         if (linears.Length < targets.Length)
             options = options with { TargetModules = [.. linears.Select(linear => linear.Name)] };
         var modules = AdaptedModule.Describe(method, [.. linears.Select(linear => linear.ModuleShape).Zip(settings.OfType<AdapterOptions>())]);
-        return Build(model, method, options, modules, adapter => adapter.Begin(linears, calibration));
+        var saved = SavedModules.Of(model.Config, options.ModulesToSave);
+        return Build(model, method, options, modules, saved, adapter => adapter.Begin(linears, calibration));
     }
 
     /// <summary>Attaches an adapter from a folder in PEFT layout, trainable from where it was saved.</summary>
@@ -75,8 +87,12 @@ public sealed class Adapter : IDisposable
     {
         using var folder = model.Path is null ? null : ModelFolder.Open(model.Path);
         using var reader = folder is null ? new AdapterReader(directory, model.Config, learningRateRatio) : new AdapterReader(directory, folder, learningRateRatio);
-        return Build(model, reader.Method, reader.Options, reader.Modules, adapter =>
-            reader.Fill(adapter.Modules, module => model.Linears.First(linear => linear.Name == module.Shape.Name).Weight.Value));
+        return Build(model, reader.Method, reader.Options, reader.Modules, reader.Saved, adapter =>
+        {
+            reader.Fill(adapter.Modules, module => model.Linears.First(linear => linear.Name == module.Shape.Name).Weight.Value);
+            foreach (var (tensor, parameter) in adapter._factors.Saved)
+                parameter.Master.CopyFrom(reader.Stored(tensor).ToFloats());
+        });
     }
 
     /// <summary>
@@ -99,7 +115,7 @@ public sealed class Adapter : IDisposable
         if (layers.Count < AdapterTargets.Choose(model.Linears, linear => linear.Name, options).Length)
             options = options with { TargetModules = [.. layers.Select(layer => layer.Name)] };
         var modules = AdaptedModule.Describe(method, [.. layers.Select(layer => (linears[layer.Name].ModuleShape, options with { Rank = layer.Rank, Alpha = layer.Alpha }))]);
-        return Build(model, method, options, modules, state.Fill);
+        return Build(model, method, options, modules, SavedModules.Of(model.Config, options.ModulesToSave), state.Fill);
     }
 
     /// <summary>Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32) into a folder, each atomically.</summary>
@@ -113,6 +129,11 @@ public sealed class Adapter : IDisposable
                 var name = stored.IsShared ? AdapterFolder.SharedKeyOf(stored.Name) : AdapterFolder.KeyOf(module.Shape.Name, stored.Name);
                 tensors.TryAdd(name, TensorToWrite.Floats(name, StoredType.F32, stored.Shape.Dimensions(), stored.Read));
             }
+        foreach (var (tensor, parameter) in _factors.Saved)
+        {
+            var name = tensor.KeyOf(isAdapted: _modules.Any(module => module.Shape.Name == tensor.Module));
+            tensors.Add(name, TensorToWrite.Floats(name, StoredType.F32, tensor.Shape.Dimensions(), parameter.Master.ToArray));
+        }
         AdapterFolder.Write(directory, config, [.. tensors.Values]);
     }
 
@@ -148,6 +169,8 @@ public sealed class Adapter : IDisposable
             group.Reduce();
         foreach (var linear in _model.Linears)
             (linear.Adapter, linear.Group.Adapter) = (null, null);
+        foreach (var tensor in _factors.Saved.Keys)
+            _model.ParameterOf(tensor.Name).StandIn = null;
         _model.Adapter = null;
     }
 
@@ -165,12 +188,13 @@ public sealed class Adapter : IDisposable
         AdapterMethod method,
         AdapterOptions options,
         IReadOnlyList<AdaptedModule> modules,
+        IReadOnlyList<SavedTensor> saved,
         Action<Adapter> fill)
     {
         RequireFrozen(model);
         if (!(options.Dropout is >= 0 and < 1))
             throw new InputException($"dropout {options.Dropout}: expected 0 or more and below 1");
-        var adapter = new Adapter(model, method, options, modules);
+        var adapter = new Adapter(model, method, options, modules, saved);
         try
         {
             fill(adapter);
@@ -201,6 +225,8 @@ public sealed class Adapter : IDisposable
         Method.Initialize([.. _modules.Zip(linears, (module, linear) =>
             new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, module.Options) { Calibration = calibration! })]);
         Fill(factor => factor.Start.IsCopy);
+        foreach (var (tensor, parameter) in _factors.Saved)
+            Cast.Run(_model.ParameterOf(tensor.Name).Value, parameter.Master);
     }
 
     private void Fill(Func<Factor, bool> which)
@@ -245,6 +271,11 @@ public sealed class Adapter : IDisposable
 
     private void Bind()
     {
+        foreach (var (tensor, parameter) in _factors.Saved)
+        {
+            parameter.Refresh();
+            _model.ParameterOf(tensor.Name).StandIn = parameter;
+        }
         var modules = _modules.ToDictionary(module => module.Shape.Name);
         var (index, groups) = (0u, _model.Linears.Select(linear => linear.Group).Distinct());
         var augments = LowRankLinear.Augments(_model.Device, _model.DType);

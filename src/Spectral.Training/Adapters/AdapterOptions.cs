@@ -50,6 +50,12 @@ public sealed record AdapterOptions
     /// <summary>Which biases of the model train along.</summary>
     public AdapterBias Bias { get; init; }
 
+    /// <summary>
+    /// Ends of the names of modules that train whole and are stored beside the factors, such as <c>lm_head</c> or <c>embed_tokens</c> (PEFT's
+    /// modules_to_save). They take no adapter.
+    /// </summary>
+    public IReadOnlyList<string> ModulesToSave { get; init; } = [];
+
     /// <summary>Folder of the adapter of the tasks before, for a method that keeps clear of them (o-lora); read once, when an adapter is made.</summary>
     public string? PreviousAdapter { get; init; }
 

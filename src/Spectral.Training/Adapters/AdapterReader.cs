@@ -7,7 +7,9 @@ public sealed class AdapterReader : IDisposable
 {
     private readonly AdapterFolder _folder;
     private readonly AdapterTensors _tensors;
+    private readonly SavedTensors _savedTensors;
     private readonly IReadOnlyList<AdaptedModule> _modules;
+    private readonly List<SavedTensor> _saved;
     private readonly List<string> _warnings;
 
     /// <summary>Opens the folder of an adapter for a model whose weights are in another folder.</summary>
@@ -17,6 +19,7 @@ public sealed class AdapterReader : IDisposable
         try
         {
             _folder.CheckFits(model);
+            _saved.RemoveAll(tensor => !tensor.Trains && Stored(tensor).HasValuesOf(model.Untied(tensor.Name)));
         }
         catch
         {
@@ -28,17 +31,21 @@ public sealed class AdapterReader : IDisposable
     /// <summary>Opens the folder of an adapter for a model without looking at its weights.</summary>
     /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
     public AdapterReader(string directory, ModelConfig config, double learningRateRatio = 1)
-        : this(directory, [.. ModelTensors.Linears(config).Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias))], learningRateRatio)
+        : this(
+            directory,
+            [.. ModelTensors.Linears(config).Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias))],
+            [.. ModelTensors.Untied(config)],
+            learningRateRatio)
     {
     }
 
     /// <summary>Opens the folder of an adapter for a model that is not at hand: the layers' sizes are deduced from the tensors.</summary>
     /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
-    public AdapterReader(string directory) : this(directory, (IReadOnlyList<ModuleShape>?)null, 1)
+    public AdapterReader(string directory) : this(directory, null, null, 1)
     {
     }
 
-    private AdapterReader(string directory, IReadOnlyList<ModuleShape>? layers, double learningRateRatio)
+    private AdapterReader(string directory, IReadOnlyList<ModuleShape>? layers, IReadOnlyList<TensorSpec>? model, double learningRateRatio)
     {
         _folder = AdapterFolder.Open(directory);
         try
@@ -50,7 +57,9 @@ public sealed class AdapterReader : IDisposable
             if (adapted is { Count: 0 })
                 throw new InputException($"{directory}: target_modules of the adapter's config matches no layer of the model; is it the adapter of another model?");
             var (leaves, shared) = Names(adapted ?? ModuleSizes.Probes);
-            _tensors = new AdapterTensors(_folder, leaves, shared);
+            _savedTensors = new SavedTensors(_folder, model);
+            _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors);
+            _saved = [.. _savedTensors.Check(_warnings)];
             CheckModules(layers);
             adapted ??= ModuleSizes.Deduce(_folder, _tensors, Describe);
             if (config.TargetModules.Names is null)
@@ -74,6 +83,12 @@ public sealed class AdapterReader : IDisposable
 
     /// <summary>The modules, without factors yet.</summary>
     public IReadOnlyList<AdaptedModule> Modules => _modules;
+
+    /// <summary>
+    /// The tensors of the model that the adapter has its own values of. Of those that only stand in for the base's, the ones that differ from it, if
+    /// the model was given with its weights.
+    /// </summary>
+    internal IReadOnlyList<SavedTensor> Saved => _saved;
 
     /// <summary>What was odd but harmless, one line each.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
@@ -100,6 +115,26 @@ public sealed class AdapterReader : IDisposable
                 factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
         }
     }
+
+    /// <summary>A tensor that the adapter's changes add to: the model's, or what stands in for it.</summary>
+    internal SafetensorsTensor BaseOf(ModelFolder model, string tensor) =>
+        _saved.Find(saved => saved.Name == tensor && !saved.Trains) is { } own ? Stored(own) : model.Untied(tensor);
+
+    /// <summary>
+    /// Whether embedding and head, tied in the model, part under the adapter. They stay one where both are saved with the same values.
+    /// </summary>
+    public bool Parts(ModelFolder model)
+    {
+        if (!model.Config.TieWordEmbeddings)
+            return false;
+        SavedTensor? embedding = _saved.Find(tensor => tensor.Name == ModelTensors.Embedding);
+        SavedTensor? head = _saved.Find(tensor => tensor.Name == ModelTensors.Head);
+        return (embedding is not null || head is not null)
+            && !(embedding is not null && head is not null && Stored(embedding).HasValuesOf(Stored(head)));
+    }
+
+    /// <summary>A saved tensor in the file.</summary>
+    internal SafetensorsTensor Stored(SavedTensor tensor) => _savedTensors.ByName[tensor.Name];
 
     /// <summary>The stored values of one of a module's own tensors.</summary>
     internal float[] Stored(AdaptedModule module, string leaf) => _tensors.Find(module, module.Stored(LacksStart).First(stored => stored.Name == leaf)).ToFloats();

@@ -17,6 +17,8 @@ public static class AdapterTargets
                 throw new InputException(
                     $"target '{target}' matches no layer; there are: {string.Join(", ", layers.Select(layer => name(layer).Split('.')[^1]).Distinct())}");
         var pattern = ModulePattern.Of(options.TargetModules);
-        return [.. layers.Where(layer => pattern.Matches(name(layer)))];
+        T[] chosen = [.. layers.Where(layer => pattern.Matches(name(layer)) && !SavedModules.Exclude(options.ModulesToSave, name(layer)))];
+        return chosen.Length > 0 || options.ModulesToSave.Count == 0 ? chosen : throw new InputException(
+            $"targets {string.Join(", ", options.TargetModules)}: all of them are trained whole ({string.Join(", ", options.ModulesToSave)})");
     }
 }

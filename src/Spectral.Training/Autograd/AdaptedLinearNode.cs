@@ -72,12 +72,10 @@ internal sealed class AdaptedLinearNode : Node
             return;
         var accumulate = false;
         var dx = _input?.GradientBuffer((_rows, _group.Layers[0].In), like, out accumulate);
-        for (var i = 0; i < _gradients.Length && dx is not null; i++)
+        for (var i = 0; i < _gradients.Length; i++)
         {
-            if (_group.Layers[i].Adapter is not null || _gradients[i] is not { } gradient)
-                continue;
-            Gemm.Run(gradient, false, _group.Layers[i].Weight.Value, false, dx, 1, accumulate ? 1 : 0);
-            accumulate = true;
+            if (_group.Layers[i].Adapter is null && _gradients[i] is { } gradient)
+                LinearNode.Backward(_group.Layers[i], _x, gradient, dx, ref accumulate);
         }
         for (var i = 0; i < _projected.Length; i++)
         {

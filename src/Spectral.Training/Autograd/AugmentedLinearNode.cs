@@ -22,7 +22,7 @@ internal sealed class AugmentedLinearNode : Node
     private AugmentedLinearNode(LinearGroup group, AugmentedLayers layers, Variable x, Tensor? projected)
     {
         (_group, _layers, _input, _rows) = (group, layers, x.Node, x.Columns.Rows);
-        _x = layers.Part.TrainsFactors ? Save(x.Columns.Matrix) : null;
+        _x = layers.Part.TrainsFactors || group.Layers.Any(layer => layer.Weight.Trains) ? Save(x.Columns.Matrix) : null;
         _projected = projected is null ? null : Own(projected);
         (_gradients, _given) = (new Tensor?[group.Layers.Count], new bool[group.Layers.Count]);
     }
@@ -65,12 +65,10 @@ internal sealed class AugmentedLinearNode : Node
         var like = _dy ?? Array.Find(_gradients, gradient => gradient is not null)!;
         var accumulate = false;
         var dx = _input?.GradientBuffer((_rows, _group.Layers[0].In), like, out accumulate);
-        for (var i = 0; i < _gradients.Length && dx is not null; i++)
+        for (var i = 0; i < _gradients.Length; i++)
         {
-            if (_gradients[i] is not { } gradient)
-                continue;
-            Gemm.Run(gradient, false, _group.Layers[i].Weight.Value, false, dx, 1, accumulate ? 1 : 0);
-            accumulate = true;
+            if (_gradients[i] is { } gradient)
+                LinearNode.Backward(_group.Layers[i], _x, gradient, dx, ref accumulate);
         }
         if (_dy is null)
             return;

@@ -51,6 +51,28 @@ public sealed class LinearNode : Node
             AddBias.Run(y, layer.Bias.Value);
     }
 
+    /// <summary>Adds the gradients of what trains in a layer without an adapter, and its part of the gradient to x.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="x">[N, in] or wider, of which the first columns count; null where nothing reads it.</param>
+    /// <param name="gradient">dy [N, out].</param>
+    /// <param name="dx">[N, in]; null when nothing below wants it.</param>
+    /// <param name="accumulate">Whether to add to what <paramref name="dx"/> holds; set once it holds something.</param>
+    internal static void Backward(Linear layer, Tensor? x, Tensor gradient, Tensor? dx, ref bool accumulate)
+    {
+        if (layer.Weight.Gradient is { } dWeight)
+        {
+            Gemm.Run(
+                new(gradient, 0, layer.Out), true, new(x!, 0, x!.Dim(1)), false, new(dWeight, 0, layer.In),
+                layer.Out, layer.In, x.Dim(0), 1, 1);
+        }
+        if (layer.Bias?.Gradient is { } dBias)
+            BiasGradient.Run(gradient, dBias, true);
+        if (dx is null)
+            return;
+        Gemm.Run(gradient, false, layer.Weight.Value, false, dx, 1, accumulate ? 1 : 0);
+        accumulate = true;
+    }
+
     /// <summary>All layers add into one dx buffer inside their GEMMs.</summary>
     private protected override void Pass()
     {
@@ -60,17 +82,8 @@ public sealed class LinearNode : Node
         var dx = _input?.GradientBuffer((_rows, _group.Layers[0].In), like, out accumulate);
         for (var i = 0; i < _gradients.Length; i++)
         {
-            var layer = _group.Layers[i];
-            if (_gradients[i] is not { } gradient)
-                continue;
-            if (layer.Weight.Gradient is { } dWeight)
-                Gemm.Run(gradient, true, _x!, false, dWeight, 1, 1);
-            if (layer.Bias?.Gradient is { } dBias)
-                BiasGradient.Run(gradient, dBias, true);
-            if (dx is null)
-                continue;
-            Gemm.Run(gradient, false, layer.Weight.Value, false, dx, 1, accumulate ? 1 : 0);
-            accumulate = true;
+            if (_gradients[i] is { } gradient)
+                Backward(_group.Layers[i], _x, gradient, dx, ref accumulate);
         }
         if (_group.Observer is { SeesGradients: true } observer)
             observer.Backward(_x!, _gradients);

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Spectral.Training;
 
-/// <summary>Copies a model's <c>config.json</c> beside weights of another stored type.</summary>
+/// <summary>Copies a model's <c>config.json</c> beside weights of another stored type, or with a head of its own: bit for bit unless either is so.</summary>
 internal static class ConfigCopy
 {
     private const string Name = "config.json", Key = "torch_dtype", NewKey = "dtype";
@@ -12,20 +12,23 @@ internal static class ConfigCopy
     /// <summary>Copies the config, with the type of the weights in it if one is given: under the key it had, older transformers' if it had none.</summary>
     /// <param name="source">The model's folder.</param>
     /// <param name="directory">The folder of the result.</param>
-    /// <param name="type">The type of the weights there; null: the config stays bit for bit.</param>
-    public static void Write(string source, string directory, StoredType? type)
+    /// <param name="type">The type of the weights there; null: as it was.</param>
+    /// <param name="isUntied">Whether a head that was tied to the embedding no longer is.</param>
+    public static void Write(string source, string directory, StoredType? type, bool isUntied = false)
     {
         string path = FolderFile.At(source, Name), copy = Path.Combine(directory, Name);
-        if (type is null)
+        if (type is null && !isUntied)
         {
             File.Copy(path, copy, overwrite: true);
             return;
         }
         using JsonDocument document = StrictJson.ParseFile(path, MaximumBytes);
         JsonObject config = JsonObject.Create(document.RootElement)!;
+        if (isUntied)
+            config["tie_word_embeddings"] = false;
         string[] present = [.. new[] { Key, NewKey }.Where(config.ContainsKey)];
-        foreach (string key in present.DefaultIfEmpty(Key))
-            config[key] = TorchName(type.Value);
+        foreach (string key in type is null ? [] : present.DefaultIfEmpty(Key))
+            config[key] = TorchName(type!.Value);
         AtomicFile.Write(copy, stream =>
         {
             using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });

@@ -44,11 +44,22 @@ public static class LoraExporter
             void Add(string leaf, long[] shape, Func<AdapterForm, float[]> read) => tensors.Add(TensorToWrite.Floats(
                 AdapterFolder.KeyOf(name, leaf), type, shape, () => Evaluate(device, model, adapter, module, read)));
         }
+        foreach (SavedTensor saved in adapter.Saved)
+        {
+            string name = saved.KeyOf(isAdapted: adapter.Modules.Any(module => module.Shape.Name == saved.Module));
+            tensors.Add(TensorToWrite.Floats(name, StoredType.F32, saved.Shape.Dimensions(), adapter.Stored(saved).ToFloats));
+        }
         using AdapterFolder folder = AdapterFolder.Open(adapterDirectory);
         AdapterConfig config = folder.Config with
         {
             Method = new LoraMethod(),
-            Options = new AdapterOptions { Rank = rank, Alpha = rank, Dropout = adapter.Options.Dropout },
+            Options = new AdapterOptions
+            {
+                Rank = rank,
+                Alpha = rank,
+                Dropout = adapter.Options.Dropout,
+                ModulesToSave = adapter.Options.ModulesToSave,
+            },
             LacksStart = false,
             IncludesStart = false,
             BaseTensorSha256 = new Dictionary<string, string>(),

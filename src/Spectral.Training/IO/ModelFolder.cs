@@ -49,6 +49,10 @@ public sealed class ModelFolder : IDisposable
         ? tensor
         : throw new InputException($"{Directory}: no tensor {InputText.Quote(name)} in the weights");
 
+    /// <summary>The tensor that a model computes with under a name: of a head tied to the embedding, the embedding.</summary>
+    /// <exception cref="InputException">The folder has no such tensor.</exception>
+    internal SafetensorsTensor Untied(string name) => this[name == ModelTensors.Head && Config.TieWordEmbeddings ? ModelTensors.Embedding : name];
+
     /// <summary>Opens and checks a model folder.</summary>
     /// <param name="directory">The folder.</param>
     /// <param name="weightsOptional">Whether a folder without weights is accepted, as pretraining does.</param>

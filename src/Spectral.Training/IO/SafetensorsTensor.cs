@@ -117,6 +117,26 @@ public sealed class SafetensorsTensor
         return values;
     }
 
+    /// <summary>Whether another tensor has the same shape and values, whatever types they are stored in. NaN is like no value.</summary>
+    /// <exception cref="InputException">A stored type is not one of F32, F16, BF16, F64.</exception>
+    internal bool HasValuesOf(SafetensorsTensor other)
+    {
+        if (!Shape.SequenceEqual(other.Shape))
+            return false;
+        const int Piece = 1 << 16;
+        float[] mine = new float[Piece], others = new float[Piece];
+        for (long done = 0; done < Count; done += Piece)
+        {
+            int count = (int)Math.Min(Piece, Count - done);
+            ReadFloats(done, mine.AsSpan(0, count));
+            other.ReadFloats(done, others.AsSpan(0, count));
+            for (int i = 0; i < count; i++)
+                if (mine[i] != others[i])
+                    return false;
+        }
+        return true;
+    }
+
     private static void Convert(StoredType type, ReadOnlySpan<byte> source, Span<float> destination)
     {
         switch (type)

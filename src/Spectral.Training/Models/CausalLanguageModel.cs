@@ -21,7 +21,10 @@ public sealed class CausalLanguageModel : IDisposable
         (Config, Device, DType, _parameters, Path) = (config, device, dtype, parameters, path);
         _embedding = parameters[ModelTensors.Embedding];
         _finalNorm = parameters[ModelTensors.FinalNorm];
-        _head = config.TieWordEmbeddings ? _embedding : parameters[ModelTensors.Head];
+        // Weights that train together are one parameter; frozen ones are one memory, which an adapter can part.
+        _head = !config.TieWordEmbeddings ? parameters[ModelTensors.Head]
+            : parameters.Group is not null ? _embedding
+            : new Parameter(ModelTensors.Head, _embedding.Value.Share());
         _rotary = new RotaryTables(device, config);
         _layers = new DecoderLayer[config.Layers];
         for (var i = 0; i < _layers.Length; i++)
@@ -167,8 +170,13 @@ public sealed class CausalLanguageModel : IDisposable
     {
         Adapter?.Dispose();
         _rotary.Dispose();
+        if (_head != _embedding)
+            _head.Dispose();
         _parameters.Dispose();
     }
+
+    /// <summary>A weight of the model by its name; a head tied to the embedding has its own, <see cref="ModelTensors.Head"/>.</summary>
+    internal Parameter ParameterOf(string tensor) => tensor == ModelTensors.Head ? _head : _parameters[tensor];
 
     private DecoderLayer CreateLayer(int index)
     {

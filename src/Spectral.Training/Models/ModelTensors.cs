@@ -61,6 +61,11 @@ public static class ModelTensors
     public static IEnumerable<LinearSpec> Linears(ModelConfig config)
         => Enumerable.Range(0, config.Layers).SelectMany(layer => Linears(config, layer));
 
+    /// <summary>
+    /// Every tensor by which the model computes, in the same order: those of <see cref="For"/>, and the head also where it is tied to the embedding.
+    /// </summary>
+    public static IEnumerable<TensorSpec> Untied(ModelConfig config) => For(config with { TieWordEmbeddings = false });
+
     /// <summary>Every tensor of the model, in the order of the data's way through it.</summary>
     public static IEnumerable<TensorSpec> For(ModelConfig config)
     {

@@ -7,6 +7,7 @@ public sealed class Parameter : IDisposable
 {
     private readonly Tensor? _master;
     private Tensor? _value;
+    private Tensor? _gradient;
     private ColumnRange? _place;
 
     /// <summary>A frozen parameter; takes over the handle.</summary>
@@ -31,19 +32,30 @@ public sealed class Parameter : IDisposable
 
     /// <summary>What kernels read, in the compute type. In F32 this is the master itself.</summary>
     /// <exception cref="InvalidOperationException">It is a weight that an attached adapter keeps among others; detach that first.</exception>
-    public Tensor Value => _value ?? throw new InvalidOperationException($"{Name} is part of a wider matrix while an adapter is attached");
+    public Tensor Value => StandIn?.Value
+        ?? _value ?? throw new InvalidOperationException($"{Name} is part of a wider matrix while an adapter is attached");
 
     /// <summary>The value of a matrix, wherever it is.</summary>
     internal ColumnRange Columns => _place ?? Value;
 
     /// <summary>The F32 values the optimizer updates; the value itself for a frozen parameter.</summary>
-    public Tensor Master => _master ?? Value;
+    public Tensor Master => StandIn?.Master ?? _master ?? Value;
 
     /// <summary>F32, shape of the value; null for everything that does not train.</summary>
-    public Tensor? Gradient { get; internal set; }
+    public Tensor? Gradient
+    {
+        get => StandIn is { } other ? other.Gradient : _gradient;
+        internal set => _gradient = value;
+    }
 
     /// <summary>Whether backward must produce a gradient for it.</summary>
     public bool Trains => Gradient is not null;
+
+    /// <summary>
+    /// What everybody who asks a base weight for its values gets in its place while an adapter that carries its own is attached. The weight keeps
+    /// its memory.
+    /// </summary>
+    internal Parameter? StandIn { get; set; }
 
     /// <summary>The master's values on the host.</summary>
     public float[] ToArray()
@@ -80,6 +92,6 @@ public sealed class Parameter : IDisposable
     {
         _value?.Dispose();
         _master?.Dispose();
-        Gradient?.Dispose();
+        _gradient?.Dispose();
     }
 }

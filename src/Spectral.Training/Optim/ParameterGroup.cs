@@ -25,10 +25,18 @@ public sealed class ParameterGroup : IDisposable
     /// <param name="shapes">Names and shapes, in the order in which they are stored.</param>
     /// <param name="valueType">The compute type of <see cref="Parameter.Value"/>.</param>
     /// <param name="rates">Each parameter's factor of the learning rate, in the same order, above 0; null: 1 for all.</param>
-    /// <exception cref="ArgumentException">There are not as many factors as shapes.</exception>
-    public ParameterGroup(Device device, IEnumerable<(string Name, Shape Shape)> shapes, DType valueType = DType.F32, IReadOnlyList<double>? rates = null)
+    /// <param name="types">Each parameter's compute type, likewise; null: <paramref name="valueType"/> for all.</param>
+    /// <exception cref="ArgumentException">There are not as many factors or types as shapes.</exception>
+    public ParameterGroup(
+        Device device,
+        IEnumerable<(string Name, Shape Shape)> shapes,
+        DType valueType = DType.F32,
+        IReadOnlyList<double>? rates = null,
+        IReadOnlyList<DType>? types = null)
     {
         var wanted = shapes.ToList();
+        if (types is not null && types.Count != wanted.Count)
+            throw new ArgumentException($"{types.Count} compute types, expected {wanted.Count}, one for each parameter", nameof(types));
         if (rates is not null && rates.Count != wanted.Count)
             throw new ArgumentException($"{rates.Count} learning-rate factors, expected {wanted.Count}, one for each parameter", nameof(rates));
         Device = device;
@@ -50,9 +58,10 @@ public sealed class ParameterGroup : IDisposable
         }
         foreach (var size in sizes)
             _masters.Add(Tensor.Zeros(device, checked((int)size)));
-        foreach (var ((name, shape), place) in wanted.Zip(_places))
+        for (var i = 0; i < wanted.Count; i++)
         {
-            _parameters.Add(new Parameter(name, Part(_masters, place, shape), valueType));
+            var (name, shape) = wanted[i];
+            _parameters.Add(new Parameter(name, Part(_masters, _places[i], shape), types?[i] ?? valueType));
             Count += shape.Count;
         }
     }

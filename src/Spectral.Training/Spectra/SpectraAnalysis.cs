@@ -81,7 +81,9 @@ public sealed class SpectraAnalysis : IDisposable
 
     private WeightPair Read(LinearSpec layer, Device device, StoredType? rounding)
     {
-        SafetensorsTensor before = baseModel[layer.Weight], after = tunedModel[layer.Weight];
+        SafetensorsTensor before = baseModel[layer.Weight];
+        SavedTensor? saved = adapter?.Saved.FirstOrDefault(tensor => tensor.Name == layer.Weight);
+        SafetensorsTensor after = saved is null ? tunedModel[layer.Weight] : adapter!.Stored(saved);
         AdaptedModule? module = adapter?.Modules.FirstOrDefault(module => module.Shape.Name == layer.Name);
         float[] zero = before.ToFloats();
         float[] one = module is null ? after.ToFloats() : Merger.MergedWeight(tunedModel, adapter!, module, device);

@@ -62,7 +62,7 @@ public sealed record AdapterConfig
     /// <summary>Whether a module is adapted.</summary>
     public bool Matches(string module)
     {
-        if (ExcludeModules?.Matches(module) ?? false)
+        if ((ExcludeModules?.Matches(module) ?? false) || SavedModules.Exclude(Options.ModulesToSave, module))
             return false;
         if (!TargetModules.Matches(module))
             return false;

@@ -22,7 +22,7 @@ internal static class AdapterConfigFile
     private static readonly PeftField[] Common =
     [
         .. PeftField.Ignored("task_type", "revision", "inference_mode", "auto_mapping", "peft_version", "init_weights"),
-        .. PeftField.Unsupported("modules_to_save", "fan_in_fan_out"),
+        .. PeftField.Unsupported("fan_in_fan_out"),
         PeftField.Is("bias", "none"),
     ];
 
@@ -84,7 +84,6 @@ internal static class AdapterConfigFile
                 ["auto_mapping"] = () => json.WriteNull("auto_mapping"),
                 ["base_model_name_or_path"] = () => json.WriteString("base_model_name_or_path", config.BaseModel),
                 ["inference_mode"] = () => json.WriteBoolean("inference_mode", true),
-                ["modules_to_save"] = () => json.WriteNull("modules_to_save"),
                 ["peft_type"] = () => json.WriteString("peft_type", config.Method.PeftType),
                 ["revision"] = () => json.WriteNull("revision"),
                 ["target_modules"] = () => WritePattern(json, "target_modules", config.TargetModules),
@@ -156,7 +155,7 @@ internal static class AdapterConfigFile
         IEnumerable<PeftField> own = method.PeftFields ?? PeftField.LoraWith(PeftField.Rank(8, least: 0));
         IEnumerable<PeftField> settings = method.Settings.Where(setting => setting.PeftKey is not null || method.PeftFields is null)
             .Select(setting => PeftField.Setting(setting, setting.PeftKey ?? setting.Name.Replace('-', '_')));
-        PeftField[] all = [.. own, .. settings];
+        PeftField[] all = [.. own, .. settings, PeftField.ModulesToSave];
         return [.. all, .. Common.Where(common => Array.TrueForAll(all, field => field.Key != common.Key))];
     }
 

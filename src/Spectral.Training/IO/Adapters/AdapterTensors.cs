@@ -18,8 +18,9 @@ internal sealed class AdapterTensors
     /// <param name="folder">The folder.</param>
     /// <param name="leaves">Names behind a module's path.</param>
     /// <param name="shared">Names of what all modules share; some versions of PEFT repeat them in each.</param>
+    /// <param name="saved">Takes the tensors of whole modules.</param>
     /// <exception cref="InputException">A tensor is none of these, or of no float type, or there twice.</exception>
-    public AdapterTensors(AdapterFolder folder, IReadOnlySet<string> leaves, IReadOnlySet<string> shared)
+    public AdapterTensors(AdapterFolder folder, IReadOnlySet<string> leaves, IReadOnlySet<string> shared, SavedTensors saved)
     {
         _path = folder.WeightsPath;
         // Of two leaves, one of which ends as the other, the longer is meant.
@@ -32,6 +33,8 @@ internal sealed class AdapterTensors
                 throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} has a name of {name.Length} characters, expected at most {LongestName}");
             if (!tensor.Type.IsFloat())
                 throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is {tensor.Type.HeaderName()}, expected F32, F16 or BF16");
+            if (saved.Take(tensor, name, isFactor: isModule && Find(modular, name) is not null))
+                continue;
             // Biases of wrapped layers, which some versions of PEFT store as those of the layer.
             if (leaves.Contains(WrappedBias) && name.EndsWith(".bias", StringComparison.Ordinal) && !name.EndsWith("." + WrappedBias, StringComparison.Ordinal))
                 name = name[..^"bias".Length] + WrappedBias;
@@ -41,7 +44,7 @@ internal sealed class AdapterTensors
                 AddToModule(module, leaf, tensor, shared);
             else
                 throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {folder.Config.Method.Name} adapter, expected "
-                    + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its modules (saved modules and embeddings are not supported)");
+                    + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its modules, or tensors of modules_to_save");
         }
     }
 

@@ -103,6 +103,24 @@ public sealed record PeftField(string Key)
         Write = (json, options) => json.WriteString("bias", options.Bias switch { AdapterBias.None => "none", AdapterBias.All => "all", _ => adapted }),
     };
 
+    /// <summary>Modules that are trained and stored whole.</summary>
+    public static PeftField ModulesToSave { get; } = new("modules_to_save")
+    {
+        Read = (fields, options) => options with { ModulesToSave = fields.Texts("modules_to_save") ?? [] },
+        Write = (json, options) =>
+        {
+            if (options.ModulesToSave.Count == 0)
+            {
+                json.WriteNull("modules_to_save");
+                return;
+            }
+            json.WriteStartArray("modules_to_save");
+            foreach (string module in options.ModulesToSave)
+                json.WriteStringValue(module);
+            json.WriteEndArray();
+        },
+    };
+
     /// <summary>A setting of the method's own.</summary>
     public static PeftField Setting(AdapterSetting setting, string key) => new(key)
     {

@@ -87,7 +87,6 @@ public sealed class AdapterFolderTests : FolderTest
     [TestCase("lora_bias", "true")]
     [TestCase("fan_in_fan_out", "true")]
     [TestCase("bias", "\"some\"")]
-    [TestCase("modules_to_save", """["lm_head"]""")]
     [TestCase("layer_replication", "[[0,2]]")]
     [TestCase("target_parameters", """["experts.weight"]""")]
     [TestCase("trainable_token_indices", "[1]")]
@@ -171,7 +170,8 @@ public sealed class AdapterFolderTests : FolderTest
         Say([good[0], TinyModel.Numbered(good[1].Name, [0, 2]), .. good[2..]], "lora_B", "[0, 2]");
         Say([TinyModel.Numbered(good[0].Name, [0, 8]), .. good[1..]], "lora_A", "[0, 8]");
         Say([good[0], new TensorToWrite(good[1].Name, StoredType.I32, [8, 2], stream => stream.Write(new byte[64])), .. good[2..]], "I32");
-        Say([.. good, TinyModel.Numbered("base_model.model.lm_head.weight", [11, 8])], "'base_model.model.lm_head.weight' is not part", "lora_A.weight, lora_B.weight");
+        Say([.. good, TinyModel.Numbered("base_model.model.model.norm.weight", [8])],
+            "'base_model.model.model.norm.weight' is not part", "lora_A.weight, lora_B.weight", "modules_to_save");
         Say([.. good, TinyModel.Numbered($"{AdapterFiles.Module}.lora_A.weight", [2, 8])], "two tensors lora_A");
         Say([.. good, .. AdapterFiles.Spectral(AdapterFiles.Module, 2)], "spec_", "not part of a lora adapter");
         Say([], "no adapted modules");

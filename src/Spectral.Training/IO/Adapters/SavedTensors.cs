@@ -1,0 +1,99 @@
+namespace Spectral.Training;
+
+/// <summary>
+/// The tensors of an adapter folder that belong to whole modules: those of <c>modules_to_save</c>, and embeddings that PEFT stores beside factors
+/// because they are adapted or were resized.
+/// </summary>
+internal sealed class SavedTensors
+{
+    private const string Original = ".original_module.", Wrapper = ".modules_to_save.", Wrapped = ".base_layer.";
+
+    private readonly AdapterFolder _folder;
+    private readonly IReadOnlyList<string> _modules;
+    private readonly Dictionary<string, TensorSpec>? _model;
+    private readonly SortedDictionary<string, SafetensorsTensor> _tensors = new(StringComparer.Ordinal);
+
+    /// <summary>Begins with none.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="model">The model's tensors; null: there is no model at hand.</param>
+    public SavedTensors(AdapterFolder folder, IReadOnlyList<TensorSpec>? model)
+    {
+        (_folder, _modules) = (folder, folder.Config.Options.ModulesToSave);
+        _model = model?.ToDictionary(tensor => tensor.Name);
+    }
+
+    /// <summary>The tensors by their names in the model.</summary>
+    public IReadOnlyDictionary<string, SafetensorsTensor> ByName => _tensors;
+
+    /// <summary>Takes a tensor if it is one of a whole module, in any spelling that a version of PEFT has for it.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="name">Its name without PEFT's prefix.</param>
+    /// <param name="isFactor">Whether it is named as a factor: a saved module has none, but is around layers that do.</param>
+    /// <returns>Whether it was taken, or is a copy of the base's that means nothing.</returns>
+    /// <exception cref="InputException">It is there twice.</exception>
+    public bool Take(SafetensorsTensor tensor, string name, bool isFactor)
+    {
+        if (name.Contains(Original, StringComparison.Ordinal))
+            return true;
+        if (NameOf(name, isFactor) is not { } found)
+            return false;
+        if (!_tensors.TryAdd(found, tensor))
+            throw new InputException($"{_folder.WeightsPath}: there are two tensors of {found}, expected one");
+        return true;
+    }
+
+    /// <summary>What the adapter has its own values of, in model order, with a line for each entry of <c>modules_to_save</c> that means nothing.</summary>
+    /// <exception cref="InputException">A tensor is missing, or has another shape than the model's.</exception>
+    public IReadOnlyList<SavedTensor> Check(List<string> warnings)
+    {
+        if (_model is null)
+            return [.. _tensors.Select(pair => Described(pair.Key, pair.Value.Shape))];
+        if (SavedModules.Unknown([.. _model.Values], _modules) is { } unknown)
+            warnings.Add($"{_folder.Directory}: modules_to_save has {InputText.Quote(unknown)}, which means no module of the model");
+        List<SavedTensor> saved = [];
+        foreach (TensorSpec wanted in _model.Values)
+        {
+            if (!_tensors.TryGetValue(wanted.Name, out SafetensorsTensor? tensor))
+            {
+                if (SavedModules.Includes(_modules, wanted.Name))
+                    throw new InputException($"{_folder.WeightsPath}: lacks a tensor of modules_to_save, expected {wanted.Name} "
+                        + $"{InputText.Shape([.. wanted.Shape])}");
+                continue;
+            }
+            CheckShape(tensor, wanted);
+            saved.Add(Described(wanted.Name, wanted.Shape));
+        }
+        return saved;
+    }
+
+    private SavedTensor Described(string name, IReadOnlyList<long> shape) =>
+        SavedTensor.Of(new TensorSpec(name, shape), SavedModules.Includes(_modules, name));
+
+    private static void CheckShape(SafetensorsTensor tensor, TensorSpec wanted)
+    {
+        if (tensor.Shape.SequenceEqual(wanted.Shape))
+            return;
+        string found = $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is {InputText.Shape([.. tensor.Shape])}, expected "
+            + $"{InputText.Shape([.. wanted.Shape])} as in the model";
+        bool isResized = wanted.Name is ModelTensors.Embedding or ModelTensors.Head && tensor.Shape.Count == 2 && tensor.Shape[1] == wanted.Shape[1];
+        throw new InputException(found + (isResized
+            ? $"; the vocabulary was resized before training: expected a base model of {tensor.Shape[0]} tokens, such as the resized one, saved"
+            : "; is it the adapter of another model?"));
+    }
+
+    private string? NameOf(string name, bool isFactor)
+    {
+        int at = name.IndexOf(Wrapper, StringComparison.Ordinal);
+        if (at >= 0)
+        {
+            // The adapter's name may stand between: PEFT leaves it out, other writers do not.
+            (string module, string rest) = (name[..(at + 1)], name[(at + Wrapper.Length)..]);
+            string without = module + rest[(rest.IndexOf('.') + 1)..];
+            return _model is null || !_model.ContainsKey(module + rest) ? without : module + rest;
+        }
+        string plain = name.Replace(Wrapped, ".", StringComparison.Ordinal);
+        bool isEmbedding = plain is ModelTensors.Embedding or ModelTensors.Head;
+        bool isSaved = plain == name && SavedModules.Includes(_modules, name) && (_model?.ContainsKey(name) ?? !isFactor);
+        return isEmbedding || isSaved ? plain : null;
+    }
+}
