@@ -1,5 +1,13 @@
 using BenchmarkDotNet.Running;
+using Spectral.Benchmarks.Tokenizers;
 
-// In this process: the native libraries lie beside this program and not beside a project that BenchmarkDotNet would generate.
+// Not BenchmarkDotNet's: each run needs a tokenizer whose cache is empty, and takes turns with another process.
+if (args is ["tokenizers", .. var options])
+    return TokenizerRun.Run(options);
+
+// In this process: the native libraries lie beside this program and not beside a project that BenchmarkDotNet would
+// generate.
 var summaries = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run([.. args, "--inProcess"]).ToArray();
-return summaries.Any(summary => summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success)) ? 1 : 0;
+bool failed = summaries.Any(summary => summary.HasCriticalValidationErrors
+    || summary.Reports.Any(report => !report.Success));
+return failed ? 1 : 0;

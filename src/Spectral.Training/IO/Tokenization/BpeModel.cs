@@ -1,9 +1,13 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 
 namespace Spectral.Training;
 
-/// <summary>The <c>model</c> of a tokenizer file of type BPE: a vocabulary, and merges in the order in which they are tried.</summary>
+/// <summary>
+/// The <c>model</c> of a tokenizer file of type BPE: a vocabulary, and merges in the order in which they are tried.
+/// Safe to use from several threads, each with a merger of its own.
+/// </summary>
 internal sealed class BpeModel
 {
     /// <summary>No real vocabulary comes near it.</summary>
@@ -11,7 +15,10 @@ internal sealed class BpeModel
 
     private readonly Dictionary<string, int> vocabulary = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> lookup;
-    private readonly Dictionary<long, (int Rank, int Id)> merges = [];
+    private readonly PairTable merges = new();
+    private readonly PieceCache cache = new();
+    private readonly int[] characters = new int[char.MaxValue + 1];
+    private readonly MergeBoundaries? boundaries;
     private readonly int[] byteTokens = new int[256];
     private readonly string continuingPrefix;
     private readonly string wordSuffix;
@@ -28,10 +35,18 @@ internal sealed class BpeModel
         wordSuffix = Affix(fields, "end_of_word_suffix");
         fuseUnknown = fields.Boolean("fuse_unk") ?? false;
         ignoreMerges = fields.Boolean("ignore_merges") ?? false;
-        ReadVocabulary(fields.Object("vocab") ?? throw fields.Wrong("vocab", "an object that maps tokens to ids"), file);
+        // Where a piece is more than its characters, its parts are not independent.
+        if (continuingPrefix.Length == 0 && wordSuffix.Length == 0 && !ignoreMerges)
+            boundaries = new MergeBoundaries(characters);
+        ReadVocabulary(fields.Object("vocab")
+            ?? throw fields.Wrong("vocab", "an object that maps tokens to ids"), file);
         ReadMerges(fields.Array("merges") ?? throw fields.Wrong("merges", "an array of merges"), file);
         if (fields.Text("unk_token") is { } text)
-            unknown = vocabulary.TryGetValue(text, out int id) ? id : throw fields.Wrong("unk_token", "a token of the vocabulary");
+        {
+            unknown = vocabulary.TryGetValue(text, out int id)
+                ? id
+                : throw fields.Wrong("unk_token", "a token of the vocabulary");
+        }
         bool byteFallback = fields.Boolean("byte_fallback") ?? false;
         for (int value = 0; value < 256; value++)
             byteTokens[value] = byteFallback ? vocabulary.GetValueOrDefault($"<0x{value:X2}>", -1) : -1;
@@ -57,42 +72,75 @@ internal sealed class BpeModel
         return text.Length <= Longest ? text : throw fields.Wrong(key, $"at most {Longest} characters");
     }
 
+    /// <summary>A working space for one thread; <see cref="Encode"/> needs one.</summary>
+    public BpeMerger NewMerger() => new(merges);
+
     /// <summary>Appends the ids of one piece, which merges do not cross.</summary>
-    public void Encode(string piece, Merger merger, List<int> ids)
+    public void Encode(ReadOnlySpan<char> piece, BpeMerger merger, List<int> ids)
     {
-        if (ignoreMerges && vocabulary.TryGetValue(piece, out int whole))
+        if (piece.Length <= PieceCache.LongestPiece || boundaries is null)
         {
-            ids.Add(whole);
+            EncodePart(piece, merger, ids);
             return;
         }
-        merger.Clear();
-        AddSymbols(piece, merger);
-        merger.Run(merges, ids);
+        for (int start = 0, end; start < piece.Length; start = end)
+        {
+            end = boundaries.Next(piece, start);
+            EncodePart(piece[start..end], merger, ids);
+        }
     }
 
-    private void AddSymbols(string piece, Merger merger)
+    private void EncodePart(ReadOnlySpan<char> piece, BpeMerger merger, List<int> ids)
+    {
+        bool cached = piece.Length <= PieceCache.LongestPiece;
+        if (cached && cache.TryAppend(piece, ids))
+            return;
+        int before = ids.Count;
+        if (ignoreMerges && lookup.TryGetValue(piece, out int whole))
+        {
+            ids.Add(whole);
+        }
+        else
+        {
+            AddSymbols(piece, merger);
+            merger.Run(ids);
+        }
+        if (cached)
+            cache.Set(piece, CollectionsMarshal.AsSpan(ids)[before..]);
+    }
+
+    private void AddSymbols(ReadOnlySpan<char> piece, BpeMerger merger)
     {
         bool lastUnknown = false;
         for (int at = 0; at < piece.Length;)
         {
-            Rune.DecodeFromUtf16(piece.AsSpan(at), out Rune rune, out int length);
-            bool first = at == 0;
-            at += length;
-            bool found = (first || continuingPrefix.Length == 0) && (at < piece.Length || wordSuffix.Length == 0)
-                ? lookup.TryGetValue(piece.AsSpan(at - length, length), out int id)
-                : vocabulary.TryGetValue($"{(first ? "" : continuingPrefix)}{rune}{(at < piece.Length ? "" : wordSuffix)}", out id);
-            if (found)
+            Rune.DecodeFromUtf16(piece[at..], out Rune rune, out int length);
+            int id = Symbol(piece, at, at + length);
+            if (id >= 0)
                 merger.Add(id);
             else if (AddBytes(rune, merger))
-                found = true;
+                id = 0;
             else if (unknown is { } unknownId && !(lastUnknown && fuseUnknown))
                 merger.Add(unknownId);
-            lastUnknown = !found;
+            lastUnknown = id < 0;
+            at += length;
         }
     }
 
+    // The token of one character with what its place in the piece adds to it; negative when there is none.
+    private int Symbol(ReadOnlySpan<char> piece, int start, int end)
+    {
+        string prefix = start == 0 ? "" : continuingPrefix;
+        string suffix = end < piece.Length ? "" : wordSuffix;
+        if (prefix.Length > 0 || suffix.Length > 0)
+            return vocabulary.GetValueOrDefault($"{prefix}{piece[start..end]}{suffix}", -1);
+        if (end - start == 1)
+            return characters[piece[start]];
+        return lookup.TryGetValue(piece[start..end], out int id) ? id : -1;
+    }
+
     // All bytes of the character as tokens, or none.
-    private bool AddBytes(Rune rune, Merger merger)
+    private bool AddBytes(Rune rune, BpeMerger merger)
     {
         Span<byte> utf8 = stackalloc byte[4];
         utf8 = utf8[..rune.EncodeToUtf8(utf8)];
@@ -109,14 +157,23 @@ internal sealed class BpeModel
     private void ReadVocabulary(JsonFields vocab, string file)
     {
         HashSet<int> ids = [];
+        Array.Fill(characters, -1);
         foreach (JsonProperty entry in vocab.Element.EnumerateObject())
         {
-            if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out int id) || id < 0 || id > LargestId)
-                throw new InputException($"{file}: model.vocab gives {InputText.Quote(entry.Name)} no id from 0 to {LargestId}");
+            if (entry.Value.ValueKind != JsonValueKind.Number
+                || !entry.Value.TryGetInt32(out int id)
+                || id < 0
+                || id > LargestId)
+                throw Wrong(entry.Name, $"no id from 0 to {LargestId}");
             if (!ids.Add(id))
-                throw new InputException($"{file}: model.vocab gives {InputText.Quote(entry.Name)} the id {id}, which another token has");
+                throw Wrong(entry.Name, $"the id {id}, which another token has");
             vocabulary.Add(entry.Name, id);
+            if (entry.Name.Length == 1)
+                characters[entry.Name[0]] = id;
         }
+
+        InputException Wrong(string token, string what)
+            => new($"{file}: model.vocab gives {InputText.Quote(token)} {what}");
     }
 
     private void ReadMerges(JsonElement list, string file)
@@ -125,17 +182,21 @@ internal sealed class BpeModel
         foreach (JsonElement entry in list.EnumerateArray())
         {
             (string left, string right) = Parts(entry)
-                ?? throw new InputException($"{file}: model.merges[{rank}] is no pair, expected \"a b\" or [\"a\", \"b\"]");
-            string tail = right.StartsWith(continuingPrefix, StringComparison.Ordinal) ? right[continuingPrefix.Length..] : right;
-            string merged = left + tail;
-            foreach (string token in (ReadOnlySpan<string>)[left, right, merged])
-            {
-                if (!vocabulary.ContainsKey(token))
-                    throw new InputException($"{file}: model.merges[{rank}] needs the token {InputText.Quote(token)}, which "
-                        + "model.vocab lacks");
-            }
-            merges[Merger.Key(vocabulary[left], vocabulary[right])] = (rank++, vocabulary[merged]);
+                ?? throw Wrong("is no pair, expected \"a b\" or [\"a\", \"b\"]");
+            string tail = right.StartsWith(continuingPrefix, StringComparison.Ordinal)
+                ? right[continuingPrefix.Length..]
+                : right;
+            merges.Set(Id(left), Id(right), PairTable.Merge(rank, Id(left + tail)));
+            boundaries?.Add(left, right);
+            rank++;
         }
+        boundaries?.Complete();
+
+        int Id(string token) => vocabulary.TryGetValue(token, out int id)
+            ? id
+            : throw Wrong($"needs the token {InputText.Quote(token)}, which model.vocab lacks");
+
+        InputException Wrong(string what) => new($"{file}: model.merges[{rank}] {what}");
     }
 
     private static (string Left, string Right)? Parts(JsonElement entry)
@@ -146,67 +207,5 @@ internal sealed class BpeModel
         if (entry.ValueKind == JsonValueKind.String && entry.GetString()!.Split(' ') is { Length: 2 } parts)
             return (parts[0], parts[1]);
         return null;
-    }
-
-    /// <summary>
-    /// Merges the symbols of one piece: always the pair of lowest rank, the leftmost of equals. A linked list and a heap of candidate
-    /// places keep a piece of n symbols at O(n log n); candidates that a merge has overtaken are recognised when they come up.
-    /// </summary>
-    public sealed class Merger
-    {
-        private readonly List<int> symbols = [];
-        private readonly List<int> previous = [];
-        private readonly List<int> next = [];
-        private readonly PriorityQueue<int, long> candidates = new();
-
-        public static long Key(int left, int right) => ((long)left << 32) | (uint)right;
-
-        public void Clear()
-        {
-            symbols.Clear();
-            previous.Clear();
-            next.Clear();
-            candidates.Clear();
-        }
-
-        public void Add(int symbol)
-        {
-            previous.Add(symbols.Count - 1);
-            next.Add(symbols.Count + 1);
-            symbols.Add(symbol);
-        }
-
-        public void Run(Dictionary<long, (int Rank, int Id)> merges, List<int> ids)
-        {
-            for (int at = 0; at + 1 < symbols.Count; at++)
-                Offer(merges, at);
-            while (candidates.TryDequeue(out int at, out long priority))
-            {
-                if (symbols[at] < 0 || next[at] >= symbols.Count)
-                    continue;
-                int right = next[at];
-                if (!merges.TryGetValue(Key(symbols[at], symbols[right]), out (int Rank, int Id) merge)
-                    || merge.Rank != (int)(priority >> 32))
-                    continue;
-                symbols[at] = merge.Id;
-                symbols[right] = -1;
-                next[at] = next[right];
-                if (next[at] < symbols.Count)
-                {
-                    previous[next[at]] = at;
-                    Offer(merges, at);
-                }
-                if (previous[at] >= 0)
-                    Offer(merges, previous[at]);
-            }
-            for (int at = 0; at < symbols.Count; at = next[at])
-                ids.Add(symbols[at]);
-        }
-
-        private void Offer(Dictionary<long, (int Rank, int Id)> merges, int at)
-        {
-            if (merges.TryGetValue(Key(symbols[at], symbols[next[at]]), out (int Rank, int Id) merge))
-                candidates.Enqueue(at, ((long)merge.Rank << 32) | (uint)at);
-        }
     }
 }

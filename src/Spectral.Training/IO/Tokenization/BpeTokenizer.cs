@@ -82,7 +82,7 @@ public sealed class BpeTokenizer
     {
         ArgumentNullException.ThrowIfNull(text);
         List<int> ids = [];
-        BpeModel.Merger merger = new();
+        BpeMerger merger = model.NewMerger();
         if (addSpecialTokens)
             ids.AddRange(postProcessor.Prefix);
         foreach ((AddedToken? token, TextPiece piece) in added.Split(WellFormed(text)))
