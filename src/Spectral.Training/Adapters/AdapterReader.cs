@@ -58,7 +58,7 @@ public sealed class AdapterReader : IDisposable
                 throw new InputException($"{directory}: target_modules of the adapter's config matches no layer of the model; is it the adapter of another model?");
             var (leaves, shared) = Names(adapted ?? ModuleSizes.Probes);
             _savedTensors = new SavedTensors(_folder, model);
-            _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors);
+            _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, layers?.Select(layer => layer.Name).ToHashSet());
             _saved = [.. _savedTensors.Check(_warnings)];
             CheckModules(layers);
             adapted ??= ModuleSizes.Deduce(_folder, _tensors, Describe);

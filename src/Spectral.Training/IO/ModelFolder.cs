@@ -17,12 +17,14 @@ public sealed class ModelFolder : IDisposable
 
     private readonly List<SafetensorsFile> files = [];
     private readonly Dictionary<string, SafetensorsTensor> tensors = new(StringComparer.Ordinal);
+    private readonly HashSet<string> wanted;
     private readonly List<string> warnings = [];
 
     private ModelFolder(string directory)
     {
         Directory = directory;
         Config = ModelConfig.Load(directory);
+        wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), ModelTensors.Head];
         ModelCompanions.Check(directory);
     }
 
@@ -40,7 +42,7 @@ public sealed class ModelFolder : IDisposable
     /// <summary>What was odd but harmless, one line each: tensors that no part of the model uses, a wrong total size.</summary>
     public IReadOnlyList<string> Warnings => warnings;
 
-    /// <summary>The names of all tensors found.</summary>
+    /// <summary>The names of all tensors found, without what a wrapper put in front of the model's own.</summary>
     public IEnumerable<string> TensorNames => tensors.Keys;
 
     /// <summary>A tensor by name.</summary>
@@ -114,8 +116,16 @@ public sealed class ModelFolder : IDisposable
     {
         SafetensorsFile file = SafetensorsFile.Open(path);
         files.Add(file);
-        foreach ((string name, SafetensorsTensor tensor) in file.Tensors)
-            tensors.Add(name, tensor);
+        foreach (SafetensorsTensor tensor in file.Tensors.Values)
+            Add(tensor);
+    }
+
+    private void Add(SafetensorsTensor tensor)
+    {
+        string name = WrappedNames.Resolve(tensor.Name, wanted);
+        if (!tensors.TryAdd(name, tensor))
+            throw new InputException($"{Directory}: the tensors {InputText.Quote(tensors[name].Name)} and {InputText.Quote(tensor.Name)} "
+                + $"are both {name}, expected one of them");
     }
 
     private void OpenShards(string index)
@@ -138,7 +148,7 @@ public sealed class ModelFolder : IDisposable
                 files.Add(file);
                 shards.Add(fileName, file);
             }
-            tensors.Add(entry.Name, file[entry.Name]);
+            Add(file[entry.Name]);
         }
         int unmapped = files.Sum(file => file.Tensors.Count) - tensors.Count;
         if (unmapped > 0)

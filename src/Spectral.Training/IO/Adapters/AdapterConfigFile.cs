@@ -225,7 +225,7 @@ internal static class AdapterConfigFile
     {
         null => null,
         { ValueKind: JsonValueKind.String } text => ModulePattern.Parse(text.GetString()!, $"{path}: {key}"),
-        _ => ModulePattern.Of(fields.Texts(key)!),
+        _ => ModulePattern.Of(fields.Texts(key)!.Select(WrappedNames.Unwrap)),
     };
 
     // An expression that does not compile is found here, where the file can be named.

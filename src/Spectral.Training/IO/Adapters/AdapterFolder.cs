@@ -73,13 +73,14 @@ public sealed class AdapterFolder : IDisposable
     /// <summary>The name under which a tensor that all modules share is stored.</summary>
     public static string SharedKeyOf(string name) => SharedPrefix + name;
 
-    /// <summary>A stored name without PEFT's prefix, which may be missing.</summary>
+    /// <summary>A stored name without PEFT's prefix, which may be missing or repeated, and without other wrappers' names.</summary>
     /// <param name="key">The name.</param>
     /// <param name="isModule">False where the prefix says that the tensor is shared.</param>
     internal static string WithoutPrefix(string key, out bool isModule)
     {
-        isModule = key.StartsWith(Prefix, StringComparison.Ordinal) || !key.StartsWith(SharedPrefix, StringComparison.Ordinal);
-        return key.StartsWith(Prefix, StringComparison.Ordinal) ? key[Prefix.Length..] : isModule ? key : key[SharedPrefix.Length..];
+        string name = WrappedNames.Unwrap(key);
+        isModule = !name.StartsWith(SharedPrefix, StringComparison.Ordinal);
+        return isModule ? name : name[SharedPrefix.Length..];
     }
 
     /// <summary>Checks that the base weights are bit for bit those the adapter was made for, as far as it names them.</summary>

@@ -19,8 +19,14 @@ internal sealed class AdapterTensors
     /// <param name="leaves">Names behind a module's path.</param>
     /// <param name="shared">Names of what all modules share; some versions of PEFT repeat them in each.</param>
     /// <param name="saved">Takes the tensors of whole modules.</param>
+    /// <param name="layers">The model's layers; null if it is not at hand.</param>
     /// <exception cref="InputException">A tensor is none of these, or of no float type, or there twice.</exception>
-    public AdapterTensors(AdapterFolder folder, IReadOnlySet<string> leaves, IReadOnlySet<string> shared, SavedTensors saved)
+    public AdapterTensors(
+        AdapterFolder folder,
+        IReadOnlySet<string> leaves,
+        IReadOnlySet<string> shared,
+        SavedTensors saved,
+        IReadOnlySet<string>? layers)
     {
         _path = folder.WeightsPath;
         // Of two leaves, one of which ends as the other, the longer is meant.
@@ -41,7 +47,7 @@ internal sealed class AdapterTensors
             if (Find(common, name) is { Leaf: { } whole })
                 Add(_shared, whole, tensor, "the file");
             else if (isModule && Find(modular, name) is { Leaf: { } leaf, Module: { } module })
-                AddToModule(module, leaf, tensor, shared);
+                AddToModule(layers is null ? module : WrappedNames.Resolve(module, layers), leaf, tensor, shared);
             else
                 throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {folder.Config.Method.Name} adapter, expected "
                     + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its modules, or tensors of modules_to_save");

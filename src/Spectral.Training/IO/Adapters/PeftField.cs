@@ -241,10 +241,7 @@ public sealed record PeftField(string Key)
     private static string ModuleOf(string name, string suffix)
     {
         name = name.EndsWith(suffix, StringComparison.Ordinal) ? name[..^suffix.Length] : name;
-        foreach (string wrapper in (string[])["base_model.", "model.model."])
-            while (name.StartsWith(wrapper, StringComparison.Ordinal))
-                name = name[(wrapper.IndexOf('.') + 1)..];
-        return System.Text.RegularExpressions.Regex.Escape(name);
+        return System.Text.RegularExpressions.Regex.Escape(WrappedNames.Unwrap(name));
     }
 
     private static double? Value(JsonFields fields, AdapterSetting setting, string key)

@@ -1,0 +1,44 @@
+namespace Spectral.Training;
+
+/// <summary>
+/// Tensor names of models that were saved with what had been put around them: by torch.compile, DistributedDataParallel, FSDP, activation
+/// checkpointing, or PEFT, once or several times.
+/// </summary>
+internal static class WrappedNames
+{
+    // Of modules that a model can be wrapped in anywhere; no model has such names of its own.
+    private static readonly string[] Anywhere = ["_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module."];
+
+    // "module" could be a model's own name further in.
+    private static readonly string[] InFront = ["module.", "base_model.model."];
+
+    private const string Model = "model.", Doubled = Model + Model;
+
+    /// <summary>The name in the model itself.</summary>
+    public static string Unwrap(string name)
+    {
+        foreach (string wrapper in Anywhere)
+        {
+            if (name.StartsWith(wrapper, StringComparison.Ordinal) || name.Contains("." + wrapper, StringComparison.Ordinal))
+                name = ("." + name).Replace("." + wrapper, ".", StringComparison.Ordinal)[1..];
+        }
+        int start = 0;
+        while (Array.Find(InFront, wrapper => name.AsSpan(start).StartsWith(wrapper)) is { } found)
+            start += found.Length;
+        while (name.AsSpan(start).StartsWith(Doubled))
+            start += Model.Length;
+        return name[start..];
+    }
+
+    /// <summary>
+    /// The one of some names that a stored name means: itself, unwrapped, without the <c>model.</c> of an attribute that held the model, or
+    /// with the <c>model.</c> that a model without a head lacks.
+    /// </summary>
+    /// <returns>The stored name if it means none of them.</returns>
+    public static string Resolve(string stored, IReadOnlySet<string> names)
+    {
+        string unwrapped = Unwrap(stored);
+        string held = unwrapped.StartsWith(Model, StringComparison.Ordinal) ? unwrapped[Model.Length..] : unwrapped;
+        return Array.Find([stored, unwrapped, held, Model + unwrapped], names.Contains) ?? stored;
+    }
+}
