@@ -37,7 +37,7 @@ internal sealed class AdapterCommandOptions
     private readonly Option<string> alphaPattern = Pattern("--alpha-pattern", "Alphas of single layers, likewise.", "REGEX=X,…",
         text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value) && value > 0 ? value : null);
     private readonly Option<bool> rslora = OptionTypes.Flag("--rslora", "Scale by alpha/√rank instead of alpha/rank (arXiv 2312.03732).");
-    private readonly Option<string> bias = OptionTypes.Choice("--bias", "Which biases of the model train along: none, those of adapted layers, or all, if every layer that has one is adapted.", "none", "none", "lora_only", "all");
+    private readonly Option<string> bias = OptionTypes.Choice("--bias", "Which biases of the model train along: none, those of adapted layers, or all that its linear layers have.", "none", "none", "lora_only", "all");
     private readonly Option<int> topK = OptionTypes.Integer("--top-k", "Leading singular values that a spectral adapter rescales.", 8, 1, 65536);
     private readonly Option<string> target = new("--target")
     {

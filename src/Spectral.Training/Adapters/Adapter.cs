@@ -66,14 +66,12 @@ public sealed class Adapter : IDisposable
         if (method.StartsFromData && calibration is null)
             throw new InputException($"{method.Name} starts from data: expected calibration records");
         var targets = AdapterTargets.Choose(model.Linears, linear => linear.Name, options);
-        if (options.Bias == AdapterBias.All && model.Linears.FirstOrDefault(linear => linear.Bias is not null && !targets.Contains(linear)) is { } other)
-            throw new InputException($"bias all: {other.Name} has a bias and is no target; expected targets with all layers that have one, or the biases of targets alone");
         var settings = method.Distribute([.. targets.Select(linear => linear.ModuleShape)], options, calibration);
         Linear[] linears = [.. targets.Where((_, i) => settings[i] is not null)];
         if (linears.Length < targets.Length)
             options = options with { TargetModules = [.. linears.Select(linear => linear.Name)] };
         var modules = AdaptedModule.Describe(method, [.. linears.Select(linear => linear.ModuleShape).Zip(settings.OfType<AdapterOptions>())]);
-        var saved = SavedModules.Of(model.Config, options.ModulesToSave);
+        var saved = Saved(model, options, modules);
         return Build(model, method, options, modules, saved, adapter => adapter.Begin(linears, calibration));
     }
 
@@ -115,7 +113,7 @@ public sealed class Adapter : IDisposable
         if (layers.Count < AdapterTargets.Choose(model.Linears, linear => linear.Name, options).Length)
             options = options with { TargetModules = [.. layers.Select(layer => layer.Name)] };
         var modules = AdaptedModule.Describe(method, [.. layers.Select(layer => (linears[layer.Name].ModuleShape, options with { Rank = layer.Rank, Alpha = layer.Alpha }))]);
-        return Build(model, method, options, modules, SavedModules.Of(model.Config, options.ModulesToSave), state.Fill);
+        return Build(model, method, options, modules, Saved(model, options, modules), state.Fill);
     }
 
     /// <summary>Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32) into a folder, each atomically.</summary>
@@ -207,6 +205,9 @@ public sealed class Adapter : IDisposable
             throw;
         }
     }
+
+    private static IReadOnlyList<SavedTensor> Saved(CausalLanguageModel model, AdapterOptions options, IReadOnlyList<AdaptedModule> modules) =>
+        [.. SavedModules.Of(model.Config, options.ModulesToSave), .. SavedModules.OtherBiases(model.Config, options, modules)];
 
     private static void RequireFrozen(CausalLanguageModel model)
     {

@@ -118,7 +118,7 @@ public sealed class AdapterBuilder
     }
 
     /// <summary>The layer's bias, trained; stored under the name that PEFT's wrapped layers give it.</summary>
-    internal Factor TrainedBias() => Trained("base_layer.bias", Out, Start.CopyOf(Bias!));
+    internal Factor TrainedBias() => Trained(AdapterTensors.WrappedBias, Out, Start.CopyOf(Bias!));
 
     private Factor StartOf(Factor factor, bool isLeft)
     {

@@ -124,6 +124,6 @@ public enum AdapterBias
     /// <summary>Those of the adapted layers.</summary>
     Adapted,
 
-    /// <summary>All of them; a layer that has one has to be adapted.</summary>
+    /// <summary>All that linear layers have, adapted or not.</summary>
     All,
 }

@@ -11,6 +11,7 @@ public sealed class AdapterReader : IDisposable
     private readonly IReadOnlyList<AdaptedModule> _modules;
     private readonly List<SavedTensor> _saved;
     private readonly List<string> _warnings;
+    private bool _leftOut;
 
     /// <summary>Opens the folder of an adapter for a model whose weights are in another folder.</summary>
     /// <exception cref="InputException">It is no adapter folder, or not this model's; its kind is not known here; or a tensor is missing or has another shape.</exception>
@@ -61,10 +62,11 @@ public sealed class AdapterReader : IDisposable
             _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, layers?.Select(layer => layer.Name).ToHashSet());
             _saved = [.. _savedTensors.Check(_warnings)];
             CheckModules(layers);
-            adapted ??= ModuleSizes.Deduce(_folder, _tensors, Describe);
-            if (config.TargetModules.Names is null)
+            adapted = adapted is null ? ModuleSizes.Deduce(_folder, _tensors, Describe) : WithTensors(adapted);
+            if (config.TargetModules.Names is null || _leftOut)
                 Options = Options with { TargetModules = [.. adapted.Select(module => module.Name)] };
-            _modules = AdaptedModule.Describe(Method, [.. adapted.Select(module => (module, Describe(module.Name)))]);
+            Options = Options with { Bias = StoredBiases(adapted, layers) };
+            _modules = AdaptedModule.Describe(Method, [.. adapted.Select(module => (module, WithoutMissingBias(module)))]);
             foreach (var module in _modules)
                 CheckTensors(module);
         }
@@ -158,6 +160,8 @@ public sealed class AdapterReader : IDisposable
         foreach (var module in AdaptedModule.Describe(Method, Options, modules))
             foreach (var stored in module.Stored(LacksStart))
                 (stored.IsShared ? shared : leaves).Add(stored.Name);
+        if (Options.Bias != AdapterBias.None)
+            leaves.Add(AdapterTensors.WrappedBias);
         return (leaves, shared);
     }
 
@@ -184,16 +188,54 @@ public sealed class AdapterReader : IDisposable
         {
             if (meant?.Contains(module) == false)
                 throw new InputException($"{_folder.WeightsPath}: adapts {InputText.Quote(module)}, which is no linear layer of the model; is it the adapter of another model?");
-            if (!_folder.Config.Matches(module) && Options.Bias == AdapterBias.All)
-                throw new InputException($"{_folder.WeightsPath}: trains the bias of {InputText.Quote(module)}, which target_modules does not match; only biases of adapted layers are supported");
             if (!_folder.Config.Matches(module))
                 _warnings.Add($"{_folder.WeightsPath}: the tensors of {InputText.Quote(module)} are ignored, as target_modules does not match it");
         }
         if (!_tensors.Modules.Any(_folder.Config.Matches))
             throw new InputException($"{_folder.WeightsPath}: no adapted modules, expected tensors like {AdapterFolder.KeyOf("<module>", "<tensor>")} of modules that target_modules matches");
-        foreach (var layer in meant ?? [])
-            if (_folder.Config.Matches(layer) && _tensors.Of(layer).Count == 0)
-                throw new InputException($"{_folder.WeightsPath}: no tensors for {layer}, which target_modules of the adapter's config matches in the model");
+    }
+
+    /// <summary>
+    /// The layers that have tensors. The others are left as they are: PEFT gives them their start, which of most methods changes nothing.
+    /// </summary>
+    private List<ModuleShape> WithTensors(List<ModuleShape> meant)
+    {
+        List<ModuleShape> missing = [.. meant.Where(layer => _tensors.Of(layer.Name).Count == 0)];
+        if (missing.Count == 0)
+            return meant;
+        if (!Method.StartsAtBase || _folder.Config.StartsAtRandom)
+            throw new InputException($"{_folder.WeightsPath}: no tensors for {missing[0].Name}, which target_modules of the adapter's config matches "
+                + "in the model, and a fresh adapter of this config would change it");
+        _warnings.Add($"{_folder.WeightsPath}: no tensors for {missing.Count} of the {meant.Count} layers that target_modules matches, "
+            + $"the first {missing[0].Name}; they stay as they are in the model");
+        _leftOut = true;
+        return [.. meant.Except(missing)];
+    }
+
+    private bool HasBias(string module) => _tensors.Of(module).ContainsKey(AdapterTensors.WrappedBias);
+
+    /// <summary>Which biases the file has of those that its config says were trained: PEFT up to 0.20 writes lora_only and leaves them all out.</summary>
+    private AdapterBias StoredBiases(List<ModuleShape> adapted, IReadOnlyList<ModuleShape>? layers)
+    {
+        if (Options.Bias == AdapterBias.None)
+            return AdapterBias.None;
+        var others = _saved.Select(tensor => tensor.Name).ToHashSet();
+        List<string> missing = [.. adapted.Where(module => module.HasBias && !HasBias(module.Name)).Select(module => module.Name)];
+        if (Options.Bias == AdapterBias.All)
+            missing.AddRange((layers ?? [])
+                .Where(layer => layer.HasBias && !adapted.Contains(layer) && !others.Contains(layer.Name + AdapterTensors.Bias))
+                .Select(layer => layer.Name));
+        if (missing.Count > 0)
+            _warnings.Add($"{_folder.WeightsPath}: the config says that biases were trained, but the file has none for {missing.Count} layers, "
+                + $"the first {missing[0]}; the model's own are used");
+        bool hasAny = adapted.Exists(module => HasBias(module.Name)) || others.Any(name => name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal));
+        return hasAny ? Options.Bias : AdapterBias.None;
+    }
+
+    private AdapterOptions WithoutMissingBias(ModuleShape module)
+    {
+        var options = Describe(module.Name);
+        return HasBias(module.Name) ? options : options with { Bias = AdapterBias.None };
     }
 
     /// <summary>Whether the file leaves out what follows from its settings.</summary>

@@ -17,6 +17,23 @@ internal static class SavedModules
         return [.. all.Where(tensor => Includes(modules, tensor.Name)).Select(tensor => SavedTensor.Of(tensor, trains: true))];
     }
 
+    /// <summary>The biases that train although their layers are no targets: all others, where all biases train.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="options">The adapter's settings.</param>
+    /// <param name="adapted">The adapted layers.</param>
+    public static IReadOnlyList<SavedTensor> OtherBiases(ModelConfig model, AdapterOptions options, IReadOnlyList<AdaptedModule> adapted)
+    {
+        if (options.Bias != AdapterBias.All)
+            return [];
+        var names = adapted.Select(module => module.Shape.Name).ToHashSet();
+        return
+        [
+            .. ModelTensors.Linears(model)
+                .Where(linear => linear.HasBias && !names.Contains(linear.Name) && !Includes(options.ModulesToSave, linear.Bias))
+                .Select(linear => SavedTensor.Of(new TensorSpec(linear.Bias, [linear.Outputs]), trains: true)),
+        ];
+    }
+
     /// <summary>The first entry that means no module of a model; null if there is none.</summary>
     public static string? Unknown(IReadOnlyList<TensorSpec> model, IReadOnlyList<string> modules) =>
         modules.FirstOrDefault(module => !model.Any(tensor => Includes([module], tensor.Name)));

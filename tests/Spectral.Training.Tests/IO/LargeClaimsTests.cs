@@ -64,7 +64,7 @@ public sealed class LargeClaimsTests : FolderTest
     {
         ModelConfig large = TinyModel.WriteConfig(folder) with { Layers = 1024 };
         WriteAdapter("target_modules", $"[{Entries(i => $"\"q{i}\"")},\"q_proj\"]");
-        Soon(() => new AdapterReader(folder.Path, large).Dispose(), "no tensors for model.layers.1.self_attn.q_proj");
+        Soon(() => new AdapterReader(folder.Path, large).Dispose());
         // Each module takes some milliseconds, far below the limit of one: all of them, several times, take minutes.
         WriteAdapter("target_modules", "\"(?!b)(.*)(.*)(.*)(.*)(?<=zz)\"");
         Soon(() => new AdapterReader(folder.Path, large).Dispose(), "takes more than");

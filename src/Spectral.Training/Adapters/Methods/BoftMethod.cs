@@ -11,7 +11,7 @@ internal sealed class BoftMethod : AdapterMethod
     public override string Source => "Liu et al., 2023, arXiv 2311.06243";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Bias("boft_only"), PeftField.Is("fan_in_fan_out", false), PeftField.Start("init_weights"),
+        PeftField.Bias("boft_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"),
         .. PeftField.Ignored("boft_block_num", "boft_dropout"),   // the number is zero where the size is not
     ];
     public override string Use => "Denser rotations than OFT's from small blocks: m·in·block numbers a layer. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";

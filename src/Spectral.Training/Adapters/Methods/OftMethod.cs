@@ -11,7 +11,7 @@ internal sealed class OftMethod : AdapterMethod
     public override string Source => "Qiu et al., 2023, arXiv 2306.07280; Qiu et al., 2025, arXiv 2506.19847";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Is("r", 0), PeftField.Bias("oft_only"), PeftField.Is("fan_in_fan_out", false), PeftField.Is("coft", false), PeftField.Start("init_weights"),
+        PeftField.Is("r", 0), PeftField.Bias("oft_only"), PeftField.FanInFanOut, PeftField.Is("coft", false), PeftField.Start("init_weights"),
         .. PeftField.Ignored("eps", "module_dropout"),
     ];
     public override string Use => "Keeps angles between neurons. in·(block − 1)/2 numbers a layer; the weight is made anew each step, and its gradient costs what full fine-tuning's does.";

@@ -13,7 +13,7 @@ internal sealed class PsoftMethod : AdapterMethod
     public override string Source => "Efficient Orthogonal Fine-Tuning with Principal Subspace Adaptation, 2026, openreview FSHrinMArK";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Rank(32), PeftField.Alpha("psoft_alpha", 32), PeftField.Dropout("psoft_dropout"), PeftField.Is("fan_in_fan_out", false), PeftField.Is("ab_svd_init", "psoft_init"),
+        PeftField.Rank(32), PeftField.Alpha("psoft_alpha", 32), PeftField.Dropout("psoft_dropout"), PeftField.FanInFanOut, PeftField.Is("ab_svd_init", "psoft_init"),
         PeftField.Is("psoft_orth", true, missing: true), PeftField.Is("psoft_mag_a", true, missing: true), PeftField.Is("psoft_mag_b", true, missing: true), PeftField.Start("init_weights"),
         .. PeftField.Unsupported("cayley_neumann_eps"), .. PeftField.Ignored("psoft_svd", "psoft_svd_lowrank_niter", "random_seed"),
     ];

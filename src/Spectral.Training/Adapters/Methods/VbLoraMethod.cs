@@ -15,7 +15,7 @@ internal sealed class VbLoraMethod : AdapterMethod
     public override string Source => "Li et al., 2024, arXiv 2405.15179";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Rank(4), PeftField.Dropout("vblora_dropout"), PeftField.Bias("vblora_only"), PeftField.Is("fan_in_fan_out", false), PeftField.Is("save_only_topk_weights", false),
+        PeftField.Rank(4), PeftField.Dropout("vblora_dropout"), PeftField.Bias("vblora_only"), PeftField.FanInFanOut, PeftField.Is("save_only_topk_weights", false),
         .. PeftField.Ignored("init_vector_bank_bound", "init_logits_std"),
     ];
     public override string Use => "Small files: a bank, and two of its numbers for each piece. Logits train too, n for each piece. The weight starts a little changed.";

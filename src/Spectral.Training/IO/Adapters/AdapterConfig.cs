@@ -31,6 +31,9 @@ public sealed record AdapterConfig
     /// </summary>
     public bool IncludesStart { get; init; }
 
+    /// <summary>Whether a fresh adapter of this config changes the model although its method's own start would not, as PEFT has it for tests.</summary>
+    public bool StartsAtRandom { get; init; }
+
     /// <summary>The modules that are adapted.</summary>
     public required ModulePattern TargetModules { get; init; }
 

@@ -19,10 +19,13 @@ internal static class AdapterConfigFile
     private static readonly string[] Read =
         ["peft_type", "base_model_name_or_path", "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"];
 
+    // Types whose fresh adapters change the model unless init_weights says otherwise.
+    private static readonly string[] RandomByDefault = ["FOURIERFT", "C3A"];
+
     private static readonly PeftField[] Common =
     [
         .. PeftField.Ignored("task_type", "revision", "inference_mode", "auto_mapping", "peft_version", "init_weights"),
-        .. PeftField.Unsupported("fan_in_fan_out"),
+        PeftField.FanInFanOut,
         PeftField.Is("bias", "none"),
     ];
 
@@ -44,6 +47,7 @@ internal static class AdapterConfigFile
         AdapterMethod method = Find(fields, metadata, path);
         IReadOnlyList<PeftField> known = Fields(method);
         WarnOfUnknown(fields, known, path, warnings);
+        warnings.AddRange(known.Select(field => field.Remark(fields)).OfType<string>().Select(remark => $"{path}: {remark}"));
         AdapterOptions options = known.Aggregate(new AdapterOptions(), (options, field) => field.Read(fields, options));
         foreach ((string key, string text) in metadata.Where(pair => pair.Key.StartsWith(SettingKey, StringComparison.Ordinal)))
             options = WithSetting(options, method, key[SettingKey.Length..], text, directory);
@@ -56,6 +60,7 @@ internal static class AdapterConfigFile
             Options = includesStart ? Halved(options, path) : options,
             IncludesStart = includesStart,
             LacksStart = !includesStart && LacksStart(fields, method),
+            StartsAtRandom = StartsAtRandom(fields, method),
             TargetModules = Pattern(fields, "target_modules", path)
                 ?? throw fields.Wrong("target_modules", "a list of names, an expression or all-linear"),
             ExcludeModules = Pattern(fields, "exclude_modules", path),
@@ -90,7 +95,7 @@ internal static class AdapterConfigFile
                 ["task_type"] = () => json.WriteString("task_type", "CAUSAL_LM"),
             };
             AdapterOptions options = config.Options with { TargetModules = config.TargetModules.Names ?? config.Options.TargetModules };
-            foreach (PeftField field in Fields(config.Method).Except(Common).Where(field => field.Write is not null))
+            foreach (PeftField field in OwnFields(config.Method).Where(field => field.Write is not null))
                 writers[field.Key] = () => field.Write!(json, options);
             if (config.Method.PeftFields is null && config.Method.UsesTopK)
                 writers[TopKKey] = () => json.WriteNumber(TopKKey, config.Options.TopK);
@@ -152,11 +157,17 @@ internal static class AdapterConfigFile
     /// <summary>All fields of a method's config but those that every config has and no field reads.</summary>
     private static IReadOnlyList<PeftField> Fields(AdapterMethod method)
     {
+        PeftField[] own = OwnFields(method);
+        return [.. own, .. Common.Where(common => Array.TrueForAll(own, field => field.Key != common.Key))];
+    }
+
+    /// <summary>The fields that a method's config has beside those of all.</summary>
+    private static PeftField[] OwnFields(AdapterMethod method)
+    {
         IEnumerable<PeftField> own = method.PeftFields ?? PeftField.LoraWith(PeftField.Rank(8, least: 0));
         IEnumerable<PeftField> settings = method.Settings.Where(setting => setting.PeftKey is not null || method.PeftFields is null)
             .Select(setting => PeftField.Setting(setting, setting.PeftKey ?? setting.Name.Replace('-', '_')));
-        PeftField[] all = [.. own, .. settings, PeftField.ModulesToSave];
-        return [.. all, .. Common.Where(common => Array.TrueForAll(all, field => field.Key != common.Key))];
+        return [.. own, .. settings, PeftField.ModulesToSave];
     }
 
     private static AdapterMethod Find(JsonFields fields, IReadOnlyDictionary<string, string> metadata, string path)
@@ -181,6 +192,19 @@ internal static class AdapterConfigFile
     }
 
     private static string? Start(JsonFields fields) => fields.Find("init_lora_weights") is { ValueKind: JsonValueKind.String } start ? start.GetString() : null;
+
+    /// <summary>
+    /// Whether a layer that PEFT finds no tensors for is changed by random ones: false leaves no factor at zero, and where a name other than that of
+    /// a LoRA's start is given, it is that of a distribution.
+    /// </summary>
+    private static bool StartsAtRandom(JsonFields fields, AdapterMethod method)
+        => (fields.Find("init_lora_weights") ?? fields.Find("init_ia3_weights") ?? fields.Find("init_weights"))?.ValueKind switch
+        {
+            null => RandomByDefault.Contains(method.PeftType),
+            JsonValueKind.False => true,
+            JsonValueKind.String => !fields.Has("init_lora_weights"),
+            _ => false,
+        };
 
     private static bool LacksStart(JsonFields fields, AdapterMethod method)
     {

@@ -50,7 +50,7 @@ public sealed class AdapterFolder : IDisposable
     internal string WeightsPath => file.Path;
 
     /// <summary>All tensors by the names they have in the file.</summary>
-    internal IEnumerable<SafetensorsTensor> Tensors => file.Tensors.Values;
+    internal IEnumerable<AdapterTensor> Tensors => file.Tensors.Values.Select(AdapterTensor.Of);
 
     /// <summary>Opens an adapter folder and checks its config; the weights stay mapped until it is disposed of.</summary>
     /// <exception cref="InputException">A file is missing or malformed, or the config asks for what is not supported.</exception>

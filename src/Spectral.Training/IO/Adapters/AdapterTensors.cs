@@ -5,14 +5,19 @@ namespace Spectral.Training;
 /// <summary>The tensors of an adapter folder, by module and leaf as a method declares them.</summary>
 internal sealed class AdapterTensors
 {
+    /// <summary>A bias of an adapted layer, which PEFT wraps.</summary>
+    public const string WrappedBias = "base_layer.bias";
+
+    /// <summary>What the name of a layer's bias ends in.</summary>
+    public const string Bias = ".bias";
+
     // The expressions below take the square of a name's length.
     private const int LongestName = 1024;
-    private const string WrappedBias = "base_layer.bias";
 
     private readonly string _path;
-    private readonly SortedDictionary<string, Dictionary<string, SafetensorsTensor>> _modules = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, SafetensorsTensor> _shared = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, SafetensorsTensor> _repeated = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, Dictionary<string, AdapterTensor>> _modules = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, AdapterTensor> _shared = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, AdapterTensor> _repeated = new(StringComparer.Ordinal);
 
     /// <summary>Sorts the tensors, with or without PEFT's prefix and with or without the name of the adapter in them.</summary>
     /// <param name="folder">The folder.</param>
@@ -32,7 +37,7 @@ internal sealed class AdapterTensors
         // Of two leaves, one of which ends as the other, the longer is meant.
         (string Leaf, Regex Key)[] modular = [.. leaves.Concat(shared).Distinct().OrderByDescending(leaf => leaf.Length).Select(leaf => (leaf, Key($@"(?<module>.+?)\.", leaf)))];
         (string Leaf, Regex Key)[] common = [.. shared.Select(name => (name, Key("", name)))];
-        foreach (SafetensorsTensor tensor in folder.Tensors)
+        foreach (AdapterTensor tensor in folder.Tensors)
         {
             string name = AdapterFolder.WithoutPrefix(tensor.Name, out bool isModule);
             if (name.Length > LongestName)
@@ -41,9 +46,8 @@ internal sealed class AdapterTensors
                 throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is {tensor.Type.HeaderName()}, expected F32, F16 or BF16");
             if (saved.Take(tensor, name, isFactor: isModule && Find(modular, name) is not null))
                 continue;
-            // Biases of wrapped layers, which some versions of PEFT store as those of the layer.
-            if (leaves.Contains(WrappedBias) && name.EndsWith(".bias", StringComparison.Ordinal) && !name.EndsWith("." + WrappedBias, StringComparison.Ordinal))
-                name = name[..^"bias".Length] + WrappedBias;
+            if (leaves.Contains(WrappedBias))
+                name = OfWrapped(name, folder.Config);
             if (Find(common, name) is { Leaf: { } whole })
                 Add(_shared, whole, tensor, "the file");
             else if (isModule && Find(modular, name) is { Leaf: { } leaf, Module: { } module })
@@ -58,16 +62,16 @@ internal sealed class AdapterTensors
     public IReadOnlyCollection<string> Modules => _modules.Keys;
 
     /// <summary>A module's tensors by leaf; empty when it has none.</summary>
-    public IReadOnlyDictionary<string, SafetensorsTensor> Of(string module) => _modules.GetValueOrDefault(module) ?? [];
+    public IReadOnlyDictionary<string, AdapterTensor> Of(string module) => _modules.GetValueOrDefault(module) ?? [];
 
     /// <summary>Whether the file holds a declared tensor.</summary>
     public bool Has(AdaptedModule module, StoredTensor declared) => Lookup(module, declared) is not null;
 
     /// <summary>The tensor behind a declared one.</summary>
     /// <exception cref="InputException">It is missing or has another shape.</exception>
-    public SafetensorsTensor Find(AdaptedModule module, StoredTensor declared)
+    public AdapterTensor Find(AdaptedModule module, StoredTensor declared)
     {
-        SafetensorsTensor? tensor = Lookup(module, declared);
+        AdapterTensor? tensor = Lookup(module, declared);
         if (tensor is null)
             throw new InputException(declared.IsShared
                 ? $"{_path}: lacks the tensor {declared.Name} {declared.Shape} that all modules share; save it with the adapter (save_projection)"
@@ -78,10 +82,16 @@ internal sealed class AdapterTensors
         return tensor;
     }
 
-    private SafetensorsTensor? Lookup(AdaptedModule module, StoredTensor declared) =>
+    private AdapterTensor? Lookup(AdaptedModule module, StoredTensor declared) =>
         declared.IsShared
             ? _shared.GetValueOrDefault(declared.Name) ?? _repeated.GetValueOrDefault(declared.Name)
             : Of(module.Shape.Name).GetValueOrDefault(declared.Name);
+
+    /// <summary>The name of an adapted layer's bias, which PEFT up to 0.5 stores as that of the layer itself.</summary>
+    private static string OfWrapped(string name, AdapterConfig config) =>
+        name.EndsWith(Bias, StringComparison.Ordinal) && config.Matches(name[..^Bias.Length])
+            ? $"{name[..^Bias.Length]}.{WrappedBias}"
+            : name;
 
     private static Regex Key(string before, string leaf)
     {
@@ -100,19 +110,19 @@ internal sealed class AdapterTensors
         return null;
     }
 
-    private void AddToModule(string module, string leaf, SafetensorsTensor tensor, IReadOnlySet<string> shared)
+    private void AddToModule(string module, string leaf, AdapterTensor tensor, IReadOnlySet<string> shared)
     {
         if (shared.Contains(leaf))
         {
             _repeated.TryAdd(leaf, tensor);
             return;
         }
-        if (!_modules.TryGetValue(module, out Dictionary<string, SafetensorsTensor>? tensors))
-            _modules.Add(module, tensors = new Dictionary<string, SafetensorsTensor>(StringComparer.Ordinal));
+        if (!_modules.TryGetValue(module, out Dictionary<string, AdapterTensor>? tensors))
+            _modules.Add(module, tensors = new Dictionary<string, AdapterTensor>(StringComparer.Ordinal));
         Add(tensors, leaf, tensor, InputText.Quote(module));
     }
 
-    private void Add(Dictionary<string, SafetensorsTensor> tensors, string leaf, SafetensorsTensor tensor, string owner)
+    private void Add(Dictionary<string, AdapterTensor> tensors, string leaf, AdapterTensor tensor, string owner)
     {
         if (!tensors.TryAdd(leaf, tensor))
             throw new InputException($"{_path}: {owner} has two tensors {leaf}, expected one");

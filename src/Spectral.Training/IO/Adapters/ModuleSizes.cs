@@ -20,7 +20,7 @@ internal static class ModuleSizes
         List<ModuleShape> modules = [];
         foreach (string module in tensors.Modules.Where(folder.Config.Matches))
         {
-            IReadOnlyDictionary<string, SafetensorsTensor> stored = tensors.Of(module);
+            IReadOnlyDictionary<string, AdapterTensor> stored = tensors.Of(module);
             AdapterOptions settings = options(module);
             string shapes = $"{settings.Rank} {string.Join(';', stored.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key} {string.Join(',', pair.Value.Shape)}"))}";
             if (!known.TryGetValue(shapes, out (int Out, int In) size))
@@ -29,19 +29,19 @@ internal static class ModuleSizes
                     throw new InputException($"{folder.WeightsPath}: the modules have more than {MostKinds} different sizes; expected the model beside the adapter");
                 known.Add(shapes, size = Deduce(folder, module, stored, settings));
             }
-            modules.Add(new ModuleShape(module, size.Out, size.In, false));
+            modules.Add(new ModuleShape(module, size.Out, size.In, HasBias(stored)));
         }
         return modules;
     }
 
-    private static (int Out, int In) Deduce(AdapterFolder folder, string module, IReadOnlyDictionary<string, SafetensorsTensor> stored, AdapterOptions options)
+    private static (int Out, int In) Deduce(AdapterFolder folder, string module, IReadOnlyDictionary<string, AdapterTensor> stored, AdapterOptions options)
     {
         // No method stores more than three dimensions; a shape can have thousands.
         int[] sizes = [.. stored.Values.SelectMany(tensor => tensor.Shape.Take(MostDimensions)).Where(size => size is >= 1 and <= int.MaxValue).Select(size => (int)size).Distinct()];
         List<(int Out, int In)> found = [];
         foreach (int outputs in sizes)
             foreach (int inputs in sizes)
-                if (Fits(folder.Config, new ModuleShape(module, outputs, inputs), options, stored))
+                if (Fits(folder.Config, new ModuleShape(module, outputs, inputs, HasBias(stored)), options, stored))
                     found.Add((outputs, inputs));
         return found.Count == 1
             ? found[0]
@@ -50,13 +50,16 @@ internal static class ModuleSizes
                 + "; expected the model beside the adapter");
     }
 
-    private static bool Fits(AdapterConfig config, ModuleShape shape, AdapterOptions options, IReadOnlyDictionary<string, SafetensorsTensor> stored)
+    // Of a layer's bias an adapter says nothing unless it trains it.
+    private static bool HasBias(IReadOnlyDictionary<string, AdapterTensor> stored) => stored.ContainsKey(AdapterTensors.WrappedBias);
+
+    private static bool Fits(AdapterConfig config, ModuleShape shape, AdapterOptions options, IReadOnlyDictionary<string, AdapterTensor> stored)
     {
         try
         {
             StoredTensor[] declared = [.. AdaptedModule.Describe(config.Method, [(shape, options)])[0].Stored(config.LacksStart).Where(tensor => !tensor.IsShared)];
             return stored.Keys.All(name => Array.Exists(declared, tensor => tensor.Name == name))
-                && Array.TrueForAll(declared, tensor => stored.TryGetValue(tensor.Name, out SafetensorsTensor? found)
+                && Array.TrueForAll(declared, tensor => stored.TryGetValue(tensor.Name, out AdapterTensor? found)
                     ? found.Shape.SequenceEqual(tensor.Shape.Dimensions())
                     : tensor.MayBeAbsent);
         }

@@ -23,11 +23,26 @@ public sealed record PeftField(string Key)
     /// <summary>Whether a config has the value that this field must have.</summary>
     internal Func<JsonFields, bool> Holds { get; private init; } = _ => true;
 
+    /// <summary>What is odd but harmless in the value, with the key in it; null: nothing.</summary>
+    internal Func<JsonFields, string?> Remark { get; private init; } = _ => null;
+
+    /// <summary>
+    /// Whether weights are stored [in, out], as those of GPT-2's Conv1D: no model here has such layers, and PEFT takes true for false where the
+    /// layer is an ordinary one.
+    /// </summary>
+    public static PeftField FanInFanOut { get; } = new("fan_in_fan_out")
+    {
+        Remark = fields => fields.Boolean("fan_in_fan_out") == true
+            ? "fan_in_fan_out is true; taken as false, as PEFT does, since the model's layers store their weights [out, in]"
+            : null,
+        Write = (json, _) => json.WriteBoolean("fan_in_fan_out", false),
+    };
+
     /// <summary>The keys of PEFT's LoraConfig that say something about stored weights.</summary>
     public static IReadOnlyList<PeftField> Lora { get; } =
     [
         Rank(8), Alpha("lora_alpha", 8), Dropout("lora_dropout"), RankStabilized(), RankPattern(), AlphaPattern(), Bias("lora_only"),
-        Is("fan_in_fan_out", false), Is("use_dora", false), Start("init_lora_weights"),
+        FanInFanOut, Is("use_dora", false), Start("init_lora_weights"),
         .. Unsupported(
             "lora_bias", "layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens", "use_qalora", "use_bdlora",
             "arrow_config", "kasa_config", "monteclora_config", "megatron_config"),

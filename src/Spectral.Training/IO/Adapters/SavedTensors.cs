@@ -2,7 +2,7 @@ namespace Spectral.Training;
 
 /// <summary>
 /// The tensors of an adapter folder that belong to whole modules: those of <c>modules_to_save</c>, and embeddings that PEFT stores beside factors
-/// because they are adapted or were resized.
+/// because they are adapted or were resized. Biases of layers without an adapter, where all train, are such tensors too.
 /// </summary>
 internal sealed class SavedTensors
 {
@@ -31,13 +31,13 @@ internal sealed class SavedTensors
     /// <param name="isFactor">Whether it is named as a factor: a saved module has none, but is around layers that do.</param>
     /// <returns>Whether it was taken, or is a copy of the base's that means nothing.</returns>
     /// <exception cref="InputException">It is there twice.</exception>
-    public bool Take(SafetensorsTensor tensor, string name, bool isFactor)
+    public bool Take(AdapterTensor tensor, string name, bool isFactor)
     {
         if (name.Contains(Original, StringComparison.Ordinal))
             return true;
-        if (NameOf(name, isFactor) is not { } found)
+        if (tensor.Source is not { } source || NameOf(name, isFactor) is not { } found)
             return false;
-        if (!_tensors.TryAdd(found, tensor))
+        if (!_tensors.TryAdd(found, source))
             throw new InputException($"{_folder.WeightsPath}: there are two tensors of {found}, expected one");
         return true;
     }
@@ -67,7 +67,11 @@ internal sealed class SavedTensors
     }
 
     private SavedTensor Described(string name, IReadOnlyList<long> shape) =>
-        SavedTensor.Of(new TensorSpec(name, shape), SavedModules.Includes(_modules, name));
+        SavedTensor.Of(new TensorSpec(name, shape), SavedModules.Includes(_modules, name) || IsOtherBias(name));
+
+    private bool IsOtherBias(string name) => _folder.Config.Options.Bias == AdapterBias.All
+        && name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal)
+        && !_folder.Config.Matches(name[..^AdapterTensors.Bias.Length]);
 
     private static void CheckShape(SafetensorsTensor tensor, TensorSpec wanted)
     {
@@ -93,7 +97,7 @@ internal sealed class SavedTensors
         }
         string plain = name.Replace(Wrapped, ".", StringComparison.Ordinal);
         bool isEmbedding = plain is ModelTensors.Embedding or ModelTensors.Head;
-        bool isSaved = plain == name && SavedModules.Includes(_modules, name) && (_model?.ContainsKey(name) ?? !isFactor);
+        bool isSaved = plain == name && (SavedModules.Includes(_modules, name) || IsOtherBias(name)) && (_model?.ContainsKey(name) ?? !isFactor);
         return isEmbedding || isSaved ? plain : null;
     }
 }
