@@ -72,12 +72,16 @@ public sealed partial class Trainer : IDisposable
         BeginRun(data.Count);
         var steps = _steps!.Value;
         var schedule = new LearningRateSchedule(_options.Schedule, _options.LearningRate, steps, _options.Warmup);
-        var sampler = new BatchSampler(data.Count, _options.Batch, _options.Seed, _options.Shuffle) { Position = (long)Progress.Step * _options.Batch * _options.Accumulate };
-        var length = 0;
+        var sampler = new BatchSampler(data.Count, _options.RecordsPerStep, _options.Seed, _options.Shuffle, _options.DropLast)
+        {
+            Position = Progress.Step,
+        };
+        var (rows, length, micros) = (0, 0, 0);
         if (_options.FixedShapes || _options.CudaGraph)
         {
-            length = data.Max(record => record.Tokens.Length);
-            _lossRows = _options.Batch * data.Max(record => record.LossTokens);
+            (rows, length) = (Math.Min(_options.Batch, data.Count), data.Max(record => record.Tokens.Length));
+            micros = Math.Min(_options.Accumulate, (data.Count + rows - 1) / rows);
+            _lossRows = rows * data.Max(record => record.LossTokens);
         }
         foreach (var callback in callbacks)
             callback.OnStart(steps);
@@ -89,9 +93,10 @@ public sealed partial class Trainer : IDisposable
         {
             cancellation.ThrowIfCancellationRequested();
             var (step, started) = (Progress.Step + 1, Stopwatch.GetTimestamp());
-            var batches = new Batch[_options.Accumulate];
-            for (var i = 0; i < batches.Length; i++)
-                batches[i] = Batch.Create([.. sampler.Next().Select(index => data[index])], PaddingToken, length);
+            List<Batch> batches = [.. sampler.Next().Chunk(_options.Batch).Select(
+                micro => Batch.Create([.. micro.Select(index => data[index])], PaddingToken, length, rows))];
+            while (batches.Count < micros)
+                batches.Add(Batch.Create([], PaddingToken, length, rows));   // a step of fixed shape has as many, which carry no loss
             var report = Step(step, batches, schedule.At(step));
             var elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
             report = report with { TokensPerSecond = report.Tokens / elapsed };
@@ -150,12 +155,19 @@ public sealed partial class Trainer : IDisposable
     public void Save(string path, IReadOnlyDictionary<string, string>? notes = null) =>
         TrainerState.Save(path, Progress.Step, _optimizer, _model.Adapter, new Dictionary<string, string>(notes ?? new Dictionary<string, string>())
         {
-            [ProgressNote] = JsonSerializer.Serialize(new SavedRun(_options, _records, Progress), TrainerState.Json),
+            [ProgressNote] = JsonSerializer.Serialize(new SavedRun(_options, _records, Progress, EpochsEnd: true), TrainerState.Json),
         });
 
     /// <summary>Goes on with a saved run: the next <see cref="Run"/>, on the same data, ends with the bits that the run would have had without a break.</summary>
+    /// <remarks>
+    /// <see cref="TrainerOptions.Steps"/> and <see cref="TrainerOptions.Epochs"/> may be others than the run had, as long as no step that was
+    /// made is too many: the learning rate then follows the schedule of the new length from here on.
+    /// </remarks>
     /// <param name="state">What <see cref="Save"/> wrote.</param>
-    /// <exception cref="InputException">The state does not fit what trains here, or the run had other options; nothing is changed then.</exception>
+    /// <exception cref="InputException">
+    /// The state does not fit what trains here, or the run had other options, or was begun when batches crossed the end of an epoch; nothing is
+    /// changed then.
+    /// </exception>
     public void Restore(TrainerState state)
     {
         var saved = state.Note<SavedRun>(ProgressNote);
@@ -164,6 +176,8 @@ public sealed partial class Trainer : IDisposable
             throw new InputException($"{state.Path}: the run had the option {name} {was[name]?.ToJsonString(TrainerState.Json)}, not {now[name]?.ToJsonString(TrainerState.Json)}");
         if (saved.Progress.Step != state.Step)
             throw new InputException($"{state.Path}: step {state.Step} and step {saved.Progress.Step}, expected one step");
+        RequireSameOrder(state, saved);
+        RequireLength(state, saved);
         state.Restore(_optimizer, _model.Adapter);
         (Progress, _records, _isRestored) = (saved.Progress, saved.Records, true);
     }
@@ -232,8 +246,31 @@ public sealed partial class Trainer : IDisposable
             + "a smaller learning rate, more warm-up or gradient clipping may help");
     }
 
-    /// <summary>The options that a run's bits depend on, by name.</summary>
-    private static JsonObject Options(TrainerOptions options) => JsonSerializer.SerializeToNode(options with { LogEvery = 0, MaxSkipped = 0 }, TrainerState.Json)!.AsObject();
+    /// <summary>The options that a run's bits depend on, by name, but for its length.</summary>
+    private static JsonObject Options(TrainerOptions options)
+    {
+        var counted = options with { LogEvery = 0, MaxSkipped = 0, Steps = null, Epochs = 0 };
+        return JsonSerializer.SerializeToNode(counted, TrainerState.Json)!.AsObject();
+    }
+
+    /// <summary>Older states are of runs whose batches crossed the end of an epoch: the same records only where no step would have.</summary>
+    private static void RequireSameOrder(TrainerState state, SavedRun saved)
+    {
+        var (step, total) = (saved.Options.RecordsPerStep, saved.Options.StepsFor(saved.Records));
+        if (!saved.EpochsEnd && saved.Records % step != 0 && (long)total * step > saved.Records)
+            throw new InputException($"{state.Path}: of a version whose batches crossed the end of an epoch, which {saved.Records} records "
+                + $"in steps of {step} do; expected a run begun with this version");
+    }
+
+    private void RequireLength(TrainerState state, SavedRun saved)
+    {
+        var (was, now) = (saved.Options.StepsFor(saved.Records), _options.StepsFor(saved.Records));
+        if (now < state.Step)
+            throw new InputException($"{state.Path}: {state.Step} steps were made, expected no fewer than that, not {now}");
+        if (now != was && _scheduled is not null)
+            throw new InputException($"{state.Path}: {_scheduled.Method.Name} follows a schedule over the {was} steps of the run, "
+                + $"expected as many, not {now}");
+    }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "step {Step}/{Steps} loss {Loss:F4} lr {Rate:G3} grad norm {Norm:F4} {Speed:F0} tokens/s")]
     private partial void LogStep(int step, int steps, double loss, double rate, double norm, double speed);
@@ -244,5 +281,9 @@ public sealed partial class Trainer : IDisposable
     [LoggerMessage(Level = LogLevel.Information, Message = "step {Step} evaluation loss {Loss:F4} exact match {ExactMatch:P1}")]
     private partial void LogEvaluation(int step, double loss, double? exactMatch);
 
-    private sealed record SavedRun(TrainerOptions Options, int Records, TrainerProgress Progress);
+    /// <param name="Options">Those of the run.</param>
+    /// <param name="Records">How many records it trains on.</param>
+    /// <param name="Progress">How far it is.</param>
+    /// <param name="EpochsEnd">Whether each epoch ends with a batch of what is left; false in states of older versions.</param>
+    private sealed record SavedRun(TrainerOptions Options, int Records, TrainerProgress Progress, bool EpochsEnd = false);
 }

@@ -3,16 +3,19 @@ namespace Spectral.Training;
 /// <summary>Settings of a training run; the defaults are the command's.</summary>
 public sealed record TrainerOptions
 {
-    /// <summary>Optimizer steps; null: as many as <see cref="Epochs"/> need.</summary>
+    /// <summary>Optimizer steps; null: as many as <see cref="Epochs"/> need. They go through the same epochs.</summary>
     public int? Steps { get; init; }
 
-    /// <summary>Passes over the data when <see cref="Steps"/> is null; a last partial step counts as one.</summary>
+    /// <summary>Passes over the data when <see cref="Steps"/> is null; of the last one perhaps a part.</summary>
     public double Epochs { get; init; } = 3;
+
+    /// <summary>Whether the last step of an epoch is left out if it has fewer records than the others.</summary>
+    public bool DropLast { get; init; }
 
     /// <summary>Records per micro-batch.</summary>
     public int Batch { get; init; } = 8;
 
-    /// <summary>Micro-batches per optimizer step.</summary>
+    /// <summary>Micro-batches per optimizer step; the last step of an epoch may have fewer, and its last one fewer records.</summary>
     public int Accumulate { get; init; } = 1;
 
     /// <summary>Base learning rate.</summary>
@@ -65,6 +68,17 @@ public sealed record TrainerOptions
             throw new InputException($"{method.Name} changes its factors between steps, which a replayed step leaves no room for: expected no --graph");
     }
 
+    /// <summary>Records of an optimizer step that is not an epoch's last.</summary>
+    public int RecordsPerStep => (int)Math.Min(int.MaxValue, (long)Batch * Accumulate);
+
     /// <summary>Optimizer steps of a run over <paramref name="records"/> records.</summary>
-    public int StepsFor(int records) => Steps ?? Math.Max(1, (int)Math.Ceiling(Epochs * records / ((double)Batch * Accumulate)));
+    /// <exception cref="InputException">There would be none, or fewer than steps of warm-up.</exception>
+    public int StepsFor(int records)
+    {
+        var perEpoch = BatchSampler.BatchesOf(records, RecordsPerStep, DropLast);
+        var steps = Steps ?? Math.Max(1, checked((int)Math.Ceiling(Epochs * perEpoch)));
+        return Warmup <= steps
+            ? steps
+            : throw new InputException($"--warmup {Warmup}: more than the run's {steps} steps, expected at most that many");
+    }
 }

@@ -109,7 +109,7 @@ public sealed class ResumeTests : WorkFolder
         string[] before = RunFiles.Snapshot(Out);
         string other = TinyModel.WriteData(At("other.jsonl"), 24, seed: 4), model = TinyModel.Create(At("model2"), seed: 2);
         RefusedToResume(["--eval", Data, "--lr", "0.5"], "--lr 0.0002, not 0.5");
-        RefusedToResume(["--eval", Data, "--steps", "3"], "--steps 2, not 3");
+        RefusedToResume(["--eval", Data, "--steps", "1"], "2 steps", "not 1");
         RefusedToResume(["--eval", Data, "--set", "x=1", "--adapter", "adalora"], "setting");
         RefusedToResume(["--eval", Data, "--adapter", "lora"], "--adapter speclora, not lora");
         RefusedToResume(["--eval", Data, "--graph"], "--graph no, not yes");
@@ -124,6 +124,22 @@ public sealed class ResumeTests : WorkFolder
         Spectral.Run(Finetune("--eval", At("moved.jsonl"), "--data", At("moved.jsonl"), "--resume")).Succeeded();
 
         void RefusedToResume(string[] more, params string[] named) => Refused(Finetune([.. more, "--resume"]), [.. named]);
+    }
+
+    /// <summary>With a constant rate nothing depends on the length, so that the longer run ends as one that was that long from the start.</summary>
+    [Test]
+    public void ARunThatIsDoneGoesOnWhenMoreStepsAreAskedFor()
+    {
+        string[] Run(params string[] more) =>
+            Finetune(["--schedule", "constant", "--batch", "5", "--lr", "1e-2", "--adapter", "lora", .. more]);
+
+        Spectral.Run(Run("--epochs", "2", "--out", At("whole"))).Succeeded();
+        Spectral.Run(Run("--epochs", "1")).Succeeded();
+        Refused(Run("--resume", "--steps", "4"), "5 steps", "not 4");
+        Assert.That(Spectral.Run(Run("--epochs", "2", "--resume")).Succeeded().Error, Does.Contain("--epochs 1").And.Contain("step 10"));
+        foreach (string name in new[] { "adapter_model.safetensors", "adapter_config.json" })
+            Assert.That(File.ReadAllBytes(Path.Combine(Out, name)), Is.EqualTo(File.ReadAllBytes(Path.Combine(At("whole"), name))), name);
+        Assert.That(Spectral.Run(Run("--epochs", "2", "--resume")).Succeeded().Output, Does.Contain("all 10 steps"));
     }
 
     /// <summary>A checkpoint in the midst of a run, damaged in each way that can be told.</summary>

@@ -43,7 +43,8 @@ public sealed class SignalTests : WorkFolder
     [Test]
     public void ASecondSignalEndsItAtOnce()
     {
-        using Process process = Spectral.Start(Finetune("--steps", "1000", "--accumulate", "700"));
+        using Process process = Spectral.Start(Finetune(
+            "--steps", "1000", "--accumulate", "700", "--data", TinyModel.WriteData(At("much.jsonl"), 5600)));
         WaitFor(() => File.Exists(Log) && new FileInfo(Log).Length > 0, process);
         Spectral.Signal(process, Interrupt);
         Thread.Sleep(100);   // a step takes seconds

@@ -48,6 +48,7 @@ internal sealed class CompareCommand : SpectralCommand
         ComparedMethod[] compared = Choose(context, inputs.Folder.Config, settings);
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
         EncodedRecord[] evaluation = inputs.Encode(context, context.Get(training.Eval)!, context.Get(training.MaxLength));
+        settings.StepsFor(data.Length);   // refuses what cannot be, before anything is written
 
         output.Claim();
         using Device device = training.Device.Open(context);

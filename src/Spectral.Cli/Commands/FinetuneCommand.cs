@@ -25,11 +25,12 @@ internal sealed class FinetuneCommand : SpectralCommand
         inputs.CheckAdapter(context, start);
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
         EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file ? inputs.Encode(context, file, context.Get(training.MaxLength)) : null;
+        int steps = settings.StepsFor(data.Length);
 
         output.Claim();
         var identity = new RunIdentity(context, this, training.Model, training.Data, training.Eval, adapter.InitAdapter, adapter.Previous);
-        using SavedRun? saved = training.Saved(context, output, identity);
-        if (saved?.Result is { } done)
+        using SavedRun? saved = training.Saved(context, output, identity, steps);
+        if (saved?.ResultOf(steps) is { } done)
         {
             TrainingRun.ShowDone(context, output, saved, done);
             return;

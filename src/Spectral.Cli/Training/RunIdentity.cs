@@ -9,7 +9,14 @@ internal sealed class RunIdentity
     // The values of these change how often a run reports, how fast it goes or when it gives up, and no bit of it; --dtype is kept as what it came to.
     private static readonly string[] Free = ["--out", "--overwrite", "--resume", "--json", "--save-every", "--log-every", "--threads", "--max-skipped", "--device", "--dtype"];
 
-    private static readonly string[] ModelFiles = ["config.json", "generation_config.json", "tokenizer.json", "adapter_config.json", "*.safetensors", "*.safetensors.index.json"];
+    /// <summary>Those that say how long a run is: one that is given may make it longer.</summary>
+    public static readonly string[] Lengths = ["--steps", "--epochs"];
+
+    private static readonly string[] ModelFiles =
+    [
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "adapter_config.json", "*.safetensors", "*.safetensors.index.json",
+    ];
 
     /// <summary>Variables that force how ops are computed.</summary>
     private static readonly string[] Forcing = ["SPECTRAL_LOWRANK", "SPECTRAL_LOWRANK_PASSES", "SPECTRAL_ATTENTION"];
@@ -23,6 +30,7 @@ internal sealed class RunIdentity
     {
         string[] names = [.. inputs.ToArray().Select(option => option.Name)];
         Options = command.Options.Where(option => !Free.Contains(option.Name) && !names.Contains(option.Name)).ToDictionary(option => option.Name, context.Text);
+        Given = command.Options.Where(context.IsGiven).Select(option => option.Name).ToHashSet();
         Overwrites = command.Options.Any(option => option is Option<bool> { Name: "--overwrite" } flag && context.Get(flag));
         Variables = Forcing.ToDictionary(name => name, name => Environment.GetEnvironmentVariable(name) ?? "");
         (string Name, string Path)[] read = [.. inputs.ToArray().Select(option => (option.Name, Path: context.Text(option))).Where(input => input.Path.Length > 0)];
@@ -32,6 +40,9 @@ internal sealed class RunIdentity
 
     /// <summary>Values by option.</summary>
     public IReadOnlyDictionary<string, string> Options { get; }
+
+    /// <summary>Names of the options that stand on the command line.</summary>
+    public IReadOnlySet<string> Given { get; }
 
     /// <summary>Whether the command line says --overwrite, which cannot stand beside --resume.</summary>
     public bool Overwrites { get; }

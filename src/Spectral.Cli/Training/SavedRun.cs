@@ -31,8 +31,9 @@ internal sealed class SavedRun : IDisposable
     /// <summary>The trainer's part.</summary>
     public TrainerState State { get; }
 
-    /// <summary>What the run printed when it was done; null if it is not.</summary>
-    public JsonObject? Result => facts.Result is { } result ? JsonNode.Parse(result)!.AsObject() : null;
+    /// <summary>What a run of so many steps printed when it was done; null if it is not.</summary>
+    public JsonObject? ResultOf(int steps) =>
+        facts.Result is { } result && State.Step == steps ? JsonNode.Parse(result)!.AsObject() : null;
 
     /// <summary>What stands in the log that was known then.</summary>
     public (long Bytes, string Sha256) Log => (facts.LogBytes, facts.LogSha256);
@@ -72,19 +73,39 @@ internal sealed class SavedRun : IDisposable
             model.Device.Variants.All, log.Length, log.Sha256, staged, result?.ToJsonString()), Strict),
     };
 
-    /// <summary>Checks that the run to go on with is the one that the command line describes.</summary>
+    /// <summary>Checks that the run to go on with is the one that the command line describes, or a longer one.</summary>
+    /// <param name="context">The command line.</param>
+    /// <param name="now">The run that it describes.</param>
+    /// <param name="steps">How many steps that has.</param>
     /// <exception cref="InputException">It is not; the message says in what.</exception>
-    public void Require(RunIdentity now)
+    public void Require(CommandContext context, RunIdentity now, int steps)
     {
+        // An option that the version which began the run did not have is as it was then, unless it is given.
+        (string Name, string? Was, string? Here)[] options =
+        [
+            .. Differences(facts.Options, now.Options)
+                .Where(option => option.Was is not null || now.Given.Contains(option.Name)),
+        ];
+        var lengths = options.Where(option => RunIdentity.Lengths.Contains(option.Name)).ToArray();
+        if (lengths.Length > 0 && RunIdentity.Lengths.Any(now.Given.Contains))
+            options = [.. options.Except(lengths)];
+        else
+            lengths = [];
         string[] differences =
         [
-            .. Differences(facts.Options, now.Options, (name, was, here) => $"{name} {Text(was)}, not {Text(here)}"),
-            .. Differences(facts.Files, now.Files, (name, was, here) => was is null ? $"no {name}" : here is null ? name : $"other contents of {name}"),
+            .. options.Select(option => $"{option.Name} {Text(option.Was)}, not {Text(option.Here)}"),
+            .. Differences(facts.Files, now.Files).Select(file => Text(file.Name, file.Was, file.Here)),
             // One that is not set any more is set again below: without it the bits would be others.
-            .. Differences(facts.Variables, now.Variables, (name, was, here) => here is "" or null ? "" : $"{name}={was}, not {here}").Where(text => text.Length > 0),
+            .. Differences(facts.Variables, now.Variables).Where(variable => variable.Here is not ("" or null))
+                .Select(variable => $"{variable.Name}={variable.Was}, not {variable.Here}"),
         ];
         if (differences.Length > 0)
             throw new InputException($"--resume: the run in {Path.GetDirectoryName(Path.GetDirectoryName(State.Path))} had {string.Join(", ", differences)}");
+        if (steps < State.Step)
+            throw new InputException($"--resume: the run has made {State.Step} steps; expected no fewer with --steps or --epochs, not {steps}");
+        if (lengths.Length > 0)
+            context.Terminal.Warn($"the run was begun with {string.Join(", ", lengths.Select(option => $"{option.Name} {Text(option.Was)}"))} and goes "
+                + $"on to step {steps}: from here on the learning rate follows the schedule of that length");
         foreach (var (name, value) in facts.Variables)
             if (value.Length > 0) Environment.SetEnvironmentVariable(name, value);
     }
@@ -107,9 +128,16 @@ internal sealed class SavedRun : IDisposable
 
     private static string Version { get; } = typeof(TrainerState).Assembly.GetName().Version!.ToString(3);
 
-    private static IEnumerable<string> Differences(IReadOnlyDictionary<string, string> was, IReadOnlyDictionary<string, string> now, Func<string, string?, string?, string> describe) =>
+    private static IEnumerable<(string Name, string? Was, string? Here)> Differences(
+        IReadOnlyDictionary<string, string> was, IReadOnlyDictionary<string, string> now) =>
         was.Keys.Union(now.Keys).Where(name => was.GetValueOrDefault(name) != now.GetValueOrDefault(name)).Order(StringComparer.Ordinal)
-            .Select(name => describe(name, was.GetValueOrDefault(name), now.GetValueOrDefault(name)));
+            .Select(name => (name, was.GetValueOrDefault(name), now.GetValueOrDefault(name)));
+
+    private static string Text(string file, string? was, string? here)
+    {
+        if (was is null) return $"no {file}";
+        return here is null ? file : $"other contents of {file}";
+    }
 
     private static string Text(string? value) => value is null or "" ? "unset" : value;
 

@@ -41,6 +41,7 @@ public sealed class Calibration : ICalibration
     {
         if (data.Count == 0)
             throw new InputException("there are no training records");
+        // The first records of the first epoch: how a step cuts them into batches does not matter here.
         var first = new BatchSampler(data.Count, Math.Min(records, data.Count), options.Seed, options.Shuffle).Next();
         return new Calibration(model, [.. first.Select(index => data[index])], options.Batch);
     }

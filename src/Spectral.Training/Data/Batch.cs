@@ -34,9 +34,15 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
     /// <param name="records">The records.</param>
     /// <param name="paddingToken">Any token.</param>
     /// <param name="length">Tokens of every row; 0: those of the longest record.</param>
-    /// <exception cref="ArgumentException">A record is longer than <paramref name="length"/>.</exception>
-    public static Batch Create(ReadOnlySpan<EncodedRecord> records, int paddingToken = 0, int length = 0)
+    /// <param name="rows">Rows, those beyond the records all padding; 0: as many as records.</param>
+    /// <exception cref="ArgumentException">
+    /// A record is longer than <paramref name="length"/>, or there are more than <paramref name="rows"/>.
+    /// </exception>
+    public static Batch Create(ReadOnlySpan<EncodedRecord> records, int paddingToken = 0, int length = 0, int rows = 0)
     {
+        if (rows > 0 && records.Length > rows)
+            throw new ArgumentException($"{records.Length} records in a batch of {rows} rows", nameof(rows));
+        rows = Math.Max(rows, records.Length);
         int wanted = length;
         int lossTokens = 0;
         int tokenCount = 0;
@@ -48,7 +54,7 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         }
         if (wanted > 0 && length > wanted)
             throw new ArgumentException($"a record of {length} tokens in a batch of rows of {wanted}", nameof(length));
-        int[] tokens = new int[checked(records.Length * length)];
+        int[] tokens = new int[checked(rows * length)];
         int[] targets = new int[tokens.Length];
         Array.Fill(tokens, paddingToken);
         Array.Fill(targets, -1);
@@ -59,6 +65,6 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
             for (int at = record.LossFrom; at < record.Tokens.Length; at++)
                 targets[(row * length) + at - 1] = record.Tokens[at];
         }
-        return new Batch(records.Length, length, tokens, targets, lossTokens) { TokenCount = tokenCount };
+        return new Batch(rows, length, tokens, targets, lossTokens) { TokenCount = tokenCount };
     }
 }

@@ -1,8 +1,9 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// The order in which records are trained on: file order wrapping round, or a new shuffle in each epoch. Batches cross epoch borders.
-/// The order depends on the seed and the epoch alone, never on platform or thread, and any position can be gone to directly.
+/// The order in which records are trained on: epoch after epoch, each of which has every record once, in file order or in a new shuffle. The last
+/// batch of an epoch has what is left of it, as in PyTorch's <c>DataLoader</c>, or is dropped. The order depends on the seed and the epoch
+/// alone, never on platform or thread, and any step can be gone to directly.
 /// </summary>
 /// <remarks>
 /// The shuffle is Fisher–Yates from the last element down, driven by SplitMix64 (Steele, Lea and Flood, 2014) whose state starts at
@@ -17,36 +18,54 @@ public sealed class BatchSampler
     private long shuffledEpoch = -1;
 
     /// <summary>A sampler over <paramref name="count"/> records in batches of <paramref name="batch"/>.</summary>
-    public BatchSampler(int count, int batch, ulong seed, bool shuffle)
+    /// <param name="count">Number of records.</param>
+    /// <param name="batch">Records in a batch; of an optimizer step, if it has several micro-batches.</param>
+    /// <param name="seed">Seed of the shuffles.</param>
+    /// <param name="shuffle">False: file order.</param>
+    /// <param name="dropLast">Whether an epoch's last batch is left out if it is short.</param>
+    /// <exception cref="InputException">No batch is left.</exception>
+    public BatchSampler(int count, int batch, ulong seed, bool shuffle, bool dropLast = false)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
         BatchSize = batch;
+        BatchesPerEpoch = BatchesOf(count, batch, dropLast);
         this.seed = seed;
         this.shuffle = shuffle;
         order = new int[count];
     }
 
-    /// <summary>Records in a batch.</summary>
+    /// <summary>Records in a batch that is not short.</summary>
     public int BatchSize { get; }
 
-    /// <summary>How many records were handed out since the beginning; set it to go on where another run stopped.</summary>
+    /// <summary>Batches in an epoch.</summary>
+    public int BatchesPerEpoch { get; }
+
+    /// <summary>How many batches were handed out since the beginning; set it to go on where another run stopped.</summary>
     public long Position { get; set; }
 
     /// <summary>The epoch of the next record, from 0.</summary>
-    public long Epoch => Position / order.Length;
+    public long Epoch => Position / BatchesPerEpoch;
+
+    /// <summary>Batches in an epoch of <paramref name="count"/> records.</summary>
+    /// <exception cref="InputException">There is none: all that there is would be dropped.</exception>
+    public static int BatchesOf(int count, int batch, bool dropLast)
+    {
+        int whole = count / batch;
+        if (!dropLast)
+            return whole + (count % batch > 0 ? 1 : 0);
+        return whole > 0 ? whole : throw new InputException(
+            $"--drop-last leaves no step of {count} records: expected at least the {batch} records of one step");
+    }
 
     /// <summary>The record indices of the next batch.</summary>
     public int[] Next()
     {
-        int[] batch = new int[BatchSize];
-        for (int i = 0; i < batch.Length; i++, Position++)
-        {
-            if (shuffledEpoch != Epoch)
-                Shuffle(Epoch);
-            batch[i] = order[Position % order.Length];
-        }
-        return batch;
+        if (shuffledEpoch != Epoch)
+            Shuffle(Epoch);
+        int start = (int)(Position % BatchesPerEpoch) * BatchSize;
+        Position++;
+        return order[start..Math.Min(start + BatchSize, order.Length)];
     }
 
     private void Shuffle(long epoch)

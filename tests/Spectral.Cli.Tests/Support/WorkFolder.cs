@@ -42,7 +42,7 @@ public abstract class WorkFolder
     /// <summary>Two steps on the CPU device; an option in <paramref name="more"/> takes the place of the same one here.</summary>
     protected string[] Finetune(params string[] more)
     {
-        string[] steps = more.Contains("--steps") ? [] : ["--steps", "2"];
+        string[] steps = more.Contains("--steps") || more.Contains("--epochs") ? [] : ["--steps", "2"];
         return ["finetune", "--model", Model, "--data", Data, "--out", Out, .. steps, "--batch", "2", "--device", "cpu", .. more];
     }
 }

@@ -100,7 +100,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
                     Assert.That((state.Step, state.Notes["by"]), Is.EqualTo((from, "hand")));
                     state.Restore(optimizer);
                 }
-            BatchSampler sampler = new(Records.Length, 3, 1, shuffle: true) { Position = from * 3 };
+            BatchSampler sampler = new(Records.Length, 3, 1, shuffle: true) { Position = from };
             for (int step = from + 1; step <= to; step++)
             {
                 using BatchTensors batch = new(Device, Batch.Create([.. sampler.Next().Select(index => Records[index])], 0));
