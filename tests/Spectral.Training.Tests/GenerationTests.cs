@@ -128,7 +128,7 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
         using Variable x = new(Tensor.From(Device, hidden, (Rows, Width)), new LeafNode());
         using Tensor target = Tensor.From(Device, targets, Rows);
         using Tensor losses = Tensor.Empty(Device, Rows);
-        LossHead.Run(tape, x, group.Parameters[0], target, losses);
+        LossHead.Run(tape, x, new Linear("head", group.Parameters[0], null), target, losses);
         using Tensor gradient = x.Node!.TakeGradient()!;
         float[] actual = losses.ToArray(), dx = gradient.ToArray();
         foreach (int row in new[] { 0, 418, 419, 420, Rows - 1 })

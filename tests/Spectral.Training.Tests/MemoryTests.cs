@@ -45,7 +45,7 @@ public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
             using Tape tape = new(Device);
             long before = Device.Memory.InUse;
             Device.Memory.ResetPeak();
-            LossHead.Run(tape, hidden, weights.Parameters[0], targets, losses);
+            LossHead.Run(tape, hidden, new Linear("head", weights.Parameters[0], null), targets, losses);
             long peak = Device.Memory.Peak - before;
             float[] values = losses.ToArray();
             Assert.That(values.Max(loss => Math.Abs(loss - Math.Log(Vocabulary))), Is.LessThan(1e-4));

@@ -10,6 +10,8 @@ public sealed class AdaptedModule
 
     internal AdaptedModule(AdapterMethod method, ModuleShape shape, AdapterOptions options, SharedFactors shared)
     {
+        if (shape.IsEmbedding && !method.AdaptsEmbeddings)
+            throw new InputException($"{shape.Name}: {method.Name} adapts no embeddings, lora does; expected targets without it");
         (Shape, Options) = (shape, options);
         _builder = new AdapterBuilder(method, shape, options, shared);
         Form = method.Form(_builder);

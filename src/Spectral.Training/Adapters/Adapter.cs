@@ -65,7 +65,9 @@ public sealed class Adapter : IDisposable
         RequireFrozen(model);
         if (method.StartsFromData && calibration is null)
             throw new InputException($"{method.Name} starts from data: expected calibration records");
-        var targets = AdapterTargets.Choose(model.Linears, linear => linear.Name, options);
+        var targets = AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options);
+        if (method.StartsFromData && targets.FirstOrDefault(linear => linear == model.Embedding || linear == model.Head) is { } unseen)
+            throw new InputException($"{method.Name} starts from data, which it does not see at {unseen.Name}; expected targets without it");
         var settings = method.Distribute([.. targets.Select(linear => linear.ModuleShape)], options, calibration);
         Linear[] linears = [.. targets.Where((_, i) => settings[i] is not null)];
         if (linears.Length < targets.Length)
@@ -87,7 +89,7 @@ public sealed class Adapter : IDisposable
         using var reader = folder is null ? new AdapterReader(directory, model.Config, learningRateRatio) : new AdapterReader(directory, folder, learningRateRatio);
         return Build(model, reader.Method, reader.Options, reader.Modules, reader.Saved, adapter =>
         {
-            reader.Fill(adapter.Modules, module => model.Linears.First(linear => linear.Name == module.Shape.Name).Weight.Value);
+            reader.Fill(adapter.Modules, module => model.Adaptable.First(linear => linear.Name == module.Shape.Name).Weight.Value);
             foreach (var (tensor, parameter) in adapter._factors.Saved)
                 parameter.Master.CopyFrom(reader.Stored(tensor).ToFloats());
         });
@@ -106,11 +108,11 @@ public sealed class Adapter : IDisposable
     public static Adapter Restore(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, TrainerState state)
     {
         options.CheckSettings(method);
-        var linears = model.Linears.ToDictionary(linear => linear.Name);
+        var linears = model.Adaptable.ToDictionary(linear => linear.Name);
         var layers = state.Layers ?? throw new InputException($"{state.Path}: the state of a run without an adapter");
         if (layers.FirstOrDefault(layer => !linears.ContainsKey(layer.Name)) is { } unknown)
             throw new InputException($"{state.Path}: has a layer {InputText.Quote(unknown.Name)}, which the model has not");
-        if (layers.Count < AdapterTargets.Choose(model.Linears, linear => linear.Name, options).Length)
+        if (layers.Count < AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options).Length)
             options = options with { TargetModules = [.. layers.Select(layer => layer.Name)] };
         var modules = AdaptedModule.Describe(method, [.. layers.Select(layer => (linears[layer.Name].ModuleShape, options with { Rank = layer.Rank, Alpha = layer.Alpha }))]);
         return Build(model, method, options, modules, Saved(model, options, modules), state.Fill);
@@ -165,7 +167,7 @@ public sealed class Adapter : IDisposable
             return;
         foreach (var group in _groups)
             group.Reduce();
-        foreach (var linear in _model.Linears)
+        foreach (var linear in _model.Adaptable)
             (linear.Adapter, linear.Group.Adapter) = (null, null);
         foreach (var tensor in _factors.Saved.Keys)
             _model.ParameterOf(tensor.Name).StandIn = null;
@@ -278,14 +280,16 @@ public sealed class Adapter : IDisposable
             _model.ParameterOf(tensor.Name).StandIn = parameter;
         }
         var modules = _modules.ToDictionary(module => module.Shape.Name);
-        var (index, groups) = (0u, _model.Linears.Select(linear => linear.Group).Distinct());
+        var (index, groups) = (0u, _model.Adaptable.Select(linear => linear.Group).Distinct());
         var augments = LowRankLinear.Augments(_model.Device, _model.DType);
+        // Embedding and head may be one memory, which does not move.
+        LinearGroup[] fixedGroups = [_model.Embedding.Group, _model.Head.Group];
         foreach (var group in groups)
         {
             if (group.Layers.Any(layer => modules.ContainsKey(layer.Name)))
             {
                 _groups.Add(new AdapterGroup(group, modules, _model.DType, Options.Dropout, index));
-                if (augments)
+                if (augments && !fixedGroups.Contains(group))
                     _groups[^1].Augment(group);
             }
             index++;

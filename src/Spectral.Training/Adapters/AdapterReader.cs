@@ -34,7 +34,7 @@ public sealed class AdapterReader : IDisposable
     public AdapterReader(string directory, ModelConfig config, double learningRateRatio = 1)
         : this(
             directory,
-            [.. ModelTensors.Linears(config).Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias))],
+            [.. ModelTensors.Adaptable(config).Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias))],
             [.. ModelTensors.Untied(config)],
             learningRateRatio)
     {
@@ -57,10 +57,13 @@ public sealed class AdapterReader : IDisposable
             var adapted = layers?.Where(layer => config.Matches(layer.Name)).ToList();
             if (adapted is { Count: 0 })
                 throw new InputException($"{directory}: target_modules of the adapter's config matches no layer of the model; is it the adapter of another model?");
-            var (leaves, shared) = Names(adapted ?? ModuleSizes.Probes);
+            var (leaves, shared) = Names(adapted ?? ModuleSizes.Probes(Method));
             _savedTensors = new SavedTensors(_folder, model);
             _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, layers?.Select(layer => layer.Name).ToHashSet());
             _saved = [.. _savedTensors.Check(_warnings)];
+            if (LacksStart && _saved.Find(tensor => !tensor.Trains && config.Matches(tensor.Module)) is { } residual)
+                throw new InputException($"{_folder.WeightsPath}: has base weights of {residual.Module}, from which the start of its factors was taken "
+                    + "away already; convert the adapter with PEFT (path_initial_model_for_weight_conversion)");
             CheckModules(layers);
             adapted = adapted is null ? ModuleSizes.Deduce(_folder, _tensors, Describe) : WithTensors(adapted);
             if (config.TargetModules.Names is null || _leftOut)
@@ -129,6 +132,8 @@ public sealed class AdapterReader : IDisposable
     {
         if (!model.Config.TieWordEmbeddings)
             return false;
+        if (_modules.Any(module => module.Shape.Name is ModelTensors.EmbeddingModule or ModelTensors.HeadModule))
+            return true;
         SavedTensor? embedding = _saved.Find(tensor => tensor.Name == ModelTensors.Embedding);
         SavedTensor? head = _saved.Find(tensor => tensor.Name == ModelTensors.Head);
         return (embedding is not null || head is not null)
@@ -169,7 +174,9 @@ public sealed class AdapterReader : IDisposable
     private AdapterOptions Describe(string module)
     {
         var options = Options.For(module);
-        if (Method.PeftType != AdapterConfig.Lora || _tensors.Of(module).GetValueOrDefault(LoraMethod.A) is not { Shape: [var rows, _] })
+        var stored = _tensors.Of(module);
+        var right = stored.GetValueOrDefault(LoraMethod.A) ?? stored.GetValueOrDefault(LoraMethod.EmbeddingA);
+        if (Method.PeftType != AdapterConfig.Lora || right is not { Shape: [var rows, _] })
             return options;
         var rank = _folder.Config.IncludesStart ? rows / 2 : rows;
         if (rank == options.Rank || rank is < 1 or > int.MaxValue)
@@ -187,7 +194,7 @@ public sealed class AdapterReader : IDisposable
         foreach (var module in _tensors.Modules)
         {
             if (meant?.Contains(module) == false)
-                throw new InputException($"{_folder.WeightsPath}: adapts {InputText.Quote(module)}, which is no linear layer of the model; is it the adapter of another model?");
+                throw new InputException($"{_folder.WeightsPath}: adapts {InputText.Quote(module)}, which is no layer of the model that can be adapted; is it the adapter of another model?");
             if (!_folder.Config.Matches(module))
                 _warnings.Add($"{_folder.WeightsPath}: the tensors of {InputText.Quote(module)} are ignored, as target_modules does not match it");
         }

@@ -6,7 +6,7 @@ public static class AdapterTargets
     /// <summary>The layers that the options name, with their sizes, in model order. Nothing is loaded.</summary>
     /// <exception cref="InputException">A target matches no layer; the message says what there is.</exception>
     public static IReadOnlyList<ModuleShape> Of(ModelConfig model, AdapterOptions options) =>
-        [.. Choose([.. ModelTensors.Linears(model)], linear => linear.Name, options).Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias))];
+        [.. Choose([.. ModelTensors.Adaptable(model)], linear => linear.Name, options).Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias))];
 
     /// <summary>Those among some layers that the options name.</summary>
     /// <inheritdoc cref="Of"/>

@@ -38,6 +38,12 @@ public static class LoraExporter
         {
             (string name, int outputs, int inputs) = (module.Shape.Name, module.Shape.Out, module.Shape.In);
             CheckSize(module, (long)Math.Max(inputs, outputs) * rank);
+            if (module.Shape.IsEmbedding)
+            {
+                Add(LoraMethod.EmbeddingA, [rank, outputs], form => Transposed(Left(form, rank, outputs), outputs));
+                Add(LoraMethod.EmbeddingB, [inputs, rank], form => Transposed(Right(form, rank, inputs), rank));
+                continue;
+            }
             Add(LoraMethod.A, [rank, inputs], form => Right(form, rank, inputs));
             Add(LoraMethod.B, [outputs, rank], form => Left(form, rank, outputs));
 
@@ -47,7 +53,7 @@ public static class LoraExporter
         foreach (SavedTensor saved in adapter.Saved)
         {
             string name = saved.KeyOf(isAdapted: adapter.Modules.Any(module => module.Shape.Name == saved.Module));
-            tensors.Add(TensorToWrite.Floats(name, StoredType.F32, saved.Shape.Dimensions(), adapter.Stored(saved).ToFloats));
+            tensors.Add(TensorToWrite.Floats(name, type, saved.Shape.Dimensions(), adapter.Stored(saved).ToFloats));
         }
         using AdapterFolder folder = AdapterFolder.Open(adapterDirectory);
         AdapterConfig config = folder.Config with
@@ -127,7 +133,16 @@ public static class LoraExporter
             graph.Clear();
         }
 
-        Parameter Stored(string leaf, Shape size) => new(shape.Name + leaf, Tensor.From(device, model![shape.Name + leaf].ToFloats(), size));
+        Parameter Stored(string leaf, Shape size) => new(shape.Name + leaf, Tensor.From(device, adapter.BaseOf(model!, shape.Name + leaf).ToFloats(), size));
+    }
+
+    private static float[] Transposed(float[] matrix, int rows)
+    {
+        int columns = matrix.Length / rows;
+        float[] transposed = new float[matrix.Length];
+        for (int i = 0; i < matrix.Length; i++)
+            transposed[(i % columns * rows) + (i / columns)] = matrix[i];
+        return transposed;
     }
 
     // [R1; R2; …; 0], [rank, in]. What scales the terms goes to the left factor.

@@ -53,7 +53,10 @@ public sealed class ModelFolder : IDisposable
 
     /// <summary>The tensor that a model computes with under a name: of a head tied to the embedding, the embedding.</summary>
     /// <exception cref="InputException">The folder has no such tensor.</exception>
-    internal SafetensorsTensor Untied(string name) => this[name == ModelTensors.Head && Config.TieWordEmbeddings ? ModelTensors.Embedding : name];
+    internal SafetensorsTensor Untied(string name) => this[Source(name)];
+
+    /// <summary>Whether there is a tensor for <see cref="Untied"/>.</summary>
+    internal bool HasUntied(string name) => tensors.ContainsKey(Source(name));
 
     /// <summary>Opens and checks a model folder.</summary>
     /// <param name="directory">The folder.</param>
@@ -79,7 +82,7 @@ public sealed class ModelFolder : IDisposable
     /// </summary>
     public string Sha256(string name)
     {
-        SafetensorsTensor tensor = this[name];
+        SafetensorsTensor tensor = Untied(name);
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         const int Piece = 1 << 24;
         for (long done = 0; done < tensor.Bytes; done += Piece)
@@ -93,6 +96,8 @@ public sealed class ModelFolder : IDisposable
         foreach (SafetensorsFile file in files)
             file.Dispose();
     }
+
+    private string Source(string name) => name == ModelTensors.Head && Config.TieWordEmbeddings ? ModelTensors.Embedding : name;
 
     private void OpenWeights(bool optional)
     {

@@ -30,6 +30,9 @@ public sealed class CausalLanguageModel : IDisposable
         for (var i = 0; i < _layers.Length; i++)
             _layers[i] = CreateLayer(i);
         Linears = [.. _layers.SelectMany(layer => layer.Linears)];
+        Embedding = new Linear(ModelTensors.EmbeddingModule, _embedding, null);
+        Head = new Linear(ModelTensors.HeadModule, _head, null);
+        Adaptable = [.. Linears, Embedding, Head];
     }
 
     /// <summary>Sizes and options.</summary>
@@ -44,8 +47,17 @@ public sealed class CausalLanguageModel : IDisposable
     /// <summary>The folder the weights came from; null for a freshly initialised model.</summary>
     public string? Path { get; }
 
-    /// <summary>Every layer an adapter can be attached to, in checkpoint order.</summary>
+    /// <summary>The linear layers of all blocks, in checkpoint order.</summary>
     public IReadOnlyList<Linear> Linears { get; }
+
+    /// <summary>Every layer an adapter can be attached to: <see cref="Linears"/>, <see cref="Embedding"/>, <see cref="Head"/>.</summary>
+    public IReadOnlyList<Linear> Adaptable { get; }
+
+    /// <summary>The token embedding [V, D] as the layer of V outputs that adapters see; its rows are looked up.</summary>
+    public Linear Embedding { get; }
+
+    /// <summary>The output head [V, D].</summary>
+    public Linear Head { get; }
 
     /// <summary>Number of weights, adapters not counted.</summary>
     public long ParameterCount => _parameters.All.Sum(parameter => parameter.Shape.Count);
@@ -94,7 +106,10 @@ public sealed class CausalLanguageModel : IDisposable
             throw new ArgumentException($"{reach} positions asked for; the model has max_position_embeddings = {Config.MaxPositions}", nameof(batch));
         cache?.Begin(rows, length);
         var (cosine, sine) = _rotary.For(reach);
-        var x = EmbeddingNode.Apply(tape, _embedding, batch.Tokens, tape.Records && _embedding.Trains ? batch.Order : null);
+        var order = tape.Records && Embedding.Trains ? batch.Order : null;
+        var x = Embedding.Adapter is null
+            ? EmbeddingNode.Apply(tape, _embedding, batch.Tokens, order)
+            : AdaptedEmbeddingNode.Apply(tape, Embedding, batch.Tokens, order);
         for (var i = 0; i < _layers.Length; i++)
         {
             var (layer, layerCache) = (_layers[i], cache?[i]);
@@ -141,7 +156,7 @@ public sealed class CausalLanguageModel : IDisposable
         using var picked = GatherRowsNode.Apply(tape, hidden, batch.LossRows);
         using var normed = RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
         var losses = Tensor.Empty(Device, batch.LossRows.Dim(0));
-        LossHead.Run(tape, normed, _head, batch.LossTargets, losses, gradientScale, predictions, lossScale);
+        LossHead.Run(tape, normed, Head, batch.LossTargets, losses, gradientScale, predictions, lossScale);
         return losses;
     }
 
@@ -155,9 +170,7 @@ public sealed class CausalLanguageModel : IDisposable
         using var hidden = Hidden(tape, batch, cache: cache);
         using var picked = GatherRowsNode.Apply(tape, hidden, rows);
         using var normed = RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
-        var logits = Tensor.Empty(Device, (rows.Dim(0), Config.VocabularySize));
-        Gemm.Run(normed.Value, false, _head.Value, true, logits);
-        return logits;
+        return LossHead.Logits(normed.Value, Head);
     }
 
     /// <summary>Writes a model folder: <c>config.json</c>, <c>model.safetensors</c> in the compute type, and the tokenizer's files.</summary>

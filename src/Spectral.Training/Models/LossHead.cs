@@ -15,51 +15,121 @@ public static class LossHead
     private const int RowUnit = 64;
 
     /// <summary>
-    /// Losses of <paramref name="hidden"/> [K, D] against <paramref name="targets"/> [K] I32 under the head <paramref name="weight"/> [V, D].
+    /// Losses of <paramref name="hidden"/> [K, D] against <paramref name="targets"/> [K] I32 under a head [V, D].
     /// It ends the forward pass: while a chunk's logits are at hand their gradient is taken too, so the gradient of <paramref name="hidden"/>
     /// is deposited in its node and that of a trainable head added to its buffer before this returns; <see cref="Tape.Backward"/> does the rest.
     /// </summary>
     /// <param name="tape">The tape; one that does not record gets losses only.</param>
     /// <param name="hidden">Normalised final hidden states of the rows that carry loss.</param>
-    /// <param name="weight">The output embedding.</param>
+    /// <param name="head">The output embedding, with an adapter or without. An adapter's dropout has one mask for every chunk.</param>
     /// <param name="targets">Next tokens; −1 gives loss 0 and no gradient.</param>
     /// <param name="losses">[K] F32, receives −log p(target).</param>
     /// <param name="gradientScale">Factor on the gradient: 1/(loss tokens of the optimizer step) for a mean.</param>
     /// <param name="predictions">[K] I32, receives the most probable token of each row (the lowest id on ties); null when not wanted.</param>
     /// <param name="lossScale">[1] F32 on the device, a further factor on the gradient that a replayed step may change; null is 1.</param>
     public static void Run(
-        Tape tape, Variable hidden, Parameter weight, Tensor targets, Tensor losses, float gradientScale = 1, Tensor? predictions = null,
+        Tape tape,
+        Variable hidden,
+        Linear head,
+        Tensor targets,
+        Tensor losses,
+        float gradientScale = 1,
+        Tensor? predictions = null,
         Tensor? lossScale = null)
     {
-        var (rows, vocabulary) = (hidden.Value.Dim(0), weight.Value.Dim(0));
-        var type = hidden.Value.DType;
-        var differentiates = tape.Records && (hidden.Node is not null || weight.Trains);
+        var (rows, vocabulary) = (hidden.Value.Dim(0), head.Out);
+        var differentiates = tape.Records && (hidden.Node is not null || head.Trains);
         var chunk = Math.Max(1, LogitBudget(tape.Device) / vocabulary);
         if (chunk > RowUnit)
             chunk -= chunk % RowUnit;
-        var dHidden = differentiates && hidden.Node is not null ? Tensor.Empty(tape.Device, hidden.Value.Shape, type) : null;
+        var wantsInput = differentiates && hidden.Node is not null;
+        var dHidden = wantsInput ? Tensor.Empty(tape.Device, hidden.Value.Shape, hidden.Value.DType) : null;
         for (var start = 0; start < rows; start += chunk)
         {
             var count = Math.Min(chunk, rows - start);
             using var x = hidden.Value.Rows(start, count);
             using var target = targets.Rows(start, count);
             using var loss = losses.Rows(start, count);
-            using var logits = Tensor.Empty(tape.Device, (count, vocabulary));
-            Gemm.Run(x, false, weight.Value, true, logits);
             using var prediction = predictions?.Rows(start, count);
-            if (prediction is not null)
-                ArgMax.Run(logits, prediction);
-            using var dLogits = !differentiates ? null : type == DType.F32 ? logits.Share() : Tensor.Empty(tape.Device, logits.Shape, type);
-            CrossEntropy.Run(logits, target, loss, dLogits, gradientScale, lossScale);
-            if (dLogits is null)
-                continue;
             using var dx = dHidden?.Rows(start, count);
-            if (dx is not null)
-                Gemm.Run(dLogits, false, weight.Value, false, dx);
-            if (weight.Gradient is not null)
-                Gemm.Run(dLogits, true, x, false, weight.Gradient, 1, 1);
+            RunChunk(tape, x, head, differentiates, dx, (logits, dLogits) =>
+            {
+                if (prediction is not null)
+                    ArgMax.Run(logits, prediction);
+                CrossEntropy.Run(logits, target, loss, dLogits, gradientScale, lossScale);
+            });
         }
         if (dHidden is not null)
             hidden.Node!.Accumulate(dHidden);
+    }
+
+    /// <summary>Logits [K, V] F32 of rows [K, D], without recording; the caller disposes them.</summary>
+    internal static Tensor Logits(Tensor x, Linear head)
+    {
+        if (head.Adapter is null)
+        {
+            var logits = Tensor.Empty(x.Device, (x.Dim(0), head.Out));
+            Gemm.Run(x, false, head.Weight.Value, true, logits);
+            return logits;
+        }
+        using var tape = new Tape(x.Device, records: false);
+        using var input = new Variable(x.Share());
+        using var output = LinearNode.Apply(tape, input, head);
+        return InF32(output.Value);
+    }
+
+    private static void RunChunk(Tape tape, Tensor x, Linear head, bool differentiates, Tensor? dx, Action<Tensor, Tensor?> loss)
+    {
+        if (head.Adapter is not null)
+        {
+            RunAdaptedChunk(tape, x, head, differentiates, dx, loss);
+            return;
+        }
+        using var logits = Logits(x, head);
+        using var dLogits = GradientOf(logits, x.DType, differentiates);
+        loss(logits, dLogits);
+        if (dLogits is null)
+            return;
+        if (dx is not null)
+            Gemm.Run(dLogits, false, head.Weight.Value, false, dx);
+        if (head.Weight.Gradient is { } dWeight)
+            Gemm.Run(dLogits, true, x, false, dWeight, 1, 1);
+    }
+
+    /// <summary>Forward and backward of a chunk on a tape of its own. Its logits are of the compute type before they are F32, as other outputs of layers.</summary>
+    private static void RunAdaptedChunk(Tape tape, Tensor x, Linear head, bool differentiates, Tensor? dx, Action<Tensor, Tensor?> loss)
+    {
+        using var inner = new Tape(tape.Device, differentiates, tape.Dropout);
+        var leaf = dx is null ? null : inner.Record(new LeafNode());
+        using var input = new Variable(x.Share(), leaf);
+        using var output = LinearNode.Apply(inner, input, head);
+        using var logits = InF32(output.Value);
+        var dLogits = GradientOf(logits, x.DType, differentiates);
+        loss(logits, dLogits);
+        if (dLogits is null)
+            return;
+        output.Node!.Accumulate(dLogits);
+        inner.Backward(until: leaf is null ? 0 : 1);
+        if (dx is null)
+            return;
+        using var gradient = leaf!.TakeGradient();
+        dx.CopyFrom(gradient!);
+    }
+
+    /// <summary>Where the gradient of logits goes: into their own memory if that is of the compute type.</summary>
+    private static Tensor? GradientOf(Tensor logits, DType type, bool differentiates)
+    {
+        if (!differentiates)
+            return null;
+        return type == DType.F32 ? logits.Share() : Tensor.Empty(logits.Device, logits.Shape, type);
+    }
+
+    private static Tensor InF32(Tensor values)
+    {
+        if (values.DType == DType.F32)
+            return values.Share();
+        var copy = Tensor.Empty(values.Device, values.Shape);
+        Cast.Run(values, copy);
+        return copy;
     }
 }

@@ -26,14 +26,20 @@ public sealed record LinearSpec(string Name, int Outputs, int Inputs, bool HasBi
 /// <summary>The tensors of a model with a given config: one list that the loader, the writer and fresh initialisation share.</summary>
 public static class ModelTensors
 {
+    /// <summary>The module of the token embedding.</summary>
+    public const string EmbeddingModule = "model.embed_tokens";
+
     /// <summary>The token embedding, [V, D].</summary>
-    public const string Embedding = "model.embed_tokens.weight";
+    public const string Embedding = EmbeddingModule + ".weight";
 
     /// <summary>The weight of the norm after the last layer, [D].</summary>
     public const string FinalNorm = "model.norm.weight";
 
+    /// <summary>The module of the output head.</summary>
+    public const string HeadModule = "lm_head";
+
     /// <summary>The output head, [V, D]; absent when it is tied to the embedding.</summary>
-    public const string Head = "lm_head.weight";
+    public const string Head = HeadModule + ".weight";
 
     /// <summary>The weight of the norm before attention, [D].</summary>
     public static string InputNorm(int layer) => $"model.layers.{layer}.input_layernorm.weight";
@@ -65,6 +71,14 @@ public static class ModelTensors
     /// Every tensor by which the model computes, in the same order: those of <see cref="For"/>, and the head also where it is tied to the embedding.
     /// </summary>
     public static IEnumerable<TensorSpec> Untied(ModelConfig config) => For(config with { TieWordEmbeddings = false });
+
+    /// <summary>
+    /// Every layer that an adapter can change: the linear layers, the embedding, whose weight [V, D] is that of a layer of V outputs that is looked
+    /// up instead of applied, and the head.
+    /// </summary>
+    public static IEnumerable<LinearSpec> Adaptable(ModelConfig config)
+        => Linears(config).Append(new(EmbeddingModule, config.VocabularySize, config.HiddenSize, false))
+            .Append(new(HeadModule, config.VocabularySize, config.HiddenSize, false));
 
     /// <summary>Every tensor of the model, in the order of the data's way through it.</summary>
     public static IEnumerable<TensorSpec> For(ModelConfig config)

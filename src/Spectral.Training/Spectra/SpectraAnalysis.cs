@@ -24,7 +24,7 @@ public sealed class SpectraAnalysis : IDisposable
     {
         options.Validate();
         (this.baseModel, this.tunedModel, this.options) = (baseModel, tunedModel, options);
-        layers = AdapterTargets.Choose([.. ModelTensors.Linears(baseModel.Config)], linear => linear.Name, new AdapterOptions { TargetModules = targets });
+        layers = AdapterTargets.Choose([.. ModelTensors.Adaptable(baseModel.Config)], linear => linear.Name, new AdapterOptions { TargetModules = targets });
         foreach (LinearSpec layer in layers) CheckShapes(layer);
         if (adapterDirectory is null) return;
         adapter = new AdapterReader(adapterDirectory, tunedModel);
@@ -69,10 +69,10 @@ public sealed class SpectraAnalysis : IDisposable
 
     private void CheckShapes(LinearSpec layer)
     {
-        SafetensorsTensor before = baseModel[layer.Weight];
-        if (!tunedModel.TensorNames.Contains(layer.Weight))
+        SafetensorsTensor before = baseModel.Untied(layer.Weight);
+        if (!tunedModel.HasUntied(layer.Weight))
             throw new InputException($"{tunedModel.Directory}: no tensor {layer.Weight}, which {baseModel.Directory} has with {InputText.Shape([.. before.Shape])}; expected models of one architecture");
-        SafetensorsTensor after = tunedModel[layer.Weight];
+        SafetensorsTensor after = tunedModel.Untied(layer.Weight);
         if (!before.Shape.SequenceEqual(after.Shape))
             throw new InputException($"{after.Path}: tensor {layer.Weight} is {InputText.Shape([.. after.Shape])}, in {before.Path} it is {InputText.Shape([.. before.Shape])}; expected models of one architecture");
         if (before.Count > Array.MaxLength)
@@ -81,9 +81,9 @@ public sealed class SpectraAnalysis : IDisposable
 
     private WeightPair Read(LinearSpec layer, Device device, StoredType? rounding)
     {
-        SafetensorsTensor before = baseModel[layer.Weight];
+        SafetensorsTensor before = baseModel.Untied(layer.Weight);
         SavedTensor? saved = adapter?.Saved.FirstOrDefault(tensor => tensor.Name == layer.Weight);
-        SafetensorsTensor after = saved is null ? tunedModel[layer.Weight] : adapter!.Stored(saved);
+        SafetensorsTensor after = saved is null ? tunedModel.Untied(layer.Weight) : adapter!.Stored(saved);
         AdaptedModule? module = adapter?.Modules.FirstOrDefault(module => module.Shape.Name == layer.Name);
         float[] zero = before.ToFloats();
         float[] one = module is null ? after.ToFloats() : Merger.MergedWeight(tunedModel, adapter!, module, device);

@@ -32,7 +32,7 @@ internal static class Adapters
         return file.Tensors.Values.ToDictionary(tensor => tensor.Name, tensor => Array.ConvertAll(tensor.ToFloats(), value => (double)value));
     }
 
-    /// <summary>U diag(σ∘δ) Vᵀ + (α/r)·B·A of one layer; null when the layer has no adapter.</summary>
+    /// <summary>U diag(σ∘δ) Vᵀ + (α/r)·B·A of one layer, or (α/r)·(B·A)ᵀ of an embedding; null when the layer has no adapter.</summary>
     public static double[]? Dense(Adapter adapter, string linear, IReadOnlyDictionary<string, double[]> factors)
     {
         if (adapter.Modules.FirstOrDefault(module => module.Shape.Name == linear) is not { } found)
@@ -46,6 +46,15 @@ internal static class Adapters
         }
         if (factors.TryGetValue($"{linear}.lora_B.weight", out double[]? b))
             Accumulate(b, [.. Enumerable.Repeat(adapter.Options.Alpha / adapter.Options.Rank, adapter.Options.Rank)], factors[$"{linear}.lora_A.weight"]);
+        if (factors.TryGetValue($"{linear}.lora_embedding_A", out double[]? lookedUp))
+        {
+            double[] widened = factors[$"{linear}.lora_embedding_B"];
+            int rank = adapter.Options.Rank;
+            for (int token = 0; token < rows; token++)
+                for (int j = 0; j < columns; j++)
+                    for (int p = 0; p < rank; p++)
+                        change[token * columns + j] += adapter.Options.Alpha / rank * widened[j * rank + p] * lookedUp[p * rows + token];
+        }
         return change;
 
         void Accumulate(double[] left, double[] middle, double[] right)

@@ -36,7 +36,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         double[] embedding = weights["model.embed_tokens.weight"];
         double[][] x = new double[tokens.Length][];
         for (int t = 0; t < x.Length; t++)
-            x[t] = embedding.AsSpan(tokens[t] * config.HiddenSize, config.HiddenSize).ToArray();
+            x[t] = Looked(embedding, tokens[t]);
         for (int layer = 0; layer < config.Layers; layer++)
         {
             string prefix = $"model.layers.{layer}.";
@@ -44,7 +44,23 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
             Add(x, Each(Each(x, row => Norm(row, prefix + "post_attention_layernorm.weight")), row => Mlp(row, prefix + "mlp.")));
         }
         double[] head = weights[config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"];
-        return Each(x, row => Multiply(Norm(row, "model.norm.weight"), head, config.VocabularySize));
+        return Each(x, row => Head(Norm(row, "model.norm.weight"), head));
+    }
+
+    private double[] Looked(double[] embedding, int token)
+    {
+        double[] row = embedding.AsSpan(token * config.HiddenSize, config.HiddenSize).ToArray();
+        if (WeightChange("model.embed_tokens") is { } change)
+            Add([row], [change.AsSpan(token * config.HiddenSize, config.HiddenSize).ToArray()]);
+        return row;
+    }
+
+    private double[] Head(double[] x, double[] weight)
+    {
+        double[] logits = Multiply(x, weight, config.VocabularySize);
+        if (WeightChange("lm_head") is { } change)
+            Add([logits], [Multiply(x, change, config.VocabularySize)]);
+        return logits;
     }
 
     private double[] Mlp(double[] x, string prefix)

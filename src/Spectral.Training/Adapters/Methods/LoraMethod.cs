@@ -7,11 +7,15 @@ internal sealed class LoraMethod : AdapterMethod
 {
     internal const string A = "lora_A.weight";
     internal const string B = "lora_B.weight";
+    internal const string EmbeddingA = "lora_embedding_A";
+    internal const string EmbeddingB = "lora_embedding_B";
 
     public override string Name => "lora";
     public override string Formula => "W + (alpha/rank)·B·A";
     public override string Source => "Hu et al., 2021, arXiv 2106.09685";
     public override string Use => "The baseline: every tool reads its files.";
+
+    public override bool AdaptsEmbeddings => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [
@@ -24,6 +28,8 @@ internal sealed class LoraMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var (rank, init) = (layer.Rank, (Init)layer.Setting("init"));
+        if (layer.Module.IsEmbedding)
+            return new AdapterForm { Terms = [EmbeddingTerm(layer, rank)] };
         if (init == Init.Orthogonal && rank % 2 != 0)
             throw new InputException($"rank {rank} for {layer.Module.Name}: lora with init=orthogonal needs an even rank");
         var term = Term(layer, rank, init == Init.Gaussian ? Start.Normal(1.0 / rank) : Start.KaimingUniform);
@@ -33,6 +39,17 @@ internal sealed class LoraMethod : AdapterMethod
     /// <summary>A LoRA term as PEFT names it.</summary>
     internal static LowRankTerm Term(AdapterBuilder layer, int rank, Start? right = null) =>
         new(Left(layer, rank), layer.Trained(A, (rank, layer.In), right ?? Start.KaimingUniform), layer.Options.Scale);
+
+    /// <summary>
+    /// A and B of an embedding [V, D] as PEFT has them: A [r, V], whose columns are looked up, begins at zero, B [D, r] at N(0, 1), however other
+    /// layers begin.
+    /// </summary>
+    private static LowRankTerm EmbeddingTerm(AdapterBuilder layer, int rank)
+    {
+        var a = layer.Trained(EmbeddingA, (rank, layer.Out), Start.Zeros);
+        var b = layer.Trained(EmbeddingB, (layer.In, rank), Start.Normal(1));
+        return new LowRankTerm(a.Transpose(), b.Transpose(), layer.Options.Scale);
+    }
 
     /// <summary>Its B, at a learning rate of its own.</summary>
     internal static Factor Left(AdapterBuilder layer, int rank, Start? start = null) =>
@@ -44,7 +61,7 @@ internal sealed class LoraMethod : AdapterMethod
     /// </summary>
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        foreach (var start in starts.Where(start => (Init)start.Options.Setting(this, "init") == Init.Orthogonal))
+        foreach (var start in starts.Where(start => !start.Module.IsEmbedding && (Init)start.Options.Setting(this, "init") == Init.Orthogonal))
         {
             var (rank, device, seed) = (start.Options.Rank, start.Weight.Device, start.Options.Seed);
             using var normal = Tensor.Empty(device, (rank, rank));

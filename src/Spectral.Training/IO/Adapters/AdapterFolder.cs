@@ -89,7 +89,7 @@ public sealed class AdapterFolder : IDisposable
     {
         foreach ((string tensor, string sha256) in Config.BaseTensorSha256)
         {
-            if (!model.HasWeights || !model.TensorNames.Contains(tensor)
+            if (!model.HasUntied(tensor)
                 || !string.Equals(model.Sha256(tensor), sha256, StringComparison.OrdinalIgnoreCase))
                 throw new InputException($"{Directory}: made for a model whose tensor {InputText.Quote(tensor)} has the SHA-256 {InputText.Quote(sha256)}, "
                     + $"which {model.Directory} has not; is it the adapter of another model?");

@@ -51,7 +51,7 @@ public sealed class ModulePattern
     public bool Matches(string module) => Names is not null
         ? ListsAnEndOf(module)
         : expression is null
-            ? module != "lm_head" && !module.EndsWith(".lm_head", StringComparison.Ordinal)
+            ? module is not (ModelTensors.HeadModule or ModelTensors.EmbeddingModule) && !module.EndsWith(".lm_head", StringComparison.Ordinal)
             : expression.Match(module).Success;
 
     /// <summary>The value of the first expression that matches a module's name or its end after a dot; null if none does.</summary>

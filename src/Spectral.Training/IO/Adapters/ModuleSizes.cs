@@ -3,8 +3,15 @@ namespace Spectral.Training;
 /// <summary>The sizes of an adapter's layers where there is no model to ask: those for which the method declares just the tensors that are there.</summary>
 internal static class ModuleSizes
 {
-    /// <summary>A layer of sizes that every setting suits: what a method declares for it has the names of what it declares for others.</summary>
-    public static IReadOnlyList<ModuleShape> Probes { get; } = [new("model.layers.0.mlp.down_proj", 1 << 14, 1 << 14), new("model.layers.0.self_attn.q_proj", 1 << 14, 1 << 14)];
+    private const int Size = 1 << 14;
+
+    /// <summary>Layers of sizes that every setting suits: what a method declares for them has the names of what it declares for others.</summary>
+    public static IReadOnlyList<ModuleShape> Probes(AdapterMethod method) =>
+    [
+        new("model.layers.0.mlp.down_proj", Size, Size),
+        new("model.layers.0.self_attn.q_proj", Size, Size),
+        .. method.AdaptsEmbeddings ? new ModuleShape[] { new(ModelTensors.EmbeddingModule, Size, Size) } : [],
+    ];
 
     // Each takes trying out pairs of sizes; adapters of real models have a few.
     private const int MostKinds = 1024, MostDimensions = 4;

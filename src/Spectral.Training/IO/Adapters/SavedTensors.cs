@@ -11,6 +11,7 @@ internal sealed class SavedTensors
     private readonly AdapterFolder _folder;
     private readonly IReadOnlyList<string> _modules;
     private readonly Dictionary<string, TensorSpec>? _model;
+    private readonly HashSet<string>? _names;
     private readonly SortedDictionary<string, SafetensorsTensor> _tensors = new(StringComparer.Ordinal);
 
     /// <summary>Begins with none.</summary>
@@ -20,6 +21,7 @@ internal sealed class SavedTensors
     {
         (_folder, _modules) = (folder, folder.Config.Options.ModulesToSave);
         _model = model?.ToDictionary(tensor => tensor.Name);
+        _names = _model?.Keys.ToHashSet();
     }
 
     /// <summary>The tensors by their names in the model.</summary>
@@ -92,12 +94,16 @@ internal sealed class SavedTensors
         {
             // The adapter's name may stand between: PEFT leaves it out, other writers do not.
             (string module, string rest) = (name[..(at + 1)], name[(at + Wrapper.Length)..]);
-            string without = module + rest[(rest.IndexOf('.') + 1)..];
-            return _model is null || !_model.ContainsKey(module + rest) ? without : module + rest;
+            (string with, string without) = (InModel(module + rest), InModel(module + rest[(rest.IndexOf('.') + 1)..]));
+            return _model is null || !_model.ContainsKey(with) ? without : with;
         }
-        string plain = name.Replace(Wrapped, ".", StringComparison.Ordinal);
-        bool isEmbedding = plain is ModelTensors.Embedding or ModelTensors.Head;
-        bool isSaved = plain == name && (SavedModules.Includes(_modules, name) || IsOtherBias(name)) && (_model?.ContainsKey(name) ?? !isFactor);
-        return isEmbedding || isSaved ? plain : null;
+        string plain = InModel(name.Replace(Wrapped, ".", StringComparison.Ordinal));
+        if (plain is ModelTensors.Embedding or ModelTensors.Head)
+            return plain;
+        bool isMeant = SavedModules.Includes(_modules, plain) || IsOtherBias(plain);
+        bool isWhole = _model?.ContainsKey(plain) ?? !isFactor;
+        return isMeant && isWhole && !name.Contains(Wrapped, StringComparison.Ordinal) ? plain : null;
     }
+
+    private string InModel(string name) => _names is null ? WrappedNames.Unwrap(name) : WrappedNames.Resolve(name, _names);
 }

@@ -29,6 +29,8 @@ public sealed class SavedTensorsTests
     [TestCase("base_model.model.lm_head.modules_to_save.default.weight")]
     [TestCase("base_model.model.lm_head.modules_to_save.my_adapter.weight")]
     [TestCase("lm_head.weight")]
+    [TestCase("base_model.model._orig_mod.lm_head.modules_to_save.default.weight")]
+    [TestCase("_fsdp_wrapped_module.base_model.model.lm_head._fsdp_wrapped_module.modules_to_save.weight")]
     public void Every_spelling_of_a_saved_head_is_read(string name)
     {
         TensorToWrite original = TinyModel.Numbered("base_model.model.lm_head.original_module.weight", [11, 8], 8);
