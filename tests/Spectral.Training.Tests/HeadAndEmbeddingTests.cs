@@ -60,7 +60,7 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
             Settings = method == "dora" ? new Dictionary<string, double> { ["norm"] = 1 } : [],
         };
         Adapter adapter = Keep(Adapters.Attach(model, AdapterMethods.Find(method), options));
-        Adapters.Perturb(adapter, 3);
+        Adapters.Perturb(adapter, 6);
         adapter.Parameters.EnableGradients();
         Batch batch = Batch.Create(TinyModels.Records(6, model.Config, new Random(4)), 0);
         LossAndGradients(model, batch);
