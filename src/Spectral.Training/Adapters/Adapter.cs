@@ -114,7 +114,9 @@ public sealed class Adapter : IDisposable
             throw new InputException($"{state.Path}: has a layer {InputText.Quote(unknown.Name)}, which the model has not");
         if (layers.Count < AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options).Length)
             options = options with { TargetModules = [.. layers.Select(layer => layer.Name)] };
-        var modules = AdaptedModule.Describe(method, [.. layers.Select(layer => (linears[layer.Name].ModuleShape, options with { Rank = layer.Rank, Alpha = layer.Alpha }))]);
+        ModuleShape[] shapes = [.. layers.Select(layer => linears[layer.Name].ModuleShape)];
+        var modules = AdaptedModule.Describe(method, [.. shapes.Zip(layers, (shape, layer) =>
+            (shape, method.Fit(options.For(shape.Name), shape, shapes) with { Rank = layer.Rank, Alpha = layer.Alpha }))]);
         return Build(model, method, options, modules, Saved(model, options, modules), state.Fill);
     }
 
@@ -248,6 +250,8 @@ public sealed class Adapter : IDisposable
             RankPattern = Exceptions(module => module.Rank, Options.Rank),
             AlphaPattern = Exceptions(module => module.Alpha, Options.Alpha),
         };
+        foreach (var setting in Method.Settings)
+            options = Stated(options, setting);
         var includesStart = Array.Exists(_modules, module => module.IncludesStart);
         return new AdapterConfig
         {
@@ -257,6 +261,21 @@ public sealed class Adapter : IDisposable
             TargetModules = ModulePattern.Of(Options.TargetModules),
             BaseModel = _model.Path,
             BaseTensorSha256 = Method.PeftFields is null ? _baseDigests ??= BaseDigests() : new Dictionary<string, string>(),
+        };
+    }
+
+    /// <summary>The options with a setting as the modules have it: most of them, and by a pattern the others.</summary>
+    private AdapterOptions Stated(AdapterOptions options, AdapterSetting setting)
+    {
+        double Value(AdapterOptions module) => module.Setting(Method, setting.Name);
+        var own = _modules.Any(module => Value(module.Options) == Value(options))
+            ? Value(options)
+            : _modules.GroupBy(module => Value(module.Options)).MaxBy(alike => alike.Count())!.Key;
+        if (own != Value(options))
+            options = options.With(setting.Name, own);
+        return setting.PeftPatternKey is null ? options : options with
+        {
+            SettingPatterns = new Dictionary<string, IReadOnlyList<KeyValuePair<string, double>>>(options.SettingPatterns) { [setting.Name] = Exceptions(Value, own) },
         };
     }
 

@@ -62,6 +62,13 @@ public sealed record AdapterOptions
     /// <summary>Values of the method's own settings that are not the default, by name.</summary>
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 
+    /// <summary>Values of the method's own settings for single modules, by the setting's name, as <see cref="RankPattern"/>.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<KeyValuePair<string, double>>> SettingPatterns { get; init; } =
+        new Dictionary<string, IReadOnlyList<KeyValuePair<string, double>>>();
+
+    /// <summary>The layers whose inputs IA3 scales, in place of their outputs; null: those that end a feed-forward block.</summary>
+    public FeedForwardModules? FeedForward { get; init; }
+
     /// <summary>The scale s of the low-rank part.</summary>
     public double Scale => ScaleAt(Rank);
 
@@ -75,8 +82,22 @@ public sealed record AdapterOptions
 
     /// <summary>The settings of one module, the patterns applied.</summary>
     /// <exception cref="InputException">A pattern is no regular expression.</exception>
-    public AdapterOptions For(string module) =>
-        this with { Rank = ModulePattern.First(RankPattern, module, "rank_pattern") ?? Rank, Alpha = ModulePattern.First(AlphaPattern, module, "alpha_pattern") ?? Alpha };
+    public AdapterOptions For(string module)
+    {
+        var options = this with
+        {
+            Rank = ModulePattern.First(RankPattern, module, "rank_pattern") ?? Rank,
+            Alpha = ModulePattern.First(AlphaPattern, module, "alpha_pattern") ?? Alpha,
+        };
+        foreach (var (name, pattern) in SettingPatterns)
+            if (ModulePattern.First(pattern, module, $"the pattern of {name}") is { } value)
+                options = options.With(name, value);
+        return options;
+    }
+
+    /// <summary>The same with one of the method's own settings changed.</summary>
+    internal AdapterOptions With(string setting, double value) =>
+        this with { Settings = new Dictionary<string, double>(Settings) { [setting] = value } };
 
     /// <summary>The same settings for a task after others, whose adapter it starts from: <see cref="PreviousAdapter"/> and the rank that takes.</summary>
     /// <param name="method">The method, which has to be one for several tasks.</param>
@@ -111,6 +132,8 @@ public sealed record AdapterOptions
                 : $"setting {name}: {method.Name} has no such setting; known: {string.Join(", ", method.Settings.Select(setting => setting.Name))}");
             if (!setting.Allows(value))
                 throw new InputException($"setting {name}={value}: expected {setting.Expected}");
+            if (value != 0 && setting.InPlaceOf is { } other && Settings.ContainsKey(other))
+                throw new InputException($"settings {name} and {other}: expected one of the two");
         }
     }
 }

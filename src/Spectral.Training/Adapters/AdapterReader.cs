@@ -57,6 +57,7 @@ public sealed class AdapterReader : IDisposable
             var adapted = layers?.Where(layer => config.Matches(layer.Name)).ToList();
             if (adapted is { Count: 0 })
                 throw new InputException($"{directory}: target_modules of the adapter's config matches no layer of the model; is it the adapter of another model?");
+            adapted = adapted?.FindAll(module => !IsGivenUp(module.Name));
             var (leaves, shared) = Names(adapted ?? ModuleSizes.Probes(Method));
             _savedTensors = new SavedTensors(_folder, model);
             _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, layers?.Select(layer => layer.Name).ToHashSet());
@@ -65,8 +66,10 @@ public sealed class AdapterReader : IDisposable
                 throw new InputException($"{_folder.WeightsPath}: has base weights of {residual.Module}, from which the start of its factors was taken "
                     + "away already; convert the adapter with PEFT (path_initial_model_for_weight_conversion)");
             CheckModules(layers);
-            adapted = adapted is null ? ModuleSizes.Deduce(_folder, _tensors, Describe) : WithTensors(adapted);
-            if (config.TargetModules.Names is null || _leftOut)
+            adapted = adapted is null
+                ? ModuleSizes.Deduce(_folder, _tensors, module => !IsGivenUp(module), Describe)
+                : WithTensors(adapted);
+            if (config.TargetModules.Names is null || _leftOut || GivesUpSome())
                 Options = Options with { TargetModules = [.. adapted.Select(module => module.Name)] };
             Options = Options with { Bias = StoredBiases(adapted, layers) };
             _modules = AdaptedModule.Describe(Method, [.. adapted.Select(module => (module, WithoutMissingBias(module)))]);
@@ -173,7 +176,7 @@ public sealed class AdapterReader : IDisposable
     /// <summary>The settings of a module. In files of the LoRA family the rank comes from the tensors, the scale from the config, as in PEFT.</summary>
     private AdapterOptions Describe(string module)
     {
-        var options = Options.For(module);
+        var options = Method.Observe(Options.For(module), leaf => _tensors.Shape(module, leaf));
         var stored = _tensors.Of(module);
         var right = stored.GetValueOrDefault(LoraMethod.A) ?? stored.GetValueOrDefault(LoraMethod.EmbeddingA);
         if (Method.PeftType != AdapterConfig.Lora || right is not { Shape: [var rows, _] })
@@ -186,6 +189,11 @@ public sealed class AdapterReader : IDisposable
             _warnings.Add(warning);
         return options with { Rank = (int)rank, Alpha = options.Scale * (options.RankStabilized ? Math.Sqrt(rank) : rank) };
     }
+
+    /// <summary>Whether training took all rank away from a module: its tensors, if any, are empty, and it is left as it is.</summary>
+    private bool IsGivenUp(string module) => Options.Rank != 0 && Options.For(module).Rank == 0;
+
+    private bool GivesUpSome() => Options.Rank != 0 && Options.RankPattern.Any(pair => pair.Value == 0);
 
     /// <summary>Every module that the config means has tensors, and every module that has some is meant and is one of the model.</summary>
     private void CheckModules(IReadOnlyList<ModuleShape>? layers)

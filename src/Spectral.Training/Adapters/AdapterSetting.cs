@@ -22,6 +22,12 @@ public sealed record AdapterSetting(string Name, double Default, double Least, d
     /// <summary>The key in PEFT's config that holds it; null: PEFT has none.</summary>
     public string? PeftKey { get; init; }
 
+    /// <summary>The key in PEFT's config that holds its values for single modules; null: PEFT has none.</summary>
+    public string? PeftPatternKey { get; init; }
+
+    /// <summary>The setting that it takes the place of where it is not 0; null: none.</summary>
+    public string? InPlaceOf { get; init; }
+
     /// <summary>A whole number.</summary>
     public static AdapterSetting Whole(string name, int value, int least, int most, string help) => new(name, value, least, most, help) { IsWhole = true };
 

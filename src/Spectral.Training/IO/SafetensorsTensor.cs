@@ -137,6 +137,31 @@ public sealed class SafetensorsTensor
         return true;
     }
 
+    /// <summary>All elements of a tensor of whole numbers in a new array.</summary>
+    /// <exception cref="InputException">The stored type is none of whole numbers, or there are too many.</exception>
+    public long[] ToIntegers()
+    {
+        if (Bytes > Array.MaxLength)
+            throw new InputException($"{file.Path}: tensor {InputText.Quote(Name)} has {Bytes} bytes, expected at most {Array.MaxLength}");
+        ReadOnlySpan<byte> data = Data;
+        int width = Type.Bits() / 8;
+        long[] values = new long[Count];
+        for (int i = 0; i < values.Length; i++)
+        {
+            ReadOnlySpan<byte> element = data.Slice(i * width, width);
+            values[i] = Type switch
+            {
+                StoredType.U8 => element[0],
+                StoredType.I8 => (sbyte)element[0],
+                StoredType.I16 => BinaryPrimitives.ReadInt16LittleEndian(element),
+                StoredType.I32 => BinaryPrimitives.ReadInt32LittleEndian(element),
+                StoredType.I64 => BinaryPrimitives.ReadInt64LittleEndian(element),
+                _ => throw new InputException($"{file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected U8, I8, I16, I32 or I64"),
+            };
+        }
+        return values;
+    }
+
     private static void Convert(StoredType type, ReadOnlySpan<byte> source, Span<float> destination)
     {
         switch (type)

@@ -22,6 +22,19 @@ public sealed partial class WeightFormulaTests
                 var block = layer.Matrix("miss_block", 4, 7);
                 return Change(layer, Dense.Of(7, layer.Columns, (i, j) => block[j % 4, i]));
             });
+        yield return new("miss", 6, 10, 4, new() { ["variant"] = 1, ["mini-rank"] = 3 }, layer =>
+        {
+            var block = layer.Matrix("miss_block", 4, 3);
+            return Change(layer, Dense.Of(6, 10, (i, j) => block[j % 4, i % 3]));
+        });
+        // Block (o, i) of the weight becomes W·(I + B_o) + B_o.
+        yield return new("miss", 6, 9, 3, new() { ["variant"] = 2 }, layer =>
+        {
+            double[] block = layer.Factors["miss_block"];
+            double B(int row, int between, int column) => block[(row / 3 * 3 + between) * 3 + column % 3];
+            return Change(layer, Dense.Of(6, 9, (i, j) =>
+                B(i, i % 3, j) + Enumerable.Range(0, 3).Sum(k => layer.W[i, j / 3 * 3 + k] * B(i, k, j))));
+        });
         yield return new("lokr", 12, 30, 1, [], layer => Lokr(layer, 3, 4, 5, 6, "lokr_w1", null));
         yield return new("lokr", 12, 30, 8, [], layer => Lokr(layer, 3, 4, 5, 6, "lokr_w1", "lokr_w2"));
         yield return new("lokr", 12, 30, 2, new() { ["factor"] = 6, ["decompose-both"] = 1 }, layer => Lokr(layer, 6, 2, 6, 5, null, null));

@@ -8,10 +8,18 @@ public sealed partial class WeightFormulaTests
         yield return new("psoft", 7, 9, 4, new() { ["cayley-neumann"] = 1 }, layer => Psoft(layer, s => Series(s, 1, 2, 2, 2, 1)));
         yield return new("hra", 7, 9, 4, [], Hra);
         yield return new("hra", 9, 5, 2, [], Hra);
+        yield return new("hra", 7, 9, 3, new() { ["gram-schmidt"] = 1 }, layer => Hra(layer, Orthonormal(layer.Matrix("hra_u", 9, 3))))
+        {
+            BeginsElsewhere = true,
+        };
         yield return new("oft", 7, 12, 1, new() { ["block-size"] = 4 }, layer => Oft(layer, 4, false, s => Series(s, 1, 2, 2, 2, 1)));
         yield return new("oft", 7, 12, 1, new() { ["block-size"] = 4, ["cayley-neumann"] = 1 }, layer => Oft(layer, 4, false, Cayley));
         yield return new("oft", 7, 12, 1, new() { ["block-size"] = 5, ["block-share"] = 1, ["neumann-terms"] = 3 }, layer => Oft(layer, 4, true, s => Series(s, 1, 2, 2, 1)));
+        yield return new("oft", 7, 12, 1, new() { ["blocks"] = 3, ["cayley-neumann"] = 1 }, layer => Oft(layer, 4, false, Cayley));
+        yield return new("oft", 7, 12, 1, new() { ["block-size"] = 4, ["coft"] = 1, ["eps"] = 0.8 }, layer =>
+            Oft(layer, 4, false, s => Series(Shortened(s, 0.8 / Math.Sqrt(3)), 1, 2, 2, 2, 1)));
         yield return new("boft", 5, 12, 1, [], layer => Boft(layer, 4, 1));
+        yield return new("boft", 5, 12, 1, new() { ["blocks"] = 2 }, layer => Boft(layer, 6, 1));
         yield return new("boft", 5, 16, 1, new() { ["block-size"] = 2, ["butterfly-factors"] = 4 }, layer => Boft(layer, 2, 4));
         yield return new("boft", 5, 24, 1, new() { ["block-size"] = 6, ["butterfly-factors"] = 3 }, layer => Boft(layer, 6, 3));
         yield return new("road", 12, 5, 1, new() { ["group-size"] = 4 }, layer => Road(layer, 2, (output, _) => output / 4 * 2 + output % 2));
@@ -33,9 +41,11 @@ public sealed partial class WeightFormulaTests
     }
 
     /// <summary>One reflection after another, where the method has their compact WY form.</summary>
-    private static double[] Hra(Layer layer)
+    private static double[] Hra(Layer layer) => Hra(layer, layer.Matrix("hra_u", layer.Columns, layer.Rank));
+
+    private static double[] Hra(Layer layer, Dense u)
     {
-        var (weight, u) = (layer.W, layer.Matrix("hra_u", layer.Columns, layer.Rank));
+        var weight = layer.W;
         for (var k = 0; k < layer.Rank; k++)
         {
             var (square, column) = (0.0, k);
@@ -45,6 +55,27 @@ public sealed partial class WeightFormulaTests
         }
         return weight.Values;
     }
+
+    /// <summary>Columns of length 1, each made orthogonal to those before (PEFT's apply_GS).</summary>
+    private static Dense Orthonormal(Dense u)
+    {
+        for (var k = 0; k < u.Columns; k++)
+        {
+            for (var before = 0; before < k; before++)
+            {
+                var dot = Enumerable.Range(0, u.Rows).Sum(i => u[i, before] * u[i, k]);
+                for (var i = 0; i < u.Rows; i++)
+                    u[i, k] -= dot * u[i, before];
+            }
+            var length = Math.Sqrt(Enumerable.Range(0, u.Rows).Sum(i => u[i, k] * u[i, k]));
+            for (var i = 0; i < u.Rows; i++)
+                u[i, k] /= length;
+        }
+        return u;
+    }
+
+    /// <summary>A matrix no longer than a bound (PEFT's coft).</summary>
+    private static Dense Shortened(Dense s, double longest) => Math.Min(1, longest / Math.Sqrt(s.Values.Sum(value => value * value))) * s;
 
     private static double[] Oft(Layer layer, int size, bool shared, Func<Dense, Dense> rotation)
     {

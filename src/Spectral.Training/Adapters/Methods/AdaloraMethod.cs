@@ -8,6 +8,9 @@ namespace Spectral.Training;
 /// </summary>
 internal sealed class AdaloraMethod : AdapterMethod
 {
+    /// <summary>What PEFT adds to the rank that it divides alpha by.</summary>
+    internal const double RankOffset = 1e-5;
+
     private const string A = "lora_A", B = "lora_B", E = "lora_E", Kept = "lora_E.kept";
 
     public override string Name => "adalora";
@@ -45,10 +48,12 @@ internal sealed class AdaloraMethod : AdapterMethod
         var (middle, right) = (layer.Trained(E, (rank, 1)), layer.Trained(A, (rank, layer.In), Start.Normal(0.02)));
         Sensitivity.Declare(layer, left, middle, right);
         layer.State(Kept, (rank, 1), Start.Ones);
+        // PEFT takes an alpha of 0 or less as none.
+        var scale = (layer.Options.Alpha > 0 ? layer.Options.Alpha : rank) / (rank + RankOffset);
         var each = layer.Setting("gamma") / (2 * layer.AllModules.Count);
         return new AdapterForm
         {
-            Terms = [new(left, right, layer.Options.Scale) { Middle = middle.Reshape(rank) }],
+            Terms = [new(left, right, scale) { Middle = middle.Reshape(rank) }],
             Penalty = Penalties.Orthonormality(left, columns: true).Add(Penalties.Orthonormality(right, columns: false), each, each),
         };
     }

@@ -1,10 +1,13 @@
+using System.Numerics;
+
 namespace Spectral.Training;
 
 /// <summary>BOFT: factor i turns blocks of inputs that lie 2ⁱ half blocks apart, so that m factors mix blocks of blocks as a fast Fourier transform does.</summary>
 internal sealed class BoftMethod : AdapterMethod
 {
-    private const string BlockSize = "block-size";
     private const string Factors = "butterfly-factors";
+    private const string R = "boft_R";
+    private const int LargestBlock = 256;
 
     public override string Name => "boft";
     public override string Formula => "diag(s)·W·(M_m·…·M_1)ᵀ, M_i = P_i·diag(Q_i1 … Q_ib)·P_iᵀ with butterfly permutations P_i";
@@ -12,24 +15,46 @@ internal sealed class BoftMethod : AdapterMethod
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
         PeftField.Bias("boft_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"),
-        .. PeftField.Ignored("boft_block_num", "boft_dropout"),   // the number is zero where the size is not
+        .. PeftField.Ignored("boft_dropout"),
     ];
     public override string Use => "Denser rotations than OFT's from small blocks: m·in·block numbers a layer. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
     [
-        AdapterSetting.Whole(BlockSize, 4, 2, 256, "Size of the rotations; the nearest divisor of a layer's inputs.") with { PeftKey = "boft_block_size" },
+        AdapterSetting.Whole(BlockSizes.Size, 4, 2, LargestBlock, "Size of the rotations; the nearest divisor of all layers' inputs.") with
+        {
+            PeftKey = "boft_block_size",
+        },
+        BlockSizes.NumberSetting("boft_block_num"),
         AdapterSetting.Whole(Factors, 1, 1, 16, "Factors m.") with { PeftKey = "boft_n_butterfly_factor" },
     ];
 
+    /// <summary>PEFT 0.12 stores its permutations, which follow from the sizes.</summary>
+    public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } = new Dictionary<string, string?> { ["boft_P"] = null };
+
+    /// <inheritdoc/>
+    public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all)
+    {
+        // A divisor of all layers' inputs is one of their greatest common divisor.
+        var common = all.Select(other => other.In).Aggregate((a, b) => (int)BigInteger.GreatestCommonDivisor(a, b));
+        var (setting, wanted) = options.Setting(this, BlockSizes.Number) is > 0 and var number
+            ? (BlockSizes.Number, (int)number)
+            : (BlockSizes.Size, (int)options.Setting(this, BlockSizes.Size));
+        return options.With(setting, Divisors.Nearest(common, wanted));
+    }
+
+    /// <summary>Without its CUDA extension PEFT has one factor, whatever the config says.</summary>
+    internal override AdapterOptions Observe(AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) =>
+        shape(R) is [1, _, _, _] ? options.With(Factors, 1) : options;
+
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (size, factors) = (Divisors.Nearest(layer.In, (int)layer.Setting(BlockSize)), (int)layer.Setting(Factors));
-        CayleyRotation.CheckOrder(layer, size, BlockSize, inverts: true);
+        var (size, factors) = (BlockSizes.Of(layer), (int)layer.Setting(Factors));
+        CayleyRotation.CheckOrder(layer, size, BlockSizes.Size, inverts: true);
         var blocks = layer.In / size;
         if (factors > 1 && (size % 2 != 0 || blocks % (1 << (factors - 1)) != 0))
             throw new InputException($"{Factors} {factors} for {layer.Module.Name} of {layer.In} inputs in blocks of {size}: expected an even block, and a multiple of {1 << (factors - 1)} blocks");
-        var r = layer.Trained("boft_R", (factors, blocks, size, size)).Reshape((factors * blocks, size, size));
+        var r = layer.Trained(R, (factors, blocks, size, size)).Reshape((factors * blocks, size, size));
         var rotations = r.Add(r.Transpose(), 0.5, -0.5).Cayley().Reshape((factors * blocks * size, size));
         var weight = layer.Weight;
         for (var i = 0; i < factors; i++)

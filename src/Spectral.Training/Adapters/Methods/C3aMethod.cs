@@ -4,21 +4,36 @@ namespace Spectral.Training;
 internal sealed class C3aMethod : AdapterMethod
 {
     private const string BlockSize = "block-size";
+    private const string Kernel = "c3a_kernel";
+    private const int LargestBlock = 1024;
 
     public override string Name => "c3a";
     public override string Formula => "W + ΔW/in, ΔW of circulant blocks [b, b]: element (i, j) of one is w[(j − i) mod b]";
     public override string Source => "Chen et al., 2024, arXiv 2407.19342";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Bias("c3a_only"), PeftField.Start("init_weights"), .. PeftField.Unsupported("block_size_pattern")];
+    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Bias("c3a_only"), PeftField.Start("init_weights")];
     public override string Use => "out·in/b numbers a layer at full rank. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
-        [AdapterSetting.Whole(BlockSize, 256, 1, 1024, "b; the largest up to this that divides a layer's inputs and outputs.") with { PeftKey = "block_size" }];
+    [
+        AdapterSetting.Whole(BlockSize, 256, 1, LargestBlock, "b; the largest up to this that divides a layer's inputs and outputs.") with
+        {
+            PeftKey = "block_size",
+            PeftPatternKey = "block_size_pattern",
+        },
+    ];
+
+    /// <inheritdoc/>
+    public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) =>
+        options.With(BlockSize, Divisors.Common((int)options.Setting(this, BlockSize), module.Out, module.In));
+
+    internal override AdapterOptions Observe(AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) =>
+        shape(Kernel) is [_, _, >= 1 and <= LargestBlock and var size] ? options.With(BlockSize, size) : options;
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var b = Divisors.Common((int)layer.Setting(BlockSize), layer.Out, layer.In);
         var (down, across) = (layer.Out / b, layer.In / b);
-        var kernel = layer.Trained("c3a_kernel", (down, across, b));
+        var kernel = layer.Trained(Kernel, (down, across, b));
         // A product with zeros and ones: b multiplications per element, where a table of indices would cost several times the weight's memory.
         var blocks = kernel.Reshape((down * across, b)).MatMul(kernel.Table((b, b * b), "circulant", Circulant));
         var change = blocks.Reshape((down, across, b, b)).Permute(0, 2, 1, 3).Reshape((layer.Out, layer.In));

@@ -17,13 +17,24 @@ internal static class CayleyRotation
     ];
 
     /// <summary>[b, n, n] from trained upper triangles [b, n(n − 1)/2], as the method's settings say; the identity at first.</summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="triangles">Its shape.</param>
+    /// <param name="n">Order of the rotations.</param>
+    /// <param name="setting">What the order comes from, for messages.</param>
+    /// <param name="opposite">Whether Cayley's formula turns as the series does.</param>
+    /// <param name="longest">The largest Frobenius norm of a skew-symmetric matrix, longer ones being shortened; null: any.</param>
     /// <exception cref="InputException">There is nothing to turn, or n is too large for the inverse.</exception>
-    public static Expression Trained(AdapterBuilder layer, string name, Shape triangles, int n, string setting)
+    public static Expression Trained(
+        AdapterBuilder layer, string name, Shape triangles, int n, string setting, bool opposite = false, double? longest = null)
     {
         var exact = !layer.IsOn(Neumann);
         CheckOrder(layer, n, setting, exact);
-        var skew = layer.Trained(name, triangles).Reshape((triangles.Rank == 1 ? 1 : triangles[0], n * (n - 1) / 2)).SkewSymmetric(n);
-        return exact ? skew.Cayley() : skew.Neumann((int)layer.Setting(Terms));
+        var upper = layer.Trained(name, triangles).Reshape((triangles.Rank == 1 ? 1 : triangles[0], n * (n - 1) / 2));
+        // The norm of the matrix is √2 times that of its triangle; one that is short enough is divided by the bound and multiplied by it.
+        var bound = longest / Math.Sqrt(2);
+        var skew = (bound is null ? upper : upper.ScaleRows(upper.Norm(Broadcast.PerRow, bound.Value).Reciprocal()).Scale(bound.Value)).SkewSymmetric(n);
+        return exact ? skew.Cayley(opposite) : skew.Neumann((int)layer.Setting(Terms));
     }
 
     /// <summary>Checks that rotations have an order from 2 to what can be inverted.</summary>

@@ -12,7 +12,11 @@ internal sealed class DeloraMethod : AdapterMethod
     public override string Formula => "W + B·diag(lambda / (r·|b_i|·|a_i|))·A·diag(|W column|)";
     public override string Source => "Bini et al., 2025, arXiv 2503.18225";
     public override string Use => "Strength (lambda) and direction train apart, so that large learning rates stay stable: the change is bounded by lambda.";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Rank(8), PeftField.RankPattern(), PeftField.Bias("delora_only"), .. PeftField.Ignored("module_dropout"), .. PeftField.Unsupported("lambda_pattern")];
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+    [
+        PeftField.Rank(8), PeftField.RankPattern(), PeftField.Bias("delora_only"),
+        .. PeftField.Ignored("module_dropout", "lambda_pattern"),   // where lambda began; its value is in the file
+    ];
     public override IReadOnlyList<AdapterSetting> Settings => [new("lambda", 15, 0, 1e6, "Start of lambda.") { PeftKey = "delora_lambda" }];
 
     public override AdapterForm Form(AdapterBuilder layer)

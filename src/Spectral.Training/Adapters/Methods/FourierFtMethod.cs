@@ -13,16 +13,25 @@ internal sealed class FourierFtMethod : AdapterMethod
     public override string Name => "fourierft";
     public override string Formula => "W + scaling·Re(ifft2(F)), F zero but for n trained coefficients at random places";
     public override string Source => "Gao et al., 2024, arXiv 2405.03003";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Bias("fourier_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"), .. PeftField.Unsupported("alpha", "n_frequency_pattern")];
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+        [PeftField.Bias("fourier_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"), .. PeftField.Unsupported("alpha")];
     public override string Use => "n numbers a layer whatever its size. Up to n = 256 a core of rank 2n; beyond, the weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
     [
-        AdapterSetting.Whole(Count, 1000, 1, 1 << 20, "n, no more than the weight has elements.") with { PeftKey = "n_frequency" },
+        AdapterSetting.Whole(Count, 1000, 1, 1 << 20, "n, no more than the weight has elements.") with
+        {
+            PeftKey = "n_frequency",
+            PeftPatternKey = "n_frequency_pattern",
+        },
         new(Scaling, 150, -1e9, 1e9, "Factor of the change.") { PeftKey = "scaling" },
         Frequencies.SeedSetting with { PeftKey = "random_loc_seed" },
         AdapterSetting.Choice(Init, "Start of the coefficients: zeros, or N(0, 1) as published, which changes the weight.", "zeros", "normal"),
     ];
+
+    /// <inheritdoc/>
+    public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) =>
+        options.With(Count, Math.Min(options.Setting(this, Count), (double)module.Out * module.In));
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
 using Spectral.Kernels;
 
 namespace Spectral.Training;
@@ -6,19 +8,51 @@ namespace Spectral.Training;
 internal sealed class Ia3Method : AdapterMethod
 {
     private const string Scale = "ia3_l";
+    private const string FeedForward = "feedforward_modules";
 
     public override string Name => "ia3";
     public override string Formula => "diag(l)·W, or W·diag(l) for the layer that ends a feed-forward block";
     public override string Source => "Liu et al., 2022, arXiv 2205.05638";
     public override string Use => "One number per output (or input): tiny, quick, and merged without a trace.";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Names("feedforward_modules", options => options.TargetModules.Where(IsFeedForward), IsFeedForward), .. PeftField.Ignored("init_ia3_weights")];
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+    [
+        new("feedforward_modules") { Read = ReadFeedForward, Write = WriteFeedForward },
+        .. PeftField.Ignored("init_ia3_weights"),
+    ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        if (IsFeedForward(layer.Module.Name))
+        if (layer.Options.FeedForward?.Matches(layer.Module.Name) ?? IsFeedForward(layer.Module.Name))
             return new AdapterForm { InputScale = layer.Trained(Scale, (1, layer.In), Start.Ones) };
         var scale = layer.Trained(Scale, (layer.Out, 1), Start.Ones);
         return new AdapterForm { OutputScale = scale, Bias = layer.Bias?.Multiply(scale.Reshape(layer.Out), Broadcast.PerElement) };
+    }
+
+    private static AdapterOptions ReadFeedForward(JsonFields fields, AdapterOptions options) => fields.Find(FeedForward) switch
+    {
+        null => options,
+        { ValueKind: JsonValueKind.String } text => options with { FeedForward = FeedForwardModules.Parse(text.GetString()!, FeedForward) },
+        _ => options with { FeedForward = FeedForwardModules.Of(fields.Texts(FeedForward)!) },
+    };
+
+    /// <summary>PEFT wants items of a list among those of target_modules; an expression has no such bounds.</summary>
+    private static void WriteFeedForward(Utf8JsonWriter json, AdapterOptions options)
+    {
+        if (options.FeedForward?.Text is { } text)
+        {
+            json.WriteString(FeedForward, text);
+            return;
+        }
+        var endings = options.FeedForward?.Endings ?? [.. options.TargetModules.Where(IsFeedForward)];
+        if (!endings.All(options.TargetModules.Contains))
+        {
+            json.WriteString(FeedForward, $".*(?:{string.Join('|', endings.Select(Regex.Escape))})");
+            return;
+        }
+        json.WriteStartArray(FeedForward);
+        foreach (var ending in endings)
+            json.WriteStringValue(ending);
+        json.WriteEndArray();
     }
 
     /// <summary>PEFT's feedforward_modules for the Llama family.</summary>

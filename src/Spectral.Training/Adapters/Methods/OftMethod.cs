@@ -3,32 +3,40 @@ namespace Spectral.Training;
 /// <summary>OFT: blocks of the input turned. Whether a file's rotations are exact is in its config, as in PEFT.</summary>
 internal sealed class OftMethod : AdapterMethod
 {
-    private const string BlockSize = "block-size";
     private const string Share = "block-share";
+    private const string Constrained = "coft";
+    private const string Bound = "eps";
 
     public override string Name => "oft";
     public override string Formula => "W·diag(Q_1 … Q_b)ᵀ, rotations Q_i from skew-symmetric matrices";
     public override string Source => "Qiu et al., 2023, arXiv 2306.07280; Qiu et al., 2025, arXiv 2506.19847";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Is("r", 0), PeftField.Bias("oft_only"), PeftField.FanInFanOut, PeftField.Is("coft", false), PeftField.Start("init_weights"),
-        .. PeftField.Ignored("eps", "module_dropout"),
+        PeftField.Bias("oft_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"), .. PeftField.Ignored("module_dropout"),
     ];
     public override string Use => "Keeps angles between neurons. in·(block − 1)/2 numbers a layer; the weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
     [
-        AdapterSetting.Whole(BlockSize, 32, 2, 4096, "Size of the rotations; the nearest divisor of a layer's inputs.") with { PeftKey = "oft_block_size" },
+        AdapterSetting.Whole(BlockSizes.Size, 32, 2, 4096, "Size of the rotations; the nearest divisor of a layer's inputs.") with
+        {
+            PeftKey = "oft_block_size",
+        },
+        BlockSizes.NumberSetting("r"),
         AdapterSetting.Switch(Share, false, "One rotation for all blocks of a layer.") with { PeftKey = "block_share" },
+        AdapterSetting.Switch(Constrained, false, "COFT: the skew-symmetric matrices of a layer no longer than eps/√blocks.") with { PeftKey = "coft" },
+        new(Bound, 6e-5, 1e-9, 1e6, "That length.") { PeftKey = "eps" },
         .. CayleyRotation.Settings(neumann: true),
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var size = Divisors.Nearest(layer.In, (int)layer.Setting(BlockSize));
+        var size = BlockSizes.Of(layer);
         var blocks = layer.In / size;
         var shared = layer.IsOn(Share);
-        var rotation = CayleyRotation.Trained(layer, "oft_R.weight", (shared ? 1 : blocks, size * (size - 1) / 2), size, BlockSize);
+        var rotations = shared ? 1 : blocks;
+        double? longest = layer.IsOn(Constrained) ? layer.Setting(Bound) / Math.Sqrt(rotations) : null;
+        var rotation = CayleyRotation.Trained(layer, "oft_R.weight", (rotations, size * (size - 1) / 2), size, BlockSizes.Size, longest: longest);
         if (shared)
             rotation = rotation.Reshape((size, size)).Repeat(blocks);
         return new AdapterForm { Weight = layer.Weight.MatMulBlocks(rotation, transpose: true) };

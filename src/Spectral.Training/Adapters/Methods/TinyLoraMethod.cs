@@ -25,6 +25,10 @@ internal sealed class TinyLoraMethod : AdapterMethod
         ProjectionSeed.Setting(42, "projection_seed"),
     ];
 
+    /// <summary>PEFT lowers the rank to the smaller size of a layer.</summary>
+    internal override AdapterOptions Observe(AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) =>
+        shape(A) is [>= 1 and <= 1 << 16 and var rank, _] && rank < options.Rank ? options with { Rank = (int)rank } : options;
+
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var (rank, u) = (layer.SpectralRank, (int)layer.Setting("u"));

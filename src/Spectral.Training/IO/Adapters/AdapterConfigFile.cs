@@ -166,9 +166,14 @@ internal static class AdapterConfigFile
     {
         IEnumerable<PeftField> own = method.PeftFields ?? PeftField.LoraWith(PeftField.Rank(8, least: 0));
         IEnumerable<PeftField> settings = method.Settings.Where(setting => setting.PeftKey is not null || method.PeftFields is null)
-            .Select(setting => PeftField.Setting(setting, setting.PeftKey ?? setting.Name.Replace('-', '_')));
-        return [.. own, .. settings, PeftField.ModulesToSave];
+            .Select(setting => PeftField.Setting(setting, setting.PeftKey ?? setting.Name.Replace('-', '_'), Rival(method, setting)));
+        IEnumerable<PeftField> patterns = method.Settings.Where(setting => setting.PeftPatternKey is not null)
+            .Select(setting => PeftField.SettingPattern(setting, setting.PeftPatternKey!));
+        return [.. own, .. settings, .. patterns, PeftField.ModulesToSave];
     }
+
+    private static string? Rival(AdapterMethod method, AdapterSetting setting) =>
+        method.Settings.FirstOrDefault(other => other.InPlaceOf == setting.Name)?.Name;
 
     private static AdapterMethod Find(JsonFields fields, IReadOnlyDictionary<string, string> metadata, string path)
     {
@@ -179,7 +184,7 @@ internal static class AdapterConfigFile
                 ?? throw new InputException($"{path}: written by the method {InputText.Quote(name)}, which is not known here; a newer version may know it");
             return named.PeftType == type ? named : throw fields.Wrong("peft_type", $"{named.PeftType}, as the weights are those of {name}");
         }
-        AdapterMethod[] ofType = [.. AdapterMethods.All.Where(method => method.PeftType == type)];
+        AdapterMethod[] ofType = [.. AdapterMethods.All.Where(method => method.PeftType == type || method.FormerPeftType == type)];
         if (ofType.Length == 0)
             throw fields.Wrong("peft_type", "one of " + string.Join(", ", AdapterMethods.All.Select(method => method.PeftType).Distinct().Order(StringComparer.Ordinal)));
         string? start = Start(fields);

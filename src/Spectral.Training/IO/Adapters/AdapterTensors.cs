@@ -34,10 +34,16 @@ internal sealed class AdapterTensors
         IReadOnlySet<string>? layers)
     {
         _path = folder.WeightsPath;
+        AdapterMethod method = folder.Config.Method;
+        const string Module = @"(?<module>.+?)\.";
         // Of two leaves, one of which ends as the other, the longer is meant.
-        (string Leaf, Regex Key)[] modular = [.. leaves.Concat(shared).Distinct().OrderByDescending(leaf => leaf.Length).Select(leaf => (leaf, Key($@"(?<module>.+?)\.", leaf)))];
-        (string Leaf, Regex Key)[] common = [.. shared.Select(name => (name, Key("", name)))];
-        foreach (AdapterTensor tensor in folder.Tensors)
+        (string? Leaf, Regex Key)[] modular =
+        [
+            .. method.FormerLeaves.Select(former => (former.Value, Key(Module, former.Key))),
+            .. leaves.Concat(shared).Distinct().OrderByDescending(leaf => leaf.Length).Select(leaf => (leaf, Key(Module, leaf))),
+        ];
+        (string? Leaf, Regex Key)[] common = [.. shared.Select(name => (name, Key("", name)))];
+        foreach (AdapterTensor tensor in method.Unfold([.. folder.Tensors], folder.Config.Options))
         {
             string name = AdapterFolder.WithoutPrefix(tensor.Name, out bool isModule);
             if (name.Length > LongestName)
@@ -50,10 +56,10 @@ internal sealed class AdapterTensors
                 name = OfWrapped(name, folder.Config);
             if (Find(common, name) is { Leaf: { } whole })
                 Add(_shared, whole, tensor, "the file");
-            else if (isModule && Find(modular, name) is { Leaf: { } leaf, Module: { } module })
-                AddToModule(layers is null ? module : WrappedNames.Resolve(module, layers), leaf, tensor, shared);
+            else if (isModule && Find(modular, name) is { } found)
+                AddToModule(layers is null ? found.Module : WrappedNames.Resolve(found.Module, layers), found.Leaf, tensor, shared);
             else
-                throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {folder.Config.Method.Name} adapter, expected "
+                throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {method.Name} adapter, expected "
                     + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its modules, or tensors of modules_to_save");
         }
     }
@@ -63,6 +69,9 @@ internal sealed class AdapterTensors
 
     /// <summary>A module's tensors by leaf; empty when it has none.</summary>
     public IReadOnlyDictionary<string, AdapterTensor> Of(string module) => _modules.GetValueOrDefault(module) ?? [];
+
+    /// <summary>The shape of a module's tensor, or of one that all share; null where there is none.</summary>
+    public IReadOnlyList<long>? Shape(string module, string leaf) => Of(module).GetValueOrDefault(leaf)?.Shape ?? Common(leaf)?.Shape;
 
     /// <summary>Whether the file holds a declared tensor.</summary>
     public bool Has(AdaptedModule module, StoredTensor declared) => Lookup(module, declared) is not null;
@@ -84,8 +93,10 @@ internal sealed class AdapterTensors
 
     private AdapterTensor? Lookup(AdaptedModule module, StoredTensor declared) =>
         declared.IsShared
-            ? _shared.GetValueOrDefault(declared.Name) ?? _repeated.GetValueOrDefault(declared.Name)
+            ? Common(declared.Name)
             : Of(module.Shape.Name).GetValueOrDefault(declared.Name);
+
+    private AdapterTensor? Common(string name) => _shared.GetValueOrDefault(name) ?? _repeated.GetValueOrDefault(name);
 
     /// <summary>The name of an adapted layer's bias, which PEFT up to 0.5 stores as that of the layer itself.</summary>
     private static string OfWrapped(string name, AdapterConfig config) =>
@@ -100,9 +111,9 @@ internal sealed class AdapterTensors
         return new Regex($@"\A{before}{Regex.Escape(head)}(?:\.[^.]+)?{Regex.Escape(tail)}\z", RegexOptions.CultureInvariant);
     }
 
-    private static (string Leaf, string? Module)? Find((string Leaf, Regex Key)[] keys, string name)
+    private static (string? Leaf, string Module)? Find((string? Leaf, Regex Key)[] keys, string name)
     {
-        foreach ((string leaf, Regex key) in keys)
+        foreach ((string? leaf, Regex key) in keys)
         {
             if (key.Match(name) is { Success: true } match)
                 return (leaf, match.Groups["module"].Value);
@@ -110,8 +121,10 @@ internal sealed class AdapterTensors
         return null;
     }
 
-    private void AddToModule(string module, string leaf, AdapterTensor tensor, IReadOnlySet<string> shared)
+    private void AddToModule(string module, string? leaf, AdapterTensor tensor, IReadOnlySet<string> shared)
     {
+        if (leaf is null)
+            return;
         if (shared.Contains(leaf))
         {
             _repeated.TryAdd(leaf, tensor);

@@ -19,13 +19,15 @@ internal static class ModuleSizes
     /// <summary>The modules that the folder has and its config means.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tensors">Its tensors.</param>
+    /// <param name="isWanted">Whether a module is of interest.</param>
     /// <param name="options">The settings of a module.</param>
     /// <exception cref="InputException">The tensors do not say how large a layer is.</exception>
-    public static List<ModuleShape> Deduce(AdapterFolder folder, AdapterTensors tensors, Func<string, AdapterOptions> options)
+    public static List<ModuleShape> Deduce(
+        AdapterFolder folder, AdapterTensors tensors, Func<string, bool> isWanted, Func<string, AdapterOptions> options)
     {
         Dictionary<string, (int Out, int In)> known = [];
         List<ModuleShape> modules = [];
-        foreach (string module in tensors.Modules.Where(folder.Config.Matches))
+        foreach (string module in tensors.Modules.Where(module => folder.Config.Matches(module) && isWanted(module)))
         {
             IReadOnlyDictionary<string, AdapterTensor> stored = tensors.Of(module);
             AdapterOptions settings = options(module);

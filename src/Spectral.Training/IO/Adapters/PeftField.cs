@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 
 namespace Spectral.Training;
 
@@ -15,10 +16,10 @@ public sealed record PeftField(string Key)
     private const double LargestNumber = 1e9;
 
     /// <summary>Takes the value over into the settings; a missing key gives PEFT's default.</summary>
-    internal Func<JsonFields, AdapterOptions, AdapterOptions> Read { get; private init; } = (_, options) => options;
+    internal Func<JsonFields, AdapterOptions, AdapterOptions> Read { get; init; } = (_, options) => options;
 
     /// <summary>Writes key and value; null: the key is never written.</summary>
-    internal Action<Utf8JsonWriter, AdapterOptions>? Write { get; private init; }
+    internal Action<Utf8JsonWriter, AdapterOptions>? Write { get; init; }
 
     /// <summary>Whether a config has the value that this field must have.</summary>
     internal Func<JsonFields, bool> Holds { get; private init; } = _ => true;
@@ -137,14 +138,21 @@ public sealed record PeftField(string Key)
     };
 
     /// <summary>A setting of the method's own.</summary>
-    public static PeftField Setting(AdapterSetting setting, string key) => new(key)
+    /// <param name="setting">The setting.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="rival">The setting that takes its place where it is not 0: PEFT then wants 0 here.</param>
+    public static PeftField Setting(AdapterSetting setting, string key, string? rival = null) => new(key)
     {
-        Read = (fields, options) => Value(fields, setting, key) is { } value && value != setting.Default
-            ? options with { Settings = new Dictionary<string, double>(options.Settings) { [setting.Name] = value } }
-            : options,
+        Read = (fields, options) =>
+            !(rival is not null && fields.Number(key, -LargestNumber, LargestNumber) == 0)
+            && Value(fields, setting, key) is { } value && value != setting.Default
+                ? options.With(setting.Name, value)
+                : options,
         Write = (json, options) =>
         {
-            var value = options.Settings.GetValueOrDefault(setting.Name, setting.Default);
+            var value = rival is not null && options.Settings.GetValueOrDefault(rival) != 0
+                ? 0
+                : options.Settings.GetValueOrDefault(setting.Name, setting.Default);
             if (setting.IsSwitch)
                 json.WriteBoolean(key, setting.Describe(value) == "on");
             else if (setting.Choices.Count > 0)
@@ -152,6 +160,18 @@ public sealed record PeftField(string Key)
             else
                 json.WriteNumber(key, value);
         },
+    };
+
+    /// <summary>Values of a setting for single modules.</summary>
+    /// <param name="setting">The setting, a number.</param>
+    /// <param name="key">The key.</param>
+    public static PeftField SettingPattern(AdapterSetting setting, string key) => new(key)
+    {
+        Read = (fields, options) => Entries(fields, key, (owner, name) => Value(owner, setting, name) ?? throw owner.Wrong(name, setting.Expected))
+            is { Length: > 0 } entries
+                ? options with { SettingPatterns = new Dictionary<string, IReadOnlyList<KeyValuePair<string, double>>>(options.SettingPatterns) { [setting.Name] = entries } }
+                : options,
+        Write = (json, options) => WriteEntries(json, key, options.SettingPatterns.GetValueOrDefault(setting.Name) ?? [], json.WriteNumberValue),
     };
 
     /// <summary>A key that is written with one value, and refused with another.</summary>
@@ -188,7 +208,7 @@ public sealed record PeftField(string Key)
 
     /// <summary>
     /// Which of the ranks a module began with are kept, true or false each: the tensors hold those alone, while the scale is still that of all.
-    /// Written as null: tensors keep their size, with zeros in place of what was given up.
+    /// A fresh adapter's tensors keep their size, with zeros in place of what was given up.
     /// </summary>
     /// <param name="key">The key.</param>
     /// <param name="suffix">What the entries' names end in behind the module's.</param>
@@ -202,14 +222,32 @@ public sealed record PeftField(string Key)
                 JsonValueKind.False => false,
                 _ => throw owner.Wrong(name, "true or false for each rank"),
             }) ?? throw owner.Wrong(name, "an array")).Select(pair => KeyValuePair.Create(ModuleOf(pair.Key, suffix), pair.Value))];
+            // The scale is alpha over all ranks; with an alpha of 0 or less, the kept ranks over all.
             return options with
             {
                 RankPattern = kept,
-                AlphaPattern = [.. kept.Select(pair => KeyValuePair.Create(pair.Key, options.Alpha * pair.Value / options.Rank))],
+                AlphaPattern = [.. kept.Select(pair => KeyValuePair.Create(
+                    pair.Key, (options.Alpha > 0 ? options.Alpha : pair.Value) * Ratio(pair.Value, options.Rank)))],
             };
         },
-        Write = (json, _) => json.WriteNull(key),
+        Write = (json, options) =>
+        {
+            if (options.RankPattern.Count == 0)
+            {
+                json.WriteNull(key);
+                return;
+            }
+            WriteEntries(json, key, options.RankPattern.Select(pair => KeyValuePair.Create(Regex.Unescape(pair.Key) + suffix, pair.Value)), kept =>
+            {
+                json.WriteStartArray();
+                for (var rank = 0; rank < Math.Max(options.Rank, kept); rank++)
+                    json.WriteBooleanValue(rank < kept);
+                json.WriteEndArray();
+            });
+        },
     };
+
+    private static double Ratio(int kept, int all) => (kept + AdaloraMethod.RankOffset) / (all + AdaloraMethod.RankOffset);
 
     /// <inheritdoc cref="Is(string, bool, bool)"/>
     public static PeftField Is(string key, string value) => new(key)
@@ -217,24 +255,6 @@ public sealed record PeftField(string Key)
         Holds = fields => fields.Find(key) is not { } found || (found.ValueKind == JsonValueKind.String && found.GetString() == value),
         Read = (fields, options) => (fields.Text(key) ?? value) == value ? options : throw fields.Wrong(key, $"{value}: no other is supported"),
         Write = (json, _) => json.WriteString(key, value),
-    };
-
-    /// <summary>A list of module names that follows from the targets.</summary>
-    /// <param name="key">The key.</param>
-    /// <param name="expected">The list, for an adapter's settings.</param>
-    /// <param name="accepts">Whether a module may be in it; another is refused.</param>
-    public static PeftField Names(string key, Func<AdapterOptions, IEnumerable<string>> expected, Func<string, bool> accepts) => new(key)
-    {
-        Read = (fields, options) => (fields.Find(key) is { ValueKind: JsonValueKind.String } one ? [one.GetString()!] : fields.Texts(key) ?? []).All(accepts)
-            ? options
-            : throw fields.Wrong(key, "only modules that the method treats so"),
-        Write = (json, options) =>
-        {
-            json.WriteStartArray(key);
-            foreach (string name in expected(options))
-                json.WriteStringValue(name);
-            json.WriteEndArray();
-        },
     };
 
     /// <summary>How training began. What a file holds does not depend on it, but for starts that left a changed base behind.</summary>
@@ -255,8 +275,11 @@ public sealed record PeftField(string Key)
     /// <summary>An expression for the module of a tensor, whatever wrappers its name goes through.</summary>
     private static string ModuleOf(string name, string suffix)
     {
-        name = name.EndsWith(suffix, StringComparison.Ordinal) ? name[..^suffix.Length] : name;
-        return System.Text.RegularExpressions.Regex.Escape(WrappedNames.Unwrap(name));
+        // Old versions leave the adapter's name behind it.
+        int end = name.LastIndexOf(suffix, StringComparison.Ordinal);
+        if (end >= 0 && (end + suffix.Length == name.Length || name[end + suffix.Length] == '.'))
+            name = name[..end];
+        return Regex.Escape(WrappedNames.Unwrap(name));
     }
 
     private static double? Value(JsonFields fields, AdapterSetting setting, string key)

@@ -44,9 +44,9 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
     public void SettingsComeBack(string name)
     {
         AdapterMethod method = AdapterMethods.Find(name);
-        // Each setting as far from its default as it goes in small steps; those that do not suit the layers stay.
+        // Each setting as far from its default as it goes in small steps; those that do not suit the layers stay, and those that take another's place.
         AdapterOptions options = Options with { Dropout = 0.125 };
-        foreach (AdapterSetting setting in method.Settings)
+        foreach (AdapterSetting setting in method.Settings.Where(setting => setting.InPlaceOf is null))
         {
             double changed = new[] { setting.Default + 1, setting.Default / 2, setting.Default * 2, setting.Default + 0.01, setting.Least, setting.Most }.First(value => value != setting.Default && setting.Allows(value));
             AdapterOptions tried = options with { Settings = new Dictionary<string, double>(options.Settings) { [setting.Name] = changed } };

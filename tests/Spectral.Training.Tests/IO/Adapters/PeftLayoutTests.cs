@@ -157,7 +157,26 @@ public sealed class PeftLayoutTests : FolderTest
         using TemporaryFolder models = new();
         TinyModel.Write(models);
         using AdapterReader reader = new(folder.Path, ModelConfig.Load(models.Path));
-        Assert.That(reader.Modules.Select(module => (module.Shape.Name, module.Form.Rank, module.Options.Scale)), Is.EquivalentTo(new[] { (Query, 2, 2.0), (Down, 1, 2.0) }));
+        Assert.That(reader.Modules.Select(module => (module.Shape.Name, module.Form.Rank)), Is.EquivalentTo(new[] { (Query, 2), (Down, 1) }));
+        // PEFT divides by the rank and 1e-5.
+        Assert.That(reader.Modules.Select(module => module.Form.Terms[0].Scale), Is.All.EqualTo(6 / (3 + 1e-5)).Within(1e-12));
+    }
+
+    /// <summary>PEFT 0.12 keeps BOFT's permutations among its tensors.</summary>
+    [Test]
+    public void ThePermutationsOfOldBoftAreLeftAlone()
+    {
+        TestCaseData boft = Types().First(data => (string)data.Arguments[0]! == "boft");
+        TensorToWrite[] tensors =
+        [
+            .. Tensors($"base_model.model.{Query}.", boft.Arguments[2] + "; boft_P 1,8,8"),
+            .. Tensors($"base_model.model.{Down}.", boft.Arguments[3] + "; boft_P 1,12,12"),
+        ];
+        AdapterFiles.Write(folder, JsonNode.Parse((string)boft.Arguments[1]!)!.AsObject(), tensors);
+        using TemporaryFolder models = new();
+        TinyModel.Write(models);
+        using AdapterReader reader = new(folder.Path, ModelConfig.Load(models.Path));
+        Assert.That(reader.Modules, Has.Count.EqualTo(2));
     }
 
     private static IEnumerable<TensorToWrite> Tensors(string prefix, string list) => list.Split("; ", StringSplitOptions.RemoveEmptyEntries).Select(entry =>
