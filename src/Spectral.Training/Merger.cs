@@ -37,7 +37,8 @@ public static class Merger
         foreach (var (name, module) in biases)
             if (!module.Shape.HasBias)
                 throw new InputException($"{adapterDirectory}: the {adapter.Method.Name} adapter gives {module.Shape.Name} a bias, for which a checkpoint of {model.Directory} has no place");
-        var saved = adapter.Saved.ToDictionary(tensor => tensor.Name);
+        var saved = adapter.Saved.Where(tensor => tensor.Tokens is null).ToDictionary(tensor => tensor.Name);
+        var rows = adapter.Saved.Where(tensor => tensor.Tokens is not null).ToDictionary(tensor => tensor.Name);
         var parts = adapter.Parts(model);
         var used = (parts ? ModelTensors.Untied(model.Config) : ModelTensors.For(model.Config)).Select(tensor => tensor.Name).ToHashSet();
         var tensors = new List<TensorToWrite>();
@@ -57,6 +58,11 @@ public static class Merger
                 return Floats(name, () => MergedWeight(model, adapter, module, device));
             if (biases.TryGetValue(name, out module))
                 return Floats(name, () => MergeOne(model, adapter, module, device, core => core.Bias!.ToArray()));
+            // A copy of a tied embedding, stored for nothing, follows it.
+            if (name == ModelTensors.Head && model.Config.TieWordEmbeddings && !parts)
+                return Merged(ModelTensors.Embedding) with { Name = name };
+            if (rows.TryGetValue(name, out var some))
+                return Floats(name, () => WithRows(adapter.BaseOf(model, name), some, adapter.Stored(some)));
             if (saved.TryGetValue(name, out var own))
                 return Floats(name, adapter.Stored(own).ToFloats);
             var source = Source(name);
@@ -72,6 +78,15 @@ public static class Merger
             TensorToWrite.Floats(name, type ?? Source(name).Type, Source(name).Shape, values);
 
         SafetensorsTensor Source(string name) => parts ? model.Untied(name) : model[name];
+    }
+
+    private static float[] WithRows(SafetensorsTensor table, SavedTensor rows, SafetensorsTensor stored)
+    {
+        float[] values = table.ToFloats(), own = stored.ToFloats();
+        int columns = rows.Shape[1];
+        for (int i = 0; i < rows.Tokens!.Count; i++)
+            own.AsSpan(i * columns, columns).CopyTo(values.AsSpan(rows.Tokens[i] * columns));
+        return values;
     }
 
     /// <exception cref="InputException">A module's change is none of its weight.</exception>

@@ -39,11 +39,11 @@ internal sealed class FinetuneCommand : SpectralCommand
         DType type = training.Device.TypeOn(device, context);
         saved?.Prepare(context, device, type);
         using CausalLanguageModel model = inputs.Load(device, type);
-        options = options with { Seed = settings.Seed };
+        options = options with { Seed = settings.Seed, TrainableTokens = adapter.Tokens(context, inputs.Tokenizer) };
         using Adapter attached = start is not null ? adapter.Load(context, model, start)
             : saved is not null ? Adapter.Restore(model, method, options, saved.State)
             : Attach(context, model, method, options, data, settings);
-        if (start is not null) adapter.RequireNoConflict(context, attached);
+        if (start is not null) adapter.RequireNoConflict(context, attached, inputs.Tokenizer);
         long total = model.ParameterCount + attached.TrainableCount;
         var run = new TrainingRun(context, settings, output, identity)
         {

@@ -64,6 +64,19 @@ internal sealed class AdapterCommandOptions
             return value;
         },
     };
+    private readonly Option<string> trainTokens = new("--train-tokens")
+    {
+        Description = "Tokens, by id or text, whose rows of the embedding train and are stored beside the adapter (PEFT's trainable_token_indices); "
+            + "a tied head follows.",
+        HelpName = "TOKENS",
+        DefaultValueFactory = _ => "",
+        CustomParser = result =>
+        {
+            string value = OptionTypes.Value(result);
+            if (Names(value).Contains("")) result.AddError(OptionTypes.Complaint("--train-tokens", value, "tokens, such as 128000,<tool>"));
+            return value;
+        },
+    };
     private readonly Option<double> dropout = OptionTypes.Number("--dropout", "Share of the adapter's input that is dropped while training.", 0, x => x is >= 0 and < 1, "a number from 0 to below 1");
     private readonly Option<double> ratio = OptionTypes.Number("--lr-ratio", "Learning rate of lora_B over that of lora_A, which keeps --lr; LoRA+ (arXiv 2402.12354) takes 16.", 1, x => x > 0 && double.IsFinite(x), "a number above 0");
     private readonly Option<string> svd = OptionTypes.Choice("--svd", "How singular values are found; auto is exact up to a smaller dimension of 512.", "auto", "auto", "exact", "randomized");
@@ -80,7 +93,7 @@ internal sealed class AdapterCommandOptions
     /// <summary>Those that hold whatever the method is.</summary>
     public Option[] Shared => [rank, alpha, rankPattern, alphaPattern, rslora, bias, topK, target, set, dropout, ratio, svd, CalibrationRecords];
 
-    public Option[] All => [method, .. Shared, trainAlso, InitAdapter, Previous];
+    public Option[] All => [method, .. Shared, trainAlso, trainTokens, InitAdapter, Previous];
 
     /// <summary>Attaches the adapter to start from, to be trained at the rates of this run.</summary>
     public Adapter Load(CommandContext context, CausalLanguageModel model, string directory) => Adapter.Load(model, directory, context.Get(ratio));
@@ -96,6 +109,11 @@ internal sealed class AdapterCommandOptions
         AdapterOptions options = Read(context, chosen) with { ModulesToSave = Whole(context) };
         return context.Get(Previous) is { } directory ? options.After(chosen, directory) : options;
     }
+
+    /// <summary>The tokens whose rows train.</summary>
+    /// <exception cref="InputException">A text is not one token.</exception>
+    public KeyValuePair<string, IReadOnlyList<int>>[] Tokens(CommandContext context, BpeTokenizer tokenizer) =>
+        context.Get(trainTokens) is { Length: > 0 } list ? [KeyValuePair.Create("embed_tokens", TokensOf(list, tokenizer))] : [];
 
     /// <summary>What the options mean to a method.</summary>
     /// <param name="context">The command line.</param>
@@ -120,7 +138,7 @@ internal sealed class AdapterCommandOptions
 
     /// <summary>What was asked for explicitly has to be what the adapter to start from already is.</summary>
     /// <exception cref="InputException">An option says otherwise.</exception>
-    public void RequireNoConflict(CommandContext context, Adapter start)
+    public void RequireNoConflict(CommandContext context, Adapter start, BpeTokenizer tokenizer)
     {
         if (context.Get(Previous) is { } directory)
             throw new InputException($"--previous-adapter \"{directory}\" and --init-adapter: expected one of the two");
@@ -136,6 +154,7 @@ internal sealed class AdapterCommandOptions
         Require(dropout, context.Get(dropout) == start.Options.Dropout, Text(start.Options.Dropout));
         Require(set, Settings(context, start.Method, [start.Method]).All(given => start.Options.Setting(start.Method, given.Key) == given.Value), Text(start));
         Require(trainAlso, Whole(context).ToHashSet().SetEquals(start.Options.ModulesToSave), Listed(start.Options.ModulesToSave));
+        Require(trainTokens, Listed(Tokens(context, tokenizer)) == Listed(start.Options.TrainableTokens), Listed(start.Options.TrainableTokens));
         Require(target, Names(context.Get(target)).ToHashSet().SetEquals(start.Options.TargetModules), string.Join(',', start.Options.TargetModules));
 
         void Require(Option option, bool same, string found)
@@ -160,6 +179,7 @@ internal sealed class AdapterCommandOptions
         ("top-k", Text(adapter.Options.TopK)),
         ("target", string.Join(", ", adapter.Options.TargetModules)),
         .. adapter.Options.ModulesToSave.Count == 0 ? [] : new[] { ("train-also", Listed(adapter.Options.ModulesToSave)) },
+        .. adapter.Options.TrainableTokens.Count == 0 ? [] : new[] { ("train-tokens", Listed(adapter.Options.TrainableTokens)) },
         ("dropout", Text(adapter.Options.Dropout)),
         ("lr-ratio", Text(adapter.Options.LearningRateRatio)),
         .. adapter.Method.Settings.Select(setting => (setting.Name, setting.Describe(adapter.Options.Setting(adapter.Method, setting.Name)))),
@@ -193,6 +213,17 @@ internal sealed class AdapterCommandOptions
         [.. (context.Get(set) ?? []).Select(text => (text[..text.IndexOf('=')], text[(text.IndexOf('=') + 1)..]))];
 
     private string[] Whole(CommandContext context) => context.Get(trainAlso) is { Length: > 0 } list ? Names(list) : [];
+
+    private static IReadOnlyList<int> TokensOf(string list, BpeTokenizer tokenizer) => [.. Names(list).Select(text =>
+    {
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int id)) return id;
+        int[] ids = tokenizer.Encode(text, addSpecialTokens: false);
+        return ids is [var only] ? only
+            : throw new InputException($"--train-tokens \"{text}\": {ids.Length} tokens in this model's tokenizer, expected a text that is one token, or an id");
+    })];
+
+    private static string Listed(IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> tokens) =>
+        tokens.Count == 0 ? "none" : string.Join("; ", tokens.Select(pair => $"{pair.Key}: {string.Join(", ", pair.Value)}"));
 
     private static string Listed(IReadOnlyList<string> names) => names.Count == 0 ? "none" : string.Join(", ", names);
 

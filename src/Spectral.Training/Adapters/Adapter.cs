@@ -10,6 +10,7 @@ public sealed class Adapter : IDisposable
     private readonly AdaptedModule[] _modules;
     private readonly BoundFactors _factors;
     private readonly List<AdapterGroup> _groups = [];
+    private readonly List<TrainedRows> _rows = [];
     private bool _frozenChanged;
     private Dictionary<string, string>? _baseDigests;
 
@@ -171,8 +172,11 @@ public sealed class Adapter : IDisposable
             group.Reduce();
         foreach (var linear in _model.Adaptable)
             (linear.Adapter, linear.Group.Adapter) = (null, null);
-        foreach (var tensor in _factors.Saved.Keys)
-            _model.ParameterOf(tensor.Name).StandIn = null;
+        foreach (var name in _factors.Saved.Keys.Select(tensor => tensor.Name).Append(ModelTensors.Head))
+            _model.ParameterOf(name).StandIn = null;
+        foreach (var rows in _rows)
+            rows.Dispose();
+        _rows.Clear();
         _model.Adapter = null;
     }
 
@@ -211,7 +215,11 @@ public sealed class Adapter : IDisposable
     }
 
     private static IReadOnlyList<SavedTensor> Saved(CausalLanguageModel model, AdapterOptions options, IReadOnlyList<AdaptedModule> modules) =>
-        [.. SavedModules.Of(model.Config, options.ModulesToSave), .. SavedModules.OtherBiases(model.Config, options, modules)];
+    [
+        .. SavedModules.Of(model.Config, options.ModulesToSave),
+        .. SavedModules.OtherBiases(model.Config, options, modules),
+        .. SavedRows.Of(model.Config, options),
+    ];
 
     private static void RequireFrozen(CausalLanguageModel model)
     {
@@ -231,7 +239,21 @@ public sealed class Adapter : IDisposable
             new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, module.Options) { Calibration = calibration! })]);
         Fill(factor => factor.Start.IsCopy);
         foreach (var (tensor, parameter) in _factors.Saved)
-            Cast.Run(_model.ParameterOf(tensor.Name).Value, parameter.Master);
+            CopyBase(tensor, parameter.Master);
+    }
+
+    private void CopyBase(SavedTensor tensor, Tensor values)
+    {
+        var weight = _model.ParameterOf(tensor.Name).Value;
+        if (tensor.Tokens is null)
+        {
+            Cast.Run(weight, values);
+            return;
+        }
+        using var index = Tensor.From(_model.Device, [.. tensor.Tokens], tensor.Tokens.Count);
+        using var rows = Tensor.Empty(_model.Device, values.Shape, weight.DType);
+        Rows.Gather(weight, index, rows);
+        Cast.Run(rows, values);
     }
 
     private void Fill(Func<Factor, bool> which)
@@ -293,10 +315,21 @@ public sealed class Adapter : IDisposable
 
     private void Bind()
     {
-        foreach (var (tensor, parameter) in _factors.Saved)
+        foreach (var (tensor, parameter) in _factors.Saved.OrderBy(pair => pair.Key.Tokens is not null))
         {
             parameter.Refresh();
-            _model.ParameterOf(tensor.Name).StandIn = parameter;
+            var weight = _model.ParameterOf(tensor.Name);
+            if (tensor.Tokens is null)
+            {
+                weight.StandIn = parameter;
+                continue;
+            }
+            var rows = new TrainedRows(weight, tensor.Tokens, parameter);
+            _rows.Add(rows);
+            rows.Refresh();
+            weight.StandIn = rows.Table;
+            if (SavedRows.HeadFollows(_model.Config, _factors.Saved.Keys))
+                _model.ParameterOf(ModelTensors.Head).StandIn = rows.Table;
         }
         var modules = _modules.ToDictionary(module => module.Shape.Name);
         var (index, groups) = (0u, _model.Adaptable.Select(linear => linear.Group).Distinct());
@@ -323,6 +356,8 @@ public sealed class Adapter : IDisposable
         _frozenChanged = false;
         foreach (var group in _groups)
             group.Augmented?.Weight.Refresh();
+        foreach (var rows in _rows)
+            rows.Refresh();
     }
 
     private void AddPenalties()

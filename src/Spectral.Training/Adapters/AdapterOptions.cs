@@ -56,6 +56,12 @@ public sealed record AdapterOptions
     /// </summary>
     public IReadOnlyList<string> ModulesToSave { get; init; } = [];
 
+    /// <summary>
+    /// Tokens whose rows train while the rest of their table stays, by the end of the table's name, <c>embed_tokens</c> or <c>lm_head</c> (PEFT's
+    /// trainable_token_indices). A head that is tied to the embedding follows its rows.
+    /// </summary>
+    public IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> TrainableTokens { get; init; } = [];
+
     /// <summary>Folder of the adapter of the tasks before, for a method that keeps clear of them (o-lora); read once, when an adapter is made.</summary>
     public string? PreviousAdapter { get; init; }
 
@@ -125,6 +131,9 @@ public sealed record AdapterOptions
     /// <exception cref="InputException">One is not.</exception>
     internal void CheckSettings(AdapterMethod method)
     {
+        if (TrainableTokens.Count > 0 && method.PeftFields is { } keys && keys.All(key => key.Key != PeftField.TokensKey))
+            throw new InputException($"trainable tokens: PEFT's {method.PeftType} has none, LORA and methods of this project alone have; "
+                + $"expected another method than {method.Name}");
         foreach (var (name, value) in Settings)
         {
             var setting = method.Settings.FirstOrDefault(setting => setting.Name == name) ?? throw new InputException(method.Settings.Count == 0

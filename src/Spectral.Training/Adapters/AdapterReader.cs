@@ -139,12 +139,16 @@ public sealed class AdapterReader : IDisposable
             return true;
         SavedTensor? embedding = _saved.Find(tensor => tensor.Name == ModelTensors.Embedding);
         SavedTensor? head = _saved.Find(tensor => tensor.Name == ModelTensors.Head);
+        if (SavedRows.HeadFollows(model.Config, _saved))
+            return false;
+        if (embedding?.Tokens is not null || head?.Tokens is not null)
+            return !(embedding?.Tokens ?? []).SequenceEqual(head?.Tokens ?? []) || !Stored(embedding!).HasValuesOf(Stored(head!));
         return (embedding is not null || head is not null)
             && !(embedding is not null && head is not null && Stored(embedding).HasValuesOf(Stored(head)));
     }
 
     /// <summary>A saved tensor in the file.</summary>
-    internal SafetensorsTensor Stored(SavedTensor tensor) => _savedTensors.ByName[tensor.Name];
+    internal SafetensorsTensor Stored(SavedTensor tensor) => _savedTensors[tensor];
 
     /// <summary>The stored values of one of a module's own tensors.</summary>
     internal float[] Stored(AdaptedModule module, string leaf) => _tensors.Find(module, module.Stored(LacksStart).First(stored => stored.Name == leaf)).ToFloats();

@@ -20,9 +20,9 @@ internal sealed class BoundFactors : IDisposable
         SavedTensor[] whole = [.. (saved ?? []).Where(tensor => tensor.Trains)];
         Trained = new ParameterGroup(
             device,
-            [.. trained.Select(pair => (pair.module.FullName(pair.factor), pair.factor.Shape)), .. whole.Select(tensor => (tensor.Name, tensor.Shape))],
+            [.. trained.Select(pair => (pair.module.FullName(pair.factor), pair.factor.Shape)), .. whole.Select(tensor => (tensor.Key, tensor.Shape))],
             rates: [.. trained.Select(pair => pair.factor.Rate), .. whole.Select(_ => 1.0)],
-            types: [.. trained.Select(_ => DType.F32), .. whole.Select(_ => type)]);
+            types: [.. trained.Select(_ => DType.F32), .. whole.Select(tensor => tensor.Tokens is null ? type : DType.F32)]);
         foreach (var ((_, factor), parameter) in trained.Zip(Trained.Parameters))
             factor.Parameter = parameter;
         foreach (var (tensor, parameter) in whole.Zip(Trained.Parameters.Skip(trained.Count)))

@@ -17,7 +17,10 @@ public sealed class EmbeddingNode : Node
     /// <param name="tape">The tape.</param>
     /// <param name="table">[V, D].</param>
     /// <param name="tokens">Ids in [0, V), as [N] I32 on the device.</param>
-    /// <param name="order">The same ids sorted, for backward; null when the table does not train or the tape does not record.</param>
+    /// <param name="order">
+    /// The same ids sorted, for backward, or their places where only some rows train (<see cref="BatchTensors.OrderFor"/>); null when the table does not train or the tape does not
+    /// record.
+    /// </param>
     public static Variable Apply(Tape tape, Parameter table, Tensor tokens, TokenOrder? order)
     {
         var y = Tensor.Empty(tape.Device, (tokens.Dim(0), table.Value.Dim(1)), table.Value.DType);
@@ -27,5 +30,5 @@ public sealed class EmbeddingNode : Node
 
     /// <summary>Each row of the table is summed by one warp along the order of positions.</summary>
     protected override void Backward(Tensor gradient) =>
-        Embedding.Backward(gradient, _order, _segments, _ids, _table.Gradient!, accumulate: true);
+        Embedding.Backward(gradient, _order, _segments, _ids, (_table.Rows?.Gradient ?? _table.Gradient)!, accumulate: true);
 }

@@ -65,6 +65,7 @@ public static class LoraExporter
                 Alpha = rank,
                 Dropout = adapter.Options.Dropout,
                 ModulesToSave = adapter.Options.ModulesToSave,
+                TrainableTokens = adapter.Options.TrainableTokens,
             },
             LacksStart = false,
             IncludesStart = false,

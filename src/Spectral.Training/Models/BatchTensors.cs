@@ -6,6 +6,8 @@ namespace Spectral.Training;
 public sealed class BatchTensors : IDisposable
 {
     private TokenOrder? _order;
+    private TrainedRows? _trainedRows;
+    private TokenOrder? _rowOrder;
 
     /// <summary>Copies the batch to the device.</summary>
     /// <param name="device">The device.</param>
@@ -42,6 +44,19 @@ public sealed class BatchTensors : IDisposable
     /// <summary>The tokens sorted, for the gradient of the embedding; made when first asked for.</summary>
     public TokenOrder Order => _order ??= new TokenOrder(Tokens.Device, Source.Tokens);
 
+    /// <summary>What <see cref="EmbeddingNode"/> needs for the gradient of a table, or of the rows of it that train.</summary>
+    internal TokenOrder OrderFor(Parameter table)
+    {
+        if (table.Rows is not { } rows)
+            return Order;
+        if (_trainedRows != rows)
+        {
+            _rowOrder?.Dispose();
+            (_trainedRows, _rowOrder) = (rows, new TokenOrder(Tokens.Device, Places(rows)));
+        }
+        return _rowOrder!;
+    }
+
     /// <summary>Replaces the batch by another of the same shape, in the same memory.</summary>
     /// <exception cref="ArgumentException">The shape differs, or more rows carry loss than there is room for.</exception>
     public void Update(Batch batch)
@@ -68,6 +83,8 @@ public sealed class BatchTensors : IDisposable
         LossRows.CopyFrom(rows);
         LossTargets.CopyFrom(targets);
         _order?.Update(batch.Tokens);
+        if (_trainedRows is { } trained)
+            _rowOrder!.Update(Places(trained));
     }
 
     /// <inheritdoc/>
@@ -77,5 +94,8 @@ public sealed class BatchTensors : IDisposable
         LossRows.Dispose();
         LossTargets.Dispose();
         _order?.Dispose();
+        _rowOrder?.Dispose();
     }
+
+    private int[] Places(TrainedRows rows) => Array.ConvertAll(Source.Tokens, rows.PlaceOf);
 }

@@ -106,7 +106,7 @@ public sealed class CausalLanguageModel : IDisposable
             throw new ArgumentException($"{reach} positions asked for; the model has max_position_embeddings = {Config.MaxPositions}", nameof(batch));
         cache?.Begin(rows, length);
         var (cosine, sine) = _rotary.For(reach);
-        var order = tape.Records && Embedding.Trains ? batch.Order : null;
+        var order = tape.Records && Embedding.Trains ? batch.OrderFor(_embedding) : null;
         var x = Embedding.Adapter is null
             ? EmbeddingNode.Apply(tape, _embedding, batch.Tokens, order)
             : AdaptedEmbeddingNode.Apply(tape, Embedding, batch.Tokens, order);

@@ -94,6 +94,8 @@ public static class LossHead
             Gemm.Run(dLogits, false, head.Weight.Value, false, dx);
         if (head.Weight.Gradient is { } dWeight)
             Gemm.Run(dLogits, true, x, false, dWeight, 1, 1);
+        if (head.Weight.Rows is { Gradient: not null } rows)
+            rows.AddGradient(dLogits, x);
     }
 
     /// <summary>Forward and backward of a chunk on a tape of its own. Its logits are of the compute type before they are F32, as other outputs of layers.</summary>

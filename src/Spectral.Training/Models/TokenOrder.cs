@@ -11,6 +11,8 @@ public sealed class TokenOrder : IDisposable
     private const int None = -1;   // an id that no row has: left out
 
     /// <summary>Sorts the tokens and copies the order to the device.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="tokens">The tokens; −1 for positions whose gradient nobody wants.</param>
     public TokenOrder(Device device, int[] tokens)
     {
         Order = Tensor.Empty(device, tokens.Length, DType.I32);

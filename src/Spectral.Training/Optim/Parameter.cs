@@ -7,6 +7,7 @@ public sealed class Parameter : IDisposable
 {
     private readonly Tensor? _master;
     private Tensor? _value;
+    private readonly TrainedRows? _trainedRows;
     private Tensor? _gradient;
     private ColumnRange? _place;
 
@@ -49,13 +50,20 @@ public sealed class Parameter : IDisposable
     }
 
     /// <summary>Whether backward must produce a gradient for it.</summary>
-    public bool Trains => Gradient is not null;
+    public bool Trains => Gradient is not null || Rows is { Gradient: not null };
 
     /// <summary>
     /// What everybody who asks a base weight for its values gets in its place while an adapter that carries its own is attached. The weight keeps
     /// its memory.
     /// </summary>
     internal Parameter? StandIn { get; set; }
+
+    /// <summary>Set where only some rows train: then there is no gradient of the whole.</summary>
+    internal TrainedRows? Rows
+    {
+        get => StandIn is { } other ? other.Rows : _trainedRows;
+        init => _trainedRows = value;
+    }
 
     /// <summary>The master's values on the host.</summary>
     public float[] ToArray()

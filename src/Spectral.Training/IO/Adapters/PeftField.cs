@@ -11,6 +11,10 @@ namespace Spectral.Training;
 public sealed record PeftField(string Key)
 {
     private const int LargestRank = 1 << 16;
+    private const string EmbeddingName = "embed_tokens";
+
+    /// <summary>The key of <see cref="TrainableTokens"/>.</summary>
+    internal const string TokensKey = "trainable_token_indices";
 
     // A number so large that nobody means it, and so small that no product with it overflows.
     private const double LargestNumber = 1e9;
@@ -42,10 +46,10 @@ public sealed record PeftField(string Key)
     /// <summary>The keys of PEFT's LoraConfig that say something about stored weights.</summary>
     public static IReadOnlyList<PeftField> Lora { get; } =
     [
-        Rank(8), Alpha("lora_alpha", 8), Dropout("lora_dropout"), RankStabilized(), RankPattern(), AlphaPattern(), Bias("lora_only"),
+        TrainableTokens, Rank(8), Alpha("lora_alpha", 8), Dropout("lora_dropout"), RankStabilized(), RankPattern(), AlphaPattern(), Bias("lora_only"),
         FanInFanOut, Is("use_dora", false), Start("init_lora_weights"),
         .. Unsupported(
-            "lora_bias", "layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens", "use_qalora", "use_bdlora",
+            "lora_bias", "layer_replication", "target_parameters", "alora_invocation_tokens", "use_qalora", "use_bdlora",
             "arrow_config", "kasa_config", "monteclora_config", "megatron_config"),
         .. Ignored(
             "loftq_config", "eva_config", "corda_config", "lora_ga_config", "velora_config", "qalora_group_size", "megatron_core", "ensure_weight_tying",
@@ -134,6 +138,31 @@ public sealed record PeftField(string Key)
             foreach (string module in options.ModulesToSave)
                 json.WriteStringValue(module);
             json.WriteEndArray();
+        },
+    };
+
+    /// <summary>Rows of embeddings that are trained and stored; not written where there are none, as older versions of PEFT do not know the key.</summary>
+    public static PeftField TrainableTokens => new(TokensKey)
+    {
+        Read = (fields, options) => fields.Find(TokensKey) switch
+        {
+            null => options,
+            { ValueKind: JsonValueKind.Array } => options with { TrainableTokens = [KeyValuePair.Create(EmbeddingName, Tokens(fields, TokensKey))] },
+            _ => options with { TrainableTokens = Entries(fields, TokensKey, Tokens) },
+        },
+        Write = (json, options) =>
+        {
+            if (options.TrainableTokens.Count == 0)
+                return;
+            if (options.TrainableTokens is [{ Key: EmbeddingName } only])
+            {
+                WriteTokens(json, TokensKey, only.Value);
+                return;
+            }
+            json.WriteStartObject(TokensKey);
+            foreach ((string name, IReadOnlyList<int> tokens) in options.TrainableTokens)
+                WriteTokens(json, name, tokens);
+            json.WriteEndObject();
         },
     };
 
@@ -280,6 +309,17 @@ public sealed record PeftField(string Key)
         if (end >= 0 && (end + suffix.Length == name.Length || name[end + suffix.Length] == '.'))
             name = name[..end];
         return Regex.Escape(WrappedNames.Unwrap(name));
+    }
+
+    private static IReadOnlyList<int> Tokens(JsonFields fields, string key) =>
+        fields.IntegerOrList(key, 0, int.MaxValue) ?? throw fields.Wrong(key, "a list of token ids");
+
+    private static void WriteTokens(Utf8JsonWriter json, string key, IReadOnlyList<int> tokens)
+    {
+        json.WriteStartArray(key);
+        foreach (int token in tokens)
+            json.WriteNumberValue(token);
+        json.WriteEndArray();
     }
 
     private static double? Value(JsonFields fields, AdapterSetting setting, string key)

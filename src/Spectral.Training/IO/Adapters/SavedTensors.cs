@@ -7,12 +7,14 @@ namespace Spectral.Training;
 internal sealed class SavedTensors
 {
     private const string Original = ".original_module.", Wrapper = ".modules_to_save.", Wrapped = ".base_layer.";
+    private const string Token = ".token_adapter.", TokenRows = Token + "trainable_tokens_delta";
 
     private readonly AdapterFolder _folder;
     private readonly IReadOnlyList<string> _modules;
     private readonly Dictionary<string, TensorSpec>? _model;
     private readonly HashSet<string>? _names;
     private readonly SortedDictionary<string, SafetensorsTensor> _tensors = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, SafetensorsTensor> _rows = new(StringComparer.Ordinal);
 
     /// <summary>Begins with none.</summary>
     /// <param name="folder">The folder.</param>
@@ -24,9 +26,6 @@ internal sealed class SavedTensors
         _names = _model?.Keys.ToHashSet();
     }
 
-    /// <summary>The tensors by their names in the model.</summary>
-    public IReadOnlyDictionary<string, SafetensorsTensor> ByName => _tensors;
-
     /// <summary>Takes a tensor if it is one of a whole module, in any spelling that a version of PEFT has for it.</summary>
     /// <param name="tensor">The tensor.</param>
     /// <param name="name">Its name without PEFT's prefix.</param>
@@ -37,6 +36,9 @@ internal sealed class SavedTensors
     {
         if (name.Contains(Original, StringComparison.Ordinal))
             return true;
+        int token = name.IndexOf(Token, StringComparison.Ordinal);
+        if (token >= 0)
+            return TakeRows(tensor, name, token);
         if (tensor.Source is not { } source || NameOf(name, isFactor) is not { } found)
             return false;
         if (!_tensors.TryAdd(found, source))
@@ -49,7 +51,7 @@ internal sealed class SavedTensors
     public IReadOnlyList<SavedTensor> Check(List<string> warnings)
     {
         if (_model is null)
-            return [.. _tensors.Select(pair => Described(pair.Key, pair.Value.Shape))];
+            return [.. _tensors.Select(pair => Described(pair.Key, pair.Value.Shape)), .. _rows.Select(pair => RowsWithoutModel(pair.Key, pair.Value))];
         if (SavedModules.Unknown([.. _model.Values], _modules) is { } unknown)
             warnings.Add($"{_folder.Directory}: modules_to_save has {InputText.Quote(unknown)}, which means no module of the model");
         List<SavedTensor> saved = [];
@@ -65,11 +67,52 @@ internal sealed class SavedTensors
             CheckShape(tensor, wanted);
             saved.Add(Described(wanted.Name, wanted.Shape));
         }
+        saved.AddRange(CheckRows());
         return saved;
+    }
+
+    /// <summary>A saved tensor in the file.</summary>
+    public SafetensorsTensor this[SavedTensor saved] => saved.Tokens is null ? _tensors[saved.Name] : _rows[saved.Module];
+
+    /// <summary>The rows of the tokens that the config names, each list with its tensor.</summary>
+    private IEnumerable<SavedTensor> CheckRows()
+    {
+        IReadOnlyList<SavedTensor> wanted = SavedRows.Of([.. _model!.Values], _folder.Config.Options.TrainableTokens);
+        foreach (SavedTensor rows in wanted)
+        {
+            if (!_rows.TryGetValue(rows.Module, out SafetensorsTensor? tensor))
+                throw new InputException($"{_folder.WeightsPath}: lacks the rows of trainable_token_indices, expected {rows.Key} {rows.Shape}");
+            if (!tensor.Shape.SequenceEqual(rows.Shape.Dimensions()))
+                throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is {InputText.Shape([.. tensor.Shape])}, expected "
+                    + $"{rows.Shape}, a row for each of trainable_token_indices");
+        }
+        if (_rows.Keys.FirstOrDefault(module => !wanted.Any(rows => rows.Module == module)) is { } unknown)
+            throw new InputException($"{_folder.WeightsPath}: has rows of {InputText.Quote(unknown)}, which trainable_token_indices does not name");
+        return wanted;
+    }
+
+    /// <summary>PEFT 0.15 stores the base's rows beside the trained ones; they mean nothing.</summary>
+    private bool TakeRows(AdapterTensor tensor, string name, int at)
+    {
+        if (!name[at..].StartsWith(TokenRows, StringComparison.Ordinal))
+            return true;
+        string module = InModel(name[..at] + ".weight")[..^".weight".Length];
+        if (tensor.Source is not { } source || !_rows.TryAdd(module, source))
+            throw new InputException($"{_folder.WeightsPath}: there are two tensors of {module}{TokenRows}, expected one");
+        return true;
     }
 
     private SavedTensor Described(string name, IReadOnlyList<long> shape) =>
         SavedTensor.Of(new TensorSpec(name, shape), SavedModules.Includes(_modules, name) || IsOtherBias(name));
+
+    private SavedTensor RowsWithoutModel(string module, SafetensorsTensor tensor)
+    {
+        IReadOnlyList<int>? tokens = _folder.Config.Options.TrainableTokens.FirstOrDefault(pair => module.EndsWith(pair.Key, StringComparison.Ordinal)).Value;
+        return tokens is not null && tensor.Shape.Count == 2 && tensor.Shape[0] == tokens.Count
+            ? SavedTensor.RowsOf(new TensorSpec($"{module}.weight", tensor.Shape), tokens)
+            : throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is {InputText.Shape([.. tensor.Shape])}, expected a row for "
+                + "each of trainable_token_indices");
+    }
 
     private bool IsOtherBias(string name) => _folder.Config.Options.Bias == AdapterBias.All
         && name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal)

@@ -88,7 +88,6 @@ public sealed class AdapterFolderTests : FolderTest
     [TestCase("bias", "\"some\"")]
     [TestCase("layer_replication", "[[0,2]]")]
     [TestCase("target_parameters", """["experts.weight"]""")]
-    [TestCase("trainable_token_indices", "[1]")]
     [TestCase("alora_invocation_tokens", "[1]")]
     [TestCase("use_qalora", "true")]
     [TestCase("use_bdlora", """{"nblocks":2}""")]
