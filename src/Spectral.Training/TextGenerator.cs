@@ -8,6 +8,9 @@ public sealed record GenerationOptions
     /// <summary>At most this many new tokens.</summary>
     public int MaxTokens { get; init; } = 64;
 
+    /// <summary>The tokens that end the text; null: those that the model's config names.</summary>
+    public IReadOnlyList<int>? EndTokenIds { get; init; }
+
     /// <summary>0 = always the most probable token; else logits are divided by it before sampling.</summary>
     public double Temperature { get; init; }
 
@@ -29,8 +32,9 @@ public static class TextGenerator
     public static GeneratedText Generate(
         CausalLanguageModel model, BpeTokenizer tokenizer, string prompt, GenerationOptions options, CancellationToken cancellation = default)
     {
-        var tokens = Generate(model, tokenizer.Encode(prompt), options, cancellation);
-        return new GeneratedText(tokenizer.Decode(tokens), tokens);
+        var before = tokenizer.EncodePrompt(prompt);
+        var tokens = Generate(model, before, options, cancellation);
+        return new GeneratedText(TextBehind(tokenizer, before, tokens), tokens);
     }
 
     /// <summary>Token ids that follow <paramref name="prompt"/>, the end token excluded.</summary>
@@ -46,18 +50,29 @@ public static class TextGenerator
         using var cache = new KeyValueCache(model, 1, capacity);
         var draws = options.Temperature == 0 ? null : new SamplingDraws(model.Device, options.Seed, options.MaxTokens);
         var generated = new List<int>();
+        var ends = options.EndTokenIds ?? model.Config.EosTokenIds;
         var input = prompt;
         while (generated.Count < options.MaxTokens)
         {
             cancellation.ThrowIfCancellationRequested();
             var logits = Next(model, input, cache);
             var next = draws is null ? MostProbable(logits) : Sample(logits, options, draws[generated.Count]);
-            if (model.Config.EosTokenIds.Contains(next))
+            if (ends.Contains(next))
                 break;
             generated.Add(next);
             input = [next];
         }
         return [.. generated];
+    }
+
+    /// <summary>
+    /// What tokens add to the text of those before: decoders take a space off the beginning of a text, which in the midst of one is meant. Where
+    /// the border cuts a character in two, their own text.
+    /// </summary>
+    private static string TextBehind(BpeTokenizer tokenizer, int[] before, int[] tokens)
+    {
+        string first = tokenizer.Decode(before), whole = tokenizer.Decode([.. before, .. tokens]);
+        return whole.StartsWith(first, StringComparison.Ordinal) ? whole[first.Length..] : tokenizer.Decode(tokens);
     }
 
     private static float[] Next(CausalLanguageModel model, int[] input, KeyValueCache cache)

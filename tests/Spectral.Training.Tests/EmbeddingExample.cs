@@ -10,7 +10,7 @@ public static class CustomLoop
         using CausalLanguageModel model = CausalLanguageModel.Load(folder, device, DType.F32);
         BpeTokenizer tokenizer = BpeTokenizer.Load(modelDirectory);
         EncodedRecord[] records = RecordEncoder.EncodeAll(
-            JsonlDataset.Load(dataFile), tokenizer, model.Config.EosTokenIds[0], maximumLength: 256);
+            JsonlDataset.Load(dataFile), tokenizer, model.Config.EosTokenIds, maximumLength: 256);
 
         using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("speclora"), new AdapterOptions { Rank = 4, TopK = 4 });
         using AdamWOptimizer optimizer = new(adapter.Parameters, new AdamWOptions { GradientClip = 1 });

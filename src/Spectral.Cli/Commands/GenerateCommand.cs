@@ -35,6 +35,7 @@ internal sealed class GenerateCommand : SpectralCommand
         GeneratedText generated = TextGenerator.Generate(loaded, inputs.Tokenizer, context.Get(prompt), new GenerationOptions
         {
             MaxTokens = context.Get(maxTokens),
+            EndTokenIds = inputs.EndTokens,
             Temperature = context.Get(temperature),
             TopP = context.Get(topP),
             Seed = context.Get(seed),

@@ -18,7 +18,7 @@ internal sealed class MethodsCommand : SpectralCommand
     {
         AdapterMethod[] chosen = context.Get(one) is { } name ? [AdapterMethods.Find(name)] : [.. AdapterMethods.All];
         AdapterOptions[] options = [.. chosen.Select(method => adapter.Read(context, method, chosen))];
-        IReadOnlyList<ModuleShape> layers = context.Get(model) is { } folder ? AdapterTargets.Of(ModelConfig.Load(folder), options[0]) : MethodFacts.OneLayer;
+        IReadOnlyList<ModuleShape> layers = context.Get(model) is { } folder ? AdapterTargets.Of(Load(context, folder), options[0]) : MethodFacts.OneLayer;
         DescribedMethod[] described = [.. chosen.Zip(options, (method, read) => DescribedMethod.Of(method, layers, read))];
         if (context.Get(one) is not null)
         {
@@ -53,5 +53,12 @@ internal sealed class MethodsCommand : SpectralCommand
         if (method.Settings.Count == 0) terminal.Line("no settings of its own");
         else
             terminal.Table(["--set", "default", "expected", ""], [.. method.Settings.Select(setting => (string[])[setting.Name, setting.Describe(setting.Default), setting.Expected, setting.Help])], textFrom: 1);
+    }
+
+    private static ModelConfig Load(CommandContext context, string folder)
+    {
+        ModelConfig config = ModelConfig.Load(folder);
+        context.Warn(config.Warnings);
+        return config;
     }
 }

@@ -11,11 +11,17 @@ internal sealed class ModelInputs : IDisposable
     {
         Tokenizer = BpeTokenizer.Load(directory);
         Folder = context.OpenModel(directory, weightsOptional);
+        EndTokens ends = Training.EndTokens.Of(Folder, Tokenizer);
+        EndTokens = ends.Ids;
+        context.Warn(Tokenizer.Warnings.Concat(ends.Warnings));
     }
 
     public ModelFolder Folder { get; }
 
     public BpeTokenizer Tokenizer { get; }
+
+    /// <summary>The tokens that end a text, the first of which closes records.</summary>
+    public IReadOnlyList<int> EndTokens { get; }
 
     /// <summary>Checks that an adapter is one for this model, before anything is loaded, and says what in it is odd.</summary>
     /// <exception cref="InputException">It is not.</exception>
@@ -30,11 +36,11 @@ internal sealed class ModelInputs : IDisposable
     /// <exception cref="InputException">The file or one of its lines is wrong.</exception>
     public EncodedRecord[] Encode(CommandContext context, string file, int maxLength)
     {
-        int end = Folder.Config.EosTokenIds.Count > 0 ? Folder.Config.EosTokenIds[0]
-            : throw new InputException($"{Path.Combine(Folder.Directory, "config.json")}: no eos_token_id; expected the id of the token that ends a record");
+        if (EndTokens.Count == 0)
+            throw new InputException($"{Path.Combine(Folder.Directory, "config.json")}: no eos_token_id; expected the id of the token that ends a record");
         int length = Math.Min(maxLength, Folder.Config.MaxPositions), shortest = Tokenizer.PrefixIds.Count + 2;
         if (length < shortest) throw new InputException(OptionTypes.Complaint("--max-length", $"{length}", $"at least {shortest} with this tokenizer"));
-        EncodedRecord[] records = RecordEncoder.EncodeAll(JsonlDataset.Load(file), Tokenizer, end, length);
+        EncodedRecord[] records = RecordEncoder.EncodeAll(JsonlDataset.Load(file), Tokenizer, EndTokens, length);
         int cut = records.Count(record => record.Cut);
         if (cut > 0) context.Terminal.Warn($"{file}: {cut} of {records.Length} records are longer than {length} tokens and were cut from the left");
         return records;

@@ -15,20 +15,27 @@ public sealed record EncodedRecord(int[] Tokens, int PromptLength, int LossFrom,
 }
 
 /// <summary>
-/// Turns records into tokens. Prompt and completion are encoded separately and joined; the end token closes every record; a begin token
-/// is put in front only if the tokenizer's own post-processor does so. A record that is too long loses tokens from the left, the begin
-/// token excepted: the prompt's first, and the completion's once the prompt is used up, so that the end is always learnt.
+/// Turns records into tokens. A prompt is what generation would start from, its completion what would follow; the end token closes every record
+/// that does not end with one, and a begin token stands before it if the tokenizer's post-processor puts it there and the text does not begin with
+/// it. A record that is too long loses tokens from the left, the begin token excepted: the prompt's first, and the completion's once the
+/// prompt is used up, so that the end is always learnt. docs/data.md has examples.
 /// </summary>
 public static class RecordEncoder
 {
     /// <summary>Encodes one record to at most <paramref name="maximumLength"/> tokens.</summary>
+    /// <param name="record">The record.</param>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="endTokenIds">The end tokens: the first one closes records; one that ends with another of them is closed already.</param>
+    /// <param name="maximumLength">Most tokens.</param>
     /// <exception cref="InputException">No token would carry loss, as in an empty text.</exception>
-    public static EncodedRecord Encode(TrainingRecord record, BpeTokenizer tokenizer, int endTokenId, int maximumLength)
+    public static EncodedRecord Encode(TrainingRecord record, BpeTokenizer tokenizer, IReadOnlyList<int> endTokenIds, int maximumLength)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(maximumLength, tokenizer.PrefixIds.Count + 2);
-        int[] prompt = record.Prompt is { Length: > 0 } text ? tokenizer.Encode(text, addSpecialTokens: false) : [];
-        int[] learnt = [.. tokenizer.Encode(record.Completion ?? record.Text ?? "", addSpecialTokens: false), endTokenId];
         int begin = tokenizer.PrefixIds.Count;
+        ArgumentOutOfRangeException.ThrowIfLessThan(maximumLength, begin + 2);
+        int[] prompt = tokenizer.EncodePrompt(record.Prompt ?? "").AsSpan(begin).ToArray();
+        int[] learnt = Learnt(record, tokenizer, prompt);
+        if (learnt.Length == 0 || !endTokenIds.Contains(learnt[^1]))
+            learnt = [.. learnt, endTokenIds[0]];
         int excess = Math.Max(0, begin + prompt.Length + learnt.Length - maximumLength);
         int fromPrompt = Math.Min(excess, prompt.Length);
         int[] tokens = [.. tokenizer.PrefixIds, .. prompt.AsSpan(fromPrompt), .. learnt.AsSpan(excess - fromPrompt)];
@@ -40,8 +47,13 @@ public static class RecordEncoder
     }
 
     /// <summary>Encodes all records, in parallel and in order.</summary>
+    /// <inheritdoc cref="Encode"/>
+    /// <param name="records">The records.</param>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="endTokenIds">The end tokens.</param>
+    /// <param name="maximumLength">Most tokens of a record.</param>
     /// <exception cref="InputException">As for one record; the first faulty record in the file is the one named.</exception>
-    public static EncodedRecord[] EncodeAll(IReadOnlyList<TrainingRecord> records, BpeTokenizer tokenizer, int endTokenId,
+    public static EncodedRecord[] EncodeAll(IReadOnlyList<TrainingRecord> records, BpeTokenizer tokenizer, IReadOnlyList<int> endTokenIds,
         int maximumLength)
     {
         EncodedRecord[] encoded = new EncodedRecord[records.Count];
@@ -50,7 +62,7 @@ public static class RecordEncoder
         {
             try
             {
-                encoded[i] = Encode(records[i], tokenizer, endTokenId, maximumLength);
+                encoded[i] = Encode(records[i], tokenizer, endTokenIds, maximumLength);
             }
             catch (InputException e)
             {
@@ -58,5 +70,14 @@ public static class RecordEncoder
             }
         });
         return faults.FirstOrDefault(fault => fault is not null) is { } first ? throw first : encoded;
+    }
+
+    // A text, or a completion without a prompt, is the record's beginning, and may have the begin token itself.
+    private static int[] Learnt(TrainingRecord record, BpeTokenizer tokenizer, int[] prompt)
+    {
+        string text = record.Completion ?? record.Text ?? "";
+        return prompt.Length > 0
+            ? tokenizer.EncodeContinuation(text, prompt)
+            : tokenizer.EncodePrompt(text).AsSpan(tokenizer.PrefixIds.Count).ToArray();
     }
 }

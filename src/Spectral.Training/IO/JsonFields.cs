@@ -115,7 +115,10 @@ internal readonly struct JsonFields
     public InputException Wrong(string key, string wanted)
         => Find(key) is { } value ? Wrong(key, value, wanted) : Missing(key, wanted);
 
-    private InputException Wrong(string key, JsonElement value, string wanted)
+    /// <summary>Typed access to a value that stands under a key, or in an array there.</summary>
+    public JsonFields Nested(string key, JsonElement value) => new(value, file, PathOf(key));
+
+    public InputException Wrong(string key, JsonElement value, string wanted)
         => new($"{file}: {PathOf(key)} is {Describe(value)}, expected {wanted}");
 
     private InputException Missing(string key, string wanted) => new($"{file}: {PathOf(key)} is missing, expected {wanted}");

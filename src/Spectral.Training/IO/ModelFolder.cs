@@ -24,6 +24,7 @@ public sealed class ModelFolder : IDisposable
     {
         Directory = directory;
         Config = ModelConfig.Load(directory);
+        warnings.AddRange(Config.Warnings);
         wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), ModelTensors.Head];
         ModelCompanions.Check(directory);
     }

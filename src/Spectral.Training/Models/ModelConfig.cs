@@ -70,6 +70,15 @@ public sealed record ModelConfig
     /// <summary>The end tokens: config.json's, then any more of generation_config.json; the first one ends training records.</summary>
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
 
+    /// <summary>The file whose end tokens come first.</summary>
+    internal string EosSource { get; init; } = "config.json";
+
+    /// <summary>The end token that transformers gives models of the family whose config says nothing of one; null where there is none.</summary>
+    internal int? FamilyEosTokenId { get; init; }
+
+    /// <summary>What in the config is odd or not heeded, one line each.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
     /// <summary>Element type of the weights as the config names it, such as <c>bfloat16</c>; null when it names none.</summary>
     public string? WeightType { get; init; }
 

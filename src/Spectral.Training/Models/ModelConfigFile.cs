@@ -22,27 +22,39 @@ internal static class ModelConfigFile
         FolderFile.RequireFolder(directory, $"model folder with {FileName}");
         string path = FolderFile.At(directory, FileName);
         using JsonDocument document = StrictJson.ParseFile(path, MaximumBytes);
-        ModelConfig config = Read(new JsonFields(document.RootElement, path));
+        ModelConfig config = Read(new JsonFields(document.RootElement, path), path);
         string generation = FolderFile.At(directory, "generation_config.json");
         if (!File.Exists(generation))
             return config;
         using JsonDocument generationDocument = StrictJson.ParseFile(generation, MaximumBytes);
         JsonFields fields = new(generationDocument.RootElement, generation);
-        IReadOnlyList<int>? more = fields.IntegerOrList("eos_token_id", 0, config.VocabularySize - 1);
-        return more is null ? config : config with { EosTokenIds = [.. config.EosTokenIds.Union(more)] };
+        return fields.IntegerOrList("eos_token_id", 0, config.VocabularySize - 1) is { Count: > 0 } more
+            ? WithMoreEnds(config, more, path, generation)
+            : config;
     }
 
-    private static ModelConfig Read(JsonFields fields)
+    // Any of them ends generation; the first of config.json closes records, and where that has none the first of the other file.
+    private static ModelConfig WithMoreEnds(ModelConfig config, IReadOnlyList<int> more, string path, string generation)
+    {
+        if (config.EosTokenIds.Count == 0)
+            return config with { EosTokenIds = [.. more.Distinct()], EosSource = Path.GetFileName(generation) };
+        int first = config.EosTokenIds[0];
+        string[] differs = more.Contains(first)
+            ? []
+            : [$"{generation}: eos_token_id is {string.Join(", ", more)}, without {first} of {path}; records end with {first}, all of them end generation"];
+        return config with { EosTokenIds = [.. config.EosTokenIds.Union(more)], Warnings = [.. config.Warnings, .. differs] };
+    }
+
+    private static ModelConfig Read(JsonFields fields, string path)
     {
         string type = fields.RequiredText("model_type");
         if (type is not ("llama" or "mistral" or "qwen2"))
             throw fields.Wrong("model_type", "llama, mistral or qwen2 (no other architecture is supported)");
-        RefuseUnsupported(fields);
+        ModelConfigOddities.Refuse(fields);
+        List<string> warnings = [.. ModelConfigOddities.Mention(fields, path, type)];
         int hidden = fields.RequiredInteger("hidden_size", 1, 1 << 18);
         int heads = fields.RequiredInteger("num_attention_heads", 1, 1 << 12);
-        int keyValueHeads = fields.Integer("num_key_value_heads", 1, heads) ?? heads;
-        if (heads % keyValueHeads != 0)
-            throw fields.Wrong("num_key_value_heads", $"a divisor of num_attention_heads, which is {heads}");
+        int keyValueHeads = KeyValueHeads(fields, type, heads);
         int headDimension = fields.Integer("head_dim", 2, 1 << 12) ?? HeadDimension(fields, hidden, heads);
         if (headDimension % 2 != 0)
             throw fields.Wrong("head_dim", "an even number");
@@ -50,7 +62,7 @@ internal static class ModelConfigFile
         int layers = fields.RequiredInteger("num_hidden_layers", 1, 1 << 10);
         bool attentionBias = type == "llama" && (fields.Boolean("attention_bias") ?? false);
         (int window, int firstWindowLayer) = Window(fields, type, layers);
-        (double theta, RopeScaling? scaling) = Rope(fields);
+        (double theta, RopeScaling? scaling) = Rope(fields, path, warnings);
         ModelConfig config = new()
         {
             ModelType = type,
@@ -74,6 +86,8 @@ internal static class ModelConfigFile
             FirstWindowLayer = firstWindowLayer,
             BosTokenId = fields.IntegerOrList("bos_token_id", 0, vocabulary - 1) is { Count: > 0 } bos ? bos[0] : null,
             EosTokenIds = fields.IntegerOrList("eos_token_id", 0, vocabulary - 1) ?? [],
+            FamilyEosTokenId = !IsGiven(fields, "eos_token_id") && type != "qwen2" && vocabulary > 2 ? 2 : null,
+            Warnings = warnings.ToArray(),
             WeightType = fields.Text("dtype") ?? fields.Text("torch_dtype"),
             InitializerRange = fields.Number("initializer_range", 0, 1) ?? 0.02,
             OtherKeys = fields.Element.EnumerateObject().Where(property => !KnownKeys.Contains(property.Name))
@@ -85,14 +99,21 @@ internal static class ModelConfigFile
         return config;
     }
 
-    private static void RefuseUnsupported(JsonFields fields)
+    /// <summary>Whether the key is there, if only as null: transformers takes a default only where it is not.</summary>
+    private static bool IsGiven(JsonFields fields, string key) => fields.Element.TryGetProperty(key, out _);
+
+    private static int KeyValueHeads(JsonFields fields, string type, int heads)
     {
-        if (fields.Has("quantization_config"))
-            throw fields.Wrong("quantization_config", "none: quantised base weights are not supported");
-        if (fields.Text("hidden_act") is not (null or "silu" or "swish"))
-            throw fields.Wrong("hidden_act", "silu");
-        if (fields.Number("partial_rotary_factor", 0, 1) is { } factor && factor != 1)
-            throw fields.Wrong("partial_rotary_factor", "1");
+        int absent = type switch
+        {
+            "mistral" => 8,
+            "qwen2" => 32,
+            _ => heads,
+        };
+        int count = IsGiven(fields, "num_key_value_heads") ? fields.Integer("num_key_value_heads", 1, heads) ?? heads : absent;
+        return heads % count == 0
+            ? count
+            : throw fields.Wrong("num_key_value_heads", $"a divisor of num_attention_heads, which is {heads} (for {type} it is {absent} where it is not given)");
     }
 
     private static int HeadDimension(JsonFields fields, int hidden, int heads)
@@ -101,37 +122,50 @@ internal static class ModelConfigFile
             : throw fields.Wrong("num_attention_heads", $"a divisor of hidden_size {hidden} that leaves an even head width, as "
                 + "head_dim is not given");
 
-    // Version 5 of the transformers library keeps theta and scaling together in rope_parameters; where both are given, that one wins.
-    private static (double Theta, RopeScaling? Scaling) Rope(JsonFields fields)
+    // Version 5 of transformers keeps theta and scaling together: in rope_scaling unless that is empty, else in rope_parameters. A theta in
+    // there counts before the one beside it, which is the only one that version 4 reads.
+    private static (double Theta, RopeScaling? Scaling) Rope(JsonFields fields, string path, List<string> warnings)
     {
         const double Largest = 1e12;
         double theta = fields.Number("rope_theta", 1, Largest) ?? 10000;
-        if (fields.Object("rope_parameters") is { } parameters)
+        JsonFields? old = NotEmpty(fields, "rope_scaling"), parameters = NotEmpty(fields, "rope_parameters");
+        if ((old ?? parameters) is not { } chosen)
+            return (theta, null);
+        string name = old is null ? "rope_parameters" : "rope_scaling";
+        if (old is not null && parameters is not null && !JsonElement.DeepEquals(old.Value.Element, parameters.Value.Element))
+            warnings.Add($"{path}: rope_scaling and rope_parameters differ; the former counts, as in transformers 5");
+        ModelConfigOddities.RefusePartialRotation(chosen);
+        double inner = chosen.Number("rope_theta", 1, Largest) ?? theta;
+        if (inner != theta && fields.Has("rope_theta"))
         {
-            bool plain = parameters.Has("rope_theta") && !parameters.Has("rope_type") && !parameters.Has("type");
-            return (parameters.Number("rope_theta", 1, Largest) ?? theta, plain ? null : RopeScaling.Read(parameters));
+            warnings.Add(FormattableString.Invariant($"{path}: rope_theta is {theta:R}, in {name} {inner:R}, which counts, as in ")
+                + "transformers 5 (4 takes the former)");
         }
-        return (theta, fields.Object("rope_scaling") is { } scaling ? RopeScaling.Read(scaling) : null);
+        return (inner, RopeScaling.Read(chosen, fields));
     }
+
+    private static JsonFields? NotEmpty(JsonFields fields, string key)
+        => fields.Object(key) is { } found && found.Element.EnumerateObject().Any() ? found : null;
 
     private static (int Window, int FirstLayer) Window(JsonFields fields, string type, int layers)
     {
         int? given = fields.Integer("sliding_window", 0, int.MaxValue);
+        int window = IsGiven(fields, "sliding_window") ? given ?? 0 : 4096;
         if (type == "llama")
             return (0, 0);
         if (type == "mistral")
-            return (fields.Element.TryGetProperty("sliding_window", out _) ? given ?? 0 : 4096, 0);
+            return (window, 0);
         if (!(fields.Boolean("use_sliding_window") ?? false))
-            return (0, 0);
-        int first = Math.Min(fields.Integer("max_window_layers", 0, int.MaxValue) ?? 28, layers);
-        if (fields.Texts("layer_types") is { } kinds)
-        {
-            first = kinds.TakeWhile(kind => kind == "full_attention").Count();
-            if (kinds.Count != layers || kinds.Skip(first).Any(kind => kind != "sliding_attention"))
-                throw fields.Wrong("layer_types", $"{layers} entries: full_attention first, then sliding_attention (no other order is "
-                    + "supported)");
-        }
-        return (given ?? 4096, first);
+            window = 0;
+        if (fields.Texts("layer_types") is not { } kinds)
+            return window == 0 ? (0, 0) : (window, Math.Min(fields.Integer("max_window_layers", 0, int.MaxValue) ?? 28, layers));
+        int first = kinds.TakeWhile(kind => kind == "full_attention").Count();
+        if (kinds.Count != layers || kinds.Skip(first).Any(kind => kind != "sliding_attention"))
+            throw fields.Wrong("layer_types", $"{layers} entries: full_attention first, then sliding_attention (no other order is "
+                + "supported)");
+        if (first < layers && window == 0)
+            throw fields.Wrong("layer_types", "full_attention alone, as use_sliding_window is not true or sliding_window is null");
+        return window == 0 ? (0, 0) : (window, first);
     }
 
     public static void Save(ModelConfig config, string directory)

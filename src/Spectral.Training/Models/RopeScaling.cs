@@ -29,9 +29,21 @@ public sealed record RopeScaling(
         return ((1 - t) * frequency / Factor) + (t * frequency);
     }
 
-    internal static RopeScaling? Read(JsonFields fields)
+    /// <summary>Reads <c>rope_scaling</c> or <c>rope_parameters</c>; null where angles are not stretched.</summary>
+    /// <param name="fields">That object.</param>
+    /// <param name="config">The config that it stands in.</param>
+    internal static RopeScaling? Read(JsonFields fields, JsonFields config)
     {
-        string kind = fields.Text("rope_type") ?? fields.Text("type") ?? throw fields.Wrong("rope_type", "default, linear or llama3");
+        string[] scales = ["rope_theta", "partial_rotary_factor"];
+        string? kind = fields.Text("rope_type") ?? fields.Text("type");
+        if (fields.Text("type") is { } old && old != kind)
+            throw fields.Wrong("rope_type", $"{InputText.Quote(old)}, as type says, or one of the two");
+        if (kind is null)
+        {
+            return fields.Element.EnumerateObject().All(property => scales.Contains(property.Name))
+                ? null
+                : throw fields.Wrong("rope_type", "default, linear or llama3");
+        }
         if (kind == "default")
             return null;
         if (kind is not ("linear" or "llama3"))
@@ -44,7 +56,9 @@ public sealed record RopeScaling(
         if (high <= low)
             throw fields.Wrong("high_freq_factor", $"more than low_freq_factor, which is {low}");
         return new RopeScaling(RopeScalingKind.Llama3, factor, low, high,
-            fields.RequiredInteger("original_max_position_embeddings", 1, ModelConfig.MaximumPositions));
+            fields.Integer("original_max_position_embeddings", 1, ModelConfig.MaximumPositions)
+                ?? config.Integer("original_max_position_embeddings", 1, ModelConfig.MaximumPositions)
+                ?? fields.RequiredInteger("original_max_position_embeddings", 1, ModelConfig.MaximumPositions));
     }
 
     internal void Write(Utf8JsonWriter json)

@@ -43,6 +43,9 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("mistral", """{"sliding_window":7}""", "77")]
     [TestCase("qwen2", """{"sliding_window":7}""", "00")]
     [TestCase("qwen2", """{"sliding_window":7,"use_sliding_window":true}""", "00")]
+    [TestCase("qwen2", """{"sliding_window":null,"use_sliding_window":true,"max_window_layers":0}""", "00")]
+    [TestCase("qwen2", """{"use_sliding_window":true,"max_window_layers":1}""", "04096")]
+    [TestCase("qwen2", """{"sliding_window":7,"layer_types":["full_attention","full_attention"]}""", "00")]
     [TestCase("qwen2", """{"sliding_window":7,"use_sliding_window":true,"max_window_layers":1}""", "07")]
     [TestCase("qwen2", """{"sliding_window":7,"use_sliding_window":true,"layer_types":["full_attention","sliding_attention"]}""", "07")]
     public void Windows_follow_the_architecture(string type, string keys, string windows)
@@ -64,11 +67,53 @@ public sealed class ModelConfigTests : FolderTest
         string llama3 = """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64,"rope_theta":500}""";
         RopeScaling expected = new(RopeScalingKind.Llama3, 8, 1, 4, 64);
 
-        Assert.That(Load(("rope_theta", "300"), ("rope_scaling", llama3)), Has.Property("RopeTheta").EqualTo(300).And.Property("RopeScaling").EqualTo(expected));
+        Assert.That(Load(("rope_theta", "300"), ("rope_scaling", llama3)), Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").EqualTo(expected));
         Assert.That(Load(("rope_theta", "300"), ("rope_parameters", llama3)), Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").EqualTo(expected));
         Assert.That(Load(("rope_parameters", """{"rope_theta":500,"rope_type":"default"}""")), Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").Null);
         Assert.That(Load(("rope_scaling", """{"type":"linear","factor":2.5}""")).RopeScaling, Is.EqualTo(new RopeScaling(RopeScalingKind.Linear, 2.5)));
         Assert.That(Load(("rope_scaling", "null")).RopeScaling, Is.Null);
+    }
+
+    // convert_rope_params_to_dict of transformers 5: what rope_scaling has, if anything, then rope_parameters, then the key beside them.
+    [TestCase("""{"rope_scaling":{"rope_theta":500}}""", 500, 0)]
+    [TestCase("""{"rope_scaling":{"rope_theta":500,"rope_type":"default"},"rope_theta":300}""", 500, 1)]
+    [TestCase("""{"rope_scaling":{},"rope_parameters":{"rope_theta":500}}""", 500, 0)]
+    [TestCase("""{"rope_scaling":{"rope_theta":500},"rope_parameters":{"rope_theta":600}}""", 500, 1)]
+    [TestCase("""{"rope_scaling":{"rope_theta":500},"rope_parameters":{"rope_theta":500},"rope_theta":500}""", 500, 0)]
+    [TestCase("""{"rope_theta":null}""", 10000, 0)]
+    public void Theta_is_found_where_it_is(string keys, double theta, int warnings)
+    {
+        ModelConfig config = Load([.. JsonNode.Parse(keys)!.AsObject().Select(pair => (pair.Key, pair.Value?.ToJsonString() ?? "null"))]);
+        Assert.That((config.RopeTheta, config.RopeScaling, config.Warnings.Count), Is.EqualTo((theta, (RopeScaling?)null, warnings)));
+    }
+
+    [Test]
+    public void The_original_positions_may_stand_beside_the_scaling()
+        => Assert.That(Load(("rope_scaling", """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4}"""),
+            ("original_max_position_embeddings", "64")).RopeScaling, Is.EqualTo(new RopeScaling(RopeScalingKind.Llama3, 8, 1, 4, 64)));
+
+    // The defaults of LlamaConfig, MistralConfig and Qwen2Config, which hold where the key is not there; null is as many as heads.
+    [TestCase("llama", false, 8), TestCase("mistral", false, 8), TestCase("qwen2", false, 32)]
+    [TestCase("llama", true, 64), TestCase("mistral", true, 64), TestCase("qwen2", true, 64)]
+    public void Key_and_value_heads_have_the_familys_default(string type, bool isNull, int expected)
+    {
+        JsonObject json = Json(("model_type", $"\"{type}\""), ("num_attention_heads", type == "llama" && !isNull ? "8" : "64"), ("head_dim", "2"));
+        json.Remove("num_key_value_heads");
+        if (isNull)
+            json["num_key_value_heads"] = null;
+        Assert.That(TinyModel.WriteConfig(folder, json).KeyValueHeads, Is.EqualTo(expected));
+    }
+
+    [TestCase("attention_dropout", "0.1", 1), TestCase("attention_dropout", "0.0", 0)]
+    [TestCase("auto_map", """{"AutoModel":"x.Y"}""", 1)]
+    [TestCase("hidden_activation", "\"gelu\"", 1), TestCase("hidden_activation", "\"silu\"", 0)]
+    [TestCase("logit_scale", "0.0625", 1), TestCase("logit_scale", "1.0", 0), TestCase("final_logit_softcapping", "null", 0)]
+    [TestCase("pretraining_tp", "2", 0), TestCase("pad_token_id", "-1", 0), TestCase("use_cache", "false", 0)]
+    public void Keys_that_are_not_heeded_are_mentioned_if_they_matter(string key, string json, int warnings)
+    {
+        ModelConfig config = Load((key, json));
+        Assert.That(config.Warnings, Has.Count.EqualTo(warnings));
+        Assert.That(config.Warnings, Is.All.Contains(key));
     }
 
     [Test]
@@ -126,6 +171,10 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("eos_token_id", "[1,\"a\"]", "'a'")]
     [TestCase("quantization_config", "{}", "quantised")]
     [TestCase("partial_rotary_factor", "0.5", "expected 1")]
+    [TestCase("rope_parameters", """{"rope_theta":500,"partial_rotary_factor":0.5}""", "expected 1")]
+    [TestCase("rope_scaling", """{"type":"linear","rope_type":"default","factor":2}""", "as type says")]
+    [TestCase("rope_scaling", """{"factor":2}""", "rope_scaling.rope_type is missing")]
+    [TestCase("quantization", """{"bits":4}""", "quantised")]
     public void A_wrong_key_is_named(string key, string json, string says)
         => Assert.That(() => Load((key, json)), Throws.TypeOf<InputException>()
             .With.Message.StartsWith(folder.File("config.json")).And.Message.Contains(says));

@@ -4,7 +4,29 @@ using System.Text;
 namespace Spectral.Training;
 
 /// <summary>A token that is cut out of the text as a whole, before merges.</summary>
-internal sealed record AddedToken(int Id, string Content, bool SingleWord, bool StripLeft, bool StripRight, bool Normalized, bool Special);
+internal sealed record AddedToken(int Id, string Content, bool SingleWord, bool StripLeft, bool StripRight, bool Normalized, bool Special)
+{
+    // At each place of a text that begins like it, so many characters are compared.
+    private const int Longest = 1024;
+
+    /// <summary>Reads a token as tokenizers write it, with an id from elsewhere.</summary>
+    public static AddedToken Read(JsonFields fields, int id)
+    {
+        bool special = fields.Boolean("special") ?? false;
+        if (fields.RequiredText("content").Length > Longest)
+            throw fields.Wrong("content", $"at most {Longest} characters");
+        return new AddedToken(id, fields.RequiredText("content"), fields.Boolean("single_word") ?? false,
+            fields.Boolean("lstrip") ?? false, fields.Boolean("rstrip") ?? false, fields.Boolean("normalized") ?? !special, special);
+    }
+
+    /// <summary>Checks that a token is not too long to look for.</summary>
+    /// <exception cref="InputException">It is.</exception>
+    public static void RequireLength(string content, string file)
+    {
+        if (content.Length > Longest)
+            throw new InputException($"{file}: a token of {content.Length} characters, expected at most {Longest}");
+    }
+}
 
 /// <summary>
 /// The <c>added_tokens</c> of a tokenizer file. Those not normalized are looked for in the raw text, the others in what the normalizer
@@ -24,17 +46,20 @@ internal sealed class AddedTokens
     }
 
     /// <summary>The text in order: added tokens, and normalized pieces between them.</summary>
-    public IEnumerable<(AddedToken? Token, TextPiece Piece)> Split(string text)
+    /// <param name="text">The text.</param>
+    /// <param name="atStart">Whether its beginning is one, to steps that ask for it.</param>
+    /// <param name="first">The normalizer of a piece that is there, if it is another than that of the rest.</param>
+    public IEnumerable<(AddedToken? Token, TextPiece Piece)> Split(string text, bool atStart = true, Func<string, string>? first = null)
     {
         GrowthBudget budget = new(text.Length);
-        foreach ((AddedToken? token, TextPiece piece) in Find(raw, new TextPiece(text, AtStart: true, budget)))
+        foreach ((AddedToken? token, TextPiece piece) in Find(raw, new TextPiece(text, atStart, budget)))
         {
             if (token is not null)
             {
                 yield return (token, piece);
                 continue;
             }
-            TextPiece changed = piece with { Text = normalize(piece.Text) };
+            TextPiece changed = piece with { Text = (piece.AtStart ? first ?? normalize : normalize)(piece.Text) };
             budget.Spend(changed.Text.Length);
             foreach ((AddedToken? Token, TextPiece Piece) part in Find(normalized, changed))
                 yield return part;

@@ -21,19 +21,24 @@ public sealed class BpeTokenizer
     private readonly Func<List<string>, List<string>> decoder;
     private readonly Dictionary<int, string> tokens = [];
     private readonly HashSet<int> special = [];
+    private readonly Dictionary<int, AddedToken> addedById = [];
+    private readonly Func<string, string> continuedNormalizer;
+    private readonly Func<TextPiece, IEnumerable<TextPiece>> continuedPreTokenizer;
 
-    private BpeTokenizer(JsonFields root, string file)
+    private BpeTokenizer(JsonFields root, string file, TokenizerCompanions companions)
     {
         foreach (string chain in (string[])["normalizer", "pre_tokenizer", "decoder"])
             CheckSteps(root, chain);
         model = BpeModel.Read(root, file);
         Func<string, string> normalizer = TextNormalizer.Read(root.Object("normalizer"), $"{file}: normalizer");
         preTokenizer = PreTokenizer.Read(root.Object("pre_tokenizer"), $"{file}: pre_tokenizer");
-        postProcessor = PostProcessor.Read(root.Object("post_processor"));
+        (continuedNormalizer, continuedPreTokenizer) = Continued(root, file);
         decoder = TokenDecoder.Read(root.Object("decoder"), $"{file}: decoder");
         foreach ((string token, int id) in model.Vocabulary)
             tokens.Add(id, token);
-        List<AddedToken> addedTokens = [.. root.Objects("added_tokens").Select(ReadAdded)];
+        List<AddedToken> addedTokens = companions.Complete(
+            root.Objects("added_tokens").Select(fields => AddedToken.Read(fields, fields.RequiredInteger("id", 0, BpeModel.LargestId))),
+            model.Vocabulary);
         added = new AddedTokens(addedTokens, normalizer);
         foreach (AddedToken token in addedTokens)
         {
@@ -41,12 +46,23 @@ public sealed class BpeTokenizer
                 throw new InputException($"{file}: added token {InputText.Quote(token.Content)} has the id {token.Id}, which "
                     + $"{InputText.Quote(other)} has");
             tokens[token.Id] = token.Content;
+            addedById[token.Id] = token;
             if (token.Special)
                 special.Add(token.Id);
         }
         if (tokens.Count == 0)
             throw new InputException($"{file}: model.vocab is empty, expected at least one token");
         VocabularySize = tokens.Keys.Max() + 1;
+        EndToken = companions.EndToken is { } ends && IdOf(ends.Content) is { } end ? (end, ends.File) : null;
+        postProcessor = companions.BeginEnd.Apply(
+            PostProcessor.Read(root.Object("post_processor")), IdOf(companions.Named("bos_token")), EndToken?.Id, companions.Warnings);
+        bool addsSpace = ContinuedText.AddsSpace(root.Object("normalizer")) || ContinuedText.AddsSpace(root.Object("pre_tokenizer"));
+        if (companions.PrefixSpace is { } space && space != addsSpace)
+        {
+            companions.Warnings.Add($"{companions.Path}: add_prefix_space is {(space ? "true" : "false")}, but the steps of tokenizer.json "
+                + $"put {(addsSpace ? "a" : "no")} space in front of a text, which counts, as in transformers 5");
+        }
+        Warnings = companions.Warnings;
         if (postProcessor.Prefix.Concat(postProcessor.Suffix).FirstOrDefault(id => !tokens.ContainsKey(id), -1) is >= 0 and var unknown)
             throw new InputException($"{file}: post_processor adds the id {unknown}, which no token has");
     }
@@ -54,13 +70,19 @@ public sealed class BpeTokenizer
     /// <summary>The highest id plus one: a model's embedding needs at least as many rows.</summary>
     public int VocabularySize { get; }
 
+    /// <summary>What in the tokenizer's files is odd or contradicts another of them, one line each.</summary>
+    public IReadOnlyList<string> Warnings { get; }
+
+    /// <summary>The end token that the tokenizer's files name, and the file; null where none does.</summary>
+    internal (int Id, string File)? EndToken { get; }
+
     /// <summary>The ids that the post-processor puts before a text, such as the begin token of Llama; often empty.</summary>
     public IReadOnlyList<int> PrefixIds => postProcessor.Prefix;
 
     /// <summary>The ids that the post-processor puts after a text; nearly always empty.</summary>
     public IReadOnlyList<int> SuffixIds => postProcessor.Suffix;
 
-    /// <summary>Reads <c>tokenizer.json</c> of a model folder.</summary>
+    /// <summary>Reads <c>tokenizer.json</c> of a model folder, and the files beside it that add to it.</summary>
     /// <exception cref="InputException">There is none, it is malformed, or it is of a kind that is not supported.</exception>
     public static BpeTokenizer Load(string directory)
     {
@@ -71,7 +93,7 @@ public sealed class BpeTokenizer
                 ? $"{directory}: only a SentencePiece tokenizer.model, expected {FileName} (save the tokenizer in its fast form)"
                 : $"{directory}: no tokenizer, expected {FileName}");
         using JsonDocument document = StrictJson.ParseFile(path, MaximumBytes);
-        return new BpeTokenizer(new JsonFields(document.RootElement, path), path);
+        return new BpeTokenizer(new JsonFields(document.RootElement, path), path, TokenizerCompanions.Read(directory));
     }
 
     /// <summary>
@@ -82,21 +104,41 @@ public sealed class BpeTokenizer
     {
         ArgumentNullException.ThrowIfNull(text);
         List<int> ids = [];
-        BpeMerger merger = model.NewMerger();
         if (addSpecialTokens)
             ids.AddRange(postProcessor.Prefix);
-        foreach ((AddedToken? token, TextPiece piece) in added.Split(WellFormed(text)))
-        {
-            if (token is not null)
-            {
-                ids.Add(token.Id);
-                continue;
-            }
-            foreach (TextPiece part in preTokenizer(piece))
-                model.Encode(part.Text, merger, ids);
-        }
+        Encode(added.Split(WellFormed(text)), preTokenizer, ids);
         if (addSpecialTokens)
             ids.AddRange(postProcessor.Suffix);
+        return [.. ids];
+    }
+
+    /// <summary>
+    /// The token ids of a text to be continued: as <see cref="Encode(string, bool)"/>, but without what the post-processor puts behind it, and
+    /// without what it puts before it where the text begins with that already.
+    /// </summary>
+    public int[] EncodePrompt(string text)
+    {
+        int[] ids = Encode(text, addSpecialTokens: false);
+        return ids.AsSpan().StartsWith([.. PrefixIds]) ? ids : [.. PrefixIds, .. ids];
+    }
+
+    /// <summary>
+    /// The token ids of a text that goes on behind others: those that it has in the joined text, but that no token reaches over the border.
+    /// What a tokenizer puts before a text, such as a space, is not put there.
+    /// </summary>
+    /// <param name="text">The text.</param>
+    /// <param name="before">The ids of the text before it; where there are none, this one is not a continuation.</param>
+    public int[] EncodeContinuation(string text, ReadOnlySpan<int> before)
+    {
+        if (before.Length == 0)
+            return Encode(text, addSpecialTokens: false);
+        List<int> ids = [];
+        text = WellFormed(text);
+        // Behind an added token a stretch of its own begins, as it does in the midst of a text.
+        if (addedById.TryGetValue(before[^1], out AddedToken? token))
+            Encode(added.Split(token.StripRight ? text.TrimStart() : text, atStart: false), preTokenizer, ids);
+        else
+            Encode(added.Split(text, atStart: true, continuedNormalizer), continuedPreTokenizer, ids);
         return [.. ids];
     }
 
@@ -118,6 +160,38 @@ public sealed class BpeTokenizer
     /// <summary>Whether an id is a special token.</summary>
     public bool IsSpecial(int id) => special.Contains(id);
 
+    private void Encode(
+        IEnumerable<(AddedToken? Token, TextPiece Piece)> pieces, Func<TextPiece, IEnumerable<TextPiece>> atStart, List<int> ids)
+    {
+        BpeMerger merger = model.NewMerger();
+        foreach ((AddedToken? token, TextPiece piece) in pieces)
+        {
+            if (token is not null)
+            {
+                ids.Add(token.Id);
+                continue;
+            }
+            foreach (TextPiece part in (piece.AtStart ? atStart : preTokenizer)(piece))
+                model.Encode(part.Text, merger, ids);
+        }
+    }
+
+    private int? IdOf(string? content)
+    {
+        if (content is null)
+            return null;
+        if (addedById.Values.FirstOrDefault(token => token.Content == content) is { } token)
+            return token.Id;
+        return model.Vocabulary.TryGetValue(content, out int id) ? id : null;
+    }
+
+    private static (Func<string, string>, Func<TextPiece, IEnumerable<TextPiece>>) Continued(JsonFields root, string file)
+    {
+        (string normalizer, string preTokenizer) = ($"{file}: normalizer", $"{file}: pre_tokenizer");
+        return (TextNormalizer.Read(ContinuedText.Steps(root.Object("normalizer"), normalizer), normalizer),
+            PreTokenizer.Read(ContinuedText.Steps(root.Object("pre_tokenizer"), preTokenizer), preTokenizer));
+    }
+
     // Each step may make a text longer, up to a limit, and none takes less time than reading it: a file could hold millions.
     private static void CheckSteps(JsonFields root, string chain)
     {
@@ -130,18 +204,6 @@ public sealed class BpeTokenizer
             JsonValueKind.Array => element.EnumerateArray().Sum(Objects),
             _ => 0,
         };
-    }
-
-    private static AddedToken ReadAdded(JsonFields fields)
-    {
-        // At each place of a text that begins like it, so many characters are compared.
-        const int Longest = 1024;
-        bool isSpecial = fields.Boolean("special") ?? false;
-        if (fields.RequiredText("content").Length > Longest)
-            throw fields.Wrong("content", $"at most {Longest} characters");
-        return new AddedToken(fields.RequiredInteger("id", 0, BpeModel.LargestId), fields.RequiredText("content"),
-            fields.Boolean("single_word") ?? false, fields.Boolean("lstrip") ?? false, fields.Boolean("rstrip") ?? false,
-            fields.Boolean("normalized") ?? !isSpecial, isSpecial);
     }
 
     private static string WellFormed(string text)
