@@ -73,7 +73,7 @@ public sealed class AdaptedModule
     {
         if (!lacksStart && !IncludesStart)
             return Saved.Select(factor => new StoredTensor(factor));
-        return Saved.Where(factor => !_builder.Starts.Any(pair => pair.Start == factor)).Select(factor =>
+        return Saved.Where(factor => !_builder.IsFoundAgain(factor)).Select(factor =>
             !lacksStart && _builder.Starts.FirstOrDefault(pair => pair.Factor == factor) is { Start: { } start, IsLeft: var isLeft }
                 ? new StoredTensor(factor, start, isLeft)
                 : new StoredTensor(factor));

@@ -7,6 +7,7 @@ public sealed class AdapterBuilder
 {
     private readonly List<Factor> _factors = [];
     private readonly List<(Factor Factor, Factor Start, bool IsLeft)> _starts = [];
+    private readonly HashSet<Factor> _foundAgain = [];
     private readonly SharedFactors _shared;
     private BaseTensor? _weight;
     private BaseTensor? _bias;
@@ -56,6 +57,9 @@ public sealed class AdapterBuilder
     /// <summary>The factors that a residual was made of, each with its start.</summary>
     internal IReadOnlyList<(Factor Factor, Factor Start, bool IsLeft)> Starts => _starts;
 
+    /// <summary>Whether a file without starts lacks a factor.</summary>
+    internal bool IsFoundAgain(Factor factor) => _foundAgain.Contains(factor) || _starts.Exists(pair => pair.Start == factor);
+
     internal BaseTensor? BaseWeight => _weight;
 
     internal BaseTensor? BaseBias => _bias;
@@ -72,6 +76,19 @@ public sealed class AdapterBuilder
     /// <param name="shape">Its shape, likewise.</param>
     /// <param name="start">How it begins; zeros unless given or written by <see cref="AdapterMethod.Initialize"/>.</param>
     public Factor Frozen(string name, Shape shape, Start? start = null) => Add(new Factor(name, shape, false, start ?? Start.Zeros));
+
+    /// <summary>
+    /// Declares a stored tensor that does not train and that <see cref="AdapterMethod.Initialize"/> writes from the base weight alone: a file may
+    /// lack it (<see cref="AdapterMethod.StartTensor"/>).
+    /// </summary>
+    /// <param name="name">Its name in the file, behind the module's path.</param>
+    /// <param name="shape">Its shape.</param>
+    internal Factor FoundAgain(string name, Shape shape)
+    {
+        var factor = Frozen(name, shape);
+        _foundAgain.Add(factor);
+        return factor;
+    }
 
     /// <summary>
     /// Declares a tensor that is not in the adapter's file: what a schedule between steps needs (<see cref="AdapterMethod.ActsBetweenSteps"/>), or a

@@ -34,7 +34,7 @@ public abstract class AdapterMethod
     /// <summary><c>peft_type</c> in <c>adapter_config.json</c>.</summary>
     public virtual string PeftType => Name.ToUpperInvariant().Replace('-', '_');
 
-    /// <summary>A <see cref="PeftType"/> that older versions of PEFT gave it; null: none.</summary>
+    /// <summary>A <see cref="PeftType"/> that older versions of PEFT, or of this library, gave it; null: none.</summary>
     public virtual string? FormerPeftType => null;
 
     /// <summary>
@@ -53,6 +53,19 @@ public abstract class AdapterMethod
     /// <see cref="AdapterBuilder.Residual"/>, PEFT stores its factors without their start, which is found again from the base weight.
     /// </summary>
     public virtual string? PeftInit => null;
+
+    /// <summary>
+    /// The settings by which this method finds a start again that PEFT's config names and its files lack; null: it cannot, or the start is none.
+    /// </summary>
+    /// <param name="start">The value of <c>init_lora_weights</c>.</param>
+    internal virtual IReadOnlyDictionary<string, double>? SettingsOfStart(string start) =>
+        start == PeftInit && !StartsFromData ? new Dictionary<string, double>() : null;
+
+    /// <summary>
+    /// A tensor of a layer by which files that hold what <see cref="AdapterBuilder.FoundAgain"/> declares are told from PEFT's, which lack it; null:
+    /// there is no such thing.
+    /// </summary>
+    internal virtual string? StartTensor => null;
 
     /// <summary>Whether the config stores <c>top_k</c>.</summary>
     public virtual bool UsesTopK => false;

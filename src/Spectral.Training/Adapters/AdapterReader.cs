@@ -65,6 +65,7 @@ public sealed class AdapterReader : IDisposable
             if (LacksStart && _saved.Find(tensor => !tensor.Trains && config.Matches(tensor.Module)) is { } residual)
                 throw new InputException($"{_folder.WeightsPath}: has base weights of {residual.Module}, from which the start of its factors was taken "
                     + "away already; convert the adapter with PEFT (path_initial_model_for_weight_conversion)");
+            PooledInputs.Refuse(_folder, _tensors, layers);
             CheckModules(layers);
             adapted = adapted is null
                 ? ModuleSizes.Deduce(_folder, _tensors, module => !IsGivenUp(module), Describe)

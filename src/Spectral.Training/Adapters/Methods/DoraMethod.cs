@@ -21,16 +21,31 @@ internal sealed class DoraMethod : AdapterMethod
     public override string Use => "LoRA nearer to full fine-tuning in how it learns; costs a thin product with W per step and a pass over the outputs.";
     public override string PeftType => "LORA";
     public override IReadOnlyList<PeftField>? PeftFields { get; } = PeftField.LoraWith(PeftField.Is("use_dora", true));
-    public override IReadOnlyList<AdapterSetting> Settings => [NormSetting];
+    public override IReadOnlyList<AdapterSetting> Settings => [NormSetting, LoraStarts.All];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var change = LoraMethod.Term(layer, layer.Rank);
-        return new AdapterForm { Terms = [change], OutputScale = Scale(layer, change) };
+        if (!LoraStarts.IsResidual(layer))
+        {
+            var change = LoraMethod.Term(layer, layer.Rank, LoraStarts.Right(layer));
+            return new AdapterForm { Terms = [change], OutputScale = Scale(layer, change) };
+        }
+        var (rank, scale) = (layer.SpectralRank, layer.Options.Scale);
+        var terms = layer.Residual(LoraMethod.Left(layer, rank), layer.Trained(LoraMethod.A, (rank, layer.In)), scale);
+        // −s·B0·A0 + s·B·A, as one product.
+        var left = ExpressionOperations.ConcatColumns(terms[0].Left.Scale(-1), terms[1].Left);
+        var right = ExpressionOperations.ConcatRows(terms[0].Right, terms[1].Right);
+        return new AdapterForm { Terms = terms, OutputScale = Scale(layer, new LowRankTerm(left, right, scale)) };
     }
+
+    /// <inheritdoc/>
+    internal override IReadOnlyDictionary<string, double>? SettingsOfStart(string start) => LoraStarts.All.Choices.Contains(start)
+        ? new Dictionary<string, double> { [LoraStarts.All.Name] = LoraStarts.All.Parse(start) }
+        : null;
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
+        LoraStarts.Begin(this, starts);
         foreach (var start in starts)
             WeightNorms.PerRow(start.Weight, start[Magnitude]);
     }

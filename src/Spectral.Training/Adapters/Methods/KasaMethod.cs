@@ -10,9 +10,19 @@ internal sealed class KasaMethod : AdapterMethod
     public override string Formula => "W - U0·diag(sigma0)·V0ᵀ + (alpha/rank)·B·diag(d)·A, loss + beta·‖d‖² + gamma·(‖BᵀB - I‖ + ‖A·Aᵀ - I‖); U0, sigma0, V0 the last r singular triplets";
     public override string Source => "Wang et al., 2024, arXiv 2412.06071";
     public override string Use => "Takes out what the weight hardly uses and weighs the new directions by importance. Starting needs the exact SVD of every layer; twice LoRA's rank runs in forward.";
+    public override string PeftType => AdapterConfig.Lora;
     public override bool StartsAtBase => false;
 
-    public override IReadOnlyList<AdapterSetting> Settings { get; } =
+    // Earlier versions had a type of their own, with the penalties' weights beside the other keys.
+    public override string FormerPeftType => "KASA";
+    internal override string StartTensor => U;
+
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+        PeftField.LoraWith([PeftField.Section("kasa_config", Weights), .. Weights.Select(PeftField.Former)]);
+
+    public override IReadOnlyList<AdapterSetting> Settings => Weights;
+
+    private static AdapterSetting[] Weights =>
     [
         new("beta", 1e-4, 0, 1, "Weight of the penalty on the diagonal."),
         new("gamma", 1e-3, 0, 1, "Weight of the penalty that keeps B's columns and A's rows orthonormal."),
@@ -25,7 +35,7 @@ internal sealed class KasaMethod : AdapterMethod
         var orthogonality = Penalties.Orthonormality(term.Left, columns: true).Add(Penalties.Orthonormality(term.Right, columns: false));
         return new AdapterForm
         {
-            Terms = [new(layer.Frozen(U, (layer.Out, rank)), layer.Frozen(V, (rank, layer.In)), -1), term],
+            Terms = [new(layer.FoundAgain(U, (layer.Out, rank)), layer.FoundAgain(V, (rank, layer.In)), -1), term],
             Penalty = diagonal.Dot(diagonal).Add(orthogonality, layer.Setting("beta"), layer.Setting("gamma")),
         };
     }

@@ -13,7 +13,6 @@ internal sealed class LoraGaMethod : AdapterMethod
     public override string Source => "Wang, Yu and Li, 2024, arXiv 2407.05000";
     public override string Use => "Starts where full fine-tuning would go first: fewer steps to the same loss, at the price of a pass over calibration data.";
     public override string PeftType => AdapterConfig.Lora;
-    public override string? PeftInit => "lora_ga";
     public override bool StartsFromData => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =

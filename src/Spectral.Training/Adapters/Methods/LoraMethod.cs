@@ -1,5 +1,3 @@
-using Spectral.Kernels;
-
 namespace Spectral.Training;
 
 /// <summary>LoRA. B starts at zero, or so that its product with A is zero: W' = W at first.</summary>
@@ -9,6 +7,8 @@ internal sealed class LoraMethod : AdapterMethod
     internal const string B = "lora_B.weight";
     internal const string EmbeddingA = "lora_embedding_A";
     internal const string EmbeddingB = "lora_embedding_B";
+    private const string Bias = "lora_B.bias";
+    private const string HasBias = "lora-bias";
 
     public override string Name => "lora";
     public override string Formula => "W + (alpha/rank)·B·A";
@@ -17,23 +17,24 @@ internal sealed class LoraMethod : AdapterMethod
 
     public override bool AdaptsEmbeddings => true;
 
+    public override IReadOnlyList<PeftField>? PeftFields { get; } = [.. PeftField.Lora.Where(field => field.Key != "lora_bias")];
+
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [
-        AdapterSetting.Choice("init", "How A begins: Kaiming-uniform, Gaussian of deviation 1/rank, or A and B orthogonal to each other and neither zero (even rank).",
-            "kaiming", "gaussian", "orthogonal"),
+        LoraStarts.AtBase,
+        AdapterSetting.Switch(HasBias, false, "A trained bias beside B, scaled with it; a layer without a bias gets one, and then cannot be merged.")
+            with { PeftKey = "lora_bias" },
     ];
-
-    private enum Init { Kaiming, Gaussian, Orthogonal }
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rank, init) = (layer.Rank, (Init)layer.Setting("init"));
         if (layer.Module.IsEmbedding)
-            return new AdapterForm { Terms = [EmbeddingTerm(layer, rank)] };
-        if (init == Init.Orthogonal && rank % 2 != 0)
-            throw new InputException($"rank {rank} for {layer.Module.Name}: lora with init=orthogonal needs an even rank");
-        var term = Term(layer, rank, init == Init.Gaussian ? Start.Normal(1.0 / rank) : Start.KaimingUniform);
-        return new AdapterForm { Terms = [term] };
+            return new AdapterForm { Terms = [EmbeddingTerm(layer, layer.Rank)] };
+        var term = Term(layer, layer.Rank, LoraStarts.Right(layer));
+        if (!layer.IsOn(HasBias))
+            return new AdapterForm { Terms = [term] };
+        var added = layer.Trained(Bias, layer.Out, rate: layer.Options.LearningRateRatio);
+        return new AdapterForm { Terms = [term], Bias = layer.Bias?.Add(added, 1, term.Scale) ?? added.Scale(term.Scale) };
     }
 
     /// <summary>A LoRA term as PEFT names it.</summary>
@@ -55,26 +56,6 @@ internal sealed class LoraMethod : AdapterMethod
     internal static Factor Left(AdapterBuilder layer, int rank, Start? start = null) =>
         layer.Trained(B, (layer.Out, rank), start, layer.Options.LearningRateRatio);
 
-    /// <summary>
-    /// Orthogonal: with Q [r, r] a random rotation of upper half Q_a and lower half Q_b, and Gaussian N, A = Q_aᵀ N_a/10 and B = N_b Q_b/10, whose
-    /// product is zero since Q_b Q_aᵀ is (PEFT's init_lora_weights="orthogonal").
-    /// </summary>
-    public override void Initialize(IReadOnlyList<AdapterStart> starts)
-    {
-        foreach (var start in starts.Where(start => !start.Module.IsEmbedding && (Init)start.Options.Setting(this, "init") == Init.Orthogonal))
-        {
-            var (rank, device, seed) = (start.Options.Rank, start.Weight.Device, start.Options.Seed);
-            using var normal = Tensor.Empty(device, (rank, rank));
-            using var rotation = Tensor.Empty(device, (rank, rank));
-            using var right = Tensor.Empty(device, (rank / 2, start.Module.In));
-            using var left = Tensor.Empty(device, (start.Module.Out, rank / 2));
-            foreach (var (tensor, tag) in new[] { (normal, "Q"), (right, "A"), (left, "B") })
-                Philox.Normal(tensor, seed, start.Stream($"orthogonal.{tag}"), 0, 1);
-            Orthonormalization.Rows(normal, rotation);
-            using var upper = rotation.Rows(0, rank / 2);
-            using var lower = rotation.Rows(rank / 2, rank / 2);
-            Gemm.Run(upper, true, right, false, start[A], 0.1f);
-            Gemm.Run(left, false, lower, false, start[B], 0.1f);
-        }
-    }
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
+        LoraStarts.Begin(this, [.. starts.Where(start => !start.Module.IsEmbedding)]);
 }

@@ -21,7 +21,10 @@ internal sealed class OloraMethod : AdapterMethod
         return new AdapterForm { Terms = layer.Residual(layer.Trained(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In)), layer.Options.Scale) };
     }
 
-    public override void Initialize(IReadOnlyList<AdapterStart> starts)
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) => Begin(starts);
+
+    /// <summary>B and A of the QR decomposition.</summary>
+    internal static void Begin(IReadOnlyList<AdapterStart> starts)
     {
         foreach (var start in starts)
         {

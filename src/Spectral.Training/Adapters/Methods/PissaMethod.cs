@@ -3,6 +3,9 @@ namespace Spectral.Training;
 /// <summary>PiSSA: A and B start as the leading singular triplets, σ split evenly, and what they start as is taken off the base.</summary>
 internal sealed class PissaMethod : AdapterMethod
 {
+    /// <summary>PEFT's name of the start.</summary>
+    internal const string Start = "pissa";
+
     private const string A = LoraMethod.A;
     private const string B = LoraMethod.B;
 
@@ -11,7 +14,7 @@ internal sealed class PissaMethod : AdapterMethod
     public override string Source => "Meng et al., 2024, arXiv 2404.02948";
     public override string Use => "LoRA that trains the principal singular directions themselves; converges faster than LoRA from the same rank.";
     public override string PeftType => "LORA";
-    public override string? PeftInit => "pissa";
+    public override string? PeftInit => Start;
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
@@ -19,6 +22,9 @@ internal sealed class PissaMethod : AdapterMethod
         return new AdapterForm { Terms = layer.Residual(layer.Trained(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In)), layer.Options.Scale) };
     }
 
-    public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) => Begin(starts);
+
+    /// <summary>B and A of the leading triplets.</summary>
+    internal static void Begin(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(
         starts, start => start.Options.Rank, (start, svd) => svd.CopyBalanced(start[B], start[A], [.. Enumerable.Range(0, start.Options.Rank)], start.Options.Scale));
 }

@@ -34,6 +34,12 @@ public sealed record AdapterConfig
     /// <summary>Whether a fresh adapter of this config changes the model although its method's own start would not, as PEFT has it for tests.</summary>
     public bool StartsAtRandom { get; init; }
 
+    /// <summary>First parts of the names of tensors that matter in training alone.</summary>
+    internal IReadOnlyList<string> SetAside { get; init; } = [];
+
+    /// <summary>How many inputs a column of A may stand for (<see cref="PooledInputs"/>); null: one.</summary>
+    internal int? InputsPooled { get; init; }
+
     /// <summary>The modules that are adapted.</summary>
     public required ModulePattern TargetModules { get; init; }
 

@@ -29,9 +29,6 @@ internal static class AdapterConfigFile
         PeftField.Is("bias", "none"),
     ];
 
-    // Initialisations that leave a residual in place of the base weights: the stored factors mean nothing without it.
-    private static readonly string[] Residual = ["pissa", "olora", "corda", "loftq", "lora_ga"];
-
     /// <summary>Parses the config of a folder, whose <see cref="Path"/> begins every message about it.</summary>
     public static JsonDocument Parse(string directory)
     {
@@ -54,13 +51,18 @@ internal static class AdapterConfigFile
         if (method.UsesTopK)
             options = options with { TopK = TopK(fields, method, metadata, directory) };
         bool includesStart = metadata.GetValueOrDefault(StartKey) == StartIncluded;
+        IReadOnlyDictionary<string, double>? start = includesStart ? null : LoraStartKey.FoundAgain(fields, method);
+        foreach ((string name, double value) in start ?? new Dictionary<string, double>())
+            options = options with { Settings = new Dictionary<string, double>(options.Settings) { [name] = value } };
         AdapterConfig config = new()
         {
             Method = method,
             Options = includesStart ? Halved(options, path) : options,
             IncludesStart = includesStart,
-            LacksStart = !includesStart && LacksStart(fields, method),
+            LacksStart = start is not null,
             StartsAtRandom = StartsAtRandom(fields, method),
+            SetAside = [.. known.Where(field => field.SetAside is not null && fields.Has(field.Key)).Select(field => field.SetAside!)],
+            InputsPooled = fields.Find("use_qalora") is { ValueKind: JsonValueKind.True } ? fields.Integer("qalora_group_size", 1, int.MaxValue) ?? 16 : null,
             TargetModules = Pattern(fields, "target_modules", path)
                 ?? throw fields.Wrong("target_modules", "a list of names, an expression or all-linear"),
             ExcludeModules = Pattern(fields, "exclude_modules", path),
@@ -182,12 +184,12 @@ internal static class AdapterConfigFile
         {
             AdapterMethod named = AdapterMethods.All.FirstOrDefault(method => method.Name == name)
                 ?? throw new InputException($"{path}: written by the method {InputText.Quote(name)}, which is not known here; a newer version may know it");
-            return named.PeftType == type ? named : throw fields.Wrong("peft_type", $"{named.PeftType}, as the weights are those of {name}");
+            return type == named.PeftType || type == named.FormerPeftType ? named : throw fields.Wrong("peft_type", $"{named.PeftType}, as the weights are those of {name}");
         }
         AdapterMethod[] ofType = [.. AdapterMethods.All.Where(method => method.PeftType == type || method.FormerPeftType == type)];
         if (ofType.Length == 0)
             throw fields.Wrong("peft_type", "one of " + string.Join(", ", AdapterMethods.All.Select(method => method.PeftType).Distinct().Order(StringComparer.Ordinal)));
-        string? start = Start(fields);
+        string? start = LoraStartKey.Of(fields);
         // Of those that agree with the config: the one that began like this, else the one that the type is named after.
         return ofType.Where(method => method.PeftInit is null || method.PeftInit == start)
             .OrderByDescending(method => Fields(method).All(field => field.Holds(fields)))
@@ -195,8 +197,6 @@ internal static class AdapterConfigFile
             .ThenByDescending(method => method.Name.ToUpperInvariant().Replace('-', '_') == type)
             .First();
     }
-
-    private static string? Start(JsonFields fields) => fields.Find("init_lora_weights") is { ValueKind: JsonValueKind.String } start ? start.GetString() : null;
 
     /// <summary>
     /// Whether a layer that PEFT finds no tensors for is changed by random ones: false leaves no factor at zero, and where a name other than that of
@@ -210,17 +210,6 @@ internal static class AdapterConfigFile
             JsonValueKind.String => !fields.Has("init_lora_weights"),
             _ => false,
         };
-
-    private static bool LacksStart(JsonFields fields, AdapterMethod method)
-    {
-        if (method.PeftType != AdapterConfig.Lora || Start(fields) is not { } start || !Array.Exists(Residual, name => start.StartsWith(name, StringComparison.OrdinalIgnoreCase)))
-            return false;
-        if (method.PeftInit == start && !method.StartsFromData)
-            return true;
-        throw fields.Wrong("init_lora_weights",
-            "an initialisation that keeps the base weights, or can be done again from them alone: these factors belong to changed ones; convert the "
-                + "adapter with PEFT (path_initial_model_for_weight_conversion)");
-    }
 
     private static void WarnOfUnknown(JsonFields fields, IReadOnlyList<PeftField> known, string path, List<string> warnings)
     {

@@ -29,6 +29,8 @@ public sealed class AdapterFolder : IDisposable
         try
         {
             Config = AdapterConfigFile.Load(config, directory, file.Metadata, warnings);
+            if (Config.Method.StartTensor is { } leaf && !file.Tensors.Keys.Any(key => key.EndsWith($".{leaf}", StringComparison.Ordinal)))
+                Config = Config with { LacksStart = true };
         }
         catch
         {

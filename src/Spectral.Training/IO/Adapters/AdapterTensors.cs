@@ -50,9 +50,11 @@ internal sealed class AdapterTensors
                 throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} has a name of {name.Length} characters, expected at most {LongestName}");
             if (!tensor.Type.IsFloat())
                 throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is {tensor.Type.HeaderName()}, expected F32, F16 or BF16");
+            if (folder.Config.SetAside.Any(part => $"{name}.".Contains($".{part}.", StringComparison.Ordinal)))
+                continue;
             if (saved.Take(tensor, name, isFactor: isModule && Find(modular, name) is not null))
                 continue;
-            if (leaves.Contains(WrappedBias))
+            if (leaves.Contains(WrappedBias) && Find(modular, name) is null)
                 name = OfWrapped(name, folder.Config);
             if (Find(common, name) is { Leaf: { } whole })
                 Add(_shared, whole, tensor, "the file");
@@ -108,7 +110,9 @@ internal sealed class AdapterTensors
     {
         int dot = leaf.IndexOf('.');
         (string head, string tail) = dot < 0 ? (leaf, "") : (leaf[..dot], leaf[dot..]);
-        return new Regex($@"\A{before}{Regex.Escape(head)}(?:\.[^.]+)?{Regex.Escape(tail)}\z", RegexOptions.CultureInvariant);
+        // PEFT takes .weight off DoRA's magnitudes; a state dict of a model still has it.
+        string end = dot < 0 ? @"(?:\.weight)?" : Regex.Escape(tail);
+        return new Regex($@"\A{before}{Regex.Escape(head)}(?:\.[^.]+)?{end}\z", RegexOptions.CultureInvariant);
     }
 
     private static (string? Leaf, string Module)? Find((string? Leaf, Regex Key)[] keys, string name)

@@ -25,6 +25,9 @@ public sealed record PeftField(string Key)
     /// <summary>Writes key and value; null: the key is never written.</summary>
     internal Action<Utf8JsonWriter, AdapterOptions>? Write { get; init; }
 
+    /// <summary>First part of the names of tensors that the file has while the key is given, and that are left aside; null: none.</summary>
+    internal string? SetAside { get; private init; }
+
     /// <summary>Whether a config has the value that this field must have.</summary>
     internal Func<JsonFields, bool> Holds { get; private init; } = _ => true;
 
@@ -48,12 +51,18 @@ public sealed record PeftField(string Key)
     [
         TrainableTokens, Rank(8), Alpha("lora_alpha", 8), Dropout("lora_dropout"), RankStabilized(), RankPattern(), AlphaPattern(), Bias("lora_only"),
         FanInFanOut, Is("use_dora", false), Start("init_lora_weights"),
-        .. Unsupported(
-            "lora_bias", "layer_replication", "target_parameters", "alora_invocation_tokens", "use_qalora", "use_bdlora",
-            "arrow_config", "kasa_config", "monteclora_config", "megatron_config"),
+        .. Unsupported("lora_bias", "kasa_config"),
+        Refused("layer_replication", "it makes a deeper model of copies of the base's layers"),
+        Refused("target_parameters", "it adapts stacked parameters, such as those of experts, which no model here has"),
+        Refused("alora_invocation_tokens", "an activated LoRA acts only on the tokens from its invocation on, which nothing here does"),
+        Refused("use_bdlora", "its factors are stored as blocks of a diagonal"),
+        Refused("arrow_config", "it routes each token to some of several adapters"),
+        // What they change is how training goes; in their forward pass outside of it they are plain LoRA.
+        InTraining("velora_config", "lora_velora_embed"),
+        InTraining("monteclora_config", "lora_monteclora_sampler"),
         .. Ignored(
-            "loftq_config", "eva_config", "corda_config", "lora_ga_config", "velora_config", "qalora_group_size", "megatron_core", "ensure_weight_tying",
-            "runtime_config"),
+            "loftq_config", "eva_config", "corda_config", "lora_ga_config", "use_qalora", "qalora_group_size", "megatron_config", "megatron_core",
+            "ensure_weight_tying", "runtime_config"),
     ];
 
     /// <summary>LoraConfig's keys, some of them otherwise.</summary>
@@ -288,15 +297,47 @@ public sealed record PeftField(string Key)
 
     /// <summary>How training began. What a file holds does not depend on it, but for starts that left a changed base behind.</summary>
     /// <remarks>Written as true: the weights are those of a plain start, or stand beside what the start added.</remarks>
-    public static PeftField Start(string key) => new(key) { Write = (json, _) => json.WriteBoolean(key, true) };
+    public static PeftField Start(string key) => new(key)
+    {
+        Remark = LoraStartKey.Remark,
+        Write = (json, _) => json.WriteBoolean(key, true),
+    };
 
     /// <summary>Features that change the model in ways this library does not have: refused unless absent, false or empty. Not written.</summary>
-    public static IEnumerable<PeftField> Unsupported(params IEnumerable<string> keys) => keys.Select(key => new PeftField(key)
+    public static IEnumerable<PeftField> Unsupported(params IEnumerable<string> keys) => keys.Select(key => Refused(key, "this feature is not supported"));
+
+    /// <summary>A feature that this library does not have, refused likewise.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="reason">What it does to the model, for the message.</param>
+    public static PeftField Refused(string key, string reason) => new(key)
     {
-        Read = (fields, options) => fields.Find(key) is { } value && !(value.ValueKind == JsonValueKind.False || IsEmpty(value))
-            ? throw fields.Wrong(key, "none: this feature is not supported")
+        Holds = fields => IsAbsent(fields, key),
+        Read = (fields, options) => IsAbsent(fields, key) ? options : throw fields.Wrong(key, $"none: {reason}"),
+    };
+
+    /// <summary>A feature that acts in training alone. Not written: trained further here, the adapter trains without.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="tensors">First part of the names of what it keeps in the file.</param>
+    public static PeftField InTraining(string key, string tensors) => new(key) { SetAside = tensors };
+
+    /// <summary>Settings of the method's own in an object of the config's, whose presence tells the method from others of its type.</summary>
+    public static PeftField Section(string key, IReadOnlyList<AdapterSetting> settings) => new(key)
+    {
+        Holds = fields => fields.Has(key),
+        Read = (fields, options) => fields.Object(key) is { } section
+            ? settings.Aggregate(options, (read, setting) => Setting(setting, setting.Name).Read(section, read))
             : options,
-    });
+        Write = (json, options) =>
+        {
+            json.WriteStartObject(key);
+            foreach (AdapterSetting setting in settings)
+                Setting(setting, setting.Name).Write!(json, options);
+            json.WriteEndObject();
+        },
+    };
+
+    /// <summary>A setting that files of earlier versions have among the other keys.</summary>
+    internal static PeftField Former(AdapterSetting setting) => new(setting.Name) { Read = Setting(setting, setting.Name).Read };
 
     /// <summary>Keys that change nothing in what the stored weights mean. Not written.</summary>
     public static IEnumerable<PeftField> Ignored(params IEnumerable<string> keys) => keys.Select(key => new PeftField(key));
@@ -332,6 +373,9 @@ public sealed record PeftField(string Key)
             return setting.Choices.Contains(fields.Text(key)) ? setting.Parse(fields.Text(key)!) : throw fields.Wrong(key, setting.Expected);
         return found.ValueKind == JsonValueKind.Number && found.TryGetDouble(out var value) && setting.Allows(value) ? value : throw fields.Wrong(key, setting.Expected);
     }
+
+    private static bool IsAbsent(JsonFields fields, string key)
+        => fields.Find(key) is not { } value || value.ValueKind == JsonValueKind.False || IsEmpty(value);
 
     private static bool IsEmpty(JsonElement value)
         => (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0)
