@@ -37,6 +37,9 @@ public abstract class AdapterMethod
     /// <summary>A <see cref="PeftType"/> that older versions of PEFT, or of this library, gave it; null: none.</summary>
     public virtual string? FormerPeftType => null;
 
+    /// <summary>Why folders of <see cref="FormerPeftType"/> that PEFT itself wrote cannot be read; null: they can.</summary>
+    public virtual string? FormerRefusal => null;
+
     /// <summary>
     /// Names that tensors of a layer have in files of older versions of PEFT, each with the present one; null: it says nothing that is not known otherwise.
     /// </summary>

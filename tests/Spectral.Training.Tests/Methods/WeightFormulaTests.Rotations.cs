@@ -4,7 +4,7 @@ public sealed partial class WeightFormulaTests
 {
     private static IEnumerable<Case> Rotations()
     {
-        yield return new("psoft", 7, 9, 4, [], layer => Psoft(layer, Cayley));
+        yield return new("psoft", 7, 9, 4, [], layer => Psoft(layer, s => Cayley(s).Transposed));
         yield return new("psoft", 7, 9, 4, new() { ["cayley-neumann"] = 1 }, layer => Psoft(layer, s => Series(s, 1, 2, 2, 2, 1)));
         yield return new("hra", 7, 9, 4, [], Hra);
         yield return new("hra", 9, 5, 2, [], Hra);
@@ -33,10 +33,11 @@ public sealed partial class WeightFormulaTests
         });
     }
 
+    /// <summary>The rotation is (I + S)(I − S)⁻¹, which the other formula's transpose is (PEFT's OrthLayer).</summary>
     private static double[] Psoft(Layer layer, Func<Dense, Dense> rotation)
     {
         var k = layer.Rank;
-        var turned = Dense.Diagonal(layer.Factors["psoft_R.vector_b"]) * rotation(Skew(layer.Factors["psoft_R.weight"], k)) * Dense.Diagonal(layer.Factors["psoft_R.vector_a"]);
+        var turned = Dense.Diagonal(layer.Factors["psoft_b"]) * rotation(Skew(layer.Factors["psoft_theta"], k)) * Dense.Diagonal(layer.Factors["psoft_a"]);
         return Change(layer, layer.Matrix("psoft_B", layer.Rows, k) * (turned - Dense.Identity(k)) * layer.Matrix("psoft_A", k, layer.Columns));
     }
 

@@ -10,11 +10,19 @@ internal static class CayleyRotation
 
     /// <summary>The choice between the two, under PEFT's keys.</summary>
     /// <param name="neumann">Whether the series is the default.</param>
-    public static IReadOnlyList<AdapterSetting> Settings(bool neumann) =>
+    /// <param name="opposite">As for <see cref="Trained"/>.</param>
+    public static IReadOnlyList<AdapterSetting> Settings(bool neumann, bool opposite = false) =>
     [
-        AdapterSetting.Switch(Neumann, neumann, "A series in place of the inverse; it turns the opposite way and is a rotation only nearly.") with { PeftKey = "use_cayley_neumann" },
+        AdapterSetting.Switch(Neumann, neumann, $"A series in place of the inverse; it {(opposite ? "" : "turns the opposite way and ")}is a rotation only nearly.") with
+        {
+            PeftKey = "use_cayley_neumann",
+        },
         AdapterSetting.Whole(Terms, 5, 3, 100, "Terms of that series; 3 and 4 are the same.") with { PeftKey = "num_cayley_neumann_terms" },
     ];
+
+    /// <summary>Whether options of a method with these settings choose the series.</summary>
+    public static bool IsSeries(AdapterMethod method, AdapterOptions options) =>
+        method.Settings.First(setting => setting.Name == Neumann).Describe(options.Setting(method, Neumann)) == "on";
 
     /// <summary>[b, n, n] from trained upper triangles [b, n(n − 1)/2], as the method's settings say; the identity at first.</summary>
     /// <param name="layer">The layer.</param>

@@ -2,29 +2,41 @@ using Spectral.Kernels;
 
 namespace Spectral.Training;
 
-/// <summary>PSOFT: a scaled rotation of the leading singular directions. PEFT's alpha cancels and is not read.</summary>
+/// <summary>
+/// PSOFT: a scaled rotation of the leading singular directions, which the file holds. PEFT's alpha cancels and is not read. PEFT keeps no directions
+/// and repeats its SVD whenever it loads a folder; their signs, on which the rotation depends, differ between LAPACKs and from the GPU's.
+/// </summary>
 internal sealed class PsoftMethod : AdapterMethod
 {
     private const string A = "psoft_A";
     private const string B = "psoft_B";
+    private const string Theta = "psoft_theta";
+    private const string Inner = "psoft_a";
+    private const string Outer = "psoft_b";
+    private const string FormerTheta = "psoft_R.weight";
 
     public override string Name => "psoft";
     public override string Formula => "W + U_r diag(sigma_r)·(diag(b)·Q(theta)·diag(a) − I)·V_rᵀ, Q a rotation [r, r]";
     public override string Source => "Efficient Orthogonal Fine-Tuning with Principal Subspace Adaptation, 2026, openreview FSHrinMArK";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } =
-    [
-        PeftField.Rank(32), PeftField.Alpha("psoft_alpha", 32), PeftField.Dropout("psoft_dropout"), PeftField.FanInFanOut, PeftField.Is("ab_svd_init", "psoft_init"),
-        PeftField.Is("psoft_orth", true, missing: true), PeftField.Is("psoft_mag_a", true, missing: true), PeftField.Is("psoft_mag_b", true, missing: true), PeftField.Start("init_weights"),
-        .. PeftField.Unsupported("cayley_neumann_eps"), .. PeftField.Ignored("psoft_svd", "psoft_svd_lowrank_niter", "random_seed"),
-    ];
-    public override string Use => "Orthogonal fine-tuning at LoRA's speed: r(r − 1)/2 + 2r numbers a layer. Ranks of 32 to 256 are customary.";
-    public override IReadOnlyList<AdapterSetting> Settings => CayleyRotation.Settings(neumann: false);
+    public override string Use => "Orthogonal fine-tuning at LoRA's speed: r(r − 1)/2 + 2r numbers a layer. Ranks of 32 to 256 are customary. Export makes a LoRA for PEFT, whose "
+        + "own type finds other signs.";
+    public override string PeftType => "PSOFT_FACTORS";
+    public override string? FormerPeftType => "PSOFT";
+    public override string? FormerRefusal => "its factors come from an SVD that PEFT repeats whenever it loads the folder, and their signs differ from one "
+        + "LAPACK or GPU to the next; expected what PEFT converts it to (convert_to_lora), or merges";
+    public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } = new Dictionary<string, string?>
+    {
+        [FormerTheta] = Theta,
+        ["psoft_R.vector_a"] = Inner,
+        ["psoft_R.vector_b"] = Outer,
+    };
+    public override IReadOnlyList<AdapterSetting> Settings => CayleyRotation.Settings(neumann: false, opposite: true);
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.SpectralRank;
-        var rotation = CayleyRotation.Trained(layer, "psoft_R.weight", rank * (rank - 1) / 2, rank, "rank").Reshape((rank, rank));
-        Factor b = layer.Trained("psoft_R.vector_b", rank, Start.Ones), a = layer.Trained("psoft_R.vector_a", rank, Start.Ones);
+        var rotation = CayleyRotation.Trained(layer, Theta, rank * (rank - 1) / 2, rank, "rank", opposite: true).Reshape((rank, rank));
+        Factor b = layer.Trained(Outer, rank, Start.Ones), a = layer.Trained(Inner, rank, Start.Ones);
         var middle = rotation.ScaleRows(b).ScaleColumns(a).AddIdentity(-1);
         return new AdapterForm { Terms = [new(layer.Frozen(B, (layer.Out, rank)).MatMul(middle), layer.Frozen(A, (rank, layer.In)))] };
     }
@@ -34,4 +46,10 @@ internal sealed class PsoftMethod : AdapterMethod
         BroadcastMultiply.Run(svd.U, svd.S, start[B], Broadcast.PerColumn);
         start[A].CopyFrom(svd.Vt);
     });
+
+    /// <summary>Folders of the former type were trained with Cayley's formula turning the opposite way; the series did not.</summary>
+    internal override IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options) => tensors.Select(tensor =>
+        tensor.Name.EndsWith(FormerTheta, StringComparison.Ordinal) && !CayleyRotation.IsSeries(this, options)
+            ? tensor with { ToFloats = () => Array.ConvertAll(tensor.ToFloats(), value => -value) }
+            : tensor);
 }

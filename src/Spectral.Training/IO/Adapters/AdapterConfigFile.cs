@@ -184,11 +184,15 @@ internal static class AdapterConfigFile
         {
             AdapterMethod named = AdapterMethods.All.FirstOrDefault(method => method.Name == name)
                 ?? throw new InputException($"{path}: written by the method {InputText.Quote(name)}, which is not known here; a newer version may know it");
-            return type == named.PeftType || type == named.FormerPeftType ? named : throw fields.Wrong("peft_type", $"{named.PeftType}, as the weights are those of {name}");
+            return named.PeftType == type || named.FormerPeftType == type
+                ? named
+                : throw fields.Wrong("peft_type", $"{named.PeftType}, as the weights are those of {name}");
         }
         AdapterMethod[] ofType = [.. AdapterMethods.All.Where(method => method.PeftType == type || method.FormerPeftType == type)];
         if (ofType.Length == 0)
             throw fields.Wrong("peft_type", "one of " + string.Join(", ", AdapterMethods.All.Select(method => method.PeftType).Distinct().Order(StringComparer.Ordinal)));
+        if (ofType[0].PeftType != type && ofType[0].FormerRefusal is { } reason)
+            throw new InputException($"{path}: peft_type is {type}: {reason}");
         string? start = LoraStartKey.Of(fields);
         // Of those that agree with the config: the one that began like this, else the one that the type is named after.
         return ofType.Where(method => method.PeftInit is null || method.PeftInit == start)
