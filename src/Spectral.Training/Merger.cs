@@ -48,7 +48,7 @@ public static class Merger
             tensors.Add(tensor with { Write = stream => { cancellation.ThrowIfCancellationRequested(); tensor.Write(stream); } });
         }
         SafetensorsWriter.Write(Path.Combine(directory, "model.safetensors"), tensors, new Dictionary<string, string> { ["format"] = "pt" });
-        ConfigCopy.Write(model.Directory, directory, type, isUntied: parts);
+        ConfigCopy.Write(model.Directory, directory, type, isUntied: parts || model.IsUntied);
         ModelCompanions.Copy(model.Directory, directory);
         return tensors.Count;
 

@@ -187,4 +187,19 @@ public sealed class TrainingCommandTests : WorkFolder
         File.ReadLines(Path.Combine(folder, "train_log.jsonl")).Select(line => JsonSerializer.Deserialize<JsonElement>(line));
 
     private static double[] Losses(string folder) => [.. Log(folder).Select(line => line.GetProperty("loss").GetDouble())];
+
+    /// <summary>24 records in steps of 2 × 5: 10, 10 and 4, three times; or 10 and 10.</summary>
+    [Test]
+    public void EpochsEndWithAShortStepOrDropIt()
+    {
+        int Steps(params string[] more)
+        {
+            string[] run = Finetune(["--epochs", "3", "--batch", "5", "--accumulate", "2", "--json", "--overwrite", .. more]);
+            return Spectral.Run(run).Succeeded().Json.GetProperty("steps").GetInt32();
+        }
+        Assert.That(Steps(), Is.EqualTo(9));
+        Assert.That(Steps("--drop-last"), Is.EqualTo(6));
+        Refused(Finetune("--epochs", "1", "--batch", "25", "--drop-last", "--out", At("none")), "--drop-last", "24 records", "25");
+        Refused(Finetune("--epochs", "1", "--batch", "5", "--warmup", "6", "--out", At("none")), "--warmup 6", "5 steps");
+    }
 }

@@ -37,6 +37,9 @@ public sealed class ModelFolder : IDisposable
     /// </summary>
     public ModelConfig Config { get; private set; }
 
+    /// <summary>Whether config.json ties the head to the embedding, and the weights have another: then the head counts.</summary>
+    internal bool IsUntied { get; private set; }
+
     /// <summary>Whether there are weights; false only when opened with weights optional.</summary>
     public bool HasWeights => files.Count > 0;
 
@@ -169,7 +172,7 @@ public sealed class ModelFolder : IDisposable
     {
         if (Config.TieWordEmbeddings && HasHeadOfItsOwn())
         {
-            Config = Config with { TieWordEmbeddings = false };
+            (Config, IsUntied) = (Config with { TieWordEmbeddings = false }, true);
             warnings.Add($"{Directory}: config.json ties the head to the embedding, but {ModelTensors.Head} differs from "
                 + $"{ModelTensors.Embedding}; the head that is there is used, as transformers 5 does (transformers 4 takes the embedding)");
         }
