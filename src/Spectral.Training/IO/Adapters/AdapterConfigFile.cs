@@ -137,7 +137,8 @@ internal static class AdapterConfigFile
     /// <summary>The settings as a file of twice the rank has them, which holds what the factors started as; <see cref="Halved"/> undoes it.</summary>
     public static AdapterOptions Doubled(AdapterOptions options) => Scaled(options, rank => checked(2 * rank), options.RankStabilized ? Math.Sqrt(2) : 2);
 
-    private static string Path(string directory) => System.IO.Path.Combine(directory, FileName);
+    /// <summary>The path of the config of a folder, for messages.</summary>
+    public static string Path(string directory) => System.IO.Path.Combine(directory, FileName);
 
     private static AdapterOptions Halved(AdapterOptions options, string path) => Scaled(
         options, rank => rank % 2 == 0 ? rank / 2 : throw new InputException($"{path}: rank {rank}, expected an even one, as the file holds its factors' start beside them"),

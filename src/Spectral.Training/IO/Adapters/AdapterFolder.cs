@@ -5,7 +5,7 @@ namespace Spectral.Training;
 /// <summary>
 /// An adapter folder in PEFT's layout: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> with keys
 /// <c>base_model.model.&lt;module path&gt;.&lt;leaf&gt;</c>, and <c>base_model.&lt;name&gt;</c> for what all modules share. Reads what PEFT and
-/// this library write; PEFT loads the folders of methods that it has.
+/// this library write; PEFT loads the folders of methods that it has. Folders of mlx-lm are read too (<see cref="MlxFolder"/>).
 /// </summary>
 public sealed class AdapterFolder : IDisposable
 {
@@ -21,13 +21,16 @@ public sealed class AdapterFolder : IDisposable
         Directory = directory;
         using JsonDocument config = AdapterConfigFile.Parse(directory);
         string path = FolderFile.At(directory, WeightsFile);
-        if (!File.Exists(path))
-            throw new InputException(File.Exists(Path.Combine(directory, "adapter_model.bin"))
-                ? $"{directory}: only pickled weights (adapter_model.bin), which are never opened; save the adapter as {WeightsFile}"
-                : $"{directory}: no adapter weights, expected {WeightsFile}");
-        file = SafetensorsFile.Open(path);
+        bool isMlx = !File.Exists(path) && MlxFolder.IsOne(directory);
+        file = SafetensorsFile.Open(isMlx ? MlxFolder.WeightsIn(directory) : Existing(path, directory));
         try
         {
+            Tensors = isMlx ? MlxFolder.Tensors(file) : file.Tensors.Values.Select(AdapterTensor.Of);
+            if (isMlx)
+            {
+                Config = MlxFolder.Config(new JsonFields(config.RootElement, AdapterConfigFile.Path(directory)), file);
+                return;
+            }
             Config = AdapterConfigFile.Load(config, directory, file.Metadata, warnings);
             if (Config.Method.StartTensor is { } leaf && !file.Tensors.Keys.Any(key => key.EndsWith($".{leaf}", StringComparison.Ordinal)))
                 Config = Config with { LacksStart = true };
@@ -51,8 +54,8 @@ public sealed class AdapterFolder : IDisposable
     /// <summary>The path of the weights, for messages.</summary>
     internal string WeightsPath => file.Path;
 
-    /// <summary>All tensors by the names they have in the file.</summary>
-    internal IEnumerable<AdapterTensor> Tensors => file.Tensors.Values.Select(AdapterTensor.Of);
+    /// <summary>All tensors of the file.</summary>
+    internal IEnumerable<AdapterTensor> Tensors { get; }
 
     /// <summary>Opens an adapter folder and checks its config; the weights stay mapped until it is disposed of.</summary>
     /// <exception cref="InputException">A file is missing or malformed, or the config asks for what is not supported.</exception>
@@ -96,6 +99,15 @@ public sealed class AdapterFolder : IDisposable
                 throw new InputException($"{Directory}: made for a model whose tensor {InputText.Quote(tensor)} has the SHA-256 {InputText.Quote(sha256)}, "
                     + $"which {model.Directory} has not; is it the adapter of another model?");
         }
+    }
+
+    private static string Existing(string path, string directory)
+    {
+        if (File.Exists(path))
+            return path;
+        throw new InputException(File.Exists(Path.Combine(directory, "adapter_model.bin"))
+            ? $"{directory}: only pickled weights (adapter_model.bin), which are never opened; save the adapter as {WeightsFile}"
+            : $"{directory}: no adapter weights, expected {WeightsFile}");
     }
 
     /// <summary>Unmaps the weights.</summary>

@@ -7,8 +7,17 @@ namespace Spectral.Training;
 /// <param name="Shape">Dimensions, outermost first.</param>
 /// <param name="ToFloats">Reads all elements, row by row; the folder has to be open still.</param>
 /// <param name="Source">The tensor as it is stored; null: it is made of others.</param>
-internal sealed record AdapterTensor(string Path, string Name, StoredType Type, IReadOnlyList<long> Shape, Func<float[]> ToFloats, SafetensorsTensor? Source = null)
+internal sealed record AdapterTensor(
+    string Path,
+    string Name,
+    StoredType Type,
+    IReadOnlyList<long> Shape,
+    Func<float[]> ToFloats,
+    SafetensorsTensor? Source = null)
 {
+    /// <summary>The name that PEFT would have for it.</summary>
+    public string Key { get; init; } = Name;
+
     /// <summary>A tensor as it is stored.</summary>
     public static AdapterTensor Of(SafetensorsTensor stored) =>
         new(stored.Path, stored.Name, stored.Type, stored.Shape, stored.ToFloats, stored);

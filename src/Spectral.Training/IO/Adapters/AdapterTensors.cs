@@ -45,7 +45,7 @@ internal sealed class AdapterTensors
         (string? Leaf, Regex Key)[] common = [.. shared.Select(name => (name, Key("", name)))];
         foreach (AdapterTensor tensor in method.Unfold([.. folder.Tensors], folder.Config.Options))
         {
-            string name = AdapterFolder.WithoutPrefix(tensor.Name, out bool isModule);
+            string name = AdapterFolder.WithoutPrefix(tensor.Key, out bool isModule);
             if (name.Length > LongestName)
                 throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} has a name of {name.Length} characters, expected at most {LongestName}");
             if (!tensor.Type.IsFloat())
