@@ -117,6 +117,9 @@ public sealed class ResumeTests : WorkFolder
         RefusedToResume(["--eval", other], "other contents of --eval");
         RefusedToResume(["--eval", Data, "--data", other], "other contents of --data");
         RefusedToResume(["--eval", Data, "--model", model], "other contents of --model model.safetensors");
+        File.WriteAllText(Path.Combine(Model, "tokenizer_config.json"), "{}");
+        RefusedToResume(["--eval", Data], "no --model tokenizer_config.json");
+        File.Delete(Path.Combine(Model, "tokenizer_config.json"));
         Spectral.RunWith("SPECTRAL_LOWRANK", "augmented", Finetune("--eval", Data, "--resume")).Refused(2, "SPECTRAL_LOWRANK", "augmented");
         Assert.That(RunFiles.Snapshot(Out), Is.EqualTo(before));
         // The same contents elsewhere are the same.

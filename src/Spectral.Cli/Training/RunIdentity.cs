@@ -14,9 +14,11 @@ internal sealed class RunIdentity
 
     private static readonly string[] ModelFiles =
     [
-        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        "adapter_config.json", "*.safetensors", "*.safetensors.index.json",
+        "config.json", "generation_config.json", "tokenizer.json", "adapter_config.json", "*.safetensors", "*.safetensors.index.json",
     ];
+
+    // Once not among the files that count: where they are absent that is written down too, to tell it from a state of that time.
+    private static readonly string[] TokenFiles = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
 
     /// <summary>Variables that force how ops are computed.</summary>
     private static readonly string[] Forcing = ["SPECTRAL_LOWRANK", "SPECTRAL_LOWRANK_PASSES", "SPECTRAL_ATTENTION"];
@@ -50,7 +52,10 @@ internal sealed class RunIdentity
     /// <summary>What forces variants of ops.</summary>
     public IReadOnlyDictionary<string, string> Variables { get; }
 
-    /// <summary>SHA-256 by option, and file in its folder.</summary>
+    /// <summary>Whether a state that says nothing of a file may be one of the time when it did not count.</summary>
+    public static bool MayBeUnknown(string file) => TokenFiles.Any(name => file.EndsWith(" " + name, StringComparison.Ordinal));
+
+    /// <summary>SHA-256 by option, and file in its folder; empty for a file that is absent.</summary>
     public IReadOnlyDictionary<string, string> Files => files.GetAwaiter().GetResult();
 
     private static IReadOnlyDictionary<string, string> Digests((string Option, string Path)[] inputs)
@@ -58,10 +63,15 @@ internal sealed class RunIdentity
         var digests = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var (option, path) in inputs)
         {
-            if (File.Exists(path)) digests[option] = Digest(path);
-            else
-                foreach (string file in ModelFiles.SelectMany(pattern => Directory.GetFiles(path, pattern)))
-                    digests[$"{option} {Path.GetFileName(file)}"] = Digest(file);
+            if (File.Exists(path))
+            {
+                digests[option] = Digest(path);
+                continue;
+            }
+            foreach (string file in ModelFiles.SelectMany(pattern => Directory.GetFiles(path, pattern)))
+                digests[$"{option} {Path.GetFileName(file)}"] = Digest(file);
+            foreach (string file in TokenFiles.Select(name => Path.Combine(path, name)))
+                digests[$"{option} {Path.GetFileName(file)}"] = File.Exists(file) ? Digest(file) : "";
         }
         return digests;
     }

@@ -94,7 +94,8 @@ internal sealed class SavedRun : IDisposable
         string[] differences =
         [
             .. options.Select(option => $"{option.Name} {Text(option.Was)}, not {Text(option.Here)}"),
-            .. Differences(facts.Files, now.Files).Select(file => Text(file.Name, file.Was, file.Here)),
+            .. Differences(facts.Files, now.Files).Where(file => file.Was is not null || !RunIdentity.MayBeUnknown(file.Name))
+                .Select(file => Text(file.Name, file.Was, file.Here)),
             // One that is not set any more is set again below: without it the bits would be others.
             .. Differences(facts.Variables, now.Variables).Where(variable => variable.Here is not ("" or null))
                 .Select(variable => $"{variable.Name}={variable.Was}, not {variable.Here}"),
@@ -135,8 +136,8 @@ internal sealed class SavedRun : IDisposable
 
     private static string Text(string file, string? was, string? here)
     {
-        if (was is null) return $"no {file}";
-        return here is null ? file : $"other contents of {file}";
+        if (was is null or "") return $"no {file}";
+        return here is null or "" ? file : $"other contents of {file}";
     }
 
     private static string Text(string? value) => value is null or "" ? "unset" : value;
