@@ -94,6 +94,7 @@ internal sealed class CompareCommand : SpectralCommand
             {
                 settings.RequireSuits(method);
                 if (compared.Count > 0 && context.Get(budget) == SameParameters) options = AdapterSize.WithTrainable(method, layers, options, compared[0].Facts.Trainable);
+                options = options.KeptBy(method, layers, line => context.Terminal.Warn($"{method.Name} does without {line}"));
                 compared.Add(new ComparedMethod(MethodFacts.Of(method, layers, options), options, AdapterSize.DependsOnRank(method, layers, options)));
             }
             catch (InputException refusal)
@@ -102,6 +103,7 @@ internal sealed class CompareCommand : SpectralCommand
                 context.Terminal.Warn($"{method.Name} is left out: {refusal.Message}");
             }
         }
+        adapter.RequireUsed(context, [.. compared.Select(method => method.Facts)]);
         return compared.Count > 0 ? [.. compared] : throw new InputException("--methods \"all\": these options suit none of them");
     }
 

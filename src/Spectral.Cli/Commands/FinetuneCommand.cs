@@ -23,6 +23,8 @@ internal sealed class FinetuneCommand : SpectralCommand
         if (start is null) settings.RequireSuits(method);
         using var inputs = new ModelInputs(context, context.Get(training.Model));
         inputs.CheckAdapter(context, start);
+        if (start is null)
+            adapter.RequireUsed(context, MethodFacts.Of(method, AdapterTargets.Of(inputs.Folder.Config, options), options));
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
         EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file ? inputs.Encode(context, file, context.Get(training.MaxLength)) : null;
         int steps = settings.StepsFor(data.Length);
@@ -44,6 +46,7 @@ internal sealed class FinetuneCommand : SpectralCommand
             : saved is not null ? Adapter.Restore(model, method, options, saved.State)
             : Attach(context, model, method, options, data, settings);
         if (start is not null) adapter.RequireNoConflict(context, attached, inputs.Tokenizer);
+        attached.RequireSavable();
         long total = model.ParameterCount + attached.TrainableCount;
         var run = new TrainingRun(context, settings, output, identity)
         {

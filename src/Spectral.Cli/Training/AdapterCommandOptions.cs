@@ -136,6 +136,36 @@ internal sealed class AdapterCommandOptions
         Svd = Enum.Parse<SvdMethod>(context.Get(svd), ignoreCase: true),
     };
 
+    /// <summary>Every option given for fresh adapters has to change something in one of them.</summary>
+    /// <exception cref="InputException">One changes nothing.</exception>
+    public void RequireUsed(CommandContext context, params IReadOnlyList<MethodFacts> methods)
+    {
+        Require(rank, nameof(AdapterOptions.Rank), "has no rank");
+        Require(rankPattern, nameof(AdapterOptions.Rank), "has no rank");
+        Require(alpha, nameof(AdapterOptions.Alpha), "has no scale");
+        Require(alphaPattern, nameof(AdapterOptions.Alpha), "has no scale");
+        Require(rslora, nameof(AdapterOptions.RankStabilized), "has no scale of that kind");
+        Require(topK, nameof(AdapterOptions.TopK), "rescales no singular values");
+        Require(dropout, nameof(AdapterOptions.Dropout), "has no input to drop");
+        Require(ratio, nameof(AdapterOptions.LearningRateRatio), "has no factors of two rates");
+        if (Biases(context.Get(bias)) != AdapterBias.None)
+            Require(bias, nameof(AdapterOptions.Bias), "has no layer with a bias in this model");
+        if (context.IsGiven(CalibrationRecords) && !methods.Any(facts => facts.Method.StartsFromData))
+            throw Unused(CalibrationRecords, "starts from no data");
+
+        void Require(Option option, string name, string reason)
+        {
+            if (context.IsGiven(option) && !methods.Any(facts => facts.UsedOptions.Contains(name)))
+                throw Unused(option, reason);
+        }
+
+        InputException Unused(Option option, string reason)
+        {
+            string who = methods.Count == 1 ? methods[0].Method.Name : "each of these methods";
+            return new InputException($"{option.Name} \"{context.Text(option)}\": {who} {reason}, so it would change nothing");
+        }
+    }
+
     /// <summary>What was asked for explicitly has to be what the adapter to start from already is.</summary>
     /// <exception cref="InputException">An option says otherwise.</exception>
     public void RequireNoConflict(CommandContext context, Adapter start, BpeTokenizer tokenizer)

@@ -6,6 +6,7 @@ namespace Spectral.Training;
 public sealed class AdaptedModule
 {
     private readonly AdapterBuilder _builder;
+    private readonly HashSet<string> _read = [];
     private AdapterCore? _core;
 
     internal AdaptedModule(AdapterMethod method, ModuleShape shape, AdapterOptions options, SharedFactors shared)
@@ -13,9 +14,9 @@ public sealed class AdaptedModule
         if (shape.IsEmbedding && !method.AdaptsEmbeddings)
             throw new InputException($"{shape.Name}: {method.Name} adapts no embeddings, lora does; expected targets without it");
         (Shape, Options) = (shape, options);
-        _builder = new AdapterBuilder(method, shape, options, shared);
+        _builder = new AdapterBuilder(method, shape, options with { ReadNames = _read }, shared);
         Form = method.Form(_builder);
-        if (options.Bias != AdapterBias.None && shape.HasBias)
+        if (TrainsBias)
             Form = Form.Bias is null ? Form with { Bias = _builder.TrainedBias() } : throw new InputException($"bias for {shape.Name}: {method.Name} changes biases in its own way");
         Form.Check(shape);
     }
@@ -31,6 +32,12 @@ public sealed class AdaptedModule
 
     /// <summary>F32 values by factor name, e.g. <c>lora_A.weight</c>; shared ones are the same in all modules.</summary>
     public IReadOnlyDictionary<string, Parameter> Factors => _builder.Factors.ToDictionary(factor => factor.Name, factor => factor.Parameter);
+
+    /// <summary>Whether the layer's own bias trains beside what the method does.</summary>
+    internal bool TrainsBias => Options.Bias != AdapterBias.None && Shape.HasBias;
+
+    /// <summary>Whether the method's form depends on one of the <see cref="AdapterOptions"/> that say so: rank, alpha, their scale, the rates' ratio.</summary>
+    internal bool Reads(string option) => _read.Contains(option);
 
     /// <summary>The packed factors.</summary>
     public AdapterCore Core => _core ?? throw new InvalidOperationException($"the adapter of {Shape.Name} is not packed yet");

@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Spectral.Kernels;
 
 namespace Spectral.Training;
@@ -11,6 +10,7 @@ public sealed class Adapter : IDisposable
     private readonly BoundFactors _factors;
     private readonly List<AdapterGroup> _groups = [];
     private readonly List<TrainedRows> _rows = [];
+    private string? _baseModel;
     private bool _frozenChanged;
     private Dictionary<string, string>? _baseDigests;
 
@@ -22,6 +22,8 @@ public sealed class Adapter : IDisposable
         IReadOnlyList<SavedTensor> saved)
     {
         (_model, Method, Options, _modules) = (model, method, options, [.. modules]);
+        // A folder is found again from anywhere only by its full path.
+        _baseModel = model.Path is null ? null : Path.GetFullPath(model.Path);
         _factors = new BoundFactors(model.Device, modules, saved, model.DType);
         Parameters.Changed += Refresh;
         Parameters.Accumulated += AddPenalties;
@@ -58,6 +60,7 @@ public sealed class Adapter : IDisposable
     /// <param name="calibration">The model on data, for a method that starts from it (<see cref="AdapterMethod.StartsFromData"/>); only read during the call.</param>
     /// <exception cref="InputException">
     /// A target matches no layer, or an option does not suit one; the message says what there is. Or the method starts from data and there is none.
+    /// Or the files of the method have no place for an option.
     /// </exception>
     /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter already.</exception>
     public static Adapter Attach(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, ICalibration? calibration = null)
@@ -74,6 +77,7 @@ public sealed class Adapter : IDisposable
         if (linears.Length < targets.Length)
             options = options with { TargetModules = [.. linears.Select(linear => linear.Name)] };
         var modules = AdaptedModule.Describe(method, [.. linears.Select(linear => linear.ModuleShape).Zip(settings.OfType<AdapterOptions>())]);
+        KeptOptions.Require(AdapterConfig.Of(method, options, modules), modules, model.Adaptable.Select(linear => linear.Name));
         var saved = Saved(model, options, modules);
         return Build(model, method, options, modules, saved, adapter => adapter.Begin(linears, calibration));
     }
@@ -90,6 +94,7 @@ public sealed class Adapter : IDisposable
         using var reader = folder is null ? new AdapterReader(directory, model.Config, learningRateRatio) : new AdapterReader(directory, folder, learningRateRatio);
         return Build(model, reader.Method, reader.Options, reader.Modules, reader.Saved, adapter =>
         {
+            adapter._baseModel = reader.BaseModel ?? adapter._baseModel;
             reader.Fill(adapter.Modules, module => model.Adaptable.First(linear => linear.Name == module.Shape.Name).Weight.Value);
             foreach (var (tensor, parameter) in adapter._factors.Saved)
                 parameter.Master.CopyFrom(reader.Stored(tensor).ToFloats());
@@ -121,10 +126,19 @@ public sealed class Adapter : IDisposable
         return Build(model, method, options, modules, Saved(model, options, modules), state.Fill);
     }
 
+    /// <summary>Checks that files can say all that the adapter is, as <see cref="Save"/> does: better known before training.</summary>
+    /// <exception cref="InputException">They cannot; the message names the option.</exception>
+    public void RequireSavable() => Describe();
+
     /// <summary>Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32) into a folder, each atomically.</summary>
+    /// <exception cref="InputException">They cannot say all that the adapter is, or a value is not finite.</exception>
     public void Save(string directory)
     {
-        var config = Config();
+        // PEFT's types carry no digests: its older versions refuse a config with keys they do not know.
+        var config = Describe() with
+        {
+            BaseTensorSha256 = Method.PeftFields is null ? _baseDigests ??= BaseDigests() : new Dictionary<string, string>(),
+        };
         var tensors = new Dictionary<string, TensorToWrite>();
         foreach (var module in _modules)
             foreach (var stored in module.Stored(lacksStart: false))
@@ -263,47 +277,13 @@ public sealed class Adapter : IDisposable
                 factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
     }
 
-    /// <summary>PEFT's types carry no digests: its older versions refuse a config with keys they do not know.</summary>
-    private AdapterConfig Config()
+    /// <summary>What the files say, but for digests of the base; checked to be all that the adapter is.</summary>
+    private AdapterConfig Describe()
     {
-        var options = Options with
-        {
-            // Patterns of one module each: what a method shared out in its own way, and expressions, alike.
-            RankPattern = Exceptions(module => module.Rank, Options.Rank),
-            AlphaPattern = Exceptions(module => module.Alpha, Options.Alpha),
-        };
-        foreach (var setting in Method.Settings)
-            options = Stated(options, setting);
-        var includesStart = Array.Exists(_modules, module => module.IncludesStart);
-        return new AdapterConfig
-        {
-            Method = Method,
-            Options = includesStart ? AdapterConfigFile.Doubled(options) : options,
-            IncludesStart = includesStart,
-            TargetModules = ModulePattern.Of(Options.TargetModules),
-            BaseModel = _model.Path,
-            BaseTensorSha256 = Method.PeftFields is null ? _baseDigests ??= BaseDigests() : new Dictionary<string, string>(),
-        };
+        var config = AdapterConfig.Of(Method, Options, _modules) with { BaseModel = _baseModel };
+        KeptOptions.Require(config, _modules, _model.Adaptable.Select(linear => linear.Name));
+        return config;
     }
-
-    /// <summary>The options with a setting as the modules have it: most of them, and by a pattern the others.</summary>
-    private AdapterOptions Stated(AdapterOptions options, AdapterSetting setting)
-    {
-        double Value(AdapterOptions module) => module.Setting(Method, setting.Name);
-        var own = _modules.Any(module => Value(module.Options) == Value(options))
-            ? Value(options)
-            : _modules.GroupBy(module => Value(module.Options)).MaxBy(alike => alike.Count())!.Key;
-        if (own != Value(options))
-            options = options.With(setting.Name, own);
-        return setting.PeftPatternKey is null ? options : options with
-        {
-            SettingPatterns = new Dictionary<string, IReadOnlyList<KeyValuePair<string, double>>>(options.SettingPatterns) { [setting.Name] = Exceptions(Value, own) },
-        };
-    }
-
-    /// <summary>The modules whose setting differs from the adapter's own, by an expression that matches their name alone.</summary>
-    private KeyValuePair<string, T>[] Exceptions<T>(Func<AdapterOptions, T> setting, T own) where T : IEquatable<T> =>
-        [.. _modules.Where(module => !setting(module.Options).Equals(own)).Select(module => KeyValuePair.Create(Regex.Escape(module.Shape.Name), setting(module.Options)))];
 
     private Dictionary<string, string> BaseDigests()
     {

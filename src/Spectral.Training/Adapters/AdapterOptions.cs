@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Spectral.Kernels;
 
 namespace Spectral.Training;
@@ -9,13 +10,25 @@ public sealed record AdapterOptions
     public static IReadOnlyList<string> AllProjections { get; } = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
     /// <summary>Rank r of the low-rank part.</summary>
-    public int Rank { get; init; } = 8;
+    public int Rank
+    {
+        get => Noted(field);
+        init;
+    } = 8;
 
     /// <summary>Numerator α of the scale.</summary>
-    public double Alpha { get; init; } = 16;
+    public double Alpha
+    {
+        get => Noted(field);
+        init;
+    } = 16;
 
     /// <summary>Rank-stabilised scale α/√r instead of α/r (Kalajdzievski, "A Rank Stabilization Scaling Factor", 2023).</summary>
-    public bool RankStabilized { get; init; }
+    public bool RankStabilized
+    {
+        get => Noted(field);
+        init;
+    }
 
     /// <summary>Number k of leading singular triplets a spectral part works on.</summary>
     public int TopK { get; init; } = 8;
@@ -39,7 +52,11 @@ public sealed record AdapterOptions
     /// Learning rate of L over that of R (PEFT's lora_B over lora_A): Hayou, Ghosh and Yu, "LoRA+", 2024, arXiv 2402.12354, who recommend 16. R keeps
     /// the optimizer's rate, L's is this many times as large.
     /// </summary>
-    public double LearningRateRatio { get; init; } = 1;
+    public double LearningRateRatio
+    {
+        get => Noted(field);
+        init;
+    } = 1;
 
     /// <summary>Ranks of single modules, by expressions on the end of their name (PEFT's rank_pattern); the first that matches wins.</summary>
     public IReadOnlyList<KeyValuePair<string, int>> RankPattern { get; init; } = [];
@@ -74,6 +91,9 @@ public sealed record AdapterOptions
 
     /// <summary>The layers whose inputs IA3 scales, in place of their outputs; null: those that end a feed-forward block.</summary>
     public FeedForwardModules? FeedForward { get; init; }
+
+    /// <summary>Takes the names of the settings that somebody reads; null: nobody wants to know.</summary>
+    internal HashSet<string>? ReadNames { get; init; }
 
     /// <summary>The scale s of the low-rank part.</summary>
     public double Scale => ScaleAt(Rank);
@@ -121,11 +141,25 @@ public sealed record AdapterOptions
         };
     }
 
+    /// <summary>The same options for a method, without those that its files have no place for: its adapters would be others when read again.</summary>
+    /// <param name="method">The method.</param>
+    /// <param name="layers">The layers to adapt.</param>
+    /// <param name="without">Takes a line for each option that is left out.</param>
+    /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
+    public AdapterOptions KeptBy(AdapterMethod method, IReadOnlyList<ModuleShape> layers, Action<string> without) =>
+        KeptOptions.Keep(method, this, layers, without);
+
     /// <summary>The value of a setting of a method's own.</summary>
     /// <param name="method">The method.</param>
     /// <param name="name">The setting.</param>
     public double Setting(AdapterMethod method, string name) =>
         Settings.TryGetValue(name, out var value) ? value : method.Settings.First(setting => setting.Name == name).Default;
+
+    private T Noted<T>(T value, [CallerMemberName] string name = "")
+    {
+        ReadNames?.Add(name);
+        return value;
+    }
 
     /// <summary>Checks that all settings given are the method's and in range.</summary>
     /// <exception cref="InputException">One is not.</exception>

@@ -70,8 +70,9 @@ public sealed class AdapterReader : IDisposable
             adapted = adapted is null
                 ? ModuleSizes.Deduce(_folder, _tensors, module => !IsGivenUp(module), Describe)
                 : WithTensors(adapted);
-            if (config.TargetModules.Names is null || _leftOut || GivesUpSome())
+            if (!config.IsListAlone || _leftOut || GivesUpSome())
                 Options = Options with { TargetModules = [.. adapted.Select(module => module.Name)] };
+            WarnOfUnmatched(adapted, layers);
             Options = Options with { Bias = StoredBiases(adapted, layers) };
             _modules = AdaptedModule.Describe(Method, [.. adapted.Select(module => (module, WithoutMissingBias(module)))]);
             foreach (var module in _modules)
@@ -98,6 +99,9 @@ public sealed class AdapterReader : IDisposable
     /// the model was given with its weights.
     /// </summary>
     internal IReadOnlyList<SavedTensor> Saved => _saved;
+
+    /// <summary>Path or name of the base model, as the file has it.</summary>
+    internal string? BaseModel => _folder.Config.BaseModel;
 
     /// <summary>What was odd but harmless, one line each.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
@@ -260,6 +264,27 @@ public sealed class AdapterReader : IDisposable
 
     /// <summary>Whether the file leaves out what follows from its settings.</summary>
     private bool IsAbsent(AdaptedModule module, StoredTensor stored) => stored.MayBeAbsent && !_tensors.Has(module, stored);
+
+    /// <summary>What names no layer changes nothing, in PEFT as here; it may be a slip.</summary>
+    private void WarnOfUnmatched(IReadOnlyList<ModuleShape> adapted, IReadOnlyList<ModuleShape>? layers)
+    {
+        AdapterConfig config = _folder.Config;
+        string[] names = [.. adapted.Select(module => module.Name)];
+        foreach (var (key, entry) in new[]
+        {
+            ("rank_pattern", ModulePattern.Unmatched(config.Options.RankPattern, names)),
+            ("alpha_pattern", ModulePattern.Unmatched(config.Options.AlphaPattern, names)),
+            ("exclude_modules", config.ExcludeModules?.Unmatched(layers?.Select(layer => layer.Name))),
+        })
+            if (entry is not null)
+                Warn(key, InputText.Quote(entry));
+        foreach (int layer in layers is null ? [] : config.LayersToTransform ?? [])
+            if (!layers!.Any(module => config.IsIn(layer, module.Name)))
+                Warn("layers_to_transform", $"{layer}");
+
+        void Warn(string key, string entry) =>
+            _warnings.Add($"{Path.Combine(_folder.Directory, "adapter_config.json")}: {key} {entry} matches no layer and is ignored");
+    }
 
     private void CheckTensors(AdaptedModule module)
     {

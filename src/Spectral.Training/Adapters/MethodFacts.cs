@@ -10,6 +10,12 @@ namespace Spectral.Training;
 /// <param name="IsLowRank">Whether a plain LoRA computes the same.</param>
 public sealed record MethodFacts(AdapterMethod Method, long Trainable, double ExtraForward, bool RebuildsWeight, bool IsMergeable, bool WantsBias, bool IsLowRank)
 {
+    /// <summary>
+    /// The settings that change something, by the names they have in <see cref="AdapterOptions"/>: among Rank, Alpha, RankStabilized, TopK, Dropout,
+    /// Bias and LearningRateRatio.
+    /// </summary>
+    public required IReadOnlySet<string> UsedOptions { get; init; }
+
     /// <summary>A layer of usual size, for tables without a model.</summary>
     public static IReadOnlyList<ModuleShape> OneLayer { get; } = [new("layer", 4096, 4096)];
 
@@ -27,6 +33,27 @@ public sealed record MethodFacts(AdapterMethod Method, long Trainable, double Ex
             forms.Any(module => module.Form.Weight is not null),
             mergeable && biases,
             mergeable && !biases,
-            forms.All(module => module.Form.IsLowRank));
+            forms.All(module => module.Form.IsLowRank))
+        {
+            UsedOptions = Used(method, forms).ToHashSet(),
+        };
+    }
+
+    private static IEnumerable<string> Used(AdapterMethod method, IReadOnlyList<AdaptedModule> modules)
+    {
+        string[] read =
+        [
+            nameof(AdapterOptions.Rank), nameof(AdapterOptions.Alpha), nameof(AdapterOptions.RankStabilized),
+            nameof(AdapterOptions.LearningRateRatio),
+        ];
+        foreach (var option in read.Where(option => modules.Any(module => module.Reads(option))))
+            yield return option;
+        if (method.UsesTopK)
+            yield return nameof(AdapterOptions.TopK);
+        // It is the input of the low-rank terms that is dropped.
+        if (modules.Any(module => module.Form.Terms.Count > 0))
+            yield return nameof(AdapterOptions.Dropout);
+        if (modules.Any(module => module.Shape.HasBias))
+            yield return nameof(AdapterOptions.Bias);
     }
 }

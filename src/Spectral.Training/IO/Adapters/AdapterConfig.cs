@@ -58,6 +58,62 @@ public sealed record AdapterConfig
     /// <summary>SHA-256 of base tensors as stored, by tensor name; of methods that PEFT does not have.</summary>
     public IReadOnlyDictionary<string, string> BaseTensorSha256 { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>What is written about an adapter, but for its base.</summary>
+    /// <param name="method">The method.</param>
+    /// <param name="options">The settings that hold for all layers.</param>
+    /// <param name="modules">The layers: what differs between them, by patterns or because of their sizes, is written for each.</param>
+    internal static AdapterConfig Of(AdapterMethod method, AdapterOptions options, IReadOnlyList<AdaptedModule> modules)
+    {
+        options = options with
+        {
+            RankPattern = Exceptions(modules, module => module.Rank, options.Rank),
+            AlphaPattern = Exceptions(modules, module => module.Alpha, options.Alpha),
+        };
+        return new AdapterConfig
+        {
+            Method = method,
+            Options = method.Settings.Aggregate(options, (stated, setting) => Stated(stated, method, setting, modules)),
+            IncludesStart = modules.Any(module => module.IncludesStart),
+            TargetModules = ModulePattern.Of(options.TargetModules),
+        };
+    }
+
+    /// <summary>The options with a setting as the modules have it: most of them, and by a pattern the others.</summary>
+    private static AdapterOptions Stated(
+        AdapterOptions options,
+        AdapterMethod method,
+        AdapterSetting setting,
+        IReadOnlyList<AdaptedModule> modules)
+    {
+        double Value(AdapterOptions module) => module.Setting(method, setting.Name);
+        double own = modules.Any(module => Value(module.Options) == Value(options))
+            ? Value(options)
+            : modules.GroupBy(module => Value(module.Options)).MaxBy(alike => alike.Count())!.Key;
+        if (own != Value(options))
+            options = options.With(setting.Name, own);
+        if (setting.PeftPatternKey is null)
+            return options;
+        return options with
+        {
+            SettingPatterns = new Dictionary<string, IReadOnlyList<KeyValuePair<string, double>>>(options.SettingPatterns)
+            {
+                [setting.Name] = Exceptions(modules, Value, own),
+            },
+        };
+    }
+
+    /// <summary>The modules whose setting differs from the adapter's own, by an expression that matches their name alone.</summary>
+    private static KeyValuePair<string, T>[] Exceptions<T>(
+        IReadOnlyList<AdaptedModule> modules,
+        Func<AdapterOptions, T> setting,
+        T own)
+        where T : IEquatable<T> =>
+        [.. modules.Where(module => !setting(module.Options).Equals(own))
+            .Select(module => KeyValuePair.Create(Regex.Escape(module.Shape.Name), setting(module.Options)))];
+
+    /// <summary>Whether the list of targets says by itself which modules are adapted.</summary>
+    internal bool IsListAlone => TargetModules.Names is not null && ExcludeModules is null && LayersToTransform is not { Count: > 0 };
+
     /// <summary>Compiles the expressions of <see cref="LayersPattern"/>.</summary>
     /// <exception cref="InputException">A list's name is no regular expression, or takes backtracking.</exception>
     internal void CheckLists()
@@ -78,12 +134,20 @@ public sealed record AdapterConfig
         // PEFT counts layers only for modules found by the end of their name.
         if (LayersToTransform is not { Count: > 0 } layers || TargetModules.Names is null || TargetModules.Lists(module))
             return true;
+        return LayerOf(module) is { } layer && layers.Contains(layer);
+    }
+
+    /// <summary>Whether a module is in a layer of some number.</summary>
+    internal bool IsIn(int layer, string module) => LayerOf(module) == layer;
+
+    private int? LayerOf(string module)
+    {
         foreach (string list in LayersPattern.Count == 0 ? ["[^.]*"] : LayersPattern)
         {
             Match match = layerExpressions.GetOrAdd(list, LayerExpression).Match(module);
             if (match.Success)
-                return int.TryParse(match.Groups["layer"].ValueSpan, out int layer) && layers.Contains(layer);
+                return int.TryParse(match.Groups["layer"].ValueSpan, out int layer) ? layer : null;
         }
-        return false;
+        return null;
     }
 }

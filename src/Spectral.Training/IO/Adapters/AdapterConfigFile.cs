@@ -81,40 +81,53 @@ internal static class AdapterConfigFile
         return config;
     }
 
+    /// <summary>What a reader of a config's files would have of it.</summary>
+    /// <exception cref="InputException">It would refuse them.</exception>
+    public static AdapterConfig ReadBack(AdapterConfig config)
+    {
+        using MemoryStream stream = new();
+        Write(config, stream);
+        using JsonDocument document = JsonDocument.Parse(stream.ToArray());
+        return Load(document, "", Metadata(config), []);
+    }
+
     /// <summary>Writes the config: keys sorted, as PEFT does.</summary>
     public static void Save(AdapterConfig config, string directory)
-        => AtomicFile.Write(Path(directory), stream =>
+        => AtomicFile.Write(Path(directory), stream => Write(config, stream));
+
+    private static void Write(AdapterConfig config, Stream stream)
+    {
+        using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });
+        SortedDictionary<string, Action> writers = new(StringComparer.Ordinal)
         {
-            using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });
-            SortedDictionary<string, Action> writers = new(StringComparer.Ordinal)
-            {
-                ["auto_mapping"] = () => json.WriteNull("auto_mapping"),
-                ["base_model_name_or_path"] = () => json.WriteString("base_model_name_or_path", config.BaseModel),
-                ["inference_mode"] = () => json.WriteBoolean("inference_mode", true),
-                ["peft_type"] = () => json.WriteString("peft_type", config.Method.PeftType),
-                ["revision"] = () => json.WriteNull("revision"),
-                ["target_modules"] = () => WritePattern(json, "target_modules", config.TargetModules),
-                ["task_type"] = () => json.WriteString("task_type", "CAUSAL_LM"),
-            };
-            AdapterOptions options = config.Options with { TargetModules = config.TargetModules.Names ?? config.Options.TargetModules };
-            foreach (PeftField field in OwnFields(config.Method).Where(field => field.Write is not null))
-                writers[field.Key] = () => field.Write!(json, options);
-            if (config.Method.PeftFields is null && config.Method.UsesTopK)
-                writers[TopKKey] = () => json.WriteNumber(TopKKey, config.Options.TopK);
-            if (config.ExcludeModules is { } excluded)
-                writers["exclude_modules"] = () => WritePattern(json, "exclude_modules", excluded);
-            if (config.LayersToTransform is { } layers)
-                writers["layers_to_transform"] = () => WriteList(json, "layers_to_transform", layers, json.WriteNumberValue);
-            if (config.LayersPattern.Count > 0)
-                writers["layers_pattern"] = () => WriteList(json, "layers_pattern", config.LayersPattern, json.WriteStringValue);
-            if (config.BaseTensorSha256.Count > 0)
-                writers[DigestsKey] = () => PeftField.WriteEntries(
-                    json, DigestsKey, config.BaseTensorSha256.OrderBy(pair => pair.Key, StringComparer.Ordinal), json.WriteStringValue);
-            json.WriteStartObject();
-            foreach (Action write in writers.Values)
-                write();
-            json.WriteEndObject();
-        });
+            ["auto_mapping"] = () => json.WriteNull("auto_mapping"),
+            ["base_model_name_or_path"] = () => json.WriteString("base_model_name_or_path", config.BaseModel),
+            ["inference_mode"] = () => json.WriteBoolean("inference_mode", true),
+            ["peft_type"] = () => json.WriteString("peft_type", config.Method.PeftType),
+            ["revision"] = () => json.WriteNull("revision"),
+            ["target_modules"] = () => WritePattern(json, "target_modules", config.TargetModules),
+            ["task_type"] = () => json.WriteString("task_type", "CAUSAL_LM"),
+        };
+        AdapterOptions whole = config.Options with { TargetModules = config.TargetModules.Names ?? config.Options.TargetModules };
+        AdapterOptions options = config.IncludesStart ? Doubled(whole) : whole;
+        foreach (PeftField field in OwnFields(config.Method).Where(field => field.Write is not null))
+            writers[field.Key] = () => field.Write!(json, options);
+        if (config.Method.PeftFields is null && config.Method.UsesTopK)
+            writers[TopKKey] = () => json.WriteNumber(TopKKey, config.Options.TopK);
+        if (config.ExcludeModules is { } excluded)
+            writers["exclude_modules"] = () => WritePattern(json, "exclude_modules", excluded);
+        if (config.LayersToTransform is { } layers)
+            writers["layers_to_transform"] = () => WriteList(json, "layers_to_transform", layers, json.WriteNumberValue);
+        if (config.LayersPattern.Count > 0)
+            writers["layers_pattern"] = () => WriteList(json, "layers_pattern", config.LayersPattern, json.WriteStringValue);
+        if (config.BaseTensorSha256.Count > 0)
+            writers[DigestsKey] = () => PeftField.WriteEntries(
+                json, DigestsKey, config.BaseTensorSha256.OrderBy(pair => pair.Key, StringComparer.Ordinal), json.WriteStringValue);
+        json.WriteStartObject();
+        foreach (Action write in writers.Values)
+            write();
+        json.WriteEndObject();
+    }
 
     /// <summary>What the weights file says beyond the config: the method's exact name, and settings that PEFT's config has no key for.</summary>
     public static Dictionary<string, string> Metadata(AdapterConfig config)
@@ -134,11 +147,11 @@ internal static class AdapterConfigFile
         return metadata;
     }
 
-    /// <summary>The settings as a file of twice the rank has them, which holds what the factors started as; <see cref="Halved"/> undoes it.</summary>
-    public static AdapterOptions Doubled(AdapterOptions options) => Scaled(options, rank => checked(2 * rank), options.RankStabilized ? Math.Sqrt(2) : 2);
-
     /// <summary>The path of the config of a folder, for messages.</summary>
     public static string Path(string directory) => System.IO.Path.Combine(directory, FileName);
+
+    /// <summary>The settings as a file of twice the rank has them, which holds what the factors started as; <see cref="Halved"/> undoes it.</summary>
+    private static AdapterOptions Doubled(AdapterOptions options) => Scaled(options, rank => checked(2 * rank), options.RankStabilized ? Math.Sqrt(2) : 2);
 
     private static AdapterOptions Halved(AdapterOptions options, string path) => Scaled(
         options, rank => rank % 2 == 0 ? rank / 2 : throw new InputException($"{path}: rank {rank}, expected an even one, as the file holds its factors' start beside them"),

@@ -54,6 +54,17 @@ public sealed class ModulePattern
             ? module is not (ModelTensors.HeadModule or ModelTensors.EmbeddingModule) && !module.EndsWith(".lm_head", StringComparison.Ordinal)
             : expression.Match(module).Success;
 
+    /// <summary>The first item of a list, or the expression, that means none of some modules; null if each means one.</summary>
+    /// <param name="modules">The modules; null: unknown.</param>
+    internal string? Unmatched(IEnumerable<string>? modules)
+    {
+        if (modules is null)
+            return null;
+        if (Names is null)
+            return modules.Any(Matches) ? null : Text;
+        return Names.FirstOrDefault(name => !modules.Any(Of(name).Matches));
+    }
+
     /// <summary>The value of the first expression that matches a module's name or its end after a dot; null if none does.</summary>
     /// <exception cref="InputException">One is no regular expression, or takes backtracking.</exception>
     internal static T? First<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string module, string where) where T : struct
@@ -64,6 +75,13 @@ public sealed class ModulePattern
         int found = Array.FindIndex(endings, ending => ending.Matches(module));
         return found < 0 ? null : patterns[found].Value;
     }
+
+    /// <summary>The first expression that matches none of some modules; null if each matches one.</summary>
+    /// <exception cref="InputException">One is no regular expression, or takes backtracking.</exception>
+    internal static string? Unmatched<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, IEnumerable<string> modules)
+        where T : struct =>
+        patterns.Select(pattern => pattern.Key)
+            .FirstOrDefault(key => new NameEnding(key, "a pattern of layers") is var ending && !modules.Any(ending.Matches));
 
     private static NameEnding[] Compile(IReadOnlyList<string> keys, string where) => keys.Count <= MostEntries
         ? [.. keys.Select(key => new NameEnding(key, where))]

@@ -103,7 +103,7 @@ public sealed record PeftField(string Key)
     public static PeftField RankPattern() => new("rank_pattern")
     {
         Read = (fields, options) => options with { RankPattern = Entries(fields, "rank_pattern", (owner, key) => owner.RequiredInteger(key, 1, LargestRank)) },
-        Write = (json, options) => WriteEntries(json, "rank_pattern", options.RankPattern, json.WriteNumberValue),
+        Write = (json, options) => WriteEntries(json, "rank_pattern", options.RankPattern.Select(Behind), json.WriteNumberValue),
     };
 
     /// <summary>Alphas of single modules.</summary>
@@ -113,7 +113,7 @@ public sealed record PeftField(string Key)
         {
             AlphaPattern = Entries(fields, "alpha_pattern", (owner, key) => owner.Number(key, -LargestNumber, LargestNumber) ?? throw owner.Wrong(key, "a number")),
         },
-        Write = (json, options) => WriteEntries(json, "alpha_pattern", options.AlphaPattern, json.WriteNumberValue),
+        Write = (json, options) => WriteEntries(json, "alpha_pattern", options.AlphaPattern.Select(Behind), json.WriteNumberValue),
     };
 
     /// <summary>Which biases train: none, all of the model's, or those of adapted layers alone, which each type spells in its own way.</summary>
@@ -209,7 +209,8 @@ public sealed record PeftField(string Key)
             is { Length: > 0 } entries
                 ? options with { SettingPatterns = new Dictionary<string, IReadOnlyList<KeyValuePair<string, double>>>(options.SettingPatterns) { [setting.Name] = entries } }
                 : options,
-        Write = (json, options) => WriteEntries(json, key, options.SettingPatterns.GetValueOrDefault(setting.Name) ?? [], json.WriteNumberValue),
+        Write = (json, options) => WriteEntries(
+            json, key, (options.SettingPatterns.GetValueOrDefault(setting.Name) ?? []).Select(Behind), json.WriteNumberValue),
     };
 
     /// <summary>A key that is written with one value, and refused with another.</summary>
@@ -341,6 +342,13 @@ public sealed record PeftField(string Key)
 
     /// <summary>Keys that change nothing in what the stored weights mean. Not written.</summary>
     public static IEnumerable<PeftField> Ignored(params IEnumerable<string> keys) => keys.Select(key => new PeftField(key));
+
+    /// <summary>PEFT up to 0.14 matches a key only behind a dot: a whole name goes without its first part, which is every layer's.</summary>
+    private static KeyValuePair<string, T> Behind<T>(KeyValuePair<string, T> entry)
+    {
+        const string First = @"model\.";
+        return entry.Key.StartsWith(First, StringComparison.Ordinal) ? KeyValuePair.Create(entry.Key[First.Length..], entry.Value) : entry;
+    }
 
     /// <summary>An expression for the module of a tensor, whatever wrappers its name goes through.</summary>
     private static string ModuleOf(string name, string suffix)

@@ -1,0 +1,92 @@
+namespace Spectral.Training;
+
+/// <summary>
+/// Compares what an adapter is with what its files would say of it: the config is written and read again, and every setting that changes what
+/// the adapter computes, or how it trains on, has to come back for every layer.
+/// </summary>
+internal static class KeptOptions
+{
+    /// <summary>Checks that the files of an adapter say all that it is.</summary>
+    /// <param name="config">The config that is to be written.</param>
+    /// <param name="modules">The adapted layers.</param>
+    /// <param name="layers">The names of all layers of the model.</param>
+    /// <exception cref="InputException">A setting would be lost, or a value is none that a reader takes; the message names the option.</exception>
+    public static void Require(AdapterConfig config, IReadOnlyList<AdaptedModule> modules, IEnumerable<string> layers)
+    {
+        var read = AdapterConfigFile.ReadBack(config);
+        if (Lost(config, read, modules).FirstOrDefault() is { } lost)
+            throw new InputException(Message(lost.Option, config.Method));
+        var adapted = modules.Select(module => module.Shape.Name).ToHashSet();
+        if (layers.FirstOrDefault(layer => read.Matches(layer) != adapted.Contains(layer)) is { } other)
+            throw new InputException($"--target: the files of this adapter would {(adapted.Contains(other) ? "not " : "")}name {other}");
+    }
+
+    /// <summary>The options with those at their defaults that the method's files have no place for.</summary>
+    /// <param name="method">The method.</param>
+    /// <param name="options">The options.</param>
+    /// <param name="layers">The layers to adapt.</param>
+    /// <param name="without">Takes a line for each option that is left out.</param>
+    /// <exception cref="InputException">The options do not suit a layer.</exception>
+    public static AdapterOptions Keep(
+        AdapterMethod method,
+        AdapterOptions options,
+        IReadOnlyList<ModuleShape> layers,
+        Action<string> without)
+    {
+        while (true)
+        {
+            var modules = AdaptedModule.Describe(method, options, layers);
+            var config = AdapterConfig.Of(method, options, modules);
+            if (Lost(config, AdapterConfigFile.ReadBack(config), modules).FirstOrDefault() is not { Reset: { } reset } lost)
+                return options;
+            without(Message(lost.Option, method));
+            options = reset(options);
+        }
+    }
+
+    private static string Message(string option, AdapterMethod method) =>
+        $"{option}: the files of {method.Name} ({(method.PeftFields is null ? "" : "PEFT's ")}type {method.PeftType}) have no place for it, "
+            + "so the adapter would be another one when it is read again";
+
+    /// <summary>What does not come back, the first layer's first.</summary>
+    private static IEnumerable<Loss> Lost(AdapterConfig config, AdapterConfig read, IReadOnlyList<AdaptedModule> modules)
+    {
+        ModuleShape[] shapes = [.. modules.Select(module => module.Shape)];
+        foreach (var module in modules)
+        {
+            var wanted = module.Options;
+            var found = config.Method.Fit(read.Options.For(module.Shape.Name), module.Shape, shapes);
+            if (module.Reads(nameof(AdapterOptions.RankStabilized)) && found.RankStabilized != wanted.RankStabilized)
+                yield return new("--rslora", options => options with { RankStabilized = false });
+            if (module.Reads(nameof(AdapterOptions.Rank)) && found.Rank != wanted.Rank)
+                yield return read.Options.Rank != config.Options.Rank ? new("--rank") : RankPattern;
+            if (module.Reads(nameof(AdapterOptions.Alpha)) && !IsSame(found.Alpha, wanted.Alpha))
+                yield return Alpha(read.Options.Alpha, config.Options);
+            if (config.Method.UsesTopK && found.TopK != wanted.TopK)
+                yield return new("--top-k");
+            if (module.TrainsBias && found.Bias != wanted.Bias)
+                yield return new("--bias", options => options with { Bias = AdapterBias.None });
+            if (module.Form.Terms.Count > 0 && found.Dropout != wanted.Dropout)
+                yield return new("--dropout", options => options with { Dropout = 0 });
+            foreach (var setting in config.Method.Settings)
+                if (found.Setting(config.Method, setting.Name) != wanted.Setting(config.Method, setting.Name))
+                    yield return new($"--set {setting.Name}");
+        }
+    }
+
+    private static Loss RankPattern { get; } = new("--rank-pattern", options => options with { RankPattern = [] });
+
+    private static Loss Alpha(double found, AdapterOptions wanted)
+    {
+        if (!IsSame(found, wanted.Alpha))
+            return new("--alpha");
+        // A rank of its own changes a layer's scale, unless the file says otherwise.
+        return wanted.AlphaPattern.Count > 0 ? new("--alpha-pattern", options => options with { AlphaPattern = [] }) : RankPattern;
+    }
+
+    // Files of a doubled rank round the root in their alpha to 15 digits.
+    private static bool IsSame(double left, double right) => Math.Abs(left - right) <= 1e-12 * Math.Max(Math.Abs(left), Math.Abs(right));
+
+    /// <summary>An option that is lost, and how to do without it; null where nothing can.</summary>
+    private sealed record Loss(string Option, Func<AdapterOptions, AdapterOptions>? Reset = null);
+}
