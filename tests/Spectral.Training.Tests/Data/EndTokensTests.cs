@@ -19,7 +19,7 @@ public sealed class EndTokensTests : FolderTest
         if (tokenizer is not null)
             folder.Write("tokenizer_config.json", $$"""{"eos_token":"{{tokenizer}}"}""");
         JsonObject json = TokenizerFiles.ByteLevel(null, []);
-        json["model"]!["vocab"] = new JsonObject { ["a"] = 0 };
+        json["model"]!["vocab"] = new JsonObject { ["a"] = 0, ["b"] = 1, ["c"] = 2, ["d"] = 3, ["e"] = 4 };
         json["added_tokens"] = new JsonArray(TokenizerFiles.Added("<a>", 5), TokenizerFiles.Added("<b>", 6));
         if (template is { } id)
         {

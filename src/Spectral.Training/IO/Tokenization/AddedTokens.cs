@@ -1,4 +1,4 @@
-using System.Globalization;
+using System.Buffers;
 using System.Text;
 
 namespace Spectral.Training;
@@ -41,8 +41,27 @@ internal sealed class AddedTokens
     public AddedTokens(IEnumerable<AddedToken> tokens, Func<string, string> normalize)
     {
         this.normalize = normalize;
-        foreach (AddedToken token in tokens)
+        // Of two with one content the last counts.
+        foreach (AddedToken token in tokens.Reverse().DistinctBy(token => token.Content))
             (token.Normalized ? normalized : raw).Insert(token.Normalized ? normalize(token.Content) : token.Content, token);
+    }
+
+    /// <summary>
+    /// Checks that ids are as the Rust core numbers added tokens: those of the vocabulary keep its ids, the others count on from its
+    /// size, and what the file says is not read.
+    /// </summary>
+    /// <exception cref="InputException">A token has another id.</exception>
+    public static void CheckNumbers(IEnumerable<AddedToken> tokens, IReadOnlyDictionary<string, int> vocabulary, string file)
+    {
+        Dictionary<string, int> numbered = [];
+        foreach (AddedToken token in tokens.Where(token => token.Content.Length > 0))
+        {
+            if (!vocabulary.TryGetValue(token.Content, out int id) && !numbered.TryGetValue(token.Content, out id))
+                numbered.Add(token.Content, id = vocabulary.Count + numbered.Count);
+            if (id != token.Id)
+                throw new InputException($"{file}: added token {InputText.Quote(token.Content)} has the id {token.Id}, expected {id}, "
+                    + "which other programs give it");
+        }
     }
 
     /// <summary>The text in order: added tokens, and normalized pieces between them.</summary>
@@ -80,15 +99,19 @@ internal sealed class AddedTokens
             (AddedToken found, int end) = token;
             int start = at;
             at = end;
-            if (start < done || (found.SingleWord && (EndsWithWord(text.AsSpan(0, start)) || StartsWithWord(text.AsSpan(end)))))
+            if (found.SingleWord && (EndsWithWord(text.AsSpan(0, start)) || StartsWithWord(text.AsSpan(end))))
                 continue;
-            while (found.StripLeft && start > done && char.IsWhiteSpace(text[start - 1]))
+            while (found.StripLeft && start > 0 && char.IsWhiteSpace(text[start - 1]))
                 start--;
+            // What the token before has taken stays with it; one that begins in it counts all the same.
+            if (found.StripLeft)
+                start = Math.Max(start, done);
             while (found.StripRight && end < text.Length && char.IsWhiteSpace(text[end]))
                 end++;
             if (start > done)
                 yield return (null, piece with { Text = text[done..start], AtStart = piece.AtStart && done == 0 });
-            yield return (found, default);
+            if (end > start)
+                yield return (found, default);
             done = end;
         }
         if (done < text.Length)
@@ -96,14 +119,10 @@ internal sealed class AddedTokens
     }
 
     private static bool EndsWithWord(ReadOnlySpan<char> text)
-        => Rune.DecodeLastFromUtf16(text, out Rune rune, out _) == System.Buffers.OperationStatus.Done && IsWord(rune);
+        => Rune.DecodeLastFromUtf16(text, out Rune rune, out _) == OperationStatus.Done && CharacterSets.Word.Contains(rune.Value);
 
     private static bool StartsWithWord(ReadOnlySpan<char> text)
-        => Rune.DecodeFromUtf16(text, out Rune rune, out _) == System.Buffers.OperationStatus.Done && IsWord(rune);
-
-    private static bool IsWord(Rune rune) => Rune.IsLetter(rune) || Rune.GetUnicodeCategory(rune)
-        is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.ConnectorPunctuation
-        or UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
+        => Rune.DecodeFromUtf16(text, out Rune rune, out _) == OperationStatus.Done && CharacterSets.Word.Contains(rune.Value);
 
     // A trie over UTF-16 units: one walk finds the longest token at a place, however many there are. Most nodes have one child, which needs no
     // dictionary: a file of one long token would otherwise take hundreds of times its size.

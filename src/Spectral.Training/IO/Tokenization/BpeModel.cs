@@ -13,6 +13,8 @@ internal sealed class BpeModel
     /// <summary>No real vocabulary comes near it.</summary>
     public const int LargestId = (1 << 24) - 1;
 
+    private const int LongestAffix = 64;
+
     private readonly Dictionary<string, int> vocabulary = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> lookup;
     private readonly PairTable merges = new();
@@ -23,6 +25,7 @@ internal sealed class BpeModel
     private readonly string continuingPrefix;
     private readonly string wordSuffix;
     private readonly int? unknown;
+    private readonly bool byteFallback;
     private readonly bool fuseUnknown;
     private readonly bool ignoreMerges;
 
@@ -47,7 +50,7 @@ internal sealed class BpeModel
                 ? id
                 : throw fields.Wrong("unk_token", "a token of the vocabulary");
         }
-        bool byteFallback = fields.Boolean("byte_fallback") ?? false;
+        byteFallback = fields.Boolean("byte_fallback") ?? false;
         for (int value = 0; value < 256; value++)
             byteTokens[value] = byteFallback ? vocabulary.GetValueOrDefault($"<0x{value:X2}>", -1) : -1;
     }
@@ -67,9 +70,8 @@ internal sealed class BpeModel
     // Put at each character of a text.
     private static string Affix(JsonFields fields, string key)
     {
-        const int Longest = 64;
         string text = fields.Text(key) ?? "";
-        return text.Length <= Longest ? text : throw fields.Wrong(key, $"at most {Longest} characters");
+        return text.Length <= LongestAffix ? text : throw fields.Wrong(key, $"at most {LongestAffix} characters");
     }
 
     /// <summary>A working space for one thread; <see cref="Encode"/> needs one.</summary>
@@ -109,41 +111,51 @@ internal sealed class BpeModel
             cache.Set(piece, CollectionsMarshal.AsSpan(ids)[before..]);
     }
 
+    // An unknown token waits for the next known one, also where bytes come between: the Rust core puts it behind them.
     private void AddSymbols(ReadOnlySpan<char> piece, BpeMerger merger)
     {
-        bool lastUnknown = false;
-        for (int at = 0; at < piece.Length;)
+        bool waiting = false;
+        for (int at = 0, end; at < piece.Length; at = end)
         {
-            Rune.DecodeFromUtf16(piece[at..], out Rune rune, out int length);
-            int id = Symbol(piece, at, at + length);
+            Rune.DecodeFromUtf16(piece[at..], out _, out int length);
+            end = at + length;
+            int id = Symbol(piece, at, end);
+            if (id < 0 && AddBytes(piece, at, end, merger))
+                continue;
+            if (waiting && !(id < 0 && fuseUnknown))
+                merger.Add(unknown!.Value);
             if (id >= 0)
                 merger.Add(id);
-            else if (AddBytes(rune, merger))
-                id = 0;
-            else if (unknown is { } unknownId && !(lastUnknown && fuseUnknown))
-                merger.Add(unknownId);
-            lastUnknown = id < 0;
-            at += length;
+            waiting = id < 0 && unknown is not null;
         }
+        if (waiting)
+            merger.Add(unknown!.Value);
     }
 
     // The token of one character with what its place in the piece adds to it; negative when there is none.
     private int Symbol(ReadOnlySpan<char> piece, int start, int end)
     {
-        string prefix = start == 0 ? "" : continuingPrefix;
-        string suffix = end < piece.Length ? "" : wordSuffix;
-        if (prefix.Length > 0 || suffix.Length > 0)
-            return vocabulary.GetValueOrDefault($"{prefix}{piece[start..end]}{suffix}", -1);
+        if (IsAffixed(piece, start, end))
+            return vocabulary.GetValueOrDefault(Affixed(piece, start, end), -1);
         if (end - start == 1)
             return characters[piece[start]];
         return lookup.TryGetValue(piece[start..end], out int id) ? id : -1;
     }
 
-    // All bytes of the character as tokens, or none.
-    private bool AddBytes(Rune rune, BpeMerger merger)
+    private bool IsAffixed(ReadOnlySpan<char> piece, int start, int end)
+        => (start > 0 && continuingPrefix.Length > 0) || (end == piece.Length && wordSuffix.Length > 0);
+
+    private string Affixed(ReadOnlySpan<char> piece, int start, int end)
+        => $"{(start == 0 ? "" : continuingPrefix)}{piece[start..end]}{(end < piece.Length ? "" : wordSuffix)}";
+
+    // All bytes of the character, and of what its place adds to it, as tokens; or none.
+    private bool AddBytes(ReadOnlySpan<char> piece, int start, int end, BpeMerger merger)
     {
-        Span<byte> utf8 = stackalloc byte[4];
-        utf8 = utf8[..rune.EncodeToUtf8(utf8)];
+        if (!byteFallback)
+            return false;
+        ReadOnlySpan<char> text = IsAffixed(piece, start, end) ? Affixed(piece, start, end) : piece[start..end];
+        Span<byte> utf8 = stackalloc byte[Encoding.UTF8.GetMaxByteCount((2 * LongestAffix) + 2)];
+        utf8 = utf8[..Encoding.UTF8.GetBytes(text, utf8)];
         foreach (byte value in utf8)
         {
             if (byteTokens[value] < 0)
@@ -183,10 +195,9 @@ internal sealed class BpeModel
         {
             (string left, string right) = Parts(entry)
                 ?? throw Wrong("is no pair, expected \"a b\" or [\"a\", \"b\"]");
-            string tail = right.StartsWith(continuingPrefix, StringComparison.Ordinal)
-                ? right[continuingPrefix.Length..]
-                : right;
-            merges.Set(Id(left), Id(right), PairTable.Merge(rank, Id(left + tail)));
+            if (!right.StartsWith(continuingPrefix, StringComparison.Ordinal))
+                throw Wrong($"joins {InputText.Quote(right)}, which does not begin with {InputText.Quote(continuingPrefix)}");
+            merges.Set(Id(left), Id(right), PairTable.Merge(rank, Id(left + right[continuingPrefix.Length..])));
             boundaries?.Add(left, right);
             rank++;
         }

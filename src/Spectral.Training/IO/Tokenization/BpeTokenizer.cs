@@ -20,6 +20,7 @@ public sealed class BpeTokenizer
     private readonly PostProcessor postProcessor;
     private readonly Func<List<string>, List<string>> decoder;
     private readonly Dictionary<int, string> tokens = [];
+    private readonly Dictionary<int, string> spelled = [];
     private readonly HashSet<int> special = [];
     private readonly Dictionary<int, AddedToken> addedById = [];
     private readonly Func<string, string> continuedNormalizer;
@@ -32,13 +33,16 @@ public sealed class BpeTokenizer
         model = BpeModel.Read(root, file);
         Func<string, string> normalizer = TextNormalizer.Read(root.Object("normalizer"), $"{file}: normalizer");
         preTokenizer = PreTokenizer.Read(root.Object("pre_tokenizer"), $"{file}: pre_tokenizer");
+        if (PreTokenizer.AsksForStart(root.Object("pre_tokenizer")) && !TextNormalizer.KeepsStart(root.Object("normalizer")))
+            throw root.Wrong("normalizer", "one that takes nothing from the beginning, beside a Metaspace of scheme first");
         (continuedNormalizer, continuedPreTokenizer) = Continued(root, file);
         decoder = TokenDecoder.Read(root.Object("decoder"), $"{file}: decoder");
         foreach ((string token, int id) in model.Vocabulary)
             tokens.Add(id, token);
-        List<AddedToken> addedTokens = companions.Complete(
-            root.Objects("added_tokens").Select(fields => AddedToken.Read(fields, fields.RequiredInteger("id", 0, BpeModel.LargestId))),
-            model.Vocabulary);
+        List<AddedToken> ownTokens = [.. root.Objects("added_tokens")
+            .Select(fields => AddedToken.Read(fields, fields.RequiredInteger("id", 0, BpeModel.LargestId)))];
+        AddedTokens.CheckNumbers(ownTokens, model.Vocabulary, file);
+        List<AddedToken> addedTokens = companions.Complete(ownTokens, model.Vocabulary);
         added = new AddedTokens(addedTokens, normalizer);
         foreach (AddedToken token in addedTokens)
         {
@@ -49,6 +53,8 @@ public sealed class BpeTokenizer
             addedById[token.Id] = token;
             if (token.Special)
                 special.Add(token.Id);
+            if (token.Normalized && normalizer(token.Content) is var text && text != token.Content)
+                spelled[token.Id] = text;
         }
         if (tokens.Count == 0)
             throw new InputException($"{file}: model.vocab is empty, expected at least one token");
@@ -142,13 +148,17 @@ public sealed class BpeTokenizer
         return [.. ids];
     }
 
-    /// <summary>The text of token ids. Ids without a token are skipped, special tokens if asked for.</summary>
+    /// <summary>
+    /// The text of token ids. Ids without a token are skipped, special tokens if asked for. An added token that is looked for in
+    /// normalized text is written as the normalizer makes it, and not skipped when that differs.
+    /// </summary>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true)
     {
         List<string> texts = new(ids.Length);
         foreach (int id in ids)
         {
-            if (tokens.TryGetValue(id, out string? token) && !(skipSpecialTokens && special.Contains(id)))
+            if (spelled.TryGetValue(id, out string? token)
+                || (tokens.TryGetValue(id, out token) && !(skipSpecialTokens && special.Contains(id))))
                 texts.Add(token);
         }
         return string.Concat(decoder(texts));

@@ -4,7 +4,7 @@ using System.Text;
 namespace Spectral.Training;
 
 /// <summary>
-/// Unicode's canonical normal forms C and D. Own tables, because .NET leaves text as it is where globalization is invariant, and
+/// Unicode's normal forms C and D, and KC and KD, of Unicode 9 as in the Rust core. Own tables, because .NET leaves text as it is where globalization is invariant, and
 /// because ids must not depend on the Unicode library of the machine.
 /// </summary>
 internal static class CanonicalForm
@@ -15,13 +15,13 @@ internal static class CanonicalForm
 
     private static readonly Lazy<Tables> Data = new(Tables.Load);
 
-    /// <summary>Normal form C: decomposed, ordered and composed again.</summary>
-    public static string Compose(string text)
+    /// <summary>Normal form C, or KC where <paramref name="compatible"/>: decomposed, ordered and composed again.</summary>
+    public static string Compose(string text, bool compatible = false)
     {
-        // Below U+0300 nothing combines and everything is already composed.
-        if (!text.AsSpan().ContainsAnyExceptInRange('\0', '\u02FF'))
+        // Below U+0300 nothing combines and everything is already composed; below U+00A0 everything is alike.
+        if (!text.AsSpan().ContainsAnyExceptInRange('\0', compatible ? '\u009F' : '\u02FF'))
             return text;
-        List<int> codes = Decomposed(text);
+        List<int> codes = Decomposed(text, compatible);
         int starter = -1;
         int written = 0;
         byte last = 0;
@@ -42,25 +42,25 @@ internal static class CanonicalForm
         return ToText(codes, written);
     }
 
-    /// <summary>Normal form D: decomposed, marks in canonical order.</summary>
-    public static string Decompose(string text)
+    /// <summary>Normal form D, or KD where <paramref name="compatible"/>: decomposed, marks in canonical order.</summary>
+    public static string Decompose(string text, bool compatible = false)
     {
-        if (!text.AsSpan().ContainsAnyExceptInRange('\0', '\u00BF'))
+        if (!text.AsSpan().ContainsAnyExceptInRange('\0', '\u009F'))
             return text;
-        List<int> codes = Decomposed(text);
+        List<int> codes = Decomposed(text, compatible);
         return ToText(codes, codes.Count);
     }
 
-    private static List<int> Decomposed(string text)
+    private static List<int> Decomposed(string text, bool compatible)
     {
         List<int> codes = new(text.Length);
         foreach (Rune rune in text.EnumerateRunes())
-            Append(codes, rune.Value);
+            Append(codes, rune.Value, compatible);
         SortMarks(codes);
         return codes;
     }
 
-    private static void Append(List<int> codes, int code)
+    private static void Append(List<int> codes, int code, bool compatible)
     {
         int syllable = code - SyllableBase;
         if (syllable is >= 0 and < Leads * Vowels * Tails)
@@ -72,9 +72,15 @@ internal static class CanonicalForm
         }
         else if (Data.Value.Decompositions.TryGetValue(code, out (int First, int Second) parts))
         {
-            Append(codes, parts.First);
+            Append(codes, parts.First, compatible);
             if (parts.Second > 0)
-                Append(codes, parts.Second);
+                Append(codes, parts.Second, compatible);
+        }
+        else if (compatible && Data.Value.Compatible.TryGetValue(code, out int[]? alike))
+        {
+            TextNormalizer.Bounded(codes.Count + alike.Length);
+            foreach (int part in alike)
+                Append(codes, part, compatible);
         }
         else
         {
@@ -130,6 +136,8 @@ internal static class CanonicalForm
 
         public Dictionary<(int First, int Second), int> Compositions { get; } = [];
 
+        public Dictionary<int, int[]> Compatible { get; } = [];
+
         public byte ClassOf(int code) => code < 0x300 ? (byte)0 : classes.GetValueOrDefault(code);
 
         public static Tables Load()
@@ -141,6 +149,11 @@ internal static class CanonicalForm
                 string[] words = line.Split(' ');
                 if (words[0] == "#")
                     continue;
+                if (words[0] == "k")
+                {
+                    tables.Compatible.Add(Hex(words[1]), [.. words[2..].Select(Hex)]);
+                    continue;
+                }
                 int first = Hex(words[1]), second = words.Length > 2 ? Hex(words[2]) : 0, third = words.Length > 3 ? Hex(words[3]) : 0;
                 if (words[0] == "c")
                 {

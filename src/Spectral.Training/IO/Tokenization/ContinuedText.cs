@@ -27,7 +27,8 @@ internal static class ContinuedText
         bool adds = fields.Text("type") switch
         {
             "Prepend" => true,
-            "ByteLevel" => fields.Boolean("add_prefix_space") ?? true,
+            // A normalizer of that type has no such key.
+            "ByteLevel" => fields.Boolean("add_prefix_space") ?? false,
             "Metaspace" => (fields.Text("prepend_scheme") ?? (fields.Boolean("add_prefix_space") ?? true ? "always" : "never")) != "never",
             _ => false,
         };

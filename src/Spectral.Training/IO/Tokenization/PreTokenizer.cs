@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 
 namespace Spectral.Training;
@@ -19,20 +18,52 @@ internal static class PreTokenizer
             return piece => [piece];
         switch (fields.RequiredText("type"))
         {
+            case "BertPreTokenizer":
+                return InTurn([Split(CharacterSets.Space, TextSplit.Removed), Split(CharacterSets.Punctuation, TextSplit.Isolated)]);
             case "ByteLevel":
                 return ByteLevel(fields, where);
-            case "Split":
-                return Split(fields, where);
+            case "CharDelimiterSplit":
+                return Split(CodeSet.Of(Character(fields, "delimiter", fields.RequiredText("delimiter")).Value), TextSplit.Removed);
+            case "Digits":
+                return Split(CharacterSets.Number,
+                    fields.Boolean("individual_digits") ?? false ? TextSplit.Isolated : TextSplit.Contiguous);
+            case "FixedLength":
+                return FixedLength(fields.Integer("length", 1, int.MaxValue) ?? 5);
             case "Metaspace":
                 return Metaspace(fields, where);
-            case "Digits":
-                return Digits(fields.Boolean("individual_digits") ?? false);
+            case "Punctuation":
+                return Split(CharacterSets.Punctuation, TextSplit.ReadBehavior(fields, absent: "Isolated"));
             case "Sequence":
-                Func<TextPiece, IEnumerable<TextPiece>>[] parts = [.. fields.Objects("pretokenizers").Select(part => Read(part, where))];
-                return piece => parts.Aggregate(Enumerable.Repeat(piece, 1), (pieces, part) => pieces.SelectMany(part));
+                return InTurn([.. fields.Objects("pretokenizers").Select(part => Read(part, where))]);
+            case "Split":
+                return Split(fields, where);
+            case "Whitespace":
+                return Whitespace;
+            case "WhitespaceSplit":
+                return Split(CharacterSets.Space, TextSplit.Removed);
             default:
-                throw fields.Wrong("type", "ByteLevel, Split, Metaspace, Digits or Sequence (no other pre-tokenizer is supported)");
+                throw fields.Wrong("type", "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, FixedLength, Metaspace, "
+                    + "Punctuation, Sequence, Split, Whitespace or WhitespaceSplit (no other pre-tokenizer is supported)");
         }
+    }
+
+    /// <summary>Whether some step treats the beginning of the text in another way than the rest.</summary>
+    public static bool AsksForStart(JsonFields? definition)
+        => definition is { } fields && (fields.Text("prepend_scheme") == "first" || fields.Objects("pretokenizers").Any(part => AsksForStart(part)));
+
+    private static Func<TextPiece, IEnumerable<TextPiece>> InTurn(Func<TextPiece, IEnumerable<TextPiece>>[] parts)
+        => piece => parts.Aggregate(Enumerable.Repeat(piece, 1), (pieces, part) => pieces.SelectMany(part));
+
+    private static Func<TextPiece, IEnumerable<TextPiece>> Split(CodeSet set,
+        Func<List<TextSplit.Stretch>, IEnumerable<(int Start, int End)>> behavior)
+        => piece => TextSplit.Cut(piece, behavior(TextSplit.Stretches(piece.Text, set)));
+
+    private static Func<TextPiece, IEnumerable<TextPiece>> Split(JsonFields fields, string where)
+    {
+        SplitPattern pattern = SplitPattern.Read(fields, "pattern", where);
+        bool invert = fields.Boolean("invert") ?? false;
+        Func<List<TextSplit.Stretch>, IEnumerable<(int Start, int End)>> behavior = TextSplit.ReadBehavior(fields);
+        return piece => TextSplit.Cut(piece, behavior(TextSplit.Stretches(piece.Text, pattern, invert)));
     }
 
     private static Func<TextPiece, IEnumerable<TextPiece>> ByteLevel(JsonFields fields, string where)
@@ -45,7 +76,7 @@ internal static class PreTokenizer
                 piece = piece with { Text = " " + piece.Text };
             IEnumerable<TextPiece> pieces = pattern is null
                 ? [piece]
-                : Cut(piece, Ranges(piece.Text, pattern, invert: false).Select(range => (range.Start, range.End)));
+                : TextSplit.Cut(piece, TextSplit.Isolated(TextSplit.Stretches(piece.Text, pattern)));
             return pieces.Select(part =>
             {
                 string encoded = ByteAlphabet.Encode(part.Text);
@@ -55,29 +86,10 @@ internal static class PreTokenizer
         };
     }
 
-    private static Func<TextPiece, IEnumerable<TextPiece>> Split(JsonFields fields, string where)
-    {
-        SplitPattern pattern = SplitPattern.Read(fields, "pattern", where);
-        bool invert = fields.Boolean("invert") ?? false;
-        string behavior = fields.RequiredText("behavior").ToUpperInvariant().Replace("_", "", StringComparison.Ordinal);
-        Func<List<Stretch>, IEnumerable<(int, int)>> join = behavior switch
-        {
-            "ISOLATED" => ranges => ranges.Select(range => (range.Start, range.End)),
-            "REMOVED" => ranges => ranges.Where(range => !range.IsMatch).Select(range => (range.Start, range.End)),
-            "CONTIGUOUS" => ranges => Join(ranges, (before, range) => before.IsMatch == range.IsMatch),
-            "MERGEDWITHPREVIOUS" => ranges => Join(ranges, (before, range) => range.IsMatch && !before.IsMatch),
-            "MERGEDWITHNEXT" => ranges => Join(ranges, (before, range) => before.IsMatch && !range.IsMatch),
-            _ => throw fields.Wrong("behavior", "Isolated, Removed, Contiguous, MergedWithPrevious or MergedWithNext"),
-        };
-        return piece => Cut(piece, join(Ranges(piece.Text, pattern, invert)));
-    }
-
     // Spaces become the replacement character, which is put in front of the text as well, and each begins a piece.
     private static Func<TextPiece, IEnumerable<TextPiece>> Metaspace(JsonFields fields, string where)
     {
-        string replacement = fields.Text("replacement") ?? "▁";
-        if (replacement.Length != 1)
-            throw fields.Wrong("replacement", "one character");
+        string replacement = Character(fields, "replacement", fields.Text("replacement") ?? "▁").ToString();
         string scheme = fields.Text("prepend_scheme") ?? (fields.Boolean("add_prefix_space") ?? true ? "always" : "never");
         if (scheme is not ("always" or "never" or "first"))
             throw fields.Wrong("prepend_scheme", "always, never or first");
@@ -89,62 +101,37 @@ internal static class PreTokenizer
                 text = replacement + text;
             piece.Budget?.Spend(text.Length);
             piece = piece with { Text = text };
-            return pattern is null
-                ? [piece]
-                : Cut(piece, Join(Ranges(text, pattern, invert: false), (before, range) => before.IsMatch && !range.IsMatch));
+            return pattern is null ? [piece] : TextSplit.Cut(piece, TextSplit.MergedWithNext(TextSplit.Stretches(text, pattern)));
         };
     }
 
-    private static Func<TextPiece, IEnumerable<TextPiece>> Digits(bool individual)
+    private static Func<TextPiece, IEnumerable<TextPiece>> FixedLength(int length)
         => piece =>
         {
-            List<Stretch> ranges = [];
-            int at = 0;
+            List<(int Start, int End)> ranges = [];
+            int at = 0, count = 0;
             foreach (Rune rune in piece.Text.EnumerateRunes())
             {
-                bool digit = Rune.GetUnicodeCategory(rune)
-                    is UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber;
-                ranges.Add(new Stretch(at, at += rune.Utf16SequenceLength, digit));
+                if (count++ % length == 0)
+                    ranges.Add((at, at));
+                at += rune.Utf16SequenceLength;
+                ranges[^1] = (ranges[^1].Start, at);
             }
-            return Cut(piece, Join(ranges, (before, range) => before.IsMatch == range.IsMatch && !(individual && range.IsMatch)));
+            return TextSplit.Cut(piece, ranges);
         };
 
-    private readonly record struct Stretch(int Start, int End, bool IsMatch);
-
-    // Matches and what lies between them, covering the text.
-    private static List<Stretch> Ranges(string text, SplitPattern pattern, bool invert)
+    // Runs of word characters, and runs of what is neither word nor white space.
+    private static IEnumerable<TextPiece> Whitespace(TextPiece piece)
     {
-        List<Stretch> ranges = [];
-        int at = 0;
-        foreach ((int start, int end) in pattern.Matches(text))
+        List<TextSplit.Stretch> words = TextSplit.Stretches(piece.Text, CharacterSets.Word);
+        foreach (TextPiece run in TextSplit.Cut(piece, TextSplit.Contiguous(words)))
         {
-            if (start > at)
-                ranges.Add(new Stretch(at, start, invert));
-            if (end > start)
-                ranges.Add(new Stretch(start, end, !invert));
-            at = end;
-        }
-        if (at < text.Length)
-            ranges.Add(new Stretch(at, text.Length, invert));
-        return ranges;
-    }
-
-    // Joins a range to the one before it where the rule says so; a joined pair is closed for MergedWith rules by its last range.
-    private static IEnumerable<(int Start, int End)> Join(List<Stretch> ranges, Func<Stretch, Stretch, bool> joins)
-    {
-        for (int i = 0; i < ranges.Count;)
-        {
-            int start = ranges[i].Start;
-            do
-                i++;
-            while (i < ranges.Count && joins(ranges[i - 1], ranges[i]));
-            yield return (start, ranges[i - 1].End);
+            foreach (TextPiece part in TextSplit.Cut(run, TextSplit.Removed(TextSplit.Stretches(run.Text, CharacterSets.Space))))
+                yield return part;
         }
     }
 
-    private static IEnumerable<TextPiece> Cut(TextPiece piece, IEnumerable<(int Start, int End)> ranges)
-    {
-        foreach ((int start, int end) in ranges)
-            yield return piece with { Text = piece.Text[start..end], AtStart = piece.AtStart && start == 0 };
-    }
+    private static Rune Character(JsonFields fields, string key, string text)
+        => text.Length > 0 && Rune.DecodeFromUtf16(text, out Rune rune, out int length) == System.Buffers.OperationStatus.Done
+            && length == text.Length ? rune : throw fields.Wrong(key, "one character");
 }

@@ -23,7 +23,10 @@ internal static class TokenDecoder
                 return tokens => [string.Concat(tokens)];
             case "Metaspace":
                 string scheme = fields.Text("prepend_scheme") ?? (fields.Boolean("add_prefix_space") ?? true ? "always" : "never");
-                return Metaspace(fields.Text("replacement") is not { } given ? "▁" : given.Length > 0 ? given : throw fields.Wrong("replacement", "a character"), dropFirst: scheme != "never");
+                string replacement = fields.Text("replacement") ?? "▁";
+                if (replacement.Length == 0)
+                    throw fields.Wrong("replacement", "a character");
+                return Metaspace(replacement, dropFirst: scheme != "never");
             case "Replace":
                 SplitPattern pattern = SplitPattern.Read(fields, "pattern", where);
                 string content = fields.RequiredText("content");
@@ -31,6 +34,12 @@ internal static class TokenDecoder
             case "Strip":
                 return Strip(fields.RequiredText("content"), fields.Integer("start", 0, int.MaxValue) ?? 0,
                     fields.Integer("stop", 0, int.MaxValue) ?? 0);
+            case "CTC":
+                return Ctc(fields);
+            case "WordPiece":
+                string start = fields.Text("prefix") ?? "##";
+                bool clean = fields.Boolean("cleanup") ?? true;
+                return tokens => [.. tokens.Select((token, index) => WordPiece(token, index == 0 ? null : start, clean))];
             case "BPEDecoder":
                 string suffix = fields.Text("suffix") ?? "</w>";
                 return tokens => suffix.Length == 0 ? tokens : [.. tokens.Select((token, index)
@@ -39,8 +48,8 @@ internal static class TokenDecoder
                 Func<List<string>, List<string>>[] parts = [.. fields.Objects("decoders").Select(part => Read(part, where))];
                 return tokens => parts.Aggregate(tokens, (current, part) => part(current));
             default:
-                throw fields.Wrong("type", "ByteLevel, ByteFallback, Fuse, Metaspace, Replace, Strip, BPEDecoder or Sequence (no "
-                    + "other decoder is supported)");
+                throw fields.Wrong("type", "BPEDecoder, ByteFallback, ByteLevel, CTC, Fuse, Metaspace, Replace, Sequence, Strip or "
+                    + "WordPiece (no other decoder is supported)");
         }
     }
 
@@ -96,6 +105,46 @@ internal static class TokenDecoder
             }
             bytes.Clear();
         }
+    }
+
+    // Repeated tokens count once, and padding not at all.
+    private static Func<List<string>, List<string>> Ctc(JsonFields fields)
+    {
+        string padding = fields.Text("pad_token") ?? "<pad>", delimiter = fields.Text("word_delimiter_token") ?? "|";
+        bool cleanup = fields.Boolean("cleanup") ?? true;
+        if (padding.Length == 0 || delimiter.Length == 0)
+            throw fields.Wrong(padding.Length == 0 ? "pad_token" : "word_delimiter_token", "at least one character");
+        return tokens =>
+        {
+            List<string> result = [];
+            for (int i = 0; i < tokens.Count; i++)
+            {
+                if (i > 0 && tokens[i] == tokens[i - 1])
+                    continue;
+                string token = tokens[i].Replace(padding, "", StringComparison.Ordinal);
+                if (cleanup)
+                    token = Cleaned(token).Replace(delimiter, " ", StringComparison.Ordinal);
+                if (token.Length > 0)
+                    result.Add(token);
+            }
+            return result;
+        };
+    }
+
+    private static string WordPiece(string token, string? prefix, bool clean)
+    {
+        if (prefix is not null)
+            token = token.StartsWith(prefix, StringComparison.Ordinal) ? token[prefix.Length..] : " " + token;
+        return clean ? Cleaned(token) : token;
+    }
+
+    // Spaces before punctuation and English abbreviations.
+    private static string Cleaned(string text)
+    {
+        foreach ((string from, string to) in (ReadOnlySpan<(string, string)>)[(" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","),
+            (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re")])
+            text = text.Replace(from, to, StringComparison.Ordinal);
+        return text;
     }
 
     private static Func<List<string>, List<string>> Metaspace(string replacement, bool dropFirst)

@@ -11,6 +11,13 @@ public sealed class BpeTokenizerTests : FolderTest
 {
     private static readonly (string, string)[] Merges = [("h", "e"), ("l", "l"), ("he", "ll"), ("hell", "o"), ("Ġ", "w"), ("o", "r"), ("Ġw", "or"), ("Ã", "©")];
 
+    // Each adds a token, which only one may.
+    private const string Twice = """
+        {"type":"Sequence","processors":[
+         {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}},{"Sequence":{"id":"A"}}],"special_tokens":{"B":{"ids":[1]}}},
+         {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}},{"Sequence":{"id":"A"}}],"special_tokens":{"B":{"ids":[1]}}}]}
+        """;
+
     private BpeTokenizer Load(JsonObject json) => TokenizerFiles.Load(folder, json);
 
     [Test]
@@ -228,12 +235,15 @@ public sealed class BpeTokenizerTests : FolderTest
     [TestCase("model.merges", "[\"a b\",\"a z\"]", "merges[0] needs the token 'ab'")]
     [TestCase("model.dropout", "0.1", "model.dropout")]
     [TestCase("model.unk_token", "\"<none>\"", "model.unk_token")]
-    [TestCase("normalizer", """{"type":"Precompiled"}""", "'Precompiled', expected NFC")]
+    [TestCase("normalizer", """{"type":"Precompiled"}""", "'Precompiled', expected BertNormalizer")]
     [TestCase("pre_tokenizer", "7", "pre_tokenizer is 7")]
-    [TestCase("post_processor", """{"type":"RobertaProcessing"}""", "'RobertaProcessing'")]
+    [TestCase("post_processor", """{"type":"RobertaProcessing","sep":["</s>",2],"cls":["<s>"]}""", "post_processor.cls is an array")]
+    [TestCase("post_processor", """{"type":"PairProcessing"}""", "'PairProcessing'")]
+    [TestCase("post_processor", Twice, "nothing that adds tokens behind")]
+    [TestCase("post_processor", """{"type":"TemplateProcessing","single":[{"Sequence":{"id":"B"}}]}""", "single[0].Sequence.id")]
     [TestCase("post_processor", """{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}}]}""", "special_tokens")]
     [TestCase("post_processor", """{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A"}},{"SpecialToken":{"id":"B"}}],"special_tokens":{"B":{"ids":[9999]}}}""", "9999")]
-    [TestCase("decoder", """{"type":"CTC"}""", "'CTC'")]
+    [TestCase("decoder", """{"type":"Unknown"}""", "'Unknown'")]
     [TestCase("added_tokens", """[{"id":5,"content":"<x>"}]""", "id 5")]
     [TestCase("added_tokens", """[{"id":500}]""", "added_tokens[0].content is missing")]
     public void What_is_not_supported_is_refused_by_name(string path, string value, string says)

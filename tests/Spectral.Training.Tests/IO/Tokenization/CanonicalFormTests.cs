@@ -23,10 +23,24 @@ public sealed class CanonicalFormTests
     [TestCase("\uD55C", "\u1112\u1161\u11AB")]
     public void Form_d(string text, string decomposed) => Assert.That(CanonicalForm.Decompose(text), Is.EqualTo(decomposed));
 
-    // The digests are of what Python 3.11's unicodedata (Unicode 14) makes of the same texts: every code point of the first three planes alone, before and between marks.
-    [TestCase(true, "0890aa38957a6f21201ff74e435f627446f83f45b0afb23ccea02ef70d7f11ff", TestName = "Form C of every code point agrees with an independent implementation")]
-    [TestCase(false, "461afca36a8a493b73c63525371f0826cbc38dd9bd863f7369f295ad03186fee", TestName = "Form D of every code point agrees with an independent implementation")]
-    public void Every_code_point_agrees_with_an_independent_implementation(bool compose, string digest)
+    [TestCase("\uFB01\u00B2\u2460", "fi21")]
+    [TestCase("\u1E9B\u0323", "\u1E69", TestName = "decomposed all the way, then composed")]
+    [TestCase("\uFF76\uFF9E", "\u30AC", TestName = "half width")]
+    public void Form_kc(string text, string composed)
+        => Assert.That(CanonicalForm.Compose(text, compatible: true), Is.EqualTo(composed));
+
+    [TestCase("\u32FF", TestName = "a compatible character of Unicode 12.1")]
+    [TestCase("\U000105C9", TestName = "a letter with a mark of Unicode 16")]
+    public void What_is_newer_than_Unicode_9_stays(string text)
+        => Assert.That(CanonicalForm.Decompose(text, compatible: true), Is.EqualTo(text));
+
+    // The digests are of what the Rust core (npm package tokenizers 0.23.2) makes of the same texts: every code point of the first
+    // three planes alone, before and between marks.
+    [TestCase(true, false, "50c54287e34e64aa61d1d503e6101ee31bc1eb5b5469b6bc56cb207239861626", TestName = "Form C of all")]
+    [TestCase(false, false, "1ac1f81a85bf1a842ffa2bb015d07491ce0bfff734b5081686d54f7424cf49e1", TestName = "Form D of all")]
+    [TestCase(true, true, "3e8a91cd64492a97e31b6aab8c6344632b3bcf391c6c74be2cce285dc62bbea2", TestName = "Form KC of all")]
+    [TestCase(false, true, "a6a64ea7820b845bb1623c0b47baf0f4fcc4bfb8084dc1f26332e6ea54d547ec", TestName = "Form KD of all")]
+    public void Every_code_point_agrees_with_an_independent_implementation(bool compose, bool compatible, string digest)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         for (int code = 0; code < 0x30000; code++)
@@ -35,7 +49,8 @@ public sealed class CanonicalFormTests
                 continue;
             string character = char.ConvertFromUtf32(code);
             string text = $"{character} a{character}\u0301 {character}\u0323\u0302\u3099";
-            hash.AppendData(Encoding.UTF8.GetBytes(compose ? CanonicalForm.Compose(text) : CanonicalForm.Decompose(text)));
+            string made = compose ? CanonicalForm.Compose(text, compatible) : CanonicalForm.Decompose(text, compatible);
+            hash.AppendData(Encoding.UTF8.GetBytes(made));
         }
         Assert.That(Convert.ToHexStringLower(hash.GetHashAndReset()), Is.EqualTo(digest));
     }

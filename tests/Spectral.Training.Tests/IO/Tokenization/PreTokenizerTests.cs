@@ -66,10 +66,10 @@ public sealed class PreTokenizerTests
         Check.One(config, Prop.ForAll(RandomText.Arbitrary, text => Pieces(Split(TokenizerFiles.Qwen2), text).SequenceEqual(ScanLlama3(text, 1))));
     }
 
-    [TestCase("""{"type":"Whitespace"}""", "'Whitespace', expected ByteLevel")]
+    [TestCase("""{"type":"UnicodeScripts"}""", "'UnicodeScripts', expected BertPreTokenizer")]
     [TestCase("""{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated"}""", "'('")]
-    [TestCase("""{"type":"Split","pattern":{"Regex":"[a-z&&[^b]]"},"behavior":"Isolated"}""", "set operations")]
-    [TestCase("""{"type":"Split","pattern":{"Regex":"\\p{Han}"},"behavior":"Isolated"}""", "not supported")]
+    [TestCase("""{"type":"FixedLength","length":0}""", "length")]
+    [TestCase("""{"type":"CharDelimiterSplit","delimiter":"ab"}""", "one character")]
     [TestCase("""{"type":"Split","pattern":{"Regex":"a"},"behavior":"Sideways"}""", "'Sideways'")]
     [TestCase("""{"type":"Metaspace","replacement":"ab"}""", "one character")]
     public void Others_are_refused_by_name(string json, string says)
