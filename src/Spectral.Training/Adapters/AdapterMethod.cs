@@ -40,6 +40,9 @@ public abstract class AdapterMethod
     /// <summary>Why folders of <see cref="FormerPeftType"/> that PEFT itself wrote cannot be read; null: they can.</summary>
     public virtual string? FormerRefusal => null;
 
+    /// <summary>Whether a config of <see cref="PeftType"/> or <see cref="FormerPeftType"/> is one of this method's.</summary>
+    internal virtual bool Reads(JsonFields fields) => true;
+
     /// <summary>
     /// Names that tensors of a layer have in files of older versions of PEFT, each with the present one; null: it says nothing that is not known otherwise.
     /// </summary>

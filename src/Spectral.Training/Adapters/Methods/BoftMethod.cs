@@ -7,15 +7,19 @@ internal sealed class BoftMethod : AdapterMethod
 {
     private const string Factors = "butterfly-factors";
     private const string R = "boft_R";
+    private const string FormerR = "oft_r";
+    private const string Scales = "boft_s";
     private const int LargestBlock = 256;
+    private const int LargestFormer = 65536;
 
     public override string Name => "boft";
     public override string Formula => "diag(s)·W·(M_m·…·M_1)ᵀ, M_i = P_i·diag(Q_i1 … Q_ib)·P_iᵀ with butterfly permutations P_i";
     public override string Source => "Liu et al., 2023, arXiv 2311.06243";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Bias("boft_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"),
-        .. PeftField.Ignored("boft_dropout"),
+        PeftField.Bias("boft_only", former: "oft_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"),
+        .. PeftField.Ignored("boft_dropout", "module_dropout", "eps"), .. PeftField.Unsupported("coft", "block_share"),
+        Former("r", BlockSizes.Number), Former("oft_block_size", BlockSizes.Size),
     ];
     public override string Use => "Denser rotations than OFT's from small blocks: m·in·block numbers a layer. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
@@ -29,8 +33,16 @@ internal sealed class BoftMethod : AdapterMethod
         AdapterSetting.Whole(Factors, 1, 1, 16, "Factors m.") with { PeftKey = "boft_n_butterfly_factor" },
     ];
 
-    /// <summary>PEFT 0.12 stores its permutations, which follow from the sizes.</summary>
-    public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } = new Dictionary<string, string?> { ["boft_P"] = null };
+    /// <summary>OFT of PEFT 0.14 and 0.15 is BOFT of one factor; later versions have no scales and cannot hold it.</summary>
+    public override string? FormerPeftType => "OFT";
+
+    /// <summary>PEFT 0.12 stores BOFT's permutations, which follow from the sizes.</summary>
+    public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } = new Dictionary<string, string?>
+    {
+        ["boft_P"] = null,
+        [FormerR] = R,
+        ["oft_s"] = Scales,
+    };
 
     /// <inheritdoc/>
     public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all)
@@ -62,8 +74,22 @@ internal sealed class BoftMethod : AdapterMethod
             var rotation = rotations.Block(i * blocks * size, 0, blocks * size, size).Reshape((blocks, size, size));
             weight = Butterfly(layer, Butterfly(layer, weight, i, size, inverse: true).MatMulBlocks(rotation, transpose: true), i, size, inverse: false);
         }
-        return new AdapterForm { Weight = weight, OutputScale = layer.Trained("boft_s", (layer.Out, 1), Start.Ones) };
+        return new AdapterForm { Weight = weight, OutputScale = layer.Trained(Scales, (layer.Out, 1), Start.Ones) };
     }
+
+    /// <summary>Whether a config is one of OFT in PEFT 0.14 or 0.15, which had no choice of series yet.</summary>
+    internal static bool IsFormerOft(JsonFields fields) => fields.Has("oft_block_size") && !fields.Has("use_cayley_neumann");
+
+    internal override bool Reads(JsonFields fields) => fields.Text("peft_type") == PeftType || IsFormerOft(fields);
+
+    internal override IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options) => tensors.Select(tensor =>
+        tensor.Name.Contains($".{FormerR}", StringComparison.Ordinal) ? tensor with { Shape = [1, .. tensor.Shape] } : tensor);
+
+    /// <summary>A key of the former type, 0 where the other of the two holds.</summary>
+    private static PeftField Former(string key, string setting) => new(key)
+    {
+        Read = (fields, options) => fields.Integer(key, 0, LargestFormer) is > 0 and var value ? options.With(setting, value) : options,
+    };
 
     /// <summary>Columns in an order that puts, in each run of 2ⁱ blocks, the even half blocks before the odd ones; or back.</summary>
     private static Expression Butterfly(AdapterBuilder layer, Expression weight, int factor, int size, bool inverse)

@@ -29,6 +29,8 @@ internal sealed class OftMethod : AdapterMethod
         .. CayleyRotation.Settings(neumann: true),
     ];
 
+    internal override bool Reads(JsonFields fields) => !BoftMethod.IsFormerOft(fields);
+
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var size = BlockSizes.Of(layer);

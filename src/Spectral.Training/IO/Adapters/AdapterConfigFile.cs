@@ -202,7 +202,7 @@ internal static class AdapterConfigFile
                 ? named
                 : throw fields.Wrong("peft_type", $"{named.PeftType}, as the weights are those of {name}");
         }
-        AdapterMethod[] ofType = [.. AdapterMethods.All.Where(method => method.PeftType == type || method.FormerPeftType == type)];
+        AdapterMethod[] ofType = [.. AdapterMethods.All.Where(method => (method.PeftType == type || method.FormerPeftType == type) && method.Reads(fields))];
         if (ofType.Length == 0)
             throw fields.Wrong("peft_type", "one of " + string.Join(", ", AdapterMethods.All.Select(method => method.PeftType).Distinct().Order(StringComparer.Ordinal)));
         if (ofType[0].PeftType != type && ofType[0].FormerRefusal is { } reason)

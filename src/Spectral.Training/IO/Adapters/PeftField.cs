@@ -117,7 +117,9 @@ public sealed record PeftField(string Key)
     };
 
     /// <summary>Which biases train: none, all of the model's, or those of adapted layers alone, which each type spells in its own way.</summary>
-    public static PeftField Bias(string adapted) => new("bias")
+    /// <param name="adapted">The type's spelling.</param>
+    /// <param name="former">That of a former type, which is only read.</param>
+    public static PeftField Bias(string adapted, string? former = null) => new("bias")
     {
         Read = (fields, options) => options with
         {
@@ -125,7 +127,7 @@ public sealed record PeftField(string Key)
             {
                 null or "none" => AdapterBias.None,
                 "all" => AdapterBias.All,
-                { } text when text == adapted => AdapterBias.Adapted,
+                { } text when text == adapted || text == former => AdapterBias.Adapted,
                 _ => throw fields.Wrong("bias", $"none, all or {adapted}"),
             },
         },
