@@ -16,13 +16,13 @@ internal sealed class AnalyzeCommand : SpectralCommand
     private readonly Option<string?> adapter = OptionTypes.Path("--adapter", "Adapter that is the tuning: on the base, or on --tuned when both are given.", "DIR");
     private readonly Option<string> target = new("--target")
     {
-        Description = "Layers to compare, separated by commas.",
+        Description = "Layers to compare: names or ends of names, separated by commas; all-linear; or an expression that matches full names.",
         HelpName = "NAMES",
         DefaultValueFactory = _ => string.Join(',', AdapterOptions.AllProjections),
         CustomParser = result =>
         {
             string value = OptionTypes.Value(result);
-            if (Parts(value).Contains("")) result.AddError(OptionTypes.Complaint("--target", value, "names of layers, such as q_proj,v_proj"));
+            if (AdapterTargets.Parse(value).Contains("")) result.AddError(OptionTypes.Complaint("--target", value, "names of layers, such as q_proj,v_proj"));
             return value;
         },
     };
@@ -65,7 +65,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
         SpectraOptions options = Read(context);
         using ModelFolder before = context.OpenModel(context.Get(baseModel));
         using ModelFolder? after = tunedFolder is null ? null : context.OpenModel(tunedFolder);
-        using var analysis = new SpectraAnalysis(before, after ?? before, adapterFolder, Parts(context.Get(target)), options);
+        using var analysis = new SpectraAnalysis(before, after ?? before, adapterFolder, AdapterTargets.Parse(context.Get(target)), options);
         context.Warn(analysis.Warnings);
 
         page.Claim();

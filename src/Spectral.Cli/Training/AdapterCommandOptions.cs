@@ -41,13 +41,14 @@ internal sealed class AdapterCommandOptions
     private readonly Option<int> topK = OptionTypes.Integer("--top-k", "Leading singular values that a spectral adapter rescales.", 8, 1, 65536);
     private readonly Option<string> target = new("--target")
     {
-        Description = "Layers to adapt, separated by commas.",
+        Description = "Layers to adapt: names or ends of names, separated by commas; all-linear, which is all but the output head; or an expression "
+            + "that matches full names, such as '.*\\.[0-3]\\.self_attn\\.(q|v)_proj'.",
         HelpName = "NAMES",
         DefaultValueFactory = _ => string.Join(',', AdapterOptions.AllProjections),
         CustomParser = result =>
         {
             string value = OptionTypes.Value(result);
-            if (Names(value).Contains("")) result.AddError(OptionTypes.Complaint("--target", value, "names of layers, such as q_proj,v_proj"));
+            if (AdapterTargets.Parse(value).Contains("")) result.AddError(OptionTypes.Complaint("--target", value, "names of layers, such as q_proj,v_proj"));
             return value;
         },
     };
@@ -130,7 +131,7 @@ internal sealed class AdapterCommandOptions
         RankStabilized = context.Get(rslora),
         Bias = Biases(context.Get(bias)),
         TopK = context.Get(topK),
-        TargetModules = Names(context.Get(target)),
+        TargetModules = AdapterTargets.Parse(context.Get(target)),
         Dropout = context.Get(dropout),
         LearningRateRatio = context.Get(ratio),
         Svd = Enum.Parse<SvdMethod>(context.Get(svd), ignoreCase: true),
@@ -185,7 +186,7 @@ internal sealed class AdapterCommandOptions
         Require(set, Settings(context, start.Method, [start.Method]).All(given => start.Options.Setting(start.Method, given.Key) == given.Value), Text(start));
         Require(trainAlso, Whole(context).ToHashSet().SetEquals(start.Options.ModulesToSave), Listed(start.Options.ModulesToSave));
         Require(trainTokens, Listed(Tokens(context, tokenizer)) == Listed(start.Options.TrainableTokens), Listed(start.Options.TrainableTokens));
-        Require(target, Names(context.Get(target)).ToHashSet().SetEquals(start.Options.TargetModules), string.Join(',', start.Options.TargetModules));
+        Require(target, AreTargets(context.Get(target), start), string.Join(',', start.Options.TargetModules));
 
         void Require(Option option, bool same, string found)
         {
@@ -261,6 +262,15 @@ internal sealed class AdapterCommandOptions
 
     private static string Text(Adapter adapter) =>
         string.Join(' ', adapter.Method.Settings.Select(setting => $"{setting.Name}={setting.Describe(adapter.Options.Setting(adapter.Method, setting.Name))}"));
+
+    private static bool AreTargets(string text, Adapter start)
+    {
+        IReadOnlyList<string> targets = AdapterTargets.Parse(text);
+        ModulePattern pattern = AdapterTargets.PatternOf(targets);
+        return pattern.Names is null
+            ? start.Modules.All(module => pattern.Matches(module.Shape.Name))
+            : targets.ToHashSet().SetEquals(start.Options.TargetModules);
+    }
 
     private static AdapterBias Biases(string name) => name switch { "all" => AdapterBias.All, "lora_only" => AdapterBias.Adapted, _ => AdapterBias.None };
 

@@ -66,6 +66,7 @@ public sealed class Adapter : IDisposable
     public static Adapter Attach(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, ICalibration? calibration = null)
     {
         options.CheckSettings(method);
+        options = AdapterTargets.Resolved(model.Adaptable, options);
         RequireFrozen(model);
         if (method.StartsFromData && calibration is null)
             throw new InputException($"{method.Name} starts from data: expected calibration records");
@@ -114,6 +115,7 @@ public sealed class Adapter : IDisposable
     public static Adapter Restore(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, TrainerState state)
     {
         options.CheckSettings(method);
+        options = AdapterTargets.Resolved(model.Adaptable, options);
         var linears = model.Adaptable.ToDictionary(linear => linear.Name);
         var layers = state.Layers ?? throw new InputException($"{state.Path}: the state of a run without an adapter");
         if (layers.FirstOrDefault(layer => !linears.ContainsKey(layer.Name)) is { } unknown)

@@ -33,7 +33,7 @@ public sealed record AdapterOptions
     /// <summary>Number k of leading singular triplets a spectral part works on.</summary>
     public int TopK { get; init; } = 8;
 
-    /// <summary>Module names or endings to adapt, such as <c>q_proj</c>.</summary>
+    /// <summary>Module names or endings to adapt, such as <c>q_proj</c>; or one expression (<see cref="AdapterTargets.Parse"/>).</summary>
     public IReadOnlyList<string> TargetModules { get; init; } = AllProjections;
 
     /// <summary>Seed of every random start value.</summary>
