@@ -24,7 +24,7 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
         Adapters.Randomize(adapter, 23);
         adapter.Parameters.EnableGradients();
         Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
-        double loss = LossAndGradients(model, batch);
+        double loss = Losses.WithGradients(model, batch);
 
         Dictionary<string, double[]> factors = TinyModels.Values(adapter.Parameters);
         ReferenceModel reference = new(model.Config, Adapters.Weights(Folder.Path))
@@ -39,7 +39,7 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
             double[] expected = CentralDifferences.Of(factors[parameter.Name], Step, () => reference.LossSum(batch));
             float[] actual = parameter.Gradient!.ToArray();
             if (bf16)
-                Assert.That(Cosine(actual, expected), Is.GreaterThan(0.99), parameter.Name);
+                Assert.That(Losses.Cosine(actual, expected), Is.GreaterThan(0.99), parameter.Name);
             else
                 VerifyGradient(actual, expected, Tolerance, parameter.Name);
         }
@@ -63,7 +63,7 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
         Adapters.Perturb(adapter, 6);
         adapter.Parameters.EnableGradients();
         Batch batch = Batch.Create(TinyModels.Records(6, model.Config, new Random(4)), 0);
-        LossAndGradients(model, batch);
+        Losses.WithGradients(model, batch);
         Random random = new(8);
         IReadOnlyList<Parameter> parameters = adapter.Parameters.Parameters;
         float[][] at = [.. parameters.Select(parameter => parameter.Master.ToArray())];
@@ -81,7 +81,7 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
             for (int i = 0; i < at.Length; i++)
                 parameters[i].Master.CopyFrom([.. at[i].Zip(direction[i], (value, along) => value + length * along)]);
             adapter.Parameters.NotifyChanged();
-            return Loss(model, batch);
+            return Losses.Of(model, batch);
         }
     }
 
@@ -96,23 +96,23 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
         using (Adapter adapter = Attach(model, "lora", Targets[targets]))
         {
             Adapters.Perturb(adapter, 3);
-            trained = Loss(model, batch);
+            trained = Losses.Of(model, batch);
             adapter.Save(saved.Path);
         }
         using (Adapter adapter = Adapter.Load(model, saved.Path))
         {
-            Assert.That(Loss(model, batch), Is.EqualTo(trained));
+            Assert.That(Losses.Of(model, batch), Is.EqualTo(trained));
             greedy = TextGenerator.Generate(model, [1, 2, 3], new GenerationOptions { MaxTokens = 12 });
         }
         using ModelFolder folder = ModelFolder.Open(Folder.Path);
         LoraExporter.Export(saved.Path, exported.Path, Device);
         using (Adapter adapter = Adapter.Load(model, exported.Path))
-            Assert.That(Loss(model, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
+            Assert.That(Losses.Of(model, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
         Merger.Merge(folder, saved.Path, merged.Path, Device);
         using ModelFolder opened = ModelFolder.Open(merged.Path);
         Assert.That((opened.Config.TieWordEmbeddings, opened.Warnings.Count), Is.EqualTo((false, 0)));
         using CausalLanguageModel plain = CausalLanguageModel.Load(opened, Device, DType.F32);
-        Assert.That(Loss(plain, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
+        Assert.That(Losses.Of(plain, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
         Assert.That(TextGenerator.Generate(plain, [1, 2, 3], new GenerationOptions { MaxTokens = 12 }), Is.EqualTo(greedy));
     }
 
@@ -145,10 +145,10 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
         Adapters.Perturb(adapter, 3);
         adapter.Parameters.EnableGradients();
         EncodedRecord[] records = TinyModels.Records(10, large, new Random(4));
-        double whole = LossAndGradients(model, Batch.Create(records, 0));
+        double whole = Losses.WithGradients(model, Batch.Create(records, 0));
         float[][] expected = [.. adapter.Parameters.Gradients.Select(gradient => gradient.ToArray())];
         adapter.Parameters.ClearGradients();
-        double parts = records.Sum(record => LossAndGradients(model, Batch.Create([record], 0)));
+        double parts = records.Sum(record => Losses.WithGradients(model, Batch.Create([record], 0)));
         Assert.That(whole, Is.EqualTo(parts).Within(LossTolerance * parts));
         foreach ((Tensor actual, float[] values) in adapter.Parameters.Gradients.Zip(expected))
             VerifyGradient(actual.ToArray(), Array.ConvertAll(values, value => (double)value), Tolerance, method);
@@ -158,31 +158,7 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
     public void ARunThatIsBrokenOffEndsWithTheSameBits([Range(0, 1)] int config, [Values] bool bf16, [Values] bool graph)
     {
         AdapterOptions options = Options(["embed_tokens", "lm_head", "v_proj"]) with { Dropout = 0.2, ModulesToSave = ["norm"] };
-        TrainerOptions training = new()
-        {
-            Steps = 4, Batch = 2, Accumulate = 2, LearningRate = 1e-2, Seed = 3, LogEvery = 0, CudaGraph = graph,
-            Optimizer = new AdamWOptions { GradientClip = 0.1 },
-        };
-        EncodedRecord[] records = TinyModels.Records(9, Configs[config], new Random(31));
-        DType type = bf16 ? DType.BF16 : DType.F32;
-        AdapterMethod lora = AdapterMethods.Find("lora");
-        string state = Path.Combine(Folder.Path, "state.safetensors");
-        float[][] expected;
-        using (CausalLanguageModel model = TinyModels.Frozen(Configs[config], Device, Folder, type))
-        using (Adapter adapter = Adapter.Attach(model, lora, options))
-        using (Trainer trainer = new(model, training))
-        {
-            trainer.Run(records, callbacks: [new SaveAt(2, () => trainer.Save(state))]);
-            expected = [.. adapter.Parameters.Parameters.Select(parameter => parameter.ToArray())];
-        }
-        using TrainerState opened = TrainerState.Open(state);
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
-        using CausalLanguageModel fresh = CausalLanguageModel.Load(folder, Device, type);
-        using Adapter restored = Adapter.Restore(fresh, lora, options, opened);
-        using Trainer again = new(fresh, training);
-        again.Restore(opened);
-        again.Run(records);
-        Assert.That(restored.Parameters.Parameters.Select(parameter => parameter.ToArray()), Is.EqualTo(expected));
+        BrokenRun.MustEndWithTheSameBits(Configs[config], Device, Folder, bf16 ? DType.BF16 : DType.F32, options, graph);
     }
 
     [Test]
@@ -201,33 +177,4 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
 
     private static Adapter Attach(CausalLanguageModel model, string method, string[] targets) =>
         Adapters.Attach(model, AdapterMethods.Find(method), Options(targets));
-
-    private double Loss(CausalLanguageModel model, Batch batch)
-    {
-        using BatchTensors tensors = new(Device, batch);
-        using Tape tape = new(Device, records: false);
-        using Tensor loss = model.Loss(tape, tensors, 1);
-        return loss.ToArray()[0];
-    }
-
-    private double LossAndGradients(CausalLanguageModel model, Batch batch)
-    {
-        using BatchTensors tensors = new(Device, batch);
-        using Tape tape = new(Device);
-        using Tensor loss = model.Loss(tape, tensors, 1);
-        tape.Backward();
-        return loss.ToArray()[0];
-    }
-
-    private static double Cosine(float[] a, double[] b) => a.Zip(b, (x, y) => x * y).Sum()
-        / Math.Sqrt(a.Sum(value => (double)value * value) * b.Sum(value => value * value));
-
-    private sealed class SaveAt(int step, Action save) : ITrainerCallback
-    {
-        public void OnStepEnd(int done, bool isLast)
-        {
-            if (done == step)
-                save();
-        }
-    }
 }

@@ -28,7 +28,7 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
         Adapters.Perturb(adapter, 23);
         adapter.Parameters.EnableGradients();
         Batch batch = Batch.Create(TinyModels.Records(4, model.Config, new Random(4)), 0);
-        double loss = LossAndGradients(model, batch);
+        double loss = Losses.WithGradients(model, batch);
 
         Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters);
         Dictionary<string, double[]> weights = Adapters.Weights(Folder.Path);
@@ -40,7 +40,7 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
             double[] expected = CentralDifferences.Of(values[parameter.Name], Step, LossSum);
             float[] actual = parameter.Gradient!.ToArray();
             if (bf16)
-                Assert.That(Cosine(actual, expected), Is.GreaterThan(0.99), parameter.Name);
+                Assert.That(Losses.Cosine(actual, expected), Is.GreaterThan(0.99), parameter.Name);
             else
                 VerifyGradient(actual, expected, Tolerance, parameter.Name);
         }
@@ -59,54 +59,35 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder));
         Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
-        double before = Loss(model, batch), trained;
+        double before = Losses.Of(model, batch), trained;
         using TemporaryFolder saved = new(), merged = new(), exported = new();
         using (Adapter adapter = Attach(model))
         {
-            Assert.That(Loss(model, batch), Is.EqualTo(before));
+            Assert.That(Losses.Of(model, batch), Is.EqualTo(before));
             Adapters.Perturb(adapter, 3);
-            trained = Loss(model, batch);
+            trained = Losses.Of(model, batch);
             Assert.That(trained, Is.Not.EqualTo(before));
             adapter.Save(saved.Path);
         }
-        Assert.That(Loss(model, batch), Is.EqualTo(before));
+        Assert.That(Losses.Of(model, batch), Is.EqualTo(before));
         using (Adapter adapter = Adapter.Load(model, saved.Path))
-            Assert.That(Loss(model, batch), Is.EqualTo(trained));
+            Assert.That(Losses.Of(model, batch), Is.EqualTo(trained));
         LoraExporter.Export(saved.Path, exported.Path, Device);
         using (Adapter adapter = Adapter.Load(model, exported.Path))
-            Assert.That(Loss(model, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
+            Assert.That(Losses.Of(model, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
         using ModelFolder folder = ModelFolder.Open(Folder.Path);
         Merger.Merge(folder, saved.Path, merged.Path, Device);
         using ModelFolder opened = ModelFolder.Open(merged.Path);
         Assert.That(opened.Config.TieWordEmbeddings, Is.EqualTo(model.Config.TieWordEmbeddings));
         using CausalLanguageModel plain = CausalLanguageModel.Load(opened, Device, DType.F32);
-        Assert.That(Loss(plain, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
+        Assert.That(Losses.Of(plain, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
     }
 
     [Test]
     public void ARunThatIsBrokenOffEndsWithTheSameBits([Range(0, 1)] int config, [Values] bool bf16, [Values] bool graph)
     {
-        TrainerOptions training = new() { Steps = 4, Batch = 2, Accumulate = 2, LearningRate = 1e-2, Seed = 3, LogEvery = 0, CudaGraph = graph };
-        EncodedRecord[] records = TinyModels.Records(9, Configs[config], new Random(31));
-        DType type = bf16 ? DType.BF16 : DType.F32;
-        AdapterMethod lora = AdapterMethods.Find("lora");
-        string state = Path.Combine(Folder.Path, "state.safetensors");
-        float[][] expected;
-        using (CausalLanguageModel model = TinyModels.Frozen(Configs[config], Device, Folder, type))
-        using (Adapter adapter = Attach(model))
-        using (Trainer trainer = new(model, training))
-        {
-            trainer.Run(records, callbacks: [new SaveAt(2, () => trainer.Save(state))]);
-            expected = [.. adapter.Parameters.Parameters.Select(parameter => parameter.ToArray())];
-        }
-        using TrainerState opened = TrainerState.Open(state);
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
-        using CausalLanguageModel fresh = CausalLanguageModel.Load(folder, Device, type);
-        using Adapter restored = Adapter.Restore(fresh, lora, Options, opened);
-        using Trainer again = new(fresh, training);
-        again.Restore(opened);
-        again.Run(records);
-        Assert.That(restored.Parameters.Parameters.Select(parameter => parameter.ToArray()), Is.EqualTo(expected));
+        AdapterOptions options = Options;
+        BrokenRun.MustEndWithTheSameBits(Configs[config], Device, Folder, bf16 ? DType.BF16 : DType.F32, options, graph);
     }
 
     /// <summary>A list means the embedding, an object names tables; PEFT 0.15 has the originals beside.</summary>
@@ -168,34 +149,5 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
         File.WriteAllText(Path.Combine(adapter, "adapter_config.json"), config.ToJsonString());
         IEnumerable<string> layers = Enumerable.Range(0, 2).Select(layer => $"model.layers.{layer}.self_attn.q_proj");
         SafetensorsWriter.Write(Path.Combine(adapter, "adapter_model.safetensors"), [.. layers.SelectMany(layer => AdapterFiles.LowRank(layer, 2)), .. rows]);
-    }
-
-    private double Loss(CausalLanguageModel model, Batch batch)
-    {
-        using BatchTensors tensors = new(Device, batch);
-        using Tape tape = new(Device, records: false);
-        using Tensor loss = model.Loss(tape, tensors, 1);
-        return loss.ToArray()[0];
-    }
-
-    private double LossAndGradients(CausalLanguageModel model, Batch batch)
-    {
-        using BatchTensors tensors = new(Device, batch);
-        using Tape tape = new(Device);
-        using Tensor loss = model.Loss(tape, tensors, 1);
-        tape.Backward();
-        return loss.ToArray()[0];
-    }
-
-    private static double Cosine(float[] a, double[] b) => a.Zip(b, (x, y) => x * y).Sum()
-        / Math.Sqrt(a.Sum(value => (double)value * value) * b.Sum(value => value * value));
-
-    private sealed class SaveAt(int step, Action save) : ITrainerCallback
-    {
-        public void OnStepEnd(int done, bool isLast)
-        {
-            if (done == step)
-                save();
-        }
     }
 }

@@ -25,7 +25,7 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
         Adapters.Randomize(adapter, 23);
         adapter.Parameters.EnableGradients();
         Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
-        double loss = LossAndGradients(model, batch);
+        double loss = Losses.WithGradients(model, batch);
 
         Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters);
         ReferenceModel reference = Reference(model, adapter, values);
@@ -45,7 +45,7 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
         Adapter adapter = Keep(Attach(model, ["embed_tokens", "lm_head", "norm", "q_proj"]));
         adapter.Parameters.EnableGradients();
         Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
-        double loss = LossAndGradients(model, batch);
+        double loss = Losses.WithGradients(model, batch);
 
         Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters);
         ReferenceModel reference = Reference(model, adapter, values);
@@ -53,8 +53,7 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
         foreach (Parameter parameter in adapter.WholeWeights)
         {
             double[] expected = CentralDifferences.Of(values[parameter.Name], Step, () => reference.LossSum(batch));
-            double[] actual = Array.ConvertAll(parameter.Gradient!.ToArray(), value => (double)value);
-            Assert.That(Dot(actual, expected) / Math.Sqrt(Dot(actual, actual) * Dot(expected, expected)), Is.GreaterThan(0.99), parameter.Name);
+            Assert.That(Losses.Cosine(parameter.Gradient!.ToArray(), expected), Is.GreaterThan(0.99), parameter.Name);
         }
     }
 
@@ -63,14 +62,14 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder, bf16 ? DType.BF16 : DType.F32));
         Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
-        double before = Loss(model, batch);
+        double before = Losses.Of(model, batch);
         using (Adapter adapter = Attach(model, ["embed_tokens", "lm_head", "norm", "self_attn"]))
         {
-            Assert.That(Loss(model, batch), Is.EqualTo(before));
+            Assert.That(Losses.Of(model, batch), Is.EqualTo(before));
             Adapters.Perturb(adapter, 3);
-            Assert.That(Loss(model, batch), Is.Not.EqualTo(before));
+            Assert.That(Losses.Of(model, batch), Is.Not.EqualTo(before));
         }
-        Assert.That(Loss(model, batch), Is.EqualTo(before));
+        Assert.That(Losses.Of(model, batch), Is.EqualTo(before));
     }
 
     [Test]
@@ -83,19 +82,19 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
         using (Adapter adapter = Attach(model, Sets[set]))
         {
             Adapters.Perturb(adapter, 3);
-            trained = Loss(model, batch);
+            trained = Losses.Of(model, batch);
             adapter.Save(saved.Path);
         }
         using (Adapter adapter = Adapter.Load(model, saved.Path))
         {
-            Assert.That(Loss(model, batch), Is.EqualTo(trained));
+            Assert.That(Losses.Of(model, batch), Is.EqualTo(trained));
             Assert.That(adapter.Options.ModulesToSave, Is.EqualTo(Sets[set]));
         }
         using ModelFolder folder = ModelFolder.Open(Folder.Path);
         Merger.Merge(folder, saved.Path, merged.Path, Device);
         using ModelFolder opened = ModelFolder.Open(merged.Path);
         using CausalLanguageModel plain = CausalLanguageModel.Load(opened, Device, DType.F32);
-        Assert.That(Loss(plain, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
+        Assert.That(Losses.Of(plain, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
         bool parts = model.Config.TieWordEmbeddings && Sets[set].Any(name => name is "embed_tokens" or "lm_head");
         Assert.That(opened.Config.TieWordEmbeddings, Is.EqualTo(model.Config.TieWordEmbeddings && !parts));
     }
@@ -118,30 +117,7 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
     public void ARunThatIsBrokenOffEndsWithTheSameBits([Range(0, 1)] int config, [Values] bool bf16, [Values] bool graph)
     {
         AdapterOptions options = Options(["embed_tokens", "lm_head", "norm", "q_proj"]);
-        TrainerOptions training = new()
-        {
-            Steps = 4, Batch = 2, Accumulate = 2, LearningRate = 1e-2, Seed = 3, LogEvery = 0, CudaGraph = graph,
-            Optimizer = new AdamWOptions { GradientClip = 0.1 },
-        };
-        EncodedRecord[] records = TinyModels.Records(9, Configs[config], new Random(31));
-        DType type = bf16 ? DType.BF16 : DType.F32;
-        string state = Path.Combine(Folder.Path, "state.safetensors");
-        float[][] expected;
-        using (CausalLanguageModel model = TinyModels.Frozen(Configs[config], Device, Folder, type))
-        using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), options))
-        using (Trainer trainer = new(model, training))
-        {
-            trainer.Run(records, callbacks: [new SaveAt(2, () => trainer.Save(state))]);
-            expected = [.. adapter.Parameters.Parameters.Select(parameter => parameter.ToArray())];
-        }
-        using TrainerState opened = TrainerState.Open(state);
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
-        using CausalLanguageModel fresh = CausalLanguageModel.Load(folder, Device, type);
-        using Adapter restored = Adapter.Restore(fresh, AdapterMethods.Find("lora"), options, opened);
-        using Trainer again = new(fresh, training);
-        again.Restore(opened);
-        again.Run(records);
-        Assert.That(restored.Parameters.Parameters.Select(parameter => parameter.ToArray()), Is.EqualTo(expected));
+        BrokenRun.MustEndWithTheSameBits(Configs[config], Device, Folder, bf16 ? DType.BF16 : DType.F32, options, graph);
     }
 
     [Test]
@@ -172,33 +148,5 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
         {
             WeightChange = linear => Adapters.Dense(adapter, linear, values),
         };
-    }
-
-    private double Loss(CausalLanguageModel model, Batch batch)
-    {
-        using BatchTensors tensors = new(Device, batch);
-        using Tape tape = new(Device, records: false);
-        using Tensor loss = model.Loss(tape, tensors, 1);
-        return loss.ToArray()[0];
-    }
-
-    private double LossAndGradients(CausalLanguageModel model, Batch batch)
-    {
-        using BatchTensors tensors = new(Device, batch);
-        using Tape tape = new(Device);
-        using Tensor loss = model.Loss(tape, tensors, 1);
-        tape.Backward();
-        return loss.ToArray()[0];
-    }
-
-    private static double Dot(double[] a, double[] b) => a.Zip(b).Sum(pair => pair.First * pair.Second);
-
-    private sealed class SaveAt(int step, Action save) : ITrainerCallback
-    {
-        public void OnStepEnd(int done, bool isLast)
-        {
-            if (done == step)
-                save();
-        }
     }
 }

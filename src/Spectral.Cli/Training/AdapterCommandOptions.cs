@@ -65,6 +65,9 @@ internal sealed class AdapterCommandOptions
             return value;
         },
     };
+    private readonly Option<bool> keepTied = OptionTypes.Flag(
+        "--keep-tied",
+        "A head that is tied to the embedding follows one that is adapted or trained whole (PEFT's ensure_weight_tying); otherwise the two part.");
     private readonly Option<string> trainTokens = new("--train-tokens")
     {
         Description = "Tokens, by id or text, whose rows of the embedding train and are stored beside the adapter (PEFT's trainable_token_indices); "
@@ -94,7 +97,7 @@ internal sealed class AdapterCommandOptions
     /// <summary>Those that hold whatever the method is.</summary>
     public Option[] Shared => [rank, alpha, rankPattern, alphaPattern, rslora, bias, topK, target, set, dropout, ratio, svd, CalibrationRecords];
 
-    public Option[] All => [method, .. Shared, trainAlso, trainTokens, InitAdapter, Previous];
+    public Option[] All => [method, .. Shared, trainAlso, trainTokens, keepTied, InitAdapter, Previous];
 
     /// <summary>Attaches the adapter to start from, to be trained at the rates of this run.</summary>
     public Adapter Load(CommandContext context, CausalLanguageModel model, string directory) => Adapter.Load(model, directory, context.Get(ratio));
@@ -107,7 +110,7 @@ internal sealed class AdapterCommandOptions
     {
         AdapterMethod chosen = Method(context);
         if (context.Get(rank) > 1 && context.Get(InitAdapter) is null) context.SavesMemory.Add($"--rank {context.Get(rank) / 2}");
-        AdapterOptions options = Read(context, chosen) with { ModulesToSave = Whole(context) };
+        AdapterOptions options = Read(context, chosen) with { ModulesToSave = Whole(context), KeepTied = context.Get(keepTied) };
         return context.Get(Previous) is { } directory ? options.After(chosen, directory) : options;
     }
 
@@ -185,6 +188,7 @@ internal sealed class AdapterCommandOptions
         Require(dropout, context.Get(dropout) == start.Options.Dropout, Text(start.Options.Dropout));
         Require(set, Settings(context, start.Method, [start.Method]).All(given => start.Options.Setting(start.Method, given.Key) == given.Value), Text(start));
         Require(trainAlso, Whole(context).ToHashSet().SetEquals(start.Options.ModulesToSave), Listed(start.Options.ModulesToSave));
+        Require(keepTied, context.Get(keepTied) == start.Options.KeepTied, start.Options.KeepTied ? "it" : "it not");
         Require(trainTokens, Listed(Tokens(context, tokenizer)) == Listed(start.Options.TrainableTokens), Listed(start.Options.TrainableTokens));
         Require(target, AreTargets(context.Get(target), start), string.Join(',', start.Options.TargetModules));
 
@@ -210,6 +214,7 @@ internal sealed class AdapterCommandOptions
         ("top-k", Text(adapter.Options.TopK)),
         ("target", string.Join(", ", adapter.Options.TargetModules)),
         .. adapter.Options.ModulesToSave.Count == 0 ? [] : new[] { ("train-also", Listed(adapter.Options.ModulesToSave)) },
+        .. adapter.Options.KeepTied ? new[] { ("keep-tied", "on") } : [],
         .. adapter.Options.TrainableTokens.Count == 0 ? [] : new[] { ("train-tokens", Listed(adapter.Options.TrainableTokens)) },
         ("dropout", Text(adapter.Options.Dropout)),
         ("lr-ratio", Text(adapter.Options.LearningRateRatio)),

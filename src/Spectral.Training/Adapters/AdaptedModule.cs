@@ -21,6 +21,9 @@ public sealed class AdaptedModule
         Form.Check(shape);
     }
 
+    private AdaptedModule(AdaptedModule other, string layer) =>
+        (Shape, Options, Form, _builder) = (other.Shape with { Name = layer }, other.Options, other.Form, other._builder);
+
     /// <summary>The layer.</summary>
     public ModuleShape Shape { get; }
 
@@ -50,6 +53,9 @@ public sealed class AdaptedModule
 
     /// <summary>Whether the base weight itself is read, once per step.</summary>
     internal bool ReadsWeight => _builder.BaseWeight is not null;
+
+    /// <summary>The same change, by the same factors, of another layer of the same size; it stores nothing.</summary>
+    internal AdaptedModule For(string layer) => new(this, layer);
 
     /// <summary>Describes all layers of an adapter. Nothing is allocated on a device.</summary>
     /// <exception cref="InputException">The options do not suit a layer.</exception>

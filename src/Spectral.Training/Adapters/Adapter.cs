@@ -11,6 +11,8 @@ public sealed class Adapter : IDisposable
     private readonly List<AdapterGroup> _groups = [];
     private readonly List<TrainedRows> _rows = [];
     private string? _baseModel;
+    private readonly bool _headFollows;
+    private readonly AdaptedModule? _head;
     private bool _frozenChanged;
     private Dictionary<string, string>? _baseDigests;
 
@@ -24,6 +26,9 @@ public sealed class Adapter : IDisposable
         (_model, Method, Options, _modules) = (model, method, options, [.. modules]);
         // A folder is found again from anywhere only by its full path.
         _baseModel = model.Path is null ? null : Path.GetFullPath(model.Path);
+        _headFollows = TiedHead.Follows(model.Config, options, saved, modules);
+        if (_headFollows)
+            _head = modules.FirstOrDefault(module => module.Shape.IsEmbedding)?.For(ModelTensors.HeadModule);
         _factors = new BoundFactors(model.Device, modules, saved, model.DType);
         Parameters.Changed += Refresh;
         Parameters.Accumulated += AddPenalties;
@@ -70,6 +75,7 @@ public sealed class Adapter : IDisposable
         RequireFrozen(model);
         if (method.StartsFromData && calibration is null)
             throw new InputException($"{method.Name} starts from data: expected calibration records");
+        TiedHead.Check(model.Config, method, options);
         var targets = AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options);
         if (method.StartsFromData && targets.FirstOrDefault(linear => linear == model.Embedding || linear == model.Head) is { } unseen)
             throw new InputException($"{method.Name} starts from data, which it does not see at {unseen.Name}; expected targets without it");
@@ -153,7 +159,16 @@ public sealed class Adapter : IDisposable
             var name = tensor.KeyOf(isAdapted: _modules.Any(module => module.Shape.Name == tensor.Module));
             tensors.Add(name, TensorToWrite.Floats(name, StoredType.F32, tensor.Shape.Dimensions(), parameter.Master.ToArray));
         }
-        AdapterFolder.Write(directory, config, [.. tensors.Values]);
+        AdapterFolder.Write(directory, config, [.. tensors.Values, .. Copies()]);
+    }
+
+    /// <summary>What PEFT stores of a head that follows the embedding.</summary>
+    private IEnumerable<TensorToWrite> Copies()
+    {
+        if (_head is { Form.Terms: [var term] })
+            return TiedHead.Copies(_head.Shape, term.Rank, StoredType.F32, term.Right.Value.ToArray, term.Left.Value.ToArray);
+        return _factors.Saved.Where(pair => _headFollows && pair.Key is { Name: ModelTensors.Embedding, Tokens: null, Trains: true })
+            .Select(pair => TiedHead.Copy(pair.Key, StoredType.F32, pair.Value.Master.ToArray));
     }
 
     /// <summary>
@@ -310,10 +325,10 @@ public sealed class Adapter : IDisposable
             _rows.Add(rows);
             rows.Refresh();
             weight.StandIn = rows.Table;
-            if (SavedRows.HeadFollows(_model.Config, _factors.Saved.Keys))
-                _model.ParameterOf(ModelTensors.Head).StandIn = rows.Table;
         }
-        var modules = _modules.ToDictionary(module => module.Shape.Name);
+        if (_headFollows)
+            _model.ParameterOf(ModelTensors.Head).StandIn = _model.ParameterOf(ModelTensors.Embedding).StandIn;
+        var modules = Bound.ToDictionary(module => module.Shape.Name);
         var (index, groups) = (0u, _model.Adaptable.Select(linear => linear.Group).Distinct());
         var augments = LowRankLinear.Augments(_model.Device, _model.DType);
         // Embedding and head may be one memory, which does not move.
@@ -333,7 +348,7 @@ public sealed class Adapter : IDisposable
 
     private void Refresh()
     {
-        foreach (var module in _modules)
+        foreach (var module in Bound)
             module.Core.Refresh(_frozenChanged);
         _frozenChanged = false;
         foreach (var group in _groups)
@@ -341,6 +356,9 @@ public sealed class Adapter : IDisposable
         foreach (var rows in _rows)
             rows.Refresh();
     }
+
+    /// <summary>The modules, and a head that follows the embedding.</summary>
+    private IEnumerable<AdaptedModule> Bound => _head is null ? _modules : _modules.Append(_head);
 
     private void AddPenalties()
     {

@@ -79,6 +79,12 @@ public sealed record AdapterOptions
     /// </summary>
     public IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> TrainableTokens { get; init; } = [];
 
+    /// <summary>
+    /// Whether a head that is tied to the embedding follows an embedding that is adapted or trained whole (PEFT's ensure_weight_tying); otherwise the
+    /// two part.
+    /// </summary>
+    public bool KeepTied { get; init; }
+
     /// <summary>Folder of the adapter of the tasks before, for a method that keeps clear of them (o-lora); read once, when an adapter is made.</summary>
     public string? PreviousAdapter { get; init; }
 

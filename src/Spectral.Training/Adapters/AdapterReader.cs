@@ -31,37 +31,34 @@ public sealed class AdapterReader : IDisposable
 
     /// <summary>Opens the folder of an adapter for a model without looking at its weights.</summary>
     /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
-    public AdapterReader(string directory, ModelConfig config, double learningRateRatio = 1)
-        : this(
-            directory,
-            [.. ModelTensors.Adaptable(config).Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias))],
-            [.. ModelTensors.Untied(config)],
-            learningRateRatio)
+    public AdapterReader(string directory, ModelConfig config, double learningRateRatio = 1) : this(learningRateRatio, directory, config)
     {
     }
 
     /// <summary>Opens the folder of an adapter for a model that is not at hand: the layers' sizes are deduced from the tensors.</summary>
     /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
-    public AdapterReader(string directory) : this(directory, null, null, 1)
+    public AdapterReader(string directory) : this(1, directory, null)
     {
     }
 
-    private AdapterReader(string directory, IReadOnlyList<ModuleShape>? layers, IReadOnlyList<TensorSpec>? model, double learningRateRatio)
+    private AdapterReader(double learningRateRatio, string directory, ModelConfig? model)
     {
+        ModuleShape[]? layers = model is null ? null : [.. ModelTensors.Adaptable(model)
+            .Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias))];
         _folder = AdapterFolder.Open(directory);
         try
         {
             _warnings = [.. _folder.Warnings];
             AdapterConfig config = _folder.Config;
             Options = config.Options with { TargetModules = config.TargetModules.Names ?? [], LearningRateRatio = learningRateRatio };
-            var adapted = layers?.Where(layer => config.Matches(layer.Name)).ToList();
+            var adapted = layers?.Where(layer => config.Matches(layer.Name) && !IsCopy(model, layer.Name)).ToList();
             if (adapted is { Count: 0 })
                 throw new InputException($"{directory}: target_modules of the adapter's config matches no layer of the model; is it the adapter of another model?");
             adapted = adapted?.FindAll(module => !IsGivenUp(module.Name));
             var (leaves, shared) = Names(adapted ?? ModuleSizes.Probes(Method));
-            _savedTensors = new SavedTensors(_folder, model);
+            _savedTensors = new SavedTensors(_folder, model is null ? null : [.. ModelTensors.Untied(model)]);
             _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, layers?.Select(layer => layer.Name).ToHashSet());
-            _saved = [.. _savedTensors.Check(_warnings)];
+            _saved = [.. _savedTensors.Check(_warnings).Where(tensor => !IsCopy(model, tensor.Module))];
             if (LacksStart && _saved.Find(tensor => !tensor.Trains && config.Matches(tensor.Module)) is { } residual)
                 throw new InputException($"{_folder.WeightsPath}: has base weights of {residual.Module}, from which the start of its factors was taken "
                     + "away already; convert the adapter with PEFT (path_initial_model_for_weight_conversion)");
@@ -140,12 +137,12 @@ public sealed class AdapterReader : IDisposable
     {
         if (!model.Config.TieWordEmbeddings)
             return false;
+        if (TiedHead.Follows(model.Config, Options, _saved, _modules))
+            return false;
         if (_modules.Any(module => module.Shape.Name is ModelTensors.EmbeddingModule or ModelTensors.HeadModule))
             return true;
         SavedTensor? embedding = _saved.Find(tensor => tensor.Name == ModelTensors.Embedding);
         SavedTensor? head = _saved.Find(tensor => tensor.Name == ModelTensors.Head);
-        if (SavedRows.HeadFollows(model.Config, _saved))
-            return false;
         if (embedding?.Tokens is not null || head?.Tokens is not null)
             return !(embedding?.Tokens ?? []).SequenceEqual(head?.Tokens ?? []) || !Stored(embedding!).HasValuesOf(Stored(head!));
         return (embedding is not null || head is not null)
@@ -199,6 +196,10 @@ public sealed class AdapterReader : IDisposable
         return options with { Rank = (int)rank, Alpha = options.Scale * (options.RankStabilized ? Math.Sqrt(rank) : rank) };
     }
 
+    /// <summary>Whether a module is a tied head that follows the embedding: what the file has of it is a copy.</summary>
+    private bool IsCopy(ModelConfig? model, string module) =>
+        module == ModelTensors.HeadModule && Options.KeepTied && model is { TieWordEmbeddings: true };
+
     /// <summary>Whether training took all rank away from a module: its tensors, if any, are empty, and it is left as it is.</summary>
     private bool IsGivenUp(string module) => Options.Rank != 0 && Options.For(module).Rank == 0;
 
@@ -212,7 +213,7 @@ public sealed class AdapterReader : IDisposable
         {
             if (meant?.Contains(module) == false)
                 throw new InputException($"{_folder.WeightsPath}: adapts {InputText.Quote(module)}, which is no layer of the model that can be adapted; is it the adapter of another model?");
-            if (!_folder.Config.Matches(module))
+            if (!_folder.Config.Matches(module) && !(Options.KeepTied && module == ModelTensors.HeadModule))
                 _warnings.Add($"{_folder.WeightsPath}: the tensors of {InputText.Quote(module)} are ignored, as target_modules does not match it");
         }
         if (!_tensors.Modules.Any(_folder.Config.Matches))

@@ -35,11 +35,6 @@ internal static class SavedRows
         return rows;
     }
 
-    /// <summary>Whether a tied head follows the embedding's rows: unless it has rows of its own that differ.</summary>
-    public static bool HeadFollows(ModelConfig model, IEnumerable<SavedTensor> saved) => model.TieWordEmbeddings
-        && saved.Any(tensor => tensor.Tokens is not null && tensor.Name == ModelTensors.Embedding)
-        && !saved.Any(tensor => tensor.Name == ModelTensors.Head);
-
     private static TensorSpec Table(IReadOnlyList<TensorSpec> model, string name)
     {
         IEnumerable<TensorSpec> tables = model.Where(tensor => tensor.Name is ModelTensors.Embedding or ModelTensors.Head);

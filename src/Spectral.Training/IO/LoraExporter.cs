@@ -33,6 +33,7 @@ public static class LoraExporter
         foreach (AdaptedModule module in adapter.Modules)
             Check(adapterDirectory, adapter, module, model);
         int rank = adapter.Modules.Max(module => module.Form.Rank);
+        bool keepsTied = adapter.Options.KeepTied && model?.Config.TieWordEmbeddings != false;
         List<TensorToWrite> tensors = [];
         foreach (AdaptedModule module in adapter.Modules)
         {
@@ -42,18 +43,24 @@ public static class LoraExporter
             {
                 Add(LoraMethod.EmbeddingA, [rank, outputs], form => Transposed(Left(form, rank, outputs), outputs));
                 Add(LoraMethod.EmbeddingB, [inputs, rank], form => Transposed(Right(form, rank, inputs), rank));
+                if (keepsTied)
+                    tensors.AddRange(TiedHead.Copies(module.Shape, rank, type, Read(form => Right(form, rank, inputs)), Read(form => Left(form, rank, outputs))));
                 continue;
             }
             Add(LoraMethod.A, [rank, inputs], form => Right(form, rank, inputs));
             Add(LoraMethod.B, [outputs, rank], form => Left(form, rank, outputs));
 
-            void Add(string leaf, long[] shape, Func<AdapterForm, float[]> read) => tensors.Add(TensorToWrite.Floats(
-                AdapterFolder.KeyOf(name, leaf), type, shape, () => Evaluate(device, model, adapter, module, read)));
+            void Add(string leaf, long[] shape, Func<AdapterForm, float[]> read) =>
+                tensors.Add(TensorToWrite.Floats(AdapterFolder.KeyOf(name, leaf), type, shape, Read(read)));
+
+            Func<float[]> Read(Func<AdapterForm, float[]> read) => () => Evaluate(device, model, adapter, module, read);
         }
         foreach (SavedTensor saved in adapter.Saved)
         {
             string name = saved.KeyOf(isAdapted: adapter.Modules.Any(module => module.Shape.Name == saved.Module));
             tensors.Add(TensorToWrite.Floats(name, type, saved.Shape.Dimensions(), adapter.Stored(saved).ToFloats));
+            if (keepsTied && model is not null && saved is { Name: ModelTensors.Embedding, Tokens: null, Trains: true })
+                tensors.Add(TiedHead.Copy(saved, type, adapter.Stored(saved).ToFloats));
         }
         using AdapterFolder folder = AdapterFolder.Open(adapterDirectory);
         AdapterConfig config = folder.Config with
@@ -66,6 +73,7 @@ public static class LoraExporter
                 Dropout = adapter.Options.Dropout,
                 ModulesToSave = adapter.Options.ModulesToSave,
                 TrainableTokens = adapter.Options.TrainableTokens,
+                KeepTied = adapter.Options.KeepTied,
             },
             LacksStart = false,
             IncludesStart = false,

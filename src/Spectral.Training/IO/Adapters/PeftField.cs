@@ -13,6 +13,9 @@ public sealed record PeftField(string Key)
     private const int LargestRank = 1 << 16;
     private const string EmbeddingName = "embed_tokens";
 
+    /// <summary>The key of <see cref="KeepTied"/>.</summary>
+    internal const string TyingKey = "ensure_weight_tying";
+
     /// <summary>The key of <see cref="TrainableTokens"/>.</summary>
     internal const string TokensKey = "trainable_token_indices";
 
@@ -49,8 +52,8 @@ public sealed record PeftField(string Key)
     /// <summary>The keys of PEFT's LoraConfig that say something about stored weights.</summary>
     public static IReadOnlyList<PeftField> Lora { get; } =
     [
-        TrainableTokens, Rank(8), Alpha("lora_alpha", 8), Dropout("lora_dropout"), RankStabilized(), RankPattern(), AlphaPattern(), Bias("lora_only"),
-        FanInFanOut, Is("use_dora", false), Start("init_lora_weights"),
+        Rank(8), Alpha("lora_alpha", 8), Dropout("lora_dropout"), RankStabilized(), RankPattern(), AlphaPattern(),
+        Bias("lora_only"), TrainableTokens, KeepTied, FanInFanOut, Is("use_dora", false), Start("init_lora_weights"),
         .. Unsupported("lora_bias", "kasa_config"),
         Refused("layer_replication", "it makes a deeper model of copies of the base's layers"),
         Refused("target_parameters", "it adapts stacked parameters, such as those of experts, which no model here has"),
@@ -62,7 +65,7 @@ public sealed record PeftField(string Key)
         InTraining("monteclora_config", "lora_monteclora_sampler"),
         .. Ignored(
             "loftq_config", "eva_config", "corda_config", "lora_ga_config", "use_qalora", "qalora_group_size", "megatron_config", "megatron_core",
-            "ensure_weight_tying", "runtime_config"),
+            "runtime_config"),
     ];
 
     /// <summary>LoraConfig's keys, some of them otherwise.</summary>
@@ -149,6 +152,17 @@ public sealed record PeftField(string Key)
             foreach (string module in options.ModulesToSave)
                 json.WriteStringValue(module);
             json.WriteEndArray();
+        },
+    };
+
+    /// <summary>Whether a tied head follows the embedding; written where it does, as older versions of PEFT do not know the key.</summary>
+    public static PeftField KeepTied => new(TyingKey)
+    {
+        Read = (fields, options) => options with { KeepTied = fields.Boolean(TyingKey) ?? false },
+        Write = (json, options) =>
+        {
+            if (options.KeepTied)
+                json.WriteBoolean(TyingKey, true);
         },
     };
 

@@ -1,0 +1,61 @@
+namespace Spectral.Training;
+
+/// <summary>When a head that is tied to the embedding follows what an adapter makes of it, and what PEFT stores of it then.</summary>
+internal static class TiedHead
+{
+    /// <summary>
+    /// Whether it follows: where single rows train, and where <see cref="AdapterOptions.KeepTied"/> says so of an embedding that is adapted or trained
+    /// whole. Otherwise the head keeps the base's weight, as in PEFT.
+    /// </summary>
+    public static bool Follows(ModelConfig model, AdapterOptions options, IEnumerable<SavedTensor> saved, IEnumerable<AdaptedModule> modules)
+    {
+        if (!model.TieWordEmbeddings || saved.Any(tensor => tensor.Name == ModelTensors.Head))
+            return false;
+        if (saved.Any(tensor => tensor.Name == ModelTensors.Embedding && tensor.Tokens is not null))
+            return true;
+        return options.KeepTied && (modules.Any(module => module.Shape.IsEmbedding)
+            || saved.Any(tensor => tensor.Name == ModelTensors.Embedding && tensor.Trains));
+    }
+
+    /// <summary>Checks that a fresh adapter that is to keep head and embedding tied can.</summary>
+    /// <exception cref="InputException">They are not tied, or it is not the embedding that changes, or the method has no way to store it.</exception>
+    public static void Check(ModelConfig model, AdapterMethod method, AdapterOptions options)
+    {
+        if (!options.KeepTied)
+            return;
+        if (!model.TieWordEmbeddings)
+            throw new InputException("the head is to stay tied to the embedding, but in this model it is not tied");
+        if (method.PeftFields is { } keys && keys.All(key => key.Key != PeftField.TyingKey))
+            throw new InputException($"the head is to stay tied to the embedding: PEFT's {method.PeftType} cannot, LORA can");
+        if (Changes(options, ModelTensors.HeadModule) || !Changes(options, ModelTensors.EmbeddingModule))
+            throw new InputException("the head is to stay tied to the embedding: expected embed_tokens, which it then follows, among what is adapted or "
+                + "trained whole, and not lm_head");
+    }
+
+    /// <summary>Copies of the embedding's values under the head's names, which PEFT stores and asks for.</summary>
+    /// <param name="rank">The rank of the embedding's adapter.</param>
+    /// <param name="right">Reads R [r, D] of the embedding's change.</param>
+    /// <param name="left">Reads L [V, r].</param>
+    /// <param name="module">The embedding.</param>
+    /// <param name="type">The stored type.</param>
+    public static IEnumerable<TensorToWrite> Copies(
+        ModuleShape module,
+        int rank,
+        StoredType type,
+        Func<float[]> right,
+        Func<float[]> left)
+    {
+        yield return TensorToWrite.Floats(AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraMethod.A), type, [rank, module.In], right);
+        yield return TensorToWrite.Floats(AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraMethod.B), type, [module.Out, rank], left);
+    }
+
+    /// <summary>A copy of the embedding under the head's name.</summary>
+    /// <param name="embedding">The embedding, trained whole.</param>
+    /// <param name="type">The stored type.</param>
+    /// <param name="values">Reads it.</param>
+    public static TensorToWrite Copy(SavedTensor embedding, StoredType type, Func<float[]> values) =>
+        TensorToWrite.Floats((embedding with { Name = ModelTensors.Head }).KeyOf(isAdapted: false), type, embedding.Shape.Dimensions(), values);
+
+    private static bool Changes(AdapterOptions options, string module) =>
+        ModulePattern.Of(options.TargetModules).Matches(module) || SavedModules.Includes(options.ModulesToSave, module + ".weight");
+}
