@@ -284,7 +284,7 @@ public sealed class AdapterReader : IDisposable
                 Warn("layers_to_transform", $"{layer}");
 
         void Warn(string key, string entry) =>
-            _warnings.Add($"{Path.Combine(_folder.Directory, "adapter_config.json")}: {key} {entry} matches no layer and is ignored");
+            _warnings.Add($"{AdapterConfigFile.Path(_folder.Directory)}: {key} {entry} matches no layer and is ignored");
     }
 
     private void CheckTensors(AdaptedModule module)

@@ -31,7 +31,7 @@ public static class LoraExporter
     {
         using AdapterReader adapter = model is null ? new AdapterReader(adapterDirectory) : new AdapterReader(adapterDirectory, model);
         foreach (AdaptedModule module in adapter.Modules)
-            Check(adapterDirectory, adapter, module, model);
+            Check(adapterDirectory, adapter, module, model, allowsBias: true);
         int rank = adapter.Modules.Max(module => module.Form.Rank);
         bool keepsTied = adapter.Options.KeepTied && model?.Config.TieWordEmbeddings != false;
         List<TensorToWrite> tensors = [];
@@ -49,6 +49,8 @@ public static class LoraExporter
             }
             Add(LoraMethod.A, [rank, inputs], form => Right(form, rank, inputs));
             Add(LoraMethod.B, [outputs, rank], form => Left(form, rank, outputs));
+            if (module.TrainsBias)
+                Add(AdapterTensors.WrappedBias, [outputs], form => form.Bias!.Value.ToArray());
 
             void Add(string leaf, long[] shape, Func<AdapterForm, float[]> read) =>
                 tensors.Add(TensorToWrite.Floats(AdapterFolder.KeyOf(name, leaf), type, shape, Read(read)));
@@ -71,6 +73,7 @@ public static class LoraExporter
                 Rank = rank,
                 Alpha = rank,
                 Dropout = adapter.Options.Dropout,
+                Bias = adapter.Options.Bias,
                 ModulesToSave = adapter.Options.ModulesToSave,
                 TrainableTokens = adapter.Options.TrainableTokens,
                 KeepTied = adapter.Options.KeepTied,
@@ -88,7 +91,7 @@ public static class LoraExporter
     internal static int RankOf(AdapterReader adapter, string directory)
     {
         foreach (AdaptedModule module in adapter.Modules)
-            Check(directory, adapter, module, null);
+            Check(directory, adapter, module, null, allowsBias: false);
         return adapter.Modules.Max(module => module.Form.Rank);
     }
 
@@ -96,10 +99,12 @@ public static class LoraExporter
     internal static (float[] Left, float[] Right) Factors(AdapterReader adapter, AdaptedModule module, int rank, Device device) =>
         Evaluate(device, null, adapter, module, form => (Left(form, rank, module.Shape.Out), Right(form, rank, module.Shape.In)));
 
-    private static void Check(string directory, AdapterReader adapter, AdaptedModule module, ModelFolder? model)
+    private static void Check(string directory, AdapterReader adapter, AdaptedModule module, ModelFolder? model, bool allowsBias)
     {
-        if (!module.Form.IsLowRank)
-            throw new InputException($"{directory}: the {adapter.Method.Name} adapter of {module.Shape.Name} is no plain LoRA's equal: {Reason(module.Form)}; "
+        // A bias that trains beside the method stands in LoRA's files as it does in the adapter's own.
+        AdapterForm form = allowsBias && module.TrainsBias ? module.Form with { Bias = null } : module.Form;
+        if (!form.IsLowRank)
+            throw new InputException($"{directory}: the {adapter.Method.Name} adapter of {module.Shape.Name} is no plain LoRA's equal: {Reason(form)}; "
                 + (module.Form.IsMergeable ? "merge it instead (spectral merge)" : "it can only be used as it is"));
         if (model is null && (module.ReadsWeight || adapter.LacksStart))
             throw new InputException($"{directory}: the terms of a {adapter.Method.Name} adapter follow from the base weights; expected --model, the model it was trained on");

@@ -171,6 +171,15 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(loaded.Options.Bias, Is.EqualTo(bias));
             Assert.That(Logits(model), Is.EqualTo(expected));
         }
+        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        foreach (ModelFolder? beside in new[] { null, folder })
+        {
+            string exported = Directory.CreateDirectory(Path.Combine(Folder.Path, "exported")).FullName;
+            LoraExporter.Export(Saved, exported, Device, beside);
+            using Adapter lora = Adapter.Load(model, exported);
+            Assert.That(lora.Options.Bias, Is.EqualTo(bias));
+            Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
+        }
         Assert.That(() => Adapter.Attach(model, AdapterMethods.Find("bitfit"), Options with { Bias = bias }), Throws.TypeOf<InputException>().With.Message.Contains("bitfit changes biases"));
     }
 
