@@ -66,8 +66,8 @@ public static class TextGenerator
     }
 
     /// <summary>
-    /// What tokens add to the text of those before: decoders take a space off the beginning of a text, which in the midst of one is meant. Where
-    /// the border cuts a character in two, their own text.
+    /// What tokens add to the text of those before: decoders take a space off the beginning of a text, which in the
+    /// midst of one is meant. Where the border cuts a character in two, their own text.
     /// </summary>
     private static string TextBehind(BpeTokenizer tokenizer, int[] before, int[] tokens)
     {
@@ -85,7 +85,10 @@ public static class TextGenerator
 
     private static int MostProbable(float[] logits) => Array.IndexOf(logits, logits.Max());
 
-    /// <summary>The token at a place on the line from 0 to 1 on which the most probable tokens lie first, the lower id of equals.</summary>
+    /// <summary>
+    /// The token at a place on the line from 0 to 1 on which the most probable tokens lie first, the lower id of
+    /// equals.
+    /// </summary>
     private static int Sample(float[] logits, GenerationOptions options, double place)
     {
         double top = logits.Max();

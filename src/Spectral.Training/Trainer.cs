@@ -72,7 +72,8 @@ public sealed partial class Trainer : IDisposable
         BeginRun(data.Count);
         var steps = _steps!.Value;
         var schedule = new LearningRateSchedule(_options.Schedule, _options.LearningRate, steps, _options.Warmup);
-        var sampler = new BatchSampler(data.Count, _options.RecordsPerStep, _options.Seed, _options.Shuffle, _options.DropLast)
+        var sampler =
+            new BatchSampler(data.Count, _options.RecordsPerStep, _options.Seed, _options.Shuffle, _options.DropLast)
         {
             Position = Progress.Step,
         };
@@ -95,8 +96,9 @@ public sealed partial class Trainer : IDisposable
             var (step, started) = (Progress.Step + 1, Stopwatch.GetTimestamp());
             List<Batch> batches = [.. sampler.Next().Chunk(_options.Batch).Select(
                 micro => Batch.Create([.. micro.Select(index => data[index])], PaddingToken, length, rows))];
+            // A step of fixed shape has as many as any other, which carry no loss.
             while (batches.Count < micros)
-                batches.Add(Batch.Create([], PaddingToken, length, rows));   // a step of fixed shape has as many, which carry no loss
+                batches.Add(Batch.Create([], PaddingToken, length, rows));
             var report = Step(step, batches, schedule.At(step));
             var elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
             report = report with { TokensPerSecond = report.Tokens / elapsed };
@@ -155,18 +157,23 @@ public sealed partial class Trainer : IDisposable
     public void Save(string path, IReadOnlyDictionary<string, string>? notes = null) =>
         TrainerState.Save(path, Progress.Step, _optimizer, _model.Adapter, new Dictionary<string, string>(notes ?? new Dictionary<string, string>())
         {
-            [ProgressNote] = JsonSerializer.Serialize(new SavedRun(_options, _records, Progress, EpochsEnd: true), TrainerState.Json),
+            [ProgressNote] = JsonSerializer.Serialize(
+                new SavedRun(_options, _records, Progress, EpochsEnd: true), TrainerState.Json),
         });
 
-    /// <summary>Goes on with a saved run: the next <see cref="Run"/>, on the same data, ends with the bits that the run would have had without a break.</summary>
+    /// <summary>
+    /// Goes on with a saved run: the next <see cref="Run"/>, on the same data, ends with the bits that the run would
+    /// have had without a break.
+    /// </summary>
     /// <remarks>
-    /// <see cref="TrainerOptions.Steps"/> and <see cref="TrainerOptions.Epochs"/> may be others than the run had, as long as no step that was
-    /// made is too many: the learning rate then follows the schedule of the new length from here on.
+    /// <see cref="TrainerOptions.Steps"/> and <see cref="TrainerOptions.Epochs"/> may be others than the run had, as
+    /// long as no step that was made is too many: the learning rate then follows the schedule of the new length from
+    /// here on.
     /// </remarks>
     /// <param name="state">What <see cref="Save"/> wrote.</param>
     /// <exception cref="InputException">
-    /// The state does not fit what trains here, or the run had other options, or was begun when batches crossed the end of an epoch; nothing is
-    /// changed then.
+    /// The state does not fit what trains here, or the run had other options, or was begun when batches crossed the end
+    /// of an epoch; nothing is changed then.
     /// </exception>
     public void Restore(TrainerState state)
     {
@@ -253,12 +260,16 @@ public sealed partial class Trainer : IDisposable
         return JsonSerializer.SerializeToNode(counted, TrainerState.Json)!.AsObject();
     }
 
-    /// <summary>Older states are of runs whose batches crossed the end of an epoch: the same records only where no step would have.</summary>
+    /// <summary>
+    /// Older states are of runs whose batches crossed the end of an epoch: the same records only where no step would
+    /// have.
+    /// </summary>
     private static void RequireSameOrder(TrainerState state, SavedRun saved)
     {
         var (step, total) = (saved.Options.RecordsPerStep, saved.Options.StepsFor(saved.Records));
         if (!saved.EpochsEnd && saved.Records % step != 0 && (long)total * step > saved.Records)
-            throw new InputException($"{state.Path}: of a version whose batches crossed the end of an epoch, which {saved.Records} records "
+            throw new InputException(
+                $"{state.Path}: of a version whose batches crossed the end of an epoch, which {saved.Records} records "
                 + $"in steps of {step} do; expected a run begun with this version");
     }
 
@@ -266,9 +277,11 @@ public sealed partial class Trainer : IDisposable
     {
         var (was, now) = (saved.Options.StepsFor(saved.Records), _options.StepsFor(saved.Records));
         if (now < state.Step)
-            throw new InputException($"{state.Path}: {state.Step} steps were made, expected no fewer than that, not {now}");
+            throw new InputException(
+                $"{state.Path}: {state.Step} steps were made, expected no fewer than that, not {now}");
         if (now != was && _scheduled is not null)
-            throw new InputException($"{state.Path}: {_scheduled.Method.Name} follows a schedule over the {was} steps of the run, "
+            throw new InputException(
+                $"{state.Path}: {_scheduled.Method.Name} follows a schedule over the {was} steps of the run, "
                 + $"expected as many, not {now}");
     }
 
@@ -284,6 +297,9 @@ public sealed partial class Trainer : IDisposable
     /// <param name="Options">Those of the run.</param>
     /// <param name="Records">How many records it trains on.</param>
     /// <param name="Progress">How far it is.</param>
-    /// <param name="EpochsEnd">Whether each epoch ends with a batch of what is left; false in states of older versions.</param>
-    private sealed record SavedRun(TrainerOptions Options, int Records, TrainerProgress Progress, bool EpochsEnd = false);
+    /// <param name="EpochsEnd">
+    /// Whether each epoch ends with a batch of what is left; false in states of older versions.
+    /// </param>
+    private sealed record SavedRun(
+        TrainerOptions Options, int Records, TrainerProgress Progress, bool EpochsEnd = false);
 }

@@ -15,7 +15,9 @@ public sealed record TrainerOptions
     /// <summary>Records per micro-batch.</summary>
     public int Batch { get; init; } = 8;
 
-    /// <summary>Micro-batches per optimizer step; the last step of an epoch may have fewer, and its last one fewer records.</summary>
+    /// <summary>
+    /// Micro-batches per optimizer step; the last step of an epoch may have fewer, and its last one fewer records.
+    /// </summary>
     public int Accumulate { get; init; } = 1;
 
     /// <summary>Base learning rate.</summary>
@@ -79,6 +81,7 @@ public sealed record TrainerOptions
         var steps = Steps ?? Math.Max(1, checked((int)Math.Ceiling(Epochs * perEpoch)));
         return Warmup <= steps
             ? steps
-            : throw new InputException($"--warmup {Warmup}: more than the run's {steps} steps, expected at most that many");
+            : throw new InputException(
+                $"--warmup {Warmup}: more than the run's {steps} steps, expected at most that many");
     }
 }

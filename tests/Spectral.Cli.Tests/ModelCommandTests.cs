@@ -54,7 +54,9 @@ public sealed class ModelCommandTests : WorkFolder
             Assert.That(Spectral.Run(command).Succeeded().Error, Does.StartWith("warning: ").And.Contain("key_of_tomorrow"));
     }
 
-    /// <summary>A config that ties a head that is not the embedding, and tokenizer files that do not agree: each reader says so.</summary>
+    /// <summary>
+    /// A config that ties a head that is not the embedding, and tokenizer files that do not agree: each reader says so.
+    /// </summary>
     [Test]
     public void WhatIsOddInAModelFolderIsSaidByEveryCommandThatReadsIt()
     {
@@ -66,32 +68,43 @@ public sealed class ModelCommandTests : WorkFolder
             head[0] += 1;
             TensorToWrite[] tensors =
             [
-                .. file.Tensors.Values.Select(tensor => TensorToWrite.Floats(tensor.Name, tensor.Type, tensor.Shape, tensor.ToFloats)),
-                TensorToWrite.Floats("lm_head.weight", StoredType.F32, [TinyModel.Vocabulary, TinyModel.Hidden], () => head),
+                .. file.Tensors.Values
+                    .Select(tensor => TensorToWrite.Floats(tensor.Name, tensor.Type, tensor.Shape, tensor.ToFloats)),
+                TensorToWrite.Floats(
+                    "lm_head.weight", StoredType.F32, [TinyModel.Vocabulary, TinyModel.Hidden], () => head),
             ];
             SafetensorsWriter.Write(At("weights"), tensors);
         }
         File.Move(At("weights"), weights, overwrite: true);
-        File.WriteAllText(Path.Combine(Model, "tokenizer_config.json"), """{"add_prefix_space":true,"eos_token":"a"}""");
-        const string Head = "lm_head.weight differs", Space = "add_prefix_space", End = "the eos_token of tokenizer_config.json is 'a' (97)";
-        string[] data = ["--data", Data, "--device", "cpu"], both = ["--model", Model, "--adapter", Out, "--device", "cpu"];
+        File.WriteAllText(
+            Path.Combine(Model, "tokenizer_config.json"), """{"add_prefix_space":true,"eos_token":"a"}""");
+        const string Head = "lm_head.weight differs", Space = "add_prefix_space",
+            End = "the eos_token of tokenizer_config.json is 'a' (97)";
+        string[] data = ["--data", Data, "--device", "cpu"],
+            both = ["--model", Model, "--adapter", Out, "--device", "cpu"];
 
         Says(["tokenize", "--model", Model, "--text", "x"], Space);
         Says(["eval", "--model", Model, .. data], Head, Space, End);
         Says(["generate", "--model", Model, "--prompt", "x", "--max-tokens", "1", "--device", "cpu"], Head, Space, End);
-        Says(["finetune", "--model", Model, "--out", At("again"), "--steps", "1", "--batch", "2", .. data], Head, Space, End);
-        Says(["svd", "--model", Model, "--rank", "2", "--tensor", "lm_head.weight", "--out", At("svd"), "--device", "cpu"], Head);
-        Says(["analyze", "--base", Model, "--adapter", Out, "--out", At("page.html"), "--draws", "0", "--device", "cpu"], Head);
+        Says(["finetune", "--model", Model, "--out", At("again"), "--steps", "1", "--batch", "2", .. data], Head,
+            Space, End);
+        Says(["svd", "--model", Model, "--rank", "2", "--tensor", "lm_head.weight", "--out", At("svd"), "--device",
+            "cpu"], Head);
+        Says(["analyze", "--base", Model, "--adapter", Out, "--out", At("page.html"), "--draws", "0", "--device",
+            "cpu"], Head);
         Says(["export", .. both, "--out", At("exported")], Head);
         Says(["merge", .. both, "--out", At("merged")], Head);
-        Assert.That(File.ReadAllText(Path.Combine(At("merged"), "config.json")), Does.Match("\"tie_word_embeddings\": *false"));
+        Assert.That(
+            File.ReadAllText(Path.Combine(At("merged"), "config.json")), Does.Match("\"tie_word_embeddings\": *false"));
         Assert.That(Eval(At("merged")), Is.EqualTo(Eval(Model, Out)).Within(Rounding));
 
         static void Says(string[] command, params string[] named)
         {
             string error = Spectral.Run(command).Succeeded().Error;
             foreach (string text in named)
-                Assert.That(error.Split('\n').Count(line => line.StartsWith("warning: ") && line.Contains(text)), Is.EqualTo(1), $"{command[0]}: {text}");
+                Assert.That(
+                    error.Split('\n').Count(line => line.StartsWith("warning: ") && line.Contains(text)),
+                    Is.EqualTo(1), $"{command[0]}: {text}");
         }
     }
 
@@ -100,12 +113,15 @@ public sealed class ModelCommandTests : WorkFolder
     {
         string[] generate = ["generate", "--model", Model, "--prompt", "x", "--max-tokens", "1", "--device", "cpu"];
         Refused([.. generate, "--top-p", "0.5"], "--top-p 0.5", "--temperature");
-        Assert.That(Spectral.Run([.. generate, "--seed", "5"]).Succeeded().Error, Does.StartWith("warning: --seed 5 changes nothing"));
+        Assert.That(
+            Spectral.Run([.. generate, "--seed", "5"]).Succeeded().Error,
+            Does.StartWith("warning: --seed 5 changes nothing"));
     }
 
     [Test]
     public void ANameThatIsNoFolderIsNotTakenForAModel() =>
-        Refused(["eval", "--model", "org/name", "--data", Data], "org/name: no such folder", "models are not downloaded");
+        Refused(
+            ["eval", "--model", "org/name", "--data", Data], "org/name: no such folder", "models are not downloaded");
 
     [Test]
     public void EvalDoesNotDependOnTheBatch() =>

@@ -129,7 +129,10 @@ public sealed class ResumeTests : WorkFolder
         void RefusedToResume(string[] more, params string[] named) => Refused(Finetune([.. more, "--resume"]), [.. named]);
     }
 
-    /// <summary>With a constant rate nothing depends on the length, so that the longer run ends as one that was that long from the start.</summary>
+    /// <summary>
+    /// With a constant rate nothing depends on the length, so that the longer run ends as one that was that long from
+    /// the start.
+    /// </summary>
     [Test]
     public void ARunThatIsDoneGoesOnWhenMoreStepsAreAskedFor()
     {
@@ -139,9 +142,13 @@ public sealed class ResumeTests : WorkFolder
         Spectral.Run(Run("--epochs", "2", "--out", At("whole"))).Succeeded();
         Spectral.Run(Run("--epochs", "1")).Succeeded();
         Refused(Run("--resume", "--steps", "4"), "5 steps", "not 4");
-        Assert.That(Spectral.Run(Run("--epochs", "2", "--resume")).Succeeded().Error, Does.Contain("--epochs 1").And.Contain("step 10"));
+        Assert.That(
+            Spectral.Run(Run("--epochs", "2", "--resume")).Succeeded().Error,
+            Does.Contain("--epochs 1").And.Contain("step 10"));
         foreach (string name in new[] { "adapter_model.safetensors", "adapter_config.json" })
-            Assert.That(File.ReadAllBytes(Path.Combine(Out, name)), Is.EqualTo(File.ReadAllBytes(Path.Combine(At("whole"), name))), name);
+            Assert.That(
+                File.ReadAllBytes(Path.Combine(Out, name)),
+                Is.EqualTo(File.ReadAllBytes(Path.Combine(At("whole"), name))), name);
         Assert.That(Spectral.Run(Run("--epochs", "2", "--resume")).Succeeded().Output, Does.Contain("all 10 steps"));
     }
 

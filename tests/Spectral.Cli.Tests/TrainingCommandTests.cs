@@ -194,12 +194,16 @@ public sealed class TrainingCommandTests : WorkFolder
     {
         int Steps(params string[] more)
         {
-            string[] run = Finetune(["--epochs", "3", "--batch", "5", "--accumulate", "2", "--json", "--overwrite", .. more]);
+            string[] run =
+                Finetune(["--epochs", "3", "--batch", "5", "--accumulate", "2", "--json", "--overwrite", .. more]);
             return Spectral.Run(run).Succeeded().Json.GetProperty("steps").GetInt32();
         }
         Assert.That(Steps(), Is.EqualTo(9));
         Assert.That(Steps("--drop-last"), Is.EqualTo(6));
-        Refused(Finetune("--epochs", "1", "--batch", "25", "--drop-last", "--out", At("none")), "--drop-last", "24 records", "25");
-        Refused(Finetune("--epochs", "1", "--batch", "5", "--warmup", "6", "--out", At("none")), "--warmup 6", "5 steps");
+        Refused(
+            Finetune("--epochs", "1", "--batch", "25", "--drop-last", "--out", At("none")), "--drop-last",
+            "24 records", "25");
+        Refused(
+            Finetune("--epochs", "1", "--batch", "5", "--warmup", "6", "--out", At("none")), "--warmup 6", "5 steps");
     }
 }

@@ -81,8 +81,9 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     /// <summary>
-    /// The mean of 4096 uniform numbers strays from 1/2 by 0.0045 (standard deviation), their variance from 1/12 by 0.0012, their correlation
-    /// with their neighbours from 0 by 0.016; five of each are allowed. Even steps have differences that are all the same.
+    /// The mean of 4096 uniform numbers strays from 1/2 by 0.0045 (standard deviation), their variance from 1/12 by
+    /// 0.0012, their correlation with their neighbours from 0 by 0.016; five of each are allowed. Even steps have
+    /// differences that are all the same.
     /// </summary>
     [Test]
     public void SeedsThatAreNeighboursDrawIndependently()
@@ -94,14 +95,17 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
         double neighbours = Enumerable.Range(1, Seeds - 1).Average(i => (first[i] - 0.5) * (first[i - 1] - 0.5)) * 12;
         Assert.That(neighbours, Is.EqualTo(0).Within(0.08));
         double[] steps = [.. Enumerable.Range(1, Seeds - 1).Select(i => (first[i] - first[i - 1] + 1) % 1)];
-        Assert.That(steps.Select(x => (x - 0.5) * (x - 0.5)).Average(), Is.EqualTo(1.0 / 12).Within(0.006), "steps are not even");
+        Assert.That(
+            steps.Select(x => (x - 0.5) * (x - 0.5)).Average(), Is.EqualTo(1.0 / 12).Within(0.006),
+            "steps are not even");
     }
 
     [Test]
     public void ALongerTextOfOneSeedBeginsAsTheShorter()
     {
         SamplingDraws few = new(Device, 7, 3), many = new(Device, 7, 100);
-        Assert.That(Enumerable.Range(0, 3).Select(i => few[i]), Is.EqualTo(Enumerable.Range(0, 3).Select(i => many[i])));
+        Assert.That(
+            Enumerable.Range(0, 3).Select(i => few[i]), Is.EqualTo(Enumerable.Range(0, 3).Select(i => many[i])));
         Assert.That(Enumerable.Range(0, 100).Select(i => many[i]).Distinct().Count(), Is.EqualTo(100));
     }
 

@@ -35,17 +35,24 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
         });
     }
 
-    /// <summary>Ten records in steps of 2 × 2: 4, 4 and 2 of them in each epoch, each once; the loss is over those alone.</summary>
+    /// <summary>
+    /// Ten records in steps of 2 × 2: 4, 4 and 2 of them in each epoch, each once; the loss is over those alone.
+    /// </summary>
     [Test]
     public void AnEpochEndsWithAShortStep([Values] bool fixedShapes)
     {
-        TrainerOptions options = Options with { Steps = null, Epochs = 2, Batch = 2, Accumulate = 2, Shuffle = false, LearningRate = 0, Warmup = 0, FixedShapes = fixedShapes };
+        TrainerOptions options = Options with
+        {
+            Steps = null, Epochs = 2, Batch = 2, Accumulate = 2, Shuffle = false, LearningRate = 0, Warmup = 0,
+            FixedShapes = fixedShapes,
+        };
         (float[] weights, StepReport[] steps) run = Train(options);
         int[] tokens = [.. Records.Chunk(4).Select(part => part.Sum(record => record.Tokens.Length))];
         Assert.That(run.steps.Select(step => step.Tokens), Is.EqualTo(tokens.Concat(tokens)));
         using CausalLanguageModel model = TinyModels.Trainable(TinyModels.Llama, Device);
         ReferenceModel reference = new(model.Config, TinyModels.Values(model.Trainable!));
-        double[] losses = [.. Records.Chunk(4).Select(part => Batch.Create(part)).Select(batch => reference.LossSum(batch) / batch.LossTokens)];
+        double[] losses = [.. Records.Chunk(4).Select(part => Batch.Create(part))
+            .Select(batch => reference.LossSum(batch) / batch.LossTokens)];
         Assert.That(run.steps.Select(step => step.Loss), Is.EqualTo(losses.Concat(losses)).Within(1e-3).Percent);
     }
 

@@ -90,7 +90,8 @@ internal sealed class AnalyzeCommand : SpectralCommand
     {
         string[] sizes = Parts(context.Get(ranks));
         if (context.IsGiven(rank) && context.Get(svd) == "exact")
-            throw new InputException($"--rank {context.Text(rank)}: --svd exact finds all of them, expected --svd randomized or auto");
+            throw new InputException(
+                $"--rank {context.Text(rank)}: --svd exact finds all of them, expected --svd randomized or auto");
         if (context.Get(draws) == 1) throw new InputException(OptionTypes.Complaint("--draws", "1", "0, or at least 2, which have a spread"));
         return new SpectraOptions
         {

@@ -24,9 +24,11 @@ internal sealed class GenerateCommand : SpectralCommand
     public override void Execute(CommandContext context)
     {
         if (context.Get(temperature) == 0 && context.IsGiven(topP))
-            throw new InputException($"--top-p {context.Text(topP)}: nothing is sampled without --temperature, expected one above 0");
+            throw new InputException(
+                $"--top-p {context.Text(topP)}: nothing is sampled without --temperature, expected one above 0");
         if (context.Get(temperature) == 0 && context.IsGiven(seed))
-            context.Terminal.Warn($"--seed {context.Text(seed)} changes nothing: nothing is sampled without --temperature");
+            context.Terminal.Warn(
+                $"--seed {context.Text(seed)} changes nothing: nothing is sampled without --temperature");
         using var inputs = new ModelInputs(context, context.Get(model));
         inputs.CheckAdapter(context, context.Get(adapter));
         using Device computing = device.Open(context);

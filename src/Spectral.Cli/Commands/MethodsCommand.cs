@@ -18,7 +18,8 @@ internal sealed class MethodsCommand : SpectralCommand
     {
         AdapterMethod[] chosen = context.Get(one) is { } name ? [AdapterMethods.Find(name)] : [.. AdapterMethods.All];
         AdapterOptions[] options = [.. chosen.Select(method => adapter.Read(context, method, chosen))];
-        IReadOnlyList<ModuleShape> layers = context.Get(model) is { } folder ? AdapterTargets.Of(Load(context, folder), options[0]) : MethodFacts.OneLayer;
+        IReadOnlyList<ModuleShape> layers = context.Get(model) is { } folder
+            ? AdapterTargets.Of(Load(context, folder), options[0]) : MethodFacts.OneLayer;
         DescribedMethod[] described = [.. chosen.Zip(options, (method, read) => DescribedMethod.Of(method, layers, read))];
         if (context.Get(one) is not null)
         {

@@ -37,7 +37,9 @@ internal sealed class ModelInputs : IDisposable
     public EncodedRecord[] Encode(CommandContext context, string file, int maxLength)
     {
         if (EndTokens.Count == 0)
-            throw new InputException($"{Path.Combine(Folder.Directory, "config.json")}: no eos_token_id; expected the id of the token that ends a record");
+            throw new InputException(
+                $"{Path.Combine(Folder.Directory, "config.json")}: no eos_token_id; expected the id of the token that "
+                + "ends a record");
         int length = Math.Min(maxLength, Folder.Config.MaxPositions), shortest = Tokenizer.PrefixIds.Count + 2;
         if (length < shortest) throw new InputException(OptionTypes.Complaint("--max-length", $"{length}", $"at least {shortest} with this tokenizer"));
         EncodedRecord[] records = RecordEncoder.EncodeAll(JsonlDataset.Load(file), Tokenizer, EndTokens, length);

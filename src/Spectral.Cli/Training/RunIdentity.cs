@@ -14,11 +14,14 @@ internal sealed class RunIdentity
 
     private static readonly string[] ModelFiles =
     [
-        "config.json", "generation_config.json", "tokenizer.json", "adapter_config.json", "*.safetensors", "*.safetensors.index.json",
+        "config.json", "generation_config.json", "tokenizer.json", "adapter_config.json", "*.safetensors",
+        "*.safetensors.index.json",
     ];
 
-    // Once not among the files that count: where they are absent that is written down too, to tell it from a state of that time.
-    private static readonly string[] TokenFiles = ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
+    // Once not among the files that count: where they are absent that is written down too, to tell it from a state of
+    // that time.
+    private static readonly string[] TokenFiles =
+        ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
 
     /// <summary>Variables that force how ops are computed.</summary>
     private static readonly string[] Forcing = ["SPECTRAL_LOWRANK", "SPECTRAL_LOWRANK_PASSES", "SPECTRAL_ATTENTION"];
@@ -53,7 +56,8 @@ internal sealed class RunIdentity
     public IReadOnlyDictionary<string, string> Variables { get; }
 
     /// <summary>Whether a state that says nothing of a file may be one of the time when it did not count.</summary>
-    public static bool MayBeUnknown(string file) => TokenFiles.Any(name => file.EndsWith(" " + name, StringComparison.Ordinal));
+    public static bool MayBeUnknown(string file) =>
+        TokenFiles.Any(name => file.EndsWith(" " + name, StringComparison.Ordinal));
 
     /// <summary>SHA-256 by option, and file in its folder; empty for a file that is absent.</summary>
     public IReadOnlyDictionary<string, string> Files => files.GetAwaiter().GetResult();

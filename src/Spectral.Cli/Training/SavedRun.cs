@@ -73,7 +73,9 @@ internal sealed class SavedRun : IDisposable
             model.Device.Variants.All, log.Length, log.Sha256, staged, result?.ToJsonString()), Strict),
     };
 
-    /// <summary>Checks that the run to go on with is the one that the command line describes, or a longer one.</summary>
+    /// <summary>
+    /// Checks that the run to go on with is the one that the command line describes, or a longer one.
+    /// </summary>
     /// <param name="context">The command line.</param>
     /// <param name="now">The run that it describes.</param>
     /// <param name="steps">How many steps that has.</param>
@@ -94,7 +96,8 @@ internal sealed class SavedRun : IDisposable
         string[] differences =
         [
             .. options.Select(option => $"{option.Name} {Text(option.Was)}, not {Text(option.Here)}"),
-            .. Differences(facts.Files, now.Files).Where(file => file.Was is not null || !RunIdentity.MayBeUnknown(file.Name))
+            .. Differences(facts.Files, now.Files)
+                .Where(file => file.Was is not null || !RunIdentity.MayBeUnknown(file.Name))
                 .Select(file => Text(file.Name, file.Was, file.Here)),
             // One that is not set any more is set again below: without it the bits would be others.
             .. Differences(facts.Variables, now.Variables).Where(variable => variable.Here is not ("" or null))
@@ -103,9 +106,13 @@ internal sealed class SavedRun : IDisposable
         if (differences.Length > 0)
             throw new InputException($"--resume: the run in {Path.GetDirectoryName(Path.GetDirectoryName(State.Path))} had {string.Join(", ", differences)}");
         if (steps < State.Step)
-            throw new InputException($"--resume: the run has made {State.Step} steps; expected no fewer with --steps or --epochs, not {steps}");
+            throw new InputException(
+                $"--resume: the run has made {State.Step} steps; expected no fewer with --steps or --epochs, not "
+                + $"{steps}");
         if (lengths.Length > 0)
-            context.Terminal.Warn($"the run was begun with {string.Join(", ", lengths.Select(option => $"{option.Name} {Text(option.Was)}"))} and goes "
+            context.Terminal.Warn(
+                $"the run was begun with "
+                + $"{string.Join(", ", lengths.Select(option => $"{option.Name} {Text(option.Was)}"))} and goes "
                 + $"on to step {steps}: from here on the learning rate follows the schedule of that length");
         foreach (var (name, value) in facts.Variables)
             if (value.Length > 0) Environment.SetEnvironmentVariable(name, value);

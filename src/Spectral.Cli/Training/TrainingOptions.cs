@@ -9,16 +9,20 @@ internal sealed class TrainingOptions
 {
     public readonly Option<string> Model, Data, Out;
     public readonly Option<string?> Eval = OptionTypes.Path("--eval", "Held-out records, measured before and after (and every --eval-every steps).", "FILE");
-    public readonly Option<int?> Steps = OptionTypes.OptionalInteger("--steps", "Optimizer steps, through the same epochs; instead of --epochs.", 1);
-    public readonly Option<int> Epochs = OptionTypes.Integer("--epochs", "Passes over the data, in each of which every record has its turn once.", 3, 1);
+    public readonly Option<int?> Steps =
+        OptionTypes.OptionalInteger("--steps", "Optimizer steps, through the same epochs; instead of --epochs.", 1);
+    public readonly Option<int> Epochs =
+        OptionTypes.Integer("--epochs", "Passes over the data, in each of which every record has its turn once.", 3, 1);
     public readonly Option<int> Batch = OptionTypes.Integer("--batch", "Records in a micro-batch.", 8, 1, 65536);
-    public readonly Option<int> Accumulate = OptionTypes.Integer("--accumulate", "Micro-batches in a step; the last step of an epoch has what is left.", 1, 1, 65536);
+    public readonly Option<int> Accumulate = OptionTypes.Integer("--accumulate",
+        "Micro-batches in a step; the last step of an epoch has what is left.", 1, 1, 65536);
     public readonly Option<bool> DropLast = OptionTypes.Flag("--drop-last",
         "Leave out the last step of an epoch if it has fewer than batch x accumulate records.");
     public readonly Option<int> MaxLength = OptionTypes.Integer("--max-length", "Tokens of a record; longer prompts are cut from the left.", 512, 2, 1 << 20);
     public readonly Option<double> LearningRate = OptionTypes.Number("--lr", "Highest learning rate.", 2e-4, x => x >= 0, "a number of at least 0");
     public readonly Option<string> Schedule = OptionTypes.Choice("--schedule", "How the learning rate goes after warm-up.", "cosine", "constant", "linear", "cosine");
-    public readonly Option<int> Warmup = OptionTypes.Integer("--warmup", "Steps of linear warm-up, of those that there are.", 0, 0);
+    public readonly Option<int> Warmup =
+        OptionTypes.Integer("--warmup", "Steps of linear warm-up, of those that there are.", 0, 0);
     public readonly Option<double> WeightDecay = OptionTypes.Number("--weight-decay", "AdamW's decoupled decay.", 0.01, x => x >= 0, "a number of at least 0");
     public readonly Option<double> Beta1 = OptionTypes.Number("--beta1", "AdamW's first decay rate.", 0.9, x => x is >= 0 and < 1, "a number from 0 to below 1");
     public readonly Option<double> Beta2 = OptionTypes.Number("--beta2", "AdamW's second decay rate.", 0.999, x => x is >= 0 and < 1, "a number from 0 to below 1");
@@ -32,8 +36,8 @@ internal sealed class TrainingOptions
     public readonly Option<int?> EvalEvery = OptionTypes.OptionalInteger("--eval-every", "Steps between measurements on --eval. [default: only before and after]", 1);
     public readonly Option<int> MaxSkipped = OptionTypes.Integer("--max-skipped", "Steps in a row whose loss or gradient may be not finite before the run gives up; each is counted and changes nothing.", 5, 1);
     public readonly Option<bool> Resume = OptionTypes.Flag("--resume",
-        "Go on from the last checkpoint in --out, to the same bits as without a break; begin if there is none yet. All other options as "
-        + "before, but for those of reporting and --threads, and --steps or --epochs, which may make the run longer.");
+        "Go on from the last checkpoint in --out, to the same bits as without a break; begin if there is none yet. "
+        + "All other options as before, but for those of reporting and --threads, and --steps or --epochs, which may make the run longer.");
     public readonly Option<bool> Overwrite = OptionTypes.Flag("--overwrite", "Write into --out even if it has files in it.");
     public readonly DeviceOptions Device = new();
 
@@ -52,8 +56,8 @@ internal sealed class TrainingOptions
     /// <summary>Those of any number of runs.</summary>
     public Option[] Common =>
     [
-        Steps, Epochs, Batch, Accumulate, MaxLength, LearningRate, Schedule, Warmup, WeightDecay, Beta1, Beta2, Epsilon, GradientClip, MaxSkipped, Seed, NoShuffle,
-        DropLast, Graph,
+        Steps, Epochs, Batch, Accumulate, MaxLength, LearningRate, Schedule, Warmup, WeightDecay, Beta1, Beta2,
+        Epsilon, GradientClip, MaxSkipped, Seed, NoShuffle, DropLast, Graph,
         EvalEvery, Overwrite, .. Device.WithTuning,
     ];
 

@@ -1,14 +1,15 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// The order in which records are trained on: epoch after epoch, each of which has every record once, in file order or in a new shuffle. The last
-/// batch of an epoch has what is left of it, as in PyTorch's <c>DataLoader</c>, or is dropped. The order depends on the seed and the epoch
-/// alone, never on platform or thread, and any step can be gone to directly.
+/// The order in which records are trained on: epoch after epoch, each of which has every record once, in file order or
+/// in a new shuffle. The last batch of an epoch has what is left of it, as in PyTorch's <c>DataLoader</c>, or is
+/// dropped. The order depends on the seed and the epoch alone, never on platform or thread, and any step can be gone to
+/// directly.
 /// </summary>
 /// <remarks>
-/// The shuffle is Fisher–Yates from the last element down, driven by SplitMix64 (Steele, Lea and Flood, 2014) whose state starts at
-/// SplitMix64's output for seed + 0x9E3779B97F4A7C15·(epoch + 1); numbers below n are the upper half of the 128-bit product with n,
-/// redrawn in the biased zone (Lemire, 2019).
+/// The shuffle is Fisher–Yates from the last element down, driven by SplitMix64 (Steele, Lea and Flood, 2014) whose
+/// state starts at SplitMix64's output for seed + 0x9E3779B97F4A7C15·(epoch + 1); numbers below n are the upper half of
+/// the 128-bit product with n, redrawn in the biased zone (Lemire, 2019).
 /// </remarks>
 public sealed class BatchSampler
 {
@@ -41,7 +42,9 @@ public sealed class BatchSampler
     /// <summary>Batches in an epoch.</summary>
     public int BatchesPerEpoch { get; }
 
-    /// <summary>How many batches were handed out since the beginning; set it to go on where another run stopped.</summary>
+    /// <summary>
+    /// How many batches were handed out since the beginning; set it to go on where another run stopped.
+    /// </summary>
     public long Position { get; set; }
 
     /// <summary>The epoch of the next record, from 0.</summary>

@@ -1,9 +1,10 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// The tokens that end a text, of all files of a model folder that name some. The first one closes records, any of them ends generation. It is the
-/// first <c>eos_token_id</c> of config.json; where that has none the first of generation_config.json; then the <c>eos_token</c> of the tokenizer's
-/// files; then the default of the model's family in transformers.
+/// The tokens that end a text, of all files of a model folder that name some. The first one closes records, any of them
+/// ends generation. It is the first <c>eos_token_id</c> of config.json; where that has none the first of
+/// generation_config.json; then the <c>eos_token</c> of the tokenizer's files; then the default of the model's family
+/// in transformers.
 /// </summary>
 public sealed record EndTokens
 {
@@ -22,7 +23,9 @@ public sealed record EndTokens
         List<string> warnings = [];
         IReadOnlyList<int> ids = config.EosTokenIds;
         string source = config.EosSource;
-        (int Id, string File)? named = tokenizer.EndToken is { } token && token.Id < config.VocabularySize ? token : null;
+        (int Id, string File)? named = tokenizer.EndToken is { } token && token.Id < config.VocabularySize
+            ? token
+            : null;
         if (ids.Count == 0 && named is { } only)
         {
             (ids, source) = ([only.Id], only.File);
@@ -30,7 +33,9 @@ public sealed record EndTokens
         else if (ids.Count == 0 && config.FamilyEosTokenId is { } usual)
         {
             ids = [usual];
-            warnings.Add($"{folder.Directory}: no file names an end token; records end with {Name(usual)}, the default of {config.ModelType} models");
+            warnings.Add(
+                $"{folder.Directory}: no file names an end token; records end with {Name(usual)}, the default of "
+                + $"{config.ModelType} models");
         }
         if (ids.Count == 0)
             return new EndTokens { Ids = ids, Warnings = warnings };
@@ -38,7 +43,9 @@ public sealed record EndTokens
         if (named is { } other && other.Id != ids[0])
             warnings.Add($"{ends}; the eos_token of {other.File} is {Name(other.Id)}");
         if (tokenizer.SuffixIds is [.., var last] && last != ids[0])
-            warnings.Add($"{ends}; the post_processor of tokenizer.json puts {Name(last)} behind a text, which is left out of records and prompts");
+            warnings.Add(
+                $"{ends}; the post_processor of tokenizer.json puts {Name(last)} behind a text, which is left out of "
+                + "records and prompts");
         return new EndTokens { Ids = ids, Warnings = warnings };
 
         string Name(int id) => $"{InputText.Quote(tokenizer.TokenOf(id) ?? "")} ({id})";

@@ -15,20 +15,24 @@ public sealed record EncodedRecord(int[] Tokens, int PromptLength, int LossFrom,
 }
 
 /// <summary>
-/// Turns records into tokens. A prompt is what generation would start from, its completion what would follow; the end token closes every record
-/// that does not end with one, and a begin token stands before it if the tokenizer's post-processor puts it there and the text does not begin with
-/// it. A record that is too long loses tokens from the left, the begin token excepted: the prompt's first, and the completion's once the
-/// prompt is used up, so that the end is always learnt. docs/data.md has examples.
+/// Turns records into tokens. A prompt is what generation would start from, its completion what would follow; the end
+/// token closes every record that does not end with one, and a begin token stands before it if the tokenizer's
+/// post-processor puts it there and the text does not begin with it. A record that is too long loses tokens from the
+/// left, the begin token excepted: the prompt's first, and the completion's once the prompt is used up, so that the end
+/// is always learnt. docs/data.md has examples.
 /// </summary>
 public static class RecordEncoder
 {
     /// <summary>Encodes one record to at most <paramref name="maximumLength"/> tokens.</summary>
     /// <param name="record">The record.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
-    /// <param name="endTokenIds">The end tokens: the first one closes records; one that ends with another of them is closed already.</param>
+    /// <param name="endTokenIds">
+    /// The end tokens: the first one closes records; one that ends with another of them is closed already.
+    /// </param>
     /// <param name="maximumLength">Most tokens.</param>
     /// <exception cref="InputException">No token would carry loss, as in an empty text.</exception>
-    public static EncodedRecord Encode(TrainingRecord record, BpeTokenizer tokenizer, IReadOnlyList<int> endTokenIds, int maximumLength)
+    public static EncodedRecord Encode(
+        TrainingRecord record, BpeTokenizer tokenizer, IReadOnlyList<int> endTokenIds, int maximumLength)
     {
         int begin = tokenizer.PrefixIds.Count;
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumLength, begin + 2);
@@ -53,7 +57,8 @@ public static class RecordEncoder
     /// <param name="endTokenIds">The end tokens.</param>
     /// <param name="maximumLength">Most tokens of a record.</param>
     /// <exception cref="InputException">As for one record; the first faulty record in the file is the one named.</exception>
-    public static EncodedRecord[] EncodeAll(IReadOnlyList<TrainingRecord> records, BpeTokenizer tokenizer, IReadOnlyList<int> endTokenIds,
+    public static EncodedRecord[] EncodeAll(
+        IReadOnlyList<TrainingRecord> records, BpeTokenizer tokenizer, IReadOnlyList<int> endTokenIds,
         int maximumLength)
     {
         EncodedRecord[] encoded = new EncodedRecord[records.Count];

@@ -19,9 +19,11 @@ internal static class FolderFile
             return;
         string[] parts = directory.Split('/');
         string hint = parts.Length == 2 && parts.All(part => part.Length > 0 && part is not ("." or ".." or "~"))
-            ? $" ({InputText.Quote(directory)} may be a name on the Hugging Face hub: download it first, then give the folder's path)"
+            ? $" ({InputText.Quote(directory)} may be a name on the Hugging Face hub: download it first, then give "
+                + "the folder's path)"
             : "";
-        throw new InputException($"{directory}: no such folder, expected a local {expected}; models are not downloaded{hint}");
+        throw new InputException(
+            $"{directory}: no such folder, expected a local {expected}; models are not downloaded{hint}");
     }
 
     /// <summary>Whether a file of the folder may name another one so.</summary>

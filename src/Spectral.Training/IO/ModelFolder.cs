@@ -33,11 +33,14 @@ public sealed class ModelFolder : IDisposable
     public string Directory { get; }
 
     /// <summary>
-    /// The checked config. It says that the head is not tied, whatever its file says, if the weights have a head that is not the embedding.
+    /// The checked config. It says that the head is not tied, whatever its file says, if the weights have a head that
+    /// is not the embedding.
     /// </summary>
     public ModelConfig Config { get; private set; }
 
-    /// <summary>Whether config.json ties the head to the embedding, and the weights have another: then the head counts.</summary>
+    /// <summary>
+    /// Whether config.json ties the head to the embedding, and the weights have another: then the head counts.
+    /// </summary>
     internal bool IsUntied { get; private set; }
 
     /// <summary>Whether there are weights; false only when opened with weights optional.</summary>
@@ -173,8 +176,10 @@ public sealed class ModelFolder : IDisposable
         if (Config.TieWordEmbeddings && HasHeadOfItsOwn())
         {
             (Config, IsUntied) = (Config with { TieWordEmbeddings = false }, true);
-            warnings.Add($"{Directory}: config.json ties the head to the embedding, but {ModelTensors.Head} differs from "
-                + $"{ModelTensors.Embedding}; the head that is there is used, as transformers 5 does (transformers 4 takes the embedding)");
+            warnings.Add(
+                $"{Directory}: config.json ties the head to the embedding, but {ModelTensors.Head} differs from "
+                + $"{ModelTensors.Embedding}; the head that is there is used, as transformers 5 does (transformers 4 "
+                + "takes the embedding)");
         }
         HashSet<string> known = new(StringComparer.Ordinal);
         foreach (TensorSpec wanted in ModelTensors.For(Config))
@@ -196,7 +201,8 @@ public sealed class ModelFolder : IDisposable
                 + $"{InputText.Quote(unused[0])}");
     }
 
-    // Most heads that are stored for nothing are the embedding's bytes; only a head of another type has to be converted to see it.
+    // Most heads that are stored for nothing are the embedding's bytes; only a head of another type has to be converted
+    // to see it.
     private bool HasHeadOfItsOwn()
     {
         if (!tensors.TryGetValue(ModelTensors.Head, out SafetensorsTensor? head)
@@ -206,7 +212,8 @@ public sealed class ModelFolder : IDisposable
             return true;
         if (head.Type == embedding.Type)
             return !HaveSameBytes(head, embedding);
-        return head.Type.IsFloat() && embedding.Type.IsFloat() && !head.ToFloats().AsSpan().SequenceEqual(embedding.ToFloats());
+        return head.Type.IsFloat() && embedding.Type.IsFloat()
+            && !head.ToFloats().AsSpan().SequenceEqual(embedding.ToFloats());
     }
 
     private static bool HaveSameBytes(SafetensorsTensor left, SafetensorsTensor right)

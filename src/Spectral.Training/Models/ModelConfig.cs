@@ -73,7 +73,10 @@ public sealed record ModelConfig
     /// <summary>The file whose end tokens come first.</summary>
     internal string EosSource { get; init; } = "config.json";
 
-    /// <summary>The end token that transformers gives models of the family whose config says nothing of one; null where there is none.</summary>
+    /// <summary>
+    /// The end token that transformers gives models of the family whose config says nothing of one; null where there is
+    /// none.
+    /// </summary>
     internal int? FamilyEosTokenId { get; init; }
 
     /// <summary>What in the config is odd or not heeded, one line each.</summary>

@@ -33,7 +33,8 @@ internal static class ModelConfigFile
             : config;
     }
 
-    // Any of them ends generation; the first of config.json closes records, and where that has none the first of the other file.
+    // Any of them ends generation; the first of config.json closes records, and where that has none the first of the
+    // other file.
     private static ModelConfig WithMoreEnds(ModelConfig config, IReadOnlyList<int> more, string path, string generation)
     {
         if (config.EosTokenIds.Count == 0)
@@ -41,8 +42,13 @@ internal static class ModelConfigFile
         int first = config.EosTokenIds[0];
         string[] differs = more.Contains(first)
             ? []
-            : [$"{generation}: eos_token_id is {string.Join(", ", more)}, without {first} of {path}; records end with {first}, all of them end generation"];
-        return config with { EosTokenIds = [.. config.EosTokenIds.Union(more)], Warnings = [.. config.Warnings, .. differs] };
+            : [$"{generation}: eos_token_id is {string.Join(", ", more)}, without {first} of {path}; records end with "
+                + $"{first}, all of them end generation"];
+        return config with
+        {
+            EosTokenIds = [.. config.EosTokenIds.Union(more)],
+            Warnings = [.. config.Warnings, .. differs],
+        };
     }
 
     private static ModelConfig Read(JsonFields fields, string path)
@@ -110,10 +116,14 @@ internal static class ModelConfigFile
             "qwen2" => 32,
             _ => heads,
         };
-        int count = IsGiven(fields, "num_key_value_heads") ? fields.Integer("num_key_value_heads", 1, heads) ?? heads : absent;
+        int count = IsGiven(fields, "num_key_value_heads")
+            ? fields.Integer("num_key_value_heads", 1, heads) ?? heads
+            : absent;
         return heads % count == 0
             ? count
-            : throw fields.Wrong("num_key_value_heads", $"a divisor of num_attention_heads, which is {heads} (for {type} it is {absent} where it is not given)");
+            : throw fields.Wrong(
+                "num_key_value_heads",
+                $"a divisor of num_attention_heads, which is {heads} (for {type} it is {absent} where it is not given)");
     }
 
     private static int HeadDimension(JsonFields fields, int hidden, int heads)
@@ -122,8 +132,8 @@ internal static class ModelConfigFile
             : throw fields.Wrong("num_attention_heads", $"a divisor of hidden_size {hidden} that leaves an even head width, as "
                 + "head_dim is not given");
 
-    // Version 5 of transformers keeps theta and scaling together: in rope_scaling unless that is empty, else in rope_parameters. A theta in
-    // there counts before the one beside it, which is the only one that version 4 reads.
+    // Version 5 of transformers keeps theta and scaling together: in rope_scaling unless that is empty, else in
+    // rope_parameters. A theta in there counts before the one beside it, which is the only one that version 4 reads.
     private static (double Theta, RopeScaling? Scaling) Rope(JsonFields fields, string path, List<string> warnings)
     {
         const double Largest = 1e12;
@@ -132,13 +142,15 @@ internal static class ModelConfigFile
         if ((old ?? parameters) is not { } chosen)
             return (theta, null);
         string name = old is null ? "rope_parameters" : "rope_scaling";
-        if (old is not null && parameters is not null && !JsonElement.DeepEquals(old.Value.Element, parameters.Value.Element))
+        if (old is not null && parameters is not null
+            && !JsonElement.DeepEquals(old.Value.Element, parameters.Value.Element))
             warnings.Add($"{path}: rope_scaling and rope_parameters differ; the former counts, as in transformers 5");
         ModelConfigOddities.RefusePartialRotation(chosen);
         double inner = chosen.Number("rope_theta", 1, Largest) ?? theta;
         if (inner != theta && fields.Has("rope_theta"))
         {
-            warnings.Add(FormattableString.Invariant($"{path}: rope_theta is {theta:R}, in {name} {inner:R}, which counts, as in ")
+            warnings.Add(FormattableString.Invariant(
+                $"{path}: rope_theta is {theta:R}, in {name} {inner:R}, which counts, as in ")
                 + "transformers 5 (4 takes the former)");
         }
         return (inner, RopeScaling.Read(chosen, fields));
@@ -158,13 +170,17 @@ internal static class ModelConfigFile
         if (!(fields.Boolean("use_sliding_window") ?? false))
             window = 0;
         if (fields.Texts("layer_types") is not { } kinds)
-            return window == 0 ? (0, 0) : (window, Math.Min(fields.Integer("max_window_layers", 0, int.MaxValue) ?? 28, layers));
+            return window == 0
+                ? (0, 0)
+                : (window, Math.Min(fields.Integer("max_window_layers", 0, int.MaxValue) ?? 28, layers));
         int first = kinds.TakeWhile(kind => kind == "full_attention").Count();
         if (kinds.Count != layers || kinds.Skip(first).Any(kind => kind != "sliding_attention"))
-            throw fields.Wrong("layer_types", $"{layers} entries: full_attention first, then sliding_attention (no other order is "
+            throw fields.Wrong(
+                "layer_types", $"{layers} entries: full_attention first, then sliding_attention (no other order is "
                 + "supported)");
         if (first < layers && window == 0)
-            throw fields.Wrong("layer_types", "full_attention alone, as use_sliding_window is not true or sliding_window is null");
+            throw fields.Wrong(
+                "layer_types", "full_attention alone, as use_sliding_window is not true or sliding_window is null");
         return window == 0 ? (0, 0) : (window, first);
     }
 

@@ -2,19 +2,21 @@ using System.Text.Json;
 
 namespace Spectral.Training;
 
-/// <summary>Keys of a <c>config.json</c> that would change what the model computes, but do not here: refused, or mentioned.</summary>
+/// <summary>
+/// Keys of a <c>config.json</c> that would change what the model computes, but do not here: refused, or mentioned.
+/// </summary>
 internal static class ModelConfigOddities
 {
     private static readonly string[] Quantised = ["quantization_config", "compression_config", "quantization"];
 
-    // Of other families. transformers' classes for the three read none of them, so that the numbers are the same; a config that has one may
-    // be of a model with code of its own.
+    // Of other families. transformers' classes for the three read none of them, so that the numbers are the same; a
+    // config that has one may be of a model with code of its own.
     private static readonly string[] OfOthers =
     [
-        "alibi", "attention_chunk_size", "attention_multiplier", "attn_logit_softcapping", "clip_qkv", "embedding_multiplier",
-        "final_logit_softcapping", "logit_scale", "logits_scaling", "no_rope_layer_interval", "no_rope_layers", "num_experts",
-        "num_local_experts", "parallel_attn", "qk_layernorm", "qk_norm", "query_pre_attn_scalar", "residual_multiplier", "rope_interleaved",
-        "scale_depth", "scale_emb", "use_qk_norm",
+        "alibi", "attention_chunk_size", "attention_multiplier", "attn_logit_softcapping", "clip_qkv",
+        "embedding_multiplier", "final_logit_softcapping", "logit_scale", "logits_scaling", "no_rope_layer_interval",
+        "no_rope_layers", "num_experts", "num_local_experts", "parallel_attn", "qk_layernorm", "qk_norm",
+        "query_pre_attn_scalar", "residual_multiplier", "rope_interleaved", "scale_depth", "scale_emb", "use_qk_norm",
     ];
 
     /// <summary>Refuses what would make the numbers others.</summary>
@@ -43,15 +45,19 @@ internal static class ModelConfigOddities
     public static IEnumerable<string> Mention(JsonFields fields, string path, string type)
     {
         if (fields.Number("attention_dropout", 0, 1) is { } dropout && dropout > 0)
-            yield return FormattableString.Invariant($"{path}: attention_dropout is {dropout:R}, but nothing is dropped from attention in training here");
+            yield return FormattableString.Invariant(
+                $"{path}: attention_dropout is {dropout:R}, but nothing is dropped from attention in training here");
         if (fields.Has("auto_map"))
-            yield return $"{path}: auto_map names code of the model's own, which is never run; it is read as a plain {type} model";
+            yield return $"{path}: auto_map names code of the model's own, which is never run; it is read as a plain "
+                + $"{type} model";
         if (fields.Text("hidden_activation") is { } activation && activation is not ("silu" or "swish"))
-            yield return $"{path}: hidden_activation is {InputText.Quote(activation)}, which {type} models do not heed; hidden_act counts";
+            yield return $"{path}: hidden_activation is {InputText.Quote(activation)}, which {type} models do not "
+                + "heed; hidden_act counts";
         if (type != "qwen2" && (fields.Texts("layer_types")?.Contains("sliding_attention") ?? false))
             yield return $"{path}: layer_types has sliding_attention, which {type} models do not heed";
         foreach (string key in OfOthers.Where(key => fields.Find(key) is { } value && Matters(value)))
-            yield return $"{path}: {key} is {InputText.Quote(fields.Find(key)!.Value.GetRawText())}, which {type} models do not heed, neither in transformers nor here";
+            yield return $"{path}: {key} is {InputText.Quote(fields.Find(key)!.Value.GetRawText())}, which {type} "
+                + "models do not heed, neither in transformers nor here";
     }
 
     private static bool Matters(JsonElement value) => value.ValueKind switch

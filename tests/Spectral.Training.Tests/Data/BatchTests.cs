@@ -26,20 +26,24 @@ public sealed class BatchTests
     public void Each_epoch_has_every_record_once_and_ends_with_what_is_left()
     {
         BatchSampler sampler = new(3, 2, seed: 0, shuffle: false);
-        Assert.That(Enumerable.Range(0, 4).Select(_ => sampler.Next()), Is.EqualTo(new int[][] { [0, 1], [2], [0, 1], [2] }));
+        Assert.That(
+            Enumerable.Range(0, 4).Select(_ => sampler.Next()), Is.EqualTo(new int[][] { [0, 1], [2], [0, 1], [2] }));
         Assert.That((sampler.Epoch, sampler.Position, sampler.BatchesPerEpoch), Is.EqualTo((2, 4, 2)));
         Assert.That(new BatchSampler(2, 5, 0, false).Next(), Is.EqualTo(new[] { 0, 1 }));
         BatchSampler dropping = new(5, 2, seed: 0, shuffle: false, dropLast: true);
-        Assert.That(Enumerable.Range(0, 3).Select(_ => dropping.Next()), Is.EqualTo(new int[][] { [0, 1], [2, 3], [0, 1] }));
+        Assert.That(
+            Enumerable.Range(0, 3).Select(_ => dropping.Next()), Is.EqualTo(new int[][] { [0, 1], [2, 3], [0, 1] }));
         Assert.That(() => new BatchSampler(4, 5, 0, false, dropLast: true),
-            Throws.TypeOf<InputException>().With.Message.Contains("--drop-last").And.Message.Contains("4 records").And.Message.Contains("5"));
+            Throws.TypeOf<InputException>().With.Message.Contains("--drop-last").And.Message.Contains("4 records")
+                .And.Message.Contains("5"));
     }
 
     [Test]
     public void Every_epoch_is_another_permutation()
     {
         BatchSampler sampler = new(10, 4, seed: 3, shuffle: true);
-        int[][] epochs = [.. Enumerable.Range(0, 4).Select(_ => Enumerable.Range(0, 3).SelectMany(_ => sampler.Next()).ToArray())];
+        int[][] epochs =
+            [.. Enumerable.Range(0, 4).Select(_ => Enumerable.Range(0, 3).SelectMany(_ => sampler.Next()).ToArray())];
         foreach (int[] epoch in epochs)
             Assert.That(epoch.Order(), Is.EqualTo(Enumerable.Range(0, 10)));
         Assert.That(epochs.Select(epoch => string.Join(',', epoch)).Distinct().Count(), Is.EqualTo(4));

@@ -2,10 +2,13 @@ using System.Text.Json.Nodes;
 
 namespace Spectral.Training.Tests;
 
-/// <summary>Which end token counts, and that every difference is named. In these folders id 5 is "&lt;a&gt;", 6 "&lt;b&gt;".</summary>
+/// <summary>
+/// Which end token counts, and that every difference is named. In these folders id 5 is "&lt;a&gt;", 6 "&lt;b&gt;".
+/// </summary>
 public sealed class EndTokensTests : FolderTest
 {
-    private EndTokens Of(string? own, string? generation, string? tokenizer, int? template = null, string type = "llama")
+    private EndTokens Of(
+        string? own, string? generation, string? tokenizer, int? template = null, string type = "llama")
     {
         JsonObject config = TinyModel.ConfigJson();
         config["model_type"] = type;

@@ -175,20 +175,29 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
             using Adapter restored = Adapter.Restore(model, method, Options, state);
             using Trainer longer = new(model, Training with { Accumulate = 1, Steps = null, Epochs = 2 });
             using Trainer shorter = new(model, Training with { Accumulate = 1, Steps = 5 });
-            Assert.That(() => shorter.Restore(state), Throws.TypeOf<InputException>().With.Message.Contains("6 steps were made").And.Message.Contains("not 5"));
+            Assert.That(
+                () => shorter.Restore(state),
+                Throws.TypeOf<InputException>().With.Message.Contains("6 steps were made").And.Message
+                .Contains("not 5"));
             if (name == "adalora")
             {
-                Assert.That(() => longer.Restore(state), Throws.TypeOf<InputException>().With.Message.Contains("adalora follows a schedule over the 6 steps"));
+                Assert.That(
+                    () => longer.Restore(state),
+                    Throws.TypeOf<InputException>().With.Message
+                    .Contains("adalora follows a schedule over the 6 steps"));
                 continue;
             }
             longer.Restore(state);
             Recorder recorder = new();
-            Assert.That(longer.Run(Records, callbacks: [recorder]).Steps, Is.EqualTo(8), "two epochs of ten records in threes");
+            Assert.That(
+                longer.Run(Records, callbacks: [recorder]).Steps, Is.EqualTo(8), "two epochs of ten records in threes");
             Assert.That(recorder.Steps, Has.Count.EqualTo(2));
         }
     }
 
-    /// <summary>States from before epochs ended with a short batch: the mark is made unreadable, in as many bytes.</summary>
+    /// <summary>
+    /// States from before epochs ended with a short batch: the mark is made unreadable, in as many bytes.
+    /// </summary>
     [TestCase(3, 2, false), TestCase(5, 1, true)]
     public void AStateWhoseBatchesCrossedEpochsIsRefusedWhereOneWould(int batch, int accumulate, bool fits)
     {
@@ -204,7 +213,8 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         File.WriteAllBytes(path, bytes);
         using TrainerState state = TrainerState.Open(path);
         Assert.That(() => trainer.Restore(state), fits ? Throws.Nothing
-            : Throws.TypeOf<InputException>().With.Message.Contains("crossed the end of an epoch").And.Message.Contains("10 records in steps of 6"));
+            : Throws.TypeOf<InputException>().With.Message.Contains("crossed the end of an epoch").And.Message
+                .Contains("10 records in steps of 6"));
     }
 
     /// <summary>What may differ in how a step is made.</summary>

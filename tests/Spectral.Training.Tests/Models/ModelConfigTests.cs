@@ -67,14 +67,17 @@ public sealed class ModelConfigTests : FolderTest
         string llama3 = """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64,"rope_theta":500}""";
         RopeScaling expected = new(RopeScalingKind.Llama3, 8, 1, 4, 64);
 
-        Assert.That(Load(("rope_theta", "300"), ("rope_scaling", llama3)), Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").EqualTo(expected));
+        Assert.That(
+            Load(("rope_theta", "300"), ("rope_scaling", llama3)),
+            Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").EqualTo(expected));
         Assert.That(Load(("rope_theta", "300"), ("rope_parameters", llama3)), Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").EqualTo(expected));
         Assert.That(Load(("rope_parameters", """{"rope_theta":500,"rope_type":"default"}""")), Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").Null);
         Assert.That(Load(("rope_scaling", """{"type":"linear","factor":2.5}""")).RopeScaling, Is.EqualTo(new RopeScaling(RopeScalingKind.Linear, 2.5)));
         Assert.That(Load(("rope_scaling", "null")).RopeScaling, Is.Null);
     }
 
-    // convert_rope_params_to_dict of transformers 5: what rope_scaling has, if anything, then rope_parameters, then the key beside them.
+    // convert_rope_params_to_dict of transformers 5: what rope_scaling has, if anything, then rope_parameters, then the
+    // key beside them.
     [TestCase("""{"rope_scaling":{"rope_theta":500}}""", 500, 0)]
     [TestCase("""{"rope_scaling":{"rope_theta":500,"rope_type":"default"},"rope_theta":300}""", 500, 1)]
     [TestCase("""{"rope_scaling":{},"rope_parameters":{"rope_theta":500}}""", 500, 0)]
@@ -83,21 +86,29 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("""{"rope_theta":null}""", 10000, 0)]
     public void Theta_is_found_where_it_is(string keys, double theta, int warnings)
     {
-        ModelConfig config = Load([.. JsonNode.Parse(keys)!.AsObject().Select(pair => (pair.Key, pair.Value?.ToJsonString() ?? "null"))]);
-        Assert.That((config.RopeTheta, config.RopeScaling, config.Warnings.Count), Is.EqualTo((theta, (RopeScaling?)null, warnings)));
+        ModelConfig config = Load([.. JsonNode.Parse(keys)!.AsObject()
+            .Select(pair => (pair.Key, pair.Value?.ToJsonString() ?? "null"))]);
+        Assert.That(
+            (config.RopeTheta, config.RopeScaling, config.Warnings.Count),
+            Is.EqualTo((theta, (RopeScaling?)null, warnings)));
     }
 
     [Test]
     public void The_original_positions_may_stand_beside_the_scaling()
-        => Assert.That(Load(("rope_scaling", """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4}"""),
-            ("original_max_position_embeddings", "64")).RopeScaling, Is.EqualTo(new RopeScaling(RopeScalingKind.Llama3, 8, 1, 4, 64)));
+    {
+        const string Scaling = """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4}""";
+        ModelConfig config = Load(("rope_scaling", Scaling), ("original_max_position_embeddings", "64"));
+        Assert.That(config.RopeScaling, Is.EqualTo(new RopeScaling(RopeScalingKind.Llama3, 8, 1, 4, 64)));
+    }
 
-    // The defaults of LlamaConfig, MistralConfig and Qwen2Config, which hold where the key is not there; null is as many as heads.
+    // The defaults of LlamaConfig, MistralConfig and Qwen2Config, which hold where the key is not there; null is as
+    // many as heads.
     [TestCase("llama", false, 8), TestCase("mistral", false, 8), TestCase("qwen2", false, 32)]
     [TestCase("llama", true, 64), TestCase("mistral", true, 64), TestCase("qwen2", true, 64)]
     public void Key_and_value_heads_have_the_familys_default(string type, bool isNull, int expected)
     {
-        JsonObject json = Json(("model_type", $"\"{type}\""), ("num_attention_heads", type == "llama" && !isNull ? "8" : "64"), ("head_dim", "2"));
+        string heads = type == "llama" && !isNull ? "8" : "64";
+        JsonObject json = Json(("model_type", $"\"{type}\""), ("num_attention_heads", heads), ("head_dim", "2"));
         json.Remove("num_key_value_heads");
         if (isNull)
             json["num_key_value_heads"] = null;
@@ -107,7 +118,8 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("attention_dropout", "0.1", 1), TestCase("attention_dropout", "0.0", 0)]
     [TestCase("auto_map", """{"AutoModel":"x.Y"}""", 1)]
     [TestCase("hidden_activation", "\"gelu\"", 1), TestCase("hidden_activation", "\"silu\"", 0)]
-    [TestCase("logit_scale", "0.0625", 1), TestCase("logit_scale", "1.0", 0), TestCase("final_logit_softcapping", "null", 0)]
+    [TestCase("logit_scale", "0.0625", 1), TestCase("logit_scale", "1.0", 0),
+        TestCase("final_logit_softcapping", "null", 0)]
     [TestCase("pretraining_tp", "2", 0), TestCase("pad_token_id", "-1", 0), TestCase("use_cache", "false", 0)]
     public void Keys_that_are_not_heeded_are_mentioned_if_they_matter(string key, string json, int warnings)
     {

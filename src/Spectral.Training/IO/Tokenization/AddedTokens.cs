@@ -4,7 +4,8 @@ using System.Text;
 namespace Spectral.Training;
 
 /// <summary>A token that is cut out of the text as a whole, before merges.</summary>
-internal sealed record AddedToken(int Id, string Content, bool SingleWord, bool StripLeft, bool StripRight, bool Normalized, bool Special)
+internal sealed record AddedToken(
+    int Id, string Content, bool SingleWord, bool StripLeft, bool StripRight, bool Normalized, bool Special)
 {
     // At each place of a text that begins like it, so many characters are compared.
     private const int Longest = 1024;
@@ -16,7 +17,8 @@ internal sealed record AddedToken(int Id, string Content, bool SingleWord, bool 
         if (fields.RequiredText("content").Length > Longest)
             throw fields.Wrong("content", $"at most {Longest} characters");
         return new AddedToken(id, fields.RequiredText("content"), fields.Boolean("single_word") ?? false,
-            fields.Boolean("lstrip") ?? false, fields.Boolean("rstrip") ?? false, fields.Boolean("normalized") ?? !special, special);
+            fields.Boolean("lstrip") ?? false, fields.Boolean("rstrip") ?? false, fields.Boolean("normalized")
+                ?? !special, special);
     }
 
     /// <summary>Checks that a token is not too long to look for.</summary>
@@ -68,7 +70,8 @@ internal sealed class AddedTokens
     /// <param name="text">The text.</param>
     /// <param name="atStart">Whether its beginning is one, to steps that ask for it.</param>
     /// <param name="first">The normalizer of a piece that is there, if it is another than that of the rest.</param>
-    public IEnumerable<(AddedToken? Token, TextPiece Piece)> Split(string text, bool atStart = true, Func<string, string>? first = null)
+    public IEnumerable<(AddedToken? Token, TextPiece Piece)> Split(
+        string text, bool atStart = true, Func<string, string>? first = null)
     {
         GrowthBudget budget = new(text.Length);
         foreach ((AddedToken? token, TextPiece piece) in Find(raw, new TextPiece(text, atStart, budget)))

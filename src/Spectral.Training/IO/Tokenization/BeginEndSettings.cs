@@ -1,9 +1,10 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// <c>add_bos_token</c> and <c>add_eos_token</c> of a <c>tokenizer_config.json</c>. transformers 4 rebuilds the post-processor from them for a
-/// few tokenizer classes; for all others, and in transformers 5 for these too, that of tokenizer.json counts. The rule here: where a key is
-/// given, it counts for those classes; for others it does not, and is mentioned if it says something else.
+/// <c>add_bos_token</c> and <c>add_eos_token</c> of a <c>tokenizer_config.json</c>. transformers 4 rebuilds the
+/// post-processor from them for a few tokenizer classes; for all others, and in transformers 5 for these too, that of
+/// tokenizer.json counts. The rule here: where a key is given, it counts for those classes; for others it does not, and
+/// is mentioned if it says something else.
 /// </summary>
 internal sealed class BeginEndSettings
 {
@@ -23,7 +24,7 @@ internal sealed class BeginEndSettings
         addsEnd = settings?.Boolean("add_eos_token");
     }
 
-    private bool Heeds => Heeding.Contains(tokenizerClass.EndsWith("Fast", StringComparison.Ordinal) ? tokenizerClass[..^4] : tokenizerClass);
+    private bool Heeds => Heeding.Any(name => tokenizerClass == name || tokenizerClass == name + "Fast");
 
     /// <summary>The post-processor that the settings make of that of tokenizer.json.</summary>
     /// <param name="own">That of tokenizer.json.</param>
@@ -34,7 +35,8 @@ internal sealed class BeginEndSettings
         Side("add_bos_token", addsBegin, begin, own.Prefix, "in front of", warnings),
         Side("add_eos_token", addsEnd, end, own.Suffix, "behind", warnings));
 
-    private IReadOnlyList<int> Side(string key, bool? adds, int? token, IReadOnlyList<int> own, string where, List<string> warnings)
+    private IReadOnlyList<int> Side(
+        string key, bool? adds, int? token, IReadOnlyList<int> own, string where, List<string> warnings)
     {
         if (adds is not { } wanted || (token is { } id ? own.Contains(id) : own.Count > 0) == wanted)
             return own;

@@ -60,14 +60,10 @@ public sealed class BpeTokenizer
             throw new InputException($"{file}: model.vocab is empty, expected at least one token");
         VocabularySize = tokens.Keys.Max() + 1;
         EndToken = companions.EndToken is { } ends && IdOf(ends.Content) is { } end ? (end, ends.File) : null;
+        PostProcessor own = PostProcessor.Read(root.Object("post_processor"));
         postProcessor = companions.BeginEnd.Apply(
-            PostProcessor.Read(root.Object("post_processor")), IdOf(companions.Named("bos_token")), EndToken?.Id, companions.Warnings);
-        bool addsSpace = ContinuedText.AddsSpace(root.Object("normalizer")) || ContinuedText.AddsSpace(root.Object("pre_tokenizer"));
-        if (companions.PrefixSpace is { } space && space != addsSpace)
-        {
-            companions.Warnings.Add($"{companions.Path}: add_prefix_space is {(space ? "true" : "false")}, but the steps of tokenizer.json "
-                + $"put {(addsSpace ? "a" : "no")} space in front of a text, which counts, as in transformers 5");
-        }
+            own, IdOf(companions.Named("bos_token")), EndToken?.Id, companions.Warnings);
+        companions.ComparePrefixSpace(root.Object("normalizer"), root.Object("pre_tokenizer"));
         Warnings = companions.Warnings;
         if (postProcessor.Prefix.Concat(postProcessor.Suffix).FirstOrDefault(id => !tokens.ContainsKey(id), -1) is >= 0 and var unknown)
             throw new InputException($"{file}: post_processor adds the id {unknown}, which no token has");
@@ -119,8 +115,8 @@ public sealed class BpeTokenizer
     }
 
     /// <summary>
-    /// The token ids of a text to be continued: as <see cref="Encode(string, bool)"/>, but without what the post-processor puts behind it, and
-    /// without what it puts before it where the text begins with that already.
+    /// The token ids of a text to be continued: as <see cref="Encode(string, bool)"/>, but without what the
+    /// post-processor puts behind it, and without what it puts before it where the text begins with that already.
     /// </summary>
     public int[] EncodePrompt(string text)
     {
@@ -129,11 +125,13 @@ public sealed class BpeTokenizer
     }
 
     /// <summary>
-    /// The token ids of a text that goes on behind others: those that it has in the joined text, but that no token reaches over the border.
-    /// What a tokenizer puts before a text, such as a space, is not put there.
+    /// The token ids of a text that goes on behind others: those that it has in the joined text, but that no token
+    /// reaches over the border. What a tokenizer puts before a text, such as a space, is not put there.
     /// </summary>
     /// <param name="text">The text.</param>
-    /// <param name="before">The ids of the text before it; where there are none, this one is not a continuation.</param>
+    /// <param name="before">
+    /// The ids of the text before it; where there are none, this one is not a continuation.
+    /// </param>
     public int[] EncodeContinuation(string text, ReadOnlySpan<int> before)
     {
         if (before.Length == 0)
@@ -171,7 +169,8 @@ public sealed class BpeTokenizer
     public bool IsSpecial(int id) => special.Contains(id);
 
     private void Encode(
-        IEnumerable<(AddedToken? Token, TextPiece Piece)> pieces, Func<TextPiece, IEnumerable<TextPiece>> atStart, List<int> ids)
+        IEnumerable<(AddedToken? Token, TextPiece Piece)> pieces, Func<TextPiece, IEnumerable<TextPiece>> atStart,
+        List<int> ids)
     {
         BpeMerger merger = model.NewMerger();
         foreach ((AddedToken? token, TextPiece piece) in pieces)
@@ -195,7 +194,8 @@ public sealed class BpeTokenizer
         return model.Vocabulary.TryGetValue(content, out int id) ? id : null;
     }
 
-    private static (Func<string, string>, Func<TextPiece, IEnumerable<TextPiece>>) Continued(JsonFields root, string file)
+    private static (Func<string, string>, Func<TextPiece, IEnumerable<TextPiece>>) Continued(
+        JsonFields root, string file)
     {
         (string normalizer, string preTokenizer) = ($"{file}: normalizer", $"{file}: pre_tokenizer");
         return (TextNormalizer.Read(ContinuedText.Steps(root.Object("normalizer"), normalizer), normalizer),

@@ -4,8 +4,9 @@ using System.Text.Json.Nodes;
 namespace Spectral.Training;
 
 /// <summary>
-/// The steps of a tokenizer file for a text that goes on where another ended. Steps that put something before whatever they are given, or
-/// take something off its beginning, do so only where a text begins: without them a completion has no space that nobody wrote.
+/// The steps of a tokenizer file for a text that goes on where another ended. Steps that put something before whatever
+/// they are given, or take something off its beginning, do so only where a text begins: without them a completion has
+/// no space that nobody wrote.
 /// </summary>
 internal static class ContinuedText
 {
@@ -29,10 +30,13 @@ internal static class ContinuedText
             "Prepend" => true,
             // A normalizer of that type has no such key.
             "ByteLevel" => fields.Boolean("add_prefix_space") ?? false,
-            "Metaspace" => (fields.Text("prepend_scheme") ?? (fields.Boolean("add_prefix_space") ?? true ? "always" : "never")) != "never",
+            "Metaspace" => fields.Text("prepend_scheme") is { } scheme
+                ? scheme != "never"
+                : fields.Boolean("add_prefix_space") ?? true,
             _ => false,
         };
-        return adds || fields.Objects("normalizers").Concat(fields.Objects("pretokenizers")).Any(part => AddsSpace(part));
+        return adds
+            || fields.Objects("normalizers").Concat(fields.Objects("pretokenizers")).Any(part => AddsSpace(part));
     }
 
     private static void Change(JsonObject step)

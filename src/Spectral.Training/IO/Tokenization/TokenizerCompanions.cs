@@ -4,12 +4,14 @@ using System.Text.Json;
 namespace Spectral.Training;
 
 /// <summary>
-/// What the files beside <c>tokenizer.json</c> say about its tokens: <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c> and
-/// <c>added_tokens.json</c>, read as transformers reads them for a fast tokenizer. docs/data.md has the rules.
+/// What the files beside <c>tokenizer.json</c> say about its tokens: <c>tokenizer_config.json</c>,
+/// <c>special_tokens_map.json</c> and <c>added_tokens.json</c>, read as transformers reads them for a fast tokenizer.
+/// docs/data.md has the rules.
 /// </summary>
 internal sealed class TokenizerCompanions
 {
-    private const string ConfigFile = "tokenizer_config.json", MapFile = "special_tokens_map.json", AddedFile = "added_tokens.json";
+    private const string ConfigFile = "tokenizer_config.json", MapFile = "special_tokens_map.json",
+        AddedFile = "added_tokens.json";
     private const long MaximumBytes = 64 << 20;
 
     private static readonly string[] NamedKeys =
@@ -24,6 +26,7 @@ internal sealed class TokenizerCompanions
     private readonly List<AddedToken> added = [];
     private readonly string addedFrom;
     private readonly bool flagsCount;
+    private readonly bool? prefixSpace;
 
     private TokenizerCompanions(string directory)
     {
@@ -39,23 +42,20 @@ internal sealed class TokenizerCompanions
             ReadDecoder(settings!.Value.Object("added_tokens_decoder")!.Value);
         else if (Fields(tokens, AddedFile) is { } list)
             ReadList(list);
-        BeginEnd = new BeginEndSettings(settings, PathOf(ConfigFile), settings?.Text("tokenizer_class") ?? ClassOfModel());
+        BeginEnd =
+            new BeginEndSettings(settings, PathOf(ConfigFile), settings?.Text("tokenizer_class") ?? ClassOfModel());
         if (settings?.Boolean("split_special_tokens") ?? false)
-            warnings.Add($"{PathOf(ConfigFile)}: split_special_tokens is true, but special tokens in a text become their ids here");
-        PrefixSpace = settings?.Boolean("add_prefix_space");
+            warnings.Add(
+                $"{PathOf(ConfigFile)}: split_special_tokens is true, but special tokens in a text become their ids "
+                + "here");
+        prefixSpace = settings?.Boolean("add_prefix_space");
     }
 
     /// <summary>What was odd, one line each.</summary>
     public List<string> Warnings => warnings;
 
-    /// <summary>The path of tokenizer_config.json.</summary>
-    public string Path => PathOf(ConfigFile);
-
     /// <summary>Which tokens are to be put around a text.</summary>
     public BeginEndSettings BeginEnd { get; }
-
-    /// <summary>Whether a space is to be put before a text; null where no file says.</summary>
-    public bool? PrefixSpace { get; }
 
     /// <summary>The token that ends a text and the file that says so; null where none does.</summary>
     public (string Content, string File)? EndToken { get; private set; }
@@ -106,7 +106,9 @@ internal sealed class TokenizerCompanions
             else
             {
                 if (token.Id != next)
-                    warnings.Add($"{where}; transformers' fast tokenizers take the next that is free, {next}, whatever the file says");
+                    warnings.Add(
+                        $"{where}; transformers' fast tokenizers take the next that is free, {next}, whatever the "
+                        + "file says");
                 Add(token);
             }
         }
@@ -126,7 +128,16 @@ internal sealed class TokenizerCompanions
         }
     }
 
-    private string PathOf(string name) => System.IO.Path.Combine(directory, name);
+    /// <summary>Mentions an <c>add_prefix_space</c> that says something else than the steps of tokenizer.json do.</summary>
+    public void ComparePrefixSpace(JsonFields? normalizer, JsonFields? preTokenizer)
+    {
+        bool adds = ContinuedText.AddsSpace(normalizer) || ContinuedText.AddsSpace(preTokenizer);
+        if (prefixSpace is { } wanted && wanted != adds)
+            warnings.Add($"{PathOf(ConfigFile)}: add_prefix_space is {(wanted ? "true" : "false")}, but the steps of "
+                + $"tokenizer.json put {(adds ? "a" : "no")} space in front of a text, which counts, as in transformers 5");
+    }
+
+    private string PathOf(string name) => Path.Combine(directory, name);
 
     private JsonDocument? Open(string name)
     {
@@ -143,7 +154,8 @@ internal sealed class TokenizerCompanions
         using JsonDocument? model = Open("config.json");
         if (Fields(model, "config.json") is not { } fields)
             return null;
-        return fields.Text("tokenizer_class") ?? (fields.Text("model_type") is "llama" or "mistral" ? "LlamaTokenizer" : null);
+        return fields.Text("tokenizer_class")
+            ?? (fields.Text("model_type") is "llama" or "mistral" ? "LlamaTokenizer" : null);
     }
 
     private void ReadNamed(JsonFields? definition, string file, bool counts)
@@ -155,7 +167,9 @@ internal sealed class TokenizerCompanions
             if (Special(fields, key) is not { } token)
                 continue;
             if (key == "eos_token" && EndToken is { } end && end.Content != token.Content)
-                warnings.Add($"{PathOf(file)}: eos_token is {InputText.Quote(token.Content)}, in {end.File} {InputText.Quote(end.Content)}; "
+                warnings.Add(
+                    $"{PathOf(file)}: eos_token is {InputText.Quote(token.Content)}, in {end.File} "
+                    + $"{InputText.Quote(end.Content)}; "
                     + $"that of {(counts ? file : end.File)} counts");
             if (!counts)
                 continue;
@@ -179,7 +193,8 @@ internal sealed class TokenizerCompanions
             JsonFields entries = fields.Object(key)!.Value;
             return [.. value.EnumerateObject().Select(entry => Special(entries, entry.Name)).OfType<AddedToken>()];
         }
-        return [.. fields.Array(key)!.Value.EnumerateArray().Select((item, index) => Special(fields, $"{key}[{index}]", item)).OfType<AddedToken>()];
+        return [.. fields.Array(key)!.Value.EnumerateArray()
+            .Select((item, index) => Special(fields, $"{key}[{index}]", item)).OfType<AddedToken>()];
     }
 
     private static AddedToken? Special(JsonFields fields, string key)
@@ -189,7 +204,8 @@ internal sealed class TokenizerCompanions
     {
         AddedToken token = value.ValueKind switch
         {
-            JsonValueKind.String => new AddedToken(0, value.GetString()!, false, false, false, Normalized: false, Special: true),
+            JsonValueKind.String =>
+                new AddedToken(0, value.GetString()!, false, false, false, Normalized: false, Special: true),
             JsonValueKind.Object => AddedToken.Read(fields.Nested(key, value), 0) with { Special = true },
             _ => throw fields.Wrong(key, value, "a token: a string, or an object with its content"),
         };
@@ -200,9 +216,13 @@ internal sealed class TokenizerCompanions
     {
         foreach (JsonProperty entry in decoder.Element.EnumerateObject())
         {
-            if (!int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int id) || id > BpeModel.LargestId)
-                throw new InputException($"{PathOf(ConfigFile)}: added_tokens_decoder has the key {InputText.Quote(entry.Name)}, expected an id");
-            AddedToken token = AddedToken.Read(decoder.Object(entry.Name) ?? throw decoder.Wrong(entry.Name, "an object"), id);
+            if (!int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int id)
+                || id > BpeModel.LargestId)
+                throw new InputException(
+                    $"{PathOf(ConfigFile)}: added_tokens_decoder has the key {InputText.Quote(entry.Name)}, expected "
+                    + "an id");
+            AddedToken token =
+                AddedToken.Read(decoder.Object(entry.Name) ?? throw decoder.Wrong(entry.Name, "an object"), id);
             if (token.Content.Length > 0)
                 added.Add(token with { Special = token.Special || IsNamed(token.Content) });
         }
@@ -214,7 +234,8 @@ internal sealed class TokenizerCompanions
         {
             AddedToken.RequireLength(entry.Name, PathOf(AddedFile));
             bool special = IsNamed(entry.Name);
-            added.Add(new AddedToken(list.RequiredInteger(entry.Name, 0, BpeModel.LargestId), entry.Name, false, false, false, !special, special));
+            int id = list.RequiredInteger(entry.Name, 0, BpeModel.LargestId);
+            added.Add(new AddedToken(id, entry.Name, false, false, false, Normalized: !special, special));
         }
     }
 

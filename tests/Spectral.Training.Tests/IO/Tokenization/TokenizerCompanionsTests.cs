@@ -3,8 +3,9 @@ using System.Text.Json.Nodes;
 namespace Spectral.Training.Tests;
 
 /// <summary>
-/// Files beside tokenizer.json. Ids are those of transformers 4.57's PreTrainedTokenizerFast, worked out by hand from its source and that of
-/// tokenizers' <c>AddedVocabulary::add_tokens</c>: bytes are ids 0 to 255, tokens of tokenizer.json follow.
+/// Files beside tokenizer.json. Ids are those of transformers 4.57's PreTrainedTokenizerFast, worked out by hand from
+/// its source and that of tokenizers' <c>AddedVocabulary::add_tokens</c>: bytes are ids 0 to 255, tokens of
+/// tokenizer.json follow.
 /// </summary>
 public sealed class TokenizerCompanionsTests : FolderTest
 {
@@ -12,14 +13,19 @@ public sealed class TokenizerCompanionsTests : FolderTest
 
     private BpeTokenizer Load(string? config = null, string? map = null, string? added = null, string template = "")
     {
-        foreach ((string name, string? text) in new[] { ("tokenizer_config.json", config), ("special_tokens_map.json", map), ("added_tokens.json", added) })
+        (string Name, string? Text)[] files =
+            [("tokenizer_config.json", config), ("special_tokens_map.json", map), ("added_tokens.json", added)];
+        foreach ((string name, string? text) in files)
         {
             if (text is not null)
                 folder.Write(name, text);
         }
-        JsonObject json = TokenizerFiles.ByteLevel(null, [], TokenizerFiles.Added("<end>"), TokenizerFiles.Added("<begin>"));
-        JsonArray single = [.. template.Select(JsonNode (part) => part == 'A' ? new JsonObject { ["Sequence"] = new JsonObject { ["id"] = "A" } }
-            : new JsonObject { ["SpecialToken"] = new JsonObject { ["id"] = part.ToString() } })];
+        JsonObject json =
+            TokenizerFiles.ByteLevel(null, [], TokenizerFiles.Added("<end>"), TokenizerFiles.Added("<begin>"));
+        JsonArray single = [.. template.Select(part => (JsonNode)new JsonObject
+        {
+            [part == 'A' ? "Sequence" : "SpecialToken"] = new JsonObject { ["id"] = part.ToString() },
+        })];
         if (template.Length > 0)
         {
             json["post_processor"] = new JsonObject
@@ -34,7 +40,8 @@ public sealed class TokenizerCompanionsTests : FolderTest
 
     private static void Warns(BpeTokenizer tokenizer, params string[] says)
     {
-        Assert.That(tokenizer.Warnings, Has.Count.EqualTo(says.Length > 0 ? 1 : 0), string.Join('\n', tokenizer.Warnings));
+        Assert.That(
+            tokenizer.Warnings, Has.Count.EqualTo(says.Length > 0 ? 1 : 0), string.Join('\n', tokenizer.Warnings));
         foreach (string text in says)
             Assert.That(tokenizer.Warnings[0], Does.Contain(text));
     }
@@ -43,17 +50,21 @@ public sealed class TokenizerCompanionsTests : FolderTest
     public void Tokens_that_only_the_config_has_are_added_with_their_flags()
     {
         BpeTokenizer tokenizer = Load("""
-            {"added_tokens_decoder":{"259":{"content":"<r>","rstrip":true,"special":false,"normalized":false},"258":{"content":"<tool>","special":true}}}
+            {"added_tokens_decoder":{"259":{"content":"<r>","rstrip":true,"special":false,"normalized":false},
+             "258":{"content":"<tool>","special":true}}}
             """);
         Assert.That(tokenizer.Encode("a<tool>b<r>  c"), Is.EqualTo(new[] { 'a', 258, 'b', 259, 'c' }));
-        Assert.That((tokenizer.IsSpecial(258), tokenizer.IsSpecial(259), tokenizer.VocabularySize), Is.EqualTo((true, false, 260)));
+        Assert.That(
+            (tokenizer.IsSpecial(258), tokenizer.IsSpecial(259), tokenizer.VocabularySize),
+            Is.EqualTo((true, false, 260)));
         Warns(tokenizer);
     }
 
     [Test]
     public void Flags_of_the_config_count()
     {
-        BpeTokenizer tokenizer = Load("""{"added_tokens_decoder":{"256":{"content":"<end>","lstrip":true,"special":true}}}""");
+        BpeTokenizer tokenizer =
+            Load("""{"added_tokens_decoder":{"256":{"content":"<end>","lstrip":true,"special":true}}}""");
         Assert.That(tokenizer.Encode("a <end>"), Is.EqualTo(new[] { 'a', End }));
         Warns(tokenizer);
     }
@@ -61,22 +72,31 @@ public sealed class TokenizerCompanionsTests : FolderTest
     [Test]
     public void Tokens_of_added_tokens_json_are_special_if_the_map_names_them()
     {
-        BpeTokenizer tokenizer = Load(added: """{"<x>":258,"<y>":259}""", map: """{"additional_special_tokens":["<x>"],"eos_token":"<end>"}""");
+        BpeTokenizer tokenizer = Load(
+            added: """{"<x>":258,"<y>":259}""",
+            map: """{"additional_special_tokens":["<x>"],"eos_token":"<end>"}""");
         Assert.That(tokenizer.Encode("<y><x>"), Is.EqualTo(new[] { 259, 258 }));
-        Assert.That((tokenizer.IsSpecial(258), tokenizer.IsSpecial(259), tokenizer.EndToken), Is.EqualTo((true, false, (End, "special_tokens_map.json"))));
+        Assert.That(
+            (tokenizer.IsSpecial(258), tokenizer.IsSpecial(259), tokenizer.EndToken),
+            Is.EqualTo((true, false, (End, "special_tokens_map.json"))));
         Warns(tokenizer);
     }
 
     [Test]
     public void Beside_added_tokens_decoder_the_older_files_add_nothing()
     {
-        BpeTokenizer tokenizer = Load("""{"added_tokens_decoder":{},"eos_token":"<end>"}""", """{"pad_token":"<p>"}""", """{"<x>":258}""");
+        BpeTokenizer tokenizer =
+            Load("""{"added_tokens_decoder":{},"eos_token":"<end>"}""", """{"pad_token":"<p>"}""", """{"<x>":258}""");
         Assert.That(tokenizer.Encode("<x>"), Is.EqualTo(new[] { '<', 'x', (int)'>' }));
         Warns(tokenizer);
     }
 
-    [TestCase("""{"pad_token":"<p>","additional_special_tokens":["<q>",{"content":"<r>","lstrip":true}]}""", new[] { 258, 259, 260 })]
-    [TestCase("""{"pad_token":{"content":"<p>"},"extra_special_tokens":{"q_token":"<q>","r_token":"<r>"}}""", new[] { 258, 259, 260 })]
+    [TestCase(
+        """{"pad_token":"<p>","additional_special_tokens":["<q>",{"content":"<r>","lstrip":true}]}""",
+        new[] { 258, 259, 260 })]
+    [TestCase(
+        """{"pad_token":{"content":"<p>"},"extra_special_tokens":{"q_token":"<q>","r_token":"<r>"}}""",
+        new[] { 258, 259, 260 })]
     [TestCase("""{"pad_token":"a","extra_special_tokens":["<q>","<r>","<p>"]}""", new[] { 260, 258, 259 })]
     public void Special_tokens_that_no_list_has_take_the_next_ids(string config, int[] expected)
     {
@@ -86,9 +106,14 @@ public sealed class TokenizerCompanionsTests : FolderTest
     }
 
     [TestCase("""{"added_tokens_decoder":{"300":{"content":"<tool>"}}}""", 300, "<tool>", "has the id 300", "258")]
-    [TestCase("""{"added_tokens_decoder":{"258":{"content":"<end>","special":true}}}""", End, "<end>", "has the id 258", "256, which counts")]
-    [TestCase("""{"added_tokens_decoder":{"257":{"content":"<tool>"}}}""", null, "<tool>", "has the id 257", "'<begin>'", "left out")]
-    public void Ids_that_contradict_tokenizer_json_are_mentioned(string config, int? id, string token, params string[] says)
+    [TestCase(
+        """{"added_tokens_decoder":{"258":{"content":"<end>","special":true}}}""", End, "<end>", "has the id 258",
+        "256, which counts")]
+    [TestCase(
+        """{"added_tokens_decoder":{"257":{"content":"<tool>"}}}""", null, "<tool>", "has the id 257", "'<begin>'",
+        "left out")]
+    public void Ids_that_contradict_tokenizer_json_are_mentioned(
+        string config, int? id, string token, params string[] says)
     {
         BpeTokenizer tokenizer = Load(config);
         Assert.That(tokenizer.Encode(token), Is.EqualTo(id is { } one ? [one] : token.Select(unit => (int)unit)));
@@ -107,7 +132,10 @@ public sealed class TokenizerCompanionsTests : FolderTest
         string kind, string begin, string end, string template, int[] expected, string? says)
     {
         BpeTokenizer tokenizer = Load(
-            $$"""{"tokenizer_class":"{{kind}}","add_bos_token":{{begin}},"add_eos_token":{{end}},"bos_token":"<begin>","eos_token":"<end>"}""",
+            $$"""
+            {"tokenizer_class":"{{kind}}","add_bos_token":{{begin}},"add_eos_token":{{end}},
+             "bos_token":"<begin>","eos_token":"<end>"}
+            """,
             template: template);
         Assert.That(tokenizer.Encode("x"), Is.EqualTo(expected));
         if (kind == "Qwen2Tokenizer" && template.Length > 0)
@@ -120,14 +148,16 @@ public sealed class TokenizerCompanionsTests : FolderTest
     public void Without_a_class_the_models_family_says_which_it_is()
     {
         folder.Write("config.json", """{"model_type":"mistral"}""");
-        Assert.That(Load("""{"add_bos_token":true,"bos_token":"<begin>"}""").Encode("x"), Is.EqualTo(new[] { Begin, 'x' }));
+        Assert.That(
+            Load("""{"add_bos_token":true,"bos_token":"<begin>"}""").Encode("x"), Is.EqualTo(new[] { Begin, 'x' }));
     }
 
     [TestCase("""{"add_prefix_space":true}""", "add_prefix_space is true")]
     [TestCase("""{"add_prefix_space":false}""", null)]
     [TestCase("""{"split_special_tokens":true}""", "split_special_tokens")]
     [TestCase("""{"add_bos_token":true,"tokenizer_class":"LlamaTokenizer"}""", "no file names the token")]
-    public void What_is_not_heeded_is_mentioned(string config, string? says) => Warns(Load(config), says is null ? [] : [says]);
+    public void What_is_not_heeded_is_mentioned(string config, string? says) =>
+        Warns(Load(config), says is null ? [] : [says]);
 
     [Test]
     public void Files_that_name_different_end_tokens_are_mentioned()
@@ -138,7 +168,8 @@ public sealed class TokenizerCompanionsTests : FolderTest
     }
 
     [TestCase("tokenizer_config.json", """{"added_tokens_decoder":{"x":{"content":"a"}}}""", "'x', expected an id")]
-    [TestCase("tokenizer_config.json", """{"added_tokens_decoder":{"5":"a"}}""", "added_tokens_decoder.5 is the string 'a'")]
+    [TestCase(
+        "tokenizer_config.json", """{"added_tokens_decoder":{"5":"a"}}""", "added_tokens_decoder.5 is the string 'a'")]
     [TestCase("tokenizer_config.json", """{"eos_token":5}""", "eos_token is 5, expected a token")]
     [TestCase("special_tokens_map.json", """{"additional_special_tokens":[5]}""", "additional_special_tokens[0] is 5")]
     [TestCase("added_tokens.json", """{"<x>":-1}""", "<x> is -1")]
@@ -146,6 +177,8 @@ public sealed class TokenizerCompanionsTests : FolderTest
     public void What_is_malformed_is_named(string file, string text, string says)
     {
         folder.Write(file, text);
-        Assert.That(() => Load(), Throws.TypeOf<InputException>().With.Message.StartsWith(folder.File(file)).And.Message.Contains(says));
+        Assert.That(
+            () => Load(),
+            Throws.TypeOf<InputException>().With.Message.StartsWith(folder.File(file)).And.Message.Contains(says));
     }
 }
