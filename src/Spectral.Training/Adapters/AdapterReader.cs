@@ -69,7 +69,7 @@ public sealed class AdapterReader : IDisposable
                 : WithTensors(adapted);
             if (!config.IsListAlone || _leftOut || GivesUpSome())
                 Options = Options with { TargetModules = [.. adapted.Select(module => module.Name)] };
-            WarnOfUnmatched(adapted, layers);
+            WarnOfUnmatched(layers);
             Options = Options with { Bias = StoredBiases(adapted, layers) };
             _modules = AdaptedModule.Describe(Method, [.. adapted.Select(module => (module, WithoutMissingBias(module)))]);
             foreach (var module in _modules)
@@ -267,10 +267,13 @@ public sealed class AdapterReader : IDisposable
     private bool IsAbsent(AdaptedModule module, StoredTensor stored) => stored.MayBeAbsent && !_tensors.Has(module, stored);
 
     /// <summary>What names no layer changes nothing, in PEFT as here; it may be a slip.</summary>
-    private void WarnOfUnmatched(IReadOnlyList<ModuleShape> adapted, IReadOnlyList<ModuleShape>? layers)
+    private void WarnOfUnmatched(IReadOnlyList<ModuleShape>? layers)
     {
         AdapterConfig config = _folder.Config;
-        string[] names = [.. adapted.Select(module => module.Name)];
+        string[] names = [.. (layers?.Select(module => module.Name) ?? _tensors.Modules).Where(config.Matches)];
+        foreach (var setting in Method.Settings)
+            if (config.Options.SettingPatterns.TryGetValue(setting.Name, out var pattern) && ModulePattern.Unmatched(pattern, names) is { } unmatched)
+                Warn(setting.PeftPatternKey!, InputText.Quote(unmatched));
         foreach (var (key, entry) in new[]
         {
             ("rank_pattern", ModulePattern.Unmatched(config.Options.RankPattern, names)),

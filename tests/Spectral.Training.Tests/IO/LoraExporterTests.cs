@@ -104,4 +104,17 @@ public sealed class LoraExporterTests
         Assert.That(() => LoraExporter.Export(source.Path, target.Path, Devices.Get(DeviceKind.Cpu)),
             Throws.TypeOf<InputException>().With.Message.Contains("expected the model beside the adapter"), "there is no layer with these tensors");
     }
+
+    /// <summary>Some methods count layers: without a model their order is told by their names, and 10 comes after 9.</summary>
+    [Test]
+    public void WithoutAModelLayersAreInItsOrder()
+    {
+        var device = Devices.Get(DeviceKind.Cpu);
+        using TemporaryFolder models = new();
+        using var model = TinyModels.Frozen(TinyModels.Llama with { Layers = 12 }, device, models);
+        using var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), new AdapterOptions { Rank = 2 });
+        adapter.Save(source.Path);
+        using AdapterReader reader = new(source.Path);
+        Assert.That(reader.Modules.Select(module => module.Shape), Is.EqualTo(adapter.Modules.Select(module => module.Shape)));
+    }
 }

@@ -1,3 +1,6 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Tests;
+
 namespace Spectral.Training.Tests;
 
 /// <summary>
@@ -52,6 +55,28 @@ public sealed class TorchGeneratorTests
         TorchGenerator generator = new(3);
         generator.Uniform(20, 0, 1);
         Assert.That(odd[4..], Is.EqualTo(generator.Normal(16, 1)));
+    }
+
+    /// <summary>
+    /// RandLoRA's sparse projections: a third of the numbers are signs, of very sparse ones one in the root of the smaller size, and all are divided by
+    /// their deviation (PEFT's randlora/model.py).
+    /// </summary>
+    [TestCase("sparse", 3)]
+    [TestCase("very-sparse", 8)]
+    public void SparseProjectionsAreSignsAndZeros(string setting, double sparsity)
+    {
+        const int Rank = 16, Size = 64, Bases = 4;
+        var options = new AdapterOptions { Rank = Rank, Settings = new Dictionary<string, double> { [setting] = 1, ["projection-seed"] = 5 } };
+        var device = Devices.Get(DeviceKind.Cpu);
+        using var layer = new SingleLayer(device, AdapterMethods.Find("randlora"), options, Size, Size);
+        TorchGenerator generator = new(5);
+        foreach (var (name, count) in new[] { ("randlora_A", Rank * Size), ("randlora_B", Size * Bases * Rank) })
+        {
+            var signs = Array.ConvertAll(generator.Uniform(count, 0, 1), value => value < 0.5 / sparsity ? -1.0 : value > 1 - 0.5 / sparsity ? 1 : 0);
+            var mean = signs.Average();
+            var deviation = Math.Sqrt(signs.Sum(sign => (sign - mean) * (sign - mean)) / (count - 1));
+            Assert.That(layer.Values()[name], Is.EqualTo(signs.Select(sign => sign / deviation)).Within(1e-6), name);
+        }
     }
 
     /// <summary>manual_seed takes the lower 32 bits.</summary>

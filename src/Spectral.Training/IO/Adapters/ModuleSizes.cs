@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Spectral.Training;
 
 /// <summary>The sizes of an adapter's layers where there is no model to ask: those for which the method declares just the tensors that are there.</summary>
@@ -16,7 +18,9 @@ internal static class ModuleSizes
     // Each takes trying out pairs of sizes; adapters of real models have a few.
     private const int MostKinds = 1024, MostDimensions = 4;
 
-    /// <summary>The modules that the folder has and its config means.</summary>
+    private static readonly List<string> Projections = [.. AdapterOptions.AllProjections];
+
+    /// <summary>The modules that the folder has and its config means, in the order of a model: methods count by it.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tensors">Its tensors.</param>
     /// <param name="isWanted">Whether a module is of interest.</param>
@@ -27,7 +31,7 @@ internal static class ModuleSizes
     {
         Dictionary<string, (int Out, int In)> known = [];
         List<ModuleShape> modules = [];
-        foreach (string module in tensors.Modules.Where(module => folder.Config.Matches(module) && isWanted(module)))
+        foreach (string module in tensors.Modules.Where(module => folder.Config.Matches(module) && isWanted(module)).OrderBy(Place))
         {
             IReadOnlyDictionary<string, AdapterTensor> stored = tensors.Of(module);
             AdapterOptions settings = options(module);
@@ -41,6 +45,19 @@ internal static class ModuleSizes
             modules.Add(new ModuleShape(module, size.Out, size.In, HasBias(stored)));
         }
         return modules;
+    }
+
+    /// <summary>The number of a module's layer, the head's after all, and its place in the layer.</summary>
+    private static (int Layer, int Place) Place(string module)
+    {
+        string[] parts = module.Split('.');
+        int place = Projections.IndexOf(parts[^1]);
+        foreach (string part in parts)
+        {
+            if (int.TryParse(part, CultureInfo.InvariantCulture, out int layer))
+                return (layer, place);
+        }
+        return (int.MaxValue, place);
     }
 
     private static (int Out, int In) Deduce(AdapterFolder folder, string module, IReadOnlyDictionary<string, AdapterTensor> stored, AdapterOptions options)
