@@ -82,12 +82,12 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
-    public void AllDirectionsTogetherAreThePrincipalComponents([Values(1, 3, 7)] int batch)
+    public void AllDirectionsTogetherAreThePrincipalComponents([Values(1, 3, 7)] int batch, [Values] bool labelled)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Everything, Device, Folder));
         string[] modules = Names(model);
-        IReadOnlyList<InputDirections> directions = new Calibration(model, Records, batch).InputDirections(modules, 100, similarity: 2);
-        Dictionary<string, List<double[]>> inputs = Inputs(Records);
+        IReadOnlyList<InputDirections> directions = new Calibration(model, Records, batch).InputDirections(modules, 100, similarity: 2, labelled);
+        Dictionary<string, List<double[]>> inputs = Inputs(Records, labelled);
         foreach ((string name, InputDirections found) in modules.Zip(directions))
         {
             // With nothing truncated the incremental decomposition is that of all tokens at once: scatter · v = σ² v.
@@ -178,8 +178,10 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
     })];
 
     /// <summary>The input of every linear layer for each token of the records, in double.</summary>
-    private Dictionary<string, List<double[]>> Inputs(EncodedRecord[] records)
+    private Dictionary<string, List<double[]>> Inputs(EncodedRecord[] records, bool labelled = false)
     {
+        // Of a prompt's tokens none has a label (PEFT's use_label_mask).
+        int skipped = 0;
         Dictionary<string, List<double[]>> inputs = [];
         using ModelFolder folder = ModelFolder.Open(Folder.Path);
         ReferenceModel reference = new(folder.Config, Adapters.Weights(Folder.Path))
@@ -187,7 +189,12 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
             Observe = (name, x) => (inputs.TryGetValue(name, out List<double[]>? seen) ? seen : inputs[name] = []).Add(x),
         };
         foreach (EncodedRecord record in records)
+        {
             reference.Logits(record.Tokens);
+            foreach (List<double[]> seen in inputs.Values.Where(_ => labelled))
+                seen.RemoveRange(skipped, record.PromptLength);
+            skipped += record.Tokens.Length - record.PromptLength;
+        }
         return inputs;
     }
 

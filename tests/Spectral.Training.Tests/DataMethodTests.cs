@@ -141,7 +141,7 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
         using Adapter adapter = Attach("eva", options, ("rho", rho));
         int most = (int)Math.Round(double.Parse(rho, System.Globalization.CultureInfo.InvariantCulture) * Rank);
         string[] all = [.. Model.Linears.Select(linear => linear.Name)];
-        double[][] shares = [.. Data.InputDirections(all, most).Select(found => found.ExplainedVariance[..most])];
+        double[][] shares = [.. Data.InputDirections(all, most, labelled: true).Select(found => found.ExplainedVariance[..most])];
         Dictionary<string, int> ranks = adapter.Modules.ToDictionary(module => module.Shape.Name, module => module.Options.Rank);
         Assert.Multiple(() =>
         {
@@ -158,10 +158,10 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
-    public void EvaStartsFromTheInputsDirections([Values("off", "on")] string whiten)
+    public void EvaStartsFromTheInputsDirections([Values("off", "on")] string whiten, [Values("off", "on")] string mask)
     {
-        using Adapter adapter = Attach("eva", Options, ("whiten", whiten));
-        IReadOnlyList<InputDirections> directions = Data.InputDirections([.. adapter.Modules.Select(module => module.Shape.Name)], 1);
+        using Adapter adapter = Attach("eva", Options, ("whiten", whiten), ("use-label-mask", mask));
+        IReadOnlyList<InputDirections> directions = Data.InputDirections([.. adapter.Modules.Select(module => module.Shape.Name)], 1, labelled: mask == "on");
         foreach ((AdaptedModule module, InputDirections found) in adapter.Modules.Zip(directions))
         {
             for (int i = 0; i < module.Options.Rank; i++)

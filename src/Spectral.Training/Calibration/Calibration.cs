@@ -15,7 +15,7 @@ public sealed class Calibration : ICalibration
 
     private readonly CausalLanguageModel _model;
     private readonly EncodedRecord[][] _batches;
-    private readonly Dictionary<(LinearGroup Group, double Similarity), (int Count, InputDirections Found)> _directions = [];
+    private readonly Dictionary<(LinearGroup Group, double Similarity, bool Labelled), (int Count, InputDirections Found)> _directions = [];
     private TokenRows? _rows;
 
     /// <summary>Calibrates on all of the given records.</summary>
@@ -63,21 +63,21 @@ public sealed class Calibration : ICalibration
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<InputDirections> InputDirections(IReadOnlyList<string> modules, int count, double similarity = 0.99)
+    public IReadOnlyList<InputDirections> InputDirections(IReadOnlyList<string> modules, int count, double similarity = 0.99, bool labelled = false)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         var linears = Find(modules);
         var groups = linears.Select(linear => linear.Group).Distinct()
-            .Where(group => _directions.GetValueOrDefault((group, similarity)).Count < count).ToArray();   // a result for more serves
+            .Where(group => _directions.GetValueOrDefault((group, similarity, labelled)).Count < count).ToArray();   // a result for more serves
         if (groups.Length > 0)
         {
             IncrementalPca[] observers = [.. groups.Select(group =>
-                new IncrementalPca(group.Layers[0].Name, group.Layers[0].In, count, similarity, () => _rows!))];
+                new IncrementalPca(group.Layers[0].Name, group.Layers[0].In, count, similarity, () => labelled ? _rows!.Labelled : _rows!.Index))];
             Run(groups, observers, backward: false, () => Array.TrueForAll(observers, observer => observer.Converged));
             foreach (var (group, observer) in groups.Zip(observers))
-                _directions[(group, similarity)] = (count, observer.Result());
+                _directions[(group, similarity, labelled)] = (count, observer.Result());
         }
-        return [.. linears.Select(linear => _directions[(linear.Group, similarity)].Found)];
+        return [.. linears.Select(linear => _directions[(linear.Group, similarity, labelled)].Found)];
     }
 
     /// <summary>A matrix per layer, or per what layers have in common, summed over all batches, for as many layers at a time as the budget holds.</summary>

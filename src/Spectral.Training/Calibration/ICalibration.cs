@@ -24,8 +24,9 @@ public interface ICalibration
     /// <param name="modules">The layers. Those that read the same input share one result.</param>
     /// <param name="count">Directions wanted: at least so many, but fewer where the inputs have fewer tokens or features.</param>
     /// <param name="similarity">τ: they count as converged, and the layer's data ends, when a batch turns none of them by more than arccos τ.</param>
+    /// <param name="labelled">Whether tokens of a prompt, which carry no label, are left out.</param>
     /// <exception cref="InputException">The model has no such layer, or its inputs are not finite.</exception>
-    IReadOnlyList<InputDirections> InputDirections(IReadOnlyList<string> modules, int count, double similarity = 0.99);
+    IReadOnlyList<InputDirections> InputDirections(IReadOnlyList<string> modules, int count, double similarity = 0.99, bool labelled = false);
 }
 
 /// <summary>The leading principal components of a layer's inputs, centred on their mean.</summary>

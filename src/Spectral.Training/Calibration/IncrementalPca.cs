@@ -15,7 +15,7 @@ internal sealed class IncrementalPca : LinearObserver
     private readonly string _name;
     private readonly int _components;
     private readonly double _similarity;
-    private readonly Func<TokenRows> _rows;
+    private readonly Func<Tensor> _rows;
     private readonly double[] _mean;
     private float[] _vectors = [];
     private float[] _values = [];
@@ -27,8 +27,8 @@ internal sealed class IncrementalPca : LinearObserver
     /// <param name="features">Columns of the rows to come.</param>
     /// <param name="components">k.</param>
     /// <param name="similarity">Least |cosine| between a component before and after a batch for it to count as converged.</param>
-    /// <param name="rows">The batch at hand.</param>
-    public IncrementalPca(string name, int features, int components, double similarity, Func<TokenRows> rows)
+    /// <param name="rows">The rows of the batch at hand that count, I32.</param>
+    public IncrementalPca(string name, int features, int components, double similarity, Func<Tensor> rows)
     {
         (_name, _components, _similarity, _rows) = (name, components, similarity, rows);
         _mean = new double[features];
@@ -46,9 +46,10 @@ internal sealed class IncrementalPca : LinearObserver
         if (Converged)
             return;
         var (rows, kept) = (_rows(), _values.Length);
-        using var stacked = Tensor.Empty(x.Device, (kept + rows.Count + 1, _mean.Length));
-        Stack(x, rows.Index, stacked);
-        using (var fresh = stacked.Rows(kept, rows.Count + 1))
+        var count = rows.Dim(0);
+        using var stacked = Tensor.Empty(x.Device, (kept + count + 1, _mean.Length));
+        Stack(x, rows, stacked);
+        using (var fresh = stacked.Rows(kept, count + 1))
         {
             var norm = MatrixScan.Run(fresh).FrobeniusNorm;
             if (!double.IsFinite(norm))
@@ -61,7 +62,7 @@ internal sealed class IncrementalPca : LinearObserver
         _values = svd.S.ToArray();
         Converged = _seen > 0 && kept == _values.Length && Enumerable.Range(0, kept).All(i => _values[i] == 0 || Cosine(i, vectors) >= _similarity);
         _vectors = vectors;
-        _seen += rows.Count;
+        _seen += count;
     }
 
     /// <summary>Fills the matrix whose SVD is the new state, and moves the mean.</summary>

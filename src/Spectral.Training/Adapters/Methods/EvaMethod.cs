@@ -6,6 +6,8 @@ namespace Spectral.Training;
 /// </summary>
 internal sealed class EvaMethod : AdapterMethod
 {
+    private const string LabelMask = "use-label-mask";
+
     public override string Name => "eva";
     public override string Formula => "W + (alpha/rank)·B·A, A begins as the principal directions of the layer's inputs; ranks shared out by explained variance";
     public override string Source => "Paischer et al., 2024, arXiv 2410.07170";
@@ -18,6 +20,7 @@ internal sealed class EvaMethod : AdapterMethod
     [
         new("rho", 2, 1, 64, "A layer's largest rank, in ranks; 1 leaves all equal."),
         new("tau", 0.99, 0, 1, "Least |cosine| between a direction before and after a batch for it to count as found."),
+        AdapterSetting.Switch(LabelMask, true, "Leave out the tokens of prompts, which carry no label."),
         AdapterSetting.Switch("whiten", false, "Divide each direction by the root of its singular value."),
     ];
 
@@ -26,7 +29,7 @@ internal sealed class EvaMethod : AdapterMethod
         if (options.Rank < 1)
             throw new InputException($"rank {options.Rank}: eva needs a rank of at least 1");
         var most = (int)Math.Round(options.Setting(this, "rho") * options.Rank);
-        var found = calibration!.InputDirections([.. modules.Select(module => module.Name)], most, options.Setting(this, "tau"));
+        var found = Directions(calibration!, modules.Select(module => module.Name), most, options);
         var shares = found.SelectMany((directions, module) => directions.ExplainedVariance.Take(most).Select(share => (Share: share, Module: module)));
         var ranks = new int[modules.Count];
         foreach (var (_, module) in shares.OrderByDescending(candidate => candidate.Share).Take(options.Rank * modules.Count))   // equal ones in model order
@@ -42,7 +45,7 @@ internal sealed class EvaMethod : AdapterMethod
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
         var most = starts.Max(start => start.Options.Rank);   // of those that shared out the ranks, which the calibration still has
-        var found = starts[0].Calibration.InputDirections([.. starts.Select(start => start.Module.Name)], most, starts[0].Options.Setting(this, "tau"));
+        var found = Directions(starts[0].Calibration, starts.Select(start => start.Module.Name), most, starts[0].Options);
         foreach (var (start, directions) in starts.Zip(found))
         {
             var values = directions.Vectors[..(start.Options.Rank * directions.Features)];
@@ -51,5 +54,11 @@ internal sealed class EvaMethod : AdapterMethod
                     values[i] /= MathF.Sqrt(Math.Max(directions.SingularValues[i / directions.Features], float.Epsilon));
             start[LoraMethod.A].CopyFrom(values);
         }
+    }
+
+    private IReadOnlyList<InputDirections> Directions(ICalibration calibration, IEnumerable<string> modules, int most, AdapterOptions options)
+    {
+        var mask = Settings.First(setting => setting.Name == LabelMask).Describe(options.Setting(this, LabelMask));
+        return calibration.InputDirections([.. modules], most, options.Setting(this, "tau"), labelled: mask == "on");
     }
 }

@@ -50,6 +50,8 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
     [TestCase("monteclora_config", """{"num_samples":8}""", "lora_monteclora_sampler.std_prior", "lora_monteclora_sampler.default.expert_weights")]
     [TestCase("use_qalora", "true", null, null)]
     [TestCase("megatron_config", """{"a":1}""", null, null)]
+    [TestCase("merge_weights", "false", null, null)]
+    [TestCase("enable_lora", "null", null, null)]
     [TestCase("runtime_config", """{"ephemeral_gpu_offload":true}""", null, null)]
     [TestCase("lora_ga_config", """{"direction":"ArB2r"}""", null, null)]
     [TestCase("corda_config", """{"corda_method":"kpm"}""", null, null)]
@@ -190,6 +192,7 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
     [TestCase("target_parameters", """["experts.weight"]""", "experts")]
     [TestCase("alora_invocation_tokens", "[1]", "invocation")]
     [TestCase("arrow_config", """{"top_k":2}""", "routes")]
+    [TestCase("enable_lora", "[true,false]", "several")]
     public void WhatChangesTheModelOtherwiseIsRefusedWithTheReason(string key, string value, string reason)
     {
         Low(Adapted);
