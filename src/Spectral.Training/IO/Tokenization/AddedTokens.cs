@@ -3,6 +3,9 @@ using System.Text;
 
 namespace Spectral.Training;
 
+/// <summary>A stretch of text between added tokens, and whether it begins where the whole text begins.</summary>
+internal readonly record struct TextPiece(string Text, bool AtStart);
+
 /// <summary>A token that is cut out of the text as a whole, before merges.</summary>
 internal sealed record AddedToken(
     int Id, string Content, bool SingleWord, bool StripLeft, bool StripRight, bool Normalized, bool Special)
@@ -36,16 +39,18 @@ internal sealed record AddedToken(
 /// </summary>
 internal sealed class AddedTokens
 {
-    private readonly Node raw = new();
-    private readonly Node normalized = new();
+    private readonly TokenTrie raw;
+    private readonly TokenTrie normalized;
     private readonly Func<string, string> normalize;
 
     public AddedTokens(IEnumerable<AddedToken> tokens, Func<string, string> normalize)
     {
         this.normalize = normalize;
         // Of two with one content the last counts.
-        foreach (AddedToken token in tokens.Reverse().DistinctBy(token => token.Content))
-            (token.Normalized ? normalized : raw).Insert(token.Normalized ? normalize(token.Content) : token.Content, token);
+        AddedToken[] distinct = [.. tokens.Reverse().DistinctBy(token => token.Content)];
+        raw = new TokenTrie(distinct.Where(token => !token.Normalized).Select(token => (token.Content, token)));
+        normalized = new TokenTrie(distinct.Where(token => token.Normalized)
+            .Select(token => (normalize(token.Content), token)));
     }
 
     /// <summary>
@@ -68,13 +73,13 @@ internal sealed class AddedTokens
 
     /// <summary>The text in order: added tokens, and normalized pieces between them.</summary>
     /// <param name="text">The text.</param>
+    /// <param name="budget">How much longer it may become.</param>
     /// <param name="atStart">Whether its beginning is one, to steps that ask for it.</param>
     /// <param name="first">The normalizer of a piece that is there, if it is another than that of the rest.</param>
     public IEnumerable<(AddedToken? Token, TextPiece Piece)> Split(
-        string text, bool atStart = true, Func<string, string>? first = null)
+        string text, GrowthBudget budget, bool atStart = true, Func<string, string>? first = null)
     {
-        GrowthBudget budget = new(text.Length);
-        foreach ((AddedToken? token, TextPiece piece) in Find(raw, new TextPiece(text, atStart, budget)))
+        foreach ((AddedToken? token, TextPiece piece) in Find(raw, new TextPiece(text, atStart)))
         {
             if (token is not null)
             {
@@ -88,19 +93,13 @@ internal sealed class AddedTokens
         }
     }
 
-    private static IEnumerable<(AddedToken? Token, TextPiece Piece)> Find(Node tokens, TextPiece piece)
+    private static IEnumerable<(AddedToken? Token, TextPiece Piece)> Find(TokenTrie tokens, TextPiece piece)
     {
         string text = piece.Text;
         int done = 0;
-        for (int at = 0; at < text.Length;)
+        for (int at = 0; tokens.Next(text, at) is { } place;)
         {
-            if (tokens.Longest(text, at) is not { } token)
-            {
-                at++;
-                continue;
-            }
-            (AddedToken found, int end) = token;
-            int start = at;
+            (AddedToken found, int start, int end) = place;
             at = end;
             if (found.SingleWord && (EndsWithWord(text.AsSpan(0, start)) || StartsWithWord(text.AsSpan(end))))
                 continue;
@@ -126,48 +125,4 @@ internal sealed class AddedTokens
 
     private static bool StartsWithWord(ReadOnlySpan<char> text)
         => Rune.DecodeFromUtf16(text, out Rune rune, out _) == OperationStatus.Done && CharacterSets.Word.Contains(rune.Value);
-
-    // A trie over UTF-16 units: one walk finds the longest token at a place, however many there are. Most nodes have one child, which needs no
-    // dictionary: a file of one long token would otherwise take hundreds of times its size.
-    private sealed class Node
-    {
-        private Dictionary<char, Node>? others;
-        private Node? only;
-        private char unit;
-        private AddedToken? token;
-
-        private Node? Child(char next) => only is not null && unit == next ? only : others?.GetValueOrDefault(next);
-
-        private Node AddChild(char next)
-        {
-            Node child = new();
-            if (only is null)
-                (only, unit) = (child, next);
-            else
-                (others ??= []).Add(next, child);
-            return child;
-        }
-
-        public void Insert(string content, AddedToken added)
-        {
-            Node node = this;
-            foreach (char next in content)
-                node = node.Child(next) ?? node.AddChild(next);
-            if (content.Length > 0)
-                node.token ??= added;
-        }
-
-        public (AddedToken Token, int End)? Longest(string text, int start)
-        {
-            (AddedToken, int)? longest = null;
-            Node node = this;
-            for (int at = start; at < text.Length && node.Child(text[at]) is { } child; at++)
-            {
-                node = child;
-                if (node.token is { } found)
-                    longest = (found, at + 1);
-            }
-            return longest;
-        }
-    }
 }

@@ -77,38 +77,50 @@ internal sealed class BpeModel
     /// <summary>A working space for one thread; <see cref="Encode"/> needs one.</summary>
     public BpeMerger NewMerger() => new(merges);
 
-    /// <summary>Appends the ids of one piece, which merges do not cross.</summary>
-    public void Encode(ReadOnlySpan<char> piece, BpeMerger merger, List<int> ids)
+    /// <summary>
+    /// Appends the ids of one piece, which merges do not cross. A piece that is <paramref name="inBytes"/> stands for its
+    /// UTF-8 bytes in the byte alphabet; all pieces of a tokenizer do, or none.
+    /// </summary>
+    public void Encode(ReadOnlySpan<char> piece, bool inBytes, BpeMerger merger, List<int> ids)
     {
-        if (piece.Length <= PieceCache.LongestPiece || boundaries is null)
+        if (piece.Length <= PieceCache.LongestPiece)
         {
-            EncodePart(piece, merger, ids);
+            EncodeShort(piece, inBytes, merger, ids);
+            return;
+        }
+        if (inBytes || boundaries is null)
+        {
+            Merge(inBytes ? ByteAlphabet.Encode(piece) : piece, merger, ids);
             return;
         }
         for (int start = 0, end; start < piece.Length; start = end)
         {
             end = boundaries.Next(piece, start);
-            EncodePart(piece[start..end], merger, ids);
+            if (end - start <= PieceCache.LongestPiece)
+                EncodeShort(piece[start..end], inBytes, merger, ids);
+            else
+                Merge(piece[start..end], merger, ids);
         }
     }
 
-    private void EncodePart(ReadOnlySpan<char> piece, BpeMerger merger, List<int> ids)
+    private void EncodeShort(ReadOnlySpan<char> piece, bool inBytes, BpeMerger merger, List<int> ids)
     {
-        bool cached = piece.Length <= PieceCache.LongestPiece;
-        if (cached && cache.TryAppend(piece, ids))
+        if (cache.TryAppend(piece, ids))
             return;
         int before = ids.Count;
+        Merge(inBytes ? ByteAlphabet.Encode(piece) : piece, merger, ids);
+        cache.Set(piece, CollectionsMarshal.AsSpan(ids)[before..]);
+    }
+
+    private void Merge(ReadOnlySpan<char> piece, BpeMerger merger, List<int> ids)
+    {
         if (ignoreMerges && lookup.TryGetValue(piece, out int whole))
         {
             ids.Add(whole);
+            return;
         }
-        else
-        {
-            AddSymbols(piece, merger);
-            merger.Run(ids);
-        }
-        if (cached)
-            cache.Set(piece, CollectionsMarshal.AsSpan(ids)[before..]);
+        AddSymbols(piece, merger);
+        merger.Run(ids);
     }
 
     // An unknown token waits for the next known one, also where bytes come between: the Rust core puts it behind them.

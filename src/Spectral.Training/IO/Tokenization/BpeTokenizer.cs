@@ -16,7 +16,7 @@ public sealed class BpeTokenizer
 
     private readonly BpeModel model;
     private readonly AddedTokens added;
-    private readonly Func<TextPiece, IEnumerable<TextPiece>> preTokenizer;
+    private readonly PieceStep preTokenizer;
     private readonly PostProcessor postProcessor;
     private readonly Func<List<string>, List<string>> decoder;
     private readonly Dictionary<int, string> tokens = [];
@@ -24,7 +24,7 @@ public sealed class BpeTokenizer
     private readonly HashSet<int> special = [];
     private readonly Dictionary<int, AddedToken> addedById = [];
     private readonly Func<string, string> continuedNormalizer;
-    private readonly Func<TextPiece, IEnumerable<TextPiece>> continuedPreTokenizer;
+    private readonly PieceStep continuedPreTokenizer;
 
     private BpeTokenizer(JsonFields root, string file, TokenizerCompanions companions)
     {
@@ -32,7 +32,7 @@ public sealed class BpeTokenizer
             CheckSteps(root, chain);
         model = BpeModel.Read(root, file);
         Func<string, string> normalizer = TextNormalizer.Read(root.Object("normalizer"), $"{file}: normalizer");
-        preTokenizer = PreTokenizer.Read(root.Object("pre_tokenizer"), $"{file}: pre_tokenizer");
+        preTokenizer = ReadPreTokenizer(root.Object("pre_tokenizer"), $"{file}: pre_tokenizer");
         if (PreTokenizer.AsksForStart(root.Object("pre_tokenizer")) && !TextNormalizer.KeepsStart(root.Object("normalizer")))
             throw root.Wrong("normalizer", "one that takes nothing from the beginning, beside a Metaspace of scheme first");
         (continuedNormalizer, continuedPreTokenizer) = Continued(root, file);
@@ -108,7 +108,7 @@ public sealed class BpeTokenizer
         List<int> ids = [];
         if (addSpecialTokens)
             ids.AddRange(postProcessor.Prefix);
-        Encode(added.Split(WellFormed(text)), preTokenizer, ids);
+        Encode(WellFormed(text), atStart: true, null, preTokenizer, ids);
         if (addSpecialTokens)
             ids.AddRange(postProcessor.Suffix);
         return [.. ids];
@@ -140,9 +140,9 @@ public sealed class BpeTokenizer
         text = WellFormed(text);
         // Behind an added token a stretch of its own begins, as it does in the midst of a text.
         if (addedById.TryGetValue(before[^1], out AddedToken? token))
-            Encode(added.Split(token.StripRight ? text.TrimStart() : text, atStart: false), preTokenizer, ids);
+            Encode(token.StripRight ? text.TrimStart() : text, atStart: false, null, preTokenizer, ids);
         else
-            Encode(added.Split(text, atStart: true, continuedNormalizer), continuedPreTokenizer, ids);
+            Encode(text, atStart: true, continuedNormalizer, continuedPreTokenizer, ids);
         return [.. ids];
     }
 
@@ -168,20 +168,17 @@ public sealed class BpeTokenizer
     /// <summary>Whether an id is a special token.</summary>
     public bool IsSpecial(int id) => special.Contains(id);
 
+    // The steps of the piece at the start, if there is one, may be others than those of the rest.
     private void Encode(
-        IEnumerable<(AddedToken? Token, TextPiece Piece)> pieces, Func<TextPiece, IEnumerable<TextPiece>> atStart,
-        List<int> ids)
+        string text, bool atStart, Func<string, string>? firstNormalizer, PieceStep firstPreTokenizer, List<int> ids)
     {
-        BpeMerger merger = model.NewMerger();
-        foreach ((AddedToken? token, TextPiece piece) in pieces)
+        EncodingRun run = new(new GrowthBudget(text.Length), model.NewMerger(), ids);
+        foreach ((AddedToken? token, TextPiece piece) in added.Split(text, run.Budget, atStart, firstNormalizer))
         {
             if (token is not null)
-            {
                 ids.Add(token.Id);
-                continue;
-            }
-            foreach (TextPiece part in (piece.AtStart ? atStart : preTokenizer)(piece))
-                model.Encode(part.Text, merger, ids);
+            else
+                (piece.AtStart ? firstPreTokenizer : preTokenizer)(piece.Text, piece.AtStart, run);
         }
     }
 
@@ -194,12 +191,16 @@ public sealed class BpeTokenizer
         return model.Vocabulary.TryGetValue(content, out int id) ? id : null;
     }
 
-    private static (Func<string, string>, Func<TextPiece, IEnumerable<TextPiece>>) Continued(
-        JsonFields root, string file)
+    private PieceStep ReadPreTokenizer(JsonFields? definition, string where)
+        => PreTokenizer.Read(definition, where,
+            (piece, _, run) => model.Encode(piece, inBytes: false, run.Merger, run.Ids),
+            (piece, _, run) => model.Encode(piece, inBytes: true, run.Merger, run.Ids));
+
+    private (Func<string, string>, PieceStep) Continued(JsonFields root, string file)
     {
         (string normalizer, string preTokenizer) = ($"{file}: normalizer", $"{file}: pre_tokenizer");
         return (TextNormalizer.Read(ContinuedText.Steps(root.Object("normalizer"), normalizer), normalizer),
-            PreTokenizer.Read(ContinuedText.Steps(root.Object("pre_tokenizer"), preTokenizer), preTokenizer));
+            ReadPreTokenizer(ContinuedText.Steps(root.Object("pre_tokenizer"), preTokenizer), preTokenizer));
     }
 
     // Each step may make a text longer, up to a limit, and none takes less time than reading it: a file could hold millions.
@@ -218,12 +219,24 @@ public sealed class BpeTokenizer
 
     private static string WellFormed(string text)
     {
-        if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))
+        if (!HasHalfPair(text))
             return text;
         StringBuilder builder = new(text.Length);
         Span<char> units = stackalloc char[2];
         foreach (Rune rune in text.EnumerateRunes())
             builder.Append(units[..rune.EncodeToUtf16(units)]);
         return builder.ToString();
+    }
+
+    // Texts have few surrogates if any, and whole pairs if some: they are not copied.
+    private static bool HasHalfPair(ReadOnlySpan<char> text)
+    {
+        while (text.IndexOfAnyInRange('\uD800', '\uDFFF') is >= 0 and var at)
+        {
+            if (at + 1 == text.Length || !char.IsSurrogatePair(text[at], text[at + 1]))
+                return true;
+            text = text[(at + 2)..];
+        }
+        return false;
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 
@@ -20,6 +21,8 @@ internal static class CanonicalForm
     {
         // Below U+0300 nothing combines and everything is already composed; below U+00A0 everything is alike.
         if (!text.AsSpan().ContainsAnyExceptInRange('\0', compatible ? '\u009F' : '\u02FF'))
+            return text;
+        if (!compatible && !text.AsSpan().ContainsAnyExcept(Data.Value.Composed))
             return text;
         List<int> codes = Decomposed(text, compatible);
         int starter = -1;
@@ -138,6 +141,11 @@ internal static class CanonicalForm
 
         public Dictionary<int, int[]> Compatible { get; } = [];
 
+        /// <summary>
+        /// Units that form C leaves alone whatever stands beside them, which is all there is in nearly every text.
+        /// </summary>
+        public SearchValues<char> Composed { get; private set; } = SearchValues.Create("");
+
         public byte ClassOf(int code) => code < 0x300 ? (byte)0 : classes.GetValueOrDefault(code);
 
         public static Tables Load()
@@ -165,7 +173,21 @@ internal static class CanonicalForm
                 if (words[0] == "d")
                     tables.Compositions.Add((second, third), first);
             }
+            tables.Composed = SearchValues.Create([.. tables.ComposedUnits()]);
             return tables;
+        }
+
+        // All but halves of pairs, marks, what is composed with something before it, and what decomposes for good.
+        private IEnumerable<char> ComposedUnits()
+        {
+            HashSet<int> left = [.. Enumerable.Range(0, char.MaxValue + 1)];
+            left.ExceptWith(Enumerable.Range(0xD800, 0x800));
+            left.ExceptWith(classes.Keys);
+            left.ExceptWith(Compositions.Keys.Select(pair => pair.Second));
+            left.ExceptWith(Enumerable.Range(VowelBase, Vowels));
+            left.ExceptWith(Enumerable.Range(TailBase, Tails));
+            left.ExceptWith(Decompositions.Keys.Except(Compositions.Values));
+            return left.Select(code => (char)code);
         }
 
         private static int Hex(string text) => int.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture);

@@ -1,137 +1,154 @@
+using System.Buffers;
 using System.Text;
 
 namespace Spectral.Training;
 
-/// <summary>A stretch of text on its way to the merges, and whether it begins where the whole text begins.</summary>
-internal readonly record struct TextPiece(string Text, bool AtStart, GrowthBudget? Budget = null);
-
 /// <summary>The <c>pre_tokenizer</c> of a tokenizer file: cuts text into the pieces that merges never cross.</summary>
-internal static class PreTokenizer
+internal sealed class PreTokenizer
 {
     // The split of byte-level tokenizers that bring no pattern of their own.
     private const string ByteLevelPattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-    /// <summary>Reads a pre-tokenizer; the identity where the file has none.</summary>
-    public static Func<TextPiece, IEnumerable<TextPiece>> Read(JsonFields? definition, string where)
+    private readonly string where;
+    private readonly PieceStep merge;
+    private readonly PieceStep mergeBytes;
+
+    private PreTokenizer(string where, PieceStep merge, PieceStep mergeBytes)
     {
-        if (definition is not { } fields)
-            return piece => [piece];
-        switch (fields.RequiredText("type"))
-        {
-            case "BertPreTokenizer":
-                return InTurn([Split(CharacterSets.Space, TextSplit.Removed), Split(CharacterSets.Punctuation, TextSplit.Isolated)]);
-            case "ByteLevel":
-                return ByteLevel(fields, where);
-            case "CharDelimiterSplit":
-                return Split(CodeSet.Of(Character(fields, "delimiter", fields.RequiredText("delimiter")).Value), TextSplit.Removed);
-            case "Digits":
-                return Split(CharacterSets.Number,
-                    fields.Boolean("individual_digits") ?? false ? TextSplit.Isolated : TextSplit.Contiguous);
-            case "FixedLength":
-                return FixedLength(fields.Integer("length", 1, int.MaxValue) ?? 5);
-            case "Metaspace":
-                return Metaspace(fields, where);
-            case "Punctuation":
-                return Split(CharacterSets.Punctuation, TextSplit.ReadBehavior(fields, absent: "Isolated"));
-            case "Sequence":
-                return InTurn([.. fields.Objects("pretokenizers").Select(part => Read(part, where))]);
-            case "Split":
-                return Split(fields, where);
-            case "Whitespace":
-                return Whitespace;
-            case "WhitespaceSplit":
-                return Split(CharacterSets.Space, TextSplit.Removed);
-            default:
-                throw fields.Wrong("type", "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, FixedLength, Metaspace, "
-                    + "Punctuation, Sequence, Split, Whitespace or WhitespaceSplit (no other pre-tokenizer is supported)");
-        }
+        this.where = where;
+        this.merge = merge;
+        this.mergeBytes = mergeBytes;
     }
+
+    /// <summary>Reads a pre-tokenizer; where the file has none, whole texts are merged.</summary>
+    /// <param name="definition">The value in the file.</param>
+    /// <param name="where">File and key, for errors.</param>
+    /// <param name="merge">Takes the pieces.</param>
+    /// <param name="mergeBytes">
+    /// Takes the pieces instead where the last step spells them in the byte alphabet, without being spelt: a piece that is
+    /// looked up need not be.
+    /// </param>
+    public static PieceStep Read(JsonFields? definition, string where, PieceStep merge, PieceStep mergeBytes)
+        => new PreTokenizer(where, merge, mergeBytes).Step(definition, merge);
 
     /// <summary>Whether some step treats the beginning of the text in another way than the rest.</summary>
     public static bool AsksForStart(JsonFields? definition)
-        => definition is { } fields && (fields.Text("prepend_scheme") == "first" || fields.Objects("pretokenizers").Any(part => AsksForStart(part)));
+        => definition is { } fields
+            && (fields.Text("prepend_scheme") == "first"
+                || fields.Objects("pretokenizers").Any(part => AsksForStart(part)));
 
-    private static Func<TextPiece, IEnumerable<TextPiece>> InTurn(Func<TextPiece, IEnumerable<TextPiece>>[] parts)
-        => piece => parts.Aggregate(Enumerable.Repeat(piece, 1), (pieces, part) => pieces.SelectMany(part));
-
-    private static Func<TextPiece, IEnumerable<TextPiece>> Split(CodeSet set,
-        Func<List<TextSplit.Stretch>, IEnumerable<(int Start, int End)>> behavior)
-        => piece => TextSplit.Cut(piece, behavior(TextSplit.Stretches(piece.Text, set)));
-
-    private static Func<TextPiece, IEnumerable<TextPiece>> Split(JsonFields fields, string where)
+    // A step with all that follows it.
+    private PieceStep Step(JsonFields? definition, PieceStep next)
     {
-        SplitPattern pattern = SplitPattern.Read(fields, "pattern", where);
-        bool invert = fields.Boolean("invert") ?? false;
-        Func<List<TextSplit.Stretch>, IEnumerable<(int Start, int End)>> behavior = TextSplit.ReadBehavior(fields);
-        return piece => TextSplit.Cut(piece, behavior(TextSplit.Stretches(piece.Text, pattern, invert)));
-    }
-
-    private static Func<TextPiece, IEnumerable<TextPiece>> ByteLevel(JsonFields fields, string where)
-    {
-        bool addPrefixSpace = fields.Boolean("add_prefix_space") ?? true;
-        SplitPattern? pattern = fields.Boolean("use_regex") ?? true ? SplitPattern.FromExpression(ByteLevelPattern, where) : null;
-        return piece =>
+        if (definition is not { } fields)
+            return next;
+        switch (fields.RequiredText("type"))
         {
-            if (addPrefixSpace && !piece.Text.StartsWith(' '))
-                piece = piece with { Text = " " + piece.Text };
-            IEnumerable<TextPiece> pieces = pattern is null
-                ? [piece]
-                : TextSplit.Cut(piece, TextSplit.Isolated(TextSplit.Stretches(piece.Text, pattern)));
-            return pieces.Select(part =>
-            {
-                string encoded = ByteAlphabet.Encode(part.Text);
-                part.Budget?.Spend(encoded.Length);
-                return part with { Text = encoded };
-            });
-        };
-    }
-
-    // Spaces become the replacement character, which is put in front of the text as well, and each begins a piece.
-    private static Func<TextPiece, IEnumerable<TextPiece>> Metaspace(JsonFields fields, string where)
-    {
-        string replacement = Character(fields, "replacement", fields.Text("replacement") ?? "▁").ToString();
-        string scheme = fields.Text("prepend_scheme") ?? (fields.Boolean("add_prefix_space") ?? true ? "always" : "never");
-        if (scheme is not ("always" or "never" or "first"))
-            throw fields.Wrong("prepend_scheme", "always, never or first");
-        SplitPattern? pattern = fields.Boolean("split") ?? true ? SplitPattern.FromLiteral(replacement, where) : null;
-        return piece =>
-        {
-            string text = piece.Text.Replace(" ", replacement, StringComparison.Ordinal);
-            if ((scheme == "always" || (scheme == "first" && piece.AtStart)) && !text.StartsWith(replacement, StringComparison.Ordinal))
-                text = replacement + text;
-            piece.Budget?.Spend(text.Length);
-            piece = piece with { Text = text };
-            return pattern is null ? [piece] : TextSplit.Cut(piece, TextSplit.MergedWithNext(TextSplit.Stretches(text, pattern)));
-        };
-    }
-
-    private static Func<TextPiece, IEnumerable<TextPiece>> FixedLength(int length)
-        => piece =>
-        {
-            List<(int Start, int End)> ranges = [];
-            int at = 0, count = 0;
-            foreach (Rune rune in piece.Text.EnumerateRunes())
-            {
-                if (count++ % length == 0)
-                    ranges.Add((at, at));
-                at += rune.Utf16SequenceLength;
-                ranges[^1] = (ranges[^1].Start, at);
-            }
-            return TextSplit.Cut(piece, ranges);
-        };
-
-    // Runs of word characters, and runs of what is neither word nor white space.
-    private static IEnumerable<TextPiece> Whitespace(TextPiece piece)
-    {
-        List<TextSplit.Stretch> words = TextSplit.Stretches(piece.Text, CharacterSets.Word);
-        foreach (TextPiece run in TextSplit.Cut(piece, TextSplit.Contiguous(words)))
-        {
-            foreach (TextPiece part in TextSplit.Cut(run, TextSplit.Removed(TextSplit.Stretches(run.Text, CharacterSets.Space))))
-                yield return part;
+            case "BertPreTokenizer":
+                return Split(CharacterSets.Space, TextSplit.Removed,
+                    Split(CharacterSets.Punctuation, TextSplit.Isolated, next));
+            case "ByteLevel":
+                return ByteLevel(fields, next);
+            case "CharDelimiterSplit":
+                Rune delimiter = Character(fields, "delimiter", fields.RequiredText("delimiter"));
+                return Split(CodeSet.Of(delimiter.Value), TextSplit.Removed, next);
+            case "Digits":
+                bool individual = fields.Boolean("individual_digits") ?? false;
+                return Split(CharacterSets.Number, individual ? TextSplit.Isolated : TextSplit.Contiguous, next);
+            case "FixedLength":
+                return FixedLength(fields.Integer("length", 1, int.MaxValue) ?? 5, next);
+            case "Metaspace":
+                return Metaspace(fields, next);
+            case "Punctuation":
+                return Split(CharacterSets.Punctuation, TextSplit.ReadBehavior(fields, absent: "Isolated"), next);
+            case "Sequence":
+                return fields.Objects("pretokenizers").Reverse().Aggregate(next, (after, part) => Step(part, after));
+            case "Split":
+                SplitPattern pattern = SplitPattern.Read(fields, "pattern", where);
+                return Split(pattern, fields.Boolean("invert") ?? false, TextSplit.ReadBehavior(fields), next);
+            case "Whitespace":
+                // Runs of word characters, and runs of what is neither word nor white space.
+                return Split(CharacterSets.Word, TextSplit.Contiguous,
+                    Split(CharacterSets.Space, TextSplit.Removed, next));
+            case "WhitespaceSplit":
+                return Split(CharacterSets.Space, TextSplit.Removed, next);
+            default:
+                throw fields.Wrong("type", "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, FixedLength, "
+                    + "Metaspace, Punctuation, Sequence, Split, Whitespace or WhitespaceSplit (no other pre-tokenizer is "
+                    + "supported)");
         }
     }
 
+    private static PieceStep Split(CodeSet set, TextSplit split, PieceStep next)
+        => (text, atStart, run) => split.Cut(text, atStart, TextSplit.Stretches(text, set), next, run);
+
+    private static PieceStep Split(SplitPattern pattern, bool invert, TextSplit split, PieceStep next)
+        => (text, atStart, run) => split.Cut(text, atStart, TextSplit.Stretches(text, pattern, invert), next, run);
+
+    private PieceStep ByteLevel(JsonFields fields, PieceStep next)
+    {
+        PieceStep step = next == merge ? mergeBytes : Spelt(next);
+        if (fields.Boolean("use_regex") ?? true)
+        {
+            SplitPattern pattern = SplitPattern.FromExpression(ByteLevelPattern, where);
+            step = Split(pattern, invert: false, TextSplit.Isolated, step);
+        }
+        return fields.Boolean("add_prefix_space") ?? true ? WithSpaceBefore(step) : step;
+    }
+
+    private static PieceStep Spelt(PieceStep next)
+        => (text, atStart, run) =>
+        {
+            string spelt = ByteAlphabet.Encode(text);
+            run.Budget.Spend(spelt.Length);
+            next(spelt, atStart, run);
+        };
+
+    private static PieceStep WithSpaceBefore(PieceStep next)
+        => (text, atStart, run) => next(text.StartsWith(' ') ? text : $" {text}", atStart, run);
+
+    // Spaces become the replacement character, which is put in front of the text as well, and each begins a piece.
+    private PieceStep Metaspace(JsonFields fields, PieceStep next)
+    {
+        string replacement = Character(fields, "replacement", fields.Text("replacement") ?? "▁").ToString();
+        string scheme = fields.Text("prepend_scheme")
+            ?? (fields.Boolean("add_prefix_space") ?? true ? "always" : "never");
+        if (scheme is not ("always" or "never" or "first"))
+            throw fields.Wrong("prepend_scheme", "always, never or first");
+        PieceStep step = fields.Boolean("split") ?? true
+            ? Split(SplitPattern.FromLiteral(replacement, where), invert: false, TextSplit.MergedWithNext, next)
+            : next;
+        return (text, atStart, run) =>
+        {
+            string replaced = text.ToString().Replace(" ", replacement, StringComparison.Ordinal);
+            bool prepends = scheme == "always" || (scheme == "first" && atStart);
+            if (prepends && !replaced.StartsWith(replacement, StringComparison.Ordinal))
+                replaced = replacement + replaced;
+            run.Budget.Spend(replaced.Length);
+            step(replaced, atStart, run);
+        };
+    }
+
+    private static PieceStep FixedLength(int length, PieceStep next)
+        => (text, atStart, run) =>
+        {
+            int start = 0, at = 0, count = 0;
+            foreach (Rune rune in text.EnumerateRunes())
+            {
+                at += rune.Utf16SequenceLength;
+                if (++count % length != 0)
+                    continue;
+                next(text[start..at], atStart && start == 0, run);
+                start = at;
+            }
+            if (at > start)
+                next(text[start..], atStart && start == 0, run);
+        };
+
     private static Rune Character(JsonFields fields, string key, string text)
-        => text.Length > 0 && Rune.DecodeFromUtf16(text, out Rune rune, out int length) == System.Buffers.OperationStatus.Done
-            && length == text.Length ? rune : throw fields.Wrong(key, "one character");
+        => text.Length > 0
+            && Rune.DecodeFromUtf16(text, out Rune rune, out int length) == OperationStatus.Done
+            && length == text.Length
+                ? rune
+                : throw fields.Wrong(key, "one character");
 }

@@ -11,11 +11,17 @@ internal sealed class SplitPattern
 {
     private const int LongestExpression = 10_000;
 
+    // To compile takes as long as matching some hundred thousand characters without: a prompt never gets there, data do.
+    // Real expressions are far below the length, up to which compiling takes little time whatever they are.
+    private const int CharactersBeforeCompiling = 1 << 18;
+    private const int LongestCompiled = 1000;
+
     // A pattern in a file may take exponential time. This bounds one match of it, and with so much for each character, hundreds of
     // times what real ones take, all of its matches.
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2), LimitPerCharacter = TimeSpan.FromMicroseconds(50);
 
     private readonly Regex? expression;
+    private readonly Lazy<Regex>? compiled;
     private readonly TranslatedPattern? translated;
     private readonly string source;
     private readonly string where;
@@ -24,10 +30,18 @@ internal sealed class SplitPattern
     private SplitPattern(TranslatedPattern? translated, string source, string where)
     {
         this.translated = translated;
-        expression = translated is null ? null : new Regex(translated.Pattern, RegexOptions.CultureInvariant, Limit);
+        if (translated is { Pattern: var pattern })
+        {
+            expression = new Regex(pattern, RegexOptions.CultureInvariant, Limit);
+            if (source.Length <= LongestCompiled)
+                compiled = new Lazy<Regex>(() => new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.Compiled, Limit));
+        }
         this.source = source;
         this.where = where;
     }
+
+    /// <summary>The fixed text that it is; null for an expression.</summary>
+    public string? Literal => expression is null ? source : null;
 
     /// <summary>Whether a match may be empty.</summary>
     public bool MayBeEmpty => translated is { MayBeEmpty: true };
@@ -65,21 +79,27 @@ internal sealed class SplitPattern
     /// Start and end of each match in <paramref name="text"/>, in order. A match may be empty, but not where the one before it ends.
     /// </summary>
     /// <exception cref="InputException">The pattern takes too much time.</exception>
-    public List<(int Start, int End)> Matches(string text)
+    public List<(int Start, int End)> Matches(ReadOnlySpan<char> text)
     {
         List<(int Start, int End)> matches = [];
         if (expression is null)
         {
-            for (int at = 0; (at = text.IndexOf(source, at, StringComparison.Ordinal)) >= 0; at += source.Length)
-                matches.Add((at, at + source.Length));
+            for (int at = 0; text[at..].IndexOf(source) is >= 0 and var distance;)
+            {
+                int found = at + distance;
+                at = found + source.Length;
+                matches.Add((found, at));
+            }
             return matches;
         }
-        (string folded, int[]? positions) = translated!.StandIns.Fold(text);
-        long seen = Interlocked.Add(ref characters, text.Length), start = Stopwatch.GetTimestamp();
+        ReadOnlySpan<char> folded = translated!.StandIns.Fold(text, out int[]? positions);
+        long seen = Interlocked.Add(ref characters, text.Length);
+        Regex fastest = seen >= CharactersBeforeCompiling && compiled is not null ? compiled.Value : expression;
+        long start = Stopwatch.GetTimestamp();
         int before = -1;
         try
         {
-            foreach (ValueMatch match in expression.EnumerateMatches(folded))
+            foreach (ValueMatch match in fastest.EnumerateMatches(folded))
             {
                 if (spent + Stopwatch.GetTimestamp() - start > (Limit + (seen * LimitPerCharacter)).TotalSeconds * Stopwatch.Frequency)
                     throw new RegexMatchTimeoutException();

@@ -90,6 +90,8 @@ internal static class TextNormalizer
     /// <summary>The text with every match replaced.</summary>
     public static string Replace(string text, SplitPattern pattern, string content)
     {
+        if (pattern.Literal is { } literal && content.Length <= literal.Length)
+            return text.Replace(literal, content, StringComparison.Ordinal);
         List<(int Start, int End)> matches = pattern.Matches(text);
         if (matches.Count == 0)
             return text;

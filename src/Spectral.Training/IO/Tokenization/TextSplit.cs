@@ -2,39 +2,45 @@ using System.Text;
 
 namespace Spectral.Training;
 
-/// <summary>How a pre-tokenizer cuts text at matches: what is a match, and which piece each match becomes part of.</summary>
-internal static class TextSplit
+/// <summary>How a pre-tokenizer cuts text at matches: which piece each match becomes part of, or whether it goes.</summary>
+/// <param name="joins">
+/// Whether a stretch becomes one piece with the one before it: is that a match, and is this one?
+/// </param>
+/// <param name="dropsMatches">Whether only what is between matches remains.</param>
+internal sealed class TextSplit(Func<bool, bool, bool> joins, bool dropsMatches = false)
 {
+    /// <summary>Each match by itself.</summary>
+    public static readonly TextSplit Isolated = new((_, _) => false);
+
+    /// <summary>What is between matches.</summary>
+    public static readonly TextSplit Removed = new((_, _) => false, dropsMatches: true);
+
+    /// <summary>Matches next to each other as one piece.</summary>
+    public static readonly TextSplit Contiguous = new((before, match) => before == match);
+
+    /// <summary>A match with what precedes it.</summary>
+    public static readonly TextSplit MergedWithPrevious = new((before, match) => match && !before);
+
+    /// <summary>A match with what follows it.</summary>
+    public static readonly TextSplit MergedWithNext = new((before, match) => before && !match);
+
     /// <summary>A stretch of text, possibly empty, and whether it is a match.</summary>
     public readonly record struct Stretch(int Start, int End, bool IsMatch);
 
-    /// <summary>Reads a behavior: a function from stretches to the pieces that remain of them.</summary>
-    public static Func<List<Stretch>, IEnumerable<(int Start, int End)>> ReadBehavior(JsonFields fields, string? absent = null)
-        => Behavior(fields.Text("behavior") ?? absent)
-            ?? throw fields.Wrong("behavior", "Isolated, Removed, Contiguous, MergedWithPrevious or MergedWithNext");
-
-    /// <summary>Each match by itself.</summary>
-    public static IEnumerable<(int Start, int End)> Isolated(List<Stretch> stretches)
-        => stretches.Select(stretch => (stretch.Start, stretch.End));
-
-    /// <summary>What is between matches.</summary>
-    public static IEnumerable<(int Start, int End)> Removed(List<Stretch> stretches)
-        => Isolated([.. stretches.Where(stretch => !stretch.IsMatch)]);
-
-    /// <summary>Matches next to each other as one piece.</summary>
-    public static IEnumerable<(int Start, int End)> Contiguous(List<Stretch> stretches)
-        => Join(stretches, (before, stretch) => before.IsMatch == stretch.IsMatch);
-
-    /// <summary>A match with what precedes it.</summary>
-    public static IEnumerable<(int Start, int End)> MergedWithPrevious(List<Stretch> stretches)
-        => Join(stretches, (before, stretch) => stretch.IsMatch && !before.IsMatch);
-
-    /// <summary>A match with what follows it.</summary>
-    public static IEnumerable<(int Start, int End)> MergedWithNext(List<Stretch> stretches)
-        => Join(stretches, (before, stretch) => before.IsMatch && !stretch.IsMatch);
+    /// <summary>Reads a behavior.</summary>
+    public static TextSplit ReadBehavior(JsonFields fields, string? absent = null)
+        => (fields.Text("behavior") ?? absent)?.ToUpperInvariant().Replace("_", "", StringComparison.Ordinal) switch
+        {
+            "ISOLATED" => Isolated,
+            "REMOVED" => Removed,
+            "CONTIGUOUS" => Contiguous,
+            "MERGEDWITHPREVIOUS" => MergedWithPrevious,
+            "MERGEDWITHNEXT" => MergedWithNext,
+            _ => throw fields.Wrong("behavior", "Isolated, Removed, Contiguous, MergedWithPrevious or MergedWithNext"),
+        };
 
     /// <summary>The matches of a pattern and what lies between them; the other way round if inverted.</summary>
-    public static List<Stretch> Stretches(string text, SplitPattern pattern, bool invert = false)
+    public static List<Stretch> Stretches(ReadOnlySpan<char> text, SplitPattern pattern, bool invert = false)
     {
         List<Stretch> stretches = [];
         int at = 0;
@@ -51,7 +57,7 @@ internal static class TextSplit
     }
 
     /// <summary>Each character of a set as a match.</summary>
-    public static List<Stretch> Stretches(string text, CodeSet set)
+    public static List<Stretch> Stretches(ReadOnlySpan<char> text, CodeSet set)
     {
         List<Stretch> stretches = [];
         int done = 0, at = 0;
@@ -71,37 +77,17 @@ internal static class TextSplit
         return stretches;
     }
 
-    /// <summary>The pieces of a text that are not empty.</summary>
-    public static IEnumerable<TextPiece> Cut(TextPiece piece, IEnumerable<(int Start, int End)> ranges)
+    /// <summary>Hands on the pieces that stretches of a text make, but none that is empty.</summary>
+    public void Cut(ReadOnlySpan<char> text, bool atStart, List<Stretch> stretches, PieceStep next, EncodingRun run)
     {
-        foreach ((int start, int end) in ranges)
+        for (int i = 0; i < stretches.Count; i++)
         {
-            if (end > start)
-                yield return piece with { Text = piece.Text[start..end], AtStart = piece.AtStart && start == 0 };
-        }
-    }
-
-    private static Func<List<Stretch>, IEnumerable<(int Start, int End)>>? Behavior(string? name)
-        => name?.ToUpperInvariant().Replace("_", "", StringComparison.Ordinal) switch
-        {
-            "ISOLATED" => Isolated,
-            "REMOVED" => Removed,
-            "CONTIGUOUS" => Contiguous,
-            "MERGEDWITHPREVIOUS" => MergedWithPrevious,
-            "MERGEDWITHNEXT" => MergedWithNext,
-            _ => null,
-        };
-
-    // Joins a stretch to the one before it where the rule says so; whether the next is joined depends on the last one alone.
-    private static IEnumerable<(int Start, int End)> Join(List<Stretch> stretches, Func<Stretch, Stretch, bool> joins)
-    {
-        for (int i = 0; i < stretches.Count;)
-        {
-            int start = stretches[i].Start;
-            do
-                i++;
-            while (i < stretches.Count && joins(stretches[i - 1], stretches[i]));
-            yield return (start, stretches[i - 1].End);
+            (int start, int end, bool isMatch) = stretches[i];
+            // Whether the next is joined depends on the last one alone.
+            for (bool last = isMatch; i + 1 < stretches.Count && joins(last, stretches[i + 1].IsMatch); i++)
+                (_, end, last) = stretches[i + 1];
+            if (end > start && !(dropsMatches && isMatch))
+                next(text[start..end], atStart && start == 0, run);
         }
     }
 }

@@ -275,6 +275,16 @@ public sealed class BpeTokenizerTests : FolderTest
     }
 
     [Test]
+    public void Letters_of_the_byte_alphabet_in_a_text_are_not_taken_for_the_bytes_they_stand_for()
+    {
+        BpeTokenizer tokenizer = Load(TokenizerFiles.ByteLevel(null, [("Ġ", "a")]));
+        // 256 is a with a space before it; U+0120 stands for the space, and is two bytes itself.
+        Assert.That(tokenizer.Encode(" a"), Is.EqualTo(new[] { 256 }));
+        Assert.That(tokenizer.Encode("Ġa"), Is.EqualTo(new[] { 0xC4, 0xA0, 'a' }));
+        Assert.That(tokenizer.Encode(" a"), Is.EqualTo(new[] { 256 }));
+    }
+
+    [Test]
     public void Several_threads_encode_alike()
     {
         BpeTokenizer tokenizer = Load(TokenizerFiles.ByteLevel(TokenizerFiles.Llama3, Merges));

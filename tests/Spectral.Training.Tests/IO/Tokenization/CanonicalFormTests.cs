@@ -56,6 +56,23 @@ public sealed class CanonicalFormTests
     }
 
     [Test]
+    public void Texts_taken_for_composed_already_are()
+    {
+        // A character beyond U+FFFF at the end makes the whole text be composed, and does not take part in it itself.
+        const string Beyond = "\U0001F600";
+        for (int code = 0; code <= char.MaxValue; code++)
+        {
+            if (char.IsSurrogate((char)code))
+                continue;
+            foreach (string neighbour in (string[])["", "a", "\u1100", "\uAC00", "\u0915"])
+            {
+                string text = $"{neighbour}{(char)code}{neighbour}";
+                Assert.That(CanonicalForm.Compose(text) + Beyond, Is.EqualTo(CanonicalForm.Compose(text + Beyond)));
+            }
+        }
+    }
+
+    [Test]
     public void A_long_run_of_marks_is_not_quadratic()
     {
         string marks = string.Concat(Enumerable.Repeat("\u0301\u0323", 200_000));

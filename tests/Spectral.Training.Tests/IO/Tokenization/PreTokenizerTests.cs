@@ -11,7 +11,12 @@ public sealed class PreTokenizerTests
     private static string[] Pieces(string json, string text, bool atStart = true)
     {
         using JsonDocument document = JsonDocument.Parse(json);
-        return [.. PreTokenizer.Read(new JsonFields(document.RootElement, "t"), "t")(new TextPiece(text, atStart)).Select(piece => piece.Text)];
+        List<string> pieces = [];
+        PieceStep step = PreTokenizer.Read(new JsonFields(document.RootElement, "t"), "t",
+            (piece, _, _) => pieces.Add(piece.ToString()),
+            (piece, _, _) => pieces.Add(ByteAlphabet.Encode(piece)));
+        step(text, atStart, new EncodingRun(new GrowthBudget(text.Length), new BpeMerger(new PairTable()), []));
+        return [.. pieces];
     }
 
     private static string Split(string pattern, string behavior = "Isolated", bool invert = false) => JsonSerializer.Serialize(new
@@ -54,6 +59,10 @@ public sealed class PreTokenizerTests
     [TestCase("""{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}""", "a b", true, "aĠb")]
     [TestCase("""{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]}""",
         "ab 12", true, "ab|Ġ|1|2")]
+    [TestCase("""{"type":"Sequence","pretokenizers":[{"type":"ByteLevel","add_prefix_space":false,"use_regex":false},{"type":"Digits"}]}""",
+        "é1", true, "Ã©|1", TestName = "a step behind the byte alphabet sees it")]
+    [TestCase("""{"type":"Sequence","pretokenizers":[{"type":"Digits"},{"type":"Metaspace","prepend_scheme":"first","split":false}]}""",
+        "a1", true, "▁a|1", TestName = "only the first piece is at the start")]
     public void Other_kinds(string json, string text, bool atStart, string expected)
         => Assert.That(Pieces(json, text, atStart), Is.EqualTo(expected.Split('|')));
 

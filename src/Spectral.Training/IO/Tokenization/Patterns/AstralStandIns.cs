@@ -62,24 +62,27 @@ internal sealed class AstralStandIns
     }
 
     /// <summary>
-    /// The text with one unit for each character, and for each unit, and the end, where it is in <paramref name="text"/>. The text
-    /// itself and null when it has nothing beyond U+FFFF.
+    /// The text with one unit for each character; the text itself when it has nothing beyond U+FFFF.
     /// </summary>
-    public (string Folded, int[]? Positions) Fold(string text)
+    /// <param name="text">Whole characters.</param>
+    /// <param name="positions">Where each unit, and the end, is in the text; null when that is the text itself.</param>
+    public ReadOnlySpan<char> Fold(ReadOnlySpan<char> text, out int[]? positions)
     {
-        if (!text.AsSpan().ContainsAnyInRange(FirstUnit, LastUnit))
-            return (text, null);
+        positions = null;
+        if (!text.ContainsAnyInRange(FirstUnit, LastUnit))
+            return text;
         StringBuilder folded = new(text.Length);
-        List<int> positions = new(text.Length + 1);
+        List<int> places = new(text.Length + 1);
         int at = 0;
         foreach (Rune rune in text.EnumerateRunes())
         {
-            positions.Add(at);
+            places.Add(at);
             at += rune.Utf16SequenceLength;
             folded.Append(rune.IsBmp ? (char)rune.Value : UnitOf(rune.Value));
         }
-        positions.Add(at);
-        return (folded.ToString(), [.. positions]);
+        places.Add(at);
+        positions = [.. places];
+        return folded.ToString();
     }
 
     private char UnitOf(int code)
