@@ -19,7 +19,7 @@ internal sealed record TokenizerPass(double Seconds, long Tokens, int[] Hashes)
         TimeSpan before = Environment.CpuUsage.TotalTime;
         for (int i = 0; i < records.Length; i++)
         {
-            int[] ids = tokenizer.Encode(records[i]);
+            int[] ids = tokenizer.Encode(records[i], addSpecialTokens: false);
             tokens += ids.Length;
             hashes[i] = Hash(ids);
         }

@@ -78,8 +78,8 @@ internal sealed class BpeModel
     public BpeMerger NewMerger() => new(merges);
 
     /// <summary>
-    /// Appends the ids of one piece, which merges do not cross. A piece that is <paramref name="inBytes"/> stands for its
-    /// UTF-8 bytes in the byte alphabet; all pieces of a tokenizer do, or none.
+    /// Appends the ids of one piece, which merges do not cross. A piece that is <paramref name="inBytes"/> stands for
+    /// its UTF-8 bytes in the byte alphabet; all pieces of a tokenizer do, or none.
     /// </summary>
     public void Encode(ReadOnlySpan<char> piece, bool inBytes, BpeMerger merger, List<int> ids)
     {
@@ -208,7 +208,10 @@ internal sealed class BpeModel
             (string left, string right) = Parts(entry)
                 ?? throw Wrong("is no pair, expected \"a b\" or [\"a\", \"b\"]");
             if (!right.StartsWith(continuingPrefix, StringComparison.Ordinal))
-                throw Wrong($"joins {InputText.Quote(right)}, which does not begin with {InputText.Quote(continuingPrefix)}");
+            {
+                throw Wrong($"joins {InputText.Quote(right)}, which does not begin with "
+                    + $"{InputText.Quote(continuingPrefix)}");
+            }
             merges.Set(Id(left), Id(right), PairTable.Merge(rank, Id(left + right[continuingPrefix.Length..])));
             boundaries?.Add(left, right);
             rank++;

@@ -3,8 +3,8 @@ using System.Text;
 namespace Spectral.Training;
 
 /// <summary>
-/// The byte-level alphabet: each byte of UTF-8 text as one printable character. Printable ones of Latin-1 stand for themselves, the
-/// other 68 bytes, in increasing order, are U+0100, U+0101, …
+/// The byte-level alphabet: each byte of UTF-8 text as one printable character. Printable ones of Latin-1 stand for
+/// themselves, the other 68 bytes, in increasing order, are U+0100, U+0101, …
 /// </summary>
 internal static class ByteAlphabet
 {
@@ -33,7 +33,9 @@ internal static class ByteAlphabet
         });
     }
 
-    /// <summary>Appends a token's bytes; a token with any character outside the alphabet stands for its own UTF-8 bytes.</summary>
+    /// <summary>
+    /// Appends a token's bytes; a token with any character outside the alphabet stands for its own UTF-8 bytes.
+    /// </summary>
     public static void Decode(string token, List<byte> bytes)
     {
         int before = bytes.Count;

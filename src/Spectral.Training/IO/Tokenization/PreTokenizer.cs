@@ -7,7 +7,8 @@ namespace Spectral.Training;
 internal sealed class PreTokenizer
 {
     // The split of byte-level tokenizers that bring no pattern of their own.
-    private const string ByteLevelPattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+    private const string ByteLevelPattern
+        = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
     private readonly string where;
     private readonly PieceStep merge;
@@ -25,8 +26,8 @@ internal sealed class PreTokenizer
     /// <param name="where">File and key, for errors.</param>
     /// <param name="merge">Takes the pieces.</param>
     /// <param name="mergeBytes">
-    /// Takes the pieces instead where the last step spells them in the byte alphabet, without being spelt: a piece that is
-    /// looked up need not be.
+    /// Takes the pieces instead where the last step spells them in the byte alphabet, without being spelt: a piece that
+    /// is looked up need not be.
     /// </param>
     public static PieceStep Read(JsonFields? definition, string where, PieceStep merge, PieceStep mergeBytes)
         => new PreTokenizer(where, merge, mergeBytes).Step(definition, merge);
@@ -74,8 +75,7 @@ internal sealed class PreTokenizer
                 return Split(CharacterSets.Space, TextSplit.Removed, next);
             default:
                 throw fields.Wrong("type", "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, FixedLength, "
-                    + "Metaspace, Punctuation, Sequence, Split, Whitespace or WhitespaceSplit (no other pre-tokenizer is "
-                    + "supported)");
+                    + "Metaspace, Punctuation, Sequence, Split, Whitespace or WhitespaceSplit (no other is supported)");
         }
     }
 

@@ -4,20 +4,20 @@ using System.Text.RegularExpressions;
 namespace Spectral.Training;
 
 /// <summary>
-/// A pattern of a tokenizer file. Expressions are Oniguruma's, as in the Hugging Face tokenizers, and match whole code points: they
-/// are translated for .NET, or refused by the name of what cannot be.
+/// A pattern of a tokenizer file. Expressions are Oniguruma's, as in the Hugging Face tokenizers, and match whole code
+/// points: they are translated for .NET, or refused by the name of what cannot be.
 /// </summary>
 internal sealed class SplitPattern
 {
     private const int LongestExpression = 10_000;
 
-    // To compile takes as long as matching some hundred thousand characters without: a prompt never gets there, data do.
-    // Real expressions are far below the length, up to which compiling takes little time whatever they are.
+    // To compile takes as long as matching some hundred thousand characters without: a prompt never gets there, data
+    // do. Real expressions are far below the length, up to which compiling takes little time whatever they are.
     private const int CharactersBeforeCompiling = 1 << 18;
     private const int LongestCompiled = 1000;
 
-    // A pattern in a file may take exponential time. This bounds one match of it, and with so much for each character, hundreds of
-    // times what real ones take, all of its matches.
+    // A pattern in a file may take exponential time. This bounds one match of it, and with so much for each character,
+    // hundreds of times what real ones take, all of its matches.
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2), LimitPerCharacter = TimeSpan.FromMicroseconds(50);
 
     private readonly Regex? expression;
@@ -34,7 +34,10 @@ internal sealed class SplitPattern
         {
             expression = new Regex(pattern, RegexOptions.CultureInvariant, Limit);
             if (source.Length <= LongestCompiled)
-                compiled = new Lazy<Regex>(() => new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.Compiled, Limit));
+            {
+                const RegexOptions options = RegexOptions.CultureInvariant | RegexOptions.Compiled;
+                compiled = new Lazy<Regex>(() => new Regex(pattern, options, Limit));
+            }
         }
         this.source = source;
         this.where = where;
@@ -58,7 +61,8 @@ internal sealed class SplitPattern
         }
         catch (Exception e) when (e is PatternException or ArgumentException or InsufficientExecutionStackException)
         {
-            throw new InputException($"{where}: the pattern {InputText.Quote(pattern)} is not supported: {InputText.Quote(e.Message)}", e);
+            throw new InputException($"{where}: the pattern {InputText.Quote(pattern)} is not supported: "
+                + InputText.Quote(e.Message), e);
         }
     }
 
@@ -72,11 +76,13 @@ internal sealed class SplitPattern
         JsonFields fields = owner.Object(key) ?? throw owner.Wrong(key, "an object with Regex or String");
         if (fields.Text("Regex") is { } pattern)
             return FromExpression(pattern, where);
-        return FromLiteral(fields.Text("String") ?? throw fields.Wrong("Regex", "a string, or a String beside it"), where);
+        string literal = fields.Text("String") ?? throw fields.Wrong("Regex", "a string, or a String beside it");
+        return FromLiteral(literal, where);
     }
 
     /// <summary>
-    /// Start and end of each match in <paramref name="text"/>, in order. A match may be empty, but not where the one before it ends.
+    /// Start and end of each match in <paramref name="text"/>, in order. A match may be empty, but not where the one
+    /// before it ends.
     /// </summary>
     /// <exception cref="InputException">The pattern takes too much time.</exception>
     public List<(int Start, int End)> Matches(ReadOnlySpan<char> text)
@@ -96,12 +102,13 @@ internal sealed class SplitPattern
         long seen = Interlocked.Add(ref characters, text.Length);
         Regex fastest = seen >= CharactersBeforeCompiling && compiled is not null ? compiled.Value : expression;
         long start = Stopwatch.GetTimestamp();
+        double allowed = (Limit + (seen * LimitPerCharacter)).TotalSeconds * Stopwatch.Frequency;
         int before = -1;
         try
         {
             foreach (ValueMatch match in fastest.EnumerateMatches(folded))
             {
-                if (spent + Stopwatch.GetTimestamp() - start > (Limit + (seen * LimitPerCharacter)).TotalSeconds * Stopwatch.Frequency)
+                if (spent + Stopwatch.GetTimestamp() - start > allowed)
                     throw new RegexMatchTimeoutException();
                 int end = match.Index + match.Length;
                 if (match.Length == 0 && end == before)
@@ -112,8 +119,8 @@ internal sealed class SplitPattern
         }
         catch (RegexMatchTimeoutException e)
         {
-            throw new InputException($"{where}: the pattern {InputText.Quote(source)} takes more than {Limit.TotalSeconds} s, "
-                + $"the last of them on a text of {text.Length} characters", e);
+            throw new InputException($"{where}: the pattern {InputText.Quote(source)} takes more than "
+                + $"{Limit.TotalSeconds} s, the last of them on a text of {text.Length} characters", e);
         }
         Interlocked.Add(ref spent, Stopwatch.GetTimestamp() - start);
         return matches;

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Spectral.Training;
 
-/// <summary>How a pre-tokenizer cuts text at matches: which piece each match becomes part of, or whether it goes.</summary>
+/// <summary>
+/// How a pre-tokenizer cuts text at matches: which piece each match becomes part of, or whether it goes.
+/// </summary>
 /// <param name="joins">
 /// Whether a stretch becomes one piece with the one before it: is that a match, and is this one?
 /// </param>

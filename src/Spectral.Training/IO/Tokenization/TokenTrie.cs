@@ -25,7 +25,9 @@ internal sealed class TokenTrie
         beginnings = SearchValues.Create([.. first]);
     }
 
-    /// <summary>The leftmost token that begins at or behind a place, the longest of several; null when there is none.</summary>
+    /// <summary>
+    /// The leftmost token that begins at or behind a place, the longest of several; null when there is none.
+    /// </summary>
     public (AddedToken Token, int Start, int End)? Next(string text, int from)
     {
         for (int at = from; at < text.Length; at++)

@@ -59,10 +59,14 @@ public sealed class PreTokenizerTests
     [TestCase("""{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}""", "a b", true, "aĠb")]
     [TestCase("""{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]}""",
         "ab 12", true, "ab|Ġ|1|2")]
-    [TestCase("""{"type":"Sequence","pretokenizers":[{"type":"ByteLevel","add_prefix_space":false,"use_regex":false},{"type":"Digits"}]}""",
-        "é1", true, "Ã©|1", TestName = "a step behind the byte alphabet sees it")]
-    [TestCase("""{"type":"Sequence","pretokenizers":[{"type":"Digits"},{"type":"Metaspace","prepend_scheme":"first","split":false}]}""",
-        "a1", true, "▁a|1", TestName = "only the first piece is at the start")]
+    [TestCase("""
+        {"type":"Sequence","pretokenizers":[
+         {"type":"ByteLevel","add_prefix_space":false,"use_regex":false},{"type":"Digits"}]}
+        """, "é1", true, "Ã©|1", TestName = "a step behind the byte alphabet sees it")]
+    [TestCase("""
+        {"type":"Sequence","pretokenizers":[
+         {"type":"Digits"},{"type":"Metaspace","prepend_scheme":"first","split":false}]}
+        """, "a1", true, "▁a|1", TestName = "only the first piece is at the start")]
     public void Other_kinds(string json, string text, bool atStart, string expected)
         => Assert.That(Pieces(json, text, atStart), Is.EqualTo(expected.Split('|')));
 
