@@ -9,8 +9,8 @@ public static class Merger
     /// <remarks>
     /// W + ΔW is accumulated in F32 and rounded once to the type of the result. Every other tensor is copied bit for bit, unless
     /// <paramref name="type"/> is another than it has. One tensor is in memory at a time; a sharded base becomes one file.
-    /// Modules that the adapter saved whole take the base's place. Where it parts a tied head from its embedding, the result has both, and its
-    /// config says so.
+    /// Modules that the adapter saved whole take the base's place. Where it parts a tied head from its embedding, the
+    /// result has both, and its config says so.
     /// </remarks>
     /// <param name="model">The base model's folder.</param>
     /// <param name="adapterDirectory">The adapter's folder.</param>
@@ -40,7 +40,8 @@ public static class Merger
         var saved = adapter.Saved.Where(tensor => tensor.Tokens is null).ToDictionary(tensor => tensor.Name);
         var rows = adapter.Saved.Where(tensor => tensor.Tokens is not null).ToDictionary(tensor => tensor.Name);
         var parts = adapter.Parts(model);
-        var used = (parts ? ModelTensors.Untied(model.Config) : ModelTensors.For(model.Config)).Select(tensor => tensor.Name).ToHashSet();
+        var used = (parts ? ModelTensors.Untied(model.Config) : ModelTensors.For(model.Config))
+            .Select(tensor => tensor.Name).ToHashSet();
         var tensors = new List<TensorToWrite>();
         foreach (var name in model.TensorNames.Union(parts ? [ModelTensors.Head] : []).Order(StringComparer.Ordinal))
         {
@@ -104,7 +105,8 @@ public static class Merger
     {
         using var factors = new BoundFactors(device, [module]);
         var (name, shape) = (module.Shape.Name, module.Shape);
-        using var weight = new Parameter($"{name}.weight", Tensor.From(device, adapter.BaseOf(model, $"{name}.weight").ToFloats(), (shape.Out, shape.In)));
+        float[] values = adapter.BaseOf(model, $"{name}.weight").ToFloats();
+        using var weight = new Parameter($"{name}.weight", Tensor.From(device, values, (shape.Out, shape.In)));
         adapter.Fill([module], _ => weight.Value);
         using var bias = shape.HasBias ? new Parameter($"{name}.bias", Tensor.From(device, model[$"{name}.bias"].ToFloats(), shape.Out)) : null;
         var layer = new Linear(name, weight, bias);

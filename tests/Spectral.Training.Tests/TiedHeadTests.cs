@@ -21,7 +21,8 @@ public sealed class TiedHeadTests(DeviceKind kind) : TrainingTest(kind)
         Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         double loss = Losses.WithGradients(model, batch);
 
-        Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters), weights = Adapters.Weights(Folder.Path);
+        Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters),
+            weights = Adapters.Weights(Folder.Path);
         foreach (Parameter weight in adapter.WholeWeights)
             weights[weight.Name] = values[weight.Name];
         ReferenceModel reference = new(model.Config, weights)
@@ -68,28 +69,32 @@ public sealed class TiedHeadTests(DeviceKind kind) : TrainingTest(kind)
         }
         Merger.Merge(folder, saved.Path, merged.Path, Device);
         using ModelFolder opened = ModelFolder.Open(merged.Path);
-        Assert.That((opened.Config.TieWordEmbeddings, opened.TensorNames.Contains("lm_head.weight")), Is.EqualTo((true, false)));
+        Assert.That((opened.Config.TieWordEmbeddings, opened.TensorNames.Contains("lm_head.weight")),
+            Is.EqualTo((true, false)));
         using CausalLanguageModel plain = CausalLanguageModel.Load(opened, Device, DType.F32);
         Assert.That(Losses.Of(plain, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
     }
 
     [Test]
     public void ARunThatIsBrokenOffEndsWithTheSameBits([Values] bool whole, [Values] bool bf16) =>
-        BrokenRun.MustEndWithTheSameBits(TinyModels.Qwen2, Device, Folder, bf16 ? DType.BF16 : DType.F32, Options(whole), graph: false);
+        BrokenRun.MustEndWithTheSameBits(TinyModels.Qwen2, Device, Folder, bf16 ? DType.BF16 : DType.F32,
+            Options(whole), graph: false);
 
     [Test]
     public void WhereNothingIsTiedOrNothingChangesItIsRefused()
     {
         CausalLanguageModel tied = Keep(TinyModels.Frozen(TinyModels.Qwen2, Device, Folder));
         Refuses(tied, "lora", Options(whole: false) with { TargetModules = ["v_proj"] }, "expected embed_tokens");
-        Refuses(tied, "lora", Options(whole: true) with { ModulesToSave = ["embed_tokens", "lm_head"] }, "and not lm_head");
+        Refuses(tied, "lora", Options(whole: true) with { ModulesToSave = ["embed_tokens", "lm_head"] },
+            "and not lm_head");
         Refuses(tied, "ia3", Options(whole: true), "PEFT's IA3 cannot");
         using TemporaryFolder other = new();
         using CausalLanguageModel untied = TinyModels.Frozen(TinyModels.Llama, Device, other);
         Refuses(untied, "lora", Options(whole: true), "in this model it is not tied");
 
         void Refuses(CausalLanguageModel model, string method, AdapterOptions options, string text) => Assert.That(
-            () => Adapter.Attach(model, AdapterMethods.Find(method), options), Throws.TypeOf<InputException>().With.Message.Contains(text));
+            () => Adapter.Attach(model, AdapterMethods.Find(method), options),
+                Throws.TypeOf<InputException>().With.Message.Contains(text));
     }
 
     private static AdapterOptions Options(bool whole) => new()
@@ -102,5 +107,6 @@ public sealed class TiedHeadTests(DeviceKind kind) : TrainingTest(kind)
         ModulesToSave = whole ? ["embed_tokens"] : [],
     };
 
-    private static Adapter Attach(CausalLanguageModel model, bool whole) => Adapter.Attach(model, AdapterMethods.Find("lora"), Options(whole));
+    private static Adapter Attach(CausalLanguageModel model, bool whole) =>
+        Adapter.Attach(model, AdapterMethods.Find("lora"), Options(whole));
 }

@@ -23,7 +23,8 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void GradientsAreThoseOfTheReference([Range(0, 1)] int config, [Values] bool bf16)
     {
-        CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder, bf16 ? DType.BF16 : DType.F32));
+        DType type = bf16 ? DType.BF16 : DType.F32;
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder, type));
         Adapter adapter = Keep(Attach(model));
         Adapters.Perturb(adapter, 23);
         adapter.Parameters.EnableGradients();
@@ -32,7 +33,10 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
 
         Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters);
         Dictionary<string, double[]> weights = Adapters.Weights(Folder.Path);
-        ReferenceModel reference = new(model.Config, weights) { WeightChange = linear => Adapters.Dense(adapter, linear, values) };
+        ReferenceModel reference = new(model.Config, weights)
+        {
+            WeightChange = linear => Adapters.Dense(adapter, linear, values),
+        };
         double expectedLoss = LossSum();
         Assert.That(loss, Is.EqualTo(expectedLoss).Within((bf16 ? 0.02 : LossTolerance) * expectedLoss));
         foreach (Parameter parameter in adapter.Parameters.Parameters)
@@ -49,7 +53,8 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
         {
             int columns = model.Config.HiddenSize;
             for (int i = 0; i < Tokens.Length; i++)
-                values[Rows].AsSpan(i * columns, columns).CopyTo(weights["model.embed_tokens.weight"].AsSpan(Tokens[i] * columns));
+                values[Rows].AsSpan(i * columns, columns)
+                    .CopyTo(weights["model.embed_tokens.weight"].AsSpan(Tokens[i] * columns));
             return reference.LossSum(batch);
         }
     }
@@ -84,10 +89,12 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
-    public void ARunThatIsBrokenOffEndsWithTheSameBits([Range(0, 1)] int config, [Values] bool bf16, [Values] bool graph)
+    public void ARunThatIsBrokenOffEndsWithTheSameBits([Range(0, 1)] int config, [Values] bool bf16,
+        [Values] bool graph)
     {
         AdapterOptions options = Options;
-        BrokenRun.MustEndWithTheSameBits(Configs[config], Device, Folder, bf16 ? DType.BF16 : DType.F32, options, graph);
+        BrokenRun.MustEndWithTheSameBits(Configs[config], Device, Folder, bf16 ? DType.BF16 : DType.F32, options,
+            graph);
     }
 
     /// <summary>A list means the embedding, an object names tables; PEFT 0.15 has the originals beside.</summary>
@@ -100,14 +107,16 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
             TinyModel.Numbered($"base_model.model.{module}.token_adapter.trainable_tokens_original", [2, 8], 8));
         using ModelFolder opened = ModelFolder.Open(Folder.Path);
         using AdapterReader adapter = new(Folder.Path + "/adapter", opened);
-        Assert.That(adapter.Saved.Select(saved => saved.Key), Is.EqualTo(new[] { $"{module}.token_adapter.trainable_tokens_delta" }));
+        Assert.That(adapter.Saved.Select(saved => saved.Key),
+            Is.EqualTo(new[] { $"{module}.token_adapter.trainable_tokens_delta" }));
         Assert.That(adapter.Saved[0].Tokens, Is.EqualTo(new[] { 1, 5 }));
     }
 
     [Test]
     public void WhatDoesNotFitIsRefusedByName()
     {
-        TensorToWrite two = TinyModel.Numbered("base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta", [2, 8]);
+        TensorToWrite two = TinyModel
+            .Numbered("base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta", [2, 8]);
         MustSay("[1]", "is [2, 8], expected [1, 8]", two);
         MustSay("[1, 11]", "token 11", two);
         MustSay("[1, 1]", "token 1, of which a row is to train, is given twice", two);
@@ -121,7 +130,8 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
         Refuses(Options, "ia3", "PEFT's IA3 has none");
 
         void Refuses(AdapterOptions options, string method, string text) => Assert.That(
-            () => Adapter.Attach(model, AdapterMethods.Find(method), options), Throws.TypeOf<InputException>().With.Message.Contains(text));
+            () => Adapter.Attach(model, AdapterMethods.Find(method), options),
+                Throws.TypeOf<InputException>().With.Message.Contains(text));
     }
 
     private static AdapterOptions Options => new()
@@ -130,13 +140,15 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
         TrainableTokens = [KeyValuePair.Create("embed_tokens", (IReadOnlyList<int>)Tokens)],
     };
 
-    private static Adapter Attach(CausalLanguageModel model) => Adapter.Attach(model, AdapterMethods.Find("lora"), Options);
+    private static Adapter Attach(CausalLanguageModel model) =>
+        Adapter.Attach(model, AdapterMethods.Find("lora"), Options);
 
     private void MustSay(string indices, string text, params TensorToWrite[] rows)
     {
         Write(indices, rows);
         using ModelFolder opened = ModelFolder.Open(Folder.Path);
-        Assert.That(() => new AdapterReader(Folder.Path + "/adapter", opened), Throws.TypeOf<InputException>().With.Message.Contains(text));
+        Assert.That(() => new AdapterReader(Folder.Path + "/adapter", opened),
+            Throws.TypeOf<InputException>().With.Message.Contains(text));
     }
 
     private void Write(string indices, params TensorToWrite[] rows)
@@ -148,6 +160,7 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
         config["trainable_token_indices"] = JsonNode.Parse(indices);
         File.WriteAllText(Path.Combine(adapter, "adapter_config.json"), config.ToJsonString());
         IEnumerable<string> layers = Enumerable.Range(0, 2).Select(layer => $"model.layers.{layer}.self_attn.q_proj");
-        SafetensorsWriter.Write(Path.Combine(adapter, "adapter_model.safetensors"), [.. layers.SelectMany(layer => AdapterFiles.LowRank(layer, 2)), .. rows]);
+        SafetensorsWriter.Write(Path.Combine(adapter, "adapter_model.safetensors"),
+            [.. layers.SelectMany(layer => AdapterFiles.LowRank(layer, 2)), .. rows]);
     }
 }

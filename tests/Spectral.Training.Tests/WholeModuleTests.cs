@@ -12,7 +12,8 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
     private const double Tolerance = 2e-5;   // F32 sums over a few dozen terms through two layers
 
     private static readonly string[][] Sets =
-        [["lm_head"], ["embed_tokens"], ["embed_tokens", "lm_head"], ["norm"], ["q_proj", "post_attention_layernorm"], ["mlp"]];
+        [["lm_head"], ["embed_tokens"], ["embed_tokens", "lm_head"], ["norm"], ["q_proj", "post_attention_layernorm"],
+            ["mlp"]];
 
     /// <summary>A tied head, and one of its own beside all biases there are.</summary>
     private static readonly ModelConfig[] Configs = [TinyModels.Qwen2, TinyModels.Everything];
@@ -49,7 +50,8 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
 
         Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters);
         ReferenceModel reference = Reference(model, adapter, values);
-        Assert.That(loss, Is.EqualTo(reference.LossSum(batch)).Within(2).Percent);   // values of 8 bits through two layers
+        Assert.That(loss, Is.EqualTo(reference.LossSum(batch))
+            .Within(2).Percent);   // values of 8 bits through two layers
         foreach (Parameter parameter in adapter.WholeWeights)
         {
             double[] expected = CentralDifferences.Of(values[parameter.Name], Step, () => reference.LossSum(batch));
@@ -60,7 +62,8 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void TheyBeginAsTheModelAndLeaveItAsItWas([Range(0, 1)] int config, [Values] bool bf16)
     {
-        CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder, bf16 ? DType.BF16 : DType.F32));
+        CausalLanguageModel model = Keep(TinyModels
+            .Frozen(Configs[config], Device, Folder, bf16 ? DType.BF16 : DType.F32));
         Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         double before = Losses.Of(model, batch);
         using (Adapter adapter = Attach(model, ["embed_tokens", "lm_head", "norm", "self_attn"]))
@@ -110,22 +113,27 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
         using ModelFolder folder = ModelFolder.Open(Folder.Path);
         Merger.Merge(folder, saved.Path, merged.Path, Device);
         using ModelFolder opened = ModelFolder.Open(merged.Path);
-        Assert.That((opened.Config.TieWordEmbeddings, opened.TensorNames.Contains("lm_head.weight")), Is.EqualTo((true, false)));
+        Assert.That((opened.Config.TieWordEmbeddings, opened.TensorNames.Contains("lm_head.weight")),
+            Is.EqualTo((true, false)));
     }
 
     [Test]
-    public void ARunThatIsBrokenOffEndsWithTheSameBits([Range(0, 1)] int config, [Values] bool bf16, [Values] bool graph)
+    public void ARunThatIsBrokenOffEndsWithTheSameBits([Range(0, 1)] int config, [Values] bool bf16,
+        [Values] bool graph)
     {
         AdapterOptions options = Options(["embed_tokens", "lm_head", "norm", "q_proj"]);
-        BrokenRun.MustEndWithTheSameBits(Configs[config], Device, Folder, bf16 ? DType.BF16 : DType.F32, options, graph);
+        BrokenRun.MustEndWithTheSameBits(Configs[config], Device, Folder, bf16 ? DType.BF16 : DType.F32, options,
+            graph);
     }
 
     [Test]
     public void AModuleThatIsNoneOfTheModelIsRefused()
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
-        Assert.That(() => Attach(model, ["score"]), Throws.TypeOf<InputException>().With.Message.Contains("'score'").And.Message.Contains("lm_head"));
-        Assert.That(() => Attach(model, ["v_proj", "down_proj"]), Throws.TypeOf<InputException>().With.Message.Contains("trained whole"));
+        Assert.That(() => Attach(model, ["score"]),
+            Throws.TypeOf<InputException>().With.Message.Contains("'score'").And.Message.Contains("lm_head"));
+        Assert.That(() => Attach(model, ["v_proj", "down_proj"]),
+            Throws.TypeOf<InputException>().With.Message.Contains("trained whole"));
     }
 
     private static AdapterOptions Options(string[] whole) =>
@@ -134,10 +142,13 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
     private static Adapter Attach(CausalLanguageModel model, string[] whole) =>
         Adapter.Attach(model, AdapterMethods.Find("lora"), Options(whole) with
         {
-            TargetModules = whole.Contains("mlp") ? ["v_proj"] : whole.Contains("self_attn") ? ["down_proj"] : ["v_proj", "down_proj"],
+            TargetModules = whole.Contains("mlp") ? ["v_proj"] : whole.Contains("self_attn") ? ["down_proj"]
+                : ["v_proj", "down_proj"],
         });
 
-    /// <summary>The base's weights with those of the adapter in their place; the head has its own from the start.</summary>
+    /// <summary>
+    /// The base's weights with those of the adapter in their place; the head has its own from the start.
+    /// </summary>
     private ReferenceModel Reference(CausalLanguageModel model, Adapter adapter, Dictionary<string, double[]> values)
     {
         Dictionary<string, double[]> weights = Adapters.Weights(Folder.Path);

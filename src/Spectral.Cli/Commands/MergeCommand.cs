@@ -29,8 +29,8 @@ internal sealed class MergeCommand : SpectralCommand
         {
             foreach (string warning in read.Warnings) context.Terminal.Warn(warning);
             if (read.Parts(folder))
-                context.Terminal.Warn($"{context.Get(adapter)}: input and output embeddings part under this adapter: the merged model stores both, "
-                    + "with tie_word_embeddings false");
+                context.Terminal.Warn($"{context.Get(adapter)}: input and output embeddings part under this adapter: "
+                    + "the merged model stores both, with tie_word_embeddings false");
         }
         target.Claim();
         long start = Stopwatch.GetTimestamp();

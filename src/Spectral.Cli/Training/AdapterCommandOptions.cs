@@ -54,30 +54,33 @@ internal sealed class AdapterCommandOptions
     };
     private readonly Option<string> trainAlso = new("--train-also")
     {
-        Description = "Modules to train whole and store beside the adapter, by the ends of their names (PEFT's modules_to_save), such as "
-            + "embed_tokens,lm_head or norm.",
+        Description = "Modules to train whole and store beside the adapter, by the ends of their names (PEFT's "
+            + "modules_to_save), such as embed_tokens,lm_head or norm.",
         HelpName = "NAMES",
         DefaultValueFactory = _ => "",
         CustomParser = result =>
         {
             string value = OptionTypes.Value(result);
-            if (Names(value).Contains("")) result.AddError(OptionTypes.Complaint("--train-also", value, "names of modules, such as embed_tokens,lm_head"));
+            if (Names(value).Contains(""))
+                result.AddError(OptionTypes.Complaint("--train-also", value, "names, such as embed_tokens,norm"));
             return value;
         },
     };
     private readonly Option<bool> keepTied = OptionTypes.Flag(
         "--keep-tied",
-        "A head that is tied to the embedding follows one that is adapted or trained whole (PEFT's ensure_weight_tying); otherwise the two part.");
+        "A head that is tied to the embedding follows one that is adapted or trained whole (PEFT's "
+            + "ensure_weight_tying); otherwise the two part.");
     private readonly Option<string> trainTokens = new("--train-tokens")
     {
-        Description = "Tokens, by id or text, whose rows of the embedding train and are stored beside the adapter (PEFT's trainable_token_indices); "
-            + "a tied head follows.",
+        Description = "Tokens, by id or text, whose rows of the embedding train and are stored beside the adapter "
+            + "(PEFT's trainable_token_indices); a tied head follows.",
         HelpName = "TOKENS",
         DefaultValueFactory = _ => "",
         CustomParser = result =>
         {
             string value = OptionTypes.Value(result);
-            if (Names(value).Contains("")) result.AddError(OptionTypes.Complaint("--train-tokens", value, "tokens, such as 128000,<tool>"));
+            if (Names(value).Contains(""))
+                result.AddError(OptionTypes.Complaint("--train-tokens", value, "tokens, such as 128000,<tool>"));
             return value;
         },
     };
@@ -110,14 +113,20 @@ internal sealed class AdapterCommandOptions
     {
         AdapterMethod chosen = Method(context);
         if (context.Get(rank) > 1 && context.Get(InitAdapter) is null) context.SavesMemory.Add($"--rank {context.Get(rank) / 2}");
-        AdapterOptions options = Read(context, chosen) with { ModulesToSave = Whole(context), KeepTied = context.Get(keepTied) };
+        AdapterOptions options = Read(context, chosen) with
+        {
+            ModulesToSave = Whole(context),
+            KeepTied = context.Get(keepTied),
+        };
         return context.Get(Previous) is { } directory ? options.After(chosen, directory) : options;
     }
 
     /// <summary>The tokens whose rows train.</summary>
     /// <exception cref="InputException">A text is not one token.</exception>
     public KeyValuePair<string, IReadOnlyList<int>>[] Tokens(CommandContext context, BpeTokenizer tokenizer) =>
-        context.Get(trainTokens) is { Length: > 0 } list ? [KeyValuePair.Create("embed_tokens", TokensOf(list, tokenizer))] : [];
+        context.Get(trainTokens) is { Length: > 0 } list
+            ? [KeyValuePair.Create("embed_tokens", TokensOf(list, tokenizer))]
+            : [];
 
     /// <summary>What the options mean to a method.</summary>
     /// <param name="context">The command line.</param>
@@ -187,9 +196,11 @@ internal sealed class AdapterCommandOptions
         Require(topK, context.Get(topK) == start.Options.TopK, Text(start.Options.TopK));
         Require(dropout, context.Get(dropout) == start.Options.Dropout, Text(start.Options.Dropout));
         Require(set, Settings(context, start.Method, [start.Method]).All(given => start.Options.Setting(start.Method, given.Key) == given.Value), Text(start));
-        Require(trainAlso, Whole(context).ToHashSet().SetEquals(start.Options.ModulesToSave), Listed(start.Options.ModulesToSave));
+        bool isSameWhole = Whole(context).ToHashSet().SetEquals(start.Options.ModulesToSave);
+        Require(trainAlso, isSameWhole, Listed(start.Options.ModulesToSave));
         Require(keepTied, context.Get(keepTied) == start.Options.KeepTied, start.Options.KeepTied ? "it" : "it not");
-        Require(trainTokens, Listed(Tokens(context, tokenizer)) == Listed(start.Options.TrainableTokens), Listed(start.Options.TrainableTokens));
+        string tokens = Listed(start.Options.TrainableTokens);
+        Require(trainTokens, Listed(Tokens(context, tokenizer)) == tokens, tokens);
         Require(target, AreTargets(context.Get(target), start), string.Join(',', start.Options.TargetModules));
 
         void Require(Option option, bool same, string found)
@@ -213,9 +224,13 @@ internal sealed class AdapterCommandOptions
         .. adapter.Options.Bias == AdapterBias.None ? [] : new[] { ("bias", Text(adapter.Options.Bias)) },
         ("top-k", Text(adapter.Options.TopK)),
         ("target", string.Join(", ", adapter.Options.TargetModules)),
-        .. adapter.Options.ModulesToSave.Count == 0 ? [] : new[] { ("train-also", Listed(adapter.Options.ModulesToSave)) },
+        .. adapter.Options.ModulesToSave.Count == 0
+            ? []
+            : new[] { ("train-also", Listed(adapter.Options.ModulesToSave)) },
         .. adapter.Options.KeepTied ? new[] { ("keep-tied", "on") } : [],
-        .. adapter.Options.TrainableTokens.Count == 0 ? [] : new[] { ("train-tokens", Listed(adapter.Options.TrainableTokens)) },
+        .. adapter.Options.TrainableTokens.Count == 0
+            ? []
+            : new[] { ("train-tokens", Listed(adapter.Options.TrainableTokens)) },
         ("dropout", Text(adapter.Options.Dropout)),
         ("lr-ratio", Text(adapter.Options.LearningRateRatio)),
         .. adapter.Method.Settings.Select(setting => (setting.Name, setting.Describe(adapter.Options.Setting(adapter.Method, setting.Name)))),
@@ -255,11 +270,14 @@ internal sealed class AdapterCommandOptions
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int id)) return id;
         int[] ids = tokenizer.Encode(text, addSpecialTokens: false);
         return ids is [var only] ? only
-            : throw new InputException($"--train-tokens \"{text}\": {ids.Length} tokens in this model's tokenizer, expected a text that is one token, or an id");
+            : throw new InputException($"--train-tokens \"{text}\": {ids.Length} tokens in this model's tokenizer, "
+                + "expected a text that is one token, or an id");
     })];
 
     private static string Listed(IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> tokens) =>
-        tokens.Count == 0 ? "none" : string.Join("; ", tokens.Select(pair => $"{pair.Key}: {string.Join(", ", pair.Value)}"));
+        tokens.Count == 0
+            ? "none"
+            : string.Join("; ", tokens.Select(pair => $"{pair.Key}: {string.Join(", ", pair.Value)}"));
 
     private static string Listed(IReadOnlyList<string> names) => names.Count == 0 ? "none" : string.Join(", ", names);
 

@@ -12,7 +12,8 @@ public sealed class AdaptedModule
     internal AdaptedModule(AdapterMethod method, ModuleShape shape, AdapterOptions options, SharedFactors shared)
     {
         if (shape.IsEmbedding && !method.AdaptsEmbeddings)
-            throw new InputException($"{shape.Name}: {method.Name} adapts no embeddings, lora does; expected targets without it");
+            throw new InputException($"{shape.Name}: {method.Name} adapts no embeddings, lora does; expected targets "
+                + "without it");
         (Shape, Options) = (shape, options);
         _builder = new AdapterBuilder(method, shape, options with { ReadNames = _read }, shared);
         Form = method.Form(_builder);
@@ -22,7 +23,8 @@ public sealed class AdaptedModule
     }
 
     private AdaptedModule(AdaptedModule other, string layer) =>
-        (Shape, Options, Form, _builder) = (other.Shape with { Name = layer }, other.Options, other.Form, other._builder);
+        (Shape, Options, Form, _builder) =
+            (other.Shape with { Name = layer }, other.Options, other.Form, other._builder);
 
     /// <summary>The layer.</summary>
     public ModuleShape Shape { get; }

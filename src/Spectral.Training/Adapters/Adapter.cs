@@ -44,10 +44,12 @@ public sealed class Adapter : IDisposable
     public IReadOnlyList<AdaptedModule> Modules => _modules;
 
     /// <summary>
-    /// The weights of the model that train whole beside the factors, named as in it (<see cref="AdapterOptions.ModulesToSave"/>): F32 masters, and
-    /// values in the compute type that the model computes with in place of its own.
+    /// The weights of the model that train whole beside the factors, named as in it (<see
+    /// cref="AdapterOptions.ModulesToSave"/>): F32 masters, and values in the compute type that the model computes with
+    /// in place of its own.
     /// </summary>
-    public IEnumerable<Parameter> WholeWeights => _factors.Saved.Where(pair => pair.Key.Trains).Select(pair => pair.Value);
+    public IEnumerable<Parameter> WholeWeights =>
+        _factors.Saved.Where(pair => pair.Key.Trains).Select(pair => pair.Value);
 
     /// <summary>What trains.</summary>
     public ParameterGroup Parameters => _factors.Trained;
@@ -77,8 +79,10 @@ public sealed class Adapter : IDisposable
             throw new InputException($"{method.Name} starts from data: expected calibration records");
         TiedHead.Check(model.Config, method, options);
         var targets = AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options);
-        if (method.StartsFromData && targets.FirstOrDefault(linear => linear == model.Embedding || linear == model.Head) is { } unseen)
-            throw new InputException($"{method.Name} starts from data, which it does not see at {unseen.Name}; expected targets without it");
+        if (method.StartsFromData
+            && targets.FirstOrDefault(linear => linear == model.Embedding || linear == model.Head) is { } unseen)
+            throw new InputException($"{method.Name} starts from data, which it does not see at {unseen.Name}; "
+                + "expected targets without it");
         var settings = method.Distribute([.. targets.Select(linear => linear.ModuleShape)], options, calibration);
         Linear[] linears = [.. targets.Where((_, i) => settings[i] is not null)];
         if (linears.Length < targets.Length)
@@ -102,7 +106,8 @@ public sealed class Adapter : IDisposable
         return Build(model, reader.Method, reader.Options, reader.Modules, reader.Saved, adapter =>
         {
             adapter._baseModel = reader.BaseModel ?? adapter._baseModel;
-            reader.Fill(adapter.Modules, module => model.Adaptable.First(linear => linear.Name == module.Shape.Name).Weight.Value);
+            reader.Fill(adapter.Modules, module =>
+                model.Adaptable.First(linear => linear.Name == module.Shape.Name).Weight.Value);
             foreach (var (tensor, parameter) in adapter._factors.Saved)
                 parameter.Master.CopyFrom(reader.Stored(tensor).ToFloats());
         });
@@ -157,7 +162,8 @@ public sealed class Adapter : IDisposable
         foreach (var (tensor, parameter) in _factors.Saved)
         {
             var name = tensor.KeyOf(isAdapted: _modules.Any(module => module.Shape.Name == tensor.Module));
-            tensors.Add(name, TensorToWrite.Floats(name, StoredType.F32, tensor.Shape.Dimensions(), parameter.Master.ToArray));
+            var shape = tensor.Shape.Dimensions();
+            tensors.Add(name, TensorToWrite.Floats(name, StoredType.F32, shape, parameter.Master.ToArray));
         }
         AdapterFolder.Write(directory, config, [.. tensors.Values, .. Copies()]);
     }
@@ -166,8 +172,10 @@ public sealed class Adapter : IDisposable
     private IEnumerable<TensorToWrite> Copies()
     {
         if (_head is { Form.Terms: [var term] })
-            return TiedHead.Copies(_head.Shape, term.Rank, StoredType.F32, term.Right.Value.ToArray, term.Left.Value.ToArray);
-        return _factors.Saved.Where(pair => _headFollows && pair.Key is { Name: ModelTensors.Embedding, Tokens: null, Trains: true })
+            return TiedHead.Copies(
+                _head.Shape, term.Rank, StoredType.F32, term.Right.Value.ToArray, term.Left.Value.ToArray);
+        return _factors.Saved
+            .Where(pair => _headFollows && pair.Key is { Name: ModelTensors.Embedding, Tokens: null, Trains: true })
             .Select(pair => TiedHead.Copy(pair.Key, StoredType.F32, pair.Value.Master.ToArray));
     }
 

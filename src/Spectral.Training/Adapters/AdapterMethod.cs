@@ -76,7 +76,10 @@ public abstract class AdapterMethod
     /// <summary>Whether the config stores <c>top_k</c>.</summary>
     public virtual bool UsesTopK => false;
 
-    /// <summary>Whether its <see cref="Form"/> knows embeddings too: it is then low-rank terms alone, of which L is looked up row by row.</summary>
+    /// <summary>
+    /// Whether its <see cref="Form"/> knows embeddings too: it is then low-rank terms alone, of which L is looked up
+    /// row by row.
+    /// </summary>
     public virtual bool AdaptsEmbeddings => false;
 
     /// <summary>Settings that only this method has.</summary>

@@ -68,20 +68,20 @@ public sealed record AdapterOptions
     public AdapterBias Bias { get; init; }
 
     /// <summary>
-    /// Ends of the names of modules that train whole and are stored beside the factors, such as <c>lm_head</c> or <c>embed_tokens</c> (PEFT's
-    /// modules_to_save). They take no adapter.
+    /// Ends of the names of modules that train whole and are stored beside the factors, such as <c>lm_head</c> or
+    /// <c>embed_tokens</c> (PEFT's modules_to_save). They take no adapter.
     /// </summary>
     public IReadOnlyList<string> ModulesToSave { get; init; } = [];
 
     /// <summary>
-    /// Tokens whose rows train while the rest of their table stays, by the end of the table's name, <c>embed_tokens</c> or <c>lm_head</c> (PEFT's
-    /// trainable_token_indices). A head that is tied to the embedding follows its rows.
+    /// Tokens whose rows train while the rest of their table stays, by the end of the table's name, <c>embed_tokens</c>
+    /// or <c>lm_head</c> (PEFT's trainable_token_indices). A head that is tied to the embedding follows its rows.
     /// </summary>
     public IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> TrainableTokens { get; init; } = [];
 
     /// <summary>
-    /// Whether a head that is tied to the embedding follows an embedding that is adapted or trained whole (PEFT's ensure_weight_tying); otherwise the
-    /// two part.
+    /// Whether a head that is tied to the embedding follows an embedding that is adapted or trained whole (PEFT's
+    /// ensure_weight_tying); otherwise the two part.
     /// </summary>
     public bool KeepTied { get; init; }
 
@@ -171,9 +171,10 @@ public sealed record AdapterOptions
     /// <exception cref="InputException">One is not.</exception>
     internal void CheckSettings(AdapterMethod method)
     {
-        if (TrainableTokens.Count > 0 && method.PeftFields is { } keys && keys.All(key => key.Key != PeftField.TokensKey))
-            throw new InputException($"trainable tokens: PEFT's {method.PeftType} has none, LORA and methods of this project alone have; "
-                + $"expected another method than {method.Name}");
+        if (TrainableTokens.Count > 0 && method.PeftFields is { } keys
+            && keys.All(key => key.Key != PeftField.TokensKey))
+            throw new InputException($"trainable tokens: PEFT's {method.PeftType} has none, LORA and methods of this "
+                + $"project alone have; expected another method than {method.Name}");
         foreach (var (name, value) in Settings)
         {
             var setting = method.Settings.FirstOrDefault(setting => setting.Name == name) ?? throw new InputException(method.Settings.Count == 0

@@ -31,7 +31,8 @@ public sealed class AdapterReader : IDisposable
 
     /// <summary>Opens the folder of an adapter for a model without looking at its weights.</summary>
     /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
-    public AdapterReader(string directory, ModelConfig config, double learningRateRatio = 1) : this(learningRateRatio, directory, config)
+    public AdapterReader(string directory, ModelConfig config, double learningRateRatio = 1)
+        : this(learningRateRatio, directory, config)
     {
     }
 
@@ -60,8 +61,9 @@ public sealed class AdapterReader : IDisposable
             _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, layers?.Select(layer => layer.Name).ToHashSet());
             _saved = [.. _savedTensors.Check(_warnings).Where(tensor => !IsCopy(model, tensor.Module))];
             if (LacksStart && _saved.Find(tensor => !tensor.Trains && config.Matches(tensor.Module)) is { } residual)
-                throw new InputException($"{_folder.WeightsPath}: has base weights of {residual.Module}, from which the start of its factors was taken "
-                    + "away already; convert the adapter with PEFT (path_initial_model_for_weight_conversion)");
+                throw new InputException($"{_folder.WeightsPath}: has base weights of {residual.Module}, from which "
+                    + "the start of its factors was taken away already; convert the adapter with PEFT "
+                    + "(path_initial_model_for_weight_conversion)");
             PooledInputs.Refuse(_folder, _tensors, layers);
             CheckModules(layers);
             adapted = adapted is null
@@ -92,8 +94,8 @@ public sealed class AdapterReader : IDisposable
     public IReadOnlyList<AdaptedModule> Modules => _modules;
 
     /// <summary>
-    /// The tensors of the model that the adapter has its own values of. Of those that only stand in for the base's, the ones that differ from it, if
-    /// the model was given with its weights.
+    /// The tensors of the model that the adapter has its own values of. Of those that only stand in for the base's, the
+    /// ones that differ from it, if the model was given with its weights.
     /// </summary>
     internal IReadOnlyList<SavedTensor> Saved => _saved;
 
@@ -131,7 +133,8 @@ public sealed class AdapterReader : IDisposable
         _saved.Find(saved => saved.Name == tensor && !saved.Trains) is { } own ? Stored(own) : model.Untied(tensor);
 
     /// <summary>
-    /// Whether embedding and head, tied in the model, part under the adapter. They stay one where both are saved with the same values.
+    /// Whether embedding and head, tied in the model, part under the adapter. They stay one where both are saved with
+    /// the same values.
     /// </summary>
     public bool Parts(ModelFolder model)
     {
@@ -144,7 +147,8 @@ public sealed class AdapterReader : IDisposable
         SavedTensor? embedding = _saved.Find(tensor => tensor.Name == ModelTensors.Embedding);
         SavedTensor? head = _saved.Find(tensor => tensor.Name == ModelTensors.Head);
         if (embedding?.Tokens is not null || head?.Tokens is not null)
-            return !(embedding?.Tokens ?? []).SequenceEqual(head?.Tokens ?? []) || !Stored(embedding!).HasValuesOf(Stored(head!));
+            return !(embedding?.Tokens ?? []).SequenceEqual(head?.Tokens ?? [])
+                || !Stored(embedding!).HasValuesOf(Stored(head!));
         return (embedding is not null || head is not null)
             && !(embedding is not null && head is not null && Stored(embedding).HasValuesOf(Stored(head)));
     }
@@ -196,7 +200,9 @@ public sealed class AdapterReader : IDisposable
         return options with { Rank = (int)rank, Alpha = options.Scale * (options.RankStabilized ? Math.Sqrt(rank) : rank) };
     }
 
-    /// <summary>Whether a module is a tied head that follows the embedding: what the file has of it is a copy.</summary>
+    /// <summary>
+    /// Whether a module is a tied head that follows the embedding: what the file has of it is a copy.
+    /// </summary>
     private bool IsCopy(ModelConfig? model, string module) =>
         module == ModelTensors.HeadModule && Options.KeepTied && model is { TieWordEmbeddings: true };
 
@@ -212,7 +218,8 @@ public sealed class AdapterReader : IDisposable
         foreach (var module in _tensors.Modules)
         {
             if (meant?.Contains(module) == false)
-                throw new InputException($"{_folder.WeightsPath}: adapts {InputText.Quote(module)}, which is no layer of the model that can be adapted; is it the adapter of another model?");
+                throw new InputException($"{_folder.WeightsPath}: adapts {InputText.Quote(module)}, which is no layer "
+                    + "of the model that can be adapted; is it the adapter of another model?");
             if (!_folder.Config.Matches(module) && !(Options.KeepTied && module == ModelTensors.HeadModule))
                 _warnings.Add($"{_folder.WeightsPath}: the tensors of {InputText.Quote(module)} are ignored, as target_modules does not match it");
         }

@@ -34,13 +34,15 @@ public static class AdapterTargets
         foreach (var target in pattern.Names ?? [])
             if (!layers.Any(layer => ModulePattern.Of(target).Matches(name(layer))))
                 throw new InputException($"target '{target}' matches no layer; there are: {Ends(layers)}");
-        T[] chosen = [.. layers.Where(layer => pattern.Matches(name(layer)) && !SavedModules.Exclude(options.ModulesToSave, name(layer)))];
+        T[] chosen = [.. layers
+            .Where(layer => pattern.Matches(name(layer)) && !SavedModules.Exclude(options.ModulesToSave, name(layer)))];
         if (ModulePattern.Unmatched(options.RankPattern, chosen.Select(name)) is { } rank)
             throw new InputException($"rank pattern '{rank}' matches no adapted layer; there are: {Ends(chosen)}");
         if (ModulePattern.Unmatched(options.AlphaPattern, chosen.Select(name)) is { } alpha)
             throw new InputException($"alpha pattern '{alpha}' matches no adapted layer; there are: {Ends(chosen)}");
         return chosen.Length > 0 || options.ModulesToSave.Count == 0 ? chosen : throw new InputException(
-            $"targets {string.Join(", ", options.TargetModules)}: all of them are trained whole ({string.Join(", ", options.ModulesToSave)})");
+            $"targets {string.Join(", ", options.TargetModules)}: all of them are trained whole "
+                + $"({string.Join(", ", options.ModulesToSave)})");
 
         string Ends(IEnumerable<T> some) => string.Join(", ", some.Select(layer => name(layer).Split('.')[^1]).Distinct());
     }

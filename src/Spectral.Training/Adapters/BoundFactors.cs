@@ -13,16 +13,27 @@ internal sealed class BoundFactors : IDisposable
     /// <param name="modules">Modules with factors.</param>
     /// <param name="saved">Tensors of the model that are kept whole; null: none.</param>
     /// <param name="type">The model's compute type.</param>
-    public BoundFactors(Device device, IReadOnlyList<AdaptedModule> modules, IReadOnlyList<SavedTensor>? saved = null, DType type = DType.F32)
+    public BoundFactors(
+        Device device,
+        IReadOnlyList<AdaptedModule> modules,
+        IReadOnlyList<SavedTensor>? saved = null,
+        DType type = DType.F32)
     {
         var factors = modules.SelectMany(module => module.AllFactors.Select(factor => (module, factor))).DistinctBy(pair => pair.factor).ToList();
         var trained = factors.Where(pair => pair.factor.Trains).ToList();
         SavedTensor[] whole = [.. (saved ?? []).Where(tensor => tensor.Trains)];
         Trained = new ParameterGroup(
             device,
-            [.. trained.Select(pair => (pair.module.FullName(pair.factor), pair.factor.Shape)), .. whole.Select(tensor => (tensor.Key, tensor.Shape))],
+            [
+                .. trained.Select(pair => (pair.module.FullName(pair.factor), pair.factor.Shape)),
+                .. whole.Select(tensor => (tensor.Key, tensor.Shape)),
+            ],
             rates: [.. trained.Select(pair => pair.factor.Rate), .. whole.Select(_ => 1.0)],
-            types: [.. trained.Select(_ => DType.F32), .. whole.Select(tensor => tensor.Tokens is null ? type : DType.F32)]);
+            types:
+            [
+                .. trained.Select(_ => DType.F32),
+                .. whole.Select(tensor => tensor.Tokens is null ? type : DType.F32),
+            ]);
         foreach (var ((_, factor), parameter) in trained.Zip(Trained.Parameters))
             factor.Parameter = parameter;
         foreach (var (tensor, parameter) in whole.Zip(Trained.Parameters.Skip(trained.Count)))

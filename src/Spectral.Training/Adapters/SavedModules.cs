@@ -1,8 +1,8 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// Which tensors of a model an adapter carries whole beside its factors, with PEFT's rules for <c>modules_to_save</c>: an entry means every module
-/// whose path ends in it, character by character, and all that is in it.
+/// Which tensors of a model an adapter carries whole beside its factors, with PEFT's rules for <c>modules_to_save</c>:
+/// an entry means every module whose path ends in it, character by character, and all that is in it.
 /// </summary>
 internal static class SavedModules
 {
@@ -12,9 +12,10 @@ internal static class SavedModules
     {
         TensorSpec[] all = [.. ModelTensors.Untied(model)];
         if (Unknown(all, modules) is { } unknown)
-            throw new InputException($"the module {InputText.Quote(unknown)}, to be trained along, is none of the model; expected ends of names "
-                + "like embed_tokens, lm_head, norm, input_layernorm, q_proj");
-        return [.. all.Where(tensor => Includes(modules, tensor.Name)).Select(tensor => SavedTensor.Of(tensor, trains: true))];
+            throw new InputException($"the module {InputText.Quote(unknown)}, to be trained along, is none of the "
+                + "model; expected ends of names like embed_tokens, lm_head, norm, input_layernorm, q_proj");
+        return [.. all.Where(tensor => Includes(modules, tensor.Name))
+            .Select(tensor => SavedTensor.Of(tensor, trains: true))];
     }
 
     /// <summary>The biases that train although their layers are no targets: all others, where all biases train.</summary>
@@ -51,7 +52,8 @@ internal static class SavedModules
     }
 
     /// <summary>
-    /// Whether a layer takes no adapter because it, or a module around it, is saved whole. PEFT compares whole parts of names here, unlike above.
+    /// Whether a layer takes no adapter because it, or a module around it, is saved whole. PEFT compares whole parts of
+    /// names here, unlike above.
     /// </summary>
     public static bool Exclude(IReadOnlyList<string> modules, string layer) =>
         modules.Any(entry => $".{layer}.".Contains($".{entry}.", StringComparison.Ordinal));

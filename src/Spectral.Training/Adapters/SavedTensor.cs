@@ -5,7 +5,9 @@ namespace Spectral.Training;
 /// <summary>A tensor of a model, or some rows of one, that an adapter has its own values of.</summary>
 /// <param name="Name">Its name in the model.</param>
 /// <param name="Shape">The shape of the values.</param>
-/// <param name="Trains">Whether it trains; otherwise it only stands in for the base's, as a file brought it along.</param>
+/// <param name="Trains">
+/// Whether it trains; otherwise it only stands in for the base's, as a file brought it along.
+/// </param>
 internal sealed record SavedTensor(string Name, Shape Shape, bool Trains)
 {
     private const string RowsLeaf = "token_adapter.trainable_tokens_delta";
@@ -28,7 +30,9 @@ internal sealed record SavedTensor(string Name, Shape Shape, bool Trains)
         new(tensor.Name, (tokens.Count, checked((int)tensor.Shape[1])), true) { Tokens = tokens };
 
     /// <summary>The name under which an adapter's file has it.</summary>
-    /// <param name="isAdapted">Whether the module has factors too, which makes the tensor that of a wrapped layer.</param>
+    /// <param name="isAdapted">
+    /// Whether the module has factors too, which makes the tensor that of a wrapped layer.
+    /// </param>
     public string KeyOf(bool isAdapted)
     {
         string leaf = Key[(Module.Length + 1)..];

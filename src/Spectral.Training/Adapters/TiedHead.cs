@@ -1,13 +1,19 @@
 namespace Spectral.Training;
 
-/// <summary>When a head that is tied to the embedding follows what an adapter makes of it, and what PEFT stores of it then.</summary>
+/// <summary>
+/// When a head that is tied to the embedding follows what an adapter makes of it, and what PEFT stores of it then.
+/// </summary>
 internal static class TiedHead
 {
     /// <summary>
-    /// Whether it follows: where single rows train, and where <see cref="AdapterOptions.KeepTied"/> says so of an embedding that is adapted or trained
-    /// whole. Otherwise the head keeps the base's weight, as in PEFT.
+    /// Whether it follows: where single rows train, and where <see cref="AdapterOptions.KeepTied"/> says so of an
+    /// embedding that is adapted or trained whole. Otherwise the head keeps the base's weight, as in PEFT.
     /// </summary>
-    public static bool Follows(ModelConfig model, AdapterOptions options, IEnumerable<SavedTensor> saved, IEnumerable<AdaptedModule> modules)
+    public static bool Follows(
+        ModelConfig model,
+        AdapterOptions options,
+        IEnumerable<SavedTensor> saved,
+        IEnumerable<AdaptedModule> modules)
     {
         if (!model.TieWordEmbeddings || saved.Any(tensor => tensor.Name == ModelTensors.Head))
             return false;
@@ -18,7 +24,9 @@ internal static class TiedHead
     }
 
     /// <summary>Checks that a fresh adapter that is to keep head and embedding tied can.</summary>
-    /// <exception cref="InputException">They are not tied, or it is not the embedding that changes, or the method has no way to store it.</exception>
+    /// <exception cref="InputException">
+    /// They are not tied, or it is not the embedding that changes, or the method has no way to store it.
+    /// </exception>
     public static void Check(ModelConfig model, AdapterMethod method, AdapterOptions options)
     {
         if (!options.KeepTied)
@@ -26,10 +34,11 @@ internal static class TiedHead
         if (!model.TieWordEmbeddings)
             throw new InputException("the head is to stay tied to the embedding, but in this model it is not tied");
         if (method.PeftFields is { } keys && keys.All(key => key.Key != PeftField.TyingKey))
-            throw new InputException($"the head is to stay tied to the embedding: PEFT's {method.PeftType} cannot, LORA can");
+            throw new InputException($"the head is to stay tied to the embedding: PEFT's {method.PeftType} cannot, "
+                + "LORA can");
         if (Changes(options, ModelTensors.HeadModule) || !Changes(options, ModelTensors.EmbeddingModule))
-            throw new InputException("the head is to stay tied to the embedding: expected embed_tokens, which it then follows, among what is adapted or "
-                + "trained whole, and not lm_head");
+            throw new InputException("the head is to stay tied to the embedding: expected embed_tokens, which it then "
+                + "follows, among what is adapted or trained whole, and not lm_head");
     }
 
     /// <summary>Copies of the embedding's values under the head's names, which PEFT stores and asks for.</summary>
@@ -45,8 +54,10 @@ internal static class TiedHead
         Func<float[]> right,
         Func<float[]> left)
     {
-        yield return TensorToWrite.Floats(AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraMethod.A), type, [rank, module.In], right);
-        yield return TensorToWrite.Floats(AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraMethod.B), type, [module.Out, rank], left);
+        string a = AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraMethod.A);
+        string b = AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraMethod.B);
+        yield return TensorToWrite.Floats(a, type, [rank, module.In], right);
+        yield return TensorToWrite.Floats(b, type, [module.Out, rank], left);
     }
 
     /// <summary>A copy of the embedding under the head's name.</summary>
@@ -54,8 +65,13 @@ internal static class TiedHead
     /// <param name="type">The stored type.</param>
     /// <param name="values">Reads it.</param>
     public static TensorToWrite Copy(SavedTensor embedding, StoredType type, Func<float[]> values) =>
-        TensorToWrite.Floats((embedding with { Name = ModelTensors.Head }).KeyOf(isAdapted: false), type, embedding.Shape.Dimensions(), values);
+        TensorToWrite.Floats(
+            (embedding with { Name = ModelTensors.Head }).KeyOf(isAdapted: false),
+            type,
+            embedding.Shape.Dimensions(),
+            values);
 
     private static bool Changes(AdapterOptions options, string module) =>
-        ModulePattern.Of(options.TargetModules).Matches(module) || SavedModules.Includes(options.ModulesToSave, module + ".weight");
+        AdapterTargets.PatternOf(options.TargetModules).Matches(module)
+            || SavedModules.Includes(options.ModulesToSave, module + ".weight");
 }

@@ -2,7 +2,10 @@ using Spectral.Kernels;
 
 namespace Spectral.Training;
 
-/// <summary>y[n] = E[token[n]] + s·L[token[n]] R: a frozen table E [V, D] with a low-rank change, of which only the rows that occur are looked up.</summary>
+/// <summary>
+/// y[n] = E[token[n]] + s·L[token[n]] R: a frozen table E [V, D] with a low-rank change, of which only the rows that
+/// occur are looked up.
+/// </summary>
 internal sealed class AdaptedEmbeddingNode : Node
 {
     private readonly AdapterCore _core;
@@ -17,11 +20,15 @@ internal sealed class AdaptedEmbeddingNode : Node
         (_order, _segments, _ids) = (Save(order.Order), Save(order.Segments), Save(order.Ids));
     }
 
-    /// <summary>Looks up the rows of an embedding that carries an adapter; dropout leaves it alone, as in PEFT.</summary>
+    /// <summary>
+    /// Looks up the rows of an embedding that carries an adapter; dropout leaves it alone, as in PEFT.
+    /// </summary>
     /// <param name="tape">The tape.</param>
     /// <param name="embedding">The embedding.</param>
     /// <param name="tokens">Ids in [0, V), as [N] I32 on the device.</param>
-    /// <param name="order">The same ids sorted, for backward; null when nothing trains or the tape does not record.</param>
+    /// <param name="order">
+    /// The same ids sorted, for backward; null when nothing trains or the tape does not record.
+    /// </param>
     public static Variable Apply(Tape tape, Linear embedding, Tensor tokens, TokenOrder? order)
     {
         var (core, table) = (embedding.Adapter!, embedding.Weight.Value);

@@ -22,7 +22,8 @@ internal sealed class AugmentedLinearNode : Node
     private AugmentedLinearNode(LinearGroup group, AugmentedLayers layers, Variable x, Tensor? projected)
     {
         (_group, _layers, _input, _rows) = (group, layers, x.Node, x.Columns.Rows);
-        _x = layers.Part.TrainsFactors || group.Layers.Any(layer => layer.Weight.Trains) ? Save(x.Columns.Matrix) : null;
+        var isRead = layers.Part.TrainsFactors || group.Layers.Any(layer => layer.Weight.Trains);
+        _x = isRead ? Save(x.Columns.Matrix) : null;
         _projected = projected is null ? null : Own(projected);
         (_gradients, _given) = (new Tensor?[group.Layers.Count], new bool[group.Layers.Count]);
     }

@@ -18,8 +18,8 @@ public sealed class EmbeddingNode : Node
     /// <param name="table">[V, D].</param>
     /// <param name="tokens">Ids in [0, V), as [N] I32 on the device.</param>
     /// <param name="order">
-    /// The same ids sorted, for backward, or their places where only some rows train (<see cref="BatchTensors.OrderFor"/>); null when the table does not train or the tape does not
-    /// record.
+    /// The same ids sorted, for backward, or their places where only some rows train (<see
+    /// cref="BatchTensors.OrderFor"/>); null when the table does not train or the tape does not record.
     /// </param>
     public static Variable Apply(Tape tape, Parameter table, Tensor tokens, TokenOrder? order)
     {
@@ -30,5 +30,6 @@ public sealed class EmbeddingNode : Node
 
     /// <summary>Each row of the table is summed by one warp along the order of positions.</summary>
     protected override void Backward(Tensor gradient) =>
-        Embedding.Backward(gradient, _order, _segments, _ids, (_table.Rows?.Gradient ?? _table.Gradient)!, accumulate: true);
+        Embedding.Backward(gradient, _order, _segments, _ids, (_table.Rows?.Gradient ?? _table.Gradient)!,
+            accumulate: true);
 }

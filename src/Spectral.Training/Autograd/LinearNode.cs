@@ -51,12 +51,16 @@ public sealed class LinearNode : Node
             AddBias.Run(y, layer.Bias.Value);
     }
 
-    /// <summary>Adds the gradients of what trains in a layer without an adapter, and its part of the gradient to x.</summary>
+    /// <summary>
+    /// Adds the gradients of what trains in a layer without an adapter, and its part of the gradient to x.
+    /// </summary>
     /// <param name="layer">The layer.</param>
     /// <param name="x">[N, in] or wider, of which the first columns count; null where nothing reads it.</param>
     /// <param name="gradient">dy [N, out].</param>
     /// <param name="dx">[N, in]; null when nothing below wants it.</param>
-    /// <param name="accumulate">Whether to add to what <paramref name="dx"/> holds; set once it holds something.</param>
+    /// <param name="accumulate">
+    /// Whether to add to what <paramref name="dx"/> holds; set once it holds something.
+    /// </param>
     internal static void Backward(Linear layer, Tensor? x, Tensor gradient, Tensor? dx, ref bool accumulate)
     {
         if (layer.Weight.Gradient is { } dWeight)

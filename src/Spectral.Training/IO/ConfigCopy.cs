@@ -3,7 +3,10 @@ using System.Text.Json.Nodes;
 
 namespace Spectral.Training;
 
-/// <summary>Copies a model's <c>config.json</c> beside weights of another stored type, or with a head of its own: bit for bit unless either is so.</summary>
+/// <summary>
+/// Copies a model's <c>config.json</c> beside weights of another stored type, or with a head of its own: bit for bit
+/// unless either is so.
+/// </summary>
 internal static class ConfigCopy
 {
     private const string Name = "config.json", Key = "torch_dtype", NewKey = "dtype";

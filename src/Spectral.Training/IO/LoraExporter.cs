@@ -44,7 +44,11 @@ public static class LoraExporter
                 Add(LoraMethod.EmbeddingA, [rank, outputs], form => Transposed(Left(form, rank, outputs), outputs));
                 Add(LoraMethod.EmbeddingB, [inputs, rank], form => Transposed(Right(form, rank, inputs), rank));
                 if (keepsTied)
-                    tensors.AddRange(TiedHead.Copies(module.Shape, rank, type, Read(form => Right(form, rank, inputs)), Read(form => Left(form, rank, outputs))));
+                {
+                    Func<float[]> right = Read(form => Right(form, rank, inputs));
+                    Func<float[]> left = Read(form => Left(form, rank, outputs));
+                    tensors.AddRange(TiedHead.Copies(module.Shape, rank, type, right, left));
+                }
                 continue;
             }
             Add(LoraMethod.A, [rank, inputs], form => Right(form, rank, inputs));
@@ -147,7 +151,8 @@ public static class LoraExporter
             graph.Clear();
         }
 
-        Parameter Stored(string leaf, Shape size) => new(shape.Name + leaf, Tensor.From(device, adapter.BaseOf(model!, shape.Name + leaf).ToFloats(), size));
+        Parameter Stored(string leaf, Shape size) =>
+            new(shape.Name + leaf, Tensor.From(device, adapter.BaseOf(model!, shape.Name + leaf).ToFloats(), size));
     }
 
     private static float[] Transposed(float[] matrix, int rows)

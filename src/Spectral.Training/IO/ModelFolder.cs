@@ -58,7 +58,9 @@ public sealed class ModelFolder : IDisposable
         ? tensor
         : throw new InputException($"{Directory}: no tensor {InputText.Quote(name)} in the weights");
 
-    /// <summary>The tensor that a model computes with under a name: of a head tied to the embedding, the embedding.</summary>
+    /// <summary>
+    /// The tensor that a model computes with under a name: of a head tied to the embedding, the embedding.
+    /// </summary>
     /// <exception cref="InputException">The folder has no such tensor.</exception>
     internal SafetensorsTensor Untied(string name) => this[Source(name)];
 
@@ -104,7 +106,8 @@ public sealed class ModelFolder : IDisposable
             file.Dispose();
     }
 
-    private string Source(string name) => name == ModelTensors.Head && Config.TieWordEmbeddings ? ModelTensors.Embedding : name;
+    private string Source(string name) =>
+        name == ModelTensors.Head && Config.TieWordEmbeddings ? ModelTensors.Embedding : name;
 
     private void OpenWeights(bool optional)
     {

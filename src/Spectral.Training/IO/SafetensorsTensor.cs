@@ -117,7 +117,9 @@ public sealed class SafetensorsTensor
         return values;
     }
 
-    /// <summary>Whether another tensor has the same shape and values, whatever types they are stored in. NaN is like no value.</summary>
+    /// <summary>
+    /// Whether another tensor has the same shape and values, whatever types they are stored in. NaN is like no value.
+    /// </summary>
     /// <exception cref="InputException">A stored type is not one of F32, F16, BF16, F64.</exception>
     internal bool HasValuesOf(SafetensorsTensor other)
     {

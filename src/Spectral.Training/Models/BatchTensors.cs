@@ -44,7 +44,9 @@ public sealed class BatchTensors : IDisposable
     /// <summary>The tokens sorted, for the gradient of the embedding; made when first asked for.</summary>
     public TokenOrder Order => _order ??= new TokenOrder(Tokens.Device, Source.Tokens);
 
-    /// <summary>What <see cref="EmbeddingNode"/> needs for the gradient of a table, or of the rows of it that train.</summary>
+    /// <summary>
+    /// What <see cref="EmbeddingNode"/> needs for the gradient of a table, or of the rows of it that train.
+    /// </summary>
     internal TokenOrder OrderFor(Parameter table)
     {
         if (table.Rows is not { } rows)

@@ -50,10 +50,14 @@ public sealed class CausalLanguageModel : IDisposable
     /// <summary>The linear layers of all blocks, in checkpoint order.</summary>
     public IReadOnlyList<Linear> Linears { get; }
 
-    /// <summary>Every layer an adapter can be attached to: <see cref="Linears"/>, <see cref="Embedding"/>, <see cref="Head"/>.</summary>
+    /// <summary>
+    /// Every layer an adapter can be attached to: <see cref="Linears"/>, <see cref="Embedding"/>, <see cref="Head"/>.
+    /// </summary>
     public IReadOnlyList<Linear> Adaptable { get; }
 
-    /// <summary>The token embedding [V, D] as the layer of V outputs that adapters see; its rows are looked up.</summary>
+    /// <summary>
+    /// The token embedding [V, D] as the layer of V outputs that adapters see; its rows are looked up.
+    /// </summary>
     public Linear Embedding { get; }
 
     /// <summary>The output head [V, D].</summary>
@@ -188,7 +192,9 @@ public sealed class CausalLanguageModel : IDisposable
         _parameters.Dispose();
     }
 
-    /// <summary>A weight of the model by its name; a head tied to the embedding has its own, <see cref="ModelTensors.Head"/>.</summary>
+    /// <summary>
+    /// A weight of the model by its name; a head tied to the embedding has its own, <see cref="ModelTensors.Head"/>.
+    /// </summary>
     internal Parameter ParameterOf(string tensor) => tensor == ModelTensors.Head ? _head : _parameters[tensor];
 
     private DecoderLayer CreateLayer(int index)

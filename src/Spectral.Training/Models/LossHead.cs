@@ -21,7 +21,9 @@ public static class LossHead
     /// </summary>
     /// <param name="tape">The tape; one that does not record gets losses only.</param>
     /// <param name="hidden">Normalised final hidden states of the rows that carry loss.</param>
-    /// <param name="head">The output embedding, with an adapter or without. An adapter's dropout has one mask for every chunk.</param>
+    /// <param name="head">
+    /// The output embedding, with an adapter or without. An adapter's dropout has one mask for every chunk.
+    /// </param>
     /// <param name="targets">Next tokens; −1 gives loss 0 and no gradient.</param>
     /// <param name="losses">[K] F32, receives −log p(target).</param>
     /// <param name="gradientScale">Factor on the gradient: 1/(loss tokens of the optimizer step) for a mean.</param>
@@ -78,7 +80,8 @@ public static class LossHead
         return InF32(output.Value);
     }
 
-    private static void RunChunk(Tape tape, Tensor x, Linear head, bool differentiates, Tensor? dx, Action<Tensor, Tensor?> loss)
+    private static void RunChunk(
+        Tape tape, Tensor x, Linear head, bool differentiates, Tensor? dx, Action<Tensor, Tensor?> loss)
     {
         if (head.Adapter is not null)
         {
@@ -98,8 +101,12 @@ public static class LossHead
             rows.AddGradient(dLogits, x);
     }
 
-    /// <summary>Forward and backward of a chunk on a tape of its own. Its logits are of the compute type before they are F32, as other outputs of layers.</summary>
-    private static void RunAdaptedChunk(Tape tape, Tensor x, Linear head, bool differentiates, Tensor? dx, Action<Tensor, Tensor?> loss)
+    /// <summary>
+    /// Forward and backward of a chunk on a tape of its own. Its logits are of the compute type before they are F32, as
+    /// other outputs of layers.
+    /// </summary>
+    private static void RunAdaptedChunk(
+        Tape tape, Tensor x, Linear head, bool differentiates, Tensor? dx, Action<Tensor, Tensor?> loss)
     {
         using var inner = new Tape(tape.Device, differentiates, tape.Dropout);
         var leaf = dx is null ? null : inner.Record(new LeafNode());

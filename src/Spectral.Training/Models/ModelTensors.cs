@@ -68,13 +68,14 @@ public static class ModelTensors
         => Enumerable.Range(0, config.Layers).SelectMany(layer => Linears(config, layer));
 
     /// <summary>
-    /// Every tensor by which the model computes, in the same order: those of <see cref="For"/>, and the head also where it is tied to the embedding.
+    /// Every tensor by which the model computes, in the same order: those of <see cref="For"/>, and the head also where
+    /// it is tied to the embedding.
     /// </summary>
     public static IEnumerable<TensorSpec> Untied(ModelConfig config) => For(config with { TieWordEmbeddings = false });
 
     /// <summary>
-    /// Every layer that an adapter can change: the linear layers, the embedding, whose weight [V, D] is that of a layer of V outputs that is looked
-    /// up instead of applied, and the head.
+    /// Every layer that an adapter can change: the linear layers, the embedding, whose weight [V, D] is that of a layer
+    /// of V outputs that is looked up instead of applied, and the head.
     /// </summary>
     public static IEnumerable<LinearSpec> Adaptable(ModelConfig config)
         => Linears(config).Append(new(EmbeddingModule, config.VocabularySize, config.HiddenSize, false))

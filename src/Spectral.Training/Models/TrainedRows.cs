@@ -3,8 +3,9 @@ using Spectral.Kernels;
 namespace Spectral.Training;
 
 /// <summary>
-/// Some rows of an embedding [V, D] that train while the others stay: a table of its own, the base's but for those rows, and their masters. The
-/// memory of the table is needed once more, that of gradients and optimizer state for the rows alone.
+/// Some rows of an embedding [V, D] that train while the others stay: a table of its own, the base's but for those
+/// rows, and their masters. The memory of the table is needed once more, that of gradients and optimizer state for the
+/// rows alone.
 /// </summary>
 internal sealed class TrainedRows : IDisposable
 {
@@ -52,7 +53,9 @@ internal sealed class TrainedRows : IDisposable
         }
     }
 
-    /// <summary>Adds the gradient of a table that is applied as a head: of dLogitsᵀ x [V, D] the trained rows.</summary>
+    /// <summary>
+    /// Adds the gradient of a table that is applied as a head: of dLogitsᵀ x [V, D] the trained rows.
+    /// </summary>
     /// <param name="dLogits">[K, V].</param>
     /// <param name="x">[K, D], same type.</param>
     public void AddGradient(Tensor dLogits, Tensor x)

@@ -34,7 +34,8 @@ public sealed class Parameter : IDisposable
     /// <summary>What kernels read, in the compute type. In F32 this is the master itself.</summary>
     /// <exception cref="InvalidOperationException">It is a weight that an attached adapter keeps among others; detach that first.</exception>
     public Tensor Value => StandIn?.Value
-        ?? _value ?? throw new InvalidOperationException($"{Name} is part of a wider matrix while an adapter is attached");
+        ?? _value
+        ?? throw new InvalidOperationException($"{Name} is part of a wider matrix while an adapter is attached");
 
     /// <summary>The value of a matrix, wherever it is.</summary>
     internal ColumnRange Columns => _place ?? Value;
@@ -53,8 +54,8 @@ public sealed class Parameter : IDisposable
     public bool Trains => Gradient is not null || Rows is { Gradient: not null };
 
     /// <summary>
-    /// What everybody who asks a base weight for its values gets in its place while an adapter that carries its own is attached. The weight keeps
-    /// its memory.
+    /// What everybody who asks a base weight for its values gets in its place while an adapter that carries its own is
+    /// attached. The weight keeps its memory.
     /// </summary>
     internal Parameter? StandIn { get; set; }
 

@@ -36,7 +36,8 @@ public sealed class ParameterGroup : IDisposable
     {
         var wanted = shapes.ToList();
         if (types is not null && types.Count != wanted.Count)
-            throw new ArgumentException($"{types.Count} compute types, expected {wanted.Count}, one for each parameter", nameof(types));
+            throw new ArgumentException($"{types.Count} compute types, expected {wanted.Count}, one for each parameter",
+                nameof(types));
         if (rates is not null && rates.Count != wanted.Count)
             throw new ArgumentException($"{rates.Count} learning-rate factors, expected {wanted.Count}, one for each parameter", nameof(rates));
         Device = device;

@@ -24,7 +24,8 @@ public sealed class SpectraAnalysis : IDisposable
     {
         options.Validate();
         (this.baseModel, this.tunedModel, this.options) = (baseModel, tunedModel, options);
-        layers = AdapterTargets.Choose([.. ModelTensors.Adaptable(baseModel.Config)], linear => linear.Name, new AdapterOptions { TargetModules = targets });
+        LinearSpec[] all = [.. ModelTensors.Adaptable(baseModel.Config)];
+        layers = AdapterTargets.Choose(all, linear => linear.Name, new AdapterOptions { TargetModules = targets });
         foreach (LinearSpec layer in layers) CheckShapes(layer);
         if (adapterDirectory is null) return;
         adapter = new AdapterReader(adapterDirectory, tunedModel);

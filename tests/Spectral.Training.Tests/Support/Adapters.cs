@@ -32,7 +32,9 @@ internal static class Adapters
         return file.Tensors.Values.ToDictionary(tensor => tensor.Name, tensor => Array.ConvertAll(tensor.ToFloats(), value => (double)value));
     }
 
-    /// <summary>U diag(σ∘δ) Vᵀ + (α/r)·B·A of one layer, or (α/r)·(B·A)ᵀ of an embedding; null when the layer has no adapter.</summary>
+    /// <summary>
+    /// U diag(σ∘δ) Vᵀ + (α/r)·B·A of one layer, or (α/r)·(B·A)ᵀ of an embedding; null when the layer has no adapter.
+    /// </summary>
     public static double[]? Dense(Adapter adapter, string linear, IReadOnlyDictionary<string, double[]> factors)
     {
         if (adapter.Modules.FirstOrDefault(module => module.Shape.Name == linear) is not { } found)
@@ -53,7 +55,10 @@ internal static class Adapters
             for (int token = 0; token < rows; token++)
                 for (int j = 0; j < columns; j++)
                     for (int p = 0; p < rank; p++)
-                        change[token * columns + j] += adapter.Options.Alpha / rank * widened[j * rank + p] * lookedUp[p * rows + token];
+                    {
+                        double product = widened[j * rank + p] * lookedUp[p * rows + token];
+                        change[token * columns + j] += adapter.Options.Alpha / rank * product;
+                    }
         }
         return change;
 

@@ -2,11 +2,14 @@ using Spectral.Kernels;
 
 namespace Spectral.Training.Tests;
 
-/// <summary>A run of LoRA in four steps that is broken off after two, saved, and gone on with in another model.</summary>
+/// <summary>
+/// A run of LoRA in four steps that is broken off after two, saved, and gone on with in another model.
+/// </summary>
 internal static class BrokenRun
 {
     /// <summary>Checks that what trains ends with the bits of a run without a break.</summary>
-    public static void MustEndWithTheSameBits(ModelConfig config, Device device, TemporaryFolder folder, DType type, AdapterOptions options, bool graph)
+    public static void MustEndWithTheSameBits(ModelConfig config, Device device, TemporaryFolder folder, DType type,
+        AdapterOptions options, bool graph)
     {
         TrainerOptions training = new()
         {
@@ -34,7 +37,8 @@ internal static class BrokenRun
         Assert.That(Values(restored), Is.EqualTo(expected));
     }
 
-    private static float[][] Values(Adapter adapter) => [.. adapter.Parameters.Parameters.Select(parameter => parameter.ToArray())];
+    private static float[][] Values(Adapter adapter) =>
+        [.. adapter.Parameters.Parameters.Select(parameter => parameter.ToArray())];
 
     private sealed class SaveAt(int step, Action save) : ITrainerCallback
     {

@@ -42,8 +42,8 @@ internal sealed class LoraMethod : AdapterMethod
         new(Left(layer, rank), layer.Trained(A, (rank, layer.In), right ?? Start.KaimingUniform), layer.Options.Scale);
 
     /// <summary>
-    /// A and B of an embedding [V, D] as PEFT has them: A [r, V], whose columns are looked up, begins at zero, B [D, r] at N(0, 1), however other
-    /// layers begin.
+    /// A and B of an embedding [V, D] as PEFT has them: A [r, V], whose columns are looked up, begins at zero, B [D, r]
+    /// at N(0, 1), however other layers begin.
     /// </summary>
     private static LowRankTerm EmbeddingTerm(AdapterBuilder layer, int rank)
     {

@@ -62,7 +62,8 @@ internal sealed class AdapterTensors
                 AddToModule(layers is null ? found.Module : WrappedNames.Resolve(found.Module, layers), found.Leaf, tensor, shared);
             else
                 throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {method.Name} adapter, expected "
-                    + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its modules, or tensors of modules_to_save");
+                    + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its modules, or "
+                    + "tensors of modules_to_save");
         }
     }
 

@@ -51,7 +51,8 @@ public sealed class ModulePattern
     public bool Matches(string module) => Names is not null
         ? ListsAnEndOf(module)
         : expression is null
-            ? module is not (ModelTensors.HeadModule or ModelTensors.EmbeddingModule) && !module.EndsWith(".lm_head", StringComparison.Ordinal)
+            ? module is not (ModelTensors.HeadModule or ModelTensors.EmbeddingModule)
+                && !module.EndsWith(".lm_head", StringComparison.Ordinal)
             : expression.Match(module).Success;
 
     /// <summary>The first item of a list, or the expression, that means none of some modules; null if each means one.</summary>

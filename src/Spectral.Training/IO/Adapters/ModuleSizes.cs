@@ -7,7 +7,10 @@ internal static class ModuleSizes
 {
     private const int Size = 1 << 14;
 
-    /// <summary>Layers of sizes that every setting suits: what a method declares for them has the names of what it declares for others.</summary>
+    /// <summary>
+    /// Layers of sizes that every setting suits: what a method declares for them has the names of what it declares for
+    /// others.
+    /// </summary>
     public static IReadOnlyList<ModuleShape> Probes(AdapterMethod method) =>
     [
         new("model.layers.0.mlp.down_proj", Size, Size),

@@ -156,7 +156,9 @@ public sealed record PeftField(string Key)
         },
     };
 
-    /// <summary>Whether a tied head follows the embedding; written where it does, as older versions of PEFT do not know the key.</summary>
+    /// <summary>
+    /// Whether a tied head follows the embedding; written where it does, as older versions of PEFT do not know the key.
+    /// </summary>
     public static PeftField KeepTied => new(TyingKey)
     {
         Read = (fields, options) => options with { KeepTied = fields.Boolean(TyingKey) ?? false },
@@ -167,13 +169,17 @@ public sealed record PeftField(string Key)
         },
     };
 
-    /// <summary>Rows of embeddings that are trained and stored; not written where there are none, as older versions of PEFT do not know the key.</summary>
+    /// <summary>
+    /// Rows of embeddings that are trained and stored; not written where there are none, as older versions of PEFT do
+    /// not know the key.
+    /// </summary>
     public static PeftField TrainableTokens => new(TokensKey)
     {
         Read = (fields, options) => fields.Find(TokensKey) switch
         {
             null => options,
-            { ValueKind: JsonValueKind.Array } => options with { TrainableTokens = [KeyValuePair.Create(EmbeddingName, Tokens(fields, TokensKey))] },
+            { ValueKind: JsonValueKind.Array } =>
+                options with { TrainableTokens = [KeyValuePair.Create(EmbeddingName, Tokens(fields, TokensKey))] },
             _ => options with { TrainableTokens = Entries(fields, TokensKey, Tokens) },
         },
         Write = (json, options) =>

@@ -1,8 +1,9 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// The tensors of an adapter folder that belong to whole modules: those of <c>modules_to_save</c>, and embeddings that PEFT stores beside factors
-/// because they are adapted or were resized. Biases of layers without an adapter, where all train, are such tensors too.
+/// The tensors of an adapter folder that belong to whole modules: those of <c>modules_to_save</c>, and embeddings that
+/// PEFT stores beside factors because they are adapted or were resized. Biases of layers without an adapter, where all
+/// train, are such tensors too.
 /// </summary>
 internal sealed class SavedTensors
 {
@@ -26,10 +27,14 @@ internal sealed class SavedTensors
         _names = _model?.Keys.ToHashSet();
     }
 
-    /// <summary>Takes a tensor if it is one of a whole module, in any spelling that a version of PEFT has for it.</summary>
+    /// <summary>
+    /// Takes a tensor if it is one of a whole module, in any spelling that a version of PEFT has for it.
+    /// </summary>
     /// <param name="tensor">The tensor.</param>
     /// <param name="name">Its name without PEFT's prefix.</param>
-    /// <param name="isFactor">Whether it is named as a factor: a saved module has none, but is around layers that do.</param>
+    /// <param name="isFactor">
+    /// Whether it is named as a factor: a saved module has none, but is around layers that do.
+    /// </param>
     /// <returns>Whether it was taken, or is a copy of the base's that means nothing.</returns>
     /// <exception cref="InputException">It is there twice.</exception>
     public bool Take(AdapterTensor tensor, string name, bool isFactor)
@@ -46,22 +51,32 @@ internal sealed class SavedTensors
         return true;
     }
 
-    /// <summary>What the adapter has its own values of, in model order, with a line for each entry of <c>modules_to_save</c> that means nothing.</summary>
+    /// <summary>
+    /// What the adapter has its own values of, in model order, with a line for each entry of <c>modules_to_save</c>
+    /// that means nothing.
+    /// </summary>
     /// <exception cref="InputException">A tensor is missing, or has another shape than the model's.</exception>
     public IReadOnlyList<SavedTensor> Check(List<string> warnings)
     {
         if (_model is null)
-            return [.. _tensors.Select(pair => Described(pair.Key, pair.Value.Shape)), .. _rows.Select(pair => RowsWithoutModel(pair.Key, pair.Value))];
+        {
+            return
+            [
+                .. _tensors.Select(pair => Described(pair.Key, pair.Value.Shape)),
+                .. _rows.Select(pair => RowsWithoutModel(pair.Key, pair.Value)),
+            ];
+        }
         if (SavedModules.Unknown([.. _model.Values], _modules) is { } unknown)
-            warnings.Add($"{_folder.Directory}: modules_to_save has {InputText.Quote(unknown)}, which means no module of the model");
+            warnings.Add($"{_folder.Directory}: modules_to_save has {InputText.Quote(unknown)}, which means no module "
+                + "of the model");
         List<SavedTensor> saved = [];
         foreach (TensorSpec wanted in _model.Values)
         {
             if (!_tensors.TryGetValue(wanted.Name, out SafetensorsTensor? tensor))
             {
                 if (SavedModules.Includes(_modules, wanted.Name))
-                    throw new InputException($"{_folder.WeightsPath}: lacks a tensor of modules_to_save, expected {wanted.Name} "
-                        + $"{InputText.Shape([.. wanted.Shape])}");
+                    throw new InputException($"{_folder.WeightsPath}: lacks a tensor of modules_to_save, expected "
+                        + $"{wanted.Name} {InputText.Shape([.. wanted.Shape])}");
                 continue;
             }
             CheckShape(tensor, wanted);
@@ -72,7 +87,8 @@ internal sealed class SavedTensors
     }
 
     /// <summary>A saved tensor in the file.</summary>
-    public SafetensorsTensor this[SavedTensor saved] => saved.Tokens is null ? _tensors[saved.Name] : _rows[saved.Module];
+    public SafetensorsTensor this[SavedTensor saved] =>
+        saved.Tokens is null ? _tensors[saved.Name] : _rows[saved.Module];
 
     /// <summary>The rows of the tokens that the config names, each list with its tensor.</summary>
     private IEnumerable<SavedTensor> CheckRows()
@@ -81,13 +97,16 @@ internal sealed class SavedTensors
         foreach (SavedTensor rows in wanted)
         {
             if (!_rows.TryGetValue(rows.Module, out SafetensorsTensor? tensor))
-                throw new InputException($"{_folder.WeightsPath}: lacks the rows of trainable_token_indices, expected {rows.Key} {rows.Shape}");
+                throw new InputException($"{_folder.WeightsPath}: lacks the rows of trainable_token_indices, expected "
+                    + $"{rows.Key} {rows.Shape}");
             if (!tensor.Shape.SequenceEqual(rows.Shape.Dimensions()))
-                throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is {InputText.Shape([.. tensor.Shape])}, expected "
-                    + $"{rows.Shape}, a row for each of trainable_token_indices");
+                throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is "
+                    + $"{InputText.Shape([.. tensor.Shape])}, expected {rows.Shape}, a row for each of "
+                    + "trainable_token_indices");
         }
         if (_rows.Keys.FirstOrDefault(module => !wanted.Any(rows => rows.Module == module)) is { } unknown)
-            throw new InputException($"{_folder.WeightsPath}: has rows of {InputText.Quote(unknown)}, which trainable_token_indices does not name");
+            throw new InputException($"{_folder.WeightsPath}: has rows of {InputText.Quote(unknown)}, which "
+                + "trainable_token_indices does not name");
         return wanted;
     }
 
@@ -98,7 +117,8 @@ internal sealed class SavedTensors
             return true;
         string module = InModel(name[..at] + ".weight")[..^".weight".Length];
         if (tensor.Source is not { } source || !_rows.TryAdd(module, source))
-            throw new InputException($"{_folder.WeightsPath}: there are two tensors of {module}{TokenRows}, expected one");
+            throw new InputException($"{_folder.WeightsPath}: there are two tensors of {module}{TokenRows}, expected "
+                + "one");
         return true;
     }
 
@@ -107,11 +127,12 @@ internal sealed class SavedTensors
 
     private SavedTensor RowsWithoutModel(string module, SafetensorsTensor tensor)
     {
-        IReadOnlyList<int>? tokens = _folder.Config.Options.TrainableTokens.FirstOrDefault(pair => module.EndsWith(pair.Key, StringComparison.Ordinal)).Value;
+        IReadOnlyList<int>? tokens = _folder.Config.Options.TrainableTokens
+            .FirstOrDefault(pair => module.EndsWith(pair.Key, StringComparison.Ordinal)).Value;
         return tokens is not null && tensor.Shape.Count == 2 && tensor.Shape[0] == tokens.Count
             ? SavedTensor.RowsOf(new TensorSpec($"{module}.weight", tensor.Shape), tokens)
-            : throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is {InputText.Shape([.. tensor.Shape])}, expected a row for "
-                + "each of trainable_token_indices");
+            : throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is "
+                + $"{InputText.Shape([.. tensor.Shape])}, expected a row for each of trainable_token_indices");
     }
 
     private bool IsOtherBias(string name) => _folder.Config.Options.Bias == AdapterBias.All
@@ -122,11 +143,13 @@ internal sealed class SavedTensors
     {
         if (tensor.Shape.SequenceEqual(wanted.Shape))
             return;
-        string found = $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is {InputText.Shape([.. tensor.Shape])}, expected "
-            + $"{InputText.Shape([.. wanted.Shape])} as in the model";
-        bool isResized = wanted.Name is ModelTensors.Embedding or ModelTensors.Head && tensor.Shape.Count == 2 && tensor.Shape[1] == wanted.Shape[1];
+        string found = $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is "
+            + $"{InputText.Shape([.. tensor.Shape])}, expected {InputText.Shape([.. wanted.Shape])} as in the model";
+        bool isResized = wanted.Name is ModelTensors.Embedding or ModelTensors.Head
+            && tensor.Shape.Count == 2 && tensor.Shape[1] == wanted.Shape[1];
         throw new InputException(found + (isResized
-            ? $"; the vocabulary was resized before training: expected a base model of {tensor.Shape[0]} tokens, such as the resized one, saved"
+            ? $"; the vocabulary was resized before training: expected a base model of {tensor.Shape[0]} tokens, such "
+                + "as the resized one, saved"
             : "; is it the adapter of another model?"));
     }
 
@@ -148,5 +171,6 @@ internal sealed class SavedTensors
         return isMeant && isWhole && !name.Contains(Wrapped, StringComparison.Ordinal) ? plain : null;
     }
 
-    private string InModel(string name) => _names is null ? WrappedNames.Unwrap(name) : WrappedNames.Resolve(name, _names);
+    private string InModel(string name) =>
+        _names is null ? WrappedNames.Unwrap(name) : WrappedNames.Resolve(name, _names);
 }

@@ -167,7 +167,8 @@ public sealed class AdapterFolderTests : FolderTest
         Say([.. good, TinyModel.Numbered($"{AdapterFiles.Module}.lora_A.weight", [2, 8])], "two tensors lora_A");
         Say([.. good, .. AdapterFiles.Spectral(AdapterFiles.Module, 2)], "spec_", "not part of a lora adapter");
         Say([], "no adapted modules");
-        Say([.. good, .. AdapterFiles.LowRank("model.layers.7.self_attn.q_proj", 2)], "layers.7.self_attn.q_proj', which is no layer of the model");
+        Say([.. good, .. AdapterFiles.LowRank("model.layers.7.self_attn.q_proj", 2)],
+            "layers.7.self_attn.q_proj', which is no layer of the model");
         peft["peft_type"] = "SPECLORA";
         Say(good, "top_k");
         peft["top_k"] = 2;

@@ -3,8 +3,10 @@ using System.Text.Json.Nodes;
 namespace Spectral.Training.Tests;
 
 /// <summary>
-/// The names under which whole modules stand in adapter files. Those of PEFT are read off its get_peft_model_state_dict: from 0.1 on
-/// <c>modules_to_save.</c> and the adapter's name are taken out; a state dict saved by other means has both, and the original beside.
+/// The names under which whole modules stand in adapter files. Those of PEFT are read off its
+/// get_peft_model_state_dict: from 0.4 on
+/// <c>modules_to_save.</c> and the adapter's name are taken out; a state dict saved by other means has both, and the
+/// original beside.
 /// </summary>
 public sealed class SavedTensorsTests
 {
@@ -38,7 +40,8 @@ public sealed class SavedTensorsTests
         using ModelFolder opened = ModelFolder.Open(model.Path);
         using AdapterReader adapter = new(folder.Path, opened);
         Assert.That(adapter.Warnings, Is.Empty);
-        Assert.That(adapter.Saved.Select(saved => (saved.Name, saved.Trains)), Is.EqualTo(new[] { ("lm_head.weight", true) }));
+        Assert.That(adapter.Saved.Select(saved => (saved.Name, saved.Trains)),
+            Is.EqualTo(new[] { ("lm_head.weight", true) }));
         Assert.That(adapter.Stored(adapter.Saved[0]).Name, Is.EqualTo(name));
     }
 
@@ -60,11 +63,18 @@ public sealed class SavedTensorsTests
         using ModelFolder opened = ModelFolder.Open(model.Path);
         using AdapterReader adapter = new(folder.Path, opened);
         Assert.That(adapter.Saved, Has.Count.EqualTo(8));
-        string[] adapted = ["model.layers.0.self_attn.q_proj", "model.layers.0.mlp.down_proj", "model.layers.1.self_attn.q_proj"];
+        string[] adapted =
+        [
+            "model.layers.0.self_attn.q_proj",
+            "model.layers.0.mlp.down_proj",
+            "model.layers.1.self_attn.q_proj",
+        ];
         Assert.That(adapter.Modules.Select(module => module.Shape.Name), Is.EqualTo(adapted));
     }
 
-    /// <summary>PEFT stores embeddings beside factors when it takes them for resized; equal to the base's they say nothing.</summary>
+    /// <summary>
+    /// PEFT stores embeddings beside factors when it takes them for resized; equal to the base's they say nothing.
+    /// </summary>
     [Test]
     public void Embeddings_that_nobody_trained_stand_in_for_the_bases_where_they_differ()
     {
@@ -74,18 +84,23 @@ public sealed class SavedTensorsTests
         TensorToWrite same = TensorToWrite.Floats(Name, StoredType.F32, [11, 8], () => embedding);
         Write([], same, TinyModel.Numbered("base_model.model.lm_head.weight", [11, 8], 7));
         using AdapterReader adapter = new(folder.Path, opened);
-        Assert.That(adapter.Saved.Select(saved => (saved.Name, saved.Trains)), Is.EqualTo(new[] { ("lm_head.weight", false) }));
+        Assert.That(adapter.Saved.Select(saved => (saved.Name, saved.Trains)),
+            Is.EqualTo(new[] { ("lm_head.weight", false) }));
     }
 
     [Test]
     public void A_missing_tensor_another_shape_and_a_resized_vocabulary_are_refused_by_name()
     {
         MustSay(["lm_head"], "lacks a tensor of modules_to_save, expected lm_head.weight [11, 8]");
-        MustSay(["lm_head"], "is [11, 7], expected [11, 8]", TinyModel.Numbered("base_model.model.lm_head.weight", [11, 7]));
-        MustSay(["lm_head"], "expected a base model of 13 tokens", TinyModel.Numbered("base_model.model.lm_head.weight", [13, 8]));
-        MustSay(["lm_head"], "two tensors of lm_head.weight", TinyModel.Numbered("base_model.model.lm_head.weight", [11, 8]),
+        MustSay(["lm_head"], "is [11, 7], expected [11, 8]",
+            TinyModel.Numbered("base_model.model.lm_head.weight", [11, 7]));
+        MustSay(["lm_head"], "expected a base model of 13 tokens",
+            TinyModel.Numbered("base_model.model.lm_head.weight", [13, 8]));
+        MustSay(["lm_head"], "two tensors of lm_head.weight",
+            TinyModel.Numbered("base_model.model.lm_head.weight", [11, 8]),
             TinyModel.Numbered("base_model.model.lm_head.modules_to_save.default.weight", [11, 8]));
-        MustSay(["score"], "'base_model.model.score.weight' is not part", TinyModel.Numbered("base_model.model.score.weight", [2, 8]));
+        MustSay(["score"], "'base_model.model.score.weight' is not part",
+            TinyModel.Numbered("base_model.model.score.weight", [2, 8]));
     }
 
     [Test]
@@ -93,7 +108,8 @@ public sealed class SavedTensorsTests
     {
         Write(["classifier"]);
         using AdapterReader adapter = new(folder.Path, ModelConfig.Load(model.Path));
-        Assert.That(adapter.Warnings, Is.EqualTo(new[] { $"{folder.Path}: modules_to_save has 'classifier', which means no module of the model" }));
+        string warning = $"{folder.Path}: modules_to_save has 'classifier', which means no module of the model";
+        Assert.That(adapter.Warnings, Is.EqualTo(new[] { warning }));
     }
 
     [Test]
@@ -122,7 +138,8 @@ public sealed class SavedTensorsTests
     {
         Write(modules, saved);
         using ModelFolder opened = ModelFolder.Open(model.Path);
-        Assert.That(() => new AdapterReader(folder.Path, opened), Throws.TypeOf<InputException>().With.Message.Contains(text));
+        Assert.That(() => new AdapterReader(folder.Path, opened),
+            Throws.TypeOf<InputException>().With.Message.Contains(text));
     }
 
     /// <summary>LoRA of q_proj, and of down_proj where that is not saved whole.</summary>
@@ -131,7 +148,8 @@ public sealed class SavedTensorsTests
         JsonObject config = AdapterFiles.PeftConfig();
         config["modules_to_save"] = new JsonArray([.. modules.Select(name => (JsonNode)name)]);
         IEnumerable<string> layers = Enumerable.Range(0, 2)
-            .SelectMany(layer => new[] { $"model.layers.{layer}.self_attn.q_proj", $"model.layers.{layer}.mlp.down_proj" })
+            .Select(layer => $"model.layers.{layer}.")
+            .SelectMany(layer => new[] { layer + "self_attn.q_proj", layer + "mlp.down_proj" })
             .Where(layer => !modules.Any(module => layer.Contains(module, StringComparison.Ordinal)));
         AdapterFiles.Write(folder, config, [.. layers.SelectMany(layer => AdapterFiles.LowRank(layer, 2)), .. saved]);
     }
