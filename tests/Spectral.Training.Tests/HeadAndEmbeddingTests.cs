@@ -175,6 +175,53 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
         BrokenRun.MustEndWithTheSameBits(Configs[config], Device, Folder, type, options, graph);
     }
 
+    /// <summary>
+    /// PEFT stores the base weights of adapted embeddings and heads beside their factors, and loads them over the model's.
+    /// </summary>
+    [Test]
+    public void BaseWeightsInTheFileStandInForTheModels()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
+        Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        using TemporaryFolder saved = new(), merged = new();
+        Dictionary<string, double[]> factors;
+        double plain;
+        using (Adapter adapter = Attach(model, "lora", ["lm_head"]))
+        {
+            Adapters.Perturb(adapter, 3);
+            factors = TinyModels.Values(adapter.Parameters);
+            plain = Losses.Of(model, batch);
+            adapter.Save(saved.Path);
+        }
+        TensorToWrite head = TinyModel.Numbered("base_model.model.lm_head.base_layer.weight", [13, 12], 6);
+        string path = saved.File("adapter_model.safetensors");
+        float[] values;
+        using (SafetensorsFile file = SafetensorsFile.Open(path))
+        {
+            IEnumerable<TensorToWrite> written = file.Tensors.Values.Select(tensor => TensorToWrite.Copy(tensor));
+            SafetensorsWriter.Write(saved.File("both"), [.. written, head]);
+            using SafetensorsFile both = SafetensorsFile.Open(saved.File("both"));
+            values = both.Tensors[head.Name].ToFloats();
+        }
+        File.Move(saved.File("both"), path, overwrite: true);
+
+        using Adapter loaded = Adapter.Load(model, saved.Path);
+        Dictionary<string, double[]> weights = Adapters.Weights(Folder.Path);
+        weights["lm_head.weight"] = Array.ConvertAll(values, value => (double)value);
+        ReferenceModel reference = new(model.Config, weights)
+        {
+            WeightChange = layer => Adapters.Dense(loaded, layer, factors),
+        };
+        double expected = reference.LossSum(batch);
+        Assert.That(expected, Is.Not.EqualTo(plain).Within(0.1));
+        Assert.That(Losses.Of(model, batch), Is.EqualTo(expected).Within(LossTolerance * expected));
+        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        Merger.Merge(folder, saved.Path, merged.Path, Device);
+        using ModelFolder opened = ModelFolder.Open(merged.Path);
+        using CausalLanguageModel result = CausalLanguageModel.Load(opened, Device, DType.F32);
+        Assert.That(Losses.Of(result, batch), Is.EqualTo(expected).Within(LossTolerance * expected));
+    }
+
     [Test]
     public void WhatCannotBeIsRefusedByName()
     {
