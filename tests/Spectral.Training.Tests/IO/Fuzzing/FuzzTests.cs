@@ -93,6 +93,37 @@ public sealed class FuzzTests
         }).Run(name, 1000);
     }
 
+    [TestCase("tokenizer_config.json")]
+    [TestCase("special_tokens_map.json")]
+    [TestCase("added_tokens.json")]
+    public void FilesBesideATokenizer(string name)
+    {
+        JsonObject json = TokenizerFiles.ByteLevel(null, [], TokenizerFiles.Added("<end>"));
+        folder.Write("tokenizer.json", json.ToJsonString());
+        folder.Write(name, name == "added_tokens.json" ? """{"<x>":257,"<y>":258}""" : """
+            {"tokenizer_class":"LlamaTokenizer","add_bos_token":true,"add_eos_token":false,"add_prefix_space":false,
+             "bos_token":"<b>","eos_token":{"content":"<end>","lstrip":true},"extra_special_tokens":{"a":"<x>"},
+             "additional_special_tokens":["<y>",{"content":"<z>"}]}
+            """);
+        if (name == "tokenizer_config.json")
+        {
+            JsonObject config = JsonNode.Parse(File.ReadAllText(folder.File(name)))!.AsObject();
+            config["added_tokens_decoder"] = new JsonObject
+            {
+                ["257"] = TokenizerFiles.Added("<t>"),
+                ["300"] = TokenizerFiles.Added("<u>"),
+            };
+            folder.Write(name, config.ToJsonString());
+        }
+        new FuzzRun(folder.File(name), Damage.Json, () =>
+        {
+            BpeTokenizer tokenizer = BpeTokenizer.Load(folder.Path);
+            int[] prompt = tokenizer.EncodePrompt("abc<end> <x><t>");
+            Assert.That(prompt, Is.All.InRange(0, tokenizer.VocabularySize - 1));
+            tokenizer.EncodeContinuation(" def", prompt);
+        }).Run(name, 500);
+    }
+
     [Test]
     public void Data()
     {
