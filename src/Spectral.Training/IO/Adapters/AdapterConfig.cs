@@ -37,6 +37,9 @@ public sealed record AdapterConfig
     /// <summary>First parts of the names of tensors that matter in training alone.</summary>
     internal IReadOnlyList<string> SetAside { get; init; } = [];
 
+    /// <summary>Which factors are stored as blocks; null: none.</summary>
+    internal BlockDiagonals? Blocks { get; init; }
+
     /// <summary>How many inputs a column of A may stand for (<see cref="PooledInputs"/>); null: one.</summary>
     internal int? InputsPooled { get; init; }
 

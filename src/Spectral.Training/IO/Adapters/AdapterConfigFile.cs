@@ -62,6 +62,7 @@ internal static class AdapterConfigFile
             LacksStart = start is not null,
             StartsAtRandom = StartsAtRandom(fields, method),
             SetAside = [.. known.Where(field => field.SetAside is not null && fields.Has(field.Key)).Select(field => field.SetAside!)],
+            Blocks = method.PeftType == AdapterConfig.Lora ? BlockDiagonals.Of(fields) : null,
             InputsPooled = fields.Find("use_qalora") is { ValueKind: JsonValueKind.True } ? fields.Integer("qalora_group_size", 1, int.MaxValue) ?? 16 : null,
             TargetModules = Pattern(fields, "target_modules", path)
                 ?? throw fields.Wrong("target_modules", "a list of names, an expression or all-linear"),

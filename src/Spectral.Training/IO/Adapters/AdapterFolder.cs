@@ -34,6 +34,8 @@ public sealed class AdapterFolder : IDisposable
             Config = AdapterConfigFile.Load(config, directory, file.Metadata, warnings);
             if (Config.Method.StartTensor is { } leaf && !file.Tensors.Keys.Any(key => key.EndsWith($".{leaf}", StringComparison.Ordinal)))
                 Config = Config with { LacksStart = true };
+            if (Config.Blocks is { } blocks)
+                Tensors = [.. Tensors.Select(blocks.Expand)];
         }
         catch
         {

@@ -58,15 +58,14 @@ public sealed record PeftField(string Key)
         Refused("layer_replication", "it makes a deeper model of copies of the base's layers"),
         Refused("target_parameters", "it adapts stacked parameters, such as those of experts, which no model here has"),
         Refused("alora_invocation_tokens", "an activated LoRA acts only on the tokens from its invocation on, which nothing here does"),
-        Refused("use_bdlora", "its factors are stored as blocks of a diagonal"),
         Refused("arrow_config", "it routes each token to some of several adapters"),
         Refused("enable_lora", "it adapts parts of a layer that holds several, such as GPT-2's c_attn"),
         // What they change is how training goes; in their forward pass outside of it they are plain LoRA.
         InTraining("velora_config", "lora_velora_embed"),
         InTraining("monteclora_config", "lora_monteclora_sampler"),
         .. Ignored(
-            "loftq_config", "eva_config", "corda_config", "lora_ga_config", "use_qalora", "qalora_group_size", "megatron_config", "megatron_core",
-            "runtime_config", "merge_weights"),
+            "loftq_config", "eva_config", "corda_config", "lora_ga_config", "use_qalora", "qalora_group_size", "use_bdlora", "megatron_config",
+            "megatron_core", "runtime_config", "merge_weights"),
     ];
 
     /// <summary>LoraConfig's keys, some of them otherwise.</summary>

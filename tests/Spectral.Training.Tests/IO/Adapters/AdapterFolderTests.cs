@@ -88,7 +88,6 @@ public sealed class AdapterFolderTests : FolderTest
     [TestCase("layer_replication", "[[0,2]]")]
     [TestCase("target_parameters", """["experts.weight"]""")]
     [TestCase("alora_invocation_tokens", "[1]")]
-    [TestCase("use_bdlora", """{"nblocks":2}""")]
     [TestCase("arrow_config", """{"top_k":2}""")]
     [TestCase("init_lora_weights", "\"start of tomorrow\"")]
     [TestCase("init_lora_weights", "\"corda\"")]
@@ -116,7 +115,6 @@ public sealed class AdapterFolderTests : FolderTest
 
     [TestCase("init_lora_weights", "\"gaussian\"")]
     [TestCase("init_lora_weights", "false")]
-    [TestCase("use_bdlora", "null")]
     [TestCase("modules_to_save", "[]")]
     public void Harmless_values_pass(string key, string value)
     {

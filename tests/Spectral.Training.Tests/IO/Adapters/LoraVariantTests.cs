@@ -188,6 +188,33 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
         Verify();
     }
 
+    // Of A [r, in] at some layers and B [out, r] at others the file has the blocks of a diagonal, one under another (0.19 and later).
+    [TestCase("")]
+    [TestCase(".default")]
+    public void BlocksOfADiagonalAreReadAsWholeMatrices(string middle)
+    {
+        const int Blocks = 2;
+        (int rows, int columns) = Shape(Down);
+        Dense a = Diagonal(2, columns, Tensor($"{Prefix}{Down}.lora_A{middle}.weight", 2, columns / Blocks));
+        Dense b = Dense.Of(rows, 2, Tensor($"{Prefix}{Down}.lora_B{middle}.weight", rows, 2));
+        Expected[$"{Down}.weight"] = (Weight(Down) + Scale * (b * a)).Values;
+        (rows, columns) = Shape(Query);
+        a = Dense.Of(2, columns, Tensor($"{Prefix}{Query}.lora_A{middle}.weight", 2, columns));
+        b = Diagonal(rows, 2, Tensor($"{Prefix}{Query}.lora_B{middle}.weight", rows, 2 / Blocks));
+        Expected[$"{Query}.weight"] = (Weight(Query) + Scale * (b * a)).Values;
+        Write(Targets, ("use_bdlora", """{"target_modules_bd_a":["down_proj"],"target_modules_bd_b":["q_proj"],"nblocks":2,"match_strict":true}"""));
+        Assert.That(Warnings(), Is.Empty);
+        Verify();
+        Write(Targets, ("use_bdlora", """{"target_modules_bd_a":["down_proj"],"nblocks":3}"""));
+        Assert.That(() => new AdapterReader(Saved, Model).Dispose(), Throws.TypeOf<InputException>().With.Message.Contains("3 equal blocks"));
+
+        static Dense Diagonal(int rows, int columns, double[] values) => Dense.Of(rows, columns, (i, j) =>
+        {
+            int height = rows / Blocks, width = columns / Blocks;
+            return j / width == i / height ? values[(i * width) + (j % width)] : 0;
+        });
+    }
+
     [TestCase("layer_replication", "[[0,2]]", "copies")]
     [TestCase("target_parameters", """["experts.weight"]""", "experts")]
     [TestCase("alora_invocation_tokens", "[1]", "invocation")]
