@@ -39,9 +39,18 @@ internal static class AdapterConfigFile
     /// <summary>What the config says, with what the metadata of the weights file adds to it.</summary>
     public static AdapterConfig Load(JsonDocument document, string directory, IReadOnlyDictionary<string, string> metadata, List<string> warnings)
     {
+        JsonFields fields = new(document.RootElement, Path(directory));
+        return Load(fields, Find(fields, metadata, Path(directory)), directory, metadata, warnings);
+    }
+
+    private static AdapterConfig Load(
+        JsonFields fields,
+        AdapterMethod method,
+        string directory,
+        IReadOnlyDictionary<string, string> metadata,
+        List<string> warnings)
+    {
         string path = Path(directory);
-        JsonFields fields = new(document.RootElement, path);
-        AdapterMethod method = Find(fields, metadata, path);
         IReadOnlyList<PeftField> known = Fields(method);
         WarnOfUnknown(fields, known, path, warnings);
         warnings.AddRange(known.Select(field => field.Remark(fields)).OfType<string>().Select(remark => $"{path}: {remark}"));
@@ -82,14 +91,14 @@ internal static class AdapterConfigFile
         return config;
     }
 
-    /// <summary>What a reader of a config's files would have of it.</summary>
+    /// <summary>What a reader of a config's files, who knows the method, would have of it.</summary>
     /// <exception cref="InputException">It would refuse them.</exception>
     public static AdapterConfig ReadBack(AdapterConfig config)
     {
         using MemoryStream stream = new();
         Write(config, stream);
         using JsonDocument document = JsonDocument.Parse(stream.ToArray());
-        return Load(document, "", Metadata(config), []);
+        return Load(new JsonFields(document.RootElement, FileName), config.Method, "", Metadata(config), []);
     }
 
     /// <summary>Writes the config: keys sorted, as PEFT does.</summary>
