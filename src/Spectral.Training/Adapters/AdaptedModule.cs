@@ -62,7 +62,9 @@ public sealed class AdaptedModule
     /// <summary>Describes all layers of an adapter. Nothing is allocated on a device.</summary>
     /// <exception cref="InputException">The options do not suit a layer.</exception>
     public static IReadOnlyList<AdaptedModule> Describe(AdapterMethod method, AdapterOptions options, IReadOnlyList<ModuleShape> modules) =>
-        Describe(method, [.. modules.Select(module => (module, method.Fit(options.For(module.Name), module, modules)))]);
+        Describe(
+            method,
+            [.. modules.Select(module => (module, method.Fit(options.For(module.Name), module, modules)))]);
 
     internal static IReadOnlyList<AdaptedModule> Describe(AdapterMethod method, IReadOnlyList<(ModuleShape Shape, AdapterOptions Options)> modules)
     {

@@ -135,7 +135,10 @@ public sealed class Adapter : IDisposable
             options = options with { TargetModules = [.. layers.Select(layer => layer.Name)] };
         ModuleShape[] shapes = [.. layers.Select(layer => linears[layer.Name].ModuleShape)];
         var modules = AdaptedModule.Describe(method, [.. shapes.Zip(layers, (shape, layer) =>
-            (shape, method.Fit(options.For(shape.Name), shape, shapes) with { Rank = layer.Rank, Alpha = layer.Alpha }))]);
+        {
+            var settings = method.Fit(options.For(shape.Name), shape, shapes);
+            return (shape, settings with { Rank = layer.Rank, Alpha = layer.Alpha });
+        })]);
         return Build(model, method, options, modules, Saved(model, options, modules), state.Fill);
     }
 

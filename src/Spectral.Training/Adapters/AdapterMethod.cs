@@ -37,14 +37,19 @@ public abstract class AdapterMethod
     /// <summary>A <see cref="PeftType"/> that older versions of PEFT, or of this library, gave it; null: none.</summary>
     public virtual string? FormerPeftType => null;
 
-    /// <summary>Why folders of <see cref="FormerPeftType"/> that PEFT itself wrote cannot be read; null: they can.</summary>
+    /// <summary>
+    /// Why folders of <see cref="FormerPeftType"/> that PEFT itself wrote cannot be read; null: they can.
+    /// </summary>
     public virtual string? FormerRefusal => null;
 
-    /// <summary>Whether a config of <see cref="PeftType"/> or <see cref="FormerPeftType"/> is one of this method's.</summary>
+    /// <summary>
+    /// Whether a config of <see cref="PeftType"/> or <see cref="FormerPeftType"/> is one of this method's.
+    /// </summary>
     internal virtual bool Reads(JsonFields fields) => true;
 
     /// <summary>
-    /// Names that tensors of a layer have in files of older versions of PEFT, each with the present one; null: it says nothing that is not known otherwise.
+    /// Names that tensors of a layer have in files of older versions of PEFT, each with the present one; null: it
+    /// says nothing that is not known otherwise.
     /// </summary>
     public virtual IReadOnlyDictionary<string, string?> FormerLeaves => new Dictionary<string, string?>();
 
@@ -100,23 +105,31 @@ public abstract class AdapterMethod
         [.. modules.Select(module => Fit(options.For(module.Name), module, modules))];
 
     /// <summary>
-    /// A layer's settings with sizes of blocks and the like as they come out for it: where PEFT refuses a layer that a size does not divide, its config has
-    /// to hold one that does.
+    /// A layer's settings with sizes of blocks and the like as they come out for it: where PEFT refuses a layer that
+    /// a size does not divide, its config has to hold one that does.
     /// </summary>
     /// <param name="options">The layer's settings as asked for.</param>
     /// <param name="module">The layer.</param>
     /// <param name="all">All layers, for a size that PEFT's config has once.</param>
     /// <exception cref="InputException">The settings do not suit the layer.</exception>
-    public virtual AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) => options;
+    public virtual AdapterOptions Fit(
+        AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) => options;
 
-    /// <summary>A layer's settings in a file, as far as its tensors show them: PEFT's config may have what was asked for in place of what came out.</summary>
+    /// <summary>
+    /// A layer's settings in a file, as far as its tensors show them: PEFT's config may have what was asked for in
+    /// place of what came out.
+    /// </summary>
     /// <param name="options">The layer's settings by the config.</param>
-    /// <param name="shape">The shape of a tensor of the layer, or one that all share, by its name; null where there is none.</param>
-    internal virtual AdapterOptions Observe(AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) => options;
+    /// <param name="shape">The shape of the layer's tensor, or one all share, by its name; null: there is none.</param>
+    internal virtual AdapterOptions Observe(
+        AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) => options;
 
-    /// <summary>The tensors of a file as the method declares them, where a file may hold them in another form.</summary>
+    /// <summary>
+    /// The tensors of a file as the method declares them, where a file may hold them in another form.
+    /// </summary>
     /// <exception cref="InputException">They are not of that form either.</exception>
-    internal virtual IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options) => tensors;
+    internal virtual IEnumerable<AdapterTensor> Unfold(
+        IReadOnlyList<AdapterTensor> tensors, AdapterOptions options) => tensors;
 
     /// <summary>The factors of one layer and what they make of its weight.</summary>
     /// <exception cref="InputException">The options do not suit this layer.</exception>

@@ -91,11 +91,15 @@ public sealed record AdapterOptions
     /// <summary>Values of the method's own settings that are not the default, by name.</summary>
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 
-    /// <summary>Values of the method's own settings for single modules, by the setting's name, as <see cref="RankPattern"/>.</summary>
+    /// <summary>
+    /// Values of the method's own settings for single modules, by the setting's name, as <see cref="RankPattern"/>.
+    /// </summary>
     public IReadOnlyDictionary<string, IReadOnlyList<KeyValuePair<string, double>>> SettingPatterns { get; init; } =
         new Dictionary<string, IReadOnlyList<KeyValuePair<string, double>>>();
 
-    /// <summary>The layers whose inputs IA3 scales, in place of their outputs; null: those that end a feed-forward block.</summary>
+    /// <summary>
+    /// The layers whose inputs IA3 scales, in place of their outputs; null: those that end a feed-forward block.
+    /// </summary>
     public FeedForwardModules? FeedForward { get; init; }
 
     /// <summary>Takes the names of the settings that somebody reads; null: nobody wants to know.</summary>

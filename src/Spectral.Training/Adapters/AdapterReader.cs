@@ -118,7 +118,8 @@ public sealed class AdapterReader : IDisposable
         var filled = new HashSet<string>();
         foreach (var module in modules)
         {
-            foreach (var stored in module.Stored(LacksStart).Where(stored => !stored.IsShared || filled.Add(stored.Name)))
+            var declared = module.Stored(LacksStart);
+            foreach (var stored in declared.Where(stored => !stored.IsShared || filled.Add(stored.Name)))
                 if (!IsAbsent(module, stored))
                     stored.Write(_tensors.Find(module, stored).ToFloats());
                 else
@@ -206,7 +207,9 @@ public sealed class AdapterReader : IDisposable
     private bool IsCopy(ModelConfig? model, string module) =>
         module == ModelTensors.HeadModule && Options.KeepTied && model is { TieWordEmbeddings: true };
 
-    /// <summary>Whether training took all rank away from a module: its tensors, if any, are empty, and it is left as it is.</summary>
+    /// <summary>
+    /// Whether training took all rank away from a module: its tensors, if any, are empty, and it is left as it is.
+    /// </summary>
     private bool IsGivenUp(string module) => Options.Rank != 0 && Options.For(module).Rank == 0;
 
     private bool GivesUpSome() => Options.Rank != 0 && Options.RankPattern.Any(pair => pair.Value == 0);
@@ -271,7 +274,8 @@ public sealed class AdapterReader : IDisposable
     }
 
     /// <summary>Whether the file leaves out what follows from its settings.</summary>
-    private bool IsAbsent(AdaptedModule module, StoredTensor stored) => stored.MayBeAbsent && !_tensors.Has(module, stored);
+    private bool IsAbsent(AdaptedModule module, StoredTensor stored) =>
+        stored.MayBeAbsent && !_tensors.Has(module, stored);
 
     /// <summary>What names no layer changes nothing, in PEFT as here; it may be a slip.</summary>
     private void WarnOfUnmatched(IReadOnlyList<ModuleShape>? layers)
@@ -279,7 +283,8 @@ public sealed class AdapterReader : IDisposable
         AdapterConfig config = _folder.Config;
         string[] names = [.. (layers?.Select(module => module.Name) ?? _tensors.Modules).Where(config.Matches)];
         foreach (var setting in Method.Settings)
-            if (config.Options.SettingPatterns.TryGetValue(setting.Name, out var pattern) && ModulePattern.Unmatched(pattern, names) is { } unmatched)
+            if (config.Options.SettingPatterns.TryGetValue(setting.Name, out var pattern)
+                && ModulePattern.Unmatched(pattern, names) is { } unmatched)
                 Warn(setting.PeftPatternKey!, InputText.Quote(unmatched));
         foreach (var (key, entry) in new[]
         {

@@ -1,6 +1,9 @@
 namespace Spectral.Training;
 
-/// <summary>PEFT's feedforward_modules: a list of ends of names, not only after a dot, or an expression that matches a full name.</summary>
+/// <summary>
+/// PEFT's feedforward_modules: a list of ends of names, not only after a dot, or an expression that matches a full
+/// name.
+/// </summary>
 public sealed class FeedForwardModules
 {
     private readonly ModuleExpression? expression;
@@ -22,7 +25,9 @@ public sealed class FeedForwardModules
     public static FeedForwardModules Of(IReadOnlyList<string> endings) => new(endings, null, null);
 
     /// <summary>An expression.</summary>
-    /// <exception cref="InputException">It is no regular expression; <paramref name="where"/> begins the message.</exception>
+    /// <exception cref="InputException">
+    /// It is no regular expression; <paramref name="where"/> begins the message.
+    /// </exception>
     public static FeedForwardModules Parse(string text, string where) =>
         new(null, new ModuleExpression($@"\A(?:{text})\z", text, where, mayBacktrack: true), text);
 

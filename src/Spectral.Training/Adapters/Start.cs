@@ -29,7 +29,10 @@ public abstract record Start
     /// <summary>Random orthonormal rows of a matrix that has no more of them than columns: those of a Gaussian matrix, orthonormalized.</summary>
     public static Start OrthonormalRows { get; } = new OrthonormalRowsStart();
 
-    /// <summary>Values that follow from the settings alone, so that a file may leave them out; computed on the host whenever they are needed.</summary>
+    /// <summary>
+    /// Values that follow from the settings alone, so that a file may leave them out; computed on the host whenever
+    /// they are needed.
+    /// </summary>
     internal static Start Computed(Func<float[]> values) => new ComputedStart(values);
 
     /// <summary>The start values of another factor of the layer, once it has them, or a tensor of the base.</summary>

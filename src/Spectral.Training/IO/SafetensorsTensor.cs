@@ -144,7 +144,8 @@ public sealed class SafetensorsTensor
     public long[] ToIntegers()
     {
         if (Bytes > Array.MaxLength)
-            throw new InputException($"{file.Path}: tensor {InputText.Quote(Name)} has {Bytes} bytes, expected at most {Array.MaxLength}");
+            throw new InputException(
+                $"{file.Path}: tensor {InputText.Quote(Name)} has {Bytes} bytes, expected at most {Array.MaxLength}");
         ReadOnlySpan<byte> data = Data;
         int width = Type.Bits() / 8;
         long[] values = new long[Count];
@@ -158,7 +159,8 @@ public sealed class SafetensorsTensor
                 StoredType.I16 => BinaryPrimitives.ReadInt16LittleEndian(element),
                 StoredType.I32 => BinaryPrimitives.ReadInt32LittleEndian(element),
                 StoredType.I64 => BinaryPrimitives.ReadInt64LittleEndian(element),
-                _ => throw new InputException($"{file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected U8, I8, I16, I32 or I64"),
+                _ => throw new InputException(
+                    $"{file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected U8, I8, I16, I32 or I64"),
             };
         }
         return values;

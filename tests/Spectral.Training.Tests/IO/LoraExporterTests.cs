@@ -105,7 +105,9 @@ public sealed class LoraExporterTests
             Throws.TypeOf<InputException>().With.Message.Contains("expected the model beside the adapter"), "there is no layer with these tensors");
     }
 
-    /// <summary>Some methods count layers: without a model their order is told by their names, and 10 comes after 9.</summary>
+    /// <summary>
+    /// Some methods count layers: without a model their order is told by their names, and 10 comes after 9.
+    /// </summary>
     [Test]
     public void WithoutAModelLayersAreInItsOrder()
     {
@@ -115,6 +117,7 @@ public sealed class LoraExporterTests
         using var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), new AdapterOptions { Rank = 2 });
         adapter.Save(source.Path);
         using AdapterReader reader = new(source.Path);
-        Assert.That(reader.Modules.Select(module => module.Shape), Is.EqualTo(adapter.Modules.Select(module => module.Shape)));
+        Assert.That(reader.Modules.Select(module => module.Shape),
+            Is.EqualTo(adapter.Modules.Select(module => module.Shape)));
     }
 }

@@ -26,7 +26,8 @@ public sealed partial class WeightFormulaTests
         yield return new("moslora", 6, 7, 3, [], layer =>
             Change(layer, layer.Scale * (layer.Matrix("lora_B.weight", 6, 3) * layer.Matrix("lora_mixer", 3, 3) * layer.Matrix("lora_A.weight", 3, 7))));
         yield return new("flora", 6, 7, 3, [], layer =>
-            Change(layer, 5.0 / 3 * (layer.Matrix("flora_B", 6, 3) * layer.Matrix("flora_core", 3, 3) * layer.Matrix("flora_A", 3, 7))));
+            Change(layer, 5.0 / 3 * (
+                layer.Matrix("flora_B", 6, 3) * layer.Matrix("flora_core", 3, 3) * layer.Matrix("flora_A", 3, 7))));
         yield return new("flora", 6, 7, 3, new() { ["scale"] = 2.5 }, layer =>
             Change(layer, 2.5 * (layer.Matrix("flora_B", 6, 3) * layer.Matrix("flora_core", 3, 3) * layer.Matrix("flora_A", 3, 7))));
         yield return new("linchain", 6, 7, 2, new() { ["depth"] = 3 }, layer =>

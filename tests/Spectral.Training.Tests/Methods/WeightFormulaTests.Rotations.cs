@@ -8,14 +8,16 @@ public sealed partial class WeightFormulaTests
         yield return new("psoft", 7, 9, 4, new() { ["cayley-neumann"] = 1 }, layer => Psoft(layer, s => Series(s, 1, 2, 2, 2, 1)));
         yield return new("hra", 7, 9, 4, [], Hra);
         yield return new("hra", 9, 5, 2, [], Hra);
-        yield return new("hra", 7, 9, 3, new() { ["gram-schmidt"] = 1 }, layer => Hra(layer, Orthonormal(layer.Matrix("hra_u", 9, 3))))
+        yield return new("hra", 7, 9, 3, new() { ["gram-schmidt"] = 1 }, layer =>
+            Hra(layer, Orthonormal(layer.Matrix("hra_u", 9, 3))))
         {
             BeginsElsewhere = true,
         };
         yield return new("oft", 7, 12, 1, new() { ["block-size"] = 4 }, layer => Oft(layer, 4, false, s => Series(s, 1, 2, 2, 2, 1)));
         yield return new("oft", 7, 12, 1, new() { ["block-size"] = 4, ["cayley-neumann"] = 1 }, layer => Oft(layer, 4, false, Cayley));
         yield return new("oft", 7, 12, 1, new() { ["block-size"] = 5, ["block-share"] = 1, ["neumann-terms"] = 3 }, layer => Oft(layer, 4, true, s => Series(s, 1, 2, 2, 1)));
-        yield return new("oft", 7, 12, 1, new() { ["blocks"] = 3, ["cayley-neumann"] = 1 }, layer => Oft(layer, 4, false, Cayley));
+        yield return new(
+            "oft", 7, 12, 1, new() { ["blocks"] = 3, ["cayley-neumann"] = 1 }, layer => Oft(layer, 4, false, Cayley));
         yield return new("oft", 7, 12, 1, new() { ["block-size"] = 4, ["coft"] = 1, ["eps"] = 0.8 }, layer =>
             Oft(layer, 4, false, s => Series(Shortened(s, 0.8 / Math.Sqrt(3)), 1, 2, 2, 2, 1)));
         yield return new("boft", 5, 12, 1, [], layer => Boft(layer, 4, 1));
@@ -37,7 +39,8 @@ public sealed partial class WeightFormulaTests
     private static double[] Psoft(Layer layer, Func<Dense, Dense> rotation)
     {
         var k = layer.Rank;
-        var turned = Dense.Diagonal(layer.Factors["psoft_b"]) * rotation(Skew(layer.Factors["psoft_theta"], k)) * Dense.Diagonal(layer.Factors["psoft_a"]);
+        var (b, a) = (Dense.Diagonal(layer.Factors["psoft_b"]), Dense.Diagonal(layer.Factors["psoft_a"]));
+        var turned = b * rotation(Skew(layer.Factors["psoft_theta"], k)) * a;
         return Change(layer, layer.Matrix("psoft_B", layer.Rows, k) * (turned - Dense.Identity(k)) * layer.Matrix("psoft_A", k, layer.Columns));
     }
 
@@ -76,7 +79,8 @@ public sealed partial class WeightFormulaTests
     }
 
     /// <summary>A matrix no longer than a bound (PEFT's coft).</summary>
-    private static Dense Shortened(Dense s, double longest) => Math.Min(1, longest / Math.Sqrt(s.Values.Sum(value => value * value))) * s;
+    private static Dense Shortened(Dense s, double longest) =>
+        Math.Min(1, longest / Math.Sqrt(s.Values.Sum(value => value * value))) * s;
 
     private static double[] Oft(Layer layer, int size, bool shared, Func<Dense, Dense> rotation)
     {

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Spectral.Training.Tests;
 
 /// <summary>
-/// Folders that the PEFT library wrote, in <c>adapters</c>, each with what PEFT itself computes with it: <c>expected.json</c> names the model in
-/// <c>models</c>, PEFT's version, the loss on <c>data.jsonl</c> and the loss once it is merged.
+/// Folders that the PEFT library wrote, in <c>adapters</c>, each with what PEFT itself computes with it:
+/// <c>expected.json</c> names the model in <c>models</c>, PEFT's version, the loss on <c>data.jsonl</c> and the loss once it is merged.
 /// </summary>
 internal static class PeftFolders
 {
@@ -12,7 +12,11 @@ internal static class PeftFolders
 
     /// <summary>The names of all of them.</summary>
     public static string[] Names { get; } =
-        [.. Directory.GetDirectories(Path.Combine(Root, "adapters")).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+    [
+        .. Directory.GetDirectories(Path.Combine(Root, "adapters"))
+            .Select(path => Path.GetFileName(path))
+            .Order(StringComparer.Ordinal),
+    ];
 
     /// <summary>The records that losses are measured on.</summary>
     public static string Data { get; } = Path.Combine(Root, "data.jsonl");
@@ -28,7 +32,9 @@ internal static class PeftFolders
     {
         using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(Adapter(name), "expected.json")));
         var root = document.RootElement;
-        double? merged = root.TryGetProperty("merged", out var value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : null;
+        double? merged = root.TryGetProperty("merged", out var value) && value.ValueKind == JsonValueKind.Number
+            ? value.GetDouble()
+            : null;
         return (root.GetProperty("base").GetString()!, root.GetProperty("loss").GetDouble(), merged);
     }
 

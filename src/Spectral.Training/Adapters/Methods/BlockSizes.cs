@@ -1,6 +1,9 @@
 namespace Spectral.Training;
 
-/// <summary>Blocks of a layer's inputs, all of one size, by that size or by their number: PEFT's configs have one of the two, and 0 for the other.</summary>
+/// <summary>
+/// Blocks of a layer's inputs, all of one size, by that size or by their number: PEFT's configs have one of the two,
+/// and 0 for the other.
+/// </summary>
 internal static class BlockSizes
 {
     public const string Size = "block-size";
@@ -9,7 +12,8 @@ internal static class BlockSizes
     /// <summary>The setting of the number.</summary>
     /// <param name="peftKey">PEFT's key.</param>
     public static AdapterSetting NumberSetting(string peftKey) =>
-        AdapterSetting.Whole(Number, 0, 0, 65536, "Number of blocks, in place of their size; the nearest divisor of a layer's inputs.") with
+        AdapterSetting.Whole(
+            Number, 0, 0, 65536, "Number of blocks, in place of their size; the nearest divisor of a layer's inputs.") with
         {
             PeftKey = peftKey,
             InPlaceOf = Size,

@@ -25,7 +25,8 @@ internal sealed class BoftMethod : AdapterMethod
 
     public override IReadOnlyList<AdapterSetting> Settings =>
     [
-        AdapterSetting.Whole(BlockSizes.Size, 4, 2, LargestBlock, "Size of the rotations; the nearest divisor of all layers' inputs.") with
+        AdapterSetting.Whole(
+            BlockSizes.Size, 4, 2, LargestBlock, "Size of the rotations; the nearest divisor of all layers' inputs.") with
         {
             PeftKey = "boft_block_size",
         },
@@ -33,7 +34,9 @@ internal sealed class BoftMethod : AdapterMethod
         AdapterSetting.Whole(Factors, 1, 1, 16, "Factors m.") with { PeftKey = "boft_n_butterfly_factor" },
     ];
 
-    /// <summary>OFT of PEFT 0.14 and 0.15 is BOFT of one factor; later versions have no scales and cannot hold it.</summary>
+    /// <summary>
+    /// OFT of PEFT 0.14 and 0.15 is BOFT of one factor; later versions have no scales and cannot hold it.
+    /// </summary>
     public override string? FormerPeftType => "OFT";
 
     /// <summary>PEFT 0.12 stores BOFT's permutations, which follow from the sizes.</summary>
@@ -78,17 +81,21 @@ internal sealed class BoftMethod : AdapterMethod
     }
 
     /// <summary>Whether a config is one of OFT in PEFT 0.14 or 0.15, which had no choice of series yet.</summary>
-    internal static bool IsFormerOft(JsonFields fields) => fields.Has("oft_block_size") && !fields.Has("use_cayley_neumann");
+    internal static bool IsFormerOft(JsonFields fields) =>
+        fields.Has("oft_block_size") && !fields.Has("use_cayley_neumann");
 
     internal override bool Reads(JsonFields fields) => fields.Text("peft_type") == PeftType || IsFormerOft(fields);
 
-    internal override IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options) => tensors.Select(tensor =>
-        tensor.Name.Contains($".{FormerR}", StringComparison.Ordinal) ? tensor with { Shape = [1, .. tensor.Shape] } : tensor);
+    internal override IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options) =>
+        tensors.Select(tensor => tensor.Name.Contains($".{FormerR}", StringComparison.Ordinal)
+            ? tensor with { Shape = [1, .. tensor.Shape] }
+            : tensor);
 
     /// <summary>A key of the former type, 0 where the other of the two holds.</summary>
     private static PeftField Former(string key, string setting) => new(key)
     {
-        Read = (fields, options) => fields.Integer(key, 0, LargestFormer) is > 0 and var value ? options.With(setting, value) : options,
+        Read = (fields, options) =>
+            fields.Integer(key, 0, LargestFormer) is > 0 and var value ? options.With(setting, value) : options,
     };
 
     /// <summary>Columns in an order that puts, in each run of 2ⁱ blocks, the even half blocks before the odd ones; or back.</summary>

@@ -10,12 +10,14 @@ internal sealed class C3aMethod : AdapterMethod
     public override string Name => "c3a";
     public override string Formula => "W + ΔW/in, ΔW of circulant blocks [b, b]: element (i, j) of one is w[(j − i) mod b]";
     public override string Source => "Chen et al., 2024, arXiv 2407.19342";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Bias("c3a_only"), PeftField.Start("init_weights")];
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+        [PeftField.Bias("c3a_only"), PeftField.Start("init_weights")];
     public override string Use => "out·in/b numbers a layer at full rank. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
     [
-        AdapterSetting.Whole(BlockSize, 256, 1, LargestBlock, "b; the largest up to this that divides a layer's inputs and outputs.") with
+        AdapterSetting.Whole(
+            BlockSize, 256, 1, LargestBlock, "b; the largest up to this that divides a layer's inputs and outputs.") with
         {
             PeftKey = "block_size",
             PeftPatternKey = "block_size_pattern",

@@ -13,7 +13,11 @@ internal static class CayleyRotation
     /// <param name="opposite">As for <see cref="Trained"/>.</param>
     public static IReadOnlyList<AdapterSetting> Settings(bool neumann, bool opposite = false) =>
     [
-        AdapterSetting.Switch(Neumann, neumann, $"A series in place of the inverse; it {(opposite ? "" : "turns the opposite way and ")}is a rotation only nearly.") with
+        AdapterSetting.Switch(
+            Neumann,
+            neumann,
+            $"A series in place of the inverse; it {(opposite ? "" : "turns the opposite way and ")}"
+                + "is a rotation only nearly.") with
         {
             PeftKey = "use_cayley_neumann",
         },
@@ -31,17 +35,26 @@ internal static class CayleyRotation
     /// <param name="n">Order of the rotations.</param>
     /// <param name="setting">What the order comes from, for messages.</param>
     /// <param name="opposite">Whether Cayley's formula turns as the series does.</param>
-    /// <param name="longest">The largest Frobenius norm of a skew-symmetric matrix, longer ones being shortened; null: any.</param>
+    /// <param name="longest">Largest Frobenius norm of a skew-symmetric matrix; longer ones are shortened.</param>
     /// <exception cref="InputException">There is nothing to turn, or n is too large for the inverse.</exception>
     public static Expression Trained(
-        AdapterBuilder layer, string name, Shape triangles, int n, string setting, bool opposite = false, double? longest = null)
+        AdapterBuilder layer,
+        string name,
+        Shape triangles,
+        int n,
+        string setting,
+        bool opposite = false,
+        double? longest = null)
     {
         var exact = !layer.IsOn(Neumann);
         CheckOrder(layer, n, setting, exact);
-        var upper = layer.Trained(name, triangles).Reshape((triangles.Rank == 1 ? 1 : triangles[0], n * (n - 1) / 2));
-        // The norm of the matrix is √2 times that of its triangle; one that is short enough is divided by the bound and multiplied by it.
+        Expression upper = layer.Trained(name, triangles).Reshape((triangles.Rank == 1 ? 1 : triangles[0], n * (n - 1) / 2));
+        // The norm of the matrix is √2 times that of its triangle; one that is short enough is divided by the bound
+        // and multiplied by it.
         var bound = longest / Math.Sqrt(2);
-        var skew = (bound is null ? upper : upper.ScaleRows(upper.Norm(Broadcast.PerRow, bound.Value).Reciprocal()).Scale(bound.Value)).SkewSymmetric(n);
+        if (bound is { } most)
+            upper = upper.ScaleRows(upper.Norm(Broadcast.PerRow, most).Reciprocal()).Scale(most);
+        var skew = upper.SkewSymmetric(n);
         return exact ? skew.Cayley(opposite) : skew.Neumann((int)layer.Setting(Terms));
     }
 

@@ -14,7 +14,10 @@ internal sealed class FourierFtMethod : AdapterMethod
     public override string Formula => "W + scaling·Re(ifft2(F)), F zero but for n trained coefficients at random places";
     public override string Source => "Gao et al., 2024, arXiv 2405.03003";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
-        [PeftField.Bias("fourier_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"), .. PeftField.Unsupported("alpha")];
+    [
+        PeftField.Bias("fourier_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"),
+        .. PeftField.Unsupported("alpha"),
+    ];
     public override string Use => "n numbers a layer whatever its size. Up to n = 256 a core of rank 2n; beyond, the weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>

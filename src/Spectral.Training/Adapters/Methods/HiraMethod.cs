@@ -9,7 +9,8 @@ internal sealed class HiraMethod : AdapterMethod
     public override string Formula => "W∘(1 + B·A)";
     public override string Source => "Huang et al., 2025, ICLR";
     public override string Use => "A change of high rank from LoRA’s numbers. The weight is made anew each step, and its gradient costs what full fine-tuning’s does.";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Rank(32), PeftField.Dropout("hira_dropout"), .. PeftField.Ignored("rank_pattern")];
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+        [PeftField.Rank(32), PeftField.Dropout("hira_dropout"), .. PeftField.Ignored("rank_pattern")];
 
     /// <summary>PEFT gives all layers the rank of the config, whatever its rank_pattern says.</summary>
     internal override AdapterOptions Observe(AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) =>

@@ -28,10 +28,12 @@ internal sealed class Ia3Method : AdapterMethod
         return new AdapterForm { OutputScale = scale, Bias = layer.Bias?.Multiply(scale.Reshape(layer.Out), Broadcast.PerElement) };
     }
 
-    private static AdapterOptions ReadFeedForward(JsonFields fields, AdapterOptions options) => fields.Find(FeedForward) switch
+    private static AdapterOptions ReadFeedForward(JsonFields fields, AdapterOptions options) =>
+        fields.Find(FeedForward) switch
     {
         null => options,
-        { ValueKind: JsonValueKind.String } text => options with { FeedForward = FeedForwardModules.Parse(text.GetString()!, FeedForward) },
+        { ValueKind: JsonValueKind.String } text =>
+            options with { FeedForward = FeedForwardModules.Parse(text.GetString()!, FeedForward) },
         _ => options with { FeedForward = FeedForwardModules.Of(fields.Texts(FeedForward)!) },
     };
 

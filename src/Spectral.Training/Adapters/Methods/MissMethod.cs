@@ -4,8 +4,9 @@ using Spectral.Kernels;
 namespace Spectral.Training;
 
 /// <summary>
-/// MiSS (once Bone): inputs are summed over their blocks of r, so that the right factor is the identity, repeated. No scale. Its variant <c>mini</c>
-/// repeats columns of B; <c>bat</c> has a matrix per block of outputs, and multiplies the weight by it.
+/// MiSS (once Bone): inputs are summed over their blocks of r, so that the right factor is the identity, repeated. No
+/// scale. Its variant <c>mini</c> repeats columns of B; <c>bat</c> has a matrix per block of outputs, and multiplies
+/// the weight by it.
 /// </summary>
 internal sealed class MissMethod : AdapterMethod
 {
@@ -17,10 +18,15 @@ internal sealed class MissMethod : AdapterMethod
     private const string Block = "miss_block";
 
     private static readonly AdapterSetting VariantSetting = AdapterSetting.Choice(
-        Variant, "B as it is; mini: mini-rank columns, repeated; bat: W∘B + B in blocks of r×r, which makes the weight anew each step.", "miss", Mini, Bat);
+        Variant,
+        "B as it is; mini: mini-rank columns, repeated; bat: W·B + B in blocks of r×r, which makes the weight anew each step.",
+        "miss",
+        Mini,
+        Bat);
 
     public override string Name => "miss";
-    public override string Formula => "W + Bᵀ·[I_r I_r …], B [r, out]; bat: each block W_oi of r×r becomes W_oi·(I + B_o) + B_o";
+    public override string Formula =>
+        "W + Bᵀ·[I_r I_r …], B [r, out]; bat: each block W_oi of r×r becomes W_oi·(I + B_o) + B_o";
     public override string Source => "Kang and Yin, 2024, arXiv 2409.15371";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
@@ -29,12 +35,16 @@ internal sealed class MissMethod : AdapterMethod
     ];
     public override string Use => "One factor trains and it starts with a gradient at once, at LoRA's cost: r·out numbers a layer. Ranks of 32 to 128 are customary.";
     public override string? FormerPeftType => "BONE";
-    public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } = new Dictionary<string, string?> { ["bone_block"] = Block };
+    public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } =
+        new Dictionary<string, string?> { ["bone_block"] = Block };
 
     public override IReadOnlyList<AdapterSetting> Settings =>
     [
         VariantSetting,
-        AdapterSetting.Whole(MiniRank, 1, 1, 65536, "Columns of B in the variant mini, a divisor of the outputs.") with { PeftKey = "mini_r" },
+        AdapterSetting.Whole(MiniRank, 1, 1, 65536, "Columns of B in the variant mini, a divisor of the outputs.") with
+        {
+            PeftKey = "mini_r",
+        },
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)
@@ -45,7 +55,8 @@ internal sealed class MissMethod : AdapterMethod
             return Multiplied(layer, rank);
         var columns = variant == Mini ? (int)layer.Setting(MiniRank) : layer.Out;
         if (layer.Out % columns != 0)
-            throw new InputException($"{MiniRank} {columns} for {layer.Module.Name} of {layer.Out} outputs: expected a divisor");
+            throw new InputException(
+                $"{MiniRank} {columns} for {layer.Module.Name} of {layer.Out} outputs: expected a divisor");
         var block = layer.Trained(Block, (rank, columns));
         var left = (columns == layer.Out ? block : block.Tile(1, layer.Out / columns)).Transpose();
         return new AdapterForm { Terms = [new(left, block.Table((rank, inputs), "identities", Identities))] };
@@ -56,18 +67,22 @@ internal sealed class MissMethod : AdapterMethod
     private static AdapterForm Multiplied(AdapterBuilder layer, int rank)
     {
         if (layer.Out % rank != 0 || layer.In % rank != 0)
-            throw new InputException($"rank {rank} for {layer.Module.Name}, which is [{layer.Out}, {layer.In}]: bat cuts it into blocks of r×r, expected a divisor");
+            throw new InputException($"rank {rank} for {layer.Module.Name}, which is [{layer.Out}, {layer.In}]: bat cuts "
+                + "it into blocks of r×r, expected a divisor");
         var (down, across) = (layer.Out / rank, layer.In / rank);
         var block = layer.Trained(Block, (down, rank, rank));
-        // A row of the weight is its pieces of r, one after another: those of a block of outputs are the rows of one product.
+        // A row of the weight is its pieces of r, one after another: those of a block of outputs are the rows of one
+        // product.
         var turned = layer.Weight.Reshape((down, rank * across, rank)).MatMul(block).Reshape((layer.Out, layer.In));
-        return new AdapterForm { Weight = layer.Weight.Add(turned).Add(block.Reshape((layer.Out, rank)).Tile(1, across)) };
+        var repeated = block.Reshape((layer.Out, rank)).Tile(1, across);
+        return new AdapterForm { Weight = layer.Weight.Add(turned).Add(repeated) };
     }
 
     private static AdapterOptions ReadVariant(JsonFields fields, AdapterOptions options) => fields.Find(Init) switch
     {
         null or { ValueKind: JsonValueKind.True or JsonValueKind.False } => options,
-        { ValueKind: JsonValueKind.String } text when text.GetString() is Mini or Bat => options.With(Variant, VariantSetting.Parse(text.GetString()!)),
+        { ValueKind: JsonValueKind.String } text when text.GetString() is Mini or Bat =>
+            options.With(Variant, VariantSetting.Parse(text.GetString()!)),
         _ => throw fields.Wrong(Init, $"true, false, {Mini} or {Bat}"),
     };
 

@@ -12,19 +12,22 @@ internal sealed class OftMethod : AdapterMethod
     public override string Source => "Qiu et al., 2023, arXiv 2306.07280; Qiu et al., 2025, arXiv 2506.19847";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Bias("oft_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"), .. PeftField.Ignored("module_dropout"),
+        PeftField.Bias("oft_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"),
+        .. PeftField.Ignored("module_dropout"),
     ];
     public override string Use => "Keeps angles between neurons. in·(block − 1)/2 numbers a layer; the weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
     [
-        AdapterSetting.Whole(BlockSizes.Size, 32, 2, 4096, "Size of the rotations; the nearest divisor of a layer's inputs.") with
+        AdapterSetting.Whole(
+            BlockSizes.Size, 32, 2, 4096, "Size of the rotations; the nearest divisor of a layer's inputs.") with
         {
             PeftKey = "oft_block_size",
         },
         BlockSizes.NumberSetting("r"),
         AdapterSetting.Switch(Share, false, "One rotation for all blocks of a layer.") with { PeftKey = "block_share" },
-        AdapterSetting.Switch(Constrained, false, "COFT: the skew-symmetric matrices of a layer no longer than eps/√blocks.") with { PeftKey = "coft" },
+        AdapterSetting.Switch(
+            Constrained, false, "COFT: the skew-symmetric matrices of a layer no longer than eps/√blocks.") with { PeftKey = "coft" },
         new(Bound, 6e-5, 1e-9, 1e6, "That length.") { PeftKey = "eps" },
         .. CayleyRotation.Settings(neumann: true),
     ];
@@ -38,7 +41,8 @@ internal sealed class OftMethod : AdapterMethod
         var shared = layer.IsOn(Share);
         var rotations = shared ? 1 : blocks;
         double? longest = layer.IsOn(Constrained) ? layer.Setting(Bound) / Math.Sqrt(rotations) : null;
-        var rotation = CayleyRotation.Trained(layer, "oft_R.weight", (rotations, size * (size - 1) / 2), size, BlockSizes.Size, longest: longest);
+        var rotation = CayleyRotation.Trained(
+            layer, "oft_R.weight", (rotations, size * (size - 1) / 2), size, BlockSizes.Size, longest: longest);
         if (shared)
             rotation = rotation.Reshape((size, size)).Repeat(blocks);
         return new AdapterForm { Weight = layer.Weight.MatMulBlocks(rotation, transpose: true) };

@@ -3,8 +3,9 @@ using Spectral.Kernels;
 namespace Spectral.Training;
 
 /// <summary>
-/// PSOFT: a scaled rotation of the leading singular directions, which the file holds. PEFT's alpha cancels and is not read. PEFT keeps no directions
-/// and repeats its SVD whenever it loads a folder; their signs, on which the rotation depends, differ between LAPACKs and from the GPU's.
+/// PSOFT: a scaled rotation of the leading singular directions, which the file holds. PEFT's alpha cancels and is not
+/// read. PEFT keeps no directions and repeats its SVD whenever it loads a folder; their signs, on which the rotation
+/// depends, differ between LAPACKs and from the GPU's.
 /// </summary>
 internal sealed class PsoftMethod : AdapterMethod
 {
@@ -18,11 +19,12 @@ internal sealed class PsoftMethod : AdapterMethod
     public override string Name => "psoft";
     public override string Formula => "W + U_r diag(sigma_r)·(diag(b)·Q(theta)·diag(a) − I)·V_rᵀ, Q a rotation [r, r]";
     public override string Source => "Efficient Orthogonal Fine-Tuning with Principal Subspace Adaptation, 2026, openreview FSHrinMArK";
-    public override string Use => "Orthogonal fine-tuning at LoRA's speed: r(r − 1)/2 + 2r numbers a layer. Ranks of 32 to 256 are customary. Export makes a LoRA for PEFT, whose "
-        + "own type finds other signs.";
+    public override string Use => "Orthogonal fine-tuning at LoRA's speed: r(r − 1)/2 + 2r numbers a layer. Ranks of 32 to 256 "
+        + "are customary. Export makes a LoRA for PEFT, whose own type finds other signs.";
     public override string PeftType => "PSOFT_FACTORS";
     public override string? FormerPeftType => "PSOFT";
-    public override string? FormerRefusal => "its factors come from an SVD that PEFT repeats whenever it loads the folder, and their signs differ from one "
+    public override string? FormerRefusal =>
+        "its factors come from an SVD that PEFT repeats whenever it loads the folder, and their signs differ from one "
         + "LAPACK or GPU to the next; expected what PEFT converts it to (convert_to_lora), or merges";
     public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } = new Dictionary<string, string?>
     {
@@ -35,7 +37,8 @@ internal sealed class PsoftMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.SpectralRank;
-        var rotation = CayleyRotation.Trained(layer, Theta, rank * (rank - 1) / 2, rank, "rank", opposite: true).Reshape((rank, rank));
+        var rotation = CayleyRotation.Trained(
+            layer, Theta, rank * (rank - 1) / 2, rank, "rank", opposite: true).Reshape((rank, rank));
         Factor b = layer.Trained(Outer, rank, Start.Ones), a = layer.Trained(Inner, rank, Start.Ones);
         var middle = rotation.ScaleRows(b).ScaleColumns(a).AddIdentity(-1);
         return new AdapterForm { Terms = [new(layer.Frozen(B, (layer.Out, rank)).MatMul(middle), layer.Frozen(A, (rank, layer.In)))] };
@@ -47,9 +50,12 @@ internal sealed class PsoftMethod : AdapterMethod
         start[A].CopyFrom(svd.Vt);
     });
 
-    /// <summary>Folders of the former type were trained with Cayley's formula turning the opposite way; the series did not.</summary>
-    internal override IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options) => tensors.Select(tensor =>
-        tensor.Name.EndsWith(FormerTheta, StringComparison.Ordinal) && !CayleyRotation.IsSeries(this, options)
+    /// <summary>
+    /// Folders of the former type were trained with Cayley's formula turning the opposite way; the series did not.
+    /// </summary>
+    internal override IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options) =>
+        tensors.Select(tensor => tensor.Name.EndsWith(FormerTheta, StringComparison.Ordinal)
+            && !CayleyRotation.IsSeries(this, options)
             ? tensor with { ToFloats = () => Array.ConvertAll(tensor.ToFloats(), value => -value) }
             : tensor);
 }

@@ -21,7 +21,8 @@ internal sealed class RandLoraMethod : AdapterMethod
     [
         ProjectionSeed.Setting(0, "projection_prng_key"),
         AdapterSetting.Switch(Sparse, false, "A and B of -1, 0 and 1, two thirds zeros.") with { PeftKey = "sparse" },
-        AdapterSetting.Switch(VerySparse, false, "Still more zeros, all but one in the root of the smaller size.") with { PeftKey = "very_sparse" },
+        AdapterSetting.Switch(
+            VerySparse, false, "Still more zeros, all but one in the root of the smaller size.") with { PeftKey = "very_sparse" },
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)
@@ -31,9 +32,11 @@ internal sealed class RandLoraMethod : AdapterMethod
         int tallest = layer.AllModules.Max(module => module.Out), widest = layer.AllModules.Max(module => module.In);
         int smallest = Math.Min(tallest, widest), largest = Math.Max(tallest, widest);
         var most = Bases(smallest, rank);
-        var a = layer.Shared("randlora_A", (rank, 1, smallest), false, Start.Computed(() => Draw(layer, smallest, largest).A))
+        var a = layer.Shared(
+            "randlora_A", (rank, 1, smallest), false, Start.Computed(() => Draw(layer, smallest, largest).A))
             .Reshape((rank, smallest)).Block(0, 0, rank, small);
-        var b = layer.Shared("randlora_B", (largest, most, rank), false, Start.Computed(() => Draw(layer, smallest, largest).B))
+        var b = layer.Shared(
+            "randlora_B", (largest, most, rank), false, Start.Computed(() => Draw(layer, smallest, largest).B))
             .Reshape((largest, most * rank)).Block(0, 0, large, count * rank);
         var lambda = layer.Trained("randlora_lambda", (rank, count));
         var gamma = layer.Trained("randlora_gamma", (count, small), Start.Of(1.0 / Math.Max(count, small)));
@@ -47,8 +50,8 @@ internal sealed class RandLoraMethod : AdapterMethod
     private static int Bases(int small, int rank) => (small + rank - 1) / rank;
 
     /// <summary>
-    /// A [rank, 1, small] and B [large, bases, rank] as PEFT draws them, each divided by its deviation: BF16 from a Kaiming-uniform distribution, as on
-    /// all processors that have BF16, or F32 from signs and zeros.
+    /// A [rank, 1, small] and B [large, bases, rank] as PEFT draws them, each divided by its deviation: BF16 from a
+    /// Kaiming-uniform distribution, as on all processors that have BF16, or F32 from signs and zeros.
     /// </summary>
     private static (float[] A, float[] B) Draw(AdapterBuilder layer, int small, int large)
     {
@@ -59,7 +62,14 @@ internal sealed class RandLoraMethod : AdapterMethod
             return (Signs(rank * small), Signs(large * bases * rank));
 
             float[] Signs(int count) =>
-                Normalized(Array.ConvertAll(generator.Uniform(count, 0, 1), value => value < edge ? -1f : value > 1 - edge ? 1f : 0f), value => value);
+                Normalized(Array.ConvertAll(generator.Uniform(count, 0, 1), Sign), value => value);
+
+            float Sign(float value)
+            {
+                if (value < edge)
+                    return -1;
+                return value > 1 - edge ? 1 : 0;
+            }
         }
         var a = Normalized(Kaiming(rank * small, small), BFloat16.Round);
         var b = new float[large * bases * rank];
@@ -81,7 +91,8 @@ internal sealed class RandLoraMethod : AdapterMethod
     private static float[] Normalized(float[] values, Converter<float, float> round)
     {
         var mean = values.Average(value => (double)value);
-        var deviation = round((float)Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Length - 1)));
+        var variance = values.Sum(value => (value - mean) * (value - mean)) / (values.Length - 1);
+        var deviation = round((float)Math.Sqrt(variance));
         return Array.ConvertAll(values, value => round(value / deviation));
     }
 }

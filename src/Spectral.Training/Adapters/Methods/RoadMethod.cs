@@ -15,13 +15,19 @@ internal sealed class RoadMethod : AdapterMethod
     public override IReadOnlyList<AdapterSetting> Settings =>
     [
         AdapterSetting.Choice(Variant, "One angle and length per pair, per output, or per output and direction.", "road_1", "road_2", "road_4") with { PeftKey = "variant" },
-        AdapterSetting.Whole(GroupSize, 64, 2, 65536, "Outputs in a group; the largest even number up to this that divides all layers' outputs.") with { PeftKey = "group_size" },
+        AdapterSetting.Whole(
+            GroupSize, 64, 2, 65536, "Outputs in a group; the largest even number up to this that divides all layers' outputs.") with
+        {
+            PeftKey = "group_size",
+        },
     ];
 
     /// <inheritdoc/>
-    public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) => all.Any(other => other.Out % 2 != 0)
-        ? options
-        : options.With(GroupSize, 2 * Divisors.Common((int)options.Setting(this, GroupSize) / 2, all.Select(other => other.Out / 2)));
+    public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) =>
+        all.Any(other => other.Out % 2 != 0) ? options : options.With(GroupSize, 2 * Common(options, all));
+
+    private int Common(AdapterOptions options, IReadOnlyList<ModuleShape> all) =>
+        Divisors.Common((int)options.Setting(this, GroupSize) / 2, all.Select(other => other.Out / 2));
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

@@ -13,7 +13,8 @@ internal sealed class TinyLoraMethod : AdapterMethod
     public override string Source => "Learning to Reason in 13 Parameters, 2026, arXiv 2602.04118";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Rank(2), PeftField.Dropout("tinylora_dropout"), PeftField.Written("save_projection", true, CheckProjection),
+        PeftField.Rank(2), PeftField.Dropout("tinylora_dropout"),
+        PeftField.Written("save_projection", true, CheckProjection),
         PeftField.Start("init_weights"), .. PeftField.Ignored("init_v_bound"),
     ];
     public override string Use => "The fewest numbers of all: u for each group of layers, down to u in the whole model with weight-tying 1. Rank 2 is customary.";
@@ -27,7 +28,9 @@ internal sealed class TinyLoraMethod : AdapterMethod
 
     /// <summary>PEFT lowers the rank to the smaller size of a layer.</summary>
     internal override AdapterOptions Observe(AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) =>
-        shape(A) is [>= 1 and <= 1 << 16 and var rank, _] && rank < options.Rank ? options with { Rank = (int)rank } : options;
+        shape(A) is [>= 1 and <= 1 << 16 and var rank, _] && rank < options.Rank
+            ? options with { Rank = (int)rank }
+            : options;
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
@@ -62,10 +65,14 @@ internal sealed class TinyLoraMethod : AdapterMethod
         return Enumerable.Range(0, layers.Count).First(i => layers[i].Name == layer.Module.Name);
     }
 
-    /// <summary>PEFT 0.19 draws before it numbers the layers, by a seed that differs from one process to the next.</summary>
+    /// <summary>
+    /// PEFT 0.19 draws before it numbers the layers, by a seed that differs from one process to the next.
+    /// </summary>
     private static void CheckProjection(JsonFields fields)
     {
-        if (fields.Boolean("save_projection") == false && fields.Text("peft_version")?.StartsWith("0.19.", StringComparison.Ordinal) == true)
-            throw fields.Wrong("save_projection", "true in a file of PEFT 0.19, whose projections nobody can draw again");
+        if (fields.Boolean("save_projection") == false
+            && fields.Text("peft_version")?.StartsWith("0.19.", StringComparison.Ordinal) == true)
+            throw fields.Wrong(
+                "save_projection", "true in a file of PEFT 0.19, whose projections nobody can draw again");
     }
 }

@@ -3,8 +3,9 @@ using Spectral.Kernels;
 namespace Spectral.Training;
 
 /// <summary>
-/// The numbers of PyTorch's generator on the CPU: an MT19937 (Matsumoto and Nishimura, 1998) and the ways in which <c>uniform_</c> and
-/// <c>normal_</c> use it. PEFT's files name frozen random tensors by its seed alone, so that they have to come out to the bit.
+/// The numbers of PyTorch's generator on the CPU: an MT19937 (Matsumoto and Nishimura, 1998) and the ways in which
+/// <c>uniform_</c> and <c>normal_</c> use it. PEFT's files name frozen random tensors by its seed alone, so that they
+/// have to come out to the bit.
 /// </summary>
 /// <param name="seed">As given to <c>manual_seed</c>; its lower 32 bits count.</param>
 internal sealed class TorchGenerator(long seed)
@@ -54,7 +55,9 @@ internal sealed class TorchGenerator(long seed)
         return values;
     }
 
-    /// <summary>An F32 tensor, N(0, deviation²), to rounding: PyTorch's logarithm and cosine depend on the processor.</summary>
+    /// <summary>
+    /// An F32 tensor, N(0, deviation²), to rounding: PyTorch's logarithm and cosine depend on the processor.
+    /// </summary>
     public float[] Normal(int count, double deviation)
     {
         if (count < Block)

@@ -1,8 +1,8 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// The first numbers of PyTorch's <c>randperm(count)</c> on the CPU with a seeded <see cref="TorchGenerator"/>: a Fisher-Yates shuffle. PEFT's
-/// files name locations by such a seed alone.
+/// The first numbers of PyTorch's <c>randperm(count)</c> on the CPU with a seeded <see cref="TorchGenerator"/>: a
+/// Fisher-Yates shuffle. PEFT's files name locations by such a seed alone.
 /// </summary>
 internal static class TorchPermutation
 {

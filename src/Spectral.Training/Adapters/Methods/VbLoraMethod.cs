@@ -12,7 +12,8 @@ internal sealed class VbLoraMethod : AdapterMethod
     private const string Indices = "_topk_indices";
     private const string Weights = "_topk_weights";
 
-    // Of vectors that a file does not name: below the logarithm of any weight, and finite, so that the file can be written in full.
+    // Of vectors that a file does not name: below the logarithm of any weight, and finite, so that the file can be
+    // written in full.
     private const float NotChosen = -1e4f;
 
     public override string Name => "vb-lora";
@@ -22,7 +23,8 @@ internal sealed class VbLoraMethod : AdapterMethod
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
         PeftField.Rank(4), PeftField.Dropout("vblora_dropout"), PeftField.Bias("vblora_only"), PeftField.FanInFanOut,
-        PeftField.Written("save_only_topk_weights", false), .. PeftField.Ignored("init_vector_bank_bound", "init_logits_std"),
+        PeftField.Written("save_only_topk_weights", false),
+        .. PeftField.Ignored("init_vector_bank_bound", "init_logits_std"),
     ];
     public override string Use => "Small files: a bank, and two of its numbers for each piece. Logits train too, n for each piece. The weight starts a little changed.";
     public override bool StartsAtBase => false;
@@ -35,41 +37,52 @@ internal sealed class VbLoraMethod : AdapterMethod
     ];
 
     /// <inheritdoc/>
-    public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) => options
-        .With(Length, Divisors.Common((int)options.Setting(this, Length), all.SelectMany(other => new[] { other.In, other.Out })))
-        .With(TopK, Math.Min(options.Setting(this, Count), options.Setting(this, TopK)));
+    public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) =>
+        options
+            .With(Length, Common((int)options.Setting(this, Length), all))
+            .With(TopK, Math.Min(options.Setting(this, Count), options.Setting(this, TopK)));
 
     internal override AdapterOptions Observe(AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) =>
         shape(Bank) is [_, >= 1 and <= 1 << 16 and var length] ? options.With(Length, length) : options;
 
     /// <summary>
-    /// Files of save_only_topk_weights have the chosen vectors' numbers and all but the last of their weights in place of logits; logarithms of the
-    /// weights are logits that mix the same.
+    /// Files of save_only_topk_weights have the chosen vectors' numbers and all but the last of their weights in
+    /// place of logits; logarithms of the weights are logits that mix the same.
     /// </summary>
     internal override IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options)
     {
-        var weights = tensors.Where(tensor => tensor.Name.EndsWith(Weights, StringComparison.Ordinal)).ToDictionary(tensor => tensor.Name[..^Weights.Length]);
+        var byName = tensors.ToDictionary(tensor => tensor.Name);
         var count = (int)options.Setting(this, Count);
         foreach (var tensor in tensors)
         {
-            if (!tensor.Name.EndsWith(Indices, StringComparison.Ordinal))
+            if (Stem(tensor.Name, Weights) is { } weighed && byName.ContainsKey(weighed + Indices))
+                continue;
+            if (Stem(tensor.Name, Indices) is not { } name)
             {
-                if (!tensor.Name.EndsWith(Weights, StringComparison.Ordinal) || !tensors.Any(other => other.Name == tensor.Name[..^Weights.Length] + Indices))
-                    yield return tensor;
+                yield return tensor;
                 continue;
             }
-            var name = tensor.Name[..^Indices.Length];
-            if (!weights.TryGetValue(name, out var chosen) || !tensor.Shape.SkipLast(1).SequenceEqual(chosen.Shape.SkipLast(1)) || tensor.Shape[^1] != chosen.Shape[^1] + 1)
-                throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is {InputText.Shape([.. tensor.Shape])}, expected beside it "
-                    + $"{InputText.Quote(name + Weights)} with one column less");
-            yield return new AdapterTensor(tensor.Path, name, StoredType.F32, [.. tensor.Shape.SkipLast(1), count], () => Logits(tensor, chosen, count));
+            if (!byName.TryGetValue(name + Weights, out var weights) || !AreOneLess(weights.Shape, tensor.Shape))
+                throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is "
+                    + $"{InputText.Shape([.. tensor.Shape])}, expected beside it {InputText.Quote(name + Weights)} with one column less");
+            long[] shape = [.. tensor.Shape.SkipLast(1), count];
+            yield return new AdapterTensor(tensor.Path, name, StoredType.F32, shape, () => Logits(tensor, weights, count));
         }
     }
+
+    private static string? Stem(string name, string ending) =>
+        name.EndsWith(ending, StringComparison.Ordinal) ? name[..^ending.Length] : null;
+
+    private static bool AreOneLess(IReadOnlyList<long> weights, IReadOnlyList<long> indices) =>
+        indices.Count > 0 && weights.SequenceEqual([.. indices.SkipLast(1), indices[^1] - 1]);
+
+    private static int Common(int wanted, IReadOnlyList<ModuleShape> modules) =>
+        Divisors.Common(wanted, modules.SelectMany(module => new[] { module.In, module.Out }));
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         int rank = layer.Rank, n = (int)layer.Setting(Count), k = Math.Min(n, (int)layer.Setting(TopK));
-        var length = Divisors.Common((int)layer.Setting(Length), layer.AllModules.SelectMany(module => new[] { module.In, module.Out }));
+        var length = Common((int)layer.Setting(Length), layer.AllModules);
         var (across, down) = (layer.In / length, layer.Out / length);
         var bank = layer.Shared(Bank, (n, length), true, Start.Uniform(0.02));
         var a = layer.Trained("vblora_logits_A", (rank, across, n), Start.Normal(0.1));
@@ -91,10 +104,11 @@ internal sealed class VbLoraMethod : AdapterMethod
             {
                 var vector = numbers[row * k + i];
                 if (vector < 0 || vector >= count)
-                    throw new InputException($"{indices.Path}: tensor {InputText.Quote(indices.Name)} names vector {vector}, expected 0 to {count - 1}");
+                    throw new InputException(
+                        $"{indices.Path}: tensor {InputText.Quote(indices.Name)} names vector {vector}, expected 0 to {count - 1}");
                 var weight = i == k - 1 ? rest : values[row * (k - 1) + i];
                 rest -= weight;
-                logits[row * count + vector] = (float)Math.Max(Math.Log(weight), NotChosen);
+                logits[row * count + vector] = (float)Math.Max(Math.Log(Math.Max(weight, 0)), NotChosen);
             }
         }
         return logits;

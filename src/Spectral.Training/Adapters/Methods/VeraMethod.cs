@@ -1,6 +1,9 @@
 namespace Spectral.Training;
 
-/// <summary>VeRA: the factors are Kaiming-uniform (gain √2) of the largest layer and PEFT's for the same seed; each layer uses its corner.</summary>
+/// <summary>
+/// VeRA: the factors are Kaiming-uniform (gain √2) of the largest layer and PEFT's for the same seed; each layer uses
+/// its corner.
+/// </summary>
 internal sealed class VeraMethod : AdapterMethod
 {
     public override string Name => "vera";

@@ -192,7 +192,8 @@ internal static class AdapterConfigFile
     {
         IEnumerable<PeftField> own = method.PeftFields ?? PeftField.LoraWith(PeftField.Rank(8, least: 0));
         IEnumerable<PeftField> settings = method.Settings.Where(setting => setting.PeftKey is not null || method.PeftFields is null)
-            .Select(setting => PeftField.Setting(setting, setting.PeftKey ?? setting.Name.Replace('-', '_'), Rival(method, setting)));
+            .Select(setting =>
+                PeftField.Setting(setting, setting.PeftKey ?? setting.Name.Replace('-', '_'), Rival(method, setting)));
         IEnumerable<PeftField> patterns = method.Settings.Where(setting => setting.PeftPatternKey is not null)
             .Select(setting => PeftField.SettingPattern(setting, setting.PeftPatternKey!));
         return [.. own, .. settings, .. patterns, PeftField.ModulesToSave];
@@ -212,7 +213,8 @@ internal static class AdapterConfigFile
                 ? named
                 : throw fields.Wrong("peft_type", $"{named.PeftType}, as the weights are those of {name}");
         }
-        AdapterMethod[] ofType = [.. AdapterMethods.All.Where(method => (method.PeftType == type || method.FormerPeftType == type) && method.Reads(fields))];
+        AdapterMethod[] ofType = [.. AdapterMethods.All.Where(
+            method => (method.PeftType == type || method.FormerPeftType == type) && method.Reads(fields))];
         if (ofType.Length == 0)
             throw fields.Wrong("peft_type", "one of " + string.Join(", ", AdapterMethods.All.Select(method => method.PeftType).Distinct().Order(StringComparer.Ordinal)));
         if (ofType[0].PeftType != type && ofType[0].FormerRefusal is { } reason)

@@ -40,7 +40,8 @@ internal sealed class AdapterTensors
         (string? Leaf, Regex Key)[] modular =
         [
             .. method.FormerLeaves.Select(former => (former.Value, Key(Module, former.Key))),
-            .. leaves.Concat(shared).Distinct().OrderByDescending(leaf => leaf.Length).Select(leaf => (leaf, Key(Module, leaf))),
+            .. leaves.Concat(shared).Distinct().OrderByDescending(leaf => leaf.Length).Select(
+                leaf => (leaf, Key(Module, leaf))),
         ];
         (string? Leaf, Regex Key)[] common = [.. shared.Select(name => (name, Key("", name)))];
         foreach (AdapterTensor tensor in method.Unfold([.. folder.Tensors], folder.Config.Options))
@@ -59,9 +60,13 @@ internal sealed class AdapterTensors
             if (Find(common, name) is { Leaf: { } whole })
                 Add(_shared, whole, tensor, "the file");
             else if (isModule && Find(modular, name) is { } found)
-                AddToModule(layers is null ? found.Module : WrappedNames.Resolve(found.Module, layers), found.Leaf, tensor, shared);
+            {
+                string module = layers is null ? found.Module : WrappedNames.Resolve(found.Module, layers);
+                AddToModule(module, found.Leaf, tensor, shared);
+            }
             else
-                throw new InputException($"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {method.Name} adapter, expected "
+                throw new InputException(
+                    $"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {method.Name} adapter, expected "
                     + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its modules, or "
                     + "tensors of modules_to_save");
         }
@@ -74,7 +79,8 @@ internal sealed class AdapterTensors
     public IReadOnlyDictionary<string, AdapterTensor> Of(string module) => _modules.GetValueOrDefault(module) ?? [];
 
     /// <summary>The shape of a module's tensor, or of one that all share; null where there is none.</summary>
-    public IReadOnlyList<long>? Shape(string module, string leaf) => Of(module).GetValueOrDefault(leaf)?.Shape ?? Common(leaf)?.Shape;
+    public IReadOnlyList<long>? Shape(string module, string leaf) =>
+        Of(module).GetValueOrDefault(leaf)?.Shape ?? Common(leaf)?.Shape;
 
     /// <summary>Whether the file holds a declared tensor.</summary>
     public bool Has(AdaptedModule module, StoredTensor declared) => Lookup(module, declared) is not null;

@@ -23,7 +23,9 @@ internal static class ModuleSizes
 
     private static readonly List<string> Projections = [.. AdapterOptions.AllProjections];
 
-    /// <summary>The modules that the folder has and its config means, in the order of a model: methods count by it.</summary>
+    /// <summary>
+    /// The modules that the folder has and its config means, in the order of a model: methods count by it.
+    /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tensors">Its tensors.</param>
     /// <param name="isWanted">Whether a module is of interest.</param>
@@ -34,7 +36,8 @@ internal static class ModuleSizes
     {
         Dictionary<string, (int Out, int In)> known = [];
         List<ModuleShape> modules = [];
-        foreach (string module in tensors.Modules.Where(module => folder.Config.Matches(module) && isWanted(module)).OrderBy(Place))
+        foreach (string module in tensors.Modules.Where(
+            module => folder.Config.Matches(module) && isWanted(module)).OrderBy(Place))
         {
             IReadOnlyDictionary<string, AdapterTensor> stored = tensors.Of(module);
             AdapterOptions settings = options(module);

@@ -227,9 +227,11 @@ public sealed record PeftField(string Key)
     /// <param name="key">The key.</param>
     public static PeftField SettingPattern(AdapterSetting setting, string key) => new(key)
     {
-        Read = (fields, options) => Entries(fields, key, (owner, name) => Value(owner, setting, name) ?? throw owner.Wrong(name, setting.Expected))
+        Read = (fields, options) => Entries(
+            fields, key, (owner, name) => Value(owner, setting, name) ?? throw owner.Wrong(name, setting.Expected))
             is { Length: > 0 } entries
-                ? options with { SettingPatterns = new Dictionary<string, IReadOnlyList<KeyValuePair<string, double>>>(options.SettingPatterns) { [setting.Name] = entries } }
+                ? options with { SettingPatterns = new Dictionary<string, IReadOnlyList<KeyValuePair<string,
+                    double>>>(options.SettingPatterns) { [setting.Name] = entries } }
                 : options,
         Write = (json, options) => WriteEntries(
             json, key, (options.SettingPatterns.GetValueOrDefault(setting.Name) ?? []).Select(Behind), json.WriteNumberValue),
@@ -298,7 +300,8 @@ public sealed record PeftField(string Key)
                 json.WriteNull(key);
                 return;
             }
-            WriteEntries(json, key, options.RankPattern.Select(pair => KeyValuePair.Create(Regex.Unescape(pair.Key) + suffix, pair.Value)), kept =>
+            WriteEntries(json, key, options.RankPattern.Select(
+                pair => KeyValuePair.Create(Regex.Unescape(pair.Key) + suffix, pair.Value)), kept =>
             {
                 json.WriteStartArray();
                 for (var rank = 0; rank < Math.Max(options.Rank, kept); rank++)
@@ -308,7 +311,8 @@ public sealed record PeftField(string Key)
         },
     };
 
-    private static double Ratio(int kept, int all) => (kept + AdaloraMethod.RankOffset) / (all + AdaloraMethod.RankOffset);
+    private static double Ratio(int kept, int all) =>
+        (kept + AdaloraMethod.RankOffset) / (all + AdaloraMethod.RankOffset);
 
     /// <inheritdoc cref="Is(string, bool, bool)"/>
     public static PeftField Is(string key, string value) => new(key)

@@ -44,7 +44,8 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
     public void SettingsComeBack(string name)
     {
         AdapterMethod method = AdapterMethods.Find(name);
-        // Each setting as far from its default as it goes in small steps; those that do not suit the layers stay, and those that take another's place.
+        // Each setting as far from its default as it goes in small steps; those that do not suit the layers stay, and
+        // those that take another's place.
         AdapterOptions options = Options with { Dropout = 0.125 };
         foreach (AdapterSetting setting in method.Settings.Where(setting => setting.InPlaceOf is null))
         {

@@ -6,8 +6,8 @@ using Spectral.Kernels.Tests;
 namespace Spectral.Training.Tests;
 
 /// <summary>
-/// Sizes of blocks that layers do not divide into: PEFT refuses them, so the config holds those that the tensors have. The conditions are those that
-/// the layers of PEFT 0.20 check.
+/// Sizes of blocks that layers do not divide into: PEFT refuses them, so the config holds those that the tensors
+/// have. The conditions are those that the layers of PEFT 0.20 check.
 /// </summary>
 public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
 {
@@ -20,7 +20,8 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
     public void BlocksOfC3aDivideEachLayer() => Check("c3a", [], (config, module) =>
     {
         var pattern = config["block_size_pattern"]!.AsObject();
-        var key = pattern.Select(pair => pair.Key).FirstOrDefault(key => Regex.IsMatch(module.Name, $@"(^|.*\.){key}$"));
+        var key = pattern.Select(pair => pair.Key).FirstOrDefault(
+            key => Regex.IsMatch(module.Name, $@"(^|.*\.){key}$"));
         var size = (int)(key is null ? config["block_size"]! : pattern[key]!);
         Assert.That((module.In % size, module.Out % size), Is.EqualTo((0, 0)), module.Name);
         return [("c3a_kernel", [module.Out / size, module.In / size, size])];
@@ -36,7 +37,8 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
 
     [TestCase("block-size", 5)]
     [TestCase("blocks", 5)]
-    public void BlocksOfBoftDivideTheInputs(string setting, int value) => Check("boft", new() { [setting] = value }, (config, module) =>
+    public void BlocksOfBoftDivideTheInputs(string setting, int value) =>
+        Check("boft", new() { [setting] = value }, (config, module) =>
     {
         int size = (int)config["boft_block_size"]!, number = (int)config["boft_block_num"]!;
         Assert.That(size == 0, Is.Not.EqualTo(number == 0), "one of the two");
@@ -46,16 +48,22 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
     });
 
     [Test]
-    public void VectorsOfVbLoraDivideAllSizes() => Check("vb-lora", new() { ["num-vectors"] = 3, ["top-vectors"] = 5 }, (config, module) =>
+    public void VectorsOfVbLoraDivideAllSizes() =>
+        Check("vb-lora", new() { ["num-vectors"] = 3, ["top-vectors"] = 5 }, (config, module) =>
     {
         int length = (int)config["vector_length"]!, count = (int)config["num_vectors"]!;
         Assert.That((module.In % length, module.Out % length), Is.EqualTo((0, 0)), module.Name);
         Assert.That((int)config["topk"]!, Is.LessThanOrEqualTo(count));
-        return [("vblora_logits_A", [2, module.In / length, count]), ("vblora_logits_B", [module.Out / length, 2, count])];
+        return
+        [
+            ("vblora_logits_A", [2, module.In / length, count]),
+            ("vblora_logits_B", [module.Out / length, 2, count]),
+        ];
     });
 
     [Test]
-    public void FrequenciesAreNoMoreThanElements() => Check("fourierft", new() { ["n-frequency"] = 130 }, (config, module) =>
+    public void FrequenciesAreNoMoreThanElements() =>
+        Check("fourierft", new() { ["n-frequency"] = 130 }, (config, module) =>
     {
         var pattern = config["n_frequency_pattern"]!.AsObject();
         var key = pattern.Select(pair => pair.Key).FirstOrDefault(key => Regex.IsMatch(module.Name, $@".*\.{key}$"));
@@ -64,12 +72,16 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
         return [("fourierft_spectrum", [count])];
     });
 
-    private void Check(string method, Dictionary<string, double> settings, Func<JsonObject, ModuleShape, (string Leaf, long[] Shape)[]> expected)
+    private void Check(
+        string method,
+        Dictionary<string, double> settings,
+        Func<JsonObject, ModuleShape, (string Leaf, long[] Shape)[]> expected)
     {
         var model = Keep(TinyModels.Frozen(Config, Device, Folder));
         var directory = Path.Combine(Folder.Path, "adapter");
         float[] values;
-        using (var adapter = Adapter.Attach(model, AdapterMethods.Find(method), new AdapterOptions { Rank = 2, TargetModules = Targets, Settings = settings }))
+        var options = new AdapterOptions { Rank = 2, TargetModules = Targets, Settings = settings };
+        using (var adapter = Adapter.Attach(model, AdapterMethods.Find(method), options))
         {
             Adapters.Perturb(adapter, 3);
             adapter.Save(directory);
@@ -79,10 +91,12 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
         using (var file = SafetensorsFile.Open(Path.Combine(directory, "adapter_model.safetensors")))
             foreach (var module in AdapterTargets.Of(Config, new AdapterOptions { TargetModules = Targets }))
                 foreach (var (leaf, shape) in expected(config, module))
-                    Assert.That(file.Tensors[AdapterFolder.KeyOf(module.Name, leaf)].Shape, Is.EqualTo(shape), $"{module.Name}.{leaf}");
+                    Assert.That(file.Tensors[AdapterFolder.KeyOf(module.Name, leaf)].Shape, Is.EqualTo(shape),
+                        $"{module.Name}.{leaf}");
         using var loaded = Adapter.Load(model, directory);
         Assert.That(Weights(loaded), Is.EqualTo(values));
     }
 
-    private static float[] Weights(Adapter adapter) => [.. adapter.Modules.SelectMany(module => module.Core.MergedWeight())];
+    private static float[] Weights(Adapter adapter) =>
+        [.. adapter.Modules.SelectMany(module => module.Core.MergedWeight())];
 }

@@ -10,7 +10,10 @@ public sealed class FormerTypeTests() : TrainingTest(DeviceKind.Cpu)
     private const string Module = "model.layers.0.self_attn.q_proj";
     private const int Rank = 3, Outputs = 16, Inputs = 12;
 
-    /// <summary>Trained with (I − S)(I + S)⁻¹ where PEFT has (I + S)(I − S)⁻¹, or with the same series: the weight stays what it was.</summary>
+    /// <summary>
+    /// Trained with (I − S)(I + S)⁻¹ where PEFT has (I + S)(I − S)⁻¹, or with the same series: the weight stays what
+    /// it was.
+    /// </summary>
     [TestCase(false)]
     [TestCase(true)]
     public void APsoftFolderOfThisLibraryMeansWhatItDid(bool series)
@@ -23,11 +26,15 @@ public sealed class FormerTypeTests() : TrainingTest(DeviceKind.Cpu)
         (s[0, 1], s[0, 2], s[1, 2]) = (upper[0], upper[1], upper[2]);
         (s[1, 0], s[2, 0], s[2, 1]) = (-upper[0], -upper[1], -upper[2]);
         var one = Dense.Identity(Rank);
-        var rotation = series ? one + 2 * s + 2 * (s * s) + 2 * (s * s * s) + s * s * s * s : (one - s) * (one + s).Inverse();
-        var turned = Dense.Diagonal(tensors["psoft_R.vector_b"]) * rotation * Dense.Diagonal(tensors["psoft_R.vector_a"]);
-        var change = Dense.Of(Outputs, Rank, tensors["psoft_B"]) * (turned - one) * Dense.Of(Rank, Inputs, tensors["psoft_A"]);
+        var rotation = series
+            ? one + 2 * s + 2 * (s * s) + 2 * (s * s * s) + s * s * s * s
+            : (one - s) * (one + s).Inverse();
+        var (b, a) = (Dense.Diagonal(tensors["psoft_R.vector_b"]), Dense.Diagonal(tensors["psoft_R.vector_a"]));
+        var (left, right) = (Dense.Of(Outputs, Rank, tensors["psoft_B"]), Dense.Of(Rank, Inputs, tensors["psoft_A"]));
+        var change = left * (b * rotation * a - one) * right;
         var weight = Adapters.Weights(Folder.Path)[$"{Module}.weight"];
-        VerifyGradient(adapter.Modules[0].Core.MergedWeight(), [.. weight.Zip(change.Values, (w, d) => w + d)], 1e-5, Module);
+        VerifyGradient(
+            adapter.Modules[0].Core.MergedWeight(), [.. weight.Zip(change.Values, (w, d) => w + d)], 1e-5, Module);
     }
 
     [Test]
@@ -39,7 +46,8 @@ public sealed class FormerTypeTests() : TrainingTest(DeviceKind.Cpu)
     }
 
     /// <summary>
-    /// OFT of PEFT 0.14 and 0.15: whole matrices R, rotations (I − S)(I + S)⁻¹ of S = (R − Rᵀ)/2, and a scale for each output (its oft/layer.py).
+    /// OFT of PEFT 0.14 and 0.15: whole matrices R, rotations (I − S)(I + S)⁻¹ of S = (R − Rᵀ)/2, and a scale for
+    /// each output (its oft/layer.py).
     /// </summary>
     [TestCase(4, 0)]
     [TestCase(0, 3)]
@@ -48,8 +56,10 @@ public sealed class FormerTypeTests() : TrainingTest(DeviceKind.Cpu)
         var model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
         var config = new JsonObject
         {
-            ["peft_type"] = "OFT", ["r"] = blocks, ["oft_block_size"] = size, ["module_dropout"] = 0.1, ["coft"] = false, ["eps"] = 6e-5,
-            ["block_share"] = false, ["bias"] = "none", ["target_modules"] = new JsonArray(Module), ["init_weights"] = true, ["fan_in_fan_out"] = false,
+            ["peft_type"] = "OFT", ["r"] = blocks, ["oft_block_size"] = size, ["module_dropout"] = 0.1,
+            ["coft"] = false, ["eps"] = 6e-5,
+            ["block_share"] = false, ["bias"] = "none", ["target_modules"] = new JsonArray(Module),
+            ["init_weights"] = true, ["fan_in_fan_out"] = false,
         };
         var tensors = Write(config, [], ("oft_r", [4, 3, 3]), ("oft_s", [Outputs, 1]));
         using var adapter = Adapter.Load(model, Path.Combine(Folder.Path, "adapter"));
@@ -63,32 +73,41 @@ public sealed class FormerTypeTests() : TrainingTest(DeviceKind.Cpu)
                 turned[3 * block + i / 3, 3 * block + i % 3] = rotation[i / 3, i % 3];
         }
         var weight = Dense.Of(Outputs, Inputs, Adapters.Weights(Folder.Path)[$"{Module}.weight"]);
-        VerifyGradient(adapter.Modules[0].Core.MergedWeight(), (Dense.Diagonal(tensors["oft_s"]) * weight * turned.Transposed).Values, 1e-5, Module);
+        VerifyGradient(adapter.Modules[0].Core.MergedWeight(),
+            (Dense.Diagonal(tensors["oft_s"]) * weight * turned.Transposed).Values, 1e-5, Module);
     }
 
     private Dictionary<string, double[]> Write(bool series, bool ours) => Write(
         new JsonObject
         {
-            ["peft_type"] = "PSOFT", ["r"] = Rank, ["psoft_alpha"] = 16, ["psoft_dropout"] = 0.0, ["ab_svd_init"] = "psoft_init", ["psoft_orth"] = true,
-            ["psoft_mag_a"] = true, ["psoft_mag_b"] = true, ["use_cayley_neumann"] = series, ["num_cayley_neumann_terms"] = 5,
+            ["peft_type"] = "PSOFT", ["r"] = Rank, ["psoft_alpha"] = 16, ["psoft_dropout"] = 0.0,
+            ["ab_svd_init"] = "psoft_init", ["psoft_orth"] = true,
+            ["psoft_mag_a"] = true, ["psoft_mag_b"] = true, ["use_cayley_neumann"] = series,
+            ["num_cayley_neumann_terms"] = 5,
             ["target_modules"] = new JsonArray(Module), ["init_weights"] = true, ["fan_in_fan_out"] = false,
         },
         ours ? new Dictionary<string, string> { [AdapterConfigFile.MethodKey] = "psoft" } : [],
-        ("psoft_R.weight", [3]), ("psoft_R.vector_a", [Rank]), ("psoft_R.vector_b", [Rank]), ("psoft_A", [Rank, Inputs]), ("psoft_B", [Outputs, Rank]));
+        ("psoft_R.weight", [3]),
+        ("psoft_R.vector_a", [Rank]),
+        ("psoft_R.vector_b", [Rank]),
+        ("psoft_A", [Rank, Inputs]),
+        ("psoft_B", [Outputs, Rank]));
 
     /// <summary>A folder of one module with random tensors, which are returned.</summary>
-    private Dictionary<string, double[]> Write(JsonObject config, Dictionary<string, string> metadata, params (string Leaf, long[] Shape)[] tensors)
+    private Dictionary<string, double[]> Write(
+        JsonObject config, Dictionary<string, string> metadata, params (string Leaf, long[] Shape)[] tensors)
     {
         var directory = Directory.CreateDirectory(Path.Combine(Folder.Path, "adapter")).FullName;
         File.WriteAllText(Path.Combine(directory, "adapter_config.json"), config.ToJsonString());
         var random = new Random(6);
-        var values = tensors.ToDictionary(tensor => tensor.Leaf, tensor =>
-            Enumerable.Range(0, (int)tensor.Shape.Aggregate((a, b) => a * b)).Select(_ => (double)(float)(random.NextDouble() - 0.5)).ToArray());
+        var values = tensors.ToDictionary(tensor => tensor.Leaf, tensor => Numbers((int)tensor.Shape.Aggregate((a, b) => a * b)));
         SafetensorsWriter.Write(
-            Path.Combine(directory, "adapter_model.safetensors"),
-            [.. tensors.Select(tensor => TensorToWrite.Floats(
-                AdapterFolder.KeyOf(Module, tensor.Leaf), StoredType.F32, tensor.Shape, () => Array.ConvertAll(values[tensor.Leaf], value => (float)value)))],
-            metadata);
+            Path.Combine(directory, "adapter_model.safetensors"), [.. tensors.Select(tensor => Stored(tensor.Leaf, tensor.Shape))], metadata);
         return values;
+
+        double[] Numbers(int count) => [.. Enumerable.Range(0, count).Select(_ => (double)(float)(random.NextDouble() - 0.5))];
+
+        TensorToWrite Stored(string leaf, long[] shape) => TensorToWrite.Floats(
+            AdapterFolder.KeyOf(Module, leaf), StoredType.F32, shape, () => Array.ConvertAll(values[leaf], value => (float)value));
     }
 }

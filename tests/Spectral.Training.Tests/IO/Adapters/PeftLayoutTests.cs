@@ -157,9 +157,11 @@ public sealed class PeftLayoutTests : FolderTest
         using TemporaryFolder models = new();
         TinyModel.Write(models);
         using AdapterReader reader = new(folder.Path, ModelConfig.Load(models.Path));
-        Assert.That(reader.Modules.Select(module => (module.Shape.Name, module.Form.Rank)), Is.EquivalentTo(new[] { (Query, 2), (Down, 1) }));
+        Assert.That(reader.Modules.Select(module => (module.Shape.Name, module.Form.Rank)),
+            Is.EquivalentTo(new[] { (Query, 2), (Down, 1) }));
         // PEFT divides by the rank and 1e-5.
-        Assert.That(reader.Modules.Select(module => module.Form.Terms[0].Scale), Is.All.EqualTo(6 / (3 + 1e-5)).Within(1e-12));
+        Assert.That(reader.Modules.Select(module => module.Form.Terms[0].Scale),
+            Is.All.EqualTo(6 / (3 + 1e-5)).Within(1e-12));
     }
 
     /// <summary>PEFT 0.12 keeps BOFT's permutations among its tensors.</summary>
