@@ -78,7 +78,7 @@ public sealed record TrainerOptions
     public int StepsFor(int records)
     {
         var perEpoch = BatchSampler.BatchesOf(records, RecordsPerStep, DropLast);
-        var steps = Steps ?? Math.Max(1, checked((int)Math.Ceiling(Epochs * perEpoch)));
+        var steps = Steps ?? (int)Math.Clamp(Math.Ceiling(Epochs * perEpoch), 1, int.MaxValue);
         return Warmup <= steps
             ? steps
             : throw new InputException(

@@ -32,6 +32,7 @@ public sealed class LearningRateScheduleTests
             Assert.That((options with { Epochs = 0.5 }).StepsFor(33), Is.EqualTo(2));
             Assert.That((options with { DropLast = true }).StepsFor(47), Is.EqualTo(6));
             Assert.That((options with { Steps = 5 }).StepsFor(17), Is.EqualTo(5));
+            Assert.That((options with { Epochs = int.MaxValue }).StepsFor(17), Is.EqualTo(int.MaxValue));
             Assert.That((options with { Batch = 65536, Accumulate = 65536 }).StepsFor(17), Is.EqualTo(3));
         });
     }

@@ -24,7 +24,7 @@ internal sealed class PretrainCommand : SpectralCommand
         output.Claim();
         var identity = new RunIdentity(context, this, training.Model, training.Data, training.Eval);
         using SavedRun? saved = training.Saved(context, output, identity, steps);
-        if (saved?.ResultOf(steps) is { } done)
+        if (saved?.Result is { } done)
         {
             TrainingRun.ShowDone(context, output, saved, done);
             return;

@@ -11,6 +11,7 @@ internal sealed class SavedRun : IDisposable
     private const string Note = "command";
 
     private readonly Facts facts;
+    private bool becomesLonger;
 
     private SavedRun(TrainerState state)
     {
@@ -31,9 +32,9 @@ internal sealed class SavedRun : IDisposable
     /// <summary>The trainer's part.</summary>
     public TrainerState State { get; }
 
-    /// <summary>What a run of so many steps printed when it was done; null if it is not.</summary>
-    public JsonObject? ResultOf(int steps) =>
-        facts.Result is { } result && State.Step == steps ? JsonNode.Parse(result)!.AsObject() : null;
+    /// <summary>What the run printed when it was done; null if it is not, or is to become longer.</summary>
+    public JsonObject? Result =>
+        facts.Result is { } result && !becomesLonger ? JsonNode.Parse(result)!.AsObject() : null;
 
     /// <summary>What stands in the log that was known then.</summary>
     public (long Bytes, string Sha256) Log => (facts.LogBytes, facts.LogSha256);
@@ -109,6 +110,7 @@ internal sealed class SavedRun : IDisposable
             throw new InputException(
                 $"--resume: the run has made {State.Step} steps; expected no fewer with --steps or --epochs, not "
                 + $"{steps}");
+        becomesLonger = steps > State.Step && lengths.Length > 0;
         if (lengths.Length > 0)
             context.Terminal.Warn(
                 $"the run was begun with "
