@@ -46,6 +46,9 @@ internal sealed class FinetuneCommand : SpectralCommand
             : saved is not null ? Adapter.Restore(model, method, options, saved.State)
             : Attach(context, model, method, options, data, settings);
         if (start is not null) adapter.RequireNoConflict(context, attached, inputs.Tokenizer);
+        if (attached.PartsTiedHead)
+            context.Terminal.Warn("the model ties its head to the embedding; the two part under this adapter "
+                + "(--keep-tied has the head follow an adapted or trained embedding)");
         attached.RequireSavable();
         long total = model.ParameterCount + attached.TrainableCount;
         var run = new TrainingRun(context, settings, output, identity)

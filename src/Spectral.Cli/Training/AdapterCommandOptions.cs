@@ -41,8 +41,9 @@ internal sealed class AdapterCommandOptions
     private readonly Option<int> topK = OptionTypes.Integer("--top-k", "Leading singular values that a spectral adapter rescales.", 8, 1, 65536);
     private readonly Option<string> target = new("--target")
     {
-        Description = "Layers to adapt: names or ends of names, separated by commas; all-linear, which is all but the output head; or an expression "
-            + "that matches full names, such as '.*\\.[0-3]\\.self_attn\\.(q|v)_proj'.",
+        Description = "Layers to adapt: names or ends of names, separated by commas, lm_head and embed_tokens among "
+            + "them; all-linear, which is all but the output head; or an expression that matches full names, such as "
+            + "'.*\\.[0-3]\\.self_attn\\.(q|v)_proj'.",
         HelpName = "NAMES",
         DefaultValueFactory = _ => string.Join(',', AdapterOptions.AllProjections),
         CustomParser = result =>

@@ -51,6 +51,10 @@ public sealed class Adapter : IDisposable
     public IEnumerable<Parameter> WholeWeights =>
         _factors.Saved.Where(pair => pair.Key.Trains).Select(pair => pair.Value);
 
+    /// <summary>Whether the model ties its head to the embedding, and one of them changes under the adapter alone.</summary>
+    public bool PartsTiedHead =>
+        _model.Config.TieWordEmbeddings && !_headFollows && TiedHead.IsTouched(_factors.Saved.Keys, _modules);
+
     /// <summary>What trains.</summary>
     public ParameterGroup Parameters => _factors.Trained;
 

@@ -139,19 +139,15 @@ public sealed class AdapterReader : IDisposable
     /// </summary>
     public bool Parts(ModelFolder model)
     {
-        if (!model.Config.TieWordEmbeddings)
+        if (!model.Config.TieWordEmbeddings || TiedHead.Follows(model.Config, Options, _saved, _modules))
             return false;
-        if (TiedHead.Follows(model.Config, Options, _saved, _modules))
+        if (!TiedHead.IsTouched(_saved, _modules))
             return false;
-        if (_modules.Any(module => module.Shape.Name is ModelTensors.EmbeddingModule or ModelTensors.HeadModule))
-            return true;
         SavedTensor? embedding = _saved.Find(tensor => tensor.Name == ModelTensors.Embedding);
         SavedTensor? head = _saved.Find(tensor => tensor.Name == ModelTensors.Head);
-        if (embedding?.Tokens is not null || head?.Tokens is not null)
-            return !(embedding?.Tokens ?? []).SequenceEqual(head?.Tokens ?? [])
-                || !Stored(embedding!).HasValuesOf(Stored(head!));
-        return (embedding is not null || head is not null)
-            && !(embedding is not null && head is not null && Stored(embedding).HasValuesOf(Stored(head)));
+        if (embedding is null || head is null || TiedHead.IsTouched([], _modules))
+            return true;
+        return !(embedding.Tokens ?? []).SequenceEqual(head.Tokens ?? []) || !Stored(embedding).HasValuesOf(Stored(head));
     }
 
     /// <summary>A saved tensor in the file.</summary>

@@ -15,13 +15,18 @@ internal static class TiedHead
         IEnumerable<SavedTensor> saved,
         IEnumerable<AdaptedModule> modules)
     {
-        if (!model.TieWordEmbeddings || saved.Any(tensor => tensor.Name == ModelTensors.Head))
+        if (!model.TieWordEmbeddings || saved.Any(tensor => tensor.Name == ModelTensors.Head && tensor.Trains))
             return false;
         if (saved.Any(tensor => tensor.Name == ModelTensors.Embedding && tensor.Tokens is not null))
             return true;
         return options.KeepTied && (modules.Any(module => module.Shape.IsEmbedding)
             || saved.Any(tensor => tensor.Name == ModelTensors.Embedding && tensor.Trains));
     }
+
+    /// <summary>Whether an adapter has anything of the embedding or of the head.</summary>
+    public static bool IsTouched(IEnumerable<SavedTensor> saved, IEnumerable<AdaptedModule> modules) =>
+        saved.Any(tensor => tensor.Name is ModelTensors.Embedding or ModelTensors.Head)
+            || modules.Any(module => module.Shape.Name is ModelTensors.EmbeddingModule or ModelTensors.HeadModule);
 
     /// <summary>Checks that a fresh adapter that is to keep head and embedding tied can.</summary>
     /// <exception cref="InputException">
