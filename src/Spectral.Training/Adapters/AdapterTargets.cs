@@ -9,14 +9,16 @@ public static class AdapterTargets
         SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-., ");
 
     /// <summary>
-    /// The targets that a text names: one expression over full names if it has a character that no list of names has, or is <c>all-linear</c>, every
-    /// linear layer but the output head; else names or ends of names, separated by commas.
+    /// The targets that a text names: one expression over full names if it has a character that no list of names has,
+    /// or is <c>all-linear</c>, every linear layer but the output head; else names or ends of names, separated by
+    /// commas.
     /// </summary>
     public static IReadOnlyList<string> Parse(string text) =>
         IsPattern(text) ? [text] : text.Split(',', StringSplitOptions.TrimEntries);
 
     /// <summary>The layers that the options name, with their sizes, in model order. Nothing is loaded.</summary>
-    /// <exception cref="InputException">A target matches no layer; the message says what there is. Or it is no regular expression.</exception>
+    /// <exception cref="InputException">A target matches no layer; the message says what there is. Or it is no regular
+    /// expression.</exception>
     public static IReadOnlyList<ModuleShape> Of(ModelConfig model, AdapterOptions options) =>
     [
         .. Choose([.. ModelTensors.Adaptable(model)], linear => linear.Name, options)
@@ -29,8 +31,9 @@ public static class AdapterTargets
     {
         var pattern = PatternOf(options.TargetModules);
         if (pattern.Names is null && !layers.Any(layer => pattern.Matches(name(layer))))
-            throw new InputException($"target {InputText.Quote(pattern.Text!)} matches no layer; an expression has to match full names, such as "
-                + string.Join(", ", layers.Select(name).DistinctBy(full => full.Split('.')[^1])));
+            throw new InputException(
+                $"target {InputText.Quote(pattern.Text!)} matches no layer; an expression has to match full names, "
+                + "such as " + string.Join(", ", layers.Select(name).DistinctBy(full => full.Split('.')[^1])));
         foreach (var target in pattern.Names ?? [])
             if (!layers.Any(layer => ModulePattern.Of(target).Matches(name(layer))))
                 throw new InputException($"target '{target}' matches no layer; there are: {Ends(layers)}");
@@ -44,14 +47,22 @@ public static class AdapterTargets
             $"targets {string.Join(", ", options.TargetModules)}: all of them are trained whole "
                 + $"({string.Join(", ", options.ModulesToSave)})");
 
-        string Ends(IEnumerable<T> some) => string.Join(", ", some.Select(layer => name(layer).Split('.')[^1]).Distinct());
+        string Ends(IEnumerable<T> some) =>
+            string.Join(", ", some.Select(layer => name(layer).Split('.')[^1]).Distinct());
     }
 
-    /// <summary>The same options with the names of the layers in place of an expression, so that every reader finds the same ones.</summary>
+    /// <summary>
+    /// The same options with the names of the layers in place of an expression, so that every reader finds the same
+    /// ones.
+    /// </summary>
     /// <inheritdoc cref="Of"/>
-    internal static AdapterOptions Resolved(IReadOnlyList<Linear> layers, AdapterOptions options) => PatternOf(options.TargetModules).Names is null
-        ? options with { TargetModules = [.. Choose(layers, layer => layer.Name, options).Select(layer => layer.Name)] }
-        : options;
+    internal static AdapterOptions Resolved(IReadOnlyList<Linear> layers, AdapterOptions options) =>
+        PatternOf(options.TargetModules).Names is null
+            ? options with
+            {
+                TargetModules = [.. Choose(layers, layer => layer.Name, options).Select(layer => layer.Name)],
+            }
+            : options;
 
     /// <summary>What some targets match.</summary>
     /// <exception cref="InputException">One is no regular expression.</exception>
@@ -59,5 +70,6 @@ public static class AdapterTargets
         targets is [var one] && IsPattern(one) ? ModulePattern.Parse(one, "target") : ModulePattern.Of(targets);
 
     private static bool IsPattern(string text) =>
-        string.Equals(text, ModulePattern.AllLinear, StringComparison.OrdinalIgnoreCase) || text.AsSpan().ContainsAnyExcept(NameCharacters);
+        string.Equals(text, ModulePattern.AllLinear, StringComparison.OrdinalIgnoreCase)
+            || text.AsSpan().ContainsAnyExcept(NameCharacters);
 }

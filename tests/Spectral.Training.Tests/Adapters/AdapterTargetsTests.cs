@@ -1,10 +1,13 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests;
 
 namespace Spectral.Training.Tests;
 
-/// <summary>Targets with PEFT's meaning: names or ends of names, all-linear, or an expression that matches full names.</summary>
+/// <summary>
+/// Targets with PEFT's meaning: names or ends of names, all-linear, or an expression that matches full names.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class AdapterTargetsTests(DeviceKind kind) : AdapterFileTest(kind)
 {
@@ -24,7 +27,9 @@ public sealed class AdapterTargetsTests(DeviceKind kind) : AdapterFileTest(kind)
     [TestCase(@"model\.layers\.1\..*down_proj", "model.layers.1.mlp.down_proj")]
     public void WhatItMatchesIsAdaptedAndSavedByName(string text, string names)
     {
-        string[] expected = [.. ModelTensors.Linears(Model).Select(linear => linear.Name).Where(name => System.Text.RegularExpressions.Regex.IsMatch(name, $"^{names}$"))];
+        string[] expected =
+            [.. ModelTensors.Linears(Model).Select(linear => linear.Name)
+                .Where(name => Regex.IsMatch(name, $"^{names}$"))];
         AdapterOptions options = new() { Rank = 2, TargetModules = AdapterTargets.Parse(text) };
         Assert.That(AdapterTargets.Of(Model, options).Select(shape => shape.Name), Is.EqualTo(expected));
         using (Adapter adapter = Adapter.Attach(Loaded, AdapterMethods.Find("lora"), options))

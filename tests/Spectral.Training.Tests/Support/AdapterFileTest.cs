@@ -4,8 +4,8 @@ using Spectral.Kernels;
 namespace Spectral.Training.Tests;
 
 /// <summary>
-/// Base of fixtures about adapter files: a tiny model with every bias there is, a folder with an adapter that the test writes, and the weights in
-/// double that the two should make together.
+/// Base of fixtures about adapter files: a tiny model with every bias there is, a folder with an adapter that the test
+/// writes, and the weights in double that the two should make together.
 /// </summary>
 public abstract class AdapterFileTest(DeviceKind kind) : TrainingTest(kind)
 {
@@ -37,7 +37,8 @@ public abstract class AdapterFileTest(DeviceKind kind) : TrainingTest(kind)
     /// <summary>Adds a tensor of random values to the file.</summary>
     private protected double[] Tensor(string name, params int[] shape)
     {
-        float[] values = [.. Enumerable.Range(0, shape.Aggregate(1, (a, b) => a * b)).Select(_ => (float)(_random.NextDouble() - 0.5))];
+        int count = shape.Aggregate(1, (a, b) => a * b);
+        float[] values = [.. Enumerable.Range(0, count).Select(_ => (float)(_random.NextDouble() - 0.5))];
         _tensors.Add(TensorToWrite.Floats(name, StoredType.F32, [.. shape.Select(size => (long)size)], () => values));
         return Array.ConvertAll(values, value => (double)value);
     }
@@ -46,7 +47,8 @@ public abstract class AdapterFileTest(DeviceKind kind) : TrainingTest(kind)
     private protected Dense LowRank(string module, string prefix = "base_model.model.", string middle = "")
     {
         (int rows, int columns) = Shape(module);
-        double[] a = Tensor($"{prefix}{module}.lora_A{middle}.weight", 2, columns), b = Tensor($"{prefix}{module}.lora_B{middle}.weight", rows, 2);
+        double[] a = Tensor($"{prefix}{module}.lora_A{middle}.weight", 2, columns);
+        double[] b = Tensor($"{prefix}{module}.lora_B{middle}.weight", rows, 2);
         return Dense.Of(rows, 2, b) * Dense.Of(2, columns, a);
     }
 
@@ -87,7 +89,9 @@ public abstract class AdapterFileTest(DeviceKind kind) : TrainingTest(kind)
         return reader.Warnings;
     }
 
-    /// <summary>Attached, merged, and saved and read again, the adapter makes <see cref="Expected"/> of the model.</summary>
+    /// <summary>
+    /// Attached, merged, and saved and read again, the adapter makes <see cref="Expected"/> of the model.
+    /// </summary>
     private protected void Verify(double tolerance = 1e-5)
     {
         string again = Path.Combine(Folder.Path, "again");
@@ -101,6 +105,31 @@ public abstract class AdapterFileTest(DeviceKind kind) : TrainingTest(kind)
         using (Adapter.Load(Loaded, again))
             VerifyLogits(tolerance);
         VerifyMerged(tolerance);
+    }
+
+    /// <summary>The folder is read with one warning, which says all of this.</summary>
+    private protected void VerifyWarning(params string[] says)
+    {
+        Assert.That(Warnings(), Has.Count.EqualTo(1));
+        foreach (string text in says)
+            Assert.That(Warnings()[0], Does.Contain(text));
+    }
+
+    /// <summary>The folder is refused for a model with a message that says all of this and where it is.</summary>
+    private protected void VerifyRefused(ModelConfig model, params string[] says)
+    {
+        InputException error = Assert.Throws<InputException>(() => new AdapterReader(Saved, model).Dispose())!;
+        foreach (string text in says)
+            Assert.That(error.Message, Does.Contain(text).And.Contain(Saved));
+    }
+
+    /// <summary>A matrix whose rows get other lengths.</summary>
+    private protected static Dense ScaledRows(Dense matrix, double[] lengths)
+    {
+        return Dense.Of(matrix.Rows, matrix.Columns, (i, j) => matrix[i, j] * lengths[i] / Length(i));
+
+        double Length(int row) =>
+            Math.Sqrt(Enumerable.Range(0, matrix.Columns).Sum(column => matrix[row, column] * matrix[row, column]));
     }
 
     private protected void VerifyMerged(double tolerance = 1e-5)

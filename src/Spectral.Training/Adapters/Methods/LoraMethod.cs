@@ -17,12 +17,16 @@ internal sealed class LoraMethod : AdapterMethod
 
     public override bool AdaptsEmbeddings => true;
 
-    public override IReadOnlyList<PeftField>? PeftFields { get; } = [.. PeftField.Lora.Where(field => field.Key != "lora_bias")];
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+        [.. PeftField.Lora.Where(field => field.Key != "lora_bias")];
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [
         LoraStarts.AtBase,
-        AdapterSetting.Switch(HasBias, false, "A trained bias beside B, scaled with it; a layer without a bias gets one, and then cannot be merged.")
+        AdapterSetting.Switch(
+            HasBias,
+            false,
+            "A trained bias beside B, scaled with it; a layer without a bias gets one, and then cannot be merged.")
             with { PeftKey = "lora_bias" },
     ];
 
@@ -34,7 +38,11 @@ internal sealed class LoraMethod : AdapterMethod
         if (!layer.IsOn(HasBias))
             return new AdapterForm { Terms = [term] };
         var added = layer.Trained(Bias, layer.Out, rate: layer.Options.LearningRateRatio);
-        return new AdapterForm { Terms = [term], Bias = layer.Bias?.Add(added, 1, term.Scale) ?? added.Scale(term.Scale) };
+        return new AdapterForm
+        {
+            Terms = [term],
+            Bias = layer.Bias?.Add(added, 1, term.Scale) ?? added.Scale(term.Scale),
+        };
     }
 
     /// <summary>A LoRA term as PEFT names it.</summary>

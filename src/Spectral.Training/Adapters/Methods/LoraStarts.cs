@@ -2,7 +2,10 @@ using Spectral.Kernels;
 
 namespace Spectral.Training;
 
-/// <summary>How the factors of a LoRA begin, as PEFT's <c>init_lora_weights</c> has it; what starts from data has methods of its own.</summary>
+/// <summary>
+/// How the factors of a LoRA begin, as PEFT's <c>init_lora_weights</c> has it; what starts from data has methods of its
+/// own.
+/// </summary>
 internal static class LoraStarts
 {
     private const string Name = "init";
@@ -10,14 +13,15 @@ internal static class LoraStarts
     /// <summary>Starts whose product is zero.</summary>
     public static AdapterSetting AtBase { get; } = AdapterSetting.Choice(
         Name,
-        "How A begins: Kaiming-uniform, Gaussian of deviation 1/rank, or A and B orthogonal to each other and neither zero (even rank).",
+        "How A begins: Kaiming-uniform, Gaussian of deviation 1/rank, or A and B orthogonal to each other and neither "
+            + "zero (even rank).",
         "kaiming", "gaussian", "orthogonal");
 
     /// <summary>Those, and starts that are taken off the base.</summary>
     public static AdapterSetting All { get; } = AdapterSetting.Choice(
         Name,
-        "How A and B begin: A Kaiming-uniform or Gaussian of deviation 1/rank and B zero, both orthogonal to each other (even rank), or as pissa's or "
-            + "olora's, taken off the base.",
+        "How A and B begin: A Kaiming-uniform or Gaussian of deviation 1/rank and B zero, both orthogonal to each "
+            + "other (even rank), or as pissa's or olora's, taken off the base.",
         "kaiming", "gaussian", "orthogonal", "pissa", "olora");
 
     private enum Kind { Kaiming, Gaussian, Orthogonal, Pissa, Olora }
@@ -31,7 +35,9 @@ internal static class LoraStarts
     {
         var kind = (Kind)layer.Setting(Name);
         if (kind == Kind.Orthogonal && layer.Rank % 2 != 0)
-            throw new InputException($"rank {layer.Rank} for {layer.Module.Name}: {layer.Method.Name} with init=orthogonal needs an even rank");
+            throw new InputException(
+                $"rank {layer.Rank} for {layer.Module.Name}: {layer.Method.Name} with init=orthogonal needs an "
+                    + "even rank");
         return kind == Kind.Gaussian ? Start.Normal(1.0 / layer.Rank) : Start.KaimingUniform;
     }
 
@@ -58,8 +64,8 @@ internal static class LoraStarts
     }
 
     /// <summary>
-    /// With Q [r, r] a random rotation of upper half Q_a and lower half Q_b, and Gaussian N, A = Q_aᵀ N_a/10 and B = N_b Q_b/10, whose product is zero
-    /// since Q_b Q_aᵀ is.
+    /// With Q [r, r] a random rotation of upper half Q_a and lower half Q_b, and Gaussian N, A = Q_aᵀ N_a/10 and B =
+    /// N_b Q_b/10, whose product is zero since Q_b Q_aᵀ is.
     /// </summary>
     private static void Orthogonal(AdapterStart start)
     {

@@ -3,8 +3,9 @@ using System.Text.Json;
 namespace Spectral.Training;
 
 /// <summary>
-/// BD-LoRA (PEFT's <c>use_bdlora</c>): A of some layers and B of others is block-diagonal, and the file holds the blocks one under another. Handed on as
-/// whole matrices, which are a plain LoRA's: trained further, what is zero in them trains too.
+/// BD-LoRA (PEFT's <c>use_bdlora</c>): A of some layers and B of others is block-diagonal, and the file holds the
+/// blocks one under another. Handed on as whole matrices, which are a plain LoRA's: trained further, what is zero in
+/// them trains too.
 /// </summary>
 internal sealed class BlockDiagonals
 {
@@ -26,22 +27,28 @@ internal sealed class BlockDiagonals
 
     /// <summary>What a config says of blocks; null: nothing.</summary>
     /// <exception cref="InputException">A key is wrong.</exception>
-    public static BlockDiagonals? Of(JsonFields fields) => fields.Find(Key) is null or { ValueKind: JsonValueKind.False }
-        ? null
-        : new BlockDiagonals(fields.Object(Key)!.Value);
+    public static BlockDiagonals? Of(JsonFields fields) =>
+        fields.Find(Key) is { ValueKind: not JsonValueKind.False }
+            ? new BlockDiagonals(fields.Object(Key)!.Value)
+            : null;
 
-    /// <summary>The whole matrix of a factor [rows, columns of a block] that is stored as blocks; any other tensor as it is.</summary>
-    /// <exception cref="InputException">Its rows are no number of equal blocks, or the whole is larger than an array.</exception>
+    /// <summary>
+    /// The whole matrix of a factor [rows, columns of a block] that is stored as blocks; any other tensor as it is.
+    /// </summary>
+    /// <exception cref="InputException">Its rows are no number of equal blocks, or the whole is larger than an
+    /// array.</exception>
     public AdapterTensor Expand(AdapterTensor tensor)
     {
-        string name = AdapterFolder.WithoutPrefix(tensor.Key, out _).Replace(".default.", ".", StringComparison.Ordinal);
+        string name = AdapterFolder.WithoutPrefix(tensor.Key, out _)
+            .Replace(".default.", ".", StringComparison.Ordinal);
         if (tensor.Shape is not [var rows, var columns] || !Array.Exists(_sides, side => IsBlocks(name, side)))
             return tensor;
         if (rows % _blocks != 0)
-            throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} has {rows} rows, expected {_blocks} equal blocks of them ({Key})");
+            throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} has {rows} rows, expected "
+                + $"{_blocks} equal blocks of them ({Key})");
         if (rows * columns * _blocks > Array.MaxLength)
-            throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} stands for {rows * columns * _blocks} elements ({Key}), "
-                + $"expected at most {Array.MaxLength}");
+            throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} stands for "
+                + $"{rows * columns * _blocks} elements ({Key}), expected at most {Array.MaxLength}");
         return tensor with
         {
             Shape = [rows, columns * _blocks],

@@ -3,9 +3,10 @@ using System.Text.Json;
 namespace Spectral.Training;
 
 /// <summary>
-/// An adapter folder of mlx-lm: <c>adapter_config.json</c> with <c>fine_tune_type</c> and <c>lora_parameters</c>, and <c>adapters.safetensors</c> with
-/// <c>lora_a</c> [in, r], <c>lora_b</c> [r, out] and, of DoRA, <c>m</c> [out] behind the modules' paths. Handed on as PEFT's LoRA or DoRA, whose A and B
-/// are these transposed and whose scale alpha/r is mlx-lm's scale.
+/// An adapter folder of mlx-lm: <c>adapter_config.json</c> with <c>fine_tune_type</c> and <c>lora_parameters</c>, and
+/// <c>adapters.safetensors</c> with <c>lora_a</c> [in, r], <c>lora_b</c> [r, out] and, of DoRA, <c>m</c> [out] behind
+/// the modules' paths. Handed on as PEFT's LoRA or DoRA, whose A and B are these transposed and whose scale alpha/r is
+/// mlx-lm's scale.
 /// </summary>
 internal static class MlxFolder
 {
@@ -30,16 +31,24 @@ internal static class MlxFolder
     {
         string kind = fields.Text("fine_tune_type") ?? "lora";
         if (kind is not ("lora" or "dora"))
-            throw fields.Wrong("fine_tune_type", "lora or dora: of a full fine-tuning the folder has whole weights; fuse them into the model (mlx_lm.fuse)");
+            throw fields.Wrong("fine_tune_type", "lora or dora: of a full fine-tuning the folder has whole weights; "
+                + "fuse them into the model (mlx_lm.fuse)");
         JsonFields parameters = fields.Object(Parameters) ?? throw fields.Wrong(Parameters, "an object");
         int rank = parameters.RequiredInteger("rank", 1, LargestRank);
-        double scale = parameters.Number("scale", -LargestScale, LargestScale) ?? throw parameters.Wrong("scale", "a number");
+        double scale = parameters.Number("scale", -LargestScale, LargestScale)
+            ?? throw parameters.Wrong("scale", "a number");
         return new AdapterConfig
         {
             Method = kind == "lora" ? new LoraMethod() : new DoraMethod(),
-            Options = new AdapterOptions { Rank = rank, Alpha = scale * rank, Dropout = parameters.Number("dropout", 0, 1) ?? 0 },
+            Options = new AdapterOptions
+            {
+                Rank = rank,
+                Alpha = scale * rank,
+                Dropout = parameters.Number("dropout", 0, 1) ?? 0,
+            },
             // keys and num_layers say which layers may have tensors; one that has none is the model's own.
-            TargetModules = ModulePattern.Of(file.Tensors.Keys.Where(name => LeafOf(name) is not null).Select(ModuleOf).Distinct()),
+            TargetModules = ModulePattern.Of(
+                file.Tensors.Keys.Where(name => LeafOf(name) is not null).Select(ModuleOf).Distinct()),
             BaseModel = fields.Text("model"),
         };
     }
@@ -57,9 +66,14 @@ internal static class MlxFolder
         if (LeafOf(stored.Name) is not { } leaf)
             return tensor;
         tensor = tensor with { Key = $"{ModuleOf(stored.Name)}.{leaf}" };
-        return stored.Shape is [var rows, var columns]
-            ? tensor with { Shape = [columns, rows], ToFloats = () => Transposed(stored.ToFloats(), (int)rows, (int)columns), Source = null }
-            : tensor;
+        if (stored.Shape is not [var rows, var columns])
+            return tensor;
+        return tensor with
+        {
+            Shape = [columns, rows],
+            ToFloats = () => Transposed(stored.ToFloats(), (int)rows, (int)columns),
+            Source = null,
+        };
     }
 
     private static string ModuleOf(string name) => name[..name.LastIndexOf('.')];

@@ -5,8 +5,8 @@ using Spectral.Kernels.Tests;
 namespace Spectral.Training.Tests;
 
 /// <summary>
-/// PEFT's variants and starts of LoRA, by the formulas of its layers (src/peft/tuners/lora of 0.20.1.dev): what a file means on the base as it is.
-/// Right values are those of the reference model in double.
+/// PEFT's variants and starts of LoRA, by the formulas of its layers (src/peft/tuners/lora of 0.20.1.dev): what a file
+/// means on the base as it is. Right values are those of the reference model in double.
 /// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
@@ -42,12 +42,18 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
         using CausalLanguageModel plain = TinyModels.Frozen(TinyModels.Llama, Device, other);
         using (Adapter.Load(plain, Saved)) { }
         using ModelFolder folder = ModelFolder.Open(other.Path);
-        Assert.That(() => Merger.Merge(folder, Saved, Folder.Path, Device), Throws.TypeOf<InputException>().With.Message.Contains("bias"));
+        Assert.That(
+            () => Merger.Merge(folder, Saved, Folder.Path, Device),
+            Throws.TypeOf<InputException>().With.Message.Contains("bias"));
     }
 
     // Outside of training they compute W + s·B·A; what they keep for training is set aside.
-    [TestCase("velora_config", """{"num_groups":64,"scale":1.0,"init_type":"batch_average"}""", "lora_velora_embed", null)]
-    [TestCase("monteclora_config", """{"num_samples":8}""", "lora_monteclora_sampler.std_prior", "lora_monteclora_sampler.default.expert_weights")]
+    [TestCase("velora_config", """{"num_groups":64}""", "lora_velora_embed", null)]
+    [TestCase(
+        "monteclora_config",
+        """{"num_samples":8}""",
+        "lora_monteclora_sampler.std_prior",
+        "lora_monteclora_sampler.default.expert_weights")]
     [TestCase("use_qalora", "true", null, null)]
     [TestCase("megatron_config", """{"a":1}""", null, null)]
     [TestCase("merge_weights", "false", null, null)]
@@ -77,7 +83,7 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
         Tensor($"{Prefix}{Query}.lora_A.weight", 2, columns / 4);
         Tensor($"{Prefix}{Query}.lora_B.weight", rows, 2);
         Write($"""["{Query}"]""", ("use_qalora", "true"), ("qalora_group_size", "4"));
-        Assert.That(() => new AdapterReader(Saved, Model).Dispose(), Throws.TypeOf<InputException>().With.Message.Contains("GPTQ"));
+        VerifyRefused(Model, "GPTQ");
     }
 
     // PEFT reads it onto the base that is given.
@@ -86,7 +92,7 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
     {
         Low(Adapted);
         Write(Targets, ("init_lora_weights", "\"lora_ga\""));
-        Assert.That(Warnings(), Has.Count.EqualTo(1).And.One.Contains("adapter_config.json: init_lora_weights is lora_ga"));
+        VerifyWarning("adapter_config.json: init_lora_weights is lora_ga");
         Verify();
     }
 
@@ -97,7 +103,7 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
     {
         Low(Adapted);
         Write(Targets, ("init_lora_weights", $"\"{start}\""));
-        Assert.That(() => new AdapterReader(Saved, Model).Dispose(), Throws.TypeOf<InputException>().With.Message.Contains("init_lora_weights").And.Message.Contains(says));
+        VerifyRefused(Model, "init_lora_weights", says);
     }
 
     // W − U_r diag(σ_r) V_rᵀ + s·B·A; the randomised SVD of "niter" is taken from the exact one.
@@ -106,7 +112,10 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
     public void PissaIsTakenFromTheBase(string start, int warnings)
     {
         foreach (string module in Adapted)
-            Expected[$"{module}.weight"] = (Weight(module) - Leading(Weight(module), 2) + Scale * LowRank(module)).Values;
+        {
+            Dense residual = Weight(module) - Leading(Weight(module), 2);
+            Expected[$"{module}.weight"] = (residual + Scale * LowRank(module)).Values;
+        }
         Write(Targets, ("init_lora_weights", $"\"{start}\""));
         Assert.That(Warnings(), Has.Count.EqualTo(warnings));
         Verify();
@@ -127,8 +136,7 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
                 weight -= Leading(weight, 2);
             Dense changed = weight + Scale * LowRank(module);
             double[] magnitude = Tensor($"{Prefix}{module}.lora_magnitude_vector", changed.Rows);
-            Expected[$"{module}.weight"] = Dense.Of(changed.Rows, changed.Columns,
-                (i, j) => changed[i, j] * magnitude[i] / Math.Sqrt(Enumerable.Range(0, changed.Columns).Sum(k => changed[i, k] * changed[i, k]))).Values;
+            Expected[$"{module}.weight"] = ScaledRows(changed, magnitude).Values;
         }
         Write(Targets, ("use_dora", "true"), ("init_lora_weights", start));
         Verify();
@@ -155,7 +163,8 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
             Dense a = Dense.Of(2, columns, Tensor($"{Prefix}{module}.lora_A.weight", 2, columns));
             Dense b = Dense.Of(rows, 2, Tensor($"{Prefix}{module}.lora_B.weight", rows, 2));
             Dense middle = Dense.Diagonal(Tensor($"{Prefix}{module}.lora_diag", 2));
-            Expected[$"{module}.weight"] = (Leading(Weight(module), Math.Min(rows, columns) - 2) + Scale * (b * middle * a)).Values;
+            Dense truncated = Leading(Weight(module), Math.Min(rows, columns) - 2);
+            Expected[$"{module}.weight"] = (truncated + Scale * (b * middle * a)).Values;
         }
         Write(Targets, ("kasa_config", """{"beta":0.01,"gamma":0.001}"""));
         using (AdapterReader reader = new(Saved, Model))
@@ -165,8 +174,9 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
             Assert.That(reader.Options.Setting(reader.Method, "beta"), Is.EqualTo(0.01));
         }
         Verify();
-        JsonObject written = JsonNode.Parse(File.ReadAllText(Path.Combine(Folder.Path, "again", "adapter_config.json")))!.AsObject();
-        Assert.That((written["peft_type"]!.ToString(), written["kasa_config"]!["beta"]!.GetValue<double>()), Is.EqualTo(("LORA", 0.01)));
+        JsonNode written = JsonNode.Parse(File.ReadAllText(Path.Combine(Folder.Path, "again", "adapter_config.json")))!;
+        Assert.That(written["peft_type"]!.ToString(), Is.EqualTo("LORA"));
+        Assert.That(written["kasa_config"]!["beta"]!.GetValue<double>(), Is.EqualTo(0.01));
     }
 
     // The type that this library gave it before PEFT had it, with all tensors in the file.
@@ -178,7 +188,8 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
         Dense a = Dense.Of(2, columns, Tensor($"{Prefix}{Query}.lora_A.weight", 2, columns));
         Dense b = Dense.Of(rows, 2, Tensor($"{Prefix}{Query}.lora_B.weight", rows, 2));
         Dense middle = Dense.Diagonal(Tensor($"{Prefix}{Query}.lora_diag", 2));
-        Expected[$"{Query}.weight"] = (Weight(Query) - Dense.Of(rows, 2, u) * Dense.Of(2, columns, v) + Scale * (b * middle * a)).Values;
+        Dense truncated = Weight(Query) - Dense.Of(rows, 2, u) * Dense.Of(2, columns, v);
+        Expected[$"{Query}.weight"] = (truncated + Scale * (b * middle * a)).Values;
         Write($"""["{Query}"]""", ("peft_type", "\"KASA\""), ("beta", "0.5"), ("gamma", "0.25"));
         using (AdapterReader reader = new(Saved, Model))
         {
@@ -188,7 +199,8 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
         Verify();
     }
 
-    // Of A [r, in] at some layers and B [out, r] at others the file has the blocks of a diagonal, one under another (0.19 and later).
+    // Of A [r, in] at some layers and B [out, r] at others the file has the blocks of a diagonal, one under another
+    // (0.19 and later).
     [TestCase("")]
     [TestCase(".default")]
     public void BlocksOfADiagonalAreReadAsWholeMatrices(string middle)
@@ -202,11 +214,12 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
         a = Dense.Of(2, columns, Tensor($"{Prefix}{Query}.lora_A{middle}.weight", 2, columns));
         b = Diagonal(rows, 2, Tensor($"{Prefix}{Query}.lora_B{middle}.weight", rows, 2 / Blocks));
         Expected[$"{Query}.weight"] = (Weight(Query) + Scale * (b * a)).Values;
-        Write(Targets, ("use_bdlora", """{"target_modules_bd_a":["down_proj"],"target_modules_bd_b":["q_proj"],"nblocks":2,"match_strict":true}"""));
+        const string Sides = """ "target_modules_bd_a":["down_proj"],"target_modules_bd_b":["q_proj"] """;
+        Write(Targets, ("use_bdlora", $"{{{Sides},\"nblocks\":2,\"match_strict\":true}}"));
         Assert.That(Warnings(), Is.Empty);
         Verify();
         Write(Targets, ("use_bdlora", """{"target_modules_bd_a":["down_proj"],"nblocks":3}"""));
-        Assert.That(() => new AdapterReader(Saved, Model).Dispose(), Throws.TypeOf<InputException>().With.Message.Contains("3 equal blocks"));
+        VerifyRefused(Model, "3 equal blocks");
 
         static Dense Diagonal(int rows, int columns, double[] values) => Dense.Of(rows, columns, (i, j) =>
         {
@@ -224,7 +237,7 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
     {
         Low(Adapted);
         Write(Targets, (key, value));
-        Assert.That(() => new AdapterReader(Saved, Model).Dispose(), Throws.TypeOf<InputException>().With.Message.Contains(key).And.Message.Contains(reason));
+        VerifyRefused(Model, key, reason);
     }
 
     private void Low(params string[] modules)
@@ -237,6 +250,7 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
     private static Dense Leading(Dense matrix, int count)
     {
         (Dense u, double[] sigma, Dense v) = JacobiSvd.Of(matrix);
-        return Dense.Of(matrix.Rows, matrix.Columns, (i, j) => Enumerable.Range(0, count).Sum(k => u[i, k] * sigma[k] * v[j, k]));
+        return Dense.Of(matrix.Rows, matrix.Columns, (i, j) =>
+            Enumerable.Range(0, count).Sum(k => u[i, k] * sigma[k] * v[j, k]));
     }
 }
