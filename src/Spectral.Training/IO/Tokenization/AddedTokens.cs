@@ -34,8 +34,8 @@ internal sealed record AddedToken(
 }
 
 /// <summary>
-/// The <c>added_tokens</c> of a tokenizer file. Those not normalized are looked for in the raw text, the others in what the normalizer
-/// makes of the text between them; always the leftmost, then the longest.
+/// The <c>added_tokens</c> of a tokenizer file. Those not normalized are looked for in the raw text, the others in what
+/// the normalizer makes of the text between them; always the leftmost, then the longest.
 /// </summary>
 internal sealed class AddedTokens
 {
@@ -54,11 +54,12 @@ internal sealed class AddedTokens
     }
 
     /// <summary>
-    /// Checks that ids are as the Rust core numbers added tokens: those of the vocabulary keep its ids, the others count on from its
-    /// size, and what the file says is not read.
+    /// Checks that ids are as the Rust core numbers added tokens: those of the vocabulary keep its ids, the others
+    /// count on from its size, and what the file says is not read.
     /// </summary>
     /// <exception cref="InputException">A token has another id.</exception>
-    public static void CheckNumbers(IEnumerable<AddedToken> tokens, IReadOnlyDictionary<string, int> vocabulary, string file)
+    public static void CheckNumbers(
+        IEnumerable<AddedToken> tokens, IReadOnlyDictionary<string, int> vocabulary, string file)
     {
         Dictionary<string, int> numbered = [];
         foreach (AddedToken token in tokens.Where(token => token.Content.Length > 0))
@@ -66,8 +67,10 @@ internal sealed class AddedTokens
             if (!vocabulary.TryGetValue(token.Content, out int id) && !numbered.TryGetValue(token.Content, out id))
                 numbered.Add(token.Content, id = vocabulary.Count + numbered.Count);
             if (id != token.Id)
-                throw new InputException($"{file}: added token {InputText.Quote(token.Content)} has the id {token.Id}, expected {id}, "
-                    + "which other programs give it");
+            {
+                throw new InputException($"{file}: added token {InputText.Quote(token.Content)} has the id {token.Id}, "
+                    + $"expected {id}, which other programs give it");
+            }
         }
     }
 
@@ -121,8 +124,10 @@ internal sealed class AddedTokens
     }
 
     private static bool EndsWithWord(ReadOnlySpan<char> text)
-        => Rune.DecodeLastFromUtf16(text, out Rune rune, out _) == OperationStatus.Done && CharacterSets.Word.Contains(rune.Value);
+        => Rune.DecodeLastFromUtf16(text, out Rune rune, out _) == OperationStatus.Done
+            && CharacterSets.Word.Contains(rune.Value);
 
     private static bool StartsWithWord(ReadOnlySpan<char> text)
-        => Rune.DecodeFromUtf16(text, out Rune rune, out _) == OperationStatus.Done && CharacterSets.Word.Contains(rune.Value);
+        => Rune.DecodeFromUtf16(text, out Rune rune, out _) == OperationStatus.Done
+            && CharacterSets.Word.Contains(rune.Value);
 }

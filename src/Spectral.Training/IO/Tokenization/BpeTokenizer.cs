@@ -4,9 +4,9 @@ using System.Text.Json;
 namespace Spectral.Training;
 
 /// <summary>
-/// A byte-pair tokenizer from a Hugging Face <c>tokenizer.json</c>: byte-level BPE with the split pattern the file gives (GPT-2,
-/// Llama 3, Qwen2 and the like) and byte-fallback BPE (Llama 2, Mistral). Other kinds of tokenizer are refused by name. Safe to use
-/// from several threads.
+/// A byte-pair tokenizer from a Hugging Face <c>tokenizer.json</c>: byte-level BPE with the split pattern the file
+/// gives (GPT-2, Llama 3, Qwen2 and the like) and byte-fallback BPE (Llama 2, Mistral). Other kinds of tokenizer are
+/// refused by name. Safe to use from several threads.
 /// </summary>
 public sealed class BpeTokenizer
 {
@@ -33,8 +33,7 @@ public sealed class BpeTokenizer
         model = BpeModel.Read(root, file);
         Func<string, string> normalizer = TextNormalizer.Read(root.Object("normalizer"), $"{file}: normalizer");
         preTokenizer = ReadPreTokenizer(root.Object("pre_tokenizer"), $"{file}: pre_tokenizer");
-        if (PreTokenizer.AsksForStart(root.Object("pre_tokenizer")) && !TextNormalizer.KeepsStart(root.Object("normalizer")))
-            throw root.Wrong("normalizer", "one that takes nothing from the beginning, beside a Metaspace of scheme first");
+        PreTokenizer.CheckStart(root);
         (continuedNormalizer, continuedPreTokenizer) = Continued(root, file);
         decoder = TokenDecoder.Read(root.Object("decoder"), $"{file}: decoder");
         foreach ((string token, int id) in model.Vocabulary)
@@ -47,8 +46,10 @@ public sealed class BpeTokenizer
         foreach (AddedToken token in addedTokens)
         {
             if (tokens.TryGetValue(token.Id, out string? other) && other != token.Content)
-                throw new InputException($"{file}: added token {InputText.Quote(token.Content)} has the id {token.Id}, which "
-                    + $"{InputText.Quote(other)} has");
+            {
+                throw new InputException($"{file}: added token {InputText.Quote(token.Content)} has the id {token.Id}, "
+                    + $"which {InputText.Quote(other)} has");
+            }
             tokens[token.Id] = token.Content;
             addedById[token.Id] = token;
             if (token.Special)
@@ -78,14 +79,17 @@ public sealed class BpeTokenizer
     /// <summary>The end token that the tokenizer's files name, and the file; null where none does.</summary>
     internal (int Id, string File)? EndToken { get; }
 
-    /// <summary>The ids that the post-processor puts before a text, such as the begin token of Llama; often empty.</summary>
+    /// <summary>
+    /// The ids that the post-processor puts before a text, such as the begin token of Llama; often empty.
+    /// </summary>
     public IReadOnlyList<int> PrefixIds => postProcessor.Prefix;
 
     /// <summary>The ids that the post-processor puts after a text; nearly always empty.</summary>
     public IReadOnlyList<int> SuffixIds => postProcessor.Suffix;
 
     /// <summary>Reads <c>tokenizer.json</c> of a model folder, and the files beside it that add to it.</summary>
-    /// <exception cref="InputException">There is none, it is malformed, or it is of a kind that is not supported.</exception>
+    /// <exception cref="InputException">There is none, it is malformed, or it is of a kind that is not
+    /// supported.</exception>
     public static BpeTokenizer Load(string directory)
     {
         FolderFile.RequireFolder(directory, $"model folder with {FileName}");
@@ -99,8 +103,8 @@ public sealed class BpeTokenizer
     }
 
     /// <summary>
-    /// The token ids of a text, with the post-processor's ids around them if asked for. Special tokens written in the text become their
-    /// ids. Halves of surrogate pairs count as U+FFFD.
+    /// The token ids of a text, with the post-processor's ids around them if asked for. Special tokens written in the
+    /// text become their ids. Halves of surrogate pairs count as U+FFFD.
     /// </summary>
     public int[] Encode(string text, bool addSpecialTokens = true)
     {
@@ -147,8 +151,8 @@ public sealed class BpeTokenizer
     }
 
     /// <summary>
-    /// The text of token ids. Ids without a token are skipped, special tokens if asked for. An added token that is looked for in
-    /// normalized text is written as the normalizer makes it, and not skipped when that differs.
+    /// The text of token ids. Ids without a token are skipped, special tokens if asked for. An added token that is
+    /// looked for in normalized text is written as the normalizer makes it, and not skipped when that differs.
     /// </summary>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true)
     {
@@ -203,7 +207,8 @@ public sealed class BpeTokenizer
             ReadPreTokenizer(ContinuedText.Steps(root.Object("pre_tokenizer"), preTokenizer), preTokenizer));
     }
 
-    // Each step may make a text longer, up to a limit, and none takes less time than reading it: a file could hold millions.
+    // Each step may make a text longer, up to a limit, and none takes less time than reading it: a file could hold
+    // millions.
     private static void CheckSteps(JsonFields root, string chain)
     {
         if (root.Object(chain) is { } steps && Objects(steps.Element) > MaximumSteps)

@@ -5,18 +5,22 @@ using System.Text;
 namespace Spectral.Training;
 
 /// <summary>
-/// Unicode's normal forms C and D, and KC and KD, of Unicode 9 as in the Rust core. Own tables, because .NET leaves text as it is where globalization is invariant, and
-/// because ids must not depend on the Unicode library of the machine.
+/// Unicode's normal forms C and D, and KC and KD, of Unicode 9 as in the Rust core. Own tables, because .NET leaves
+/// text as it is where globalization is invariant, and because ids must not depend on the Unicode library of the
+/// machine.
 /// </summary>
 internal static class CanonicalForm
 {
-    // Hangul syllables are composed by arithmetic: 19 leading, 21 vowel and 28 trailing jamo (the first trailing one is "none").
+    // Hangul syllables are composed by arithmetic: 19 leading, 21 vowel and 28 trailing jamo (the first trailing one is
+    // "none").
     private const int SyllableBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TailBase = 0x11A7;
     private const int Leads = 19, Vowels = 21, Tails = 28;
 
     private static readonly Lazy<Tables> Data = new(Tables.Load);
 
-    /// <summary>Normal form C, or KC where <paramref name="compatible"/>: decomposed, ordered and composed again.</summary>
+    /// <summary>
+    /// Normal form C, or KC where <paramref name="compatible"/>: decomposed, ordered and composed again.
+    /// </summary>
     public static string Compose(string text, bool compatible = false)
     {
         // Below U+0300 nothing combines and everything is already composed; below U+00A0 everything is alike.
@@ -45,7 +49,9 @@ internal static class CanonicalForm
         return ToText(codes, written);
     }
 
-    /// <summary>Normal form D, or KD where <paramref name="compatible"/>: decomposed, marks in canonical order.</summary>
+    /// <summary>
+    /// Normal form D, or KD where <paramref name="compatible"/>: decomposed, marks in canonical order.
+    /// </summary>
     public static string Decompose(string text, bool compatible = false)
     {
         if (!text.AsSpan().ContainsAnyExceptInRange('\0', '\u009F'))
@@ -151,7 +157,8 @@ internal static class CanonicalForm
         public static Tables Load()
         {
             Tables tables = new();
-            using StreamReader reader = new(typeof(CanonicalForm).Assembly.GetManifestResourceStream("canonical-forms.txt")!);
+            using Stream stream = typeof(CanonicalForm).Assembly.GetManifestResourceStream("canonical-forms.txt")!;
+            using StreamReader reader = new(stream);
             while (reader.ReadLine() is { } line)
             {
                 string[] words = line.Split(' ');
@@ -162,7 +169,9 @@ internal static class CanonicalForm
                     tables.Compatible.Add(Hex(words[1]), [.. words[2..].Select(Hex)]);
                     continue;
                 }
-                int first = Hex(words[1]), second = words.Length > 2 ? Hex(words[2]) : 0, third = words.Length > 3 ? Hex(words[3]) : 0;
+                int first = Hex(words[1]);
+                int second = words.Length > 2 ? Hex(words[2]) : 0;
+                int third = words.Length > 3 ? Hex(words[3]) : 0;
                 if (words[0] == "c")
                 {
                     for (int code = first; code <= second; code++)

@@ -1,10 +1,14 @@
 namespace Spectral.Training;
 
-/// <summary>The sets of code points that steps other than expressions ask for, of the Unicode versions the Rust core has there.</summary>
+/// <summary>
+/// The sets of code points that steps other than expressions ask for, of the Unicode versions the Rust core has there.
+/// </summary>
 internal static class CharacterSets
 {
-    private static readonly Lazy<CodeSet> WordSet = new(() => PropertySets.Word.Union(UnicodeData.Union("Join_Control")));
-    private static readonly Lazy<CodeSet> PunctuationSet = new(() => AsciiPunctuation().Union(UnicodeData.Union("Punctuation_8")));
+    private static readonly Lazy<CodeSet> WordSet
+        = new(() => PropertySets.Word.Union(UnicodeData.Union("Join_Control")));
+    private static readonly Lazy<CodeSet> PunctuationSet
+        = new(() => AsciiPunctuation().Union(UnicodeData.Union("Punctuation_8")));
     private static readonly Lazy<CodeSet> ControlSet
         = new(() => UnicodeData.Union("Cc", "Format_8", "Co").Except(CodeSet.Of('\t', '\n', '\r')));
 
@@ -30,5 +34,5 @@ internal static class CharacterSets
     public static CodeSet Mark => UnicodeData.Union("Mark_9");
 
     private static CodeSet AsciiPunctuation()
-        => CodeSet.Range('!', '/').Union(CodeSet.Range(':', '@')).Union(CodeSet.Range('[', '`')).Union(CodeSet.Range('{', '~'));
+        => CodeSet.FromSorted([('!', '/'), (':', '@'), ('[', '`'), ('{', '~')]);
 }

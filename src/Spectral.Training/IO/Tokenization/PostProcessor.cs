@@ -23,8 +23,8 @@ internal sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<in
             case "Sequence":
                 return InTurn(fields);
             default:
-                throw fields.Wrong("type", "BertProcessing, ByteLevel, RobertaProcessing, Sequence or TemplateProcessing (no other "
-                    + "post-processor is supported)");
+                throw fields.Wrong("type", "BertProcessing, ByteLevel, RobertaProcessing, Sequence or "
+                    + "TemplateProcessing (no other post-processor is supported)");
         }
     }
 
@@ -67,12 +67,16 @@ internal sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<in
                 texts++;
                 continue;
             }
-            JsonFields token = item.Object("SpecialToken") ?? throw item.Wrong("SpecialToken", "an object, or a Sequence beside it");
+            JsonFields token = item.Object("SpecialToken")
+                ?? throw item.Wrong("SpecialToken", "an object, or a Sequence beside it");
             string name = token.RequiredText("id");
-            JsonFields special = specials?.Object(name) ?? throw fields.Wrong("special_tokens", $"an entry for {InputText.Quote(name)}");
+            JsonFields special = specials?.Object(name)
+                ?? throw fields.Wrong("special_tokens", $"an entry for {InputText.Quote(name)}");
             (texts == 0 ? prefix : suffix).AddRange(special.IntegerOrList("ids", 0, BpeModel.LargestId)
                 ?? throw special.Wrong("ids", "a list of ids"));
         }
-        return texts == 1 ? new PostProcessor(prefix, suffix) : throw fields.Wrong("single", $"a template with one Sequence, not {texts}");
+        return texts == 1
+            ? new PostProcessor(prefix, suffix)
+            : throw fields.Wrong("single", $"a template with one Sequence, not {texts}");
     }
 }

@@ -32,11 +32,33 @@ internal sealed class PreTokenizer
     public static PieceStep Read(JsonFields? definition, string where, PieceStep merge, PieceStep mergeBytes)
         => new PreTokenizer(where, merge, mergeBytes).Step(definition, merge);
 
-    /// <summary>Whether some step treats the beginning of the text in another way than the rest.</summary>
-    public static bool AsksForStart(JsonFields? definition)
-        => definition is { } fields
-            && (fields.Text("prepend_scheme") == "first"
-                || fields.Objects("pretokenizers").Any(part => AsksForStart(part)));
+    /// <summary>
+    /// Checks that a Metaspace of scheme first can tell where the text begins. To the Rust core that is where the
+    /// characters come from, so it is not what is left when the beginning has been taken away, and it is each part of
+    /// what was put in there.
+    /// </summary>
+    /// <exception cref="InputException">Other steps of the file stand in the way.</exception>
+    public static void CheckStart(JsonFields root)
+    {
+        JsonFields[] steps = [.. Steps(root.Object("pre_tokenizer"))];
+        int first = Array.FindIndex(steps, step => step.Text("prepend_scheme") == "first");
+        if (first < 0)
+            return;
+        if (Array.Exists(steps[..first], step => step.Text("type") is "ByteLevel" or "Metaspace"))
+            throw steps[first].Wrong("prepend_scheme", "always or never behind a ByteLevel or a Metaspace");
+        JsonFields? normalizer = root.Object("normalizer");
+        if (!TextNormalizer.KeepsStart(normalizer) || (first > 0 && normalizer is not null))
+            throw steps[first].Wrong("prepend_scheme", "always or never beside this normalizer");
+    }
+
+    private static IEnumerable<JsonFields> Steps(JsonFields? definition)
+    {
+        if (definition is not { } fields)
+            return [];
+        return fields.Text("type") == "Sequence"
+            ? fields.Objects("pretokenizers").SelectMany(part => Steps(part))
+            : [fields];
+    }
 
     // A step with all that follows it.
     private PieceStep Step(JsonFields? definition, PieceStep next)

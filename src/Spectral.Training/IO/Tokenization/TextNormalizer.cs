@@ -11,12 +11,13 @@ internal static class TextNormalizer
     private static readonly Lazy<CodeSet> Unclean = new(() => CharacterSets.Control.Union(CodeSet.Of(0, 0xFFFD)));
 
     // What BertNormalizer takes for Chinese.
-    private static readonly CodeSet Ideographs = CodeSet.Range(0x4E00, 0x9FFF).Union(CodeSet.Range(0x3400, 0x4DBF))
-        .Union(CodeSet.Range(0x20000, 0x2A6DF)).Union(CodeSet.Range(0x2A700, 0x2B73F)).Union(CodeSet.Range(0x2B740, 0x2B81F))
-        .Union(CodeSet.Range(0x2B920, 0x2CEAF)).Union(CodeSet.Range(0xF900, 0xFAFF)).Union(CodeSet.Range(0x2F800, 0x2FA1F));
+    private static readonly CodeSet Ideographs = CodeSet.FromSorted([(0x3400, 0x4DBF), (0x4E00, 0x9FFF),
+        (0xF900, 0xFAFF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F), (0x2B920, 0x2CEAF),
+        (0x2F800, 0x2FA1F)]);
 
     // What Nmt leaves out, and what it makes a space.
-    private static readonly CodeSet Ignored = CodeSet.Range(1, 8).Union(CodeSet.Range(0xE, 0x1F)).Union(CodeSet.Of(0xB, 0x7F, 0x8F, 0x9F));
+    private static readonly CodeSet Ignored
+        = CodeSet.FromSorted([(1, 8), (0xB, 0xB), (0xE, 0x1F), (0x7F, 0x7F), (0x8F, 0x8F), (0x9F, 0x9F)]);
     private static readonly CodeSet SpaceLike = CodeSet.Range(0x200B, 0x200F)
         .Union(CodeSet.Of(0x9, 0xA, 0xC, 0xD, 0x1680, 0x2028, 0x2029, 0x2581, 0xFEFF, 0xFFFD));
 
@@ -59,14 +60,14 @@ internal static class TextNormalizer
             case "StripAccents":
                 return text => Without(text, CharacterSets.Mark);
             default:
-                throw fields.Wrong("type", "BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Prepend, Replace, "
-                    + "Sequence, Strip or StripAccents (no other normalizer is supported)");
+                throw fields.Wrong("type", "BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Prepend, "
+                    + "Replace, Sequence, Strip or StripAccents (no other normalizer is supported)");
         }
     }
 
     /// <summary>
-    /// Whether what stands at the beginning of a text stays there: a step that takes it away makes the rest count as not at the
-    /// beginning.
+    /// Whether what stands at the beginning of a text stays there: a step that takes it away makes the rest count as
+    /// not at the beginning.
     /// </summary>
     public static bool KeepsStart(JsonFields? definition)
     {
@@ -75,7 +76,8 @@ internal static class TextNormalizer
         return fields.Text("type") switch
         {
             "ByteLevel" or "Lowercase" or "NFC" or "NFD" or "NFKC" or "NFKD" or "Prepend" => true,
-            "Replace" => fields.Object("pattern")?.Text("String")?.Length == 1 && fields.RequiredText("content").Length > 0,
+            "Replace" => fields.Object("pattern")?.Text("String")?.Length == 1
+                && fields.RequiredText("content").Length > 0,
             "Sequence" => fields.Objects("normalizers").All(part => KeepsStart(part)),
             _ => false,
         };
@@ -84,8 +86,8 @@ internal static class TextNormalizer
     /// <summary>Ends what a chain of steps, each making the text longer, would grow without bound.</summary>
     public static int Bounded(long length) => length <= MaximumLength
         ? (int)length
-        : throw new InputException($"the tokenizer makes a text longer than {MaximumLength} characters; expected shorter records or "
-            + "another tokenizer.json");
+        : throw new InputException($"the tokenizer makes a text longer than {MaximumLength} characters; expected "
+            + "shorter records or another tokenizer.json");
 
     /// <summary>The text with every match replaced.</summary>
     public static string Replace(string text, SplitPattern pattern, string content)
@@ -169,7 +171,8 @@ internal static class TextNormalizer
         => Each(text, (rune, builder) => builder.Append(toSpace.Contains(rune.Value) ? " " : rune.ToString()));
 
     private static string SpaceOut(string text)
-        => Each(text, (rune, builder) => builder.Append(Ideographs.Contains(rune.Value) ? $" {rune} " : rune.ToString()));
+        => Each(text, (rune, builder)
+            => builder.Append(Ideographs.Contains(rune.Value) ? $" {rune} " : rune.ToString()));
 
     private static string Each(string text, Action<Rune, StringBuilder> append)
     {

@@ -3,10 +3,19 @@ using System.Text;
 
 namespace Spectral.Training;
 
-/// <summary>The <c>decoder</c> of a tokenizer file: turns tokens back into text, as steps over a list of strings.</summary>
+/// <summary>
+/// The <c>decoder</c> of a tokenizer file: turns tokens back into text, as steps over a list of strings.
+/// </summary>
 internal static class TokenDecoder
 {
-    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding Strict
+        = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    private static readonly (string From, string To)[] Cleanup =
+    [
+        (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"),
+        (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+    ];
 
     /// <summary>Reads a decoder; without one, tokens are joined by spaces.</summary>
     public static Func<List<string>, List<string>> Read(JsonFields? definition, string where)
@@ -22,7 +31,8 @@ internal static class TokenDecoder
             case "Fuse":
                 return tokens => [string.Concat(tokens)];
             case "Metaspace":
-                string scheme = fields.Text("prepend_scheme") ?? (fields.Boolean("add_prefix_space") ?? true ? "always" : "never");
+                string scheme = fields.Text("prepend_scheme")
+                    ?? (fields.Boolean("add_prefix_space") ?? true ? "always" : "never");
                 string replacement = fields.Text("replacement") ?? "▁";
                 if (replacement.Length == 0)
                     throw fields.Wrong("replacement", "a character");
@@ -39,17 +49,19 @@ internal static class TokenDecoder
             case "WordPiece":
                 string start = fields.Text("prefix") ?? "##";
                 bool clean = fields.Boolean("cleanup") ?? true;
-                return tokens => [.. tokens.Select((token, index) => WordPiece(token, index == 0 ? null : start, clean))];
+                return tokens => [.. tokens.Select((token, index)
+                    => WordPiece(token, index == 0 ? null : start, clean))];
             case "BPEDecoder":
                 string suffix = fields.Text("suffix") ?? "</w>";
                 return tokens => suffix.Length == 0 ? tokens : [.. tokens.Select((token, index)
                     => token.Replace(suffix, index == tokens.Count - 1 ? "" : " ", StringComparison.Ordinal))];
             case "Sequence":
-                Func<List<string>, List<string>>[] parts = [.. fields.Objects("decoders").Select(part => Read(part, where))];
+                Func<List<string>, List<string>>[] parts
+                    = [.. fields.Objects("decoders").Select(part => Read(part, where))];
                 return tokens => parts.Aggregate(tokens, (current, part) => part(current));
             default:
-                throw fields.Wrong("type", "BPEDecoder, ByteFallback, ByteLevel, CTC, Fuse, Metaspace, Replace, Sequence, Strip or "
-                    + "WordPiece (no other decoder is supported)");
+                throw fields.Wrong("type", "BPEDecoder, ByteFallback, ByteLevel, CTC, Fuse, Metaspace, Replace, "
+                    + "Sequence, Strip or WordPiece (no other decoder is supported)");
         }
     }
 
@@ -81,7 +93,8 @@ internal static class TokenDecoder
         foreach (string token in tokens)
         {
             if (token is ['<', '0', 'x', _, _, '>']
-                && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value))
+                && byte.TryParse(
+                    token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value))
             {
                 bytes.Add(value);
                 continue;
@@ -141,8 +154,7 @@ internal static class TokenDecoder
     // Spaces before punctuation and English abbreviations.
     private static string Cleaned(string text)
     {
-        foreach ((string from, string to) in (ReadOnlySpan<(string, string)>)[(" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","),
-            (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re")])
+        foreach ((string from, string to) in Cleanup)
             text = text.Replace(from, to, StringComparison.Ordinal);
         return text;
     }
@@ -154,11 +166,11 @@ internal static class TokenDecoder
     private static Func<List<string>, List<string>> Strip(string content, int start, int stop)
         => tokens => content.Length == 0 ? tokens : [.. tokens.Select(token =>
         {
-            int from = 0, to = token.Length;
-            for (int i = 0; i < start && token.AsSpan(from).StartsWith(content, StringComparison.Ordinal); i++)
-                from += content.Length;
-            for (int i = 0; i < stop && to > from && token.AsSpan(from, to - from).EndsWith(content, StringComparison.Ordinal); i++)
-                to -= content.Length;
-            return token[from..to];
+            ReadOnlySpan<char> left = token;
+            for (int i = 0; i < start && left.StartsWith(content, StringComparison.Ordinal); i++)
+                left = left[content.Length..];
+            for (int i = 0; i < stop && left.EndsWith(content, StringComparison.Ordinal); i++)
+                left = left[..^content.Length];
+            return left.ToString();
         })];
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Writes canonical-forms.txt, the Unicode data that CanonicalForm.cs needs, from Python's unicodedata.
 
-Only what Unicode 9 assigned is written, the version that the Rust core's normal forms have: those code points have never changed
-since. Which they are says unicode-sets.txt.
+Only what Unicode 9 assigned is written, the version that the Rust core's normal forms have: those code points have
+never changed since. Which they are says unicode-sets.txt.
 
-Lines: `c FIRST LAST CLASS` for a run of code points of one non-zero combining class, and `d CODE FIRST [SECOND]` for a canonical
-decomposition, `x` in place of `d` where it must never be composed again, `k CODE PARTS…` for a compatible one. Hangul is not
-listed: it is computed.
+Lines: `c FIRST LAST CLASS` for a run of code points of one non-zero combining class, and `d CODE FIRST [SECOND]` for
+a canonical decomposition, `x` in place of `d` where it must never be composed again, `k CODE PARTS…` for a compatible
+one. Hangul is not listed: it is computed.
 """
 import pathlib
 import unicodedata

@@ -18,6 +18,11 @@ public sealed class BpeTokenizerTests : FolderTest
          {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}},{"Sequence":{"id":"A"}}],"special_tokens":{"B":{"ids":[1]}}}]}
         """;
 
+    // Bytes of one character, cut apart, would each count as where the text begins.
+    private const string LateStart = """
+        {"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Metaspace","prepend_scheme":"first"}]}
+        """;
+
     private BpeTokenizer Load(JsonObject json) => TokenizerFiles.Load(folder, json);
 
     [Test]
@@ -245,6 +250,11 @@ public sealed class BpeTokenizerTests : FolderTest
     [TestCase("post_processor", """{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A"}},{"SpecialToken":{"id":"B"}}],"special_tokens":{"B":{"ids":[9999]}}}""", "9999")]
     [TestCase("decoder", """{"type":"Unknown"}""", "'Unknown'")]
     [TestCase("added_tokens", """[{"id":5,"content":"<x>"}]""", "id 5")]
+    [TestCase("added_tokens", """[{"id":500,"content":"<x>"}]""", "has the id 500, expected 264")]
+    [TestCase("added_tokens", """[{"id":500,"content":"he"}]""", "has the id 500, expected 256")]
+    [TestCase("pre_tokenizer", LateStart, "pretokenizers[1].prepend_scheme")]
+    [TestCase("normalizer", """{"type":"Replace","pattern":{"Regex":"a*"},"content":"b"}""", "the empty text")]
+    [TestCase("model.continuing_subword_prefix", "\"##\"", "merges[0] joins 'e', which does not begin with '##'")]
     [TestCase("added_tokens", """[{"id":500}]""", "added_tokens[0].content is missing")]
     public void What_is_not_supported_is_refused_by_name(string path, string value, string says)
     {
@@ -253,6 +263,17 @@ public sealed class BpeTokenizerTests : FolderTest
         JsonObject owner = keys[..^1].Aggregate(json, (current, key) => current[key]!.AsObject());
         owner[keys[^1]] = JsonNode.Parse(value);
         Assert.That(() => Load(json), Throws.TypeOf<InputException>().With.Message.StartsWith(folder.File("tokenizer.json")).And.Message.Contains(says));
+    }
+
+    [TestCase("""{"type":"Strip","strip_left":true,"strip_right":false}""")]
+    [TestCase("""{"type":"Replace","pattern":{"String":"ab"},"content":"c"}""")]
+    [TestCase("""{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"StripAccents"}]}""")]
+    public void A_text_whose_beginning_may_be_taken_away_has_no_beginning_to_ask_for(string normalizer)
+    {
+        JsonObject json = TokenizerFiles.ByteFallback("ab");
+        json["normalizer"] = JsonNode.Parse(normalizer);
+        json["pre_tokenizer"] = JsonNode.Parse("""{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"}""");
+        Assert.That(() => Load(json), Throws.TypeOf<InputException>().With.Message.Contains("beside this normalizer"));
     }
 
     [Test]

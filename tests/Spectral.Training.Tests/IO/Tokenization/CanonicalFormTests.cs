@@ -21,7 +21,8 @@ public sealed class CanonicalFormTests
 
     [TestCase("\u1EAD", "a\u0323\u0302")]
     [TestCase("\uD55C", "\u1112\u1161\u11AB")]
-    public void Form_d(string text, string decomposed) => Assert.That(CanonicalForm.Decompose(text), Is.EqualTo(decomposed));
+    public void Form_d(string text, string decomposed)
+        => Assert.That(CanonicalForm.Decompose(text), Is.EqualTo(decomposed));
 
     [TestCase("\uFB01\u00B2\u2460", "fi21")]
     [TestCase("\u1E9B\u0323", "\u1E69", TestName = "decomposed all the way, then composed")]
@@ -34,12 +35,16 @@ public sealed class CanonicalFormTests
     public void What_is_newer_than_Unicode_9_stays(string text)
         => Assert.That(CanonicalForm.Decompose(text, compatible: true), Is.EqualTo(text));
 
-    // The digests are of what the Rust core (npm package tokenizers 0.23.2) makes of the same texts: every code point of the first
-    // three planes alone, before and between marks.
-    [TestCase(true, false, "50c54287e34e64aa61d1d503e6101ee31bc1eb5b5469b6bc56cb207239861626", TestName = "Form C of all")]
-    [TestCase(false, false, "1ac1f81a85bf1a842ffa2bb015d07491ce0bfff734b5081686d54f7424cf49e1", TestName = "Form D of all")]
-    [TestCase(true, true, "3e8a91cd64492a97e31b6aab8c6344632b3bcf391c6c74be2cce285dc62bbea2", TestName = "Form KC of all")]
-    [TestCase(false, true, "a6a64ea7820b845bb1623c0b47baf0f4fcc4bfb8084dc1f26332e6ea54d547ec", TestName = "Form KD of all")]
+    // The digests are of what the Rust core (npm package tokenizers 0.23.2) makes of the same texts: every code point
+    // of the first three planes alone, before and between marks.
+    [TestCase(true, false, "50c54287e34e64aa61d1d503e6101ee31bc1eb5b5469b6bc56cb207239861626",
+        TestName = "Form C of all")]
+    [TestCase(false, false, "1ac1f81a85bf1a842ffa2bb015d07491ce0bfff734b5081686d54f7424cf49e1",
+        TestName = "Form D of all")]
+    [TestCase(true, true, "3e8a91cd64492a97e31b6aab8c6344632b3bcf391c6c74be2cce285dc62bbea2",
+        TestName = "Form KC of all")]
+    [TestCase(false, true, "a6a64ea7820b845bb1623c0b47baf0f4fcc4bfb8084dc1f26332e6ea54d547ec",
+        TestName = "Form KD of all")]
     public void Every_code_point_agrees_with_an_independent_implementation(bool compose, bool compatible, string digest)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

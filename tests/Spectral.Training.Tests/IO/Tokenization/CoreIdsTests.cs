@@ -4,8 +4,8 @@ using System.Text.Json.Nodes;
 namespace Spectral.Training.Tests;
 
 /// <summary>
-/// Ids of the Rust core for expressions and steps of all kinds, written to core-ids.json by core-ids.mjs. The model shows where
-/// every piece begins.
+/// Ids of the Rust core for expressions and steps of all kinds, written to core-ids.json by core-ids.mjs. The model
+/// shows where every piece begins.
 /// </summary>
 public sealed class CoreIdsTests : FolderTest
 {
@@ -26,7 +26,7 @@ public sealed class CoreIdsTests : FolderTest
             vocab[TokenizerFiles.Character(value)] = value;
             vocab["##" + TokenizerFiles.Character(value)] = 256 + value;
         }
-        json["model"] = new JsonObject
+        json["model"] ??= new JsonObject
         {
             ["type"] = "BPE",
             ["continuing_subword_prefix"] = "##",
@@ -36,7 +36,12 @@ public sealed class CoreIdsTests : FolderTest
         BpeTokenizer tokenizer = TokenizerFiles.Load(folder, json);
         string[] texts = entry["texts"].Deserialize<string[]>()!;
         int[][] ids = entry["ids"].Deserialize<int[][]>()!;
+        string[]? decoded = entry["decoded"].Deserialize<string[]>();
         for (int i = 0; i < texts.Length; i++)
+        {
             Assert.That(tokenizer.Encode(texts[i]), Is.EqualTo(ids[i]), texts[i]);
+            if (decoded is not null)
+                Assert.That(tokenizer.Decode(ids[i]), Is.EqualTo(decoded[i]), texts[i]);
+        }
     }
 }

@@ -1,6 +1,8 @@
 namespace Spectral.Training.Tests;
 
-/// <summary>What is not translated is refused by its name; what is, agrees with the Rust core in <see cref="CoreIdsTests"/>.</summary>
+/// <summary>
+/// What is not translated is refused by its name; what is, agrees with the Rust core in <see cref="CoreIdsTests"/>.
+/// </summary>
 public sealed class PatternTests
 {
     [TestCase(@"(a)\1", "a back-reference")]
@@ -57,11 +59,13 @@ public sealed class PatternTests
     [Test]
     public void Too_deep_or_too_long_is_refused()
     {
-        Assert.That(() => SplitPattern.FromExpression(new string('(', 5000), "t"), Throws.TypeOf<InputException>().With.Message.Contains("levels"));
-        Assert.That(() => SplitPattern.FromExpression(new string('[', 5000), "t"), Throws.TypeOf<InputException>().With.Message.Contains("levels"));
-        Assert.That(() => SplitPattern.FromExpression(new string('a', 20_000), "t"), Throws.TypeOf<InputException>().With.Message.Contains("more than"));
-        string classes = string.Concat(Enumerable.Repeat(@"\p{L}", 1900));
-        Assert.That(() => SplitPattern.FromExpression(classes, "t"), Throws.TypeOf<InputException>().With.Message.Contains("too long"));
+        Refused(new string('(', 5000), "levels");
+        Refused(new string('[', 5000), "levels");
+        Refused(new string('a', 20_000), "more than 10000 characters");
+        Refused(string.Concat(Enumerable.Repeat(@"\p{L}", 1900)), "too long");
+
+        static void Refused(string expression, string says) => Assert.That(
+            () => SplitPattern.FromExpression(expression, "t"), Throws.TypeOf<InputException>().With.Message.Contains(says));
     }
 
     [Test]

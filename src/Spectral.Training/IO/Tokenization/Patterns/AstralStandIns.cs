@@ -3,8 +3,8 @@ using System.Text;
 namespace Spectral.Training;
 
 /// <summary>
-/// One UTF-16 unit, a surrogate, for each kind of character beyond U+FFFF: two characters are of one kind when every set of an
-/// expression has both or neither.
+/// One UTF-16 unit, a surrogate, for each kind of character beyond U+FFFF: two characters are of one kind when every
+/// set of an expression has both or neither.
 /// </summary>
 internal sealed class AstralStandIns
 {
@@ -28,7 +28,8 @@ internal sealed class AstralStandIns
     public static AstralStandIns For(IReadOnlyCollection<CodeSet> sets)
     {
         CodeSet[] distinct = [.. sets.Distinct()];
-        int[] starts = [.. distinct.SelectMany(set => set.Ranges).SelectMany(range => (int[])[range.First, range.Last + 1])
+        int[] starts = [.. distinct.SelectMany(set => set.Ranges)
+            .SelectMany(range => (int[])[range.First, range.Last + 1])
             .Where(code => code is > FirstCode and < CodeSet.Limit).Append(FirstCode).Distinct().Order()];
         int[] kinds = new int[starts.Length];
         List<int> samples = [];
@@ -45,7 +46,9 @@ internal sealed class AstralStandIns
             : throw new PatternException("too many kinds of characters beyond U+FFFF");
     }
 
-    /// <summary>The UTF-16 units of a set, in order. Surrogates that stand for nothing go with what comes before them.</summary>
+    /// <summary>
+    /// The UTF-16 units of a set, in order. Surrogates that stand for nothing go with what comes before them.
+    /// </summary>
     public IEnumerable<(int First, int Last)> Units(CodeSet set)
     {
         CodeSet units = set.Intersect(CodeSet.Range(0, char.MaxValue)).Except(CodeSet.Range(FirstUnit, LastUnit));

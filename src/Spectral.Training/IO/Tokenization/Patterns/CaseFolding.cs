@@ -1,8 +1,8 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// What (?i) adds to texts and classes, as Oniguruma does it: each character stands for all that fold alike, and some for two or
-/// three characters, as ß for ss.
+/// What (?i) adds to texts and classes, as Oniguruma does it: each character stands for all that fold alike, and some
+/// for two or three characters, as ß for ss.
 /// </summary>
 internal static class CaseFolding
 {
@@ -24,12 +24,8 @@ internal static class CaseFolding
     /// <summary>A class with case ignored; a negative one stands for single characters only.</summary>
     public static PatternNode Expand(CodeSet set, bool negative)
     {
-        CodeSet closed = set;
-        foreach (int[] alike in Data.Value.Orbits)
-        {
-            if (Array.Exists(alike, set.Contains))
-                closed = closed.Union(CodeSet.Of(alike));
-        }
+        CodeSet closed = set.Union(CodeSet.Of([.. Data.Value.Orbits.Where(alike => Array.Exists(alike, set.Contains))
+            .SelectMany(alike => alike)]));
         if (negative)
             return new PatternNode.Class(closed.Complement());
         List<PatternNode> alternatives = [new PatternNode.Class(closed)];
@@ -82,21 +78,25 @@ internal static class CaseFolding
             }
             foreach ((_, List<int> from) in multiple.Values)
             {
+                int[] orbit = [.. from];
                 foreach (int code in from.Where(_ => from.Count > 1))
-                    orbits[code] = [.. from];
+                    orbits[code] = orbit;
             }
+            Orbits = [.. orbits.Values.Distinct()];
         }
 
-        public IEnumerable<int[]> Orbits => orbits.Values.Distinct();
+        public int[][] Orbits { get; }
 
         // Those of two characters come first.
-        public IEnumerable<(int[] Fold, List<int> From)> Multiple => multiple.Values.OrderBy(entry => entry.Fold.Length);
+        public IEnumerable<(int[] Fold, List<int> From)> Multiple
+            => multiple.Values.OrderBy(entry => entry.Fold.Length);
 
         public int Folded(int code) => folds.TryGetValue(code, out int[]? fold) && fold.Length == 1 ? fold[0] : code;
 
         public int[] Alike(int code) => orbits.TryGetValue(code, out int[]? orbit) ? orbit : [code];
 
-        public List<int>? FindMultiple(int[] folded) => multiple.TryGetValue(KeyOf(folded), out var entry) ? entry.From : null;
+        public List<int>? FindMultiple(int[] folded)
+            => multiple.TryGetValue(KeyOf(folded), out (int[] Fold, List<int> From) entry) ? entry.From : null;
 
         public (int[] Fold, List<int> From)? MultipleOf(int code)
             => folds.TryGetValue(code, out int[]? fold) && fold.Length > 1 ? multiple[KeyOf(fold)] : null;

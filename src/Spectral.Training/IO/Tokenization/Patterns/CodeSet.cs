@@ -13,9 +13,15 @@ internal sealed class CodeSet : IEquatable<CodeSet>
     // Where membership changes: the first code point in, the first out again, and so on.
     private readonly int[] changes;
 
-    private CodeSet(int[] changes) => this.changes = changes;
+    // Most text is ASCII: a bit for each of its characters.
+    private readonly UInt128 ascii;
 
-    public bool IsEmpty => changes.Length == 0;
+    private CodeSet(int[] changes)
+    {
+        this.changes = changes;
+        for (int code = 0; code < 128; code++)
+            ascii |= Search(code) ? UInt128.One << code : 0;
+    }
 
     /// <summary>The ranges in order, both ends included.</summary>
     public IEnumerable<(int First, int Last)> Ranges
@@ -32,21 +38,22 @@ internal sealed class CodeSet : IEquatable<CodeSet>
 
     public static CodeSet Of(params ReadOnlySpan<int> codes)
     {
-        CodeSet set = Empty;
-        foreach (int code in codes)
-            set = set.Union(Range(code, code));
-        return set;
+        List<int> changes = [];
+        foreach (int code in codes.ToArray().Distinct().Order())
+        {
+            if (changes.Count > 0 && changes[^1] == code)
+                changes[^1]++;
+            else
+                changes.AddRange([code, code + 1]);
+        }
+        return new CodeSet([.. changes]);
     }
 
     /// <summary>A set from ranges in order that do not touch.</summary>
     public static CodeSet FromSorted(IEnumerable<(int First, int Last)> ranges)
         => new([.. ranges.SelectMany(range => (int[])[range.First, range.Last + 1])]);
 
-    public bool Contains(int code)
-    {
-        int at = Array.BinarySearch(changes, code);
-        return (at >= 0 ? at : ~at - 1) % 2 == 0;
-    }
+    public bool Contains(int code) => code < 128 ? ((ascii >> code) & 1) != 0 : Search(code);
 
     public bool Equals(CodeSet? other) => other is not null && changes.AsSpan().SequenceEqual(other.changes);
 
@@ -67,6 +74,12 @@ internal sealed class CodeSet : IEquatable<CodeSet>
     public CodeSet Except(CodeSet other) => Combine(other, (left, right) => left && !right);
 
     public CodeSet Complement() => All.Except(this);
+
+    private bool Search(int code)
+    {
+        int at = Array.BinarySearch(changes, code);
+        return (at >= 0 ? at : ~at - 1) % 2 == 0;
+    }
 
     private CodeSet Combine(CodeSet other, Func<bool, bool, bool> rule)
     {

@@ -30,7 +30,9 @@ internal abstract record PatternNode
     /// <summary>A part several times; <paramref name="Maximum"/> is null without an upper limit.</summary>
     public sealed record Repeat(PatternNode Part, int Minimum, int? Maximum, bool Greedy) : PatternNode;
 
-    /// <summary>A part in parentheses, capturing or with options, whose text is not joined to the text beside it.</summary>
+    /// <summary>
+    /// A part in parentheses, capturing or with options, whose text is not joined to the text beside it.
+    /// </summary>
     public sealed record Group(PatternNode Part, bool Captures = false) : PatternNode;
 
     /// <summary>A part that is not tried in another way once it has matched.</summary>

@@ -5,12 +5,16 @@ namespace Spectral.Training;
 /// <summary>Bracketed classes, and the escapes that mean one character or a set in and out of brackets.</summary>
 internal sealed partial class PatternParser
 {
+    private readonly Dictionary<(CodeSet Set, bool Negative), PatternNode> folded = [];
+
     private PatternNode ParseClass()
     {
         (CodeSet set, bool negative) = ParseBracket();
-        if (ignoreCase)
-            return CaseFolding.Expand(set, negative);
-        return new PatternNode.Class(negative ? set.Complement() : set);
+        if (!ignoreCase)
+            return new PatternNode.Class(negative ? set.Complement() : set);
+        if (!folded.TryGetValue((set, negative), out PatternNode? node))
+            folded.Add((set, negative), node = CaseFolding.Expand(set, negative));
+        return node;
     }
 
     // What stands between brackets, and whether ^ stands before it, which counts last.
@@ -70,7 +74,9 @@ internal sealed partial class PatternParser
         (int last, type) = Next == '[' ? (0, CodeSet.Empty) : ParseMember();
         if (type is not null)
             throw new PatternException("a range that ends in a class");
-        return first <= last ? CodeSet.Range(first, last) : throw new PatternException("a range whose end comes before its start");
+        return first <= last
+            ? CodeSet.Range(first, last)
+            : throw new PatternException("a range whose end comes before its start");
     }
 
     private bool IsAnd(int place) => place + 1 < codes.Length && codes[place] == '&' && codes[place + 1] == '&';

@@ -1,8 +1,8 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// Makes a parsed expression ready for .NET: letter case that is ignored becomes classes, and what .NET and Oniguruma do not
-/// match alike is refused.
+/// Makes a parsed expression ready for .NET: letter case that is ignored becomes classes, and what .NET and Oniguruma
+/// do not match alike is refused.
 /// </summary>
 internal static class PatternRules
 {
@@ -17,7 +17,8 @@ internal static class PatternRules
     {
         PatternNode.Text { IgnoreCase: true } text => CaseFolding.Expand(text.Codes, singleOnly: behind is not null),
         PatternNode.Sequence all => new PatternNode.Sequence([.. all.Items.Select(part => Prepare(part, behind))]),
-        PatternNode.Alternatives any => new PatternNode.Alternatives([.. any.Items.Select(part => Prepare(part, behind))]),
+        PatternNode.Alternatives any
+            => new PatternNode.Alternatives([.. any.Items.Select(part => Prepare(part, behind))]),
         PatternNode.Repeat repeat => CheckedRepeat(repeat with { Part = Prepare(repeat.Part, behind) }),
         PatternNode.Group { Captures: true } when behind is { Negative: true }
             => throw new PatternException("a capture in a negative look-behind"),
@@ -65,7 +66,8 @@ internal static class PatternRules
                     => (Math.Min(sum.Item1 + part.Minimum, int.MaxValue), sum.Item2 + part.Maximum));
             case PatternNode.Alternatives any:
                 (long Minimum, long? Maximum)[] parts = [.. any.Items.Select(Lengths)];
-                return (parts.Min(part => part.Minimum), parts.All(part => part.Maximum is not null) ? parts.Max(part => part.Maximum) : null);
+                bool bounded = parts.All(part => part.Maximum is not null);
+                return (parts.Min(part => part.Minimum), bounded ? parts.Max(part => part.Maximum) : null);
             case PatternNode.Repeat repeat:
                 (long minimum, long? maximum) = Lengths(repeat.Part);
                 return (Math.Min(minimum * repeat.Minimum, int.MaxValue), maximum == 0 ? 0 : maximum * repeat.Maximum);

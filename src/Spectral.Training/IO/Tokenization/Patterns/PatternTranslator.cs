@@ -4,13 +4,15 @@ using System.Text;
 namespace Spectral.Training;
 
 /// <summary>
-/// An expression for .NET, the stand-ins that text must have in place of characters beyond U+FFFF, and whether it can match nothing.
+/// An expression for .NET, the stand-ins that text must have in place of characters beyond U+FFFF, and whether it can
+/// match nothing.
 /// </summary>
 internal sealed record TranslatedPattern(string Pattern, AstralStandIns StandIns, bool MayBeEmpty);
 
 /// <summary>
-/// Writes an expression for .NET. .NET sees UTF-16 units, so each character beyond U+FFFF is matched as one unit: characters that
-/// no class of the expression tells apart share a stand-in, a surrogate, which text of whole characters does not have otherwise.
+/// Writes an expression for .NET. .NET sees UTF-16 units, so each character beyond U+FFFF is matched as one unit:
+/// characters that no class of the expression tells apart share a stand-in, a surrogate, which text of whole characters
+/// does not have otherwise.
 /// </summary>
 internal sealed class PatternTranslator
 {
@@ -85,7 +87,8 @@ internal sealed class PatternTranslator
                     WriteIn("(", repeat.Part);
                 else
                     WriteUnit(repeat.Part, repeat.Part is PatternNode.Class or PatternNode.Text { Codes.Length: 1 });
-                output.Append(CultureInfo.InvariantCulture, $"{{{repeat.Minimum},{repeat.Maximum}}}{(repeat.Greedy ? "" : "?")}");
+                output.Append(CultureInfo.InvariantCulture, $"{{{repeat.Minimum},{repeat.Maximum}}}");
+                output.Append(repeat.Greedy ? "" : "?");
                 break;
             case PatternNode.Atomic atomic:
                 WriteIn("(?>", atomic.Part);

@@ -4,15 +4,19 @@ using System.Globalization;
 namespace Spectral.Training;
 
 /// <summary>
-/// Sets and mappings of code points by the names of unicode-sets.txt, whose first lines say which Unicode versions they are of.
-/// Own tables, because ids must not depend on the Unicode version of .NET or of the machine.
+/// Sets and mappings of code points by the names of unicode-sets.txt, whose first lines say which Unicode versions they
+/// are of. Own tables, because ids must not depend on the Unicode version of .NET or of the machine.
 /// </summary>
 internal static class UnicodeData
 {
     private static readonly Lazy<Dictionary<string, List<string>>> Lines = new(ReadLines);
     private static readonly ConcurrentDictionary<string, CodeSet> Sets = new();
 
-    /// <summary>A set by its name, written as properties may be: case, spaces, hyphens and underscores do not count.</summary>
+    /// <summary>A name as it is compared: case, spaces, hyphens and underscores do not count.</summary>
+    public static string Key(string name)
+        => string.Concat(name.Where(character => character is not (' ' or '-' or '_'))).ToUpperInvariant();
+
+    /// <summary>A set by its name, written as properties may be; null when unknown.</summary>
     public static CodeSet? Find(string name)
     {
         string key = Key(name);
@@ -49,9 +53,6 @@ internal static class UnicodeData
         }
         return mapping;
     }
-
-    private static string Key(string name)
-        => string.Concat(name.Where(character => character is not (' ' or '-' or '_'))).ToUpperInvariant();
 
     private static Dictionary<string, List<string>> ReadLines()
     {
