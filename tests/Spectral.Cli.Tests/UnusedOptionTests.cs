@@ -1,6 +1,8 @@
 namespace Spectral.Cli.Tests;
 
-/// <summary>Options that would change nothing, match nothing or be lost: refused before anything is written, by name.</summary>
+/// <summary>
+/// Options that would change nothing, match nothing or be lost: refused before anything is written, by name.
+/// </summary>
 public sealed class UnusedOptionTests : WorkFolder
 {
     [TestCase("bitfit", "--rank", "4")]
@@ -33,10 +35,11 @@ public sealed class UnusedOptionTests : WorkFolder
     [Test]
     public void OfSeveralMethodsOneHasToUseAnOption()
     {
-        string[] compare = ["compare", "--model", Model, "--data", Data, "--eval", Data, "--out", Out, "--steps", "1", "--seeds", "1", "--device", "cpu", "--json"];
+        string[] once = ["--steps", "1", "--seeds", "1", "--device", "cpu", "--json"];
+        string[] compare = ["compare", "--model", Model, "--data", Data, "--eval", Data, "--out", Out, .. once];
         Refused([.. compare, "--methods", "bitfit,ssl", "--top-k", "4"], "--top-k \"4\"", "each of these methods");
         Outcome outcome = Spectral.Run([.. compare, "--methods", "lora,gralora,ssl", "--rslora"]).Succeeded();
         Assert.That(outcome.Error, Does.Contain("warning: gralora does without --rslora"));
-        Assert.That(outcome.Json.GetProperty("methods").EnumerateArray().Select(method => method.GetProperty("runs").GetInt32()), Is.EqualTo(new[] { 1, 1, 1 }));
+        Assert.That(outcome.Json.GetProperty("methods").GetArrayLength(), Is.EqualTo(3));
     }
 }

@@ -3,7 +3,9 @@ using Spectral.Training;
 
 namespace Spectral.Cli;
 
-/// <summary>--dtype of a command that writes tensors: their type in the file. What it computes is computed in F32.</summary>
+/// <summary>
+/// --dtype of a command that writes tensors: their type in the file. What it computes is computed in F32.
+/// </summary>
 internal sealed class ResultTypeOption(string auto)
 {
     private const string Auto = "auto";

@@ -1,8 +1,8 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// Compares what an adapter is with what its files would say of it: the config is written and read again, and every setting that changes what
-/// the adapter computes, or how it trains on, has to come back for every layer.
+/// Compares what an adapter is with what its files would say of it: the config is written and read again, and every
+/// setting that changes what the adapter computes, or how it trains on, has to come back for every layer.
 /// </summary>
 internal static class KeptOptions
 {
@@ -10,7 +10,8 @@ internal static class KeptOptions
     /// <param name="config">The config that is to be written.</param>
     /// <param name="modules">The adapted layers.</param>
     /// <param name="layers">The names of all layers of the model.</param>
-    /// <exception cref="InputException">A setting would be lost, or a value is none that a reader takes; the message names the option.</exception>
+    /// <exception cref="InputException">A setting would be lost, or a value is none that a reader takes; the message
+    /// names the option.</exception>
     public static void Require(AdapterConfig config, IReadOnlyList<AdaptedModule> modules, IEnumerable<string> layers)
     {
         var read = AdapterConfigFile.ReadBack(config);
@@ -18,7 +19,8 @@ internal static class KeptOptions
             throw new InputException(Message(lost.Option, config.Method));
         var adapted = modules.Select(module => module.Shape.Name).ToHashSet();
         if (layers.FirstOrDefault(layer => read.Matches(layer) != adapted.Contains(layer)) is { } other)
-            throw new InputException($"--target: the files of this adapter would {(adapted.Contains(other) ? "not " : "")}name {other}");
+            throw new InputException("--target: the files of this adapter would "
+                + $"{(adapted.Contains(other) ? "not " : "")}name {other}");
     }
 
     /// <summary>The options with those at their defaults that the method's files have no place for.</summary>
@@ -37,7 +39,8 @@ internal static class KeptOptions
         {
             var modules = AdaptedModule.Describe(method, options, layers);
             var config = AdapterConfig.Of(method, options, modules);
-            if (Lost(config, AdapterConfigFile.ReadBack(config), modules).FirstOrDefault() is not { Reset: { } reset } lost)
+            var losses = Lost(config, AdapterConfigFile.ReadBack(config), modules);
+            if (losses.FirstOrDefault() is not { Reset: { } reset } lost)
                 return options;
             without(Message(lost.Option, method));
             options = reset(options);
@@ -45,11 +48,14 @@ internal static class KeptOptions
     }
 
     private static string Message(string option, AdapterMethod method) =>
-        $"{option}: the files of {method.Name} ({(method.PeftFields is null ? "" : "PEFT's ")}type {method.PeftType}) have no place for it, "
-            + "so the adapter would be another one when it is read again";
+        $"{option}: the files of {method.Name} ({(method.PeftFields is null ? "" : "PEFT's ")}type {method.PeftType}) "
+            + "have no place for it, so the adapter would be another one when it is read again";
 
     /// <summary>What does not come back, the first layer's first.</summary>
-    private static IEnumerable<Loss> Lost(AdapterConfig config, AdapterConfig read, IReadOnlyList<AdaptedModule> modules)
+    private static IEnumerable<Loss> Lost(
+        AdapterConfig config,
+        AdapterConfig read,
+        IReadOnlyList<AdaptedModule> modules)
     {
         ModuleShape[] shapes = [.. modules.Select(module => module.Shape)];
         foreach (var module in modules)
@@ -81,11 +87,14 @@ internal static class KeptOptions
         if (!IsSame(found, wanted.Alpha))
             return new("--alpha");
         // A rank of its own changes a layer's scale, unless the file says otherwise.
-        return wanted.AlphaPattern.Count > 0 ? new("--alpha-pattern", options => options with { AlphaPattern = [] }) : RankPattern;
+        return wanted.AlphaPattern.Count > 0
+            ? new("--alpha-pattern", options => options with { AlphaPattern = [] })
+            : RankPattern;
     }
 
     // Files of a doubled rank round the root in their alpha to 15 digits.
-    private static bool IsSame(double left, double right) => Math.Abs(left - right) <= 1e-12 * Math.Max(Math.Abs(left), Math.Abs(right));
+    private static bool IsSame(double left, double right) =>
+        Math.Abs(left - right) <= 1e-12 * Math.Max(Math.Abs(left), Math.Abs(right));
 
     /// <summary>An option that is lost, and how to do without it; null where nothing can.</summary>
     private sealed record Loss(string Option, Func<AdapterOptions, AdapterOptions>? Reset = null);

@@ -12,7 +12,10 @@ internal static class ConfigCopy
     private const string Name = "config.json", Key = "torch_dtype", NewKey = "dtype";
     private const long MaximumBytes = 1 << 20;
 
-    /// <summary>Copies the config, with the type of the weights in it if one is given: under the key it had, older transformers' if it had none.</summary>
+    /// <summary>
+    /// Copies the config, with the type of the weights in it if one is given: under the key it had, older
+    /// transformers' if it had none.
+    /// </summary>
     /// <param name="source">The model's folder.</param>
     /// <param name="directory">The folder of the result.</param>
     /// <param name="type">The type of the weights there; null: as it was.</param>

@@ -1,8 +1,8 @@
 namespace Spectral.Training;
 
 /// <summary>
-/// Tensor names of models that were saved with what had been put around them: by torch.compile, DistributedDataParallel, FSDP, activation
-/// checkpointing, or PEFT, once or several times.
+/// Tensor names of models that were saved with what had been put around them: by torch.compile,
+/// DistributedDataParallel, FSDP, activation checkpointing, or PEFT, once or several times.
 /// </summary>
 internal static class WrappedNames
 {
@@ -19,7 +19,7 @@ internal static class WrappedNames
     {
         foreach (string wrapper in Anywhere)
         {
-            if (name.StartsWith(wrapper, StringComparison.Ordinal) || name.Contains("." + wrapper, StringComparison.Ordinal))
+            if (name.Contains(wrapper, StringComparison.Ordinal))
                 name = ("." + name).Replace("." + wrapper, ".", StringComparison.Ordinal)[1..];
         }
         int start = 0;
@@ -31,8 +31,8 @@ internal static class WrappedNames
     }
 
     /// <summary>
-    /// The one of some names that a stored name means: itself, unwrapped, without the <c>model.</c> of an attribute that held the model, or
-    /// with the <c>model.</c> that a model without a head lacks.
+    /// The one of some names that a stored name means: itself, unwrapped, without the <c>model.</c> of an attribute
+    /// that held the model, or with the <c>model.</c> that a model without a head lacks.
     /// </summary>
     /// <returns>The stored name if it means none of them.</returns>
     public static string Resolve(string stored, IReadOnlySet<string> names)

@@ -3,18 +3,20 @@ using System.Text.Json.Nodes;
 namespace Spectral.Training.Tests;
 
 /// <summary>
-/// Names as they are saved from wrapped models: torch.compile's <c>_orig_mod</c>, DistributedDataParallel's <c>module</c>, FSDP's and activation
-/// checkpointing's, PEFT's prefix twice, <c>model.</c> twice or not at all.
+/// Names as they are saved from wrapped models: torch.compile's <c>_orig_mod</c>, DistributedDataParallel's
+/// <c>module</c>, FSDP's and activation checkpointing's, PEFT's prefix twice, <c>model.</c> twice or not at all.
 /// </summary>
 public sealed class WrappedNamesTests : FolderTest
 {
     private const string Plain = "model.layers.0.self_attn.q_proj.weight";
 
+    private static readonly string[] Modules = [AdapterFiles.Module, AdapterFiles.Other];
+
     [TestCase(Plain)]
     [TestCase("_orig_mod." + Plain)]
     [TestCase("module." + Plain)]
     [TestCase("module._orig_mod.module." + Plain)]
-    [TestCase("_fsdp_wrapped_module.model._fsdp_wrapped_module.layers.0._fsdp_wrapped_module._checkpoint_wrapped_module.self_attn.q_proj.weight")]
+    [TestCase("_fsdp_wrapped_module.model.layers.0._checkpoint_wrapped_module.self_attn.q_proj.weight")]
     [TestCase("model.layers.0._orig_mod.self_attn.q_proj.weight")]
     [TestCase("base_model.model." + Plain)]
     [TestCase("module.base_model.model.base_model.model." + Plain)]
@@ -35,7 +37,7 @@ public sealed class WrappedNamesTests : FolderTest
     {
         ModelConfig config = TinyModel.WriteConfig(folder);
         List<TensorToWrite> tensors = TinyModel.Tensors(config);
-        SafetensorsWriter.Write(folder.File("model.safetensors"), [.. tensors.Select(tensor => tensor with { Name = string.Format(format, tensor.Name) })]);
+        Write(tensors, name => string.Format(format, name));
         using ModelFolder model = ModelFolder.Open(folder.Path);
         Assert.That(model.TensorNames, Is.EquivalentTo(tensors.Select(tensor => tensor.Name)));
         Assert.That(model.Warnings, Is.Empty);
@@ -47,8 +49,7 @@ public sealed class WrappedNamesTests : FolderTest
     {
         ModelConfig config = TinyModel.WriteConfig(folder);
         List<TensorToWrite> tensors = TinyModel.Tensors(config);
-        SafetensorsWriter.Write(folder.File("model.safetensors"),
-            [.. tensors.Select(tensor => tensor with { Name = tensor.Name.StartsWith("model.", StringComparison.Ordinal) ? tensor.Name[6..] : tensor.Name })]);
+        Write(tensors, name => name.StartsWith("model.", StringComparison.Ordinal) ? name[6..] : name);
         using ModelFolder model = ModelFolder.Open(folder.Path);
         Assert.That(model.TensorNames, Is.EquivalentTo(tensors.Select(tensor => tensor.Name)));
     }
@@ -70,24 +71,25 @@ public sealed class WrappedNamesTests : FolderTest
     [TestCase("base_model.model.model.{0}.{1}.weight")]
     public void AnAdapterOfWrappedNamesIsOneOfTheLayers(string format)
     {
-        AdapterFiles.Write(folder, AdapterFiles.PeftConfig(), AdapterFiles.LowRank(AdapterFiles.Module, 2, format: format)
-            .Concat(AdapterFiles.LowRank(AdapterFiles.Other, 2, format: format)));
+        WriteAdapter(AdapterFiles.PeftConfig(), format);
         using AdapterReader reader = new(folder.Path);
-        Assert.That(reader.Modules.Select(module => module.Shape.Name), Is.EquivalentTo(new[] { AdapterFiles.Module, AdapterFiles.Other }));
+        Assert.That(reader.Modules.Select(module => module.Shape.Name), Is.EquivalentTo(Modules));
         Assert.That(reader.Warnings, Is.Empty);
     }
 
-    /// <summary>As PEFT names what it trained on a model without a head: with the model at hand it is clear which layers are meant.</summary>
+    /// <summary>
+    /// As PEFT names what it trained on a model without a head: with the model at hand it is clear which layers are
+    /// meant.
+    /// </summary>
     [Test]
     public void AnAdapterOfAModelWithoutItsHeadIsOneOfTheLayers()
     {
-        const string Format = "base_model.{0}.{1}.weight";   // base_model.model.layers…, which lacks model.model's second half
+        const string Format = "base_model.{0}.{1}.weight";   // base_model.model.layers…, with one "model." too few
         JsonObject config = AdapterFiles.PeftConfig();
         config["target_modules"] = new JsonArray("layers.0.self_attn.q_proj", "layers.1.mlp.down_proj");
-        AdapterFiles.Write(folder, config, AdapterFiles.LowRank(AdapterFiles.Module, 2, format: Format)
-            .Concat(AdapterFiles.LowRank(AdapterFiles.Other, 2, format: Format)));
+        WriteAdapter(config, Format);
         using AdapterReader reader = new(folder.Path, TinyModel.WriteConfig(folder));
-        Assert.That(reader.Modules.Select(module => module.Shape.Name), Is.EquivalentTo(new[] { AdapterFiles.Module, AdapterFiles.Other }));
+        Assert.That(reader.Modules.Select(module => module.Shape.Name), Is.EquivalentTo(Modules));
     }
 
     [Test]
@@ -95,6 +97,14 @@ public sealed class WrappedNamesTests : FolderTest
     {
         AdapterFiles.Write(folder, AdapterFiles.PeftConfig(), AdapterFiles.LowRank(AdapterFiles.Module, 2)
             .Concat(AdapterFiles.LowRank(AdapterFiles.Module, 2, format: "_orig_mod.base_model.model.{0}.{1}.weight")));
-        Assert.That(() => new AdapterReader(folder.Path), Throws.TypeOf<InputException>().With.Message.Contains("two tensors lora_A.weight"));
+        Assert.That(() => new AdapterReader(folder.Path),
+            Throws.TypeOf<InputException>().With.Message.Contains("two tensors lora_A.weight"));
     }
+
+    private void Write(List<TensorToWrite> tensors, Func<string, string> rename) => SafetensorsWriter.Write(
+        folder.File("model.safetensors"), [.. tensors.Select(tensor => tensor with { Name = rename(tensor.Name) })]);
+
+    private void WriteAdapter(JsonObject config, string format) =>
+        AdapterFiles.Write(
+            folder, config, Modules.SelectMany(module => AdapterFiles.LowRank(module, 2, format: format)));
 }

@@ -4,23 +4,30 @@ using Spectral.Kernels.Tests;
 namespace Spectral.Training.Tests;
 
 /// <summary>
-/// Every method with every option that changes what an adapter means, both from their lists: the adapter computes the same when it is read again,
-/// merged and exported, or it is refused before it is made, by the name of the option.
+/// Every method with every option that changes what an adapter means, both from their lists: the adapter computes the
+/// same when it is read again, merged and exported, or it is refused before it is made, by the name of the option.
 /// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
 {
     private static readonly ModelConfig Config = TinyModels.Everything with { Layers = 1 };
 
-    private static readonly AdapterOptions Options = new() { Rank = 2, Alpha = 3, TopK = 2, Seed = 5, TargetModules = ["q_proj", "v_proj", "o_proj", "up_proj"] };
+    private static readonly AdapterOptions Options = new()
+    {
+        Rank = 2,
+        Alpha = 3,
+        TopK = 2,
+        Seed = 5,
+        TargetModules = ["q_proj", "v_proj", "o_proj", "up_proj"],
+    };
 
     private static readonly (string Name, Func<AdapterOptions, AdapterOptions> Set)[] Shared =
     [
         ("--rank", options => options with { Rank = 4 }),
         ("--alpha", options => options with { Alpha = 5 }),
         ("--rslora", options => options with { RankStabilized = true }),
-        ("--rank-pattern", options => options with { RankPattern = [KeyValuePair.Create("q_proj", 4)] }),
-        ("--alpha-pattern", options => options with { AlphaPattern = [KeyValuePair.Create(@"self_attn\.v_proj", 40.0)] }),
+        ("--rank-pattern", options => options with { RankPattern = [new("q_proj", 4)] }),
+        ("--alpha-pattern", options => options with { AlphaPattern = [new(@"self_attn\.v_proj", 40)] }),
         ("--bias", options => options with { Bias = AdapterBias.Adapted }),
         ("--top-k", options => options with { TopK = 3 }),
         ("--dropout", options => options with { Dropout = 0.25 }),
@@ -48,7 +55,9 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(kept, Is.Positive, "the test means something");
     }
 
-    /// <summary>What is refused, as PEFT's config has no key for it: from the lists of keys of PEFT's config classes.</summary>
+    /// <summary>
+    /// What is refused, as PEFT's config has no key for it: from the lists of keys of PEFT's config classes.
+    /// </summary>
     [TestCase("gralora", "--rslora")]
     [TestCase("randlora", "--rslora")]
     [TestCase("lokr", "--rslora")]
@@ -75,19 +84,28 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
     private static string[] Methods() => [.. AdapterMethods.All.Select(method => method.Name)];
 
     /// <summary>Each setting of the method's own at a value that is not its default.</summary>
-    private static IEnumerable<(string Name, Func<AdapterOptions, AdapterOptions> Set)> Settings(AdapterMethod method) =>
+    private static IEnumerable<(string Name, Func<AdapterOptions, AdapterOptions> Set)> Settings(
+        AdapterMethod method) =>
         method.Settings.Where(setting => setting.Name != OrthogonalTasksMethod.PreviousRank).Select(setting =>
         {
-            double[] tried = [setting.Default + 1, setting.Default / 2, setting.Default * 2, setting.Default + 0.01, setting.Least, setting.Most];
-            double other = tried.First(value => value != setting.Default && setting.Allows(value));
+            double own = setting.Default;
+            double[] tried = [own + 1, own / 2, own * 2, own + 0.01, setting.Least, setting.Most];
+            double other = tried.First(value => value != own && setting.Allows(value));
             return ($"--set {setting.Name}", (Func<AdapterOptions, AdapterOptions>)(options => options with
             {
                 Settings = new Dictionary<string, double> { [setting.Name] = other },
             }));
         });
 
-    /// <summary>The adapter with values of its own; null if the method refuses the option, which the message has to name, or a layer does not suit it.</summary>
-    private static Adapter? Attach(CausalLanguageModel model, AdapterMethod method, string option, AdapterOptions options)
+    /// <summary>
+    /// The adapter with values of its own; null if the method refuses the option, which the message has to name, or a
+    /// layer does not suit it.
+    /// </summary>
+    private static Adapter? Attach(
+        CausalLanguageModel model,
+        AdapterMethod method,
+        string option,
+        AdapterOptions options)
     {
         try
         {
@@ -117,7 +135,7 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
         adapter.Save(Saved);
         (bool merges, bool exports, double dropout) = (
             adapter.Modules.All(module => module.Form.IsMergeable),
-            adapter.Modules.All(module => (module.TrainsBias ? module.Form with { Bias = null } : module.Form).IsLowRank),
+            adapter.Modules.All(module => (module.TrainsBias ? Unbiased(module.Form) : module.Form).IsLowRank),
             adapter.Options.Dropout);
         adapter.Dispose();
         using (Adapter loaded = Adapter.Load(model, Saved))
@@ -143,6 +161,8 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(Logits(model), Is.EqualTo(expected).Within(tolerance), what + " exported");
         }
     }
+
+    private static AdapterForm Unbiased(AdapterForm form) => form with { Bias = null };
 
     private float[] Logits(CausalLanguageModel model)
     {
