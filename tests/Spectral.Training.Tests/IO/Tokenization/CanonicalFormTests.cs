@@ -69,7 +69,7 @@ public sealed class CanonicalFormTests
         {
             if (char.IsSurrogate((char)code))
                 continue;
-            foreach (string neighbour in (string[])["", "a", "\u1100", "\uAC00", "\u0915"])
+            foreach (string neighbour in (string[])["", "a", "\u1100", "\uAC00", "\u0915", "\u09C7"])
             {
                 string text = $"{neighbour}{(char)code}{neighbour}";
                 Assert.That(CanonicalForm.Compose(text) + Beyond, Is.EqualTo(CanonicalForm.Compose(text + Beyond)));
