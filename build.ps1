@@ -39,9 +39,10 @@ switch ($Verb) {
     if (-not $Rest) { Say 'kernels under sanitizers, in shuffled schedules and broken on purpose skipped: they run on Linux only' } }
   'bench' { Native; Managed bench/Spectral.Bench; Managed bench/Spectral.Benchmarks
     $part = if ($Rest) { $Rest[0] } else { 'all' }; $Rest = @($Rest | Select-Object -Skip 1)
-    if ($part -notin 'device', 'host', 'all') { Write-Error "build.ps1: bench: '$part', expected device or host"; exit 1 }
-    if ($part -ne 'host') { Run artifacts/bin/spectral-bench.exe @Rest }
-    if (-not $Rest) { $Rest = @('--filter=*') }
+    if ($part -notin 'device', 'host', 'tokenizers', 'all') {
+      Write-Error "build.ps1: bench: '$part', expected device, host or tokenizers"; exit 1 }
+    if ($part -in 'device', 'all') { Run artifacts/bin/spectral-bench.exe @Rest }
+    if ($part -eq 'tokenizers') { $Rest = @('tokenizers') + $Rest } elseif (-not $Rest) { $Rest = @('--filter=*') }
     if ($part -ne 'device') { Run dotnet run -c Release --no-build --project bench/Spectral.Benchmarks -- @Rest } }
   'bundle' { Say 'bundle skipped: it is made on Linux, for Linux' }
   'clean' {

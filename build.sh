@@ -2,7 +2,8 @@
 # Sets up, builds, runs and tests Spectral:  ./build.sh [build | run | test [--full] | bench | bundle | clean] [arguments]
 #   build  native libraries, PTX when nvcc is found, all projects        run    fine-tune the sample model and print what it gained
 #   test   everything, PTX included, the kernels under sanitizers too (--full: all there is, hours; other arguments: dotnet test's, its tests alone)
-#   bench  spectral-bench, then BenchmarkDotNet; "bench device ..." or "bench host ..." is one of them       clean   removes what was built
+#   bench  spectral-bench, then BenchmarkDotNet; "bench device ..." or "bench host ..." is one of them;
+#          "bench tokenizers FOLDER ..." times tokenizers       clean   removes what was built
 #   bundle one archive, to test and measure on another machine's GPU
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -3,9 +3,6 @@ using System.Text;
 
 namespace Spectral.Training;
 
-/// <summary>A stretch of text between added tokens, and whether it begins where the whole text begins.</summary>
-internal readonly record struct TextPiece(string Text, bool AtStart);
-
 /// <summary>A token that is cut out of the text as a whole, before merges.</summary>
 internal sealed record AddedToken(
     int Id, string Content, bool SingleWord, bool StripLeft, bool StripRight, bool Normalized, bool Special)

@@ -1,14 +1,5 @@
 namespace Spectral.Training;
 
-/// <summary>
-/// Takes a stretch of text on its way to the merges: a step of a pre-tokenizer, which hands what it makes of it to the
-/// next one, or the merges themselves. Text that is only cut is not copied.
-/// </summary>
-/// <param name="text">The stretch.</param>
-/// <param name="atStart">Whether it begins where the whole text begins.</param>
-/// <param name="run">What belongs to the encoding of this text alone.</param>
-internal delegate void PieceStep(ReadOnlySpan<char> text, bool atStart, EncodingRun run);
-
 /// <summary>The encoding of one text: what one thread needs for it, and the ids that come of it.</summary>
 internal sealed class EncodingRun(GrowthBudget budget, BpeMerger merger, List<int> ids)
 {
