@@ -7,20 +7,22 @@ public static class Merger
 {
     /// <summary>Writes the merged model folder.</summary>
     /// <remarks>
-    /// W + ΔW is accumulated in F32 and rounded once to the type of the result. Every other tensor is copied bit for bit, unless
-    /// <paramref name="type"/> is another than it has. One tensor is in memory at a time; a sharded base becomes one file.
-    /// Modules that the adapter saved whole take the base's place. Where it parts a tied head from its embedding, the
-    /// result has both, and its config says so.
+    /// W + ΔW is accumulated in F32 and rounded once to the type of the result. Every other tensor is copied bit for
+    /// bit, unless <paramref name="type"/> is another than it has. One tensor is in memory at a time; a sharded base
+    /// becomes one file. Modules that the adapter saved whole take the base's place. Where it parts a tied head from its
+    /// embedding, the result has both, and its config says so.
     /// </remarks>
     /// <param name="model">The base model's folder.</param>
     /// <param name="adapterDirectory">The adapter's folder.</param>
     /// <param name="directory">An existing folder for the result.</param>
     /// <param name="device">Where to compute.</param>
     /// <param name="cancellation">Looked at between tensors.</param>
-    /// <param name="type">Type of all tensors of floats in the result, which its config says; null: as the base stores each.</param>
+    /// <param name="type">Type of all tensors of floats in the result, which its config says; null: as the base
+    /// stores each.</param>
     /// <returns>Number of tensors written.</returns>
     /// <exception cref="InputException">
-    /// The adapter is unusable or made for another model; or a value is not finite, or too large for the type of the result.
+    /// The adapter is unusable or made for another model; or a value is not finite, or too large for the type of the
+    /// result.
     /// </exception>
     public static int Merge(
         ModelFolder model,

@@ -1,18 +1,22 @@
 namespace Spectral.Training;
 
-/// <summary>What a method comes to on some layers with some options. Known from its form: nothing is allocated or loaded.</summary>
+/// <summary>
+/// What a method comes to on some layers with some options. Known from its form: nothing is allocated or loaded.
+/// </summary>
 /// <param name="Method">The method.</param>
 /// <param name="Trainable">Scalars that train.</param>
-/// <param name="ExtraForward">Floating point operations that the adapter adds to a forward pass, over those of the layers themselves.</param>
-/// <param name="RebuildsWeight">Whether some weight is computed anew once per step, which the number before does not count.</param>
+/// <param name="ExtraForward">Floating point operations that the adapter adds to a forward pass, over those of the
+/// layers themselves.</param>
+/// <param name="RebuildsWeight">Whether some weight is computed anew once per step, which the number before does not
+/// count.</param>
 /// <param name="IsMergeable">Whether a plain model computes the same and its checkpoint has a place for it.</param>
 /// <param name="WantsBias">Whether it is only a bias to put the change into that some layer lacks for this.</param>
 /// <param name="IsLowRank">Whether a plain LoRA computes the same.</param>
 public sealed record MethodFacts(AdapterMethod Method, long Trainable, double ExtraForward, bool RebuildsWeight, bool IsMergeable, bool WantsBias, bool IsLowRank)
 {
     /// <summary>
-    /// The settings that change something, by the names they have in <see cref="AdapterOptions"/>: among Rank, Alpha, RankStabilized, TopK, Dropout,
-    /// Bias and LearningRateRatio.
+    /// The settings that change something, by the names they have in <see cref="AdapterOptions"/>: among Rank, Alpha,
+    /// RankStabilized, TopK, Dropout, Bias and LearningRateRatio.
     /// </summary>
     public required IReadOnlySet<string> UsedOptions { get; init; }
 

@@ -4,8 +4,8 @@ using System.Text.RegularExpressions;
 namespace Spectral.Training;
 
 /// <summary>
-/// What <c>adapter_config.json</c> says, in PEFT's terms. Absent keys have PEFT's defaults; what cannot be represented here was refused
-/// when the file was read.
+/// What <c>adapter_config.json</c> says, in PEFT's terms. Absent keys have PEFT's defaults; what cannot be
+/// represented here was refused when the file was read.
 /// </summary>
 public sealed record AdapterConfig
 {
@@ -21,17 +21,21 @@ public sealed record AdapterConfig
     public required AdapterOptions Options { get; init; }
 
     /// <summary>
-    /// Whether the stored factors belong to a base from which what they started as was taken away, as PEFT leaves them after some starts: with the
-    /// base as it was they mean something only once that start is found again.
+    /// Whether the stored factors belong to a base from which what they started as was taken away, as PEFT leaves
+    /// them after some starts: with the base as it was they mean something only once that start is found again.
     /// </summary>
     public bool LacksStart { get; init; }
 
     /// <summary>
-    /// Whether what the factors started as stands beside them, subtracted: [A; A0] and [B, -B0] at twice the rank, a plain LoRA on the base as it was.
+    /// Whether what the factors started as stands beside them, subtracted: [A; A0] and [B, -B0] at twice the rank, a
+    /// plain LoRA on the base as it was.
     /// </summary>
     public bool IncludesStart { get; init; }
 
-    /// <summary>Whether a fresh adapter of this config changes the model although its method's own start would not, as PEFT has it for tests.</summary>
+    /// <summary>
+    /// Whether a fresh adapter of this config changes the model although its method's own start would not, as PEFT
+    /// has it for tests.
+    /// </summary>
     public bool StartsAtRandom { get; init; }
 
     /// <summary>First parts of the names of tensors that matter in training alone.</summary>
@@ -49,7 +53,9 @@ public sealed record AdapterConfig
     /// <summary>Modules that are left out although <see cref="TargetModules"/> matches.</summary>
     public ModulePattern? ExcludeModules { get; init; }
 
-    /// <summary>The layers that are adapted; null = all. Modules listed by their full name are adapted in any layer.</summary>
+    /// <summary>
+    /// The layers that are adapted; null = all. Modules listed by their full name are adapted in any layer.
+    /// </summary>
     public IReadOnlyList<int>? LayersToTransform { get; init; }
 
     /// <summary>Names of the module lists that <see cref="LayersToTransform"/> counts in; empty = any.</summary>
@@ -64,7 +70,8 @@ public sealed record AdapterConfig
     /// <summary>What is written about an adapter, but for its base.</summary>
     /// <param name="method">The method.</param>
     /// <param name="options">The settings that hold for all layers.</param>
-    /// <param name="modules">The layers: what differs between them, by patterns or because of their sizes, is written for each.</param>
+    /// <param name="modules">The layers: what differs between them, by patterns or because of their sizes, is written
+    /// for each.</param>
     internal static AdapterConfig Of(AdapterMethod method, AdapterOptions options, IReadOnlyList<AdaptedModule> modules)
     {
         options = options with
@@ -105,7 +112,9 @@ public sealed record AdapterConfig
         };
     }
 
-    /// <summary>The modules whose setting differs from the adapter's own, by an expression that matches their name alone.</summary>
+    /// <summary>
+    /// The modules whose setting differs from the adapter's own, by an expression that matches their name alone.
+    /// </summary>
     private static KeyValuePair<string, T>[] Exceptions<T>(
         IReadOnlyList<AdaptedModule> modules,
         Func<AdapterOptions, T> setting,
