@@ -48,6 +48,13 @@ public abstract class AdapterMethod
     internal virtual bool Reads(JsonFields fields) => true;
 
     /// <summary>
+    /// What the config of a folder that this library did not write means where versions of PEFT differ in it.
+    /// </summary>
+    /// <param name="fields">The config.</param>
+    /// <param name="options">What its keys say.</param>
+    internal virtual AdapterOptions ReadForeign(JsonFields fields, AdapterOptions options) => options;
+
+    /// <summary>
     /// Names that tensors of a layer have in files of older versions of PEFT, each with the present one; null: it
     /// says nothing that is not known otherwise.
     /// </summary>

@@ -16,6 +16,11 @@ public sealed partial class WeightFormulaTests
         yield return new("oft", 7, 12, 1, new() { ["block-size"] = 4 }, layer => Oft(layer, 4, false, s => Series(s, 1, 2, 2, 2, 1)));
         yield return new("oft", 7, 12, 1, new() { ["block-size"] = 4, ["cayley-neumann"] = 1 }, layer => Oft(layer, 4, false, Cayley));
         yield return new("oft", 7, 12, 1, new() { ["block-size"] = 5, ["block-share"] = 1, ["neumann-terms"] = 3 }, layer => Oft(layer, 4, true, s => Series(s, 1, 2, 2, 1)));
+        yield return new("oft", 7, 12, 1, new() { ["block-size"] = 4, ["former-series"] = 1 }, layer =>
+            Oft(layer, 4, false, s => Series(s, 1, 2, 2, 2, 2)));
+        yield return new(
+            "oft", 7, 12, 1, new() { ["block-size"] = 4, ["former-series"] = 1, ["neumann-terms"] = 3 }, layer =>
+                Oft(layer, 4, false, s => Series(s, 1, 2, 2)));
         yield return new(
             "oft", 7, 12, 1, new() { ["blocks"] = 3, ["cayley-neumann"] = 1 }, layer => Oft(layer, 4, false, Cayley));
         yield return new("oft", 7, 12, 1, new() { ["block-size"] = 4, ["coft"] = 1, ["eps"] = 0.8 }, layer =>

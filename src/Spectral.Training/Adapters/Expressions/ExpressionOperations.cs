@@ -118,13 +118,14 @@ public static class ExpressionOperations
     /// </summary>
     /// <param name="s">S [b, n, n].</param>
     /// <param name="terms">At least 3; PEFT's default is 5.</param>
-    public static Expression Neumann(this Expression s, int terms = 5)
+    /// <param name="twiceTheLast">Whether the last term counts twice like those before it, as in PEFT 0.16 and 0.17.</param>
+    public static Expression Neumann(this Expression s, int terms = 5, bool twiceTheLast = false)
     {
         if (terms < 3)
             throw new ArgumentOutOfRangeException(nameof(terms), terms, "a series of at least 3 terms");
         // Horner: S + 2I, times S plus 2I as often as there are middle terms, times S plus I.
-        var series = s;
-        for (var power = Math.Max(terms, 4) - 2; power > 0; power--)
+        var series = twiceTheLast ? s.Scale(2) : s;
+        for (var power = (twiceTheLast ? terms : Math.Max(terms, 4)) - 2; power > 0; power--)
             series = s.MatMul(series.AddIdentity(2));
         return series.AddIdentity();
     }

@@ -36,6 +36,7 @@ internal static class CayleyRotation
     /// <param name="setting">What the order comes from, for messages.</param>
     /// <param name="opposite">Whether Cayley's formula turns as the series does.</param>
     /// <param name="longest">Largest Frobenius norm of a skew-symmetric matrix; longer ones are shortened.</param>
+    /// <param name="twiceTheLast">Whether the last term of the series counts twice.</param>
     /// <exception cref="InputException">There is nothing to turn, or n is too large for the inverse.</exception>
     public static Expression Trained(
         AdapterBuilder layer,
@@ -44,7 +45,8 @@ internal static class CayleyRotation
         int n,
         string setting,
         bool opposite = false,
-        double? longest = null)
+        double? longest = null,
+        bool twiceTheLast = false)
     {
         var exact = !layer.IsOn(Neumann);
         CheckOrder(layer, n, setting, exact);
@@ -55,7 +57,7 @@ internal static class CayleyRotation
         if (bound is { } most)
             upper = upper.ScaleRows(upper.Norm(Broadcast.PerRow, most).Reciprocal()).Scale(most);
         var skew = upper.SkewSymmetric(n);
-        return exact ? skew.Cayley(opposite) : skew.Neumann((int)layer.Setting(Terms));
+        return exact ? skew.Cayley(opposite) : skew.Neumann((int)layer.Setting(Terms), twiceTheLast);
     }
 
     /// <summary>Checks that rotations have an order from 2 to what can be inverted.</summary>

@@ -5,11 +5,17 @@ internal sealed class LokrMethod : AdapterMethod
 {
     private const string Factor = "factor";
     private const string Both = "decompose-both";
+    private const string ScaledKey = "rank_dropout_scale";
 
     public override string Name => "lokr";
     public override string Formula => "W + (alpha/rank)·W_1 ⊗ W_2, W_2 = A·B of rank r";
     public override string Source => "Yeh et al., 2023, arXiv 2309.14859";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Rank(8), PeftField.Alpha("alpha", 8), PeftField.RankPattern(), PeftField.AlphaPattern(), PeftField.Start("init_weights"), .. PeftField.Ignored("rank_dropout", "rank_dropout_scale", "module_dropout", "use_effective_conv2d")];
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+    [
+        PeftField.Rank(8), PeftField.Alpha("alpha", 8), PeftField.RankPattern(), PeftField.AlphaPattern(),
+        PeftField.Start("init_weights"), Scaled,
+        .. PeftField.Ignored("rank_dropout", "module_dropout", "use_effective_conv2d"),
+    ];
     public override string Use => "Few numbers at high rank. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
@@ -17,6 +23,28 @@ internal sealed class LokrMethod : AdapterMethod
         AdapterSetting.Whole(Factor, -1, -1, 65536, "Largest size of W_1; -1: as near to square as the layer's sizes divide.") with { PeftKey = "decompose_factor" },
         AdapterSetting.Switch(Both, false, "W_1 of rank r too, where that is smaller.") with { PeftKey = "decompose_both" },
     ];
+
+    /// <summary>
+    /// A key that came with the scale, in 0.14. Older versions would leave the scale out; they refuse a config with this
+    /// key, so it is written where the scale is not 1.
+    /// </summary>
+    private static PeftField Scaled => new(ScaledKey)
+    {
+        Write = (json, options) =>
+        {
+            if (options.Alpha != options.Rank || options.RankPattern.Count > 0 || options.AlphaPattern.Count > 0)
+                json.WriteBoolean(ScaledKey, false);
+        },
+    };
+
+    /// <summary>Up to 0.13 PEFT multiplies by 1, whatever alpha and rank are.</summary>
+    internal override AdapterOptions ReadForeign(JsonFields fields, AdapterOptions options) => fields.Has(ScaledKey)
+        ? options
+        : options with
+        {
+            Alpha = options.Rank,
+            AlphaPattern = [.. options.RankPattern.Select(pair => KeyValuePair.Create(pair.Key, (double)pair.Value))],
+        };
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

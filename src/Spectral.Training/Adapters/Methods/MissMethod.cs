@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Spectral.Kernels;
 
 namespace Spectral.Training;
 

@@ -6,14 +6,16 @@ internal sealed class OftMethod : AdapterMethod
     private const string Share = "block-share";
     private const string Constrained = "coft";
     private const string Bound = "eps";
+    private const string FormerSeries = "former-series";
+    private const string VersionKey = "peft_version";
 
     public override string Name => "oft";
     public override string Formula => "W·diag(Q_1 … Q_b)ᵀ, rotations Q_i from skew-symmetric matrices";
     public override string Source => "Qiu et al., 2023, arXiv 2306.07280; Qiu et al., 2025, arXiv 2506.19847";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+    public override IReadOnlyList<PeftField>? PeftFields =>
     [
         PeftField.Bias("oft_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"),
-        .. PeftField.Ignored("module_dropout"),
+        Version, .. PeftField.Ignored("module_dropout"),
     ];
     public override string Use => "Keeps angles between neurons. in·(block − 1)/2 numbers a layer; the weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
@@ -30,9 +32,27 @@ internal sealed class OftMethod : AdapterMethod
             Constrained, false, "COFT: the skew-symmetric matrices of a layer no longer than eps/√blocks.") with { PeftKey = "coft" },
         new(Bound, 6e-5, 1e-9, 1e6, "That length.") { PeftKey = "eps" },
         .. CayleyRotation.Settings(neumann: true),
+        AdapterSetting.Switch(FormerSeries, false, "The series of PEFT 0.16 and 0.17, whose last term counts twice."),
     ];
 
+    /// <summary>
+    /// The first version whose series is this one's: PEFT tells by it which series a file was trained with, and warns
+    /// where it is missing.
+    /// </summary>
+    private PeftField Version => new(VersionKey)
+    {
+        Write = (json, options) =>
+        {
+            if (CayleyRotation.IsSeries(this, options) && options.Setting(this, FormerSeries) == 0)
+                json.WriteString(VersionKey, "0.18.0");
+        },
+    };
+
     internal override bool Reads(JsonFields fields) => !BoftMethod.IsFormerOft(fields);
+
+    /// <summary>PEFT writes its version from 0.18 on, the one that changed the series.</summary>
+    internal override AdapterOptions ReadForeign(JsonFields fields, AdapterOptions options) =>
+        CayleyRotation.IsSeries(this, options) && !fields.Has(VersionKey) ? options.With(FormerSeries, 1) : options;
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
@@ -42,7 +62,8 @@ internal sealed class OftMethod : AdapterMethod
         var rotations = shared ? 1 : blocks;
         double? longest = layer.IsOn(Constrained) ? layer.Setting(Bound) / Math.Sqrt(rotations) : null;
         var rotation = CayleyRotation.Trained(
-            layer, "oft_R.weight", (rotations, size * (size - 1) / 2), size, BlockSizes.Size, longest: longest);
+            layer, "oft_R.weight", (rotations, size * (size - 1) / 2), size, BlockSizes.Size, longest: longest,
+            twiceTheLast: layer.IsOn(FormerSeries));
         if (shared)
             rotation = rotation.Reshape((size, size)).Repeat(blocks);
         return new AdapterForm { Weight = layer.Weight.MatMulBlocks(rotation, transpose: true) };

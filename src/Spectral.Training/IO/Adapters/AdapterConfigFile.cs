@@ -55,6 +55,8 @@ internal static class AdapterConfigFile
         WarnOfUnknown(fields, known, path, warnings);
         warnings.AddRange(known.Select(field => field.Remark(fields)).OfType<string>().Select(remark => $"{path}: {remark}"));
         AdapterOptions options = known.Aggregate(new AdapterOptions(), (options, field) => field.Read(fields, options));
+        if (!metadata.ContainsKey(MethodKey))
+            options = method.ReadForeign(fields, options);
         foreach ((string key, string text) in metadata.Where(pair => pair.Key.StartsWith(SettingKey, StringComparison.Ordinal)))
             options = WithSetting(options, method, key[SettingKey.Length..], text, directory);
         if (method.UsesTopK)

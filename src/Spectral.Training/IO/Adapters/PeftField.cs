@@ -53,7 +53,8 @@ public sealed record PeftField(string Key)
     public static IReadOnlyList<PeftField> Lora { get; } =
     [
         Rank(8), Alpha("lora_alpha", 8), Dropout("lora_dropout"), RankStabilized(), RankPattern(), AlphaPattern(),
-        Bias("lora_only"), TrainableTokens, KeepTied, FanInFanOut, Is("use_dora", false), Start("init_lora_weights"),
+        Bias("lora_only"), TrainableTokens, KeepTied, FanInFanOut, Start("init_lora_weights"),
+        Refused("use_dora", "its magnitudes are those of dora"),
         .. Unsupported("lora_bias", "kasa_config"),
         Refused("layer_replication", "it makes a deeper model of copies of the base's layers"),
         Refused("target_parameters", "it adapts stacked parameters, such as those of experts, which no model here has"),

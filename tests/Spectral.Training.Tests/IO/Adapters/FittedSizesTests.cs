@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Spectral.Kernels;
-using Spectral.Kernels.Tests;
 
 namespace Spectral.Training.Tests;
 

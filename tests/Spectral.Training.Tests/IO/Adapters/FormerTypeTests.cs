@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Spectral.Kernels;
-using Spectral.Kernels.Tests;
 
 namespace Spectral.Training.Tests;
 

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Spectral.Training;
 
 /// <summary>
