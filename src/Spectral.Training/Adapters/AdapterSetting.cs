@@ -22,6 +22,12 @@ public sealed record AdapterSetting(string Name, double Default, double Least, d
     /// <summary>The key in PEFT's config that holds it; null: PEFT has none.</summary>
     public string? PeftKey { get; init; }
 
+    /// <summary>
+    /// Whether PEFT's type is older than the key: versions without it refuse a config that has it, so that it is not
+    /// written where the setting is the default.
+    /// </summary>
+    public bool IsLaterKey { get; init; }
+
     /// <summary>The key in PEFT's config that holds its values for single modules; null: PEFT has none.</summary>
     public string? PeftPatternKey { get; init; }
 

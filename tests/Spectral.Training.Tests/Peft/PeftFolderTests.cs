@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests;
 
@@ -40,6 +41,25 @@ public sealed class PeftFolderTests(DeviceKind kind) : TrainingTest(kind)
         using var again = Load(PeftFolders.Model(tokens));
         using var loaded = Adapter.Load(again, Folder.Path);
         Assert.That(Loss(again, tokens), Is.EqualTo(loss).Within(Tolerance));
+    }
+
+    /// <summary>MiSS has a key for biases, and no version of PEFT stores those that it trained.</summary>
+    [Test]
+    public void BiasesThatPeftLeavesOutAreTheModels()
+    {
+        const string Name = "miss-mini";
+        foreach (var file in Directory.GetFiles(PeftFolders.Adapter(Name)))
+            File.Copy(file, Path.Combine(Folder.Path, Path.GetFileName(file)));
+        var path = Path.Combine(Folder.Path, "adapter_config.json");
+        var config = JsonNode.Parse(File.ReadAllText(path))!;
+        config["bias"] = "all";
+        File.WriteAllText(path, config.ToJsonString());
+        var (tokens, loss, _) = PeftFolders.Expected(Name);
+        using (var reader = new AdapterReader(Folder.Path, ModelConfig.Load(PeftFolders.Model(tokens))))
+            Assert.That(reader.Warnings, Has.Exactly(1).Items.And.One.Contains("bias is 'all'"));
+        using var model = Load(PeftFolders.Model(tokens));
+        using var adapter = Adapter.Load(model, Folder.Path);
+        Assert.That(Loss(model, tokens), Is.EqualTo(loss).Within(Tolerance));
     }
 
     private static double Loss(CausalLanguageModel model, string tokens) =>

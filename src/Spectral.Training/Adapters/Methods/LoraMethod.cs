@@ -27,7 +27,7 @@ internal sealed class LoraMethod : AdapterMethod
             HasBias,
             false,
             "A trained bias beside B, scaled with it; a layer without a bias gets one, and then cannot be merged.")
-            with { PeftKey = "lora_bias" },
+            with { PeftKey = "lora_bias", IsLaterKey = true },
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)

@@ -26,7 +26,7 @@ internal static class AdapterConfigFile
     [
         .. PeftField.Ignored("task_type", "revision", "inference_mode", "auto_mapping", "peft_version", "init_weights"),
         PeftField.FanInFanOut,
-        PeftField.Is("bias", "none"),
+        PeftField.UnstoredBias,
     ];
 
     /// <summary>Parses the config of a folder, whose <see cref="Path"/> begins every message about it.</summary>

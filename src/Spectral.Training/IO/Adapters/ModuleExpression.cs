@@ -24,6 +24,7 @@ internal sealed class ModuleExpression
     {
         const int Longest = 10_000;
         this.shown = shown;
+        pattern = PythonExpression.Translate(pattern);
         if (pattern.Length > Longest)
             throw new InputException($"{where} is {InputText.Quote(shown)}, expected at most {Longest} characters");
         try

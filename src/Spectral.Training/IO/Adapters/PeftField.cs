@@ -49,6 +49,14 @@ public sealed record PeftField(string Key)
         Write = (json, _) => json.WriteBoolean("fan_in_fan_out", false),
     };
 
+    /// <summary>Biases trained with a type whose files never have them, in any version of PEFT.</summary>
+    public static PeftField UnstoredBias { get; } = new("bias")
+    {
+        Remark = fields => fields.Text("bias") is { } which and not "none"
+            ? $"bias is {InputText.Quote(which)}; PEFT stores no biases with this type, so the model's own are used"
+            : null,
+    };
+
     /// <summary>The keys of PEFT's LoraConfig that say something about stored weights.</summary>
     public static IReadOnlyList<PeftField> Lora { get; } =
     [
@@ -100,24 +108,40 @@ public sealed record PeftField(string Key)
     public static PeftField RankStabilized() => new("use_rslora")
     {
         Read = (fields, options) => options with { RankStabilized = fields.Boolean("use_rslora") ?? false },
-        Write = (json, options) => json.WriteBoolean("use_rslora", options.RankStabilized),
+        Write = (json, options) =>
+        {
+            // PEFT up to 0.6 does not know the key.
+            if (options.RankStabilized)
+                json.WriteBoolean("use_rslora", true);
+        },
     };
 
-    /// <summary>Ranks of single modules.</summary>
+    /// <summary>Ranks of single modules. Without any it is not written, as PEFT up to 0.5 does not know the key.</summary>
     public static PeftField RankPattern() => new("rank_pattern")
     {
-        Read = (fields, options) => options with { RankPattern = Entries(fields, "rank_pattern", (owner, key) => owner.RequiredInteger(key, 1, LargestRank)) },
-        Write = (json, options) => WriteEntries(json, "rank_pattern", options.RankPattern.Select(Behind), json.WriteNumberValue),
+        Read = (fields, options) => options with
+        {
+            RankPattern = Entries(fields, "rank_pattern", (owner, key) => owner.RequiredInteger(key, 1, LargestRank)),
+        },
+        Write = (json, options) =>
+        {
+            if (options.RankPattern.Count > 0)
+                WriteEntries(json, "rank_pattern", options.RankPattern.Select(Behind), json.WriteNumberValue);
+        },
     };
 
-    /// <summary>Alphas of single modules.</summary>
+    /// <summary>Alphas of single modules, likewise.</summary>
     public static PeftField AlphaPattern() => new("alpha_pattern")
     {
         Read = (fields, options) => options with
         {
             AlphaPattern = Entries(fields, "alpha_pattern", (owner, key) => owner.Number(key, -LargestNumber, LargestNumber) ?? throw owner.Wrong(key, "a number")),
         },
-        Write = (json, options) => WriteEntries(json, "alpha_pattern", options.AlphaPattern.Select(Behind), json.WriteNumberValue),
+        Write = (json, options) =>
+        {
+            if (options.AlphaPattern.Count > 0)
+                WriteEntries(json, "alpha_pattern", options.AlphaPattern.Select(Behind), json.WriteNumberValue);
+        },
     };
 
     /// <summary>Which biases train: none, all of the model's, or those of adapted layers alone, which each type spells in its own way.</summary>
@@ -211,6 +235,8 @@ public sealed record PeftField(string Key)
                 : options,
         Write = (json, options) =>
         {
+            if (setting.IsLaterKey && options.Settings.GetValueOrDefault(setting.Name, setting.Default) == setting.Default)
+                return;
             var value = rival is not null && options.Settings.GetValueOrDefault(rival) != 0
                 ? 0
                 : options.Settings.GetValueOrDefault(setting.Name, setting.Default);

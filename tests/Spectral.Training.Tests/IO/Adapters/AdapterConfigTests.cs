@@ -21,6 +21,10 @@ public sealed class AdapterConfigTests
     [TestCase("nothing|model", false)]
     [TestCase("all-linear", true)]
     [TestCase("All-Linear", true)]
+    [TestCase(@".*\.(?P<which>q|v)_(?P<what>proj)\Z", true)]
+    [TestCase(@"(?P<all>(?P<one>m)odel.*)(?P=one)?[(?P<]?\.self_at{,2}n\.[qkv]_proj", true)]
+    [TestCase(@"model[]{,3}.]+layers\.\d{,2}\..*q_proj", true)]
+    [TestCase(@".*\.q_pro\\Z", false)]
     public void Expressions_match_the_full_name(string text, bool matches)
         => Assert.That((Config() with { TargetModules = ModulePattern.Parse(text, "t") }).Matches(Q0), Is.EqualTo(matches));
 
