@@ -75,7 +75,11 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         });
 
         void folder(AdapterConfig written) => AdapterFolder.Write(Saved, written, [TinyModel.Numbered("x", [1])]);
-        bool Has(string part) => JsonNode.Parse(File.ReadAllText(Path.Combine(Saved, "adapter_config.json")))!.AsObject().Any(pair => pair.Key.Contains(part));
+        bool Has(string end)
+        {
+            JsonNode json = JsonNode.Parse(File.ReadAllText(Path.Combine(Saved, "adapter_config.json")))!;
+            return json.AsObject().Any(pair => pair.Key.EndsWith(end, StringComparison.Ordinal));
+        }
     }
 
     [TestCaseSource(nameof(Methods))]
