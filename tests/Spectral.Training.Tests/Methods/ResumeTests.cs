@@ -25,7 +25,12 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
     {
         AdapterMethod method = AdapterMethods.Find(name);
         TrainerOptions training = Training with { CudaGraph = kind == Kind.Graph && !method.ActsBetweenSteps };
-        AdapterOptions options = Options with { Settings = Busy(method) };
+        // Not every method's files have a place for dropout.
+        AdapterOptions options = KeptOptions.Keep(
+            method,
+            Options with { Settings = Busy(method) },
+            AdapterTargets.Of(Config, Options),
+            TestContext.Out.WriteLine);
         int broken = 1 + new Random(TestContext.CurrentContext.Random.Next()).Next(Steps - 1);
         TestContext.Out.WriteLine($"broken off after step {broken}");
         string state = Path.Combine(Folder.Path, "state.safetensors");
