@@ -131,6 +131,11 @@ public sealed record AdapterOptions
         return options;
     }
 
+    /// <summary>
+    /// Whether training took all rank away from a module: it has no factors, and its weight is the base's.
+    /// </summary>
+    internal bool IsGivenUp(string module) => Rank != 0 && For(module).Rank == 0;
+
     /// <summary>The same with one of the method's own settings changed.</summary>
     internal AdapterOptions With(string setting, double value) =>
         this with { Settings = new Dictionary<string, double>(Settings) { [setting] = value } };

@@ -55,7 +55,7 @@ public sealed class AdapterReader : IDisposable
             var adapted = layers?.Where(layer => config.Matches(layer.Name) && !IsCopy(model, layer.Name)).ToList();
             if (adapted is { Count: 0 })
                 throw new InputException($"{directory}: target_modules of the adapter's config matches no layer of the model; is it the adapter of another model?");
-            adapted = adapted?.FindAll(module => !IsGivenUp(module.Name));
+            adapted = adapted?.FindAll(module => !Options.IsGivenUp(module.Name));
             var (leaves, shared) = Names(adapted ?? ModuleSizes.Probes(Method));
             _savedTensors = new SavedTensors(_folder, model is null ? null : [.. ModelTensors.Untied(model)]);
             _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, layers?.Select(layer => layer.Name).ToHashSet());
@@ -67,7 +67,7 @@ public sealed class AdapterReader : IDisposable
             PooledInputs.Refuse(_folder, _tensors, layers);
             CheckModules(layers);
             adapted = adapted is null
-                ? ModuleSizes.Deduce(_folder, _tensors, module => !IsGivenUp(module), Describe)
+                ? ModuleSizes.Deduce(_folder, _tensors, module => !Options.IsGivenUp(module), Describe)
                 : WithTensors(adapted);
             if (!config.IsListAlone || _leftOut || GivesUpSome())
                 Options = Options with { TargetModules = [.. adapted.Select(module => module.Name)] };
@@ -203,11 +203,6 @@ public sealed class AdapterReader : IDisposable
     private bool IsCopy(ModelConfig? model, string module) =>
         module == ModelTensors.HeadModule && Options.KeepTied && model is { TieWordEmbeddings: true };
 
-    /// <summary>
-    /// Whether training took all rank away from a module: its tensors, if any, are empty, and it is left as it is.
-    /// </summary>
-    private bool IsGivenUp(string module) => Options.Rank != 0 && Options.For(module).Rank == 0;
-
     private bool GivesUpSome() => Options.Rank != 0 && Options.RankPattern.Any(pair => pair.Value == 0);
 
     /// <summary>Every module that the config means has tensors, and every module that has some is meant and is one of the model.</summary>
@@ -259,8 +254,11 @@ public sealed class AdapterReader : IDisposable
         if (missing.Count > 0)
             _warnings.Add($"{_folder.WeightsPath}: the config says that biases were trained, but the file has none for {missing.Count} layers, "
                 + $"the first {missing[0]}; the model's own are used");
-        bool hasAny = adapted.Exists(module => HasBias(module.Name)) || others.Any(name => name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal));
-        return hasAny ? Options.Bias : AdapterBias.None;
+        // One of a layer without factors, such as one that was given up: saved again, only "all" means it.
+        if (others.Any(name => name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal)
+            && !SavedModules.Includes(Options.ModulesToSave, name)))
+            return AdapterBias.All;
+        return adapted.Exists(module => HasBias(module.Name)) ? Options.Bias : AdapterBias.None;
     }
 
     private AdapterOptions WithoutMissingBias(ModuleShape module)

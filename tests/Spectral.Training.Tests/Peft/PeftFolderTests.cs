@@ -47,19 +47,44 @@ public sealed class PeftFolderTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void BiasesThatPeftLeavesOutAreTheModels()
     {
-        const string Name = "miss-mini";
-        foreach (var file in Directory.GetFiles(PeftFolders.Adapter(Name)))
-            File.Copy(file, Path.Combine(Folder.Path, Path.GetFileName(file)));
-        var path = Path.Combine(Folder.Path, "adapter_config.json");
-        var config = JsonNode.Parse(File.ReadAllText(path))!;
-        config["bias"] = "all";
-        File.WriteAllText(path, config.ToJsonString());
-        var (tokens, loss, _) = PeftFolders.Expected(Name);
+        var (tokens, loss, _) = CopyWithBias("miss-mini", "all");
         using (var reader = new AdapterReader(Folder.Path, ModelConfig.Load(PeftFolders.Model(tokens))))
             Assert.That(reader.Warnings, Has.Exactly(1).Items.And.One.Contains("bias is 'all'"));
         using var model = Load(PeftFolders.Model(tokens));
         using var adapter = Adapter.Load(model, Folder.Path);
         Assert.That(Loss(model, tokens), Is.EqualTo(loss).Within(Tolerance));
+    }
+
+    /// <summary>
+    /// A layer that AdaLoRA took all rank from keeps its trained bias, which stands beside no factors when saved again.
+    /// PEFT takes every bias that is in the file, whatever the key says.
+    /// </summary>
+    [Test]
+    public void BiasesOfLayersWithoutRankAreKept()
+    {
+        var (tokens, loss, _) = CopyWithBias("adalora-rank-0-bias", "lora_only");
+        using (var reader = new AdapterReader(Folder.Path, ModelConfig.Load(PeftFolders.Model(tokens))))
+            Assert.That(reader.Warnings, Is.Empty);
+        using (var model = Load(PeftFolders.Model(tokens)))
+        using (var adapter = Adapter.Load(model, Folder.Path))
+        {
+            Assert.That(Loss(model, tokens), Is.EqualTo(loss).Within(Tolerance));
+            adapter.Save(Folder.Path);
+        }
+        using var again = Load(PeftFolders.Model(tokens));
+        using var loaded = Adapter.Load(again, Folder.Path);
+        Assert.That(Loss(again, tokens), Is.EqualTo(loss).Within(Tolerance), "saved again");
+    }
+
+    private (string Model, double Loss, double? Merged) CopyWithBias(string name, string bias)
+    {
+        foreach (var file in Directory.GetFiles(PeftFolders.Adapter(name)))
+            File.Copy(file, Path.Combine(Folder.Path, Path.GetFileName(file)));
+        var path = Path.Combine(Folder.Path, "adapter_config.json");
+        var config = JsonNode.Parse(File.ReadAllText(path))!;
+        config["bias"] = bias;
+        File.WriteAllText(path, config.ToJsonString());
+        return PeftFolders.Expected(name);
     }
 
     private static double Loss(CausalLanguageModel model, string tokens) =>

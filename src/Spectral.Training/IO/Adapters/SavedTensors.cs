@@ -2,8 +2,8 @@ namespace Spectral.Training;
 
 /// <summary>
 /// The tensors of an adapter folder that belong to whole modules: those of <c>modules_to_save</c>, and embeddings that
-/// PEFT stores beside factors because they are adapted or were resized. Biases of layers without an adapter, where all
-/// train, are such tensors too.
+/// PEFT stores beside factors because they are adapted or were resized. Trained biases of layers without an adapter are
+/// such tensors too.
 /// </summary>
 internal sealed class SavedTensors
 {
@@ -135,9 +135,15 @@ internal sealed class SavedTensors
                 + $"{InputText.Shape([.. tensor.Shape])}, expected a row for each of trainable_token_indices");
     }
 
-    private bool IsOtherBias(string name) => _folder.Config.Options.Bias == AdapterBias.All
+    /// <summary>Whether a name is that of a bias of a layer that has no factors.</summary>
+    private bool IsOtherBias(string name) => IsBiasOfGivenUp(name)
+        || (_folder.Config.Options.Bias == AdapterBias.All
+            && name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal)
+            && !_folder.Config.Matches(name[..^AdapterTensors.Bias.Length]));
+
+    private bool IsBiasOfGivenUp(string name) => _folder.Config.Options.Bias != AdapterBias.None
         && name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal)
-        && !_folder.Config.Matches(name[..^AdapterTensors.Bias.Length]);
+        && _folder.Config.Options.IsGivenUp(name[..^AdapterTensors.Bias.Length]);
 
     private static void CheckShape(SafetensorsTensor tensor, TensorSpec wanted)
     {
@@ -164,7 +170,8 @@ internal sealed class SavedTensors
             return _model is null || !_model.ContainsKey(with) ? without : with;
         }
         string plain = InModel(name.Replace(Wrapped, ".", StringComparison.Ordinal));
-        if (plain is ModelTensors.Embedding or ModelTensors.Head)
+        // PEFT wraps a layer that was given up as any that it adapts.
+        if (plain is ModelTensors.Embedding or ModelTensors.Head || IsBiasOfGivenUp(plain))
             return plain;
         bool isMeant = SavedModules.Includes(_modules, plain) || IsOtherBias(plain);
         bool isWhole = _model?.ContainsKey(plain) ?? !isFactor;
