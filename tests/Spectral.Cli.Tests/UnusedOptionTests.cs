@@ -22,6 +22,7 @@ public sealed class UnusedOptionTests : WorkFolder
     {
         Refused(Finetune("--adapter", "gralora", "--rslora"), "--rslora", "gralora", "GRALORA");
         Refused(Finetune("--adapter", "miss", "--rank-pattern", "q_proj=4"), "--rank-pattern", "miss", "MISS");
+        Refused(Finetune("--adapter", "ia3", "--train-tokens", "5"), "--train-tokens", "ia3", "IA3");
     }
 
     [Test]

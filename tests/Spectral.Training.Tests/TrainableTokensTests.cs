@@ -127,7 +127,7 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Qwen2, Device, Folder));
         Refuses(Options with { TargetModules = ["lm_head"] }, "lora", "cannot train while lm_head");
         Refuses(Options with { ModulesToSave = ["embed_tokens"] }, "lora", "cannot train while model.embed_tokens");
-        Refuses(Options, "ia3", "PEFT's IA3 has none");
+        Refuses(Options, "ia3", "--train-tokens: the files of ia3 (PEFT's type IA3) have no place");
 
         void Refuses(AdapterOptions options, string method, string text) => Assert.That(
             () => Adapter.Attach(model, AdapterMethods.Find(method), options),

@@ -81,7 +81,7 @@ public sealed class Adapter : IDisposable
         RequireFrozen(model);
         if (method.StartsFromData && calibration is null)
             throw new InputException($"{method.Name} starts from data: expected calibration records");
-        TiedHead.Check(model.Config, method, options);
+        TiedHead.Check(model.Config, options);
         var targets = AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options);
         if (method.StartsFromData
             && targets.FirstOrDefault(linear => linear == model.Embedding || linear == model.Head) is { } unseen)

@@ -180,10 +180,6 @@ public sealed record AdapterOptions
     /// <exception cref="InputException">One is not.</exception>
     internal void CheckSettings(AdapterMethod method)
     {
-        if (TrainableTokens.Count > 0 && method.PeftFields is { } keys
-            && keys.All(key => key.Key != PeftField.TokensKey))
-            throw new InputException($"trainable tokens: PEFT's {method.PeftType} has none, LORA and methods of this "
-                + $"project alone have; expected another method than {method.Name}");
         foreach (var (name, value) in Settings)
         {
             var setting = method.Settings.FirstOrDefault(setting => setting.Name == name) ?? throw new InputException(method.Settings.Count == 0

@@ -51,12 +51,16 @@ internal static class KeptOptions
         $"{option}: the files of {method.Name} ({(method.PeftFields is null ? "" : "PEFT's ")}type {method.PeftType}) "
             + "have no place for it, so the adapter would be another one when it is read again";
 
-    /// <summary>What does not come back, the first layer's first.</summary>
+    /// <summary>What does not come back, that of the whole model first, then the first layer's.</summary>
     private static IEnumerable<Loss> Lost(
         AdapterConfig config,
         AdapterConfig read,
         IReadOnlyList<AdaptedModule> modules)
     {
+        if (config.Options.KeepTied && !read.Options.KeepTied)
+            yield return new("--keep-tied", options => options with { KeepTied = false });
+        if (config.Options.TrainableTokens.Count != read.Options.TrainableTokens.Count)
+            yield return new("--train-tokens", options => options with { TrainableTokens = [] });
         ModuleShape[] shapes = [.. modules.Select(module => module.Shape)];
         foreach (var module in modules)
         {

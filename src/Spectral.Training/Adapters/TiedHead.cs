@@ -30,17 +30,14 @@ internal static class TiedHead
 
     /// <summary>Checks that a fresh adapter that is to keep head and embedding tied can.</summary>
     /// <exception cref="InputException">
-    /// They are not tied, or it is not the embedding that changes, or the method has no way to store it.
+    /// They are not tied, or it is not the embedding that changes.
     /// </exception>
-    public static void Check(ModelConfig model, AdapterMethod method, AdapterOptions options)
+    public static void Check(ModelConfig model, AdapterOptions options)
     {
         if (!options.KeepTied)
             return;
         if (!model.TieWordEmbeddings)
             throw new InputException("the head is to stay tied to the embedding, but in this model it is not tied");
-        if (method.PeftFields is { } keys && keys.All(key => key.Key != PeftField.TyingKey))
-            throw new InputException($"the head is to stay tied to the embedding: PEFT's {method.PeftType} cannot, "
-                + "LORA can");
         if (Changes(options, ModelTensors.HeadModule) || !Changes(options, ModelTensors.EmbeddingModule))
             throw new InputException("the head is to stay tied to the embedding: expected embed_tokens, which it then "
                 + "follows, among what is adapted or trained whole, and not lm_head");

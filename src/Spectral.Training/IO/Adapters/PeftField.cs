@@ -12,12 +12,8 @@ public sealed record PeftField(string Key)
 {
     private const int LargestRank = 1 << 16;
     private const string EmbeddingName = "embed_tokens";
-
-    /// <summary>The key of <see cref="KeepTied"/>.</summary>
-    internal const string TyingKey = "ensure_weight_tying";
-
-    /// <summary>The key of <see cref="TrainableTokens"/>.</summary>
-    internal const string TokensKey = "trainable_token_indices";
+    private const string TyingKey = "ensure_weight_tying";
+    private const string TokensKey = "trainable_token_indices";
 
     // A number so large that nobody means it, and so small that no product with it overflows.
     private const double LargestNumber = 1e9;
