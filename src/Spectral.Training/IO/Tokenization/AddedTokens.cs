@@ -38,46 +38,23 @@ internal sealed class AddedTokens
 {
     private readonly TokenTrie raw;
     private readonly TokenTrie normalized;
-    private readonly Func<string, string> normalize;
+    private readonly NormalizerStep normalize;
 
-    public AddedTokens(IEnumerable<AddedToken> tokens, Func<string, string> normalize)
+    public AddedTokens(IReadOnlyList<AddedToken> tokens, NormalizerStep normalize)
     {
         this.normalize = normalize;
-        // Of two with one content the last counts.
-        AddedToken[] distinct = [.. tokens.Reverse().DistinctBy(token => token.Content)];
-        raw = new TokenTrie(distinct.Where(token => !token.Normalized).Select(token => (token.Content, token)));
-        normalized = new TokenTrie(distinct.Where(token => token.Normalized)
-            .Select(token => (normalize(token.Content), token)));
-    }
-
-    /// <summary>
-    /// Checks that ids are as the Rust core numbers added tokens: those of the vocabulary keep its ids, the others
-    /// count on from its size, and what the file says is not read.
-    /// </summary>
-    /// <exception cref="InputException">A token has another id.</exception>
-    public static void CheckNumbers(
-        IEnumerable<AddedToken> tokens, IReadOnlyDictionary<string, int> vocabulary, string file)
-    {
-        Dictionary<string, int> numbered = [];
-        foreach (AddedToken token in tokens.Where(token => token.Content.Length > 0))
-        {
-            if (!vocabulary.TryGetValue(token.Content, out int id) && !numbered.TryGetValue(token.Content, out id))
-                numbered.Add(token.Content, id = vocabulary.Count + numbered.Count);
-            if (id != token.Id)
-            {
-                throw new InputException($"{file}: added token {InputText.Quote(token.Content)} has the id {token.Id}, "
-                    + $"expected {id}, which other programs give it");
-            }
-        }
+        raw = new TokenTrie(tokens.Where(token => !token.Normalized).Select(token => (token.Content, token)));
+        normalized = new TokenTrie(tokens.Where(token => token.Normalized)
+            .Select(token => (normalize(token.Content, goesOn: false), token)));
     }
 
     /// <summary>The text in order: added tokens, and normalized pieces between them.</summary>
     /// <param name="text">The text.</param>
     /// <param name="budget">How much longer it may become.</param>
     /// <param name="atStart">Whether its beginning is one, to steps that ask for it.</param>
-    /// <param name="first">The normalizer of a piece that is there, if it is another than that of the rest.</param>
+    /// <param name="goesOn">Whether the piece that is there goes on with another text.</param>
     public IEnumerable<(AddedToken? Token, TextPiece Piece)> Split(
-        string text, GrowthBudget budget, bool atStart = true, Func<string, string>? first = null)
+        string text, GrowthBudget budget, bool atStart, bool goesOn)
     {
         foreach ((AddedToken? token, TextPiece piece) in Find(raw, new TextPiece(text, atStart)))
         {
@@ -86,7 +63,7 @@ internal sealed class AddedTokens
                 yield return (token, piece);
                 continue;
             }
-            TextPiece changed = piece with { Text = (piece.AtStart ? first ?? normalize : normalize)(piece.Text) };
+            TextPiece changed = piece with { Text = normalize(piece.Text, goesOn && piece.AtStart) };
             budget.Spend(changed.Text.Length);
             foreach ((AddedToken? Token, TextPiece Piece) part in Find(normalized, changed))
                 yield return part;

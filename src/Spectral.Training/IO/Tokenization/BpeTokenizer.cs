@@ -23,38 +23,39 @@ public sealed class BpeTokenizer
     private readonly Dictionary<int, string> spelled = [];
     private readonly HashSet<int> special = [];
     private readonly Dictionary<int, AddedToken> addedById = [];
-    private readonly Func<string, string> continuedNormalizer;
-    private readonly PieceStep continuedPreTokenizer;
 
     private BpeTokenizer(JsonFields root, string file, TokenizerCompanions companions)
     {
         foreach (string chain in (string[])["normalizer", "pre_tokenizer", "decoder"])
             CheckSteps(root, chain);
         model = BpeModel.Read(root, file);
-        Func<string, string> normalizer = TextNormalizer.Read(root.Object("normalizer"), $"{file}: normalizer");
-        preTokenizer = ReadPreTokenizer(root.Object("pre_tokenizer"), $"{file}: pre_tokenizer");
+        NormalizerStep normalizer = TextNormalizer.Read(root.Object("normalizer"), $"{file}: normalizer");
+        preTokenizer = PreTokenizer.Read(root.Object("pre_tokenizer"), $"{file}: pre_tokenizer",
+            (piece, _, run) => model.Encode(piece, inBytes: false, run.Merger, run.Ids),
+            (piece, _, run) => model.Encode(piece, inBytes: true, run.Merger, run.Ids));
         PreTokenizer.CheckStart(root);
-        (continuedNormalizer, continuedPreTokenizer) = Continued(root, file);
         decoder = TokenDecoder.Read(root.Object("decoder"), $"{file}: decoder");
         foreach ((string token, int id) in model.Vocabulary)
             tokens.Add(id, token);
-        List<AddedToken> ownTokens = [.. root.Objects("added_tokens")
-            .Select(fields => AddedToken.Read(fields, fields.RequiredInteger("id", 0, BpeModel.LargestId)))];
-        AddedTokens.CheckNumbers(ownTokens, model.Vocabulary, file);
-        List<AddedToken> addedTokens = companions.Complete(ownTokens, model.Vocabulary);
-        added = new AddedTokens(addedTokens, normalizer);
-        foreach (AddedToken token in addedTokens)
+        AddedTokenList addedTokens = new(model.Vocabulary, companions.Warnings);
+        addedTokens.Add(
+            root.Objects("added_tokens")
+                .Select(fields => AddedToken.Read(fields, fields.RequiredInteger("id", 0, BpeModel.LargestId))),
+            file, replaces: true);
+        companions.Complete(addedTokens);
+        added = new AddedTokens(addedTokens.Tokens, normalizer);
+        foreach (AddedToken token in addedTokens.Tokens)
         {
             if (tokens.TryGetValue(token.Id, out string? other) && other != token.Content)
             {
-                throw new InputException($"{file}: added token {InputText.Quote(token.Content)} has the id {token.Id}, "
-                    + $"which {InputText.Quote(other)} has");
+                throw new InputException($"{file}: added token {InputText.Quote(token.Content)} takes the next id, "
+                    + $"{token.Id}, which {InputText.Quote(other)} has: expected a model.vocab without gaps");
             }
             tokens[token.Id] = token.Content;
             addedById[token.Id] = token;
             if (token.Special)
                 special.Add(token.Id);
-            if (token.Normalized && normalizer(token.Content) is var text && text != token.Content)
+            if (token.Normalized && normalizer(token.Content, goesOn: false) is var text && text != token.Content)
                 spelled[token.Id] = text;
         }
         if (tokens.Count == 0)
@@ -66,7 +67,8 @@ public sealed class BpeTokenizer
             own, IdOf(companions.Named("bos_token")), EndToken?.Id, companions.Warnings);
         companions.ComparePrefixSpace(root.Object("normalizer"), root.Object("pre_tokenizer"));
         Warnings = companions.Warnings;
-        if (postProcessor.Prefix.Concat(postProcessor.Suffix).FirstOrDefault(id => !tokens.ContainsKey(id), -1) is >= 0 and var unknown)
+        IEnumerable<int> around = postProcessor.Prefix.Concat(postProcessor.Suffix);
+        if (around.FirstOrDefault(id => !tokens.ContainsKey(id), -1) is >= 0 and var unknown)
             throw new InputException($"{file}: post_processor adds the id {unknown}, which no token has");
     }
 
@@ -96,7 +98,8 @@ public sealed class BpeTokenizer
         string path = FolderFile.At(directory, FileName);
         if (!File.Exists(path))
             throw new InputException(File.Exists(Path.Combine(directory, "tokenizer.model"))
-                ? $"{directory}: only a SentencePiece tokenizer.model, expected {FileName} (save the tokenizer in its fast form)"
+                ? $"{directory}: only a SentencePiece tokenizer.model, expected {FileName} (save the tokenizer in its "
+                    + "fast form)"
                 : $"{directory}: no tokenizer, expected {FileName}");
         using JsonDocument document = StrictJson.ParseFile(path, MaximumBytes);
         return new BpeTokenizer(new JsonFields(document.RootElement, path), path, TokenizerCompanions.Read(directory));
@@ -112,7 +115,7 @@ public sealed class BpeTokenizer
         List<int> ids = [];
         if (addSpecialTokens)
             ids.AddRange(postProcessor.Prefix);
-        Encode(WellFormed(text), atStart: true, null, preTokenizer, ids);
+        Encode(WellFormed(text), atStart: true, goesOn: false, ids);
         if (addSpecialTokens)
             ids.AddRange(postProcessor.Suffix);
         return [.. ids];
@@ -144,9 +147,9 @@ public sealed class BpeTokenizer
         text = WellFormed(text);
         // Behind an added token a stretch of its own begins, as it does in the midst of a text.
         if (addedById.TryGetValue(before[^1], out AddedToken? token))
-            Encode(token.StripRight ? text.TrimStart() : text, atStart: false, null, preTokenizer, ids);
+            Encode(token.StripRight ? text.TrimStart() : text, atStart: false, goesOn: false, ids);
         else
-            Encode(text, atStart: true, continuedNormalizer, continuedPreTokenizer, ids);
+            Encode(text, atStart: true, goesOn: true, ids);
         return [.. ids];
     }
 
@@ -172,17 +175,17 @@ public sealed class BpeTokenizer
     /// <summary>Whether an id is a special token.</summary>
     public bool IsSpecial(int id) => special.Contains(id);
 
-    // The steps of the piece at the start, if there is one, may be others than those of the rest.
-    private void Encode(
-        string text, bool atStart, Func<string, string>? firstNormalizer, PieceStep firstPreTokenizer, List<int> ids)
+    // Steps that put something before whatever they are given do so only where a text begins: a completion has no space
+    // that nobody wrote.
+    private void Encode(string text, bool atStart, bool goesOn, List<int> ids)
     {
-        EncodingRun run = new(new GrowthBudget(text.Length), model.NewMerger(), ids);
-        foreach ((AddedToken? token, TextPiece piece) in added.Split(text, run.Budget, atStart, firstNormalizer))
+        EncodingRun run = new(new GrowthBudget(text.Length), model.NewMerger(), ids, goesOn);
+        foreach ((AddedToken? token, TextPiece piece) in added.Split(text, run.Budget, atStart, goesOn))
         {
             if (token is not null)
                 ids.Add(token.Id);
             else
-                (piece.AtStart ? firstPreTokenizer : preTokenizer)(piece.Text, piece.AtStart, run);
+                preTokenizer(piece.Text, piece.AtStart, run);
         }
     }
 
@@ -193,18 +196,6 @@ public sealed class BpeTokenizer
         if (addedById.Values.FirstOrDefault(token => token.Content == content) is { } token)
             return token.Id;
         return model.Vocabulary.TryGetValue(content, out int id) ? id : null;
-    }
-
-    private PieceStep ReadPreTokenizer(JsonFields? definition, string where)
-        => PreTokenizer.Read(definition, where,
-            (piece, _, run) => model.Encode(piece, inBytes: false, run.Merger, run.Ids),
-            (piece, _, run) => model.Encode(piece, inBytes: true, run.Merger, run.Ids));
-
-    private (Func<string, string>, PieceStep) Continued(JsonFields root, string file)
-    {
-        (string normalizer, string preTokenizer) = ($"{file}: normalizer", $"{file}: pre_tokenizer");
-        return (TextNormalizer.Read(ContinuedText.Steps(root.Object("normalizer"), normalizer), normalizer),
-            ReadPreTokenizer(ContinuedText.Steps(root.Object("pre_tokenizer"), preTokenizer), preTokenizer));
     }
 
     // Each step may make a text longer, up to a limit, and none takes less time than reading it: a file could hold

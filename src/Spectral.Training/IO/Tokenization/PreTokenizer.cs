@@ -127,7 +127,8 @@ internal sealed class PreTokenizer
         };
 
     private static PieceStep WithSpaceBefore(PieceStep next)
-        => (text, atStart, run) => next(text.StartsWith(' ') ? text : $" {text}", atStart, run);
+        => (text, atStart, run)
+            => next(text.StartsWith(' ') || (atStart && run.GoesOn) ? text : $" {text}", atStart, run);
 
     // Spaces become the replacement character, which is put in front of the text as well, and each begins a piece.
     private PieceStep Metaspace(JsonFields fields, PieceStep next)
@@ -143,7 +144,7 @@ internal sealed class PreTokenizer
         return (text, atStart, run) =>
         {
             string replaced = text.ToString().Replace(" ", replacement, StringComparison.Ordinal);
-            bool prepends = scheme == "always" || (scheme == "first" && atStart);
+            bool prepends = atStart ? scheme != "never" && !run.GoesOn : scheme == "always";
             if (prepends && !replaced.StartsWith(replacement, StringComparison.Ordinal))
                 replaced = replacement + replaced;
             run.Budget.Spend(replaced.Length);

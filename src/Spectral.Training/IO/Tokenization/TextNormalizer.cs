@@ -22,43 +22,43 @@ internal static class TextNormalizer
         .Union(CodeSet.Of(0x9, 0xA, 0xC, 0xD, 0x1680, 0x2028, 0x2029, 0x2581, 0xFEFF, 0xFFFD));
 
     /// <summary>Reads a normalizer; the identity where the file has none.</summary>
-    public static Func<string, string> Read(JsonFields? definition, string where)
+    public static NormalizerStep Read(JsonFields? definition, string where)
     {
         if (definition is not { } fields)
-            return text => text;
+            return (text, _) => text;
         switch (fields.RequiredText("type"))
         {
             case "BertNormalizer":
                 return BertNormalizer(fields);
             case "ByteLevel":
-                return text => ByteAlphabet.Encode(text);
+                return (text, _) => ByteAlphabet.Encode(text);
             case "Lowercase":
-                return Lowercase;
+                return (text, _) => Lowercase(text);
             case "NFC":
-                return text => CanonicalForm.Compose(text);
+                return (text, _) => CanonicalForm.Compose(text);
             case "NFD":
-                return text => CanonicalForm.Decompose(text);
+                return (text, _) => CanonicalForm.Decompose(text);
             case "NFKC":
-                return text => CanonicalForm.Compose(text, compatible: true);
+                return (text, _) => CanonicalForm.Compose(text, compatible: true);
             case "NFKD":
-                return text => CanonicalForm.Decompose(text, compatible: true);
+                return (text, _) => CanonicalForm.Decompose(text, compatible: true);
             case "Nmt":
-                return text => Map(Without(text, Ignored), SpaceLike);
+                return (text, _) => Map(Without(text, Ignored), SpaceLike);
             case "Prepend":
                 string prefix = fields.RequiredText("prepend");
-                return text => text.Length == 0 ? text : prefix + text;
+                return (text, goesOn) => goesOn || text.Length == 0 ? text : prefix + text;
             case "Replace":
                 SplitPattern pattern = SplitPattern.Read(fields, "pattern", where);
                 if (pattern.MayBeEmpty)
                     throw fields.Wrong("pattern", "one that does not match the empty text");
                 string content = fields.RequiredText("content");
-                return text => Replace(text, pattern, content);
+                return (text, _) => Replace(text, pattern, content);
             case "Sequence":
                 return InTurn([.. fields.Objects("normalizers").Select(part => Read(part, where))]);
             case "Strip":
                 return Strip(fields.Boolean("strip_left") ?? false, fields.Boolean("strip_right") ?? false);
             case "StripAccents":
-                return text => Without(text, CharacterSets.Mark);
+                return (text, _) => Without(text, CharacterSets.Mark);
             default:
                 throw fields.Wrong("type", "BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Prepend, "
                     + "Replace, Sequence, Strip or StripAccents (no other normalizer is supported)");
@@ -108,40 +108,40 @@ internal static class TextNormalizer
         return builder.Append(text, at, text.Length - at).ToString();
     }
 
-    private static Func<string, string> InTurn(Func<string, string>[] parts)
-        => text =>
+    private static NormalizerStep InTurn(NormalizerStep[] parts)
+        => (text, goesOn) =>
         {
             GrowthBudget budget = new(text.Length);
             string made = text;
-            foreach (Func<string, string> part in parts)
+            foreach (NormalizerStep part in parts)
             {
                 int before = made.Length;
-                made = part(made);
+                made = part(made, goesOn);
                 budget.Spend(Math.Max(0, made.Length - before));
             }
             return made;
         };
 
-    private static Func<string, string> Strip(bool left, bool right)
-        => text =>
+    private static NormalizerStep Strip(bool left, bool right)
+        => (text, goesOn) =>
         {
-            if (left)
+            if (left && !goesOn)
                 text = text.TrimStart();
             return right ? text.TrimEnd() : text;
         };
 
-    private static Func<string, string> BertNormalizer(JsonFields fields)
+    private static NormalizerStep BertNormalizer(JsonFields fields)
     {
         bool lowercase = fields.Boolean("lowercase") ?? true;
-        List<Func<string, string>> parts = [];
+        List<NormalizerStep> parts = [];
         if (fields.Boolean("clean_text") ?? true)
-            parts.Add(text => Map(Without(text, Unclean.Value), CharacterSets.Space));
+            parts.Add((text, _) => Map(Without(text, Unclean.Value), CharacterSets.Space));
         if (fields.Boolean("handle_chinese_chars") ?? true)
-            parts.Add(SpaceOut);
+            parts.Add((text, _) => SpaceOut(text));
         if (fields.Boolean("strip_accents") ?? lowercase)
-            parts.Add(text => Without(CanonicalForm.Decompose(text), CharacterSets.NonspacingMark));
+            parts.Add((text, _) => Without(CanonicalForm.Decompose(text), CharacterSets.NonspacingMark));
         if (lowercase)
-            parts.Add(Lowercase);
+            parts.Add((text, _) => Lowercase(text));
         return InTurn([.. parts]);
     }
 

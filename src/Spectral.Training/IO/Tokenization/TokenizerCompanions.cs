@@ -67,74 +67,40 @@ internal sealed class TokenizerCompanions
     /// <summary>The content of a token that has a name, such as <c>bos_token</c>; null where there is none.</summary>
     public string? Named(string key) => named.GetValueOrDefault(key)?.Content;
 
-    /// <summary>Adds to a tokenizer's added tokens what only these files have.</summary>
-    /// <param name="own">The <c>added_tokens</c> of tokenizer.json.</param>
-    /// <param name="vocabulary">Ids of the model's tokens.</param>
-    public List<AddedToken> Complete(IEnumerable<AddedToken> own, IReadOnlyDictionary<string, int> vocabulary)
+    /// <summary>Adds what these files have to the added tokens of tokenizer.json.</summary>
+    public void Complete(AddedTokenList tokens)
     {
-        List<AddedToken> all = [];
-        Dictionary<string, int> ids = new(vocabulary), places = [];
-        Dictionary<int, string> contents = [];
-        int next = 0;
-        foreach ((string content, int id) in vocabulary)
-            Take(content, id);
-        foreach (AddedToken token in own)
-            Add(token);
-        foreach (AddedToken token in added.OrderBy(token => token.Id))
-            AddListed(token);
-        foreach (AddedToken token in named.Values.Concat(extra).Where(token => !places.ContainsKey(token.Content)))
-            Add(token with { Id = ids.TryGetValue(token.Content, out int known) ? known : next });
-        return all;
-
-        // tokenizer.json counts where it has the token, or the id.
-        void AddListed(AddedToken token)
-        {
-            string where = $"{PathOf(addedFrom)}: the token {InputText.Quote(token.Content)} has the id {token.Id}";
-            if (ids.TryGetValue(token.Content, out int known))
-            {
-                if (known != token.Id)
-                    warnings.Add($"{where}, in tokenizer.json it is {known}, which counts");
-                if (!places.TryGetValue(token.Content, out int at))
-                    Add(token with { Id = known });
-                else if (flagsCount)
-                    all[at] = token with { Id = known, Special = token.Special || all[at].Special };
-            }
-            else if (contents.TryGetValue(token.Id, out string? other))
-            {
-                warnings.Add($"{where}, which {InputText.Quote(other)} has in tokenizer.json; it is left out");
-            }
-            else
-            {
-                if (token.Id != next)
-                    warnings.Add(
-                        $"{where}; transformers' fast tokenizers take the next that is free, {next}, whatever the "
-                        + "file says");
-                Add(token);
-            }
-        }
-
-        void Add(AddedToken token)
-        {
-            places[token.Content] = all.Count;
-            all.Add(token);
-            Take(token.Content, token.Id);
-        }
-
-        void Take(string content, int id)
-        {
-            ids[content] = id;
-            contents[id] = content;
-            next = Math.Max(next, id + 1);
-        }
+        tokens.Add(added.OrderBy(token => token.Id), PathOf(addedFrom), replaces: flagsCount);
+        tokens.Add(named.Values.Concat(extra).Where(token => !tokens.Has(token.Content)), file: null, replaces: false);
     }
 
     /// <summary>Mentions an <c>add_prefix_space</c> that says something else than the steps of tokenizer.json do.</summary>
     public void ComparePrefixSpace(JsonFields? normalizer, JsonFields? preTokenizer)
     {
-        bool adds = ContinuedText.AddsSpace(normalizer) || ContinuedText.AddsSpace(preTokenizer);
+        bool adds = AddsSpace(normalizer) || AddsSpace(preTokenizer);
         if (prefixSpace is { } wanted && wanted != adds)
             warnings.Add($"{PathOf(ConfigFile)}: add_prefix_space is {(wanted ? "true" : "false")}, but the steps of "
-                + $"tokenizer.json put {(adds ? "a" : "no")} space in front of a text, which counts, as in transformers 5");
+                + $"tokenizer.json put {(adds ? "a" : "no")} space in front of a text, which counts, as in "
+                + "transformers 5");
+    }
+
+    // Whether a step puts a space, or what stands for one, before a text.
+    private static bool AddsSpace(JsonFields? definition)
+    {
+        if (definition is not { } fields)
+            return false;
+        bool adds = fields.Text("type") switch
+        {
+            "Prepend" => true,
+            // A normalizer of that type has no such key.
+            "ByteLevel" => fields.Boolean("add_prefix_space") ?? false,
+            "Metaspace" => fields.Text("prepend_scheme") is { } scheme
+                ? scheme != "never"
+                : fields.Boolean("add_prefix_space") ?? true,
+            _ => false,
+        };
+        return adds
+            || fields.Objects("normalizers").Concat(fields.Objects("pretokenizers")).Any(part => AddsSpace(part));
     }
 
     private string PathOf(string name) => Path.Combine(directory, name);

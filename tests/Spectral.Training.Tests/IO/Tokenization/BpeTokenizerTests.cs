@@ -249,9 +249,6 @@ public sealed class BpeTokenizerTests : FolderTest
     [TestCase("post_processor", """{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}}]}""", "special_tokens")]
     [TestCase("post_processor", """{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A"}},{"SpecialToken":{"id":"B"}}],"special_tokens":{"B":{"ids":[9999]}}}""", "9999")]
     [TestCase("decoder", """{"type":"Unknown"}""", "'Unknown'")]
-    [TestCase("added_tokens", """[{"id":5,"content":"<x>"}]""", "id 5")]
-    [TestCase("added_tokens", """[{"id":500,"content":"<x>"}]""", "has the id 500, expected 264")]
-    [TestCase("added_tokens", """[{"id":500,"content":"he"}]""", "has the id 500, expected 256")]
     [TestCase("pre_tokenizer", LateStart, "pretokenizers[1].prepend_scheme")]
     [TestCase("normalizer", """{"type":"Replace","pattern":{"Regex":"a*"},"content":"b"}""", "the empty text")]
     [TestCase("model.continuing_subword_prefix", "\"##\"", "merges[0] joins 'e', which does not begin with '##'")]
@@ -263,6 +260,16 @@ public sealed class BpeTokenizerTests : FolderTest
         JsonObject owner = keys[..^1].Aggregate(json, (current, key) => current[key]!.AsObject());
         owner[keys[^1]] = JsonNode.Parse(value);
         Assert.That(() => Load(json), Throws.TypeOf<InputException>().With.Message.StartsWith(folder.File("tokenizer.json")).And.Message.Contains(says));
+    }
+
+    [Test]
+    public void Added_tokens_do_not_take_ids_beyond_a_gap_of_the_vocabulary()
+    {
+        JsonObject json = TokenizerFiles.ByteLevel(null, [], TokenizerFiles.Added("<x>"));
+        json["model"]!["vocab"]!["h"] = 256;
+        Assert.That(
+            () => Load(json),
+            Throws.TypeOf<InputException>().With.Message.Contains("'<x>' takes the next id, 256, which 'h' has"));
     }
 
     [TestCase("""{"type":"Strip","strip_left":true,"strip_right":false}""")]
