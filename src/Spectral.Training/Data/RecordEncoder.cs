@@ -36,8 +36,9 @@ public static class RecordEncoder
     {
         int begin = tokenizer.PrefixIds.Count;
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumLength, begin + 2);
-        int[] prompt = tokenizer.EncodePrompt(record.Prompt ?? "").AsSpan(begin).ToArray();
-        int[] learnt = Learnt(record, tokenizer, prompt);
+        int[] before = tokenizer.EncodePrompt(record.Prompt ?? "");
+        int[] learnt = Learnt(record, tokenizer, before);
+        int[] prompt = before[begin..];
         if (learnt.Length == 0 || !endTokenIds.Contains(learnt[^1]))
             learnt = [.. learnt, endTokenIds[0]];
         int excess = Math.Max(0, begin + prompt.Length + learnt.Length - maximumLength);
@@ -78,11 +79,11 @@ public static class RecordEncoder
     }
 
     // A text, or a completion without a prompt, is the record's beginning, and may have the begin token itself.
-    private static int[] Learnt(TrainingRecord record, BpeTokenizer tokenizer, int[] prompt)
+    private static int[] Learnt(TrainingRecord record, BpeTokenizer tokenizer, int[] before)
     {
         string text = record.Completion ?? record.Text ?? "";
-        return prompt.Length > 0
-            ? tokenizer.EncodeContinuation(text, prompt)
-            : tokenizer.EncodePrompt(text).AsSpan(tokenizer.PrefixIds.Count).ToArray();
+        return string.IsNullOrEmpty(record.Prompt)
+            ? tokenizer.EncodePrompt(text)[tokenizer.PrefixIds.Count..]
+            : tokenizer.EncodeContinuation(text, before);
     }
 }

@@ -139,6 +139,10 @@ public sealed class RecordEncoderTests : FolderTest
     [TestCase("first", "b<sep>", " 4", new[] { Space, B, 265 }, new[] { Four })]
     [TestCase("Prepend", "b=", "4</s>a", new[] { Space, B, Equal }, new[] { Four, 2, SpaceA })]
     [TestCase("Prepend", "", "a", new int[0], new[] { SpaceA })]
+    [TestCase("first", "<s>", "a", new int[0], new[] { A })]
+    [TestCase("first", "<s>", "<s>a", new int[0], new[] { 1, A })]
+    [TestCase("first", "b=", "</s>a", new[] { Space, B, Equal }, new[] { 2, A })]
+    [TestCase("Prepend", "<s></s>", "a", new[] { 2 }, new[] { SpaceA })]
     public void No_space_is_put_between_prompt_and_completion(
         string kind, string prompt, string completion, int[] before, int[] behind)
     {
@@ -154,5 +158,17 @@ public sealed class RecordEncoderTests : FolderTest
         json["pre_tokenizer"]!["add_prefix_space"] = true;
         Check(RecordEncoder.Encode(TrainingRecord.Of("x", "y"), TokenizerFiles.Load(folder, json), [End], 9),
             [' ', 'x', 'y', End], 2, 2, cut: false);
+    }
+
+    // As in "xy z": the first piece goes on with the prompt's, the next one begins as pieces do.
+    [Test]
+    public void Pieces_behind_the_first_have_what_they_have_in_the_joined_text()
+    {
+        JsonObject json = TokenizerFiles.ByteLevel(null, []);
+        json["pre_tokenizer"] = JsonNode.Parse("""
+            {"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},{"type":"ByteLevel","use_regex":false}]}
+            """);
+        Check(RecordEncoder.Encode(TrainingRecord.Of("x", "y z"), TokenizerFiles.Load(folder, json), [End], 9),
+            [' ', 'x', 'y', ' ', 'z', End], 2, 2, cut: false);
     }
 }
