@@ -142,12 +142,16 @@ public sealed partial class Trainer : IDisposable
         return report;
     }
 
-    /// <summary>Checks that all that trains is finite, as what is saved should be: the last update may have been too large for F32.</summary>
+    /// <summary>
+    /// Checks that all that trains is finite, as what is saved should be: the last update may have been too large for
+    /// F32.
+    /// </summary>
     /// <exception cref="TrainingDivergedException">It is not.</exception>
     public void RequireFinite()
     {
         if (!_group.Masters.All(master => double.IsFinite(MatrixScan.Run(master).Largest)))
-            throw new TrainingDivergedException($"step {Progress.Step}: the update left values that are not finite numbers; "
+            throw new TrainingDivergedException(
+                $"step {Progress.Step}: the update left values that are not finite numbers; "
                 + "a smaller learning rate, more warm-up or gradient clipping may help");
     }
 

@@ -26,8 +26,10 @@ internal static class TokenizerRun
         string text = options.Text is { } file ? File.ReadAllText(file) : GeneratedText.Of(5_000_000);
         string[] records = [.. Records(text, options.Record)];
         double megabytes = Encoding.UTF8.GetByteCount(text) / 1e6;
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{megabytes:F2} MB in {records.Length} records; ")
-            + $"median and range of {options.Rounds} runs, MB per second of processor time");
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{megabytes:F2} MB in {records.Length} records; median and range of {options.Rounds} runs, MB per second ")
+            + "of processor time");
         Line("tokenizer", "tokens", "tokens/s", "MB/s", "range", "peer", "range", "ratio", "ids");
         using TokenizerPeer? peer = options.Peer is { } modules ? new TokenizerPeer(Script(), modules, records) : null;
         bool good = true;
@@ -67,13 +69,16 @@ internal static class TokenizerRun
         string tokens = ours[0].Tokens.ToString(CultureInfo.InvariantCulture);
         if (theirs.Count == 0)
         {
-            Line(name, tokens, tokensPerMegabyte * rates.Median, rates.Median, rates.Range, "-", "-", "-", "not compared");
+            Line(
+                name, tokens, tokensPerMegabyte * rates.Median, rates.Median, rates.Range, "-", "-", "-",
+                "not compared");
             return true;
         }
         PassRates peerRates = new(theirs, megabytes);
         int different = ours[0].Hashes.Zip(theirs[0].Hashes).Count(pair => pair.First != pair.Second);
-        Line(name, tokens, tokensPerMegabyte * rates.Median, rates.Median, rates.Range, peerRates.Median, peerRates.Range,
-            rates.Median / peerRates.Median, different == 0 ? "equal" : $"{different} records differ");
+        Line(
+            name, tokens, tokensPerMegabyte * rates.Median, rates.Median, rates.Range, peerRates.Median,
+            peerRates.Range, rates.Median / peerRates.Median, different == 0 ? "equal" : $"{different} records differ");
         return different == 0;
     }
 

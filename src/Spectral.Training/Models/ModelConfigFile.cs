@@ -123,7 +123,8 @@ internal static class ModelConfigFile
             ? count
             : throw fields.Wrong(
                 "num_key_value_heads",
-                $"a divisor of num_attention_heads, which is {heads} (for {type} it is {absent} where it is not given)");
+                $"a divisor of num_attention_heads, which is {heads} (for {type} it is {absent} where it is not "
+                + "given)");
     }
 
     private static int HeadDimension(JsonFields fields, int hidden, int heads)

@@ -74,7 +74,9 @@ internal sealed class TokenizerCompanions
         tokens.Add(named.Values.Concat(extra).Where(token => !tokens.Has(token.Content)), file: null, replaces: false);
     }
 
-    /// <summary>Mentions an <c>add_prefix_space</c> that says something else than the steps of tokenizer.json do.</summary>
+    /// <summary>
+    /// Mentions an <c>add_prefix_space</c> that says something else than the steps of tokenizer.json do.
+    /// </summary>
     public void ComparePrefixSpace(JsonFields? normalizer, JsonFields? preTokenizer)
     {
         bool adds = AddsSpace(normalizer) || AddsSpace(preTokenizer);

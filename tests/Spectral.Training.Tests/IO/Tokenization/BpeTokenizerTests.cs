@@ -242,10 +242,14 @@ public sealed class BpeTokenizerTests : FolderTest
     [TestCase("model.unk_token", "\"<none>\"", "model.unk_token")]
     [TestCase("normalizer", """{"type":"Precompiled"}""", "'Precompiled', expected BertNormalizer")]
     [TestCase("pre_tokenizer", "7", "pre_tokenizer is 7")]
-    [TestCase("post_processor", """{"type":"RobertaProcessing","sep":["</s>",2],"cls":["<s>"]}""", "post_processor.cls is an array")]
+    [TestCase(
+        "post_processor", """{"type":"RobertaProcessing","sep":["</s>",2],"cls":["<s>"]}""",
+        "post_processor.cls is an array")]
     [TestCase("post_processor", """{"type":"PairProcessing"}""", "'PairProcessing'")]
     [TestCase("post_processor", Twice, "nothing that adds tokens behind")]
-    [TestCase("post_processor", """{"type":"TemplateProcessing","single":[{"Sequence":{"id":"B"}}]}""", "single[0].Sequence.id")]
+    [TestCase(
+        "post_processor", """{"type":"TemplateProcessing","single":[{"Sequence":{"id":"B"}}]}""",
+        "single[0].Sequence.id")]
     [TestCase("post_processor", """{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}}]}""", "special_tokens")]
     [TestCase("post_processor", """{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A"}},{"SpecialToken":{"id":"B"}}],"special_tokens":{"B":{"ids":[9999]}}}""", "9999")]
     [TestCase("decoder", """{"type":"Unknown"}""", "'Unknown'")]

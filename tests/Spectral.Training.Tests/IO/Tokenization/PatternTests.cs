@@ -65,7 +65,8 @@ public sealed class PatternTests
         Refused(string.Concat(Enumerable.Repeat(@"\p{L}", 1900)), "too long");
 
         static void Refused(string expression, string says) => Assert.That(
-            () => SplitPattern.FromExpression(expression, "t"), Throws.TypeOf<InputException>().With.Message.Contains(says));
+            () => SplitPattern.FromExpression(expression, "t"),
+            Throws.TypeOf<InputException>().With.Message.Contains(says));
     }
 
     [Test]

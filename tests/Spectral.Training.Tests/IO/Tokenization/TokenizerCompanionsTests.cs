@@ -129,7 +129,9 @@ public sealed class TokenizerCompanionsTests : FolderTest
     [TestCase("a", 500, 'a')]
     public void Ids_in_tokenizer_json_do_not_count_either(string content, int written, int expected)
     {
-        folder.Write("tokenizer_config.json", $$"""{"added_tokens_decoder":{"{{written}}":{"content":"{{content}}"} } }""");
+        folder.Write(
+            "tokenizer_config.json",
+            $$"""{"added_tokens_decoder":{"{{written}}":{"content":"{{content}}"} } }""");
         BpeTokenizer tokenizer = TokenizerFiles.Load(
             folder, TokenizerFiles.ByteLevel(null, [], TokenizerFiles.Added(content, written)));
         Assert.That(tokenizer.Encode(content), Is.EqualTo(new[] { expected }));
