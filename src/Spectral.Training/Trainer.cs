@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Spectral.Kernels;
@@ -16,7 +14,6 @@ namespace Spectral.Training;
 public sealed partial class Trainer : IDisposable
 {
     private const int PaddingToken = 0;
-    private const string ProgressNote = "trainer";
 
     private readonly CausalLanguageModel _model;
     private readonly TrainerOptions _options;
@@ -155,44 +152,6 @@ public sealed partial class Trainer : IDisposable
                 + "a smaller learning rate, more warm-up or gradient clipping may help");
     }
 
-    /// <summary>Writes all that <see cref="Restore"/> needs into one file, atomically: <see cref="TrainerState"/>.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="notes">What the caller wants to find again in <see cref="TrainerState.Notes"/>.</param>
-    public void Save(string path, IReadOnlyDictionary<string, string>? notes = null) =>
-        TrainerState.Save(path, Progress.Step, _optimizer, _model.Adapter, new Dictionary<string, string>(notes ?? new Dictionary<string, string>())
-        {
-            [ProgressNote] = JsonSerializer.Serialize(
-                new SavedRun(_options, _records, Progress, EpochsEnd: true), TrainerState.Json),
-        });
-
-    /// <summary>
-    /// Goes on with a saved run: the next <see cref="Run"/>, on the same data, ends with the bits that the run would
-    /// have had without a break.
-    /// </summary>
-    /// <remarks>
-    /// <see cref="TrainerOptions.Steps"/> and <see cref="TrainerOptions.Epochs"/> may be others than the run had, as
-    /// long as no step that was made is too many: the learning rate then follows the schedule of the new length from
-    /// here on.
-    /// </remarks>
-    /// <param name="state">What <see cref="Save"/> wrote.</param>
-    /// <exception cref="InputException">
-    /// The state does not fit what trains here, or the run had other options, or was begun when batches crossed the end
-    /// of an epoch; nothing is changed then.
-    /// </exception>
-    public void Restore(TrainerState state)
-    {
-        var saved = state.Note<SavedRun>(ProgressNote);
-        var (was, now) = (Options(saved.Options), Options(_options));
-        if (was.FirstOrDefault(option => !JsonNode.DeepEquals(option.Value, now[option.Key])) is { Key: { } name })
-            throw new InputException($"{state.Path}: the run had the option {name} {was[name]?.ToJsonString(TrainerState.Json)}, not {now[name]?.ToJsonString(TrainerState.Json)}");
-        if (saved.Progress.Step != state.Step)
-            throw new InputException($"{state.Path}: step {state.Step} and step {saved.Progress.Step}, expected one step");
-        RequireSameOrder(state, saved);
-        RequireLength(state, saved);
-        state.Restore(_optimizer, _model.Adapter);
-        (Progress, _records, _isRestored) = (saved.Progress, saved.Records, true);
-    }
-
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -257,38 +216,6 @@ public sealed partial class Trainer : IDisposable
             + "a smaller learning rate, more warm-up or gradient clipping may help");
     }
 
-    /// <summary>The options that a run's bits depend on, by name, but for its length.</summary>
-    private static JsonObject Options(TrainerOptions options)
-    {
-        var counted = options with { LogEvery = 0, MaxSkipped = 0, Steps = null, Epochs = 0 };
-        return JsonSerializer.SerializeToNode(counted, TrainerState.Json)!.AsObject();
-    }
-
-    /// <summary>
-    /// Older states are of runs whose batches crossed the end of an epoch: the same records only where no step would
-    /// have.
-    /// </summary>
-    private static void RequireSameOrder(TrainerState state, SavedRun saved)
-    {
-        var (step, total) = (saved.Options.RecordsPerStep, saved.Options.StepsFor(saved.Records));
-        if (!saved.EpochsEnd && saved.Records % step != 0 && (long)total * step > saved.Records)
-            throw new InputException(
-                $"{state.Path}: of a version whose batches crossed the end of an epoch, which {saved.Records} records "
-                + $"in steps of {step} do; expected a run begun with this version");
-    }
-
-    private void RequireLength(TrainerState state, SavedRun saved)
-    {
-        var (was, now) = (saved.Options.StepsFor(saved.Records), _options.StepsFor(saved.Records));
-        if (now < state.Step)
-            throw new InputException(
-                $"{state.Path}: {state.Step} steps were made, expected no fewer than that, not {now}");
-        if (now != was && _scheduled is not null)
-            throw new InputException(
-                $"{state.Path}: {_scheduled.Method.Name} follows a schedule over the {was} steps of the run, "
-                + $"expected as many, not {now}");
-    }
-
     [LoggerMessage(Level = LogLevel.Information, Message = "step {Step}/{Steps} loss {Loss:F4} lr {Rate:G3} grad norm {Norm:F4} {Speed:F0} tokens/s")]
     private partial void LogStep(int step, int steps, double loss, double rate, double norm, double speed);
 
@@ -297,13 +224,4 @@ public sealed partial class Trainer : IDisposable
 
     [LoggerMessage(Level = LogLevel.Information, Message = "step {Step} evaluation loss {Loss:F4} exact match {ExactMatch:P1}")]
     private partial void LogEvaluation(int step, double loss, double? exactMatch);
-
-    /// <param name="Options">Those of the run.</param>
-    /// <param name="Records">How many records it trains on.</param>
-    /// <param name="Progress">How far it is.</param>
-    /// <param name="EpochsEnd">
-    /// Whether each epoch ends with a batch of what is left; false in states of older versions.
-    /// </param>
-    private sealed record SavedRun(
-        TrainerOptions Options, int Records, TrainerProgress Progress, bool EpochsEnd = false);
 }
