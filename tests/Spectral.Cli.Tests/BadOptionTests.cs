@@ -6,6 +6,8 @@ namespace Spectral.Cli.Tests;
 public sealed class BadOptionTests : WorkFolder
 {
     [TestCase("--rank-pattern", "q_proj"), TestCase("--rank-pattern", "q_proj=0"), TestCase("--rank-pattern", "q_proj=2,=3"), TestCase("--alpha-pattern", "q_proj=x"), TestCase("--bias", "some")]
+    [TestCase("--rank-pattern", "q_proj=2,v_proj=3,q_proj=3")]
+    [TestCase("--alpha-pattern", "q_proj=2,q_proj=2")]
     [TestCase("--rank", "-1"), TestCase("--rank", "x"), TestCase("--rank", "1.5"), TestCase("--rank", ""), TestCase("--rank", "99999999999")]
     [TestCase("--calibration-records", "0"), TestCase("--top-k", "0"), TestCase("--top-k", "-3"), TestCase("--alpha", "NaN"), TestCase("--alpha", "-1"), TestCase("--dropout", "1"), TestCase("--dropout", "-0.1"), TestCase("--lr-ratio", "0"), TestCase("--lr-ratio", "Infinity")]
     [TestCase("--lr", "NaN"), TestCase("--lr", "Infinity"), TestCase("--lr", "-Infinity"), TestCase("--lr", "-0.1"), TestCase("--lr", "1e999"), TestCase("--lr", "0,1"), TestCase("--lr", "fast")]
@@ -31,6 +33,11 @@ public sealed class BadOptionTests : WorkFolder
 
     [Test]
     public void UnknownTargetIsNamed() => Refused(Finetune("--target", "q_proj,nothing"), "nothing", "q_proj");
+
+    [TestCase("all-linear,lm_head")]
+    [TestCase("q_proj,All-Linear")]
+    public void AllLinearGoesAlone(string targets) =>
+        Refused(Finetune("--target", targets), "expected all-linear alone", "q_proj");
 
     [Test]
     public void RankZeroIsForSpecLoraOnly() => Refused(Finetune("--adapter", "lora", "--rank", "0"), "rank 0", "lora", "1");

@@ -308,15 +308,21 @@ internal sealed class AdapterCommandOptions
         CustomParser = result =>
         {
             string value = OptionTypes.Value(result);
-            if (value.Split(',').FirstOrDefault(entry => entry.LastIndexOf('=') < 1 || number(entry[(entry.LastIndexOf('=') + 1)..]) is null) is not null)
+            string[] entries = value.Split(',');
+            if (entries.Any(entry => entry.LastIndexOf('=') is var at && (at < 1 || number(entry[(at + 1)..]) is null)))
                 result.AddError(OptionTypes.Complaint(name, value, shape.Replace(",…", " entries, separated by commas")));
+            else if (entries.Select(Key).Distinct().Count() < entries.Length)
+                result.AddError(OptionTypes.Complaint(name, value, "every expression once, for its first entry wins"));
             return value;
         },
     };
 
     /// <summary>What was checked when it was parsed.</summary>
-    private static IEnumerable<KeyValuePair<string, double>> Entries(string list) => list.Split(',', StringSplitOptions.RemoveEmptyEntries)
-        .Select(entry => KeyValuePair.Create(entry[..entry.LastIndexOf('=')], double.Parse(entry[(entry.LastIndexOf('=') + 1)..], CultureInfo.InvariantCulture)));
+    private static IEnumerable<KeyValuePair<string, double>> Entries(string list) =>
+        list.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(entry => KeyValuePair.Create(
+            Key(entry), double.Parse(entry[(entry.LastIndexOf('=') + 1)..], CultureInfo.InvariantCulture)));
+
+    private static string Key(string entry) => entry[..entry.LastIndexOf('=')];
 
     private static string Text(double number) => number.ToString(CultureInfo.InvariantCulture);
 }

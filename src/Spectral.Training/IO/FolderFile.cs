@@ -12,11 +12,13 @@ internal static class FolderFile
     /// <summary>Checks that a folder is there. Nothing is fetched, so the name of a model elsewhere is none.</summary>
     /// <param name="directory">The folder's path.</param>
     /// <param name="expected">What was to be found, such as "model folder with config.json".</param>
-    /// <exception cref="InputException">There is no such folder.</exception>
+    /// <exception cref="InputException">There is no such folder, or a file in its place.</exception>
     public static void RequireFolder(string directory, string expected)
     {
         if (Directory.Exists(directory))
             return;
+        if (File.Exists(directory))
+            throw new InputException($"{directory}: a file, expected a local {expected}");
         string[] parts = directory.Split('/');
         string hint = parts.Length == 2 && parts.All(part => part.Length > 0 && part is not ("." or ".." or "~"))
             ? $" ({InputText.Quote(directory)} may be a name on the Hugging Face hub: download it first, then give "

@@ -169,6 +169,23 @@ public sealed class ModelFolderTests : FolderTest
     }
 
     [Test]
+    public void A_file_in_place_of_a_folder_is_said_to_be_one()
+    {
+        string file = folder.File("adapter_model.safetensors");
+        folder.Write("adapter_model.safetensors", "x");
+        foreach (Action read in new Action[]
+        {
+            () => ModelFolder.Open(file).Dispose(),
+            () => BpeTokenizer.Load(file),
+            () => AdapterFolder.Open(file),
+        })
+        {
+            Assert.That(() => read(), Throws.TypeOf<InputException>()
+                .With.Message.StartsWith($"{file}: a file, expected a local "));
+        }
+    }
+
+    [Test]
     public void Folders_without_weights()
     {
         TinyModel.WriteConfig(folder);
