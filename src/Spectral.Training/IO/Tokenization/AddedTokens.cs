@@ -7,8 +7,10 @@ namespace Spectral.Training;
 internal sealed record AddedToken(
     int Id, string Content, bool SingleWord, bool StripLeft, bool StripRight, bool Normalized, bool Special)
 {
-    // At each place of a text that begins like it, so many characters are compared.
-    private const int Longest = 1024;
+    /// <summary>
+    /// The most characters: at each place of a text that begins like the token, so many are compared.
+    /// </summary>
+    public const int Longest = 1024;
 
     /// <summary>Reads a token as tokenizers write it, with an id from elsewhere.</summary>
     public static AddedToken Read(JsonFields fields, int id)

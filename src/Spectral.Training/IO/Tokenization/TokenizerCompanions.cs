@@ -177,6 +177,8 @@ internal sealed class TokenizerCompanions
             JsonValueKind.Object => AddedToken.Read(fields.Nested(key, value), 0) with { Special = true },
             _ => throw fields.Wrong(key, value, "a token: a string, or an object with its content"),
         };
+        if (token.Content.Length > AddedToken.Longest)
+            throw fields.Wrong(key, value, $"at most {AddedToken.Longest} characters");
         return token.Content.Length > 0 ? token : null;
     }
 

@@ -185,6 +185,19 @@ public sealed class TokenizerCompanionsTests : FolderTest
         Warns(tokenizer, "'<begin>'", "'<end>'", "that of special_tokens_map.json counts");
     }
 
+    [TestCase("tokenizer_config.json", """{"pad_token":"LONG"}""")]
+    [TestCase("special_tokens_map.json", """{"additional_special_tokens":["LONG"]}""")]
+    [TestCase("tokenizer_config.json", """{"added_tokens_decoder":{"258":{"content":"LONG"}}}""")]
+    [TestCase("added_tokens.json", """{"LONG":258}""")]
+    public void Tokens_too_long_to_look_for_are_refused(string file, string text)
+    {
+        folder.Write(file, text.Replace("LONG", new string('a', 1025)));
+        Assert.That(
+            () => Load(),
+            Throws.TypeOf<InputException>().With.Message.StartsWith(folder.File(file))
+                .And.Message.Contains("expected at most 1024"));
+    }
+
     [TestCase("tokenizer_config.json", """{"added_tokens_decoder":{"x":{"content":"a"}}}""", "'x', expected an id")]
     [TestCase(
         "tokenizer_config.json", """{"added_tokens_decoder":{"5":"a"}}""", "added_tokens_decoder.5 is the string 'a'")]
