@@ -14,6 +14,8 @@ public sealed class UnusedOptionTests : WorkFolder
     [TestCase("ssl", "--lr-ratio", "16")]
     [TestCase("lora", "--calibration-records", "8")]
     [TestCase("lora", "--bias", "lora_only")]
+    [TestCase("lora", "--svd", "exact")]
+    [TestCase("kasa", "--svd", "randomized")]
     public void WhatAMethodHasNoUseForIsRefused(string method, string option, string value) =>
         Refused(Finetune("--adapter", method, option, value), $"{option} \"{value}\"", method, "change nothing");
 

@@ -14,18 +14,9 @@ internal sealed class AnalyzeCommand : SpectralCommand
     private readonly Option<string> baseModel = OptionTypes.RequiredPath("--base", "Model folder before tuning.", "DIR");
     private readonly Option<string?> tuned = OptionTypes.Path("--tuned", "Model folder after tuning.", "DIR");
     private readonly Option<string?> adapter = OptionTypes.Path("--adapter", "Adapter that is the tuning: on the base, or on --tuned when both are given.", "DIR");
-    private readonly Option<string> target = new("--target")
-    {
-        Description = "Layers to compare: names or ends of names, separated by commas; all-linear; or an expression that matches full names.",
-        HelpName = "NAMES",
-        DefaultValueFactory = _ => string.Join(',', AdapterOptions.AllProjections),
-        CustomParser = result =>
-        {
-            string value = OptionTypes.Value(result);
-            if (AdapterTargets.Parse(value).Contains("")) result.AddError(OptionTypes.Complaint("--target", value, "names of layers, such as q_proj,v_proj"));
-            return value;
-        },
-    };
+    private readonly Option<string> target = OptionTypes.Targets(
+        "Layers to compare: names or ends of names, separated by commas; all-linear; or an expression that matches full "
+            + "names.");
     private readonly Option<int> topK = OptionTypes.Integer("--top-k", "Leading triplets that \"top\" means in verdicts and summaries.", Defaults.TopK, 1, 65536);
     private readonly Option<string> ranks = new("--ranks")
     {

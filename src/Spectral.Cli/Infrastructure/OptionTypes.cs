@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Spectral.Training;
 
 namespace Spectral.Cli;
 
@@ -75,6 +76,44 @@ internal static class OptionTypes
         option.CompletionSources.Add(choices);
         return option;
     }
+
+    /// <summary>Entries, separated by commas, none of them empty.</summary>
+    /// <param name="name">The option.</param>
+    /// <param name="help">Its line in the help text.</param>
+    /// <param name="placeholder">What stands for the entries there.</param>
+    /// <param name="expectation">What is expected, with an example.</param>
+    /// <param name="fallback">The default.</param>
+    /// <param name="parse">Takes the entries apart; null: at every comma.</param>
+    public static Option<string> List(
+        string name,
+        string help,
+        string placeholder,
+        string expectation,
+        string fallback = "",
+        Func<string, IReadOnlyList<string>>? parse = null) => new(name)
+    {
+        Description = help,
+        HelpName = placeholder,
+        DefaultValueFactory = _ => fallback,
+        CustomParser = result =>
+        {
+            string value = Value(result);
+            if ((parse ?? Entries)(value).Contains("")) result.AddError(Complaint(name, value, expectation));
+            return value;
+        },
+    };
+
+    /// <summary>Layers of a model, all projections unless given.</summary>
+    public static Option<string> Targets(string help) => List(
+        "--target",
+        help,
+        "NAMES",
+        "names of layers, such as q_proj,v_proj",
+        string.Join(',', AdapterOptions.AllProjections),
+        AdapterTargets.Parse);
+
+    /// <summary>The entries of a list, without the spaces around them.</summary>
+    public static string[] Entries(string list) => list.Split(',', StringSplitOptions.TrimEntries);
 
     public static Option<string?> Path(string name, string help, string placeholder) => new(name)
     {

@@ -39,52 +39,26 @@ internal sealed class AdapterCommandOptions
     private readonly Option<bool> rslora = OptionTypes.Flag("--rslora", "Scale by alpha/√rank instead of alpha/rank (arXiv 2312.03732).");
     private readonly Option<string> bias = OptionTypes.Choice("--bias", "Which biases of the model train along: none, those of adapted layers, or all that its linear layers have.", "none", "none", "lora_only", "all");
     private readonly Option<int> topK = OptionTypes.Integer("--top-k", "Leading singular values that a spectral adapter rescales.", 8, 1, 65536);
-    private readonly Option<string> target = new("--target")
-    {
-        Description = "Layers to adapt: names or ends of names, separated by commas, lm_head and embed_tokens among "
-            + "them; all-linear, which is all but the output head; or an expression that matches full names, such as "
-            + "'.*\\.[0-3]\\.self_attn\\.(q|v)_proj'.",
-        HelpName = "NAMES",
-        DefaultValueFactory = _ => string.Join(',', AdapterOptions.AllProjections),
-        CustomParser = result =>
-        {
-            string value = OptionTypes.Value(result);
-            if (AdapterTargets.Parse(value).Contains("")) result.AddError(OptionTypes.Complaint("--target", value, "names of layers, such as q_proj,v_proj"));
-            return value;
-        },
-    };
-    private readonly Option<string> trainAlso = new("--train-also")
-    {
-        Description = "Modules to train whole and store beside the adapter, by the ends of their names (PEFT's "
-            + "modules_to_save), such as embed_tokens,lm_head or norm.",
-        HelpName = "NAMES",
-        DefaultValueFactory = _ => "",
-        CustomParser = result =>
-        {
-            string value = OptionTypes.Value(result);
-            if (Names(value).Contains(""))
-                result.AddError(OptionTypes.Complaint("--train-also", value, "names, such as embed_tokens,norm"));
-            return value;
-        },
-    };
+    private readonly Option<string> target = OptionTypes.Targets(
+        "Layers to adapt: names or ends of names, separated by commas, lm_head and embed_tokens among them; all-linear, "
+            + "which is all but the output head; or an expression that matches full names, such as "
+            + "'.*\\.[0-3]\\.self_attn\\.(q|v)_proj'.");
+    private readonly Option<string> trainAlso = OptionTypes.List(
+        "--train-also",
+        "Modules to train whole and store beside the adapter, by the ends of their names (PEFT's modules_to_save), such "
+            + "as embed_tokens,lm_head or norm.",
+        "NAMES",
+        "names, such as embed_tokens,norm");
     private readonly Option<bool> keepTied = OptionTypes.Flag(
         "--keep-tied",
         "A head that is tied to the embedding follows one that is adapted or trained whole (PEFT's "
             + "ensure_weight_tying); otherwise the two part.");
-    private readonly Option<string> trainTokens = new("--train-tokens")
-    {
-        Description = "Tokens, by id or text, whose rows of the embedding train and are stored beside the adapter "
-            + "(PEFT's trainable_token_indices); a tied head follows.",
-        HelpName = "TOKENS",
-        DefaultValueFactory = _ => "",
-        CustomParser = result =>
-        {
-            string value = OptionTypes.Value(result);
-            if (Names(value).Contains(""))
-                result.AddError(OptionTypes.Complaint("--train-tokens", value, "tokens, such as 128000,<tool>"));
-            return value;
-        },
-    };
+    private readonly Option<string> trainTokens = OptionTypes.List(
+        "--train-tokens",
+        "Tokens, by id or text, whose rows of the embedding train and are stored beside the adapter (PEFT's "
+            + "trainable_token_indices); a tied head follows.",
+        "TOKENS",
+        "tokens, such as 128000,<tool>");
     private readonly Option<double> dropout = OptionTypes.Number("--dropout", "Share of the adapter's input that is dropped while training.", 0, x => x is >= 0 and < 1, "a number from 0 to below 1");
     private readonly Option<double> ratio = OptionTypes.Number("--lr-ratio", "Learning rate of lora_B over that of lora_A, which keeps --lr; LoRA+ (arXiv 2402.12354) takes 16.", 1, x => x > 0 && double.IsFinite(x), "a number above 0");
     private readonly Option<string> svd = OptionTypes.Choice("--svd", "How singular values are found; auto is exact up to a smaller dimension of 512.", "auto", "auto", "exact", "randomized");
@@ -162,6 +136,7 @@ internal sealed class AdapterCommandOptions
         Require(topK, nameof(AdapterOptions.TopK), "rescales no singular values");
         Require(dropout, nameof(AdapterOptions.Dropout), "has no input to drop");
         Require(ratio, nameof(AdapterOptions.LearningRateRatio), "has no factors of two rates");
+        Require(svd, nameof(AdapterOptions.Svd), "has no choice of an SVD");
         if (Biases(context.Get(bias)) != AdapterBias.None)
             Require(bias, nameof(AdapterOptions.Bias), "has no layer with a bias in this model");
         if (context.IsGiven(CalibrationRecords) && !methods.Any(facts => facts.Method.StartsFromData))
@@ -186,6 +161,10 @@ internal sealed class AdapterCommandOptions
     {
         if (context.Get(Previous) is { } directory)
             throw new InputException($"--previous-adapter \"{directory}\" and --init-adapter: expected one of the two");
+        foreach (Option begins in new Option[] { svd, CalibrationRecords })
+            if (context.IsGiven(begins))
+                throw new InputException($"{begins.Name} \"{context.Text(begins)}\": the adapter given by --init-adapter "
+                    + "has its start already, so it would change nothing");
         Require(method, context.Get(method) == start.Method.Name, start.Method.Name);
         Require(rank, context.Get(rank) == start.Options.Rank, Text(start.Options.Rank));
         Require(alpha, context.Get(alpha) == start.Options.Alpha, Text(start.Options.Alpha));
@@ -264,9 +243,9 @@ internal sealed class AdapterCommandOptions
     private (string Name, string Value)[] Given(CommandContext context) =>
         [.. (context.Get(set) ?? []).Select(text => (text[..text.IndexOf('=')], text[(text.IndexOf('=') + 1)..]))];
 
-    private string[] Whole(CommandContext context) => context.Get(trainAlso) is { Length: > 0 } list ? Names(list) : [];
+    private string[] Whole(CommandContext context) => context.Get(trainAlso) is { Length: > 0 } list ? OptionTypes.Entries(list) : [];
 
-    private static IReadOnlyList<int> TokensOf(string list, BpeTokenizer tokenizer) => [.. Names(list).Select(text =>
+    private static IReadOnlyList<int> TokensOf(string list, BpeTokenizer tokenizer) => [.. OptionTypes.Entries(list).Select(text =>
     {
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int id)) return id;
         int[] ids = tokenizer.Encode(text, addSpecialTokens: false);
@@ -281,8 +260,6 @@ internal sealed class AdapterCommandOptions
             : string.Join("; ", tokens.Select(pair => $"{pair.Key}: {string.Join(", ", pair.Value)}"));
 
     private static string Listed(IReadOnlyList<string> names) => names.Count == 0 ? "none" : string.Join(", ", names);
-
-    private static string[] Names(string list) => list.Split(',', StringSplitOptions.TrimEntries);
 
     private static string Text(Adapter adapter) =>
         string.Join(' ', adapter.Method.Settings.Select(setting => $"{setting.Name}={setting.Describe(adapter.Options.Setting(adapter.Method, setting.Name))}"));

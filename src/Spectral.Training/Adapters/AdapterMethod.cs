@@ -89,6 +89,13 @@ public abstract class AdapterMethod
     public virtual bool UsesTopK => false;
 
     /// <summary>
+    /// Whether, with some settings of its own, <see cref="Initialize"/> finds leading singular triplets, by the way that
+    /// <see cref="AdapterOptions.Svd"/> names.
+    /// </summary>
+    /// <param name="options">The settings.</param>
+    public virtual bool UsesSvd(AdapterOptions options) => false;
+
+    /// <summary>
     /// Whether its <see cref="Form"/> knows embeddings too: it is then low-rank terms alone, of which L is looked up
     /// row by row.
     /// </summary>

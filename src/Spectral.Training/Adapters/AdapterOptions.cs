@@ -40,7 +40,11 @@ public sealed record AdapterOptions
     public ulong Seed { get; init; }
 
     /// <summary>How singular triplets are computed.</summary>
-    public SvdMethod Svd { get; init; } = SvdMethod.Auto;
+    public SvdMethod Svd
+    {
+        get => Noted(field);
+        init;
+    } = SvdMethod.Auto;
 
     /// <summary>
     /// Probability with which an element of the adapter's input is dropped while training, what is kept being scaled by 1/(1 − p); the base

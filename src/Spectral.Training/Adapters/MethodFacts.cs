@@ -16,7 +16,7 @@ public sealed record MethodFacts(AdapterMethod Method, long Trainable, double Ex
 {
     /// <summary>
     /// The settings that change something, by the names they have in <see cref="AdapterOptions"/>: among Rank, Alpha,
-    /// RankStabilized, TopK, Dropout, Bias and LearningRateRatio.
+    /// RankStabilized, TopK, Dropout, Bias, LearningRateRatio and Svd.
     /// </summary>
     public required IReadOnlySet<string> UsedOptions { get; init; }
 
@@ -39,11 +39,14 @@ public sealed record MethodFacts(AdapterMethod Method, long Trainable, double Ex
             mergeable && !biases,
             forms.All(module => module.Form.IsLowRank))
         {
-            UsedOptions = Used(method, forms).ToHashSet(),
+            UsedOptions = Used(method, options, forms).ToHashSet(),
         };
     }
 
-    private static IEnumerable<string> Used(AdapterMethod method, IReadOnlyList<AdaptedModule> modules)
+    private static IEnumerable<string> Used(
+        AdapterMethod method,
+        AdapterOptions options,
+        IReadOnlyList<AdaptedModule> modules)
     {
         string[] read =
         [
@@ -54,6 +57,8 @@ public sealed record MethodFacts(AdapterMethod Method, long Trainable, double Ex
             yield return option;
         if (method.UsesTopK)
             yield return nameof(AdapterOptions.TopK);
+        if (method.UsesSvd(options))
+            yield return nameof(AdapterOptions.Svd);
         // It is the input of the low-rank terms that is dropped.
         if (modules.Any(module => module.Form.Terms.Count > 0))
             yield return nameof(AdapterOptions.Dropout);

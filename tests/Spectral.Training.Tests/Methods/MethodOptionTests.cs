@@ -81,6 +81,40 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(model.Adapter, Is.Null);
     }
 
+    /// <summary>What a method says of the SVD is what it does.</summary>
+    [TestCaseSource(nameof(Methods))]
+    public void TheChoiceOfAnSvdIsReadByThoseThatSaySo(string name)
+    {
+        AdapterMethod method = AdapterMethods.Find(name);
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Config, Device, Folder));
+        foreach ((string option, Func<AdapterOptions, AdapterOptions> set) in Settings(method).Prepend(("", same => same)))
+        {
+            HashSet<string> read = [];
+            AdapterOptions options = set(Options) with { ReadNames = read };
+            try
+            {
+                Adapters.Attach(model, method, options).Dispose();
+            }
+            catch (InputException)
+            {
+                continue;   // a value that suits no such small layer
+            }
+            bool uses = method.UsesSvd(options);
+            Assert.That(read.Contains(nameof(AdapterOptions.Svd)), Is.EqualTo(uses), $"{name} {option}");
+        }
+    }
+
+    /// <summary>LoRA's starts of singular triplets are a matter of a setting.</summary>
+    [TestCase("lora", "init", 3, true)]
+    [TestCase("lora", "init", 4, false)]
+    [TestCase("corda", "mode", 0, true)]
+    [TestCase("corda", "mode", 1, false)]
+    public void TheChoiceOfAnSvdMayDependOnASetting(string method, string setting, double value, bool uses)
+    {
+        Dictionary<string, double> settings = new() { [setting] = value };
+        Assert.That(AdapterMethods.Find(method).UsesSvd(Options with { Settings = settings }), Is.EqualTo(uses));
+    }
+
     private static string[] Methods() => [.. AdapterMethods.All.Select(method => method.Name)];
 
     /// <summary>Each setting of the method's own at a value that is not its default.</summary>

@@ -30,6 +30,8 @@ internal sealed class CompLoraMethod : AdapterMethod
         };
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.TopK, (start, svd) =>
     {
         start[U].CopyFrom(svd.U);

@@ -27,6 +27,9 @@ internal sealed class CordaMethod : AdapterMethod
             layer.Trained(LoraMethod.B, (layer.Out, layer.SpectralRank)), layer.Trained(LoraMethod.A, (layer.Rank, layer.In)), layer.Options.Scale),
     };
 
+    // The last triplets take the exact one.
+    public override bool UsesSvd(AdapterOptions options) => !IsLast(options);
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
         var moments = starts[0].Calibration.InputSecondMoments([.. starts.Select(start => start.Module.Name)]);
@@ -43,7 +46,8 @@ internal sealed class CordaMethod : AdapterMethod
 
     private void Fill(AdapterStart start, Tensor weight, Tensor moment)
     {
-        var (rank, least, last) = (start.Options.Rank, Math.Min(weight.Dim(0), weight.Dim(1)), start.Options.Setting(this, "mode") == 1);
+        var (rank, least) = (start.Options.Rank, Math.Min(weight.Dim(0), weight.Dim(1)));
+        var last = IsLast(start.Options);
         using var product = Tensor.Empty(weight.Device, weight.Shape);
         MatrixCopy.Run(weight, product, (float)(Damping * MeanDiagonal(moment)));
         Gemm.Run(weight, false, moment, false, product, 1, 1);
@@ -55,6 +59,8 @@ internal sealed class CordaMethod : AdapterMethod
         Gemm.Run(left, true, weight, false, start[LoraMethod.A]);
         svd.CopyLeft(left, which, sigma => Math.Sqrt(sigma / scale));
     }
+
+    private bool IsLast(AdapterOptions options) => options.Setting(this, "mode") == 1;
 
     private static double MeanDiagonal(Tensor square)
     {

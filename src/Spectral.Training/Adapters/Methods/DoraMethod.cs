@@ -43,6 +43,8 @@ internal sealed class DoraMethod : AdapterMethod
         ? new Dictionary<string, double> { [LoraStarts.All.Name] = LoraStarts.All.Parse(start) }
         : null;
 
+    public override bool UsesSvd(AdapterOptions options) => LoraStarts.UsesSvd(this, options);
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
         LoraStarts.Begin(this, starts);

@@ -15,6 +15,8 @@ internal sealed class EdoraMethod : AdapterMethod
         return new AdapterForm { Terms = [change], OutputScale = DoraMethod.Scale(layer, change) };
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
         LoraXsMethod.Begin(starts);

@@ -27,6 +27,8 @@ internal sealed class LoraDashMethod : AdapterMethod
         return new AdapterForm { Terms = [directions, LoraMethod.Term(layer, layer.Rank)] };
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.TopK, (start, svd) =>
     {
         start[U].CopyFrom(svd.U);

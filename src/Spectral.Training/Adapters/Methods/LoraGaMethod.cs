@@ -32,6 +32,8 @@ internal sealed class LoraGaMethod : AdapterMethod
         };
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => GradientTriplets.Compute(starts, start => 2 * start.Options.Rank, (start, svd) =>
     {
         var rank = start.Options.Rank;

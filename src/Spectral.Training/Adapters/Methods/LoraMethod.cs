@@ -64,6 +64,8 @@ internal sealed class LoraMethod : AdapterMethod
     internal static Factor Left(AdapterBuilder layer, int rank, Start? start = null) =>
         layer.Trained(B, (layer.Out, rank), start, layer.Options.LearningRateRatio);
 
+    public override bool UsesSvd(AdapterOptions options) => LoraStarts.UsesSvd(this, options);
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
         LoraStarts.Begin(this, [.. starts.Where(start => !start.Module.IsEmbedding)]);
 }

@@ -23,6 +23,8 @@ internal sealed class LoraOneMethod : AdapterMethod
         ],
     };
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => GradientTriplets.Compute(starts, start => start.Options.Rank, (start, svd) =>
     {
         int[] all = [.. Enumerable.Range(0, start.Options.Rank)];

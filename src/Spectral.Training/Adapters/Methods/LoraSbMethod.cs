@@ -25,6 +25,8 @@ internal sealed class LoraSbMethod : AdapterMethod
         return new AdapterForm { Terms = [new(left.MatMul(layer.Trained(C, (rank, rank))), layer.Frozen(LoraMethod.A, (rank, layer.In)))] };
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => GradientTriplets.Compute(
         starts,
         start => start.Options.Rank,

@@ -29,6 +29,10 @@ internal static class LoraStarts
     /// <summary>Whether what the factors begin as is subtracted again.</summary>
     public static bool IsResidual(AdapterBuilder layer) => (Kind)layer.Setting(Name) >= Kind.Pissa;
 
+    /// <summary>Whether the start is one of singular triplets.</summary>
+    public static bool UsesSvd(AdapterMethod method, AdapterOptions options) =>
+        (Kind)options.Setting(method, Name) == Kind.Pissa;
+
     /// <summary>How A begins unless <see cref="Begin"/> writes it.</summary>
     /// <exception cref="InputException">The rank does not suit the start.</exception>
     public static Start Right(AdapterBuilder layer)

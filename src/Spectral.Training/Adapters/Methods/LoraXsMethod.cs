@@ -18,6 +18,8 @@ internal sealed class LoraXsMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer) => new() { Terms = [Term(layer, Start.Normal(1e-5))] };
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => Begin(starts);
 
     /// <summary>U_r diag(σ_r) and V_rᵀ.</summary>

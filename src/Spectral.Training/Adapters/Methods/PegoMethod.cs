@@ -37,6 +37,8 @@ internal sealed class PegoMethod : AdapterMethod
         return new AdapterForm { Terms = [term], Penalty = apart.Add(kept, layer.Setting("diversity"), layer.Setting("preservation")) };
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
         SingularTriplets.Compute(starts, start => start.Options.TopK, (start, svd) => start[V].CopyFrom(svd.Vt));
 }

@@ -22,6 +22,8 @@ internal sealed class PissaMethod : AdapterMethod
         return new AdapterForm { Terms = layer.Residual(layer.Trained(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In)), layer.Options.Scale) };
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => Begin(starts);
 
     /// <summary>B and A of the leading triplets.</summary>

@@ -44,6 +44,8 @@ internal sealed class PsoftMethod : AdapterMethod
         return new AdapterForm { Terms = [new(layer.Frozen(B, (layer.Out, rank)).MatMul(middle), layer.Frozen(A, (rank, layer.In)))] };
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.Rank, (start, svd) =>
     {
         BroadcastMultiply.Run(svd.U, svd.S, start[B], Broadcast.PerColumn);

@@ -31,6 +31,8 @@ internal sealed class SpecLoraMethod : AdapterMethod
         return new AdapterForm { Terms = layer.Options.Rank == 0 ? [spectral] : [spectral, LoraMethod.Term(layer, layer.Rank)] };
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.TopK, (start, svd) =>
     {
         start[U].CopyFrom(svd.U);

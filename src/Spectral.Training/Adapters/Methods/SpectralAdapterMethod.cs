@@ -21,6 +21,8 @@ internal sealed class SpectralAdapterMethod : AdapterMethod
         return new AdapterForm { Terms = [new(u, right, scale) { Middle = sigma }, new(left, v.Add(right), scale) { Middle = sigma }] };
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.Rank, (start, svd) =>
     {
         start[U].CopyFrom(svd.U);

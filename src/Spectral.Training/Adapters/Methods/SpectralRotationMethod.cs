@@ -23,6 +23,8 @@ internal sealed class SpectralRotationMethod : AdapterMethod
         Expression Rotation(string name) => layer.Trained(name, (1, rank * (rank - 1) / 2)).SkewSymmetric(rank).Cayley().Reshape((rank, rank));
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.Rank, (start, svd) =>
     {
         start[U].CopyFrom(svd.U);

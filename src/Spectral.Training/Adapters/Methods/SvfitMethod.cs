@@ -19,6 +19,8 @@ internal sealed class SvfitMethod : AdapterMethod
         return new AdapterForm { Terms = [change] };
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.Rank, (start, svd) =>
     {
         start[U].CopyFrom(svd.U);

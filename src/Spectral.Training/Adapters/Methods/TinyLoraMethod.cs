@@ -44,6 +44,8 @@ internal sealed class TinyLoraMethod : AdapterMethod
         float[] Projections() => ProjectionSeed.Generator(layer, place).Normal(u * rank * rank, 1 / Math.Sqrt(rank));
     }
 
+    public override bool UsesSvd(AdapterOptions options) => true;
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.Rank, (start, svd) =>
     {
         BroadcastMultiply.Run(svd.U, svd.S, start[B], Broadcast.PerColumn);
