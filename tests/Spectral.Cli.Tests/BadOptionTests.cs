@@ -120,6 +120,21 @@ public sealed class BadOptionTests : WorkFolder
         Assert.That(File.ReadAllBytes(weights), Is.EqualTo(before));
     }
 
+    /// <summary>Targets are the same if they mean the same layers, however they are spelled.</summary>
+    [Test]
+    public void TargetsBesideInitAdapterHaveToMeanItsLayers()
+    {
+        Spectral.Run(Finetune("--target", "v_proj")).Succeeded();
+        string[] more =
+        [
+            "finetune", "--model", Model, "--data", Data, "--out", At("next"), "--steps", "1", "--device", "cpu",
+            "--init-adapter", Out, "--target",
+        ];
+        foreach (string other in new[] { "all-linear", @".*\.(q|v)_proj", "q_proj", "v_proj,q_proj" })
+            Refused([.. more, other], $"--target \"{other}\"", "v_proj");
+        Spectral.Run([.. more, @".*\.v_proj"]).Succeeded();
+    }
+
     [Test]
     public void InitAdapterThatConflictsWithAnOptionIsRefused()
     {

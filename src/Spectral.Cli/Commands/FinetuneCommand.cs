@@ -45,7 +45,7 @@ internal sealed class FinetuneCommand : SpectralCommand
         using Adapter attached = start is not null ? adapter.Load(context, model, start)
             : saved is not null ? Adapter.Restore(model, method, options, saved.State)
             : Attach(context, model, method, options, data, settings);
-        if (start is not null) adapter.RequireNoConflict(context, attached, inputs.Tokenizer);
+        if (start is not null) adapter.RequireNoConflict(context, model.Config, attached, inputs.Tokenizer);
         if (attached.PartsTiedHead)
             context.Terminal.Warn("the model ties its head to the embedding; the two part under this adapter "
                 + "(--keep-tied has the head follow an adapted or trained embedding)");

@@ -157,7 +157,7 @@ internal sealed class AdapterCommandOptions
 
     /// <summary>What was asked for explicitly has to be what the adapter to start from already is.</summary>
     /// <exception cref="InputException">An option says otherwise.</exception>
-    public void RequireNoConflict(CommandContext context, Adapter start, BpeTokenizer tokenizer)
+    public void RequireNoConflict(CommandContext context, ModelConfig model, Adapter start, BpeTokenizer tokenizer)
     {
         if (context.Get(Previous) is { } directory)
             throw new InputException($"--previous-adapter \"{directory}\" and --init-adapter: expected one of the two");
@@ -181,7 +181,7 @@ internal sealed class AdapterCommandOptions
         Require(keepTied, context.Get(keepTied) == start.Options.KeepTied, start.Options.KeepTied ? "it" : "it not");
         string tokens = Listed(start.Options.TrainableTokens);
         Require(trainTokens, Listed(Tokens(context, tokenizer)) == tokens, tokens);
-        Require(target, AreTargets(context.Get(target), start), string.Join(',', start.Options.TargetModules));
+        Require(target, AreTargets(context.Get(target), model, start), string.Join(',', start.Options.TargetModules));
 
         void Require(Option option, bool same, string found)
         {
@@ -264,13 +264,15 @@ internal sealed class AdapterCommandOptions
     private static string Text(Adapter adapter) =>
         string.Join(' ', adapter.Method.Settings.Select(setting => $"{setting.Name}={setting.Describe(adapter.Options.Setting(adapter.Method, setting.Name))}"));
 
-    private static bool AreTargets(string text, Adapter start)
+    private static bool AreTargets(string text, ModelConfig model, Adapter start)
     {
-        IReadOnlyList<string> targets = AdapterTargets.Parse(text);
-        ModulePattern pattern = AdapterTargets.PatternOf(targets);
-        return pattern.Names is null
-            ? start.Modules.All(module => pattern.Matches(module.Shape.Name))
-            : targets.ToHashSet().SetEquals(start.Options.TargetModules);
+        var named = new AdapterOptions
+        {
+            TargetModules = AdapterTargets.Parse(text),
+            ModulesToSave = start.Options.ModulesToSave,
+        };
+        return AdapterTargets.Of(model, named).Select(layer => layer.Name).ToHashSet()
+            .SetEquals(start.Modules.Select(module => module.Shape.Name));
     }
 
     private static AdapterBias Biases(string name) => name switch { "all" => AdapterBias.All, "lora_only" => AdapterBias.Adapted, _ => AdapterBias.None };

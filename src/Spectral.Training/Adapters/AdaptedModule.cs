@@ -2,7 +2,10 @@ using Spectral.Kernels;
 
 namespace Spectral.Training;
 
-/// <summary>An adapter's share in one linear layer: its factors by name, the form they make, and the packed core the kernels read.</summary>
+/// <summary>
+/// An adapter's share in one linear layer: its factors by name, the form they make, and the packed core the kernels
+/// read.
+/// </summary>
 public sealed class AdaptedModule
 {
     private readonly AdapterBuilder _builder;
@@ -35,13 +38,18 @@ public sealed class AdaptedModule
     /// <summary>What the method makes of the layer.</summary>
     public AdapterForm Form { get; }
 
-    /// <summary>F32 values by factor name, e.g. <c>lora_A.weight</c>; shared ones are the same in all modules.</summary>
+    /// <summary>
+    /// F32 values by factor name, e.g. <c>lora_A.weight</c>; shared ones are the same in all modules.
+    /// </summary>
     public IReadOnlyDictionary<string, Parameter> Factors => _builder.Factors.ToDictionary(factor => factor.Name, factor => factor.Parameter);
 
     /// <summary>Whether the layer's own bias trains beside what the method does.</summary>
     internal bool TrainsBias => Options.Bias != AdapterBias.None && Shape.HasBias;
 
-    /// <summary>Whether the method's form depends on one of the <see cref="AdapterOptions"/> that say so: rank, alpha, their scale, the rates' ratio.</summary>
+    /// <summary>
+    /// Whether the method's form depends on one of the <see cref="AdapterOptions"/> that say so: rank, alpha, their
+    /// scale, the rates' ratio.
+    /// </summary>
     internal bool Reads(string option) => _read.Contains(option);
 
     /// <summary>The packed factors.</summary>

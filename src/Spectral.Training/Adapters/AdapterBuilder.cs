@@ -2,7 +2,10 @@ using Spectral.Kernels;
 
 namespace Spectral.Training;
 
-/// <summary>Where a method states its form for one layer: its factors are declared here, and so named, stored, counted and trained.</summary>
+/// <summary>
+/// Where a method states its form for one layer: its factors are declared here, and so named, stored, counted and
+/// trained.
+/// </summary>
 public sealed class AdapterBuilder
 {
     private readonly List<Factor> _factors = [];
@@ -35,7 +38,8 @@ public sealed class AdapterBuilder
     public int Rank => Options.Rank >= 1 ? Options.Rank : throw new InputException($"rank {Options.Rank} for {Module.Name}: {Method.Name} needs a rank of at least 1");
 
     /// <summary>Rank r, checked to be 1 to <paramref name="most"/>.</summary>
-    /// <param name="most">How many vectors of their space, such as rows of <see cref="In"/> elements, can be orthonormal.</param>
+    /// <param name="most">How many vectors of their space, such as rows of <see cref="In"/> elements, can be
+    /// orthonormal.</param>
     /// <exception cref="InputException">It is not.</exception>
     public int RankWithin(int most) =>
         Rank <= most ? Rank : throw new InputException($"rank {Rank} for {Module.Name}, which is [{Out}, {In}]: {Method.Name} needs a rank of at most {most}");
@@ -67,19 +71,21 @@ public sealed class AdapterBuilder
     /// <summary>Declares a trainable tensor of this layer.</summary>
     /// <param name="name">Its name in the file, behind the module's path; PEFT's where PEFT has it.</param>
     /// <param name="shape">Its shape, likewise.</param>
-    /// <param name="start">How it begins; zeros unless given or written by <see cref="AdapterMethod.Initialize"/>.</param>
+    /// <param name="start">How it begins; zeros unless given or written by <see
+    /// cref="AdapterMethod.Initialize"/>.</param>
     /// <param name="rate">Factor of the learning rate, above 0.</param>
     public Factor Trained(string name, Shape shape, Start? start = null, double rate = 1) => Add(new Factor(name, shape, true, start ?? Start.Zeros) { Rate = rate });
 
     /// <summary>Declares a stored tensor of this layer that does not train.</summary>
     /// <param name="name">Its name in the file, behind the module's path; PEFT's where PEFT has it.</param>
     /// <param name="shape">Its shape, likewise.</param>
-    /// <param name="start">How it begins; zeros unless given or written by <see cref="AdapterMethod.Initialize"/>.</param>
+    /// <param name="start">How it begins; zeros unless given or written by <see
+    /// cref="AdapterMethod.Initialize"/>.</param>
     public Factor Frozen(string name, Shape shape, Start? start = null) => Add(new Factor(name, shape, false, start ?? Start.Zeros));
 
     /// <summary>
-    /// Declares a stored tensor that does not train and that <see cref="AdapterMethod.Initialize"/> writes from the base weight alone: a file may
-    /// lack it (<see cref="AdapterMethod.StartTensor"/>).
+    /// Declares a stored tensor that does not train and that <see cref="AdapterMethod.Initialize"/> writes from the
+    /// base weight alone: a file may lack it (<see cref="AdapterMethod.StartTensor"/>).
     /// </summary>
     /// <param name="name">Its name in the file, behind the module's path.</param>
     /// <param name="shape">Its shape.</param>
@@ -91,15 +97,17 @@ public sealed class AdapterBuilder
     }
 
     /// <summary>
-    /// Declares a tensor that is not in the adapter's file: what a schedule between steps needs (<see cref="AdapterMethod.ActsBetweenSteps"/>), or a
-    /// constant. It begins as given also in an adapter that is loaded.
+    /// Declares a tensor that is not in the adapter's file: what a schedule between steps needs (<see
+    /// cref="AdapterMethod.ActsBetweenSteps"/>), or a constant. It begins as given also in an adapter that is loaded.
     /// </summary>
     /// <param name="name">Its name among the layer's factors.</param>
     /// <param name="shape">Its shape.</param>
     /// <param name="start">How it begins; zeros unless given.</param>
     public Factor State(string name, Shape shape, Start? start = null) => Add(new Factor(name, shape, false, start ?? Start.Zeros) { IsSaved = false });
 
-    /// <summary>Declares a tensor that all layers have in common, stored once under <c>base_model.</c><paramref name="name"/>.</summary>
+    /// <summary>
+    /// Declares a tensor that all layers have in common, stored once under <c>base_model.</c><paramref name="name"/>.
+    /// </summary>
     /// <param name="name">Its name.</param>
     /// <param name="shape">Its shape, the same for all layers: see <see cref="AllModules"/>.</param>
     /// <param name="trains">Whether it trains.</param>
@@ -107,8 +115,9 @@ public sealed class AdapterBuilder
     public Factor Shared(string name, Shape shape, bool trains, Start start) => Add(_shared.Declare(name, shape, trains, start));
 
     /// <summary>
-    /// A trained term beside its own start values, frozen and subtracted: the weight begins unchanged although the factors do not begin at zero.
-    /// It stands for a base from which the start was taken away, without touching the base (1 rank more per rank in the core).
+    /// A trained term beside its own start values, frozen and subtracted: the weight begins unchanged although the
+    /// factors do not begin at zero. It stands for a base from which the start was taken away, without touching the
+    /// base (1 rank more per rank in the core).
     /// </summary>
     /// <param name="left">The trained L.</param>
     /// <param name="right">The trained R.</param>

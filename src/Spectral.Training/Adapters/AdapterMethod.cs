@@ -4,9 +4,10 @@ namespace Spectral.Training;
 
 /// <summary>What distinguishes one adapter method from another. Everything else comes from the shared core.</summary>
 /// <remarks>
-/// To add a method, add one file with one subclass: it declares the factors of a layer, says how they start and which train, and states what
-/// they make of the weight as an <see cref="AdapterForm"/>. Forward, backward, packing, saving, loading, merging, export to plain LoRA, counting,
-/// help and docs follow from the form. Methods are found by their name, there is no list to extend.
+/// To add a method, add one file with one subclass: it declares the factors of a layer, says how they start and which
+/// train, and states what they make of the weight as an <see cref="AdapterForm"/>. Forward, backward, packing, saving,
+/// loading, merging, export to plain LoRA, counting, help and docs follow from the form. Methods are found by their
+/// name, there is no list to extend.
 /// </remarks>
 public abstract class AdapterMethod
 {
@@ -23,8 +24,8 @@ public abstract class AdapterMethod
     public abstract string Use { get; }
 
     /// <summary>
-    /// Whether the form follows the published one. If not, its paper gives the idea but not every detail, and help and docs say
-    /// "after NAME (paper); form as implemented: …".
+    /// Whether the form follows the published one. If not, its paper gives the idea but not every detail, and help and
+    /// docs say "after NAME (paper); form as implemented: …".
     /// </summary>
     public virtual bool IsPublishedForm => true;
 
@@ -34,7 +35,9 @@ public abstract class AdapterMethod
     /// <summary><c>peft_type</c> in <c>adapter_config.json</c>.</summary>
     public virtual string PeftType => Name.ToUpperInvariant().Replace('-', '_');
 
-    /// <summary>A <see cref="PeftType"/> that older versions of PEFT, or of this library, gave it; null: none.</summary>
+    /// <summary>
+    /// A <see cref="PeftType"/> that older versions of PEFT, or of this library, gave it; null: none.
+    /// </summary>
     public virtual string? FormerPeftType => null;
 
     /// <summary>
@@ -61,27 +64,30 @@ public abstract class AdapterMethod
     public virtual IReadOnlyDictionary<string, string?> FormerLeaves => new Dictionary<string, string?>();
 
     /// <summary>
-    /// The keys of PEFT's config of <see cref="PeftType"/> beyond those that all types have and those that settings name
-    /// (<see cref="AdapterSetting.PeftKey"/>); null: PEFT has no such type, and the config is LoRA's with the method's settings beside.
+    /// The keys of PEFT's config of <see cref="PeftType"/> beyond those that all types have and those that settings
+    /// name (<see cref="AdapterSetting.PeftKey"/>); null: PEFT has no such type, and the config is LoRA's with the
+    /// method's settings beside.
     /// </summary>
     public virtual IReadOnlyList<PeftField>? PeftFields => PeftType == AdapterConfig.Lora ? PeftField.Lora : null;
 
     /// <summary>
-    /// The value of <c>init_lora_weights</c> by which PEFT's config tells this method from others of its type; null: none. If the method has a
-    /// <see cref="AdapterBuilder.Residual"/>, PEFT stores its factors without their start, which is found again from the base weight.
+    /// The value of <c>init_lora_weights</c> by which PEFT's config tells this method from others of its type; null:
+    /// none. If the method has a <see cref="AdapterBuilder.Residual"/>, PEFT stores its factors without their start,
+    /// which is found again from the base weight.
     /// </summary>
     public virtual string? PeftInit => null;
 
     /// <summary>
-    /// The settings by which this method finds a start again that PEFT's config names and its files lack; null: it cannot, or the start is none.
+    /// The settings by which this method finds a start again that PEFT's config names and its files lack; null: it
+    /// cannot, or the start is none.
     /// </summary>
     /// <param name="start">The value of <c>init_lora_weights</c>.</param>
     internal virtual IReadOnlyDictionary<string, double>? SettingsOfStart(string start) =>
         start == PeftInit && !StartsFromData ? new Dictionary<string, double>() : null;
 
     /// <summary>
-    /// A tensor of a layer by which files that hold what <see cref="AdapterBuilder.FoundAgain"/> declares are told from PEFT's, which lack it; null:
-    /// there is no such thing.
+    /// A tensor of a layer by which files that hold what <see cref="AdapterBuilder.FoundAgain"/> declares are told from
+    /// PEFT's, which lack it; null: there is no such thing.
     /// </summary>
     internal virtual string? StartTensor => null;
 
@@ -89,8 +95,8 @@ public abstract class AdapterMethod
     public virtual bool UsesTopK => false;
 
     /// <summary>
-    /// Whether, with some settings of its own, <see cref="Initialize"/> finds leading singular triplets, by the way that
-    /// <see cref="AdapterOptions.Svd"/> names.
+    /// Whether, with some settings of its own, <see cref="Initialize"/> finds leading singular triplets, by the way
+    /// that <see cref="AdapterOptions.Svd"/> names.
     /// </summary>
     /// <param name="options">The settings.</param>
     public virtual bool UsesSvd(AdapterOptions options) => false;
@@ -104,13 +110,19 @@ public abstract class AdapterMethod
     /// <summary>Settings that only this method has.</summary>
     public virtual IReadOnlyList<AdapterSetting> Settings => [];
 
-    /// <summary>Whether it starts from data: <see cref="Distribute"/> and <see cref="Initialize"/> then have a calibration to ask.</summary>
+    /// <summary>
+    /// Whether it starts from data: <see cref="Distribute"/> and <see cref="Initialize"/> then have a calibration to
+    /// ask.
+    /// </summary>
     public virtual bool StartsFromData => false;
 
     /// <summary>Whether the model with a fresh adapter computes what it does without.</summary>
     public virtual bool StartsAtBase => true;
 
-    /// <summary>The settings of each layer, null for one that gets no adapter: the given ones for all, unless a method shares out its rank by what it finds.</summary>
+    /// <summary>
+    /// The settings of each layer, null for one that gets no adapter: the given ones for all, unless a method shares
+    /// out its rank by what it finds.
+    /// </summary>
     /// <param name="modules">The layers that match the targets.</param>
     /// <param name="options">The adapter's settings.</param>
     /// <param name="calibration">The model on data; null unless given.</param>
@@ -149,14 +161,17 @@ public abstract class AdapterMethod
     /// <exception cref="InputException">The options do not suit this layer.</exception>
     public abstract AdapterForm Form(AdapterBuilder layer);
 
-    /// <summary>Start values that need more than a <see cref="Start"/>, such as the weight: of all layers together, so that what is costly can be done in batches.</summary>
+    /// <summary>
+    /// Start values that need more than a <see cref="Start"/>, such as the weight: of all layers together, so that what
+    /// is costly can be done in batches.
+    /// </summary>
     public virtual void Initialize(IReadOnlyList<AdapterStart> starts)
     {
     }
 
     /// <summary>
-    /// Whether <see cref="BeforeUpdate"/> or <see cref="AfterUpdate"/> do anything: steps then cannot be one captured graph, and have to be counted.
-    /// Each call costs host time, and a wait for the device where it reads values.
+    /// Whether <see cref="BeforeUpdate"/> or <see cref="AfterUpdate"/> do anything: steps then cannot be one captured
+    /// graph, and have to be counted. Each call costs host time, and a wait for the device where it reads values.
     /// </summary>
     public virtual bool ActsBetweenSteps => false;
 
@@ -176,7 +191,10 @@ public abstract class AdapterMethod
     public virtual bool AfterUpdate(Adapter adapter, int step, int steps) => false;
 }
 
-/// <summary>What <see cref="AdapterMethod.Initialize"/> works on: one layer's base weight and its factors, which hold what their <see cref="Start"/> says.</summary>
+/// <summary>
+/// What <see cref="AdapterMethod.Initialize"/> works on: one layer's base weight and its factors, which hold what their
+/// <see cref="Start"/> says.
+/// </summary>
 /// <param name="Module">The layer.</param>
 /// <param name="Weight">Frozen base weight [out, in] in the compute type.</param>
 /// <param name="Factors">F32 tensors by factor name.</param>
@@ -186,7 +204,8 @@ public sealed record AdapterStart(ModuleShape Module, Tensor Weight, IReadOnlyDi
     private readonly ICalibration? _calibration;
 
     /// <summary>The model on data.</summary>
-    /// <exception cref="InvalidOperationException">None was asked for: the method does not say <see cref="AdapterMethod.StartsFromData"/>.</exception>
+    /// <exception cref="InvalidOperationException">None was asked for: the method does not say <see
+    /// cref="AdapterMethod.StartsFromData"/>.</exception>
     public ICalibration Calibration
     {
         get => _calibration ?? throw new InvalidOperationException("the method starts from data and does not say so");
@@ -196,6 +215,8 @@ public sealed record AdapterStart(ModuleShape Module, Tensor Weight, IReadOnlyDi
     /// <summary>The factor to fill.</summary>
     public Tensor this[string factor] => Factors[factor].Master;
 
-    /// <summary>A random stream of this module's own, so that start values do not depend on the order of construction.</summary>
+    /// <summary>
+    /// A random stream of this module's own, so that start values do not depend on the order of construction.
+    /// </summary>
     public ulong Stream(string tag) => RandomStream.For($"{Module.Name}.{tag}");
 }

@@ -23,7 +23,9 @@ public sealed record AdapterOptions
         init;
     } = 16;
 
-    /// <summary>Rank-stabilised scale α/√r instead of α/r (Kalajdzievski, "A Rank Stabilization Scaling Factor", 2023).</summary>
+    /// <summary>
+    /// Rank-stabilised scale α/√r instead of α/r (Kalajdzievski, "A Rank Stabilization Scaling Factor", 2023).
+    /// </summary>
     public bool RankStabilized
     {
         get => Noted(field);
@@ -33,7 +35,9 @@ public sealed record AdapterOptions
     /// <summary>Number k of leading singular triplets a spectral part works on.</summary>
     public int TopK { get; init; } = 8;
 
-    /// <summary>Module names or endings to adapt, such as <c>q_proj</c>; or one expression (<see cref="AdapterTargets.Parse"/>).</summary>
+    /// <summary>
+    /// Module names or endings to adapt, such as <c>q_proj</c>; or one expression (<see cref="AdapterTargets.Parse"/>).
+    /// </summary>
     public IReadOnlyList<string> TargetModules { get; init; } = AllProjections;
 
     /// <summary>Seed of every random start value.</summary>
@@ -47,14 +51,14 @@ public sealed record AdapterOptions
     } = SvdMethod.Auto;
 
     /// <summary>
-    /// Probability with which an element of the adapter's input is dropped while training, what is kept being scaled by 1/(1 − p); the base
-    /// layer's input is left alone. Layers that read the same input share the mask.
+    /// Probability with which an element of the adapter's input is dropped while training, what is kept being scaled by
+    /// 1/(1 − p); the base layer's input is left alone. Layers that read the same input share the mask.
     /// </summary>
     public double Dropout { get; init; }
 
     /// <summary>
-    /// Learning rate of L over that of R (PEFT's lora_B over lora_A): Hayou, Ghosh and Yu, "LoRA+", 2024, arXiv 2402.12354, who recommend 16. R keeps
-    /// the optimizer's rate, L's is this many times as large.
+    /// Learning rate of L over that of R (PEFT's lora_B over lora_A): Hayou, Ghosh and Yu, "LoRA+", 2024, arXiv
+    /// 2402.12354, who recommend 16. R keeps the optimizer's rate, L's is this many times as large.
     /// </summary>
     public double LearningRateRatio
     {
@@ -62,7 +66,10 @@ public sealed record AdapterOptions
         init;
     } = 1;
 
-    /// <summary>Ranks of single modules, by expressions on the end of their name (PEFT's rank_pattern); the first that matches wins.</summary>
+    /// <summary>
+    /// Ranks of single modules, by expressions on the end of their name (PEFT's rank_pattern); the first that matches
+    /// wins.
+    /// </summary>
     public IReadOnlyList<KeyValuePair<string, int>> RankPattern { get; init; } = [];
 
     /// <summary>Alphas of single modules, as <see cref="RankPattern"/>.</summary>
@@ -89,7 +96,10 @@ public sealed record AdapterOptions
     /// </summary>
     public bool KeepTied { get; init; }
 
-    /// <summary>Folder of the adapter of the tasks before, for a method that keeps clear of them (o-lora); read once, when an adapter is made.</summary>
+    /// <summary>
+    /// Folder of the adapter of the tasks before, for a method that keeps clear of them (o-lora); read once, when an
+    /// adapter is made.
+    /// </summary>
     public string? PreviousAdapter { get; init; }
 
     /// <summary>Values of the method's own settings that are not the default, by name.</summary>
@@ -115,7 +125,9 @@ public sealed record AdapterOptions
     /// <summary>The scale that α gives at some rank.</summary>
     internal double ScaleAt(int rank) => Alpha / (RankStabilized ? Math.Sqrt(rank) : rank);
 
-    /// <summary>The same settings at another rank; α follows, so that the scale stays what it was. Rank 0 has no scale to keep.</summary>
+    /// <summary>
+    /// The same settings at another rank; α follows, so that the scale stays what it was. Rank 0 has no scale to keep.
+    /// </summary>
     internal AdapterOptions AtRank(int rank) => rank == Rank || rank == 0 || Rank == 0
         ? this with { Rank = rank }
         : this with { Rank = rank, Alpha = Alpha * (RankStabilized ? Math.Sqrt((double)rank / Rank) : (double)rank / Rank) };
@@ -144,7 +156,10 @@ public sealed record AdapterOptions
     internal AdapterOptions With(string setting, double value) =>
         this with { Settings = new Dictionary<string, double>(Settings) { [setting] = value } };
 
-    /// <summary>The same settings for a task after others, whose adapter it starts from: <see cref="PreviousAdapter"/> and the rank that takes.</summary>
+    /// <summary>
+    /// The same settings for a task after others, whose adapter it starts from: <see cref="PreviousAdapter"/> and the
+    /// rank that takes.
+    /// </summary>
     /// <param name="method">The method, which has to be one for several tasks.</param>
     /// <param name="directory">The adapter, of any method that a plain LoRA equals.</param>
     /// <exception cref="InputException">The method is none, or the adapter is unusable.</exception>
@@ -160,7 +175,10 @@ public sealed record AdapterOptions
         };
     }
 
-    /// <summary>The same options for a method, without those that its files have no place for: its adapters would be others when read again.</summary>
+    /// <summary>
+    /// The same options for a method, without those that its files have no place for: its adapters would be others when
+    /// read again.
+    /// </summary>
     /// <param name="method">The method.</param>
     /// <param name="layers">The layers to adapt.</param>
     /// <param name="without">Takes a line for each option that is left out.</param>

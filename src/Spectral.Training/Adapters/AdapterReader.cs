@@ -2,8 +2,11 @@ using Spectral.Kernels;
 
 namespace Spectral.Training;
 
-/// <summary>An adapter folder in terms of its method: modules with their factors, every tensor checked to be there with its shape.</summary>
-public sealed class AdapterReader : IDisposable
+/// <summary>
+/// An adapter folder in terms of its method: modules with their factors, every tensor checked to be there with its
+/// shape.
+/// </summary>
+public sealed partial class AdapterReader : IDisposable
 {
     private readonly AdapterFolder _folder;
     private readonly AdapterTensors _tensors;
@@ -14,7 +17,8 @@ public sealed class AdapterReader : IDisposable
     private bool _leftOut;
 
     /// <summary>Opens the folder of an adapter for a model whose weights are in another folder.</summary>
-    /// <exception cref="InputException">It is no adapter folder, or not this model's; its kind is not known here; or a tensor is missing or has another shape.</exception>
+    /// <exception cref="InputException">It is no adapter folder, or not this model's; its kind is not known here; or a
+    /// tensor is missing or has another shape.</exception>
     public AdapterReader(string directory, ModelFolder model, double learningRateRatio = 1) : this(directory, model.Config, learningRateRatio)
     {
         try
@@ -36,7 +40,9 @@ public sealed class AdapterReader : IDisposable
     {
     }
 
-    /// <summary>Opens the folder of an adapter for a model that is not at hand: the layers' sizes are deduced from the tensors.</summary>
+    /// <summary>
+    /// Opens the folder of an adapter for a model that is not at hand: the layers' sizes are deduced from the tensors.
+    /// </summary>
     /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
     public AdapterReader(string directory) : this(1, directory, null)
     {
@@ -110,7 +116,8 @@ public sealed class AdapterReader : IDisposable
 
     /// <summary>Gives all factors their stored values, and those that are not stored their start.</summary>
     /// <param name="modules">The modules, with memory behind their factors.</param>
-    /// <param name="weight">The base weight [out, in] of a module; asked for only if the file <see cref="LacksStart"/>.</param>
+    /// <param name="weight">The base weight [out, in] of a module; asked for only if the file <see
+    /// cref="LacksStart"/>.</param>
     internal void Fill(IReadOnlyList<AdaptedModule> modules, Func<AdaptedModule, Tensor> weight)
     {
         if (LacksStart)
@@ -159,7 +166,10 @@ public sealed class AdapterReader : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>Finds again what the factors started as. Signs may differ from those of the program that trained, their products do not.</summary>
+    /// <summary>
+    /// Finds again what the factors started as. Signs may differ from those of the program that trained, their products
+    /// do not.
+    /// </summary>
     private void BeginAgain(IReadOnlyList<AdaptedModule> modules, Func<AdaptedModule, Tensor> weight)
     {
         Method.Initialize([.. modules.Select(module => new AdapterStart(module.Shape, weight(module), module.Factors, module.Options))]);
@@ -180,7 +190,10 @@ public sealed class AdapterReader : IDisposable
         return (leaves, shared);
     }
 
-    /// <summary>The settings of a module. In files of the LoRA family the rank comes from the tensors, the scale from the config, as in PEFT.</summary>
+    /// <summary>
+    /// The settings of a module. In files of the LoRA family the rank comes from the tensors, the scale from the
+    /// config, as in PEFT.
+    /// </summary>
     private AdapterOptions Describe(string module)
     {
         var options = Method.Observe(Options.For(module), leaf => _tensors.Shape(module, leaf));
@@ -205,105 +218,7 @@ public sealed class AdapterReader : IDisposable
 
     private bool GivesUpSome() => Options.Rank != 0 && Options.RankPattern.Any(pair => pair.Value == 0);
 
-    /// <summary>Every module that the config means has tensors, and every module that has some is meant and is one of the model.</summary>
-    private void CheckModules(IReadOnlyList<ModuleShape>? layers)
-    {
-        var meant = layers?.Select(layer => layer.Name).ToHashSet();
-        foreach (var module in _tensors.Modules)
-        {
-            if (meant?.Contains(module) == false)
-                throw new InputException($"{_folder.WeightsPath}: adapts {InputText.Quote(module)}, which is no layer "
-                    + "of the model that can be adapted; is it the adapter of another model?");
-            if (!_folder.Config.Matches(module) && !(Options.KeepTied && module == ModelTensors.HeadModule))
-                _warnings.Add($"{_folder.WeightsPath}: the tensors of {InputText.Quote(module)} are ignored, as target_modules does not match it");
-        }
-        if (!_tensors.Modules.Any(_folder.Config.Matches))
-            throw new InputException($"{_folder.WeightsPath}: no adapted modules, expected tensors like {AdapterFolder.KeyOf("<module>", "<tensor>")} of modules that target_modules matches");
-    }
-
-    /// <summary>
-    /// The layers that have tensors. The others are left as they are: PEFT gives them their start, which of most methods changes nothing.
-    /// </summary>
-    private List<ModuleShape> WithTensors(List<ModuleShape> meant)
-    {
-        List<ModuleShape> missing = [.. meant.Where(layer => _tensors.Of(layer.Name).Count == 0)];
-        if (missing.Count == 0)
-            return meant;
-        if (!Method.StartsAtBase || _folder.Config.StartsAtRandom)
-            throw new InputException($"{_folder.WeightsPath}: no tensors for {missing[0].Name}, which target_modules of the adapter's config matches "
-                + "in the model, and a fresh adapter of this config would change it");
-        _warnings.Add($"{_folder.WeightsPath}: no tensors for {missing.Count} of the {meant.Count} layers that target_modules matches, "
-            + $"the first {missing[0].Name}; they stay as they are in the model");
-        _leftOut = true;
-        return [.. meant.Except(missing)];
-    }
-
-    private bool HasBias(string module) => _tensors.Of(module).ContainsKey(AdapterTensors.WrappedBias);
-
-    /// <summary>Which biases the file has of those that its config says were trained: PEFT up to 0.20 writes lora_only and leaves them all out.</summary>
-    private AdapterBias StoredBiases(List<ModuleShape> adapted, IReadOnlyList<ModuleShape>? layers)
-    {
-        if (Options.Bias == AdapterBias.None)
-            return AdapterBias.None;
-        var others = _saved.Select(tensor => tensor.Name).ToHashSet();
-        List<string> missing = [.. adapted.Where(module => module.HasBias && !HasBias(module.Name)).Select(module => module.Name)];
-        if (Options.Bias == AdapterBias.All)
-            missing.AddRange((layers ?? [])
-                .Where(layer => layer.HasBias && !adapted.Contains(layer) && !others.Contains(layer.Name + AdapterTensors.Bias))
-                .Select(layer => layer.Name));
-        if (missing.Count > 0)
-            _warnings.Add($"{_folder.WeightsPath}: the config says that biases were trained, but the file has none for {missing.Count} layers, "
-                + $"the first {missing[0]}; the model's own are used");
-        // One of a layer without factors, such as one that was given up: saved again, only "all" means it.
-        if (others.Any(name => name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal)
-            && !SavedModules.Includes(Options.ModulesToSave, name)))
-            return AdapterBias.All;
-        return adapted.Exists(module => HasBias(module.Name)) ? Options.Bias : AdapterBias.None;
-    }
-
-    private AdapterOptions WithoutMissingBias(ModuleShape module)
-    {
-        var options = Describe(module.Name);
-        return HasBias(module.Name) ? options : options with { Bias = AdapterBias.None };
-    }
-
     /// <summary>Whether the file leaves out what follows from its settings.</summary>
     private bool IsAbsent(AdaptedModule module, StoredTensor stored) =>
         stored.MayBeAbsent && !_tensors.Has(module, stored);
-
-    /// <summary>What names no layer changes nothing, in PEFT as here; it may be a slip.</summary>
-    private void WarnOfUnmatched(IReadOnlyList<ModuleShape>? layers)
-    {
-        AdapterConfig config = _folder.Config;
-        string[] names = [.. (layers?.Select(module => module.Name) ?? _tensors.Modules).Where(config.Matches)];
-        foreach (var setting in Method.Settings)
-            if (config.Options.SettingPatterns.TryGetValue(setting.Name, out var pattern)
-                && ModulePattern.Unmatched(pattern, names) is { } unmatched)
-                Warn(setting.PeftPatternKey!, InputText.Quote(unmatched));
-        foreach (var (key, entry) in new[]
-        {
-            ("rank_pattern", ModulePattern.Unmatched(config.Options.RankPattern, names)),
-            ("alpha_pattern", ModulePattern.Unmatched(config.Options.AlphaPattern, names)),
-            ("exclude_modules", config.ExcludeModules?.Unmatched(layers?.Select(layer => layer.Name))),
-        })
-            if (entry is not null)
-                Warn(key, InputText.Quote(entry));
-        foreach (int layer in layers is null ? [] : config.LayersToTransform ?? [])
-            if (!layers!.Any(module => config.IsIn(layer, module.Name)))
-                Warn("layers_to_transform", $"{layer}");
-
-        void Warn(string key, string entry) =>
-            _warnings.Add($"{AdapterConfigFile.Path(_folder.Directory)}: {key} {entry} matches no layer and is ignored");
-    }
-
-    private void CheckTensors(AdaptedModule module)
-    {
-        StoredTensor[] declared = [.. module.Stored(LacksStart)];
-        foreach (var stored in declared.Where(stored => !IsAbsent(module, stored)))
-            _tensors.Find(module, stored);
-        foreach (var (leaf, tensor) in _tensors.Of(module.Shape.Name))
-            if (!Array.Exists(declared, stored => stored.Name == leaf))
-                throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is none that {Method.Name} has for this layer with these settings, "
-                    + $"expected {string.Join(", ", declared.Where(stored => !stored.IsShared).Select(stored => stored.Name))}");
-    }
 }

@@ -2,12 +2,14 @@ using Spectral.Kernels;
 
 namespace Spectral.Training;
 
-/// <summary>Output projection and cross-entropy in chunks of rows, so that the logits of a whole batch are never stored.</summary>
+/// <summary>
+/// Output projection and cross-entropy in chunks of rows, so that the logits of a whole batch are never stored.
+/// </summary>
 public static class LossHead
 {
     /// <summary>
-    /// Elements of F32 logits alive at a time. On a GPU 128 MB: each chunk reads the whole weight, which is only worth it for a few hundred rows
-    /// of even a large vocabulary. On the CPU device 32 MB.
+    /// Elements of F32 logits alive at a time. On a GPU 128 MB: each chunk reads the whole weight, which is only worth
+    /// it for a few hundred rows of even a large vocabulary. On the CPU device 32 MB.
     /// </summary>
     private static int LogitBudget(Device device) => device.Kind == DeviceKind.Cuda ? 1 << 25 : 1 << 23;
 
@@ -16,8 +18,9 @@ public static class LossHead
 
     /// <summary>
     /// Losses of <paramref name="hidden"/> [K, D] against <paramref name="targets"/> [K] I32 under a head [V, D].
-    /// It ends the forward pass: while a chunk's logits are at hand their gradient is taken too, so the gradient of <paramref name="hidden"/>
-    /// is deposited in its node and that of a trainable head added to its buffer before this returns; <see cref="Tape.Backward"/> does the rest.
+    /// It ends the forward pass: while a chunk's logits are at hand their gradient is taken too, so the gradient of
+    /// <paramref name="hidden"/> is deposited in its node and that of a trainable head added to its buffer before this
+    /// returns; <see cref="Tape.Backward"/> does the rest.
     /// </summary>
     /// <param name="tape">The tape; one that does not record gets losses only.</param>
     /// <param name="hidden">Normalised final hidden states of the rows that carry loss.</param>
@@ -27,8 +30,10 @@ public static class LossHead
     /// <param name="targets">Next tokens; −1 gives loss 0 and no gradient.</param>
     /// <param name="losses">[K] F32, receives −log p(target).</param>
     /// <param name="gradientScale">Factor on the gradient: 1/(loss tokens of the optimizer step) for a mean.</param>
-    /// <param name="predictions">[K] I32, receives the most probable token of each row (the lowest id on ties); null when not wanted.</param>
-    /// <param name="lossScale">[1] F32 on the device, a further factor on the gradient that a replayed step may change; null is 1.</param>
+    /// <param name="predictions">[K] I32, receives the most probable token of each row (the lowest id on ties); null
+    /// when not wanted.</param>
+    /// <param name="lossScale">[1] F32 on the device, a further factor on the gradient that a replayed step may change;
+    /// null is 1.</param>
     public static void Run(
         Tape tape,
         Variable hidden,

@@ -1,14 +1,13 @@
 using System.Text.Json;
-using System.Text.RegularExpressions;
 
 namespace Spectral.Training;
 
 /// <summary>
-/// A key of <c>adapter_config.json</c>: which setting of an adapter it holds, or which value it must have. PEFT's older versions refuse a config
-/// with a key they do not know, so a method whose files they load lists exactly PEFT's.
+/// A key of <c>adapter_config.json</c>: which setting of an adapter it holds, or which value it must have. PEFT's older
+/// versions refuse a config with a key they do not know, so a method whose files they load lists exactly PEFT's.
 /// </summary>
 /// <param name="Key">The key.</param>
-public sealed record PeftField(string Key)
+public sealed partial record PeftField(string Key)
 {
     private const int LargestRank = 1 << 16;
     private const string EmbeddingName = "embed_tokens";
@@ -24,7 +23,10 @@ public sealed record PeftField(string Key)
     /// <summary>Writes key and value; null: the key is never written.</summary>
     internal Action<Utf8JsonWriter, AdapterOptions>? Write { get; init; }
 
-    /// <summary>First part of the names of tensors that the file has while the key is given, and that are left aside; null: none.</summary>
+    /// <summary>
+    /// First part of the names of tensors that the file has while the key is given, and that are left aside; null:
+    /// none.
+    /// </summary>
     internal string? SetAside { get; private init; }
 
     /// <summary>Whether a config has the value that this field must have.</summary>
@@ -34,8 +36,8 @@ public sealed record PeftField(string Key)
     internal Func<JsonFields, string?> Remark { get; private init; } = _ => null;
 
     /// <summary>
-    /// Whether weights are stored [in, out], as those of GPT-2's Conv1D: no model here has such layers, and PEFT takes true for false where the
-    /// layer is an ordinary one.
+    /// Whether weights are stored [in, out], as those of GPT-2's Conv1D: no model here has such layers, and PEFT takes
+    /// true for false where the layer is an ordinary one.
     /// </summary>
     public static PeftField FanInFanOut { get; } = new("fan_in_fan_out")
     {
@@ -112,35 +114,10 @@ public sealed record PeftField(string Key)
         },
     };
 
-    /// <summary>Ranks of single modules. Without any it is not written, as PEFT up to 0.5 does not know the key.</summary>
-    public static PeftField RankPattern() => new("rank_pattern")
-    {
-        Read = (fields, options) => options with
-        {
-            RankPattern = Entries(fields, "rank_pattern", (owner, key) => owner.RequiredInteger(key, 1, LargestRank)),
-        },
-        Write = (json, options) =>
-        {
-            if (options.RankPattern.Count > 0)
-                WriteEntries(json, "rank_pattern", options.RankPattern.Select(Behind), json.WriteNumberValue);
-        },
-    };
-
-    /// <summary>Alphas of single modules, likewise.</summary>
-    public static PeftField AlphaPattern() => new("alpha_pattern")
-    {
-        Read = (fields, options) => options with
-        {
-            AlphaPattern = Entries(fields, "alpha_pattern", (owner, key) => owner.Number(key, -LargestNumber, LargestNumber) ?? throw owner.Wrong(key, "a number")),
-        },
-        Write = (json, options) =>
-        {
-            if (options.AlphaPattern.Count > 0)
-                WriteEntries(json, "alpha_pattern", options.AlphaPattern.Select(Behind), json.WriteNumberValue);
-        },
-    };
-
-    /// <summary>Which biases train: none, all of the model's, or those of adapted layers alone, which each type spells in its own way.</summary>
+    /// <summary>
+    /// Which biases train: none, all of the model's, or those of adapted layers alone, which each type spells in its
+    /// own way.
+    /// </summary>
     /// <param name="adapted">The type's spelling.</param>
     /// <param name="former">That of a former type, which is only read.</param>
     public static PeftField Bias(string adapted, string? former = null) => new("bias")
@@ -158,24 +135,6 @@ public sealed record PeftField(string Key)
         Write = (json, options) => json.WriteString("bias", options.Bias switch { AdapterBias.None => "none", AdapterBias.All => "all", _ => adapted }),
     };
 
-    /// <summary>Modules that are trained and stored whole.</summary>
-    public static PeftField ModulesToSave { get; } = new("modules_to_save")
-    {
-        Read = (fields, options) => options with { ModulesToSave = fields.Texts("modules_to_save") ?? [] },
-        Write = (json, options) =>
-        {
-            if (options.ModulesToSave.Count == 0)
-            {
-                json.WriteNull("modules_to_save");
-                return;
-            }
-            json.WriteStartArray("modules_to_save");
-            foreach (string module in options.ModulesToSave)
-                json.WriteStringValue(module);
-            json.WriteEndArray();
-        },
-    };
-
     /// <summary>
     /// Whether a tied head follows the embedding; written where it does, as older versions of PEFT do not know the key.
     /// </summary>
@@ -186,35 +145,6 @@ public sealed record PeftField(string Key)
         {
             if (options.KeepTied)
                 json.WriteBoolean(TyingKey, true);
-        },
-    };
-
-    /// <summary>
-    /// Rows of embeddings that are trained and stored; not written where there are none, as older versions of PEFT do
-    /// not know the key.
-    /// </summary>
-    public static PeftField TrainableTokens => new(TokensKey)
-    {
-        Read = (fields, options) => fields.Find(TokensKey) switch
-        {
-            null => options,
-            { ValueKind: JsonValueKind.Array } =>
-                options with { TrainableTokens = [KeyValuePair.Create(EmbeddingName, Tokens(fields, TokensKey))] },
-            _ => options with { TrainableTokens = Entries(fields, TokensKey, Tokens) },
-        },
-        Write = (json, options) =>
-        {
-            if (options.TrainableTokens.Count == 0)
-                return;
-            if (options.TrainableTokens is [{ Key: EmbeddingName } only])
-            {
-                WriteTokens(json, TokensKey, only.Value);
-                return;
-            }
-            json.WriteStartObject(TokensKey);
-            foreach ((string name, IReadOnlyList<int> tokens) in options.TrainableTokens)
-                WriteTokens(json, name, tokens);
-            json.WriteEndObject();
         },
     };
 
@@ -243,21 +173,6 @@ public sealed record PeftField(string Key)
             else
                 json.WriteNumber(key, value);
         },
-    };
-
-    /// <summary>Values of a setting for single modules.</summary>
-    /// <param name="setting">The setting, a number.</param>
-    /// <param name="key">The key.</param>
-    public static PeftField SettingPattern(AdapterSetting setting, string key) => new(key)
-    {
-        Read = (fields, options) => Entries(
-            fields, key, (owner, name) => Value(owner, setting, name) ?? throw owner.Wrong(name, setting.Expected))
-            is { Length: > 0 } entries
-                ? options with { SettingPatterns = new Dictionary<string, IReadOnlyList<KeyValuePair<string,
-                    double>>>(options.SettingPatterns) { [setting.Name] = entries } }
-                : options,
-        Write = (json, options) => WriteEntries(
-            json, key, (options.SettingPatterns.GetValueOrDefault(setting.Name) ?? []).Select(Behind), json.WriteNumberValue),
     };
 
     /// <summary>A key that is written with one value, and refused with another.</summary>
@@ -292,51 +207,6 @@ public sealed record PeftField(string Key)
         Write = (json, _) => json.WriteBoolean(key, value),
     };
 
-    /// <summary>
-    /// Which of the ranks a module began with are kept, true or false each: the tensors hold those alone, while the scale is still that of all.
-    /// A fresh adapter's tensors keep their size, with zeros in place of what was given up.
-    /// </summary>
-    /// <param name="key">The key.</param>
-    /// <param name="suffix">What the entries' names end in behind the module's.</param>
-    public static PeftField KeptRanks(string key, string suffix) => new(key)
-    {
-        Read = (fields, options) =>
-        {
-            KeyValuePair<string, int>[] kept = [.. Entries(fields, key, (owner, name) => owner.Array(name)?.EnumerateArray().Count(item => item.ValueKind switch
-            {
-                JsonValueKind.True => true,
-                JsonValueKind.False => false,
-                _ => throw owner.Wrong(name, "true or false for each rank"),
-            }) ?? throw owner.Wrong(name, "an array")).Select(pair => KeyValuePair.Create(ModuleOf(pair.Key, suffix), pair.Value))];
-            // The scale is alpha over all ranks; with an alpha of 0 or less, the kept ranks over all.
-            return options with
-            {
-                RankPattern = kept,
-                AlphaPattern = [.. kept.Select(pair => KeyValuePair.Create(
-                    pair.Key, (options.Alpha > 0 ? options.Alpha : pair.Value) * Ratio(pair.Value, options.Rank)))],
-            };
-        },
-        Write = (json, options) =>
-        {
-            if (options.RankPattern.Count == 0)
-            {
-                json.WriteNull(key);
-                return;
-            }
-            WriteEntries(json, key, options.RankPattern.Select(
-                pair => KeyValuePair.Create(Regex.Unescape(pair.Key) + suffix, pair.Value)), kept =>
-            {
-                json.WriteStartArray();
-                for (var rank = 0; rank < Math.Max(options.Rank, kept); rank++)
-                    json.WriteBooleanValue(rank < kept);
-                json.WriteEndArray();
-            });
-        },
-    };
-
-    private static double Ratio(int kept, int all) =>
-        (kept + AdaloraMethod.RankOffset) / (all + AdaloraMethod.RankOffset);
-
     /// <inheritdoc cref="Is(string, bool, bool)"/>
     public static PeftField Is(string key, string value) => new(key)
     {
@@ -345,15 +215,21 @@ public sealed record PeftField(string Key)
         Write = (json, _) => json.WriteString(key, value),
     };
 
-    /// <summary>How training began. What a file holds does not depend on it, but for starts that left a changed base behind.</summary>
-    /// <remarks>Written as true: the weights are those of a plain start, or stand beside what the start added.</remarks>
+    /// <summary>
+    /// How training began. What a file holds does not depend on it, but for starts that left a changed base behind.
+    /// </summary>
+    /// <remarks>Written as true: the weights are those of a plain start, or stand beside what the start
+    /// added.</remarks>
     public static PeftField Start(string key) => new(key)
     {
         Remark = LoraStartKey.Remark,
         Write = (json, _) => json.WriteBoolean(key, true),
     };
 
-    /// <summary>Features that change the model in ways this library does not have: refused unless absent, false or empty. Not written.</summary>
+    /// <summary>
+    /// Features that change the model in ways this library does not have: refused unless absent, false or empty. Not
+    /// written.
+    /// </summary>
     public static IEnumerable<PeftField> Unsupported(params IEnumerable<string> keys) => keys.Select(key => Refused(key, "this feature is not supported"));
 
     /// <summary>A feature that this library does not have, refused likewise.</summary>
@@ -365,12 +241,17 @@ public sealed record PeftField(string Key)
         Read = (fields, options) => IsAbsent(fields, key) ? options : throw fields.Wrong(key, $"none: {reason}"),
     };
 
-    /// <summary>A feature that acts in training alone. Not written: trained further here, the adapter trains without.</summary>
+    /// <summary>
+    /// A feature that acts in training alone. Not written: trained further here, the adapter trains without.
+    /// </summary>
     /// <param name="key">The key.</param>
     /// <param name="tensors">First part of the names of what it keeps in the file.</param>
     public static PeftField InTraining(string key, string tensors) => new(key) { SetAside = tensors };
 
-    /// <summary>Settings of the method's own in an object of the config's, whose presence tells the method from others of its type.</summary>
+    /// <summary>
+    /// Settings of the method's own in an object of the config's, whose presence tells the method from others of its
+    /// type.
+    /// </summary>
     public static PeftField Section(string key, IReadOnlyList<AdapterSetting> settings) => new(key)
     {
         Holds = fields => fields.Has(key),
@@ -392,34 +273,6 @@ public sealed record PeftField(string Key)
     /// <summary>Keys that change nothing in what the stored weights mean. Not written.</summary>
     public static IEnumerable<PeftField> Ignored(params IEnumerable<string> keys) => keys.Select(key => new PeftField(key));
 
-    /// <summary>PEFT up to 0.14 matches a key only behind a dot: a whole name goes without its first part, which is every layer's.</summary>
-    private static KeyValuePair<string, T> Behind<T>(KeyValuePair<string, T> entry)
-    {
-        const string First = @"model\.";
-        return entry.Key.StartsWith(First, StringComparison.Ordinal) ? KeyValuePair.Create(entry.Key[First.Length..], entry.Value) : entry;
-    }
-
-    /// <summary>An expression for the module of a tensor, whatever wrappers its name goes through.</summary>
-    private static string ModuleOf(string name, string suffix)
-    {
-        // Old versions leave the adapter's name behind it.
-        int end = name.LastIndexOf(suffix, StringComparison.Ordinal);
-        if (end >= 0 && (end + suffix.Length == name.Length || name[end + suffix.Length] == '.'))
-            name = name[..end];
-        return Regex.Escape(WrappedNames.Unwrap(name));
-    }
-
-    private static IReadOnlyList<int> Tokens(JsonFields fields, string key) =>
-        fields.IntegerOrList(key, 0, int.MaxValue) ?? throw fields.Wrong(key, "a list of token ids");
-
-    private static void WriteTokens(Utf8JsonWriter json, string key, IReadOnlyList<int> tokens)
-    {
-        json.WriteStartArray(key);
-        foreach (int token in tokens)
-            json.WriteNumberValue(token);
-        json.WriteEndArray();
-    }
-
     private static double? Value(JsonFields fields, AdapterSetting setting, string key)
     {
         if (fields.Find(key) is not { } found)
@@ -437,20 +290,4 @@ public sealed record PeftField(string Key)
     private static bool IsEmpty(JsonElement value)
         => (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0)
             || (value.ValueKind == JsonValueKind.Object && value.GetPropertyCount() == 0);
-
-    private static KeyValuePair<string, T>[] Entries<T>(JsonFields fields, string key, Func<JsonFields, string, T> read)
-        => fields.Object(key) is not { } owner ? []
-            : owner.Element.GetPropertyCount() > ModulePattern.MostEntries ? throw fields.Wrong(key, $"at most {ModulePattern.MostEntries} entries")
-            : [.. owner.Element.EnumerateObject().Select(property => KeyValuePair.Create(property.Name, read(owner, property.Name)))];
-
-    internal static void WriteEntries<T>(Utf8JsonWriter json, string key, IEnumerable<KeyValuePair<string, T>> entries, Action<T> write)
-    {
-        json.WriteStartObject(key);
-        foreach ((string name, T value) in entries)
-        {
-            json.WritePropertyName(name);
-            write(value);
-        }
-        json.WriteEndObject();
-    }
 }

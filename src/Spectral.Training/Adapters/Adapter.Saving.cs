@@ -1,0 +1,65 @@
+namespace Spectral.Training;
+
+/// <content>How an adapter is written.</content>
+public sealed partial class Adapter
+{
+    /// <summary>
+    /// Checks that files can say all that the adapter is, as <see cref="Save"/> does: better known before training.
+    /// </summary>
+    /// <exception cref="InputException">They cannot; the message names the option.</exception>
+    public void RequireSavable() => Describe();
+
+    /// <summary>
+    /// Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32) into a folder, each atomically.
+    /// </summary>
+    /// <exception cref="InputException">They cannot say all that the adapter is, or a value is not finite.</exception>
+    public void Save(string directory)
+    {
+        // PEFT's types carry no digests: its older versions refuse a config with keys they do not know.
+        var config = Describe() with
+        {
+            BaseTensorSha256 = Method.PeftFields is null ? _baseDigests ??= BaseDigests() : new Dictionary<string, string>(),
+        };
+        var tensors = new Dictionary<string, TensorToWrite>();
+        foreach (var module in _modules)
+            foreach (var stored in module.Stored(lacksStart: false))
+            {
+                var name = stored.IsShared ? AdapterFolder.SharedKeyOf(stored.Name) : AdapterFolder.KeyOf(module.Shape.Name, stored.Name);
+                tensors.TryAdd(name, TensorToWrite.Floats(name, StoredType.F32, stored.Shape.Dimensions(), stored.Read));
+            }
+        foreach (var (tensor, parameter) in _factors.Saved)
+        {
+            var name = tensor.KeyOf(isAdapted: _modules.Any(module => module.Shape.Name == tensor.Module));
+            var shape = tensor.Shape.Dimensions();
+            tensors.Add(name, TensorToWrite.Floats(name, StoredType.F32, shape, parameter.Master.ToArray));
+        }
+        AdapterFolder.Write(directory, config, [.. tensors.Values, .. Copies()]);
+    }
+
+    /// <summary>What PEFT stores of a head that follows the embedding.</summary>
+    private IEnumerable<TensorToWrite> Copies()
+    {
+        if (_head is { Form.Terms: [var term] })
+            return TiedHead.Copies(
+                _head.Shape, term.Rank, StoredType.F32, term.Right.Value.ToArray, term.Left.Value.ToArray);
+        return _factors.Saved
+            .Where(pair => _headFollows && pair.Key is { Name: ModelTensors.Embedding, Tokens: null, Trains: true })
+            .Select(pair => TiedHead.Copy(pair.Key, StoredType.F32, pair.Value.Master.ToArray));
+    }
+
+    /// <summary>What the files say, but for digests of the base; checked to be all that the adapter is.</summary>
+    private AdapterConfig Describe()
+    {
+        var config = AdapterConfig.Of(Method, Options, _modules) with { BaseModel = _baseModel };
+        KeptOptions.Require(config, _modules, _model.Adaptable.Select(linear => linear.Name));
+        return config;
+    }
+
+    private Dictionary<string, string> BaseDigests()
+    {
+        if (_model.Path is null)
+            return [];
+        using var folder = ModelFolder.Open(_model.Path);
+        return _modules.Select(module => $"{module.Shape.Name}.weight").ToDictionary(name => name, folder.Sha256);
+    }
+}
