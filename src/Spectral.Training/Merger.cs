@@ -9,8 +9,8 @@ public static class Merger
     /// <remarks>
     /// W + ΔW is accumulated in F32 and rounded once to the type of the result. Every other tensor is copied bit for
     /// bit, unless <paramref name="type"/> is another than it has. One tensor is in memory at a time; a sharded base
-    /// becomes one file. Modules that the adapter saved whole take the base's place. Where it parts a tied head from its
-    /// embedding, the result has both, and its config says so.
+    /// becomes one file. Modules that the adapter saved whole take the base's place. Where it parts a tied head from
+    /// its embedding, the result has both, and its config says so.
     /// </remarks>
     /// <param name="model">The base model's folder.</param>
     /// <param name="adapterDirectory">The adapter's folder.</param>

@@ -37,16 +37,19 @@ internal sealed class AdapterCommandOptions
     private readonly Option<string> alphaPattern = Pattern("--alpha-pattern", "Alphas of single layers, likewise.", "REGEX=X,…",
         text => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value) && value > 0 ? value : null);
     private readonly Option<bool> rslora = OptionTypes.Flag("--rslora", "Scale by alpha/√rank instead of alpha/rank (arXiv 2312.03732).");
-    private readonly Option<string> bias = OptionTypes.Choice("--bias", "Which biases of the model train along: none, those of adapted layers, or all that its linear layers have.", "none", "none", "lora_only", "all");
+    private readonly Option<string> bias = OptionTypes.Choice(
+        "--bias",
+        "Which biases of the model train along: none, those of adapted layers, or all that its linear layers have.",
+        "none", "none", "lora_only", "all");
     private readonly Option<int> topK = OptionTypes.Integer("--top-k", "Leading singular values that a spectral adapter rescales.", 8, 1, 65536);
     private readonly Option<string> target = OptionTypes.Targets(
-        "Layers to adapt: names or ends of names, separated by commas, lm_head and embed_tokens among them; all-linear, "
-            + "which is all but the output head; or an expression that matches full names, such as "
+        "Layers to adapt: names or ends of names, separated by commas, lm_head and embed_tokens among them; "
+            + "all-linear, which is all but the output head; or an expression that matches full names, such as "
             + "'.*\\.[0-3]\\.self_attn\\.(q|v)_proj'.");
     private readonly Option<string> trainAlso = OptionTypes.List(
         "--train-also",
-        "Modules to train whole and store beside the adapter, by the ends of their names (PEFT's modules_to_save), such "
-            + "as embed_tokens,lm_head or norm.",
+        "Modules to train whole and store beside the adapter, by the ends of their names (PEFT's modules_to_save), "
+            + "such as embed_tokens,lm_head or norm.",
         "NAMES",
         "names, such as embed_tokens,norm");
     private readonly Option<bool> keepTied = OptionTypes.Flag(
@@ -151,7 +154,8 @@ internal sealed class AdapterCommandOptions
         InputException Unused(Option option, string reason)
         {
             string who = methods.Count == 1 ? methods[0].Method.Name : "each of these methods";
-            return new InputException($"{option.Name} \"{context.Text(option)}\": {who} {reason}, so it would change nothing");
+            return new InputException(
+                $"{option.Name} \"{context.Text(option)}\": {who} {reason}, so it would change nothing");
         }
     }
 
@@ -163,8 +167,8 @@ internal sealed class AdapterCommandOptions
             throw new InputException($"--previous-adapter \"{directory}\" and --init-adapter: expected one of the two");
         foreach (Option begins in new Option[] { svd, CalibrationRecords })
             if (context.IsGiven(begins))
-                throw new InputException($"{begins.Name} \"{context.Text(begins)}\": the adapter given by --init-adapter "
-                    + "has its start already, so it would change nothing");
+                throw new InputException($"{begins.Name} \"{context.Text(begins)}\": the adapter given by "
+                    + "--init-adapter has its start already, so it would change nothing");
         Require(method, context.Get(method) == start.Method.Name, start.Method.Name);
         Require(rank, context.Get(rank) == start.Options.Rank, Text(start.Options.Rank));
         Require(alpha, context.Get(alpha) == start.Options.Alpha, Text(start.Options.Alpha));
@@ -243,16 +247,21 @@ internal sealed class AdapterCommandOptions
     private (string Name, string Value)[] Given(CommandContext context) =>
         [.. (context.Get(set) ?? []).Select(text => (text[..text.IndexOf('=')], text[(text.IndexOf('=') + 1)..]))];
 
-    private string[] Whole(CommandContext context) => context.Get(trainAlso) is { Length: > 0 } list ? OptionTypes.Entries(list) : [];
+    private string[] Whole(CommandContext context) =>
+        context.Get(trainAlso) is { Length: > 0 } list ? OptionTypes.Entries(list) : [];
 
-    private static IReadOnlyList<int> TokensOf(string list, BpeTokenizer tokenizer) => [.. OptionTypes.Entries(list).Select(text =>
+    private static IReadOnlyList<int> TokensOf(string list, BpeTokenizer tokenizer) =>
+        [.. OptionTypes.Entries(list).Select(text => TokenOf(text, tokenizer))];
+
+    private static int TokenOf(string text, BpeTokenizer tokenizer)
     {
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int id)) return id;
         int[] ids = tokenizer.Encode(text, addSpecialTokens: false);
-        return ids is [var only] ? only
+        return ids is [var only]
+            ? only
             : throw new InputException($"--train-tokens \"{text}\": {ids.Length} tokens in this model's tokenizer, "
                 + "expected a text that is one token, or an id");
-    })];
+    }
 
     private static string Listed(IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> tokens) =>
         tokens.Count == 0

@@ -38,7 +38,8 @@ public sealed partial class Adapter
         if (linears.Length < targets.Length)
             options = options with { TargetModules = [.. linears.Select(linear => linear.Name)] };
         var modules = AdaptedModule.Describe(method, [.. linears.Select(linear => linear.ModuleShape).Zip(settings.OfType<AdapterOptions>())]);
-        KeptOptions.Require(AdapterConfig.Of(method, options, modules), modules, model.Adaptable.Select(linear => linear.Name));
+        KeptOptions.Require(
+            AdapterConfig.Of(method, options, modules), modules, model.Adaptable.Select(linear => linear.Name));
         var saved = Saved(model, options, modules);
         return Build(model, method, options, modules, saved, adapter => adapter.Begin(linears, calibration));
     }
@@ -123,7 +124,10 @@ public sealed partial class Adapter
         }
     }
 
-    private static IReadOnlyList<SavedTensor> Saved(CausalLanguageModel model, AdapterOptions options, IReadOnlyList<AdaptedModule> modules) =>
+    private static IReadOnlyList<SavedTensor> Saved(
+        CausalLanguageModel model,
+        AdapterOptions options,
+        IReadOnlyList<AdaptedModule> modules) =>
     [
         .. SavedModules.Of(model.Config, options.ModulesToSave),
         .. SavedModules.OtherBiases(model.Config, options, modules),

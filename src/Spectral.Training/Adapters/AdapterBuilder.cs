@@ -62,7 +62,8 @@ public sealed class AdapterBuilder
     internal IReadOnlyList<(Factor Factor, Factor Start, bool IsLeft)> Starts => _starts;
 
     /// <summary>Whether a file without starts lacks a factor.</summary>
-    internal bool IsFoundAgain(Factor factor) => _foundAgain.Contains(factor) || _starts.Exists(pair => pair.Start == factor);
+    internal bool IsFoundAgain(Factor factor) =>
+        _foundAgain.Contains(factor) || _starts.Exists(pair => pair.Start == factor);
 
     internal BaseTensor? BaseWeight => _weight;
 

@@ -31,10 +31,10 @@ public sealed partial class AdapterReader
         if (missing.Count == 0)
             return meant;
         if (!Method.StartsAtBase || _folder.Config.StartsAtRandom)
-            throw new InputException($"{_folder.WeightsPath}: no tensors for {missing[0].Name}, which target_modules of the adapter's config matches "
-                + "in the model, and a fresh adapter of this config would change it");
-        _warnings.Add($"{_folder.WeightsPath}: no tensors for {missing.Count} of the {meant.Count} layers that target_modules matches, "
-            + $"the first {missing[0].Name}; they stay as they are in the model");
+            throw new InputException($"{_folder.WeightsPath}: no tensors for {missing[0].Name}, which target_modules "
+                + "of the adapter's config matches in the model, and a fresh adapter of this config would change it");
+        _warnings.Add($"{_folder.WeightsPath}: no tensors for {missing.Count} of the {meant.Count} layers that "
+            + $"target_modules matches, the first {missing[0].Name}; they stay as they are in the model");
         _leftOut = true;
         return [.. meant.Except(missing)];
     }
@@ -50,14 +50,18 @@ public sealed partial class AdapterReader
         if (Options.Bias == AdapterBias.None)
             return AdapterBias.None;
         var others = _saved.Select(tensor => tensor.Name).ToHashSet();
-        List<string> missing = [.. adapted.Where(module => module.HasBias && !HasBias(module.Name)).Select(module => module.Name)];
+        List<string> missing =
+        [
+            .. adapted.Where(module => module.HasBias && !HasBias(module.Name)).Select(module => module.Name),
+        ];
         if (Options.Bias == AdapterBias.All)
             missing.AddRange((layers ?? [])
-                .Where(layer => layer.HasBias && !adapted.Contains(layer) && !others.Contains(layer.Name + AdapterTensors.Bias))
+                .Where(layer => layer.HasBias && !adapted.Contains(layer))
+                .Where(layer => !others.Contains(layer.Name + AdapterTensors.Bias))
                 .Select(layer => layer.Name));
         if (missing.Count > 0)
-            _warnings.Add($"{_folder.WeightsPath}: the config says that biases were trained, but the file has none for {missing.Count} layers, "
-                + $"the first {missing[0]}; the model's own are used");
+            _warnings.Add($"{_folder.WeightsPath}: the config says that biases were trained, but the file has none "
+                + $"for {missing.Count} layers, the first {missing[0]}; the model's own are used");
         // One of a layer without factors, such as one that was given up: saved again, only "all" means it.
         if (others.Any(name => name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal)
             && !SavedModules.Includes(Options.ModulesToSave, name)))
@@ -93,7 +97,8 @@ public sealed partial class AdapterReader
                 Warn("layers_to_transform", $"{layer}");
 
         void Warn(string key, string entry) =>
-            _warnings.Add($"{AdapterConfigFile.Path(_folder.Directory)}: {key} {entry} matches no layer and is ignored");
+            _warnings.Add(
+                $"{AdapterConfigFile.Path(_folder.Directory)}: {key} {entry} matches no layer and is ignored");
     }
 
     private void CheckTensors(AdaptedModule module)

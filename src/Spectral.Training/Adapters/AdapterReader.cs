@@ -64,7 +64,8 @@ public sealed partial class AdapterReader : IDisposable
             adapted = adapted?.FindAll(module => !Options.IsGivenUp(module.Name));
             var (leaves, shared) = Names(adapted ?? ModuleSizes.Probes(Method));
             _savedTensors = new SavedTensors(_folder, model is null ? null : [.. ModelTensors.Untied(model)]);
-            _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, layers?.Select(layer => layer.Name).ToHashSet());
+            var names = layers?.Select(layer => layer.Name).ToHashSet();
+            _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, names);
             _saved = [.. _savedTensors.Check(_warnings).Where(tensor => !IsCopy(model, tensor.Module))];
             if (LacksStart && _saved.Find(tensor => !tensor.Trains && config.Matches(tensor.Module)) is { } residual)
                 throw new InputException($"{_folder.WeightsPath}: has base weights of {residual.Module}, from which "
@@ -79,7 +80,8 @@ public sealed partial class AdapterReader : IDisposable
                 Options = Options with { TargetModules = [.. adapted.Select(module => module.Name)] };
             WarnOfUnmatched(layers);
             Options = Options with { Bias = StoredBiases(adapted, layers) };
-            _modules = AdaptedModule.Describe(Method, [.. adapted.Select(module => (module, WithoutMissingBias(module)))]);
+            _modules = AdaptedModule.Describe(
+                Method, [.. adapted.Select(module => (module, WithoutMissingBias(module)))]);
             foreach (var module in _modules)
                 CheckTensors(module);
         }
@@ -154,7 +156,8 @@ public sealed partial class AdapterReader : IDisposable
         SavedTensor? head = _saved.Find(tensor => tensor.Name == ModelTensors.Head);
         if (embedding is null || head is null || TiedHead.IsTouched([], _modules))
             return true;
-        return !(embedding.Tokens ?? []).SequenceEqual(head.Tokens ?? []) || !Stored(embedding).HasValuesOf(Stored(head));
+        return !(embedding.Tokens ?? []).SequenceEqual(head.Tokens ?? [])
+            || !Stored(embedding).HasValuesOf(Stored(head));
     }
 
     /// <summary>A saved tensor in the file.</summary>

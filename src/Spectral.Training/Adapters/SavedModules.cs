@@ -18,11 +18,16 @@ internal static class SavedModules
             .Select(tensor => SavedTensor.Of(tensor, trains: true))];
     }
 
-    /// <summary>The biases that train although their layers are no targets: all others, where all biases train.</summary>
+    /// <summary>
+    /// The biases that train although their layers are no targets: all others, where all biases train.
+    /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="options">The adapter's settings.</param>
     /// <param name="adapted">The adapted layers.</param>
-    public static IReadOnlyList<SavedTensor> OtherBiases(ModelConfig model, AdapterOptions options, IReadOnlyList<AdaptedModule> adapted)
+    public static IReadOnlyList<SavedTensor> OtherBiases(
+        ModelConfig model,
+        AdapterOptions options,
+        IReadOnlyList<AdaptedModule> adapted)
     {
         if (options.Bias != AdapterBias.All)
             return [];
@@ -30,7 +35,8 @@ internal static class SavedModules
         return
         [
             .. ModelTensors.Linears(model)
-                .Where(linear => linear.HasBias && !names.Contains(linear.Name) && !Includes(options.ModulesToSave, linear.Bias))
+                .Where(linear => linear.HasBias && !names.Contains(linear.Name))
+                .Where(linear => !Includes(options.ModulesToSave, linear.Bias))
                 .Select(linear => SavedTensor.Of(new TensorSpec(linear.Bias, [linear.Outputs]), trains: true)),
         ];
     }

@@ -17,7 +17,8 @@ internal static class SavedRows
         IReadOnlyList<SavedTensor> rows = Of([.. ModelTensors.Untied(model)], options.TrainableTokens);
         foreach (string module in rows.Select(tensor => tensor.Module))
             foreach (string user in Users(model, module))
-                if (SavedModules.Includes(options.ModulesToSave, user + ".weight") || AdapterTargets.PatternOf(options.TargetModules).Matches(user))
+                if (SavedModules.Includes(options.ModulesToSave, user + ".weight")
+                    || AdapterTargets.PatternOf(options.TargetModules).Matches(user))
                     throw new InputException($"single tokens of {module} cannot train while {user} is trained whole "
                         + "or adapted; expected one of the two");
         return rows;

@@ -11,14 +11,15 @@ internal sealed class SharedFactors(IReadOnlyList<ModuleShape> modules)
     public IReadOnlyList<ModuleShape> Modules => modules;
 
     /// <summary>The tensor of that name, the same for all who ask.</summary>
-    /// <exception cref="InputException">Layers differ in a setting that gives it its shape, such as the rank.</exception>
+    /// <exception cref="InputException">Layers differ in a setting that gives it its shape, such as the
+    /// rank.</exception>
     public Factor Declare(string name, Shape shape, bool trains, Start start)
     {
         if (!_factors.TryGetValue(name, out var factor))
             _factors.Add(name, factor = new Factor(name, shape, trains, start, isShared: true));
         return factor.Shape == shape && factor.Trains == trains
             ? factor
-            : throw new InputException($"--rank-pattern: all layers share {name}, which would be {factor.Shape} for one and {shape} for another; "
-                + "expected one rank for all");
+            : throw new InputException($"--rank-pattern: all layers share {name}, which would be {factor.Shape} for "
+                + $"one and {shape} for another; expected one rank for all");
     }
 }

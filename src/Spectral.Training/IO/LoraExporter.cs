@@ -3,15 +3,19 @@ using Spectral.Kernels;
 namespace Spectral.Training;
 
 /// <summary>
-/// Turns any adapter whose form is low-rank terms alone into an exactly equivalent plain LoRA, which every consumer of PEFT folders loads:
-/// <c>lora_A = [R1; R2; …]</c>, <c>lora_B = [s1·L1·diag(c1), s2·L2·diag(c2), …]</c>, alpha = r, so that the scale is 1. The terms' values are
-/// those that the kernels read; the last product is computed in double and rounded once.
+/// Turns any adapter whose form is low-rank terms alone into an exactly equivalent plain LoRA, which every consumer of
+/// PEFT folders loads: <c>lora_A = [R1; R2; …]</c>, <c>lora_B = [s1·L1·diag(c1), s2·L2·diag(c2), …]</c>, alpha = r, so
+/// that the scale is 1. The terms' values are those that the kernels read; the last product is computed in double and
+/// rounded once.
 /// </summary>
 public static class LoraExporter
 {
-    /// <summary>Writes the adapter in <paramref name="adapterDirectory"/> as a plain LoRA to <paramref name="outputDirectory"/>.</summary>
+    /// <summary>
+    /// Writes the adapter in <paramref name="adapterDirectory"/> as a plain LoRA to <paramref name="outputDirectory"/>.
+    /// </summary>
     /// <remarks>
-    /// Modules of smaller rank are filled up with zeros, so that one rank holds for all: not every consumer knows rank_pattern.
+    /// Modules of smaller rank are filled up with zeros, so that one rank holds for all: not every consumer knows
+    /// rank_pattern.
     /// </remarks>
     /// <param name="adapterDirectory">The adapter.</param>
     /// <param name="outputDirectory">An existing folder for the result.</param>
@@ -20,7 +24,8 @@ public static class LoraExporter
     /// <param name="type">The type to store: F32, F16 or BF16.</param>
     /// <returns>The number of tensors written.</returns>
     /// <exception cref="InputException">
-    /// The adapter is malformed, is no plain LoRA's equal, or needs the base model; or a value is not finite, or too large for the type.
+    /// The adapter is malformed, is no plain LoRA's equal, or needs the base model; or a value is not finite, or too
+    /// large for the type.
     /// </exception>
     public static int Export(
         string adapterDirectory,
@@ -103,12 +108,18 @@ public static class LoraExporter
     internal static (float[] Left, float[] Right) Factors(AdapterReader adapter, AdaptedModule module, int rank, Device device) =>
         Evaluate(device, null, adapter, module, form => (Left(form, rank, module.Shape.Out), Right(form, rank, module.Shape.In)));
 
-    private static void Check(string directory, AdapterReader adapter, AdaptedModule module, ModelFolder? model, bool allowsBias)
+    private static void Check(
+        string directory,
+        AdapterReader adapter,
+        AdaptedModule module,
+        ModelFolder? model,
+        bool allowsBias)
     {
         // A bias that trains beside the method stands in LoRA's files as it does in the adapter's own.
         AdapterForm form = allowsBias && module.TrainsBias ? module.Form with { Bias = null } : module.Form;
         if (!form.IsLowRank)
-            throw new InputException($"{directory}: the {adapter.Method.Name} adapter of {module.Shape.Name} is no plain LoRA's equal: {Reason(form)}; "
+            throw new InputException($"{directory}: the {adapter.Method.Name} adapter of {module.Shape.Name} "
+                + $"is no plain LoRA's equal: {Reason(form)}; "
                 + (module.Form.IsMergeable ? "merge it instead (spectral merge)" : "it can only be used as it is"));
         if (model is null && (module.ReadsWeight || adapter.LacksStart))
             throw new InputException($"{directory}: the terms of a {adapter.Method.Name} adapter follow from the base weights; expected --model, the model it was trained on");

@@ -139,8 +139,8 @@ public sealed class ModelFolder : IDisposable
     {
         string name = WrappedNames.Resolve(tensor.Name, wanted);
         if (!tensors.TryAdd(name, tensor))
-            throw new InputException($"{Directory}: the tensors {InputText.Quote(tensors[name].Name)} and {InputText.Quote(tensor.Name)} "
-                + $"are both {name}, expected one of them");
+            throw new InputException($"{Directory}: the tensors {InputText.Quote(tensors[name].Name)} and "
+                + $"{InputText.Quote(tensor.Name)} are both {name}, expected one of them");
     }
 
     private void OpenShards(string index)

@@ -160,7 +160,8 @@ public sealed class SafetensorsTensor
                 StoredType.I32 => BinaryPrimitives.ReadInt32LittleEndian(element),
                 StoredType.I64 => BinaryPrimitives.ReadInt64LittleEndian(element),
                 _ => throw new InputException(
-                    $"{file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected U8, I8, I16, I32 or I64"),
+                    $"{file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected "
+                        + "U8, I8, I16, I32 or I64"),
             };
         }
         return values;

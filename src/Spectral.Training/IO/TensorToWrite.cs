@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Spectral.Training;
@@ -18,12 +17,14 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
     public static TensorToWrite Floats(string name, StoredType type, IReadOnlyList<long> shape, Func<float[]> values)
     {
         if (!type.IsFloat())
-            throw new ArgumentException($"{name} is to be stored as {type}, expected F64, F32, F16 or BF16", nameof(type));
+            throw new ArgumentException(
+                $"{name} is to be stored as {type}, expected F64, F32, F16 or BF16", nameof(type));
         return new TensorToWrite(name, type, shape, stream =>
         {
             float[] written = values();
             if (FiniteValues.FirstOther(written) is >= 0 and var at)
-                throw new InputException($"tensor {name} has come to {FiniteValues.Describe(written[at], at, shape)}, expected finite numbers");
+                throw new InputException($"tensor {name} has come to {FiniteValues.Describe(written[at], at, shape)}, "
+                    + "expected finite numbers");
             WriteFloats(stream, written, type, name);
         });
     }
@@ -96,7 +97,8 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
         float largest = 0;
         foreach (float value in values)
             largest = Math.Max(largest, Math.Abs(value));
-        return new InputException(string.Create(CultureInfo.InvariantCulture, $"tensor {name} has values of up to {largest:G6}, "
-            + $"more than {type.HeaderName()} holds; expected --dtype f32{(type == StoredType.F16 ? " or bf16" : "")}"));
+        string wider = type == StoredType.F16 ? "f32 or bf16" : "f32";
+        return new InputException(FormattableString.Invariant($"tensor {name} has values of up to {largest:G6}, ")
+            + $"more than {type.HeaderName()} holds; expected --dtype {wider}");
     }
 }

@@ -118,7 +118,8 @@ public static class ExpressionOperations
     /// </summary>
     /// <param name="s">S [b, n, n].</param>
     /// <param name="terms">At least 3; PEFT's default is 5.</param>
-    /// <param name="twiceTheLast">Whether the last term counts twice like those before it, as in PEFT 0.16 and 0.17.</param>
+    /// <param name="twiceTheLast">Whether the last term counts twice like those before it, as in PEFT 0.16 and
+    /// 0.17.</param>
     public static Expression Neumann(this Expression s, int terms = 5, bool twiceTheLast = false)
     {
         if (terms < 3)

@@ -13,7 +13,8 @@ internal static class BlockSizes
     /// <param name="peftKey">PEFT's key.</param>
     public static AdapterSetting NumberSetting(string peftKey) =>
         AdapterSetting.Whole(
-            Number, 0, 0, 65536, "Number of blocks, in place of their size; the nearest divisor of a layer's inputs.") with
+            Number, 0, 0, 65536,
+            "Number of blocks, in place of their size; the nearest divisor of a layer's inputs.") with
         {
             PeftKey = peftKey,
             InPlaceOf = Size,

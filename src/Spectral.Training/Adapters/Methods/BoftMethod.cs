@@ -26,7 +26,8 @@ internal sealed class BoftMethod : AdapterMethod
     public override IReadOnlyList<AdapterSetting> Settings =>
     [
         AdapterSetting.Whole(
-            BlockSizes.Size, 4, 2, LargestBlock, "Size of the rotations; the nearest divisor of all layers' inputs.") with
+            BlockSizes.Size, 4, 2, LargestBlock,
+            "Size of the rotations; the nearest divisor of all layers' inputs.") with
         {
             PeftKey = "boft_block_size",
         },

@@ -17,7 +17,8 @@ internal sealed class C3aMethod : AdapterMethod
     public override IReadOnlyList<AdapterSetting> Settings =>
     [
         AdapterSetting.Whole(
-            BlockSize, 256, 1, LargestBlock, "b; the largest up to this that divides a layer's inputs and outputs.") with
+            BlockSize, 256, 1, LargestBlock,
+            "b; the largest up to this that divides a layer's inputs and outputs.") with
         {
             PeftKey = "block_size",
             PeftPatternKey = "block_size_pattern",

@@ -50,7 +50,8 @@ internal static class CayleyRotation
     {
         var exact = !layer.IsOn(Neumann);
         CheckOrder(layer, n, setting, exact);
-        Expression upper = layer.Trained(name, triangles).Reshape((triangles.Rank == 1 ? 1 : triangles[0], n * (n - 1) / 2));
+        var rotations = triangles.Rank == 1 ? 1 : triangles[0];
+        Expression upper = layer.Trained(name, triangles).Reshape((rotations, n * (n - 1) / 2));
         // The norm of the matrix is √2 times that of its triangle; one that is short enough is divided by the bound
         // and multiplied by it.
         var bound = longest / Math.Sqrt(2);

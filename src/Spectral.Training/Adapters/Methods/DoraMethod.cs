@@ -39,9 +39,10 @@ internal sealed class DoraMethod : AdapterMethod
     }
 
     /// <inheritdoc/>
-    internal override IReadOnlyDictionary<string, double>? SettingsOfStart(string start) => LoraStarts.All.Choices.Contains(start)
-        ? new Dictionary<string, double> { [LoraStarts.All.Name] = LoraStarts.All.Parse(start) }
-        : null;
+    internal override IReadOnlyDictionary<string, double>? SettingsOfStart(string start) =>
+        LoraStarts.All.Choices.Contains(start)
+            ? new Dictionary<string, double> { [LoraStarts.All.Name] = LoraStarts.All.Parse(start) }
+            : null;
 
     public override bool UsesSvd(AdapterOptions options) => LoraStarts.UsesSvd(this, options);
 

@@ -45,7 +45,8 @@ internal sealed class EvaMethod : AdapterMethod
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
         var most = starts.Max(start => start.Options.Rank);   // of those that shared out the ranks, which the calibration still has
-        var found = Directions(starts[0].Calibration, starts.Select(start => start.Module.Name), most, starts[0].Options);
+        var modules = starts.Select(start => start.Module.Name);
+        var found = Directions(starts[0].Calibration, modules, most, starts[0].Options);
         foreach (var (start, directions) in starts.Zip(found))
         {
             var values = directions.Vectors[..(start.Options.Rank * directions.Features)];
@@ -56,7 +57,11 @@ internal sealed class EvaMethod : AdapterMethod
         }
     }
 
-    private IReadOnlyList<InputDirections> Directions(ICalibration calibration, IEnumerable<string> modules, int most, AdapterOptions options)
+    private IReadOnlyList<InputDirections> Directions(
+        ICalibration calibration,
+        IEnumerable<string> modules,
+        int most,
+        AdapterOptions options)
     {
         var mask = Settings.First(setting => setting.Name == LabelMask).Describe(options.Setting(this, LabelMask));
         return calibration.InputDirections([.. modules], most, options.Setting(this, "tau"), labelled: mask == "on");

@@ -9,7 +9,11 @@ internal sealed class GraloraMethod : AdapterMethod
     public override string Name => "gralora";
     public override string Formula => "W + (alpha/rank)·ΔW, block (i, j) of ΔW of k×k being B_i,j·A_j,i of rank r/k";
     public override string Source => "Jung et al., 2025, arXiv 2505.20355";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Rank(32), PeftField.Alpha("alpha", 64), PeftField.Dropout("gralora_dropout"), PeftField.Bias("gralora_only"), PeftField.FanInFanOut, PeftField.Start("init_weights")];
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
+    [
+        PeftField.Rank(32), PeftField.Alpha("alpha", 64), PeftField.Dropout("gralora_dropout"),
+        PeftField.Bias("gralora_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"),
+    ];
     public override string Use => "LoRA's numbers at k times its rank, and k times its cost: for ranks where LoRA stops improving.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>

@@ -23,7 +23,8 @@ internal sealed class HraMethod : AdapterMethod
     public override IReadOnlyList<AdapterSetting> Settings =>
     [
         AdapterSetting.Switch(
-            GramSchmidt, false, "Orthonormal u_i, each orthogonalised against those before; starts from a changed weight.") with
+            GramSchmidt, false,
+            "Orthonormal u_i, each orthogonalised against those before; starts from a changed weight.") with
         {
             PeftKey = "apply_GS",
         },

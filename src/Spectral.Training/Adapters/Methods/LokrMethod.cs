@@ -25,8 +25,8 @@ internal sealed class LokrMethod : AdapterMethod
     ];
 
     /// <summary>
-    /// A key that came with the scale, in 0.14. Older versions would leave the scale out; they refuse a config with this
-    /// key, so it is written where the scale is not 1.
+    /// A key that came with the scale, in 0.14. Older versions would leave the scale out; they refuse a config with
+    /// this key, so it is written where the scale is not 1.
     /// </summary>
     private static PeftField Scaled => new(ScaledKey)
     {

@@ -18,7 +18,8 @@ internal sealed class MissMethod : AdapterMethod
 
     private static readonly AdapterSetting VariantSetting = AdapterSetting.Choice(
         Variant,
-        "B as it is; mini: mini-rank columns, repeated; bat: W·B + B in blocks of r×r, which makes the weight anew each step.",
+        "B as it is; mini: mini-rank columns, repeated; bat: W·B + B in blocks of r×r, which makes the weight anew "
+            + "each step.",
         "miss",
         Mini,
         Bat);
@@ -66,8 +67,8 @@ internal sealed class MissMethod : AdapterMethod
     private static AdapterForm Multiplied(AdapterBuilder layer, int rank)
     {
         if (layer.Out % rank != 0 || layer.In % rank != 0)
-            throw new InputException($"rank {rank} for {layer.Module.Name}, which is [{layer.Out}, {layer.In}]: bat cuts "
-                + "it into blocks of r×r, expected a divisor");
+            throw new InputException($"rank {rank} for {layer.Module.Name}, which is [{layer.Out}, {layer.In}]: bat "
+                + "cuts it into blocks of r×r, expected a divisor");
         var (down, across) = (layer.Out / rank, layer.In / rank);
         var block = layer.Trained(Block, (down, rank, rank));
         // A row of the weight is its pieces of r, one after another: those of a block of outputs are the rows of one

@@ -29,7 +29,10 @@ internal sealed class OftMethod : AdapterMethod
         BlockSizes.NumberSetting("r"),
         AdapterSetting.Switch(Share, false, "One rotation for all blocks of a layer.") with { PeftKey = "block_share" },
         AdapterSetting.Switch(
-            Constrained, false, "COFT: the skew-symmetric matrices of a layer no longer than eps/√blocks.") with { PeftKey = "coft" },
+            Constrained, false, "COFT: the skew-symmetric matrices of a layer no longer than eps/√blocks.") with
+        {
+            PeftKey = "coft",
+        },
         new(Bound, 6e-5, 1e-9, 1e6, "That length.") { PeftKey = "eps" },
         .. CayleyRotation.Settings(neumann: true),
         AdapterSetting.Switch(FormerSeries, false, "The series of PEFT 0.16 and 0.17, whose last term counts twice."),

@@ -9,7 +9,8 @@ internal static class ProjectionSeed
     /// <param name="value">PEFT's default.</param>
     /// <param name="peftKey">PEFT's key.</param>
     public static AdapterSetting Setting(int value, string peftKey) => new(
-        Name, value, int.MinValue, uint.MaxValue, "Seed of the frozen random factors, which are PEFT's for the same seed.")
+        Name, value, int.MinValue, uint.MaxValue,
+        "Seed of the frozen random factors, which are PEFT's for the same seed.")
     {
         IsWhole = true,
         PeftKey = peftKey,

@@ -19,8 +19,8 @@ internal sealed class PsoftMethod : AdapterMethod
     public override string Name => "psoft";
     public override string Formula => "W + U_r diag(sigma_r)·(diag(b)·Q(theta)·diag(a) − I)·V_rᵀ, Q a rotation [r, r]";
     public override string Source => "Efficient Orthogonal Fine-Tuning with Principal Subspace Adaptation, 2026, openreview FSHrinMArK";
-    public override string Use => "Orthogonal fine-tuning at LoRA's speed: r(r − 1)/2 + 2r numbers a layer. Ranks of 32 to 256 "
-        + "are customary. Export makes a LoRA for PEFT, whose own type finds other signs.";
+    public override string Use => "Orthogonal fine-tuning at LoRA's speed: r(r − 1)/2 + 2r numbers a layer. Ranks of "
+        + "32 to 256 are customary. Export makes a LoRA for PEFT, whose own type finds other signs.";
     public override string PeftType => "PSOFT_FACTORS";
     public override string? FormerPeftType => "PSOFT";
     public override string? FormerRefusal =>

@@ -22,7 +22,10 @@ internal sealed class RandLoraMethod : AdapterMethod
         ProjectionSeed.Setting(0, "projection_prng_key"),
         AdapterSetting.Switch(Sparse, false, "A and B of -1, 0 and 1, two thirds zeros.") with { PeftKey = "sparse" },
         AdapterSetting.Switch(
-            VerySparse, false, "Still more zeros, all but one in the root of the smaller size.") with { PeftKey = "very_sparse" },
+            VerySparse, false, "Still more zeros, all but one in the root of the smaller size.") with
+        {
+            PeftKey = "very_sparse",
+        },
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)

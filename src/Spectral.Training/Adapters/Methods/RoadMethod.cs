@@ -16,7 +16,8 @@ internal sealed class RoadMethod : AdapterMethod
     [
         AdapterSetting.Choice(Variant, "One angle and length per pair, per output, or per output and direction.", "road_1", "road_2", "road_4") with { PeftKey = "variant" },
         AdapterSetting.Whole(
-            GroupSize, 64, 2, 65536, "Outputs in a group; the largest even number up to this that divides all layers' outputs.") with
+            GroupSize, 64, 2, 65536,
+            "Outputs in a group; the largest even number up to this that divides all layers' outputs.") with
         {
             PeftKey = "group_size",
         },

@@ -64,9 +64,11 @@ internal sealed class VbLoraMethod : AdapterMethod
             }
             if (!byName.TryGetValue(name + Weights, out var weights) || !AreOneLess(weights.Shape, tensor.Shape))
                 throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is "
-                    + $"{InputText.Shape([.. tensor.Shape])}, expected beside it {InputText.Quote(name + Weights)} with one column less");
+                    + $"{InputText.Shape([.. tensor.Shape])}, expected beside it {InputText.Quote(name + Weights)} "
+                    + "with one column less");
             long[] shape = [.. tensor.Shape.SkipLast(1), count];
-            yield return new AdapterTensor(tensor.Path, name, StoredType.F32, shape, () => Logits(tensor, weights, count));
+            yield return new AdapterTensor(
+                tensor.Path, name, StoredType.F32, shape, () => Logits(tensor, weights, count));
         }
     }
 
@@ -105,7 +107,8 @@ internal sealed class VbLoraMethod : AdapterMethod
                 var vector = numbers[row * k + i];
                 if (vector < 0 || vector >= count)
                     throw new InputException(
-                        $"{indices.Path}: tensor {InputText.Quote(indices.Name)} names vector {vector}, expected 0 to {count - 1}");
+                        $"{indices.Path}: tensor {InputText.Quote(indices.Name)} names vector {vector}, expected "
+                            + $"0 to {count - 1}");
                 var weight = i == k - 1 ? rest : values[row * (k - 1) + i];
                 rest -= weight;
                 logits[row * count + vector] = (float)Math.Max(Math.Log(Math.Max(weight, 0)), NotChosen);

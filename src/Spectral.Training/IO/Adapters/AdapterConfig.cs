@@ -105,7 +105,8 @@ public sealed record AdapterConfig
             return options;
         return options with
         {
-            SettingPatterns = new Dictionary<string, IReadOnlyList<KeyValuePair<string, double>>>(options.SettingPatterns)
+            SettingPatterns = new Dictionary<string, IReadOnlyList<KeyValuePair<string, double>>>(
+                options.SettingPatterns)
             {
                 [setting.Name] = Exceptions(modules, Value, own),
             },
@@ -124,7 +125,8 @@ public sealed record AdapterConfig
             .Select(module => KeyValuePair.Create(Regex.Escape(module.Shape.Name), setting(module.Options)))];
 
     /// <summary>Whether the list of targets says by itself which modules are adapted.</summary>
-    internal bool IsListAlone => TargetModules.Names is not null && ExcludeModules is null && LayersToTransform is not { Count: > 0 };
+    internal bool IsListAlone =>
+        TargetModules.Names is not null && ExcludeModules is null && LayersToTransform is not { Count: > 0 };
 
     /// <summary>Compiles the expressions of <see cref="LayersPattern"/>.</summary>
     /// <exception cref="InputException">A list's name is no regular expression, or takes backtracking.</exception>

@@ -22,7 +22,10 @@ internal static partial class AdapterConfigFile
             ["target_modules"] = () => WritePattern(json, "target_modules", config.TargetModules),
             ["task_type"] = () => json.WriteString("task_type", "CAUSAL_LM"),
         };
-        AdapterOptions whole = config.Options with { TargetModules = config.TargetModules.Names ?? config.Options.TargetModules };
+        AdapterOptions whole = config.Options with
+        {
+            TargetModules = config.TargetModules.Names ?? config.Options.TargetModules,
+        };
         AdapterOptions options = config.IncludesStart ? Doubled(whole) : whole;
         foreach (PeftField field in OwnFields(config.Method).Where(field => field.Write is not null))
             writers[field.Key] = () => field.Write!(json, options);
@@ -31,12 +34,17 @@ internal static partial class AdapterConfigFile
         if (config.ExcludeModules is { } excluded)
             writers["exclude_modules"] = () => WritePattern(json, "exclude_modules", excluded);
         if (config.LayersToTransform is { } layers)
-            writers["layers_to_transform"] = () => WriteList(json, "layers_to_transform", layers, json.WriteNumberValue);
+            writers["layers_to_transform"] = () => WriteList(
+                json, "layers_to_transform", layers, json.WriteNumberValue);
         if (config.LayersPattern.Count > 0)
-            writers["layers_pattern"] = () => WriteList(json, "layers_pattern", config.LayersPattern, json.WriteStringValue);
+            writers["layers_pattern"] = () => WriteList(
+                json, "layers_pattern", config.LayersPattern, json.WriteStringValue);
         if (config.BaseTensorSha256.Count > 0)
             writers[DigestsKey] = () => PeftField.WriteEntries(
-                json, DigestsKey, config.BaseTensorSha256.OrderBy(pair => pair.Key, StringComparer.Ordinal), json.WriteStringValue);
+                json,
+                DigestsKey,
+                config.BaseTensorSha256.OrderBy(pair => pair.Key, StringComparer.Ordinal),
+                json.WriteStringValue);
         json.WriteStartObject();
         foreach (Action write in writers.Values)
             write();
@@ -68,7 +76,8 @@ internal static partial class AdapterConfigFile
     /// The settings as a file of twice the rank has them, which holds what the factors started as; <see cref="Halved"/>
     /// undoes it.
     /// </summary>
-    private static AdapterOptions Doubled(AdapterOptions options) => Scaled(options, rank => checked(2 * rank), options.RankStabilized ? Math.Sqrt(2) : 2);
+    private static AdapterOptions Doubled(AdapterOptions options) =>
+        Scaled(options, rank => checked(2 * rank), options.RankStabilized ? Math.Sqrt(2) : 2);
 
     private static void WritePattern(Utf8JsonWriter json, string key, ModulePattern pattern)
     {

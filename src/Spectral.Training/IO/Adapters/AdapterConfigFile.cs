@@ -57,7 +57,8 @@ internal static partial class AdapterConfigFile
         string path = Path(directory);
         IReadOnlyList<PeftField> known = Fields(method);
         WarnOfUnknown(fields, known, path, warnings);
-        warnings.AddRange(known.Select(field => field.Remark(fields)).OfType<string>().Select(remark => $"{path}: {remark}"));
+        warnings.AddRange(known.Select(field => field.Remark(fields)).OfType<string>()
+            .Select(remark => $"{path}: {remark}"));
         AdapterOptions options = known.Aggregate(new AdapterOptions(), (options, field) => field.Read(fields, options));
         if (!metadata.ContainsKey(MethodKey))
             options = method.ReadForeign(fields, options);
@@ -76,9 +77,12 @@ internal static partial class AdapterConfigFile
             IncludesStart = includesStart,
             LacksStart = start is not null,
             StartsAtRandom = StartsAtRandom(fields, method),
-            SetAside = [.. known.Where(field => field.SetAside is not null && fields.Has(field.Key)).Select(field => field.SetAside!)],
+            SetAside =
+                [.. known.Where(field => fields.Has(field.Key)).Select(field => field.SetAside).OfType<string>()],
             Blocks = method.PeftType == AdapterConfig.Lora ? BlockDiagonals.Of(fields) : null,
-            InputsPooled = fields.Find("use_qalora") is { ValueKind: JsonValueKind.True } ? fields.Integer("qalora_group_size", 1, int.MaxValue) ?? 16 : null,
+            InputsPooled = fields.Find("use_qalora") is { ValueKind: JsonValueKind.True }
+                ? fields.Integer("qalora_group_size", 1, int.MaxValue) ?? 16
+                : null,
             TargetModules = Pattern(fields, "target_modules", path)
                 ?? throw fields.Wrong("target_modules", "a list of names, an expression or all-linear"),
             ExcludeModules = Pattern(fields, "exclude_modules", path),
@@ -180,13 +184,18 @@ internal static partial class AdapterConfigFile
     /// where a name other than that of a LoRA's start is given, it is that of a distribution.
     /// </summary>
     private static bool StartsAtRandom(JsonFields fields, AdapterMethod method)
-        => (fields.Find("init_lora_weights") ?? fields.Find("init_ia3_weights") ?? fields.Find("init_weights"))?.ValueKind switch
+    {
+        JsonElement? start = fields.Find("init_lora_weights")
+            ?? fields.Find("init_ia3_weights")
+            ?? fields.Find("init_weights");
+        return start?.ValueKind switch
         {
             null => RandomByDefault.Contains(method.PeftType),
             JsonValueKind.False => true,
             JsonValueKind.String => !fields.Has("init_lora_weights"),
             _ => false,
         };
+    }
 
     private static void WarnOfUnknown(JsonFields fields, IReadOnlyList<PeftField> known, string path, List<string> warnings)
     {

@@ -4,8 +4,9 @@ namespace Spectral.Training;
 
 /// <summary>
 /// An adapter folder in PEFT's layout: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> with keys
-/// <c>base_model.model.&lt;module path&gt;.&lt;leaf&gt;</c>, and <c>base_model.&lt;name&gt;</c> for what all modules share. Reads what PEFT and
-/// this library write; PEFT loads the folders of methods that it has. Folders of mlx-lm are read too (<see cref="MlxFolder"/>).
+/// <c>base_model.model.&lt;module path&gt;.&lt;leaf&gt;</c>, and <c>base_model.&lt;name&gt;</c> for what all modules
+/// share. Reads what PEFT and this library write; PEFT loads the folders of methods that it has. Folders of mlx-lm are
+/// read too (<see cref="MlxFolder"/>).
 /// </summary>
 public sealed class AdapterFolder : IDisposable
 {
@@ -32,7 +33,8 @@ public sealed class AdapterFolder : IDisposable
                 return;
             }
             Config = AdapterConfigFile.Load(config, directory, file.Metadata, warnings);
-            if (Config.Method.StartTensor is { } leaf && !file.Tensors.Keys.Any(key => key.EndsWith($".{leaf}", StringComparison.Ordinal)))
+            if (Config.Method.StartTensor is { } leaf
+                && !file.Tensors.Keys.Any(key => key.EndsWith($".{leaf}", StringComparison.Ordinal)))
                 Config = Config with { LacksStart = true };
             if (Config.Blocks is { } blocks)
                 Tensors = [.. Tensors.Select(blocks.Expand)];
@@ -59,13 +61,16 @@ public sealed class AdapterFolder : IDisposable
     /// <summary>All tensors of the file.</summary>
     internal IEnumerable<AdapterTensor> Tensors { get; }
 
-    /// <summary>Opens an adapter folder and checks its config; the weights stay mapped until it is disposed of.</summary>
-    /// <exception cref="InputException">A file is missing or malformed, or the config asks for what is not supported.</exception>
+    /// <summary>
+    /// Opens an adapter folder and checks its config; the weights stay mapped until it is disposed of.
+    /// </summary>
+    /// <exception cref="InputException">A file is missing or malformed, or the config asks for what is not
+    /// supported.</exception>
     public static AdapterFolder Open(string directory) => new(directory);
 
     /// <summary>
-    /// Writes an adapter folder; tensor names are made by <see cref="KeyOf"/> and <see cref="SharedKeyOf"/>. The config is written last: it marks a
-    /// complete folder.
+    /// Writes an adapter folder; tensor names are made by <see cref="KeyOf"/> and <see cref="SharedKeyOf"/>. The config
+    /// is written last: it marks a complete folder.
     /// </summary>
     public static void Write(string directory, AdapterConfig config, IReadOnlyList<TensorToWrite> tensors)
     {
@@ -80,7 +85,9 @@ public sealed class AdapterFolder : IDisposable
     /// <summary>The name under which a tensor that all modules share is stored.</summary>
     public static string SharedKeyOf(string name) => SharedPrefix + name;
 
-    /// <summary>A stored name without PEFT's prefix, which may be missing or repeated, and without other wrappers' names.</summary>
+    /// <summary>
+    /// A stored name without PEFT's prefix, which may be missing or repeated, and without other wrappers' names.
+    /// </summary>
     /// <param name="key">The name.</param>
     /// <param name="isModule">False where the prefix says that the tensor is shared.</param>
     internal static string WithoutPrefix(string key, out bool isModule)
@@ -90,7 +97,9 @@ public sealed class AdapterFolder : IDisposable
         return isModule ? name : name[SharedPrefix.Length..];
     }
 
-    /// <summary>Checks that the base weights are bit for bit those the adapter was made for, as far as it names them.</summary>
+    /// <summary>
+    /// Checks that the base weights are bit for bit those the adapter was made for, as far as it names them.
+    /// </summary>
     /// <exception cref="InputException">It was made for another model.</exception>
     public void CheckFits(ModelFolder model)
     {
@@ -108,7 +117,8 @@ public sealed class AdapterFolder : IDisposable
         if (File.Exists(path))
             return path;
         throw new InputException(File.Exists(Path.Combine(directory, "adapter_model.bin"))
-            ? $"{directory}: only pickled weights (adapter_model.bin), which are never opened; save the adapter as {WeightsFile}"
+            ? $"{directory}: only pickled weights (adapter_model.bin), which are never opened; save the adapter as "
+                + WeightsFile
             : $"{directory}: no adapter weights, expected {WeightsFile}");
     }
 

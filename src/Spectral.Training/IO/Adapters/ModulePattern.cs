@@ -3,8 +3,9 @@ using System.Runtime.CompilerServices;
 namespace Spectral.Training;
 
 /// <summary>
-/// Which modules of a model are meant, with PEFT's rules: a list matches a module whose full name is an item or ends with a dot and
-/// an item; an expression must match the full name; <c>all-linear</c> is every linear layer but the output head.
+/// Which modules of a model are meant, with PEFT's rules: a list matches a module whose full name is an item or ends
+/// with a dot and an item; an expression must match the full name; <c>all-linear</c> is every linear layer but the
+/// output head.
 /// </summary>
 public sealed class ModulePattern
 {
@@ -38,7 +39,8 @@ public sealed class ModulePattern
     public static ModulePattern Of(params IEnumerable<string> names) => new([.. names], null, null);
 
     /// <summary>An expression over full names, or all-linear.</summary>
-    /// <exception cref="InputException">It is not a regular expression; <paramref name="where"/> begins the message.</exception>
+    /// <exception cref="InputException">It is not a regular expression; <paramref name="where"/> begins the
+    /// message.</exception>
     public static ModulePattern Parse(string text, string where)
         => string.Equals(text, AllLinear, StringComparison.OrdinalIgnoreCase)
             ? new ModulePattern(null, AllLinear, null)
@@ -55,7 +57,9 @@ public sealed class ModulePattern
                 && !module.EndsWith(".lm_head", StringComparison.Ordinal)
             : expression.Match(module).Success;
 
-    /// <summary>The first item of a list, or the expression, that means none of some modules; null if each means one.</summary>
+    /// <summary>
+    /// The first item of a list, or the expression, that means none of some modules; null if each means one.
+    /// </summary>
     /// <param name="modules">The modules; null: unknown.</param>
     internal string? Unmatched(IEnumerable<string>? modules)
     {
@@ -66,7 +70,9 @@ public sealed class ModulePattern
         return Names.FirstOrDefault(name => !modules.Any(Of(name).Matches));
     }
 
-    /// <summary>The value of the first expression that matches a module's name or its end after a dot; null if none does.</summary>
+    /// <summary>
+    /// The value of the first expression that matches a module's name or its end after a dot; null if none does.
+    /// </summary>
     /// <exception cref="InputException">One is no regular expression, or takes backtracking.</exception>
     internal static T? First<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, string module, string where) where T : struct
     {
@@ -82,7 +88,7 @@ public sealed class ModulePattern
     internal static string? Unmatched<T>(IReadOnlyList<KeyValuePair<string, T>> patterns, IEnumerable<string> modules)
         where T : struct =>
         patterns.Select(pattern => pattern.Key)
-            .FirstOrDefault(key => new NameEnding(key, "a pattern of layers") is var ending && !modules.Any(ending.Matches));
+            .FirstOrDefault(key => !modules.Any(new NameEnding(key, "a pattern of layers").Matches));
 
     private static NameEnding[] Compile(IReadOnlyList<string> keys, string where) => keys.Count <= MostEntries
         ? [.. keys.Select(key => new NameEnding(key, where))]

@@ -66,7 +66,11 @@ internal static class ModuleSizes
         return (int.MaxValue, place);
     }
 
-    private static (int Out, int In) Deduce(AdapterFolder folder, string module, IReadOnlyDictionary<string, AdapterTensor> stored, AdapterOptions options)
+    private static (int Out, int In) Deduce(
+        AdapterFolder folder,
+        string module,
+        IReadOnlyDictionary<string, AdapterTensor> stored,
+        AdapterOptions options)
     {
         // No method stores more than three dimensions; a shape can have thousands.
         int[] sizes = [.. stored.Values.SelectMany(tensor => tensor.Shape.Take(MostDimensions)).Where(size => size is >= 1 and <= int.MaxValue).Select(size => (int)size).Distinct()];
@@ -83,9 +87,14 @@ internal static class ModuleSizes
     }
 
     // Of a layer's bias an adapter says nothing unless it trains it.
-    private static bool HasBias(IReadOnlyDictionary<string, AdapterTensor> stored) => stored.ContainsKey(AdapterTensors.WrappedBias);
+    private static bool HasBias(IReadOnlyDictionary<string, AdapterTensor> stored) =>
+        stored.ContainsKey(AdapterTensors.WrappedBias);
 
-    private static bool Fits(AdapterConfig config, ModuleShape shape, AdapterOptions options, IReadOnlyDictionary<string, AdapterTensor> stored)
+    private static bool Fits(
+        AdapterConfig config,
+        ModuleShape shape,
+        AdapterOptions options,
+        IReadOnlyDictionary<string, AdapterTensor> stored)
     {
         try
         {

@@ -95,7 +95,10 @@ public sealed partial record PeftField
                     double>>>(options.SettingPatterns) { [setting.Name] = entries } }
                 : options,
         Write = (json, options) => WriteEntries(
-            json, key, (options.SettingPatterns.GetValueOrDefault(setting.Name) ?? []).Select(Behind), json.WriteNumberValue),
+            json,
+            key,
+            (options.SettingPatterns.GetValueOrDefault(setting.Name) ?? []).Select(Behind),
+            json.WriteNumberValue),
     };
 
     /// <summary>
@@ -150,7 +153,9 @@ public sealed partial record PeftField
     private static KeyValuePair<string, T> Behind<T>(KeyValuePair<string, T> entry)
     {
         const string First = @"model\.";
-        return entry.Key.StartsWith(First, StringComparison.Ordinal) ? KeyValuePair.Create(entry.Key[First.Length..], entry.Value) : entry;
+        return entry.Key.StartsWith(First, StringComparison.Ordinal)
+            ? KeyValuePair.Create(entry.Key[First.Length..], entry.Value)
+            : entry;
     }
 
     /// <summary>An expression for the module of a tensor, whatever wrappers its name goes through.</summary>

@@ -42,7 +42,8 @@ public sealed partial record PeftField(string Key)
     public static PeftField FanInFanOut { get; } = new("fan_in_fan_out")
     {
         Remark = fields => fields.Boolean("fan_in_fan_out") == true
-            ? "fan_in_fan_out is true; taken as false, as PEFT does, since the model's layers store their weights [out, in]"
+            ? "fan_in_fan_out is true; taken as false, as PEFT does, since the model's layers store their weights "
+                + "[out, in]"
             : null,
         Write = (json, _) => json.WriteBoolean("fan_in_fan_out", false),
     };
@@ -64,15 +65,17 @@ public sealed partial record PeftField(string Key)
         .. Unsupported("lora_bias", "kasa_config"),
         Refused("layer_replication", "it makes a deeper model of copies of the base's layers"),
         Refused("target_parameters", "it adapts stacked parameters, such as those of experts, which no model here has"),
-        Refused("alora_invocation_tokens", "an activated LoRA acts only on the tokens from its invocation on, which nothing here does"),
+        Refused(
+            "alora_invocation_tokens",
+            "an activated LoRA acts only on the tokens from its invocation on, which nothing here does"),
         Refused("arrow_config", "it routes each token to some of several adapters"),
         Refused("enable_lora", "it adapts parts of a layer that holds several, such as GPT-2's c_attn"),
         // What they change is how training goes; in their forward pass outside of it they are plain LoRA.
         InTraining("velora_config", "lora_velora_embed"),
         InTraining("monteclora_config", "lora_monteclora_sampler"),
         .. Ignored(
-            "loftq_config", "eva_config", "corda_config", "lora_ga_config", "use_qalora", "qalora_group_size", "use_bdlora", "megatron_config",
-            "megatron_core", "runtime_config", "merge_weights"),
+            "loftq_config", "eva_config", "corda_config", "lora_ga_config", "use_qalora", "qalora_group_size",
+            "use_bdlora", "megatron_config", "megatron_core", "runtime_config", "merge_weights"),
     ];
 
     /// <summary>LoraConfig's keys, some of them otherwise.</summary>
@@ -161,11 +164,10 @@ public sealed partial record PeftField(string Key)
                 : options,
         Write = (json, options) =>
         {
-            if (setting.IsLaterKey && options.Settings.GetValueOrDefault(setting.Name, setting.Default) == setting.Default)
+            var own = options.Settings.GetValueOrDefault(setting.Name, setting.Default);
+            if (setting.IsLaterKey && own == setting.Default)
                 return;
-            var value = rival is not null && options.Settings.GetValueOrDefault(rival) != 0
-                ? 0
-                : options.Settings.GetValueOrDefault(setting.Name, setting.Default);
+            var value = rival is not null && options.Settings.GetValueOrDefault(rival) != 0 ? 0 : own;
             if (setting.IsSwitch)
                 json.WriteBoolean(key, setting.Describe(value) == "on");
             else if (setting.Choices.Count > 0)
@@ -230,7 +232,8 @@ public sealed partial record PeftField(string Key)
     /// Features that change the model in ways this library does not have: refused unless absent, false or empty. Not
     /// written.
     /// </summary>
-    public static IEnumerable<PeftField> Unsupported(params IEnumerable<string> keys) => keys.Select(key => Refused(key, "this feature is not supported"));
+    public static IEnumerable<PeftField> Unsupported(params IEnumerable<string> keys) =>
+        keys.Select(key => Refused(key, "this feature is not supported"));
 
     /// <summary>A feature that this library does not have, refused likewise.</summary>
     /// <param name="key">The key.</param>
@@ -268,7 +271,10 @@ public sealed partial record PeftField(string Key)
     };
 
     /// <summary>A setting that files of earlier versions have among the other keys.</summary>
-    internal static PeftField Former(AdapterSetting setting) => new(setting.Name) { Read = Setting(setting, setting.Name).Read };
+    internal static PeftField Former(AdapterSetting setting) => new(setting.Name)
+    {
+        Read = Setting(setting, setting.Name).Read,
+    };
 
     /// <summary>Keys that change nothing in what the stored weights mean. Not written.</summary>
     public static IEnumerable<PeftField> Ignored(params IEnumerable<string> keys) => keys.Select(key => new PeftField(key));

@@ -50,7 +50,8 @@ internal static class PythonExpression
     }
 
     /// <summary>
-    /// Counts the characters of the class that begins here, in which none of these mean anything; a first ] is one of it.
+    /// Counts the characters of the class that begins here, in which none of these mean anything; a first ] is one of
+    /// it.
     /// </summary>
     private static int ClassLength(string pattern, int start)
     {
