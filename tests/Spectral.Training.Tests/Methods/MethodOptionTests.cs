@@ -70,7 +70,7 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
     [TestCase("vb-lora", "--rank-pattern")]
     [TestCase("lokr", "--bias")]
     [TestCase("loha", "--bias")]
-    [TestCase("miss", "--bias")]
+    [TestCase("hira", "--bias")]
     [TestCase("hra", "--dropout")]
     public void WhatPeftHasNoPlaceForIsRefused(string method, string option)
     {

@@ -43,18 +43,6 @@ public sealed class PeftFolderTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(Loss(again, tokens), Is.EqualTo(loss).Within(Tolerance));
     }
 
-    /// <summary>MiSS has a key for biases, and no version of PEFT stores those that it trained.</summary>
-    [Test]
-    public void BiasesThatPeftLeavesOutAreTheModels()
-    {
-        var (tokens, loss, _) = CopyWithBias("miss-mini", "all");
-        using (var reader = new AdapterReader(Folder.Path, ModelConfig.Load(PeftFolders.Model(tokens))))
-            Assert.That(reader.Warnings, Has.Exactly(1).Items.And.One.Contains("bias is 'all'"));
-        using var model = Load(PeftFolders.Model(tokens));
-        using var adapter = Adapter.Load(model, Folder.Path);
-        Assert.That(Loss(model, tokens), Is.EqualTo(loss).Within(Tolerance));
-    }
-
     /// <summary>
     /// A layer that AdaLoRA took all rank from keeps its trained bias, which stands beside no factors when saved again.
     /// PEFT takes every bias that is in the file, whatever the key says.

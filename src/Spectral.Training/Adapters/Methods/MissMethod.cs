@@ -30,7 +30,7 @@ internal sealed class MissMethod : AdapterMethod
     public override string Source => "Kang and Yin, 2024, arXiv 2409.15371";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Rank(64), PeftField.Dropout("miss_dropout"),
+        PeftField.Rank(64), PeftField.Dropout("miss_dropout"), PeftField.Bias("MiSS_only", former: "Bone_only"),
         new(Init) { Read = ReadVariant, Write = WriteVariant },
     ];
     public override string Use => "One factor trains and it starts with a gradient at once, at LoRA's cost: r·out numbers a layer. Ranks of 32 to 128 are customary.";

@@ -13,7 +13,7 @@ internal sealed class TinyLoraMethod : AdapterMethod
     public override string Source => "Learning to Reason in 13 Parameters, 2026, arXiv 2602.04118";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Rank(2), PeftField.Dropout("tinylora_dropout"),
+        PeftField.Rank(2), PeftField.Dropout("tinylora_dropout"), PeftField.Bias("tinylora_only"),
         PeftField.Written("save_projection", true, CheckProjection),
         PeftField.Start("init_weights"), .. PeftField.Ignored("init_v_bound"),
     ];

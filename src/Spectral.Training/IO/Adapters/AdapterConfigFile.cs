@@ -30,7 +30,7 @@ internal static partial class AdapterConfigFile
     [
         .. PeftField.Ignored("task_type", "revision", "inference_mode", "auto_mapping", "peft_version", "init_weights"),
         PeftField.FanInFanOut,
-        PeftField.UnstoredBias,
+        PeftField.Is("bias", "none"),
     ];
 
     /// <summary>Parses the config of a folder, whose <see cref="Path"/> begins every message about it.</summary>

@@ -48,14 +48,6 @@ public sealed partial record PeftField(string Key)
         Write = (json, _) => json.WriteBoolean("fan_in_fan_out", false),
     };
 
-    /// <summary>Biases trained with a type whose files never have them, in any version of PEFT.</summary>
-    public static PeftField UnstoredBias { get; } = new("bias")
-    {
-        Remark = fields => fields.Text("bias") is { } which and not "none"
-            ? $"bias is {InputText.Quote(which)}; PEFT stores no biases with this type, so the model's own are used"
-            : null,
-    };
-
     /// <summary>The keys of PEFT's LoraConfig that say something about stored weights.</summary>
     public static IReadOnlyList<PeftField> Lora { get; } =
     [
