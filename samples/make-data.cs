@@ -16,8 +16,11 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-const int PretrainRecords = 60_000, KnownRecords = 300, TrainRecords = 3_000, EvalRecords = 300;
-const int Merges = 15;                             // with 256 bytes and the end token: a vocabulary of 272
+const int PretrainRecords = 60_000,
+    KnownRecords = 300,
+    TrainRecords = 3_000,
+    EvalRecords = 300;
+const int Merges = 15; // with 256 bytes and the end token: a vocabulary of 272
 
 if (args.Length != 1)
 {
@@ -53,7 +56,8 @@ static List<Sample> Generate(int count, SplitMix random, TaskKind[] tasks, HashS
     {
         var task = tasks[random.Next(tasks.Length)];
         var record = task.Make(Words.Draw(random, task.WordCount));
-        if (seen.Add(record.Prompt)) records.Add(record);
+        if (seen.Add(record.Prompt))
+            records.Add(record);
     }
     return records;
 }
@@ -67,7 +71,8 @@ static List<Sample> GenerateFromOtherWords(int count, SplitMix random, TaskKind 
     while (records.Count < count)
     {
         var record = task.Make(Words.Draw(random, task.WordCount));
-        if (!record.Words.Any(used.Contains) && seen.Add(record.Prompt)) records.Add(record);
+        if (!record.Words.Any(used.Contains) && seen.Add(record.Prompt))
+            records.Add(record);
     }
     return records;
 }
@@ -85,7 +90,8 @@ void WriteRecords(string name, List<Sample> records)
     Write(Path.Combine(args[0], name), text.ToString());
 }
 
-static void Write(string path, string text) => File.WriteAllText(path, text, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
+static void Write(string path, string text) =>
+    File.WriteAllText(path, text, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
 
 /// <summary>One line of a data file, and the words it was made from.</summary>
 sealed record Sample(string Prompt, string Completion, string[] Words);
@@ -115,7 +121,11 @@ static class Tasks
     ];
 
     /// <summary>What the base model has never seen: neither the name nor this shape of answer.</summary>
-    public static readonly TaskKind Badge = new("badge", 2, words => $"{Reverse(words[1]).ToUpperInvariant()}-{words[0][0]}");
+    public static readonly TaskKind Badge = new(
+        "badge",
+        2,
+        words => $"{Reverse(words[1]).ToUpperInvariant()}-{words[0][0]}"
+    );
 
     private static string Reverse(string word) => new([.. word.Reverse()]);
 }
@@ -123,14 +133,17 @@ static class Tasks
 /// <summary>Pronounceable words of two or three syllables that mean nothing: about two million of them.</summary>
 static class Words
 {
-    private const string Consonants = "bdfghklmnprstvz", Vowels = "aeiou", Endings = "lnrst";
+    private const string Consonants = "bdfghklmnprstvz",
+        Vowels = "aeiou",
+        Endings = "lnrst";
 
     public static bool IsVowel(char letter) => Vowels.Contains(letter);
 
     public static string[] Draw(SplitMix random, int count)
     {
         var words = new string[count];
-        for (var i = 0; i < count; i++) words[i] = Draw(random);
+        for (var i = 0; i < count; i++)
+            words[i] = Draw(random);
         return words;
     }
 
@@ -139,7 +152,8 @@ static class Words
         var word = new StringBuilder();
         for (var syllables = 2 + random.Next(2); syllables > 0; syllables--)
             word.Append(Consonants[random.Next(Consonants.Length)]).Append(Vowels[random.Next(Vowels.Length)]);
-        if (random.Next(3) == 0) word.Append(Endings[random.Next(Endings.Length)]);
+        if (random.Next(3) == 0)
+            word.Append(Endings[random.Next(Endings.Length)]);
         return word.ToString();
     }
 }
@@ -161,7 +175,10 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
     {
         var vocabulary = Enumerable.Range(0, 256).Select(value => Symbol((byte)value).ToString()).ToList();
         var merges = new List<string>();
-        var pieces = texts.SelectMany(Split).Select(piece => piece.Select(symbol => symbol.ToString()).ToList()).ToList();
+        var pieces = texts
+            .SelectMany(Split)
+            .Select(piece => piece.Select(symbol => symbol.ToString()).ToList())
+            .ToList();
         while (merges.Count < count)
         {
             var (left, right) = pieces
@@ -170,14 +187,16 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
                 .OrderByDescending(group => group.Count())
                 .ThenBy(group => group.Key.First, StringComparer.Ordinal)
                 .ThenBy(group => group.Key.Second, StringComparer.Ordinal)
-                .First().Key;
+                .First()
+                .Key;
             merges.Add($"{left} {right}");
             vocabulary.Add(left + right);
             foreach (var piece in pieces)
             {
                 for (var i = 0; i + 1 < piece.Count; i++)
                 {
-                    if (piece[i] != left || piece[i + 1] != right) continue;
+                    if (piece[i] != left || piece[i + 1] != right)
+                        continue;
                     piece[i] = left + right;
                     piece.RemoveAt(i + 1);
                 }
@@ -189,7 +208,8 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
     public string ToJson()
     {
         var ids = new JsonObject();
-        for (var i = 0; i < vocabulary.Count; i++) ids[vocabulary[i]] = i;
+        for (var i = 0; i < vocabulary.Count; i++)
+            ids[vocabulary[i]] = i;
         ids[EndToken] = EndTokenId;
         var byteLevel = new JsonObject
         {
@@ -199,38 +219,40 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
             ["use_regex"] = true,
         };
         return new JsonObject
-        {
-            ["version"] = "1.0",
-            ["truncation"] = null,
-            ["padding"] = null,
-            ["added_tokens"] = new JsonArray(new JsonObject
             {
-                ["id"] = EndTokenId,
-                ["content"] = EndToken,
-                ["single_word"] = false,
-                ["lstrip"] = false,
-                ["rstrip"] = false,
-                ["normalized"] = false,
-                ["special"] = true,
-            }),
-            ["normalizer"] = null,
-            ["pre_tokenizer"] = byteLevel,
-            ["post_processor"] = byteLevel.DeepClone(),
-            ["decoder"] = byteLevel.DeepClone(),
-            ["model"] = new JsonObject
-            {
-                ["type"] = "BPE",
-                ["dropout"] = null,
-                ["unk_token"] = null,
-                ["continuing_subword_prefix"] = null,
-                ["end_of_word_suffix"] = null,
-                ["fuse_unk"] = false,
-                ["byte_fallback"] = false,
-                ["ignore_merges"] = false,
-                ["vocab"] = ids,
-                ["merges"] = new JsonArray([.. merges.Select(merge => (JsonNode)merge)]),
-            },
-        }.ToJsonString(Json.Indented) + "\n";
+                ["version"] = "1.0",
+                ["truncation"] = null,
+                ["padding"] = null,
+                ["added_tokens"] = new JsonArray(
+                    new JsonObject
+                    {
+                        ["id"] = EndTokenId,
+                        ["content"] = EndToken,
+                        ["single_word"] = false,
+                        ["lstrip"] = false,
+                        ["rstrip"] = false,
+                        ["normalized"] = false,
+                        ["special"] = true,
+                    }
+                ),
+                ["normalizer"] = null,
+                ["pre_tokenizer"] = byteLevel,
+                ["post_processor"] = byteLevel.DeepClone(),
+                ["decoder"] = byteLevel.DeepClone(),
+                ["model"] = new JsonObject
+                {
+                    ["type"] = "BPE",
+                    ["dropout"] = null,
+                    ["unk_token"] = null,
+                    ["continuing_subword_prefix"] = null,
+                    ["end_of_word_suffix"] = null,
+                    ["fuse_unk"] = false,
+                    ["byte_fallback"] = false,
+                    ["ignore_merges"] = false,
+                    ["vocab"] = ids,
+                    ["merges"] = new JsonArray([.. merges.Select(merge => (JsonNode)merge)]),
+                },
+            }.ToJsonString(Json.Indented) + "\n";
     }
 
     // "upper: ->" is split as the GPT-2 pattern splits it: a run of letters or of other signs, with at most one space before it.
@@ -240,7 +262,12 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
         {
             var first = text[start] == ' ' ? start + 1 : start;
             end = first + 1;
-            while (end < text.Length && text[end] != ' ' && char.IsAsciiLetter(text[end]) == char.IsAsciiLetter(text[first])) end++;
+            while (
+                end < text.Length
+                && text[end] != ' '
+                && char.IsAsciiLetter(text[end]) == char.IsAsciiLetter(text[first])
+            )
+                end++;
             yield return string.Concat(Encoding.UTF8.GetBytes(text[start..end]).Select(Symbol));
         }
     }
@@ -254,46 +281,51 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
 
 static class ModelFiles
 {
-    public static string Config(ByteLevelBpe tokenizer) => new JsonObject
-    {
-        ["architectures"] = new JsonArray("LlamaForCausalLM"),
-        ["model_type"] = "llama",
-        ["vocab_size"] = tokenizer.VocabularySize,
-        ["hidden_size"] = 128,
-        ["intermediate_size"] = 384,
-        ["num_hidden_layers"] = 4,
-        ["num_attention_heads"] = 4,
-        ["num_key_value_heads"] = 2,
-        ["head_dim"] = 32,
-        ["hidden_act"] = "silu",
-        ["max_position_embeddings"] = 128,
-        ["rms_norm_eps"] = 1e-5,
-        ["rope_theta"] = 10000.0,
-        ["rope_scaling"] = null,
-        ["attention_bias"] = false,
-        ["mlp_bias"] = false,
-        ["attention_dropout"] = 0.0,
-        ["tie_word_embeddings"] = true,
-        ["initializer_range"] = 0.02,
-        ["bos_token_id"] = null,
-        ["eos_token_id"] = tokenizer.EndTokenId,
-        ["pad_token_id"] = tokenizer.EndTokenId,
-        ["torch_dtype"] = "float32",
-        ["use_cache"] = true,
-    }.ToJsonString(Json.Indented) + "\n";
+    public static string Config(ByteLevelBpe tokenizer) =>
+        new JsonObject
+        {
+            ["architectures"] = new JsonArray("LlamaForCausalLM"),
+            ["model_type"] = "llama",
+            ["vocab_size"] = tokenizer.VocabularySize,
+            ["hidden_size"] = 128,
+            ["intermediate_size"] = 384,
+            ["num_hidden_layers"] = 4,
+            ["num_attention_heads"] = 4,
+            ["num_key_value_heads"] = 2,
+            ["head_dim"] = 32,
+            ["hidden_act"] = "silu",
+            ["max_position_embeddings"] = 128,
+            ["rms_norm_eps"] = 1e-5,
+            ["rope_theta"] = 10000.0,
+            ["rope_scaling"] = null,
+            ["attention_bias"] = false,
+            ["mlp_bias"] = false,
+            ["attention_dropout"] = 0.0,
+            ["tie_word_embeddings"] = true,
+            ["initializer_range"] = 0.02,
+            ["bos_token_id"] = null,
+            ["eos_token_id"] = tokenizer.EndTokenId,
+            ["pad_token_id"] = tokenizer.EndTokenId,
+            ["torch_dtype"] = "float32",
+            ["use_cache"] = true,
+        }.ToJsonString(Json.Indented) + "\n";
 
-    public static string GenerationConfig(ByteLevelBpe tokenizer) => new JsonObject
-    {
-        ["do_sample"] = false,
-        ["eos_token_id"] = tokenizer.EndTokenId,
-        ["pad_token_id"] = tokenizer.EndTokenId,
-    }.ToJsonString(Json.Indented) + "\n";
+    public static string GenerationConfig(ByteLevelBpe tokenizer) =>
+        new JsonObject
+        {
+            ["do_sample"] = false,
+            ["eos_token_id"] = tokenizer.EndTokenId,
+            ["pad_token_id"] = tokenizer.EndTokenId,
+        }.ToJsonString(Json.Indented) + "\n";
 }
 
 static class Json
 {
     // Relaxed: "->" stays "->", which is what a reader of the data wants to see.
-    public static readonly JsonSerializerOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    public static readonly JsonSerializerOptions Compact = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
     public static readonly JsonSerializerOptions Indented = new(Compact) { WriteIndented = true, NewLine = "\n" };
 }
 
@@ -308,6 +340,6 @@ sealed class SplitMix(ulong seed)
         var z = _state;
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return (int)(((z ^ (z >> 31)) >> 32) * (ulong)below >> 32);   // the high bits, scaled: no division, bias below 2^-32
+        return (int)(((z ^ (z >> 31)) >> 32) * (ulong)below >> 32); // the high bits, scaled: no division, bias below 2^-32
     }
 }

@@ -18,18 +18,43 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-string root = Path.GetFullPath(Path.Combine(AppContext.GetData("EntryPointFileDirectoryPath") as string ?? "samples", ".."));
-Method[] chosen = args.Length == 0 ? Method.All : [.. args.Select(name => Method.All.FirstOrDefault(method => method.Name == name)
-    ?? throw new ArgumentException($"{name}: expected one of {string.Join(", ", Method.All.Select(method => method.Name))}"))];
+string root = Path.GetFullPath(
+    Path.Combine(AppContext.GetData("EntryPointFileDirectoryPath") as string ?? "samples", "..")
+);
+Method[] chosen =
+    args.Length == 0
+        ? Method.All
+        :
+        [
+            .. args.Select(name =>
+                Method.All.FirstOrDefault(method => method.Name == name)
+                ?? throw new ArgumentException(
+                    $"{name}: expected one of {string.Join(", ", Method.All.Select(method => method.Name))}"
+                )
+            ),
+        ];
 var study = new Study(root);
 study.SplitData();
 var results = new ConcurrentBag<Result>();
-Parallel.ForEach(Partitioner.Create(chosen, EnumerablePartitionerOptions.NoBuffering), new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, method =>
-{
-    foreach (Result result in study.Run(method)) results.Add(result);
-});
-Result[] ordered = [.. results.OrderBy(result => Array.FindIndex(chosen, method => method.Name == result.Method)).ThenBy(result => result.Seed)];
-File.WriteAllLines(Path.Combine(study.Folder, "results.jsonl"), ordered.Select(result => JsonSerializer.Serialize(result, Result.Json)));
+Parallel.ForEach(
+    Partitioner.Create(chosen, EnumerablePartitionerOptions.NoBuffering),
+    new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount },
+    method =>
+    {
+        foreach (Result result in study.Run(method))
+            results.Add(result);
+    }
+);
+Result[] ordered =
+[
+    .. results
+        .OrderBy(result => Array.FindIndex(chosen, method => method.Name == result.Method))
+        .ThenBy(result => result.Seed),
+];
+File.WriteAllLines(
+    Path.Combine(study.Folder, "results.jsonl"),
+    ordered.Select(result => JsonSerializer.Serialize(result, Result.Json))
+);
 Console.Write(Tables.Of(ordered, (double)study.Known()["loss"]!));
 
 /// <summary>One way to train: a command, its options, and the learning rate to begin the search at.</summary>
@@ -66,9 +91,22 @@ record Method(string Name, string Options, double Start, bool Matched = true)
 /// <param name="Loss">Of the same records.</param>
 /// <param name="Known">Loss on the tasks that the base model knew.</param>
 /// <param name="Spectra">What became of the weights.</param>
-record Result(string Method, bool Matched, long Parameters, double Rate, int Seed, double Exact, double Loss, double Known, Spectra Spectra)
+record Result(
+    string Method,
+    bool Matched,
+    long Parameters,
+    double Rate,
+    int Seed,
+    double Exact,
+    double Loss,
+    double Known,
+    Spectra Spectra
+)
 {
-    public static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    public static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+    };
 }
 
 /// <summary>What a run did to the spectra of the 28 matrices: means over them, or in how many a statement holds; docs/spectra.md defines each.</summary>
@@ -84,8 +122,20 @@ record Result(string Method, bool Matched, long Parameters, double Rate, int See
 /// <param name="AmplifiesTop">Matrices of which the verdict says so.</param>
 /// <param name="ReorientsTop">Likewise.</param>
 /// <param name="RestStable">Likewise.</param>
-record Spectra(double Change, double Amplification, double Top, double Rest, double Similarity, double TopTop, double BottomBottom, double EffectiveRank,
-    int Intruders, int AmplifiesTop, int ReorientsTop, int RestStable)
+record Spectra(
+    double Change,
+    double Amplification,
+    double Top,
+    double Rest,
+    double Similarity,
+    double TopTop,
+    double BottomBottom,
+    double EffectiveRank,
+    int Intruders,
+    int AmplifiesTop,
+    int ReorientsTop,
+    int RestStable
+)
 {
     private const double Threshold = 0.5;
 
@@ -96,9 +146,20 @@ record Spectra(double Change, double Amplification, double Top, double Rest, dou
         int Holds(string name) => (int)model[name]!["holds"]!;
         JsonNode intruders = model["intruders"]!.AsArray().Single(row => (double)row!["threshold"]! == Threshold)!;
         JsonArray bins = model["bins"]!.AsArray();
-        return new(Mean("relative_change"), Mean("amplification"), (double)bins[0]!["relative"]!, (double)bins[^1]!["relative_magnitude"]!, Mean("similarity_left"),
-            Mean("energy_top_top"), Mean("energy_bottom_bottom"), Mean("effective_rank_change"), (int)intruders["left"]! + (int)intruders["right"]!,
-            Holds("amplifies_top"), Holds("reorients_top"), Holds("rest_stable"));
+        return new(
+            Mean("relative_change"),
+            Mean("amplification"),
+            (double)bins[0]!["relative"]!,
+            (double)bins[^1]!["relative_magnitude"]!,
+            Mean("similarity_left"),
+            Mean("energy_top_top"),
+            Mean("energy_bottom_bottom"),
+            Mean("effective_rank_change"),
+            (int)intruders["left"]! + (int)intruders["right"]!,
+            Holds("amplifies_top"),
+            Holds("reorients_top"),
+            Holds("rest_stable")
+        );
     }
 }
 
@@ -106,10 +167,27 @@ record Spectra(double Change, double Amplification, double Top, double Rest, dou
 sealed class Study(string root)
 {
     public const string Base = "samples/base-model";
-    private const int Held = 300, Seeds = 5;
-    private static readonly int[] SearchSeeds = [100, 101];   // by one seed alone, rates win that fail every other time
-    private const string Device = "--device cpu --threads 1", Common = $"--steps 300 --batch 16 --max-length 128 --warmup 20 {Device}";
-    private static readonly double[] Ladder = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1, 1];
+    private const int Held = 300,
+        Seeds = 5;
+    private static readonly int[] SearchSeeds = [100, 101]; // by one seed alone, rates win that fail every other time
+    private const string Device = "--device cpu --threads 1",
+        Common = $"--steps 300 --batch 16 --max-length 128 --warmup 20 {Device}";
+    private static readonly double[] Ladder =
+    [
+        1e-4,
+        2e-4,
+        5e-4,
+        1e-3,
+        2e-3,
+        5e-3,
+        1e-2,
+        2e-2,
+        5e-2,
+        1e-1,
+        2e-1,
+        5e-1,
+        1,
+    ];
 
     public string Folder { get; } = Directory.CreateDirectory(Path.Combine(root, "artifacts/study")).FullName;
 
@@ -128,69 +206,110 @@ sealed class Study(string root)
         for (int seed = 0; seed < Seeds; seed++)
         {
             (string folder, JsonNode trained) = Train(method, rate, seed);
-            string tuned = method.TrainsAll ? $"--model {folder}" : $"--model {Base} --adapter {folder}", kept = $"{folder}/../{{0}}-{Path.GetFileName(folder)}";
-            JsonNode test = Kept(string.Format(kept, "test") + ".json", $"eval {tuned} --data samples/eval.jsonl {Device}");
-            JsonNode spectra = Kept(string.Format(kept, "spectra") + ".json",
-                $"analyze --base {Base} {(method.TrainsAll ? "--tuned" : "--adapter")} {folder} --out {string.Format(kept, "spectra")}.html --overwrite --draws 5 {Device}");
-            yield return new Result(method.Name, method.Matched, (long)trained["trainable_parameters"]!, rate, seed, (double)test["exact_match"]!, (double)test["loss"]!,
-                (double)Known(tuned, string.Format(kept, "known") + ".json")["loss"]!, Spectra.Of(spectra["model"]!));
+            string tuned = method.TrainsAll ? $"--model {folder}" : $"--model {Base} --adapter {folder}",
+                kept = $"{folder}/../{{0}}-{Path.GetFileName(folder)}";
+            JsonNode test = Kept(
+                string.Format(kept, "test") + ".json",
+                $"eval {tuned} --data samples/eval.jsonl {Device}"
+            );
+            JsonNode spectra = Kept(
+                string.Format(kept, "spectra") + ".json",
+                $"analyze --base {Base} {(method.TrainsAll ? "--tuned" : "--adapter")} {folder} --out {string.Format(kept, "spectra")}.html --overwrite --draws 5 {Device}"
+            );
+            yield return new Result(
+                method.Name,
+                method.Matched,
+                (long)trained["trainable_parameters"]!,
+                rate,
+                seed,
+                (double)test["exact_match"]!,
+                (double)test["loss"]!,
+                (double)Known(tuned, string.Format(kept, "known") + ".json")["loss"]!,
+                Spectra.Of(spectra["model"]!)
+            );
         }
     }
 
     /// <summary>The base model on the tasks that it knows.</summary>
     public JsonNode Known() => Known($"--model {Base}", Path.Combine(Folder, "known.json"));
 
-    private JsonNode Known(string model, string keep) => Kept(keep, $"eval {model} --data samples/known.jsonl {Device}");
+    private JsonNode Known(string model, string keep) =>
+        Kept(keep, $"eval {model} --data samples/known.jsonl {Device}");
 
     /// <summary>Tries three neighbours on the ladder and goes on while the best of all lies at an end: by the mean exact match, then by the mean loss.</summary>
     private double SearchRate(Method method)
     {
-        int start = Array.IndexOf(Ladder, method.Start), low = start - 1, high = start + 1;
+        int start = Array.IndexOf(Ladder, method.Start),
+            low = start - 1,
+            high = start + 1;
         var tried = new SortedDictionary<int, (double Exact, double Loss)>();
         while (true)
         {
             for (int i = low; i <= high; i++)
-                if (!tried.ContainsKey(i)) tried[i] = Score(method, Ladder[i]);
+                if (!tried.ContainsKey(i))
+                    tried[i] = Score(method, Ladder[i]);
             int best = tried.MaxBy(pair => (pair.Value.Exact, -pair.Value.Loss)).Key;
-            if (best == low && low > 0) low--;
-            else if (best == high && high < Ladder.Length - 1) high++;
-            else return Ladder[best];
+            if (best == low && low > 0)
+                low--;
+            else if (best == high && high < Ladder.Length - 1)
+                high++;
+            else
+                return Ladder[best];
         }
     }
 
     private (double Exact, double Loss) Score(Method method, double rate)
     {
         JsonNode[] runs = [.. SearchSeeds.Select(seed => Train(method, rate, seed).Result)];
-        return (runs.Average(run => (double?)run["exact_match"] ?? 0), runs.Average(run => (double?)run["eval_loss"] ?? double.PositiveInfinity));
+        return (
+            runs.Average(run => (double?)run["exact_match"] ?? 0),
+            runs.Average(run => (double?)run["eval_loss"] ?? double.PositiveInfinity)
+        );
     }
 
     private (string Folder, JsonNode Result) Train(Method method, double rate, int seed)
     {
-        string parent = Directory.CreateDirectory(Path.Combine(Folder, method.Name.Replace(", ", "-").Replace(' ', '-'))).FullName;
+        string parent = Directory
+            .CreateDirectory(Path.Combine(Folder, method.Name.Replace(", ", "-").Replace(' ', '-')))
+            .FullName;
         string folder = Path.Combine(parent, $"lr{rate}-seed{seed}");
-        JsonNode result = Kept(folder + ".json", (method.TrainsAll ? "pretrain " : $"finetune {method.Options} ") +
-            $"--model {Base} --data {Folder}/train.jsonl --eval {Folder}/held-out.jsonl --out {folder} --overwrite --lr {rate} --seed {seed} {Common}", mayFail: true);
+        JsonNode result = Kept(
+            folder + ".json",
+            (method.TrainsAll ? "pretrain " : $"finetune {method.Options} ")
+                + $"--model {Base} --data {Folder}/train.jsonl --eval {Folder}/held-out.jsonl --out {folder} --overwrite --lr {rate} --seed {seed} {Common}",
+            mayFail: true
+        );
         return (folder, result);
     }
 
     /// <summary>The JSON object of a command: from the file if it is there, else by running it. A run that diverged scores nothing.</summary>
     private JsonNode Kept(string path, string command, bool mayFail = false)
     {
-        if (File.Exists(path)) return JsonNode.Parse(File.ReadAllText(path))!;
+        if (File.Exists(path))
+            return JsonNode.Parse(File.ReadAllText(path))!;
         var clock = Stopwatch.StartNew();
-        using var process = Process.Start(new ProcessStartInfo(Path.Combine(root, "artifacts/bin/spectral"), [.. command.Split(' '), "--json"])
-        {
-            RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = root,
-        })!;
+        using var process = Process.Start(
+            new ProcessStartInfo(Path.Combine(root, "artifacts/bin/spectral"), [.. command.Split(' '), "--json"])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                WorkingDirectory = root,
+            }
+        )!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         bool diverged = process.ExitCode == 1 && mayFail;
-        if (process.ExitCode != 0 && !diverged) throw new InvalidOperationException($"spectral {command}: exit code {process.ExitCode}\n{errors.Result}");
-        JsonNode result = diverged ? new JsonObject { ["failed"] = errors.Result.Trim().Split('\n')[^1] } : JsonNode.Parse(output)!;
+        if (process.ExitCode != 0 && !diverged)
+            throw new InvalidOperationException($"spectral {command}: exit code {process.ExitCode}\n{errors.Result}");
+        JsonNode result = diverged
+            ? new JsonObject { ["failed"] = errors.Result.Trim().Split('\n')[^1] }
+            : JsonNode.Parse(output)!;
         File.WriteAllText(path + ".partial", result.ToJsonString());
         File.Move(path + ".partial", path, overwrite: true);
-        Console.Error.WriteLine($"{clock.Elapsed.TotalSeconds,6:0.0} s  {Path.GetRelativePath(Folder, path),-48} {result["exact_match"] ?? result["failed"]}");
+        Console.Error.WriteLine(
+            $"{clock.Elapsed.TotalSeconds, 6:0.0} s  {Path.GetRelativePath(Folder, path), -48} {result["exact_match"] ?? result["failed"]}"
+        );
         return result;
     }
 }
@@ -202,14 +321,31 @@ static class Tables
     {
         IGrouping<string, Result>[] methods = [.. results.GroupBy(result => result.Method)];
         var text = new StringBuilder();
-        Row(text, "method", "trainable", "learning rate", "exact match, %", "least … most", "loss", "loss, known tasks");
+        Row(
+            text,
+            "method",
+            "trainable",
+            "learning rate",
+            "exact match, %",
+            "least … most",
+            "loss",
+            "loss, known tasks"
+        );
         Row(text, [.. Enumerable.Repeat("---", 7)]);
         Row(text, "base model", "", "", "", "", "", $"{known:0.00}");
         foreach (IGrouping<string, Result> runs in methods)
         {
             double[] exact = [.. runs.Select(run => 100 * run.Exact)];
-            Row(text, runs.Key, $"{runs.First().Parameters:N0}", $"{runs.First().Rate}", Spread(exact, "0.0"), $"{exact.Min():0.0} … {exact.Max():0.0}",
-                Spread(runs.Select(run => run.Loss), "0.000"), Spread(runs.Select(run => run.Known), "0.00"));
+            Row(
+                text,
+                runs.Key,
+                $"{runs.First().Parameters:N0}",
+                $"{runs.First().Rate}",
+                Spread(exact, "0.0"),
+                $"{exact.Min():0.0} … {exact.Max():0.0}",
+                Spread(runs.Select(run => run.Loss), "0.000"),
+                Spread(runs.Select(run => run.Known), "0.00")
+            );
         }
         text.AppendLine();
         (string Name, Func<Spectra, double> Of, string Format)[] measures =
@@ -230,16 +366,24 @@ static class Tables
         Row(text, ["method", .. measures.Select(measure => measure.Name)]);
         Row(text, [.. Enumerable.Repeat("---", measures.Length + 1)]);
         foreach (IGrouping<string, Result> runs in methods)
-            Row(text, [runs.Key, .. measures.Select(measure => Spread(runs.Select(run => measure.Of(run.Spectra)), measure.Format))]);
+            Row(
+                text,
+                [
+                    runs.Key,
+                    .. measures.Select(measure => Spread(runs.Select(run => measure.Of(run.Spectra)), measure.Format)),
+                ]
+            );
         return text.ToString();
     }
 
-    private static void Row(StringBuilder text, params string[] cells) => text.AppendLine($"| {string.Join(" | ", cells)} |");
+    private static void Row(StringBuilder text, params string[] cells) =>
+        text.AppendLine($"| {string.Join(" | ", cells)} |");
 
     private static string Spread(IEnumerable<double> values, string format)
     {
         double[] all = [.. values];
-        double mean = all.Average(), deviation = Math.Sqrt(all.Sum(value => (value - mean) * (value - mean)) / (all.Length - 1));
+        double mean = all.Average(),
+            deviation = Math.Sqrt(all.Sum(value => (value - mean) * (value - mean)) / (all.Length - 1));
         return $"{mean.ToString(format)} ± {deviation.ToString(format)}";
     }
 }

@@ -13,23 +13,27 @@ internal sealed class HostMatrix
     {
         Columns = tensor.Dim(tensor.Shape.Rank - 1);
         Rows = checked((int)(tensor.Count / Columns));
-        if (tensor.DType == DType.BF16) tensor.CopyTo(MemoryMarshal.AsBytes((_bf16 = new ushort[tensor.Count]).AsSpan()));
-        else tensor.CopyTo((_f32 = new float[tensor.Count]).AsSpan());
+        if (tensor.DType == DType.BF16)
+            tensor.CopyTo(MemoryMarshal.AsBytes((_bf16 = new ushort[tensor.Count]).AsSpan()));
+        else
+            tensor.CopyTo((_f32 = new float[tensor.Count]).AsSpan());
     }
 
     public int Rows { get; }
 
     public int Columns { get; }
 
-    public double this[int row, int column] => _bf16.Length > 0
-        ? BitConverter.Int32BitsToSingle(_bf16[(long)row * Columns + column] << 16)
-        : _f32[(long)row * Columns + column];
+    public double this[int row, int column] =>
+        _bf16.Length > 0
+            ? BitConverter.Int32BitsToSingle(_bf16[(long)row * Columns + column] << 16)
+            : _f32[(long)row * Columns + column];
 
     /// <summary>Σₖ this[row, k] · other[otherRow, k].</summary>
     public double DotRows(int row, HostMatrix other, int otherRow)
     {
         double sum = 0;
-        for (int k = 0; k < Columns; k++) sum += this[row, k] * other[otherRow, k];
+        for (int k = 0; k < Columns; k++)
+            sum += this[row, k] * other[otherRow, k];
         return sum;
     }
 
@@ -37,12 +41,16 @@ internal sealed class HostMatrix
     public double DotColumn(int row, HostMatrix other, int column)
     {
         double sum = 0;
-        for (int k = 0; k < Columns; k++) sum += this[row, k] * other[k, column];
+        for (int k = 0; k < Columns; k++)
+            sum += this[row, k] * other[k, column];
         return sum;
     }
 
     /// <summary>The index of the first NaN or infinity, -1 for none.</summary>
-    public long FirstNonFinite() => _bf16.Length > 0 ? Array.FindIndex(_bf16, bits => (bits & 0x7f80) == 0x7f80) : Array.FindIndex(_f32, value => !float.IsFinite(value));
+    public long FirstNonFinite() =>
+        _bf16.Length > 0
+            ? Array.FindIndex(_bf16, bits => (bits & 0x7f80) == 0x7f80)
+            : Array.FindIndex(_f32, value => !float.IsFinite(value));
 }
 
 /// <summary>
@@ -54,7 +62,10 @@ internal static class Check
     private const int Sampled = 96;
 
     // Storage rounding of intermediates and results, relative to the root mean square: BF16 rounds by 2⁻⁹ at most, in up to three places.
-    private const double NormBF16 = 1.0 / 128, LargestBF16 = 1.0 / 16, NormF32 = 1.0 / 16384, LargestF32 = 1.0 / 1024;
+    private const double NormBF16 = 1.0 / 128,
+        LargestBF16 = 1.0 / 16,
+        NormF32 = 1.0 / 16384,
+        LargestF32 = 1.0 / 1024;
 
     /// <summary>What is wrong with a result, or null.</summary>
     /// <param name="actual">The result.</param>
@@ -62,31 +73,48 @@ internal static class Check
     /// <param name="expected">The value at a row and column, in double.</param>
     /// <param name="operands">The type that operands were rounded to.</param>
     /// <param name="rows">Rows to sample from; null for all.</param>
-    public static string? Compare(Tensor actual, string what, Func<int, int, double> expected, DType operands = DType.BF16, int[]? rows = null)
+    public static string? Compare(
+        Tensor actual,
+        string what,
+        Func<int, int, double> expected,
+        DType operands = DType.BF16,
+        int[]? rows = null
+    )
     {
         var host = new HostMatrix(actual);
-        if (host.FirstNonFinite() is >= 0 and var at) return $"{what}[{at / host.Columns}, {at % host.Columns}] is not finite or was not written";
+        if (host.FirstNonFinite() is >= 0 and var at)
+            return $"{what}[{at / host.Columns}, {at % host.Columns}] is not finite or was not written";
         var random = new Random(7);
         (int Row, int Column)[] places =
         [
-            (0, 0), (0, host.Columns - 1), (host.Rows - 1, 0), (host.Rows - 1, host.Columns - 1),
+            (0, 0),
+            (0, host.Columns - 1),
+            (host.Rows - 1, 0),
+            (host.Rows - 1, host.Columns - 1),
             .. Enumerable.Range(0, Sampled).Select(_ => (random.Next(host.Rows), random.Next(host.Columns))),
         ];
-        if (rows is not null) places = Array.ConvertAll(places, place => (rows[place.Row % rows.Length], place.Column));
+        if (rows is not null)
+            places = Array.ConvertAll(places, place => (rows[place.Row % rows.Length], place.Column));
         var wanted = new double[places.Length];
         Parallel.For(0, places.Length, i => wanted[i] = expected(places[i].Row, places[i].Column));
-        double error = 0, norm = 0, largest = 0;
+        double error = 0,
+            norm = 0,
+            largest = 0;
         int worst = 0;
         for (int i = 0; i < places.Length; i++)
         {
             double difference = Math.Abs(host[places[i].Row, places[i].Column] - wanted[i]);
             error += difference * difference;
             norm += wanted[i] * wanted[i];
-            if (difference > largest) (largest, worst) = (difference, i);
+            if (difference > largest)
+                (largest, worst) = (difference, i);
         }
-        double rms = Math.Sqrt(norm / places.Length), relative = Math.Sqrt(error / norm);
-        (double normBound, double largestBound) = operands == DType.BF16 ? (NormBF16, LargestBF16) : (NormF32, LargestF32);
-        if (relative <= normBound && largest <= largestBound * rms) return null;
+        double rms = Math.Sqrt(norm / places.Length),
+            relative = Math.Sqrt(error / norm);
+        (double normBound, double largestBound) =
+            operands == DType.BF16 ? (NormBF16, LargestBF16) : (NormF32, LargestF32);
+        if (relative <= normBound && largest <= largestBound * rms)
+            return null;
         (int row, int column) = places[worst];
         return $"{what}: relative error {relative:G3} (bound {normBound:G3}), worst at [{row}, {column}]: {host[row, column]:G6}, expected {wanted[worst]:G6}";
     }
@@ -95,7 +123,8 @@ internal static class Check
     public static string? All(params ReadOnlySpan<string?> complaints)
     {
         foreach (string? complaint in complaints)
-            if (complaint is not null) return complaint;
+            if (complaint is not null)
+                return complaint;
         return null;
     }
 }

@@ -1,4 +1,6 @@
+using Spectral.Bench.Baselines;
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Bench;
 
@@ -7,8 +9,10 @@ internal enum Extent
 {
     /// <summary>Every shape, 50 samples or more.</summary>
     Full,
+
     /// <summary>One or two shapes of each case, 20 samples.</summary>
     Quick,
+
     /// <summary>Tiny shapes and few samples, to see that everything runs.</summary>
     Smoke,
 }
@@ -16,7 +20,7 @@ internal enum Extent
 /// <summary>The device under test, how much to run on it, and tensors of normal random values made on it.</summary>
 internal sealed class Machine(Device device, Extent extent) : IDisposable
 {
-    private const int Chunk = 1 << 26;   // values drawn in F32 at a time: 256 MB
+    private const int Chunk = 1 << 26; // values drawn in F32 at a time: 256 MB
 
     private ulong _stream;
     private BlasLt? _lt;
@@ -32,13 +36,20 @@ internal sealed class Machine(Device device, Extent extent) : IDisposable
     public BlasLt Lt => _lt ??= new BlasLt(this);
 
     /// <summary>The sizes for this run.</summary>
-    public T Choose<T>(T full, T quick, T smoke) => extent switch { Extent.Full => full, Extent.Quick => quick, _ => smoke };
+    public T Choose<T>(T full, T quick, T smoke) =>
+        extent switch
+        {
+            Extent.Full => full,
+            Extent.Quick => quick,
+            _ => smoke,
+        };
 
     /// <summary>
     /// Buffer sets to go round on so that between two uses of one at least twice the shared cache has been touched:
     /// a repeated call then finds nothing of its operands in it.
     /// </summary>
-    public int CopiesFor(double bytesPerCopy) => 1 + (int)Math.Clamp(Math.Ceiling(2.0 * device.L2CacheBytes / Math.Max(1, bytesPerCopy)), 1, 63);
+    public int CopiesFor(double bytesPerCopy) =>
+        1 + (int)Math.Clamp(Math.Ceiling(2.0 * device.L2CacheBytes / Math.Max(1, bytesPerCopy)), 1, 63);
 
     /// <summary>Normal random values, never zeros: a matrix product can run faster on those.</summary>
     public Tensor Normal(Shape shape, DType type, float deviation = 1)
@@ -49,11 +60,13 @@ internal sealed class Machine(Device device, Extent extent) : IDisposable
             Philox.Normal(tensor, Seed, ++_stream, 0, deviation);
             return tensor;
         }
-        using Tensor flat = tensor.View(checked((int)shape.Count)), drawn = Tensor.Empty(device, (int)Math.Min(Chunk, shape.Count));
+        using Tensor flat = tensor.View(checked((int)shape.Count)),
+            drawn = Tensor.Empty(device, (int)Math.Min(Chunk, shape.Count));
         for (int start = 0; start < flat.Dim(0); start += Chunk)
         {
             int count = Math.Min(Chunk, flat.Dim(0) - start);
-            using Tensor source = drawn.Rows(0, count), destination = flat.Rows(start, count);
+            using Tensor source = drawn.Rows(0, count),
+                destination = flat.Rows(start, count);
             Philox.Normal(source, Seed, ++_stream, 0, deviation);
             Cast.Run(source, destination);
         }

@@ -1,25 +1,67 @@
 using System.CommandLine;
 using System.Globalization;
+using Spectral.Bench.Reports;
 using Spectral.Kernels;
+using Spectral.Kernels.Driver;
 
 namespace Spectral.Bench;
 
 /// <summary>The command line. Exit codes: 0 done, 1 a variant failed its check or the run broke off, 2 bad usage.</summary>
 internal static class Program
 {
-    private const int Done = 0, Failed = 1, BadUsage = 2;
+    private const int Done = 0,
+        Failed = 1,
+        BadUsage = 2;
 
-    private static readonly Option<string> Filter = new("--filter") { Description = "Only cases whose 'case shape' contains one of these texts, separated by commas.", DefaultValueFactory = _ => "" };
-    private static readonly Option<bool> List = new("--list") { Description = "Show cases and shapes and run nothing." };
-    private static readonly Option<FileInfo?> Json = new("--json") { Description = "Also write the results to this file; rewritten after every shape.", HelpName = "FILE" };
-    private static readonly Option<bool> Quick = new("--quick") { Description = "A few shapes of each case, fewer samples." };
-    private static readonly Option<bool> Smoke = new("--smoke") { Description = "Tiny shapes: shows that everything runs, the times mean nothing. The only run there is on the CPU device." };
-    private static readonly Option<string> Where = new("--device") { Description = "Where to run.", HelpName = "auto|cpu|cuda[:N]", DefaultValueFactory = _ => "auto" };
-    private static readonly Option<double> Minutes = new("--minutes") { Description = "Begin no further shape after so many minutes; 0: no limit.", DefaultValueFactory = _ => 0 };
+    private static readonly Option<string> Filter = new("--filter")
+    {
+        Description = "Only cases whose 'case shape' contains one of these texts, separated by commas.",
+        DefaultValueFactory = _ => "",
+    };
+    private static readonly Option<bool> List = new("--list")
+    {
+        Description = "Show cases and shapes and run nothing.",
+    };
+    private static readonly Option<FileInfo?> Json = new("--json")
+    {
+        Description = "Also write the results to this file; rewritten after every shape.",
+        HelpName = "FILE",
+    };
+    private static readonly Option<bool> Quick = new("--quick")
+    {
+        Description = "A few shapes of each case, fewer samples.",
+    };
+    private static readonly Option<bool> Smoke = new("--smoke")
+    {
+        Description =
+            "Tiny shapes: shows that everything runs, the times mean nothing. The only run there is on the CPU device.",
+    };
+    private static readonly Option<string> Where = new("--device")
+    {
+        Description = "Where to run.",
+        HelpName = "auto|cpu|cuda[:N]",
+        DefaultValueFactory = _ => "auto",
+    };
+    private static readonly Option<double> Minutes = new("--minutes")
+    {
+        Description = "Begin no further shape after so many minutes; 0: no limit.",
+        DefaultValueFactory = _ => 0,
+    };
 
     private static int Main(string[] arguments)
     {
-        var root = new RootCommand("Times kernels, layers, decompositions and training steps against plain products and library sequences, on device events, after checking each result.") { Filter, List, Json, Quick, Smoke, Where, Minutes };
+        var root = new RootCommand(
+            "Times kernels, layers, decompositions and training steps against plain products and library sequences, on device events, after checking each result."
+        )
+        {
+            Filter,
+            List,
+            Json,
+            Quick,
+            Smoke,
+            Where,
+            Minutes,
+        };
         root.SetAction(parsed => Run(parsed));
         ParseResult parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
@@ -36,7 +78,14 @@ internal static class Program
             Console.Error.WriteLine($"spectral-bench: {error.Message}");
             return BadUsage;
         }
-        catch (Exception error) when (error is CudaException or DllNotFoundException or EntryPointNotFoundException or InvalidOperationException or IOException)
+        catch (Exception error)
+            when (error
+                    is CudaException
+                        or DllNotFoundException
+                        or EntryPointNotFoundException
+                        or InvalidOperationException
+                        or IOException
+            )
         {
             Console.Error.WriteLine($"spectral-bench: {error.Message}");
             return Failed;
@@ -45,38 +94,59 @@ internal static class Program
 
     private static int Run(ParseResult parsed)
     {
-        Extent extent = parsed.GetValue(Smoke) ? Extent.Smoke : parsed.GetValue(Quick) ? Extent.Quick : Extent.Full;
+        Extent extent =
+            parsed.GetValue(Smoke) ? Extent.Smoke
+            : parsed.GetValue(Quick) ? Extent.Quick
+            : Extent.Full;
         Device device = Open(parsed.GetValue(Where)!);
         // Full sizes would take the CPU device days, to no end.
         bool listing = parsed.GetValue(List);
         using var machine = new Machine(device, device.Kind == DeviceKind.Cpu && !listing ? Extent.Smoke : extent);
-        string[] filters = parsed.GetValue(Filter)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        string[] filters = parsed
+            .GetValue(Filter)!
+            .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         (BenchCase Case, Plan Plan)[] chosen =
         [
             .. from found in BenchCase.All
-               from plan in found.Plans(machine)
-               where filters.Length == 0 || filters.Any(filter => $"{found.Name} {plan.Shape}".Contains(filter, StringComparison.OrdinalIgnoreCase))
-               select (found, plan),
+            from plan in found.Plans(machine)
+            where
+                filters.Length == 0
+                || filters.Any(filter =>
+                    $"{found.Name} {plan.Shape}".Contains(filter, StringComparison.OrdinalIgnoreCase)
+                )
+            select (found, plan),
         ];
-        if (chosen.Length == 0) throw new UsageException($"--filter \"{parsed.GetValue(Filter)}\" matches nothing; --list shows what there is");
+        if (chosen.Length == 0)
+            throw new UsageException(
+                $"--filter \"{parsed.GetValue(Filter)}\" matches nothing; --list shows what there is"
+            );
         if (listing)
         {
             foreach (var group in chosen.GroupBy(entry => entry.Case))
             {
-                Console.WriteLine($"{group.Key.Name,-18} target {group.Key.Target}: {group.Key.Description}");
-                foreach (var (_, plan) in group) Console.WriteLine($"    {plan.Shape}");
+                Console.WriteLine($"{group.Key.Name, -18} target {group.Key.Target}: {group.Key.Description}");
+                foreach (var (_, plan) in group)
+                    Console.WriteLine($"    {plan.Shape}");
             }
             return Done;
         }
         return Run(machine, chosen, parsed.GetValue(Json)?.FullName, parsed.GetValue(Minutes));
     }
 
-    private static int Run(Machine machine, IReadOnlyList<(BenchCase Case, Plan Plan)> chosen, string? path, double minutes)
+    private static int Run(
+        Machine machine,
+        IReadOnlyList<(BenchCase Case, Plan Plan)> chosen,
+        string? path,
+        double minutes
+    )
     {
         var started = System.Diagnostics.Stopwatch.StartNew();
         var report = new Report(machine, path);
-        Console.WriteLine($"{machine.Device}, driver CUDA {machine.Device.DriverVersion.Major}.{machine.Device.DriverVersion.Minor}, BLAS {machine.Device.Blas.Version}, {machine.Extent.ToString().ToLowerInvariant()} run, random normal inputs, medians");
-        if (!machine.IsGpu) Console.WriteLine($"*** {MachineFacts.CpuWarning} ***");
+        Console.WriteLine(
+            $"{machine.Device}, driver CUDA {machine.Device.DriverVersion.Major}.{machine.Device.DriverVersion.Minor}, BLAS {machine.Device.Blas.Version}, {machine.Extent.ToString().ToLowerInvariant()} run, random normal inputs, medians"
+        );
+        if (!machine.IsGpu)
+            Console.WriteLine($"*** {MachineFacts.CpuWarning} ***");
         (Ceilings ceilings, IReadOnlyList<Result> first) = CeilingRun.Measure(machine);
         Console.WriteLine(Table.Header);
         Show(report, first);
@@ -84,29 +154,46 @@ internal static class Program
         int left = 0;
         foreach (var (benchCase, plan) in chosen)
         {
-            if (minutes > 0 && started.Elapsed.TotalMinutes > minutes) left++;
-            else Show(report, runner.Run(benchCase.Name, benchCase.Target, plan));
+            if (minutes > 0 && started.Elapsed.TotalMinutes > minutes)
+                left++;
+            else
+                Show(report, runner.Run(benchCase.Name, benchCase.Target, plan));
         }
-        if (left > 0) Console.WriteLine($"{left} shapes left out: --minutes {minutes.ToString(CultureInfo.InvariantCulture)} were over");
-        if (!machine.IsGpu) Console.WriteLine($"*** {MachineFacts.CpuWarning} ***");
+        if (left > 0)
+            Console.WriteLine(
+                $"{left} shapes left out: --minutes {minutes.ToString(CultureInfo.InvariantCulture)} were over"
+            );
+        if (!machine.IsGpu)
+            Console.WriteLine($"*** {MachineFacts.CpuWarning} ***");
         report.Write(complete: left == 0);
         return report.HasFailed ? Failed : Done;
     }
 
     private static void Show(Report report, IReadOnlyList<Result> results)
     {
-        foreach (Result result in results) Console.WriteLine(Table.Line(result));
+        foreach (Result result in results)
+            Console.WriteLine(Table.Line(result));
         report.Add(results);
     }
 
     private static Device Open(string wanted)
     {
-        if (wanted == "auto") return Device.Best();
-        if (wanted == "cpu") return Device.Cpu();
-        string number = wanted == "cuda" ? "0" : wanted.StartsWith("cuda:", StringComparison.Ordinal) ? wanted[5..] : "";
-        if (!int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int ordinal)) throw new UsageException($"--device \"{wanted}\": expected auto, cpu, cuda or cuda:N");
+        if (wanted == "auto")
+            return Device.Best();
+        if (wanted == "cpu")
+            return Device.Cpu();
+        string number =
+            wanted == "cuda" ? "0"
+            : wanted.StartsWith("cuda:", StringComparison.Ordinal) ? wanted[5..]
+            : "";
+        if (!int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int ordinal))
+            throw new UsageException($"--device \"{wanted}\": expected auto, cpu, cuda or cuda:N");
         int count = Device.CudaCount(out string? reason);
-        return ordinal < count ? Device.Cuda(ordinal) : throw new UsageException($"--device \"{wanted}\": {reason ?? $"there are {count} CUDA devices, numbered from 0"}");
+        return ordinal < count
+            ? Device.Cuda(ordinal)
+            : throw new UsageException(
+                $"--device \"{wanted}\": {reason ?? $"there are {count} CUDA devices, numbered from 0"}"
+            );
     }
 
     private sealed class UsageException(string message) : Exception(message);

@@ -51,7 +51,9 @@ internal sealed record Result
     {
         double position = share * (ascending.Length - 1);
         int below = (int)position;
-        return below + 1 == ascending.Length ? ascending[below] : ascending[below] + (position - below) * (ascending[below + 1] - ascending[below]);
+        return below + 1 == ascending.Length
+            ? ascending[below]
+            : ascending[below] + (position - below) * (ascending[below + 1] - ascending[below]);
     }
 }
 
@@ -60,7 +62,8 @@ internal sealed record Result
 /// <param name="FlopsPerSecond">A large BF16 matrix product by the BLAS library.</param>
 internal sealed record Ceilings(double CopyBytesPerSecond, double FlopsPerSecond)
 {
-    public double FloorMicroseconds(double bytes, double flops) => 1e6 * Math.Max(bytes / CopyBytesPerSecond, flops / FlopsPerSecond);
+    public double FloorMicroseconds(double bytes, double flops) =>
+        1e6 * Math.Max(bytes / CopyBytesPerSecond, flops / FlopsPerSecond);
 
     public bool IsMemoryBound(double bytes, double flops) => bytes / CopyBytesPerSecond >= flops / FlopsPerSecond;
 }

@@ -17,7 +17,8 @@ internal sealed class Runner(Machine machine, Ceilings ceilings)
         {
             return [Line(name, target, plan, Variant.Unavailable("all", Text(error)), "unavailable", Text(error))];
         }
-        using (scenario) return Run(name, target, plan, scenario);
+        using (scenario)
+            return Run(name, target, plan, scenario);
     }
 
     public IReadOnlyList<Result> Run(string name, int target, Plan plan, Scenario scenario)
@@ -28,8 +29,10 @@ internal sealed class Runner(Machine machine, Ceilings ceilings)
         {
             try
             {
-                if (variant.Reason is { } reason) throw new NotApplicableException(reason);
-                if (Attempt(variant.Check) is { } complaint) wrong[variant] = ("FAILED", complaint);
+                if (variant.Reason is { } reason)
+                    throw new NotApplicableException(reason);
+                if (Attempt(variant.Check) is { } complaint)
+                    wrong[variant] = ("FAILED", complaint);
             }
             catch (NotApplicableException refusal)
             {
@@ -45,47 +48,85 @@ internal sealed class Runner(Machine machine, Ceilings ceilings)
         });
         // What takes its own samples is checked just before, so that only one of a scenario's large setups needs to be alive.
         foreach (Variant variant in scenario.Variants.Where(variant => variant.Measure is not null && Right(variant)))
-            if (Attempt(() =>
+            if (
+                Attempt(() =>
                 {
                     samples[variant] = variant.Measure!(_timer.Count(variant, 0));
                     return null;
-                }) is { } complaint) wrong[variant] = ("FAILED", complaint);
-        double? Median(Role role) => scenario.Variants.Where(variant => variant.Role == role && samples.ContainsKey(variant)).Min(variant => (double?)Middle(samples[variant]));
+                }) is
+                { } complaint
+            )
+                wrong[variant] = ("FAILED", complaint);
+        double? Median(Role role) =>
+            scenario
+                .Variants.Where(variant => variant.Role == role && samples.ContainsKey(variant))
+                .Min(variant => (double?)Middle(samples[variant]));
         (double? plain, double? a, double? b) = (Median(Role.Plain), Median(Role.A), Median(Role.B));
         return
         [
             .. scenario.Variants.Select(variant =>
                 wrong.TryGetValue(variant, out var why) ? Line(name, target, plan, variant, why.Status, why.Note)
-                : samples.TryGetValue(variant, out Samples? taken) ? Timed(name, target, plan, variant, taken, plain, a, b)
-                : Line(name, target, plan, variant, "FAILED", failure)),
+                : samples.TryGetValue(variant, out Samples? taken)
+                    ? Timed(name, target, plan, variant, taken, plain, a, b)
+                : Line(name, target, plan, variant, "FAILED", failure)
+            ),
         ];
     }
 
-    private Result Timed(string name, int target, Plan plan, Variant variant, Samples samples, double? plain, double? a, double? b)
+    private Result Timed(
+        string name,
+        int target,
+        Plan plan,
+        Variant variant,
+        Samples samples,
+        double? plain,
+        double? a,
+        double? b
+    )
     {
         double[] ascending = [.. samples.Microseconds.Order()];
         double median = Result.Quantile(ascending, 0.5);
-        bool counted = variant.Bytes > 0 || variant.Flops > 0, memory = ceilings.IsMemoryBound(variant.Bytes, variant.Flops);
+        bool counted = variant.Bytes > 0 || variant.Flops > 0,
+            memory = ceilings.IsMemoryBound(variant.Bytes, variant.Flops);
         return Line(name, target, plan, variant, "ok", null) with
         {
-            MedianUs = median, P10Us = Result.Quantile(ascending, 0.1), P90Us = Result.Quantile(ascending, 0.9), LeastUs = ascending[0],
-            Samples = ascending.Length, CallsPerSample = samples.CallsPerSample, Clock = samples.Clock,
+            MedianUs = median,
+            P10Us = Result.Quantile(ascending, 0.1),
+            P90Us = Result.Quantile(ascending, 0.9),
+            LeastUs = ascending[0],
+            Samples = ascending.Length,
+            CallsPerSample = samples.CallsPerSample,
+            Clock = samples.Clock,
             GbPerS = variant.Bytes > 0 ? variant.Bytes / median / 1e3 : null,
             Tflops = variant.Flops > 0 ? variant.Flops / median / 1e6 : null,
-            Bound = counted ? memory ? "memory" : "compute" : null,
+            Bound = counted
+                ? memory
+                    ? "memory"
+                    : "compute"
+                : null,
             PercentOfCeiling = counted ? 100 * ceilings.FloorMicroseconds(variant.Bytes, variant.Flops) / median : null,
-            RatioToPlain = median / plain, RatioToA = median / a, RatioToB = median / b,
+            RatioToPlain = median / plain,
+            RatioToA = median / a,
+            RatioToB = median / b,
             Figures = variant.Figures?.Invoke(median) ?? new Dictionary<string, double>(),
         };
     }
 
     private static double Middle(Samples samples) => Result.Quantile([.. samples.Microseconds.Order()], 0.5);
 
-    private static Result Line(string name, int target, Plan plan, Variant variant, string status, string? note) => new()
-    {
-        Case = name, Target = target, Shape = plan.Shape, Variant = variant.Name, Role = variant.Role.ToString().ToLowerInvariant(),
-        Status = status, Note = note, Bytes = variant.Bytes, Flops = variant.Flops,
-    };
+    private static Result Line(string name, int target, Plan plan, Variant variant, string status, string? note) =>
+        new()
+        {
+            Case = name,
+            Target = target,
+            Shape = plan.Shape,
+            Variant = variant.Name,
+            Role = variant.Role.ToString().ToLowerInvariant(),
+            Status = status,
+            Note = note,
+            Bytes = variant.Bytes,
+            Flops = variant.Flops,
+        };
 
     private string? Attempt(Func<string?> work)
     {

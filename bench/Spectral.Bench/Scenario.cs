@@ -11,7 +11,8 @@ internal sealed class Scenario : IDisposable
     public List<Variant> Variants { get; } = [];
 
     /// <summary>Keeps an object until the scenario ends.</summary>
-    public T Own<T>(T owned) where T : IDisposable
+    public T Own<T>(T owned)
+        where T : IDisposable
     {
         _owned.Add(owned);
         return owned;
@@ -19,7 +20,8 @@ internal sealed class Scenario : IDisposable
 
     public void Dispose()
     {
-        for (int i = _owned.Count - 1; i >= 0; i--) _owned[i].Dispose();
+        for (int i = _owned.Count - 1; i >= 0; i--)
+            _owned[i].Dispose();
     }
 }
 
@@ -46,7 +48,11 @@ internal abstract class BenchCase
     /// <summary>All cases, by target.</summary>
     public static IReadOnlyList<BenchCase> All { get; } =
     [
-        .. typeof(BenchCase).Assembly.GetTypes().Where(type => type.IsSubclassOf(typeof(BenchCase)) && !type.IsAbstract)
-            .Select(type => (BenchCase)Activator.CreateInstance(type)!).OrderBy(found => found.Target).ThenBy(found => found.Name, StringComparer.Ordinal),
+        .. typeof(BenchCase)
+            .Assembly.GetTypes()
+            .Where(type => type.IsSubclassOf(typeof(BenchCase)) && !type.IsAbstract)
+            .Select(type => (BenchCase)Activator.CreateInstance(type)!)
+            .OrderBy(found => found.Target)
+            .ThenBy(found => found.Name, StringComparer.Ordinal),
     ];
 }

@@ -10,10 +10,13 @@ namespace Spectral.Bench;
 /// </summary>
 internal sealed class Timer(Machine machine)
 {
-    private const int Rounds = 5, Warmups = 3;
-    private const double ShortestSample = 200, LongestTotal = 4e6;   // µs: of a sample, and of all samples of a variant
+    private const int Rounds = 5,
+        Warmups = 3;
+    private const double ShortestSample = 200,
+        LongestTotal = 4e6; // µs: of a sample, and of all samples of a variant
 
-    private readonly int _wanted = machine.Choose(60, 20, 5), _least = machine.Choose(10, 5, 3);
+    private readonly int _wanted = machine.Choose(60, 20, 5),
+        _least = machine.Choose(10, 5, 3);
 
     public Dictionary<Variant, Samples> Run(IReadOnlyList<Variant> variants, int copies)
     {
@@ -21,26 +24,32 @@ internal sealed class Timer(Machine machine)
         Course[] courses = [.. variants.Select(variant => new Course(machine.Device, variant, copies))];
         foreach (Course course in courses)
         {
-            course.Take(1, 1);   // loads modules, fills the pool
+            course.Take(1, 1); // loads modules, fills the pool
             double estimate = course.Take(Warmups, 1).Order().ElementAt(Warmups / 2);
-            course.Calls = machine.Extent == Extent.Smoke ? 1 : (int)Math.Clamp(ShortestSample / Math.Max(estimate, 0.5), 1, 100);
+            course.Calls =
+                machine.Extent == Extent.Smoke ? 1 : (int)Math.Clamp(ShortestSample / Math.Max(estimate, 0.5), 1, 100);
             course.Wanted = Count(course.Variant, estimate * course.Calls);
         }
         for (int round = 0; round < Rounds; round++)
             foreach (Course course in courses)
             {
                 int part = course.Wanted * (round + 1) / Rounds - course.Wanted * round / Rounds;
-                if (part == 0) continue;
-                course.Take(1, course.Calls);   // the first after another variant is not counted
+                if (part == 0)
+                    continue;
+                course.Take(1, course.Calls); // the first after another variant is not counted
                 course.Times.AddRange(course.Take(part, course.Calls));
             }
-        foreach (Course course in courses) done[course.Variant] = new Samples([.. course.Times], course.Calls, "events");
+        foreach (Course course in courses)
+            done[course.Variant] = new Samples([.. course.Times], course.Calls, "events");
         return done;
     }
 
     /// <summary>Samples to take of a variant whose samples last so long.</summary>
     public int Count(Variant variant, double sampleMicroseconds) =>
-        Math.Min(variant.MostSamples, Math.Clamp((int)(LongestTotal / Math.Max(1, sampleMicroseconds)), _least, _wanted));
+        Math.Min(
+            variant.MostSamples,
+            Math.Clamp((int)(LongestTotal / Math.Max(1, sampleMicroseconds)), _least, _wanted)
+        );
 
     /// <summary>The way of one variant through the rounds.</summary>
     private sealed class Course(Device device, Variant variant, int copies)
@@ -55,8 +64,9 @@ internal sealed class Timer(Machine machine)
         /// <summary>Microseconds per call of so many samples.</summary>
         public double[] Take(int samples, int calls)
         {
-            var events = new Event[2 * samples];
-            for (int i = 0; i < events.Length; i++) events[i] = new Event(device);
+            var events = new DeviceEvent[2 * samples];
+            for (int i = 0; i < events.Length; i++)
+                events[i] = new DeviceEvent(device);
             for (int i = 0; i < samples; i++)
             {
                 events[2 * i].Record();
@@ -69,8 +79,10 @@ internal sealed class Timer(Machine machine)
             }
             device.Synchronize();
             var times = new double[samples];
-            for (int i = 0; i < samples; i++) times[i] = 1000.0 * events[2 * i + 1].MillisecondsSince(events[2 * i]) / calls;
-            foreach (Event used in events) used.Dispose();
+            for (int i = 0; i < samples; i++)
+                times[i] = 1000.0 * events[2 * i + 1].MillisecondsSince(events[2 * i]) / calls;
+            foreach (DeviceEvent used in events)
+                used.Dispose();
             return times;
         }
     }

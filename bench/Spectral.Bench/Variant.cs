@@ -5,10 +5,13 @@ internal enum Role
 {
     /// <summary>One of ours.</summary>
     Ours,
+
     /// <summary>What ratios to plain divide by, the fastest of them: the frozen layer alone, or the library's way where there is no layer.</summary>
     Plain,
+
     /// <summary>Library calls in the order: frozen product, low-rank product added to it.</summary>
     A,
+
     /// <summary>Library calls in the order: low-rank product, frozen product added to it.</summary>
     B,
 }
@@ -45,7 +48,13 @@ internal sealed record Variant(string Name, Action<int> Run)
     public Func<double, IReadOnlyDictionary<string, double>>? Figures { get; init; }
 
     /// <summary>A variant that this machine cannot run, and why.</summary>
-    public static Variant Unavailable(string name, string reason, Role role = Role.Ours) => new(name, _ => { }) { Check = () => null, Reason = reason, Role = role };
+    public static Variant Unavailable(string name, string reason, Role role = Role.Ours) =>
+        new(name, _ => { })
+        {
+            Check = () => null,
+            Reason = reason,
+            Role = role,
+        };
 
     /// <summary>Why it cannot run; null when it can.</summary>
     public string? Reason { get; init; }

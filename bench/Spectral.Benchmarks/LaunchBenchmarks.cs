@@ -1,5 +1,6 @@
 using BenchmarkDotNet.Attributes;
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Benchmarks;
 
@@ -10,11 +11,14 @@ namespace Spectral.Benchmarks;
 [MemoryDiagnoser, InvocationCount(1), IterationCount(100), WarmupCount(100)]
 public class LaunchBenchmarks
 {
-    private const int Calls = 500;   // below the depth at which a GPU's queue makes the caller wait
+    private const int Calls = 500; // below the depth at which a GPU's queue makes the caller wait
 
     private BenchmarkDevice _device = null!;
     private Kernel _kernel = null!;
-    private Tensor _x = null!, _weight = null!, _y = null!, _z = null!;
+    private Tensor _x = null!,
+        _weight = null!,
+        _y = null!,
+        _z = null!;
     private LowRankFactors _factors = null!;
 
     [GlobalSetup]
@@ -22,7 +26,12 @@ public class LaunchBenchmarks
     {
         _device = new BenchmarkDevice();
         _kernel = _device.Device.Kernel("spectral_rescale", "spectral_middle_f32");
-        (_x, _weight, _y, _z) = (_device.Random((8, 8), DType.F32), _device.Random((8, 8), DType.F32), _device.Empty((8, 8), DType.F32), _device.Empty((8, 8), DType.F32));
+        (_x, _weight, _y, _z) = (
+            _device.Random((8, 8), DType.F32),
+            _device.Random((8, 8), DType.F32),
+            _device.Empty((8, 8), DType.F32),
+            _device.Empty((8, 8), DType.F32)
+        );
         _factors = new LowRankFactors(_device.Random((8, 8), DType.F32), null, _device.Random((8, 8), DType.F32));
     }
 
@@ -37,19 +46,22 @@ public class LaunchBenchmarks
     public void Launch()
     {
         var args = new SpectralMiddleArgs();
-        for (int i = 0; i < Calls; i++) _kernel.Launch(args, 1, 32);
+        for (int i = 0; i < Calls; i++)
+            _kernel.Launch(args, 1, 32);
     }
 
     [Benchmark(OperationsPerInvoke = Calls)]
     public void AllocateAndFree()
     {
-        for (int i = 0; i < Calls; i++) Tensor.Empty(_device.Device, (64, 64)).Dispose();
+        for (int i = 0; i < Calls; i++)
+            Tensor.Empty(_device.Device, (64, 64)).Dispose();
     }
 
     /// <summary>Checks, choice of the variant and three library calls on matrices of 8 × 8, whose arithmetic costs next to nothing.</summary>
     [Benchmark(OperationsPerInvoke = Calls)]
     public void ForwardOfATinyLayer()
     {
-        for (int i = 0; i < Calls; i++) LowRankLinear.Forward(_x, _weight, null, _factors, _y, _z);
+        for (int i = 0; i < Calls; i++)
+            LowRankLinear.Forward(_x, _weight, null, _factors, _y, _z);
     }
 }

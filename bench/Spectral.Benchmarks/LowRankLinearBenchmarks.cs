@@ -1,15 +1,23 @@
 using BenchmarkDotNet.Attributes;
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Benchmarks;
 
 /// <summary>The low-rank linear layer beside the plain frozen product: 1024 tokens, rank 16. On the CPU device these are times of the CPU.</summary>
 public class LowRankLinearBenchmarks
 {
-    private const int Tokens = 1024, Rank = 16;
+    private const int Tokens = 1024,
+        Rank = 16;
 
     private BenchmarkDevice _device = null!;
-    private Tensor _x = null!, _weight = null!, _y = null!, _z = null!, _dx = null!, _dLeft = null!, _dRight = null!;
+    private Tensor _x = null!,
+        _weight = null!,
+        _y = null!,
+        _z = null!,
+        _dx = null!,
+        _dLeft = null!,
+        _dRight = null!;
     private LowRankFactors _factors = null!;
 
     /// <summary>Input and output features.</summary>
@@ -27,22 +35,42 @@ public class LowRankLinearBenchmarks
         _device = new BenchmarkDevice();
         _x = _device.Random((Tokens, inputs), Type);
         _weight = _device.Random((outputs, inputs), Type, 1 / MathF.Sqrt(inputs));
-        _factors = new LowRankFactors(_device.Random((outputs, Rank), Type, 0.25f), null, _device.Random((Rank, inputs), Type, 1 / MathF.Sqrt(inputs)), 2);
-        (_y, _z, _dx) = (_device.Random((Tokens, outputs), Type), _device.Empty((Tokens, Rank), Type), _device.Empty((Tokens, inputs), Type));
+        _factors = new LowRankFactors(
+            _device.Random((outputs, Rank), Type, 0.25f),
+            null,
+            _device.Random((Rank, inputs), Type, 1 / MathF.Sqrt(inputs)),
+            2
+        );
+        (_y, _z, _dx) = (
+            _device.Random((Tokens, outputs), Type),
+            _device.Empty((Tokens, Rank), Type),
+            _device.Empty((Tokens, inputs), Type)
+        );
         (_dLeft, _dRight) = (_device.Empty((outputs, Rank), DType.F32), _device.Empty((Rank, inputs), DType.F32));
 
-        (float[] x, float[] weight, float[] left, float[] right) = (_x.ToArray(), _weight.ToArray(), _factors.Left.ToArray(), _factors.Right.ToArray());
+        (float[] x, float[] weight, float[] left, float[] right) = (
+            _x.ToArray(),
+            _weight.ToArray(),
+            _factors.Left.ToArray(),
+            _factors.Right.ToArray()
+        );
         foreach (LowRankVariant variant in Enum.GetValues<LowRankVariant>())
         {
             Forward(variant);
-            BenchmarkDevice.Verify(_y, (row, column) =>
-            {
-                double sum = 0;
-                for (int k = 0; k < inputs; k++) sum += (double)x[row * inputs + k] * weight[column * inputs + k];
-                for (int i = 0; i < Rank; i++)
-                    for (int k = 0; k < inputs; k++) sum += 2.0 * x[row * inputs + k] * right[i * inputs + k] * left[column * Rank + i];
-                return sum;
-            }, Type == DType.F32 ? 1e-4 : 0.1);
+            BenchmarkDevice.Verify(
+                _y,
+                (row, column) =>
+                {
+                    double sum = 0;
+                    for (int k = 0; k < inputs; k++)
+                        sum += (double)x[row * inputs + k] * weight[column * inputs + k];
+                    for (int i = 0; i < Rank; i++)
+                    for (int k = 0; k < inputs; k++)
+                        sum += 2.0 * x[row * inputs + k] * right[i * inputs + k] * left[column * Rank + i];
+                    return sum;
+                },
+                Type == DType.F32 ? 1e-4 : 0.1
+            );
         }
     }
 

@@ -1,15 +1,21 @@
 using BenchmarkDotNet.Attributes;
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Benchmarks;
 
 /// <summary>The skinny passes by BLAS and by kernel, 1024 tokens of 512 features.</summary>
 public class LowRankPassesBenchmarks
 {
-    private const int Tokens = 1024, Features = 512;
+    private const int Tokens = 1024,
+        Features = 512;
 
     private BenchmarkDevice _device = null!;
-    private Tensor _x = null!, _z = null!, _g = null!, _dLeft = null!, _dRight = null!;
+    private Tensor _x = null!,
+        _z = null!,
+        _g = null!,
+        _dLeft = null!,
+        _dRight = null!;
     private LowRankFactors _factors = null!;
 
     [Params(8, 64)]
@@ -26,13 +32,22 @@ public class LowRankPassesBenchmarks
     {
         _device = new BenchmarkDevice();
         _x = _device.Random((Tokens, Features), Type);
-        _factors = new LowRankFactors(_device.Random((Features, Rank), Type), null, _device.Random((Rank, Features), Type));
+        _factors = new LowRankFactors(
+            _device.Random((Features, Rank), Type),
+            null,
+            _device.Random((Rank, Features), Type)
+        );
         (_z, _g) = (_device.Empty((Tokens, Rank), Type), _device.Empty((Tokens, Rank), Type));
         (_dLeft, _dRight) = (_device.Empty((Features, Rank), DType.F32), _device.Empty((Rank, Features), DType.F32));
         LowRank.Passes = Passes;
         Project();
         (float[] x, float[] right) = (_x.ToArray(), _factors.Right.ToArray());
-        BenchmarkDevice.Verify(_z, (row, column) => Enumerable.Range(0, Features).Sum(k => (double)x[row * Features + k] * right[column * Features + k]), Type == DType.F32 ? 1e-3 : 0.5);
+        BenchmarkDevice.Verify(
+            _z,
+            (row, column) =>
+                Enumerable.Range(0, Features).Sum(k => (double)x[row * Features + k] * right[column * Features + k]),
+            Type == DType.F32 ? 1e-3 : 0.5
+        );
     }
 
     [GlobalCleanup]

@@ -8,6 +8,7 @@ if (args is ["tokenizers", .. var options])
 // In this process: the native libraries lie beside this program and not beside a project that BenchmarkDotNet would
 // generate.
 var summaries = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run([.. args, "--inProcess"]).ToArray();
-bool failed = summaries.Any(summary => summary.HasCriticalValidationErrors
-    || summary.Reports.Any(report => !report.Success));
+bool failed = summaries.Any(summary =>
+    summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success)
+);
 return failed ? 1 : 0;

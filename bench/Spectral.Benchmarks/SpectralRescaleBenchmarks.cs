@@ -1,15 +1,23 @@
 using BenchmarkDotNet.Attributes;
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Benchmarks;
 
 /// <summary>Rescaling singular values of a 1024 × 1024 weight: the middle vector, the gradient of δ, and merging the update.</summary>
 public class SpectralRescaleBenchmarks
 {
-    private const int Side = 1024, Directions = 8, Rank = 8;
+    private const int Side = 1024,
+        Directions = 8,
+        Rank = 8;
 
     private BenchmarkDevice _device = null!;
-    private Tensor _weight = null!, _merged = null!, _sigma = null!, _delta = null!, _middle = null!, _gradient = null!;
+    private Tensor _weight = null!,
+        _merged = null!,
+        _sigma = null!,
+        _delta = null!,
+        _middle = null!,
+        _gradient = null!;
     private LowRankFactors _factors = null!;
 
     [Params(DType.F32, DType.BF16)]
@@ -20,14 +28,34 @@ public class SpectralRescaleBenchmarks
     {
         _device = new BenchmarkDevice();
         (_weight, _merged) = (_device.Random((Side, Side), Type), _device.Empty((Side, Side), Type));
-        (_sigma, _delta, _gradient) = (_device.Random(Directions, DType.F32), _device.Random(Directions, DType.F32), _device.Empty(Directions, DType.F32));
+        (_sigma, _delta, _gradient) = (
+            _device.Random(Directions, DType.F32),
+            _device.Random(Directions, DType.F32),
+            _device.Empty(Directions, DType.F32)
+        );
         _middle = _device.Empty(Directions + Rank, DType.F32);
-        _factors = new LowRankFactors(_device.Random((Side, Directions + Rank), Type), _middle, _device.Random((Directions + Rank, Side), Type));
+        _factors = new LowRankFactors(
+            _device.Random((Side, Directions + Rank), Type),
+            _middle,
+            _device.Random((Directions + Rank, Side), Type)
+        );
         Middle();
         Merge();
-        (float[] weight, float[] left, float[] c, float[] right) = (_weight.ToArray(), _factors.Left.ToArray(), _middle.ToArray(), _factors.Right.ToArray());
-        BenchmarkDevice.Verify(_merged, (row, column) => weight[row * Side + column]
-            + Enumerable.Range(0, c.Length).Sum(i => (double)left[row * c.Length + i] * c[i] * right[i * Side + column]), Type == DType.F32 ? 1e-4 : 0.5);
+        (float[] weight, float[] left, float[] c, float[] right) = (
+            _weight.ToArray(),
+            _factors.Left.ToArray(),
+            _middle.ToArray(),
+            _factors.Right.ToArray()
+        );
+        BenchmarkDevice.Verify(
+            _merged,
+            (row, column) =>
+                weight[row * Side + column]
+                + Enumerable
+                    .Range(0, c.Length)
+                    .Sum(i => (double)left[row * c.Length + i] * c[i] * right[i * Side + column]),
+            Type == DType.F32 ? 1e-4 : 0.5
+        );
     }
 
     [GlobalCleanup]

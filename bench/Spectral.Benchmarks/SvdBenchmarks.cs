@@ -1,5 +1,7 @@
 using BenchmarkDotNet.Attributes;
 using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Benchmarks;
 
@@ -9,20 +11,29 @@ namespace Spectral.Benchmarks;
 /// </summary>
 public class SvdBenchmarks
 {
-    private const int Side = 2048, Small = 256, Rank = 32;
+    private const int Side = 2048,
+        Small = 256,
+        Rank = 32;
 
     private static readonly RandomizedSvdOptions Preview = new() { Oversample = 10, PowerIterations = 2 };
 
     private BenchmarkDevice _device = null!;
-    private Tensor _large = null!, _small = null!, _basis = null!, _rows = null!;
+    private Tensor _large = null!,
+        _small = null!,
+        _basis = null!,
+        _rows = null!;
 
     [GlobalSetup]
     public void Setup()
     {
         _device = new BenchmarkDevice();
         (_large, _small) = (_device.Random((Side, Side), DType.F32), _device.Random((Small, Small), DType.F32));
-        (_rows, _basis) = (_device.Random((Rank + Preview.Oversample, Side), DType.F32), _device.Empty((Rank + Preview.Oversample, Side), DType.F32));
-        using SvdResult large = RandomizedSvd.Compute(_large, Rank, Preview), small = ExactSvd.Compute(_small, Rank);
+        (_rows, _basis) = (
+            _device.Random((Rank + Preview.Oversample, Side), DType.F32),
+            _device.Empty((Rank + Preview.Oversample, Side), DType.F32)
+        );
+        using SvdResult large = RandomizedSvd.Compute(_large, Rank, Preview),
+            small = ExactSvd.Compute(_small, Rank);
         foreach (SvdResult result in new[] { large, small })
         {
             using Tensor gram = Tensor.Empty(_device.Device, (Rank, Rank));

@@ -1,6 +1,9 @@
 using BenchmarkDotNet.Attributes;
 using Spectral.Kernels;
 using Spectral.Training;
+using Spectral.Training.Adapters;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
 
 namespace Spectral.Benchmarks;
 
@@ -11,7 +14,9 @@ namespace Spectral.Benchmarks;
 [MemoryDiagnoser]
 public class TrainingStepBenchmarks
 {
-    private const int Vocabulary = 1024, Rows = 4, Length = 256;
+    private const int Vocabulary = 1024,
+        Rows = 4,
+        Length = 256;
 
     private Device _device = null!;
     private CausalLanguageModel _model = null!;
@@ -29,20 +34,40 @@ public class TrainingStepBenchmarks
         _device = Device.Best();
         var config = new ModelConfig
         {
-            ModelType = "llama", VocabularySize = Vocabulary, HiddenSize = 512, IntermediateSize = 1376, Layers = 6, Heads = 8, KeyValueHeads = 4, HeadDimension = 64,
+            ModelType = "llama",
+            VocabularySize = Vocabulary,
+            HiddenSize = 512,
+            IntermediateSize = 1376,
+            Layers = 6,
+            Heads = 8,
+            KeyValueHeads = 4,
+            HeadDimension = 64,
         };
         string folder = Directory.CreateTempSubdirectory("spectral-bench").FullName;
-        using (CausalLanguageModel fresh = CausalLanguageModel.Initialize(config, _device, DType.F32, seed: 1)) fresh.Save(folder, tokenizerSource: null);
-        using (ModelFolder files = ModelFolder.Open(folder)) _model = CausalLanguageModel.Load(files, _device, _device.Kind == DeviceKind.Cpu ? DType.F32 : DType.BF16);
+        using (CausalLanguageModel fresh = CausalLanguageModel.Initialize(config, _device, DType.F32, seed: 1))
+            fresh.Save(folder, tokenizerSource: null);
+        using (ModelFolder files = ModelFolder.Open(folder))
+            _model = CausalLanguageModel.Load(files, _device, _device.Kind == DeviceKind.Cpu ? DType.F32 : DType.BF16);
         Directory.Delete(folder, recursive: true);
         _adapter = Adapter.Attach(_model, AdapterMethods.Find(Method), new AdapterOptions());
         _trainer = new Trainer(_model, new TrainerOptions());
         var random = new Random(1);
-        _batch = Batch.Create([.. Enumerable.Range(0, Rows).Select(_ => new EncodedRecord([.. Enumerable.Range(0, Length + 1).Select(_ => random.Next(Vocabulary))], 1, 1, Cut: false))]);
+        _batch = Batch.Create([
+            .. Enumerable
+                .Range(0, Rows)
+                .Select(_ => new EncodedRecord(
+                    [.. Enumerable.Range(0, Length + 1).Select(_ => random.Next(Vocabulary))],
+                    1,
+                    1,
+                    Cut: false
+                )),
+        ]);
         double first = Step();
-        for (int i = 0; i < 5; i++) Step();
+        for (int i = 0; i < 5; i++)
+            Step();
         double last = Step();
-        if (!(last < first && first > 6 && first < 8)) throw new InvalidOperationException($"the loss went from {first} to {last}: not worth timing");
+        if (!(last < first && first > 6 && first < 8))
+            throw new InvalidOperationException($"the loss went from {first} to {last}: not worth timing");
     }
 
     [GlobalCleanup]

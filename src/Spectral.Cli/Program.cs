@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using Spectral.Cli.Commands;
+using Spectral.Cli.Hosting;
 
 namespace Spectral.Cli;
 
@@ -16,26 +18,45 @@ internal static class Program
         ParseResult parsed = root.Parse(arguments.Length == 0 ? ["--help"] : arguments, parser);
         if (parsed.Errors.Count > 0 && parsed.Action is ParseErrorAction)
         {
-            string command = parsed.CommandResult.Command is SpectralCommand given ? "spectral " + given.Name : "spectral";
+            string command = parsed.CommandResult.Command is SpectralCommand given
+                ? "spectral " + given.Name
+                : "spectral";
             Console.Error.WriteLine($"{command}: {parsed.Errors[0].Message}");
             Console.Error.WriteLine($"Try '{command} --help'.");
             return ErrorBoundary.BadInput;
         }
-        return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+        return parsed.Invoke(
+            new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }
+        );
     }
 
     private static RootCommand Root()
     {
-        var root = new RootCommand("Fine-tunes language models with low-rank and spectral adapters, on CUDA or on the CPU.")
+        var root = new RootCommand(
+            "Fine-tunes language models with low-rank and spectral adapters, on CUDA or on the CPU."
+        )
         {
-            new InfoCommand(), new FinetuneCommand(), new CompareCommand(), new MethodsCommand(), new PretrainCommand(),
-            new EvalCommand(), new GenerateCommand(), new MergeCommand(), new ExportCommand(), new SvdCommand(), new AnalyzeCommand(), new TokenizeCommand(),
+            new InfoCommand(),
+            new FinetuneCommand(),
+            new CompareCommand(),
+            new MethodsCommand(),
+            new PretrainCommand(),
+            new EvalCommand(),
+            new GenerateCommand(),
+            new MergeCommand(),
+            new ExportCommand(),
+            new SvdCommand(),
+            new AnalyzeCommand(),
+            new TokenizeCommand(),
         };
         // Without an action of its own, "spectral bogus" would be told that a command is missing instead of which one is unknown.
         root.SetAction(_ => root.Parse("--help").Invoke());
-        root.Add(new Option<bool>(DebugOption) { Description = "Show the stack trace of a failure.", Recursive = true });
+        root.Add(
+            new Option<bool>(DebugOption) { Description = "Show the stack trace of a failure.", Recursive = true }
+        );
         foreach (Option option in root.Options)
-            if (option is HelpOption { Action: HelpAction standard }) option.Action = new HelpWithExamples(standard);
+            if (option is HelpOption { Action: HelpAction standard })
+                option.Action = new HelpWithExamples(standard);
         return root;
     }
 }

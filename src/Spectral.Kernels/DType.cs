@@ -5,10 +5,13 @@ public enum DType
 {
     /// <summary>IEEE 754 single precision, 4 bytes.</summary>
     F32,
+
     /// <summary>bfloat16: the upper half of a single, 2 bytes.</summary>
     BF16,
+
     /// <summary>32-bit signed integer (token ids, indices).</summary>
     I32,
+
     /// <summary>IEEE 754 double precision, 8 bytes (small factorisations).</summary>
     F64,
 }
@@ -17,10 +20,23 @@ public enum DType
 public static class DTypeExtensions
 {
     /// <summary>Bytes per element.</summary>
-    public static int Size(this DType type) => type switch { DType.BF16 => 2, DType.F64 => 8, _ => 4 };
+    public static int Size(this DType type) =>
+        type switch
+        {
+            DType.BF16 => 2,
+            DType.F64 => 8,
+            _ => 4,
+        };
 
     /// <summary>How a kernel entry for this type ends: <c>f32</c>, <c>bf16</c>, <c>i32</c>, <c>f64</c>.</summary>
-    public static string Suffix(this DType type) => type switch { DType.F32 => "f32", DType.BF16 => "bf16", DType.I32 => "i32", _ => "f64" };
+    public static string Suffix(this DType type) =>
+        type switch
+        {
+            DType.F32 => "f32",
+            DType.BF16 => "bf16",
+            DType.I32 => "i32",
+            _ => "f64",
+        };
 }
 
 /// <summary>bfloat16 as 16 raw bits, and its conversions (round to nearest even; NaN stays NaN).</summary>

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Spectral.Kernels.Driver;
+using Spectral.Kernels.Ops.Dispatch;
 
 namespace Spectral.Kernels;
 
@@ -8,6 +9,7 @@ public enum DeviceKind
 {
     /// <summary>An NVIDIA GPU through the CUDA driver.</summary>
     Cuda,
+
     /// <summary>The CPU device: the same kernels behind the same driver entry points, on this machine's cores.</summary>
     Cpu,
 }
@@ -37,13 +39,17 @@ public sealed unsafe class Device : IDisposable
     /// <summary>Set to 1, makes every tensor a driver allocation of its own, so that sanitizers and guard zones see each one.</summary>
     public const string CheckVariable = "SPECTRAL_CHECK";
 
-    private const int AttributeMultiprocessors = 16, AttributeL2CacheSize = 38, AttributeMajor = 75, AttributeMinor = 76, AttributeSharedPerBlock = 97;
+    private const int AttributeMultiprocessors = 16,
+        AttributeL2CacheSize = 38,
+        AttributeMajor = 75,
+        AttributeMinor = 76,
+        AttributeSharedPerBlock = 97;
 
     private readonly KernelModules _modules;
     private readonly MemoryPool _pool;
     private readonly Lazy<Blas> _blas;
     private readonly Lazy<Solver> _solver;
-    private readonly Stream _defaultStream;
+    private readonly DeviceStream _defaultStream;
 
     private Device(DriverApi api, ContextHandle context, int ordinal)
     {
@@ -63,7 +69,7 @@ public sealed unsafe class Device : IDisposable
         L2CacheBytes = Attribute(AttributeL2CacheSize);
         _pool = new MemoryPool(api, context, Name, bypass: Environment.GetEnvironmentVariable(CheckVariable) == "1");
         _modules = new KernelModules(this);
-        _defaultStream = Stream.FromHandle(this, 0);
+        _defaultStream = DeviceStream.FromHandle(this, 0);
         Stream = _defaultStream;
         Tuner = new Tuner(this);
         _blas = new Lazy<Blas>(() => new Blas(this));
@@ -101,7 +107,7 @@ public sealed unsafe class Device : IDisposable
     public DeviceMemory Memory => _pool.Memory;
 
     /// <summary>The stream that ops launch on; changed by <see cref="Use"/>.</summary>
-    public Stream Stream { get; private set; }
+    public DeviceStream Stream { get; private set; }
 
     /// <summary>cuBLAS on this device, or its entry points on the CPU device; loaded when first used.</summary>
     public Blas Blas => _blas.Value;
@@ -128,10 +134,14 @@ public sealed unsafe class Device : IDisposable
     public static Device Cpu(CpuDeviceOptions? options = null)
     {
         DriverApi api = DriverApi.Cpu;
-        if (options?.Threads is { } threads) api.SetCpuOption("threads", threads);
-        if (options?.Seed is { } seed) api.SetCpuOption("seed", seed);
-        if (options?.Memory is { } memory) api.SetCpuOption("memory", memory);
-        if (options?.Poison is { } poison) api.SetCpuOption("poison", poison ? 1 : 0);
+        if (options?.Threads is { } threads)
+            api.SetCpuOption("threads", threads);
+        if (options?.Seed is { } seed)
+            api.SetCpuOption("seed", seed);
+        if (options?.Memory is { } memory)
+            api.SetCpuOption("memory", memory);
+        if (options?.Poison is { } poison)
+            api.SetCpuOption("poison", poison ? 1 : 0);
         return Open(api, 0);
     }
 
@@ -141,14 +151,16 @@ public sealed unsafe class Device : IDisposable
         for (int i = 0; i < CudaCount(out _); i++)
         {
             Device device = Cuda(i);
-            if (device.ComputeCapability.Major >= 8) return device;
+            if (device.ComputeCapability.Major >= 8)
+                return device;
             device.Dispose();
         }
         return Cpu();
     }
 
     /// <summary>Works on a context that other code made and keeps (CUcontext), of GPU <paramref name="ordinal"/>.</summary>
-    public static Device FromContext(nint context, int ordinal = 0) => new(DriverApi.Cuda, Driver.ContextHandle.Borrow(DriverApi.Cuda, context, ordinal), ordinal);
+    public static Device FromContext(nint context, int ordinal = 0) =>
+        new(DriverApi.Cuda, Driver.ContextHandle.Borrow(DriverApi.Cuda, context, ordinal), ordinal);
 
     /// <summary>The number of GPUs, and why it is none: no driver, no device, or the driver's own error.</summary>
     public static int CudaCount(out string? reason)
@@ -158,7 +170,8 @@ public sealed unsafe class Device : IDisposable
         {
             int count;
             DriverApi.Cuda.Check(DriverApi.Cuda.DeviceGetCount(&count), "counting CUDA devices");
-            if (count == 0) reason = "the CUDA driver finds no device";
+            if (count == 0)
+                reason = "the CUDA driver finds no device";
             return count;
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException or CudaException)
@@ -183,7 +196,7 @@ public sealed unsafe class Device : IDisposable
     public Kernel Kernel(string module, string entry) => _modules.Kernel(module, entry);
 
     /// <summary>Makes <paramref name="stream"/> the current one until the result is disposed.</summary>
-    public IDisposable Use(Stream stream)
+    public IDisposable Use(DeviceStream stream)
     {
         var restore = new StreamScope(this, Stream);
         Stream = stream;
@@ -197,9 +210,12 @@ public sealed unsafe class Device : IDisposable
     /// <summary>Frees cached memory and this object's hold on the context. A second call does nothing.</summary>
     public void Dispose()
     {
-        if (Context.IsClosed) return;
-        if (_blas.IsValueCreated) _blas.Value.Dispose();
-        if (_solver.IsValueCreated) _solver.Value.Dispose();
+        if (Context.IsClosed)
+            return;
+        if (_blas.IsValueCreated)
+            _blas.Value.Dispose();
+        if (_solver.IsValueCreated)
+            _solver.Value.Dispose();
         _modules.Dispose();
         _pool.Dispose();
         _defaultStream.Dispose();
@@ -222,17 +238,22 @@ public sealed unsafe class Device : IDisposable
     internal MemoryBlock Allocate(long bytes) => _pool.Allocate(bytes, Stream);
 
     /// <summary>From now on memory allocated on the stream stays with it, until <see cref="Release"/>.</summary>
-    internal void Reserve(Stream stream) => _pool.Reserve(stream);
+    internal void Reserve(DeviceStream stream) => _pool.Reserve(stream);
 
     internal void Trim() => _pool.Trim();
 
-    internal void Release(Stream stream) => _pool.Release(stream);
+    internal void Release(DeviceStream stream) => _pool.Release(stream);
 
     private static Device Open(DriverApi api, int ordinal)
     {
         int count;
         api.Check(api.DeviceGetCount(&count), "counting devices");
-        if (ordinal < 0 || ordinal >= count) throw new ArgumentOutOfRangeException(nameof(ordinal), ordinal, $"there are {count} devices, numbered from 0");
+        if (ordinal < 0 || ordinal >= count)
+            throw new ArgumentOutOfRangeException(
+                nameof(ordinal),
+                ordinal,
+                $"there are {count} devices, numbered from 0"
+            );
         int device;
         api.Check(api.DeviceGet(&device, ordinal), $"opening device {ordinal}");
         return new Device(api, Driver.ContextHandle.RetainPrimary(api, device), device);
@@ -245,7 +266,7 @@ public sealed unsafe class Device : IDisposable
         return value;
     }
 
-    private sealed class StreamScope(Device device, Stream previous) : IDisposable
+    private sealed class StreamScope(Device device, DeviceStream previous) : IDisposable
     {
         public void Dispose() => device.Stream = previous;
     }

@@ -1,4 +1,5 @@
 using Spectral.Kernels.Driver;
+using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels;
 
@@ -16,9 +17,9 @@ public sealed unsafe class Graph : IDisposable
     private const int CaptureRelaxed = 2;
 
     private readonly GraphHandle _handle;
-    private readonly Stream _stream;
+    private readonly DeviceStream _stream;
 
-    private Graph(Device device, Stream stream, GraphHandle handle, long nodes)
+    private Graph(Device device, DeviceStream stream, GraphHandle handle, long nodes)
     {
         (Device, _stream, _handle, Nodes) = (device, stream, handle, nodes);
     }
@@ -41,29 +42,36 @@ public sealed unsafe class Graph : IDisposable
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(work);
-        if (device.IsCapturing) throw new InvalidOperationException("a graph is being captured on this device already");
-        Stream stream = Stream.Create(device);
-        nint graph = 0, executable;
+        if (device.IsCapturing)
+            throw new InvalidOperationException("a graph is being captured on this device already");
+        DeviceStream stream = DeviceStream.Create(device);
+        nint graph = 0,
+            executable;
         try
         {
-            device.Trim();   // what earlier work left for reuse would stand beside the graph's own memory
+            device.Trim(); // what earlier work left for reuse would stand beside the graph's own memory
             device.Reserve(stream);
             DriverApi api = device.Activate();
             api.Check(api.StreamBeginCapture(stream.Handle, CaptureRelaxed), "beginning a capture");
             bool done = false;
             try
             {
-                using (device.Use(stream)) work();
+                using (device.Use(stream))
+                    work();
                 done = true;
             }
             finally
             {
                 int status = device.Activate().StreamEndCapture(stream.Handle, &graph);
-                if (done) api.Check(status, "ending a capture", "api.StreamEndCapture(stream.Handle, &graph)");
+                if (done)
+                    api.Check(status, "ending a capture", "api.StreamEndCapture(stream.Handle, &graph)");
             }
             nuint nodes;
             api.Check(api.GraphGetNodes(graph, null, &nodes), "counting the nodes of a graph");
-            api.Check(api.GraphInstantiateWithFlags(&executable, graph, 0), $"instantiating a graph of {(long)nodes} nodes");
+            api.Check(
+                api.GraphInstantiateWithFlags(&executable, graph, 0),
+                $"instantiating a graph of {(long)nodes} nodes"
+            );
             return new Graph(device, stream, new GraphHandle(api, device.Context, executable), (long)nodes);
         }
         catch
@@ -74,7 +82,8 @@ public sealed unsafe class Graph : IDisposable
         }
         finally
         {
-            if (graph != 0) device.Api.GraphDestroy(graph);
+            if (graph != 0)
+                device.Api.GraphDestroy(graph);
         }
     }
 
@@ -89,9 +98,10 @@ public sealed unsafe class Graph : IDisposable
     /// <summary>Gives the graph and its memory back, after its work. A second call does nothing.</summary>
     public void Dispose()
     {
-        if (_handle.IsClosed) return;
+        if (_handle.IsClosed)
+            return;
         DriverApi api = Device.Activate();
-        api.StreamSynchronize(Device.Stream.Handle);   // its memory may go to others only after the last replay
+        api.StreamSynchronize(Device.Stream.Handle); // its memory may go to others only after the last replay
         _handle.Dispose();
         Device.Release(_stream);
         _stream.Dispose();

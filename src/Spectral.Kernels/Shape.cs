@@ -6,18 +6,29 @@ namespace Spectral.Kernels;
 public readonly struct Shape : IEquatable<Shape>
 {
     [InlineArray(4)]
-    private struct Dimensions { private int _first; }
+    private struct Dimensions
+    {
+        private int _first;
+    }
 
     private readonly Dimensions _dimensions;
 
     private Shape(ReadOnlySpan<int> dimensions)
     {
-        if (dimensions.Length > 4) throw new ArgumentException($"a tensor has at most 4 dimensions, not {dimensions.Length}", nameof(dimensions));
+        if (dimensions.Length > 4)
+            throw new ArgumentException(
+                $"a tensor has at most 4 dimensions, not {dimensions.Length}",
+                nameof(dimensions)
+            );
         Rank = dimensions.Length;
         long count = 1;
         for (int i = 0; i < Rank; i++)
         {
-            if (dimensions[i] < 0) throw new ArgumentException($"dimension {i} is {dimensions[i]}; a dimension is 0 or more", nameof(dimensions));
+            if (dimensions[i] < 0)
+                throw new ArgumentException(
+                    $"dimension {i} is {dimensions[i]}; a dimension is 0 or more",
+                    nameof(dimensions)
+                );
             _dimensions[i] = dimensions[i];
             count = checked(count * dimensions[i]);
         }
@@ -31,35 +42,47 @@ public readonly struct Shape : IEquatable<Shape>
     public long Count { get; }
 
     /// <summary>Dimension <paramref name="index"/>, 0 being the outermost.</summary>
-    public int this[int index] => index >= 0 && index < Rank ? _dimensions[index] : throw new ArgumentOutOfRangeException(nameof(index), index, $"the shape is {this}");
+    public int this[int index] =>
+        index >= 0 && index < Rank
+            ? _dimensions[index]
+            : throw new ArgumentOutOfRangeException(nameof(index), index, $"the shape is {this}");
 
     /// <summary>A shape from any number of dimensions up to 4.</summary>
     public static Shape Of(params ReadOnlySpan<int> dimensions) => new(dimensions);
 
     /// <summary>One dimension.</summary>
     public static implicit operator Shape(int d0) => new([d0]);
+
     /// <summary>Two dimensions: rows, columns.</summary>
     public static implicit operator Shape((int, int) d) => new([d.Item1, d.Item2]);
+
     /// <summary>Three dimensions.</summary>
     public static implicit operator Shape((int, int, int) d) => new([d.Item1, d.Item2, d.Item3]);
+
     /// <summary>Four dimensions.</summary>
     public static implicit operator Shape((int, int, int, int) d) => new([d.Item1, d.Item2, d.Item3, d.Item4]);
 
     /// <inheritdoc/>
     public bool Equals(Shape other)
     {
-        if (Rank != other.Rank) return false;
+        if (Rank != other.Rank)
+            return false;
         for (int i = 0; i < Rank; i++)
-            if (_dimensions[i] != other._dimensions[i]) return false;
+            if (_dimensions[i] != other._dimensions[i])
+                return false;
         return true;
     }
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is Shape other && Equals(other);
+
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(Rank, _dimensions[0], _dimensions[1], _dimensions[2], _dimensions[3]);
+    public override int GetHashCode() =>
+        HashCode.Combine(Rank, _dimensions[0], _dimensions[1], _dimensions[2], _dimensions[3]);
+
     /// <summary>True when rank and every dimension agree.</summary>
     public static bool operator ==(Shape a, Shape b) => a.Equals(b);
+
     /// <summary>True when rank or a dimension differs.</summary>
     public static bool operator !=(Shape a, Shape b) => !a.Equals(b);
 
@@ -67,7 +90,8 @@ public readonly struct Shape : IEquatable<Shape>
     public override string ToString()
     {
         var parts = new string[Rank];
-        for (int i = 0; i < Rank; i++) parts[i] = _dimensions[i].ToString();
+        for (int i = 0; i < Rank; i++)
+            parts[i] = _dimensions[i].ToString();
         return $"[{string.Join(", ", parts)}]";
     }
 }

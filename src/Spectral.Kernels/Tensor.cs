@@ -95,8 +95,18 @@ public sealed unsafe class Tensor : IDisposable
     /// <param name="type">Element type.</param>
     public static Tensor FromPointer(Device device, nint pointer, Shape shape, DType type)
     {
-        if (pointer == 0 || pointer % 16 != 0) throw new ArgumentException($"device address 0x{pointer:x}: expected one that is not 0 and is a multiple of 16", nameof(pointer));
-        return new Tensor(device, new MemoryBlock(null, null, (ulong)pointer, shape.Count * type.Size(), 0, null), (ulong)pointer, shape, type);
+        if (pointer == 0 || pointer % 16 != 0)
+            throw new ArgumentException(
+                $"device address 0x{pointer:x}: expected one that is not 0 and is a multiple of 16",
+                nameof(pointer)
+            );
+        return new Tensor(
+            device,
+            new MemoryBlock(null, null, (ulong)pointer, shape.Count * type.Size(), 0, null),
+            (ulong)pointer,
+            shape,
+            type
+        );
     }
 
     /// <summary>Another handle on the same elements.</summary>
@@ -106,7 +116,11 @@ public sealed unsafe class Tensor : IDisposable
     /// <exception cref="ArgumentException">The number of elements differs.</exception>
     public Tensor View(Shape shape)
     {
-        if (shape.Count != Count) throw new ArgumentException($"shape {shape} has {shape.Count} elements, the tensor {Shape} has {Count}", nameof(shape));
+        if (shape.Count != Count)
+            throw new ArgumentException(
+                $"shape {shape} has {shape.Count} elements, the tensor {Shape} has {Count}",
+                nameof(shape)
+            );
         return Alias(Pointer, shape);
     }
 
@@ -114,7 +128,10 @@ public sealed unsafe class Tensor : IDisposable
     public Tensor Rows(int start, int count)
     {
         if (Shape.Rank == 0 || start < 0 || count < 0 || start > Shape[0] - count)
-            throw new ArgumentOutOfRangeException(nameof(start), $"rows {start} to {start + count} of a tensor {Shape}");
+            throw new ArgumentOutOfRangeException(
+                nameof(start),
+                $"rows {start} to {start + count} of a tensor {Shape}"
+            );
         long row = Shape[0] == 0 ? 0 : Count / Shape[0];
         Shape shape = Shape.Rank switch
         {
@@ -132,10 +149,17 @@ public sealed unsafe class Tensor : IDisposable
         Expect(values.Length);
         switch (DType)
         {
-            case DType.F32: Upload(values); break;
-            case DType.BF16: Upload<ushort>(Convert(values, BFloat16.FromSingle)); break;
-            case DType.F64: Upload<double>(Convert(values, value => (double)value)); break;
-            default: throw Unfit("float");
+            case DType.F32:
+                Upload(values);
+                break;
+            case DType.BF16:
+                Upload<ushort>(Convert(values, BFloat16.FromSingle));
+                break;
+            case DType.F64:
+                Upload<double>(Convert(values, value => (double)value));
+                break;
+            default:
+                throw Unfit("float");
         }
     }
 
@@ -143,14 +167,19 @@ public sealed unsafe class Tensor : IDisposable
     public void CopyFrom(ReadOnlySpan<int> values)
     {
         Expect(values.Length);
-        if (DType != DType.I32) throw Unfit("int");
+        if (DType != DType.I32)
+            throw Unfit("int");
         Upload(values);
     }
 
     /// <summary>Copies bytes as they are, in this tensor's own element type.</summary>
     public void CopyFrom(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length != Bytes) throw new ArgumentException($"{bytes.Length} bytes for a tensor {Shape} of {DType} ({Bytes} bytes)", nameof(bytes));
+        if (bytes.Length != Bytes)
+            throw new ArgumentException(
+                $"{bytes.Length} bytes for a tensor {Shape} of {DType} ({Bytes} bytes)",
+                nameof(bytes)
+            );
         Upload(bytes);
     }
 
@@ -158,10 +187,17 @@ public sealed unsafe class Tensor : IDisposable
     public void CopyFrom(Tensor source)
     {
         if (source.DType != DType || source.Count != Count || source.Device != Device)
-            throw new ArgumentException($"a tensor {source.Shape} of {source.DType} on {source.Device} for one {Shape} of {DType} on {Device}", nameof(source));
-        if (Count == 0) return;
+            throw new ArgumentException(
+                $"a tensor {source.Shape} of {source.DType} on {source.Device} for one {Shape} of {DType} on {Device}",
+                nameof(source)
+            );
+        if (Count == 0)
+            return;
         DriverApi api = Device.Activate();
-        api.Check(api.MemcpyDtoDAsync(Pointer, source.Pointer, (nuint)Bytes, Device.Stream.Handle), $"copying {Bytes} bytes on {Device}");
+        api.Check(
+            api.MemcpyDtoDAsync(Pointer, source.Pointer, (nuint)Bytes, Device.Stream.Handle),
+            $"copying {Bytes} bytes on {Device}"
+        );
     }
 
     /// <summary>Copies the values to the host, after the current stream's work.</summary>
@@ -170,10 +206,17 @@ public sealed unsafe class Tensor : IDisposable
         Expect(values.Length);
         switch (DType)
         {
-            case DType.F32: Download(values); break;
-            case DType.BF16: Convert<ushort, float>(Downloaded<ushort>(), BFloat16.ToSingle).CopyTo(values); break;
-            case DType.F64: Convert<double, float>(Downloaded<double>(), value => (float)value).CopyTo(values); break;
-            default: throw Unfit("float");
+            case DType.F32:
+                Download(values);
+                break;
+            case DType.BF16:
+                Convert<ushort, float>(Downloaded<ushort>(), BFloat16.ToSingle).CopyTo(values);
+                break;
+            case DType.F64:
+                Convert<double, float>(Downloaded<double>(), value => (float)value).CopyTo(values);
+                break;
+            default:
+                throw Unfit("float");
         }
     }
 
@@ -194,22 +237,31 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>The bytes of the elements in their own type.</summary>
     public void CopyTo(Span<byte> bytes)
     {
-        if (bytes.Length != Bytes) throw new ArgumentException($"{bytes.Length} bytes for a tensor {Shape} of {DType} ({Bytes} bytes)", nameof(bytes));
+        if (bytes.Length != Bytes)
+            throw new ArgumentException(
+                $"{bytes.Length} bytes for a tensor {Shape} of {DType} ({Bytes} bytes)",
+                nameof(bytes)
+            );
         Download(bytes);
     }
 
     /// <summary>Sets every byte to zero.</summary>
     public void Clear()
     {
-        if (Count == 0) return;
+        if (Count == 0)
+            return;
         DriverApi api = Device.Activate();
-        api.Check(api.MemsetD8Async(Pointer, 0, (nuint)Bytes, Device.Stream.Handle), $"clearing {Bytes} bytes on {Device}");
+        api.Check(
+            api.MemsetD8Async(Pointer, 0, (nuint)Bytes, Device.Stream.Handle),
+            $"clearing {Bytes} bytes on {Device}"
+        );
     }
 
     /// <summary>Lets go of the memory. A second call does nothing.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _block, null) is not { } block) return;
+        if (Interlocked.Exchange(ref _block, null) is not { } block)
+            return;
         LiveObjects.Add("tensor", -1);
         block.Release();
     }
@@ -225,35 +277,45 @@ public sealed unsafe class Tensor : IDisposable
 
     private void Expect(int length, [CallerArgumentExpression(nameof(length))] string what = "")
     {
-        if (length != Count) throw new ArgumentException($"{length} values for a tensor {Shape} of {Count}", what);
+        if (length != Count)
+            throw new ArgumentException($"{length} values for a tensor {Shape} of {Count}", what);
     }
 
-    private InvalidOperationException Unfit(string wanted) => new($"a tensor of {DType} does not convert to or from {wanted}");
+    private InvalidOperationException Unfit(string wanted) =>
+        new($"a tensor of {DType} does not convert to or from {wanted}");
 
     private static TTo[] Convert<TFrom, TTo>(ReadOnlySpan<TFrom> values, Func<TFrom, TTo> convert)
     {
         var result = new TTo[values.Length];
-        for (int i = 0; i < values.Length; i++) result[i] = convert(values[i]);
+        for (int i = 0; i < values.Length; i++)
+            result[i] = convert(values[i]);
         return result;
     }
 
-    private T[] Downloaded<T>() where T : unmanaged
+    private T[] Downloaded<T>()
+        where T : unmanaged
     {
         var values = new T[Count];
         Download<T>(values);
         return values;
     }
 
-    private void Upload<T>(ReadOnlySpan<T> values) where T : unmanaged
+    private void Upload<T>(ReadOnlySpan<T> values)
+        where T : unmanaged
     {
-        if (values.IsEmpty) return;
+        if (values.IsEmpty)
+            return;
         RefuseWhileCapturing("from the host");
         DriverApi api = Device.Activate();
         fixed (T* source = &MemoryMarshal.GetReference(values))
         {
-            api.Check(api.MemcpyHtoDAsync(Pointer, source, (nuint)Bytes, Device.Stream.Handle), $"copying {Bytes} bytes to {Device}");
+            api.Check(
+                api.MemcpyHtoDAsync(Pointer, source, (nuint)Bytes, Device.Stream.Handle),
+                $"copying {Bytes} bytes to {Device}"
+            );
             // Pageable memory is staged by the driver, but only a pinned page may move after the call: wait before the pin goes.
-            if (Bytes > PageableStaging) api.Check(api.StreamSynchronize(Device.Stream.Handle), $"copying {Bytes} bytes to {Device}");
+            if (Bytes > PageableStaging)
+                api.Check(api.StreamSynchronize(Device.Stream.Handle), $"copying {Bytes} bytes to {Device}");
         }
     }
 
@@ -264,17 +326,24 @@ public sealed unsafe class Tensor : IDisposable
     private void RefuseWhileCapturing(string direction)
     {
         if (Device.IsCapturing)
-            throw new InvalidOperationException($"copying {Bytes} bytes {direction} while a graph is captured: a replay cannot do it; copy before or after, to or from memory that outlives the graph");
+            throw new InvalidOperationException(
+                $"copying {Bytes} bytes {direction} while a graph is captured: a replay cannot do it; copy before or after, to or from memory that outlives the graph"
+            );
     }
 
-    private void Download<T>(Span<T> values) where T : unmanaged
+    private void Download<T>(Span<T> values)
+        where T : unmanaged
     {
-        if (values.IsEmpty) return;
+        if (values.IsEmpty)
+            return;
         RefuseWhileCapturing("to the host");
         DriverApi api = Device.Activate();
         fixed (T* destination = &MemoryMarshal.GetReference(values))
         {
-            api.Check(api.MemcpyDtoHAsync(destination, Pointer, (nuint)Bytes, Device.Stream.Handle), $"copying {Bytes} bytes from {Device}");
+            api.Check(
+                api.MemcpyDtoHAsync(destination, Pointer, (nuint)Bytes, Device.Stream.Handle),
+                $"copying {Bytes} bytes from {Device}"
+            );
             api.Check(api.StreamSynchronize(Device.Stream.Handle), $"copying {Bytes} bytes from {Device}");
         }
     }

@@ -1,4 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Training.Autograd;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
 
 namespace Spectral.Training;
 
@@ -36,7 +39,8 @@ public static class Evaluator
         int batch = 8,
         bool exactMatch = true,
         IProgress<int>? progress = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default
+    )
     {
         var (sum, tokens, matches, candidates) = (0.0, 0L, 0, 0);
         for (var start = 0; start < records.Count; start += batch)
@@ -45,7 +49,9 @@ public static class Evaluator
             EncodedRecord[] part = [.. records.Skip(start).Take(batch)];
             using var tensors = new BatchTensors(model.Device, Batch.Create(part, 0));
             using var tape = new Tape(model.Device, records: false);
-            using var predictions = exactMatch ? Tensor.Empty(model.Device, tensors.LossTargets.Shape, DType.I32) : null;
+            using var predictions = exactMatch
+                ? Tensor.Empty(model.Device, tensors.LossTargets.Shape, DType.I32)
+                : null;
             using var losses = model.TokenLosses(tape, tensors, predictions: predictions);
             foreach (var loss in losses.ToArray())
                 sum += loss;
@@ -54,10 +60,21 @@ public static class Evaluator
                 CountMatches(part, tensors.Source, predictions.ToInt32Array(), ref matches, ref candidates);
             progress?.Report(start + part.Length);
         }
-        return new EvaluationResult(tokens == 0 ? 0 : sum / tokens, tokens, candidates == 0 ? null : (double)matches / candidates, records.Count);
+        return new EvaluationResult(
+            tokens == 0 ? 0 : sum / tokens,
+            tokens,
+            candidates == 0 ? null : (double)matches / candidates,
+            records.Count
+        );
     }
 
-    private static void CountMatches(EncodedRecord[] records, Batch batch, int[] predictions, ref int matches, ref int candidates)
+    private static void CountMatches(
+        EncodedRecord[] records,
+        Batch batch,
+        int[] predictions,
+        ref int matches,
+        ref int candidates
+    )
     {
         var next = 0;
         for (var row = 0; row < records.Length; row++)

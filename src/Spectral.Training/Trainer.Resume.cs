@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Spectral.Training.IO;
 
 namespace Spectral.Training;
 
@@ -44,10 +45,12 @@ public sealed partial class Trainer
         if (was.FirstOrDefault(option => !JsonNode.DeepEquals(option.Value, now[option.Key])) is { Key: { } name })
             throw new InputException(
                 $"{state.Path}: the run had the option {name} {was[name]?.ToJsonString(TrainerState.Json)}, not "
-                + $"{now[name]?.ToJsonString(TrainerState.Json)}");
+                    + $"{now[name]?.ToJsonString(TrainerState.Json)}"
+            );
         if (saved.Progress.Step != state.Step)
             throw new InputException(
-                $"{state.Path}: step {state.Step} and step {saved.Progress.Step}, expected one step");
+                $"{state.Path}: step {state.Step} and step {saved.Progress.Step}, expected one step"
+            );
         RequireSameOrder(state, saved);
         RequireLength(state, saved);
         state.Restore(_optimizer, _model.Adapter);
@@ -71,7 +74,8 @@ public sealed partial class Trainer
         if (!saved.EpochsEnd && saved.Records % step != 0 && (long)total * step > saved.Records)
             throw new InputException(
                 $"{state.Path}: of a version whose batches crossed the end of an epoch, which {saved.Records} records "
-                + $"in steps of {step} do; expected a run begun with this version");
+                    + $"in steps of {step} do; expected a run begun with this version"
+            );
     }
 
     private void RequireLength(TrainerState state, SavedRun saved)
@@ -79,11 +83,13 @@ public sealed partial class Trainer
         var (was, now) = (saved.Options.StepsFor(saved.Records), _options.StepsFor(saved.Records));
         if (now < state.Step)
             throw new InputException(
-                $"{state.Path}: {state.Step} steps were made, expected no fewer than that, not {now}");
+                $"{state.Path}: {state.Step} steps were made, expected no fewer than that, not {now}"
+            );
         if (now != was && _scheduled is not null)
             throw new InputException(
                 $"{state.Path}: {_scheduled.Method.Name} follows a schedule over the {was} steps of the run, "
-                + $"expected as many, not {now}");
+                    + $"expected as many, not {now}"
+            );
     }
 
     /// <param name="Options">Those of the run.</param>
@@ -93,5 +99,9 @@ public sealed partial class Trainer
     /// Whether each epoch ends with a batch of what is left; false in states of older versions.
     /// </param>
     private sealed record SavedRun(
-        TrainerOptions Options, int Records, TrainerProgress Progress, bool EpochsEnd = false);
+        TrainerOptions Options,
+        int Records,
+        TrainerProgress Progress,
+        bool EpochsEnd = false
+    );
 }

@@ -1,7 +1,14 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Autograd;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Optim;
 
 namespace Spectral.Training;
 
@@ -34,7 +41,11 @@ public sealed partial class Trainer : IDisposable
     public Trainer(CausalLanguageModel model, TrainerOptions options, ILogger? logger = null)
     {
         (_model, _options, _logger) = (model, options, logger ?? NullLogger.Instance);
-        _group = model.Trainable ?? throw new InvalidOperationException("nothing to train: attach an adapter, or load the model with trainWeights");
+        _group =
+            model.Trainable
+            ?? throw new InvalidOperationException(
+                "nothing to train: attach an adapter, or load the model with trainWeights"
+            );
         if (model.Adapter is { } adapter)
             options.RequireSuits(adapter.Method);
         _scheduled = model.Adapter is { Method.ActsBetweenSteps: true } ? model.Adapter : null;
@@ -61,7 +72,8 @@ public sealed partial class Trainer : IDisposable
         IReadOnlyList<EncodedRecord> data,
         IReadOnlyList<EncodedRecord>? evaluation = null,
         IReadOnlyList<ITrainerCallback>? callbacks = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default
+    )
     {
         if (data.Count == 0)
             throw new InputException("there are no training records");
@@ -69,8 +81,13 @@ public sealed partial class Trainer : IDisposable
         BeginRun(data.Count);
         var steps = _steps!.Value;
         var schedule = new LearningRateSchedule(_options.Schedule, _options.LearningRate, steps, _options.Warmup);
-        var sampler =
-            new BatchSampler(data.Count, _options.RecordsPerStep, _options.Seed, _options.Shuffle, _options.DropLast)
+        var sampler = new BatchSampler(
+            data.Count,
+            _options.RecordsPerStep,
+            _options.Seed,
+            _options.Shuffle,
+            _options.DropLast
+        )
         {
             Position = Progress.Step,
         };
@@ -85,14 +102,19 @@ public sealed partial class Trainer : IDisposable
             callback.OnStart(steps);
         if (Progress.Step == 0)
             Evaluate(evaluation, callbacks, cancellation);
-        else if (!Progress.IsEvaluated && IsDue(evaluation))   // it was cancelled in that evaluation
+        else if (!Progress.IsEvaluated && IsDue(evaluation)) // it was cancelled in that evaluation
             EndStep(evaluation, callbacks, cancellation);
         while (Progress.Step < steps)
         {
             cancellation.ThrowIfCancellationRequested();
             var (step, started) = (Progress.Step + 1, Stopwatch.GetTimestamp());
-            List<Batch> batches = [.. sampler.Next().Chunk(_options.Batch).Select(
-                micro => Batch.Create([.. micro.Select(index => data[index])], PaddingToken, length, rows))];
+            List<Batch> batches =
+            [
+                .. sampler
+                    .Next()
+                    .Chunk(_options.Batch)
+                    .Select(micro => Batch.Create([.. micro.Select(index => data[index])], PaddingToken, length, rows)),
+            ];
             // A step of fixed shape has as many as any other, which carry no loss.
             while (batches.Count < micros)
                 batches.Add(Batch.Create([], PaddingToken, length, rows));
@@ -110,7 +132,7 @@ public sealed partial class Trainer : IDisposable
                 RequireFinite();
             EndStep(evaluation, callbacks, cancellation);
         }
-        return Result ??= Progress.ToResult();   // a restored run may have been done already
+        return Result ??= Progress.ToResult(); // a restored run may have been done already
     }
 
     /// <summary>One optimizer step: forward and backward of each micro-batch, then clipping and the update, which is skipped unless loss and norm are finite.</summary>
@@ -122,19 +144,39 @@ public sealed partial class Trainer : IDisposable
     public StepReport Step(int step, IReadOnlyList<Batch> batches, double learningRate)
     {
         if (_scheduled is not null && _steps is null)
-            throw new InvalidOperationException($"{_scheduled.Method.Name} follows a schedule: expected the number of steps in the options");
+            throw new InvalidOperationException(
+                $"{_scheduled.Method.Name} follows a schedule: expected the number of steps in the options"
+            );
         _current = step;
         var lossTokens = batches.Sum(batch => batch.LossTokens);
         _optimizer.Configure(learningRate, lossTokens == 0 ? 0 : 1f / lossTokens);
-        var kind = _options.CudaGraph ? StepKind.Captured : _options.FixedShapes ? StepKind.FixedShapes : StepKind.AsGiven;
-        _step ??= new TrainingStep(_model, _group, _optimizer, kind, _options.ActivationCheckpointing, _lossRows,
-            _scheduled is null ? null : () => _scheduled.BeforeUpdate(_current, _steps!.Value));
+        var kind =
+            _options.CudaGraph ? StepKind.Captured
+            : _options.FixedShapes ? StepKind.FixedShapes
+            : StepKind.AsGiven;
+        _step ??= new TrainingStep(
+            _model,
+            _group,
+            _optimizer,
+            kind,
+            _options.ActivationCheckpointing,
+            _lossRows,
+            _scheduled is null ? null : () => _scheduled.BeforeUpdate(_current, _steps!.Value)
+        );
         var sums = _step.Run(batches);
         var loss = lossTokens == 0 ? 0 : sums.Sum(sum => (double)sum) / lossTokens;
         var (_, norm, skipped) = _group.StepState.Read();
         // After a skipped step too: the factors are what they were, and what is due at this step is due.
         _scheduled?.AfterUpdate(step, _steps!.Value);
-        var report = new StepReport(step, double.IsFinite(loss) ? loss : double.NaN, learningRate, norm, batches.Sum(batch => batch.TokenCount), 0, skipped);
+        var report = new StepReport(
+            step,
+            double.IsFinite(loss) ? loss : double.NaN,
+            learningRate,
+            norm,
+            batches.Sum(batch => batch.TokenCount),
+            0,
+            skipped
+        );
         Progress = Progress.After(report);
         return report;
     }
@@ -149,7 +191,8 @@ public sealed partial class Trainer : IDisposable
         if (!_group.Masters.All(master => double.IsFinite(MatrixScan.Run(master).Largest)))
             throw new TrainingDivergedException(
                 $"step {Progress.Step}: the update left values that are not finite numbers; "
-                + "a smaller learning rate, more warm-up or gradient clipping may help");
+                    + "a smaller learning rate, more warm-up or gradient clipping may help"
+            );
     }
 
     /// <inheritdoc/>
@@ -170,10 +213,15 @@ public sealed partial class Trainer : IDisposable
     }
 
     private bool IsDue(IReadOnlyList<EncodedRecord>? evaluation) =>
-        evaluation is not null && (Progress.Step == _steps || (_options.EvalEvery > 0 && Progress.Step % _options.EvalEvery == 0));
+        evaluation is not null
+        && (Progress.Step == _steps || (_options.EvalEvery > 0 && Progress.Step % _options.EvalEvery == 0));
 
     /// <summary>Evaluates if it is due, then lets callbacks save, also when the evaluation was cancelled.</summary>
-    private void EndStep(IReadOnlyList<EncodedRecord>? evaluation, IReadOnlyList<ITrainerCallback> callbacks, CancellationToken cancellation)
+    private void EndStep(
+        IReadOnlyList<EncodedRecord>? evaluation,
+        IReadOnlyList<ITrainerCallback> callbacks,
+        CancellationToken cancellation
+    )
     {
         OperationCanceledException? cancelled = null;
         try
@@ -194,7 +242,11 @@ public sealed partial class Trainer : IDisposable
             throw cancelled ?? new OperationCanceledException(cancellation);
     }
 
-    private void Evaluate(IReadOnlyList<EncodedRecord>? records, IReadOnlyList<ITrainerCallback> callbacks, CancellationToken cancellation)
+    private void Evaluate(
+        IReadOnlyList<EncodedRecord>? records,
+        IReadOnlyList<ITrainerCallback> callbacks,
+        CancellationToken cancellation
+    )
     {
         if (records is null)
             return;
@@ -211,17 +263,30 @@ public sealed partial class Trainer : IDisposable
         LogSkipped(report.Step, what);
         if (Progress.SkippedInARow < _options.MaxSkipped)
             return;
-        var (row, good) = (Progress.SkippedInARow, Progress.Loss is { } loss ? FormattableString.Invariant($"the last finite loss was {loss:0.####}") : "no loss was finite");
-        throw new TrainingDivergedException($"step {report.Step}: the {what} is not a finite number{(row > 1 ? $", as in the {row - 1} steps before" : "")}; {good}; "
-            + "a smaller learning rate, more warm-up or gradient clipping may help");
+        var (row, good) = (
+            Progress.SkippedInARow,
+            Progress.Loss is { } loss
+                ? FormattableString.Invariant($"the last finite loss was {loss:0.####}")
+                : "no loss was finite"
+        );
+        throw new TrainingDivergedException(
+            $"step {report.Step}: the {what} is not a finite number{(row > 1 ? $", as in the {row - 1} steps before" : "")}; {good}; "
+                + "a smaller learning rate, more warm-up or gradient clipping may help"
+        );
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "step {Step}/{Steps} loss {Loss:F4} lr {Rate:G3} grad norm {Norm:F4} {Speed:F0} tokens/s")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "step {Step}/{Steps} loss {Loss:F4} lr {Rate:G3} grad norm {Norm:F4} {Speed:F0} tokens/s"
+    )]
     private partial void LogStep(int step, int steps, double loss, double rate, double norm, double speed);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "step {Step} skipped: the {What} is not a finite number")]
     private partial void LogSkipped(int step, string what);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "step {Step} evaluation loss {Loss:F4} exact match {ExactMatch:P1}")]
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "step {Step} evaluation loss {Loss:F4} exact match {ExactMatch:P1}"
+    )]
     private partial void LogEvaluation(int step, double loss, double? exactMatch);
 }

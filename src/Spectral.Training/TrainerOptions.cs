@@ -1,3 +1,8 @@
+using Spectral.Training.Adapters;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Optim;
+
 namespace Spectral.Training;
 
 /// <summary>Settings of a training run; the defaults are the command's.</summary>
@@ -67,7 +72,9 @@ public sealed record TrainerOptions
     public void RequireSuits(AdapterMethod method)
     {
         if (CudaGraph && method.ActsBetweenSteps)
-            throw new InputException($"{method.Name} changes its factors between steps, which a replayed step leaves no room for: expected no --graph");
+            throw new InputException(
+                $"{method.Name} changes its factors between steps, which a replayed step leaves no room for: expected no --graph"
+            );
     }
 
     /// <summary>Records of an optimizer step that is not an epoch's last.</summary>
@@ -82,6 +89,7 @@ public sealed record TrainerOptions
         return Warmup <= steps
             ? steps
             : throw new InputException(
-                $"--warmup {Warmup}: more than the run's {steps} steps, expected at most that many");
+                $"--warmup {Warmup}: more than the run's {steps} steps, expected at most that many"
+            );
     }
 }

@@ -25,18 +25,27 @@ public sealed record TrainerProgress
     public IReadOnlyList<StepEvaluation> Evaluations { get; init; } = [];
 
     /// <summary>After one step more.</summary>
-    internal TrainerProgress After(in StepReport report) => this with
-    {
-        Step = report.Step,
-        Skipped = Skipped + (report.Skipped ? 1 : 0),
-        SkippedInARow = report.Skipped ? SkippedInARow + 1 : 0,
-        Loss = report.Skipped ? Loss : report.Loss,
-        Tokens = Tokens + report.Tokens,
-    };
+    internal TrainerProgress After(in StepReport report) =>
+        this with
+        {
+            Step = report.Step,
+            Skipped = Skipped + (report.Skipped ? 1 : 0),
+            SkippedInARow = report.Skipped ? SkippedInARow + 1 : 0,
+            Loss = report.Skipped ? Loss : report.Loss,
+            Tokens = Tokens + report.Tokens,
+        };
 
     /// <summary>What a run that ends here has come to.</summary>
-    internal TrainingResult ToResult() => new(
-        Step, Loss ?? double.NaN, Tokens, Seconds, Evaluations.FirstOrDefault(made => made.Step == 0)?.Result, Evaluations.Count > 0 ? Evaluations[^1].Result : null, Skipped);
+    internal TrainingResult ToResult() =>
+        new(
+            Step,
+            Loss ?? double.NaN,
+            Tokens,
+            Seconds,
+            Evaluations.FirstOrDefault(made => made.Step == 0)?.Result,
+            Evaluations.Count > 0 ? Evaluations[^1].Result : null,
+            Skipped
+        );
 
     /// <summary>Whether the model was evaluated as it is now.</summary>
     internal bool IsEvaluated => Evaluations.Count > 0 && Evaluations[^1].Step == Step;

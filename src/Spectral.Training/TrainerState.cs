@@ -1,6 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.IO;
+using Spectral.Training.Numerics;
+using Spectral.Training.Optim;
 
 namespace Spectral.Training;
 
@@ -12,14 +16,18 @@ namespace Spectral.Training;
 /// <remarks>Held open it maps the file, which must not be shortened meanwhile; replacing it by <see cref="Save"/> is harmless.</remarks>
 public sealed class TrainerState : IDisposable
 {
-    private const string Format = "spectral trainer state", Version = "1";
-    private const string Master = "master.", First = "first_moment.", Second = "second_moment.", Frozen = "frozen.";
+    private const string Format = "spectral trainer state",
+        Version = "1";
+    private const string Master = "master.",
+        First = "first_moment.",
+        Second = "second_moment.",
+        Frozen = "frozen.";
 
     internal static readonly JsonSerializerOptions Json = new()
     {
         RespectNullableAnnotations = true,
         RespectRequiredConstructorParameters = true,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,   // a model that has diverged scores NaN
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, // a model that has diverged scores NaN
     };
 
     private readonly SafetensorsFile _file;
@@ -31,10 +39,14 @@ public sealed class TrainerState : IDisposable
         if (file.Metadata.GetValueOrDefault("format") != Format)
             throw new InputException($"{Path}: no trainer state, expected one that a training run wrote");
         if (file.Metadata.GetValueOrDefault("version") is var version && version != Version)
-            throw new InputException($"{Path}: a trainer state of version {InputText.Quote(version ?? "")}, expected version {Version}");
+            throw new InputException(
+                $"{Path}: a trainer state of version {InputText.Quote(version ?? "")}, expected version {Version}"
+            );
         _contents = Parse<Contents>(file.Metadata.GetValueOrDefault("state") ?? "");
         if (_contents is { Step: < 0 } or { Updates: < 0 } || _contents.Layers is { Count: 0 })
-            throw new InputException($"{Path}: step {_contents.Step} after {_contents.Updates} updates of {_contents.Layers?.Count} layers, expected none below 0 and a layer");
+            throw new InputException(
+                $"{Path}: step {_contents.Step} after {_contents.Updates} updates of {_contents.Layers?.Count} layers, expected none below 0 and a layer"
+            );
     }
 
     /// <summary>The file.</summary>
@@ -72,14 +84,41 @@ public sealed class TrainerState : IDisposable
     /// <param name="adapter">The adapter; null when a model's own weights train.</param>
     /// <param name="notes">What the caller wants to find again in <see cref="Notes"/>.</param>
     /// <exception cref="ArgumentException">The optimizer trains something else than the adapter.</exception>
-    public static void Save(string path, int step, AdamWOptimizer optimizer, Adapter? adapter = null, IReadOnlyDictionary<string, string>? notes = null)
+    public static void Save(
+        string path,
+        int step,
+        AdamWOptimizer optimizer,
+        Adapter? adapter = null,
+        IReadOnlyDictionary<string, string>? notes = null
+    )
     {
         var group = Checked(optimizer, adapter);
         var (seed, offset) = group.StepState.ReadDropout();
-        var contents = new Contents(step, group.StepState.Read().Steps, seed, offset,
-            adapter?.Modules.Select(module => new Layer(module.Shape.Name, module.Options.Rank, module.Options.Alpha)).ToList(), notes ?? new Dictionary<string, string>());
-        SafetensorsWriter.Write(path, [.. Tensors(optimizer, adapter).Select(tensor => TensorToWrite.Floats(tensor.Name, StoredType.F32, tensor.Shape.Dimensions(), tensor.Read))],
-            new Dictionary<string, string> { ["format"] = Format, ["version"] = Version, ["state"] = JsonSerializer.Serialize(contents, Json) });
+        var contents = new Contents(
+            step,
+            group.StepState.Read().Steps,
+            seed,
+            offset,
+            adapter
+                ?.Modules.Select(module => new Layer(module.Shape.Name, module.Options.Rank, module.Options.Alpha))
+                .ToList(),
+            notes ?? new Dictionary<string, string>()
+        );
+        SafetensorsWriter.Write(
+            path,
+            [
+                .. Tensors(optimizer, adapter)
+                    .Select(tensor =>
+                        TensorToWrite.Floats(tensor.Name, StoredType.F32, tensor.Shape.Dimensions(), tensor.Read)
+                    ),
+            ],
+            new Dictionary<string, string>
+            {
+                ["format"] = Format,
+                ["version"] = Version,
+                ["state"] = JsonSerializer.Serialize(contents, Json),
+            }
+        );
     }
 
     /// <summary>Puts everything back where <see cref="Save"/> took it from, and renews what derives from it. Nothing is changed unless all of it fits.</summary>
@@ -106,16 +145,26 @@ public sealed class TrainerState : IDisposable
     internal void Fill(Adapter adapter) => Fill(Factors(adapter.Parameters, adapter), all: false);
 
     /// <summary>A note that holds JSON.</summary>
-    internal T Note<T>(string name) => Notes.TryGetValue(name, out var json) ? Parse<T>(json) : throw new InputException($"{Path}: no note {name}, expected one that a training run wrote");
+    internal T Note<T>(string name) =>
+        Notes.TryGetValue(name, out var json)
+            ? Parse<T>(json)
+            : throw new InputException($"{Path}: no note {name}, expected one that a training run wrote");
 
     private void Fill(IEnumerable<Part> parts, bool all)
     {
         var wanted = parts.ToList();
         foreach (var part in wanted)
-            if (_file[part.Name] is var tensor && (tensor.Type != StoredType.F32 || !tensor.Shape.SequenceEqual(part.Shape.Dimensions())))
-                throw new InputException($"{Path}: {InputText.Quote(part.Name)} is {tensor.Type.HeaderName()} {InputText.Shape([.. tensor.Shape])}, expected F32 {InputText.Shape(part.Shape.Dimensions())}");
+            if (
+                _file[part.Name] is var tensor
+                && (tensor.Type != StoredType.F32 || !tensor.Shape.SequenceEqual(part.Shape.Dimensions()))
+            )
+                throw new InputException(
+                    $"{Path}: {InputText.Quote(part.Name)} is {tensor.Type.HeaderName()} {InputText.Shape([.. tensor.Shape])}, expected F32 {InputText.Shape(part.Shape.Dimensions())}"
+                );
         if (all && _file.Tensors.Count > wanted.Count)
-            throw new InputException($"{Path}: {InputText.Quote(_file.Tensors.Keys.Except(wanted.Select(part => part.Name)).First())} is no part of what trains here");
+            throw new InputException(
+                $"{Path}: {InputText.Quote(_file.Tensors.Keys.Except(wanted.Select(part => part.Name)).First())} is no part of what trains here"
+            );
         foreach (var part in wanted)
             part.Write(_file[part.Name].ToFloats());
     }
@@ -128,27 +177,52 @@ public sealed class TrainerState : IDisposable
         }
         catch (JsonException error)
         {
-            throw new InputException($"{Path}: the trainer state in its header cannot be read: {error.Message.ReplaceLineEndings(" ")}", error);
+            throw new InputException(
+                $"{Path}: the trainer state in its header cannot be read: {error.Message.ReplaceLineEndings(" ")}",
+                error
+            );
         }
     }
 
-    private static ParameterGroup Checked(AdamWOptimizer optimizer, Adapter? adapter) => adapter is null || adapter.Parameters == optimizer.Group
-        ? optimizer.Group
-        : throw new ArgumentException("the optimizer trains something else than the adapter", nameof(adapter));
+    private static ParameterGroup Checked(AdamWOptimizer optimizer, Adapter? adapter) =>
+        adapter is null || adapter.Parameters == optimizer.Group
+            ? optimizer.Group
+            : throw new ArgumentException("the optimizer trains something else than the adapter", nameof(adapter));
 
     private static IEnumerable<Part> Tensors(AdamWOptimizer optimizer, Adapter? adapter)
     {
         var group = optimizer.Group;
-        return Factors(group, adapter).Concat(group.Parameters.SelectMany((parameter, i) => new[]
-        {
-            new Part(First + parameter.Name, parameter.Shape, () => group.PartOf(optimizer.FirstMoments, i)),
-            new Part(Second + parameter.Name, parameter.Shape, () => group.PartOf(optimizer.SecondMoments, i)),
-        }));
+        return Factors(group, adapter)
+            .Concat(
+                group.Parameters.SelectMany(
+                    (parameter, i) =>
+                        new[]
+                        {
+                            new Part(
+                                First + parameter.Name,
+                                parameter.Shape,
+                                () => group.PartOf(optimizer.FirstMoments, i)
+                            ),
+                            new Part(
+                                Second + parameter.Name,
+                                parameter.Shape,
+                                () => group.PartOf(optimizer.SecondMoments, i)
+                            ),
+                        }
+                )
+            );
     }
 
     private static IEnumerable<Part> Factors(ParameterGroup group, Adapter? adapter) =>
-        group.Parameters.Select(parameter => new Part(Master + parameter.Name, parameter.Shape, parameter.Master.Share))
-            .Concat((adapter?.Frozen ?? []).Select(parameter => new Part(Frozen + parameter.Name, parameter.Shape, parameter.Master.Share)));
+        group
+            .Parameters.Select(parameter => new Part(Master + parameter.Name, parameter.Shape, parameter.Master.Share))
+            .Concat(
+                (adapter?.Frozen ?? []).Select(parameter => new Part(
+                    Frozen + parameter.Name,
+                    parameter.Shape,
+                    parameter.Master.Share
+                ))
+            );
 
     /// <summary>A tensor of the state, by a handle that is closed after each use.</summary>
     private sealed record Part(string Name, Shape Shape, Func<Tensor> Open)
@@ -169,5 +243,12 @@ public sealed class TrainerState : IDisposable
     /// <summary>One adapted layer.</summary>
     internal sealed record Layer(string Name, int Rank, double Alpha);
 
-    private sealed record Contents(int Step, long Updates, ulong DropoutSeed, ulong DropoutOffset, IReadOnlyList<Layer>? Layers, IReadOnlyDictionary<string, string> Notes);
+    private sealed record Contents(
+        int Step,
+        long Updates,
+        ulong DropoutSeed,
+        ulong DropoutOffset,
+        IReadOnlyList<Layer>? Layers,
+        IReadOnlyDictionary<string, string> Notes
+    );
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Spectral.Training.IO;
 
 namespace Spectral.Training;
 
@@ -30,10 +31,16 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
         try
         {
             var buffer = new byte[1 << 16];
-            for (int read; Length < length && (read = _file.Read(buffer, 0, (int)Math.Min(buffer.Length, length - Length))) > 0;)
+            for (
+                int read;
+                Length < length && (read = _file.Read(buffer, 0, (int)Math.Min(buffer.Length, length - Length))) > 0;
+
+            )
                 _hash.AppendData(buffer, 0, read);
             if (Length != length || Sha256 != sha256)
-                throw new InputException($"{path}: not the log that the checkpoint goes on with, which has {length} bytes with the SHA-256 {sha256}");
+                throw new InputException(
+                    $"{path}: not the log that the checkpoint goes on with, which has {length} bytes with the SHA-256 {sha256}"
+                );
             _file.SetLength(length);
         }
         catch

@@ -8,7 +8,15 @@ namespace Spectral.Training;
 /// <param name="Before">Evaluation before the first step; null without evaluation data.</param>
 /// <param name="After">Evaluation after the last step; null without evaluation data.</param>
 /// <param name="Skipped">Steps that updated nothing, because loss or gradient norm was not finite.</param>
-public sealed record TrainingResult(int Steps, double FinalLoss, long Tokens, double Seconds, EvaluationResult? Before, EvaluationResult? After, int Skipped = 0)
+public sealed record TrainingResult(
+    int Steps,
+    double FinalLoss,
+    long Tokens,
+    double Seconds,
+    EvaluationResult? Before,
+    EvaluationResult? After,
+    int Skipped = 0
+)
 {
     /// <summary>Mean over the whole run.</summary>
     public double TokensPerSecond => Seconds > 0 ? Tokens / Seconds : 0;

@@ -1,4 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Training.Autograd;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
+using Spectral.Training.Optim;
 
 namespace Spectral.Training;
 
@@ -21,7 +25,14 @@ internal enum StepKind
 /// replayed like all that follow, so that a run's losses are those of the same steps without a graph, to the last bit.
 /// </remarks>
 internal sealed class TrainingStep(
-    CausalLanguageModel model, ParameterGroup group, AdamWOptimizer optimizer, StepKind kind, bool checkpointing, int? lossRows, Action? beforeUpdate) : IDisposable
+    CausalLanguageModel model,
+    ParameterGroup group,
+    AdamWOptimizer optimizer,
+    StepKind kind,
+    bool checkpointing,
+    int? lossRows,
+    Action? beforeUpdate
+) : IDisposable
 {
     private BatchTensors[]? _fixed;
     private Tensor? _losses;
@@ -33,7 +44,10 @@ internal sealed class TrainingStep(
         if (_losses?.Dim(0) != batches.Count)
         {
             if (_fixed is not null)
-                throw new ArgumentException($"{batches.Count} micro-batches, expected {_fixed.Length} as in the first step", nameof(batches));
+                throw new ArgumentException(
+                    $"{batches.Count} micro-batches, expected {_fixed.Length} as in the first step",
+                    nameof(batches)
+                );
             _losses?.Dispose();
             _losses = Tensor.Empty(model.Device, batches.Count);
         }
@@ -69,7 +83,14 @@ internal sealed class TrainingStep(
         if (_fixed is null)
         {
             var first = batches[0];
-            _fixed = [.. batches.Select(batch => new BatchTensors(model.Device, batch, Math.Min(lossRows ?? int.MaxValue, first.Tokens.Length)))];
+            _fixed =
+            [
+                .. batches.Select(batch => new BatchTensors(
+                    model.Device,
+                    batch,
+                    Math.Min(lossRows ?? int.MaxValue, first.Tokens.Length)
+                )),
+            ];
             Launch();
             return;
         }
@@ -94,7 +115,11 @@ internal sealed class TrainingStep(
     private void Update()
     {
         // What a method keeps of gradients would never be rid of a NaN again: it is not told of a step that will be skipped.
-        if (beforeUpdate is not null && float.IsFinite(optimizer.GradientNorm()) && Array.TrueForAll(_losses!.ToArray(), float.IsFinite))
+        if (
+            beforeUpdate is not null
+            && float.IsFinite(optimizer.GradientNorm())
+            && Array.TrueForAll(_losses!.ToArray(), float.IsFinite)
+        )
             beforeUpdate();
         optimizer.Update(_losses);
     }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Spectral.Cli.Tests.Support;
 
 namespace Spectral.Cli.Tests;
 
@@ -10,30 +11,82 @@ public sealed class MemoryTests : WorkFolder
     private const string Limit = "SPECTRAL_CPU_MEMORY";
 
     private string[] FinetuneInOrder(string output, int steps, params string[] more) =>
-        ["finetune", "--model", Model, "--data", Data, "--out", output, "--steps", $"{steps}", "--batch", "4", "--no-shuffle", "--schedule", "constant", "--save-every", "1", "--device", "cpu", .. more];
+        [
+            "finetune",
+            "--model",
+            Model,
+            "--data",
+            Data,
+            "--out",
+            output,
+            "--steps",
+            $"{steps}",
+            "--batch",
+            "4",
+            "--no-shuffle",
+            "--schedule",
+            "constant",
+            "--save-every",
+            "1",
+            "--device",
+            "cpu",
+            .. more,
+        ];
 
     [Test]
     public void ARunThatRunsOutKeepsItsLastCheckpointAndSaysWhatWouldHelp()
     {
         // Three steps of short records, then one of long ones.
-        File.WriteAllLines(Data, Enumerable.Range(0, 16).Select(i => JsonSerializer.Serialize(new { text = new string('a', i < 12 ? 8 : 250) })));
-        long few = Peak("few", 3), all = Peak("all", 4);
+        File.WriteAllLines(
+            Data,
+            Enumerable
+                .Range(0, 16)
+                .Select(i => JsonSerializer.Serialize(new { text = new string('a', i < 12 ? 8 : 250) }))
+        );
+        long few = Peak("few", 3),
+            all = Peak("all", 4);
         Assert.That(all, Is.GreaterThan(2 * few), "what the limit is put between");
-        Outcome outcome = Spectral.RunWith(Limit, $"{(few + all) / 2}", FinetuneInOrder(Out, 4));
-        outcome.Refused(1, "out of device memory", "MiB were asked for", "in use", "--batch 2 --accumulate 2", "--max-length 256", "--dtype bf16", "--rank 4");
-        Assert.That(outcome.Error, Does.Contain(((few + all) / 2 / (double)(1 << 20)).ToString("#,0.##", CultureInfo.InvariantCulture) + " MiB free"));
+        Outcome outcome = CommandLine.RunWith(Limit, $"{(few + all) / 2}", FinetuneInOrder(Out, 4));
+        outcome.Refused(
+            1,
+            "out of device memory",
+            "MiB were asked for",
+            "in use",
+            "--batch 2 --accumulate 2",
+            "--max-length 256",
+            "--dtype bf16",
+            "--rank 4"
+        );
+        Assert.That(
+            outcome.Error,
+            Does.Contain(
+                ((few + all) / 2 / (double)(1 << 20)).ToString("#,0.##", CultureInfo.InvariantCulture) + " MiB free"
+            )
+        );
         Assert.That(File.ReadLines(Path.Combine(Out, "train_log.jsonl")).Count(), Is.EqualTo(3));
-        Assert.That(File.ReadAllBytes(Path.Combine(Out, "adapter_model.safetensors")), Is.EqualTo(File.ReadAllBytes(Path.Combine(At("few"), "adapter_model.safetensors"))), "three steps' adapter");
-        Assert.That(Directory.GetFileSystemEntries(Out).Select(Path.GetFileName), Has.None.Contains("tmp").And.None.Contains("lock"));
-        Spectral.Run("eval", "--model", Model, "--adapter", Out, "--data", Data, "--device", "cpu").Succeeded();
+        Assert.That(
+            File.ReadAllBytes(Path.Combine(Out, "adapter_model.safetensors")),
+            Is.EqualTo(File.ReadAllBytes(Path.Combine(At("few"), "adapter_model.safetensors"))),
+            "three steps' adapter"
+        );
+        Assert.That(
+            Directory.GetFileSystemEntries(Out).Select(Path.GetFileName),
+            Has.None.Contains("tmp").And.None.Contains("lock")
+        );
+        CommandLine.Run("eval", "--model", Model, "--adapter", Out, "--data", Data, "--device", "cpu").Succeeded();
 
-        long Peak(string name, int steps) => Spectral.Run(FinetuneInOrder(At(name), steps, "--json")).Succeeded().Json.GetProperty("peak_memory_bytes").GetInt64();
+        long Peak(string name, int steps) =>
+            CommandLine
+                .Run(FinetuneInOrder(At(name), steps, "--json"))
+                .Succeeded()
+                .Json.GetProperty("peak_memory_bytes")
+                .GetInt64();
     }
 
     [Test]
     public void BeforeTheFirstCheckpointNothingStays()
     {
-        Outcome outcome = Spectral.RunWith(Limit, "300000", Finetune());
+        Outcome outcome = CommandLine.RunWith(Limit, "300000", Finetune());
         outcome.Refused(1, "out of device memory", "0.29 MiB free");
         Assert.That(Entries(), Is.EqualTo(new[] { "data.jsonl", "model" }));
     }
@@ -41,7 +94,7 @@ public sealed class MemoryTests : WorkFolder
     [Test]
     public void AModelThatCannotFitIsRefused()
     {
-        Outcome outcome = Spectral.RunWith(Limit, "50000", Finetune());
+        Outcome outcome = CommandLine.RunWith(Limit, "50000", Finetune());
         outcome.Refused(2, "config.json", "parameters", "expected a model that fits");
         Assert.That(Entries(), Is.EqualTo(new[] { "data.jsonl", "model" }));
     }

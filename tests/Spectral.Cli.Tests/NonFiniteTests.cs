@@ -1,6 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Spectral.Training;
+using Spectral.Cli.Tests.Support;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
 
 namespace Spectral.Cli.Tests;
 
@@ -42,7 +44,8 @@ public sealed class NonFiniteTests : WorkFolder
     {
         Finetuned("speclora");
         const string Name = "base_model.model.model.layers.0.mlp.up_proj.lora_B.weight";
-        string file = Path.Combine(Adapter, "adapter_model.safetensors"), at = $"'{Name}' holds -Infinity at [47, 7]";
+        string file = Path.Combine(Adapter, "adapter_model.safetensors"),
+            at = $"'{Name}' holds -Infinity at [47, 7]";
         Spoil(file, Name, float.NegativeInfinity);
         Refused(Finetune("--init-adapter", Adapter), file, at);
         Refused(Finetune("--adapter", "o-lora", "--previous-adapter", Adapter), file, at);
@@ -61,7 +64,7 @@ public sealed class NonFiniteTests : WorkFolder
         Scale(Path.Combine(Adapter, "adapter_model.safetensors"), 1e6f);
         Refused([.. Merge, "--dtype", "f16"], "layers.0.mlp.down_proj.weight", "F16 holds", "--dtype f32 or bf16");
         Refused(["export", "--adapter", Adapter, "--out", Out, "--dtype", "f16", .. Cpu], "lora_", "F16 holds");
-        Spectral.Run([.. Merge, "--dtype", "bf16"]).Succeeded();
+        CommandLine.Run([.. Merge, "--dtype", "bf16"]).Succeeded();
     }
 
     [TestCase("f32", "torch_dtype")]
@@ -73,14 +76,20 @@ public sealed class NonFiniteTests : WorkFolder
         string file = Path.Combine(Model, "config.json");
         JsonObject config = JsonNode.Parse(File.ReadAllText(file))!.AsObject();
         config.Remove("torch_dtype");
-        if (key is not null) config[key] = "float64";
+        if (key is not null)
+            config[key] = "float64";
         File.WriteAllText(file, config.ToJsonString());
-        Spectral.Run([.. Merge, "--dtype", type]).Succeeded();
+        CommandLine.Run([.. Merge, "--dtype", type]).Succeeded();
         using ModelFolder merged = ModelFolder.Open(Out);
         foreach (string name in merged.TensorNames)
             Assert.That(merged[name].Type.HeaderName(), Is.EqualTo(type).IgnoreCase, name);
         JsonObject written = JsonNode.Parse(File.ReadAllText(Path.Combine(Out, "config.json")))!.AsObject();
-        string expected = type switch { "f32" => "float32", "bf16" => "bfloat16", _ => "float16" };
+        string expected = type switch
+        {
+            "f32" => "float32",
+            "bf16" => "bfloat16",
+            _ => "float16",
+        };
         Assert.That((string?)written[key ?? "torch_dtype"], Is.EqualTo(expected));
         written.Remove(key ?? "torch_dtype");
         config.Remove(key ?? "");
@@ -92,14 +101,14 @@ public sealed class NonFiniteTests : WorkFolder
     public void AnExportStoresTheTypeAskedFor(string type, string stored)
     {
         Finetuned("speclora");
-        Spectral.Run("export", "--adapter", Adapter, "--out", Out, "--dtype", type, "--device", "cpu").Succeeded();
+        CommandLine.Run("export", "--adapter", Adapter, "--out", Out, "--dtype", type, "--device", "cpu").Succeeded();
         using SafetensorsFile exported = SafetensorsFile.Open(Path.Combine(Out, "adapter_model.safetensors"));
         Assert.That(exported.Tensors.Values.Select(tensor => tensor.Type.HeaderName()), Is.All.EqualTo(stored));
     }
 
     private void Finetuned(string method)
     {
-        Spectral.Run(Finetune("--adapter", method, "--lr", "1e-2")).Succeeded();
+        CommandLine.Run(Finetune("--adapter", method, "--lr", "1e-2")).Succeeded();
         Directory.Move(Out, Adapter);
     }
 

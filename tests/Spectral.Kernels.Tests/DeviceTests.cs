@@ -1,3 +1,5 @@
+using Spectral.Kernels.Driver;
+using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests;
 
@@ -16,7 +18,12 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void BFloat16RoundsToNearestEven()
     {
-        using Tensor a = Tensor.From(Device, [1f, 1 + 1f / 256, 1 + 3f / 256, float.NaN, float.PositiveInfinity, 1e-40f], 6, DType.BF16);
+        using Tensor a = Tensor.From(
+            Device,
+            [1f, 1 + 1f / 256, 1 + 3f / 256, float.NaN, float.PositiveInfinity, 1e-40f],
+            6,
+            DType.BF16
+        );
         float[] values = a.ToArray();
         Assert.That(values[..3], Is.EqualTo(new[] { 1f, 1f, 1 + 4f / 256 }));
         Assert.That(values[3], Is.NaN);
@@ -28,7 +35,8 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     {
         long before = Device.Memory.InUse;
         Tensor whole = Tensor.From(Device, Enumerable.Range(0, 6000).Select(i => (float)i).ToArray(), (2000, 3));
-        Tensor rows = whole.Rows(1000, 2), view = rows.View(6);
+        Tensor rows = whole.Rows(1000, 2),
+            view = rows.View(6);
         whole.Dispose();
         whole.Dispose();
         Assert.That(view.ToArray(), Is.EqualTo(Enumerable.Range(3000, 6).Select(i => (float)i)));
@@ -67,14 +75,22 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
 
     [Test]
     public void TooMuchMemoryNamesTheCallTheDeviceAndTheSizes() =>
-        Assert.That(() => Tensor.Empty(Device, (int.MaxValue, int.MaxValue / 2)), Throws.TypeOf<OutOfDeviceMemoryException>()
-            .With.Message.Contains("cuMemAlloc").And.Message.Contains("CUDA_ERROR_OUT_OF_MEMORY").And.Message.Contains(Device.Name)
-            .And.Property(nameof(CudaException.IsOutOfMemory)).True);
+        Assert.That(
+            () => Tensor.Empty(Device, (int.MaxValue, int.MaxValue / 2)),
+            Throws
+                .TypeOf<OutOfDeviceMemoryException>()
+                .With.Message.Contains("cuMemAlloc")
+                .And.Message.Contains("CUDA_ERROR_OUT_OF_MEMORY")
+                .And.Message.Contains(Device.Name)
+                .And.Property(nameof(CudaException.IsOutOfMemory))
+                .True
+        );
 
     [Test]
     public void RunningOutOfMemoryGivesBackWhatIsCachedAndThenSaysWhatThereWas()
     {
-        if (Device.Kind != DeviceKind.Cpu) Assert.Ignore("only the CPU device's memory can be limited");
+        if (Device.Kind != DeviceKind.Cpu)
+            Assert.Ignore("only the CPU device's memory can be limited");
         RequirePool();
         const int Part = 1 << 20;
         using Tensor kept = Tensor.Empty(Device, Part);
@@ -83,7 +99,8 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
         using Device limited = Device.Cpu(new CpuDeviceOptions { Memory = limit });
         try
         {
-            foreach (Tensor part in Enumerable.Range(0, 4).Select(_ => Tensor.Empty(Device, Part)).ToArray()) part.Dispose();
+            foreach (Tensor part in Enumerable.Range(0, 4).Select(_ => Tensor.Empty(Device, Part)).ToArray())
+                part.Dispose();
             Assert.That(Device.Memory.Cached, Is.GreaterThanOrEqualTo(4L * Part * sizeof(float)));
             Tensor.Empty(Device, 4 * Part).Dispose(); // fits only where the four parts were
             var error = Assert.Throws<OutOfDeviceMemoryException>(() => Tensor.Empty(Device, 6 * Part))!;
@@ -91,7 +108,10 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
             {
                 Assert.That(limited.TotalMemory, Is.EqualTo(limit));
                 Assert.That(error.Requested, Is.EqualTo(6L * Part * sizeof(float)));
-                Assert.That(error.InUse, Is.EqualTo(Device.Memory.InUse).And.GreaterThanOrEqualTo(Part * sizeof(float)));
+                Assert.That(
+                    error.InUse,
+                    Is.EqualTo(Device.Memory.InUse).And.GreaterThanOrEqualTo(Part * sizeof(float))
+                );
                 Assert.That(error.Total, Is.EqualTo(limit));
                 Assert.That(error.Free, Is.InRange(4L * Part * sizeof(float), limit));
                 Assert.That(Device.Memory.Cached, Is.Zero);
@@ -105,13 +125,20 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
 
     [Test]
     public void AKernelThatIsNotThereIsNamed() =>
-        Assert.That(() => Device.Kernel("rms_norm", "no_such_kernel"), Throws.TypeOf<CudaException>().With.Message.Contains("no_such_kernel").And.Message.Contains("CUDA_ERROR_NOT_FOUND"));
+        Assert.That(
+            () => Device.Kernel("rms_norm", "no_such_kernel"),
+            Throws
+                .TypeOf<CudaException>()
+                .With.Message.Contains("no_such_kernel")
+                .And.Message.Contains("CUDA_ERROR_NOT_FOUND")
+        );
 
     [Test]
     public void EventsMeasureTimeOnAStreamOfOnesOwn()
     {
-        using Stream stream = Stream.Create(Device);
-        using Event start = new(Device), end = new(Device);
+        using DeviceStream stream = DeviceStream.Create(Device);
+        using DeviceEvent start = new(Device),
+            end = new(Device);
         using (Device.Use(stream))
         {
             start.Record();
@@ -127,7 +154,7 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     public void AContextOutlivesItsDeviceWhileAStreamIsAlive()
     {
         Device second = Device.Kind == DeviceKind.Cpu ? Device.Cpu() : Device.Cuda();
-        Stream stream = Stream.Create(second);
+        DeviceStream stream = DeviceStream.Create(second);
         second.Dispose();
         second.Dispose();
         Assert.That(() => stream.Dispose(), Throws.Nothing);
@@ -139,11 +166,15 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
         using Tensor owner = Tensor.From(Device, [1f, 2, 3, 4], 4);
         Tensor.FromPointer(Device, (nint)owner.Pointer, (2, 2), DType.F32).Dispose();
         Assert.That(owner.ToArray(), Is.EqualTo(new[] { 1f, 2, 3, 4 }));
-        Assert.That(() => Tensor.FromPointer(Device, (nint)owner.Pointer + 2, 1, DType.F32), Throws.ArgumentException.With.Message.Contains("multiple of 16"));
+        Assert.That(
+            () => Tensor.FromPointer(Device, (nint)owner.Pointer + 2, 1, DType.F32),
+            Throws.ArgumentException.With.Message.Contains("multiple of 16")
+        );
     }
 
     private static void RequirePool()
     {
-        if (Environment.GetEnvironmentVariable(Kernels.Device.CheckVariable) == "1") Assert.Ignore($"{Kernels.Device.CheckVariable} is set: there is no pool");
+        if (Environment.GetEnvironmentVariable(Kernels.Device.CheckVariable) == "1")
+            Assert.Ignore($"{Kernels.Device.CheckVariable} is set: there is no pool");
     }
 }

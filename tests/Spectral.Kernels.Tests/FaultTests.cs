@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests;
 
@@ -14,13 +16,16 @@ public sealed class FaultTests
     private static IEnumerable<TestCaseData> Faults()
     {
         string preloaded = Environment.GetEnvironmentVariable("LD_PRELOAD") ?? "";
-        if (preloaded.Contains("libtsan", StringComparison.Ordinal)) return [new("race of rows", "WARNING: ThreadSanitizer: data race")];
+        if (preloaded.Contains("libtsan", StringComparison.Ordinal))
+            return [new("race of rows", "WARNING: ThreadSanitizer: data race")];
         return preloaded.Contains("libasan", StringComparison.Ordinal)
             ?
             [
-                new("write behind a tensor", "ERROR: AddressSanitizer: use-after-poison"), new("read behind a tensor", "ERROR: AddressSanitizer: use-after-poison"),
+                new("write behind a tensor", "ERROR: AddressSanitizer: use-after-poison"),
+                new("read behind a tensor", "ERROR: AddressSanitizer: use-after-poison"),
                 new("read of a disposed tensor", "ERROR: AddressSanitizer: heap-use-after-free"),
-                new("too little shared memory", "ERROR: AddressSanitizer: use-after-poison"), new("odd address", "runtime error: load of misaligned address"),
+                new("too little shared memory", "ERROR: AddressSanitizer: use-after-poison"),
+                new("odd address", "runtime error: load of misaligned address"),
             ]
             : [new("write behind a tensor", $"guard zone written: allocation [0-9]+ of {Count * sizeof(float)} bytes")];
     }
@@ -28,14 +33,31 @@ public sealed class FaultTests
     [TestCaseSource(nameof(Faults))]
     public void IsReported(string fault, string report)
     {
-        if (!OperatingSystem.IsLinux()) Assert.Ignore("the CPU device runs on Linux only");
-        if (Environment.GetEnvironmentVariable(FaultVariable) is { } wanted)   // the process that is to fail
+        if (!OperatingSystem.IsLinux())
+            Assert.Ignore("the CPU device runs on Linux only");
+        if (Environment.GetEnvironmentVariable(FaultVariable) is { } wanted) // the process that is to fail
         {
-            if (wanted == fault) Commit(fault);
+            if (wanted == fault)
+                Commit(fault);
             return;
         }
-        var start = new ProcessStartInfo(Environment.ProcessPath!, ["--filter", $"FullyQualifiedName~{nameof(FaultTests)}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach ((string name, string value) in new[] { (FaultVariable, fault), ("SPECTRAL_CPU_CHECK", "1"), (Device.CheckVariable, "1") }) start.Environment[name] = value;
+        var start = new ProcessStartInfo(
+            Environment.ProcessPath!,
+            ["--filter", $"FullyQualifiedName~{nameof(FaultTests)}"]
+        )
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (
+            (string name, string value) in new[]
+            {
+                (FaultVariable, fault),
+                ("SPECTRAL_CPU_CHECK", "1"),
+                (Device.CheckVariable, "1"),
+            }
+        )
+            start.Environment[name] = value;
         using var process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd() + errors.Result;
@@ -50,26 +72,67 @@ public sealed class FaultTests
     private static void Commit(string fault)
     {
         Device device = Devices.Get(DeviceKind.Cpu);
-        using Tensor a = Tensor.Empty(device, Count), b = Tensor.Empty(device, Count), y = Tensor.Empty(device, Count), longer = Tensor.Empty(device, 2 * Count);
+        using Tensor a = Tensor.Empty(device, Count),
+            b = Tensor.Empty(device, Count),
+            y = Tensor.Empty(device, Count),
+            longer = Tensor.Empty(device, 2 * Count);
         if (fault == "too little shared memory")
         {
-            using Tensor matrix = Tensor.Empty(device, (1, 8, 8)), inverse = Tensor.Empty(device, (1, 8, 8));
-            device.Kernel("matrix_inverse", "matrix_inverse").Launch(new MatrixInverseArgs { X = matrix.Pointer, Y = inverse.Pointer, N = 8 }, 1, 64, 8 * 8 * sizeof(double));
+            using Tensor matrix = Tensor.Empty(device, (1, 8, 8)),
+                inverse = Tensor.Empty(device, (1, 8, 8));
+            device
+                .Kernel("matrix_inverse", "matrix_inverse")
+                .Launch(
+                    new MatrixInverseArgs
+                    {
+                        X = matrix.Pointer,
+                        Y = inverse.Pointer,
+                        N = 8,
+                    },
+                    1,
+                    64,
+                    8 * 8 * sizeof(double)
+                );
         }
-        else if (fault == "race of rows")   // each warp writes the row that its neighbour reads
+        else if (fault == "race of rows") // each warp writes the row that its neighbour reads
         {
-            var args = new RmsNormForwardArgs { X = longer.Pointer, Weight = a.Pointer, Y = longer.Pointer + 32 * sizeof(float), InverseRms = b.Pointer, Rows = 3, Columns = 32, YStride = 32, Lanes = 32 };
+            var args = new RmsNormForwardArgs
+            {
+                X = longer.Pointer,
+                Weight = a.Pointer,
+                Y = longer.Pointer + 32 * sizeof(float),
+                InverseRms = b.Pointer,
+                Rows = 3,
+                Columns = 32,
+                YStride = 32,
+                Lanes = 32,
+            };
             device.Kernel("rms_norm", "rms_norm_forward_f32").Launch(args, 1, 256);
         }
         else
         {
-            var args = new AddArgs { A = longer.Pointer, B = longer.Pointer, Y = longer.Pointer, Count = Count };
+            var args = new AddArgs
+            {
+                A = longer.Pointer,
+                B = longer.Pointer,
+                Y = longer.Pointer,
+                Count = Count,
+            };
             switch (fault)
             {
-                case "write behind a tensor": (args.Y, args.Count) = (y.Pointer, Count + 1); break;
-                case "read behind a tensor": (args.A, args.Count) = (a.Pointer, Count + 1); break;
-                case "read of a disposed tensor": args.B = b.Pointer; b.Dispose(); break;
-                case "odd address": args.A += 2; break;
+                case "write behind a tensor":
+                    (args.Y, args.Count) = (y.Pointer, Count + 1);
+                    break;
+                case "read behind a tensor":
+                    (args.A, args.Count) = (a.Pointer, Count + 1);
+                    break;
+                case "read of a disposed tensor":
+                    args.B = b.Pointer;
+                    b.Dispose();
+                    break;
+                case "odd address":
+                    args.A += 2;
+                    break;
             }
             device.Kernel("elementwise", "add_f32").Launch(args, 1, 256);
         }

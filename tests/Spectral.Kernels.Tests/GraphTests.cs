@@ -1,3 +1,7 @@
+using Spectral.Kernels.Driver;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
 namespace Spectral.Kernels.Tests;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
@@ -6,15 +10,20 @@ public sealed class GraphTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AReplaySeesNewInputsAndKeepsItsArguments()
     {
-        Tensor x = Input((3, 4), DType.F32, out _), w = Input((5, 4), DType.F32, out double[] weight), y = Output((3, 5));
-        Gemm.Run(x, false, w, true, y);   // libraries and kernels set up
+        Tensor x = Input((3, 4), DType.F32, out _),
+            w = Input((5, 4), DType.F32, out double[] weight),
+            y = Output((3, 5));
+        Gemm.Run(x, false, w, true, y); // libraries and kernels set up
         float alpha = 2;
-        using Graph graph = Graph.Capture(Device, () =>
-        {
-            using Tensor product = Tensor.Empty(Device, (3, 5));
-            Gemm.Run(x, false, w, true, product, alpha);
-            Add.Forward(product, product, y);
-        });
+        using Graph graph = Graph.Capture(
+            Device,
+            () =>
+            {
+                using Tensor product = Tensor.Empty(Device, (3, 5));
+                Gemm.Run(x, false, w, true, product, alpha);
+                Add.Forward(product, product, y);
+            }
+        );
         alpha = 50;
         Assert.That(graph.Nodes, Is.GreaterThanOrEqualTo(2));
         for (int round = 0; round < 3; round++)
@@ -22,7 +31,12 @@ public sealed class GraphTests(DeviceKind kind) : DeviceTest(kind)
             float[] values = [.. Enumerable.Range(0, 12).Select(_ => (float)Rng.Next(-9, 9))];
             x.CopyFrom(values);
             graph.Launch();
-            double[] expected = [.. Enumerable.Range(0, 15).Select(i => 4 * Enumerable.Range(0, 4).Sum(k => values[i / 5 * 4 + k] * weight[i % 5 * 4 + k]))];
+            double[] expected =
+            [
+                .. Enumerable
+                    .Range(0, 15)
+                    .Select(i => 4 * Enumerable.Range(0, 4).Sum(k => values[i / 5 * 4 + k] * weight[i % 5 * 4 + k])),
+            ];
             Verify(y, expected, [.. expected.Select(value => Math.Abs(value) + 100)], 4);
         }
     }
@@ -43,12 +57,15 @@ public sealed class GraphTests(DeviceKind kind) : DeviceTest(kind)
         long before = Device.Memory.InUse + Device.Memory.Cached;
         ulong inside = 0;
         Tensor result = Output(1000);
-        Graph graph = Graph.Capture(Device, () =>
-        {
-            using Tensor scratch = Tensor.Zeros(Device, 1000);
-            inside = scratch.Pointer;
-            result.CopyFrom(scratch);
-        });
+        Graph graph = Graph.Capture(
+            Device,
+            () =>
+            {
+                using Tensor scratch = Tensor.Zeros(Device, 1000);
+                inside = scratch.Pointer;
+                result.CopyFrom(scratch);
+            }
+        );
         Tensor[] others = [.. Enumerable.Range(0, 20).Select(_ => Keep(Tensor.Empty(Device, 1000)))];
         Assert.That(others.Select(tensor => tensor.Pointer), Does.Not.Contain(inside));
         graph.Launch();
@@ -75,16 +92,28 @@ public sealed class GraphTests(DeviceKind kind) : DeviceTest(kind)
     public void CopiesFromAndToTheHostAreRefusedByName()
     {
         Tensor x = Input(4, DType.F32, out double[] values);
-        Assert.That(() => Graph.Capture(Device, () => x.CopyFrom(new float[4])), Throws.InvalidOperationException.With.Message.Contains("16 bytes from the host while a graph is captured"));
-        Assert.That(() => Graph.Capture(Device, () => x.ToArray()), Throws.InvalidOperationException.With.Message.Contains("16 bytes to the host while a graph is captured"));
-        Assert.That(() => Graph.Capture(Device, () => Graph.Capture(Device, () => { })), Throws.InvalidOperationException.With.Message.Contains("already"));
+        Assert.That(
+            () => Graph.Capture(Device, () => x.CopyFrom(new float[4])),
+            Throws.InvalidOperationException.With.Message.Contains("16 bytes from the host while a graph is captured")
+        );
+        Assert.That(
+            () => Graph.Capture(Device, () => x.ToArray()),
+            Throws.InvalidOperationException.With.Message.Contains("16 bytes to the host while a graph is captured")
+        );
+        Assert.That(
+            () => Graph.Capture(Device, () => Graph.Capture(Device, () => { })),
+            Throws.InvalidOperationException.With.Message.Contains("already")
+        );
         Verify(x, values);
     }
 
     [Test]
     public void WaitingWhileCapturingGivesTheDriversOwnError()
     {
-        Assert.That(() => Graph.Capture(Device, Device.Synchronize), Throws.TypeOf<CudaException>().With.Property("StatusName").EqualTo("CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"));
+        Assert.That(
+            () => Graph.Capture(Device, Device.Synchronize),
+            Throws.TypeOf<CudaException>().With.Property("StatusName").EqualTo("CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED")
+        );
         Tensor x = Input([3f], 1, DType.F32, out _);
         Assert.That(Device.IsCapturing, Is.False);
         Assert.That(x.ToArray(), Is.EqualTo(new[] { 3f }), "the device goes on");
@@ -94,13 +123,18 @@ public sealed class GraphTests(DeviceKind kind) : DeviceTest(kind)
     public void ALaunchOfAGraphAllocatesNothing()
     {
         Tensor x = Output(100);
-        using Graph graph = Graph.Capture(Device, () =>
-        {
-            for (int i = 0; i < 10; i++) x.Clear();
-        });
+        using Graph graph = Graph.Capture(
+            Device,
+            () =>
+            {
+                for (int i = 0; i < 10; i++)
+                    x.Clear();
+            }
+        );
         graph.Launch();
         long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 10; i++) graph.Launch();
+        for (int i = 0; i < 10; i++)
+            graph.Launch();
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
     }
 }

@@ -1,3 +1,5 @@
+using Spectral.Kernels.Tests.Support;
+
 namespace Spectral.Kernels.Tests;
 
 /// <summary>
@@ -7,16 +9,25 @@ namespace Spectral.Kernels.Tests;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
 {
-    private const int Box = 64, TileElements = Box * Box;
+    private const int Box = 64,
+        TileElements = Box * Box;
 
     [SetUp]
     public void NeedsHopper()
     {
-        if (Device.ComputeCapability != (9, 0)) Assert.Ignore($"compute capability {Device.ComputeCapability}: these instructions exist on 9.0 only");
+        if (Device.ComputeCapability != (9, 0))
+            Assert.Ignore($"compute capability {Device.ComputeCapability}: these instructions exist on 9.0 only");
     }
 
     /// <summary>Rows, columns, and where the box starts: inside, over the far edges, over the near ones.</summary>
-    private static readonly (int Rows, int Columns, int X, int Y)[] Places = [(64, 64, 0, 0), (100, 200, 64, 64), (3, 8, 0, 0), (70, 80, -8, -5), (70, 72, 24, 9)];
+    private static readonly (int Rows, int Columns, int X, int Y)[] Places =
+    [
+        (64, 64, 0, 0),
+        (100, 200, 64, 64),
+        (3, 8, 0, 0),
+        (70, 80, -8, -5),
+        (70, 72, 24, 9),
+    ];
 
     [TestCaseSource(nameof(Places))]
     public void LoadsLieSwizzled((int Rows, int Columns, int X, int Y) place)
@@ -56,28 +67,36 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
         HopperProbe.Run("stmatrix", dump, dump, dump);
         var expected = new float[TileElements];
         for (int row = 0; row < Box; row++)
-            for (int column = 0; column < Box; column++)
-            {
-                int register = column % 16 / 8 * 2 + row % 16 / 8, lane = row % 8 * 4 + column % 8 / 2;
-                expected[Swizzled(row * Box + column)] = Bits(2 * (((row / 16 * 4 + column / 16) * 4 + register) * 32 + lane) + column % 2);
-            }
+        for (int column = 0; column < Box; column++)
+        {
+            int register = column % 16 / 8 * 2 + row % 16 / 8,
+                lane = row % 8 * 4 + column % 8 / 2;
+            expected[Swizzled(row * Box + column)] = Bits(
+                2 * (((row / 16 * 4 + column / 16) * 4 + register) * 32 + lane) + column % 2
+            );
+        }
         Assert.That(dump.ToArray(), Is.EqualTo(expected));
     }
 
     [Test]
     public void ProductsReadTheirOperands([Values] bool depthRows)
     {
-        const int columns = 256, depth = Box;
-        Tensor a = Integers((Box, depth), out float[] left), b = Integers(depthRows ? (depth, columns) : (columns, depth), out float[] right);
+        const int columns = 256,
+            depth = Box;
+        Tensor a = Integers((Box, depth), out float[] left),
+            b = Integers(depthRows ? (depth, columns) : (columns, depth), out float[] right);
         Tensor dump = Output((128, 128));
         HopperProbe.Run(depthRows ? "product_depth_rows" : "product", a, b, dump);
         var expected = new float[128 * 128];
         for (int thread = 0; thread < 128; thread++)
-            for (int i = 0; i < 128; i++)
-            {
-                int row = thread / 32 * 16 + thread % 32 / 4 + i / 2 % 2 * 8, column = i / 4 * 8 + thread % 4 * 2 + i % 2;
-                for (int k = 0; k < depth; k++) expected[thread * 128 + i] += left[row * depth + k] * right[depthRows ? k * columns + column : column * depth + k];
-            }
+        for (int i = 0; i < 128; i++)
+        {
+            int row = thread / 32 * 16 + thread % 32 / 4 + i / 2 % 2 * 8,
+                column = i / 4 * 8 + thread % 4 * 2 + i % 2;
+            for (int k = 0; k < depth; k++)
+                expected[thread * 128 + i] +=
+                    left[row * depth + k] * right[depthRows ? k * columns + column : column * depth + k];
+        }
         Assert.That(dump.ToArray(), Is.EqualTo(expected));
     }
 
@@ -88,7 +107,8 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
         Tensor dump = Output(4 * TileElements, DType.BF16);
         HopperProbe.Run("multicast", matrix, matrix, dump);
         var expected = new float[4 * TileElements];
-        for (int i = 0; i < 4 * TileElements; i++) expected[i / TileElements * TileElements + Swizzled(i % TileElements)] = values[i % (2 * TileElements)];
+        for (int i = 0; i < 4 * TileElements; i++)
+            expected[i / TileElements * TileElements + Swizzled(i % TileElements)] = values[i % (2 * TileElements)];
         Assert.That(dump.ToArray(), Is.EqualTo(expected));
     }
 
@@ -101,8 +121,10 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
     {
         for (int cell = 0; cell < TileElements; cell++)
         {
-            int row = place.Y + cell / Box, column = place.X + cell % Box;
-            if (row >= 0 && row < place.Rows && column >= 0 && column < place.Columns) visit(cell, row * place.Columns + column);
+            int row = place.Y + cell / Box,
+                column = place.X + cell % Box;
+            if (row >= 0 && row < place.Rows && column >= 0 && column < place.Columns)
+                visit(cell, row * place.Columns + column);
         }
     }
 

@@ -10,7 +10,11 @@ public sealed class MemoryPoolTests
         {
             int sizeClass = MemoryPool.ClassOf(bytes);
             long size = MemoryPool.SizeOf(sizeClass);
-            Assert.That(size, Is.GreaterThanOrEqualTo(bytes).And.LessThanOrEqualTo(Math.Max(bytes + 511, bytes + bytes / 8 + 512)), $"{bytes} bytes, class {sizeClass}");
+            Assert.That(
+                size,
+                Is.GreaterThanOrEqualTo(bytes).And.LessThanOrEqualTo(Math.Max(bytes + 511, bytes + bytes / 8 + 512)),
+                $"{bytes} bytes, class {sizeClass}"
+            );
             Assert.That(MemoryPool.ClassOf(size), Is.EqualTo(sizeClass), $"{size} bytes");
             Assert.That(sizeClass, Is.GreaterThanOrEqualTo(last));
             last = sizeClass;

@@ -32,7 +32,8 @@ public sealed class PackageTests
     [Test]
     public void AFreshProjectRunsOnThePackage()
     {
-        if (!OperatingSystem.IsLinux()) Assert.Ignore("the CPU device in the package runs on Linux only");
+        if (!OperatingSystem.IsLinux())
+            Assert.Ignore("the CPU device in the package runs on Linux only");
         string source = Path.Combine(Repository(), "src", "Spectral.Kernels");
         string folder = Directory.CreateTempSubdirectory("spectral-package").FullName;
         try
@@ -41,11 +42,18 @@ public sealed class PackageTests
             Directory.CreateDirectory(packages);
             PtxTests.Run("dotnet", "pack", source, "-c", "Release", "--no-build", "-o", packages);
             using (ZipArchive package = ZipFile.OpenRead(Directory.GetFiles(packages, "*.nupkg").Single()))
-                Assert.That(package.Entries.Select(entry => entry.FullName), Is.SupersetOf(new[]
-                {
-                    "lib/net10.0/Spectral.Kernels.dll", "lib/net10.0/Spectral.Kernels.xml",
-                    $"runtimes/linux-x64/native/{DriverApi.CpuLibraryName}", $"runtimes/linux-x64/native/{KernelLibrary.CpuImage}",
-                }));
+                Assert.That(
+                    package.Entries.Select(entry => entry.FullName),
+                    Is.SupersetOf(
+                        new[]
+                        {
+                            "lib/net10.0/Spectral.Kernels.dll",
+                            "lib/net10.0/Spectral.Kernels.xml",
+                            $"runtimes/linux-x64/native/{DriverApi.CpuLibraryName}",
+                            $"runtimes/linux-x64/native/{KernelLibrary.CpuImage}",
+                        }
+                    )
+                );
             File.WriteAllText(Path.Combine(folder, "fresh.csproj"), Project);
             File.WriteAllText(Path.Combine(folder, "Program.cs"), Program);
             string output = PtxTests.Run("dotnet", "run", "-c", "Release", "--project", folder);
@@ -60,7 +68,8 @@ public sealed class PackageTests
     private static string Repository()
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (File.Exists(Path.Combine(folder.FullName, "Kernels.sln"))) return folder.FullName;
+            if (File.Exists(Path.Combine(folder.FullName, "Kernels.sln")))
+                return folder.FullName;
         Assert.Ignore("no sources here: this test program runs apart from its repository");
         return "";
     }

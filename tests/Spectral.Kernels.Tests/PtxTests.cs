@@ -8,9 +8,10 @@ public sealed class PtxTests
     public static IEnumerable<TestCaseData> Modules()
     {
         foreach (string arch in KernelLibrary.Architectures)
-            foreach (string module in KernelLibrary.Ptx(arch).Keys.Order(StringComparer.Ordinal))
-                yield return new TestCaseData(arch, module);
-        if (KernelLibrary.Architectures.Count == 0) yield return new TestCaseData("none", "none");
+        foreach (string module in KernelLibrary.Ptx(arch).Keys.Order(StringComparer.Ordinal))
+            yield return new TestCaseData(arch, module);
+        if (KernelLibrary.Architectures.Count == 0)
+            yield return new TestCaseData("none", "none");
     }
 
     [TestCaseSource(nameof(Modules))]
@@ -37,8 +38,15 @@ public sealed class PtxTests
     public void HasEveryEntry(Type type, string entry)
     {
         Tool("ptxas", KernelLibrary.Architectures.Count == 0 ? "none" : "any");
-        string module = type.GetCustomAttributes(typeof(KernelArgsAttribute), false).Cast<KernelArgsAttribute>().Single().Module;
-        foreach (string arch in KernelLibrary.Architectures.Where(arch => arch == "sm_90a" || !module.EndsWith("_sm90", StringComparison.Ordinal)))
+        string module = type.GetCustomAttributes(typeof(KernelArgsAttribute), false)
+            .Cast<KernelArgsAttribute>()
+            .Single()
+            .Module;
+        foreach (
+            string arch in KernelLibrary.Architectures.Where(arch =>
+                arch == "sm_90a" || !module.EndsWith("_sm90", StringComparison.Ordinal)
+            )
+        )
             Assert.That(KernelLibrary.Ptx(arch, module), Does.Contain($".entry {entry}("), $"{arch} PTX of {module}");
     }
 
@@ -46,19 +54,35 @@ public sealed class PtxTests
     [Test]
     public void TheHopperKernelsUseWhatHopperHas()
     {
-        string arch = KernelLibrary.Architectures.Contains("sm_90a") ? "sm_90a" : "none", ptxas = Tool("ptxas", arch), cuobjdump = Tool("cuobjdump", arch);
+        string arch = KernelLibrary.Architectures.Contains("sm_90a") ? "sm_90a" : "none",
+            ptxas = Tool("ptxas", arch),
+            cuobjdump = Tool("cuobjdump", arch);
         string folder = Directory.CreateTempSubdirectory("spectral-sass").FullName;
         try
         {
-            string source = Path.Combine(folder, "kernel.ptx"), cubin = Path.Combine(folder, "kernel.cubin");
+            string source = Path.Combine(folder, "kernel.ptx"),
+                cubin = Path.Combine(folder, "kernel.cubin");
             File.WriteAllText(source, KernelLibrary.Ptx(arch, "low_rank_linear_sm90"));
             Run(ptxas, $"-arch={arch}", source, "-o", cubin);
             string[] kernels = Run(cuobjdump, "-sass", cubin).Split("Function : ")[1..];
             Assert.That(kernels, Has.Length.EqualTo(4));
             foreach (string kernel in kernels)
             {
-                Assert.That(kernel.Split("MEMBAR.ALL.GPU").Length - 1, Is.LessThanOrEqualTo(2), "memory barriers of the GPU: round the cluster's barriers at both ends, none in a loop");
-                foreach (string instruction in new[] { "HGMMA.64x256x16.F32.BF16", "UTMALDG.2D", "UTMASTG.2D", "STSM.16", "USETMAXREG" })
+                Assert.That(
+                    kernel.Split("MEMBAR.ALL.GPU").Length - 1,
+                    Is.LessThanOrEqualTo(2),
+                    "memory barriers of the GPU: round the cluster's barriers at both ends, none in a loop"
+                );
+                foreach (
+                    string instruction in new[]
+                    {
+                        "HGMMA.64x256x16.F32.BF16",
+                        "UTMALDG.2D",
+                        "UTMASTG.2D",
+                        "STSM.16",
+                        "USETMAXREG",
+                    }
+                )
                     Assert.That(kernel, Does.Contain(instruction), kernel[..kernel.IndexOf('\n')]);
             }
         }
@@ -75,19 +99,25 @@ public sealed class PtxTests
     /// <summary>A CUDA tool where the build looks for it; without PTX or the tool the test is skipped and says so.</summary>
     internal static string Tool(string name, string arch)
     {
-        if (arch == "none") Assert.Ignore("built without nvcc: no PTX to check");
+        if (arch == "none")
+            Assert.Ignore("built without nvcc: no PTX to check");
         var folders = new List<string>();
-        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent) folders.Add(Path.Combine(folder.FullName, ".tools", "cuda"));
-        if (Environment.GetEnvironmentVariable("CUDA_HOME") is { Length: > 0 } home) folders.Insert(0, Path.Combine(home, "bin"));
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            folders.Add(Path.Combine(folder.FullName, ".tools", "cuda"));
+        if (Environment.GetEnvironmentVariable("CUDA_HOME") is { Length: > 0 } home)
+            folders.Insert(0, Path.Combine(home, "bin"));
         folders.AddRange((Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator));
         string? tool = folders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
-        if (tool is null) Assert.Ignore($"{name} is in none of CUDA_HOME, PATH and .tools/cuda");
+        if (tool is null)
+            Assert.Ignore($"{name} is in none of CUDA_HOME, PATH and .tools/cuda");
         return tool!;
     }
 
     internal static string Run(string program, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        using var process = Process.Start(
+            new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true }
+        )!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd() + errors.Result;
         process.WaitForExit();

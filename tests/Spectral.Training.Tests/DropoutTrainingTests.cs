@@ -1,5 +1,13 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Autograd;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests;
 
@@ -10,9 +18,15 @@ public sealed class DropoutTrainingTests(DeviceKind kind) : TrainingTest(kind)
     private (CausalLanguageModel Model, Adapter Adapter) Create(double dropout, params string[] targets)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
-        var options = new AdapterOptions { Rank = 2, TopK = 2, Dropout = dropout, TargetModules = targets.Length > 0 ? targets : AdapterOptions.AllProjections };
+        var options = new AdapterOptions
+        {
+            Rank = 2,
+            TopK = 2,
+            Dropout = dropout,
+            TargetModules = targets.Length > 0 ? targets : AdapterOptions.AllProjections,
+        };
         Adapter adapter = Keep(Adapter.Attach(model, AdapterMethods.Find("speclora"), options));
-        Adapters.Randomize(adapter, 2);
+        TestAdapters.Randomize(adapter, 2);
         adapter.Parameters.EnableGradients();
         return (model, adapter);
     }
@@ -38,7 +52,8 @@ public sealed class DropoutTrainingTests(DeviceKind kind) : TrainingTest(kind)
         float[] gradient = [.. adapter.Parameters.Gradients.SelectMany(tensor => tensor.ToArray())];
         float[][] masters = [.. adapter.Parameters.Masters.Select(master => master.ToArray())];
         // Along the gradient the loss rises by its squared length.
-        double square = gradient.Sum(value => (double)value * value), step = 1.0 / 2048 / Math.Sqrt(square);   // the loss bends within 1/64 already
+        double square = gradient.Sum(value => (double)value * value),
+            step = 1.0 / 2048 / Math.Sqrt(square); // the loss bends within 1/64 already
         double Moved(double by)
         {
             int at = 0;
@@ -67,7 +82,8 @@ public sealed class DropoutTrainingTests(DeviceKind kind) : TrainingTest(kind)
     {
         (CausalLanguageModel model, _) = Create(0.3);
         using StepState state = new(Device);
-        double first = Loss(model, state), whole = Loss(model, null);
+        double first = Loss(model, state),
+            whole = Loss(model, null);
         Assert.That(Loss(model, state), Is.EqualTo(first), "the same batch again");
         state.NextBatch();
         Assert.That(Loss(model, state), Is.Not.EqualTo(first));
@@ -83,7 +99,16 @@ public sealed class DropoutTrainingTests(DeviceKind kind) : TrainingTest(kind)
         {
             (CausalLanguageModel model, Adapter adapter) = Create(0.25);
             var losses = new List<double>();
-            using Trainer trainer = new(model, new TrainerOptions { Steps = 4, Batch = 2, Accumulate = 2, Seed = 5 });
+            using Trainer trainer = new(
+                model,
+                new TrainerOptions
+                {
+                    Steps = 4,
+                    Batch = 2,
+                    Accumulate = 2,
+                    Seed = 5,
+                }
+            );
             EncodedRecord[] records = [.. TinyModels.Records(8, model.Config, new Random(6))];
             trainer.Run(records, callbacks: [new Losses(losses)]);
             adapter.Save(Folder.Path);
@@ -96,7 +121,8 @@ public sealed class DropoutTrainingTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     [Test]
-    public void AShareOfOneIsRefused() => Assert.That(() => Create(1), Throws.TypeOf<InputException>().With.Message.Contains("below 1"));
+    public void AShareOfOneIsRefused() =>
+        Assert.That(() => Create(1), Throws.TypeOf<InputException>().With.Message.Contains("below 1"));
 
     private sealed class Losses(List<double> losses) : ITrainerCallback
     {

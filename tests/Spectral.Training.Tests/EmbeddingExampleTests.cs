@@ -1,6 +1,9 @@
 using System.Runtime.CompilerServices;
 using Spectral.Kernels;
-using Spectral.Kernels.Tests;
+using Spectral.Kernels.Tests.Support;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
+using Spectral.Training.Tokenization;
 
 namespace Spectral.Training.Tests;
 
@@ -25,14 +28,28 @@ public sealed class EmbeddingExampleTests
     {
         using TemporaryFolder folder = new();
         BpeTokenizer tokenizer = TokenizerFiles.Load(folder, TokenizerFiles.ByteLevel(null, [("a", "b")]));
-        ModelConfig config = TinyModels.Llama with { VocabularySize = tokenizer.VocabularySize, InitializerRange = 0.1 };
-        using (CausalLanguageModel model = CausalLanguageModel.Initialize(config, Devices.Get(DeviceKind.Cpu), DType.F32, 1))
+        ModelConfig config = TinyModels.Llama with
+        {
+            VocabularySize = tokenizer.VocabularySize,
+            InitializerRange = 0.1,
+        };
+        using (
+            CausalLanguageModel model = CausalLanguageModel.Initialize(
+                config,
+                Devices.Get(DeviceKind.Cpu),
+                DType.F32,
+                1
+            )
+        )
             model.Save(folder.Path, null);
-        string data = folder.Write("data.jsonl", """
+        string data = folder.Write(
+            "data.jsonl",
+            """
             {"prompt": "one two", "completion": " three"}
             {"text": "abab abab abab"}
             {"prompt": "aaa", "completion": "b"}
-            """);
+            """
+        );
         string adapter = Path.Combine(folder.Path, "adapter");
         float first = CustomLoop.Train(folder.Path, data, adapter, 1);
         float last = CustomLoop.Train(folder.Path, data, adapter, 20);

@@ -1,5 +1,11 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Autograd;
+using Spectral.Training.Models;
+using Spectral.Training.Optim;
+using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests;
 
@@ -11,8 +17,12 @@ public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
     public void FusedAttentionStoresNoScores()
     {
         using ForcedAttention forced = new(AttentionVariant.Fused);
-        const int Length = 512, Size = 8, Scores = Length * Length * 2;
-        RotaryTables rotary = Keep(new RotaryTables(Device, TinyModels.Llama with { HeadDimension = Size, MaxPositions = Length }));
+        const int Length = 512,
+            Size = 8,
+            Scores = Length * Length * 2;
+        RotaryTables rotary = Keep(
+            new RotaryTables(Device, TinyModels.Llama with { HeadDimension = Size, MaxPositions = Length })
+        );
         (Tensor cosine, Tensor sine) = rotary.For(Length);
         AttentionSettings settings = new(1, Length, 1, 1, Size, 0, cosine, sine);
         using Variable x = new(Tensor.Zeros(Device, (Length, Size), DType.BF16), new Leaf());
@@ -26,7 +36,11 @@ public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
         Assert.Multiple(() =>
         {
             Assert.That(kept, Is.LessThan(Scores / 8), "bytes kept for backward");
-            Assert.That(Device.Memory.Peak - before, Is.LessThan(Scores / 4), "bytes at the peak of forward and backward");
+            Assert.That(
+                Device.Memory.Peak - before,
+                Is.LessThan(Scores / 4),
+                "bytes at the peak of forward and backward"
+            );
         });
         ((Leaf)x.Node!).TakeGradient()?.Dispose();
     }
@@ -34,14 +48,17 @@ public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void LossMemoryDoesNotGrowWithRowsTimesVocabulary([Values(DType.F32, DType.BF16)] DType type)
     {
-        const int Vocabulary = 1 << 14, Size = 4, Rows = 2048;   // several chunks on every device
+        const int Vocabulary = 1 << 14,
+            Size = 4,
+            Rows = 2048; // several chunks on every device
         ParameterGroup weights = Keep(new ParameterGroup(Device, [("head", (Vocabulary, Size))], type));
         weights.EnableGradients();
         weights.NotifyChanged();
         long Peak(int rows)
         {
             using Variable hidden = new(Tensor.Zeros(Device, (rows, Size), type), new Leaf());
-            using Tensor targets = Tensor.From(Device, new int[rows], rows), losses = Tensor.Empty(Device, rows);
+            using Tensor targets = Tensor.From(Device, new int[rows], rows),
+                losses = Tensor.Empty(Device, rows);
             using Tape tape = new(Device);
             long before = Device.Memory.InUse;
             Device.Memory.ResetPeak();
@@ -52,13 +69,15 @@ public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
             ((Leaf)hidden.Node!).TakeGradient()!.Dispose();
             return peak;
         }
-        Assert.That(Peak(2 * Rows) - Peak(Rows), Is.LessThan(2 * Rows * Size * sizeof(float)), "bytes beyond the gradient of the rows");
+        Assert.That(
+            Peak(2 * Rows) - Peak(Rows),
+            Is.LessThan(2 * Rows * Size * sizeof(float)),
+            "bytes beyond the gradient of the rows"
+        );
     }
 
     private sealed class Leaf : Node
     {
-        protected override void Backward(Tensor gradient)
-        {
-        }
+        protected override void Backward(Tensor gradient) { }
     }
 }

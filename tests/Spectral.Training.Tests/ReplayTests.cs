@@ -1,4 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests;
 
@@ -24,7 +28,14 @@ public sealed class ReplayTests
     public void LossesAndWeightsDependNeitherOnThreadsNorOnTheirOrder()
     {
         (double[] losses, float[] weights) expected = Run(new CpuDeviceOptions { Threads = 1, Seed = 0 });
-        foreach (CpuDeviceOptions options in new[] { new CpuDeviceOptions { Threads = 2, Seed = 0 }, new() { Threads = 5, Seed = 0 }, new() { Threads = 2, Seed = 77 } })
+        foreach (
+            CpuDeviceOptions options in new[]
+            {
+                new CpuDeviceOptions { Threads = 2, Seed = 0 },
+                new() { Threads = 5, Seed = 0 },
+                new() { Threads = 2, Seed = 77 },
+            }
+        )
         {
             (double[] losses, float[] weights) actual = Run(options);
             Assert.That(actual.losses, Is.EqualTo(expected.losses), $"{options}");
@@ -37,10 +48,17 @@ public sealed class ReplayTests
         using Device device = Device.Cpu(options);
         using TemporaryFolder folder = new();
         using CausalLanguageModel model = TinyModels.Frozen(Config, device, folder);
-        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("speclora"), new AdapterOptions { Rank = 4, TopK = 3 });
+        using Adapter adapter = Adapter.Attach(
+            model,
+            AdapterMethods.Find("speclora"),
+            new AdapterOptions { Rank = 4, TopK = 3 }
+        );
         using Trainer trainer = new(model, new TrainerOptions());
         EncodedRecord[] records = TinyModels.Records(12, Config, new Random(5), longest: 50);
-        double[] losses = [.. Enumerable.Range(1, 3).Select(step => trainer.Step(step, [Batch.Create(records)], 1e-3).Loss)];
+        double[] losses =
+        [
+            .. Enumerable.Range(1, 3).Select(step => trainer.Step(step, [Batch.Create(records)], 1e-3).Loss),
+        ];
         return (losses, [.. adapter.Parameters.Masters.SelectMany(master => master.ToArray())]);
     }
 }

@@ -1,12 +1,23 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Tests;
+using Spectral.Kernels.Tests.Support;
+using Spectral.Training.Adapters;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
 {
-    private static readonly TrainerOptions Options = new() { Steps = 6, Batch = 3, LearningRate = 1e-2, Warmup = 2, LogEvery = 0 };
+    private static readonly TrainerOptions Options = new()
+    {
+        Steps = 6,
+        Batch = 3,
+        LearningRate = 1e-2,
+        Warmup = 2,
+        LogEvery = 0,
+    };
 
     private EncodedRecord[] Records { get; } = TinyModels.Records(10, TinyModels.Llama, new Random(31));
 
@@ -18,7 +29,10 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
         Assert.Multiple(() =>
         {
             Assert.That(second.weights, Is.EqualTo(first.weights));
-            Assert.That(second.steps.Select(step => (step.Loss, step.GradientNorm, step.Tokens)), Is.EqualTo(first.steps.Select(step => (step.Loss, step.GradientNorm, step.Tokens))));
+            Assert.That(
+                second.steps.Select(step => (step.Loss, step.GradientNorm, step.Tokens)),
+                Is.EqualTo(first.steps.Select(step => (step.Loss, step.GradientNorm, step.Tokens)))
+            );
         });
     }
 
@@ -26,12 +40,25 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
     public void AccumulationEqualsTheBigBatch()
     {
         (float[] weights, StepReport[] steps) big = Train(Options with { Batch = 4, Accumulate = 1, Shuffle = false });
-        (float[] weights, StepReport[] steps) small = Train(Options with { Batch = 1, Accumulate = 4, Shuffle = false });
+        (float[] weights, StepReport[] steps) small = Train(
+            Options with
+            {
+                Batch = 1,
+                Accumulate = 4,
+                Shuffle = false,
+            }
+        );
         Assert.Multiple(() =>
         {
-            Assert.That(small.steps.Select(step => step.Loss), Is.EqualTo(big.steps.Select(step => step.Loss)).Within(1e-4).Percent);
-            Assert.That(small.steps.Select(step => step.GradientNorm), Is.EqualTo(big.steps.Select(step => step.GradientNorm)).Within(1e-3).Percent);
-            Assert.That(small.weights, Is.EqualTo(big.weights).Within(1e-5f));   // Adam magnifies rounding where a gradient is almost zero
+            Assert.That(
+                small.steps.Select(step => step.Loss),
+                Is.EqualTo(big.steps.Select(step => step.Loss)).Within(1e-4).Percent
+            );
+            Assert.That(
+                small.steps.Select(step => step.GradientNorm),
+                Is.EqualTo(big.steps.Select(step => step.GradientNorm)).Within(1e-3).Percent
+            );
+            Assert.That(small.weights, Is.EqualTo(big.weights).Within(1e-5f)); // Adam magnifies rounding where a gradient is almost zero
         });
     }
 
@@ -43,7 +70,13 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
     {
         TrainerOptions options = Options with
         {
-            Steps = null, Epochs = 2, Batch = 2, Accumulate = 2, Shuffle = false, LearningRate = 0, Warmup = 0,
+            Steps = null,
+            Epochs = 2,
+            Batch = 2,
+            Accumulate = 2,
+            Shuffle = false,
+            LearningRate = 0,
+            Warmup = 0,
             FixedShapes = fixedShapes,
         };
         (float[] weights, StepReport[] steps) run = Train(options);
@@ -51,8 +84,13 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(run.steps.Select(step => step.Tokens), Is.EqualTo(tokens.Concat(tokens)));
         using CausalLanguageModel model = TinyModels.Trainable(TinyModels.Llama, Device);
         ReferenceModel reference = new(model.Config, TinyModels.Values(model.Trainable!));
-        double[] losses = [.. Records.Chunk(4).Select(part => Batch.Create(part))
-            .Select(batch => reference.LossSum(batch) / batch.LossTokens)];
+        double[] losses =
+        [
+            .. Records
+                .Chunk(4)
+                .Select(part => Batch.Create(part))
+                .Select(batch => reference.LossSum(batch) / batch.LossTokens),
+        ];
         Assert.That(run.steps.Select(step => step.Loss), Is.EqualTo(losses.Concat(losses)).Within(1e-3).Percent);
     }
 
@@ -60,7 +98,9 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
     public void OnlyTheAdapterChanges()
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Qwen2, Device, Folder));
-        Adapter adapter = Keep(Adapter.Attach(model, AdapterMethods.Find("speclora"), new AdapterOptions { Rank = 2, TopK = 2 }));
+        Adapter adapter = Keep(
+            Adapter.Attach(model, AdapterMethods.Find("speclora"), new AdapterOptions { Rank = 2, TopK = 2 })
+        );
         float[][] weights = [.. model.Linears.Select(linear => linear.Weight.Value.ToArray())];
         float[][] frozen = [.. Frozen(adapter)];
         using (Trainer trainer = new(model, Options))
@@ -70,7 +110,10 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(model.Linears.Select(linear => linear.Weight.Value.ToArray()), Is.EqualTo(weights));
             Assert.That(Frozen(adapter), Is.EqualTo(frozen));
             Assert.That(model.Linears.Select(linear => linear.Weight.Gradient), Is.All.Null);
-            Assert.That(adapter.Parameters.Parameters.Select(parameter => parameter.Master.ToArray().Any(value => value != 0)), Is.All.True);
+            Assert.That(
+                adapter.Parameters.Parameters.Select(parameter => parameter.Master.ToArray().Any(value => value != 0)),
+                Is.All.True
+            );
         });
     }
 
@@ -101,8 +144,18 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel model = Keep(TinyModels.Trainable(TinyModels.Llama, Device));
         using Trainer trainer = new(model, Options);
         using CancellationTokenSource source = new();
-        Recorder recorder = new() { AfterStep = report => { if (report.Step == 2) source.Cancel(); } };
-        Assert.That(() => trainer.Run(Records, callbacks: [recorder], cancellation: source.Token), Throws.InstanceOf<OperationCanceledException>());
+        Recorder recorder = new()
+        {
+            AfterStep = report =>
+            {
+                if (report.Step == 2)
+                    source.Cancel();
+            },
+        };
+        Assert.That(
+            () => trainer.Run(Records, callbacks: [recorder], cancellation: source.Token),
+            Throws.InstanceOf<OperationCanceledException>()
+        );
         Assert.That(recorder.Steps, Has.Count.EqualTo(2));
         Assert.That(recorder.Ends, Is.EqualTo(new[] { (1, false), (2, true) }));
     }
@@ -117,11 +170,24 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
             using CausalLanguageModel model = TinyModels.Trainable(TinyModels.Llama, Device);
             using Trainer trainer = new(model, options);
             using CancellationTokenSource source = new();
-            Recorder recorder = new() { AfterStep = report => { if (cancels && report.Step == 3) source.Cancel(); } };
+            Recorder recorder = new()
+            {
+                AfterStep = report =>
+                {
+                    if (cancels && report.Step == 3)
+                        source.Cancel();
+                },
+            };
             Checkpoints checkpoints = new(0, () => trainer.Save(state));
             if (!cancels)
-                return ([.. trainer.Run(Records, Records, [checkpoints]) is var result ? trainer.Progress.Evaluations : []], result.FinalLoss);
-            Assert.That(() => trainer.Run(Records, Records, [recorder, checkpoints], source.Token), Throws.InstanceOf<OperationCanceledException>());
+                return (
+                    [.. trainer.Run(Records, Records, [checkpoints]) is var result ? trainer.Progress.Evaluations : []],
+                    result.FinalLoss
+                );
+            Assert.That(
+                () => trainer.Run(Records, Records, [recorder, checkpoints], source.Token),
+                Throws.InstanceOf<OperationCanceledException>()
+            );
             Assert.That(recorder.Evaluations.Select(made => made.Step), Is.EqualTo(new[] { 0 }));
             using CausalLanguageModel other = TinyModels.Trainable(TinyModels.Llama, Device);
             using Trainer again = new(other, options);
@@ -160,9 +226,14 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
         using (TrainingLog log = new(path))
         using (Trainer trainer = new(model, Options))
             trainer.Run(Records, callbacks: [log, recorder]);
-        var lines = File.ReadAllLines(path).Select(line => System.Text.Json.JsonDocument.Parse(line).RootElement).ToArray();
+        var lines = File.ReadAllLines(path)
+            .Select(line => System.Text.Json.JsonDocument.Parse(line).RootElement)
+            .ToArray();
         Assert.That(lines.Select(line => line.GetProperty("step").GetInt32()), Is.EqualTo(Enumerable.Range(1, 6)));
-        Assert.That(lines.Select(line => line.GetProperty("loss").GetDouble()), Is.EqualTo(recorder.Steps.Select(step => step.Loss)));
+        Assert.That(
+            lines.Select(line => line.GetProperty("loss").GetDouble()),
+            Is.EqualTo(recorder.Steps.Select(step => step.Loss))
+        );
         foreach (string key in new[] { "lr", "grad_norm", "tokens", "tokens_per_second" })
             Assert.That(lines.Select(line => line.GetProperty(key).GetDouble()), Is.All.GreaterThan(0), key);
     }
@@ -171,13 +242,25 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
     public void WithoutAnythingToTrainItSaysSo()
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
-        Assert.That(() => new Trainer(model, Options), Throws.InvalidOperationException.With.Message.Contains("attach an adapter"));
+        Assert.That(
+            () => new Trainer(model, Options),
+            Throws.InvalidOperationException.With.Message.Contains("attach an adapter")
+        );
     }
 
     private (float[] Weights, StepReport[] Steps) Train(TrainerOptions options)
     {
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
-        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("speclora"), new AdapterOptions { Rank = 3, TopK = 2, Seed = 4 });
+        using Adapter adapter = Adapter.Attach(
+            model,
+            AdapterMethods.Find("speclora"),
+            new AdapterOptions
+            {
+                Rank = 3,
+                TopK = 2,
+                Seed = 4,
+            }
+        );
         Recorder recorder = new();
         using Trainer trainer = new(model, options);
         trainer.Run(Records, callbacks: [recorder]);
@@ -185,7 +268,9 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     private static IEnumerable<float[]> Frozen(Adapter adapter) =>
-        adapter.Modules.SelectMany(module => module.Factors.Values.Except(adapter.Parameters.Parameters).Select(factor => factor.Master.ToArray()));
+        adapter.Modules.SelectMany(module =>
+            module.Factors.Values.Except(adapter.Parameters.Parameters).Select(factor => factor.Master.ToArray())
+        );
 
     private sealed class Recorder : ITrainerCallback
     {

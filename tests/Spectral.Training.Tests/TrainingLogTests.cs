@@ -1,3 +1,6 @@
+using Spectral.Training.IO;
+using Spectral.Training.Tests.Support;
+
 namespace Spectral.Training.Tests;
 
 /// <summary>A log that goes on where a checkpoint was.</summary>
@@ -40,9 +43,18 @@ public sealed class TrainingLogTests : FolderTest
             hash = log.Sha256;
         }
         byte[] before = File.ReadAllBytes(Path);
-        Assert.That(() => new TrainingLog(Path, before.Length - 1, hash), Throws.TypeOf<InputException>().With.Message.Contains("not the log"));
-        Assert.That(() => new TrainingLog(Path, before.Length + 1, hash), Throws.TypeOf<InputException>().With.Message.Contains("not the log"));
-        Assert.That(() => new TrainingLog(folder.File("none.jsonl"), 1, hash), Throws.TypeOf<InputException>().With.Message.Contains("no such file"));
+        Assert.That(
+            () => new TrainingLog(Path, before.Length - 1, hash),
+            Throws.TypeOf<InputException>().With.Message.Contains("not the log")
+        );
+        Assert.That(
+            () => new TrainingLog(Path, before.Length + 1, hash),
+            Throws.TypeOf<InputException>().With.Message.Contains("not the log")
+        );
+        Assert.That(
+            () => new TrainingLog(folder.File("none.jsonl"), 1, hash),
+            Throws.TypeOf<InputException>().With.Message.Contains("no such file")
+        );
         Assert.That(File.ReadAllBytes(Path), Is.EqualTo(before));
     }
 }

@@ -2,8 +2,9 @@ using System.Numerics;
 using System.Runtime.InteropServices;
 using Spectral.Kernels;
 using Spectral.Kernels.Driver;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Bench;
+namespace Spectral.Bench.Baselines;
 
 /// <summary>
 /// cuBLASLt at its best: the algorithms that its heuristic names for a product are all timed once on device events, and the fastest is used from
@@ -11,23 +12,64 @@ namespace Spectral.Bench;
 /// </summary>
 internal sealed unsafe class BlasLt : IDisposable
 {
-    internal const int DataF32 = 0, DataBF16 = 14, ComputeF32 = 68;
-    internal const int DescTransA = 3, DescTransB = 4, PrefMaxWorkspaceBytes = 1, PrefMinAlignmentABytes = 5, PrefMinAlignmentDBytes = 8;
+    internal const int DataF32 = 0,
+        DataBF16 = 14,
+        ComputeF32 = 68;
+    internal const int DescTransA = 3,
+        DescTransB = 4,
+        PrefMaxWorkspaceBytes = 1,
+        PrefMinAlignmentABytes = 5,
+        PrefMinAlignmentDBytes = 8;
 
-    private const int Candidates = 16, Rounds = 5;
-    private const uint WidestAlignment = 256;   // bytes: no algorithm asks for more
+    private const int Candidates = 16,
+        Rounds = 5;
+    private const uint WidestAlignment = 256; // bytes: no algorithm asks for more
     private const int WorkspaceBytes = 64 << 20;
 
     private readonly Machine _machine;
-    private readonly delegate* unmanaged<nint, int> _destroy, _matmulDescDestroy, _matrixLayoutDestroy, _matmulPreferenceDestroy;
-    private readonly delegate* unmanaged<nint*, int> _create, _matmulPreferenceCreate;
+    private readonly delegate* unmanaged<nint, int> _destroy,
+        _matmulDescDestroy,
+        _matrixLayoutDestroy,
+        _matmulPreferenceDestroy;
+    private readonly delegate* unmanaged<nint*, int> _create,
+        _matmulPreferenceCreate;
     private readonly delegate* unmanaged<nuint> _getVersion;
     private readonly delegate* unmanaged<nint*, int, int, int> _matmulDescCreate;
     private readonly delegate* unmanaged<nint*, int, ulong, ulong, long, int> _matrixLayoutCreate;
-    private readonly delegate* unmanaged<nint, int, void*, nuint, int> _matmulDescSetAttribute, _matmulPreferenceSetAttribute;
-    private readonly delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, int, HeuristicResult*, int*, int> _matmulAlgoGetHeuristic;
-    private readonly delegate* unmanaged<nint, nint, void*, ulong, nint, ulong, nint, void*, ulong, nint, ulong, nint, Algorithm*, ulong, nuint, nint, int> _matmul;
-    private readonly nint _handle, _preference;
+    private readonly delegate* unmanaged<nint, int, void*, nuint, int> _matmulDescSetAttribute,
+        _matmulPreferenceSetAttribute;
+    private readonly delegate* unmanaged<
+        nint,
+        nint,
+        nint,
+        nint,
+        nint,
+        nint,
+        nint,
+        int,
+        HeuristicResult*,
+        int*,
+        int> _matmulAlgoGetHeuristic;
+    private readonly delegate* unmanaged<
+        nint,
+        nint,
+        void*,
+        ulong,
+        nint,
+        ulong,
+        nint,
+        void*,
+        ulong,
+        nint,
+        ulong,
+        nint,
+        Algorithm*,
+        ulong,
+        nuint,
+        nint,
+        int> _matmul;
+    private readonly nint _handle,
+        _preference;
     private readonly Tensor _workspace;
     private readonly Dictionary<Case, Plan?> _plans = [];
 
@@ -38,9 +80,12 @@ internal sealed unsafe class BlasLt : IDisposable
     {
         _machine = machine;
         DriverApi api = machine.Device.Activate();
-        string[] names = OperatingSystem.IsWindows() ? ["cublasLt64_13.dll", "cublasLt64_12.dll"] : ["libcublasLt.so.13", "libcublasLt.so.12"];
+        string[] names = OperatingSystem.IsWindows()
+            ? ["cublasLt64_13.dll", "cublasLt64_12.dll"]
+            : ["libcublasLt.so.13", "libcublasLt.so.12"];
         nint library = api.IsCpu ? api.Library : NativeLibraries.Load("cuBLASLt", names);
-        nint F(string name) => NativeLibraries.Function(library, api.IsCpu ? DriverApi.CpuLibraryName : "cuBLASLt", "cublasLt" + name);
+        nint F(string name) =>
+            NativeLibraries.Function(library, api.IsCpu ? DriverApi.CpuLibraryName : "cuBLASLt", "cublasLt" + name);
         _create = (delegate* unmanaged<nint*, int>)F("Create");
         _destroy = (delegate* unmanaged<nint, int>)F("Destroy");
         _getVersion = (delegate* unmanaged<nuint>)F("GetVersion");
@@ -51,15 +96,49 @@ internal sealed unsafe class BlasLt : IDisposable
         _matrixLayoutDestroy = (delegate* unmanaged<nint, int>)F("MatrixLayoutDestroy");
         _matmulPreferenceCreate = (delegate* unmanaged<nint*, int>)F("MatmulPreferenceCreate");
         _matmulPreferenceDestroy = (delegate* unmanaged<nint, int>)F("MatmulPreferenceDestroy");
-        _matmulPreferenceSetAttribute = (delegate* unmanaged<nint, int, void*, nuint, int>)F("MatmulPreferenceSetAttribute");
-        _matmulAlgoGetHeuristic = (delegate* unmanaged<nint, nint, nint, nint, nint, nint, nint, int, HeuristicResult*, int*, int>)F("MatmulAlgoGetHeuristic");
-        _matmul = (delegate* unmanaged<nint, nint, void*, ulong, nint, ulong, nint, void*, ulong, nint, ulong, nint, Algorithm*, ulong, nuint, nint, int>)F("Matmul");
-        nint handle, preference;
+        _matmulPreferenceSetAttribute = (delegate* unmanaged<nint, int, void*, nuint, int>)F(
+            "MatmulPreferenceSetAttribute"
+        );
+        _matmulAlgoGetHeuristic = (delegate* unmanaged<
+            nint,
+            nint,
+            nint,
+            nint,
+            nint,
+            nint,
+            nint,
+            int,
+            HeuristicResult*,
+            int*,
+            int>)F("MatmulAlgoGetHeuristic");
+        _matmul = (delegate* unmanaged<
+            nint,
+            nint,
+            void*,
+            ulong,
+            nint,
+            ulong,
+            nint,
+            void*,
+            ulong,
+            nint,
+            ulong,
+            nint,
+            Algorithm*,
+            ulong,
+            nuint,
+            nint,
+            int>)F("Matmul");
+        nint handle,
+            preference;
         Expect(_create(&handle), "cublasLtCreate");
         Expect(_matmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
         (_handle, _preference) = (handle, preference);
         ulong bytes = WorkspaceBytes;
-        Expect(_matmulPreferenceSetAttribute(_preference, PrefMaxWorkspaceBytes, &bytes, sizeof(ulong)), "cublasLtMatmulPreferenceSetAttribute");
+        Expect(
+            _matmulPreferenceSetAttribute(_preference, PrefMaxWorkspaceBytes, &bytes, sizeof(ulong)),
+            "cublasLtMatmulPreferenceSetAttribute"
+        );
         _workspace = Tensor.Empty(machine.Device, WorkspaceBytes / sizeof(float));
     }
 
@@ -85,12 +164,38 @@ internal sealed unsafe class BlasLt : IDisposable
     }
 
     /// <summary>Row-major <c>C = alpha · op(A) op(B) + beta · C</c>; times the candidates when the first of its kind is met. False: no algorithm.</summary>
-    public bool Multiply(in Gemm.Operand a, bool transposeA, in Gemm.Operand b, bool transposeB, in Gemm.Operand c, int m, int n, int k, float alpha, float beta)
+    public bool Multiply(
+        in Gemm.Operand a,
+        bool transposeA,
+        in Gemm.Operand b,
+        bool transposeB,
+        in Gemm.Operand c,
+        int m,
+        int n,
+        int k,
+        float alpha,
+        float beta
+    )
     {
         uint alignment = 1u << BitOperations.TrailingZeroCount(a.Pointer | b.Pointer | c.Pointer | WidestAlignment);
-        var kind = new Case(m, n, k, transposeA, transposeB, a.Tensor.DType, c.Tensor.DType, a.LeadingDimension, b.LeadingDimension, c.LeadingDimension, beta != 0, alignment);
-        if (!_plans.TryGetValue(kind, out Plan? plan)) _plans[kind] = plan = Fastest(kind, a, b);
-        if (plan is null) return false;
+        var kind = new Case(
+            m,
+            n,
+            k,
+            transposeA,
+            transposeB,
+            a.Tensor.DType,
+            c.Tensor.DType,
+            a.LeadingDimension,
+            b.LeadingDimension,
+            c.LeadingDimension,
+            beta != 0,
+            alignment
+        );
+        if (!_plans.TryGetValue(kind, out Plan? plan))
+            _plans[kind] = plan = Fastest(kind, a, b);
+        if (plan is null)
+            return false;
         Expect(Run(plan, ref plan.Chosen, a.Pointer, b.Pointer, c.Pointer, alpha, beta), "cublasLtMatmul");
         Products++;
         return true;
@@ -100,7 +205,8 @@ internal sealed unsafe class BlasLt : IDisposable
     {
         _machine.Device.Activate();
         foreach (Plan? plan in _plans.Values)
-            if (plan is not null) Free(plan);
+            if (plan is not null)
+                Free(plan);
         _workspace.Dispose();
         _matmulPreferenceDestroy(_preference);
         _destroy(_handle);
@@ -112,14 +218,16 @@ internal sealed unsafe class BlasLt : IDisposable
         Plan plan = Describe(kind);
         Device device = _machine.Device;
         List<Candidate> candidates = Heuristic(plan, kind.Alignment);
-        using Tensor result = _machine.Normal((kind.M, kind.LdC), kind.Result), flush = Tensor.Empty(device, (int)Math.Max(1, 2L * device.L2CacheBytes / sizeof(float)));
+        using Tensor result = _machine.Normal((kind.M, kind.LdC), kind.Result),
+            flush = Tensor.Empty(device, (int)Math.Max(1, 2L * device.L2CacheBytes / sizeof(float)));
         (float beta, ulong x, ulong y) = (kind.Adds ? 1 : 0, a.Pointer, b.Pointer);
-        candidates.RemoveAll(candidate => Run(plan, ref candidate.Found, x, y, result.Pointer, 1, beta) != 0);   // what it names may not start here
+        candidates.RemoveAll(candidate => Run(plan, ref candidate.Found, x, y, result.Pointer, 1, beta) != 0); // what it names may not start here
         device.Synchronize();
         for (int round = 0; round < Rounds && candidates.Count > 1; round++)
             foreach (Candidate candidate in candidates)
             {
-                using Event start = new(device), end = new(device);
+                using DeviceEvent start = new(device),
+                    end = new(device);
                 flush.Clear();
                 start.Record();
                 Run(plan, ref candidate.Found, x, y, result.Pointer, 1, beta);
@@ -139,24 +247,50 @@ internal sealed unsafe class BlasLt : IDisposable
     private List<Candidate> Heuristic(Plan plan, uint alignment)
     {
         for (int operand = PrefMinAlignmentABytes; operand <= PrefMinAlignmentDBytes; operand++)
-            Expect(_matmulPreferenceSetAttribute(_preference, operand, &alignment, sizeof(uint)), "cublasLtMatmulPreferenceSetAttribute");
+            Expect(
+                _matmulPreferenceSetAttribute(_preference, operand, &alignment, sizeof(uint)),
+                "cublasLtMatmulPreferenceSetAttribute"
+            );
         var found = new HeuristicResult[Candidates];
         int count;
         fixed (HeuristicResult* results = found)
-            if (_matmulAlgoGetHeuristic(_handle, plan.Description, plan.A, plan.B, plan.C, plan.C, _preference, Candidates, results, &count) != 0) return [];   // none for such a product
+            if (
+                _matmulAlgoGetHeuristic(
+                    _handle,
+                    plan.Description,
+                    plan.A,
+                    plan.B,
+                    plan.C,
+                    plan.C,
+                    _preference,
+                    Candidates,
+                    results,
+                    &count
+                ) != 0
+            )
+                return []; // none for such a product
         return [.. found.Take(count).Where(result => result.State == 0).Select(result => new Candidate(result))];
     }
 
     /// <summary>The column-major library is asked for the transposed product, whose first operand is b.</summary>
     private Plan Describe(in Case kind)
     {
-        int type = Type(kind.Operands), first = kind.TransposeB ? 1 : 0, second = kind.TransposeA ? 1 : 0;
+        int type = Type(kind.Operands),
+            first = kind.TransposeB ? 1 : 0,
+            second = kind.TransposeA ? 1 : 0;
         nint description;
         Expect(_matmulDescCreate(&description, ComputeF32, DataF32), "cublasLtMatmulDescCreate");
         Expect(_matmulDescSetAttribute(description, DescTransA, &first, sizeof(int)), "cublasLtMatmulDescSetAttribute");
-        Expect(_matmulDescSetAttribute(description, DescTransB, &second, sizeof(int)), "cublasLtMatmulDescSetAttribute");
-        return new Plan(description, Layout(type, kind.TransposeB ? kind.K : kind.N, kind.TransposeB ? kind.N : kind.K, kind.LdB),
-            Layout(type, kind.TransposeA ? kind.M : kind.K, kind.TransposeA ? kind.K : kind.M, kind.LdA), Layout(Type(kind.Result), kind.N, kind.M, kind.LdC));
+        Expect(
+            _matmulDescSetAttribute(description, DescTransB, &second, sizeof(int)),
+            "cublasLtMatmulDescSetAttribute"
+        );
+        return new Plan(
+            description,
+            Layout(type, kind.TransposeB ? kind.K : kind.N, kind.TransposeB ? kind.N : kind.K, kind.LdB),
+            Layout(type, kind.TransposeA ? kind.M : kind.K, kind.TransposeA ? kind.K : kind.M, kind.LdA),
+            Layout(Type(kind.Result), kind.N, kind.M, kind.LdC)
+        );
     }
 
     private nint Layout(int type, int rows, int columns, int ld)
@@ -169,20 +303,39 @@ internal sealed unsafe class BlasLt : IDisposable
     private int Run(Plan plan, ref HeuristicResult chosen, ulong a, ulong b, ulong c, float alpha, float beta)
     {
         fixed (Algorithm* algorithm = &chosen.Algorithm)
-            return _matmul(_handle, plan.Description, &alpha, b, plan.A, a, plan.B, &beta, c, plan.C, c, plan.C, algorithm, _workspace.Pointer, WorkspaceBytes, _machine.Device.Stream.Handle);
+            return _matmul(
+                _handle,
+                plan.Description,
+                &alpha,
+                b,
+                plan.A,
+                a,
+                plan.B,
+                &beta,
+                c,
+                plan.C,
+                c,
+                plan.C,
+                algorithm,
+                _workspace.Pointer,
+                WorkspaceBytes,
+                _machine.Device.Stream.Handle
+            );
     }
 
     private void Free(Plan plan)
     {
         _matmulDescDestroy(plan.Description);
-        foreach (nint layout in new[] { plan.A, plan.B, plan.C }) _matrixLayoutDestroy(layout);
+        foreach (nint layout in new[] { plan.A, plan.B, plan.C })
+            _matrixLayoutDestroy(layout);
     }
 
     private static int Type(DType type) => type == DType.BF16 ? DataBF16 : DataF32;
 
     private static void Expect(int status, string call)
     {
-        if (status != 0) throw new InvalidOperationException($"{call}: cuBLASLt status {status}");
+        if (status != 0)
+            throw new InvalidOperationException($"{call}: cuBLASLt status {status}");
     }
 
     /// <summary>cublasLtMatmulAlgo_t.</summary>
@@ -204,12 +357,28 @@ internal sealed unsafe class BlasLt : IDisposable
     }
 
     /// <summary>All that the choice of an algorithm depends on; alignment in bytes, the least of the three operands'.</summary>
-    private readonly record struct Case(int M, int N, int K, bool TransposeA, bool TransposeB, DType Operands, DType Result, int LdA, int LdB, int LdC, bool Adds, uint Alignment);
+    private readonly record struct Case(
+        int M,
+        int N,
+        int K,
+        bool TransposeA,
+        bool TransposeB,
+        DType Operands,
+        DType Result,
+        int LdA,
+        int LdB,
+        int LdC,
+        bool Adds,
+        uint Alignment
+    );
 
     /// <summary>What the library needs to be told: A and B in its own order.</summary>
     private sealed class Plan(nint description, nint a, nint b, nint c)
     {
-        public readonly nint Description = description, A = a, B = b, C = c;
+        public readonly nint Description = description,
+            A = a,
+            B = b,
+            C = c;
         public HeuristicResult Chosen;
     }
 

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using Spectral.Kernels;
 using Spectral.Kernels.Driver;
 
-namespace Spectral.Bench;
+namespace Spectral.Bench.Baselines;
 
 /// <summary>
 /// cuSOLVER's own singular value decompositions of a square F32 matrix, to compare with: the randomized Xgesvdr and the full Jacobi Sgesvdj.
@@ -10,10 +10,14 @@ namespace Spectral.Bench;
 /// </summary>
 internal sealed unsafe class CuSolverSvd : IDisposable
 {
-    private const int DataF32 = 0, Vectors = 1;
+    private const int DataF32 = 0,
+        Vectors = 1;
 
     private readonly Device _device;
-    private readonly nint _library, _handle, _parameters, _jacobi;
+    private readonly nint _library,
+        _handle,
+        _parameters,
+        _jacobi;
     private readonly Tensor _info;
     private Tensor? _work;
     private byte[] _hostWork = [];
@@ -22,13 +26,17 @@ internal sealed unsafe class CuSolverSvd : IDisposable
     /// <exception cref="EntryPointNotFoundException">It lacks a function.</exception>
     public CuSolverSvd(Device device)
     {
-        if (device.Kind == DeviceKind.Cpu) throw new DllNotFoundException("cuSOLVER: the CPU device has no Xgesvdr and no Sgesvdj");
+        if (device.Kind == DeviceKind.Cpu)
+            throw new DllNotFoundException("cuSOLVER: the CPU device has no Xgesvdr and no Sgesvdj");
         _device = device;
         _library = NativeLibraries.Load("cuSOLVER", "libcusolver.so.12", "libcusolver.so.11");
         _handle = Created("cusolverDnCreate");
         _parameters = Created("cusolverDnCreateParams");
         _jacobi = Created("cusolverDnCreateGesvdjInfo");
-        Expect(((delegate* unmanaged<nint, nint, int>)F("cusolverDnSetStream"))(_handle, device.Stream.Handle), "cusolverDnSetStream");
+        Expect(
+            ((delegate* unmanaged<nint, nint, int>)F("cusolverDnSetStream"))(_handle, device.Stream.Handle),
+            "cusolverDnSetStream"
+        );
         _info = Tensor.Zeros(device, 1, DType.I32);
     }
 
@@ -43,40 +51,227 @@ internal sealed unsafe class CuSolverSvd : IDisposable
     public void Randomized(Tensor a, Tensor values, Tensor left, Tensor right, int k, int p, int iterations)
     {
         long n = a.Dim(0);
-        nuint deviceBytes, hostBytes;
-        var size = (delegate* unmanaged<nint, nint, sbyte, sbyte, long, long, long, long, long, int, ulong, long, int, ulong, int, ulong, long, int, ulong, long, int, nuint*, nuint*, int>)F("cusolverDnXgesvdr_bufferSize");
-        Expect(size(_handle, _parameters, (sbyte)'S', (sbyte)'S', n, n, k, p, iterations, DataF32, a.Pointer, n, DataF32, values.Pointer,
-            DataF32, right.Pointer, n, DataF32, left.Pointer, n, DataF32, &deviceBytes, &hostBytes), "cusolverDnXgesvdr_bufferSize");
+        nuint deviceBytes,
+            hostBytes;
+        var size = (delegate* unmanaged<
+            nint,
+            nint,
+            sbyte,
+            sbyte,
+            long,
+            long,
+            long,
+            long,
+            long,
+            int,
+            ulong,
+            long,
+            int,
+            ulong,
+            int,
+            ulong,
+            long,
+            int,
+            ulong,
+            long,
+            int,
+            nuint*,
+            nuint*,
+            int>)F("cusolverDnXgesvdr_bufferSize");
+        Expect(
+            size(
+                _handle,
+                _parameters,
+                (sbyte)'S',
+                (sbyte)'S',
+                n,
+                n,
+                k,
+                p,
+                iterations,
+                DataF32,
+                a.Pointer,
+                n,
+                DataF32,
+                values.Pointer,
+                DataF32,
+                right.Pointer,
+                n,
+                DataF32,
+                left.Pointer,
+                n,
+                DataF32,
+                &deviceBytes,
+                &hostBytes
+            ),
+            "cusolverDnXgesvdr_bufferSize"
+        );
         Reserve((long)deviceBytes, (long)hostBytes);
-        var run = (delegate* unmanaged<nint, nint, sbyte, sbyte, long, long, long, long, long, int, ulong, long, int, ulong, int, ulong, long, int, ulong, long, int, ulong, nuint, byte*, nuint, ulong, int>)F("cusolverDnXgesvdr");
+        var run = (delegate* unmanaged<
+            nint,
+            nint,
+            sbyte,
+            sbyte,
+            long,
+            long,
+            long,
+            long,
+            long,
+            int,
+            ulong,
+            long,
+            int,
+            ulong,
+            int,
+            ulong,
+            long,
+            int,
+            ulong,
+            long,
+            int,
+            ulong,
+            nuint,
+            byte*,
+            nuint,
+            ulong,
+            int>)F("cusolverDnXgesvdr");
         fixed (byte* host = _hostWork)
-            Expect(run(_handle, _parameters, (sbyte)'S', (sbyte)'S', n, n, k, p, iterations, DataF32, a.Pointer, n, DataF32, values.Pointer,
-                DataF32, right.Pointer, n, DataF32, left.Pointer, n, DataF32, _work!.Pointer, deviceBytes, host, hostBytes, _info.Pointer), "cusolverDnXgesvdr");
+            Expect(
+                run(
+                    _handle,
+                    _parameters,
+                    (sbyte)'S',
+                    (sbyte)'S',
+                    n,
+                    n,
+                    k,
+                    p,
+                    iterations,
+                    DataF32,
+                    a.Pointer,
+                    n,
+                    DataF32,
+                    values.Pointer,
+                    DataF32,
+                    right.Pointer,
+                    n,
+                    DataF32,
+                    left.Pointer,
+                    n,
+                    DataF32,
+                    _work!.Pointer,
+                    deviceBytes,
+                    host,
+                    hostBytes,
+                    _info.Pointer
+                ),
+                "cusolverDnXgesvdr"
+            );
     }
 
     /// <summary>All triplets; destroys a. Arguments as above, all written.</summary>
     public void Jacobi(Tensor a, Tensor values, Tensor left, Tensor right)
     {
-        int n = a.Dim(0), elements;
-        var size = (delegate* unmanaged<nint, int, int, int, int, ulong, int, ulong, ulong, int, ulong, int, int*, nint, int>)F("cusolverDnSgesvdj_bufferSize");
-        Expect(size(_handle, Vectors, 1, n, n, a.Pointer, n, values.Pointer, right.Pointer, n, left.Pointer, n, &elements, _jacobi), "cusolverDnSgesvdj_bufferSize");
+        int n = a.Dim(0),
+            elements;
+        var size = (delegate* unmanaged<
+            nint,
+            int,
+            int,
+            int,
+            int,
+            ulong,
+            int,
+            ulong,
+            ulong,
+            int,
+            ulong,
+            int,
+            int*,
+            nint,
+            int>)F("cusolverDnSgesvdj_bufferSize");
+        Expect(
+            size(
+                _handle,
+                Vectors,
+                1,
+                n,
+                n,
+                a.Pointer,
+                n,
+                values.Pointer,
+                right.Pointer,
+                n,
+                left.Pointer,
+                n,
+                &elements,
+                _jacobi
+            ),
+            "cusolverDnSgesvdj_bufferSize"
+        );
         Reserve(sizeof(float) * (long)elements, 0);
-        var run = (delegate* unmanaged<nint, int, int, int, int, ulong, int, ulong, ulong, int, ulong, int, ulong, int, ulong, nint, int>)F("cusolverDnSgesvdj");
-        Expect(run(_handle, Vectors, 1, n, n, a.Pointer, n, values.Pointer, right.Pointer, n, left.Pointer, n, _work!.Pointer, elements, _info.Pointer, _jacobi), "cusolverDnSgesvdj");
+        var run = (delegate* unmanaged<
+            nint,
+            int,
+            int,
+            int,
+            int,
+            ulong,
+            int,
+            ulong,
+            ulong,
+            int,
+            ulong,
+            int,
+            ulong,
+            int,
+            ulong,
+            nint,
+            int>)F("cusolverDnSgesvdj");
+        Expect(
+            run(
+                _handle,
+                Vectors,
+                1,
+                n,
+                n,
+                a.Pointer,
+                n,
+                values.Pointer,
+                right.Pointer,
+                n,
+                left.Pointer,
+                n,
+                _work!.Pointer,
+                elements,
+                _info.Pointer,
+                _jacobi
+            ),
+            "cusolverDnSgesvdj"
+        );
     }
 
     public void Dispose()
     {
         _work?.Dispose();
         _info.Dispose();
-        foreach ((string destroy, nint handle) in new[] { ("cusolverDnDestroyGesvdjInfo", _jacobi), ("cusolverDnDestroyParams", _parameters), ("cusolverDnDestroy", _handle) })
+        foreach (
+            (string destroy, nint handle) in new[]
+            {
+                ("cusolverDnDestroyGesvdjInfo", _jacobi),
+                ("cusolverDnDestroyParams", _parameters),
+                ("cusolverDnDestroy", _handle),
+            }
+        )
             ((delegate* unmanaged<nint, int>)F(destroy))(handle);
     }
 
     private void Reserve(long deviceBytes, long hostBytes)
     {
-        if (_hostWork.Length < hostBytes) _hostWork = new byte[hostBytes];
-        if (_work is not null && _work.Bytes >= deviceBytes) return;
+        if (_hostWork.Length < hostBytes)
+            _hostWork = new byte[hostBytes];
+        if (_work is not null && _work.Bytes >= deviceBytes)
+            return;
         _work?.Dispose();
         _work = Tensor.Empty(_device, checked((int)(deviceBytes / sizeof(float) + 1)));
     }
@@ -92,6 +287,7 @@ internal sealed unsafe class CuSolverSvd : IDisposable
 
     private static void Expect(int status, string call)
     {
-        if (status != 0) throw new InvalidOperationException($"{call}: cuSOLVER status {status}");
+        if (status != 0)
+            throw new InvalidOperationException($"{call}: cuSOLVER status {status}");
     }
 }

@@ -1,4 +1,4 @@
-namespace Spectral.Bench;
+namespace Spectral.Bench.Baselines;
 
 /// <summary>
 /// Baselines with cuBLASLt's fastest algorithm in place of cuBLAS' own choice: a twin <c>NAME-lt</c> of each, same sequence, same check, same role.
@@ -17,7 +17,12 @@ internal static class LtBaselines
         Variant[] baselines = [.. scenario.Variants.Where(variant => roles.Contains(variant.Role))];
         BlasLt? library = Open(open, out string reason);
         foreach (Variant baseline in baselines)
-            scenario.Variants.Insert(scenario.Variants.IndexOf(baseline) + 1, library is null ? Variant.Unavailable(baseline.Name + Suffix, reason, baseline.Role) : Twin(baseline, library));
+            scenario.Variants.Insert(
+                scenario.Variants.IndexOf(baseline) + 1,
+                library is null
+                    ? Variant.Unavailable(baseline.Name + Suffix, reason, baseline.Role)
+                    : Twin(baseline, library)
+            );
     }
 
     /// <summary>The library, or null and why it cannot be used here.</summary>
@@ -28,22 +33,24 @@ internal static class LtBaselines
             reason = "";
             return open();
         }
-        catch (Exception missing) when (missing is DllNotFoundException or EntryPointNotFoundException or InvalidOperationException)
+        catch (Exception missing)
+            when (missing is DllNotFoundException or EntryPointNotFoundException or InvalidOperationException)
         {
             reason = missing.Message;
             return null;
         }
     }
 
-    private static Variant Twin(Variant baseline, BlasLt library) => baseline with
-    {
-        Name = baseline.Name + Suffix,
-        Run = copy => library.Use(() => baseline.Run(copy)),
-        Check = () =>
+    private static Variant Twin(Variant baseline, BlasLt library) =>
+        baseline with
         {
-            string? complaint = null;
-            library.Use(() => complaint = baseline.Check());
-            return complaint;
-        },
-    };
+            Name = baseline.Name + Suffix,
+            Run = copy => library.Use(() => baseline.Run(copy)),
+            Check = () =>
+            {
+                string? complaint = null;
+                library.Use(() => complaint = baseline.Check());
+                return complaint;
+            },
+        };
 }

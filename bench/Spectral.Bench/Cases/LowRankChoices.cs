@@ -1,12 +1,15 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Ops.Dispatch;
 
-namespace Spectral.Bench;
+namespace Spectral.Bench.Cases;
 
 /// <summary>Forces how low-rank layers run, for the length of one call.</summary>
 internal static class LowRankChoices
 {
     /// <summary>Every variant that takes operands as they are; <see cref="AugmentedLayer"/> lays out its own.</summary>
-    public static IEnumerable<LowRankVariant> Variants => Enum.GetValues<LowRankVariant>().Where(variant => variant != LowRankVariant.Augmented);
+    public static IEnumerable<LowRankVariant> Variants =>
+        Enum.GetValues<LowRankVariant>().Where(variant => variant != LowRankVariant.Augmented);
 
     public static void With(LowRankVariant? variant, LowRankPassKind? passes, Action run)
     {
@@ -29,14 +32,15 @@ internal static class LowRankChoices
         device.Variants.Clear();
         run();
         foreach (VariantUse use in device.Variants.All)
-            if (use.Refusal is { } refusal) throw new NotApplicableException(refusal);
+            if (use.Refusal is { } refusal)
+                throw new NotApplicableException(refusal);
     }
 
     /// <summary>What stands in for the sequences A and B of library calls alone, and after them every variant of ours with our passes.</summary>
     public static IEnumerable<(string Name, Role Role, LowRankVariant Variant, LowRankPassKind Passes)> All =>
-    [
-        ("A", Role.A, LowRankVariant.ComposedA, LowRankPassKind.Blas),
-        ("B", Role.B, LowRankVariant.ComposedB, LowRankPassKind.Blas),
-        .. Variants.Select(variant => (LowRankLinear.NameOf(variant), Role.Ours, variant, LowRankPassKind.Kernels)),
-    ];
+        [
+            ("A", Role.A, LowRankVariant.ComposedA, LowRankPassKind.Blas),
+            ("B", Role.B, LowRankVariant.ComposedB, LowRankPassKind.Blas),
+            .. Variants.Select(variant => (LowRankLinear.NameOf(variant), Role.Ours, variant, LowRankPassKind.Kernels)),
+        ];
 }

@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Expressions;
 
-namespace Spectral.Bench;
+namespace Spectral.Bench.Cases;
 
 /// <summary>Matrices for singular value decompositions, and the judgement of their results.</summary>
 internal static class SvdMatrices
@@ -12,7 +14,8 @@ internal static class SvdMatrices
     public static Tensor Decaying(Machine machine, int rows, int columns)
     {
         int directions = Math.Min(Directions, Math.Min(rows, columns) / 2);
-        using Tensor left = machine.Normal((rows, directions), DType.F32, 1 / MathF.Sqrt(rows)), right = machine.Normal((directions, columns), DType.F32, 1 / MathF.Sqrt(columns));
+        using Tensor left = machine.Normal((rows, directions), DType.F32, 1 / MathF.Sqrt(rows)),
+            right = machine.Normal((directions, columns), DType.F32, 1 / MathF.Sqrt(columns));
         for (int i = 0; i < directions; i++)
         {
             using Tensor direction = right.Rows(i, 1);
@@ -36,21 +39,38 @@ internal static class SvdMatrices
     /// <param name="right">[k, n] F32.</param>
     /// <param name="rest">[m, n] F32; overwritten.</param>
     /// <param name="residual">The relative residual.</param>
-    public static string? Judge(Tensor a, Tensor left, bool leftAsRows, float[] values, Tensor right, Tensor rest, out double residual)
+    public static string? Judge(
+        Tensor a,
+        Tensor left,
+        bool leftAsRows,
+        float[] values,
+        Tensor right,
+        Tensor rest,
+        out double residual
+    )
     {
         Device device = a.Device;
         int k = values.Length;
-        using Tensor diagonal = Tensor.From(device, [.. Enumerable.Range(0, k * k).Select(i => i / k == i % k ? values[i / k] : 0)], (k, k));
+        using Tensor diagonal = Tensor.From(
+            device,
+            [.. Enumerable.Range(0, k * k).Select(i => i / k == i % k ? values[i / k] : 0)],
+            (k, k)
+        );
         using Tensor weighted = Tensor.Empty(device, (k, a.Dim(1)));
         Gemm.Run(diagonal, false, right, false, weighted);
         rest.CopyFrom(a);
         Gemm.Run(left, leftAsRows, weighted, false, rest, -1, 1);
-        double whole = Norm(a), left2 = Norm(rest), kept = Math.Sqrt(values.Sum(value => (double)value * value));
+        double whole = Norm(a),
+            left2 = Norm(rest),
+            kept = Math.Sqrt(values.Sum(value => (double)value * value));
         residual = left2 / whole;
         double gap = Math.Abs(left2 * left2 + kept * kept - whole * whole) / (whole * whole);
         for (int i = 1; i < k; i++)
-            if (!(values[i] <= values[i - 1] * 1.0001f)) return $"values do not descend at {i}: {values[i - 1]:G6}, {values[i]:G6}";
-        return gap <= 1e-3 && residual < 1 ? null : $"relative residual {residual:G4}, squares of values and residual miss those of the matrix by {gap:G3}";
+            if (!(values[i] <= values[i - 1] * 1.0001f))
+                return $"values do not descend at {i}: {values[i - 1]:G6}, {values[i]:G6}";
+        return gap <= 1e-3 && residual < 1
+            ? null
+            : $"relative residual {residual:G4}, squares of values and residual miss those of the matrix by {gap:G3}";
     }
 
     private static double Norm(Tensor x)

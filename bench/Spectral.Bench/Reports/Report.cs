@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace Spectral.Bench;
+namespace Spectral.Bench.Reports;
 
 /// <summary>
 /// The JSON of a run: <c>{"schema", "started", "finished", "complete", "extent", "device", "clocks", "method", "results"}</c>. It is replaced
@@ -11,7 +11,11 @@ internal sealed class Report(Machine machine, string? path)
 {
     public const string Schema = "spectral-bench/1";
 
-    private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+    };
 
     private readonly string _started = Now();
     private readonly JsonObject _device = MachineFacts.Describe(machine);
@@ -35,17 +39,27 @@ internal sealed class Report(Machine machine, string? path)
 
     public void Write(bool complete)
     {
-        if (path is null) return;
+        if (path is null)
+            return;
         var root = new JsonObject
         {
-            ["schema"] = Schema, ["started"] = _started, ["finished"] = Now(), ["complete"] = complete, ["extent"] = machine.Extent.ToString().ToLowerInvariant(),
-            ["device"] = _device.DeepClone(), ["clocks"] = _clocks.DeepClone(),
+            ["schema"] = Schema,
+            ["started"] = _started,
+            ["finished"] = Now(),
+            ["complete"] = complete,
+            ["extent"] = machine.Extent.ToString().ToLowerInvariant(),
+            ["device"] = _device.DeepClone(),
+            ["clocks"] = _clocks.DeepClone(),
             ["method"] = new JsonObject
             {
-                ["inputs"] = "random normal, seeded", ["clock"] = "device events around each sample; host clock where 'clock' says so",
-                ["statistic"] = "median; p10 and p90 beside it", ["buffers"] = "rotated so that twice the L2 cache is touched between two uses",
-                ["order"] = "variants of a scenario in turns, five rounds, all warmed first", ["check"] = "against sums in double before any time",
-                ["ratios"] = "to the fastest of a role: cuBLAS' own choice, or cuBLASLt's best of up to 16 algorithms timed beforehand",
+                ["inputs"] = "random normal, seeded",
+                ["clock"] = "device events around each sample; host clock where 'clock' says so",
+                ["statistic"] = "median; p10 and p90 beside it",
+                ["buffers"] = "rotated so that twice the L2 cache is touched between two uses",
+                ["order"] = "variants of a scenario in turns, five rounds, all warmed first",
+                ["check"] = "against sums in double before any time",
+                ["ratios"] =
+                    "to the fastest of a role: cuBLAS' own choice, or cuBLASLt's best of up to 16 algorithms timed beforehand",
             },
             ["results"] = JsonSerializer.SerializeToNode(_results, Json),
         };
@@ -54,5 +68,6 @@ internal sealed class Report(Machine machine, string? path)
         File.Move(temporary, path, overwrite: true);
     }
 
-    private static string Now() => DateTime.UtcNow.ToString("yyyy-MM-ddTHH:mm:ssZ", System.Globalization.CultureInfo.InvariantCulture);
+    private static string Now() =>
+        DateTime.UtcNow.ToString("yyyy-MM-ddTHH:mm:ssZ", System.Globalization.CultureInfo.InvariantCulture);
 }

@@ -31,7 +31,7 @@ internal static class GeneratedText
             () => Prose(random, kana, "", "。"),
         ];
         StringBuilder text = new();
-        for (int made = 0; made < bytes;)
+        for (int made = 0; made < bytes; )
         {
             string paragraph = paragraphs[random.Next(paragraphs.Length)]();
             text.Append(paragraph);
@@ -42,7 +42,8 @@ internal static class GeneratedText
 
     private static string[] Words(Random random, string vowels, string consonants, int shortest, int longest)
     {
-        string[] ends = vowels.Split(' '), starts = consonants.Split(' ');
+        string[] ends = vowels.Split(' '),
+            starts = consonants.Split(' ');
         string[] words = new string[WordsPerScript];
         for (int i = 0; i < words.Length; i++)
         {
@@ -52,8 +53,8 @@ internal static class GeneratedText
         return words;
     }
 
-    private static string Word(Random random, string[] words)
-        => words[(int)Math.Pow(words.Length, random.NextDouble()) - 1];
+    private static string Word(Random random, string[] words) =>
+        words[(int)Math.Pow(words.Length, random.NextDouble()) - 1];
 
     private static string Prose(Random random, string[] words, string space, string stop)
     {

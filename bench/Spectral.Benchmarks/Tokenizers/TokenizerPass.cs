@@ -1,4 +1,4 @@
-using Spectral.Training;
+using Spectral.Training.Tokenization;
 
 namespace Spectral.Benchmarks.Tokenizers;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
-using Spectral.Training;
+using Spectral.Training.IO;
 
 namespace Spectral.Benchmarks.Tokenizers;
 

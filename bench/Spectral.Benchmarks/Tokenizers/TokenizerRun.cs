@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
-using Spectral.Training;
+using Spectral.Training.IO;
 
 namespace Spectral.Benchmarks.Tokenizers;
 
@@ -26,10 +26,12 @@ internal static class TokenizerRun
         string text = options.Text is { } file ? File.ReadAllText(file) : GeneratedText.Of(5_000_000);
         string[] records = [.. Records(text, options.Record)];
         double megabytes = Encoding.UTF8.GetByteCount(text) / 1e6;
-        Console.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"{megabytes:F2} MB in {records.Length} records; median and range of {options.Rounds} runs, MB per second ")
-            + "of processor time");
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{megabytes:F2} MB in {records.Length} records; median and range of {options.Rounds} runs, MB per second "
+            ) + "of processor time"
+        );
         Line("tokenizer", "tokens", "tokens/s", "MB/s", "range", "peer", "range", "ratio", "ids");
         using TokenizerPeer? peer = options.Peer is { } modules ? new TokenizerPeer(Script(), modules, records) : null;
         bool good = true;
@@ -43,7 +45,7 @@ internal static class TokenizerRun
             }
             catch (InputException e)
             {
-                Console.WriteLine($"{name,-24} {e.Message}");
+                Console.WriteLine($"{name, -24} {e.Message}");
                 good = false;
             }
         }
@@ -52,7 +54,13 @@ internal static class TokenizerRun
 
     // Whether the ids agree with the peer's, if there is one.
     private static bool Measure(
-        string folder, string name, int rounds, string[] records, double megabytes, TokenizerPeer? peer)
+        string folder,
+        string name,
+        int rounds,
+        string[] records,
+        double megabytes,
+        TokenizerPeer? peer
+    )
     {
         List<TokenizerPass> ours = [];
         List<TokenizerPass> theirs = [];
@@ -70,15 +78,31 @@ internal static class TokenizerRun
         if (theirs.Count == 0)
         {
             Line(
-                name, tokens, tokensPerMegabyte * rates.Median, rates.Median, rates.Range, "-", "-", "-",
-                "not compared");
+                name,
+                tokens,
+                tokensPerMegabyte * rates.Median,
+                rates.Median,
+                rates.Range,
+                "-",
+                "-",
+                "-",
+                "not compared"
+            );
             return true;
         }
         PassRates peerRates = new(theirs, megabytes);
         int different = ours[0].Hashes.Zip(theirs[0].Hashes).Count(pair => pair.First != pair.Second);
         Line(
-            name, tokens, tokensPerMegabyte * rates.Median, rates.Median, rates.Range, peerRates.Median,
-            peerRates.Range, rates.Median / peerRates.Median, different == 0 ? "equal" : $"{different} records differ");
+            name,
+            tokens,
+            tokensPerMegabyte * rates.Median,
+            rates.Median,
+            rates.Range,
+            peerRates.Median,
+            peerRates.Range,
+            rates.Median / peerRates.Median,
+            different == 0 ? "equal" : $"{different} records differ"
+        );
         return different == 0;
     }
 
@@ -95,15 +119,16 @@ internal static class TokenizerRun
         Console.WriteLine(string.Format(CultureInfo.InvariantCulture, Layout, texts));
     }
 
-    private static IEnumerable<string> Folders(TokenizerRunOptions options)
-        => Directory.EnumerateFiles(options.Folder, "tokenizer.json", SearchOption.AllDirectories)
+    private static IEnumerable<string> Folders(TokenizerRunOptions options) =>
+        Directory
+            .EnumerateFiles(options.Folder, "tokenizer.json", SearchOption.AllDirectories)
             .Select(file => Path.GetDirectoryName(file)!)
             .Where(folder => folder.Contains(options.Filter, StringComparison.Ordinal))
             .Order(StringComparer.Ordinal);
 
     private static IEnumerable<string> Records(string text, int length)
     {
-        for (int at = 0; at < text.Length;)
+        for (int at = 0; at < text.Length; )
         {
             int end = text.IndexOf('\n', (int)Math.Min(at + (long)length, text.Length));
             end = end < 0 ? text.Length : end + 1;
@@ -112,6 +137,6 @@ internal static class TokenizerRun
         }
     }
 
-    private static string Script([CallerFilePath] string here = "")
-        => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "peers", "tokenizers.mjs"));
+    private static string Script([CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "peers", "tokenizers.mjs"));
 }

@@ -65,6 +65,6 @@ internal sealed record TokenizerRunOptions
         }
     }
 
-    private static int Count(string value)
-        => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int count) ? count : 0;
+    private static int Count(string value) =>
+        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int count) ? count : 0;
 }

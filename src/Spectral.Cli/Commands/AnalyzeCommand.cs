@@ -2,79 +2,184 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
+using Spectral.Cli.Output;
+using Spectral.Cli.Spectra;
 using Spectral.Kernels;
-using Spectral.Training;
+using Spectral.Kernels.Linalg;
+using Spectral.Training.Adapters;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Spectra;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Commands;
 
 internal sealed class AnalyzeCommand : SpectralCommand
 {
     private static readonly SpectraOptions Defaults = new();
 
-    private readonly Option<string> baseModel = OptionTypes.RequiredPath("--base", "Model folder before tuning.", "DIR");
+    private readonly Option<string> baseModel = OptionTypes.RequiredPath(
+        "--base",
+        "Model folder before tuning.",
+        "DIR"
+    );
     private readonly Option<string?> tuned = OptionTypes.Path("--tuned", "Model folder after tuning.", "DIR");
-    private readonly Option<string?> adapter = OptionTypes.Path("--adapter", "Adapter that is the tuning: on the base, or on --tuned when both are given.", "DIR");
+    private readonly Option<string?> adapter = OptionTypes.Path(
+        "--adapter",
+        "Adapter that is the tuning: on the base, or on --tuned when both are given.",
+        "DIR"
+    );
     private readonly Option<string> target = OptionTypes.Targets(
         "Layers to compare: names or ends of names, separated by commas; all-linear; or an expression that matches full "
-            + "names.");
-    private readonly Option<int> topK = OptionTypes.Integer("--top-k", "Leading triplets that \"top\" means in verdicts and summaries.", Defaults.TopK, 1, 65536);
+            + "names."
+    );
+    private readonly Option<int> topK = OptionTypes.Integer(
+        "--top-k",
+        "Leading triplets that \"top\" means in verdicts and summaries.",
+        Defaults.TopK,
+        1,
+        65536
+    );
     private readonly Option<string> ranks = new("--ranks")
     {
-        Description = "Sizes of leading subspaces to compare, separated by commas; n/4 is a quarter of the smaller dimension.",
+        Description =
+            "Sizes of leading subspaces to compare, separated by commas; n/4 is a quarter of the smaller dimension.",
         HelpName = "K,…",
         DefaultValueFactory = _ => "1,4,16,64,n/4",
         CustomParser = result =>
         {
             string value = OptionTypes.Value(result);
-            if (!Parts(value).All(part => part == Quarter || Size(part) is not null)) result.AddError(OptionTypes.Complaint("--ranks", value, "whole numbers of at least 1, or n/4, separated by commas"));
+            if (!Parts(value).All(part => part == Quarter || Size(part) is not null))
+                result.AddError(
+                    OptionTypes.Complaint("--ranks", value, "whole numbers of at least 1, or n/4, separated by commas")
+                );
             return value;
         },
     };
-    private readonly Option<string> svd = OptionTypes.Choice("--svd", "How singular values are found: all of them in F64, or the first --rank from a random sketch; auto is exact up to a smaller dimension of 512.", "auto", "auto", "exact", "randomized");
-    private readonly Option<int> rank = OptionTypes.Integer("--rank", "Singular triplets that the randomized method computes.", Defaults.RandomizedRank, 2, 65536);
-    private readonly Option<int> draws = OptionTypes.Integer("--draws", "Random updates of each kind to compare with; 0: none, which leaves out z-scores and verdicts.", Defaults.Draws, 0, 100_000);
+    private readonly Option<string> svd = OptionTypes.Choice(
+        "--svd",
+        "How singular values are found: all of them in F64, or the first --rank from a random sketch; auto is exact up to a smaller dimension of 512.",
+        "auto",
+        "auto",
+        "exact",
+        "randomized"
+    );
+    private readonly Option<int> rank = OptionTypes.Integer(
+        "--rank",
+        "Singular triplets that the randomized method computes.",
+        Defaults.RandomizedRank,
+        2,
+        65536
+    );
+    private readonly Option<int> draws = OptionTypes.Integer(
+        "--draws",
+        "Random updates of each kind to compare with; 0: none, which leaves out z-scores and verdicts.",
+        Defaults.Draws,
+        0,
+        100_000
+    );
     private readonly Option<ulong> seed = OptionTypes.Seed("Seed of the random updates and sketches.");
     private readonly Option<string> output = OptionTypes.RequiredPath("--out", "Page to write, an HTML file.", "FILE");
-    private readonly Option<string?> csv = OptionTypes.Path("--csv", "File for a table with one row per matrix.", "FILE");
-    private readonly Option<bool> overwrite = OptionTypes.Flag("--overwrite", "Replace existing --out and --csv files.");
+    private readonly Option<string?> csv = OptionTypes.Path(
+        "--csv",
+        "File for a table with one row per matrix.",
+        "FILE"
+    );
+    private readonly Option<bool> overwrite = OptionTypes.Flag(
+        "--overwrite",
+        "Replace existing --out and --csv files."
+    );
     private readonly DeviceOptions device = new();
 
     private const string Quarter = "n/4";
 
-    public AnalyzeCommand() : base("analyze", "Shows what tuning did to the weight spectra: singular values and vectors before and after, where the update lies, intruder dimensions, and how all that compares with random updates of the same size. With --dtype bf16 both weights are rounded to it first; otherwise they are compared as stored.",
-        "spectral analyze --base base-model --tuned tuned-model --out spectra.html",
-        "spectral analyze --base base-model --adapter adapter --out spectra.html --csv spectra.csv --json") =>
-        AddOptions([baseModel, tuned, adapter, target, topK, ranks, svd, rank, draws, seed, output, csv, overwrite, .. device.All]);
+    public AnalyzeCommand()
+        : base(
+            "analyze",
+            "Shows what tuning did to the weight spectra: singular values and vectors before and after, where the update lies, intruder dimensions, and how all that compares with random updates of the same size. With --dtype bf16 both weights are rounded to it first; otherwise they are compared as stored.",
+            "spectral analyze --base base-model --tuned tuned-model --out spectra.html",
+            "spectral analyze --base base-model --adapter adapter --out spectra.html --csv spectra.csv --json"
+        ) =>
+        AddOptions([
+            baseModel,
+            tuned,
+            adapter,
+            target,
+            topK,
+            ranks,
+            svd,
+            rank,
+            draws,
+            seed,
+            output,
+            csv,
+            overwrite,
+            .. device.All,
+        ]);
 
     public override void Execute(CommandContext context)
     {
-        string? tunedFolder = context.Get(tuned), adapterFolder = context.Get(adapter);
-        if (tunedFolder is null && adapterFolder is null) throw new InputException("--tuned DIR, --adapter DIR: expected at least one of the two");
-        using var page = new OutputFile("--out", context.Get(output), context.Get(overwrite), context.Get(baseModel), tunedFolder, adapterFolder);
-        using OutputFile? table = context.Get(csv) is { } given ? new OutputFile("--csv", given, context.Get(overwrite), context.Get(baseModel), tunedFolder, adapterFolder) : null;
-        if (table?.FullPath == page.FullPath) throw new InputException($"--csv \"{context.Get(csv)}\": is what --out names; expected another file");
+        string? tunedFolder = context.Get(tuned),
+            adapterFolder = context.Get(adapter);
+        if (tunedFolder is null && adapterFolder is null)
+            throw new InputException("--tuned DIR, --adapter DIR: expected at least one of the two");
+        using var page = new OutputFile(
+            "--out",
+            context.Get(output),
+            context.Get(overwrite),
+            context.Get(baseModel),
+            tunedFolder,
+            adapterFolder
+        );
+        using OutputFile? table = context.Get(csv) is { } given
+            ? new OutputFile("--csv", given, context.Get(overwrite), context.Get(baseModel), tunedFolder, adapterFolder)
+            : null;
+        if (table?.FullPath == page.FullPath)
+            throw new InputException($"--csv \"{context.Get(csv)}\": is what --out names; expected another file");
         SpectraOptions options = Read(context);
         using ModelFolder before = context.OpenModel(context.Get(baseModel));
         using ModelFolder? after = tunedFolder is null ? null : context.OpenModel(tunedFolder);
-        using var analysis = new SpectraAnalysis(before, after ?? before, adapterFolder, AdapterTargets.Parse(context.Get(target)), options);
+        using var analysis = new SpectraAnalysis(
+            before,
+            after ?? before,
+            adapterFolder,
+            AdapterTargets.Parse(context.Get(target)),
+            options
+        );
         context.Warn(analysis.Warnings);
 
         page.Claim();
         table?.Claim();
         using Device computing = device.Open(context);
         StoredType? rounding = device.Wants(context, DType.BF16) ? StoredType.BF16 : null;
-        ModelSpectra spectra = context.Terminal.Track("analyzing", analysis.Count, progress =>
-            analysis.Run(computing, rounding, (done, name) => progress.Report(done, name), context.Cancellation));
-        JsonObject result = SpectraJson.Of(spectra, ("base", context.Get(baseModel)), ("tuned", tunedFolder), ("adapter", adapterFolder), ("device", computing.ToString()),
-            ("settings", SpectraJson.Of(options)));
+        ModelSpectra spectra = context.Terminal.Track(
+            "analyzing",
+            analysis.Count,
+            progress =>
+                analysis.Run(computing, rounding, (done, name) => progress.Report(done, name), context.Cancellation)
+        );
+        JsonObject result = SpectraJson.Of(
+            spectra,
+            ("base", context.Get(baseModel)),
+            ("tuned", tunedFolder),
+            ("adapter", adapterFolder),
+            ("device", computing.ToString()),
+            ("settings", SpectraJson.Of(options))
+        );
         AtomicFile.Write(page.FullPath, stream => stream.Write(Encoding.UTF8.GetBytes(SpectraPage.Render(result))));
-        if (table is not null) AtomicFile.Write(table.FullPath, stream => SpectraTable.Write(spectra, stream));
-        context.Finish(result, terminal =>
-        {
-            foreach (SpectraSummary module in spectra.Modules) terminal.Line(Line(module, module.Module!));
-            terminal.Line(Line(spectra.Model, "all"));
-            terminal.Line($"written to {page.FullPath}");
-        });
+        if (table is not null)
+            AtomicFile.Write(table.FullPath, stream => SpectraTable.Write(spectra, stream));
+        context.Finish(
+            result,
+            terminal =>
+            {
+                foreach (SpectraSummary module in spectra.Modules)
+                    terminal.Line(Line(module, module.Module!));
+                terminal.Line(Line(spectra.Model, "all"));
+                terminal.Line($"written to {page.FullPath}");
+            }
+        );
     }
 
     private SpectraOptions Read(CommandContext context)
@@ -82,8 +187,10 @@ internal sealed class AnalyzeCommand : SpectralCommand
         string[] sizes = Parts(context.Get(ranks));
         if (context.IsGiven(rank) && context.Get(svd) == "exact")
             throw new InputException(
-                $"--rank {context.Text(rank)}: --svd exact finds all of them, expected --svd randomized or auto");
-        if (context.Get(draws) == 1) throw new InputException(OptionTypes.Complaint("--draws", "1", "0, or at least 2, which have a spread"));
+                $"--rank {context.Text(rank)}: --svd exact finds all of them, expected --svd randomized or auto"
+            );
+        if (context.Get(draws) == 1)
+            throw new InputException(OptionTypes.Complaint("--draws", "1", "0, or at least 2, which have a spread"));
         return new SpectraOptions
         {
             TopK = context.Get(topK),
@@ -96,11 +203,18 @@ internal sealed class AnalyzeCommand : SpectralCommand
         };
     }
 
-    private static string Line(SpectraSummary summary, string name) => string.Create(CultureInfo.InvariantCulture,
-        $"{name,-10} {summary.Matrices,3} matrices  change {summary.RelativeChange.Mean,8:P2}  growth of the top {summary.Amplification.Mean,6:0.000} (z {summary.AmplificationZ.Mean,6:0.0})  ")
-        + string.Create(CultureInfo.InvariantCulture, $"top amplified in {summary.AmplifiesTop.Holds}, turned in {summary.ReorientsTop.Holds}, rest stable in {summary.RestStable.Holds}");
+    private static string Line(SpectraSummary summary, string name) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{name, -10} {summary.Matrices, 3} matrices  change {summary.RelativeChange.Mean, 8:P2}  growth of the top {summary.Amplification.Mean, 6:0.000} (z {summary.AmplificationZ.Mean, 6:0.0})  "
+        )
+        + string.Create(
+            CultureInfo.InvariantCulture,
+            $"top amplified in {summary.AmplifiesTop.Holds}, turned in {summary.ReorientsTop.Holds}, rest stable in {summary.RestStable.Holds}"
+        );
 
     private static string[] Parts(string list) => list.Split(',', StringSplitOptions.TrimEntries);
 
-    private static int? Size(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int size) && size >= 1 ? size : null;
+    private static int? Size(string text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int size) && size >= 1 ? size : null;
 }

@@ -1,16 +1,29 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Spectral.Cli.Comparisons;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
+using Spectral.Cli.Output;
 using Spectral.Kernels;
 using Spectral.Training;
+using Spectral.Training.Adapters;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Commands;
 
 internal sealed class CompareCommand : SpectralCommand
 {
-    private const string SameParameters = "params", SameSteps = "steps", Every = "all";
+    private const string SameParameters = "params",
+        SameSteps = "steps",
+        Every = "all";
 
-    private readonly TrainingOptions training = new("Model folder in Hugging Face layout.", "Folder for runs.jsonl, compare.json and compare.html.");
+    private readonly TrainingOptions training = new(
+        "Model folder in Hugging Face layout.",
+        "Folder for runs.jsonl, compare.json and compare.html."
+    );
     private readonly AdapterCommandOptions adapter = new();
     private readonly Option<string> methods = new("--methods")
     {
@@ -20,21 +33,39 @@ internal sealed class CompareCommand : SpectralCommand
         CustomParser = result =>
         {
             string value = OptionTypes.Value(result);
-            string[] names = Names(value), known = [.. AdapterMethods.All.Select(method => method.Name)];
+            string[] names = Names(value),
+                known = [.. AdapterMethods.All.Select(method => method.Name)];
             if (names.FirstOrDefault(name => !known.Contains(name)) is not null)
-                result.AddError(OptionTypes.Complaint("--methods", value, "all, or names among " + string.Join(", ", known)));
+                result.AddError(
+                    OptionTypes.Complaint("--methods", value, "all, or names among " + string.Join(", ", known))
+                );
             else if (names.Distinct().Count() < names.Length)
                 result.AddError(OptionTypes.Complaint("--methods", value, "each name once"));
             return value;
         },
     };
-    private readonly Option<int> seeds = OptionTypes.Integer("--seeds", "Runs of each method, with --seed, --seed + 1 and so on.", 5, 1, 1000);
-    private readonly Option<string> budget = OptionTypes.Choice("--budget", "What methods have in common. params: beside data and steps the number of trainable parameters: each rank is chosen so that it comes as near as possible to that of the first method at --rank, alpha/rank staying the same. steps: data and steps alone, with --rank as it is.",
-        SameParameters, SameParameters, SameSteps);
+    private readonly Option<int> seeds = OptionTypes.Integer(
+        "--seeds",
+        "Runs of each method, with --seed, --seed + 1 and so on.",
+        5,
+        1,
+        1000
+    );
+    private readonly Option<string> budget = OptionTypes.Choice(
+        "--budget",
+        "What methods have in common. params: beside data and steps the number of trainable parameters: each rank is chosen so that it comes as near as possible to that of the first method at --rank, alpha/rank staying the same. steps: data and steps alone, with --rank as it is.",
+        SameParameters,
+        SameParameters,
+        SameSteps
+    );
 
-    public CompareCommand() : base("compare", "Trains several adapter methods on the same data with the same seeds, and writes one table and one page with their curves. The model is loaded once. What is finished is written after each run and stays when the command is stopped.",
-        "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison --methods lora,speclora --seeds 3 --rank 16 --lr 1e-3",
-        "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison --methods all --budget steps --steps 200 --eval-every 50 --json")
+    public CompareCommand()
+        : base(
+            "compare",
+            "Trains several adapter methods on the same data with the same seeds, and writes one table and one page with their curves. The model is loaded once. What is finished is written after each run and stays when the command is stopped.",
+            "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison --methods lora,speclora --seeds 3 --rank 16 --lr 1e-3",
+            "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison --methods all --budget steps --steps 200 --eval-every 50 --json"
+        )
     {
         training.Eval.Required = true;
         AddOptions([.. training.Inputs, methods, seeds, budget, .. adapter.Shared, .. training.Common]);
@@ -43,23 +74,42 @@ internal sealed class CompareCommand : SpectralCommand
     public override void Execute(CommandContext context)
     {
         TrainerOptions settings = training.Read(context);
-        using var output = new OutputFolder(context.Get(training.Out), context.Get(training.Overwrite), context.Get(training.Model));
+        using var output = new OutputFolder(
+            context.Get(training.Out),
+            context.Get(training.Overwrite),
+            context.Get(training.Model)
+        );
         using var inputs = new ModelInputs(context, context.Get(training.Model));
         ComparedMethod[] compared = Choose(context, inputs.Folder.Config, settings);
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
-        EncodedRecord[] evaluation = inputs.Encode(context, context.Get(training.Eval)!, context.Get(training.MaxLength));
-        settings.StepsFor(data.Length);   // refuses what cannot be, before anything is written
+        EncodedRecord[] evaluation = inputs.Encode(
+            context,
+            context.Get(training.Eval)!,
+            context.Get(training.MaxLength)
+        );
+        settings.StepsFor(data.Length); // refuses what cannot be, before anything is written
 
         output.Claim();
         using Device device = training.Device.Open(context);
         using CausalLanguageModel model = inputs.Load(device, training.Device.TypeOn(device, context));
         foreach (ComparedMethod method in compared)
-            context.Terminal.Line(string.Create(CultureInfo.InvariantCulture, $"{method.Name}: {(method.HasRank ? $"rank {method.Options.Rank}" : "no rank")}, {method.Facts.Trainable:N0} trainable parameters"));
+            context.Terminal.Line(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{method.Name}: {(method.HasRank ? $"rank {method.Options.Rank}" : "no rank")}, {method.Facts.Trainable:N0} trainable parameters"
+                )
+            );
         var comparison = new Comparison(compared)
         {
             Title = $"Adapter methods on {Path.GetFileName(inputs.Folder.Directory)}",
             Facts = Facts(context, settings, model, data.Length),
-            Settings = [("budget", context.Get(budget)), ("seeds", context.Text(seeds)), .. adapter.Describe(context), .. training.Describe(context, model, data.Length)],
+            Settings =
+            [
+                ("budget", context.Get(budget)),
+                ("seeds", context.Text(seeds)),
+                .. adapter.Describe(context),
+                .. training.Describe(context, model, data.Length),
+            ],
             Notes = Notes(context, device),
             Wanted = compared.Length * context.Get(seeds),
         };
@@ -74,11 +124,21 @@ internal sealed class CompareCommand : SpectralCommand
             },
         };
         run.Train(model, data, evaluation);
-        context.Finish(comparison.ToJson(), terminal =>
-        {
-            terminal.Table(ComparisonTable.Columns, [.. ComparisonTable.Rows(comparison.Methods).Select(row => (string[])[.. row.Select(cell => cell.Text)])]);
-            terminal.Line($"written to {output.FullPath}");
-        });
+        context.Finish(
+            comparison.ToJson(),
+            terminal =>
+            {
+                terminal.Table(
+                    ComparisonTable.Columns,
+                    [
+                        .. ComparisonTable
+                            .Rows(comparison.Methods)
+                            .Select(row => (string[])[.. row.Select(cell => cell.Text)]),
+                    ]
+                );
+                terminal.Line($"written to {output.FullPath}");
+            }
+        );
     }
 
     /// <summary>The methods with their ranks. One that the options do not suit is refused before anything is loaded; of all it is left out, with a warning.</summary>
@@ -93,36 +153,77 @@ internal sealed class CompareCommand : SpectralCommand
             try
             {
                 settings.RequireSuits(method);
-                if (compared.Count > 0 && context.Get(budget) == SameParameters) options = AdapterSize.WithTrainable(method, layers, options, compared[0].Facts.Trainable);
-                options = options.KeptBy(method, layers, line => context.Terminal.Warn($"{method.Name} does without {line}"));
-                compared.Add(new ComparedMethod(MethodFacts.Of(method, layers, options), options, AdapterSize.DependsOnRank(method, layers, options)));
+                if (compared.Count > 0 && context.Get(budget) == SameParameters)
+                    options = AdapterSize.WithTrainable(method, layers, options, compared[0].Facts.Trainable);
+                options = options.KeptBy(
+                    method,
+                    layers,
+                    line => context.Terminal.Warn($"{method.Name} does without {line}")
+                );
+                compared.Add(
+                    new ComparedMethod(
+                        MethodFacts.Of(method, layers, options),
+                        options,
+                        AdapterSize.DependsOnRank(method, layers, options)
+                    )
+                );
             }
             catch (InputException refusal)
             {
-                if (context.Get(methods) != Every) throw new InputException($"{method.Name}: {refusal.Message}", refusal);
+                if (context.Get(methods) != Every)
+                    throw new InputException($"{method.Name}: {refusal.Message}", refusal);
                 context.Terminal.Warn($"{method.Name} is left out: {refusal.Message}");
             }
         }
         adapter.RequireUsed(context, [.. compared.Select(method => method.Facts)]);
-        return compared.Count > 0 ? [.. compared] : throw new InputException("--methods \"all\": these options suit none of them");
+        return compared.Count > 0
+            ? [.. compared]
+            : throw new InputException("--methods \"all\": these options suit none of them");
     }
 
-    private IReadOnlyList<(string, JsonNode?)> Facts(CommandContext context, TrainerOptions settings, CausalLanguageModel model, int records) =>
-    [
-        ("model", context.Get(training.Model)), ("data", context.Get(training.Data)), ("eval", context.Get(training.Eval)), ("out", context.Get(training.Out)),
-        ("device", model.Device.ToString()), ("dtype", model.DType.ToString()), ("budget", context.Get(budget)), ("steps", settings.StepsFor(records)),
-        ("seeds", new JsonArray([.. Enumerable.Range(0, context.Get(seeds)).Select(i => (JsonNode)JsonValue.Create(settings.Seed + (ulong)i))])),
-    ];
+    private IReadOnlyList<(string, JsonNode?)> Facts(
+        CommandContext context,
+        TrainerOptions settings,
+        CausalLanguageModel model,
+        int records
+    ) =>
+        [
+            ("model", context.Get(training.Model)),
+            ("data", context.Get(training.Data)),
+            ("eval", context.Get(training.Eval)),
+            ("out", context.Get(training.Out)),
+            ("device", model.Device.ToString()),
+            ("dtype", model.DType.ToString()),
+            ("budget", context.Get(budget)),
+            ("steps", settings.StepsFor(records)),
+            (
+                "seeds",
+                new JsonArray([
+                    .. Enumerable
+                        .Range(0, context.Get(seeds))
+                        .Select(i => (JsonNode)JsonValue.Create(settings.Seed + (ulong)i)),
+                ])
+            ),
+        ];
 
     private string[] Notes(CommandContext context, Device device)
     {
         var notes = new List<string>();
-        if (context.Get(budget) == SameParameters) notes.Add("Each rank was chosen so that the number of trainable parameters comes as near as possible to that of the first method.");
-        notes.Add("± is the standard deviation over seeds. Step time is the median of steady steps, memory the most in use while training, without evaluation.");
-        if (device.Kind == DeviceKind.Cpu) notes.Add("Times are those of the CPU device and say nothing about a GPU.");
+        if (context.Get(budget) == SameParameters)
+            notes.Add(
+                "Each rank was chosen so that the number of trainable parameters comes as near as possible to that of the first method."
+            );
+        notes.Add(
+            "± is the standard deviation over seeds. Step time is the median of steady steps, memory the most in use while training, without evaluation."
+        );
+        if (device.Kind == DeviceKind.Cpu)
+            notes.Add("Times are those of the CPU device and say nothing about a GPU.");
         return [.. notes];
     }
 
     /// <summary>Of all methods the usual yardstick comes first: a budget is that of the first.</summary>
-    private static string[] Names(string list) => list == Every ? [.. AdapterMethods.All.Select(method => method.Name).OrderByDescending(name => name == "lora")] : list.Split(',', StringSplitOptions.TrimEntries);
+    private static string[] Names(string list) =>
+        list == Every
+            ? [.. AdapterMethods.All.Select(method => method.Name).OrderByDescending(name => name == "lora")]
+            : list.Split(',', StringSplitOptions.TrimEntries);
 }

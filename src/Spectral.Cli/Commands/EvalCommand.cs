@@ -1,35 +1,78 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
+using Spectral.Cli.Output;
 using Spectral.Kernels;
 using Spectral.Training;
+using Spectral.Training.Adapters;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Commands;
 
 internal sealed class EvalCommand : SpectralCommand
 {
-    private readonly Option<string> model = OptionTypes.RequiredPath("--model", "Model folder in Hugging Face layout.", "DIR");
+    private readonly Option<string> model = OptionTypes.RequiredPath(
+        "--model",
+        "Model folder in Hugging Face layout.",
+        "DIR"
+    );
     private readonly Option<string?> adapter = OptionTypes.Path("--adapter", "Adapter to attach.", "DIR");
-    private readonly Option<string> data = OptionTypes.RequiredPath("--data", "Records, one JSON object per line.", "FILE");
-    private readonly Option<int> batch = OptionTypes.Integer("--batch", "Records at a time; changes no result beyond rounding.", 8, 1, 65536);
-    private readonly Option<int> maxLength = OptionTypes.Integer("--max-length", "Tokens of a record; longer prompts are cut from the left.", 512, 2, 1 << 20);
+    private readonly Option<string> data = OptionTypes.RequiredPath(
+        "--data",
+        "Records, one JSON object per line.",
+        "FILE"
+    );
+    private readonly Option<int> batch = OptionTypes.Integer(
+        "--batch",
+        "Records at a time; changes no result beyond rounding.",
+        8,
+        1,
+        65536
+    );
+    private readonly Option<int> maxLength = OptionTypes.Integer(
+        "--max-length",
+        "Tokens of a record; longer prompts are cut from the left.",
+        512,
+        2,
+        1 << 20
+    );
     private readonly DeviceOptions device = new();
 
-    public EvalCommand() : base("eval", "Measures loss, perplexity and exact match on records.",
-        "spectral eval --model base-model --adapter adapter --data eval.jsonl") => AddOptions([model, adapter, data, batch, maxLength, .. device.WithTuning]);
+    public EvalCommand()
+        : base(
+            "eval",
+            "Measures loss, perplexity and exact match on records.",
+            "spectral eval --model base-model --adapter adapter --data eval.jsonl"
+        ) => AddOptions([model, adapter, data, batch, maxLength, .. device.WithTuning]);
 
     public override void Execute(CommandContext context)
     {
-        if (context.Get(batch) > 1) context.SavesMemory.Add($"--batch {context.Get(batch) / 2}");
-        if (context.Get(maxLength) > 2) context.SavesMemory.Add($"--max-length {context.Get(maxLength) / 2}");
+        if (context.Get(batch) > 1)
+            context.SavesMemory.Add($"--batch {context.Get(batch) / 2}");
+        if (context.Get(maxLength) > 2)
+            context.SavesMemory.Add($"--max-length {context.Get(maxLength) / 2}");
         using var inputs = new ModelInputs(context, context.Get(model));
         inputs.CheckAdapter(context, context.Get(adapter));
         EncodedRecord[] records = inputs.Encode(context, context.Get(data), context.Get(maxLength));
         using Device computing = device.Open(context);
         using CausalLanguageModel loaded = inputs.Load(computing, device.TypeOn(computing, context));
         using Adapter? attached = context.Get(adapter) is { } folder ? Adapter.Load(loaded, folder) : null;
-        EvaluationResult measured = context.Terminal.Track("evaluating", records.Length, progress => Evaluator.Evaluate(loaded, records, context.Get(batch),
-            exactMatch: true, new RecordsDone(progress), context.Cancellation));
+        EvaluationResult measured = context.Terminal.Track(
+            "evaluating",
+            records.Length,
+            progress =>
+                Evaluator.Evaluate(
+                    loaded,
+                    records,
+                    context.Get(batch),
+                    exactMatch: true,
+                    new RecordsDone(progress),
+                    context.Cancellation
+                )
+        );
         var result = new JsonObject
         {
             ["loss"] = JsonOutput.Number(measured.Loss),
@@ -39,15 +82,20 @@ internal sealed class EvalCommand : SpectralCommand
             ["records"] = measured.Records,
             ["variants"] = JsonOutput.Array(computing.Variants.All.Select(use => use.ToString())),
         };
-        context.Finish(result, terminal =>
-        {
-            terminal.Table(
-                ("loss", measured.Loss.ToString("0.0000", CultureInfo.InvariantCulture)),
-                ("perplexity", measured.Perplexity.ToString("0.000", CultureInfo.InvariantCulture)),
-                ("tokens", measured.Tokens.ToString("N0", CultureInfo.InvariantCulture)),
-                ("records", measured.Records.ToString("N0", CultureInfo.InvariantCulture)));
-            if (measured.ExactMatch is { } match) terminal.Table(("exact match", (100 * match).ToString("0.0", CultureInfo.InvariantCulture) + " %"));
-        });
+        context.Finish(
+            result,
+            terminal =>
+            {
+                terminal.Table(
+                    ("loss", measured.Loss.ToString("0.0000", CultureInfo.InvariantCulture)),
+                    ("perplexity", measured.Perplexity.ToString("0.000", CultureInfo.InvariantCulture)),
+                    ("tokens", measured.Tokens.ToString("N0", CultureInfo.InvariantCulture)),
+                    ("records", measured.Records.ToString("N0", CultureInfo.InvariantCulture))
+                );
+                if (measured.ExactMatch is { } match)
+                    terminal.Table(("exact match", (100 * match).ToString("0.0", CultureInfo.InvariantCulture) + " %"));
+            }
+        );
     }
 
     /// <summary>Unlike <see cref="Progress{T}"/> it reports on the caller's thread, so that no line comes late.</summary>

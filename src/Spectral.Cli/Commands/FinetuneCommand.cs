@@ -1,17 +1,31 @@
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
+using Spectral.Cli.Output;
+using Spectral.Cli.Runs;
 using Spectral.Kernels;
 using Spectral.Training;
+using Spectral.Training.Adapters;
+using Spectral.Training.Calibration;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Commands;
 
 internal sealed class FinetuneCommand : SpectralCommand
 {
-    private readonly TrainingOptions training = new("Model folder in Hugging Face layout.", "Folder for adapter, log and report.");
+    private readonly TrainingOptions training = new(
+        "Model folder in Hugging Face layout.",
+        "Folder for adapter, log and report."
+    );
     private readonly AdapterCommandOptions adapter = new();
 
-    public FinetuneCommand() : base("finetune", "Trains an adapter on a model. A run that was stopped or killed goes on with --resume.",
-        "spectral finetune --model base-model --data train.jsonl --eval eval.jsonl --out adapter",
-        "spectral finetune --model base-model --data train.jsonl --out adapter --adapter lora --rank 16 --alpha 32 --epochs 1 --lr 1e-3") =>
-        AddOptions([.. training.Inputs, .. adapter.All, .. training.Settings]);
+    public FinetuneCommand()
+        : base(
+            "finetune",
+            "Trains an adapter on a model. A run that was stopped or killed goes on with --resume.",
+            "spectral finetune --model base-model --data train.jsonl --eval eval.jsonl --out adapter",
+            "spectral finetune --model base-model --data train.jsonl --out adapter --adapter lora --rank 16 --alpha 32 --epochs 1 --lr 1e-3"
+        ) => AddOptions([.. training.Inputs, .. adapter.All, .. training.Settings]);
 
     public override void Execute(CommandContext context)
     {
@@ -20,17 +34,31 @@ internal sealed class FinetuneCommand : SpectralCommand
         using OutputFolder output = training.Output(context, context.Get(training.Model), start);
         AdapterMethod method = adapter.Method(context);
         AdapterOptions options = adapter.Read(context);
-        if (start is null) settings.RequireSuits(method);
+        if (start is null)
+            settings.RequireSuits(method);
         using var inputs = new ModelInputs(context, context.Get(training.Model));
         inputs.CheckAdapter(context, start);
         if (start is null)
-            adapter.RequireUsed(context, MethodFacts.Of(method, AdapterTargets.Of(inputs.Folder.Config, options), options));
+            adapter.RequireUsed(
+                context,
+                MethodFacts.Of(method, AdapterTargets.Of(inputs.Folder.Config, options), options)
+            );
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
-        EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file ? inputs.Encode(context, file, context.Get(training.MaxLength)) : null;
+        EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file
+            ? inputs.Encode(context, file, context.Get(training.MaxLength))
+            : null;
         int steps = settings.StepsFor(data.Length);
 
         output.Claim();
-        var identity = new RunIdentity(context, this, training.Model, training.Data, training.Eval, adapter.InitAdapter, adapter.Previous);
+        var identity = new RunIdentity(
+            context,
+            this,
+            training.Model,
+            training.Data,
+            training.Eval,
+            adapter.InitAdapter,
+            adapter.Previous
+        );
         using SavedRun? saved = training.Saved(context, output, identity, steps);
         if (saved?.Result is { } done)
         {
@@ -42,13 +70,17 @@ internal sealed class FinetuneCommand : SpectralCommand
         saved?.Prepare(context, device, type);
         using CausalLanguageModel model = inputs.Load(device, type);
         options = options with { Seed = settings.Seed, TrainableTokens = adapter.Tokens(context, inputs.Tokenizer) };
-        using Adapter attached = start is not null ? adapter.Load(context, model, start)
+        using Adapter attached =
+            start is not null ? adapter.Load(context, model, start)
             : saved is not null ? Adapter.Restore(model, method, options, saved.State)
             : Attach(context, model, method, options, data, settings);
-        if (start is not null) adapter.RequireNoConflict(context, model.Config, attached, inputs.Tokenizer);
+        if (start is not null)
+            adapter.RequireNoConflict(context, model.Config, attached, inputs.Tokenizer);
         if (attached.PartsTiedHead)
-            context.Terminal.Warn("the model ties its head to the embedding; the two part under this adapter "
-                + "(--keep-tied has the head follow an adapted or trained embedding)");
+            context.Terminal.Warn(
+                "the model ties its head to the embedding; the two part under this adapter "
+                    + "(--keep-tied has the head follow an adapted or trained embedding)"
+            );
         attached.RequireSavable();
         long total = model.ParameterCount + attached.TrainableCount;
         var run = new TrainingRun(context, settings, output, identity)
@@ -60,12 +92,24 @@ internal sealed class FinetuneCommand : SpectralCommand
             Json = result => TrainingRun.JsonOf(result, model, attached.TrainableCount, total),
         };
         TrainingResult result = run.Train(model, data, evaluation, saved);
-        context.Finish(run.Json(result), terminal => TrainingRun.Print(terminal, result, attached.TrainableCount, total, output.FullPath));
+        context.Finish(
+            run.Json(result),
+            terminal => TrainingRun.Print(terminal, result, attached.TrainableCount, total, output.FullPath)
+        );
     }
 
-    private Adapter Attach(CommandContext context, CausalLanguageModel model, AdapterMethod method, AdapterOptions options, EncodedRecord[] data, TrainerOptions settings)
+    private Adapter Attach(
+        CommandContext context,
+        CausalLanguageModel model,
+        AdapterMethod method,
+        AdapterOptions options,
+        EncodedRecord[] data,
+        TrainerOptions settings
+    )
     {
-        Calibration? calibration = method.StartsFromData ? Calibration.OfTraining(model, data, settings, context.Get(adapter.CalibrationRecords)) : null;
+        ModelCalibration? calibration = method.StartsFromData
+            ? ModelCalibration.OfTraining(model, data, settings, context.Get(adapter.CalibrationRecords))
+            : null;
         return Adapter.Attach(model, method, options, calibration);
     }
 }

@@ -1,48 +1,83 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
+using Spectral.Cli.Output;
 using Spectral.Kernels;
-using Spectral.Training;
+using Spectral.Training.Adapters;
+using Spectral.Training.Generation;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Commands;
 
 internal sealed class GenerateCommand : SpectralCommand
 {
-    private readonly Option<string> model = OptionTypes.RequiredPath("--model", "Model folder in Hugging Face layout.", "DIR");
+    private readonly Option<string> model = OptionTypes.RequiredPath(
+        "--model",
+        "Model folder in Hugging Face layout.",
+        "DIR"
+    );
     private readonly Option<string?> adapter = OptionTypes.Path("--adapter", "Adapter to attach.", "DIR");
     private readonly Option<string> prompt = OptionTypes.RequiredText("--prompt", "Text to continue.");
     private readonly Option<int> maxTokens = OptionTypes.Integer("--max-tokens", "Most tokens to add.", 64, 1, 1 << 20);
-    private readonly Option<double> temperature = OptionTypes.Number("--temperature", "0 always takes the most probable token; higher is more varied.", 0, x => x >= 0, "a number of at least 0");
-    private readonly Option<double> topP = OptionTypes.Number("--top-p", "Sample among the most probable tokens that together reach this probability.", 1, x => x is > 0 and <= 1, "a number above 0 and at most 1");
+    private readonly Option<double> temperature = OptionTypes.Number(
+        "--temperature",
+        "0 always takes the most probable token; higher is more varied.",
+        0,
+        x => x >= 0,
+        "a number of at least 0"
+    );
+    private readonly Option<double> topP = OptionTypes.Number(
+        "--top-p",
+        "Sample among the most probable tokens that together reach this probability.",
+        1,
+        x => x is > 0 and <= 1,
+        "a number above 0 and at most 1"
+    );
     private readonly Option<ulong> seed = OptionTypes.Seed("Seed of the sampling.");
     private readonly DeviceOptions device = new();
 
-    public GenerateCommand() : base("generate", "Completes a text.",
-        "spectral generate --model base-model --adapter adapter --prompt \"Once upon a time\"",
-        "spectral generate --model base-model --prompt \"Once\" --temperature 0.8 --top-p 0.95 --seed 7") =>
-        AddOptions([model, adapter, prompt, maxTokens, temperature, topP, seed, .. device.All]);
+    public GenerateCommand()
+        : base(
+            "generate",
+            "Completes a text.",
+            "spectral generate --model base-model --adapter adapter --prompt \"Once upon a time\"",
+            "spectral generate --model base-model --prompt \"Once\" --temperature 0.8 --top-p 0.95 --seed 7"
+        ) => AddOptions([model, adapter, prompt, maxTokens, temperature, topP, seed, .. device.All]);
 
     public override void Execute(CommandContext context)
     {
         if (context.Get(temperature) == 0 && context.IsGiven(topP))
             throw new InputException(
-                $"--top-p {context.Text(topP)}: nothing is sampled without --temperature, expected one above 0");
+                $"--top-p {context.Text(topP)}: nothing is sampled without --temperature, expected one above 0"
+            );
         if (context.Get(temperature) == 0 && context.IsGiven(seed))
             context.Terminal.Warn(
-                $"--seed {context.Text(seed)} changes nothing: nothing is sampled without --temperature");
+                $"--seed {context.Text(seed)} changes nothing: nothing is sampled without --temperature"
+            );
         using var inputs = new ModelInputs(context, context.Get(model));
         inputs.CheckAdapter(context, context.Get(adapter));
         using Device computing = device.Open(context);
         using CausalLanguageModel loaded = inputs.Load(computing, device.TypeOn(computing, context));
         using Adapter? attached = context.Get(adapter) is { } folder ? Adapter.Load(loaded, folder) : null;
-        GeneratedText generated = TextGenerator.Generate(loaded, inputs.Tokenizer, context.Get(prompt), new GenerationOptions
-        {
-            MaxTokens = context.Get(maxTokens),
-            EndTokenIds = inputs.EndTokens,
-            Temperature = context.Get(temperature),
-            TopP = context.Get(topP),
-            Seed = context.Get(seed),
-        }, context.Cancellation);
-        context.Finish(new JsonObject { ["text"] = generated.Text, ["tokens"] = JsonOutput.Array(generated.Tokens) },
-            terminal => terminal.Line(generated.Text));
+        GeneratedText generated = TextGenerator.Generate(
+            loaded,
+            inputs.Tokenizer,
+            context.Get(prompt),
+            new GenerationOptions
+            {
+                MaxTokens = context.Get(maxTokens),
+                EndTokenIds = inputs.EndTokens,
+                Temperature = context.Get(temperature),
+                TopP = context.Get(topP),
+                Seed = context.Get(seed),
+            },
+            context.Cancellation
+        );
+        context.Finish(
+            new JsonObject { ["text"] = generated.Text, ["tokens"] = JsonOutput.Array(generated.Tokens) },
+            terminal => terminal.Line(generated.Text)
+        );
     }
 }

@@ -1,23 +1,35 @@
 using System.Reflection;
 using System.Text.Json.Nodes;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Output;
 using Spectral.Kernels;
+using Spectral.Kernels.Driver;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Commands;
 
 internal sealed class InfoCommand : SpectralCommand
 {
-    public InfoCommand() : base("info", "Shows devices, driver and library versions, and the kernels in this build.",
-        "spectral info", "spectral info --json") => AddOptions();
+    public InfoCommand()
+        : base(
+            "info",
+            "Shows devices, driver and library versions, and the kernels in this build.",
+            "spectral info",
+            "spectral info --json"
+        ) => AddOptions();
 
     public override void Execute(CommandContext context)
     {
         var devices = new List<DeviceFacts>();
         var notes = new List<string>();
         int count = Device.CudaCount(out string? reason);
-        if (reason is not null) notes.Add($"CUDA: {reason}");
-        for (int i = 0; i < count; i++) Look(() => Device.Cuda(i), $"cuda:{i}", devices, notes);
+        if (reason is not null)
+            notes.Add($"CUDA: {reason}");
+        for (int i = 0; i < count; i++)
+            Look(() => Device.Cuda(i), $"cuda:{i}", devices, notes);
         Look(() => Device.Cpu(), "cpu", devices, notes);
-        if (KernelLibrary.Architectures.Count == 0) notes.Add("this build holds no PTX (built without nvcc): it runs on the CPU only");
+        if (KernelLibrary.Architectures.Count == 0)
+            notes.Add("this build holds no PTX (built without nvcc): it runs on the CPU only");
 
         var libraries = new JsonObject { ["spectral"] = Version(), ["runtime"] = Environment.Version.ToString() };
         foreach (DeviceFacts device in devices)
@@ -29,7 +41,10 @@ internal sealed class InfoCommand : SpectralCommand
         foreach (string architecture in KernelLibrary.Architectures)
             ptx[architecture] = JsonOutput.Array(KernelLibrary.Ptx(architecture).Keys.Order(StringComparer.Ordinal));
         var variants = new JsonObject();
-        foreach (DeviceFacts device in devices) variants[device.Selector] = new JsonObject([.. device.Variants.Select(choice => KeyValuePair.Create(choice.Type, (JsonNode?)choice.Text))]);
+        foreach (DeviceFacts device in devices)
+            variants[device.Selector] = new JsonObject([
+                .. device.Variants.Select(choice => KeyValuePair.Create(choice.Type, (JsonNode?)choice.Text)),
+            ]);
         var result = new JsonObject
         {
             ["devices"] = new JsonArray([.. devices.Select(device => (JsonNode)device.ToJson())]),
@@ -37,18 +52,32 @@ internal sealed class InfoCommand : SpectralCommand
             ["kernels"] = new JsonObject { ["ptx"] = ptx, ["low_rank_variant"] = variants },
             ["notes"] = JsonOutput.Array(notes),
         };
-        context.Finish(result, terminal =>
-        {
-            foreach (DeviceFacts device in devices)
-                terminal.Line($"{device.Selector,-8}{device.Name}, {device.Memory / (1 << 20):N0} MiB, {device.Processors} "
-                    + (device.Kind == "cpu" ? "cores" : $"multiprocessors, compute capability {device.Capability}"));
-            terminal.Table([.. libraries.Select(library => (library.Key, library.Value!.ToString()))]);
-            foreach (DeviceFacts device in devices)
-                terminal.Line($"{device.Selector} computes low-rank layers by {string.Join(", ", device.Variants.Select(choice => $"{choice.Text} in {choice.Type}"))}");
-            foreach (string architecture in KernelLibrary.Architectures)
-                terminal.Line($"ptx {architecture}  {string.Join(' ', KernelLibrary.Ptx(architecture).Keys.Order(StringComparer.Ordinal))}");
-            foreach (string note in notes) terminal.Line("note: " + note);
-        });
+        context.Finish(
+            result,
+            terminal =>
+            {
+                foreach (DeviceFacts device in devices)
+                    terminal.Line(
+                        $"{device.Selector, -8}{device.Name}, {device.Memory / (1 << 20):N0} MiB, {device.Processors} "
+                            + (
+                                device.Kind == "cpu"
+                                    ? "cores"
+                                    : $"multiprocessors, compute capability {device.Capability}"
+                            )
+                    );
+                terminal.Table([.. libraries.Select(library => (library.Key, library.Value!.ToString()))]);
+                foreach (DeviceFacts device in devices)
+                    terminal.Line(
+                        $"{device.Selector} computes low-rank layers by {string.Join(", ", device.Variants.Select(choice => $"{choice.Text} in {choice.Type}"))}"
+                    );
+                foreach (string architecture in KernelLibrary.Architectures)
+                    terminal.Line(
+                        $"ptx {architecture}  {string.Join(' ', KernelLibrary.Ptx(architecture).Keys.Order(StringComparer.Ordinal))}"
+                    );
+                foreach (string note in notes)
+                    terminal.Line("note: " + note);
+            }
+        );
     }
 
     /// <summary>A device that cannot be opened is worth a note, not the end of the command.</summary>
@@ -58,13 +87,23 @@ internal sealed class InfoCommand : SpectralCommand
         {
             using Device device = open();
             devices.Add(DeviceFacts.Of(device, selector));
-            if (device.Kind != DeviceKind.Cuda) return;
-            if (device.ComputeCapability.Major < 8) notes.Add($"{selector}: the kernels need compute capability 8.0 or newer");
+            if (device.Kind != DeviceKind.Cuda)
+                return;
+            if (device.ComputeCapability.Major < 8)
+                notes.Add($"{selector}: the kernels need compute capability 8.0 or newer");
             var (major, minor) = device.DriverVersion;
             if ((major, minor).CompareTo((12, 4)) < 0)
-                notes.Add($"{selector}: the driver knows CUDA {major}.{minor}; our PTX comes from CUDA 12.4 and wants driver 550 or newer");
+                notes.Add(
+                    $"{selector}: the driver knows CUDA {major}.{minor}; our PTX comes from CUDA 12.4 and wants driver 550 or newer"
+                );
         }
-        catch (Exception error) when (error is CudaException or DllNotFoundException or EntryPointNotFoundException or PlatformNotSupportedException)
+        catch (Exception error)
+            when (error
+                    is CudaException
+                        or DllNotFoundException
+                        or EntryPointNotFoundException
+                        or PlatformNotSupportedException
+            )
         {
             notes.Add($"{selector}: {error.Message}");
         }
@@ -73,22 +112,45 @@ internal sealed class InfoCommand : SpectralCommand
     private static string Version() =>
         typeof(InfoCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
-    private sealed record DeviceFacts(string Selector, string Kind, string Name, long Memory, int Processors, string Capability, string Driver, string Blas, (string Type, string Text)[] Variants)
+    private sealed record DeviceFacts(
+        string Selector,
+        string Kind,
+        string Name,
+        long Memory,
+        int Processors,
+        string Capability,
+        string Driver,
+        string Blas,
+        (string Type, string Text)[] Variants
+    )
     {
-        public static DeviceFacts Of(Device device, string selector) => new(selector, device.Kind == DeviceKind.Cpu ? "cpu" : "cuda", device.Name, device.TotalMemory,
-            device.MultiprocessorCount, $"{device.ComputeCapability.Major}.{device.ComputeCapability.Minor}",
-            $"{device.DriverVersion.Major}.{device.DriverVersion.Minor}", BlasVersion(device),
-            [.. new[] { DType.F32, DType.BF16 }.Select(type => (type.Suffix(), LowRankLinear.Choose(device, type).Choice))]);
+        public static DeviceFacts Of(Device device, string selector) =>
+            new(
+                selector,
+                device.Kind == DeviceKind.Cpu ? "cpu" : "cuda",
+                device.Name,
+                device.TotalMemory,
+                device.MultiprocessorCount,
+                $"{device.ComputeCapability.Major}.{device.ComputeCapability.Minor}",
+                $"{device.DriverVersion.Major}.{device.DriverVersion.Minor}",
+                BlasVersion(device),
+                [
+                    .. new[] { DType.F32, DType.BF16 }.Select(type =>
+                        (type.Suffix(), LowRankLinear.Choose(device, type).Choice)
+                    ),
+                ]
+            );
 
-        public JsonObject ToJson() => new()
-        {
-            ["name"] = Name,
-            ["kind"] = Kind,
-            ["device"] = Selector,
-            ["memory_bytes"] = Memory,
-            ["multiprocessors"] = Processors,
-            ["compute_capability"] = Capability,
-        };
+        public JsonObject ToJson() =>
+            new()
+            {
+                ["name"] = Name,
+                ["kind"] = Kind,
+                ["device"] = Selector,
+                ["memory_bytes"] = Memory,
+                ["multiprocessors"] = Processors,
+                ["compute_capability"] = Capability,
+            };
 
         private static string BlasVersion(Device device)
         {

@@ -1,30 +1,57 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Spectral.Training;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
+using Spectral.Training.Adapters;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Commands;
 
 internal sealed class MethodsCommand : SpectralCommand
 {
-    private readonly Option<string?> model = OptionTypes.Path("--model", "Model folder whose layers to count over; only its config is read. [default: one layer of 4096 x 4096]", "DIR");
-    private readonly Option<string?> one = new("--adapter") { Description = "Show this method in detail.", HelpName = "NAME", CustomParser = AdapterCommandOptions.MethodName };
+    private readonly Option<string?> model = OptionTypes.Path(
+        "--model",
+        "Model folder whose layers to count over; only its config is read. [default: one layer of 4096 x 4096]",
+        "DIR"
+    );
+    private readonly Option<string?> one = new("--adapter")
+    {
+        Description = "Show this method in detail.",
+        HelpName = "NAME",
+        CustomParser = AdapterCommandOptions.MethodName,
+    };
     private readonly AdapterCommandOptions adapter = new();
 
-    public MethodsCommand() : base("methods", "Lists the adapter methods with what they come to on a model, or one layer, with the options given: scalars trained, floating point operations of the adapter's forward pass over those of the layers, whether it can be merged, its name in adapter files, its source.",
-        "spectral methods --model base-model --rank 16", "spectral methods --adapter lora", "spectral methods --rank 4 --json") => AddOptions([model, one, .. adapter.Shared]);
+    public MethodsCommand()
+        : base(
+            "methods",
+            "Lists the adapter methods with what they come to on a model, or one layer, with the options given: scalars trained, floating point operations of the adapter's forward pass over those of the layers, whether it can be merged, its name in adapter files, its source.",
+            "spectral methods --model base-model --rank 16",
+            "spectral methods --adapter lora",
+            "spectral methods --rank 4 --json"
+        ) => AddOptions([model, one, .. adapter.Shared]);
 
     public override void Execute(CommandContext context)
     {
         AdapterMethod[] chosen = context.Get(one) is { } name ? [AdapterMethods.Find(name)] : [.. AdapterMethods.All];
         AdapterOptions[] options = [.. chosen.Select(method => adapter.Read(context, method, chosen))];
         IReadOnlyList<ModuleShape> layers = context.Get(model) is { } folder
-            ? AdapterTargets.Of(Load(context, folder), options[0]) : MethodFacts.OneLayer;
-        DescribedMethod[] described = [.. chosen.Zip(options, (method, read) => DescribedMethod.Of(method, layers, read))];
+            ? AdapterTargets.Of(Load(context, folder), options[0])
+            : MethodFacts.OneLayer;
+        DescribedMethod[] described =
+        [
+            .. chosen.Zip(options, (method, read) => DescribedMethod.Of(method, layers, read)),
+        ];
         if (context.Get(one) is not null)
         {
-            if (described[0].Refusal is { } refusal) throw new InputException($"{described[0].Method.Name}: {refusal}");
-            context.Finish(described[0].ToJson(detail: true), terminal => Show(terminal, described[0], Over(context, layers)));
+            if (described[0].Refusal is { } refusal)
+                throw new InputException($"{described[0].Method.Name}: {refusal}");
+            context.Finish(
+                described[0].ToJson(detail: true),
+                terminal => Show(terminal, described[0], Over(context, layers))
+            );
             return;
         }
         var result = new JsonObject
@@ -33,27 +60,66 @@ internal sealed class MethodsCommand : SpectralCommand
             ["layers"] = layers.Count,
             ["methods"] = new JsonArray([.. described.Select(method => (JsonNode)method.ToJson(detail: false))]),
         };
-        context.Finish(result, terminal =>
-        {
-            terminal.Table(DescribedMethod.Columns, [.. described.Select(method => method.Row())], textFrom: DescribedMethod.FirstText);
-            terminal.Line($"counted over {Over(context, layers)}; `spectral methods --adapter NAME` tells more about one");
-        });
+        context.Finish(
+            result,
+            terminal =>
+            {
+                terminal.Table(
+                    DescribedMethod.Columns,
+                    [.. described.Select(method => method.Row())],
+                    textFrom: DescribedMethod.FirstText
+                );
+                terminal.Line(
+                    $"counted over {Over(context, layers)}; `spectral methods --adapter NAME` tells more about one"
+                );
+            }
+        );
     }
 
-    private string Over(CommandContext context, IReadOnlyList<ModuleShape> layers) => context.Get(model) is { } folder
-        ? $"{layers.Count} layers of {folder}" : string.Create(CultureInfo.InvariantCulture, $"one layer of {layers[0].Out} x {layers[0].In}");
+    private string Over(CommandContext context, IReadOnlyList<ModuleShape> layers) =>
+        context.Get(model) is { } folder
+            ? $"{layers.Count} layers of {folder}"
+            : string.Create(CultureInfo.InvariantCulture, $"one layer of {layers[0].Out} x {layers[0].In}");
 
     private static void Show(Terminal terminal, DescribedMethod described, string over)
     {
         AdapterMethod method = described.Method;
         terminal.Line($"{method.Name}: {method.Summary}");
         terminal.Table(
-            ("use", method.Use), ("source", method.Source), ("form", method.IsPublishedForm ? "as published" : "reconstructed: the paper gives the idea, not every detail"),
-            ("trains", string.Create(CultureInfo.InvariantCulture, $"{described.Facts!.Trainable:N0} parameters over {over}")), ("extra forward", described.ExtraForward),
-            ("mergeable", DescribedMethod.Mergeable(described.Facts) + (described.Facts.IsLowRank ? ", and exactly a plain LoRA" : described.Facts.WantsBias ? ", which these layers lack" : "")), ("PEFT name", method.PeftType));
-        if (method.Settings.Count == 0) terminal.Line("no settings of its own");
+            ("use", method.Use),
+            ("source", method.Source),
+            (
+                "form",
+                method.IsPublishedForm ? "as published" : "reconstructed: the paper gives the idea, not every detail"
+            ),
+            (
+                "trains",
+                string.Create(CultureInfo.InvariantCulture, $"{described.Facts!.Trainable:N0} parameters over {over}")
+            ),
+            ("extra forward", described.ExtraForward),
+            (
+                "mergeable",
+                DescribedMethod.Mergeable(described.Facts)
+                    + (
+                        described.Facts.IsLowRank ? ", and exactly a plain LoRA"
+                        : described.Facts.WantsBias ? ", which these layers lack"
+                        : ""
+                    )
+            ),
+            ("PEFT name", method.PeftType)
+        );
+        if (method.Settings.Count == 0)
+            terminal.Line("no settings of its own");
         else
-            terminal.Table(["--set", "default", "expected", ""], [.. method.Settings.Select(setting => (string[])[setting.Name, setting.Describe(setting.Default), setting.Expected, setting.Help])], textFrom: 1);
+            terminal.Table(
+                ["--set", "default", "expected", ""],
+                [
+                    .. method.Settings.Select(setting =>
+                        (string[])[setting.Name, setting.Describe(setting.Default), setting.Expected, setting.Help]
+                    ),
+                ],
+                textFrom: 1
+            );
     }
 
     private static ModelConfig Load(CommandContext context, string folder)

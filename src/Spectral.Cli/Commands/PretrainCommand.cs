@@ -1,16 +1,28 @@
 using System.Text.Json.Nodes;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
+using Spectral.Cli.Output;
+using Spectral.Cli.Runs;
 using Spectral.Kernels;
 using Spectral.Training;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Commands;
 
 internal sealed class PretrainCommand : SpectralCommand
 {
-    private readonly TrainingOptions training = new("Folder with config and tokenizer; weights are optional and trained further.", "Folder for the trained model, its log and report.");
+    private readonly TrainingOptions training = new(
+        "Folder with config and tokenizer; weights are optional and trained further.",
+        "Folder for the trained model, its log and report."
+    );
 
-    public PretrainCommand() : base("pretrain", "Trains all weights of a model, from random ones if it has none. A run that was stopped or killed goes on with --resume.",
-        "spectral pretrain --model model-config --data text.jsonl --out model --epochs 10 --lr 3e-3 --warmup 50") =>
-        AddOptions([.. training.Inputs, .. training.Settings]);
+    public PretrainCommand()
+        : base(
+            "pretrain",
+            "Trains all weights of a model, from random ones if it has none. A run that was stopped or killed goes on with --resume.",
+            "spectral pretrain --model model-config --data text.jsonl --out model --epochs 10 --lr 3e-3 --warmup 50"
+        ) => AddOptions([.. training.Inputs, .. training.Settings]);
 
     public override void Execute(CommandContext context)
     {
@@ -18,7 +30,9 @@ internal sealed class PretrainCommand : SpectralCommand
         using OutputFolder output = training.Output(context, context.Get(training.Model));
         using var inputs = new ModelInputs(context, context.Get(training.Model), weightsOptional: true);
         EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
-        EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file ? inputs.Encode(context, file, context.Get(training.MaxLength)) : null;
+        EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file
+            ? inputs.Encode(context, file, context.Get(training.MaxLength))
+            : null;
         int steps = settings.StepsFor(data.Length);
 
         output.Claim();
@@ -48,6 +62,9 @@ internal sealed class PretrainCommand : SpectralCommand
             },
         };
         TrainingResult result = run.Train(model, data, evaluation, saved);
-        context.Finish(run.Json(result), terminal => TrainingRun.Print(terminal, result, model.ParameterCount, model.ParameterCount, output.FullPath));
+        context.Finish(
+            run.Json(result),
+            terminal => TrainingRun.Print(terminal, result, model.ParameterCount, model.ParameterCount, output.FullPath)
+        );
     }
 }

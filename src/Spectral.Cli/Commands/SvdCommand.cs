@@ -1,26 +1,59 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Options;
+using Spectral.Cli.Output;
 using Spectral.Kernels;
-using Spectral.Training;
+using Spectral.Kernels.Linalg;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Commands;
 
 internal sealed class SvdCommand : SpectralCommand
 {
     private readonly Option<string?> file = OptionTypes.Path("--file", "Safetensors file to read.", "FILE");
-    private readonly Option<string?> model = OptionTypes.Path("--model", "Model folder to read; instead of --file.", "DIR");
-    private readonly Option<string?> tensor = OptionTypes.OptionalText("--tensor", "One 2-D tensor. [default: all of them]", "NAME");
+    private readonly Option<string?> model = OptionTypes.Path(
+        "--model",
+        "Model folder to read; instead of --file.",
+        "DIR"
+    );
+    private readonly Option<string?> tensor = OptionTypes.OptionalText(
+        "--tensor",
+        "One 2-D tensor. [default: all of them]",
+        "NAME"
+    );
     private readonly Option<int> rank = OptionTypes.Integer("--rank", "Singular triplets to compute.", 0, 1);
-    private readonly Option<int> oversample = OptionTypes.Integer("--oversample", "Further directions to sample.", 16, 0, 4096);
-    private readonly Option<int> powerIterations = OptionTypes.Integer("--power-iterations", "Passes over the matrix and back that sharpen the result. From 4 on, further ones follow (32 at most) while values still move by about a hundredth of the largest, as they do for matrices like random ones.", 4, 0, 1000);
+    private readonly Option<int> oversample = OptionTypes.Integer(
+        "--oversample",
+        "Further directions to sample.",
+        16,
+        0,
+        4096
+    );
+    private readonly Option<int> powerIterations = OptionTypes.Integer(
+        "--power-iterations",
+        "Passes over the matrix and back that sharpen the result. From 4 on, further ones follow (32 at most) while values still move by about a hundredth of the largest, as they do for matrices like random ones.",
+        4,
+        0,
+        1000
+    );
     private readonly Option<ulong> seed = OptionTypes.Seed("Seed of the random test matrix.");
-    private readonly Option<string> output = OptionTypes.RequiredPath("--out", "Safetensors file for NAME.U, NAME.S and NAME.Vt.", "FILE");
+    private readonly Option<string> output = OptionTypes.RequiredPath(
+        "--out",
+        "Safetensors file for NAME.U, NAME.S and NAME.Vt.",
+        "FILE"
+    );
     private readonly Option<bool> overwrite = OptionTypes.Flag("--overwrite", "Replace an existing --out.");
     private readonly DeviceOptions device = new();
 
-    public SvdCommand() : base("svd", "Computes the leading singular triplets of matrices by randomized SVD. On a GPU tensors of one shape are decomposed together, and the seconds of each are its share; residual_bound is ten times what ten random vectors show of what is left, which is above its norm with probability 1 - 1e-10 and often several times that.",
-        "spectral svd --model base-model --tensor model.layers.0.self_attn.q_proj.weight --rank 16 --out q.safetensors",
-        "spectral svd --file weights.safetensors --rank 32 --oversample 10 --power-iterations 2 --out svd.safetensors --json")
+    public SvdCommand()
+        : base(
+            "svd",
+            "Computes the leading singular triplets of matrices by randomized SVD. On a GPU tensors of one shape are decomposed together, and the seconds of each are its share; residual_bound is ten times what ten random vectors show of what is left, which is above its norm with probability 1 - 1e-10 and often several times that.",
+            "spectral svd --model base-model --tensor model.layers.0.self_attn.q_proj.weight --rank 16 --out q.safetensors",
+            "spectral svd --file weights.safetensors --rank 32 --oversample 10 --power-iterations 2 --out svd.safetensors --json"
+        )
     {
         rank.Required = true;
         rank.DefaultValueFactory = null;
@@ -29,54 +62,94 @@ internal sealed class SvdCommand : SpectralCommand
 
     public override void Execute(CommandContext context)
     {
-        string? fromFile = context.Get(file), fromModel = context.Get(model);
-        if (fromFile is null == fromModel is null) throw new InputException("--file FILE, --model DIR: expected exactly one of the two");
+        string? fromFile = context.Get(file),
+            fromModel = context.Get(model);
+        if (fromFile is null == fromModel is null)
+            throw new InputException("--file FILE, --model DIR: expected exactly one of the two");
         using SafetensorsFile? weights = fromFile is null ? null : SafetensorsFile.Open(fromFile);
         using ModelFolder? folder = fromModel is null ? null : context.OpenModel(fromModel);
-        List<SafetensorsTensor> chosen = Choose(weights is not null ? weights.Tensors.Values : folder!.TensorNames.Select(name => folder[name]),
-            fromFile ?? fromModel!, context.Get(tensor), context.Get(rank));
+        List<SafetensorsTensor> chosen = Choose(
+            weights is not null ? weights.Tensors.Values : folder!.TensorNames.Select(name => folder[name]),
+            fromFile ?? fromModel!,
+            context.Get(tensor),
+            context.Get(rank)
+        );
         using var target = new OutputFile("--out", context.Get(output), context.Get(overwrite), fromFile ?? fromModel!);
         target.Claim();
 
         using Device computing = device.Open(context);
         DType type = device.TypeOn(computing, context);
-        var options = new RandomizedSvdOptions { Oversample = context.Get(oversample), PowerIterations = context.Get(powerIterations), Seed = context.Get(seed) };
+        var options = new RandomizedSvdOptions
+        {
+            Oversample = context.Get(oversample),
+            PowerIterations = context.Get(powerIterations),
+            Seed = context.Get(seed),
+        };
         WarmUp(computing, type);
         using var factors = new SvdFactors(chosen, computing, type, context.Get(rank), options, context.Cancellation);
-        context.Terminal.Track("svd", chosen.Count, progress =>
-        {
-            factors.Decomposed += (count, last) => progress.Report(count, last, notable: true);
-            SafetensorsWriter.Write(target.FullPath, factors.ToWrite());
-            return true;
-        });
+        context.Terminal.Track(
+            "svd",
+            chosen.Count,
+            progress =>
+            {
+                factors.Decomposed += (count, last) => progress.Report(count, last, notable: true);
+                SafetensorsWriter.Write(target.FullPath, factors.ToWrite());
+                return true;
+            }
+        );
         JsonArray rows = factors.Rows();
-        var result = new JsonObject { ["tensors"] = rows, ["device"] = computing.ToString(), ["out"] = target.FullPath };
-        context.Finish(result, terminal =>
+        var result = new JsonObject
         {
-            foreach (JsonNode? row in rows)
-                terminal.Line($"{row!["name"]}  {row["shape"]!.ToJsonString()}  {(double?)row["seconds"]:0.0000} s  residual at most {(double?)row["residual_bound"]:g4}");
-            terminal.Line($"wrote {target.FullPath}");
-        });
+            ["tensors"] = rows,
+            ["device"] = computing.ToString(),
+            ["out"] = target.FullPath,
+        };
+        context.Finish(
+            result,
+            terminal =>
+            {
+                foreach (JsonNode? row in rows)
+                    terminal.Line(
+                        $"{row!["name"]}  {row["shape"]!.ToJsonString()}  {(double?)row["seconds"]:0.0000} s  residual at most {(double?)row["residual_bound"]:g4}"
+                    );
+                terminal.Line($"wrote {target.FullPath}");
+            }
+        );
     }
 
     /// <summary>The tensors to decompose, in order of name, checked before any is read.</summary>
-    private static List<SafetensorsTensor> Choose(IEnumerable<SafetensorsTensor> tensors, string source, string? wanted, int rank)
+    private static List<SafetensorsTensor> Choose(
+        IEnumerable<SafetensorsTensor> tensors,
+        string source,
+        string? wanted,
+        int rank
+    )
     {
         List<SafetensorsTensor> all = [.. tensors.OrderBy(tensor => tensor.Name, StringComparer.Ordinal)];
         List<SafetensorsTensor> chosen = wanted is null
             ? all.FindAll(tensor => tensor.Shape.Count == 2 && tensor.Type.IsFloat())
             : all.FindAll(tensor => tensor.Name == wanted);
         if (chosen.Count == 0)
-            throw new InputException(wanted is null ? $"{source}: expected at least one 2-D tensor of floats" : $"--tensor \"{wanted}\": not in {source}; expected one of its {all.Count} tensors");
+            throw new InputException(
+                wanted is null
+                    ? $"{source}: expected at least one 2-D tensor of floats"
+                    : $"--tensor \"{wanted}\": not in {source}; expected one of its {all.Count} tensors"
+            );
         foreach (SafetensorsTensor tensor in chosen)
         {
             string shape = $"[{string.Join(", ", tensor.Shape)}]";
             if (tensor.Shape.Count != 2 || !tensor.Type.IsFloat())
-                throw new InputException($"{tensor.Path}: tensor {tensor.Name} is {tensor.Type.HeaderName()} {shape}; expected a 2-D tensor of floats");
+                throw new InputException(
+                    $"{tensor.Path}: tensor {tensor.Name} is {tensor.Type.HeaderName()} {shape}; expected a 2-D tensor of floats"
+                );
             if (tensor.Count > Array.MaxLength)
-                throw new InputException($"{tensor.Path}: tensor {tensor.Name} is {shape}; expected at most {Array.MaxLength} elements");
+                throw new InputException(
+                    $"{tensor.Path}: tensor {tensor.Name} is {shape}; expected at most {Array.MaxLength} elements"
+                );
             if (rank > Math.Min(tensor.Shape[0], tensor.Shape[1]))
-                throw new InputException($"--rank {rank}: tensor {tensor.Name} is {shape}; expected a rank of at most {Math.Min(tensor.Shape[0], tensor.Shape[1])}");
+                throw new InputException(
+                    $"--rank {rank}: tensor {tensor.Name} is {shape}; expected a rank of at most {Math.Min(tensor.Shape[0], tensor.Shape[1])}"
+                );
         }
         return chosen;
     }
@@ -85,7 +158,8 @@ internal sealed class SvdCommand : SpectralCommand
     private static void WarmUp(Device device, DType type)
     {
         var values = new float[96 * 96];
-        for (int i = 0; i < values.Length; i++) values[i] = MathF.Sin(i);
+        for (int i = 0; i < values.Length; i++)
+            values[i] = MathF.Sin(i);
         using Tensor matrix = Tensor.From(device, values, (96, 96), type);
         RandomizedSvd.Compute(matrix, 8, new RandomizedSvdOptions()).Dispose();
     }

@@ -1,21 +1,33 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using Spectral.Cli.Output;
 using Spectral.Kernels;
-using Spectral.Training;
+using Spectral.Kernels.Linalg;
+using Spectral.Training.IO;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Commands;
 
 /// <summary>
 /// The factors of many stored matrices, computed while they are written: each window of neighbouring tensors is read, decomposed in batches of
 /// one shape, and let go once written, so that memory holds one window of weights (1 GiB on the device) and its factors, whatever the model's size.
 /// </summary>
-internal sealed class SvdFactors(IReadOnlyList<SafetensorsTensor> tensors, Device device, DType type, int rank, RandomizedSvdOptions options, CancellationToken cancellation) : IDisposable
+internal sealed class SvdFactors(
+    IReadOnlyList<SafetensorsTensor> tensors,
+    Device device,
+    DType type,
+    int rank,
+    RandomizedSvdOptions options,
+    CancellationToken cancellation
+) : IDisposable
 {
     private const long WindowBytes = 1L << 30;
 
     private readonly JsonObject[] rows = new JsonObject[tensors.Count];
+
     // In the order in which the writer asks for the first factor of each.
-    private readonly Queue<int> waiting = new(Enumerable.Range(0, tensors.Count).OrderBy(i => tensors[i].Name + ".S", StringComparer.Ordinal));
+    private readonly Queue<int> waiting = new(
+        Enumerable.Range(0, tensors.Count).OrderBy(i => tensors[i].Name + ".S", StringComparer.Ordinal)
+    );
     private readonly Dictionary<int, float[]> ready = [];
     private int decomposed;
 
@@ -23,12 +35,28 @@ internal sealed class SvdFactors(IReadOnlyList<SafetensorsTensor> tensors, Devic
     public event Action<int, string>? Decomposed;
 
     /// <summary>NAME.U, NAME.S and NAME.Vt of every tensor, as things that compute when they are written.</summary>
-    public IReadOnlyList<TensorToWrite> ToWrite() => [.. tensors.SelectMany((tensor, i) => new[]
-    {
-        TensorToWrite.Floats(tensor.Name + ".U", StoredType.F32, [tensor.Shape[0], rank], () => Take(i, 0)),
-        TensorToWrite.Floats(tensor.Name + ".S", StoredType.F32, [rank], () => Take(i, 1)),
-        TensorToWrite.Floats(tensor.Name + ".Vt", StoredType.F32, [rank, tensor.Shape[1]], () => Take(i, 2)),
-    })];
+    public IReadOnlyList<TensorToWrite> ToWrite() =>
+        [
+            .. tensors.SelectMany(
+                (tensor, i) =>
+                    new[]
+                    {
+                        TensorToWrite.Floats(
+                            tensor.Name + ".U",
+                            StoredType.F32,
+                            [tensor.Shape[0], rank],
+                            () => Take(i, 0)
+                        ),
+                        TensorToWrite.Floats(tensor.Name + ".S", StoredType.F32, [rank], () => Take(i, 1)),
+                        TensorToWrite.Floats(
+                            tensor.Name + ".Vt",
+                            StoredType.F32,
+                            [rank, tensor.Shape[1]],
+                            () => Take(i, 2)
+                        ),
+                    }
+            ),
+        ];
 
     /// <summary>One JSON object per tensor, in their order, once all are written.</summary>
     public JsonArray Rows() => new([.. rows]);
@@ -38,7 +66,8 @@ internal sealed class SvdFactors(IReadOnlyList<SafetensorsTensor> tensors, Devic
     private float[] Take(int tensor, int factor)
     {
         int key = 3 * tensor + factor;
-        while (!ready.ContainsKey(key)) NextWindow();
+        while (!ready.ContainsKey(key))
+            NextWindow();
         ready.Remove(key, out float[]? values);
         return values!;
     }
@@ -46,9 +75,23 @@ internal sealed class SvdFactors(IReadOnlyList<SafetensorsTensor> tensors, Devic
     private void NextWindow()
     {
         var window = new List<int>();
-        for (long bytes = 0; waiting.TryPeek(out int next) && (bytes == 0 || bytes + tensors[next].Count * type.Size() <= WindowBytes); bytes += tensors[next].Count * type.Size()) window.Add(waiting.Dequeue());
-        foreach (IGrouping<(long Rows, long Columns), int> shape in window.GroupBy(i => (tensors[i].Shape[0], tensors[i].Shape[1])))
-            foreach (int[] batch in shape.Chunk(RandomizedSvd.BatchSize(device, (int)shape.Key.Rows, (int)shape.Key.Columns, rank, options))) Decompose(batch);
+        for (
+            long bytes = 0;
+            waiting.TryPeek(out int next) && (bytes == 0 || bytes + tensors[next].Count * type.Size() <= WindowBytes);
+            bytes += tensors[next].Count * type.Size()
+        )
+            window.Add(waiting.Dequeue());
+        foreach (
+            IGrouping<(long Rows, long Columns), int> shape in window.GroupBy(i =>
+                (tensors[i].Shape[0], tensors[i].Shape[1])
+            )
+        )
+        foreach (
+            int[] batch in shape.Chunk(
+                RandomizedSvd.BatchSize(device, (int)shape.Key.Rows, (int)shape.Key.Columns, rank, options)
+            )
+        )
+            Decompose(batch);
     }
 
     // Tensors of one shape. Reading comes before the clock starts, and copying the factors back after it has stopped.
@@ -59,7 +102,8 @@ internal sealed class SvdFactors(IReadOnlyList<SafetensorsTensor> tensors, Devic
         SvdResult[] results = [];
         try
         {
-            foreach (int i in batch) matrices.Add(Read(tensors[i]));
+            foreach (int i in batch)
+                matrices.Add(Read(tensors[i]));
             device.Synchronize();
             long start = Stopwatch.GetTimestamp();
             results = RandomizedSvd.Compute(matrices, rank, options);
@@ -68,7 +112,11 @@ internal sealed class SvdFactors(IReadOnlyList<SafetensorsTensor> tensors, Devic
             for (int b = 0; b < batch.Length; b++)
             {
                 int i = batch[b];
-                (ready[3 * i], ready[3 * i + 1], ready[3 * i + 2]) = (results[b].U.ToArray(), results[b].S.ToArray(), results[b].Vt.ToArray());
+                (ready[3 * i], ready[3 * i + 1], ready[3 * i + 2]) = (
+                    results[b].U.ToArray(),
+                    results[b].S.ToArray(),
+                    results[b].Vt.ToArray()
+                );
                 rows[i] = new JsonObject
                 {
                     ["name"] = tensors[i].Name,
@@ -82,8 +130,10 @@ internal sealed class SvdFactors(IReadOnlyList<SafetensorsTensor> tensors, Devic
         }
         finally
         {
-            foreach (Tensor matrix in matrices) matrix.Dispose();
-            foreach (SvdResult result in results) result.Dispose();
+            foreach (Tensor matrix in matrices)
+                matrix.Dispose();
+            foreach (SvdResult result in results)
+                result.Dispose();
         }
     }
 
@@ -91,7 +141,12 @@ internal sealed class SvdFactors(IReadOnlyList<SafetensorsTensor> tensors, Devic
     private Tensor Read(SafetensorsTensor tensor)
     {
         Shape shape = ((int)tensor.Shape[0], (int)tensor.Shape[1]);
-        if (tensor.Type != StoredType.BF16 || type != DType.BF16 || tensor.Bytes > int.MaxValue || !BitConverter.IsLittleEndian)
+        if (
+            tensor.Type != StoredType.BF16
+            || type != DType.BF16
+            || tensor.Bytes > int.MaxValue
+            || !BitConverter.IsLittleEndian
+        )
             return Tensor.From(device, tensor.ToFloats(), shape, type);
         tensor.RequireFinite();
         Tensor matrix = Tensor.Empty(device, shape, type);

@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Spectral.Cli.Comparisons;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Reports;
 
 /// <summary>Lines over one pair of axes, as the page's script takes them (<c>web/src/model.ts</c>).</summary>
 /// <param name="Id">Names the chart in its page's address and its file.</param>
@@ -32,19 +33,31 @@ internal sealed record CurvesChart(string Id, string Title, string Explanation, 
         series.Add(added);
     }
 
-    public JsonObject ToJson() => new()
-    {
-        ["kind"] = "curves", ["id"] = Id, ["title"] = Title, ["explanation"] = Explanation,
-        ["x"] = new JsonObject { ["label"] = X }, ["y"] = new JsonObject { ["label"] = Y }, ["series"] = series.DeepClone(), ["keyed"] = Keyed,
-    };
+    public JsonObject ToJson() =>
+        new()
+        {
+            ["kind"] = "curves",
+            ["id"] = Id,
+            ["title"] = Title,
+            ["explanation"] = Explanation,
+            ["x"] = new JsonObject { ["label"] = X },
+            ["y"] = new JsonObject { ["label"] = Y },
+            ["series"] = series.DeepClone(),
+            ["keyed"] = Keyed,
+        };
 
-    private static JsonObject Series(string name, int slot, string look, IEnumerable<JsonNode> points) => new()
-    {
-        ["name"] = name, ["slot"] = slot, ["look"] = look, ["points"] = new JsonArray([.. points]),
-    };
+    private static JsonObject Series(string name, int slot, string look, IEnumerable<JsonNode> points) =>
+        new()
+        {
+            ["name"] = name,
+            ["slot"] = slot,
+            ["look"] = look,
+            ["points"] = new JsonArray([.. points]),
+        };
 
     private static JsonNode Pair(double first, double second) => new JsonArray(Short(first), Short(second));
 
     /// <summary>Seven digits, more than a screen can show: a page of many runs stays small.</summary>
-    private static double Short(double value) => double.Parse(value.ToString("G7", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+    private static double Short(double value) =>
+        double.Parse(value.ToString("G7", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 }

@@ -4,8 +4,9 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Spectral.Cli.Output;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Reports;
 
 /// <summary>A field of a table: what it says, what it is sorted by if that is a number (NaN: last either way), and whether it stands out.</summary>
 internal readonly record struct PageCell(string Text, double? Value = null, bool IsBest = false);
@@ -27,7 +28,8 @@ internal sealed class HtmlPage
     /// <param name="summary">A line below it.</param>
     public HtmlPage(string title, string summary)
     {
-        page.Append($"""
+        page.Append(
+            $"""
             <!DOCTYPE html>
             <html lang="en">
             <head>
@@ -42,7 +44,8 @@ internal sealed class HtmlPage
             <p>{Escape(summary)}</p>
             <noscript><p>The charts are drawn by the script inside this page, which is switched off here.</p></noscript>
 
-            """);
+            """
+        );
         data["charts"] = charts;
     }
 
@@ -78,7 +81,8 @@ internal sealed class HtmlPage
     public void Settings(IEnumerable<(string Name, string Value)> rows)
     {
         page.Append("<h2>Settings</h2>\n<table>\n");
-        foreach (var (name, value) in rows) page.Append($"<tr><th scope=\"row\">{Breakable(name)}</th><td>{Escape(value)}</td></tr>\n");
+        foreach (var (name, value) in rows)
+            page.Append($"<tr><th scope=\"row\">{Breakable(name)}</th><td>{Escape(value)}</td></tr>\n");
         page.Append("</table>\n");
     }
 
@@ -89,14 +93,19 @@ internal sealed class HtmlPage
     /// <param name="sortable">Whether the script lets readers sort it.</param>
     public void Table(string label, IReadOnlyList<string> columns, IReadOnlyList<PageCell[]> rows, bool sortable)
     {
-        page.Append($"<div class=\"scroll\" role=\"region\" aria-label=\"{Escape(label)}\" tabindex=\"0\">\n<table{(sortable ? " class=\"sortable\"" : "")}>\n<thead><tr>");
-        for (int i = 0; i < columns.Count; i++) page.Append($"<th scope=\"col\"{(i == 0 ? "" : " class=\"number\"")}>{Escape(columns[i])}</th>");
+        page.Append(
+            $"<div class=\"scroll\" role=\"region\" aria-label=\"{Escape(label)}\" tabindex=\"0\">\n<table{(sortable ? " class=\"sortable\"" : "")}>\n<thead><tr>"
+        );
+        for (int i = 0; i < columns.Count; i++)
+            page.Append($"<th scope=\"col\"{(i == 0 ? "" : " class=\"number\"")}>{Escape(columns[i])}</th>");
         page.Append("</tr></thead>\n<tbody>\n");
         foreach (PageCell[] row in rows)
         {
             page.Append($"<tr><th scope=\"row\">{Escape(row[0].Text)}</th>");
             foreach (PageCell cell in row[1..])
-                page.Append($"<td class=\"number\"{Value(cell)}>{(cell.IsBest ? $"<strong>{Escape(cell.Text)}</strong>" : Escape(cell.Text))}</td>");
+                page.Append(
+                    $"<td class=\"number\"{Value(cell)}>{(cell.IsBest ? $"<strong>{Escape(cell.Text)}</strong>" : Escape(cell.Text))}</td>"
+                );
             page.Append("</tr>\n");
         }
         page.Append("</tbody>\n</table>\n</div>\n");
@@ -108,7 +117,10 @@ internal sealed class HtmlPage
 
     private static string Escape(string text) => WebUtility.HtmlEncode(text);
 
-    private static string Value(PageCell cell) => cell.Value is { } value ? $" data-value=\"{(double.IsFinite(value) ? value.ToString("R", CultureInfo.InvariantCulture) : "")}\"" : "";
+    private static string Value(PageCell cell) =>
+        cell.Value is { } value
+            ? $" data-value=\"{(double.IsFinite(value) ? value.ToString("R", CultureInfo.InvariantCulture) : "")}\""
+            : "";
 
     /// <summary>Long names of options and kernels may break after an underscore, not anywhere.</summary>
     private static string Breakable(string name) => Escape(name).Replace("_", "_<wbr>");

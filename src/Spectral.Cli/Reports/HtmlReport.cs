@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Reports;
 
 /// <summary>A number before and after training, already formatted.</summary>
 public readonly record struct BeforeAfter(string Name, string Before, string After);
@@ -9,7 +9,8 @@ public readonly record struct BeforeAfter(string Name, string Before, string Aft
 public sealed class HtmlReport
 {
     // Two measurements, before and after, are no course: a line between them would be read as one.
-    private const int FewestForALine = 3, MostPoints = 600;
+    private const int FewestForALine = 3,
+        MostPoints = 600;
 
     /// <summary>The heading.</summary>
     public required string Title { get; init; }
@@ -36,7 +37,12 @@ public sealed class HtmlReport
         if (Numbers.Count > 0)
         {
             page.Heading("Before and after");
-            page.Table("Before and after", ["", "before", "after"], [.. Numbers.Select(row => (PageCell[])[new(row.Name), new(row.Before), new(row.After)])], sortable: false);
+            page.Table(
+                "Before and after",
+                ["", "before", "after"],
+                [.. Numbers.Select(row => (PageCell[])[new(row.Name), new(row.Before), new(row.After)])],
+                sortable: false
+            );
         }
         page.Chart(LossChart());
         page.Settings(Settings);
@@ -45,11 +51,21 @@ public sealed class HtmlReport
 
     private JsonObject LossChart()
     {
-        LossPoint[] steps = LossCurve.Thin(LossCurve.Finite(Training), MostPoints), held = LossCurve.Finite(Evaluation);
-        var chart = new CurvesChart("loss", "Loss by step", "Mean cross-entropy per token: each step, and a running mean over a fifteenth of the run.", "step", "loss");
-        if (steps.Length > 0) chart.Add("each step", 0, "raw", steps);
-        if (steps.Length > 0) chart.Add("training", 0, "line", LossCurve.Smooth(steps));
-        if (held.Length > 0) chart.Add("held-out records", 1, held.Length < FewestForALine ? "marks" : "dots", held);
+        LossPoint[] steps = LossCurve.Thin(LossCurve.Finite(Training), MostPoints),
+            held = LossCurve.Finite(Evaluation);
+        var chart = new CurvesChart(
+            "loss",
+            "Loss by step",
+            "Mean cross-entropy per token: each step, and a running mean over a fifteenth of the run.",
+            "step",
+            "loss"
+        );
+        if (steps.Length > 0)
+            chart.Add("each step", 0, "raw", steps);
+        if (steps.Length > 0)
+            chart.Add("training", 0, "line", LossCurve.Smooth(steps));
+        if (held.Length > 0)
+            chart.Add("held-out records", 1, held.Length < FewestForALine ? "marks" : "dots", held);
         return chart.ToJson();
     }
 }

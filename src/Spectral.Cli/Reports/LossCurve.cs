@@ -1,4 +1,4 @@
-namespace Spectral.Cli;
+namespace Spectral.Cli.Reports;
 
 /// <summary>A point of a loss curve.</summary>
 public readonly record struct LossPoint(int Step, double Loss);
@@ -7,12 +7,14 @@ public readonly record struct LossPoint(int Step, double Loss);
 internal static class LossCurve
 {
     /// <summary>The points that can be drawn.</summary>
-    public static LossPoint[] Finite(IEnumerable<LossPoint> points) => [.. points.Where(point => double.IsFinite(point.Loss))];
+    public static LossPoint[] Finite(IEnumerable<LossPoint> points) =>
+        [.. points.Where(point => double.IsFinite(point.Loss))];
 
     /// <summary>Means of equal runs of steps: a long run would otherwise make a picture of megabytes.</summary>
     public static LossPoint[] Thin(LossPoint[] points, int most)
     {
-        if (points.Length <= most) return points;
+        if (points.Length <= most)
+            return points;
         int run = (points.Length + most - 1) / most;
         return [.. points.Chunk(run).Select(part => new LossPoint(part[^1].Step, part.Average(point => point.Loss)))];
     }
@@ -25,7 +27,8 @@ internal static class LossCurve
         {
             int reach = Math.Min(points.Length / 30, Math.Min(i, points.Length - 1 - i));
             double sum = 0;
-            for (int j = i - reach; j <= i + reach; j++) sum += points[j].Loss;
+            for (int j = i - reach; j <= i + reach; j++)
+                sum += points[j].Loss;
             smooth[i] = points[i] with { Loss = sum / (2 * reach + 1) };
         }
         return smooth;

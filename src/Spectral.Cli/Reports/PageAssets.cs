@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Spectral.Cli;
+namespace Spectral.Cli.Reports;
 
 /// <summary>The script and the style that every page carries, made of <c>Reports/web</c> when the command is built.</summary>
 internal static class PageAssets

@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Driver;
 
 /// <summary>A driver, BLAS or solver call that failed: which call, its status, and what was being done.</summary>
 public class CudaException : Exception
@@ -21,5 +21,6 @@ public class CudaException : Exception
     public string StatusName { get; }
 
     /// <summary>True when device memory ran out.</summary>
-    public bool IsOutOfMemory => StatusName is "CUDA_ERROR_OUT_OF_MEMORY" or "CUBLAS_STATUS_ALLOC_FAILED" or "CUSOLVER_STATUS_ALLOC_FAILED";
+    public bool IsOutOfMemory =>
+        StatusName is "CUDA_ERROR_OUT_OF_MEMORY" or "CUBLAS_STATUS_ALLOC_FAILED" or "CUSOLVER_STATUS_ALLOC_FAILED";
 }

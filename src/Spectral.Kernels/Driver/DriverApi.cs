@@ -11,14 +11,22 @@ namespace Spectral.Kernels.Driver;
 internal sealed unsafe class DriverApi
 {
     public const string CpuLibraryName = "libspectral_cpu.so";
-    public const int OutOfMemory = 2, NoDevice = 100;
+    public const int OutOfMemory = 2,
+        NoDevice = 100;
 
-    private static readonly Lazy<DriverApi> LazyCuda = new(() => new DriverApi(
-        NativeLibraries.Load("the CUDA driver", OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1"), "the CUDA driver", isCpu: false));
+    private static readonly Lazy<DriverApi> LazyCuda = new(() =>
+        new DriverApi(
+            NativeLibraries.Load("the CUDA driver", OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1"),
+            "the CUDA driver",
+            isCpu: false
+        )
+    );
     private static readonly Lazy<DriverApi> LazyCpu = new(() =>
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
-            throw new PlatformNotSupportedException("the CPU device runs on Linux x64 only; CUDA devices work here through Device.Cuda.");
+            throw new PlatformNotSupportedException(
+                "the CPU device runs on Linux x64 only; CUDA devices work here through Device.Cuda."
+            );
         return new DriverApi(NativeLibraries.Load("the CPU device", CpuLibraryName), CpuLibraryName, isCpu: true);
     });
 
@@ -29,7 +37,8 @@ internal sealed unsafe class DriverApi
     public readonly bool IsCpu;
     public readonly delegate* unmanaged<uint, int> Init;
     public readonly delegate* unmanaged<int*, int> DriverGetVersion;
-    public readonly delegate* unmanaged<int, byte**, int> GetErrorName, GetErrorString;
+    public readonly delegate* unmanaged<int, byte**, int> GetErrorName,
+        GetErrorString;
     public readonly delegate* unmanaged<int*, int> DeviceGetCount;
     public readonly delegate* unmanaged<int*, int, int> DeviceGet;
     public readonly delegate* unmanaged<byte*, int, int, int> DeviceGetName;
@@ -59,14 +68,40 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<nint, nint*, nuint*, int> GraphGetNodes;
     public readonly delegate* unmanaged<nint*, nint, ulong, int> GraphInstantiateWithFlags;
     public readonly delegate* unmanaged<nint, nint, int> GraphLaunch;
-    public readonly delegate* unmanaged<nint, int> GraphDestroy, GraphExecDestroy;
+    public readonly delegate* unmanaged<nint, int> GraphDestroy,
+        GraphExecDestroy;
     public readonly delegate* unmanaged<nint*, uint, int> EventCreate;
     public readonly delegate* unmanaged<nint, nint, int> EventRecord;
     public readonly delegate* unmanaged<nint, int> EventSynchronize;
     public readonly delegate* unmanaged<float*, nint, nint, int> EventElapsedTime;
     public readonly delegate* unmanaged<nint, int> EventDestroy;
-    public readonly delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int> LaunchKernel;
-    public readonly delegate* unmanaged<TensorMap*, int, uint, ulong, ulong*, ulong*, uint*, uint*, int, int, int, int, int> TensorMapEncodeTiled;
+    public readonly delegate* unmanaged<
+        nint,
+        uint,
+        uint,
+        uint,
+        uint,
+        uint,
+        uint,
+        uint,
+        nint,
+        void**,
+        void**,
+        int> LaunchKernel;
+    public readonly delegate* unmanaged<
+        TensorMap*,
+        int,
+        uint,
+        ulong,
+        ulong*,
+        ulong*,
+        uint*,
+        uint*,
+        int,
+        int,
+        int,
+        int,
+        int> TensorMapEncodeTiled;
     private readonly delegate* unmanaged<byte*> _cpuLastError;
     private readonly delegate* unmanaged<byte*, CLong, void> _cpuSetOption;
     private readonly delegate* unmanaged<byte*, byte*, nuint, int> _argsLayout;
@@ -116,8 +151,33 @@ internal sealed unsafe class DriverApi
         EventSynchronize = (delegate* unmanaged<nint, int>)F("cuEventSynchronize");
         EventElapsedTime = (delegate* unmanaged<float*, nint, nint, int>)F("cuEventElapsedTime");
         EventDestroy = (delegate* unmanaged<nint, int>)F("cuEventDestroy_v2");
-        LaunchKernel = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)F("cuLaunchKernel");
-        TensorMapEncodeTiled = (delegate* unmanaged<TensorMap*, int, uint, ulong, ulong*, ulong*, uint*, uint*, int, int, int, int, int>)F("cuTensorMapEncodeTiled");
+        LaunchKernel = (delegate* unmanaged<
+            nint,
+            uint,
+            uint,
+            uint,
+            uint,
+            uint,
+            uint,
+            uint,
+            nint,
+            void**,
+            void**,
+            int>)F("cuLaunchKernel");
+        TensorMapEncodeTiled = (delegate* unmanaged<
+            TensorMap*,
+            int,
+            uint,
+            ulong,
+            ulong*,
+            ulong*,
+            uint*,
+            uint*,
+            int,
+            int,
+            int,
+            int,
+            int>)F("cuTensorMapEncodeTiled");
         if (isCpu)
         {
             _cpuLastError = (delegate* unmanaged<byte*>)F("spectralCpuLastError");
@@ -131,13 +191,19 @@ internal sealed unsafe class DriverApi
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "")
     {
-        if (status != 0) Throw(status, doing, call);
+        if (status != 0)
+            Throw(status, doing, call);
     }
 
     /// <summary>As above, for a text with values in it: it is put together only for a failed call, so that a launch allocates nothing.</summary>
-    public void Check(int status, [InterpolatedStringHandlerArgument(nameof(status))] ref FailureText doing, [CallerArgumentExpression(nameof(status))] string call = "")
+    public void Check(
+        int status,
+        [InterpolatedStringHandlerArgument(nameof(status))] ref FailureText doing,
+        [CallerArgumentExpression(nameof(status))] string call = ""
+    )
     {
-        if (status != 0) Throw(status, doing.ToString(), call);
+        if (status != 0)
+            Throw(status, doing.ToString(), call);
     }
 
     private void Throw(int status, string doing, string call)
@@ -145,14 +211,22 @@ internal sealed unsafe class DriverApi
         byte* text;
         string name = GetErrorName(status, &text) == 0 ? Marshal.PtrToStringUTF8((nint)text)! : "unknown status";
         string message = GetErrorString(status, &text) == 0 ? Marshal.PtrToStringUTF8((nint)text) ?? "" : "";
-        if (IsCpu && Marshal.PtrToStringUTF8((nint)_cpuLastError()) is { Length: > 0 } fault) message = fault;
-        throw new CudaException("cu" + call[(call.LastIndexOf('.', call.IndexOf('(')) + 1)..], status, name, message, doing);
+        if (IsCpu && Marshal.PtrToStringUTF8((nint)_cpuLastError()) is { Length: > 0 } fault)
+            message = fault;
+        throw new CudaException(
+            "cu" + call[(call.LastIndexOf('.', call.IndexOf('(')) + 1)..],
+            status,
+            name,
+            message,
+            doing
+        );
     }
 
     /// <summary>Sets an option of the CPU device (threads, seed, eager, poison, check).</summary>
     public void SetCpuOption(string name, long value)
     {
-        fixed (byte* text = Encoding.UTF8.GetBytes(name + "\0")) _cpuSetOption(text, new CLong((nint)value));
+        fixed (byte* text = Encoding.UTF8.GetBytes(name + "\0"))
+            _cpuSetOption(text, new CLong((nint)value));
     }
 
     /// <summary>Size and field offsets of a kernel's argument struct as the native compiler laid it out: <c>size;field:offset:size;…</c>, or null.</summary>

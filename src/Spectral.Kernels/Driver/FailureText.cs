@@ -11,7 +11,8 @@ internal ref struct FailureText
     public FailureText(int literalLength, int formattedCount, int status, out bool failed)
     {
         failed = status != 0;
-        if (failed) _text = new DefaultInterpolatedStringHandler(literalLength, formattedCount);
+        if (failed)
+            _text = new DefaultInterpolatedStringHandler(literalLength, formattedCount);
     }
 
     public void AppendLiteral(string value) => _text.AppendLiteral(value);

@@ -11,7 +11,8 @@ internal abstract class DriverHandle : SafeHandle
     private readonly ContextHandle? _context;
     private readonly string _kind;
 
-    protected DriverHandle(DriverApi api, ContextHandle? context, nint value, string kind) : base(0, ownsHandle: true)
+    protected DriverHandle(DriverApi api, ContextHandle? context, nint value, string kind)
+        : base(0, ownsHandle: true)
     {
         Api = api;
         _kind = kind;
@@ -37,7 +38,8 @@ internal abstract class DriverHandle : SafeHandle
 
     protected sealed override unsafe bool ReleaseHandle()
     {
-        if (_context is not null) Api.CtxSetCurrent(_context.DangerousGetHandle());
+        if (_context is not null)
+            Api.CtxSetCurrent(_context.DangerousGetHandle());
         int status = Free(handle);
         _context?.DangerousRelease();
         LiveObjects.Add(_kind, -1);
@@ -51,7 +53,8 @@ internal sealed unsafe class ContextHandle : DriverHandle
     private readonly int _device;
     private readonly bool _borrowed;
 
-    private ContextHandle(DriverApi api, nint value, int device, bool borrowed) : base(api, null, value, "context")
+    private ContextHandle(DriverApi api, nint value, int device, bool borrowed)
+        : base(api, null, value, "context")
     {
         _device = device;
         _borrowed = borrowed;
@@ -64,34 +67,44 @@ internal sealed unsafe class ContextHandle : DriverHandle
         return new ContextHandle(api, context, device, borrowed: false);
     }
 
-    public static ContextHandle Borrow(DriverApi api, nint context, int device) => new(api, context, device, borrowed: true);
+    public static ContextHandle Borrow(DriverApi api, nint context, int device) =>
+        new(api, context, device, borrowed: true);
 
     protected override int Free(nint value) => _borrowed ? 0 : Api.DevicePrimaryCtxRelease(_device);
 }
 
-internal sealed unsafe class CudaModuleHandle(DriverApi api, ContextHandle context, nint value) : DriverHandle(api, context, value, "module")
+internal sealed unsafe class CudaModuleHandle(DriverApi api, ContextHandle context, nint value)
+    : DriverHandle(api, context, value, "module")
 {
     protected override int Free(nint value) => Api.ModuleUnload(value);
 }
 
-internal sealed unsafe class StreamHandle(DriverApi api, ContextHandle context, nint value, bool owned) : DriverHandle(api, context, value, "stream")
+internal sealed unsafe class StreamHandle(DriverApi api, ContextHandle context, nint value, bool owned)
+    : DriverHandle(api, context, value, "stream")
 {
     protected override int Free(nint value) => owned ? Api.StreamDestroy(value) : 0;
 }
 
-internal sealed unsafe class GraphHandle(DriverApi api, ContextHandle context, nint value) : DriverHandle(api, context, value, "graph")
+internal sealed unsafe class GraphHandle(DriverApi api, ContextHandle context, nint value)
+    : DriverHandle(api, context, value, "graph")
 {
     protected override int Free(nint value) => Api.GraphExecDestroy(value);
 }
 
-internal sealed unsafe class EventHandle(DriverApi api, ContextHandle context, nint value) : DriverHandle(api, context, value, "event")
+internal sealed unsafe class EventHandle(DriverApi api, ContextHandle context, nint value)
+    : DriverHandle(api, context, value, "event")
 {
     protected override int Free(nint value) => Api.EventDestroy(value);
 }
 
 /// <summary>One driver allocation; it leaves the pool's books when it is freed, also when only the garbage collector found it.</summary>
-internal sealed unsafe class MemoryHandle(DriverApi api, ContextHandle context, ulong pointer, long size, DeviceMemory memory)
-    : DriverHandle(api, context, (nint)pointer, "memory")
+internal sealed unsafe class MemoryHandle(
+    DriverApi api,
+    ContextHandle context,
+    ulong pointer,
+    long size,
+    DeviceMemory memory
+) : DriverHandle(api, context, (nint)pointer, "memory")
 {
     /// <summary>True while the pool keeps it for reuse.</summary>
     public bool Cached;

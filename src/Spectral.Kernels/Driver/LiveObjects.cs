@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Driver;
 
 /// <summary>A ledger of native objects that are alive, by kind, so that a test can assert that none leaked.</summary>
 public static class LiveObjects
@@ -10,5 +10,6 @@ public static class LiveObjects
     /// <summary>Objects alive now by kind (context, module, stream, event, memory, tensor, …); kinds with none are left out.</summary>
     public static IReadOnlyDictionary<string, int> Snapshot() => Counts.Where(pair => pair.Value != 0).ToDictionary();
 
-    internal static void Add(string kind, int change) => Counts.AddOrUpdate(kind, static (_, change) => change, static (_, old, change) => old + change, change);
+    internal static void Add(string kind, int change) =>
+        Counts.AddOrUpdate(kind, static (_, change) => change, static (_, old, change) => old + change, change);
 }

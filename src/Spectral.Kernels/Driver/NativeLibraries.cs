@@ -14,21 +14,32 @@ public static class NativeLibraries
     public static void AddSearchFolder(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        lock (ExtraFolders) ExtraFolders.Insert(0, folder);
+        lock (ExtraFolders)
+            ExtraFolders.Insert(0, folder);
     }
 
     /// <summary>Folders that are searched, in order, before the system's own loader is asked.</summary>
     public static IReadOnlyList<string> SearchFolders()
     {
         var folders = new List<string>();
-        lock (ExtraFolders) folders.AddRange(ExtraFolders);
-        foreach (string? list in new[] { Environment.GetEnvironmentVariable(PathVariable), AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string })
-            if (list is not null) folders.AddRange(list.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries));
+        lock (ExtraFolders)
+            folders.AddRange(ExtraFolders);
+        foreach (
+            string? list in new[]
+            {
+                Environment.GetEnvironmentVariable(PathVariable),
+                AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string,
+            }
+        )
+            if (list is not null)
+                folders.AddRange(list.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries));
         folders.Add(AppContext.BaseDirectory);
         folders.Add(Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native"));
         foreach (string variable in new[] { "CUDA_PATH", "CUDA_HOME" })
-            if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } cuda) folders.Add(Path.Combine(cuda, OperatingSystem.IsWindows() ? "bin" : "lib64"));
-        if (OperatingSystem.IsLinux()) folders.AddRange(Toolkits().Concat(PythonWheels()));
+            if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } cuda)
+                folders.Add(Path.Combine(cuda, OperatingSystem.IsWindows() ? "bin" : "lib64"));
+        if (OperatingSystem.IsLinux())
+            folders.AddRange(Toolkits().Concat(PythonWheels()));
         return folders;
     }
 
@@ -37,24 +48,33 @@ public static class NativeLibraries
     {
         const string Root = "/usr/local";
         string[] versions = Directory.Exists(Root) ? Directory.GetDirectories(Root, "cuda-*") : [];
-        return versions.OrderByDescending(folder => Version.TryParse(Path.GetFileName(folder)["cuda-".Length..], out Version? version) ? version : new Version(0, 0))
-            .Prepend(Root + "/cuda").Select(folder => folder + "/lib64");
+        return versions
+            .OrderByDescending(folder =>
+                Version.TryParse(Path.GetFileName(folder)["cuda-".Length..], out Version? version)
+                    ? version
+                    : new Version(0, 0)
+            )
+            .Prepend(Root + "/cuda")
+            .Select(folder => folder + "/lib64");
     }
 
     /// <summary>CUDA libraries that came as Python packages, <c>site-packages/nvidia/*/lib</c>, of the active environments and of each python3 on the path.</summary>
     private static IEnumerable<string> PythonWheels()
     {
-        IEnumerable<string?> prefixes = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-            .Where(folder => File.Exists(Path.Combine(folder, "python3"))).Select(Path.GetDirectoryName)
-            .Prepend(Environment.GetEnvironmentVariable("CONDA_PREFIX")).Prepend(Environment.GetEnvironmentVariable("VIRTUAL_ENV"));
+        IEnumerable<string?> prefixes = (Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(Path.PathSeparator)
+            .Where(folder => File.Exists(Path.Combine(folder, "python3")))
+            .Select(Path.GetDirectoryName)
+            .Prepend(Environment.GetEnvironmentVariable("CONDA_PREFIX"))
+            .Prepend(Environment.GetEnvironmentVariable("VIRTUAL_ENV"));
         return from prefix in prefixes.Where(prefix => !string.IsNullOrEmpty(prefix)).Distinct()
-               from library in Folders(prefix, "lib*")
-               from python in Folders(library, "python3*")
-               from packages in Folders(python, "*-packages")
-               from package in Folders(Path.Combine(packages, "nvidia"), "*")
-               let libraries = Path.Combine(package, "lib")
-               where Directory.Exists(libraries)
-               select libraries;
+            from library in Folders(prefix, "lib*")
+            from python in Folders(library, "python3*")
+            from packages in Folders(python, "*-packages")
+            from package in Folders(Path.Combine(packages, "nvidia"), "*")
+            let libraries = Path.Combine(package, "lib")
+            where Directory.Exists(libraries)
+            select libraries;
     }
 
     private static string[] Folders(string folder, string pattern)
@@ -78,9 +98,11 @@ public static class NativeLibraries
             foreach (string folder in folders)
             {
                 string file = Path.Combine(folder, name);
-                if (File.Exists(file) && NativeLibrary.TryLoad(file, out library)) return true;
+                if (File.Exists(file) && NativeLibrary.TryLoad(file, out library))
+                    return true;
             }
-            if (NativeLibrary.TryLoad(name, out library)) return true;
+            if (NativeLibrary.TryLoad(name, out library))
+                return true;
         }
         library = 0;
         return false;
@@ -88,16 +110,23 @@ public static class NativeLibraries
 
     /// <summary>As <see cref="TryLoad"/>, but a library that cannot be found is an error that names all that was tried.</summary>
     /// <exception cref="DllNotFoundException">None of the names could be loaded.</exception>
-    public static nint Load(string purpose, params ReadOnlySpan<string> names) => TryLoad(names, out nint library)
-        ? library
-        : throw new DllNotFoundException($"{purpose}: none of {string.Join(", ", names.ToArray())} could be loaded; install it or put its folder into {PathVariable}.");
+    public static nint Load(string purpose, params ReadOnlySpan<string> names) =>
+        TryLoad(names, out nint library)
+            ? library
+            : throw new DllNotFoundException(
+                $"{purpose}: none of {string.Join(", ", names.ToArray())} could be loaded; install it or put its folder into {PathVariable}."
+            );
 
     /// <summary>The full path of a file in the search folders, or null.</summary>
-    internal static string? FindFile(string name) => SearchFolders().Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+    internal static string? FindFile(string name) =>
+        SearchFolders().Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
 
     /// <summary>The address of an exported function.</summary>
     /// <exception cref="EntryPointNotFoundException">The library has no such function (an older version, say).</exception>
-    internal static nint Function(nint library, string libraryName, string name) => NativeLibrary.TryGetExport(library, name, out nint address)
-        ? address
-        : throw new EntryPointNotFoundException($"{libraryName} has no function {name}: its version is too old or it is another library.");
+    internal static nint Function(nint library, string libraryName, string name) =>
+        NativeLibrary.TryGetExport(library, name, out nint address)
+            ? address
+            : throw new EntryPointNotFoundException(
+                $"{libraryName} has no function {name}: its version is too old or it is another library."
+            );
 }

@@ -1,11 +1,10 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Driver;
 
 /// <summary>Device memory ran out, also after what the pool kept for reuse went back to the driver. All numbers are bytes.</summary>
 public sealed class OutOfDeviceMemoryException : CudaException
 {
-    internal OutOfDeviceMemoryException(string call, int code, string name, string text, string doing) : base(call, code, name, text, doing)
-    {
-    }
+    internal OutOfDeviceMemoryException(string call, int code, string name, string text, string doing)
+        : base(call, code, name, text, doing) { }
 
     /// <summary>The device's name.</summary>
     public required string Device { get; init; }

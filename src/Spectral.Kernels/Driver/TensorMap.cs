@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
-using Spectral.Kernels.Driver;
 
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Driver;
 
 /// <summary>
 /// A CUtensorMap: what the bulk tensor copies of Hopper GPUs know of a matrix. Its bits are the driver's affair. Argument structs carry maps
@@ -10,8 +9,13 @@ namespace Spectral.Kernels;
 [StructLayout(LayoutKind.Sequential, Size = Bytes)]
 public struct TensorMap
 {
-    private const int Bytes = 128, Alignment = 64;
-    private const int BFloat16 = 9, NoInterleave = 0, Swizzle128 = 3, Promote256 = 3, FillWithZero = 0;
+    private const int Bytes = 128,
+        Alignment = 64;
+    private const int BFloat16 = 9,
+        NoInterleave = 0,
+        Swizzle128 = 3,
+        Promote256 = 3,
+        FillWithZero = 0;
 
     /// <summary>Columns of a box: one row of the 128-byte swizzle.</summary>
     public const int BoxColumns = 64;
@@ -29,7 +33,14 @@ public struct TensorMap
     /// <param name="rowStride">Elements from row to row, a multiple of 8.</param>
     /// <param name="boxRows">1 … 256.</param>
     /// <exception cref="CudaException">The driver refuses the matrix.</exception>
-    public static unsafe TensorMap Encode(Device device, ulong pointer, int rows, int columns, long rowStride, int boxRows)
+    public static unsafe TensorMap Encode(
+        Device device,
+        ulong pointer,
+        int rows,
+        int columns,
+        long rowStride,
+        int boxRows
+    )
     {
         byte* memory = stackalloc byte[Bytes + Alignment];
         var map = (TensorMap*)(((nuint)memory + Alignment - 1) / Alignment * Alignment);
@@ -38,8 +49,23 @@ public struct TensorMap
         uint* box = stackalloc uint[2] { BoxColumns, (uint)boxRows };
         uint* steps = stackalloc uint[2] { 1, 1 };
         DriverApi api = device.Activate();
-        api.Check(api.TensorMapEncodeTiled(map, BFloat16, 2, pointer, sizes, &stride, box, steps, NoInterleave, Swizzle128, Promote256, FillWithZero),
-            $"mapping a matrix [{rows}, {columns}] with rows {rowStride} apart at {pointer:x}");
+        api.Check(
+            api.TensorMapEncodeTiled(
+                map,
+                BFloat16,
+                2,
+                pointer,
+                sizes,
+                &stride,
+                box,
+                steps,
+                NoInterleave,
+                Swizzle128,
+                Promote256,
+                FillWithZero
+            ),
+            $"mapping a matrix [{rows}, {columns}] with rows {rowStride} apart at {pointer:x}"
+        );
         return *map;
     }
 }

@@ -1,17 +1,23 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>Argument of <c>cholesky_inverse</c>.</summary>
 [KernelArgs("cholesky_inverse", "cholesky_inverse")]
 public struct CholeskyInverseArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Gram, Inverse, Status;
+    public ulong Gram,
+        Inverse,
+        Status;
 
     /// <summary>Added to the diagonal of the scaled matrix, which is 1; and what every pivot must exceed.</summary>
-    public double Shift, LeastPivot;
+    public double Shift,
+        LeastPivot;
 
     /// <summary>Order, and words from one matrix's status to the next.</summary>
-    public int N, StatusStride;
+    public int N,
+        StatusStride;
 }
 
 /// <summary>Argument of <c>cholesky_scale</c>.</summary>
@@ -19,7 +25,8 @@ public struct CholeskyInverseArgs
 public struct CholeskyScaleArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Gram, Scaled;
+    public ulong Gram,
+        Scaled;
 
     /// <summary>Added to the diagonal of the scaled matrix, which is 1.</summary>
     public double Shift;
@@ -33,7 +40,11 @@ public struct CholeskyScaleArgs
 public struct CholeskyFinishArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Gram, FactorInverse, Inverse, Info, Status;
+    public ulong Gram,
+        FactorInverse,
+        Inverse,
+        Info,
+        Status;
 
     /// <summary>What every pivot must exceed; 0: the library has looked.</summary>
     public double LeastPivot;
@@ -47,8 +58,10 @@ internal enum SmallProblems
 {
     /// <summary>In one block on a GPU up to the order that fits; by the library beyond it and on the CPU device.</summary>
     Auto,
+
     /// <summary>In one block: our kernels.</summary>
     OneBlock,
+
     /// <summary>cuSOLVER, or LAPACK on the CPU device.</summary>
     Library,
 }
@@ -56,7 +69,9 @@ internal enum SmallProblems
 /// <summary>The inverse Cholesky factor of a Gram matrix, for CholeskyQR.</summary>
 internal static class CholeskyInverse
 {
-    private const int BlockThreads = 512, RowThreads = 64, LargestOneBlock = 144;
+    private const int BlockThreads = 512,
+        RowThreads = 64,
+        LargestOneBlock = 144;
 
     /// <summary>inverse = L⁻¹D with D = diag(gram)^(−1/2) and D gram D + shift·I = L Lᵀ: rows of inverse · X are orthonormal when gram = X Xᵀ.</summary>
     /// <param name="gram">[batch, n, n], F64, symmetric.</param>
@@ -66,36 +81,84 @@ internal static class CholeskyInverse
     /// <param name="shift">Added to the unit diagonal.</param>
     /// <param name="leastPivot">Of the scaled matrix; its inverse is about the square of the condition number that is accepted.</param>
     /// <param name="where">Which implementation.</param>
-    public static void Run(Tensor gram, Tensor inverse, ulong status, int statusStride, double shift, double leastPivot, SmallProblems where)
+    public static void Run(
+        Tensor gram,
+        Tensor inverse,
+        ulong status,
+        int statusStride,
+        double shift,
+        double leastPivot,
+        SmallProblems where
+    )
     {
         Device device = gram.Device;
-        int batch = gram.Dim(0), n = gram.Dim(1), rowBlocks = Launch.Blocks(n, RowThreads), bytes = SharedBytes(n);
+        int batch = gram.Dim(0),
+            n = gram.Dim(1),
+            rowBlocks = Launch.Blocks(n, RowThreads),
+            bytes = SharedBytes(n);
         if (OneBlock(device, n, bytes, where))
         {
-            var args = new CholeskyInverseArgs { Gram = gram.Pointer, Inverse = inverse.Pointer, Status = status, Shift = shift, LeastPivot = leastPivot, N = n, StatusStride = statusStride };
+            var args = new CholeskyInverseArgs
+            {
+                Gram = gram.Pointer,
+                Inverse = inverse.Pointer,
+                Status = status,
+                Shift = shift,
+                LeastPivot = leastPivot,
+                N = n,
+                StatusStride = statusStride,
+            };
             device.Kernel("cholesky_inverse", "cholesky_inverse").Launch(args, batch, BlockThreads, bytes);
             return;
         }
-        using Tensor scaled = Tensor.Empty(device, (n, n), DType.F64), info = Tensor.Empty(device, 1, DType.I32);
+        using Tensor scaled = Tensor.Empty(device, (n, n), DType.F64),
+            info = Tensor.Empty(device, 1, DType.I32);
         for (int b = 0; b < batch; b++)
         {
-            ulong from = gram.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(double), to = inverse.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(float), word = status + (ulong)(b * statusStride) * sizeof(int);
-            device.Kernel("cholesky_inverse", "cholesky_scale").Launch(new CholeskyScaleArgs { Gram = from, Scaled = scaled.Pointer, Shift = shift, N = n }, rowBlocks, RowThreads);
+            ulong from = gram.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(double),
+                to = inverse.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(float),
+                word = status + (ulong)(b * statusStride) * sizeof(int);
+            device
+                .Kernel("cholesky_inverse", "cholesky_scale")
+                .Launch(
+                    new CholeskyScaleArgs
+                    {
+                        Gram = from,
+                        Scaled = scaled.Pointer,
+                        Shift = shift,
+                        N = n,
+                    },
+                    rowBlocks,
+                    RowThreads
+                );
             device.Solver.CholeskyInverse(scaled, info.Pointer);
-            var finish = new CholeskyFinishArgs { Gram = from, FactorInverse = scaled.Pointer, Inverse = to, Info = info.Pointer, Status = word, LeastPivot = leastPivot, N = n };
+            var finish = new CholeskyFinishArgs
+            {
+                Gram = from,
+                FactorInverse = scaled.Pointer,
+                Inverse = to,
+                Info = info.Pointer,
+                Status = word,
+                LeastPivot = leastPivot,
+                N = n,
+            };
             device.Kernel("cholesky_inverse", "cholesky_finish").Launch(finish, rowBlocks, RowThreads);
         }
     }
 
     /// <summary>Is a problem of order n, which wants so much shared memory, to be solved in one block?</summary>
-    public static bool OneBlock(Device device, int n, int sharedBytes, SmallProblems where) => where switch
-    {
-        SmallProblems.Library => false,
-        SmallProblems.OneBlock => n <= LargestOneBlock && sharedBytes <= device.SharedBytesPerBlock
-            ? true
-            : throw new ArgumentException($"order {n} does not fit into one block of {device} (at most {LargestOneBlock}, {sharedBytes} of {device.SharedBytesPerBlock} bytes)", nameof(n)),
-        _ => device.Kind == DeviceKind.Cuda && n <= LargestOneBlock && sharedBytes <= device.SharedBytesPerBlock,
-    };
+    public static bool OneBlock(Device device, int n, int sharedBytes, SmallProblems where) =>
+        where switch
+        {
+            SmallProblems.Library => false,
+            SmallProblems.OneBlock => n <= LargestOneBlock && sharedBytes <= device.SharedBytesPerBlock
+                ? true
+                : throw new ArgumentException(
+                    $"order {n} does not fit into one block of {device} (at most {LargestOneBlock}, {sharedBytes} of {device.SharedBytesPerBlock} bytes)",
+                    nameof(n)
+                ),
+            _ => device.Kind == DeviceKind.Cuda && n <= LargestOneBlock && sharedBytes <= device.SharedBytesPerBlock,
+        };
 
     private static int SharedBytes(int n) => (n * (n | 1) + n) * sizeof(double);
 }

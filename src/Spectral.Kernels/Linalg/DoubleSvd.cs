@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// The thin SVD of a matrix of doubles, A = Uᵀ diag(S) V with one vector per row, by the device's library in F64 throughout: for analyses in
@@ -30,10 +30,14 @@ public sealed class DoubleSvd
     public static DoubleSvd Compute(Device device, ReadOnlySpan<double> a, int rows, int columns)
     {
         using Tensor standing = Standing(device, a, rows, columns);
-        int n = standing.Dim(0), m = standing.Dim(1);
-        using Tensor s = Tensor.Empty(device, n, DType.F64), u = Tensor.Empty(device, (n, m), DType.F64), vt = Tensor.Empty(device, (n, n), DType.F64);
+        int n = standing.Dim(0),
+            m = standing.Dim(1);
+        using Tensor s = Tensor.Empty(device, n, DType.F64),
+            u = Tensor.Empty(device, (n, m), DType.F64),
+            vt = Tensor.Empty(device, (n, n), DType.F64);
         Run(standing, s, u, vt);
-        double[] longer = u.ToDoubleArray(), shorter = Transposed(vt.ToDoubleArray(), n, n);
+        double[] longer = u.ToDoubleArray(),
+            shorter = Transposed(vt.ToDoubleArray(), n, n);
         (double[] left, double[] right) = rows > columns ? (longer, shorter) : (shorter, longer);
         FixSigns(left, right, n);
         return new DoubleSvd(left, s.ToDoubleArray(), right);
@@ -43,7 +47,8 @@ public sealed class DoubleSvd
     /// <inheritdoc cref="Compute"/>
     public static double[] ValuesOf(Device device, ReadOnlySpan<double> a, int rows, int columns)
     {
-        using Tensor standing = Standing(device, a, rows, columns), s = Tensor.Empty(device, standing.Dim(0), DType.F64);
+        using Tensor standing = Standing(device, a, rows, columns),
+            s = Tensor.Empty(device, standing.Dim(0), DType.F64);
         Run(standing, s, null, null);
         return s.ToDoubleArray();
     }
@@ -51,9 +56,11 @@ public sealed class DoubleSvd
     /// <summary>The matrix as the library wants it, column-major with at least as many rows as columns: stored, the vectors of the longer side are rows.</summary>
     private static Tensor Standing(Device device, ReadOnlySpan<double> a, int rows, int columns)
     {
-        if (rows < 1 || columns < 1 || (long)rows * columns != a.Length) throw new ArgumentException($"{a.Length} values for a matrix [{rows}, {columns}]", nameof(a));
+        if (rows < 1 || columns < 1 || (long)rows * columns != a.Length)
+            throw new ArgumentException($"{a.Length} values for a matrix [{rows}, {columns}]", nameof(a));
         foreach (double value in a)
-            if (!double.IsFinite(value)) throw new ArgumentException($"a [{rows}, {columns}] holds NaN or infinite values", nameof(a));
+            if (!double.IsFinite(value))
+                throw new ArgumentException($"a [{rows}, {columns}] holds NaN or infinite values", nameof(a));
         (int n, int m) = rows > columns ? (columns, rows) : (rows, columns);
         Tensor standing = Tensor.Empty(device, (n, m), DType.F64);
         standing.CopyFrom(MemoryMarshal.AsBytes(rows > columns ? Transposed(a, rows, columns) : a));
@@ -64,29 +71,39 @@ public sealed class DoubleSvd
     {
         using Tensor info = Tensor.Zeros(a.Device, 1, DType.I32);
         a.Device.Solver.SingularValues(a, s, u, vt, info.Pointer);
-        if (info.ToInt32Array()[0] != 0) throw new ArithmeticException($"the singular value decomposition of a matrix with {a.Shape} values did not converge");
+        if (info.ToInt32Array()[0] != 0)
+            throw new ArithmeticException(
+                $"the singular value decomposition of a matrix with {a.Shape} values did not converge"
+            );
     }
 
     private static double[] Transposed(ReadOnlySpan<double> a, int rows, int columns)
     {
         var transposed = new double[a.Length];
         for (int i = 0; i < rows; i++)
-            for (int j = 0; j < columns; j++) transposed[(long)j * rows + i] = a[i * columns + j];
+        for (int j = 0; j < columns; j++)
+            transposed[(long)j * rows + i] = a[i * columns + j];
         return transposed;
     }
 
     private static void FixSigns(double[] left, double[] right, int n)
     {
-        int rows = left.Length / n, columns = right.Length / n;
+        int rows = left.Length / n,
+            columns = right.Length / n;
         for (int i = 0; i < n; i++)
         {
-            Span<double> u = left.AsSpan(i * rows, rows), v = right.AsSpan(i * columns, columns);
+            Span<double> u = left.AsSpan(i * rows, rows),
+                v = right.AsSpan(i * columns, columns);
             int largest = 0;
             for (int j = 1; j < columns; j++)
-                if (Math.Abs(v[j]) > Math.Abs(v[largest])) largest = j;
-            if (v[largest] >= 0) continue;
-            foreach (ref double entry in u) entry = -entry;
-            foreach (ref double entry in v) entry = -entry;
+                if (Math.Abs(v[j]) > Math.Abs(v[largest]))
+                    largest = j;
+            if (v[largest] >= 0)
+                continue;
+            foreach (ref double entry in u)
+                entry = -entry;
+            foreach (ref double entry in v)
+                entry = -entry;
         }
     }
 }

@@ -1,4 +1,6 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// Truncated SVD from all singular values: an orthonormal basis of the columns, then the SVD of the square rest in F64. Costs about
@@ -6,7 +8,7 @@ namespace Spectral.Kernels;
 /// </summary>
 public static class ExactSvd
 {
-    private const double Rounding = 1e-6;   // of the largest value: products and basis are F32
+    private const double Rounding = 1e-6; // of the largest value: products and basis are F32
 
     /// <summary>The first <paramref name="rank"/> singular values and vectors of a matrix, to F32 rounding.</summary>
     /// <param name="a">[m, n], F32 or BF16.</param>
@@ -18,22 +20,40 @@ public static class ExactSvd
     internal static SvdResult Compute(Tensor a, int rank, SmallProblems where)
     {
         using SvdMatrix matrix = SvdMatrix.Prepare(a, rank);
-        if (matrix.IsZero) return matrix.ZeroResult(rank, SvdMethod.Exact);
+        if (matrix.IsZero)
+            return matrix.ZeroResult(rank, SvdMethod.Exact);
         Device device = matrix.Device;
-        int m = matrix.Rows, n = matrix.Columns;
-        using Tensor q = Tensor.Empty(device, (n, m)), core = Tensor.Empty(device, (n, n));
-        using (Tensor columns = matrix.ColumnsAsRows()) Orthonormalization.Rows(columns, q, where);
-        matrix.ApplyTransposed(q, core);   // Qᵀ A: the right vectors of this square matrix are those of A
+        int m = matrix.Rows,
+            n = matrix.Columns;
+        using Tensor q = Tensor.Empty(device, (n, m)),
+            core = Tensor.Empty(device, (n, n));
+        using (Tensor columns = matrix.ColumnsAsRows())
+            Orthonormalization.Rows(columns, q, where);
+        matrix.ApplyTransposed(q, core); // Qᵀ A: the right vectors of this square matrix are those of A
 
-        using Tensor coreLeft = Tensor.Empty(device, (n, n)), coreRight = Tensor.Empty(device, (n, n)), values = Tensor.Empty(device, n), s = Tensor.Empty(device, rank);
+        using Tensor coreLeft = Tensor.Empty(device, (n, n)),
+            coreRight = Tensor.Empty(device, (n, n)),
+            values = Tensor.Empty(device, n),
+            s = Tensor.Empty(device, rank);
         using SmallSvd.Outcome outcome = SmallSvd.Run(core, coreLeft, values, coreRight, where);
         SvdSteps.Truncate(values, s, probes: null, matrix.Tolerance);
         outcome.Sweeps();
-        float[] all = values.ToArray(), kept = s.ToArray();
-        int first = kept.AsSpan().IndexOf(0f) is >= 0 and var zero ? zero : rank;   // the first value that is left out
+        float[] all = values.ToArray(),
+            kept = s.ToArray();
+        int first = kept.AsSpan().IndexOf(0f) is >= 0 and var zero ? zero : rank; // the first value that is left out
 
-        using Tensor left = Tensor.Empty(device, (rank, m)), right = coreRight.Rows(0, rank);
-        Gemm.Run(new Gemm.Operand(coreLeft, 0, n), true, new Gemm.Operand(q, 0, m), false, new Gemm.Operand(left, 0, m), rank, m, n);
+        using Tensor left = Tensor.Empty(device, (rank, m)),
+            right = coreRight.Rows(0, rank);
+        Gemm.Run(
+            new Gemm.Operand(coreLeft, 0, n),
+            true,
+            new Gemm.Operand(q, 0, m),
+            false,
+            new Gemm.Operand(left, 0, m),
+            rank,
+            m,
+            n
+        );
         return matrix.Result(left, kept, right, (first < n ? all[first] : 0) + Rounding * all[0], SvdMethod.Exact);
     }
 }

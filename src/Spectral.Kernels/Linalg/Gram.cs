@@ -1,17 +1,22 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>Argument of <c>gram_partial</c>.</summary>
 [KernelArgs("gram", "gram_partial")]
 public struct GramPartialArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong X, Partial;
+    public ulong X,
+        Partial;
 
     /// <summary>Elements from one X to the next.</summary>
     public long XStride;
 
     /// <summary>Shape of X, and the columns that one partial sum covers.</summary>
-    public int Rows, Columns, Chunk;
+    public int Rows,
+        Columns,
+        Chunk;
 }
 
 /// <summary>Argument of <c>gram_reduce</c>.</summary>
@@ -19,16 +24,24 @@ public struct GramPartialArgs
 public struct GramReduceArgs
 {
     /// <summary>Device address, as in the kernel's contract; Deviation may be 0.</summary>
-    public ulong Partial, Gram, Deviation;
+    public ulong Partial,
+        Gram,
+        Deviation;
 
     /// <summary>Order of the Gram matrix, the number of partial sums, and the words from one deviation to the next.</summary>
-    public int Rows, Chunks, DeviationStride;
+    public int Rows,
+        Chunks,
+        DeviationStride;
 }
 
 /// <summary>Gram matrices X Xᵀ with F64 sums.</summary>
 public static class Gram
 {
-    private const int PartialThreads = 64, ReduceThreads = 128, ChunkColumns = 128, MostChunks = 64, MostPartials = 1 << 24;
+    private const int PartialThreads = 64,
+        ReduceThreads = 128,
+        ChunkColumns = 128,
+        MostChunks = 64,
+        MostPartials = 1 << 24;
 
     /// <summary>gram = x xᵀ.</summary>
     /// <param name="x">[rows, columns], F32; at most 2048 rows.</param>
@@ -38,8 +51,10 @@ public static class Gram
     {
         Check.Shape(x, nameof(x), -1, -1);
         Check.DType(x, nameof(x), DType.F32);
-        int rows = x.Dim(0), columns = x.Dim(1);
-        if (rows > 2048) throw new ArgumentException($"x is {x.Shape}, expected at most 2048 rows", nameof(x));
+        int rows = x.Dim(0),
+            columns = x.Dim(1);
+        if (rows > 2048)
+            throw new ArgumentException($"x is {x.Shape}, expected at most 2048 rows", nameof(x));
         Check.Shape(gram, nameof(gram), rows, rows);
         Check.DType(gram, nameof(gram), DType.F64);
         Check.SameDevice(x.Device, gram, nameof(gram));
@@ -55,17 +70,45 @@ public static class Gram
     /// <param name="deviationStride">Words from one to the next.</param>
     internal static void Run(in Gemm.Operand x, int columns, Tensor gram, ulong deviation, int deviationStride)
     {
-        int batch = gram.Dim(0), rows = gram.Dim(1);
+        int batch = gram.Dim(0),
+            rows = gram.Dim(1);
         Device device = gram.Device;
-        if (rows == 0) return;
+        if (rows == 0)
+            return;
         // By the shape alone, so that the order of the sums does not depend on the device.
-        int wanted = Math.Clamp((columns + ChunkColumns - 1) / ChunkColumns, 1, Math.Max(1, Math.Min(MostChunks, MostPartials / (rows * rows))));
-        int chunk = ((columns + wanted - 1) / wanted + 7) / 8 * 8, chunks = chunk == 0 ? 1 : (columns + chunk - 1) / chunk;
+        int wanted = Math.Clamp(
+            (columns + ChunkColumns - 1) / ChunkColumns,
+            1,
+            Math.Max(1, Math.Min(MostChunks, MostPartials / (rows * rows)))
+        );
+        int chunk = ((columns + wanted - 1) / wanted + 7) / 8 * 8,
+            chunks = chunk == 0 ? 1 : (columns + chunk - 1) / chunk;
         using Tensor partial = Tensor.Empty(device, (batch, chunks, rows, rows), DType.F64);
-        int tiles = (rows + 1) / 2, pairs = tiles * (tiles + 1) / 2;
-        var sum = new GramPartialArgs { X = x.Pointer, Partial = partial.Pointer, XStride = x.Stride, Rows = rows, Columns = columns, Chunk = chunk };
-        device.Kernel("gram", "gram_partial").Launch(sum, Launch.Blocks(pairs, PartialThreads), chunks, batch, PartialThreads);
-        var reduce = new GramReduceArgs { Partial = partial.Pointer, Gram = gram.Pointer, Deviation = deviation, Rows = rows, Chunks = chunks, DeviationStride = deviationStride };
-        device.Kernel("gram", "gram_reduce").Launch(reduce, Launch.Blocks(rows * rows, ReduceThreads), batch, 1, ReduceThreads);
+        int tiles = (rows + 1) / 2,
+            pairs = tiles * (tiles + 1) / 2;
+        var sum = new GramPartialArgs
+        {
+            X = x.Pointer,
+            Partial = partial.Pointer,
+            XStride = x.Stride,
+            Rows = rows,
+            Columns = columns,
+            Chunk = chunk,
+        };
+        device
+            .Kernel("gram", "gram_partial")
+            .Launch(sum, Launch.Blocks(pairs, PartialThreads), chunks, batch, PartialThreads);
+        var reduce = new GramReduceArgs
+        {
+            Partial = partial.Pointer,
+            Gram = gram.Pointer,
+            Deviation = deviation,
+            Rows = rows,
+            Chunks = chunks,
+            DeviationStride = deviationStride,
+        };
+        device
+            .Kernel("gram", "gram_reduce")
+            .Launch(reduce, Launch.Blocks(rows * rows, ReduceThreads), batch, 1, ReduceThreads);
     }
 }

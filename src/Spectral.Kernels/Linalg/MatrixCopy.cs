@@ -1,14 +1,18 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>Argument of the kernels in <c>matrix_copy.cu</c>.</summary>
 [KernelArgs("matrix_copy", "matrix_copy_f32", "matrix_copy_bf16", "matrix_transpose_f32", "matrix_transpose_bf16")]
 public struct MatrixCopyArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong X, Y;
+    public ulong X,
+        Y;
 
     /// <summary>Shape of X.</summary>
-    public int Rows, Columns;
+    public int Rows,
+        Columns;
 
     /// <summary>Factor of every element.</summary>
     public float Scale;
@@ -17,7 +21,8 @@ public struct MatrixCopyArgs
 /// <summary>Copies of a matrix into F32 times a factor, as stored or transposed.</summary>
 public static class MatrixCopy
 {
-    private const int Threads = 256, PerThread = 4;
+    private const int Threads = 256,
+        PerThread = 4;
 
     /// <summary>y = scale · x.</summary>
     /// <param name="x">[m, n], F32 or BF16.</param>
@@ -27,7 +32,12 @@ public static class MatrixCopy
     {
         Check.SameShape(x, nameof(x), y, nameof(y));
         Kernel kernel = Entry("matrix_copy_", x, y);
-        if (x.Count > 0) kernel.Launch(Args(x, y, scale), checked((int)((x.Count + Threads * PerThread - 1) / (Threads * PerThread))), Threads);
+        if (x.Count > 0)
+            kernel.Launch(
+                Args(x, y, scale),
+                checked((int)((x.Count + Threads * PerThread - 1) / (Threads * PerThread))),
+                Threads
+            );
     }
 
     /// <summary>y = scale · xᵀ.</summary>
@@ -38,9 +48,11 @@ public static class MatrixCopy
     {
         Check.Shape(x, nameof(x), -1, -1);
         Check.Shape(y, nameof(y), x.Dim(1), x.Dim(0));
-        if (x.Count > int.MaxValue) throw new ArgumentException($"x is {x.Shape}, expected fewer than 2³¹ elements", nameof(x));
+        if (x.Count > int.MaxValue)
+            throw new ArgumentException($"x is {x.Shape}, expected fewer than 2³¹ elements", nameof(x));
         Kernel kernel = Entry("matrix_transpose_", x, y);
-        if (x.Count > 0) kernel.Launch(Args(x, y, scale), Launch.Blocks(x.Count, Threads), Threads);
+        if (x.Count > 0)
+            kernel.Launch(Args(x, y, scale), Launch.Blocks(x.Count, Threads), Threads);
     }
 
     /// <summary>y_b = x_bᵀ for each matrix of a batch.</summary>
@@ -48,9 +60,18 @@ public static class MatrixCopy
     /// <param name="y">[batch, n, m], F32.</param>
     internal static void TransposeEach(Tensor x, Tensor y)
     {
-        int rows = x.Dim(1), columns = x.Dim(2);
-        var args = new MatrixCopyArgs { X = x.Pointer, Y = y.Pointer, Rows = rows, Columns = columns, Scale = 1 };
-        x.Device.Kernel("matrix_copy", "matrix_transpose_f32").Launch(args, Launch.Blocks((long)rows * columns, Threads), x.Dim(0), 1, Threads);
+        int rows = x.Dim(1),
+            columns = x.Dim(2);
+        var args = new MatrixCopyArgs
+        {
+            X = x.Pointer,
+            Y = y.Pointer,
+            Rows = rows,
+            Columns = columns,
+            Scale = 1,
+        };
+        x.Device.Kernel("matrix_copy", "matrix_transpose_f32")
+            .Launch(args, Launch.Blocks((long)rows * columns, Threads), x.Dim(0), 1, Threads);
     }
 
     private static Kernel Entry(string name, Tensor x, Tensor y)
@@ -63,5 +84,12 @@ public static class MatrixCopy
     }
 
     private static MatrixCopyArgs Args(Tensor x, Tensor y, float scale) =>
-        new() { X = x.Pointer, Y = y.Pointer, Rows = x.Dim(0), Columns = x.Dim(1), Scale = scale };
+        new()
+        {
+            X = x.Pointer,
+            Y = y.Pointer,
+            Rows = x.Dim(0),
+            Columns = x.Dim(1),
+            Scale = scale,
+        };
 }

@@ -1,12 +1,16 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>How an orthonormal basis was made.</summary>
 public enum OrthonormalizationMethod
 {
     /// <summary>Cholesky factor of the Gram matrix, twice (Yamamoto, Nakatsukasa, Yanagisawa, Fukaya 2015).</summary>
     CholeskyQr2,
+
     /// <summary>The same with a shifted first factor and a third pass (Fukaya, Kannan, Nakatsukasa, Yamamoto, Yanagisawa 2020).</summary>
     ShiftedCholeskyQr3,
+
     /// <summary>Householder reflections: any matrix, also one with dependent or zero rows.</summary>
     Householder,
 }
@@ -39,30 +43,38 @@ public static class Orthonormalization
     {
         CheckArguments(x, q);
         using Tensor status = Tensor.Zeros(x.Device, (3, Step.Ints), DType.I32);
-        if (x.Dim(0) == 0) return OrthonormalizationMethod.CholeskyQr2;
+        if (x.Dim(0) == 0)
+            return OrthonormalizationMethod.CholeskyQr2;
         if (x.Dim(0) <= LargestCholesky)
         {
             Cholesky(x, q, status, 0, 0, where);
-            if (Accepted(status, 0) && Holds(x, q)) return OrthonormalizationMethod.CholeskyQr2;
+            if (Accepted(status, 0) && Holds(x, q))
+                return OrthonormalizationMethod.CholeskyQr2;
             // The shift that keeps a factor of rounding errors of F64 positive; the scaled matrix has norm at most l.
-            double m = x.Dim(1), l = x.Dim(0);
+            double m = x.Dim(1),
+                l = x.Dim(0);
             Cholesky(x, q, status, 1, 11 * (m * l + l * (l + 1)) * Math.ScaleB(1, -53) * l, where);
             using Tensor once = Tensor.Empty(x.Device, q.Shape);
             once.CopyFrom(q);
             Cholesky(once, q, status, 2, 0, where);
-            if (Accepted(status, 2) && Holds(x, q)) return OrthonormalizationMethod.ShiftedCholeskyQr3;
+            if (Accepted(status, 2) && Holds(x, q))
+                return OrthonormalizationMethod.ShiftedCholeskyQr3;
         }
         q.CopyFrom(x);
         x.Device.Solver.Householder(q);
         float deviation = Deviation(q);
-        if (deviation <= Tolerance) return OrthonormalizationMethod.Householder;
-        throw new ArithmeticException($"{x.Shape}: orthonormal rows deviate by {deviation}, expected at most {Tolerance}; the matrix holds NaN or infinity, or values too large to square");
+        if (deviation <= Tolerance)
+            return OrthonormalizationMethod.Householder;
+        throw new ArithmeticException(
+            $"{x.Shape}: orthonormal rows deviate by {deviation}, expected at most {Tolerance}; the matrix holds NaN or infinity, or values too large to square"
+        );
     }
 
     /// <summary>max |Q Qᵀ − I|.</summary>
     internal static float Deviation(Tensor q)
     {
-        using Tensor gram = Tensor.Empty(q.Device, (q.Dim(0), q.Dim(0)), DType.F64), deviation = Tensor.Zeros(q.Device, 1, DType.I32);
+        using Tensor gram = Tensor.Empty(q.Device, (q.Dim(0), q.Dim(0)), DType.F64),
+            deviation = Tensor.Zeros(q.Device, 1, DType.I32);
         Gram.Run(q, gram, deviation.Pointer);
         return BitConverter.Int32BitsToSingle(deviation.ToInt32Array()[0]);
     }
@@ -70,8 +82,10 @@ public static class Orthonormalization
     // Is q orthonormal, and x within its span?
     private static bool Holds(Tensor x, Tensor q)
     {
-        if (!(Deviation(q) <= Tolerance)) return false;
-        using Tensor coefficients = Tensor.Empty(x.Device, (x.Dim(0), x.Dim(0))), outside = Tensor.Empty(x.Device, x.Shape);
+        if (!(Deviation(q) <= Tolerance))
+            return false;
+        using Tensor coefficients = Tensor.Empty(x.Device, (x.Dim(0), x.Dim(0))),
+            outside = Tensor.Empty(x.Device, x.Shape);
         Gemm.Run(x, false, q, true, coefficients);
         outside.CopyFrom(x);
         Gemm.Run(coefficients, false, q, false, outside, -1, 1);
@@ -81,13 +95,18 @@ public static class Orthonormalization
     private static bool Accepted(Tensor status, int step)
     {
         ReadOnlySpan<int> fields = status.ToInt32Array().AsSpan(step * Step.Ints, Step.Ints);
-        return fields[Step.FirstPivot] == 0 && fields[Step.SecondPivot] == 0 && BitConverter.Int32BitsToSingle(fields[Step.Deviation]) <= FirstPassTolerance;
+        return fields[Step.FirstPivot] == 0
+            && fields[Step.SecondPivot] == 0
+            && BitConverter.Int32BitsToSingle(fields[Step.Deviation]) <= FirstPassTolerance;
     }
 
     private static void Cholesky(Tensor x, Tensor q, Tensor status, int step, double shift, SmallProblems where)
     {
         int l = x.Dim(0);
-        using Tensor gram = Tensor.Empty(x.Device, (l, l), DType.F64), inverse = Tensor.Empty(x.Device, (l, l)), once = Tensor.Empty(x.Device, x.Shape), grams = gram.View((1, l, l));
+        using Tensor gram = Tensor.Empty(x.Device, (l, l), DType.F64),
+            inverse = Tensor.Empty(x.Device, (l, l)),
+            once = Tensor.Empty(x.Device, x.Shape),
+            grams = gram.View((1, l, l));
         ulong At(int field) => status.Pointer + (ulong)((step * Step.Ints + field) * sizeof(int));
         Gram.Run(x, gram);
         CholeskyInverse.Run(grams, inverse, At(Step.FirstPivot), 0, shift, 0, where);
@@ -104,12 +123,16 @@ public static class Orthonormalization
         Check.DType(q, nameof(q), DType.F32);
         Check.SameShape(x, nameof(x), q, nameof(q));
         Check.SameDevice(x.Device, q, nameof(q));
-        if (x.Dim(0) > x.Dim(1)) throw new ArgumentException($"x is {x.Shape}, expected no more rows than columns", nameof(x));
+        if (x.Dim(0) > x.Dim(1))
+            throw new ArgumentException($"x is {x.Shape}, expected no more rows than columns", nameof(x));
     }
 
     /// <summary>What one CholeskyQR2 leaves in its status: three integers.</summary>
     private static class Step
     {
-        public const int FirstPivot = 0, SecondPivot = 1, Deviation = 2, Ints = 3;
+        public const int FirstPivot = 0,
+            SecondPivot = 1,
+            Deviation = 2,
+            Ints = 3;
     }
 }

@@ -1,4 +1,6 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>Settings of <see cref="RandomizedSvd"/>.</summary>
 public sealed record RandomizedSvdOptions
@@ -27,8 +29,13 @@ public sealed record RandomizedSvdOptions
 
     internal void Validate()
     {
-        if (Oversample < 0) throw new ArgumentException($"oversample is {Oversample}, expected 0 or more", nameof(Oversample));
-        if (PowerIterations < 0) throw new ArgumentException($"power iterations are {PowerIterations}, expected 0 or more", nameof(PowerIterations));
+        if (Oversample < 0)
+            throw new ArgumentException($"oversample is {Oversample}, expected 0 or more", nameof(Oversample));
+        if (PowerIterations < 0)
+            throw new ArgumentException(
+                $"power iterations are {PowerIterations}, expected 0 or more",
+                nameof(PowerIterations)
+            );
     }
 }
 
@@ -41,13 +48,14 @@ public static class RandomizedSvd
     /// <summary>Power iterations at which waiting for the values to settle ends.</summary>
     public const int MostIterations = 32;
 
-    private const int FirstCertain = 4, LargestBatch = 64;
+    private const int FirstCertain = 4,
+        LargestBatch = 64;
     private const long WorkingBytes = 1L << 30;
 
     // Of the largest value. On flat spectra the error falls like 1 / iterations, so that it is about the last change times their number.
     private const double SettledError = 0.006;
 
-    private const double ProbeFactor = 10 * 0.79788456080286536;   // α √(2/π) with α = 10
+    private const double ProbeFactor = 10 * 0.79788456080286536; // α √(2/π) with α = 10
 
     // Tighter than what orthonormalisation must reach, so that a marginal result is polished instead of returned.
     private const float FactorTolerance = 5e-6f;
@@ -84,11 +92,20 @@ public static class RandomizedSvd
     /// <param name="streams">A stream of random numbers for each matrix; null: that of the options for all.</param>
     /// <returns>In the order of the matrices.</returns>
     /// <exception cref="ArgumentException">The rank or an option is out of range, a matrix is on another device, or one holds NaN or infinite values.</exception>
-    public static SvdResult[] Compute(IReadOnlyList<Tensor> matrices, int rank, RandomizedSvdOptions? options = null, IReadOnlyList<ulong>? streams = null)
+    public static SvdResult[] Compute(
+        IReadOnlyList<Tensor> matrices,
+        int rank,
+        RandomizedSvdOptions? options = null,
+        IReadOnlyList<ulong>? streams = null
+    )
     {
         options ??= new RandomizedSvdOptions();
         options.Validate();
-        if (streams is not null && streams.Count != matrices.Count) throw new ArgumentException($"{streams.Count} streams, expected {matrices.Count}, one per matrix", nameof(streams));
+        if (streams is not null && streams.Count != matrices.Count)
+            throw new ArgumentException(
+                $"{streams.Count} streams, expected {matrices.Count}, one per matrix",
+                nameof(streams)
+            );
         var names = new string[matrices.Count];
         for (int i = 0; i < names.Length; i++)
         {
@@ -99,14 +116,31 @@ public static class RandomizedSvd
         var results = new SvdResult?[matrices.Count];
         try
         {
-            foreach (IGrouping<(Shape, DType), int> group in Enumerable.Range(0, results.Length).GroupBy(i => (matrices[i].Shape, matrices[i].DType)))
-                foreach (int[] some in group.Chunk(BatchSize(matrices[0].Device, group.Key.Item1[0], group.Key.Item1[1], rank, options)))
-                    Batch([.. some.Select(i => matrices[i])], [.. some.Select(i => streams?[i] ?? options.Stream)], some, names, rank, options, results!);
+            foreach (
+                IGrouping<(Shape, DType), int> group in Enumerable
+                    .Range(0, results.Length)
+                    .GroupBy(i => (matrices[i].Shape, matrices[i].DType))
+            )
+            foreach (
+                int[] some in group.Chunk(
+                    BatchSize(matrices[0].Device, group.Key.Item1[0], group.Key.Item1[1], rank, options)
+                )
+            )
+                Batch(
+                    [.. some.Select(i => matrices[i])],
+                    [.. some.Select(i => streams?[i] ?? options.Stream)],
+                    some,
+                    names,
+                    rank,
+                    options,
+                    results!
+                );
             return results!;
         }
         catch
         {
-            foreach (SvdResult? result in results) result?.Dispose();
+            foreach (SvdResult? result in results)
+                result?.Dispose();
             throw;
         }
     }
@@ -120,16 +154,29 @@ public static class RandomizedSvd
     public static int BatchSize(Device device, int rows, int columns, int rank, RandomizedSvdOptions options)
     {
         int l = SketchSize(rows, columns, rank, options);
-        return SmallSvd.OneBlock(device, l, options.Where) ? (int)Math.Clamp(WorkingBytes / SvdChain.BytesPerMatrix(rows, columns, l), 1, LargestBatch) : 1;
+        return SmallSvd.OneBlock(device, l, options.Where)
+            ? (int)Math.Clamp(WorkingBytes / SvdChain.BytesPerMatrix(rows, columns, l), 1, LargestBatch)
+            : 1;
     }
 
-    private static int SketchSize(int rows, int columns, int rank, RandomizedSvdOptions options) => (int)Math.Min((long)rank + options.Oversample, Math.Min(rows, columns));
+    private static int SketchSize(int rows, int columns, int rank, RandomizedSvdOptions options) =>
+        (int)Math.Min((long)rank + options.Oversample, Math.Min(rows, columns));
 
     // Matrices of one shape and type; results go to their places.
-    private static void Batch(Tensor[] matrices, ulong[] streams, int[] places, string[] names, int rank, RandomizedSvdOptions options, SvdResult[] results)
+    private static void Batch(
+        Tensor[] matrices,
+        ulong[] streams,
+        int[] places,
+        string[] names,
+        int rank,
+        RandomizedSvdOptions options,
+        SvdResult[] results
+    )
     {
-        int l = SketchSize(matrices[0].Dim(0), matrices[0].Dim(1), rank, options), target = options.PowerIterations;
-        bool settles = Settles(options), kernels = SmallSvd.OneBlock(matrices[0].Device, l, options.Where);
+        int l = SketchSize(matrices[0].Dim(0), matrices[0].Dim(1), rank, options),
+            target = options.PowerIterations;
+        bool settles = Settles(options),
+            kernels = SmallSvd.OneBlock(matrices[0].Device, l, options.Where);
         using var source = new SketchSource(matrices, l + SvdChain.Probes, kernels);
         using var chain = new SvdChain(source, rank, l, settles, kernels);
         chain.Begin(options.Seed, streams, last: target == 0);
@@ -139,16 +186,30 @@ public static class RandomizedSvd
         var careful = new List<int>();
         var unsettled = new List<int>();
         for (int b = 0; b < outcomes.Length; b++)
-            if (!Accepted(outcomes[b])) careful.Add(b);
-            else if (settles && !Settled(outcomes[b], target)) unsettled.Add(b);
-        if (careful.Count + unsettled.Count < matrices.Length) Collect(chain, outcomes, b => !careful.Contains(b) && !unsettled.Contains(b), places, results);
+            if (!Accepted(outcomes[b]))
+                careful.Add(b);
+            else if (settles && !Settled(outcomes[b], target))
+                unsettled.Add(b);
+        if (careful.Count + unsettled.Count < matrices.Length)
+            Collect(chain, outcomes, b => !careful.Contains(b) && !unsettled.Contains(b), places, results);
         foreach (int b in unsettled)
-            if (!Continue(chain, matrices, b, places, rank, l, kernels, results)) careful.Add(b);
-        foreach (int b in careful) results[places[b]] = Careful(matrices[b], names[places[b]], rank, options with { Stream = streams[b] });
+            if (!Continue(chain, matrices, b, places, rank, l, kernels, results))
+                careful.Add(b);
+        foreach (int b in careful)
+            results[places[b]] = Careful(matrices[b], names[places[b]], rank, options with { Stream = streams[b] });
     }
 
     // Further iterations for one matrix of a batch, in steps of half as many again; false when a check fails.
-    private static bool Continue(SvdChain batch, Tensor[] matrices, int b, int[] places, int rank, int l, bool kernels, SvdResult[] results)
+    private static bool Continue(
+        SvdChain batch,
+        Tensor[] matrices,
+        int b,
+        int[] places,
+        int rank,
+        int l,
+        bool kernels,
+        SvdResult[] results
+    )
     {
         using var source = new SketchSource(matrices.AsSpan(b, 1), l + SvdChain.Probes, kernels);
         using var chain = new SvdChain(source, rank, l, compares: true, kernels);
@@ -159,35 +220,53 @@ public static class RandomizedSvd
             chain.To(target);
             chain.Finish();
             SvdChain.Outcome outcome = chain.Read()[0];
-            if (!Accepted(outcome)) return false;
-            if (target < MostIterations && !Settled(outcome, target)) continue;
+            if (!Accepted(outcome))
+                return false;
+            if (target < MostIterations && !Settled(outcome, target))
+                continue;
             Collect(chain, [outcome], _ => true, [places[b]], results);
             return true;
         }
     }
 
-    private static void Collect(SvdChain chain, SvdChain.Outcome[] outcomes, Func<int, bool> wanted, int[] places, SvdResult[] results)
+    private static void Collect(
+        SvdChain chain,
+        SvdChain.Outcome[] outcomes,
+        Func<int, bool> wanted,
+        int[] places,
+        SvdResult[] results
+    )
     {
         (Tensor u, Tensor vt) = chain.Vectors();
         using (u)
         using (vt)
             for (int b = 0; b < outcomes.Length; b++)
                 if (wanted(b))
-                    results[places[b]] = SvdMatrix.Result(u.Rows(b * (u.Dim(0) / outcomes.Length), u.Dim(0) / outcomes.Length), vt.Rows(b * (vt.Dim(0) / outcomes.Length), vt.Dim(0) / outcomes.Length),
-                        outcomes[b].Kept, scale: 1, ProbeFactor * outcomes[b].ProbeNorm, SvdMethod.Randomized);
+                    results[places[b]] = SvdMatrix.Result(
+                        u.Rows(b * (u.Dim(0) / outcomes.Length), u.Dim(0) / outcomes.Length),
+                        vt.Rows(b * (vt.Dim(0) / outcomes.Length), vt.Dim(0) / outcomes.Length),
+                        outcomes[b].Kept,
+                        scale: 1,
+                        ProbeFactor * outcomes[b].ProbeNorm,
+                        SvdMethod.Randomized
+                    );
     }
 
-    private static bool Settles(RandomizedSvdOptions options) => options.UntilSettled && options.PowerIterations is >= FirstCertain and < MostIterations;
+    private static bool Settles(RandomizedSvdOptions options) =>
+        options.UntilSettled && options.PowerIterations is >= FirstCertain and < MostIterations;
 
-    private static bool Accepted(in SvdChain.Outcome outcome) => !outcome.Failed && outcome.FactorDeviation <= FactorTolerance;   // also not NaN
+    private static bool Accepted(in SvdChain.Outcome outcome) =>
+        !outcome.Failed && outcome.FactorDeviation <= FactorTolerance; // also not NaN
 
     /// <summary>Is the error that the last of so many iterations leaves to be expected small?</summary>
-    private static bool Settled(in SvdChain.Outcome outcome, int iterations) => Settled(outcome.Before, outcome.Now, iterations);
+    private static bool Settled(in SvdChain.Outcome outcome, int iterations) =>
+        Settled(outcome.Before, outcome.Now, iterations);
 
     private static bool Settled(ReadOnlySpan<float> before, ReadOnlySpan<float> now, int iterations)
     {
         double change = 0;
-        for (int i = 0; i < now.Length; i++) change = Math.Max(change, now[i] - before[i]);
+        for (int i = 0; i < now.Length; i++)
+            change = Math.Max(change, now[i] - before[i]);
         return iterations * change <= SettledError * now[0];
     }
 
@@ -195,16 +274,28 @@ public static class RandomizedSvd
     private static SvdResult Careful(Tensor a, string name, int rank, RandomizedSvdOptions options)
     {
         using SvdMatrix matrix = SvdMatrix.Prepare(a, rank, name);
-        if (matrix.IsZero) return matrix.ZeroResult(rank, SvdMethod.Randomized);
+        if (matrix.IsZero)
+            return matrix.ZeroResult(rank, SvdMethod.Randomized);
         Device device = matrix.Device;
-        int m = matrix.Rows, n = matrix.Columns, l = SketchSize(m, n, rank, options), target = options.PowerIterations;
+        int m = matrix.Rows,
+            n = matrix.Columns,
+            l = SketchSize(m, n, rank, options),
+            target = options.PowerIterations;
         int most = Settles(options) ? MostIterations : target;
-        using Tensor vectors = Tensor.Empty(device, (l + SvdChain.Probes, n)), images = Tensor.Empty(device, (l + SvdChain.Probes, m));
+        using Tensor vectors = Tensor.Empty(device, (l + SvdChain.Probes, n)),
+            images = Tensor.Empty(device, (l + SvdChain.Probes, m));
         GaussianMatrix.Run(vectors, options.Seed, options.Stream);
         matrix.Apply(vectors, images);
-        using Tensor probes = vectors.Rows(l, SvdChain.Probes), responses = images.Rows(l, SvdChain.Probes), v = vectors.Rows(0, l), y = images.Rows(0, l);
-        using Tensor q = Tensor.Empty(device, (l, m)), z = Tensor.Empty(device, (l, n));
-        using Tensor core = Tensor.Empty(device, (l, l)), coreLeft = Tensor.Empty(device, (l, l)), coreRight = Tensor.Empty(device, (l, l)), values = Tensor.Empty(device, l);
+        using Tensor probes = vectors.Rows(l, SvdChain.Probes),
+            responses = images.Rows(l, SvdChain.Probes),
+            v = vectors.Rows(0, l),
+            y = images.Rows(0, l);
+        using Tensor q = Tensor.Empty(device, (l, m)),
+            z = Tensor.Empty(device, (l, n));
+        using Tensor core = Tensor.Empty(device, (l, l)),
+            coreLeft = Tensor.Empty(device, (l, l)),
+            coreRight = Tensor.Empty(device, (l, l)),
+            values = Tensor.Empty(device, l);
         float[] before = [];
         Orthonormalization.Rows(y, q, options.Where);
         for (int i = 0; ; i++)
@@ -215,24 +306,49 @@ public static class RandomizedSvd
             {
                 // A ≈ Qᵀ (Z Vᵀ) V, with the basis vectors as rows.
                 Gemm.Run(z, false, v, true, core);
-                using (SmallSvd.Outcome outcome = SmallSvd.Run(core, coreLeft, values, coreRight, options.Where)) outcome.Sweeps();
-                if (i == most) break;
+                using (SmallSvd.Outcome outcome = SmallSvd.Run(core, coreLeft, values, coreRight, options.Where))
+                    outcome.Sweeps();
+                if (i == most)
+                    break;
                 float[] now = values.ToArray();
-                if (i >= target && Settled(before.AsSpan(0, rank), now.AsSpan(0, rank), i)) break;
+                if (i >= target && Settled(before.AsSpan(0, rank), now.AsSpan(0, rank), i))
+                    break;
                 before = now;
             }
             matrix.Apply(v, y);
             Orthonormalization.Rows(y, q, options.Where);
         }
 
-        using Tensor left = Tensor.Empty(device, (rank, m)), right = Tensor.Empty(device, (rank, n));
-        Gemm.Run(new Gemm.Operand(coreLeft, 0, l), true, new Gemm.Operand(q, 0, m), false, new Gemm.Operand(left, 0, m), rank, m, l);
-        Gemm.Run(new Gemm.Operand(coreRight, 0, l), false, new Gemm.Operand(v, 0, n), false, new Gemm.Operand(right, 0, n), rank, n, l);
-        using Tensor s = Tensor.Empty(device, rank), coefficients = Tensor.Empty(device, (rank, SvdChain.Probes)), norms = Tensor.Empty(device, SvdChain.Probes);
+        using Tensor left = Tensor.Empty(device, (rank, m)),
+            right = Tensor.Empty(device, (rank, n));
+        Gemm.Run(
+            new Gemm.Operand(coreLeft, 0, l),
+            true,
+            new Gemm.Operand(q, 0, m),
+            false,
+            new Gemm.Operand(left, 0, m),
+            rank,
+            m,
+            l
+        );
+        Gemm.Run(
+            new Gemm.Operand(coreRight, 0, l),
+            false,
+            new Gemm.Operand(v, 0, n),
+            false,
+            new Gemm.Operand(right, 0, n),
+            rank,
+            n,
+            l
+        );
+        using Tensor s = Tensor.Empty(device, rank),
+            coefficients = Tensor.Empty(device, (rank, SvdChain.Probes)),
+            norms = Tensor.Empty(device, SvdChain.Probes);
         Gemm.Run(right, false, probes, true, coefficients);
         SvdSteps.Truncate(values, s, coefficients, matrix.Tolerance);
         Gemm.Run(coefficients, true, left, false, responses, alpha: -1, beta: 1);
-        using (Tensor residual = responses.View((1, SvdChain.Probes, m))) SvdSteps.Norms(residual, norms.Pointer, 0);
+        using (Tensor residual = responses.View((1, SvdChain.Probes, m)))
+            SvdSteps.Norms(residual, norms.Pointer, 0);
         Polish(left, options.Where);
         Polish(right, options.Where);
         return matrix.Result(left, s.ToArray(), right, ProbeFactor * norms.ToArray().Max(), SvdMethod.Randomized);
@@ -241,7 +357,8 @@ public static class RandomizedSvd
     // Products of F32 bases may be a little further from orthonormal than promised.
     private static void Polish(Tensor vectors, SmallProblems where)
     {
-        if (Orthonormalization.Deviation(vectors) <= FactorTolerance) return;
+        if (Orthonormalization.Deviation(vectors) <= FactorTolerance)
+            return;
         using Tensor rough = Tensor.Empty(vectors.Device, vectors.Shape);
         rough.CopyFrom(vectors);
         Orthonormalization.Rows(rough, vectors, where);

@@ -1,17 +1,33 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>Argument of the passes in <c>sketch_pass.cu</c>.</summary>
-[KernelArgs("sketch_pass", "sketch_apply_32", "sketch_apply_96", "sketch_apply_160", "sketch_apply_transposed_32", "sketch_apply_transposed_96", "sketch_apply_transposed_160")]
+[KernelArgs(
+    "sketch_pass",
+    "sketch_apply_32",
+    "sketch_apply_96",
+    "sketch_apply_160",
+    "sketch_apply_transposed_32",
+    "sketch_apply_transposed_96",
+    "sketch_apply_transposed_160"
+)]
 public struct SketchPassArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Matrices, Parts, Y;
+    public ulong Matrices,
+        Parts,
+        Y;
 
     /// <summary>Elements from one matrix to the next in Y, and from one share to the next.</summary>
-    public long YStride, ShareStride;
+    public long YStride,
+        ShareStride;
 
     /// <summary>Shape of each matrix, vectors, and parts that the summed dimension is divided into.</summary>
-    public int Rows, Columns, Vectors, Shares;
+    public int Rows,
+        Columns,
+        Vectors,
+        Shares;
 }
 
 /// <summary>Argument of <c>sketch_reduce</c>.</summary>
@@ -19,13 +35,19 @@ public struct SketchPassArgs
 public struct SketchReduceArgs
 {
     /// <summary>Device address, as in the kernel's contract; Status may be 0.</summary>
-    public ulong Partial, Y, Status;
+    public ulong Partial,
+        Y,
+        Status;
 
     /// <summary>Elements from one matrix to the next, from one share to the next, and from one result to the next.</summary>
-    public long PartialStride, ShareStride, YStride;
+    public long PartialStride,
+        ShareStride,
+        YStride;
 
     /// <summary>Elements of one result, shares, and words from one status to the next.</summary>
-    public int Count, Shares, StatusStride;
+    public int Count,
+        Shares,
+        StatusStride;
 }
 
 /// <summary>Products of BF16 matrices, read as they are, with a few F32 vectors, at F32 accuracy.</summary>
@@ -35,7 +57,12 @@ internal static class SketchPass
     public const int Parts = 3;
 
     private const string Module = "sketch_pass";
-    private const int Threads = 256, Side = 128, Depth = 32, WantedBlocks = 128, FewestSteps = 8, ReducePerThread = 4;
+    private const int Threads = 256,
+        Side = 128,
+        Depth = 32,
+        WantedBlocks = 128,
+        FewestSteps = 8,
+        ReducePerThread = 4;
 
     /// <summary>y_b = x_b W_bᵀ, or x_b W_b when transposed, for each matrix of a batch.</summary>
     /// <param name="matrices">Table of <see cref="AddressTable"/>: addresses of dense BF16 matrices [rows, columns].</param>
@@ -46,22 +73,44 @@ internal static class SketchPass
     /// <param name="vectors">Rows of x and y.</param>
     /// <param name="y">F32: where the first result [vectors, other dimension] begins, and the elements from one to the next.</param>
     /// <param name="batch">Number of matrices.</param>
-    public static void Run(Tensor matrices, int rows, int columns, bool transposed, Tensor parts, int vectors, in Gemm.Operand y, int batch)
+    public static void Run(
+        Tensor matrices,
+        int rows,
+        int columns,
+        bool transposed,
+        Tensor parts,
+        int vectors,
+        in Gemm.Operand y,
+        int batch
+    )
     {
         Device device = parts.Device;
         (int depth, int other) = transposed ? (rows, columns) : (columns, rows);
-        int tile = vectors <= 32 ? 32 : vectors <= 96 ? 96 : 160, groups = Launch.Blocks(vectors, tile), sides = Launch.Blocks(other, Side);
+        int tile = vectors <= 32 ? 32
+            : vectors <= 96 ? 96
+            : 160,
+            groups = Launch.Blocks(vectors, tile),
+            sides = Launch.Blocks(other, Side);
         int shares = Shares(sides * groups, Launch.Blocks(depth, Depth), WantedBlocks, FewestSteps);
         using Tensor? partial = shares > 1 ? Tensor.Empty(device, (shares, batch, vectors, other)) : null;
         long result = (long)vectors * other;
         var args = new SketchPassArgs
         {
-            Matrices = matrices.Pointer, Parts = parts.Pointer, Y = partial?.Pointer ?? y.Pointer, YStride = partial is null ? y.Stride : result, ShareStride = batch * result,
-            Rows = rows, Columns = columns, Vectors = vectors, Shares = shares,
+            Matrices = matrices.Pointer,
+            Parts = parts.Pointer,
+            Y = partial?.Pointer ?? y.Pointer,
+            YStride = partial is null ? y.Stride : result,
+            ShareStride = batch * result,
+            Rows = rows,
+            Columns = columns,
+            Vectors = vectors,
+            Shares = shares,
         };
-        int stages = tile > 96 ? 2 : 3, bytes = stages * (Side + Parts * tile) * Depth * sizeof(ushort);
+        int stages = tile > 96 ? 2 : 3,
+            bytes = stages * (Side + Parts * tile) * Depth * sizeof(ushort);
         device.Kernel(Module, Entry(tile, transposed)).Launch(args, sides, shares * groups, batch, Threads, bytes);
-        if (partial is not null) Reduce(new Gemm.Operand(partial, 0, other, result), batch * result, shares, y, vectors * other, batch);
+        if (partial is not null)
+            Reduce(new Gemm.Operand(partial, 0, other, result), batch * result, shares, y, vectors * other, batch);
     }
 
     /// <summary>Raises an I32 per matrix to the bits of max |y_b|, NaN counting as infinity.</summary>
@@ -70,7 +119,8 @@ internal static class SketchPass
     /// <param name="batch">Number of matrices.</param>
     /// <param name="status">Device address of the first I32.</param>
     /// <param name="statusStride">Words from one to the next.</param>
-    public static void Largest(in Gemm.Operand y, int count, int batch, ulong status, int statusStride) => Reduce(y, 0, 1, y, count, batch, status, statusStride);
+    public static void Largest(in Gemm.Operand y, int count, int batch, ulong status, int statusStride) =>
+        Reduce(y, 0, 1, y, count, batch, status, statusStride);
 
     /// <summary>y_b = sum of the shares' partial results.</summary>
     /// <param name="partial">Where the first partial result begins, and the elements from one matrix to the next.</param>
@@ -81,26 +131,45 @@ internal static class SketchPass
     /// <param name="batch">Number of matrices.</param>
     /// <param name="status">As in <see cref="Largest"/>, or 0.</param>
     /// <param name="statusStride">As there.</param>
-    public static void Reduce(in Gemm.Operand partial, long shareStride, int shares, in Gemm.Operand y, int count, int batch, ulong status = 0, int statusStride = 0)
+    public static void Reduce(
+        in Gemm.Operand partial,
+        long shareStride,
+        int shares,
+        in Gemm.Operand y,
+        int count,
+        int batch,
+        ulong status = 0,
+        int statusStride = 0
+    )
     {
         var args = new SketchReduceArgs
         {
-            Partial = partial.Pointer, Y = y.Pointer, Status = status, PartialStride = partial.Stride, ShareStride = shareStride, YStride = y.Stride,
-            Count = count, Shares = shares, StatusStride = statusStride,
+            Partial = partial.Pointer,
+            Y = y.Pointer,
+            Status = status,
+            PartialStride = partial.Stride,
+            ShareStride = shareStride,
+            YStride = y.Stride,
+            Count = count,
+            Shares = shares,
+            StatusStride = statusStride,
         };
-        y.Tensor.Device.Kernel(Module, "sketch_reduce").Launch(args, Launch.Blocks(count, Threads * ReducePerThread), batch, 1, Threads);
+        y.Tensor.Device.Kernel(Module, "sketch_reduce")
+            .Launch(args, Launch.Blocks(count, Threads * ReducePerThread), batch, 1, Threads);
     }
 
     /// <summary>How many parts to divide the summed dimension into: by the shape of one matrix alone, so that a batch changes no bit.</summary>
-    public static int Shares(int tiles, int steps, int wantedBlocks, int fewestSteps) => Math.Clamp(wantedBlocks / tiles, 1, Math.Max(1, steps / fewestSteps));
+    public static int Shares(int tiles, int steps, int wantedBlocks, int fewestSteps) =>
+        Math.Clamp(wantedBlocks / tiles, 1, Math.Max(1, steps / fewestSteps));
 
-    private static string Entry(int tile, bool transposed) => (tile, transposed) switch
-    {
-        (32, false) => "sketch_apply_32",
-        (96, false) => "sketch_apply_96",
-        (_, false) => "sketch_apply_160",
-        (32, true) => "sketch_apply_transposed_32",
-        (96, true) => "sketch_apply_transposed_96",
-        _ => "sketch_apply_transposed_160",
-    };
+    private static string Entry(int tile, bool transposed) =>
+        (tile, transposed) switch
+        {
+            (32, false) => "sketch_apply_32",
+            (96, false) => "sketch_apply_96",
+            (_, false) => "sketch_apply_160",
+            (32, true) => "sketch_apply_transposed_32",
+            (96, true) => "sketch_apply_transposed_96",
+            _ => "sketch_apply_transposed_160",
+        };
 }

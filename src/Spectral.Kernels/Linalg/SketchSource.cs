@@ -1,4 +1,6 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// The matrices of an <see cref="SvdChain"/>, all of one shape and type, as operators on a few vectors: BF16 ones are read as they are by
@@ -6,9 +8,11 @@ namespace Spectral.Kernels;
 /// </summary>
 internal sealed class SketchSource : IDisposable
 {
-    private readonly Tensor? _table, _parts;
+    private readonly Tensor? _table,
+        _parts;
     private readonly List<SvdMatrix> _wide = [];
-    private readonly int _storedRows, _storedColumns;
+    private readonly int _storedRows,
+        _storedColumns;
 
     /// <param name="matrices">At least one, all of one shape, type and device.</param>
     /// <param name="vectors">The most vectors of a pass.</param>
@@ -20,12 +24,14 @@ internal sealed class SketchSource : IDisposable
         if (kernels && first.DType == DType.BF16)
         {
             var addresses = new ulong[Batch];
-            for (int b = 0; b < Batch; b++) addresses[b] = matrices[b].Pointer;
+            for (int b = 0; b < Batch; b++)
+                addresses[b] = matrices[b].Pointer;
             _table = AddressTable.Upload(Device, addresses);
             _parts = Tensor.Empty(Device, (Batch, SketchPass.Parts, vectors, Rows), DType.BF16);
             return;
         }
-        foreach (Tensor matrix in matrices) _wide.Add(SvdMatrix.Unchecked(matrix));
+        foreach (Tensor matrix in matrices)
+            _wide.Add(SvdMatrix.Unchecked(matrix));
     }
 
     public Device Device { get; }
@@ -49,8 +55,10 @@ internal sealed class SketchSource : IDisposable
     /// <param name="vectors">Rows of x and y.</param>
     public void Apply(in Gemm.Operand x, in Gemm.Operand y, int vectors)
     {
-        if (_parts is not null) SketchPass.Run(_table!, _storedRows, _storedColumns, Transposed, _parts, vectors, y, Batch);
-        for (int b = 0; b < _wide.Count; b++) _wide[b].Apply(Of(x, b), Of(y, b), vectors);
+        if (_parts is not null)
+            SketchPass.Run(_table!, _storedRows, _storedColumns, Transposed, _parts, vectors, y, Batch);
+        for (int b = 0; b < _wide.Count; b++)
+            _wide[b].Apply(Of(x, b), Of(y, b), vectors);
     }
 
     /// <summary>y_b = x_b A_b: each row of y_b is A_bᵀ times a row of x_b.</summary>
@@ -59,15 +67,18 @@ internal sealed class SketchSource : IDisposable
     /// <param name="vectors">Rows of x and y.</param>
     public void ApplyTransposed(in Gemm.Operand x, in Gemm.Operand y, int vectors)
     {
-        if (_parts is not null) SketchPass.Run(_table!, _storedRows, _storedColumns, !Transposed, _parts, vectors, y, Batch);
-        for (int b = 0; b < _wide.Count; b++) _wide[b].ApplyTransposed(Of(x, b), Of(y, b), vectors);
+        if (_parts is not null)
+            SketchPass.Run(_table!, _storedRows, _storedColumns, !Transposed, _parts, vectors, y, Batch);
+        for (int b = 0; b < _wide.Count; b++)
+            _wide[b].ApplyTransposed(Of(x, b), Of(y, b), vectors);
     }
 
     public void Dispose()
     {
         _table?.Dispose();
         _parts?.Dispose();
-        foreach (SvdMatrix matrix in _wide) matrix.Dispose();
+        foreach (SvdMatrix matrix in _wide)
+            matrix.Dispose();
     }
 
     private static Gemm.Operand Of(in Gemm.Operand x, int matrix) => x with { Offset = x.Offset + matrix * x.Stride };

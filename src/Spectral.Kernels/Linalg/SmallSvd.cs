@@ -1,20 +1,27 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>Argument of <c>jacobi_svd</c>.</summary>
 [KernelArgs("small_svd", "jacobi_svd")]
 public struct JacobiSvdArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong A, Rotations, Left, Values, Right, Status;
+    public ulong A,
+        Rotations,
+        Left,
+        Values,
+        Right,
+        Status;
 
     /// <summary>Order, and words from the values and the status of one matrix to those of the next.</summary>
-    public int N, ReportStride;
+    public int N,
+        ReportStride;
 }
 
 /// <summary>SVD of the small square matrix that a sketch leaves: one-sided Jacobi in one block, or the library's.</summary>
 internal static class SmallSvd
 {
-    private const int BlockThreads = 512, StaticSharedBytes = 1024;   // static: the block's reductions
+    private const int BlockThreads = 512,
+        StaticSharedBytes = 1024; // static: the block's reductions
 
     /// <summary>a = left · diag(values) · right, in F64 inside.</summary>
     /// <param name="a">[n, n], F32.</param>
@@ -42,22 +49,44 @@ internal static class SmallSvd
     /// <param name="status">Device address of the first matrix's I32: what <see cref="Failed"/> judges.</param>
     /// <param name="stride">Words from one matrix's values and status to the next.</param>
     /// <param name="where">Which implementation.</param>
-    public static void Run(Tensor a, Tensor left, ulong values, Tensor right, ulong status, int stride, SmallProblems where)
+    public static void Run(
+        Tensor a,
+        Tensor left,
+        ulong values,
+        Tensor right,
+        ulong status,
+        int stride,
+        SmallProblems where
+    )
     {
         Device device = a.Device;
-        int batch = a.Dim(0), n = a.Dim(1);
+        int batch = a.Dim(0),
+            n = a.Dim(1);
         if (OneBlock(device, n, where))
         {
             using Tensor rotations = Tensor.Empty(device, (batch, n, n), DType.F64);
-            var args = new JacobiSvdArgs { A = a.Pointer, Rotations = rotations.Pointer, Left = left.Pointer, Values = values, Right = right.Pointer, Status = status, N = n, ReportStride = stride };
+            var args = new JacobiSvdArgs
+            {
+                A = a.Pointer,
+                Rotations = rotations.Pointer,
+                Left = left.Pointer,
+                Values = values,
+                Right = right.Pointer,
+                Status = status,
+                N = n,
+                ReportStride = stride,
+            };
             device.Kernel("small_svd", "jacobi_svd").Launch(args, batch, BlockThreads, SharedBytes(n));
             return;
         }
-        using Tensor wide = Tensor.Empty(device, (n, n), DType.F64), u = Tensor.Empty(device, (n, n), DType.F64);
-        using Tensor vt = Tensor.Empty(device, (n, n), DType.F64), s = Tensor.Empty(device, n, DType.F64);
+        using Tensor wide = Tensor.Empty(device, (n, n), DType.F64),
+            u = Tensor.Empty(device, (n, n), DType.F64);
+        using Tensor vt = Tensor.Empty(device, (n, n), DType.F64),
+            s = Tensor.Empty(device, n, DType.F64);
         for (int b = 0; b < batch; b++)
         {
-            ulong square = (ulong)b * (ulong)n * (ulong)n * sizeof(float), word = (ulong)(b * stride) * sizeof(int);
+            ulong square = (ulong)b * (ulong)n * (ulong)n * sizeof(float),
+                word = (ulong)(b * stride) * sizeof(int);
             SvdSteps.Widen(a.Pointer + square, wide);
             // The column-major reader sees the transpose of a: its left vectors, one per stored row, are our right ones, and its
             // VT, one vector per stored column, holds our left ones.
@@ -69,7 +98,8 @@ internal static class SmallSvd
     }
 
     /// <summary>Is a problem of order n to be solved in one block? Its Cholesky factor, which needs less, then fits too.</summary>
-    public static bool OneBlock(Device device, int n, SmallProblems where) => CholeskyInverse.OneBlock(device, n, SharedBytes(n) + StaticSharedBytes, where);
+    public static bool OneBlock(Device device, int n, SmallProblems where) =>
+        CholeskyInverse.OneBlock(device, n, SharedBytes(n) + StaticSharedBytes, where);
 
     /// <summary>Does this status mean that the decomposition did not converge?</summary>
     public static bool Failed(int status, bool oneBlock) => oneBlock ? status < 0 : status != 0;
@@ -82,7 +112,9 @@ internal static class SmallSvd
         {
             int status = Status.ToInt32Array()[0];
             if (Failed(status, !IsLibrary))
-                throw new ArithmeticException($"the singular value decomposition of the {N} × {N} core did not converge");
+                throw new ArithmeticException(
+                    $"the singular value decomposition of the {N} × {N} core did not converge"
+                );
             return status;
         }
 

@@ -1,12 +1,14 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>Ways to compute a truncated SVD.</summary>
 public enum SvdMethod
 {
     /// <summary>Exact where the smaller dimension is at most <see cref="Svd.LargestExact"/>, else randomized.</summary>
     Auto,
+
     /// <summary>All singular values, then the first k.</summary>
     Exact,
+
     /// <summary>Power iterations from a random sketch.</summary>
     Randomized,
 }
@@ -23,7 +25,12 @@ public static class Svd
     /// <param name="method">How.</param>
     /// <param name="options">Settings of the randomized method.</param>
     /// <exception cref="ArgumentException">The rank or an option is out of range, or a holds NaN or infinite values.</exception>
-    public static SvdResult Compute(Tensor a, int rank, SvdMethod method = SvdMethod.Auto, RandomizedSvdOptions? options = null)
+    public static SvdResult Compute(
+        Tensor a,
+        int rank,
+        SvdMethod method = SvdMethod.Auto,
+        RandomizedSvdOptions? options = null
+    )
     {
         Check.Shape(a, nameof(a), -1, -1);
         return IsExact(a, method) ? ExactSvd.Compute(a, rank) : RandomizedSvd.Compute(a, rank, options);
@@ -38,22 +45,40 @@ public static class Svd
     /// <returns>In the order of the matrices.</returns>
     /// <exception cref="ArgumentException">The rank or an option is out of range, a matrix is on another device, or one holds NaN or infinite values.</exception>
     public static SvdResult[] Compute(
-        IReadOnlyList<Tensor> matrices, int rank, SvdMethod method = SvdMethod.Auto, RandomizedSvdOptions? options = null, IReadOnlyList<ulong>? streams = null)
+        IReadOnlyList<Tensor> matrices,
+        int rank,
+        SvdMethod method = SvdMethod.Auto,
+        RandomizedSvdOptions? options = null,
+        IReadOnlyList<ulong>? streams = null
+    )
     {
-        if (streams is not null && streams.Count != matrices.Count) throw new ArgumentException($"{streams.Count} streams, expected {matrices.Count}, one per matrix", nameof(streams));
-        foreach (Tensor matrix in matrices) Check.Shape(matrix, nameof(matrices), -1, -1);
+        if (streams is not null && streams.Count != matrices.Count)
+            throw new ArgumentException(
+                $"{streams.Count} streams, expected {matrices.Count}, one per matrix",
+                nameof(streams)
+            );
+        foreach (Tensor matrix in matrices)
+            Check.Shape(matrix, nameof(matrices), -1, -1);
         int[] sketched = [.. Enumerable.Range(0, matrices.Count).Where(i => !IsExact(matrices[i], method))];
         var results = new SvdResult?[matrices.Count];
         try
         {
-            SvdResult[] some = RandomizedSvd.Compute([.. sketched.Select(i => matrices[i])], rank, options, streams is null ? null : [.. sketched.Select(i => streams[i])]);
-            for (int i = 0; i < some.Length; i++) results[sketched[i]] = some[i];
-            for (int i = 0; i < results.Length; i++) results[i] ??= ExactSvd.Compute(matrices[i], rank);
+            SvdResult[] some = RandomizedSvd.Compute(
+                [.. sketched.Select(i => matrices[i])],
+                rank,
+                options,
+                streams is null ? null : [.. sketched.Select(i => streams[i])]
+            );
+            for (int i = 0; i < some.Length; i++)
+                results[sketched[i]] = some[i];
+            for (int i = 0; i < results.Length; i++)
+                results[i] ??= ExactSvd.Compute(matrices[i], rank);
             return results!;
         }
         catch
         {
-            foreach (SvdResult? result in results) result?.Dispose();
+            foreach (SvdResult? result in results)
+                result?.Dispose();
             throw;
         }
     }

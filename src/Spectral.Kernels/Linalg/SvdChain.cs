@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// Subspace iterations for a batch of matrices of one shape and type, queued without looking at anything: each step leaves what a check needs
@@ -20,13 +21,32 @@ internal sealed class SvdChain : IDisposable
 
     private readonly Device _device;
     private readonly SketchSource _source;
-    private readonly int _batch, _m, _n, _l, _rank, _cores;
+    private readonly int _batch,
+        _m,
+        _n,
+        _l,
+        _rank,
+        _cores;
     private readonly bool _kernels;
     private readonly SmallProblems _where;
     private readonly List<Tensor> _owned = [];
-    private readonly Tensor _vectors, _images, _q, _z, _once, _gram, _inverse, _core, _coreLeft, _coreRight, _report;
-    private readonly int _stride, _valuesAt, _keptAt, _normsAt;
-    private Tensor? _left, _right;
+    private readonly Tensor _vectors,
+        _images,
+        _q,
+        _z,
+        _once,
+        _gram,
+        _inverse,
+        _core,
+        _coreLeft,
+        _coreRight,
+        _report;
+    private readonly int _stride,
+        _valuesAt,
+        _keptAt,
+        _normsAt;
+    private Tensor? _left,
+        _right;
     private bool _isSafe = true;
 
     /// <param name="source">The matrices.</param>
@@ -59,7 +79,8 @@ internal sealed class SvdChain : IDisposable
     public int Iterations { get; private set; }
 
     /// <summary>Device bytes of the working memory per matrix, roughly.</summary>
-    public static long BytesPerMatrix(long m, long n, int l) => (l + Probes) * (m + n) * (4 * 5 + 2 * SketchPass.Parts) + 64L * l * l * sizeof(double);
+    public static long BytesPerMatrix(long m, long n, int l) =>
+        (l + Probes) * (m + n) * (4 * 5 + 2 * SketchPass.Parts) + 64L * l * l * sizeof(double);
 
     /// <summary>Sketch and first half steps. The vectors that test the result go through the first pass together with the sketch.</summary>
     /// <param name="seed">Of the test matrices.</param>
@@ -71,8 +92,10 @@ internal sealed class SvdChain : IDisposable
         GaussianMatrix.Run(_vectors, seed, table, _source.Parts);
         // Every element of a matrix has entered its images: a NaN or infinity anywhere shows in their maximum, as do zeros and an extreme scale.
         _source.Apply(Rows(_vectors), Rows(_images), _l + Probes);
-        if (_kernels) SketchPass.Largest(Rows(_images), (_l + Probes) * _m, _batch, At(Status.Range), _stride * _cores);
-        else _isSafe = SvdMatrix.IsSafe(MatrixScan.Run(_images).Largest);
+        if (_kernels)
+            SketchPass.Largest(Rows(_images), (_l + Probes) * _m, _batch, At(Status.Range), _stride * _cores);
+        else
+            _isSafe = SvdMatrix.IsSafe(MatrixScan.Run(_images).Largest);
         Orthonormalize(Rows(_images), Rows(_q), _m, last);
         Back(last);
     }
@@ -80,14 +103,21 @@ internal sealed class SvdChain : IDisposable
     /// <summary>Takes over the basis V of one matrix of another chain.</summary>
     public void Resume(SvdChain other, int matrix)
     {
-        foreach ((Tensor mine, Tensor theirs) in new[] { (_vectors, other._vectors), (_images, other._images), (_z, other._z) })
+        foreach (
+            (Tensor mine, Tensor theirs) in new[]
+            {
+                (_vectors, other._vectors),
+                (_images, other._images),
+                (_z, other._z),
+            }
+        )
         {
             using Tensor one = theirs.Rows(matrix, 1);
             mine.CopyFrom(one);
         }
         using Tensor report = other._report.Rows(matrix * _cores, _cores);
         _report.CopyFrom(report);
-        Orthonormalize(Rows(_z), Rows(_vectors), _n, precise: true);   // V again, the same bits, for what else is made of it
+        Orthonormalize(Rows(_z), Rows(_vectors), _n, precise: true); // V again, the same bits, for what else is made of it
         Iterations = other.Iterations;
     }
 
@@ -97,7 +127,8 @@ internal sealed class SvdChain : IDisposable
         for (; Iterations < target; Iterations++)
         {
             bool precise = Iterations >= target - _cores;
-            if (_cores == 2 && Iterations == target - 1) Core(0);
+            if (_cores == 2 && Iterations == target - 1)
+                Core(0);
             _source.Apply(Rows(_vectors), Rows(_images), _l);
             Orthonormalize(Rows(_images), Rows(_q), _m, precise);
             Back(precise);
@@ -111,14 +142,37 @@ internal sealed class SvdChain : IDisposable
     {
         _left ??= Own((_batch, _rank, _m));
         _right ??= Own((_batch, _rank, _n));
-        long core = (long)_l * _l, last = (_cores - 1) * core, stride = _cores * core;
+        long core = (long)_l * _l,
+            last = (_cores - 1) * core,
+            stride = _cores * core;
         Product(new Gemm.Operand(_coreLeft, last, _l, stride), true, Rows(_q), false, Rows(_left), _rank, _m, _l);
-        Product(new Gemm.Operand(_coreRight, last, _l, stride), false, Rows(_vectors), false, Rows(_right), _rank, _n, _l);
+        Product(
+            new Gemm.Operand(_coreRight, last, _l, stride),
+            false,
+            Rows(_vectors),
+            false,
+            Rows(_right),
+            _rank,
+            _n,
+            _l
+        );
 
-        using Tensor coefficients = Tensor.Empty(_device, (_batch, _rank, Probes)), residual = Tensor.Empty(_device, (_batch, Probes, _m));
+        using Tensor coefficients = Tensor.Empty(_device, (_batch, _rank, Probes)),
+            residual = Tensor.Empty(_device, (_batch, Probes, _m));
         Product(Rows(_right), false, Rows(_vectors, _l), true, Rows(coefficients), _rank, Probes, _n);
         SvdSteps.Truncate(At(_valuesAt), At(_keptAt), _stride * _cores, coefficients, SvdMatrix.ToleranceOf(_m));
-        Product(Rows(coefficients), true, Rows(_left), false, Rows(residual), Probes, _m, _rank, alpha: -1, addend: Rows(_images, _l));
+        Product(
+            Rows(coefficients),
+            true,
+            Rows(_left),
+            false,
+            Rows(residual),
+            Probes,
+            _m,
+            _rank,
+            alpha: -1,
+            addend: Rows(_images, _l)
+        );
         SvdSteps.Norms(residual, At(_normsAt), _stride * _cores);
 
         using Tensor gram = Tensor.Empty(_device, (_batch, _rank, _rank), DType.F64);
@@ -133,9 +187,12 @@ internal sealed class SvdChain : IDisposable
         var outcomes = new Outcome[_batch];
         for (int b = 0; b < _batch; b++)
         {
-            ReadOnlySpan<int> words = all.AsSpan(b * _cores * _stride, _cores * _stride), now = words[^_stride..];
-            bool failed = now[Status.Pivot] != 0 || !(Single(now[Status.Deviation]) <= Orthonormalization.FirstPassTolerance);
-            for (int core = 0; core < _cores; core++) failed |= SmallSvd.Failed(words[core * _stride + Status.Sweeps], _kernels);
+            ReadOnlySpan<int> words = all.AsSpan(b * _cores * _stride, _cores * _stride),
+                now = words[^_stride..];
+            bool failed =
+                now[Status.Pivot] != 0 || !(Single(now[Status.Deviation]) <= Orthonormalization.FirstPassTolerance);
+            for (int core = 0; core < _cores; core++)
+                failed |= SmallSvd.Failed(words[core * _stride + Status.Sweeps], _kernels);
             outcomes[b] = new Outcome
             {
                 Failed = failed || !_isSafe || (_kernels && !SvdMatrix.IsSafe(Single(now[Status.Range]))),
@@ -152,17 +209,22 @@ internal sealed class SvdChain : IDisposable
     /// <summary>U and Vᵀ of the given matrices, one after the other, with their signs fixed: [batch · rows, k] and [batch · k, columns].</summary>
     public (Tensor U, Tensor Vt) Vectors()
     {
-        (Tensor u, Tensor vt, int rows, int columns) = _source.Transposed ? (_right!, _left!, _n, _m) : (_left!, _right!, _m, _n);
+        (Tensor u, Tensor vt, int rows, int columns) = _source.Transposed
+            ? (_right!, _left!, _n, _m)
+            : (_left!, _right!, _m, _n);
         using Tensor uRows = u.View((_batch * _rank, rows));
-        Tensor vtRows = vt.View((_batch * _rank, columns)), uColumns = Tensor.Empty(_device, (_batch, rows, _rank));
+        Tensor vtRows = vt.View((_batch * _rank, columns)),
+            uColumns = Tensor.Empty(_device, (_batch, rows, _rank));
         SvdSteps.Signs(uRows, vtRows);
         MatrixCopy.TransposeEach(u, uColumns);
-        using (uColumns) return (uColumns.View((_batch * rows, _rank)), vtRows);
+        using (uColumns)
+            return (uColumns.View((_batch * rows, _rank)), vtRows);
     }
 
     public void Dispose()
     {
-        foreach (Tensor tensor in _owned) tensor.Dispose();
+        foreach (Tensor tensor in _owned)
+            tensor.Dispose();
     }
 
     private void Back(bool precise)
@@ -175,7 +237,16 @@ internal sealed class SvdChain : IDisposable
     private void Core(int which)
     {
         long square = (long)_l * _l;
-        Product(Rows(_z), false, Rows(_vectors), true, new Gemm.Operand(_core, which * square, _l, _cores * square), _l, _l, _n);
+        Product(
+            Rows(_z),
+            false,
+            Rows(_vectors),
+            true,
+            new Gemm.Operand(_core, which * square, _l, _cores * square),
+            _l,
+            _l,
+            _n
+        );
     }
 
     // basis = orthonormal rows that span those of x, [l, length] of each matrix; precise: to rounding.
@@ -183,8 +254,10 @@ internal sealed class SvdChain : IDisposable
     {
         if (_l > Orthonormalization.LargestCholesky)
         {
-            using Tensor rows = basis.Tensor.View((basis.Tensor.Dim(1), length)), target = rows.Rows(0, _l);   // one matrix: these sketches are too long for our kernels
-            using Tensor from = x.Tensor.View((x.Tensor.Dim(1), length)), source = from.Rows(0, _l);
+            using Tensor rows = basis.Tensor.View((basis.Tensor.Dim(1), length)),
+                target = rows.Rows(0, _l); // one matrix: these sketches are too long for our kernels
+            using Tensor from = x.Tensor.View((x.Tensor.Dim(1), length)),
+                source = from.Rows(0, _l);
             target.CopyFrom(source);
             _device.Solver.Householder(target);
             return;
@@ -192,14 +265,37 @@ internal sealed class SvdChain : IDisposable
         var once = new Gemm.Operand(_once, 0, length, (long)_l * length);
         Gram.Run(x, length, _gram, 0, 0);
         CholeskyInverse.Run(_gram, _inverse, At(Status.Pivot), _stride * _cores, 0, precise ? 0 : LeastPivot, _where);
-        Product(Rows(_inverse), false, x, false, precise ? once : basis, _l, length, _l, parts: precise ? null : _source.Parts);
-        if (!precise) return;
+        Product(
+            Rows(_inverse),
+            false,
+            x,
+            false,
+            precise ? once : basis,
+            _l,
+            length,
+            _l,
+            parts: precise ? null : _source.Parts
+        );
+        if (!precise)
+            return;
         Gram.Run(once, length, _gram, At(Status.Deviation), _stride * _cores);
         CholeskyInverse.Run(_gram, _inverse, At(Status.Pivot), _stride * _cores, 0, 0, _where);
         Product(Rows(_inverse), false, once, false, basis, _l, length, _l, parts: _source.Parts);
     }
 
-    private void Product(in Gemm.Operand a, bool transposeA, in Gemm.Operand b, bool transposeB, in Gemm.Operand c, int m, int n, int k, float alpha = 1, Gemm.Operand? addend = null, Tensor? parts = null)
+    private void Product(
+        in Gemm.Operand a,
+        bool transposeA,
+        in Gemm.Operand b,
+        bool transposeB,
+        in Gemm.Operand c,
+        int m,
+        int n,
+        int k,
+        float alpha = 1,
+        Gemm.Operand? addend = null,
+        Tensor? parts = null
+    )
     {
         if (_kernels)
         {
@@ -207,11 +303,16 @@ internal sealed class SvdChain : IDisposable
             return;
         }
         if (addend is { } added)
-            using (Tensor view = added.Tensor.View((added.Tensor.Dim(1), n)), rows = view.Rows((int)(added.Offset / n), m)) c.Tensor.CopyFrom(rows);
+            using (
+                Tensor view = added.Tensor.View((added.Tensor.Dim(1), n)),
+                    rows = view.Rows((int)(added.Offset / n), m)
+            )
+                c.Tensor.CopyFrom(rows);
         Gemm.Run(a, transposeA, b, transposeB, c, m, n, k, alpha, addend is null ? 0 : 1, _batch);
     }
 
-    private static Gemm.Operand Rows(Tensor x, int from = 0) => new(x, (long)from * x.Dim(2), x.Dim(2), (long)x.Dim(1) * x.Dim(2));
+    private static Gemm.Operand Rows(Tensor x, int from = 0) =>
+        new(x, (long)from * x.Dim(2), x.Dim(2), (long)x.Dim(1) * x.Dim(2));
 
     // Of the last core of the first matrix, where each matrix's status is; or of another core.
     private ulong At(int word) => At(word, _cores - 1);
@@ -254,6 +355,11 @@ internal sealed class SvdChain : IDisposable
     // Words of a report before the values.
     private static class Status
     {
-        public const int Range = 0, Pivot = 1, Deviation = 2, FactorDeviation = 3, Sweeps = 4, Words = 8;
+        public const int Range = 0,
+            Pivot = 1,
+            Deviation = 2,
+            FactorDeviation = 3,
+            Sweeps = 4,
+            Words = 8;
     }
 }

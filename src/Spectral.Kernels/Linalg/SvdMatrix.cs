@@ -1,4 +1,6 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// The matrix of an SVD as the algorithms see it: F32, finite, scaled by a power of two into a range whose squares are safe, and standing up
@@ -6,7 +8,8 @@ namespace Spectral.Kernels;
 /// </summary>
 internal sealed class SvdMatrix : IDisposable
 {
-    private const int SafeExponent = 32, MostExponent = 126;
+    private const int SafeExponent = 32,
+        MostExponent = 126;
 
     private readonly Tensor _stored;
     private readonly bool _transposed;
@@ -45,16 +48,22 @@ internal sealed class SvdMatrix : IDisposable
     {
         CheckArguments(a, rank, name);
         (_, double largest) = MatrixScan.Run(a);
-        if (!double.IsFinite(largest)) throw new ArgumentException($"{name} {a.Shape} holds NaN or infinite values", name);
-        int exponent = IsSafe(largest) || largest == 0 ? 0 : Math.Clamp(Math.ILogB(largest), -MostExponent, MostExponent);
-        return exponent == 0 && a.DType == DType.F32 ? new SvdMatrix(a.Share(), 0, largest == 0) : Copy(a, exponent, largest == 0);
+        if (!double.IsFinite(largest))
+            throw new ArgumentException($"{name} {a.Shape} holds NaN or infinite values", name);
+        int exponent =
+            IsSafe(largest) || largest == 0 ? 0 : Math.Clamp(Math.ILogB(largest), -MostExponent, MostExponent);
+        return exponent == 0 && a.DType == DType.F32
+            ? new SvdMatrix(a.Share(), 0, largest == 0)
+            : Copy(a, exponent, largest == 0);
     }
 
     /// <summary>The matrix as it is, in F32, for an algorithm that checks its first product by <see cref="IsSafe"/>: that saves a pass over the matrix.</summary>
-    public static SvdMatrix Unchecked(Tensor a) => a.DType == DType.F32 ? new SvdMatrix(a.Share(), 0) : Copy(a, 0, isZero: false);
+    public static SvdMatrix Unchecked(Tensor a) =>
+        a.DType == DType.F32 ? new SvdMatrix(a.Share(), 0) : Copy(a, 0, isZero: false);
 
     /// <summary>Is this largest magnitude finite and far from where squares overflow or vanish?</summary>
-    public static bool IsSafe(double largest) => largest >= Math.ScaleB(1, -SafeExponent) && largest <= Math.ScaleB(1, SafeExponent);
+    public static bool IsSafe(double largest) =>
+        largest >= Math.ScaleB(1, -SafeExponent) && largest <= Math.ScaleB(1, SafeExponent);
 
     /// <summary>y = x Aᵀ: each row of y is A times a row of x.</summary>
     /// <param name="x">[r, Columns].</param>
@@ -77,7 +86,8 @@ internal sealed class SvdMatrix : IDisposable
     /// <summary>The columns of A, one per row: [Columns, Rows].</summary>
     public Tensor ColumnsAsRows()
     {
-        if (_transposed) return _stored.Share();
+        if (_transposed)
+            return _stored.Share();
         Tensor columns = Tensor.Empty(Device, (Columns, Rows));
         MatrixCopy.Transpose(_stored, columns);
         return columns;
@@ -89,7 +99,13 @@ internal sealed class SvdMatrix : IDisposable
     /// <param name="right">[k, Columns].</param>
     /// <param name="residualBound">Of this matrix.</param>
     /// <param name="method">What computed them.</param>
-    public SvdResult Result(Tensor left, ReadOnlySpan<float> values, Tensor right, double residualBound, SvdMethod method)
+    public SvdResult Result(
+        Tensor left,
+        ReadOnlySpan<float> values,
+        Tensor right,
+        double residualBound,
+        SvdMethod method
+    )
     {
         (Tensor u, Tensor vt) = _transposed ? (right, left) : (left, right);
         SvdSteps.Signs(u, vt);
@@ -99,13 +115,22 @@ internal sealed class SvdMatrix : IDisposable
     }
 
     /// <summary>A decomposition from its vectors, and the values of the matrix before its scale.</summary>
-    public static SvdResult Result(Tensor u, Tensor vt, ReadOnlySpan<float> values, double scale, double residualBound, SvdMethod method)
+    public static SvdResult Result(
+        Tensor u,
+        Tensor vt,
+        ReadOnlySpan<float> values,
+        double scale,
+        double residualBound,
+        SvdMethod method
+    )
     {
         int rank = values.IndexOf(0f) is >= 0 and var zeros ? zeros : values.Length;
         bool clusters = false;
-        for (int i = 1; i < rank; i++) clusters |= values[i - 1] - values[i] < 1e-5f * values[i - 1];
+        for (int i = 1; i < rank; i++)
+            clusters |= values[i - 1] - values[i] < 1e-5f * values[i - 1];
         var scaled = new float[values.Length];
-        for (int i = 0; i < scaled.Length; i++) scaled[i] = (float)(values[i] * scale);
+        for (int i = 0; i < scaled.Length; i++)
+            scaled[i] = (float)(values[i] * scale);
         return new SvdResult(u, Tensor.From(u.Device, scaled, scaled.Length), vt)
         {
             ResidualBound = residualBound * scale,
@@ -118,7 +143,8 @@ internal sealed class SvdMatrix : IDisposable
     /// <summary>The decomposition of a matrix of zeros: the first columns of the identity on both sides.</summary>
     public SvdResult ZeroResult(int rank, SvdMethod method)
     {
-        using Tensor left = Frame(rank, Rows), right = Frame(rank, Columns);
+        using Tensor left = Frame(rank, Rows),
+            right = Frame(rank, Columns);
         return Result(left, new float[rank], right, 0, method);
     }
 
@@ -130,7 +156,11 @@ internal sealed class SvdMatrix : IDisposable
         Check.Shape(a, name, -1, -1);
         Check.Floating(a, name);
         int smaller = Math.Min(a.Dim(0), a.Dim(1));
-        if (rank < 1 || rank > smaller) throw new ArgumentException($"rank is {rank}, expected 1 to {smaller}, the smaller dimension of {a.Shape}", nameof(rank));
+        if (rank < 1 || rank > smaller)
+            throw new ArgumentException(
+                $"rank is {rank}, expected 1 to {smaller}, the smaller dimension of {a.Shape}",
+                nameof(rank)
+            );
     }
 
     private static SvdMatrix Copy(Tensor a, int exponent, bool isZero)
@@ -143,7 +173,8 @@ internal sealed class SvdMatrix : IDisposable
     private Tensor Frame(int rank, int length)
     {
         var identity = new float[(long)rank * length];
-        for (int i = 0; i < rank; i++) identity[(long)i * length + i] = 1;
+        for (int i = 0; i < rank; i++)
+            identity[(long)i * length + i] = 1;
         return Tensor.From(Device, identity, (rank, length));
     }
 }

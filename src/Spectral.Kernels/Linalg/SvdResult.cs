@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// A truncated singular value decomposition, A ≈ U diag(S) Vt. Values descend; each pair of vectors has the sign that makes the entry of

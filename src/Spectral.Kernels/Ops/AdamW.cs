@@ -1,13 +1,19 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>adamw_f32</c> in <c>adamw.cu</c>.</summary>
 [KernelArgs("adamw", "adamw_f32")]
 public struct AdamWArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Parameter, Gradient, M, V, State;
+    public ulong Parameter,
+        Gradient,
+        M,
+        V,
+        State;
+
     /// <summary>Size.</summary>
     public long Count;
+
     /// <summary>Factor of the learning rate.</summary>
     public float Rate;
 }
@@ -19,7 +25,14 @@ public struct AdamWArgs
 /// <param name="Epsilon">Added to the root, outside of it.</param>
 /// <param name="WeightDecay">Decoupled decay ω.</param>
 /// <param name="MaxNorm">Global norm that gradients are clipped to; 0 is no clipping.</param>
-public readonly record struct AdamWSettings(double LearningRate, double Beta1 = 0.9, double Beta2 = 0.999, double Epsilon = 1e-8, double WeightDecay = 0.01, double MaxNorm = 0);
+public readonly record struct AdamWSettings(
+    double LearningRate,
+    double Beta1 = 0.9,
+    double Beta2 = 0.999,
+    double Epsilon = 1e-8,
+    double WeightDecay = 0.01,
+    double MaxNorm = 0
+);
 
 /// <summary>
 /// AdamW as PyTorch computes it (Loshchilov and Hutter 2019): decoupled decay, bias correction, ε outside the root. Settings, bias corrections
@@ -37,18 +50,28 @@ public static class AdamW
     /// <exception cref="ArgumentException">Shape, type or device does not fit, or the factor is not a finite number above 0.</exception>
     public static void Step(Tensor parameter, Tensor gradient, Tensor m, Tensor v, StepState state, float rate = 1)
     {
-        if (!(rate > 0 && float.IsFinite(rate))) throw new ArgumentException($"rate is {rate}, expected a finite number above 0", nameof(rate));
+        if (!(rate > 0 && float.IsFinite(rate)))
+            throw new ArgumentException($"rate is {rate}, expected a finite number above 0", nameof(rate));
         Check.DType(parameter, nameof(parameter), DType.F32);
         Check.SameDevice(state.Device, parameter, nameof(parameter));
         SameAs(gradient, nameof(gradient));
         SameAs(m, nameof(m));
         SameAs(v, nameof(v));
-        if (parameter.Count == 0) return;
+        if (parameter.Count == 0)
+            return;
         var args = new AdamWArgs
         {
-            Parameter = parameter.Pointer, Gradient = gradient.Pointer, M = m.Pointer, V = v.Pointer, State = state.Pointer, Count = parameter.Count, Rate = rate,
+            Parameter = parameter.Pointer,
+            Gradient = gradient.Pointer,
+            M = m.Pointer,
+            V = v.Pointer,
+            State = state.Pointer,
+            Count = parameter.Count,
+            Rate = rate,
         };
-        state.Device.Kernel("adamw", "adamw_f32").Launch(args, Launch.FlatBlocks(args.Count, DType.F32), Launch.FlatThreads);
+        state
+            .Device.Kernel("adamw", "adamw_f32")
+            .Launch(args, Launch.FlatBlocks(args.Count, DType.F32), Launch.FlatThreads);
 
         void SameAs(Tensor tensor, string name)
         {

@@ -1,13 +1,16 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>arg_max.cu</c>.</summary>
 [KernelArgs("arg_max", "arg_max_f32")]
 public struct ArgMaxArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Logits, Indices;
+    public ulong Logits,
+        Indices;
+
     /// <summary>Size.</summary>
-    public int Rows, Columns;
+    public int Rows,
+        Columns;
 }
 
 /// <summary>The largest element of each row.</summary>
@@ -27,9 +30,20 @@ public static class ArgMax
         Check.DType(indices, nameof(indices), DType.I32);
         Check.SameDevice(logits.Device, logits, nameof(logits));
         Check.SameDevice(logits.Device, indices, nameof(indices));
-        if (logits.Dim(1) is 0 or > MaxColumns) throw new ArgumentException($"logits is {logits.Shape}, expected 1 to {MaxColumns} columns", nameof(logits));
-        if (logits.Dim(0) == 0) return;
-        var args = new ArgMaxArgs { Logits = logits.Pointer, Indices = indices.Pointer, Rows = logits.Dim(0), Columns = logits.Dim(1) };
+        if (logits.Dim(1) is 0 or > MaxColumns)
+            throw new ArgumentException(
+                $"logits is {logits.Shape}, expected 1 to {MaxColumns} columns",
+                nameof(logits)
+            );
+        if (logits.Dim(0) == 0)
+            return;
+        var args = new ArgMaxArgs
+        {
+            Logits = logits.Pointer,
+            Indices = indices.Pointer,
+            Rows = logits.Dim(0),
+            Columns = logits.Dim(1),
+        };
         logits.Device.Kernel("arg_max", "arg_max_f32").Launch(args, Launch.RowBlocks(args.Rows), Launch.RowThreads);
     }
 }

@@ -1,13 +1,25 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops.Dispatch;
+
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of the decode kernels in <c>attention.cu</c>.</summary>
 [KernelArgs("attention", "attention_decode_f32", "attention_decode_bf16")]
 public struct AttentionDecodeArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Q, Keys, Values, Lengths, Output;
+    public ulong Q,
+        Keys,
+        Values,
+        Lengths,
+        Output;
+
     /// <summary>Size.</summary>
-    public int Heads, KvHeads, Positions, HeadDim, Window;
+    public int Heads,
+        KvHeads,
+        Positions,
+        HeadDim,
+        Window;
+
     /// <summary>Factor of the scores.</summary>
     public float Scale;
 }
@@ -17,9 +29,16 @@ public struct AttentionDecodeArgs
 public struct AttentionAppendArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Source, Offsets, Cache;
+    public ulong Source,
+        Offsets,
+        Cache;
+
     /// <summary>Size.</summary>
-    public int Batch, KvHeads, Length, Positions, HeadDim;
+    public int Batch,
+        KvHeads,
+        Length,
+        Positions,
+        HeadDim;
 }
 
 /// <summary>How the attention of whole sequences is computed.</summary>
@@ -27,6 +46,7 @@ public enum AttentionVariant
 {
     /// <summary><see cref="Attention"/>: batched products by the BLAS library around a softmax; stores S × S probabilities.</summary>
     Composed,
+
     /// <summary><see cref="FlashAttention"/>: one tensor-core kernel (mma.sync, sm_80 and later) that never stores them; BF16 only.</summary>
     Fused,
 }
@@ -44,9 +64,14 @@ public static class Attention
     /// <summary>Environment variable that forces the variant: <c>composed</c> or <c>fused</c>.</summary>
     public const string VariantVariable = "SPECTRAL_ATTENTION";
 
-    private const int DecodeThreads = 128, MaxHeadDim = 512;
+    private const int DecodeThreads = 128,
+        MaxHeadDim = 512;
 
-    private static readonly ForcedChoice<AttentionVariant> Forced = new(VariantVariable, ("composed", AttentionVariant.Composed), ("fused", AttentionVariant.Fused));
+    private static readonly ForcedChoice<AttentionVariant> Forced = new(
+        VariantVariable,
+        ("composed", AttentionVariant.Composed),
+        ("fused", AttentionVariant.Fused)
+    );
 
     /// <summary>Forces a variant; null (and no <see cref="VariantVariable"/>): by rule.</summary>
     /// <exception cref="InvalidOperationException"><see cref="VariantVariable"/> names nothing known.</exception>
@@ -67,11 +92,19 @@ public static class Attention
     public static AttentionVariant Choose(Device device, DType type, int headDim)
     {
         ArgumentNullException.ThrowIfNull(device);
-        bool supported = FlashAttention.Supports(type, headDim), vain = Variant == AttentionVariant.Fused && !supported;
-        AttentionVariant chosen = !supported ? AttentionVariant.Composed
+        bool supported = FlashAttention.Supports(type, headDim),
+            vain = Variant == AttentionVariant.Fused && !supported;
+        AttentionVariant chosen = !supported
+            ? AttentionVariant.Composed
             : Variant ?? (device.Kind == DeviceKind.Cuda ? AttentionVariant.Fused : AttentionVariant.Composed);
-        device.Variants.Add(new VariantUse(type == DType.F32 ? "attention f32" : "attention bf16", NameOf(chosen),
-            vain ? NameOf(AttentionVariant.Fused) : null, vain ? "it takes BF16 and head dimensions that are multiples of 8 up to 128" : null));
+        device.Variants.Add(
+            new VariantUse(
+                type == DType.F32 ? "attention f32" : "attention bf16",
+                NameOf(chosen),
+                vain ? NameOf(AttentionVariant.Fused) : null,
+                vain ? "it takes BF16 and head dimensions that are multiples of 8 up to 128" : null
+            )
+        );
         return chosen;
     }
 
@@ -90,10 +123,31 @@ public static class Attention
     {
         Groups groups = Verify(q, k, v, probabilities);
         SameAs(q, nameof(q), output, nameof(output));
-        if (q.Count == 0) return;
-        Gemm.Run(groups.Queries(q), false, groups.Keys(k), true, groups.Scores(probabilities), groups.Rows, groups.Length, groups.HeadDim, batch: groups.Count);
+        if (q.Count == 0)
+            return;
+        Gemm.Run(
+            groups.Queries(q),
+            false,
+            groups.Keys(k),
+            true,
+            groups.Scores(probabilities),
+            groups.Rows,
+            groups.Length,
+            groups.HeadDim,
+            batch: groups.Count
+        );
         CausalSoftmax.Forward(probabilities, groups.Scale, window);
-        Gemm.Run(groups.Scores(probabilities), false, groups.Keys(v), false, groups.Queries(output), groups.Rows, groups.HeadDim, groups.Length, batch: groups.Count);
+        Gemm.Run(
+            groups.Scores(probabilities),
+            false,
+            groups.Keys(v),
+            false,
+            groups.Queries(output),
+            groups.Rows,
+            groups.HeadDim,
+            groups.Length,
+            batch: groups.Count
+        );
     }
 
     /// <summary>The adjoint of <see cref="Forward"/>. Takes scratch memory of the size of the probabilities.</summary>
@@ -107,21 +161,72 @@ public static class Attention
     /// <param name="dv">[B, KV, S, hd]; written.</param>
     /// <param name="window">As in forward.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Backward(Tensor q, Tensor k, Tensor v, Tensor probabilities, Tensor dOutput, Tensor dq, Tensor dk, Tensor dv, int window = 0)
+    public static void Backward(
+        Tensor q,
+        Tensor k,
+        Tensor v,
+        Tensor probabilities,
+        Tensor dOutput,
+        Tensor dq,
+        Tensor dk,
+        Tensor dv,
+        int window = 0
+    )
     {
         Groups groups = Verify(q, k, v, probabilities);
         SameAs(q, nameof(q), dOutput, nameof(dOutput));
         SameAs(q, nameof(q), dq, nameof(dq));
         SameAs(k, nameof(k), dk, nameof(dk));
         SameAs(k, nameof(k), dv, nameof(dv));
-        if (q.Count == 0) return;
+        if (q.Count == 0)
+            return;
         (int rows, int length, int headDim, int count) = (groups.Rows, groups.Length, groups.HeadDim, groups.Count);
         using Tensor dScores = Tensor.Empty(q.Device, probabilities.Shape, q.DType);
-        Gemm.Run(groups.Scores(probabilities), true, groups.Queries(dOutput), false, groups.Keys(dv), length, headDim, rows, batch: count);
-        Gemm.Run(groups.Queries(dOutput), false, groups.Keys(v), true, groups.Scores(dScores), rows, length, headDim, batch: count);
+        Gemm.Run(
+            groups.Scores(probabilities),
+            true,
+            groups.Queries(dOutput),
+            false,
+            groups.Keys(dv),
+            length,
+            headDim,
+            rows,
+            batch: count
+        );
+        Gemm.Run(
+            groups.Queries(dOutput),
+            false,
+            groups.Keys(v),
+            true,
+            groups.Scores(dScores),
+            rows,
+            length,
+            headDim,
+            batch: count
+        );
         CausalSoftmax.Backward(probabilities, dScores, groups.Scale, window);
-        Gemm.Run(groups.Scores(dScores), false, groups.Keys(k), false, groups.Queries(dq), rows, headDim, length, batch: count);
-        Gemm.Run(groups.Scores(dScores), true, groups.Queries(q), false, groups.Keys(dk), length, headDim, rows, batch: count);
+        Gemm.Run(
+            groups.Scores(dScores),
+            false,
+            groups.Keys(k),
+            false,
+            groups.Queries(dq),
+            rows,
+            headDim,
+            length,
+            batch: count
+        );
+        Gemm.Run(
+            groups.Scores(dScores),
+            true,
+            groups.Queries(q),
+            false,
+            groups.Keys(dk),
+            length,
+            headDim,
+            rows,
+            batch: count
+        );
     }
 
     /// <summary>Attention of one new token per sequence over the cache; the query is at position <c>lengths[b] − 1</c>.</summary>
@@ -137,7 +242,11 @@ public static class Attention
         Check.Floating(q, nameof(q));
         Check.Shape(q, nameof(q), -1, -1, -1);
         (int batch, int heads, int headDim) = (q.Dim(0), q.Dim(1), q.Dim(2));
-        if (headDim > MaxHeadDim) throw new ArgumentException($"q is {q.Shape}, expected a head dimension of {MaxHeadDim} or less", nameof(q));
+        if (headDim > MaxHeadDim)
+            throw new ArgumentException(
+                $"q is {q.Shape}, expected a head dimension of {MaxHeadDim} or less",
+                nameof(q)
+            );
         Check.Shape(keys, nameof(keys), batch, -1, -1, headDim);
         VerifyGroups(heads, keys.Dim(1));
         Check.SameDType(q, nameof(q), keys, nameof(keys));
@@ -148,14 +257,26 @@ public static class Attention
         Check.Shape(lengths, nameof(lengths), batch);
         Check.DType(lengths, nameof(lengths), DType.I32);
         Check.SameDevice(q.Device, lengths, nameof(lengths));
-        if (window < 0) throw new ArgumentException($"window is {window}, expected 0 (none) or more", nameof(window));
-        if (q.Count == 0) return;
+        if (window < 0)
+            throw new ArgumentException($"window is {window}, expected 0 (none) or more", nameof(window));
+        if (q.Count == 0)
+            return;
         var args = new AttentionDecodeArgs
         {
-            Q = q.Pointer, Keys = keys.Pointer, Values = values.Pointer, Lengths = lengths.Pointer, Output = output.Pointer,
-            Heads = heads, KvHeads = keys.Dim(1), Positions = keys.Dim(2), HeadDim = headDim, Window = window, Scale = 1 / MathF.Sqrt(headDim),
+            Q = q.Pointer,
+            Keys = keys.Pointer,
+            Values = values.Pointer,
+            Lengths = lengths.Pointer,
+            Output = output.Pointer,
+            Heads = heads,
+            KvHeads = keys.Dim(1),
+            Positions = keys.Dim(2),
+            HeadDim = headDim,
+            Window = window,
+            Scale = 1 / MathF.Sqrt(headDim),
         };
-        q.Device.Kernel("attention", Launch.Entry(q.DType, "attention_decode_f32", "attention_decode_bf16")).Launch(args, heads, batch, 1, DecodeThreads);
+        q.Device.Kernel("attention", Launch.Entry(q.DType, "attention_decode_f32", "attention_decode_bf16"))
+            .Launch(args, heads, batch, 1, DecodeThreads);
     }
 
     /// <summary><c>cache[b, g, offsets[b] + s, :] = source[b, g, s, :]</c>; positions beyond the cache are left out.</summary>
@@ -174,22 +295,34 @@ public static class Attention
         Check.SameDevice(source.Device, source, nameof(source));
         Check.SameDevice(source.Device, cache, nameof(cache));
         Check.SameDevice(source.Device, offsets, nameof(offsets));
-        if (source.Count == 0) return;
+        if (source.Count == 0)
+            return;
         var args = new AttentionAppendArgs
         {
-            Source = source.Pointer, Offsets = offsets.Pointer, Cache = cache.Pointer,
-            Batch = source.Dim(0), KvHeads = source.Dim(1), Length = source.Dim(2), Positions = cache.Dim(2), HeadDim = source.Dim(3),
+            Source = source.Pointer,
+            Offsets = offsets.Pointer,
+            Cache = cache.Pointer,
+            Batch = source.Dim(0),
+            KvHeads = source.Dim(1),
+            Length = source.Dim(2),
+            Positions = cache.Dim(2),
+            HeadDim = source.Dim(3),
         };
         string entry = Launch.Entry(source.DType, "attention_append_f32", "attention_append_bf16");
-        source.Device.Kernel("attention", entry).Launch(args, Launch.RowBlocks(source.Count / source.Dim(3)), Launch.RowThreads);
+        source
+            .Device.Kernel("attention", entry)
+            .Launch(args, Launch.RowBlocks(source.Count / source.Dim(3)), Launch.RowThreads);
     }
 
     // The matrices of one key/value head: Rows query rows (all heads of the group), Length keys; Count groups in the batch.
     private readonly record struct Groups(int Count, int Rows, int Length, int HeadDim)
     {
         public float Scale => 1 / MathF.Sqrt(HeadDim);
+
         public Gemm.Operand Queries(Tensor tensor) => new(tensor, 0, HeadDim, (long)Rows * HeadDim);
+
         public Gemm.Operand Keys(Tensor tensor) => new(tensor, 0, HeadDim, (long)Length * HeadDim);
+
         public Gemm.Operand Scores(Tensor tensor) => new(tensor, 0, Length, (long)Rows * Length);
     }
 
@@ -208,13 +341,21 @@ public static class Attention
         Check.Shape(probabilities, nameof(probabilities), batch, heads, length, length);
         Check.SameDType(q, nameof(q), probabilities, nameof(probabilities));
         Check.SameDevice(q.Device, probabilities, nameof(probabilities));
-        return new Groups(checked(batch * kvHeads), kvHeads == 0 ? 0 : checked(heads / kvHeads * length), length, headDim);
+        return new Groups(
+            checked(batch * kvHeads),
+            kvHeads == 0 ? 0 : checked(heads / kvHeads * length),
+            length,
+            headDim
+        );
     }
 
     internal static void VerifyGroups(int heads, int kvHeads)
     {
         if (kvHeads == 0 ? heads != 0 : heads % kvHeads != 0)
-            throw new ArgumentException($"{heads} query heads with {kvHeads} key/value heads, expected a whole number of query heads for each", "q");
+            throw new ArgumentException(
+                $"{heads} query heads with {kvHeads} key/value heads, expected a whole number of query heads for each",
+                "q"
+            );
     }
 
     private static void SameAs(Tensor wanted, string wantedName, Tensor tensor, string name)

@@ -1,4 +1,6 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops.Dispatch;
+
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Low-rank layers as one library product each way, over activations that are laid out with room for it: x stands in the first K columns of
@@ -19,14 +21,42 @@ public static class AugmentedLinear
     {
         int rows = CheckLaidOut(weight, x, nameof(x), weight.InputStride);
         CheckOperand(y, nameof(y), weight, rows, weight.Outputs);
-        if (z is not null) CheckOperand(z, nameof(z), weight, rows, weight.Rank);
+        if (z is not null)
+            CheckOperand(z, nameof(z), weight, rows, weight.Rank);
         Record(weight, LowRankDirection.Forward);
-        if (rows == 0) return;
-        LowRank.Project(new ColumnRange(x, 0, weight.Inputs), weight.Right, z is null ? null : new ColumnRange?(z), weight.Group.Middle, weight.Group.Scale,
-            new ColumnRange(x, weight.Inputs, weight.Rank));
-        var call = new LowRankCase(y.Device, y.DType, LowRankDirection.Forward, rows, weight.Outputs, weight.Inputs, weight.Rank, LowRankLayout.LaidOut);
-        Variant.Run(new LowRankProduct(call, new(x, 0, weight.Inputs), new(weight.Buffer, 0, weight.Inputs), new(x, weight.Inputs, weight.Rank), 1,
-            new(weight.Buffer, weight.Inputs, weight.Rank), weight.Bias, y, Accumulate: false));
+        if (rows == 0)
+            return;
+        LowRank.Project(
+            new ColumnRange(x, 0, weight.Inputs),
+            weight.Right,
+            z is null ? null : new ColumnRange?(z),
+            weight.Group.Middle,
+            weight.Group.Scale,
+            new ColumnRange(x, weight.Inputs, weight.Rank)
+        );
+        var call = new LowRankCase(
+            y.Device,
+            y.DType,
+            LowRankDirection.Forward,
+            rows,
+            weight.Outputs,
+            weight.Inputs,
+            weight.Rank,
+            LowRankLayout.LaidOut
+        );
+        Variant.Run(
+            new LowRankProduct(
+                call,
+                new(x, 0, weight.Inputs),
+                new(weight.Buffer, 0, weight.Inputs),
+                new(x, weight.Inputs, weight.Rank),
+                1,
+                new(weight.Buffer, weight.Inputs, weight.Rank),
+                weight.Bias,
+                y,
+                Accumulate: false
+            )
+        );
     }
 
     /// <summary>
@@ -42,22 +72,40 @@ public static class AugmentedLinear
     /// <param name="accumulateGradients">Add to the parameters' gradients instead of overwriting them.</param>
     /// <param name="accumulateDx">Add to dx instead of overwriting it.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public static void Backward(AugmentedWeight weight, Tensor? x, Tensor? z, Tensor dy, Tensor? dx, ReadOnlySpan<LowRankGradients> gradients,
-        bool accumulateGradients = false, bool accumulateDx = false)
+    public static void Backward(
+        AugmentedWeight weight,
+        Tensor? x,
+        Tensor? z,
+        Tensor dy,
+        Tensor? dx,
+        ReadOnlySpan<LowRankGradients> gradients,
+        bool accumulateGradients = false,
+        bool accumulateDx = false
+    )
     {
         int rows = CheckLaidOut(weight, dy, nameof(dy), weight.OutputStride);
         IReadOnlyList<LowRankFactors> members = weight.Group.Members;
-        if (x is not null) CheckOperand(x, nameof(x), weight, rows, weight.InputStride);
-        if (z is not null) CheckOperand(z, nameof(z), weight, rows, weight.Rank);
-        if (dx is not null) CheckOperand(dx, nameof(dx), weight, rows, weight.Inputs);
-        if (gradients.Length != members.Count) throw new ArgumentException($"{gradients.Length} gradients, expected one for each of the {members.Count} layers", nameof(gradients));
+        if (x is not null)
+            CheckOperand(x, nameof(x), weight, rows, weight.InputStride);
+        if (z is not null)
+            CheckOperand(z, nameof(z), weight, rows, weight.Rank);
+        if (dx is not null)
+            CheckOperand(dx, nameof(dx), weight, rows, weight.Inputs);
+        if (gradients.Length != members.Count)
+            throw new ArgumentException(
+                $"{gradients.Length} gradients, expected one for each of the {members.Count} layers",
+                nameof(gradients)
+            );
         var targets = new List<(Tensor, int)>(members.Count);
         for (int j = 0; j < members.Count; j++)
         {
             gradients[j].Check(weight.OutputsOf(j).Count, weight.Inputs, members[j].Rank, dy.Device);
-            if (x is null && (gradients[j].Left ?? gradients[j].Right) is not null) throw new ArgumentNullException(nameof(x), "the gradients of L and R need the layers' input");
-            if (z is null && gradients[j].Middle is not null) throw new ArgumentNullException(nameof(z), "the gradient of c needs what the forward pass kept");
-            if (gradients[j].Right is { } right) targets.Add((right, weight.RanksOf(j).From + gradients[j].RightFrom));
+            if (x is null && (gradients[j].Left ?? gradients[j].Right) is not null)
+                throw new ArgumentNullException(nameof(x), "the gradients of L and R need the layers' input");
+            if (z is null && gradients[j].Middle is not null)
+                throw new ArgumentNullException(nameof(z), "the gradient of c needs what the forward pass kept");
+            if (gradients[j].Right is { } right)
+                targets.Add((right, weight.RanksOf(j).From + gradients[j].RightFrom));
         }
         Record(weight, LowRankDirection.InputGradient);
 
@@ -65,22 +113,63 @@ public static class AugmentedLinear
         {
             ((int from, int count), (int rankFrom, int rank)) = (weight.OutputsOf(j), weight.RanksOf(j));
             using Tensor? g = gradients[j].Middle is null ? null : Tensor.Empty(dy.Device, (rows, rank), dy.DType);
-            LowRank.OutputGradients(new ColumnRange(dy, from, count), members[j], z is null ? null : new ColumnRange?(new(z, rankFrom, rank)), g is null ? null : new ColumnRange?(g),
-                new ColumnRange(dy, weight.Outputs + rankFrom, rank), gradients[j], accumulateGradients, x is null ? null : new ColumnRange?(new(x, weight.Inputs + rankFrom, rank)));
+            LowRank.OutputGradients(
+                new ColumnRange(dy, from, count),
+                members[j],
+                z is null ? null : new ColumnRange?(new(z, rankFrom, rank)),
+                g is null ? null : new ColumnRange?(g),
+                new ColumnRange(dy, weight.Outputs + rankFrom, rank),
+                gradients[j],
+                accumulateGradients,
+                x is null ? null : new ColumnRange?(new(x, weight.Inputs + rankFrom, rank))
+            );
         }
         if (targets.Count > 0)
-            LowRank.InputGradient(new ColumnRange(dy, weight.Outputs, weight.Rank), new ColumnRange(x!, 0, weight.Inputs), System.Runtime.InteropServices.CollectionsMarshal.AsSpan(targets),
-                1, accumulateGradients);
-        if (dx is null) return;
-        var call = new LowRankCase(dy.Device, dy.DType, LowRankDirection.InputGradient, rows, weight.Inputs, weight.Outputs, weight.Rank, LowRankLayout.LaidOut);
-        Variant.Run(new LowRankProduct(call, new(dy, 0, weight.Outputs), new(weight.Buffer, 0, weight.Inputs), new(dy, weight.Outputs, weight.Rank), 1,
-            weight.Right, null, dx, accumulateDx));
+            LowRank.InputGradient(
+                new ColumnRange(dy, weight.Outputs, weight.Rank),
+                new ColumnRange(x!, 0, weight.Inputs),
+                System.Runtime.InteropServices.CollectionsMarshal.AsSpan(targets),
+                1,
+                accumulateGradients
+            );
+        if (dx is null)
+            return;
+        var call = new LowRankCase(
+            dy.Device,
+            dy.DType,
+            LowRankDirection.InputGradient,
+            rows,
+            weight.Inputs,
+            weight.Outputs,
+            weight.Rank,
+            LowRankLayout.LaidOut
+        );
+        Variant.Run(
+            new LowRankProduct(
+                call,
+                new(dy, 0, weight.Outputs),
+                new(weight.Buffer, 0, weight.Inputs),
+                new(dy, weight.Outputs, weight.Rank),
+                1,
+                weight.Right,
+                null,
+                dx,
+                accumulateDx
+            )
+        );
     }
 
     private static LowRankLinearVariant Variant => LowRankLinear.Variants[LowRankVariant.Augmented];
 
     private static void Record(AugmentedWeight weight, LowRankDirection direction) =>
-        weight.Buffer.Device.Variants.Add(new VariantUse(new LowRankCase(weight.Buffer.Device, weight.Buffer.DType, direction, 0, 0, 0, 0).What, "augmented", null, null));
+        weight.Buffer.Device.Variants.Add(
+            new VariantUse(
+                new LowRankCase(weight.Buffer.Device, weight.Buffer.DType, direction, 0, 0, 0, 0).What,
+                "augmented",
+                null,
+                null
+            )
+        );
 
     private static int CheckLaidOut(AugmentedWeight weight, Tensor tensor, string name, int stride)
     {

@@ -1,4 +1,6 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Driver;
+
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// The weights of layers that read the same x, stacked in one buffer with the factors of their low-rank updates, so that one library product
@@ -16,7 +18,8 @@ public sealed class AugmentedWeight : IDisposable
     private const int Granule = 64;
 
     private readonly LowRankGroup _group;
-    private readonly int[] _outputFrom, _rankFrom;
+    private readonly int[] _outputFrom,
+        _rankFrom;
     private readonly Tensor[] _rows;
     private readonly Tensor _right;
 
@@ -28,7 +31,11 @@ public sealed class AugmentedWeight : IDisposable
     public AugmentedWeight(ReadOnlySpan<LowRankLayer> layers, LowRankGroup group)
     {
         ArgumentNullException.ThrowIfNull(group);
-        if (layers.Length != group.Members.Count) throw new ArgumentException($"{layers.Length} layers, expected {group.Members.Count} as the group has", nameof(layers));
+        if (layers.Length != group.Members.Count)
+            throw new ArgumentException(
+                $"{layers.Length} layers, expected {group.Members.Count} as the group has",
+                nameof(layers)
+            );
         (_group, _outputFrom, _rankFrom) = (group, new int[layers.Length + 1], new int[layers.Length + 1]);
         layers[0].Weight.Check(nameof(layers));
         (Tensor first, Inputs, bool biased) = (layers[0].Weight.Matrix, layers[0].Weight.Count, false);
@@ -36,12 +43,20 @@ public sealed class AugmentedWeight : IDisposable
         {
             ColumnRange weight = layers[j].Weight;
             weight.Check(nameof(layers), -1, Inputs, first);
-            if (weight.Rows == 0 || Inputs == 0) throw new ArgumentException($"a weight is {weight.Matrix.Shape}, expected at least one input and one output", nameof(layers));
-            if (layers[j].Bias is { } bias) CheckBias(bias, weight.Rows);
+            if (weight.Rows == 0 || Inputs == 0)
+                throw new ArgumentException(
+                    $"a weight is {weight.Matrix.Shape}, expected at least one input and one output",
+                    nameof(layers)
+                );
+            if (layers[j].Bias is { } bias)
+                CheckBias(bias, weight.Rows);
             biased |= layers[j].Bias is not null;
             group.Members[j].Check(weight.Rows, Inputs, first.Device);
             Check.SameDType(first, nameof(layers), group.Members[j].Left, nameof(group));
-            (_outputFrom[j + 1], _rankFrom[j + 1]) = (checked(_outputFrom[j] + weight.Rows), _rankFrom[j] + group.Members[j].Rank);
+            (_outputFrom[j + 1], _rankFrom[j + 1]) = (
+                checked(_outputFrom[j] + weight.Rows),
+                _rankFrom[j] + group.Members[j].Rank
+            );
         }
         void CheckBias(Tensor bias, int outputs)
         {
@@ -53,12 +68,18 @@ public sealed class AugmentedWeight : IDisposable
         (InputStride, OutputStride) = (Padded(Inputs + Rank), Padded(Outputs + Rank));
         Buffer = Tensor.Zeros(first.Device, (Outputs + Rank, InputStride), first.DType);
         _right = Buffer.Rows(Outputs, Rank);
-        _rows = [.. Enumerable.Range(0, layers.Length).Select(j => Buffer.Rows(_outputFrom[j], _outputFrom[j + 1] - _outputFrom[j]))];
+        _rows =
+        [
+            .. Enumerable
+                .Range(0, layers.Length)
+                .Select(j => Buffer.Rows(_outputFrom[j], _outputFrom[j + 1] - _outputFrom[j])),
+        ];
         Bias = biased ? Tensor.Zeros(first.Device, Outputs, first.DType) : null;
         for (int j = 0; j < layers.Length; j++)
         {
             CopyBlock.Run(layers[j].Weight, Buffer, _outputFrom[j], 0);
-            if (layers[j].Bias is not { } bias) continue;
+            if (layers[j].Bias is not { } bias)
+                continue;
             using Tensor part = Bias!.Rows(_outputFrom[j], bias.Dim(0));
             part.CopyFrom(bias);
         }
@@ -123,7 +144,8 @@ public sealed class AugmentedWeight : IDisposable
     public void Dispose()
     {
         _right.Dispose();
-        foreach (Tensor rows in _rows) rows.Dispose();
+        foreach (Tensor rows in _rows)
+            rows.Dispose();
         Buffer.Dispose();
         Bias?.Dispose();
     }

@@ -1,13 +1,18 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>bias_gradient.cu</c>.</summary>
 [KernelArgs("bias_gradient", "bias_gradient_f32", "bias_gradient_bf16")]
 public struct BiasGradientArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Dy, Sums;
+    public ulong Dy,
+        Sums;
+
     /// <summary>Size.</summary>
-    public int Rows, Columns, Chunk;
+    public int Rows,
+        Columns,
+        Chunk;
+
     /// <summary>1: add to what the sums hold.</summary>
     public int Accumulate;
 }
@@ -15,7 +20,8 @@ public struct BiasGradientArgs
 /// <summary>Sums over rows, such as the gradient of a bias.</summary>
 public static class BiasGradient
 {
-    private const int ChunkRows = 64, Threads = 128;
+    private const int ChunkRows = 64,
+        Threads = 128;
 
     /// <summary><c>dBias[j] (+)= Σᵢ dy[i, j]</c>, F32, in an order that depends on the shape alone.</summary>
     /// <param name="dy">[N, F] F32 or BF16.</param>
@@ -30,13 +36,16 @@ public static class BiasGradient
         Check.DType(dBias, nameof(dBias), DType.F32);
         Check.SameDevice(dy.Device, dy, nameof(dy));
         Check.SameDevice(dy.Device, dBias, nameof(dBias));
-        if (dBias.Count == 0) return;
+        if (dBias.Count == 0)
+            return;
         if (dy.Count == 0)
         {
-            if (!accumulate) dBias.Clear();
+            if (!accumulate)
+                dBias.Clear();
             return;
         }
-        int rows = dy.Dim(0), chunks = Launch.Blocks(rows, ChunkRows);
+        int rows = dy.Dim(0),
+            chunks = Launch.Blocks(rows, ChunkRows);
         if (chunks == 1)
         {
             Sum(dy, dBias, 1, rows, accumulate);
@@ -51,9 +60,15 @@ public static class BiasGradient
     {
         var args = new BiasGradientArgs
         {
-            Dy = dy.Pointer, Sums = sums.Pointer, Rows = dy.Dim(0), Columns = dy.Dim(1), Chunk = chunk, Accumulate = accumulate ? 1 : 0,
+            Dy = dy.Pointer,
+            Sums = sums.Pointer,
+            Rows = dy.Dim(0),
+            Columns = dy.Dim(1),
+            Chunk = chunk,
+            Accumulate = accumulate ? 1 : 0,
         };
         string entry = Launch.Entry(dy.DType, "bias_gradient_f32", "bias_gradient_bf16");
-        dy.Device.Kernel("bias_gradient", entry).Launch(args, Launch.Blocks(args.Columns, Threads * (16 / dy.DType.Size())), chunks, 1, Threads);
+        dy.Device.Kernel("bias_gradient", entry)
+            .Launch(args, Launch.Blocks(args.Columns, Threads * (16 / dy.DType.Size())), chunks, 1, Threads);
     }
 }

@@ -1,14 +1,17 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>How the elements of a vector meet those of a matrix; the last dimension of a tensor is the columns, all others are rows.</summary>
 public enum Broadcast
 {
     /// <summary>v has the shape of x.</summary>
     PerElement,
+
     /// <summary>v has one element for each row.</summary>
     PerRow,
+
     /// <summary>v has one element for each column.</summary>
     PerColumn,
+
     /// <summary>v is one number.</summary>
     Single,
 }
@@ -25,9 +28,21 @@ internal static class BroadcastShape
         Check.SameDevice(x.Device, v, vName);
         int columns = x.Shape.Rank == 0 ? 1 : x.Dim(x.Shape.Rank - 1);
         int rows = columns == 0 ? 0 : checked((int)(x.Count / columns));
-        if (broadcast == Broadcast.PerElement) Check.SameShape(x, xName, v, vName);
-        else if (x.Count > 0 && v.Count != (broadcast == Broadcast.PerRow ? rows : broadcast == Broadcast.PerColumn ? columns : 1))
-            throw new ArgumentException($"{vName} is {v.Shape}, expected {(broadcast == Broadcast.PerRow ? rows : broadcast == Broadcast.PerColumn ? columns : 1)} elements: {broadcast} of {xName} {x.Shape}", vName);
+        if (broadcast == Broadcast.PerElement)
+            Check.SameShape(x, xName, v, vName);
+        else if (
+            x.Count > 0
+            && v.Count
+                != (
+                    broadcast == Broadcast.PerRow ? rows
+                    : broadcast == Broadcast.PerColumn ? columns
+                    : 1
+                )
+        )
+            throw new ArgumentException(
+                $"{vName} is {v.Shape}, expected {(broadcast == Broadcast.PerRow ? rows : broadcast == Broadcast.PerColumn ? columns : 1)} elements: {broadcast} of {xName} {x.Shape}",
+                vName
+            );
         return (rows, columns);
     }
 }

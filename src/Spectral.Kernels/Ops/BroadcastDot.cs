@@ -1,17 +1,26 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of the first stage in <c>broadcast_dot.cu</c>.</summary>
 [KernelArgs("broadcast_dot", "broadcast_dot_rows", "broadcast_dot_columns")]
 public struct BroadcastDotArgs
 {
     /// <summary>Device address; no partials when one chunk covers a sum.</summary>
-    public ulong X, Y, Partials, Result;
+    public ulong X,
+        Y,
+        Partials,
+        Result;
+
     /// <summary>Size.</summary>
-    public long Rows, Columns, Chunk;
+    public long Rows,
+        Columns,
+        Chunk;
+
     /// <summary>Chunks per sum.</summary>
     public int Chunks;
+
     /// <summary>Factor of the sums.</summary>
     public float Scale;
+
     /// <summary>1: added to what the result holds.</summary>
     public int Accumulate;
 }
@@ -21,11 +30,16 @@ public struct BroadcastDotArgs
 public struct BroadcastDotFinishArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Partials, Result;
+    public ulong Partials,
+        Result;
+
     /// <summary>Size.</summary>
-    public int Results, Chunks;
+    public int Results,
+        Chunks;
+
     /// <summary>Factor of the sums.</summary>
     public float Scale;
+
     /// <summary>1: added to what the result holds.</summary>
     public int Accumulate;
 }
@@ -34,7 +48,9 @@ public struct BroadcastDotFinishArgs
 public static class BroadcastDot
 {
     // A warp's time for its reduction against that of its additions, and enough threads for a GPU on thin matrices; the second stage stays short.
-    private const int ColumnsPerChunk = 2048, RowsPerChunk = 64, MaxChunks = 1024;
+    private const int ColumnsPerChunk = 2048,
+        RowsPerChunk = 64,
+        MaxChunks = 1024;
 
     /// <summary>
     /// <c>result[k] = scale · Σ x∘y (+ result[k])</c> over row k (<see cref="Broadcast.PerRow"/>), column k (<see cref="Broadcast.PerColumn"/>)
@@ -47,38 +63,76 @@ public static class BroadcastDot
     /// <param name="scale">Factor.</param>
     /// <param name="accumulate">Whether it is added to what the result holds.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit; or <see cref="Broadcast.PerElement"/>, which sums nothing.</exception>
-    public static void Run(Tensor x, Tensor y, Tensor result, Broadcast broadcast, float scale = 1, bool accumulate = false)
+    public static void Run(
+        Tensor x,
+        Tensor y,
+        Tensor result,
+        Broadcast broadcast,
+        float scale = 1,
+        bool accumulate = false
+    )
     {
-        if (broadcast == Broadcast.PerElement) throw new ArgumentException("PerElement sums nothing: expected PerRow, PerColumn or Single", nameof(broadcast));
+        if (broadcast == Broadcast.PerElement)
+            throw new ArgumentException(
+                "PerElement sums nothing: expected PerRow, PerColumn or Single",
+                nameof(broadcast)
+            );
         (int rows, int columns) = BroadcastShape.Of(x, nameof(x), result, nameof(result), broadcast);
         Check.DType(y, nameof(y), DType.F32);
         Check.SameShape(x, nameof(x), y, nameof(y));
         Check.SameDevice(x.Device, y, nameof(y));
         if (x.Count == 0)
         {
-            if (!accumulate) result.Clear();
+            if (!accumulate)
+                result.Clear();
             return;
         }
         bool perColumn = broadcast == Broadcast.PerColumn;
-        long length = perColumn ? rows : broadcast == Broadcast.PerRow ? columns : x.Count;
+        long length =
+            perColumn ? rows
+            : broadcast == Broadcast.PerRow ? columns
+            : x.Count;
         long chunk = Math.Max(perColumn ? RowsPerChunk : ColumnsPerChunk, (length / MaxChunks + 4) & ~3L);
-        int results = checked((int)result.Count), chunks = Launch.Blocks(length, (int)chunk);
+        int results = checked((int)result.Count),
+            chunks = Launch.Blocks(length, (int)chunk);
         using Tensor? partials = chunks == 1 ? null : Tensor.Empty(x.Device, (results, chunks), DType.F64);
         var args = new BroadcastDotArgs
         {
-            X = x.Pointer, Y = y.Pointer, Partials = partials?.Pointer ?? 0, Result = result.Pointer,
-            Rows = perColumn ? rows : results, Columns = perColumn ? columns : length, Chunk = chunk, Chunks = chunks,
-            Scale = scale, Accumulate = accumulate ? 1 : 0,
+            X = x.Pointer,
+            Y = y.Pointer,
+            Partials = partials?.Pointer ?? 0,
+            Result = result.Pointer,
+            Rows = perColumn ? rows : results,
+            Columns = perColumn ? columns : length,
+            Chunk = chunk,
+            Chunks = chunks,
+            Scale = scale,
+            Accumulate = accumulate ? 1 : 0,
         };
-        if (perColumn) x.Device.Kernel("broadcast_dot", "broadcast_dot_columns").Launch(args, Launch.Blocks((long)results * chunks, Launch.FlatThreads), Launch.FlatThreads);
-        else x.Device.Kernel("broadcast_dot", "broadcast_dot_rows").Launch(args, Launch.RowBlocks((long)results * chunks), Launch.RowThreads);
-        if (partials is not null) Finish(partials, result, scale, accumulate);
+        if (perColumn)
+            x.Device.Kernel("broadcast_dot", "broadcast_dot_columns")
+                .Launch(args, Launch.Blocks((long)results * chunks, Launch.FlatThreads), Launch.FlatThreads);
+        else
+            x.Device.Kernel("broadcast_dot", "broadcast_dot_rows")
+                .Launch(args, Launch.RowBlocks((long)results * chunks), Launch.RowThreads);
+        if (partials is not null)
+            Finish(partials, result, scale, accumulate);
     }
 
     /// <summary><c>result[k] = scale · Σ_c partials[k, c] (+ result[k])</c>.</summary>
     internal static void Finish(Tensor partials, Tensor result, float scale, bool accumulate)
     {
-        var args = new BroadcastDotFinishArgs { Partials = partials.Pointer, Result = result.Pointer, Results = partials.Dim(0), Chunks = partials.Dim(1), Scale = scale, Accumulate = accumulate ? 1 : 0 };
-        result.Device.Kernel("broadcast_dot", "broadcast_dot_finish").Launch(args, Launch.RowBlocks(args.Results), Launch.RowThreads);
+        var args = new BroadcastDotFinishArgs
+        {
+            Partials = partials.Pointer,
+            Result = result.Pointer,
+            Results = partials.Dim(0),
+            Chunks = partials.Dim(1),
+            Scale = scale,
+            Accumulate = accumulate ? 1 : 0,
+        };
+        result
+            .Device.Kernel("broadcast_dot", "broadcast_dot_finish")
+            .Launch(args, Launch.RowBlocks(args.Results), Launch.RowThreads);
     }
 }

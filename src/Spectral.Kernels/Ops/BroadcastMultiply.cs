@@ -1,21 +1,29 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>broadcast_multiply.cu</c>.</summary>
 [KernelArgs("broadcast_multiply", "broadcast_multiply")]
 public struct BroadcastMultiplyArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X, V, Z;
+    public ulong X,
+        V,
+        Z;
+
     /// <summary>Elements of x.</summary>
     public long Count;
+
     /// <summary>Elements of v from one row to the next.</summary>
     public long RowStride;
+
     /// <summary>Elements of v from one column to the next.</summary>
     public int ColumnStride;
+
     /// <summary>Size.</summary>
     public int Columns;
+
     /// <summary>Factor of the product.</summary>
     public float Scale;
+
     /// <summary>1: added to what z holds.</summary>
     public int Accumulate;
 }
@@ -37,13 +45,24 @@ public static class BroadcastMultiply
         Check.DType(z, nameof(z), DType.F32);
         Check.SameShape(x, nameof(x), z, nameof(z));
         Check.SameDevice(x.Device, z, nameof(z));
-        if (x.Count == 0) return;
+        if (x.Count == 0)
+            return;
         var args = new BroadcastMultiplyArgs
         {
-            X = x.Pointer, V = v.Pointer, Z = z.Pointer, Count = x.Count, Columns = columns, Scale = scale, Accumulate = accumulate ? 1 : 0,
-            RowStride = broadcast == Broadcast.PerElement ? columns : broadcast == Broadcast.PerRow ? 1 : 0,
+            X = x.Pointer,
+            V = v.Pointer,
+            Z = z.Pointer,
+            Count = x.Count,
+            Columns = columns,
+            Scale = scale,
+            Accumulate = accumulate ? 1 : 0,
+            RowStride =
+                broadcast == Broadcast.PerElement ? columns
+                : broadcast == Broadcast.PerRow ? 1
+                : 0,
             ColumnStride = broadcast is Broadcast.PerElement or Broadcast.PerColumn ? 1 : 0,
         };
-        x.Device.Kernel("broadcast_multiply", "broadcast_multiply").Launch(args, Launch.FlatBlocks(x.Count, DType.F32), Launch.FlatThreads);
+        x.Device.Kernel("broadcast_multiply", "broadcast_multiply")
+            .Launch(args, Launch.FlatBlocks(x.Count, DType.F32), Launch.FlatThreads);
     }
 }

@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of the forward kernels in <c>causal_softmax.cu</c>.</summary>
 [KernelArgs("causal_softmax", "causal_softmax_forward_f32", "causal_softmax_forward_bf16")]
@@ -6,10 +6,15 @@ public struct CausalSoftmaxForwardArgs
 {
     /// <summary>Device address.</summary>
     public ulong Scores;
+
     /// <summary>Size.</summary>
     public long Rows;
+
     /// <summary>Size.</summary>
-    public int Length, Window, Lanes;
+    public int Length,
+        Window,
+        Lanes;
+
     /// <summary>Factor of the scores.</summary>
     public float Scale;
 }
@@ -19,11 +24,17 @@ public struct CausalSoftmaxForwardArgs
 public struct CausalSoftmaxBackwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Probabilities, Gradient;
+    public ulong Probabilities,
+        Gradient;
+
     /// <summary>Size.</summary>
     public long Rows;
+
     /// <summary>Size.</summary>
-    public int Length, Window, Lanes;
+    public int Length,
+        Window,
+        Lanes;
+
     /// <summary>Factor of the scores.</summary>
     public float Scale;
 }
@@ -42,11 +53,22 @@ public static class CausalSoftmax
     public static void Forward(Tensor scores, float scale, int window = 0)
     {
         Verify(scores, nameof(scores), scale, window);
-        if (scores.Count == 0) return;
+        if (scores.Count == 0)
+            return;
         int length = scores.Dim(3);
-        var args = new CausalSoftmaxForwardArgs { Scores = scores.Pointer, Rows = scores.Count / length, Length = length, Window = window, Lanes = Launch.RowLanes(length), Scale = scale };
+        var args = new CausalSoftmaxForwardArgs
+        {
+            Scores = scores.Pointer,
+            Rows = scores.Count / length,
+            Length = length,
+            Window = window,
+            Lanes = Launch.RowLanes(length),
+            Scale = scale,
+        };
         string entry = Launch.Entry(scores.DType, "causal_softmax_forward_f32", "causal_softmax_forward_bf16");
-        scores.Device.Kernel("causal_softmax", entry).Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
+        scores
+            .Device.Kernel("causal_softmax", entry)
+            .Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
     }
 
     /// <summary>The gradient of the probabilities becomes that of the scores: <c>ds = scale · p (dp − Σ p dp)</c>.</summary>
@@ -61,24 +83,35 @@ public static class CausalSoftmax
         Check.SameShape(probabilities, nameof(probabilities), gradient, nameof(gradient));
         Check.SameDType(probabilities, nameof(probabilities), gradient, nameof(gradient));
         Check.SameDevice(probabilities.Device, gradient, nameof(gradient));
-        if (probabilities.Count == 0) return;
+        if (probabilities.Count == 0)
+            return;
         int length = probabilities.Dim(3);
         var args = new CausalSoftmaxBackwardArgs
         {
-            Probabilities = probabilities.Pointer, Gradient = gradient.Pointer,
-            Rows = probabilities.Count / length, Length = length, Window = window, Lanes = Launch.RowLanes(length), Scale = scale,
+            Probabilities = probabilities.Pointer,
+            Gradient = gradient.Pointer,
+            Rows = probabilities.Count / length,
+            Length = length,
+            Window = window,
+            Lanes = Launch.RowLanes(length),
+            Scale = scale,
         };
         string entry = Launch.Entry(probabilities.DType, "causal_softmax_backward_f32", "causal_softmax_backward_bf16");
-        probabilities.Device.Kernel("causal_softmax", entry).Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
+        probabilities
+            .Device.Kernel("causal_softmax", entry)
+            .Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
     }
 
     private static void Verify(Tensor scores, string name, float scale, int window)
     {
         Check.Floating(scores, name);
         Check.Shape(scores, name, -1, -1, -1, -1);
-        if (scores.Dim(2) != scores.Dim(3)) throw new ArgumentException($"{name} is {scores.Shape}, expected as many queries as keys", name);
+        if (scores.Dim(2) != scores.Dim(3))
+            throw new ArgumentException($"{name} is {scores.Shape}, expected as many queries as keys", name);
         Check.SameDevice(scores.Device, scores, name);
-        if (!(scale > 0 && float.IsFinite(scale))) throw new ArgumentException($"scale is {scale}, expected a finite one above 0", nameof(scale));
-        if (window < 0) throw new ArgumentException($"window is {window}, expected 0 (none) or more", nameof(window));
+        if (!(scale > 0 && float.IsFinite(scale)))
+            throw new ArgumentException($"scale is {scale}, expected a finite one above 0", nameof(scale));
+        if (window < 0)
+            throw new ArgumentException($"window is {window}, expected 0 (none) or more", nameof(window));
     }
 }

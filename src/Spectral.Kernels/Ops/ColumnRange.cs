@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Some columns of a matrix: what several layers share stands side by side in one. A tensor converts to all of its columns.</summary>
 /// <param name="Matrix">[rows, any].</param>
@@ -7,7 +7,8 @@ namespace Spectral.Kernels;
 public readonly record struct ColumnRange(Tensor Matrix, int From, int Count)
 {
     /// <summary>All columns; none when the tensor is no matrix.</summary>
-    public static implicit operator ColumnRange(Tensor matrix) => new(matrix, 0, matrix.Shape.Rank == 2 ? matrix.Dim(1) : 0);
+    public static implicit operator ColumnRange(Tensor matrix) =>
+        new(matrix, 0, matrix.Shape.Rank == 2 ? matrix.Dim(1) : 0);
 
     /// <summary>Rows of the matrix.</summary>
     public int Rows => Matrix.Dim(0);
@@ -33,7 +34,10 @@ public readonly record struct ColumnRange(Tensor Matrix, int From, int Count)
     {
         Kernels.Check.Shape(Matrix, name, -1, -1);
         if (Count < 0 || From < 0 || From > Stride - Count)
-            throw new ArgumentException($"{name} is columns {From} to {From + Count} of {Matrix.Shape}, expected columns within it", name);
+            throw new ArgumentException(
+                $"{name} is columns {From} to {From + Count} of {Matrix.Shape}, expected columns within it",
+                name
+            );
         Kernels.Check.Floating(Matrix, name);
     }
 
@@ -41,8 +45,15 @@ public readonly record struct ColumnRange(Tensor Matrix, int From, int Count)
     {
         Kernels.Check.Shape(Matrix, name, rows, -1);
         if (Count != columns || From < 0 || From > Stride - Count)
-            throw new ArgumentException($"{name} is columns {From} to {From + Count} of {Matrix.Shape}, expected {columns} columns within it", name);
-        if (Matrix.DType != like.DType) throw new ArgumentException($"{name} is {Matrix.DType}, expected {like.DType} as its wide operand is", name);
+            throw new ArgumentException(
+                $"{name} is columns {From} to {From + Count} of {Matrix.Shape}, expected {columns} columns within it",
+                name
+            );
+        if (Matrix.DType != like.DType)
+            throw new ArgumentException(
+                $"{name} is {Matrix.DType}, expected {like.DType} as its wide operand is",
+                name
+            );
         Kernels.Check.SameDevice(like.Device, Matrix, name);
     }
 }

@@ -1,17 +1,25 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>combine.cu</c>.</summary>
 [KernelArgs("combine", "combine")]
 public struct CombineArgs
 {
     /// <summary>Device address; Y may be 0.</summary>
-    public ulong X, Y, Z;
+    public ulong X,
+        Y,
+        Z;
+
     /// <summary>Elements.</summary>
     public long Count;
+
     /// <summary>Size of each matrix.</summary>
-    public int Rows, Columns;
+    public int Rows,
+        Columns;
+
     /// <summary>Factors of x, y and the identity.</summary>
-    public float Alpha, Beta, Gamma;
+    public float Alpha,
+        Beta,
+        Gamma;
 }
 
 /// <summary>Weighted sums.</summary>
@@ -24,7 +32,8 @@ public static class Combine
     /// <param name="beta">Factor of y.</param>
     /// <param name="z">Shape of x, F32; written; may be x or y.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Run(Tensor x, float alpha, Tensor? y, float beta, Tensor z) => Run(x, alpha, y, beta, 0, 1, 1, z);
+    public static void Run(Tensor x, float alpha, Tensor? y, float beta, Tensor z) =>
+        Run(x, alpha, y, beta, 0, 1, 1, z);
 
     /// <summary><c>z = alpha · x + gamma · I</c>, I with ones where row and column agree, whether square or not; for each matrix of a batch.</summary>
     /// <param name="x">[m, n] or [b, m, n] F32.</param>
@@ -35,7 +44,8 @@ public static class Combine
     public static void AddIdentity(Tensor x, float alpha, float gamma, Tensor z)
     {
         int rank = x.Shape.Rank;
-        if (rank < 2) throw new ArgumentException($"x is {x.Shape}, expected a matrix or a batch of matrices", nameof(x));
+        if (rank < 2)
+            throw new ArgumentException($"x is {x.Shape}, expected a matrix or a batch of matrices", nameof(x));
         Run(x, alpha, null, 0, gamma, x.Dim(rank - 2), x.Dim(rank - 1), z);
     }
 
@@ -44,9 +54,22 @@ public static class Combine
         Check.DType(x, nameof(x), DType.F32);
         Check.SameDevice(x.Device, x, nameof(x));
         Verify(z, nameof(z));
-        if (y is not null) Verify(y, nameof(y));
-        if (x.Count == 0) return;
-        var args = new CombineArgs { X = x.Pointer, Y = y?.Pointer ?? 0, Z = z.Pointer, Count = x.Count, Rows = rows, Columns = columns, Alpha = alpha, Beta = beta, Gamma = gamma };
+        if (y is not null)
+            Verify(y, nameof(y));
+        if (x.Count == 0)
+            return;
+        var args = new CombineArgs
+        {
+            X = x.Pointer,
+            Y = y?.Pointer ?? 0,
+            Z = z.Pointer,
+            Count = x.Count,
+            Rows = rows,
+            Columns = columns,
+            Alpha = alpha,
+            Beta = beta,
+            Gamma = gamma,
+        };
         x.Device.Kernel("combine", "combine").Launch(args, Launch.FlatBlocks(x.Count, DType.F32), Launch.FlatThreads);
 
         void Verify(Tensor tensor, string name)

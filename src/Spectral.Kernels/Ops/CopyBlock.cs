@@ -1,15 +1,20 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>copy_block.cu</c>.</summary>
 [KernelArgs("copy_block", "copy_block_f32", "copy_block_bf16", "copy_block_within_bf16")]
 public struct CopyBlockArgs
 {
     /// <summary>Address of the first element copied, and where it goes.</summary>
-    public ulong Source, Destination;
+    public ulong Source,
+        Destination;
+
     /// <summary>Size of the rectangle.</summary>
-    public int Rows, Columns;
+    public int Rows,
+        Columns;
+
     /// <summary>Columns of the matrix around it.</summary>
-    public int SourceStride, Stride;
+    public int SourceStride,
+        Stride;
 }
 
 /// <summary>Arguments of the adding kernel in <c>copy_block.cu</c>.</summary>
@@ -17,15 +22,24 @@ public struct CopyBlockArgs
 public struct CopyBlockAddArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Source, Destination;
+    public ulong Source,
+        Destination;
+
     /// <summary>Element at which the rectangle begins.</summary>
-    public long SourceOffset, DestinationOffset;
+    public long SourceOffset,
+        DestinationOffset;
+
     /// <summary>Size of the rectangle.</summary>
-    public int Rows, Columns;
+    public int Rows,
+        Columns;
+
     /// <summary>Columns of the matrix around it.</summary>
-    public int SourceStride, DestinationStride;
+    public int SourceStride,
+        DestinationStride;
+
     /// <summary>Factor of the source.</summary>
     public float Scale;
+
     /// <summary>1: added to what the destination holds.</summary>
     public int Accumulate;
 }
@@ -50,18 +64,28 @@ public static class CopyBlock
         (Tensor from, int rows, int columns) = (source.Matrix, source.Rows, source.Count);
         Check.Shape(destination, nameof(destination), -1, -1);
         Check.Floating(destination, nameof(destination));
-        if (from.DType != DType.F32) Check.SameDType(from, nameof(source), destination, nameof(destination));
+        if (from.DType != DType.F32)
+            Check.SameDType(from, nameof(source), destination, nameof(destination));
         Check.SameDevice(from.Device, destination, nameof(destination));
         Inside(destination, nameof(destination), row, column, rows, columns);
-        if (rows == 0 || columns == 0) return;
+        if (rows == 0 || columns == 0)
+            return;
         var args = new CopyBlockArgs
         {
             Source = source.Pointer,
-            Destination = destination.Pointer + (ulong)(((long)row * destination.Dim(1) + column) * destination.DType.Size()),
-            Rows = rows, Columns = columns, SourceStride = source.Stride, Stride = destination.Dim(1),
+            Destination =
+                destination.Pointer + (ulong)(((long)row * destination.Dim(1) + column) * destination.DType.Size()),
+            Rows = rows,
+            Columns = columns,
+            SourceStride = source.Stride,
+            Stride = destination.Dim(1),
         };
-        string entry = from.DType == DType.F32 ? Launch.Entry(destination.DType, "copy_block_f32", "copy_block_bf16") : "copy_block_within_bf16";
-        from.Device.Kernel("copy_block", entry).Launch(args, Launch.FlatBlocks((long)rows * columns, destination.DType), Launch.FlatThreads);
+        string entry =
+            from.DType == DType.F32
+                ? Launch.Entry(destination.DType, "copy_block_f32", "copy_block_bf16")
+                : "copy_block_within_bf16";
+        from.Device.Kernel("copy_block", entry)
+            .Launch(args, Launch.FlatBlocks((long)rows * columns, destination.DType), Launch.FlatThreads);
     }
 
     /// <summary>destination[i, j] = source[row + i, column + j].</summary>
@@ -70,7 +94,8 @@ public static class CopyBlock
     /// <param name="column">First column read.</param>
     /// <param name="destination">[n, m] F32; does not overlap the source.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public static void Take(Tensor source, int row, int column, Tensor destination) => Add(source, row, column, destination, 0, 0, destination, 1, accumulate: false);
+    public static void Take(Tensor source, int row, int column, Tensor destination) =>
+        Add(source, row, column, destination, 0, 0, destination, 1, accumulate: false);
 
     /// <summary>destination[i, j] += scale · source[row + i, column + j].</summary>
     /// <param name="source">[N, M] F32, with row + n ≤ N and column + m ≤ M.</param>
@@ -93,7 +118,17 @@ public static class CopyBlock
         Add(source, 0, 0, destination, row, column, source, scale, accumulate: true);
 
     // The rectangle has the size of the tensor it is to cover, which is one of the two.
-    private static void Add(Tensor source, int sourceRow, int sourceColumn, Tensor destination, int row, int column, Tensor covered, float scale, bool accumulate)
+    private static void Add(
+        Tensor source,
+        int sourceRow,
+        int sourceColumn,
+        Tensor destination,
+        int row,
+        int column,
+        Tensor covered,
+        float scale,
+        bool accumulate
+    )
     {
         Check.Shape(source, nameof(source), -1, -1);
         Check.Shape(destination, nameof(destination), -1, -1);
@@ -103,20 +138,32 @@ public static class CopyBlock
         Check.SameDevice(source.Device, destination, nameof(destination));
         Inside(source, nameof(source), sourceRow, sourceColumn, covered.Dim(0), covered.Dim(1));
         Inside(destination, nameof(destination), row, column, covered.Dim(0), covered.Dim(1));
-        if (covered.Count == 0) return;
+        if (covered.Count == 0)
+            return;
         var args = new CopyBlockAddArgs
         {
-            Source = source.Pointer, Destination = destination.Pointer,
-            SourceOffset = (long)sourceRow * source.Dim(1) + sourceColumn, DestinationOffset = (long)row * destination.Dim(1) + column,
-            Rows = covered.Dim(0), Columns = covered.Dim(1), SourceStride = source.Dim(1), DestinationStride = destination.Dim(1),
-            Scale = scale, Accumulate = accumulate ? 1 : 0,
+            Source = source.Pointer,
+            Destination = destination.Pointer,
+            SourceOffset = (long)sourceRow * source.Dim(1) + sourceColumn,
+            DestinationOffset = (long)row * destination.Dim(1) + column,
+            Rows = covered.Dim(0),
+            Columns = covered.Dim(1),
+            SourceStride = source.Dim(1),
+            DestinationStride = destination.Dim(1),
+            Scale = scale,
+            Accumulate = accumulate ? 1 : 0,
         };
-        source.Device.Kernel("copy_block", "copy_block_add").Launch(args, Launch.Blocks(covered.Count, Threads), Threads);
+        source
+            .Device.Kernel("copy_block", "copy_block_add")
+            .Launch(args, Launch.Blocks(covered.Count, Threads), Threads);
     }
 
     private static void Inside(Tensor whole, string name, int row, int column, int rows, int columns)
     {
         if (row < 0 || column < 0 || row > whole.Dim(0) - rows || column > whole.Dim(1) - columns)
-            throw new ArgumentException($"a rectangle [{rows}, {columns}] at row {row}, column {column} reaches outside {name} {whole.Shape}", name);
+            throw new ArgumentException(
+                $"a rectangle [{rows}, {columns}] at row {row}, column {column} reaches outside {name} {whole.Shape}",
+                name
+            );
     }
 }

@@ -1,13 +1,20 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>cross_entropy.cu</c>; a null gradient is not computed, a null scale is 1.</summary>
 [KernelArgs("cross_entropy", "cross_entropy_f32", "cross_entropy_bf16")]
 public struct CrossEntropyArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Logits, Targets, Losses, DLogits, Scale;
+    public ulong Logits,
+        Targets,
+        Losses,
+        DLogits,
+        Scale;
+
     /// <summary>Size.</summary>
-    public int Rows, Vocabulary;
+    public int Rows,
+        Vocabulary;
+
     /// <summary>Factor of the gradient.</summary>
     public float GradientScale;
 }
@@ -16,7 +23,8 @@ public struct CrossEntropyArgs
 public static class CrossEntropy
 {
     // A warp keeps up with rows that fit its registers' worth of loads; long rows need more loads in flight.
-    private const int ShortRow = 4096, LongRowThreads = 512;
+    private const int ShortRow = 4096,
+        LongRowThreads = 512;
 
     /// <summary>
     /// <c>losses[n] = log Σ exp(logits[n]) − logits[n, t]</c> with t = targets[n], and <c>dLogits = gradientScale · scale · (softmax − onehot(t))</c>.
@@ -29,7 +37,14 @@ public static class CrossEntropy
     /// <param name="gradientScale">Usually 1 / number of loss tokens.</param>
     /// <param name="scale">[1] F32: a factor that may change between replays of a captured launch; null is 1.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Run(Tensor logits, Tensor targets, Tensor losses, Tensor? dLogits, float gradientScale, Tensor? scale = null)
+    public static void Run(
+        Tensor logits,
+        Tensor targets,
+        Tensor losses,
+        Tensor? dLogits,
+        float gradientScale,
+        Tensor? scale = null
+    )
     {
         Check.Shape(logits, nameof(logits), -1, -1);
         Check.DType(logits, nameof(logits), DType.F32);
@@ -52,13 +67,22 @@ public static class CrossEntropy
             Check.DType(scale, nameof(scale), DType.F32);
             Check.SameDevice(logits.Device, scale, nameof(scale));
         }
-        if (logits.Dim(0) == 0) return;
+        if (logits.Dim(0) == 0)
+            return;
         var args = new CrossEntropyArgs
         {
-            Logits = logits.Pointer, Targets = targets.Pointer, Losses = losses.Pointer, DLogits = dLogits?.Pointer ?? 0, Scale = scale?.Pointer ?? 0,
-            Rows = logits.Dim(0), Vocabulary = logits.Dim(1), GradientScale = gradientScale,
+            Logits = logits.Pointer,
+            Targets = targets.Pointer,
+            Losses = losses.Pointer,
+            DLogits = dLogits?.Pointer ?? 0,
+            Scale = scale?.Pointer ?? 0,
+            Rows = logits.Dim(0),
+            Vocabulary = logits.Dim(1),
+            GradientScale = gradientScale,
         };
         string entry = Launch.Entry(dLogits?.DType ?? DType.F32, "cross_entropy_f32", "cross_entropy_bf16");
-        logits.Device.Kernel("cross_entropy", entry).Launch(args, args.Rows, args.Vocabulary <= ShortRow ? 32 : LongRowThreads);
+        logits
+            .Device.Kernel("cross_entropy", entry)
+            .Launch(args, args.Rows, args.Vocabulary <= ShortRow ? 32 : LongRowThreads);
     }
 }

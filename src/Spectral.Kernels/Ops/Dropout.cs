@@ -1,14 +1,17 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>What a kernel needs to make a dropout mask: part of argument structs, the twin of <c>Dropout</c> in <c>device/dropout.cuh</c>.</summary>
 public struct DropoutSource
 {
     /// <summary>Device address of the <c>DropoutState</c>, or 0: nothing is dropped.</summary>
     public ulong State;
+
     /// <summary>The layer's stream.</summary>
     public ulong Stream;
+
     /// <summary>65536 p.</summary>
     public uint Threshold;
+
     /// <summary>Factor of what is kept.</summary>
     public float Factor;
 }
@@ -18,11 +21,15 @@ public struct DropoutSource
 public struct DropoutArgs
 {
     /// <summary>[count].</summary>
-    public ulong X, Y;
+    public ulong X,
+        Y;
+
     /// <summary>Elements.</summary>
     public long Count;
+
     /// <summary>The mask.</summary>
     public DropoutSource Dropout;
+
     /// <summary>1: add to what y holds.</summary>
     public int Accumulate;
 }
@@ -39,13 +46,21 @@ public sealed record DropoutMask(StepState State, uint Stream, double Probabilit
 {
     private const double Steps = 65536;
 
-    private readonly uint _threshold = Probability is >= 0 and < 1 ? (uint)Math.Min(Steps - 1, Math.Round(Probability * Steps))
+    private readonly uint _threshold = Probability is >= 0 and < 1
+        ? (uint)Math.Min(Steps - 1, Math.Round(Probability * Steps))
         : throw new ArgumentOutOfRangeException(nameof(Probability), Probability, "expected 0 or more and below 1");
 
     /// <summary>Factor of what is kept, so that the expected value stays: 1 / (1 − p).</summary>
     public float Factor => (float)(Steps / (Steps - _threshold));
 
-    internal DropoutSource Source(float factor) => new() { State = State.DropoutPointer, Stream = Stream, Threshold = _threshold, Factor = factor };
+    internal DropoutSource Source(float factor) =>
+        new()
+        {
+            State = State.DropoutPointer,
+            Stream = Stream,
+            Threshold = _threshold,
+            Factor = factor,
+        };
 }
 
 /// <summary>Dropout over an array, for where no kernel that reads it anyway can apply it on the way.</summary>
@@ -64,9 +79,19 @@ public static class Dropout
         Check.SameShape(x, nameof(x), y, nameof(y));
         Check.SameDType(x, nameof(x), y, nameof(y));
         Check.SameDevice(x.Device, y, nameof(y));
-        if (mask.State.Device != x.Device) throw new ArgumentException($"mask is on {mask.State.Device}, expected {x.Device}", nameof(mask));
-        if (x.Count == 0) return;
-        var args = new DropoutArgs { X = x.Pointer, Y = y.Pointer, Count = x.Count, Dropout = mask.Source(factor ?? mask.Factor), Accumulate = accumulate ? 1 : 0 };
-        x.Device.Kernel("dropout", Launch.Entry(x.DType, "dropout_f32", "dropout_bf16")).Launch(args, Launch.Blocks(x.Count, 8 * Launch.FlatThreads), Launch.FlatThreads);
+        if (mask.State.Device != x.Device)
+            throw new ArgumentException($"mask is on {mask.State.Device}, expected {x.Device}", nameof(mask));
+        if (x.Count == 0)
+            return;
+        var args = new DropoutArgs
+        {
+            X = x.Pointer,
+            Y = y.Pointer,
+            Count = x.Count,
+            Dropout = mask.Source(factor ?? mask.Factor),
+            Accumulate = accumulate ? 1 : 0,
+        };
+        x.Device.Kernel("dropout", Launch.Entry(x.DType, "dropout_f32", "dropout_bf16"))
+            .Launch(args, Launch.Blocks(x.Count, 8 * Launch.FlatThreads), Launch.FlatThreads);
     }
 }

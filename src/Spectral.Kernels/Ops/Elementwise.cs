@@ -1,11 +1,14 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of the sum kernels in <c>elementwise.cu</c>.</summary>
 [KernelArgs("elementwise", "add_f32", "add_bf16")]
 public struct AddArgs
 {
     /// <summary>Device address.</summary>
-    public ulong A, B, Y;
+    public ulong A,
+        B,
+        Y;
+
     /// <summary>Size.</summary>
     public long Count;
 }
@@ -16,8 +19,10 @@ public struct ScaleArgs
 {
     /// <summary>Device address.</summary>
     public ulong X;
+
     /// <summary>Size.</summary>
     public long Count;
+
     /// <summary>Factor of every element.</summary>
     public float Factor;
 }
@@ -27,7 +32,9 @@ public struct ScaleArgs
 public struct CastArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X, Y;
+    public ulong X,
+        Y;
+
     /// <summary>Size.</summary>
     public long Count;
 }
@@ -37,9 +44,12 @@ public struct CastArgs
 public struct AddBiasArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Y, Bias;
+    public ulong Y,
+        Bias;
+
     /// <summary>Size.</summary>
-    public int Rows, Columns;
+    public int Rows,
+        Columns;
 }
 
 /// <summary>Sums of two tensors.</summary>
@@ -60,9 +70,17 @@ public static class Add
         Check.SameDevice(a.Device, a, nameof(a));
         Check.SameDevice(a.Device, b, nameof(b));
         Check.SameDevice(a.Device, y, nameof(y));
-        if (a.Count == 0) return;
-        var args = new AddArgs { A = a.Pointer, B = b.Pointer, Y = y.Pointer, Count = a.Count };
-        a.Device.Kernel("elementwise", Launch.Entry(a.DType, "add_f32", "add_bf16")).Launch(args, Launch.FlatBlocks(a.Count, a.DType), Launch.FlatThreads);
+        if (a.Count == 0)
+            return;
+        var args = new AddArgs
+        {
+            A = a.Pointer,
+            B = b.Pointer,
+            Y = y.Pointer,
+            Count = a.Count,
+        };
+        a.Device.Kernel("elementwise", Launch.Entry(a.DType, "add_f32", "add_bf16"))
+            .Launch(args, Launch.FlatBlocks(a.Count, a.DType), Launch.FlatThreads);
     }
 }
 
@@ -77,9 +95,16 @@ public static class Scale
     {
         Check.Floating(x, nameof(x));
         Check.SameDevice(x.Device, x, nameof(x));
-        if (x.Count == 0) return;
-        var args = new ScaleArgs { X = x.Pointer, Count = x.Count, Factor = factor };
-        x.Device.Kernel("elementwise", Launch.Entry(x.DType, "scale_f32", "scale_bf16")).Launch(args, Launch.FlatBlocks(x.Count, x.DType), Launch.FlatThreads);
+        if (x.Count == 0)
+            return;
+        var args = new ScaleArgs
+        {
+            X = x.Pointer,
+            Count = x.Count,
+            Factor = factor,
+        };
+        x.Device.Kernel("elementwise", Launch.Entry(x.DType, "scale_f32", "scale_bf16"))
+            .Launch(args, Launch.FlatBlocks(x.Count, x.DType), Launch.FlatThreads);
     }
 }
 
@@ -99,14 +124,21 @@ public static class Cast
         Check.SameShape(source, nameof(source), destination, nameof(destination));
         Check.SameDevice(source.Device, source, nameof(source));
         Check.SameDevice(source.Device, destination, nameof(destination));
-        if (source.Count == 0) return;
+        if (source.Count == 0)
+            return;
         if (source.DType == destination.DType)
         {
             destination.CopyFrom(source);
             return;
         }
-        var args = new CastArgs { X = source.Pointer, Y = destination.Pointer, Count = source.Count };
-        source.Device.Kernel("elementwise", Launch.Entry(source.DType, "cast_f32_bf16", "cast_bf16_f32"))
+        var args = new CastArgs
+        {
+            X = source.Pointer,
+            Y = destination.Pointer,
+            Count = source.Count,
+        };
+        source
+            .Device.Kernel("elementwise", Launch.Entry(source.DType, "cast_f32_bf16", "cast_bf16_f32"))
             .Launch(args, Launch.Blocks(args.Count, Launch.FlatThreads * ElementsPerThread), Launch.FlatThreads);
     }
 }
@@ -126,8 +158,16 @@ public static class AddBias
         Check.SameDType(y, nameof(y), bias, nameof(bias));
         Check.SameDevice(y.Device, y, nameof(y));
         Check.SameDevice(y.Device, bias, nameof(bias));
-        if (y.Count == 0) return;
-        var args = new AddBiasArgs { Y = y.Pointer, Bias = bias.Pointer, Rows = y.Dim(0), Columns = y.Dim(1) };
-        y.Device.Kernel("elementwise", Launch.Entry(y.DType, "add_bias_f32", "add_bias_bf16")).Launch(args, Launch.RowBlocks(args.Rows), Launch.RowThreads);
+        if (y.Count == 0)
+            return;
+        var args = new AddBiasArgs
+        {
+            Y = y.Pointer,
+            Bias = bias.Pointer,
+            Rows = y.Dim(0),
+            Columns = y.Dim(1),
+        };
+        y.Device.Kernel("elementwise", Launch.Entry(y.DType, "add_bias_f32", "add_bias_bf16"))
+            .Launch(args, Launch.RowBlocks(args.Rows), Launch.RowThreads);
     }
 }

@@ -1,13 +1,22 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>embedding.cu</c>.</summary>
 [KernelArgs("embedding", "embedding_backward_f32", "embedding_backward_bf16")]
 public struct EmbeddingBackwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Dy, Order, Segments, Ids, DTable;
+    public ulong Dy,
+        Order,
+        Segments,
+        Ids,
+        DTable;
+
     /// <summary>Size.</summary>
-    public int Positions, Unique, Columns, Vocabulary;
+    public int Positions,
+        Unique,
+        Columns,
+        Vocabulary;
+
     /// <summary>1: add to what the gradient holds.</summary>
     public int Accumulate;
 }
@@ -56,12 +65,22 @@ public static class Embedding
         Check.SameDevice(dy.Device, segments, nameof(segments));
         Check.SameDevice(dy.Device, ids, nameof(ids));
         Check.SameDevice(dy.Device, dTable, nameof(dTable));
-        if (!accumulate) dTable.Clear();
-        if (ids.Count == 0 || dy.Count == 0) return;
+        if (!accumulate)
+            dTable.Clear();
+        if (ids.Count == 0 || dy.Count == 0)
+            return;
         var args = new EmbeddingBackwardArgs
         {
-            Dy = dy.Pointer, Order = order.Pointer, Segments = segments.Pointer, Ids = ids.Pointer, DTable = dTable.Pointer,
-            Positions = dy.Dim(0), Unique = ids.Dim(0), Columns = dy.Dim(1), Vocabulary = dTable.Dim(0), Accumulate = accumulate ? 1 : 0,
+            Dy = dy.Pointer,
+            Order = order.Pointer,
+            Segments = segments.Pointer,
+            Ids = ids.Pointer,
+            DTable = dTable.Pointer,
+            Positions = dy.Dim(0),
+            Unique = ids.Dim(0),
+            Columns = dy.Dim(1),
+            Vocabulary = dTable.Dim(0),
+            Accumulate = accumulate ? 1 : 0,
         };
         string entry = Launch.Entry(dy.DType, "embedding_backward_f32", "embedding_backward_bf16");
         dy.Device.Kernel("embedding", entry).Launch(args, Launch.RowBlocks(args.Unique), Launch.RowThreads);

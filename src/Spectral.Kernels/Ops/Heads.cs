@@ -1,13 +1,19 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>heads.cu</c>.</summary>
 [KernelArgs("heads", "heads_split_f32", "heads_split_bf16", "heads_merge_f32", "heads_merge_bf16")]
 public struct HeadsArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Source, Destination;
+    public ulong Source,
+        Destination;
+
     /// <summary>Size.</summary>
-    public int Batch, Length, Heads, HeadDim, MergedStride;
+    public int Batch,
+        Length,
+        Heads,
+        HeadDim,
+        MergedStride;
 }
 
 /// <summary>Moves heads outside the sequence and back; each is the other's adjoint.</summary>
@@ -44,12 +50,20 @@ public static class Heads
 
     private static void Run(string entry, ulong source, ulong destination, Tensor split, int mergedStride)
     {
-        if (split.Count == 0) return;
+        if (split.Count == 0)
+            return;
         var args = new HeadsArgs
         {
-            Source = source, Destination = destination,
-            Batch = split.Dim(0), Length = split.Dim(2), Heads = split.Dim(1), HeadDim = split.Dim(3), MergedStride = mergedStride,
+            Source = source,
+            Destination = destination,
+            Batch = split.Dim(0),
+            Length = split.Dim(2),
+            Heads = split.Dim(1),
+            HeadDim = split.Dim(3),
+            MergedStride = mergedStride,
         };
-        split.Device.Kernel("heads", entry).Launch(args, Launch.RowBlocks((long)args.Batch * args.Length), Launch.RowThreads);
+        split
+            .Device.Kernel("heads", entry)
+            .Launch(args, Launch.RowBlocks((long)args.Batch * args.Length), Launch.RowThreads);
     }
 }

@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Which element of a source each element of a result is, on a device, with the way back: for each source element the elements made of it.
@@ -16,12 +16,15 @@ public sealed class IndexTable : IDisposable
     /// <exception cref="ArgumentException">An index is outside the source, or the factors are not as many as the indices.</exception>
     public IndexTable(Device device, ReadOnlySpan<int> index, int sources, ReadOnlySpan<float> factors = default)
     {
-        if (!factors.IsEmpty && factors.Length != index.Length) throw new ArgumentException($"{factors.Length} factors for {index.Length} indices", nameof(factors));
+        if (!factors.IsEmpty && factors.Length != index.Length)
+            throw new ArgumentException($"{factors.Length} factors for {index.Length} indices", nameof(factors));
         var offsets = new int[sources + 1];
         for (int e = 0; e < index.Length; e++)
         {
-            if (index[e] < -1 || index[e] >= sources) throw new ArgumentException($"index[{e}] is {index[e]}, expected -1 to {sources - 1}", nameof(index));
-            if (index[e] >= 0) offsets[index[e] + 1]++;
+            if (index[e] < -1 || index[e] >= sources)
+                throw new ArgumentException($"index[{e}] is {index[e]}, expected -1 to {sources - 1}", nameof(index));
+            if (index[e] >= 0)
+                offsets[index[e] + 1]++;
         }
         for (int s = 0; s < sources; s++)
         {
@@ -31,7 +34,8 @@ public sealed class IndexTable : IDisposable
         var entries = new int[offsets[sources]];
         int[] next = offsets[..sources];
         for (int e = 0; e < index.Length; e++)
-            if (index[e] >= 0) entries[next[index[e]]++] = e;
+            if (index[e] >= 0)
+                entries[next[index[e]]++] = e;
         Index = Tensor.From(device, index, index.Length);
         Offsets = Tensor.From(device, offsets, offsets.Length);
         Entries = Tensor.From(device, entries, entries.Length);

@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>What the launch shapes of ops have in common.</summary>
 internal static class Launch

@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>A low-rank update of a weight [out, in]: <c>ΔW = Scale · Left · diag(Middle) · Right</c>. It borrows its tensors.</summary>
 /// <param name="Left">L [out, p], of the type the layer computes in.</param>
@@ -18,8 +18,10 @@ public sealed record LowRankFactors(Tensor Left, Tensor? Middle, Tensor Right, f
         Kernels.Check.SameDType(Left, nameof(Left), Right, nameof(Right));
         Kernels.Check.SameDevice(device, Left, nameof(Left));
         Kernels.Check.SameDevice(device, Right, nameof(Right));
-        if (Rank == 0) throw new ArgumentException($"{nameof(Left)} is {Left.Shape}, expected at least one column", nameof(Left));
-        if (Middle is null) return;
+        if (Rank == 0)
+            throw new ArgumentException($"{nameof(Left)} is {Left.Shape}, expected at least one column", nameof(Left));
+        if (Middle is null)
+            return;
         Kernels.Check.Shape(Middle, nameof(Middle), Rank);
         Kernels.Check.DType(Middle, nameof(Middle), DType.F32);
         Kernels.Check.SameDevice(device, Middle, nameof(Middle));
@@ -35,7 +37,13 @@ public sealed record LowRankFactors(Tensor Left, Tensor? Middle, Tensor Right, f
 /// <param name="Middle">[count]: gradient of the first entries of c.</param>
 /// <param name="Right">[p − RightFrom, in]: gradient of the rows RightFrom … p − 1 of R.</param>
 /// <param name="RightFrom">First trained row of R.</param>
-public readonly record struct LowRankGradients(Tensor? Left = null, int LeftFrom = 0, Tensor? Middle = null, Tensor? Right = null, int RightFrom = 0)
+public readonly record struct LowRankGradients(
+    Tensor? Left = null,
+    int LeftFrom = 0,
+    Tensor? Middle = null,
+    Tensor? Right = null,
+    int RightFrom = 0
+)
 {
     internal void Check(int outputs, int inputs, int rank, Device device)
     {
@@ -49,14 +57,20 @@ public readonly record struct LowRankGradients(Tensor? Left = null, int LeftFrom
             CheckRange(RightFrom, rank, nameof(RightFrom));
             CheckGradient(Right, nameof(Right), device, rank - RightFrom, inputs);
         }
-        if (Middle is null) return;
+        if (Middle is null)
+            return;
         CheckGradient(Middle, nameof(Middle), device, -1);
-        if (Middle.Dim(0) > rank) throw new ArgumentException($"{nameof(Middle)} is {Middle.Shape}, expected at most the rank {rank}", nameof(Middle));
+        if (Middle.Dim(0) > rank)
+            throw new ArgumentException(
+                $"{nameof(Middle)} is {Middle.Shape}, expected at most the rank {rank}",
+                nameof(Middle)
+            );
     }
 
     internal static void CheckRange(int from, int rank, string name)
     {
-        if (from < 0 || from > rank) throw new ArgumentOutOfRangeException(name, from, $"expected 0 to the rank {rank}");
+        if (from < 0 || from > rank)
+            throw new ArgumentOutOfRangeException(name, from, $"expected 0 to the rank {rank}");
     }
 
     private static void CheckGradient(Tensor gradient, string name, Device device, params ReadOnlySpan<int> shape)

@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>The frozen part of a linear layer.</summary>
 /// <param name="Weight">W [out, in], columns of a wider matrix or all.</param>
@@ -19,9 +19,8 @@ public sealed class LowRankGroup : IDisposable
     private readonly bool _rectified;
 
     /// <summary>A group of one layer; it borrows the factors' tensors.</summary>
-    public LowRankGroup(LowRankFactors factors) : this([factors], factors.Right, factors.Middle, factors.Scale)
-    {
-    }
+    public LowRankGroup(LowRankFactors factors)
+        : this([factors], factors.Right, factors.Middle, factors.Scale) { }
 
     /// <summary>A group of several layers.</summary>
     /// <param name="lefts">L [out, p] of each.</param>
@@ -30,14 +29,21 @@ public sealed class LowRankGroup : IDisposable
     /// <param name="scale">Factor of all updates.</param>
     /// <param name="rectified">Whether z goes through a ReLU, as in parallel adapters (He et al., "Towards a Unified View of PEFT", 2022).</param>
     /// <exception cref="ArgumentException">The ranks do not add up.</exception>
-    public LowRankGroup(IReadOnlyList<Tensor> lefts, Tensor right, Tensor? middle, float scale = 1, bool rectified = false) : this(Slice(lefts, right, middle, scale), right, middle, scale) =>
-        (Sliced, _rectified) = (true, rectified);
+    public LowRankGroup(
+        IReadOnlyList<Tensor> lefts,
+        Tensor right,
+        Tensor? middle,
+        float scale = 1,
+        bool rectified = false
+    )
+        : this(Slice(lefts, right, middle, scale), right, middle, scale) => (Sliced, _rectified) = (true, rectified);
 
     private LowRankGroup(LowRankFactors[] members, Tensor right, Tensor? middle, float scale)
     {
         (_members, _right, _middle, _scale) = (members, right, middle, scale);
         _from = new int[members.Length];
-        for (int j = 1; j < members.Length; j++) _from[j] = _from[j - 1] + members[j - 1].Rank;
+        for (int j = 1; j < members.Length; j++)
+            _from[j] = _from[j - 1] + members[j - 1].Rank;
     }
 
     /// <summary>The update of each layer; R and c are views into those of the group.</summary>
@@ -57,7 +63,8 @@ public sealed class LowRankGroup : IDisposable
     /// <summary>Lets go of the views.</summary>
     public void Dispose()
     {
-        if (!Sliced) return;
+        if (!Sliced)
+            return;
         foreach (LowRankFactors member in _members)
         {
             member.Right.Dispose();
@@ -75,7 +82,13 @@ public sealed class LowRankGroup : IDisposable
     /// <param name="z">[M, Σp], same type; overwritten.</param>
     /// <param name="dropout">Applied to the x of z, one mask for all layers; null: none.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public void Forward(Tensor x, ReadOnlySpan<LowRankLayer> layers, ReadOnlySpan<Tensor> ys, Tensor z, DropoutMask? dropout = null)
+    public void Forward(
+        Tensor x,
+        ReadOnlySpan<LowRankLayer> layers,
+        ReadOnlySpan<Tensor> ys,
+        Tensor z,
+        DropoutMask? dropout = null
+    )
     {
         RequireOneEach(layers.Length, nameof(layers));
         RequireOneEach(ys.Length, nameof(ys));
@@ -85,27 +98,49 @@ public sealed class LowRankGroup : IDisposable
             CheckLayer(x, nameof(x), layers[j].Weight, _members[j], out rows, out int outputs, out int inputs);
             Check.Shape(x, nameof(x), -1, inputs);
             CheckOperand(ys[j], "y", x, rows, outputs);
-            if (layers[j].Bias is { } bias) CheckOperand(bias, nameof(bias), x, outputs);
+            if (layers[j].Bias is { } bias)
+                CheckOperand(bias, nameof(bias), x, outputs);
         }
         CheckOperand(z, nameof(z), x, rows, Rank);
-        if (rows == 0) return;
+        if (rows == 0)
+            return;
 
         var variants = new LowRankLinearVariant?[layers.Length];
         for (int j = 0; j < layers.Length; j++)
         {
             LowRankCase call = CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j, dropout is not null);
-            if (call.Columns > 0) variants[j] = Choose(call, x, layers[j].Weight, _members[j].Left);
+            if (call.Columns > 0)
+                variants[j] = Choose(call, x, layers[j].Weight, _members[j].Left);
         }
         using Tensor? scaled = Scaled(variants, z);
-        LowRank.Project(x, _right, z, _middle, _scale, scaled is null || _rectified ? null : new ColumnRange?(scaled), dropout);
+        LowRank.Project(
+            x,
+            _right,
+            z,
+            _middle,
+            _scale,
+            scaled is null || _rectified ? null : new ColumnRange?(scaled),
+            dropout
+        );
         if (_rectified)
         {
             Rectifier.Forward(z);
-            if (scaled is not null) LowRankReduce.ScaleColumns(z, _middle, _scale, scaled);
+            if (scaled is not null)
+                LowRankReduce.ScaleColumns(z, _middle, _scale, scaled);
         }
         for (int j = 0; j < layers.Length; j++)
             if (variants[j] is { } variant)
-                RunProduct(variant, CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j, dropout is not null), x, layers[j], Mine(scaled ?? z, j), scaled is null ? _scale : 1, _members[j].Left, ys[j], false);
+                RunProduct(
+                    variant,
+                    CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j, dropout is not null),
+                    x,
+                    layers[j],
+                    Mine(scaled ?? z, j),
+                    scaled is null ? _scale : 1,
+                    _members[j].Left,
+                    ys[j],
+                    false
+                );
     }
 
     /// <summary>
@@ -123,8 +158,17 @@ public sealed class LowRankGroup : IDisposable
     /// <param name="accumulateDx">Add to dx instead of overwriting it.</param>
     /// <param name="dropout">That of the forward pass.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public void Backward(Tensor? x, ReadOnlySpan<LowRankLayer> layers, Tensor z, ReadOnlySpan<Tensor> dys, Tensor? dx, ReadOnlySpan<LowRankGradients> gradients,
-        bool accumulateGradients = false, bool accumulateDx = false, DropoutMask? dropout = null)
+    public void Backward(
+        Tensor? x,
+        ReadOnlySpan<LowRankLayer> layers,
+        Tensor z,
+        ReadOnlySpan<Tensor> dys,
+        Tensor? dx,
+        ReadOnlySpan<LowRankGradients> gradients,
+        bool accumulateGradients = false,
+        bool accumulateDx = false,
+        DropoutMask? dropout = null
+    )
     {
         RequireOneEach(layers.Length, nameof(layers));
         RequireOneEach(dys.Length, nameof(dys));
@@ -136,94 +180,225 @@ public sealed class LowRankGroup : IDisposable
             CheckLayer(dys[j], "dy", layers[j].Weight, _members[j], out rows, out int outputs, out inputs);
             Check.Shape(dys[j], "dy", dys[0].Dim(0), outputs);
             gradients[j].Check(outputs, inputs, _members[j].Rank, z.Device);
-            if (_rectified && gradients[j].Middle is not null) throw new ArgumentException("a rectified group has no gradient of c", nameof(gradients));
-            if (gradients[j].Right is { } right) targets.Add((right, _from[j] + gradients[j].RightFrom));
+            if (_rectified && gradients[j].Middle is not null)
+                throw new ArgumentException("a rectified group has no gradient of c", nameof(gradients));
+            if (gradients[j].Right is { } right)
+                targets.Add((right, _from[j] + gradients[j].RightFrom));
         }
         CheckOperand(z, nameof(z), dys[0], rows, Rank);
-        if (x is not null) CheckOperand(x, nameof(x), dys[0], rows, inputs);
-        if (dx is not null) CheckOperand(dx, nameof(dx), dys[0], rows, inputs);
-        if (x is null && targets.Count > 0) throw new ArgumentNullException(nameof(x), "the gradient of R needs the layer's input");
+        if (x is not null)
+            CheckOperand(x, nameof(x), dys[0], rows, inputs);
+        if (dx is not null)
+            CheckOperand(dx, nameof(dx), dys[0], rows, inputs);
+        if (x is null && targets.Count > 0)
+            throw new ArgumentNullException(nameof(x), "the gradient of R needs the layer's input");
 
         var variants = new LowRankLinearVariant?[layers.Length];
-        bool wantsDx = dx is not null && rows > 0 && inputs > 0, stacked = dropout is not null;
+        bool wantsDx = dx is not null && rows > 0 && inputs > 0,
+            stacked = dropout is not null;
         if (wantsDx && !stacked)
         {
             for (int j = 0; j < layers.Length; j++)
-                variants[j] = Choose(CaseOf(LowRankDirection.InputGradient, dys[j], layers[j].Weight, j), dys[j], layers[j].Weight, _members[j].Right);
+                variants[j] = Choose(
+                    CaseOf(LowRankDirection.InputGradient, dys[j], layers[j].Weight, j),
+                    dys[j],
+                    layers[j].Weight,
+                    _members[j].Right
+                );
             stacked = Array.TrueForAll(variants, variant => variant!.Kind == LowRankVariant.ComposedB);
         }
         using Tensor g = Tensor.Empty(z.Device, z.Shape, z.DType);
         using Tensor? scaled = Scaled(variants, g);
         for (int j = 0; j < layers.Length; j++)
-            LowRank.OutputGradients(dys[j], _members[j], Mine(z, j), Mine(g, j), scaled is null ? null : new ColumnRange?(Mine(scaled, j)), gradients[j], accumulateGradients);
+            LowRank.OutputGradients(
+                dys[j],
+                _members[j],
+                Mine(z, j),
+                Mine(g, j),
+                scaled is null ? null : new ColumnRange?(Mine(scaled, j)),
+                gradients[j],
+                accumulateGradients
+            );
         if (_rectified)
         {
             Rectifier.Backward(z, g);
-            if (scaled is not null) Rectifier.Backward(z, scaled);
+            if (scaled is not null)
+                Rectifier.Backward(z, scaled);
         }
         Tensor source = scaled ?? g;
         float scale = scaled is null ? _scale : 1;
-        if (targets.Count > 0) LowRank.InputGradient(source, x!, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(targets), scale, accumulateGradients, dropout);
-        if (!wantsDx) return;
-        if (stacked) StackedInputGradient(source, scale, layers, dys, dx!, accumulateDx, dropout);
+        if (targets.Count > 0)
+            LowRank.InputGradient(
+                source,
+                x!,
+                System.Runtime.InteropServices.CollectionsMarshal.AsSpan(targets),
+                scale,
+                accumulateGradients,
+                dropout
+            );
+        if (!wantsDx)
+            return;
+        if (stacked)
+            StackedInputGradient(source, scale, layers, dys, dx!, accumulateDx, dropout);
         else
             for (int j = 0; j < layers.Length; j++)
-                RunProduct(variants[j]!, CaseOf(LowRankDirection.InputGradient, dys[j], layers[j].Weight, j), dys[j], layers[j] with { Bias = null }, Mine(source, j), scale, _members[j].Right,
-                    dx!, accumulateDx || j > 0);
+                RunProduct(
+                    variants[j]!,
+                    CaseOf(LowRankDirection.InputGradient, dys[j], layers[j].Weight, j),
+                    dys[j],
+                    layers[j] with
+                    {
+                        Bias = null,
+                    },
+                    Mine(source, j),
+                    scale,
+                    _members[j].Right,
+                    dx!,
+                    accumulateDx || j > 0
+                );
     }
 
     // Order B for all layers at once: one low-rank product over Σp first, then the frozen ones, each added. Dropout masks the first alone, and
     // no frozen product may be in dx by then: hence this order, and a detour when dx is to be added to (2 or 3 passes over dx more).
-    private void StackedInputGradient(Tensor source, float scale, ReadOnlySpan<LowRankLayer> layers, ReadOnlySpan<Tensor> dys, Tensor dx, bool accumulate, DropoutMask? dropout)
+    private void StackedInputGradient(
+        Tensor source,
+        float scale,
+        ReadOnlySpan<LowRankLayer> layers,
+        ReadOnlySpan<Tensor> dys,
+        Tensor dx,
+        bool accumulate,
+        DropoutMask? dropout
+    )
     {
         using Tensor? apart = dropout is not null && accumulate ? Tensor.Empty(dx.Device, dx.Shape, dx.DType) : null;
         Gemm.Run(source, false, _right, false, apart ?? dx, scale, accumulate && apart is null ? 1 : 0);
-        if (dropout is not null) Dropout.Run(apart ?? dx, dx, dropout, accumulate: accumulate);
+        if (dropout is not null)
+            Dropout.Run(apart ?? dx, dx, dropout, accumulate: accumulate);
         for (int j = 0; j < layers.Length; j++)
-            Gemm.Run(((ColumnRange)dys[j]).Operand, false, layers[j].Weight.Operand, false, new(dx, 0, Math.Max(1, dx.Dim(1))), dx.Dim(0), dx.Dim(1), dys[j].Dim(1), 1, 1);
+            Gemm.Run(
+                ((ColumnRange)dys[j]).Operand,
+                false,
+                layers[j].Weight.Operand,
+                false,
+                new(dx, 0, Math.Max(1, dx.Dim(1))),
+                dx.Dim(0),
+                dx.Dim(1),
+                dys[j].Dim(1),
+                1,
+                1
+            );
     }
 
     private static LowRankLinearVariant Choose(in LowRankCase call, Tensor x, ColumnRange weight, Tensor factor) =>
-        LowRankLinear.Variants.Choose(call, (call, x, weight, factor), static state => new LowRankTrial(state.call, state.x, state.weight, state.factor));
+        LowRankLinear.Variants.Choose(
+            call,
+            (call, x, weight, factor),
+            static state => new LowRankTrial(state.call, state.x, state.weight, state.factor)
+        );
 
-    private static void RunProduct(LowRankLinearVariant variant, in LowRankCase call, Tensor x, in LowRankLayer layer, ColumnRange source, float scale, Tensor factor, Tensor y, bool accumulate)
+    private static void RunProduct(
+        LowRankLinearVariant variant,
+        in LowRankCase call,
+        Tensor x,
+        in LowRankLayer layer,
+        ColumnRange source,
+        float scale,
+        Tensor factor,
+        Tensor y,
+        bool accumulate
+    )
     {
-        using Tensor? own = variant.IsLibrary || source.Stride == source.Count ? null : Tensor.Empty(x.Device, (source.Rows, source.Count), x.DType);
-        if (own is not null) LowRankReduce.ScaleColumns(source, null, scale, own);
-        variant.Run(new LowRankProduct(call, x, layer.Weight, own ?? source, own is null ? scale : 1, factor, layer.Bias, y, accumulate));
+        using Tensor? own =
+            variant.IsLibrary || source.Stride == source.Count
+                ? null
+                : Tensor.Empty(x.Device, (source.Rows, source.Count), x.DType);
+        if (own is not null)
+            LowRankReduce.ScaleColumns(source, null, scale, own);
+        variant.Run(
+            new LowRankProduct(
+                call,
+                x,
+                layer.Weight,
+                own ?? source,
+                own is null ? scale : 1,
+                factor,
+                layer.Bias,
+                y,
+                accumulate
+            )
+        );
     }
 
     // A middle diagonal goes into a copy of z or g, and so does a scale where some variant takes none.
     private Tensor? Scaled(LowRankLinearVariant?[] variants, Tensor like) =>
-        _middle is not null || (_scale != 1 && Array.Exists(variants, variant => variant is { IsLibrary: false })) ? Tensor.Empty(like.Device, like.Shape, like.DType) : null;
+        _middle is not null || (_scale != 1 && Array.Exists(variants, variant => variant is { IsLibrary: false }))
+            ? Tensor.Empty(like.Device, like.Shape, like.DType)
+            : null;
 
-    private LowRankCase CaseOf(LowRankDirection direction, Tensor activation, in ColumnRange weight, int j, bool dropped = false)
+    private LowRankCase CaseOf(
+        LowRankDirection direction,
+        Tensor activation,
+        in ColumnRange weight,
+        int j,
+        bool dropped = false
+    )
     {
         (int outputs, int inputs) = (weight.Rows, weight.Count);
         bool forward = direction == LowRankDirection.Forward;
-        LowRankLayout layout = weight.Stride != inputs ? LowRankLayout.WideWeight : dropped ? LowRankLayout.Dropped : LowRankLayout.Apart;
-        return new LowRankCase(activation.Device, activation.DType, direction, activation.Dim(0), forward ? outputs : inputs, forward ? inputs : outputs, _members[j].Rank, layout);
+        LowRankLayout layout =
+            weight.Stride != inputs ? LowRankLayout.WideWeight
+            : dropped ? LowRankLayout.Dropped
+            : LowRankLayout.Apart;
+        return new LowRankCase(
+            activation.Device,
+            activation.DType,
+            direction,
+            activation.Dim(0),
+            forward ? outputs : inputs,
+            forward ? inputs : outputs,
+            _members[j].Rank,
+            layout
+        );
     }
 
     private ColumnRange Mine(Tensor matrix, int j) => new(matrix, _from[j], _members[j].Rank);
 
     private static LowRankFactors[] Slice(IReadOnlyList<Tensor> lefts, Tensor right, Tensor? middle, float scale)
     {
-        int all = lefts.Sum(left => left.Dim(1)), from = 0;
+        int all = lefts.Sum(left => left.Dim(1)),
+            from = 0;
         Check.Shape(right, nameof(right), all, -1);
-        if (middle is not null) Check.Shape(middle, nameof(middle), all);
+        if (middle is not null)
+            Check.Shape(middle, nameof(middle), all);
         var members = new LowRankFactors[lefts.Count];
         for (int j = 0; j < members.Length; from += lefts[j++].Dim(1))
-            members[j] = new LowRankFactors(lefts[j], middle?.Rows(from, lefts[j].Dim(1)), right.Rows(from, lefts[j].Dim(1)), scale);
+            members[j] = new LowRankFactors(
+                lefts[j],
+                middle?.Rows(from, lefts[j].Dim(1)),
+                right.Rows(from, lefts[j].Dim(1)),
+                scale
+            );
         return members;
     }
 
     private void RequireOneEach(int length, string name)
     {
-        if (length != _members.Length) throw new ArgumentException($"{length} {name}, expected one for each of the {_members.Length} layers", name);
+        if (length != _members.Length)
+            throw new ArgumentException(
+                $"{length} {name}, expected one for each of the {_members.Length} layers",
+                name
+            );
     }
 
-    private static void CheckLayer(Tensor activation, string name, in ColumnRange weight, LowRankFactors factors, out int rows, out int outputs, out int inputs)
+    private static void CheckLayer(
+        Tensor activation,
+        string name,
+        in ColumnRange weight,
+        LowRankFactors factors,
+        out int rows,
+        out int outputs,
+        out int inputs
+    )
     {
         Check.Shape(activation, name, -1, -1);
         Check.Shape(weight.Matrix, nameof(weight), -1, -1);

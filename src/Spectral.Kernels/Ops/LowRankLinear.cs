@@ -1,4 +1,6 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops.Dispatch;
+
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// A linear layer with a frozen weight and a low-rank update, and its adjoint:
@@ -12,12 +14,15 @@ public static class LowRankLinear
     public const string VariantVariable = "SPECTRAL_LOWRANK";
 
     // Every variant there is, a file each: here is where a new one is registered.
-    internal static readonly VariantTable<LowRankVariant, LowRankCase, LowRankLinearVariant> Variants = new(VariantVariable, Rule,
+    internal static readonly VariantTable<LowRankVariant, LowRankCase, LowRankLinearVariant> Variants = new(
+        VariantVariable,
+        Rule,
         new LowRankLinearComposed(LowRankVariant.ComposedA, "composed-a"),
         new LowRankLinearComposed(LowRankVariant.ComposedB, "composed-b"),
         new LowRankLinearPortable(),
         new LowRankLinearHopper(),
-        new LowRankLinearAugmented());
+        new LowRankLinearAugmented()
+    );
 
     /// <summary>Forces a variant where it applies; null (and no <see cref="VariantVariable"/>): by tuning where the device's is enabled, else by rule.</summary>
     /// <exception cref="InvalidOperationException"><see cref="VariantVariable"/> names nothing known.</exception>
@@ -35,7 +40,16 @@ public static class LowRankLinear
     {
         ArgumentNullException.ThrowIfNull(device);
         LowRankLayout layout = Variant == LowRankVariant.Augmented ? LowRankLayout.LaidOut : LowRankLayout.Apart;
-        var call = new LowRankCase(device, type, LowRankDirection.Forward, Rows: 4096, Columns: 4096, Depth: 4096, Rank: 16, layout);
+        var call = new LowRankCase(
+            device,
+            type,
+            LowRankDirection.Forward,
+            Rows: 4096,
+            Columns: 4096,
+            Depth: 4096,
+            Rank: 16,
+            layout
+        );
         LowRankLinearVariant variant = Variants.ByRule(call, out string? refusal);
         return new VariantUse(call.What, variant.Name, refusal is null ? null : Variants[Variant!.Value].Name, refusal);
     }
@@ -47,7 +61,16 @@ public static class LowRankLinear
     public static bool Augments(Device device, DType type)
     {
         ArgumentNullException.ThrowIfNull(device);
-        var call = new LowRankCase(device, type, LowRankDirection.Forward, Rows: 4096, Columns: 4096, Depth: 4096, Rank: 16, LowRankLayout.LaidOut);
+        var call = new LowRankCase(
+            device,
+            type,
+            LowRankDirection.Forward,
+            Rows: 4096,
+            Columns: 4096,
+            Depth: 4096,
+            Rank: 16,
+            LowRankLayout.LaidOut
+        );
         return Variants.ByRule(call, out _).Kind == LowRankVariant.Augmented;
     }
 
@@ -66,8 +89,15 @@ public static class LowRankLinear
     /// <param name="z">[M, p], same type; overwritten with x Rᵀ.</param>
     /// <param name="dropout">Applied to the x of z; null: none.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public static void Forward(Tensor x, Tensor weight, Tensor? bias, LowRankFactors factors, Tensor y, Tensor z, DropoutMask? dropout = null) =>
-        new LowRankGroup(factors).Forward(x, [new LowRankLayer(weight, bias)], [y], z, dropout);
+    public static void Forward(
+        Tensor x,
+        Tensor weight,
+        Tensor? bias,
+        LowRankFactors factors,
+        Tensor y,
+        Tensor z,
+        DropoutMask? dropout = null
+    ) => new LowRankGroup(factors).Forward(x, [new LowRankLayer(weight, bias)], [y], z, dropout);
 
     /// <summary>
     /// The adjoint of <see cref="Forward"/>: with g = dy L, <c>dx = dy W + Scale · (g ∘ c) R</c>, <c>dL = Scale · dyᵀ (z ∘ c)</c>,
@@ -84,7 +114,27 @@ public static class LowRankLinear
     /// <param name="accumulateDx">Add to dx instead of overwriting it.</param>
     /// <param name="dropout">That of the forward pass.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public static void Backward(Tensor? x, Tensor weight, LowRankFactors factors, Tensor z, Tensor dy, Tensor? dx, in LowRankGradients gradients,
-        bool accumulateGradients = false, bool accumulateDx = false, DropoutMask? dropout = null) =>
-        new LowRankGroup(factors).Backward(x, [new LowRankLayer(weight, null)], z, [dy], dx, [gradients], accumulateGradients, accumulateDx, dropout);
+    public static void Backward(
+        Tensor? x,
+        Tensor weight,
+        LowRankFactors factors,
+        Tensor z,
+        Tensor dy,
+        Tensor? dx,
+        in LowRankGradients gradients,
+        bool accumulateGradients = false,
+        bool accumulateDx = false,
+        DropoutMask? dropout = null
+    ) =>
+        new LowRankGroup(factors).Backward(
+            x,
+            [new LowRankLayer(weight, null)],
+            z,
+            [dy],
+            dx,
+            [gradients],
+            accumulateGradients,
+            accumulateDx,
+            dropout
+        );
 }

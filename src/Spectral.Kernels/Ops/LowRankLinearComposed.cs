@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Two library products, the second added to the first (beta = 1), and one more pass over y for a bias.</summary>
 /// <param name="kind">A: frozen product first. B: low-rank product first, so that the pass that reads y again is the one that reads W anyway.</param>
@@ -17,9 +17,45 @@ internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : 
         bool frozenFirst = kind == LowRankVariant.ComposedA;
         LowRankCase call = product.Case;
         var y = new Gemm.Operand(product.Y, 0, call.Columns);
-        if (frozenFirst) Gemm.Run(product.X.Operand, false, product.Weight.Operand, product.Transposed, y, call.Rows, call.Columns, call.Depth, 1, beta);
-        Gemm.Run(product.Source.Operand, false, product.Factor.Operand, product.Transposed, y, call.Rows, call.Columns, call.Rank, product.Scale, frozenFirst ? 1 : beta);
-        if (!frozenFirst) Gemm.Run(product.X.Operand, false, product.Weight.Operand, product.Transposed, y, call.Rows, call.Columns, call.Depth, 1, 1);
-        if (product.Bias is not null) AddBias.Run(product.Y, product.Bias);
+        if (frozenFirst)
+            Gemm.Run(
+                product.X.Operand,
+                false,
+                product.Weight.Operand,
+                product.Transposed,
+                y,
+                call.Rows,
+                call.Columns,
+                call.Depth,
+                1,
+                beta
+            );
+        Gemm.Run(
+            product.Source.Operand,
+            false,
+            product.Factor.Operand,
+            product.Transposed,
+            y,
+            call.Rows,
+            call.Columns,
+            call.Rank,
+            product.Scale,
+            frozenFirst ? 1 : beta
+        );
+        if (!frozenFirst)
+            Gemm.Run(
+                product.X.Operand,
+                false,
+                product.Weight.Operand,
+                product.Transposed,
+                y,
+                call.Rows,
+                call.Columns,
+                call.Depth,
+                1,
+                1
+            );
+        if (product.Bias is not null)
+            AddBias.Run(product.Y, product.Bias);
     }
 }

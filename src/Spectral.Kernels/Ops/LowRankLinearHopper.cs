@@ -1,33 +1,49 @@
 using System.Runtime.InteropServices;
+using Spectral.Kernels.Driver;
 
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of the two-source product kernels for Hopper; boxes as the kernel's header says.</summary>
-[KernelArgs("low_rank_linear_sm90", "low_rank_linear_hopper_forward_bf16", "low_rank_linear_hopper_forward_single_bf16",
-    "low_rank_linear_hopper_input_gradient_bf16", "low_rank_linear_hopper_input_gradient_single_bf16")]
+[KernelArgs(
+    "low_rank_linear_sm90",
+    "low_rank_linear_hopper_forward_bf16",
+    "low_rank_linear_hopper_forward_single_bf16",
+    "low_rank_linear_hopper_input_gradient_bf16",
+    "low_rank_linear_hopper_input_gradient_single_bf16"
+)]
 [StructLayout(LayoutKind.Sequential, Size = 704)]
 public struct LowRankLinearHopperArgs
 {
     /// <summary>[rows, depth]: x, or dy.</summary>
     public TensorMap X;
+
     /// <summary>W: [columns, depth] forward, [depth, columns] for the input gradient.</summary>
     public TensorMap Weight;
+
     /// <summary>[rows, rank]: Scale · c ∘ z, or Scale · c ∘ g.</summary>
     public TensorMap Z;
+
     /// <summary>L [columns, rank], or R [rank, columns].</summary>
     public TensorMap Factor;
+
     /// <summary>[rows, columns]: y, or dx.</summary>
     public TensorMap Y;
+
     /// <summary>[columns], or 0.</summary>
     public ulong Bias;
+
     /// <summary>M.</summary>
     public int Rows;
+
     /// <summary>Columns of the result.</summary>
     public int Columns;
+
     /// <summary>Length of the frozen product's sums.</summary>
     public int Depth;
+
     /// <summary>p.</summary>
     public int Rank;
+
     /// <summary>1: add to what y holds.</summary>
     public int Accumulate;
 }
@@ -38,7 +54,11 @@ public struct LowRankLinearHopperArgs
 /// </summary>
 internal sealed class LowRankLinearHopper : LowRankLinearVariant
 {
-    private const int TileRows = 128, TileColumns = 256, StoreRows = 64, Threads = 384, SharedBytes = 229632;
+    private const int TileRows = 128,
+        TileColumns = 256,
+        StoreRows = 64,
+        Threads = 384,
+        SharedBytes = 229632;
 
     public override LowRankVariant Kind => LowRankVariant.Hopper;
 
@@ -50,8 +70,10 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
         call.Type != DType.BF16 ? "it is BF16 only"
         : call.Layout is LowRankLayout.WideWeight or LowRankLayout.LaidOut ? "W is not a matrix of its own"
         : call.Device.ComputeCapability != (9, 0) ? "it needs compute capability 9.0"
-        : call.Device.Kind == DeviceKind.Cuda && !KernelLibrary.Architectures.Contains("sm_90a") ? "this build has no sm_90a kernels"
-        : !TensorMap.Fits(call.Depth) || !TensorMap.Fits(call.Rank) || !TensorMap.Fits(call.Columns) ? "in, out and rank must be multiples of 8"
+        : call.Device.Kind == DeviceKind.Cuda && !KernelLibrary.Architectures.Contains("sm_90a")
+            ? "this build has no sm_90a kernels"
+        : !TensorMap.Fits(call.Depth) || !TensorMap.Fits(call.Rank) || !TensorMap.Fits(call.Columns)
+            ? "in, out and rank must be multiples of 8"
         : null;
 
     public override void Run(in LowRankProduct product)
@@ -61,11 +83,20 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
         var args = new LowRankLinearHopperArgs
         {
             X = Map(product.X, call.Rows, call.Depth, TileRows),
-            Weight = product.Transposed ? Map(product.Weight, call.Columns, call.Depth, weightRows) : Map(product.Weight, call.Depth, call.Columns, weightRows),
+            Weight = product.Transposed
+                ? Map(product.Weight, call.Columns, call.Depth, weightRows)
+                : Map(product.Weight, call.Depth, call.Columns, weightRows),
             Z = Map(product.Source, call.Rows, call.Rank, TileRows),
-            Factor = product.Transposed ? Map(product.Factor, call.Columns, call.Rank, weightRows) : Map(product.Factor, call.Rank, call.Columns, weightRows),
+            Factor = product.Transposed
+                ? Map(product.Factor, call.Columns, call.Rank, weightRows)
+                : Map(product.Factor, call.Rank, call.Columns, weightRows),
             Y = Map(product.Y, call.Rows, call.Columns, StoreRows),
-            Bias = product.Bias?.Pointer ?? 0, Rows = call.Rows, Columns = call.Columns, Depth = call.Depth, Rank = call.Rank, Accumulate = product.Accumulate ? 1 : 0,
+            Bias = product.Bias?.Pointer ?? 0,
+            Rows = call.Rows,
+            Columns = call.Columns,
+            Depth = call.Depth,
+            Rank = call.Rank,
+            Accumulate = product.Accumulate ? 1 : 0,
         };
         // Two blocks share each load of W; a single tile row would leave one of them without work.
         int cluster = call.Rows > TileRows ? 2 : 1;
@@ -81,5 +112,6 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
         device.Kernel("low_rank_linear_sm90", entry).Launch(args, clusters * cluster, Threads, SharedBytes);
     }
 
-    private static TensorMap Map(ColumnRange matrix, int rows, int columns, int boxRows) => TensorMap.Encode(matrix.Matrix.Device, matrix.Pointer, rows, columns, columns, boxRows);
+    private static TensorMap Map(ColumnRange matrix, int rows, int columns, int boxRows) =>
+        TensorMap.Encode(matrix.Matrix.Device, matrix.Pointer, rows, columns, columns, boxRows);
 }

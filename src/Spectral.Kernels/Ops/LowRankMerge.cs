@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>low_rank_merge</c>.</summary>
 [KernelArgs("low_rank_merge", "low_rank_merge_f32", "low_rank_merge_bf16", "low_rank_merge_f32_into_bf16")]
@@ -6,27 +6,36 @@ public struct LowRankMergeArgs
 {
     /// <summary>[rows, columns].</summary>
     public ulong Weight;
+
     /// <summary>[rows, rank].</summary>
     public ulong Left;
+
     /// <summary>[rank] F32, or 0.</summary>
     public ulong Middle;
+
     /// <summary>[rank, columns].</summary>
     public ulong Right;
+
     /// <summary>[rows, columns].</summary>
     public ulong Destination;
+
     /// <summary>out.</summary>
     public int Rows;
+
     /// <summary>in.</summary>
     public int Columns;
+
     /// <summary>p.</summary>
     public int Rank;
+
     /// <summary>Factor of the update.</summary>
     public float Scale;
 }
 
 public static partial class LowRank
 {
-    private const int MergeThreads = 128, MergeHeight = 4;
+    private const int MergeThreads = 128,
+        MergeHeight = 4;
 
     /// <summary>destination = W + Scale · L diag(c) R, summed in F32 and rounded once.</summary>
     /// <param name="weight">W [out, in], F32 or BF16.</param>
@@ -37,22 +46,36 @@ public static partial class LowRank
     {
         Check.Shape(weight, nameof(weight), -1, -1);
         Check.Floating(weight, nameof(weight));
-        int rows = weight.Dim(0), columns = weight.Dim(1);
+        int rows = weight.Dim(0),
+            columns = weight.Dim(1);
         factors.Check(rows, columns, weight.Device);
-        if (factors.Left.DType != DType.F32) Check.SameDType(weight, nameof(weight), factors.Left, nameof(factors.Left));
+        if (factors.Left.DType != DType.F32)
+            Check.SameDType(weight, nameof(weight), factors.Left, nameof(factors.Left));
         Check.SameShape(weight, nameof(weight), destination, nameof(destination));
         Check.SameDType(weight, nameof(weight), destination, nameof(destination));
         Check.SameDevice(weight.Device, destination, nameof(destination));
-        if (weight.Count == 0) return;
+        if (weight.Count == 0)
+            return;
 
         var args = new LowRankMergeArgs
         {
-            Weight = weight.Pointer, Left = factors.Left.Pointer, Middle = factors.Middle?.Pointer ?? 0, Right = factors.Right.Pointer,
-            Destination = destination.Pointer, Rows = rows, Columns = columns, Rank = factors.Rank, Scale = factors.Scale,
+            Weight = weight.Pointer,
+            Left = factors.Left.Pointer,
+            Middle = factors.Middle?.Pointer ?? 0,
+            Right = factors.Right.Pointer,
+            Destination = destination.Pointer,
+            Rows = rows,
+            Columns = columns,
+            Rank = factors.Rank,
+            Scale = factors.Scale,
         };
-        string entry = weight.DType == DType.F32 ? "low_rank_merge_f32"
-            : factors.Left.DType == DType.F32 ? "low_rank_merge_f32_into_bf16" : "low_rank_merge_bf16";
+        string entry =
+            weight.DType == DType.F32 ? "low_rank_merge_f32"
+            : factors.Left.DType == DType.F32 ? "low_rank_merge_f32_into_bf16"
+            : "low_rank_merge_bf16";
         int vectors = Divided(columns, 16 / weight.DType.Size());
-        weight.Device.Kernel("low_rank_merge", entry).Launch(args, Divided(vectors, MergeThreads), Divided(rows, MergeHeight), 1, MergeThreads);
+        weight
+            .Device.Kernel("low_rank_merge", entry)
+            .Launch(args, Divided(vectors, MergeThreads), Divided(rows, MergeHeight), 1, MergeThreads);
     }
 }

@@ -1,10 +1,13 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops.Dispatch;
+
+namespace Spectral.Kernels.Ops;
 
 /// <summary>How the skinny passes of <see cref="LowRank"/> run.</summary>
 public enum LowRankPassKind
 {
     /// <summary>As matrix products of cuBLAS, or OpenBLAS on the CPU device.</summary>
     Blas,
+
     /// <summary>As this library's own kernels, which read the wide operand once; BF16 only.</summary>
     Kernels,
 }
@@ -21,9 +24,18 @@ public static partial class LowRank
     public const string PassVariable = "SPECTRAL_LOWRANK_PASSES";
 
     private const string PassModule = "low_rank_passes";
-    private const int Side = 128, Depth = 64, PassThreads = 256, CpuBlocks = 8, WidestSides = 128, WidestOutput = 64;
+    private const int Side = 128,
+        Depth = 64,
+        PassThreads = 256,
+        CpuBlocks = 8,
+        WidestSides = 128,
+        WidestOutput = 64;
 
-    private static readonly ForcedChoice<LowRankPassKind> Forced = new(PassVariable, ("blas", LowRankPassKind.Blas), ("kernels", LowRankPassKind.Kernels));
+    private static readonly ForcedChoice<LowRankPassKind> Forced = new(
+        PassVariable,
+        ("blas", LowRankPassKind.Blas),
+        ("kernels", LowRankPassKind.Kernels)
+    );
 
     /// <summary>Forces how the passes run, where that is possible; null (and no <see cref="PassVariable"/>): by rule.</summary>
     /// <exception cref="InvalidOperationException"><see cref="PassVariable"/> names nothing known.</exception>
@@ -42,38 +54,83 @@ public static partial class LowRank
     /// <param name="scaled">[M, p], same type; overwritten. Null: not wanted.</param>
     /// <param name="dropout">Applied to x, which then is a matrix of its own; null: none.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public static void Project(ColumnRange x, ColumnRange right, ColumnRange? z, Tensor? middle = null, float scale = 1, ColumnRange? scaled = null, DropoutMask? dropout = null)
+    public static void Project(
+        ColumnRange x,
+        ColumnRange right,
+        ColumnRange? z,
+        Tensor? middle = null,
+        float scale = 1,
+        ColumnRange? scaled = null,
+        DropoutMask? dropout = null
+    )
     {
         x.Check(nameof(x));
         right.Check(nameof(right));
         (Tensor wide, int rows, int columns, int rank) = (x.Matrix, x.Rows, x.Count, right.Rows);
         Device device = wide.Device;
         right.Check(nameof(right), rank, columns, wide);
-        if (z is null && scaled is null) throw new ArgumentNullException(nameof(z), "expected z, scaled or both");
+        if (z is null && scaled is null)
+            throw new ArgumentNullException(nameof(z), "expected z, scaled or both");
         z?.Check(nameof(z), rows, rank, wide);
-        if (middle is not null) CheckMiddle(middle, rank, device);
+        if (middle is not null)
+            CheckMiddle(middle, rank, device);
         scaled?.Check(nameof(scaled), rows, rank, wide);
         CheckMasked(x, dropout);
-        if (rows == 0 || rank == 0) return;
+        if (rows == 0 || rank == 0)
+            return;
 
-        int ranks = RanksPerRead(rank, WidestSides), groups = Divided(rank, ranks), shared = 4 * (Side + ranks) * Depth * 2;
+        int ranks = RanksPerRead(rank, WidestSides),
+            groups = Divided(rank, ranks),
+            shared = 4 * (Side + ranks) * Depth * 2;
         if (Choose("low_rank_project", device, wide.DType, rank, WidestSides, shared) == LowRankPassKind.Blas)
         {
             using Tensor? kept = Kept(wide, dropout);
-            ProductByBlas(kept is null ? x.Operand : new(kept, 0, Math.Max(1, columns)), right.Operand, true, z, middle, scale, scaled, rows, rank, columns, dropout?.Factor ?? 1);
+            ProductByBlas(
+                kept is null ? x.Operand : new(kept, 0, Math.Max(1, columns)),
+                right.Operand,
+                true,
+                z,
+                middle,
+                scale,
+                scaled,
+                rows,
+                rank,
+                columns,
+                dropout?.Factor ?? 1
+            );
             return;
         }
-        int blocks = Divided(rows, Side), shares = Shares(device, Divided(columns, Depth), blocks * groups);
+        int blocks = Divided(rows, Side),
+            shares = Shares(device, Divided(columns, Depth), blocks * groups);
         using Tensor? partial = shares > 1 ? Tensor.Empty(device, (shares, rows, rank)) : null;
         var args = new LowRankProjectArgs
         {
-            X = x.Pointer, Right = right.Pointer, Middle = middle?.Pointer ?? 0, Z = z?.Pointer ?? 0, Scaled = scaled?.Pointer ?? 0, Partial = partial?.Pointer ?? 0,
-            Dropout = dropout?.Source(dropout.Factor) ?? default, Rows = rows, Columns = columns, Rank = rank,
-            XStride = x.Stride, RightStride = right.Stride, ResultStride = z?.Stride ?? 0, ScaledStride = scaled?.Stride ?? 0, Shares = shares, Scale = scale,
+            X = x.Pointer,
+            Right = right.Pointer,
+            Middle = middle?.Pointer ?? 0,
+            Z = z?.Pointer ?? 0,
+            Scaled = scaled?.Pointer ?? 0,
+            Partial = partial?.Pointer ?? 0,
+            Dropout = dropout?.Source(dropout.Factor) ?? default,
+            Rows = rows,
+            Columns = columns,
+            Rank = rank,
+            XStride = x.Stride,
+            RightStride = right.Stride,
+            ResultStride = z?.Stride ?? 0,
+            ScaledStride = scaled?.Stride ?? 0,
+            Shares = shares,
+            Scale = scale,
         };
-        string entry = ranks switch { 32 => "low_rank_project_32_bf16", 64 => "low_rank_project_64_bf16", _ => "low_rank_project_128_bf16" };
+        string entry = ranks switch
+        {
+            32 => "low_rank_project_32_bf16",
+            64 => "low_rank_project_64_bf16",
+            _ => "low_rank_project_128_bf16",
+        };
         device.Kernel(PassModule, entry).Launch(args, blocks, shares, groups, PassThreads, shared);
-        if (partial is not null) LowRankReduce.Rows(partial, z, middle, scale, scaled);
+        if (partial is not null)
+            LowRankReduce.Rows(partial, z, middle, scale, scaled);
     }
 
     /// <summary>
@@ -89,8 +146,16 @@ public static partial class LowRank
     /// <param name="accumulate">Add to the gradients instead of overwriting them.</param>
     /// <param name="scaledZ">[M, p], same type: Scale · c ∘ z, from which dL is taken instead of from z.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public static void OutputGradients(ColumnRange dy, LowRankFactors factors, ColumnRange? z, ColumnRange? g, ColumnRange? scaled, in LowRankGradients gradients, bool accumulate = false,
-        ColumnRange? scaledZ = null)
+    public static void OutputGradients(
+        ColumnRange dy,
+        LowRankFactors factors,
+        ColumnRange? z,
+        ColumnRange? g,
+        ColumnRange? scaled,
+        in LowRankGradients gradients,
+        bool accumulate = false,
+        ColumnRange? scaledZ = null
+    )
     {
         dy.Check(nameof(dy));
         (Tensor wide, int rows, int columns, int rank) = (dy.Matrix, dy.Rows, dy.Count, factors.Rank);
@@ -102,41 +167,87 @@ public static partial class LowRank
         g?.Check(nameof(g), rows, rank, wide);
         scaled?.Check(nameof(scaled), rows, rank, wide);
         (gradients with { Right = null }).Check(columns, 0, rank, device);
-        if (g is null && (scaled is null || gradients.Middle is not null)) throw new ArgumentNullException(nameof(g), "expected g or scaled, and g for the gradient of c");
+        if (g is null && (scaled is null || gradients.Middle is not null))
+            throw new ArgumentNullException(nameof(g), "expected g or scaled, and g for the gradient of c");
         ColumnRange? source = scaledZ ?? z;
         if ((gradients.Left is not null && source is null) || (gradients.Middle is not null && z is null))
             throw new ArgumentNullException(nameof(z), "expected z for the gradient of c, z or scaledZ for that of L");
         (Tensor? middleOfLeft, float scaleOfLeft) = scaledZ is null ? (factors.Middle, factors.Scale) : (null, 1);
         if (rows == 0)
         {
-            if (!accumulate) gradients.Left?.Clear();
-            if (!accumulate) gradients.Middle?.Clear();
+            if (!accumulate)
+                gradients.Left?.Clear();
+            if (!accumulate)
+                gradients.Middle?.Clear();
             return;
         }
-        int ranks = RanksPerRead(rank, WidestOutput), chunks = 128 / ranks, shared = (3 * Side + (2 + chunks) * ranks) * Side * 2;
+        int ranks = RanksPerRead(rank, WidestOutput),
+            chunks = 128 / ranks,
+            shared = (3 * Side + (2 + chunks) * ranks) * Side * 2;
         if (Choose("low_rank_output_gradients", device, wide.DType, rank, WidestOutput, shared) == LowRankPassKind.Blas)
         {
-            ProductByBlas(dy.Operand, new(factors.Left, 0, rank), false, g, factors.Middle, factors.Scale, scaled, rows, rank, columns, 1);
-            if (gradients.Left is { } left) LeftGradientByBlas(dy, source!.Value, middleOfLeft, scaleOfLeft, left, gradients.LeftFrom, accumulate);
+            ProductByBlas(
+                dy.Operand,
+                new(factors.Left, 0, rank),
+                false,
+                g,
+                factors.Middle,
+                factors.Scale,
+                scaled,
+                rows,
+                rank,
+                columns,
+                1
+            );
+            if (gradients.Left is { } left)
+                LeftGradientByBlas(dy, source!.Value, middleOfLeft, scaleOfLeft, left, gradients.LeftFrom, accumulate);
         }
         else
         {
-            int groups = Divided(rank, ranks), blocks = Divided(rows, chunks * Side), shares = Shares(device, Divided(columns, Side), blocks * groups);
+            int groups = Divided(rank, ranks),
+                blocks = Divided(rows, chunks * Side),
+                shares = Shares(device, Divided(columns, Side), blocks * groups);
             using Tensor? partial = shares > 1 ? Tensor.Empty(device, (shares, rows, rank)) : null;
             using Tensor? leftPartial = gradients.Left is null ? null : Tensor.Empty(device, (blocks, columns, rank));
             var args = new LowRankOutputGradientsArgs
             {
-                Dy = dy.Pointer, Left = factors.Left.Pointer, Z = source?.Pointer ?? 0, Middle = factors.Middle?.Pointer ?? 0, G = g?.Pointer ?? 0, Scaled = scaled?.Pointer ?? 0,
-                Partial = partial?.Pointer ?? 0, LeftPartial = leftPartial?.Pointer ?? 0,
-                Rows = rows, Columns = columns, Rank = rank,
-                DyStride = dy.Stride, SkinnyStride = source?.Stride ?? 0, ResultStride = g?.Stride ?? 0, ScaledStride = scaled?.Stride ?? 0, Shares = shares, Scale = factors.Scale,
+                Dy = dy.Pointer,
+                Left = factors.Left.Pointer,
+                Z = source?.Pointer ?? 0,
+                Middle = factors.Middle?.Pointer ?? 0,
+                G = g?.Pointer ?? 0,
+                Scaled = scaled?.Pointer ?? 0,
+                Partial = partial?.Pointer ?? 0,
+                LeftPartial = leftPartial?.Pointer ?? 0,
+                Rows = rows,
+                Columns = columns,
+                Rank = rank,
+                DyStride = dy.Stride,
+                SkinnyStride = source?.Stride ?? 0,
+                ResultStride = g?.Stride ?? 0,
+                ScaledStride = scaled?.Stride ?? 0,
+                Shares = shares,
+                Scale = factors.Scale,
             };
             string entry = ranks == 32 ? "low_rank_output_gradients_32_bf16" : "low_rank_output_gradients_64_bf16";
             device.Kernel(PassModule, entry).Launch(args, blocks, shares, groups, PassThreads, shared);
-            if (partial is not null) LowRankReduce.Rows(partial, g, factors.Middle, factors.Scale, scaled);
-            if (leftPartial is not null) LowRankReduce.Gradient(leftPartial, blocks, 0, rank, gradients.LeftFrom, middleOfLeft, scaleOfLeft, gradients.Left!, accumulate);
+            if (partial is not null)
+                LowRankReduce.Rows(partial, g, factors.Middle, factors.Scale, scaled);
+            if (leftPartial is not null)
+                LowRankReduce.Gradient(
+                    leftPartial,
+                    blocks,
+                    0,
+                    rank,
+                    gradients.LeftFrom,
+                    middleOfLeft,
+                    scaleOfLeft,
+                    gradients.Left!,
+                    accumulate
+                );
         }
-        if (gradients.Middle is not null) LowRankReduce.MiddleGradient(g!.Value, z!.Value, factors.Scale, gradients.Middle, accumulate);
+        if (gradients.Middle is not null)
+            LowRankReduce.MiddleGradient(g!.Value, z!.Value, factors.Scale, gradients.Middle, accumulate);
     }
 
     /// <summary>For each target, dR (+)= scale · hᵀ x of its columns of h; the kernels read x once for all targets up to 128 columns.</summary>
@@ -147,78 +258,173 @@ public static partial class LowRank
     /// <param name="accumulate">Add to the gradients instead of overwriting them.</param>
     /// <param name="dropout">Applied to x, which then is a matrix of its own; null: none.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
-    public static void InputGradient(ColumnRange h, ColumnRange x, ReadOnlySpan<(Tensor Gradient, int From)> targets, float scale = 1, bool accumulate = false, DropoutMask? dropout = null)
+    public static void InputGradient(
+        ColumnRange h,
+        ColumnRange x,
+        ReadOnlySpan<(Tensor Gradient, int From)> targets,
+        float scale = 1,
+        bool accumulate = false,
+        DropoutMask? dropout = null
+    )
     {
         x.Check(nameof(x));
         (Tensor wide, int rows, int columns) = (x.Matrix, x.Rows, x.Count);
         Device device = wide.Device;
         h.Check(nameof(h), rows, h.Count, wide);
         CheckMasked(x, dropout);
-        int first = int.MaxValue, end = 0;
+        int first = int.MaxValue,
+            end = 0;
         foreach ((Tensor gradient, int from) in targets)
         {
             Check.Shape(gradient, nameof(targets), -1, columns);
             Check.DType(gradient, nameof(targets), DType.F32);
             Check.SameDevice(device, gradient, nameof(targets));
             if (from < 0 || from > h.Count - gradient.Dim(0))
-                throw new ArgumentException($"columns {from} to {from + gradient.Dim(0)} of the {h.Count} of h, expected columns within it", nameof(targets));
-            if (gradient.Dim(0) > 0) (first, end) = (Math.Min(first, from), Math.Max(end, from + gradient.Dim(0)));
+                throw new ArgumentException(
+                    $"columns {from} to {from + gradient.Dim(0)} of the {h.Count} of h, expected columns within it",
+                    nameof(targets)
+                );
+            if (gradient.Dim(0) > 0)
+                (first, end) = (Math.Min(first, from), Math.Max(end, from + gradient.Dim(0)));
         }
         int rank = end - first;
-        if (end == 0 || columns == 0) return;
+        if (end == 0 || columns == 0)
+            return;
         if (rows == 0)
         {
             foreach ((Tensor gradient, _) in targets)
-                if (!accumulate) gradient.Clear();
+                if (!accumulate)
+                    gradient.Clear();
             return;
         }
-        if (dropout is not null) scale *= dropout.Factor;
-        int ranks = RanksPerRead(rank, WidestSides), groups = Divided(rank, ranks), shared = 4 * (Side + ranks) * Depth * 2;
+        if (dropout is not null)
+            scale *= dropout.Factor;
+        int ranks = RanksPerRead(rank, WidestSides),
+            groups = Divided(rank, ranks),
+            shared = 4 * (Side + ranks) * Depth * 2;
         if (Choose("low_rank_input_gradient", device, wide.DType, rank, WidestSides, shared) == LowRankPassKind.Blas)
         {
             using Tensor? kept = Kept(wide, dropout);
             Gemm.Operand all = kept is null ? x.Operand : new(kept, 0, columns);
             foreach ((Tensor gradient, int from) in targets)
-                Gemm.Run(new(h.Matrix, h.From + from, h.Stride), true, all, false, new(gradient, 0, columns), gradient.Dim(0), columns, rows, scale, accumulate ? 1 : 0);
+                Gemm.Run(
+                    new(h.Matrix, h.From + from, h.Stride),
+                    true,
+                    all,
+                    false,
+                    new(gradient, 0, columns),
+                    gradient.Dim(0),
+                    columns,
+                    rows,
+                    scale,
+                    accumulate ? 1 : 0
+                );
             return;
         }
-        int blocks = Divided(columns, Side), shares = Shares(device, Divided(rows, Depth), blocks * groups);
+        int blocks = Divided(columns, Side),
+            shares = Shares(device, Divided(rows, Depth), blocks * groups);
         using Tensor partial = Tensor.Empty(device, (shares, rank, columns));
         var args = new LowRankInputGradientArgs
         {
-            X = x.Pointer, H = new ColumnRange(h.Matrix, h.From + first, rank).Pointer, Partial = partial.Pointer, Dropout = dropout?.Source(1) ?? default,
-            Rows = rows, Columns = columns, Rank = rank, XStride = x.Stride, SkinnyStride = h.Stride, Shares = shares,
+            X = x.Pointer,
+            H = new ColumnRange(h.Matrix, h.From + first, rank).Pointer,
+            Partial = partial.Pointer,
+            Dropout = dropout?.Source(1) ?? default,
+            Rows = rows,
+            Columns = columns,
+            Rank = rank,
+            XStride = x.Stride,
+            SkinnyStride = h.Stride,
+            Shares = shares,
         };
-        string entry = ranks switch { 32 => "low_rank_input_gradient_32_bf16", 64 => "low_rank_input_gradient_64_bf16", _ => "low_rank_input_gradient_128_bf16" };
+        string entry = ranks switch
+        {
+            32 => "low_rank_input_gradient_32_bf16",
+            64 => "low_rank_input_gradient_64_bf16",
+            _ => "low_rank_input_gradient_128_bf16",
+        };
         device.Kernel(PassModule, entry).Launch(args, blocks, shares, groups, PassThreads, shared);
         foreach ((Tensor gradient, int from) in targets)
-            LowRankReduce.Gradient(partial, shares, (long)(from - first) * columns, columns, 0, null, scale, gradient, accumulate);
+            LowRankReduce.Gradient(
+                partial,
+                shares,
+                (long)(from - first) * columns,
+                columns,
+                0,
+                null,
+                scale,
+                gradient,
+                accumulate
+            );
     }
 
     // result = factor · wide skinny, scaled = scale · c ∘ result. Without a result the product goes into its scaled copy, by a factor alone where
     // there is no diagonal.
-    private static void ProductByBlas(in Gemm.Operand wide, in Gemm.Operand skinny, bool transposed, in ColumnRange? result, Tensor? middle, float scale, in ColumnRange? scaled,
-        int rows, int rank, int columns, float factor)
+    private static void ProductByBlas(
+        in Gemm.Operand wide,
+        in Gemm.Operand skinny,
+        bool transposed,
+        in ColumnRange? result,
+        Tensor? middle,
+        float scale,
+        in ColumnRange? scaled,
+        int rows,
+        int rank,
+        int columns,
+        float factor
+    )
     {
         bool folded = result is null && middle is null;
-        Gemm.Run(wide, false, skinny, transposed, (result ?? scaled!.Value).Operand, rows, rank, columns, folded ? factor * scale : factor);
-        if (scaled is { } copy && !folded) LowRankReduce.ScaleColumns(result ?? copy, middle, scale, copy);
+        Gemm.Run(
+            wide,
+            false,
+            skinny,
+            transposed,
+            (result ?? scaled!.Value).Operand,
+            rows,
+            rank,
+            columns,
+            folded ? factor * scale : factor
+        );
+        if (scaled is { } copy && !folded)
+            LowRankReduce.ScaleColumns(result ?? copy, middle, scale, copy);
     }
 
     // dL (+)= scale · dyᵀ (z ∘ c), columns `from` on.
-    private static void LeftGradientByBlas(in ColumnRange dy, in ColumnRange z, Tensor? middle, float scale, Tensor left, int from, bool accumulate)
+    private static void LeftGradientByBlas(
+        in ColumnRange dy,
+        in ColumnRange z,
+        Tensor? middle,
+        float scale,
+        Tensor left,
+        int from,
+        bool accumulate
+    )
     {
         int count = z.Count - from;
         using Tensor? weighted = middle is null ? null : Tensor.Empty(left.Device, (z.Rows, z.Count), z.Matrix.DType);
-        if (weighted is not null) LowRankReduce.ScaleColumns(z, middle, scale, weighted);
+        if (weighted is not null)
+            LowRankReduce.ScaleColumns(z, middle, scale, weighted);
         Gemm.Operand source = weighted is null ? new(z.Matrix, z.From + from, z.Stride) : new(weighted, from, z.Count);
-        Gemm.Run(dy.Operand, true, source, false, new(left, 0, Math.Max(1, count)), dy.Count, count, dy.Rows, weighted is null ? scale : 1, accumulate ? 1 : 0);
+        Gemm.Run(
+            dy.Operand,
+            true,
+            source,
+            false,
+            new(left, 0, Math.Max(1, count)),
+            dy.Count,
+            count,
+            dy.Rows,
+            weighted is null ? scale : 1,
+            accumulate ? 1 : 0
+        );
     }
 
     // Between library calls the dropped x has to be in memory for a moment; its factor goes into the product's alpha.
     private static Tensor? Kept(Tensor x, DropoutMask? dropout)
     {
-        if (dropout is null) return null;
+        if (dropout is null)
+            return null;
         Tensor kept = Tensor.Empty(x.Device, x.Shape, x.DType);
         Dropout.Run(x, kept, dropout, factor: 1);
         return kept;
@@ -228,18 +434,28 @@ public static partial class LowRank
     // in F32, and where a block may not have the shared memory (compute capability 8.6 and 8.9 have 99 KiB).
     private static LowRankPassKind Choose(string what, Device device, DType type, int rank, int widest, int sharedBytes)
     {
-        string? refusal = type != DType.BF16 ? "they are BF16 only" : sharedBytes > device.SharedBytesPerBlock ? "the device has too little shared memory for them" : null;
-        LowRankPassKind wanted = Passes ?? (device.Kind == DeviceKind.Cpu || rank > widest ? LowRankPassKind.Blas : LowRankPassKind.Kernels);
+        string? refusal =
+            type != DType.BF16 ? "they are BF16 only"
+            : sharedBytes > device.SharedBytesPerBlock ? "the device has too little shared memory for them"
+            : null;
+        LowRankPassKind wanted =
+            Passes ?? (device.Kind == DeviceKind.Cpu || rank > widest ? LowRankPassKind.Blas : LowRankPassKind.Kernels);
         LowRankPassKind chosen = refusal is null ? wanted : LowRankPassKind.Blas;
         bool vain = Passes is { } forced && forced != chosen;
-        device.Variants.Add(new VariantUse(what, Forced.NameOf(chosen), vain ? Forced.NameOf(wanted) : null, vain ? refusal : null));
+        device.Variants.Add(
+            new VariantUse(what, Forced.NameOf(chosen), vain ? Forced.NameOf(wanted) : null, vain ? refusal : null)
+        );
         return chosen;
     }
 
     // The mask's elements are counted along x, and dropping by library calls needs a copy of it.
     private static void CheckMasked(in ColumnRange x, DropoutMask? dropout)
     {
-        if (dropout is not null && x.Count != x.Stride) throw new ArgumentException($"x is {x.Count} columns of {x.Matrix.Shape}, expected all of them with dropout", nameof(x));
+        if (dropout is not null && x.Count != x.Stride)
+            throw new ArgumentException(
+                $"x is {x.Count} columns of {x.Matrix.Shape}, expected all of them with dropout",
+                nameof(x)
+            );
     }
 
     private static void CheckMiddle(Tensor middle, int rank, Device device)
@@ -249,13 +465,17 @@ public static partial class LowRank
         Check.SameDevice(device, middle, nameof(middle));
     }
 
-    private static int RanksPerRead(int rank, int widest) => rank <= 32 ? 32 : rank <= 64 ? 64 : widest;
+    private static int RanksPerRead(int rank, int widest) =>
+        rank <= 32 ? 32
+        : rank <= 64 ? 64
+        : widest;
 
     // Shares of a reduction, so that about every multiprocessor has a block; on the CPU device a fixed number, since results depend on it.
     private static int Shares(Device device, int tiles, int blocks)
     {
         int wanted = (device.Kind == DeviceKind.Cpu ? CpuBlocks : device.MultiprocessorCount) / blocks;
-        int shares = Math.Clamp(wanted, 1, Math.Max(1, tiles)), each = Math.Max(1, Divided(tiles, shares));
+        int shares = Math.Clamp(wanted, 1, Math.Max(1, tiles)),
+            each = Math.Max(1, Divided(tiles, shares));
         return Math.Max(1, Divided(tiles, each));
     }
 

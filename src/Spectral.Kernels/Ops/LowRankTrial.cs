@@ -1,4 +1,6 @@
-namespace Spectral.Kernels;
+using Spectral.Kernels.Ops.Dispatch;
+
+namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// One product of <see cref="LowRankLinear"/> for timing its variants: on the caller's x, W and factor, into a result of its own, for the real
@@ -8,7 +10,10 @@ namespace Spectral.Kernels;
 internal sealed class LowRankTrial : IVariantTrial<LowRankLinearVariant>
 {
     private readonly LowRankCase _call;
-    private readonly Tensor _x, _factor, _y, _source;
+    private readonly Tensor _x,
+        _factor,
+        _y,
+        _source;
     private readonly ColumnRange _weight;
 
     public LowRankTrial(in LowRankCase call, Tensor x, ColumnRange weight, Tensor factor)
@@ -18,13 +23,15 @@ internal sealed class LowRankTrial : IVariantTrial<LowRankLinearVariant>
         _source = Tensor.Empty(x.Device, (call.Rows, call.Rank), x.DType);
         using Tensor? drawn = x.DType == DType.F32 ? null : Tensor.Empty(x.Device, _source.Shape);
         Philox.Normal(drawn ?? _source, seed: 1, stream: 0);
-        if (drawn is not null) Cast.Run(drawn, _source);
+        if (drawn is not null)
+            Cast.Run(drawn, _source);
     }
 
     /// <summary>[Rows, Rank]: the low-rank source.</summary>
     internal Tensor Source => _source;
 
-    public void Run(LowRankLinearVariant variant) => variant.Run(new LowRankProduct(_call, _x, _weight, _source, 1, _factor, null, _y, Accumulate: false));
+    public void Run(LowRankLinearVariant variant) =>
+        variant.Run(new LowRankProduct(_call, _x, _weight, _source, 1, _factor, null, _y, Accumulate: false));
 
     public void Dispose()
     {

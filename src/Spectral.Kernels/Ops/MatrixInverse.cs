@@ -1,11 +1,14 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>matrix_inverse.cu</c>.</summary>
 [KernelArgs("matrix_inverse", "matrix_inverse")]
 public struct MatrixInverseArgs
 {
     /// <summary>Device address; no work: the matrix is in shared memory.</summary>
-    public ulong X, Y, Work;
+    public ulong X,
+        Y,
+        Work;
+
     /// <summary>Order.</summary>
     public int N;
 }
@@ -23,13 +26,29 @@ public static class MatrixInverse
     public static void Forward(Tensor x, Tensor y)
     {
         Verify(x, nameof(x), y, nameof(y));
-        if (x.Count == 0) return;
+        if (x.Count == 0)
+            return;
         (int batch, int n) = (x.Dim(0), x.Dim(1));
-        long matrix = (long)n * (n | 1) * sizeof(double), beside = 3L * n * sizeof(double) + n * sizeof(int);
+        long matrix = (long)n * (n | 1) * sizeof(double),
+            beside = 3L * n * sizeof(double) + n * sizeof(int);
         bool fits = matrix + beside <= x.Device.SharedBytesPerBlock;
         using Tensor? work = fits ? null : Tensor.Empty(x.Device, (batch, n, n | 1), DType.F64);
-        var args = new MatrixInverseArgs { X = x.Pointer, Y = y.Pointer, Work = work?.Pointer ?? 0, N = n };
-        x.Device.Kernel("matrix_inverse", "matrix_inverse").Launch(args, batch, n <= 16 ? 64 : n <= 64 ? 256 : 512, (int)(fits ? matrix + beside : beside));
+        var args = new MatrixInverseArgs
+        {
+            X = x.Pointer,
+            Y = y.Pointer,
+            Work = work?.Pointer ?? 0,
+            N = n,
+        };
+        x.Device.Kernel("matrix_inverse", "matrix_inverse")
+            .Launch(
+                args,
+                batch,
+                n <= 16 ? 64
+                    : n <= 64 ? 256
+                    : 512,
+                (int)(fits ? matrix + beside : beside)
+            );
     }
 
     /// <summary><c>dx = −yᵀ dy yᵀ (+ dx)</c>.</summary>
@@ -42,7 +61,8 @@ public static class MatrixInverse
     {
         Verify(y, nameof(y), dy, nameof(dy));
         Verify(y, nameof(y), dx, nameof(dx));
-        if (y.Count == 0) return;
+        if (y.Count == 0)
+            return;
         (int batch, int n) = (y.Dim(0), y.Dim(1));
         using Tensor product = Tensor.Empty(y.Device, y.Shape);
         Gemm.Run(All(dy), false, All(y), true, All(product), n, n, n, batch: batch);
@@ -56,7 +76,11 @@ public static class MatrixInverse
         Check.DType(x, xName, DType.F32);
         Check.DType(y, yName, DType.F32);
         Check.Shape(x, xName, -1, -1, -1);
-        if (x.Dim(1) != x.Dim(2) || x.Dim(1) > MaxOrder) throw new ArgumentException($"{xName} is {x.Shape}, expected square matrices of order up to {MaxOrder}", xName);
+        if (x.Dim(1) != x.Dim(2) || x.Dim(1) > MaxOrder)
+            throw new ArgumentException(
+                $"{xName} is {x.Shape}, expected square matrices of order up to {MaxOrder}",
+                xName
+            );
         Check.SameShape(x, xName, y, yName);
         Check.SameDevice(x.Device, x, xName);
         Check.SameDevice(x.Device, y, yName);

@@ -1,17 +1,27 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>permute.cu</c>.</summary>
 [KernelArgs("permute", "permute")]
 public struct PermuteArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X, Y;
+    public ulong X,
+        Y;
+
     /// <summary>Elements.</summary>
     public long Count;
+
     /// <summary>Elements of x from one index of a dimension of y to the next.</summary>
-    public long Stride0, Stride1, Stride2, Stride3;
+    public long Stride0,
+        Stride1,
+        Stride2,
+        Stride3;
+
     /// <summary>Dimensions of y, all but the first.</summary>
-    public int Dim1, Dim2, Dim3;
+    public int Dim1,
+        Dim2,
+        Dim3;
+
     /// <summary>1: added to what y holds.</summary>
     public int Accumulate;
 }
@@ -31,11 +41,16 @@ public static class Permute
         int seen = 0;
         for (int i = 0; i < axes.Length && axes.Length == x.Rank; i++)
         {
-            if (axes[i] < 0 || axes[i] >= x.Rank) break;
+            if (axes[i] < 0 || axes[i] >= x.Rank)
+                break;
             seen |= 1 << axes[i];
             dimensions[i] = x[axes[i]];
         }
-        if (axes.Length != x.Rank || seen != (1 << x.Rank) - 1) throw new ArgumentException($"axes [{string.Join(", ", axes.ToArray())}] for a shape {x}: expected each of its dimensions once", nameof(axes));
+        if (axes.Length != x.Rank || seen != (1 << x.Rank) - 1)
+            throw new ArgumentException(
+                $"axes [{string.Join(", ", axes.ToArray())}] for a shape {x}: expected each of its dimensions once",
+                nameof(axes)
+            );
         return Shape.Of(dimensions[..axes.Length]);
     }
 
@@ -52,8 +67,10 @@ public static class Permute
         Check.SameDevice(x.Device, x, nameof(x));
         Check.SameDevice(x.Device, y, nameof(y));
         Shape wanted = Of(x.Shape, axes);
-        if (y.Shape != wanted) throw new ArgumentException($"y is {y.Shape}, expected {wanted}", nameof(y));
-        if (x.Count == 0) return;
+        if (y.Shape != wanted)
+            throw new ArgumentException($"y is {y.Shape}, expected {wanted}", nameof(y));
+        if (x.Count == 0)
+            return;
         Span<long> strides = stackalloc long[4];
         Span<int> dimensions = stackalloc int[4];
         int missing = 4 - axes.Length;
@@ -62,13 +79,23 @@ public static class Permute
         {
             dimensions[missing + k] = y.Dim(k);
             long stride = 1;
-            for (int d = axes[k] + 1; d < axes.Length; d++) stride *= x.Dim(d);
+            for (int d = axes[k] + 1; d < axes.Length; d++)
+                stride *= x.Dim(d);
             strides[missing + k] = stride;
         }
         var args = new PermuteArgs
         {
-            X = x.Pointer, Y = y.Pointer, Count = x.Count, Stride0 = strides[0], Stride1 = strides[1], Stride2 = strides[2], Stride3 = strides[3],
-            Dim1 = dimensions[1], Dim2 = dimensions[2], Dim3 = dimensions[3], Accumulate = accumulate ? 1 : 0,
+            X = x.Pointer,
+            Y = y.Pointer,
+            Count = x.Count,
+            Stride0 = strides[0],
+            Stride1 = strides[1],
+            Stride2 = strides[2],
+            Stride3 = strides[3],
+            Dim1 = dimensions[1],
+            Dim2 = dimensions[2],
+            Dim3 = dimensions[3],
+            Accumulate = accumulate ? 1 : 0,
         };
         x.Device.Kernel("permute", "permute").Launch(args, Launch.Blocks(x.Count, Threads), Threads);
     }

@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>philox.cu</c>: the result is <c>offset + factor · z</c>.</summary>
 [KernelArgs("philox", "philox_uniform_f32", "philox_normal_f32")]
@@ -6,14 +6,19 @@ public struct PhiloxArgs
 {
     /// <summary>Device address.</summary>
     public ulong Destination;
+
     /// <summary>Key of the generator.</summary>
     public ulong Seed;
+
     /// <summary>Upper half of the counter.</summary>
     public ulong Stream;
+
     /// <summary>Size.</summary>
     public long Count;
+
     /// <summary>Transformation of the standard number.</summary>
-    public float Offset, Factor;
+    public float Offset,
+        Factor;
 }
 
 /// <summary>
@@ -48,8 +53,19 @@ public static class Philox
     {
         Check.DType(destination, nameof(destination), DType.F32);
         Check.SameDevice(destination.Device, destination, nameof(destination));
-        if (destination.Count == 0) return;
-        var args = new PhiloxArgs { Destination = destination.Pointer, Seed = seed, Stream = stream, Count = destination.Count, Offset = offset, Factor = factor };
-        destination.Device.Kernel("philox", entry).Launch(args, Launch.Blocks(args.Count, Launch.FlatThreads * ValuesPerThread), Launch.FlatThreads);
+        if (destination.Count == 0)
+            return;
+        var args = new PhiloxArgs
+        {
+            Destination = destination.Pointer,
+            Seed = seed,
+            Stream = stream,
+            Count = destination.Count,
+            Offset = offset,
+            Factor = factor,
+        };
+        destination
+            .Device.Kernel("philox", entry)
+            .Launch(args, Launch.Blocks(args.Count, Launch.FlatThreads * ValuesPerThread), Launch.FlatThreads);
     }
 }

@@ -1,17 +1,24 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>random_combination_forward</c>.</summary>
 [KernelArgs("random_combination", "random_combination_forward")]
 public struct RandomCombinationArgs
 {
     /// <summary>Device address; no base: zeros.</summary>
-    public ulong Base, Alpha, Y;
+    public ulong Base,
+        Alpha,
+        Y;
+
     /// <summary>Key of the generator, and stream of the first direction.</summary>
-    public ulong Seed, FirstStream;
+    public ulong Seed,
+        FirstStream;
+
     /// <summary>Elements of y.</summary>
     public long Count;
+
     /// <summary>Directions.</summary>
     public int N;
+
     /// <summary>Of the uniform numbers.</summary>
     public float Bound;
 }
@@ -21,13 +28,21 @@ public struct RandomCombinationArgs
 public struct RandomCombinationBackwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Dy, Partials;
+    public ulong Dy,
+        Partials;
+
     /// <summary>Key of the generator, and stream of the first direction.</summary>
-    public ulong Seed, FirstStream;
+    public ulong Seed,
+        FirstStream;
+
     /// <summary>Size.</summary>
-    public long Count, Chunk;
+    public long Count,
+        Chunk;
+
     /// <summary>Directions, and chunks of each.</summary>
-    public int N, Chunks;
+    public int N,
+        Chunks;
+
     /// <summary>Of the uniform numbers.</summary>
     public float Bound;
 }
@@ -38,7 +53,9 @@ public struct RandomCombinationBackwardArgs
 /// </summary>
 public static class RandomCombination
 {
-    private const int ElementsPerBlock = 128, ChunkElements = 4096, MaxChunks = 1024;
+    private const int ElementsPerBlock = 128,
+        ChunkElements = 4096,
+        MaxChunks = 1024;
 
     /// <summary><c>y = base + Σ_i alpha_i u_i</c>.</summary>
     /// <param name="origin">The base: shape of y, F32; null: zeros.</param>
@@ -57,12 +74,21 @@ public static class RandomCombination
             Check.SameShape(y, nameof(y), origin, nameof(origin));
             Check.SameDevice(y.Device, origin, nameof(origin));
         }
-        if (y.Count == 0) return;
+        if (y.Count == 0)
+            return;
         var args = new RandomCombinationArgs
         {
-            Base = origin?.Pointer ?? 0, Alpha = alpha.Pointer, Y = y.Pointer, Seed = seed, FirstStream = firstStream, Count = y.Count, N = alpha.Dim(0), Bound = bound,
+            Base = origin?.Pointer ?? 0,
+            Alpha = alpha.Pointer,
+            Y = y.Pointer,
+            Seed = seed,
+            FirstStream = firstStream,
+            Count = y.Count,
+            N = alpha.Dim(0),
+            Bound = bound,
         };
-        y.Device.Kernel("random_combination", "random_combination_forward").Launch(args, Launch.Blocks(y.Count, ElementsPerBlock), Launch.RowThreads);
+        y.Device.Kernel("random_combination", "random_combination_forward")
+            .Launch(args, Launch.Blocks(y.Count, ElementsPerBlock), Launch.RowThreads);
     }
 
     /// <summary><c>dalpha_i = Σ_e dy[e] u_i[e] (+ dalpha_i)</c>, in F64 in an order that depends on the lengths alone.</summary>
@@ -73,11 +99,19 @@ public static class RandomCombination
     /// <param name="bound">As forward.</param>
     /// <param name="accumulate">Whether it is added to what dalpha holds.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Backward(Tensor dy, Tensor dalpha, ulong seed, ulong firstStream, float bound, bool accumulate = false)
+    public static void Backward(
+        Tensor dy,
+        Tensor dalpha,
+        ulong seed,
+        ulong firstStream,
+        float bound,
+        bool accumulate = false
+    )
     {
         Verify(dalpha, nameof(dalpha), dy, nameof(dy));
         int n = dalpha.Dim(0);
-        if (n == 0) return;
+        if (n == 0)
+            return;
         long chunk = Math.Max(ChunkElements, (dy.Count / MaxChunks + 4) & ~3L);
         int chunks = Launch.Blocks(dy.Count, (int)chunk);
         using Tensor partials = Tensor.Empty(dy.Device, (n, chunks), DType.F64);
@@ -85,9 +119,18 @@ public static class RandomCombination
         {
             var args = new RandomCombinationBackwardArgs
             {
-                Dy = dy.Pointer, Partials = partials.Pointer, Seed = seed, FirstStream = firstStream, Count = dy.Count, Chunk = chunk, N = n, Chunks = chunks, Bound = bound,
+                Dy = dy.Pointer,
+                Partials = partials.Pointer,
+                Seed = seed,
+                FirstStream = firstStream,
+                Count = dy.Count,
+                Chunk = chunk,
+                N = n,
+                Chunks = chunks,
+                Bound = bound,
             };
-            dy.Device.Kernel("random_combination", "random_combination_backward").Launch(args, Launch.RowBlocks((long)n * chunks), Launch.RowThreads);
+            dy.Device.Kernel("random_combination", "random_combination_backward")
+                .Launch(args, Launch.RowBlocks((long)n * chunks), Launch.RowThreads);
         }
         BroadcastDot.Finish(partials, dalpha, 1, accumulate);
     }

@@ -1,11 +1,15 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>rearrange_forward</c>.</summary>
 [KernelArgs("rearrange", "rearrange_forward")]
 public struct RearrangeForwardArgs
 {
     /// <summary>Device address; no factors: all ones.</summary>
-    public ulong X, Index, Factors, Y;
+    public ulong X,
+        Index,
+        Factors,
+        Y;
+
     /// <summary>Elements of y.</summary>
     public long Count;
 }
@@ -15,9 +19,15 @@ public struct RearrangeForwardArgs
 public struct RearrangeBackwardArgs
 {
     /// <summary>Device address; no factors: all ones.</summary>
-    public ulong Dy, Offsets, Entries, Factors, Dx;
+    public ulong Dy,
+        Offsets,
+        Entries,
+        Factors,
+        Dx;
+
     /// <summary>Elements of dx.</summary>
     public int Sources;
+
     /// <summary>1: added to what dx holds.</summary>
     public int Accumulate;
 }
@@ -33,9 +43,18 @@ public static class Rearrange
     public static void Forward(Tensor x, IndexTable table, Tensor y)
     {
         Verify(x, nameof(x), y, nameof(y), table);
-        if (y.Count == 0) return;
-        var args = new RearrangeForwardArgs { X = x.Pointer, Index = table.Index.Pointer, Factors = table.Factors?.Pointer ?? 0, Y = y.Pointer, Count = y.Count };
-        x.Device.Kernel("rearrange", "rearrange_forward").Launch(args, Launch.Blocks(args.Count, Launch.FlatThreads), Launch.FlatThreads);
+        if (y.Count == 0)
+            return;
+        var args = new RearrangeForwardArgs
+        {
+            X = x.Pointer,
+            Index = table.Index.Pointer,
+            Factors = table.Factors?.Pointer ?? 0,
+            Y = y.Pointer,
+            Count = y.Count,
+        };
+        x.Device.Kernel("rearrange", "rearrange_forward")
+            .Launch(args, Launch.Blocks(args.Count, Launch.FlatThreads), Launch.FlatThreads);
     }
 
     /// <summary><c>dx[s] = Σ factor[e] · dy[e] (+ dx[s])</c> over the elements e made of s, in ascending order and F64.</summary>
@@ -47,14 +66,24 @@ public static class Rearrange
     public static void Backward(Tensor dy, IndexTable table, Tensor dx, bool accumulate = false)
     {
         Verify(dx, nameof(dx), dy, nameof(dy), table);
-        if (dx.Count == 0) return;
+        if (dx.Count == 0)
+            return;
         var args = new RearrangeBackwardArgs
         {
-            Dy = dy.Pointer, Offsets = table.Offsets.Pointer, Entries = table.Entries.Pointer, Factors = table.Factors?.Pointer ?? 0, Dx = dx.Pointer,
-            Sources = table.Sources, Accumulate = accumulate ? 1 : 0,
+            Dy = dy.Pointer,
+            Offsets = table.Offsets.Pointer,
+            Entries = table.Entries.Pointer,
+            Factors = table.Factors?.Pointer ?? 0,
+            Dx = dx.Pointer,
+            Sources = table.Sources,
+            Accumulate = accumulate ? 1 : 0,
         };
-        if (table.IsLong) dx.Device.Kernel("rearrange", "rearrange_backward_long").Launch(args, Launch.RowBlocks(args.Sources), Launch.RowThreads);
-        else dx.Device.Kernel("rearrange", "rearrange_backward").Launch(args, Launch.Blocks(args.Sources, Launch.FlatThreads), Launch.FlatThreads);
+        if (table.IsLong)
+            dx.Device.Kernel("rearrange", "rearrange_backward_long")
+                .Launch(args, Launch.RowBlocks(args.Sources), Launch.RowThreads);
+        else
+            dx.Device.Kernel("rearrange", "rearrange_backward")
+                .Launch(args, Launch.Blocks(args.Sources, Launch.FlatThreads), Launch.FlatThreads);
     }
 
     private static void Verify(Tensor source, string sourceName, Tensor result, string resultName, IndexTable table)
@@ -64,7 +93,15 @@ public static class Rearrange
         Check.SameDevice(source.Device, source, sourceName);
         Check.SameDevice(source.Device, result, resultName);
         Check.SameDevice(source.Device, table.Index, nameof(table));
-        if (source.Count != table.Sources) throw new ArgumentException($"{sourceName} is {source.Shape}, expected {table.Sources} elements as the table takes from", sourceName);
-        if (result.Count != table.Count) throw new ArgumentException($"{resultName} is {result.Shape}, expected {table.Count} elements as the table makes", resultName);
+        if (source.Count != table.Sources)
+            throw new ArgumentException(
+                $"{sourceName} is {source.Shape}, expected {table.Sources} elements as the table takes from",
+                sourceName
+            );
+        if (result.Count != table.Count)
+            throw new ArgumentException(
+                $"{resultName} is {result.Shape}, expected {table.Count} elements as the table makes",
+                resultName
+            );
     }
 }

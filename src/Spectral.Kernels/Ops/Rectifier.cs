@@ -1,11 +1,13 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>rectifier.cu</c>.</summary>
 [KernelArgs("rectifier", "rectify_f32", "rectify_bf16", "rectify_backward_f32", "rectify_backward_bf16")]
 public struct RectifierArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Z, X;
+    public ulong Z,
+        X;
+
     /// <summary>Elements.</summary>
     public long Count;
 }
@@ -19,7 +21,11 @@ public static class Rectifier
     public static void Forward(Tensor z)
     {
         Check.Floating(z, nameof(z));
-        Run(Launch.Entry(z.DType, "rectify_f32", "rectify_bf16"), new RectifierArgs { X = z.Pointer, Count = z.Count }, z);
+        Run(
+            Launch.Entry(z.DType, "rectify_f32", "rectify_bf16"),
+            new RectifierArgs { X = z.Pointer, Count = z.Count },
+            z
+        );
     }
 
     /// <summary>g = 0 where z is not above 0.</summary>
@@ -32,11 +38,22 @@ public static class Rectifier
         Check.SameShape(z, nameof(z), g, nameof(g));
         Check.SameDType(z, nameof(z), g, nameof(g));
         Check.SameDevice(z.Device, g, nameof(g));
-        Run(Launch.Entry(z.DType, "rectify_backward_f32", "rectify_backward_bf16"), new RectifierArgs { Z = z.Pointer, X = g.Pointer, Count = z.Count }, z);
+        Run(
+            Launch.Entry(z.DType, "rectify_backward_f32", "rectify_backward_bf16"),
+            new RectifierArgs
+            {
+                Z = z.Pointer,
+                X = g.Pointer,
+                Count = z.Count,
+            },
+            z
+        );
     }
 
     private static void Run(string entry, in RectifierArgs args, Tensor like)
     {
-        if (args.Count > 0) like.Device.Kernel("rectifier", entry).Launch(args, Launch.FlatBlocks(args.Count, like.DType), Launch.FlatThreads);
+        if (args.Count > 0)
+            like.Device.Kernel("rectifier", entry)
+                .Launch(args, Launch.FlatBlocks(args.Count, like.DType), Launch.FlatThreads);
     }
 }

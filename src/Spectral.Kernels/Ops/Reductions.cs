@@ -1,13 +1,16 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of the first stage in <c>reductions.cu</c>.</summary>
 [KernelArgs("reductions", "reductions_sum", "reductions_squares")]
 public struct ReductionsPartialArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X, Partials;
+    public ulong X,
+        Partials;
+
     /// <summary>Size.</summary>
-    public long Count, Chunk;
+    public long Count,
+        Chunk;
 }
 
 /// <summary>Arguments of the second stage in <c>reductions.cu</c>.</summary>
@@ -15,9 +18,12 @@ public struct ReductionsPartialArgs
 public struct ReductionsFinishArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Partials, Result;
+    public ulong Partials,
+        Result;
+
     /// <summary>Size.</summary>
     public int Count;
+
     /// <summary>1: the square root of the sum.</summary>
     public int Root;
 }
@@ -39,12 +45,15 @@ public static class GlobalNorm
     /// <param name="tensors">Any shapes, F32, all on one device; none gives 0.</param>
     /// <param name="result">[1] F32; written.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Run(ReadOnlySpan<Tensor> tensors, Tensor result) => Reduction.Run(tensors, "reductions_squares", true, result);
+    public static void Run(ReadOnlySpan<Tensor> tensors, Tensor result) =>
+        Reduction.Run(tensors, "reductions_squares", true, result);
 }
 
 internal static class Reduction
 {
-    private const int ChunkElements = 2048, MaxChunks = 1024, FinishThreads = 256;
+    private const int ChunkElements = 2048,
+        MaxChunks = 1024,
+        FinishThreads = 256;
 
     public static void Run(ReadOnlySpan<Tensor> tensors, string entry, bool root, Tensor result)
     {
@@ -68,14 +77,27 @@ internal static class Reduction
         int done = 0;
         foreach (Tensor tensor in tensors)
         {
-            if (tensor.Count == 0) continue;
+            if (tensor.Count == 0)
+                continue;
             long chunk = ChunkOf(tensor);
             int chunks = Launch.Blocks(tensor.Count, (int)chunk);
-            var args = new ReductionsPartialArgs { X = tensor.Pointer, Partials = partials.Pointer + (ulong)done * sizeof(double), Count = tensor.Count, Chunk = chunk };
+            var args = new ReductionsPartialArgs
+            {
+                X = tensor.Pointer,
+                Partials = partials.Pointer + (ulong)done * sizeof(double),
+                Count = tensor.Count,
+                Chunk = chunk,
+            };
             kernel.Launch(args, Launch.RowBlocks(chunks), Launch.RowThreads);
             done += chunks;
         }
-        var finish = new ReductionsFinishArgs { Partials = partials.Pointer, Result = result.Pointer, Count = total, Root = root ? 1 : 0 };
+        var finish = new ReductionsFinishArgs
+        {
+            Partials = partials.Pointer,
+            Result = result.Pointer,
+            Count = total,
+            Root = root ? 1 : 0,
+        };
         result.Device.Kernel("reductions", "reductions_finish").Launch(finish, 1, FinishThreads);
     }
 

@@ -1,13 +1,21 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of the forward kernels in <c>rms_norm.cu</c>.</summary>
 [KernelArgs("rms_norm", "rms_norm_forward_f32", "rms_norm_forward_bf16")]
 public struct RmsNormForwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X, Weight, Y, InverseRms;
+    public ulong X,
+        Weight,
+        Y,
+        InverseRms;
+
     /// <summary>Size.</summary>
-    public int Rows, Columns, YStride, Lanes;
+    public int Rows,
+        Columns,
+        YStride,
+        Lanes;
+
     /// <summary>Added to the mean square.</summary>
     public float Epsilon;
 }
@@ -17,9 +25,19 @@ public struct RmsNormForwardArgs
 public struct RmsNormBackwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X, Weight, InverseRms, Dy, DResidual, Dx;
+    public ulong X,
+        Weight,
+        InverseRms,
+        Dy,
+        DResidual,
+        Dx;
+
     /// <summary>Size.</summary>
-    public int Rows, Columns, ResidualStride, DxStride, Lanes;
+    public int Rows,
+        Columns,
+        ResidualStride,
+        DxStride,
+        Lanes;
 }
 
 /// <summary>Arguments of the weight gradient kernels in <c>rms_norm.cu</c>.</summary>
@@ -27,15 +45,22 @@ public struct RmsNormBackwardArgs
 public struct RmsNormWeightGradientArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X, InverseRms, Dy, Partials;
+    public ulong X,
+        InverseRms,
+        Dy,
+        Partials;
+
     /// <summary>Size.</summary>
-    public int Rows, Columns, Chunk;
+    public int Rows,
+        Columns,
+        Chunk;
 }
 
 /// <summary>Root mean square normalisation: <c>y = x / √(mean(x²) + ε) ∘ w</c> (Zhang and Sennrich 2019), statistics in F32.</summary>
 public static class RmsNorm
 {
-    private const int ChunkRows = 32, WeightThreads = 128;
+    private const int ChunkRows = 32,
+        WeightThreads = 128;
 
     /// <summary>Normalises every row.</summary>
     /// <param name="x">[N, D] F32 or BF16.</param>
@@ -48,12 +73,21 @@ public static class RmsNorm
     {
         Verify(x, weight, inverseRms);
         y.Check(nameof(y), x.Dim(0), x.Dim(1), x);
-        if (!(epsilon >= 0)) throw new ArgumentException($"epsilon is {epsilon}, expected 0 or more", nameof(epsilon));
-        if (x.Count == 0) return;
+        if (!(epsilon >= 0))
+            throw new ArgumentException($"epsilon is {epsilon}, expected 0 or more", nameof(epsilon));
+        if (x.Count == 0)
+            return;
         var args = new RmsNormForwardArgs
         {
-            X = x.Pointer, Weight = weight.Pointer, Y = y.Pointer, InverseRms = inverseRms.Pointer,
-            Rows = x.Dim(0), Columns = x.Dim(1), YStride = y.Stride, Lanes = Launch.RowLanes(x.Dim(1)), Epsilon = epsilon,
+            X = x.Pointer,
+            Weight = weight.Pointer,
+            Y = y.Pointer,
+            InverseRms = inverseRms.Pointer,
+            Rows = x.Dim(0),
+            Columns = x.Dim(1),
+            YStride = y.Stride,
+            Lanes = Launch.RowLanes(x.Dim(1)),
+            Epsilon = epsilon,
         };
         string entry = Launch.Entry(x.DType, "rms_norm_forward_f32", "rms_norm_forward_bf16");
         x.Device.Kernel("rms_norm", entry).Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
@@ -72,7 +106,16 @@ public static class RmsNorm
     /// <param name="dWeight">[D] F32; null when the weight is frozen.</param>
     /// <param name="accumulateWeight">Add to what <paramref name="dWeight"/> holds.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Backward(Tensor x, Tensor weight, Tensor inverseRms, Tensor dy, ColumnRange dx, ColumnRange? dResidual = null, Tensor? dWeight = null, bool accumulateWeight = false)
+    public static void Backward(
+        Tensor x,
+        Tensor weight,
+        Tensor inverseRms,
+        Tensor dy,
+        ColumnRange dx,
+        ColumnRange? dResidual = null,
+        Tensor? dWeight = null,
+        bool accumulateWeight = false
+    )
     {
         Verify(x, weight, inverseRms);
         Check.SameShape(x, nameof(x), dy, nameof(dy));
@@ -85,13 +128,23 @@ public static class RmsNorm
             Check.Shape(dWeight, nameof(dWeight), x.Dim(1));
             Check.DType(dWeight, nameof(dWeight), DType.F32);
             Check.SameDevice(x.Device, dWeight, nameof(dWeight));
-            WeightGradient(x, inverseRms, dy, dWeight, accumulateWeight);   // first: dx may be dy's memory
+            WeightGradient(x, inverseRms, dy, dWeight, accumulateWeight); // first: dx may be dy's memory
         }
-        if (x.Count == 0) return;
+        if (x.Count == 0)
+            return;
         var args = new RmsNormBackwardArgs
         {
-            X = x.Pointer, Weight = weight.Pointer, InverseRms = inverseRms.Pointer, Dy = dy.Pointer, DResidual = dResidual?.Pointer ?? 0, Dx = dx.Pointer,
-            Rows = x.Dim(0), Columns = x.Dim(1), ResidualStride = dResidual?.Stride ?? 0, DxStride = dx.Stride, Lanes = Launch.RowLanes(x.Dim(1)),
+            X = x.Pointer,
+            Weight = weight.Pointer,
+            InverseRms = inverseRms.Pointer,
+            Dy = dy.Pointer,
+            DResidual = dResidual?.Pointer ?? 0,
+            Dx = dx.Pointer,
+            Rows = x.Dim(0),
+            Columns = x.Dim(1),
+            ResidualStride = dResidual?.Stride ?? 0,
+            DxStride = dx.Stride,
+            Lanes = Launch.RowLanes(x.Dim(1)),
         };
         string entry = Launch.Entry(x.DType, "rms_norm_backward_f32", "rms_norm_backward_bf16");
         x.Device.Kernel("rms_norm", entry).Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
@@ -99,17 +152,24 @@ public static class RmsNorm
 
     private static void WeightGradient(Tensor x, Tensor inverseRms, Tensor dy, Tensor dWeight, bool accumulate)
     {
-        int chunks = Launch.Blocks(x.Dim(0), ChunkRows), columns = x.Dim(1);
+        int chunks = Launch.Blocks(x.Dim(0), ChunkRows),
+            columns = x.Dim(1);
         using Tensor partials = Tensor.Empty(x.Device, (chunks, columns));
         if (partials.Count > 0)
         {
             var args = new RmsNormWeightGradientArgs
             {
-                X = x.Pointer, InverseRms = inverseRms.Pointer, Dy = dy.Pointer, Partials = partials.Pointer,
-                Rows = x.Dim(0), Columns = columns, Chunk = ChunkRows,
+                X = x.Pointer,
+                InverseRms = inverseRms.Pointer,
+                Dy = dy.Pointer,
+                Partials = partials.Pointer,
+                Rows = x.Dim(0),
+                Columns = columns,
+                Chunk = ChunkRows,
             };
             string entry = Launch.Entry(x.DType, "rms_norm_weight_gradient_f32", "rms_norm_weight_gradient_bf16");
-            x.Device.Kernel("rms_norm", entry).Launch(args, Launch.Blocks(columns, WeightThreads * (16 / x.DType.Size())), chunks, 1, WeightThreads);
+            x.Device.Kernel("rms_norm", entry)
+                .Launch(args, Launch.Blocks(columns, WeightThreads * (16 / x.DType.Size())), chunks, 1, WeightThreads);
         }
         BiasGradient.Run(partials, dWeight, accumulate);
     }

@@ -1,13 +1,23 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>rope.cu</c>.</summary>
 [KernelArgs("rope", "rope_forward_f32", "rope_forward_bf16", "rope_backward_f32", "rope_backward_bf16")]
 public struct RopeArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Source, Cosine, Sine, Offsets, Destination;
+    public ulong Source,
+        Cosine,
+        Sine,
+        Offsets,
+        Destination;
+
     /// <summary>Size.</summary>
-    public int Batch, Length, Heads, Half, Positions, MergedStride;
+    public int Batch,
+        Length,
+        Heads,
+        Half,
+        Positions,
+        MergedStride;
 }
 
 /// <summary>
@@ -32,7 +42,16 @@ public static class Rope
             Check.DType(offsets, nameof(offsets), DType.I32);
             Check.SameDevice(y.Device, offsets, nameof(offsets));
         }
-        Run(args with { Source = x.Pointer, Offsets = offsets?.Pointer ?? 0, Destination = y.Pointer }, y, Launch.Entry(y.DType, "rope_forward_f32", "rope_forward_bf16"));
+        Run(
+            args with
+            {
+                Source = x.Pointer,
+                Offsets = offsets?.Pointer ?? 0,
+                Destination = y.Pointer,
+            },
+            y,
+            Launch.Entry(y.DType, "rope_forward_f32", "rope_forward_bf16")
+        );
     }
 
     /// <summary>The adjoint of <see cref="Forward"/> from position 0: rotates back and merges the heads.</summary>
@@ -44,14 +63,23 @@ public static class Rope
     public static void Backward(Tensor dy, Tensor cosine, Tensor sine, ColumnRange dx)
     {
         RopeArgs args = Verify(dx, nameof(dx), dy, cosine, sine);
-        Run(args with { Source = dy.Pointer, Destination = dx.Pointer }, dy, Launch.Entry(dy.DType, "rope_backward_f32", "rope_backward_bf16"));
+        Run(
+            args with
+            {
+                Source = dy.Pointer,
+                Destination = dx.Pointer,
+            },
+            dy,
+            Launch.Entry(dy.DType, "rope_backward_f32", "rope_backward_bf16")
+        );
     }
 
     private static RopeArgs Verify(in ColumnRange merged, string name, Tensor split, Tensor cosine, Tensor sine)
     {
         Heads.Verify(merged, split, name);
         int headDim = split.Dim(3);
-        if (headDim % 2 != 0) throw new ArgumentException($"the head dimension is {headDim}, expected an even one", nameof(split));
+        if (headDim % 2 != 0)
+            throw new ArgumentException($"the head dimension is {headDim}, expected an even one", nameof(split));
         Check.Shape(cosine, nameof(cosine), -1, headDim / 2);
         Check.SameShape(cosine, nameof(cosine), sine, nameof(sine));
         Check.DType(cosine, nameof(cosine), DType.F32);
@@ -60,14 +88,23 @@ public static class Rope
         Check.SameDevice(split.Device, sine, nameof(sine));
         return new RopeArgs
         {
-            Cosine = cosine.Pointer, Sine = sine.Pointer,
-            Batch = split.Dim(0), Length = split.Dim(2), Heads = split.Dim(1), Half = headDim / 2, Positions = cosine.Dim(0), MergedStride = merged.Stride,
+            Cosine = cosine.Pointer,
+            Sine = sine.Pointer,
+            Batch = split.Dim(0),
+            Length = split.Dim(2),
+            Heads = split.Dim(1),
+            Half = headDim / 2,
+            Positions = cosine.Dim(0),
+            MergedStride = merged.Stride,
         };
     }
 
     private static void Run(in RopeArgs args, Tensor split, string entry)
     {
-        if (split.Count == 0) return;
-        split.Device.Kernel("rope", entry).Launch(args, Launch.RowBlocks((long)args.Batch * args.Length), Launch.RowThreads);
+        if (split.Count == 0)
+            return;
+        split
+            .Device.Kernel("rope", entry)
+            .Launch(args, Launch.RowBlocks((long)args.Batch * args.Length), Launch.RowThreads);
     }
 }

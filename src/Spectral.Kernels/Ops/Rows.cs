@@ -1,13 +1,18 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of the kernels in <c>rows.cu</c>.</summary>
 [KernelArgs("rows", "rows_gather_f32", "rows_gather_bf16", "rows_scatter_f32", "rows_scatter_bf16")]
 public struct RowsArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Source, Index, Destination;
+    public ulong Source,
+        Index,
+        Destination;
+
     /// <summary>Size.</summary>
-    public int Rows, Count, Columns;
+    public int Rows,
+        Count,
+        Columns;
 }
 
 /// <summary>Rows taken from a matrix and put back into one.</summary>
@@ -21,7 +26,8 @@ public static class Rows
     public static void Gather(Tensor x, Tensor index, Tensor y)
     {
         Verify(x, index, y);
-        if (y.Count == 0) return;
+        if (y.Count == 0)
+            return;
         Run(Launch.Entry(x.DType, "rows_gather_f32", "rows_gather_bf16"), x, index, y, x.Dim(0));
     }
 
@@ -34,7 +40,8 @@ public static class Rows
     {
         Verify(x, index, y);
         x.Clear();
-        if (y.Count == 0 || x.Count == 0) return;
+        if (y.Count == 0 || x.Count == 0)
+            return;
         Run(Launch.Entry(x.DType, "rows_scatter_f32", "rows_scatter_bf16"), y, index, x, x.Dim(0));
     }
 
@@ -55,8 +62,12 @@ public static class Rows
     {
         var args = new RowsArgs
         {
-            Source = source.Pointer, Index = index.Pointer, Destination = destination.Pointer,
-            Rows = rows, Count = index.Dim(0), Columns = source.Dim(1),
+            Source = source.Pointer,
+            Index = index.Pointer,
+            Destination = destination.Pointer,
+            Rows = rows,
+            Count = index.Dim(0),
+            Columns = source.Dim(1),
         };
         source.Device.Kernel("rows", entry).Launch(args, Launch.RowBlocks(args.Count), Launch.RowThreads);
     }

@@ -1,13 +1,20 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>scale_shift</c>.</summary>
 [KernelArgs("scale_shift", "scale_shift_f32", "scale_shift_bf16")]
 public struct ScaleShiftArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X, Scale, Shift, Y;
+    public ulong X,
+        Scale,
+        Shift,
+        Y;
+
     /// <summary>Size.</summary>
-    public int Rows, Columns, Chunk;
+    public int Rows,
+        Columns,
+        Chunk;
+
     /// <summary>1: add to what y holds.</summary>
     public int Accumulate;
 }
@@ -17,9 +24,15 @@ public struct ScaleShiftArgs
 public struct ScaleGradientArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Dy, X, Sums;
+    public ulong Dy,
+        X,
+        Sums;
+
     /// <summary>Size.</summary>
-    public int Rows, Columns, Chunk;
+    public int Rows,
+        Columns,
+        Chunk;
+
     /// <summary>1: add to what the sums hold.</summary>
     public int Accumulate;
 }
@@ -27,7 +40,8 @@ public struct ScaleGradientArgs
 /// <summary>Scaling and shifting of features, as IA3, SSF and the magnitudes of DoRA do with a layer's inputs or outputs.</summary>
 public static class ScaleShift
 {
-    private const int ChunkRows = 64, Threads = 128;
+    private const int ChunkRows = 64,
+        Threads = 128;
 
     /// <summary>y = scale ∘ x + shift, per column.</summary>
     /// <param name="x">[N, F] F32 or BF16.</param>
@@ -52,7 +66,8 @@ public static class ScaleShift
     /// <param name="dx">[N, F], same type; may be dy unless it is added to.</param>
     /// <param name="accumulate">Add to dx.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Backward(Tensor dy, Tensor scale, Tensor dx, bool accumulate = false) => Run(dy, scale, null, dx, accumulate);
+    public static void Backward(Tensor dy, Tensor scale, Tensor dx, bool accumulate = false) =>
+        Run(dy, scale, null, dx, accumulate);
 
     /// <summary><c>dScale[j] (+)= Σᵢ dy[i, j] x[i, j]</c>, F32, in an order that depends on the shape alone.</summary>
     /// <param name="dy">[N, F] F32 or BF16.</param>
@@ -67,22 +82,33 @@ public static class ScaleShift
         Check.SameDType(dy, nameof(dy), x, nameof(x));
         Check.SameDevice(dy.Device, x, nameof(x));
         CheckVector(dScale, nameof(dScale), dy);
-        if (dScale.Count == 0) return;
+        if (dScale.Count == 0)
+            return;
         if (dy.Count == 0)
         {
-            if (!accumulate) dScale.Clear();
+            if (!accumulate)
+                dScale.Clear();
             return;
         }
-        int rows = dy.Dim(0), columns = dy.Dim(1), chunks = Launch.Blocks(rows, ChunkRows);
+        int rows = dy.Dim(0),
+            columns = dy.Dim(1),
+            chunks = Launch.Blocks(rows, ChunkRows);
         using Tensor? partials = chunks == 1 ? null : Tensor.Empty(dy.Device, (chunks, columns));
         var args = new ScaleGradientArgs
         {
-            Dy = dy.Pointer, X = x.Pointer, Sums = (partials ?? dScale).Pointer, Rows = rows, Columns = columns, Chunk = ChunkRows,
+            Dy = dy.Pointer,
+            X = x.Pointer,
+            Sums = (partials ?? dScale).Pointer,
+            Rows = rows,
+            Columns = columns,
+            Chunk = ChunkRows,
             Accumulate = accumulate && partials is null ? 1 : 0,
         };
         string entry = Launch.Entry(dy.DType, "scale_gradient_f32", "scale_gradient_bf16");
-        dy.Device.Kernel("scale_shift", entry).Launch(args, Launch.Blocks(columns, Threads * (16 / dy.DType.Size())), chunks, 1, Threads);
-        if (partials is null) return;
+        dy.Device.Kernel("scale_shift", entry)
+            .Launch(args, Launch.Blocks(columns, Threads * (16 / dy.DType.Size())), chunks, 1, Threads);
+        if (partials is null)
+            return;
         using Tensor flat = dScale.View(columns);
         BiasGradient.Run(partials, flat, accumulate);
     }
@@ -94,14 +120,28 @@ public static class ScaleShift
         Check.SameShape(x, nameof(x), y, nameof(y));
         Check.SameDType(x, nameof(x), y, nameof(y));
         Check.SameDevice(x.Device, y, nameof(y));
-        if (x.Count == 0) return;
+        if (x.Count == 0)
+            return;
         var args = new ScaleShiftArgs
         {
-            X = x.Pointer, Scale = scale.Pointer, Shift = shift?.Pointer ?? 0, Y = y.Pointer, Rows = x.Dim(0), Columns = x.Dim(1), Chunk = ChunkRows,
+            X = x.Pointer,
+            Scale = scale.Pointer,
+            Shift = shift?.Pointer ?? 0,
+            Y = y.Pointer,
+            Rows = x.Dim(0),
+            Columns = x.Dim(1),
+            Chunk = ChunkRows,
             Accumulate = accumulate ? 1 : 0,
         };
         string entry = Launch.Entry(x.DType, "scale_shift_f32", "scale_shift_bf16");
-        x.Device.Kernel("scale_shift", entry).Launch(args, Launch.Blocks(args.Columns, Threads * (16 / x.DType.Size())), Launch.Blocks(args.Rows, ChunkRows), 1, Threads);
+        x.Device.Kernel("scale_shift", entry)
+            .Launch(
+                args,
+                Launch.Blocks(args.Columns, Threads * (16 / x.DType.Size())),
+                Launch.Blocks(args.Rows, ChunkRows),
+                1,
+                Threads
+            );
     }
 
     private static void CheckMatrix(Tensor matrix, string name)
@@ -115,6 +155,7 @@ public static class ScaleShift
     {
         Check.DType(vector, name, DType.F32);
         Check.SameDevice(matrix.Device, vector, name);
-        if (vector.Count != matrix.Dim(1)) throw new ArgumentException($"{name} is {vector.Shape}, expected {matrix.Dim(1)} elements", name);
+        if (vector.Count != matrix.Dim(1))
+            throw new ArgumentException($"{name} is {vector.Shape}, expected {matrix.Dim(1)} elements", name);
     }
 }

@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>spectral_middle_f32</c>.</summary>
 [KernelArgs("spectral_rescale", "spectral_middle_f32")]
@@ -6,14 +6,19 @@ public struct SpectralMiddleArgs
 {
     /// <summary>[directions].</summary>
     public ulong Sigma;
+
     /// <summary>[directions].</summary>
     public ulong Delta;
+
     /// <summary>[directions + extra].</summary>
     public ulong Middle;
+
     /// <summary>k.</summary>
     public int Directions;
+
     /// <summary>Entries after them.</summary>
     public int Extra;
+
     /// <summary>Their value.</summary>
     public float Scale;
 }
@@ -24,12 +29,16 @@ public struct SpectralDeltaGradientArgs
 {
     /// <summary>[directions].</summary>
     public ulong Sigma;
+
     /// <summary>[directions].</summary>
     public ulong MiddleGradient;
+
     /// <summary>[directions].</summary>
     public ulong DeltaGradient;
+
     /// <summary>k.</summary>
     public int Directions;
+
     /// <summary>1: add to the gradient.</summary>
     public int Accumulate;
 }
@@ -56,10 +65,25 @@ public static class SpectralRescale
         CheckVector(delta, nameof(delta), sigma.Device, directions);
         CheckVector(middle, nameof(middle), sigma.Device, -1);
         int extra = middle.Dim(0) - directions;
-        if (extra < 0) throw new ArgumentException($"middle is {middle.Shape}, expected at least the {directions} entries of sigma", nameof(middle));
-        if (middle.Count == 0) return;
-        var args = new SpectralMiddleArgs { Sigma = sigma.Pointer, Delta = delta.Pointer, Middle = middle.Pointer, Directions = directions, Extra = extra, Scale = scale };
-        sigma.Device.Kernel("spectral_rescale", "spectral_middle_f32").Launch(args, (middle.Dim(0) + Threads - 1) / Threads, Threads);
+        if (extra < 0)
+            throw new ArgumentException(
+                $"middle is {middle.Shape}, expected at least the {directions} entries of sigma",
+                nameof(middle)
+            );
+        if (middle.Count == 0)
+            return;
+        var args = new SpectralMiddleArgs
+        {
+            Sigma = sigma.Pointer,
+            Delta = delta.Pointer,
+            Middle = middle.Pointer,
+            Directions = directions,
+            Extra = extra,
+            Scale = scale,
+        };
+        sigma
+            .Device.Kernel("spectral_rescale", "spectral_middle_f32")
+            .Launch(args, (middle.Dim(0) + Threads - 1) / Threads, Threads);
     }
 
     /// <summary>dδᵢ (+)= σᵢ · dcᵢ.</summary>
@@ -74,12 +98,19 @@ public static class SpectralRescale
         int directions = sigma.Dim(0);
         CheckVector(middleGradient, nameof(middleGradient), sigma.Device, directions);
         CheckVector(deltaGradient, nameof(deltaGradient), sigma.Device, directions);
-        if (directions == 0) return;
+        if (directions == 0)
+            return;
         var args = new SpectralDeltaGradientArgs
         {
-            Sigma = sigma.Pointer, MiddleGradient = middleGradient.Pointer, DeltaGradient = deltaGradient.Pointer, Directions = directions, Accumulate = accumulate ? 1 : 0,
+            Sigma = sigma.Pointer,
+            MiddleGradient = middleGradient.Pointer,
+            DeltaGradient = deltaGradient.Pointer,
+            Directions = directions,
+            Accumulate = accumulate ? 1 : 0,
         };
-        sigma.Device.Kernel("spectral_rescale", "spectral_delta_gradient_f32").Launch(args, (directions + Threads - 1) / Threads, Threads);
+        sigma
+            .Device.Kernel("spectral_rescale", "spectral_delta_gradient_f32")
+            .Launch(args, (directions + Threads - 1) / Threads, Threads);
     }
 
     private static void CheckVector(Tensor tensor, string name, Device device, int length)

@@ -1,13 +1,16 @@
 using System.Runtime.InteropServices;
 
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>step_state.cu</c>; a null norm or null losses mean that they are not checked.</summary>
 [KernelArgs("step_state", "step_state_advance", "step_state_next_batch")]
 public struct StepStateArgs
 {
     /// <summary>Device address.</summary>
-    public ulong State, Norm, Losses;
+    public ulong State,
+        Norm,
+        Losses;
+
     /// <summary>Number of losses.</summary>
     public long Count;
 }
@@ -23,15 +26,32 @@ public sealed class StepState : IDisposable
     [StructLayout(LayoutKind.Sequential)]
     private struct Values
     {
-        public double LearningRate, Beta1, Beta2, Epsilon, WeightDecay, MaxNorm;
-        public float LossScale, Unused;
-        public double Step, Norm;
-        public float Decay, StepSize, OneMinusBeta1, KeepBeta2, OneMinusBeta2, Correction, EpsilonF, Clip;
-        public int Skip, UnusedToo;
-        public ulong DropoutSeed, DropoutOffset;
+        public double LearningRate,
+            Beta1,
+            Beta2,
+            Epsilon,
+            WeightDecay,
+            MaxNorm;
+        public float LossScale,
+            Unused;
+        public double Step,
+            Norm;
+        public float Decay,
+            StepSize,
+            OneMinusBeta1,
+            KeepBeta2,
+            OneMinusBeta2,
+            Correction,
+            EpsilonF,
+            Clip;
+        public int Skip,
+            UnusedToo;
+        public ulong DropoutSeed,
+            DropoutOffset;
     }
 
-    private const int StateDoubles = 16, SettingsBytes = 56;
+    private const int StateDoubles = 16,
+        SettingsBytes = 56;
 
     private readonly Tensor _values;
 
@@ -39,7 +59,12 @@ public sealed class StepState : IDisposable
     public StepState(Device device)
     {
         _values = Tensor.Zeros(device, StateDoubles, DType.F64);
-        LossScale = Tensor.FromPointer(device, (nint)(_values.Pointer + (ulong)Marshal.OffsetOf<Values>(nameof(Values.LossScale))), 1, DType.F32);
+        LossScale = Tensor.FromPointer(
+            device,
+            (nint)(_values.Pointer + (ulong)Marshal.OffsetOf<Values>(nameof(Values.LossScale))),
+            1,
+            DType.F32
+        );
     }
 
     /// <summary>The device it lives on.</summary>
@@ -61,13 +86,32 @@ public sealed class StepState : IDisposable
     /// <exception cref="ArgumentException">A setting is out of range.</exception>
     public void Configure(in AdamWSettings settings, float lossScale = 1)
     {
-        if (!(settings.Beta1 is >= 0 and < 1 && settings.Beta2 is >= 0 and < 1)) throw new ArgumentException($"beta1 is {settings.Beta1} and beta2 {settings.Beta2}, expected 0 or more and below 1", nameof(settings));
-        if (!(double.IsFinite(settings.LearningRate) && double.IsFinite(settings.WeightDecay) && settings.Epsilon >= 0 && settings.MaxNorm >= 0))
-            throw new ArgumentException($"{settings}: expected a finite learning rate and weight decay, epsilon and max norm of 0 or more", nameof(settings));
+        if (!(settings.Beta1 is >= 0 and < 1 && settings.Beta2 is >= 0 and < 1))
+            throw new ArgumentException(
+                $"beta1 is {settings.Beta1} and beta2 {settings.Beta2}, expected 0 or more and below 1",
+                nameof(settings)
+            );
+        if (
+            !(
+                double.IsFinite(settings.LearningRate)
+                && double.IsFinite(settings.WeightDecay)
+                && settings.Epsilon >= 0
+                && settings.MaxNorm >= 0
+            )
+        )
+            throw new ArgumentException(
+                $"{settings}: expected a finite learning rate and weight decay, epsilon and max norm of 0 or more",
+                nameof(settings)
+            );
         var values = new Values
         {
-            LearningRate = settings.LearningRate, Beta1 = settings.Beta1, Beta2 = settings.Beta2, Epsilon = settings.Epsilon,
-            WeightDecay = settings.WeightDecay, MaxNorm = settings.MaxNorm, LossScale = lossScale,
+            LearningRate = settings.LearningRate,
+            Beta1 = settings.Beta1,
+            Beta2 = settings.Beta2,
+            Epsilon = settings.Epsilon,
+            WeightDecay = settings.WeightDecay,
+            MaxNorm = settings.MaxNorm,
+            LossScale = lossScale,
         };
         Write(0, MemoryMarshal.AsBytes(new ReadOnlySpan<Values>(in values))[..SettingsBytes]);
     }
@@ -75,7 +119,8 @@ public sealed class StepState : IDisposable
     /// <summary>Starts dropout's random numbers: the masks of all later micro-batches depend on these two alone.</summary>
     /// <param name="seed">Key of the generator.</param>
     /// <param name="offset">Micro-batches made so far, to go on with a saved run.</param>
-    public void SeedDropout(ulong seed, ulong offset = 0) => Write(StateDoubles - 2, MemoryMarshal.AsBytes<ulong>([seed, offset]));
+    public void SeedDropout(ulong seed, ulong offset = 0) =>
+        Write(StateDoubles - 2, MemoryMarshal.AsBytes<ulong>([seed, offset]));
 
     /// <summary>Moves dropout on to the next micro-batch.</summary>
     public void NextBatch() => Launch("step_state_next_batch", new StepStateArgs { State = Pointer });
@@ -100,7 +145,16 @@ public sealed class StepState : IDisposable
             Check.DType(losses, nameof(losses), DType.F32);
             Check.SameDevice(Device, losses, nameof(losses));
         }
-        Launch("step_state_advance", new StepStateArgs { State = Pointer, Norm = norm?.Pointer ?? 0, Losses = losses?.Pointer ?? 0, Count = losses?.Count ?? 0 });
+        Launch(
+            "step_state_advance",
+            new StepStateArgs
+            {
+                State = Pointer,
+                Norm = norm?.Pointer ?? 0,
+                Losses = losses?.Pointer ?? 0,
+                Count = losses?.Count ?? 0,
+            }
+        );
     }
 
     /// <summary>Updates made so far, the norm given to the last <see cref="Advance"/> and whether it skipped; waits for the device.</summary>
@@ -122,8 +176,12 @@ public sealed class StepState : IDisposable
     /// <exception cref="ArgumentException">The number is negative.</exception>
     public void SetSteps(long steps)
     {
-        if (steps < 0) throw new ArgumentException($"steps is {steps}, expected 0 or more", nameof(steps));
-        Write((int)Marshal.OffsetOf<Values>(nameof(Values.Step)) / sizeof(double), MemoryMarshal.AsBytes<double>([steps]));
+        if (steps < 0)
+            throw new ArgumentException($"steps is {steps}, expected 0 or more", nameof(steps));
+        Write(
+            (int)Marshal.OffsetOf<Values>(nameof(Values.Step)) / sizeof(double),
+            MemoryMarshal.AsBytes<double>([steps])
+        );
     }
 
     /// <summary>Gives the memory back. A second call does nothing.</summary>

@@ -1,17 +1,24 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of the forward kernels in <c>swiglu.cu</c>.</summary>
 [KernelArgs("swiglu", "swiglu_forward_f32", "swiglu_forward_bf16")]
 public struct SwiGluForwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Gate, Up, Y;
+    public ulong Gate,
+        Up,
+        Y;
+
     /// <summary>Size.</summary>
     public long Columns;
+
     /// <summary>Blocks for each row.</summary>
     public uint Blocks;
+
     /// <summary>Elements from one row to the next.</summary>
-    public int GateStride, UpStride, YStride;
+    public int GateStride,
+        UpStride,
+        YStride;
 }
 
 /// <summary>Arguments of the backward kernels in <c>swiglu.cu</c>.</summary>
@@ -19,13 +26,23 @@ public struct SwiGluForwardArgs
 public struct SwiGluBackwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Gate, Up, Dy, DGate, DUp;
+    public ulong Gate,
+        Up,
+        Dy,
+        DGate,
+        DUp;
+
     /// <summary>Size.</summary>
     public long Columns;
+
     /// <summary>Blocks for each row.</summary>
     public uint Blocks;
+
     /// <summary>Elements from one row to the next.</summary>
-    public int GateStride, UpStride, DGateStride, DUpStride;
+    public int GateStride,
+        UpStride,
+        DGateStride,
+        DUpStride;
 }
 
 /// <summary>
@@ -44,14 +61,23 @@ public static class SwiGlu
         (int rows, int columns) = Verify(gate);
         up.Check(nameof(up), rows, columns, gate.Matrix);
         y.Check(nameof(y), rows, columns, gate.Matrix);
-        if (rows == 0 || columns == 0) return;
+        if (rows == 0 || columns == 0)
+            return;
         DType type = gate.Matrix.DType;
         (long length, uint blocks, int grid) = Layout(type, rows, columns, IsWhole(gate) && IsWhole(up) && IsWhole(y));
         var args = new SwiGluForwardArgs
         {
-            Gate = gate.Pointer, Up = up.Pointer, Y = y.Pointer, Columns = length, Blocks = blocks, GateStride = gate.Stride, UpStride = up.Stride, YStride = y.Stride,
+            Gate = gate.Pointer,
+            Up = up.Pointer,
+            Y = y.Pointer,
+            Columns = length,
+            Blocks = blocks,
+            GateStride = gate.Stride,
+            UpStride = up.Stride,
+            YStride = y.Stride,
         };
-        gate.Matrix.Device.Kernel("swiglu", Launch.Entry(type, "swiglu_forward_f32", "swiglu_forward_bf16")).Launch(args, grid, Launch.FlatThreads);
+        gate.Matrix.Device.Kernel("swiglu", Launch.Entry(type, "swiglu_forward_f32", "swiglu_forward_bf16"))
+            .Launch(args, grid, Launch.FlatThreads);
     }
 
     /// <summary><c>dGate = dy ∘ up ∘ silu′(gate)</c>, <c>dUp = dy ∘ silu(gate)</c>.</summary>
@@ -70,14 +96,30 @@ public static class SwiGlu
         Check.SameDevice(gate.Matrix.Device, dy, nameof(dy));
         dGate.Check(nameof(dGate), rows, columns, gate.Matrix);
         dUp.Check(nameof(dUp), rows, columns, gate.Matrix);
-        if (rows == 0 || columns == 0) return;
-        (long length, uint blocks, int grid) = Layout(dy.DType, rows, columns, IsWhole(gate) && IsWhole(up) && IsWhole(dGate) && IsWhole(dUp));
+        if (rows == 0 || columns == 0)
+            return;
+        (long length, uint blocks, int grid) = Layout(
+            dy.DType,
+            rows,
+            columns,
+            IsWhole(gate) && IsWhole(up) && IsWhole(dGate) && IsWhole(dUp)
+        );
         var args = new SwiGluBackwardArgs
         {
-            Gate = gate.Pointer, Up = up.Pointer, Dy = dy.Pointer, DGate = dGate.Pointer, DUp = dUp.Pointer, Columns = length, Blocks = blocks,
-            GateStride = gate.Stride, UpStride = up.Stride, DGateStride = dGate.Stride, DUpStride = dUp.Stride,
+            Gate = gate.Pointer,
+            Up = up.Pointer,
+            Dy = dy.Pointer,
+            DGate = dGate.Pointer,
+            DUp = dUp.Pointer,
+            Columns = length,
+            Blocks = blocks,
+            GateStride = gate.Stride,
+            UpStride = up.Stride,
+            DGateStride = dGate.Stride,
+            DUpStride = dUp.Stride,
         };
-        dy.Device.Kernel("swiglu", Launch.Entry(dy.DType, "swiglu_backward_f32", "swiglu_backward_bf16")).Launch(args, grid, Launch.FlatThreads);
+        dy.Device.Kernel("swiglu", Launch.Entry(dy.DType, "swiglu_backward_f32", "swiglu_backward_bf16"))
+            .Launch(args, grid, Launch.FlatThreads);
     }
 
     private static (int Rows, int Columns) Verify(in ColumnRange gate)

@@ -1,13 +1,18 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops;
 
 /// <summary>Arguments of <c>top_k_select</c>.</summary>
 [KernelArgs("top_k_mixture", "top_k_select")]
 public struct TopKSelectArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Logits, Index, Weight;
+    public ulong Logits,
+        Index,
+        Weight;
+
     /// <summary>Size.</summary>
-    public int Pieces, N, K;
+    public int Pieces,
+        N,
+        K;
 }
 
 /// <summary>Arguments of the other kernels in <c>top_k_mixture.cu</c>.</summary>
@@ -15,9 +20,18 @@ public struct TopKSelectArgs
 public struct TopKMixtureArgs
 {
     /// <summary>Device address; Result is y, dlogits or dbank.</summary>
-    public ulong Bank, Index, Weight, Dy, Result;
+    public ulong Bank,
+        Index,
+        Weight,
+        Dy,
+        Result;
+
     /// <summary>Size.</summary>
-    public int Pieces, N, Length, K;
+    public int Pieces,
+        N,
+        Length,
+        K;
+
     /// <summary>1: added to what the result holds.</summary>
     public int Accumulate;
 }
@@ -43,8 +57,17 @@ public static class TopKMixture
         Check.SameDevice(logits.Device, logits, nameof(logits));
         (int pieces, int n) = (logits.Dim(0), logits.Dim(1));
         Choices(index, weight, pieces, n, logits.Device);
-        if (pieces == 0) return;
-        var args = new TopKSelectArgs { Logits = logits.Pointer, Index = index.Pointer, Weight = weight.Pointer, Pieces = pieces, N = n, K = index.Dim(1) };
+        if (pieces == 0)
+            return;
+        var args = new TopKSelectArgs
+        {
+            Logits = logits.Pointer,
+            Index = index.Pointer,
+            Weight = weight.Pointer,
+            Pieces = pieces,
+            N = n,
+            K = index.Dim(1),
+        };
         logits.Device.Kernel("top_k_mixture", "top_k_select").Launch(args, Launch.RowBlocks(pieces), Launch.RowThreads);
     }
 
@@ -57,9 +80,11 @@ public static class TopKMixture
     public static void Forward(Tensor bank, Tensor index, Tensor weight, Tensor y)
     {
         TopKMixtureArgs args = Arguments(bank, index, weight, y, nameof(y));
-        if (y.Count == 0) return;
+        if (y.Count == 0)
+            return;
         args.Result = y.Pointer;
-        y.Device.Kernel("top_k_mixture", "top_k_mixture_forward").Launch(args, Launch.Blocks(y.Count, Launch.FlatThreads), Launch.FlatThreads);
+        y.Device.Kernel("top_k_mixture", "top_k_mixture_forward")
+            .Launch(args, Launch.Blocks(y.Count, Launch.FlatThreads), Launch.FlatThreads);
     }
 
     /// <summary>The gradient of the logits: that of the softmax for the chosen ones, none for the others.</summary>
@@ -70,15 +95,24 @@ public static class TopKMixture
     /// <param name="dLogits">[p, n] F32.</param>
     /// <param name="accumulate">Whether it is added to what dLogits holds.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void BackwardLogits(Tensor bank, Tensor index, Tensor weight, Tensor dy, Tensor dLogits, bool accumulate = false)
+    public static void BackwardLogits(
+        Tensor bank,
+        Tensor index,
+        Tensor weight,
+        Tensor dy,
+        Tensor dLogits,
+        bool accumulate = false
+    )
     {
         TopKMixtureArgs args = Arguments(bank, index, weight, dy, nameof(dy));
         Check.Shape(dLogits, nameof(dLogits), dy.Dim(0), bank.Dim(0));
         Check.DType(dLogits, nameof(dLogits), DType.F32);
         Check.SameDevice(bank.Device, dLogits, nameof(dLogits));
-        if (dLogits.Count == 0) return;
+        if (dLogits.Count == 0)
+            return;
         (args.Dy, args.Result, args.Accumulate) = (dy.Pointer, dLogits.Pointer, accumulate ? 1 : 0);
-        dy.Device.Kernel("top_k_mixture", "top_k_mixture_backward_logits").Launch(args, Launch.RowBlocks(args.Pieces), Launch.RowThreads);
+        dy.Device.Kernel("top_k_mixture", "top_k_mixture_backward_logits")
+            .Launch(args, Launch.RowBlocks(args.Pieces), Launch.RowThreads);
     }
 
     /// <summary><c>dBank[j, :] = Σ weight[p, t] · dy[p, :] (+ dBank[j, :])</c> over the choices of j, by p, then t.</summary>
@@ -91,9 +125,11 @@ public static class TopKMixture
     public static void BackwardBank(Tensor index, Tensor weight, Tensor dy, Tensor dBank, bool accumulate = false)
     {
         TopKMixtureArgs args = Arguments(dBank, index, weight, dy, nameof(dy));
-        if (dBank.Count == 0) return;
+        if (dBank.Count == 0)
+            return;
         (args.Dy, args.Result, args.Accumulate) = (dy.Pointer, dBank.Pointer, accumulate ? 1 : 0);
-        dy.Device.Kernel("top_k_mixture", "top_k_mixture_backward_bank").Launch(args, Launch.Blocks(dBank.Count, Launch.FlatThreads), Launch.FlatThreads);
+        dy.Device.Kernel("top_k_mixture", "top_k_mixture_backward_bank")
+            .Launch(args, Launch.Blocks(dBank.Count, Launch.FlatThreads), Launch.FlatThreads);
     }
 
     private static TopKMixtureArgs Arguments(Tensor bank, Tensor index, Tensor weight, Tensor rows, string rowsName)
@@ -107,7 +143,13 @@ public static class TopKMixture
         Choices(index, weight, rows.Dim(0), bank.Dim(0), bank.Device);
         return new TopKMixtureArgs
         {
-            Bank = bank.Pointer, Index = index.Pointer, Weight = weight.Pointer, Pieces = rows.Dim(0), N = bank.Dim(0), Length = bank.Dim(1), K = index.Dim(1),
+            Bank = bank.Pointer,
+            Index = index.Pointer,
+            Weight = weight.Pointer,
+            Pieces = rows.Dim(0),
+            N = bank.Dim(0),
+            Length = bank.Dim(1),
+            K = index.Dim(1),
         };
     }
 
@@ -117,7 +159,11 @@ public static class TopKMixture
         Check.DType(index, nameof(index), DType.I32);
         Check.SameDevice(device, index, nameof(index));
         int k = index.Dim(1);
-        if (k < 1 || k > n || k > MostChosen) throw new ArgumentException($"{k} of {n} vectors are to be chosen, expected 1 to {Math.Min(n, MostChosen)}", nameof(index));
+        if (k < 1 || k > n || k > MostChosen)
+            throw new ArgumentException(
+                $"{k} of {n} vectors are to be chosen, expected 1 to {Math.Min(n, MostChosen)}",
+                nameof(index)
+            );
         Check.Shape(weight, nameof(weight), pieces, k);
         Check.DType(weight, nameof(weight), DType.F32);
         Check.SameDevice(device, weight, nameof(weight));

@@ -1,6 +1,13 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.Calibration;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Numerics;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <content>How an adapter comes to be: fresh, from a folder, or from the state of a run.</content>
 public sealed partial class Adapter
@@ -20,7 +27,12 @@ public sealed partial class Adapter
     /// </exception>
     /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter
     /// already.</exception>
-    public static Adapter Attach(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, ICalibration? calibration = null)
+    public static Adapter Attach(
+        CausalLanguageModel model,
+        AdapterMethod method,
+        AdapterOptions options,
+        ICalibration? calibration = null
+    )
     {
         options.CheckSettings(method);
         options = AdapterTargets.Resolved(model.Adaptable, options);
@@ -29,17 +41,27 @@ public sealed partial class Adapter
             throw new InputException($"{method.Name} starts from data: expected calibration records");
         TiedHead.Check(model.Config, options);
         var targets = AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options);
-        if (method.StartsFromData
-            && targets.FirstOrDefault(linear => linear == model.Embedding || linear == model.Head) is { } unseen)
-            throw new InputException($"{method.Name} starts from data, which it does not see at {unseen.Name}; "
-                + "expected targets without it");
+        if (
+            method.StartsFromData
+            && targets.FirstOrDefault(linear => linear == model.Embedding || linear == model.Head) is { } unseen
+        )
+            throw new InputException(
+                $"{method.Name} starts from data, which it does not see at {unseen.Name}; "
+                    + "expected targets without it"
+            );
         var settings = method.Distribute([.. targets.Select(linear => linear.ModuleShape)], options, calibration);
         Linear[] linears = [.. targets.Where((_, i) => settings[i] is not null)];
         if (linears.Length < targets.Length)
             options = options with { TargetModules = [.. linears.Select(linear => linear.Name)] };
-        var modules = AdaptedModule.Describe(method, [.. linears.Select(linear => linear.ModuleShape).Zip(settings.OfType<AdapterOptions>())]);
+        var modules = AdaptedModule.Describe(
+            method,
+            [.. linears.Select(linear => linear.ModuleShape).Zip(settings.OfType<AdapterOptions>())]
+        );
         KeptOptions.Require(
-            AdapterConfig.Of(method, options, modules), modules, model.Adaptable.Select(linear => linear.Name));
+            AdapterConfig.Of(method, options, modules),
+            modules,
+            model.Adaptable.Select(linear => linear.Name)
+        );
         var saved = Saved(model, options, modules);
         return Build(model, method, options, modules, saved, adapter => adapter.Begin(linears, calibration));
     }
@@ -56,15 +78,26 @@ public sealed partial class Adapter
     public static Adapter Load(CausalLanguageModel model, string directory, double learningRateRatio = 1)
     {
         using var folder = model.Path is null ? null : ModelFolder.Open(model.Path);
-        using var reader = folder is null ? new AdapterReader(directory, model.Config, learningRateRatio) : new AdapterReader(directory, folder, learningRateRatio);
-        return Build(model, reader.Method, reader.Options, reader.Modules, reader.Saved, adapter =>
-        {
-            adapter._baseModel = reader.BaseModel ?? adapter._baseModel;
-            reader.Fill(adapter.Modules, module =>
-                model.Adaptable.First(linear => linear.Name == module.Shape.Name).Weight.Value);
-            foreach (var (tensor, parameter) in adapter._factors.Saved)
-                parameter.Master.CopyFrom(reader.Stored(tensor).ToFloats());
-        });
+        using var reader = folder is null
+            ? new AdapterReader(directory, model.Config, learningRateRatio)
+            : new AdapterReader(directory, folder, learningRateRatio);
+        return Build(
+            model,
+            reader.Method,
+            reader.Options,
+            reader.Modules,
+            reader.Saved,
+            adapter =>
+            {
+                adapter._baseModel = reader.BaseModel ?? adapter._baseModel;
+                reader.Fill(
+                    adapter.Modules,
+                    module => model.Adaptable.First(linear => linear.Name == module.Shape.Name).Weight.Value
+                );
+                foreach (var (tensor, parameter) in adapter._factors.Saved)
+                    parameter.Master.CopyFrom(reader.Stored(tensor).ToFloats());
+            }
+        );
     }
 
     /// <summary>
@@ -80,22 +113,37 @@ public sealed partial class Adapter
     /// thing that does not fit.</exception>
     /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter
     /// already.</exception>
-    public static Adapter Restore(CausalLanguageModel model, AdapterMethod method, AdapterOptions options, TrainerState state)
+    public static Adapter Restore(
+        CausalLanguageModel model,
+        AdapterMethod method,
+        AdapterOptions options,
+        TrainerState state
+    )
     {
         options.CheckSettings(method);
         options = AdapterTargets.Resolved(model.Adaptable, options);
         var linears = model.Adaptable.ToDictionary(linear => linear.Name);
         var layers = state.Layers ?? throw new InputException($"{state.Path}: the state of a run without an adapter");
         if (layers.FirstOrDefault(layer => !linears.ContainsKey(layer.Name)) is { } unknown)
-            throw new InputException($"{state.Path}: has a layer {InputText.Quote(unknown.Name)}, which the model has not");
+            throw new InputException(
+                $"{state.Path}: has a layer {InputText.Quote(unknown.Name)}, which the model has not"
+            );
         if (layers.Count < AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options).Length)
             options = options with { TargetModules = [.. layers.Select(layer => layer.Name)] };
         ModuleShape[] shapes = [.. layers.Select(layer => linears[layer.Name].ModuleShape)];
-        var modules = AdaptedModule.Describe(method, [.. shapes.Zip(layers, (shape, layer) =>
-        {
-            var settings = method.Fit(options.For(shape.Name), shape, shapes);
-            return (shape, settings with { Rank = layer.Rank, Alpha = layer.Alpha });
-        })]);
+        var modules = AdaptedModule.Describe(
+            method,
+            [
+                .. shapes.Zip(
+                    layers,
+                    (shape, layer) =>
+                    {
+                        var settings = method.Fit(options.For(shape.Name), shape, shapes);
+                        return (shape, settings with { Rank = layer.Rank, Alpha = layer.Alpha });
+                    }
+                ),
+            ]
+        );
         return Build(model, method, options, modules, Saved(model, options, modules), state.Fill);
     }
 
@@ -105,7 +153,8 @@ public sealed partial class Adapter
         AdapterOptions options,
         IReadOnlyList<AdaptedModule> modules,
         IReadOnlyList<SavedTensor> saved,
-        Action<Adapter> fill)
+        Action<Adapter> fill
+    )
     {
         RequireFrozen(model);
         if (!(options.Dropout is >= 0 and < 1))
@@ -127,19 +176,22 @@ public sealed partial class Adapter
     private static IReadOnlyList<SavedTensor> Saved(
         CausalLanguageModel model,
         AdapterOptions options,
-        IReadOnlyList<AdaptedModule> modules) =>
-    [
-        .. SavedModules.Of(model.Config, options.ModulesToSave),
-        .. SavedModules.OtherBiases(model.Config, options, modules),
-        .. SavedRows.Of(model.Config, options),
-    ];
+        IReadOnlyList<AdaptedModule> modules
+    ) =>
+        [
+            .. SavedModules.Of(model.Config, options.ModulesToSave),
+            .. SavedModules.OtherBiases(model.Config, options, modules),
+            .. SavedRows.Of(model.Config, options),
+        ];
 
     private static void RequireFrozen(CausalLanguageModel model)
     {
         if (model.Trainable is not null)
-            throw new InvalidOperationException(model.Adapter is null
-                ? "the model's own weights train; load it with frozen weights to adapt it"
-                : "the model has an adapter already; detach it first");
+            throw new InvalidOperationException(
+                model.Adapter is null
+                    ? "the model's own weights train; load it with frozen weights to adapt it"
+                    : "the model has an adapter already; detach it first"
+            );
     }
 
     /// <summary>Start values: what each factor says, then what the method computes, then copies of these.</summary>
@@ -148,8 +200,16 @@ public sealed partial class Adapter
         foreach (var (module, linear) in _modules.Zip(linears))
             module.BindBase(linear);
         Fill(factor => !factor.Start.IsCopy);
-        Method.Initialize([.. _modules.Zip(linears, (module, linear) =>
-            new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, module.Options) { Calibration = calibration! })]);
+        Method.Initialize([
+            .. _modules.Zip(
+                linears,
+                (module, linear) =>
+                    new AdapterStart(module.Shape, linear.Weight.Value, module.Factors, module.Options)
+                    {
+                        Calibration = calibration!,
+                    }
+            ),
+        ]);
         Fill(factor => factor.Start.IsCopy);
         foreach (var (tensor, parameter) in _factors.Saved)
             CopyBase(tensor, parameter.Master);
@@ -172,7 +232,7 @@ public sealed partial class Adapter
     private void Fill(Func<Factor, bool> which)
     {
         foreach (var module in _modules)
-            foreach (var factor in module.AllFactors.Where(which))
-                factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
+        foreach (var factor in module.AllFactors.Where(which))
+            factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
     }
 }

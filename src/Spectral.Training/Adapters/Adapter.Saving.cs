@@ -1,4 +1,9 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Adapters;
 
 /// <content>How an adapter is written.</content>
 public sealed partial class Adapter
@@ -18,15 +23,19 @@ public sealed partial class Adapter
         // PEFT's types carry no digests: its older versions refuse a config with keys they do not know.
         var config = Describe() with
         {
-            BaseTensorSha256 = Method.PeftFields is null ? _baseDigests ??= BaseDigests() : new Dictionary<string, string>(),
+            BaseTensorSha256 = Method.PeftFields is null
+                ? _baseDigests ??= BaseDigests()
+                : new Dictionary<string, string>(),
         };
         var tensors = new Dictionary<string, TensorToWrite>();
         foreach (var module in _modules)
-            foreach (var stored in module.Stored(lacksStart: false))
-            {
-                var name = stored.IsShared ? AdapterFolder.SharedKeyOf(stored.Name) : AdapterFolder.KeyOf(module.Shape.Name, stored.Name);
-                tensors.TryAdd(name, TensorToWrite.Floats(name, StoredType.F32, stored.Shape.Dimensions(), stored.Read));
-            }
+        foreach (var stored in module.Stored(lacksStart: false))
+        {
+            var name = stored.IsShared
+                ? AdapterFolder.SharedKeyOf(stored.Name)
+                : AdapterFolder.KeyOf(module.Shape.Name, stored.Name);
+            tensors.TryAdd(name, TensorToWrite.Floats(name, StoredType.F32, stored.Shape.Dimensions(), stored.Read));
+        }
         foreach (var (tensor, parameter) in _factors.Saved)
         {
             var name = tensor.KeyOf(isAdapted: _modules.Any(module => module.Shape.Name == tensor.Module));
@@ -41,9 +50,16 @@ public sealed partial class Adapter
     {
         if (_head is { Form.Terms: [var term] })
             return TiedHead.Copies(
-                _head.Shape, term.Rank, StoredType.F32, term.Right.Value.ToArray, term.Left.Value.ToArray);
-        return _factors.Saved
-            .Where(pair => _headFollows && pair.Key is { Name: ModelTensors.Embedding, Tokens: null, Trains: true })
+                _head.Shape,
+                term.Rank,
+                StoredType.F32,
+                term.Right.Value.ToArray,
+                term.Left.Value.ToArray
+            );
+        return _factors
+            .Saved.Where(pair =>
+                _headFollows && pair.Key is { Name: ModelTensors.Embedding, Tokens: null, Trains: true }
+            )
             .Select(pair => TiedHead.Copy(pair.Key, StoredType.F32, pair.Value.Master.ToArray));
     }
 

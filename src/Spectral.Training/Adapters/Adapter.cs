@@ -1,6 +1,8 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Models;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// An adapter attached to a model: frozen base weights plus a small trainable change per target layer.
@@ -23,7 +25,8 @@ public sealed partial class Adapter : IDisposable
         AdapterMethod method,
         AdapterOptions options,
         IReadOnlyList<AdaptedModule> modules,
-        IReadOnlyList<SavedTensor> saved)
+        IReadOnlyList<SavedTensor> saved
+    )
     {
         (_model, Method, Options, _modules) = (model, method, options, [.. modules]);
         // A folder is found again from anywhere only by its full path.

@@ -1,6 +1,9 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// Where a method states its form for one layer: its factors are declared here, and so named, stored, counted and
@@ -35,14 +38,23 @@ public sealed class AdapterBuilder
 
     /// <summary>Rank r, checked to be at least 1.</summary>
     /// <exception cref="InputException">It is not.</exception>
-    public int Rank => Options.Rank >= 1 ? Options.Rank : throw new InputException($"rank {Options.Rank} for {Module.Name}: {Method.Name} needs a rank of at least 1");
+    public int Rank =>
+        Options.Rank >= 1
+            ? Options.Rank
+            : throw new InputException(
+                $"rank {Options.Rank} for {Module.Name}: {Method.Name} needs a rank of at least 1"
+            );
 
     /// <summary>Rank r, checked to be 1 to <paramref name="most"/>.</summary>
     /// <param name="most">How many vectors of their space, such as rows of <see cref="In"/> elements, can be
     /// orthonormal.</param>
     /// <exception cref="InputException">It is not.</exception>
     public int RankWithin(int most) =>
-        Rank <= most ? Rank : throw new InputException($"rank {Rank} for {Module.Name}, which is [{Out}, {In}]: {Method.Name} needs a rank of at most {most}");
+        Rank <= most
+            ? Rank
+            : throw new InputException(
+                $"rank {Rank} for {Module.Name}, which is [{Out}, {In}]: {Method.Name} needs a rank of at most {most}"
+            );
 
     /// <summary>Rank r, checked to be a number of singular triplets that the weight has: 1 to min(out, in).</summary>
     /// <exception cref="InputException">It is not.</exception>
@@ -75,14 +87,16 @@ public sealed class AdapterBuilder
     /// <param name="start">How it begins; zeros unless given or written by <see
     /// cref="AdapterMethod.Initialize"/>.</param>
     /// <param name="rate">Factor of the learning rate, above 0.</param>
-    public Factor Trained(string name, Shape shape, Start? start = null, double rate = 1) => Add(new Factor(name, shape, true, start ?? Start.Zeros) { Rate = rate });
+    public Factor Trained(string name, Shape shape, Start? start = null, double rate = 1) =>
+        Add(new Factor(name, shape, true, start ?? Start.Zeros) { Rate = rate });
 
     /// <summary>Declares a stored tensor of this layer that does not train.</summary>
     /// <param name="name">Its name in the file, behind the module's path; PEFT's where PEFT has it.</param>
     /// <param name="shape">Its shape, likewise.</param>
     /// <param name="start">How it begins; zeros unless given or written by <see
     /// cref="AdapterMethod.Initialize"/>.</param>
-    public Factor Frozen(string name, Shape shape, Start? start = null) => Add(new Factor(name, shape, false, start ?? Start.Zeros));
+    public Factor Frozen(string name, Shape shape, Start? start = null) =>
+        Add(new Factor(name, shape, false, start ?? Start.Zeros));
 
     /// <summary>
     /// Declares a stored tensor that does not train and that <see cref="AdapterMethod.Initialize"/> writes from the
@@ -104,7 +118,8 @@ public sealed class AdapterBuilder
     /// <param name="name">Its name among the layer's factors.</param>
     /// <param name="shape">Its shape.</param>
     /// <param name="start">How it begins; zeros unless given.</param>
-    public Factor State(string name, Shape shape, Start? start = null) => Add(new Factor(name, shape, false, start ?? Start.Zeros) { IsSaved = false });
+    public Factor State(string name, Shape shape, Start? start = null) =>
+        Add(new Factor(name, shape, false, start ?? Start.Zeros) { IsSaved = false });
 
     /// <summary>
     /// Declares a tensor that all layers have in common, stored once under <c>base_model.</c><paramref name="name"/>.
@@ -113,7 +128,8 @@ public sealed class AdapterBuilder
     /// <param name="shape">Its shape, the same for all layers: see <see cref="AllModules"/>.</param>
     /// <param name="trains">Whether it trains.</param>
     /// <param name="start">How it begins.</param>
-    public Factor Shared(string name, Shape shape, bool trains, Start start) => Add(_shared.Declare(name, shape, trains, start));
+    public Factor Shared(string name, Shape shape, bool trains, Start start) =>
+        Add(_shared.Declare(name, shape, trains, start));
 
     /// <summary>
     /// A trained term beside its own start values, frozen and subtracted: the weight begins unchanged although the
@@ -123,7 +139,8 @@ public sealed class AdapterBuilder
     /// <param name="left">The trained L.</param>
     /// <param name="right">The trained R.</param>
     /// <param name="scale">s.</param>
-    public LowRankTerm[] Residual(Factor left, Factor right, double scale) => [new(StartOf(left, true), StartOf(right, false), -scale), new(left, right, scale)];
+    public LowRankTerm[] Residual(Factor left, Factor right, double scale) =>
+        [new(StartOf(left, true), StartOf(right, false), -scale), new(left, right, scale)];
 
     /// <summary>The value of one of the method's own settings.</summary>
     public double Setting(string name) => Options.Setting(Method, name);
@@ -141,7 +158,11 @@ public sealed class AdapterBuilder
     public int Triplets(string setting, int count)
     {
         var largest = Math.Min(Out, In);
-        return count >= 1 && count <= largest ? count : throw new InputException($"{setting} {count} for {Module.Name}, which is [{Out}, {In}]: expected 1 to {largest}");
+        return count >= 1 && count <= largest
+            ? count
+            : throw new InputException(
+                $"{setting} {count} for {Module.Name}, which is [{Out}, {In}]: expected 1 to {largest}"
+            );
     }
 
     /// <summary>The layer's bias, trained; stored under the name that PEFT's wrapped layers give it.</summary>

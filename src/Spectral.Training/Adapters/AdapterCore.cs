@@ -1,6 +1,9 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Models;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// One layer's form as the kernels read it, in the compute type: L [out, p], c [p], R [p, in] with p the sum of the terms' ranks, and what else
@@ -70,7 +73,8 @@ public sealed class AdapterCore : IDisposable
     public bool Trains => _module.AllFactors.Any(factor => factor.Trains && factor.Parameter.Trains);
 
     /// <summary>Whether backward reads x.</summary>
-    internal bool NeedsInput => _rightFrom < Rank || _form.Weight is { Trains: true } || _form.InputScale is { Trains: true };
+    internal bool NeedsInput =>
+        _rightFrom < Rank || _form.Weight is { Trains: true } || _form.InputScale is { Trains: true };
 
     /// <summary>Whether any column of L or row of R trains.</summary>
     internal bool TrainsFactors => _leftFrom < Rank || _rightFrom < Rank;
@@ -99,9 +103,12 @@ public sealed class AdapterCore : IDisposable
     {
         var device = _layer.Weight.Columns.Matrix.Device;
         return new LowRankGradients(
-            _leftFrom == Rank ? null : DirectLeft ?? Tensor.Zeros(device, (_module.Shape.Out, Rank - _leftFrom)), _leftFrom,
+            _leftFrom == Rank ? null : DirectLeft ?? Tensor.Zeros(device, (_module.Shape.Out, Rank - _leftFrom)),
+            _leftFrom,
             _middleCount == 0 ? null : Tensor.Zeros(device, _middleCount),
-            _rightFrom == Rank ? null : DirectRight ?? Tensor.Zeros(device, (Rank - _rightFrom, _module.Shape.In)), _rightFrom);
+            _rightFrom == Rank ? null : DirectRight ?? Tensor.Zeros(device, (Rank - _rightFrom, _module.Shape.In)),
+            _rightFrom
+        );
     }
 
     /// <summary>Carries the gradients of L, c and R on to the terms, and lets go of the intermediates.</summary>

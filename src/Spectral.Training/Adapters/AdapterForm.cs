@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// What a method makes of one linear layer: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c> with <c>u = x ∘ a</c>. Everything the core does —
@@ -34,18 +36,25 @@ public sealed record AdapterForm
     public bool IsMergeable => !Rectified;
 
     /// <summary>Whether a plain LoRA computes the same, L·C·R being all there is.</summary>
-    public bool IsLowRank => Terms.Count > 0 && Weight is null && InputScale is null && OutputScale is null && Bias is null && !Rectified;
+    public bool IsLowRank =>
+        Terms.Count > 0 && Weight is null && InputScale is null && OutputScale is null && Bias is null && !Rectified;
 
     /// <summary>Sum of the terms' ranks.</summary>
     public int Rank => Terms.Sum(term => term.Rank);
 
     /// <summary>Floating point operations per token that forward does beyond the base layer's 2·out·in; what happens once per step is not in it.</summary>
     public long ExtraFlops(ModuleShape module) =>
-        2L * Rank * (module.Out + module.In) + (InputScale is null ? 0 : module.In) + (OutputScale is null ? 0 : module.Out) + (Rectified ? Rank : 0);
+        2L * Rank * (module.Out + module.In)
+        + (InputScale is null ? 0 : module.In)
+        + (OutputScale is null ? 0 : module.Out)
+        + (Rectified ? Rank : 0);
 
     /// <summary>Everything that has a value.</summary>
     internal IEnumerable<Expression> Outputs =>
-        Terms.SelectMany(term => new[] { term.Left, term.Middle, term.Right }).Concat([Weight, InputScale, OutputScale, Bias]).OfType<Expression>();
+        Terms
+            .SelectMany(term => new[] { term.Left, term.Middle, term.Right })
+            .Concat([Weight, InputScale, OutputScale, Bias])
+            .OfType<Expression>();
 
     internal void Check(ModuleShape module)
     {
@@ -67,13 +76,17 @@ public sealed record AdapterForm
         void Require(Expression expression, int rows, int columns)
         {
             if (expression.Shape.Rank != 2 || expression.Shape[0] != rows || expression.Shape[1] != columns)
-                throw new InvalidOperationException($"{module.Name}: a part of the form is {expression.Shape}, expected [{rows}, {columns}]");
+                throw new InvalidOperationException(
+                    $"{module.Name}: a part of the form is {expression.Shape}, expected [{rows}, {columns}]"
+                );
         }
 
         void RequireCount(Expression? expression, int count)
         {
             if (expression is not null && expression.Shape.Count != count)
-                throw new InvalidOperationException($"{module.Name}: a part of the form is {expression.Shape}, expected {count} elements");
+                throw new InvalidOperationException(
+                    $"{module.Name}: a part of the form is {expression.Shape}, expected {count} elements"
+                );
         }
     }
 }

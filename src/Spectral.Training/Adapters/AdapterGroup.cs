@@ -1,6 +1,9 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Autograd;
+using Spectral.Training.Models;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>The adapters of a <see cref="LinearGroup"/>, packed so that the kernels read the layers' common input once for all of them.</summary>
 public sealed class AdapterGroup : IDisposable
@@ -16,17 +19,35 @@ public sealed class AdapterGroup : IDisposable
     /// <param name="dtype">Compute type.</param>
     /// <param name="dropout">Probability of dropping an element of the adapters' input while training.</param>
     /// <param name="stream">Of this group's dropout masks, its own in the model.</param>
-    internal AdapterGroup(LinearGroup group, IReadOnlyDictionary<string, AdaptedModule> modules, DType dtype, double dropout = 0, uint stream = 0)
+    internal AdapterGroup(
+        LinearGroup group,
+        IReadOnlyDictionary<string, AdaptedModule> modules,
+        DType dtype,
+        double dropout = 0,
+        uint stream = 0
+    )
     {
         (_dropout, _stream) = (dropout, stream);
-        var adapted = Enumerable.Range(0, group.Layers.Count)
+        var adapted = Enumerable
+            .Range(0, group.Layers.Count)
             .Where(place => modules.ContainsKey(group.Layers[place].Name))
             .Select(place => (place, layer: group.Layers[place], module: modules[group.Layers[place].Name]));
         try
         {
             // Layers whose inputs are scaled each read an x of their own; all others share it, and one that has no terms has nothing to share.
-            foreach (var part in adapted.GroupBy(item => item.module.Form.InputScale is not null || item.module.Form.Terms.Count == 0 ? item.place : -1))
-                _parts.Add(new AdapterPart([.. part.Select(item => item.place)], [.. part.Select(item => item.layer)], [.. part.Select(item => item.module)], dtype));
+            foreach (
+                var part in adapted.GroupBy(item =>
+                    item.module.Form.InputScale is not null || item.module.Form.Terms.Count == 0 ? item.place : -1
+                )
+            )
+                _parts.Add(
+                    new AdapterPart(
+                        [.. part.Select(item => item.place)],
+                        [.. part.Select(item => item.layer)],
+                        [.. part.Select(item => item.module)],
+                        dtype
+                    )
+                );
         }
         catch
         {

@@ -1,6 +1,12 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.Calibration;
+using Spectral.Training.IO;
+using Spectral.Training.Numerics;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>What distinguishes one adapter method from another. Everything else comes from the shared core.</summary>
 /// <remarks>
@@ -30,7 +36,8 @@ public abstract class AdapterMethod
     public virtual bool IsPublishedForm => true;
 
     /// <summary>One line for help and reports: formula and source.</summary>
-    public string Summary => IsPublishedForm ? $"{Formula} ({Source})" : $"after {Name} ({Source}); form as implemented: {Formula}";
+    public string Summary =>
+        IsPublishedForm ? $"{Formula} ({Source})" : $"after {Name} ({Source}); form as implemented: {Formula}";
 
     /// <summary><c>peft_type</c> in <c>adapter_config.json</c>.</summary>
     public virtual string PeftType => Name.ToUpperInvariant().Replace('-', '_');
@@ -127,8 +134,11 @@ public abstract class AdapterMethod
     /// <param name="options">The adapter's settings.</param>
     /// <param name="calibration">The model on data; null unless given.</param>
     /// <exception cref="InputException">The settings do not suit a layer.</exception>
-    public virtual IReadOnlyList<AdapterOptions?> Distribute(IReadOnlyList<ModuleShape> modules, AdapterOptions options, ICalibration? calibration) =>
-        [.. modules.Select(module => Fit(options.For(module.Name), module, modules))];
+    public virtual IReadOnlyList<AdapterOptions?> Distribute(
+        IReadOnlyList<ModuleShape> modules,
+        AdapterOptions options,
+        ICalibration? calibration
+    ) => [.. modules.Select(module => Fit(options.For(module.Name), module, modules))];
 
     /// <summary>
     /// A layer's settings with sizes of blocks and the like as they come out for it: where PEFT refuses a layer that
@@ -138,8 +148,8 @@ public abstract class AdapterMethod
     /// <param name="module">The layer.</param>
     /// <param name="all">All layers, for a size that PEFT's config has once.</param>
     /// <exception cref="InputException">The settings do not suit the layer.</exception>
-    public virtual AdapterOptions Fit(
-        AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) => options;
+    public virtual AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) =>
+        options;
 
     /// <summary>
     /// A layer's settings in a file, as far as its tensors show them: PEFT's config may have what was asked for in
@@ -147,15 +157,15 @@ public abstract class AdapterMethod
     /// </summary>
     /// <param name="options">The layer's settings by the config.</param>
     /// <param name="shape">The shape of the layer's tensor, or one all share, by its name; null: there is none.</param>
-    internal virtual AdapterOptions Observe(
-        AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) => options;
+    internal virtual AdapterOptions Observe(AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) =>
+        options;
 
     /// <summary>
     /// The tensors of a file as the method declares them, where a file may hold them in another form.
     /// </summary>
     /// <exception cref="InputException">They are not of that form either.</exception>
-    internal virtual IEnumerable<AdapterTensor> Unfold(
-        IReadOnlyList<AdapterTensor> tensors, AdapterOptions options) => tensors;
+    internal virtual IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options) =>
+        tensors;
 
     /// <summary>The factors of one layer and what they make of its weight.</summary>
     /// <exception cref="InputException">The options do not suit this layer.</exception>
@@ -165,9 +175,7 @@ public abstract class AdapterMethod
     /// Start values that need more than a <see cref="Start"/>, such as the weight: of all layers together, so that what
     /// is costly can be done in batches.
     /// </summary>
-    public virtual void Initialize(IReadOnlyList<AdapterStart> starts)
-    {
-    }
+    public virtual void Initialize(IReadOnlyList<AdapterStart> starts) { }
 
     /// <summary>
     /// Whether <see cref="BeforeUpdate"/> or <see cref="AfterUpdate"/> do anything: steps then cannot be one captured
@@ -179,9 +187,7 @@ public abstract class AdapterMethod
     /// <param name="adapter">The adapter; it may change gradients.</param>
     /// <param name="step">The step, 1 to <paramref name="steps"/>.</param>
     /// <param name="steps">Steps of the whole run.</param>
-    public virtual void BeforeUpdate(Adapter adapter, int step, int steps)
-    {
-    }
+    public virtual void BeforeUpdate(Adapter adapter, int step, int steps) { }
 
     /// <summary>Called when a step's masters are updated.</summary>
     /// <param name="adapter">The adapter; it may change the values of any factor.</param>
@@ -199,7 +205,12 @@ public abstract class AdapterMethod
 /// <param name="Weight">Frozen base weight [out, in] in the compute type.</param>
 /// <param name="Factors">F32 tensors by factor name.</param>
 /// <param name="Options">The settings, any per-module pattern applied.</param>
-public sealed record AdapterStart(ModuleShape Module, Tensor Weight, IReadOnlyDictionary<string, Parameter> Factors, AdapterOptions Options)
+public sealed record AdapterStart(
+    ModuleShape Module,
+    Tensor Weight,
+    IReadOnlyDictionary<string, Parameter> Factors,
+    AdapterOptions Options
+)
 {
     private readonly ICalibration? _calibration;
 

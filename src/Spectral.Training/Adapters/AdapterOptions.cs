@@ -1,13 +1,18 @@
 using System.Runtime.CompilerServices;
-using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.Adapters.Methods;
+using Spectral.Training.IO;
+using Spectral.Training.Merging;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>Settings that adapter methods choose from; each method documents which it reads.</summary>
 public sealed record AdapterOptions
 {
     /// <summary>All linear layers of a Llama block.</summary>
-    public static IReadOnlyList<string> AllProjections { get; } = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+    public static IReadOnlyList<string> AllProjections { get; } =
+    ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
     /// <summary>Rank r of the low-rank part.</summary>
     public int Rank
@@ -128,9 +133,17 @@ public sealed record AdapterOptions
     /// <summary>
     /// The same settings at another rank; α follows, so that the scale stays what it was. Rank 0 has no scale to keep.
     /// </summary>
-    internal AdapterOptions AtRank(int rank) => rank == Rank || rank == 0 || Rank == 0
-        ? this with { Rank = rank }
-        : this with { Rank = rank, Alpha = Alpha * (RankStabilized ? Math.Sqrt((double)rank / Rank) : (double)rank / Rank) };
+    internal AdapterOptions AtRank(int rank) =>
+        rank == Rank || rank == 0 || Rank == 0
+            ? this with
+            {
+                Rank = rank,
+            }
+            : this with
+            {
+                Rank = rank,
+                Alpha = Alpha * (RankStabilized ? Math.Sqrt((double)rank / Rank) : (double)rank / Rank),
+            };
 
     /// <summary>The settings of one module, the patterns applied.</summary>
     /// <exception cref="InputException">A pattern is no regular expression.</exception>
@@ -154,7 +167,10 @@ public sealed record AdapterOptions
 
     /// <summary>The same with one of the method's own settings changed.</summary>
     internal AdapterOptions With(string setting, double value) =>
-        this with { Settings = new Dictionary<string, double>(Settings) { [setting] = value } };
+        this with
+        {
+            Settings = new Dictionary<string, double>(Settings) { [setting] = value },
+        };
 
     /// <summary>
     /// The same settings for a task after others, whose adapter it starts from: <see cref="PreviousAdapter"/> and the
@@ -171,7 +187,10 @@ public sealed record AdapterOptions
         return this with
         {
             PreviousAdapter = directory,
-            Settings = new Dictionary<string, double>(Settings) { [OrthogonalTasksMethod.PreviousRank] = LoraExporter.RankOf(reader, directory) },
+            Settings = new Dictionary<string, double>(Settings)
+            {
+                [OrthogonalTasksMethod.PreviousRank] = LoraExporter.RankOf(reader, directory),
+            },
         };
     }
 
@@ -190,7 +209,9 @@ public sealed record AdapterOptions
     /// <param name="method">The method.</param>
     /// <param name="name">The setting.</param>
     public double Setting(AdapterMethod method, string name) =>
-        Settings.TryGetValue(name, out var value) ? value : method.Settings.First(setting => setting.Name == name).Default;
+        Settings.TryGetValue(name, out var value)
+            ? value
+            : method.Settings.First(setting => setting.Name == name).Default;
 
     private T Noted<T>(T value, [CallerMemberName] string name = "")
     {
@@ -204,9 +225,13 @@ public sealed record AdapterOptions
     {
         foreach (var (name, value) in Settings)
         {
-            var setting = method.Settings.FirstOrDefault(setting => setting.Name == name) ?? throw new InputException(method.Settings.Count == 0
-                ? $"setting {name}: {method.Name} has no settings of its own"
-                : $"setting {name}: {method.Name} has no such setting; known: {string.Join(", ", method.Settings.Select(setting => setting.Name))}");
+            var setting =
+                method.Settings.FirstOrDefault(setting => setting.Name == name)
+                ?? throw new InputException(
+                    method.Settings.Count == 0
+                        ? $"setting {name}: {method.Name} has no settings of its own"
+                        : $"setting {name}: {method.Name} has no such setting; known: {string.Join(", ", method.Settings.Select(setting => setting.Name))}"
+                );
             if (!setting.Allows(value))
                 throw new InputException($"setting {name}={value}: expected {setting.Expected}");
             if (value != 0 && setting.InPlaceOf is { } other && Settings.ContainsKey(other))

@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Models;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>Adapted layers that read the same x, scaled or not: one pass over it serves all their low-rank terms.</summary>
 internal sealed class AdapterPart : IDisposable
@@ -28,9 +30,24 @@ internal sealed class AdapterPart : IDisposable
             _right = Tensor.Empty(device, (Rank, layers[0].In), dtype);
             // One factor for all costs nothing; anything else is a diagonal, applied while z is written.
             var uniform = terms.All(term => term.Middle is null && term.Scale == terms[0].Scale);
-            _middle = uniform ? null : Tensor.From(device, terms.SelectMany(term => Enumerable.Repeat((float)term.Scale, term.Rank)).ToArray(), Rank);
-            Tensor[] lefts = [.. modules.Select(module => Tensor.Empty(device, (module.Shape.Out, module.Form.Rank), dtype))];
-            _factors = new LowRankGroup(lefts, _right, _middle, uniform ? (float)terms[0].Scale : 1, modules[0].Form.Rectified);
+            _middle = uniform
+                ? null
+                : Tensor.From(
+                    device,
+                    terms.SelectMany(term => Enumerable.Repeat((float)term.Scale, term.Rank)).ToArray(),
+                    Rank
+                );
+            Tensor[] lefts =
+            [
+                .. modules.Select(module => Tensor.Empty(device, (module.Shape.Out, module.Form.Rank), dtype)),
+            ];
+            _factors = new LowRankGroup(
+                lefts,
+                _right,
+                _middle,
+                uniform ? (float)terms[0].Scale : 1,
+                modules[0].Form.Rectified
+            );
         }
         _cores = [.. modules.Select((module, i) => module.Pack(layers[i], _factors?.Members[i], dtype))];
     }
@@ -85,7 +102,14 @@ internal sealed class AdapterPart : IDisposable
     /// <param name="dx">[N, in]; null when nothing below wants it.</param>
     /// <param name="accumulate">Whether to add to what <paramref name="dx"/> holds.</param>
     /// <param name="dropout">That of the forward pass.</param>
-    public void Backward(Tensor? x, Tensor? projected, Tensor?[] gradients, Tensor? dx, bool accumulate, DropoutMask? dropout)
+    public void Backward(
+        Tensor? x,
+        Tensor? projected,
+        Tensor?[] gradients,
+        Tensor? dx,
+        bool accumulate,
+        DropoutMask? dropout
+    )
     {
         for (var i = 0; i < _cores.Length; i++)
             if (_cores[i].Form.Weight?.GradientBuffer(out var adds) is { } dWeight)
@@ -97,12 +121,32 @@ internal sealed class AdapterPart : IDisposable
             return;
         }
         WithGradients(wanted =>
-            _factors.Backward(x, Layers(), projected!, [.. _places.Select(place => gradients[place]!)], dx, wanted, accumulateGradients: true, accumulate, dropout));
+            _factors.Backward(
+                x,
+                Layers(),
+                projected!,
+                [.. _places.Select(place => gradients[place]!)],
+                dx,
+                wanted,
+                accumulateGradients: true,
+                accumulate,
+                dropout
+            )
+        );
     }
 
     /// <summary>The same for operands that are laid out for it: <see cref="AugmentedLinear.Backward"/>.</summary>
-    public void Backward(AugmentedWeight weight, Tensor? x, Tensor? projected, Tensor dy, Tensor? dx, bool accumulate) =>
-        WithGradients(wanted => AugmentedLinear.Backward(weight, x, projected, dy, dx, wanted, accumulateGradients: true, accumulate));
+    public void Backward(
+        AugmentedWeight weight,
+        Tensor? x,
+        Tensor? projected,
+        Tensor dy,
+        Tensor? dx,
+        bool accumulate
+    ) =>
+        WithGradients(wanted =>
+            AugmentedLinear.Backward(weight, x, projected, dy, dx, wanted, accumulateGradients: true, accumulate)
+        );
 
     private void WithGradients(Action<LowRankGradients[]> backward)
     {
@@ -132,5 +176,6 @@ internal sealed class AdapterPart : IDisposable
         _middle?.Dispose();
     }
 
-    private LowRankLayer[] Layers() => [.. _cores.Select(core => new LowRankLayer(core.WeightColumns, core.OutputScale is null ? core.Bias : null))];
+    private LowRankLayer[] Layers() =>
+        [.. _cores.Select(core => new LowRankLayer(core.WeightColumns, core.OutputScale is null ? core.Bias : null))];
 }

@@ -1,6 +1,11 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.Adapters.Methods;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Numerics;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// An adapter folder in terms of its method: modules with their factors, every tensor checked to be there with its
@@ -19,7 +24,8 @@ public sealed partial class AdapterReader : IDisposable
     /// <summary>Opens the folder of an adapter for a model whose weights are in another folder.</summary>
     /// <exception cref="InputException">It is no adapter folder, or not this model's; its kind is not known here; or a
     /// tensor is missing or has another shape.</exception>
-    public AdapterReader(string directory, ModelFolder model, double learningRateRatio = 1) : this(directory, model.Config, learningRateRatio)
+    public AdapterReader(string directory, ModelFolder model, double learningRateRatio = 1)
+        : this(directory, model.Config, learningRateRatio)
     {
         try
         {
@@ -36,31 +42,40 @@ public sealed partial class AdapterReader : IDisposable
     /// <summary>Opens the folder of an adapter for a model without looking at its weights.</summary>
     /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
     public AdapterReader(string directory, ModelConfig config, double learningRateRatio = 1)
-        : this(learningRateRatio, directory, config)
-    {
-    }
+        : this(learningRateRatio, directory, config) { }
 
     /// <summary>
     /// Opens the folder of an adapter for a model that is not at hand: the layers' sizes are deduced from the tensors.
     /// </summary>
     /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
-    public AdapterReader(string directory) : this(1, directory, null)
-    {
-    }
+    public AdapterReader(string directory)
+        : this(1, directory, null) { }
 
     private AdapterReader(double learningRateRatio, string directory, ModelConfig? model)
     {
-        ModuleShape[]? layers = model is null ? null : [.. ModelTensors.Adaptable(model)
-            .Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias))];
+        ModuleShape[]? layers = model is null
+            ? null
+            :
+            [
+                .. ModelTensors
+                    .Adaptable(model)
+                    .Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias)),
+            ];
         _folder = AdapterFolder.Open(directory);
         try
         {
             _warnings = [.. _folder.Warnings];
             AdapterConfig config = _folder.Config;
-            Options = config.Options with { TargetModules = config.TargetModules.Names ?? [], LearningRateRatio = learningRateRatio };
+            Options = config.Options with
+            {
+                TargetModules = config.TargetModules.Names ?? [],
+                LearningRateRatio = learningRateRatio,
+            };
             var adapted = layers?.Where(layer => config.Matches(layer.Name) && !IsCopy(model, layer.Name)).ToList();
             if (adapted is { Count: 0 })
-                throw new InputException($"{directory}: target_modules of the adapter's config matches no layer of the model; is it the adapter of another model?");
+                throw new InputException(
+                    $"{directory}: target_modules of the adapter's config matches no layer of the model; is it the adapter of another model?"
+                );
             adapted = adapted?.FindAll(module => !Options.IsGivenUp(module.Name));
             var (leaves, shared) = Names(adapted ?? ModuleSizes.Probes(Method));
             _savedTensors = new SavedTensors(_folder, model is null ? null : [.. ModelTensors.Untied(model)]);
@@ -68,9 +83,11 @@ public sealed partial class AdapterReader : IDisposable
             _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, names);
             _saved = [.. _savedTensors.Check(_warnings).Where(tensor => !IsCopy(model, tensor.Module))];
             if (LacksStart && _saved.Find(tensor => !tensor.Trains && config.Matches(tensor.Module)) is { } residual)
-                throw new InputException($"{_folder.WeightsPath}: has base weights of {residual.Module}, from which "
-                    + "the start of its factors was taken away already; convert the adapter with PEFT "
-                    + "(path_initial_model_for_weight_conversion)");
+                throw new InputException(
+                    $"{_folder.WeightsPath}: has base weights of {residual.Module}, from which "
+                        + "the start of its factors was taken away already; convert the adapter with PEFT "
+                        + "(path_initial_model_for_weight_conversion)"
+                );
             PooledInputs.Refuse(_folder, _tensors, layers);
             CheckModules(layers);
             adapted = adapted is null
@@ -81,7 +98,9 @@ public sealed partial class AdapterReader : IDisposable
             WarnOfUnmatched(layers);
             Options = Options with { Bias = StoredBiases(adapted, layers) };
             _modules = AdaptedModule.Describe(
-                Method, [.. adapted.Select(module => (module, WithoutMissingBias(module)))]);
+                Method,
+                [.. adapted.Select(module => (module, WithoutMissingBias(module)))]
+            );
             foreach (var module in _modules)
                 CheckTensors(module);
         }
@@ -134,7 +153,11 @@ public sealed partial class AdapterReader : IDisposable
                 else
                     stored.Begin(module);
             foreach (var factor in module.AllFactors.Where(factor => !factor.IsSaved))
-                factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
+                factor.Start.Fill(
+                    factor.Parameter.Master,
+                    module.Options.Seed,
+                    RandomStream.For(module.FullName(factor))
+                );
         }
     }
 
@@ -164,7 +187,8 @@ public sealed partial class AdapterReader : IDisposable
     internal SafetensorsTensor Stored(SavedTensor tensor) => _savedTensors[tensor];
 
     /// <summary>The stored values of one of a module's own tensors.</summary>
-    internal float[] Stored(AdaptedModule module, string leaf) => _tensors.Find(module, module.Stored(LacksStart).First(stored => stored.Name == leaf)).ToFloats();
+    internal float[] Stored(AdaptedModule module, string leaf) =>
+        _tensors.Find(module, module.Stored(LacksStart).First(stored => stored.Name == leaf)).ToFloats();
 
     /// <inheritdoc/>
     public void Dispose() => _folder.Dispose();
@@ -175,19 +199,22 @@ public sealed partial class AdapterReader : IDisposable
     /// </summary>
     private void BeginAgain(IReadOnlyList<AdaptedModule> modules, Func<AdaptedModule, Tensor> weight)
     {
-        Method.Initialize([.. modules.Select(module => new AdapterStart(module.Shape, weight(module), module.Factors, module.Options))]);
+        Method.Initialize([
+            .. modules.Select(module => new AdapterStart(module.Shape, weight(module), module.Factors, module.Options)),
+        ]);
         foreach (var module in modules)
-            foreach (var factor in module.AllFactors.Where(factor => factor.Start.IsCopy && factor.IsSaved))
-                factor.Start.Fill(factor.Parameter.Master, 0, 0);
+        foreach (var factor in module.AllFactors.Where(factor => factor.Start.IsCopy && factor.IsSaved))
+            factor.Start.Fill(factor.Parameter.Master, 0, 0);
     }
 
     /// <summary>The names that the method declares for any of some modules.</summary>
     private (HashSet<string> Leaves, HashSet<string> Shared) Names(IReadOnlyList<ModuleShape> modules)
     {
-        HashSet<string> leaves = [], shared = [];
+        HashSet<string> leaves = [],
+            shared = [];
         foreach (var module in AdaptedModule.Describe(Method, Options, modules))
-            foreach (var stored in module.Stored(LacksStart))
-                (stored.IsShared ? shared : leaves).Add(stored.Name);
+        foreach (var stored in module.Stored(LacksStart))
+            (stored.IsShared ? shared : leaves).Add(stored.Name);
         if (Options.Bias != AdapterBias.None)
             leaves.Add(AdapterTensors.WrappedBias);
         return (leaves, shared);
@@ -207,10 +234,15 @@ public sealed partial class AdapterReader : IDisposable
         var rank = _folder.Config.IncludesStart ? rows / 2 : rows;
         if (rank == options.Rank || rank is < 1 or > int.MaxValue)
             return options;
-        var warning = $"{_folder.WeightsPath}: {InputText.Quote(module)} has rank {rank}, the config says {options.Rank}; the scale follows the config";
+        var warning =
+            $"{_folder.WeightsPath}: {InputText.Quote(module)} has rank {rank}, the config says {options.Rank}; the scale follows the config";
         if (!_warnings.Contains(warning))
             _warnings.Add(warning);
-        return options with { Rank = (int)rank, Alpha = options.Scale * (options.RankStabilized ? Math.Sqrt(rank) : rank) };
+        return options with
+        {
+            Rank = (int)rank,
+            Alpha = options.Scale * (options.RankStabilized ? Math.Sqrt(rank) : rank),
+        };
     }
 
     /// <summary>

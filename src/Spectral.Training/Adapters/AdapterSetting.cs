@@ -1,6 +1,7 @@
 using System.Globalization;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>A setting of one method's own: a number, or a choice from a list.</summary>
 /// <param name="Name">As given to <c>--set</c>, lower case with hyphens.</param>
@@ -35,17 +36,22 @@ public sealed record AdapterSetting(string Name, double Default, double Least, d
     public string? InPlaceOf { get; init; }
 
     /// <summary>A whole number.</summary>
-    public static AdapterSetting Whole(string name, int value, int least, int most, string help) => new(name, value, least, most, help) { IsWhole = true };
+    public static AdapterSetting Whole(string name, int value, int least, int most, string help) =>
+        new(name, value, least, most, help) { IsWhole = true };
 
     /// <summary>On (1) or off (0).</summary>
-    public static AdapterSetting Switch(string name, bool value, string help) => Choice(name, help, value ? ["on", "off"] : ["off", "on"]);
+    public static AdapterSetting Switch(string name, bool value, string help) =>
+        Choice(name, help, value ? ["on", "off"] : ["off", "on"]);
 
     /// <summary>A choice; the first is the default.</summary>
-    public static AdapterSetting Choice(string name, string help, params string[] choices) => new(name, 0, 0, choices.Length - 1, help) { Choices = choices, IsWhole = true };
+    public static AdapterSetting Choice(string name, string help, params string[] choices) =>
+        new(name, 0, 0, choices.Length - 1, help) { Choices = choices, IsWhole = true };
 
     /// <summary>What may be given, for help and messages.</summary>
-    public string Expected => Choices.Count > 0 ? string.Join('|', Choices)
-        : $"{(IsWhole ? "a whole number" : "a number")} from {Text(Least)} to {Text(Most)}";
+    public string Expected =>
+        Choices.Count > 0
+            ? string.Join('|', Choices)
+            : $"{(IsWhole ? "a whole number" : "a number")} from {Text(Least)} to {Text(Most)}";
 
     /// <summary>The value as it is written on the command line.</summary>
     public string Describe(double value) => Choices.Count > 0 ? Choices[(int)value] : Text(value);
@@ -60,7 +66,9 @@ public sealed record AdapterSetting(string Name, double Default, double Least, d
                 if (Choices[i] == text)
                     return i;
         }
-        else if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && Allows(value))
+        else if (
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && Allows(value)
+        )
         {
             return value;
         }

@@ -1,17 +1,25 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters;
 
 /// <summary>How many scalars an adapter trains, known from its form: nothing is allocated.</summary>
 public static class AdapterSize
 {
-    private const int EveryRank = 64, Coarse = 32;
+    private const int EveryRank = 64,
+        Coarse = 32;
 
     /// <summary>Number of trainable scalars over some layers; what they share counts once. A method that shares out its rank by data has about as many.</summary>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static long Trainable(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)
     {
         options.CheckSettings(method);
-        return AdaptedModule.Describe(method, options, modules).SelectMany(module => module.AllFactors).Distinct()
-            .Where(factor => factor.Trains).Sum(factor => factor.Shape.Count);
+        return AdaptedModule
+            .Describe(method, options, modules)
+            .SelectMany(module => module.AllFactors)
+            .Distinct()
+            .Where(factor => factor.Trains)
+            .Sum(factor => factor.Shape.Count);
     }
 
     /// <summary>
@@ -24,7 +32,12 @@ public static class AdapterSize
     /// method refuses are left out.
     /// </remarks>
     /// <exception cref="InputException">The method suits these layers at no rank; the message is that for the given rank.</exception>
-    public static AdapterOptions WithTrainable(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options, long wanted)
+    public static AdapterOptions WithTrainable(
+        AdapterMethod method,
+        IReadOnlyList<ModuleShape> modules,
+        AdapterOptions options,
+        long wanted
+    )
     {
         var largest = Math.Max(options.Rank, modules.Max(module => Math.Min(module.Out, module.In)));
         (AdapterOptions Options, long Distance)? best = null;
@@ -35,13 +48,16 @@ public static class AdapterSize
             for (var rank = near - near / Coarse - 1; rank <= Math.Min(largest, near + near / Coarse + 1); rank++)
                 Try(rank);
         if (best is null)
-            Trainable(method, modules, options);   // says why
+            Trainable(method, modules, options); // says why
         return best?.Options ?? options;
 
         void Try(int rank)
         {
             var tried = options.AtRank(rank);
-            if (Count(method, modules, tried) is { } count && (best is null || Math.Abs(count - wanted) < best.Value.Distance))
+            if (
+                Count(method, modules, tried) is { } count
+                && (best is null || Math.Abs(count - wanted) < best.Value.Distance)
+            )
                 best = (tried, Math.Abs(count - wanted));
         }
     }
@@ -52,7 +68,9 @@ public static class AdapterSize
     {
         var count = Trainable(method, modules, options);
         var others = new[] { options.Rank + 1, options.Rank - 1, 2 * options.Rank, options.Rank / 2 };
-        return others.Where(rank => rank >= 0).Any(rank => Count(method, modules, options.AtRank(rank)) is { } other && other != count);
+        return others
+            .Where(rank => rank >= 0)
+            .Any(rank => Count(method, modules, options.AtRank(rank)) is { } other && other != count);
     }
 
     /// <summary>Null where the method refuses the options.</summary>

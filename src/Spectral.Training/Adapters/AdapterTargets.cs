@@ -1,12 +1,16 @@
 using System.Buffers;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>Which layers of a model an adapter changes.</summary>
 public static class AdapterTargets
 {
-    private static readonly SearchValues<char> NameCharacters =
-        SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-., ");
+    private static readonly SearchValues<char> NameCharacters = SearchValues.Create(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-., "
+    );
 
     /// <summary>
     /// The targets that a text names: one expression over full names if it has a character that no list of names has,
@@ -20,10 +24,10 @@ public static class AdapterTargets
     /// <exception cref="InputException">A target matches no layer; the message says what there is. Or it is no regular
     /// expression.</exception>
     public static IReadOnlyList<ModuleShape> Of(ModelConfig model, AdapterOptions options) =>
-    [
-        .. Choose([.. ModelTensors.Adaptable(model)], linear => linear.Name, options)
-            .Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias)),
-    ];
+        [
+            .. Choose([.. ModelTensors.Adaptable(model)], linear => linear.Name, options)
+                .Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias)),
+        ];
 
     /// <summary>Those among some layers that the options name.</summary>
     /// <inheritdoc cref="Of"/>
@@ -33,23 +37,33 @@ public static class AdapterTargets
         if (pattern.Names is null && !layers.Any(layer => pattern.Matches(name(layer))))
             throw new InputException(
                 $"target {InputText.Quote(pattern.Text!)} matches no layer; an expression has to match full names, "
-                + "such as " + string.Join(", ", layers.Select(name).DistinctBy(full => full.Split('.')[^1])));
+                    + "such as "
+                    + string.Join(", ", layers.Select(name).DistinctBy(full => full.Split('.')[^1]))
+            );
         if (pattern.Names?.Contains(ModulePattern.AllLinear, StringComparer.OrdinalIgnoreCase) == true)
             throw new InputException(
                 $"targets {string.Join(", ", pattern.Names)}: expected {ModulePattern.AllLinear} alone, or names of "
-                + $"layers without it; there are: {Ends(layers)}");
+                    + $"layers without it; there are: {Ends(layers)}"
+            );
         foreach (var target in pattern.Names ?? [])
             if (!layers.Any(layer => ModulePattern.Of(target).Matches(name(layer))))
                 throw new InputException($"target '{target}' matches no layer; there are: {Ends(layers)}");
-        T[] chosen = [.. layers
-            .Where(layer => pattern.Matches(name(layer)) && !SavedModules.Exclude(options.ModulesToSave, name(layer)))];
+        T[] chosen =
+        [
+            .. layers.Where(layer =>
+                pattern.Matches(name(layer)) && !SavedModules.Exclude(options.ModulesToSave, name(layer))
+            ),
+        ];
         if (ModulePattern.Unmatched(options.RankPattern, chosen.Select(name)) is { } rank)
             throw new InputException($"rank pattern '{rank}' matches no adapted layer; there are: {Ends(chosen)}");
         if (ModulePattern.Unmatched(options.AlphaPattern, chosen.Select(name)) is { } alpha)
             throw new InputException($"alpha pattern '{alpha}' matches no adapted layer; there are: {Ends(chosen)}");
-        return chosen.Length > 0 || options.ModulesToSave.Count == 0 ? chosen : throw new InputException(
-            $"targets {string.Join(", ", options.TargetModules)}: all of them are trained whole "
-                + $"({string.Join(", ", options.ModulesToSave)})");
+        return chosen.Length > 0 || options.ModulesToSave.Count == 0
+            ? chosen
+            : throw new InputException(
+                $"targets {string.Join(", ", options.TargetModules)}: all of them are trained whole "
+                    + $"({string.Join(", ", options.ModulesToSave)})"
+            );
 
         string Ends(IEnumerable<T> some) =>
             string.Join(", ", some.Select(layer => name(layer).Split('.')[^1]).Distinct());
@@ -75,5 +89,5 @@ public static class AdapterTargets
 
     private static bool IsPattern(string text) =>
         string.Equals(text, ModulePattern.AllLinear, StringComparison.OrdinalIgnoreCase)
-            || text.AsSpan().ContainsAnyExcept(NameCharacters);
+        || text.AsSpan().ContainsAnyExcept(NameCharacters);
 }

@@ -1,6 +1,7 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Models;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// The adapted layers of a group for as long as they run augmented: their weights have moved into one buffer with L and R beside them
@@ -20,7 +21,10 @@ internal sealed class AugmentedLayers : IDisposable
         Array.Fill(_members, -1);
         for (var j = 0; j < _layers.Length; j++)
             _members[part.Places[j]] = j;
-        Weight = new AugmentedWeight([.. _layers.Select(layer => new LowRankLayer(layer.Weight.Value, layer.Bias?.Value))], part.Factors!);
+        Weight = new AugmentedWeight(
+            [.. _layers.Select(layer => new LowRankLayer(layer.Weight.Value, layer.Bias?.Value))],
+            part.Factors!
+        );
         for (var j = 0; j < _layers.Length; j++)
             _layers[j].Weight.MoveTo(Weight.WeightOf(j));
     }
@@ -36,10 +40,12 @@ internal sealed class AugmentedLayers : IDisposable
     /// nothing else reads, and no dropout.
     /// </summary>
     public static bool Suits(AdapterGroup adapter) =>
-        adapter is { Drops: false, Parts: [{ Factors: not null } part] } && part.Cores.All(core => core.Form.IsLowRank && !core.ReadsWeight);
+        adapter is { Drops: false, Parts: [{ Factors: not null } part] }
+        && part.Cores.All(core => core.Form.IsLowRank && !core.ReadsWeight);
 
     /// <summary>The columns of the layer at a place of the group among the outputs; null where it carries no adapter.</summary>
-    public (int From, int Count)? ColumnsOf(int place) => _members[place] < 0 ? null : Weight.OutputsOf(_members[place]);
+    public (int From, int Count)? ColumnsOf(int place) =>
+        _members[place] < 0 ? null : Weight.OutputsOf(_members[place]);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>The memory behind the factors of some modules: trainable ones in a group, frozen ones each for themselves.</summary>
 internal sealed class BoundFactors : IDisposable
@@ -17,9 +18,13 @@ internal sealed class BoundFactors : IDisposable
         Device device,
         IReadOnlyList<AdaptedModule> modules,
         IReadOnlyList<SavedTensor>? saved = null,
-        DType type = DType.F32)
+        DType type = DType.F32
+    )
     {
-        var factors = modules.SelectMany(module => module.AllFactors.Select(factor => (module, factor))).DistinctBy(pair => pair.factor).ToList();
+        var factors = modules
+            .SelectMany(module => module.AllFactors.Select(factor => (module, factor)))
+            .DistinctBy(pair => pair.factor)
+            .ToList();
         var trained = factors.Where(pair => pair.factor.Trains).ToList();
         SavedTensor[] whole = [.. (saved ?? []).Where(tensor => tensor.Trains)];
         Trained = new ParameterGroup(
@@ -33,7 +38,8 @@ internal sealed class BoundFactors : IDisposable
             [
                 .. trained.Select(_ => DType.F32),
                 .. whole.Select(tensor => tensor.Tokens is null ? type : DType.F32),
-            ]);
+            ]
+        );
         foreach (var ((_, factor), parameter) in trained.Zip(Trained.Parameters))
             factor.Parameter = parameter;
         foreach (var (tensor, parameter) in whole.Zip(Trained.Parameters.Skip(trained.Count)))

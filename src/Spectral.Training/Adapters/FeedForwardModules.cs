@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// PEFT's feedforward_modules: a list of ends of names, not only after a dot, or an expression that matches a full

@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// Compares what an adapter is with what its files would say of it: the config is written and read again, and every
@@ -19,8 +22,9 @@ internal static class KeptOptions
             throw new InputException(Message(lost.Option, config.Method));
         var adapted = modules.Select(module => module.Shape.Name).ToHashSet();
         if (layers.FirstOrDefault(layer => read.Matches(layer) != adapted.Contains(layer)) is { } other)
-            throw new InputException("--target: the files of this adapter would "
-                + $"{(adapted.Contains(other) ? "not " : "")}name {other}");
+            throw new InputException(
+                "--target: the files of this adapter would " + $"{(adapted.Contains(other) ? "not " : "")}name {other}"
+            );
     }
 
     /// <summary>The options with those at their defaults that the method's files have no place for.</summary>
@@ -33,7 +37,8 @@ internal static class KeptOptions
         AdapterMethod method,
         AdapterOptions options,
         IReadOnlyList<ModuleShape> layers,
-        Action<string> without)
+        Action<string> without
+    )
     {
         while (true)
         {
@@ -49,13 +54,14 @@ internal static class KeptOptions
 
     private static string Message(string option, AdapterMethod method) =>
         $"{option}: the files of {method.Name} ({(method.PeftFields is null ? "" : "PEFT's ")}type {method.PeftType}) "
-            + "have no place for it, so the adapter would be another one when it is read again";
+        + "have no place for it, so the adapter would be another one when it is read again";
 
     /// <summary>What does not come back, that of the whole model first, then the first layer's.</summary>
     private static IEnumerable<Loss> Lost(
         AdapterConfig config,
         AdapterConfig read,
-        IReadOnlyList<AdaptedModule> modules)
+        IReadOnlyList<AdaptedModule> modules
+    )
     {
         if (config.Options.KeepTied && !read.Options.KeepTied)
             yield return new("--keep-tied", options => options with { KeepTied = false });

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// What a method comes to on some layers with some options. Known from its form: nothing is allocated or loaded.
@@ -12,7 +14,15 @@ namespace Spectral.Training;
 /// <param name="IsMergeable">Whether a plain model computes the same and its checkpoint has a place for it.</param>
 /// <param name="WantsBias">Whether it is only a bias to put the change into that some layer lacks for this.</param>
 /// <param name="IsLowRank">Whether a plain LoRA computes the same.</param>
-public sealed record MethodFacts(AdapterMethod Method, long Trainable, double ExtraForward, bool RebuildsWeight, bool IsMergeable, bool WantsBias, bool IsLowRank)
+public sealed record MethodFacts(
+    AdapterMethod Method,
+    long Trainable,
+    double ExtraForward,
+    bool RebuildsWeight,
+    bool IsMergeable,
+    bool WantsBias,
+    bool IsLowRank
+)
 {
     /// <summary>
     /// The settings that change something, by the names they have in <see cref="AdapterOptions"/>: among Rank, Alpha,
@@ -29,15 +39,20 @@ public sealed record MethodFacts(AdapterMethod Method, long Trainable, double Ex
     {
         var trainable = AdapterSize.Trainable(method, modules, options);
         var forms = AdaptedModule.Describe(method, options, modules);
-        var (mergeable, biases) = (forms.All(module => module.Form.IsMergeable), forms.All(module => module.Form.Bias is null || module.Shape.HasBias));
+        var (mergeable, biases) = (
+            forms.All(module => module.Form.IsMergeable),
+            forms.All(module => module.Form.Bias is null || module.Shape.HasBias)
+        );
         return new MethodFacts(
             method,
             trainable,
-            (double)forms.Sum(module => module.Form.ExtraFlops(module.Shape)) / forms.Sum(module => 2L * module.Shape.Out * module.Shape.In),
+            (double)forms.Sum(module => module.Form.ExtraFlops(module.Shape))
+                / forms.Sum(module => 2L * module.Shape.Out * module.Shape.In),
             forms.Any(module => module.Form.Weight is not null),
             mergeable && biases,
             mergeable && !biases,
-            forms.All(module => module.Form.IsLowRank))
+            forms.All(module => module.Form.IsLowRank)
+        )
         {
             UsedOptions = Used(method, options, forms).ToHashSet(),
         };
@@ -46,11 +61,14 @@ public sealed record MethodFacts(AdapterMethod Method, long Trainable, double Ex
     private static IEnumerable<string> Used(
         AdapterMethod method,
         AdapterOptions options,
-        IReadOnlyList<AdaptedModule> modules)
+        IReadOnlyList<AdaptedModule> modules
+    )
     {
         string[] read =
         [
-            nameof(AdapterOptions.Rank), nameof(AdapterOptions.Alpha), nameof(AdapterOptions.RankStabilized),
+            nameof(AdapterOptions.Rank),
+            nameof(AdapterOptions.Alpha),
+            nameof(AdapterOptions.RankStabilized),
             nameof(AdapterOptions.LearningRateRatio),
         ];
         foreach (var option in read.Where(option => modules.Any(module => module.Reads(option))))

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Models;
+
+namespace Spectral.Training.Adapters;
 
 /// <summary>A linear layer, or an embedding, as an adapter method sees it.</summary>
 /// <param name="Name">Module path.</param>

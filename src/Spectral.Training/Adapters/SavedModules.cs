@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// Which tensors of a model an adapter carries whole beside its factors, with PEFT's rules for <c>modules_to_save</c>:
@@ -12,10 +15,15 @@ internal static class SavedModules
     {
         TensorSpec[] all = [.. ModelTensors.Untied(model)];
         if (Unknown(all, modules) is { } unknown)
-            throw new InputException($"the module {InputText.Quote(unknown)}, to be trained along, is none of the "
-                + "model; expected ends of names like embed_tokens, lm_head, norm, input_layernorm, q_proj");
-        return [.. all.Where(tensor => Includes(modules, tensor.Name))
-            .Select(tensor => SavedTensor.Of(tensor, trains: true))];
+            throw new InputException(
+                $"the module {InputText.Quote(unknown)}, to be trained along, is none of the "
+                    + "model; expected ends of names like embed_tokens, lm_head, norm, input_layernorm, q_proj"
+            );
+        return
+        [
+            .. all.Where(tensor => Includes(modules, tensor.Name))
+                .Select(tensor => SavedTensor.Of(tensor, trains: true)),
+        ];
     }
 
     /// <summary>
@@ -27,14 +35,16 @@ internal static class SavedModules
     public static IReadOnlyList<SavedTensor> OtherBiases(
         ModelConfig model,
         AdapterOptions options,
-        IReadOnlyList<AdaptedModule> adapted)
+        IReadOnlyList<AdaptedModule> adapted
+    )
     {
         if (options.Bias != AdapterBias.All)
             return [];
         var names = adapted.Select(module => module.Shape.Name).ToHashSet();
         return
         [
-            .. ModelTensors.Linears(model)
+            .. ModelTensors
+                .Linears(model)
                 .Where(linear => linear.HasBias && !names.Contains(linear.Name))
                 .Where(linear => !Includes(options.ModulesToSave, linear.Bias))
                 .Select(linear => SavedTensor.Of(new TensorSpec(linear.Bias, [linear.Outputs]), trains: true)),

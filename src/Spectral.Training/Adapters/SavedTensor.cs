@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.Models;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>A tensor of a model, or some rows of one, that an adapter has its own values of.</summary>
 /// <param name="Name">Its name in the model.</param>

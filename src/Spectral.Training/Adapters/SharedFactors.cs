@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>The tensors that all layers of an adapter have in common.</summary>
 /// <param name="modules">All layers it covers.</param>
@@ -19,7 +21,9 @@ internal sealed class SharedFactors(IReadOnlyList<ModuleShape> modules)
             _factors.Add(name, factor = new Factor(name, shape, trains, start, isShared: true));
         return factor.Shape == shape && factor.Trains == trains
             ? factor
-            : throw new InputException($"--rank-pattern: all layers share {name}, which would be {factor.Shape} for "
-                + $"one and {shape} for another; expected one rank for all");
+            : throw new InputException(
+                $"--rank-pattern: all layers share {name}, which would be {factor.Shape} for "
+                    + $"one and {shape} for another; expected one rank for all"
+            );
     }
 }

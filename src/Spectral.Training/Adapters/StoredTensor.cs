@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Numerics;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// A tensor of an adapter's file and the factor behind it. One of a <see cref="AdapterBuilder.Residual"/> holds start and value together in files
@@ -46,11 +48,11 @@ internal sealed class StoredTensor
         var columns = _factor.Shape[1];
         var both = new float[2 * values.Length];
         for (var row = 0; row < _factor.Shape[0]; row++)
-            for (var column = 0; column < columns; column++)
-            {
-                both[2 * row * columns + column] = values[row * columns + column];
-                both[(2 * row + 1) * columns + column] = -start[row * columns + column];
-            }
+        for (var column = 0; column < columns; column++)
+        {
+            both[2 * row * columns + column] = values[row * columns + column];
+            both[(2 * row + 1) * columns + column] = -start[row * columns + column];
+        }
         return both;
     }
 
@@ -74,7 +76,8 @@ internal sealed class StoredTensor
             return;
         }
         var columns = _factor.Shape[1];
-        float[] value = new float[half], start = new float[half];
+        float[] value = new float[half],
+            start = new float[half];
         for (var i = 0; i < half; i++)
         {
             var (row, column) = (i / columns, i % columns);

@@ -1,4 +1,10 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.Adapters.Methods;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// When a head that is tied to the embedding follows what an adapter makes of it, and what PEFT stores of it then.
@@ -13,20 +19,24 @@ internal static class TiedHead
         ModelConfig model,
         AdapterOptions options,
         IEnumerable<SavedTensor> saved,
-        IEnumerable<AdaptedModule> modules)
+        IEnumerable<AdaptedModule> modules
+    )
     {
         if (!model.TieWordEmbeddings || saved.Any(tensor => tensor.Name == ModelTensors.Head && tensor.Trains))
             return false;
         if (saved.Any(tensor => tensor.Name == ModelTensors.Embedding && tensor.Tokens is not null))
             return true;
-        return options.KeepTied && (modules.Any(module => module.Shape.IsEmbedding)
-            || saved.Any(tensor => tensor.Name == ModelTensors.Embedding && tensor.Trains));
+        return options.KeepTied
+            && (
+                modules.Any(module => module.Shape.IsEmbedding)
+                || saved.Any(tensor => tensor.Name == ModelTensors.Embedding && tensor.Trains)
+            );
     }
 
     /// <summary>Whether an adapter has anything of the embedding or of the head.</summary>
     public static bool IsTouched(IEnumerable<SavedTensor> saved, IEnumerable<AdaptedModule> modules) =>
         saved.Any(tensor => tensor.Name is ModelTensors.Embedding or ModelTensors.Head)
-            || modules.Any(module => module.Shape.Name is ModelTensors.EmbeddingModule or ModelTensors.HeadModule);
+        || modules.Any(module => module.Shape.Name is ModelTensors.EmbeddingModule or ModelTensors.HeadModule);
 
     /// <summary>Checks that a fresh adapter that is to keep head and embedding tied can.</summary>
     /// <exception cref="InputException">
@@ -39,8 +49,10 @@ internal static class TiedHead
         if (!model.TieWordEmbeddings)
             throw new InputException("the head is to stay tied to the embedding, but in this model it is not tied");
         if (Changes(options, ModelTensors.HeadModule) || !Changes(options, ModelTensors.EmbeddingModule))
-            throw new InputException("the head is to stay tied to the embedding: expected embed_tokens, which it then "
-                + "follows, among what is adapted or trained whole, and not lm_head");
+            throw new InputException(
+                "the head is to stay tied to the embedding: expected embed_tokens, which it then "
+                    + "follows, among what is adapted or trained whole, and not lm_head"
+            );
     }
 
     /// <summary>Copies of the embedding's values under the head's names, which PEFT stores and asks for.</summary>
@@ -54,7 +66,8 @@ internal static class TiedHead
         int rank,
         StoredType type,
         Func<float[]> right,
-        Func<float[]> left)
+        Func<float[]> left
+    )
     {
         string a = AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraMethod.A);
         string b = AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraMethod.B);
@@ -71,9 +84,10 @@ internal static class TiedHead
             (embedding with { Name = ModelTensors.Head }).KeyOf(isAdapted: false),
             type,
             embedding.Shape.Dimensions(),
-            values);
+            values
+        );
 
     private static bool Changes(AdapterOptions options, string module) =>
         AdapterTargets.PatternOf(options.TargetModules).Matches(module)
-            || SavedModules.Includes(options.ModulesToSave, module + ".weight");
+        || SavedModules.Includes(options.ModulesToSave, module + ".weight");
 }

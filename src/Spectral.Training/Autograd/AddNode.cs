@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Autograd;
 
 /// <summary>y = a + b, both [N, D]: the residual connection.</summary>
 public sealed class AddNode : Node

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Autograd;
 
 /// <summary>Activation checkpointing: keeps only a segment's input and runs its forward again during backward.</summary>
 /// <remarks>

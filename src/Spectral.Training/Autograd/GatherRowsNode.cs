@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Autograd;
 
 /// <summary>y[i] = x[index[i]] for rows of x [N, D]: picks the rows that carry loss. Indices are distinct.</summary>
 public sealed class GatherRowsNode : Node

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Autograd;
 
 /// <summary>One recorded operation: the slot for the gradient of its output, what its backward needs, and that backward.</summary>
 /// <remarks>
@@ -10,7 +11,7 @@ namespace Spectral.Training;
 /// </remarks>
 public abstract class Node
 {
-    private Tensor?[] _saved = [];   // most nodes keep none, some a dozen
+    private Tensor?[] _saved = []; // most nodes keep none, some a dozen
     private int _savedCount;
     private ColumnRange? _gradient;
     private bool _borrowed;
@@ -25,7 +26,9 @@ public abstract class Node
     /// <param name="gradient">Gradient of the loss with respect to the output; same shape and type as the output. Not owned.</param>
     /// <exception cref="NotSupportedException">The operation has no adjoint.</exception>
     protected virtual void Backward(Tensor gradient) =>
-        throw new NotSupportedException($"The operation '{Name}' has no backward function; it cannot be part of a loss that trains something below it.");
+        throw new NotSupportedException(
+            $"The operation '{Name}' has no backward function; it cannot be part of a loss that trains something below it."
+        );
 
     /// <summary>As <see cref="Backward(Tensor)"/>, for a gradient that may be columns of a wider matrix; it is copied out of them unless the operation takes them.</summary>
     private protected virtual void Backward(ColumnRange gradient)
@@ -68,7 +71,10 @@ public abstract class Node
             return;
         }
         var (gradient, borrowed) = (Whole(held), _borrowed && IsWhole(held));
-        var target = !borrowed ? gradient : !shared ? contribution : Tensor.Empty(gradient.Device, gradient.Shape, gradient.DType);
+        var target =
+            !borrowed ? gradient
+            : !shared ? contribution
+            : Tensor.Empty(gradient.Device, gradient.Shape, gradient.DType);
         Add.Forward(gradient, contribution, target);
         if (!ReferenceEquals(target, gradient))
             gradient.Dispose();
@@ -100,7 +106,9 @@ public abstract class Node
     /// that the input's producer wants it in, or else a new tensor.
     /// </summary>
     private protected static ColumnRange Place(Node? node, int rows, int columns, Tensor like) =>
-        node is { _gradient: null } && node.Place() is { } place ? place : Tensor.Empty(like.Device, (rows, columns), like.DType);
+        node is { _gradient: null } && node.Place() is { } place
+            ? place
+            : Tensor.Empty(like.Device, (rows, columns), like.DType);
 
     /// <summary>The columns that a node wants its gradient in, unless it has some already.</summary>
     private protected static ColumnRange? PlaceOf(Node? node) => node is { _gradient: null } ? node.Place() : null;
@@ -174,7 +182,8 @@ public abstract class Node
             _saved[--_savedCount]?.Dispose();
     }
 
-    private static bool IsWhole(in ColumnRange columns) => columns.Matrix.Shape.Rank != 2 || columns.Count == columns.Stride;
+    private static bool IsWhole(in ColumnRange columns) =>
+        columns.Matrix.Shape.Rank != 2 || columns.Count == columns.Stride;
 
     /// <summary>The values as a tensor of their own, for which the handle is given up.</summary>
     private static Tensor Whole(in ColumnRange columns)
@@ -189,7 +198,5 @@ public abstract class Node
 /// <summary>Receives the gradient of a value that nothing on this tape produced; its gradient is taken by whoever made it.</summary>
 internal sealed class LeafNode : Node
 {
-    protected override void Backward(Tensor gradient)
-    {
-    }
+    protected override void Backward(Tensor gradient) { }
 }

@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Autograd;
 
 /// <summary>y = x / √(mean(x²) + ε) ∘ w per row of x [N, D] (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019).</summary>
 public sealed class RmsNormNode : Node
@@ -19,7 +21,8 @@ public sealed class RmsNormNode : Node
     }
 
     /// <summary>Normalises the rows of x [N, D] with weight [D].</summary>
-    public static Variable Apply(Tape tape, Variable x, Parameter weight, float epsilon) => Apply(tape, x, weight, epsilon, x.Value.Dim(1));
+    public static Variable Apply(Tape tape, Variable x, Parameter weight, float epsilon) =>
+        Apply(tape, x, weight, epsilon, x.Value.Dim(1));
 
     /// <summary>The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.</summary>
     internal static Variable Apply(Tape tape, Variable x, Parameter weight, float epsilon, int stride)
@@ -39,7 +42,16 @@ public sealed class RmsNormNode : Node
         var residual = _input?.TakeColumns();
         using var held = residual?.Matrix;
         var dx = Place(_input, _x.Dim(0), _x.Dim(1), _x);
-        RmsNorm.Backward(_x, _weight.Value, _inverseRms, gradient, dx, residual, _weight.Gradient, accumulateWeight: true);
+        RmsNorm.Backward(
+            _x,
+            _weight.Value,
+            _inverseRms,
+            gradient,
+            dx,
+            residual,
+            _weight.Gradient,
+            accumulateWeight: true
+        );
         Deposit(_input, dx);
     }
 }

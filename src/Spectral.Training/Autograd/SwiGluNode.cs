@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Autograd;
 
 /// <summary>y = silu(gate) ∘ up, all [N, F] (Shazeer, "GLU Variants Improve Transformer", 2020).</summary>
 public sealed class SwiGluNode : Node

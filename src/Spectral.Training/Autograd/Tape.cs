@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Autograd;
 
 /// <summary>Records operations during forward and replays their adjoints in reverse.</summary>
 /// <remarks>
@@ -35,7 +37,8 @@ public sealed class Tape : IDisposable
     public int Count => _nodes.Count;
 
     /// <summary>Appends an operation and returns it. Inputs must have been recorded before.</summary>
-    public T Record<T>(T node) where T : Node
+    public T Record<T>(T node)
+        where T : Node
     {
         _nodes.Add(node);
         return node;

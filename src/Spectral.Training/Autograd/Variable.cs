@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Autograd;
 
 /// <summary>A value on the tape: a counted handle on a tensor and, where a gradient is wanted, the <see cref="Node"/> that receives it.</summary>
 /// <remarks>
@@ -16,12 +17,17 @@ public sealed class Variable : IDisposable
     public Variable(Tensor value, Node? node = null) => (_columns, Node, _whole) = (value, node, true);
 
     /// <summary>Wraps columns of a matrix; the variable owns that handle on it.</summary>
-    internal Variable(ColumnRange columns, Node? node = null) => (_columns, Node, _whole) = (columns, node, columns.Count == columns.Stride);
+    internal Variable(ColumnRange columns, Node? node = null) =>
+        (_columns, Node, _whole) = (columns, node, columns.Count == columns.Stride);
 
     /// <summary>The value, in the model's compute type.</summary>
     /// <exception cref="InvalidOperationException">It is columns of a wider matrix, which only operations inside a layer hand to one another.</exception>
-    public Tensor Value => _whole ? _columns.Matrix
-        : throw new InvalidOperationException($"the value is {_columns.Count} columns of {_columns.Matrix.Shape}; this operation takes whole matrices");
+    public Tensor Value =>
+        _whole
+            ? _columns.Matrix
+            : throw new InvalidOperationException(
+                $"the value is {_columns.Count} columns of {_columns.Matrix.Shape}; this operation takes whole matrices"
+            );
 
     /// <summary>The value as columns of a matrix, all of its own as a rule.</summary>
     internal ColumnRange Columns => _columns;

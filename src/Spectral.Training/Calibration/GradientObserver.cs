@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Models;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Calibration;
 
 /// <summary>Adds the gradients of a group's weights, dyᵀ x, to a sum [out, in] F32 per layer: one GEMM per layer and batch, 2·N·out·in operations.</summary>
 /// <remarks>Rows of padding have dy = 0: no token that carries loss looks at what comes after it.</remarks>

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Calibration;
 
 /// <summary>What a frozen model does on some data, layer by layer: what adapter methods that start from data ask for.</summary>
 /// <remarks>
@@ -26,7 +27,12 @@ public interface ICalibration
     /// <param name="similarity">τ: they count as converged, and the layer's data ends, when a batch turns none of them by more than arccos τ.</param>
     /// <param name="labelled">Whether tokens of a prompt, which carry no label, are left out.</param>
     /// <exception cref="InputException">The model has no such layer, or its inputs are not finite.</exception>
-    IReadOnlyList<InputDirections> InputDirections(IReadOnlyList<string> modules, int count, double similarity = 0.99, bool labelled = false);
+    IReadOnlyList<InputDirections> InputDirections(
+        IReadOnlyList<string> modules,
+        int count,
+        double similarity = 0.99,
+        bool labelled = false
+    );
 }
 
 /// <summary>The leading principal components of a layer's inputs, centred on their mean.</summary>
@@ -35,7 +41,13 @@ public interface ICalibration
 /// <param name="SingularValues">[k], of the centred inputs.</param>
 /// <param name="ExplainedVariance">[k]: each one's share σ²/Σσ² of the inputs' variance, all components counted.</param>
 /// <param name="Converged">Whether the last batch seen left every vector where it was; otherwise the data ran out first.</param>
-public sealed record InputDirections(int Features, float[] Vectors, float[] SingularValues, double[] ExplainedVariance, bool Converged)
+public sealed record InputDirections(
+    int Features,
+    float[] Vectors,
+    float[] SingularValues,
+    double[] ExplainedVariance,
+    bool Converged
+)
 {
     /// <summary>k.</summary>
     public int Count => SingularValues.Length;

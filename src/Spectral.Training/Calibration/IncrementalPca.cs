@@ -1,6 +1,11 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Numerics;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Calibration;
 
 /// <summary>
 /// The leading principal components of a stream of rows, batch by batch (Ross, Lim, Lin and Yang, "Incremental Learning for Robust Visual
@@ -20,7 +25,7 @@ internal sealed class IncrementalPca : LinearObserver
     private float[] _vectors = [];
     private float[] _values = [];
     private long _seen;
-    private double _total;   // sum of squares around the mean, of all components
+    private double _total; // sum of squares around the mean, of all components
 
     /// <summary>Starts with nothing seen.</summary>
     /// <param name="name">The layer, for messages and random numbers.</param>
@@ -39,7 +44,13 @@ internal sealed class IncrementalPca : LinearObserver
 
     /// <summary>The components so far.</summary>
     public InputDirections Result() =>
-        new(_mean.Length, _vectors, _values, [.. _values.Select(value => _total > 0 ? (double)value * value / _total : 0)], Converged);
+        new(
+            _mean.Length,
+            _vectors,
+            _values,
+            [.. _values.Select(value => _total > 0 ? (double)value * value / _total : 0)],
+            Converged
+        );
 
     public override void Forward(Tensor x)
     {
@@ -57,10 +68,18 @@ internal sealed class IncrementalPca : LinearObserver
             _total += norm * norm;
         }
         var options = new RandomizedSvdOptions { Stream = RandomStream.For(_name) };
-        using var svd = Svd.Compute(stacked, Math.Min(_components, Math.Min(stacked.Dim(0), stacked.Dim(1))), SvdMethod.Auto, options);
+        using var svd = Svd.Compute(
+            stacked,
+            Math.Min(_components, Math.Min(stacked.Dim(0), stacked.Dim(1))),
+            SvdMethod.Auto,
+            options
+        );
         var vectors = svd.Vt.ToArray();
         _values = svd.S.ToArray();
-        Converged = _seen > 0 && kept == _values.Length && Enumerable.Range(0, kept).All(i => _values[i] == 0 || Cosine(i, vectors) >= _similarity);
+        Converged =
+            _seen > 0
+            && kept == _values.Length
+            && Enumerable.Range(0, kept).All(i => _values[i] == 0 || Cosine(i, vectors) >= _similarity);
         _vectors = vectors;
         _seen += count;
     }
@@ -82,7 +101,7 @@ internal sealed class IncrementalPca : LinearObserver
             Rows.Gather(x, index, gathered);
             Cast.Run(gathered, batch);
         }
-        BiasGradient.Run(batch, mean, accumulate: false);   // sums of columns
+        BiasGradient.Run(batch, mean, accumulate: false); // sums of columns
         Scale.Run(mean, -1f / count);
         AddBias.Run(batch, mean);
 

@@ -1,13 +1,18 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Calibration;
 
 /// <summary>Adds XᵀX / max|X|² of each record's inputs X to a sum [in, in] F32: one GEMM per record, 2·tokens·in² operations.</summary>
 /// <param name="name">The layer, for messages.</param>
 /// <param name="sum">Where to add.</param>
 /// <param name="factor">Of every record's contribution: 1/records for a mean.</param>
 /// <param name="rows">The batch at hand.</param>
-internal sealed class SecondMomentObserver(string name, Tensor sum, double factor, Func<TokenRows> rows) : LinearObserver
+internal sealed class SecondMomentObserver(string name, Tensor sum, double factor, Func<TokenRows> rows)
+    : LinearObserver
 {
     public override void Forward(Tensor x)
     {

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Training.Data;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Calibration;
 
 /// <summary>Which rows of the activations [B·S, features] are tokens of a batch: the rest is padding, which calibration leaves out.</summary>
 internal sealed class TokenRows : IDisposable
@@ -16,7 +17,10 @@ internal sealed class TokenRows : IDisposable
     {
         EncodedRecord[] all = [.. records];
         (_device, _stride) = (device, length);
-        (_lengths, _prompts) = ([.. all.Select(record => record.Tokens.Length)], [.. all.Select(record => record.PromptLength)]);
+        (_lengths, _prompts) = (
+            [.. all.Select(record => record.Tokens.Length)],
+            [.. all.Select(record => record.PromptLength)]
+        );
         Index = RowsFrom(_ => 0);
     }
 

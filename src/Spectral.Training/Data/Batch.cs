@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Data;
 
 /// <summary>Records as one rectangle of token ids, padded on the right.</summary>
 /// <param name="Rows">Number of records.</param>
@@ -26,7 +28,9 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         foreach (int id in Tokens)
         {
             if ((uint)id >= (uint)vocabularySize)
-                throw new InputException($"the tokenizer gave the id {id}, the model has a vocabulary of {vocabularySize}; do they belong together?");
+                throw new InputException(
+                    $"the tokenizer gave the id {id}, the model has a vocabulary of {vocabularySize}; do they belong together?"
+                );
         }
     }
 

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Data;
 
 /// <summary>
 /// The order in which records are trained on: epoch after epoch, each of which has every record once, in file order or
@@ -57,8 +59,11 @@ public sealed class BatchSampler
         int whole = count / batch;
         if (!dropLast)
             return whole + (count % batch > 0 ? 1 : 0);
-        return whole > 0 ? whole : throw new InputException(
-            $"--drop-last leaves no step of {count} records: expected at least the {batch} records of one step");
+        return whole > 0
+            ? whole
+            : throw new InputException(
+                $"--drop-last leaves no step of {count} records: expected at least the {batch} records of one step"
+            );
     }
 
     /// <summary>The record indices of the next batch.</summary>
@@ -102,8 +107,7 @@ public sealed class BatchSampler
         ulong biased = unchecked(0 - bound) % bound;
         ulong high;
         ulong low;
-        do
-            high = Math.BigMul(NextRandom(ref state), bound, out low);
+        do high = Math.BigMul(NextRandom(ref state), bound, out low);
         while (low < biased);
         return high;
     }

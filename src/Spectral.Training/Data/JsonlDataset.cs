@@ -1,6 +1,7 @@
 using System.Text.Json;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Data;
 
 /// <summary>
 /// Data files: one JSON object per line, <c>{"prompt": …, "completion": …}</c> or <c>{"text": …}</c>. Blank lines are skipped, other
@@ -36,7 +37,9 @@ public static class JsonlDataset
         {
             throw new InputException($"{path}: cannot be read: {e.Message}", e);
         }
-        return records.Count > 0 ? records : throw new InputException($"{path}: no records, expected one JSON object per line");
+        return records.Count > 0
+            ? records
+            : throw new InputException($"{path}: no records, expected one JSON object per line");
     }
 
     private static TrainingRecord Parse(ReadOnlyMemory<byte> line, string place)
@@ -44,13 +47,20 @@ public static class JsonlDataset
         using JsonDocument document = StrictJson.Parse(line, place);
         JsonFields fields = new(document.RootElement, place);
         if (fields.Has("messages"))
-            throw new InputException($"{place}: chat records (messages) are not supported, expected prompt and completion, or text");
-        string? prompt = fields.Text("prompt"), completion = fields.Text("completion"), text = fields.Text("text");
+            throw new InputException(
+                $"{place}: chat records (messages) are not supported, expected prompt and completion, or text"
+            );
+        string? prompt = fields.Text("prompt"),
+            completion = fields.Text("completion"),
+            text = fields.Text("text");
         if (text is not null && (prompt is not null || completion is not null))
             throw new InputException($"{place}: has text beside prompt or completion, expected one or the other");
         if (text is null && (prompt is null || completion is null))
         {
-            string lacking = prompt is not null ? "completion" : completion is not null ? "prompt" : "prompt, completion and text";
+            string lacking =
+                prompt is not null ? "completion"
+                : completion is not null ? "prompt"
+                : "prompt, completion and text";
             throw new InputException($"{place}: {lacking} missing or null, expected prompt and completion, or text");
         }
         return new TrainingRecord(prompt, completion, text, place);
@@ -60,7 +70,8 @@ public static class JsonlDataset
     private static IEnumerable<ReadOnlyMemory<byte>> Lines(Stream stream, string path)
     {
         byte[] buffer = new byte[1 << 16];
-        int start = 0, end = 0;
+        int start = 0,
+            end = 0;
         while (true)
         {
             int length = buffer.AsSpan(start, end - start).IndexOf((byte)'\n');
@@ -71,7 +82,9 @@ public static class JsonlDataset
                 continue;
             }
             if (end - start > MaximumLine)
-                throw new InputException($"{path}: a line of more than {MaximumLine} bytes, expected one JSON object per line");
+                throw new InputException(
+                    $"{path}: a line of more than {MaximumLine} bytes, expected one JSON object per line"
+                );
             byte[] target = start == 0 && end == buffer.Length ? new byte[2 * buffer.Length] : buffer;
             buffer.AsSpan(start, end - start).CopyTo(target);
             (buffer, start, end) = (target, 0, end - start);

@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.IO;
+using Spectral.Training.Tokenization;
+
+namespace Spectral.Training.Data;
 
 /// <summary>A record as token ids.</summary>
 /// <param name="Tokens">Begin token (if the tokenizer adds one), prompt, completion or text, end token.</param>
@@ -32,7 +35,11 @@ public static class RecordEncoder
     /// <param name="maximumLength">Most tokens.</param>
     /// <exception cref="InputException">No token would carry loss, as in an empty text.</exception>
     public static EncodedRecord Encode(
-        TrainingRecord record, BpeTokenizer tokenizer, IReadOnlyList<int> endTokenIds, int maximumLength)
+        TrainingRecord record,
+        BpeTokenizer tokenizer,
+        IReadOnlyList<int> endTokenIds,
+        int maximumLength
+    )
     {
         int begin = tokenizer.PrefixIds.Count;
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumLength, begin + 2);
@@ -48,7 +55,10 @@ public static class RecordEncoder
         int lossFrom = Math.Max(1, promptLength);
         if (tokens.Length <= lossFrom)
             throw new InputException($"{record.Place}: nothing to learn from, expected text beside the end token");
-        return new EncodedRecord(tokens, promptLength, lossFrom, excess > 0) { HasCompletion = record.Completion is not null };
+        return new EncodedRecord(tokens, promptLength, lossFrom, excess > 0)
+        {
+            HasCompletion = record.Completion is not null,
+        };
     }
 
     /// <summary>Encodes all records, in parallel and in order.</summary>
@@ -59,22 +69,29 @@ public static class RecordEncoder
     /// <param name="maximumLength">Most tokens of a record.</param>
     /// <exception cref="InputException">As for one record; the first faulty record in the file is the one named.</exception>
     public static EncodedRecord[] EncodeAll(
-        IReadOnlyList<TrainingRecord> records, BpeTokenizer tokenizer, IReadOnlyList<int> endTokenIds,
-        int maximumLength)
+        IReadOnlyList<TrainingRecord> records,
+        BpeTokenizer tokenizer,
+        IReadOnlyList<int> endTokenIds,
+        int maximumLength
+    )
     {
         EncodedRecord[] encoded = new EncodedRecord[records.Count];
         InputException?[] faults = new InputException?[records.Count];
-        Parallel.For(0, records.Count, i =>
-        {
-            try
+        Parallel.For(
+            0,
+            records.Count,
+            i =>
             {
-                encoded[i] = Encode(records[i], tokenizer, endTokenIds, maximumLength);
+                try
+                {
+                    encoded[i] = Encode(records[i], tokenizer, endTokenIds, maximumLength);
+                }
+                catch (InputException e)
+                {
+                    faults[i] = e;
+                }
             }
-            catch (InputException e)
-            {
-                faults[i] = e;
-            }
-        });
+        );
         return faults.FirstOrDefault(fault => fault is not null) is { } first ? throw first : encoded;
     }
 

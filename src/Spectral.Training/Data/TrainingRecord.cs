@@ -1,4 +1,4 @@
-namespace Spectral.Training;
+namespace Spectral.Training.Data;
 
 /// <summary>
 /// One record of training or evaluation data: either a prompt with its completion, or a text. <paramref name="Place"/> is the file and

@@ -1,4 +1,4 @@
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>Files that appear complete or not at all.</summary>
 public static class AtomicFile
@@ -10,7 +10,10 @@ public static class AtomicFile
     public static void Write(string path, Action<Stream> write)
     {
         string full = Path.GetFullPath(path);
-        string temporary = Path.Combine(Path.GetDirectoryName(full)!, $".{Path.GetFileName(full)}.{Guid.NewGuid():N}.tmp");
+        string temporary = Path.Combine(
+            Path.GetDirectoryName(full)!,
+            $".{Path.GetFileName(full)}.{Guid.NewGuid():N}.tmp"
+        );
         try
         {
             using (FileStream stream = new(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16))

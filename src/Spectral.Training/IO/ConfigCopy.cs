@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>
 /// Copies a model's <c>config.json</c> beside weights of another stored type, or with a head of its own: bit for bit
@@ -9,7 +9,9 @@ namespace Spectral.Training;
 /// </summary>
 internal static class ConfigCopy
 {
-    private const string Name = "config.json", Key = "torch_dtype", NewKey = "dtype";
+    private const string Name = "config.json",
+        Key = "torch_dtype",
+        NewKey = "dtype";
     private const long MaximumBytes = 1 << 20;
 
     /// <summary>
@@ -22,7 +24,8 @@ internal static class ConfigCopy
     /// <param name="isUntied">Whether a head that was tied to the embedding no longer is.</param>
     public static void Write(string source, string directory, StoredType? type, bool isUntied = false)
     {
-        string path = FolderFile.At(source, Name), copy = Path.Combine(directory, Name);
+        string path = FolderFile.At(source, Name),
+            copy = Path.Combine(directory, Name);
         if (type is null && !isUntied)
         {
             File.Copy(path, copy, overwrite: true);
@@ -35,18 +38,22 @@ internal static class ConfigCopy
         string[] present = [.. new[] { Key, NewKey }.Where(config.ContainsKey)];
         foreach (string key in type is null ? [] : present.DefaultIfEmpty(Key))
             config[key] = TorchName(type!.Value);
-        AtomicFile.Write(copy, stream =>
-        {
-            using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });
-            config.WriteTo(json);
-        });
+        AtomicFile.Write(
+            copy,
+            stream =>
+            {
+                using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });
+                config.WriteTo(json);
+            }
+        );
     }
 
-    private static string TorchName(StoredType type) => type switch
-    {
-        StoredType.F32 => "float32",
-        StoredType.F16 => "float16",
-        StoredType.BF16 => "bfloat16",
-        _ => "float64",
-    };
+    private static string TorchName(StoredType type) =>
+        type switch
+        {
+            StoredType.F32 => "float32",
+            StoredType.F16 => "float16",
+            StoredType.BF16 => "bfloat16",
+            _ => "float64",
+        };
 }

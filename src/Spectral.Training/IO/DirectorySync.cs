@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
 
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>
 /// Brings the names in a folder to the disk: after a power cut a renamed file may else be under its old name. .NET flushes files alone. Windows keeps
@@ -9,7 +9,9 @@ namespace Spectral.Training;
 /// </summary>
 public static partial class DirectorySync
 {
-    private const int ReadOnly = 0, AccessDenied = 13, InvalidArgument = 22;   // the same numbers on all systems that have the calls
+    private const int ReadOnly = 0,
+        AccessDenied = 13,
+        InvalidArgument = 22; // the same numbers on all systems that have the calls
 
     /// <summary>Waits until renames, new files and deletions in a folder are on the disk.</summary>
     /// <exception cref="IOException">The system says that they could not be brought there.</exception>
@@ -19,7 +21,7 @@ public static partial class DirectorySync
             return;
         var folder = Open(directory, ReadOnly);
         if (folder < 0 && Marshal.GetLastPInvokeError() == AccessDenied)
-            return;   // a folder that may be written to and not listed
+            return; // a folder that may be written to and not listed
         if (folder < 0)
             throw Failure(directory);
         try
@@ -34,7 +36,8 @@ public static partial class DirectorySync
         }
     }
 
-    private static IOException Failure(string directory) => new($"{directory}: cannot be flushed to the disk: {new Win32Exception(Marshal.GetLastPInvokeError()).Message}");
+    private static IOException Failure(string directory) =>
+        new($"{directory}: cannot be flushed to the disk: {new Win32Exception(Marshal.GetLastPInvokeError()).Message}");
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
 
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>Looks for NaN and infinities in what is read or about to be written.</summary>
 internal static class FiniteValues

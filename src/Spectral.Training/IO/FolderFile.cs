@@ -1,4 +1,4 @@
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>
 /// Files of a folder that came from elsewhere. What stands in it must not reach other files of the machine: names are plain, and a symbolic link
@@ -7,7 +7,8 @@ namespace Spectral.Training;
 /// </summary>
 internal static class FolderFile
 {
-    private const int LongestName = 255, MostLinks = 40;
+    private const int LongestName = 255,
+        MostLinks = 40;
 
     /// <summary>Checks that a folder is there. Nothing is fetched, so the name of a model elsewhere is none.</summary>
     /// <param name="directory">The folder's path.</param>
@@ -20,17 +21,21 @@ internal static class FolderFile
         if (File.Exists(directory))
             throw new InputException($"{directory}: a file, expected a local {expected}");
         string[] parts = directory.Split('/');
-        string hint = parts.Length == 2 && parts.All(part => part.Length > 0 && part is not ("." or ".." or "~"))
-            ? $" ({InputText.Quote(directory)} may be a name on the Hugging Face hub: download it first, then give "
-                + "the folder's path)"
-            : "";
+        string hint =
+            parts.Length == 2 && parts.All(part => part.Length > 0 && part is not ("." or ".." or "~"))
+                ? $" ({InputText.Quote(directory)} may be a name on the Hugging Face hub: download it first, then give "
+                    + "the folder's path)"
+                : "";
         throw new InputException(
-            $"{directory}: no such folder, expected a local {expected}; models are not downloaded{hint}");
+            $"{directory}: no such folder, expected a local {expected}; models are not downloaded{hint}"
+        );
     }
 
     /// <summary>Whether a file of the folder may name another one so.</summary>
-    public static bool IsPlainName(string name)
-        => name.Length is > 0 and <= LongestName && name is not ("." or "..") && name.IndexOfAny(['/', '\\', ':', '\0']) < 0;
+    public static bool IsPlainName(string name) =>
+        name.Length is > 0 and <= LongestName
+        && name is not ("." or "..")
+        && name.IndexOfAny(['/', '\\', ':', '\0']) < 0;
 
     /// <summary>The path of a file in a folder, which need not exist.</summary>
     /// <exception cref="InputException">It is a link that leads out of the folder, or round in a circle.</exception>
@@ -41,11 +46,14 @@ internal static class FolderFile
         {
             if (new FileInfo(path).LinkTarget is null)
                 return path;
-            string real = RealPath(path), folder = RealPath(directory);
+            string real = RealPath(path),
+                folder = RealPath(directory);
             if (IsIn(folder, real) || (Blobs(folder) is { } blobs && IsIn(blobs, real)))
                 return path;
-            throw new InputException($"{path}: a symbolic link to {real}, outside the folder; expected a file in it, or a link into the blobs folder "
-                + "of the same Hugging Face cache repository (copy the file here if you trust it)");
+            throw new InputException(
+                $"{path}: a symbolic link to {real}, outside the folder; expected a file in it, or a link into the blobs folder "
+                    + "of the same Hugging Face cache repository (copy the file here if you trust it)"
+            );
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -53,7 +61,11 @@ internal static class FolderFile
         }
     }
 
-    private static bool IsIn(string folder, string path) => path.StartsWith(Path.EndsInDirectorySeparator(folder) ? folder : folder + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+    private static bool IsIn(string folder, string path) =>
+        path.StartsWith(
+            Path.EndsInDirectorySeparator(folder) ? folder : folder + Path.DirectorySeparatorChar,
+            StringComparison.Ordinal
+        );
 
     // The folder may also be one inside a snapshot.
     private static string? Blobs(string folder)
@@ -69,13 +81,17 @@ internal static class FolderFile
     // Links anywhere on the way are followed, as the system would; .NET follows those at the end alone.
     private static string RealPath(string path)
     {
-        string full = Path.GetFullPath(path), real = Path.GetPathRoot(full)!;
+        string full = Path.GetFullPath(path),
+            real = Path.GetPathRoot(full)!;
         Stack<string> ahead = [];
         Push(full[real.Length..]);
         int links = 0;
         while (ahead.TryPop(out string? part))
         {
-            string next = part == ".." ? Path.GetDirectoryName(real) ?? real : part == "." ? real : Path.Combine(real, part);
+            string next =
+                part == ".." ? Path.GetDirectoryName(real) ?? real
+                : part == "." ? real
+                : Path.Combine(real, part);
             if (new FileInfo(next).LinkTarget is not { } target)
             {
                 real = next;
@@ -92,7 +108,9 @@ internal static class FolderFile
 
         void Push(string parts)
         {
-            foreach (string part in parts.Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries).Reverse())
+            foreach (
+                string part in parts.Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries).Reverse()
+            )
                 ahead.Push(part);
         }
     }

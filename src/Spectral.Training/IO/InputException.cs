@@ -1,4 +1,4 @@
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>
 /// What the user gave is wrong: a file, a config, a data record, an option. The message is complete as it stands: it names the file,
@@ -7,12 +7,10 @@ namespace Spectral.Training;
 public class InputException : Exception
 {
     /// <summary>Wraps a message that already names file, place and expectation.</summary>
-    public InputException(string message) : base(message)
-    {
-    }
+    public InputException(string message)
+        : base(message) { }
 
     /// <summary>As above, keeping the fault it was found through.</summary>
-    public InputException(string message, Exception inner) : base(message, inner)
-    {
-    }
+    public InputException(string message, Exception inner)
+        : base(message, inner) { }
 }

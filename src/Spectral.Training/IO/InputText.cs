@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>Renders names and values from untrusted files so that they fit in one line of an error message.</summary>
 internal static class InputText

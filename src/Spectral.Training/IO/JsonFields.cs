@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>
 /// Typed access to one JSON object of an untrusted file. A wrong type or a value out of range throws an <see cref="InputException"/>
@@ -17,7 +17,9 @@ internal readonly struct JsonFields
         this.path = path;
         Element = element;
         if (element.ValueKind != JsonValueKind.Object)
-            throw new InputException($"{file}: {(path == "" ? "the top level" : path)} is {Describe(element)}, expected an object");
+            throw new InputException(
+                $"{file}: {(path == "" ? "the top level" : path)} is {Describe(element)}, expected an object"
+            );
     }
 
     public JsonElement Element { get; }
@@ -25,17 +27,22 @@ internal readonly struct JsonFields
     public bool Has(string key) => Find(key) is not null;
 
     /// <summary>The value of a key, null when absent or null.</summary>
-    public JsonElement? Find(string key)
-        => Element.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    public JsonElement? Find(string key) =>
+        Element.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
-    public int RequiredInteger(string key, long minimum, int maximum)
-        => Integer(key, minimum, maximum) ?? throw Missing(key, $"a whole number from {minimum} to {maximum}");
+    public int RequiredInteger(string key, long minimum, int maximum) =>
+        Integer(key, minimum, maximum) ?? throw Missing(key, $"a whole number from {minimum} to {maximum}");
 
     public int? Integer(string key, long minimum, int maximum)
     {
         if (Find(key) is not { } value)
             return null;
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number) && number >= minimum && number <= maximum)
+        if (
+            value.ValueKind == JsonValueKind.Number
+            && value.TryGetInt64(out long number)
+            && number >= minimum
+            && number <= maximum
+        )
             return (int)number;
         throw Wrong(key, value, $"a whole number from {minimum} to {maximum}");
     }
@@ -44,36 +51,44 @@ internal readonly struct JsonFields
     {
         if (Find(key) is not { } value)
             return null;
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && number >= minimum && number <= maximum)
+        if (
+            value.ValueKind == JsonValueKind.Number
+            && value.TryGetDouble(out double number)
+            && number >= minimum
+            && number <= maximum
+        )
             return number;
         throw Wrong(key, value, FormattableString.Invariant($"a number from {minimum:R} to {maximum:R}"));
     }
 
-    public bool? Boolean(string key) => Find(key) switch
-    {
-        null => null,
-        { ValueKind: JsonValueKind.True } => true,
-        { ValueKind: JsonValueKind.False } => false,
-        { } value => throw Wrong(key, value, "true or false"),
-    };
+    public bool? Boolean(string key) =>
+        Find(key) switch
+        {
+            null => null,
+            { ValueKind: JsonValueKind.True } => true,
+            { ValueKind: JsonValueKind.False } => false,
+            { } value => throw Wrong(key, value, "true or false"),
+        };
 
-    public string? Text(string key) => Find(key) switch
-    {
-        null => null,
-        { ValueKind: JsonValueKind.String } value => value.GetString(),
-        { } value => throw Wrong(key, value, "a string"),
-    };
+    public string? Text(string key) =>
+        Find(key) switch
+        {
+            null => null,
+            { ValueKind: JsonValueKind.String } value => value.GetString(),
+            { } value => throw Wrong(key, value, "a string"),
+        };
 
     public string RequiredText(string key) => Text(key) ?? throw Missing(key, "a string");
 
     public JsonFields? Object(string key) => Find(key) is { } value ? new JsonFields(value, file, PathOf(key)) : null;
 
-    public JsonElement? Array(string key) => Find(key) switch
-    {
-        null => null,
-        { ValueKind: JsonValueKind.Array } value => value,
-        { } value => throw Wrong(key, value, "an array"),
-    };
+    public JsonElement? Array(string key) =>
+        Find(key) switch
+        {
+            null => null,
+            { ValueKind: JsonValueKind.Array } value => value,
+            { } value => throw Wrong(key, value, "an array"),
+        };
 
     /// <summary>The objects of an array, each with its index in its path.</summary>
     public IEnumerable<JsonFields> Objects(string key)
@@ -92,7 +107,11 @@ internal readonly struct JsonFields
             return null;
         List<string> texts = [];
         foreach (JsonElement item in array.EnumerateArray())
-            texts.Add(item.ValueKind == JsonValueKind.String ? item.GetString()! : throw Wrong($"{key}[{texts.Count}]", item, "a string"));
+            texts.Add(
+                item.ValueKind == JsonValueKind.String
+                    ? item.GetString()!
+                    : throw Wrong($"{key}[{texts.Count}]", item, "a string")
+            );
         return texts;
     }
 
@@ -103,35 +122,44 @@ internal readonly struct JsonFields
             return null;
         string wanted = $"a whole number from {minimum} to {maximum}, or a list of them";
         List<int> numbers = [];
-        foreach (JsonElement item in value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().ToArray() : [value])
+        foreach (
+            JsonElement item in value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().ToArray() : [value]
+        )
         {
-            if (item.ValueKind != JsonValueKind.Number || !item.TryGetInt32(out int number) || number < minimum || number > maximum)
+            if (
+                item.ValueKind != JsonValueKind.Number
+                || !item.TryGetInt32(out int number)
+                || number < minimum
+                || number > maximum
+            )
                 throw Wrong(key, item, wanted);
             numbers.Add(number);
         }
         return numbers;
     }
 
-    public InputException Wrong(string key, string wanted)
-        => Find(key) is { } value ? Wrong(key, value, wanted) : Missing(key, wanted);
+    public InputException Wrong(string key, string wanted) =>
+        Find(key) is { } value ? Wrong(key, value, wanted) : Missing(key, wanted);
 
     /// <summary>Typed access to a value that stands under a key, or in an array there.</summary>
     public JsonFields Nested(string key, JsonElement value) => new(value, file, PathOf(key));
 
-    public InputException Wrong(string key, JsonElement value, string wanted)
-        => new($"{file}: {PathOf(key)} is {Describe(value)}, expected {wanted}");
+    public InputException Wrong(string key, JsonElement value, string wanted) =>
+        new($"{file}: {PathOf(key)} is {Describe(value)}, expected {wanted}");
 
-    private InputException Missing(string key, string wanted) => new($"{file}: {PathOf(key)} is missing, expected {wanted}");
+    private InputException Missing(string key, string wanted) =>
+        new($"{file}: {PathOf(key)} is missing, expected {wanted}");
 
     private string PathOf(string key) => path == "" ? key : $"{path}.{key}";
 
-    private static string Describe(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.Object => "an object",
-        JsonValueKind.Array => "an array",
-        JsonValueKind.String => $"the string {InputText.Quote(value.GetString()!)}",
-        JsonValueKind.Null => "null",
-        JsonValueKind.Undefined => "missing",
-        _ => InputText.Quote(value.GetRawText()).Trim('\''),
-    };
+    private static string Describe(JsonElement value) =>
+        value.ValueKind switch
+        {
+            JsonValueKind.Object => "an object",
+            JsonValueKind.Array => "an array",
+            JsonValueKind.String => $"the string {InputText.Quote(value.GetString()!)}",
+            JsonValueKind.Null => "null",
+            JsonValueKind.Undefined => "missing",
+            _ => InputText.Quote(value.GetRawText()).Trim('\''),
+        };
 }

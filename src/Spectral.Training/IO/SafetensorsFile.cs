@@ -1,6 +1,6 @@
 using System.IO.MemoryMappedFiles;
 
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>
 /// A safetensors file, memory-mapped: opening reads the header only, tensors are paged in as they are read. The file may be hostile:
@@ -19,21 +19,43 @@ public sealed unsafe class SafetensorsFile : IDisposable
         Path = path;
         length = stream.Length;
         Span<byte> prefix = stackalloc byte[8];
-        int headerLength = SafetensorsHeader.Length(prefix[..stream.ReadAtLeast(prefix, 8, throwOnEndOfStream: false)], length, path);
-        map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+        int headerLength = SafetensorsHeader.Length(
+            prefix[..stream.ReadAtLeast(prefix, 8, throwOnEndOfStream: false)],
+            length,
+            path
+        );
+        map = MemoryMappedFile.CreateFromFile(
+            stream,
+            null,
+            0,
+            MemoryMappedFileAccess.Read,
+            HandleInheritability.None,
+            leaveOpen: true
+        );
         view = map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
         view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
         try
         {
             start += view.PointerOffset;
             long dataStart = 8 + headerLength;
-            SafetensorsHeader header = SafetensorsHeader.Parse(new ReadOnlySpan<byte>(start + 8, headerLength), length - dataStart, path);
+            SafetensorsHeader header = SafetensorsHeader.Parse(
+                new ReadOnlySpan<byte>(start + 8, headerLength),
+                length - dataStart,
+                path
+            );
             Metadata = header.Metadata;
             Tensors = header.Entries.ToDictionary(
                 pair => pair.Key,
-                pair => new SafetensorsTensor(this, pair.Key, pair.Value.Type, pair.Value.Shape, dataStart + pair.Value.Begin,
-                    pair.Value.End - pair.Value.Begin),
-                StringComparer.Ordinal);
+                pair => new SafetensorsTensor(
+                    this,
+                    pair.Key,
+                    pair.Value.Type,
+                    pair.Value.Shape,
+                    dataStart + pair.Value.Begin,
+                    pair.Value.End - pair.Value.Begin
+                ),
+                StringComparer.Ordinal
+            );
         }
         catch
         {
@@ -76,9 +98,12 @@ public sealed unsafe class SafetensorsFile : IDisposable
 
     /// <summary>A tensor by name.</summary>
     /// <exception cref="InputException">The file has no tensor of this name.</exception>
-    public SafetensorsTensor this[string name] => Tensors.TryGetValue(name, out SafetensorsTensor? tensor)
-        ? tensor
-        : throw new InputException($"{Path}: no tensor {InputText.Quote(name)} among the {Tensors.Count} in the file");
+    public SafetensorsTensor this[string name] =>
+        Tensors.TryGetValue(name, out SafetensorsTensor? tensor)
+            ? tensor
+            : throw new InputException(
+                $"{Path}: no tensor {InputText.Quote(name)} among the {Tensors.Count} in the file"
+            );
 
     /// <summary>Unmaps the file. Spans taken from it become invalid.</summary>
     public void Dispose()

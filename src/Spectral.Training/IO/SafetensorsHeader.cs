@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Unicode;
 
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>
 /// The parsed and checked header of a safetensors file. Nothing in it is believed before it is checked against the size of the file,
@@ -28,14 +28,21 @@ internal sealed class SafetensorsHeader
     public static int Length(ReadOnlySpan<byte> start, long fileBytes, string file)
     {
         if (fileBytes < 8)
-            throw new SafetensorsException(SafetensorsRule.FileTooShort, $"{file}: {fileBytes} bytes, expected at least 8");
+            throw new SafetensorsException(
+                SafetensorsRule.FileTooShort,
+                $"{file}: {fileBytes} bytes, expected at least 8"
+            );
         ulong length = System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(start);
         if (length > MaximumLength)
-            throw new SafetensorsException(SafetensorsRule.HeaderTooLarge,
-                $"{file}: header of {length} bytes, expected at most {MaximumLength}");
+            throw new SafetensorsException(
+                SafetensorsRule.HeaderTooLarge,
+                $"{file}: header of {length} bytes, expected at most {MaximumLength}"
+            );
         if ((long)length > fileBytes - 8)
-            throw new SafetensorsException(SafetensorsRule.HeaderBeyondFile,
-                $"{file}: header of {length} bytes in a file of {fileBytes}, expected at most {fileBytes - 8} (is the file truncated?)");
+            throw new SafetensorsException(
+                SafetensorsRule.HeaderBeyondFile,
+                $"{file}: header of {length} bytes in a file of {fileBytes}, expected at most {fileBytes - 8} (is the file truncated?)"
+            );
         return (int)length;
     }
 
@@ -48,7 +55,10 @@ internal sealed class SafetensorsHeader
         if (json.Length == 0 || json[0] != '{')
             throw header.Error(SafetensorsRule.HeaderNotObject, "header does not begin with '{'");
         if (!Utf8.IsValid(json))
-            throw header.Error(SafetensorsRule.HeaderNotUtf8, $"header is not UTF-8 at byte {8 + StrictJson.FirstInvalidByte(json)}");
+            throw header.Error(
+                SafetensorsRule.HeaderNotUtf8,
+                $"header is not UTF-8 at byte {8 + StrictJson.FirstInvalidByte(json)}"
+            );
         try
         {
             header.ReadObject(json);
@@ -107,7 +117,15 @@ internal sealed class SafetensorsHeader
         while (Next(ref reader) == JsonTokenType.PropertyName)
         {
             string key = reader.GetString()!;
-            if (key switch { "dtype" => type.HasValue, "shape" => shape is not null, "data_offsets" => offsets is not null, _ => false })
+            if (
+                key switch
+                {
+                    "dtype" => type.HasValue,
+                    "shape" => shape is not null,
+                    "data_offsets" => offsets is not null,
+                    _ => false,
+                }
+            )
                 throw Error(SafetensorsRule.DuplicateKey, $"has {key} twice", name);
             switch (key)
             {
@@ -121,8 +139,11 @@ internal sealed class SafetensorsHeader
                     offsets = ReadNumbers(ref reader, name, key, SafetensorsRule.BadOffsets);
                     break;
                 default:
-                    throw Error(SafetensorsRule.BadEntry, $"has the key {InputText.Quote(key)}, expected dtype, shape and data_offsets",
-                        name);
+                    throw Error(
+                        SafetensorsRule.BadEntry,
+                        $"has the key {InputText.Quote(key)}, expected dtype, shape and data_offsets",
+                        name
+                    );
             }
         }
         if (type is null || shape is null || offsets is null)
@@ -140,8 +161,11 @@ internal sealed class SafetensorsHeader
         string text = reader.GetString()!;
         return StoredTypes.TryParse(text, out StoredType type)
             ? type
-            : throw Error(SafetensorsRule.UnknownType, $"has the unknown dtype {InputText.Quote(text)}, expected one like F32, F16 or "
-                + "BF16", name);
+            : throw Error(
+                SafetensorsRule.UnknownType,
+                $"has the unknown dtype {InputText.Quote(text)}, expected one like F32, F16 or " + "BF16",
+                name
+            );
     }
 
     private long[] ReadNumbers(ref Utf8JsonReader reader, string name, string key, SafetensorsRule rule)
@@ -166,13 +190,24 @@ internal sealed class SafetensorsHeader
         foreach (long dimension in shape)
         {
             if (Math.BigMul(bits, dimension, out bits) != 0 || bits < 0)
-                throw Error(SafetensorsRule.SizeOverflow, $"of shape {InputText.Shape(shape)} is larger than any file", name);
+                throw Error(
+                    SafetensorsRule.SizeOverflow,
+                    $"of shape {InputText.Shape(shape)} is larger than any file",
+                    name
+                );
         }
         if (bits % 8 != 0)
-            throw Error(SafetensorsRule.PartialByte, $"of type {type.HeaderName()} has {bits} bits, expected a multiple of 8", name);
+            throw Error(
+                SafetensorsRule.PartialByte,
+                $"of type {type.HeaderName()} has {bits} bits, expected a multiple of 8",
+                name
+            );
         if (end - begin != bits / 8)
-            throw Error(SafetensorsRule.SizeMismatch,
-                $"has {end - begin} bytes, expected {bits / 8} for {type.HeaderName()} {InputText.Shape(shape)}", name);
+            throw Error(
+                SafetensorsRule.SizeMismatch,
+                $"has {end - begin} bytes, expected {bits / 8} for {type.HeaderName()} {InputText.Shape(shape)}",
+                name
+            );
     }
 
     // Sorted by place, tensors must cover the data exactly. An empty tensor may stand between two others.
@@ -182,20 +217,35 @@ internal sealed class SafetensorsHeader
         foreach ((string name, Entry entry) in Entries.OrderBy(pair => pair.Value.Begin).ThenBy(pair => pair.Value.End))
         {
             if (entry.End > dataBytes)
-                throw Error(SafetensorsRule.BeyondFile,
-                    $"ends at byte {entry.End} of the data, expected at most {dataBytes} (is the file truncated?)", name);
+                throw Error(
+                    SafetensorsRule.BeyondFile,
+                    $"ends at byte {entry.End} of the data, expected at most {dataBytes} (is the file truncated?)",
+                    name
+                );
             if (entry.Begin < covered)
-                throw Error(SafetensorsRule.Overlap, $"begins at {entry.Begin}, inside another; expected {covered}", name);
+                throw Error(
+                    SafetensorsRule.Overlap,
+                    $"begins at {entry.Begin}, inside another; expected {covered}",
+                    name
+                );
             if (entry.Begin > covered)
-                throw Error(SafetensorsRule.Hole, $"begins at {entry.Begin} and leaves a hole, expected {covered}", name);
+                throw Error(
+                    SafetensorsRule.Hole,
+                    $"begins at {entry.Begin} and leaves a hole, expected {covered}",
+                    name
+                );
             covered = entry.End;
         }
         if (covered != dataBytes)
-            throw Error(SafetensorsRule.TrailingData, $"{dataBytes - covered} bytes after the last tensor belong to none, expected 0");
+            throw Error(
+                SafetensorsRule.TrailingData,
+                $"{dataBytes - covered} bytes after the last tensor belong to none, expected 0"
+            );
     }
 
-    private static JsonTokenType Next(ref Utf8JsonReader reader) => reader.Read() ? reader.TokenType : throw new JsonException();
+    private static JsonTokenType Next(ref Utf8JsonReader reader) =>
+        reader.Read() ? reader.TokenType : throw new JsonException();
 
-    private SafetensorsException Error(SafetensorsRule rule, string text, string? tensor = null)
-        => new(rule, tensor is null ? $"{file}: {text}" : $"{file}: tensor {InputText.Quote(tensor)} {text}");
+    private SafetensorsException Error(SafetensorsRule rule, string text, string? tensor = null) =>
+        new(rule, tensor is null ? $"{file}: {text}" : $"{file}: tensor {InputText.Quote(tensor)} {text}");
 }

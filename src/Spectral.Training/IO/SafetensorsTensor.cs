@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.InteropServices;
 
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>
 /// One tensor of an open <see cref="SafetensorsFile"/>: row-major, little-endian bytes in the mapped file. Valid until the file is
@@ -17,7 +17,14 @@ public sealed class SafetensorsTensor
     private readonly SafetensorsFile file;
     private readonly long offset;
 
-    internal SafetensorsTensor(SafetensorsFile file, string name, StoredType type, long[] shape, long offset, long bytes)
+    internal SafetensorsTensor(
+        SafetensorsFile file,
+        string name,
+        StoredType type,
+        long[] shape,
+        long offset,
+        long bytes
+    )
     {
         this.file = file;
         this.offset = offset;
@@ -48,9 +55,12 @@ public sealed class SafetensorsTensor
 
     /// <summary>All bytes, unaligned. A span reaches 2 GB: larger tensors are read in pieces by <see cref="Slice"/>.</summary>
     /// <exception cref="InvalidOperationException">The tensor has 2 GB or more.</exception>
-    public ReadOnlySpan<byte> Data => Bytes <= int.MaxValue
-        ? file.Span(offset, (int)Bytes)
-        : throw new InvalidOperationException($"{Name} has {Bytes} bytes, more than a span holds; read it with Slice");
+    public ReadOnlySpan<byte> Data =>
+        Bytes <= int.MaxValue
+            ? file.Span(offset, (int)Bytes)
+            : throw new InvalidOperationException(
+                $"{Name} has {Bytes} bytes, more than a span holds; read it with Slice"
+            );
 
     /// <summary>A piece of the bytes.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The piece reaches outside the tensor.</exception>
@@ -69,7 +79,10 @@ public sealed class SafetensorsTensor
     public void ReadFloats(Span<float> destination)
     {
         if (destination.Length != Count)
-            throw new ArgumentException($"destination has {destination.Length} elements, expected {Count}", nameof(destination));
+            throw new ArgumentException(
+                $"destination has {destination.Length} elements, expected {Count}",
+                nameof(destination)
+            );
         ReadFloats(0, destination);
     }
 
@@ -78,7 +91,9 @@ public sealed class SafetensorsTensor
     public void ReadFloats(long start, Span<float> destination)
     {
         if (!Type.IsFloat())
-            throw new InputException($"{file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected F32, F16, BF16 or F64");
+            throw new InputException(
+                $"{file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected F32, F16, BF16 or F64"
+            );
         ArgumentOutOfRangeException.ThrowIfNegative(start);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(start, Count - destination.Length);
         int width = Type.Bits() / 8;
@@ -88,8 +103,10 @@ public sealed class SafetensorsTensor
             Convert(Type, file.Span(offset + (start + done) * width, part.Length * width), part);
             int other = FiniteValues.FirstOther(part);
             if (other >= 0)
-                throw new InputException($"{Path}: tensor {InputText.Quote(Name)} holds "
-                    + $"{FiniteValues.Describe(part[other], start + done + other, Shape)}, expected finite numbers");
+                throw new InputException(
+                    $"{Path}: tensor {InputText.Quote(Name)} holds "
+                        + $"{FiniteValues.Describe(part[other], start + done + other, Shape)}, expected finite numbers"
+                );
         }
     }
 
@@ -108,8 +125,10 @@ public sealed class SafetensorsTensor
     public float[] ToFloats()
     {
         if (Count > Array.MaxLength)
-            throw new InputException($"{file.Path}: tensor {InputText.Quote(Name)} has {Count} elements, expected at most "
-                + $"{Array.MaxLength}");
+            throw new InputException(
+                $"{file.Path}: tensor {InputText.Quote(Name)} has {Count} elements, expected at most "
+                    + $"{Array.MaxLength}"
+            );
         if (!Type.IsFloat())
             ReadFloats(0, []);
         float[] values = new float[Count];
@@ -126,7 +145,8 @@ public sealed class SafetensorsTensor
         if (!Shape.SequenceEqual(other.Shape))
             return false;
         const int Piece = 1 << 16;
-        float[] mine = new float[Piece], others = new float[Piece];
+        float[] mine = new float[Piece],
+            others = new float[Piece];
         for (long done = 0; done < Count; done += Piece)
         {
             int count = (int)Math.Min(Piece, Count - done);
@@ -145,7 +165,8 @@ public sealed class SafetensorsTensor
     {
         if (Bytes > Array.MaxLength)
             throw new InputException(
-                $"{file.Path}: tensor {InputText.Quote(Name)} has {Bytes} bytes, expected at most {Array.MaxLength}");
+                $"{file.Path}: tensor {InputText.Quote(Name)} has {Bytes} bytes, expected at most {Array.MaxLength}"
+            );
         ReadOnlySpan<byte> data = Data;
         int width = Type.Bits() / 8;
         long[] values = new long[Count];
@@ -161,7 +182,8 @@ public sealed class SafetensorsTensor
                 StoredType.I64 => BinaryPrimitives.ReadInt64LittleEndian(element),
                 _ => throw new InputException(
                     $"{file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected "
-                        + "U8, I8, I16, I32 or I64"),
+                        + "U8, I8, I16, I32 or I64"
+                ),
             };
         }
         return values;
@@ -200,7 +222,8 @@ public sealed class SafetensorsTensor
     /// <summary>Converts as many BF16 values as fill whole vectors; returns their number.</summary>
     private static int WidenVectors(ReadOnlySpan<byte> source, Span<float> destination)
     {
-        int width = Vector<ushort>.Count, done = 0;
+        int width = Vector<ushort>.Count,
+            done = 0;
         for (; done <= destination.Length - width; done += width)
         {
             Vector<ushort> upper = Vector.AsVectorUInt16(new Vector<byte>(source.Slice(2 * done, 2 * width)));

@@ -3,7 +3,7 @@ using System.Buffers.Binary;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>
 /// Writes safetensors files: tensors by element width descending, then by name, so that every tensor is aligned; header padded so that
@@ -16,31 +16,49 @@ public static class SafetensorsWriter
     /// </summary>
     /// <exception cref="ArgumentException">A name occurs twice or is reserved, or a shape is impossible.</exception>
     /// <exception cref="InvalidOperationException">A tensor wrote another number of bytes than its type and shape say.</exception>
-    public static void Write(string path, IReadOnlyList<TensorToWrite> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(
+        string path,
+        IReadOnlyList<TensorToWrite> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null
+    )
     {
         TensorToWrite[] sorted =
-            [.. tensors.OrderByDescending(tensor => tensor.Type.Bits()).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
+        [
+            .. tensors
+                .OrderByDescending(tensor => tensor.Type.Bits())
+                .ThenBy(tensor => tensor.Name, StringComparer.Ordinal),
+        ];
         byte[] header = Header(sorted, metadata);
-        AtomicFile.Write(path, stream =>
-        {
-            Span<byte> length = stackalloc byte[8];
-            BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
-            stream.Write(length);
-            stream.Write(header);
-            foreach (TensorToWrite tensor in sorted)
+        AtomicFile.Write(
+            path,
+            stream =>
             {
-                long before = stream.Position;
-                tensor.Write(stream);
-                if (stream.Position - before != Bytes(tensor))
-                    throw new InvalidOperationException($"{tensor.Name} wrote {stream.Position - before} bytes, expected {Bytes(tensor)}");
+                Span<byte> length = stackalloc byte[8];
+                BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
+                stream.Write(length);
+                stream.Write(header);
+                foreach (TensorToWrite tensor in sorted)
+                {
+                    long before = stream.Position;
+                    tensor.Write(stream);
+                    if (stream.Position - before != Bytes(tensor))
+                        throw new InvalidOperationException(
+                            $"{tensor.Name} wrote {stream.Position - before} bytes, expected {Bytes(tensor)}"
+                        );
+                }
             }
-        });
+        );
     }
 
     private static byte[] Header(TensorToWrite[] tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         ArrayBufferWriter<byte> buffer = new();
-        using (Utf8JsonWriter json = new(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (
+            Utf8JsonWriter json = new(
+                buffer,
+                new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }
+            )
+        )
         {
             json.WriteStartObject();
             if (metadata is { Count: > 0 })
@@ -55,7 +73,10 @@ public static class SafetensorsWriter
             foreach (TensorToWrite tensor in tensors)
             {
                 if (!names.Add(tensor.Name))
-                    throw new ArgumentException($"the tensor name {tensor.Name} is reserved or given twice", nameof(tensors));
+                    throw new ArgumentException(
+                        $"the tensor name {tensor.Name} is reserved or given twice",
+                        nameof(tensors)
+                    );
                 json.WriteStartObject(tensor.Name);
                 json.WriteString("dtype", tensor.Type.HeaderName());
                 json.WriteStartArray("shape");
@@ -74,7 +95,10 @@ public static class SafetensorsWriter
         buffer.GetSpan(padding)[..padding].Fill((byte)' ');
         buffer.Advance(padding);
         if (buffer.WrittenCount > SafetensorsHeader.MaximumLength)
-            throw new ArgumentException($"the header has {buffer.WrittenCount} bytes, more than the format allows", nameof(tensors));
+            throw new ArgumentException(
+                $"the header has {buffer.WrittenCount} bytes, more than the format allows",
+                nameof(tensors)
+            );
         return buffer.WrittenSpan.ToArray();
     }
 
@@ -82,7 +106,10 @@ public static class SafetensorsWriter
     {
         long bits = tensor.Type.Bits();
         foreach (long dimension in tensor.Shape)
-            bits = checked(bits * (dimension >= 0 ? dimension : throw new ArgumentException($"{tensor.Name} has a negative dimension")));
+            bits = checked(
+                bits
+                * (dimension >= 0 ? dimension : throw new ArgumentException($"{tensor.Name} has a negative dimension"))
+            );
         return bits % 8 == 0 ? bits / 8 : throw new ArgumentException($"{tensor.Name} does not fill its last byte");
     }
 }

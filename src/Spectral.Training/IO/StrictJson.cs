@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>
 /// JSON from files we do not trust. Whatever is wrong (missing, too big, not UTF-8, not JSON, too deep, a key given twice, half a
@@ -10,7 +10,8 @@ namespace Spectral.Training;
 /// </summary>
 internal static class StrictJson
 {
-    private const int MaximumDepth = 32, LongestReason = 160;
+    private const int MaximumDepth = 32,
+        LongestReason = 160;
 
     /// <summary>
     /// Reads and parses a whole file of at most <paramref name="maximumBytes"/>. The size is checked before memory is taken.
@@ -64,7 +65,10 @@ internal static class StrictJson
         {
             if (utf8.Span.IndexOf("\\u"u8) >= 0)
                 ReadEscapes(utf8.Span, where);
-            return JsonDocument.Parse(utf8, new JsonDocumentOptions { MaxDepth = MaximumDepth, AllowDuplicateProperties = false });
+            return JsonDocument.Parse(
+                utf8,
+                new JsonDocumentOptions { MaxDepth = MaximumDepth, AllowDuplicateProperties = false }
+            );
         }
         catch (JsonException e)
         {
@@ -104,7 +108,10 @@ internal static class StrictJson
             }
             catch (InvalidOperationException e)
             {
-                throw new InputException($"{where}: half a surrogate pair escaped in the string at byte {reader.TokenStartIndex}", e);
+                throw new InputException(
+                    $"{where}: half a surrogate pair escaped in the string at byte {reader.TokenStartIndex}",
+                    e
+                );
             }
         }
     }

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>
 /// A tensor for <see cref="SafetensorsWriter"/>. Its bytes are asked for when its turn comes, so that a whole model is never held
@@ -18,31 +18,47 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
     {
         if (!type.IsFloat())
             throw new ArgumentException(
-                $"{name} is to be stored as {type}, expected F64, F32, F16 or BF16", nameof(type));
-        return new TensorToWrite(name, type, shape, stream =>
-        {
-            float[] written = values();
-            if (FiniteValues.FirstOther(written) is >= 0 and var at)
-                throw new InputException($"tensor {name} has come to {FiniteValues.Describe(written[at], at, shape)}, "
-                    + "expected finite numbers");
-            WriteFloats(stream, written, type, name);
-        });
+                $"{name} is to be stored as {type}, expected F64, F32, F16 or BF16",
+                nameof(type)
+            );
+        return new TensorToWrite(
+            name,
+            type,
+            shape,
+            stream =>
+            {
+                float[] written = values();
+                if (FiniteValues.FirstOther(written) is >= 0 and var at)
+                    throw new InputException(
+                        $"tensor {name} has come to {FiniteValues.Describe(written[at], at, shape)}, "
+                            + "expected finite numbers"
+                    );
+                WriteFloats(stream, written, type, name);
+            }
+        );
     }
 
     /// <summary>The bytes of an open file's tensor as they are, under another name if given.</summary>
-    public static TensorToWrite Copy(SafetensorsTensor source, string? name = null)
-        => new(name ?? source.Name, source.Type, source.Shape, stream =>
-        {
-            const int Piece = 1 << 20;
-            for (long done = 0; done < source.Bytes; done += Piece)
-                stream.Write(source.Slice(done, (int)Math.Min(Piece, source.Bytes - done)));
-        });
+    public static TensorToWrite Copy(SafetensorsTensor source, string? name = null) =>
+        new(
+            name ?? source.Name,
+            source.Type,
+            source.Shape,
+            stream =>
+            {
+                const int Piece = 1 << 20;
+                for (long done = 0; done < source.Bytes; done += Piece)
+                    stream.Write(source.Slice(done, (int)Math.Min(Piece, source.Bytes - done)));
+            }
+        );
 
     /// <summary>The upper half of an F32 after rounding to nearest, ties to even. NaN stays NaN.</summary>
     public static ushort ToBFloat16(float value)
     {
         uint bits = BitConverter.SingleToUInt32Bits(value);
-        return float.IsNaN(value) ? (ushort)((bits >> 16) | 0x40) : (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+        return float.IsNaN(value)
+            ? (ushort)((bits >> 16) | 0x40)
+            : (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
     }
 
     private static void WriteFloats(Stream stream, ReadOnlySpan<float> values, StoredType type, string name)
@@ -98,7 +114,9 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
         foreach (float value in values)
             largest = Math.Max(largest, Math.Abs(value));
         string wider = type == StoredType.F16 ? "f32 or bf16" : "f32";
-        return new InputException(FormattableString.Invariant($"tensor {name} has values of up to {largest:G6}, ")
-            + $"more than {type.HeaderName()} holds; expected --dtype {wider}");
+        return new InputException(
+            FormattableString.Invariant($"tensor {name} has values of up to {largest:G6}, ")
+                + $"more than {type.HeaderName()} holds; expected --dtype {wider}"
+        );
     }
 }

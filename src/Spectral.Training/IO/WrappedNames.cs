@@ -1,4 +1,4 @@
-namespace Spectral.Training;
+namespace Spectral.Training.IO;
 
 /// <summary>
 /// Tensor names of models that were saved with what had been put around them: by torch.compile,
@@ -12,7 +12,8 @@ internal static class WrappedNames
     // "module" could be a model's own name further in.
     private static readonly string[] InFront = ["module.", "base_model.model."];
 
-    private const string Model = "model.", Doubled = Model + Model;
+    private const string Model = "model.",
+        Doubled = Model + Model;
 
     /// <summary>The name in the model itself.</summary>
     public static string Unwrap(string name)

@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Training.Data;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Models;
 
 /// <summary>A <see cref="Batch"/> on the device: all tokens, and which rows carry loss with what target.</summary>
 public sealed class BatchTensors : IDisposable
@@ -22,7 +24,10 @@ public sealed class BatchTensors : IDisposable
         Source = batch;
         var count = lossRows ?? batch.LossTokens;
         if (count > batch.Tokens.Length)
-            throw new ArgumentException($"{count} rows of loss asked for in a batch of {batch.Tokens.Length} positions", nameof(lossRows));
+            throw new ArgumentException(
+                $"{count} rows of loss asked for in a batch of {batch.Tokens.Length} positions",
+                nameof(lossRows)
+            );
         Tokens = Tensor.Empty(device, batch.Tokens.Length, DType.I32);
         LossRows = Tensor.Empty(device, count, DType.I32);
         LossTargets = Tensor.Empty(device, count, DType.I32);
@@ -67,7 +72,8 @@ public sealed class BatchTensors : IDisposable
         {
             throw new ArgumentException(
                 $"a batch of [{batch.Rows}, {batch.Length}] with {batch.LossTokens} loss tokens, expected [{Source.Rows}, {Source.Length}] with {LossRows.Count} at most",
-                nameof(batch));
+                nameof(batch)
+            );
         }
         Source = batch;
         var rows = new int[LossRows.Count];

@@ -1,6 +1,11 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters;
+using Spectral.Training.Autograd;
+using Spectral.Training.IO;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Models;
 
 /// <summary>A decoder-only language model of the Llama family (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>) on one device.</summary>
 /// <remarks>
@@ -16,13 +21,20 @@ public sealed class CausalLanguageModel : IDisposable
     private readonly DecoderLayer[] _layers;
     private readonly RotaryTables _rotary;
 
-    private CausalLanguageModel(ModelConfig config, Device device, DType dtype, ModelParameters parameters, string? path)
+    private CausalLanguageModel(
+        ModelConfig config,
+        Device device,
+        DType dtype,
+        ModelParameters parameters,
+        string? path
+    )
     {
         (Config, Device, DType, _parameters, Path) = (config, device, dtype, parameters, path);
         _embedding = parameters[ModelTensors.Embedding];
         _finalNorm = parameters[ModelTensors.FinalNorm];
         // Weights that train together are one parameter; frozen ones are one memory, which an adapter can part.
-        _head = !config.TieWordEmbeddings ? parameters[ModelTensors.Head]
+        _head =
+            !config.TieWordEmbeddings ? parameters[ModelTensors.Head]
             : parameters.Group is not null ? _embedding
             : new Parameter(ModelTensors.Head, _embedding.Value.Share());
         _rotary = new RotaryTables(device, config);
@@ -89,9 +101,21 @@ public sealed class CausalLanguageModel : IDisposable
     /// <param name="dtype">Compute type, F32 or BF16.</param>
     /// <param name="seed">Each tensor draws from a stream of its own, keyed by its name.</param>
     /// <param name="trainWeights">True to train all weights (F32 masters are kept); false to freeze them, as under an adapter.</param>
-    public static CausalLanguageModel Initialize(ModelConfig config, Device device, DType dtype, ulong seed, bool trainWeights = true)
+    public static CausalLanguageModel Initialize(
+        ModelConfig config,
+        Device device,
+        DType dtype,
+        ulong seed,
+        bool trainWeights = true
+    )
     {
-        return new CausalLanguageModel(config, device, dtype, ModelParameters.Initialize(config, device, dtype, seed, trainWeights), null);
+        return new CausalLanguageModel(
+            config,
+            device,
+            dtype,
+            ModelParameters.Initialize(config, device, dtype, seed, trainWeights),
+            null
+        );
     }
 
     /// <summary>Hidden states before the final norm, [B·S, D].</summary>
@@ -107,7 +131,10 @@ public sealed class CausalLanguageModel : IDisposable
         var (rows, length) = (batch.Source.Rows, batch.Source.Length);
         var reach = cache?.Capacity ?? length;
         if (reach > Config.MaxPositions)
-            throw new ArgumentException($"{reach} positions asked for; the model has max_position_embeddings = {Config.MaxPositions}", nameof(batch));
+            throw new ArgumentException(
+                $"{reach} positions asked for; the model has max_position_embeddings = {Config.MaxPositions}",
+                nameof(batch)
+            );
         cache?.Begin(rows, length);
         var (cosine, sine) = _rotary.For(reach);
         var order = tape.Records && Embedding.Trains ? batch.OrderFor(_embedding) : null;
@@ -118,11 +145,25 @@ public sealed class CausalLanguageModel : IDisposable
         {
             var (layer, layerCache) = (_layers[i], cache?[i]);
             var settings = new AttentionSettings(
-                rows, length, Config.Heads, Config.KeyValueHeads, Config.HeadDimension, Config.WindowOf(i), cosine, sine);
+                rows,
+                length,
+                Config.Heads,
+                Config.KeyValueHeads,
+                Config.HeadDimension,
+                Config.WindowOf(i),
+                cosine,
+                sine
+            );
             using var input = x;
-            x = checkpoint && tape.Records
-                ? CheckpointNode.Apply(tape, input, layer.NeedsBackward, (inner, value) => layer.Forward(inner, value, settings))
-                : layer.Forward(tape, input, settings, layerCache);
+            x =
+                checkpoint && tape.Records
+                    ? CheckpointNode.Apply(
+                        tape,
+                        input,
+                        layer.NeedsBackward,
+                        (inner, value) => layer.Forward(inner, value, settings)
+                    )
+                    : layer.Forward(tape, input, settings, layerCache);
         }
         cache?.Advance(length);
         return x;
@@ -137,7 +178,13 @@ public sealed class CausalLanguageModel : IDisposable
     /// <param name="gradientScale">1 / (loss tokens of the whole optimizer step) for a mean over them.</param>
     /// <param name="checkpoint">Activation checkpointing per layer.</param>
     /// <param name="lossScale">[1] F32 on the device, a further factor on gradients that a replayed step may change; null is 1.</param>
-    public Tensor Loss(Tape tape, BatchTensors batch, float gradientScale, bool checkpoint = false, Tensor? lossScale = null)
+    public Tensor Loss(
+        Tape tape,
+        BatchTensors batch,
+        float gradientScale,
+        bool checkpoint = false,
+        Tensor? lossScale = null
+    )
     {
         using var losses = TokenLosses(tape, batch, gradientScale, checkpoint, lossScale: lossScale);
         var sum = Tensor.Empty(Device, 1);
@@ -154,7 +201,13 @@ public sealed class CausalLanguageModel : IDisposable
     /// <param name="predictions">[K] I32, receives the most probable next tokens; null when not wanted.</param>
     /// <param name="lossScale">A further factor on gradients, on the device; null is 1.</param>
     public Tensor TokenLosses(
-        Tape tape, BatchTensors batch, float gradientScale = 1, bool checkpoint = false, Tensor? predictions = null, Tensor? lossScale = null)
+        Tape tape,
+        BatchTensors batch,
+        float gradientScale = 1,
+        bool checkpoint = false,
+        Tensor? predictions = null,
+        Tensor? lossScale = null
+    )
     {
         using var hidden = Hidden(tape, batch, checkpoint);
         using var picked = GatherRowsNode.Apply(tape, hidden, batch.LossRows);
@@ -180,7 +233,8 @@ public sealed class CausalLanguageModel : IDisposable
     /// <summary>Writes a model folder: <c>config.json</c>, <c>model.safetensors</c> in the compute type, and the tokenizer's files.</summary>
     /// <param name="directory">An existing folder.</param>
     /// <param name="tokenizerSource">The folder to copy tokenizer files from; null for none.</param>
-    public void Save(string directory, string? tokenizerSource) => _parameters.Save(Config, DType, directory, tokenizerSource);
+    public void Save(string directory, string? tokenizerSource) =>
+        _parameters.Save(Config, DType, directory, tokenizerSource);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -199,8 +253,16 @@ public sealed class CausalLanguageModel : IDisposable
 
     private DecoderLayer CreateLayer(int index)
     {
-        Linear[] linears = [.. ModelTensors.Linears(Config, index).Select(
-            linear => new Linear(linear.Name, _parameters[linear.Weight], linear.HasBias ? _parameters[linear.Bias] : null))];
+        Linear[] linears =
+        [
+            .. ModelTensors
+                .Linears(Config, index)
+                .Select(linear => new Linear(
+                    linear.Name,
+                    _parameters[linear.Weight],
+                    linear.HasBias ? _parameters[linear.Bias] : null
+                )),
+        ];
         return new DecoderLayer
         {
             InputNorm = _parameters[ModelTensors.InputNorm(index)],

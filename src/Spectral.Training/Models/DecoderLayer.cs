@@ -1,10 +1,14 @@
-namespace Spectral.Training;
+using Spectral.Training.Autograd;
+using Spectral.Training.Optim;
+
+namespace Spectral.Training.Models;
 
 /// <summary>One block of the Llama family: attention and gated MLP, each behind an RMSNorm and with a residual.</summary>
 internal sealed class DecoderLayer
 {
     public required Parameter InputNorm { get; init; }
     public required Parameter PostAttentionNorm { get; init; }
+
     /// <summary>q, k and v.</summary>
     public required LinearGroup Projections { get; init; }
 
@@ -20,7 +24,8 @@ internal sealed class DecoderLayer
     public IEnumerable<Linear> Linears => [.. Projections.Layers, Output, .. Gates.Layers, Down];
 
     /// <summary>Whether backward has to reach this block, even if nothing below it trains.</summary>
-    public bool NeedsBackward => InputNorm.Trains || PostAttentionNorm.Trains || Linears.Any(linear => linear.Group.NeedsBackward);
+    public bool NeedsBackward =>
+        InputNorm.Trains || PostAttentionNorm.Trains || Linears.Any(linear => linear.Group.NeedsBackward);
 
     /// <summary>x [N, D] → [N, D]. Decoding one position per row goes through the cache alone.</summary>
     public Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null)
@@ -42,13 +47,15 @@ internal sealed class DecoderLayer
         using var q = projections[0];
         using var k = projections[1];
         using var v = projections[2];
-        using var mixed = cache is not null && settings.Length == 1
-            ? cache.Attend(settings, q, k, v)
-            : AttentionNode.Apply(tape, settings, q, k, v, cache, InputStride(Output.Group, cache));
+        using var mixed =
+            cache is not null && settings.Length == 1
+                ? cache.Attend(settings, q, k, v)
+                : AttentionNode.Apply(tape, settings, q, k, v, cache, InputStride(Output.Group, cache));
         using var output = LinearNode.Apply(tape, mixed, Output);
         return AddNode.Apply(tape, x, output);
     }
 
     /// <summary>Elements of a row that a group reads. With a cache rows are few and their operations many: nothing is laid out for one product then.</summary>
-    private static int InputStride(LinearGroup group, LayerCache? cache) => cache is null ? group.InputStride : group.Layers[0].In;
+    private static int InputStride(LinearGroup group, LayerCache? cache) =>
+        cache is null ? group.InputStride : group.Layers[0].In;
 }

@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Autograd;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Models;
 
 /// <summary>Keys and values of every layer for the positions decoded so far, so that a new token costs one row. All rows are equally long.</summary>
 public sealed class KeyValueCache : IDisposable
@@ -41,7 +43,8 @@ public sealed class KeyValueCache : IDisposable
     {
         if (rows != _rows || Length + positions > Capacity || (Length > 0 && positions > 1))
             throw new ArgumentException(
-                $"{rows} rows of {positions} more positions; the cache has {_rows} rows with {Length} of {Capacity} filled and then takes one at a time");
+                $"{rows} rows of {positions} more positions; the cache has {_rows} rows with {Length} of {Capacity} filled and then takes one at a time"
+            );
         var lengths = new int[_rows];
         Array.Fill(lengths, Length);
         _offsets.CopyFrom(lengths);

@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters;
+using Spectral.Training.Optim;
+
+namespace Spectral.Training.Models;
 
 /// <summary>A linear layer y = x Wᵀ + bias of the model, to which an adapter can be attached.</summary>
 public sealed class Linear

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters;
+
+namespace Spectral.Training.Models;
 
 /// <summary>Linear layers that read the same input, such as q, k and v, or gate and up: what passes over that input is done once for all.</summary>
 public sealed class LinearGroup
@@ -10,7 +12,10 @@ public sealed class LinearGroup
     public LinearGroup(params IReadOnlyList<Linear> layers)
     {
         if (layers.Count == 0 || layers.Any(layer => layer.In != layers[0].In))
-            throw new ArgumentException($"layers of {string.Join(", ", layers.Select(layer => layer.In))} inputs, expected one or more of the same", nameof(layers));
+            throw new ArgumentException(
+                $"layers of {string.Join(", ", layers.Select(layer => layer.In))} inputs, expected one or more of the same",
+                nameof(layers)
+            );
         _layers = [.. layers];
         foreach (var layer in layers)
             layer.Group = this;

@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Autograd;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Models;
 
 /// <summary>
 /// Output projection and cross-entropy in chunks of rows, so that the logits of a whole batch are never stored.
@@ -42,7 +44,8 @@ public static class LossHead
         Tensor losses,
         float gradientScale = 1,
         Tensor? predictions = null,
-        Tensor? lossScale = null)
+        Tensor? lossScale = null
+    )
     {
         var (rows, vocabulary) = (hidden.Value.Dim(0), head.Out);
         var differentiates = tape.Records && (hidden.Node is not null || head.Trains);
@@ -59,12 +62,19 @@ public static class LossHead
             using var loss = losses.Rows(start, count);
             using var prediction = predictions?.Rows(start, count);
             using var dx = dHidden?.Rows(start, count);
-            RunChunk(tape, x, head, differentiates, dx, (logits, dLogits) =>
-            {
-                if (prediction is not null)
-                    ArgMax.Run(logits, prediction);
-                CrossEntropy.Run(logits, target, loss, dLogits, gradientScale, lossScale);
-            });
+            RunChunk(
+                tape,
+                x,
+                head,
+                differentiates,
+                dx,
+                (logits, dLogits) =>
+                {
+                    if (prediction is not null)
+                        ArgMax.Run(logits, prediction);
+                    CrossEntropy.Run(logits, target, loss, dLogits, gradientScale, lossScale);
+                }
+            );
         }
         if (dHidden is not null)
             hidden.Node!.Accumulate(dHidden);
@@ -86,7 +96,13 @@ public static class LossHead
     }
 
     private static void RunChunk(
-        Tape tape, Tensor x, Linear head, bool differentiates, Tensor? dx, Action<Tensor, Tensor?> loss)
+        Tape tape,
+        Tensor x,
+        Linear head,
+        bool differentiates,
+        Tensor? dx,
+        Action<Tensor, Tensor?> loss
+    )
     {
         if (head.Adapter is not null)
         {
@@ -111,7 +127,13 @@ public static class LossHead
     /// other outputs of layers.
     /// </summary>
     private static void RunAdaptedChunk(
-        Tape tape, Tensor x, Linear head, bool differentiates, Tensor? dx, Action<Tensor, Tensor?> loss)
+        Tape tape,
+        Tensor x,
+        Linear head,
+        bool differentiates,
+        Tensor? dx,
+        Action<Tensor, Tensor?> loss
+    )
     {
         using var inner = new Tape(tape.Device, differentiates, tape.Dropout);
         var leaf = dx is null ? null : inner.Record(new LeafNode());

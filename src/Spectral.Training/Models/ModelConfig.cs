@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Models;
 
 /// <summary>
 /// What <c>config.json</c> says about a decoder of the Llama family (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>), with the defaults that

@@ -1,6 +1,7 @@
 using System.Text.Json;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Models;
 
 /// <summary>config.json in and out: which keys there are, their limits and defaults, and what is refused.</summary>
 internal static class ModelConfigFile
@@ -11,10 +12,32 @@ internal static class ModelConfigFile
 
     private static readonly string[] KnownKeys =
     [
-        "model_type", "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-        "head_dim", "hidden_act", "rms_norm_eps", "max_position_embeddings", "tie_word_embeddings", "attention_bias", "mlp_bias",
-        "rope_theta", "rope_scaling", "rope_parameters", "sliding_window", "use_sliding_window", "max_window_layers", "layer_types",
-        "bos_token_id", "eos_token_id", "torch_dtype", "dtype", "initializer_range",
+        "model_type",
+        "vocab_size",
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "head_dim",
+        "hidden_act",
+        "rms_norm_eps",
+        "max_position_embeddings",
+        "tie_word_embeddings",
+        "attention_bias",
+        "mlp_bias",
+        "rope_theta",
+        "rope_scaling",
+        "rope_parameters",
+        "sliding_window",
+        "use_sliding_window",
+        "max_window_layers",
+        "layer_types",
+        "bos_token_id",
+        "eos_token_id",
+        "torch_dtype",
+        "dtype",
+        "initializer_range",
     ];
 
     public static ModelConfig Load(string directory)
@@ -42,8 +65,11 @@ internal static class ModelConfigFile
         int first = config.EosTokenIds[0];
         string[] differs = more.Contains(first)
             ? []
-            : [$"{generation}: eos_token_id is {string.Join(", ", more)}, without {first} of {path}; records end with "
-                + $"{first}, all of them end generation"];
+            :
+            [
+                $"{generation}: eos_token_id is {string.Join(", ", more)}, without {first} of {path}; records end with "
+                    + $"{first}, all of them end generation",
+            ];
         return config with
         {
             EosTokenIds = [.. config.EosTokenIds.Union(more)],
@@ -80,8 +106,14 @@ internal static class ModelConfigFile
             KeyValueHeads = keyValueHeads,
             HeadDimension = headDimension,
             RmsNormEpsilon = fields.Number("rms_norm_eps", 0, 1) ?? 1e-6,
-            MaxPositions = fields.Integer("max_position_embeddings", 1, ModelConfig.MaximumPositions)
-                ?? type switch { "llama" => 2048, "mistral" => 131072, _ => 32768 },
+            MaxPositions =
+                fields.Integer("max_position_embeddings", 1, ModelConfig.MaximumPositions)
+                ?? type switch
+                {
+                    "llama" => 2048,
+                    "mistral" => 131072,
+                    _ => 32768,
+                },
             TieWordEmbeddings = fields.Boolean("tie_word_embeddings") ?? false,
             QueryKeyValueBias = attentionBias || type == "qwen2",
             OutputBias = attentionBias,
@@ -96,12 +128,16 @@ internal static class ModelConfigFile
             Warnings = warnings.ToArray(),
             WeightType = fields.Text("dtype") ?? fields.Text("torch_dtype"),
             InitializerRange = fields.Number("initializer_range", 0, 1) ?? 0.02,
-            OtherKeys = fields.Element.EnumerateObject().Where(property => !KnownKeys.Contains(property.Name))
+            OtherKeys = fields
+                .Element.EnumerateObject()
+                .Where(property => !KnownKeys.Contains(property.Name))
                 .ToDictionary(property => property.Name, property => property.Value.GetRawText()),
         };
         if (config.ParameterCount > MaximumParameters)
-            throw fields.Wrong("num_hidden_layers", $"a model of at most {MaximumParameters} parameters; these sizes give "
-                + $"{config.ParameterCount}");
+            throw fields.Wrong(
+                "num_hidden_layers",
+                $"a model of at most {MaximumParameters} parameters; these sizes give " + $"{config.ParameterCount}"
+            );
         return config;
     }
 
@@ -124,14 +160,17 @@ internal static class ModelConfigFile
             : throw fields.Wrong(
                 "num_key_value_heads",
                 $"a divisor of num_attention_heads, which is {heads} (for {type} it is {absent} where it is not "
-                + "given)");
+                    + "given)"
+            );
     }
 
-    private static int HeadDimension(JsonFields fields, int hidden, int heads)
-        => hidden % heads == 0 && hidden / heads >= 2 && hidden / heads % 2 == 0
+    private static int HeadDimension(JsonFields fields, int hidden, int heads) =>
+        hidden % heads == 0 && hidden / heads >= 2 && hidden / heads % 2 == 0
             ? hidden / heads
-            : throw fields.Wrong("num_attention_heads", $"a divisor of hidden_size {hidden} that leaves an even head width, as "
-                + "head_dim is not given");
+            : throw fields.Wrong(
+                "num_attention_heads",
+                $"a divisor of hidden_size {hidden} that leaves an even head width, as " + "head_dim is not given"
+            );
 
     // Version 5 of transformers keeps theta and scaling together: in rope_scaling unless that is empty, else in
     // rope_parameters. A theta in there counts before the one beside it, which is the only one that version 4 reads.
@@ -139,26 +178,32 @@ internal static class ModelConfigFile
     {
         const double Largest = 1e12;
         double theta = fields.Number("rope_theta", 1, Largest) ?? 10000;
-        JsonFields? old = NotEmpty(fields, "rope_scaling"), parameters = NotEmpty(fields, "rope_parameters");
+        JsonFields? old = NotEmpty(fields, "rope_scaling"),
+            parameters = NotEmpty(fields, "rope_parameters");
         if ((old ?? parameters) is not { } chosen)
             return (theta, null);
         string name = old is null ? "rope_parameters" : "rope_scaling";
-        if (old is not null && parameters is not null
-            && !JsonElement.DeepEquals(old.Value.Element, parameters.Value.Element))
+        if (
+            old is not null
+            && parameters is not null
+            && !JsonElement.DeepEquals(old.Value.Element, parameters.Value.Element)
+        )
             warnings.Add($"{path}: rope_scaling and rope_parameters differ; the former counts, as in transformers 5");
         ModelConfigOddities.RefusePartialRotation(chosen);
         double inner = chosen.Number("rope_theta", 1, Largest) ?? theta;
         if (inner != theta && fields.Has("rope_theta"))
         {
-            warnings.Add(FormattableString.Invariant(
-                $"{path}: rope_theta is {theta:R}, in {name} {inner:R}, which counts, as in ")
-                + "transformers 5 (4 takes the former)");
+            warnings.Add(
+                FormattableString.Invariant(
+                    $"{path}: rope_theta is {theta:R}, in {name} {inner:R}, which counts, as in "
+                ) + "transformers 5 (4 takes the former)"
+            );
         }
         return (inner, RopeScaling.Read(chosen, fields));
     }
 
-    private static JsonFields? NotEmpty(JsonFields fields, string key)
-        => fields.Object(key) is { } found && found.Element.EnumerateObject().Any() ? found : null;
+    private static JsonFields? NotEmpty(JsonFields fields, string key) =>
+        fields.Object(key) is { } found && found.Element.EnumerateObject().Any() ? found : null;
 
     private static (int Window, int FirstLayer) Window(JsonFields fields, string type, int layers)
     {
@@ -177,40 +222,48 @@ internal static class ModelConfigFile
         int first = kinds.TakeWhile(kind => kind == "full_attention").Count();
         if (kinds.Count != layers || kinds.Skip(first).Any(kind => kind != "sliding_attention"))
             throw fields.Wrong(
-                "layer_types", $"{layers} entries: full_attention first, then sliding_attention (no other order is "
-                + "supported)");
+                "layer_types",
+                $"{layers} entries: full_attention first, then sliding_attention (no other order is " + "supported)"
+            );
         if (first < layers && window == 0)
             throw fields.Wrong(
-                "layer_types", "full_attention alone, as use_sliding_window is not true or sliding_window is null");
+                "layer_types",
+                "full_attention alone, as use_sliding_window is not true or sliding_window is null"
+            );
         return window == 0 ? (0, 0) : (window, first);
     }
 
-    public static void Save(ModelConfig config, string directory)
-        => AtomicFile.Write(Path.Combine(directory, FileName), stream =>
-        {
-            using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });
-            json.WriteStartObject();
-            foreach ((string key, string text) in config.OtherKeys)
+    public static void Save(ModelConfig config, string directory) =>
+        AtomicFile.Write(
+            Path.Combine(directory, FileName),
+            stream =>
             {
-                json.WritePropertyName(key);
-                json.WriteRawValue(text);
-            }
-            if (!config.OtherKeys.ContainsKey("architectures"))
-            {
-                json.WriteStartArray("architectures");
-                json.WriteStringValue(config.ModelType switch
+                using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });
+                json.WriteStartObject();
+                foreach ((string key, string text) in config.OtherKeys)
                 {
-                    "llama" => "LlamaForCausalLM",
-                    "mistral" => "MistralForCausalLM",
-                    _ => "Qwen2ForCausalLM",
-                });
-                json.WriteEndArray();
+                    json.WritePropertyName(key);
+                    json.WriteRawValue(text);
+                }
+                if (!config.OtherKeys.ContainsKey("architectures"))
+                {
+                    json.WriteStartArray("architectures");
+                    json.WriteStringValue(
+                        config.ModelType switch
+                        {
+                            "llama" => "LlamaForCausalLM",
+                            "mistral" => "MistralForCausalLM",
+                            _ => "Qwen2ForCausalLM",
+                        }
+                    );
+                    json.WriteEndArray();
+                }
+                WriteSizes(config, json);
+                WriteAttention(config, json);
+                WriteTokens(config, json);
+                json.WriteEndObject();
             }
-            WriteSizes(config, json);
-            WriteAttention(config, json);
-            WriteTokens(config, json);
-            json.WriteEndObject();
-        });
+        );
 
     private static void WriteSizes(ModelConfig config, Utf8JsonWriter json)
     {

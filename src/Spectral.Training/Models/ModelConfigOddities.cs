@@ -1,6 +1,7 @@
 using System.Text.Json;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Models;
 
 /// <summary>
 /// Keys of a <c>config.json</c> that would change what the model computes, but do not here: refused, or mentioned.
@@ -13,10 +14,28 @@ internal static class ModelConfigOddities
     // config that has one may be of a model with code of its own.
     private static readonly string[] OfOthers =
     [
-        "alibi", "attention_chunk_size", "attention_multiplier", "attn_logit_softcapping", "clip_qkv",
-        "embedding_multiplier", "final_logit_softcapping", "logit_scale", "logits_scaling", "no_rope_layer_interval",
-        "no_rope_layers", "num_experts", "num_local_experts", "parallel_attn", "qk_layernorm", "qk_norm",
-        "query_pre_attn_scalar", "residual_multiplier", "rope_interleaved", "scale_depth", "scale_emb", "use_qk_norm",
+        "alibi",
+        "attention_chunk_size",
+        "attention_multiplier",
+        "attn_logit_softcapping",
+        "clip_qkv",
+        "embedding_multiplier",
+        "final_logit_softcapping",
+        "logit_scale",
+        "logits_scaling",
+        "no_rope_layer_interval",
+        "no_rope_layers",
+        "num_experts",
+        "num_local_experts",
+        "parallel_attn",
+        "qk_layernorm",
+        "qk_norm",
+        "query_pre_attn_scalar",
+        "residual_multiplier",
+        "rope_interleaved",
+        "scale_depth",
+        "scale_emb",
+        "use_qk_norm",
     ];
 
     /// <summary>Refuses what would make the numbers others.</summary>
@@ -46,7 +65,8 @@ internal static class ModelConfigOddities
     {
         if (fields.Number("attention_dropout", 0, 1) is { } dropout && dropout > 0)
             yield return FormattableString.Invariant(
-                $"{path}: attention_dropout is {dropout:R}, but nothing is dropped from attention in training here");
+                $"{path}: attention_dropout is {dropout:R}, but nothing is dropped from attention in training here"
+            );
         if (fields.Has("auto_map"))
             yield return $"{path}: auto_map names code of the model's own, which is never run; it is read as a plain "
                 + $"{type} model";
@@ -60,11 +80,12 @@ internal static class ModelConfigOddities
                 + "models do not heed, neither in transformers nor here";
     }
 
-    private static bool Matters(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.False => false,
-        JsonValueKind.Number => value.GetDouble() is not (0 or 1),
-        JsonValueKind.Array => value.GetArrayLength() > 0,
-        _ => true,
-    };
+    private static bool Matters(JsonElement value) =>
+        value.ValueKind switch
+        {
+            JsonValueKind.False => false,
+            JsonValueKind.Number => value.GetDouble() is not (0 or 1),
+            JsonValueKind.Array => value.GetArrayLength() > 0,
+            _ => true,
+        };
 }

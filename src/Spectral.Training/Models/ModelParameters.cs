@@ -1,6 +1,10 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.IO;
+using Spectral.Training.Numerics;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Models;
 
 /// <summary>The weights of a model by name: frozen ones in the compute type, or trainable ones with masters in one group.</summary>
 internal sealed class ModelParameters : IDisposable
@@ -13,7 +17,10 @@ internal sealed class ModelParameters : IDisposable
     private ModelParameters(Device device, IReadOnlyList<(string Name, Shape Shape)> tensors, DType dtype, bool trains)
     {
         Group = trains ? new ParameterGroup(device, tensors, dtype) : null;
-        foreach (var parameter in Group?.Parameters ?? tensors.Select(tensor => new Parameter(tensor.Name, Tensor.Empty(device, tensor.Shape, dtype))))
+        foreach (
+            var parameter in Group?.Parameters
+                ?? tensors.Select(tensor => new Parameter(tensor.Name, Tensor.Empty(device, tensor.Shape, dtype)))
+        )
             _byName.Add(parameter.Name, parameter);
     }
 
@@ -54,7 +61,7 @@ internal sealed class ModelParameters : IDisposable
             else if (parameter.Name.EndsWith("norm.weight", StringComparison.Ordinal))
                 parameter.Master.CopyFrom(Enumerable.Repeat(1f, (int)parameter.Master.Count).ToArray());
             else if (!trains)
-                parameter.Master.Clear();   // a group's masters begin as zeros
+                parameter.Master.Clear(); // a group's masters begin as zeros
         }
         parameters.Group?.NotifyChanged();
         return parameters;
@@ -63,8 +70,14 @@ internal sealed class ModelParameters : IDisposable
     public void Save(ModelConfig config, DType dtype, string directory, string? tokenizerSource)
     {
         var stored = dtype == DType.BF16 ? StoredType.BF16 : StoredType.F32;
-        var tensors = All.Select(parameter => TensorToWrite.Floats(parameter.Name, stored, parameter.Shape.Dimensions(), parameter.ToArray));
-        SafetensorsWriter.Write(Path.Combine(directory, "model.safetensors"), [.. tensors], new Dictionary<string, string> { ["format"] = "pt" });
+        var tensors = All.Select(parameter =>
+            TensorToWrite.Floats(parameter.Name, stored, parameter.Shape.Dimensions(), parameter.ToArray)
+        );
+        SafetensorsWriter.Write(
+            Path.Combine(directory, "model.safetensors"),
+            [.. tensors],
+            new Dictionary<string, string> { ["format"] = "pt" }
+        );
         config.Save(directory);
         if (tokenizerSource is not null)
             ModelCompanions.Copy(tokenizerSource, directory);
@@ -79,12 +92,19 @@ internal sealed class ModelParameters : IDisposable
 
     private static void DrawNormal(Tensor destination, ulong seed, ulong stream, float deviation)
     {
-        using var drawn = destination.DType == DType.F32 ? destination.Share() : Tensor.Empty(destination.Device, destination.Shape);
+        using var drawn =
+            destination.DType == DType.F32 ? destination.Share() : Tensor.Empty(destination.Device, destination.Shape);
         Philox.Normal(drawn, seed, stream, 0, deviation);
         if (destination.DType != DType.F32)
             Cast.Run(drawn, destination);
     }
 
     private static IReadOnlyList<(string, Shape)> Tensors(ModelConfig config) =>
-        [.. ModelTensors.For(config).Select(tensor => (tensor.Name, Shape.Of([.. tensor.Shape.Select(dimension => checked((int)dimension))])))];
+        [
+            .. ModelTensors
+                .For(config)
+                .Select(tensor =>
+                    (tensor.Name, Shape.Of([.. tensor.Shape.Select(dimension => checked((int)dimension))]))
+                ),
+        ];
 }

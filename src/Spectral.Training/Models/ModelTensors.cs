@@ -1,4 +1,4 @@
-namespace Spectral.Training;
+namespace Spectral.Training.Models;
 
 /// <summary>Name and shape of a tensor that a model has.</summary>
 public sealed record TensorSpec(string Name, IReadOnlyList<long> Shape)
@@ -64,8 +64,8 @@ public static class ModelTensors
     }
 
     /// <summary>The linear layers of all decoder layers. The output head is not among them.</summary>
-    public static IEnumerable<LinearSpec> Linears(ModelConfig config)
-        => Enumerable.Range(0, config.Layers).SelectMany(layer => Linears(config, layer));
+    public static IEnumerable<LinearSpec> Linears(ModelConfig config) =>
+        Enumerable.Range(0, config.Layers).SelectMany(layer => Linears(config, layer));
 
     /// <summary>
     /// Every tensor by which the model computes, in the same order: those of <see cref="For"/>, and the head also where
@@ -77,8 +77,9 @@ public static class ModelTensors
     /// Every layer that an adapter can change: the linear layers, the embedding, whose weight [V, D] is that of a layer
     /// of V outputs that is looked up instead of applied, and the head.
     /// </summary>
-    public static IEnumerable<LinearSpec> Adaptable(ModelConfig config)
-        => Linears(config).Append(new(EmbeddingModule, config.VocabularySize, config.HiddenSize, false))
+    public static IEnumerable<LinearSpec> Adaptable(ModelConfig config) =>
+        Linears(config)
+            .Append(new(EmbeddingModule, config.VocabularySize, config.HiddenSize, false))
             .Append(new(HeadModule, config.VocabularySize, config.HiddenSize, false));
 
     /// <summary>Every tensor of the model, in the order of the data's way through it.</summary>

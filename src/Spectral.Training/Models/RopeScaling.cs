@@ -1,19 +1,26 @@
 using System.Text.Json;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Models;
 
 /// <summary>How rotary angles are stretched beyond the context a model was first trained on.</summary>
 public enum RopeScalingKind
 {
     /// <summary>Every position divided by the factor.</summary>
     Linear,
+
     /// <summary>Llama 3: low frequencies divided by the factor, high ones kept, a linear passage between.</summary>
     Llama3,
 }
 
 /// <summary>The <c>rope_scaling</c> of a config. The last three values belong to <see cref="RopeScalingKind.Llama3"/>.</summary>
 public sealed record RopeScaling(
-    RopeScalingKind Kind, double Factor, double LowFrequencyFactor = 1, double HighFrequencyFactor = 4, int OriginalMaxPositions = 8192)
+    RopeScalingKind Kind,
+    double Factor,
+    double LowFrequencyFactor = 1,
+    double HighFrequencyFactor = 4,
+    int OriginalMaxPositions = 8192
+)
 {
     /// <summary>An angle per position, in radians, stretched.</summary>
     public double Apply(double frequency)
@@ -25,7 +32,8 @@ public sealed record RopeScaling(
             return frequency;
         if (wavelength > OriginalMaxPositions / LowFrequencyFactor)
             return frequency / Factor;
-        double t = ((OriginalMaxPositions / wavelength) - LowFrequencyFactor) / (HighFrequencyFactor - LowFrequencyFactor);
+        double t =
+            ((OriginalMaxPositions / wavelength) - LowFrequencyFactor) / (HighFrequencyFactor - LowFrequencyFactor);
         return ((1 - t) * frequency / Factor) + (t * frequency);
     }
 
@@ -47,18 +55,28 @@ public sealed record RopeScaling(
         if (kind == "default")
             return null;
         if (kind is not ("linear" or "llama3"))
-            throw fields.Wrong(fields.Has("rope_type") ? "rope_type" : "type", "default, linear or llama3 (no other is supported)");
+            throw fields.Wrong(
+                fields.Has("rope_type") ? "rope_type" : "type",
+                "default, linear or llama3 (no other is supported)"
+            );
         double factor = fields.Number("factor", 1, 1e6) ?? throw fields.Wrong("factor", "a number of at least 1");
         if (kind == "linear")
             return new RopeScaling(RopeScalingKind.Linear, factor);
-        double low = fields.Number("low_freq_factor", 1e-6, 1e6) ?? throw fields.Wrong("low_freq_factor", "a positive number");
-        double high = fields.Number("high_freq_factor", 1e-6, 1e6) ?? throw fields.Wrong("high_freq_factor", "a positive number");
+        double low =
+            fields.Number("low_freq_factor", 1e-6, 1e6) ?? throw fields.Wrong("low_freq_factor", "a positive number");
+        double high =
+            fields.Number("high_freq_factor", 1e-6, 1e6) ?? throw fields.Wrong("high_freq_factor", "a positive number");
         if (high <= low)
             throw fields.Wrong("high_freq_factor", $"more than low_freq_factor, which is {low}");
-        return new RopeScaling(RopeScalingKind.Llama3, factor, low, high,
+        return new RopeScaling(
+            RopeScalingKind.Llama3,
+            factor,
+            low,
+            high,
             fields.Integer("original_max_position_embeddings", 1, ModelConfig.MaximumPositions)
                 ?? config.Integer("original_max_position_embeddings", 1, ModelConfig.MaximumPositions)
-                ?? fields.RequiredInteger("original_max_position_embeddings", 1, ModelConfig.MaximumPositions));
+                ?? fields.RequiredInteger("original_max_position_embeddings", 1, ModelConfig.MaximumPositions)
+        );
     }
 
     internal void Write(Utf8JsonWriter json)

@@ -1,6 +1,6 @@
 using Spectral.Kernels;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Models;
 
 /// <summary>Cosines and sines of the rotary position embedding (Su et al., "RoFormer", 2021) for the angles of a model's config.</summary>
 /// <remarks>Computed on the host in double. The tables grow by doubling as longer sequences appear; a steady run allocates nothing. Replaced
@@ -40,12 +40,12 @@ public sealed class RotaryTables : IDisposable
         var cosine = new float[positions * half];
         var sine = new float[positions * half];
         for (var p = 0; p < positions; p++)
-            for (var i = 0; i < half; i++)
-            {
-                var (s, c) = Math.SinCos(p * (double)_frequencies[i]);
-                cosine[p * half + i] = (float)c;
-                sine[p * half + i] = (float)s;
-            }
+        for (var i = 0; i < half; i++)
+        {
+            var (s, c) = Math.SinCos(p * (double)_frequencies[i]);
+            cosine[p * half + i] = (float)c;
+            sine[p * half + i] = (float)s;
+        }
         _cosine = Tensor.From(_device, cosine, (positions, half));
         _sine = Tensor.From(_device, sine, (positions, half));
         _tables.AddRange([_cosine, _sine]);

@@ -1,6 +1,6 @@
 using Spectral.Kernels;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Models;
 
 /// <summary>
 /// Positions of a batch sorted by token, from which the embedding's gradient is summed in a fixed order. The arrays have the size of the batch,
@@ -8,7 +8,7 @@ namespace Spectral.Training;
 /// </summary>
 public sealed class TokenOrder : IDisposable
 {
-    private const int None = -1;   // an id that no row has: left out
+    private const int None = -1; // an id that no row has: left out
 
     /// <summary>Sorts the tokens and copies the order to the device.</summary>
     /// <param name="device">The device.</param>

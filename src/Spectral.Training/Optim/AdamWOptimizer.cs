@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Optim;
 
 /// <summary>Settings of <see cref="AdamWOptimizer"/>; the defaults are the command's.</summary>
 public sealed record AdamWOptions
@@ -92,8 +93,18 @@ public sealed class AdamWOptimizer : IDisposable
     }
 
     /// <summary>Sets the learning rate, and the factor of loss gradients that <see cref="StepState.LossScale"/> holds, from now on.</summary>
-    public void Configure(double learningRate, float lossScale = 1) => _group.StepState.Configure(
-        new AdamWSettings(learningRate, _options.Beta1, _options.Beta2, _options.Epsilon, _options.WeightDecay, _options.GradientClip), lossScale);
+    public void Configure(double learningRate, float lossScale = 1) =>
+        _group.StepState.Configure(
+            new AdamWSettings(
+                learningRate,
+                _options.Beta1,
+                _options.Beta2,
+                _options.Epsilon,
+                _options.WeightDecay,
+                _options.GradientClip
+            ),
+            lossScale
+        );
 
     /// <summary>
     /// A whole optimizer step on the device, as configured: norm, clipping, update, gradients cleared, compute-type copies renewed. Where the norm or
@@ -128,7 +139,14 @@ public sealed class AdamWOptimizer : IDisposable
         _isComplete = false;
         _group.StepState.Advance(_norm, losses);
         for (var i = 0; i < _first.Count; i++)
-            AdamW.Step(_group.Masters[i], _gradients[i], _first[i], _second[i], _group.StepState, (float)_group.Rates[i]);
+            AdamW.Step(
+                _group.Masters[i],
+                _gradients[i],
+                _first[i],
+                _second[i],
+                _group.StepState,
+                (float)_group.Rates[i]
+            );
         _group.ClearGradients();
         _group.NotifyChanged();
     }

@@ -1,4 +1,4 @@
-namespace Spectral.Training;
+namespace Spectral.Training.Optim;
 
 /// <summary>How the learning rate changes after warm-up.</summary>
 public enum ScheduleKind
@@ -26,11 +26,12 @@ public sealed record LearningRateSchedule(ScheduleKind Kind, double Rate, int St
         if (step <= Warmup)
             return Rate * step / Warmup;
         var p = (step - Warmup - 1) / (double)(Steps - Warmup);
-        return Rate * Kind switch
-        {
-            ScheduleKind.Linear => 1 - p,
-            ScheduleKind.Cosine => (1 + Math.Cos(Math.PI * p)) / 2,
-            _ => 1,
-        };
+        return Rate
+            * Kind switch
+            {
+                ScheduleKind.Linear => 1 - p,
+                ScheduleKind.Cosine => (1 + Math.Cos(Math.PI * p)) / 2,
+                _ => 1,
+            };
     }
 }

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Optim;
 
 /// <summary>A named tensor of a model or adapter: frozen, or trained through an F32 master.</summary>
 public sealed class Parameter : IDisposable
@@ -33,7 +34,8 @@ public sealed class Parameter : IDisposable
 
     /// <summary>What kernels read, in the compute type. In F32 this is the master itself.</summary>
     /// <exception cref="InvalidOperationException">It is a weight that an attached adapter keeps among others; detach that first.</exception>
-    public Tensor Value => StandIn?.Value
+    public Tensor Value =>
+        StandIn?.Value
         ?? _value
         ?? throw new InvalidOperationException($"{Name} is part of a wider matrix while an adapter is attached");
 

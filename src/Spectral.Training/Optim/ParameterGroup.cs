@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Optim;
 
 /// <summary>The trainable parameters of a model or adapter, laid out one after another in a few large buffers.</summary>
 /// <remarks>
@@ -32,14 +33,20 @@ public sealed class ParameterGroup : IDisposable
         IEnumerable<(string Name, Shape Shape)> shapes,
         DType valueType = DType.F32,
         IReadOnlyList<double>? rates = null,
-        IReadOnlyList<DType>? types = null)
+        IReadOnlyList<DType>? types = null
+    )
     {
         var wanted = shapes.ToList();
         if (types is not null && types.Count != wanted.Count)
-            throw new ArgumentException($"{types.Count} compute types, expected {wanted.Count}, one for each parameter",
-                nameof(types));
+            throw new ArgumentException(
+                $"{types.Count} compute types, expected {wanted.Count}, one for each parameter",
+                nameof(types)
+            );
         if (rates is not null && rates.Count != wanted.Count)
-            throw new ArgumentException($"{rates.Count} learning-rate factors, expected {wanted.Count}, one for each parameter", nameof(rates));
+            throw new ArgumentException(
+                $"{rates.Count} learning-rate factors, expected {wanted.Count}, one for each parameter",
+                nameof(rates)
+            );
         Device = device;
         StepState = new StepState(device);
         var sizes = new List<long>();
@@ -143,7 +150,8 @@ public sealed class ParameterGroup : IDisposable
     }
 
     /// <summary>A parameter's part of buffers that are laid out as <see cref="Masters"/> are; the caller disposes it.</summary>
-    internal Tensor PartOf(IReadOnlyList<Tensor> buffers, int parameter) => Part(buffers, _places[parameter], _parameters[parameter].Shape);
+    internal Tensor PartOf(IReadOnlyList<Tensor> buffers, int parameter) =>
+        Part(buffers, _places[parameter], _parameters[parameter].Shape);
 
     private static Tensor Part(IReadOnlyList<Tensor> buffers, (int Buffer, int Offset) place, Shape shape)
     {

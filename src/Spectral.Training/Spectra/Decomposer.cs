@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Training.Numerics;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Spectra;
 
 /// <summary>Singular triplets of matrices by the method that the options ask for: all of them in F64, or the leading ones from a random sketch.</summary>
 internal sealed class Decomposer(Device device, SpectraOptions options)
@@ -11,35 +13,46 @@ internal sealed class Decomposer(Device device, SpectraOptions options)
     public Device Device => device;
 
     /// <summary>Whether all triplets of matrices of this shape are computed.</summary>
-    public bool IsExact(int rows, int columns) => options.Svd switch
-    {
-        SvdMethod.Exact => true,
-        SvdMethod.Randomized => options.RandomizedRank >= Math.Min(rows, columns),
-        _ => Math.Min(rows, columns) <= Svd.LargestExact,
-    };
+    public bool IsExact(int rows, int columns) =>
+        options.Svd switch
+        {
+            SvdMethod.Exact => true,
+            SvdMethod.Randomized => options.RandomizedRank >= Math.Min(rows, columns),
+            _ => Math.Min(rows, columns) <= Svd.LargestExact,
+        };
 
     /// <summary>Triplets of matrices of one shape; sketched ones are worked on in one batch.</summary>
     public Triplets[] Decompose(params IReadOnlyList<HostMatrix> matrices)
     {
         (int rows, int columns) = (matrices[0].Rows, matrices[0].Columns);
-        if (IsExact(rows, columns)) return [.. matrices.Select(matrix => Triplets.Exact(device, matrix))];
+        if (IsExact(rows, columns))
+            return [.. matrices.Select(matrix => Triplets.Exact(device, matrix))];
         var uploaded = new List<Tensor>();
         SvdResult[] found = [];
         try
         {
-            foreach (HostMatrix matrix in matrices) uploaded.Add(Tensor.From(device, matrix.ToFloats(), (rows, columns)));
+            foreach (HostMatrix matrix in matrices)
+                uploaded.Add(Tensor.From(device, matrix.ToFloats(), (rows, columns)));
             int rank = Math.Min(options.RandomizedRank, Math.Min(rows, columns));
-            found = RandomizedSvd.Compute(uploaded, rank, new RandomizedSvdOptions { PowerIterations = PowerIterations, Seed = options.Seed });
+            found = RandomizedSvd.Compute(
+                uploaded,
+                rank,
+                new RandomizedSvdOptions { PowerIterations = PowerIterations, Seed = options.Seed }
+            );
             return [.. found.Select((result, i) => Triplets.Refined(device, matrices[i], result))];
         }
         finally
         {
-            foreach (SvdResult result in found) result.Dispose();
-            foreach (Tensor tensor in uploaded) tensor.Dispose();
+            foreach (SvdResult result in found)
+                result.Dispose();
+            foreach (Tensor tensor in uploaded)
+                tensor.Dispose();
         }
     }
 
     /// <summary>The values that <see cref="Decompose"/> would give, without vectors where that is cheaper.</summary>
     public double[] Values(HostMatrix matrix) =>
-        IsExact(matrix.Rows, matrix.Columns) ? DoubleSvd.ValuesOf(device, matrix.Values, matrix.Rows, matrix.Columns) : Decompose(matrix)[0].Values;
+        IsExact(matrix.Rows, matrix.Columns)
+            ? DoubleSvd.ValuesOf(device, matrix.Values, matrix.Rows, matrix.Columns)
+            : Decompose(matrix)[0].Values;
 }

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Spectra;
 
 /// <summary>The distribution of a matrix's entries, and how far it is from a Gaussian one. NaN where all entries are equal.</summary>
 /// <param name="Mean">Mean.</param>
@@ -10,17 +12,29 @@ namespace Spectral.Training;
 /// Of that distance by Kolmogorov's limit. Since the Gaussian was fitted to the same entries, it is too large: a small one is evidence, a large one is not.
 /// </param>
 /// <param name="Sampled">How many entries, evenly spaced, the distance was measured on.</param>
-public sealed record EntryStatistics(double Mean, double StandardDeviation, double Skewness, double ExcessKurtosis, double KolmogorovSmirnov, double PValue, int Sampled)
+public sealed record EntryStatistics(
+    double Mean,
+    double StandardDeviation,
+    double Skewness,
+    double ExcessKurtosis,
+    double KolmogorovSmirnov,
+    double PValue,
+    int Sampled
+)
 {
     private const int MostSampled = 100_000;
 
     internal static EntryStatistics Of(HostMatrix matrix)
     {
         double[] values = matrix.Values;
-        double mean = values.Sum() / values.Length, second = 0, third = 0, fourth = 0;
+        double mean = values.Sum() / values.Length,
+            second = 0,
+            third = 0,
+            fourth = 0;
         foreach (double value in values)
         {
-            double deviation = value - mean, square = deviation * deviation;
+            double deviation = value - mean,
+                square = deviation * deviation;
             second += square;
             third += square * deviation;
             fourth += square * square;
@@ -29,7 +43,15 @@ public sealed record EntryStatistics(double Mean, double StandardDeviation, doub
         double sigma = Math.Sqrt(second);
         double[] sample = Sample(values);
         double distance = sigma > 0 ? Distance(sample, mean, sigma) : double.NaN;
-        return new EntryStatistics(mean, sigma, third / values.Length / (second * sigma), (fourth / values.Length / (second * second)) - 3, distance, Kolmogorov(distance, sample.Length), sample.Length);
+        return new EntryStatistics(
+            mean,
+            sigma,
+            third / values.Length / (second * sigma),
+            (fourth / values.Length / (second * second)) - 3,
+            distance,
+            Kolmogorov(distance, sample.Length),
+            sample.Length
+        );
     }
 
     // A stride prime to the row length would be needed to be free of all structure; evenly over the whole matrix is enough for a distance.
@@ -37,7 +59,8 @@ public sealed record EntryStatistics(double Mean, double StandardDeviation, doub
     {
         int count = Math.Min(values.Length, MostSampled);
         var sample = new double[count];
-        for (int i = 0; i < count; i++) sample[i] = values[(long)i * values.Length / count];
+        for (int i = 0; i < count; i++)
+            sample[i] = values[(long)i * values.Length / count];
         Array.Sort(sample);
         return sample;
     }
@@ -48,7 +71,10 @@ public sealed record EntryStatistics(double Mean, double StandardDeviation, doub
         for (int i = 0; i < sorted.Length; i++)
         {
             double expected = NormalDistribution((sorted[i] - mean) / sigma);
-            largest = Math.Max(largest, Math.Max(expected - ((double)i / sorted.Length), ((i + 1.0) / sorted.Length) - expected));
+            largest = Math.Max(
+                largest,
+                Math.Max(expected - ((double)i / sorted.Length), ((i + 1.0) / sorted.Length) - expected)
+            );
         }
         return largest;
     }
@@ -56,8 +82,10 @@ public sealed record EntryStatistics(double Mean, double StandardDeviation, doub
     /// <summary>Φ(x) = ½ + φ(x) (x + x³/3 + x⁵/(3·5) + …) (Marsaglia 2004), to double rounding.</summary>
     internal static double NormalDistribution(double x)
     {
-        if (Math.Abs(x) > 8) return x > 0 ? 1 : 0;
-        double sum = x, term = x;
+        if (Math.Abs(x) > 8)
+            return x > 0 ? 1 : 0;
+        double sum = x,
+            term = x;
         for (int i = 3; Math.Abs(term) > 1e-17 * Math.Abs(sum); i += 2)
         {
             term *= x * x / i;
@@ -69,13 +97,17 @@ public sealed record EntryStatistics(double Mean, double StandardDeviation, doub
     // 2 Σ (−1)^{j−1} exp(−2 j² λ²), with Stephens' correction of λ for finite samples.
     private static double Kolmogorov(double distance, int count)
     {
-        double root = Math.Sqrt(count), lambda = (root + 0.12 + (0.11 / root)) * distance, sum = 0;
-        if (lambda < 0.2) return 1;
+        double root = Math.Sqrt(count),
+            lambda = (root + 0.12 + (0.11 / root)) * distance,
+            sum = 0;
+        if (lambda < 0.2)
+            return 1;
         for (int j = 1; j <= 100; j++)
         {
             double term = Math.Exp(-2.0 * j * j * lambda * lambda);
             sum += j % 2 == 1 ? term : -term;
-            if (term < 1e-12) break;
+            if (term < 1e-12)
+                break;
         }
         return Math.Clamp(2 * sum, 0, 1);
     }

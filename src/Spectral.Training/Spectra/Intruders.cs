@@ -1,4 +1,4 @@
-namespace Spectral.Training;
+namespace Spectral.Training.Spectra;
 
 /// <summary>
 /// Intruder dimensions (Shuttleworth et al., arXiv 2410.21228): singular vectors of the tuned weight that are nearly orthogonal to every one of
@@ -12,14 +12,28 @@ public sealed record Intruders(int Searched, bool TruncatedSearch, IReadOnlyList
     internal static Intruders Of(VectorAlignment vectors, bool truncated, SpectraOptions options)
     {
         int searched = Math.Min(options.IntruderSearch, vectors.BestLeft.Length);
-        return new Intruders(searched, truncated, [.. options.IntruderThresholds.Select(threshold =>
-        {
-            int[] left = Below(vectors.BestLeft, threshold), right = Below(vectors.BestRight, threshold);
-            return new IntruderCount(threshold, left.Count(position => position <= searched), right.Count(position => position <= searched), left, right);
-        })]);
+        return new Intruders(
+            searched,
+            truncated,
+            [
+                .. options.IntruderThresholds.Select(threshold =>
+                {
+                    int[] left = Below(vectors.BestLeft, threshold),
+                        right = Below(vectors.BestRight, threshold);
+                    return new IntruderCount(
+                        threshold,
+                        left.Count(position => position <= searched),
+                        right.Count(position => position <= searched),
+                        left,
+                        right
+                    );
+                }),
+            ]
+        );
     }
 
-    private static int[] Below(double[] best, double threshold) => [.. Enumerable.Range(0, best.Length).Where(i => best[i] < threshold).Select(i => i + 1)];
+    private static int[] Below(double[] best, double threshold) =>
+        [.. Enumerable.Range(0, best.Length).Where(i => best[i] < threshold).Select(i => i + 1)];
 }
 
 /// <summary>The intruders at one threshold.</summary>

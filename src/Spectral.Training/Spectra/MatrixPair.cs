@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Spectra;
 
 /// <summary>A base weight, an update of it, and the triplets of both: what every quantity is computed from.</summary>
 /// <param name="Base">Of W0 [out, in].</param>
@@ -24,5 +26,6 @@ internal sealed record MatrixPair(Triplets Base, Triplets Tuned, HostMatrix Upda
     public HostMatrix RightImages => rightImages ??= Base.Right.TimesTransposed(Update);
 
     /// <summary>u_iᵀ Δ v_i.</summary>
-    public double[] FirstOrder() => [.. Enumerable.Range(0, Count).Select(i => HostMatrix.Dot(Base.Left.Row(i), RightImages.Row(i)))];
+    public double[] FirstOrder() =>
+        [.. Enumerable.Range(0, Count).Select(i => HostMatrix.Dot(Base.Left.Row(i), RightImages.Row(i)))];
 }

@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.IO;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Spectra;
 
 /// <summary>Everything measured on one weight matrix. Positions in a spectrum are by descending value; NaN stands for what is not defined or not computed.</summary>
 public sealed record MatrixSpectra
@@ -75,7 +78,12 @@ public sealed record MatrixSpectra
     /// <summary>Conclusions.</summary>
     public required Verdict Verdict { get; init; }
 
-    internal static MatrixSpectra Of(WeightPair weights, Decomposer decomposer, SpectraOptions options, CancellationToken cancellation)
+    internal static MatrixSpectra Of(
+        WeightPair weights,
+        Decomposer decomposer,
+        SpectraOptions options,
+        CancellationToken cancellation
+    )
     {
         HostMatrix update = weights.Tuned.Plus(weights.Base, -1);
         Triplets[] triplets = decomposer.Decompose(weights.Base, weights.Tuned, update);
@@ -94,41 +102,61 @@ public sealed record MatrixSpectra
         {
             Name = weights.Name,
             Module = path.Length > 1 ? path[^2] : weights.Name,
-            Layer = Array.IndexOf(path, "layers") is >= 0 and var at && int.TryParse(path[at + 1], out int layer) ? layer : 0,
+            Layer =
+                Array.IndexOf(path, "layers") is >= 0 and var at && int.TryParse(path[at + 1], out int layer)
+                    ? layer
+                    : 0,
             Out = pair.Out,
             In = pair.In,
             BaseType = weights.BaseType.HeaderName(),
             TunedType = weights.TunedType.HeaderName(),
             Svd = SvdAccuracy.Of(pair, change),
-            Norms = new MatrixNorms(pair.Base.FrobeniusNorm, pair.Tuned.FrobeniusNorm, change.FrobeniusNorm, change.FrobeniusNorm / pair.Base.FrobeniusNorm),
+            Norms = new MatrixNorms(
+                pair.Base.FrobeniusNorm,
+                pair.Tuned.FrobeniusNorm,
+                change.FrobeniusNorm,
+                change.FrobeniusNorm / pair.Base.FrobeniusNorm
+            ),
             Noise = noise,
             TopK = topK,
             Values = values,
-            Amplification = [.. ranks.Select(k => Training.Amplification.Of(values.Change, k, pair.N))],
+            Amplification = [.. ranks.Select(k => Training.Spectra.Amplification.Of(values.Change, k, pair.N))],
             Bins = BinSummary.Of(pair.N, values, vectors),
             Vectors = vectors,
             Subspaces =
             [
                 .. ranks.Select(k => SubspaceAngles.Of(pair, k, bottom: false, decomposer.Device)),
-                .. quarter > 0 && !pair.Truncated ? [SubspaceAngles.Of(pair, quarter, bottom: true, decomposer.Device)] : Array.Empty<SubspaceAngles>(),
+                .. quarter > 0 && !pair.Truncated
+                    ? [SubspaceAngles.Of(pair, quarter, bottom: true, decomposer.Device)]
+                    : Array.Empty<SubspaceAngles>(),
             ],
             Energy = UpdateEnergy.Of(pair, ranks),
             Ranks = matrixRanks,
             Update = UpdateSpectrum.Of(pair, change, matrixRanks.Change, ranks),
             Intruders = Intruders.Of(vectors, pair.Truncated, options),
-            Entries = new MatrixEntries(EntryStatistics.Of(weights.Base), EntryStatistics.Of(weights.Tuned), EntryStatistics.Of(update)),
+            Entries = new MatrixEntries(
+                EntryStatistics.Of(weights.Base),
+                EntryStatistics.Of(weights.Tuned),
+                EntryStatistics.Of(update)
+            ),
             Null = chance,
             Mask = weights.Mask,
             Verdict = Verdict.Of(pair, chance, noise, topK, options),
         };
     }
 
-    private static SpectrumRank RankOf(Triplets triplets, MatrixPair pair) => SpectrumRank.Of(triplets.Values, triplets.FrobeniusNorm * triplets.FrobeniusNorm, pair.Truncated);
+    private static SpectrumRank RankOf(Triplets triplets, MatrixPair pair) =>
+        SpectrumRank.Of(triplets.Values, triplets.FrobeniusNorm * triplets.FrobeniusNorm, pair.Truncated);
 
     private static int[] RanksOf(MatrixPair pair, int topK, SpectraOptions options) =>
-    [
-        .. options.Ranks.Concat(options.IncludesQuarter ? [pair.N / 4] : []).Where(k => k >= 1 && k < pair.N && k <= pair.Count).Append(topK).Distinct().Order(),
-    ];
+        [
+            .. options
+                .Ranks.Concat(options.IncludesQuarter ? [pair.N / 4] : [])
+                .Where(k => k >= 1 && k < pair.N && k <= pair.Count)
+                .Append(topK)
+                .Distinct()
+                .Order(),
+        ];
 }
 
 /// <summary>How singular values and vectors were computed, and how far they can be off.</summary>
@@ -140,10 +168,28 @@ public sealed record MatrixSpectra
 /// <param name="ChangeResidual">Of the update.</param>
 /// <param name="BaseErrors">Within so much of each value of the base there is a singular value; empty where all are within the residual, rounding.</param>
 /// <param name="TunedErrors">Of the tuned weight.</param>
-public sealed record SvdAccuracy(string Method, int Computed, bool Truncated, double BaseResidual, double TunedResidual, double ChangeResidual, double[] BaseErrors, double[] TunedErrors)
+public sealed record SvdAccuracy(
+    string Method,
+    int Computed,
+    bool Truncated,
+    double BaseResidual,
+    double TunedResidual,
+    double ChangeResidual,
+    double[] BaseErrors,
+    double[] TunedErrors
+)
 {
-    internal static SvdAccuracy Of(MatrixPair pair, Triplets change) => new(pair.Truncated ? "randomized" : "exact", pair.Count, pair.Truncated,
-        pair.Base.ResidualBound, pair.Tuned.ResidualBound, change.ResidualBound, pair.Truncated ? pair.Base.ValueErrors : [], pair.Truncated ? pair.Tuned.ValueErrors : []);
+    internal static SvdAccuracy Of(MatrixPair pair, Triplets change) =>
+        new(
+            pair.Truncated ? "randomized" : "exact",
+            pair.Count,
+            pair.Truncated,
+            pair.Base.ResidualBound,
+            pair.Tuned.ResidualBound,
+            change.ResidualBound,
+            pair.Truncated ? pair.Base.ValueErrors : [],
+            pair.Truncated ? pair.Tuned.ValueErrors : []
+        );
 }
 
 /// <summary>Frobenius norms.</summary>

@@ -1,6 +1,9 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.IO;
+using Spectral.Training.Numerics;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Spectra;
 
 /// <summary>What rounding to the stored types alone would change: differences near it cannot be measured.</summary>
 /// <param name="Relative">Expected ‖noise‖_F / ‖W0‖_F, each entry's error taken as uniform within half a unit in the last place.</param>
@@ -10,7 +13,12 @@ public sealed record NoiseFloor(double Relative, double Ratio, bool Measurable)
 {
     internal static NoiseFloor Of(WeightPair weights, double baseNorm, double changeNorm, SpectraOptions options)
     {
-        double noise = Math.Sqrt((Squares(weights.Tuned, weights.TunedType) + (weights.BaseIsExact ? 0 : Squares(weights.Base, weights.BaseType))) / 12);
+        double noise = Math.Sqrt(
+            (
+                Squares(weights.Tuned, weights.TunedType)
+                + (weights.BaseIsExact ? 0 : Squares(weights.Base, weights.BaseType))
+            ) / 12
+        );
         return new NoiseFloor(noise / baseNorm, changeNorm / noise, changeNorm > options.FloorRatio * noise);
     }
 
@@ -26,7 +34,8 @@ public sealed record NoiseFloor(double Relative, double Ratio, bool Measurable)
         using Tensor uniform = Tensor.Empty(device, (weight.Rows, weight.Columns));
         Philox.Uniform(uniform, seed, stream, -0.5f, 0.5f);
         HostMatrix noise = HostMatrix.From(uniform.ToArray(), weight.Rows, weight.Columns);
-        for (int i = 0; i < noise.Values.Length; i++) noise.Values[i] *= UnitInLastPlace(weight.Values[i], type);
+        for (int i = 0; i < noise.Values.Length; i++)
+            noise.Values[i] *= UnitInLastPlace(weight.Values[i], type);
         return noise;
     }
 

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Spectra;
 
 /// <summary>
 /// What random updates of the same size would do to the same base, so that a number can be read as more or less than chance: a large update
@@ -8,34 +10,74 @@ namespace Spectral.Training;
 /// <param name="Comparisons">One for each quantity.</param>
 public sealed record NullModel(int Draws, IReadOnlyList<NullComparison> Comparisons)
 {
-    private const int RoundingDraws = 3;              // only a mean is wanted, and it varies little
-    private const long BatchElements = 1L << 26;      // of doubles on the host
+    private const int RoundingDraws = 3; // only a mean is wanted, and it varies little
+    private const long BatchElements = 1L << 26; // of doubles on the host
 
     /// <summary>The comparison of one quantity.</summary>
     internal NullComparison this[string name, int? k = null, string? bin = null] =>
         Comparisons.First(comparison => comparison.Quantity == name && comparison.K == k && comparison.Bin == bin);
 
-    internal static NullModel Of(WeightPair weights, MatrixPair pair, double[] changeValues, IReadOnlyList<int> ranks, Decomposer decomposer, SpectraOptions options, CancellationToken cancellation)
+    internal static NullModel Of(
+        WeightPair weights,
+        MatrixPair pair,
+        double[] changeValues,
+        IReadOnlyList<int> ranks,
+        Decomposer decomposer,
+        SpectraOptions options,
+        CancellationToken cancellation
+    )
     {
         List<(SpectraQuantity Quantity, double Value)> observed = SpectraQuantity.Of(pair, changeValues, ranks);
-        if (options.Draws == 0 || changeValues[0] == 0) return new NullModel(0, []);
+        if (options.Draws == 0 || changeValues[0] == 0)
+            return new NullModel(0, []);
         var random = new RandomUpdates(weights.Name, pair.Update, decomposer.Device, options.Seed);
-        double[][] gaussian = Draw(options.Draws, random.Gaussian), permuted = Draw(options.Draws, random.Permuted);
-        double[][] rounding = Draw(RoundingDraws, draw => NoiseFloor.Draw(weights, decomposer.Device, options.Seed, RandomStream.For($"{weights.Name}/rounding/{draw}")));
-        return new NullModel(options.Draws, [.. observed.Select((entry, i) => new NullComparison(entry.Quantity.Name, entry.Quantity.K, entry.Quantity.Bin, entry.Value,
-            NullStatistic.Of(gaussian, i, entry.Value), NullStatistic.Of(permuted, i, entry.Value), rounding.Average(draw => draw[i])))]);
+        double[][] gaussian = Draw(options.Draws, random.Gaussian),
+            permuted = Draw(options.Draws, random.Permuted);
+        double[][] rounding = Draw(
+            RoundingDraws,
+            draw =>
+                NoiseFloor.Draw(
+                    weights,
+                    decomposer.Device,
+                    options.Seed,
+                    RandomStream.For($"{weights.Name}/rounding/{draw}")
+                )
+        );
+        return new NullModel(
+            options.Draws,
+            [
+                .. observed.Select(
+                    (entry, i) =>
+                        new NullComparison(
+                            entry.Quantity.Name,
+                            entry.Quantity.K,
+                            entry.Quantity.Bin,
+                            entry.Value,
+                            NullStatistic.Of(gaussian, i, entry.Value),
+                            NullStatistic.Of(permuted, i, entry.Value),
+                            rounding.Average(draw => draw[i])
+                        )
+                ),
+            ]
+        );
 
         double[][] Draw(int count, Func<int, HostMatrix> update)
         {
             var drawn = new List<double[]>();
-            int batch = decomposer.IsExact(pair.Out, pair.In) ? 1 : (int)Math.Clamp(BatchElements / pair.Update.Values.LongLength, 1, count);
+            int batch = decomposer.IsExact(pair.Out, pair.In)
+                ? 1
+                : (int)Math.Clamp(BatchElements / pair.Update.Values.LongLength, 1, count);
             foreach (int[] some in Enumerable.Range(0, count).Chunk(batch))
             {
                 cancellation.ThrowIfCancellationRequested();
                 HostMatrix[] updates = [.. some.Select(update)];
                 Triplets[] tuned = decomposer.Decompose([.. updates.Select(change => weights.Base.Plus(change))]);
                 for (int i = 0; i < updates.Length; i++)
-                    drawn.Add([.. SpectraQuantity.Of(new MatrixPair(pair.Base, tuned[i], updates[i]), decomposer.Values(updates[i]), ranks).Select(entry => entry.Value)]);
+                    drawn.Add([
+                        .. SpectraQuantity
+                            .Of(new MatrixPair(pair.Base, tuned[i], updates[i]), decomposer.Values(updates[i]), ranks)
+                            .Select(entry => entry.Value),
+                    ]);
             }
             return [.. drawn];
         }
@@ -50,7 +92,15 @@ public sealed record NullModel(int Draws, IReadOnlyList<NullComparison> Comparis
 /// <param name="Gaussian">Of Gaussian updates of the same Frobenius norm.</param>
 /// <param name="Permuted">Of updates with the same entries in random places.</param>
 /// <param name="Floor">Its mean when rounding alone is the update; NaN where that is undefined.</param>
-public sealed record NullComparison(string Quantity, int? K, string? Bin, double Observed, NullStatistic Gaussian, NullStatistic Permuted, double Floor);
+public sealed record NullComparison(
+    string Quantity,
+    int? K,
+    string? Bin,
+    double Observed,
+    NullStatistic Gaussian,
+    NullStatistic Permuted,
+    double Floor
+);
 
 /// <summary>A quantity over random updates.</summary>
 /// <param name="Mean">Mean over the draws.</param>
@@ -61,7 +111,13 @@ public sealed record NullStatistic(double Mean, double StandardDeviation, double
     internal static NullStatistic Of(double[][] draws, int quantity, double observed)
     {
         double mean = draws.Average(draw => draw[quantity]);
-        double deviation = Math.Sqrt(draws.Sum(draw => (draw[quantity] - mean) * (draw[quantity] - mean)) / (draws.Length - 1));
-        return new NullStatistic(mean, deviation, deviation > 1e-12 * Math.Abs(mean) ? (observed - mean) / deviation : double.NaN);
+        double deviation = Math.Sqrt(
+            draws.Sum(draw => (draw[quantity] - mean) * (draw[quantity] - mean)) / (draws.Length - 1)
+        );
+        return new NullStatistic(
+            mean,
+            deviation,
+            deviation > 1e-12 * Math.Abs(mean) ? (observed - mean) / deviation : double.NaN
+        );
     }
 }

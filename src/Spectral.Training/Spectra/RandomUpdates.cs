@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Numerics;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Spectra;
 
 /// <summary>Updates with the size of a given one and no structure. Each depends on the seed, the tensor's name and its number alone.</summary>
 internal sealed class RandomUpdates(string name, HostMatrix update, Device device, ulong seed)
@@ -14,7 +16,8 @@ internal sealed class RandomUpdates(string name, HostMatrix update, Device devic
         Philox.Normal(normal, seed, RandomStream.For($"{name}/gaussian/{draw}"));
         HostMatrix drawn = HostMatrix.From(normal.ToArray(), update.Rows, update.Columns);
         double scale = norm / Math.Sqrt(drawn.SquaredNorm());
-        for (int i = 0; i < drawn.Values.Length; i++) drawn.Values[i] *= scale;
+        for (int i = 0; i < drawn.Values.Length; i++)
+            drawn.Values[i] *= scale;
         return drawn;
     }
 

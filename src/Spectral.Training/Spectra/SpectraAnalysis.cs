@@ -1,6 +1,11 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.IO;
+using Spectral.Training.Merging;
+using Spectral.Training.Models;
+using Spectral.Training.Numerics;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Spectra;
 
 /// <summary>
 /// Compares the weights of a tuned model with those of its base, matrix by matrix. Memory holds one pair of matrices at a time, in double.
@@ -20,14 +25,22 @@ public sealed class SpectraAnalysis : IDisposable
     /// <param name="targets">Which layers, as in <see cref="AdapterOptions.TargetModules"/>.</param>
     /// <param name="options">Settings.</param>
     /// <exception cref="InputException">The models differ in shape, a target matches no layer, or the adapter is not one of the tuned model's that can be merged.</exception>
-    public SpectraAnalysis(ModelFolder baseModel, ModelFolder tunedModel, string? adapterDirectory, IReadOnlyList<string> targets, SpectraOptions options)
+    public SpectraAnalysis(
+        ModelFolder baseModel,
+        ModelFolder tunedModel,
+        string? adapterDirectory,
+        IReadOnlyList<string> targets,
+        SpectraOptions options
+    )
     {
         options.Validate();
         (this.baseModel, this.tunedModel, this.options) = (baseModel, tunedModel, options);
         LinearSpec[] all = [.. ModelTensors.Adaptable(baseModel.Config)];
         layers = AdapterTargets.Choose(all, linear => linear.Name, new AdapterOptions { TargetModules = targets });
-        foreach (LinearSpec layer in layers) CheckShapes(layer);
-        if (adapterDirectory is null) return;
+        foreach (LinearSpec layer in layers)
+            CheckShapes(layer);
+        if (adapterDirectory is null)
+            return;
         adapter = new AdapterReader(adapterDirectory, tunedModel);
         try
         {
@@ -52,7 +65,12 @@ public sealed class SpectraAnalysis : IDisposable
     /// <param name="done">Told the number of matrices done, and the last one's name.</param>
     /// <param name="cancellation">Looked at between decompositions.</param>
     /// <exception cref="InputException">A weight holds NaN or infinite values.</exception>
-    public ModelSpectra Run(Device device, StoredType? rounding = null, Action<int, string>? done = null, CancellationToken cancellation = default)
+    public ModelSpectra Run(
+        Device device,
+        StoredType? rounding = null,
+        Action<int, string>? done = null,
+        CancellationToken cancellation = default
+    )
     {
         var decomposer = new Decomposer(device, options);
         var matrices = new List<MatrixSpectra>();
@@ -72,12 +90,18 @@ public sealed class SpectraAnalysis : IDisposable
     {
         SafetensorsTensor before = baseModel.Untied(layer.Weight);
         if (!tunedModel.HasUntied(layer.Weight))
-            throw new InputException($"{tunedModel.Directory}: no tensor {layer.Weight}, which {baseModel.Directory} has with {InputText.Shape([.. before.Shape])}; expected models of one architecture");
+            throw new InputException(
+                $"{tunedModel.Directory}: no tensor {layer.Weight}, which {baseModel.Directory} has with {InputText.Shape([.. before.Shape])}; expected models of one architecture"
+            );
         SafetensorsTensor after = tunedModel.Untied(layer.Weight);
         if (!before.Shape.SequenceEqual(after.Shape))
-            throw new InputException($"{after.Path}: tensor {layer.Weight} is {InputText.Shape([.. after.Shape])}, in {before.Path} it is {InputText.Shape([.. before.Shape])}; expected models of one architecture");
+            throw new InputException(
+                $"{after.Path}: tensor {layer.Weight} is {InputText.Shape([.. after.Shape])}, in {before.Path} it is {InputText.Shape([.. before.Shape])}; expected models of one architecture"
+            );
         if (before.Count > Array.MaxLength)
-            throw new InputException($"{before.Path}: tensor {layer.Weight} is {InputText.Shape([.. before.Shape])}; expected at most {Array.MaxLength} elements");
+            throw new InputException(
+                $"{before.Path}: tensor {layer.Weight} is {InputText.Shape([.. before.Shape])}; expected at most {Array.MaxLength} elements"
+            );
     }
 
     private WeightPair Read(LinearSpec layer, Device device, StoredType? rounding)
@@ -89,10 +113,17 @@ public sealed class SpectraAnalysis : IDisposable
         float[] zero = before.ToFloats();
         float[] one = module is null ? after.ToFloats() : Merger.MergedWeight(tunedModel, adapter!, module, device);
         if (FiniteValues.FirstOther(one) is >= 0 and var at)
-            throw new InputException($"the merged tensor {after.Name} holds {FiniteValues.Describe(one[at], at, after.Shape)}; "
-                + "expected finite numbers");
-        if (rounding == StoredType.BF16) (zero, one) = (Rounded(zero), Rounded(one));
-        return new WeightPair(layer.Weight, HostMatrix.From(zero, layer.Outputs, layer.Inputs), HostMatrix.From(one, layer.Outputs, layer.Inputs))
+            throw new InputException(
+                $"the merged tensor {after.Name} holds {FiniteValues.Describe(one[at], at, after.Shape)}; "
+                    + "expected finite numbers"
+            );
+        if (rounding == StoredType.BF16)
+            (zero, one) = (Rounded(zero), Rounded(one));
+        return new WeightPair(
+            layer.Weight,
+            HostMatrix.From(zero, layer.Outputs, layer.Inputs),
+            HostMatrix.From(one, layer.Outputs, layer.Inputs)
+        )
         {
             BaseType = rounding ?? before.Type,
             TunedType = rounding ?? (module is null ? after.Type : StoredType.F32),

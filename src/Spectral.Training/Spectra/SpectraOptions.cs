@@ -1,6 +1,7 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Spectra;
 
 /// <summary>What an analysis of weight spectra computes, and the thresholds of its verdicts.</summary>
 public sealed record SpectraOptions
@@ -50,11 +51,13 @@ public sealed record SpectraOptions
         Require(TopK >= 1, "top k", TopK, "at least 1");
         Require(RandomizedRank >= 2, "rank", RandomizedRank, "at least 2");
         Require(Draws is 0 or >= 2, "draws", Draws, "0, or at least 2, which have a spread");
-        foreach (int rank in Ranks) Require(rank >= 1, "ranks", rank, "at least 1");
+        foreach (int rank in Ranks)
+            Require(rank >= 1, "ranks", rank, "at least 1");
     }
 
     private static void Require(bool holds, string name, int value, string expected)
     {
-        if (!holds) throw new InputException($"{name} is {value}; expected {expected}");
+        if (!holds)
+            throw new InputException($"{name} is {value}; expected {expected}");
     }
 }

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Spectra;
 
 /// <summary>Names one number that is computed alike for the update and for random ones.</summary>
 /// <param name="Name">What it is.</param>
@@ -6,22 +8,46 @@ namespace Spectral.Training;
 /// <param name="Bin">Range of the spectrum; null for all of it.</param>
 internal sealed record SpectraQuantity(string Name, int? K = null, string? Bin = null)
 {
-    public const string Amplification = "amplification", Relative = "relative", Magnitude = "relative_magnitude", TurnedLeft = "turned_left",
-        TurnedRight = "turned_right", TopTurned = "top_turned", SharePositive = "share_positive", SimilarityLeft = "similarity_left", SimilarityRight = "similarity_right",
-        TopTop = "energy_top_top", TopBottom = "energy_top_bottom", BottomTop = "energy_bottom_top", BottomBottom = "energy_bottom_bottom",
-        Diagonal = "diagonal", StableRank = "change_stable_rank", EffectiveRank = "change_effective_rank", FirstRatio = "first_ratio";
+    public const string Amplification = "amplification",
+        Relative = "relative",
+        Magnitude = "relative_magnitude",
+        TurnedLeft = "turned_left",
+        TurnedRight = "turned_right",
+        TopTurned = "top_turned",
+        SharePositive = "share_positive",
+        SimilarityLeft = "similarity_left",
+        SimilarityRight = "similarity_right",
+        TopTop = "energy_top_top",
+        TopBottom = "energy_top_bottom",
+        BottomTop = "energy_bottom_top",
+        BottomBottom = "energy_bottom_bottom",
+        Diagonal = "diagonal",
+        StableRank = "change_stable_rank",
+        EffectiveRank = "change_effective_rank",
+        FirstRatio = "first_ratio";
 
     /// <summary>All of them for one update, always in the same order.</summary>
     /// <param name="pair">The update.</param>
     /// <param name="changeValues">σ of the update.</param>
     /// <param name="ranks">Sizes of the top part, ascending.</param>
-    public static List<(SpectraQuantity Quantity, double Value)> Of(MatrixPair pair, double[] changeValues, IReadOnlyList<int> ranks)
+    public static List<(SpectraQuantity Quantity, double Value)> Of(
+        MatrixPair pair,
+        double[] changeValues,
+        IReadOnlyList<int> ranks
+    )
     {
         double[] change = [.. pair.Tuned.Values.Zip(pair.Base.Values, (one, zero) => one - zero)];
-        double[] relative = [.. change.Select((value, i) => pair.Base.Values[i] > pair.Base.NumericalZero ? value / pair.Base.Values[i] : double.NaN)];
-        double[] turnedLeft = Turned(pair.Base.Left, pair.Tuned.Left), turnedRight = Turned(pair.Base.Right, pair.Tuned.Right);
+        double[] relative =
+        [
+            .. change.Select(
+                (value, i) => pair.Base.Values[i] > pair.Base.NumericalZero ? value / pair.Base.Values[i] : double.NaN
+            ),
+        ];
+        double[] turnedLeft = Turned(pair.Base.Left, pair.Tuned.Left),
+            turnedRight = Turned(pair.Base.Right, pair.Tuned.Right);
         var all = new List<(SpectraQuantity, double)>();
-        foreach (int k in ranks) all.Add((new(Amplification, k), Training.Amplification.Of(change, k, pair.N).Share));
+        foreach (int k in ranks)
+            all.Add((new(Amplification, k), Training.Spectra.Amplification.Of(change, k, pair.N).Share));
         foreach (SpectrumBin bin in SpectrumBin.Of(pair.N, pair.Count))
         {
             all.Add((new(Relative, Bin: bin.Name), bin.Mean(relative)));
@@ -29,16 +55,30 @@ internal sealed record SpectraQuantity(string Name, int? K = null, string? Bin =
             all.Add((new(TurnedLeft, Bin: bin.Name), bin.Mean(turnedLeft)));
             all.Add((new(TurnedRight, Bin: bin.Name), bin.Mean(turnedRight)));
         }
-        all.Add((new(SharePositive), relative.Count(value => value > 0) / (double)Math.Max(1, relative.Count(double.IsFinite))));
+        all.Add(
+            (
+                new(SharePositive),
+                relative.Count(value => value > 0) / (double)Math.Max(1, relative.Count(double.IsFinite))
+            )
+        );
         foreach (int k in ranks)
         {
-            double left = SubspaceAngles.Similarity(pair.Base.Left, pair.Tuned.Left, k), right = SubspaceAngles.Similarity(pair.Base.Right, pair.Tuned.Right, k);
-            all.AddRange([(new(SimilarityLeft, k), left), (new(SimilarityRight, k), right), (new(TopTurned, k), 1 - ((left + right) / 2))]);
+            double left = SubspaceAngles.Similarity(pair.Base.Left, pair.Tuned.Left, k),
+                right = SubspaceAngles.Similarity(pair.Base.Right, pair.Tuned.Right, k);
+            all.AddRange([
+                (new(SimilarityLeft, k), left),
+                (new(SimilarityRight, k), right),
+                (new(TopTurned, k), 1 - ((left + right) / 2)),
+            ]);
         }
         foreach (UpdateEnergy energy in UpdateEnergy.Of(pair, ranks))
             all.AddRange([
-                (new(TopTop, energy.K), energy.TopTop), (new(TopBottom, energy.K), energy.TopBottom), (new(BottomTop, energy.K), energy.BottomTop),
-                (new(BottomBottom, energy.K), energy.BottomBottom), (new(Diagonal, energy.K), energy.Diagonal)]);
+                (new(TopTop, energy.K), energy.TopTop),
+                (new(TopBottom, energy.K), energy.TopBottom),
+                (new(BottomTop, energy.K), energy.BottomTop),
+                (new(BottomBottom, energy.K), energy.BottomBottom),
+                (new(Diagonal, energy.K), energy.Diagonal),
+            ]);
         SpectrumRank rank = SpectrumRank.Of(changeValues, pair.Update.SquaredNorm(), pair.Truncated);
         all.Add((new(StableRank), rank.Stable));
         all.Add((new(EffectiveRank), rank.Effective));
@@ -46,5 +86,6 @@ internal sealed record SpectraQuantity(string Name, int? K = null, string? Bin =
         return all;
     }
 
-    private static double[] Turned(HostMatrix before, HostMatrix after) => [.. VectorAlignment.Matched(before, after).Select(cosine => 1 - cosine)];
+    private static double[] Turned(HostMatrix before, HostMatrix after) =>
+        [.. VectorAlignment.Matched(before, after).Select(cosine => 1 - cosine)];
 }

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Spectra;
 
 /// <summary>Several matrices together: those of one module type, of one layer, or all.</summary>
 public sealed record SpectraSummary
@@ -108,8 +110,10 @@ public sealed record SpectraSummary
     internal static SpectraSummary Of(IReadOnlyList<MatrixSpectra> matrices, string? module = null, int? layer = null)
     {
         SpectraSpread Over(Func<MatrixSpectra, double> value) => SpectraSpread.Of(matrices.Select(value));
-        SpectraSpread Energy(Func<UpdateEnergy, double> value) => Over(matrix => value(matrix.Energy.First(energy => energy.K == matrix.TopK)));
-        SpectraSpread Angle(Func<SubspaceAngles, double> value) => Over(matrix => value(matrix.Subspaces.First(angles => angles.K == matrix.TopK && !angles.Bottom)));
+        SpectraSpread Energy(Func<UpdateEnergy, double> value) =>
+            Over(matrix => value(matrix.Energy.First(energy => energy.K == matrix.TopK)));
+        SpectraSpread Angle(Func<SubspaceAngles, double> value) =>
+            Over(matrix => value(matrix.Subspaces.First(angles => angles.K == matrix.TopK && !angles.Bottom)));
         double Mean(Func<MatrixSpectra, double> value) => Over(value).Mean;
         return new SpectraSummary
         {
@@ -121,12 +125,25 @@ public sealed record SpectraSummary
             RelativeChange = Over(matrix => matrix.Norms.Relative),
             Amplification = Over(matrix => matrix.Amplification.First(share => share.K == matrix.TopK).Share),
             AmplificationZ = Over(matrix => matrix.Verdict.AmplificationZ),
-            Profile = [.. Enumerable.Range(0, SpectrumBin.ProfileSize).Select(i => Mean(matrix => matrix.Values.Profile[i]))],
+            Profile =
+            [
+                .. Enumerable.Range(0, SpectrumBin.ProfileSize).Select(i => Mean(matrix => matrix.Values.Profile[i])),
+            ],
             Bins =
             [
-                .. Enumerable.Range(0, matrices[0].Bins.Count).Select(i => new BinAverage(matrices[0].Bins[i].Bin, Mean(matrix => matrix.Bins[i].Relative), Mean(matrix => matrix.Bins[i].RelativeMagnitude),
-                    Mean(matrix => matrix.Bins[i].MatchedLeft), Mean(matrix => matrix.Bins[i].MatchedRight), Mean(matrix => matrix.Bins[i].BestLeft), Mean(matrix => matrix.Bins[i].BestRight),
-                    Mean(matrix => matrix.Bins[i].StableLeft), Mean(matrix => matrix.Bins[i].StableRight))),
+                .. Enumerable
+                    .Range(0, matrices[0].Bins.Count)
+                    .Select(i => new BinAverage(
+                        matrices[0].Bins[i].Bin,
+                        Mean(matrix => matrix.Bins[i].Relative),
+                        Mean(matrix => matrix.Bins[i].RelativeMagnitude),
+                        Mean(matrix => matrix.Bins[i].MatchedLeft),
+                        Mean(matrix => matrix.Bins[i].MatchedRight),
+                        Mean(matrix => matrix.Bins[i].BestLeft),
+                        Mean(matrix => matrix.Bins[i].BestRight),
+                        Mean(matrix => matrix.Bins[i].StableLeft),
+                        Mean(matrix => matrix.Bins[i].StableRight)
+                    )),
             ],
             SimilarityLeft = Angle(angles => angles.Left.Similarity),
             SimilarityRight = Angle(angles => angles.Right.Similarity),
@@ -142,7 +159,10 @@ public sealed record SpectraSummary
             EffectiveRankBase = Over(matrix => matrix.Ranks.Base.Effective),
             EffectiveRankTuned = Over(matrix => matrix.Ranks.Tuned.Effective),
             EffectiveRankChange = Over(matrix => matrix.Ranks.Change.Effective),
-            Intruders = [.. Enumerable.Range(0, matrices[0].Intruders.Counts.Count).Select(i => IntruderTotal.Of(matrices, i))],
+            Intruders =
+            [
+                .. Enumerable.Range(0, matrices[0].Intruders.Counts.Count).Select(i => IntruderTotal.Of(matrices, i)),
+            ],
             KurtosisBase = Over(matrix => matrix.Entries.Base.ExcessKurtosis),
             KurtosisTuned = Over(matrix => matrix.Entries.Tuned.ExcessKurtosis),
             DeviationBase = Over(matrix => matrix.Entries.Base.StandardDeviation),
@@ -157,8 +177,10 @@ public sealed record SpectraSummary
 
     private static double Slope(IReadOnlyList<MatrixSpectra> matrices, Func<MatrixSpectra, double> value)
     {
-        double meanLayer = matrices.Average(matrix => matrix.Layer), meanValue = matrices.Average(value);
-        return matrices.Sum(matrix => (matrix.Layer - meanLayer) * (value(matrix) - meanValue)) / matrices.Sum(matrix => (matrix.Layer - meanLayer) * (matrix.Layer - meanLayer));
+        double meanLayer = matrices.Average(matrix => matrix.Layer),
+            meanValue = matrices.Average(value);
+        return matrices.Sum(matrix => (matrix.Layer - meanLayer) * (value(matrix) - meanValue))
+            / matrices.Sum(matrix => (matrix.Layer - meanLayer) * (matrix.Layer - meanLayer));
     }
 }
 
@@ -172,15 +194,30 @@ public sealed record SpectraSpread(double Mean, double StandardDeviation, double
     internal static SpectraSpread Of(IEnumerable<double> values)
     {
         double[] known = [.. values.Where(double.IsFinite)];
-        if (known.Length == 0) return new SpectraSpread(double.NaN, double.NaN, double.NaN, double.NaN);
+        if (known.Length == 0)
+            return new SpectraSpread(double.NaN, double.NaN, double.NaN, double.NaN);
         double mean = known.Average();
-        return new SpectraSpread(mean, Math.Sqrt(known.Sum(value => (value - mean) * (value - mean)) / (known.Length - 1)), known.Min(), known.Max());
+        return new SpectraSpread(
+            mean,
+            Math.Sqrt(known.Sum(value => (value - mean) * (value - mean)) / (known.Length - 1)),
+            known.Min(),
+            known.Max()
+        );
     }
 }
 
 /// <summary>Means over matrices of what <see cref="BinSummary"/> has for one range.</summary>
 public sealed record BinAverage(
-    string Bin, double Relative, double RelativeMagnitude, double MatchedLeft, double MatchedRight, double BestLeft, double BestRight, double StableLeft, double StableRight);
+    string Bin,
+    double Relative,
+    double RelativeMagnitude,
+    double MatchedLeft,
+    double MatchedRight,
+    double BestLeft,
+    double BestRight,
+    double StableLeft,
+    double StableRight
+);
 
 /// <summary>Intruders over several matrices.</summary>
 /// <param name="Threshold">ε.</param>
@@ -193,7 +230,13 @@ public sealed record IntruderTotal(double Threshold, int Left, int Right, int Ma
     internal static IntruderTotal Of(IReadOnlyList<MatrixSpectra> matrices, int threshold)
     {
         IntruderCount[] counts = [.. matrices.Select(matrix => matrix.Intruders.Counts[threshold])];
-        return new IntruderTotal(counts[0].Threshold, counts.Sum(count => count.Left), counts.Sum(count => count.Right), counts.Count(count => count.Left > 0), counts.Count(count => count.Right > 0));
+        return new IntruderTotal(
+            counts[0].Threshold,
+            counts.Sum(count => count.Left),
+            counts.Sum(count => count.Right),
+            counts.Count(count => count.Left > 0),
+            counts.Count(count => count.Right > 0)
+        );
     }
 }
 
@@ -203,6 +246,10 @@ public sealed record VerdictCount(int Holds, int Fails, int Unknown)
     internal static VerdictCount Of(IEnumerable<bool?> verdicts)
     {
         bool?[] all = [.. verdicts];
-        return new VerdictCount(all.Count(verdict => verdict == true), all.Count(verdict => verdict == false), all.Count(verdict => verdict is null));
+        return new VerdictCount(
+            all.Count(verdict => verdict == true),
+            all.Count(verdict => verdict == false),
+            all.Count(verdict => verdict is null)
+        );
     }
 }

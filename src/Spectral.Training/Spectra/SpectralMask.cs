@@ -1,4 +1,8 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Methods;
+
+namespace Spectral.Training.Spectra;
 
 /// <summary>What a SpecLoRA adapter has learned to do to the singular values themselves: σ_i becomes m_i σ_i.</summary>
 /// <param name="Factors">m_i of the leading triplets.</param>
@@ -11,9 +15,17 @@ public sealed record SpectralMask(double[] Factors, double[] Changes, double Mea
     /// <summary>That of a module; null where its adapter has none.</summary>
     internal static SpectralMask? Of(AdapterReader adapter, AdaptedModule module)
     {
-        if (adapter.Method is not SpecLoraMethod) return null;
-        float[] deltas = adapter.Stored(module, SpecLoraMethod.Delta), values = adapter.Stored(module, SpecLoraMethod.Sigma);
+        if (adapter.Method is not SpecLoraMethod)
+            return null;
+        float[] deltas = adapter.Stored(module, SpecLoraMethod.Delta),
+            values = adapter.Stored(module, SpecLoraMethod.Sigma);
         double[] factors = [.. deltas.Select(delta => 1.0 + delta)];
-        return new SpectralMask(factors, [.. values.Zip(deltas, (value, delta) => (double)value * delta)], factors.Average(), factors.Min(), factors.Max());
+        return new SpectralMask(
+            factors,
+            [.. values.Zip(deltas, (value, delta) => (double)value * delta)],
+            factors.Average(),
+            factors.Min(),
+            factors.Max()
+        );
     }
 }

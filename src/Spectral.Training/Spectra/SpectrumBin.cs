@@ -1,4 +1,4 @@
-namespace Spectral.Training;
+namespace Spectral.Training.Spectra;
 
 /// <summary>A range of singular values by index: the top 1 %, 1 to 10 %, 10 to 50 % and the rest, each at least reaching one further than the one before.</summary>
 /// <param name="Name">A name for tables.</param>
@@ -9,7 +9,13 @@ public sealed record SpectrumBin(string Name, int From, int To)
     /// <summary>How many ranges of equal size a profile has.</summary>
     public const int ProfileSize = 20;
 
-    private static readonly (string Name, double End)[] Ends = [("top 1 %", 0.01), ("1-10 %", 0.1), ("10-50 %", 0.5), ("rest", 1)];
+    private static readonly (string Name, double End)[] Ends =
+    [
+        ("top 1 %", 0.01),
+        ("1-10 %", 0.1),
+        ("10-50 %", 0.5),
+        ("rest", 1),
+    ];
 
     /// <summary>The four ranges of a spectrum of n values; empty ones at the end when n is below 4. One that is computed in part ends with that part.</summary>
     /// <param name="n">How many values there are.</param>
@@ -18,7 +24,11 @@ public sealed record SpectrumBin(string Name, int From, int To)
     {
         var bins = new SpectrumBin[Ends.Length];
         for (int i = 0, from = 0; i < bins.Length; from = bins[i++].To)
-            bins[i] = new SpectrumBin(Ends[i].Name, from, Math.Min(n, Math.Max(from + 1, (int)Math.Ceiling(Ends[i].End * n))));
+            bins[i] = new SpectrumBin(
+                Ends[i].Name,
+                from,
+                Math.Min(n, Math.Max(from + 1, (int)Math.Ceiling(Ends[i].End * n)))
+            );
         return [.. bins.Select(bin => bin.From < computed ? bin with { To = Math.Min(bin.To, computed) } : bin)];
     }
 
@@ -30,7 +40,9 @@ public sealed record SpectrumBin(string Name, int From, int To)
     {
         var profile = new double[ProfileSize];
         for (int i = 0; i < ProfileSize; i++)
-            profile[i] = new SpectrumBin("", (int)((long)i * n / ProfileSize), (int)((i + 1L) * n / ProfileSize)).Mean(values);
+            profile[i] = new SpectrumBin("", (int)((long)i * n / ProfileSize), (int)((i + 1L) * n / ProfileSize)).Mean(
+                values
+            );
         return profile;
     }
 
@@ -39,7 +51,8 @@ public sealed record SpectrumBin(string Name, int From, int To)
         double sum = 0;
         int count = 0;
         foreach (double value in values)
-            if (double.IsFinite(value)) (sum, count) = (sum + value, count + 1);
+            if (double.IsFinite(value))
+                (sum, count) = (sum + value, count + 1);
         return count == 0 ? double.NaN : sum / count;
     }
 }

@@ -1,4 +1,4 @@
-namespace Spectral.Training;
+namespace Spectral.Training.Spectra;
 
 /// <summary>How many directions a matrix uses. NaN where that needs values that were not computed, or the matrix is zero.</summary>
 /// <param name="Stable">‖A‖_F² / ‖A‖₂².</param>
@@ -7,22 +7,27 @@ namespace Spectral.Training;
 /// <param name="Energy90">The smallest k with σ_1² + … + σ_k² at least 90 % of the whole; null when not reached by the values computed.</param>
 public sealed record SpectrumRank(double Stable, double Effective, double EffectiveEnergy, int? Energy90)
 {
-    private const double Whole = 1 - 1e-9;   // of the energy: then the values left out change no digit that is printed
+    private const double Whole = 1 - 1e-9; // of the energy: then the values left out change no digit that is printed
 
     internal static SpectrumRank Of(ReadOnlySpan<double> values, double squaredNorm, bool truncated)
     {
-        double energy = 0, sum = 0;
+        double energy = 0,
+            sum = 0;
         int? rank = null;
         for (int i = 0; i < values.Length; i++)
         {
             energy += values[i] * values[i];
             sum += values[i];
-            if (rank is null && energy >= 0.9 * squaredNorm) rank = i + 1;
+            if (rank is null && energy >= 0.9 * squaredNorm)
+                rank = i + 1;
         }
-        if (squaredNorm == 0) return new SpectrumRank(double.NaN, double.NaN, double.NaN, null);
+        if (squaredNorm == 0)
+            return new SpectrumRank(double.NaN, double.NaN, double.NaN, null);
         double stable = squaredNorm / (values[0] * values[0]);
-        if (truncated && energy < Whole * squaredNorm) return new SpectrumRank(stable, double.NaN, double.NaN, rank);
-        double entropy = 0, energyEntropy = 0;
+        if (truncated && energy < Whole * squaredNorm)
+            return new SpectrumRank(stable, double.NaN, double.NaN, rank);
+        double entropy = 0,
+            energyEntropy = 0;
         foreach (double value in values)
         {
             entropy -= Weighted(value / sum);

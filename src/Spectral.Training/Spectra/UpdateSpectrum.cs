@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Spectra;
 
 /// <summary>The singular values of the update itself, and how its leading vectors lie in the base's leading subspaces.</summary>
 /// <param name="Values">σ of Δ, descending.</param>
@@ -9,9 +11,21 @@ public sealed record UpdateSpectrum(double[] Values, int Vectors, IReadOnlyList<
     internal static UpdateSpectrum Of(MatrixPair pair, Triplets change, SpectrumRank rank, IReadOnlyList<int> ranks)
     {
         int r = change.Values[0] == 0 ? 0 : rank.Energy90 ?? change.Count;
-        HostMatrix left = pair.Base.Left.TimesTransposed(change.Left.TakeRows(r)), right = pair.Base.Right.TimesTransposed(change.Right.TakeRows(r));
-        return new UpdateSpectrum(change.Values, r, [.. ranks.Select(k => new UpdateAlignment(k,
-            left.TakeRows(k).SquaredNorm() / r, k / (double)pair.Out, right.TakeRows(k).SquaredNorm() / r, k / (double)pair.In))]);
+        HostMatrix left = pair.Base.Left.TimesTransposed(change.Left.TakeRows(r)),
+            right = pair.Base.Right.TimesTransposed(change.Right.TakeRows(r));
+        return new UpdateSpectrum(
+            change.Values,
+            r,
+            [
+                .. ranks.Select(k => new UpdateAlignment(
+                    k,
+                    left.TakeRows(k).SquaredNorm() / r,
+                    k / (double)pair.Out,
+                    right.TakeRows(k).SquaredNorm() / r,
+                    k / (double)pair.In
+                )),
+            ]
+        );
     }
 }
 

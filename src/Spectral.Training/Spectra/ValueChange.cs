@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Spectra;
 
 /// <summary>How the singular values changed, by index; index 0 is the largest value. NaN where a base value is rounding.</summary>
 public sealed record ValueChange
@@ -54,10 +57,20 @@ public sealed record ValueChange
     {
         (double[] before, double[] after) = (pair.Base.Values, pair.Tuned.Values);
         double[] delta = [.. after.Zip(before, (one, zero) => one - zero)];
-        double[] relative = [.. delta.Select((value, i) => before[i] > pair.Base.NumericalZero ? value / before[i] : double.NaN)];
+        double[] relative =
+        [
+            .. delta.Select((value, i) => before[i] > pair.Base.NumericalZero ? value / before[i] : double.NaN),
+        ];
         double[] firstOrder = pair.FirstOrder();
-        double[] rates = [.. firstOrder.Select((value, i) => before[i] > pair.Base.NumericalZero ? Math.Abs(value) / before[i] : double.NaN)];
-        double largest = delta.Max(Math.Abs), norm = Math.Sqrt(delta.Sum(value => value * value)), slack = 2 * pair.Base.ValueErrors.Concat(pair.Tuned.ValueErrors).Max();
+        double[] rates =
+        [
+            .. firstOrder.Select(
+                (value, i) => before[i] > pair.Base.NumericalZero ? Math.Abs(value) / before[i] : double.NaN
+            ),
+        ];
+        double largest = delta.Max(Math.Abs),
+            norm = Math.Sqrt(delta.Sum(value => value * value)),
+            slack = 2 * pair.Base.ValueErrors.Concat(pair.Tuned.ValueErrors).Max();
         return new ValueChange
         {
             Base = before,
@@ -66,7 +79,15 @@ public sealed record ValueChange
             Relative = relative,
             FirstOrder = firstOrder,
             FirstOrderCorrelation = Correlation(delta, firstOrder),
-            TaskDirections = [.. Enumerable.Range(0, rates.Length).Where(i => rates[i] > 0).OrderByDescending(i => rates[i]).Take(Directions).Select(i => i + 1)],
+            TaskDirections =
+            [
+                .. Enumerable
+                    .Range(0, rates.Length)
+                    .Where(i => rates[i] > 0)
+                    .OrderByDescending(i => rates[i])
+                    .Take(Directions)
+                    .Select(i => i + 1),
+            ],
             SharePositive = relative.Count(value => value > 0) / (double)Math.Max(1, relative.Count(double.IsFinite)),
             Profile = SpectrumBin.Profile(relative, pair.N),
             FirstRatio = delta[0] / change.Values[0],
@@ -74,14 +95,18 @@ public sealed record ValueChange
             SpectralBound = change.Values[0],
             ChangeNorm = norm,
             FrobeniusBound = change.FrobeniusNorm,
-            BoundsHold = largest <= change.Values[0] + change.ValueErrors[0] + slack && norm <= change.FrobeniusNorm + (slack * Math.Sqrt(delta.Length)),
+            BoundsHold =
+                largest <= change.Values[0] + change.ValueErrors[0] + slack
+                && norm <= change.FrobeniusNorm + (slack * Math.Sqrt(delta.Length)),
         };
     }
 
     private static double Correlation(double[] x, double[] y)
     {
         (double meanX, double meanY) = (x.Average(), y.Average());
-        double xy = 0, xx = 0, yy = 0;
+        double xy = 0,
+            xx = 0,
+            yy = 0;
         for (int i = 0; i < x.Length; i++)
         {
             xy += (x[i] - meanX) * (y[i] - meanY);

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Spectra;
 
 /// <summary>How far singular vectors turned, by index; index 0 belongs to the largest value.</summary>
 public sealed record VectorAlignment
@@ -41,16 +43,33 @@ public sealed record VectorAlignment
 
     internal static VectorAlignment Of(MatrixPair pair, double updateNorm)
     {
-        HostMatrix left = pair.Tuned.Left.TimesTransposed(pair.Base.Left), right = pair.Tuned.Right.TimesTransposed(pair.Base.Right);
+        HostMatrix left = pair.Tuned.Left.TimesTransposed(pair.Base.Left),
+            right = pair.Tuned.Right.TimesTransposed(pair.Base.Right);
         (double[] bestLeft, int[] leftPositions) = Best(left);
         (double[] bestRight, int[] rightPositions) = Best(right);
         double[] values = pair.Base.Values;
-        VectorCluster[] clusters = [.. Runs(values, updateNorm, pair.Truncated).Select(run => new VectorCluster(run.First + 1, run.Last + 1, Similarity(left, run.First, run.Last), Similarity(right, run.First, run.Last)))];
-        double[] matchedLeft = Diagonal(left), matchedRight = Diagonal(right), stableLeft = [.. matchedLeft], stableRight = [.. matchedRight];
+        VectorCluster[] clusters =
+        [
+            .. Runs(values, updateNorm, pair.Truncated)
+                .Select(run => new VectorCluster(
+                    run.First + 1,
+                    run.Last + 1,
+                    Similarity(left, run.First, run.Last),
+                    Similarity(right, run.First, run.Last)
+                )),
+        ];
+        double[] matchedLeft = Diagonal(left),
+            matchedRight = Diagonal(right),
+            stableLeft = [.. matchedLeft],
+            stableRight = [.. matchedRight];
         var clustered = new bool[values.Length];
         foreach (VectorCluster cluster in clusters)
             for (int i = cluster.First - 1; i < cluster.Last; i++)
-                (clustered[i], stableLeft[i], stableRight[i]) = (true, Math.Sqrt(cluster.LeftSimilarity), Math.Sqrt(cluster.RightSimilarity));
+                (clustered[i], stableLeft[i], stableRight[i]) = (
+                    true,
+                    Math.Sqrt(cluster.LeftSimilarity),
+                    Math.Sqrt(cluster.RightSimilarity)
+                );
         return new VectorAlignment
         {
             MatchedLeft = matchedLeft,
@@ -71,7 +90,8 @@ public sealed record VectorAlignment
     internal static double[] Matched(HostMatrix x, HostMatrix y) =>
         [.. Enumerable.Range(0, x.Rows).Select(i => Math.Min(1, Math.Abs(HostMatrix.Dot(x.Row(i), y.Row(i)))))];
 
-    private static double[] Diagonal(HostMatrix cosines) => [.. Enumerable.Range(0, cosines.Rows).Select(i => Math.Min(1, Math.Abs(cosines[i, i])))];
+    private static double[] Diagonal(HostMatrix cosines) =>
+        [.. Enumerable.Range(0, cosines.Rows).Select(i => Math.Min(1, Math.Abs(cosines[i, i])))];
 
     private static (double[] Cosines, int[] Positions) Best(HostMatrix cosines)
     {
@@ -82,23 +102,35 @@ public sealed record VectorAlignment
             ReadOnlySpan<double> row = cosines.Row(i);
             int at = 0;
             for (int j = 1; j < row.Length; j++)
-                if (Math.Abs(row[j]) > Math.Abs(row[at])) at = j;
+                if (Math.Abs(row[j]) > Math.Abs(row[at]))
+                    at = j;
             (best[i], positions[i]) = (Math.Min(1, Math.Abs(row[at])), at + 1);
         }
         return (best, positions);
     }
 
-    private static double[] Gaps(double[] values) => [.. values.Select((value, i) => Math.Min(
-        i == 0 ? double.PositiveInfinity : values[i - 1] - value,
-        i + 1 == values.Length ? double.PositiveInfinity : value - values[i + 1]) / value).Select(gap => double.IsFinite(gap) ? gap : double.NaN)];
+    private static double[] Gaps(double[] values) =>
+        [
+            .. values
+                .Select(
+                    (value, i) =>
+                        Math.Min(
+                            i == 0 ? double.PositiveInfinity : values[i - 1] - value,
+                            i + 1 == values.Length ? double.PositiveInfinity : value - values[i + 1]
+                        ) / value
+                )
+                .Select(gap => double.IsFinite(gap) ? gap : double.NaN),
+        ];
 
     // Where the spectrum is cut off, the neighbour of the last value is not known: it counts as clustered, alone if need be.
     private static IEnumerable<(int First, int Last)> Runs(double[] values, double updateNorm, bool truncated)
     {
         for (int first = 0, last; first < values.Length; first = last + 1)
         {
-            for (last = first; last + 1 < values.Length && values[last] - values[last + 1] < updateNorm;) last++;
-            if (last > first || (truncated && last + 1 == values.Length && updateNorm > 0)) yield return (first, last);
+            for (last = first; last + 1 < values.Length && values[last] - values[last + 1] < updateNorm; )
+                last++;
+            if (last > first || (truncated && last + 1 == values.Length && updateNorm > 0))
+                yield return (first, last);
         }
     }
 

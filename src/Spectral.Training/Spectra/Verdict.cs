@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Spectra;
 
 /// <summary>
 /// What the numbers of one matrix say about three claims, by the thresholds of <see cref="SpectraOptions"/>. Null: cannot be said, because nothing
@@ -73,10 +73,18 @@ public sealed record Verdict
             TopTurned = double.NaN,
             TopTurnedZ = double.NaN,
             BottomEnergyZ = double.NaN,
-            Lines = [unchanged ? "unchanged" : !noise.Measurable ? "not measurable: the change is near the rounding of the stored weights" : "not compared with random updates"],
+            Lines =
+            [
+                unchanged ? "unchanged"
+                : !noise.Measurable ? "not measurable: the change is near the rounding of the stored weights"
+                : "not compared with random updates",
+            ],
         };
-        if (unchanged || chance.Draws == 0 || rest is null) return undecided;
-        NullComparison amplification = chance[SpectraQuantity.Amplification, topK], turned = chance[SpectraQuantity.TopTurned, topK], bottom = chance[SpectraQuantity.BottomBottom, topK];
+        if (unchanged || chance.Draws == 0 || rest is null)
+            return undecided;
+        NullComparison amplification = chance[SpectraQuantity.Amplification, topK],
+            turned = chance[SpectraQuantity.TopTurned, topK],
+            bottom = chance[SpectraQuantity.BottomBottom, topK];
         NullComparison magnitude = chance[SpectraQuantity.Magnitude, bin: rest.Name];
         Verdict verdict = undecided with
         {
@@ -84,25 +92,43 @@ public sealed record Verdict
             TopRelative = chance[SpectraQuantity.Relative, bin: bins[0].Name].Observed,
             RestRelative = chance[SpectraQuantity.Relative, bin: rest.Name].Observed,
             RestMagnitude = magnitude.Observed,
-            RestMagnitudeZ = Math.Abs(magnitude.Gaussian.Z) < Math.Abs(magnitude.Permuted.Z) ? magnitude.Gaussian.Z : magnitude.Permuted.Z,
+            RestMagnitudeZ =
+                Math.Abs(magnitude.Gaussian.Z) < Math.Abs(magnitude.Permuted.Z)
+                    ? magnitude.Gaussian.Z
+                    : magnitude.Permuted.Z,
             TopTurned = turned.Observed,
             TopTurnedZ = Math.Min(turned.Gaussian.Z, turned.Permuted.Z),
             BottomEnergyZ = Math.Max(bottom.Gaussian.Z, bottom.Permuted.Z),
         };
-        if (!noise.Measurable) return verdict;
+        if (!noise.Measurable)
+            return verdict;
         verdict = verdict with
         {
-            AmplifiesTop = verdict.AmplificationZ > options.SignificantZ && verdict.TopRelative > options.TopRatio * Math.Abs(verdict.RestRelative),
-            ReorientsTop = verdict.TopTurnedZ > options.SignificantZ && verdict.TopTurned > options.FloorRatio * turned.Floor,
-            RestStable = verdict.BottomEnergyZ < 0 && verdict.RestMagnitude < Math.Max(options.FloorRatio * magnitude.Floor, options.StableChange),
+            AmplifiesTop =
+                verdict.AmplificationZ > options.SignificantZ
+                && verdict.TopRelative > options.TopRatio * Math.Abs(verdict.RestRelative),
+            ReorientsTop =
+                verdict.TopTurnedZ > options.SignificantZ && verdict.TopTurned > options.FloorRatio * turned.Floor,
+            RestStable =
+                verdict.BottomEnergyZ < 0
+                && verdict.RestMagnitude < Math.Max(options.FloorRatio * magnitude.Floor, options.StableChange),
         };
         return verdict with { Lines = verdict.InWords(topK, amplification.Observed) };
     }
 
     private string[] InWords(int k, double share) =>
-    [
-        string.Create(CultureInfo.InvariantCulture, $"{(AmplifiesTop == true ? "amplifies" : "does not amplify")} the top: {100 * share:0.0} % of the change of values is growth of the top {k} (z {AmplificationZ:0.0}); the top 1 % grew by {100 * TopRelative:0.00} %, the rest by {100 * RestRelative:0.00} %"),
-        string.Create(CultureInfo.InvariantCulture, $"{(ReorientsTop == true ? "turns" : "does not turn")} the top more than chance: the spans of the top {k} vectors turned by {TopTurned:0.0000} (z {TopTurnedZ:0.0})"),
-        string.Create(CultureInfo.InvariantCulture, $"{(RestStable == true ? "leaves" : "does not leave")} the rest as it was: its values changed by {100 * RestMagnitude:0.00} % on average (z {RestMagnitudeZ:0.0}); the energy outside the top {k} has z {BottomEnergyZ:0.0}"),
-    ];
+        [
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{(AmplifiesTop == true ? "amplifies" : "does not amplify")} the top: {100 * share:0.0} % of the change of values is growth of the top {k} (z {AmplificationZ:0.0}); the top 1 % grew by {100 * TopRelative:0.00} %, the rest by {100 * RestRelative:0.00} %"
+            ),
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{(ReorientsTop == true ? "turns" : "does not turn")} the top more than chance: the spans of the top {k} vectors turned by {TopTurned:0.0000} (z {TopTurnedZ:0.0})"
+            ),
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{(RestStable == true ? "leaves" : "does not leave")} the rest as it was: its values changed by {100 * RestMagnitude:0.00} % on average (z {RestMagnitudeZ:0.0}); the energy outside the top {k} has z {BottomEnergyZ:0.0}"
+            ),
+        ];
 }

@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.IO;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Spectra;
 
 /// <summary>One weight before and after tuning, with what is known of how it was stored.</summary>
 /// <param name="Name">The tensor's name.</param>

@@ -3,57 +3,93 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
 using Spectral.Bench;
+using Spectral.Bench.Baselines;
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Cli.Tests;
+namespace Spectral.Cli.Tests.Bench;
 
 /// <summary>The benchmark's cuBLASLt: products against sums in double, what it takes the library's header to say, and the baselines built on it.</summary>
 public sealed class BlasLtTests
 {
-    private static readonly (int M, int N, int K)[] Shapes = [(1, 1, 1), (7, 33, 5), (33, 1, 127), (1, 1000, 33), (127, 33, 1000), (128, 64, 96)];
+    private static readonly (int M, int N, int K)[] Shapes =
+    [
+        (1, 1, 1),
+        (7, 33, 5),
+        (33, 1, 127),
+        (1, 1000, 33),
+        (127, 33, 1000),
+        (128, 64, 96),
+    ];
 
     [Test]
-    public void ProductsAgreeWithSumsInDouble([Values(DeviceKind.Cpu, DeviceKind.Cuda)] DeviceKind kind, [Values] bool transposeA, [Values] bool transposeB, [Values(0f, 1f)] float beta)
+    public void ProductsAgreeWithSumsInDouble(
+        [Values(DeviceKind.Cpu, DeviceKind.Cuda)] DeviceKind kind,
+        [Values] bool transposeA,
+        [Values] bool transposeB,
+        [Values(0f, 1f)] float beta
+    )
     {
         using Machine machine = Open(kind);
         foreach (var (m, n, k) in Shapes)
-            foreach (var (type, result) in new[] { (DType.F32, DType.F32), (DType.BF16, DType.BF16), (DType.BF16, DType.F32) })
+        foreach (
+            var (type, result) in new[] { (DType.F32, DType.F32), (DType.BF16, DType.BF16), (DType.BF16, DType.F32) }
+        )
+        {
+            const float Alpha = 0.75f;
+            using Tensor a = machine.Normal(transposeA ? (k, m) : (m, k), type),
+                b = machine.Normal(transposeB ? (n, k) : (k, n), type),
+                c = machine.Normal((m, n), result);
+            var before = new HostMatrix(c);
+            if (beta == 0)
+                Machine.Poison(c);
+            bool done = machine.Lt.Multiply(Whole(a), transposeA, Whole(b), transposeB, Whole(c), m, n, k, Alpha, beta);
+            bool mustBe = kind == DeviceKind.Cpu || (m, n, k) == (128, 64, 96); // a GPU's library may have none for odd sizes
+            Assert.That(done || !mustBe, Is.True, $"{m} x {n} x {k} {type} to {result}: no algorithm");
+            if (!done)
+                continue;
+            (HostMatrix left, HostMatrix right, HostMatrix after) = (new(a), new(b), new(c));
+            for (int row = 0; row < m; row++)
+            for (int column = 0; column < n; column++)
             {
-                const float Alpha = 0.75f;
-                using Tensor a = machine.Normal(transposeA ? (k, m) : (m, k), type), b = machine.Normal(transposeB ? (n, k) : (k, n), type), c = machine.Normal((m, n), result);
-                var before = new HostMatrix(c);
-                if (beta == 0) Machine.Poison(c);
-                bool done = machine.Lt.Multiply(Whole(a), transposeA, Whole(b), transposeB, Whole(c), m, n, k, Alpha, beta);
-                bool mustBe = kind == DeviceKind.Cpu || (m, n, k) == (128, 64, 96);   // a GPU's library may have none for odd sizes
-                Assert.That(done || !mustBe, Is.True, $"{m} x {n} x {k} {type} to {result}: no algorithm");
-                if (!done) continue;
-                (HostMatrix left, HostMatrix right, HostMatrix after) = (new(a), new(b), new(c));
-                for (int row = 0; row < m; row++)
-                    for (int column = 0; column < n; column++)
-                    {
-                        double sum = 0, magnitude = 0;
-                        for (int i = 0; i < k; i++)
-                        {
-                            double term = (transposeA ? left[i, row] : left[row, i]) * (transposeB ? right[column, i] : right[i, column]);
-                            (sum, magnitude) = (sum + term, magnitude + Math.Abs(term));
-                        }
-                        double expected = Alpha * sum + (beta == 0 ? 0 : beta * before[row, column]);
-                        // F32 sums of k terms, one rounding to the result's type.
-                        double bound = (k + 2) * magnitude * 1.2e-7 + Math.Abs(expected) * (result == DType.BF16 ? 1.0 / 256 : 2.4e-7) + 1e-6;
-                        Assert.That(after[row, column], Is.EqualTo(expected).Within(bound), $"{m} x {n} x {k} {type} to {result} [{row}, {column}]");
-                    }
+                double sum = 0,
+                    magnitude = 0;
+                for (int i = 0; i < k; i++)
+                {
+                    double term =
+                        (transposeA ? left[i, row] : left[row, i]) * (transposeB ? right[column, i] : right[i, column]);
+                    (sum, magnitude) = (sum + term, magnitude + Math.Abs(term));
+                }
+                double expected = Alpha * sum + (beta == 0 ? 0 : beta * before[row, column]);
+                // F32 sums of k terms, one rounding to the result's type.
+                double bound =
+                    (k + 2) * magnitude * 1.2e-7
+                    + Math.Abs(expected) * (result == DType.BF16 ? 1.0 / 256 : 2.4e-7)
+                    + 1e-6;
+                Assert.That(
+                    after[row, column],
+                    Is.EqualTo(expected).Within(bound),
+                    $"{m} x {n} x {k} {type} to {result} [{row}, {column}]"
+                );
             }
+        }
     }
 
     [Test]
     public void MatricesInsideLargerOnes()
     {
         using Machine machine = Open(DeviceKind.Cpu);
-        using Tensor a = machine.Normal((9, 40), DType.BF16), b = machine.Normal((20, 50), DType.BF16), c = machine.Normal((9, 30), DType.F32), wanted = Tensor.Empty(machine.Device, (9, 30));
+        using Tensor a = machine.Normal((9, 40), DType.BF16),
+            b = machine.Normal((20, 50), DType.BF16),
+            c = machine.Normal((9, 30), DType.F32),
+            wanted = Tensor.Empty(machine.Device, (9, 30));
         wanted.CopyFrom(c);
         Gemm.Operand Inside(Tensor tensor, int offset) => new(tensor, offset, tensor.Dim(1));
         Gemm.Run(Inside(a, 3), false, Inside(b, 7), true, Inside(wanted, 5), 9, 20, 33, alpha: 2, beta: 1);
-        Assert.That(machine.Lt.Multiply(Inside(a, 3), false, Inside(b, 7), true, Inside(c, 5), 9, 20, 33, alpha: 2, beta: 1), Is.True);
+        Assert.That(
+            machine.Lt.Multiply(Inside(a, 3), false, Inside(b, 7), true, Inside(c, 5), 9, 20, 33, alpha: 2, beta: 1),
+            Is.True
+        );
         Assert.That(c.ToArray(), Is.EqualTo(wanted.ToArray()), "both are one library here");
     }
 
@@ -63,15 +99,18 @@ public sealed class BlasLtTests
     {
         const string Header = "cublasLt.h";
         var folders = new List<string>();
-        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent) folders.Add(Path.Combine(folder.FullName, ".tools", "cuda", "usr", "include"));
-        if (Environment.GetEnvironmentVariable("CUDA_HOME") is { Length: > 0 } home) folders.Insert(0, Path.Combine(home, "include"));
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            folders.Add(Path.Combine(folder.FullName, ".tools", "cuda", "usr", "include"));
+        if (Environment.GetEnvironmentVariable("CUDA_HOME") is { Length: > 0 } home)
+            folders.Insert(0, Path.Combine(home, "include"));
         folders.Add("/usr/local/cuda/include");
         if (folders.Find(folder => File.Exists(Path.Combine(folder, Header))) is not { } include)
         {
             Assert.Ignore($"{Header} is in none of CUDA_HOME, /usr/local/cuda and .tools/cuda");
             return;
         }
-        var source = new StringBuilder($$"""
+        var source = new StringBuilder(
+            $$"""
             #include <{{Header}}>
             #include <cstddef>
             #include <initializer_list>
@@ -82,7 +121,8 @@ public sealed class BlasLtTests
               return i == sizeof...(A) && result == sizeof(R);
             }
 
-            """);
+            """
+        );
         void Value(string name, int value) => source.AppendLine($"static_assert({name} == {value});");
         Value("CUDA_R_32F", BlasLt.DataF32);
         Value("CUDA_R_16BF", BlasLt.DataBF16);
@@ -90,18 +130,38 @@ public sealed class BlasLtTests
         Value("CUBLASLT_MATMUL_DESC_TRANSA", BlasLt.DescTransA);
         Value("CUBLASLT_MATMUL_DESC_TRANSB", BlasLt.DescTransB);
         Value("CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES", BlasLt.PrefMaxWorkspaceBytes);
-        foreach (var (operand, i) in "ABCD".Select((operand, i) => (operand, i))) Value($"CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_{operand}_BYTES", BlasLt.PrefMinAlignmentABytes + i);
+        foreach (var (operand, i) in "ABCD".Select((operand, i) => (operand, i)))
+            Value($"CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_{operand}_BYTES", BlasLt.PrefMinAlignmentABytes + i);
         Value("CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES", BlasLt.PrefMinAlignmentDBytes);
         Value("CUBLAS_OP_T", 1);
         Value("sizeof(cublasLtMatmulAlgo_t)", Marshal.SizeOf<BlasLt.Algorithm>());
         Value("sizeof(cublasLtMatmulHeuristicResult_t)", Marshal.SizeOf<BlasLt.HeuristicResult>());
-        foreach (var (name, field) in new[] { ("algo", "Algorithm"), ("workspaceSize", "WorkspaceSize"), ("state", "State"), ("wavesCount", "WavesCount"), ("reserved", "Reserved") })
-            Value($"offsetof(cublasLtMatmulHeuristicResult_t, {name})", (int)Marshal.OffsetOf<BlasLt.HeuristicResult>(field));
-        FieldInfo[] functions = [.. typeof(BlasLt).GetFields(BindingFlags.Instance | BindingFlags.NonPublic).Where(field => field.FieldType.IsFunctionPointer)];
+        foreach (
+            var (name, field) in new[]
+            {
+                ("algo", "Algorithm"),
+                ("workspaceSize", "WorkspaceSize"),
+                ("state", "State"),
+                ("wavesCount", "WavesCount"),
+                ("reserved", "Reserved"),
+            }
+        )
+            Value(
+                $"offsetof(cublasLtMatmulHeuristicResult_t, {name})",
+                (int)Marshal.OffsetOf<BlasLt.HeuristicResult>(field)
+            );
+        FieldInfo[] functions =
+        [
+            .. typeof(BlasLt)
+                .GetFields(BindingFlags.Instance | BindingFlags.NonPublic)
+                .Where(field => field.FieldType.IsFunctionPointer),
+        ];
         Assert.That(functions, Has.Length.EqualTo(13));
         foreach (FieldInfo function in functions)
-            source.AppendLine($"static_assert(takes(&cublasLt{char.ToUpperInvariant(function.Name[1])}{function.Name[2..]}, {Size(function.FieldType.GetFunctionPointerReturnType())}, "
-                + $"{{{string.Join(", ", function.FieldType.GetFunctionPointerParameterTypes().Select(Size))}}}));");
+            source.AppendLine(
+                $"static_assert(takes(&cublasLt{char.ToUpperInvariant(function.Name[1])}{function.Name[2..]}, {Size(function.FieldType.GetFunctionPointerReturnType())}, "
+                    + $"{{{string.Join(", ", function.FieldType.GetFunctionPointerParameterTypes().Select(Size))}}}));"
+            );
         Compile(source.ToString(), include);
     }
 
@@ -110,10 +170,34 @@ public sealed class BlasLtTests
     {
         using Machine machine = Open(DeviceKind.Cpu);
         using var scenario = new Scenario();
-        foreach (Role role in Enum.GetValues<Role>()) scenario.Variants.Add(new Variant(role.ToString(), _ => { }) { Role = role, Check = () => null });
-        LtBaselines.Add(scenario, () => throw new DllNotFoundException("cuBLASLt: none of them could be loaded"), Role.Plain, Role.B);
-        IReadOnlyList<Result> results = new Runner(machine, new Ceilings(1, 1)).Run("test", 0, new Plan("any", () => scenario), scenario);
-        Assert.That(results.Select(result => (result.Variant, result.Status)), Is.EqualTo(new[] { ("Ours", "ok"), ("Plain", "ok"), ("Plain-lt", "unavailable"), ("A", "ok"), ("B", "ok"), ("B-lt", "unavailable") }));
+        foreach (Role role in Enum.GetValues<Role>())
+            scenario.Variants.Add(new Variant(role.ToString(), _ => { }) { Role = role, Check = () => null });
+        LtBaselines.Add(
+            scenario,
+            () => throw new DllNotFoundException("cuBLASLt: none of them could be loaded"),
+            Role.Plain,
+            Role.B
+        );
+        IReadOnlyList<Result> results = new Runner(machine, new Ceilings(1, 1)).Run(
+            "test",
+            0,
+            new Plan("any", () => scenario),
+            scenario
+        );
+        Assert.That(
+            results.Select(result => (result.Variant, result.Status)),
+            Is.EqualTo(
+                new[]
+                {
+                    ("Ours", "ok"),
+                    ("Plain", "ok"),
+                    ("Plain-lt", "unavailable"),
+                    ("A", "ok"),
+                    ("B", "ok"),
+                    ("B-lt", "unavailable"),
+                }
+            )
+        );
         Assert.That(results[2].Note, Is.EqualTo("cuBLASLt: none of them could be loaded"));
     }
 
@@ -122,29 +206,39 @@ public sealed class BlasLtTests
     {
         using Machine machine = Open(DeviceKind.Cpu);
         using var scenario = new Scenario();
-        Tensor a = scenario.Own(machine.Normal((8, 8), DType.F32)), c = scenario.Own(Tensor.Empty(machine.Device, (8, 8)));
-        scenario.Variants.Add(new Variant("plain", _ => Gemm.Run(a, false, a, false, c)) { Role = Role.Plain, Check = () => null });
+        Tensor a = scenario.Own(machine.Normal((8, 8), DType.F32)),
+            c = scenario.Own(Tensor.Empty(machine.Device, (8, 8)));
+        scenario.Variants.Add(
+            new Variant("plain", _ => Gemm.Run(a, false, a, false, c)) { Role = Role.Plain, Check = () => null }
+        );
         LtBaselines.Add(scenario, () => machine.Lt, Role.Plain);
         scenario.Variants[0].Run(0);
         Assert.That(machine.Lt.Products, Is.Zero);
         scenario.Variants[1].Run(0);
         scenario.Variants[0].Run(0);
         Assert.That(machine.Lt.Products, Is.EqualTo(1));
-        Assert.That(() => machine.Lt.Use(() => throw new InvalidOperationException()), Throws.InvalidOperationException);
+        Assert.That(
+            () => machine.Lt.Use(() => throw new InvalidOperationException()),
+            Throws.InvalidOperationException
+        );
         scenario.Variants[0].Run(0);
         Assert.That(machine.Lt.Products, Is.EqualTo(1), "a run that failed takes the library away too");
     }
 
     private static Machine Open(DeviceKind kind)
     {
-        if (kind == DeviceKind.Cuda && Device.CudaCount(out string? reason) == 0) Assert.Ignore(reason ?? "no CUDA device");
+        if (kind == DeviceKind.Cuda && Device.CudaCount(out string? reason) == 0)
+            Assert.Ignore(reason ?? "no CUDA device");
         return new Machine(kind == DeviceKind.Cpu ? Device.Cpu() : Device.Cuda(), Extent.Smoke);
     }
 
     private static Gemm.Operand Whole(Tensor tensor) => new(tensor, 0, tensor.Dim(1));
 
-    private static int Size(Type type) => type.IsPointer || type == typeof(nint) || type == typeof(nuint) || type == typeof(ulong) || type == typeof(long) ? 8
-        : type == typeof(int) ? 4 : throw new ArgumentException($"{type} in a signature");
+    private static int Size(Type type) =>
+        type.IsPointer || type == typeof(nint) || type == typeof(nuint) || type == typeof(ulong) || type == typeof(long)
+            ? 8
+        : type == typeof(int) ? 4
+        : throw new ArgumentException($"{type} in a signature");
 
     private static void Compile(string source, string include)
     {
@@ -152,7 +246,12 @@ public sealed class BlasLtTests
         File.WriteAllText(file, source);
         try
         {
-            using var compiler = Process.Start(new ProcessStartInfo("g++", ["-std=c++20", "-fsyntax-only", "-isystem", include, file]) { RedirectStandardError = true })!;
+            using var compiler = Process.Start(
+                new ProcessStartInfo("g++", ["-std=c++20", "-fsyntax-only", "-isystem", include, file])
+                {
+                    RedirectStandardError = true,
+                }
+            )!;
             string errors = compiler.StandardError.ReadToEnd();
             compiler.WaitForExit();
             Assert.That(compiler.ExitCode, Is.Zero, errors);

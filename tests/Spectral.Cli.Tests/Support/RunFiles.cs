@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Spectral.Training;
+using Spectral.Training.IO;
 
-namespace Spectral.Cli.Tests;
+namespace Spectral.Cli.Tests.Support;
 
 /// <summary>What a training run leaves, less what depends on the clock.</summary>
 public static class RunFiles
@@ -10,32 +10,67 @@ public static class RunFiles
     public static void AssertSame(string actual, string expected)
     {
         Assert.That(Names(actual), Is.EqualTo(Names(expected)), "names, leftovers included");
-        foreach (string name in Names(expected).Where(name => name is not ("report.html" or "train_log.jsonl") && !name.StartsWith("trainer_state", StringComparison.Ordinal)))
-            Assert.That(File.ReadAllBytes(Path.Combine(actual, name)), Is.EqualTo(File.ReadAllBytes(Path.Combine(expected, name))), name);
+        foreach (
+            string name in Names(expected)
+                .Where(name =>
+                    name is not ("report.html" or "train_log.jsonl")
+                    && !name.StartsWith("trainer_state", StringComparison.Ordinal)
+                )
+        )
+            Assert.That(
+                File.ReadAllBytes(Path.Combine(actual, name)),
+                Is.EqualTo(File.ReadAllBytes(Path.Combine(expected, name))),
+                name
+            );
         Assert.That(Log(actual), Is.EqualTo(Log(expected)));
         Assert.That(State(actual), Is.EqualTo(State(expected)));
     }
 
     /// <summary>Path, content and time of writing of every file: nothing may have touched it. A lock is no part of a run, and may be left by one that was killed.</summary>
     public static string[] Snapshot(string folder) =>
-        [.. Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Where(file => Path.GetFileName(file) != ".spectral.lock").Order(StringComparer.Ordinal).Select(file => $"{file} {File.GetLastWriteTimeUtc(file):O} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))}")];
+        [
+            .. Directory
+                .GetFiles(folder, "*", SearchOption.AllDirectories)
+                .Where(file => Path.GetFileName(file) != ".spectral.lock")
+                .Order(StringComparer.Ordinal)
+                .Select(file =>
+                    $"{file} {File.GetLastWriteTimeUtc(file):O} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))}"
+                ),
+        ];
 
     /// <summary>The log without speeds.</summary>
-    public static string[] Log(string folder) => [.. File.ReadLines(Path.Combine(folder, "train_log.jsonl")).Select(line =>
-    {
-        JsonObject step = JsonNode.Parse(line)!.AsObject();
-        step.Remove("tokens_per_second");
-        return step.ToJsonString();
-    })];
+    public static string[] Log(string folder) =>
+        [
+            .. File.ReadLines(Path.Combine(folder, "train_log.jsonl"))
+                .Select(line =>
+                {
+                    JsonObject step = JsonNode.Parse(line)!.AsObject();
+                    step.Remove("tokens_per_second");
+                    return step.ToJsonString();
+                }),
+        ];
 
     /// <summary>The file that a resumed run goes on from.</summary>
     public static string StateFile(string folder) => Path.Combine(folder, "trainer_state", "checkpoint.safetensors");
 
-    private static string[] Names(string folder) => [.. Directory.GetFileSystemEntries(folder, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(folder, path)).Order(StringComparer.Ordinal)];
+    private static string[] Names(string folder) =>
+        [
+            .. Directory
+                .GetFileSystemEntries(folder, "*", SearchOption.AllDirectories)
+                .Select(path => Path.GetRelativePath(folder, path))
+                .Order(StringComparer.Ordinal),
+        ];
 
     private static string[] State(string folder)
     {
         using SafetensorsFile file = SafetensorsFile.Open(StateFile(folder));
-        return [.. file.Tensors.Values.OrderBy(tensor => tensor.Name, StringComparer.Ordinal).Select(tensor => $"{tensor.Name} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(tensor.Data))}")];
+        return
+        [
+            .. file
+                .Tensors.Values.OrderBy(tensor => tensor.Name, StringComparer.Ordinal)
+                .Select(tensor =>
+                    $"{tensor.Name} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(tensor.Data))}"
+                ),
+        ];
     }
 }

@@ -1,13 +1,19 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using Spectral.Training;
+using Spectral.Training.IO;
 
-namespace Spectral.Cli.Tests;
+namespace Spectral.Cli.Tests.Support;
 
 /// <summary>Writes a Llama of a few thousand random weights with a byte tokenizer, small enough to train in a blink.</summary>
 public static class TinyModel
 {
-    public const int Hidden = 32, Intermediate = 48, Layers = 2, Heads = 4, KeyValueHeads = 2, End = 256, Vocabulary = 260;
+    public const int Hidden = 32,
+        Intermediate = 48,
+        Layers = 2,
+        Heads = 4,
+        KeyValueHeads = 2,
+        End = 256,
+        Vocabulary = 260;
 
     public static string Create(string directory, int seed = 1)
     {
@@ -24,11 +30,16 @@ public static class TinyModel
         File.WriteAllText(Path.Combine(directory, "tokenizer.json"), Tokenizer().ToJsonString());
     }
 
-    public static JsonObject Config() => JsonNode.Parse($$"""
-        {"model_type":"llama","architectures":["LlamaForCausalLM"],"vocab_size":{{Vocabulary}},"hidden_size":{{Hidden}},"intermediate_size":{{Intermediate}},
-         "num_hidden_layers":{{Layers}},"num_attention_heads":{{Heads}},"num_key_value_heads":{{KeyValueHeads}},"hidden_act":"silu","rms_norm_eps":1e-5,
-         "max_position_embeddings":256,"tie_word_embeddings":true,"rope_theta":10000.0,"eos_token_id":{{End}},"torch_dtype":"float32"}
-        """)!.AsObject();
+    public static JsonObject Config() =>
+        JsonNode
+            .Parse(
+                $$"""
+                {"model_type":"llama","architectures":["LlamaForCausalLM"],"vocab_size":{{Vocabulary}},"hidden_size":{{Hidden}},"intermediate_size":{{Intermediate}},
+                 "num_hidden_layers":{{Layers}},"num_attention_heads":{{Heads}},"num_key_value_heads":{{KeyValueHeads}},"hidden_act":"silu","rms_norm_eps":1e-5,
+                 "max_position_embeddings":256,"tie_word_embeddings":true,"rope_theta":10000.0,"eos_token_id":{{End}},"torch_dtype":"float32"}
+                """
+            )!
+            .AsObject();
 
     /// <summary>One token per byte, as GPT-2 writes bytes, and an end token.</summary>
     public static JsonObject Tokenizer()
@@ -42,15 +53,40 @@ public static class TinyModel
         return new JsonObject
         {
             ["version"] = "1.0",
-            ["added_tokens"] = new JsonArray(new JsonObject
-            {
-                ["id"] = End, ["content"] = "<|end|>", ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true,
-            }),
+            ["added_tokens"] = new JsonArray(
+                new JsonObject
+                {
+                    ["id"] = End,
+                    ["content"] = "<|end|>",
+                    ["single_word"] = false,
+                    ["lstrip"] = false,
+                    ["rstrip"] = false,
+                    ["normalized"] = false,
+                    ["special"] = true,
+                }
+            ),
             ["normalizer"] = null,
-            ["pre_tokenizer"] = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = true },
+            ["pre_tokenizer"] = new JsonObject
+            {
+                ["type"] = "ByteLevel",
+                ["add_prefix_space"] = false,
+                ["trim_offsets"] = true,
+                ["use_regex"] = true,
+            },
             ["post_processor"] = null,
-            ["decoder"] = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = true, ["trim_offsets"] = true, ["use_regex"] = true },
-            ["model"] = new JsonObject { ["type"] = "BPE", ["vocab"] = vocabulary, ["merges"] = new JsonArray() },
+            ["decoder"] = new JsonObject
+            {
+                ["type"] = "ByteLevel",
+                ["add_prefix_space"] = true,
+                ["trim_offsets"] = true,
+                ["use_regex"] = true,
+            },
+            ["model"] = new JsonObject
+            {
+                ["type"] = "BPE",
+                ["vocab"] = vocabulary,
+                ["merges"] = new JsonArray(),
+            },
         };
     }
 
@@ -113,8 +149,10 @@ public static class TinyModel
         foreach (var (name, shape) in Tensors())
         {
             var values = new float[shape.Aggregate(1L, (product, size) => product * size)];
-            for (int i = 0; i < values.Length; i++) values[i] = shape.Length == 1 ? 1 : 0.3f * (random.NextSingle() + random.NextSingle() - 1);
-            if (keep?.Invoke(name) ?? true) tensors.Add(TensorToWrite.Floats(name, StoredType.F32, shape, () => values));
+            for (int i = 0; i < values.Length; i++)
+                values[i] = shape.Length == 1 ? 1 : 0.3f * (random.NextSingle() + random.NextSingle() - 1);
+            if (keep?.Invoke(name) ?? true)
+                tensors.Add(TensorToWrite.Floats(name, StoredType.F32, shape, () => values));
         }
         SafetensorsWriter.Write(path, tensors);
     }

@@ -1,6 +1,6 @@
 [assembly: LevelOfParallelism(2)]
 
-namespace Spectral.Cli.Tests;
+namespace Spectral.Cli.Tests.Support;
 
 /// <summary>A folder of its own for each test, with a tiny model and data in it.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase), Parallelizable(ParallelScope.All)]
@@ -27,13 +27,19 @@ public abstract class WorkFolder
     public void DeleteFolder() => Directory.Delete(Folder, recursive: true);
 
     /// <summary>What a refused command may leave: nothing new, not even under a hidden name.</summary>
-    protected string[] Entries() => [.. Directory.GetFileSystemEntries(Folder).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
+    protected string[] Entries() =>
+        [
+            .. Directory
+                .GetFileSystemEntries(Folder)
+                .Select(path => Path.GetFileName(path)!)
+                .Order(StringComparer.Ordinal),
+        ];
 
     /// <summary>Runs a command that has to refuse, and checks that it left nothing behind.</summary>
     protected Outcome Refused(string[] arguments, params string[] named)
     {
         string[] before = Entries();
-        Outcome outcome = Spectral.Run(arguments).Refused(2, named);
+        Outcome outcome = CommandLine.Run(arguments).Refused(2, named);
         Assert.That(outcome.Output, Is.Empty);
         Assert.That(Entries(), Is.EqualTo(before));
         return outcome;
@@ -43,6 +49,21 @@ public abstract class WorkFolder
     protected string[] Finetune(params string[] more)
     {
         string[] steps = more.Contains("--steps") || more.Contains("--epochs") ? [] : ["--steps", "2"];
-        return ["finetune", "--model", Model, "--data", Data, "--out", Out, .. steps, "--batch", "2", "--device", "cpu", .. more];
+        return
+        [
+            "finetune",
+            "--model",
+            Model,
+            "--data",
+            Data,
+            "--out",
+            Out,
+            .. steps,
+            "--batch",
+            "2",
+            "--device",
+            "cpu",
+            .. more,
+        ];
     }
 }

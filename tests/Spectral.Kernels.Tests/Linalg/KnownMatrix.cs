@@ -1,4 +1,4 @@
-namespace Spectral.Kernels.Tests;
+namespace Spectral.Kernels.Tests.Linalg;
 
 /// <summary>
 /// Matrices whose singular values are known by construction: a diagonal between random Householder reflections, in double. A Gaussian
@@ -6,9 +6,10 @@ namespace Spectral.Kernels.Tests;
 /// </summary>
 internal sealed class KnownMatrix
 {
-    public readonly int Rows, Columns;
-    public readonly double[] Sigma;      // min(Rows, Columns), descending
-    public readonly float[] Values;      // row-major
+    public readonly int Rows,
+        Columns;
+    public readonly double[] Sigma; // min(Rows, Columns), descending
+    public readonly float[] Values; // row-major
 
     public KnownMatrix(Random rng, int rows, int columns, Func<int, double> sigma)
     {
@@ -16,7 +17,8 @@ internal sealed class KnownMatrix
         int smaller = Math.Min(rows, columns);
         Sigma = Enumerable.Range(0, smaller).Select(sigma).ToArray();
         var a = new double[rows * columns];
-        for (int i = 0; i < smaller; i++) a[i * columns + i] = Sigma[i];
+        for (int i = 0; i < smaller; i++)
+            a[i * columns + i] = Sigma[i];
         for (int repeat = 0; repeat < 3; repeat++)
         {
             Reflect(rng, a, columns, rows, stride: columns, step: 1);
@@ -26,7 +28,8 @@ internal sealed class KnownMatrix
         Values = Array.ConvertAll(a, x => (float)x);
     }
 
-    public static double Normal(Random rng) => Math.Sqrt(-2 * Math.Log(1 - rng.NextDouble())) * Math.Cos(2 * Math.PI * rng.NextDouble());
+    public static double Normal(Random rng) =>
+        Math.Sqrt(-2 * Math.Log(1 - rng.NextDouble())) * Math.Cos(2 * Math.PI * rng.NextDouble());
 
     /// <summary>√ of the sum of squares of the values from index k on: the best Frobenius residual of rank k.</summary>
     public double Tail(int k) => Math.Sqrt(Sigma.Skip(k).Sum(s => s * s));
@@ -40,9 +43,11 @@ internal sealed class KnownMatrix
         for (int i = 0; i < length; i++)
         {
             v[i] /= norm;
-            for (int j = 0; j < count; j++) dots[j] += v[i] * a[i * stride + j * step];
+            for (int j = 0; j < count; j++)
+                dots[j] += v[i] * a[i * stride + j * step];
         }
         for (int i = 0; i < length; i++)
-            for (int j = 0; j < count; j++) a[i * stride + j * step] -= 2 * v[i] * dots[j];
+        for (int j = 0; j < count; j++)
+            a[i * stride + j * step] -= 2 * v[i] * dots[j];
     }
 }

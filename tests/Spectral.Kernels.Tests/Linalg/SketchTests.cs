@@ -1,4 +1,8 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Linalg;
 
 /// <summary>The passes and small products of the randomized SVD, batched, against plain loops.</summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
@@ -19,25 +23,37 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
     {
         double[][] w = new double[Batch][];
         var matrices = new Tensor[Batch];
-        for (int b = 0; b < Batch; b++) matrices[b] = Input((rows, columns), DType.BF16, out w[b]);
+        for (int b = 0; b < Batch; b++)
+            matrices[b] = Input((rows, columns), DType.BF16, out w[b]);
         using Tensor table = AddressTable.Upload(Device, [matrices[0].Pointer, matrices[1].Pointer]);
         foreach (bool transposed in new[] { false, true })
         {
             (int depth, int other) = transposed ? (rows, columns) : (columns, rows);
-            Tensor x = Input((Batch, vectors, depth), DType.F32, out double[] values), y = Output((Batch, vectors, other));
+            Tensor x = Input((Batch, vectors, depth), DType.F32, out double[] values),
+                y = Output((Batch, vectors, other));
             Tensor parts = Split(values, vectors, depth);
-            SketchPass.Run(table, rows, columns, transposed, parts, vectors, new Gemm.Operand(y, 0, other, (long)vectors * other), Batch);
+            SketchPass.Run(
+                table,
+                rows,
+                columns,
+                transposed,
+                parts,
+                vectors,
+                new Gemm.Operand(y, 0, other, (long)vectors * other),
+                Batch
+            );
             var expected = new double[y.Count];
             var magnitude = new double[y.Count];
             for (int b = 0; b < Batch; b++)
-                for (int j = 0; j < vectors; j++)
-                    for (int o = 0; o < other; o++)
-                        for (int d = 0; d < depth; d++)
-                        {
-                            double product = values[(b * vectors + j) * depth + d] * w[b][transposed ? d * columns + o : o * columns + d];
-                            expected[(b * vectors + j) * other + o] += product;
-                            magnitude[(b * vectors + j) * other + o] += Math.Abs(product);
-                        }
+            for (int j = 0; j < vectors; j++)
+            for (int o = 0; o < other; o++)
+            for (int d = 0; d < depth; d++)
+            {
+                double product =
+                    values[(b * vectors + j) * depth + d] * w[b][transposed ? d * columns + o : o * columns + d];
+                expected[(b * vectors + j) * other + o] += product;
+                magnitude[(b * vectors + j) * other + o] += Math.Abs(product);
+            }
             Verify(y, expected, magnitude, depth, transposed ? "transposed" : "plain");
         }
     }
@@ -51,36 +67,60 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
     {
         foreach ((bool transposeA, bool transposeB) in new[] { (false, false), (false, true), (true, false) })
         {
-            Tensor a = Input((Batch, m * k), DType.F32, out double[] av), b = Input((Batch, k * n), DType.F32, out double[] bv);
-            bool divided = k > 256;   // then there is neither an addend nor a split result
-            Tensor d = Input((Batch, m * n), DType.F32, out double[] dv), c = Output((Batch, m, n)), parts = Output((Batch, 3, m, n), DType.BF16);
-            SketchProduct.Run(new Gemm.Operand(a, 0, transposeA ? m : k, m * k), transposeA, new Gemm.Operand(b, 0, transposeB ? k : n, k * n), transposeB,
-                new Gemm.Operand(c, 0, n, m * n), m, n, k, Batch, alpha: divided ? 1 : -2, d: divided ? null : new Gemm.Operand(d, 0, n, m * n), parts: divided ? null : parts);
+            Tensor a = Input((Batch, m * k), DType.F32, out double[] av),
+                b = Input((Batch, k * n), DType.F32, out double[] bv);
+            bool divided = k > 256; // then there is neither an addend nor a split result
+            Tensor d = Input((Batch, m * n), DType.F32, out double[] dv),
+                c = Output((Batch, m, n)),
+                parts = Output((Batch, 3, m, n), DType.BF16);
+            SketchProduct.Run(
+                new Gemm.Operand(a, 0, transposeA ? m : k, m * k),
+                transposeA,
+                new Gemm.Operand(b, 0, transposeB ? k : n, k * n),
+                transposeB,
+                new Gemm.Operand(c, 0, n, m * n),
+                m,
+                n,
+                k,
+                Batch,
+                alpha: divided ? 1 : -2,
+                d: divided ? null : new Gemm.Operand(d, 0, n, m * n),
+                parts: divided ? null : parts
+            );
             var expected = new double[c.Count];
             var magnitude = new double[c.Count];
             for (int batch = 0; batch < Batch; batch++)
-                for (int i = 0; i < m; i++)
-                    for (int j = 0; j < n; j++)
-                    {
-                        int at = (batch * m + i) * n + j;
-                        for (int e = 0; e < k; e++)
-                        {
-                            double product = av[batch * m * k + (transposeA ? e * m + i : i * k + e)] * bv[batch * k * n + (transposeB ? j * k + e : e * n + j)];
-                            expected[at] += (divided ? 1 : -2) * product;
-                            magnitude[at] += 2 * Math.Abs(product);
-                        }
-                        if (divided) continue;
-                        expected[at] += dv[at];
-                        magnitude[at] += Math.Abs(dv[at]);
-                    }
+            for (int i = 0; i < m; i++)
+            for (int j = 0; j < n; j++)
+            {
+                int at = (batch * m + i) * n + j;
+                for (int e = 0; e < k; e++)
+                {
+                    double product =
+                        av[batch * m * k + (transposeA ? e * m + i : i * k + e)]
+                        * bv[batch * k * n + (transposeB ? j * k + e : e * n + j)];
+                    expected[at] += (divided ? 1 : -2) * product;
+                    magnitude[at] += 2 * Math.Abs(product);
+                }
+                if (divided)
+                    continue;
+                expected[at] += dv[at];
+                magnitude[at] += Math.Abs(dv[at]);
+            }
             string what = $"{transposeA} {transposeB}";
             Verify(c, expected, magnitude, k, what);
-            if (divided) continue;
-            float[] whole = c.ToArray(), part = parts.ToArray();
+            if (divided)
+                continue;
+            float[] whole = c.ToArray(),
+                part = parts.ToArray();
             for (int i = 0; i < whole.Length; i++)
             {
                 int at = i / (m * n) * 3 * m * n + i % (m * n);
-                Assert.That((double)part[at] + part[at + m * n] + part[at + 2 * m * n], Is.EqualTo((double)whole[i]), $"{what}: the parts make up element {i}");
+                Assert.That(
+                    (double)part[at] + part[at + m * n] + part[at + 2 * m * n],
+                    Is.EqualTo((double)whole[i]),
+                    $"{what}: the parts make up element {i}"
+                );
             }
         }
     }
@@ -88,14 +128,22 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AMatrixGetsTheSameBitsInAnyBatch()
     {
-        const int M = 80, N = 520;
-        Tensor a = Input((Batch, M, M), DType.F32, out _), b = Input((Batch, M, N), DType.F32, out _), both = Output((Batch, M, N)), core = Output((Batch, M, M));
+        const int M = 80,
+            N = 520;
+        Tensor a = Input((Batch, M, M), DType.F32, out _),
+            b = Input((Batch, M, N), DType.F32, out _),
+            both = Output((Batch, M, N)),
+            core = Output((Batch, M, M));
         SketchProduct.Run(Whole(a), false, Whole(b), false, Whole(both), M, N, M, Batch);
         SketchProduct.Run(Whole(b), false, Whole(b), true, Whole(core), M, M, N, Batch);
         for (int i = 0; i < Batch; i++)
         {
-            using Tensor ai = a.Rows(i, 1), bi = b.Rows(i, 1), together = both.Rows(i, 1), coreTogether = core.Rows(i, 1);
-            Tensor alone = Output((1, M, N)), coreAlone = Output((1, M, M));
+            using Tensor ai = a.Rows(i, 1),
+                bi = b.Rows(i, 1),
+                together = both.Rows(i, 1),
+                coreTogether = core.Rows(i, 1);
+            Tensor alone = Output((1, M, N)),
+                coreAlone = Output((1, M, M));
             SketchProduct.Run(Whole(ai), false, Whole(bi), false, Whole(alone), M, N, M, 1);
             SketchProduct.Run(Whole(bi), false, Whole(bi), true, Whole(coreAlone), M, M, N, 1);
             Assert.That(alone.ToArray(), Is.EqualTo(together.ToArray()));
@@ -104,7 +152,10 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void TheLargestMagnitudeIsFoundPerMatrix([Values(0, 1023, 1024, 2499)] int at, [Values(-7e20f, float.NaN, float.NegativeInfinity)] float value)
+    public void TheLargestMagnitudeIsFoundPerMatrix(
+        [Values(0, 1023, 1024, 2499)] int at,
+        [Values(-7e20f, float.NaN, float.NegativeInfinity)] float value
+    )
     {
         const int Count = 2500;
         var host = new float[Batch * Count];
@@ -114,35 +165,51 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
         using Tensor status = Tensor.Zeros(Device, 2 * Batch, DType.I32);
         SketchPass.Largest(Whole(y), Count, Batch, status.Pointer, 2);
         float expected = float.IsFinite(value) ? -value : float.PositiveInfinity;
-        Assert.That(Array.ConvertAll(status.ToInt32Array(), BitConverter.Int32BitsToSingle), Is.EqualTo(new[] { 0.5f, 0, expected, 0 }));
+        Assert.That(
+            Array.ConvertAll(status.ToInt32Array(), BitConverter.Int32BitsToSingle),
+            Is.EqualTo(new[] { 0.5f, 0, expected, 0 })
+        );
     }
 
     [Test]
     public void GaussianBatchesAreSplitIntoParts()
     {
-        Tensor y = Output((2, 5, 300)), parts = Output((2, 3, 5, 300), DType.BF16), one = Output((5, 300));
-        using (Tensor streams = AddressTable.Upload(Device, [9UL, 1UL << 40])) GaussianMatrix.Run(y, 4, streams, parts);
+        Tensor y = Output((2, 5, 300)),
+            parts = Output((2, 3, 5, 300), DType.BF16),
+            one = Output((5, 300));
+        using (Tensor streams = AddressTable.Upload(Device, [9UL, 1UL << 40]))
+            GaussianMatrix.Run(y, 4, streams, parts);
         GaussianMatrix.Run(one, 4, 1UL << 40);
-        float[] all = y.ToArray(), part = parts.ToArray();
+        float[] all = y.ToArray(),
+            part = parts.ToArray();
         Assert.That(all[1500..], Is.EqualTo(one.ToArray()));
         for (int i = 0; i < all.Length; i++)
         {
             int at = i / 1500 * 4500 + i % 1500;
-            Assert.That((double)part[at] + part[at + 1500] + part[at + 3000], Is.EqualTo((double)all[i]), $"element {i}");
+            Assert.That(
+                (double)part[at] + part[at + 1500] + part[at + 3000],
+                Is.EqualTo((double)all[i]),
+                $"element {i}"
+            );
         }
     }
 
     [Test]
     public void GramsNormsAndTransposesOfBatches()
     {
-        const int Rows = 7, Columns = 300;
-        Tensor x = Input((Batch, Rows, Columns), DType.F32, out double[] values), t = Output((Batch, Columns, Rows)), norms = Output(Batch * 10);
-        using Tensor grams = Tensor.Empty(Device, (Batch, Rows, Rows), DType.F64), deviations = Tensor.Zeros(Device, 6, DType.I32);
+        const int Rows = 7,
+            Columns = 300;
+        Tensor x = Input((Batch, Rows, Columns), DType.F32, out double[] values),
+            t = Output((Batch, Columns, Rows)),
+            norms = Output(Batch * 10);
+        using Tensor grams = Tensor.Empty(Device, (Batch, Rows, Rows), DType.F64),
+            deviations = Tensor.Zeros(Device, 6, DType.I32);
         Gram.Run(Whole(x), Columns, grams, deviations.Pointer, 3);
         SvdSteps.Norms(x, norms.Pointer, 10);
         MatrixCopy.TransposeEach(x, t);
         double[] gram = grams.ToDoubleArray();
-        float[] transposed = t.ToArray(), norm = norms.ToArray();
+        float[] transposed = t.ToArray(),
+            norm = norms.ToArray();
         int[] deviation = deviations.ToInt32Array();
         for (int b = 0; b < Batch; b++)
         {
@@ -152,12 +219,18 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
                 for (int j = 0; j < Rows; j++)
                 {
                     double dot = 0;
-                    for (int e = 0; e < Columns; e++) dot += values[(b * Rows + i) * Columns + e] * values[(b * Rows + j) * Columns + e];
+                    for (int e = 0; e < Columns; e++)
+                        dot += values[(b * Rows + i) * Columns + e] * values[(b * Rows + j) * Columns + e];
                     Assert.That(gram[(b * Rows + i) * Rows + j], Is.EqualTo(dot).Within(1e-10));
-                    if (i == j) Assert.That(norm[b * 10 + i], Is.EqualTo(Math.Sqrt(dot)).Within(1e-5).Percent);
+                    if (i == j)
+                        Assert.That(norm[b * 10 + i], Is.EqualTo(Math.Sqrt(dot)).Within(1e-5).Percent);
                     worst = Math.Max(worst, Math.Abs(dot - (i == j ? 1 : 0)));
                 }
-                for (int e = 0; e < Columns; e++) Assert.That(transposed[(b * Columns + e) * Rows + i], Is.EqualTo((float)values[(b * Rows + i) * Columns + e]));
+                for (int e = 0; e < Columns; e++)
+                    Assert.That(
+                        transposed[(b * Columns + e) * Rows + i],
+                        Is.EqualTo((float)values[(b * Rows + i) * Columns + e])
+                    );
             }
             Assert.That(BitConverter.Int32BitsToSingle(deviation[3 * b]), Is.EqualTo(worst).Within(1e-4).Percent);
         }

@@ -1,4 +1,7 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Linalg;
 
 /// <summary>What every truncated SVD must satisfy, checked in double.</summary>
 public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
@@ -12,27 +15,46 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
     {
         (int m, int k, int n) = (result.U.Dim(0), result.S.Dim(0), result.Vt.Dim(1));
         Assert.That((result.U.Dim(1), result.Vt.Dim(0)), Is.EqualTo((k, k)), what);
-        double[] u = Doubles(result.U), s = Doubles(result.S), vt = Doubles(result.Vt);
+        double[] u = Doubles(result.U),
+            s = Doubles(result.S),
+            vt = Doubles(result.Vt);
         double[] ut = new double[k * m];
         for (int i = 0; i < m; i++)
-            for (int c = 0; c < k; c++) ut[c * m + i] = u[i * k + c];
+        for (int c = 0; c < k; c++)
+            ut[c * m + i] = u[i * k + c];
         Assert.That(Deviation(ut, k, m), Is.LessThanOrEqualTo(1e-5), $"{what}: U is orthonormal");
         Assert.That(Deviation(vt, k, n), Is.LessThanOrEqualTo(1e-5), $"{what}: V is orthonormal");
         for (int c = 0; c < k; c++)
         {
             Assert.That(s[c], Is.GreaterThanOrEqualTo(0), $"{what}: value {c}");
-            if (c > 0) Assert.That(s[c], Is.LessThanOrEqualTo(s[c - 1]), $"{what}: values descend at {c}");
-            Assert.That(s[c] == 0, Is.EqualTo(c >= result.NumericalRank), $"{what}: value {c} against the numerical rank {result.NumericalRank}");
+            if (c > 0)
+                Assert.That(s[c], Is.LessThanOrEqualTo(s[c - 1]), $"{what}: values descend at {c}");
+            Assert.That(
+                s[c] == 0,
+                Is.EqualTo(c >= result.NumericalRank),
+                $"{what}: value {c} against the numerical rank {result.NumericalRank}"
+            );
             ReadOnlySpan<double> row = vt.AsSpan(c * n, n);
             int largest = 0;
             for (int i = 1; i < n; i++)
-                if (Math.Abs(row[i]) > Math.Abs(row[largest])) largest = i;
+                if (Math.Abs(row[i]) > Math.Abs(row[largest]))
+                    largest = i;
             Assert.That(row[largest], Is.GreaterThan(0), $"{what}: sign of pair {c}");
         }
-        if (tail is not { } best) return;
-        double residual = Residual(a, ut, s, vt, m, n, k), norm = Math.Sqrt(a.Sum(x => x * x));
-        Assert.That(residual, Is.LessThanOrEqualTo(1.02 * best + 1e-6 * norm * Math.Sqrt(k)), $"{what}: Frobenius residual, best {best}");
-        Assert.That(result.ResidualBound * Math.Sqrt(Math.Min(m, n)), Is.GreaterThanOrEqualTo(residual - 1e-6 * norm), $"{what}: bound {result.ResidualBound}");
+        if (tail is not { } best)
+            return;
+        double residual = Residual(a, ut, s, vt, m, n, k),
+            norm = Math.Sqrt(a.Sum(x => x * x));
+        Assert.That(
+            residual,
+            Is.LessThanOrEqualTo(1.02 * best + 1e-6 * norm * Math.Sqrt(k)),
+            $"{what}: Frobenius residual, best {best}"
+        );
+        Assert.That(
+            result.ResidualBound * Math.Sqrt(Math.Min(m, n)),
+            Is.GreaterThanOrEqualTo(residual - 1e-6 * norm),
+            $"{what}: bound {result.ResidualBound}"
+        );
     }
 
     /// <summary>Values at least 2.4 times the first left out to 10⁻⁴ of the largest, all others to a part of it.</summary>
@@ -42,7 +64,11 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
         int k = s.Length;
         double next = k < sigma.Length ? sigma[k] : 0;
         for (int i = 0; i < k; i++)
-            Assert.That(s[i], Is.EqualTo(sigma[i]).Within((sigma[i] >= 2.4 * next ? 1e-4 : others) * sigma[0]), $"{what}: value {i} of {k}, σ₁ {sigma[0]}, σ_k+1 {next}");
+            Assert.That(
+                s[i],
+                Is.EqualTo(sigma[i]).Within((sigma[i] >= 2.4 * next ? 1e-4 : others) * sigma[0]),
+                $"{what}: value {i} of {k}, σ₁ {sigma[0]}, σ_k+1 {next}"
+            );
     }
 
     protected static double[] Doubles(Tensor tensor) => Array.ConvertAll(tensor.ToArray(), x => (double)x);
@@ -52,12 +78,14 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
     {
         double worst = 0;
         for (int i = 0; i < rows; i++)
-            for (int j = 0; j <= i; j++)
-            {
-                double dot = i == j ? -1 : 0;
-                for (int e = 0; e < length; e++) dot += x[i * length + e] * x[j * length + e];
-                if (!(Math.Abs(dot) <= worst)) worst = Math.Abs(dot);   // a NaN wins
-            }
+        for (int j = 0; j <= i; j++)
+        {
+            double dot = i == j ? -1 : 0;
+            for (int e = 0; e < length; e++)
+                dot += x[i * length + e] * x[j * length + e];
+            if (!(Math.Abs(dot) <= worst))
+                worst = Math.Abs(dot); // a NaN wins
+        }
         return worst;
     }
 
@@ -71,9 +99,11 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
             for (int c = 0; c < k; c++)
             {
                 double factor = ut[c * m + i] * s[c];
-                for (int j = 0; j < n; j++) row[j] -= factor * vt[c * n + j];
+                for (int j = 0; j < n; j++)
+                    row[j] -= factor * vt[c * n + j];
             }
-            for (int j = 0; j < n; j++) sum += row[j] * row[j];
+            for (int j = 0; j < n; j++)
+                sum += row[j] * row[j];
         }
         return Math.Sqrt(sum);
     }

@@ -1,7 +1,10 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
 
-namespace Spectral.Kernels.Tests;
+namespace Spectral.Kernels.Tests.Linalg;
 
 /// <summary>Both methods on every kind of input: shapes, ranks, degenerate matrices, scales, bad arguments.</summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
@@ -18,21 +21,28 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
             from rank in Gen.Choose(1, Math.Min(rows, columns))
             from trueRank in Gen.Choose(0, Math.Min(rows, columns))
             select (rows, columns, rank, trueRank);
-        Prop.ForAll(shapes.ToArbitrary(), shape =>
-        {
-            (int m, int n, int k, int rank) = shape;
-            var known = new KnownMatrix(Rng, m, n, i => i < rank ? 1.0 / (1 + i) : 0);
-            using Tensor a = Tensor.From(Device, known.Values, (m, n));
-            using SvdResult result = Svd.Compute(a, k, method);
-            VerifyFactors(result, Array.ConvertAll(known.Values, x => (double)x), known.Tail(k), $"{shape}");
-            // The sketch covers everything or a spectrum that falls fast enough: exact to rounding where the true rank fits into it.
-            VerifyValues(result, known.Sigma, rank <= k + 16 ? 1e-5 : 1e-3, $"{shape}");
-            Assert.That(result.NumericalRank, Is.EqualTo(Math.Min(k, rank)));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(60));
+        Prop.ForAll(
+                shapes.ToArbitrary(),
+                shape =>
+                {
+                    (int m, int n, int k, int rank) = shape;
+                    var known = new KnownMatrix(Rng, m, n, i => i < rank ? 1.0 / (1 + i) : 0);
+                    using Tensor a = Tensor.From(Device, known.Values, (m, n));
+                    using SvdResult result = Svd.Compute(a, k, method);
+                    VerifyFactors(result, Array.ConvertAll(known.Values, x => (double)x), known.Tail(k), $"{shape}");
+                    // The sketch covers everything or a spectrum that falls fast enough: exact to rounding where the true rank fits into it.
+                    VerifyValues(result, known.Sigma, rank <= k + 16 ? 1e-5 : 1e-3, $"{shape}");
+                    Assert.That(result.NumericalRank, Is.EqualTo(Math.Min(k, rank)));
+                }
+            )
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(60));
     }
 
     [Test]
-    public void TheWholeDecompositionOfASquareMatrix([ValueSource(nameof(Methods))] SvdMethod method, [Values(1, 2, 33, 150)] int n)
+    public void TheWholeDecompositionOfASquareMatrix(
+        [ValueSource(nameof(Methods))] SvdMethod method,
+        [Values(1, 2, 33, 150)] int n
+    )
     {
         var known = new KnownMatrix(Rng, n, n, i => 1 + i);
         Tensor a = Input(known.Values, (n, n), DType.F32, out double[] values);
@@ -51,18 +61,25 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
         SvdResult[] together = Svd.Compute(matrices, 6, method, options, streams);
         for (int i = 0; i < matrices.Length; i++)
         {
-            using SvdResult alone = Svd.Compute(matrices[i], 6, method, options with { Stream = streams[i] }), one = together[i];
+            using SvdResult alone = Svd.Compute(matrices[i], 6, method, options with { Stream = streams[i] }),
+                one = together[i];
             Assert.That(one.Method, Is.EqualTo(alone.Method));
             Assert.That(one.U.ToArray(), Is.EqualTo(alone.U.ToArray()), $"matrix {i}");
             Assert.That(one.S.ToArray(), Is.EqualTo(alone.S.ToArray()), $"matrix {i}");
             Assert.That(one.Vt.ToArray(), Is.EqualTo(alone.Vt.ToArray()), $"matrix {i}");
         }
-        Assert.That(() => Svd.Compute(matrices, 6, method, options, [1]), Throws.ArgumentException.With.Message.Contains("expected 5"));
+        Assert.That(
+            () => Svd.Compute(matrices, 6, method, options, [1]),
+            Throws.ArgumentException.With.Message.Contains("expected 5")
+        );
         Assert.That(() => Svd.Compute(matrices, 31, method, options), Throws.ArgumentException);
     }
 
     [Test]
-    public void ZerosHaveRankZeroAndOrthonormalVectors([ValueSource(nameof(Methods))] SvdMethod method, [ValueSource(nameof(FloatTypes))] DType type)
+    public void ZerosHaveRankZeroAndOrthonormalVectors(
+        [ValueSource(nameof(Methods))] SvdMethod method,
+        [ValueSource(nameof(FloatTypes))] DType type
+    )
     {
         Tensor a = Input(new float[12 * 9], (12, 9), type, out double[] values);
         using SvdResult result = Svd.Compute(a, 5, method);
@@ -72,10 +89,15 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
     }
 
     [Test]
-    public void ALowRankProductHasExactlyZeroTrailingValues([ValueSource(nameof(Methods))] SvdMethod method, [Values] bool wide)
+    public void ALowRankProductHasExactlyZeroTrailingValues(
+        [ValueSource(nameof(Methods))] SvdMethod method,
+        [Values] bool wide
+    )
     {
         (int m, int n, int rank) = wide ? (120, 300, 6) : (300, 120, 6);
-        Tensor l = Input((m, rank), DType.F32, out _), r = Input((rank, n), DType.F32, out _), a = Output((m, n));
+        Tensor l = Input((m, rank), DType.F32, out _),
+            r = Input((rank, n), DType.F32, out _),
+            a = Output((m, n));
         Gemm.Run(l, false, r, false, a);
         using SvdResult result = Svd.Compute(a, 20, method);
         VerifyFactors(result, Doubles(a), 0, "low rank");
@@ -89,7 +111,8 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
         for (int i = 0; i < 50; i++)
         {
             float x = (float)KnownMatrix.Normal(Rng);
-            for (int j = 0; j < 40; j++) host[i * 40 + j] = j % 3 == 0 ? 0 : x;
+            for (int j = 0; j < 40; j++)
+                host[i * 40 + j] = j % 3 == 0 ? 0 : x;
         }
         Tensor a = Input(host, (50, 40), DType.F32, out double[] values);
         using SvdResult result = Svd.Compute(a, 4, method);
@@ -127,20 +150,28 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
             double[] s = Doubles(result.S);
             // 1e-42 is subnormal: the values themselves then have three digits at most.
             double accuracy = scale < 1e-38 ? 0.02 : 1e-4;
-            for (int i = 0; i < 5; i++) Assert.That(s[i], Is.EqualTo(known.Sigma[i] * scale).Within(accuracy * scale), $"{method} value {i}");
+            for (int i = 0; i < 5; i++)
+                Assert.That(s[i], Is.EqualTo(known.Sigma[i] * scale).Within(accuracy * scale), $"{method} value {i}");
             Assert.That(Deviation(Doubles(result.Vt), 5, 50), Is.LessThanOrEqualTo(1e-5));
         }
     }
 
     [Test]
-    public void NonFiniteValuesAreAnError([ValueSource(nameof(Methods))] SvdMethod method, [ValueSource(nameof(FloatTypes))] DType type, [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float bad)
+    public void NonFiniteValuesAreAnError(
+        [ValueSource(nameof(Methods))] SvdMethod method,
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float bad
+    )
     {
         foreach (int at in new[] { 0, 1234, 37 * 53 - 1 })
         {
             var host = new float[37 * 53];
             host[at] = bad;
             Tensor a = Input(host, (37, 53), type, out _);
-            Assert.That(() => Svd.Compute(a, 3, method), Throws.ArgumentException.With.Message.Contains("a [37, 53] holds NaN or infinite values"));
+            Assert.That(
+                () => Svd.Compute(a, 3, method),
+                Throws.ArgumentException.With.Message.Contains("a [37, 53] holds NaN or infinite values")
+            );
         }
     }
 
@@ -151,13 +182,17 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
     {
         Tensor a = Input((9, 12), DType.F32, out _);
         foreach (SvdMethod method in Methods)
-            Assert.That(() => Svd.Compute(a, rank, method), Throws.ArgumentException.With.Message.Contains($"rank is {rank}, expected 1 to 9"));
+            Assert.That(
+                () => Svd.Compute(a, rank, method),
+                Throws.ArgumentException.With.Message.Contains($"rank is {rank}, expected 1 to 9")
+            );
     }
 
     [Test]
     public void OtherShapesAndTypesAreNamed()
     {
-        Tensor cube = Input((3, 4, 5), DType.F32, out _), integers = Input(new int[6], (2, 3));
+        Tensor cube = Input((3, 4, 5), DType.F32, out _),
+            integers = Input(new int[6], (2, 3));
         Assert.That(() => Svd.Compute(cube, 1), Throws.ArgumentException.With.Message.Contains("[3, 4, 5]"));
         Assert.That(() => Svd.Compute(integers, 1), Throws.ArgumentException.With.Message.Contains("I32"));
     }
@@ -178,7 +213,8 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
     {
         var known = new KnownMatrix(Rng, 40, 40, i => i < 2 ? 5 : 1.0 / i);
         Tensor a = Input(known.Values, (40, 40), DType.F32, out _);
-        using SvdResult together = Svd.Compute(a, 3), apart = Svd.Compute(a, 1);
+        using SvdResult together = Svd.Compute(a, 3),
+            apart = Svd.Compute(a, 1);
         Assert.That((together.HasClusters, apart.HasClusters), Is.EqualTo((true, false)));
     }
 }

@@ -1,4 +1,7 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
@@ -8,7 +11,11 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     private static readonly int[] Lengths = [1, 7, 8, 32, 33, 127, 300];
 
     [Test]
-    public void ForwardMatchesTheReference([ValueSource(nameof(Lengths))] int length, [ValueSource(nameof(FloatTypes))] DType type, [Values(0, 1, 5, 1000)] int window)
+    public void ForwardMatchesTheReference(
+        [ValueSource(nameof(Lengths))] int length,
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values(0, 1, 5, 1000)] int window
+    )
     {
         const int Matrices = 3;
         Tensor scores = Input((1, Matrices, length, length), type, out double[] values, deviation: 4);
@@ -27,7 +34,8 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
         double[] expected = Softmax(values, 40, 0, 1);
         // one F32 rounding of a difference of 1e4 is an error of 1e-3 in the exponent: only sums and order of magnitude are fixed
         float[] actual = scores.ToArray();
-        for (int i = 0; i < 40; i++) Assert.That(actual.Skip(i * 40).Take(i + 1).Sum(), Is.EqualTo(1).Within(0.01));
+        for (int i = 0; i < 40; i++)
+            Assert.That(actual.Skip(i * 40).Take(i + 1).Sum(), Is.EqualTo(1).Within(0.01));
         Verify(scores, expected, expected.Select(p => p * 5e4).ToArray());
     }
 
@@ -35,7 +43,10 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     public void NothingAboveTheDiagonalIsRead([ValueSource(nameof(FloatTypes))] DType type)
     {
         const int Length = 37;
-        float[] host = Enumerable.Range(0, Length * Length).Select(i => i % Length > i / Length ? float.NaN : 0.25f * (i % 5)).ToArray();
+        float[] host = Enumerable
+            .Range(0, Length * Length)
+            .Select(i => i % Length > i / Length ? float.NaN : 0.25f * (i % 5))
+            .ToArray();
         Tensor scores = Input(host, (1, 1, Length, Length), type, out double[] values);
         CausalSoftmax.Forward(scores, Factor);
         double[] expected = Softmax(values, Length, 0);
@@ -48,8 +59,14 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ANaNMakesItsRowNaN([Values(0, 3, 20)] int column)
     {
-        const int Length = 24, Row = 20;
-        Tensor scores = Input(Enumerable.Range(0, Length * Length).Select(i => i == Row * Length + column ? float.NaN : 1f).ToArray(), (1, 1, Length, Length), DType.F32, out _);
+        const int Length = 24,
+            Row = 20;
+        Tensor scores = Input(
+            Enumerable.Range(0, Length * Length).Select(i => i == Row * Length + column ? float.NaN : 1f).ToArray(),
+            (1, 1, Length, Length),
+            DType.F32,
+            out _
+        );
         CausalSoftmax.Forward(scores, 1);
         float[] result = scores.ToArray();
         Assert.That(result[(Row * Length)..(Row * Length + Row + 1)], Is.All.NaN);
@@ -57,17 +74,32 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void BackwardMatchesTheReference([ValueSource(nameof(Lengths))] int length, [ValueSource(nameof(FloatTypes))] DType type, [Values(0, 1, 5)] int window)
+    public void BackwardMatchesTheReference(
+        [ValueSource(nameof(Lengths))] int length,
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values(0, 1, 5)] int window
+    )
     {
         const int Matrices = 2;
-        double[] exact = Softmax(Enumerable.Range(0, Matrices * length * length).Select(_ => Rng.NextDouble() * 8).ToArray(), length, window);
-        Tensor probabilities = Input(Array.ConvertAll(exact, p => (float)p), (1, Matrices, length, length), type, out double[] pv);
+        double[] exact = Softmax(
+            Enumerable.Range(0, Matrices * length * length).Select(_ => Rng.NextDouble() * 8).ToArray(),
+            length,
+            window
+        );
+        Tensor probabilities = Input(
+            Array.ConvertAll(exact, p => (float)p),
+            (1, Matrices, length, length),
+            type,
+            out double[] pv
+        );
         Tensor gradient = Input((1, Matrices, length, length), type, out double[] gv);
         CausalSoftmax.Backward(probabilities, gradient, Factor, window);
-        double[] expected = new double[pv.Length], terms = new double[pv.Length];
+        double[] expected = new double[pv.Length],
+            terms = new double[pv.Length];
         for (int row = 0; row < Matrices * length; row++)
         {
-            double dot = 0, size = 0;
+            double dot = 0,
+                size = 0;
             foreach (int j in Seen(row % length, window))
             {
                 dot += pv[row * length + j] * gv[row * length + j];
@@ -86,11 +118,13 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void BackwardIsTheGradientOfForward([Values(1, 7, 33)] int length)
     {
-        Tensor scores = Input((1, 1, length, length), DType.F32, out double[] sv), gradient = Input((1, 1, length, length), DType.F32, out double[] gv);
+        Tensor scores = Input((1, 1, length, length), DType.F32, out double[] sv),
+            gradient = Input((1, 1, length, length), DType.F32, out double[] gv);
         CausalSoftmax.Forward(scores, Factor);
         CausalSoftmax.Backward(scores, gradient, Factor);
         double[] direction = sv.Select(_ => Rng.NextDouble() - 0.5).ToArray();
-        double Value(double h) => Softmax(sv.Select((s, i) => s + h * direction[i]).ToArray(), length, 0).Zip(gv, (p, g) => p * g).Sum();
+        double Value(double h) =>
+            Softmax(sv.Select((s, i) => s + h * direction[i]).ToArray(), length, 0).Zip(gv, (p, g) => p * g).Sum();
         double numeric = (Value(1e-5) - Value(-1e-5)) / 2e-5;
         double[] terms = gradient.ToArray().Select((g, i) => g * direction[i]).ToArray();
         // 1e-5: F32 rounding of a few thousand gradient elements and the truncation of the differences
@@ -104,14 +138,30 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     public void WhatDoesNotFitIsNamed()
     {
         Tensor scores = Output((1, 1, 4, 4));
-        Assert.That(() => CausalSoftmax.Forward(Output((1, 1, 4, 5)), 1), Throws.ArgumentException.With.Message.Contains("scores is [1, 1, 4, 5]"));
-        Assert.That(() => CausalSoftmax.Forward(Output((4, 4)), 1), Throws.ArgumentException.With.Message.Contains("scores is [4, 4]"));
-        Assert.That(() => CausalSoftmax.Forward(scores, 0), Throws.ArgumentException.With.Message.Contains("scale is 0"));
-        Assert.That(() => CausalSoftmax.Forward(scores, 1, -1), Throws.ArgumentException.With.Message.Contains("window is -1"));
-        Assert.That(() => CausalSoftmax.Backward(scores, Output((1, 1, 4, 4), DType.BF16), 1), Throws.ArgumentException.With.Message.Contains("gradient is BF16, expected F32"));
+        Assert.That(
+            () => CausalSoftmax.Forward(Output((1, 1, 4, 5)), 1),
+            Throws.ArgumentException.With.Message.Contains("scores is [1, 1, 4, 5]")
+        );
+        Assert.That(
+            () => CausalSoftmax.Forward(Output((4, 4)), 1),
+            Throws.ArgumentException.With.Message.Contains("scores is [4, 4]")
+        );
+        Assert.That(
+            () => CausalSoftmax.Forward(scores, 0),
+            Throws.ArgumentException.With.Message.Contains("scale is 0")
+        );
+        Assert.That(
+            () => CausalSoftmax.Forward(scores, 1, -1),
+            Throws.ArgumentException.With.Message.Contains("window is -1")
+        );
+        Assert.That(
+            () => CausalSoftmax.Backward(scores, Output((1, 1, 4, 4), DType.BF16), 1),
+            Throws.ArgumentException.With.Message.Contains("gradient is BF16, expected F32")
+        );
     }
 
-    private static IEnumerable<int> Seen(int query, int window) => Enumerable.Range(0, query + 1).Where(j => window == 0 || query - j < window);
+    private static IEnumerable<int> Seen(int query, int window) =>
+        Enumerable.Range(0, query + 1).Where(j => window == 0 || query - j < window);
 
     private static double[] Softmax(double[] scores, int length, int window, double scale = Factor)
     {
@@ -119,8 +169,10 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
         for (int row = 0; row < scores.Length / length; row++)
         {
             int[] seen = Seen(row % length, window).ToArray();
-            double max = seen.Max(j => scale * scores[row * length + j]), sum = seen.Sum(j => Math.Exp(scale * scores[row * length + j] - max));
-            foreach (int j in seen) result[row * length + j] = Math.Exp(scale * scores[row * length + j] - max) / sum;
+            double max = seen.Max(j => scale * scores[row * length + j]),
+                sum = seen.Sum(j => Math.Exp(scale * scores[row * length + j] - max));
+            foreach (int j in seen)
+                result[row * length + j] = Math.Exp(scale * scores[row * length + j] - max) / sum;
         }
         return result;
     }

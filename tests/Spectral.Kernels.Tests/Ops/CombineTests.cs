@@ -1,4 +1,7 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class CombineTests(DeviceKind kind) : DeviceTest(kind)
@@ -8,13 +11,20 @@ public sealed class CombineTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AddsWithFactors([ValueSource(nameof(Sizes))] int count)
     {
-        Tensor x = Input(count, DType.F32, out double[] xv), y = Input(count, DType.F32, out double[] yv), z = Output(count), alone = Output(count);
+        Tensor x = Input(count, DType.F32, out double[] xv),
+            y = Input(count, DType.F32, out double[] yv),
+            z = Output(count),
+            alone = Output(count);
         (double alpha, double beta) = (0.3f, -1.7f);
 
         Combine.Run(x, 0.3f, y, -1.7f, z);
         Combine.Run(x, 0.3f, null, 0, alone);
 
-        Verify(z, xv.Zip(yv, (a, b) => alpha * a + beta * b).ToArray(), xv.Zip(yv, (a, b) => Math.Abs(alpha * a) + Math.Abs(beta * b)).ToArray());
+        Verify(
+            z,
+            xv.Zip(yv, (a, b) => alpha * a + beta * b).ToArray(),
+            xv.Zip(yv, (a, b) => Math.Abs(alpha * a) + Math.Abs(beta * b)).ToArray()
+        );
         Verify(alone, Array.ConvertAll(xv, a => alpha * a));
         Combine.Run(x, 0.3f, y, -1.7f, y);
         Combine.Run(x, 0.3f, null, 0, x);
@@ -23,15 +33,23 @@ public sealed class CombineTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void AddsTheIdentityToEachMatrix([ValueSource(nameof(Matrices))] (int Rows, int Columns) size, [Values(1, 3)] int batch)
+    public void AddsTheIdentityToEachMatrix(
+        [ValueSource(nameof(Matrices))] (int Rows, int Columns) size,
+        [Values(1, 3)] int batch
+    )
     {
         Shape shape = batch == 1 ? (size.Rows, size.Columns) : (batch, size.Rows, size.Columns);
-        Tensor x = Input(shape, DType.F32, out double[] values), z = Output(shape);
+        Tensor x = Input(shape, DType.F32, out double[] values),
+            z = Output(shape);
 
         Combine.AddIdentity(x, -1, 2.5f, z);
 
         bool OnDiagonal(int at) => at / size.Columns % size.Rows == at % size.Columns;
-        Verify(z, values.Select((value, at) => -value + (OnDiagonal(at) ? 2.5 : 0)).ToArray(), values.Select((value, at) => Math.Abs(value) + (OnDiagonal(at) ? 2.5 : 0)).ToArray());
+        Verify(
+            z,
+            values.Select((value, at) => -value + (OnDiagonal(at) ? 2.5 : 0)).ToArray(),
+            values.Select((value, at) => Math.Abs(value) + (OnDiagonal(at) ? 2.5 : 0)).ToArray()
+        );
     }
 
     [Test]
@@ -41,8 +59,17 @@ public sealed class CombineTests(DeviceKind kind) : DeviceTest(kind)
     public void WhatDoesNotFitIsNamed()
     {
         Tensor x = Output((2, 4));
-        Assert.That(() => Combine.Run(x, 1, Output(8), 1, x), Throws.ArgumentException.With.Message.Contains("y is [8], expected [2, 4]"));
-        Assert.That(() => Combine.Run(x, 1, x, 1, Output((2, 4), DType.BF16)), Throws.ArgumentException.With.Message.Contains("z is BF16, expected F32"));
-        Assert.That(() => Combine.AddIdentity(Output(4), 1, 1, Output(4)), Throws.ArgumentException.With.Message.Contains("x is [4], expected a matrix"));
+        Assert.That(
+            () => Combine.Run(x, 1, Output(8), 1, x),
+            Throws.ArgumentException.With.Message.Contains("y is [8], expected [2, 4]")
+        );
+        Assert.That(
+            () => Combine.Run(x, 1, x, 1, Output((2, 4), DType.BF16)),
+            Throws.ArgumentException.With.Message.Contains("z is BF16, expected F32")
+        );
+        Assert.That(
+            () => Combine.AddIdentity(Output(4), 1, 1, Output(4)),
+            Throws.ArgumentException.With.Message.Contains("x is [4], expected a matrix")
+        );
     }
 }

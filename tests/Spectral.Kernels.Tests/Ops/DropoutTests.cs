@@ -1,4 +1,7 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class DropoutTests(DeviceKind kind) : DeviceTest(kind)
@@ -6,24 +9,45 @@ public sealed class DropoutTests(DeviceKind kind) : DeviceTest(kind)
     /// <summary>The mask's definition: 16 of the 128 bits that Philox makes of the number of the element's group of 8.</summary>
     internal static bool Keeps(ulong seed, ulong offset, uint stream, double probability, long element)
     {
-        ulong high = stream + (offset << 32), group = (ulong)element / 8;
-        uint[] words = Philox((uint)seed, (uint)(seed >> 32), (uint)group, (uint)(group >> 32), (uint)high, (uint)(high >> 32));
+        ulong high = stream + (offset << 32),
+            group = (ulong)element / 8;
+        uint[] words = Philox(
+            (uint)seed,
+            (uint)(seed >> 32),
+            (uint)group,
+            (uint)(group >> 32),
+            (uint)high,
+            (uint)(high >> 32)
+        );
         int at = (int)(element % 8);
         return (words[at / 2] >> (16 * (at % 2)) & 0xffff) >= Math.Round(probability * 65536);
     }
 
     [Test]
-    public void MatchesTheReference([ValueSource(nameof(Sizes))] int count, [ValueSource(nameof(FloatTypes))] DType type, [Values(0, 0.1, 0.5, 0.99)] double probability)
+    public void MatchesTheReference(
+        [ValueSource(nameof(Sizes))] int count,
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values(0, 0.1, 0.5, 0.99)] double probability
+    )
     {
         using var state = new StepState(Device);
         state.SeedDropout(0x123456789abcdef, 7);
         var mask = new DropoutMask(state, 42, probability);
-        Tensor x = Input(count, type, out double[] xs), y = Output(count, type), sum = Input(count, type, out double[] sums);
-        double[] expected = xs.Select((value, i) => Keeps(0x123456789abcdef, 7, 42, probability, i) ? value * mask.Factor : 0).ToArray();
+        Tensor x = Input(count, type, out double[] xs),
+            y = Output(count, type),
+            sum = Input(count, type, out double[] sums);
+        double[] expected = xs.Select(
+                (value, i) => Keeps(0x123456789abcdef, 7, 42, probability, i) ? value * mask.Factor : 0
+            )
+            .ToArray();
         Dropout.Run(x, y, mask);
         Verify(y, expected);
         Dropout.Run(x, sum, mask, accumulate: true);
-        Verify(sum, expected.Zip(sums, (a, b) => a + b).ToArray(), expected.Zip(sums, (a, b) => Math.Abs(a) + Math.Abs(b)).ToArray());
+        Verify(
+            sum,
+            expected.Zip(sums, (a, b) => a + b).ToArray(),
+            expected.Zip(sums, (a, b) => Math.Abs(a) + Math.Abs(b)).ToArray()
+        );
         Dropout.Run(x, x, mask, factor: 1);
         Verify(x, expected.Select(value => value / mask.Factor).ToArray());
     }
@@ -34,7 +58,8 @@ public sealed class DropoutTests(DeviceKind kind) : DeviceTest(kind)
         const int count = 100_000;
         using var state = new StepState(Device);
         state.SeedDropout(1);
-        Tensor ones = Input(Enumerable.Repeat(1f, count).ToArray(), count, DType.F32, out _), y = Output(count);
+        Tensor ones = Input(Enumerable.Repeat(1f, count).ToArray(), count, DType.F32, out _),
+            y = Output(count);
         float[] Run(uint stream)
         {
             Dropout.Run(ones, y, new DropoutMask(state, stream, 0.3));
@@ -61,11 +86,21 @@ public sealed class DropoutTests(DeviceKind kind) : DeviceTest(kind)
     {
         using var state = new StepState(Device);
         var mask = new DropoutMask(state, 0, 0.5);
-        Tensor x = Input(4, DType.F32, out _), y = Output(5), half = Output(4, DType.BF16);
-        void Names(string argument, Action call) => Assert.That(call, Throws.InstanceOf<ArgumentException>().With.Property(nameof(ArgumentException.ParamName)).EqualTo(argument));
+        Tensor x = Input(4, DType.F32, out _),
+            y = Output(5),
+            half = Output(4, DType.BF16);
+        void Names(string argument, Action call) =>
+            Assert.That(
+                call,
+                Throws
+                    .InstanceOf<ArgumentException>()
+                    .With.Property(nameof(ArgumentException.ParamName))
+                    .EqualTo(argument)
+            );
         Names("y", () => Dropout.Run(x, y, mask));
         Names("y", () => Dropout.Run(x, half, mask));
-        foreach (double probability in new[] { -0.1, 1, double.NaN }) Names("Probability", () => _ = new DropoutMask(state, 0, probability));
+        foreach (double probability in new[] { -0.1, 1, double.NaN })
+            Names("Probability", () => _ = new DropoutMask(state, 0, probability));
     }
 
     // Salmon, Moraes, Dror, Shaw 2011.
@@ -74,7 +109,8 @@ public sealed class DropoutTests(DeviceKind kind) : DeviceTest(kind)
         uint[] c = [.. counter];
         for (int round = 0; round < 10; round++)
         {
-            ulong a = 0xD2511F53UL * c[0], b = 0xCD9E8D57UL * c[2];
+            ulong a = 0xD2511F53UL * c[0],
+                b = 0xCD9E8D57UL * c[2];
             c = [(uint)(b >> 32) ^ c[1] ^ key0, (uint)b, (uint)(a >> 32) ^ c[3] ^ key1, (uint)a];
             (key0, key1) = (key0 + 0x9E3779B9, key1 + 0xBB67AE85);
         }

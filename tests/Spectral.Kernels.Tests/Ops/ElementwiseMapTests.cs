@@ -1,11 +1,17 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class ElementwiseMapTests(DeviceKind kind) : DeviceTest(kind)
 {
     private const float Floor = 0.2f;
 
-    private static readonly Dictionary<MapFunction, (Func<double, double> Value, Func<double, double> Slope)> Functions = new()
+    private static readonly Dictionary<
+        MapFunction,
+        (Func<double, double> Value, Func<double, double> Slope)
+    > Functions = new()
     {
         [MapFunction.Reciprocal] = (x => 1 / x, x => -1 / (x * x)),
         [MapFunction.Sqrt] = (x => Math.Sqrt(Math.Max(x, Floor)), x => x > Floor ? 0.5 / Math.Sqrt(x) : 0),
@@ -22,7 +28,8 @@ public sealed class ElementwiseMapTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void Applies([ValueSource(nameof(All))] MapFunction function, [ValueSource(nameof(Sizes))] int count)
     {
-        Tensor x = Input(count, DType.F32, out double[] values), y = Output(count);
+        Tensor x = Input(count, DType.F32, out double[] values),
+            y = Output(count);
         ElementwiseMap.Forward(x, y, function, Floor);
         Verify(y, Array.ConvertAll(values, value => Functions[function].Value(value)));
         ElementwiseMap.Forward(x, x, function, Floor);
@@ -30,17 +37,28 @@ public sealed class ElementwiseMapTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void PassesGradientsBack([ValueSource(nameof(All))] MapFunction function, [ValueSource(nameof(Sizes))] int count)
+    public void PassesGradientsBack(
+        [ValueSource(nameof(All))] MapFunction function,
+        [ValueSource(nameof(Sizes))] int count
+    )
     {
-        Tensor x = Input(count, DType.F32, out double[] values), dy = Input(count, DType.F32, out double[] upstream);
-        Tensor dx = Output(count), sum = Input(count, DType.F32, out double[] before);
-        double[] expected = values.Zip(upstream, (value, gradient) => gradient * Functions[function].Slope(value)).ToArray();
+        Tensor x = Input(count, DType.F32, out double[] values),
+            dy = Input(count, DType.F32, out double[] upstream);
+        Tensor dx = Output(count),
+            sum = Input(count, DType.F32, out double[] before);
+        double[] expected = values
+            .Zip(upstream, (value, gradient) => gradient * Functions[function].Slope(value))
+            .ToArray();
 
         ElementwiseMap.Backward(x, dy, dx, function, Floor);
         ElementwiseMap.Backward(x, dy, sum, function, Floor, accumulate: true);
 
         Verify(dx, expected);
-        Verify(sum, expected.Zip(before, (e, b) => e + b).ToArray(), expected.Zip(before, (e, b) => Math.Abs(e) + Math.Abs(b)).ToArray());
+        Verify(
+            sum,
+            expected.Zip(before, (e, b) => e + b).ToArray(),
+            expected.Zip(before, (e, b) => Math.Abs(e) + Math.Abs(b)).ToArray()
+        );
         ElementwiseMap.Backward(x, dy, dy, function, Floor);
         Assert.That(dy.ToArray(), Is.EqualTo(dx.ToArray()), "in place");
     }
@@ -57,16 +75,30 @@ public sealed class ElementwiseMapTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EdgesAreAsStated()
     {
-        Tensor x = Input([0, float.NaN, -1, float.PositiveInfinity], 4, DType.F32, out _), ones = Input([1f, 1, 1, 1], 4, DType.F32, out _), y = Output(4);
+        Tensor x = Input([0, float.NaN, -1, float.PositiveInfinity], 4, DType.F32, out _),
+            ones = Input([1f, 1, 1, 1], 4, DType.F32, out _),
+            y = Output(4);
         Assert.Multiple(() =>
         {
-            Assert.That(Forward(MapFunction.Reciprocal), Is.EqualTo(new[] { float.PositiveInfinity, float.NaN, -1, 0 }));
+            Assert.That(
+                Forward(MapFunction.Reciprocal),
+                Is.EqualTo(new[] { float.PositiveInfinity, float.NaN, -1, 0 })
+            );
             Assert.That(Forward(MapFunction.Sqrt), Is.EqualTo(new[] { 0, float.NaN, 0, float.PositiveInfinity }));
-            Assert.That(Forward(MapFunction.Exp), Is.EqualTo(new[] { 1, float.NaN, (float)Math.Exp(-1), float.PositiveInfinity }).Within(1).Ulps);
+            Assert.That(
+                Forward(MapFunction.Exp),
+                Is.EqualTo(new[] { 1, float.NaN, (float)Math.Exp(-1), float.PositiveInfinity }).Within(1).Ulps
+            );
             Assert.That(Forward(MapFunction.Max), Is.EqualTo(new[] { 0, float.NaN, 0, float.PositiveInfinity }));
             Assert.That(Forward(MapFunction.Sign), Is.EqualTo(new[] { 0, float.NaN, -1, 1 }));
-            Assert.That(Forward(MapFunction.Cos), Is.EqualTo(new[] { 1, float.NaN, (float)Math.Cos(-1), float.NaN }).Within(2).Ulps);
-            Assert.That(Forward(MapFunction.Sin), Is.EqualTo(new[] { 0, float.NaN, (float)Math.Sin(-1), float.NaN }).Within(2).Ulps);
+            Assert.That(
+                Forward(MapFunction.Cos),
+                Is.EqualTo(new[] { 1, float.NaN, (float)Math.Cos(-1), float.NaN }).Within(2).Ulps
+            );
+            Assert.That(
+                Forward(MapFunction.Sin),
+                Is.EqualTo(new[] { 0, float.NaN, (float)Math.Sin(-1), float.NaN }).Within(2).Ulps
+            );
             Assert.That(Backward(MapFunction.Sqrt), Is.EqualTo(new float[] { 0, 0, 0, 0 }));
             Assert.That(Backward(MapFunction.Max), Is.EqualTo(new float[] { 0, 0, 0, 1 }));
         });
@@ -91,9 +123,18 @@ public sealed class ElementwiseMapTests(DeviceKind kind) : DeviceTest(kind)
     public void WhatDoesNotFitIsNamed()
     {
         Tensor x = Output(4);
-        Assert.That(() => ElementwiseMap.Forward(x, Output(2), MapFunction.Exp), Throws.ArgumentException.With.Message.Contains("y is [2], expected [4]"));
-        Assert.That(() => ElementwiseMap.Backward(x, Output(2), x, MapFunction.Exp), Throws.ArgumentException.With.Message.Contains("dy is [2], expected [4]"));
-        Assert.That(() => ElementwiseMap.Backward(x, x, Output(4, DType.BF16), MapFunction.Exp), Throws.ArgumentException.With.Message.Contains("dx is BF16, expected F32"));
+        Assert.That(
+            () => ElementwiseMap.Forward(x, Output(2), MapFunction.Exp),
+            Throws.ArgumentException.With.Message.Contains("y is [2], expected [4]")
+        );
+        Assert.That(
+            () => ElementwiseMap.Backward(x, Output(2), x, MapFunction.Exp),
+            Throws.ArgumentException.With.Message.Contains("dy is [2], expected [4]")
+        );
+        Assert.That(
+            () => ElementwiseMap.Backward(x, x, Output(4, DType.BF16), MapFunction.Exp),
+            Throws.ArgumentException.With.Message.Contains("dx is BF16, expected F32")
+        );
         Assert.That(() => ElementwiseMap.Forward(x, x, (MapFunction)99), Throws.TypeOf<ArgumentOutOfRangeException>());
     }
 }

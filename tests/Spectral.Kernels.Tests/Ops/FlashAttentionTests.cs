@@ -1,11 +1,23 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
 {
     // batch, heads, key/value heads, length, head dimension: single and several tiles of 32, 64 and 128, ragged ends, both kernel widths
     private static readonly (int B, int H, int KV, int S, int D)[] Cases =
-        [(1, 1, 1, 1, 8), (2, 4, 2, 7, 16), (1, 6, 2, 33, 64), (2, 2, 1, 127, 40), (1, 2, 2, 130, 128), (1, 3, 1, 65, 72), (1, 2, 1, 257, 64), (1, 1, 1, 1000, 96)];
+    [
+        (1, 1, 1, 1, 8),
+        (2, 4, 2, 7, 16),
+        (1, 6, 2, 33, 64),
+        (2, 2, 1, 127, 40),
+        (1, 2, 2, 130, 128),
+        (1, 3, 1, 65, 72),
+        (1, 2, 1, 257, 64),
+        (1, 1, 1, 1000, 96),
+    ];
 
     // A window inside a tile, one over several tiles, one longer than most of the sequences.
     private static readonly int[] Windows = [0, 5, 70, 150];
@@ -14,11 +26,17 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     private static double Rounding(int terms, int roundings = 1) => roundings * (1 << 13) / Math.Sqrt(terms) + 1;
 
     [Test]
-    public void ForwardMatchesTheReference([ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size, [ValueSource(nameof(Windows))] int window, [Values(Placed.Alone, Placed.Aligned)] Placed placed)
+    public void ForwardMatchesTheReference(
+        [ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size,
+        [ValueSource(nameof(Windows))] int window,
+        [Values(Placed.Alone, Placed.Aligned)] Placed placed
+    )
     {
         (int b, int h, int kv, int s, int d) = size;
-        Tensor q = Input((b, h, s, d), DType.BF16, out double[] qv), k = Input((b, kv, s, d), DType.BF16, out double[] kvs);
-        ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv), output = OutputColumns(b * s, h * d, DType.BF16, placed);
+        Tensor q = Input((b, h, s, d), DType.BF16, out double[] qv),
+            k = Input((b, kv, s, d), DType.BF16, out double[] kvs);
+        ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv),
+            output = OutputColumns(b * s, h * d, DType.BF16, placed);
         Tensor lse = Output((b, h, s));
         FlashAttention.Forward(q, k, v, output, lse, window);
         Expected expected = new(size, qv, kvs, vv, window);
@@ -28,16 +46,29 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void BackwardMatchesTheReference([ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size, [ValueSource(nameof(Windows))] int window, [Values(Placed.Alone, Placed.Aligned)] Placed placed)
+    public void BackwardMatchesTheReference(
+        [ValueSource(nameof(Cases))] (int B, int H, int KV, int S, int D) size,
+        [ValueSource(nameof(Windows))] int window,
+        [Values(Placed.Alone, Placed.Aligned)] Placed placed
+    )
     {
         (int b, int h, int kv, int s, int d) = size;
-        Tensor q = Input((b, h, s, d), DType.BF16, out double[] qv), k = Input((b, kv, s, d), DType.BF16, out double[] kvs);
-        ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv), dOutput = InputColumns(b * s, h * d, DType.BF16, placed, out double[] dov);
+        Tensor q = Input((b, h, s, d), DType.BF16, out double[] qv),
+            k = Input((b, kv, s, d), DType.BF16, out double[] kvs);
+        ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv),
+            dOutput = InputColumns(b * s, h * d, DType.BF16, placed, out double[] dov);
         Expected expected = new(size, qv, kvs, vv, window);
-        ColumnRange output = OutputColumns(b * s, h * d, DType.BF16, placed), dv = OutputColumns(b * s, kv * d, DType.BF16, placed);
-        CopyBlock.Run(Input(Array.ConvertAll(expected.Output, x => (float)x), (b * s, h * d), DType.BF16, out _), output.Matrix, 0, output.From);
+        ColumnRange output = OutputColumns(b * s, h * d, DType.BF16, placed),
+            dv = OutputColumns(b * s, kv * d, DType.BF16, placed);
+        CopyBlock.Run(
+            Input(Array.ConvertAll(expected.Output, x => (float)x), (b * s, h * d), DType.BF16, out _),
+            output.Matrix,
+            0,
+            output.From
+        );
         Tensor lse = Input(Array.ConvertAll(expected.Lse, x => (float)x), (b, h, s), DType.F32, out _);
-        Tensor dq = Output((b, h, s, d), DType.BF16), dk = Output((b, kv, s, d), DType.BF16);
+        Tensor dq = Output((b, h, s, d), DType.BF16),
+            dk = Output((b, kv, s, d), DType.BF16);
         FlashAttention.Backward(q, k, v, output, lse, dOutput, dq, dk, dv, window);
         expected.Differentiate(dov);
         // a second rounding: delta comes from the rounded output
@@ -49,9 +80,13 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void LargeScoresDoNotOverflow()
     {
-        const int S = 70, D = 64;
-        Tensor q = Input((1, 1, S, D), DType.BF16, out double[] qv, deviation: 20), k = Input((1, 1, S, D), DType.BF16, out double[] kv, deviation: 20), v = Input((S, D), DType.BF16, out double[] vv);
-        Tensor output = Output((S, D), DType.BF16), lse = Output((1, 1, S));
+        const int S = 70,
+            D = 64;
+        Tensor q = Input((1, 1, S, D), DType.BF16, out double[] qv, deviation: 20),
+            k = Input((1, 1, S, D), DType.BF16, out double[] kv, deviation: 20),
+            v = Input((S, D), DType.BF16, out double[] vv);
+        Tensor output = Output((S, D), DType.BF16),
+            lse = Output((1, 1, S));
         FlashAttention.Forward(q, k, v, output, lse);
         Expected expected = new((1, 1, 1, S, D), qv, kv, vv, 0);
         // scores of thousands: their own F32 rounding is an absolute error of the exponents
@@ -63,23 +98,37 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ANaNStaysInTheRowsThatSeeIt()
     {
-        const int S = 70, D = 64, Bad = 40;
-        Tensor q = Input((1, 1, S, D), DType.BF16, out _), v = Input((S, D), DType.BF16, out _), output = Output((S, D), DType.BF16), lse = Output((1, 1, S));
+        const int S = 70,
+            D = 64,
+            Bad = 40;
+        Tensor q = Input((1, 1, S, D), DType.BF16, out _),
+            v = Input((S, D), DType.BF16, out _),
+            output = Output((S, D), DType.BF16),
+            lse = Output((1, 1, S));
         float[] keys = Input((1, 1, S, D), DType.F32, out _).ToArray();
         keys[Bad * D] = float.NaN;
         FlashAttention.Forward(q, Input(keys, (1, 1, S, D), DType.BF16, out _), v, output, lse);
         float[] result = output.ToArray();
-        for (int row = 0; row < S; row++) Assert.That(result.AsSpan(row * D, D).ToArray(), row < Bad ? Is.All.Not.NaN : Is.All.NaN, $"row {row}");
+        for (int row = 0; row < S; row++)
+            Assert.That(result.AsSpan(row * D, D).ToArray(), row < Bad ? Is.All.Not.NaN : Is.All.NaN, $"row {row}");
     }
 
     [Test]
     public void TheSameInputsGiveTheSameBits()
     {
-        const int S = 200, D = 128;
-        Tensor q = Input((1, 4, S, D), DType.BF16, out _), k = Input((1, 2, S, D), DType.BF16, out _), v = Input((S, 2 * D), DType.BF16, out _), g = Input((S, 4 * D), DType.BF16, out _);
+        const int S = 200,
+            D = 128;
+        Tensor q = Input((1, 4, S, D), DType.BF16, out _),
+            k = Input((1, 2, S, D), DType.BF16, out _),
+            v = Input((S, 2 * D), DType.BF16, out _),
+            g = Input((S, 4 * D), DType.BF16, out _);
         float[][] Run()
         {
-            Tensor o = Output((S, 4 * D), DType.BF16), lse = Output((1, 4, S)), dq = Output((1, 4, S, D), DType.BF16), dk = Output((1, 2, S, D), DType.BF16), dv = Output((S, 2 * D), DType.BF16);
+            Tensor o = Output((S, 4 * D), DType.BF16),
+                lse = Output((1, 4, S)),
+                dq = Output((1, 4, S, D), DType.BF16),
+                dk = Output((1, 2, S, D), DType.BF16),
+                dv = Output((S, 2 * D), DType.BF16);
             FlashAttention.Forward(q, k, v, o, lse);
             FlashAttention.Backward(q, k, v, o, lse, g, dq, dk, dv);
             return [o.ToArray(), lse.ToArray(), dq.ToArray(), dk.ToArray(), dv.ToArray()];
@@ -90,7 +139,11 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EmptyWork()
     {
-        Tensor q = Output((0, 4, 3, 8), DType.BF16), k = Output((0, 2, 3, 8), DType.BF16), v = Output((0, 16), DType.BF16), o = Output((0, 32), DType.BF16), lse = Output((0, 4, 3));
+        Tensor q = Output((0, 4, 3, 8), DType.BF16),
+            k = Output((0, 2, 3, 8), DType.BF16),
+            v = Output((0, 16), DType.BF16),
+            o = Output((0, 32), DType.BF16),
+            lse = Output((0, 4, 3));
         FlashAttention.Forward(q, k, v, o, lse);
         FlashAttention.Backward(q, k, v, o, lse, o, q, k, v);
     }
@@ -102,11 +155,33 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         try
         {
             Attention.Variant = null;
-            Assert.That(Attention.Choose(Device, DType.BF16, 64), Is.EqualTo(Device.Kind == DeviceKind.Cuda ? AttentionVariant.Fused : AttentionVariant.Composed));
+            Assert.That(
+                Attention.Choose(Device, DType.BF16, 64),
+                Is.EqualTo(Device.Kind == DeviceKind.Cuda ? AttentionVariant.Fused : AttentionVariant.Composed)
+            );
             Attention.Variant = AttentionVariant.Fused;
-            Assert.That(new[] { Attention.Choose(Device, DType.BF16, 128), Attention.Choose(Device, DType.BF16, 136), Attention.Choose(Device, DType.BF16, 4), Attention.Choose(Device, DType.F32, 64) },
-                Is.EqualTo(new[] { AttentionVariant.Fused, AttentionVariant.Composed, AttentionVariant.Composed, AttentionVariant.Composed }));
-            Assert.That(Device.Variants.All.Select(use => use.ToString()), Has.Some.StartsWith("attention f32: composed (fused does not apply: "));
+            Assert.That(
+                new[]
+                {
+                    Attention.Choose(Device, DType.BF16, 128),
+                    Attention.Choose(Device, DType.BF16, 136),
+                    Attention.Choose(Device, DType.BF16, 4),
+                    Attention.Choose(Device, DType.F32, 64),
+                },
+                Is.EqualTo(
+                    new[]
+                    {
+                        AttentionVariant.Fused,
+                        AttentionVariant.Composed,
+                        AttentionVariant.Composed,
+                        AttentionVariant.Composed,
+                    }
+                )
+            );
+            Assert.That(
+                Device.Variants.All.Select(use => use.ToString()),
+                Has.Some.StartsWith("attention f32: composed (fused does not apply: ")
+            );
             Attention.Variant = AttentionVariant.Composed;
             Assert.That(Attention.NameOf(Attention.Choose(Device, DType.BF16, 64)), Is.EqualTo("composed"));
         }
@@ -119,25 +194,64 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Tensor q = Output((1, 4, 3, 8), DType.BF16), k = Output((1, 2, 3, 8), DType.BF16), v = Output((3, 16), DType.BF16), o = Output((3, 32), DType.BF16), lse = Output((1, 4, 3));
-        Assert.That(() => FlashAttention.Forward(Output((1, 4, 3, 8)), k, v, o, lse), Throws.ArgumentException.With.Message.Contains("q is F32, expected BF16"));
-        Assert.That(() => FlashAttention.Forward(Output((1, 4, 3, 12), DType.BF16), k, v, o, lse), Throws.ArgumentException.With.Message.Contains("a multiple of 8 up to 128"));
-        Assert.That(() => FlashAttention.Forward(q, Output((1, 3, 3, 8), DType.BF16), v, o, lse), Throws.ArgumentException.With.Message.Contains("4 query heads with 3 key/value heads"));
-        Assert.That(() => FlashAttention.Forward(q, k, o, o, lse), Throws.ArgumentException.With.Message.Contains("v is columns 0 to 32 of [3, 32], expected 16 columns"));
-        Assert.That(() => FlashAttention.Forward(q, k, v, q, lse), Throws.ArgumentException.With.Message.Contains("output is [1, 4, 3, 8], expected [3, any]"));
-        Assert.That(() => FlashAttention.Forward(q, k, v, o, Output((1, 4, 4))), Throws.ArgumentException.With.Message.Contains("lse is [1, 4, 4], expected [1, 4, 3]"));
-        Assert.That(() => FlashAttention.Forward(q, k, v, o, lse, -1), Throws.ArgumentException.With.Message.Contains("window is -1"));
-        Assert.That(() => FlashAttention.Backward(q, k, v, o, lse, q, q, k, v), Throws.ArgumentException.With.Message.Contains("dOutput is [1, 4, 3, 8], expected [3, any]"));
-        Assert.That(() => FlashAttention.Backward(q, k, v, o, lse, o, q, k, k), Throws.ArgumentException.With.Message.Contains("dv is [1, 2, 3, 8], expected [3, any]"));
+        Tensor q = Output((1, 4, 3, 8), DType.BF16),
+            k = Output((1, 2, 3, 8), DType.BF16),
+            v = Output((3, 16), DType.BF16),
+            o = Output((3, 32), DType.BF16),
+            lse = Output((1, 4, 3));
+        Assert.That(
+            () => FlashAttention.Forward(Output((1, 4, 3, 8)), k, v, o, lse),
+            Throws.ArgumentException.With.Message.Contains("q is F32, expected BF16")
+        );
+        Assert.That(
+            () => FlashAttention.Forward(Output((1, 4, 3, 12), DType.BF16), k, v, o, lse),
+            Throws.ArgumentException.With.Message.Contains("a multiple of 8 up to 128")
+        );
+        Assert.That(
+            () => FlashAttention.Forward(q, Output((1, 3, 3, 8), DType.BF16), v, o, lse),
+            Throws.ArgumentException.With.Message.Contains("4 query heads with 3 key/value heads")
+        );
+        Assert.That(
+            () => FlashAttention.Forward(q, k, o, o, lse),
+            Throws.ArgumentException.With.Message.Contains("v is columns 0 to 32 of [3, 32], expected 16 columns")
+        );
+        Assert.That(
+            () => FlashAttention.Forward(q, k, v, q, lse),
+            Throws.ArgumentException.With.Message.Contains("output is [1, 4, 3, 8], expected [3, any]")
+        );
+        Assert.That(
+            () => FlashAttention.Forward(q, k, v, o, Output((1, 4, 4))),
+            Throws.ArgumentException.With.Message.Contains("lse is [1, 4, 4], expected [1, 4, 3]")
+        );
+        Assert.That(
+            () => FlashAttention.Forward(q, k, v, o, lse, -1),
+            Throws.ArgumentException.With.Message.Contains("window is -1")
+        );
+        Assert.That(
+            () => FlashAttention.Backward(q, k, v, o, lse, q, q, k, v),
+            Throws.ArgumentException.With.Message.Contains("dOutput is [1, 4, 3, 8], expected [3, any]")
+        );
+        Assert.That(
+            () => FlashAttention.Backward(q, k, v, o, lse, o, q, k, k),
+            Throws.ArgumentException.With.Message.Contains("dv is [1, 2, 3, 8], expected [3, any]")
+        );
         var odd = new ColumnRange(Output((3, 24), DType.BF16), 4, 16);
-        Assert.That(() => FlashAttention.Forward(q, k, odd, o, lse), Throws.ArgumentException.With.Message.Contains("v is columns 4 to 20 of [3, 24], expected rows of whole 16-byte units at a 16-byte address"));
+        Assert.That(
+            () => FlashAttention.Forward(q, k, odd, o, lse),
+            Throws.ArgumentException.With.Message.Contains(
+                "v is columns 4 to 20 of [3, 24], expected rows of whole 16-byte units at a 16-byte address"
+            )
+        );
     }
 
     // The formula in double, by loops over rows and keys; *Terms are sums of absolute values.
     private sealed class Expected
     {
         private readonly (int B, int H, int KV, int S, int D) _size;
-        private readonly double[] _q, _k, _v, _p;
+        private readonly double[] _q,
+            _k,
+            _v,
+            _p;
 
         public Expected((int B, int H, int KV, int S, int D) size, double[] q, double[] k, double[] v, int window)
         {
@@ -147,10 +261,12 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
             (Lse, Output, OutputTerms) = (new double[b * h * s], new double[b * h * s * d], new double[b * h * s * d]);
             for (int row = 0; row < b * h * s; row++)
             {
-                int query = row % s, first = window == 0 ? 0 : Math.Max(0, query - window + 1);
+                int query = row % s,
+                    first = window == 0 ? 0 : Math.Max(0, query - window + 1);
                 var scores = new double[s];
                 for (int j = first; j <= query; j++)
-                    for (int c = 0; c < d; c++) scores[j] += q[row * d + c] * k[Key(row, j) + c] / Math.Sqrt(d);
+                for (int c = 0; c < d; c++)
+                    scores[j] += q[row * d + c] * k[Key(row, j) + c] / Math.Sqrt(d);
                 double most = scores[first..(query + 1)].Max();
                 Lse[row] = most + Math.Log(scores[first..(query + 1)].Sum(x => Math.Exp(x - most)));
                 for (int j = first; j <= query; j++)
@@ -178,18 +294,28 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         public void Differentiate(double[] gradient)
         {
             (int b, int h, _, int s, int d) = _size;
-            (Dq, DqTerms, Dk, DkTerms, Dv, DvTerms) = (new double[_q.Length], new double[_q.Length], new double[_k.Length], new double[_k.Length], new double[_v.Length], new double[_v.Length]);
+            (Dq, DqTerms, Dk, DkTerms, Dv, DvTerms) = (
+                new double[_q.Length],
+                new double[_q.Length],
+                new double[_k.Length],
+                new double[_k.Length],
+                new double[_v.Length],
+                new double[_v.Length]
+            );
             double scale = 1 / Math.Sqrt(d);
             for (int row = 0; row < b * h * s; row++)
             {
-                double[] dp = new double[s], size = new double[s];
-                double dot = 0, dotSize = 0;
+                double[] dp = new double[s],
+                    size = new double[s];
+                double dot = 0,
+                    dotSize = 0;
                 for (int j = 0; j < s; j++)
                 {
                     double p = _p[row * s + j];
                     for (int c = 0; c < d; c++)
                     {
-                        double g = gradient[Out(row) + c], value = _v[Value(row, j) + c];
+                        double g = gradient[Out(row) + c],
+                            value = _v[Value(row, j) + c];
                         dp[j] += g * value;
                         size[j] += Math.Abs(g * value);
                         Dv[Value(row, j) + c] += p * g;
@@ -199,21 +325,28 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
                     dotSize += p * size[j];
                 }
                 for (int j = 0; j < s; j++)
-                    for (int c = 0; c < d; c++)
-                    {
-                        double ds = scale * _p[row * s + j] * (dp[j] - dot), dsSize = scale * _p[row * s + j] * (Math.Abs(dp[j]) + dotSize);
-                        Dq[row * d + c] += ds * _k[Key(row, j) + c];
-                        DqTerms[row * d + c] += dsSize * Math.Abs(_k[Key(row, j) + c]);
-                        Dk[Key(row, j) + c] += ds * _q[row * d + c];
-                        DkTerms[Key(row, j) + c] += dsSize * Math.Abs(_q[row * d + c]);
-                    }
+                for (int c = 0; c < d; c++)
+                {
+                    double ds = scale * _p[row * s + j] * (dp[j] - dot),
+                        dsSize = scale * _p[row * s + j] * (Math.Abs(dp[j]) + dotSize);
+                    Dq[row * d + c] += ds * _k[Key(row, j) + c];
+                    DqTerms[row * d + c] += dsSize * Math.Abs(_k[Key(row, j) + c]);
+                    Dk[Key(row, j) + c] += ds * _q[row * d + c];
+                    DkTerms[Key(row, j) + c] += dsSize * Math.Abs(_q[row * d + c]);
+                }
             }
         }
 
         // Offsets for query row (b, h, i), counted through, and key j.
         private int Group(int row) => row / _size.S % _size.H * _size.KV / _size.H;
-        private int Key(int row, int j) => ((row / (_size.H * _size.S) * _size.KV + Group(row)) * _size.S + j) * _size.D;
-        private int Value(int row, int j) => ((row / (_size.H * _size.S) * _size.S + j) * _size.KV + Group(row)) * _size.D;
-        private int Out(int row) => ((row / (_size.H * _size.S) * _size.S + row % _size.S) * _size.H + row / _size.S % _size.H) * _size.D;
+
+        private int Key(int row, int j) =>
+            ((row / (_size.H * _size.S) * _size.KV + Group(row)) * _size.S + j) * _size.D;
+
+        private int Value(int row, int j) =>
+            ((row / (_size.H * _size.S) * _size.S + j) * _size.KV + Group(row)) * _size.D;
+
+        private int Out(int row) =>
+            ((row / (_size.H * _size.S) * _size.S + row % _size.S) * _size.H + row / _size.S % _size.H) * _size.D;
     }
 }

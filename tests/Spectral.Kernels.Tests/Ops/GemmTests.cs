@@ -1,15 +1,33 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
 {
-    private static readonly (int M, int N, int K)[] Products = [(1, 1, 1), (7, 33, 5), (33, 7, 127), (130, 65, 40), (3, 1000, 16), (513, 17, 700)];
+    private static readonly (int M, int N, int K)[] Products =
+    [
+        (1, 1, 1),
+        (7, 33, 5),
+        (33, 7, 127),
+        (130, 65, 40),
+        (3, 1000, 16),
+        (513, 17, 700),
+    ];
 
     [Test]
-    public void MatchesTheReference([ValueSource(nameof(Products))] (int M, int N, int K) size, [ValueSource(nameof(FloatTypes))] DType type, [Values] bool ta, [Values] bool tb, [Values] bool f32Result)
+    public void MatchesTheReference(
+        [ValueSource(nameof(Products))] (int M, int N, int K) size,
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values] bool ta,
+        [Values] bool tb,
+        [Values] bool f32Result
+    )
     {
         (int m, int n, int k) = size;
-        Tensor a = Input(ta ? (k, m) : (m, k), type, out double[] av), b = Input(tb ? (n, k) : (k, n), type, out double[] bv);
+        Tensor a = Input(ta ? (k, m) : (m, k), type, out double[] av),
+            b = Input(tb ? (n, k) : (k, n), type, out double[] bv);
         Tensor c = Output((m, n), f32Result ? DType.F32 : type);
         Gemm.Run(a, ta, b, tb, c);
         (double[] expected, double[] terms) = Reference(av, ta, bv, tb, m, n, k);
@@ -19,36 +37,64 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AddsToWhatIsThere([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor a = Input((33, 20), type, out double[] av), b = Input((20, 17), type, out double[] bv), c = Input((33, 17), type, out double[] cv);
+        Tensor a = Input((33, 20), type, out double[] av),
+            b = Input((20, 17), type, out double[] bv),
+            c = Input((33, 17), type, out double[] cv);
         Gemm.Run(a, false, b, false, c, alpha: 0.5f, beta: 2);
         (double[] product, double[] terms) = Reference(av, false, bv, false, 33, 17, 20);
-        Verify(c, product.Select((p, i) => 0.5 * p + 2 * cv[i]).ToArray(), terms.Select((t, i) => t + 2 * Math.Abs(cv[i])).ToArray(), 21);
+        Verify(
+            c,
+            product.Select((p, i) => 0.5 * p + 2 * cv[i]).ToArray(),
+            terms.Select((t, i) => t + 2 * Math.Abs(cv[i])).ToArray(),
+            21
+        );
     }
 
     [Test]
     public void BatchesOfSubmatricesStayWithinTheirBounds([ValueSource(nameof(FloatTypes))] DType type)
     {
-        const int Batch = 5, M = 9, N = 12, K = 8, Lda = 11;   // A: columns 2..9 of an 11-column matrix
-        Tensor a = Input((Batch * M, Lda), type, out double[] av), b = Input((Batch, N, K), type, out double[] bv), c = Output((Batch, M, N), type);
-        Gemm.Run(new Gemm.Operand(a, 2, Lda, M * Lda), false, new Gemm.Operand(b, 0, K, N * K), true, new Gemm.Operand(c, 0, N, M * N), M, N, K, batch: Batch);
+        const int Batch = 5,
+            M = 9,
+            N = 12,
+            K = 8,
+            Lda = 11; // A: columns 2..9 of an 11-column matrix
+        Tensor a = Input((Batch * M, Lda), type, out double[] av),
+            b = Input((Batch, N, K), type, out double[] bv),
+            c = Output((Batch, M, N), type);
+        Gemm.Run(
+            new Gemm.Operand(a, 2, Lda, M * Lda),
+            false,
+            new Gemm.Operand(b, 0, K, N * K),
+            true,
+            new Gemm.Operand(c, 0, N, M * N),
+            M,
+            N,
+            K,
+            batch: Batch
+        );
         var expected = new double[Batch * M * N];
         var terms = new double[expected.Length];
         for (int i = 0; i < Batch; i++)
-            for (int row = 0; row < M; row++)
-                for (int column = 0; column < N; column++)
-                    for (int x = 0; x < K; x++)
-                    {
-                        double term = av[(i * M + row) * Lda + 2 + x] * bv[(i * N + column) * K + x];
-                        expected[(i * M + row) * N + column] += term;
-                        terms[(i * M + row) * N + column] += Math.Abs(term);
-                    }
+        for (int row = 0; row < M; row++)
+        for (int column = 0; column < N; column++)
+        for (int x = 0; x < K; x++)
+        {
+            double term = av[(i * M + row) * Lda + 2 + x] * bv[(i * N + column) * K + x];
+            expected[(i * M + row) * N + column] += term;
+            terms[(i * M + row) * N + column] += Math.Abs(term);
+        }
         Verify(c, expected, terms, K);
     }
 
     [Test]
     public void EmptyProducts()
     {
-        Tensor a = Output((0, 4)), b = Output((4, 3)), c = Output((0, 3)), d = Output((3, 3)), e = Output((3, 0)), f = Output((0, 3));
+        Tensor a = Output((0, 4)),
+            b = Output((4, 3)),
+            c = Output((0, 3)),
+            d = Output((3, 3)),
+            e = Output((3, 0)),
+            f = Output((0, 3));
         Gemm.Run(a, false, b, false, c);
         Gemm.Run(e, false, f, false, d);
         Assert.That(d.ToArray(), Is.All.EqualTo(0f));
@@ -57,25 +103,58 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Tensor a = Output((2, 3)), b = Output((4, 5)), c = Output((2, 5)), h = Output((3, 5), DType.BF16);
-        Assert.That(() => Gemm.Run(a, false, b, false, c), Throws.ArgumentException.With.Message.Contains("inner dimension is 4"));
-        Assert.That(() => Gemm.Run(a, false, b, true, c), Throws.ArgumentException.With.Message.Contains("inner dimension is 5"));
-        Assert.That(() => Gemm.Run(a, false, h, false, c), Throws.ArgumentException.With.Message.Contains("expected F32"));
-        Assert.That(() => Gemm.Run(new Gemm.Operand(a, 1, 3), false, new Gemm.Operand(b, 0, 5), false, new Gemm.Operand(c, 0, 5), 2, 5, 3), Throws.ArgumentException.With.Message.Contains("does not fit"));
+        Tensor a = Output((2, 3)),
+            b = Output((4, 5)),
+            c = Output((2, 5)),
+            h = Output((3, 5), DType.BF16);
+        Assert.That(
+            () => Gemm.Run(a, false, b, false, c),
+            Throws.ArgumentException.With.Message.Contains("inner dimension is 4")
+        );
+        Assert.That(
+            () => Gemm.Run(a, false, b, true, c),
+            Throws.ArgumentException.With.Message.Contains("inner dimension is 5")
+        );
+        Assert.That(
+            () => Gemm.Run(a, false, h, false, c),
+            Throws.ArgumentException.With.Message.Contains("expected F32")
+        );
+        Assert.That(
+            () =>
+                Gemm.Run(
+                    new Gemm.Operand(a, 1, 3),
+                    false,
+                    new Gemm.Operand(b, 0, 5),
+                    false,
+                    new Gemm.Operand(c, 0, 5),
+                    2,
+                    5,
+                    3
+                ),
+            Throws.ArgumentException.With.Message.Contains("does not fit")
+        );
     }
 
-    private static (double[] Product, double[] Terms) Reference(double[] a, bool ta, double[] b, bool tb, int m, int n, int k)
+    private static (double[] Product, double[] Terms) Reference(
+        double[] a,
+        bool ta,
+        double[] b,
+        bool tb,
+        int m,
+        int n,
+        int k
+    )
     {
         var product = new double[m * n];
         var terms = new double[m * n];
         for (int i = 0; i < m; i++)
-            for (int j = 0; j < n; j++)
-                for (int x = 0; x < k; x++)
-                {
-                    double term = a[ta ? x * m + i : i * k + x] * b[tb ? j * k + x : x * n + j];
-                    product[i * n + j] += term;
-                    terms[i * n + j] += Math.Abs(term);
-                }
+        for (int j = 0; j < n; j++)
+        for (int x = 0; x < k; x++)
+        {
+            double term = a[ta ? x * m + i : i * k + x] * b[tb ? j * k + x : x * n + j];
+            product[i * n + j] += term;
+            terms[i * n + j] += Math.Abs(term);
+        }
         return (product, terms);
     }
 }

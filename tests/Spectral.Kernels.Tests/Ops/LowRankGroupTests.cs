@@ -1,25 +1,36 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 /// <summary>Layers that read one x, against the formula in double, with and without dropout and by every variant.</summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
 {
-    private const ulong MaskSeed = 11, Offset = 4;
+    private const ulong MaskSeed = 11,
+        Offset = 4;
     private const uint Stream = 6;
     private const float Scale = 0.75f;
 
     private static readonly object[][] Runs =
     [
-        .. from type in FloatTypes from variant in Enum.GetValues<LowRankVariant>()
-           where type == DType.BF16 || variant is LowRankVariant.ComposedA or LowRankVariant.ComposedB
-           select new object[] { type, variant },
+        .. from type in FloatTypes
+        from variant in Enum.GetValues<LowRankVariant>()
+        where type == DType.BF16 || variant is LowRankVariant.ComposedA or LowRankVariant.ComposedB
+        select new object[] { type, variant },
     ];
 
     [TearDown]
     public void ByRuleAgain() => (LowRankLinear.Variant, LowRank.Passes) = (null, null);
 
     [Test]
-    public void MatchesTheReference([ValueSource(nameof(Runs))] object[] run, [Values] bool middle, [Values(0, 0.25)] double dropout, [Values(130, 33)] int m, [Values(Placed.Alone, Placed.Odd)] Placed placed)
+    public void MatchesTheReference(
+        [ValueSource(nameof(Runs))] object[] run,
+        [Values] bool middle,
+        [Values(0, 0.25)] double dropout,
+        [Values(130, 33)] int m,
+        [Values(Placed.Alone, Placed.Odd)] Placed placed
+    )
     {
         (DType type, LowRankLinear.Variant) = ((DType)run[0], (LowRankVariant)run[1]);
         const int k = 72;
@@ -27,53 +38,113 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
         using var state = new StepState(Device);
         state.SeedDropout(MaskSeed, Offset);
         DropoutMask? mask = dropout > 0 ? new DropoutMask(state, Stream, dropout) : null;
-        double[] keep = [.. Enumerable.Range(0, m * k).Select(i => mask is null ? 1 : DropoutTests.Keeps(MaskSeed, Offset, Stream, dropout, i) ? mask.Factor : 0.0)];
+        double[] keep =
+        [
+            .. Enumerable
+                .Range(0, m * k)
+                .Select(i =>
+                    mask is null ? 1
+                    : DropoutTests.Keeps(MaskSeed, Offset, Stream, dropout, i) ? mask.Factor
+                    : 0.0
+                ),
+        ];
 
-        Tensor x = Input((m, k), type, out double[] xs), right = Input((all, k), type, out double[] rights);
+        Tensor x = Input((m, k), type, out double[] xs),
+            right = Input((all, k), type, out double[] rights);
         double[]? c = null;
         Tensor? diagonal = middle ? Input(all, DType.F32, out c) : null;
-        Tensor[] lefts = new Tensor[2], ys = new Tensor[2], dys = new Tensor[2], dLefts = new Tensor[2], dRights = new Tensor[2];
+        Tensor[] lefts = new Tensor[2],
+            ys = new Tensor[2],
+            dys = new Tensor[2],
+            dLefts = new Tensor[2],
+            dRights = new Tensor[2];
         var layers = new LowRankLayer[2];
-        double[][] weights = new double[2][], biases = new double[2][], leftValues = new double[2][], dyValues = new double[2][];
+        double[][] weights = new double[2][],
+            biases = new double[2][],
+            leftValues = new double[2][],
+            dyValues = new double[2][];
         for (int j = 0; j < 2; j++)
         {
-            layers[j] = new LowRankLayer(InputColumns(outs[j], k, type, placed, out weights[j]), Input(outs[j], type, out biases[j]));
+            layers[j] = new LowRankLayer(
+                InputColumns(outs[j], k, type, placed, out weights[j]),
+                Input(outs[j], type, out biases[j])
+            );
             lefts[j] = Input((outs[j], ranks[j]), type, out leftValues[j]);
             (ys[j], dys[j]) = (Output((m, outs[j]), type), Input((m, outs[j]), type, out dyValues[j]));
             (dLefts[j], dRights[j]) = (Output((outs[j], ranks[j])), Output((ranks[j], k)));
         }
         using var group = new LowRankGroup(lefts, right, diagonal, Scale);
-        Tensor z = Output((m, all), type), dx = Input((m, k), type, out double[] dxs);
+        Tensor z = Output((m, all), type),
+            dx = Input((m, k), type, out double[] dxs);
         group.Forward(x, layers, ys, z, mask);
-        group.Backward(x, layers, z, dys, dx, [new LowRankGradients(dLefts[0], 0, null, dRights[0]), new LowRankGradients(dLefts[1], 0, null, dRights[1])],
-            accumulateDx: true, dropout: mask);
+        group.Backward(
+            x,
+            layers,
+            z,
+            dys,
+            dx,
+            [
+                new LowRankGradients(dLefts[0], 0, null, dRights[0]),
+                new LowRankGradients(dLefts[1], 0, null, dRights[1]),
+            ],
+            accumulateDx: true,
+            dropout: mask
+        );
 
-        Reference xR = Reference.Of(xs, m, k), kept = Reference.Of(xs.Zip(keep, (a, b) => a * b).ToArray(), m, k), rightR = Reference.Of(rights, all, k);
-        Reference zR = kept * rightR.Transposed(), dxR = Reference.Of(dxs, m, k);
+        Reference xR = Reference.Of(xs, m, k),
+            kept = Reference.Of(xs.Zip(keep, (a, b) => a * b).ToArray(), m, k),
+            rightR = Reference.Of(rights, all, k);
+        Reference zR = kept * rightR.Transposed(),
+            dxR = Reference.Of(dxs, m, k);
         Verify(z, zR.Value, zR.Magnitude, k, "z");
         double[] roundings = dxs.Select(Math.Abs).ToArray();
         int from = 0;
         for (int j = 0; j < 2; j++)
         {
             double[]? cj = c?[from..(from + ranks[j])];
-            Reference mine = Slice(zR, from, ranks[j]), left = Reference.Of(leftValues[j], outs[j], ranks[j]), weight = Reference.Of(weights[j], outs[j], k);
-            Reference plain = xR * weight.Transposed(), low = mine.Scaled(cj, Scale) * left.Transposed();
+            Reference mine = Slice(zR, from, ranks[j]),
+                left = Reference.Of(leftValues[j], outs[j], ranks[j]),
+                weight = Reference.Of(weights[j], outs[j], k);
+            Reference plain = xR * weight.Transposed(),
+                low = mine.Scaled(cj, Scale) * left.Transposed();
             double[] bias = Enumerable.Range(0, m * outs[j]).Select(i => biases[j][i % outs[j]]).ToArray();
             Reference y = plain + low + Reference.Of(bias, m, outs[j]);
             double[] terms = (Absolute(mine.Scaled(cj, Scale)) * Absolute(left.Transposed())).Value;
-            Verify(ys[j], y.Value, y.Roundings(type, k + all, terms, terms, terms, plain.Value, low.Value, (plain + low).Value).Magnitude, k + all, $"y {j}");
+            Verify(
+                ys[j],
+                y.Value,
+                y.Roundings(type, k + all, terms, terms, terms, plain.Value, low.Value, (plain + low).Value).Magnitude,
+                k + all,
+                $"y {j}"
+            );
 
-            Reference dy = Reference.Of(dyValues[j], m, outs[j]), g = dy * left, scaled = g.Scaled(cj, Scale);
-            Reference r = rightR.RowsFrom(from) is var rest ? Reference.Of(rest.Value[..(ranks[j] * k)], ranks[j], k) : rest;
-            Reference dxLow = scaled * r is var product ? new Reference(product.Value.Zip(keep, (a, b) => a * b).ToArray(), product.Magnitude.Zip(keep, (a, b) => a * b).ToArray(), m, k) : product;
+            Reference dy = Reference.Of(dyValues[j], m, outs[j]),
+                g = dy * left,
+                scaled = g.Scaled(cj, Scale);
+            Reference r = rightR.RowsFrom(from) is var rest
+                ? Reference.Of(rest.Value[..(ranks[j] * k)], ranks[j], k)
+                : rest;
+            Reference dxLow = scaled * r is var product
+                ? new Reference(
+                    product.Value.Zip(keep, (a, b) => a * b).ToArray(),
+                    product.Magnitude.Zip(keep, (a, b) => a * b).ToArray(),
+                    m,
+                    k
+                )
+                : product;
             Reference dxPlain = dy * weight;
             dxR += dxPlain + dxLow;
             double[] lowTerms = (Absolute(scaled) * Absolute(r)).Value;
-            for (int i = 0; i < roundings.Length; i++) roundings[i] += Math.Abs(dxPlain.Value[i]) + Math.Max(1, keep[i]) * (4 * lowTerms[i]);
+            for (int i = 0; i < roundings.Length; i++)
+                roundings[i] += Math.Abs(dxPlain.Value[i]) + Math.Max(1, keep[i]) * (4 * lowTerms[i]);
             Reference dR = scaled.Transposed() * kept;
             double[] dRTerms = (Absolute(scaled.Transposed()) * Absolute(kept)).Value;
             Verify(dRights[j], dR.Value, dR.Roundings(type, m + 64, dRTerms, dRTerms).Magnitude, m + 64, $"dR {j}");
-            double[] zs = Slice(Reference.Of(Array.ConvertAll(z.ToArray(), value => (double)value), m, all), from, ranks[j]).Value;
+            double[] zs = Slice(
+                Reference.Of(Array.ConvertAll(z.ToArray(), value => (double)value), m, all),
+                from,
+                ranks[j]
+            ).Value;
             Reference dL = (dy.Transposed() * Reference.Of(zs, m, ranks[j])).Scaled(cj, Scale);
             Verify(dLefts[j], dL.Value, dL.Roundings(type, m, dL.Magnitude).Magnitude, m, $"dL {j}");
             from += ranks[j];
@@ -86,54 +157,116 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ARectifiedGroupCutsItsProjection([ValueSource(nameof(FloatTypes))] DType type, [Values] bool diagonal)
     {
-        const int m = 33, k = 24, n = 17, r = 5;
-        Tensor x = Input((m, k), type, out double[] xs), right = Input((r, k), type, out double[] rights), left = Input((n, r), type, out double[] lefts);
-        Tensor weight = Input((n, k), type, out double[] weights), dy = Input((m, n), type, out double[] dys);
-        Tensor y = Output((m, n), type), z = Output((m, r), type), dx = Output((m, k), type), dLeft = Output((n, r)), dRight = Output((r, k));
+        const int m = 33,
+            k = 24,
+            n = 17,
+            r = 5;
+        Tensor x = Input((m, k), type, out double[] xs),
+            right = Input((r, k), type, out double[] rights),
+            left = Input((n, r), type, out double[] lefts);
+        Tensor weight = Input((n, k), type, out double[] weights),
+            dy = Input((m, n), type, out double[] dys);
+        Tensor y = Output((m, n), type),
+            z = Output((m, r), type),
+            dx = Output((m, k), type),
+            dLeft = Output((n, r)),
+            dRight = Output((r, k));
         double[]? middle = null;
-        using var group = new LowRankGroup([left], right, diagonal ? Input(r, DType.F32, out middle) : null, Scale, rectified: true);
+        using var group = new LowRankGroup(
+            [left],
+            right,
+            diagonal ? Input(r, DType.F32, out middle) : null,
+            Scale,
+            rectified: true
+        );
         LowRankLayer[] layers = [new(weight, null)];
         group.Forward(x, layers, [y], z);
         group.Backward(x, layers, z, [dy], dx, [new LowRankGradients(dLeft, 0, null, dRight)]);
 
-        Reference xR = Reference.Of(xs, m, k), rightR = Reference.Of(rights, r, k), leftR = Reference.Of(lefts, n, r), weightR = Reference.Of(weights, n, k), dyR = Reference.Of(dys, m, n);
+        Reference xR = Reference.Of(xs, m, k),
+            rightR = Reference.Of(rights, r, k),
+            leftR = Reference.Of(lefts, n, r),
+            weightR = Reference.Of(weights, n, k),
+            dyR = Reference.Of(dys, m, n);
         double[] kept = Array.ConvertAll(z.ToArray(), value => (double)value);
-        Reference product = xR * rightR.Transposed(), zR = Reference.Of(kept, m, r);
+        Reference product = xR * rightR.Transposed(),
+            zR = Reference.Of(kept, m, r);
         Verify(z, [.. product.Value.Select(value => Math.Max(value, 0))], product.Magnitude, k, "z");
-        Reference scaled = zR.Scaled(middle, Scale), expected = xR * weightR.Transposed() + scaled * leftR.Transposed();
-        Verify(y, expected.Value, expected.Roundings(type, k + r, expected.Magnitude, expected.Magnitude).Magnitude, k + r, "y");
+        Reference scaled = zR.Scaled(middle, Scale),
+            expected = xR * weightR.Transposed() + scaled * leftR.Transposed();
+        Verify(
+            y,
+            expected.Value,
+            expected.Roundings(type, k + r, expected.Magnitude, expected.Magnitude).Magnitude,
+            k + r,
+            "y"
+        );
         Reference g = (dyR * leftR).Scaled(middle, Scale);
-        Reference masked = new([.. g.Value.Select((value, i) => kept[i] > 0 ? value : 0)], [.. g.Magnitude.Select((value, i) => kept[i] > 0 ? value : 0)], m, r);
-        Reference dxR = dyR * weightR + masked * rightR, dR = masked.Transposed() * xR, dL = dyR.Transposed() * scaled;
-        Verify(dx, dxR.Value, dxR.Roundings(type, n + r, dxR.Magnitude, dxR.Magnitude, dxR.Magnitude).Magnitude, n + r, "dx");
+        Reference masked = new(
+            [.. g.Value.Select((value, i) => kept[i] > 0 ? value : 0)],
+            [.. g.Magnitude.Select((value, i) => kept[i] > 0 ? value : 0)],
+            m,
+            r
+        );
+        Reference dxR = dyR * weightR + masked * rightR,
+            dR = masked.Transposed() * xR,
+            dL = dyR.Transposed() * scaled;
+        Verify(
+            dx,
+            dxR.Value,
+            dxR.Roundings(type, n + r, dxR.Magnitude, dxR.Magnitude, dxR.Magnitude).Magnitude,
+            n + r,
+            "dx"
+        );
         Verify(dRight, dR.Value, dR.Roundings(type, m, dR.Magnitude, dR.Magnitude).Magnitude, m, "dR");
         Verify(dLeft, dL.Value, dL.Roundings(type, m, dL.Magnitude).Magnitude, m, "dL");
         Assert.That(kept, Has.Some.Zero.And.Some.GreaterThan(0));
-        Assert.That(() => group.Backward(x, layers, z, [dy], dx, [new LowRankGradients(Middle: Output(r))]), Throws.ArgumentException.With.Message.Contains("no gradient of c"));
+        Assert.That(
+            () => group.Backward(x, layers, z, [dy], dx, [new LowRankGradients(Middle: Output(r))]),
+            Throws.ArgumentException.With.Message.Contains("no gradient of c")
+        );
     }
 
     /// <summary>With the mask held fixed everything is linear in each entry, so that large steps cost nothing.</summary>
     [Test]
     public void GradientsUnderDropoutAreThoseOfTheDifferences()
     {
-        const int m = 5, k = 7;
+        const int m = 5,
+            k = 7;
         using var state = new StepState(Device);
         state.SeedDropout(3);
         var mask = new DropoutMask(state, 1, 0.4);
-        Tensor x = Input((m, k), DType.F32, out double[] xs), right = Input((5, k), DType.F32, out double[] rights);
+        Tensor x = Input((m, k), DType.F32, out double[] xs),
+            right = Input((5, k), DType.F32, out double[] rights);
         Tensor[] lefts = [Input((6, 2), DType.F32, out double[] lefts0), Input((4, 3), DType.F32, out _)];
-        LowRankLayer[] layers = [new(Input((6, k), DType.F32, out _), null), new(Input((4, k), DType.F32, out _), null)];
-        Tensor[] ys = [Output((m, 6)), Output((m, 4))], dys = [Input((m, 6), DType.F32, out double[] dy0), Input((m, 4), DType.F32, out double[] dy1)];
-        Tensor z = Output((m, 5)), dx = Output((m, k)), dLeft = Output((6, 2));
+        LowRankLayer[] layers =
+        [
+            new(Input((6, k), DType.F32, out _), null),
+            new(Input((4, k), DType.F32, out _), null),
+        ];
+        Tensor[] ys = [Output((m, 6)), Output((m, 4))],
+            dys = [Input((m, 6), DType.F32, out double[] dy0), Input((m, 4), DType.F32, out double[] dy1)];
+        Tensor z = Output((m, 5)),
+            dx = Output((m, k)),
+            dLeft = Output((6, 2));
         Tensor[] dRights = [Output((2, k)), Output((3, k))];
         using var group = new LowRankGroup(lefts, right, null, 0.5f);
         double Loss()
         {
             group.Forward(x, layers, ys, z, mask);
-            return ys[0].ToArray().Select((value, i) => value * dy0[i]).Sum() + ys[1].ToArray().Select((value, i) => value * dy1[i]).Sum();
+            return ys[0].ToArray().Select((value, i) => value * dy0[i]).Sum()
+                + ys[1].ToArray().Select((value, i) => value * dy1[i]).Sum();
         }
         Loss();
-        group.Backward(x, layers, z, dys, dx, [new LowRankGradients(dLeft, 0, null, dRights[0]), new LowRankGradients(Right: dRights[1])], dropout: mask);
+        group.Backward(
+            x,
+            layers,
+            z,
+            dys,
+            dx,
+            [new LowRankGradients(dLeft, 0, null, dRights[0]), new LowRankGradients(Right: dRights[1])],
+            dropout: mask
+        );
         void Differences(Tensor parameter, double[] values, double[] gradient, string what)
         {
             var differences = new double[values.Length];
@@ -150,9 +283,17 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
                 moved[i] = (float)values[i];
             }
             parameter.CopyFrom(moved);
-            Comparator.Verify(gradient, differences, DType.F32, Enumerable.Repeat(200.0, values.Length).ToArray(), k + 5, what);
+            Comparator.Verify(
+                gradient,
+                differences,
+                DType.F32,
+                Enumerable.Repeat(200.0, values.Length).ToArray(),
+                k + 5,
+                what
+            );
         }
-        double[] Values(params Tensor[] tensors) => [.. tensors.SelectMany(tensor => tensor.ToArray()).Select(value => (double)value)];
+        double[] Values(params Tensor[] tensors) =>
+            [.. tensors.SelectMany(tensor => tensor.ToArray()).Select(value => (double)value)];
         Differences(x, xs, Values(dx), "dx");
         Differences(right, rights, Values(dRights), "dR");
         Differences(lefts[0], lefts0, Values(dLeft), "dL");
@@ -161,13 +302,24 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WrongArgumentsAreNamed()
     {
-        Tensor right = Input((5, 6), DType.F32, out _), left = Input((4, 2), DType.F32, out _), x = Input((3, 6), DType.F32, out _), weight = Input((4, 6), DType.F32, out _);
+        Tensor right = Input((5, 6), DType.F32, out _),
+            left = Input((4, 2), DType.F32, out _),
+            x = Input((3, 6), DType.F32, out _),
+            weight = Input((4, 6), DType.F32, out _);
         void Names(string argument, Action call) =>
-            Assert.That(call, Throws.InstanceOf<ArgumentException>().With.Property(nameof(ArgumentException.ParamName)).EqualTo(argument).And.Message.Contains("expected"));
+            Assert.That(
+                call,
+                Throws
+                    .InstanceOf<ArgumentException>()
+                    .With.Property(nameof(ArgumentException.ParamName))
+                    .EqualTo(argument)
+                    .And.Message.Contains("expected")
+            );
         Names("right", () => new LowRankGroup([left, left], right, null));
         Names("middle", () => new LowRankGroup([left], Keep(right.Rows(0, 2)), left));
         using var group = new LowRankGroup([left, left], Keep(right.Rows(0, 4)), null);
-        Tensor y = Output((3, 4)), z = Output((3, 4));
+        Tensor y = Output((3, 4)),
+            z = Output((3, 4));
         LowRankLayer layer = new(weight, null);
         Names("layers", () => group.Forward(x, [layer], [y, y], z));
         Names("ys", () => group.Forward(x, [layer, layer], [y], z));
@@ -179,8 +331,14 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
     private static Reference Slice(Reference matrix, int first, int count)
     {
         Reference rest = matrix.Transposed().RowsFrom(first);
-        return new Reference(rest.Value[..(count * matrix.Rows)], rest.Magnitude[..(count * matrix.Rows)], count, matrix.Rows).Transposed();
+        return new Reference(
+            rest.Value[..(count * matrix.Rows)],
+            rest.Magnitude[..(count * matrix.Rows)],
+            count,
+            matrix.Rows
+        ).Transposed();
     }
 
-    private static Reference Absolute(Reference matrix) => Reference.Of(Array.ConvertAll(matrix.Value, Math.Abs), matrix.Rows, matrix.Columns);
+    private static Reference Absolute(Reference matrix) =>
+        Reference.Of(Array.ConvertAll(matrix.Value, Math.Abs), matrix.Rows, matrix.Columns);
 }

@@ -1,23 +1,50 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Ops.Dispatch;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
 {
     /// <summary>M, N, K, r: single elements, odd widths (no 16-byte rows), aligned widths, several 128 × 128 tiles, ranks over one slice of 64.</summary>
     private static readonly (int M, int N, int K, int R)[] Shapes =
-        [(1, 1, 1, 1), (7, 33, 1, 7), (33, 7, 130, 8), (1, 257, 127, 16), (127, 128, 64, 16), (130, 136, 264, 33), (257, 130, 33, 64), (64, 257, 200, 72), (1030, 16, 24, 8)];
+    [
+        (1, 1, 1, 1),
+        (7, 33, 1, 7),
+        (33, 7, 130, 8),
+        (1, 257, 127, 16),
+        (127, 128, 64, 16),
+        (130, 136, 264, 33),
+        (257, 130, 33, 64),
+        (64, 257, 200, 72),
+        (1030, 16, 24, 8),
+    ];
 
     /// <summary>For hopper, which needs multiples of 8: one tile with everything a tail, several tiles, an odd number of tile rows, ranks over one slice.</summary>
     private static readonly (int M, int N, int K, int R)[] HopperShapes =
-        [(1, 8, 8, 8), (127, 264, 136, 16), (130, 72, 320, 40), (257, 520, 64, 64), (300, 136, 264, 72), (520, 16, 24, 8)];
+    [
+        (1, 8, 8, 8),
+        (127, 264, 136, 16),
+        (130, 72, 320, 40),
+        (257, 520, 64, 64),
+        (300, 136, 264, 72),
+        (520, 16, 24, 8),
+    ];
 
     private static IEnumerable<object[]> Cases() =>
-        from run in Runs from shape in (LowRankVariant)run[1] == LowRankVariant.Hopper ? HopperShapes : Shapes from decorated in new[] { true, false } select new[] { shape, run[0], run[1], decorated };
+        from run in Runs
+        from shape in (LowRankVariant)run[1] == LowRankVariant.Hopper ? HopperShapes : Shapes
+        from decorated in new[] { true, false }
+        select new[] { shape, run[0], run[1], decorated };
 
     private static readonly object[][] Runs =
     [
-        [DType.F32, LowRankVariant.ComposedA], [DType.F32, LowRankVariant.ComposedB],
-        [DType.BF16, LowRankVariant.ComposedA], [DType.BF16, LowRankVariant.ComposedB], [DType.BF16, LowRankVariant.Portable],
+        [DType.F32, LowRankVariant.ComposedA],
+        [DType.F32, LowRankVariant.ComposedB],
+        [DType.BF16, LowRankVariant.ComposedA],
+        [DType.BF16, LowRankVariant.ComposedB],
+        [DType.BF16, LowRankVariant.Portable],
         [DType.BF16, LowRankVariant.Hopper],
     ];
 
@@ -29,19 +56,36 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     {
         (int m, int n, int k, int r) = shape;
         LowRankLinear.Variant = variant;
-        Tensor x = Input((m, k), type, out double[] xs), weight = Input((n, k), type, out double[] weights), bias = Input(n, type, out double[] biases);
-        LowRankFactors factors = Factors(n, k, r, type, decorated, out double[] lefts, out double[]? c, out double[] rights);
-        Tensor y = Output((m, n), type), z = Output((m, r), type);
+        Tensor x = Input((m, k), type, out double[] xs),
+            weight = Input((n, k), type, out double[] weights),
+            bias = Input(n, type, out double[] biases);
+        LowRankFactors factors = Factors(
+            n,
+            k,
+            r,
+            type,
+            decorated,
+            out double[] lefts,
+            out double[]? c,
+            out double[] rights
+        );
+        Tensor y = Output((m, n), type),
+            z = Output((m, r), type);
         LowRankLinear.Forward(x, weight, decorated ? bias : null, factors, y, z);
 
-        Reference plain = Reference.Of(xs, m, k) * Reference.Of(weights, n, k).Transposed(), left = Reference.Of(lefts, n, r).Transposed();
+        Reference plain = Reference.Of(xs, m, k) * Reference.Of(weights, n, k).Transposed(),
+            left = Reference.Of(lefts, n, r).Transposed();
         Reference product = Reference.Of(xs, m, k) * Reference.Of(rights, r, k).Transposed();
         Verify(z, product.Value, product.Magnitude, k, "z");
-        Reference low = product.Scaled(c, factors.Scale) * left, expected = plain + low;
-        double[] skinny = Terms(product, c, factors.Scale, left);   // z and z ∘ c are each stored in the type
+        Reference low = product.Scaled(c, factors.Scale) * left,
+            expected = plain + low;
+        double[] skinny = Terms(product, c, factors.Scale, left); // z and z ∘ c are each stored in the type
         double[] beforeBias = expected.Value;
-        if (decorated) expected += Reference.Of(Enumerable.Range(0, m * n).Select(i => biases[i % n]).ToArray(), m, n);
-        double[][] rounded = OneRounding(variant) ? [skinny, skinny] : [skinny, skinny, plain.Value, low.Value, beforeBias];
+        if (decorated)
+            expected += Reference.Of(Enumerable.Range(0, m * n).Select(i => biases[i % n]).ToArray(), m, n);
+        double[][] rounded = OneRounding(variant)
+            ? [skinny, skinny]
+            : [skinny, skinny, plain.Value, low.Value, beforeBias];
         Verify(y, expected.Value, expected.Roundings(type, k + r, rounded).Magnitude, k + r, "y");
     }
 
@@ -50,16 +94,37 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     {
         (int m, int n, int k, int r) = shape;
         LowRankLinear.Variant = variant;
-        Tensor x = Input((m, k), type, out double[] xs), weight = Input((n, k), type, out double[] weights), dy = Input((m, n), type, out double[] dys);
-        LowRankFactors factors = Factors(n, k, r, type, decorated, out double[] lefts, out double[]? c, out double[] rights);
+        Tensor x = Input((m, k), type, out double[] xs),
+            weight = Input((n, k), type, out double[] weights),
+            dy = Input((m, n), type, out double[] dys);
+        LowRankFactors factors = Factors(
+            n,
+            k,
+            r,
+            type,
+            decorated,
+            out double[] lefts,
+            out double[]? c,
+            out double[] rights
+        );
         Tensor z = Input((m, r), type, out double[] zs);
-        int leftFrom = decorated ? r / 2 : 0, rightFrom = decorated ? r / 3 : 0, count = decorated ? r - r / 2 : r;
-        Tensor dx = Output((m, k), type), dLeft = Output((n, r - leftFrom)), dMiddle = Output(count), dRight = Output((r - rightFrom, k));
+        int leftFrom = decorated ? r / 2 : 0,
+            rightFrom = decorated ? r / 3 : 0,
+            count = decorated ? r - r / 2 : r;
+        Tensor dx = Output((m, k), type),
+            dLeft = Output((n, r - leftFrom)),
+            dMiddle = Output(count),
+            dRight = Output((r - rightFrom, k));
         var gradients = new LowRankGradients(dLeft, leftFrom, dMiddle, dRight, rightFrom);
         LowRankLinear.Backward(x, weight, factors, z, dy, dx, gradients);
 
-        Reference dyR = Reference.Of(dys, m, n), g = dyR * Reference.Of(lefts, n, r), right = Reference.Of(rights, r, k), scaledG = g.Scaled(c, factors.Scale);
-        Reference plain = dyR * Reference.Of(weights, n, k), low = scaledG * right, expected = plain + low;
+        Reference dyR = Reference.Of(dys, m, n),
+            g = dyR * Reference.Of(lefts, n, r),
+            right = Reference.Of(rights, r, k),
+            scaledG = g.Scaled(c, factors.Scale);
+        Reference plain = dyR * Reference.Of(weights, n, k),
+            low = scaledG * right,
+            expected = plain + low;
         double[] skinny = Terms(g, c, factors.Scale, right);
         double[][] rounded = OneRounding(variant) ? [skinny, skinny] : [skinny, skinny, plain.Value, low.Value];
         Reference bound = expected.Roundings(type, n + r, rounded);
@@ -69,26 +134,50 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         Reference dLBound = dL.Roundings(type, m, dL.Magnitude);
         Verify(dLeft, dL.Value, dLBound.Magnitude, m, "dL");
         double[] terms = Terms(scaledG.Transposed(), null, 1, Reference.Of(xs, m, k));
-        Reference dR = scaledG.Transposed() * Reference.Of(xs, m, k), dRBound = dR.Roundings(type, m + n, terms, terms);
+        Reference dR = scaledG.Transposed() * Reference.Of(xs, m, k),
+            dRBound = dR.Roundings(type, m + n, terms, terms);
         Verify(dRight, dR.RowsFrom(rightFrom).Value, dRBound.RowsFrom(rightFrom).Magnitude, m + n, "dR");
-        double[] dc = new double[count], dcMagnitude = new double[count], dcTerms = new double[count];
+        double[] dc = new double[count],
+            dcMagnitude = new double[count],
+            dcTerms = new double[count];
         for (int t = 0; t < m; t++)
-            for (int i = 0; i < count; i++)
-            {
-                dc[i] += factors.Scale * g.Value[t * r + i] * zs[t * r + i];
-                dcMagnitude[i] += Math.Abs(factors.Scale * zs[t * r + i]) * g.Magnitude[t * r + i];
-                dcTerms[i] += Math.Abs(factors.Scale * zs[t * r + i] * g.Value[t * r + i]);
-            }
-        Verify(dMiddle, dc, new Reference(dc, dcMagnitude, 1, count).Roundings(type, m + n, dcTerms).Magnitude, m + n, "dc");
+        for (int i = 0; i < count; i++)
+        {
+            dc[i] += factors.Scale * g.Value[t * r + i] * zs[t * r + i];
+            dcMagnitude[i] += Math.Abs(factors.Scale * zs[t * r + i]) * g.Magnitude[t * r + i];
+            dcTerms[i] += Math.Abs(factors.Scale * zs[t * r + i] * g.Value[t * r + i]);
+        }
+        Verify(
+            dMiddle,
+            dc,
+            new Reference(dc, dcMagnitude, 1, count).Roundings(type, m + n, dcTerms).Magnitude,
+            m + n,
+            "dc"
+        );
 
         // Once more on top of everything: each of the two results is rounded, and for dx so is the first product that was added.
         double[] first = Array.ConvertAll(dx.ToArray(), value => (double)value);
         LowRankLinear.Backward(x, weight, factors, z, dy, dx, gradients, accumulateGradients: true, accumulateDx: true);
         Reference total = expected + Reference.Of(first, m, k);
-        double[] between = first.Zip(plain.Value, (a, b) => Math.Abs(a) + Math.Abs(b)).Zip(low.Value, (a, b) => a + Math.Abs(b)).ToArray();
-        Verify(dx, total.Value, (bound + Reference.Of(first, m, k)).Roundings(type, n + r, OneRounding(variant) ? [] : [between]).Magnitude, n + r, "dx accumulated");
+        double[] between = first
+            .Zip(plain.Value, (a, b) => Math.Abs(a) + Math.Abs(b))
+            .Zip(low.Value, (a, b) => a + Math.Abs(b))
+            .ToArray();
+        Verify(
+            dx,
+            total.Value,
+            (bound + Reference.Of(first, m, k)).Roundings(type, n + r, OneRounding(variant) ? [] : [between]).Magnitude,
+            n + r,
+            "dx accumulated"
+        );
         Verify(dLeft, (dL + dL).Value, (dLBound + dLBound).Magnitude, m, "dL accumulated");
-        Verify(dRight, (dR + dR).RowsFrom(rightFrom).Value, (dRBound + dRBound).RowsFrom(rightFrom).Magnitude, m + n, "dR accumulated");
+        Verify(
+            dRight,
+            (dR + dR).RowsFrom(rightFrom).Value,
+            (dRBound + dRBound).RowsFrom(rightFrom).Magnitude,
+            m + n,
+            "dR accumulated"
+        );
     }
 
     [TestCaseSource(nameof(Runs))]
@@ -96,18 +185,29 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     {
         LowRankLinear.Variant = variant;
         (int n, int k) = variant == LowRankVariant.Hopper ? (72, 136) : (65, 130);
-        Tensor x = Input((33, k), type, out _), weight = Input((n, k), type, out _), zero = Input(new float[16], 16, DType.F32, out _), plain = Output((33, n), type);
-        Tensor left = Input((n, 16), type, out _), right = Input((16, k), type, out _);
+        Tensor x = Input((33, k), type, out _),
+            weight = Input((n, k), type, out _),
+            zero = Input(new float[16], 16, DType.F32, out _),
+            plain = Output((33, n), type);
+        Tensor left = Input((n, 16), type, out _),
+            right = Input((16, k), type, out _);
         float[] Run(LowRankFactors factors)
         {
-            Tensor y = Output((33, n), type), z = Output((33, factors.Rank), type);
+            Tensor y = Output((33, n), type),
+                z = Output((33, factors.Rank), type);
             LowRankLinear.Forward(x, weight, null, factors, y, z);
             return y.ToArray();
         }
         float[] withZeroMiddle = Run(new LowRankFactors(left, zero, right));
-        Tensor zeroLeft = Input(new float[n * 8], (n, 8), type, out _), otherRight = Input((8, k), type, out _);
-        Assert.That(withZeroMiddle, Is.EqualTo(Run(new LowRankFactors(zeroLeft, null, otherRight))), "the same bits whatever the factors");
-        if (OneRounding(variant)) return;   // the tensor-core sums are ordered unlike the library's
+        Tensor zeroLeft = Input(new float[n * 8], (n, 8), type, out _),
+            otherRight = Input((8, k), type, out _);
+        Assert.That(
+            withZeroMiddle,
+            Is.EqualTo(Run(new LowRankFactors(zeroLeft, null, otherRight))),
+            "the same bits whatever the factors"
+        );
+        if (OneRounding(variant))
+            return; // the tensor-core sums are ordered unlike the library's
         Gemm.Run(x, false, weight, true, plain);
         Assert.That(withZeroMiddle, Is.EqualTo(plain.ToArray()), "the bits of the plain product");
     }
@@ -115,18 +215,44 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void GradientsAreThoseOfTheDifferences([Values] bool middle)
     {
-        const int m = 5, n = 6, k = 7, r = 3;
-        Tensor x = Input((m, k), DType.F32, out double[] xs), weight = Input((n, k), DType.F32, out _), dy = Input((m, n), DType.F32, out double[] dys);
-        LowRankFactors factors = Factors(n, k, r, DType.F32, middle, out double[] lefts, out double[]? c, out double[] rights);
-        Tensor y = Output((m, n)), z = Output((m, r));
+        const int m = 5,
+            n = 6,
+            k = 7,
+            r = 3;
+        Tensor x = Input((m, k), DType.F32, out double[] xs),
+            weight = Input((n, k), DType.F32, out _),
+            dy = Input((m, n), DType.F32, out double[] dys);
+        LowRankFactors factors = Factors(
+            n,
+            k,
+            r,
+            DType.F32,
+            middle,
+            out double[] lefts,
+            out double[]? c,
+            out double[] rights
+        );
+        Tensor y = Output((m, n)),
+            z = Output((m, r));
         double Loss()
         {
             LowRankLinear.Forward(x, weight, null, factors, y, z);
             return y.ToArray().Select((value, i) => value * dys[i]).Sum();
         }
         Loss();
-        Tensor dx = Output((m, k)), dLeft = Output((n, r)), dRight = Output((r, k)), dMiddle = Output(r);
-        LowRankLinear.Backward(x, weight, factors, z, dy, dx, new LowRankGradients(dLeft, 0, middle ? dMiddle : null, dRight));
+        Tensor dx = Output((m, k)),
+            dLeft = Output((n, r)),
+            dRight = Output((r, k)),
+            dMiddle = Output(r);
+        LowRankLinear.Backward(
+            x,
+            weight,
+            factors,
+            z,
+            dy,
+            dx,
+            new LowRankGradients(dLeft, 0, middle ? dMiddle : null, dRight)
+        );
         void VerifyDifferences(Tensor parameter, double[] values, Tensor gradient, string what)
         {
             var differences = new double[values.Length];
@@ -139,7 +265,7 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
                     parameter.CopyFrom(moved);
                     return Loss();
                 }
-                differences[i] = (Moved(1) - Moved(-1)) / 2;   // linear in each entry: a large step costs nothing
+                differences[i] = (Moved(1) - Moved(-1)) / 2; // linear in each entry: a large step costs nothing
             }
             parameter.CopyFrom(Array.ConvertAll(values, value => (float)value));
             double size = y.ToArray().Select((value, i) => Math.Abs(value * dys[i])).Sum() + 100;
@@ -148,33 +274,55 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         VerifyDifferences(x, xs, dx, "dx");
         VerifyDifferences(factors.Left, lefts, dLeft, "dL");
         VerifyDifferences(factors.Right, rights, dRight, "dR");
-        if (middle) VerifyDifferences(factors.Middle!, c!, dMiddle, "dc");
+        if (middle)
+            VerifyDifferences(factors.Middle!, c!, dMiddle, "dc");
     }
 
     [Test]
     public void OnlyWhatIsAskedForIsComputed([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor weight = Input((9, 10), type, out _), dy = Input((4, 9), type, out _), z = Input((4, 3), type, out _), x = Input((4, 10), type, out _);
+        Tensor weight = Input((9, 10), type, out _),
+            dy = Input((4, 9), type, out _),
+            z = Input((4, 3), type, out _),
+            x = Input((4, 10), type, out _);
         LowRankFactors factors = Factors(9, 10, 3, type, true, out _, out _, out _);
-        Tensor dx = Output((4, 10), type), dxAlone = Output((4, 10), type), dRight = Output((3, 10)), dLeft = Output((9, 3));
+        Tensor dx = Output((4, 10), type),
+            dxAlone = Output((4, 10), type),
+            dRight = Output((3, 10)),
+            dLeft = Output((9, 3));
         LowRankLinear.Backward(x, weight, factors, z, dy, dx, new LowRankGradients(dLeft, 0, null, dRight));
         LowRankLinear.Backward(null, weight, factors, z, dy, dxAlone, default);
         Assert.That(dxAlone.ToArray(), Is.EqualTo(dx.ToArray()));
-        Assert.That(() => LowRankLinear.Backward(null, weight, factors, z, dy, dxAlone, new LowRankGradients(Right: dRight)), Throws.ArgumentNullException);
+        Assert.That(
+            () => LowRankLinear.Backward(null, weight, factors, z, dy, dxAlone, new LowRankGradients(Right: dRight)),
+            Throws.ArgumentNullException
+        );
     }
 
     [Test]
     public void TheRuleAndWhatForcesIt()
     {
-        Assert.That(LowRankLinear.Choose(Device, DType.BF16).ToString(), Is.EqualTo("low_rank_linear forward bf16: composed-b"));
+        Assert.That(
+            LowRankLinear.Choose(Device, DType.BF16).ToString(),
+            Is.EqualTo("low_rank_linear forward bf16: composed-b")
+        );
         LowRankLinear.Variant = LowRankVariant.Portable;
         Assert.That(LowRankLinear.Choose(Device, DType.BF16).Choice, Is.EqualTo("portable"));
-        Assert.That(LowRankLinear.Choose(Device, DType.F32).Choice, Is.EqualTo("composed-b (portable does not apply: it is BF16 only)"));
+        Assert.That(
+            LowRankLinear.Choose(Device, DType.F32).Choice,
+            Is.EqualTo("composed-b (portable does not apply: it is BF16 only)")
+        );
         Assert.That(LowRankLinear.Augments(Device, DType.BF16), Is.False);
         LowRankLinear.Variant = LowRankVariant.Augmented;
-        Assert.That(LowRankLinear.Choose(Device, DType.F32).ToString(), Is.EqualTo("low_rank_linear forward f32: augmented"));
+        Assert.That(
+            LowRankLinear.Choose(Device, DType.F32).ToString(),
+            Is.EqualTo("low_rank_linear forward f32: augmented")
+        );
         Assert.That(LowRankLinear.Augments(Device, DType.F32), Is.True);
-        Assert.That(Enum.GetValues<LowRankVariant>().Select(LowRankLinear.NameOf), Is.SupersetOf(new[] { "composed-a", "composed-b", "portable", "augmented" }));
+        Assert.That(
+            Enum.GetValues<LowRankVariant>().Select(LowRankLinear.NameOf),
+            Is.SupersetOf(new[] { "composed-a", "composed-b", "portable", "augmented" })
+        );
         Assert.That(() => LowRankLinear.Variant = (LowRankVariant)99, Throws.InstanceOf<ArgumentOutOfRangeException>());
     }
 
@@ -185,16 +333,24 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         LowRankLinear.Variant = LowRankVariant.Portable;
         foreach (DType type in FloatTypes)
         {
-            Tensor x = Input((3, 8), type, out _), weight = Input((4, 8), type, out _), y = Output((3, 4), type), z = Output((3, 2), type);
+            Tensor x = Input((3, 8), type, out _),
+                weight = Input((4, 8), type, out _),
+                y = Output((3, 4), type),
+                z = Output((3, 2), type);
             LowRankFactors factors = Factors(4, 8, 2, type, false, out _, out _, out _);
             LowRankLinear.Forward(x, weight, null, factors, y, z);
             LowRankLinear.Forward(x, weight, null, factors, y, z);
         }
-        Assert.That(Device.Variants.All.Select(use => use.ToString()), Is.SupersetOf(new[]
-        {
-            "low_rank_linear forward bf16: portable",
-            "low_rank_linear forward f32: composed-b (portable does not apply: it is BF16 only)",
-        }));
+        Assert.That(
+            Device.Variants.All.Select(use => use.ToString()),
+            Is.SupersetOf(
+                new[]
+                {
+                    "low_rank_linear forward bf16: portable",
+                    "low_rank_linear forward f32: composed-b (portable does not apply: it is BF16 only)",
+                }
+            )
+        );
     }
 
     [Test]
@@ -204,34 +360,67 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         string Ran(int k, DType type)
         {
             Device.Variants.Clear();
-            Tensor x = Input((3, k), type, out _), weight = Input((24, k), type, out _), y = Output((3, 24), type), z = Output((3, 8), type);
+            Tensor x = Input((3, k), type, out _),
+                weight = Input((24, k), type, out _),
+                y = Output((3, 24), type),
+                z = Output((3, 8), type);
             LowRankLinear.Forward(x, weight, null, Factors(24, k, 8, type, false, out _, out _, out _), y, z);
-            return Device.Variants.All.Single(use => use.What.StartsWith("low_rank_linear ", StringComparison.Ordinal)).Choice;
+            return Device
+                .Variants.All.Single(use => use.What.StartsWith("low_rank_linear ", StringComparison.Ordinal))
+                .Choice;
         }
         bool has = Device.ComputeCapability == (9, 0);
         Assert.That(Ran(16, DType.F32), Is.EqualTo("composed-b (hopper does not apply: it is BF16 only)"));
-        Assert.That(Ran(16, DType.BF16), Is.EqualTo(has ? "hopper" : "composed-b (hopper does not apply: it needs compute capability 9.0)"));
-        if (!has) return;
-        Assert.That(Ran(20, DType.BF16), Is.EqualTo("composed-b (hopper does not apply: in, out and rank must be multiples of 8)"));
+        Assert.That(
+            Ran(16, DType.BF16),
+            Is.EqualTo(has ? "hopper" : "composed-b (hopper does not apply: it needs compute capability 9.0)")
+        );
+        if (!has)
+            return;
+        Assert.That(
+            Ran(20, DType.BF16),
+            Is.EqualTo("composed-b (hopper does not apply: in, out and rank must be multiples of 8)")
+        );
     }
 
     [Test]
     public void AVariableThatNamesNothingIsRefused()
     {
-        var choice = new ForcedChoice<LowRankVariant>("SPECTRAL_LOWRANK", ("composed-a", LowRankVariant.ComposedA), ("portable", LowRankVariant.Portable));
+        var choice = new ForcedChoice<LowRankVariant>(
+            "SPECTRAL_LOWRANK",
+            ("composed-a", LowRankVariant.ComposedA),
+            ("portable", LowRankVariant.Portable)
+        );
         Assert.That(choice.Parse("portable"), Is.EqualTo(LowRankVariant.Portable));
         Assert.That(choice.Parse(""), Is.Null);
-        Assert.That(() => choice.Parse("fast"), Throws.InvalidOperationException.With.Message.EqualTo("SPECTRAL_LOWRANK is 'fast', expected composed-a or portable"));
+        Assert.That(
+            () => choice.Parse("fast"),
+            Throws.InvalidOperationException.With.Message.EqualTo(
+                "SPECTRAL_LOWRANK is 'fast', expected composed-a or portable"
+            )
+        );
     }
 
     [Test]
     public void WrongArgumentsAreNamed()
     {
-        Tensor x = Input((4, 6), DType.F32, out _), weight = Input((5, 6), DType.F32, out _), y = Output((4, 5)), z = Output((4, 2)), half = Input((4, 6), DType.BF16, out _);
+        Tensor x = Input((4, 6), DType.F32, out _),
+            weight = Input((5, 6), DType.F32, out _),
+            y = Output((4, 5)),
+            z = Output((4, 2)),
+            half = Input((4, 6), DType.BF16, out _);
         LowRankFactors factors = Factors(5, 6, 2, DType.F32, true, out _, out _, out _);
-        Tensor dRight = Output((2, 6)), dLeft = Output((5, 2));
+        Tensor dRight = Output((2, 6)),
+            dLeft = Output((5, 2));
         void Names(string argument, Action call) =>
-            Assert.That(call, Throws.InstanceOf<ArgumentException>().With.Property(nameof(ArgumentException.ParamName)).EqualTo(argument).And.Message.Contains("expected"));
+            Assert.That(
+                call,
+                Throws
+                    .InstanceOf<ArgumentException>()
+                    .With.Property(nameof(ArgumentException.ParamName))
+                    .EqualTo(argument)
+                    .And.Message.Contains("expected")
+            );
         Names("x", () => LowRankLinear.Forward(y, weight, null, factors, y, z));
         Names("weight", () => LowRankLinear.Forward(half, weight, null, factors, y, z));
         Names("weight", () => LowRankLinear.Forward(x, Keep(weight.View(30)), null, factors, y, z));
@@ -243,19 +432,57 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         Names("Middle", () => LowRankLinear.Forward(x, weight, null, factors with { Middle = weight }, y, z));
         Names("dy", () => LowRankLinear.Backward(x, weight, factors, z, x, null, default));
         Names("dx", () => LowRankLinear.Backward(x, weight, factors, z, y, y, default));
-        Names("Right", () => LowRankLinear.Backward(x, weight, factors, z, y, null, new LowRankGradients(Right: dRight, RightFrom: 1)));
+        Names(
+            "Right",
+            () =>
+                LowRankLinear.Backward(
+                    x,
+                    weight,
+                    factors,
+                    z,
+                    y,
+                    null,
+                    new LowRankGradients(Right: dRight, RightFrom: 1)
+                )
+        );
         Names("Left", () => LowRankLinear.Backward(x, weight, factors, z, y, null, new LowRankGradients(Left: dRight)));
-        Names("RightFrom", () => LowRankLinear.Backward(x, weight, factors, z, y, null, new LowRankGradients(Right: dRight, RightFrom: -1)));
+        Names(
+            "RightFrom",
+            () =>
+                LowRankLinear.Backward(
+                    x,
+                    weight,
+                    factors,
+                    z,
+                    y,
+                    null,
+                    new LowRankGradients(Right: dRight, RightFrom: -1)
+                )
+        );
         Assert.That(dLeft.ToArray(), Is.All.NaN, "nothing was written");
     }
 
-    private static bool OneRounding(LowRankVariant variant) => variant is LowRankVariant.Portable or LowRankVariant.Hopper;
+    private static bool OneRounding(LowRankVariant variant) =>
+        variant is LowRankVariant.Portable or LowRankVariant.Hopper;
 
-    private LowRankFactors Factors(int outputs, int inputs, int rank, DType type, bool middle, out double[] left, out double[]? c, out double[] right)
+    private LowRankFactors Factors(
+        int outputs,
+        int inputs,
+        int rank,
+        DType type,
+        bool middle,
+        out double[] left,
+        out double[]? c,
+        out double[] right
+    )
     {
-        Tensor l = Input((outputs, rank), type, out left), r = Input((rank, inputs), type, out right);
+        Tensor l = Input((outputs, rank), type, out left),
+            r = Input((rank, inputs), type, out right);
         Tensor? vector = middle ? Input(rank, DType.F32, out c) : null;
-        if (!middle) c = null; else c = Array.ConvertAll(vector!.ToArray(), value => (double)value);
+        if (!middle)
+            c = null;
+        else
+            c = Array.ConvertAll(vector!.ToArray(), value => (double)value);
         return new LowRankFactors(l, vector, r, middle ? 1.5f : 0.75f);
     }
 

@@ -1,4 +1,7 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class LowRankMergeTests(DeviceKind kind) : DeviceTest(kind)
@@ -12,13 +15,17 @@ public sealed class LowRankMergeTests(DeviceKind kind) : DeviceTest(kind)
     public void AddsTheUpdateWithOneRounding((int N, int K, int R) shape, DType type, DType factorType)
     {
         (int n, int k, int r) = shape;
-        Tensor weight = Input((n, k), type, out double[] weights), left = Input((n, r), factorType, out double[] lefts);
-        Tensor right = Input((r, k), factorType, out double[] rights), middle = Input(r, DType.F32, out double[] c);
+        Tensor weight = Input((n, k), type, out double[] weights),
+            left = Input((n, r), factorType, out double[] lefts);
+        Tensor right = Input((r, k), factorType, out double[] rights),
+            middle = Input(r, DType.F32, out double[] c);
         foreach ((Tensor? vector, double[]? values) in new (Tensor?, double[]?)[] { (middle, c), (null, null) })
         {
             Tensor merged = Output((n, k), type);
             LowRank.Merge(weight, new LowRankFactors(left, vector, right, -0.5f), merged);
-            Reference expected = Reference.Of(weights, n, k) + (Reference.Of(lefts, n, r).Scaled(values, -0.5) * Reference.Of(rights, r, k));
+            Reference expected =
+                Reference.Of(weights, n, k)
+                + (Reference.Of(lefts, n, r).Scaled(values, -0.5) * Reference.Of(rights, r, k));
             Verify(merged, expected.Value, expected.Magnitude, r + 1, "merged");
         }
         float[] apart = Merged(weight, new LowRankFactors(left, middle, right));
@@ -29,7 +36,9 @@ public sealed class LowRankMergeTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AnUpdateOfZeroLeavesTheWeight([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor weight = Input((33, 65), type, out _), left = Input((33, 4), type, out _), right = Input((4, 65), type, out _);
+        Tensor weight = Input((33, 65), type, out _),
+            left = Input((33, 4), type, out _),
+            right = Input((4, 65), type, out _);
         Tensor zero = Input(new float[4], 4, DType.F32, out _);
         Assert.That(Merged(weight, new LowRankFactors(left, zero, right)), Is.EqualTo(weight.ToArray()));
     }
@@ -37,9 +46,19 @@ public sealed class LowRankMergeTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WrongArgumentsAreNamed()
     {
-        Tensor weight = Input((5, 6), DType.F32, out _), left = Input((5, 2), DType.F32, out _), right = Input((2, 6), DType.F32, out _), half = Input((5, 2), DType.BF16, out _);
+        Tensor weight = Input((5, 6), DType.F32, out _),
+            left = Input((5, 2), DType.F32, out _),
+            right = Input((2, 6), DType.F32, out _),
+            half = Input((5, 2), DType.BF16, out _);
         void Names(string argument, Action call) =>
-            Assert.That(call, Throws.InstanceOf<ArgumentException>().With.Property(nameof(ArgumentException.ParamName)).EqualTo(argument).And.Message.Contains("expected"));
+            Assert.That(
+                call,
+                Throws
+                    .InstanceOf<ArgumentException>()
+                    .With.Property(nameof(ArgumentException.ParamName))
+                    .EqualTo(argument)
+                    .And.Message.Contains("expected")
+            );
         Names("Right", () => LowRank.Merge(weight, new LowRankFactors(left, null, left), weight));
         Names("Left", () => LowRank.Merge(weight, new LowRankFactors(right, null, right), weight));
         Names("Right", () => LowRank.Merge(weight, new LowRankFactors(half, null, right), weight));

@@ -1,12 +1,20 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class RectifierTests(DeviceKind kind) : DeviceTest(kind)
 {
     [Test]
-    public void CutsAtZeroAndSoDoesTheAdjoint([ValueSource(nameof(Sizes))] int columns, [Values(1, 33)] int rows, [ValueSource(nameof(FloatTypes))] DType type)
+    public void CutsAtZeroAndSoDoesTheAdjoint(
+        [ValueSource(nameof(Sizes))] int columns,
+        [Values(1, 33)] int rows,
+        [ValueSource(nameof(FloatTypes))] DType type
+    )
     {
-        Tensor z = Input((rows, columns), type, out double[] zs), g = Input((rows, columns), type, out double[] gs);
+        Tensor z = Input((rows, columns), type, out double[] zs),
+            g = Input((rows, columns), type, out double[] gs);
         Rectifier.Forward(z);
         Rectifier.Backward(z, g);
         Assert.Multiple(() =>
@@ -27,7 +35,13 @@ public sealed class RectifierTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Assert.That(() => Rectifier.Backward(Output((2, 4)), Output((2, 3))), Throws.ArgumentException.With.Message.Contains("g is [2, 3], expected [2, 4]"));
-        Assert.That(() => Rectifier.Forward(Output(2, DType.I32)), Throws.ArgumentException.With.Message.Contains("expected F32 or BF16"));
+        Assert.That(
+            () => Rectifier.Backward(Output((2, 4)), Output((2, 3))),
+            Throws.ArgumentException.With.Message.Contains("g is [2, 3], expected [2, 4]")
+        );
+        Assert.That(
+            () => Rectifier.Forward(Output(2, DType.I32)),
+            Throws.ArgumentException.With.Message.Contains("expected F32 or BF16")
+        );
     }
 }

@@ -1,4 +1,7 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
@@ -6,10 +9,22 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
     private const int Positions = 40;
 
     // batch, length, heads, head dimension
-    private static readonly (int B, int S, int H, int D)[] Cases = [(1, 1, 1, 2), (2, 7, 3, 64), (3, 33, 1, 14), (1, 9, 5, 128), (2, 5, 2, 6)];
+    private static readonly (int B, int S, int H, int D)[] Cases =
+    [
+        (1, 1, 1, 2),
+        (2, 7, 3, 64),
+        (3, 33, 1, 14),
+        (1, 9, 5, 128),
+        (2, 5, 2, 6),
+    ];
 
     [Test]
-    public void ForwardRotatesAndSplitsHeads([ValueSource(nameof(Cases))] (int B, int S, int H, int D) size, [ValueSource(nameof(FloatTypes))] DType type, [Values] bool shifted, [Values] Placed placed)
+    public void ForwardRotatesAndSplitsHeads(
+        [ValueSource(nameof(Cases))] (int B, int S, int H, int D) size,
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values] bool shifted,
+        [Values] Placed placed
+    )
     {
         (int batch, int length, int heads, int headDim) = size;
         ColumnRange x = InputColumns(batch * length, heads * headDim, type, placed, out double[] xv);
@@ -18,20 +33,29 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
         int[] offsets = Enumerable.Range(0, batch).Select(b => shifted ? 2 * b + 1 : 0).ToArray();
         Rope.Forward(x, cosine, sine, shifted ? Input(offsets, batch) : null, y);
 
-        double[] expected = new double[xv.Length], terms = new double[xv.Length];
-        Each(size, (b, s, h, i, merged, split) =>
-        {
-            int half = headDim / 2, table = (offsets[b] + s) * half + i % half;
-            bool first = i < half;
-            double partner = xv[first ? merged + half : merged - half] * sv[table];
-            expected[split] = xv[merged] * cv[table] + (first ? -partner : partner);
-            terms[split] = Math.Abs(xv[merged] * cv[table]) + Math.Abs(partner);
-        });
+        double[] expected = new double[xv.Length],
+            terms = new double[xv.Length];
+        Each(
+            size,
+            (b, s, h, i, merged, split) =>
+            {
+                int half = headDim / 2,
+                    table = (offsets[b] + s) * half + i % half;
+                bool first = i < half;
+                double partner = xv[first ? merged + half : merged - half] * sv[table];
+                expected[split] = xv[merged] * cv[table] + (first ? -partner : partner);
+                terms[split] = Math.Abs(xv[merged] * cv[table]) + Math.Abs(partner);
+            }
+        );
         Verify(y, expected, terms, 2);
     }
 
     [Test]
-    public void BackwardIsTheAdjoint([ValueSource(nameof(Cases))] (int B, int S, int H, int D) size, [ValueSource(nameof(FloatTypes))] DType type, [Values] Placed placed)
+    public void BackwardIsTheAdjoint(
+        [ValueSource(nameof(Cases))] (int B, int S, int H, int D) size,
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values] Placed placed
+    )
     {
         (int batch, int length, int heads, int headDim) = size;
         Tensor dy = Input((batch, heads, length, headDim), type, out double[] dyv);
@@ -39,22 +63,28 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
         (Tensor cosine, Tensor sine, double[] cv, double[] sv) = Tables(headDim / 2);
         Rope.Backward(dy, cosine, sine, dx);
 
-        double[] expected = new double[dyv.Length], terms = new double[dyv.Length];
-        Each(size, (b, s, h, i, merged, split) =>
-        {
-            int half = headDim / 2, table = s * half + i % half;
-            bool first = i < half;
-            double partner = dyv[first ? split + half : split - half] * sv[table];
-            expected[merged] = dyv[split] * cv[table] + (first ? partner : -partner);
-            terms[merged] = Math.Abs(dyv[split] * cv[table]) + Math.Abs(partner);
-        });
+        double[] expected = new double[dyv.Length],
+            terms = new double[dyv.Length];
+        Each(
+            size,
+            (b, s, h, i, merged, split) =>
+            {
+                int half = headDim / 2,
+                    table = s * half + i % half;
+                bool first = i < half;
+                double partner = dyv[first ? split + half : split - half] * sv[table];
+                expected[merged] = dyv[split] * cv[table] + (first ? partner : -partner);
+                terms[merged] = Math.Abs(dyv[split] * cv[table]) + Math.Abs(partner);
+            }
+        );
         Verify(dx, expected, terms, 2);
     }
 
     [Test]
     public void PositionsBeyondTheTablesGiveNaN([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor x = Input((3, 8), type, out _), y = Output((1, 1, 3, 8), type);
+        Tensor x = Input((3, 8), type, out _),
+            y = Output((1, 1, 3, 8), type);
         (Tensor cosine, Tensor sine, _, _) = Tables(4);
         Rope.Forward(x, cosine, sine, Input([Positions - 2], 1), y);
         Assert.That(y.ToArray().Select(float.IsNaN), Is.EqualTo(Enumerable.Range(0, 24).Select(i => i >= 16)));
@@ -72,17 +102,36 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
     public void WhatDoesNotFitIsNamed()
     {
         (Tensor cosine, Tensor sine, _, _) = Tables(4);
-        Tensor x = Output((6, 16)), y = Output((2, 2, 3, 8));
-        Assert.That(() => Rope.Forward(x, cosine, sine, null, Output((2, 2, 4, 8))), Throws.ArgumentException.With.Message.Contains("x is [6, 16], expected [8, any]"));
-        Assert.That(() => Rope.Forward(x, Output((5, 3)), sine, null, y), Throws.ArgumentException.With.Message.Contains("cosine is [5, 3], expected [any, 4]"));
-        Assert.That(() => Rope.Forward(x, cosine, sine, Output(3, DType.I32), y), Throws.ArgumentException.With.Message.Contains("offsets is [3], expected [2]"));
-        Assert.That(() => Rope.Backward(Output((2, 2, 3, 7)), cosine, sine, Output((6, 14))), Throws.ArgumentException.With.Message.Contains("head dimension is 7"));
-        Assert.That(() => Rope.Backward(y, cosine, sine, Output((6, 16), DType.BF16)), Throws.ArgumentException.With.Message.Contains("is BF16, expected F32"));
+        Tensor x = Output((6, 16)),
+            y = Output((2, 2, 3, 8));
+        Assert.That(
+            () => Rope.Forward(x, cosine, sine, null, Output((2, 2, 4, 8))),
+            Throws.ArgumentException.With.Message.Contains("x is [6, 16], expected [8, any]")
+        );
+        Assert.That(
+            () => Rope.Forward(x, Output((5, 3)), sine, null, y),
+            Throws.ArgumentException.With.Message.Contains("cosine is [5, 3], expected [any, 4]")
+        );
+        Assert.That(
+            () => Rope.Forward(x, cosine, sine, Output(3, DType.I32), y),
+            Throws.ArgumentException.With.Message.Contains("offsets is [3], expected [2]")
+        );
+        Assert.That(
+            () => Rope.Backward(Output((2, 2, 3, 7)), cosine, sine, Output((6, 14))),
+            Throws.ArgumentException.With.Message.Contains("head dimension is 7")
+        );
+        Assert.That(
+            () => Rope.Backward(y, cosine, sine, Output((6, 16), DType.BF16)),
+            Throws.ArgumentException.With.Message.Contains("is BF16, expected F32")
+        );
     }
 
     private (Tensor Cosine, Tensor Sine, double[] CosineValues, double[] SineValues) Tables(int half)
     {
-        float[] angles = Enumerable.Range(0, Positions * half).Select(i => (float)(i / half * Math.Pow(10000, -(i % half) / (double)half))).ToArray();
+        float[] angles = Enumerable
+            .Range(0, Positions * half)
+            .Select(i => (float)(i / half * Math.Pow(10000, -(i % half) / (double)half)))
+            .ToArray();
         Tensor cosine = Input(Array.ConvertAll(angles, MathF.Cos), (Positions, half), DType.F32, out double[] cv);
         Tensor sine = Input(Array.ConvertAll(angles, MathF.Sin), (Positions, half), DType.F32, out double[] sv);
         return (cosine, sine, cv, sv);
@@ -91,9 +140,16 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
     private static void Each((int B, int S, int H, int D) size, Action<int, int, int, int, int, int> visit)
     {
         for (int b = 0; b < size.B; b++)
-            for (int s = 0; s < size.S; s++)
-                for (int h = 0; h < size.H; h++)
-                    for (int i = 0; i < size.D; i++)
-                        visit(b, s, h, i, ((b * size.S + s) * size.H + h) * size.D + i, ((b * size.H + h) * size.S + s) * size.D + i);
+        for (int s = 0; s < size.S; s++)
+        for (int h = 0; h < size.H; h++)
+        for (int i = 0; i < size.D; i++)
+            visit(
+                b,
+                s,
+                h,
+                i,
+                ((b * size.S + s) * size.H + h) * size.D + i,
+                ((b * size.H + h) * size.S + s) * size.D + i
+            );
     }
 }

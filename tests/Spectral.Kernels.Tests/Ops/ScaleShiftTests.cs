@@ -1,24 +1,43 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class ScaleShiftTests(DeviceKind kind) : DeviceTest(kind)
 {
     [Test]
-    public void ScalesAndShiftsColumns([ValueSource(nameof(Sizes))] int columns, [Values(1, 65, 200)] int rows, [ValueSource(nameof(FloatTypes))] DType type, [Values] bool shifted)
+    public void ScalesAndShiftsColumns(
+        [ValueSource(nameof(Sizes))] int columns,
+        [Values(1, 65, 200)] int rows,
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values] bool shifted
+    )
     {
-        Tensor x = Input((rows, columns), type, out double[] xs), scale = Input(columns, DType.F32, out double[] scales), y = Output((rows, columns), type);
+        Tensor x = Input((rows, columns), type, out double[] xs),
+            scale = Input(columns, DType.F32, out double[] scales),
+            y = Output((rows, columns), type);
         double[]? shifts = null;
         Tensor? shift = shifted ? Input(columns, type, out shifts) : null;
         ScaleShift.Forward(x, scale, shift, y);
         double[] expected = [.. xs.Select((value, i) => scales[i % columns] * value + (shifts?[i % columns] ?? 0))];
-        double[] terms = [.. xs.Select((value, i) => Math.Abs(scales[i % columns] * value) + Math.Abs(shifts?[i % columns] ?? 0))];
+        double[] terms =
+        [
+            .. xs.Select((value, i) => Math.Abs(scales[i % columns] * value) + Math.Abs(shifts?[i % columns] ?? 0)),
+        ];
         Verify(y, expected, terms, 2);
     }
 
     [Test]
-    public void TheAdjointScalesAndAdds([ValueSource(nameof(Sizes))] int columns, [Values(1, 65)] int rows, [ValueSource(nameof(FloatTypes))] DType type, [Values] bool accumulate)
+    public void TheAdjointScalesAndAdds(
+        [ValueSource(nameof(Sizes))] int columns,
+        [Values(1, 65)] int rows,
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values] bool accumulate
+    )
     {
-        Tensor dy = Input((rows, columns), type, out double[] dys), scale = Input((1, columns), DType.F32, out double[] scales);
+        Tensor dy = Input((rows, columns), type, out double[] dys),
+            scale = Input((1, columns), DType.F32, out double[] scales);
         double[] before = new double[dys.Length];
         Tensor dx = accumulate ? Input((rows, columns), type, out before) : Output((rows, columns), type);
         ScaleShift.Backward(dy, scale, dx, accumulate);
@@ -28,11 +47,19 @@ public sealed class ScaleShiftTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [Test]
-    public void TheScalesGradientSumsTheRows([ValueSource(nameof(Sizes))] int columns, [Values(1, 64, 65, 1000)] int rows, [ValueSource(nameof(FloatTypes))] DType type, [Values] bool accumulate)
+    public void TheScalesGradientSumsTheRows(
+        [ValueSource(nameof(Sizes))] int columns,
+        [Values(1, 64, 65, 1000)] int rows,
+        [ValueSource(nameof(FloatTypes))] DType type,
+        [Values] bool accumulate
+    )
     {
-        Tensor dy = Input((rows, columns), type, out double[] dys), x = Input((rows, columns), type, out double[] xs), dScale = Input((columns, 1), DType.F32, out double[] before);
+        Tensor dy = Input((rows, columns), type, out double[] dys),
+            x = Input((rows, columns), type, out double[] xs),
+            dScale = Input((columns, 1), DType.F32, out double[] before);
         ScaleShift.ScaleGradient(dy, x, dScale, accumulate);
-        double[] expected = accumulate ? (double[])before.Clone() : new double[columns], terms = [.. expected.Select(Math.Abs)];
+        double[] expected = accumulate ? (double[])before.Clone() : new double[columns],
+            terms = [.. expected.Select(Math.Abs)];
         for (int i = 0; i < dys.Length; i++)
         {
             expected[i % columns] += dys[i] * xs[i];
@@ -54,9 +81,22 @@ public sealed class ScaleShiftTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Assert.That(() => ScaleShift.Forward(Output((2, 4)), Output(5), null, Output((2, 4))), Throws.ArgumentException.With.Message.Contains("scale is [5], expected 4 elements"));
-        Assert.That(() => ScaleShift.Forward(Output((2, 4)), Output(4), Output(3), Output((2, 4))), Throws.ArgumentException.With.Message.Contains("shift is [3], expected [4]"));
-        Assert.That(() => ScaleShift.Forward(Output((2, 4), DType.BF16), Output(4, DType.BF16), null, Output((2, 4), DType.BF16)), Throws.ArgumentException.With.Message.Contains("scale is BF16, expected F32"));
-        Assert.That(() => ScaleShift.ScaleGradient(Output((2, 4)), Output((2, 5)), Output(4), false), Throws.ArgumentException.With.Message.Contains("x is [2, 5], expected [2, 4]"));
+        Assert.That(
+            () => ScaleShift.Forward(Output((2, 4)), Output(5), null, Output((2, 4))),
+            Throws.ArgumentException.With.Message.Contains("scale is [5], expected 4 elements")
+        );
+        Assert.That(
+            () => ScaleShift.Forward(Output((2, 4)), Output(4), Output(3), Output((2, 4))),
+            Throws.ArgumentException.With.Message.Contains("shift is [3], expected [4]")
+        );
+        Assert.That(
+            () =>
+                ScaleShift.Forward(Output((2, 4), DType.BF16), Output(4, DType.BF16), null, Output((2, 4), DType.BF16)),
+            Throws.ArgumentException.With.Message.Contains("scale is BF16, expected F32")
+        );
+        Assert.That(
+            () => ScaleShift.ScaleGradient(Output((2, 4)), Output((2, 5)), Output(4), false),
+            Throws.ArgumentException.With.Message.Contains("x is [2, 5], expected [2, 4]")
+        );
     }
 }

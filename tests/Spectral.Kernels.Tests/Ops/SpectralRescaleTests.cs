@@ -1,12 +1,20 @@
-namespace Spectral.Kernels.Tests;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests.Ops;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class SpectralRescaleTests(DeviceKind kind) : DeviceTest(kind)
 {
     [Test]
-    public void MiddleHoldsTheDirectionsThenTheScale([Values(0, 1, 7, 130)] int directions, [Values(0, 1, 16)] int extra)
+    public void MiddleHoldsTheDirectionsThenTheScale(
+        [Values(0, 1, 7, 130)] int directions,
+        [Values(0, 1, 16)] int extra
+    )
     {
-        Tensor sigma = Input(directions, DType.F32, out double[] sigmas), delta = Input(directions, DType.F32, out double[] deltas), middle = Output(directions + extra);
+        Tensor sigma = Input(directions, DType.F32, out double[] sigmas),
+            delta = Input(directions, DType.F32, out double[] deltas),
+            middle = Output(directions + extra);
         SpectralRescale.Middle(sigma, delta, 2, middle);
         Verify(middle, [.. sigmas.Zip(deltas, (s, d) => s * d), .. Enumerable.Repeat(2.0, extra)]);
     }
@@ -14,7 +22,9 @@ public sealed class SpectralRescaleTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void DeltaGradientIsTheMiddleGradientTimesSigma([Values(1, 7, 130)] int directions)
     {
-        Tensor sigma = Input(directions, DType.F32, out double[] sigmas), dMiddle = Input(directions, DType.F32, out double[] middles), dDelta = Output(directions);
+        Tensor sigma = Input(directions, DType.F32, out double[] sigmas),
+            dMiddle = Input(directions, DType.F32, out double[] middles),
+            dDelta = Output(directions);
         SpectralRescale.DeltaGradient(dMiddle, sigma, dDelta);
         double[] once = sigmas.Zip(middles, (s, d) => s * d).ToArray();
         Verify(dDelta, once);
@@ -27,10 +37,21 @@ public sealed class SpectralRescaleTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void RescalingThroughTheLinearOpHasTheGradientOfItsDifferences()
     {
-        const int m = 5, n = 6, k = 7, directions = 3, rank = 2;
-        Tensor x = Input((m, k), DType.F32, out _), weight = Input((n, k), DType.F32, out _), left = Input((n, directions + rank), DType.F32, out _);
-        Tensor right = Input((directions + rank, k), DType.F32, out _), sigma = Input(directions, DType.F32, out _, mean: 3), dy = Input((m, n), DType.F32, out double[] dys);
-        Tensor delta = Input(directions, DType.F32, out double[] deltas), y = Output((m, n)), z = Output((m, directions + rank)), middle = Output(directions + rank);
+        const int m = 5,
+            n = 6,
+            k = 7,
+            directions = 3,
+            rank = 2;
+        Tensor x = Input((m, k), DType.F32, out _),
+            weight = Input((n, k), DType.F32, out _),
+            left = Input((n, directions + rank), DType.F32, out _);
+        Tensor right = Input((directions + rank, k), DType.F32, out _),
+            sigma = Input(directions, DType.F32, out _, mean: 3),
+            dy = Input((m, n), DType.F32, out double[] dys);
+        Tensor delta = Input(directions, DType.F32, out double[] deltas),
+            y = Output((m, n)),
+            z = Output((m, directions + rank)),
+            middle = Output(directions + rank);
         double Loss(int at, double step)
         {
             float[] moved = Array.ConvertAll(deltas, value => (float)value);
@@ -44,19 +65,39 @@ public sealed class SpectralRescaleTests(DeviceKind kind) : DeviceTest(kind)
         double[] differences = Enumerable.Range(0, directions).Select(i => (Loss(i, 1) - Loss(i, -1)) / 2).ToArray();
 
         Loss(0, 0);
-        Tensor dMiddle = Output(directions), dDelta = Output(directions);
-        LowRankLinear.Backward(null, weight, new LowRankFactors(left, middle, right), z, dy, null, new LowRankGradients(Middle: dMiddle));
+        Tensor dMiddle = Output(directions),
+            dDelta = Output(directions);
+        LowRankLinear.Backward(
+            null,
+            weight,
+            new LowRankFactors(left, middle, right),
+            z,
+            dy,
+            null,
+            new LowRankGradients(Middle: dMiddle)
+        );
         SpectralRescale.DeltaGradient(dMiddle, sigma, dDelta);
-        double[] magnitude = Enumerable.Repeat(y.ToArray().Select((value, i) => Math.Abs(value * dys[i])).Sum() + 100, directions).ToArray();
+        double[] magnitude = Enumerable
+            .Repeat(y.ToArray().Select((value, i) => Math.Abs(value * dys[i])).Sum() + 100, directions)
+            .ToArray();
         Verify(dDelta, differences, magnitude, m * n, "dδ");
     }
 
     [Test]
     public void WrongArgumentsAreNamed()
     {
-        Tensor three = Output(3), two = Output(2), half = Output(3, DType.BF16);
+        Tensor three = Output(3),
+            two = Output(2),
+            half = Output(3, DType.BF16);
         void Names(string argument, Action call) =>
-            Assert.That(call, Throws.InstanceOf<ArgumentException>().With.Property(nameof(ArgumentException.ParamName)).EqualTo(argument).And.Message.Contains("expected"));
+            Assert.That(
+                call,
+                Throws
+                    .InstanceOf<ArgumentException>()
+                    .With.Property(nameof(ArgumentException.ParamName))
+                    .EqualTo(argument)
+                    .And.Message.Contains("expected")
+            );
         Names("sigma", () => SpectralRescale.Middle(half, three, 1, three));
         Names("delta", () => SpectralRescale.Middle(three, two, 1, three));
         Names("middle", () => SpectralRescale.Middle(three, three, 1, two));

@@ -1,13 +1,19 @@
-namespace Spectral.Kernels.Tests;
+namespace Spectral.Kernels.Tests.Support;
 
 public sealed class ComparatorTests
 {
-    private static void Compare(double actual, double expected, DType type = DType.F32, double? magnitude = null, int n = 1) =>
-        Comparator.Verify([actual], [expected], type, magnitude is { } m ? [m] : null, n, "value");
+    private static void Compare(
+        double actual,
+        double expected,
+        DType type = DType.F32,
+        double? magnitude = null,
+        int n = 1
+    ) => Comparator.Verify([actual], [expected], type, magnitude is { } m ? [m] : null, n, "value");
 
     private static void Fails(Action compare)
     {
-        using (new NUnit.Framework.Internal.TestExecutionContext.IsolatedContext()) Assert.That(compare, Throws.InstanceOf<AssertionException>());
+        using (new NUnit.Framework.Internal.TestExecutionContext.IsolatedContext())
+            Assert.That(compare, Throws.InstanceOf<AssertionException>());
     }
 
     [Test]

@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
+using Spectral.Kernels.Driver;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Kernels.Tests;
+namespace Spectral.Kernels.Tests.Support;
 
 /// <summary>
 /// Base of fixtures that run on every device: seeded random inputs already rounded to their type, outputs that start as NaN, a guard zone
@@ -30,7 +32,9 @@ public abstract class DeviceTest(DeviceKind kind)
     [SetUp]
     public void Seed()
     {
-        int seed = Environment.GetEnvironmentVariable("SPECTRAL_TEST_SEED") is { } fixedSeed ? int.Parse(fixedSeed) : Environment.TickCount;
+        int seed = Environment.GetEnvironmentVariable("SPECTRAL_TEST_SEED") is { } fixedSeed
+            ? int.Parse(fixedSeed)
+            : Environment.TickCount;
         TestContext.Out.WriteLine($"SPECTRAL_TEST_SEED={seed}");
         Rng = new Random(seed);
         _alive = LiveObjects.Snapshot().GetValueOrDefault("tensor");
@@ -45,13 +49,19 @@ public abstract class DeviceTest(DeviceKind kind)
             whole.CopyTo(raw.AsSpan());
             for (int i = 0; i < raw.Length; i++)
                 if ((i < GuardBytes || i >= GuardBytes + bytes) && raw[i] != GuardByte)
-                    Assert.Fail($"{what}: the guard zone was overwritten {(i < GuardBytes ? $"{GuardBytes - i} bytes before the start" : $"{i - GuardBytes - bytes} bytes past the end")}");
+                    Assert.Fail(
+                        $"{what}: the guard zone was overwritten {(i < GuardBytes ? $"{GuardBytes - i} bytes before the start" : $"{i - GuardBytes - bytes} bytes past the end")}"
+                    );
         }
         _tensors.ForEach(tensor => tensor.Dispose());
         _guarded.ForEach(guarded => guarded.Whole.Dispose());
         _tensors.Clear();
         _guarded.Clear();
-        Assert.That(LiveObjects.Snapshot().GetValueOrDefault("tensor"), Is.EqualTo(_alive), "tensors left undisposed by the test or by an op");
+        Assert.That(
+            LiveObjects.Snapshot().GetValueOrDefault("tensor"),
+            Is.EqualTo(_alive),
+            "tensors left undisposed by the test or by an op"
+        );
     }
 
     /// <summary>Normal random values, rounded to the type.</summary>
@@ -94,14 +104,28 @@ public abstract class DeviceTest(DeviceKind kind)
     }
 
     /// <summary>Where a matrix stands: alone, or as columns of a wider one, with rows on 16-byte boundaries or not.</summary>
-    public enum Placed { Alone, Aligned, Odd }
+    public enum Placed
+    {
+        Alone,
+        Aligned,
+        Odd,
+    }
 
     /// <summary>Normal random values in columns of a matrix that holds NaN everywhere else.</summary>
-    protected ColumnRange InputColumns(int rows, int columns, DType type, Placed placed, out double[] values, double deviation = 1)
+    protected ColumnRange InputColumns(
+        int rows,
+        int columns,
+        DType type,
+        Placed placed,
+        out double[] values,
+        double deviation = 1
+    )
     {
         ColumnRange range = OutputColumns(rows, columns, type, placed);
-        float[] dense = Input((rows, columns), type, out values, deviation).ToArray(), wide = range.Matrix.ToArray();
-        for (int i = 0; i < dense.Length; i++) wide[i / columns * range.Stride + range.From + i % columns] = dense[i];
+        float[] dense = Input((rows, columns), type, out values, deviation).ToArray(),
+            wide = range.Matrix.ToArray();
+        for (int i = 0; i < dense.Length; i++)
+            wide[i / columns * range.Stride + range.From + i % columns] = dense[i];
         range.Matrix.CopyFrom(wide);
         return range;
     }
@@ -109,17 +133,41 @@ public abstract class DeviceTest(DeviceKind kind)
     /// <summary>Columns of a matrix full of NaN.</summary>
     protected ColumnRange OutputColumns(int rows, int columns, DType type, Placed placed)
     {
-        (int from, int stride) = placed switch { Placed.Alone => (0, columns), Placed.Aligned => (8, (columns + 7) / 8 * 8 + 16), _ => (3, columns + 8 - columns % 2) };
+        (int from, int stride) = placed switch
+        {
+            Placed.Alone => (0, columns),
+            Placed.Aligned => (8, (columns + 7) / 8 * 8 + 16),
+            _ => (3, columns + 8 - columns % 2),
+        };
         return new ColumnRange(Output((rows, stride), type), from, columns);
     }
 
     /// <summary>As for a tensor; and what is not in the columns must have stayed NaN.</summary>
-    protected static void Verify(ColumnRange actual, double[] expected, double[]? magnitude = null, int reductionLength = 1, string what = "result", double factor = 1)
+    protected static void Verify(
+        ColumnRange actual,
+        double[] expected,
+        double[]? magnitude = null,
+        int reductionLength = 1,
+        string what = "result",
+        double factor = 1
+    )
     {
         float[] wide = actual.Matrix.ToArray();
         bool Inside(int at) => at % actual.Stride >= actual.From && at % actual.Stride < actual.From + actual.Count;
-        Assert.That(Enumerable.Range(0, wide.Length).Where(at => !Inside(at) && !float.IsNaN(wide[at])), Is.Empty, $"{what}: written beside its columns");
-        Comparator.Verify([.. wide.Where((_, at) => Inside(at)).Select(value => (double)value)], expected, actual.Matrix.DType, magnitude, reductionLength, what, factor);
+        Assert.That(
+            Enumerable.Range(0, wide.Length).Where(at => !Inside(at) && !float.IsNaN(wide[at])),
+            Is.Empty,
+            $"{what}: written beside its columns"
+        );
+        Comparator.Verify(
+            [.. wide.Where((_, at) => Inside(at)).Select(value => (double)value)],
+            expected,
+            actual.Matrix.DType,
+            magnitude,
+            reductionLength,
+            what,
+            factor
+        );
     }
 
     /// <summary>Keeps a tensor that the test made itself until the end of the test.</summary>
@@ -130,13 +178,29 @@ public abstract class DeviceTest(DeviceKind kind)
     }
 
     /// <inheritdoc cref="Comparator.Verify"/>
-    protected static void Verify(Tensor actual, double[] expected, double[]? magnitude = null, int reductionLength = 1, string what = "result", double factor = 1) =>
-        Comparator.Verify(Array.ConvertAll(actual.ToArray(), value => (double)value), expected, actual.DType, magnitude, reductionLength, what, factor);
+    protected static void Verify(
+        Tensor actual,
+        double[] expected,
+        double[]? magnitude = null,
+        int reductionLength = 1,
+        string what = "result",
+        double factor = 1
+    ) =>
+        Comparator.Verify(
+            Array.ConvertAll(actual.ToArray(), value => (double)value),
+            expected,
+            actual.DType,
+            magnitude,
+            reductionLength,
+            what,
+            factor
+        );
 
     // With an allocation for each tensor the device or a sanitizer guards its ends, reads included, and must see where they are.
     private Tensor Guarded(Shape shape, DType type, string what)
     {
-        if (Environment.GetEnvironmentVariable(Kernels.Device.CheckVariable) == "1") return Keep(Tensor.Empty(Device, shape, type));
+        if (Environment.GetEnvironmentVariable(Kernels.Device.CheckVariable) == "1")
+            return Keep(Tensor.Empty(Device, shape, type));
         long bytes = shape.Count * type.Size();
         Tensor whole = Tensor.Empty(Device, (int)((bytes + 2 * GuardBytes + 1) / 2), DType.BF16);
         var pattern = new byte[whole.Bytes];

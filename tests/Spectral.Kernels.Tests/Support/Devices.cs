@@ -1,4 +1,4 @@
-namespace Spectral.Kernels.Tests;
+namespace Spectral.Kernels.Tests.Support;
 
 /// <summary>The devices every fixture runs on. One device of each kind serves the whole run; a missing GPU is a visible skip.</summary>
 public static class Devices
@@ -10,26 +10,18 @@ public static class Devices
 
     public static Device Get(DeviceKind kind)
     {
-        if (kind == DeviceKind.Cpu) return Cpu.Value;
-        if (Device.CudaCount(out string? reason) == 0) Assert.Ignore($"no GPU: {reason}");
+        if (kind == DeviceKind.Cpu)
+            return Cpu.Value;
+        if (Device.CudaCount(out string? reason) == 0)
+            Assert.Ignore($"no GPU: {reason}");
         return Cuda.Value;
     }
 
     public static void DisposeAll()
     {
-        if (Cpu.IsValueCreated) Cpu.Value.Dispose();
-        if (Cuda.IsValueCreated) Cuda.Value.Dispose();
-    }
-}
-
-/// <summary>After the last fixture: devices are closed and the ledger must be empty.</summary>
-[SetUpFixture]
-public sealed class LeakLedger
-{
-    [OneTimeTearDown]
-    public void NothingIsLeft()
-    {
-        Devices.DisposeAll();
-        Assert.That(LiveObjects.Snapshot(), Is.Empty, "native objects still alive at the end of the run");
+        if (Cpu.IsValueCreated)
+            Cpu.Value.Dispose();
+        if (Cuda.IsValueCreated)
+            Cuda.Value.Dispose();
     }
 }

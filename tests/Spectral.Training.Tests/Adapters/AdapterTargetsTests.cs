@@ -1,9 +1,13 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Spectral.Kernels;
-using Spectral.Kernels.Tests;
+using Spectral.Kernels.Tests.Support;
+using Spectral.Training.Adapters;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Adapters;
 
 /// <summary>
 /// Targets with PEFT's meaning: names or ends of names, all-linear, or an expression that matches full names.
@@ -28,8 +32,12 @@ public sealed class AdapterTargetsTests(DeviceKind kind) : AdapterFileTest(kind)
     public void WhatItMatchesIsAdaptedAndSavedByName(string text, string names)
     {
         string[] expected =
-            [.. ModelTensors.Linears(Model).Select(linear => linear.Name)
-                .Where(name => Regex.IsMatch(name, $"^{names}$"))];
+        [
+            .. ModelTensors
+                .Linears(Model)
+                .Select(linear => linear.Name)
+                .Where(name => Regex.IsMatch(name, $"^{names}$")),
+        ];
         AdapterOptions options = new() { Rank = 2, TargetModules = AdapterTargets.Parse(text) };
         Assert.That(AdapterTargets.Of(Model, options).Select(shape => shape.Name), Is.EqualTo(expected));
         using (Adapter adapter = Adapter.Attach(Loaded, AdapterMethods.Find("lora"), options))

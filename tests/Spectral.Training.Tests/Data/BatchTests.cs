@@ -1,11 +1,17 @@
-namespace Spectral.Training.Tests;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Tests.Data;
 
 public sealed class BatchTests
 {
     [Test]
     public void Rows_are_padded_on_the_right_and_targets_shifted()
     {
-        Batch batch = Batch.Create([new EncodedRecord([5, 6, 7, 8], 2, 2, false), new EncodedRecord([9, 3], 0, 1, false)], paddingToken: 1);
+        Batch batch = Batch.Create(
+            [new EncodedRecord([5, 6, 7, 8], 2, 2, false), new EncodedRecord([9, 3], 0, 1, false)],
+            paddingToken: 1
+        );
 
         Assert.That((batch.Rows, batch.Length, batch.LossTokens), Is.EqualTo((2, 4, 3)));
         Assert.That(batch.Tokens, Is.EqualTo(new[] { 5, 6, 7, 8, 9, 3, 1, 1 }));
@@ -17,8 +23,12 @@ public sealed class BatchTests
     public void Ids_beyond_the_vocabulary_are_refused(int vocabulary, bool fits)
     {
         Batch batch = Batch.Create([new EncodedRecord([5, 9], 1, 1, false)]);
-        Assert.That(() => batch.CheckIds(vocabulary),
-            fits ? Throws.Nothing : Throws.TypeOf<InputException>().With.Message.Contains("id 9").And.Message.Contains("vocabulary of 9"));
+        Assert.That(
+            () => batch.CheckIds(vocabulary),
+            fits
+                ? Throws.Nothing
+                : Throws.TypeOf<InputException>().With.Message.Contains("id 9").And.Message.Contains("vocabulary of 9")
+        );
     }
 
     // What torch.utils.data.DataLoader(range(n), batch_size, drop_last=…) hands out, epoch after epoch.
@@ -27,15 +37,24 @@ public sealed class BatchTests
     {
         BatchSampler sampler = new(3, 2, seed: 0, shuffle: false);
         Assert.That(
-            Enumerable.Range(0, 4).Select(_ => sampler.Next()), Is.EqualTo(new int[][] { [0, 1], [2], [0, 1], [2] }));
+            Enumerable.Range(0, 4).Select(_ => sampler.Next()),
+            Is.EqualTo(new int[][] { [0, 1], [2], [0, 1], [2] })
+        );
         Assert.That((sampler.Epoch, sampler.Position, sampler.BatchesPerEpoch), Is.EqualTo((2, 4, 2)));
         Assert.That(new BatchSampler(2, 5, 0, false).Next(), Is.EqualTo(new[] { 0, 1 }));
         BatchSampler dropping = new(5, 2, seed: 0, shuffle: false, dropLast: true);
         Assert.That(
-            Enumerable.Range(0, 3).Select(_ => dropping.Next()), Is.EqualTo(new int[][] { [0, 1], [2, 3], [0, 1] }));
-        Assert.That(() => new BatchSampler(4, 5, 0, false, dropLast: true),
-            Throws.TypeOf<InputException>().With.Message.Contains("--drop-last").And.Message.Contains("4 records")
-                .And.Message.Contains("5"));
+            Enumerable.Range(0, 3).Select(_ => dropping.Next()),
+            Is.EqualTo(new int[][] { [0, 1], [2, 3], [0, 1] })
+        );
+        Assert.That(
+            () => new BatchSampler(4, 5, 0, false, dropLast: true),
+            Throws
+                .TypeOf<InputException>()
+                .With.Message.Contains("--drop-last")
+                .And.Message.Contains("4 records")
+                .And.Message.Contains("5")
+        );
     }
 
     [Test]
@@ -43,7 +62,9 @@ public sealed class BatchTests
     {
         BatchSampler sampler = new(10, 4, seed: 3, shuffle: true);
         int[][] epochs =
-            [.. Enumerable.Range(0, 4).Select(_ => Enumerable.Range(0, 3).SelectMany(_ => sampler.Next()).ToArray())];
+        [
+            .. Enumerable.Range(0, 4).Select(_ => Enumerable.Range(0, 3).SelectMany(_ => sampler.Next()).ToArray()),
+        ];
         foreach (int[] epoch in epochs)
             Assert.That(epoch.Order(), Is.EqualTo(Enumerable.Range(0, 10)));
         Assert.That(epochs.Select(epoch => string.Join(',', epoch)).Distinct().Count(), Is.EqualTo(4));
@@ -64,8 +85,8 @@ public sealed class BatchTests
     // Worked out with Python integers from the description in the sampler's remarks.
     [TestCase(0UL, 0L, new[] { 7, 1, 0, 6, 3, 2, 4, 5 })]
     [TestCase(42UL, 3L, new[] { 7, 5, 4, 2, 6, 0, 3, 1 })]
-    public void The_shuffle_is_the_documented_one(ulong seed, long epoch, int[] expected)
-        => Assert.That(new BatchSampler(8, 8, seed, shuffle: true) { Position = epoch }.Next(), Is.EqualTo(expected));
+    public void The_shuffle_is_the_documented_one(ulong seed, long epoch, int[] expected) =>
+        Assert.That(new BatchSampler(8, 8, seed, shuffle: true) { Position = epoch }.Next(), Is.EqualTo(expected));
 
     [Test]
     public void Shuffles_are_even()

@@ -1,22 +1,33 @@
 using System.Text;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Tests.Support;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Data;
 
 public sealed class JsonlDatasetTests : FolderTest
 {
     [Test]
     public void Records_come_in_order_with_their_lines()
     {
-        string path = folder.Write("d.jsonl", "\uFEFF{\"prompt\":\"a\",\"completion\":\"b\",\"other\":[1]}\r\n\n \t\n{\"text\":\"\\u00e9 \\ud83d\\ude00\"}\n{\"prompt\":\"\",\"completion\":\"\",\"text\":null}");
+        string path = folder.Write(
+            "d.jsonl",
+            "\uFEFF{\"prompt\":\"a\",\"completion\":\"b\",\"other\":[1]}\r\n\n \t\n{\"text\":\"\\u00e9 \\ud83d\\ude00\"}\n{\"prompt\":\"\",\"completion\":\"\",\"text\":null}"
+        );
 
         IReadOnlyList<TrainingRecord> records = JsonlDataset.Load(path);
 
-        Assert.That(records, Is.EqualTo(new[]
-        {
-            new TrainingRecord("a", "b", null, $"{path}, line 1"),
-            new TrainingRecord(null, null, "é 😀", $"{path}, line 4"),
-            new TrainingRecord("", "", null, $"{path}, line 5"),
-        }));
+        Assert.That(
+            records,
+            Is.EqualTo(
+                new[]
+                {
+                    new TrainingRecord("a", "b", null, $"{path}, line 1"),
+                    new TrainingRecord(null, null, "é 😀", $"{path}, line 4"),
+                    new TrainingRecord("", "", null, $"{path}, line 5"),
+                }
+            )
+        );
     }
 
     [Test]
@@ -45,17 +56,29 @@ public sealed class JsonlDatasetTests : FolderTest
     public void Faulty_files_name_the_line(string text, string says)
     {
         string path = folder.Write("d.jsonl", text);
-        Assert.That(() => JsonlDataset.Load(path), Throws.TypeOf<InputException>().With.Message.StartsWith(path).And.Message.Contains(says));
+        Assert.That(
+            () => JsonlDataset.Load(path),
+            Throws.TypeOf<InputException>().With.Message.StartsWith(path).And.Message.Contains(says)
+        );
     }
 
     [Test]
     public void Invalid_utf8_names_line_and_byte()
     {
-        string path = folder.Write("d.jsonl", [.. Encoding.UTF8.GetBytes("{\"text\":\"a\"}\n{\"text\":\"b"), 0xFF, .. "\"}"u8]);
-        Assert.That(() => JsonlDataset.Load(path), Throws.TypeOf<InputException>().With.Message.Contains("line 2: not UTF-8 at byte 10"));
+        string path = folder.Write(
+            "d.jsonl",
+            [.. Encoding.UTF8.GetBytes("{\"text\":\"a\"}\n{\"text\":\"b"), 0xFF, .. "\"}"u8]
+        );
+        Assert.That(
+            () => JsonlDataset.Load(path),
+            Throws.TypeOf<InputException>().With.Message.Contains("line 2: not UTF-8 at byte 10")
+        );
     }
 
     [Test]
-    public void A_missing_file_is_named()
-        => Assert.That(() => JsonlDataset.Load(folder.File("none")), Throws.TypeOf<InputException>().With.Message.Contains("no such file"));
+    public void A_missing_file_is_named() =>
+        Assert.That(
+            () => JsonlDataset.Load(folder.File("none")),
+            Throws.TypeOf<InputException>().With.Message.Contains("no such file")
+        );
 }

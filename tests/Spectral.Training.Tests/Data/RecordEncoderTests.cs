@@ -1,6 +1,10 @@
 using System.Text.Json.Nodes;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Tests.Support;
+using Spectral.Training.Tokenization;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Data;
 
 public sealed class RecordEncoderTests : FolderTest
 {
@@ -11,86 +15,158 @@ public sealed class RecordEncoderTests : FolderTest
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, [("a", "b")], TokenizerFiles.Added("<begin>"));
         if (begin)
-            json["post_processor"] = JsonNode.Parse("""
+            json["post_processor"] = JsonNode.Parse(
+                """
                 {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}},{"Sequence":{"id":"A"}}],"special_tokens":{"B":{"ids":[257]}}}
-                """);
+                """
+            );
         return TokenizerFiles.Load(folder, json);
     }
 
     private static void Check(EncodedRecord actual, int[] tokens, int promptLength, int lossFrom, bool cut)
     {
         Assert.That(actual.Tokens, Is.EqualTo(tokens));
-        Assert.That((actual.PromptLength, actual.LossFrom, actual.Cut, actual.LossTokens), Is.EqualTo((promptLength, lossFrom, cut, tokens.Length - lossFrom)));
+        Assert.That(
+            (actual.PromptLength, actual.LossFrom, actual.Cut, actual.LossTokens),
+            Is.EqualTo((promptLength, lossFrom, cut, tokens.Length - lossFrom))
+        );
     }
 
     [Test]
-    public void Prompt_and_completion_are_encoded_apart()
-        => Check(
+    public void Prompt_and_completion_are_encoded_apart() =>
+        Check(
             RecordEncoder.Encode(TrainingRecord.Of("xa", "bab"), Tokenizer(begin: false), [End], 9),
-            ['x', 'a', 'b', 256, End], 2, 2, cut: false);
+            ['x', 'a', 'b', 256, End],
+            2,
+            2,
+            cut: false
+        );
 
     [Test]
     public void The_begin_token_comes_from_the_post_processor()
     {
-        Check(RecordEncoder.Encode(TrainingRecord.Of("x", "y"), Tokenizer(begin: true), [End], 9),
-            [257, 'x', 'y', End], 2, 2, cut: false);
-        Check(RecordEncoder.Encode(TrainingRecord.Of("xy"), Tokenizer(begin: true), [End], 9), [257, 'x', 'y', End], 1,
-            1, cut: false);
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("x", "y"), Tokenizer(begin: true), [End], 9),
+            [257, 'x', 'y', End],
+            2,
+            2,
+            cut: false
+        );
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("xy"), Tokenizer(begin: true), [End], 9),
+            [257, 'x', 'y', End],
+            1,
+            1,
+            cut: false
+        );
     }
 
     [Test]
-    public void Every_token_of_a_text_but_the_first_carries_loss()
-        => Check(
-            RecordEncoder.Encode(TrainingRecord.Of("xyz"), Tokenizer(begin: false), [End], 9), ['x', 'y', 'z', End], 0,
-            1, cut: false);
+    public void Every_token_of_a_text_but_the_first_carries_loss() =>
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("xyz"), Tokenizer(begin: false), [End], 9),
+            ['x', 'y', 'z', End],
+            0,
+            1,
+            cut: false
+        );
 
     [Test]
-    public void Without_prompt_the_first_token_of_the_completion_carries_none()
-        => Check(
-            RecordEncoder.Encode(TrainingRecord.Of("", "yz"), Tokenizer(begin: false), [End], 9), ['y', 'z', End], 0,
-            1, cut: false);
+    public void Without_prompt_the_first_token_of_the_completion_carries_none() =>
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("", "yz"), Tokenizer(begin: false), [End], 9),
+            ['y', 'z', End],
+            0,
+            1,
+            cut: false
+        );
 
     [Test]
     public void Long_records_are_cut_from_the_left()
     {
-        Check(RecordEncoder.Encode(TrainingRecord.Of("12345", "yz"), Tokenizer(begin: false), [End], 8),
-            ['1', '2', '3', '4', '5', 'y', 'z', End], 5, 5, cut: false);
-        Check(RecordEncoder.Encode(TrainingRecord.Of("12345", "yz"), Tokenizer(begin: false), [End], 5),
-            ['4', '5', 'y', 'z', End], 2, 2, cut: true);
-        Check(RecordEncoder.Encode(TrainingRecord.Of("12345", "yz"), Tokenizer(begin: true), [End], 5),
-            [257, '5', 'y', 'z', End], 2, 2, cut: true);
-        Check(RecordEncoder.Encode(TrainingRecord.Of("12345", "yz"), Tokenizer(begin: true), [End], 3),
-            [257, 'z', End], 1, 1, cut: true);
-        Check(RecordEncoder.Encode(TrainingRecord.Of("12345", "yz"), Tokenizer(begin: false), [End], 2), ['z', End], 0,
-            1, cut: true);
-        Check(RecordEncoder.Encode(TrainingRecord.Of("123"), Tokenizer(begin: false), [End], 3), ['2', '3', End], 0, 1,
-            cut: true);
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("12345", "yz"), Tokenizer(begin: false), [End], 8),
+            ['1', '2', '3', '4', '5', 'y', 'z', End],
+            5,
+            5,
+            cut: false
+        );
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("12345", "yz"), Tokenizer(begin: false), [End], 5),
+            ['4', '5', 'y', 'z', End],
+            2,
+            2,
+            cut: true
+        );
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("12345", "yz"), Tokenizer(begin: true), [End], 5),
+            [257, '5', 'y', 'z', End],
+            2,
+            2,
+            cut: true
+        );
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("12345", "yz"), Tokenizer(begin: true), [End], 3),
+            [257, 'z', End],
+            1,
+            1,
+            cut: true
+        );
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("12345", "yz"), Tokenizer(begin: false), [End], 2),
+            ['z', End],
+            0,
+            1,
+            cut: true
+        );
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("123"), Tokenizer(begin: false), [End], 3),
+            ['2', '3', End],
+            0,
+            1,
+            cut: true
+        );
     }
 
     [Test]
     public void Records_that_teach_nothing_name_their_line()
     {
-        TrainingRecord[] records = [TrainingRecord.Of("x"), new(null, null, "", "f, line 2"), new("", "", null, "f, line 3")];
+        TrainingRecord[] records =
+        [
+            TrainingRecord.Of("x"),
+            new(null, null, "", "f, line 2"),
+            new("", "", null, "f, line 3"),
+        ];
         BpeTokenizer plain = Tokenizer(begin: false);
         Assert.That(
             () => RecordEncoder.EncodeAll(records, plain, [End], 9),
-            Throws.TypeOf<InputException>().With.Message.StartsWith("f, line 2: nothing to learn"));
+            Throws.TypeOf<InputException>().With.Message.StartsWith("f, line 2: nothing to learn")
+        );
         Assert.That(
             RecordEncoder.EncodeAll(records, Tokenizer(begin: true), [End], 9).Select(record => record.LossTokens),
-            Is.EqualTo(new[] { 2, 1, 1 }));
+            Is.EqualTo(new[] { 2, 1, 1 })
+        );
         Assert.That(
-            () => RecordEncoder.Encode(records[0], plain, [End], 1), Throws.TypeOf<ArgumentOutOfRangeException>());
+            () => RecordEncoder.Encode(records[0], plain, [End], 1),
+            Throws.TypeOf<ArgumentOutOfRangeException>()
+        );
     }
 
     private BpeTokenizer Template()
     {
-        JsonObject json =
-            TokenizerFiles.ByteLevel(null, [], TokenizerFiles.Added("<end>"), TokenizerFiles.Added("<begin>"));
-        json["post_processor"] = JsonNode.Parse("""
+        JsonObject json = TokenizerFiles.ByteLevel(
+            null,
+            [],
+            TokenizerFiles.Added("<end>"),
+            TokenizerFiles.Added("<begin>")
+        );
+        json["post_processor"] = JsonNode.Parse(
+            """
             {"type":"TemplateProcessing",
              "single":[{"SpecialToken":{"id":"B"}},{"Sequence":{"id":"A"}},{"SpecialToken":{"id":"E"}}],
              "special_tokens":{"B":{"ids":[257]},"E":{"ids":[256]}}}
-            """);
+            """
+        );
         return TokenizerFiles.Load(folder, json);
     }
 
@@ -98,20 +174,40 @@ public sealed class RecordEncoderTests : FolderTest
     public void Begin_and_end_stand_once_whether_template_or_text_has_them(string text)
     {
         BpeTokenizer tokenizer = Template();
-        Check(RecordEncoder.Encode(TrainingRecord.Of(text), tokenizer, [256, 99], 9), [257, 'x', 256], 1, 1,
-            cut: false);
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of(text), tokenizer, [256, 99], 9),
+            [257, 'x', 256],
+            1,
+            1,
+            cut: false
+        );
         TrainingRecord pair = TrainingRecord.Of("<begin>p", text.Replace("<begin>", ""));
         Check(RecordEncoder.Encode(pair, tokenizer, [256, 99], 9), [257, 'p', 'x', 256], 2, 2, cut: false);
-        Check(RecordEncoder.Encode(TrainingRecord.Of("", text), tokenizer, [256, 99], 9), [257, 'x', 256], 1, 1,
-            cut: false);
-        Check(RecordEncoder.Encode(TrainingRecord.Of("x<end>"), tokenizer, [99, 256], 9), [257, 'x', 256], 1, 1,
-            cut: false);
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("", text), tokenizer, [256, 99], 9),
+            [257, 'x', 256],
+            1,
+            1,
+            cut: false
+        );
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("x<end>"), tokenizer, [99, 256], 9),
+            [257, 'x', 256],
+            1,
+            1,
+            cut: false
+        );
         Assert.That(tokenizer.EncodePrompt("<begin>p"), Is.EqualTo(new[] { 257, 'p' }));
         Assert.That(tokenizer.EncodePrompt("p"), Is.EqualTo(new[] { 257, 'p' }));
     }
 
     // The ids of the joined text, by hand: ▁ is 259, then the characters a = 260, b, 4, =; "▁a" is 264.
-    private const int Space = 259, A = 260, B = 261, Four = 262, Equal = 263, SpaceA = 264;
+    private const int Space = 259,
+        A = 260,
+        B = 261,
+        Four = 262,
+        Equal = 263,
+        SpaceA = 264;
 
     private BpeTokenizer PutsSpaces(string kind)
     {
@@ -121,7 +217,10 @@ public sealed class RecordEncoderTests : FolderTest
             json["normalizer"] = null;
             json["pre_tokenizer"] = new JsonObject
             {
-                ["type"] = "Metaspace", ["replacement"] = "▁", ["prepend_scheme"] = kind, ["split"] = false,
+                ["type"] = "Metaspace",
+                ["replacement"] = "▁",
+                ["prepend_scheme"] = kind,
+                ["split"] = false,
             };
         }
         json["added_tokens"]!.AsArray().Add(TokenizerFiles.Added("<sep>", 265, rstrip: true));
@@ -144,7 +243,12 @@ public sealed class RecordEncoderTests : FolderTest
     [TestCase("first", "b=", "</s>a", new[] { Space, B, Equal }, new[] { 2, A })]
     [TestCase("Prepend", "<s></s>", "a", new[] { 2 }, new[] { SpaceA })]
     public void No_space_is_put_between_prompt_and_completion(
-        string kind, string prompt, string completion, int[] before, int[] behind)
+        string kind,
+        string prompt,
+        string completion,
+        int[] before,
+        int[] behind
+    )
     {
         EncodedRecord record = RecordEncoder.Encode(TrainingRecord.Of(prompt, completion), PutsSpaces(kind), [2], 20);
         Assert.That(record.Tokens, Is.EqualTo((int[])[1, .. before, .. behind, 2]));
@@ -156,8 +260,13 @@ public sealed class RecordEncoderTests : FolderTest
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, []);
         json["pre_tokenizer"]!["add_prefix_space"] = true;
-        Check(RecordEncoder.Encode(TrainingRecord.Of("x", "y"), TokenizerFiles.Load(folder, json), [End], 9),
-            [' ', 'x', 'y', End], 2, 2, cut: false);
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("x", "y"), TokenizerFiles.Load(folder, json), [End], 9),
+            [' ', 'x', 'y', End],
+            2,
+            2,
+            cut: false
+        );
     }
 
     // As in "xy z": the first piece goes on with the prompt's, the next one begins as pieces do.
@@ -165,10 +274,17 @@ public sealed class RecordEncoderTests : FolderTest
     public void Pieces_behind_the_first_have_what_they_have_in_the_joined_text()
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, []);
-        json["pre_tokenizer"] = JsonNode.Parse("""
+        json["pre_tokenizer"] = JsonNode.Parse(
+            """
             {"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},{"type":"ByteLevel","use_regex":false}]}
-            """);
-        Check(RecordEncoder.Encode(TrainingRecord.Of("x", "y z"), TokenizerFiles.Load(folder, json), [End], 9),
-            [' ', 'x', 'y', ' ', 'z', End], 2, 2, cut: false);
+            """
+        );
+        Check(
+            RecordEncoder.Encode(TrainingRecord.Of("x", "y z"), TokenizerFiles.Load(folder, json), [End], 9),
+            [' ', 'x', 'y', ' ', 'z', End],
+            2,
+            2,
+            cut: false
+        );
     }
 }

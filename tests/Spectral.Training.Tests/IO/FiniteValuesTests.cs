@@ -1,4 +1,6 @@
-namespace Spectral.Training.Tests;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Tests.IO;
 
 public sealed class FiniteValuesTests
 {
@@ -8,7 +10,8 @@ public sealed class FiniteValuesTests
     [Test]
     public void TheFirstOneIsFoundWhereverItIs(
         [Values(0, 1, 15, 16, 33, 64)] int count,
-        [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float odd)
+        [Values(float.NaN, float.PositiveInfinity, float.NegativeInfinity)] float odd
+    )
     {
         float[] values = [.. Enumerable.Range(0, count).Select(i => i % 2 == 0 ? float.MaxValue : -float.MaxValue)];
         Assert.That(FiniteValues.FirstOther(values), Is.EqualTo(-1));
@@ -31,14 +34,22 @@ public sealed class FiniteValuesTests
     public void WhatRoundsToAnInfinityIsNotWritten(StoredType type, float fits, float overflows)
     {
         TensorToWrite.Floats("t", type, [2], () => [1, -fits]).Write(Stream.Null);
-        Assert.That(() => TensorToWrite.Floats("t", type, [2], () => [1, -overflows]).Write(Stream.Null),
-            Throws.TypeOf<InputException>().With.Message.Contains("tensor t")
-                .And.Message.Contains(type.HeaderName()).And.Message.Contains("--dtype f32"));
+        Assert.That(
+            () => TensorToWrite.Floats("t", type, [2], () => [1, -overflows]).Write(Stream.Null),
+            Throws
+                .TypeOf<InputException>()
+                .With.Message.Contains("tensor t")
+                .And.Message.Contains(type.HeaderName())
+                .And.Message.Contains("--dtype f32")
+        );
     }
 
     [Test]
     public void WhatIsNotFiniteIsNotWritten(
-        [Values(StoredType.F32, StoredType.F64, StoredType.BF16)] StoredType type) =>
-        Assert.That(() => TensorToWrite.Floats("t", type, [1, 2], () => [1, float.NaN]).Write(Stream.Null),
-            Throws.TypeOf<InputException>().With.Message.Contains("tensor t has come to NaN at [0, 1]"));
+        [Values(StoredType.F32, StoredType.F64, StoredType.BF16)] StoredType type
+    ) =>
+        Assert.That(
+            () => TensorToWrite.Floats("t", type, [1, 2], () => [1, float.NaN]).Write(Stream.Null),
+            Throws.TypeOf<InputException>().With.Message.Contains("tensor t has come to NaN at [0, 1]")
+        );
 }

@@ -1,7 +1,12 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using Spectral.Training.Adapters;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
+using Spectral.Training.Tokenization;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.IO;
 
 /// <summary>What stands in a model or adapter folder reaches no file outside it.</summary>
 [Platform(Exclude = "Win", Reason = "symbolic links take rights there")]
@@ -15,13 +20,19 @@ public sealed class FolderFileTests : FolderTest
         File.WriteAllText(Path.Combine(Model, "config.json"), TinyModel.ConfigJson().ToJsonString());
         ModelConfig config = ModelConfig.Load(Model);
         File.WriteAllText(Path.Combine(Model, "tokenizer.json"), TokenizerFiles.ByteFallback("abc").ToJsonString());
-        SafetensorsWriter.Write(Path.Combine(Model, sharded ? "shard.safetensors" : "model.safetensors"), TinyModel.Tensors(config));
+        SafetensorsWriter.Write(
+            Path.Combine(Model, sharded ? "shard.safetensors" : "model.safetensors"),
+            TinyModel.Tensors(config)
+        );
         if (!sharded)
             return;
         JsonObject map = [];
         foreach (TensorSpec tensor in ModelTensors.For(config))
             map[tensor.Name] = "shard.safetensors";
-        File.WriteAllText(Path.Combine(Model, "model.safetensors.index.json"), new JsonObject { ["weight_map"] = map }.ToJsonString());
+        File.WriteAllText(
+            Path.Combine(Model, "model.safetensors.index.json"),
+            new JsonObject { ["weight_map"] = map }.ToJsonString()
+        );
     }
 
     private void Open()
@@ -33,7 +44,8 @@ public sealed class FolderFileTests : FolderTest
     /// <summary>Moves a file of the model away and leaves a link to it.</summary>
     private string MoveOut(string name, string to, string link)
     {
-        string target = folder.File(to), file = Path.Combine(Model, name);
+        string target = folder.File(to),
+            file = Path.Combine(Model, name);
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
         File.Move(file, target);
         File.CreateSymbolicLink(file, link);
@@ -45,7 +57,14 @@ public sealed class FolderFileTests : FolderTest
     {
         WriteModel(sharded: false);
         string file = MoveOut(name, "secrets/file", "../secrets/file");
-        Assert.That(Open, Throws.TypeOf<InputException>().With.Message.Contains(file).And.Message.Contains("outside the folder").And.Message.Contains("copy the file here"));
+        Assert.That(
+            Open,
+            Throws
+                .TypeOf<InputException>()
+                .With.Message.Contains(file)
+                .And.Message.Contains("outside the folder")
+                .And.Message.Contains("copy the file here")
+        );
     }
 
     [TestCase("shard.safetensors"), TestCase("model.safetensors.index.json")]
@@ -54,7 +73,10 @@ public sealed class FolderFileTests : FolderTest
         WriteModel(sharded: true);
         Assert.That(Open, Throws.Nothing);
         string file = MoveOut(name, "secrets/file", folder.File("secrets/file"));
-        Assert.That(Open, Throws.TypeOf<InputException>().With.Message.Contains(file).And.Message.Contains("outside the folder"));
+        Assert.That(
+            Open,
+            Throws.TypeOf<InputException>().With.Message.Contains(file).And.Message.Contains("outside the folder")
+        );
     }
 
     [TestCase("generation_config.json"), TestCase("chat_template.jinja"), TestCase("vocab.json")]
@@ -63,7 +85,10 @@ public sealed class FolderFileTests : FolderTest
         WriteModel(sharded: false);
         File.WriteAllText(folder.File("secret"), "{}");
         File.CreateSymbolicLink(Path.Combine(Model, name), "../secret");
-        Assert.That(Open, Throws.TypeOf<InputException>().With.Message.Contains(name).And.Message.Contains("outside the folder"));
+        Assert.That(
+            Open,
+            Throws.TypeOf<InputException>().With.Message.Contains(name).And.Message.Contains("outside the folder")
+        );
     }
 
     [TestCase("adapter_config.json"), TestCase("adapter_model.safetensors")]
@@ -76,7 +101,10 @@ public sealed class FolderFileTests : FolderTest
         Assert.That(() => new AdapterReader(inside).Dispose(), Throws.Nothing);
         File.Move(Path.Combine(inside, name), folder.File("out"));
         File.CreateSymbolicLink(Path.Combine(inside, name), "../out");
-        Assert.That(() => new AdapterReader(inside).Dispose(), Throws.TypeOf<InputException>().With.Message.Contains("outside the folder"));
+        Assert.That(
+            () => new AdapterReader(inside).Dispose(),
+            Throws.TypeOf<InputException>().With.Message.Contains("outside the folder")
+        );
     }
 
     [Test]
@@ -112,7 +140,9 @@ public sealed class FolderFileTests : FolderTest
     public void SnapshotsOfTheHubCacheAreRead()
     {
         WriteModel(sharded: true);
-        string repository = folder.File("hub/models--o--n"), snapshot = Path.Combine(repository, "snapshots", "abc"), blobs = Path.Combine(repository, "blobs");
+        string repository = folder.File("hub/models--o--n"),
+            snapshot = Path.Combine(repository, "snapshots", "abc"),
+            blobs = Path.Combine(repository, "blobs");
         Directory.CreateDirectory(snapshot);
         Directory.CreateDirectory(blobs);
         foreach (string file in Directory.GetFiles(Model))
@@ -131,10 +161,18 @@ public sealed class FolderFileTests : FolderTest
         File.Move(Path.Combine(blobs, "hash-of-config.json"), Path.Combine(other, "config"));
         File.Delete(Path.Combine(snapshot, "config.json"));
         File.CreateSymbolicLink(Path.Combine(snapshot, "config.json"), "../../../models--o--other/blobs/config");
-        Assert.That(() => ModelFolder.Open(snapshot).Dispose(), Throws.TypeOf<InputException>().With.Message.Contains("outside the folder"));
+        Assert.That(
+            () => ModelFolder.Open(snapshot).Dispose(),
+            Throws.TypeOf<InputException>().With.Message.Contains("outside the folder")
+        );
     }
 
-    [TestCase("config.json"), TestCase("tokenizer.json"), TestCase("model.safetensors"), Platform(Include = "Linux", Reason = "pipes with names")]
+    [
+        TestCase("config.json"),
+        TestCase("tokenizer.json"),
+        TestCase("model.safetensors"),
+        Platform(Include = "Linux", Reason = "pipes with names")
+    ]
     public void APipeIsNotWaitedFor(string name)
     {
         WriteModel(sharded: false);
@@ -142,6 +180,12 @@ public sealed class FolderFileTests : FolderTest
         using (Process make = Process.Start("mkfifo", [Path.Combine(Model, name)]))
             make.WaitForExit();
         Task opened = Task.Run(Open);
-        Assert.That(() => opened.Wait(TimeSpan.FromSeconds(30)), Throws.TypeOf<AggregateException>().With.InnerException.TypeOf<InputException>().Or.InnerException.InstanceOf<InputException>());
+        Assert.That(
+            () => opened.Wait(TimeSpan.FromSeconds(30)),
+            Throws
+                .TypeOf<AggregateException>()
+                .With.InnerException.TypeOf<InputException>()
+                .Or.InnerException.InstanceOf<InputException>()
+        );
     }
 }

@@ -1,7 +1,14 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
+using Spectral.Training.Tokenization;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.IO;
 
 /// <summary>Files that would take hours or all memory if the time to read them grew with more than their size.</summary>
 public sealed class LargeClaimsTests : FolderTest
@@ -30,14 +37,18 @@ public sealed class LargeClaimsTests : FolderTest
                 error = e;
             }
             allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        }) { IsBackground = true };
+        })
+        {
+            IsBackground = true,
+        };
         worker.Start();
         Assert.That(worker.Join(Patience), "still reading");
         Assert.That(error, refused is null ? Is.Null : Is.InstanceOf<InputException>().With.Message.Contains(refused));
         Assert.That(allocated, Is.LessThan(Memory));
     }
 
-    private static string Entries(Func<int, string> entry, int count = Many) => string.Join(',', Enumerable.Range(0, count).Select(entry));
+    private static string Entries(Func<int, string> entry, int count = Many) =>
+        string.Join(',', Enumerable.Range(0, count).Select(entry));
 
     private void WriteAdapter(string key, string value, params IEnumerable<TensorToWrite> tensors)
     {
@@ -75,10 +86,20 @@ public sealed class LargeClaimsTests : FolderTest
     [Test]
     public void ShapesOfAnAdapter()
     {
-        TensorToWrite empty = new(AdapterFolder.KeyOf(AdapterFiles.Other, "lora_A.weight"), StoredType.F32, [.. Enumerable.Range(0, Many).Select(i => (long)i)], _ => { });
+        TensorToWrite empty = new(
+            AdapterFolder.KeyOf(AdapterFiles.Other, "lora_A.weight"),
+            StoredType.F32,
+            [.. Enumerable.Range(0, Many).Select(i => (long)i)],
+            _ => { }
+        );
         WriteAdapter("target_modules", "[\"down_proj\",\"q_proj\"]", empty);
         Soon(() => new AdapterReader(folder.Path).Dispose(), "are not those of any layer");
-        TensorToWrite named = new($"base_model.model.{string.Concat(Enumerable.Repeat(".lora_A.x", Many))}.weight", StoredType.F32, [0], _ => { });
+        TensorToWrite named = new(
+            $"base_model.model.{string.Concat(Enumerable.Repeat(".lora_A.x", Many))}.weight",
+            StoredType.F32,
+            [0],
+            _ => { }
+        );
         WriteAdapter("target_modules", "[\"q_proj\"]", named);
         Soon(() => new AdapterReader(folder.Path).Dispose(), "expected at most 1024");
     }
@@ -102,16 +123,24 @@ public sealed class LargeClaimsTests : FolderTest
     {
         string step = """{"type":"ByteLevel","add_prefix_space":true,"use_regex":false}""";
         JsonObject json = TokenizerFiles.ByteLevel(null, []);
-        json["pre_tokenizer"] = JsonNode.Parse($$"""{"type":"Sequence","pretokenizers":[{{Entries(_ => step, 1000)}}]}""");
+        json["pre_tokenizer"] = JsonNode.Parse(
+            $$"""{"type":"Sequence","pretokenizers":[{{Entries(_ => step, 1000)}}]}"""
+        );
         Soon(() => TokenizerFiles.Load(folder, json), "at most 64 steps");
-        json["pre_tokenizer"] = JsonNode.Parse($$"""{"type":"Sequence","pretokenizers":[{{Entries(_ => step, 60)}}]}""");
+        json["pre_tokenizer"] = JsonNode.Parse(
+            $$"""{"type":"Sequence","pretokenizers":[{{Entries(_ => step, 60)}}]}"""
+        );
         BpeTokenizer doubling = TokenizerFiles.Load(folder, json);
         Soon(() => doubling.Encode("é é"), "64 times as much");
-        json["pre_tokenizer"] = JsonNode.Parse($$"""{"type":"Sequence","pretokenizers":[{{Entries(_ => step, 50)}},{"type":"Split","pattern":{"Regex":"(?m).*"},"behavior":"Removed"}]}""");
+        json["pre_tokenizer"] = JsonNode.Parse(
+            $$"""{"type":"Sequence","pretokenizers":[{{Entries(_ => step, 50)}},{"type":"Split","pattern":{"Regex":"(?m).*"},"behavior":"Removed"}]}"""
+        );
         BpeTokenizer inVain = TokenizerFiles.Load(folder, json);
         Soon(() => inVain.Encode("é é"), "64 times as much");
         json = TokenizerFiles.ByteLevel(null, []);
-        json["normalizer"] = JsonNode.Parse($$"""{"type":"Sequence","normalizers":[{{Entries(_ => """{"type":"Replace","pattern":{"String":"a"},"content":"aa"}""", 30)}}]}""");
+        json["normalizer"] = JsonNode.Parse(
+            $$"""{"type":"Sequence","normalizers":[{{Entries(_ => """{"type":"Replace","pattern":{"String":"a"},"content":"aa"}""", 30)}}]}"""
+        );
         BpeTokenizer repeating = TokenizerFiles.Load(folder, json);
         Soon(() => repeating.Encode("a"), "64 times as much");
     }
@@ -121,7 +150,11 @@ public sealed class LargeClaimsTests : FolderTest
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, [], TokenizerFiles.Added(new string('x', 1025)));
         Soon(() => TokenizerFiles.Load(folder, json), "at most 1024 characters");
-        json = TokenizerFiles.ByteLevel(null, [], [.. Enumerable.Range(0, 1000).Select(i => TokenizerFiles.Added(new string('x', 1000) + i))]);
+        json = TokenizerFiles.ByteLevel(
+            null,
+            [],
+            [.. Enumerable.Range(0, 1000).Select(i => TokenizerFiles.Added(new string('x', 1000) + i))]
+        );
         Soon(() => TokenizerFiles.Load(folder, json).Encode(new string('x', Many)));
         json = TokenizerFiles.ByteLevel(null, []);
         json["model"]!["continuing_subword_prefix"] = new string('x', Many);

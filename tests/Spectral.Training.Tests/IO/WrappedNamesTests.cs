@@ -1,6 +1,10 @@
 using System.Text.Json.Nodes;
+using Spectral.Training.Adapters;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.IO;
 
 /// <summary>
 /// Names as they are saved from wrapped models: torch.compile's <c>_orig_mod</c>, DistributedDataParallel's
@@ -61,8 +65,13 @@ public sealed class WrappedNamesTests : FolderTest
         List<TensorToWrite> tensors = TinyModel.Tensors(config);
         tensors.Add(tensors[0] with { Name = "_orig_mod." + tensors[0].Name });
         SafetensorsWriter.Write(folder.File("model.safetensors"), tensors);
-        Assert.That(() => ModelFolder.Open(folder.Path), Throws.TypeOf<InputException>()
-            .With.Message.Contains($"'{tensors[0].Name}'").And.Message.Contains($"'_orig_mod.{tensors[0].Name}'"));
+        Assert.That(
+            () => ModelFolder.Open(folder.Path),
+            Throws
+                .TypeOf<InputException>()
+                .With.Message.Contains($"'{tensors[0].Name}'")
+                .And.Message.Contains($"'_orig_mod.{tensors[0].Name}'")
+        );
     }
 
     [TestCase("_orig_mod.base_model.model.{0}.{1}.weight")]
@@ -84,7 +93,7 @@ public sealed class WrappedNamesTests : FolderTest
     [Test]
     public void AnAdapterOfAModelWithoutItsHeadIsOneOfTheLayers()
     {
-        const string Format = "base_model.{0}.{1}.weight";   // base_model.model.layers…, with one "model." too few
+        const string Format = "base_model.{0}.{1}.weight"; // base_model.model.layers…, with one "model." too few
         JsonObject config = AdapterFiles.PeftConfig();
         config["target_modules"] = new JsonArray("layers.0.self_attn.q_proj", "layers.1.mlp.down_proj");
         WriteAdapter(config, Format);
@@ -95,16 +104,31 @@ public sealed class WrappedNamesTests : FolderTest
     [Test]
     public void TwoAdaptersInOneFileAreRefused()
     {
-        AdapterFiles.Write(folder, AdapterFiles.PeftConfig(), AdapterFiles.LowRank(AdapterFiles.Module, 2)
-            .Concat(AdapterFiles.LowRank(AdapterFiles.Module, 2, format: "_orig_mod.base_model.model.{0}.{1}.weight")));
-        Assert.That(() => new AdapterReader(folder.Path),
-            Throws.TypeOf<InputException>().With.Message.Contains("two tensors lora_A.weight"));
+        AdapterFiles.Write(
+            folder,
+            AdapterFiles.PeftConfig(),
+            AdapterFiles
+                .LowRank(AdapterFiles.Module, 2)
+                .Concat(
+                    AdapterFiles.LowRank(AdapterFiles.Module, 2, format: "_orig_mod.base_model.model.{0}.{1}.weight")
+                )
+        );
+        Assert.That(
+            () => new AdapterReader(folder.Path),
+            Throws.TypeOf<InputException>().With.Message.Contains("two tensors lora_A.weight")
+        );
     }
 
-    private void Write(List<TensorToWrite> tensors, Func<string, string> rename) => SafetensorsWriter.Write(
-        folder.File("model.safetensors"), [.. tensors.Select(tensor => tensor with { Name = rename(tensor.Name) })]);
+    private void Write(List<TensorToWrite> tensors, Func<string, string> rename) =>
+        SafetensorsWriter.Write(
+            folder.File("model.safetensors"),
+            [.. tensors.Select(tensor => tensor with { Name = rename(tensor.Name) })]
+        );
 
     private void WriteAdapter(JsonObject config, string format) =>
         AdapterFiles.Write(
-            folder, config, Modules.SelectMany(module => AdapterFiles.LowRank(module, 2, format: format)));
+            folder,
+            config,
+            Modules.SelectMany(module => AdapterFiles.LowRank(module, 2, format: format))
+        );
 }

@@ -1,10 +1,14 @@
 using System.Text.Json.Nodes;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Models;
 
 public sealed class ModelConfigTests : FolderTest
 {
-    private ModelConfig Load(params (string Key, string Json)[] changes) => TinyModel.WriteConfig(folder, Json(changes));
+    private ModelConfig Load(params (string Key, string Json)[] changes) =>
+        TinyModel.WriteConfig(folder, Json(changes));
 
     private static JsonObject Json(params (string Key, string Json)[] changes)
     {
@@ -19,11 +23,24 @@ public sealed class ModelConfigTests : FolderTest
     {
         ModelConfig config = Load(("num_key_value_heads", "null"), ("rms_norm_eps", "null"));
 
-        Assert.That((config.HeadDimension, config.KeyValueHeads, config.RmsNormEpsilon, config.RopeTheta, config.MaxPositions),
-            Is.EqualTo((4, 2, 1e-6, 10000.0, 2048)));
-        Assert.That((config.TieWordEmbeddings, config.QueryKeyValueBias, config.OutputBias, config.MlpBias, config.SlidingWindow),
-            Is.EqualTo((false, false, false, false, 0)));
-        Assert.That((config.RopeScaling, config.BosTokenId, config.WeightType), Is.EqualTo(((RopeScaling?)null, (int?)null, (string?)null)));
+        Assert.That(
+            (config.HeadDimension, config.KeyValueHeads, config.RmsNormEpsilon, config.RopeTheta, config.MaxPositions),
+            Is.EqualTo((4, 2, 1e-6, 10000.0, 2048))
+        );
+        Assert.That(
+            (
+                config.TieWordEmbeddings,
+                config.QueryKeyValueBias,
+                config.OutputBias,
+                config.MlpBias,
+                config.SlidingWindow
+            ),
+            Is.EqualTo((false, false, false, false, 0))
+        );
+        Assert.That(
+            (config.RopeScaling, config.BosTokenId, config.WeightType),
+            Is.EqualTo(((RopeScaling?)null, (int?)null, (string?)null))
+        );
         Assert.That(config.EosTokenIds, Is.EqualTo(new[] { 2 }));
     }
 
@@ -34,7 +51,10 @@ public sealed class ModelConfigTests : FolderTest
     public void Biases_follow_the_architecture(string type, string flag, bool queryKeyValue, bool output, bool mlp)
     {
         ModelConfig config = Load(("model_type", $"\"{type}\""), ("attention_bias", flag), ("mlp_bias", flag));
-        Assert.That((config.QueryKeyValueBias, config.OutputBias, config.MlpBias), Is.EqualTo((queryKeyValue, output, mlp)));
+        Assert.That(
+            (config.QueryKeyValueBias, config.OutputBias, config.MlpBias),
+            Is.EqualTo((queryKeyValue, output, mlp))
+        );
     }
 
     [TestCase("llama", """{"sliding_window":7}""", "00")]
@@ -47,7 +67,11 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("qwen2", """{"use_sliding_window":true,"max_window_layers":1}""", "04096")]
     [TestCase("qwen2", """{"sliding_window":7,"layer_types":["full_attention","full_attention"]}""", "00")]
     [TestCase("qwen2", """{"sliding_window":7,"use_sliding_window":true,"max_window_layers":1}""", "07")]
-    [TestCase("qwen2", """{"sliding_window":7,"use_sliding_window":true,"layer_types":["full_attention","sliding_attention"]}""", "07")]
+    [TestCase(
+        "qwen2",
+        """{"sliding_window":7,"use_sliding_window":true,"layer_types":["full_attention","sliding_attention"]}""",
+        "07"
+    )]
     public void Windows_follow_the_architecture(string type, string keys, string windows)
     {
         JsonObject json = Json(("model_type", $"\"{type}\""));
@@ -64,15 +88,26 @@ public sealed class ModelConfigTests : FolderTest
     [Test]
     public void Rope_is_read_in_both_styles()
     {
-        string llama3 = """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64,"rope_theta":500}""";
+        string llama3 =
+            """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64,"rope_theta":500}""";
         RopeScaling expected = new(RopeScalingKind.Llama3, 8, 1, 4, 64);
 
         Assert.That(
             Load(("rope_theta", "300"), ("rope_scaling", llama3)),
-            Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").EqualTo(expected));
-        Assert.That(Load(("rope_theta", "300"), ("rope_parameters", llama3)), Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").EqualTo(expected));
-        Assert.That(Load(("rope_parameters", """{"rope_theta":500,"rope_type":"default"}""")), Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").Null);
-        Assert.That(Load(("rope_scaling", """{"type":"linear","factor":2.5}""")).RopeScaling, Is.EqualTo(new RopeScaling(RopeScalingKind.Linear, 2.5)));
+            Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").EqualTo(expected)
+        );
+        Assert.That(
+            Load(("rope_theta", "300"), ("rope_parameters", llama3)),
+            Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").EqualTo(expected)
+        );
+        Assert.That(
+            Load(("rope_parameters", """{"rope_theta":500,"rope_type":"default"}""")),
+            Has.Property("RopeTheta").EqualTo(500).And.Property("RopeScaling").Null
+        );
+        Assert.That(
+            Load(("rope_scaling", """{"type":"linear","factor":2.5}""")).RopeScaling,
+            Is.EqualTo(new RopeScaling(RopeScalingKind.Linear, 2.5))
+        );
         Assert.That(Load(("rope_scaling", "null")).RopeScaling, Is.Null);
     }
 
@@ -86,11 +121,13 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("""{"rope_theta":null}""", 10000, 0)]
     public void Theta_is_found_where_it_is(string keys, double theta, int warnings)
     {
-        ModelConfig config = Load([.. JsonNode.Parse(keys)!.AsObject()
-            .Select(pair => (pair.Key, pair.Value?.ToJsonString() ?? "null"))]);
+        ModelConfig config = Load([
+            .. JsonNode.Parse(keys)!.AsObject().Select(pair => (pair.Key, pair.Value?.ToJsonString() ?? "null")),
+        ]);
         Assert.That(
             (config.RopeTheta, config.RopeScaling, config.Warnings.Count),
-            Is.EqualTo((theta, (RopeScaling?)null, warnings)));
+            Is.EqualTo((theta, (RopeScaling?)null, warnings))
+        );
     }
 
     [Test]
@@ -118,8 +155,11 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("attention_dropout", "0.1", 1), TestCase("attention_dropout", "0.0", 0)]
     [TestCase("auto_map", """{"AutoModel":"x.Y"}""", 1)]
     [TestCase("hidden_activation", "\"gelu\"", 1), TestCase("hidden_activation", "\"silu\"", 0)]
-    [TestCase("logit_scale", "0.0625", 1), TestCase("logit_scale", "1.0", 0),
-        TestCase("final_logit_softcapping", "null", 0)]
+    [
+        TestCase("logit_scale", "0.0625", 1),
+        TestCase("logit_scale", "1.0", 0),
+        TestCase("final_logit_softcapping", "null", 0)
+    ]
     [TestCase("pretraining_tp", "2", 0), TestCase("pad_token_id", "-1", 0), TestCase("use_cache", "false", 0)]
     public void Keys_that_are_not_heeded_are_mentioned_if_they_matter(string key, string json, int warnings)
     {
@@ -134,14 +174,21 @@ public sealed class ModelConfigTests : FolderTest
         ModelConfig plain = Load(("head_dim", "8"));
         float[] expected = [1, 0.1f, 0.01f, 0.001f];
         Assert.That(plain.RotaryFrequencies(), Is.EqualTo(expected).Within(1).Ulps);
-        Assert.That((plain with { RopeScaling = new(RopeScalingKind.Linear, 4) }).RotaryFrequencies(), Is.EqualTo(expected.Select(f => f / 4)).Within(1).Ulps);
+        Assert.That(
+            (plain with { RopeScaling = new(RopeScalingKind.Linear, 4) }).RotaryFrequencies(),
+            Is.EqualTo(expected.Select(f => f / 4)).Within(1).Ulps
+        );
 
         // Wavelengths 2π, 63, 628, 6283 against 256/4 = 64 and 256/1: kept, kept, slowed, slowed; with 1024 the third lies in the passage.
-        Assert.That((plain with { RopeScaling = new(RopeScalingKind.Llama3, 8, 1, 4, 256) }).RotaryFrequencies(),
-            Is.EqualTo(new[] { 1, 0.1f, 0.00125f, 0.000125f }).Within(1).Ulps);
+        Assert.That(
+            (plain with { RopeScaling = new(RopeScalingKind.Llama3, 8, 1, 4, 256) }).RotaryFrequencies(),
+            Is.EqualTo(new[] { 1, 0.1f, 0.00125f, 0.000125f }).Within(1).Ulps
+        );
         double t = ((1024 * 0.01 / (2 * Math.PI)) - 1) / 3;
-        Assert.That((plain with { RopeScaling = new(RopeScalingKind.Llama3, 8, 1, 4, 1024) }).RotaryFrequencies()[2],
-            Is.EqualTo((float)(((1 - t) * 0.01 / 8) + (t * 0.01))).Within(1).Ulps);
+        Assert.That(
+            (plain with { RopeScaling = new(RopeScalingKind.Llama3, 8, 1, 4, 1024) }).RotaryFrequencies()[2],
+            Is.EqualTo((float)(((1 - t) * 0.01 / 8) + (t * 0.01))).Within(1).Ulps
+        );
     }
 
     [Test]
@@ -175,7 +222,11 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("rope_scaling", "[]", "an object")]
     [TestCase("rope_scaling", """{"rope_type":"yarn","factor":4}""", "rope_scaling.rope_type is the string 'yarn'")]
     [TestCase("rope_scaling", """{"type":"linear"}""", "rope_scaling.factor is missing")]
-    [TestCase("rope_scaling", """{"rope_type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":4,"original_max_position_embeddings":64}""", "more than low_freq_factor")]
+    [TestCase(
+        "rope_scaling",
+        """{"rope_type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":4,"original_max_position_embeddings":64}""",
+        "more than low_freq_factor"
+    )]
     [TestCase("rope_parameters", """{"full_attention":{"rope_type":"default"}}""", "rope_parameters.rope_type")]
     [TestCase("tie_word_embeddings", "\"yes\"", "true or false")]
     [TestCase("hidden_act", "\"gelu\"", "silu")]
@@ -187,14 +238,21 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("rope_scaling", """{"type":"linear","rope_type":"default","factor":2}""", "as type says")]
     [TestCase("rope_scaling", """{"factor":2}""", "rope_scaling.rope_type is missing")]
     [TestCase("quantization", """{"bits":4}""", "quantised")]
-    public void A_wrong_key_is_named(string key, string json, string says)
-        => Assert.That(() => Load((key, json)), Throws.TypeOf<InputException>()
-            .With.Message.StartsWith(folder.File("config.json")).And.Message.Contains(says));
+    public void A_wrong_key_is_named(string key, string json, string says) =>
+        Assert.That(
+            () => Load((key, json)),
+            Throws
+                .TypeOf<InputException>()
+                .With.Message.StartsWith(folder.File("config.json"))
+                .And.Message.Contains(says)
+        );
 
     [Test]
-    public void Sizes_that_are_huge_together_are_refused()
-        => Assert.That(() => Load(("hidden_size", "262144"), ("intermediate_size", "1048576"), ("num_hidden_layers", "1024")),
-            Throws.TypeOf<InputException>().With.Message.Contains("parameters"));
+    public void Sizes_that_are_huge_together_are_refused() =>
+        Assert.That(
+            () => Load(("hidden_size", "262144"), ("intermediate_size", "1048576"), ("num_hidden_layers", "1024")),
+            Throws.TypeOf<InputException>().With.Message.Contains("parameters")
+        );
 
     [TestCase("", "0 bytes")]
     [TestCase("[]", "an array, expected an object")]
@@ -204,25 +262,50 @@ public sealed class ModelConfigTests : FolderTest
     public void What_is_not_a_json_object_is_refused(string text, string says)
     {
         folder.Write("config.json", text);
-        Assert.That(() => ModelConfig.Load(folder.Path), Throws.TypeOf<InputException>().With.Message.Contains(says).And.Message.Contains("config.json"));
+        Assert.That(
+            () => ModelConfig.Load(folder.Path),
+            Throws.TypeOf<InputException>().With.Message.Contains(says).And.Message.Contains("config.json")
+        );
     }
 
     [Test]
     public void Invalid_utf8_and_missing_files_are_refused()
     {
-        Assert.That(() => ModelConfig.Load(folder.Path), Throws.TypeOf<InputException>().With.Message.Contains("no such file"));
-        Assert.That(() => ModelConfig.Load(folder.File("none")), Throws.TypeOf<InputException>().With.Message.Contains("no such folder"));
+        Assert.That(
+            () => ModelConfig.Load(folder.Path),
+            Throws.TypeOf<InputException>().With.Message.Contains("no such file")
+        );
+        Assert.That(
+            () => ModelConfig.Load(folder.File("none")),
+            Throws.TypeOf<InputException>().With.Message.Contains("no such folder")
+        );
         folder.Write("config.json", [(byte)'{', 0xFF, (byte)'}']);
-        Assert.That(() => ModelConfig.Load(folder.Path), Throws.TypeOf<InputException>().With.Message.Contains("not UTF-8 at byte 1"));
+        Assert.That(
+            () => ModelConfig.Load(folder.Path),
+            Throws.TypeOf<InputException>().With.Message.Contains("not UTF-8 at byte 1")
+        );
     }
 
     [Test]
     public void Saving_and_loading_gives_the_same_config()
     {
-        ModelConfig config = Load(("head_dim", "6"), ("attention_bias", "true"), ("mlp_bias", "true"), ("rope_theta", "123.5"), ("bos_token_id", "1"),
-            ("eos_token_id", "[3,4]"), ("torch_dtype", "\"bfloat16\""), ("tie_word_embeddings", "true"), ("initializer_range", "0.1"),
-            ("rope_scaling", """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}"""),
-            ("architectures", """["LlamaForCausalLM"]"""), ("something_new", """{"a":[1,null]}"""));
+        ModelConfig config = Load(
+            ("head_dim", "6"),
+            ("attention_bias", "true"),
+            ("mlp_bias", "true"),
+            ("rope_theta", "123.5"),
+            ("bos_token_id", "1"),
+            ("eos_token_id", "[3,4]"),
+            ("torch_dtype", "\"bfloat16\""),
+            ("tie_word_embeddings", "true"),
+            ("initializer_range", "0.1"),
+            (
+                "rope_scaling",
+                """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}"""
+            ),
+            ("architectures", """["LlamaForCausalLM"]"""),
+            ("something_new", """{"a":[1,null]}""")
+        );
 
         config.Save(folder.Path);
 
@@ -235,18 +318,37 @@ public sealed class ModelConfigTests : FolderTest
     [Test]
     public void Tensors_of_a_config()
     {
-        ModelConfig config = Load(("model_type", "\"qwen2\""), ("tie_word_embeddings", "true"), ("head_dim", "6"), ("num_hidden_layers", "1"));
+        ModelConfig config = Load(
+            ("model_type", "\"qwen2\""),
+            ("tie_word_embeddings", "true"),
+            ("head_dim", "6"),
+            ("num_hidden_layers", "1")
+        );
         string[] expected =
         [
-            "model.embed_tokens.weight [11, 8]", "model.layers.0.input_layernorm.weight [8]", "model.layers.0.post_attention_layernorm.weight [8]",
-            "model.layers.0.self_attn.q_proj.weight [12, 8]", "model.layers.0.self_attn.q_proj.bias [12]",
-            "model.layers.0.self_attn.k_proj.weight [6, 8]", "model.layers.0.self_attn.k_proj.bias [6]",
-            "model.layers.0.self_attn.v_proj.weight [6, 8]", "model.layers.0.self_attn.v_proj.bias [6]",
-            "model.layers.0.self_attn.o_proj.weight [8, 12]", "model.layers.0.mlp.gate_proj.weight [12, 8]",
-            "model.layers.0.mlp.up_proj.weight [12, 8]", "model.layers.0.mlp.down_proj.weight [8, 12]", "model.norm.weight [8]",
+            "model.embed_tokens.weight [11, 8]",
+            "model.layers.0.input_layernorm.weight [8]",
+            "model.layers.0.post_attention_layernorm.weight [8]",
+            "model.layers.0.self_attn.q_proj.weight [12, 8]",
+            "model.layers.0.self_attn.q_proj.bias [12]",
+            "model.layers.0.self_attn.k_proj.weight [6, 8]",
+            "model.layers.0.self_attn.k_proj.bias [6]",
+            "model.layers.0.self_attn.v_proj.weight [6, 8]",
+            "model.layers.0.self_attn.v_proj.bias [6]",
+            "model.layers.0.self_attn.o_proj.weight [8, 12]",
+            "model.layers.0.mlp.gate_proj.weight [12, 8]",
+            "model.layers.0.mlp.up_proj.weight [12, 8]",
+            "model.layers.0.mlp.down_proj.weight [8, 12]",
+            "model.norm.weight [8]",
         ];
-        Assert.That(ModelTensors.For(config).Select(spec => $"{spec.Name} {InputText.Shape([.. spec.Shape])}"), Is.EqualTo(expected));
+        Assert.That(
+            ModelTensors.For(config).Select(spec => $"{spec.Name} {InputText.Shape([.. spec.Shape])}"),
+            Is.EqualTo(expected)
+        );
         Assert.That(config.ParameterCount, Is.EqualTo(88 + 16 + 108 + 2 * 54 + 96 + 3 * 96 + 8));
-        Assert.That(ModelTensors.For(config with { TieWordEmbeddings = false }).Last().Name, Is.EqualTo("lm_head.weight"));
+        Assert.That(
+            ModelTensors.For(config with { TieWordEmbeddings = false }).Last().Name,
+            Is.EqualTo("lm_head.weight")
+        );
     }
 }

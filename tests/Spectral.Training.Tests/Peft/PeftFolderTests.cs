@@ -1,8 +1,12 @@
 using System.Text.Json.Nodes;
 using Spectral.Kernels;
-using Spectral.Kernels.Tests;
+using Spectral.Kernels.Tests.Support;
+using Spectral.Training.Adapters;
+using Spectral.Training.Merging;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Peft;
 
 /// <summary>Folders of the PEFT library against the losses that PEFT computes with them.</summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]

@@ -1,6 +1,9 @@
 using System.Text.Json;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
+using Spectral.Training.Tokenization;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Peft;
 
 /// <summary>
 /// Folders that the PEFT library wrote, in <c>adapters</c>, each with what PEFT itself computes with it:
@@ -13,7 +16,8 @@ internal static class PeftFolders
     /// <summary>The names of all of them.</summary>
     public static string[] Names { get; } =
     [
-        .. Directory.GetDirectories(Path.Combine(Root, "adapters"))
+        .. Directory
+            .GetDirectories(Path.Combine(Root, "adapters"))
             .Select(path => Path.GetFileName(path))
             .Order(StringComparer.Ordinal),
     ];
@@ -32,9 +36,10 @@ internal static class PeftFolders
     {
         using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(Adapter(name), "expected.json")));
         var root = document.RootElement;
-        double? merged = root.TryGetProperty("merged", out var value) && value.ValueKind == JsonValueKind.Number
-            ? value.GetDouble()
-            : null;
+        double? merged =
+            root.TryGetProperty("merged", out var value) && value.ValueKind == JsonValueKind.Number
+                ? value.GetDouble()
+                : null;
         return (root.GetProperty("base").GetString()!, root.GetProperty("loss").GetDouble(), merged);
     }
 
@@ -44,6 +49,10 @@ internal static class PeftFolders
         using var folder = ModelFolder.Open(Model(model));
         var tokenizer = BpeTokenizer.Load(Model(model));
         return RecordEncoder.EncodeAll(
-            JsonlDataset.Load(Data), tokenizer, folder.Config.EosTokenIds, folder.Config.MaxPositions);
+            JsonlDataset.Load(Data),
+            tokenizer,
+            folder.Config.EosTokenIds,
+            folder.Config.MaxPositions
+        );
     }
 }

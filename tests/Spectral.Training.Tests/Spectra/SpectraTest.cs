@@ -1,6 +1,10 @@
 using Spectral.Kernels;
+using Spectral.Training.IO;
+using Spectral.Training.Numerics;
+using Spectral.Training.Spectra;
+using Spectral.Training.Tests.Support;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Spectra;
 
 /// <summary>Matrices with known singular triplets, and their analysis.</summary>
 public abstract class SpectraTest(DeviceKind kind) : TrainingTest(kind)
@@ -8,12 +12,26 @@ public abstract class SpectraTest(DeviceKind kind) : TrainingTest(kind)
     /// <summary>Errors of quantities of order 1 that take a few hundred operations in double.</summary>
     protected const double Rounding = 1e-11;
 
-    private protected static readonly SpectraOptions NoDraws = new() { Draws = 0, Ranks = [1, 2, 4], TopK = 4 };
+    private protected static readonly SpectraOptions NoDraws = new()
+    {
+        Draws = 0,
+        Ranks = [1, 2, 4],
+        TopK = 4,
+    };
 
-    private protected MatrixSpectra Analyze(Dense before, Dense after, SpectraOptions? options = null, StoredType type = StoredType.F32)
+    private protected MatrixSpectra Analyze(
+        Dense before,
+        Dense after,
+        SpectraOptions? options = null,
+        StoredType type = StoredType.F32
+    )
     {
         options ??= NoDraws;
-        var weights = new WeightPair("model.layers.3.mlp.up_proj.weight", Host(before), Host(after)) { BaseType = type, TunedType = type };
+        var weights = new WeightPair("model.layers.3.mlp.up_proj.weight", Host(before), Host(after))
+        {
+            BaseType = type,
+            TunedType = type,
+        };
         return MatrixSpectra.Of(weights, new Decomposer(Device, options), options, CancellationToken.None);
     }
 
@@ -28,22 +46,28 @@ public abstract class SpectraTest(DeviceKind kind) : TrainingTest(kind)
             for (int i = 0; i < 2 * j; i++)
             {
                 double dot = 0;
-                for (int e = 0; e < rows; e++) dot += q[e, i % j] * q[e, j];
-                for (int e = 0; e < rows; e++) q[e, j] -= dot * q[e, i % j];
+                for (int e = 0; e < rows; e++)
+                    dot += q[e, i % j] * q[e, j];
+                for (int e = 0; e < rows; e++)
+                    q[e, j] -= dot * q[e, i % j];
             }
             double norm = Math.Sqrt(Enumerable.Range(0, rows).Sum(e => q[e, j] * q[e, j]));
-            for (int e = 0; e < rows; e++) q[e, j] /= norm;
+            for (int e = 0; e < rows; e++)
+                q[e, j] /= norm;
         }
         return q;
     }
 
-    private protected static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+    private protected static double Normal(Random random) =>
+        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 
     /// <summary>u diag(values) vᵀ.</summary>
-    private protected static Dense Compose(Dense u, IReadOnlyList<double> values, Dense v) => u * Dense.Diagonal(values) * v.Transposed;
+    private protected static Dense Compose(Dense u, IReadOnlyList<double> values, Dense v) =>
+        u * Dense.Diagonal(values) * v.Transposed;
 
     /// <summary>u vᵀ of one column each.</summary>
-    private protected static Dense Outer(Dense u, int i, Dense v, int j) => Dense.Of(u.Rows, v.Rows, (row, column) => u[row, i] * v[column, j]);
+    private protected static Dense Outer(Dense u, int i, Dense v, int j) =>
+        Dense.Of(u.Rows, v.Rows, (row, column) => u[row, i] * v[column, j]);
 
     /// <summary>Well separated values, from n down to 1.</summary>
     private protected static double[] Descending(int n) => [.. Enumerable.Range(0, n).Select(i => (double)(n - i))];

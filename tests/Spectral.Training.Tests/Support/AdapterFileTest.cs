@@ -1,7 +1,13 @@
 using System.Text.Json.Nodes;
 using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Merging;
+using Spectral.Training.Models;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>
 /// Base of fixtures about adapter files: a tiny model with every bias there is, a folder with an adapter that the test
@@ -29,7 +35,7 @@ public abstract class AdapterFileTest(DeviceKind kind) : TrainingTest(kind)
     public void MakeModel()
     {
         Loaded = Keep(TinyModels.Frozen(TinyModels.Everything, Device, Folder));
-        Expected = Adapters.Weights(Folder.Path);
+        Expected = TestAdapters.Weights(Folder.Path);
         _tensors.Clear();
         Directory.CreateDirectory(Saved);
     }
@@ -137,7 +143,7 @@ public abstract class AdapterFileTest(DeviceKind kind) : TrainingTest(kind)
         string merged = Directory.CreateDirectory(Path.Combine(Folder.Path, "merged")).FullName;
         using (ModelFolder folder = ModelFolder.Open(Folder.Path))
             Merger.Merge(folder, Saved, merged, Device);
-        foreach ((string name, double[] values) in Adapters.Weights(merged))
+        foreach ((string name, double[] values) in TestAdapters.Weights(merged))
             Assert.That(values, Is.EqualTo(Expected[name]).Within(tolerance), $"{name}, merged");
     }
 

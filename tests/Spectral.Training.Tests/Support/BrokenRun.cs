@@ -1,6 +1,10 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>
 /// A run of LoRA in four steps that is broken off after two, saved, and gone on with in another model.
@@ -8,12 +12,24 @@ namespace Spectral.Training.Tests;
 internal static class BrokenRun
 {
     /// <summary>Checks that what trains ends with the bits of a run without a break.</summary>
-    public static void MustEndWithTheSameBits(ModelConfig config, Device device, TemporaryFolder folder, DType type,
-        AdapterOptions options, bool graph)
+    public static void MustEndWithTheSameBits(
+        ModelConfig config,
+        Device device,
+        TemporaryFolder folder,
+        DType type,
+        AdapterOptions options,
+        bool graph
+    )
     {
         TrainerOptions training = new()
         {
-            Steps = 4, Batch = 2, Accumulate = 2, LearningRate = 1e-2, Seed = 3, LogEvery = 0, CudaGraph = graph,
+            Steps = 4,
+            Batch = 2,
+            Accumulate = 2,
+            LearningRate = 1e-2,
+            Seed = 3,
+            LogEvery = 0,
+            CudaGraph = graph,
             Optimizer = new AdamWOptions { GradientClip = 0.1 },
         };
         EncodedRecord[] records = TinyModels.Records(9, config, new Random(31));

@@ -1,11 +1,12 @@
 using System.Numerics;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 internal static class CentralDifferences
 {
     /// <summary>(f(v + step) − f(v − step)) / 2 step for each of the values that a function reads; they are left as they were.</summary>
-    public static double[] Of<T>(T[] values, T step, Func<double> function) where T : IBinaryFloatingPointIeee754<T>
+    public static double[] Of<T>(T[] values, T step, Func<double> function)
+        where T : IBinaryFloatingPointIeee754<T>
     {
         double[] gradient = new double[values.Length];
         for (int i = 0; i < values.Length; i++)

@@ -1,11 +1,12 @@
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>A matrix in double, by plain loops: what formulas in tests are written with.</summary>
 internal readonly struct Dense(int rows, int columns)
 {
     private readonly double[] _values = new double[rows * columns];
 
-    private Dense(int rows, int columns, double[] values) : this(0, 0) => (Rows, Columns, _values) = (rows, columns, values);
+    private Dense(int rows, int columns, double[] values)
+        : this(0, 0) => (Rows, Columns, _values) = (rows, columns, values);
 
     public int Rows { get; } = rows;
 
@@ -19,20 +20,22 @@ internal readonly struct Dense(int rows, int columns)
         set => _values[row * Columns + column] = value;
     }
 
-    public static Dense Of(int rows, int columns, ReadOnlySpan<double> values) => new(rows, columns, values[..(rows * columns)].ToArray());
+    public static Dense Of(int rows, int columns, ReadOnlySpan<double> values) =>
+        new(rows, columns, values[..(rows * columns)].ToArray());
 
     public static Dense Of(int rows, int columns, Func<int, int, double> value)
     {
         var matrix = new Dense(rows, columns);
         for (var i = 0; i < rows; i++)
-            for (var j = 0; j < columns; j++)
-                matrix[i, j] = value(i, j);
+        for (var j = 0; j < columns; j++)
+            matrix[i, j] = value(i, j);
         return matrix;
     }
 
     public static Dense Identity(int n) => Of(n, n, (i, j) => i == j ? 1 : 0);
 
-    public static Dense Diagonal(IReadOnlyList<double> values) => Of(values.Count, values.Count, (i, j) => i == j ? values[i] : 0);
+    public static Dense Diagonal(IReadOnlyList<double> values) =>
+        Of(values.Count, values.Count, (i, j) => i == j ? values[i] : 0);
 
     public Dense Transposed
     {
@@ -53,9 +56,9 @@ internal readonly struct Dense(int rows, int columns)
     {
         var product = new Dense(a.Rows, b.Columns);
         for (var i = 0; i < a.Rows; i++)
-            for (var k = 0; k < a.Columns; k++)
-                for (var j = 0; j < b.Columns; j++)
-                    product[i, j] += a[i, k] * b[k, j];
+        for (var k = 0; k < a.Columns; k++)
+        for (var j = 0; j < b.Columns; j++)
+            product[i, j] += a[i, k] * b[k, j];
         return product;
     }
 

@@ -1,4 +1,4 @@
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>Base of fixtures whose tests each work in a folder of their own.</summary>
 public abstract class FolderTest

@@ -1,6 +1,6 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>Forces a variant of low-rank layers, or none, until it is disposed.</summary>
 internal sealed class ForcedLowRank : IDisposable

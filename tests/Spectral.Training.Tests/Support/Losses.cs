@@ -1,6 +1,9 @@
 using Spectral.Kernels;
+using Spectral.Training.Autograd;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>Losses and gradients of a model on a batch, and how near gradients are to expected ones.</summary>
 internal static class Losses
@@ -25,6 +28,7 @@ internal static class Losses
     }
 
     /// <summary>The cosine of the angle between a gradient and the expected one.</summary>
-    public static double Cosine(float[] actual, double[] expected) => actual.Zip(expected, (x, y) => x * y).Sum()
+    public static double Cosine(float[] actual, double[] expected) =>
+        actual.Zip(expected, (x, y) => x * y).Sum()
         / Math.Sqrt(actual.Sum(value => (double)value * value) * expected.Sum(value => value * value));
 }

@@ -1,4 +1,8 @@
-namespace Spectral.Training.Tests;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
+
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>
 /// The whole model once more, in double and in plain loops: one row of tokens at a time, no batching, no padding, no cache. Weights are looked
@@ -40,8 +44,21 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
         for (int layer = 0; layer < config.Layers; layer++)
         {
             string prefix = $"model.layers.{layer}.";
-            Add(x, Attention(Each(x, row => Norm(row, prefix + "input_layernorm.weight")), prefix + "self_attn.", config.WindowOf(layer)));
-            Add(x, Each(Each(x, row => Norm(row, prefix + "post_attention_layernorm.weight")), row => Mlp(row, prefix + "mlp.")));
+            Add(
+                x,
+                Attention(
+                    Each(x, row => Norm(row, prefix + "input_layernorm.weight")),
+                    prefix + "self_attn.",
+                    config.WindowOf(layer)
+                )
+            );
+            Add(
+                x,
+                Each(
+                    Each(x, row => Norm(row, prefix + "post_attention_layernorm.weight")),
+                    row => Mlp(row, prefix + "mlp.")
+                )
+            );
         }
         double[] head = weights[config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"];
         return Each(x, row => Head(Norm(row, "model.norm.weight"), head));
@@ -94,12 +111,12 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
                 int from = window > 0 ? Math.Max(0, t - window + 1) : 0;
                 double[] scores = new double[t + 1 - from];
                 for (int s = from; s <= t; s++)
-                    for (int i = 0; i < size; i++)
-                        scores[s - from] += q[t][head * size + i] * k[s][group * size + i] / Math.Sqrt(size);
+                for (int i = 0; i < size; i++)
+                    scores[s - from] += q[t][head * size + i] * k[s][group * size + i] / Math.Sqrt(size);
                 double total = LogSumExp(scores);
                 for (int s = from; s <= t; s++)
-                    for (int i = 0; i < size; i++)
-                        mixed[t][head * size + i] += Math.Exp(scores[s - from] - total) * v[s][group * size + i];
+                for (int i = 0; i < size; i++)
+                    mixed[t][head * size + i] += Math.Exp(scores[s - from] - total) * v[s][group * size + i];
             }
         }
         return Each(mixed, row => Linear(row, prefix + "o_proj"));
@@ -109,12 +126,12 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     {
         float[] frequencies = config.RotaryFrequencies();
         for (int start = 0; start < heads.Length; start += config.HeadDimension)
-            for (int i = 0; i < frequencies.Length; i++)
-            {
-                (int a, int b) = (start + i, start + i + frequencies.Length);
-                (double sine, double cosine) = Math.SinCos(position * (double)frequencies[i]);
-                (heads[a], heads[b]) = (heads[a] * cosine - heads[b] * sine, heads[b] * cosine + heads[a] * sine);
-            }
+        for (int i = 0; i < frequencies.Length; i++)
+        {
+            (int a, int b) = (start + i, start + i + frequencies.Length);
+            (double sine, double cosine) = Math.SinCos(position * (double)frequencies[i]);
+            (heads[a], heads[b]) = (heads[a] * cosine - heads[b] * sine, heads[b] * cosine + heads[a] * sine);
+        }
     }
 
     private double[] Linear(double[] x, string name)
@@ -142,8 +159,8 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     {
         double[] y = new double[outputs];
         for (int o = 0; o < outputs; o++)
-            for (int i = 0; i < x.Length; i++)
-                y[o] += x[i] * weight[o * x.Length + i];
+        for (int i = 0; i < x.Length; i++)
+            y[o] += x[i] * weight[o * x.Length + i];
         return y;
     }
 
@@ -158,7 +175,7 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     private static void Add(double[][] to, double[][] from)
     {
         for (int t = 0; t < to.Length; t++)
-            for (int i = 0; i < to[t].Length; i++)
-                to[t][i] += from[t][i];
+        for (int i = 0; i < to[t].Length; i++)
+            to[t][i] += from[t][i];
     }
 }

@@ -1,6 +1,11 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.Autograd;
+using Spectral.Training.Models;
+using Spectral.Training.Numerics;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>One linear layer with an adapter, run as a model runs it: its weight seen through an input of all unit vectors.</summary>
 internal sealed class SingleLayer : IDisposable
@@ -34,7 +39,11 @@ internal sealed class SingleLayer : IDisposable
         method.Initialize([new AdapterStart(Module.Shape, _weight.Value, Module.Factors, options)]);
         Fill(copies: true);
         _factors.Trained.EnableGradients();
-        _group = new AdapterGroup(_layer.Group, new Dictionary<string, AdaptedModule> { ["layer"] = Module }, DType.F32);
+        _group = new AdapterGroup(
+            _layer.Group,
+            new Dictionary<string, AdaptedModule> { ["layer"] = Module },
+            DType.F32
+        );
 
         void Fill(bool copies)
         {
@@ -53,14 +62,22 @@ internal sealed class SingleLayer : IDisposable
 
     /// <summary>The values of all factors, by their names in a file.</summary>
     public Dictionary<string, double[]> Values() =>
-        Module.Factors.ToDictionary(factor => factor.Key, factor => Array.ConvertAll(factor.Value.Master.ToArray(), value => (double)value));
+        Module.Factors.ToDictionary(
+            factor => factor.Key,
+            factor => Array.ConvertAll(factor.Value.Master.ToArray(), value => (double)value)
+        );
 
     /// <summary>Adds random numbers in ∓<paramref name="size"/>/2 to everything that trains.</summary>
     public void Disturb(int seed, double size)
     {
         var random = new Random(seed);
         foreach (var parameter in Trained)
-            parameter.Master.CopyFrom(Array.ConvertAll(parameter.Master.ToArray(), value => value + (float)(size * (random.NextDouble() - 0.5))));
+            parameter.Master.CopyFrom(
+                Array.ConvertAll(
+                    parameter.Master.ToArray(),
+                    value => value + (float)(size * (random.NextDouble() - 0.5))
+                )
+            );
         Module.Core.Refresh(all: false);
     }
 
@@ -68,12 +85,24 @@ internal sealed class SingleLayer : IDisposable
     public Dense Run(Dense? direction = null)
     {
         using var tape = new Tape(_device);
-        using var x = new Variable(Tensor.From(_device, Array.ConvertAll(Dense.Identity(Weight.Columns).Values, value => (float)value), (Weight.Columns, Weight.Columns)));
+        using var x = new Variable(
+            Tensor.From(
+                _device,
+                Array.ConvertAll(Dense.Identity(Weight.Columns).Values, value => (float)value),
+                (Weight.Columns, Weight.Columns)
+            )
+        );
         using var y = LinearNode.Apply(tape, x, _layer);
-        var transposed = Dense.Of(Weight.Columns, Weight.Rows, Array.ConvertAll(y.Value.ToArray(), value => (double)value));
+        var transposed = Dense.Of(
+            Weight.Columns,
+            Weight.Rows,
+            Array.ConvertAll(y.Value.ToArray(), value => (double)value)
+        );
         if (direction is { } g)
         {
-            y.Node!.Accumulate(Tensor.From(_device, Array.ConvertAll(g.Transposed.Values, value => (float)value), y.Value.Shape));
+            y.Node!.Accumulate(
+                Tensor.From(_device, Array.ConvertAll(g.Transposed.Values, value => (float)value), y.Value.Shape)
+            );
             tape.Backward();
         }
         return transposed.Transposed;

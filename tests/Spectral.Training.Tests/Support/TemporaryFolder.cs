@@ -1,4 +1,4 @@
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>A folder that goes away with the test.</summary>
 internal sealed class TemporaryFolder : IDisposable
@@ -6,11 +6,13 @@ internal sealed class TemporaryFolder : IDisposable
     public string Path { get; }
 
     /// <summary>Where the system keeps files in memory, if it does: for files that are written thousands of times.</summary>
-    public static TemporaryFolder InMemory() => Directory.Exists("/dev/shm") ? new TemporaryFolder($"/dev/shm/spectral-test-{Guid.NewGuid():N}") : new TemporaryFolder();
+    public static TemporaryFolder InMemory() =>
+        Directory.Exists("/dev/shm")
+            ? new TemporaryFolder($"/dev/shm/spectral-test-{Guid.NewGuid():N}")
+            : new TemporaryFolder();
 
-    public TemporaryFolder() : this(Directory.CreateTempSubdirectory("spectral-test-").FullName)
-    {
-    }
+    public TemporaryFolder()
+        : this(Directory.CreateTempSubdirectory("spectral-test-").FullName) { }
 
     private TemporaryFolder(string path) => Path = Directory.CreateDirectory(path).FullName;
 

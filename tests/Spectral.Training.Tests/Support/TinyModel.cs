@@ -1,22 +1,25 @@
 using System.Text.Json.Nodes;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>A model folder small enough to be written by every test that needs one.</summary>
 internal static class TinyModel
 {
-    public static JsonObject ConfigJson() => new()
-    {
-        ["model_type"] = "llama",
-        ["vocab_size"] = 11,
-        ["hidden_size"] = 8,
-        ["intermediate_size"] = 12,
-        ["num_hidden_layers"] = 2,
-        ["num_attention_heads"] = 2,
-        ["num_key_value_heads"] = 1,
-        ["rms_norm_eps"] = 1e-5,
-        ["eos_token_id"] = 2,
-    };
+    public static JsonObject ConfigJson() =>
+        new()
+        {
+            ["model_type"] = "llama",
+            ["vocab_size"] = 11,
+            ["hidden_size"] = 8,
+            ["intermediate_size"] = 12,
+            ["num_hidden_layers"] = 2,
+            ["num_attention_heads"] = 2,
+            ["num_key_value_heads"] = 1,
+            ["rms_norm_eps"] = 1e-5,
+            ["eos_token_id"] = 2,
+        };
 
     public static ModelConfig WriteConfig(TemporaryFolder folder, JsonObject? json = null)
     {
@@ -24,10 +27,15 @@ internal static class TinyModel
         return ModelConfig.Load(folder.Path);
     }
 
-    public static List<TensorToWrite> Tensors(ModelConfig config)
-        => [.. ModelTensors.For(config).Select((spec, index) => Numbered(spec.Name, spec.Shape, index))];
+    public static List<TensorToWrite> Tensors(ModelConfig config) =>
+        [.. ModelTensors.For(config).Select((spec, index) => Numbered(spec.Name, spec.Shape, index))];
 
-    public static TensorToWrite Numbered(string name, IReadOnlyList<long> shape, int seed = 0, StoredType type = StoredType.F32)
+    public static TensorToWrite Numbered(
+        string name,
+        IReadOnlyList<long> shape,
+        int seed = 0,
+        StoredType type = StoredType.F32
+    )
     {
         Random random = new(seed);
         float[] values = new float[shape.Aggregate(1L, (a, b) => a * b)];

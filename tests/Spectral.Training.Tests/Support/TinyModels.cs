@@ -1,56 +1,91 @@
 using Spectral.Kernels;
+using Spectral.Training.Data;
+using Spectral.Training.Models;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>Models small enough for a double reference with central differences, in every variation the config allows.</summary>
 internal static class TinyModels
 {
     /// <summary>Grouped heads, untied head.</summary>
-    public static ModelConfig Llama { get; } = new()
-    {
-        ModelType = "llama",
-        VocabularySize = 13,
-        HiddenSize = 12,
-        IntermediateSize = 10,
-        Layers = 2,
-        Heads = 4,
-        KeyValueHeads = 2,
-        HeadDimension = 4,
-        RmsNormEpsilon = 1e-5,
-        MaxPositions = 64,
-        InitializerRange = 0.4,   // large enough that softmax and SiLU are far from linear
-        EosTokenIds = [0],
-    };
+    public static ModelConfig Llama { get; } =
+        new()
+        {
+            ModelType = "llama",
+            VocabularySize = 13,
+            HiddenSize = 12,
+            IntermediateSize = 10,
+            Layers = 2,
+            Heads = 4,
+            KeyValueHeads = 2,
+            HeadDimension = 4,
+            RmsNormEpsilon = 1e-5,
+            MaxPositions = 64,
+            InitializerRange = 0.4, // large enough that softmax and SiLU are far from linear
+            EosTokenIds = [0],
+        };
 
     /// <summary>Biases on q, k, v; head tied to the embedding.</summary>
-    public static ModelConfig Qwen2 { get; } = Llama with { ModelType = "qwen2", QueryKeyValueBias = true, TieWordEmbeddings = true };
+    public static ModelConfig Qwen2 { get; } =
+        Llama with
+        {
+            ModelType = "qwen2",
+            QueryKeyValueBias = true,
+            TieWordEmbeddings = true,
+        };
 
     /// <summary>Sliding window, one key/value head.</summary>
-    public static ModelConfig Mistral { get; } = Llama with { ModelType = "mistral", KeyValueHeads = 1, SlidingWindow = 3 };
+    public static ModelConfig Mistral { get; } =
+        Llama with
+        {
+            ModelType = "mistral",
+            KeyValueHeads = 1,
+            SlidingWindow = 3,
+        };
 
     /// <summary>Every bias there is, stretched rotary angles, window only in the second layer.</summary>
-    public static ModelConfig Everything { get; } = Llama with
-    {
-        QueryKeyValueBias = true,
-        OutputBias = true,
-        MlpBias = true,
-        SlidingWindow = 2,
-        FirstWindowLayer = 1,
-        RopeScaling = new RopeScaling(RopeScalingKind.Llama3, 8, 1, 4, 16),
-    };
+    public static ModelConfig Everything { get; } =
+        Llama with
+        {
+            QueryKeyValueBias = true,
+            OutputBias = true,
+            MlpBias = true,
+            SlidingWindow = 2,
+            FirstWindowLayer = 1,
+            RopeScaling = new RopeScaling(RopeScalingKind.Llama3, 8, 1, 4, 16),
+        };
 
     public static ModelConfig[] All => [Llama, Qwen2, Mistral, Everything];
 
     /// <summary>Records with random tokens of unequal length; the first token carries no loss, nor does any before <c>LossFrom</c>.</summary>
-    public static EncodedRecord[] Records(int count, ModelConfig config, Random random, int longest = 7) => [.. Enumerable.Range(0, count).Select(_ =>
-    {
-        int length = random.Next(3, longest + 1);
-        int prompt = random.Next(1, length - 1);
-        return new EncodedRecord([.. Enumerable.Range(0, length).Select(_ => random.Next(config.VocabularySize))], prompt, prompt, false) { HasCompletion = true };
-    })];
+    public static EncodedRecord[] Records(int count, ModelConfig config, Random random, int longest = 7) =>
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(_ =>
+                {
+                    int length = random.Next(3, longest + 1);
+                    int prompt = random.Next(1, length - 1);
+                    return new EncodedRecord(
+                        [.. Enumerable.Range(0, length).Select(_ => random.Next(config.VocabularySize))],
+                        prompt,
+                        prompt,
+                        false
+                    )
+                    {
+                        HasCompletion = true,
+                    };
+                }),
+        ];
 
     /// <summary>A frozen model: freshly initialised with nonzero biases, written to a folder and loaded from there.</summary>
-    public static CausalLanguageModel Frozen(ModelConfig config, Device device, TemporaryFolder folder, DType type = DType.F32)
+    public static CausalLanguageModel Frozen(
+        ModelConfig config,
+        Device device,
+        TemporaryFolder folder,
+        DType type = DType.F32
+    )
     {
         using (CausalLanguageModel model = Trainable(config, device))
             model.Save(folder.Path, null);
@@ -64,12 +99,17 @@ internal static class TinyModels
         CausalLanguageModel model = CausalLanguageModel.Initialize(config, device, DType.F32, 5);
         Random random = new(17);
         foreach (Parameter parameter in model.Trainable!.Parameters.Where(parameter => parameter.Value.Shape.Rank == 1))
-            parameter.Master.CopyFrom([.. parameter.Master.ToArray().Select(value => value + 0.3f * (float)(random.NextDouble() - 0.5))]);
+            parameter.Master.CopyFrom([
+                .. parameter.Master.ToArray().Select(value => value + 0.3f * (float)(random.NextDouble() - 0.5)),
+            ]);
         model.Trainable.NotifyChanged();
         return model;
     }
 
     /// <summary>The values of all parameters of a group, by name.</summary>
     public static Dictionary<string, double[]> Values(ParameterGroup group) =>
-        group.Parameters.ToDictionary(parameter => parameter.Name, parameter => Array.ConvertAll(parameter.Master.ToArray(), value => (double)value));
+        group.Parameters.ToDictionary(
+            parameter => parameter.Name,
+            parameter => Array.ConvertAll(parameter.Master.ToArray(), value => (double)value)
+        );
 }

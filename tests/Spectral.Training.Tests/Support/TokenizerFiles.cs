@@ -1,16 +1,23 @@
 using System.Text.Json.Nodes;
+using Spectral.Training.Tokenization;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>Small tokenizer.json files of the usual kinds, with vocabularies given by hand.</summary>
 internal static class TokenizerFiles
 {
     public const string Gpt2 = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-    public const string Llama3 = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-    public const string Qwen2 = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    public const string Llama3 =
+        @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    public const string Qwen2 =
+        @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
     /// <summary>Byte-level: ids 0–255 are the bytes' characters in byte order, merges follow, then the added tokens.</summary>
-    public static JsonObject ByteLevel(string? pattern, IEnumerable<(string Left, string Right)> merges, params JsonObject[] added)
+    public static JsonObject ByteLevel(
+        string? pattern,
+        IEnumerable<(string Left, string Right)> merges,
+        params JsonObject[] added
+    )
     {
         JsonObject vocab = [];
         for (int value = 0; value < 256; value++)
@@ -22,7 +29,13 @@ internal static class TokenizerFiles
                 vocab[left + right] = vocab.Count;
             list.Add($"{left} {right}");
         }
-        JsonObject byteLevel = new() { ["type"] = "ByteLevel", ["add_prefix_space"] = false, ["trim_offsets"] = true, ["use_regex"] = pattern is null };
+        JsonObject byteLevel = new()
+        {
+            ["type"] = "ByteLevel",
+            ["add_prefix_space"] = false,
+            ["trim_offsets"] = true,
+            ["use_regex"] = pattern is null,
+        };
         JsonArray addedTokens = [];
         foreach (JsonObject token in added)
         {
@@ -36,15 +49,36 @@ internal static class TokenizerFiles
             ["padding"] = null,
             ["added_tokens"] = addedTokens,
             ["normalizer"] = null,
-            ["pre_tokenizer"] = pattern is null ? byteLevel : new JsonObject
+            ["pre_tokenizer"] = pattern is null
+                ? byteLevel
+                : new JsonObject
+                {
+                    ["type"] = "Sequence",
+                    ["pretokenizers"] = new JsonArray(
+                        new JsonObject
+                        {
+                            ["type"] = "Split",
+                            ["pattern"] = new JsonObject { ["Regex"] = pattern },
+                            ["behavior"] = "Isolated",
+                            ["invert"] = false,
+                        },
+                        byteLevel
+                    ),
+                },
+            ["post_processor"] = new JsonObject
             {
-                ["type"] = "Sequence",
-                ["pretokenizers"] = new JsonArray(
-                    new JsonObject { ["type"] = "Split", ["pattern"] = new JsonObject { ["Regex"] = pattern }, ["behavior"] = "Isolated", ["invert"] = false },
-                    byteLevel),
+                ["type"] = "ByteLevel",
+                ["add_prefix_space"] = true,
+                ["trim_offsets"] = false,
+                ["use_regex"] = true,
             },
-            ["post_processor"] = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = true, ["trim_offsets"] = false, ["use_regex"] = true },
-            ["decoder"] = new JsonObject { ["type"] = "ByteLevel", ["add_prefix_space"] = true, ["trim_offsets"] = true, ["use_regex"] = true },
+            ["decoder"] = new JsonObject
+            {
+                ["type"] = "ByteLevel",
+                ["add_prefix_space"] = true,
+                ["trim_offsets"] = true,
+                ["use_regex"] = true,
+            },
             ["model"] = new JsonObject
             {
                 ["type"] = "BPE",
@@ -64,7 +98,12 @@ internal static class TokenizerFiles
     /// <summary>As Llama 2: ids 0–2 are unk, s and /s; 3–258 the bytes; then ▁ and the given characters; then the merges.</summary>
     public static JsonObject ByteFallback(string characters, params (string Left, string Right)[] merges)
     {
-        JsonObject vocab = new() { ["<unk>"] = 0, ["<s>"] = 1, ["</s>"] = 2 };
+        JsonObject vocab = new()
+        {
+            ["<unk>"] = 0,
+            ["<s>"] = 1,
+            ["</s>"] = 2,
+        };
         for (int value = 0; value < 256; value++)
             vocab[$"<0x{value:X2}>"] = vocab.Count;
         foreach (char character in "▁" + characters)
@@ -79,19 +118,25 @@ internal static class TokenizerFiles
         return new JsonObject
         {
             ["added_tokens"] = new JsonArray(Added("<unk>", 0), Added("<s>", 1), Added("</s>", 2)),
-            ["normalizer"] = JsonNode.Parse("""
+            ["normalizer"] = JsonNode.Parse(
+                """
                 {"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}
-                """),
+                """
+            ),
             ["pre_tokenizer"] = null,
-            ["post_processor"] = JsonNode.Parse("""
+            ["post_processor"] = JsonNode.Parse(
+                """
                 {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],
                  "pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],
                  "special_tokens":{"<s>":{"id":"<s>","ids":[1],"tokens":["<s>"]}}}
-                """),
-            ["decoder"] = JsonNode.Parse("""
+                """
+            ),
+            ["decoder"] = JsonNode.Parse(
+                """
                 {"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},
                  {"type":"Strip","content":" ","start":1,"stop":0}]}
-                """),
+                """
+            ),
             ["model"] = new JsonObject
             {
                 ["type"] = "BPE",
@@ -104,8 +149,16 @@ internal static class TokenizerFiles
         };
     }
 
-    public static JsonObject Added(string content, int? id = null, bool special = true, bool normalized = false, bool lstrip = false, bool rstrip = false, bool singleWord = false)
-        => new()
+    public static JsonObject Added(
+        string content,
+        int? id = null,
+        bool special = true,
+        bool normalized = false,
+        bool lstrip = false,
+        bool rstrip = false,
+        bool singleWord = false
+    ) =>
+        new()
         {
             ["id"] = id,
             ["content"] = content,
@@ -126,6 +179,8 @@ internal static class TokenizerFiles
     public static string Character(int value)
     {
         static bool Printable(int v) => v is > 32 and < 127 or > 160 and not 173;
-        return ((char)(Printable(value) ? value : 256 + Enumerable.Range(0, value).Count(v => !Printable(v)))).ToString();
+        return (
+            (char)(Printable(value) ? value : 256 + Enumerable.Range(0, value).Count(v => !Printable(v)))
+        ).ToString();
     }
 }

@@ -1,7 +1,8 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Tests;
+using Spectral.Kernels.Tests.Support;
+using Spectral.Training.Adapters.Expressions;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.Support;
 
 /// <summary>Base of fixtures that run on every device, in a folder of their own, and must leave no tensor behind.</summary>
 public abstract class TrainingTest(DeviceKind kind)
@@ -33,7 +34,8 @@ public abstract class TrainingTest(DeviceKind kind)
     }
 
     /// <summary>Disposes a value after the test.</summary>
-    private protected T Keep<T>(T value) where T : IDisposable
+    private protected T Keep<T>(T value)
+        where T : IDisposable
     {
         _kept.Add(value);
         return value;

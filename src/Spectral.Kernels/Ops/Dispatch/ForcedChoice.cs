@@ -1,7 +1,8 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops.Dispatch;
 
 /// <summary>A choice that a rule makes unless the caller, or else an environment variable, forces it.</summary>
-internal sealed class ForcedChoice<T>(string variable, params (string Name, T Value)[] choices) where T : struct
+internal sealed class ForcedChoice<T>(string variable, params (string Name, T Value)[] choices)
+    where T : struct
 {
     private T? _value;
     private bool _read;
@@ -12,7 +13,8 @@ internal sealed class ForcedChoice<T>(string variable, params (string Name, T Va
     {
         get
         {
-            if (_read) return _value;
+            if (_read)
+                return _value;
             _value = Parse(Environment.GetEnvironmentVariable(variable));
             _read = true;
             return _value;
@@ -23,10 +25,14 @@ internal sealed class ForcedChoice<T>(string variable, params (string Name, T Va
     /// <summary>The choice called <paramref name="name"/>; null for no name.</summary>
     public T? Parse(string? name)
     {
-        if (string.IsNullOrEmpty(name)) return null;
+        if (string.IsNullOrEmpty(name))
+            return null;
         foreach ((string known, T value) in choices)
-            if (known == name) return value;
-        throw new InvalidOperationException($"{variable} is '{name}', expected {string.Join(" or ", choices.Select(choice => choice.Name))}");
+            if (known == name)
+                return value;
+        throw new InvalidOperationException(
+            $"{variable} is '{name}', expected {string.Join(" or ", choices.Select(choice => choice.Name))}"
+        );
     }
 
     /// <summary>The name of a choice.</summary>

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops.Dispatch;
 
 /// <summary>
 /// Choices of a <see cref="Tuner"/> on disk: <c>{"format":1,"made_for":"device, driver, BLAS","choices":{"kind of call":"variant"}}</c>.
@@ -8,7 +8,8 @@ namespace Spectral.Kernels;
 /// </summary>
 internal sealed class TuneFile(string path, string identity)
 {
-    private const int Format = 1, SizeLimit = 4 << 20;
+    private const int Format = 1,
+        SizeLimit = 4 << 20;
 
     /// <summary>The folder for choices of the current user; null when there is no home.</summary>
     public static string? DefaultFolder
@@ -16,9 +17,12 @@ internal sealed class TuneFile(string path, string identity)
         get
         {
             string? cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
-            if (OperatingSystem.IsWindows()) cache = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData);
-            else if (string.IsNullOrEmpty(cache) || !Path.IsPathRooted(cache))   // relative ones are to be ignored, says the XDG specification
-                cache = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } home ? Path.Combine(home, ".cache") : null;
+            if (OperatingSystem.IsWindows())
+                cache = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData);
+            else if (string.IsNullOrEmpty(cache) || !Path.IsPathRooted(cache)) // relative ones are to be ignored, says the XDG specification
+                cache = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } home
+                    ? Path.Combine(home, ".cache")
+                    : null;
             return string.IsNullOrEmpty(cache) ? null : Path.Combine(cache, "spectral");
         }
     }
@@ -38,15 +42,28 @@ internal sealed class TuneFile(string path, string identity)
         try
         {
             var file = new FileInfo(path);
-            if (!file.Exists) return choices;
-            if (file.Length > SizeLimit) throw new JsonException($"it has {file.Length} bytes, expected at most {SizeLimit}");
+            if (!file.Exists)
+                return choices;
+            if (file.Length > SizeLimit)
+                throw new JsonException($"it has {file.Length} bytes, expected at most {SizeLimit}");
             using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
             JsonElement root = document.RootElement;
-            if (root.GetProperty("format").GetInt32() != Format) throw new JsonException($"its format is {root.GetProperty("format")}, expected {Format}");
-            if (root.GetProperty("made_for").GetString() != identity) throw new JsonException($"it was made for {root.GetProperty("made_for")}, expected {identity}");
-            foreach (JsonProperty choice in root.GetProperty("choices").EnumerateObject()) choices[choice.Name] = choice.Value.GetString()!;
+            if (root.GetProperty("format").GetInt32() != Format)
+                throw new JsonException($"its format is {root.GetProperty("format")}, expected {Format}");
+            if (root.GetProperty("made_for").GetString() != identity)
+                throw new JsonException($"it was made for {root.GetProperty("made_for")}, expected {identity}");
+            foreach (JsonProperty choice in root.GetProperty("choices").EnumerateObject())
+                choices[choice.Name] = choice.Value.GetString()!;
         }
-        catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IOException or UnauthorizedAccessException)
+        catch (Exception error)
+            when (error
+                    is JsonException
+                        or KeyNotFoundException
+                        or InvalidOperationException
+                        or FormatException
+                        or IOException
+                        or UnauthorizedAccessException
+            )
         {
             choices.Clear();
             warning?.Invoke($"{path}: the file of tuned choices cannot be used ({error.Message}); it will be replaced");
@@ -70,7 +87,8 @@ internal sealed class TuneFile(string path, string identity)
                 json.WriteNumber("format", Format);
                 json.WriteString("made_for", identity);
                 json.WriteStartObject("choices");
-                foreach ((string name, string value) in choices.OrderBy(pair => pair.Key, StringComparer.Ordinal)) json.WriteString(name, value);
+                foreach ((string name, string value) in choices.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+                    json.WriteString(name, value);
                 json.WriteEndObject();
                 json.WriteEndObject();
                 json.Flush();
@@ -80,7 +98,11 @@ internal sealed class TuneFile(string path, string identity)
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            try { File.Delete(temporary); } catch (Exception inner) when (inner is IOException or UnauthorizedAccessException) { }
+            try
+            {
+                File.Delete(temporary);
+            }
+            catch (Exception inner) when (inner is IOException or UnauthorizedAccessException) { }
             warning?.Invoke($"{path}: tuned choices could not be kept ({error.Message})");
         }
     }

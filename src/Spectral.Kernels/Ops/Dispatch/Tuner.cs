@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops.Dispatch;
 
 /// <summary>
 /// Opt-in tuning of a device: where an op has several variants, those that apply are timed once per kind of call and the fastest is taken from
@@ -7,7 +7,8 @@ namespace Spectral.Kernels;
 /// </summary>
 public sealed class Tuner
 {
-    private const int Warmups = 2, Samples = 7;
+    private const int Warmups = 2,
+        Samples = 7;
 
     private readonly Device _device;
     private readonly Dictionary<string, string> _choices = new(StringComparer.Ordinal);
@@ -36,22 +37,26 @@ public sealed class Tuner
     /// <summary>Takes over choices of a run that is to be repeated or gone on with; they hold whatever the file says.</summary>
     public void Adopt(IReadOnlyDictionary<string, string> choices)
     {
-        foreach ((string key, string choice) in choices) _choices[key] = choice;
+        foreach ((string key, string choice) in choices)
+            _choices[key] = choice;
     }
 
     /// <summary>The file of choices, or null when they are kept in memory only.</summary>
     public string? File => Folder is null ? null : Path.Combine(Folder, TuneFile.NameFor(_device));
 
     /// <summary>The choices of one op by case, so that a repeated call neither builds a key nor allocates.</summary>
-    internal Dictionary<TCase, TVariant> Memory<TCase, TVariant>() where TCase : notnull
+    internal Dictionary<TCase, TVariant> Memory<TCase, TVariant>()
+        where TCase : notnull
     {
-        if (!_memories.TryGetValue(typeof(TVariant), out object? memory)) _memories[typeof(TVariant)] = memory = new Dictionary<TCase, TVariant>();
+        if (!_memories.TryGetValue(typeof(TVariant), out object? memory))
+            _memories[typeof(TVariant)] = memory = new Dictionary<TCase, TVariant>();
         return (Dictionary<TCase, TVariant>)memory;
     }
 
     internal string? Find(string key)
     {
-        if (!_opened) Open();
+        if (!_opened)
+            Open();
         return _choices.GetValueOrDefault(key);
     }
 
@@ -64,10 +69,11 @@ public sealed class Tuner
     /// <summary>Milliseconds of device time of one run: the median, after runs that load modules and fill caches.</summary>
     internal double Time(Action run)
     {
-        using var start = new Event(_device);
-        using var end = new Event(_device);
+        using var start = new DeviceEvent(_device);
+        using var end = new DeviceEvent(_device);
         Span<float> times = stackalloc float[Samples];
-        for (int i = 0; i < Warmups; i++) run();
+        for (int i = 0; i < Warmups; i++)
+            run();
         for (int i = 0; i < Samples; i++)
         {
             start.Record();
@@ -83,8 +89,10 @@ public sealed class Tuner
     private void Open()
     {
         _opened = true;
-        if (File is not { } path) return;
+        if (File is not { } path)
+            return;
         _file = new TuneFile(path, TuneFile.IdentityOf(_device));
-        foreach ((string key, string choice) in _file.Read(Warning)) _choices.TryAdd(key, choice);
+        foreach ((string key, string choice) in _file.Read(Warning))
+            _choices.TryAdd(key, choice);
     }
 }

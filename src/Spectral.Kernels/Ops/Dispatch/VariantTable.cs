@@ -1,7 +1,8 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops.Dispatch;
 
 /// <summary>What one call of an op looks like to the choice of its variant: device, type and shapes, no data.</summary>
-internal interface IVariantCase<TCase> : IEquatable<TCase> where TCase : struct, IVariantCase<TCase>
+internal interface IVariantCase<TCase> : IEquatable<TCase>
+    where TCase : struct, IVariantCase<TCase>
 {
     Device Device { get; }
 
@@ -16,7 +17,8 @@ internal interface IVariantCase<TCase> : IEquatable<TCase> where TCase : struct,
 }
 
 /// <summary>One way to compute an op.</summary>
-internal interface IVariant<TKind, TCase> where TKind : struct, Enum
+internal interface IVariant<TKind, TCase>
+    where TKind : struct, Enum
 {
     TKind Kind { get; }
 
@@ -40,19 +42,33 @@ internal interface IVariantTrial<TVariant> : IDisposable
 /// <param name="variable">Environment variable that forces a variant.</param>
 /// <param name="rule">The default, always the same for the same case; what it names must apply.</param>
 /// <param name="variants">All of them.</param>
-internal sealed class VariantTable<TKind, TCase, TVariant>(string variable, Func<TCase, TKind> rule, params TVariant[] variants)
+internal sealed class VariantTable<TKind, TCase, TVariant>(
+    string variable,
+    Func<TCase, TKind> rule,
+    params TVariant[] variants
+)
     where TKind : struct, Enum
     where TCase : struct, IVariantCase<TCase>
     where TVariant : class, IVariant<TKind, TCase>
 {
-    private readonly ForcedChoice<TKind> _forced = new(variable, [.. variants.Select(variant => (variant.Name, variant.Kind))]);
+    private readonly ForcedChoice<TKind> _forced = new(
+        variable,
+        [.. variants.Select(variant => (variant.Name, variant.Kind))]
+    );
 
     /// <summary>The variant that takes part whatever the rule says, or null.</summary>
     public TKind? Forced
     {
         get => _forced.Value;
-        set => _forced.Value = value is null || variants.Any(variant => variant.Kind.Equals(value.Value)) ? value
-            : throw new ArgumentOutOfRangeException(nameof(value), value, $"expected {string.Join(" or ", variants.Select(variant => variant.Kind))}");
+        set =>
+            _forced.Value =
+                value is null || variants.Any(variant => variant.Kind.Equals(value.Value))
+                    ? value
+                    : throw new ArgumentOutOfRangeException(
+                        nameof(value),
+                        value,
+                        $"expected {string.Join(" or ", variants.Select(variant => variant.Kind))}"
+                    );
     }
 
     public TVariant this[TKind kind] => Array.Find(variants, variant => variant.Kind.Equals(kind))!;
@@ -72,7 +88,8 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(string variable, Func
         {
             TVariant forced = this[kind];
             refusal = forced.Refuses(call);
-            if (refusal is null) return forced;
+            if (refusal is null)
+                return forced;
         }
         return this[rule(call)];
     }
@@ -80,12 +97,17 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(string variable, Func
     private TVariant Tuned<TState>(in TCase call, TState state, Func<TState, IVariantTrial<TVariant>> prepare)
     {
         Dictionary<TCase, TVariant> memory = call.Device.Tuner.Memory<TCase, TVariant>();
-        if (memory.TryGetValue(call.Bucket, out TVariant? known) && known.Refuses(call) is null) return known;
+        if (memory.TryGetValue(call.Bucket, out TVariant? known) && known.Refuses(call) is null)
+            return known;
         return memory[call.Bucket] = FromFile(call) ?? Fastest(call, prepare(state));
     }
 
     private TVariant? FromFile(TCase call) =>
-        call.Device.Tuner.Find(call.Bucket.Key) is { } name && Array.Find(variants, variant => variant.Name == name) is { } known && known.Refuses(call) is null ? known : null;
+        call.Device.Tuner.Find(call.Bucket.Key) is { } name
+        && Array.Find(variants, variant => variant.Name == name) is { } known
+        && known.Refuses(call) is null
+            ? known
+            : null;
 
     private TVariant Fastest(in TCase call, IVariantTrial<TVariant> made)
     {
@@ -96,7 +118,8 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(string variable, Func
         foreach (TVariant candidate in Applicable(call))
         {
             double time = tuner.Time(() => trial.Run(candidate));
-            if (time < fastest) (best, fastest) = (candidate, time);
+            if (time < fastest)
+                (best, fastest) = (candidate, time);
         }
         tuner.Store(call.Bucket.Key, best.Name);
         return best;
@@ -104,8 +127,10 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(string variable, Func
 
     private TVariant Record(in TCase call, TVariant chosen)
     {
-        string? vain = null, refusal = null;
-        if (Forced is { } kind && !kind.Equals(chosen.Kind)) (vain, refusal) = (this[kind].Name, this[kind].Refuses(call));
+        string? vain = null,
+            refusal = null;
+        if (Forced is { } kind && !kind.Equals(chosen.Kind))
+            (vain, refusal) = (this[kind].Name, this[kind].Refuses(call));
         call.Device.Variants.Add(new VariantUse(call.What, chosen.Name, vain, refusal));
         return chosen;
     }

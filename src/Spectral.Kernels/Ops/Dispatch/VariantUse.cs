@@ -1,4 +1,4 @@
-namespace Spectral.Kernels;
+namespace Spectral.Kernels.Ops.Dispatch;
 
 /// <summary>A variant that an op has run as.</summary>
 /// <param name="What">Op, direction and type, e.g. <c>low_rank_linear forward bf16</c>.</param>

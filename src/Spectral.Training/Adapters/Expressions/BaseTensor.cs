@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>A frozen tensor of the base model in F32: converted when it is read, where the model computes in another type.</summary>
 internal sealed class BaseTensor(Shape shape) : Expression(shape)
@@ -9,7 +11,8 @@ internal sealed class BaseTensor(Shape shape) : Expression(shape)
 
     public Parameter Source
     {
-        get => _source ?? throw new InvalidOperationException("the form is described only, and not attached to a model");
+        get =>
+            _source ?? throw new InvalidOperationException("the form is described only, and not attached to a model");
         set => _source = value;
     }
 
@@ -27,7 +30,5 @@ internal sealed class BaseTensor(Shape shape) : Expression(shape)
 
     protected override void Evaluate(Tensor value) => Cast.Run(Source.Value, value);
 
-    protected override void Backward(Tensor gradient)
-    {
-    }
+    protected override void Backward(Tensor gradient) { }
 }

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>x·diag(D_1 … D_b), D_i transposed or not, without the block-diagonal matrix: columns of x by blocks, one batched product.</summary>
 internal sealed class BlockProduct : Expression
@@ -12,7 +13,8 @@ internal sealed class BlockProduct : Expression
     /// <param name="x">[m, b·k].</param>
     /// <param name="blocks">D [b, k, n], or [b, n, k] if transposed.</param>
     /// <param name="transpose">Whether to multiply by D_iᵀ.</param>
-    public BlockProduct(Expression x, Expression blocks, bool transpose) : base(Product(x.Shape, blocks.Shape, transpose), x, blocks) =>
+    public BlockProduct(Expression x, Expression blocks, bool transpose)
+        : base(Product(x.Shape, blocks.Shape, transpose), x, blocks) =>
         (_x, _blocks, _transpose) = (x, blocks, transpose);
 
     private (int Batch, int M, int K, int N) Sizes =>
@@ -21,20 +23,68 @@ internal sealed class BlockProduct : Expression
     protected override void Evaluate(Tensor value)
     {
         var (batch, m, k, n) = Sizes;
-        Gemm.Run(Columns(_x.Value, k), false, Blocks(_blocks.Value), _transpose, Columns(value, n), m, n, k, 1, 0, batch);
+        Gemm.Run(
+            Columns(_x.Value, k),
+            false,
+            Blocks(_blocks.Value),
+            _transpose,
+            Columns(value, n),
+            m,
+            n,
+            k,
+            1,
+            0,
+            batch
+        );
     }
 
     protected override void Backward(Tensor gradient)
     {
         var (batch, m, k, n) = Sizes;
         if (_x.GradientBuffer(out var adds) is { } dx)
-            Gemm.Run(Columns(gradient, n), false, Blocks(_blocks.Value), !_transpose, Columns(dx, k), m, k, n, 1, adds ? 1 : 0, batch);
+            Gemm.Run(
+                Columns(gradient, n),
+                false,
+                Blocks(_blocks.Value),
+                !_transpose,
+                Columns(dx, k),
+                m,
+                k,
+                n,
+                1,
+                adds ? 1 : 0,
+                batch
+            );
         if (_blocks.GradientBuffer(out adds) is not { } dBlocks)
             return;
         if (_transpose)
-            Gemm.Run(Columns(gradient, n), true, Columns(_x.Value, k), false, Blocks(dBlocks), n, k, m, 1, adds ? 1 : 0, batch);
+            Gemm.Run(
+                Columns(gradient, n),
+                true,
+                Columns(_x.Value, k),
+                false,
+                Blocks(dBlocks),
+                n,
+                k,
+                m,
+                1,
+                adds ? 1 : 0,
+                batch
+            );
         else
-            Gemm.Run(Columns(_x.Value, k), true, Columns(gradient, n), false, Blocks(dBlocks), k, n, m, 1, adds ? 1 : 0, batch);
+            Gemm.Run(
+                Columns(_x.Value, k),
+                true,
+                Columns(gradient, n),
+                false,
+                Blocks(dBlocks),
+                k,
+                n,
+                m,
+                1,
+                adds ? 1 : 0,
+                batch
+            );
     }
 
     private static Gemm.Operand Columns(Tensor x, int width) => new(x, 0, x.Dim(1), width);
@@ -44,5 +94,8 @@ internal sealed class BlockProduct : Expression
     private static Shape Product(Shape x, Shape blocks, bool transpose) =>
         x.Rank == 2 && blocks.Rank == 3 && x[1] == blocks[0] * blocks[transpose ? 2 : 1]
             ? (x[0], blocks[0] * blocks[transpose ? 1 : 2])
-            : throw new ArgumentException($"a product of {x} and the block diagonal of {blocks}{(transpose ? " transposed" : "")}", nameof(blocks));
+            : throw new ArgumentException(
+                $"a product of {x} and the block diagonal of {blocks}{(transpose ? " transposed" : "")}",
+                nameof(blocks)
+            );
 }

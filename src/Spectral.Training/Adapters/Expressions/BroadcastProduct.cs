@@ -1,11 +1,14 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>s·x∘v, v along the rows or columns of x, one number or of x's shape.</summary>
-internal sealed class BroadcastProduct(Expression x, Expression v, Broadcast broadcast, double scale) : Expression(x.Shape, x, v)
+internal sealed class BroadcastProduct(Expression x, Expression v, Broadcast broadcast, double scale)
+    : Expression(x.Shape, x, v)
 {
-    protected override void Evaluate(Tensor value) => BroadcastMultiply.Run(x.Value, v.Value, value, broadcast, (float)scale);
+    protected override void Evaluate(Tensor value) =>
+        BroadcastMultiply.Run(x.Value, v.Value, value, broadcast, (float)scale);
 
     protected override void Backward(Tensor gradient)
     {

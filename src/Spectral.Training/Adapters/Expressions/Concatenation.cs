@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>Matrices one under another, or side by side.</summary>
 internal sealed class Concatenation : Expression
@@ -8,7 +9,8 @@ internal sealed class Concatenation : Expression
     private readonly Expression[] _parts;
     private readonly bool _rows;
 
-    public Concatenation(Expression[] parts, bool rows) : base(Together(parts, rows), parts) => (_parts, _rows) = (parts, rows);
+    public Concatenation(Expression[] parts, bool rows)
+        : base(Together(parts, rows), parts) => (_parts, _rows) = (parts, rows);
 
     protected override void Evaluate(Tensor value)
     {
@@ -42,8 +44,14 @@ internal sealed class Concatenation : Expression
     private static Shape Together(Expression[] parts, bool rows)
     {
         var (along, across) = rows ? (0, 1) : (1, 0);
-        if (parts.Length == 0 || parts.Any(part => part.Shape.Rank != 2 || part.Shape[across] != parts[0].Shape[across]))
-            throw new ArgumentException($"{(rows ? "rows" : "columns")} of {string.Join(", ", parts.Select(part => part.Shape))} together", nameof(parts));
+        if (
+            parts.Length == 0
+            || parts.Any(part => part.Shape.Rank != 2 || part.Shape[across] != parts[0].Shape[across])
+        )
+            throw new ArgumentException(
+                $"{(rows ? "rows" : "columns")} of {string.Join(", ", parts.Select(part => part.Shape))} together",
+                nameof(parts)
+            );
         var sum = parts.Sum(part => part.Shape[along]);
         return rows ? (sum, parts[0].Shape[1]) : (parts[0].Shape[0], sum);
     }

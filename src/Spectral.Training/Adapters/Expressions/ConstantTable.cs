@@ -1,6 +1,6 @@
 using Spectral.Kernels;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>A constant that all expressions of the same structure share.</summary>
 internal sealed class ConstantTable : Expression
@@ -15,17 +15,15 @@ internal sealed class ConstantTable : Expression
     /// <param name="shape">Shape.</param>
     /// <param name="structure">Equal for equal values in the same shape.</param>
     /// <param name="values">As many as the shape says. Called once per structure.</param>
-    public ConstantTable(Factor beside, Shape shape, object structure, Func<float[]> values) : base(shape) =>
-        (_beside, _structure, _values) = (beside, (structure, shape), values);
+    public ConstantTable(Factor beside, Shape shape, object structure, Func<float[]> values)
+        : base(shape) => (_beside, _structure, _values) = (beside, (structure, shape), values);
 
     internal override bool IsStored => true;
 
     private protected override Device Device => _beside.Parameter.Master.Device;
 
     // What comes from the host must not be let go of: a captured step's graph could not make it again.
-    internal override void Forget()
-    {
-    }
+    internal override void Forget() { }
 
     internal override void Release()
     {
@@ -37,13 +35,14 @@ internal sealed class ConstantTable : Expression
     private protected override Tensor Compute()
     {
         if (_table is null)
-            (_table, _rented) = (SharedTables<Tensor>.Rent(Device, _structure, () => Tensor.From(Device, _values(), Shape)), Device);
+            (_table, _rented) = (
+                SharedTables<Tensor>.Rent(Device, _structure, () => Tensor.From(Device, _values(), Shape)),
+                Device
+            );
         return _table;
     }
 
     protected override void Evaluate(Tensor value) => value.CopyFrom(Compute());
 
-    protected override void Backward(Tensor gradient)
-    {
-    }
+    protected override void Backward(Tensor gradient) { }
 }

@@ -1,6 +1,6 @@
 using Spectral.Kernels;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>
 /// An F32 tensor in an adapter's form: a stored factor, or what is computed from factors. Expressions stand for values that change once per

@@ -1,6 +1,6 @@
 using Spectral.Kernels;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>Expressions whose elements are those of another, each where a fixed table says. A table costs 12 to 16 bytes per element, once for all layers of a size.</summary>
 public static class ExpressionArrangements
@@ -12,7 +12,9 @@ public static class ExpressionArrangements
     /// <param name="factors">As many, constant; always the same with the same index.</param>
     /// <exception cref="ArgumentException">The numbers do not fit; so for all operations here.</exception>
     public static Expression Gather(this Expression x, Shape shape, int[] index, float[]? factors = null) =>
-        index.Length == shape.Count ? new Rearranged(x, shape, index, () => (index, factors)) : throw new ArgumentException($"{index.Length} indices for {shape}", nameof(index));
+        index.Length == shape.Count
+            ? new Rearranged(x, shape, index, () => (index, factors))
+            : throw new ArgumentException($"{index.Length} indices for {shape}", nameof(index));
 
     /// <summary>copies of x along a new first dimension.</summary>
     public static Expression Repeat(this Expression x, int copies)
@@ -31,19 +33,33 @@ public static class ExpressionArrangements
     /// <summary>A matrix [m, n] repeated to [down·m, across·n].</summary>
     public static Expression Tile(this Expression x, int down, int across)
     {
-        var (m, n) = x.Shape.Rank == 2 ? (x.Shape[0], x.Shape[1]) : throw new ArgumentException($"{x.Shape} tiled", nameof(x));
-        return Make(x, (down * m, across * n), ("tile", m, n, down, across), at => (int)(at / (across * n) % m * n + at % n));
+        var (m, n) =
+            x.Shape.Rank == 2 ? (x.Shape[0], x.Shape[1]) : throw new ArgumentException($"{x.Shape} tiled", nameof(x));
+        return Make(
+            x,
+            (down * m, across * n),
+            ("tile", m, n, down, across),
+            at => (int)(at / (across * n) % m * n + at % n)
+        );
     }
 
     /// <summary>[b, m, n] to [b·m, b·n] with the blocks on the diagonal. Where it is only multiplied by, <see cref="ExpressionOperations.MatMulBlocks"/> does without it.</summary>
     public static Expression BlockDiagonal(this Expression x)
     {
-        var (b, m, n) = x.Shape.Rank == 3 ? (x.Shape[0], x.Shape[1], x.Shape[2]) : throw new ArgumentException($"the block diagonal of {x.Shape}", nameof(x));
-        return Make(x, (b * m, b * n), ("diagonal", b, m, n), at =>
-        {
-            var (row, column) = (at / (b * n), at % (b * n));
-            return row / m == column / n ? (int)(row * n + column % n) : -1;
-        });
+        var (b, m, n) =
+            x.Shape.Rank == 3
+                ? (x.Shape[0], x.Shape[1], x.Shape[2])
+                : throw new ArgumentException($"the block diagonal of {x.Shape}", nameof(x));
+        return Make(
+            x,
+            (b * m, b * n),
+            ("diagonal", b, m, n),
+            at =>
+            {
+                var (row, column) = (at / (b * n), at % (b * n));
+                return row / m == column / n ? (int)(row * n + column % n) : -1;
+            }
+        );
     }
 
     /// <summary>[b, n(n − 1)/2] to skew-symmetric matrices [b, n, n]: the vector holds the strict upper triangle, row by row (PEFT's order for OFT).</summary>
@@ -51,33 +67,52 @@ public static class ExpressionArrangements
     {
         var entries = n * (n - 1) / 2;
         if (x.Shape.Rank != 2 || x.Shape[1] != entries)
-            throw new ArgumentException($"{x.Shape} as the upper triangles of matrices [{n}, {n}]: expected [any, {entries}]", nameof(x));
-        return new Rearranged(x, (x.Shape[0], n, n), ("skew", n), () =>
-        {
-            var count = x.Shape[0] * n * n;
-            var (index, factors) = (new int[count], new float[count]);
-            for (var at = 0; at < count; at++)
+            throw new ArgumentException(
+                $"{x.Shape} as the upper triangles of matrices [{n}, {n}]: expected [any, {entries}]",
+                nameof(x)
+            );
+        return new Rearranged(
+            x,
+            (x.Shape[0], n, n),
+            ("skew", n),
+            () =>
             {
-                var (row, column) = (at / n % n, at % n);
-                var (first, second) = (Math.Min(row, column), Math.Max(row, column));
-                index[at] = row == column ? -1 : at / (n * n) * entries + first * n - first * (first + 1) / 2 + second - first - 1;
-                factors[at] = row < column ? 1 : -1;
+                var count = x.Shape[0] * n * n;
+                var (index, factors) = (new int[count], new float[count]);
+                for (var at = 0; at < count; at++)
+                {
+                    var (row, column) = (at / n % n, at % n);
+                    var (first, second) = (Math.Min(row, column), Math.Max(row, column));
+                    index[at] =
+                        row == column
+                            ? -1
+                            : at / (n * n) * entries + first * n - first * (first + 1) / 2 + second - first - 1;
+                    factors[at] = row < column ? 1 : -1;
+                }
+                return (index, factors);
             }
-            return (index, factors);
-        });
+        );
     }
 
     /// <summary>The upper triangle of a matrix [n, n], its diagonal times a constant; zeros below.</summary>
     public static Expression UpperTriangle(this Expression x, double diagonal = 1)
     {
-        var n = x.Shape.Rank == 2 && x.Shape[0] == x.Shape[1] ? x.Shape[0] : throw new ArgumentException($"the upper triangle of {x.Shape}", nameof(x));
-        return new Rearranged(x, x.Shape, ("upper", n, diagonal), () =>
-        {
-            var (index, factors) = (new int[n * n], new float[n * n]);
-            for (var at = 0; at < index.Length; at++)
-                (index[at], factors[at]) = (at / n <= at % n ? at : -1, at / n == at % n ? (float)diagonal : 1);
-            return (index, factors);
-        });
+        var n =
+            x.Shape.Rank == 2 && x.Shape[0] == x.Shape[1]
+                ? x.Shape[0]
+                : throw new ArgumentException($"the upper triangle of {x.Shape}", nameof(x));
+        return new Rearranged(
+            x,
+            x.Shape,
+            ("upper", n, diagonal),
+            () =>
+            {
+                var (index, factors) = (new int[n * n], new float[n * n]);
+                for (var at = 0; at < index.Length; at++)
+                    (index[at], factors[at]) = (at / n <= at % n ? at : -1, at / n == at % n ? (float)diagonal : 1);
+                return (index, factors);
+            }
+        );
     }
 
     /// <summary>A constant matrix that follows from numbers alone: no file holds it, and layers that ask for the same share its memory.</summary>
@@ -85,13 +120,20 @@ public static class ExpressionArrangements
     /// <param name="shape">The table's shape.</param>
     /// <param name="structure">Equal for equal tables.</param>
     /// <param name="values">Its elements; called once per structure.</param>
-    internal static Expression Table(this Factor beside, Shape shape, object structure, Func<float[]> values) => new ConstantTable(beside, shape, structure, values);
+    internal static Expression Table(this Factor beside, Shape shape, object structure, Func<float[]> values) =>
+        new ConstantTable(beside, shape, structure, values);
 
-    private static Rearranged Make(Expression x, Shape shape, object structure, Func<long, int> source) => new(x, shape, structure, () =>
-    {
-        var index = new int[shape.Count];
-        for (long at = 0; at < index.Length; at++)
-            index[at] = source(at);
-        return (index, null);
-    });
+    private static Rearranged Make(Expression x, Shape shape, object structure, Func<long, int> source) =>
+        new(
+            x,
+            shape,
+            structure,
+            () =>
+            {
+                var index = new int[shape.Count];
+                for (long at = 0; at < index.Length; at++)
+                    index[at] = source(at);
+                return (index, null);
+            }
+        );
 }

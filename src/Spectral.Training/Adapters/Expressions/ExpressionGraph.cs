@@ -1,4 +1,4 @@
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>All expressions behind some outputs, in the order in which they are computed.</summary>
 internal sealed class ExpressionGraph

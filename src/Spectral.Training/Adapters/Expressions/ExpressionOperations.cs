@@ -1,17 +1,24 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>What adapter methods state their forms with. Shapes are checked when a form is described; nothing is computed then.</summary>
 public static class ExpressionOperations
 {
     /// <summary>s·op(a)·op(b), op transposing or not, of matrices [m, n] or of batches [b, m, n] of them.</summary>
     /// <exception cref="ArgumentException">The shapes do not fit; so for all operations here.</exception>
-    public static Expression MatMul(this Expression a, Expression b, bool transposeA = false, bool transposeB = false, double scale = 1) =>
-        new MatrixProduct(a, transposeA, b, transposeB, scale);
+    public static Expression MatMul(
+        this Expression a,
+        Expression b,
+        bool transposeA = false,
+        bool transposeB = false,
+        double scale = 1
+    ) => new MatrixProduct(a, transposeA, b, transposeB, scale);
 
     /// <summary>x·diag(D_1 … D_b), x [m, b·k], D [b, k, n] (transposed [b, n, k]), without the block-diagonal matrix: m·b·k·n products.</summary>
-    public static Expression MatMulBlocks(this Expression x, Expression blocks, bool transpose = false) => new BlockProduct(x, blocks, transpose);
+    public static Expression MatMulBlocks(this Expression x, Expression blocks, bool transpose = false) =>
+        new BlockProduct(x, blocks, transpose);
 
     /// <summary>s·x∘v, v one element per row or column of x (its last dimension), one in all, or one per element.</summary>
     public static Expression Multiply(this Expression x, Expression v, Broadcast broadcast, double scale = 1)
@@ -39,21 +46,27 @@ public static class ExpressionOperations
     public static Expression ScaleColumns(this Expression x, Expression v) => x.Multiply(v, Broadcast.PerColumn);
 
     /// <summary>αx + βy.</summary>
-    public static Expression Add(this Expression x, Expression y, double alpha = 1, double beta = 1) => new WeightedSum(x, alpha, y, beta);
+    public static Expression Add(this Expression x, Expression y, double alpha = 1, double beta = 1) =>
+        new WeightedSum(x, alpha, y, beta);
 
     /// <summary>x − y.</summary>
     public static Expression Subtract(this Expression x, Expression y) => new WeightedSum(x, 1, y, -1);
 
     /// <summary>αx + γI, for a matrix or each of a batch, I with ones where row and column agree.</summary>
     public static Expression AddIdentity(this Expression x, double gamma = 1, double alpha = 1) =>
-        x.Shape.Rank >= 2 ? new PlusIdentity(x, alpha, gamma) : throw new ArgumentException($"{x.Shape} plus the identity", nameof(x));
+        x.Shape.Rank >= 2
+            ? new PlusIdentity(x, alpha, gamma)
+            : throw new ArgumentException($"{x.Shape} plus the identity", nameof(x));
 
     /// <summary>Σ x∘y over each row, each column or everything ([1]), in F64.</summary>
     public static Expression Dot(this Expression x, Expression y, Broadcast broadcast = Broadcast.Single) =>
-        x.Shape == y.Shape ? new InnerProduct(x, y, broadcast) : throw new ArgumentException($"an inner product of {x.Shape} and {y.Shape}", nameof(y));
+        x.Shape == y.Shape
+            ? new InnerProduct(x, y, broadcast)
+            : throw new ArgumentException($"an inner product of {x.Shape} and {y.Shape}", nameof(y));
 
     /// <summary>max(floor, √Σ x²) of each row, each column or everything: at the floor it is constant, which keeps its reciprocal finite.</summary>
-    public static Expression Norm(this Expression x, Broadcast broadcast = Broadcast.Single, double floor = 0) => x.Dot(x, broadcast).Sqrt(floor * floor);
+    public static Expression Norm(this Expression x, Broadcast broadcast = Broadcast.Single, double floor = 0) =>
+        x.Dot(x, broadcast).Sqrt(floor * floor);
 
     /// <summary>x as a constant: backward stops here.</summary>
     public static Expression Detach(this Expression x) => new Detached(x);
@@ -86,19 +99,23 @@ public static class ExpressionOperations
     public static Expression ConcatColumns(params Expression[] parts) => new Concatenation(parts, rows: false);
 
     /// <summary>The rectangle [rows, columns] of a matrix at a row and column.</summary>
-    public static Expression Block(this Expression x, int row, int column, int rows, int columns) => new MatrixBlock(x, row, column, rows, columns);
+    public static Expression Block(this Expression x, int row, int column, int rows, int columns) =>
+        new MatrixBlock(x, row, column, rows, columns);
 
     /// <summary>The same elements in other dimensions; costs nothing.</summary>
     public static Expression Reshape(this Expression x, Shape shape) => new Reshaped(x, shape);
 
     /// <summary>The last two dimensions exchanged. A product transposes its operands for nothing instead.</summary>
-    public static Expression Transpose(this Expression x) => x.Permute(x.Shape.Rank switch
-    {
-        2 => [1, 0],
-        3 => [0, 2, 1],
-        4 => [0, 1, 3, 2],
-        _ => throw new ArgumentException($"{x.Shape} transposed", nameof(x)),
-    });
+    public static Expression Transpose(this Expression x) =>
+        x.Permute(
+            x.Shape.Rank switch
+            {
+                2 => [1, 0],
+                3 => [0, 2, 1],
+                4 => [0, 1, 3, 2],
+                _ => throw new ArgumentException($"{x.Shape} transposed", nameof(x)),
+            }
+        );
 
     /// <summary>Dimensions in another order: dimension k of the result is number axes[k] of x.</summary>
     public static Expression Permute(this Expression x, params int[] axes) => new Permuted(x, axes);
@@ -110,7 +127,8 @@ public static class ExpressionOperations
     /// <summary>
     /// Cayley's rotations of skew-symmetric S [b, n, n]: (I − S)(I + S)⁻¹ = 2(I + S)⁻¹ − I, or the opposite ones, (I + S)(I − S)⁻¹ = 2(I − S)⁻¹ − I.
     /// </summary>
-    public static Expression Cayley(this Expression s, bool opposite = false) => s.AddIdentity(1, opposite ? -1 : 1).Inverse().AddIdentity(-1, 2);
+    public static Expression Cayley(this Expression s, bool opposite = false) =>
+        s.AddIdentity(1, opposite ? -1 : 1).Inverse().AddIdentity(-1, 2);
 
     /// <summary>
     /// PEFT's series in place of <see cref="Cayley"/>: I + 2S + 2S² + … + S^d, which comes near the <em>opposite</em> rotations. d is terms − 1, and
@@ -141,12 +159,19 @@ public static class ExpressionOperations
     /// <param name="seed">Seed.</param>
     /// <param name="firstStream">Stream of u_0; u_i has the i-th after it.</param>
     /// <param name="bound">Largest absolute value.</param>
-    public static Expression RandomCombination(this Expression alpha, Expression? origin, Shape shape, ulong seed, ulong firstStream, double bound) =>
-        new RandomSum(alpha, origin, shape, seed, firstStream, bound);
+    public static Expression RandomCombination(
+        this Expression alpha,
+        Expression? origin,
+        Shape shape,
+        ulong seed,
+        ulong firstStream,
+        double bound
+    ) => new RandomSum(alpha, origin, shape, seed, firstStream, bound);
 
     /// <summary>Rows Σ_j π_j bank_j over the k largest of each row's logits, π their softmax (VB-LoRA, arXiv 2405.15179).</summary>
     /// <param name="logits">[p, n].</param>
     /// <param name="bank">[n, length].</param>
     /// <param name="k">1 to 8.</param>
-    public static Expression TopKMixture(this Expression logits, Expression bank, int k) => new BankMixture(logits, bank, k);
+    public static Expression TopKMixture(this Expression logits, Expression bank, int k) =>
+        new BankMixture(logits, bank, k);
 }

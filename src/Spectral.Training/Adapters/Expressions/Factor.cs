@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>A tensor that an adapter stores: the leaf of all expressions.</summary>
 public sealed class Factor : Expression
@@ -10,8 +11,8 @@ public sealed class Factor : Expression
 
     private Parameter? _parameter;
 
-    internal Factor(string name, Shape shape, bool trains, Start start, bool isShared = false) : base(shape) =>
-        (Name, Trains, Varies, Start, IsShared) = (name, trains, trains, start, isShared);
+    internal Factor(string name, Shape shape, bool trains, Start start, bool isShared = false)
+        : base(shape) => (Name, Trains, Varies, Start, IsShared) = (name, trains, trains, start, isShared);
 
     /// <summary>Its name in the file, behind the module's path unless it is shared.</summary>
     public string Name { get; }
@@ -47,9 +48,7 @@ public sealed class Factor : Expression
         return Trains ? Parameter.Gradient : null;
     }
 
-    internal override void Forget()
-    {
-    }
+    internal override void Forget() { }
 
     private protected override Tensor Compute() => Parameter.Master;
 
@@ -57,7 +56,5 @@ public sealed class Factor : Expression
     protected override void Evaluate(Tensor value) => value.CopyFrom(Parameter.Master);
 
     /// <inheritdoc/>
-    protected override void Backward(Tensor gradient)
-    {
-    }
+    protected override void Backward(Tensor gradient) { }
 }

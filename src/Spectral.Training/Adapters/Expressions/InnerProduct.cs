@@ -1,9 +1,11 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>Σ x∘y over each row, each column or everything.</summary>
-internal sealed class InnerProduct(Expression x, Expression y, Broadcast broadcast) : Expression(Sums(x.Shape, broadcast), x, y)
+internal sealed class InnerProduct(Expression x, Expression y, Broadcast broadcast)
+    : Expression(Sums(x.Shape, broadcast), x, y)
 {
     protected override void Evaluate(Tensor value) => BroadcastDot.Run(x.Value, y.Value, value, broadcast);
 
@@ -16,12 +18,13 @@ internal sealed class InnerProduct(Expression x, Expression y, Broadcast broadca
             BroadcastMultiply.Run(x.Value, gradient, dy, broadcast, 1, adds);
     }
 
-    private static Shape Sums(Shape x, Broadcast broadcast) => (broadcast, x.Rank) switch
-    {
-        (Broadcast.Single, _) => 1,
-        (Broadcast.PerColumn, > 0) => x[x.Rank - 1],
-        (Broadcast.PerRow, 2) => x[0],
-        (Broadcast.PerRow, 3) => (x[0], x[1]),
-        _ => throw new ArgumentException($"sums {broadcast} of {x}", nameof(broadcast)),
-    };
+    private static Shape Sums(Shape x, Broadcast broadcast) =>
+        (broadcast, x.Rank) switch
+        {
+            (Broadcast.Single, _) => 1,
+            (Broadcast.PerColumn, > 0) => x[x.Rank - 1],
+            (Broadcast.PerRow, 2) => x[0],
+            (Broadcast.PerRow, 3) => (x[0], x[1]),
+            _ => throw new ArgumentException($"sums {broadcast} of {x}", nameof(broadcast)),
+        };
 }

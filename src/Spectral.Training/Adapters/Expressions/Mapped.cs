@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>A function of each element.</summary>
 internal sealed class Mapped(Expression x, MapFunction function, double floor) : Expression(x.Shape, x)

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>A rectangle of a matrix.</summary>
 internal sealed class MatrixBlock : Expression
@@ -9,10 +10,14 @@ internal sealed class MatrixBlock : Expression
     private readonly int _row;
     private readonly int _column;
 
-    public MatrixBlock(Expression x, int row, int column, int rows, int columns) : base((rows, columns), x)
+    public MatrixBlock(Expression x, int row, int column, int rows, int columns)
+        : base((rows, columns), x)
     {
         if (x.Shape.Rank != 2 || row < 0 || column < 0 || row > x.Shape[0] - rows || column > x.Shape[1] - columns)
-            throw new ArgumentException($"a rectangle [{rows}, {columns}] at row {row}, column {column} of {x.Shape}", nameof(x));
+            throw new ArgumentException(
+                $"a rectangle [{rows}, {columns}] at row {row}, column {column} of {x.Shape}",
+                nameof(x)
+            );
         (_x, _row, _column) = (x, row, column);
     }
 

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>s·op(a)·op(b), op transposing or not; of matrices [m, n], or of batches [b, m, n] of them.</summary>
 internal sealed class MatrixProduct : Expression
@@ -11,10 +12,12 @@ internal sealed class MatrixProduct : Expression
     private readonly bool _transposeB;
     private readonly float _scale;
 
-    public MatrixProduct(Expression a, bool transposeA, Expression b, bool transposeB, double scale) : base(Product(a.Shape, transposeA, b.Shape, transposeB), a, b) =>
+    public MatrixProduct(Expression a, bool transposeA, Expression b, bool transposeB, double scale)
+        : base(Product(a.Shape, transposeA, b.Shape, transposeB), a, b) =>
         (_a, _transposeA, _b, _transposeB, _scale) = (a, transposeA, b, transposeB, (float)scale);
 
-    protected override void Evaluate(Tensor value) => Multiply(_a.Value, _transposeA, _b.Value, _transposeB, value, false);
+    protected override void Evaluate(Tensor value) =>
+        Multiply(_a.Value, _transposeA, _b.Value, _transposeB, value, false);
 
     protected override void Backward(Tensor gradient)
     {
@@ -38,7 +41,19 @@ internal sealed class MatrixProduct : Expression
     {
         var rank = c.Shape.Rank;
         var (m, n, k) = (c.Dim(rank - 2), c.Dim(rank - 1), a.Dim(transposeA ? rank - 2 : rank - 1));
-        Gemm.Run(Matrices(a), transposeA, Matrices(b), transposeB, Matrices(c), m, n, k, _scale, adds ? 1 : 0, rank == 3 ? c.Dim(0) : 1);
+        Gemm.Run(
+            Matrices(a),
+            transposeA,
+            Matrices(b),
+            transposeB,
+            Matrices(c),
+            m,
+            n,
+            k,
+            _scale,
+            adds ? 1 : 0,
+            rank == 3 ? c.Dim(0) : 1
+        );
     }
 
     private static Gemm.Operand Matrices(Tensor x)
@@ -50,8 +65,16 @@ internal sealed class MatrixProduct : Expression
     private static Shape Product(Shape a, bool transposeA, Shape b, bool transposeB)
     {
         var rank = a.Rank;
-        if (rank is not (2 or 3) || b.Rank != rank || (rank == 3 && a[0] != b[0]) || a[transposeA ? rank - 2 : rank - 1] != b[transposeB ? rank - 1 : rank - 2])
-            throw new ArgumentException($"a product of {a}{(transposeA ? " transposed" : "")} and {b}{(transposeB ? " transposed" : "")}", nameof(b));
+        if (
+            rank is not (2 or 3)
+            || b.Rank != rank
+            || (rank == 3 && a[0] != b[0])
+            || a[transposeA ? rank - 2 : rank - 1] != b[transposeB ? rank - 1 : rank - 2]
+        )
+            throw new ArgumentException(
+                $"a product of {a}{(transposeA ? " transposed" : "")} and {b}{(transposeB ? " transposed" : "")}",
+                nameof(b)
+            );
         var (m, n) = (a[transposeA ? rank - 1 : rank - 2], b[transposeB ? rank - 2 : rank - 1]);
         return rank == 2 ? (m, n) : (a[0], m, n);
     }

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>Dimensions in another order: dimension k is number axes[k] of x.</summary>
 internal sealed class Permuted(Expression x, int[] axes) : Expression(Permute.Of(x.Shape, axes), x)

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>αx + γI for a matrix or each of a batch, square or not.</summary>
 internal sealed class PlusIdentity(Expression x, double alpha, double gamma) : Expression(x.Shape, x)

@@ -1,6 +1,6 @@
 using Spectral.Kernels;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>The same elements in other dimensions: a view of the memory they are in.</summary>
 internal sealed class Reshaped : Expression
@@ -8,8 +8,12 @@ internal sealed class Reshaped : Expression
     private readonly Expression _x;
     private Tensor? _view;
 
-    public Reshaped(Expression x, Shape shape) : base(shape, x) =>
-        _x = x.Shape.Count == shape.Count ? x : throw new ArgumentException($"{x.Shape} in the shape {shape}", nameof(shape));
+    public Reshaped(Expression x, Shape shape)
+        : base(shape, x) =>
+        _x =
+            x.Shape.Count == shape.Count
+                ? x
+                : throw new ArgumentException($"{x.Shape} in the shape {shape}", nameof(shape));
 
     internal override void Forget()
     {

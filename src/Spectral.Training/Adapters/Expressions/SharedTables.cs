@@ -1,9 +1,10 @@
 using Spectral.Kernels;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>Tables in use, each once per device: layers of one size have them in common.</summary>
-internal static class SharedTables<T> where T : class, IDisposable
+internal static class SharedTables<T>
+    where T : class, IDisposable
 {
     private static readonly Dictionary<(Device, object), Entry> Entries = [];
 

@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>σ ∘ δ: what relative changes δ [k] of singular values σ [k], frozen, add to them.</summary>
 internal sealed class SpectralChange(Expression sigma, Expression delta) : Expression(sigma.Shape, sigma, delta)

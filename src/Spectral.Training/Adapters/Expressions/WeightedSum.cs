@@ -1,6 +1,7 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>αx + βy; αx alone where y is null.</summary>
 internal sealed class WeightedSum : Expression
@@ -10,7 +11,8 @@ internal sealed class WeightedSum : Expression
     private readonly float _alpha;
     private readonly float _beta;
 
-    public WeightedSum(Expression x, double alpha, Expression? y = null, double beta = 0) : base(x.Shape, y is null ? [x] : [x, y])
+    public WeightedSum(Expression x, double alpha, Expression? y = null, double beta = 0)
+        : base(x.Shape, y is null ? [x] : [x, y])
     {
         if (y is not null && y.Shape != x.Shape)
             throw new ArgumentException($"a sum of {x.Shape} and {y.Shape}", nameof(y));

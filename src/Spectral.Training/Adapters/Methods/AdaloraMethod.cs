@@ -1,6 +1,11 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
+using Spectral.Training.Optim;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// AdaLoRA: triplets (column of B, e, row of A) begin alike in number; the least important ones of all layers are set to zero while the budget falls,
@@ -11,20 +16,61 @@ internal sealed class AdaloraMethod : AdapterMethod
     /// <summary>What PEFT adds to the rank that it divides alpha by.</summary>
     internal const double RankOffset = 1e-5;
 
-    private const string A = "lora_A", B = "lora_B", E = "lora_E", Kept = "lora_E.kept";
+    private const string A = "lora_A",
+        B = "lora_B",
+        E = "lora_E",
+        Kept = "lora_E.kept";
 
     public override string Name => "adalora";
-    public override string Formula => "W + (alpha/rank)·B·diag(E)·A, loss + gamma·mean(‖BᵀB - I‖, ‖A·Aᵀ - I‖); triplets pruned from rank to target-rank a layer on average";
+    public override string Formula =>
+        "W + (alpha/rank)·B·diag(E)·A, loss + gamma·mean(‖BᵀB - I‖, ‖A·Aᵀ - I‖); triplets pruned from rank to target-rank a layer on average";
     public override string Source => "Zhang et al., 2023, arXiv 2303.10512";
-    public override string Use => "Finds out which layers need rank and which do not. Its scores take a few passes over the factors and, at every pruning, a wait for the device.";
-    public override IReadOnlyList<PeftField>? PeftFields { get; } = 
+    public override string Use =>
+        "Finds out which layers need rank and which do not. Its scores take a few passes over the factors and, at every pruning, a wait for the device.";
+    public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Rank(12, "init_r"), PeftField.Alpha("lora_alpha", 8), PeftField.Dropout("lora_dropout"), PeftField.Bias("lora_only"), PeftField.KeptRanks("rank_pattern", ".lora_E"),
-        PeftField.Written("total_step", 1),   // PEFT refuses a config without
-        .. PeftField.Ignored("r", "target_r", "tinit", "tfinal", "deltaT", "beta1", "beta2", "orth_reg_weight", "init_lora_weights", "use_rslora", "alpha_pattern", "loftq_config", "eva_config",
-            "corda_config", "lora_ga_config", "velora_config", "qalora_group_size", "megatron_core", "ensure_weight_tying", "runtime_config"),
-        .. PeftField.Unsupported("use_dora", "lora_bias", "layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens", "use_qalora", "use_bdlora", "arrow_config",
-            "kasa_config", "monteclora_config", "megatron_config"),
+        PeftField.Rank(12, "init_r"),
+        PeftField.Alpha("lora_alpha", 8),
+        PeftField.Dropout("lora_dropout"),
+        PeftField.Bias("lora_only"),
+        PeftField.KeptRanks("rank_pattern", ".lora_E"),
+        PeftField.Written("total_step", 1), // PEFT refuses a config without
+        .. PeftField.Ignored(
+            "r",
+            "target_r",
+            "tinit",
+            "tfinal",
+            "deltaT",
+            "beta1",
+            "beta2",
+            "orth_reg_weight",
+            "init_lora_weights",
+            "use_rslora",
+            "alpha_pattern",
+            "loftq_config",
+            "eva_config",
+            "corda_config",
+            "lora_ga_config",
+            "velora_config",
+            "qalora_group_size",
+            "megatron_core",
+            "ensure_weight_tying",
+            "runtime_config"
+        ),
+        .. PeftField.Unsupported(
+            "use_dora",
+            "lora_bias",
+            "layer_replication",
+            "target_parameters",
+            "trainable_token_indices",
+            "alora_invocation_tokens",
+            "use_qalora",
+            "use_bdlora",
+            "arrow_config",
+            "kasa_config",
+            "monteclora_config",
+            "megatron_config"
+        ),
     ];
     public override bool ActsBetweenSteps => true;
 
@@ -43,7 +89,9 @@ internal sealed class AdaloraMethod : AdapterMethod
     {
         var rank = layer.Rank;
         if (layer.Setting("target-rank") > rank)
-            throw new InputException($"target-rank {layer.Setting("target-rank")} for {layer.Module.Name}: expected at most its rank, {rank}");
+            throw new InputException(
+                $"target-rank {layer.Setting("target-rank")} for {layer.Module.Name}: expected at most its rank, {rank}"
+            );
         var left = layer.Trained(B, (layer.Out, rank), Start.Normal(0.02), layer.Options.LearningRateRatio);
         var (middle, right) = (layer.Trained(E, (rank, 1)), layer.Trained(A, (rank, layer.In), Start.Normal(0.02)));
         Sensitivity.Declare(layer, left, middle, right);
@@ -54,7 +102,9 @@ internal sealed class AdaloraMethod : AdapterMethod
         return new AdapterForm
         {
             Terms = [new(left, right, scale) { Middle = middle.Reshape(rank) }],
-            Penalty = Penalties.Orthonormality(left, columns: true).Add(Penalties.Orthonormality(right, columns: false), each, each),
+            Penalty = Penalties
+                .Orthonormality(left, columns: true)
+                .Add(Penalties.Orthonormality(right, columns: false), each, each),
         };
     }
 
@@ -64,8 +114,8 @@ internal sealed class AdaloraMethod : AdapterMethod
             return;
         var (beta1, beta2) = (adapter.Options.Setting(this, "beta1"), adapter.Options.Setting(this, "beta2"));
         foreach (var factors in adapter.Modules.Select(module => module.Factors))
-            foreach (var name in (string[])[A, B, E])
-                Sensitivity.Update(factors, name, beta1, beta2);
+        foreach (var name in (string[])[A, B, E])
+            Sensitivity.Update(factors, name, beta1, beta2);
     }
 
     public override bool AfterUpdate(Adapter adapter, int step, int steps)
@@ -83,20 +133,35 @@ internal sealed class AdaloraMethod : AdapterMethod
     /// <summary>Keeps the best triplets of all layers: as many as at the end, and a share of those that are too many.</summary>
     private void Allocate(Adapter adapter, double share)
     {
-        var (begin, end) = (adapter.Modules.Sum(module => module.Options.Rank), adapter.Modules.Sum(module => Target(module.Options)));
-        var ranked = adapter.Modules.SelectMany(module => Scores(module.Factors).Select((score, i) => (module, i, score))).OrderByDescending(triplet => triplet.score);
-        var kept = ranked.Take((int)((begin - end) * share) + end).ToLookup(triplet => triplet.module, triplet => triplet.i);
+        var (begin, end) = (
+            adapter.Modules.Sum(module => module.Options.Rank),
+            adapter.Modules.Sum(module => Target(module.Options))
+        );
+        var ranked = adapter
+            .Modules.SelectMany(module => Scores(module.Factors).Select((score, i) => (module, i, score)))
+            .OrderByDescending(triplet => triplet.score);
+        var kept = ranked
+            .Take((int)((begin - end) * share) + end)
+            .ToLookup(triplet => triplet.module, triplet => triplet.i);
         foreach (var module in adapter.Modules)
-            module.Factors[Kept].Master.CopyFrom([.. Enumerable.Range(0, module.Options.Rank).Select(i => kept[module].Contains(i) ? 1f : 0f)]);
+            module
+                .Factors[Kept]
+                .Master.CopyFrom([
+                    .. Enumerable.Range(0, module.Options.Rank).Select(i => kept[module].Contains(i) ? 1f : 0f),
+                ]);
     }
 
     private static IEnumerable<float> Scores(IReadOnlyDictionary<string, Parameter> factors)
     {
-        var (left, right) = (Sensitivity.Scores(factors, B, Broadcast.PerColumn), Sensitivity.Scores(factors, A, Broadcast.PerRow));
+        var (left, right) = (
+            Sensitivity.Scores(factors, B, Broadcast.PerColumn),
+            Sensitivity.Scores(factors, A, Broadcast.PerRow)
+        );
         return Sensitivity.Scores(factors, E, Broadcast.PerRow).Select((score, i) => score + left[i] + right[i]);
     }
 
-    private int Target(AdapterOptions options) => options.Setting(this, "target-rank") is > 0 and var target ? (int)target : (options.Rank + 1) / 2;
+    private int Target(AdapterOptions options) =>
+        options.Setting(this, "target-rank") is > 0 and var target ? (int)target : (options.Rank + 1) / 2;
 
     /// <summary>The last step before the pruning, and that of the last pruning.</summary>
     private (int First, int Last) Phases(Adapter adapter, int steps)

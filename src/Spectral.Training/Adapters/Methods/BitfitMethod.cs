@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>BitFit: stored as the change of the bias, so that weight decay pulls to the pretrained one.</summary>
 internal sealed class BitfitMethod : AdapterMethod

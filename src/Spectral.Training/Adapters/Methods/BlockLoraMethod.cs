@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>Block-LoRA: the columns of A are one block, repeated.</summary>
 internal sealed class BlockLoraMethod : AdapterMethod
@@ -10,7 +13,8 @@ internal sealed class BlockLoraMethod : AdapterMethod
     public override string Source => "Zhou et al., 2025, arXiv 2501.16720";
     public override string Use => "LoRA with n times fewer numbers in A, at LoRA's cost.";
     public override bool IsPublishedForm => false;
-    public override IReadOnlyList<AdapterSetting> Settings => [AdapterSetting.Whole(Blocks, 2, 1, 1024, "n, a divisor of a layer's inputs.")];
+    public override IReadOnlyList<AdapterSetting> Settings =>
+        [AdapterSetting.Whole(Blocks, 2, 1, 1024, "n, a divisor of a layer's inputs.")];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
@@ -18,6 +22,9 @@ internal sealed class BlockLoraMethod : AdapterMethod
         if (layer.In % n != 0)
             throw new InputException($"{Blocks} {n} for {layer.Module.Name} of {layer.In} inputs: expected a divisor");
         var block = layer.Trained("block_A", (rank, layer.In / n), Start.KaimingUniform);
-        return new AdapterForm { Terms = [new(layer.Trained("block_B", (layer.Out, rank)), block.Tile(1, n), layer.Options.Scale)] };
+        return new AdapterForm
+        {
+            Terms = [new(layer.Trained("block_B", (layer.Out, rank)), block.Tile(1, n), layer.Options.Scale)],
+        };
     }
 }

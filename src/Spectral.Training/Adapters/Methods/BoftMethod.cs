@@ -1,6 +1,10 @@
 using System.Numerics;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>BOFT: factor i turns blocks of inputs that lie 2ⁱ half blocks apart, so that m factors mix blocks of blocks as a fast Fourier transform does.</summary>
 internal sealed class BoftMethod : AdapterMethod
@@ -13,27 +17,40 @@ internal sealed class BoftMethod : AdapterMethod
     private const int LargestFormer = 65536;
 
     public override string Name => "boft";
-    public override string Formula => "diag(s)·W·(M_m·…·M_1)ᵀ, M_i = P_i·diag(Q_i1 … Q_ib)·P_iᵀ with butterfly permutations P_i";
+    public override string Formula =>
+        "diag(s)·W·(M_m·…·M_1)ᵀ, M_i = P_i·diag(Q_i1 … Q_ib)·P_iᵀ with butterfly permutations P_i";
     public override string Source => "Liu et al., 2023, arXiv 2311.06243";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Bias("boft_only", former: "oft_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"),
-        .. PeftField.Ignored("boft_dropout", "module_dropout", "eps"), .. PeftField.Unsupported("coft", "block_share"),
-        Former("r", BlockSizes.Number), Former("oft_block_size", BlockSizes.Size),
+        PeftField.Bias("boft_only", former: "oft_only"),
+        PeftField.FanInFanOut,
+        PeftField.Start("init_weights"),
+        .. PeftField.Ignored("boft_dropout", "module_dropout", "eps"),
+        .. PeftField.Unsupported("coft", "block_share"),
+        Former("r", BlockSizes.Number),
+        Former("oft_block_size", BlockSizes.Size),
     ];
-    public override string Use => "Denser rotations than OFT's from small blocks: m·in·block numbers a layer. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+    public override string Use =>
+        "Denser rotations than OFT's from small blocks: m·in·block numbers a layer. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
-    [
-        AdapterSetting.Whole(
-            BlockSizes.Size, 4, 2, LargestBlock,
-            "Size of the rotations; the nearest divisor of all layers' inputs.") with
-        {
-            PeftKey = "boft_block_size",
-        },
-        BlockSizes.NumberSetting("boft_block_num"),
-        AdapterSetting.Whole(Factors, 1, 1, 16, "Factors m.") with { PeftKey = "boft_n_butterfly_factor" },
-    ];
+        [
+            AdapterSetting.Whole(
+                BlockSizes.Size,
+                4,
+                2,
+                LargestBlock,
+                "Size of the rotations; the nearest divisor of all layers' inputs."
+            ) with
+            {
+                PeftKey = "boft_block_size",
+            },
+            BlockSizes.NumberSetting("boft_block_num"),
+            AdapterSetting.Whole(Factors, 1, 1, 16, "Factors m.") with
+            {
+                PeftKey = "boft_n_butterfly_factor",
+            },
+        ];
 
     /// <summary>
     /// OFT of PEFT 0.14 and 0.15 is BOFT of one factor; later versions have no scales and cannot hold it.
@@ -41,12 +58,13 @@ internal sealed class BoftMethod : AdapterMethod
     public override string? FormerPeftType => "OFT";
 
     /// <summary>PEFT 0.12 stores BOFT's permutations, which follow from the sizes.</summary>
-    public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } = new Dictionary<string, string?>
-    {
-        ["boft_P"] = null,
-        [FormerR] = R,
-        ["oft_s"] = Scales,
-    };
+    public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } =
+        new Dictionary<string, string?>
+        {
+            ["boft_P"] = null,
+            [FormerR] = R,
+            ["oft_s"] = Scales,
+        };
 
     /// <inheritdoc/>
     public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all)
@@ -69,14 +87,22 @@ internal sealed class BoftMethod : AdapterMethod
         CayleyRotation.CheckOrder(layer, size, BlockSizes.Size, inverts: true);
         var blocks = layer.In / size;
         if (factors > 1 && (size % 2 != 0 || blocks % (1 << (factors - 1)) != 0))
-            throw new InputException($"{Factors} {factors} for {layer.Module.Name} of {layer.In} inputs in blocks of {size}: expected an even block, and a multiple of {1 << (factors - 1)} blocks");
+            throw new InputException(
+                $"{Factors} {factors} for {layer.Module.Name} of {layer.In} inputs in blocks of {size}: expected an even block, and a multiple of {1 << (factors - 1)} blocks"
+            );
         var r = layer.Trained(R, (factors, blocks, size, size)).Reshape((factors * blocks, size, size));
         var rotations = r.Add(r.Transpose(), 0.5, -0.5).Cayley().Reshape((factors * blocks * size, size));
         var weight = layer.Weight;
         for (var i = 0; i < factors; i++)
         {
             var rotation = rotations.Block(i * blocks * size, 0, blocks * size, size).Reshape((blocks, size, size));
-            weight = Butterfly(layer, Butterfly(layer, weight, i, size, inverse: true).MatMulBlocks(rotation, transpose: true), i, size, inverse: false);
+            weight = Butterfly(
+                layer,
+                Butterfly(layer, weight, i, size, inverse: true).MatMulBlocks(rotation, transpose: true),
+                i,
+                size,
+                inverse: false
+            );
         }
         return new AdapterForm { Weight = weight, OutputScale = layer.Trained(Scales, (layer.Out, 1), Start.Ones) };
     }
@@ -88,16 +114,22 @@ internal sealed class BoftMethod : AdapterMethod
     internal override bool Reads(JsonFields fields) => fields.Text("peft_type") == PeftType || IsFormerOft(fields);
 
     internal override IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options) =>
-        tensors.Select(tensor => tensor.Name.Contains($".{FormerR}", StringComparison.Ordinal)
-            ? tensor with { Shape = [1, .. tensor.Shape] }
-            : tensor);
+        tensors.Select(tensor =>
+            tensor.Name.Contains($".{FormerR}", StringComparison.Ordinal)
+                ? tensor with
+                {
+                    Shape = [1, .. tensor.Shape],
+                }
+                : tensor
+        );
 
     /// <summary>A key of the former type, 0 where the other of the two holds.</summary>
-    private static PeftField Former(string key, string setting) => new(key)
-    {
-        Read = (fields, options) =>
-            fields.Integer(key, 0, LargestFormer) is > 0 and var value ? options.With(setting, value) : options,
-    };
+    private static PeftField Former(string key, string setting) =>
+        new(key)
+        {
+            Read = (fields, options) =>
+                fields.Integer(key, 0, LargestFormer) is > 0 and var value ? options.With(setting, value) : options,
+        };
 
     /// <summary>Columns in an order that puts, in each run of 2ⁱ blocks, the even half blocks before the odd ones; or back.</summary>
     private static Expression Butterfly(AdapterBuilder layer, Expression weight, int factor, int size, bool inverse)
@@ -106,6 +138,9 @@ internal sealed class BoftMethod : AdapterMethod
             return weight;
         var (run, pairs, half) = (size << factor, 1 << factor, size / 2);
         var rows = layer.Out * (layer.In / run);
-        return weight.Reshape(inverse ? (rows, 2, pairs, half) : (rows, pairs, 2, half)).Permute(0, 2, 1, 3).Reshape((layer.Out, layer.In));
+        return weight
+            .Reshape(inverse ? (rows, 2, pairs, half) : (rows, pairs, 2, half))
+            .Permute(0, 2, 1, 3)
+            .Reshape((layer.Out, layer.In));
     }
 }

@@ -1,4 +1,8 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>C3A: circular convolutions of blocks. Starts at zero, which is one of PEFT's choices; the kernels need nothing to break a tie.</summary>
 internal sealed class C3aMethod : AdapterMethod
@@ -8,22 +12,28 @@ internal sealed class C3aMethod : AdapterMethod
     private const int LargestBlock = 1024;
 
     public override string Name => "c3a";
-    public override string Formula => "W + ΔW/in, ΔW of circulant blocks [b, b]: element (i, j) of one is w[(j − i) mod b]";
+    public override string Formula =>
+        "W + ΔW/in, ΔW of circulant blocks [b, b]: element (i, j) of one is w[(j − i) mod b]";
     public override string Source => "Chen et al., 2024, arXiv 2407.19342";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
-        [PeftField.Bias("c3a_only"), PeftField.Start("init_weights")];
-    public override string Use => "out·in/b numbers a layer at full rank. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+    [PeftField.Bias("c3a_only"), PeftField.Start("init_weights")];
+    public override string Use =>
+        "out·in/b numbers a layer at full rank. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
-    [
-        AdapterSetting.Whole(
-            BlockSize, 256, 1, LargestBlock,
-            "b; the largest up to this that divides a layer's inputs and outputs.") with
-        {
-            PeftKey = "block_size",
-            PeftPatternKey = "block_size_pattern",
-        },
-    ];
+        [
+            AdapterSetting.Whole(
+                BlockSize,
+                256,
+                1,
+                LargestBlock,
+                "b; the largest up to this that divides a layer's inputs and outputs."
+            ) with
+            {
+                PeftKey = "block_size",
+                PeftPatternKey = "block_size_pattern",
+            },
+        ];
 
     /// <inheritdoc/>
     public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) =>
@@ -42,6 +52,7 @@ internal sealed class C3aMethod : AdapterMethod
         var change = blocks.Reshape((down, across, b, b)).Permute(0, 2, 1, 3).Reshape((layer.Out, layer.In));
         return new AdapterForm { Weight = layer.Weight.Add(change, 1, 1.0 / layer.In) };
 
-        float[] Circulant() => [.. Enumerable.Range(0, b * b * b).Select(at => (at % b - at / b % b + b) % b == at / (b * b) ? 1f : 0)];
+        float[] Circulant() =>
+            [.. Enumerable.Range(0, b * b * b).Select(at => (at % b - at / b % b + b) % b == at / (b * b) ? 1f : 0)];
     }
 }

@@ -1,6 +1,8 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Numerics;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// COLA, chain of LoRA: a LoRA is trained, finished, and a fresh one begun on what it made of the weight. Finished terms stay beside the base,
@@ -12,19 +14,29 @@ internal sealed class ColaMethod : AdapterMethod
     private const string B = "cola_B";
 
     public override string Name => "cola";
-    public override string Formula => "W + (alpha/rank)·(Σ B_i·A_i + B·A): every steps/rounds steps B·A is finished, B set to zero, A drawn anew and the optimizer's moments forgotten";
+    public override string Formula =>
+        "W + (alpha/rank)·(Σ B_i·A_i + B·A): every steps/rounds steps B·A is finished, B set to zero, A drawn anew and the optimizer's moments forgotten";
     public override string Source => "Xia, Qin and Hazan, 2024, arXiv 2401.04151";
-    public override string Use => "A change of higher rank from the optimizer state of a low one. Terms already made run in forward: rank·rounds in all, from the start.";
+    public override string Use =>
+        "A change of higher rank from the optimizer state of a low one. Terms already made run in forward: rank·rounds in all, from the start.";
     public override bool ActsBetweenSteps => true;
 
-    public override IReadOnlyList<AdapterSetting> Settings { get; } = [AdapterSetting.Whole("rounds", 3, 1, 64, "LoRAs trained one after another.")];
+    public override IReadOnlyList<AdapterSetting> Settings { get; } =
+    [AdapterSetting.Whole("rounds", 3, 1, 64, "LoRAs trained one after another.")];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var (term, finished) = (LoraMethod.Term(layer, layer.Rank), ((int)layer.Setting("rounds") - 1) * layer.Rank);
         return new AdapterForm
         {
-            Terms = finished == 0 ? [term] : [new(layer.Frozen(B, (layer.Out, finished)), layer.Frozen(A, (finished, layer.In)), term.Scale), term],
+            Terms =
+                finished == 0
+                    ? [term]
+                    :
+                    [
+                        new(layer.Frozen(B, (layer.Out, finished)), layer.Frozen(A, (finished, layer.In)), term.Scale),
+                        term,
+                    ],
         };
     }
 

@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>CompLoRA: a LoRA that stays out of the span of the leading singular vectors U_k and V_k of W.</summary>
 internal sealed class CompLoraMethod : AdapterMethod
@@ -7,10 +10,13 @@ internal sealed class CompLoraMethod : AdapterMethod
     private const string V = "comp_V";
 
     public override string Name => "complora";
-    public override string Formula => "W + (alpha/rank)·(I - U_k·U_kᵀ)·B·A·(I - V_k·V_kᵀ); U_k, V_k the leading top-k singular vectors";
-    public override string Source => "CompLoRA: low-rank adaptation in the complement of the weight's principal subspace";
+    public override string Formula =>
+        "W + (alpha/rank)·(I - U_k·U_kᵀ)·B·A·(I - V_k·V_kᵀ); U_k, V_k the leading top-k singular vectors";
+    public override string Source =>
+        "CompLoRA: low-rank adaptation in the complement of the weight's principal subspace";
     public override bool IsPublishedForm => false;
-    public override string Use => "Leaves the weight's main directions alone, so that what the base knows is kept. 4k·r·(in + out) operations a layer and step beyond LoRA's.";
+    public override string Use =>
+        "Leaves the weight's main directions alone, so that what the base knows is kept. 4k·r·(in + out) operations a layer and step beyond LoRA's.";
     public override bool UsesTopK => true;
 
     public override AdapterForm Form(AdapterBuilder layer)
@@ -32,9 +38,14 @@ internal sealed class CompLoraMethod : AdapterMethod
 
     public override bool UsesSvd(AdapterOptions options) => true;
 
-    public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.TopK, (start, svd) =>
-    {
-        start[U].CopyFrom(svd.U);
-        start[V].CopyFrom(svd.Vt);
-    });
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
+        SingularTriplets.Compute(
+            starts,
+            start => start.Options.TopK,
+            (start, svd) =>
+            {
+                start[U].CopyFrom(svd.U);
+                start[V].CopyFrom(svd.Vt);
+            }
+        );
 }

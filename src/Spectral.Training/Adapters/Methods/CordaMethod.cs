@@ -1,6 +1,10 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Files;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// CorDA: the SVD of the weight in the metric of its inputs, W(Σ + δ·mean(diag Σ)·I) = U S V̄ᵀ. A triplet's part of W is u (uᵀW), so that L = U√(S/s) and
@@ -8,24 +12,37 @@ namespace Spectral.Training;
 /// </summary>
 internal sealed class CordaMethod : AdapterMethod
 {
-    private const double Damping = 0.01;   // δ: the published method doubles it until the inverse is accurate, which is not needed here
+    private const double Damping = 0.01; // δ: the published method doubles it until the inverse is accurate, which is not needed here
 
     public override string Name => "corda";
-    public override string Formula => "W + (alpha/rank)·(B·A − B0·A0), B0 and A0 from the SVD of W·Σ, Σ the second moment of the layer's inputs";
+    public override string Formula =>
+        "W + (alpha/rank)·(B·A − B0·A0), B0 and A0 from the SVD of W·Σ, Σ the second moment of the layer's inputs";
     public override string Source => "Yang et al., 2024, arXiv 2406.05223";
-    public override string Use => "Trains what the calibration data uses most (ipm), or least: then what the model knows of that data is kept (kpm, by a full SVD).";
+    public override string Use =>
+        "Trains what the calibration data uses most (ipm), or least: then what the model knows of that data is kept (kpm, by a full SVD).";
     public override string PeftType => AdapterConfig.Lora;
     public override string? PeftInit => "corda";
     public override bool StartsFromData => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
-        [AdapterSetting.Choice("mode", "Instruction preview: the leading triplets; knowledge preservation: the last ones.", "ipm", "kpm")];
+    [
+        AdapterSetting.Choice(
+            "mode",
+            "Instruction preview: the leading triplets; knowledge preservation: the last ones.",
+            "ipm",
+            "kpm"
+        ),
+    ];
 
-    public override AdapterForm Form(AdapterBuilder layer) => new()
-    {
-        Terms = layer.Residual(
-            layer.Trained(LoraMethod.B, (layer.Out, layer.SpectralRank)), layer.Trained(LoraMethod.A, (layer.Rank, layer.In)), layer.Options.Scale),
-    };
+    public override AdapterForm Form(AdapterBuilder layer) =>
+        new()
+        {
+            Terms = layer.Residual(
+                layer.Trained(LoraMethod.B, (layer.Out, layer.SpectralRank)),
+                layer.Trained(LoraMethod.A, (layer.Rank, layer.In)),
+                layer.Options.Scale
+            ),
+        };
 
     // The last triplets take the exact one.
     public override bool UsesSvd(AdapterOptions options) => !IsLast(options);
@@ -65,7 +82,8 @@ internal sealed class CordaMethod : AdapterMethod
     private static double MeanDiagonal(Tensor square)
     {
         var n = square.Dim(0);
-        using Tensor elements = square.View((n * n, 1)), diagonal = Tensor.Empty(square.Device, (n, 1));
+        using Tensor elements = square.View((n * n, 1)),
+            diagonal = Tensor.Empty(square.Device, (n, 1));
         using var index = Tensor.From(square.Device, [.. Enumerable.Range(0, n).Select(i => i * (n + 1))], n);
         Rows.Gather(elements, index, diagonal);
         return diagonal.ToArray().Average(value => (double)value);

@@ -1,6 +1,9 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>DeLoRA: every direction is normalised; lengths below 1e-4 count as that.</summary>
 internal sealed class DeloraMethod : AdapterMethod
@@ -11,20 +14,32 @@ internal sealed class DeloraMethod : AdapterMethod
     public override string Name => "delora";
     public override string Formula => "W + B·diag(lambda / (r·|b_i|·|a_i|))·A·diag(|W column|)";
     public override string Source => "Bini et al., 2025, arXiv 2503.18225";
-    public override string Use => "Strength (lambda) and direction train apart, so that large learning rates stay stable: the change is bounded by lambda.";
+    public override string Use =>
+        "Strength (lambda) and direction train apart, so that large learning rates stay stable: the change is bounded by lambda.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Rank(8), PeftField.RankPattern(), PeftField.Bias("delora_only"),
-        .. PeftField.Ignored("module_dropout", "lambda_pattern"),   // where lambda began; its value is in the file
+        PeftField.Rank(8),
+        PeftField.RankPattern(),
+        PeftField.Bias("delora_only"),
+        .. PeftField.Ignored("module_dropout", "lambda_pattern"), // where lambda began; its value is in the file
     ];
-    public override IReadOnlyList<AdapterSetting> Settings => [new("lambda", 15, 0, 1e6, "Start of lambda.") { PeftKey = "delora_lambda" }];
+    public override IReadOnlyList<AdapterSetting> Settings =>
+        [new("lambda", 15, 0, 1e6, "Start of lambda.") { PeftKey = "delora_lambda" }];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.Rank;
-        Factor b = layer.Trained("delora_B", (layer.Out, rank)), a = layer.Trained("delora_A", (rank, layer.In), Start.KaimingUniform);
-        var lengths = a.Norm(Broadcast.PerRow, Floor).Multiply(b.Norm(Broadcast.PerColumn, Floor), Broadcast.PerElement);
-        var middle = lengths.Reciprocal().Multiply(layer.Trained("delora_lambda", 1, Start.Of(layer.Setting("lambda"))), Broadcast.Single, 1.0 / rank);
+        Factor b = layer.Trained("delora_B", (layer.Out, rank)),
+            a = layer.Trained("delora_A", (rank, layer.In), Start.KaimingUniform);
+        var lengths = a.Norm(Broadcast.PerRow, Floor)
+            .Multiply(b.Norm(Broadcast.PerColumn, Floor), Broadcast.PerElement);
+        var middle = lengths
+            .Reciprocal()
+            .Multiply(
+                layer.Trained("delora_lambda", 1, Start.Of(layer.Setting("lambda"))),
+                Broadcast.Single,
+                1.0 / rank
+            );
         return new AdapterForm { Terms = [new(b, a.ScaleColumns(layer.Frozen(Norms, layer.In))) { Middle = middle }] };
     }
 

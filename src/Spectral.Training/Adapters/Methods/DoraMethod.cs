@@ -1,6 +1,9 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// DoRA: magnitude and direction of each output's weight train apart. The norm counts as a constant in backward, as published, and is taken
@@ -10,7 +13,12 @@ internal sealed class DoraMethod : AdapterMethod
 {
     internal const string Magnitude = "lora_magnitude_vector";
 
-    internal static readonly AdapterSetting NormSetting = AdapterSetting.Choice("norm", "Whether |row| is a constant in backward, as published, or differentiated.", "constant", "differentiated");
+    internal static readonly AdapterSetting NormSetting = AdapterSetting.Choice(
+        "norm",
+        "Whether |row| is a constant in backward, as published, or differentiated.",
+        "constant",
+        "differentiated"
+    );
 
     // Where the three terms cancel to rounding, a length of zero would make the scale infinite.
     private const double SmallestNorm = 1e-6;
@@ -18,7 +26,8 @@ internal sealed class DoraMethod : AdapterMethod
     public override string Name => "dora";
     public override string Formula => "diag(m / |row|)·(W + s·B·A), |row| the length of each row of W + s·B·A";
     public override string Source => "Liu et al., 2024, arXiv 2402.09353";
-    public override string Use => "LoRA nearer to full fine-tuning in how it learns; costs a thin product with W per step and a pass over the outputs.";
+    public override string Use =>
+        "LoRA nearer to full fine-tuning in how it learns; costs a thin product with W per step and a pass over the outputs.";
     public override string PeftType => "LORA";
     public override IReadOnlyList<PeftField>? PeftFields { get; } = PeftField.LoraWith(PeftField.Is("use_dora", true));
     public override IReadOnlyList<AdapterSetting> Settings => [NormSetting, LoraStarts.All];

@@ -1,4 +1,8 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>DyLoRA: every step trains the LoRA of one rank, drawn anew: the first k rows of A and columns of B, with that rank's scale.</summary>
 internal sealed class DyloraMethod : AdapterMethod
@@ -6,16 +10,29 @@ internal sealed class DyloraMethod : AdapterMethod
     private const string Weights = "dylora_weights";
 
     public override string Name => "dylora";
-    public override string Formula => "W + (alpha/k)·B[:, :k]·A[:k], k drawn from 1 to rank for every step; in use k = rank, or prefix";
+    public override string Formula =>
+        "W + (alpha/k)·B[:, :k]·A[:k], k drawn from 1 to rank for every step; in use k = rank, or prefix";
     public override string Source => "Valipour et al., 2023, arXiv 2210.07558";
-    public override string Use => "One training for all ranks, as matryoshka, by chance in place of weights: every rank works by itself. Costs what LoRA costs.";
+    public override string Use =>
+        "One training for all ranks, as matryoshka, by chance in place of weights: every rank works by itself. Costs what LoRA costs.";
     public override bool ActsBetweenSteps => true;
     public override IReadOnlyList<AdapterSetting> Settings { get; } = [Prefixes.Setting];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var term = LoraMethod.Term(layer, layer.Rank);
-        return new AdapterForm { Terms = [Prefixes.Of(layer, term) ?? term with { Scale = 1, Middle = layer.State(Weights, layer.Rank, Start.Of(layer.Options.Scale)) }] };
+        return new AdapterForm
+        {
+            Terms =
+            [
+                Prefixes.Of(layer, term)
+                    ?? term with
+                    {
+                        Scale = 1,
+                        Middle = layer.State(Weights, layer.Rank, Start.Of(layer.Options.Scale)),
+                    },
+            ],
+        };
     }
 
     /// <summary>Sets the rank of the next step, the same share of its rank in every layer; after the last one, all of it.</summary>
@@ -29,7 +46,11 @@ internal sealed class DyloraMethod : AdapterMethod
         {
             var rank = module.Options.Rank;
             var k = step == steps ? rank : 1 + (int)(share * rank);
-            module.Factors[Weights].Master.CopyFrom([.. Enumerable.Range(0, rank).Select(i => i < k ? (float)module.Options.ScaleAt(k) : 0f)]);
+            module
+                .Factors[Weights]
+                .Master.CopyFrom([
+                    .. Enumerable.Range(0, rank).Select(i => i < k ? (float)module.Options.ScaleAt(k) : 0f),
+                ]);
         }
         return true;
     }

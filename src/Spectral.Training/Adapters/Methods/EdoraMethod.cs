@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>EDoRA: the core of LoRA-XS inside DoRA.</summary>
 internal sealed class EdoraMethod : AdapterMethod

@@ -1,4 +1,9 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.Calibration;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// EVA: A starts as the principal directions of the layer's inputs on calibration data, B at zero. Ranks go where they explain most of the inputs' variance:
@@ -9,9 +14,11 @@ internal sealed class EvaMethod : AdapterMethod
     private const string LabelMask = "use-label-mask";
 
     public override string Name => "eva";
-    public override string Formula => "W + (alpha/rank)·B·A, A begins as the principal directions of the layer's inputs; ranks shared out by explained variance";
+    public override string Formula =>
+        "W + (alpha/rank)·B·A, A begins as the principal directions of the layer's inputs; ranks shared out by explained variance";
     public override string Source => "Paischer et al., 2024, arXiv 2410.07170";
-    public override string Use => "Spends a fixed number of ranks where the data varies most. Its files are plain LoRA with a rank per layer.";
+    public override string Use =>
+        "Spends a fixed number of ranks where the data varies most. Its files are plain LoRA with a rank per layer.";
     public override string PeftType => AdapterConfig.Lora;
     public override string? PeftInit => "eva";
     public override bool StartsFromData => true;
@@ -24,27 +31,44 @@ internal sealed class EvaMethod : AdapterMethod
         AdapterSetting.Switch("whiten", false, "Divide each direction by the root of its singular value."),
     ];
 
-    public override IReadOnlyList<AdapterOptions?> Distribute(IReadOnlyList<ModuleShape> modules, AdapterOptions options, ICalibration? calibration)
+    public override IReadOnlyList<AdapterOptions?> Distribute(
+        IReadOnlyList<ModuleShape> modules,
+        AdapterOptions options,
+        ICalibration? calibration
+    )
     {
         if (options.Rank < 1)
             throw new InputException($"rank {options.Rank}: eva needs a rank of at least 1");
         var most = (int)Math.Round(options.Setting(this, "rho") * options.Rank);
         var found = Directions(calibration!, modules.Select(module => module.Name), most, options);
-        var shares = found.SelectMany((directions, module) => directions.ExplainedVariance.Take(most).Select(share => (Share: share, Module: module)));
+        var shares = found.SelectMany(
+            (directions, module) =>
+                directions.ExplainedVariance.Take(most).Select(share => (Share: share, Module: module))
+        );
         var ranks = new int[modules.Count];
-        foreach (var (_, module) in shares.OrderByDescending(candidate => candidate.Share).Take(options.Rank * modules.Count))   // equal ones in model order
+        foreach (
+            var (_, module) in shares.OrderByDescending(candidate => candidate.Share).Take(options.Rank * modules.Count)
+        ) // equal ones in model order
             ranks[module]++;
         return [.. ranks.Select(rank => rank == 0 ? null : options.AtRank(rank))];
     }
 
-    public override AdapterForm Form(AdapterBuilder layer) => new()
-    {
-        Terms = [new(layer.Trained(LoraMethod.B, (layer.Out, layer.Rank)), layer.Trained(LoraMethod.A, (layer.Rank, layer.In)), layer.Options.Scale)],
-    };
+    public override AdapterForm Form(AdapterBuilder layer) =>
+        new()
+        {
+            Terms =
+            [
+                new(
+                    layer.Trained(LoraMethod.B, (layer.Out, layer.Rank)),
+                    layer.Trained(LoraMethod.A, (layer.Rank, layer.In)),
+                    layer.Options.Scale
+                ),
+            ],
+        };
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        var most = starts.Max(start => start.Options.Rank);   // of those that shared out the ranks, which the calibration still has
+        var most = starts.Max(start => start.Options.Rank); // of those that shared out the ranks, which the calibration still has
         var modules = starts.Select(start => start.Module.Name);
         var found = Directions(starts[0].Calibration, modules, most, starts[0].Options);
         foreach (var (start, directions) in starts.Zip(found))
@@ -52,7 +76,9 @@ internal sealed class EvaMethod : AdapterMethod
             var values = directions.Vectors[..(start.Options.Rank * directions.Features)];
             if (start.Options.Setting(this, "whiten") == 1)
                 for (var i = 0; i < values.Length; i++)
-                    values[i] /= MathF.Sqrt(Math.Max(directions.SingularValues[i / directions.Features], float.Epsilon));
+                    values[i] /= MathF.Sqrt(
+                        Math.Max(directions.SingularValues[i / directions.Features], float.Epsilon)
+                    );
             start[LoraMethod.A].CopyFrom(values);
         }
     }
@@ -61,7 +87,8 @@ internal sealed class EvaMethod : AdapterMethod
         ICalibration calibration,
         IEnumerable<string> modules,
         int most,
-        AdapterOptions options)
+        AdapterOptions options
+    )
     {
         var mask = Settings.First(setting => setting.Name == LabelMask).Describe(options.Setting(this, LabelMask));
         return calibration.InputDirections([.. modules], most, options.Setting(this, "tau"), labelled: mask == "on");

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>FLoRA of a linear layer.</summary>
 internal sealed class FloraMethod : AdapterMethod
@@ -6,14 +8,17 @@ internal sealed class FloraMethod : AdapterMethod
     public override string Name => "flora";
     public override string Formula => "W + (alpha/rank)·B·C·A, C [r, r] trained from zero";
     public override string Source => "Si et al., 2024, arXiv 2405.14739";
-    public override string Use => "The matrix case of a Tucker decomposition: neither factor starts at zero, so all train from the first step.";
+    public override string Use =>
+        "The matrix case of a Tucker decomposition: neither factor starts at zero, so all train from the first step.";
     public override IReadOnlyList<AdapterSetting> Settings =>
         [new("scale", 0, 0, 1e6, "Factor of the change in place of alpha/rank; 0: alpha/rank.")];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.Rank;
-        var left = layer.Trained("flora_B", (layer.Out, rank), Start.Normal(0.02)).MatMul(layer.Trained("flora_core", (rank, rank)));
+        var left = layer
+            .Trained("flora_B", (layer.Out, rank), Start.Normal(0.02))
+            .MatMul(layer.Trained("flora_core", (rank, rank)));
         var scale = layer.Setting("scale") is > 0 and var given ? given : layer.Options.Scale;
         var right = layer.Trained("flora_A", (rank, layer.In), Start.Normal(0.02));
         return new AdapterForm { Terms = [new(left, right, scale)] };

@@ -1,4 +1,8 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// FourierFT: <c>Re ifft2(F) = (cos·cosᵀ − sin·sinᵀ)</c> over the locations with a coefficient, so n of them are a core of rank 2n with frozen
@@ -11,26 +15,38 @@ internal sealed class FourierFtMethod : AdapterMethod
     private const string Init = "start";
 
     public override string Name => "fourierft";
-    public override string Formula => "W + scaling·Re(ifft2(F)), F zero but for n trained coefficients at random places";
+    public override string Formula =>
+        "W + scaling·Re(ifft2(F)), F zero but for n trained coefficients at random places";
     public override string Source => "Gao et al., 2024, arXiv 2405.03003";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Bias("fourier_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"),
+        PeftField.Bias("fourier_only"),
+        PeftField.FanInFanOut,
+        PeftField.Start("init_weights"),
         .. PeftField.Unsupported("alpha"),
     ];
-    public override string Use => "n numbers a layer whatever its size. Up to n = 256 a core of rank 2n; beyond, the weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+    public override string Use =>
+        "n numbers a layer whatever its size. Up to n = 256 a core of rank 2n; beyond, the weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
-    [
-        AdapterSetting.Whole(Count, 1000, 1, 1 << 20, "n, no more than the weight has elements.") with
-        {
-            PeftKey = "n_frequency",
-            PeftPatternKey = "n_frequency_pattern",
-        },
-        new(Scaling, 150, -1e9, 1e9, "Factor of the change.") { PeftKey = "scaling" },
-        Frequencies.SeedSetting with { PeftKey = "random_loc_seed" },
-        AdapterSetting.Choice(Init, "Start of the coefficients: zeros, or N(0, 1) as published, which changes the weight.", "zeros", "normal"),
-    ];
+        [
+            AdapterSetting.Whole(Count, 1000, 1, 1 << 20, "n, no more than the weight has elements.") with
+            {
+                PeftKey = "n_frequency",
+                PeftPatternKey = "n_frequency_pattern",
+            },
+            new(Scaling, 150, -1e9, 1e9, "Factor of the change.") { PeftKey = "scaling" },
+            Frequencies.SeedSetting with
+            {
+                PeftKey = "random_loc_seed",
+            },
+            AdapterSetting.Choice(
+                Init,
+                "Start of the coefficients: zeros, or N(0, 1) as published, which changes the weight.",
+                "zeros",
+                "normal"
+            ),
+        ];
 
     /// <inheritdoc/>
     public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) =>
@@ -41,8 +57,22 @@ internal sealed class FourierFtMethod : AdapterMethod
         var (rows, columns) = (layer.Out, layer.In);
         var n = (int)Math.Min(layer.Setting(Count), (double)rows * columns);
         var c = layer.Trained("fourierft_spectrum", n, layer.Choice(Init) == "normal" ? Start.Normal(1) : Start.Zeros);
-        var (left, right) = Frequencies.Tables(layer, c, n, 2, "Fourier", (part, p, i) => Wave(part, p, i, rows), (part, q, j) => part == 0 ? Wave(0, q, j, columns) : -Wave(1, q, j, columns));
-        return Frequencies.Form(layer, left, c.Repeat(2).Reshape(2 * n), right, layer.Setting(Scaling) / ((double)rows * columns));
+        var (left, right) = Frequencies.Tables(
+            layer,
+            c,
+            n,
+            2,
+            "Fourier",
+            (part, p, i) => Wave(part, p, i, rows),
+            (part, q, j) => part == 0 ? Wave(0, q, j, columns) : -Wave(1, q, j, columns)
+        );
+        return Frequencies.Form(
+            layer,
+            left,
+            c.Repeat(2).Reshape(2 * n),
+            right,
+            layer.Setting(Scaling) / ((double)rows * columns)
+        );
     }
 
     /// <summary>The cosine (0) or sine (1) of 2π·k·i/n, of whole turns nothing left.</summary>

@@ -1,6 +1,8 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>HiRA: no scale.</summary>
 internal sealed class HiraMethod : AdapterMethod
@@ -8,9 +10,10 @@ internal sealed class HiraMethod : AdapterMethod
     public override string Name => "hira";
     public override string Formula => "W∘(1 + B·A)";
     public override string Source => "Huang et al., 2025, ICLR";
-    public override string Use => "A change of high rank from LoRA’s numbers. The weight is made anew each step, and its gradient costs what full fine-tuning’s does.";
+    public override string Use =>
+        "A change of high rank from LoRA’s numbers. The weight is made anew each step, and its gradient costs what full fine-tuning’s does.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
-        [PeftField.Rank(32), PeftField.Dropout("hira_dropout"), .. PeftField.Ignored("rank_pattern")];
+    [PeftField.Rank(32), PeftField.Dropout("hira_dropout"), .. PeftField.Ignored("rank_pattern")];
 
     /// <summary>PEFT gives all layers the rank of the config, whatever its rank_pattern says.</summary>
     internal override AdapterOptions Observe(AdapterOptions options, Func<string, IReadOnlyList<long>?> shape) =>
@@ -19,7 +22,9 @@ internal sealed class HiraMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.Rank;
-        var product = layer.Trained("hira_B", (layer.Out, rank)).MatMul(layer.Trained("hira_A", (rank, layer.In), Start.KaimingUniform));
+        var product = layer
+            .Trained("hira_B", (layer.Out, rank))
+            .MatMul(layer.Trained("hira_A", (rank, layer.In), Start.KaimingUniform));
         return new AdapterForm { Weight = layer.Weight.Add(product.Multiply(layer.Weight, Broadcast.PerElement)) };
     }
 }

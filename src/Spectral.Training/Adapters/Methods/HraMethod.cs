@@ -1,6 +1,9 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// HRA: the reflections as one core by the compact WY form, <c>P_1 … P_r = I − U·T·Uᵀ</c> with <c>T⁻¹ = striu(UᵀU) + ½ diag(UᵀU)</c>, which
@@ -17,18 +20,21 @@ internal sealed class HraMethod : AdapterMethod
     public override string Formula => "W·P_1·…·P_r, reflections P_i = I − 2·u_i·u_iᵀ/|u_i|²";
     public override string Source => "Yuan et al., 2024, arXiv 2405.17484";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
-        [PeftField.Rank(8), PeftField.Bias("hra_only"), PeftField.Start("init_weights")];
-    public override string Use => "Orthogonal fine-tuning at about LoRA's speed: r·in numbers a layer; the weight is read once per step.";
+    [PeftField.Rank(8), PeftField.Bias("hra_only"), PeftField.Start("init_weights")];
+    public override string Use =>
+        "Orthogonal fine-tuning at about LoRA's speed: r·in numbers a layer; the weight is read once per step.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
-    [
-        AdapterSetting.Switch(
-            GramSchmidt, false,
-            "Orthonormal u_i, each orthogonalised against those before; starts from a changed weight.") with
-        {
-            PeftKey = "apply_GS",
-        },
-    ];
+        [
+            AdapterSetting.Switch(
+                GramSchmidt,
+                false,
+                "Orthonormal u_i, each orthogonalised against those before; starts from a changed weight."
+            ) with
+            {
+                PeftKey = "apply_GS",
+            },
+        ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
@@ -36,12 +42,17 @@ internal sealed class HraMethod : AdapterMethod
         if (layer.IsOn(GramSchmidt))
         {
             var q = Orthonormal(
-                layer.Trained(U, (layer.In, layer.RankWithin(layer.In)), Start.KaimingUniform), layer.In, rank);
+                layer.Trained(U, (layer.In, layer.RankWithin(layer.In)), Start.KaimingUniform),
+                layer.In,
+                rank
+            );
             return new AdapterForm { Terms = [new(layer.Weight.MatMul(q), q.Transpose(), -2)] };
         }
         if (rank > MatrixInverse.MaxOrder)
-            throw new InputException($"rank {rank} for {layer.Module.Name}: hra inverts a matrix of this order, "
-                + $"expected up to {MatrixInverse.MaxOrder}");
+            throw new InputException(
+                $"rank {rank} for {layer.Module.Name}: hra inverts a matrix of this order, "
+                    + $"expected up to {MatrixInverse.MaxOrder}"
+            );
         var u = layer.Trained(U, (layer.In, rank), Start.KaimingUniform);
         var t = u.MatMul(u, transposeA: true).UpperTriangle(0.5).Inverse();
         return new AdapterForm { Terms = [new(layer.Weight.MatMul(u).MatMul(t), u.Transpose(), -1)] };
@@ -54,8 +65,10 @@ internal sealed class HraMethod : AdapterMethod
             if (start.Options.Setting(this, GramSchmidt) != 0)
                 continue;
             if (start.Options.Rank % 2 != 0)
-                throw new InputException($"rank {start.Options.Rank} for {start.Module.Name}: hra starts from pairs of "
-                    + "equal reflections, expected an even rank");
+                throw new InputException(
+                    $"rank {start.Options.Rank} for {start.Module.Name}: hra starts from pairs of "
+                        + "equal reflections, expected an even rank"
+                );
             var u = start[U].ToArray();
             for (var i = 0; i < u.Length; i += 2)
                 u[i + 1] = u[i];

@@ -1,8 +1,11 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>IA3: a bias is scaled with its output.</summary>
 internal sealed class Ia3Method : AdapterMethod
@@ -25,17 +28,23 @@ internal sealed class Ia3Method : AdapterMethod
         if (layer.Options.FeedForward?.Matches(layer.Module.Name) ?? IsFeedForward(layer.Module.Name))
             return new AdapterForm { InputScale = layer.Trained(Scale, (1, layer.In), Start.Ones) };
         var scale = layer.Trained(Scale, (layer.Out, 1), Start.Ones);
-        return new AdapterForm { OutputScale = scale, Bias = layer.Bias?.Multiply(scale.Reshape(layer.Out), Broadcast.PerElement) };
+        return new AdapterForm
+        {
+            OutputScale = scale,
+            Bias = layer.Bias?.Multiply(scale.Reshape(layer.Out), Broadcast.PerElement),
+        };
     }
 
     private static AdapterOptions ReadFeedForward(JsonFields fields, AdapterOptions options) =>
         fields.Find(FeedForward) switch
-    {
-        null => options,
-        { ValueKind: JsonValueKind.String } text =>
-            options with { FeedForward = FeedForwardModules.Parse(text.GetString()!, FeedForward) },
-        _ => options with { FeedForward = FeedForwardModules.Of(fields.Texts(FeedForward)!) },
-    };
+        {
+            null => options,
+            { ValueKind: JsonValueKind.String } text => options with
+            {
+                FeedForward = FeedForwardModules.Parse(text.GetString()!, FeedForward),
+            },
+            _ => options with { FeedForward = FeedForwardModules.Of(fields.Texts(FeedForward)!) },
+        };
 
     /// <summary>PEFT wants items of a list among those of target_modules; an expression has no such bounds.</summary>
     private static void WriteFeedForward(Utf8JsonWriter json, AdapterOptions options)

@@ -1,4 +1,8 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>KaSA: a trained diagonal between B and A, on a weight that lost its r smallest singular triplets U₀ σ₀ V₀ᵀ.</summary>
 internal sealed class KasaMethod : AdapterMethod
@@ -7,9 +11,11 @@ internal sealed class KasaMethod : AdapterMethod
     private const string V = "kasa_V";
 
     public override string Name => "kasa";
-    public override string Formula => "W - U0·diag(sigma0)·V0ᵀ + (alpha/rank)·B·diag(d)·A, loss + beta·‖d‖² + gamma·(‖BᵀB - I‖ + ‖A·Aᵀ - I‖); U0, sigma0, V0 the last r singular triplets";
+    public override string Formula =>
+        "W - U0·diag(sigma0)·V0ᵀ + (alpha/rank)·B·diag(d)·A, loss + beta·‖d‖² + gamma·(‖BᵀB - I‖ + ‖A·Aᵀ - I‖); U0, sigma0, V0 the last r singular triplets";
     public override string Source => "Wang et al., 2024, arXiv 2412.06071";
-    public override string Use => "Takes out what the weight hardly uses and weighs the new directions by importance. Starting needs the exact SVD of every layer; twice LoRA's rank runs in forward.";
+    public override string Use =>
+        "Takes out what the weight hardly uses and weighs the new directions by importance. Starting needs the exact SVD of every layer; twice LoRA's rank runs in forward.";
     public override string PeftType => AdapterConfig.Lora;
     public override bool StartsAtBase => false;
 
@@ -23,16 +29,18 @@ internal sealed class KasaMethod : AdapterMethod
     public override IReadOnlyList<AdapterSetting> Settings => Weights;
 
     private static AdapterSetting[] Weights =>
-    [
-        new("beta", 1e-4, 0, 1, "Weight of the penalty on the diagonal."),
-        new("gamma", 1e-3, 0, 1, "Weight of the penalty that keeps B's columns and A's rows orthonormal."),
-    ];
+        [
+            new("beta", 1e-4, 0, 1, "Weight of the penalty on the diagonal."),
+            new("gamma", 1e-3, 0, 1, "Weight of the penalty that keeps B's columns and A's rows orthonormal."),
+        ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var (rank, diagonal) = (layer.SpectralRank, layer.Trained("lora_diag", layer.SpectralRank, Start.Normal(1)));
         var term = LoraMethod.Term(layer, rank) with { Middle = diagonal };
-        var orthogonality = Penalties.Orthonormality(term.Left, columns: true).Add(Penalties.Orthonormality(term.Right, columns: false));
+        var orthogonality = Penalties
+            .Orthonormality(term.Left, columns: true)
+            .Add(Penalties.Orthonormality(term.Right, columns: false));
         return new AdapterForm
         {
             Terms = [new(layer.FoundAgain(U, (layer.Out, rank)), layer.FoundAgain(V, (rank, layer.In)), -1), term],
@@ -40,9 +48,14 @@ internal sealed class KasaMethod : AdapterMethod
         };
     }
 
-    public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.ComputeLast(starts, start => start.Options.Rank, (start, svd, last) =>
-    {
-        svd.CopyLeft(start[U], last, sigma => sigma);
-        svd.CopyRight(start[V], last, _ => 1);
-    });
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
+        SingularTriplets.ComputeLast(
+            starts,
+            start => start.Options.Rank,
+            (start, svd, last) =>
+            {
+                svd.CopyLeft(start[U], last, sigma => sigma);
+                svd.CopyRight(start[V], last, _ => 1);
+            }
+        );
 }

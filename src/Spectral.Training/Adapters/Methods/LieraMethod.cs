@@ -1,6 +1,7 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Expressions;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>LieRA: a multiplicative change of every entry; the published code takes the first order.</summary>
 internal sealed class LieraMethod : AdapterMethod
@@ -8,8 +9,10 @@ internal sealed class LieraMethod : AdapterMethod
     public override string Name => "liera";
     public override string Formula => "W∘(1 + s·B·A), or W∘exp(s·B·A)";
     public override string Source => "Si et al., 2025, arXiv 2504.00851";
-    public override string Use => "Changes each entry in proportion to itself, so that the structure of the weight stays. The weight is made anew each step.";
-    public override IReadOnlyList<AdapterSetting> Settings => [AdapterSetting.Choice("form", "First order of the exponential, or all of it.", "first-order", "exponential")];
+    public override string Use =>
+        "Changes each entry in proportion to itself, so that the structure of the weight stays. The weight is made anew each step.";
+    public override IReadOnlyList<AdapterSetting> Settings =>
+        [AdapterSetting.Choice("form", "First order of the exponential, or all of it.", "first-order", "exponential")];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
@@ -17,9 +20,10 @@ internal sealed class LieraMethod : AdapterMethod
         var product = change.Left.MatMul(change.Right, scale: change.Scale);
         return new AdapterForm
         {
-            Weight = layer.Setting("form") == 0
-                ? layer.Weight.Add(product.Multiply(layer.Weight, Broadcast.PerElement))
-                : product.Exp().Multiply(layer.Weight, Broadcast.PerElement),
+            Weight =
+                layer.Setting("form") == 0
+                    ? layer.Weight.Add(product.Multiply(layer.Weight, Broadcast.PerElement))
+                    : product.Exp().Multiply(layer.Weight, Broadcast.PerElement),
         };
     }
 }

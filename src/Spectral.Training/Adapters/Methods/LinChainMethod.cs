@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>LinChain: each C_i is stored as its difference from the identity, so that weight decay pulls there.</summary>
 internal sealed class LinChainMethod : AdapterMethod
@@ -8,7 +10,8 @@ internal sealed class LinChainMethod : AdapterMethod
     public override string Source => "LinChain, 2024";
     public override string Use => "More ways for the optimizer to reach the same change; merged as cheaply as LoRA.";
     public override bool IsPublishedForm => false;
-    public override IReadOnlyList<AdapterSetting> Settings => [AdapterSetting.Whole("depth", 2, 1, 16, "Number n of matrices in the chain.")];
+    public override IReadOnlyList<AdapterSetting> Settings =>
+        [AdapterSetting.Whole("depth", 2, 1, 16, "Number n of matrices in the chain.")];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
@@ -16,6 +19,12 @@ internal sealed class LinChainMethod : AdapterMethod
         Expression left = layer.Trained(LoraMethod.B, (layer.Out, rank));
         for (var i = (int)layer.Setting("depth"); i >= 1; i--)
             left = left.MatMul(layer.Trained($"lora_chain_{i}", (rank, rank)).AddIdentity());
-        return new AdapterForm { Terms = [new(left, layer.Trained(LoraMethod.A, (rank, layer.In), Start.KaimingUniform), layer.Options.Scale)] };
+        return new AdapterForm
+        {
+            Terms =
+            [
+                new(left, layer.Trained(LoraMethod.A, (rank, layer.In), Start.KaimingUniform), layer.Options.Scale),
+            ],
+        };
     }
 }

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>LoCA with locations that stay where they are drawn: the published method also moves them in its first phase.</summary>
 internal sealed class LocaMethod : AdapterMethod
@@ -7,24 +9,34 @@ internal sealed class LocaMethod : AdapterMethod
     private const string Scaling = "scaling";
 
     public override string Name => "loca";
-    public override string Formula => "W + scaling·C_outᵀ·F·C_in, C orthonormal DCT-II, F zero but for n trained coefficients at random places that stay";
+    public override string Formula =>
+        "W + scaling·C_outᵀ·F·C_in, C orthonormal DCT-II, F zero but for n trained coefficients at random places that stay";
     public override string Source => "Du et al., 2025, arXiv 2502.06820";
-    public override string Use => "Like fourierft with half its rank: n numbers a layer, a core of rank n up to n = 512.";
+    public override string Use =>
+        "Like fourierft with half its rank: n numbers a layer, a core of rank n up to n = 512.";
     public override bool IsPublishedForm => false;
 
     public override IReadOnlyList<AdapterSetting> Settings =>
-    [
-        AdapterSetting.Whole(Count, 256, 1, 1 << 20, "n, no more than the weight has elements."),
-        new(Scaling, 1, -1e9, 1e9, "Factor of the change."),
-        Frequencies.SeedSetting,
-    ];
+        [
+            AdapterSetting.Whole(Count, 256, 1, 1 << 20, "n, no more than the weight has elements."),
+            new(Scaling, 1, -1e9, 1e9, "Factor of the change."),
+            Frequencies.SeedSetting,
+        ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var (rows, columns) = (layer.Out, layer.In);
         var n = (int)Math.Min(layer.Setting(Count), (double)rows * columns);
         var c = layer.Trained("loca_coefficients", n);
-        var (left, right) = Frequencies.Tables(layer, c, n, 1, "cosine", (_, p, i) => Wave(p, i, rows), (_, q, j) => Wave(q, j, columns));
+        var (left, right) = Frequencies.Tables(
+            layer,
+            c,
+            n,
+            1,
+            "cosine",
+            (_, p, i) => Wave(p, i, rows),
+            (_, q, j) => Wave(q, j, columns)
+        );
         return Frequencies.Form(layer, left, c, right, layer.Setting(Scaling));
     }
 

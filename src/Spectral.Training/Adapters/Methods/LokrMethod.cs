@@ -1,4 +1,8 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>LoKr: PEFT's shapes and start, the smaller factor zero.</summary>
 internal sealed class LokrMethod : AdapterMethod
@@ -12,52 +16,82 @@ internal sealed class LokrMethod : AdapterMethod
     public override string Source => "Yeh et al., 2023, arXiv 2309.14859";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Rank(8), PeftField.Alpha("alpha", 8), PeftField.RankPattern(), PeftField.AlphaPattern(),
-        PeftField.Start("init_weights"), Scaled,
+        PeftField.Rank(8),
+        PeftField.Alpha("alpha", 8),
+        PeftField.RankPattern(),
+        PeftField.AlphaPattern(),
+        PeftField.Start("init_weights"),
+        Scaled,
         .. PeftField.Ignored("rank_dropout", "module_dropout", "use_effective_conv2d"),
     ];
-    public override string Use => "Few numbers at high rank. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+    public override string Use =>
+        "Few numbers at high rank. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
-    [
-        AdapterSetting.Whole(Factor, -1, -1, 65536, "Largest size of W_1; -1: as near to square as the layer's sizes divide.") with { PeftKey = "decompose_factor" },
-        AdapterSetting.Switch(Both, false, "W_1 of rank r too, where that is smaller.") with { PeftKey = "decompose_both" },
-    ];
+        [
+            AdapterSetting.Whole(
+                Factor,
+                -1,
+                -1,
+                65536,
+                "Largest size of W_1; -1: as near to square as the layer's sizes divide."
+            ) with
+            {
+                PeftKey = "decompose_factor",
+            },
+            AdapterSetting.Switch(Both, false, "W_1 of rank r too, where that is smaller.") with
+            {
+                PeftKey = "decompose_both",
+            },
+        ];
 
     /// <summary>
     /// A key that came with the scale, in 0.14. Older versions would leave the scale out; they refuse a config with
     /// this key, so it is written where the scale is not 1.
     /// </summary>
-    private static PeftField Scaled => new(ScaledKey)
-    {
-        Write = (json, options) =>
+    private static PeftField Scaled =>
+        new(ScaledKey)
         {
-            if (options.Alpha != options.Rank || options.RankPattern.Count > 0 || options.AlphaPattern.Count > 0)
-                json.WriteBoolean(ScaledKey, false);
-        },
-    };
+            Write = (json, options) =>
+            {
+                if (options.Alpha != options.Rank || options.RankPattern.Count > 0 || options.AlphaPattern.Count > 0)
+                    json.WriteBoolean(ScaledKey, false);
+            },
+        };
 
     /// <summary>Up to 0.13 PEFT multiplies by 1, whatever alpha and rank are.</summary>
-    internal override AdapterOptions ReadForeign(JsonFields fields, AdapterOptions options) => fields.Has(ScaledKey)
-        ? options
-        : options with
-        {
-            Alpha = options.Rank,
-            AlphaPattern = [.. options.RankPattern.Select(pair => KeyValuePair.Create(pair.Key, (double)pair.Value))],
-        };
+    internal override AdapterOptions ReadForeign(JsonFields fields, AdapterOptions options) =>
+        fields.Has(ScaledKey)
+            ? options
+            : options with
+            {
+                Alpha = options.Rank,
+                AlphaPattern =
+                [
+                    .. options.RankPattern.Select(pair => KeyValuePair.Create(pair.Key, (double)pair.Value)),
+                ],
+            };
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var (rank, factor) = (layer.Rank, (int)layer.Setting(Factor));
         var ((tall, high), (wide, broad)) = (Factorize(layer.Out, factor), Factorize(layer.In, factor));
-        var first = layer.IsOn(Both) && rank < Math.Max(tall, wide) / 2.0
-            ? layer.Trained("lokr_w1_a", (tall, rank)).MatMul(layer.Trained("lokr_w1_b", (rank, wide), Start.KaimingUniform))
-            : layer.Trained("lokr_w1", (tall, wide));
-        var second = rank < Math.Max(high, broad) / 2.0
-            ? layer.Trained("lokr_w2_a", (high, rank), Start.KaimingUniform).MatMul(layer.Trained("lokr_w2_b", (rank, broad), Start.KaimingUniform))
-            : layer.Trained("lokr_w2", (high, broad), Start.KaimingUniform);
+        var first =
+            layer.IsOn(Both) && rank < Math.Max(tall, wide) / 2.0
+                ? layer
+                    .Trained("lokr_w1_a", (tall, rank))
+                    .MatMul(layer.Trained("lokr_w1_b", (rank, wide), Start.KaimingUniform))
+                : layer.Trained("lokr_w1", (tall, wide));
+        var second =
+            rank < Math.Max(high, broad) / 2.0
+                ? layer
+                    .Trained("lokr_w2_a", (high, rank), Start.KaimingUniform)
+                    .MatMul(layer.Trained("lokr_w2_b", (rank, broad), Start.KaimingUniform))
+                : layer.Trained("lokr_w2", (high, broad), Start.KaimingUniform);
         // All products of an element of one and of the other, then their four indices in the order (row of both, column of both).
-        var products = first.Reshape((tall * wide, 1)).MatMul(second.Reshape((1, high * broad)), scale: layer.Options.Scale);
+        var products = first
+            .Reshape((tall * wide, 1))
+            .MatMul(second.Reshape((1, high * broad)), scale: layer.Options.Scale);
         var change = products.Reshape((tall, wide, high, broad)).Permute(0, 2, 1, 3).Reshape((layer.Out, layer.In));
         return new AdapterForm { Weight = layer.Weight.Add(change) };
     }

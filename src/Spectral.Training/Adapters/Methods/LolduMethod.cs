@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// LoLDU: the first r steps of an LU decomposition with partial pivoting, its pivots z trained beside a scale κ. What they start as is taken
@@ -19,10 +21,18 @@ internal sealed class LolduMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.SpectralRank;
-        var strength = layer.Trained(Z, rank).Multiply(layer.Trained("loldu_kappa", 1, Start.Of(layer.Options.Scale)), Kernels.Broadcast.Single);
+        var strength = layer
+            .Trained(Z, rank)
+            .Multiply(layer.Trained("loldu_kappa", 1, Start.Of(layer.Options.Scale)), Kernels.Ops.Broadcast.Single);
         return new AdapterForm
         {
-            Terms = [new(layer.Frozen(L, (layer.Out, rank)), layer.Frozen(U, (rank, layer.In))) { Middle = strength.Subtract(layer.Frozen(Began, rank)) }],
+            Terms =
+            [
+                new(layer.Frozen(L, (layer.Out, rank)), layer.Frozen(U, (rank, layer.In)))
+                {
+                    Middle = strength.Subtract(layer.Frozen(Began, rank)),
+                },
+            ],
         };
     }
 
@@ -47,11 +57,15 @@ internal sealed class LolduMethod : AdapterMethod
         var largest = left.Max(Math.Abs);
         for (var step = 0; step < rank; step++)
         {
-            var pivotRow = Enumerable.Range(0, rows).Where(row => free[row]).MaxBy(row => Math.Abs(left[row * columns + step]));
+            var pivotRow = Enumerable
+                .Range(0, rows)
+                .Where(row => free[row])
+                .MaxBy(row => Math.Abs(left[row * columns + step]));
             var pivot = left[pivotRow * columns + step];
             // A pivot of rounding size would blow up its row; clamped, the rest of the row keeps what it stands for.
             if (Math.Abs(pivot) < 1e-6 * largest || pivot == 0)
-                pivot = pivot < 0 ? -Math.Max(1e-6 * largest, double.Epsilon) : Math.Max(1e-6 * largest, double.Epsilon);
+                pivot =
+                    pivot < 0 ? -Math.Max(1e-6 * largest, double.Epsilon) : Math.Max(1e-6 * largest, double.Epsilon);
             z[step] = (float)pivot;
             for (var j = step; j < columns; j++)
                 u[step * columns + j] = (float)(j == step ? 1 : left[pivotRow * columns + j] / pivot);

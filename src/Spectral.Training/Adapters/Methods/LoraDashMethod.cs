@@ -1,6 +1,9 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Building;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// LoRA-Dash: some steps of LoRA show which singular directions u_i v_iᵀ of W the task changes most, relative to σ_i; then strengths ε of these
@@ -8,32 +11,52 @@ namespace Spectral.Training;
 /// </summary>
 internal sealed class LoraDashMethod : AdapterMethod
 {
-    private const string U = "dash_U", V = "dash_V", Strength = "dash_delta";
+    private const string U = "dash_U",
+        V = "dash_V",
+        Strength = "dash_delta";
 
     public override string Name => "lora-dash";
-    public override string Formula => "W + (alpha/rank)·B·A + U·diag(epsilon)·Vᵀ; U, V the top-k singular directions by |uᵀ·s·B·A·v| / sigma after the first steps";
+    public override string Formula =>
+        "W + (alpha/rank)·B·A + U·diag(epsilon)·Vᵀ; U, V the top-k singular directions by |uᵀ·s·B·A·v| / sigma after the first steps";
     public override string Source => "Si et al., 2024, arXiv 2409.01035";
-    public override string Use => "LoRA with a few parameters where the task needs them most. Choosing them takes one exact SVD of every layer in the midst of training.";
+    public override string Use =>
+        "LoRA with a few parameters where the task needs them most. Choosing them takes one exact SVD of every layer in the midst of training.";
     public override bool UsesTopK => true;
     public override bool ActsBetweenSteps => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
-        [AdapterSetting.Whole("warmup", 100, 1, 1000000, "Steps of plain LoRA before directions are chosen; half of the run's steps if those are fewer.")];
+    [
+        AdapterSetting.Whole(
+            "warmup",
+            100,
+            1,
+            1000000,
+            "Steps of plain LoRA before directions are chosen; half of the run's steps if those are fewer."
+        ),
+    ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var k = layer.Triplets("top-k", layer.Options.TopK);
-        var directions = new LowRankTerm(layer.Frozen(U, (layer.Out, k)), layer.Frozen(V, (k, layer.In))) { Middle = layer.Trained(Strength, k) };
+        var directions = new LowRankTerm(layer.Frozen(U, (layer.Out, k)), layer.Frozen(V, (k, layer.In)))
+        {
+            Middle = layer.Trained(Strength, k),
+        };
         return new AdapterForm { Terms = [directions, LoraMethod.Term(layer, layer.Rank)] };
     }
 
     public override bool UsesSvd(AdapterOptions options) => true;
 
-    public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.TopK, (start, svd) =>
-    {
-        start[U].CopyFrom(svd.U);
-        start[V].CopyFrom(svd.Vt);
-    });
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
+        SingularTriplets.Compute(
+            starts,
+            start => start.Options.TopK,
+            (start, svd) =>
+            {
+                start[U].CopyFrom(svd.U);
+                start[V].CopyFrom(svd.Vt);
+            }
+        );
 
     public override void BeforeUpdate(Adapter adapter, int step, int steps)
     {
@@ -51,7 +74,14 @@ internal sealed class LoraDashMethod : AdapterMethod
         {
             using var weight = module.Core.CopyWeight();
             using var svd = Svd.Compute(weight, Math.Min(module.Shape.Out, module.Shape.In), SvdMethod.Exact);
-            int[] found = [.. Changes(module, svd).Select((change, i) => (change, i)).OrderByDescending(pair => pair.change).Take(module.Options.TopK).Select(pair => pair.i)];
+            int[] found =
+            [
+                .. Changes(module, svd)
+                    .Select((change, i) => (change, i))
+                    .OrderByDescending(pair => pair.change)
+                    .Take(module.Options.TopK)
+                    .Select(pair => pair.i),
+            ];
             svd.CopyLeft(module.Factors[U].Master, found, _ => 1);
             svd.CopyRight(module.Factors[V].Master, found, _ => 1);
         }
@@ -69,7 +99,12 @@ internal sealed class LoraDashMethod : AdapterMethod
         Gemm.Run(svd.Vt, false, right, true, ofRight);
         BroadcastDot.Run(ofLeft, ofRight, products, Broadcast.PerRow);
         var sigma = svd.S.ToArray();
-        return [.. products.ToArray().Select((product, i) => i < svd.NumericalRank ? Math.Abs(product) / (double)sigma[i] : 0)];
+        return
+        [
+            .. products
+                .ToArray()
+                .Select((product, i) => i < svd.NumericalRank ? Math.Abs(product) / (double)sigma[i] : 0),
+        ];
     }
 
     private int Chosen(Adapter adapter, int steps) => Math.Min((int)adapter.Options.Setting(this, "warmup"), steps / 2);

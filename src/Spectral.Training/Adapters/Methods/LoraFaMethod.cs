@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>LoRA-FA: LoRA whose A stays at its random start. Backward then needs x Aᵀ [tokens, r] alone, not x.</summary>
 internal sealed class LoraFaMethod : AdapterMethod
@@ -6,11 +9,20 @@ internal sealed class LoraFaMethod : AdapterMethod
     public override string Name => "lora-fa";
     public override string Formula => "W + (alpha/rank)·B·A, A frozen at Kaiming-uniform values";
     public override string Source => "Zhang et al., 2023, arXiv 2308.03303";
-    public override string Use => "Half of LoRA's trainable parameters, and no layer's input kept for backward: for long sequences and large batches.";
+    public override string Use =>
+        "Half of LoRA's trainable parameters, and no layer's input kept for backward: for long sequences and large batches.";
     public override string PeftType => AdapterConfig.Lora;
 
-    public override AdapterForm Form(AdapterBuilder layer) => new()
-    {
-        Terms = [new(LoraMethod.Left(layer, layer.Rank), layer.Frozen(LoraMethod.A, (layer.Rank, layer.In), Start.KaimingUniform), layer.Options.Scale)],
-    };
+    public override AdapterForm Form(AdapterBuilder layer) =>
+        new()
+        {
+            Terms =
+            [
+                new(
+                    LoraMethod.Left(layer, layer.Rank),
+                    layer.Frozen(LoraMethod.A, (layer.Rank, layer.In), Start.KaimingUniform),
+                    layer.Options.Scale
+                ),
+            ],
+        };
 }

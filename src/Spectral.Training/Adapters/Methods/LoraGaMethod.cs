@@ -1,6 +1,8 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Files;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// LoRA-GA: with Ḡ ≈ U S Vᵀ the gradient on calibration data, L = U[:, r:2r]·diag(S)·c and R = V[:, :r]ᵀ, or another split of the first 2r triplets.
@@ -11,14 +13,28 @@ internal sealed class LoraGaMethod : AdapterMethod
     public override string Name => "lora-ga";
     public override string Formula => "W + (alpha/rank)·(B·A − B0·A0), B0 and A0 from the SVD of the gradient";
     public override string Source => "Wang, Yu and Li, 2024, arXiv 2407.05000";
-    public override string Use => "Starts where full fine-tuning would go first: fewer steps to the same loss, at the price of a pass over calibration data.";
+    public override string Use =>
+        "Starts where full fine-tuning would go first: fewer steps to the same loss, at the price of a pass over calibration data.";
     public override string PeftType => AdapterConfig.Lora;
     public override bool StartsFromData => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [
-        AdapterSetting.Choice("direction", "Which triplets A and B take: the first r and the next, the other way round, or by turns.", "arb2r", "a2rbr", "arbr"),
-        AdapterSetting.Choice("scaling", "Size of B: out^(1/4)/√gamma; sigma_1(W)/S_1; both factors over the scale; as it is.", "stable", "weight-svd", "gd-scale", "unit"),
+        AdapterSetting.Choice(
+            "direction",
+            "Which triplets A and B take: the first r and the next, the other way round, or by turns.",
+            "arb2r",
+            "a2rbr",
+            "arbr"
+        ),
+        AdapterSetting.Choice(
+            "scaling",
+            "Size of B: out^(1/4)/√gamma; sigma_1(W)/S_1; both factors over the scale; as it is.",
+            "stable",
+            "weight-svd",
+            "gd-scale",
+            "unit"
+        ),
         new("gamma", 16, 1e-6, 1e6, "Of the stable scaling."),
     ];
 
@@ -28,22 +44,34 @@ internal sealed class LoraGaMethod : AdapterMethod
         return new()
         {
             Terms = layer.Residual(
-                layer.Trained(LoraMethod.B, (layer.Out, layer.Rank)), layer.Trained(LoraMethod.A, (layer.Rank, layer.In)), layer.Options.Scale),
+                layer.Trained(LoraMethod.B, (layer.Out, layer.Rank)),
+                layer.Trained(LoraMethod.A, (layer.Rank, layer.In)),
+                layer.Options.Scale
+            ),
         };
     }
 
     public override bool UsesSvd(AdapterOptions options) => true;
 
-    public override void Initialize(IReadOnlyList<AdapterStart> starts) => GradientTriplets.Compute(starts, start => 2 * start.Options.Rank, (start, svd) =>
-    {
-        var rank = start.Options.Rank;
-        int Place(int i, bool second) => start.Options.Setting(this, "direction") == 2 ? 2 * i + (second ? 1 : 0) : second ? rank + i : i;
-        var second = start.Options.Setting(this, "direction") == 0;   // whether B takes the second half; by turns it takes the first of each pair
-        int[] left = [.. Enumerable.Range(0, rank).Select(i => Place(i, second))], right = [.. Enumerable.Range(0, rank).Select(i => Place(i, !second))];
-        var (b, a) = Scales(start, svd.S.ToArray()[left[0]]);
-        svd.CopyLeft(start[LoraMethod.B], left, sigma => b * sigma);
-        svd.CopyRight(start[LoraMethod.A], right, _ => a);
-    });
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
+        GradientTriplets.Compute(
+            starts,
+            start => 2 * start.Options.Rank,
+            (start, svd) =>
+            {
+                var rank = start.Options.Rank;
+                int Place(int i, bool second) =>
+                    start.Options.Setting(this, "direction") == 2 ? 2 * i + (second ? 1 : 0)
+                    : second ? rank + i
+                    : i;
+                var second = start.Options.Setting(this, "direction") == 0; // whether B takes the second half; by turns it takes the first of each pair
+                int[] left = [.. Enumerable.Range(0, rank).Select(i => Place(i, second))],
+                    right = [.. Enumerable.Range(0, rank).Select(i => Place(i, !second))];
+                var (b, a) = Scales(start, svd.S.ToArray()[left[0]]);
+                svd.CopyLeft(start[LoraMethod.B], left, sigma => b * sigma);
+                svd.CopyRight(start[LoraMethod.A], right, _ => a);
+            }
+        );
 
     private (double B, double A) Scales(AdapterStart start, double largest)
     {

@@ -1,4 +1,8 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>LoRA. B starts at zero, or so that its product with A is zero: W' = W at first.</summary>
 internal sealed class LoraMethod : AdapterMethod
@@ -18,7 +22,7 @@ internal sealed class LoraMethod : AdapterMethod
     public override bool AdaptsEmbeddings => true;
 
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
-        [.. PeftField.Lora.Where(field => field.Key != "lora_bias")];
+    [.. PeftField.Lora.Where(field => field.Key != "lora_bias")];
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [
@@ -26,8 +30,12 @@ internal sealed class LoraMethod : AdapterMethod
         AdapterSetting.Switch(
             HasBias,
             false,
-            "A trained bias beside B, scaled with it; a layer without a bias gets one, and then cannot be merged.")
-            with { PeftKey = "lora_bias", IsLaterKey = true },
+            "A trained bias beside B, scaled with it; a layer without a bias gets one, and then cannot be merged."
+        ) with
+        {
+            PeftKey = "lora_bias",
+            IsLaterKey = true,
+        },
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)

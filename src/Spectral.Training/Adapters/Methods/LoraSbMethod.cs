@@ -1,6 +1,8 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// LoRA-SB: Adam's first step is about −η·sign(Ḡ) ≈ L·diag(S)·R, its leading triplets on calibration data; L and R stay, C = diag(S) trains densely. As
@@ -8,38 +10,46 @@ namespace Spectral.Training;
 /// </summary>
 internal sealed class LoraSbMethod : AdapterMethod
 {
-    private const string C = "lora_latent";   // as in LoRA-XS, whose form it shares
+    private const string C = "lora_latent"; // as in LoRA-XS, whose form it shares
 
     public override string Name => "lora-sb";
-    public override string Formula => "W + B·C·A, C trained, rank × rank; B·C·A begins as the best rank-r part of −step·sign(gradient)";
+    public override string Formula =>
+        "W + B·C·A, C trained, rank × rank; B·C·A begins as the best rank-r part of −step·sign(gradient)";
     public override string Source => "Ponkshe et al., 2024, arXiv 2411.19557";
-    public override string Use => "Follows full fine-tuning as closely as rank² parameters a layer can; take a larger rank than LoRA's. Alpha is not used.";
+    public override string Use =>
+        "Follows full fine-tuning as closely as rank² parameters a layer can; take a larger rank than LoRA's. Alpha is not used.";
     public override bool StartsFromData => true;
     public override bool StartsAtBase => false;
 
-    public override IReadOnlyList<AdapterSetting> Settings { get; } = [new("step", 2e-4, 1e-12, 1, "Learning rate of the step that the start stands for.")];
+    public override IReadOnlyList<AdapterSetting> Settings { get; } =
+    [new("step", 2e-4, 1e-12, 1, "Learning rate of the step that the start stands for.")];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var (rank, left) = (layer.SpectralRank, layer.Frozen(LoraMethod.B, (layer.Out, layer.Rank)));
-        return new AdapterForm { Terms = [new(left.MatMul(layer.Trained(C, (rank, rank))), layer.Frozen(LoraMethod.A, (rank, layer.In)))] };
+        return new AdapterForm
+        {
+            Terms = [new(left.MatMul(layer.Trained(C, (rank, rank))), layer.Frozen(LoraMethod.A, (rank, layer.In)))],
+        };
     }
 
     public override bool UsesSvd(AdapterOptions options) => true;
 
-    public override void Initialize(IReadOnlyList<AdapterStart> starts) => GradientTriplets.Compute(
-        starts,
-        start => start.Options.Rank,
-        (start, svd) =>
-        {
-            var (rank, step, sigma) = (start.Options.Rank, start.Options.Setting(this, "step"), svd.S.ToArray());
-            start[LoraMethod.B].CopyFrom(svd.U);
-            Scale.Run(start[LoraMethod.B], -1);   // against the gradient
-            start[LoraMethod.A].CopyFrom(svd.Vt);
-            var middle = new float[rank * rank];
-            for (var i = 0; i < rank; i++)
-                middle[i * (rank + 1)] = (float)(step * sigma[i]);
-            start[C].CopyFrom(middle);
-        },
-        gradient => ElementwiseMap.Forward(gradient, gradient, MapFunction.Sign));
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
+        GradientTriplets.Compute(
+            starts,
+            start => start.Options.Rank,
+            (start, svd) =>
+            {
+                var (rank, step, sigma) = (start.Options.Rank, start.Options.Setting(this, "step"), svd.S.ToArray());
+                start[LoraMethod.B].CopyFrom(svd.U);
+                Scale.Run(start[LoraMethod.B], -1); // against the gradient
+                start[LoraMethod.A].CopyFrom(svd.Vt);
+                var middle = new float[rank * rank];
+                for (var i = 0; i < rank; i++)
+                    middle[i * (rank + 1)] = (float)(step * sigma[i]);
+                start[C].CopyFrom(middle);
+            },
+            gradient => ElementwiseMap.Forward(gradient, gradient, MapFunction.Sign)
+        );
 }

@@ -1,6 +1,8 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>LoRA-XS: both factors are frozen singular frames, the r×r matrix between them trains. It is folded into the left one, so that backward reads no x.</summary>
 internal sealed class LoraXsMethod : AdapterMethod
@@ -23,11 +25,16 @@ internal sealed class LoraXsMethod : AdapterMethod
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => Begin(starts);
 
     /// <summary>U_r diag(σ_r) and V_rᵀ.</summary>
-    internal static void Begin(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.Rank, (start, svd) =>
-    {
-        BroadcastMultiply.Run(svd.U, svd.S, start[B], Broadcast.PerColumn);
-        start[A].CopyFrom(svd.Vt);
-    });
+    internal static void Begin(IReadOnlyList<AdapterStart> starts) =>
+        SingularTriplets.Compute(
+            starts,
+            start => start.Options.Rank,
+            (start, svd) =>
+            {
+                BroadcastMultiply.Run(svd.U, svd.S, start[B], Broadcast.PerColumn);
+                start[A].CopyFrom(svd.Vt);
+            }
+        );
 
     internal static LowRankTerm Term(AdapterBuilder layer, Start start)
     {

@@ -1,6 +1,8 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>MAP: the whole matrix is one vector with one trained length, and so is its change.</summary>
 internal sealed class MapMethod : AdapterMethod
@@ -12,18 +14,25 @@ internal sealed class MapMethod : AdapterMethod
     public override string Name => "map";
     public override string Formula => "alpha·W/|W| + beta·B·A/|B·A|, Frobenius norms";
     public override string Source => "MAP, 2025";
-    public override string Use => "Two lengths a layer beside LoRA’s numbers; norms from r×r products, the change itself is never made.";
+    public override string Use =>
+        "Two lengths a layer beside LoRA’s numbers; norms from r×r products, the change itself is never made.";
     public override bool IsPublishedForm => false;
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.Rank;
-        Factor b = layer.Trained(LoraMethod.B, (layer.Out, rank), Start.Normal(0.02)), a = layer.Trained(LoraMethod.A, (rank, layer.In), Start.Normal(0.02));
-        Factor alpha = layer.Trained(Alpha, 1), beta = layer.Trained("map_beta", 1), norm = layer.Frozen(Norm, 1);
+        Factor b = layer.Trained(LoraMethod.B, (layer.Out, rank), Start.Normal(0.02)),
+            a = layer.Trained(LoraMethod.A, (rank, layer.In), Start.Normal(0.02));
+        Factor alpha = layer.Trained(Alpha, 1),
+            beta = layer.Trained("map_beta", 1),
+            norm = layer.Frozen(Norm, 1);
         var scale = alpha.Multiply(norm.Reciprocal(), Broadcast.PerElement);
         var length = b.MatMul(b, transposeA: true).Dot(a.MatMul(a, transposeB: true)).Sqrt(SmallestSquare);
         // The output scale is on the change too, so it is divided out there.
-        var left = b.Multiply(beta.Multiply(length.Multiply(scale, Broadcast.PerElement).Reciprocal(), Broadcast.PerElement), Broadcast.Single);
+        var left = b.Multiply(
+            beta.Multiply(length.Multiply(scale, Broadcast.PerElement).Reciprocal(), Broadcast.PerElement),
+            Broadcast.Single
+        );
         return new AdapterForm { Terms = [new(left, a)], OutputScale = scale.Repeat(layer.Out) };
     }
 

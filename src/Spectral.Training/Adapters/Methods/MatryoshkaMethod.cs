@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// MatryoshkaLoRA: LoRAs of the nested ranks 1, 2, 4, … r trained at once, each the first rows of A and columns of B with the scale of its rank:
@@ -7,20 +10,37 @@ namespace Spectral.Training;
 internal sealed class MatryoshkaMethod : AdapterMethod
 {
     public override string Name => "matryoshka";
-    public override string Formula => "W + B·diag(P)·A, P_i = the sum of alpha/r_j over nested ranks r_j > i; with prefix=k: W + (alpha/k)·B[:, :k]·A[:k]";
+    public override string Formula =>
+        "W + B·diag(P)·A, P_i = the sum of alpha/r_j over nested ranks r_j > i; with prefix=k: W + (alpha/k)·B[:, :k]·A[:k]";
     public override string Source => "MatryoshkaLoRA, IST-DASLab";
-    public override string Use => "One training for all ranks: any prefix of 1, 2, 4, … directions works by itself, so that size can be chosen later. Costs what LoRA costs.";
+    public override string Use =>
+        "One training for all ranks: any prefix of 1, 2, 4, … directions works by itself, so that size can be chosen later. Costs what LoRA costs.";
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } = [Prefixes.Setting];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var term = LoraMethod.Term(layer, layer.Rank);
-        return new AdapterForm { Terms = [Prefixes.Of(layer, term) ?? term with { Scale = 1, Middle = layer.State("lora_P", layer.Rank, Start.Values(Weights(layer))) }] };
+        return new AdapterForm
+        {
+            Terms =
+            [
+                Prefixes.Of(layer, term)
+                    ?? term with
+                    {
+                        Scale = 1,
+                        Middle = layer.State("lora_P", layer.Rank, Start.Values(Weights(layer))),
+                    },
+            ],
+        };
     }
 
     private static float[] Weights(AdapterBuilder layer) =>
-        [.. Enumerable.Range(0, layer.Rank).Select(i => (float)Nested(layer.Rank).Where(rank => rank > i).Sum(layer.Options.ScaleAt))];
+        [
+            .. Enumerable
+                .Range(0, layer.Rank)
+                .Select(i => (float)Nested(layer.Rank).Where(rank => rank > i).Sum(layer.Options.ScaleAt)),
+        ];
 
     /// <summary>Powers of two below the rank, and the rank.</summary>
     private static IEnumerable<int> Nested(int rank)

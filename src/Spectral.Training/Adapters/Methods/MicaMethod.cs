@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>MiCA: the left factor is fixed to the minor left singular vectors, A starts at zero.</summary>
 internal sealed class MicaMethod : AdapterMethod
@@ -9,16 +11,24 @@ internal sealed class MicaMethod : AdapterMethod
     public override string Name => "mica";
     public override string Formula => "W + s·U_min·A, U_min = the last r left singular vectors, frozen";
     public override string Source => "PEFT, init_lora_weights mica";
-    public override string Use => "Half of the trainable numbers of LoRA: only A trains. Starting needs the exact SVD of every layer.";
+    public override string Use =>
+        "Half of the trainable numbers of LoRA: only A trains. Starting needs the exact SVD of every layer.";
     public override string PeftType => "LORA";
     public override string? PeftInit => "mica";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.SpectralRank;
-        return new AdapterForm { Terms = [new(layer.Frozen(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In)), layer.Options.Scale)] };
+        return new AdapterForm
+        {
+            Terms = [new(layer.Frozen(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In)), layer.Options.Scale)],
+        };
     }
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
-        SingularTriplets.ComputeLast(starts, start => start.Options.Rank, (start, svd, last) => svd.CopyLeft(start[B], last, _ => 1));
+        SingularTriplets.ComputeLast(
+            starts,
+            start => start.Options.Rank,
+            (start, svd, last) => svd.CopyLeft(start[B], last, _ => 1)
+        );
 }

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>MiLoRA, minor components: as PiSSA from the other end of the spectrum.</summary>
 internal sealed class MiloraMethod : AdapterMethod
@@ -9,15 +11,27 @@ internal sealed class MiloraMethod : AdapterMethod
     public override string Name => "milora";
     public override string Formula => "W - s·B0·A0 + s·B·A, B0·A0 = the last r singular triplets of W over s";
     public override string Source => "Wang et al., 2024, arXiv 2406.09044";
-    public override string Use => "LoRA in the directions the weight uses least, so that what it knows is disturbed least. Starting needs the exact SVD of every layer.";
+    public override string Use =>
+        "LoRA in the directions the weight uses least, so that what it knows is disturbed least. Starting needs the exact SVD of every layer.";
     public override string PeftType => "LORA";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.SpectralRank;
-        return new AdapterForm { Terms = layer.Residual(layer.Trained(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In)), layer.Options.Scale) };
+        return new AdapterForm
+        {
+            Terms = layer.Residual(
+                layer.Trained(B, (layer.Out, rank)),
+                layer.Trained(A, (rank, layer.In)),
+                layer.Options.Scale
+            ),
+        };
     }
 
-    public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.ComputeLast(
-        starts, start => start.Options.Rank, (start, svd, last) => svd.CopyBalanced(start[B], start[A], last, start.Options.Scale));
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
+        SingularTriplets.ComputeLast(
+            starts,
+            start => start.Options.Rank,
+            (start, svd, last) => svd.CopyBalanced(start[B], start[A], last, start.Options.Scale)
+        );
 }

@@ -1,6 +1,9 @@
 using System.Text.Json;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// MiSS (once Bone): inputs are summed over their blocks of r, so that the right factor is the identity, repeated. No
@@ -22,7 +25,8 @@ internal sealed class MissMethod : AdapterMethod
             + "each step.",
         "miss",
         Mini,
-        Bat);
+        Bat
+    );
 
     public override string Name => "miss";
     public override string Formula =>
@@ -30,22 +34,31 @@ internal sealed class MissMethod : AdapterMethod
     public override string Source => "Kang and Yin, 2024, arXiv 2409.15371";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Rank(64), PeftField.Dropout("miss_dropout"), PeftField.Bias("MiSS_only", former: "Bone_only"),
+        PeftField.Rank(64),
+        PeftField.Dropout("miss_dropout"),
+        PeftField.Bias("MiSS_only", former: "Bone_only"),
         new(Init) { Read = ReadVariant, Write = WriteVariant },
     ];
-    public override string Use => "One factor trains and it starts with a gradient at once, at LoRA's cost: r·out numbers a layer. Ranks of 32 to 128 are customary.";
+    public override string Use =>
+        "One factor trains and it starts with a gradient at once, at LoRA's cost: r·out numbers a layer. Ranks of 32 to 128 are customary.";
     public override string? FormerPeftType => "BONE";
     public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } =
         new Dictionary<string, string?> { ["bone_block"] = Block };
 
     public override IReadOnlyList<AdapterSetting> Settings =>
-    [
-        VariantSetting,
-        AdapterSetting.Whole(MiniRank, 1, 1, 65536, "Columns of B in the variant mini, a divisor of the outputs.") with
-        {
-            PeftKey = "mini_r",
-        },
-    ];
+        [
+            VariantSetting,
+            AdapterSetting.Whole(
+                MiniRank,
+                1,
+                1,
+                65536,
+                "Columns of B in the variant mini, a divisor of the outputs."
+            ) with
+            {
+                PeftKey = "mini_r",
+            },
+        ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
@@ -56,19 +69,23 @@ internal sealed class MissMethod : AdapterMethod
         var columns = variant == Mini ? (int)layer.Setting(MiniRank) : layer.Out;
         if (layer.Out % columns != 0)
             throw new InputException(
-                $"{MiniRank} {columns} for {layer.Module.Name} of {layer.Out} outputs: expected a divisor");
+                $"{MiniRank} {columns} for {layer.Module.Name} of {layer.Out} outputs: expected a divisor"
+            );
         var block = layer.Trained(Block, (rank, columns));
         var left = (columns == layer.Out ? block : block.Tile(1, layer.Out / columns)).Transpose();
         return new AdapterForm { Terms = [new(left, block.Table((rank, inputs), "identities", Identities))] };
 
-        float[] Identities() => [.. Enumerable.Range(0, rank * inputs).Select(at => at % inputs % rank == at / inputs ? 1f : 0)];
+        float[] Identities() =>
+            [.. Enumerable.Range(0, rank * inputs).Select(at => at % inputs % rank == at / inputs ? 1f : 0)];
     }
 
     private static AdapterForm Multiplied(AdapterBuilder layer, int rank)
     {
         if (layer.Out % rank != 0 || layer.In % rank != 0)
-            throw new InputException($"rank {rank} for {layer.Module.Name}, which is [{layer.Out}, {layer.In}]: bat "
-                + "cuts it into blocks of r×r, expected a divisor");
+            throw new InputException(
+                $"rank {rank} for {layer.Module.Name}, which is [{layer.Out}, {layer.In}]: bat "
+                    + "cuts it into blocks of r×r, expected a divisor"
+            );
         var (down, across) = (layer.Out / rank, layer.In / rank);
         var block = layer.Trained(Block, (down, rank, rank));
         // A row of the weight is its pieces of r, one after another: those of a block of outputs are the rows of one
@@ -78,13 +95,16 @@ internal sealed class MissMethod : AdapterMethod
         return new AdapterForm { Weight = layer.Weight.Add(turned).Add(repeated) };
     }
 
-    private static AdapterOptions ReadVariant(JsonFields fields, AdapterOptions options) => fields.Find(Init) switch
-    {
-        null or { ValueKind: JsonValueKind.True or JsonValueKind.False } => options,
-        { ValueKind: JsonValueKind.String } text when text.GetString() is Mini or Bat =>
-            options.With(Variant, VariantSetting.Parse(text.GetString()!)),
-        _ => throw fields.Wrong(Init, $"true, false, {Mini} or {Bat}"),
-    };
+    private static AdapterOptions ReadVariant(JsonFields fields, AdapterOptions options) =>
+        fields.Find(Init) switch
+        {
+            null or { ValueKind: JsonValueKind.True or JsonValueKind.False } => options,
+            { ValueKind: JsonValueKind.String } text when text.GetString() is Mini or Bat => options.With(
+                Variant,
+                VariantSetting.Parse(text.GetString()!)
+            ),
+            _ => throw fields.Wrong(Init, $"true, false, {Mini} or {Bat}"),
+        };
 
     private static void WriteVariant(Utf8JsonWriter json, AdapterOptions options)
     {

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>MoSLoRA: a trained mixer between the factors.</summary>
 internal sealed class MosloraMethod : AdapterMethod
@@ -11,7 +13,12 @@ internal sealed class MosloraMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.Rank;
-        var left = layer.Trained(LoraMethod.B, (layer.Out, rank)).MatMul(layer.Trained("lora_mixer", (rank, rank), Start.Normal(0.02)));
-        return new AdapterForm { Terms = [new(left, layer.Trained(LoraMethod.A, (rank, layer.In), Start.Normal(0.02)), layer.Options.Scale)] };
+        var left = layer
+            .Trained(LoraMethod.B, (layer.Out, rank))
+            .MatMul(layer.Trained("lora_mixer", (rank, rank), Start.Normal(0.02)));
+        return new AdapterForm
+        {
+            Terms = [new(left, layer.Trained(LoraMethod.A, (rank, layer.In), Start.Normal(0.02)), layer.Options.Scale)],
+        };
     }
 }

@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Numerics;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>NOLA: LoRA's factors as combinations of random matrices that are made anew from a seed wherever they are read.</summary>
 internal sealed class NolaMethod : AdapterMethod
@@ -12,25 +14,44 @@ internal sealed class NolaMethod : AdapterMethod
     public override string Name => "nola";
     public override string Formula => "W + (alpha/rank)·(Σ_j beta_j B_j)·(A_0 + Σ_i alpha_i A_i), A_i and B_j random";
     public override string Source => "Koohpayegani et al., 2023, arXiv 2310.02556";
-    public override string Use => "As few numbers as wanted, whatever the rank. Each step draws all bases anew: about 25 integer operations per element and basis.";
+    public override string Use =>
+        "As few numbers as wanted, whatever the rank. Each step draws all bases anew: about 25 integer operations per element and basis.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
-    [
-        AdapterSetting.Whole(CountA, 256, 1, 1 << 16, "Random matrices A_i of a layer."),
-        AdapterSetting.Whole(CountB, 256, 1, 1 << 16, "Random matrices B_j of a layer."),
-        AdapterSetting.Whole(Seed, 0, 0, int.MaxValue, "Seed of them; needed to read a file."),
-    ];
+        [
+            AdapterSetting.Whole(CountA, 256, 1, 1 << 16, "Random matrices A_i of a layer."),
+            AdapterSetting.Whole(CountB, 256, 1, 1 << 16, "Random matrices B_j of a layer."),
+            AdapterSetting.Whole(Seed, 0, 0, int.MaxValue, "Seed of them; needed to read a file."),
+        ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        int rank = layer.Rank, a = (int)layer.Setting(CountA), b = (int)layer.Setting(CountB);
-        Factor alpha = layer.Trained("nola_alpha", a), beta = layer.Trained("nola_beta", b);
+        int rank = layer.Rank,
+            a = (int)layer.Setting(CountA),
+            b = (int)layer.Setting(CountB);
+        Factor alpha = layer.Trained("nola_alpha", a),
+            beta = layer.Trained("nola_beta", b);
         // A_0 is drawn like the others, with LoRA's bound for A: a frozen one stands for its coefficient.
-        var origin = Random(layer.Frozen("nola_origin", 1, Start.Ones), null, (rank, layer.In), "origin", Math.Sqrt(layer.In));
+        var origin = Random(
+            layer.Frozen("nola_origin", 1, Start.Ones),
+            null,
+            (rank, layer.In),
+            "origin",
+            Math.Sqrt(layer.In)
+        );
         var right = Random(alpha, origin, (rank, layer.In), "A", Math.Sqrt(a));
-        return new AdapterForm { Terms = [new(Random(beta, null, (layer.Out, rank), "B", Math.Sqrt(b)), right, layer.Options.Scale)] };
+        return new AdapterForm
+        {
+            Terms = [new(Random(beta, null, (layer.Out, rank), "B", Math.Sqrt(b)), right, layer.Options.Scale)],
+        };
 
         Expression Random(Factor coefficients, Expression? origin, Shape shape, string tag, double divisor) =>
-            coefficients.RandomCombination(origin, shape, (ulong)layer.Setting(Seed), RandomStream.For($"{layer.Module.Name}.nola_{tag}"), 1 / divisor);
+            coefficients.RandomCombination(
+                origin,
+                shape,
+                (ulong)layer.Setting(Seed),
+                RandomStream.For($"{layer.Module.Name}.nola_{tag}"),
+                1 / divisor
+            );
     }
 }

@@ -1,4 +1,9 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>OFT: blocks of the input turned. Whether a file's rotations are exact is in its config, as in PEFT.</summary>
 internal sealed class OftMethod : AdapterMethod
@@ -13,43 +18,63 @@ internal sealed class OftMethod : AdapterMethod
     public override string Formula => "W·diag(Q_1 … Q_b)ᵀ, rotations Q_i from skew-symmetric matrices";
     public override string Source => "Qiu et al., 2023, arXiv 2306.07280; Qiu et al., 2025, arXiv 2506.19847";
     public override IReadOnlyList<PeftField>? PeftFields =>
-    [
-        PeftField.Bias("oft_only"), PeftField.FanInFanOut, PeftField.Start("init_weights"),
-        Version, .. PeftField.Ignored("module_dropout"),
-    ];
-    public override string Use => "Keeps angles between neurons. in·(block − 1)/2 numbers a layer; the weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+        [
+            PeftField.Bias("oft_only"),
+            PeftField.FanInFanOut,
+            PeftField.Start("init_weights"),
+            Version,
+            .. PeftField.Ignored("module_dropout"),
+        ];
+    public override string Use =>
+        "Keeps angles between neurons. in·(block − 1)/2 numbers a layer; the weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
-    [
-        AdapterSetting.Whole(
-            BlockSizes.Size, 32, 2, 4096, "Size of the rotations; the nearest divisor of a layer's inputs.") with
-        {
-            PeftKey = "oft_block_size",
-        },
-        BlockSizes.NumberSetting("r"),
-        AdapterSetting.Switch(Share, false, "One rotation for all blocks of a layer.") with { PeftKey = "block_share" },
-        AdapterSetting.Switch(
-            Constrained, false, "COFT: the skew-symmetric matrices of a layer no longer than eps/√blocks.") with
-        {
-            PeftKey = "coft",
-        },
-        new(Bound, 6e-5, 1e-9, 1e6, "That length.") { PeftKey = "eps" },
-        .. CayleyRotation.Settings(neumann: true),
-        AdapterSetting.Switch(FormerSeries, false, "The series of PEFT 0.16 and 0.17, whose last term counts twice."),
-    ];
+        [
+            AdapterSetting.Whole(
+                BlockSizes.Size,
+                32,
+                2,
+                4096,
+                "Size of the rotations; the nearest divisor of a layer's inputs."
+            ) with
+            {
+                PeftKey = "oft_block_size",
+            },
+            BlockSizes.NumberSetting("r"),
+            AdapterSetting.Switch(Share, false, "One rotation for all blocks of a layer.") with
+            {
+                PeftKey = "block_share",
+            },
+            AdapterSetting.Switch(
+                Constrained,
+                false,
+                "COFT: the skew-symmetric matrices of a layer no longer than eps/√blocks."
+            ) with
+            {
+                PeftKey = "coft",
+            },
+            new(Bound, 6e-5, 1e-9, 1e6, "That length.") { PeftKey = "eps" },
+            .. CayleyRotation.Settings(neumann: true),
+            AdapterSetting.Switch(
+                FormerSeries,
+                false,
+                "The series of PEFT 0.16 and 0.17, whose last term counts twice."
+            ),
+        ];
 
     /// <summary>
     /// The first version whose series is this one's: PEFT tells by it which series a file was trained with, and warns
     /// where it is missing.
     /// </summary>
-    private PeftField Version => new(VersionKey)
-    {
-        Write = (json, options) =>
+    private PeftField Version =>
+        new(VersionKey)
         {
-            if (CayleyRotation.IsSeries(this, options) && options.Setting(this, FormerSeries) == 0)
-                json.WriteString(VersionKey, "0.18.0");
-        },
-    };
+            Write = (json, options) =>
+            {
+                if (CayleyRotation.IsSeries(this, options) && options.Setting(this, FormerSeries) == 0)
+                    json.WriteString(VersionKey, "0.18.0");
+            },
+        };
 
     internal override bool Reads(JsonFields fields) => !BoftMethod.IsFormerOft(fields);
 
@@ -65,8 +90,14 @@ internal sealed class OftMethod : AdapterMethod
         var rotations = shared ? 1 : blocks;
         double? longest = layer.IsOn(Constrained) ? layer.Setting(Bound) / Math.Sqrt(rotations) : null;
         var rotation = CayleyRotation.Trained(
-            layer, "oft_R.weight", (rotations, size * (size - 1) / 2), size, BlockSizes.Size, longest: longest,
-            twiceTheLast: layer.IsOn(FormerSeries));
+            layer,
+            "oft_R.weight",
+            (rotations, size * (size - 1) / 2),
+            size,
+            BlockSizes.Size,
+            longest: longest,
+            twiceTheLast: layer.IsOn(FormerSeries)
+        );
         if (shared)
             rotation = rotation.Reshape((size, size)).Repeat(blocks);
         return new AdapterForm { Weight = layer.Weight.MatMulBlocks(rotation, transpose: true) };

@@ -1,6 +1,8 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>OLoRA: B starts as the first r columns of Q and A as the first r rows of the triangular factor, T = Qᵀ W.</summary>
 internal sealed class OloraMethod : AdapterMethod
@@ -18,7 +20,14 @@ internal sealed class OloraMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.SpectralRank;
-        return new AdapterForm { Terms = layer.Residual(layer.Trained(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In)), layer.Options.Scale) };
+        return new AdapterForm
+        {
+            Terms = layer.Residual(
+                layer.Trained(B, (layer.Out, rank)),
+                layer.Trained(A, (rank, layer.In)),
+                layer.Options.Scale
+            ),
+        };
     }
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => Begin(starts);

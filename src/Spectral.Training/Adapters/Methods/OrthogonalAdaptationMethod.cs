@@ -1,6 +1,11 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
+using Spectral.Training.Numerics;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// Orthogonal adaptation: A is a slice of one orthonormal basis that all tasks share, each task having rows of its own, so that A_i A_jᵀ = 0. The
@@ -9,21 +14,39 @@ namespace Spectral.Training;
 internal sealed class OrthogonalAdaptationMethod : AdapterMethod
 {
     public override string Name => "orthogonal-adaptation";
-    public override string Formula => "W + (alpha/rank)·B·A, A frozen: rows task·rank to (task + 1)·rank of a shared orthonormal basis";
+    public override string Formula =>
+        "W + (alpha/rank)·B·A, A frozen: rows task·rank to (task + 1)·rank of a shared orthonormal basis";
     public override string Source => "Po et al., 2024, arXiv 2312.02432";
     public override bool IsPublishedForm => false;
-    public override string Use => "For adapters that are trained apart and added up later: on inputs of one task's rows the others change nothing. All tasks take the same rank.";
+    public override string Use =>
+        "For adapters that are trained apart and added up later: on inputs of one task's rows the others change nothing. All tasks take the same rank.";
     public override string PeftType => AdapterConfig.Lora;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
-        [AdapterSetting.Whole("task", 0, 0, 65535, "Which rows of the basis are this adapter's; every task needs a number of its own, and (task + 1)·rank rows have to exist.")];
+    [
+        AdapterSetting.Whole(
+            "task",
+            0,
+            0,
+            65535,
+            "Which rows of the basis are this adapter's; every task needs a number of its own, and (task + 1)·rank rows have to exist."
+        ),
+    ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var (rank, task) = (layer.Rank, (long)layer.Setting("task"));
         if ((task + 1) * rank > layer.In)
-            throw new InputException($"task {task} at rank {rank} for {layer.Module.Name}: expected (task + 1)·rank of at most {layer.In}, its inputs");
-        return new AdapterForm { Terms = [new(LoraMethod.Left(layer, rank), layer.Frozen(LoraMethod.A, (rank, layer.In)), layer.Options.Scale)] };
+            throw new InputException(
+                $"task {task} at rank {rank} for {layer.Module.Name}: expected (task + 1)·rank of at most {layer.In}, its inputs"
+            );
+        return new AdapterForm
+        {
+            Terms =
+            [
+                new(LoraMethod.Left(layer, rank), layer.Frozen(LoraMethod.A, (rank, layer.In)), layer.Options.Scale),
+            ],
+        };
     }
 
     /// <summary>Rows are made orthonormal from the first on: those of a task do not depend on the tasks after it.</summary>

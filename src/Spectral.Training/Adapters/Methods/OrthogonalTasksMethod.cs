@@ -1,4 +1,8 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.IO;
+using Spectral.Training.Merging;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// O-LoRA: a task's A is kept orthogonal to those of the tasks before it, whose whole changes stay, frozen. They come from an adapter of any
@@ -16,9 +20,11 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
     private const double SmallestSquare = 1e-20;
 
     public override string Name => "o-lora";
-    public override string Formula => "W + B_p·A_p + (alpha/rank)·B·A, loss + weight·Σ |A_p·Aᵀ|; B_p, A_p of the tasks before";
+    public override string Formula =>
+        "W + B_p·A_p + (alpha/rank)·B·A, loss + weight·Σ |A_p·Aᵀ|; B_p, A_p of the tasks before";
     public override string Source => "Wang et al., 2023, arXiv 2310.14152";
-    public override string Use => "One task after another without forgetting, a folder per task; without --previous-adapter it is LoRA on the first task. Ranks add up in forward.";
+    public override string Use =>
+        "One task after another without forgetting, a folder per task; without --previous-adapter it is LoRA on the first task. Ranks add up in forward.";
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [
@@ -31,7 +37,8 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
         var (term, p) = (LoraMethod.Term(layer, layer.Rank), (int)layer.Setting(PreviousRank));
         if (p == 0)
             return new AdapterForm { Terms = [term] };
-        Factor b = layer.Frozen(B, (layer.Out, p)), a = layer.Frozen(A, (p, layer.In));
+        Factor b = layer.Frozen(B, (layer.Out, p)),
+            a = layer.Frozen(A, (p, layer.In));
         var overlap = a.MatMul(term.Right, transposeB: true).Square().Sqrt(SmallestSquare);
         return new AdapterForm
         {
@@ -44,7 +51,9 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
     {
         var (previous, p) = (starts[0].Options.PreviousAdapter, (int)starts[0].Options.Setting(this, PreviousRank));
         if (previous is null && p > 0)
-            throw new InputException($"setting {PreviousRank}={p}: expected an adapter of the tasks before; without one it is 0");
+            throw new InputException(
+                $"setting {PreviousRank}={p}: expected an adapter of the tasks before; without one it is 0"
+            );
         if (previous is null)
             return;
         using var reader = new AdapterReader(previous);
@@ -56,7 +65,9 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
             if (reader.Modules.FirstOrDefault(module => module.Shape.Name == start.Module.Name) is not { } module)
                 continue;
             if (module.Shape.Out != start.Module.Out || module.Shape.In != start.Module.In)
-                throw new InputException($"{previous}: {module.Shape.Name} is [{module.Shape.Out}, {module.Shape.In}] there, the model's is [{start.Module.Out}, {start.Module.In}]");
+                throw new InputException(
+                    $"{previous}: {module.Shape.Name} is [{module.Shape.Out}, {module.Shape.In}] there, the model's is [{start.Module.Out}, {start.Module.In}]"
+                );
             var (left, right) = LoraExporter.Factors(reader, module, p, start.Weight.Device);
             start[B].CopyFrom(left);
             start[A].CopyFrom(right);

@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// PEGO: the rank is split among a group of LoRAs B_i A_i whose column spaces are kept apart, and whose rows are kept out of the span of V_k,
@@ -9,17 +12,25 @@ internal sealed class PegoMethod : AdapterMethod
     private const string V = "pego_V";
 
     public override string Name => "pego";
-    public override string Formula => "W + (alpha/rank)·Σ B_i·A_i, loss + diversity·Σ_{i≠j} ‖B_iᵀB_j‖² + preservation·‖A·V_k‖²; V_k the leading top-k right singular vectors";
+    public override string Formula =>
+        "W + (alpha/rank)·Σ B_i·A_i, loss + diversity·Σ_{i≠j} ‖B_iᵀB_j‖² + preservation·‖A·V_k‖²; V_k the leading top-k right singular vectors";
     public override string Source => "Hu et al., 2024, arXiv 2407.15085";
     public override bool IsPublishedForm => false;
-    public override string Use => "For data unlike that of training: keeps what the base knows and learns several different changes beside it, at LoRA's size.";
+    public override string Use =>
+        "For data unlike that of training: keeps what the base knows and learns several different changes beside it, at LoRA's size.";
     public override bool UsesTopK => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [
         AdapterSetting.Whole("members", 2, 1, 1024, "LoRAs in the group, at most the rank."),
         new("diversity", 1e-3, 0, 1e6, "Weight of the penalty that keeps the members apart."),
-        new("preservation", 1e-3, 0, 1e6, "Weight of the penalty that keeps the change out of the weight's main directions."),
+        new(
+            "preservation",
+            1e-3,
+            0,
+            1e6,
+            "Weight of the penalty that keeps the change out of the weight's main directions."
+        ),
     ];
 
     public override AdapterForm Form(AdapterBuilder layer)
@@ -34,7 +45,11 @@ internal sealed class PegoMethod : AdapterMethod
             apart = apart.Subtract(Penalties.Squares(gram.Block(from, from, to - from, to - from)));
         }
         var kept = Penalties.Squares(term.Right.MatMul(layer.Frozen(V, (k, layer.In)), transposeB: true));
-        return new AdapterForm { Terms = [term], Penalty = apart.Add(kept, layer.Setting("diversity"), layer.Setting("preservation")) };
+        return new AdapterForm
+        {
+            Terms = [term],
+            Penalty = apart.Add(kept, layer.Setting("diversity"), layer.Setting("preservation")),
+        };
     }
 
     public override bool UsesSvd(AdapterOptions options) => true;

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>PiSSA: A and B start as the leading singular triplets, σ split evenly, and what they start as is taken off the base.</summary>
 internal sealed class PissaMethod : AdapterMethod
@@ -12,14 +14,22 @@ internal sealed class PissaMethod : AdapterMethod
     public override string Name => "pissa";
     public override string Formula => "W - s·B0·A0 + s·B·A, B0·A0 = U_r diag(sigma_r/s) V_rᵀ, s = alpha/rank";
     public override string Source => "Meng et al., 2024, arXiv 2404.02948";
-    public override string Use => "LoRA that trains the principal singular directions themselves; converges faster than LoRA from the same rank.";
+    public override string Use =>
+        "LoRA that trains the principal singular directions themselves; converges faster than LoRA from the same rank.";
     public override string PeftType => "LORA";
     public override string? PeftInit => Start;
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.SpectralRank;
-        return new AdapterForm { Terms = layer.Residual(layer.Trained(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In)), layer.Options.Scale) };
+        return new AdapterForm
+        {
+            Terms = layer.Residual(
+                layer.Trained(B, (layer.Out, rank)),
+                layer.Trained(A, (rank, layer.In)),
+                layer.Options.Scale
+            ),
+        };
     }
 
     public override bool UsesSvd(AdapterOptions options) => true;
@@ -27,6 +37,11 @@ internal sealed class PissaMethod : AdapterMethod
     public override void Initialize(IReadOnlyList<AdapterStart> starts) => Begin(starts);
 
     /// <summary>B and A of the leading triplets.</summary>
-    internal static void Begin(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(
-        starts, start => start.Options.Rank, (start, svd) => svd.CopyBalanced(start[B], start[A], [.. Enumerable.Range(0, start.Options.Rank)], start.Options.Scale));
+    internal static void Begin(IReadOnlyList<AdapterStart> starts) =>
+        SingularTriplets.Compute(
+            starts,
+            start => start.Options.Rank,
+            (start, svd) =>
+                svd.CopyBalanced(start[B], start[A], [.. Enumerable.Range(0, start.Options.Rank)], start.Options.Scale)
+        );
 }

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>QR-LoRA: the frame is a column-pivoted QR decomposition of the weight, stopped after r columns.</summary>
 internal sealed class QrLoraMethod : AdapterMethod
@@ -7,7 +9,8 @@ internal sealed class QrLoraMethod : AdapterMethod
     private const string T = "qr_R";
 
     public override string Name => "qr-lora";
-    public override string Formula => "W + Q_r·diag(lambda)·T_r·Πᵀ, W·Π = Q·T its pivoted QR decomposition, lambda from zero";
+    public override string Formula =>
+        "W + Q_r·diag(lambda)·T_r·Πᵀ, W·Π = Q·T its pivoted QR decomposition, lambda from zero";
     public override string Source => "QR-LoRA, 2025";
     public override string Use => "r numbers a layer like svfit, from a decomposition cheaper than the SVD.";
     public override bool IsPublishedForm => false;
@@ -15,7 +18,16 @@ internal sealed class QrLoraMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.SpectralRank;
-        return new AdapterForm { Terms = [new(layer.Frozen(Q, (layer.Out, rank)), layer.Frozen(T, (rank, layer.In))) { Middle = layer.Trained("qr_lambda", rank) }] };
+        return new AdapterForm
+        {
+            Terms =
+            [
+                new(layer.Frozen(Q, (layer.Out, rank)), layer.Frozen(T, (rank, layer.In)))
+                {
+                    Middle = layer.Trained("qr_lambda", rank),
+                },
+            ],
+        };
     }
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
@@ -45,25 +57,26 @@ internal sealed class QrLoraMethod : AdapterMethod
                 q[i * rank + step] = (float)basis[step][i];
             var row = new double[columns];
             for (var i = 0; i < rows; i++)
-                for (var j = 0; j < columns; j++)
-                    row[j] += basis[step][i] * left[i * columns + j];
+            for (var j = 0; j < columns; j++)
+                row[j] += basis[step][i] * left[i * columns + j];
             for (var i = 0; i < rows; i++)
-                for (var j = 0; j < columns; j++)
-                    left[i * columns + j] -= basis[step][i] * row[j];
+            for (var j = 0; j < columns; j++)
+                left[i * columns + j] -= basis[step][i] * row[j];
             for (var j = 0; j < columns; j++)
                 t[step * columns + j] = (float)row[j];
         }
         return (q, t);
 
-        double[] Column(double[] matrix, int column) => [.. Enumerable.Range(0, rows).Select(i => matrix[i * columns + column])];
+        double[] Column(double[] matrix, int column) =>
+            [.. Enumerable.Range(0, rows).Select(i => matrix[i * columns + column])];
     }
 
     private static int Longest(double[] matrix, int rows, int columns)
     {
         var squares = new double[columns];
         for (var i = 0; i < rows; i++)
-            for (var j = 0; j < columns; j++)
-                squares[j] += matrix[i * columns + j] * matrix[i * columns + j];
+        for (var j = 0; j < columns; j++)
+            squares[j] += matrix[i * columns + j] * matrix[i * columns + j];
         return Array.IndexOf(squares, squares.Max());
     }
 

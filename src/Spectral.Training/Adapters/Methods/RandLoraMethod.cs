@@ -1,6 +1,10 @@
 using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>RandLoRA: as many random bases as fill the smaller dimension, each with its own diagonals.</summary>
 internal sealed class RandLoraMethod : AdapterMethod
@@ -9,43 +13,63 @@ internal sealed class RandLoraMethod : AdapterMethod
     private const string VerySparse = "very-sparse";
 
     public override string Name => "randlora";
-    public override string Formula => "W + s·Σ_j B_j diag(lambda_j)·A·diag(gamma_j), A and B_j random, frozen and shared; full rank";
+    public override string Formula =>
+        "W + s·Σ_j B_j diag(lambda_j)·A·diag(gamma_j), A and B_j random, frozen and shared; full rank";
     public override string Source => "Albert et al., 2025, arXiv 2502.00987";
-    public override string Use => "A full-rank change from few numbers. The weight is made anew each step, and its gradient costs what full fine-tuning’s does.";
+    public override string Use =>
+        "A full-rank change from few numbers. The weight is made anew each step, and its gradient costs what full fine-tuning’s does.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Rank(32), PeftField.Alpha("randlora_alpha", 640), PeftField.Dropout("randlora_dropout"),
-        PeftField.Bias("randlora_only"), PeftField.Written("save_projection", true),
+        PeftField.Rank(32),
+        PeftField.Alpha("randlora_alpha", 640),
+        PeftField.Dropout("randlora_dropout"),
+        PeftField.Bias("randlora_only"),
+        PeftField.Written("save_projection", true),
     ];
     public override IReadOnlyList<AdapterSetting> Settings =>
-    [
-        ProjectionSeed.Setting(0, "projection_prng_key"),
-        AdapterSetting.Switch(Sparse, false, "A and B of -1, 0 and 1, two thirds zeros.") with { PeftKey = "sparse" },
-        AdapterSetting.Switch(
-            VerySparse, false, "Still more zeros, all but one in the root of the smaller size.") with
-        {
-            PeftKey = "very_sparse",
-        },
-    ];
+        [
+            ProjectionSeed.Setting(0, "projection_prng_key"),
+            AdapterSetting.Switch(Sparse, false, "A and B of -1, 0 and 1, two thirds zeros.") with
+            {
+                PeftKey = "sparse",
+            },
+            AdapterSetting.Switch(
+                VerySparse,
+                false,
+                "Still more zeros, all but one in the root of the smaller size."
+            ) with
+            {
+                PeftKey = "very_sparse",
+            },
+        ];
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.Rank;
-        int small = Math.Min(layer.Out, layer.In), large = Math.Max(layer.Out, layer.In), count = Bases(small, rank);
-        int tallest = layer.AllModules.Max(module => module.Out), widest = layer.AllModules.Max(module => module.In);
-        int smallest = Math.Min(tallest, widest), largest = Math.Max(tallest, widest);
+        int small = Math.Min(layer.Out, layer.In),
+            large = Math.Max(layer.Out, layer.In),
+            count = Bases(small, rank);
+        int tallest = layer.AllModules.Max(module => module.Out),
+            widest = layer.AllModules.Max(module => module.In);
+        int smallest = Math.Min(tallest, widest),
+            largest = Math.Max(tallest, widest);
         var most = Bases(smallest, rank);
-        var a = layer.Shared(
-            "randlora_A", (rank, 1, smallest), false, Start.Computed(() => Draw(layer, smallest, largest).A))
-            .Reshape((rank, smallest)).Block(0, 0, rank, small);
-        var b = layer.Shared(
-            "randlora_B", (largest, most, rank), false, Start.Computed(() => Draw(layer, smallest, largest).B))
-            .Reshape((largest, most * rank)).Block(0, 0, large, count * rank);
+        var a = layer
+            .Shared("randlora_A", (rank, 1, smallest), false, Start.Computed(() => Draw(layer, smallest, largest).A))
+            .Reshape((rank, smallest))
+            .Block(0, 0, rank, small);
+        var b = layer
+            .Shared("randlora_B", (largest, most, rank), false, Start.Computed(() => Draw(layer, smallest, largest).B))
+            .Reshape((largest, most * rank))
+            .Block(0, 0, large, count * rank);
         var lambda = layer.Trained("randlora_lambda", (rank, count));
         var gamma = layer.Trained("randlora_gamma", (count, small), Start.Of(1.0 / Math.Max(count, small)));
         // Rows run over (row of A, basis) and columns of B over (basis, row of A): the published code pairs them so, and so do its files.
-        var wide = a.Repeat(count).Permute(1, 0, 2).Reshape((rank * count, small))
-            .Multiply(gamma.Tile(rank, 1), Broadcast.PerElement).ScaleRows(lambda.Reshape(rank * count));
+        var wide = a.Repeat(count)
+            .Permute(1, 0, 2)
+            .Reshape((rank * count, small))
+            .Multiply(gamma.Tile(rank, 1), Broadcast.PerElement)
+            .ScaleRows(lambda.Reshape(rank * count));
         var change = layer.In <= layer.Out ? b.MatMul(wide) : wide.MatMul(b, transposeA: true, transposeB: true);
         return new AdapterForm { Weight = layer.Weight.Add(change, 1, layer.Options.Scale) };
     }

@@ -1,4 +1,9 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>RoAD: pairs of outputs turned and scaled, the bias with them; a pair is an output and the one half a group further.</summary>
 internal sealed class RoadMethod : AdapterMethod
@@ -7,21 +12,36 @@ internal sealed class RoadMethod : AdapterMethod
     private const string GroupSize = "group-size";
 
     public override string Name => "road";
-    public override string Formula => "R·W, R·b: outputs p and q of a pair become c_p·y_p − s_p·y_q and c_q·y_q + s_q·y_p, c = alpha·cos(theta), s = alpha·sin(theta)";
+    public override string Formula =>
+        "R·W, R·b: outputs p and q of a pair become c_p·y_p − s_p·y_q and c_q·y_q + s_q·y_p, c = alpha·cos(theta), s = alpha·sin(theta)";
     public override string Source => "Liao and Monz, 2024, arXiv 2409.00119";
     public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Start("init_weights")];
-    public override string Use => "out numbers a layer, or two or four times as many with road_2 and road_4. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+    public override string Use =>
+        "out numbers a layer, or two or four times as many with road_2 and road_4. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
-    [
-        AdapterSetting.Choice(Variant, "One angle and length per pair, per output, or per output and direction.", "road_1", "road_2", "road_4") with { PeftKey = "variant" },
-        AdapterSetting.Whole(
-            GroupSize, 64, 2, 65536,
-            "Outputs in a group; the largest even number up to this that divides all layers' outputs.") with
-        {
-            PeftKey = "group_size",
-        },
-    ];
+        [
+            AdapterSetting.Choice(
+                Variant,
+                "One angle and length per pair, per output, or per output and direction.",
+                "road_1",
+                "road_2",
+                "road_4"
+            ) with
+            {
+                PeftKey = "variant",
+            },
+            AdapterSetting.Whole(
+                GroupSize,
+                64,
+                2,
+                65536,
+                "Outputs in a group; the largest even number up to this that divides all layers' outputs."
+            ) with
+            {
+                PeftKey = "group_size",
+            },
+        ];
 
     /// <inheritdoc/>
     public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) =>
@@ -33,32 +53,47 @@ internal sealed class RoadMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         if (layer.Out % 2 != 0)
-            throw new InputException($"{layer.Module.Name} has {layer.Out} outputs: road turns pairs of them, expected an even number");
+            throw new InputException(
+                $"{layer.Module.Name} has {layer.Out} outputs: road turns pairs of them, expected an even number"
+            );
         var size = 2 * Divisors.Common((int)layer.Setting(GroupSize) / 2, layer.Out / 2);
         var (groups, variant) = (layer.Out / size, layer.Choice(Variant));
-        var width = variant switch { "road_1" => size / 2, "road_2" => size, _ => 2 * size };
+        var width = variant switch
+        {
+            "road_1" => size / 2,
+            "road_2" => size,
+            _ => 2 * size,
+        };
         var theta = layer.Trained("road_theta", groups * width).Reshape((groups, width));
         var alpha = layer.Trained("road_alpha", groups * width, Start.Ones).Reshape((groups, width));
-        var along = PerOutput(alpha, 0).Multiply(PerOutput(theta, 0).Cos(), Kernels.Broadcast.PerElement);
-        var across = PerOutput(alpha, 1).Multiply(PerOutput(theta, 1).Sin(), Kernels.Broadcast.PerElement);
+        var along = PerOutput(alpha, 0).Multiply(PerOutput(theta, 0).Cos(), Kernels.Ops.Broadcast.PerElement);
+        var across = PerOutput(alpha, 1).Multiply(PerOutput(theta, 1).Sin(), Kernels.Ops.Broadcast.PerElement);
         return new AdapterForm
         {
             Weight = layer.Weight.ScaleRows(along).Add(Partners(layer.Weight, layer.In).ScaleRows(across)),
-            Bias = layer.Bias is { } bias ? bias.Multiply(along, Kernels.Broadcast.PerElement).Add(Partners(bias, 1).Multiply(across, Kernels.Broadcast.PerElement)) : null,
+            Bias = layer.Bias is { } bias
+                ? bias.Multiply(along, Kernels.Ops.Broadcast.PerElement)
+                    .Add(Partners(bias, 1).Multiply(across, Kernels.Ops.Broadcast.PerElement))
+                : null,
         };
 
-        Expression PerOutput(Expression values, int direction) => (variant switch
-        {
-            "road_1" => ExpressionOperations.ConcatColumns(values, values),
-            "road_2" => values,
-            _ => values.Block(0, direction * size, groups, size),
-        }).Reshape(layer.Out);
+        Expression PerOutput(Expression values, int direction) =>
+            (
+                variant switch
+                {
+                    "road_1" => ExpressionOperations.ConcatColumns(values, values),
+                    "road_2" => values,
+                    _ => values.Block(0, direction * size, groups, size),
+                }
+            ).Reshape(layer.Out);
 
         // In each group the second half's rows, negated, in place of the first's, and the first's in place of the second's.
         Expression Partners(Expression rows, int columns)
         {
             var (halves, half) = (rows.Reshape((groups, size * columns)), size / 2 * columns);
-            return ExpressionOperations.ConcatColumns(halves.Block(0, half, groups, half).Scale(-1), halves.Block(0, 0, groups, half)).Reshape(rows.Shape);
+            return ExpressionOperations
+                .ConcatColumns(halves.Block(0, half, groups, half).Scale(-1), halves.Block(0, 0, groups, half))
+                .Reshape(rows.Shape);
         }
     }
 }

@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>Spectral adapter, additive: changes of the leading singular vectors, from zero.</summary>
 internal sealed class SpectralAdapterMethod : AdapterMethod
@@ -10,23 +13,35 @@ internal sealed class SpectralAdapterMethod : AdapterMethod
     public override string Name => "spectral-adapter";
     public override string Formula => "W + s·((U + E_U) diag(sigma) (V + E_V)ᵀ - U diag(sigma) Vᵀ)";
     public override string Source => "Zhang and Pilanci, 2024, arXiv 2405.13952";
-    public override string Use => "Turns the top singular vectors while their values stay: the other half of what speclora does.";
+    public override string Use =>
+        "Turns the top singular vectors while their values stay: the other half of what speclora does.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var (rank, scale) = (layer.SpectralRank, layer.Options.Scale);
-        Factor u = layer.Frozen(U, (layer.Out, rank)), sigma = layer.Frozen(Sigma, rank), v = layer.Frozen(V, (rank, layer.In));
-        Factor left = layer.Trained("spectral_E_U", (layer.Out, rank)), right = layer.Trained("spectral_E_V", (rank, layer.In));
+        Factor u = layer.Frozen(U, (layer.Out, rank)),
+            sigma = layer.Frozen(Sigma, rank),
+            v = layer.Frozen(V, (rank, layer.In));
+        Factor left = layer.Trained("spectral_E_U", (layer.Out, rank)),
+            right = layer.Trained("spectral_E_V", (rank, layer.In));
         // (U + E) S (V + F)ᵀ - U S Vᵀ = U S Fᵀ + E S (V + F)ᵀ
-        return new AdapterForm { Terms = [new(u, right, scale) { Middle = sigma }, new(left, v.Add(right), scale) { Middle = sigma }] };
+        return new AdapterForm
+        {
+            Terms = [new(u, right, scale) { Middle = sigma }, new(left, v.Add(right), scale) { Middle = sigma }],
+        };
     }
 
     public override bool UsesSvd(AdapterOptions options) => true;
 
-    public override void Initialize(IReadOnlyList<AdapterStart> starts) => SingularTriplets.Compute(starts, start => start.Options.Rank, (start, svd) =>
-    {
-        start[U].CopyFrom(svd.U);
-        start[Sigma].CopyFrom(svd.S);
-        start[V].CopyFrom(svd.Vt);
-    });
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
+        SingularTriplets.Compute(
+            starts,
+            start => start.Options.Rank,
+            (start, svd) =>
+            {
+                start[U].CopyFrom(svd.U);
+                start[Sigma].CopyFrom(svd.S);
+                start[V].CopyFrom(svd.Vt);
+            }
+        );
 }

@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>SSB: both sides of the weight are scaled; a bias is not.</summary>
 internal sealed class SsbMethod : AdapterMethod
@@ -8,9 +10,10 @@ internal sealed class SsbMethod : AdapterMethod
     public override string Source => "Si et al., 2024, arXiv 2407.05417";
     public override string Use => "Scales both sides of each weight.";
 
-    public override AdapterForm Form(AdapterBuilder layer) => new()
-    {
-        InputScale = layer.Trained("ssb_input", layer.In, Start.Ones),
-        OutputScale = layer.Trained("ssb_output", layer.Out, Start.Ones),
-    };
+    public override AdapterForm Form(AdapterBuilder layer) =>
+        new()
+        {
+            InputScale = layer.Trained("ssb_input", layer.In, Start.Ones),
+            OutputScale = layer.Trained("ssb_output", layer.Out, Start.Ones),
+        };
 }

@@ -1,6 +1,7 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Expressions;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>SSF on the outputs of linear layers.</summary>
 internal sealed class SsfMethod : AdapterMethod
@@ -12,7 +13,12 @@ internal sealed class SsfMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        Factor scale = layer.Trained("ssf_scale", layer.Out, Start.Ones), shift = layer.Trained("ssf_shift", layer.Out);
-        return new AdapterForm { OutputScale = scale, Bias = layer.Bias is { } bias ? bias.Multiply(scale, Broadcast.PerElement).Add(shift) : shift };
+        Factor scale = layer.Trained("ssf_scale", layer.Out, Start.Ones),
+            shift = layer.Trained("ssf_shift", layer.Out);
+        return new AdapterForm
+        {
+            OutputScale = scale,
+            Bias = layer.Bias is { } bias ? bias.Multiply(scale, Broadcast.PerElement).Add(shift) : shift,
+        };
     }
 }

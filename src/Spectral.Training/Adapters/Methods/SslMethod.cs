@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>SSL: one side of the weight is scaled.</summary>
 internal sealed class SslMethod : AdapterMethod
@@ -8,5 +10,6 @@ internal sealed class SslMethod : AdapterMethod
     public override string Source => "Si et al., 2024, arXiv 2407.05417";
     public override string Use => "Scales the inputs of each layer: in numbers the least of all beside svfit.";
 
-    public override AdapterForm Form(AdapterBuilder layer) => new() { InputScale = layer.Trained("ssl_input", layer.In, Start.Ones) };
+    public override AdapterForm Form(AdapterBuilder layer) =>
+        new() { InputScale = layer.Trained("ssl_input", layer.In, Start.Ones) };
 }

@@ -1,4 +1,7 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>SVDiff: a shift of every singular value, none below zero. A full-rank core would cost two base products per token more, hence the dense weight.</summary>
 internal sealed class SvdiffMethod : AdapterMethod
@@ -10,21 +13,28 @@ internal sealed class SvdiffMethod : AdapterMethod
     public override string Name => "svdiff";
     public override string Formula => "U diag(max(sigma + delta, 0)) Vᵀ over the whole spectrum of W";
     public override string Source => "Han et al., 2023, arXiv 2303.11305";
-    public override string Use => "Rescales every singular value. All of U and V is stored, and the weight is made anew each step: for small models and studies.";
+    public override string Use =>
+        "Rescales every singular value. All of U and V is stored, and the weight is made anew each step: for small models and studies.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = Math.Min(layer.Out, layer.In);
-        Factor u = layer.Frozen(U, (layer.Out, rank)), sigma = layer.Frozen(Sigma, rank), v = layer.Frozen(V, (rank, layer.In));
+        Factor u = layer.Frozen(U, (layer.Out, rank)),
+            sigma = layer.Frozen(Sigma, rank),
+            v = layer.Frozen(V, (rank, layer.In));
         var change = sigma.Add(layer.Trained("svdiff_delta", rank)).Max(0).Subtract(sigma);
         return new AdapterForm { Weight = layer.Weight.Add(u.ScaleColumns(change).MatMul(v)) };
     }
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts) =>
-        SingularTriplets.ComputeLast(starts, start => start.Factors[Sigma].Master.Dim(0), (start, svd, _) =>
-        {
-            start[U].CopyFrom(svd.U);
-            start[Sigma].CopyFrom(svd.S);
-            start[V].CopyFrom(svd.Vt);
-        });
+        SingularTriplets.ComputeLast(
+            starts,
+            start => start.Factors[Sigma].Master.Dim(0),
+            (start, svd, _) =>
+            {
+                start[U].CopyFrom(svd.U);
+                start[Sigma].CopyFrom(svd.S);
+                start[V].CopyFrom(svd.Vt);
+            }
+        );
 }

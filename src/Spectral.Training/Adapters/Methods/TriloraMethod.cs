@@ -1,4 +1,6 @@
-namespace Spectral.Training;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>TriLoRA: both factors start Kaiming-uniform, the diagonal between them at zero; no scale.</summary>
 internal sealed class TriloraMethod : AdapterMethod
@@ -12,6 +14,15 @@ internal sealed class TriloraMethod : AdapterMethod
     {
         var rank = layer.Rank;
         var left = layer.Trained(LoraMethod.B, (layer.Out, rank), Start.KaimingUniform);
-        return new AdapterForm { Terms = [new(left, layer.Trained(LoraMethod.A, (rank, layer.In), Start.KaimingUniform)) { Middle = layer.Trained("lora_E", rank) }] };
+        return new AdapterForm
+        {
+            Terms =
+            [
+                new(left, layer.Trained(LoraMethod.A, (rank, layer.In), Start.KaimingUniform))
+                {
+                    Middle = layer.Trained("lora_E", rank),
+                },
+            ],
+        };
     }
 }

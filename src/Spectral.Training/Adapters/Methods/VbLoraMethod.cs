@@ -1,6 +1,10 @@
-using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
+using Spectral.Training.IO;
 
-namespace Spectral.Training;
+namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>VB-LoRA: pieces of LoRA's factors are mixed from a bank of vectors that the whole model shares.</summary>
 internal sealed class VbLoraMethod : AdapterMethod
@@ -18,23 +22,43 @@ internal sealed class VbLoraMethod : AdapterMethod
 
     public override string Name => "vb-lora";
     public override string PeftType => "VBLORA";
-    public override string Formula => "W + B·A, their pieces mixed by softmax from the k vectors of a shared bank with the largest logits";
+    public override string Formula =>
+        "W + B·A, their pieces mixed by softmax from the k vectors of a shared bank with the largest logits";
     public override string Source => "Li et al., 2024, arXiv 2405.15179";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
-        PeftField.Rank(4), PeftField.Dropout("vblora_dropout"), PeftField.Bias("vblora_only"), PeftField.FanInFanOut,
+        PeftField.Rank(4),
+        PeftField.Dropout("vblora_dropout"),
+        PeftField.Bias("vblora_only"),
+        PeftField.FanInFanOut,
         PeftField.Written("save_only_topk_weights", false),
         .. PeftField.Ignored("init_vector_bank_bound", "init_logits_std"),
     ];
-    public override string Use => "Small files: a bank, and two of its numbers for each piece. Logits train too, n for each piece. The weight starts a little changed.";
+    public override string Use =>
+        "Small files: a bank, and two of its numbers for each piece. Logits train too, n for each piece. The weight starts a little changed.";
     public override bool StartsAtBase => false;
 
     public override IReadOnlyList<AdapterSetting> Settings =>
-    [
-        AdapterSetting.Whole(Count, 256, 1, 1 << 16, "Vectors in the bank.") with { PeftKey = "num_vectors" },
-        AdapterSetting.Whole(Length, 256, 1, 1 << 16, "Length of a vector; the largest up to this that divides all layers' inputs and outputs.") with { PeftKey = "vector_length" },
-        AdapterSetting.Whole(TopK, 2, 1, TopKMixture.MostChosen, "Vectors mixed into a piece.") with { PeftKey = "topk" },
-    ];
+        [
+            AdapterSetting.Whole(Count, 256, 1, 1 << 16, "Vectors in the bank.") with
+            {
+                PeftKey = "num_vectors",
+            },
+            AdapterSetting.Whole(
+                Length,
+                256,
+                1,
+                1 << 16,
+                "Length of a vector; the largest up to this that divides all layers' inputs and outputs."
+            ) with
+            {
+                PeftKey = "vector_length",
+            },
+            AdapterSetting.Whole(TopK, 2, 1, TopKMixture.MostChosen, "Vectors mixed into a piece.") with
+            {
+                PeftKey = "topk",
+            },
+        ];
 
     /// <inheritdoc/>
     public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all) =>
@@ -63,12 +87,19 @@ internal sealed class VbLoraMethod : AdapterMethod
                 continue;
             }
             if (!byName.TryGetValue(name + Weights, out var weights) || !AreOneLess(weights.Shape, tensor.Shape))
-                throw new InputException($"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is "
-                    + $"{InputText.Shape([.. tensor.Shape])}, expected beside it {InputText.Quote(name + Weights)} "
-                    + "with one column less");
+                throw new InputException(
+                    $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is "
+                        + $"{InputText.Shape([.. tensor.Shape])}, expected beside it {InputText.Quote(name + Weights)} "
+                        + "with one column less"
+                );
             long[] shape = [.. tensor.Shape.SkipLast(1), count];
             yield return new AdapterTensor(
-                tensor.Path, name, StoredType.F32, shape, () => Logits(tensor, weights, count));
+                tensor.Path,
+                name,
+                StoredType.F32,
+                shape,
+                () => Logits(tensor, weights, count)
+            );
         }
     }
 
@@ -83,14 +114,20 @@ internal sealed class VbLoraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        int rank = layer.Rank, n = (int)layer.Setting(Count), k = Math.Min(n, (int)layer.Setting(TopK));
+        int rank = layer.Rank,
+            n = (int)layer.Setting(Count),
+            k = Math.Min(n, (int)layer.Setting(TopK));
         var length = Common((int)layer.Setting(Length), layer.AllModules);
         var (across, down) = (layer.In / length, layer.Out / length);
         var bank = layer.Shared(Bank, (n, length), true, Start.Uniform(0.02));
         var a = layer.Trained("vblora_logits_A", (rank, across, n), Start.Normal(0.1));
         var b = layer.Trained("vblora_logits_B", (down, rank, n), Start.Normal(0.1));
         var right = a.Reshape((rank * across, n)).TopKMixture(bank, k).Reshape((rank, layer.In));
-        var left = b.Reshape((down * rank, n)).TopKMixture(bank, k).Reshape((down, rank, length)).Transpose().Reshape((layer.Out, rank));
+        var left = b.Reshape((down * rank, n))
+            .TopKMixture(bank, k)
+            .Reshape((down, rank, length))
+            .Transpose()
+            .Reshape((layer.Out, rank));
         return new AdapterForm { Terms = [new(left, right)] };
     }
 
@@ -108,7 +145,8 @@ internal sealed class VbLoraMethod : AdapterMethod
                 if (vector < 0 || vector >= count)
                     throw new InputException(
                         $"{indices.Path}: tensor {InputText.Quote(indices.Name)} names vector {vector}, expected "
-                            + $"0 to {count - 1}");
+                            + $"0 to {count - 1}"
+                    );
                 var weight = i == k - 1 ? rest : values[row * (k - 1) + i];
                 rest -= weight;
                 logits[row * count + vector] = (float)Math.Max(Math.Log(Math.Max(weight, 0)), NotChosen);

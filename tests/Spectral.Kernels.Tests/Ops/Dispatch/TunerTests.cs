@@ -1,7 +1,9 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Spectral.Kernels.Ops;
+using Spectral.Kernels.Tests.Support;
 
-namespace Spectral.Kernels.Tests;
+namespace Spectral.Kernels.Tests.Ops.Dispatch;
 
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
@@ -20,7 +22,8 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
     }
 
     [SetUp]
-    public void MakeFolder() => (_folder, _warnings) = (Path.Combine(Directory.CreateTempSubdirectory("spectral-tune").FullName, "cache"), []);
+    public void MakeFolder() =>
+        (_folder, _warnings) = (Path.Combine(Directory.CreateTempSubdirectory("spectral-tune").FullName, "cache"), []);
 
     [TearDown]
     public void Clean()
@@ -37,12 +40,23 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
         Device first = Open();
         float[] tuned = RunLayer(first, 5, DType.BF16);
         string file = first.Tuner.File!;
-        string[] keys = ["low_rank_linear forward bf16 8x9x16 rank 3", "low_rank_linear input_gradient bf16 8x16x9 rank 3"];
+        string[] keys =
+        [
+            "low_rank_linear forward bf16 8x9x16 rank 3",
+            "low_rank_linear input_gradient bf16 8x16x9 rank 3",
+        ];
         Assert.That(first.Tuner.Choices.Keys, Is.EquivalentTo(keys));
         Assert.That(Directory.GetFiles(_folder), Is.EqualTo(new[] { file }), "nothing temporary is left");
         JsonElement stored = JsonDocument.Parse(File.ReadAllText(file)).RootElement;
-        Assert.That(stored.GetProperty("made_for").GetString(), Does.StartWith(first.Name).And.Contain("driver").And.Contain("BLAS"));
-        foreach (string key in keys) Assert.That(stored.GetProperty("choices").GetProperty(key).GetString(), Is.AnyOf(Enum.GetValues<LowRankVariant>().Select(LowRankLinear.NameOf).ToArray()));
+        Assert.That(
+            stored.GetProperty("made_for").GetString(),
+            Does.StartWith(first.Name).And.Contain("driver").And.Contain("BLAS")
+        );
+        foreach (string key in keys)
+            Assert.That(
+                stored.GetProperty("choices").GetProperty(key).GetString(),
+                Is.AnyOf(Enum.GetValues<LowRankVariant>().Select(LowRankLinear.NameOf).ToArray())
+            );
 
         // What the file says is taken without timing: here the one variant that never is the default.
         Rewrite(file, "composed-a");
@@ -53,7 +67,13 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(_warnings, Is.Empty);
     }
 
-    [TestCase("{"), TestCase("[]"), TestCase("{\"format\":2}"), TestCase("{\"format\":1,\"made_for\":\"another machine\",\"choices\":{}}"), TestCase("{\"format\":1,\"made_for\":null,\"choices\":{\"a\":1}}")]
+    [
+        TestCase("{"),
+        TestCase("[]"),
+        TestCase("{\"format\":2}"),
+        TestCase("{\"format\":1,\"made_for\":\"another machine\",\"choices\":{}}"),
+        TestCase("{\"format\":1,\"made_for\":null,\"choices\":{\"a\":1}}")
+    ]
     public void ADamagedFileIsReportedAndReplaced(string content)
     {
         Device device = Open();
@@ -62,7 +82,14 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
         RunLayer(device, 4, DType.F32);
         Assert.That(_warnings, Has.Count.EqualTo(1));
         Assert.That(_warnings[0], Does.StartWith(device.Tuner.File!).And.Contain("will be replaced"));
-        Assert.That(JsonDocument.Parse(File.ReadAllText(device.Tuner.File!)).RootElement.GetProperty("choices").EnumerateObject().Count(), Is.EqualTo(2));
+        Assert.That(
+            JsonDocument
+                .Parse(File.ReadAllText(device.Tuner.File!))
+                .RootElement.GetProperty("choices")
+                .EnumerateObject()
+                .Count(),
+            Is.EqualTo(2)
+        );
     }
 
     [Test]
@@ -71,7 +98,7 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
         Device device = Open();
         RunLayer(device, 4, DType.F32);
         string file = device.Tuner.File!;
-        foreach (string name in new[] { "of-tomorrow", "portable" })   // portable does not apply to F32
+        foreach (string name in new[] { "of-tomorrow", "portable" }) // portable does not apply to F32
         {
             Rewrite(file, name);
             Device again = Open();
@@ -120,7 +147,8 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
     public void TimingLeavesResultsAloneThatAreAddedTo()
     {
         Device device = Open();
-        float[] first = RunLayer(device, 6, DType.F32), again = RunLayer(device, 6, DType.F32);
+        float[] first = RunLayer(device, 6, DType.F32),
+            again = RunLayer(device, 6, DType.F32);
         Assert.That(first, Is.EqualTo(again), "the run that timed and the one after it");
     }
 
@@ -128,24 +156,45 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
     public void CandidatesAreTimedOnNormalValues([Values(DType.F32, DType.BF16)] DType type)
     {
         Device device = Open();
-        using Tensor x = Tensor.Zeros(device, (200, 16), type), weight = Tensor.Zeros(device, (9, 16), type), factor = Tensor.Zeros(device, (9, 30), type);
-        using var trial = new LowRankTrial(new LowRankCase(device, type, LowRankDirection.Forward, Rows: 200, Columns: 9, Depth: 16, Rank: 30), x, weight, factor);
+        using Tensor x = Tensor.Zeros(device, (200, 16), type),
+            weight = Tensor.Zeros(device, (9, 16), type),
+            factor = Tensor.Zeros(device, (9, 30), type);
+        using var trial = new LowRankTrial(
+            new LowRankCase(device, type, LowRankDirection.Forward, Rows: 200, Columns: 9, Depth: 16, Rank: 30),
+            x,
+            weight,
+            factor
+        );
         float[] source = trial.Source.ToArray();
         Assert.That(source.Average(), Is.EqualTo(0).Within(0.1));
-        Assert.That(source.Average(value => (double)value * value), Is.EqualTo(1).Within(0.1), "6000 draws: the variance is within 0.02 of 1");
+        Assert.That(
+            source.Average(value => (double)value * value),
+            Is.EqualTo(1).Within(0.1),
+            "6000 draws: the variance is within 0.02 of 1"
+        );
     }
 
     private static IEnumerable<string> Products(Device device) =>
-        device.Variants.All.Where(use => use.What.StartsWith("low_rank_linear", StringComparison.Ordinal)).Select(use => use.Variant);
+        device
+            .Variants.All.Where(use => use.What.StartsWith("low_rank_linear", StringComparison.Ordinal))
+            .Select(use => use.Variant);
 
-    private static void Rewrite(string file, string choice) => File.WriteAllText(file, Regex.Replace(File.ReadAllText(file), "(rank 3\": )\"[^\"]*\"", $"$1\"{choice}\""));
+    private static void Rewrite(string file, string choice) =>
+        File.WriteAllText(file, Regex.Replace(File.ReadAllText(file), "(rank 3\": )\"[^\"]*\"", $"$1\"{choice}\""));
 
     /// <summary>Forward and, into a dx of ones, backward of a layer 16 → 9; y and dx.</summary>
     private static float[] RunLayer(Device device, int rows, DType type)
     {
-        Tensor Filled(int m, int n) => Tensor.From(device, Enumerable.Range(0, m * n).Select(i => (float)Math.Sin(i + m)).ToArray(), (m, n), type);
-        using Tensor x = Filled(rows, 16), weight = Filled(9, 16), left = Filled(9, 3), right = Filled(3, 16), dy = Filled(rows, 9);
-        using Tensor y = Tensor.Empty(device, (rows, 9), type), z = Tensor.Empty(device, (rows, 3), type), dx = Tensor.From(device, Enumerable.Repeat(1f, rows * 16).ToArray(), (rows, 16), type);
+        Tensor Filled(int m, int n) =>
+            Tensor.From(device, Enumerable.Range(0, m * n).Select(i => (float)Math.Sin(i + m)).ToArray(), (m, n), type);
+        using Tensor x = Filled(rows, 16),
+            weight = Filled(9, 16),
+            left = Filled(9, 3),
+            right = Filled(3, 16),
+            dy = Filled(rows, 9);
+        using Tensor y = Tensor.Empty(device, (rows, 9), type),
+            z = Tensor.Empty(device, (rows, 3), type),
+            dx = Tensor.From(device, Enumerable.Repeat(1f, rows * 16).ToArray(), (rows, 16), type);
         var factors = new LowRankFactors(left, null, right, 0.5f);
         LowRankLinear.Forward(x, weight, null, factors, y, z);
         LowRankLinear.Backward(x, weight, factors, z, dy, dx, default, accumulateDx: true);

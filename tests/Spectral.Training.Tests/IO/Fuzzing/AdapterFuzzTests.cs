@@ -1,13 +1,24 @@
 using System.Text.Json.Nodes;
 using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.IO.Fuzzing;
 
 /// <summary>The folders of every adapter method, and PEFT's own, damaged in thousands of ways; what is accepted is attached to a model.</summary>
 public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
 {
     private static readonly ModelConfig Config = TinyModels.Everything with { Layers = 1 };
-    private static readonly AdapterOptions Options = new() { Rank = 2, Alpha = 3, TopK = 2, Seed = 5, TargetModules = ["q_proj", "down_proj"] };
+    private static readonly AdapterOptions Options = new()
+    {
+        Rank = 2,
+        Alpha = 3,
+        TopK = 2,
+        Seed = 5,
+        TargetModules = ["q_proj", "down_proj"],
+    };
 
     [Test]
     public void EveryMethod()
@@ -17,7 +28,7 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
         foreach (AdapterMethod method in AdapterMethods.All)
         {
             using TemporaryFolder folder = TemporaryFolder.InMemory();
-            using (Adapter adapter = Adapters.Attach(model, method, Options))
+            using (Adapter adapter = TestAdapters.Attach(model, method, Options))
                 adapter.Save(folder.Path);
             Fuzz(method.Name, model, folder, rounds);
         }
@@ -27,7 +38,20 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
     public void PeftLayout()
     {
         using TemporaryFolder folder = TemporaryFolder.InMemory();
-        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama with { Layers = 1, HiddenSize = 8, IntermediateSize = 12, Heads = 2, KeyValueHeads = 1 }, Device, Folder));
+        CausalLanguageModel model = Keep(
+            TinyModels.Frozen(
+                TinyModels.Llama with
+                {
+                    Layers = 1,
+                    HiddenSize = 8,
+                    IntermediateSize = 12,
+                    Heads = 2,
+                    KeyValueHeads = 1,
+                },
+                Device,
+                Folder
+            )
+        );
         JsonObject json = AdapterFiles.PeftConfig();
         json["rank_pattern"] = new JsonObject { ["q_proj"] = 2 };
         json["alpha_pattern"] = new JsonObject { ["^model\\.layers\\.0\\..*q_proj"] = 5 };
@@ -42,22 +66,34 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
     {
         long before = Device.Memory.InUse;
         bool alone = AdapterReads(folder.Path);
-        foreach ((string file, Func<byte[], Random, byte[]> damage) in ((string, Func<byte[], Random, byte[]>)[])[("adapter_config.json", Damage.Json), ("adapter_model.safetensors", Damage.Safetensors)])
-            new FuzzRun(folder.File(file), damage, () =>
+        foreach (
+            (string file, Func<byte[], Random, byte[]> damage) in ((string, Func<byte[], Random, byte[]>)[])
+                [("adapter_config.json", Damage.Json), ("adapter_model.safetensors", Damage.Safetensors)]
+        )
+            new FuzzRun(
+                folder.File(file),
+                damage,
+                () =>
+                {
+                    Device.Memory.ResetPeak();
+                    if (alone)
+                        AdapterReads(folder.Path);
+                    try
+                    {
+                        Adapter.Load(model, folder.Path).Dispose();
+                    }
+                    finally
+                    {
+                        if (Device.Memory.InUse != before)
+                            throw new InvalidOperationException(
+                                $"{Device.Memory.InUse - before} bytes of device memory are left behind"
+                            );
+                    }
+                }
+            )
             {
-                Device.Memory.ResetPeak();
-                if (alone)
-                    AdapterReads(folder.Path);
-                try
-                {
-                    Adapter.Load(model, folder.Path).Dispose();
-                }
-                finally
-                {
-                    if (Device.Memory.InUse != before)
-                        throw new InvalidOperationException($"{Device.Memory.InUse - before} bytes of device memory are left behind");
-                }
-            }) { DeviceBytes = () => Device.Memory.Peak - before }.Run($"{name}-{file}", rounds);
+                DeviceBytes = () => Device.Memory.Peak - before,
+            }.Run($"{name}-{file}", rounds);
     }
 
     // Without the model, where the tensors say how large its layers are.

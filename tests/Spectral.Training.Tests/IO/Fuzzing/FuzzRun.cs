@@ -1,6 +1,7 @@
 using System.Diagnostics;
+using Spectral.Training.IO;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.IO.Fuzzing;
 
 /// <summary>
 /// Reads one file again and again, each time damaged in another way. Whatever comes of it, nothing but an <see cref="InputException"/> may come out,
@@ -12,7 +13,8 @@ namespace Spectral.Training.Tests;
 internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, Action use)
 {
     /// <summary>Set to 1, has a hundred times as many rounds. A seed of its own makes them other ones.</summary>
-    public const string FullVariable = "SPECTRAL_FULL", SeedVariable = "SPECTRAL_FUZZ_SEED";
+    public const string FullVariable = "SPECTRAL_FULL",
+        SeedVariable = "SPECTRAL_FUZZ_SEED";
 
     /// <summary>
     /// What reading may allocate in all, dead objects included, beyond <see cref="BytesPerByte"/> for each byte of the file: a compiled expression
@@ -28,7 +30,8 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly byte[] valid = File.ReadAllBytes(path);
-    private long started, round;
+    private long started,
+        round;
     private Exception? failure;
 
     /// <summary>Whether there is time for a hundred times as many rounds.</summary>
@@ -40,24 +43,35 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
     /// <summary>Runs so many rounds, more if all are asked for; fails with the seed of the round, and keeps its file.</summary>
     public void Run(string name, int rounds)
     {
-        int seed = int.TryParse(Environment.GetEnvironmentVariable(SeedVariable), out int given) ? given : name.Aggregate(17, (hash, letter) => unchecked((31 * hash) + letter) & 0x3FFFFFFF);
+        int seed = int.TryParse(Environment.GetEnvironmentVariable(SeedVariable), out int given)
+            ? given
+            : name.Aggregate(17, (hash, letter) => unchecked((31 * hash) + letter) & 0x3FFFFFFF);
         rounds *= IsFull ? 100 : 1;
         Assert.That(() => use(), Throws.Nothing, $"{name}: the undamaged file");
         (int refused, long most) = (0, 0);
         Volatile.Write(ref started, Stopwatch.GetTimestamp());
         // Not a task: a round that hangs must be told, not waited for, and no other may start on its thread.
-        Thread worker = new(() =>
+        Thread worker = new(
+            () =>
+            {
+                try
+                {
+                    for (; round < rounds; round++)
+                        (refused, most) = (
+                            refused + (Refuses(seed + (int)round, out long bytes) ? 1 : 0),
+                            Math.Max(most, bytes)
+                        );
+                }
+                catch (Exception e)
+                {
+                    failure = e;
+                }
+            },
+            1 << 20
+        )
         {
-            try
-            {
-                for (; round < rounds; round++)
-                    (refused, most) = (refused + (Refuses(seed + (int)round, out long bytes) ? 1 : 0), Math.Max(most, bytes));
-            }
-            catch (Exception e)
-            {
-                failure = e;
-            }
-        }, 1 << 20) { IsBackground = true };
+            IsBackground = true,
+        };
         worker.Start();
         while (!worker.Join(100))
             if (Stopwatch.GetElapsedTime(Volatile.Read(ref started)) > Patience)
@@ -65,9 +79,15 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
         File.WriteAllBytes(path, valid);
         if (failure is not null)
             Assert.Fail($"{Kept(name, seed)}: {failure}");
-        TestContext.Out.WriteLine($"{name}: {rounds} rounds from seed {seed}, {refused} refused, at most {most >> 10} KB allocated");
+        TestContext.Out.WriteLine(
+            $"{name}: {rounds} rounds from seed {seed}, {refused} refused, at most {most >> 10} KB allocated"
+        );
         if (rounds >= 50)
-            Assert.That((double)refused / rounds, Is.InRange(0.1, 0.99), $"{name}: the damage is real, and some of it reaches beyond the parser");
+            Assert.That(
+                (double)refused / rounds,
+                Is.InRange(0.1, 0.99),
+                $"{name}: the damage is real, and some of it reaches beyond the parser"
+            );
     }
 
     private bool Refuses(int seed, out long bytes)
@@ -85,10 +105,15 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
         {
             refused = true;
             if (e.Message.Contains('\n') || e.Message.Length > 2000)
-                throw new InvalidOperationException("no single line of bearable length: " + e.Message[..Math.Min(e.Message.Length, 4000)], e);
+                throw new InvalidOperationException(
+                    "no single line of bearable length: " + e.Message[..Math.Min(e.Message.Length, 4000)],
+                    e
+                );
         }
         bytes = GC.GetAllocatedBytesForCurrentThread() - before + DeviceBytes();
-        return bytes <= Constant + BytesPerByte * damaged.Length ? refused : throw new InvalidOperationException($"took {bytes} bytes for a file of {damaged.Length}");
+        return bytes <= Constant + BytesPerByte * damaged.Length
+            ? refused
+            : throw new InvalidOperationException($"took {bytes} bytes for a file of {damaged.Length}");
     }
 
     private string Kept(string name, int seed)

@@ -1,7 +1,12 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
+using Spectral.Training.Tokenization;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.IO.Fuzzing;
 
 /// <summary>Every file of a model folder, and data, damaged in thousands of ways.</summary>
 public sealed class FuzzTests
@@ -17,17 +22,29 @@ public sealed class FuzzTests
     [Test]
     public void Safetensors()
     {
-        SafetensorsWriter.Write(folder.File("t"), [TinyModel.Numbered("a", [2, 3]), TinyModel.Numbered("b", [4], 1, StoredType.BF16), TinyModel.Numbered("c", []), TinyModel.Numbered("empty", [0, 3])],
-            new Dictionary<string, string> { ["format"] = "pt", ["spectral.method"] = "lora" });
-        new FuzzRun(folder.File("t"), Damage.Safetensors, () =>
-        {
-            using SafetensorsFile file = SafetensorsFile.Open(folder.File("t"));
-            foreach (SafetensorsTensor tensor in file.Tensors.Values)
+        SafetensorsWriter.Write(
+            folder.File("t"),
+            [
+                TinyModel.Numbered("a", [2, 3]),
+                TinyModel.Numbered("b", [4], 1, StoredType.BF16),
+                TinyModel.Numbered("c", []),
+                TinyModel.Numbered("empty", [0, 3]),
+            ],
+            new Dictionary<string, string> { ["format"] = "pt", ["spectral.method"] = "lora" }
+        );
+        new FuzzRun(
+            folder.File("t"),
+            Damage.Safetensors,
+            () =>
             {
-                Assert.That(tensor.Slice(0, (int)tensor.Bytes).Length, Is.EqualTo(tensor.Bytes));
-                tensor.ToFloats();
+                using SafetensorsFile file = SafetensorsFile.Open(folder.File("t"));
+                foreach (SafetensorsTensor tensor in file.Tensors.Values)
+                {
+                    Assert.That(tensor.Slice(0, (int)tensor.Bytes).Length, Is.EqualTo(tensor.Bytes));
+                    tensor.ToFloats();
+                }
             }
-        }).Run("safetensors", 2000);
+        ).Run("safetensors", 2000);
     }
 
     [TestCase("config.json", 1000), TestCase("generation_config.json", 300)]
@@ -36,17 +53,23 @@ public sealed class FuzzTests
         JsonObject json = TinyModel.ConfigJson();
         json["model_type"] = "qwen2";
         json["use_sliding_window"] = true;
-        json["rope_scaling"] = JsonNode.Parse("""{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}""");
+        json["rope_scaling"] = JsonNode.Parse(
+            """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}"""
+        );
         json["layer_types"] = new JsonArray("full_attention", "sliding_attention");
         TinyModel.WriteConfig(folder, json);
         folder.Write("generation_config.json", """{"eos_token_id":[1,2],"bos_token_id":1,"temperature":0.7}""");
-        new FuzzRun(folder.File(name), Damage.Json, () =>
-        {
-            ModelConfig config = ModelConfig.Load(folder.Path);
-            Assert.That(config.ParameterCount, Is.Positive);
-            Assert.That(config.RotaryFrequencies(), Has.Length.EqualTo(config.HeadDimension / 2));
-            config.Save(Directory.CreateDirectory(folder.File("saved")).FullName);
-        }).Run(name, rounds);
+        new FuzzRun(
+            folder.File(name),
+            Damage.Json,
+            () =>
+            {
+                ModelConfig config = ModelConfig.Load(folder.Path);
+                Assert.That(config.ParameterCount, Is.Positive);
+                Assert.That(config.RotaryFrequencies(), Has.Length.EqualTo(config.HeadDimension / 2));
+                config.Save(Directory.CreateDirectory(folder.File("saved")).FullName);
+            }
+        ).Run(name, rounds);
     }
 
     [Test]
@@ -57,14 +80,29 @@ public sealed class FuzzTests
         JsonObject map = [];
         foreach (TensorSpec tensor in ModelTensors.For(config))
             map[tensor.Name] = "shard.safetensors";
-        folder.Write("model.safetensors.index.json", new JsonObject { ["metadata"] = new JsonObject { ["total_size"] = 1 }, ["weight_map"] = map }.ToJsonString());
-        new FuzzRun(folder.File("model.safetensors.index.json"), Damage.Json, () => ModelFolder.Open(folder.Path).Dispose()).Run("index", 1000);
+        folder.Write(
+            "model.safetensors.index.json",
+            new JsonObject
+            {
+                ["metadata"] = new JsonObject { ["total_size"] = 1 },
+                ["weight_map"] = map,
+            }.ToJsonString()
+        );
+        new FuzzRun(
+            folder.File("model.safetensors.index.json"),
+            Damage.Json,
+            () => ModelFolder.Open(folder.Path).Dispose()
+        ).Run("index", 1000);
     }
 
     [Test]
     public void ByteLevelTokenizers()
     {
-        JsonObject json = TokenizerFiles.ByteLevel(TokenizerFiles.Llama3, [("a", "b"), ("ab", "c")], TokenizerFiles.Added("<end>"));
+        JsonObject json = TokenizerFiles.ByteLevel(
+            TokenizerFiles.Llama3,
+            [("a", "b"), ("ab", "c")],
+            TokenizerFiles.Added("<end>")
+        );
         json["normalizer"] = new JsonObject { ["type"] = "NFC" };
         // The vocabulary is long and dull: put it last, so that most of the damage to bytes hits the rest.
         JsonNode model = json["model"]!;
@@ -83,14 +121,18 @@ public sealed class FuzzTests
     {
         folder.Write("tokenizer.json", json.ToJsonString());
         string text = "abc 123 <end></s> é 𝒳 " + new string('a', 40);
-        new FuzzRun(folder.File("tokenizer.json"), Damage.Json, () =>
-        {
-            BpeTokenizer tokenizer = BpeTokenizer.Load(folder.Path);
-            int[] ids = tokenizer.Encode(text);
-            Assert.That(ids, Is.All.InRange(0, tokenizer.VocabularySize - 1));
-            tokenizer.Decode(ids);
-            tokenizer.Decode([0, tokenizer.VocabularySize - 1, int.MaxValue, -1]);
-        }).Run(name, 1000);
+        new FuzzRun(
+            folder.File("tokenizer.json"),
+            Damage.Json,
+            () =>
+            {
+                BpeTokenizer tokenizer = BpeTokenizer.Load(folder.Path);
+                int[] ids = tokenizer.Encode(text);
+                Assert.That(ids, Is.All.InRange(0, tokenizer.VocabularySize - 1));
+                tokenizer.Decode(ids);
+                tokenizer.Decode([0, tokenizer.VocabularySize - 1, int.MaxValue, -1]);
+            }
+        ).Run(name, 1000);
     }
 
     [TestCase("tokenizer_config.json")]
@@ -100,11 +142,16 @@ public sealed class FuzzTests
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, [], TokenizerFiles.Added("<end>"));
         folder.Write("tokenizer.json", json.ToJsonString());
-        folder.Write(name, name == "added_tokens.json" ? """{"<x>":257,"<y>":258}""" : """
-            {"tokenizer_class":"LlamaTokenizer","add_bos_token":true,"add_eos_token":false,"add_prefix_space":false,
-             "bos_token":"<b>","eos_token":{"content":"<end>","lstrip":true},"extra_special_tokens":{"a":"<x>"},
-             "additional_special_tokens":["<y>",{"content":"<z>"}]}
-            """);
+        folder.Write(
+            name,
+            name == "added_tokens.json"
+                ? """{"<x>":257,"<y>":258}"""
+                : """
+                {"tokenizer_class":"LlamaTokenizer","add_bos_token":true,"add_eos_token":false,"add_prefix_space":false,
+                 "bos_token":"<b>","eos_token":{"content":"<end>","lstrip":true},"extra_special_tokens":{"a":"<x>"},
+                 "additional_special_tokens":["<y>",{"content":"<z>"}]}
+                """
+        );
         if (name == "tokenizer_config.json")
         {
             JsonObject config = JsonNode.Parse(File.ReadAllText(folder.File(name)))!.AsObject();
@@ -115,20 +162,31 @@ public sealed class FuzzTests
             };
             folder.Write(name, config.ToJsonString());
         }
-        new FuzzRun(folder.File(name), Damage.Json, () =>
-        {
-            BpeTokenizer tokenizer = BpeTokenizer.Load(folder.Path);
-            int[] prompt = tokenizer.EncodePrompt("abc<end> <x><t>");
-            Assert.That(prompt, Is.All.InRange(0, tokenizer.VocabularySize - 1));
-            tokenizer.EncodeContinuation(" def", prompt);
-        }).Run(name, 500);
+        new FuzzRun(
+            folder.File(name),
+            Damage.Json,
+            () =>
+            {
+                BpeTokenizer tokenizer = BpeTokenizer.Load(folder.Path);
+                int[] prompt = tokenizer.EncodePrompt("abc<end> <x><t>");
+                Assert.That(prompt, Is.All.InRange(0, tokenizer.VocabularySize - 1));
+                tokenizer.EncodeContinuation(" def", prompt);
+            }
+        ).Run(name, 500);
     }
 
     [Test]
     public void Data()
     {
-        string text = string.Concat(Enumerable.Range(0, 5).Select(i => $"{{\"prompt\":\"p{i} é\",\"completion\":\"c\\u00e9\"}}\n{{\"text\":\"t{i}\"}}\n"));
+        string text = string.Concat(
+            Enumerable
+                .Range(0, 5)
+                .Select(i => $"{{\"prompt\":\"p{i} é\",\"completion\":\"c\\u00e9\"}}\n{{\"text\":\"t{i}\"}}\n")
+        );
         folder.Write("d.jsonl", Encoding.UTF8.GetBytes(text));
-        new FuzzRun(folder.File("d.jsonl"), Damage.Lines, () => JsonlDataset.Load(folder.File("d.jsonl"))).Run("data", 1000);
+        new FuzzRun(folder.File("d.jsonl"), Damage.Lines, () => JsonlDataset.Load(folder.File("d.jsonl"))).Run(
+            "data",
+            1000
+        );
     }
 }

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Spectral.Training.Tests;
+namespace Spectral.Training.Tests.IO.Fuzzing;
 
 /// <summary>Where the values, keys and members of a JSON text lie, so that a damage can be put in its place and the rest stay well formed.</summary>
 internal sealed class JsonSpans
@@ -27,7 +27,8 @@ internal sealed class JsonSpans
             Utf8JsonReader reader = new(json, new JsonReaderOptions { MaxDepth = 100_000 });
             while (reader.Read())
             {
-                int start = (int)reader.TokenStartIndex, end = (int)reader.BytesConsumed;
+                int start = (int)reader.TokenStartIndex,
+                    end = (int)reader.BytesConsumed;
                 switch (reader.TokenType)
                 {
                     case JsonTokenType.PropertyName:

@@ -1,0 +1,62 @@
+using System.Text.Json.Nodes;
+using Spectral.Cli.Output;
+using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Cli.Comparisons;
+
+/// <summary>A method as it takes part in a comparison.</summary>
+/// <param name="Facts">The method, and what it comes to on the model.</param>
+/// <param name="Options">Its settings, with the rank that the budget gave it.</param>
+/// <param name="HasRank">Whether the number of scalars it trains depends on the rank.</param>
+internal sealed record ComparedMethod(MethodFacts Facts, AdapterOptions Options, bool HasRank)
+{
+    public AdapterMethod Method => Facts.Method;
+
+    public string Name => Method.Name;
+}
+
+/// <summary>A method and what its finished runs came to.</summary>
+internal sealed record MethodSummary(ComparedMethod Compared, IReadOnlyList<FinishedRun> Runs)
+{
+    public Spread? EvalLoss { get; } = Spread.Of(Runs.Select(run => run.EvalLoss));
+
+    public Spread? ExactMatch { get; } = Spread.Of(Runs.Select(run => run.ExactMatch));
+
+    /// <summary>Mean of the runs, which differ where a method shares out its rank by data; before the first, what the form says.</summary>
+    public long Trainable { get; } =
+        Runs.Count == 0 ? Compared.Facts.Trainable : (long)Math.Round(Runs.Average(run => run.Trainable));
+
+    /// <summary>Median over the steady steps of all runs.</summary>
+    public double? StepSeconds { get; } = Median([.. Runs.SelectMany(run => run.SteadySeconds)]);
+
+    /// <summary>The largest of the runs.</summary>
+    public long? PeakMemory { get; } = Runs.Max(run => (long?)run.PeakMemory);
+
+    public int Diverged => Runs.Count(run => run.Divergence is not null);
+
+    public JsonObject ToJson() =>
+        new()
+        {
+            ["method"] = Compared.Name,
+            ["rank"] = Compared.HasRank ? Compared.Options.Rank : null,
+            ["alpha"] = Compared.Options.Alpha,
+            ["trainable_parameters"] = Trainable,
+            ["runs"] = Runs.Count,
+            ["diverged"] = Diverged,
+            ["eval_loss"] = EvalLoss?.ToJson(),
+            ["exact_match"] = ExactMatch?.ToJson(),
+            ["step_seconds"] = JsonOutput.Number(StepSeconds),
+            ["peak_memory_bytes"] = PeakMemory,
+            ["mergeable"] = Compared.Facts.IsMergeable,
+        };
+
+    /// <summary>The middle of some numbers; null of none.</summary>
+    public static double? Median(double[] values)
+    {
+        if (values.Length == 0)
+            return null;
+        Array.Sort(values);
+        return (values[(values.Length - 1) / 2] + values[values.Length / 2]) / 2;
+    }
+}

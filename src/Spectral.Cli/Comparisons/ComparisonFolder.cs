@@ -1,0 +1,34 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Spectral.Cli.Output;
+using Spectral.Training.IO;
+
+namespace Spectral.Cli.Comparisons;
+
+/// <summary>
+/// What a comparison leaves: <c>runs.jsonl</c>, one line per run, on disk as soon as it has ended; <c>compare.json</c> and <c>compare.html</c>,
+/// replaced after each run. So a crash loses one run at most. Nothing is written, and nothing that is there replaced, before the first run has ended.
+/// </summary>
+internal sealed class ComparisonFolder(OutputFolder output) : IDisposable
+{
+    private FileStream? runs;
+
+    public void Add(FinishedRun run, JsonObject summary, string page)
+    {
+        runs ??= new FileStream(
+            Path.Combine(output.FullPath, "runs.jsonl"),
+            FileMode.Create,
+            FileAccess.Write,
+            FileShare.Read
+        );
+        runs.Write(Encoding.UTF8.GetBytes(run.ToJson().ToJsonString() + "\n"));
+        runs.Flush(flushToDisk: true);
+        AtomicFile.Write(Path.Combine(output.FullPath, "compare.json"), stream => JsonOutput.Write(summary, stream));
+        AtomicFile.Write(
+            Path.Combine(output.FullPath, "compare.html"),
+            stream => stream.Write(Encoding.UTF8.GetBytes(page))
+        );
+    }
+
+    public void Dispose() => runs?.Dispose();
+}

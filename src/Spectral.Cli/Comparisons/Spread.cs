@@ -1,0 +1,40 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Spectral.Cli.Output;
+
+namespace Spectral.Cli.Comparisons;
+
+/// <summary>One figure over the seeds of a method.</summary>
+/// <param name="Values">At least one, all finite.</param>
+internal sealed record Spread(IReadOnlyList<double> Values)
+{
+    public double Mean => Values.Average();
+
+    /// <summary>Standard deviation of the sample, with n − 1; null of a single value.</summary>
+    public double? Deviation =>
+        Values.Count < 2 ? null : Math.Sqrt(Values.Sum(value => (value - Mean) * (value - Mean)) / (Values.Count - 1));
+
+    /// <summary>The finite ones among some figures; null when there is none.</summary>
+    public static Spread? Of(IEnumerable<double?> values)
+    {
+        double[] finite = [.. values.OfType<double>().Where(double.IsFinite)];
+        return finite.Length == 0 ? null : new Spread(finite);
+    }
+
+    public JsonObject ToJson() =>
+        new()
+        {
+            ["mean"] = JsonOutput.Number(Mean),
+            ["deviation"] = JsonOutput.Number(Deviation),
+            ["values"] = new JsonArray([.. Values.Select(value => JsonOutput.Number(value))]),
+        };
+
+    /// <summary>Mean ± deviation in a number format, each times <paramref name="factor"/>.</summary>
+    public string Text(string format, double factor = 1)
+    {
+        string mean = (factor * Mean).ToString(format, CultureInfo.InvariantCulture);
+        return Deviation is { } deviation
+            ? $"{mean} ± {(factor * deviation).ToString(format, CultureInfo.InvariantCulture)}"
+            : mean;
+    }
+}

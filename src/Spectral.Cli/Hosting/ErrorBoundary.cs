@@ -1,0 +1,73 @@
+using System.Globalization;
+using Spectral.Cli.Runs;
+using Spectral.Kernels.Driver;
+using Spectral.Training;
+using Spectral.Training.IO;
+
+namespace Spectral.Cli.Hosting;
+
+/// <summary>
+/// The one place where a failure becomes an exit code: 0 done, 1 failed while working, 2 bad usage or bad input,
+/// 130/143 stopped by SIGINT/SIGTERM.
+/// </summary>
+internal static class ErrorBoundary
+{
+    public const int Failed = 1,
+        BadInput = 2;
+
+    public static int Run(SpectralCommand command, CommandContext context)
+    {
+        using var signals = new StopSignals();
+        context.Cancellation = signals.Token;
+        try
+        {
+            command.Execute(context);
+            return 0;
+        }
+        catch (Exception error)
+        {
+            int code = error switch
+            {
+                OperationCanceledException when signals.ExitCode != 0 => signals.ExitCode,
+                InputException => BadInput,
+                _ => Failed,
+            };
+            Report(command.Name, error, code, context.SavesMemory);
+            if (context.Debug)
+                Console.Error.WriteLine(error);
+            return code;
+        }
+    }
+
+    private static void Report(string command, Exception error, int code, IReadOnlyList<string> savesMemory)
+    {
+        string message = error switch
+        {
+            RunStoppedException => error.Message,
+            OperationCanceledException when code > BadInput => "stopped",
+            InputException or TrainingDivergedException or IOException or UnauthorizedAccessException => OneLine(
+                error.Message
+            ),
+            CudaException { IsOutOfMemory: true } memory => "out of device memory: "
+                + Numbers(memory)
+                + (savesMemory.Count > 0 ? "; less is taken with " + string.Join(", or ", savesMemory) : ""),
+            OutOfMemoryException => "not enough memory: " + OneLine(error.Message),
+            _ => OneLine(error.Message) + " (--debug shows where)",
+        };
+        Console.Error.WriteLine($"spectral {command}: {message}");
+    }
+
+    private static string Numbers(CudaException error) =>
+        error is OutOfDeviceMemoryException memory
+            ? string.Create(
+                CultureInfo.InvariantCulture,
+                $"{Mebibytes(memory.Requested)} MiB were asked for on {memory.Device}, with {Mebibytes(memory.InUse)} MiB in use and {Mebibytes(memory.Free)} MiB of {Mebibytes(memory.Total)} MiB free"
+            )
+            : OneLine(error.Message);
+
+    private static string Mebibytes(long bytes) =>
+        (bytes / (double)(1 << 20)).ToString("#,0.##", CultureInfo.InvariantCulture);
+
+    private static string OneLine(string text) =>
+        string.Join(' ', text.Split((char[])['\r', '\n'], StringSplitOptions.RemoveEmptyEntries));
+}

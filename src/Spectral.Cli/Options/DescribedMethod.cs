@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Spectral.Cli.Output;
+using Spectral.Training.Adapters;
+using Spectral.Training.IO;
+
+namespace Spectral.Cli.Options;
+
+/// <summary>A method in words and numbers, or why it does not suit the options.</summary>
+internal sealed record DescribedMethod(AdapterMethod Method, MethodFacts? Facts, string? Refusal)
+{
+    /// <summary>Heads of the fields of <see cref="Row"/>.</summary>
+    public static IReadOnlyList<string> Columns { get; } =
+    ["name", "trainable", "extra forward", "mergeable", "PEFT name", "source"];
+
+    /// <summary>From here on columns are text.</summary>
+    public const int FirstText = 4;
+
+    public static DescribedMethod Of(AdapterMethod method, IReadOnlyList<ModuleShape> layers, AdapterOptions options)
+    {
+        try
+        {
+            return new DescribedMethod(method, MethodFacts.Of(method, layers, options), null);
+        }
+        catch (InputException refusal)
+        {
+            return new DescribedMethod(method, null, refusal.Message);
+        }
+    }
+
+    /// <summary>Operations beside those of the layers, and whether a weight is made anew each step besides.</summary>
+    public string ExtraForward =>
+        Facts is null
+            ? "–"
+            : string.Create(CultureInfo.InvariantCulture, $"{100 * Facts.ExtraForward:0.###} %")
+                + (Facts.RebuildsWeight ? " + W' per step" : "");
+
+    /// <summary>Yes, no, or what would be needed.</summary>
+    public static string Mergeable(MethodFacts facts) =>
+        facts.IsMergeable ? "yes"
+        : facts.WantsBias ? "with a bias"
+        : "no";
+
+    public string[] Row() =>
+        [
+            Method.Name,
+            Facts?.Trainable.ToString("N0", CultureInfo.InvariantCulture) ?? "–",
+            ExtraForward,
+            Facts is null ? "–" : Mergeable(Facts),
+            Method.PeftType,
+            Refusal is null
+                ? Method.IsPublishedForm
+                    ? Method.Source
+                    : $"after {Method.Source}"
+                : $"not with these options: {Refusal}",
+        ];
+
+    public JsonObject ToJson(bool detail)
+    {
+        var json = new JsonObject
+        {
+            ["name"] = Method.Name,
+            ["trainable_parameters"] = Facts?.Trainable,
+            ["extra_forward"] = JsonOutput.Number(Facts?.ExtraForward),
+            ["rebuilds_weight"] = Facts?.RebuildsWeight,
+            ["mergeable"] = Facts?.IsMergeable,
+            ["plain_lora"] = Facts?.IsLowRank,
+            ["peft_type"] = Method.PeftType,
+            ["source"] = Method.Source,
+            ["published_form"] = Method.IsPublishedForm,
+        };
+        if (Refusal is not null)
+            json["refusal"] = Refusal;
+        if (!detail)
+            return json;
+        json["formula"] = Method.Formula;
+        json["summary"] = Method.Summary;
+        json["use"] = Method.Use;
+        json["settings"] = new JsonArray([
+            .. Method.Settings.Select(setting =>
+                (JsonNode)
+                    new JsonObject
+                    {
+                        ["name"] = setting.Name,
+                        ["default"] = setting.Describe(setting.Default),
+                        ["least"] = setting.Choices.Count > 0 ? null : setting.Least,
+                        ["most"] = setting.Choices.Count > 0 ? null : setting.Most,
+                        ["whole"] = setting.IsWhole,
+                        ["choices"] = setting.Choices.Count > 0 ? JsonOutput.Array(setting.Choices) : null,
+                        ["peft_key"] = setting.PeftKey,
+                        ["help"] = setting.Help,
+                    }
+            ),
+        ]);
+        return json;
+    }
+}

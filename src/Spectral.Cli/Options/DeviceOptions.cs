@@ -1,0 +1,124 @@
+using System.CommandLine;
+using System.Globalization;
+using Spectral.Cli.Hosting;
+using Spectral.Kernels;
+using Spectral.Training.IO;
+
+namespace Spectral.Cli.Options;
+
+/// <summary>--device, --dtype and --threads, the same for every command that computes, and --tune for those that compute long enough.</summary>
+internal sealed class DeviceOptions
+{
+    private const string Expected = "auto, cpu, cuda or cuda:N";
+
+    private readonly Option<string> device = new("--device")
+    {
+        Description = "Where to compute; auto takes the first suitable GPU, else the CPU.",
+        HelpName = "auto|cpu|cuda[:N]",
+        DefaultValueFactory = _ => "auto",
+        CustomParser = result =>
+        {
+            string value = OptionTypes.Value(result);
+            if (value is not ("auto" or "cpu") && CudaOrdinal(value) is null)
+                result.AddError(OptionTypes.Complaint("--device", value, Expected));
+            return value;
+        },
+    };
+
+    private readonly Option<string> type = OptionTypes.Choice(
+        "--dtype",
+        "Type of weights and activations; auto is bf16 on a GPU, f32 on the CPU.",
+        "auto",
+        "auto",
+        "f32",
+        "bf16"
+    );
+    private readonly Option<int?> threads = OptionTypes.OptionalInteger(
+        "--threads",
+        "Threads of the CPU device; results do not depend on it. [default: all cores]",
+        1,
+        4096
+    );
+
+    private readonly Option<bool> tune = OptionTypes.Flag(
+        "--tune",
+        "Time the variants of an op once per shape and keep the fastest, instead of going by fixed rules; choices are kept in the user's cache folder."
+    );
+
+    public Option[] All => [device, type, threads];
+
+    /// <summary>Those of commands that compute in F32 and whose --dtype is that of what they write: <see cref="ResultTypeOption"/>.</summary>
+    public Option[] WithoutType => [device, threads];
+
+    public Option[] WithTuning => [.. All, tune];
+
+    /// <exception cref="InputException">There is no such device on this machine.</exception>
+    public Device Open(CommandContext context)
+    {
+        Device opened = Find(context);
+        if (opened.Kind == DeviceKind.Cuda)
+            context.SavesMemory.Add("--device cpu");
+        opened.Tuner.Enabled = context.Get(tune);
+        opened.Tuner.Warning = context.Terminal.Warn;
+        return opened;
+    }
+
+    private Device Find(CommandContext context)
+    {
+        string wanted = context.Get(device);
+        var cpu = new CpuDeviceOptions { Threads = context.Get(threads) };
+        if (wanted == "cpu")
+            return Device.Cpu(cpu);
+        if (wanted == "auto")
+        {
+            Device best = Device.Best();
+            if (best.Kind == DeviceKind.Cuda)
+                return best;
+            best.Dispose();
+            return Device.Cpu(cpu);
+        }
+        int ordinal = CudaOrdinal(wanted)!.Value,
+            count = Device.CudaCount(out string? reason);
+        if (ordinal >= count)
+            throw new InputException(
+                $"--device \"{wanted}\": {reason ?? $"there are {count} CUDA devices, numbered from 0"}; expected a device that `spectral info` lists"
+            );
+        Device cuda = Device.Cuda(ordinal);
+        if (cuda.ComputeCapability.Major >= 8)
+            return cuda;
+        string name = cuda.Name;
+        var (major, minor) = cuda.ComputeCapability;
+        cuda.Dispose();
+        throw new InputException(
+            $"--device \"{wanted}\": {name} has compute capability {major}.{minor}; expected 8.0 or newer"
+        );
+    }
+
+    public DType TypeOn(Device opened, CommandContext context)
+    {
+        DType chosen = context.Get(type) switch
+        {
+            "f32" => DType.F32,
+            "bf16" => DType.BF16,
+            _ => opened.Kind == DeviceKind.Cuda ? DType.BF16 : DType.F32,
+        };
+        if (chosen == DType.F32)
+            context.SavesMemory.Add("--dtype bf16");
+        return chosen;
+    }
+
+    /// <summary>Whether the type was asked for by name.</summary>
+    public bool Wants(CommandContext context, DType wanted) =>
+        context.Get(type) == (wanted == DType.BF16 ? "bf16" : "f32");
+
+    private static int? CudaOrdinal(string value)
+    {
+        if (value == "cuda")
+            return 0;
+        return
+            value.StartsWith("cuda:", StringComparison.Ordinal)
+            && int.TryParse(value.AsSpan(5), NumberStyles.None, CultureInfo.InvariantCulture, out int ordinal)
+            ? ordinal
+            : null;
+    }
+}

@@ -1,0 +1,95 @@
+using Spectral.Cli.Hosting;
+using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Tokenization;
+
+namespace Spectral.Cli.Options;
+
+/// <summary>A model folder and its tokenizer, opened and checked; nothing of it is on a device yet.</summary>
+internal sealed class ModelInputs : IDisposable
+{
+    /// <exception cref="InputException">Something in the folder is wrong.</exception>
+    public ModelInputs(CommandContext context, string directory, bool weightsOptional = false)
+    {
+        Tokenizer = BpeTokenizer.Load(directory);
+        Folder = context.OpenModel(directory, weightsOptional);
+        EndTokens ends = Training.Models.EndTokens.Of(Folder, Tokenizer);
+        EndTokens = ends.Ids;
+        context.Warn(Tokenizer.Warnings.Concat(ends.Warnings));
+    }
+
+    public ModelFolder Folder { get; }
+
+    public BpeTokenizer Tokenizer { get; }
+
+    /// <summary>The tokens that end a text, the first of which closes records.</summary>
+    public IReadOnlyList<int> EndTokens { get; }
+
+    /// <summary>Checks that an adapter is one for this model, before anything is loaded, and says what in it is odd.</summary>
+    /// <exception cref="InputException">It is not.</exception>
+    public void CheckAdapter(CommandContext context, string? directory)
+    {
+        if (directory is null)
+            return;
+        using var adapter = new AdapterReader(directory, Folder.Config);
+        foreach (string warning in adapter.Warnings)
+            context.Terminal.Warn(warning);
+    }
+
+    /// <summary>Reads and encodes a data file; says how many records had to be cut.</summary>
+    /// <exception cref="InputException">The file or one of its lines is wrong.</exception>
+    public EncodedRecord[] Encode(CommandContext context, string file, int maxLength)
+    {
+        if (EndTokens.Count == 0)
+            throw new InputException(
+                $"{Path.Combine(Folder.Directory, "config.json")}: no eos_token_id; expected the id of the token that "
+                    + "ends a record"
+            );
+        int length = Math.Min(maxLength, Folder.Config.MaxPositions),
+            shortest = Tokenizer.PrefixIds.Count + 2;
+        if (length < shortest)
+            throw new InputException(
+                OptionTypes.Complaint("--max-length", $"{length}", $"at least {shortest} with this tokenizer")
+            );
+        EncodedRecord[] records = RecordEncoder.EncodeAll(JsonlDataset.Load(file), Tokenizer, EndTokens, length);
+        int cut = records.Count(record => record.Cut);
+        if (cut > 0)
+            context.Terminal.Warn(
+                $"{file}: {cut} of {records.Length} records are longer than {length} tokens and were cut from the left"
+            );
+        return records;
+    }
+
+    /// <summary>The model with frozen weights.</summary>
+    public CausalLanguageModel Load(Device device, DType type)
+    {
+        RequireMemory(device, type.Size());
+        return CausalLanguageModel.Load(Folder, device, type);
+    }
+
+    /// <summary>The model with all weights trainable: those of the folder, or random ones if it has none.</summary>
+    public CausalLanguageModel LoadToTrain(Device device, DType type, ulong seed)
+    {
+        // Master, gradient and two moments in F32, and a copy in the compute type if that is another.
+        RequireMemory(device, 16 + (type == DType.F32 ? 0 : type.Size()));
+        return Folder.HasWeights
+            ? CausalLanguageModel.Load(Folder, device, type, trainWeights: true)
+            : CausalLanguageModel.Initialize(Folder.Config, device, type, seed);
+    }
+
+    public void Dispose() => Folder.Dispose();
+
+    /// <summary>A config can claim any size; asking the system for memory it does not have may end other programs.</summary>
+    private void RequireMemory(Device device, int bytesPerParameter)
+    {
+        long parameters = Folder.Config.ParameterCount;
+        if (parameters > device.TotalMemory / bytesPerParameter)
+            throw new InputException(
+                $"{Path.Combine(Folder.Directory, "config.json")}: {parameters} parameters at {bytesPerParameter} bytes each; "
+                    + $"expected a model that fits into the {device.TotalMemory >> 20} MiB of {device.Name}"
+            );
+    }
+}

@@ -1,0 +1,28 @@
+using System.CommandLine;
+using Spectral.Cli.Hosting;
+using Spectral.Training.IO;
+
+namespace Spectral.Cli.Options;
+
+/// <summary>
+/// --dtype of a command that writes tensors: their type in the file. What it computes is computed in F32.
+/// </summary>
+internal sealed class ResultTypeOption(string auto)
+{
+    private const string Auto = "auto";
+
+    public Option<string> Option { get; } =
+        OptionTypes.Choice(
+            "--dtype",
+            $"Type of the tensors in the result; auto: {auto}.",
+            Auto,
+            Auto,
+            "f32",
+            "bf16",
+            "f16"
+        );
+
+    /// <summary>The type; null for auto.</summary>
+    public StoredType? Read(CommandContext context) =>
+        context.Get(Option) is not Auto and var name ? Enum.Parse<StoredType>(name, ignoreCase: true) : null;
+}

@@ -1,0 +1,177 @@
+using System.Globalization;
+using System.Text;
+using Spectral.Training.IO;
+
+namespace Spectral.Cli.Output;
+
+/// <summary>
+/// Keeps other processes from writing where this one writes: a file that the system locks while it is open, so that the lock ends with the
+/// process, however that ends. What a killed process leaves of it holds nothing and is taken over. Taking it also shows that the folder can be
+/// written to, before any work is put into what shall go there.
+/// </summary>
+internal sealed class OutputClaim : IDisposable
+{
+    // EWOULDBLOCK of Linux and of macOS, ERROR_SHARING_VIOLATION of Windows: no exception type tells a lock from other failures.
+    private static readonly int[] LockedCodes = [11, 35, unchecked((int)0x80070020)];
+    private static readonly byte[] Explanation = Encoding.ASCII.GetBytes(
+        "Held open by the spectral process that writes here. Without such a process it means nothing.\n"
+    );
+
+    private readonly List<string> created;
+    private readonly string path;
+    private FileStream? file;
+
+    private OutputClaim(string path, FileStream file, List<string> created) =>
+        (this.path, this.file, this.created) = (path, file, created);
+
+    /// <summary>Whether the folder that holds the lock file was made for it.</summary>
+    public bool MadeFolder => created.Count > 0 && created[^1] == Path.GetDirectoryName(path);
+
+    /// <summary>Makes the folders that are missing, and takes the lock.</summary>
+    /// <param name="given">The option as it was given, for messages.</param>
+    /// <param name="path">The lock file.</param>
+    /// <exception cref="InputException">Another process holds the lock, or the folder cannot be written to.</exception>
+    public static OutputClaim Take(string given, string path)
+    {
+        var created = new List<string>();
+        FileStream? file = null;
+        try
+        {
+            do
+            {
+                file?.Dispose();
+                file = null;
+                MakeFolders(Path.GetDirectoryName(path)!, created);
+                file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None, bufferSize: 0);
+            } while (IsRemoved(file));
+            file.Write(Explanation);
+            return new OutputClaim(path, file, created);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            if (file is not null)
+                File.Delete(path);
+            file?.Dispose();
+            Remove(created);
+            throw error is IOException && IsLock(error)
+                ? InUse(given, path, error)
+                : new InputException($"{given}: cannot be written to: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Refuses what another process holds at this moment.</summary>
+    /// <exception cref="InputException">One does.</exception>
+    public static void RequireFree(string given, string path)
+    {
+        try
+        {
+            if (File.Exists(path))
+                new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.None).Dispose();
+        }
+        catch (IOException error) when (IsLock(error))
+        {
+            throw InUse(given, path, error);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Gone in between, or not ours to read: taking the lock tells.
+        }
+    }
+
+    /// <summary>Removes the lock file, and the folders made for it that are empty.</summary>
+    public void Dispose()
+    {
+        if (file is null)
+            return;
+        // While it is still locked: once it is free, the name may belong to another process. Windows lets nobody remove an open file.
+        if (!OperatingSystem.IsWindows())
+            TryDelete(path);
+        file.Dispose();
+        if (OperatingSystem.IsWindows())
+            TryDelete(path);
+        file = null;
+        Remove(created);
+    }
+
+    private static void MakeFolders(string folder, List<string> created)
+    {
+        var missing = new Stack<string>();
+        for (string? at = folder; at is not null && !Directory.Exists(at); at = Path.GetDirectoryName(at))
+            missing.Push(at);
+        foreach (string path in missing)
+        {
+            Directory.CreateDirectory(path);
+            if (!created.Contains(path))
+                created.Add(path);
+        }
+    }
+
+    private static void Remove(List<string> created)
+    {
+        try
+        {
+            foreach (string folder in Enumerable.Reverse(created))
+                Directory.Delete(folder);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Something is in it now: it stays, and with it those above.
+        }
+    }
+
+    private static void TryDelete(string path)
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Unlocked it means nothing.
+        }
+    }
+
+    private static bool IsLock(Exception error) => LockedCodes.Contains(error.HResult);
+
+    /// <summary>Whether the process that had the lock removed the file after this one had opened it: such a lock excludes nobody.</summary>
+    private static bool IsRemoved(FileStream file) =>
+        OperatingSystem.IsLinux()
+        && new FileInfo($"/proc/self/fd/{file.SafeFileHandle.DangerousGetHandle()}").LinkTarget?.EndsWith(
+            " (deleted)",
+            StringComparison.Ordinal
+        ) == true;
+
+    private static InputException InUse(string given, string path, Exception error) =>
+        new(
+            $"{given}: {Holder(path) ?? "another process"} is writing to it; expected a place that no other run writes to",
+            error
+        );
+
+    /// <summary>The process that has the file open, as far as the system tells.</summary>
+    private static string? Holder(string path)
+    {
+        if (!OperatingSystem.IsLinux())
+            return null;
+        foreach (
+            string process in Directory
+                .EnumerateDirectories("/proc")
+                .Where(folder => int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out _))
+        )
+        {
+            try
+            {
+                if (
+                    Directory
+                        .EnumerateFiles(Path.Combine(process, "fd"))
+                        .Any(open => new FileInfo(open).LinkTarget == path)
+                )
+                    return "process " + Path.GetFileName(process);
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                // Ended in between, or another user's.
+            }
+        }
+        return null;
+    }
+}

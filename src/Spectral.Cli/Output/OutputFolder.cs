@@ -1,0 +1,139 @@
+using Spectral.Training.IO;
+
+namespace Spectral.Cli.Output;
+
+/// <summary>What --out names: absent or an empty folder, unless --overwrite; written by one process at a time.</summary>
+internal sealed class OutputFolder : IDisposable
+{
+    public const string LockName = ".spectral.lock";
+
+    private static readonly string[] Written = [".json", ".jsonl", ".safetensors", ".html"];
+
+    private readonly string given;
+    private readonly bool overwrite;
+    private OutputClaim? claim;
+
+    /// <summary>Checks the rules; creates nothing.</summary>
+    /// <param name="path">What --out names.</param>
+    /// <param name="overwrite">Whether a folder with files in it is welcome.</param>
+    /// <param name="inputs">Folders the command reads: none of them may be written to.</param>
+    /// <exception cref="InputException">The folder may not be written to.</exception>
+    public OutputFolder(string path, bool overwrite, params ReadOnlySpan<string?> inputs)
+    {
+        (given, this.overwrite) = ($"--out \"{path}\"", overwrite);
+        FullPath = OutputPath.Resolve(given, path);
+        OutputPath.RequireNoInput(given, FullPath, "folder", inputs);
+        if (File.Exists(FullPath))
+            throw new InputException($"{given}: is a file; expected a folder that is absent or empty");
+        OutputClaim.RequireFree(given, LockFile);
+        CheckContents();
+    }
+
+    public string FullPath { get; }
+
+    /// <summary>Whether nothing was in the folder before.</summary>
+    public bool WasEmpty { get; private set; }
+
+    private string LockFile => Path.Combine(FullPath, LockName);
+
+    /// <summary>Makes the folder and keeps other processes out: to be called when all inputs are found good, before the work.</summary>
+    /// <exception cref="InputException">Another process writes there, or it cannot be written to.</exception>
+    public void Claim()
+    {
+        claim = OutputClaim.Take(given, LockFile);
+        CheckContents();
+    }
+
+    /// <summary>
+    /// Lets <paramref name="write"/> fill a folder that then takes this one's place, so that the result exists whole or not at all. In a folder
+    /// that was there before, files take the place of single ones.
+    /// </summary>
+    public void Fill(Action<string> write)
+    {
+        bool replace = claim!.MadeFolder;
+        string staging = replace
+            ? Path.Combine(
+                Path.GetDirectoryName(FullPath)!,
+                $".{Path.GetFileName(FullPath)}.{Environment.ProcessId}.partial"
+            )
+            : Path.Combine(FullPath, $".{Environment.ProcessId}.partial");
+        try
+        {
+            Directory.CreateDirectory(staging);
+            write(staging);
+            if (replace)
+            {
+                claim.Dispose(); // takes the folder away, as a rename cannot replace one
+                Directory.Move(staging, FullPath);
+            }
+            else
+                ReplaceFiles(staging);
+        }
+        finally
+        {
+            if (Directory.Exists(staging))
+                Directory.Delete(staging, recursive: true);
+        }
+    }
+
+    /// <summary>Removes all that was written to a folder in which nothing was before.</summary>
+    public void Clear()
+    {
+        foreach (string entry in Contents())
+            if (Directory.Exists(entry) && new FileInfo(entry).LinkTarget is null)
+                Directory.Delete(entry, recursive: true);
+            else
+                File.Delete(entry);
+    }
+
+    /// <summary>Lets other processes in, and removes the folder if it was made here and is empty.</summary>
+    public void Dispose() => claim?.Dispose();
+
+    private IEnumerable<string> Contents() =>
+        Directory.Exists(FullPath)
+            ? Directory.EnumerateFileSystemEntries(FullPath).Where(entry => Path.GetFileName(entry) != LockName)
+            : [];
+
+    private void CheckContents()
+    {
+        try
+        {
+            WasEmpty = !Contents().Any();
+            if (!overwrite && !WasEmpty)
+                throw new InputException(
+                    $"{given}: is not empty; expected an absent or empty folder (--overwrite replaces files in it)"
+                );
+            if (
+                Contents()
+                    .FirstOrDefault(entry => Written.Contains(Path.GetExtension(entry)) && Directory.Exists(entry)) is
+                { } folder
+            )
+                throw new InputException(
+                    $"{given}: {Path.GetFileName(folder)} in it is a folder; expected a file or nothing of that name"
+                );
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{given}: cannot be listed: {error.Message}", error);
+        }
+    }
+
+    /// <summary>
+    /// Puts each new file over the old one. Old weights that the new result does not replace would contradict it (shards
+    /// beside a single file) and go; whatever else lies there stays.
+    /// </summary>
+    private void ReplaceFiles(string staging)
+    {
+        var written = new HashSet<string>();
+        foreach (string file in Directory.GetFiles(staging))
+        {
+            string name = Path.GetFileName(file);
+            File.Move(file, Path.Combine(FullPath, name), overwrite: true);
+            written.Add(name);
+        }
+        foreach (string pattern in (string[])["*.safetensors", "*.safetensors.index.json"])
+        foreach (string old in Directory.GetFiles(FullPath, pattern))
+            if (!written.Contains(Path.GetFileName(old)))
+                File.Delete(old);
+    }
+}

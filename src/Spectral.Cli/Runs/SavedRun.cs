@@ -1,0 +1,224 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Spectral.Cli.Hosting;
+using Spectral.Kernels;
+using Spectral.Kernels.Ops.Dispatch;
+using Spectral.Training;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+
+namespace Spectral.Cli.Runs;
+
+/// <summary>The checkpoint that <c>--resume</c> goes on from, and what the command wrote down with it.</summary>
+internal sealed class SavedRun : IDisposable
+{
+    private const string Note = "command";
+
+    private readonly Facts facts;
+    private bool becomesLonger;
+
+    private SavedRun(TrainerState state)
+    {
+        State = state;
+        try
+        {
+            facts =
+                JsonSerializer.Deserialize<Facts>(state.Notes.GetValueOrDefault(Note) ?? "null", Strict)
+                ?? throw new JsonException("there are no such notes");
+            if (!CheckpointFolder.IsStaging(facts.Staged))
+                throw new JsonException($"it names the folder \"{facts.Staged}\"");
+        }
+        catch (JsonException error)
+        {
+            throw new InputException(
+                $"{state.Path}: what the command wrote down cannot be read: {error.Message.ReplaceLineEndings(" ")}",
+                error
+            );
+        }
+    }
+
+    private static JsonSerializerOptions Strict { get; } =
+        new() { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+
+    /// <summary>The trainer's part.</summary>
+    public TrainerState State { get; }
+
+    /// <summary>What the run printed when it was done; null if it is not, or is to become longer.</summary>
+    public JsonObject? Result =>
+        facts.Result is { } result && !becomesLonger ? JsonNode.Parse(result)!.AsObject() : null;
+
+    /// <summary>What stands in the log that was known then.</summary>
+    public (long Bytes, string Sha256) Log => (facts.LogBytes, facts.LogSha256);
+
+    /// <summary>The folder of files that belong to the checkpoint, should they not have been moved.</summary>
+    public string Staged => facts.Staged;
+
+    /// <summary>Opens the checkpoint in an output folder.</summary>
+    /// <returns>Null when there is none because the run ended before its first, or is yet to begin.</returns>
+    /// <exception cref="InputException">It is damaged, or the folder is something else.</exception>
+    public static SavedRun? Open(string output)
+    {
+        var folder = new CheckpointFolder(output);
+        if (!File.Exists(folder.State))
+            return folder.HoldsNothing
+                ? null
+                : throw new InputException(
+                    $"--resume: {output} has files and no checkpoint ({folder.State}); --overwrite begins anew"
+                );
+        TrainerState state = TrainerState.Open(folder.State);
+        try
+        {
+            return new SavedRun(state);
+        }
+        catch
+        {
+            state.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The notes to write into a checkpoint.</summary>
+    /// <param name="identity">The run.</param>
+    /// <param name="model">What computes.</param>
+    /// <param name="log">The log so far.</param>
+    /// <param name="staged">The folder of files that belong to it.</param>
+    /// <param name="result">What the run prints, once it is done.</param>
+    public static Dictionary<string, string> Notes(
+        RunIdentity identity,
+        CausalLanguageModel model,
+        TrainingLog log,
+        string staged,
+        JsonObject? result
+    ) =>
+        new()
+        {
+            [Note] = JsonSerializer.Serialize(
+                new Facts(
+                    identity.Options,
+                    identity.Files,
+                    identity.Variables,
+                    model.DType.ToString(),
+                    model.Device.Name,
+                    Version,
+                    model.Device.Tuner.Choices,
+                    model.Device.Variants.All,
+                    log.Length,
+                    log.Sha256,
+                    staged,
+                    result?.ToJsonString()
+                ),
+                Strict
+            ),
+        };
+
+    /// <summary>
+    /// Checks that the run to go on with is the one that the command line describes, or a longer one.
+    /// </summary>
+    /// <param name="context">The command line.</param>
+    /// <param name="now">The run that it describes.</param>
+    /// <param name="steps">How many steps that has.</param>
+    /// <exception cref="InputException">It is not; the message says in what.</exception>
+    public void Require(CommandContext context, RunIdentity now, int steps)
+    {
+        // An option that the version which began the run did not have is as it was then, unless it is given.
+        (string Name, string? Was, string? Here)[] options =
+        [
+            .. Differences(facts.Options, now.Options)
+                .Where(option => option.Was is not null || now.Given.Contains(option.Name)),
+        ];
+        var lengths = options.Where(option => RunIdentity.Lengths.Contains(option.Name)).ToArray();
+        if (lengths.Length > 0 && RunIdentity.Lengths.Any(now.Given.Contains))
+            options = [.. options.Except(lengths)];
+        else
+            lengths = [];
+        string[] differences =
+        [
+            .. options.Select(option => $"{option.Name} {Text(option.Was)}, not {Text(option.Here)}"),
+            .. Differences(facts.Files, now.Files)
+                .Where(file => file.Was is not null || !RunIdentity.MayBeUnknown(file.Name))
+                .Select(file => Text(file.Name, file.Was, file.Here)),
+            // One that is not set any more is set again below: without it the bits would be others.
+            .. Differences(facts.Variables, now.Variables)
+                .Where(variable => variable.Here is not ("" or null))
+                .Select(variable => $"{variable.Name}={variable.Was}, not {variable.Here}"),
+        ];
+        if (differences.Length > 0)
+            throw new InputException(
+                $"--resume: the run in {Path.GetDirectoryName(Path.GetDirectoryName(State.Path))} had {string.Join(", ", differences)}"
+            );
+        if (steps < State.Step)
+            throw new InputException(
+                $"--resume: the run has made {State.Step} steps; expected no fewer with --steps or --epochs, not "
+                    + $"{steps}"
+            );
+        becomesLonger = steps > State.Step && lengths.Length > 0;
+        if (lengths.Length > 0)
+            context.Terminal.Warn(
+                $"the run was begun with "
+                    + $"{string.Join(", ", lengths.Select(option => $"{option.Name} {Text(option.Was)}"))} and goes "
+                    + $"on to step {steps}: from here on the learning rate follows the schedule of that length"
+            );
+        foreach (var (name, value) in facts.Variables)
+            if (value.Length > 0)
+                Environment.SetEnvironmentVariable(name, value);
+    }
+
+    /// <summary>Checks the device, and brings it to compute as it did before.</summary>
+    /// <exception cref="InputException">The type of weights is another.</exception>
+    public void Prepare(CommandContext context, Device device, DType type)
+    {
+        if (type.ToString() != facts.Type)
+            throw new InputException(
+                $"--resume: the run had the type {facts.Type}, not {type}; expected --dtype {facts.Type.ToLowerInvariant()}"
+            );
+        if (device.Name != facts.Device)
+            context.Terminal.Warn(
+                $"the run began on {facts.Device} and goes on on {device.Name}: roundings may differ from those of a run without a break"
+            );
+        if (Version != facts.Version)
+            context.Terminal.Warn(
+                $"the run began with version {facts.Version} and goes on with {Version}: roundings may differ from those of a run without a break"
+            );
+        device.Tuner.Adopt(facts.Tuned);
+        foreach (VariantUse use in facts.Variants)
+            device.Variants.Add(use);
+    }
+
+    public void Dispose() => State.Dispose();
+
+    private static string Version { get; } = typeof(TrainerState).Assembly.GetName().Version!.ToString(3);
+
+    private static IEnumerable<(string Name, string? Was, string? Here)> Differences(
+        IReadOnlyDictionary<string, string> was,
+        IReadOnlyDictionary<string, string> now
+    ) =>
+        was
+            .Keys.Union(now.Keys)
+            .Where(name => was.GetValueOrDefault(name) != now.GetValueOrDefault(name))
+            .Order(StringComparer.Ordinal)
+            .Select(name => (name, was.GetValueOrDefault(name), now.GetValueOrDefault(name)));
+
+    private static string Text(string file, string? was, string? here)
+    {
+        if (was is null or "")
+            return $"no {file}";
+        return here is null or "" ? file : $"other contents of {file}";
+    }
+
+    private static string Text(string? value) => value is null or "" ? "unset" : value;
+
+    private sealed record Facts(
+        IReadOnlyDictionary<string, string> Options,
+        IReadOnlyDictionary<string, string> Files,
+        IReadOnlyDictionary<string, string> Variables,
+        string Type,
+        string Device,
+        string Version,
+        IReadOnlyDictionary<string, string> Tuned,
+        IReadOnlyList<VariantUse> Variants,
+        long LogBytes,
+        string LogSha256,
+        string Staged,
+        string? Result
+    );
+}

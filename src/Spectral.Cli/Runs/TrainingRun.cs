@@ -1,0 +1,290 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Spectral.Cli.Hosting;
+using Spectral.Cli.Output;
+using Spectral.Cli.Reports;
+using Spectral.Kernels;
+using Spectral.Training;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+
+namespace Spectral.Cli.Runs;
+
+/// <summary>
+/// Trains into an output folder: log, progress, checkpoints and report. If it ends before the first checkpoint is
+/// written, nothing stays behind.
+/// </summary>
+internal sealed class TrainingRun(
+    CommandContext context,
+    TrainerOptions settings,
+    OutputFolder output,
+    RunIdentity identity
+)
+{
+    public const string LogName = "train_log.jsonl";
+
+    private readonly RunRecorder recorder = new();
+    private readonly CheckpointFolder checkpoints = new(output.FullPath);
+    private int? savedStep;
+
+    /// <summary>What the report says above its table of settings.</summary>
+    public required string Title { get; init; }
+
+    /// <summary>Rows of the report's table of settings.</summary>
+    public required IReadOnlyList<(string Name, string Value)> Settings { get; init; }
+
+    /// <summary>Steps between checkpoints.</summary>
+    public required int SaveEvery { get; init; }
+
+    /// <summary>Writes what is trained into a folder.</summary>
+    public required Action<string> Save { get; init; }
+
+    /// <summary>What the command prints with --json.</summary>
+    public required Func<TrainingResult, JsonObject> Json { get; init; }
+
+    /// <summary>For a run that is done: ends what its process may have left half done, and says so.</summary>
+    public static void ShowDone(CommandContext context, OutputFolder output, SavedRun saved, JsonObject result)
+    {
+        new CheckpointFolder(output.FullPath).Recover(saved.Staged);
+        context.Finish(
+            result,
+            terminal =>
+                terminal.Line(
+                    $"the run in {output.FullPath} is done: all {saved.State.Step} steps were made, nothing is left to resume"
+                )
+        );
+    }
+
+    /// <param name="model">The model, with its adapter.</param>
+    /// <param name="data">Training records.</param>
+    /// <param name="evaluation">Evaluation records, or null.</param>
+    /// <param name="saved">The checkpoint to go on from, or null.</param>
+    /// <exception cref="InputException">The checkpoint is of something else; nothing was changed.</exception>
+    /// <exception cref="RunStoppedException">Stopped by a signal, after a checkpoint.</exception>
+    public TrainingResult Train(
+        CausalLanguageModel model,
+        EncodedRecord[] data,
+        EncodedRecord[]? evaluation,
+        SavedRun? saved
+    )
+    {
+        using var trainer = new Trainer(model, settings);
+        if (saved is not null)
+            trainer.Restore(saved.State);
+        string log = Path.Combine(output.FullPath, LogName);
+        try
+        {
+            using TrainingLog writer = saved is null ? new(log) : new(log, saved.Log.Bytes, saved.Log.Sha256);
+            Begin(saved, log, trainer);
+            using CancellationTokenRegistration told = context.Cancellation.Register(() =>
+                context.Terminal.Line("stopping after this step; a second signal stops at once")
+            );
+            var saving = new Checkpoints(SaveEvery, () => WriteCheckpoint(trainer, writer, model));
+            return context.Terminal.Track(
+                "training",
+                settings.StepsFor(data.Length),
+                progress =>
+                    trainer.Run(
+                        data,
+                        evaluation,
+                        [writer, recorder, new ProgressCallback(context.Terminal, progress, settings.LogEvery), saving],
+                        context.Cancellation
+                    )
+            );
+        }
+        catch (OperationCanceledException) when (savedStep is { } step)
+        {
+            throw new RunStoppedException(
+                $"stopped; the checkpoint of step {step} of {settings.StepsFor(data.Length)} is in {output.FullPath}, the same command {HowToResume} goes on from it",
+                context.Cancellation
+            );
+        }
+        catch (IOException error) when (savedStep is { } step)
+        {
+            throw new IOException(
+                $"{error.Message.TrimEnd('.')}; the checkpoint of step {step} is kept, the same command {HowToResume} goes on from it",
+                error
+            );
+        }
+        catch when (saved is null && savedStep is null)
+        {
+            if (output.WasEmpty)
+                output.Clear();
+            else
+                File.Delete(log);
+            throw;
+        }
+    }
+
+    private string HowToResume => identity.Overwrites ? "with --resume in place of --overwrite" : "with --resume";
+
+    private void Begin(SavedRun? saved, string log, Trainer trainer)
+    {
+        if (saved is null)
+        {
+            checkpoints.Clear();
+            return;
+        }
+        checkpoints.Recover(saved.Staged);
+        savedStep = saved.State.Step;
+        recorder.Load(log, trainer.Progress);
+        saved.Dispose(); // mapped, the file would go on taking its place on the disk when it is replaced, which Windows forbids altogether
+        context.Terminal.Line($"going on after step {savedStep}");
+    }
+
+    /// <summary>Only what is on the disk may be counted on by what is written after it: the log first, then the rest.</summary>
+    private void WriteCheckpoint(Trainer trainer, TrainingLog log, CausalLanguageModel model)
+    {
+        trainer.RequireFinite();
+        log.Flush();
+        checkpoints.Write(
+            folder =>
+            {
+                Save(folder);
+                WriteReport(folder, model.Device, trainer.Result);
+            },
+            (path, staged) =>
+                trainer.Save(
+                    path,
+                    SavedRun.Notes(identity, model, log, staged, trainer.Result is { } result ? Json(result) : null)
+                )
+        );
+        savedStep = trainer.Progress.Step;
+    }
+
+    /// <summary>The keys of the JSON object that every training command prints.</summary>
+    public static JsonObject JsonOf(TrainingResult result, CausalLanguageModel model, long trainable, long total) =>
+        new()
+        {
+            ["steps"] = result.Steps,
+            ["skipped_steps"] = result.Skipped,
+            ["final_loss"] = JsonOutput.Number(result.FinalLoss),
+            ["eval_loss_before"] = JsonOutput.Number(result.Before?.Loss),
+            ["eval_loss"] = JsonOutput.Number(result.After?.Loss),
+            ["exact_match_before"] = JsonOutput.Number(result.Before?.ExactMatch),
+            ["exact_match"] = JsonOutput.Number(result.After?.ExactMatch),
+            ["tokens_per_second"] = JsonOutput.Number(result.TokensPerSecond),
+            ["seconds"] = JsonOutput.Number(result.Seconds),
+            ["trainable_parameters"] = trainable,
+            ["total_parameters"] = total,
+            ["peak_memory_bytes"] = model.Device.Memory.Peak,
+            ["device"] = model.Device.ToString(),
+            ["variants"] = JsonOutput.Array(model.Device.Variants.All.Select(use => use.ToString())),
+        };
+
+    /// <summary>The same for people.</summary>
+    public static void Print(Terminal terminal, TrainingResult result, long trainable, long total, string output)
+    {
+        if (result is { Before: { } before, After: { } after })
+        {
+            terminal.Line($"{"", -14}{"before", 10}{"after", 10}");
+            terminal.Line(Text($"{"eval loss", -14}{before.Loss, 10:0.0000}{after.Loss, 10:0.0000}"));
+            if (before.ExactMatch is not null)
+                terminal.Line(
+                    Text($"{"exact match", -14}{Percent(before.ExactMatch), 10}{Percent(after.ExactMatch), 10}")
+                );
+        }
+        if (result.Skipped > 0)
+            terminal.Line($"{result.Skipped} steps were skipped: their loss or gradient was not a finite number");
+        terminal.Table(
+            ("final loss", Text($"{result.FinalLoss:0.0000}")),
+            ("trained", Text($"{trainable:N0} of {total:N0} parameters ({100.0 * trainable / total:0.##} %)")),
+            ("speed", Text($"{result.TokensPerSecond:N0} tokens/s, {result.Steps} steps in {result.Seconds:0.0} s")),
+            ("written to", output)
+        );
+    }
+
+    private static string Percent(double? share) => share is { } value ? Text($"{100 * value:0.0} %") : "";
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private void WriteReport(string folder, Device device, TrainingResult? result)
+    {
+        var numbers = new List<BeforeAfter>();
+        if (result is { Before: { } before, After: { } after })
+        {
+            numbers.Add(
+                new BeforeAfter("Loss on held-out records", Text($"{before.Loss:0.0000}"), Text($"{after.Loss:0.0000}"))
+            );
+            numbers.Add(
+                new BeforeAfter("Perplexity", Text($"{before.Perplexity:0.000}"), Text($"{after.Perplexity:0.000}"))
+            );
+            if (before.ExactMatch is not null)
+                numbers.Add(new BeforeAfter("Exact match", Percent(before.ExactMatch), Percent(after.ExactMatch)));
+        }
+        var report = new HtmlReport
+        {
+            Title = Title,
+            Summary = result is null
+                ? Text($"Checkpoint at step {recorder.Losses[^1].Step}; training went on.")
+                : Text(
+                    $"{result.Steps} steps, {result.Tokens:N0} tokens in {result.Seconds:0.0} s ({result.TokensPerSecond:N0} tokens/s); final loss {result.FinalLoss:0.0000}.{(result.Skipped > 0 ? $" {result.Skipped} steps were skipped: their loss or gradient was not a finite number." : "")}"
+                ),
+            Numbers = numbers,
+            // Which variants ran is known only now; without them a run could not be repeated to the bit.
+            Settings = [.. Settings, .. device.Variants.All.Select(use => (use.What, use.Choice))],
+            Training = recorder.Losses,
+            Evaluation = recorder.Evaluations,
+        };
+        File.WriteAllText(Path.Combine(folder, "report.html"), report.Render());
+    }
+
+    /// <summary>Keeps the curve for the report.</summary>
+    private sealed class RunRecorder : ITrainerCallback
+    {
+        public List<LossPoint> Losses { get; } = [];
+
+        public List<LossPoint> Evaluations { get; } = [];
+
+        public void OnStep(StepReport report) => Losses.Add(new LossPoint(report.Step, report.Loss));
+
+        public void OnEvaluation(int step, EvaluationResult result) =>
+            Evaluations.Add(new LossPoint(step, result.Loss));
+
+        /// <summary>The curve of the part of the run that was made before.</summary>
+        public void Load(string log, TrainerProgress progress)
+        {
+            using var reader = new StreamReader(
+                new FileStream(log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite)
+            );
+            while (reader.ReadLine() is { } line)
+            {
+                using JsonDocument step = JsonDocument.Parse(line);
+                JsonElement loss = step.RootElement.GetProperty("loss");
+                Losses.Add(
+                    new LossPoint(
+                        step.RootElement.GetProperty("step").GetInt32(),
+                        loss.ValueKind == JsonValueKind.Number ? loss.GetDouble() : double.NaN
+                    )
+                );
+            }
+            foreach (StepEvaluation made in progress.Evaluations)
+                OnEvaluation(made.Step, made.Result);
+        }
+    }
+
+    private sealed class ProgressCallback(Terminal terminal, WorkProgress progress, int every) : ITrainerCallback
+    {
+        public void OnStep(StepReport report) =>
+            progress.Report(
+                report.Step,
+                Text(
+                    $"loss {report.Loss:0.0000}  lr {report.LearningRate:0.0e-00}  {report.TokensPerSecond:N0} tokens/s"
+                ),
+                report.Step % every == 0
+            );
+
+        public void OnEvaluation(int step, EvaluationResult result) =>
+            terminal.Line(
+                Text(
+                    $"step {step}: eval loss {result.Loss:0.0000}{(result.ExactMatch is null ? "" : $", exact match {Percent(result.ExactMatch)}")}"
+                )
+            );
+    }
+}
+
+/// <summary>Training was stopped by a signal; the message says how to go on.</summary>
+internal sealed class RunStoppedException(string message, CancellationToken cancellation)
+    : OperationCanceledException(message, cancellation);

@@ -1,0 +1,292 @@
+using System.Runtime.CompilerServices;
+using Spectral.Kernels.Driver;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Kernels;
+
+/// <summary>The cuBLAS entry points that the ops call: from cuBLAS 12 or 13 on a GPU, from the CPU device's own library there.</summary>
+public sealed unsafe class Blas : IDisposable
+{
+    private const int DataF32 = 0,
+        DataBF16 = 14,
+        ComputeF32 = 68,
+        DefaultAlgorithm = -1;
+
+    private static readonly string[] StatusNames = new string[20];
+
+    private readonly Device _device;
+    private readonly delegate* unmanaged<nint, nint, int> _setStream;
+    private readonly delegate* unmanaged<nint, int> _destroy;
+    private readonly delegate* unmanaged<nint, int*, int> _getVersion;
+    private readonly delegate* unmanaged<
+        nint,
+        int,
+        int,
+        int,
+        int,
+        int,
+        void*,
+        ulong,
+        int,
+        int,
+        ulong,
+        int,
+        int,
+        void*,
+        ulong,
+        int,
+        int,
+        int,
+        int,
+        int> _gemm;
+    private readonly delegate* unmanaged<
+        nint,
+        int,
+        int,
+        int,
+        int,
+        int,
+        void*,
+        ulong,
+        int,
+        int,
+        long,
+        ulong,
+        int,
+        int,
+        long,
+        void*,
+        ulong,
+        int,
+        int,
+        long,
+        int,
+        int,
+        int,
+        int> _gemmBatched;
+    private nint _handle;
+    private nint _stream = -1;
+
+    static Blas()
+    {
+        Array.Fill(StatusNames, "unknown status");
+        (StatusNames[1], StatusNames[3], StatusNames[7], StatusNames[8]) = (
+            "CUBLAS_STATUS_NOT_INITIALIZED",
+            "CUBLAS_STATUS_ALLOC_FAILED",
+            "CUBLAS_STATUS_INVALID_VALUE",
+            "CUBLAS_STATUS_ARCH_MISMATCH"
+        );
+        (StatusNames[11], StatusNames[13], StatusNames[14], StatusNames[15]) = (
+            "CUBLAS_STATUS_MAPPING_ERROR",
+            "CUBLAS_STATUS_EXECUTION_FAILED",
+            "CUBLAS_STATUS_INTERNAL_ERROR",
+            "CUBLAS_STATUS_NOT_SUPPORTED"
+        );
+    }
+
+    internal Blas(Device device)
+    {
+        _device = device;
+        DriverApi api = device.Activate();
+        string[] names = OperatingSystem.IsWindows()
+            ? ["cublas64_13.dll", "cublas64_12.dll"]
+            : ["libcublas.so.13", "libcublas.so.12"];
+        nint library = api.IsCpu ? api.Library : NativeLibraries.Load("cuBLAS", names);
+        nint F(string name) => NativeLibraries.Function(library, api.IsCpu ? DriverApi.CpuLibraryName : "cuBLAS", name);
+        var create = (delegate* unmanaged<nint*, int>)F("cublasCreate_v2");
+        _destroy = (delegate* unmanaged<nint, int>)F("cublasDestroy_v2");
+        _setStream = (delegate* unmanaged<nint, nint, int>)F("cublasSetStream_v2");
+        _getVersion = (delegate* unmanaged<nint, int*, int>)F("cublasGetVersion_v2");
+        _gemm = (delegate* unmanaged<
+            nint,
+            int,
+            int,
+            int,
+            int,
+            int,
+            void*,
+            ulong,
+            int,
+            int,
+            ulong,
+            int,
+            int,
+            void*,
+            ulong,
+            int,
+            int,
+            int,
+            int,
+            int>)F("cublasGemmEx");
+        _gemmBatched = (delegate* unmanaged<
+            nint,
+            int,
+            int,
+            int,
+            int,
+            int,
+            void*,
+            ulong,
+            int,
+            int,
+            long,
+            ulong,
+            int,
+            int,
+            long,
+            void*,
+            ulong,
+            int,
+            int,
+            long,
+            int,
+            int,
+            int,
+            int>)F("cublasGemmStridedBatchedEx");
+        nint handle;
+        Check(create(&handle), "starting cuBLAS");
+        _handle = handle;
+        LiveObjects.Add("blas", 1);
+    }
+
+    /// <summary>Computes one product in place of cuBLAS, or returns false when it cannot.</summary>
+    internal delegate bool Product(
+        in Gemm.Operand a,
+        bool transposeA,
+        in Gemm.Operand b,
+        bool transposeB,
+        in Gemm.Operand c,
+        int m,
+        int n,
+        int k,
+        float alpha,
+        float beta
+    );
+
+    /// <summary>Is asked first for every product that is not one of a batch: benchmarks compare with another library through it. Null: none.</summary>
+    internal Product? Substitute { get; set; }
+
+    /// <summary>The library's version number, e.g. 120405.</summary>
+    public int Version
+    {
+        get
+        {
+            int version;
+            Check(_getVersion(_handle, &version), "reading the version of cuBLAS");
+            return version;
+        }
+    }
+
+    /// <summary>Gives the handle back. A second call does nothing.</summary>
+    public void Dispose()
+    {
+        if (_handle == 0)
+            return;
+        _device.Activate();
+        _destroy(_handle);
+        _handle = 0;
+        LiveObjects.Add("blas", -1);
+    }
+
+    /// <summary>Row-major <c>C = alpha · op(A) op(B) + beta · C</c>; the column-major library is asked for the transposed product.</summary>
+    internal void Gemm(
+        in Gemm.Operand a,
+        bool transposeA,
+        in Gemm.Operand b,
+        bool transposeB,
+        in Gemm.Operand c,
+        int m,
+        int n,
+        int k,
+        float alpha,
+        float beta,
+        int batch
+    )
+    {
+        _device.Activate();
+        if (
+            batch == 1
+            && Substitute is { } substitute
+            && substitute(a, transposeA, b, transposeB, c, m, n, k, alpha, beta)
+        )
+            return;
+        nint stream = _device.Stream.Handle;
+        if (stream != _stream)
+        {
+            Check(_setStream(_handle, stream), "choosing cuBLAS' stream");
+            _stream = stream;
+        }
+        int opA = transposeA ? 1 : 0,
+            opB = transposeB ? 1 : 0;
+        int type = Type(a.Tensor.DType),
+            result = Type(c.Tensor.DType);
+        if (batch == 1)
+            Check(
+                _gemm(
+                    _handle,
+                    opB,
+                    opA,
+                    n,
+                    m,
+                    k,
+                    &alpha,
+                    b.Pointer,
+                    type,
+                    b.LeadingDimension,
+                    a.Pointer,
+                    type,
+                    a.LeadingDimension,
+                    &beta,
+                    c.Pointer,
+                    result,
+                    c.LeadingDimension,
+                    ComputeF32,
+                    DefaultAlgorithm
+                ),
+                "multiplying matrices"
+            );
+        else
+            Check(
+                _gemmBatched(
+                    _handle,
+                    opB,
+                    opA,
+                    n,
+                    m,
+                    k,
+                    &alpha,
+                    b.Pointer,
+                    type,
+                    b.LeadingDimension,
+                    b.Stride,
+                    a.Pointer,
+                    type,
+                    a.LeadingDimension,
+                    a.Stride,
+                    &beta,
+                    c.Pointer,
+                    result,
+                    c.LeadingDimension,
+                    c.Stride,
+                    batch,
+                    ComputeF32,
+                    DefaultAlgorithm
+                ),
+                "multiplying batches of matrices"
+            );
+    }
+
+    private static int Type(DType type) => type == DType.BF16 ? DataBF16 : DataF32;
+
+    private static void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "")
+    {
+        if (status != 0)
+            throw new CudaException(
+                "cublas" + call.TrimStart('_'),
+                status,
+                (uint)status < StatusNames.Length ? StatusNames[status] : "unknown status",
+                "",
+                doing
+            );
+    }
+}

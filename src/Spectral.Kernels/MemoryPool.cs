@@ -1,0 +1,242 @@
+using System.Numerics;
+using Spectral.Kernels.Driver;
+
+namespace Spectral.Kernels;
+
+/// <summary>What a device's memory pool holds, in bytes.</summary>
+public sealed class DeviceMemory
+{
+    internal long InUseBytes,
+        CachedBytes,
+        PeakBytes;
+
+    internal DeviceMemory() { }
+
+    /// <summary>Bytes in tensors that are alive, rounded up to the pool's size classes.</summary>
+    public long InUse => Interlocked.Read(ref InUseBytes);
+
+    /// <summary>The largest <see cref="InUse"/> since the device was opened or <see cref="ResetPeak"/> was called.</summary>
+    public long Peak => Interlocked.Read(ref PeakBytes);
+
+    /// <summary>Bytes kept for reuse and held by no tensor.</summary>
+    public long Cached => Interlocked.Read(ref CachedBytes);
+
+    /// <summary>Starts a new measurement of <see cref="Peak"/>.</summary>
+    public void ResetPeak() => Interlocked.Exchange(ref PeakBytes, InUse);
+
+    internal void Use(long size)
+    {
+        long now = Interlocked.Add(ref InUseBytes, size);
+        for (long peak = Peak; now > peak; peak = Peak)
+            if (Interlocked.CompareExchange(ref PeakBytes, now, peak) == peak)
+                return;
+    }
+}
+
+/// <summary>Device memory with a count of the tensors on it; at zero it goes back to the pool. Borrowed memory has no pool.</summary>
+internal sealed class MemoryBlock(
+    MemoryPool? pool,
+    MemoryHandle? handle,
+    ulong pointer,
+    long size,
+    int sizeClass,
+    DeviceStream? stream
+)
+{
+    private int _references = 1;
+
+    public ulong Pointer { get; } = pointer;
+    public long Size { get; } = size;
+    public int SizeClass { get; } = sizeClass;
+    public DeviceStream? Stream { get; } = stream;
+    public MemoryHandle? Handle { get; } = handle;
+
+    public void AddReference() => Interlocked.Increment(ref _references);
+
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref _references) == 0)
+            pool?.Return(this);
+    }
+
+    public void Reuse() => _references = 1;
+}
+
+/// <summary>
+/// A caching pool ordered by stream: a block given back is handed out again on the same stream, where the driver's own order makes the reuse
+/// safe without waiting. Size classes are an eighth of a power of two apart, so at most 1/8 of a block is waste. Memory of a reserved stream,
+/// one that a graph was captured on, stays with it: replays use it again.
+/// </summary>
+internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, string deviceName, bool bypass)
+    : IDisposable
+{
+    private const int GranuleBits = 9,
+        StepBits = 3; // smallest class 512 bytes; 8 classes per power of two
+    private const int Reach = 4; // a cached block may be this many classes too large: at most 1.5 times
+
+    private readonly Dictionary<DeviceStream, Stack<MemoryBlock>?[]> _free = [];
+    private readonly Dictionary<DeviceStream, List<MemoryBlock>> _reserved = []; // with what bypassing the pool must not free yet
+    private readonly Lock _lock = new();
+    private bool _disposed;
+
+    public DeviceMemory Memory { get; } = new();
+
+    public MemoryBlock Allocate(long bytes, DeviceStream stream)
+    {
+        int sizeClass = ClassOf(bytes);
+        return Take(sizeClass, stream) ?? Create(bypass ? bytes : SizeOf(sizeClass), sizeClass, stream);
+    }
+
+    public bool IsReserved(DeviceStream stream)
+    {
+        lock (_lock)
+            return _reserved.ContainsKey(stream);
+    }
+
+    public void Reserve(DeviceStream stream)
+    {
+        lock (_lock)
+            _reserved.Add(stream, []);
+    }
+
+    /// <summary>Gives a reserved stream's memory back to the driver, and later what is still in tensors.</summary>
+    public void Release(DeviceStream stream)
+    {
+        lock (_lock)
+        {
+            if (_reserved.Remove(stream, out List<MemoryBlock>? held))
+                held.ForEach(block => block.Handle!.Dispose());
+            if (!_free.Remove(stream, out Stack<MemoryBlock>?[]? bins))
+                return;
+            foreach (MemoryBlock block in bins.OfType<Stack<MemoryBlock>>().SelectMany(bin => bin))
+                block.Handle!.Dispose();
+        }
+    }
+
+    public void Return(MemoryBlock block)
+    {
+        lock (_lock)
+        {
+            if (bypass && _reserved.TryGetValue(block.Stream!, out List<MemoryBlock>? held))
+            {
+                held.Add(block);
+                block.Handle!.Cached = true;
+                Interlocked.Add(ref Memory.InUseBytes, -block.Size);
+                Interlocked.Add(ref Memory.CachedBytes, block.Size);
+                return;
+            }
+            if (!bypass && !_disposed && !block.Stream!.IsDisposed)
+            {
+                if (!_free.TryGetValue(block.Stream!, out Stack<MemoryBlock>?[]? bins))
+                    _free[block.Stream!] = bins = new Stack<MemoryBlock>?[64 << StepBits];
+                (bins[block.SizeClass] ??= new Stack<MemoryBlock>()).Push(block);
+                block.Handle!.Cached = true;
+                Interlocked.Add(ref Memory.InUseBytes, -block.Size);
+                Interlocked.Add(ref Memory.CachedBytes, block.Size);
+                return;
+            }
+        }
+        block.Handle!.Dispose();
+    }
+
+    /// <summary>Gives every cached block back to the driver, save those of reserved streams.</summary>
+    public void Trim()
+    {
+        lock (_lock)
+            foreach (DeviceStream stream in _free.Keys.Where(stream => !_reserved.ContainsKey(stream)).ToArray())
+                Release(stream);
+    }
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _disposed = true;
+            foreach (DeviceStream stream in _free.Keys.Concat(_reserved.Keys).Distinct().ToArray())
+                Release(stream);
+        }
+    }
+
+    internal static int ClassOf(long bytes)
+    {
+        long granules = Math.Max(1, (bytes + (1 << GranuleBits) - 1) >> GranuleBits);
+        if (granules <= 1 << StepBits)
+            return (int)granules;
+        int shift = BitOperations.Log2((ulong)granules) - StepBits;
+        long steps = (granules + (1L << shift) - 1) >> shift; // 8 to 16
+        return (int)((long)shift << StepBits) + (int)steps;
+    }
+
+    internal static long SizeOf(int sizeClass)
+    {
+        if (sizeClass <= 1 << StepBits)
+            return (long)sizeClass << GranuleBits;
+        int shift = (sizeClass - 1 >> StepBits) - 1;
+        return (long)(sizeClass - (shift << StepBits)) << shift + GranuleBits;
+    }
+
+    private MemoryBlock? Take(int sizeClass, DeviceStream stream)
+    {
+        lock (_lock)
+        {
+            if (!_free.TryGetValue(stream, out Stack<MemoryBlock>?[]? bins))
+                return null;
+            for (int c = sizeClass; c <= sizeClass + Reach; c++)
+                if (bins[c] is { Count: > 0 } bin)
+                {
+                    MemoryBlock block = bin.Pop();
+                    block.Reuse();
+                    block.Handle!.Cached = false;
+                    Interlocked.Add(ref Memory.CachedBytes, -block.Size);
+                    Memory.Use(block.Size);
+                    return block;
+                }
+            return null;
+        }
+    }
+
+    private MemoryBlock Create(long size, int sizeClass, DeviceStream stream)
+    {
+        ulong pointer;
+        api.Check(api.CtxSetCurrent(context.Value), "allocating device memory");
+        int status = api.MemAlloc(&pointer, (nuint)size);
+        if (status == DriverApi.OutOfMemory && Memory.Cached > 0)
+        {
+            Trim();
+            status = api.MemAlloc(&pointer, (nuint)size);
+        }
+        if (status == DriverApi.OutOfMemory)
+            throw OutOfMemory(size);
+        api.Check(status, $"allocating {size:N0} bytes on {deviceName}", "api.MemAlloc(&pointer, size)");
+        Memory.Use(size);
+        return new MemoryBlock(
+            this,
+            new MemoryHandle(api, context, pointer, size, Memory),
+            pointer,
+            size,
+            sizeClass,
+            stream
+        );
+    }
+
+    private OutOfDeviceMemoryException OutOfMemory(long size)
+    {
+        nuint free = 0,
+            total = 0;
+        api.MemGetInfo(&free, &total);
+        return new OutOfDeviceMemoryException(
+            "cuMemAlloc(&pointer, size)",
+            DriverApi.OutOfMemory,
+            "CUDA_ERROR_OUT_OF_MEMORY",
+            "",
+            $"allocating {size:N0} bytes on {deviceName} ({Memory.InUse:N0} in use by tensors, {(long)free:N0} of {(long)total:N0} free)"
+        )
+        {
+            Device = deviceName,
+            Requested = size,
+            InUse = Memory.InUse,
+            Free = (long)free,
+            Total = (long)total,
+        };
+    }
+}

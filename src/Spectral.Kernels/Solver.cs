@@ -1,0 +1,269 @@
+using System.Runtime.CompilerServices;
+using Spectral.Kernels.Driver;
+
+namespace Spectral.Kernels;
+
+/// <summary>The cuSOLVER entry points that the linear algebra calls: from cuSOLVER 11 or 12 on a GPU, from the CPU device's own library there.</summary>
+/// <remarks>cuSOLVER 11 belongs to CUDA 12, cuSOLVER 12 to CUDA 13. Matrices are column-major, as the library wants them.</remarks>
+public sealed unsafe class Solver : IDisposable
+{
+    private const int Upper = 1,
+        NonUnit = 0,
+        DataF64 = 1;
+
+    private static readonly string[] StatusNames =
+    [
+        "CUSOLVER_STATUS_SUCCESS",
+        "CUSOLVER_STATUS_NOT_INITIALIZED",
+        "CUSOLVER_STATUS_ALLOC_FAILED",
+        "CUSOLVER_STATUS_INVALID_VALUE",
+        "CUSOLVER_STATUS_ARCH_MISMATCH",
+        "CUSOLVER_STATUS_MAPPING_ERROR",
+        "CUSOLVER_STATUS_EXECUTION_FAILED",
+        "CUSOLVER_STATUS_INTERNAL_ERROR",
+        "CUSOLVER_STATUS_MATRIX_TYPE_NOT_SUPPORTED",
+        "CUSOLVER_STATUS_NOT_SUPPORTED",
+    ];
+
+    private readonly Device _device;
+    private readonly delegate* unmanaged<nint, nint, int> _setStream;
+    private readonly delegate* unmanaged<nint, int> _destroy;
+    private readonly delegate* unmanaged<nint, int, int, ulong, int, int*, int> _potrfSize;
+    private readonly delegate* unmanaged<nint, int, int, ulong, int, ulong, int, ulong, int> _potrf;
+    private readonly delegate* unmanaged<nint, int, int, long, int, ulong, long, nuint*, nuint*, int> _trtriSize;
+    private readonly delegate* unmanaged<
+        nint,
+        int,
+        int,
+        long,
+        int,
+        ulong,
+        long,
+        ulong,
+        nuint,
+        void*,
+        nuint,
+        ulong,
+        int> _trtri;
+    private readonly delegate* unmanaged<nint, int, int, ulong, int, int*, int> _geqrfSize;
+    private readonly delegate* unmanaged<nint, int, int, ulong, int, ulong, ulong, int, ulong, int> _geqrf;
+    private readonly delegate* unmanaged<nint, int, int, int, ulong, int, ulong, int*, int> _orgqrSize;
+    private readonly delegate* unmanaged<nint, int, int, int, ulong, int, ulong, ulong, int, ulong, int> _orgqr;
+    private readonly delegate* unmanaged<nint, int, int, int*, int> _gesvdSize;
+    private readonly delegate* unmanaged<
+        nint,
+        sbyte,
+        sbyte,
+        int,
+        int,
+        ulong,
+        int,
+        ulong,
+        ulong,
+        int,
+        ulong,
+        int,
+        ulong,
+        int,
+        ulong,
+        ulong,
+        int> _gesvd;
+    private nint _handle;
+    private nint _stream = -1;
+
+    internal Solver(Device device)
+    {
+        _device = device;
+        DriverApi api = device.Activate();
+        string[] names = OperatingSystem.IsWindows()
+            ? ["cusolver64_12.dll", "cusolver64_11.dll"]
+            : ["libcusolver.so.12", "libcusolver.so.11"];
+        nint library = api.IsCpu ? api.Library : NativeLibraries.Load("cuSOLVER", names);
+        nint F(string name) =>
+            NativeLibraries.Function(library, api.IsCpu ? DriverApi.CpuLibraryName : "cuSOLVER", "cusolverDn" + name);
+        var create = (delegate* unmanaged<nint*, int>)F("Create");
+        _destroy = (delegate* unmanaged<nint, int>)F("Destroy");
+        _setStream = (delegate* unmanaged<nint, nint, int>)F("SetStream");
+        _potrfSize = (delegate* unmanaged<nint, int, int, ulong, int, int*, int>)F("Dpotrf_bufferSize");
+        _potrf = (delegate* unmanaged<nint, int, int, ulong, int, ulong, int, ulong, int>)F("Dpotrf");
+        _trtriSize = (delegate* unmanaged<nint, int, int, long, int, ulong, long, nuint*, nuint*, int>)F(
+            "Xtrtri_bufferSize"
+        );
+        _trtri = (delegate* unmanaged<nint, int, int, long, int, ulong, long, ulong, nuint, void*, nuint, ulong, int>)F(
+            "Xtrtri"
+        );
+        _geqrfSize = (delegate* unmanaged<nint, int, int, ulong, int, int*, int>)F("Sgeqrf_bufferSize");
+        _geqrf = (delegate* unmanaged<nint, int, int, ulong, int, ulong, ulong, int, ulong, int>)F("Sgeqrf");
+        _orgqrSize = (delegate* unmanaged<nint, int, int, int, ulong, int, ulong, int*, int>)F("Sorgqr_bufferSize");
+        _orgqr = (delegate* unmanaged<nint, int, int, int, ulong, int, ulong, ulong, int, ulong, int>)F("Sorgqr");
+        _gesvdSize = (delegate* unmanaged<nint, int, int, int*, int>)F("Dgesvd_bufferSize");
+        _gesvd = (delegate* unmanaged<
+            nint,
+            sbyte,
+            sbyte,
+            int,
+            int,
+            ulong,
+            int,
+            ulong,
+            ulong,
+            int,
+            ulong,
+            int,
+            ulong,
+            int,
+            ulong,
+            ulong,
+            int>)F("Dgesvd");
+        nint handle;
+        Check(create(&handle), "starting cuSOLVER");
+        _handle = handle;
+        LiveObjects.Add("solver", 1);
+    }
+
+    /// <summary>Gives the handle back. A second call does nothing.</summary>
+    public void Dispose()
+    {
+        if (_handle == 0)
+            return;
+        _device.Activate();
+        _destroy(_handle);
+        _handle = 0;
+        LiveObjects.Add("solver", -1);
+    }
+
+    /// <summary>
+    /// In place, the inverse of the upper Cholesky factor of a symmetric F64 matrix: with G = TᵀT, T⁻¹ in the upper triangle (column-major), so
+    /// the row-major reader finds the inverse of the lower factor in the lower one. The other triangle keeps what it held.
+    /// </summary>
+    /// <param name="gram">[n, n] F64.</param>
+    /// <param name="info">Address of one I32: i when the leading minor of order i is not positive definite, else 0.</param>
+    internal void CholeskyInverse(Tensor gram, ulong info)
+    {
+        int n = gram.Dim(0),
+            elements;
+        nuint deviceBytes,
+            hostBytes;
+        Begin();
+        Check(_potrfSize(_handle, Upper, n, gram.Pointer, n, &elements), "sizing a Cholesky factorisation");
+        Check(
+            _trtriSize(_handle, Upper, NonUnit, n, DataF64, gram.Pointer, n, &deviceBytes, &hostBytes),
+            "sizing the inverse of a triangle"
+        );
+        using Tensor work = Tensor.Empty(
+            _device,
+            checked((int)Math.Max((long)elements, ((long)deviceBytes + 7) / 8)),
+            DType.F64
+        );
+        using Tensor inverseInfo = Tensor.Empty(_device, 1, DType.I32); // a zero pivot of the inverse is one that info has reported
+        byte[] host = new byte[hostBytes];
+        Check(_potrf(_handle, Upper, n, gram.Pointer, n, work.Pointer, elements, info), "factorising a Gram matrix");
+        fixed (byte* hostWork = host)
+            Check(
+                _trtri(
+                    _handle,
+                    Upper,
+                    NonUnit,
+                    n,
+                    DataF64,
+                    gram.Pointer,
+                    n,
+                    work.Pointer,
+                    deviceBytes,
+                    hostWork,
+                    hostBytes,
+                    inverseInfo.Pointer
+                ),
+                "inverting a triangle"
+            );
+    }
+
+    /// <summary>In place, orthonormal columns that span those of a column-major [m, l] F32 matrix, m ≥ l, by Householder reflections.</summary>
+    /// <param name="columns">[l, m] as stored: one column after the other.</param>
+    internal void Householder(Tensor columns)
+    {
+        int l = columns.Dim(0),
+            m = columns.Dim(1),
+            factor,
+            form;
+        using Tensor tau = Tensor.Empty(_device, l),
+            info = Tensor.Empty(_device, 1, DType.I32);
+        Begin();
+        Check(_geqrfSize(_handle, m, l, columns.Pointer, m, &factor), "sizing a QR factorisation");
+        Check(_orgqrSize(_handle, m, l, l, columns.Pointer, m, tau.Pointer, &form), "sizing a QR factorisation");
+        using Tensor work = Tensor.Empty(_device, Math.Max(factor, form));
+        Check(
+            _geqrf(_handle, m, l, columns.Pointer, m, tau.Pointer, work.Pointer, factor, info.Pointer),
+            "factorising by Householder reflections"
+        );
+        Check(
+            _orgqr(_handle, m, l, l, columns.Pointer, m, tau.Pointer, work.Pointer, form, info.Pointer),
+            "forming Q from reflections"
+        );
+    }
+
+    /// <summary>Thin SVD of a column-major F64 matrix, m ≥ n, which is destroyed: A = U diag(S) Vᵀ.</summary>
+    /// <param name="a">[n, m] as stored: one column after the other.</param>
+    /// <param name="s">[n], descending.</param>
+    /// <param name="u">[n, m]: as stored, one left vector per row; null with <paramref name="vt"/>: values alone.</param>
+    /// <param name="vt">[n, n] column-major: as stored, one right vector per column.</param>
+    /// <param name="info">Address of one I32: the number of superdiagonals that did not converge.</param>
+    internal void SingularValues(Tensor a, Tensor s, Tensor? u, Tensor? vt, ulong info)
+    {
+        int n = a.Dim(0),
+            m = a.Dim(1),
+            elements;
+        sbyte job = (sbyte)(
+            u is null ? 'N'
+            : m == n ? 'A'
+            : 'S'
+        );
+        Begin();
+        Check(_gesvdSize(_handle, m, n, &elements), "sizing a singular value decomposition");
+        using Tensor work = Tensor.Empty(_device, elements, DType.F64),
+            real = Tensor.Empty(_device, Math.Max(1, n), DType.F64);
+        Check(
+            _gesvd(
+                _handle,
+                job,
+                job,
+                m,
+                n,
+                a.Pointer,
+                m,
+                s.Pointer,
+                u?.Pointer ?? 0,
+                m,
+                vt?.Pointer ?? 0,
+                n,
+                work.Pointer,
+                elements,
+                real.Pointer,
+                info
+            ),
+            "decomposing into singular values"
+        );
+    }
+
+    private void Begin()
+    {
+        _device.Activate();
+        nint stream = _device.Stream.Handle;
+        if (stream == _stream)
+            return;
+        Check(_setStream(_handle, stream), "choosing cuSOLVER's stream");
+        _stream = stream;
+    }
+
+    private static void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "")
+    {
+        if (status != 0)
+            throw new CudaException(
+                "cusolverDn" + call.TrimStart('_'),
+                status,
+                (uint)status < StatusNames.Length ? StatusNames[status] : "unknown status",
+                "",
+                doing
+            );
+    }
+}

@@ -1,0 +1,112 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Methods;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters.Building;
+
+/// <summary>
+/// How the factors of a LoRA begin, as PEFT's <c>init_lora_weights</c> has it; what starts from data has methods of its
+/// own.
+/// </summary>
+internal static class LoraStarts
+{
+    private const string Name = "init";
+
+    /// <summary>Starts whose product is zero.</summary>
+    public static AdapterSetting AtBase { get; } =
+        AdapterSetting.Choice(
+            Name,
+            "How A begins: Kaiming-uniform, Gaussian of deviation 1/rank, or A and B orthogonal to each other and neither "
+                + "zero (even rank).",
+            "kaiming",
+            "gaussian",
+            "orthogonal"
+        );
+
+    /// <summary>Those, and starts that are taken off the base.</summary>
+    public static AdapterSetting All { get; } =
+        AdapterSetting.Choice(
+            Name,
+            "How A and B begin: A Kaiming-uniform or Gaussian of deviation 1/rank and B zero, both orthogonal to each "
+                + "other (even rank), or as pissa's or olora's, taken off the base.",
+            "kaiming",
+            "gaussian",
+            "orthogonal",
+            "pissa",
+            "olora"
+        );
+
+    private enum Kind
+    {
+        Kaiming,
+        Gaussian,
+        Orthogonal,
+        Pissa,
+        Olora,
+    }
+
+    /// <summary>Whether what the factors begin as is subtracted again.</summary>
+    public static bool IsResidual(AdapterBuilder layer) => (Kind)layer.Setting(Name) >= Kind.Pissa;
+
+    /// <summary>Whether the start is one of singular triplets.</summary>
+    public static bool UsesSvd(AdapterMethod method, AdapterOptions options) =>
+        (Kind)options.Setting(method, Name) == Kind.Pissa;
+
+    /// <summary>How A begins unless <see cref="Begin"/> writes it.</summary>
+    /// <exception cref="InputException">The rank does not suit the start.</exception>
+    public static Start Right(AdapterBuilder layer)
+    {
+        var kind = (Kind)layer.Setting(Name);
+        if (kind == Kind.Orthogonal && layer.Rank % 2 != 0)
+            throw new InputException(
+                $"rank {layer.Rank} for {layer.Module.Name}: {layer.Method.Name} with init=orthogonal needs an "
+                    + "even rank"
+            );
+        return kind == Kind.Gaussian ? Start.Normal(1.0 / layer.Rank) : Start.KaimingUniform;
+    }
+
+    /// <summary>Writes what depends on more than one factor.</summary>
+    /// <param name="method">The method, which has one of these settings.</param>
+    /// <param name="starts">Its layers.</param>
+    public static void Begin(AdapterMethod method, IReadOnlyList<AdapterStart> starts)
+    {
+        if (starts.Count == 0)
+            return;
+        switch ((Kind)starts[0].Options.Setting(method, Name))
+        {
+            case Kind.Orthogonal:
+                foreach (var start in starts)
+                    Orthogonal(start);
+                break;
+            case Kind.Pissa:
+                PissaMethod.Begin(starts);
+                break;
+            case Kind.Olora:
+                OloraMethod.Begin(starts);
+                break;
+        }
+    }
+
+    /// <summary>
+    /// With Q [r, r] a random rotation of upper half Q_a and lower half Q_b, and Gaussian N, A = Q_aᵀ N_a/10 and B =
+    /// N_b Q_b/10, whose product is zero since Q_b Q_aᵀ is.
+    /// </summary>
+    private static void Orthogonal(AdapterStart start)
+    {
+        var (rank, device, seed) = (start.Options.Rank, start.Weight.Device, start.Options.Seed);
+        using var normal = Tensor.Empty(device, (rank, rank));
+        using var rotation = Tensor.Empty(device, (rank, rank));
+        using var right = Tensor.Empty(device, (rank / 2, start.Module.In));
+        using var left = Tensor.Empty(device, (start.Module.Out, rank / 2));
+        foreach (var (tensor, tag) in new[] { (normal, "Q"), (right, "A"), (left, "B") })
+            Philox.Normal(tensor, seed, start.Stream($"orthogonal.{tag}"), 0, 1);
+        Orthonormalization.Rows(normal, rotation);
+        using var upper = rotation.Rows(0, rank / 2);
+        using var lower = rotation.Rows(rank / 2, rank / 2);
+        Gemm.Run(upper, true, right, false, start[LoraMethod.A], 0.1f);
+        Gemm.Run(left, false, lower, false, start[LoraMethod.B], 0.1f);
+    }
+}

@@ -1,0 +1,36 @@
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters.Building;
+
+/// <summary>The LoRA of a smaller rank within one that was trained for it.</summary>
+internal static class Prefixes
+{
+    /// <summary>How many directions to use.</summary>
+    public static AdapterSetting Setting { get; } =
+        AdapterSetting.Whole(
+            "prefix",
+            0,
+            0,
+            65536,
+            "Use the first so many directions alone, with the scale of that rank; 0: all of them, as they train together."
+        );
+
+    /// <summary>The first directions of a term; null: all of it is to be used.</summary>
+    /// <exception cref="InputException">It has not so many.</exception>
+    public static LowRankTerm? Of(AdapterBuilder layer, LowRankTerm term)
+    {
+        var prefix = (int)layer.Setting(Setting.Name);
+        if (prefix > layer.Rank)
+            throw new InputException(
+                $"prefix {prefix} for {layer.Module.Name}: expected at most its rank, {layer.Rank}"
+            );
+        return prefix == 0
+            ? null
+            : new(
+                term.Left.Block(0, 0, layer.Out, prefix),
+                term.Right.Block(0, 0, prefix, layer.In),
+                layer.Options.ScaleAt(prefix)
+            );
+    }
+}

@@ -1,0 +1,43 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+
+namespace Spectral.Training.Adapters.Building;
+
+/// <summary>Singular vectors written into an adapter's factors, each times a weight. By way of the host: this happens once.</summary>
+internal static class TripletParts
+{
+    /// <summary>L [out, r]: column i is left vector which[i] times weight(σ).</summary>
+    public static void CopyLeft(this SvdResult svd, Tensor left, int[] which, Func<double, double> weight)
+    {
+        var (vectors, weights, stride) = (svd.U.ToArray(), Weights(svd, which, weight), svd.U.Dim(1));
+        var values = new float[left.Count];
+        for (var i = 0; i < values.Length; i++)
+            values[i] = weights[i % which.Length] * vectors[i / which.Length * stride + which[i % which.Length]];
+        left.CopyFrom(values);
+    }
+
+    /// <summary>R [r, in]: row i is right vector which[i] times weight(σ).</summary>
+    public static void CopyRight(this SvdResult svd, Tensor right, int[] which, Func<double, double> weight)
+    {
+        var (vectors, weights, columns) = (svd.Vt.ToArray(), Weights(svd, which, weight), svd.Vt.Dim(1));
+        var values = new float[right.Count];
+        for (var i = 0; i < values.Length; i++)
+            values[i] = weights[i / columns] * vectors[which[i / columns] * columns + i % columns];
+        right.CopyFrom(values);
+    }
+
+    /// <summary>L and R of the triplets which, √(σ/s) on either side, so that s·L·R is their part of the matrix and the two are of one size.</summary>
+    public static void CopyBalanced(this SvdResult svd, Tensor left, Tensor right, int[] which, double scale)
+    {
+        svd.CopyLeft(left, which, Weight);
+        svd.CopyRight(right, which, Weight);
+
+        double Weight(double sigma) => Math.Sqrt(sigma / scale);
+    }
+
+    private static float[] Weights(SvdResult svd, int[] which, Func<double, double> weight)
+    {
+        var sigma = svd.S.ToArray();
+        return Array.ConvertAll(which, index => (float)weight(sigma[index]));
+    }
+}

@@ -1,0 +1,26 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Training.Adapters.Building;
+
+/// <summary>Euclidean lengths of the rows, the columns or all of a weight.</summary>
+internal static class WeightNorms
+{
+    /// <summary>‖W_i‖ of each row.</summary>
+    public static void PerRow(Tensor weight, Tensor norms) => Run(weight, norms, Broadcast.PerRow);
+
+    /// <summary>‖W[:, j]‖ of each column.</summary>
+    public static void PerColumn(Tensor weight, Tensor norms) => Run(weight, norms, Broadcast.PerColumn);
+
+    /// <summary>‖W‖ of Frobenius.</summary>
+    public static void Whole(Tensor weight, Tensor norm) => Run(weight, norm, Broadcast.Single);
+
+    private static void Run(Tensor weight, Tensor norms, Broadcast broadcast)
+    {
+        using var wide = Tensor.Empty(weight.Device, weight.Shape);
+        Cast.Run(weight, wide);
+        using var squares = Tensor.Empty(weight.Device, norms.Shape);
+        BroadcastDot.Run(wide, wide, squares, broadcast);
+        ElementwiseMap.Forward(squares, norms, MapFunction.Sqrt);
+    }
+}

@@ -1,0 +1,117 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Ops;
+
+namespace Spectral.Training.Adapters.Expressions;
+
+/// <summary>How the values of a factor begin. Random ones come from the seed, the module's name and the factor's name alone.</summary>
+public abstract record Start
+{
+    /// <summary>All zeros.</summary>
+    public static Start Zeros { get; } = new Constant(0);
+
+    /// <summary>All ones.</summary>
+    public static Start Ones { get; } = new Constant(1);
+
+    /// <summary>Kaiming-uniform with a = √5 (He et al., 2015; PyTorch's default for linear layers): U(−1/√columns, 1/√columns).</summary>
+    public static Start KaimingUniform { get; } = new KaimingUniformStart();
+
+    /// <summary>All the same value.</summary>
+    public static Start Of(double value) => new Constant(value);
+
+    /// <summary>Given values, row by row.</summary>
+    public static Start Values(params float[] values) => new ValuesStart(values);
+
+    /// <summary>N(0, <paramref name="deviation"/>²).</summary>
+    public static Start Normal(double deviation) => new NormalStart(deviation);
+
+    /// <summary>U(−<paramref name="bound"/>, <paramref name="bound"/>).</summary>
+    public static Start Uniform(double bound) => new UniformStart(bound);
+
+    /// <summary>Random orthonormal rows of a matrix that has no more of them than columns: those of a Gaussian matrix, orthonormalized.</summary>
+    public static Start OrthonormalRows { get; } = new OrthonormalRowsStart();
+
+    /// <summary>
+    /// Values that follow from the settings alone, so that a file may leave them out; computed on the host whenever
+    /// they are needed.
+    /// </summary>
+    internal static Start Computed(Func<float[]> values) => new ComputedStart(values);
+
+    /// <summary>The start values of another factor of the layer, once it has them, or a tensor of the base.</summary>
+    internal static Start CopyOf(Expression source) => new CopyStart(source);
+
+    /// <summary>Whether it has to wait until the others are written.</summary>
+    internal virtual bool IsCopy => false;
+
+    /// <summary>Whether they follow from the settings, and do not depend on the seed.</summary>
+    internal virtual bool FollowsFromSettings => false;
+
+    /// <summary>Writes the values.</summary>
+    internal abstract void Fill(Tensor values, ulong seed, ulong stream);
+
+    private sealed record Constant(double Value) : Start
+    {
+        internal override void Fill(Tensor values, ulong seed, ulong stream)
+        {
+            if (Value == 0)
+                values.Clear();
+            else
+                values.CopyFrom(Enumerable.Repeat((float)Value, checked((int)values.Count)).ToArray());
+        }
+    }
+
+    private sealed record ValuesStart(float[] All) : Start
+    {
+        internal override void Fill(Tensor values, ulong seed, ulong stream) => values.CopyFrom(All);
+    }
+
+    private sealed record ComputedStart(Func<float[]> Compute) : Start
+    {
+        internal override bool FollowsFromSettings => true;
+
+        internal override void Fill(Tensor values, ulong seed, ulong stream) => values.CopyFrom(Compute());
+    }
+
+    private sealed record CopyStart(Expression Source) : Start
+    {
+        internal override bool IsCopy => true;
+
+        internal override void Fill(Tensor values, ulong seed, ulong stream)
+        {
+            values.CopyFrom(Source.Value);
+            if (!Source.IsStored)
+                Source.Forget();
+        }
+    }
+
+    private sealed record KaimingUniformStart : Start
+    {
+        internal override void Fill(Tensor values, ulong seed, ulong stream)
+        {
+            var bound = (float)(1 / Math.Sqrt(values.Dim(values.Shape.Rank - 1)));
+            Philox.Uniform(values, seed, stream, -bound, bound);
+        }
+    }
+
+    private sealed record NormalStart(double Deviation) : Start
+    {
+        internal override void Fill(Tensor values, ulong seed, ulong stream) =>
+            Philox.Normal(values, seed, stream, 0, (float)Deviation);
+    }
+
+    private sealed record UniformStart(double Bound) : Start
+    {
+        internal override void Fill(Tensor values, ulong seed, ulong stream) =>
+            Philox.Uniform(values, seed, stream, (float)-Bound, (float)Bound);
+    }
+
+    private sealed record OrthonormalRowsStart : Start
+    {
+        internal override void Fill(Tensor values, ulong seed, ulong stream)
+        {
+            using var normal = Tensor.Empty(values.Device, values.Shape);
+            Philox.Normal(normal, seed, stream, 0, 1);
+            Orthonormalization.Rows(normal, values);
+        }
+    }
+}

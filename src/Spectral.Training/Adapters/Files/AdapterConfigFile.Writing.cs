@@ -1,0 +1,105 @@
+using System.Text.Json;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters.Files;
+
+/// <content>The config and the metadata out.</content>
+internal static partial class AdapterConfigFile
+{
+    /// <summary>Writes the config: keys sorted, as PEFT does.</summary>
+    public static void Save(AdapterConfig config, string directory) =>
+        AtomicFile.Write(Path(directory), stream => Write(config, stream));
+
+    private static void Write(AdapterConfig config, Stream stream)
+    {
+        using Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true });
+        SortedDictionary<string, Action> writers = new(StringComparer.Ordinal)
+        {
+            ["auto_mapping"] = () => json.WriteNull("auto_mapping"),
+            ["base_model_name_or_path"] = () => json.WriteString("base_model_name_or_path", config.BaseModel),
+            ["inference_mode"] = () => json.WriteBoolean("inference_mode", true),
+            ["peft_type"] = () => json.WriteString("peft_type", config.Method.PeftType),
+            ["revision"] = () => json.WriteNull("revision"),
+            ["target_modules"] = () => WritePattern(json, "target_modules", config.TargetModules),
+            ["task_type"] = () => json.WriteString("task_type", "CAUSAL_LM"),
+        };
+        AdapterOptions whole = config.Options with
+        {
+            TargetModules = config.TargetModules.Names ?? config.Options.TargetModules,
+        };
+        AdapterOptions options = config.IncludesStart ? Doubled(whole) : whole;
+        foreach (PeftField field in OwnFields(config.Method).Where(field => field.Write is not null))
+            writers[field.Key] = () => field.Write!(json, options);
+        if (config.Method.PeftFields is null && config.Method.UsesTopK)
+            writers[TopKKey] = () => json.WriteNumber(TopKKey, config.Options.TopK);
+        if (config.ExcludeModules is { } excluded)
+            writers["exclude_modules"] = () => WritePattern(json, "exclude_modules", excluded);
+        if (config.LayersToTransform is { } layers)
+            writers["layers_to_transform"] = () =>
+                WriteList(json, "layers_to_transform", layers, json.WriteNumberValue);
+        if (config.LayersPattern.Count > 0)
+            writers["layers_pattern"] = () =>
+                WriteList(json, "layers_pattern", config.LayersPattern, json.WriteStringValue);
+        if (config.BaseTensorSha256.Count > 0)
+            writers[DigestsKey] = () =>
+                PeftField.WriteEntries(
+                    json,
+                    DigestsKey,
+                    config.BaseTensorSha256.OrderBy(pair => pair.Key, StringComparer.Ordinal),
+                    json.WriteStringValue
+                );
+        json.WriteStartObject();
+        foreach (Action write in writers.Values)
+            write();
+        json.WriteEndObject();
+    }
+
+    /// <summary>
+    /// What the weights file says beyond the config: the method's exact name, and settings that PEFT's config has no
+    /// key for.
+    /// </summary>
+    public static Dictionary<string, string> Metadata(AdapterConfig config)
+    {
+        AdapterMethod method = config.Method;
+        Dictionary<string, string> metadata = new() { ["format"] = "pt", [MethodKey] = method.Name };
+        if (config.IncludesStart)
+            metadata[StartKey] = StartIncluded;
+        if (method.PeftFields is null)
+            return metadata;
+        if (method.UsesTopK)
+            metadata[SettingKey + TopKKey] = $"{config.Options.TopK}";
+        foreach (
+            AdapterSetting setting in method.Settings.Where(setting =>
+                setting.PeftKey is null && config.Options.Settings.ContainsKey(setting.Name)
+            )
+        )
+            metadata[SettingKey + setting.Name] =
+                setting.Choices.Count > 0
+                    ? setting.Describe(config.Options.Settings[setting.Name])
+                    : FormattableString.Invariant($"{config.Options.Settings[setting.Name]:R}");
+        return metadata;
+    }
+
+    /// <summary>
+    /// The settings as a file of twice the rank has them, which holds what the factors started as; <see cref="Halved"/>
+    /// undoes it.
+    /// </summary>
+    private static AdapterOptions Doubled(AdapterOptions options) =>
+        Scaled(options, rank => checked(2 * rank), options.RankStabilized ? Math.Sqrt(2) : 2);
+
+    private static void WritePattern(Utf8JsonWriter json, string key, ModulePattern pattern)
+    {
+        if (pattern.Names is null)
+            json.WriteString(key, pattern.Text);
+        else
+            WriteList(json, key, pattern.Names, json.WriteStringValue);
+    }
+
+    private static void WriteList<T>(Utf8JsonWriter json, string key, IEnumerable<T> items, Action<T> write)
+    {
+        json.WriteStartArray(key);
+        foreach (T item in items)
+            write(item);
+        json.WriteEndArray();
+    }
+}

@@ -1,0 +1,137 @@
+using System.Text.Json;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+
+namespace Spectral.Training.Adapters.Files;
+
+/// <summary>
+/// An adapter folder in PEFT's layout: <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> with keys
+/// <c>base_model.model.&lt;module path&gt;.&lt;leaf&gt;</c>, and <c>base_model.&lt;name&gt;</c> for what all modules
+/// share. Reads what PEFT and this library write; PEFT loads the folders of methods that it has. Folders of mlx-lm are
+/// read too (<see cref="MlxFolder"/>).
+/// </summary>
+public sealed class AdapterFolder : IDisposable
+{
+    private const string SharedPrefix = "base_model.";
+    private const string Prefix = SharedPrefix + "model.";
+    private const string WeightsFile = "adapter_model.safetensors";
+
+    private readonly SafetensorsFile file;
+    private readonly List<string> warnings = [];
+
+    private AdapterFolder(string directory)
+    {
+        Directory = directory;
+        using JsonDocument config = AdapterConfigFile.Parse(directory);
+        string path = FolderFile.At(directory, WeightsFile);
+        bool isMlx = !File.Exists(path) && MlxFolder.IsOne(directory);
+        file = SafetensorsFile.Open(isMlx ? MlxFolder.WeightsIn(directory) : Existing(path, directory));
+        try
+        {
+            Tensors = isMlx ? MlxFolder.Tensors(file) : file.Tensors.Values.Select(AdapterTensor.Of);
+            if (isMlx)
+            {
+                Config = MlxFolder.Config(new JsonFields(config.RootElement, AdapterConfigFile.Path(directory)), file);
+                return;
+            }
+            Config = AdapterConfigFile.Load(config, directory, file.Metadata, warnings);
+            if (
+                Config.Method.StartTensor is { } leaf
+                && !file.Tensors.Keys.Any(key => key.EndsWith($".{leaf}", StringComparison.Ordinal))
+            )
+                Config = Config with { LacksStart = true };
+            if (Config.Blocks is { } blocks)
+                Tensors = [.. Tensors.Select(blocks.Expand)];
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The folder's path.</summary>
+    public string Directory { get; }
+
+    /// <summary>The checked config.</summary>
+    public AdapterConfig Config { get; }
+
+    /// <summary>What in the config was odd but harmless, one line each.</summary>
+    public IReadOnlyList<string> Warnings => warnings;
+
+    /// <summary>The path of the weights, for messages.</summary>
+    internal string WeightsPath => file.Path;
+
+    /// <summary>All tensors of the file.</summary>
+    internal IEnumerable<AdapterTensor> Tensors { get; }
+
+    /// <summary>
+    /// Opens an adapter folder and checks its config; the weights stay mapped until it is disposed of.
+    /// </summary>
+    /// <exception cref="InputException">A file is missing or malformed, or the config asks for what is not
+    /// supported.</exception>
+    public static AdapterFolder Open(string directory) => new(directory);
+
+    /// <summary>
+    /// Writes an adapter folder; tensor names are made by <see cref="KeyOf"/> and <see cref="SharedKeyOf"/>. The config
+    /// is written last: it marks a complete folder.
+    /// </summary>
+    public static void Write(string directory, AdapterConfig config, IReadOnlyList<TensorToWrite> tensors)
+    {
+        System.IO.Directory.CreateDirectory(directory);
+        SafetensorsWriter.Write(Path.Combine(directory, WeightsFile), tensors, AdapterConfigFile.Metadata(config));
+        AdapterConfigFile.Save(config, directory);
+    }
+
+    /// <summary>The name under which a module's tensor is stored.</summary>
+    public static string KeyOf(string module, string leaf) => $"{Prefix}{module}.{leaf}";
+
+    /// <summary>The name under which a tensor that all modules share is stored.</summary>
+    public static string SharedKeyOf(string name) => SharedPrefix + name;
+
+    /// <summary>
+    /// A stored name without PEFT's prefix, which may be missing or repeated, and without other wrappers' names.
+    /// </summary>
+    /// <param name="key">The name.</param>
+    /// <param name="isModule">False where the prefix says that the tensor is shared.</param>
+    internal static string WithoutPrefix(string key, out bool isModule)
+    {
+        string name = WrappedNames.Unwrap(key);
+        isModule = !name.StartsWith(SharedPrefix, StringComparison.Ordinal);
+        return isModule ? name : name[SharedPrefix.Length..];
+    }
+
+    /// <summary>
+    /// Checks that the base weights are bit for bit those the adapter was made for, as far as it names them.
+    /// </summary>
+    /// <exception cref="InputException">It was made for another model.</exception>
+    public void CheckFits(ModelFolder model)
+    {
+        foreach ((string tensor, string sha256) in Config.BaseTensorSha256)
+        {
+            if (
+                !model.HasUntied(tensor)
+                || !string.Equals(model.Sha256(tensor), sha256, StringComparison.OrdinalIgnoreCase)
+            )
+                throw new InputException(
+                    $"{Directory}: made for a model whose tensor {InputText.Quote(tensor)} has the SHA-256 {InputText.Quote(sha256)}, "
+                        + $"which {model.Directory} has not; is it the adapter of another model?"
+                );
+        }
+    }
+
+    private static string Existing(string path, string directory)
+    {
+        if (File.Exists(path))
+            return path;
+        throw new InputException(
+            File.Exists(Path.Combine(directory, "adapter_model.bin"))
+                ? $"{directory}: only pickled weights (adapter_model.bin), which are never opened; save the adapter as "
+                    + WeightsFile
+                : $"{directory}: no adapter weights, expected {WeightsFile}"
+        );
+    }
+
+    /// <summary>Unmaps the weights.</summary>
+    public void Dispose() => file.Dispose();
+}

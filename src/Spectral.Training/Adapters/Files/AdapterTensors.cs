@@ -1,0 +1,167 @@
+using System.Text.RegularExpressions;
+using Spectral.Training.IO;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Adapters.Files;
+
+/// <summary>The tensors of an adapter folder, by module and leaf as a method declares them.</summary>
+internal sealed class AdapterTensors
+{
+    /// <summary>A bias of an adapted layer, which PEFT wraps.</summary>
+    public const string WrappedBias = "base_layer.bias";
+
+    /// <summary>What the name of a layer's bias ends in.</summary>
+    public const string Bias = ".bias";
+
+    // The expressions below take the square of a name's length.
+    private const int LongestName = 1024;
+
+    private readonly string _path;
+    private readonly SortedDictionary<string, Dictionary<string, AdapterTensor>> _modules = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, AdapterTensor> _shared = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, AdapterTensor> _repeated = new(StringComparer.Ordinal);
+
+    /// <summary>Sorts the tensors, with or without PEFT's prefix and with or without the name of the adapter in them.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="leaves">Names behind a module's path.</param>
+    /// <param name="shared">Names of what all modules share; some versions of PEFT repeat them in each.</param>
+    /// <param name="saved">Takes the tensors of whole modules.</param>
+    /// <param name="layers">The model's layers; null if it is not at hand.</param>
+    /// <exception cref="InputException">A tensor is none of these, or of no float type, or there twice.</exception>
+    public AdapterTensors(
+        AdapterFolder folder,
+        IReadOnlySet<string> leaves,
+        IReadOnlySet<string> shared,
+        SavedTensors saved,
+        IReadOnlySet<string>? layers
+    )
+    {
+        _path = folder.WeightsPath;
+        AdapterMethod method = folder.Config.Method;
+        const string Module = @"(?<module>.+?)\.";
+        // Of two leaves, one of which ends as the other, the longer is meant.
+        (string? Leaf, Regex Key)[] modular =
+        [
+            .. method.FormerLeaves.Select(former => (former.Value, Key(Module, former.Key))),
+            .. leaves
+                .Concat(shared)
+                .Distinct()
+                .OrderByDescending(leaf => leaf.Length)
+                .Select(leaf => (leaf, Key(Module, leaf))),
+        ];
+        (string? Leaf, Regex Key)[] common = [.. shared.Select(name => (name, Key("", name)))];
+        foreach (AdapterTensor tensor in method.Unfold([.. folder.Tensors], folder.Config.Options))
+        {
+            string name = AdapterFolder.WithoutPrefix(tensor.Key, out bool isModule);
+            if (name.Length > LongestName)
+                throw new InputException(
+                    $"{_path}: tensor {InputText.Quote(tensor.Name)} has a name of {name.Length} characters, expected at most {LongestName}"
+                );
+            if (!tensor.Type.IsFloat())
+                throw new InputException(
+                    $"{_path}: tensor {InputText.Quote(tensor.Name)} is {tensor.Type.HeaderName()}, expected F32, F16 or BF16"
+                );
+            if (folder.Config.SetAside.Any(part => $"{name}.".Contains($".{part}.", StringComparison.Ordinal)))
+                continue;
+            if (saved.Take(tensor, name, isFactor: isModule && Find(modular, name) is not null))
+                continue;
+            if (leaves.Contains(WrappedBias) && Find(modular, name) is null)
+                name = OfWrapped(name, folder.Config);
+            if (Find(common, name) is { Leaf: { } whole })
+                Add(_shared, whole, tensor, "the file");
+            else if (isModule && Find(modular, name) is { } found)
+            {
+                string module = layers is null ? found.Module : WrappedNames.Resolve(found.Module, layers);
+                AddToModule(module, found.Leaf, tensor, shared);
+            }
+            else
+                throw new InputException(
+                    $"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {method.Name} adapter, expected "
+                        + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its modules, or "
+                        + "tensors of modules_to_save"
+                );
+        }
+    }
+
+    /// <summary>Module paths, in ordinal order.</summary>
+    public IReadOnlyCollection<string> Modules => _modules.Keys;
+
+    /// <summary>A module's tensors by leaf; empty when it has none.</summary>
+    public IReadOnlyDictionary<string, AdapterTensor> Of(string module) => _modules.GetValueOrDefault(module) ?? [];
+
+    /// <summary>The shape of a module's tensor, or of one that all share; null where there is none.</summary>
+    public IReadOnlyList<long>? Shape(string module, string leaf) =>
+        Of(module).GetValueOrDefault(leaf)?.Shape ?? Common(leaf)?.Shape;
+
+    /// <summary>Whether the file holds a declared tensor.</summary>
+    public bool Has(AdaptedModule module, StoredTensor declared) => Lookup(module, declared) is not null;
+
+    /// <summary>The tensor behind a declared one.</summary>
+    /// <exception cref="InputException">It is missing or has another shape.</exception>
+    public AdapterTensor Find(AdaptedModule module, StoredTensor declared)
+    {
+        AdapterTensor? tensor = Lookup(module, declared);
+        if (tensor is null)
+            throw new InputException(
+                declared.IsShared
+                    ? $"{_path}: lacks the tensor {declared.Name} {declared.Shape} that all modules share; save it with the adapter (save_projection)"
+                    : $"{_path}: {InputText.Quote(module.Shape.Name)} lacks a tensor, expected {declared.Name} {declared.Shape}"
+            );
+        if (!tensor.Shape.SequenceEqual(declared.Shape.Dimensions()))
+            throw new InputException(
+                $"{_path}: tensor {InputText.Quote(tensor.Name)} is {InputText.Shape([.. tensor.Shape])}, expected {declared.Shape} "
+                    + $"for a weight [{module.Shape.Out}, {module.Shape.In}]; is it the adapter of another model, or made with other settings?"
+            );
+        return tensor;
+    }
+
+    private AdapterTensor? Lookup(AdaptedModule module, StoredTensor declared) =>
+        declared.IsShared ? Common(declared.Name) : Of(module.Shape.Name).GetValueOrDefault(declared.Name);
+
+    private AdapterTensor? Common(string name) => _shared.GetValueOrDefault(name) ?? _repeated.GetValueOrDefault(name);
+
+    /// <summary>The name of an adapted layer's bias, which PEFT up to 0.5 stores as that of the layer itself.</summary>
+    private static string OfWrapped(string name, AdapterConfig config) =>
+        name.EndsWith(Bias, StringComparison.Ordinal) && config.Matches(name[..^Bias.Length])
+            ? $"{name[..^Bias.Length]}.{WrappedBias}"
+            : name;
+
+    private static Regex Key(string before, string leaf)
+    {
+        int dot = leaf.IndexOf('.');
+        (string head, string tail) = dot < 0 ? (leaf, "") : (leaf[..dot], leaf[dot..]);
+        // PEFT takes .weight off DoRA's magnitudes; a state dict of a model still has it.
+        string end = dot < 0 ? @"(?:\.weight)?" : Regex.Escape(tail);
+        return new Regex($@"\A{before}{Regex.Escape(head)}(?:\.[^.]+)?{end}\z", RegexOptions.CultureInvariant);
+    }
+
+    private static (string? Leaf, string Module)? Find((string? Leaf, Regex Key)[] keys, string name)
+    {
+        foreach ((string? leaf, Regex key) in keys)
+        {
+            if (key.Match(name) is { Success: true } match)
+                return (leaf, match.Groups["module"].Value);
+        }
+        return null;
+    }
+
+    private void AddToModule(string module, string? leaf, AdapterTensor tensor, IReadOnlySet<string> shared)
+    {
+        if (leaf is null)
+            return;
+        if (shared.Contains(leaf))
+        {
+            _repeated.TryAdd(leaf, tensor);
+            return;
+        }
+        if (!_modules.TryGetValue(module, out Dictionary<string, AdapterTensor>? tensors))
+            _modules.Add(module, tensors = new Dictionary<string, AdapterTensor>(StringComparer.Ordinal));
+        Add(tensors, leaf, tensor, InputText.Quote(module));
+    }
+
+    private void Add(Dictionary<string, AdapterTensor> tensors, string leaf, AdapterTensor tensor, string owner)
+    {
+        if (!tensors.TryAdd(leaf, tensor))
+            throw new InputException($"{_path}: {owner} has two tensors {leaf}, expected one");
+    }
+}

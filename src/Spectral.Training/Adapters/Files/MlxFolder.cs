@@ -1,0 +1,97 @@
+using Spectral.Training.Adapters.Methods;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters.Files;
+
+/// <summary>
+/// An adapter folder of mlx-lm: <c>adapter_config.json</c> with <c>fine_tune_type</c> and <c>lora_parameters</c>, and
+/// <c>adapters.safetensors</c> with <c>lora_a</c> [in, r], <c>lora_b</c> [r, out] and, of DoRA, <c>m</c> [out] behind
+/// the modules' paths. Handed on as PEFT's LoRA or DoRA, whose A and B are these transposed and whose scale alpha/r is
+/// mlx-lm's scale.
+/// </summary>
+internal static class MlxFolder
+{
+    private const string WeightsFile = "adapters.safetensors";
+    private const string Parameters = "lora_parameters";
+    private const int LargestRank = 1 << 16;
+    private const double LargestScale = 1e9;
+
+    private static readonly Dictionary<string, string> Leaves = new()
+    {
+        ["lora_a"] = LoraMethod.A,
+        ["lora_b"] = LoraMethod.B,
+        ["m"] = DoraMethod.Magnitude,
+    };
+
+    /// <summary>Whether a folder without PEFT's weights is one of mlx-lm's.</summary>
+    public static bool IsOne(string directory) => File.Exists(Path.Combine(directory, WeightsFile));
+
+    /// <summary>What the config means in PEFT's terms, for the modules that have tensors.</summary>
+    /// <exception cref="InputException">A key is missing or wrong, or the adapter is none of low rank.</exception>
+    public static AdapterConfig Config(JsonFields fields, SafetensorsFile file)
+    {
+        string kind = fields.Text("fine_tune_type") ?? "lora";
+        if (kind is not ("lora" or "dora"))
+            throw fields.Wrong(
+                "fine_tune_type",
+                "lora or dora: of a full fine-tuning the folder has whole weights; "
+                    + "fuse them into the model (mlx_lm.fuse)"
+            );
+        JsonFields parameters = fields.Object(Parameters) ?? throw fields.Wrong(Parameters, "an object");
+        int rank = parameters.RequiredInteger("rank", 1, LargestRank);
+        double scale =
+            parameters.Number("scale", -LargestScale, LargestScale) ?? throw parameters.Wrong("scale", "a number");
+        return new AdapterConfig
+        {
+            Method = kind == "lora" ? new LoraMethod() : new DoraMethod(),
+            Options = new AdapterOptions
+            {
+                Rank = rank,
+                Alpha = scale * rank,
+                Dropout = parameters.Number("dropout", 0, 1) ?? 0,
+            },
+            // keys and num_layers say which layers may have tensors; one that has none is the model's own.
+            TargetModules = ModulePattern.Of(
+                file.Tensors.Keys.Where(name => LeafOf(name) is not null).Select(ModuleOf).Distinct()
+            ),
+            BaseModel = fields.Text("model"),
+        };
+    }
+
+    /// <summary>The tensors under PEFT's names.</summary>
+    public static IEnumerable<AdapterTensor> Tensors(SafetensorsFile file) => file.Tensors.Values.Select(Renamed);
+
+    /// <summary>The path of the weights.</summary>
+    /// <exception cref="InputException">It leads out of the folder.</exception>
+    public static string WeightsIn(string directory) => FolderFile.At(directory, WeightsFile);
+
+    private static AdapterTensor Renamed(SafetensorsTensor stored)
+    {
+        AdapterTensor tensor = AdapterTensor.Of(stored);
+        if (LeafOf(stored.Name) is not { } leaf)
+            return tensor;
+        tensor = tensor with { Key = $"{ModuleOf(stored.Name)}.{leaf}" };
+        if (stored.Shape is not [var rows, var columns])
+            return tensor;
+        return tensor with
+        {
+            Shape = [columns, rows],
+            ToFloats = () => Transposed(stored.ToFloats(), (int)rows, (int)columns),
+            Source = null,
+        };
+    }
+
+    private static string ModuleOf(string name) => name[..name.LastIndexOf('.')];
+
+    private static string? LeafOf(string name) =>
+        name.LastIndexOf('.') is > 0 and int dot ? Leaves.GetValueOrDefault(name[(dot + 1)..]) : null;
+
+    private static float[] Transposed(float[] values, int rows, int columns)
+    {
+        float[] transposed = new float[values.Length];
+        for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++)
+            transposed[((long)j * rows) + i] = values[((long)i * columns) + j];
+        return transposed;
+    }
+}

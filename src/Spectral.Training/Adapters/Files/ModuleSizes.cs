@@ -1,0 +1,151 @@
+using System.Globalization;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Numerics;
+
+namespace Spectral.Training.Adapters.Files;
+
+/// <summary>The sizes of an adapter's layers where there is no model to ask: those for which the method declares just the tensors that are there.</summary>
+internal static class ModuleSizes
+{
+    private const int Size = 1 << 14;
+
+    /// <summary>
+    /// Layers of sizes that every setting suits: what a method declares for them has the names of what it declares for
+    /// others.
+    /// </summary>
+    public static IReadOnlyList<ModuleShape> Probes(AdapterMethod method) =>
+        [
+            new("model.layers.0.mlp.down_proj", Size, Size),
+            new("model.layers.0.self_attn.q_proj", Size, Size),
+            .. method.AdaptsEmbeddings ? new ModuleShape[] { new(ModelTensors.EmbeddingModule, Size, Size) } : [],
+        ];
+
+    // Each takes trying out pairs of sizes; adapters of real models have a few.
+    private const int MostKinds = 1024,
+        MostDimensions = 4;
+
+    private static readonly List<string> Projections = [.. AdapterOptions.AllProjections];
+
+    /// <summary>
+    /// The modules that the folder has and its config means, in the order of a model: methods count by it.
+    /// </summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="tensors">Its tensors.</param>
+    /// <param name="isWanted">Whether a module is of interest.</param>
+    /// <param name="options">The settings of a module.</param>
+    /// <exception cref="InputException">The tensors do not say how large a layer is.</exception>
+    public static List<ModuleShape> Deduce(
+        AdapterFolder folder,
+        AdapterTensors tensors,
+        Func<string, bool> isWanted,
+        Func<string, AdapterOptions> options
+    )
+    {
+        Dictionary<string, (int Out, int In)> known = [];
+        List<ModuleShape> modules = [];
+        foreach (
+            string module in tensors
+                .Modules.Where(module => folder.Config.Matches(module) && isWanted(module))
+                .OrderBy(Place)
+        )
+        {
+            IReadOnlyDictionary<string, AdapterTensor> stored = tensors.Of(module);
+            AdapterOptions settings = options(module);
+            string shapes =
+                $"{settings.Rank} {string.Join(';', stored.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key} {string.Join(',', pair.Value.Shape)}"))}";
+            if (!known.TryGetValue(shapes, out (int Out, int In) size))
+            {
+                if (known.Count == MostKinds)
+                    throw new InputException(
+                        $"{folder.WeightsPath}: the modules have more than {MostKinds} different sizes; expected the model beside the adapter"
+                    );
+                known.Add(shapes, size = Deduce(folder, module, stored, settings));
+            }
+            modules.Add(new ModuleShape(module, size.Out, size.In, HasBias(stored)));
+        }
+        return modules;
+    }
+
+    /// <summary>The number of a module's layer, the head's after all, and its place in the layer.</summary>
+    private static (int Layer, int Place) Place(string module)
+    {
+        string[] parts = module.Split('.');
+        int place = Projections.IndexOf(parts[^1]);
+        foreach (string part in parts)
+        {
+            if (int.TryParse(part, CultureInfo.InvariantCulture, out int layer))
+                return (layer, place);
+        }
+        return (int.MaxValue, place);
+    }
+
+    private static (int Out, int In) Deduce(
+        AdapterFolder folder,
+        string module,
+        IReadOnlyDictionary<string, AdapterTensor> stored,
+        AdapterOptions options
+    )
+    {
+        // No method stores more than three dimensions; a shape can have thousands.
+        int[] sizes =
+        [
+            .. stored
+                .Values.SelectMany(tensor => tensor.Shape.Take(MostDimensions))
+                .Where(size => size is >= 1 and <= int.MaxValue)
+                .Select(size => (int)size)
+                .Distinct(),
+        ];
+        List<(int Out, int In)> found = [];
+        foreach (int outputs in sizes)
+        foreach (int inputs in sizes)
+            if (Fits(folder.Config, new ModuleShape(module, outputs, inputs, HasBias(stored)), options, stored))
+                found.Add((outputs, inputs));
+        return found.Count == 1
+            ? found[0]
+            : throw new InputException(
+                $"{folder.WeightsPath}: the tensors of {InputText.Quote(module)} ({string.Join(", ", stored.Select(pair => $"{pair.Key} {InputText.Shape([.. pair.Value.Shape])}"))}) "
+                    + (
+                        found.Count == 0
+                            ? $"are not those of any layer that {folder.Config.Method.Name} with these settings has"
+                            : "do not say how large the layer is"
+                    )
+                    + "; expected the model beside the adapter"
+            );
+    }
+
+    // Of a layer's bias an adapter says nothing unless it trains it.
+    private static bool HasBias(IReadOnlyDictionary<string, AdapterTensor> stored) =>
+        stored.ContainsKey(AdapterTensors.WrappedBias);
+
+    private static bool Fits(
+        AdapterConfig config,
+        ModuleShape shape,
+        AdapterOptions options,
+        IReadOnlyDictionary<string, AdapterTensor> stored
+    )
+    {
+        try
+        {
+            StoredTensor[] declared =
+            [
+                .. AdaptedModule
+                    .Describe(config.Method, [(shape, options)])[0]
+                    .Stored(config.LacksStart)
+                    .Where(tensor => !tensor.IsShared),
+            ];
+            return stored.Keys.All(name => Array.Exists(declared, tensor => tensor.Name == name))
+                && Array.TrueForAll(
+                    declared,
+                    tensor =>
+                        stored.TryGetValue(tensor.Name, out AdapterTensor? found)
+                            ? found.Shape.SequenceEqual(tensor.Shape.Dimensions())
+                            : tensor.MayBeAbsent
+                );
+        }
+        catch (InputException)
+        {
+            return false;
+        }
+    }
+}

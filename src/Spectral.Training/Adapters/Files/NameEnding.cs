@@ -1,0 +1,53 @@
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters.Files;
+
+/// <summary>
+/// A key of rank_pattern or alpha_pattern: an expression for a module's name, or its end after a dot. Most are names with dots in them, which as
+/// expressions stand for any character; those are compared without an automaton, as a file may have one for each module.
+/// </summary>
+internal sealed class NameEnding
+{
+    private const char Any = '.',
+        Dot = '\uFFFF';
+
+    private readonly string plain;
+    private readonly ModuleExpression? expression;
+
+    /// <param name="key">The key.</param>
+    /// <param name="where">What it is a key of, for messages.</param>
+    /// <exception cref="InputException">It is no regular expression, or takes backtracking.</exception>
+    public NameEnding(string key, string where)
+    {
+        plain = key.Replace(@"\.", $"{Dot}", StringComparison.Ordinal);
+        if (key.Length == 0 || plain.AsSpan().ContainsAnyExcept(PlainCharacters))
+            expression = new ModuleExpression(
+                $@"\A(?:.*\.)?(?:{key})\z",
+                key,
+                $"a key of {where}",
+                mayBacktrack: false
+            );
+    }
+
+    private static System.Buffers.SearchValues<char> PlainCharacters { get; } =
+        System.Buffers.SearchValues.Create(
+            $"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_{Any}{Dot}"
+        );
+
+    /// <summary>Whether the expression matches the name, or its end after a dot.</summary>
+    public bool Matches(string module)
+    {
+        if (expression is not null)
+            return expression.Match(module).Success;
+        int start = module.Length - plain.Length;
+        if (start < 0 || (start > 0 && module[start - 1] != '.'))
+            return false;
+        for (int i = 0; i < plain.Length; i++)
+        {
+            char found = module[start + i];
+            if (!(plain[i] == Any ? found != '\n' : found == (plain[i] == Dot ? '.' : plain[i])))
+                return false;
+        }
+        return true;
+    }
+}

@@ -1,0 +1,359 @@
+using System.Text.Json;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Adapters.Files;
+
+/// <summary>
+/// A key of <c>adapter_config.json</c>: which setting of an adapter it holds, or which value it must have. PEFT's older
+/// versions refuse a config with a key they do not know, so a method whose files they load lists exactly PEFT's.
+/// </summary>
+/// <param name="Key">The key.</param>
+public sealed partial record PeftField(string Key)
+{
+    private const int LargestRank = 1 << 16;
+    private const string EmbeddingName = "embed_tokens";
+    private const string TyingKey = "ensure_weight_tying";
+    private const string TokensKey = "trainable_token_indices";
+
+    // A number so large that nobody means it, and so small that no product with it overflows.
+    private const double LargestNumber = 1e9;
+
+    /// <summary>Takes the value over into the settings; a missing key gives PEFT's default.</summary>
+    internal Func<JsonFields, AdapterOptions, AdapterOptions> Read { get; init; } = (_, options) => options;
+
+    /// <summary>Writes key and value; null: the key is never written.</summary>
+    internal Action<Utf8JsonWriter, AdapterOptions>? Write { get; init; }
+
+    /// <summary>
+    /// First part of the names of tensors that the file has while the key is given, and that are left aside; null:
+    /// none.
+    /// </summary>
+    internal string? SetAside { get; private init; }
+
+    /// <summary>Whether a config has the value that this field must have.</summary>
+    internal Func<JsonFields, bool> Holds { get; private init; } = _ => true;
+
+    /// <summary>What is odd but harmless in the value, with the key in it; null: nothing.</summary>
+    internal Func<JsonFields, string?> Remark { get; private init; } = _ => null;
+
+    /// <summary>
+    /// Whether weights are stored [in, out], as those of GPT-2's Conv1D: no model here has such layers, and PEFT takes
+    /// true for false where the layer is an ordinary one.
+    /// </summary>
+    public static PeftField FanInFanOut { get; } =
+        new("fan_in_fan_out")
+        {
+            Remark = fields =>
+                fields.Boolean("fan_in_fan_out") == true
+                    ? "fan_in_fan_out is true; taken as false, as PEFT does, since the model's layers store their weights "
+                        + "[out, in]"
+                    : null,
+            Write = (json, _) => json.WriteBoolean("fan_in_fan_out", false),
+        };
+
+    /// <summary>The keys of PEFT's LoraConfig that say something about stored weights.</summary>
+    public static IReadOnlyList<PeftField> Lora { get; } =
+    [
+        Rank(8),
+        Alpha("lora_alpha", 8),
+        Dropout("lora_dropout"),
+        RankStabilized(),
+        RankPattern(),
+        AlphaPattern(),
+        Bias("lora_only"),
+        TrainableTokens,
+        KeepTied,
+        FanInFanOut,
+        Start("init_lora_weights"),
+        Refused("use_dora", "its magnitudes are those of dora"),
+        .. Unsupported("lora_bias", "kasa_config"),
+        Refused("layer_replication", "it makes a deeper model of copies of the base's layers"),
+        Refused("target_parameters", "it adapts stacked parameters, such as those of experts, which no model here has"),
+        Refused(
+            "alora_invocation_tokens",
+            "an activated LoRA acts only on the tokens from its invocation on, which nothing here does"
+        ),
+        Refused("arrow_config", "it routes each token to some of several adapters"),
+        Refused("enable_lora", "it adapts parts of a layer that holds several, such as GPT-2's c_attn"),
+        // What they change is how training goes; in their forward pass outside of it they are plain LoRA.
+        InTraining("velora_config", "lora_velora_embed"),
+        InTraining("monteclora_config", "lora_monteclora_sampler"),
+        .. Ignored(
+            "loftq_config",
+            "eva_config",
+            "corda_config",
+            "lora_ga_config",
+            "use_qalora",
+            "qalora_group_size",
+            "use_bdlora",
+            "megatron_config",
+            "megatron_core",
+            "runtime_config",
+            "merge_weights"
+        ),
+    ];
+
+    /// <summary>LoraConfig's keys, some of them otherwise.</summary>
+    public static IReadOnlyList<PeftField> LoraWith(params IReadOnlyList<PeftField> others) =>
+        [.. Lora.Where(field => others.All(other => other.Key != field.Key)), .. others];
+
+    /// <summary>The rank.</summary>
+    /// <param name="value">PEFT's default.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="least">The smallest rank.</param>
+    public static PeftField Rank(int value, string key = "r", int least = 1) =>
+        new(key)
+        {
+            Read = (fields, options) => options with { Rank = fields.Integer(key, least, LargestRank) ?? value },
+            Write = (json, options) => json.WriteNumber(key, options.Rank),
+        };
+
+    /// <summary>α.</summary>
+    public static PeftField Alpha(string key, double value) =>
+        new(key)
+        {
+            Read = (fields, options) =>
+                options with
+                {
+                    Alpha = fields.Number(key, -LargestNumber, LargestNumber) ?? value,
+                },
+            Write = (json, options) => json.WriteNumber(key, options.Alpha),
+        };
+
+    /// <summary>Dropout on the adapter's input.</summary>
+    public static PeftField Dropout(string key) =>
+        new(key)
+        {
+            Read = (fields, options) => options with { Dropout = fields.Number(key, 0, 1) ?? 0 },
+            Write = (json, options) => json.WriteNumber(key, options.Dropout),
+        };
+
+    /// <summary>Scale α/√r.</summary>
+    public static PeftField RankStabilized() =>
+        new("use_rslora")
+        {
+            Read = (fields, options) => options with { RankStabilized = fields.Boolean("use_rslora") ?? false },
+            Write = (json, options) =>
+            {
+                // PEFT up to 0.6 does not know the key.
+                if (options.RankStabilized)
+                    json.WriteBoolean("use_rslora", true);
+            },
+        };
+
+    /// <summary>
+    /// Which biases train: none, all of the model's, or those of adapted layers alone, which each type spells in its
+    /// own way.
+    /// </summary>
+    /// <param name="adapted">The type's spelling.</param>
+    /// <param name="former">That of a former type, which is only read.</param>
+    public static PeftField Bias(string adapted, string? former = null) =>
+        new("bias")
+        {
+            Read = (fields, options) =>
+                options with
+                {
+                    Bias = fields.Text("bias") switch
+                    {
+                        null or "none" => AdapterBias.None,
+                        "all" => AdapterBias.All,
+                        { } text when text == adapted || text == former => AdapterBias.Adapted,
+                        _ => throw fields.Wrong("bias", $"none, all or {adapted}"),
+                    },
+                },
+            Write = (json, options) =>
+                json.WriteString(
+                    "bias",
+                    options.Bias switch
+                    {
+                        AdapterBias.None => "none",
+                        AdapterBias.All => "all",
+                        _ => adapted,
+                    }
+                ),
+        };
+
+    /// <summary>
+    /// Whether a tied head follows the embedding; written where it does, as older versions of PEFT do not know the key.
+    /// </summary>
+    public static PeftField KeepTied =>
+        new(TyingKey)
+        {
+            Read = (fields, options) => options with { KeepTied = fields.Boolean(TyingKey) ?? false },
+            Write = (json, options) =>
+            {
+                if (options.KeepTied)
+                    json.WriteBoolean(TyingKey, true);
+            },
+        };
+
+    /// <summary>A setting of the method's own.</summary>
+    /// <param name="setting">The setting.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="rival">The setting that takes its place where it is not 0: PEFT then wants 0 here.</param>
+    public static PeftField Setting(AdapterSetting setting, string key, string? rival = null) =>
+        new(key)
+        {
+            Read = (fields, options) =>
+                !(rival is not null && fields.Number(key, -LargestNumber, LargestNumber) == 0)
+                && Value(fields, setting, key) is { } value
+                && value != setting.Default
+                    ? options.With(setting.Name, value)
+                    : options,
+            Write = (json, options) =>
+            {
+                var own = options.Settings.GetValueOrDefault(setting.Name, setting.Default);
+                if (setting.IsLaterKey && own == setting.Default)
+                    return;
+                var value = rival is not null && options.Settings.GetValueOrDefault(rival) != 0 ? 0 : own;
+                if (setting.IsSwitch)
+                    json.WriteBoolean(key, setting.Describe(value) == "on");
+                else if (setting.Choices.Count > 0)
+                    json.WriteString(key, setting.Describe(value));
+                else
+                    json.WriteNumber(key, value);
+            },
+        };
+
+    /// <summary>A key that is written with one value, and refused with another.</summary>
+    public static PeftField Is(string key, bool value, bool missing = false) =>
+        new(key)
+        {
+            Holds = fields =>
+                fields.Find(key) is not { } found
+                    ? missing == value
+                    : found.ValueKind == (value ? JsonValueKind.True : JsonValueKind.False),
+            Read = (fields, options) =>
+                (fields.Boolean(key) ?? missing) == value
+                    ? options
+                    : throw fields.Wrong(key, $"{(value ? "true" : "false")}: the other is not supported"),
+            Write = (json, _) => json.WriteBoolean(key, value),
+        };
+
+    /// <inheritdoc cref="Is(string, bool, bool)"/>
+    public static PeftField Is(string key, int value) =>
+        new(key)
+        {
+            Read = (fields, options) =>
+                (fields.Number(key, -LargestNumber, LargestNumber) ?? value) == value
+                    ? options
+                    : throw fields.Wrong(key, $"{value}: no other is supported"),
+            Write = (json, _) => json.WriteNumber(key, value),
+        };
+
+    /// <summary>A number that PEFT wants and that says nothing about stored weights.</summary>
+    public static PeftField Written(string key, int value) =>
+        new(key) { Write = (json, _) => json.WriteNumber(key, value) };
+
+    /// <summary>A key that is written with one value and may have any.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="value">The value that is written.</param>
+    /// <param name="check">Throws where a config has what cannot be read.</param>
+    internal static PeftField Written(string key, bool value, Action<JsonFields>? check = null) =>
+        new(key)
+        {
+            Read = (fields, options) =>
+            {
+                check?.Invoke(fields);
+                return options;
+            },
+            Write = (json, _) => json.WriteBoolean(key, value),
+        };
+
+    /// <inheritdoc cref="Is(string, bool, bool)"/>
+    public static PeftField Is(string key, string value) =>
+        new(key)
+        {
+            Holds = fields =>
+                fields.Find(key) is not { } found
+                || (found.ValueKind == JsonValueKind.String && found.GetString() == value),
+            Read = (fields, options) =>
+                (fields.Text(key) ?? value) == value
+                    ? options
+                    : throw fields.Wrong(key, $"{value}: no other is supported"),
+            Write = (json, _) => json.WriteString(key, value),
+        };
+
+    /// <summary>
+    /// How training began. What a file holds does not depend on it, but for starts that left a changed base behind.
+    /// </summary>
+    /// <remarks>Written as true: the weights are those of a plain start, or stand beside what the start
+    /// added.</remarks>
+    public static PeftField Start(string key) =>
+        new(key) { Remark = LoraStartKey.Remark, Write = (json, _) => json.WriteBoolean(key, true) };
+
+    /// <summary>
+    /// Features that change the model in ways this library does not have: refused unless absent, false or empty. Not
+    /// written.
+    /// </summary>
+    public static IEnumerable<PeftField> Unsupported(params IEnumerable<string> keys) =>
+        keys.Select(key => Refused(key, "this feature is not supported"));
+
+    /// <summary>A feature that this library does not have, refused likewise.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="reason">What it does to the model, for the message.</param>
+    public static PeftField Refused(string key, string reason) =>
+        new(key)
+        {
+            Holds = fields => IsAbsent(fields, key),
+            Read = (fields, options) => IsAbsent(fields, key) ? options : throw fields.Wrong(key, $"none: {reason}"),
+        };
+
+    /// <summary>
+    /// A feature that acts in training alone. Not written: trained further here, the adapter trains without.
+    /// </summary>
+    /// <param name="key">The key.</param>
+    /// <param name="tensors">First part of the names of what it keeps in the file.</param>
+    public static PeftField InTraining(string key, string tensors) => new(key) { SetAside = tensors };
+
+    /// <summary>
+    /// Settings of the method's own in an object of the config's, whose presence tells the method from others of its
+    /// type.
+    /// </summary>
+    public static PeftField Section(string key, IReadOnlyList<AdapterSetting> settings) =>
+        new(key)
+        {
+            Holds = fields => fields.Has(key),
+            Read = (fields, options) =>
+                fields.Object(key) is { } section
+                    ? settings.Aggregate(options, (read, setting) => Setting(setting, setting.Name).Read(section, read))
+                    : options,
+            Write = (json, options) =>
+            {
+                json.WriteStartObject(key);
+                foreach (AdapterSetting setting in settings)
+                    Setting(setting, setting.Name).Write!(json, options);
+                json.WriteEndObject();
+            },
+        };
+
+    /// <summary>A setting that files of earlier versions have among the other keys.</summary>
+    internal static PeftField Former(AdapterSetting setting) =>
+        new(setting.Name) { Read = Setting(setting, setting.Name).Read };
+
+    /// <summary>Keys that change nothing in what the stored weights mean. Not written.</summary>
+    public static IEnumerable<PeftField> Ignored(params IEnumerable<string> keys) =>
+        keys.Select(key => new PeftField(key));
+
+    private static double? Value(JsonFields fields, AdapterSetting setting, string key)
+    {
+        if (fields.Find(key) is not { } found)
+            return null;
+        if (setting.IsSwitch)
+            return setting.Parse(fields.Boolean(key) == true ? "on" : "off");
+        if (setting.Choices.Count > 0)
+            return setting.Choices.Contains(fields.Text(key))
+                ? setting.Parse(fields.Text(key)!)
+                : throw fields.Wrong(key, setting.Expected);
+        return found.ValueKind == JsonValueKind.Number && found.TryGetDouble(out var value) && setting.Allows(value)
+            ? value
+            : throw fields.Wrong(key, setting.Expected);
+    }
+
+    private static bool IsAbsent(JsonFields fields, string key) =>
+        fields.Find(key) is not { } value || value.ValueKind == JsonValueKind.False || IsEmpty(value);
+
+    private static bool IsEmpty(JsonElement value) =>
+        (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0)
+        || (value.ValueKind == JsonValueKind.Object && value.GetPropertyCount() == 0);
+}

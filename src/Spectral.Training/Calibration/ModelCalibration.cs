@@ -1,0 +1,212 @@
+using Spectral.Kernels;
+using Spectral.Training.Autograd;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+
+namespace Spectral.Training.Calibration;
+
+/// <summary>Runs a frozen model over some records and collects what its linear layers see.</summary>
+/// <remarks>
+/// Gradients are those of the mean loss over a batch's loss tokens, averaged over batches; padding counts nowhere. What is collected at a time is
+/// bounded by <see cref="MemoryBudget"/>: layers are gone through in model order, and when their sums fill the budget (one layer at least) the records are
+/// run through again for the next ones, so that a 7B model, whose gradients are 28 GB, takes seven passes. Activations are checkpointed. How many
+/// passes there are changes no bit of the results; the same model, records and batch size on the same device give the same.
+/// </remarks>
+public sealed class ModelCalibration : ICalibration
+{
+    private const int PaddingToken = 0;
+
+    private readonly CausalLanguageModel _model;
+    private readonly EncodedRecord[][] _batches;
+    private readonly Dictionary<
+        (LinearGroup Group, double Similarity, bool Labelled),
+        (int Count, InputDirections Found)
+    > _directions = [];
+    private TokenRows? _rows;
+
+    /// <summary>Calibrates on all of the given records.</summary>
+    /// <param name="model">A model with frozen weights; it may not have an adapter by the time results are asked for.</param>
+    /// <param name="records">The records.</param>
+    /// <param name="batch">Records in a batch.</param>
+    /// <exception cref="InputException">There are no records.</exception>
+    public ModelCalibration(CausalLanguageModel model, IReadOnlyList<EncodedRecord> records, int batch = 8)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
+        if (records.Count == 0)
+            throw new InputException("there are no calibration records");
+        (_model, _batches) = (model, [.. records.Chunk(batch)]);
+    }
+
+    /// <summary>Calibrates on the records that a training run sees first, in its batches.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="data">The run's records.</param>
+    /// <param name="options">The run's settings: batch, seed and shuffle count.</param>
+    /// <param name="records">How many; all, if there are fewer.</param>
+    /// <exception cref="InputException">There are no records.</exception>
+    public static ModelCalibration OfTraining(
+        CausalLanguageModel model,
+        IReadOnlyList<EncodedRecord> data,
+        TrainerOptions options,
+        int records
+    )
+    {
+        if (data.Count == 0)
+            throw new InputException("there are no training records");
+        // The first records of the first epoch: how a step cuts them into batches does not matter here.
+        var first = new BatchSampler(data.Count, Math.Min(records, data.Count), options.Seed, options.Shuffle).Next();
+        return new ModelCalibration(model, [.. first.Select(index => data[index])], options.Batch);
+    }
+
+    /// <summary>Bytes of device memory for sums that are collected together, at least one layer's.</summary>
+    public long MemoryBudget { get; init; } = 4L << 30;
+
+    /// <inheritdoc/>
+    public IEnumerable<Tensor> Gradients(IReadOnlyList<string> modules) =>
+        Sums(
+            Find(modules),
+            linear => linear,
+            linear => (linear.Out, linear.In),
+            backward: true,
+            (group, sums) => new GradientObserver([.. group.Layers.Select(layer => sums.GetValueOrDefault(layer))])
+        );
+
+    /// <inheritdoc/>
+    public IEnumerable<Tensor> InputSecondMoments(IReadOnlyList<string> modules)
+    {
+        var factor = 1.0 / _batches.Sum(batch => batch.Length);
+        return Sums(
+            Find(modules),
+            linear => linear.Group,
+            linear => (linear.In, linear.In),
+            backward: false,
+            (group, sums) => new SecondMomentObserver(group.Layers[0].Name, sums[group], factor, () => _rows!)
+        );
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<InputDirections> InputDirections(
+        IReadOnlyList<string> modules,
+        int count,
+        double similarity = 0.99,
+        bool labelled = false
+    )
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        var linears = Find(modules);
+        var groups = linears
+            .Select(linear => linear.Group)
+            .Distinct()
+            .Where(group => _directions.GetValueOrDefault((group, similarity, labelled)).Count < count)
+            .ToArray(); // a result for more serves
+        if (groups.Length > 0)
+        {
+            IncrementalPca[] observers =
+            [
+                .. groups.Select(group => new IncrementalPca(
+                    group.Layers[0].Name,
+                    group.Layers[0].In,
+                    count,
+                    similarity,
+                    () => labelled ? _rows!.Labelled : _rows!.Index
+                )),
+            ];
+            Run(groups, observers, backward: false, () => Array.TrueForAll(observers, observer => observer.Converged));
+            foreach (var (group, observer) in groups.Zip(observers))
+                _directions[(group, similarity, labelled)] = (count, observer.Result());
+        }
+        return [.. linears.Select(linear => _directions[(linear.Group, similarity, labelled)].Found)];
+    }
+
+    /// <summary>A matrix per layer, or per what layers have in common, summed over all batches, for as many layers at a time as the budget holds.</summary>
+    private IEnumerable<Tensor> Sums(
+        IEnumerable<Linear> linears,
+        Func<Linear, object> key,
+        Func<Linear, Shape> shape,
+        bool backward,
+        Func<LinearGroup, IReadOnlyDictionary<object, Tensor>, LinearObserver> observe
+    )
+    {
+        for (var rest = new Queue<Linear>(linears); rest.Count > 0; )
+        {
+            var (part, sums, bytes) = (new List<Linear>(), new Dictionary<object, Tensor>(), 0L);
+            try
+            {
+                for (; rest.TryPeek(out var next); part.Add(rest.Dequeue()))
+                {
+                    if (sums.ContainsKey(key(next)))
+                        continue;
+                    bytes += shape(next).Count * sizeof(float);
+                    if (bytes > MemoryBudget && part.Count > 0)
+                        break;
+                    sums.Add(key(next), Tensor.Zeros(_model.Device, shape(next)));
+                }
+                LinearGroup[] groups = [.. part.Select(linear => linear.Group).Distinct()];
+                Run(groups, [.. groups.Select(group => observe(group, sums))], backward);
+                foreach (var linear in part)
+                    yield return sums[key(linear)].Share();
+            }
+            finally
+            {
+                foreach (var sum in sums.Values)
+                    sum.Dispose();
+            }
+        }
+    }
+
+    private void Run(LinearGroup[] groups, LinearObserver[] observers, bool backward, Func<bool>? done = null)
+    {
+        if (_model.Trainable is not null)
+            throw new InvalidOperationException("calibration needs a model with frozen weights and no adapter");
+        try
+        {
+            foreach (var (group, observer) in groups.Zip(observers))
+                group.Observer = observer;
+            foreach (var records in _batches)
+            {
+                if (done is not null && done())
+                    break;
+                Run(records, backward);
+            }
+        }
+        finally
+        {
+            foreach (var group in groups)
+                group.Observer = null;
+        }
+    }
+
+    private void Run(EncodedRecord[] records, bool backward)
+    {
+        var batch = Batch.Create(records, PaddingToken);
+        using var tensors = new BatchTensors(_model.Device, batch);
+        using var rows = _rows = new TokenRows(_model.Device, records, batch.Length);
+        using var tape = new Tape(_model.Device, records: backward);
+        if (!backward)
+        {
+            using var hidden = _model.Hidden(tape, tensors);
+            return;
+        }
+        using var loss = _model.Loss(
+            tape,
+            tensors,
+            1f / ((float)Math.Max(1, batch.LossTokens) * _batches.Length),
+            checkpoint: true
+        );
+        if (!float.IsFinite(loss.ToArray()[0]))
+            throw new InputException("calibration: the model's loss on the calibration records is not a finite number");
+        tape.Backward();
+    }
+
+    private Linear[] Find(IReadOnlyList<string> modules)
+    {
+        var byName = _model.Linears.ToDictionary(linear => linear.Name);
+        return
+        [
+            .. modules.Select(name =>
+                byName.GetValueOrDefault(name)
+                ?? throw new InputException($"calibration: the model has no linear layer {name}")
+            ),
+        ];
+    }
+}

@@ -1,0 +1,128 @@
+using Spectral.Kernels;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Data;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Tokenization;
+
+namespace Spectral.Training.Generation;
+
+/// <summary>How to continue a prompt.</summary>
+public sealed record GenerationOptions
+{
+    /// <summary>At most this many new tokens.</summary>
+    public int MaxTokens { get; init; } = 64;
+
+    /// <summary>The tokens that end the text; null: those that the model's config names.</summary>
+    public IReadOnlyList<int>? EndTokenIds { get; init; }
+
+    /// <summary>0 = always the most probable token; else logits are divided by it before sampling.</summary>
+    public double Temperature { get; init; }
+
+    /// <summary>Sample among the most probable tokens that together reach this probability (Holtzman et al., 2020).</summary>
+    public double TopP { get; init; } = 1;
+
+    /// <summary>Seed of the sampling. Which number decides which token: <see cref="SamplingDraws"/>.</summary>
+    public ulong Seed { get; init; }
+}
+
+/// <summary>A continuation: its text, without the prompt and special tokens, and its token ids, the end token excluded.</summary>
+public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens);
+
+/// <summary>Continues text token by token with cached keys and values.</summary>
+public static class TextGenerator
+{
+    /// <summary>Continues <paramref name="prompt"/> until an end token or <see cref="GenerationOptions.MaxTokens"/>.</summary>
+    /// <exception cref="InputException">The prompt has no tokens, or prompt and continuation exceed the model's positions.</exception>
+    public static GeneratedText Generate(
+        CausalLanguageModel model,
+        BpeTokenizer tokenizer,
+        string prompt,
+        GenerationOptions options,
+        CancellationToken cancellation = default
+    )
+    {
+        var before = tokenizer.EncodePrompt(prompt);
+        var tokens = Generate(model, before, options, cancellation);
+        return new GeneratedText(TextBehind(tokenizer, before, tokens), tokens);
+    }
+
+    /// <summary>Token ids that follow <paramref name="prompt"/>, the end token excluded.</summary>
+    /// <inheritdoc cref="Generate(CausalLanguageModel, BpeTokenizer, string, GenerationOptions, CancellationToken)"/>
+    public static int[] Generate(
+        CausalLanguageModel model,
+        int[] prompt,
+        GenerationOptions options,
+        CancellationToken cancellation = default
+    )
+    {
+        if (prompt.Length == 0)
+            throw new InputException("the prompt has no tokens");
+        var capacity = prompt.Length + options.MaxTokens;
+        if (capacity > model.Config.MaxPositions)
+            throw new InputException(
+                $"prompt ({prompt.Length} tokens) and continuation ({options.MaxTokens}) exceed the model's {model.Config.MaxPositions} positions"
+            );
+        using var cache = new KeyValueCache(model, 1, capacity);
+        var draws = options.Temperature == 0 ? null : new SamplingDraws(model.Device, options.Seed, options.MaxTokens);
+        var generated = new List<int>();
+        var ends = options.EndTokenIds ?? model.Config.EosTokenIds;
+        var input = prompt;
+        while (generated.Count < options.MaxTokens)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var logits = Next(model, input, cache);
+            var next = draws is null ? MostProbable(logits) : Sample(logits, options, draws[generated.Count]);
+            if (ends.Contains(next))
+                break;
+            generated.Add(next);
+            input = [next];
+        }
+        return [.. generated];
+    }
+
+    /// <summary>
+    /// What tokens add to the text of those before: decoders take a space off the beginning of a text, which in the
+    /// midst of one is meant. Where the border cuts a character in two, their own text.
+    /// </summary>
+    private static string TextBehind(BpeTokenizer tokenizer, int[] before, int[] tokens)
+    {
+        string first = tokenizer.Decode(before),
+            whole = tokenizer.Decode([.. before, .. tokens]);
+        return whole.StartsWith(first, StringComparison.Ordinal) ? whole[first.Length..] : tokenizer.Decode(tokens);
+    }
+
+    private static float[] Next(CausalLanguageModel model, int[] input, KeyValueCache cache)
+    {
+        using var batch = new BatchTensors(model.Device, Batch.Of(input));
+        using var last = Tensor.From(model.Device, [input.Length - 1], 1);
+        using var logits = model.Logits(batch, last, cache);
+        return logits.ToArray();
+    }
+
+    private static int MostProbable(float[] logits) => Array.IndexOf(logits, logits.Max());
+
+    /// <summary>
+    /// The token at a place on the line from 0 to 1 on which the most probable tokens lie first, the lower id of
+    /// equals.
+    /// </summary>
+    private static int Sample(float[] logits, GenerationOptions options, double place)
+    {
+        double top = logits.Max();
+        var weights = Array.ConvertAll(logits, logit => Math.Exp((logit - top) / options.Temperature));
+        var order = Enumerable.Range(0, weights.Length).OrderByDescending(id => weights[id]).ToArray();
+        var total = weights.Sum();
+        var kept = 0;
+        var mass = 0.0;
+        while (kept == 0 || (kept < order.Length && mass < options.TopP * total))
+            mass += weights[order[kept++]];
+        var point = place * mass;
+        for (var i = 0; i < kept - 1; i++)
+        {
+            point -= weights[order[i]];
+            if (point < 0)
+                return order[i];
+        }
+        return order[kept - 1];
+    }
+}

@@ -1,4 +1,0 @@
-namespace Spectral.Training;
-
-/// <summary>A stretch of text between added tokens, and whether it begins where the whole text begins.</summary>
-internal readonly record struct TextPiece(string Text, bool AtStart);

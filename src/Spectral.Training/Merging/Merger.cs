@@ -1,0 +1,167 @@
+using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Optim;
+
+namespace Spectral.Training.Merging;
+
+/// <summary>Folds an adapter into its base model: a plain checkpoint that needs no adapter code.</summary>
+public static class Merger
+{
+    /// <summary>Writes the merged model folder.</summary>
+    /// <remarks>
+    /// W + ΔW is accumulated in F32 and rounded once to the type of the result. Every other tensor is copied bit for
+    /// bit, unless <paramref name="type"/> is another than it has. One tensor is in memory at a time; a sharded base
+    /// becomes one file. Modules that the adapter saved whole take the base's place. Where it parts a tied head from
+    /// its embedding, the result has both, and its config says so.
+    /// </remarks>
+    /// <param name="model">The base model's folder.</param>
+    /// <param name="adapterDirectory">The adapter's folder.</param>
+    /// <param name="directory">An existing folder for the result.</param>
+    /// <param name="device">Where to compute.</param>
+    /// <param name="cancellation">Looked at between tensors.</param>
+    /// <param name="type">Type of all tensors of floats in the result, which its config says; null: as the base
+    /// stores each.</param>
+    /// <returns>Number of tensors written.</returns>
+    /// <exception cref="InputException">
+    /// The adapter is unusable or made for another model; or a value is not finite, or too large for the type of the
+    /// result.
+    /// </exception>
+    public static int Merge(
+        ModelFolder model,
+        string adapterDirectory,
+        string directory,
+        Device device,
+        CancellationToken cancellation = default,
+        StoredType? type = null
+    )
+    {
+        using var adapter = new AdapterReader(adapterDirectory, model);
+        RequireMergeable(adapter, adapterDirectory);
+        var weights = adapter.Modules.ToDictionary(module => $"{module.Shape.Name}.weight");
+        var biases = adapter
+            .Modules.Where(module => module.Form.Bias is not null)
+            .ToDictionary(module => $"{module.Shape.Name}.bias");
+        foreach (var (name, module) in biases)
+            if (!module.Shape.HasBias)
+                throw new InputException(
+                    $"{adapterDirectory}: the {adapter.Method.Name} adapter gives {module.Shape.Name} a bias, for which a checkpoint of {model.Directory} has no place"
+                );
+        var saved = adapter.Saved.Where(tensor => tensor.Tokens is null).ToDictionary(tensor => tensor.Name);
+        var rows = adapter.Saved.Where(tensor => tensor.Tokens is not null).ToDictionary(tensor => tensor.Name);
+        var parts = adapter.Parts(model);
+        var used = (parts ? ModelTensors.Untied(model.Config) : ModelTensors.For(model.Config))
+            .Select(tensor => tensor.Name)
+            .ToHashSet();
+        var tensors = new List<TensorToWrite>();
+        foreach (var name in model.TensorNames.Union(parts ? [ModelTensors.Head] : []).Order(StringComparer.Ordinal))
+        {
+            var tensor = Merged(name);
+            tensors.Add(
+                tensor with
+                {
+                    Write = stream =>
+                    {
+                        cancellation.ThrowIfCancellationRequested();
+                        tensor.Write(stream);
+                    },
+                }
+            );
+        }
+        SafetensorsWriter.Write(
+            Path.Combine(directory, "model.safetensors"),
+            tensors,
+            new Dictionary<string, string> { ["format"] = "pt" }
+        );
+        ConfigCopy.Write(model.Directory, directory, type, isUntied: parts || model.IsUntied);
+        ModelCompanions.Copy(model.Directory, directory);
+        return tensors.Count;
+
+        TensorToWrite Merged(string name)
+        {
+            if (weights.TryGetValue(name, out var module))
+                return Floats(name, () => MergedWeight(model, adapter, module, device));
+            if (biases.TryGetValue(name, out module))
+                return Floats(name, () => MergeOne(model, adapter, module, device, core => core.Bias!.ToArray()));
+            // A copy of a tied embedding, stored for nothing, follows it.
+            if (name == ModelTensors.Head && model.Config.TieWordEmbeddings && !parts)
+                return Merged(ModelTensors.Embedding) with { Name = name };
+            if (rows.TryGetValue(name, out var some))
+                return Floats(name, () => WithRows(adapter.BaseOf(model, name), some, adapter.Stored(some)));
+            if (saved.TryGetValue(name, out var own))
+                return Floats(name, adapter.Stored(own).ToFloats);
+            var source = Source(name);
+            if (type is { } other && source.Type.IsFloat() && source.Type != other)
+                return Floats(name, source.ToFloats);
+            var copy = TensorToWrite.Copy(source, name);
+            if (!used.Contains(name))
+                return copy;
+            return copy with
+            {
+                Write = stream =>
+                {
+                    source.RequireFinite();
+                    copy.Write(stream);
+                },
+            };
+        }
+
+        TensorToWrite Floats(string name, Func<float[]> values) =>
+            TensorToWrite.Floats(name, type ?? Source(name).Type, Source(name).Shape, values);
+
+        SafetensorsTensor Source(string name) => parts ? model.Untied(name) : model[name];
+    }
+
+    private static float[] WithRows(SafetensorsTensor table, SavedTensor rows, SafetensorsTensor stored)
+    {
+        float[] values = table.ToFloats(),
+            own = stored.ToFloats();
+        int columns = rows.Shape[1];
+        for (int i = 0; i < rows.Tokens!.Count; i++)
+            own.AsSpan(i * columns, columns).CopyTo(values.AsSpan(rows.Tokens[i] * columns));
+        return values;
+    }
+
+    /// <exception cref="InputException">A module's change is none of its weight.</exception>
+    internal static void RequireMergeable(AdapterReader adapter, string adapterDirectory)
+    {
+        if (adapter.Modules.FirstOrDefault(module => !module.Form.IsMergeable) is { } other)
+            throw new InputException(
+                $"{adapterDirectory}: the {adapter.Method.Name} adapter of {other.Shape.Name} is no change of its weight, so it cannot be merged"
+            );
+    }
+
+    /// <summary>W + ΔW of one module in F32, [out, in].</summary>
+    internal static float[] MergedWeight(
+        ModelFolder model,
+        AdapterReader adapter,
+        AdaptedModule module,
+        Device device
+    ) => MergeOne(model, adapter, module, device, core => core.MergedWeight());
+
+    private static float[] MergeOne(
+        ModelFolder model,
+        AdapterReader adapter,
+        AdaptedModule module,
+        Device device,
+        Func<AdapterCore, float[]> read
+    )
+    {
+        using var factors = new BoundFactors(device, [module]);
+        var (name, shape) = (module.Shape.Name, module.Shape);
+        float[] values = adapter.BaseOf(model, $"{name}.weight").ToFloats();
+        using var weight = new Parameter($"{name}.weight", Tensor.From(device, values, (shape.Out, shape.In)));
+        adapter.Fill([module], _ => weight.Value);
+        using var bias = shape.HasBias
+            ? new Parameter($"{name}.bias", Tensor.From(device, model[$"{name}.bias"].ToFloats(), shape.Out))
+            : null;
+        var layer = new Linear(name, weight, bias);
+        using var packed = new AdapterGroup(
+            layer.Group,
+            new Dictionary<string, AdaptedModule> { [name] = module },
+            DType.F32
+        );
+        return read(module.Core);
+    }
+}

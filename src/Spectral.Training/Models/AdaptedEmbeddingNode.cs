@@ -1,0 +1,72 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters;
+using Spectral.Training.Autograd;
+
+namespace Spectral.Training.Models;
+
+/// <summary>
+/// y[n] = E[token[n]] + s·L[token[n]] R: a frozen table E [V, D] with a low-rank change, of which only the rows that
+/// occur are looked up.
+/// </summary>
+internal sealed class AdaptedEmbeddingNode : Node
+{
+    private readonly AdapterCore _core;
+    private readonly Tensor _projected;
+    private readonly Tensor _order;
+    private readonly Tensor _segments;
+    private readonly Tensor _ids;
+
+    private AdaptedEmbeddingNode(AdapterCore core, Tensor projected, TokenOrder order)
+    {
+        (_core, _projected) = (core, Own(projected));
+        (_order, _segments, _ids) = (Save(order.Order), Save(order.Segments), Save(order.Ids));
+    }
+
+    /// <summary>
+    /// Looks up the rows of an embedding that carries an adapter; dropout leaves it alone, as in PEFT.
+    /// </summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="embedding">The embedding.</param>
+    /// <param name="tokens">Ids in [0, V), as [N] I32 on the device.</param>
+    /// <param name="order">
+    /// The same ids sorted, for backward; null when nothing trains or the tape does not record.
+    /// </param>
+    public static Variable Apply(Tape tape, Linear embedding, Tensor tokens, TokenOrder? order)
+    {
+        var (core, table) = (embedding.Adapter!, embedding.Weight.Value);
+        var factors = core.Factors!;
+        var y = Tensor.Empty(tape.Device, (tokens.Dim(0), embedding.In), table.DType);
+        var projected = Tensor.Empty(tape.Device, (tokens.Dim(0), factors.Rank), table.DType);
+        Embedding.Forward(table, tokens, y);
+        Embedding.Forward(factors.Left, tokens, projected);
+        Gemm.Run(projected, false, factors.Right, false, y, factors.Scale, 1);
+        if (order is not null)
+            return new Variable(y, tape.Record(new AdaptedEmbeddingNode(core, projected, order)));
+        projected.Dispose();
+        return new Variable(y);
+    }
+
+    /// <summary>dR = s·zᵀ dy; of dL each row is summed along the order of positions.</summary>
+    protected override void Backward(Tensor gradient)
+    {
+        var (factors, wanted) = (_core.Factors!, _core.Gradients());
+        try
+        {
+            if (wanted.Right is { } right)
+                Gemm.Run(_projected, true, gradient, false, right, factors.Scale, 1);
+            if (wanted.Left is { } left)
+            {
+                using var dProjected = Tensor.Empty(gradient.Device, _projected.Shape, gradient.DType);
+                Gemm.Run(gradient, false, factors.Right, true, dProjected, factors.Scale);
+                Embedding.Backward(dProjected, _order, _segments, _ids, left, accumulate: true);
+            }
+            _core.Finish(wanted);
+        }
+        finally
+        {
+            _core.Release(wanted);
+        }
+        _core.Backward();
+    }
+}

@@ -1,0 +1,165 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters;
+using Spectral.Training.Autograd;
+
+namespace Spectral.Training.Models;
+
+/// <summary>
+/// The layers of a <see cref="LinearGroup"/> with their adapters: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c>, <c>u = x ∘ a</c>, as
+/// <see cref="AdapterForm"/> says; layers without an adapter are plain.
+/// </summary>
+internal sealed class AdaptedLinearNode : Node
+{
+    private readonly LinearGroup _group;
+    private readonly AdapterGroup _adapter;
+    private readonly DropoutMask? _dropout;
+    private readonly Node? _input;
+    private readonly Tensor? _x;
+    private readonly Tensor?[] _projected;
+    private readonly Tensor?[] _unscaled;
+    private readonly Tensor?[] _gradients;
+    private readonly int _rows;
+
+    private AdaptedLinearNode(
+        LinearGroup group,
+        Variable x,
+        Tensor?[] projected,
+        Tensor?[] unscaled,
+        DropoutMask? dropout
+    )
+    {
+        (_group, _adapter, _dropout, _input) = (group, group.Adapter!, dropout, x.Node);
+        (_rows, _projected, _unscaled) = (x.Value.Dim(0), projected, unscaled);
+        _x = group.NeedsInput ? Save(x.Value) : null;
+        foreach (var tensor in projected.Concat(unscaled).OfType<Tensor>())
+            Own(tensor);
+        _gradients = new Tensor?[group.Layers.Count];
+    }
+
+    /// <summary>Applies all layers of a group that carries an adapter; one value per layer.</summary>
+    public static Variable[] Apply(Tape tape, Variable x, LinearGroup group)
+    {
+        var adapter = group.Adapter!;
+        var rows = x.Value.Dim(0);
+        Tensor[] values =
+        [
+            .. group.Layers.Select(layer => Tensor.Empty(tape.Device, (rows, layer.Out), x.Value.DType)),
+        ];
+        for (var i = 0; i < values.Length; i++)
+            if (group.Layers[i].Adapter is null)
+                LinearNode.Forward(x.Value, group.Layers[i], values[i]);
+        var dropout = adapter.DropoutOn(tape);
+        var projected = new Tensor?[adapter.Parts.Count];
+        var unscaled = new Tensor?[values.Length];
+        for (var i = 0; i < projected.Length; i++)
+        {
+            var part = adapter.Parts[i];
+            projected[i] = part.Rank == 0 ? null : Tensor.Empty(tape.Device, (rows, part.Rank), x.Value.DType);
+            using var scaled = Scaled(x.Value, part);
+            part.Forward(scaled ?? x.Value, values, projected[i], dropout);
+            foreach (var (place, core) in part.Places.Zip(part.Cores))
+            {
+                if (core.OutputScale is not { } scale)
+                    continue;
+                unscaled[place] = values[place];
+                values[place] = Tensor.Empty(tape.Device, values[place].Shape, values[place].DType);
+                ScaleShift.Forward(unscaled[place]!, scale, core.Bias, values[place]);
+            }
+        }
+        if (tape.Records && (x.Node is not null || group.Trains))
+        {
+            var node = tape.Record(new AdaptedLinearNode(group, x, projected, unscaled, dropout));
+            return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
+        }
+        foreach (var tensor in projected.Concat(unscaled))
+            tensor?.Dispose();
+        return [.. values.Select(value => new Variable(value))];
+    }
+
+    /// <summary>All layers add into one dx buffer inside their GEMMs.</summary>
+    private protected override void Pass()
+    {
+        if (Array.Find(_gradients, gradient => gradient is not null) is not { } like)
+            return;
+        var accumulate = false;
+        var dx = _input?.GradientBuffer((_rows, _group.Layers[0].In), like, out accumulate);
+        for (var i = 0; i < _gradients.Length; i++)
+        {
+            if (_group.Layers[i].Adapter is null && _gradients[i] is { } gradient)
+                LinearNode.Backward(_group.Layers[i], _x, gradient, dx, ref accumulate);
+        }
+        for (var i = 0; i < _projected.Length; i++)
+        {
+            var part = _adapter.Parts[i];
+            foreach (var place in part.Places) // unused outputs of an adapted group are rare: zeros will do
+                _gradients[place] ??= Own(Tensor.Zeros(like.Device, (_rows, _group.Layers[place].Out), like.DType));
+            foreach (var (place, core) in part.Places.Zip(part.Cores))
+                _gradients[place] = Unscale(core, place, _gradients[place]!);
+            PassPart(part, _projected[i], dx, ref accumulate);
+            foreach (var core in part.Cores)
+                if (core.Trains)
+                    core.Backward();
+        }
+    }
+
+    /// <summary>The gradients of bias and output scale, and that before the scale.</summary>
+    private Tensor Unscale(AdapterCore core, int place, Tensor gradient)
+    {
+        if (core.Form.Bias?.GradientBuffer(out var adds) is { } dBias)
+        {
+            using var flat = dBias.View(_group.Layers[place].Out);
+            BiasGradient.Run(gradient, flat, adds);
+        }
+        if (core.OutputScale is not { } scale)
+            return gradient;
+        var unscaled = Own(Tensor.Empty(gradient.Device, gradient.Shape, gradient.DType));
+        ScaleShift.Backward(gradient, scale, unscaled);
+        if (core.Form.OutputScale!.GradientBuffer(out var addsScale) is { } dScale)
+            ScaleShift.ScaleGradient(gradient, _unscaled[place]!, dScale, addsScale);
+        return unscaled;
+    }
+
+    private void PassPart(AdapterPart part, Tensor? projected, Tensor? dx, ref bool accumulate)
+    {
+        var core = part.Cores[0];
+        if (core.InputScale is not { } scale)
+        {
+            part.Backward(_x, projected, _gradients, dx, accumulate, _dropout);
+            accumulate = true;
+            return;
+        }
+        var dScale = core.Form.InputScale!.GradientBuffer(out var adds);
+        using var u = _x is null ? null : Scaled(_x, part);
+        using var du =
+            dx is null && dScale is null
+                ? null
+                : Tensor.Empty(
+                    _gradients[part.Places[0]]!.Device,
+                    (_rows, _group.Layers[0].In),
+                    _gradients[part.Places[0]]!.DType
+                );
+        part.Backward(u, projected, _gradients, du, false, _dropout);
+        if (dScale is not null)
+            ScaleShift.ScaleGradient(du!, _x!, dScale, adds);
+        if (dx is null)
+            return;
+        ScaleShift.Backward(du!, scale, dx, accumulate);
+        accumulate = true;
+    }
+
+    private static Tensor? Scaled(Tensor x, AdapterPart part)
+    {
+        if (part.Cores[0].InputScale is not { } scale)
+            return null;
+        var scaled = Tensor.Empty(x.Device, x.Shape, x.DType);
+        ScaleShift.Forward(x, scale, null, scaled);
+        return scaled;
+    }
+
+    /// <summary>One output's slot. It is passed before the operation itself, which then has the gradients of all its outputs.</summary>
+    private sealed class OutputNode(AdaptedLinearNode owner, int index) : Node
+    {
+        protected override void Backward(Tensor gradient) => owner._gradients[index] = owner.Save(gradient);
+    }
+}

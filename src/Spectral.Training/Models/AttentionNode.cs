@@ -1,0 +1,175 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Autograd;
+
+namespace Spectral.Training.Models;
+
+/// <summary>What an attention layer needs to know besides its inputs.</summary>
+/// <param name="Batch">Rows of the batch, B.</param>
+/// <param name="Length">Positions per row, S.</param>
+/// <param name="Heads">Query heads, H.</param>
+/// <param name="KeyValueHeads">Key/value heads; query head j reads key/value head ⌊j·KeyValueHeads/Heads⌋.</param>
+/// <param name="HeadSize">Features per head, hd.</param>
+/// <param name="Window">Sliding window in positions; 0 = none.</param>
+/// <param name="Cosine">RoPE table [≥ S, hd/2] F32.</param>
+/// <param name="Sine">RoPE table [≥ S, hd/2] F32.</param>
+public readonly record struct AttentionSettings(
+    int Batch,
+    int Length,
+    int Heads,
+    int KeyValueHeads,
+    int HeadSize,
+    int Window,
+    Tensor Cosine,
+    Tensor Sine
+);
+
+/// <summary>Causal self-attention with rotary positions and grouped key/value heads: q [B·S, H·hd], k and v [B·S, KV·hd] → [B·S, H·hd].</summary>
+/// <remarks>
+/// Scores are scaled by 1/√hd. Right padding needs no mask: a causal row never sees what lies to its right. The fused variant
+/// (<see cref="Attention.Choose"/>) keeps rotated q and k and one number per row; v and the output are the projections' own. The composed one
+/// keeps copies of all three and S × S probabilities.
+/// </remarks>
+public sealed class AttentionNode : Node
+{
+    private readonly AttentionSettings _settings;
+    private readonly Node? _queryNode;
+    private readonly Node? _keyNode;
+    private readonly Node? _valueNode;
+    private readonly Tensor _query;
+    private readonly Tensor _key;
+    private readonly ColumnRange _value;
+    private readonly Tensor _statistics;
+    private readonly ColumnRange? _output;
+
+    /// <summary>With an output: what the fused variant keeps; without: the composed one, whose statistics are the probabilities.</summary>
+    private AttentionNode(
+        AttentionSettings settings,
+        Variable q,
+        Variable k,
+        Variable v,
+        Tensor query,
+        Tensor key,
+        ColumnRange value,
+        Tensor statistics,
+        ColumnRange? output
+    )
+    {
+        _settings = settings;
+        (_queryNode, _keyNode, _valueNode) = (q.Node, k.Node, v.Node);
+        _query = Save(query);
+        _key = Save(key);
+        _value = Save(value);
+        _statistics = Save(statistics);
+        _output = output is { } kept ? new ColumnRange?(Save(kept)) : null;
+    }
+
+    /// <summary>Attends within each of the batch's rows.</summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="settings">Sizes, window and RoPE tables.</param>
+    /// <param name="q">Queries before RoPE.</param>
+    /// <param name="k">Keys before RoPE.</param>
+    /// <param name="v">Values.</param>
+    /// <param name="cache">When given, rotated keys and values are also appended to it.</param>
+    public static Variable Apply(
+        Tape tape,
+        in AttentionSettings settings,
+        Variable q,
+        Variable k,
+        Variable v,
+        LayerCache? cache = null
+    ) => Apply(tape, settings, q, k, v, cache, q.Columns.Count);
+
+    /// <summary>The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.</summary>
+    internal static Variable Apply(
+        Tape tape,
+        in AttentionSettings settings,
+        Variable q,
+        Variable k,
+        Variable v,
+        LayerCache? cache,
+        int stride
+    )
+    {
+        var (batch, length, heads, groups, size) = (
+            settings.Batch,
+            settings.Length,
+            settings.Heads,
+            settings.KeyValueHeads,
+            settings.HeadSize
+        );
+        var (device, type) = (tape.Device, q.Columns.Matrix.DType);
+        using var query = Tensor.Empty(device, (batch, heads, length, size), type);
+        using var key = Tensor.Empty(device, (batch, groups, length, size), type);
+        Rope.Forward(q.Columns, settings.Cosine, settings.Sine, null, query);
+        Rope.Forward(k.Columns, settings.Cosine, settings.Sine, null, key);
+        var fused = Attention.Choose(device, type, size) == AttentionVariant.Fused;
+        using var split = fused && cache is null ? null : Tensor.Empty(device, key.Shape, type);
+        if (split is not null)
+            Heads.Split(v.Columns, split);
+        cache?.Append(key, split!);
+        var y = new ColumnRange(Tensor.Empty(device, (batch * length, stride), type), 0, heads * size);
+        var records = tape.Records && (q.Node is not null || k.Node is not null || v.Node is not null);
+        if (fused)
+        {
+            using var lse = Tensor.Empty(device, (batch, heads, length));
+            FlashAttention.Forward(query, key, v.Columns, y, lse, settings.Window);
+            return new Variable(
+                y,
+                records ? tape.Record(new AttentionNode(settings, q, k, v, query, key, v.Columns, lse, y)) : null
+            );
+        }
+        using var probabilities = Tensor.Empty(device, (batch, heads, length, length), type);
+        using var attended = Tensor.Empty(device, query.Shape, type);
+        Attention.Forward(query, key, split!, probabilities, attended, settings.Window);
+        Heads.Merge(attended, y);
+        return new Variable(
+            y,
+            records ? tape.Record(new AttentionNode(settings, q, k, v, query, key, split!, probabilities, null)) : null
+        );
+    }
+
+    /// <summary>By the variant that forward took.</summary>
+    protected override void Backward(Tensor gradient)
+    {
+        var (device, type) = (gradient.Device, gradient.DType);
+        using var dQuery = Tensor.Empty(device, _query.Shape, type);
+        using var dKey = Tensor.Empty(device, _key.Shape, type);
+        var dValue = Place(_valueNode, gradient.Dim(0), _settings.KeyValueHeads * _settings.HeadSize, gradient);
+        if (_output is { } output)
+        {
+            FlashAttention.Backward(
+                _query,
+                _key,
+                _value,
+                output,
+                _statistics,
+                gradient,
+                dQuery,
+                dKey,
+                dValue,
+                _settings.Window
+            );
+        }
+        else
+        {
+            using var dAttended = Tensor.Empty(device, _query.Shape, type);
+            using var dv = Tensor.Empty(device, _key.Shape, type);
+            Heads.Split(gradient, dAttended);
+            Attention.Backward(_query, _key, _value.Matrix, _statistics, dAttended, dQuery, dKey, dv, _settings.Window);
+            Heads.Merge(dv, dValue);
+        }
+        Unrotate(_queryNode, dQuery, _settings.Heads);
+        Unrotate(_keyNode, dKey, _settings.KeyValueHeads);
+        Deposit(_valueNode, dValue);
+    }
+
+    private void Unrotate(Node? node, Tensor rotated, int heads)
+    {
+        if (node is null)
+            return;
+        var dx = Place(node, _settings.Batch * _settings.Length, heads * _settings.HeadSize, rotated);
+        Rope.Backward(rotated, _settings.Cosine, _settings.Sine, dx);
+        Deposit(node, dx);
+    }
+}

@@ -1,0 +1,116 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters;
+using Spectral.Training.Autograd;
+
+namespace Spectral.Training.Models;
+
+/// <summary>
+/// Adapted layers that read the same x, laid out for one product each way (<see cref="AugmentedLinear"/>): x [N, in] with room behind its rows,
+/// the outputs columns of one matrix, and their gradients written by the operations above into columns of another. Layers of the group without an
+/// adapter are plain.
+/// </summary>
+internal sealed class AugmentedLinearNode : Node
+{
+    private readonly LinearGroup _group;
+    private readonly AugmentedLayers _layers;
+    private readonly Node? _input;
+    private readonly Tensor? _x;
+    private readonly Tensor? _projected;
+    private readonly Tensor?[] _gradients; // of layers without an adapter
+    private readonly bool[] _given;
+    private readonly int _rows;
+    private Tensor? _dy; // [N, OutputStride]
+
+    private AugmentedLinearNode(LinearGroup group, AugmentedLayers layers, Variable x, Tensor? projected)
+    {
+        (_group, _layers, _input, _rows) = (group, layers, x.Node, x.Columns.Rows);
+        var isRead = layers.Part.TrainsFactors || group.Layers.Any(layer => layer.Weight.Trains);
+        _x = isRead ? Save(x.Columns.Matrix) : null;
+        _projected = projected is null ? null : Own(projected);
+        (_gradients, _given) = (new Tensor?[group.Layers.Count], new bool[group.Layers.Count]);
+    }
+
+    /// <summary>Applies all layers of a group; one value per layer.</summary>
+    /// <param name="tape">The tape.</param>
+    /// <param name="x">In rows of <see cref="AugmentedWeight.InputStride"/>, of which what is behind the columns is written.</param>
+    /// <param name="group">The layers.</param>
+    /// <param name="layers">Those that carry an adapter.</param>
+    public static Variable[] Apply(Tape tape, Variable x, LinearGroup group, AugmentedLayers layers)
+    {
+        var (weight, rows, type) = (layers.Weight, x.Columns.Rows, x.Columns.Matrix.DType);
+        var records = tape.Records && (x.Node is not null || group.Trains);
+        using var y = Tensor.Empty(tape.Device, (rows, weight.Outputs), type);
+        var projected =
+            records && layers.Part.TrainsMiddle ? Tensor.Empty(tape.Device, (rows, weight.Rank), type) : null;
+        AugmentedLinear.Forward(weight, x.Columns.Matrix, y, projected);
+        var values = new ColumnRange[group.Layers.Count];
+        for (var i = 0; i < values.Length; i++)
+        {
+            if (layers.ColumnsOf(i) is { } own)
+            {
+                values[i] = new ColumnRange(y.Share(), own.From, own.Count);
+                continue;
+            }
+            var plain = Tensor.Empty(tape.Device, (rows, group.Layers[i].Out), type);
+            LinearNode.Forward(x.Columns, group.Layers[i], plain);
+            values[i] = plain;
+        }
+        if (!records)
+            return [.. values.Select(value => new Variable(value))];
+        var node = tape.Record(new AugmentedLinearNode(group, layers, x, projected));
+        return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
+    }
+
+    /// <summary>All layers add into one dx buffer inside their GEMMs.</summary>
+    private protected override void Pass()
+    {
+        if (!Array.Exists(_given, given => given))
+            return;
+        var like = _dy ?? Array.Find(_gradients, gradient => gradient is not null)!;
+        var accumulate = false;
+        var dx = _input?.GradientBuffer((_rows, _group.Layers[0].In), like, out accumulate);
+        for (var i = 0; i < _gradients.Length; i++)
+        {
+            if (_gradients[i] is { } gradient)
+                LinearNode.Backward(_group.Layers[i], _x, gradient, dx, ref accumulate);
+        }
+        if (_dy is null)
+            return;
+        for (var i = 0; i < _given.Length; i++)
+        {
+            if (_given[i] || _layers.ColumnsOf(i) is not { } unused) // unused outputs of an adapted group are rare: zeros will do
+                continue;
+            using var zeros = Tensor.Zeros(like.Device, (_rows, unused.Count), like.DType);
+            CopyBlock.Run(zeros, _dy, 0, unused.From);
+        }
+        _layers.Part.Backward(_layers.Weight, _x, _projected, _dy, dx, accumulate);
+        foreach (var core in _layers.Part.Cores)
+            if (core.Trains)
+                core.Backward();
+    }
+
+    private Tensor Gradients() =>
+        _dy ??= Own(Tensor.Empty(_layers.Weight.Device, (_rows, _layers.Weight.OutputStride), _layers.Weight.DType));
+
+    /// <summary>One output's slot. It is passed before the operation itself, which then has the gradients of all its outputs.</summary>
+    private sealed class OutputNode(AugmentedLinearNode owner, int index) : Node
+    {
+        private protected override ColumnRange? Place() =>
+            owner._layers.ColumnsOf(index) is { } own
+                ? new ColumnRange?(new(owner.Gradients().Share(), own.From, own.Count))
+                : null;
+
+        /// <summary>What does not stand in its place is copied there: from operations that write whole tensors.</summary>
+        private protected override void Backward(ColumnRange gradient)
+        {
+            owner._given[index] = true;
+            if (owner._layers.ColumnsOf(index) is not { } own)
+                base.Backward(gradient);
+            else if (gradient.Matrix.Pointer != owner.Gradients().Pointer)
+                CopyBlock.Run(gradient, owner.Gradients(), 0, own.From);
+        }
+
+        protected override void Backward(Tensor gradient) => owner._gradients[index] = owner.Save(gradient);
+    }
+}

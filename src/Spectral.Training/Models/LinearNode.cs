@@ -1,0 +1,128 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Ops;
+using Spectral.Training.Autograd;
+
+namespace Spectral.Training.Models;
+
+/// <summary>y = x Wᵀ + bias: x [N, in], W [out, in], y [N, out], for all layers of a <see cref="LinearGroup"/> at once, with whatever adapters they carry.</summary>
+public sealed class LinearNode : Node
+{
+    private readonly LinearGroup _group;
+    private readonly Node? _input;
+    private readonly Tensor? _x;
+    private readonly Tensor?[] _gradients;
+    private readonly int _rows;
+
+    private LinearNode(LinearGroup group, Variable x)
+    {
+        (_group, _input, _rows) = (group, x.Node, x.Value.Dim(0));
+        _x = group.NeedsInput ? Save(x.Value) : null;
+        _gradients = new Tensor?[group.Layers.Count];
+    }
+
+    /// <summary>Applies a layer that shares its input with no other.</summary>
+    public static Variable Apply(Tape tape, Variable x, Linear layer) =>
+        layer.Group.Layers.Count == 1
+            ? Apply(tape, x, layer.Group)[0]
+            : throw new ArgumentException(
+                $"{layer.Name} shares its input with other layers, expected their group",
+                nameof(layer)
+            );
+
+    /// <summary>Applies all layers of a group; one value per layer.</summary>
+    public static Variable[] Apply(Tape tape, Variable x, LinearGroup group)
+    {
+        if (group.Adapter?.Augmented is { } augmented && x.Columns.Stride == augmented.Weight.InputStride)
+            return AugmentedLinearNode.Apply(tape, x, group, augmented);
+        group.Observer?.Forward(x.Value);
+        if (group.Adapter is not null)
+            return AdaptedLinearNode.Apply(tape, x, group);
+        var rows = x.Value.Dim(0);
+        Tensor[] values =
+        [
+            .. group.Layers.Select(layer => Tensor.Empty(tape.Device, (rows, layer.Out), x.Value.DType)),
+        ];
+        for (var i = 0; i < values.Length; i++)
+            Forward(x.Value, group.Layers[i], values[i]);
+        if (tape.Records && (x.Node is not null || group.NeedsBackward))
+        {
+            var node = tape.Record(new LinearNode(group, x));
+            return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
+        }
+        return [.. values.Select(value => new Variable(value))];
+    }
+
+    /// <summary>y of one layer, its adapter left out.</summary>
+    internal static void Forward(ColumnRange x, Linear layer, Tensor y)
+    {
+        Gemm.Run(
+            new(x.Matrix, x.From, x.Stride),
+            false,
+            new(layer.Weight.Value, 0, layer.In),
+            true,
+            new(y, 0, layer.Out),
+            x.Rows,
+            layer.Out,
+            layer.In
+        );
+        if (layer.Bias is not null)
+            AddBias.Run(y, layer.Bias.Value);
+    }
+
+    /// <summary>
+    /// Adds the gradients of what trains in a layer without an adapter, and its part of the gradient to x.
+    /// </summary>
+    /// <param name="layer">The layer.</param>
+    /// <param name="x">[N, in] or wider, of which the first columns count; null where nothing reads it.</param>
+    /// <param name="gradient">dy [N, out].</param>
+    /// <param name="dx">[N, in]; null when nothing below wants it.</param>
+    /// <param name="accumulate">
+    /// Whether to add to what <paramref name="dx"/> holds; set once it holds something.
+    /// </param>
+    internal static void Backward(Linear layer, Tensor? x, Tensor gradient, Tensor? dx, ref bool accumulate)
+    {
+        if (layer.Weight.Gradient is { } dWeight)
+        {
+            Gemm.Run(
+                new(gradient, 0, layer.Out),
+                true,
+                new(x!, 0, x!.Dim(1)),
+                false,
+                new(dWeight, 0, layer.In),
+                layer.Out,
+                layer.In,
+                x.Dim(0),
+                1,
+                1
+            );
+        }
+        if (layer.Bias?.Gradient is { } dBias)
+            BiasGradient.Run(gradient, dBias, true);
+        if (dx is null)
+            return;
+        Gemm.Run(gradient, false, layer.Weight.Value, false, dx, 1, accumulate ? 1 : 0);
+        accumulate = true;
+    }
+
+    /// <summary>All layers add into one dx buffer inside their GEMMs.</summary>
+    private protected override void Pass()
+    {
+        if (Array.Find(_gradients, gradient => gradient is not null) is not { } like)
+            return;
+        var accumulate = false;
+        var dx = _input?.GradientBuffer((_rows, _group.Layers[0].In), like, out accumulate);
+        for (var i = 0; i < _gradients.Length; i++)
+        {
+            if (_gradients[i] is { } gradient)
+                Backward(_group.Layers[i], _x, gradient, dx, ref accumulate);
+        }
+        if (_group.Observer is { SeesGradients: true } observer)
+            observer.Backward(_x!, _gradients);
+    }
+
+    /// <summary>One output's slot. It is passed before the operation itself, which then has the gradients of all its outputs.</summary>
+    private sealed class OutputNode(LinearNode owner, int index) : Node
+    {
+        protected override void Backward(Tensor gradient) => owner._gradients[index] = owner.Save(gradient);
+    }
+}

@@ -1,0 +1,41 @@
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Models;
+
+/// <summary>The small files of a model folder besides config and weights: tokenizer, chat template, generation settings.</summary>
+internal static class ModelCompanions
+{
+    private static readonly string[] Names =
+    [
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "tokenizer.model",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+        "merges.txt",
+        "chat_template.jinja",
+        "chat_template.json",
+        "generation_config.json",
+    ];
+
+    /// <summary>Copies those that are there.</summary>
+    public static void Copy(string source, string directory)
+    {
+        foreach (string name in Names)
+        {
+            // Opening what is no regular file may wait for ever; such a file has no length.
+            FileInfo file = new(FolderFile.At(source, name));
+            if (file.Exists && file.Length > 0)
+                file.CopyTo(Path.Combine(directory, name), overwrite: true);
+        }
+    }
+
+    /// <summary>Checks where links among them lead, so that <see cref="Copy"/> need not fail after the work.</summary>
+    /// <exception cref="InputException">One leads out of the folder.</exception>
+    public static void Check(string directory)
+    {
+        foreach (string name in Names)
+            FolderFile.At(directory, name);
+    }
+}

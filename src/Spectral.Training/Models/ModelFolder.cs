@@ -1,0 +1,268 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Models;
+
+/// <summary>
+/// A Hugging Face model folder: <c>config.json</c> and weights in <c>model.safetensors</c> or in shards named by
+/// <c>model.safetensors.index.json</c>. Opening checks that every tensor the config asks for is there with its shape and a float
+/// type, before any value is read. The weights stay mapped until the folder is disposed of.
+/// </summary>
+public sealed class ModelFolder : IDisposable
+{
+    private const string SingleFile = "model.safetensors";
+    private const string IndexFile = "model.safetensors.index.json";
+    private const long MaximumIndexBytes = 64 << 20;
+    private const int MaximumShards = 4096;
+
+    private readonly List<SafetensorsFile> files = [];
+    private readonly Dictionary<string, SafetensorsTensor> tensors = new(StringComparer.Ordinal);
+    private readonly HashSet<string> wanted;
+    private readonly List<string> warnings = [];
+
+    private ModelFolder(string directory)
+    {
+        Directory = directory;
+        Config = ModelConfig.Load(directory);
+        warnings.AddRange(Config.Warnings);
+        wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), ModelTensors.Head];
+        ModelCompanions.Check(directory);
+    }
+
+    /// <summary>The folder's path.</summary>
+    public string Directory { get; }
+
+    /// <summary>
+    /// The checked config. It says that the head is not tied, whatever its file says, if the weights have a head that
+    /// is not the embedding.
+    /// </summary>
+    public ModelConfig Config { get; private set; }
+
+    /// <summary>
+    /// Whether config.json ties the head to the embedding, and the weights have another: then the head counts.
+    /// </summary>
+    internal bool IsUntied { get; private set; }
+
+    /// <summary>Whether there are weights; false only when opened with weights optional.</summary>
+    public bool HasWeights => files.Count > 0;
+
+    /// <summary>What was odd but harmless, one line each: tensors that no part of the model uses, a wrong total size.</summary>
+    public IReadOnlyList<string> Warnings => warnings;
+
+    /// <summary>The names of all tensors found, without what a wrapper put in front of the model's own.</summary>
+    public IEnumerable<string> TensorNames => tensors.Keys;
+
+    /// <summary>A tensor by name.</summary>
+    /// <exception cref="InputException">The folder has no such tensor.</exception>
+    public SafetensorsTensor this[string name] =>
+        tensors.TryGetValue(name, out SafetensorsTensor? tensor)
+            ? tensor
+            : throw new InputException($"{Directory}: no tensor {InputText.Quote(name)} in the weights");
+
+    /// <summary>
+    /// The tensor that a model computes with under a name: of a head tied to the embedding, the embedding.
+    /// </summary>
+    /// <exception cref="InputException">The folder has no such tensor.</exception>
+    internal SafetensorsTensor Untied(string name) => this[Source(name)];
+
+    /// <summary>Whether there is a tensor for <see cref="Untied"/>.</summary>
+    internal bool HasUntied(string name) => tensors.ContainsKey(Source(name));
+
+    /// <summary>Opens and checks a model folder.</summary>
+    /// <param name="directory">The folder.</param>
+    /// <param name="weightsOptional">Whether a folder without weights is accepted, as pretraining does.</param>
+    /// <exception cref="InputException">Anything in the folder is missing, malformed or does not fit together.</exception>
+    public static ModelFolder Open(string directory, bool weightsOptional = false)
+    {
+        ModelFolder folder = new(directory);
+        try
+        {
+            folder.OpenWeights(weightsOptional);
+            return folder;
+        }
+        catch
+        {
+            folder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// SHA-256 of a tensor's bytes as stored, in lower-case hexadecimal: adapters name the base tensors they were made for by it.
+    /// </summary>
+    public string Sha256(string name)
+    {
+        SafetensorsTensor tensor = Untied(name);
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        const int Piece = 1 << 24;
+        for (long done = 0; done < tensor.Bytes; done += Piece)
+            hash.AppendData(tensor.Slice(done, (int)Math.Min(Piece, tensor.Bytes - done)));
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <summary>Unmaps the weights.</summary>
+    public void Dispose()
+    {
+        foreach (SafetensorsFile file in files)
+            file.Dispose();
+    }
+
+    private string Source(string name) =>
+        name == ModelTensors.Head && Config.TieWordEmbeddings ? ModelTensors.Embedding : name;
+
+    private void OpenWeights(bool optional)
+    {
+        string single = FolderFile.At(Directory, SingleFile);
+        string index = FolderFile.At(Directory, IndexFile);
+        if (File.Exists(single))
+            OpenSingle(single);
+        else if (File.Exists(index))
+            OpenShards(index);
+        else if (optional)
+            return;
+        else
+            throw new InputException(
+                File.Exists(Path.Combine(Directory, "pytorch_model.bin"))
+                || File.Exists(Path.Combine(Directory, "pytorch_model.bin.index.json"))
+                    ? $"{Directory}: only pickled weights (pytorch_model.bin), which are never opened; convert them to {SingleFile}"
+                    : $"{Directory}: no weights, expected {SingleFile} or {IndexFile}"
+            );
+        CheckTensors();
+    }
+
+    private void OpenSingle(string path)
+    {
+        SafetensorsFile file = SafetensorsFile.Open(path);
+        files.Add(file);
+        foreach (SafetensorsTensor tensor in file.Tensors.Values)
+            Add(tensor);
+    }
+
+    private void Add(SafetensorsTensor tensor)
+    {
+        string name = WrappedNames.Resolve(tensor.Name, wanted);
+        if (!tensors.TryAdd(name, tensor))
+            throw new InputException(
+                $"{Directory}: the tensors {InputText.Quote(tensors[name].Name)} and "
+                    + $"{InputText.Quote(tensor.Name)} are both {name}, expected one of them"
+            );
+    }
+
+    private void OpenShards(string index)
+    {
+        using JsonDocument document = StrictJson.ParseFile(index, MaximumIndexBytes);
+        JsonFields root = new(document.RootElement, index);
+        JsonFields map =
+            root.Object("weight_map") ?? throw root.Wrong("weight_map", "an object that maps tensor names to files");
+        Dictionary<string, SafetensorsFile> shards = new(StringComparer.Ordinal);
+        foreach (JsonProperty entry in map.Element.EnumerateObject())
+        {
+            string? fileName = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString() : null;
+            if (fileName is null || !FolderFile.IsPlainName(fileName))
+                throw new InputException(
+                    $"{index}: weight_map gives tensor {InputText.Quote(entry.Name)} the file "
+                        + $"{InputText.Quote(fileName ?? entry.Value.ValueKind.ToString())}, expected a plain file name in the same folder"
+                );
+            if (!shards.TryGetValue(fileName, out SafetensorsFile? file))
+            {
+                if (shards.Count == MaximumShards)
+                    throw new InputException($"{index}: weight_map names more than {MaximumShards} files");
+                file = SafetensorsFile.Open(FolderFile.At(Directory, fileName));
+                files.Add(file);
+                shards.Add(fileName, file);
+            }
+            Add(file[entry.Name]);
+        }
+        int unmapped = files.Sum(file => file.Tensors.Count) - tensors.Count;
+        if (unmapped > 0)
+            warnings.Add($"{index}: {unmapped} tensors of the files are not in weight_map and are ignored");
+        long total = tensors.Values.Sum(tensor => tensor.Bytes);
+        if (
+            root.Object("metadata")?.Find("total_size") is { } size
+            && !(size.ValueKind == JsonValueKind.Number && size.TryGetDouble(out double claimed) && claimed == total)
+        )
+            warnings.Add(
+                $"{index}: metadata.total_size is {InputText.Quote(size.GetRawText())}, the mapped tensors have {total} bytes"
+            );
+    }
+
+    private void CheckTensors()
+    {
+        if (Config.TieWordEmbeddings && HasHeadOfItsOwn())
+        {
+            (Config, IsUntied) = (Config with { TieWordEmbeddings = false }, true);
+            warnings.Add(
+                $"{Directory}: config.json ties the head to the embedding, but {ModelTensors.Head} differs from "
+                    + $"{ModelTensors.Embedding}; the head that is there is used, as transformers 5 does (transformers 4 "
+                    + "takes the embedding)"
+            );
+        }
+        HashSet<string> known = new(StringComparer.Ordinal);
+        foreach (TensorSpec wanted in ModelTensors.For(Config))
+        {
+            known.Add(wanted.Name);
+            if (!tensors.TryGetValue(wanted.Name, out SafetensorsTensor? tensor))
+                throw new InputException(
+                    $"{Directory}: tensor {wanted.Name} is missing in the weights, expected "
+                        + $"{InputText.Shape([.. wanted.Shape])}"
+                );
+            if (!tensor.Shape.SequenceEqual(wanted.Shape))
+                throw new InputException(
+                    $"{tensor.Path}: tensor {wanted.Name} is {InputText.Shape([.. tensor.Shape])}, "
+                        + $"expected {InputText.Shape([.. wanted.Shape])} from config.json"
+                );
+            if (!tensor.Type.IsFloat())
+                throw new InputException(
+                    $"{tensor.Path}: tensor {wanted.Name} is {tensor.Type.HeaderName()}, expected F32, F16, BF16 "
+                        + "or F64"
+                );
+        }
+        string[] unused =
+        [
+            .. tensors
+                .Keys.Where(name => !known.Contains(name) && !IsExpectedExtra(name))
+                .Order(StringComparer.Ordinal),
+        ];
+        if (unused.Length > 0)
+            warnings.Add(
+                $"{Directory}: {unused.Length} tensors are not part of the model and are ignored, such as "
+                    + $"{InputText.Quote(unused[0])}"
+            );
+    }
+
+    // Most heads that are stored for nothing are the embedding's bytes; only a head of another type has to be converted
+    // to see it.
+    private bool HasHeadOfItsOwn()
+    {
+        if (
+            !tensors.TryGetValue(ModelTensors.Head, out SafetensorsTensor? head)
+            || !tensors.TryGetValue(ModelTensors.Embedding, out SafetensorsTensor? embedding)
+        )
+            return false;
+        if (!head.Shape.SequenceEqual(embedding.Shape))
+            return true;
+        if (head.Type == embedding.Type)
+            return !HaveSameBytes(head, embedding);
+        return head.Type.IsFloat()
+            && embedding.Type.IsFloat()
+            && !head.ToFloats().AsSpan().SequenceEqual(embedding.ToFloats());
+    }
+
+    private static bool HaveSameBytes(SafetensorsTensor left, SafetensorsTensor right)
+    {
+        const int Piece = 1 << 24;
+        for (long done = 0; done < left.Bytes; done += Piece)
+        {
+            int length = (int)Math.Min(Piece, left.Bytes - done);
+            if (!left.Slice(done, length).SequenceEqual(right.Slice(done, length)))
+                return false;
+        }
+        return true;
+    }
+
+    // Old checkpoints store the rotary frequencies; tied ones may repeat the head.
+    private bool IsExpectedExtra(string name) =>
+        name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal)
+        || (Config.TieWordEmbeddings && name == ModelTensors.Head);
+}

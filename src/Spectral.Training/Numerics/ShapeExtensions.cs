@@ -1,0 +1,16 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training.Numerics;
+
+/// <summary>Shapes as files write them.</summary>
+internal static class ShapeExtensions
+{
+    /// <summary>The dimensions, outermost first.</summary>
+    public static long[] Dimensions(this Shape shape)
+    {
+        var dimensions = new long[shape.Rank];
+        for (var i = 0; i < dimensions.Length; i++)
+            dimensions[i] = shape[i];
+        return dimensions;
+    }
+}

@@ -1,0 +1,117 @@
+using Spectral.Kernels;
+
+namespace Spectral.Training.Numerics;
+
+/// <summary>
+/// The numbers of PyTorch's generator on the CPU: an MT19937 (Matsumoto and Nishimura, 1998) and the ways in which
+/// <c>uniform_</c> and <c>normal_</c> use it. PEFT's files name frozen random tensors by its seed alone, so that they
+/// have to come out to the bit.
+/// </summary>
+/// <param name="seed">As given to <c>manual_seed</c>; its lower 32 bits count.</param>
+internal sealed class TorchGenerator(long seed)
+{
+    private const int Words = 624;
+    private const int Offset = 397;
+
+    // As many numbers as a vector holds: the normal distribution pairs each of its first half with one of the second.
+    private const int Block = 16;
+
+    private readonly uint[] _state = Start((uint)seed);
+    private int _at;
+    private double? _nextNormal;
+
+    /// <summary>The next 32 bits.</summary>
+    public uint Next()
+    {
+        var following = _at + 1 == Words ? 0 : _at + 1;
+        var joined = (_state[_at] & 0x80000000) | (_state[following] & 0x7fffffff);
+        var value = _state[(_at + Offset) % Words] ^ (joined >> 1) ^ ((joined & 1) * 0x9908b0df);
+        _state[_at] = value;
+        _at = following;
+        value ^= value >> 11;
+        value ^= (value << 7) & 0x9d2c5680;
+        value ^= (value << 15) & 0xefc60000;
+        return value ^ (value >> 18);
+    }
+
+    /// <summary>An F32 tensor, uniform from one number up to another: 24 random bits each.</summary>
+    public float[] Uniform(int count, double from, double to)
+    {
+        var (low, width) = ((float)from, (float)to - (float)from);
+        var values = new float[count];
+        for (var i = 0; i < count; i++)
+            values[i] = (float)((Next() & 0xffffff) * Math.ScaleB(1, -24) * width + low);
+        return values;
+    }
+
+    /// <summary>The same of a BF16 tensor: 8 random bits each, every step rounded to BF16.</summary>
+    public float[] UniformBFloat16(int count, double from, double to)
+    {
+        var low = BFloat16.Round((float)from);
+        var width = BFloat16.Round(BFloat16.Round((float)to) - low);
+        var values = new float[count];
+        for (var i = 0; i < count; i++)
+            values[i] = BFloat16.Round((Next() & 0xff) * (1 / 256f) * width + low);
+        return values;
+    }
+
+    /// <summary>
+    /// An F32 tensor, N(0, deviation²), to rounding: PyTorch's logarithm and cosine depend on the processor.
+    /// </summary>
+    public float[] Normal(int count, double deviation)
+    {
+        if (count < Block)
+            return [.. Enumerable.Range(0, count).Select(_ => (float)(NextNormal() * deviation))];
+        var values = Uniform(count, 0, 1);
+        for (var at = 0; at <= count - Block; at += Block)
+            Transform(values.AsSpan(at, Block), (float)deviation);
+        if (count % Block != 0)
+        {
+            // The last block overlaps the one before and is drawn anew.
+            Uniform(Block, 0, 1).CopyTo(values, count - Block);
+            Transform(values.AsSpan(count - Block), (float)deviation);
+        }
+        return values;
+    }
+
+    /// <summary>Box and Muller (1958): element i and the one half a block further make two.</summary>
+    private static void Transform(Span<float> block, float deviation)
+    {
+        for (var i = 0; i < Block / 2; i++)
+        {
+            var radius = MathF.Sqrt(-2 * MathF.Log(1 - block[i]));
+            var angle = 2 * MathF.PI * block[i + Block / 2];
+            block[i] = radius * MathF.Cos(angle) * deviation;
+            block[i + Block / 2] = radius * MathF.Sin(angle) * deviation;
+        }
+    }
+
+    /// <summary>Of small tensors: F64, the second of a pair kept for the next call.</summary>
+    private double NextNormal()
+    {
+        if (_nextNormal is { } kept)
+        {
+            _nextNormal = null;
+            return kept;
+        }
+        var (angle, chance) = (2 * Math.PI * NextDouble(), NextDouble());
+        var radius = Math.Sqrt(-2 * Math.Log(1 - chance));
+        _nextNormal = radius * Math.Sin(angle);
+        return radius * Math.Cos(angle);
+    }
+
+    private double NextDouble()
+    {
+        ulong upper = Next();
+        return ((upper << 32 | Next()) & ((1UL << 53) - 1)) * Math.ScaleB(1, -53);
+    }
+
+    private static uint[] Start(uint seed)
+    {
+        var state = new uint[Words];
+        state[0] = seed;
+        for (var i = 1; i < Words; i++)
+            state[i] = 1812433253 * (state[i - 1] ^ (state[i - 1] >> 30)) + (uint)i;
+        return state;
+    }
+}

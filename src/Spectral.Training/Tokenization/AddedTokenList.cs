@@ -1,0 +1,66 @@
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Tokenization;
+
+/// <summary>
+/// The added tokens of a tokenizer's files, each content once, with the ids that the Rust core gives them: a token of
+/// the vocabulary keeps its id, any other takes the next that is free. Ids in files are not heeded, as in the core and
+/// so in transformers; where they are others, a warning says so.
+/// </summary>
+/// <param name="vocabulary">Ids of the model's tokens.</param>
+/// <param name="warnings">Receives a line for each file with other ids.</param>
+internal sealed class AddedTokenList(IReadOnlyDictionary<string, int> vocabulary, List<string> warnings)
+{
+    private readonly List<AddedToken> tokens = [];
+    private readonly Dictionary<string, int> places = [];
+    private readonly HashSet<string> mentioned = [];
+
+    /// <summary>The tokens.</summary>
+    public IReadOnlyList<AddedToken> Tokens => tokens;
+
+    /// <summary>Whether there is a token with this content.</summary>
+    public bool Has(string content) => places.ContainsKey(content);
+
+    /// <summary>Adds the tokens of one list. Those without content do not count, as in the core.</summary>
+    /// <param name="more">The tokens in the order in which they are numbered.</param>
+    /// <param name="file">The file that their ids are from; null when they have none.</param>
+    /// <param name="replaces">
+    /// Whether the flags given here count for a token that is there already. It remains special if it was.
+    /// </param>
+    public void Add(IEnumerable<AddedToken> more, string? file, bool replaces)
+    {
+        // The core looks for the highest id once for a whole list.
+        int next = Math.Max(vocabulary.Count, tokens.Select(token => token.Id).DefaultIfEmpty(-1).Max() + 1);
+        List<(AddedToken Token, int Id)> others = [];
+        foreach (AddedToken token in more.Where(token => token.Content.Length > 0))
+        {
+            int id = Add(token, ref next, replaces);
+            if (id != token.Id && file is not null && mentioned.Add(token.Content))
+                others.Add((token, id));
+        }
+        if (others is not [(AddedToken first, int counts), .. var rest])
+            return;
+        string also = rest.Count > 0 ? $"; so it is with {rest.Count} more" : "";
+        warnings.Add(
+            $"{file}: added token {InputText.Quote(first.Content)} has the id {first.Id}, but {counts} "
+                + $"counts, as in transformers, which numbers added tokens itself{also}"
+        );
+    }
+
+    private int Add(AddedToken token, ref int next, bool replaces)
+    {
+        if (places.TryGetValue(token.Content, out int at))
+        {
+            AddedToken former = tokens[at];
+            if (replaces)
+                tokens[at] = token with { Id = former.Id, Special = token.Special || former.Special };
+            return former.Id;
+        }
+        if (!vocabulary.TryGetValue(token.Content, out int id))
+            id = next++;
+        places.Add(token.Content, tokens.Count);
+        tokens.Add(token with { Id = id });
+        return id;
+    }
+}

@@ -1,0 +1,128 @@
+using System.Buffers;
+using System.Text;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Tokenization;
+
+/// <summary>A token that is cut out of the text as a whole, before merges.</summary>
+internal sealed record AddedToken(
+    int Id,
+    string Content,
+    bool SingleWord,
+    bool StripLeft,
+    bool StripRight,
+    bool Normalized,
+    bool Special
+)
+{
+    /// <summary>
+    /// The most characters: at each place of a text that begins like the token, so many are compared.
+    /// </summary>
+    public const int Longest = 1024;
+
+    /// <summary>Reads a token as tokenizers write it, with an id from elsewhere.</summary>
+    public static AddedToken Read(JsonFields fields, int id)
+    {
+        bool special = fields.Boolean("special") ?? false;
+        if (fields.RequiredText("content").Length > Longest)
+            throw fields.Wrong("content", $"at most {Longest} characters");
+        return new AddedToken(
+            id,
+            fields.RequiredText("content"),
+            fields.Boolean("single_word") ?? false,
+            fields.Boolean("lstrip") ?? false,
+            fields.Boolean("rstrip") ?? false,
+            fields.Boolean("normalized") ?? !special,
+            special
+        );
+    }
+
+    /// <summary>Checks that a token is not too long to look for.</summary>
+    /// <exception cref="InputException">It is.</exception>
+    public static void RequireLength(string content, string file)
+    {
+        if (content.Length > Longest)
+            throw new InputException($"{file}: a token of {content.Length} characters, expected at most {Longest}");
+    }
+}
+
+/// <summary>
+/// The <c>added_tokens</c> of a tokenizer file. Those not normalized are looked for in the raw text, the others in what
+/// the normalizer makes of the text between them; always the leftmost, then the longest.
+/// </summary>
+internal sealed class AddedTokens
+{
+    private readonly TokenTrie raw;
+    private readonly TokenTrie normalized;
+    private readonly NormalizerStep normalize;
+
+    public AddedTokens(IReadOnlyList<AddedToken> tokens, NormalizerStep normalize)
+    {
+        this.normalize = normalize;
+        raw = new TokenTrie(tokens.Where(token => !token.Normalized).Select(token => (token.Content, token)));
+        normalized = new TokenTrie(
+            tokens.Where(token => token.Normalized).Select(token => (normalize(token.Content, goesOn: false), token))
+        );
+    }
+
+    /// <summary>The text in order: added tokens, and normalized pieces between them.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="budget">How much longer it may become.</param>
+    /// <param name="atStart">Whether its beginning is one, to steps that ask for it.</param>
+    /// <param name="goesOn">Whether the piece that is there goes on with another text.</param>
+    public IEnumerable<(AddedToken? Token, TextPiece Piece)> Split(
+        string text,
+        GrowthBudget budget,
+        bool atStart,
+        bool goesOn
+    )
+    {
+        foreach ((AddedToken? token, TextPiece piece) in Find(raw, new TextPiece(text, atStart)))
+        {
+            if (token is not null)
+            {
+                yield return (token, piece);
+                continue;
+            }
+            TextPiece changed = piece with { Text = normalize(piece.Text, goesOn && piece.AtStart) };
+            budget.Spend(changed.Text.Length);
+            foreach ((AddedToken? Token, TextPiece Piece) part in Find(normalized, changed))
+                yield return part;
+        }
+    }
+
+    private static IEnumerable<(AddedToken? Token, TextPiece Piece)> Find(TokenTrie tokens, TextPiece piece)
+    {
+        string text = piece.Text;
+        int done = 0;
+        for (int at = 0; tokens.Next(text, at) is { } place; )
+        {
+            (AddedToken found, int start, int end) = place;
+            at = end;
+            if (found.SingleWord && (EndsWithWord(text.AsSpan(0, start)) || StartsWithWord(text.AsSpan(end))))
+                continue;
+            while (found.StripLeft && start > 0 && char.IsWhiteSpace(text[start - 1]))
+                start--;
+            // What the token before has taken stays with it; one that begins in it counts all the same.
+            if (found.StripLeft)
+                start = Math.Max(start, done);
+            while (found.StripRight && end < text.Length && char.IsWhiteSpace(text[end]))
+                end++;
+            if (start > done)
+                yield return (null, piece with { Text = text[done..start], AtStart = piece.AtStart && done == 0 });
+            if (end > start)
+                yield return (found, default);
+            done = end;
+        }
+        if (done < text.Length)
+            yield return (null, piece with { Text = text[done..], AtStart = piece.AtStart && done == 0 });
+    }
+
+    private static bool EndsWithWord(ReadOnlySpan<char> text) =>
+        Rune.DecodeLastFromUtf16(text, out Rune rune, out _) == OperationStatus.Done
+        && CharacterSets.Word.Contains(rune.Value);
+
+    private static bool StartsWithWord(ReadOnlySpan<char> text) =>
+        Rune.DecodeFromUtf16(text, out Rune rune, out _) == OperationStatus.Done
+        && CharacterSets.Word.Contains(rune.Value);
+}

@@ -1,0 +1,77 @@
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Tokenization;
+
+/// <summary>
+/// <c>add_bos_token</c> and <c>add_eos_token</c> of a <c>tokenizer_config.json</c>. transformers 4 rebuilds the
+/// post-processor from them for a few tokenizer classes; for all others, and in transformers 5 for these too, that of
+/// tokenizer.json counts. The rule here: where a key is given, it counts for those classes; for others it does not, and
+/// is mentioned if it says something else.
+/// </summary>
+internal sealed class BeginEndSettings
+{
+    // The classes of transformers 4.57 whose constructors call update_post_processor, without "Fast".
+    private static readonly string[] Heeding =
+    [
+        "LlamaTokenizer",
+        "CodeLlamaTokenizer",
+        "GemmaTokenizer",
+        "CohereTokenizer",
+        "GPTNeoXTokenizer",
+    ];
+
+    private readonly string file;
+    private readonly string tokenizerClass;
+    private readonly bool? addsBegin,
+        addsEnd;
+
+    public BeginEndSettings(JsonFields? settings, string file, string? tokenizerClass)
+    {
+        this.file = file;
+        this.tokenizerClass = tokenizerClass ?? "no tokenizer_class";
+        addsBegin = settings?.Boolean("add_bos_token");
+        addsEnd = settings?.Boolean("add_eos_token");
+    }
+
+    private bool Heeds => Heeding.Any(name => tokenizerClass == name || tokenizerClass == name + "Fast");
+
+    /// <summary>The post-processor that the settings make of that of tokenizer.json.</summary>
+    /// <param name="own">That of tokenizer.json.</param>
+    /// <param name="begin">Id of the begin token; null where there is none.</param>
+    /// <param name="end">Id of the end token; null where there is none.</param>
+    /// <param name="warnings">Receives a line where the two differ.</param>
+    public PostProcessor Apply(PostProcessor own, int? begin, int? end, List<string> warnings) =>
+        new(
+            Side("add_bos_token", addsBegin, begin, own.Prefix, "in front of", warnings),
+            Side("add_eos_token", addsEnd, end, own.Suffix, "behind", warnings)
+        );
+
+    private IReadOnlyList<int> Side(
+        string key,
+        bool? adds,
+        int? token,
+        IReadOnlyList<int> own,
+        string where,
+        List<string> warnings
+    )
+    {
+        if (adds is not { } wanted || (token is { } id ? own.Contains(id) : own.Count > 0) == wanted)
+            return own;
+        string found =
+            $"{file}: {key} is {(wanted ? "true" : "false")}, the post_processor of tokenizer.json puts "
+            + $"{(own.Count == 0 ? "nothing" : string.Join(", ", own))} {where} a text";
+        if (wanted && token is null)
+        {
+            warnings.Add($"{found}, and no file names the token; it is left so");
+            return own;
+        }
+        warnings.Add(
+            Heeds
+                ? $"{found}; {key} counts with {tokenizerClass}, as in transformers 4"
+                : $"{found}, which counts with {tokenizerClass}, as in transformers"
+        );
+        if (!Heeds)
+            return own;
+        return wanted ? [token!.Value] : [];
+    }
+}

@@ -1,0 +1,248 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Tokenization;
+
+/// <summary>
+/// The <c>model</c> of a tokenizer file of type BPE: a vocabulary, and merges in the order in which they are tried.
+/// Safe to use from several threads, each with a merger of its own.
+/// </summary>
+internal sealed class BpeModel
+{
+    /// <summary>No real vocabulary comes near it.</summary>
+    public const int LargestId = (1 << 24) - 1;
+
+    private const int LongestAffix = 64;
+
+    private readonly Dictionary<string, int> vocabulary = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> lookup;
+    private readonly PairTable merges = new();
+    private readonly PieceCache cache = new();
+    private readonly int[] characters = new int[char.MaxValue + 1];
+    private readonly MergeBoundaries? boundaries;
+    private readonly int[] byteTokens = new int[256];
+    private readonly string continuingPrefix;
+    private readonly string wordSuffix;
+    private readonly int? unknown;
+    private readonly bool byteFallback;
+    private readonly bool fuseUnknown;
+    private readonly bool ignoreMerges;
+
+    private BpeModel(JsonFields fields, string file)
+    {
+        lookup = vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
+        if (fields.Number("dropout", 0, 1) is > 0)
+            throw fields.Wrong("dropout", "null: merges are never dropped here");
+        continuingPrefix = Affix(fields, "continuing_subword_prefix");
+        wordSuffix = Affix(fields, "end_of_word_suffix");
+        fuseUnknown = fields.Boolean("fuse_unk") ?? false;
+        ignoreMerges = fields.Boolean("ignore_merges") ?? false;
+        // Where a piece is more than its characters, its parts are not independent.
+        if (continuingPrefix.Length == 0 && wordSuffix.Length == 0 && !ignoreMerges)
+            boundaries = new MergeBoundaries(characters);
+        ReadVocabulary(
+            fields.Object("vocab") ?? throw fields.Wrong("vocab", "an object that maps tokens to ids"),
+            file
+        );
+        ReadMerges(fields.Array("merges") ?? throw fields.Wrong("merges", "an array of merges"), file);
+        if (fields.Text("unk_token") is { } text)
+        {
+            unknown = vocabulary.TryGetValue(text, out int id)
+                ? id
+                : throw fields.Wrong("unk_token", "a token of the vocabulary");
+        }
+        byteFallback = fields.Boolean("byte_fallback") ?? false;
+        for (int value = 0; value < 256; value++)
+            byteTokens[value] = byteFallback ? vocabulary.GetValueOrDefault($"<0x{value:X2}>", -1) : -1;
+    }
+
+    public IReadOnlyDictionary<string, int> Vocabulary => vocabulary;
+
+    /// <summary>Reads the model; another type than BPE is refused by its name.</summary>
+    public static BpeModel Read(JsonFields root, string file)
+    {
+        JsonFields fields = root.Object("model") ?? throw root.Wrong("model", "an object of type BPE");
+        // Old files leave the type out; a model with merges can only be BPE.
+        if (fields.Text("type") is var type && type != "BPE" && !(type is null && fields.Has("merges")))
+            throw fields.Wrong("type", "BPE (no other kind of tokenizer is supported)");
+        return new BpeModel(fields, file);
+    }
+
+    // Put at each character of a text.
+    private static string Affix(JsonFields fields, string key)
+    {
+        string text = fields.Text(key) ?? "";
+        return text.Length <= LongestAffix ? text : throw fields.Wrong(key, $"at most {LongestAffix} characters");
+    }
+
+    /// <summary>A working space for one thread; <see cref="Encode"/> needs one.</summary>
+    public BpeMerger NewMerger() => new(merges);
+
+    /// <summary>
+    /// Appends the ids of one piece, which merges do not cross. A piece that is <paramref name="inBytes"/> stands for
+    /// its UTF-8 bytes in the byte alphabet; all pieces of a tokenizer do, or none.
+    /// </summary>
+    public void Encode(ReadOnlySpan<char> piece, bool inBytes, BpeMerger merger, List<int> ids)
+    {
+        if (piece.Length <= PieceCache.LongestPiece)
+        {
+            EncodeShort(piece, inBytes, merger, ids);
+            return;
+        }
+        if (inBytes || boundaries is null)
+        {
+            Merge(inBytes ? ByteAlphabet.Encode(piece) : piece, merger, ids);
+            return;
+        }
+        for (int start = 0, end; start < piece.Length; start = end)
+        {
+            end = boundaries.Next(piece, start);
+            if (end - start <= PieceCache.LongestPiece)
+                EncodeShort(piece[start..end], inBytes, merger, ids);
+            else
+                Merge(piece[start..end], merger, ids);
+        }
+    }
+
+    private void EncodeShort(ReadOnlySpan<char> piece, bool inBytes, BpeMerger merger, List<int> ids)
+    {
+        if (cache.TryAppend(piece, ids))
+            return;
+        int before = ids.Count;
+        Merge(inBytes ? ByteAlphabet.Encode(piece) : piece, merger, ids);
+        cache.Set(piece, CollectionsMarshal.AsSpan(ids)[before..]);
+    }
+
+    private void Merge(ReadOnlySpan<char> piece, BpeMerger merger, List<int> ids)
+    {
+        if (ignoreMerges && lookup.TryGetValue(piece, out int whole))
+        {
+            ids.Add(whole);
+            return;
+        }
+        AddSymbols(piece, merger);
+        merger.Run(ids);
+    }
+
+    // An unknown token waits for the next known one, also where bytes come between: the Rust core puts it behind them.
+    private void AddSymbols(ReadOnlySpan<char> piece, BpeMerger merger)
+    {
+        bool waiting = false;
+        for (int at = 0, end; at < piece.Length; at = end)
+        {
+            Rune.DecodeFromUtf16(piece[at..], out _, out int length);
+            end = at + length;
+            int id = Symbol(piece, at, end);
+            if (id < 0 && AddBytes(piece, at, end, merger))
+                continue;
+            if (waiting && !(id < 0 && fuseUnknown))
+                merger.Add(unknown!.Value);
+            if (id >= 0)
+                merger.Add(id);
+            waiting = id < 0 && unknown is not null;
+        }
+        if (waiting)
+            merger.Add(unknown!.Value);
+    }
+
+    // The token of one character with what its place in the piece adds to it; negative when there is none.
+    private int Symbol(ReadOnlySpan<char> piece, int start, int end)
+    {
+        if (IsAffixed(piece, start, end))
+            return vocabulary.GetValueOrDefault(Affixed(piece, start, end), -1);
+        if (end - start == 1)
+            return characters[piece[start]];
+        return lookup.TryGetValue(piece[start..end], out int id) ? id : -1;
+    }
+
+    private bool IsAffixed(ReadOnlySpan<char> piece, int start, int end) =>
+        (start > 0 && continuingPrefix.Length > 0) || (end == piece.Length && wordSuffix.Length > 0);
+
+    private string Affixed(ReadOnlySpan<char> piece, int start, int end) =>
+        $"{(start == 0 ? "" : continuingPrefix)}{piece[start..end]}{(end < piece.Length ? "" : wordSuffix)}";
+
+    // All bytes of the character, and of what its place adds to it, as tokens; or none.
+    private bool AddBytes(ReadOnlySpan<char> piece, int start, int end, BpeMerger merger)
+    {
+        if (!byteFallback)
+            return false;
+        ReadOnlySpan<char> text = IsAffixed(piece, start, end) ? Affixed(piece, start, end) : piece[start..end];
+        Span<byte> utf8 = stackalloc byte[Encoding.UTF8.GetMaxByteCount((2 * LongestAffix) + 2)];
+        utf8 = utf8[..Encoding.UTF8.GetBytes(text, utf8)];
+        foreach (byte value in utf8)
+        {
+            if (byteTokens[value] < 0)
+                return false;
+        }
+        foreach (byte value in utf8)
+            merger.Add(byteTokens[value]);
+        return true;
+    }
+
+    private void ReadVocabulary(JsonFields vocab, string file)
+    {
+        HashSet<int> ids = [];
+        Array.Fill(characters, -1);
+        foreach (JsonProperty entry in vocab.Element.EnumerateObject())
+        {
+            if (
+                entry.Value.ValueKind != JsonValueKind.Number
+                || !entry.Value.TryGetInt32(out int id)
+                || id < 0
+                || id > LargestId
+            )
+                throw Wrong(entry.Name, $"no id from 0 to {LargestId}");
+            if (!ids.Add(id))
+                throw Wrong(entry.Name, $"the id {id}, which another token has");
+            vocabulary.Add(entry.Name, id);
+            if (entry.Name.Length == 1)
+                characters[entry.Name[0]] = id;
+        }
+
+        InputException Wrong(string token, string what) =>
+            new($"{file}: model.vocab gives {InputText.Quote(token)} {what}");
+    }
+
+    private void ReadMerges(JsonElement list, string file)
+    {
+        int rank = 0;
+        foreach (JsonElement entry in list.EnumerateArray())
+        {
+            (string left, string right) = Parts(entry) ?? throw Wrong("is no pair, expected \"a b\" or [\"a\", \"b\"]");
+            if (!right.StartsWith(continuingPrefix, StringComparison.Ordinal))
+            {
+                throw Wrong(
+                    $"joins {InputText.Quote(right)}, which does not begin with "
+                        + $"{InputText.Quote(continuingPrefix)}"
+                );
+            }
+            merges.Set(Id(left), Id(right), PairTable.Merge(rank, Id(left + right[continuingPrefix.Length..])));
+            boundaries?.Add(left, right);
+            rank++;
+        }
+        boundaries?.Complete();
+
+        int Id(string token) =>
+            vocabulary.TryGetValue(token, out int id)
+                ? id
+                : throw Wrong($"needs the token {InputText.Quote(token)}, which model.vocab lacks");
+
+        InputException Wrong(string what) => new($"{file}: model.merges[{rank}] {what}");
+    }
+
+    private static (string Left, string Right)? Parts(JsonElement entry)
+    {
+        if (
+            entry.ValueKind == JsonValueKind.Array
+            && entry.GetArrayLength() == 2
+            && entry[0].ValueKind == JsonValueKind.String
+            && entry[1].ValueKind == JsonValueKind.String
+        )
+            return (entry[0].GetString()!, entry[1].GetString()!);
+        if (entry.ValueKind == JsonValueKind.String && entry.GetString()!.Split(' ') is { Length: 2 } parts)
+            return (parts[0], parts[1]);
+        return null;
+    }
+}

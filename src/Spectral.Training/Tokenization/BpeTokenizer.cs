@@ -1,0 +1,256 @@
+using System.Text;
+using System.Text.Json;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Tokenization;
+
+/// <summary>
+/// A byte-pair tokenizer from a Hugging Face <c>tokenizer.json</c>: byte-level BPE with the split pattern the file
+/// gives (GPT-2, Llama 3, Qwen2 and the like) and byte-fallback BPE (Llama 2, Mistral). Other kinds of tokenizer are
+/// refused by name. Safe to use from several threads.
+/// </summary>
+public sealed class BpeTokenizer
+{
+    private const string FileName = "tokenizer.json";
+    private const long MaximumBytes = 256 << 20;
+    private const int MaximumSteps = 64;
+
+    private readonly BpeModel model;
+    private readonly AddedTokens added;
+    private readonly PieceStep preTokenizer;
+    private readonly PostProcessor postProcessor;
+    private readonly Func<List<string>, List<string>> decoder;
+    private readonly Dictionary<int, string> tokens = [];
+    private readonly Dictionary<int, string> spelled = [];
+    private readonly HashSet<int> special = [];
+    private readonly Dictionary<int, AddedToken> addedById = [];
+
+    private BpeTokenizer(JsonFields root, string file, TokenizerCompanions companions)
+    {
+        foreach (string chain in (string[])["normalizer", "pre_tokenizer", "decoder"])
+            CheckSteps(root, chain);
+        model = BpeModel.Read(root, file);
+        NormalizerStep normalizer = TextNormalizer.Read(root.Object("normalizer"), $"{file}: normalizer");
+        preTokenizer = PreTokenizer.Read(
+            root.Object("pre_tokenizer"),
+            $"{file}: pre_tokenizer",
+            (piece, _, run) => model.Encode(piece, inBytes: false, run.Merger, run.Ids),
+            (piece, _, run) => model.Encode(piece, inBytes: true, run.Merger, run.Ids)
+        );
+        PreTokenizer.CheckStart(root);
+        decoder = TokenDecoder.Read(root.Object("decoder"), $"{file}: decoder");
+        foreach ((string token, int id) in model.Vocabulary)
+            tokens.Add(id, token);
+        AddedTokenList addedTokens = new(model.Vocabulary, companions.Warnings);
+        addedTokens.Add(
+            root.Objects("added_tokens")
+                .Select(fields => AddedToken.Read(fields, fields.RequiredInteger("id", 0, BpeModel.LargestId))),
+            file,
+            replaces: true
+        );
+        companions.Complete(addedTokens);
+        added = new AddedTokens(addedTokens.Tokens, normalizer);
+        foreach (AddedToken token in addedTokens.Tokens)
+        {
+            if (tokens.TryGetValue(token.Id, out string? other) && other != token.Content)
+            {
+                throw new InputException(
+                    $"{file}: added token {InputText.Quote(token.Content)} takes the next id, "
+                        + $"{token.Id}, which {InputText.Quote(other)} has: expected a model.vocab without gaps"
+                );
+            }
+            tokens[token.Id] = token.Content;
+            addedById[token.Id] = token;
+            if (token.Special)
+                special.Add(token.Id);
+            if (token.Normalized && normalizer(token.Content, goesOn: false) is var text && text != token.Content)
+                spelled[token.Id] = text;
+        }
+        if (tokens.Count == 0)
+            throw new InputException($"{file}: model.vocab is empty, expected at least one token");
+        VocabularySize = tokens.Keys.Max() + 1;
+        EndToken = companions.EndToken is { } ends && IdOf(ends.Content) is { } end ? (end, ends.File) : null;
+        PostProcessor own = PostProcessor.Read(root.Object("post_processor"));
+        postProcessor = companions.BeginEnd.Apply(
+            own,
+            IdOf(companions.Named("bos_token")),
+            EndToken?.Id,
+            companions.Warnings
+        );
+        companions.ComparePrefixSpace(root.Object("normalizer"), root.Object("pre_tokenizer"));
+        Warnings = companions.Warnings;
+        IEnumerable<int> around = postProcessor.Prefix.Concat(postProcessor.Suffix);
+        if (around.FirstOrDefault(id => !tokens.ContainsKey(id), -1) is >= 0 and var unknown)
+            throw new InputException($"{file}: post_processor adds the id {unknown}, which no token has");
+    }
+
+    /// <summary>The highest id plus one: a model's embedding needs at least as many rows.</summary>
+    public int VocabularySize { get; }
+
+    /// <summary>What in the tokenizer's files is odd or contradicts another of them, one line each.</summary>
+    public IReadOnlyList<string> Warnings { get; }
+
+    /// <summary>The end token that the tokenizer's files name, and the file; null where none does.</summary>
+    internal (int Id, string File)? EndToken { get; }
+
+    /// <summary>
+    /// The ids that the post-processor puts before a text, such as the begin token of Llama; often empty.
+    /// </summary>
+    public IReadOnlyList<int> PrefixIds => postProcessor.Prefix;
+
+    /// <summary>The ids that the post-processor puts after a text; nearly always empty.</summary>
+    public IReadOnlyList<int> SuffixIds => postProcessor.Suffix;
+
+    /// <summary>Reads <c>tokenizer.json</c> of a model folder, and the files beside it that add to it.</summary>
+    /// <exception cref="InputException">There is none, it is malformed, or it is of a kind that is not
+    /// supported.</exception>
+    public static BpeTokenizer Load(string directory)
+    {
+        FolderFile.RequireFolder(directory, $"model folder with {FileName}");
+        string path = FolderFile.At(directory, FileName);
+        if (!File.Exists(path))
+            throw new InputException(
+                File.Exists(Path.Combine(directory, "tokenizer.model"))
+                    ? $"{directory}: only a SentencePiece tokenizer.model, expected {FileName} (save the tokenizer in its "
+                        + "fast form)"
+                    : $"{directory}: no tokenizer, expected {FileName}"
+            );
+        using JsonDocument document = StrictJson.ParseFile(path, MaximumBytes);
+        return new BpeTokenizer(new JsonFields(document.RootElement, path), path, TokenizerCompanions.Read(directory));
+    }
+
+    /// <summary>
+    /// The token ids of a text, with the post-processor's ids around them if asked for. Special tokens written in the
+    /// text become their ids. Halves of surrogate pairs count as U+FFFD.
+    /// </summary>
+    public int[] Encode(string text, bool addSpecialTokens = true)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        List<int> ids = [];
+        if (addSpecialTokens)
+            ids.AddRange(postProcessor.Prefix);
+        Encode(WellFormed(text), atStart: true, goesOn: false, ids);
+        if (addSpecialTokens)
+            ids.AddRange(postProcessor.Suffix);
+        return [.. ids];
+    }
+
+    /// <summary>
+    /// The token ids of a text to be continued: as <see cref="Encode(string, bool)"/>, but without what the
+    /// post-processor puts behind it, and without what it puts before it where the text begins with that already.
+    /// </summary>
+    public int[] EncodePrompt(string text)
+    {
+        int[] ids = Encode(text, addSpecialTokens: false);
+        return ids.AsSpan().StartsWith([.. PrefixIds]) ? ids : [.. PrefixIds, .. ids];
+    }
+
+    /// <summary>
+    /// The token ids of a text that goes on behind others: those that it has in the joined text, but that no token
+    /// reaches over the border. What a tokenizer puts before a text, such as a space, is not put there.
+    /// </summary>
+    /// <param name="text">The text.</param>
+    /// <param name="before">
+    /// The ids of the text before it; where there are none, this one is not a continuation.
+    /// </param>
+    public int[] EncodeContinuation(string text, ReadOnlySpan<int> before)
+    {
+        if (before.Length == 0)
+            return Encode(text, addSpecialTokens: false);
+        List<int> ids = [];
+        text = WellFormed(text);
+        // Behind an added token a stretch of its own begins, as it does in the midst of a text.
+        if (addedById.TryGetValue(before[^1], out AddedToken? token))
+            Encode(token.StripRight ? text.TrimStart() : text, atStart: false, goesOn: false, ids);
+        else
+            Encode(text, atStart: true, goesOn: true, ids);
+        return [.. ids];
+    }
+
+    /// <summary>
+    /// The text of token ids. Ids without a token are skipped, special tokens if asked for. An added token that is
+    /// looked for in normalized text is written as the normalizer makes it, and not skipped when that differs.
+    /// </summary>
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = true)
+    {
+        List<string> texts = new(ids.Length);
+        foreach (int id in ids)
+        {
+            if (
+                spelled.TryGetValue(id, out string? token)
+                || (tokens.TryGetValue(id, out token) && !(skipSpecialTokens && special.Contains(id)))
+            )
+                texts.Add(token);
+        }
+        return string.Concat(decoder(texts));
+    }
+
+    /// <summary>The token of an id as the vocabulary writes it; null when there is none.</summary>
+    public string? TokenOf(int id) => tokens.GetValueOrDefault(id);
+
+    /// <summary>Whether an id is a special token.</summary>
+    public bool IsSpecial(int id) => special.Contains(id);
+
+    // Steps that put something before whatever they are given do so only where a text begins: a completion has no space
+    // that nobody wrote.
+    private void Encode(string text, bool atStart, bool goesOn, List<int> ids)
+    {
+        EncodingRun run = new(new GrowthBudget(text.Length), model.NewMerger(), ids, goesOn);
+        foreach ((AddedToken? token, TextPiece piece) in added.Split(text, run.Budget, atStart, goesOn))
+        {
+            if (token is not null)
+                ids.Add(token.Id);
+            else
+                preTokenizer(piece.Text, piece.AtStart, run);
+        }
+    }
+
+    private int? IdOf(string? content)
+    {
+        if (content is null)
+            return null;
+        if (addedById.Values.FirstOrDefault(token => token.Content == content) is { } token)
+            return token.Id;
+        return model.Vocabulary.TryGetValue(content, out int id) ? id : null;
+    }
+
+    // Each step may make a text longer, up to a limit, and none takes less time than reading it: a file could hold
+    // millions.
+    private static void CheckSteps(JsonFields root, string chain)
+    {
+        if (root.Object(chain) is { } steps && Objects(steps.Element) > MaximumSteps)
+            throw root.Wrong(chain, $"at most {MaximumSteps} steps");
+
+        static int Objects(JsonElement element) =>
+            element.ValueKind switch
+            {
+                JsonValueKind.Object => 1 + element.EnumerateObject().Sum(property => Objects(property.Value)),
+                JsonValueKind.Array => element.EnumerateArray().Sum(Objects),
+                _ => 0,
+            };
+    }
+
+    private static string WellFormed(string text)
+    {
+        if (!HasHalfPair(text))
+            return text;
+        StringBuilder builder = new(text.Length);
+        Span<char> units = stackalloc char[2];
+        foreach (Rune rune in text.EnumerateRunes())
+            builder.Append(units[..rune.EncodeToUtf16(units)]);
+        return builder.ToString();
+    }
+
+    // Texts have few surrogates if any, and whole pairs if some: they are not copied.
+    private static bool HasHalfPair(ReadOnlySpan<char> text)
+    {
+        while (text.IndexOfAnyInRange('\uD800', '\uDFFF') is >= 0 and var at)
+        {
+            if (at + 1 == text.Length || !char.IsSurrogatePair(text[at], text[at + 1]))
+                return true;
+            text = text[(at + 2)..];
+        }
+        return false;
+    }
+}

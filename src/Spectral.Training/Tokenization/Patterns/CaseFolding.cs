@@ -1,0 +1,112 @@
+namespace Spectral.Training.Tokenization.Patterns;
+
+/// <summary>
+/// What (?i) adds to texts and classes, as Oniguruma does it: each character stands for all that fold alike, and some
+/// for two or three characters, as ß for ss.
+/// </summary>
+internal static class CaseFolding
+{
+    private static readonly Lazy<Tables> Data = new(() => new Tables());
+
+    /// <summary>A text with case ignored. Behind a place, a character stands for single ones only.</summary>
+    public static PatternNode Expand(int[] text, bool singleOnly)
+    {
+        List<PatternNode> parts = [];
+        for (int at = 0; at < text.Length; )
+        {
+            (PatternNode part, int length) = singleOnly ? (Single(text[at]), 1) : At(text, at);
+            parts.Add(part);
+            at += length;
+        }
+        return new PatternNode.Sequence(parts);
+    }
+
+    /// <summary>A class with case ignored; a negative one stands for single characters only.</summary>
+    public static PatternNode Expand(CodeSet set, bool negative)
+    {
+        CodeSet closed = set.Union(
+            CodeSet.Of([
+                .. Data.Value.Orbits.Where(alike => Array.Exists(alike, set.Contains)).SelectMany(alike => alike),
+            ])
+        );
+        if (negative)
+            return new PatternNode.Class(closed.Complement());
+        List<PatternNode> alternatives = [new PatternNode.Class(closed)];
+        foreach ((int[] fold, List<int> from) in Data.Value.Multiple)
+        {
+            if (from.Exists(closed.Contains))
+                alternatives.Add(Spelled(fold));
+        }
+        return alternatives.Count == 1 ? alternatives[0] : new PatternNode.Alternatives(alternatives);
+    }
+
+    // What the text at a place stands for, and how many of its characters that takes.
+    private static (PatternNode Part, int Length) At(int[] text, int at)
+    {
+        for (int length = Math.Min(3, text.Length - at); length > 1; length--)
+        {
+            int[] folded = [.. text.AsSpan(at, length).ToArray().Select(Data.Value.Folded)];
+            if (Data.Value.FindMultiple(folded) is { } from)
+                return (Either(from, folded), length);
+        }
+        return (Data.Value.MultipleOf(text[at]) is { } fold ? Either(fold.From, fold.Fold) : Single(text[at]), 1);
+    }
+
+    private static PatternNode.Alternatives Either(List<int> characters, int[] fold) =>
+        new([new PatternNode.Class(CodeSet.Of([.. characters])), Spelled(fold)]);
+
+    private static PatternNode.Sequence Spelled(int[] fold) => new([.. fold.Select(Single)]);
+
+    private static PatternNode Single(int code) => new PatternNode.Class(CodeSet.Of(Data.Value.Alike(code)));
+
+    private sealed class Tables
+    {
+        private readonly Dictionary<int, int[]> folds = UnicodeData.Mapping("Fold");
+        private readonly Dictionary<int, int[]> orbits = [];
+        private readonly Dictionary<string, (int[] Fold, List<int> From)> multiple = [];
+
+        public Tables()
+        {
+            foreach (
+                IGrouping<int, KeyValuePair<int, int[]>> alike in folds
+                    .Where(fold => fold.Value.Length == 1)
+                    .GroupBy(fold => fold.Value[0])
+            )
+            {
+                int[] orbit = [alike.Key, .. alike.Select(fold => fold.Key)];
+                foreach (int code in orbit)
+                    orbits[code] = orbit;
+            }
+            foreach ((int code, int[] fold) in folds.Where(fold => fold.Value.Length > 1))
+            {
+                if (!multiple.TryAdd(KeyOf(fold), (fold, [code])))
+                    multiple[KeyOf(fold)].From.Add(code);
+            }
+            foreach ((_, List<int> from) in multiple.Values)
+            {
+                int[] orbit = [.. from];
+                foreach (int code in from.Where(_ => from.Count > 1))
+                    orbits[code] = orbit;
+            }
+            Orbits = [.. orbits.Values.Distinct()];
+        }
+
+        public int[][] Orbits { get; }
+
+        // Those of two characters come first.
+        public IEnumerable<(int[] Fold, List<int> From)> Multiple =>
+            multiple.Values.OrderBy(entry => entry.Fold.Length);
+
+        public int Folded(int code) => folds.TryGetValue(code, out int[]? fold) && fold.Length == 1 ? fold[0] : code;
+
+        public int[] Alike(int code) => orbits.TryGetValue(code, out int[]? orbit) ? orbit : [code];
+
+        public List<int>? FindMultiple(int[] folded) =>
+            multiple.TryGetValue(KeyOf(folded), out (int[] Fold, List<int> From) entry) ? entry.From : null;
+
+        public (int[] Fold, List<int> From)? MultipleOf(int code) =>
+            folds.TryGetValue(code, out int[]? fold) && fold.Length > 1 ? multiple[KeyOf(fold)] : null;
+
+        private static string KeyOf(int[] fold) => string.Join('.', fold);
+    }
+}

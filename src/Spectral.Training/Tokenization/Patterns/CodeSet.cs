@@ -1,0 +1,102 @@
+namespace Spectral.Training.Tokenization.Patterns;
+
+/// <summary>An immutable set of Unicode code points, held as sorted ranges.</summary>
+internal sealed class CodeSet : IEquatable<CodeSet>
+{
+    /// <summary>One more than the highest code point.</summary>
+    public const int Limit = 0x110000;
+
+    public static readonly CodeSet Empty = new([]);
+
+    public static readonly CodeSet All = new([0, Limit]);
+
+    // Where membership changes: the first code point in, the first out again, and so on.
+    private readonly int[] changes;
+
+    // Most text is ASCII: a bit for each of its characters.
+    private readonly UInt128 ascii;
+
+    private CodeSet(int[] changes)
+    {
+        this.changes = changes;
+        for (int code = 0; code < 128; code++)
+            ascii |= Search(code) ? UInt128.One << code : 0;
+    }
+
+    /// <summary>The ranges in order, both ends included.</summary>
+    public IEnumerable<(int First, int Last)> Ranges
+    {
+        get
+        {
+            for (int i = 0; i < changes.Length; i += 2)
+                yield return (changes[i], changes[i + 1] - 1);
+        }
+    }
+
+    /// <summary>All code points from one to another, both included.</summary>
+    public static CodeSet Range(int first, int last) => new([first, last + 1]);
+
+    public static CodeSet Of(params ReadOnlySpan<int> codes)
+    {
+        List<int> changes = [];
+        foreach (int code in codes.ToArray().Distinct().Order())
+        {
+            if (changes.Count > 0 && changes[^1] == code)
+                changes[^1]++;
+            else
+                changes.AddRange([code, code + 1]);
+        }
+        return new CodeSet([.. changes]);
+    }
+
+    /// <summary>A set from ranges in order that do not touch.</summary>
+    public static CodeSet FromSorted(IEnumerable<(int First, int Last)> ranges) =>
+        new([.. ranges.SelectMany(range => (int[])[range.First, range.Last + 1])]);
+
+    public bool Contains(int code) => code < 128 ? ((ascii >> code) & 1) != 0 : Search(code);
+
+    public bool Equals(CodeSet? other) => other is not null && changes.AsSpan().SequenceEqual(other.changes);
+
+    public override bool Equals(object? obj) => Equals(obj as CodeSet);
+
+    public override int GetHashCode()
+    {
+        HashCode hash = default;
+        foreach (int change in changes)
+            hash.Add(change);
+        return hash.ToHashCode();
+    }
+
+    public CodeSet Union(CodeSet other) => Combine(other, (left, right) => left || right);
+
+    public CodeSet Intersect(CodeSet other) => Combine(other, (left, right) => left && right);
+
+    public CodeSet Except(CodeSet other) => Combine(other, (left, right) => left && !right);
+
+    public CodeSet Complement() => All.Except(this);
+
+    private bool Search(int code)
+    {
+        int at = Array.BinarySearch(changes, code);
+        return (at >= 0 ? at : ~at - 1) % 2 == 0;
+    }
+
+    private CodeSet Combine(CodeSet other, Func<bool, bool, bool> rule)
+    {
+        List<int> result = [];
+        bool inside = false;
+        for (int i = 0, j = 0; i < changes.Length || j < other.changes.Length; )
+        {
+            int left = i < changes.Length ? changes[i] : int.MaxValue;
+            int right = j < other.changes.Length ? other.changes[j] : int.MaxValue;
+            int at = Math.Min(left, right);
+            i += left == at ? 1 : 0;
+            j += right == at ? 1 : 0;
+            if (rule(i % 2 == 1, j % 2 == 1) == inside)
+                continue;
+            inside = !inside;
+            result.Add(at);
+        }
+        return new CodeSet([.. result]);
+    }
+}

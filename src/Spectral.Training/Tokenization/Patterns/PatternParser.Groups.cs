@@ -1,0 +1,114 @@
+using System.Text;
+
+namespace Spectral.Training.Tokenization.Patterns;
+
+/// <summary>What parentheses open: groups, look-arounds and options.</summary>
+internal sealed partial class PatternParser
+{
+    private PatternNode ParseGroup()
+    {
+        if (Next == '*')
+            throw new PatternException("a callout");
+        if (!TryRead('?'))
+            return new PatternNode.Group(CloseGroup(), Captures: true);
+        int kind = Next;
+        at++;
+        switch (kind)
+        {
+            case ':':
+                return CloseGroup();
+            case '>':
+                return new PatternNode.Atomic(CloseGroup());
+            case '=' or '!':
+                return new PatternNode.Look(CloseGroup(), Behind: false, Negative: kind == '!');
+            case '<' when Next is '=' or '!':
+                bool negative = codes[at++] == '!';
+                return new PatternNode.Look(CloseGroup(), Behind: true, negative);
+            case '<' or '\'':
+                SkipName(kind == '<' ? '>' : '\'');
+                return new PatternNode.Group(CloseGroup(), Captures: true);
+            case '(':
+                throw new PatternException("a condition (?(…)…)");
+            case '~':
+                throw new PatternException("an absent operator (?~…)");
+            case '{':
+                throw new PatternException("a callout");
+            case End:
+                throw new PatternException("a parenthesis that is not closed");
+        }
+        at--;
+        (bool, bool, bool) options = (ignoreCase, dotAll, extended);
+        if (ReadOptions() != ':')
+            throw new InvalidOperationException("isolated options are read before atoms");
+        PatternNode part = CloseGroup();
+        (ignoreCase, dotAll, extended) = options;
+        return new PatternNode.Group(part);
+    }
+
+    // (?i) without a colon: all that follows it, other branches too, is a group.
+    private PatternNode? ParseIsolatedOptions()
+    {
+        int start = at;
+        if (!TryRead('(') || !TryRead('?') || Next is not ('-' or (>= 'a' and <= 'z') or (>= 'A' and <= 'Z')))
+        {
+            at = start;
+            return null;
+        }
+        (bool, bool, bool) options = (ignoreCase, dotAll, extended);
+        if (ReadOptions() == ')')
+        {
+            PatternNode rest = new PatternNode.Group(ParseAlternatives());
+            (ignoreCase, dotAll, extended) = options;
+            return rest;
+        }
+        (ignoreCase, dotAll, extended) = options;
+        at = start;
+        return null;
+    }
+
+    private int ReadOptions()
+    {
+        bool value = true;
+        while (true)
+        {
+            int sign = Next;
+            at++;
+            switch (sign)
+            {
+                case ':' or ')':
+                    return sign;
+                case '-':
+                    value = false;
+                    break;
+                case 'i':
+                    ignoreCase = value;
+                    break;
+                case 'm':
+                    dotAll = value;
+                    break;
+                case 'x':
+                    extended = value;
+                    break;
+                case End:
+                    throw new PatternException("a parenthesis that is not closed");
+                default:
+                    throw new PatternException($"the option {new Rune(sign)} of (?…)");
+            }
+        }
+    }
+
+    private PatternNode CloseGroup()
+    {
+        PatternNode part = ParseAlternatives();
+        return TryRead(')') ? part : throw new PatternException("a parenthesis that is not closed");
+    }
+
+    private void SkipName(int close)
+    {
+        int start = at;
+        while (Next != End && PropertySets.Word.Contains(Next))
+            at++;
+        if (at == start || codes[start] is >= '0' and <= '9' || !TryRead(close))
+            throw new PatternException("a group name that is no word");
+    }
+}

@@ -1,0 +1,176 @@
+using System.Globalization;
+using System.Text;
+
+namespace Spectral.Training.Tokenization.Patterns;
+
+/// <summary>
+/// An expression for .NET, the stand-ins that text must have in place of characters beyond U+FFFF, and whether it can
+/// match nothing.
+/// </summary>
+internal sealed record TranslatedPattern(string Pattern, AstralStandIns StandIns, bool MayBeEmpty);
+
+/// <summary>
+/// Writes an expression for .NET. .NET sees UTF-16 units, so each character beyond U+FFFF is matched as one unit:
+/// characters that no class of the expression tells apart share a stand-in, a surrogate, which text of whole characters
+/// does not have otherwise.
+/// </summary>
+internal sealed class PatternTranslator
+{
+    // A class of letters takes a thousand characters.
+    private const int LongestTranslation = 500_000;
+
+    private readonly StringBuilder output = new();
+    private readonly Dictionary<CodeSet, string> written = [];
+
+    private PatternTranslator(PatternNode root)
+    {
+        List<CodeSet> sets = [];
+        Collect(root, sets);
+        StandIns = AstralStandIns.For(sets);
+        Write(root);
+    }
+
+    private AstralStandIns StandIns { get; }
+
+    /// <summary>Translates an expression of Oniguruma's.</summary>
+    /// <exception cref="PatternException">It has a construct that is not translated.</exception>
+    public static TranslatedPattern Translate(string expression)
+    {
+        PatternNode root = PatternRules.Apply(PatternParser.Parse(expression));
+        PatternTranslator translator = new(root);
+        return new TranslatedPattern(translator.output.ToString(), translator.StandIns, PatternRules.MayBeEmpty(root));
+    }
+
+    private static void Collect(PatternNode node, List<CodeSet> sets)
+    {
+        switch (node)
+        {
+            case PatternNode.Text text:
+                sets.AddRange(text.Codes.Where(code => code > char.MaxValue).Select(code => CodeSet.Of(code)));
+                break;
+            case PatternNode.Class one:
+                sets.Add(one.Set);
+                break;
+            case PatternNode.Anchor { Sign: 'b' or 'B' }:
+                sets.Add(PropertySets.WordAlone);
+                break;
+        }
+        foreach (PatternNode part in node.Parts)
+            Collect(part, sets);
+    }
+
+    private void Write(PatternNode node)
+    {
+        switch (node)
+        {
+            case PatternNode.Text text:
+                foreach (int code in text.Codes)
+                    output.Append(code <= char.MaxValue ? Escape((char)code) : ClassOf(CodeSet.Of(code)));
+                break;
+            case PatternNode.Class one:
+                output.Append(ClassOf(one.Set));
+                break;
+            case PatternNode.Sequence all:
+                foreach (PatternNode part in all.Items)
+                    WriteUnit(part, alone: part is not PatternNode.Alternatives);
+                break;
+            case PatternNode.Alternatives any:
+                for (int i = 0; i < any.Items.Count; i++)
+                {
+                    output.Append(i > 0 ? "|" : "");
+                    Write(any.Items[i]);
+                }
+                break;
+            case PatternNode.Repeat repeat:
+                // .NET takes a repeated atomic loop for one loop, which is less; not where it captures.
+                if (repeat.Part is PatternNode.Atomic)
+                    WriteIn("(", repeat.Part);
+                else
+                    WriteUnit(repeat.Part, repeat.Part is PatternNode.Class or PatternNode.Text { Codes.Length: 1 });
+                output.Append(CultureInfo.InvariantCulture, $"{{{repeat.Minimum},{repeat.Maximum}}}");
+                output.Append(repeat.Greedy ? "" : "?");
+                break;
+            case PatternNode.Atomic atomic:
+                WriteIn("(?>", atomic.Part);
+                break;
+            case PatternNode.Look look:
+                WriteIn($"(?{(look.Behind ? "<" : "")}{(look.Negative ? "!" : "=")}", look.Part);
+                break;
+            case PatternNode.Anchor anchor:
+                WriteAnchor(anchor.Sign);
+                break;
+        }
+        if (output.Length > LongestTranslation)
+            throw new PatternException("so many classes that the expression becomes too long");
+    }
+
+    private void WriteUnit(PatternNode part, bool alone)
+    {
+        if (alone)
+            Write(part);
+        else
+            WriteIn("(?:", part);
+    }
+
+    private void WriteIn(string opening, PatternNode part)
+    {
+        output.Append(opening);
+        Write(part);
+        output.Append(')');
+    }
+
+    private void WriteAnchor(char sign)
+    {
+        string word = sign is 'b' or 'B' ? ClassOf(PropertySets.WordAlone) : "";
+        output.Append(
+            sign switch
+            {
+                '^' => @"(?:\A|(?<=\n)(?!\z))",
+                '$' => @"(?=\n|\z)",
+                'b' => $"(?:(?<={word})(?!{word})|(?<!{word})(?={word}))",
+                'B' => $"(?:(?<={word})(?={word})|(?<!{word})(?!{word}))",
+                _ => $@"\{sign}",
+            }
+        );
+    }
+
+    private string ClassOf(CodeSet set)
+    {
+        if (written.TryGetValue(set, out string? known))
+            return known;
+        return written[set] = WriteClass(set);
+    }
+
+    private string WriteClass(CodeSet set)
+    {
+        List<(int First, int Last)> ranges = [.. StandIns.Units(set)];
+        if (ranges.Count == 0)
+            return "(?!)";
+        if (ranges is [(0, char.MaxValue)])
+            return @"[\s\S]";
+        bool negative = ranges[0].First == 0 && ranges[^1].Last == char.MaxValue;
+        StringBuilder text = new(negative ? "[^" : "[");
+        int start = 0;
+        foreach ((int first, int last) in ranges)
+        {
+            if (!negative)
+                AppendRange(first, last);
+            else if (first > start)
+                AppendRange(start, first - 1);
+            start = last + 1;
+        }
+        return text.Append(']').ToString();
+
+        void AppendRange(int first, int last)
+        {
+            text.Append(Escape((char)first));
+            if (last > first + 1)
+                text.Append('-');
+            if (last > first)
+                text.Append(Escape((char)last));
+        }
+    }
+
+    private static string Escape(char unit) =>
+        char.IsAsciiLetterOrDigit(unit) || unit >= 0xA0 ? unit.ToString() : $"\\u{(int)unit:X4}";
+}

@@ -1,0 +1,190 @@
+using System.Buffers;
+using System.Text;
+using Spectral.Training.IO;
+using Spectral.Training.Tokenization.Patterns;
+
+namespace Spectral.Training.Tokenization;
+
+/// <summary>The <c>pre_tokenizer</c> of a tokenizer file: cuts text into the pieces that merges never cross.</summary>
+internal sealed class PreTokenizer
+{
+    // The split of byte-level tokenizers that bring no pattern of their own.
+    private const string ByteLevelPattern =
+        @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
+    private readonly string where;
+    private readonly PieceStep merge;
+    private readonly PieceStep mergeBytes;
+
+    private PreTokenizer(string where, PieceStep merge, PieceStep mergeBytes)
+    {
+        this.where = where;
+        this.merge = merge;
+        this.mergeBytes = mergeBytes;
+    }
+
+    /// <summary>Reads a pre-tokenizer; where the file has none, whole texts are merged.</summary>
+    /// <param name="definition">The value in the file.</param>
+    /// <param name="where">File and key, for errors.</param>
+    /// <param name="merge">Takes the pieces.</param>
+    /// <param name="mergeBytes">
+    /// Takes the pieces instead where the last step spells them in the byte alphabet, without being spelt: a piece that
+    /// is looked up need not be.
+    /// </param>
+    public static PieceStep Read(JsonFields? definition, string where, PieceStep merge, PieceStep mergeBytes) =>
+        new PreTokenizer(where, merge, mergeBytes).Step(definition, merge);
+
+    /// <summary>
+    /// Checks that a Metaspace of scheme first can tell where the text begins. To the Rust core that is where the
+    /// characters come from, so it is not what is left when the beginning has been taken away, and it is each part of
+    /// what was put in there.
+    /// </summary>
+    /// <exception cref="InputException">Other steps of the file stand in the way.</exception>
+    public static void CheckStart(JsonFields root)
+    {
+        JsonFields[] steps = [.. Steps(root.Object("pre_tokenizer"))];
+        int first = Array.FindIndex(steps, step => step.Text("prepend_scheme") == "first");
+        if (first < 0)
+            return;
+        if (Array.Exists(steps[..first], step => step.Text("type") is "ByteLevel" or "Metaspace"))
+            throw steps[first].Wrong("prepend_scheme", "always or never behind a ByteLevel or a Metaspace");
+        JsonFields? normalizer = root.Object("normalizer");
+        if (!TextNormalizer.KeepsStart(normalizer) || (first > 0 && normalizer is not null))
+            throw steps[first].Wrong("prepend_scheme", "always or never beside this normalizer");
+    }
+
+    private static IEnumerable<JsonFields> Steps(JsonFields? definition)
+    {
+        if (definition is not { } fields)
+            return [];
+        return fields.Text("type") == "Sequence"
+            ? fields.Objects("pretokenizers").SelectMany(part => Steps(part))
+            : [fields];
+    }
+
+    // A step with all that follows it.
+    private PieceStep Step(JsonFields? definition, PieceStep next)
+    {
+        if (definition is not { } fields)
+            return next;
+        switch (fields.RequiredText("type"))
+        {
+            case "BertPreTokenizer":
+                return Split(
+                    CharacterSets.Space,
+                    TextSplit.Removed,
+                    Split(CharacterSets.Punctuation, TextSplit.Isolated, next)
+                );
+            case "ByteLevel":
+                return ByteLevel(fields, next);
+            case "CharDelimiterSplit":
+                Rune delimiter = Character(fields, "delimiter", fields.RequiredText("delimiter"));
+                return Split(CodeSet.Of(delimiter.Value), TextSplit.Removed, next);
+            case "Digits":
+                bool individual = fields.Boolean("individual_digits") ?? false;
+                return Split(CharacterSets.Number, individual ? TextSplit.Isolated : TextSplit.Contiguous, next);
+            case "FixedLength":
+                return FixedLength(fields.Integer("length", 1, int.MaxValue) ?? 5, next);
+            case "Metaspace":
+                return Metaspace(fields, next);
+            case "Punctuation":
+                return Split(CharacterSets.Punctuation, TextSplit.ReadBehavior(fields, absent: "Isolated"), next);
+            case "Sequence":
+                return fields.Objects("pretokenizers").Reverse().Aggregate(next, (after, part) => Step(part, after));
+            case "Split":
+                SplitPattern pattern = SplitPattern.Read(fields, "pattern", where);
+                return Split(pattern, fields.Boolean("invert") ?? false, TextSplit.ReadBehavior(fields), next);
+            case "Whitespace":
+                // Runs of word characters, and runs of what is neither word nor white space.
+                return Split(
+                    CharacterSets.Word,
+                    TextSplit.Contiguous,
+                    Split(CharacterSets.Space, TextSplit.Removed, next)
+                );
+            case "WhitespaceSplit":
+                return Split(CharacterSets.Space, TextSplit.Removed, next);
+            default:
+                throw fields.Wrong(
+                    "type",
+                    "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, FixedLength, "
+                        + "Metaspace, Punctuation, Sequence, Split, Whitespace or WhitespaceSplit (no other is supported)"
+                );
+        }
+    }
+
+    private static PieceStep Split(CodeSet set, TextSplit split, PieceStep next) =>
+        (text, atStart, run) => split.Cut(text, atStart, TextSplit.Stretches(text, set), next, run);
+
+    private static PieceStep Split(SplitPattern pattern, bool invert, TextSplit split, PieceStep next) =>
+        (text, atStart, run) => split.Cut(text, atStart, TextSplit.Stretches(text, pattern, invert), next, run);
+
+    private PieceStep ByteLevel(JsonFields fields, PieceStep next)
+    {
+        PieceStep step = next == merge ? mergeBytes : Spelt(next);
+        if (fields.Boolean("use_regex") ?? true)
+        {
+            SplitPattern pattern = SplitPattern.FromExpression(ByteLevelPattern, where);
+            step = Split(pattern, invert: false, TextSplit.Isolated, step);
+        }
+        return fields.Boolean("add_prefix_space") ?? true ? WithSpaceBefore(step) : step;
+    }
+
+    private static PieceStep Spelt(PieceStep next) =>
+        (text, atStart, run) =>
+        {
+            string spelt = ByteAlphabet.Encode(text);
+            run.Budget.Spend(spelt.Length);
+            next(spelt, atStart, run);
+        };
+
+    private static PieceStep WithSpaceBefore(PieceStep next) =>
+        (text, atStart, run) => next(text.StartsWith(' ') || (atStart && run.GoesOn) ? text : $" {text}", atStart, run);
+
+    // Spaces become the replacement character, which is put in front of the text as well, and each begins a piece.
+    private PieceStep Metaspace(JsonFields fields, PieceStep next)
+    {
+        string replacement = Character(fields, "replacement", fields.Text("replacement") ?? "▁").ToString();
+        string scheme =
+            fields.Text("prepend_scheme") ?? (fields.Boolean("add_prefix_space") ?? true ? "always" : "never");
+        if (scheme is not ("always" or "never" or "first"))
+            throw fields.Wrong("prepend_scheme", "always, never or first");
+        PieceStep step =
+            fields.Boolean("split") ?? true
+                ? Split(SplitPattern.FromLiteral(replacement, where), invert: false, TextSplit.MergedWithNext, next)
+                : next;
+        return (text, atStart, run) =>
+        {
+            string replaced = text.ToString().Replace(" ", replacement, StringComparison.Ordinal);
+            bool prepends = atStart ? scheme != "never" && !run.GoesOn : scheme == "always";
+            if (prepends && !replaced.StartsWith(replacement, StringComparison.Ordinal))
+                replaced = replacement + replaced;
+            run.Budget.Spend(replaced.Length);
+            step(replaced, atStart, run);
+        };
+    }
+
+    private static PieceStep FixedLength(int length, PieceStep next) =>
+        (text, atStart, run) =>
+        {
+            int start = 0,
+                at = 0,
+                count = 0;
+            foreach (Rune rune in text.EnumerateRunes())
+            {
+                at += rune.Utf16SequenceLength;
+                if (++count % length != 0)
+                    continue;
+                next(text[start..at], atStart && start == 0, run);
+                start = at;
+            }
+            if (at > start)
+                next(text[start..], atStart && start == 0, run);
+        };
+
+    private static Rune Character(JsonFields fields, string key, string text) =>
+        text.Length > 0
+        && Rune.DecodeFromUtf16(text, out Rune rune, out int length) == OperationStatus.Done
+        && length == text.Length
+            ? rune
+            : throw fields.Wrong(key, "one character");
+}

@@ -1,0 +1,137 @@
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+using Spectral.Training.IO;
+using Spectral.Training.Tokenization.Patterns;
+
+namespace Spectral.Training.Tokenization;
+
+/// <summary>
+/// A pattern of a tokenizer file. Expressions are Oniguruma's, as in the Hugging Face tokenizers, and match whole code
+/// points: they are translated for .NET, or refused by the name of what cannot be.
+/// </summary>
+internal sealed class SplitPattern
+{
+    private const int LongestExpression = 10_000;
+
+    // To compile takes as long as matching some hundred thousand characters without: a prompt never gets there, data
+    // do. Real expressions are far below the length, up to which compiling takes little time whatever they are.
+    private const int CharactersBeforeCompiling = 1 << 18;
+    private const int LongestCompiled = 1000;
+
+    // A pattern in a file may take exponential time. This bounds one match of it, and with so much for each character,
+    // hundreds of times what real ones take, all of its matches.
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2),
+        LimitPerCharacter = TimeSpan.FromMicroseconds(50);
+
+    private readonly Regex? expression;
+    private readonly Lazy<Regex>? compiled;
+    private readonly TranslatedPattern? translated;
+    private readonly string source;
+    private readonly string where;
+    private long spent,
+        characters;
+
+    private SplitPattern(TranslatedPattern? translated, string source, string where)
+    {
+        this.translated = translated;
+        if (translated is { Pattern: var pattern })
+        {
+            expression = new Regex(pattern, RegexOptions.CultureInvariant, Limit);
+            if (source.Length <= LongestCompiled)
+            {
+                const RegexOptions options = RegexOptions.CultureInvariant | RegexOptions.Compiled;
+                compiled = new Lazy<Regex>(() => new Regex(pattern, options, Limit));
+            }
+        }
+        this.source = source;
+        this.where = where;
+    }
+
+    /// <summary>The fixed text that it is; null for an expression.</summary>
+    public string? Literal => expression is null ? source : null;
+
+    /// <summary>Whether a match may be empty.</summary>
+    public bool MayBeEmpty => translated is { MayBeEmpty: true };
+
+    /// <summary>A regular expression; <paramref name="where"/> names file and key in errors.</summary>
+    /// <exception cref="InputException">It is malformed, or has a construct that is not translated.</exception>
+    public static SplitPattern FromExpression(string pattern, string where)
+    {
+        try
+        {
+            if (pattern.Length > LongestExpression)
+                throw new PatternException($"more than {LongestExpression} characters");
+            return new SplitPattern(PatternTranslator.Translate(pattern), pattern, where);
+        }
+        catch (Exception e) when (e is PatternException or ArgumentException or InsufficientExecutionStackException)
+        {
+            throw new InputException(
+                $"{where}: the pattern {InputText.Quote(pattern)} is not supported: " + InputText.Quote(e.Message),
+                e
+            );
+        }
+    }
+
+    /// <summary>A fixed text. The empty one matches between all characters.</summary>
+    public static SplitPattern FromLiteral(string text, string where) =>
+        text.Length == 0 ? FromExpression("", where) : new SplitPattern(null, text, where);
+
+    /// <summary>Reads {"Regex": …} or {"String": …}.</summary>
+    public static SplitPattern Read(JsonFields owner, string key, string where)
+    {
+        JsonFields fields = owner.Object(key) ?? throw owner.Wrong(key, "an object with Regex or String");
+        if (fields.Text("Regex") is { } pattern)
+            return FromExpression(pattern, where);
+        string literal = fields.Text("String") ?? throw fields.Wrong("Regex", "a string, or a String beside it");
+        return FromLiteral(literal, where);
+    }
+
+    /// <summary>
+    /// Start and end of each match in <paramref name="text"/>, in order. A match may be empty, but not where the one
+    /// before it ends.
+    /// </summary>
+    /// <exception cref="InputException">The pattern takes too much time.</exception>
+    public List<(int Start, int End)> Matches(ReadOnlySpan<char> text)
+    {
+        List<(int Start, int End)> matches = [];
+        if (expression is null)
+        {
+            for (int at = 0; text[at..].IndexOf(source) is >= 0 and var distance; )
+            {
+                int found = at + distance;
+                at = found + source.Length;
+                matches.Add((found, at));
+            }
+            return matches;
+        }
+        ReadOnlySpan<char> folded = translated!.StandIns.Fold(text, out int[]? positions);
+        long seen = Interlocked.Add(ref characters, text.Length);
+        Regex fastest = seen >= CharactersBeforeCompiling && compiled is not null ? compiled.Value : expression;
+        long start = Stopwatch.GetTimestamp();
+        double allowed = (Limit + (seen * LimitPerCharacter)).TotalSeconds * Stopwatch.Frequency;
+        int before = -1;
+        try
+        {
+            foreach (ValueMatch match in fastest.EnumerateMatches(folded))
+            {
+                if (spent + Stopwatch.GetTimestamp() - start > allowed)
+                    throw new RegexMatchTimeoutException();
+                int end = match.Index + match.Length;
+                if (match.Length == 0 && end == before)
+                    continue;
+                before = end;
+                matches.Add(positions is null ? (match.Index, end) : (positions[match.Index], positions[end]));
+            }
+        }
+        catch (RegexMatchTimeoutException e)
+        {
+            throw new InputException(
+                $"{where}: the pattern {InputText.Quote(source)} takes more than "
+                    + $"{Limit.TotalSeconds} s, the last of them on a text of {text.Length} characters",
+                e
+            );
+        }
+        Interlocked.Add(ref spent, Stopwatch.GetTimestamp() - start);
+        return matches;
+    }
+}

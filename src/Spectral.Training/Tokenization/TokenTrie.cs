@@ -1,0 +1,88 @@
+using System.Buffers;
+using Spectral.Training.Adapters.Expressions;
+
+namespace Spectral.Training.Tokenization;
+
+/// <summary>
+/// Added tokens by their texts, as a trie over UTF-16 units: one walk finds the longest token at a place, however many
+/// there are, and few places have to be tried, since all of a tokenizer's tokens begin with a handful of characters.
+/// </summary>
+internal sealed class TokenTrie
+{
+    private readonly Node root = new();
+    private readonly SearchValues<char> beginnings;
+
+    /// <summary>A trie of tokens; of several with one text the first counts, and those without text do not.</summary>
+    public TokenTrie(IEnumerable<(string Text, AddedToken Token)> tokens)
+    {
+        HashSet<char> first = [];
+        foreach ((string text, AddedToken token) in tokens)
+        {
+            if (text.Length == 0)
+                continue;
+            first.Add(text[0]);
+            root.Insert(text, token);
+        }
+        beginnings = SearchValues.Create([.. first]);
+    }
+
+    /// <summary>
+    /// The leftmost token that begins at or behind a place, the longest of several; null when there is none.
+    /// </summary>
+    public (AddedToken Token, int Start, int End)? Next(string text, int from)
+    {
+        for (int at = from; at < text.Length; at++)
+        {
+            int distance = text.AsSpan(at).IndexOfAny(beginnings);
+            if (distance < 0)
+                break;
+            at += distance;
+            if (root.Longest(text, at) is { } found)
+                return (found.Token, at, found.End);
+        }
+        return null;
+    }
+
+    // Most nodes have one child, which needs no dictionary: a file of one long token would otherwise take hundreds of
+    // times its size.
+    private sealed class Node
+    {
+        private Dictionary<char, Node>? others;
+        private Node? only;
+        private char unit;
+        private AddedToken? token;
+
+        public void Insert(string content, AddedToken added)
+        {
+            Node node = this;
+            foreach (char next in content)
+                node = node.Child(next) ?? node.AddChild(next);
+            node.token ??= added;
+        }
+
+        public (AddedToken Token, int End)? Longest(string text, int start)
+        {
+            (AddedToken, int)? longest = null;
+            Node node = this;
+            for (int at = start; at < text.Length && node.Child(text[at]) is { } child; at++)
+            {
+                node = child;
+                if (node.token is { } found)
+                    longest = (found, at + 1);
+            }
+            return longest;
+        }
+
+        private Node? Child(char next) => only is not null && unit == next ? only : others?.GetValueOrDefault(next);
+
+        private Node AddChild(char next)
+        {
+            Node child = new();
+            if (only is null)
+                (only, unit) = (child, next);
+            else
+                (others ??= []).Add(next, child);
+            return child;
+        }
+    }
+}

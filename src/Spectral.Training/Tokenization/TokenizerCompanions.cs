@@ -1,0 +1,251 @@
+using System.Globalization;
+using System.Text.Json;
+using Spectral.Training.IO;
+
+namespace Spectral.Training.Tokenization;
+
+/// <summary>
+/// What the files beside <c>tokenizer.json</c> say about its tokens: <c>tokenizer_config.json</c>,
+/// <c>special_tokens_map.json</c> and <c>added_tokens.json</c>, read as transformers reads them for a fast tokenizer.
+/// docs/data.md has the rules.
+/// </summary>
+internal sealed class TokenizerCompanions
+{
+    private const string ConfigFile = "tokenizer_config.json",
+        MapFile = "special_tokens_map.json",
+        AddedFile = "added_tokens.json";
+    private const long MaximumBytes = 64 << 20;
+
+    private static readonly string[] NamedKeys =
+    [
+        "bos_token",
+        "eos_token",
+        "unk_token",
+        "sep_token",
+        "pad_token",
+        "cls_token",
+        "mask_token",
+    ];
+
+    private static readonly string[] ListKeys = ["additional_special_tokens", "extra_special_tokens"];
+
+    private readonly string directory;
+    private readonly List<string> warnings = [];
+    private readonly Dictionary<string, AddedToken> named = [];
+    private readonly List<AddedToken> extra = [];
+    private readonly List<AddedToken> added = [];
+    private readonly string addedFrom;
+    private readonly bool flagsCount;
+    private readonly bool? prefixSpace;
+
+    private TokenizerCompanions(string directory)
+    {
+        this.directory = directory;
+        using JsonDocument? config = Open(ConfigFile),
+            map = Open(MapFile),
+            tokens = Open(AddedFile);
+        JsonFields? settings = Fields(config, ConfigFile);
+        // With added_tokens_decoder the older two files say nothing new, and are not read.
+        flagsCount = settings?.Has("added_tokens_decoder") ?? false;
+        addedFrom = flagsCount ? ConfigFile : AddedFile;
+        ReadNamed(settings, ConfigFile, counts: true);
+        ReadNamed(Fields(map, MapFile), MapFile, counts: !flagsCount);
+        if (flagsCount)
+            ReadDecoder(settings!.Value.Object("added_tokens_decoder")!.Value);
+        else if (Fields(tokens, AddedFile) is { } list)
+            ReadList(list);
+        BeginEnd = new BeginEndSettings(
+            settings,
+            PathOf(ConfigFile),
+            settings?.Text("tokenizer_class") ?? ClassOfModel()
+        );
+        if (settings?.Boolean("split_special_tokens") ?? false)
+            warnings.Add(
+                $"{PathOf(ConfigFile)}: split_special_tokens is true, but special tokens in a text become their ids "
+                    + "here"
+            );
+        prefixSpace = settings?.Boolean("add_prefix_space");
+    }
+
+    /// <summary>What was odd, one line each.</summary>
+    public List<string> Warnings => warnings;
+
+    /// <summary>Which tokens are to be put around a text.</summary>
+    public BeginEndSettings BeginEnd { get; }
+
+    /// <summary>The token that ends a text and the file that says so; null where none does.</summary>
+    public (string Content, string File)? EndToken { get; private set; }
+
+    /// <summary>Reads those files that are there.</summary>
+    /// <exception cref="InputException">One is malformed.</exception>
+    public static TokenizerCompanions Read(string directory) => new(directory);
+
+    /// <summary>The content of a token that has a name, such as <c>bos_token</c>; null where there is none.</summary>
+    public string? Named(string key) => named.GetValueOrDefault(key)?.Content;
+
+    /// <summary>Adds what these files have to the added tokens of tokenizer.json.</summary>
+    public void Complete(AddedTokenList tokens)
+    {
+        tokens.Add(added.OrderBy(token => token.Id), PathOf(addedFrom), replaces: flagsCount);
+        tokens.Add(named.Values.Concat(extra).Where(token => !tokens.Has(token.Content)), file: null, replaces: false);
+    }
+
+    /// <summary>
+    /// Mentions an <c>add_prefix_space</c> that says something else than the steps of tokenizer.json do.
+    /// </summary>
+    public void ComparePrefixSpace(JsonFields? normalizer, JsonFields? preTokenizer)
+    {
+        bool adds = AddsSpace(normalizer) || AddsSpace(preTokenizer);
+        if (prefixSpace is { } wanted && wanted != adds)
+            warnings.Add(
+                $"{PathOf(ConfigFile)}: add_prefix_space is {(wanted ? "true" : "false")}, but the steps of "
+                    + $"tokenizer.json put {(adds ? "a" : "no")} space in front of a text, which counts, as in "
+                    + "transformers 5"
+            );
+    }
+
+    // Whether a step puts a space, or what stands for one, before a text.
+    private static bool AddsSpace(JsonFields? definition)
+    {
+        if (definition is not { } fields)
+            return false;
+        bool adds = fields.Text("type") switch
+        {
+            "Prepend" => true,
+            // A normalizer of that type has no such key.
+            "ByteLevel" => fields.Boolean("add_prefix_space") ?? false,
+            "Metaspace" => fields.Text("prepend_scheme") is { } scheme
+                ? scheme != "never"
+                : fields.Boolean("add_prefix_space") ?? true,
+            _ => false,
+        };
+        return adds
+            || fields.Objects("normalizers").Concat(fields.Objects("pretokenizers")).Any(part => AddsSpace(part));
+    }
+
+    private string PathOf(string name) => Path.Combine(directory, name);
+
+    private JsonDocument? Open(string name)
+    {
+        string path = FolderFile.At(directory, name);
+        return File.Exists(path) ? StrictJson.ParseFile(path, MaximumBytes) : null;
+    }
+
+    private JsonFields? Fields(JsonDocument? document, string name) =>
+        document is null ? null : new JsonFields(document.RootElement, PathOf(name));
+
+    // Where the tokenizer's files name no class, AutoTokenizer asks the model's.
+    private string? ClassOfModel()
+    {
+        using JsonDocument? model = Open("config.json");
+        if (Fields(model, "config.json") is not { } fields)
+            return null;
+        return fields.Text("tokenizer_class")
+            ?? (fields.Text("model_type") is "llama" or "mistral" ? "LlamaTokenizer" : null);
+    }
+
+    private void ReadNamed(JsonFields? definition, string file, bool counts)
+    {
+        if (definition is not { } fields)
+            return;
+        foreach (string key in NamedKeys)
+        {
+            if (Special(fields, key) is not { } token)
+                continue;
+            if (key == "eos_token" && EndToken is { } end && end.Content != token.Content)
+                warnings.Add(
+                    $"{PathOf(file)}: eos_token is {InputText.Quote(token.Content)}, in {end.File} "
+                        + $"{InputText.Quote(end.Content)}; "
+                        + $"that of {(counts ? file : end.File)} counts"
+                );
+            if (!counts)
+                continue;
+            named[key] = token;
+            if (key == "eos_token")
+                EndToken = (token.Content, file);
+        }
+        if (!counts)
+            return;
+        foreach (string key in ListKeys)
+            extra.AddRange(Specials(fields, key));
+    }
+
+    // A list, or an object whose values are the tokens.
+    private static IEnumerable<AddedToken> Specials(JsonFields fields, string key)
+    {
+        if (fields.Find(key) is not { } value)
+            return [];
+        if (value.ValueKind == JsonValueKind.Object)
+        {
+            JsonFields entries = fields.Object(key)!.Value;
+            return [.. value.EnumerateObject().Select(entry => Special(entries, entry.Name)).OfType<AddedToken>()];
+        }
+        return
+        [
+            .. fields
+                .Array(key)!
+                .Value.EnumerateArray()
+                .Select((item, index) => Special(fields, $"{key}[{index}]", item))
+                .OfType<AddedToken>(),
+        ];
+    }
+
+    private static AddedToken? Special(JsonFields fields, string key) =>
+        fields.Find(key) is { } value ? Special(fields, key, value) : null;
+
+    private static AddedToken? Special(JsonFields fields, string key, JsonElement value)
+    {
+        AddedToken token = value.ValueKind switch
+        {
+            JsonValueKind.String => new AddedToken(
+                0,
+                value.GetString()!,
+                false,
+                false,
+                false,
+                Normalized: false,
+                Special: true
+            ),
+            JsonValueKind.Object => AddedToken.Read(fields.Nested(key, value), 0) with { Special = true },
+            _ => throw fields.Wrong(key, value, "a token: a string, or an object with its content"),
+        };
+        if (token.Content.Length > AddedToken.Longest)
+            throw fields.Wrong(key, value, $"at most {AddedToken.Longest} characters");
+        return token.Content.Length > 0 ? token : null;
+    }
+
+    private void ReadDecoder(JsonFields decoder)
+    {
+        foreach (JsonProperty entry in decoder.Element.EnumerateObject())
+        {
+            if (
+                !int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int id)
+                || id > BpeModel.LargestId
+            )
+                throw new InputException(
+                    $"{PathOf(ConfigFile)}: added_tokens_decoder has the key {InputText.Quote(entry.Name)}, expected "
+                        + "an id"
+                );
+            AddedToken token = AddedToken.Read(
+                decoder.Object(entry.Name) ?? throw decoder.Wrong(entry.Name, "an object"),
+                id
+            );
+            if (token.Content.Length > 0)
+                added.Add(token with { Special = token.Special || IsNamed(token.Content) });
+        }
+    }
+
+    private void ReadList(JsonFields list)
+    {
+        foreach (JsonProperty entry in list.Element.EnumerateObject().Where(entry => entry.Name.Length > 0))
+        {
+            AddedToken.RequireLength(entry.Name, PathOf(AddedFile));
+            bool special = IsNamed(entry.Name);
+            int id = list.RequiredInteger(entry.Name, 0, BpeModel.LargestId);
+            added.Add(new AddedToken(id, entry.Name, false, false, false, Normalized: !special, special));
+        }
+    }
+
+    private bool IsNamed(string content) =>
+        named.Values.Any(token => token.Content == content) || extra.Exists(token => token.Content == content);
+}

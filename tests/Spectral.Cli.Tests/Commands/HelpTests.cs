@@ -1,0 +1,72 @@
+using Spectral.Cli.Tests.Support;
+
+namespace Spectral.Cli.Tests.Commands;
+
+/// <summary>What the command says about itself.</summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class HelpTests
+{
+    private static readonly string[] Commands =
+    [
+        "info",
+        "finetune",
+        "compare",
+        "methods",
+        "pretrain",
+        "eval",
+        "generate",
+        "merge",
+        "export",
+        "svd",
+        "analyze",
+        "tokenize",
+    ];
+
+    [Test]
+    public void NoArgumentsPrintHelpWithEveryCommand()
+    {
+        Outcome bare = CommandLine.Run().Succeeded(),
+            asked = CommandLine.Run("--help").Succeeded();
+        Assert.That(bare.Output, Is.EqualTo(asked.Output));
+        foreach (string command in Commands)
+            Assert.That(bare.Output, Does.Contain("\n  " + command + " "));
+    }
+
+    [TestCaseSource(nameof(Commands))]
+    public void EveryCommandHasHelpWithAnExample(string command)
+    {
+        string help = CommandLine.Run(command, "--help").Succeeded().Output;
+        Assert.That(help, Does.Match("Examples?:\n  spectral " + command + "( |\n)"));
+        Assert.That(help, Does.Contain("--json").And.Contain("--debug"));
+    }
+
+    [
+        TestCase("--model"),
+        TestCase("--target"),
+        TestCase("--lr"),
+        TestCase("--top-k"),
+        TestCase("--init-adapter"),
+        TestCase("--save-every"),
+        TestCase("--threads"),
+        TestCase("--svd"),
+        TestCase("--calibration-records"),
+        TestCase("--lr-ratio"),
+        TestCase("--previous-adapter")
+    ]
+    public void FinetuneHelpNamesItsOptions(string option) =>
+        Assert.That(CommandLine.Run("finetune", "--help").Output, Does.Contain("  " + option));
+
+    [Test]
+    public void FinetuneHelpShowsDefaults()
+    {
+        string help = CommandLine.Run("finetune", "--help").Output;
+        foreach (
+            string line in new[] { "[default: speclora]", "[default: 0.0002]", "[default: cosine]", "[default: q_proj" }
+        )
+            Assert.That(help.Replace("\n", " ").Replace("  ", ""), Does.Contain(line));
+    }
+
+    [Test]
+    public void VersionIsOneLine() =>
+        Assert.That(CommandLine.Run("--version").Succeeded().Output, Does.Match(@"^\d+\.\d+\.\d+\S*\n$"));
+}

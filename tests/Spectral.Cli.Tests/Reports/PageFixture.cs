@@ -1,0 +1,64 @@
+namespace Spectral.Cli.Tests.Reports;
+
+/// <summary>One browser and one folder for all tests of a fixture.</summary>
+[Parallelizable(ParallelScope.Self)]
+public abstract class PageFixture
+{
+    private Chromium? browser;
+
+    protected string Folder { get; } = Directory.CreateTempSubdirectory("spectral-pages-").FullName;
+
+    protected string At(string name) => Path.Combine(Folder, name);
+
+    [OneTimeSetUp]
+    public async Task StartBrowser()
+    {
+        if (Chromium.Executable is null)
+            Assert.Ignore("no chromium in PATH (Debian: apt-get install chromium)");
+        MakePages();
+        browser = await Chromium.Start();
+    }
+
+    [OneTimeTearDown]
+    public async Task CloseBrowser()
+    {
+        if (browser is not null)
+            await browser.DisposeAsync();
+        Directory.Delete(Folder, recursive: true);
+    }
+
+    /// <summary>Runs the commands whose pages are looked at.</summary>
+    protected abstract void MakePages();
+
+    protected Task<BrowserPage> Open(string file, int width = 1200, int height = 900, bool dark = false) =>
+        browser!.Open(file, width, height, dark);
+
+    /// <summary>What every page owes in every setting: it draws, fits, can be read, complains of nothing and asks the network for nothing.</summary>
+    protected async Task IsSound(string file, int width, bool dark)
+    {
+        await using BrowserPage page = await Open(file, width, 800, dark);
+        await Save(
+            page,
+            $"{TestContext.CurrentContext.Test.ClassName!.Split('.')[^1]}-{Path.GetFileNameWithoutExtension(file)}-{width}-{(dark ? "dark" : "light")}.png"
+        );
+        Assert.That(await page.Evaluate<string[]>(PageProbe.Misplaced), Is.Empty);
+        Assert.That(await page.Evaluate<int>(PageProbe.Overflow), Is.LessThanOrEqualTo(0), "wider than the window");
+        Assert.That(await page.Evaluate<string[]>(PageProbe.Faint), Is.Empty);
+        Assert.That(await page.Evaluate<int>("document.querySelectorAll('.plot').length"), Is.Positive);
+        Assert.That(
+            await page.Evaluate<int>(
+                "[...document.querySelectorAll('.plot')].filter(plot => !plot.querySelector('svg')).length"
+            ),
+            Is.Zero,
+            "charts without a drawing"
+        );
+        Assert.That(page.Complaints, Is.Empty);
+    }
+
+    /// <summary>Keeps a picture where SPECTRAL_PICTURES names a folder.</summary>
+    private static async Task Save(BrowserPage page, string name)
+    {
+        if (Environment.GetEnvironmentVariable("SPECTRAL_PICTURES") is { Length: > 0 } folder)
+            await File.WriteAllBytesAsync(Path.Combine(folder, name), await page.Picture());
+    }
+}

@@ -1,0 +1,71 @@
+namespace Spectral.Cli.Tests.Reports;
+
+/// <summary>Questions to a page, asked in its own language.</summary>
+public static class PageProbe
+{
+    /// <summary>Texts whose contrast with what is behind them is below 4.5 : 1 (WCAG 2.2, 1.4.3), with the ratio.</summary>
+    public const string Faint = """
+        (() => {
+          const numbers = colour => colour.match(/[\d.]+/g).map(Number);
+          const light = colour => {
+            const [r, g, b] = numbers(colour).map(value => value / 255).map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+          const behind = element => {
+            for (let at = element; at; at = at.parentElement) {
+              const colour = getComputedStyle(at).backgroundColor, parts = numbers(colour);
+              if (parts.length < 4 || parts[3] === 1) return colour;
+            }
+            return 'rgb(255, 255, 255)';
+          };
+          const found = [];
+          const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+          while (walk.nextNode()) {
+            const element = walk.currentNode.parentElement;
+            if (!walk.currentNode.data.trim() || ['SCRIPT', 'STYLE', 'NOSCRIPT', 'style', 'OPTION'].includes(element.tagName) || !element.checkVisibility()) continue;
+            const style = getComputedStyle(element), colour = element instanceof SVGElement ? style.fill : style.color;
+            const seen = ratio(colour, behind(element));
+            if (!(seen >= 4.5)) found.push(`${walk.currentNode.data.trim().slice(0, 40)}: ${colour} on ${behind(element)}, ${seen.toFixed(2)}`);
+          }
+          return found;
+        })()
+        """;
+
+    /// <summary>Places in drawings that are no numbers, and marks outside their drawing.</summary>
+    public const string Misplaced = """
+        (() => {
+          const found = [];
+          for (const svg of document.querySelectorAll('.plot > svg')) {
+            const frame = svg.getBoundingClientRect(), name = svg.closest('figure').id;
+            for (const part of svg.querySelectorAll('*')) {
+              for (const attribute of part.attributes)
+                if (/NaN|undefined|Infinity/.test(attribute.value)) found.push(`${name}: ${part.tagName} ${attribute.name}="${attribute.value.slice(0, 80)}"`);
+              if (!part.matches('path, circle, line, rect, text')) continue;
+              const box = part.getBoundingClientRect();
+              if (box.left < frame.left - 8 || box.right > frame.right + 8 || box.top < frame.top - 8 || box.bottom > frame.bottom + 8)
+                found.push(`${name}: ${part.tagName} ${part.textContent} is outside`);
+            }
+          }
+          return found;
+        })()
+        """;
+
+    /// <summary>How far the page is wider than its window, in pixels.</summary>
+    public const string Overflow = "document.documentElement.scrollWidth - window.innerWidth";
+
+    /// <summary>How many points each line of a chart goes through, in the order drawn.</summary>
+    public static string Lines(string chart) =>
+        $"[...document.querySelectorAll('#{chart} .plot .curve path, #{chart} .plot path.curve')].filter(path => !path.closest('.key')).map(path => path.getAttribute('d').match(/[ML]/g).length)";
+
+    /// <summary>How many dots a chart has.</summary>
+    public static string Dots(string chart) =>
+        $"[...document.querySelectorAll('#{chart} .plot circle')].filter(dot => !dot.closest('.key') && !dot.matches('.ring')).length";
+
+    /// <summary>The texts of a table's column, from the top.</summary>
+    public static string Column(string table, int column) =>
+        $"[...document.querySelectorAll('{table} tbody tr')].map(row => row.cells[{column}].textContent)";
+
+    /// <summary>What a chart has had read out.</summary>
+    public static string Aloud(string chart) => $"document.querySelector('#{chart} .aloud').textContent";
+}

@@ -1,0 +1,165 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+
+namespace Spectral.Cli.Tests.Support;
+
+/// <summary>What a finished `spectral` process left: exit code and both streams.</summary>
+public sealed record Outcome(int ExitCode, string Output, string Error)
+{
+    /// <summary>Stdout as the one JSON object it has to be; anything before or after it fails to parse.</summary>
+    public JsonElement Json
+    {
+        get
+        {
+            using JsonDocument document = JsonDocument.Parse(Output);
+            Assert.That(document.RootElement.ValueKind, Is.EqualTo(JsonValueKind.Object), Output);
+            return document.RootElement.Clone();
+        }
+    }
+
+    public Outcome Succeeded()
+    {
+        Assert.That(ExitCode, Is.Zero, $"stdout: {Output}\nstderr: {Error}");
+        return this;
+    }
+
+    /// <summary>Ended by a signal: the exit code a shell would show, and one line, of training with how to go on if a checkpoint was written.</summary>
+    public void Stopped(int exitCode, bool canResume = false)
+    {
+        Assert.That(ExitCode, Is.EqualTo(exitCode), Error);
+        Assert.That(
+            Error,
+            Does.Match(canResume ? @": stopped; the checkpoint of step \d+ .* with --resume .*\n$" : ": stopped\n$")
+                .And.Not.Contain("   at ")
+        );
+    }
+
+    /// <summary>Failed as bad input must: the exit code, nothing on stdout, one or two plain lines that name what is wrong.</summary>
+    public Outcome Refused(int exitCode, params string[] named)
+    {
+        Assert.That(ExitCode, Is.EqualTo(exitCode), $"stdout: {Output}\nstderr: {Error}");
+        string[] lines = Error
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Where(line => !line.StartsWith("warning: ", StringComparison.Ordinal))
+            .ToArray();
+        Assert.That(lines, Has.Length.InRange(1, 2), Error);
+        Assert.That(Error, Does.Not.Contain("   at ").And.Not.Contain("Exception"), "a stack trace is no message");
+        foreach (string name in named)
+            Assert.That(Error, Does.Contain(name));
+        return this;
+    }
+}
+
+/// <summary>Runs the built command as a process of its own, as a shell would.</summary>
+public static class CommandLine
+{
+    private static readonly string Program = Path.Combine(
+        AppContext.BaseDirectory,
+        OperatingSystem.IsWindows() ? "spectral.exe" : "spectral"
+    );
+    private static readonly string BenchProgram = Path.Combine(
+        AppContext.BaseDirectory,
+        OperatingSystem.IsWindows() ? "spectral-bench.exe" : "spectral-bench"
+    );
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+
+    public static Outcome Run(params string[] arguments)
+    {
+        using Process process = Start(arguments);
+        return Finish(process);
+    }
+
+    /// <summary>With one environment variable of its own.</summary>
+    public static Outcome RunWith(string variable, string value, params string[] arguments)
+    {
+        using Process process = Start(Program, arguments, (variable, value));
+        return Finish(process);
+    }
+
+    public static Process StartWith(string variable, string value, params string[] arguments) =>
+        Start(Program, arguments, (variable, value));
+
+    /// <summary>Runs the event-timed benchmark the same way.</summary>
+    public static Outcome RunBench(params string[] arguments)
+    {
+        using Process process = Start(BenchProgram, arguments);
+        return Finish(process);
+    }
+
+    /// <summary>Runs a script that finds the command as <c>$spectral</c>, with mounts of its own: those it makes are gone when it ends. Null where the system allows nobody that.</summary>
+    public static Outcome? RunWithMounts(string script, params string[] arguments)
+    {
+        string[][] ways =
+        [
+            ["unshare", "--mount"],
+            ["unshare", "--user", "--map-root-user", "--mount"],
+        ];
+        foreach (string[] way in ways)
+        {
+            using (Process probe = Start("bash", ["-c", "mount -t tmpfs tmpfs /mnt"], wrapper: way))
+                if (Finish(probe).ExitCode != 0)
+                    continue;
+            using Process process = Start("bash", ["-c", script, "bash", .. arguments], ("spectral", Program), way);
+            return Finish(process);
+        }
+        return null;
+    }
+
+    /// <summary>As a user for whom permissions hold: the tests may run as root, who may do anything.</summary>
+    public static Outcome RunUnprivileged(params string[] arguments)
+    {
+        string[] asNobody = Environment.IsPrivilegedProcess
+            ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+            : [];
+        using Process process = Start(Program, arguments, ("HOME", "/"), asNobody);
+        return Finish(process);
+    }
+
+    public static Process Start(params string[] arguments) => Start(Program, arguments);
+
+    private static Process Start(
+        string path,
+        string[] arguments,
+        (string Name, string Value)? variable = null,
+        string[]? wrapper = null
+    )
+    {
+        // A test run started in the background inherits an ignored SIGINT and would pass it on; the command is to be as from a terminal.
+        string[] program = OperatingSystem.IsLinux() ? ["env", "--default-signal=INT", .. wrapper ?? [], path] : [path];
+        var start = new ProcessStartInfo(program[0], program[1..])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+        };
+        foreach (string argument in arguments)
+            start.ArgumentList.Add(argument);
+        // A locale with decimal commas must not change how numbers are read or written.
+        start.Environment["LC_ALL"] = "de_DE.UTF-8";
+        // No command needs more for a tiny model; a lying header that is believed runs into it.
+        start.Environment["DOTNET_GCHeapHardLimit"] = "0x10000000";
+        if (variable is { } set)
+            start.Environment[set.Name] = set.Value;
+        return Process.Start(start)!;
+    }
+
+    public static Outcome Finish(Process process)
+    {
+        process.StandardInput.Close();
+        Task<string> output = process.StandardOutput.ReadToEndAsync(),
+            error = process.StandardError.ReadToEndAsync();
+        if (!process.WaitForExit(Patience))
+        {
+            process.Kill();
+            Assert.Fail($"did not end within {Patience}");
+        }
+        return new Outcome(process.ExitCode, output.Result, error.Result);
+    }
+
+    /// <summary>Sends a signal as `kill` does; .NET itself can only kill outright.</summary>
+    public static void Signal(Process process, int signal) => Assert.That(kill(process.Id, signal), Is.Zero);
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern int kill(int process, int signal);
+}

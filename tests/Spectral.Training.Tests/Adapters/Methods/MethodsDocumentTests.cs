@@ -1,0 +1,105 @@
+using System.Globalization;
+using System.Text;
+using Spectral.Training.Adapters;
+
+namespace Spectral.Training.Tests.Adapters.Methods;
+
+/// <summary>
+/// <c>docs/methods.md</c> says what the methods say of themselves. After a change of a method, run this test with SPECTRAL_UPDATE_DOCS=1 set:
+/// it writes the file.
+/// </summary>
+public sealed class MethodsDocumentTests
+{
+    private const string Update = "SPECTRAL_UPDATE_DOCS";
+
+    [Test]
+    public void TheDocumentIsWhatTheMethodsSay()
+    {
+        string copy = Path.Combine(AppContext.BaseDirectory, "methods.md"),
+            wanted = Document();
+        if (Environment.GetEnvironmentVariable(Update) == "1")
+        {
+            File.WriteAllText(Path.Combine(Root(), "docs", "methods.md"), wanted);
+            return;
+        }
+        Assert.That(
+            File.ReadAllText(copy).ReplaceLineEndings("\n"),
+            Is.EqualTo(wanted),
+            $"docs/methods.md is stale: run this test once with {Update}=1"
+        );
+    }
+
+    [Test]
+    public void EveryMethodSaysWhatItIsForAndWhereItIsFrom() =>
+        Assert.Multiple(() =>
+        {
+            foreach (AdapterMethod method in AdapterMethods.All)
+            {
+                Assert.That(method.Use, Does.EndWith("."), method.Name);
+                Assert.That(method.Source, Is.Not.Empty.And.Not.Contain("|"), method.Name);
+                Assert.That(method.Formula, Is.Not.Empty.And.Not.Contain("\n").And.Not.Contain("`"), method.Name);
+            }
+        });
+
+    private static string Document()
+    {
+        var text = new StringBuilder(
+            """
+            # Adapter methods
+
+            `--adapter NAME` picks one; `spectral methods --model DIR` shows the same table for a model and options, `spectral methods --adapter NAME` all about one,
+            `spectral compare --methods NAME,NAME` trains several on the same data. This file is written by a test from what the methods say of themselves.
+
+            Numbers are for one layer of 4096 × 4096 with the defaults (rank 8, alpha 16, top-k 8). *Extra forward*: floating point operations that the adapter adds to the
+            layer's forward pass; *+ W′*: besides, the weight is computed anew once per step. *Merged*: a plain model computes the same, *with a bias* if
+            the layer has one to put the change into; *LoRA*: so does a plain LoRA of PEFT. Work once per step, whatever the number of tokens, is not counted.
+            Where a paper gives the idea but not every detail of a form, the method is listed as *after* it, and what runs is what its formula here says.
+
+            | method | trains | extra forward | merged | in adapter files | source |
+            | --- | ---: | ---: | --- | --- | --- |
+
+            """
+        );
+        foreach (AdapterMethod method in AdapterMethods.All)
+            text.Append(Row(method));
+        foreach (AdapterMethod method in AdapterMethods.All)
+            text.Append(Paragraph(method));
+        return text.ToString();
+    }
+
+    private static string Row(AdapterMethod method)
+    {
+        MethodFacts facts = MethodFacts.Of(method, MethodFacts.OneLayer, new AdapterOptions());
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"| [{method.Name}](#{method.Name}) | {facts.Trainable:N0} | {100 * facts.ExtraForward:0.###} %{(facts.RebuildsWeight ? " + W′" : "")} "
+                + $"| {(facts.IsMergeable ? facts.IsLowRank ? "yes, LoRA" : "yes" : facts.WantsBias ? "with a bias" : "no")} | {method.PeftType} | {(method.IsPublishedForm ? "" : "after ")}{method.Source} |\n"
+        );
+    }
+
+    private static string Paragraph(AdapterMethod method)
+    {
+        var text = new StringBuilder($"\n## {method.Name}\n\n");
+        text.Append(
+            method.IsPublishedForm
+                ? $"`{method.Formula}`\n"
+                : $"After {method.Name} ({method.Source}); form as implemented: `{method.Formula}`\n"
+        );
+        text.Append($"\n{method.Use}{(method.IsPublishedForm ? $" Source: {method.Source}." : "")}\n");
+        if (method.Settings.Count > 0)
+            text.Append('\n');
+        foreach (AdapterSetting setting in method.Settings)
+            text.Append(
+                $"* `--set {setting.Name}={setting.Describe(setting.Default)}` ({setting.Expected}): {setting.Help}\n"
+            );
+        return text.ToString();
+    }
+
+    private static string Root()
+    {
+        string? folder = AppContext.BaseDirectory;
+        while (folder is not null && !File.Exists(Path.Combine(folder, "Kernels.sln")))
+            folder = Path.GetDirectoryName(folder);
+        return folder ?? throw new InvalidOperationException("the tests run outside of the repository");
+    }
+}

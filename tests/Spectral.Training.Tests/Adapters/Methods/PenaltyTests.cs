@@ -1,0 +1,170 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Tests.Support;
+using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Methods;
+using Spectral.Training.Models;
+using Spectral.Training.Optim;
+using Spectral.Training.Tests.Support;
+
+namespace Spectral.Training.Tests.Adapters.Methods;
+
+/// <summary>What methods add to the loss: gradients against central differences of the penalties' definitions in double, ΔW made for it.</summary>
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
+{
+    private const int Rank = 3,
+        TopK = 2;
+    private const double Step = 1e-5; // of the differences in double
+    private const double Tolerance = 1e-5; // of the largest: F32 products of a dozen terms
+
+    [Test]
+    public void Kasa() =>
+        Verify(
+            "kasa",
+            [("beta", 0.3), ("gamma", 0.2)],
+            (module, factors) =>
+                0.3 * factors("lora_diag").Sum(value => value * value)
+                + 0.2
+                    * (
+                        Orthonormality(Transposed(factors(LoraMethod.B), module.Out), Rank)
+                        + Orthonormality(factors(LoraMethod.A), Rank)
+                    )
+        );
+
+    [Test]
+    public void Adalora() =>
+        Verify(
+            "adalora",
+            [("gamma", 0.7), ("interval", 5)],
+            (module, factors) =>
+                0.7
+                / 6
+                * (
+                    Orthonormality(Transposed(factors("lora_B"), module.Out), Rank)
+                    + Orthonormality(factors("lora_A"), Rank)
+                )
+        ); // the mean over 3 layers' 2 factors
+
+    /// <summary>ΔW is formed: the closed form of r×r products is checked with it. It has the smaller of the two constants.</summary>
+    [Test]
+    public void OrthoReg() =>
+        Verify(
+            "orthoreg",
+            [("lambda", 0.01)],
+            (module, factors) =>
+            {
+                double[] change = Product(factors(LoraMethod.B), factors(LoraMethod.A), module.Out, Rank, module.In, 2);
+                double norm =
+                    module.Out < module.In
+                        ? Orthonormality(change, module.Out)
+                        : Orthonormality(Transposed(change, module.Out), module.In);
+                return 0.01 * norm * norm;
+            }
+        );
+
+    [Test]
+    public void Pego() =>
+        Verify(
+            "pego",
+            [("diversity", 0.4), ("preservation", 0.3)],
+            (module, factors) =>
+            {
+                // rank 3 among 2 members: the first row and column, and the other two
+                double[] left = Transposed(factors(LoraMethod.B), module.Out),
+                    kept = Product(
+                        factors(LoraMethod.A),
+                        Transposed(factors("pego_V"), TopK),
+                        Rank,
+                        module.In,
+                        TopK,
+                        1
+                    );
+                double apart = 0;
+                for (int i = 0; i < Rank; i++)
+                for (int j = 0; j < Rank; j++)
+                    if ((i == 0) != (j == 0))
+                        apart += Math.Pow(
+                            Enumerable
+                                .Range(0, module.Out)
+                                .Sum(o => left[i * module.Out + o] * left[j * module.Out + o]),
+                            2
+                        );
+                return 0.4 * apart + 0.3 * kept.Sum(value => value * value);
+            }
+        );
+
+    private void Verify(
+        string method,
+        (string Name, double Value)[] settings,
+        Func<ModuleShape, Func<string, double[]>, double> penalty
+    )
+    {
+        using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
+        AdapterOptions options = new()
+        {
+            Rank = Rank,
+            Alpha = 6,
+            TopK = TopK,
+            Seed = 4,
+            TargetModules =
+            [
+                "model.layers.0.self_attn.k_proj",
+                "model.layers.1.mlp.up_proj",
+                "model.layers.1.mlp.down_proj",
+            ],
+            Settings = settings.ToDictionary(setting => setting.Name, setting => setting.Value),
+        };
+        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find(method), options);
+        TestAdapters.Randomize(adapter, 3);
+        using AdamWOptimizer optimizer = new(adapter.Parameters, new AdamWOptions());
+        optimizer.CompleteGradients();
+        Assert.That(adapter.Modules, Has.Count.EqualTo(3));
+        foreach (AdaptedModule module in adapter.Modules)
+        {
+            Dictionary<string, double[]> factors = module.Factors.ToDictionary(
+                pair => pair.Key,
+                pair => Array.ConvertAll(pair.Value.Master.ToArray(), value => (double)value)
+            );
+            foreach ((string name, Parameter parameter) in module.Factors.Where(pair => pair.Value.Trains))
+            {
+                double[] expected = CentralDifferences.Of(
+                    factors[name],
+                    Step,
+                    () => penalty(module.Shape, factor => factors[factor])
+                );
+                VerifyGradient(parameter.Gradient!.ToArray(), expected, Tolerance, parameter.Name);
+            }
+        }
+        Assert.That(adapter.Parameters.Gradients.Any(gradient => gradient.ToArray().Any(value => value != 0)), Is.True);
+    }
+
+    /// <summary>‖X·Xᵀ − I‖_F of a matrix of so many rows.</summary>
+    private static double Orthonormality(double[] x, int rows)
+    {
+        int columns = x.Length / rows;
+        double sum = 0;
+        for (int i = 0; i < rows; i++)
+        for (int j = 0; j < rows; j++)
+            sum += Math.Pow(
+                Enumerable.Range(0, columns).Sum(c => x[i * columns + c] * x[j * columns + c]) - (i == j ? 1 : 0),
+                2
+            );
+        return Math.Sqrt(sum);
+    }
+
+    private static double[] Transposed(double[] x, int rows)
+    {
+        int columns = x.Length / rows;
+        return [.. Enumerable.Range(0, x.Length).Select(i => x[i % rows * columns + i / rows])];
+    }
+
+    private static double[] Product(double[] a, double[] b, int rows, int inner, int columns, double scale) =>
+        [
+            .. Enumerable
+                .Range(0, rows * columns)
+                .Select(i =>
+                    scale
+                    * Enumerable.Range(0, inner).Sum(p => a[i / columns * inner + p] * b[p * columns + i % columns])
+                ),
+        ];
+}

@@ -1,0 +1,214 @@
+using Spectral.Kernels;
+using Spectral.Kernels.Linalg;
+using Spectral.Kernels.Tests.Support;
+using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Models;
+using Spectral.Training.Tests.Support;
+
+namespace Spectral.Training.Tests.Adapters.Methods;
+
+/// <summary>What methods start from, where that is not zero: the properties that make the decompositions what they are.</summary>
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
+{
+    private const int Rank = 3;
+    private static readonly AdapterOptions Options = new()
+    {
+        Rank = Rank,
+        Alpha = 5,
+        Seed = 5,
+        TargetModules = ["q_proj", "down_proj", "k_proj"],
+    };
+
+    [Test]
+    public void PissaStartsFromTheLeadingTripletsAndMiloraFromTheLast()
+    {
+        ForEach(
+            "pissa",
+            (module, weight) =>
+                Assert.That(
+                    Left(Change(module, "pissa"), weight, Rank, Math.Min(weight.Rows, weight.Columns)),
+                    Is.LessThan(1e-5)
+                )
+        );
+        ForEach(
+            "milora",
+            (module, weight) =>
+            {
+                int all = Math.Min(weight.Rows, weight.Columns);
+                Assert.That(Left(Change(module, "milora"), weight, 0, all - Rank), Is.LessThan(1e-5));
+            }
+        );
+    }
+
+    [Test]
+    public void MicasFrozenVectorsAreOrthonormalAndMinor() =>
+        ForEach(
+            "mica",
+            (module, weight) =>
+            {
+                Dense u = Factor(module, "lora_B.weight", weight.Rows, Rank);
+                Check(u.Transposed * u, Dense.Identity(Rank), 1e-5);
+                using var svd = Svd.Compute(Tensor(weight), Math.Min(weight.Rows, weight.Columns), SvdMethod.Exact);
+                float[] sigma = svd.S.ToArray();
+                Dense along = u.Transposed * weight;
+                for (int i = 0; i < Rank; i++)
+                    Assert.That(
+                        Math.Sqrt(Enumerable.Range(0, weight.Columns).Sum(j => along[i, j] * along[i, j])),
+                        Is.EqualTo(sigma[^(Rank - i)]).Within(1e-4 * sigma[0])
+                    );
+            }
+        );
+
+    [Test]
+    public void OlorasFactorsAreTheQrDecompositions() =>
+        ForEach(
+            "olora",
+            (module, weight) =>
+            {
+                Dense q = Factor(module, "lora_B.weight", weight.Rows, Rank),
+                    t = Factor(module, "lora_A.weight", Rank, weight.Columns);
+                Check(q.Transposed * q, Dense.Identity(Rank), 1e-5);
+                Check(q.Transposed * weight, t, 1e-4);
+                for (int i = 0; i < Rank; i++)
+                for (int j = 0; j < i; j++)
+                    Assert.That(t[i, j], Is.EqualTo(0).Within(1e-4), "triangular");
+            }
+        );
+
+    [Test]
+    public void QrLorasFrameTakesTheLongestColumnsFirst() =>
+        ForEach(
+            "qr-lora",
+            (module, weight) =>
+            {
+                Dense q = Factor(module, "qr_Q", weight.Rows, Rank),
+                    t = Factor(module, "qr_R", Rank, weight.Columns);
+                Check(q.Transposed * q, Dense.Identity(Rank), 1e-5);
+                Check(q.Transposed * weight, t, 1e-4);
+                double Longest(Dense rows, int i) => Enumerable.Range(0, weight.Columns).Max(j => Math.Abs(rows[i, j]));
+                for (int i = 1; i < Rank; i++)
+                    Assert.That(Longest(t, i), Is.LessThanOrEqualTo(Longest(t, i - 1) + 1e-5), "pivots descend");
+            }
+        );
+
+    [Test]
+    public void LoldusFactorsAreTheLuDecompositions() =>
+        ForEach(
+            "loldu",
+            (module, weight) =>
+            {
+                Dense l = Factor(module, "loldu_L", weight.Rows, Rank),
+                    u = Factor(module, "loldu_U", Rank, weight.Columns);
+                Dense left = weight - l * Dense.Diagonal(Values(module, "loldu_z")) * u;
+                Assert.That(
+                    Enumerable
+                        .Range(0, weight.Rows)
+                        .Count(i => Enumerable.Range(0, weight.Columns).All(j => Math.Abs(left[i, j]) < 1e-4)),
+                    Is.GreaterThanOrEqualTo(Rank),
+                    "r rows are done"
+                );
+                for (int j = 0; j < Rank; j++)
+                    Assert.That(
+                        Enumerable.Range(0, weight.Rows).Max(i => Math.Abs(left[i, j])),
+                        Is.LessThan(1e-4),
+                        "r columns are done"
+                    );
+                Assert.That(l.Values.Max(Math.Abs), Is.EqualTo(1).Within(1e-6), "partial pivoting");
+            }
+        );
+
+    [Test]
+    public void DorasMagnitudesAreTheLengthsOfTheRows() =>
+        ForEach(
+            "dora",
+            (module, weight) =>
+            {
+                double[] m = Values(module, "lora_magnitude_vector");
+                for (int i = 0; i < weight.Rows; i++)
+                    Assert.That(
+                        m[i],
+                        Is.EqualTo(Math.Sqrt(Enumerable.Range(0, weight.Columns).Sum(j => weight[i, j] * weight[i, j])))
+                            .Within(1e-5)
+                    );
+            }
+        );
+
+    [Test]
+    public void SvdiffsSingularValuesStopAtZero() =>
+        ForEach(
+            "svdiff",
+            (module, weight) =>
+            {
+                module
+                    .Factors["svdiff_delta"]
+                    .Master.CopyFrom(Enumerable.Repeat(-1e3f, Math.Min(weight.Rows, weight.Columns)).ToArray());
+                module.Core.Refresh(all: false);
+                Assert.That(module.Core.MergedWeight(), Is.All.EqualTo(0).Within(1e-5));
+            }
+        );
+
+    private void ForEach(string method, Action<AdaptedModule, Dense> check)
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
+        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find(method), Options);
+        foreach (AdaptedModule module in adapter.Modules)
+        {
+            float[] weight = model.Linears.First(linear => linear.Name == module.Shape.Name).Weight.Value.ToArray();
+            check(
+                module,
+                Dense.Of(module.Shape.Out, module.Shape.In, Array.ConvertAll(weight, value => (double)value))
+            );
+        }
+        model.Dispose();
+    }
+
+    private static double[] Values(AdaptedModule module, string factor) =>
+        Array.ConvertAll(module.Factors[factor].Master.ToArray(), value => (double)value);
+
+    private static Dense Factor(AdaptedModule module, string factor, int rows, int columns) =>
+        Dense.Of(rows, columns, Values(module, factor));
+
+    /// <summary>s·B·A.</summary>
+    private static Dense Change(AdaptedModule module, string method)
+    {
+        Assert.That(module.Options.Scale, Is.EqualTo(5.0 / Rank), method);
+        return module.Options.Scale
+            * (
+                Factor(module, "lora_B.weight", module.Shape.Out, Rank)
+                * Factor(module, "lora_A.weight", Rank, module.Shape.In)
+            );
+    }
+
+    private Tensor Tensor(Dense matrix) =>
+        Keep(
+            Kernels.Tensor.From(
+                Device,
+                Array.ConvertAll(matrix.Values, value => (float)value),
+                (matrix.Rows, matrix.Columns)
+            )
+        );
+
+    /// <summary>How far the singular values of W − change are from those of W from one index to another, relative to the largest.</summary>
+    private double Left(Dense change, Dense weight, int from, int to)
+    {
+        int all = Math.Min(weight.Rows, weight.Columns);
+        using var svd = Svd.Compute(Tensor(weight), all, SvdMethod.Exact);
+        using var rest = Svd.Compute(Tensor(weight - change), all, SvdMethod.Exact);
+        float[] sigma = svd.S.ToArray(),
+            left = rest.S.ToArray();
+        Assert.That(
+            left.Skip(to - from),
+            Is.All.LessThan(1e-4f * sigma[0]),
+            "the rest of the weight lacks r directions"
+        );
+        return Enumerable.Range(from, to - from).Max(i => Math.Abs(sigma[i] - left[i - from])) / sigma[0];
+    }
+
+    private static void Check(Dense actual, Dense expected, double tolerance)
+    {
+        for (int i = 0; i < expected.Values.Length; i++)
+            Assert.That(actual.Values[i], Is.EqualTo(expected.Values[i]).Within(tolerance));
+    }
+}

@@ -1,0 +1,332 @@
+using Spectral.Training.Tests.Support;
+
+namespace Spectral.Training.Tests.Adapters.Methods;
+
+public sealed partial class WeightFormulaTests
+{
+    /// <summary>Methods of two factors and what stands between or before them.</summary>
+    private static IEnumerable<Case> Products()
+    {
+        yield return new("lora", 5, 7, 3, [], layer => Change(layer, Lora(layer)));
+        foreach (var method in new[] { "pissa", "milora", "olora" })
+            yield return new(
+                method,
+                5,
+                7,
+                3,
+                [],
+                layer =>
+                    Change(
+                        layer,
+                        Lora(layer)
+                            - layer.Scale
+                                * (
+                                    layer.Matrix("lora_B.weight.start", 5, 3)
+                                    * layer.Matrix("lora_A.weight.start", 3, 7)
+                                )
+                    )
+            );
+        yield return new("mica", 7, 5, 2, [], layer => Change(layer, Lora(layer)));
+        yield return new(
+            "speclora",
+            6,
+            5,
+            2,
+            [],
+            layer =>
+            {
+                double[] sigma = layer.Factors["spec_S"],
+                    delta = layer.Factors["spec_delta"];
+                var rescaled =
+                    layer.Matrix("spec_U", 6, 2)
+                    * Dense.Diagonal([.. sigma.Zip(delta, (s, d) => s * d)])
+                    * layer.Matrix("spec_V", 2, 5);
+                return Change(layer, rescaled + Lora(layer));
+            }
+        );
+        yield return new(
+            "svfit",
+            5,
+            7,
+            3,
+            [],
+            layer =>
+                Change(
+                    layer,
+                    layer.Matrix("svfit_U", 5, 3)
+                        * Dense.Diagonal(layer.Factors["svfit_delta"])
+                        * layer.Matrix("svfit_V", 3, 7)
+                )
+        );
+        yield return new(
+            "svdiff",
+            5,
+            4,
+            1,
+            [],
+            layer =>
+            {
+                var values = layer
+                    .Factors["svdiff_S"]
+                    .Zip(layer.Factors["svdiff_delta"], (s, d) => Math.Max(s + d, 0))
+                    .ToArray();
+                return (
+                    layer.Matrix("svdiff_U", 5, 4) * Dense.Diagonal(values) * layer.Matrix("svdiff_V", 4, 4)
+                ).Values;
+            }
+        );
+        yield return new(
+            "lora-xs",
+            6,
+            7,
+            3,
+            [],
+            layer =>
+                Change(
+                    layer,
+                    layer.Scale
+                        * (
+                            layer.Matrix("lora_B.weight", 6, 3)
+                            * layer.Matrix("lora_latent", 3, 3)
+                            * layer.Matrix("lora_A.weight", 3, 7)
+                        )
+                )
+        );
+        yield return new(
+            "moslora",
+            6,
+            7,
+            3,
+            [],
+            layer =>
+                Change(
+                    layer,
+                    layer.Scale
+                        * (
+                            layer.Matrix("lora_B.weight", 6, 3)
+                            * layer.Matrix("lora_mixer", 3, 3)
+                            * layer.Matrix("lora_A.weight", 3, 7)
+                        )
+                )
+        );
+        yield return new(
+            "flora",
+            6,
+            7,
+            3,
+            [],
+            layer =>
+                Change(
+                    layer,
+                    5.0
+                        / 3
+                        * (
+                            layer.Matrix("flora_B", 6, 3)
+                            * layer.Matrix("flora_core", 3, 3)
+                            * layer.Matrix("flora_A", 3, 7)
+                        )
+                )
+        );
+        yield return new(
+            "flora",
+            6,
+            7,
+            3,
+            new() { ["scale"] = 2.5 },
+            layer =>
+                Change(
+                    layer,
+                    2.5
+                        * (
+                            layer.Matrix("flora_B", 6, 3)
+                            * layer.Matrix("flora_core", 3, 3)
+                            * layer.Matrix("flora_A", 3, 7)
+                        )
+                )
+        );
+        yield return new(
+            "linchain",
+            6,
+            7,
+            2,
+            new() { ["depth"] = 3 },
+            layer =>
+            {
+                Dense Link(int i) => layer.Matrix($"lora_chain_{i}", 2, 2) + Dense.Identity(2);
+                return Change(
+                    layer,
+                    layer.Scale
+                        * (
+                            layer.Matrix("lora_B.weight", 6, 2)
+                            * Link(3)
+                            * Link(2)
+                            * Link(1)
+                            * layer.Matrix("lora_A.weight", 2, 7)
+                        )
+                );
+            }
+        );
+        yield return new(
+            "trilora",
+            6,
+            7,
+            2,
+            [],
+            layer =>
+                Change(
+                    layer,
+                    layer.Matrix("lora_B.weight", 6, 2)
+                        * Dense.Diagonal(layer.Factors["lora_E"])
+                        * layer.Matrix("lora_A.weight", 2, 7)
+                )
+        );
+        yield return new(
+            "vera",
+            6,
+            7,
+            3,
+            [],
+            layer =>
+                Change(
+                    layer,
+                    Dense.Diagonal(layer.Factors["vera_lambda_b"])
+                        * layer.Matrix("vera_B", 6, 3)
+                        * Dense.Diagonal(layer.Factors["vera_lambda_d"])
+                        * layer.Matrix("vera_A", 3, 7)
+                )
+        );
+        foreach (var (rows, columns) in new[] { (7, 5), (5, 8) })
+            yield return new("randlora", rows, columns, 2, [], Randlora);
+        yield return new("delora", 5, 7, 3, new() { ["lambda"] = 4 }, Delora);
+        yield return new(
+            "hydra",
+            5,
+            7,
+            2,
+            [],
+            layer =>
+                Change(
+                    layer,
+                    Lora(layer)
+                        + layer.Scale
+                            * (layer.Matrix("hydra_B.weight", 5, 2) * layer.Matrix("hydra_A.weight", 2, 5) * layer.W)
+                )
+        );
+        yield return new(
+            "spectral-adapter",
+            6,
+            7,
+            2,
+            [],
+            layer =>
+            {
+                var (u, v, sigma) = (
+                    layer.Matrix("spectral_U", 6, 2),
+                    layer.Matrix("spectral_V", 2, 7),
+                    Dense.Diagonal(layer.Factors["spectral_S"])
+                );
+                return Change(
+                    layer,
+                    layer.Scale
+                        * (
+                            (u + layer.Matrix("spectral_E_U", 6, 2)) * sigma * (v + layer.Matrix("spectral_E_V", 2, 7))
+                            - u * sigma * v
+                        )
+                );
+            }
+        );
+        yield return new(
+            "qr-lora",
+            6,
+            7,
+            3,
+            [],
+            layer =>
+                Change(
+                    layer,
+                    layer.Matrix("qr_Q", 6, 3) * Dense.Diagonal(layer.Factors["qr_lambda"]) * layer.Matrix("qr_R", 3, 7)
+                )
+        );
+        yield return new(
+            "loldu",
+            6,
+            7,
+            3,
+            [],
+            layer =>
+            {
+                var kappa = layer.Factors["loldu_kappa"][0];
+                var strength = layer
+                    .Factors["loldu_z"]
+                    .Zip(layer.Factors["loldu_start"], (z, start) => kappa * z - start)
+                    .ToArray();
+                return Change(
+                    layer,
+                    layer.Matrix("loldu_L", 6, 3) * Dense.Diagonal(strength) * layer.Matrix("loldu_U", 3, 7)
+                );
+            }
+        );
+    }
+
+    private static Dense Lora(Layer layer) =>
+        layer.Scale
+        * (
+            layer.Matrix("lora_B.weight", layer.Rows, layer.Rank)
+            * layer.Matrix("lora_A.weight", layer.Rank, layer.Columns)
+        );
+
+    /// <summary>Element by element, with the pairing of the published code: row i of the small side has basis i mod n, column i of the large side basis i div r.</summary>
+    private static double[] Randlora(Layer layer)
+    {
+        int r = layer.Rank,
+            small = Math.Min(layer.Rows, layer.Columns),
+            large = Math.Max(layer.Rows, layer.Columns),
+            n = (small + r - 1) / r;
+        double[] a = layer.Factors["randlora_A"],
+            b = layer.Factors["randlora_B"],
+            lambda = layer.Factors["randlora_lambda"],
+            gamma = layer.Factors["randlora_gamma"];
+        var change = Dense.Of(
+            large,
+            small,
+            (row, column) =>
+                Enumerable
+                    .Range(0, r * n)
+                    .Sum(i =>
+                        b[row * n * r + i] * lambda[i] * a[i / n * small + column] * gamma[i % n * small + column]
+                    )
+        );
+        return Change(layer, layer.Scale * (layer.Columns <= layer.Rows ? change : change.Transposed));
+    }
+
+    private static double[] Delora(Layer layer)
+    {
+        Dense b = layer.Matrix("delora_B", 5, 3),
+            a = layer.Matrix("delora_A", 3, 7);
+        var lambda = layer.Factors["delora_lambda"][0];
+        return Change(
+            layer,
+            Dense.Of(
+                5,
+                7,
+                (i, j) =>
+                {
+                    var length = Math.Sqrt(Enumerable.Range(0, 5).Sum(row => layer.W[row, j] * layer.W[row, j]));
+                    return Enumerable
+                        .Range(0, 3)
+                        .Sum(k =>
+                            b[i, k]
+                            * a[k, j]
+                            * length
+                            * lambda
+                            / (
+                                3
+                                * Math.Sqrt(Enumerable.Range(0, 5).Sum(row => b[row, k] * b[row, k]))
+                                * Math.Sqrt(Enumerable.Range(0, 7).Sum(column => a[k, column] * a[k, column]))
+                            )
+                        );
+                }
+            )
+        );
+    }
+}
