@@ -9,8 +9,8 @@ internal static class CeilingRun
     public static (Ceilings Ceilings, IReadOnlyList<Result> Results) Measure(Machine machine)
     {
         var runner = new Runner(machine, new Ceilings(double.PositiveInfinity, double.PositiveInfinity));
-        Result copy = runner.Run("ceiling", 0, Copy(machine))[0],
-            product = runner.Run("ceiling", 0, Product(machine))[0];
+        Result copy = runner.Run("ceiling", 0, Copy(machine))[0];
+        Result product = runner.Run("ceiling", 0, Product(machine))[0];
         foreach (Result result in new[] { copy, product })
             if (result.Status != "ok")
                 throw new InvalidOperationException(
@@ -41,8 +41,8 @@ internal static class CeilingRun
             () =>
             {
                 var scenario = new Scenario();
-                Tensor source = scenario.Own(machine.Normal((side, side), DType.BF16)),
-                    destination = scenario.Own(Tensor.Empty(machine.Device, (side, side), DType.BF16));
+                Tensor source = scenario.Own(machine.Normal((side, side), DType.BF16));
+                Tensor destination = scenario.Own(Tensor.Empty(machine.Device, (side, side), DType.BF16));
                 scenario.Variants.Add(
                     new Variant("copy", _ => destination.CopyFrom(source))
                     {
@@ -69,8 +69,8 @@ internal static class CeilingRun
             () =>
             {
                 var scenario = new Scenario();
-                Tensor a = scenario.Own(machine.Normal((side, side), DType.BF16)),
-                    b = scenario.Own(machine.Normal((side, side), DType.BF16));
+                Tensor a = scenario.Own(machine.Normal((side, side), DType.BF16));
+                Tensor b = scenario.Own(machine.Normal((side, side), DType.BF16));
                 Tensor c = scenario.Own(Tensor.Empty(machine.Device, (side, side), DType.BF16));
                 scenario.Variants.Add(
                     new Variant("product", _ => Gemm.Run(a, false, b, true, c))
@@ -81,8 +81,8 @@ internal static class CeilingRun
                         {
                             Machine.Poison(c);
                             Gemm.Run(a, false, b, true, c);
-                            HostMatrix left = new(a),
-                                right = new(b);
+                            HostMatrix left = new(a);
+                            HostMatrix right = new(b);
                             return Check.Compare(c, "product", (row, column) => left.DotRows(row, right, column));
                         },
                     }

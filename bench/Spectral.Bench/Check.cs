@@ -62,10 +62,10 @@ internal static class Check
     private const int Sampled = 96;
 
     // Storage rounding of intermediates and results, relative to the root mean square: BF16 rounds by 2⁻⁹ at most, in up to three places.
-    private const double NormBF16 = 1.0 / 128,
-        LargestBF16 = 1.0 / 16,
-        NormF32 = 1.0 / 16384,
-        LargestF32 = 1.0 / 1024;
+    private const double NormBF16 = 1.0 / 128;
+    private const double LargestBF16 = 1.0 / 16;
+    private const double NormF32 = 1.0 / 16384;
+    private const double LargestF32 = 1.0 / 1024;
 
     /// <summary>What is wrong with a result, or null.</summary>
     /// <param name="actual">The result.</param>
@@ -97,9 +97,9 @@ internal static class Check
             places = Array.ConvertAll(places, place => (rows[place.Row % rows.Length], place.Column));
         var wanted = new double[places.Length];
         Parallel.For(0, places.Length, i => wanted[i] = expected(places[i].Row, places[i].Column));
-        double error = 0,
-            norm = 0,
-            largest = 0;
+        double error = 0;
+        double norm = 0;
+        double largest = 0;
         int worst = 0;
         for (int i = 0; i < places.Length; i++)
         {
@@ -109,8 +109,8 @@ internal static class Check
             if (difference > largest)
                 (largest, worst) = (difference, i);
         }
-        double rms = Math.Sqrt(norm / places.Length),
-            relative = Math.Sqrt(error / norm);
+        double rms = Math.Sqrt(norm / places.Length);
+        double relative = Math.Sqrt(error / norm);
         (double normBound, double largestBound) =
             operands == DType.BF16 ? (NormBF16, LargestBF16) : (NormF32, LargestF32);
         if (relative <= normBound && largest <= largestBound * rms)

@@ -60,13 +60,13 @@ internal sealed class Machine(Device device, Extent extent) : IDisposable
             Philox.Normal(tensor, Seed, ++_stream, 0, deviation);
             return tensor;
         }
-        using Tensor flat = tensor.View(checked((int)shape.Count)),
-            drawn = Tensor.Empty(device, (int)Math.Min(Chunk, shape.Count));
+        Tensor flat = tensor.View(checked((int)shape.Count));
+        Tensor drawn = Tensor.Empty(device, (int)Math.Min(Chunk, shape.Count));
         for (int start = 0; start < flat.Dim(0); start += Chunk)
         {
             int count = Math.Min(Chunk, flat.Dim(0) - start);
-            using Tensor source = drawn.Rows(0, count),
-                destination = flat.Rows(start, count);
+            Tensor source = drawn.Rows(0, count);
+            Tensor destination = flat.Rows(start, count);
             Philox.Normal(source, Seed, ++_stream, 0, deviation);
             Cast.Run(source, destination);
         }

@@ -9,9 +9,9 @@ namespace Spectral.Bench;
 /// <summary>The command line. Exit codes: 0 done, 1 a variant failed its check or the run broke off, 2 bad usage.</summary>
 internal static class Program
 {
-    private const int Done = 0,
-        Failed = 1,
-        BadUsage = 2;
+    private const int Done = 0;
+    private const int Failed = 1;
+    private const int BadUsage = 2;
 
     private static readonly Option<string> Filter = new("--filter")
     {

@@ -86,8 +86,8 @@ internal sealed class Runner(Machine machine, Ceilings ceilings)
     {
         double[] ascending = [.. samples.Microseconds.Order()];
         double median = Result.Quantile(ascending, 0.5);
-        bool counted = variant.Bytes > 0 || variant.Flops > 0,
-            memory = ceilings.IsMemoryBound(variant.Bytes, variant.Flops);
+        bool counted = variant.Bytes > 0 || variant.Flops > 0;
+        bool memory = ceilings.IsMemoryBound(variant.Bytes, variant.Flops);
         return Line(name, target, plan, variant, "ok", null) with
         {
             MedianUs = median,

@@ -10,13 +10,13 @@ namespace Spectral.Bench;
 /// </summary>
 internal sealed class Timer(Machine machine)
 {
-    private const int Rounds = 5,
-        Warmups = 3;
-    private const double ShortestSample = 200,
-        LongestTotal = 4e6; // µs: of a sample, and of all samples of a variant
+    private const int Rounds = 5;
+    private const int Warmups = 3;
+    private const double ShortestSample = 200;
+    private const double LongestTotal = 4e6; // µs: of a sample, and of all samples of a variant
 
-    private readonly int _wanted = machine.Choose(60, 20, 5),
-        _least = machine.Choose(10, 5, 3);
+    private readonly int _wanted = machine.Choose(60, 20, 5);
+    private readonly int _least = machine.Choose(10, 5, 3);
 
     public Dictionary<Variant, Samples> Run(IReadOnlyList<Variant> variants, int copies)
     {

@@ -28,12 +28,12 @@ internal sealed class BenchmarkDevice : IDisposable
     public static void Verify(Tensor actual, Func<int, int, double> expected, double tolerance)
     {
         float[] values = actual.ToArray();
-        int rows = actual.Dim(0),
-            columns = actual.Dim(1);
+        int rows = actual.Dim(0);
+        int columns = actual.Dim(1);
         for (int sample = 0; sample < 64; sample++)
         {
-            int row = (int)(sample * 2654435761L % rows),
-                column = (int)(sample * 40503L % columns);
+            int row = (int)(sample * 2654435761L % rows);
+            int column = (int)(sample * 40503L % columns);
             double error = Math.Abs(values[row * columns + column] - expected(row, column));
             if (!(error <= tolerance))
                 throw new InvalidOperationException($"element [{row}, {column}] is off by {error}: not worth timing");

@@ -15,10 +15,10 @@ public class LaunchBenchmarks
 
     private BenchmarkDevice _device = null!;
     private Kernel _kernel = null!;
-    private Tensor _x = null!,
-        _weight = null!,
-        _y = null!,
-        _z = null!;
+    private Tensor _x = null!;
+    private Tensor _weight = null!;
+    private Tensor _y = null!;
+    private Tensor _z = null!;
     private LowRankFactors _factors = null!;
 
     [GlobalSetup]

@@ -7,17 +7,17 @@ namespace Spectral.Benchmarks;
 /// <summary>The low-rank linear layer beside the plain frozen product: 1024 tokens, rank 16. On the CPU device these are times of the CPU.</summary>
 public class LowRankLinearBenchmarks
 {
-    private const int Tokens = 1024,
-        Rank = 16;
+    private const int Tokens = 1024;
+    private const int Rank = 16;
 
     private BenchmarkDevice _device = null!;
-    private Tensor _x = null!,
-        _weight = null!,
-        _y = null!,
-        _z = null!,
-        _dx = null!,
-        _dLeft = null!,
-        _dRight = null!;
+    private Tensor _x = null!;
+    private Tensor _weight = null!;
+    private Tensor _y = null!;
+    private Tensor _z = null!;
+    private Tensor _dx = null!;
+    private Tensor _dLeft = null!;
+    private Tensor _dRight = null!;
     private LowRankFactors _factors = null!;
 
     /// <summary>Input and output features.</summary>

@@ -7,15 +7,15 @@ namespace Spectral.Benchmarks;
 /// <summary>The skinny passes by BLAS and by kernel, 1024 tokens of 512 features.</summary>
 public class LowRankPassesBenchmarks
 {
-    private const int Tokens = 1024,
-        Features = 512;
+    private const int Tokens = 1024;
+    private const int Features = 512;
 
     private BenchmarkDevice _device = null!;
-    private Tensor _x = null!,
-        _z = null!,
-        _g = null!,
-        _dLeft = null!,
-        _dRight = null!;
+    private Tensor _x = null!;
+    private Tensor _z = null!;
+    private Tensor _g = null!;
+    private Tensor _dLeft = null!;
+    private Tensor _dRight = null!;
     private LowRankFactors _factors = null!;
 
     [Params(8, 64)]

@@ -7,17 +7,17 @@ namespace Spectral.Benchmarks;
 /// <summary>Rescaling singular values of a 1024 × 1024 weight: the middle vector, the gradient of δ, and merging the update.</summary>
 public class SpectralRescaleBenchmarks
 {
-    private const int Side = 1024,
-        Directions = 8,
-        Rank = 8;
+    private const int Side = 1024;
+    private const int Directions = 8;
+    private const int Rank = 8;
 
     private BenchmarkDevice _device = null!;
-    private Tensor _weight = null!,
-        _merged = null!,
-        _sigma = null!,
-        _delta = null!,
-        _middle = null!,
-        _gradient = null!;
+    private Tensor _weight = null!;
+    private Tensor _merged = null!;
+    private Tensor _sigma = null!;
+    private Tensor _delta = null!;
+    private Tensor _middle = null!;
+    private Tensor _gradient = null!;
     private LowRankFactors _factors = null!;
 
     [Params(DType.F32, DType.BF16)]

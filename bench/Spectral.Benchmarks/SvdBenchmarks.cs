@@ -11,17 +11,17 @@ namespace Spectral.Benchmarks;
 /// </summary>
 public class SvdBenchmarks
 {
-    private const int Side = 2048,
-        Small = 256,
-        Rank = 32;
+    private const int Side = 2048;
+    private const int Small = 256;
+    private const int Rank = 32;
 
     private static readonly RandomizedSvdOptions Preview = new() { Oversample = 10, PowerIterations = 2 };
 
     private BenchmarkDevice _device = null!;
-    private Tensor _large = null!,
-        _small = null!,
-        _basis = null!,
-        _rows = null!;
+    private Tensor _large = null!;
+    private Tensor _small = null!;
+    private Tensor _basis = null!;
+    private Tensor _rows = null!;
 
     [GlobalSetup]
     public void Setup()
@@ -32,8 +32,8 @@ public class SvdBenchmarks
             _device.Random((Rank + Preview.Oversample, Side), DType.F32),
             _device.Empty((Rank + Preview.Oversample, Side), DType.F32)
         );
-        using SvdResult large = RandomizedSvd.Compute(_large, Rank, Preview),
-            small = ExactSvd.Compute(_small, Rank);
+        SvdResult large = RandomizedSvd.Compute(_large, Rank, Preview);
+        SvdResult small = ExactSvd.Compute(_small, Rank);
         foreach (SvdResult result in new[] { large, small })
         {
             using Tensor gram = Tensor.Empty(_device.Device, (Rank, Rank));

@@ -14,9 +14,9 @@ namespace Spectral.Benchmarks;
 [MemoryDiagnoser]
 public class TrainingStepBenchmarks
 {
-    private const int Vocabulary = 1024,
-        Rows = 4,
-        Length = 256;
+    private const int Vocabulary = 1024;
+    private const int Rows = 4;
+    private const int Length = 256;
 
     private Device _device = null!;
     private CausalLanguageModel _model = null!;

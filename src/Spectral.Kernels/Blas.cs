@@ -7,10 +7,10 @@ namespace Spectral.Kernels;
 /// <summary>The cuBLAS entry points that the ops call: from cuBLAS 12 or 13 on a GPU, from the CPU device's own library there.</summary>
 public sealed unsafe class Blas : IDisposable
 {
-    private const int DataF32 = 0,
-        DataBF16 = 14,
-        ComputeF32 = 68,
-        DefaultAlgorithm = -1;
+    private const int DataF32 = 0;
+    private const int DataBF16 = 14;
+    private const int ComputeF32 = 68;
+    private const int DefaultAlgorithm = -1;
 
     private static readonly string[] StatusNames = new string[20];
 
@@ -216,10 +216,10 @@ public sealed unsafe class Blas : IDisposable
             Check(_setStream(_handle, stream), "choosing cuBLAS' stream");
             _stream = stream;
         }
-        int opA = transposeA ? 1 : 0,
-            opB = transposeB ? 1 : 0;
-        int type = Type(a.Tensor.DType),
-            result = Type(c.Tensor.DType);
+        int opA = transposeA ? 1 : 0;
+        int opB = transposeB ? 1 : 0;
+        int type = Type(a.Tensor.DType);
+        int result = Type(c.Tensor.DType);
         if (batch == 1)
             Check(
                 _gemm(

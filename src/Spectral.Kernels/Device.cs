@@ -39,11 +39,11 @@ public sealed unsafe class Device : IDisposable
     /// <summary>Set to 1, makes every tensor a driver allocation of its own, so that sanitizers and guard zones see each one.</summary>
     public const string CheckVariable = "SPECTRAL_CHECK";
 
-    private const int AttributeMultiprocessors = 16,
-        AttributeL2CacheSize = 38,
-        AttributeMajor = 75,
-        AttributeMinor = 76,
-        AttributeSharedPerBlock = 97;
+    private const int AttributeMultiprocessors = 16;
+    private const int AttributeL2CacheSize = 38;
+    private const int AttributeMajor = 75;
+    private const int AttributeMinor = 76;
+    private const int AttributeSharedPerBlock = 97;
 
     private readonly KernelModules _modules;
     private readonly MemoryPool _pool;

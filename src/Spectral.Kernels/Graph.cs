@@ -45,8 +45,8 @@ public sealed unsafe class Graph : IDisposable
         if (device.IsCapturing)
             throw new InvalidOperationException("a graph is being captured on this device already");
         DeviceStream stream = DeviceStream.Create(device);
-        nint graph = 0,
-            executable;
+        nint graph = 0;
+        nint executable;
         try
         {
             device.Trim(); // what earlier work left for reuse would stand beside the graph's own memory

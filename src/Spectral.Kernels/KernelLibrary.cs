@@ -73,8 +73,8 @@ public static class KernelLibrary
 /// <summary>A loaded kernel.</summary>
 public sealed unsafe class Kernel
 {
-    private const int MaxDynamicSharedAttribute = 8,
-        DefaultSharedBytes = 48 << 10;
+    private const int MaxDynamicSharedAttribute = 8;
+    private const int DefaultSharedBytes = 48 << 10;
 
     private readonly Device _device;
     private readonly nint _function;

@@ -6,9 +6,9 @@ namespace Spectral.Kernels;
 /// <summary>What a device's memory pool holds, in bytes.</summary>
 public sealed class DeviceMemory
 {
-    internal long InUseBytes,
-        CachedBytes,
-        PeakBytes;
+    internal long InUseBytes;
+    internal long CachedBytes;
+    internal long PeakBytes;
 
     internal DeviceMemory() { }
 
@@ -70,8 +70,8 @@ internal sealed class MemoryBlock(
 internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, string deviceName, bool bypass)
     : IDisposable
 {
-    private const int GranuleBits = 9,
-        StepBits = 3; // smallest class 512 bytes; 8 classes per power of two
+    private const int GranuleBits = 9;
+    private const int StepBits = 3; // smallest class 512 bytes; 8 classes per power of two
     private const int Reach = 4; // a cached block may be this many classes too large: at most 1.5 times
 
     private readonly Dictionary<DeviceStream, Stack<MemoryBlock>?[]> _free = [];
@@ -221,8 +221,8 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
 
     private OutOfDeviceMemoryException OutOfMemory(long size)
     {
-        nuint free = 0,
-            total = 0;
+        nuint free = 0;
+        nuint total = 0;
         api.MemGetInfo(&free, &total);
         return new OutOfDeviceMemoryException(
             "cuMemAlloc(&pointer, size)",

@@ -7,9 +7,9 @@ namespace Spectral.Kernels;
 /// <remarks>cuSOLVER 11 belongs to CUDA 12, cuSOLVER 12 to CUDA 13. Matrices are column-major, as the library wants them.</remarks>
 public sealed unsafe class Solver : IDisposable
 {
-    private const int Upper = 1,
-        NonUnit = 0,
-        DataF64 = 1;
+    private const int Upper = 1;
+    private const int NonUnit = 0;
+    private const int DataF64 = 1;
 
     private static readonly string[] StatusNames =
     [
@@ -140,10 +140,10 @@ public sealed unsafe class Solver : IDisposable
     /// <param name="info">Address of one I32: i when the leading minor of order i is not positive definite, else 0.</param>
     internal void CholeskyInverse(Tensor gram, ulong info)
     {
-        int n = gram.Dim(0),
-            elements;
-        nuint deviceBytes,
-            hostBytes;
+        int n = gram.Dim(0);
+        int elements;
+        nuint deviceBytes;
+        nuint hostBytes;
         Begin();
         Check(_potrfSize(_handle, Upper, n, gram.Pointer, n, &elements), "sizing a Cholesky factorisation");
         Check(
@@ -182,12 +182,12 @@ public sealed unsafe class Solver : IDisposable
     /// <param name="columns">[l, m] as stored: one column after the other.</param>
     internal void Householder(Tensor columns)
     {
-        int l = columns.Dim(0),
-            m = columns.Dim(1),
-            factor,
-            form;
-        using Tensor tau = Tensor.Empty(_device, l),
-            info = Tensor.Empty(_device, 1, DType.I32);
+        int l = columns.Dim(0);
+        int m = columns.Dim(1);
+        int factor;
+        int form;
+        Tensor tau = Tensor.Empty(_device, l);
+        Tensor info = Tensor.Empty(_device, 1, DType.I32);
         Begin();
         Check(_geqrfSize(_handle, m, l, columns.Pointer, m, &factor), "sizing a QR factorisation");
         Check(_orgqrSize(_handle, m, l, l, columns.Pointer, m, tau.Pointer, &form), "sizing a QR factorisation");
@@ -210,9 +210,9 @@ public sealed unsafe class Solver : IDisposable
     /// <param name="info">Address of one I32: the number of superdiagonals that did not converge.</param>
     internal void SingularValues(Tensor a, Tensor s, Tensor? u, Tensor? vt, ulong info)
     {
-        int n = a.Dim(0),
-            m = a.Dim(1),
-            elements;
+        int n = a.Dim(0);
+        int m = a.Dim(1);
+        int elements;
         sbyte job = (sbyte)(
             u is null ? 'N'
             : m == n ? 'A'
@@ -220,8 +220,8 @@ public sealed unsafe class Solver : IDisposable
         );
         Begin();
         Check(_gesvdSize(_handle, m, n, &elements), "sizing a singular value decomposition");
-        using Tensor work = Tensor.Empty(_device, elements, DType.F64),
-            real = Tensor.Empty(_device, Math.Max(1, n), DType.F64);
+        Tensor work = Tensor.Empty(_device, elements, DType.F64);
+        Tensor real = Tensor.Empty(_device, Math.Max(1, n), DType.F64);
         Check(
             _gesvd(
                 _handle,

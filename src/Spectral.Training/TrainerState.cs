@@ -16,12 +16,12 @@ namespace Spectral.Training;
 /// <remarks>Held open it maps the file, which must not be shortened meanwhile; replacing it by <see cref="Save"/> is harmless.</remarks>
 public sealed class TrainerState : IDisposable
 {
-    private const string Format = "spectral trainer state",
-        Version = "1";
-    private const string Master = "master.",
-        First = "first_moment.",
-        Second = "second_moment.",
-        Frozen = "frozen.";
+    private const string Format = "spectral trainer state";
+    private const string Version = "1";
+    private const string Master = "master.";
+    private const string First = "first_moment.";
+    private const string Second = "second_moment.";
+    private const string Frozen = "frozen.";
 
     internal static readonly JsonSerializerOptions Json = new()
     {

@@ -43,8 +43,8 @@ public sealed class MemoryTests : WorkFolder
                 .Range(0, 16)
                 .Select(i => JsonSerializer.Serialize(new { text = new string('a', i < 12 ? 8 : 250) }))
         );
-        long few = Peak("few", 3),
-            all = Peak("all", 4);
+        long few = Peak("few", 3);
+        long all = Peak("all", 4);
         Assert.That(all, Is.GreaterThan(2 * few), "what the limit is put between");
         Outcome outcome = CommandLine.RunWith(Limit, $"{(few + all) / 2}", FinetuneInOrder(Out, 4));
         outcome.Refused(

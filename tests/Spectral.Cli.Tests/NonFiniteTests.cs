@@ -44,8 +44,8 @@ public sealed class NonFiniteTests : WorkFolder
     {
         Finetuned("speclora");
         const string Name = "base_model.model.model.layers.0.mlp.up_proj.lora_B.weight";
-        string file = Path.Combine(Adapter, "adapter_model.safetensors"),
-            at = $"'{Name}' holds -Infinity at [47, 7]";
+        string file = Path.Combine(Adapter, "adapter_model.safetensors");
+        string at = $"'{Name}' holds -Infinity at [47, 7]";
         Spoil(file, Name, float.NegativeInfinity);
         Refused(Finetune("--init-adapter", Adapter), file, at);
         Refused(Finetune("--adapter", "o-lora", "--previous-adapter", Adapter), file, at);

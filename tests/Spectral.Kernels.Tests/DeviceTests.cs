@@ -35,8 +35,8 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     {
         long before = Device.Memory.InUse;
         Tensor whole = Tensor.From(Device, Enumerable.Range(0, 6000).Select(i => (float)i).ToArray(), (2000, 3));
-        Tensor rows = whole.Rows(1000, 2),
-            view = rows.View(6);
+        Tensor rows = whole.Rows(1000, 2);
+        Tensor view = rows.View(6);
         whole.Dispose();
         whole.Dispose();
         Assert.That(view.ToArray(), Is.EqualTo(Enumerable.Range(3000, 6).Select(i => (float)i)));
@@ -137,8 +137,8 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     public void EventsMeasureTimeOnAStreamOfOnesOwn()
     {
         using DeviceStream stream = DeviceStream.Create(Device);
-        using DeviceEvent start = new(Device),
-            end = new(Device);
+        DeviceEvent start = new(Device);
+        DeviceEvent end = new(Device);
         using (Device.Use(stream))
         {
             start.Record();

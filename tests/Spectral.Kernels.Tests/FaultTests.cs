@@ -72,14 +72,14 @@ public sealed class FaultTests
     private static void Commit(string fault)
     {
         Device device = Devices.Get(DeviceKind.Cpu);
-        using Tensor a = Tensor.Empty(device, Count),
-            b = Tensor.Empty(device, Count),
-            y = Tensor.Empty(device, Count),
-            longer = Tensor.Empty(device, 2 * Count);
+        Tensor a = Tensor.Empty(device, Count);
+        Tensor b = Tensor.Empty(device, Count);
+        Tensor y = Tensor.Empty(device, Count);
+        Tensor longer = Tensor.Empty(device, 2 * Count);
         if (fault == "too little shared memory")
         {
-            using Tensor matrix = Tensor.Empty(device, (1, 8, 8)),
-                inverse = Tensor.Empty(device, (1, 8, 8));
+            Tensor matrix = Tensor.Empty(device, (1, 8, 8));
+            Tensor inverse = Tensor.Empty(device, (1, 8, 8));
             device
                 .Kernel("matrix_inverse", "matrix_inverse")
                 .Launch(

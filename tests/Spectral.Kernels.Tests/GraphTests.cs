@@ -10,9 +10,9 @@ public sealed class GraphTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AReplaySeesNewInputsAndKeepsItsArguments()
     {
-        Tensor x = Input((3, 4), DType.F32, out _),
-            w = Input((5, 4), DType.F32, out double[] weight),
-            y = Output((3, 5));
+        Tensor x = Input((3, 4), DType.F32, out _);
+        Tensor w = Input((5, 4), DType.F32, out double[] weight);
+        Tensor y = Output((3, 5));
         Gemm.Run(x, false, w, true, y); // libraries and kernels set up
         float alpha = 2;
         using Graph graph = Graph.Capture(

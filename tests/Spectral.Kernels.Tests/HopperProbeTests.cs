@@ -9,8 +9,8 @@ namespace Spectral.Kernels.Tests;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
 {
-    private const int Box = 64,
-        TileElements = Box * Box;
+    private const int Box = 64;
+    private const int TileElements = Box * Box;
 
     [SetUp]
     public void NeedsHopper()
@@ -69,8 +69,8 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
         for (int row = 0; row < Box; row++)
         for (int column = 0; column < Box; column++)
         {
-            int register = column % 16 / 8 * 2 + row % 16 / 8,
-                lane = row % 8 * 4 + column % 8 / 2;
+            int register = column % 16 / 8 * 2 + row % 16 / 8;
+            int lane = row % 8 * 4 + column % 8 / 2;
             expected[Swizzled(row * Box + column)] = Bits(
                 2 * (((row / 16 * 4 + column / 16) * 4 + register) * 32 + lane) + column % 2
             );
@@ -81,18 +81,18 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ProductsReadTheirOperands([Values] bool depthRows)
     {
-        const int columns = 256,
-            depth = Box;
-        Tensor a = Integers((Box, depth), out float[] left),
-            b = Integers(depthRows ? (depth, columns) : (columns, depth), out float[] right);
+        const int columns = 256;
+        const int depth = Box;
+        Tensor a = Integers((Box, depth), out float[] left);
+        Tensor b = Integers(depthRows ? (depth, columns) : (columns, depth), out float[] right);
         Tensor dump = Output((128, 128));
         HopperProbe.Run(depthRows ? "product_depth_rows" : "product", a, b, dump);
         var expected = new float[128 * 128];
         for (int thread = 0; thread < 128; thread++)
         for (int i = 0; i < 128; i++)
         {
-            int row = thread / 32 * 16 + thread % 32 / 4 + i / 2 % 2 * 8,
-                column = i / 4 * 8 + thread % 4 * 2 + i % 2;
+            int row = thread / 32 * 16 + thread % 32 / 4 + i / 2 % 2 * 8;
+            int column = i / 4 * 8 + thread % 4 * 2 + i % 2;
             for (int k = 0; k < depth; k++)
                 expected[thread * 128 + i] +=
                     left[row * depth + k] * right[depthRows ? k * columns + column : column * depth + k];
@@ -121,8 +121,8 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
     {
         for (int cell = 0; cell < TileElements; cell++)
         {
-            int row = place.Y + cell / Box,
-                column = place.X + cell % Box;
+            int row = place.Y + cell / Box;
+            int column = place.X + cell % Box;
             if (row >= 0 && row < place.Rows && column >= 0 && column < place.Columns)
                 visit(cell, row * place.Columns + column);
         }

@@ -54,14 +54,14 @@ public sealed class PtxTests
     [Test]
     public void TheHopperKernelsUseWhatHopperHas()
     {
-        string arch = KernelLibrary.Architectures.Contains("sm_90a") ? "sm_90a" : "none",
-            ptxas = Tool("ptxas", arch),
-            cuobjdump = Tool("cuobjdump", arch);
+        string arch = KernelLibrary.Architectures.Contains("sm_90a") ? "sm_90a" : "none";
+        string ptxas = Tool("ptxas", arch);
+        string cuobjdump = Tool("cuobjdump", arch);
         string folder = Directory.CreateTempSubdirectory("spectral-sass").FullName;
         try
         {
-            string source = Path.Combine(folder, "kernel.ptx"),
-                cubin = Path.Combine(folder, "kernel.cubin");
+            string source = Path.Combine(folder, "kernel.ptx");
+            string cubin = Path.Combine(folder, "kernel.cubin");
             File.WriteAllText(source, KernelLibrary.Ptx(arch, "low_rank_linear_sm90"));
             Run(ptxas, $"-arch={arch}", source, "-o", cubin);
             string[] kernels = Run(cuobjdump, "-sass", cubin).Split("Function : ")[1..];

@@ -52,8 +52,8 @@ public sealed class DropoutTrainingTests(DeviceKind kind) : TrainingTest(kind)
         float[] gradient = [.. adapter.Parameters.Gradients.SelectMany(tensor => tensor.ToArray())];
         float[][] masters = [.. adapter.Parameters.Masters.Select(master => master.ToArray())];
         // Along the gradient the loss rises by its squared length.
-        double square = gradient.Sum(value => (double)value * value),
-            step = 1.0 / 2048 / Math.Sqrt(square); // the loss bends within 1/64 already
+        double square = gradient.Sum(value => (double)value * value);
+        double step = 1.0 / 2048 / Math.Sqrt(square); // the loss bends within 1/64 already
         double Moved(double by)
         {
             int at = 0;
@@ -82,8 +82,8 @@ public sealed class DropoutTrainingTests(DeviceKind kind) : TrainingTest(kind)
     {
         (CausalLanguageModel model, _) = Create(0.3);
         using StepState state = new(Device);
-        double first = Loss(model, state),
-            whole = Loss(model, null);
+        double first = Loss(model, state);
+        double whole = Loss(model, null);
         Assert.That(Loss(model, state), Is.EqualTo(first), "the same batch again");
         state.NextBatch();
         Assert.That(Loss(model, state), Is.Not.EqualTo(first));

@@ -17,9 +17,9 @@ public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
     public void FusedAttentionStoresNoScores()
     {
         using ForcedAttention forced = new(AttentionVariant.Fused);
-        const int Length = 512,
-            Size = 8,
-            Scores = Length * Length * 2;
+        const int Length = 512;
+        const int Size = 8;
+        const int Scores = Length * Length * 2;
         RotaryTables rotary = Keep(
             new RotaryTables(Device, TinyModels.Llama with { HeadDimension = Size, MaxPositions = Length })
         );
@@ -48,17 +48,17 @@ public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void LossMemoryDoesNotGrowWithRowsTimesVocabulary([Values(DType.F32, DType.BF16)] DType type)
     {
-        const int Vocabulary = 1 << 14,
-            Size = 4,
-            Rows = 2048; // several chunks on every device
+        const int Vocabulary = 1 << 14;
+        const int Size = 4;
+        const int Rows = 2048; // several chunks on every device
         ParameterGroup weights = Keep(new ParameterGroup(Device, [("head", (Vocabulary, Size))], type));
         weights.EnableGradients();
         weights.NotifyChanged();
         long Peak(int rows)
         {
             using Variable hidden = new(Tensor.Zeros(Device, (rows, Size), type), new Leaf());
-            using Tensor targets = Tensor.From(Device, new int[rows], rows),
-                losses = Tensor.Empty(Device, rows);
+            Tensor targets = Tensor.From(Device, new int[rows], rows);
+            Tensor losses = Tensor.Empty(Device, rows);
             using Tape tape = new(Device);
             long before = Device.Memory.InUse;
             Device.Memory.ResetPeak();

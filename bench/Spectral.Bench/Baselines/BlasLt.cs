@@ -12,32 +12,32 @@ namespace Spectral.Bench.Baselines;
 /// </summary>
 internal sealed unsafe class BlasLt : IDisposable
 {
-    internal const int DataF32 = 0,
-        DataBF16 = 14,
-        ComputeF32 = 68;
-    internal const int DescTransA = 3,
-        DescTransB = 4,
-        PrefMaxWorkspaceBytes = 1,
-        PrefMinAlignmentABytes = 5,
-        PrefMinAlignmentDBytes = 8;
+    internal const int DataF32 = 0;
+    internal const int DataBF16 = 14;
+    internal const int ComputeF32 = 68;
+    internal const int DescTransA = 3;
+    internal const int DescTransB = 4;
+    internal const int PrefMaxWorkspaceBytes = 1;
+    internal const int PrefMinAlignmentABytes = 5;
+    internal const int PrefMinAlignmentDBytes = 8;
 
-    private const int Candidates = 16,
-        Rounds = 5;
+    private const int Candidates = 16;
+    private const int Rounds = 5;
     private const uint WidestAlignment = 256; // bytes: no algorithm asks for more
     private const int WorkspaceBytes = 64 << 20;
 
     private readonly Machine _machine;
-    private readonly delegate* unmanaged<nint, int> _destroy,
-        _matmulDescDestroy,
-        _matrixLayoutDestroy,
-        _matmulPreferenceDestroy;
-    private readonly delegate* unmanaged<nint*, int> _create,
-        _matmulPreferenceCreate;
+    private readonly delegate* unmanaged<nint, int> _destroy;
+    private readonly delegate* unmanaged<nint, int> _matmulDescDestroy;
+    private readonly delegate* unmanaged<nint, int> _matrixLayoutDestroy;
+    private readonly delegate* unmanaged<nint, int> _matmulPreferenceDestroy;
+    private readonly delegate* unmanaged<nint*, int> _create;
+    private readonly delegate* unmanaged<nint*, int> _matmulPreferenceCreate;
     private readonly delegate* unmanaged<nuint> _getVersion;
     private readonly delegate* unmanaged<nint*, int, int, int> _matmulDescCreate;
     private readonly delegate* unmanaged<nint*, int, ulong, ulong, long, int> _matrixLayoutCreate;
-    private readonly delegate* unmanaged<nint, int, void*, nuint, int> _matmulDescSetAttribute,
-        _matmulPreferenceSetAttribute;
+    private readonly delegate* unmanaged<nint, int, void*, nuint, int> _matmulDescSetAttribute;
+    private readonly delegate* unmanaged<nint, int, void*, nuint, int> _matmulPreferenceSetAttribute;
     private readonly delegate* unmanaged<
         nint,
         nint,
@@ -68,8 +68,8 @@ internal sealed unsafe class BlasLt : IDisposable
         nuint,
         nint,
         int> _matmul;
-    private readonly nint _handle,
-        _preference;
+    private readonly nint _handle;
+    private readonly nint _preference;
     private readonly Tensor _workspace;
     private readonly Dictionary<Case, Plan?> _plans = [];
 
@@ -129,8 +129,8 @@ internal sealed unsafe class BlasLt : IDisposable
             nuint,
             nint,
             int>)F("Matmul");
-        nint handle,
-            preference;
+        nint handle;
+        nint preference;
         Expect(_create(&handle), "cublasLtCreate");
         Expect(_matmulPreferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
         (_handle, _preference) = (handle, preference);
@@ -218,16 +218,16 @@ internal sealed unsafe class BlasLt : IDisposable
         Plan plan = Describe(kind);
         Device device = _machine.Device;
         List<Candidate> candidates = Heuristic(plan, kind.Alignment);
-        using Tensor result = _machine.Normal((kind.M, kind.LdC), kind.Result),
-            flush = Tensor.Empty(device, (int)Math.Max(1, 2L * device.L2CacheBytes / sizeof(float)));
+        Tensor result = _machine.Normal((kind.M, kind.LdC), kind.Result);
+        Tensor flush = Tensor.Empty(device, (int)Math.Max(1, 2L * device.L2CacheBytes / sizeof(float)));
         (float beta, ulong x, ulong y) = (kind.Adds ? 1 : 0, a.Pointer, b.Pointer);
         candidates.RemoveAll(candidate => Run(plan, ref candidate.Found, x, y, result.Pointer, 1, beta) != 0); // what it names may not start here
         device.Synchronize();
         for (int round = 0; round < Rounds && candidates.Count > 1; round++)
             foreach (Candidate candidate in candidates)
             {
-                using DeviceEvent start = new(device),
-                    end = new(device);
+                DeviceEvent start = new(device);
+                DeviceEvent end = new(device);
                 flush.Clear();
                 start.Record();
                 Run(plan, ref candidate.Found, x, y, result.Pointer, 1, beta);
@@ -275,9 +275,9 @@ internal sealed unsafe class BlasLt : IDisposable
     /// <summary>The column-major library is asked for the transposed product, whose first operand is b.</summary>
     private Plan Describe(in Case kind)
     {
-        int type = Type(kind.Operands),
-            first = kind.TransposeB ? 1 : 0,
-            second = kind.TransposeA ? 1 : 0;
+        int type = Type(kind.Operands);
+        int first = kind.TransposeB ? 1 : 0;
+        int second = kind.TransposeA ? 1 : 0;
         nint description;
         Expect(_matmulDescCreate(&description, ComputeF32, DataF32), "cublasLtMatmulDescCreate");
         Expect(_matmulDescSetAttribute(description, DescTransA, &first, sizeof(int)), "cublasLtMatmulDescSetAttribute");
@@ -375,10 +375,10 @@ internal sealed unsafe class BlasLt : IDisposable
     /// <summary>What the library needs to be told: A and B in its own order.</summary>
     private sealed class Plan(nint description, nint a, nint b, nint c)
     {
-        public readonly nint Description = description,
-            A = a,
-            B = b,
-            C = c;
+        public readonly nint Description = description;
+        public readonly nint A = a;
+        public readonly nint B = b;
+        public readonly nint C = c;
         public HeuristicResult Chosen;
     }
 

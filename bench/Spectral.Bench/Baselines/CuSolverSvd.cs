@@ -10,14 +10,14 @@ namespace Spectral.Bench.Baselines;
 /// </summary>
 internal sealed unsafe class CuSolverSvd : IDisposable
 {
-    private const int DataF32 = 0,
-        Vectors = 1;
+    private const int DataF32 = 0;
+    private const int Vectors = 1;
 
     private readonly Device _device;
-    private readonly nint _library,
-        _handle,
-        _parameters,
-        _jacobi;
+    private readonly nint _library;
+    private readonly nint _handle;
+    private readonly nint _parameters;
+    private readonly nint _jacobi;
     private readonly Tensor _info;
     private Tensor? _work;
     private byte[] _hostWork = [];
@@ -51,8 +51,8 @@ internal sealed unsafe class CuSolverSvd : IDisposable
     public void Randomized(Tensor a, Tensor values, Tensor left, Tensor right, int k, int p, int iterations)
     {
         long n = a.Dim(0);
-        nuint deviceBytes,
-            hostBytes;
+        nuint deviceBytes;
+        nuint hostBytes;
         var size = (delegate* unmanaged<
             nint,
             nint,
@@ -172,8 +172,8 @@ internal sealed unsafe class CuSolverSvd : IDisposable
     /// <summary>All triplets; destroys a. Arguments as above, all written.</summary>
     public void Jacobi(Tensor a, Tensor values, Tensor left, Tensor right)
     {
-        int n = a.Dim(0),
-            elements;
+        int n = a.Dim(0);
+        int elements;
         var size = (delegate* unmanaged<
             nint,
             int,

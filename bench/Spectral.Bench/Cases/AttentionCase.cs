@@ -31,8 +31,8 @@ internal sealed class AttentionCase : BenchCase
     {
         Device device = machine.Device;
         var (length, heads, groups, size) = sizes;
-        double queries = (double)length * heads * size,
-            keys = (double)length * groups * size;
+        double queries = (double)length * heads * size;
+        double keys = (double)length * groups * size;
         double bytes =
             sizeof(ushort) * (backward ? 4 * queries + 4 * keys : 2 * queries + 2 * keys)
             + sizeof(float) * (double)length * heads;
@@ -158,10 +158,10 @@ internal sealed class AttentionReference(AttentionCase.Sizes sizes, AttentionCas
 {
     private const int LastKeys = 8;
 
-    private readonly Lazy<HostMatrix> _q = new(() => new HostMatrix(buffers.Q)),
-        _k = new(() => new HostMatrix(buffers.K)),
-        _v = new(() => new HostMatrix(buffers.V)),
-        _dOutput = new(() => new HostMatrix(buffers.DOutput));
+    private readonly Lazy<HostMatrix> _q = new(() => new HostMatrix(buffers.Q));
+    private readonly Lazy<HostMatrix> _k = new(() => new HostMatrix(buffers.K));
+    private readonly Lazy<HostMatrix> _v = new(() => new HostMatrix(buffers.V));
+    private readonly Lazy<HostMatrix> _dOutput = new(() => new HostMatrix(buffers.DOutput));
     private readonly ConcurrentDictionary<(int Head, int Query), double[]> _probabilities = [];
     private readonly ConcurrentDictionary<(int Head, int Query, bool InRows), double[]> _scoreGradients = [];
     private readonly double _scale = 1 / Math.Sqrt(sizes.Size);
@@ -244,12 +244,12 @@ internal sealed class AttentionReference(AttentionCase.Sizes sizes, AttentionCas
             _ =>
             {
                 var p = new double[i + 1];
-                int query = Row(head, i, sizes.Heads, rows: false),
-                    kv = head / (sizes.Heads / sizes.Groups);
+                int query = Row(head, i, sizes.Heads, rows: false);
+                int kv = head / (sizes.Heads / sizes.Groups);
                 for (int j = 0; j <= i; j++)
                     p[j] = _scale * _q.Value.DotRows(query, _k.Value, Row(kv, j, sizes.Groups, rows: false));
-                double largest = p.Max(),
-                    sum = 0;
+                double largest = p.Max();
+                double sum = 0;
                 for (int j = 0; j <= i; j++)
                     sum += p[j] = Math.Exp(p[j] - largest);
                 for (int j = 0; j <= i; j++)
@@ -267,8 +267,8 @@ internal sealed class AttentionReference(AttentionCase.Sizes sizes, AttentionCas
                 double[] p = Probabilities(head, i);
                 var dp = new double[i + 1];
                 double mean = 0;
-                int row = Row(head, i, sizes.Heads, inRows),
-                    kv = head / (sizes.Heads / sizes.Groups);
+                int row = Row(head, i, sizes.Heads, inRows);
+                int kv = head / (sizes.Heads / sizes.Groups);
                 for (int j = 0; j <= i; j++)
                     mean += p[j] * (dp[j] = _dOutput.Value.DotRows(row, _v.Value, Row(kv, j, sizes.Groups, inRows)));
                 for (int j = 0; j <= i; j++)

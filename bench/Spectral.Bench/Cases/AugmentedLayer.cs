@@ -13,8 +13,8 @@ internal sealed class AugmentedLayer
 
     private readonly LowRankLayer _layer;
     private readonly AugmentedWeight[] _weights;
-    private readonly Tensor[] _x,
-        _dy;
+    private readonly Tensor[] _x;
+    private readonly Tensor[] _dy;
 
     public AugmentedLayer(LowRankLayer layer, bool backward)
     {

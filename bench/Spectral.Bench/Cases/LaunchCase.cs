@@ -14,9 +14,9 @@ internal sealed class LaunchCase : BenchCase
     private const int LaunchesPerSample = 500; // below the depth at which a GPU's queue makes the caller wait
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(0.4); // until the runtime has compiled the call for good
 
-    private const string Module = "spectral_rescale",
-        Entry = "spectral_middle_f32",
-        Program = "spectral_launch_cost";
+    private const string Module = "spectral_rescale";
+    private const string Entry = "spectral_middle_f32";
+    private const string Program = "spectral_launch_cost";
 
     public override string Name => "launch";
     public override int Target => 10;

@@ -41,8 +41,8 @@ internal sealed class LoraFusionCase : BenchCase
                 .Range(0, scenario.Copies)
                 .Select(_ => scenario.Own(Tensor.Empty(machine.Device, (shape.Tokens, shape.Outputs), DType.BF16))),
         ];
-        double bytes = layer.PlainBytes * (step ? 2 : 1) + layer.UpdateBytes,
-            flops = layer.PlainFlops * (step ? 2 : 1) + layer.UpdateFlops * (step ? 3 : 1);
+        double bytes = layer.PlainBytes * (step ? 2 : 1) + layer.UpdateBytes;
+        double flops = layer.PlainFlops * (step ? 2 : 1) + layer.UpdateFlops * (step ? 3 : 1);
         Func<string?> Checked(Action<int> run) =>
             () =>
             {
@@ -113,18 +113,18 @@ internal sealed class EagerLayer
 {
     private readonly LowRankLayer _layer;
     private readonly DropoutMask _mask;
-    private readonly Tensor _dropped,
-        _z,
-        _update,
-        _dUpdate,
-        _g,
-        _dDropped;
-    private readonly Lazy<HostMatrix> _x,
-        _weight,
-        _left,
-        _right,
-        _dy,
-        _kept;
+    private readonly Tensor _dropped;
+    private readonly Tensor _z;
+    private readonly Tensor _update;
+    private readonly Tensor _dUpdate;
+    private readonly Tensor _g;
+    private readonly Tensor _dDropped;
+    private readonly Lazy<HostMatrix> _x;
+    private readonly Lazy<HostMatrix> _weight;
+    private readonly Lazy<HostMatrix> _left;
+    private readonly Lazy<HostMatrix> _right;
+    private readonly Lazy<HostMatrix> _dy;
+    private readonly Lazy<HostMatrix> _kept;
 
     public EagerLayer(Machine machine, LowRankLayer layer, DropoutMask mask)
     {
@@ -142,8 +142,8 @@ internal sealed class EagerLayer
         _kept = new(() =>
         {
             // Ones through the mask: what is kept, times 1 / (1 − p).
-            using Tensor ones = Tensor.From(machine.Device, [.. Enumerable.Repeat(1f, m * k)], (m, k), DType.F32),
-                masked = Tensor.Empty(machine.Device, (m, k));
+            Tensor ones = Tensor.From(machine.Device, [.. Enumerable.Repeat(1f, m * k)], (m, k), DType.F32);
+            Tensor masked = Tensor.Empty(machine.Device, (m, k));
             Dropout.Run(ones, masked, mask);
             return new HostMatrix(masked);
         });

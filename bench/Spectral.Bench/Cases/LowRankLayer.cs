@@ -29,11 +29,11 @@ internal sealed class LowRankLayer
     public const float ScaleOfUpdate = 2;
 
     private readonly Copy[] _copies;
-    private readonly Lazy<HostMatrix> _x,
-        _weight,
-        _left,
-        _right,
-        _dy;
+    private readonly Lazy<HostMatrix> _x;
+    private readonly Lazy<HostMatrix> _weight;
+    private readonly Lazy<HostMatrix> _left;
+    private readonly Lazy<HostMatrix> _right;
+    private readonly Lazy<HostMatrix> _dy;
     private readonly Dictionary<int, double[]> _outputSums = [];
 
     public LowRankLayer(Machine machine, LayerShape shape, bool backward)
@@ -190,8 +190,8 @@ internal sealed class LowRankLayer
         if (_outputSums.TryGetValue(i, out double[]? known))
             return known;
         var sums = new double[Shape.Tokens];
-        HostMatrix dy = _dy.Value,
-            left = _left.Value;
+        HostMatrix dy = _dy.Value;
+        HostMatrix left = _left.Value;
         Parallel.For(0, Shape.Tokens, t => sums[t] = dy.DotColumn(t, left, i));
         return _outputSums[i] = sums;
     }

@@ -51,9 +51,9 @@ internal sealed class MergeCase : BenchCase
                     var (weight, factors, merged) = copies[0];
                     Machine.Poison(merged);
                     Run(0);
-                    HostMatrix w = new(weight),
-                        left = new(factors.Left),
-                        right = new(factors.Right);
+                    HostMatrix w = new(weight);
+                    HostMatrix left = new(factors.Left);
+                    HostMatrix right = new(factors.Right);
                     float[] c = middle.ToArray();
                     return Check.Compare(
                         merged,

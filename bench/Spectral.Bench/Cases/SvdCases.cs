@@ -11,8 +11,8 @@ namespace Spectral.Bench.Cases;
 /// </summary>
 internal sealed class SvdCase : BenchCase
 {
-    private const int Oversample = 16,
-        Iterations = 2;
+    private const int Oversample = 16;
+    private const int Iterations = 2;
 
     public override string Name => "svd";
     public override int Target => 8;
@@ -37,13 +37,13 @@ internal sealed class SvdCase : BenchCase
                 .Range(0, scenario.Copies)
                 .Select(_ => scenario.Own(SvdMatrices.Decaying(machine, side, side))),
         ];
-        Tensor exact = scenario.Own(Tensor.Empty(device, (side, side))),
-            spare = scenario.Own(Tensor.Empty(device, (side, side)));
+        Tensor exact = scenario.Own(Tensor.Empty(device, (side, side)));
+        Tensor spare = scenario.Own(Tensor.Empty(device, (side, side)));
         Cast.Run(matrices[0], exact);
         // One pass for the sketch, two per iteration, one to project: each reads the matrix.
-        double passes = 2 + 2 * Iterations,
-            bytes = passes * matrices[0].Bytes,
-            flops = passes * 2.0 * side * side * (rank + Oversample);
+        double passes = 2 + 2 * Iterations;
+        double bytes = passes * matrices[0].Bytes;
+        double flops = passes * 2.0 * side * side * (rank + Oversample);
         Dictionary<string, double> residuals = [];
 
         var options = new RandomizedSvdOptions { Oversample = Oversample, PowerIterations = Iterations };
@@ -83,9 +83,9 @@ internal sealed class SvdCase : BenchCase
             scenario.Variants.Add(Variant.Unavailable("cusolver-sgesvdj", missing.Message));
             return scenario;
         }
-        Tensor values = scenario.Own(Tensor.Empty(device, side)),
-            left = scenario.Own(Tensor.Empty(device, (side, side))),
-            right = scenario.Own(Tensor.Empty(device, (side, side)));
+        Tensor values = scenario.Own(Tensor.Empty(device, side));
+        Tensor left = scenario.Own(Tensor.Empty(device, (side, side)));
+        Tensor right = scenario.Own(Tensor.Empty(device, (side, side)));
         void Add(string name, Role role, int most, Action decompose) =>
             scenario.Variants.Add(
                 new Variant(
@@ -106,8 +106,8 @@ internal sealed class SvdCase : BenchCase
                     {
                         spare.CopyFrom(exact);
                         decompose();
-                        using Tensor first = left.Rows(0, rank),
-                            firstRight = right.Rows(0, rank);
+                        Tensor first = left.Rows(0, rank);
+                        Tensor firstRight = right.Rows(0, rank);
                         string? complaint = SvdMatrices.Judge(
                             exact,
                             first,
@@ -158,8 +158,8 @@ internal sealed class ModelSvdCase : BenchCase
             select scenario.Own(SvdMatrices.Decaying(machine, shape.Out * unit, shape.In * unit)),
         ];
         var options = new RandomizedSvdOptions { PowerIterations = 2 };
-        double bytes = 6.0 * weights.Sum(weight => weight.Bytes),
-            flops = 12.0 * weights.Sum(weight => (double)weight.Count) * (rank + options.Oversample);
+        double bytes = 6.0 * weights.Sum(weight => weight.Bytes);
+        double flops = 12.0 * weights.Sum(weight => (double)weight.Count) * (rank + options.Oversample);
         void Add(string name, Role role, Func<IReadOnlyList<Tensor>, SvdResult[]> decompose) =>
             scenario.Variants.Add(
                 new Variant(name, _ => Array.ForEach(decompose(weights), result => result.Dispose()))
@@ -191,8 +191,8 @@ internal sealed class ModelSvdCase : BenchCase
         {
             for (int i = 0; i < results.Length; i++)
             {
-                using Tensor exact = Tensor.Empty(machine.Device, weights[i].Shape),
-                    spare = Tensor.Empty(machine.Device, weights[i].Shape);
+                Tensor exact = Tensor.Empty(machine.Device, weights[i].Shape);
+                Tensor spare = Tensor.Empty(machine.Device, weights[i].Shape);
                 Cast.Run(weights[i], exact);
                 string? complaint = SvdMatrices.Judge(
                     exact,

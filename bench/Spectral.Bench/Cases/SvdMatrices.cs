@@ -14,8 +14,8 @@ internal static class SvdMatrices
     public static Tensor Decaying(Machine machine, int rows, int columns)
     {
         int directions = Math.Min(Directions, Math.Min(rows, columns) / 2);
-        using Tensor left = machine.Normal((rows, directions), DType.F32, 1 / MathF.Sqrt(rows)),
-            right = machine.Normal((directions, columns), DType.F32, 1 / MathF.Sqrt(columns));
+        Tensor left = machine.Normal((rows, directions), DType.F32, 1 / MathF.Sqrt(rows));
+        Tensor right = machine.Normal((directions, columns), DType.F32, 1 / MathF.Sqrt(columns));
         for (int i = 0; i < directions; i++)
         {
             using Tensor direction = right.Rows(i, 1);
@@ -60,9 +60,9 @@ internal static class SvdMatrices
         Gemm.Run(diagonal, false, right, false, weighted);
         rest.CopyFrom(a);
         Gemm.Run(left, leftAsRows, weighted, false, rest, -1, 1);
-        double whole = Norm(a),
-            left2 = Norm(rest),
-            kept = Math.Sqrt(values.Sum(value => (double)value * value));
+        double whole = Norm(a);
+        double left2 = Norm(rest);
+        double kept = Math.Sqrt(values.Sum(value => (double)value * value));
         residual = left2 / whole;
         double gap = Math.Abs(left2 * left2 + kept * kept - whole * whole) / (whole * whole);
         for (int i = 1; i < k; i++)

@@ -202,8 +202,8 @@ internal sealed class MethodCase : BenchCase
         {
             // A model has one adapter at a time: the check attaches it and the measurement takes it off.
             TrainingSetup? setup = null;
-            double bytes = double.NaN,
-                trainable = double.NaN;
+            double bytes = double.NaN;
+            double trainable = double.NaN;
             scenario.Variants.Add(
                 new Variant(method.Name, _ => { })
                 {

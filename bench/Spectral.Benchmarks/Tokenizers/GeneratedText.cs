@@ -42,8 +42,8 @@ internal static class GeneratedText
 
     private static string[] Words(Random random, string vowels, string consonants, int shortest, int longest)
     {
-        string[] ends = vowels.Split(' '),
-            starts = consonants.Split(' ');
+        string[] ends = vowels.Split(' ');
+        string[] starts = consonants.Split(' ');
         string[] words = new string[WordsPerScript];
         for (int i = 0; i < words.Length; i++)
         {

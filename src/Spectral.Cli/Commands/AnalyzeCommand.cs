@@ -120,8 +120,8 @@ internal sealed class AnalyzeCommand : SpectralCommand
 
     public override void Execute(CommandContext context)
     {
-        string? tunedFolder = context.Get(tuned),
-            adapterFolder = context.Get(adapter);
+        string? tunedFolder = context.Get(tuned);
+        string? adapterFolder = context.Get(adapter);
         if (tunedFolder is null && adapterFolder is null)
             throw new InputException("--tuned DIR, --adapter DIR: expected at least one of the two");
         using var page = new OutputFile(

@@ -16,9 +16,9 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class CompareCommand : SpectralCommand
 {
-    private const string SameParameters = "params",
-        SameSteps = "steps",
-        Every = "all";
+    private const string SameParameters = "params";
+    private const string SameSteps = "steps";
+    private const string Every = "all";
 
     private readonly TrainingOptions training = new(
         "Model folder in Hugging Face layout.",
@@ -33,8 +33,8 @@ internal sealed class CompareCommand : SpectralCommand
         CustomParser = result =>
         {
             string value = OptionTypes.Value(result);
-            string[] names = Names(value),
-                known = [.. AdapterMethods.All.Select(method => method.Name)];
+            string[] names = Names(value);
+            string[] known = [.. AdapterMethods.All.Select(method => method.Name)];
             if (names.FirstOrDefault(name => !known.Contains(name)) is not null)
                 result.AddError(
                     OptionTypes.Complaint("--methods", value, "all, or names among " + string.Join(", ", known))

@@ -62,8 +62,8 @@ internal sealed class SvdCommand : SpectralCommand
 
     public override void Execute(CommandContext context)
     {
-        string? fromFile = context.Get(file),
-            fromModel = context.Get(model);
+        string? fromFile = context.Get(file);
+        string? fromModel = context.Get(model);
         if (fromFile is null == fromModel is null)
             throw new InputException("--file FILE, --model DIR: expected exactly one of the two");
         using SafetensorsFile? weights = fromFile is null ? null : SafetensorsFile.Open(fromFile);

@@ -30,9 +30,9 @@ internal sealed class ComparisonRun(
     /// <exception cref="OperationCanceledException">Stopped by a signal.</exception>
     public void Train(CausalLanguageModel model, EncodedRecord[] data, EncodedRecord[] evaluation)
     {
-        int steps = settings.StepsFor(data.Length),
-            runs = methods.Count * seeds,
-            done = 0;
+        int steps = settings.StepsFor(data.Length);
+        int runs = methods.Count * seeds;
+        int done = 0;
         context.Terminal.Track(
             "comparing",
             (long)runs * steps,

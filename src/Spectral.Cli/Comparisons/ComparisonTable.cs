@@ -17,8 +17,8 @@ internal static class ComparisonTable
     /// <summary>A row for each method, in the order of <see cref="Columns"/>.</summary>
     public static IReadOnlyList<PageCell[]> Rows(IReadOnlyList<MethodSummary> methods)
     {
-        double? loss = Distinct(methods.Select(method => method.EvalLoss?.Mean)).Min(),
-            match = Distinct(methods.Select(method => method.ExactMatch?.Mean)).Max();
+        double? loss = Distinct(methods.Select(method => method.EvalLoss?.Mean)).Min();
+        double? match = Distinct(methods.Select(method => method.ExactMatch?.Mean)).Max();
         return
         [
             .. methods.Select(method =>

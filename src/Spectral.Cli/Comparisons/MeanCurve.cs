@@ -10,9 +10,9 @@ internal readonly record struct MeanPoint(int Step, double Mean, double Low, dou
 internal static class MeanCurve
 {
     // All methods together: so many points are smooth on any screen, and a page stays below 600 KB.
-    private const int MostPoints = 6000,
-        MostPerMethod = 240,
-        LeastPerMethod = 40;
+    private const int MostPoints = 6000;
+    private const int MostPerMethod = 240;
+    private const int LeastPerMethod = 40;
 
     /// <summary>The curve of a method's steps.</summary>
     /// <param name="curves">One per seed.</param>

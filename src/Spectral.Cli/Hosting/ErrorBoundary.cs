@@ -12,8 +12,8 @@ namespace Spectral.Cli.Hosting;
 /// </summary>
 internal static class ErrorBoundary
 {
-    public const int Failed = 1,
-        BadInput = 2;
+    public const int Failed = 1;
+    public const int BadInput = 2;
 
     public static int Run(SpectralCommand command, CommandContext context)
     {

@@ -9,8 +9,8 @@ namespace Spectral.Cli.Hosting;
 internal sealed class StopSignals : IDisposable
 {
     private readonly CancellationTokenSource source = new();
-    private readonly PosixSignalRegistration interrupt,
-        terminate;
+    private readonly PosixSignalRegistration interrupt;
+    private readonly PosixSignalRegistration terminate;
     private volatile int exitCode;
 
     public StopSignals()

@@ -77,8 +77,8 @@ internal sealed class DeviceOptions
             best.Dispose();
             return Device.Cpu(cpu);
         }
-        int ordinal = CudaOrdinal(wanted)!.Value,
-            count = Device.CudaCount(out string? reason);
+        int ordinal = CudaOrdinal(wanted)!.Value;
+        int count = Device.CudaCount(out string? reason);
         if (ordinal >= count)
             throw new InputException(
                 $"--device \"{wanted}\": {reason ?? $"there are {count} CUDA devices, numbered from 0"}; expected a device that `spectral info` lists"

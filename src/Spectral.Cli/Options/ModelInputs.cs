@@ -48,8 +48,8 @@ internal sealed class ModelInputs : IDisposable
                 $"{Path.Combine(Folder.Directory, "config.json")}: no eos_token_id; expected the id of the token that "
                     + "ends a record"
             );
-        int length = Math.Min(maxLength, Folder.Config.MaxPositions),
-            shortest = Tokenizer.PrefixIds.Count + 2;
+        int length = Math.Min(maxLength, Folder.Config.MaxPositions);
+        int shortest = Tokenizer.PrefixIds.Count + 2;
         if (length < shortest)
             throw new InputException(
                 OptionTypes.Complaint("--max-length", $"{length}", $"at least {shortest} with this tokenizer")

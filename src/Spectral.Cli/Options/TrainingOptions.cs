@@ -13,9 +13,9 @@ namespace Spectral.Cli.Options;
 /// <summary>The options that all commands which train share: data, steps, optimizer, schedule, logging, output.</summary>
 internal sealed class TrainingOptions
 {
-    public readonly Option<string> Model,
-        Data,
-        Out;
+    public readonly Option<string> Model;
+    public readonly Option<string> Data;
+    public readonly Option<string> Out;
     public readonly Option<string?> Eval = OptionTypes.Path(
         "--eval",
         "Held-out records, measured before and after (and every --eval-every steps).",

@@ -9,8 +9,8 @@ public readonly record struct BeforeAfter(string Name, string Before, string Aft
 public sealed class HtmlReport
 {
     // Two measurements, before and after, are no course: a line between them would be read as one.
-    private const int FewestForALine = 3,
-        MostPoints = 600;
+    private const int FewestForALine = 3;
+    private const int MostPoints = 600;
 
     /// <summary>The heading.</summary>
     public required string Title { get; init; }
@@ -51,8 +51,8 @@ public sealed class HtmlReport
 
     private JsonObject LossChart()
     {
-        LossPoint[] steps = LossCurve.Thin(LossCurve.Finite(Training), MostPoints),
-            held = LossCurve.Finite(Evaluation);
+        LossPoint[] steps = LossCurve.Thin(LossCurve.Finite(Training), MostPoints);
+        LossPoint[] held = LossCurve.Finite(Evaluation);
         var chart = new CurvesChart(
             "loss",
             "Loss by step",

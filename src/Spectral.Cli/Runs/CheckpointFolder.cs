@@ -10,9 +10,9 @@ namespace Spectral.Cli.Runs;
 /// </summary>
 internal sealed class CheckpointFolder(string output)
 {
-    private const string Name = "trainer_state",
-        StateFile = "checkpoint.safetensors",
-        StagingPrefix = "files-";
+    private const string Name = "trainer_state";
+    private const string StateFile = "checkpoint.safetensors";
+    private const string StagingPrefix = "files-";
 
     // A folder with weights of one kind and a config of another would be read as something that never was.
     private static readonly string[] Configs = ["adapter_config.json", "config.json"];
@@ -48,8 +48,8 @@ internal sealed class CheckpointFolder(string output)
     /// <param name="writeState">Writes the state to a path, atomically, with the name of that folder among its notes.</param>
     public void Write(Action<string> writeFiles, Action<string, string> writeState)
     {
-        string name = $"{StagingPrefix}{Guid.NewGuid():N}",
-            staging = Path.Combine(folder, name);
+        string name = $"{StagingPrefix}{Guid.NewGuid():N}";
+        string staging = Path.Combine(folder, name);
         try
         {
             Directory.CreateDirectory(staging);

@@ -44,8 +44,8 @@ internal static class SpectraPage
     /// <param name="analysis">The object that <c>--json</c> prints.</param>
     public static string Render(JsonObject analysis)
     {
-        JsonNode model = analysis["model"]!,
-            settings = analysis["settings"]!;
+        JsonNode model = analysis["model"]!;
+        JsonNode settings = analysis["settings"]!;
         int top = (int)settings["top_k"]!;
         var page = new HtmlPage(
             $"Weight spectra: {Tuned(analysis)} against {Leaf((string)analysis["base"]!)}",
@@ -123,9 +123,9 @@ internal static class SpectraPage
 
     private static string Summary(JsonNode model)
     {
-        int matrices = (int)model["matrices"]!,
-            unchanged = (int)model["unchanged"]!,
-            measurable = (int)model["measurable"]!;
+        int matrices = (int)model["matrices"]!;
+        int unchanged = (int)model["unchanged"]!;
+        int measurable = (int)model["measurable"]!;
         string changed = unchanged == 0 ? "all of them changed" : $"{unchanged} unchanged";
         int rounding = matrices - unchanged - measurable;
         string seen = rounding == 0 ? "" : $"; in {rounding} the change is within rounding";
@@ -134,9 +134,9 @@ internal static class SpectraPage
 
     private static string Verdict(JsonNode counts, string claim, string numbers)
     {
-        int holds = (int)counts["holds"]!,
-            fails = (int)counts["fails"]!,
-            unknown = (int)counts["unknown"]!;
+        int holds = (int)counts["holds"]!;
+        int fails = (int)counts["fails"]!;
+        int unknown = (int)counts["unknown"]!;
         if (holds + fails == 0)
             return $"{claim}: not measurable, as no matrix changed by more than rounding.";
         string answer =

@@ -11,13 +11,13 @@ namespace Spectral.Cli.Spectra;
 internal static class SpectraPageData
 {
     // Numbers of all profiles together, about seven bytes each.
-    private const int MostNumbers = 20_000,
-        ProfilesOfAMatrix = 7,
-        LeastPositions = 24,
-        MostPositions = 160,
-        MostAngles = 20,
-        MostIntruders = 40,
-        MostClusters = 50;
+    private const int MostNumbers = 20_000;
+    private const int ProfilesOfAMatrix = 7;
+    private const int LeastPositions = 24;
+    private const int MostPositions = 160;
+    private const int MostAngles = 20;
+    private const int MostIntruders = 40;
+    private const int MostClusters = 50;
 
     /// <param name="analysis">The object that <c>--json</c> prints.</param>
     public static JsonObject Of(JsonObject analysis)
@@ -107,8 +107,8 @@ internal static class SpectraPageData
 
     private static JsonObject Subspace(JsonNode space)
     {
-        int angles = space["left"]!["angles"]!.AsArray().Count,
-            most = Math.Min(angles, MostAngles);
+        int angles = space["left"]!["angles"]!.AsArray().Count;
+        int most = Math.Min(angles, MostAngles);
         int[] chosen =
         [
             .. Enumerable.Range(0, most).Select(i => most == 1 ? 0 : (int)((long)i * (angles - 1) / (most - 1))),

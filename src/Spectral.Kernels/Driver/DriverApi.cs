@@ -11,8 +11,8 @@ namespace Spectral.Kernels.Driver;
 internal sealed unsafe class DriverApi
 {
     public const string CpuLibraryName = "libspectral_cpu.so";
-    public const int OutOfMemory = 2,
-        NoDevice = 100;
+    public const int OutOfMemory = 2;
+    public const int NoDevice = 100;
 
     private static readonly Lazy<DriverApi> LazyCuda = new(() =>
         new DriverApi(
@@ -37,8 +37,8 @@ internal sealed unsafe class DriverApi
     public readonly bool IsCpu;
     public readonly delegate* unmanaged<uint, int> Init;
     public readonly delegate* unmanaged<int*, int> DriverGetVersion;
-    public readonly delegate* unmanaged<int, byte**, int> GetErrorName,
-        GetErrorString;
+    public readonly delegate* unmanaged<int, byte**, int> GetErrorName;
+    public readonly delegate* unmanaged<int, byte**, int> GetErrorString;
     public readonly delegate* unmanaged<int*, int> DeviceGetCount;
     public readonly delegate* unmanaged<int*, int, int> DeviceGet;
     public readonly delegate* unmanaged<byte*, int, int, int> DeviceGetName;
@@ -68,8 +68,8 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<nint, nint*, nuint*, int> GraphGetNodes;
     public readonly delegate* unmanaged<nint*, nint, ulong, int> GraphInstantiateWithFlags;
     public readonly delegate* unmanaged<nint, nint, int> GraphLaunch;
-    public readonly delegate* unmanaged<nint, int> GraphDestroy,
-        GraphExecDestroy;
+    public readonly delegate* unmanaged<nint, int> GraphDestroy;
+    public readonly delegate* unmanaged<nint, int> GraphExecDestroy;
     public readonly delegate* unmanaged<nint*, uint, int> EventCreate;
     public readonly delegate* unmanaged<nint, nint, int> EventRecord;
     public readonly delegate* unmanaged<nint, int> EventSynchronize;

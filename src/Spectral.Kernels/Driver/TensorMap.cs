@@ -9,13 +9,13 @@ namespace Spectral.Kernels.Driver;
 [StructLayout(LayoutKind.Sequential, Size = Bytes)]
 public struct TensorMap
 {
-    private const int Bytes = 128,
-        Alignment = 64;
-    private const int BFloat16 = 9,
-        NoInterleave = 0,
-        Swizzle128 = 3,
-        Promote256 = 3,
-        FillWithZero = 0;
+    private const int Bytes = 128;
+    private const int Alignment = 64;
+    private const int BFloat16 = 9;
+    private const int NoInterleave = 0;
+    private const int Swizzle128 = 3;
+    private const int Promote256 = 3;
+    private const int FillWithZero = 0;
 
     /// <summary>Columns of a box: one row of the 128-byte swizzle.</summary>
     public const int BoxColumns = 64;

@@ -7,17 +7,25 @@ namespace Spectral.Kernels.Linalg;
 public struct CholeskyInverseArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Gram,
-        Inverse,
-        Status;
+    public ulong Gram;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Inverse;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Status;
 
     /// <summary>Added to the diagonal of the scaled matrix, which is 1; and what every pivot must exceed.</summary>
-    public double Shift,
-        LeastPivot;
+    public double Shift;
+
+    /// <summary>Added to the diagonal of the scaled matrix, which is 1; and what every pivot must exceed.</summary>
+    public double LeastPivot;
 
     /// <summary>Order, and words from one matrix's status to the next.</summary>
-    public int N,
-        StatusStride;
+    public int N;
+
+    /// <summary>Order, and words from one matrix's status to the next.</summary>
+    public int StatusStride;
 }
 
 /// <summary>Argument of <c>cholesky_scale</c>.</summary>
@@ -25,8 +33,10 @@ public struct CholeskyInverseArgs
 public struct CholeskyScaleArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Gram,
-        Scaled;
+    public ulong Gram;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Scaled;
 
     /// <summary>Added to the diagonal of the scaled matrix, which is 1.</summary>
     public double Shift;
@@ -40,11 +50,19 @@ public struct CholeskyScaleArgs
 public struct CholeskyFinishArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Gram,
-        FactorInverse,
-        Inverse,
-        Info,
-        Status;
+    public ulong Gram;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong FactorInverse;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Inverse;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Info;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Status;
 
     /// <summary>What every pivot must exceed; 0: the library has looked.</summary>
     public double LeastPivot;
@@ -69,9 +87,9 @@ internal enum SmallProblems
 /// <summary>The inverse Cholesky factor of a Gram matrix, for CholeskyQR.</summary>
 internal static class CholeskyInverse
 {
-    private const int BlockThreads = 512,
-        RowThreads = 64,
-        LargestOneBlock = 144;
+    private const int BlockThreads = 512;
+    private const int RowThreads = 64;
+    private const int LargestOneBlock = 144;
 
     /// <summary>inverse = L⁻¹D with D = diag(gram)^(−1/2) and D gram D + shift·I = L Lᵀ: rows of inverse · X are orthonormal when gram = X Xᵀ.</summary>
     /// <param name="gram">[batch, n, n], F64, symmetric.</param>
@@ -92,10 +110,10 @@ internal static class CholeskyInverse
     )
     {
         Device device = gram.Device;
-        int batch = gram.Dim(0),
-            n = gram.Dim(1),
-            rowBlocks = Launch.Blocks(n, RowThreads),
-            bytes = SharedBytes(n);
+        int batch = gram.Dim(0);
+        int n = gram.Dim(1);
+        int rowBlocks = Launch.Blocks(n, RowThreads);
+        int bytes = SharedBytes(n);
         if (OneBlock(device, n, bytes, where))
         {
             var args = new CholeskyInverseArgs
@@ -111,13 +129,13 @@ internal static class CholeskyInverse
             device.Kernel("cholesky_inverse", "cholesky_inverse").Launch(args, batch, BlockThreads, bytes);
             return;
         }
-        using Tensor scaled = Tensor.Empty(device, (n, n), DType.F64),
-            info = Tensor.Empty(device, 1, DType.I32);
+        Tensor scaled = Tensor.Empty(device, (n, n), DType.F64);
+        Tensor info = Tensor.Empty(device, 1, DType.I32);
         for (int b = 0; b < batch; b++)
         {
-            ulong from = gram.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(double),
-                to = inverse.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(float),
-                word = status + (ulong)(b * statusStride) * sizeof(int);
+            ulong from = gram.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(double);
+            ulong to = inverse.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(float);
+            ulong word = status + (ulong)(b * statusStride) * sizeof(int);
             device
                 .Kernel("cholesky_inverse", "cholesky_scale")
                 .Launch(

@@ -30,14 +30,14 @@ public sealed class DoubleSvd
     public static DoubleSvd Compute(Device device, ReadOnlySpan<double> a, int rows, int columns)
     {
         using Tensor standing = Standing(device, a, rows, columns);
-        int n = standing.Dim(0),
-            m = standing.Dim(1);
-        using Tensor s = Tensor.Empty(device, n, DType.F64),
-            u = Tensor.Empty(device, (n, m), DType.F64),
-            vt = Tensor.Empty(device, (n, n), DType.F64);
+        int n = standing.Dim(0);
+        int m = standing.Dim(1);
+        Tensor s = Tensor.Empty(device, n, DType.F64);
+        Tensor u = Tensor.Empty(device, (n, m), DType.F64);
+        Tensor vt = Tensor.Empty(device, (n, n), DType.F64);
         Run(standing, s, u, vt);
-        double[] longer = u.ToDoubleArray(),
-            shorter = Transposed(vt.ToDoubleArray(), n, n);
+        double[] longer = u.ToDoubleArray();
+        double[] shorter = Transposed(vt.ToDoubleArray(), n, n);
         (double[] left, double[] right) = rows > columns ? (longer, shorter) : (shorter, longer);
         FixSigns(left, right, n);
         return new DoubleSvd(left, s.ToDoubleArray(), right);
@@ -47,8 +47,8 @@ public sealed class DoubleSvd
     /// <inheritdoc cref="Compute"/>
     public static double[] ValuesOf(Device device, ReadOnlySpan<double> a, int rows, int columns)
     {
-        using Tensor standing = Standing(device, a, rows, columns),
-            s = Tensor.Empty(device, standing.Dim(0), DType.F64);
+        Tensor standing = Standing(device, a, rows, columns);
+        Tensor s = Tensor.Empty(device, standing.Dim(0), DType.F64);
         Run(standing, s, null, null);
         return s.ToDoubleArray();
     }
@@ -88,12 +88,12 @@ public sealed class DoubleSvd
 
     private static void FixSigns(double[] left, double[] right, int n)
     {
-        int rows = left.Length / n,
-            columns = right.Length / n;
+        int rows = left.Length / n;
+        int columns = right.Length / n;
         for (int i = 0; i < n; i++)
         {
-            Span<double> u = left.AsSpan(i * rows, rows),
-                v = right.AsSpan(i * columns, columns);
+            Span<double> u = left.AsSpan(i * rows, rows);
+            Span<double> v = right.AsSpan(i * columns, columns);
             int largest = 0;
             for (int j = 1; j < columns; j++)
                 if (Math.Abs(v[j]) > Math.Abs(v[largest]))

@@ -23,27 +23,27 @@ public static class ExactSvd
         if (matrix.IsZero)
             return matrix.ZeroResult(rank, SvdMethod.Exact);
         Device device = matrix.Device;
-        int m = matrix.Rows,
-            n = matrix.Columns;
-        using Tensor q = Tensor.Empty(device, (n, m)),
-            core = Tensor.Empty(device, (n, n));
+        int m = matrix.Rows;
+        int n = matrix.Columns;
+        Tensor q = Tensor.Empty(device, (n, m));
+        Tensor core = Tensor.Empty(device, (n, n));
         using (Tensor columns = matrix.ColumnsAsRows())
             Orthonormalization.Rows(columns, q, where);
         matrix.ApplyTransposed(q, core); // Qᵀ A: the right vectors of this square matrix are those of A
 
-        using Tensor coreLeft = Tensor.Empty(device, (n, n)),
-            coreRight = Tensor.Empty(device, (n, n)),
-            values = Tensor.Empty(device, n),
-            s = Tensor.Empty(device, rank);
+        Tensor coreLeft = Tensor.Empty(device, (n, n));
+        Tensor coreRight = Tensor.Empty(device, (n, n));
+        Tensor values = Tensor.Empty(device, n);
+        Tensor s = Tensor.Empty(device, rank);
         using SmallSvd.Outcome outcome = SmallSvd.Run(core, coreLeft, values, coreRight, where);
         SvdSteps.Truncate(values, s, probes: null, matrix.Tolerance);
         outcome.Sweeps();
-        float[] all = values.ToArray(),
-            kept = s.ToArray();
+        float[] all = values.ToArray();
+        float[] kept = s.ToArray();
         int first = kept.AsSpan().IndexOf(0f) is >= 0 and var zero ? zero : rank; // the first value that is left out
 
-        using Tensor left = Tensor.Empty(device, (rank, m)),
-            right = coreRight.Rows(0, rank);
+        Tensor left = Tensor.Empty(device, (rank, m));
+        Tensor right = coreRight.Rows(0, rank);
         Gemm.Run(
             new Gemm.Operand(coreLeft, 0, n),
             true,

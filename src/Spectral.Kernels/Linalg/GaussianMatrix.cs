@@ -7,23 +7,29 @@ namespace Spectral.Kernels.Linalg;
 public struct GaussianMatrixArgs
 {
     /// <summary>Device address, as in the kernel's contract; Parts may be 0.</summary>
-    public ulong Y,
-        Parts,
-        Streams;
+    public ulong Y;
+
+    /// <summary>Device address, as in the kernel's contract; Parts may be 0.</summary>
+    public ulong Parts;
+
+    /// <summary>Device address, as in the kernel's contract; Parts may be 0.</summary>
+    public ulong Streams;
 
     /// <summary>Key of the generator.</summary>
     public ulong Seed;
 
     /// <summary>Shape of the result.</summary>
-    public int Vectors,
-        Length;
+    public int Vectors;
+
+    /// <summary>Shape of the result.</summary>
+    public int Length;
 }
 
 /// <summary>Random vectors with independent standard normal entries, the same on every device.</summary>
 public static class GaussianMatrix
 {
-    private const int Threads = 256,
-        VectorsPerThread = 4;
+    private const int Threads = 256;
+    private const int VectorsPerThread = 4;
 
     /// <summary>Fills <paramref name="y"/>; entry i of vector j depends on the seed, the stream, i and j alone (Philox4x32-10, Box-Muller).</summary>
     /// <param name="y">[vectors, length], F32.</param>
@@ -33,8 +39,8 @@ public static class GaussianMatrix
     {
         Check.Shape(y, nameof(y), -1, -1);
         Check.DType(y, nameof(y), DType.F32);
-        using Tensor batch = y.View((1, y.Dim(0), y.Dim(1))),
-            streams = AddressTable.Upload(y.Device, [stream]);
+        Tensor batch = y.View((1, y.Dim(0), y.Dim(1)));
+        Tensor streams = AddressTable.Upload(y.Device, [stream]);
         Run(batch, seed, streams, parts: null);
     }
 
@@ -47,8 +53,8 @@ public static class GaussianMatrix
     {
         if (y.Count == 0)
             return;
-        int vectors = y.Dim(1),
-            length = y.Dim(2);
+        int vectors = y.Dim(1);
+        int length = y.Dim(2);
         var args = new GaussianMatrixArgs
         {
             Y = y.Pointer,

@@ -7,16 +7,22 @@ namespace Spectral.Kernels.Linalg;
 public struct GramPartialArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong X,
-        Partial;
+    public ulong X;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Partial;
 
     /// <summary>Elements from one X to the next.</summary>
     public long XStride;
 
     /// <summary>Shape of X, and the columns that one partial sum covers.</summary>
-    public int Rows,
-        Columns,
-        Chunk;
+    public int Rows;
+
+    /// <summary>Shape of X, and the columns that one partial sum covers.</summary>
+    public int Columns;
+
+    /// <summary>Shape of X, and the columns that one partial sum covers.</summary>
+    public int Chunk;
 }
 
 /// <summary>Argument of <c>gram_reduce</c>.</summary>
@@ -24,24 +30,32 @@ public struct GramPartialArgs
 public struct GramReduceArgs
 {
     /// <summary>Device address, as in the kernel's contract; Deviation may be 0.</summary>
-    public ulong Partial,
-        Gram,
-        Deviation;
+    public ulong Partial;
+
+    /// <summary>Device address, as in the kernel's contract; Deviation may be 0.</summary>
+    public ulong Gram;
+
+    /// <summary>Device address, as in the kernel's contract; Deviation may be 0.</summary>
+    public ulong Deviation;
 
     /// <summary>Order of the Gram matrix, the number of partial sums, and the words from one deviation to the next.</summary>
-    public int Rows,
-        Chunks,
-        DeviationStride;
+    public int Rows;
+
+    /// <summary>Order of the Gram matrix, the number of partial sums, and the words from one deviation to the next.</summary>
+    public int Chunks;
+
+    /// <summary>Order of the Gram matrix, the number of partial sums, and the words from one deviation to the next.</summary>
+    public int DeviationStride;
 }
 
 /// <summary>Gram matrices X Xᵀ with F64 sums.</summary>
 public static class Gram
 {
-    private const int PartialThreads = 64,
-        ReduceThreads = 128,
-        ChunkColumns = 128,
-        MostChunks = 64,
-        MostPartials = 1 << 24;
+    private const int PartialThreads = 64;
+    private const int ReduceThreads = 128;
+    private const int ChunkColumns = 128;
+    private const int MostChunks = 64;
+    private const int MostPartials = 1 << 24;
 
     /// <summary>gram = x xᵀ.</summary>
     /// <param name="x">[rows, columns], F32; at most 2048 rows.</param>
@@ -51,8 +65,8 @@ public static class Gram
     {
         Check.Shape(x, nameof(x), -1, -1);
         Check.DType(x, nameof(x), DType.F32);
-        int rows = x.Dim(0),
-            columns = x.Dim(1);
+        int rows = x.Dim(0);
+        int columns = x.Dim(1);
         if (rows > 2048)
             throw new ArgumentException($"x is {x.Shape}, expected at most 2048 rows", nameof(x));
         Check.Shape(gram, nameof(gram), rows, rows);
@@ -70,8 +84,8 @@ public static class Gram
     /// <param name="deviationStride">Words from one to the next.</param>
     internal static void Run(in Gemm.Operand x, int columns, Tensor gram, ulong deviation, int deviationStride)
     {
-        int batch = gram.Dim(0),
-            rows = gram.Dim(1);
+        int batch = gram.Dim(0);
+        int rows = gram.Dim(1);
         Device device = gram.Device;
         if (rows == 0)
             return;
@@ -81,11 +95,11 @@ public static class Gram
             1,
             Math.Max(1, Math.Min(MostChunks, MostPartials / (rows * rows)))
         );
-        int chunk = ((columns + wanted - 1) / wanted + 7) / 8 * 8,
-            chunks = chunk == 0 ? 1 : (columns + chunk - 1) / chunk;
+        int chunk = ((columns + wanted - 1) / wanted + 7) / 8 * 8;
+        int chunks = chunk == 0 ? 1 : (columns + chunk - 1) / chunk;
         using Tensor partial = Tensor.Empty(device, (batch, chunks, rows, rows), DType.F64);
-        int tiles = (rows + 1) / 2,
-            pairs = tiles * (tiles + 1) / 2;
+        int tiles = (rows + 1) / 2;
+        int pairs = tiles * (tiles + 1) / 2;
         var sum = new GramPartialArgs
         {
             X = x.Pointer,

@@ -7,12 +7,16 @@ namespace Spectral.Kernels.Linalg;
 public struct MatrixCopyArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong X,
-        Y;
+    public ulong X;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Y;
 
     /// <summary>Shape of X.</summary>
-    public int Rows,
-        Columns;
+    public int Rows;
+
+    /// <summary>Shape of X.</summary>
+    public int Columns;
 
     /// <summary>Factor of every element.</summary>
     public float Scale;
@@ -21,8 +25,8 @@ public struct MatrixCopyArgs
 /// <summary>Copies of a matrix into F32 times a factor, as stored or transposed.</summary>
 public static class MatrixCopy
 {
-    private const int Threads = 256,
-        PerThread = 4;
+    private const int Threads = 256;
+    private const int PerThread = 4;
 
     /// <summary>y = scale · x.</summary>
     /// <param name="x">[m, n], F32 or BF16.</param>
@@ -60,8 +64,8 @@ public static class MatrixCopy
     /// <param name="y">[batch, n, m], F32.</param>
     internal static void TransposeEach(Tensor x, Tensor y)
     {
-        int rows = x.Dim(1),
-            columns = x.Dim(2);
+        int rows = x.Dim(1);
+        int columns = x.Dim(2);
         var args = new MatrixCopyArgs
         {
             X = x.Pointer,

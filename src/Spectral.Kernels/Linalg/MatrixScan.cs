@@ -5,9 +5,13 @@ namespace Spectral.Kernels.Linalg;
 public struct MatrixScanArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong X,
-        PartialSum,
-        PartialMax;
+    public ulong X;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong PartialSum;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong PartialMax;
 
     /// <summary>Number of elements.</summary>
     public long Count;
@@ -21,9 +25,13 @@ public struct MatrixScanArgs
 public struct MatrixScanFinishArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong PartialSum,
-        PartialMax,
-        Out;
+    public ulong PartialSum;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong PartialMax;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Out;
 
     /// <summary>Number of partial results.</summary>
     public int Partials;
@@ -32,11 +40,11 @@ public struct MatrixScanFinishArgs
 /// <summary>One pass over a matrix for its Frobenius norm and largest magnitude; also the check for NaN and infinity.</summary>
 public static class MatrixScan
 {
-    private const int ScanThreads = 64,
-        FinishThreads = 256,
-        RunBytes = 128,
-        FewestSteps = 4,
-        MostPartials = 1 << 16;
+    private const int ScanThreads = 64;
+    private const int FinishThreads = 256;
+    private const int RunBytes = 128;
+    private const int FewestSteps = 4;
+    private const int MostPartials = 1 << 16;
 
     /// <summary>The Frobenius norm (F64 sums), and the largest magnitude, which is infinite when any element is NaN or infinite.</summary>
     /// <param name="x">Any shape, F32 or BF16.</param>
@@ -52,11 +60,11 @@ public static class MatrixScan
                 FewestSteps,
                 (x.Count + perStep * (MostPartials / ScanThreads) - 1) / (perStep * (MostPartials / ScanThreads))
             );
-        int blocks = (int)((x.Count + perStep * steps - 1) / (perStep * steps)),
-            partials = blocks * ScanThreads;
-        using Tensor sums = Tensor.Empty(device, partials, DType.F64),
-            maxima = Tensor.Empty(device, partials),
-            result = Tensor.Empty(device, 2, DType.F64);
+        int blocks = (int)((x.Count + perStep * steps - 1) / (perStep * steps));
+        int partials = blocks * ScanThreads;
+        Tensor sums = Tensor.Empty(device, partials, DType.F64);
+        Tensor maxima = Tensor.Empty(device, partials);
+        Tensor result = Tensor.Empty(device, 2, DType.F64);
         var scan = new MatrixScanArgs
         {
             X = x.Pointer,

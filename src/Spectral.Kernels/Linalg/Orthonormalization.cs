@@ -51,8 +51,8 @@ public static class Orthonormalization
             if (Accepted(status, 0) && Holds(x, q))
                 return OrthonormalizationMethod.CholeskyQr2;
             // The shift that keeps a factor of rounding errors of F64 positive; the scaled matrix has norm at most l.
-            double m = x.Dim(1),
-                l = x.Dim(0);
+            double m = x.Dim(1);
+            double l = x.Dim(0);
             Cholesky(x, q, status, 1, 11 * (m * l + l * (l + 1)) * Math.ScaleB(1, -53) * l, where);
             using Tensor once = Tensor.Empty(x.Device, q.Shape);
             once.CopyFrom(q);
@@ -73,8 +73,8 @@ public static class Orthonormalization
     /// <summary>max |Q Qᵀ − I|.</summary>
     internal static float Deviation(Tensor q)
     {
-        using Tensor gram = Tensor.Empty(q.Device, (q.Dim(0), q.Dim(0)), DType.F64),
-            deviation = Tensor.Zeros(q.Device, 1, DType.I32);
+        Tensor gram = Tensor.Empty(q.Device, (q.Dim(0), q.Dim(0)), DType.F64);
+        Tensor deviation = Tensor.Zeros(q.Device, 1, DType.I32);
         Gram.Run(q, gram, deviation.Pointer);
         return BitConverter.Int32BitsToSingle(deviation.ToInt32Array()[0]);
     }
@@ -84,8 +84,8 @@ public static class Orthonormalization
     {
         if (!(Deviation(q) <= Tolerance))
             return false;
-        using Tensor coefficients = Tensor.Empty(x.Device, (x.Dim(0), x.Dim(0))),
-            outside = Tensor.Empty(x.Device, x.Shape);
+        Tensor coefficients = Tensor.Empty(x.Device, (x.Dim(0), x.Dim(0)));
+        Tensor outside = Tensor.Empty(x.Device, x.Shape);
         Gemm.Run(x, false, q, true, coefficients);
         outside.CopyFrom(x);
         Gemm.Run(coefficients, false, q, false, outside, -1, 1);
@@ -103,10 +103,10 @@ public static class Orthonormalization
     private static void Cholesky(Tensor x, Tensor q, Tensor status, int step, double shift, SmallProblems where)
     {
         int l = x.Dim(0);
-        using Tensor gram = Tensor.Empty(x.Device, (l, l), DType.F64),
-            inverse = Tensor.Empty(x.Device, (l, l)),
-            once = Tensor.Empty(x.Device, x.Shape),
-            grams = gram.View((1, l, l));
+        Tensor gram = Tensor.Empty(x.Device, (l, l), DType.F64);
+        Tensor inverse = Tensor.Empty(x.Device, (l, l));
+        Tensor once = Tensor.Empty(x.Device, x.Shape);
+        Tensor grams = gram.View((1, l, l));
         ulong At(int field) => status.Pointer + (ulong)((step * Step.Ints + field) * sizeof(int));
         Gram.Run(x, gram);
         CholeskyInverse.Run(grams, inverse, At(Step.FirstPivot), 0, shift, 0, where);
@@ -130,9 +130,9 @@ public static class Orthonormalization
     /// <summary>What one CholeskyQR2 leaves in its status: three integers.</summary>
     private static class Step
     {
-        public const int FirstPivot = 0,
-            SecondPivot = 1,
-            Deviation = 2,
-            Ints = 3;
+        public const int FirstPivot = 0;
+        public const int SecondPivot = 1;
+        public const int Deviation = 2;
+        public const int Ints = 3;
     }
 }

@@ -48,8 +48,8 @@ public static class RandomizedSvd
     /// <summary>Power iterations at which waiting for the values to settle ends.</summary>
     public const int MostIterations = 32;
 
-    private const int FirstCertain = 4,
-        LargestBatch = 64;
+    private const int FirstCertain = 4;
+    private const int LargestBatch = 64;
     private const long WorkingBytes = 1L << 30;
 
     // Of the largest value. On flat spectra the error falls like 1 / iterations, so that it is about the last change times their number.
@@ -173,10 +173,10 @@ public static class RandomizedSvd
         SvdResult[] results
     )
     {
-        int l = SketchSize(matrices[0].Dim(0), matrices[0].Dim(1), rank, options),
-            target = options.PowerIterations;
-        bool settles = Settles(options),
-            kernels = SmallSvd.OneBlock(matrices[0].Device, l, options.Where);
+        int l = SketchSize(matrices[0].Dim(0), matrices[0].Dim(1), rank, options);
+        int target = options.PowerIterations;
+        bool settles = Settles(options);
+        bool kernels = SmallSvd.OneBlock(matrices[0].Device, l, options.Where);
         using var source = new SketchSource(matrices, l + SvdChain.Probes, kernels);
         using var chain = new SvdChain(source, rank, l, settles, kernels);
         chain.Begin(options.Seed, streams, last: target == 0);
@@ -277,25 +277,25 @@ public static class RandomizedSvd
         if (matrix.IsZero)
             return matrix.ZeroResult(rank, SvdMethod.Randomized);
         Device device = matrix.Device;
-        int m = matrix.Rows,
-            n = matrix.Columns,
-            l = SketchSize(m, n, rank, options),
-            target = options.PowerIterations;
+        int m = matrix.Rows;
+        int n = matrix.Columns;
+        int l = SketchSize(m, n, rank, options);
+        int target = options.PowerIterations;
         int most = Settles(options) ? MostIterations : target;
-        using Tensor vectors = Tensor.Empty(device, (l + SvdChain.Probes, n)),
-            images = Tensor.Empty(device, (l + SvdChain.Probes, m));
+        Tensor vectors = Tensor.Empty(device, (l + SvdChain.Probes, n));
+        Tensor images = Tensor.Empty(device, (l + SvdChain.Probes, m));
         GaussianMatrix.Run(vectors, options.Seed, options.Stream);
         matrix.Apply(vectors, images);
-        using Tensor probes = vectors.Rows(l, SvdChain.Probes),
-            responses = images.Rows(l, SvdChain.Probes),
-            v = vectors.Rows(0, l),
-            y = images.Rows(0, l);
-        using Tensor q = Tensor.Empty(device, (l, m)),
-            z = Tensor.Empty(device, (l, n));
-        using Tensor core = Tensor.Empty(device, (l, l)),
-            coreLeft = Tensor.Empty(device, (l, l)),
-            coreRight = Tensor.Empty(device, (l, l)),
-            values = Tensor.Empty(device, l);
+        Tensor probes = vectors.Rows(l, SvdChain.Probes);
+        Tensor responses = images.Rows(l, SvdChain.Probes);
+        Tensor v = vectors.Rows(0, l);
+        Tensor y = images.Rows(0, l);
+        Tensor q = Tensor.Empty(device, (l, m));
+        Tensor z = Tensor.Empty(device, (l, n));
+        Tensor core = Tensor.Empty(device, (l, l));
+        Tensor coreLeft = Tensor.Empty(device, (l, l));
+        Tensor coreRight = Tensor.Empty(device, (l, l));
+        Tensor values = Tensor.Empty(device, l);
         float[] before = [];
         Orthonormalization.Rows(y, q, options.Where);
         for (int i = 0; ; i++)
@@ -319,8 +319,8 @@ public static class RandomizedSvd
             Orthonormalization.Rows(y, q, options.Where);
         }
 
-        using Tensor left = Tensor.Empty(device, (rank, m)),
-            right = Tensor.Empty(device, (rank, n));
+        Tensor left = Tensor.Empty(device, (rank, m));
+        Tensor right = Tensor.Empty(device, (rank, n));
         Gemm.Run(
             new Gemm.Operand(coreLeft, 0, l),
             true,
@@ -341,9 +341,9 @@ public static class RandomizedSvd
             n,
             l
         );
-        using Tensor s = Tensor.Empty(device, rank),
-            coefficients = Tensor.Empty(device, (rank, SvdChain.Probes)),
-            norms = Tensor.Empty(device, SvdChain.Probes);
+        Tensor s = Tensor.Empty(device, rank);
+        Tensor coefficients = Tensor.Empty(device, (rank, SvdChain.Probes));
+        Tensor norms = Tensor.Empty(device, SvdChain.Probes);
         Gemm.Run(right, false, probes, true, coefficients);
         SvdSteps.Truncate(values, s, coefficients, matrix.Tolerance);
         Gemm.Run(coefficients, true, left, false, responses, alpha: -1, beta: 1);

@@ -15,19 +15,31 @@ namespace Spectral.Kernels.Linalg;
 public struct SketchPassArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Matrices,
-        Parts,
-        Y;
+    public ulong Matrices;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Parts;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Y;
 
     /// <summary>Elements from one matrix to the next in Y, and from one share to the next.</summary>
-    public long YStride,
-        ShareStride;
+    public long YStride;
+
+    /// <summary>Elements from one matrix to the next in Y, and from one share to the next.</summary>
+    public long ShareStride;
 
     /// <summary>Shape of each matrix, vectors, and parts that the summed dimension is divided into.</summary>
-    public int Rows,
-        Columns,
-        Vectors,
-        Shares;
+    public int Rows;
+
+    /// <summary>Shape of each matrix, vectors, and parts that the summed dimension is divided into.</summary>
+    public int Columns;
+
+    /// <summary>Shape of each matrix, vectors, and parts that the summed dimension is divided into.</summary>
+    public int Vectors;
+
+    /// <summary>Shape of each matrix, vectors, and parts that the summed dimension is divided into.</summary>
+    public int Shares;
 }
 
 /// <summary>Argument of <c>sketch_reduce</c>.</summary>
@@ -35,19 +47,31 @@ public struct SketchPassArgs
 public struct SketchReduceArgs
 {
     /// <summary>Device address, as in the kernel's contract; Status may be 0.</summary>
-    public ulong Partial,
-        Y,
-        Status;
+    public ulong Partial;
+
+    /// <summary>Device address, as in the kernel's contract; Status may be 0.</summary>
+    public ulong Y;
+
+    /// <summary>Device address, as in the kernel's contract; Status may be 0.</summary>
+    public ulong Status;
 
     /// <summary>Elements from one matrix to the next, from one share to the next, and from one result to the next.</summary>
-    public long PartialStride,
-        ShareStride,
-        YStride;
+    public long PartialStride;
+
+    /// <summary>Elements from one matrix to the next, from one share to the next, and from one result to the next.</summary>
+    public long ShareStride;
+
+    /// <summary>Elements from one matrix to the next, from one share to the next, and from one result to the next.</summary>
+    public long YStride;
 
     /// <summary>Elements of one result, shares, and words from one status to the next.</summary>
-    public int Count,
-        Shares,
-        StatusStride;
+    public int Count;
+
+    /// <summary>Elements of one result, shares, and words from one status to the next.</summary>
+    public int Shares;
+
+    /// <summary>Elements of one result, shares, and words from one status to the next.</summary>
+    public int StatusStride;
 }
 
 /// <summary>Products of BF16 matrices, read as they are, with a few F32 vectors, at F32 accuracy.</summary>
@@ -57,12 +81,12 @@ internal static class SketchPass
     public const int Parts = 3;
 
     private const string Module = "sketch_pass";
-    private const int Threads = 256,
-        Side = 128,
-        Depth = 32,
-        WantedBlocks = 128,
-        FewestSteps = 8,
-        ReducePerThread = 4;
+    private const int Threads = 256;
+    private const int Side = 128;
+    private const int Depth = 32;
+    private const int WantedBlocks = 128;
+    private const int FewestSteps = 8;
+    private const int ReducePerThread = 4;
 
     /// <summary>y_b = x_b W_bᵀ, or x_b W_b when transposed, for each matrix of a batch.</summary>
     /// <param name="matrices">Table of <see cref="AddressTable"/>: addresses of dense BF16 matrices [rows, columns].</param>
@@ -86,11 +110,12 @@ internal static class SketchPass
     {
         Device device = parts.Device;
         (int depth, int other) = transposed ? (rows, columns) : (columns, rows);
-        int tile = vectors <= 32 ? 32
+        int tile =
+            vectors <= 32 ? 32
             : vectors <= 96 ? 96
-            : 160,
-            groups = Launch.Blocks(vectors, tile),
-            sides = Launch.Blocks(other, Side);
+            : 160;
+        int groups = Launch.Blocks(vectors, tile);
+        int sides = Launch.Blocks(other, Side);
         int shares = Shares(sides * groups, Launch.Blocks(depth, Depth), WantedBlocks, FewestSteps);
         using Tensor? partial = shares > 1 ? Tensor.Empty(device, (shares, batch, vectors, other)) : null;
         long result = (long)vectors * other;
@@ -106,8 +131,8 @@ internal static class SketchPass
             Vectors = vectors,
             Shares = shares,
         };
-        int stages = tile > 96 ? 2 : 3,
-            bytes = stages * (Side + Parts * tile) * Depth * sizeof(ushort);
+        int stages = tile > 96 ? 2 : 3;
+        int bytes = stages * (Side + Parts * tile) * Depth * sizeof(ushort);
         device.Kernel(Module, Entry(tile, transposed)).Launch(args, sides, shares * groups, batch, Threads, bytes);
         if (partial is not null)
             Reduce(new Gemm.Operand(partial, 0, other, result), batch * result, shares, y, vectors * other, batch);

@@ -7,29 +7,55 @@ namespace Spectral.Kernels.Linalg;
 public struct SketchProductArgs
 {
     /// <summary>Device address, as in the kernel's contract; D and Parts may be 0.</summary>
-    public ulong A,
-        B,
-        C,
-        D,
-        Parts;
+    public ulong A;
+
+    /// <summary>Device address, as in the kernel's contract; D and Parts may be 0.</summary>
+    public ulong B;
+
+    /// <summary>Device address, as in the kernel's contract; D and Parts may be 0.</summary>
+    public ulong C;
+
+    /// <summary>Device address, as in the kernel's contract; D and Parts may be 0.</summary>
+    public ulong D;
+
+    /// <summary>Device address, as in the kernel's contract; D and Parts may be 0.</summary>
+    public ulong Parts;
 
     /// <summary>Elements from one matrix to the next, and from one share of C to the next.</summary>
-    public long AStride,
-        BStride,
-        CStride,
-        DStride,
-        ShareStride;
+    public long AStride;
+
+    /// <summary>Elements from one matrix to the next, and from one share of C to the next.</summary>
+    public long BStride;
+
+    /// <summary>Elements from one matrix to the next, and from one share of C to the next.</summary>
+    public long CStride;
+
+    /// <summary>Elements from one matrix to the next, and from one share of C to the next.</summary>
+    public long DStride;
+
+    /// <summary>Elements from one matrix to the next, and from one share of C to the next.</summary>
+    public long ShareStride;
 
     /// <summary>Elements from one stored row to the next.</summary>
-    public int ARow,
-        BRow,
-        CRow;
+    public int ARow;
+
+    /// <summary>Elements from one stored row to the next.</summary>
+    public int BRow;
+
+    /// <summary>Elements from one stored row to the next.</summary>
+    public int CRow;
 
     /// <summary>Shape of the product, and parts that its inner dimension is divided into.</summary>
-    public int M,
-        N,
-        K,
-        Shares;
+    public int M;
+
+    /// <summary>Shape of the product, and parts that its inner dimension is divided into.</summary>
+    public int N;
+
+    /// <summary>Shape of the product, and parts that its inner dimension is divided into.</summary>
+    public int K;
+
+    /// <summary>Shape of the product, and parts that its inner dimension is divided into.</summary>
+    public int Shares;
 
     /// <summary>Factor of the product.</summary>
     public float Alpha;
@@ -38,12 +64,12 @@ public struct SketchProductArgs
 /// <summary>Small F32 products of a batch: the same bits for a matrix in any batch, and all of it in one launch or two.</summary>
 internal static class SketchProduct
 {
-    private const int Threads = 128,
-        Side = 64,
-        Depth = 32,
-        Stages = 3,
-        WantedBlocks = 64,
-        FewestSteps = 8;
+    private const int Threads = 128;
+    private const int Side = 64;
+    private const int Depth = 32;
+    private const int Stages = 3;
+    private const int WantedBlocks = 64;
+    private const int FewestSteps = 8;
 
     /// <summary>C_b = alpha · op(A_b) op(B_b) + D_b. A and B are not both transposed.</summary>
     /// <param name="a">op(A) is [m, k].</param>
@@ -74,9 +100,9 @@ internal static class SketchProduct
     )
     {
         Device device = c.Tensor.Device;
-        int columns = Launch.Blocks(n, Side),
-            rows = Launch.Blocks(m, Side),
-            shares = SketchPass.Shares(columns * rows, Launch.Blocks(k, Depth), WantedBlocks, FewestSteps);
+        int columns = Launch.Blocks(n, Side);
+        int rows = Launch.Blocks(m, Side);
+        int shares = SketchPass.Shares(columns * rows, Launch.Blocks(k, Depth), WantedBlocks, FewestSteps);
         if (shares > 1 && (d is not null || parts is not null || c.LeadingDimension != n))
             throw new ArgumentException(
                 $"a product over {k} elements is divided into {shares}: it takes no addend, no parts and no gaps between rows",

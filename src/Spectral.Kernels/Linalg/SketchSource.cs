@@ -8,11 +8,11 @@ namespace Spectral.Kernels.Linalg;
 /// </summary>
 internal sealed class SketchSource : IDisposable
 {
-    private readonly Tensor? _table,
-        _parts;
+    private readonly Tensor? _table;
+    private readonly Tensor? _parts;
     private readonly List<SvdMatrix> _wide = [];
-    private readonly int _storedRows,
-        _storedColumns;
+    private readonly int _storedRows;
+    private readonly int _storedColumns;
 
     /// <param name="matrices">At least one, all of one shape, type and device.</param>
     /// <param name="vectors">The most vectors of a pass.</param>

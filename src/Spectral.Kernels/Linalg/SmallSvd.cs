@@ -5,23 +5,35 @@ namespace Spectral.Kernels.Linalg;
 public struct JacobiSvdArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong A,
-        Rotations,
-        Left,
-        Values,
-        Right,
-        Status;
+    public ulong A;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Rotations;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Left;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Values;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Right;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Status;
 
     /// <summary>Order, and words from the values and the status of one matrix to those of the next.</summary>
-    public int N,
-        ReportStride;
+    public int N;
+
+    /// <summary>Order, and words from the values and the status of one matrix to those of the next.</summary>
+    public int ReportStride;
 }
 
 /// <summary>SVD of the small square matrix that a sketch leaves: one-sided Jacobi in one block, or the library's.</summary>
 internal static class SmallSvd
 {
-    private const int BlockThreads = 512,
-        StaticSharedBytes = 1024; // static: the block's reductions
+    private const int BlockThreads = 512;
+    private const int StaticSharedBytes = 1024; // static: the block's reductions
 
     /// <summary>a = left · diag(values) · right, in F64 inside.</summary>
     /// <param name="a">[n, n], F32.</param>
@@ -60,8 +72,8 @@ internal static class SmallSvd
     )
     {
         Device device = a.Device;
-        int batch = a.Dim(0),
-            n = a.Dim(1);
+        int batch = a.Dim(0);
+        int n = a.Dim(1);
         if (OneBlock(device, n, where))
         {
             using Tensor rotations = Tensor.Empty(device, (batch, n, n), DType.F64);
@@ -79,14 +91,14 @@ internal static class SmallSvd
             device.Kernel("small_svd", "jacobi_svd").Launch(args, batch, BlockThreads, SharedBytes(n));
             return;
         }
-        using Tensor wide = Tensor.Empty(device, (n, n), DType.F64),
-            u = Tensor.Empty(device, (n, n), DType.F64);
-        using Tensor vt = Tensor.Empty(device, (n, n), DType.F64),
-            s = Tensor.Empty(device, n, DType.F64);
+        Tensor wide = Tensor.Empty(device, (n, n), DType.F64);
+        Tensor u = Tensor.Empty(device, (n, n), DType.F64);
+        Tensor vt = Tensor.Empty(device, (n, n), DType.F64);
+        Tensor s = Tensor.Empty(device, n, DType.F64);
         for (int b = 0; b < batch; b++)
         {
-            ulong square = (ulong)b * (ulong)n * (ulong)n * sizeof(float),
-                word = (ulong)(b * stride) * sizeof(int);
+            ulong square = (ulong)b * (ulong)n * (ulong)n * sizeof(float);
+            ulong word = (ulong)(b * stride) * sizeof(int);
             SvdSteps.Widen(a.Pointer + square, wide);
             // The column-major reader sees the transpose of a: its left vectors, one per stored row, are our right ones, and its
             // VT, one vector per stored column, holds our left ones.

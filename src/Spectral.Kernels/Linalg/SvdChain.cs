@@ -21,32 +21,32 @@ internal sealed class SvdChain : IDisposable
 
     private readonly Device _device;
     private readonly SketchSource _source;
-    private readonly int _batch,
-        _m,
-        _n,
-        _l,
-        _rank,
-        _cores;
+    private readonly int _batch;
+    private readonly int _m;
+    private readonly int _n;
+    private readonly int _l;
+    private readonly int _rank;
+    private readonly int _cores;
     private readonly bool _kernels;
     private readonly SmallProblems _where;
     private readonly List<Tensor> _owned = [];
-    private readonly Tensor _vectors,
-        _images,
-        _q,
-        _z,
-        _once,
-        _gram,
-        _inverse,
-        _core,
-        _coreLeft,
-        _coreRight,
-        _report;
-    private readonly int _stride,
-        _valuesAt,
-        _keptAt,
-        _normsAt;
-    private Tensor? _left,
-        _right;
+    private readonly Tensor _vectors;
+    private readonly Tensor _images;
+    private readonly Tensor _q;
+    private readonly Tensor _z;
+    private readonly Tensor _once;
+    private readonly Tensor _gram;
+    private readonly Tensor _inverse;
+    private readonly Tensor _core;
+    private readonly Tensor _coreLeft;
+    private readonly Tensor _coreRight;
+    private readonly Tensor _report;
+    private readonly int _stride;
+    private readonly int _valuesAt;
+    private readonly int _keptAt;
+    private readonly int _normsAt;
+    private Tensor? _left;
+    private Tensor? _right;
     private bool _isSafe = true;
 
     /// <param name="source">The matrices.</param>
@@ -142,9 +142,9 @@ internal sealed class SvdChain : IDisposable
     {
         _left ??= Own((_batch, _rank, _m));
         _right ??= Own((_batch, _rank, _n));
-        long core = (long)_l * _l,
-            last = (_cores - 1) * core,
-            stride = _cores * core;
+        long core = (long)_l * _l;
+        long last = (_cores - 1) * core;
+        long stride = _cores * core;
         Product(new Gemm.Operand(_coreLeft, last, _l, stride), true, Rows(_q), false, Rows(_left), _rank, _m, _l);
         Product(
             new Gemm.Operand(_coreRight, last, _l, stride),
@@ -157,8 +157,8 @@ internal sealed class SvdChain : IDisposable
             _l
         );
 
-        using Tensor coefficients = Tensor.Empty(_device, (_batch, _rank, Probes)),
-            residual = Tensor.Empty(_device, (_batch, Probes, _m));
+        Tensor coefficients = Tensor.Empty(_device, (_batch, _rank, Probes));
+        Tensor residual = Tensor.Empty(_device, (_batch, Probes, _m));
         Product(Rows(_right), false, Rows(_vectors, _l), true, Rows(coefficients), _rank, Probes, _n);
         SvdSteps.Truncate(At(_valuesAt), At(_keptAt), _stride * _cores, coefficients, SvdMatrix.ToleranceOf(_m));
         Product(
@@ -187,8 +187,8 @@ internal sealed class SvdChain : IDisposable
         var outcomes = new Outcome[_batch];
         for (int b = 0; b < _batch; b++)
         {
-            ReadOnlySpan<int> words = all.AsSpan(b * _cores * _stride, _cores * _stride),
-                now = words[^_stride..];
+            ReadOnlySpan<int> words = all.AsSpan(b * _cores * _stride, _cores * _stride);
+            ReadOnlySpan<int> now = words[^_stride..];
             bool failed =
                 now[Status.Pivot] != 0 || !(Single(now[Status.Deviation]) <= Orthonormalization.FirstPassTolerance);
             for (int core = 0; core < _cores; core++)
@@ -213,8 +213,8 @@ internal sealed class SvdChain : IDisposable
             ? (_right!, _left!, _n, _m)
             : (_left!, _right!, _m, _n);
         using Tensor uRows = u.View((_batch * _rank, rows));
-        Tensor vtRows = vt.View((_batch * _rank, columns)),
-            uColumns = Tensor.Empty(_device, (_batch, rows, _rank));
+        Tensor vtRows = vt.View((_batch * _rank, columns));
+        Tensor uColumns = Tensor.Empty(_device, (_batch, rows, _rank));
         SvdSteps.Signs(uRows, vtRows);
         MatrixCopy.TransposeEach(u, uColumns);
         using (uColumns)
@@ -254,10 +254,10 @@ internal sealed class SvdChain : IDisposable
     {
         if (_l > Orthonormalization.LargestCholesky)
         {
-            using Tensor rows = basis.Tensor.View((basis.Tensor.Dim(1), length)),
-                target = rows.Rows(0, _l); // one matrix: these sketches are too long for our kernels
-            using Tensor from = x.Tensor.View((x.Tensor.Dim(1), length)),
-                source = from.Rows(0, _l);
+            Tensor rows = basis.Tensor.View((basis.Tensor.Dim(1), length));
+            Tensor target = rows.Rows(0, _l); // one matrix: these sketches are too long for our kernels
+            Tensor from = x.Tensor.View((x.Tensor.Dim(1), length));
+            Tensor source = from.Rows(0, _l);
             target.CopyFrom(source);
             _device.Solver.Householder(target);
             return;
@@ -355,11 +355,11 @@ internal sealed class SvdChain : IDisposable
     // Words of a report before the values.
     private static class Status
     {
-        public const int Range = 0,
-            Pivot = 1,
-            Deviation = 2,
-            FactorDeviation = 3,
-            Sweeps = 4,
-            Words = 8;
+        public const int Range = 0;
+        public const int Pivot = 1;
+        public const int Deviation = 2;
+        public const int FactorDeviation = 3;
+        public const int Sweeps = 4;
+        public const int Words = 8;
     }
 }

@@ -8,8 +8,8 @@ namespace Spectral.Kernels.Linalg;
 /// </summary>
 internal sealed class SvdMatrix : IDisposable
 {
-    private const int SafeExponent = 32,
-        MostExponent = 126;
+    private const int SafeExponent = 32;
+    private const int MostExponent = 126;
 
     private readonly Tensor _stored;
     private readonly bool _transposed;
@@ -143,8 +143,8 @@ internal sealed class SvdMatrix : IDisposable
     /// <summary>The decomposition of a matrix of zeros: the first columns of the identity on both sides.</summary>
     public SvdResult ZeroResult(int rank, SvdMethod method)
     {
-        using Tensor left = Frame(rank, Rows),
-            right = Frame(rank, Columns);
+        Tensor left = Frame(rank, Rows);
+        Tensor right = Frame(rank, Columns);
         return Result(left, new float[rank], right, 0, method);
     }
 

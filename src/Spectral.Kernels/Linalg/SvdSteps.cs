@@ -7,8 +7,10 @@ namespace Spectral.Kernels.Linalg;
 public struct SvdWidenArgs
 {
     /// <summary>Device address: X F32, Y F64.</summary>
-    public ulong X,
-        Y;
+    public ulong X;
+
+    /// <summary>Device address: X F32, Y F64.</summary>
+    public ulong Y;
 
     /// <summary>Number of elements.</summary>
     public int Count;
@@ -19,8 +21,10 @@ public struct SvdWidenArgs
 public struct SvdNarrowArgs
 {
     /// <summary>Device address: X F64, Y F32.</summary>
-    public ulong X,
-        Y;
+    public ulong X;
+
+    /// <summary>Device address: X F64, Y F32.</summary>
+    public ulong Y;
 
     /// <summary>Number of elements.</summary>
     public int Count;
@@ -31,14 +35,22 @@ public struct SvdNarrowArgs
 public struct SvdTruncateArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Values,
-        S,
-        Probes;
+    public ulong Values;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong S;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Probes;
 
     /// <summary>Values kept, columns of Probes, and words from the values of one matrix to those of the next.</summary>
-    public int Rank,
-        Columns,
-        Stride;
+    public int Rank;
+
+    /// <summary>Values kept, columns of Probes, and words from the values of one matrix to those of the next.</summary>
+    public int Columns;
+
+    /// <summary>Values kept, columns of Probes, and words from the values of one matrix to those of the next.</summary>
+    public int Stride;
 
     /// <summary>Values at or below this part of the first become 0.</summary>
     public float Tolerance;
@@ -49,15 +61,19 @@ public struct SvdTruncateArgs
 public struct SvdNormsArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong X,
-        Norm;
+    public ulong X;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Norm;
 
     /// <summary>Elements from the rows of one matrix to those of the next.</summary>
     public long XStride;
 
     /// <summary>Of a row, and words from the norms of one matrix to those of the next.</summary>
-    public int Length,
-        NormStride;
+    public int Length;
+
+    /// <summary>Of a row, and words from the norms of one matrix to those of the next.</summary>
+    public int NormStride;
 }
 
 /// <summary>Argument of <c>svd_signs</c>.</summary>
@@ -65,22 +81,26 @@ public struct SvdNormsArgs
 public struct SvdSignsArgs
 {
     /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Left,
-        Right;
+    public ulong Left;
+
+    /// <summary>Device address, as in the kernel's contract.</summary>
+    public ulong Right;
 
     /// <summary>Length of the vectors.</summary>
-    public int LeftLength,
-        RightLength;
+    public int LeftLength;
+
+    /// <summary>Length of the vectors.</summary>
+    public int RightLength;
 }
 
 /// <summary>The small kernels at the end of a truncated SVD.</summary>
 internal static class SvdSteps
 {
     private const string Module = "svd_steps";
-    private const int ElementThreads = 256,
-        TruncateThreads = 64,
-        NormThreads = 256,
-        SignThreads = 32;
+    private const int ElementThreads = 256;
+    private const int TruncateThreads = 64;
+    private const int NormThreads = 256;
+    private const int SignThreads = 32;
 
     /// <summary>y = as many F32 at <paramref name="x"/>, to F64.</summary>
     public static void Widen(ulong x, Tensor y) =>

@@ -5,11 +5,19 @@ namespace Spectral.Kernels.Ops;
 public struct AdamWArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Parameter,
-        Gradient,
-        M,
-        V,
-        State;
+    public ulong Parameter;
+
+    /// <summary>Device address.</summary>
+    public ulong Gradient;
+
+    /// <summary>Device address.</summary>
+    public ulong M;
+
+    /// <summary>Device address.</summary>
+    public ulong V;
+
+    /// <summary>Device address.</summary>
+    public ulong State;
 
     /// <summary>Size.</summary>
     public long Count;

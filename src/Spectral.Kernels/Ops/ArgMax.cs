@@ -5,12 +5,16 @@ namespace Spectral.Kernels.Ops;
 public struct ArgMaxArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Logits,
-        Indices;
+    public ulong Logits;
+
+    /// <summary>Device address.</summary>
+    public ulong Indices;
 
     /// <summary>Size.</summary>
-    public int Rows,
-        Columns;
+    public int Rows;
+
+    /// <summary>Size.</summary>
+    public int Columns;
 }
 
 /// <summary>The largest element of each row.</summary>

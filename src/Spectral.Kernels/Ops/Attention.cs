@@ -7,18 +7,34 @@ namespace Spectral.Kernels.Ops;
 public struct AttentionDecodeArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Q,
-        Keys,
-        Values,
-        Lengths,
-        Output;
+    public ulong Q;
+
+    /// <summary>Device address.</summary>
+    public ulong Keys;
+
+    /// <summary>Device address.</summary>
+    public ulong Values;
+
+    /// <summary>Device address.</summary>
+    public ulong Lengths;
+
+    /// <summary>Device address.</summary>
+    public ulong Output;
 
     /// <summary>Size.</summary>
-    public int Heads,
-        KvHeads,
-        Positions,
-        HeadDim,
-        Window;
+    public int Heads;
+
+    /// <summary>Size.</summary>
+    public int KvHeads;
+
+    /// <summary>Size.</summary>
+    public int Positions;
+
+    /// <summary>Size.</summary>
+    public int HeadDim;
+
+    /// <summary>Size.</summary>
+    public int Window;
 
     /// <summary>Factor of the scores.</summary>
     public float Scale;
@@ -29,16 +45,28 @@ public struct AttentionDecodeArgs
 public struct AttentionAppendArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Source,
-        Offsets,
-        Cache;
+    public ulong Source;
+
+    /// <summary>Device address.</summary>
+    public ulong Offsets;
+
+    /// <summary>Device address.</summary>
+    public ulong Cache;
 
     /// <summary>Size.</summary>
-    public int Batch,
-        KvHeads,
-        Length,
-        Positions,
-        HeadDim;
+    public int Batch;
+
+    /// <summary>Size.</summary>
+    public int KvHeads;
+
+    /// <summary>Size.</summary>
+    public int Length;
+
+    /// <summary>Size.</summary>
+    public int Positions;
+
+    /// <summary>Size.</summary>
+    public int HeadDim;
 }
 
 /// <summary>How the attention of whole sequences is computed.</summary>
@@ -64,8 +92,8 @@ public static class Attention
     /// <summary>Environment variable that forces the variant: <c>composed</c> or <c>fused</c>.</summary>
     public const string VariantVariable = "SPECTRAL_ATTENTION";
 
-    private const int DecodeThreads = 128,
-        MaxHeadDim = 512;
+    private const int DecodeThreads = 128;
+    private const int MaxHeadDim = 512;
 
     private static readonly ForcedChoice<AttentionVariant> Forced = new(
         VariantVariable,
@@ -92,8 +120,8 @@ public static class Attention
     public static AttentionVariant Choose(Device device, DType type, int headDim)
     {
         ArgumentNullException.ThrowIfNull(device);
-        bool supported = FlashAttention.Supports(type, headDim),
-            vain = Variant == AttentionVariant.Fused && !supported;
+        bool supported = FlashAttention.Supports(type, headDim);
+        bool vain = Variant == AttentionVariant.Fused && !supported;
         AttentionVariant chosen = !supported
             ? AttentionVariant.Composed
             : Variant ?? (device.Kind == DeviceKind.Cuda ? AttentionVariant.Fused : AttentionVariant.Composed);

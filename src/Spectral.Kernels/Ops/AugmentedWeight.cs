@@ -18,8 +18,8 @@ public sealed class AugmentedWeight : IDisposable
     private const int Granule = 64;
 
     private readonly LowRankGroup _group;
-    private readonly int[] _outputFrom,
-        _rankFrom;
+    private readonly int[] _outputFrom;
+    private readonly int[] _rankFrom;
     private readonly Tensor[] _rows;
     private readonly Tensor _right;
 

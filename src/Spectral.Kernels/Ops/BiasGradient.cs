@@ -5,13 +5,19 @@ namespace Spectral.Kernels.Ops;
 public struct BiasGradientArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Dy,
-        Sums;
+    public ulong Dy;
+
+    /// <summary>Device address.</summary>
+    public ulong Sums;
 
     /// <summary>Size.</summary>
-    public int Rows,
-        Columns,
-        Chunk;
+    public int Rows;
+
+    /// <summary>Size.</summary>
+    public int Columns;
+
+    /// <summary>Size.</summary>
+    public int Chunk;
 
     /// <summary>1: add to what the sums hold.</summary>
     public int Accumulate;
@@ -20,8 +26,8 @@ public struct BiasGradientArgs
 /// <summary>Sums over rows, such as the gradient of a bias.</summary>
 public static class BiasGradient
 {
-    private const int ChunkRows = 64,
-        Threads = 128;
+    private const int ChunkRows = 64;
+    private const int Threads = 128;
 
     /// <summary><c>dBias[j] (+)= Σᵢ dy[i, j]</c>, F32, in an order that depends on the shape alone.</summary>
     /// <param name="dy">[N, F] F32 or BF16.</param>
@@ -44,8 +50,8 @@ public static class BiasGradient
                 dBias.Clear();
             return;
         }
-        int rows = dy.Dim(0),
-            chunks = Launch.Blocks(rows, ChunkRows);
+        int rows = dy.Dim(0);
+        int chunks = Launch.Blocks(rows, ChunkRows);
         if (chunks == 1)
         {
             Sum(dy, dBias, 1, rows, accumulate);

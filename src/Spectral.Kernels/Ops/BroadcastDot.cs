@@ -5,15 +5,25 @@ namespace Spectral.Kernels.Ops;
 public struct BroadcastDotArgs
 {
     /// <summary>Device address; no partials when one chunk covers a sum.</summary>
-    public ulong X,
-        Y,
-        Partials,
-        Result;
+    public ulong X;
+
+    /// <summary>Device address; no partials when one chunk covers a sum.</summary>
+    public ulong Y;
+
+    /// <summary>Device address; no partials when one chunk covers a sum.</summary>
+    public ulong Partials;
+
+    /// <summary>Device address; no partials when one chunk covers a sum.</summary>
+    public ulong Result;
 
     /// <summary>Size.</summary>
-    public long Rows,
-        Columns,
-        Chunk;
+    public long Rows;
+
+    /// <summary>Size.</summary>
+    public long Columns;
+
+    /// <summary>Size.</summary>
+    public long Chunk;
 
     /// <summary>Chunks per sum.</summary>
     public int Chunks;
@@ -30,12 +40,16 @@ public struct BroadcastDotArgs
 public struct BroadcastDotFinishArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Partials,
-        Result;
+    public ulong Partials;
+
+    /// <summary>Device address.</summary>
+    public ulong Result;
 
     /// <summary>Size.</summary>
-    public int Results,
-        Chunks;
+    public int Results;
+
+    /// <summary>Size.</summary>
+    public int Chunks;
 
     /// <summary>Factor of the sums.</summary>
     public float Scale;
@@ -48,9 +62,9 @@ public struct BroadcastDotFinishArgs
 public static class BroadcastDot
 {
     // A warp's time for its reduction against that of its additions, and enough threads for a GPU on thin matrices; the second stage stays short.
-    private const int ColumnsPerChunk = 2048,
-        RowsPerChunk = 64,
-        MaxChunks = 1024;
+    private const int ColumnsPerChunk = 2048;
+    private const int RowsPerChunk = 64;
+    private const int MaxChunks = 1024;
 
     /// <summary>
     /// <c>result[k] = scale · Σ x∘y (+ result[k])</c> over row k (<see cref="Broadcast.PerRow"/>), column k (<see cref="Broadcast.PerColumn"/>)
@@ -93,8 +107,8 @@ public static class BroadcastDot
             : broadcast == Broadcast.PerRow ? columns
             : x.Count;
         long chunk = Math.Max(perColumn ? RowsPerChunk : ColumnsPerChunk, (length / MaxChunks + 4) & ~3L);
-        int results = checked((int)result.Count),
-            chunks = Launch.Blocks(length, (int)chunk);
+        int results = checked((int)result.Count);
+        int chunks = Launch.Blocks(length, (int)chunk);
         using Tensor? partials = chunks == 1 ? null : Tensor.Empty(x.Device, (results, chunks), DType.F64);
         var args = new BroadcastDotArgs
         {

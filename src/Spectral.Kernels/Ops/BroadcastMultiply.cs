@@ -5,9 +5,13 @@ namespace Spectral.Kernels.Ops;
 public struct BroadcastMultiplyArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X,
-        V,
-        Z;
+    public ulong X;
+
+    /// <summary>Device address.</summary>
+    public ulong V;
+
+    /// <summary>Device address.</summary>
+    public ulong Z;
 
     /// <summary>Elements of x.</summary>
     public long Count;

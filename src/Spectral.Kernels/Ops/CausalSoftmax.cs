@@ -11,9 +11,13 @@ public struct CausalSoftmaxForwardArgs
     public long Rows;
 
     /// <summary>Size.</summary>
-    public int Length,
-        Window,
-        Lanes;
+    public int Length;
+
+    /// <summary>Size.</summary>
+    public int Window;
+
+    /// <summary>Size.</summary>
+    public int Lanes;
 
     /// <summary>Factor of the scores.</summary>
     public float Scale;
@@ -24,16 +28,22 @@ public struct CausalSoftmaxForwardArgs
 public struct CausalSoftmaxBackwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Probabilities,
-        Gradient;
+    public ulong Probabilities;
+
+    /// <summary>Device address.</summary>
+    public ulong Gradient;
 
     /// <summary>Size.</summary>
     public long Rows;
 
     /// <summary>Size.</summary>
-    public int Length,
-        Window,
-        Lanes;
+    public int Length;
+
+    /// <summary>Size.</summary>
+    public int Window;
+
+    /// <summary>Size.</summary>
+    public int Lanes;
 
     /// <summary>Factor of the scores.</summary>
     public float Scale;

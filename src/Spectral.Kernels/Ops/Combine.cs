@@ -5,21 +5,31 @@ namespace Spectral.Kernels.Ops;
 public struct CombineArgs
 {
     /// <summary>Device address; Y may be 0.</summary>
-    public ulong X,
-        Y,
-        Z;
+    public ulong X;
+
+    /// <summary>Device address; Y may be 0.</summary>
+    public ulong Y;
+
+    /// <summary>Device address; Y may be 0.</summary>
+    public ulong Z;
 
     /// <summary>Elements.</summary>
     public long Count;
 
     /// <summary>Size of each matrix.</summary>
-    public int Rows,
-        Columns;
+    public int Rows;
+
+    /// <summary>Size of each matrix.</summary>
+    public int Columns;
 
     /// <summary>Factors of x, y and the identity.</summary>
-    public float Alpha,
-        Beta,
-        Gamma;
+    public float Alpha;
+
+    /// <summary>Factors of x, y and the identity.</summary>
+    public float Beta;
+
+    /// <summary>Factors of x, y and the identity.</summary>
+    public float Gamma;
 }
 
 /// <summary>Weighted sums.</summary>

@@ -5,16 +5,22 @@ namespace Spectral.Kernels.Ops;
 public struct CopyBlockArgs
 {
     /// <summary>Address of the first element copied, and where it goes.</summary>
-    public ulong Source,
-        Destination;
+    public ulong Source;
+
+    /// <summary>Address of the first element copied, and where it goes.</summary>
+    public ulong Destination;
 
     /// <summary>Size of the rectangle.</summary>
-    public int Rows,
-        Columns;
+    public int Rows;
+
+    /// <summary>Size of the rectangle.</summary>
+    public int Columns;
 
     /// <summary>Columns of the matrix around it.</summary>
-    public int SourceStride,
-        Stride;
+    public int SourceStride;
+
+    /// <summary>Columns of the matrix around it.</summary>
+    public int Stride;
 }
 
 /// <summary>Arguments of the adding kernel in <c>copy_block.cu</c>.</summary>
@@ -22,20 +28,28 @@ public struct CopyBlockArgs
 public struct CopyBlockAddArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Source,
-        Destination;
+    public ulong Source;
+
+    /// <summary>Device address.</summary>
+    public ulong Destination;
 
     /// <summary>Element at which the rectangle begins.</summary>
-    public long SourceOffset,
-        DestinationOffset;
+    public long SourceOffset;
+
+    /// <summary>Element at which the rectangle begins.</summary>
+    public long DestinationOffset;
 
     /// <summary>Size of the rectangle.</summary>
-    public int Rows,
-        Columns;
+    public int Rows;
+
+    /// <summary>Size of the rectangle.</summary>
+    public int Columns;
 
     /// <summary>Columns of the matrix around it.</summary>
-    public int SourceStride,
-        DestinationStride;
+    public int SourceStride;
+
+    /// <summary>Columns of the matrix around it.</summary>
+    public int DestinationStride;
 
     /// <summary>Factor of the source.</summary>
     public float Scale;

@@ -5,15 +5,25 @@ namespace Spectral.Kernels.Ops;
 public struct CrossEntropyArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Logits,
-        Targets,
-        Losses,
-        DLogits,
-        Scale;
+    public ulong Logits;
+
+    /// <summary>Device address.</summary>
+    public ulong Targets;
+
+    /// <summary>Device address.</summary>
+    public ulong Losses;
+
+    /// <summary>Device address.</summary>
+    public ulong DLogits;
+
+    /// <summary>Device address.</summary>
+    public ulong Scale;
 
     /// <summary>Size.</summary>
-    public int Rows,
-        Vocabulary;
+    public int Rows;
+
+    /// <summary>Size.</summary>
+    public int Vocabulary;
 
     /// <summary>Factor of the gradient.</summary>
     public float GradientScale;
@@ -23,8 +33,8 @@ public struct CrossEntropyArgs
 public static class CrossEntropy
 {
     // A warp keeps up with rows that fit its registers' worth of loads; long rows need more loads in flight.
-    private const int ShortRow = 4096,
-        LongRowThreads = 512;
+    private const int ShortRow = 4096;
+    private const int LongRowThreads = 512;
 
     /// <summary>
     /// <c>losses[n] = log Σ exp(logits[n]) − logits[n, t]</c> with t = targets[n], and <c>dLogits = gradientScale · scale · (softmax − onehot(t))</c>.

@@ -21,8 +21,10 @@ public struct DropoutSource
 public struct DropoutArgs
 {
     /// <summary>[count].</summary>
-    public ulong X,
-        Y;
+    public ulong X;
+
+    /// <summary>[count].</summary>
+    public ulong Y;
 
     /// <summary>Elements.</summary>
     public long Count;

@@ -5,9 +5,13 @@ namespace Spectral.Kernels.Ops;
 public struct AddArgs
 {
     /// <summary>Device address.</summary>
-    public ulong A,
-        B,
-        Y;
+    public ulong A;
+
+    /// <summary>Device address.</summary>
+    public ulong B;
+
+    /// <summary>Device address.</summary>
+    public ulong Y;
 
     /// <summary>Size.</summary>
     public long Count;
@@ -32,8 +36,10 @@ public struct ScaleArgs
 public struct CastArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X,
-        Y;
+    public ulong X;
+
+    /// <summary>Device address.</summary>
+    public ulong Y;
 
     /// <summary>Size.</summary>
     public long Count;
@@ -44,12 +50,16 @@ public struct CastArgs
 public struct AddBiasArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Y,
-        Bias;
+    public ulong Y;
+
+    /// <summary>Device address.</summary>
+    public ulong Bias;
 
     /// <summary>Size.</summary>
-    public int Rows,
-        Columns;
+    public int Rows;
+
+    /// <summary>Size.</summary>
+    public int Columns;
 }
 
 /// <summary>Sums of two tensors.</summary>

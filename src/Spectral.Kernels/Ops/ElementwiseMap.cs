@@ -23,9 +23,13 @@ namespace Spectral.Kernels.Ops;
 public struct ElementwiseMapArgs
 {
     /// <summary>Device address; backward Y is where dx goes.</summary>
-    public ulong X,
-        Dy,
-        Y;
+    public ulong X;
+
+    /// <summary>Device address; backward Y is where dx goes.</summary>
+    public ulong Dy;
+
+    /// <summary>Device address; backward Y is where dx goes.</summary>
+    public ulong Y;
 
     /// <summary>Size.</summary>
     public long Count;

@@ -5,17 +5,31 @@ namespace Spectral.Kernels.Ops;
 public struct EmbeddingBackwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Dy,
-        Order,
-        Segments,
-        Ids,
-        DTable;
+    public ulong Dy;
+
+    /// <summary>Device address.</summary>
+    public ulong Order;
+
+    /// <summary>Device address.</summary>
+    public ulong Segments;
+
+    /// <summary>Device address.</summary>
+    public ulong Ids;
+
+    /// <summary>Device address.</summary>
+    public ulong DTable;
 
     /// <summary>Size.</summary>
-    public int Positions,
-        Unique,
-        Columns,
-        Vocabulary;
+    public int Positions;
+
+    /// <summary>Size.</summary>
+    public int Unique;
+
+    /// <summary>Size.</summary>
+    public int Columns;
+
+    /// <summary>Size.</summary>
+    public int Vocabulary;
 
     /// <summary>1: add to what the gradient holds.</summary>
     public int Accumulate;

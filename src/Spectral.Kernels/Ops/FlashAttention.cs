@@ -5,21 +5,43 @@ namespace Spectral.Kernels.Ops;
 public struct FlashAttentionArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Q,
-        K,
-        V,
-        Output,
-        Lse;
+    public ulong Q;
+
+    /// <summary>Device address.</summary>
+    public ulong K;
+
+    /// <summary>Device address.</summary>
+    public ulong V;
+
+    /// <summary>Device address.</summary>
+    public ulong Output;
+
+    /// <summary>Device address.</summary>
+    public ulong Lse;
 
     /// <summary>Size.</summary>
-    public int Batch,
-        Heads,
-        KvHeads,
-        Length,
-        HeadDim,
-        VStride,
-        OutputStride,
-        Window;
+    public int Batch;
+
+    /// <summary>Size.</summary>
+    public int Heads;
+
+    /// <summary>Size.</summary>
+    public int KvHeads;
+
+    /// <summary>Size.</summary>
+    public int Length;
+
+    /// <summary>Size.</summary>
+    public int HeadDim;
+
+    /// <summary>Size.</summary>
+    public int VStride;
+
+    /// <summary>Size.</summary>
+    public int OutputStride;
+
+    /// <summary>Size.</summary>
+    public int Window;
 
     /// <summary>Factor of the scores.</summary>
     public float Scale;
@@ -37,28 +59,64 @@ public struct FlashAttentionArgs
 public struct FlashAttentionGradientArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Q,
-        K,
-        V,
-        Output,
-        DOutput,
-        Lse,
-        Delta,
-        Dq,
-        Dk,
-        Dv;
+    public ulong Q;
+
+    /// <summary>Device address.</summary>
+    public ulong K;
+
+    /// <summary>Device address.</summary>
+    public ulong V;
+
+    /// <summary>Device address.</summary>
+    public ulong Output;
+
+    /// <summary>Device address.</summary>
+    public ulong DOutput;
+
+    /// <summary>Device address.</summary>
+    public ulong Lse;
+
+    /// <summary>Device address.</summary>
+    public ulong Delta;
+
+    /// <summary>Device address.</summary>
+    public ulong Dq;
+
+    /// <summary>Device address.</summary>
+    public ulong Dk;
+
+    /// <summary>Device address.</summary>
+    public ulong Dv;
 
     /// <summary>Size.</summary>
-    public int Batch,
-        Heads,
-        KvHeads,
-        Length,
-        HeadDim,
-        VStride,
-        OutputStride,
-        DOutputStride,
-        DvStride,
-        Window;
+    public int Batch;
+
+    /// <summary>Size.</summary>
+    public int Heads;
+
+    /// <summary>Size.</summary>
+    public int KvHeads;
+
+    /// <summary>Size.</summary>
+    public int Length;
+
+    /// <summary>Size.</summary>
+    public int HeadDim;
+
+    /// <summary>Size.</summary>
+    public int VStride;
+
+    /// <summary>Size.</summary>
+    public int OutputStride;
+
+    /// <summary>Size.</summary>
+    public int DOutputStride;
+
+    /// <summary>Size.</summary>
+    public int DvStride;
+
+    /// <summary>Size.</summary>
+    public int Window;
 
     /// <summary>Factor of the scores.</summary>
     public float Scale;
@@ -71,11 +129,11 @@ public struct FlashAttentionGradientArgs
 /// </summary>
 public static class FlashAttention
 {
-    private const int Threads = 128,
-        QueryTile = 128,
-        MaxHeadDim = 128,
-        Unit = 8,
-        DeltaLanes = 8;
+    private const int Threads = 128;
+    private const int QueryTile = 128;
+    private const int MaxHeadDim = 128;
+    private const int Unit = 8;
+    private const int DeltaLanes = 8;
 
     /// <summary>Whether the kernels take this type and head dimension.</summary>
     public static bool Supports(DType type, int headDim) =>

@@ -5,15 +5,25 @@ namespace Spectral.Kernels.Ops;
 public struct HeadsArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Source,
-        Destination;
+    public ulong Source;
+
+    /// <summary>Device address.</summary>
+    public ulong Destination;
 
     /// <summary>Size.</summary>
-    public int Batch,
-        Length,
-        Heads,
-        HeadDim,
-        MergedStride;
+    public int Batch;
+
+    /// <summary>Size.</summary>
+    public int Length;
+
+    /// <summary>Size.</summary>
+    public int Heads;
+
+    /// <summary>Size.</summary>
+    public int HeadDim;
+
+    /// <summary>Size.</summary>
+    public int MergedStride;
 }
 
 /// <summary>Moves heads outside the sequence and back; each is the other's adjoint.</summary>

@@ -194,8 +194,8 @@ public sealed class LowRankGroup : IDisposable
             throw new ArgumentNullException(nameof(x), "the gradient of R needs the layer's input");
 
         var variants = new LowRankLinearVariant?[layers.Length];
-        bool wantsDx = dx is not null && rows > 0 && inputs > 0,
-            stacked = dropout is not null;
+        bool wantsDx = dx is not null && rows > 0 && inputs > 0;
+        bool stacked = dropout is not null;
         if (wantsDx && !stacked)
         {
             for (int j = 0; j < layers.Length; j++)
@@ -365,8 +365,8 @@ public sealed class LowRankGroup : IDisposable
 
     private static LowRankFactors[] Slice(IReadOnlyList<Tensor> lefts, Tensor right, Tensor? middle, float scale)
     {
-        int all = lefts.Sum(left => left.Dim(1)),
-            from = 0;
+        int all = lefts.Sum(left => left.Dim(1));
+        int from = 0;
         Check.Shape(right, nameof(right), all, -1);
         if (middle is not null)
             Check.Shape(middle, nameof(middle), all);

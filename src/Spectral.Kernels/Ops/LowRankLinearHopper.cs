@@ -54,11 +54,11 @@ public struct LowRankLinearHopperArgs
 /// </summary>
 internal sealed class LowRankLinearHopper : LowRankLinearVariant
 {
-    private const int TileRows = 128,
-        TileColumns = 256,
-        StoreRows = 64,
-        Threads = 384,
-        SharedBytes = 229632;
+    private const int TileRows = 128;
+    private const int TileColumns = 256;
+    private const int StoreRows = 64;
+    private const int Threads = 384;
+    private const int SharedBytes = 229632;
 
     public override LowRankVariant Kind => LowRankVariant.Hopper;
 

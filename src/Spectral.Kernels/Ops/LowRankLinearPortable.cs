@@ -41,9 +41,9 @@ public struct LowRankLinearArgs
 /// <summary>Both products in one kernel on mma.sync: the sums run over the frozen operands, then over the low-rank ones.</summary>
 internal sealed class LowRankLinearPortable : LowRankLinearVariant
 {
-    private const int Tile = 128,
-        Threads = 128,
-        SharedBytes = 49152;
+    private const int Tile = 128;
+    private const int Threads = 128;
+    private const int SharedBytes = 49152;
 
     public override LowRankVariant Kind => LowRankVariant.Portable;
 

@@ -34,8 +34,8 @@ public struct LowRankMergeArgs
 
 public static partial class LowRank
 {
-    private const int MergeThreads = 128,
-        MergeHeight = 4;
+    private const int MergeThreads = 128;
+    private const int MergeHeight = 4;
 
     /// <summary>destination = W + Scale · L diag(c) R, summed in F32 and rounded once.</summary>
     /// <param name="weight">W [out, in], F32 or BF16.</param>
@@ -46,8 +46,8 @@ public static partial class LowRank
     {
         Check.Shape(weight, nameof(weight), -1, -1);
         Check.Floating(weight, nameof(weight));
-        int rows = weight.Dim(0),
-            columns = weight.Dim(1);
+        int rows = weight.Dim(0);
+        int columns = weight.Dim(1);
         factors.Check(rows, columns, weight.Device);
         if (factors.Left.DType != DType.F32)
             Check.SameDType(weight, nameof(weight), factors.Left, nameof(factors.Left));

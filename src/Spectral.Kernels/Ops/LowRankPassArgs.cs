@@ -35,10 +35,16 @@ public struct LowRankProjectArgs
     public int Rank;
 
     /// <summary>Elements from one row to the next: of x, R, z and its scaled copy.</summary>
-    public int XStride,
-        RightStride,
-        ResultStride,
-        ScaledStride;
+    public int XStride;
+
+    /// <summary>Elements from one row to the next: of x, R, z and its scaled copy.</summary>
+    public int RightStride;
+
+    /// <summary>Elements from one row to the next: of x, R, z and its scaled copy.</summary>
+    public int ResultStride;
+
+    /// <summary>Elements from one row to the next: of x, R, z and its scaled copy.</summary>
+    public int ScaledStride;
 
     /// <summary>Parts that the columns are divided into (grid y).</summary>
     public int Shares;
@@ -85,10 +91,16 @@ public struct LowRankOutputGradientsArgs
     public int Rank;
 
     /// <summary>Elements from one row to the next: of dy, z, g and its scaled copy.</summary>
-    public int DyStride,
-        SkinnyStride,
-        ResultStride,
-        ScaledStride;
+    public int DyStride;
+
+    /// <summary>Elements from one row to the next: of dy, z, g and its scaled copy.</summary>
+    public int SkinnyStride;
+
+    /// <summary>Elements from one row to the next: of dy, z, g and its scaled copy.</summary>
+    public int ResultStride;
+
+    /// <summary>Elements from one row to the next: of dy, z, g and its scaled copy.</summary>
+    public int ScaledStride;
 
     /// <summary>Parts that the columns are divided into (grid y).</summary>
     public int Shares;
@@ -128,8 +140,10 @@ public struct LowRankInputGradientArgs
     public int Rank;
 
     /// <summary>Elements from one row to the next: of x and h.</summary>
-    public int XStride,
-        SkinnyStride;
+    public int XStride;
+
+    /// <summary>Elements from one row to the next: of x and h.</summary>
+    public int SkinnyStride;
 
     /// <summary>Parts that the rows are divided into (grid y).</summary>
     public int Shares;

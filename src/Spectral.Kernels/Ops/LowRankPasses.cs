@@ -24,12 +24,12 @@ public static partial class LowRank
     public const string PassVariable = "SPECTRAL_LOWRANK_PASSES";
 
     private const string PassModule = "low_rank_passes";
-    private const int Side = 128,
-        Depth = 64,
-        PassThreads = 256,
-        CpuBlocks = 8,
-        WidestSides = 128,
-        WidestOutput = 64;
+    private const int Side = 128;
+    private const int Depth = 64;
+    private const int PassThreads = 256;
+    private const int CpuBlocks = 8;
+    private const int WidestSides = 128;
+    private const int WidestOutput = 64;
 
     private static readonly ForcedChoice<LowRankPassKind> Forced = new(
         PassVariable,
@@ -79,9 +79,9 @@ public static partial class LowRank
         if (rows == 0 || rank == 0)
             return;
 
-        int ranks = RanksPerRead(rank, WidestSides),
-            groups = Divided(rank, ranks),
-            shared = 4 * (Side + ranks) * Depth * 2;
+        int ranks = RanksPerRead(rank, WidestSides);
+        int groups = Divided(rank, ranks);
+        int shared = 4 * (Side + ranks) * Depth * 2;
         if (Choose("low_rank_project", device, wide.DType, rank, WidestSides, shared) == LowRankPassKind.Blas)
         {
             using Tensor? kept = Kept(wide, dropout);
@@ -100,8 +100,8 @@ public static partial class LowRank
             );
             return;
         }
-        int blocks = Divided(rows, Side),
-            shares = Shares(device, Divided(columns, Depth), blocks * groups);
+        int blocks = Divided(rows, Side);
+        int shares = Shares(device, Divided(columns, Depth), blocks * groups);
         using Tensor? partial = shares > 1 ? Tensor.Empty(device, (shares, rows, rank)) : null;
         var args = new LowRankProjectArgs
         {
@@ -181,9 +181,9 @@ public static partial class LowRank
                 gradients.Middle?.Clear();
             return;
         }
-        int ranks = RanksPerRead(rank, WidestOutput),
-            chunks = 128 / ranks,
-            shared = (3 * Side + (2 + chunks) * ranks) * Side * 2;
+        int ranks = RanksPerRead(rank, WidestOutput);
+        int chunks = 128 / ranks;
+        int shared = (3 * Side + (2 + chunks) * ranks) * Side * 2;
         if (Choose("low_rank_output_gradients", device, wide.DType, rank, WidestOutput, shared) == LowRankPassKind.Blas)
         {
             ProductByBlas(
@@ -204,9 +204,9 @@ public static partial class LowRank
         }
         else
         {
-            int groups = Divided(rank, ranks),
-                blocks = Divided(rows, chunks * Side),
-                shares = Shares(device, Divided(columns, Side), blocks * groups);
+            int groups = Divided(rank, ranks);
+            int blocks = Divided(rows, chunks * Side);
+            int shares = Shares(device, Divided(columns, Side), blocks * groups);
             using Tensor? partial = shares > 1 ? Tensor.Empty(device, (shares, rows, rank)) : null;
             using Tensor? leftPartial = gradients.Left is null ? null : Tensor.Empty(device, (blocks, columns, rank));
             var args = new LowRankOutputGradientsArgs
@@ -272,8 +272,8 @@ public static partial class LowRank
         Device device = wide.Device;
         h.Check(nameof(h), rows, h.Count, wide);
         CheckMasked(x, dropout);
-        int first = int.MaxValue,
-            end = 0;
+        int first = int.MaxValue;
+        int end = 0;
         foreach ((Tensor gradient, int from) in targets)
         {
             Check.Shape(gradient, nameof(targets), -1, columns);
@@ -299,9 +299,9 @@ public static partial class LowRank
         }
         if (dropout is not null)
             scale *= dropout.Factor;
-        int ranks = RanksPerRead(rank, WidestSides),
-            groups = Divided(rank, ranks),
-            shared = 4 * (Side + ranks) * Depth * 2;
+        int ranks = RanksPerRead(rank, WidestSides);
+        int groups = Divided(rank, ranks);
+        int shared = 4 * (Side + ranks) * Depth * 2;
         if (Choose("low_rank_input_gradient", device, wide.DType, rank, WidestSides, shared) == LowRankPassKind.Blas)
         {
             using Tensor? kept = Kept(wide, dropout);
@@ -321,8 +321,8 @@ public static partial class LowRank
                 );
             return;
         }
-        int blocks = Divided(columns, Side),
-            shares = Shares(device, Divided(rows, Depth), blocks * groups);
+        int blocks = Divided(columns, Side);
+        int shares = Shares(device, Divided(rows, Depth), blocks * groups);
         using Tensor partial = Tensor.Empty(device, (shares, rank, columns));
         var args = new LowRankInputGradientArgs
         {
@@ -474,8 +474,8 @@ public static partial class LowRank
     private static int Shares(Device device, int tiles, int blocks)
     {
         int wanted = (device.Kind == DeviceKind.Cpu ? CpuBlocks : device.MultiprocessorCount) / blocks;
-        int shares = Math.Clamp(wanted, 1, Math.Max(1, tiles)),
-            each = Math.Max(1, Divided(tiles, shares));
+        int shares = Math.Clamp(wanted, 1, Math.Max(1, tiles));
+        int each = Math.Max(1, Divided(tiles, shares));
         return Math.Max(1, Divided(tiles, each));
     }
 

@@ -23,8 +23,10 @@ public struct LowRankReduceRowsArgs
     public int Columns;
 
     /// <summary>Elements from one row to the next.</summary>
-    public int ResultStride,
-        ScaledStride;
+    public int ResultStride;
+
+    /// <summary>Elements from one row to the next.</summary>
+    public int ScaledStride;
 
     /// <summary>Partial results per element.</summary>
     public int Shares;
@@ -88,8 +90,10 @@ public struct LowRankScaleColumnsArgs
     public int Columns;
 
     /// <summary>Elements from row to row.</summary>
-    public int SourceStride,
-        ScaledStride;
+    public int SourceStride;
+
+    /// <summary>Elements from row to row.</summary>
+    public int ScaledStride;
 
     /// <summary>Factor of all columns.</summary>
     public float Scale;
@@ -112,8 +116,10 @@ public struct LowRankMiddlePartialArgs
     public int Rows;
 
     /// <summary>Elements from row to row.</summary>
-    public int GStride,
-        ZStride;
+    public int GStride;
+
+    /// <summary>Elements from row to row.</summary>
+    public int ZStride;
 
     /// <summary>Columns that are summed: the first.</summary>
     public int Count;
@@ -146,9 +152,9 @@ public struct LowRankMiddleGradientArgs
 internal static class LowRankReduce
 {
     private const string Module = "low_rank_reduce";
-    private const int Threads = 256,
-        RowsPerSum = 32,
-        WarpsPerBlock = Threads / 32;
+    private const int Threads = 256;
+    private const int RowsPerSum = 32;
+    private const int WarpsPerBlock = Threads / 32;
 
     /// <summary>result = Σ partial [shares, rows, columns]; scaled = scale · c ∘ result, from the unrounded sum. One of them may be null.</summary>
     public static void Rows(Tensor partial, in ColumnRange? result, Tensor? middle, float scale, in ColumnRange? scaled)
@@ -228,8 +234,8 @@ internal static class LowRankReduce
     /// <summary>gradient[i] (+)= scale · Σ_t g[t,i] z[t,i] for its first entries.</summary>
     public static void MiddleGradient(in ColumnRange g, in ColumnRange z, float scale, Tensor gradient, bool accumulate)
     {
-        int count = gradient.Dim(0),
-            chunks = (g.Rows + RowsPerSum - 1) / RowsPerSum;
+        int count = gradient.Dim(0);
+        int chunks = (g.Rows + RowsPerSum - 1) / RowsPerSum;
         if (count == 0)
             return;
         Device device = gradient.Device;

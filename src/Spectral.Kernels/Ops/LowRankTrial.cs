@@ -10,10 +10,10 @@ namespace Spectral.Kernels.Ops;
 internal sealed class LowRankTrial : IVariantTrial<LowRankLinearVariant>
 {
     private readonly LowRankCase _call;
-    private readonly Tensor _x,
-        _factor,
-        _y,
-        _source;
+    private readonly Tensor _x;
+    private readonly Tensor _factor;
+    private readonly Tensor _y;
+    private readonly Tensor _source;
     private readonly ColumnRange _weight;
 
     public LowRankTrial(in LowRankCase call, Tensor x, ColumnRange weight, Tensor factor)

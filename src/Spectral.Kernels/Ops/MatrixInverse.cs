@@ -5,9 +5,13 @@ namespace Spectral.Kernels.Ops;
 public struct MatrixInverseArgs
 {
     /// <summary>Device address; no work: the matrix is in shared memory.</summary>
-    public ulong X,
-        Y,
-        Work;
+    public ulong X;
+
+    /// <summary>Device address; no work: the matrix is in shared memory.</summary>
+    public ulong Y;
+
+    /// <summary>Device address; no work: the matrix is in shared memory.</summary>
+    public ulong Work;
 
     /// <summary>Order.</summary>
     public int N;
@@ -29,8 +33,8 @@ public static class MatrixInverse
         if (x.Count == 0)
             return;
         (int batch, int n) = (x.Dim(0), x.Dim(1));
-        long matrix = (long)n * (n | 1) * sizeof(double),
-            beside = 3L * n * sizeof(double) + n * sizeof(int);
+        long matrix = (long)n * (n | 1) * sizeof(double);
+        long beside = 3L * n * sizeof(double) + n * sizeof(int);
         bool fits = matrix + beside <= x.Device.SharedBytesPerBlock;
         using Tensor? work = fits ? null : Tensor.Empty(x.Device, (batch, n, n | 1), DType.F64);
         var args = new MatrixInverseArgs

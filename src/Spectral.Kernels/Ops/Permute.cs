@@ -5,22 +5,34 @@ namespace Spectral.Kernels.Ops;
 public struct PermuteArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X,
-        Y;
+    public ulong X;
+
+    /// <summary>Device address.</summary>
+    public ulong Y;
 
     /// <summary>Elements.</summary>
     public long Count;
 
     /// <summary>Elements of x from one index of a dimension of y to the next.</summary>
-    public long Stride0,
-        Stride1,
-        Stride2,
-        Stride3;
+    public long Stride0;
+
+    /// <summary>Elements of x from one index of a dimension of y to the next.</summary>
+    public long Stride1;
+
+    /// <summary>Elements of x from one index of a dimension of y to the next.</summary>
+    public long Stride2;
+
+    /// <summary>Elements of x from one index of a dimension of y to the next.</summary>
+    public long Stride3;
 
     /// <summary>Dimensions of y, all but the first.</summary>
-    public int Dim1,
-        Dim2,
-        Dim3;
+    public int Dim1;
+
+    /// <summary>Dimensions of y, all but the first.</summary>
+    public int Dim2;
+
+    /// <summary>Dimensions of y, all but the first.</summary>
+    public int Dim3;
 
     /// <summary>1: added to what y holds.</summary>
     public int Accumulate;

@@ -17,8 +17,10 @@ public struct PhiloxArgs
     public long Count;
 
     /// <summary>Transformation of the standard number.</summary>
-    public float Offset,
-        Factor;
+    public float Offset;
+
+    /// <summary>Transformation of the standard number.</summary>
+    public float Factor;
 }
 
 /// <summary>

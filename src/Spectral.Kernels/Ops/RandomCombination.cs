@@ -5,13 +5,19 @@ namespace Spectral.Kernels.Ops;
 public struct RandomCombinationArgs
 {
     /// <summary>Device address; no base: zeros.</summary>
-    public ulong Base,
-        Alpha,
-        Y;
+    public ulong Base;
+
+    /// <summary>Device address; no base: zeros.</summary>
+    public ulong Alpha;
+
+    /// <summary>Device address; no base: zeros.</summary>
+    public ulong Y;
 
     /// <summary>Key of the generator, and stream of the first direction.</summary>
-    public ulong Seed,
-        FirstStream;
+    public ulong Seed;
+
+    /// <summary>Key of the generator, and stream of the first direction.</summary>
+    public ulong FirstStream;
 
     /// <summary>Elements of y.</summary>
     public long Count;
@@ -28,20 +34,28 @@ public struct RandomCombinationArgs
 public struct RandomCombinationBackwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Dy,
-        Partials;
+    public ulong Dy;
+
+    /// <summary>Device address.</summary>
+    public ulong Partials;
 
     /// <summary>Key of the generator, and stream of the first direction.</summary>
-    public ulong Seed,
-        FirstStream;
+    public ulong Seed;
+
+    /// <summary>Key of the generator, and stream of the first direction.</summary>
+    public ulong FirstStream;
 
     /// <summary>Size.</summary>
-    public long Count,
-        Chunk;
+    public long Count;
+
+    /// <summary>Size.</summary>
+    public long Chunk;
 
     /// <summary>Directions, and chunks of each.</summary>
-    public int N,
-        Chunks;
+    public int N;
+
+    /// <summary>Directions, and chunks of each.</summary>
+    public int Chunks;
 
     /// <summary>Of the uniform numbers.</summary>
     public float Bound;
@@ -53,9 +67,9 @@ public struct RandomCombinationBackwardArgs
 /// </summary>
 public static class RandomCombination
 {
-    private const int ElementsPerBlock = 128,
-        ChunkElements = 4096,
-        MaxChunks = 1024;
+    private const int ElementsPerBlock = 128;
+    private const int ChunkElements = 4096;
+    private const int MaxChunks = 1024;
 
     /// <summary><c>y = base + Σ_i alpha_i u_i</c>.</summary>
     /// <param name="origin">The base: shape of y, F32; null: zeros.</param>

@@ -5,10 +5,16 @@ namespace Spectral.Kernels.Ops;
 public struct RearrangeForwardArgs
 {
     /// <summary>Device address; no factors: all ones.</summary>
-    public ulong X,
-        Index,
-        Factors,
-        Y;
+    public ulong X;
+
+    /// <summary>Device address; no factors: all ones.</summary>
+    public ulong Index;
+
+    /// <summary>Device address; no factors: all ones.</summary>
+    public ulong Factors;
+
+    /// <summary>Device address; no factors: all ones.</summary>
+    public ulong Y;
 
     /// <summary>Elements of y.</summary>
     public long Count;
@@ -19,11 +25,19 @@ public struct RearrangeForwardArgs
 public struct RearrangeBackwardArgs
 {
     /// <summary>Device address; no factors: all ones.</summary>
-    public ulong Dy,
-        Offsets,
-        Entries,
-        Factors,
-        Dx;
+    public ulong Dy;
+
+    /// <summary>Device address; no factors: all ones.</summary>
+    public ulong Offsets;
+
+    /// <summary>Device address; no factors: all ones.</summary>
+    public ulong Entries;
+
+    /// <summary>Device address; no factors: all ones.</summary>
+    public ulong Factors;
+
+    /// <summary>Device address; no factors: all ones.</summary>
+    public ulong Dx;
 
     /// <summary>Elements of dx.</summary>
     public int Sources;

@@ -5,8 +5,10 @@ namespace Spectral.Kernels.Ops;
 public struct RectifierArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Z,
-        X;
+    public ulong Z;
+
+    /// <summary>Device address.</summary>
+    public ulong X;
 
     /// <summary>Elements.</summary>
     public long Count;

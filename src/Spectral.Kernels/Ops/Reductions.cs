@@ -5,12 +5,16 @@ namespace Spectral.Kernels.Ops;
 public struct ReductionsPartialArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X,
-        Partials;
+    public ulong X;
+
+    /// <summary>Device address.</summary>
+    public ulong Partials;
 
     /// <summary>Size.</summary>
-    public long Count,
-        Chunk;
+    public long Count;
+
+    /// <summary>Size.</summary>
+    public long Chunk;
 }
 
 /// <summary>Arguments of the second stage in <c>reductions.cu</c>.</summary>
@@ -18,8 +22,10 @@ public struct ReductionsPartialArgs
 public struct ReductionsFinishArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Partials,
-        Result;
+    public ulong Partials;
+
+    /// <summary>Device address.</summary>
+    public ulong Result;
 
     /// <summary>Size.</summary>
     public int Count;
@@ -51,9 +57,9 @@ public static class GlobalNorm
 
 internal static class Reduction
 {
-    private const int ChunkElements = 2048,
-        MaxChunks = 1024,
-        FinishThreads = 256;
+    private const int ChunkElements = 2048;
+    private const int MaxChunks = 1024;
+    private const int FinishThreads = 256;
 
     public static void Run(ReadOnlySpan<Tensor> tensors, string entry, bool root, Tensor result)
     {

@@ -5,16 +5,28 @@ namespace Spectral.Kernels.Ops;
 public struct RmsNormForwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X,
-        Weight,
-        Y,
-        InverseRms;
+    public ulong X;
+
+    /// <summary>Device address.</summary>
+    public ulong Weight;
+
+    /// <summary>Device address.</summary>
+    public ulong Y;
+
+    /// <summary>Device address.</summary>
+    public ulong InverseRms;
 
     /// <summary>Size.</summary>
-    public int Rows,
-        Columns,
-        YStride,
-        Lanes;
+    public int Rows;
+
+    /// <summary>Size.</summary>
+    public int Columns;
+
+    /// <summary>Size.</summary>
+    public int YStride;
+
+    /// <summary>Size.</summary>
+    public int Lanes;
 
     /// <summary>Added to the mean square.</summary>
     public float Epsilon;
@@ -25,19 +37,37 @@ public struct RmsNormForwardArgs
 public struct RmsNormBackwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X,
-        Weight,
-        InverseRms,
-        Dy,
-        DResidual,
-        Dx;
+    public ulong X;
+
+    /// <summary>Device address.</summary>
+    public ulong Weight;
+
+    /// <summary>Device address.</summary>
+    public ulong InverseRms;
+
+    /// <summary>Device address.</summary>
+    public ulong Dy;
+
+    /// <summary>Device address.</summary>
+    public ulong DResidual;
+
+    /// <summary>Device address.</summary>
+    public ulong Dx;
 
     /// <summary>Size.</summary>
-    public int Rows,
-        Columns,
-        ResidualStride,
-        DxStride,
-        Lanes;
+    public int Rows;
+
+    /// <summary>Size.</summary>
+    public int Columns;
+
+    /// <summary>Size.</summary>
+    public int ResidualStride;
+
+    /// <summary>Size.</summary>
+    public int DxStride;
+
+    /// <summary>Size.</summary>
+    public int Lanes;
 }
 
 /// <summary>Arguments of the weight gradient kernels in <c>rms_norm.cu</c>.</summary>
@@ -45,22 +75,32 @@ public struct RmsNormBackwardArgs
 public struct RmsNormWeightGradientArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X,
-        InverseRms,
-        Dy,
-        Partials;
+    public ulong X;
+
+    /// <summary>Device address.</summary>
+    public ulong InverseRms;
+
+    /// <summary>Device address.</summary>
+    public ulong Dy;
+
+    /// <summary>Device address.</summary>
+    public ulong Partials;
 
     /// <summary>Size.</summary>
-    public int Rows,
-        Columns,
-        Chunk;
+    public int Rows;
+
+    /// <summary>Size.</summary>
+    public int Columns;
+
+    /// <summary>Size.</summary>
+    public int Chunk;
 }
 
 /// <summary>Root mean square normalisation: <c>y = x / √(mean(x²) + ε) ∘ w</c> (Zhang and Sennrich 2019), statistics in F32.</summary>
 public static class RmsNorm
 {
-    private const int ChunkRows = 32,
-        WeightThreads = 128;
+    private const int ChunkRows = 32;
+    private const int WeightThreads = 128;
 
     /// <summary>Normalises every row.</summary>
     /// <param name="x">[N, D] F32 or BF16.</param>
@@ -152,8 +192,8 @@ public static class RmsNorm
 
     private static void WeightGradient(Tensor x, Tensor inverseRms, Tensor dy, Tensor dWeight, bool accumulate)
     {
-        int chunks = Launch.Blocks(x.Dim(0), ChunkRows),
-            columns = x.Dim(1);
+        int chunks = Launch.Blocks(x.Dim(0), ChunkRows);
+        int columns = x.Dim(1);
         using Tensor partials = Tensor.Empty(x.Device, (chunks, columns));
         if (partials.Count > 0)
         {

@@ -5,19 +5,37 @@ namespace Spectral.Kernels.Ops;
 public struct RopeArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Source,
-        Cosine,
-        Sine,
-        Offsets,
-        Destination;
+    public ulong Source;
+
+    /// <summary>Device address.</summary>
+    public ulong Cosine;
+
+    /// <summary>Device address.</summary>
+    public ulong Sine;
+
+    /// <summary>Device address.</summary>
+    public ulong Offsets;
+
+    /// <summary>Device address.</summary>
+    public ulong Destination;
 
     /// <summary>Size.</summary>
-    public int Batch,
-        Length,
-        Heads,
-        Half,
-        Positions,
-        MergedStride;
+    public int Batch;
+
+    /// <summary>Size.</summary>
+    public int Length;
+
+    /// <summary>Size.</summary>
+    public int Heads;
+
+    /// <summary>Size.</summary>
+    public int Half;
+
+    /// <summary>Size.</summary>
+    public int Positions;
+
+    /// <summary>Size.</summary>
+    public int MergedStride;
 }
 
 /// <summary>

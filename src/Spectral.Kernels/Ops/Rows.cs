@@ -5,14 +5,22 @@ namespace Spectral.Kernels.Ops;
 public struct RowsArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Source,
-        Index,
-        Destination;
+    public ulong Source;
+
+    /// <summary>Device address.</summary>
+    public ulong Index;
+
+    /// <summary>Device address.</summary>
+    public ulong Destination;
 
     /// <summary>Size.</summary>
-    public int Rows,
-        Count,
-        Columns;
+    public int Rows;
+
+    /// <summary>Size.</summary>
+    public int Count;
+
+    /// <summary>Size.</summary>
+    public int Columns;
 }
 
 /// <summary>Rows taken from a matrix and put back into one.</summary>

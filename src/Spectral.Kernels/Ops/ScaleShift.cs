@@ -5,15 +5,25 @@ namespace Spectral.Kernels.Ops;
 public struct ScaleShiftArgs
 {
     /// <summary>Device address.</summary>
-    public ulong X,
-        Scale,
-        Shift,
-        Y;
+    public ulong X;
+
+    /// <summary>Device address.</summary>
+    public ulong Scale;
+
+    /// <summary>Device address.</summary>
+    public ulong Shift;
+
+    /// <summary>Device address.</summary>
+    public ulong Y;
 
     /// <summary>Size.</summary>
-    public int Rows,
-        Columns,
-        Chunk;
+    public int Rows;
+
+    /// <summary>Size.</summary>
+    public int Columns;
+
+    /// <summary>Size.</summary>
+    public int Chunk;
 
     /// <summary>1: add to what y holds.</summary>
     public int Accumulate;
@@ -24,14 +34,22 @@ public struct ScaleShiftArgs
 public struct ScaleGradientArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Dy,
-        X,
-        Sums;
+    public ulong Dy;
+
+    /// <summary>Device address.</summary>
+    public ulong X;
+
+    /// <summary>Device address.</summary>
+    public ulong Sums;
 
     /// <summary>Size.</summary>
-    public int Rows,
-        Columns,
-        Chunk;
+    public int Rows;
+
+    /// <summary>Size.</summary>
+    public int Columns;
+
+    /// <summary>Size.</summary>
+    public int Chunk;
 
     /// <summary>1: add to what the sums hold.</summary>
     public int Accumulate;
@@ -40,8 +58,8 @@ public struct ScaleGradientArgs
 /// <summary>Scaling and shifting of features, as IA3, SSF and the magnitudes of DoRA do with a layer's inputs or outputs.</summary>
 public static class ScaleShift
 {
-    private const int ChunkRows = 64,
-        Threads = 128;
+    private const int ChunkRows = 64;
+    private const int Threads = 128;
 
     /// <summary>y = scale ∘ x + shift, per column.</summary>
     /// <param name="x">[N, F] F32 or BF16.</param>
@@ -90,9 +108,9 @@ public static class ScaleShift
                 dScale.Clear();
             return;
         }
-        int rows = dy.Dim(0),
-            columns = dy.Dim(1),
-            chunks = Launch.Blocks(rows, ChunkRows);
+        int rows = dy.Dim(0);
+        int columns = dy.Dim(1);
+        int chunks = Launch.Blocks(rows, ChunkRows);
         using Tensor? partials = chunks == 1 ? null : Tensor.Empty(dy.Device, (chunks, columns));
         var args = new ScaleGradientArgs
         {

@@ -7,9 +7,13 @@ namespace Spectral.Kernels.Ops;
 public struct StepStateArgs
 {
     /// <summary>Device address.</summary>
-    public ulong State,
-        Norm,
-        Losses;
+    public ulong State;
+
+    /// <summary>Device address.</summary>
+    public ulong Norm;
+
+    /// <summary>Device address.</summary>
+    public ulong Losses;
 
     /// <summary>Number of losses.</summary>
     public long Count;
@@ -26,32 +30,32 @@ public sealed class StepState : IDisposable
     [StructLayout(LayoutKind.Sequential)]
     private struct Values
     {
-        public double LearningRate,
-            Beta1,
-            Beta2,
-            Epsilon,
-            WeightDecay,
-            MaxNorm;
-        public float LossScale,
-            Unused;
-        public double Step,
-            Norm;
-        public float Decay,
-            StepSize,
-            OneMinusBeta1,
-            KeepBeta2,
-            OneMinusBeta2,
-            Correction,
-            EpsilonF,
-            Clip;
-        public int Skip,
-            UnusedToo;
-        public ulong DropoutSeed,
-            DropoutOffset;
+        public double LearningRate;
+        public double Beta1;
+        public double Beta2;
+        public double Epsilon;
+        public double WeightDecay;
+        public double MaxNorm;
+        public float LossScale;
+        public float Unused;
+        public double Step;
+        public double Norm;
+        public float Decay;
+        public float StepSize;
+        public float OneMinusBeta1;
+        public float KeepBeta2;
+        public float OneMinusBeta2;
+        public float Correction;
+        public float EpsilonF;
+        public float Clip;
+        public int Skip;
+        public int UnusedToo;
+        public ulong DropoutSeed;
+        public ulong DropoutOffset;
     }
 
-    private const int StateDoubles = 16,
-        SettingsBytes = 56;
+    private const int StateDoubles = 16;
+    private const int SettingsBytes = 56;
 
     private readonly Tensor _values;
 

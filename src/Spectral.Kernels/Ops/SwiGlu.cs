@@ -5,9 +5,13 @@ namespace Spectral.Kernels.Ops;
 public struct SwiGluForwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Gate,
-        Up,
-        Y;
+    public ulong Gate;
+
+    /// <summary>Device address.</summary>
+    public ulong Up;
+
+    /// <summary>Device address.</summary>
+    public ulong Y;
 
     /// <summary>Size.</summary>
     public long Columns;
@@ -16,9 +20,13 @@ public struct SwiGluForwardArgs
     public uint Blocks;
 
     /// <summary>Elements from one row to the next.</summary>
-    public int GateStride,
-        UpStride,
-        YStride;
+    public int GateStride;
+
+    /// <summary>Elements from one row to the next.</summary>
+    public int UpStride;
+
+    /// <summary>Elements from one row to the next.</summary>
+    public int YStride;
 }
 
 /// <summary>Arguments of the backward kernels in <c>swiglu.cu</c>.</summary>
@@ -26,11 +34,19 @@ public struct SwiGluForwardArgs
 public struct SwiGluBackwardArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Gate,
-        Up,
-        Dy,
-        DGate,
-        DUp;
+    public ulong Gate;
+
+    /// <summary>Device address.</summary>
+    public ulong Up;
+
+    /// <summary>Device address.</summary>
+    public ulong Dy;
+
+    /// <summary>Device address.</summary>
+    public ulong DGate;
+
+    /// <summary>Device address.</summary>
+    public ulong DUp;
 
     /// <summary>Size.</summary>
     public long Columns;
@@ -39,10 +55,16 @@ public struct SwiGluBackwardArgs
     public uint Blocks;
 
     /// <summary>Elements from one row to the next.</summary>
-    public int GateStride,
-        UpStride,
-        DGateStride,
-        DUpStride;
+    public int GateStride;
+
+    /// <summary>Elements from one row to the next.</summary>
+    public int UpStride;
+
+    /// <summary>Elements from one row to the next.</summary>
+    public int DGateStride;
+
+    /// <summary>Elements from one row to the next.</summary>
+    public int DUpStride;
 }
 
 /// <summary>

@@ -5,14 +5,22 @@ namespace Spectral.Kernels.Ops;
 public struct TopKSelectArgs
 {
     /// <summary>Device address.</summary>
-    public ulong Logits,
-        Index,
-        Weight;
+    public ulong Logits;
+
+    /// <summary>Device address.</summary>
+    public ulong Index;
+
+    /// <summary>Device address.</summary>
+    public ulong Weight;
 
     /// <summary>Size.</summary>
-    public int Pieces,
-        N,
-        K;
+    public int Pieces;
+
+    /// <summary>Size.</summary>
+    public int N;
+
+    /// <summary>Size.</summary>
+    public int K;
 }
 
 /// <summary>Arguments of the other kernels in <c>top_k_mixture.cu</c>.</summary>
@@ -20,17 +28,31 @@ public struct TopKSelectArgs
 public struct TopKMixtureArgs
 {
     /// <summary>Device address; Result is y, dlogits or dbank.</summary>
-    public ulong Bank,
-        Index,
-        Weight,
-        Dy,
-        Result;
+    public ulong Bank;
+
+    /// <summary>Device address; Result is y, dlogits or dbank.</summary>
+    public ulong Index;
+
+    /// <summary>Device address; Result is y, dlogits or dbank.</summary>
+    public ulong Weight;
+
+    /// <summary>Device address; Result is y, dlogits or dbank.</summary>
+    public ulong Dy;
+
+    /// <summary>Device address; Result is y, dlogits or dbank.</summary>
+    public ulong Result;
 
     /// <summary>Size.</summary>
-    public int Pieces,
-        N,
-        Length,
-        K;
+    public int Pieces;
+
+    /// <summary>Size.</summary>
+    public int N;
+
+    /// <summary>Size.</summary>
+    public int Length;
+
+    /// <summary>Size.</summary>
+    public int K;
 
     /// <summary>1: added to what the result holds.</summary>
     public int Accumulate;

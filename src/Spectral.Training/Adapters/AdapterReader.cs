@@ -210,8 +210,8 @@ public sealed partial class AdapterReader : IDisposable
     /// <summary>The names that the method declares for any of some modules.</summary>
     private (HashSet<string> Leaves, HashSet<string> Shared) Names(IReadOnlyList<ModuleShape> modules)
     {
-        HashSet<string> leaves = [],
-            shared = [];
+        HashSet<string> leaves = [];
+        HashSet<string> shared = [];
         foreach (var module in AdaptedModule.Describe(Method, Options, modules))
         foreach (var stored in module.Stored(LacksStart))
             (stored.IsShared ? shared : leaves).Add(stored.Name);

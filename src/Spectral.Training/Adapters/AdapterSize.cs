@@ -6,8 +6,8 @@ namespace Spectral.Training.Adapters;
 /// <summary>How many scalars an adapter trains, known from its form: nothing is allocated.</summary>
 public static class AdapterSize
 {
-    private const int EveryRank = 64,
-        Coarse = 32;
+    private const int EveryRank = 64;
+    private const int Coarse = 32;
 
     /// <summary>Number of trainable scalars over some layers; what they share counts once. A method that shares out its rank by data has about as many.</summary>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>

@@ -76,8 +76,8 @@ internal sealed class StoredTensor
             return;
         }
         var columns = _factor.Shape[1];
-        float[] value = new float[half],
-            start = new float[half];
+        float[] value = new float[half];
+        float[] start = new float[half];
         for (var i = 0; i < half; i++)
         {
             var (row, column) = (i / columns, i % columns);

@@ -50,9 +50,9 @@ public static class JsonlDataset
             throw new InputException(
                 $"{place}: chat records (messages) are not supported, expected prompt and completion, or text"
             );
-        string? prompt = fields.Text("prompt"),
-            completion = fields.Text("completion"),
-            text = fields.Text("text");
+        string? prompt = fields.Text("prompt");
+        string? completion = fields.Text("completion");
+        string? text = fields.Text("text");
         if (text is not null && (prompt is not null || completion is not null))
             throw new InputException($"{place}: has text beside prompt or completion, expected one or the other");
         if (text is null && (prompt is null || completion is null))
@@ -70,8 +70,8 @@ public static class JsonlDataset
     private static IEnumerable<ReadOnlyMemory<byte>> Lines(Stream stream, string path)
     {
         byte[] buffer = new byte[1 << 16];
-        int start = 0,
-            end = 0;
+        int start = 0;
+        int end = 0;
         while (true)
         {
             int length = buffer.AsSpan(start, end - start).IndexOf((byte)'\n');

@@ -87,8 +87,8 @@ public static class TextGenerator
     /// </summary>
     private static string TextBehind(BpeTokenizer tokenizer, int[] before, int[] tokens)
     {
-        string first = tokenizer.Decode(before),
-            whole = tokenizer.Decode([.. before, .. tokens]);
+        string first = tokenizer.Decode(before);
+        string whole = tokenizer.Decode([.. before, .. tokens]);
         return whole.StartsWith(first, StringComparison.Ordinal) ? whole[first.Length..] : tokenizer.Decode(tokens);
     }
 

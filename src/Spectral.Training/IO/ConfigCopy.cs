@@ -9,9 +9,9 @@ namespace Spectral.Training.IO;
 /// </summary>
 internal static class ConfigCopy
 {
-    private const string Name = "config.json",
-        Key = "torch_dtype",
-        NewKey = "dtype";
+    private const string Name = "config.json";
+    private const string Key = "torch_dtype";
+    private const string NewKey = "dtype";
     private const long MaximumBytes = 1 << 20;
 
     /// <summary>
@@ -24,8 +24,8 @@ internal static class ConfigCopy
     /// <param name="isUntied">Whether a head that was tied to the embedding no longer is.</param>
     public static void Write(string source, string directory, StoredType? type, bool isUntied = false)
     {
-        string path = FolderFile.At(source, Name),
-            copy = Path.Combine(directory, Name);
+        string path = FolderFile.At(source, Name);
+        string copy = Path.Combine(directory, Name);
         if (type is null && !isUntied)
         {
             File.Copy(path, copy, overwrite: true);

@@ -9,9 +9,9 @@ namespace Spectral.Training.IO;
 /// </summary>
 public static partial class DirectorySync
 {
-    private const int ReadOnly = 0,
-        AccessDenied = 13,
-        InvalidArgument = 22; // the same numbers on all systems that have the calls
+    private const int ReadOnly = 0;
+    private const int AccessDenied = 13;
+    private const int InvalidArgument = 22; // the same numbers on all systems that have the calls
 
     /// <summary>Waits until renames, new files and deletions in a folder are on the disk.</summary>
     /// <exception cref="IOException">The system says that they could not be brought there.</exception>

@@ -7,8 +7,8 @@ namespace Spectral.Training.IO;
 /// </summary>
 internal static class FolderFile
 {
-    private const int LongestName = 255,
-        MostLinks = 40;
+    private const int LongestName = 255;
+    private const int MostLinks = 40;
 
     /// <summary>Checks that a folder is there. Nothing is fetched, so the name of a model elsewhere is none.</summary>
     /// <param name="directory">The folder's path.</param>
@@ -46,8 +46,8 @@ internal static class FolderFile
         {
             if (new FileInfo(path).LinkTarget is null)
                 return path;
-            string real = RealPath(path),
-                folder = RealPath(directory);
+            string real = RealPath(path);
+            string folder = RealPath(directory);
             if (IsIn(folder, real) || (Blobs(folder) is { } blobs && IsIn(blobs, real)))
                 return path;
             throw new InputException(
@@ -81,8 +81,8 @@ internal static class FolderFile
     // Links anywhere on the way are followed, as the system would; .NET follows those at the end alone.
     private static string RealPath(string path)
     {
-        string full = Path.GetFullPath(path),
-            real = Path.GetPathRoot(full)!;
+        string full = Path.GetFullPath(path);
+        string real = Path.GetPathRoot(full)!;
         Stack<string> ahead = [];
         Push(full[real.Length..]);
         int links = 0;

@@ -145,8 +145,8 @@ public sealed class SafetensorsTensor
         if (!Shape.SequenceEqual(other.Shape))
             return false;
         const int Piece = 1 << 16;
-        float[] mine = new float[Piece],
-            others = new float[Piece];
+        float[] mine = new float[Piece];
+        float[] others = new float[Piece];
         for (long done = 0; done < Count; done += Piece)
         {
             int count = (int)Math.Min(Piece, Count - done);
@@ -222,8 +222,8 @@ public sealed class SafetensorsTensor
     /// <summary>Converts as many BF16 values as fill whole vectors; returns their number.</summary>
     private static int WidenVectors(ReadOnlySpan<byte> source, Span<float> destination)
     {
-        int width = Vector<ushort>.Count,
-            done = 0;
+        int width = Vector<ushort>.Count;
+        int done = 0;
         for (; done <= destination.Length - width; done += width)
         {
             Vector<ushort> upper = Vector.AsVectorUInt16(new Vector<byte>(source.Slice(2 * done, 2 * width)));

@@ -10,8 +10,8 @@ namespace Spectral.Training.IO;
 /// </summary>
 internal static class StrictJson
 {
-    private const int MaximumDepth = 32,
-        LongestReason = 160;
+    private const int MaximumDepth = 32;
+    private const int LongestReason = 160;
 
     /// <summary>
     /// Reads and parses a whole file of at most <paramref name="maximumBytes"/>. The size is checked before memory is taken.

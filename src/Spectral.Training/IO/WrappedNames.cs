@@ -12,8 +12,8 @@ internal static class WrappedNames
     // "module" could be a model's own name further in.
     private static readonly string[] InFront = ["module.", "base_model.model."];
 
-    private const string Model = "model.",
-        Doubled = Model + Model;
+    private const string Model = "model.";
+    private const string Doubled = Model + Model;
 
     /// <summary>The name in the model itself.</summary>
     public static string Unwrap(string name)

@@ -115,8 +115,8 @@ public static class Merger
 
     private static float[] WithRows(SafetensorsTensor table, SavedTensor rows, SafetensorsTensor stored)
     {
-        float[] values = table.ToFloats(),
-            own = stored.ToFloats();
+        float[] values = table.ToFloats();
+        float[] own = stored.ToFloats();
         int columns = rows.Shape[1];
         for (int i = 0; i < rows.Tokens!.Count; i++)
             own.AsSpan(i * columns, columns).CopyTo(values.AsSpan(rows.Tokens[i] * columns));

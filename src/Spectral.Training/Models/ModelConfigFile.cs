@@ -178,8 +178,8 @@ internal static class ModelConfigFile
     {
         const double Largest = 1e12;
         double theta = fields.Number("rope_theta", 1, Largest) ?? 10000;
-        JsonFields? old = NotEmpty(fields, "rope_scaling"),
-            parameters = NotEmpty(fields, "rope_parameters");
+        JsonFields? old = NotEmpty(fields, "rope_scaling");
+        JsonFields? parameters = NotEmpty(fields, "rope_parameters");
         if ((old ?? parameters) is not { } chosen)
             return (theta, null);
         string name = old is null ? "rope_parameters" : "rope_scaling";

@@ -108,14 +108,14 @@ internal sealed class HostMatrix
     // Four at a time: each load of the left row serves four products.
     private static void FourDots(ReadOnlySpan<double> row, HostMatrix other, int first, Span<double> results)
     {
-        ReadOnlySpan<double> b0 = other.Row(first),
-            b1 = other.Row(first + 1),
-            b2 = other.Row(first + 2),
-            b3 = other.Row(first + 3);
-        Vector<double> s0 = default,
-            s1 = default,
-            s2 = default,
-            s3 = default;
+        ReadOnlySpan<double> b0 = other.Row(first);
+        ReadOnlySpan<double> b1 = other.Row(first + 1);
+        ReadOnlySpan<double> b2 = other.Row(first + 2);
+        ReadOnlySpan<double> b3 = other.Row(first + 3);
+        Vector<double> s0 = default;
+        Vector<double> s1 = default;
+        Vector<double> s2 = default;
+        Vector<double> s3 = default;
         int i = 0;
         for (; i + Vector<double>.Count <= row.Length; i += Vector<double>.Count)
         {

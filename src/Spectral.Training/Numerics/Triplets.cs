@@ -51,8 +51,8 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
         DoubleSvd core = DoubleSvd.Compute(device, left.TimesTransposed(right.TimesTransposed(a)).Values, k, k);
         left = new HostMatrix(k, k, core.Left).Times(left);
         right = new HostMatrix(k, k, core.Right).Times(right);
-        HostMatrix images = right.TimesTransposed(a),
-            back = left.Times(a);
+        HostMatrix images = right.TimesTransposed(a);
+        HostMatrix back = left.Times(a);
         var errors = new double[k];
         for (int i = 0; i < k; i++)
             errors[i] = Math.Sqrt(
@@ -62,8 +62,8 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
                 ) / 2
             );
         // The diagonal core is the whole of A within the spans: what is left has this Frobenius norm, and no larger a spectral one.
-        double all = a.SquaredNorm(),
-            rest = Math.Sqrt(Math.Max(0, all - core.Values.Sum(value => value * value)));
+        double all = a.SquaredNorm();
+        double rest = Math.Sqrt(Math.Max(0, all - core.Values.Sum(value => value * value)));
         return new Triplets(left, core.Values, right)
         {
             FrobeniusNorm = Math.Sqrt(all),

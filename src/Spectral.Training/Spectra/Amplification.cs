@@ -8,8 +8,8 @@ public sealed record Amplification(int K, double Share, double Uniform)
 {
     internal static Amplification Of(ReadOnlySpan<double> change, int k, int n)
     {
-        double top = 0,
-            all = 0;
+        double top = 0;
+        double all = 0;
         for (int i = 0; i < change.Length; i++)
         {
             if (i < k)

@@ -27,14 +27,14 @@ public sealed record EntryStatistics(
     internal static EntryStatistics Of(HostMatrix matrix)
     {
         double[] values = matrix.Values;
-        double mean = values.Sum() / values.Length,
-            second = 0,
-            third = 0,
-            fourth = 0;
+        double mean = values.Sum() / values.Length;
+        double second = 0;
+        double third = 0;
+        double fourth = 0;
         foreach (double value in values)
         {
-            double deviation = value - mean,
-                square = deviation * deviation;
+            double deviation = value - mean;
+            double square = deviation * deviation;
             second += square;
             third += square * deviation;
             fourth += square * square;
@@ -84,8 +84,8 @@ public sealed record EntryStatistics(
     {
         if (Math.Abs(x) > 8)
             return x > 0 ? 1 : 0;
-        double sum = x,
-            term = x;
+        double sum = x;
+        double term = x;
         for (int i = 3; Math.Abs(term) > 1e-17 * Math.Abs(sum); i += 2)
         {
             term *= x * x / i;
@@ -97,9 +97,9 @@ public sealed record EntryStatistics(
     // 2 Σ (−1)^{j−1} exp(−2 j² λ²), with Stephens' correction of λ for finite samples.
     private static double Kolmogorov(double distance, int count)
     {
-        double root = Math.Sqrt(count),
-            lambda = (root + 0.12 + (0.11 / root)) * distance,
-            sum = 0;
+        double root = Math.Sqrt(count);
+        double lambda = (root + 0.12 + (0.11 / root)) * distance;
+        double sum = 0;
         if (lambda < 0.2)
             return 1;
         for (int j = 1; j <= 100; j++)

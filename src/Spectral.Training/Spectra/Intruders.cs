@@ -18,8 +18,8 @@ public sealed record Intruders(int Searched, bool TruncatedSearch, IReadOnlyList
             [
                 .. options.IntruderThresholds.Select(threshold =>
                 {
-                    int[] left = Below(vectors.BestLeft, threshold),
-                        right = Below(vectors.BestRight, threshold);
+                    int[] left = Below(vectors.BestLeft, threshold);
+                    int[] right = Below(vectors.BestRight, threshold);
                     return new IntruderCount(
                         threshold,
                         left.Count(position => position <= searched),

@@ -31,8 +31,8 @@ public sealed record NullModel(int Draws, IReadOnlyList<NullComparison> Comparis
         if (options.Draws == 0 || changeValues[0] == 0)
             return new NullModel(0, []);
         var random = new RandomUpdates(weights.Name, pair.Update, decomposer.Device, options.Seed);
-        double[][] gaussian = Draw(options.Draws, random.Gaussian),
-            permuted = Draw(options.Draws, random.Permuted);
+        double[][] gaussian = Draw(options.Draws, random.Gaussian);
+        double[][] permuted = Draw(options.Draws, random.Permuted);
         double[][] rounding = Draw(
             RoundingDraws,
             draw =>

@@ -8,23 +8,23 @@ namespace Spectral.Training.Spectra;
 /// <param name="Bin">Range of the spectrum; null for all of it.</param>
 internal sealed record SpectraQuantity(string Name, int? K = null, string? Bin = null)
 {
-    public const string Amplification = "amplification",
-        Relative = "relative",
-        Magnitude = "relative_magnitude",
-        TurnedLeft = "turned_left",
-        TurnedRight = "turned_right",
-        TopTurned = "top_turned",
-        SharePositive = "share_positive",
-        SimilarityLeft = "similarity_left",
-        SimilarityRight = "similarity_right",
-        TopTop = "energy_top_top",
-        TopBottom = "energy_top_bottom",
-        BottomTop = "energy_bottom_top",
-        BottomBottom = "energy_bottom_bottom",
-        Diagonal = "diagonal",
-        StableRank = "change_stable_rank",
-        EffectiveRank = "change_effective_rank",
-        FirstRatio = "first_ratio";
+    public const string Amplification = "amplification";
+    public const string Relative = "relative";
+    public const string Magnitude = "relative_magnitude";
+    public const string TurnedLeft = "turned_left";
+    public const string TurnedRight = "turned_right";
+    public const string TopTurned = "top_turned";
+    public const string SharePositive = "share_positive";
+    public const string SimilarityLeft = "similarity_left";
+    public const string SimilarityRight = "similarity_right";
+    public const string TopTop = "energy_top_top";
+    public const string TopBottom = "energy_top_bottom";
+    public const string BottomTop = "energy_bottom_top";
+    public const string BottomBottom = "energy_bottom_bottom";
+    public const string Diagonal = "diagonal";
+    public const string StableRank = "change_stable_rank";
+    public const string EffectiveRank = "change_effective_rank";
+    public const string FirstRatio = "first_ratio";
 
     /// <summary>All of them for one update, always in the same order.</summary>
     /// <param name="pair">The update.</param>
@@ -43,8 +43,8 @@ internal sealed record SpectraQuantity(string Name, int? K = null, string? Bin =
                 (value, i) => pair.Base.Values[i] > pair.Base.NumericalZero ? value / pair.Base.Values[i] : double.NaN
             ),
         ];
-        double[] turnedLeft = Turned(pair.Base.Left, pair.Tuned.Left),
-            turnedRight = Turned(pair.Base.Right, pair.Tuned.Right);
+        double[] turnedLeft = Turned(pair.Base.Left, pair.Tuned.Left);
+        double[] turnedRight = Turned(pair.Base.Right, pair.Tuned.Right);
         var all = new List<(SpectraQuantity, double)>();
         foreach (int k in ranks)
             all.Add((new(Amplification, k), Training.Spectra.Amplification.Of(change, k, pair.N).Share));
@@ -63,8 +63,8 @@ internal sealed record SpectraQuantity(string Name, int? K = null, string? Bin =
         );
         foreach (int k in ranks)
         {
-            double left = SubspaceAngles.Similarity(pair.Base.Left, pair.Tuned.Left, k),
-                right = SubspaceAngles.Similarity(pair.Base.Right, pair.Tuned.Right, k);
+            double left = SubspaceAngles.Similarity(pair.Base.Left, pair.Tuned.Left, k);
+            double right = SubspaceAngles.Similarity(pair.Base.Right, pair.Tuned.Right, k);
             all.AddRange([
                 (new(SimilarityLeft, k), left),
                 (new(SimilarityRight, k), right),

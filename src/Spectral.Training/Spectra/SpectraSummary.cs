@@ -177,8 +177,8 @@ public sealed record SpectraSummary
 
     private static double Slope(IReadOnlyList<MatrixSpectra> matrices, Func<MatrixSpectra, double> value)
     {
-        double meanLayer = matrices.Average(matrix => matrix.Layer),
-            meanValue = matrices.Average(value);
+        double meanLayer = matrices.Average(matrix => matrix.Layer);
+        double meanValue = matrices.Average(value);
         return matrices.Sum(matrix => (matrix.Layer - meanLayer) * (value(matrix) - meanValue))
             / matrices.Sum(matrix => (matrix.Layer - meanLayer) * (matrix.Layer - meanLayer));
     }

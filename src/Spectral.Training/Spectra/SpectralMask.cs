@@ -17,8 +17,8 @@ public sealed record SpectralMask(double[] Factors, double[] Changes, double Mea
     {
         if (adapter.Method is not SpecLoraMethod)
             return null;
-        float[] deltas = adapter.Stored(module, SpecLoraMethod.Delta),
-            values = adapter.Stored(module, SpecLoraMethod.Sigma);
+        float[] deltas = adapter.Stored(module, SpecLoraMethod.Delta);
+        float[] values = adapter.Stored(module, SpecLoraMethod.Sigma);
         double[] factors = [.. deltas.Select(delta => 1.0 + delta)];
         return new SpectralMask(
             factors,

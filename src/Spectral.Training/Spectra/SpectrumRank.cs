@@ -11,8 +11,8 @@ public sealed record SpectrumRank(double Stable, double Effective, double Effect
 
     internal static SpectrumRank Of(ReadOnlySpan<double> values, double squaredNorm, bool truncated)
     {
-        double energy = 0,
-            sum = 0;
+        double energy = 0;
+        double sum = 0;
         int? rank = null;
         for (int i = 0; i < values.Length; i++)
         {
@@ -26,8 +26,8 @@ public sealed record SpectrumRank(double Stable, double Effective, double Effect
         double stable = squaredNorm / (values[0] * values[0]);
         if (truncated && energy < Whole * squaredNorm)
             return new SpectrumRank(stable, double.NaN, double.NaN, rank);
-        double entropy = 0,
-            energyEntropy = 0;
+        double entropy = 0;
+        double energyEntropy = 0;
         foreach (double value in values)
         {
             entropy -= Weighted(value / sum);

@@ -54,8 +54,8 @@ public sealed record SubspaceSide(
         var angles = new double[k];
         for (int i = 0; i < k; i++)
         {
-            double cosine = Math.Min(1, cosines[i]),
-                sine = Math.Min(1, sines[k - 1 - i]);
+            double cosine = Math.Min(1, cosines[i]);
+            double sine = Math.Min(1, sines[k - 1 - i]);
             angles[i] = cosine > sine ? Math.Asin(sine) : Math.Acos(cosine);
         }
         const double Degrees = 180 / Math.PI;

@@ -51,17 +51,17 @@ public sealed record UpdateEnergy(
         int inputs
     )
     {
-        double topTop = 0,
-            diagonal = 0;
+        double topTop = 0;
+        double diagonal = 0;
         for (int i = 0; i < k; i++)
         {
             topTop += HostMatrix.Dot(core.Row(i)[..k], core.Row(i)[..k]);
             diagonal += core[i, i] * core[i, i];
         }
-        double topBottom = Math.Max(0, leftImages.TakeRows(k).SquaredNorm() - topTop),
-            bottomTop = Math.Max(0, rightImages.TakeRows(k).SquaredNorm() - topTop);
-        double left = k / (double)outputs,
-            right = k / (double)inputs;
+        double topBottom = Math.Max(0, leftImages.TakeRows(k).SquaredNorm() - topTop);
+        double bottomTop = Math.Max(0, rightImages.TakeRows(k).SquaredNorm() - topTop);
+        double left = k / (double)outputs;
+        double right = k / (double)inputs;
         return new UpdateEnergy(
             k,
             topTop / all,

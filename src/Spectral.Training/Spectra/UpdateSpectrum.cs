@@ -11,8 +11,8 @@ public sealed record UpdateSpectrum(double[] Values, int Vectors, IReadOnlyList<
     internal static UpdateSpectrum Of(MatrixPair pair, Triplets change, SpectrumRank rank, IReadOnlyList<int> ranks)
     {
         int r = change.Values[0] == 0 ? 0 : rank.Energy90 ?? change.Count;
-        HostMatrix left = pair.Base.Left.TimesTransposed(change.Left.TakeRows(r)),
-            right = pair.Base.Right.TimesTransposed(change.Right.TakeRows(r));
+        HostMatrix left = pair.Base.Left.TimesTransposed(change.Left.TakeRows(r));
+        HostMatrix right = pair.Base.Right.TimesTransposed(change.Right.TakeRows(r));
         return new UpdateSpectrum(
             change.Values,
             r,

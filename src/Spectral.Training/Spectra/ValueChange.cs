@@ -68,9 +68,9 @@ public sealed record ValueChange
                 (value, i) => before[i] > pair.Base.NumericalZero ? Math.Abs(value) / before[i] : double.NaN
             ),
         ];
-        double largest = delta.Max(Math.Abs),
-            norm = Math.Sqrt(delta.Sum(value => value * value)),
-            slack = 2 * pair.Base.ValueErrors.Concat(pair.Tuned.ValueErrors).Max();
+        double largest = delta.Max(Math.Abs);
+        double norm = Math.Sqrt(delta.Sum(value => value * value));
+        double slack = 2 * pair.Base.ValueErrors.Concat(pair.Tuned.ValueErrors).Max();
         return new ValueChange
         {
             Base = before,
@@ -104,9 +104,9 @@ public sealed record ValueChange
     private static double Correlation(double[] x, double[] y)
     {
         (double meanX, double meanY) = (x.Average(), y.Average());
-        double xy = 0,
-            xx = 0,
-            yy = 0;
+        double xy = 0;
+        double xx = 0;
+        double yy = 0;
         for (int i = 0; i < x.Length; i++)
         {
             xy += (x[i] - meanX) * (y[i] - meanY);

@@ -43,8 +43,8 @@ public sealed record VectorAlignment
 
     internal static VectorAlignment Of(MatrixPair pair, double updateNorm)
     {
-        HostMatrix left = pair.Tuned.Left.TimesTransposed(pair.Base.Left),
-            right = pair.Tuned.Right.TimesTransposed(pair.Base.Right);
+        HostMatrix left = pair.Tuned.Left.TimesTransposed(pair.Base.Left);
+        HostMatrix right = pair.Tuned.Right.TimesTransposed(pair.Base.Right);
         (double[] bestLeft, int[] leftPositions) = Best(left);
         (double[] bestRight, int[] rightPositions) = Best(right);
         double[] values = pair.Base.Values;
@@ -58,10 +58,10 @@ public sealed record VectorAlignment
                     Similarity(right, run.First, run.Last)
                 )),
         ];
-        double[] matchedLeft = Diagonal(left),
-            matchedRight = Diagonal(right),
-            stableLeft = [.. matchedLeft],
-            stableRight = [.. matchedRight];
+        double[] matchedLeft = Diagonal(left);
+        double[] matchedRight = Diagonal(right);
+        double[] stableLeft = [.. matchedLeft];
+        double[] stableRight = [.. matchedRight];
         var clustered = new bool[values.Length];
         foreach (VectorCluster cluster in clusters)
             for (int i = cluster.First - 1; i < cluster.Last; i++)

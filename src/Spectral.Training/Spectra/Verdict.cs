@@ -82,9 +82,9 @@ public sealed record Verdict
         };
         if (unchanged || chance.Draws == 0 || rest is null)
             return undecided;
-        NullComparison amplification = chance[SpectraQuantity.Amplification, topK],
-            turned = chance[SpectraQuantity.TopTurned, topK],
-            bottom = chance[SpectraQuantity.BottomBottom, topK];
+        NullComparison amplification = chance[SpectraQuantity.Amplification, topK];
+        NullComparison turned = chance[SpectraQuantity.TopTurned, topK];
+        NullComparison bottom = chance[SpectraQuantity.BottomBottom, topK];
         NullComparison magnitude = chance[SpectraQuantity.Magnitude, bin: rest.Name];
         Verdict verdict = undecided with
         {

@@ -22,8 +22,8 @@ internal sealed class BeginEndSettings
 
     private readonly string file;
     private readonly string tokenizerClass;
-    private readonly bool? addsBegin,
-        addsEnd;
+    private readonly bool? addsBegin;
+    private readonly bool? addsEnd;
 
     public BeginEndSettings(JsonFields? settings, string file, string? tokenizerClass)
     {

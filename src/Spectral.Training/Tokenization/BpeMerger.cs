@@ -11,8 +11,8 @@ internal sealed class BpeMerger(PairTable merges)
 
     private Symbol[] symbols = new Symbol[64];
     private ulong[] heap = new ulong[64];
-    private int count,
-        candidates;
+    private int count;
+    private int candidates;
 
     /// <summary>Appends a symbol to the piece.</summary>
     public void Add(int symbol)
@@ -93,8 +93,8 @@ internal sealed class BpeMerger(PairTable merges)
 
     private ulong Pop()
     {
-        ulong least = heap[0],
-            moved = heap[--candidates];
+        ulong least = heap[0];
+        ulong moved = heap[--candidates];
         int at = 0;
         for (int child; (child = (2 * at) + 1) < candidates; at = child)
         {

@@ -14,13 +14,13 @@ internal static class CanonicalForm
 {
     // Hangul syllables are composed by arithmetic: 19 leading, 21 vowel and 28 trailing jamo (the first trailing one is
     // "none").
-    private const int SyllableBase = 0xAC00,
-        LeadBase = 0x1100,
-        VowelBase = 0x1161,
-        TailBase = 0x11A7;
-    private const int Leads = 19,
-        Vowels = 21,
-        Tails = 28;
+    private const int SyllableBase = 0xAC00;
+    private const int LeadBase = 0x1100;
+    private const int VowelBase = 0x1161;
+    private const int TailBase = 0x11A7;
+    private const int Leads = 19;
+    private const int Vowels = 21;
+    private const int Tails = 28;
 
     private static readonly Lazy<Tables> Data = new(Tables.Load);
 
@@ -125,12 +125,12 @@ internal static class CanonicalForm
 
     private static int? Pair(int first, int second)
     {
-        int lead = first - LeadBase,
-            vowel = second - VowelBase;
+        int lead = first - LeadBase;
+        int vowel = second - VowelBase;
         if (lead is >= 0 and < Leads && vowel is >= 0 and < Vowels)
             return SyllableBase + (((lead * Vowels) + vowel) * Tails);
-        int syllable = first - SyllableBase,
-            tail = second - TailBase;
+        int syllable = first - SyllableBase;
+        int tail = second - TailBase;
         if (syllable is >= 0 and < Leads * Vowels * Tails && syllable % Tails == 0 && tail is > 0 and < Tails)
             return first + tail;
         return Data.Value.Compositions.TryGetValue((first, second), out int composed) ? composed : null;

@@ -8,8 +8,8 @@ namespace Spectral.Training.Tokenization;
 /// </summary>
 internal sealed class GrowthBudget(int length)
 {
-    private const int Factor = 64,
-        Floor = 1 << 16;
+    private const int Factor = 64;
+    private const int Floor = 1 << 16;
 
     private long left = ((long)Factor * length) + Floor;
 

@@ -166,9 +166,9 @@ internal sealed class PreTokenizer
     private static PieceStep FixedLength(int length, PieceStep next) =>
         (text, atStart, run) =>
         {
-            int start = 0,
-                at = 0,
-                count = 0;
+            int start = 0;
+            int at = 0;
+            int count = 0;
             foreach (Rune rune in text.EnumerateRunes())
             {
                 at += rune.Utf16SequenceLength;

@@ -20,16 +20,16 @@ internal sealed class SplitPattern
 
     // A pattern in a file may take exponential time. This bounds one match of it, and with so much for each character,
     // hundreds of times what real ones take, all of its matches.
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2),
-        LimitPerCharacter = TimeSpan.FromMicroseconds(50);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LimitPerCharacter = TimeSpan.FromMicroseconds(50);
 
     private readonly Regex? expression;
     private readonly Lazy<Regex>? compiled;
     private readonly TranslatedPattern? translated;
     private readonly string source;
     private readonly string where;
-    private long spent,
-        characters;
+    private long spent;
+    private long characters;
 
     private SplitPattern(TranslatedPattern? translated, string source, string where)
     {

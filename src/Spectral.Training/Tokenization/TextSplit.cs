@@ -64,8 +64,8 @@ internal sealed class TextSplit(Func<bool, bool, bool> joins, bool dropsMatches 
     public static List<Stretch> Stretches(ReadOnlySpan<char> text, CodeSet set)
     {
         List<Stretch> stretches = [];
-        int done = 0,
-            at = 0;
+        int done = 0;
+        int at = 0;
         foreach (Rune rune in text.EnumerateRunes())
         {
             int start = at;

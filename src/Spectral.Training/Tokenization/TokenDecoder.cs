@@ -161,8 +161,8 @@ internal static class TokenDecoder
     // Repeated tokens count once, and padding not at all.
     private static Func<List<string>, List<string>> Ctc(JsonFields fields)
     {
-        string padding = fields.Text("pad_token") ?? "<pad>",
-            delimiter = fields.Text("word_delimiter_token") ?? "|";
+        string padding = fields.Text("pad_token") ?? "<pad>";
+        string delimiter = fields.Text("word_delimiter_token") ?? "|";
         bool cleanup = fields.Boolean("cleanup") ?? true;
         if (padding.Length == 0 || delimiter.Length == 0)
             throw fields.Wrong(padding.Length == 0 ? "pad_token" : "word_delimiter_token", "at least one character");

@@ -11,9 +11,9 @@ namespace Spectral.Training.Tokenization;
 /// </summary>
 internal sealed class TokenizerCompanions
 {
-    private const string ConfigFile = "tokenizer_config.json",
-        MapFile = "special_tokens_map.json",
-        AddedFile = "added_tokens.json";
+    private const string ConfigFile = "tokenizer_config.json";
+    private const string MapFile = "special_tokens_map.json";
+    private const string AddedFile = "added_tokens.json";
     private const long MaximumBytes = 64 << 20;
 
     private static readonly string[] NamedKeys =
@@ -41,9 +41,9 @@ internal sealed class TokenizerCompanions
     private TokenizerCompanions(string directory)
     {
         this.directory = directory;
-        using JsonDocument? config = Open(ConfigFile),
-            map = Open(MapFile),
-            tokens = Open(AddedFile);
+        JsonDocument? config = Open(ConfigFile);
+        JsonDocument? map = Open(MapFile);
+        JsonDocument? tokens = Open(AddedFile);
         JsonFields? settings = Fields(config, ConfigFile);
         // With added_tokens_decoder the older two files say nothing new, and are not read.
         flagsCount = settings?.Has("added_tokens_decoder") ?? false;

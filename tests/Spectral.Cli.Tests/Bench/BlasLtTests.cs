@@ -37,9 +37,9 @@ public sealed class BlasLtTests
         )
         {
             const float Alpha = 0.75f;
-            using Tensor a = machine.Normal(transposeA ? (k, m) : (m, k), type),
-                b = machine.Normal(transposeB ? (n, k) : (k, n), type),
-                c = machine.Normal((m, n), result);
+            Tensor a = machine.Normal(transposeA ? (k, m) : (m, k), type);
+            Tensor b = machine.Normal(transposeB ? (n, k) : (k, n), type);
+            Tensor c = machine.Normal((m, n), result);
             var before = new HostMatrix(c);
             if (beta == 0)
                 Machine.Poison(c);
@@ -52,8 +52,8 @@ public sealed class BlasLtTests
             for (int row = 0; row < m; row++)
             for (int column = 0; column < n; column++)
             {
-                double sum = 0,
-                    magnitude = 0;
+                double sum = 0;
+                double magnitude = 0;
                 for (int i = 0; i < k; i++)
                 {
                     double term =
@@ -79,10 +79,10 @@ public sealed class BlasLtTests
     public void MatricesInsideLargerOnes()
     {
         using Machine machine = Open(DeviceKind.Cpu);
-        using Tensor a = machine.Normal((9, 40), DType.BF16),
-            b = machine.Normal((20, 50), DType.BF16),
-            c = machine.Normal((9, 30), DType.F32),
-            wanted = Tensor.Empty(machine.Device, (9, 30));
+        Tensor a = machine.Normal((9, 40), DType.BF16);
+        Tensor b = machine.Normal((20, 50), DType.BF16);
+        Tensor c = machine.Normal((9, 30), DType.F32);
+        Tensor wanted = Tensor.Empty(machine.Device, (9, 30));
         wanted.CopyFrom(c);
         Gemm.Operand Inside(Tensor tensor, int offset) => new(tensor, offset, tensor.Dim(1));
         Gemm.Run(Inside(a, 3), false, Inside(b, 7), true, Inside(wanted, 5), 9, 20, 33, alpha: 2, beta: 1);
@@ -206,8 +206,8 @@ public sealed class BlasLtTests
     {
         using Machine machine = Open(DeviceKind.Cpu);
         using var scenario = new Scenario();
-        Tensor a = scenario.Own(machine.Normal((8, 8), DType.F32)),
-            c = scenario.Own(Tensor.Empty(machine.Device, (8, 8)));
+        Tensor a = scenario.Own(machine.Normal((8, 8), DType.F32));
+        Tensor c = scenario.Own(Tensor.Empty(machine.Device, (8, 8)));
         scenario.Variants.Add(
             new Variant("plain", _ => Gemm.Run(a, false, a, false, c)) { Role = Role.Plain, Check = () => null }
         );

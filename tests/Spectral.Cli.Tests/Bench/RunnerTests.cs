@@ -46,16 +46,16 @@ public sealed class RunnerTests
     {
         IReadOnlyList<Result> results = Run(scenario =>
         {
-            Tensor x = scenario.Own(machine.Normal((33, 65), DType.F32)),
-                y = scenario.Own(Tensor.Empty(machine.Device, (33, 65)));
+            Tensor x = scenario.Own(machine.Normal((33, 65), DType.F32));
+            Tensor y = scenario.Own(Tensor.Empty(machine.Device, (33, 65)));
             scenario.Variants.Add(
                 new Variant("all but the last row", _ => { })
                 {
                     Check = () =>
                     {
                         Machine.Poison(y);
-                        using Tensor from = x.Rows(0, 32),
-                            to = y.Rows(0, 32);
+                        Tensor from = x.Rows(0, 32);
+                        Tensor to = y.Rows(0, 32);
                         to.CopyFrom(from);
                         var wanted = new HostMatrix(x);
                         return Check.Compare(y, "y", (row, column) => wanted[row, column], DType.F32);
@@ -164,8 +164,8 @@ public sealed class RunnerTests
 
     private Variant Doubling(Scenario scenario, string name, float factor, Role role = Role.Ours)
     {
-        Tensor x = scenario.Own(machine.Normal((40, 50), DType.F32)),
-            y = scenario.Own(Tensor.Empty(machine.Device, (40, 50)));
+        Tensor x = scenario.Own(machine.Normal((40, 50), DType.F32));
+        Tensor y = scenario.Own(Tensor.Empty(machine.Device, (40, 50)));
         void Run(int copy)
         {
             y.CopyFrom(x);

@@ -46,8 +46,8 @@ public sealed class AnalyzeCommandTests : WorkFolder
         string[] lines = File.ReadAllLines(Table);
         Assert.That(lines, Has.Length.EqualTo(1 + matrices.Length));
         Assert.That(lines.Select(line => line.Split(',').Length).Distinct().Count(), Is.EqualTo(1));
-        string[] heads = lines[0].Split(','),
-            fields = lines[1].Split(',');
+        string[] heads = lines[0].Split(',');
+        string[] fields = lines[1].Split(',');
         Assert.That(fields[0], Is.EqualTo("model.layers.0.self_attn.q_proj.weight"));
         Assert.That(
             double.Parse(
@@ -92,12 +92,11 @@ public sealed class AnalyzeCommandTests : WorkFolder
                 Finetune("--adapter", "speclora", "--rank", "0", "--top-k", "3", "--target", "up_proj", "--lr", "0.05")
             )
             .Succeeded();
-        JsonElement matrix =
-                CommandLine
-                    .Run(Analyze("--adapter", Out, "--target", "up_proj", "--json"))
-                    .Succeeded()
-                    .Json.GetProperty("matrices")[0],
-            mask = matrix.GetProperty("mask");
+        JsonElement matrix = CommandLine
+            .Run(Analyze("--adapter", Out, "--target", "up_proj", "--json"))
+            .Succeeded()
+            .Json.GetProperty("matrices")[0];
+        JsonElement mask = matrix.GetProperty("mask");
         double[] factors = [.. mask.GetProperty("factors").EnumerateArray().Select(value => value.GetDouble())];
         Assert.That(factors, Has.Length.EqualTo(3).And.None.EqualTo(1));
         Assert.That(mask.GetProperty("mean").GetDouble(), Is.EqualTo(factors.Average()).Within(1e-9));
@@ -131,9 +130,9 @@ public sealed class AnalyzeCommandTests : WorkFolder
                 .GetDouble();
         // The adapter names the base's hash; the merged model is another: its config must not bind it for this test.
         TinyModel.Set(Path.Combine(Out, "adapter_config.json"), "base_tensor_sha256", null);
-        double merged = Norm(["--tuned", Tuned]),
-            adapted = Norm(["--adapter", Out]),
-            both = Norm(["--tuned", Tuned, "--adapter", Out]);
+        double merged = Norm(["--tuned", Tuned]);
+        double adapted = Norm(["--adapter", Out]);
+        double both = Norm(["--tuned", Tuned, "--adapter", Out]);
         Assert.That(merged, Is.EqualTo(adapted).Within(1e-6 * adapted));
         Assert.That(both, Is.EqualTo(2 * adapted).Within(1e-5 * adapted));
     }

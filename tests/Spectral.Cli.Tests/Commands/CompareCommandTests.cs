@@ -70,8 +70,8 @@ public sealed class CompareCommandTests : WorkFolder
             Is.EqualTo(new[] { 7, 8 })
         );
         Assert.That(result.GetProperty("complete").GetBoolean());
-        JsonElement[] methods = [.. result.GetProperty("methods").EnumerateArray()],
-            runs = [.. Runs()];
+        JsonElement[] methods = [.. result.GetProperty("methods").EnumerateArray()];
+        JsonElement[] runs = [.. Runs()];
         Assert.That(
             methods.Select(method => method.GetProperty("method").GetString()),
             Is.EqualTo(new[] { "lora", "speclora" })
@@ -129,9 +129,9 @@ public sealed class CompareCommandTests : WorkFolder
         CommandLine.Run(Compare("--eval-every", "2")).Succeeded();
         foreach (JsonElement run in Runs())
         {
-            string method = run.GetProperty("method").GetString()!,
-                seed = run.GetProperty("seed").GetInt32().ToString(),
-                alone = At($"{method}-{seed}");
+            string method = run.GetProperty("method").GetString()!;
+            string seed = run.GetProperty("seed").GetInt32().ToString();
+            string alone = At($"{method}-{seed}");
             JsonElement result = CommandLine
                 .Run(
                     "finetune",

@@ -25,8 +25,8 @@ public sealed class HelpTests
     [Test]
     public void NoArgumentsPrintHelpWithEveryCommand()
     {
-        Outcome bare = CommandLine.Run().Succeeded(),
-            asked = CommandLine.Run("--help").Succeeded();
+        Outcome bare = CommandLine.Run().Succeeded();
+        Outcome asked = CommandLine.Run("--help").Succeeded();
         Assert.That(bare.Output, Is.EqualTo(asked.Output));
         foreach (string command in Commands)
             Assert.That(bare.Output, Does.Contain("\n  " + command + " "));

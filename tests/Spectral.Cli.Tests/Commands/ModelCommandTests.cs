@@ -17,12 +17,12 @@ public sealed class ModelCommandTests : WorkFolder
         CommandLine
             .Run(Finetune("--adapter", method, "--rank", rank, "--steps", "8", "--lr", "3e-2", "--overwrite"))
             .Succeeded();
-        double before = Eval(Model),
-            adapted = Eval(Model, Out);
+        double before = Eval(Model);
+        double adapted = Eval(Model, Out);
         Assert.That(adapted, Is.LessThan(before * 0.99), "the adapter has to matter, else agreeing says nothing");
 
-        string merged = At("merged"),
-            exported = At("exported");
+        string merged = At("merged");
+        string exported = At("exported");
         JsonElement merge = CommandLine
             .Run("merge", "--model", Model, "--adapter", Out, "--out", merged, "--device", "cpu", "--json")
             .Succeeded()
@@ -123,11 +123,11 @@ public sealed class ModelCommandTests : WorkFolder
             Path.Combine(Model, "tokenizer_config.json"),
             """{"add_prefix_space":true,"eos_token":"a"}"""
         );
-        const string Head = "lm_head.weight differs",
-            Space = "add_prefix_space",
-            End = "the eos_token of tokenizer_config.json is 'a' (97)";
-        string[] data = ["--data", Data, "--device", "cpu"],
-            both = ["--model", Model, "--adapter", Out, "--device", "cpu"];
+        const string Head = "lm_head.weight differs";
+        const string Space = "add_prefix_space";
+        const string End = "the eos_token of tokenizer_config.json is 'a' (97)";
+        string[] data = ["--data", Data, "--device", "cpu"];
+        string[] both = ["--model", Model, "--adapter", Out, "--device", "cpu"];
 
         Says(["tokenize", "--model", Model, "--text", "x"], Space);
         Says(["eval", "--model", Model, .. data], Head, Space, End);
@@ -359,8 +359,8 @@ public sealed class ModelCommandTests : WorkFolder
                 "cpu"
             )
             .Succeeded();
-        using SafetensorsFile one = SafetensorsFile.Open(At("a.safetensors")),
-            all = SafetensorsFile.Open(At("b.safetensors"));
+        SafetensorsFile one = SafetensorsFile.Open(At("a.safetensors"));
+        SafetensorsFile all = SafetensorsFile.Open(At("b.safetensors"));
         Assert.That(one.Tensors, Has.Count.EqualTo(3));
         foreach (string factor in new[] { ".U", ".S", ".Vt" })
             Assert.That(one[Name + factor].ToFloats(), Is.EqualTo(all[Name + factor].ToFloats()));
@@ -386,12 +386,12 @@ public sealed class ModelCommandTests : WorkFolder
 
     private static double Residual(SafetensorsTensor matrix, SafetensorsFile factors, string name, int rank)
     {
-        float[] a = matrix.ToFloats(),
-            u = factors[name + ".U"].ToFloats(),
-            s = factors[name + ".S"].ToFloats(),
-            vt = factors[name + ".Vt"].ToFloats();
-        int rows = (int)matrix.Shape[0],
-            columns = (int)matrix.Shape[1];
+        float[] a = matrix.ToFloats();
+        float[] u = factors[name + ".U"].ToFloats();
+        float[] s = factors[name + ".S"].ToFloats();
+        float[] vt = factors[name + ".Vt"].ToFloats();
+        int rows = (int)matrix.Shape[0];
+        int columns = (int)matrix.Shape[1];
         double sum = 0;
         for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++)

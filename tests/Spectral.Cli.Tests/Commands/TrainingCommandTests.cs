@@ -27,8 +27,8 @@ public sealed class TrainingCommandTests : WorkFolder
     [Test]
     public void ATaskAfterAnotherTakesItsAdapterAlong()
     {
-        string first = At("first"),
-            second = At("second");
+        string first = At("first");
+        string second = At("second");
         string[] run =
         [
             "finetune",
@@ -182,8 +182,8 @@ public sealed class TrainingCommandTests : WorkFolder
     [Test]
     public void AGraphChangesNoLoss()
     {
-        string plain = At("plain"),
-            graph = At("graph");
+        string plain = At("plain");
+        string graph = At("graph");
         string[] arguments =
         [
             "finetune",

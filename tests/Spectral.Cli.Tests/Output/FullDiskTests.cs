@@ -24,10 +24,10 @@ public sealed class FullDiskTests : WorkFolder
     [TestCase(0.1), TestCase(0.4), TestCase(0.7), TestCase(0.9), TestCase(-0.5)]
     public void TheLastCheckpointStays(double part)
     {
-        string whole = At("whole"),
-            left = At("left"),
-            resumed = At("resumed"),
-            disk = At("disk");
+        string whole = At("whole");
+        string left = At("left");
+        string resumed = At("resumed");
+        string disk = At("disk");
         string[] run =
         [
             "finetune",
@@ -47,8 +47,8 @@ public sealed class FullDiskTests : WorkFolder
             "1e-2",
         ];
         CommandLine.Run([.. run, "--out", whole]).Succeeded();
-        long checkpoint = Pages(Directory.GetFiles(whole, "*", SearchOption.AllDirectories)),
-            log = Pages([Path.Combine(whole, "train_log.jsonl")]);
+        long checkpoint = Pages(Directory.GetFiles(whole, "*", SearchOption.AllDirectories));
+        long log = Pages([Path.Combine(whole, "train_log.jsonl")]);
         Directory.CreateDirectory(disk);
         long size = checkpoint + (long)(part * (checkpoint - log)) + 4096; // a page for the lock
         if (CommandLine.RunWithMounts(Script, [disk, $"{size}", left, resumed, .. run]) is not { } outcome)

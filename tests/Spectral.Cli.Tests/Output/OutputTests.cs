@@ -122,8 +122,8 @@ public sealed class OutputTests : WorkFolder
     public void AnEmptyFolderIsFilledAndStaysTheFolderItWas()
     {
         CommandLine.Run(Finetune("--adapter", "lora")).Succeeded();
-        string merged = At("merged"),
-            link = At("link");
+        string merged = At("merged");
+        string link = At("link");
         Directory.CreateDirectory(merged);
         File.WriteAllText(Path.Combine(merged, Lock), "left by a killed process");
         File.CreateSymbolicLink(link, merged);
@@ -184,8 +184,8 @@ public sealed class OutputTests : WorkFolder
             | UnixFileMode.GroupExecute
             | UnixFileMode.OtherRead
             | UnixFileMode.OtherExecute;
-        string empty = At("empty"),
-            full = At("full");
+        string empty = At("empty");
+        string full = At("full");
         Directory.CreateDirectory(empty);
         Directory.CreateDirectory(full);
         File.WriteAllText(Path.Combine(full, "report.html"), "");

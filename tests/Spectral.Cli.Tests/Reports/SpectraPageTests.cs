@@ -19,9 +19,9 @@ public sealed class SpectraPageTests : PageFixture
 
     protected override void MakePages()
     {
-        string model = TinyModel.Create(At("base")),
-            tuned = TinyModel.Create(At("tuned"), seed: 2),
-            data = TinyModel.WriteData(At("data.jsonl"), 12);
+        string model = TinyModel.Create(At("base"));
+        string tuned = TinyModel.Create(At("tuned"), seed: 2);
+        string data = TinyModel.WriteData(At("data.jsonl"), 12);
         CommandLine
             .Run(
                 "finetune",
@@ -106,8 +106,8 @@ public sealed class SpectraPageTests : PageFixture
     public async Task EverySingularValueIsDrawn()
     {
         await using BrowserPage page = await Open(Changed);
-        double[] values = Numbers(MostChanged["values"]!["base"]!),
-            tuned = Numbers(MostChanged["values"]!["tuned"]!);
+        double[] values = Numbers(MostChanged["values"]!["base"]!);
+        double[] tuned = Numbers(MostChanged["values"]!["tuned"]!);
         Assert.That(
             await page.Evaluate<int[]>(PageProbe.Lines("singular-values")),
             Is.EqualTo(new[] { values.Length, tuned.Length })

@@ -9,8 +9,8 @@ namespace Spectral.Cli.Tests.Reports;
 public sealed class TrainingPageTests : PageFixture
 {
     private const string Hostile = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\u2028\"'&";
-    private const int Steps = 12,
-        EvalEvery = 4;
+    private const int Steps = 12;
+    private const int EvalEvery = 4;
 
     private string Report => At("run/report.html");
 
@@ -19,8 +19,8 @@ public sealed class TrainingPageTests : PageFixture
     protected override void MakePages()
     {
         // A folder's name is the page's title.
-        string model = TinyModel.Create(At("<script>alert(1)<&")),
-            data = TinyModel.WriteData(At("data.jsonl"), 12);
+        string model = TinyModel.Create(At("<script>alert(1)<&"));
+        string data = TinyModel.WriteData(At("data.jsonl"), 12);
         string[] common =
         [
             "--model",
@@ -57,10 +57,10 @@ public sealed class TrainingPageTests : PageFixture
                 "12",
             ])
             .Succeeded();
-        LossPoint[] none = [],
-            one = [new(1, 2.5)],
-            constant = [new(1, 0), new(2, 0)],
-            broken = [new(1, double.NaN), new(2, 3), new(3, double.PositiveInfinity), new(4, 1)];
+        LossPoint[] none = [];
+        LossPoint[] one = [new(1, 2.5)];
+        LossPoint[] constant = [new(1, 0), new(2, 0)];
+        LossPoint[] broken = [new(1, double.NaN), new(2, 3), new(3, double.PositiveInfinity), new(4, 1)];
         foreach (
             var (name, training, held) in new[]
             {

@@ -186,8 +186,8 @@ public sealed class ResumeTests : WorkFolder
     {
         CommandLine.Run(Finetune("--eval", Data)).Succeeded();
         string[] before = RunFiles.Snapshot(Out);
-        string other = TinyModel.WriteData(At("other.jsonl"), 24, seed: 4),
-            model = TinyModel.Create(At("model2"), seed: 2);
+        string other = TinyModel.WriteData(At("other.jsonl"), 24, seed: 4);
+        string model = TinyModel.Create(At("model2"), seed: 2);
         RefusedToResume(["--eval", Data, "--lr", "0.5"], "--lr 0.0002, not 0.5");
         RefusedToResume(["--eval", Data, "--steps", "1"], "2 steps", "not 1");
         RefusedToResume(["--eval", Data, "--set", "x=1", "--adapter", "adalora"], "setting");
@@ -243,9 +243,9 @@ public sealed class ResumeTests : WorkFolder
     public void ADamagedCheckpointIsRefused()
     {
         string[] run = Finetune("--steps", "8", "--save-every", "2", "--target", "q_proj", "--lr", "1e-2");
-        string whole = At("whole"),
-            state = RunFiles.StateFile(Out),
-            log = Path.Combine(Out, "train_log.jsonl");
+        string whole = At("whole");
+        string state = RunFiles.StateFile(Out);
+        string log = Path.Combine(Out, "train_log.jsonl");
         CommandLine.Run([.. run, "--out", whole]).Succeeded();
         using (Process process = CommandLine.Start(run))
         {
@@ -258,8 +258,8 @@ public sealed class ResumeTests : WorkFolder
             process.Kill();
             CommandLine.Finish(process);
         }
-        byte[] good = File.ReadAllBytes(state),
-            kept = File.ReadAllBytes(log);
+        byte[] good = File.ReadAllBytes(state);
+        byte[] kept = File.ReadAllBytes(log);
         Damaged(state, good[..(good.Length / 2)], "ends");
         Damaged(state, good[..4], "checkpoint.safetensors");
         Damaged(state, [], "checkpoint.safetensors");
@@ -347,8 +347,8 @@ public sealed class ResumeTests : WorkFolder
         Action<List<TensorToWrite>>? change = null
     )
     {
-        string source = At("rewritten.from"),
-            target = At("rewritten.to");
+        string source = At("rewritten.from");
+        string target = At("rewritten.to");
         File.WriteAllBytes(source, file);
         using (SafetensorsFile open = SafetensorsFile.Open(source))
         {

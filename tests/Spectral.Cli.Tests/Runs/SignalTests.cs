@@ -8,8 +8,8 @@ namespace Spectral.Cli.Tests.Runs;
 [Platform(Exclude = "Win", Reason = "POSIX signals")]
 public sealed class SignalTests : WorkFolder
 {
-    private const int Interrupt = 2,
-        Terminate = 15;
+    private const int Interrupt = 2;
+    private const int Terminate = 15;
 
     [TestCase(Interrupt, 130), TestCase(Terminate, 143)]
     public void TheStepIsFinishedAndSavedAndTheRunGoesOn(int signal, int exitCode)

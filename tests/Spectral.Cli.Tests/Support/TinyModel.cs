@@ -7,13 +7,13 @@ namespace Spectral.Cli.Tests.Support;
 /// <summary>Writes a Llama of a few thousand random weights with a byte tokenizer, small enough to train in a blink.</summary>
 public static class TinyModel
 {
-    public const int Hidden = 32,
-        Intermediate = 48,
-        Layers = 2,
-        Heads = 4,
-        KeyValueHeads = 2,
-        End = 256,
-        Vocabulary = 260;
+    public const int Hidden = 32;
+    public const int Intermediate = 48;
+    public const int Layers = 2;
+    public const int Heads = 4;
+    public const int KeyValueHeads = 2;
+    public const int End = 256;
+    public const int Vocabulary = 260;
 
     public static string Create(string directory, int seed = 1)
     {

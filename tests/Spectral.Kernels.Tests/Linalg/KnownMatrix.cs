@@ -6,8 +6,8 @@ namespace Spectral.Kernels.Tests.Linalg;
 /// </summary>
 internal sealed class KnownMatrix
 {
-    public readonly int Rows,
-        Columns;
+    public readonly int Rows;
+    public readonly int Columns;
     public readonly double[] Sigma; // min(Rows, Columns), descending
     public readonly float[] Values; // row-major
 

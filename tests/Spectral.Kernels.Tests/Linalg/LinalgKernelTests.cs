@@ -43,9 +43,9 @@ public sealed class LinalgKernelTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(FloatTypes))] DType type
     )
     {
-        Tensor x = Input((rows, columns), type, out double[] values),
-            y = Output((rows, columns)),
-            t = Output((columns, rows));
+        Tensor x = Input((rows, columns), type, out double[] values);
+        Tensor y = Output((rows, columns));
+        Tensor t = Output((columns, rows));
         MatrixCopy.Run(x, y, 0.25f);
         Verify(y, values.Select(v => v / 4).ToArray());
         MatrixCopy.Transpose(x, t, 2);
@@ -56,16 +56,16 @@ public sealed class LinalgKernelTests(DeviceKind kind) : DeviceTest(kind)
     public void GramMatrices([Values(1, 2, 5, 33, 64)] int rows, [Values(1, 7, 8, 255, 256, 257, 1003)] int columns)
     {
         Tensor x = Input((rows, columns), DType.F32, out double[] values);
-        using Tensor gram = Tensor.Empty(Device, (rows, rows), DType.F64),
-            deviation = Tensor.Zeros(Device, 1, DType.I32);
+        Tensor gram = Tensor.Empty(Device, (rows, rows), DType.F64);
+        Tensor deviation = Tensor.Zeros(Device, 1, DType.I32);
         Gram.Run(x, gram, deviation.Pointer);
         double[] actual = gram.ToDoubleArray();
         double worst = 0;
         for (int i = 0; i < rows; i++)
         for (int j = 0; j < rows; j++)
         {
-            double dot = 0,
-                size = 0;
+            double dot = 0;
+            double size = 0;
             for (int e = 0; e < columns; e++)
             {
                 dot += values[i * columns + e] * values[j * columns + e];
@@ -88,8 +88,8 @@ public sealed class LinalgKernelTests(DeviceKind kind) : DeviceTest(kind)
     public void ADeviationOfNaNIsNaN()
     {
         Tensor x = Input([1, 0, float.NaN, 0, 1, 0], (2, 3), DType.F32, out _);
-        using Tensor gram = Tensor.Empty(Device, (2, 2), DType.F64),
-            deviation = Tensor.Zeros(Device, 1, DType.I32);
+        Tensor gram = Tensor.Empty(Device, (2, 2), DType.F64);
+        Tensor deviation = Tensor.Zeros(Device, 1, DType.I32);
         Gram.Run(x, gram, deviation.Pointer);
         Assert.That(BitConverter.Int32BitsToSingle(deviation.ToInt32Array()[0]), Is.NaN);
     }
@@ -97,14 +97,14 @@ public sealed class LinalgKernelTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void GaussianEntriesDependOnTheirPlaceAlone()
     {
-        Tensor large = Output((23, 517)),
-            small = Output((9, 100)),
-            other = Output((9, 100));
+        Tensor large = Output((23, 517));
+        Tensor small = Output((9, 100));
+        Tensor other = Output((9, 100));
         GaussianMatrix.Run(large, 11, 5);
         GaussianMatrix.Run(small, 11, 5);
         GaussianMatrix.Run(other, 11, 6);
-        float[] l = large.ToArray(),
-            s = small.ToArray();
+        float[] l = large.ToArray();
+        float[] s = small.ToArray();
         for (int j = 0; j < 9; j++)
         for (int i = 0; i < 100; i++)
             Assert.That(s[j * 100 + i], Is.EqualTo(l[j * 517 + i]));
@@ -117,10 +117,10 @@ public sealed class LinalgKernelTests(DeviceKind kind) : DeviceTest(kind)
         Tensor y = Output((64, 4096));
         GaussianMatrix.Run(y, 1, 2);
         double[] values = Array.ConvertAll(y.ToArray(), x => (double)x);
-        double n = values.Length,
-            mean = values.Average(),
-            variance = values.Sum(x => x * x) / n,
-            fourth = values.Sum(x => x * x * x * x) / n;
+        double n = values.Length;
+        double mean = values.Average();
+        double variance = values.Sum(x => x * x) / n;
+        double fourth = values.Sum(x => x * x * x * x) / n;
         double sigmas = 5 / Math.Sqrt(n); // five standard deviations of each estimate
         Assert.That(mean, Is.EqualTo(0).Within(sigmas));
         Assert.That(variance, Is.EqualTo(1).Within(sigmas * Math.Sqrt(2)));

@@ -13,8 +13,8 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
         [Values] bool oneBlock
     )
     {
-        Tensor x = Input((l, n), DType.F32, out double[] values),
-            q = Output((l, n));
+        Tensor x = Input((l, n), DType.F32, out double[] values);
+        Tensor q = Output((l, n));
         Orthonormalization.Rows(x, q, oneBlock ? SmallProblems.OneBlock : SmallProblems.Library);
         double[] basis = Doubles(q);
         Assert.That(Deviation(basis, l, n), Is.LessThanOrEqualTo(5e-6));
@@ -31,11 +31,11 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
     [TestCase(1e12, null)]
     public void IllConditionedRowsFallBack(double condition, OrthonormalizationMethod? expected)
     {
-        const int L = 32,
-            N = 2000;
+        const int L = 32;
+        const int N = 2000;
         var known = new KnownMatrix(Rng, L, N, i => Math.Pow(condition, -i / (L - 1.0)));
-        Tensor x = Input(known.Values, (L, N), DType.F32, out double[] values),
-            q = Output((L, N));
+        Tensor x = Input(known.Values, (L, N), DType.F32, out double[] values);
+        Tensor q = Output((L, N));
         foreach (SmallProblems where in new[] { SmallProblems.OneBlock, SmallProblems.Library })
         {
             OrthonormalizationMethod method = Orthonormalization.Rows(x, q, where);
@@ -50,13 +50,13 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
     [Test]
     public void DependentAndZeroRowsAreCompleted([Values] bool zeros)
     {
-        const int L = 20,
-            N = 300;
+        const int L = 20;
+        const int N = 300;
         var host = new float[L * N];
         for (int i = 0; i < N; i++)
             host[i] = host[7 * N + i] = zeros ? 0 : (float)KnownMatrix.Normal(Rng);
-        Tensor x = Input(host, (L, N), DType.F32, out double[] values),
-            q = Output((L, N));
+        Tensor x = Input(host, (L, N), DType.F32, out double[] values);
+        Tensor q = Output((L, N));
         Assert.That(Orthonormalization.Rows(x, q), Is.EqualTo(OrthonormalizationMethod.Householder));
         Assert.That(Deviation(Doubles(q), L, N), Is.LessThanOrEqualTo(1e-5));
         Assert.That(Outside(values, Doubles(q), L, N), Is.LessThanOrEqualTo(1e-5));
@@ -69,10 +69,10 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
         [Values] bool oneBlock
     )
     {
-        const int L = 6,
-            N = 34;
-        Tensor x = Input((L, N), DType.F32, out _),
-            q = Output((L, N));
+        const int L = 6;
+        const int N = 34;
+        Tensor x = Input((L, N), DType.F32, out _);
+        Tensor q = Output((L, N));
         float[] host = x.ToArray();
         for (int i = 0; i < N; i++)
             host[2 * N + i] = host[i] - host[N + i] + (float)apart * host[3 * N + i];
@@ -85,10 +85,10 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
     [Test]
     public void BadlyScaledRowsNeedNoFallback()
     {
-        const int L = 12,
-            N = 400;
-        Tensor x = Input((L, N), DType.F32, out double[] values),
-            q = Output((L, N));
+        const int L = 12;
+        const int N = 400;
+        Tensor x = Input((L, N), DType.F32, out double[] values);
+        Tensor q = Output((L, N));
         float[] host = x.ToArray();
         for (int i = 0; i < host.Length; i++)
             host[i] *= MathF.Pow(10, i / N - 6);
@@ -100,8 +100,8 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
     [Test]
     public void ManyRowsGoToHouseholder()
     {
-        Tensor x = Input((300, 310), DType.F32, out _),
-            q = Output((300, 310));
+        Tensor x = Input((300, 310), DType.F32, out _);
+        Tensor q = Output((300, 310));
         Assert.That(Orthonormalization.Rows(x, q), Is.EqualTo(OrthonormalizationMethod.Householder));
         Assert.That(Deviation(Doubles(q), 300, 310), Is.LessThanOrEqualTo(1e-5));
     }
@@ -109,8 +109,8 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
     [Test]
     public void NaNIsAnErrorAndNeverAResult()
     {
-        Tensor x = Input((3, 9), DType.F32, out _),
-            q = Output((3, 9));
+        Tensor x = Input((3, 9), DType.F32, out _);
+        Tensor q = Output((3, 9));
         float[] host = x.ToArray();
         host[4] = float.NaN;
         x.CopyFrom(host);
@@ -120,9 +120,9 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
     [Test]
     public void ShapesAreNamed()
     {
-        Tensor tall = Input((9, 3), DType.F32, out _),
-            other = Output((3, 9)),
-            q = Output((9, 3));
+        Tensor tall = Input((9, 3), DType.F32, out _);
+        Tensor other = Output((3, 9));
+        Tensor q = Output((9, 3));
         Assert.That(
             () => Orthonormalization.Rows(tall, q),
             Throws.ArgumentException.With.Message.Contains("no more rows than columns")
@@ -136,8 +136,8 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
     // Largest part of a row of x (relative to the largest row) that lies outside the rows of q.
     private static double Outside(double[] x, double[] q, int l, int n)
     {
-        double worst = 0,
-            largest = 0;
+        double worst = 0;
+        double largest = 0;
         for (int i = 0; i < l; i++)
         {
             double[] row = x[(i * n)..((i + 1) * n)];

@@ -44,8 +44,8 @@ public sealed class RandomizedSvdTests(DeviceKind kind) : SvdTest(kind)
         {
             Tensor a = Input((rows, columns), DType.BF16, out double[] values);
             Tensor wide = Input(Array.ConvertAll(values, x => (float)x), (rows, columns), DType.F32, out _);
-            using SvdResult narrow = RandomizedSvd.Compute(a, rank, Options(oneBlock)),
-                same = RandomizedSvd.Compute(wide, rank, Options(oneBlock));
+            SvdResult narrow = RandomizedSvd.Compute(a, rank, Options(oneBlock));
+            SvdResult same = RandomizedSvd.Compute(wide, rank, Options(oneBlock));
             double[] s = Doubles(same.S);
             for (int i = 0; i < rank; i++)
                 Assert.That(
@@ -107,9 +107,9 @@ public sealed class RandomizedSvdTests(DeviceKind kind) : SvdTest(kind)
     [Test]
     public void BadMatricesOfABatchAreNamed()
     {
-        Tensor good = Input((20, 30), DType.F32, out _),
-            bad = Input(Enumerable.Repeat(float.NaN, 600).ToArray(), (20, 30), DType.F32, out _),
-            small = Input((3, 30), DType.F32, out _);
+        Tensor good = Input((20, 30), DType.F32, out _);
+        Tensor bad = Input(Enumerable.Repeat(float.NaN, 600).ToArray(), (20, 30), DType.F32, out _);
+        Tensor small = Input((3, 30), DType.F32, out _);
         Assert.That(
             () => RandomizedSvd.Compute([good, bad], 2),
             Throws.ArgumentException.With.Message.Contains("matrices[1] [20, 30] holds NaN or infinite values")
@@ -135,10 +135,10 @@ public sealed class RandomizedSvdTests(DeviceKind kind) : SvdTest(kind)
             Seed = 3,
             Stream = 5,
         };
-        using SvdResult one = RandomizedSvd.Compute(a, 10, options),
-            two = RandomizedSvd.Compute(a, 10, options);
-        using SvdResult seed = RandomizedSvd.Compute(a, 10, options with { Seed = 4 }),
-            stream = RandomizedSvd.Compute(a, 10, options with { Stream = 6 });
+        SvdResult one = RandomizedSvd.Compute(a, 10, options);
+        SvdResult two = RandomizedSvd.Compute(a, 10, options);
+        SvdResult seed = RandomizedSvd.Compute(a, 10, options with { Seed = 4 });
+        SvdResult stream = RandomizedSvd.Compute(a, 10, options with { Stream = 6 });
         foreach (Func<SvdResult, Tensor> part in new Func<SvdResult, Tensor>[] { r => r.U, r => r.S, r => r.Vt })
             Assert.That(part(two).ToArray(), Is.EqualTo(part(one).ToArray()));
         Assert.That(two.ResidualBound, Is.EqualTo(one.ResidualBound));

@@ -29,8 +29,8 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
         foreach (bool transposed in new[] { false, true })
         {
             (int depth, int other) = transposed ? (rows, columns) : (columns, rows);
-            Tensor x = Input((Batch, vectors, depth), DType.F32, out double[] values),
-                y = Output((Batch, vectors, other));
+            Tensor x = Input((Batch, vectors, depth), DType.F32, out double[] values);
+            Tensor y = Output((Batch, vectors, other));
             Tensor parts = Split(values, vectors, depth);
             SketchPass.Run(
                 table,
@@ -67,12 +67,12 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
     {
         foreach ((bool transposeA, bool transposeB) in new[] { (false, false), (false, true), (true, false) })
         {
-            Tensor a = Input((Batch, m * k), DType.F32, out double[] av),
-                b = Input((Batch, k * n), DType.F32, out double[] bv);
+            Tensor a = Input((Batch, m * k), DType.F32, out double[] av);
+            Tensor b = Input((Batch, k * n), DType.F32, out double[] bv);
             bool divided = k > 256; // then there is neither an addend nor a split result
-            Tensor d = Input((Batch, m * n), DType.F32, out double[] dv),
-                c = Output((Batch, m, n)),
-                parts = Output((Batch, 3, m, n), DType.BF16);
+            Tensor d = Input((Batch, m * n), DType.F32, out double[] dv);
+            Tensor c = Output((Batch, m, n));
+            Tensor parts = Output((Batch, 3, m, n), DType.BF16);
             SketchProduct.Run(
                 new Gemm.Operand(a, 0, transposeA ? m : k, m * k),
                 transposeA,
@@ -111,8 +111,8 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
             Verify(c, expected, magnitude, k, what);
             if (divided)
                 continue;
-            float[] whole = c.ToArray(),
-                part = parts.ToArray();
+            float[] whole = c.ToArray();
+            float[] part = parts.ToArray();
             for (int i = 0; i < whole.Length; i++)
             {
                 int at = i / (m * n) * 3 * m * n + i % (m * n);
@@ -128,22 +128,22 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AMatrixGetsTheSameBitsInAnyBatch()
     {
-        const int M = 80,
-            N = 520;
-        Tensor a = Input((Batch, M, M), DType.F32, out _),
-            b = Input((Batch, M, N), DType.F32, out _),
-            both = Output((Batch, M, N)),
-            core = Output((Batch, M, M));
+        const int M = 80;
+        const int N = 520;
+        Tensor a = Input((Batch, M, M), DType.F32, out _);
+        Tensor b = Input((Batch, M, N), DType.F32, out _);
+        Tensor both = Output((Batch, M, N));
+        Tensor core = Output((Batch, M, M));
         SketchProduct.Run(Whole(a), false, Whole(b), false, Whole(both), M, N, M, Batch);
         SketchProduct.Run(Whole(b), false, Whole(b), true, Whole(core), M, M, N, Batch);
         for (int i = 0; i < Batch; i++)
         {
-            using Tensor ai = a.Rows(i, 1),
-                bi = b.Rows(i, 1),
-                together = both.Rows(i, 1),
-                coreTogether = core.Rows(i, 1);
-            Tensor alone = Output((1, M, N)),
-                coreAlone = Output((1, M, M));
+            Tensor ai = a.Rows(i, 1);
+            Tensor bi = b.Rows(i, 1);
+            Tensor together = both.Rows(i, 1);
+            Tensor coreTogether = core.Rows(i, 1);
+            Tensor alone = Output((1, M, N));
+            Tensor coreAlone = Output((1, M, M));
             SketchProduct.Run(Whole(ai), false, Whole(bi), false, Whole(alone), M, N, M, 1);
             SketchProduct.Run(Whole(bi), false, Whole(bi), true, Whole(coreAlone), M, M, N, 1);
             Assert.That(alone.ToArray(), Is.EqualTo(together.ToArray()));
@@ -174,14 +174,14 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void GaussianBatchesAreSplitIntoParts()
     {
-        Tensor y = Output((2, 5, 300)),
-            parts = Output((2, 3, 5, 300), DType.BF16),
-            one = Output((5, 300));
+        Tensor y = Output((2, 5, 300));
+        Tensor parts = Output((2, 3, 5, 300), DType.BF16);
+        Tensor one = Output((5, 300));
         using (Tensor streams = AddressTable.Upload(Device, [9UL, 1UL << 40]))
             GaussianMatrix.Run(y, 4, streams, parts);
         GaussianMatrix.Run(one, 4, 1UL << 40);
-        float[] all = y.ToArray(),
-            part = parts.ToArray();
+        float[] all = y.ToArray();
+        float[] part = parts.ToArray();
         Assert.That(all[1500..], Is.EqualTo(one.ToArray()));
         for (int i = 0; i < all.Length; i++)
         {
@@ -197,19 +197,19 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void GramsNormsAndTransposesOfBatches()
     {
-        const int Rows = 7,
-            Columns = 300;
-        Tensor x = Input((Batch, Rows, Columns), DType.F32, out double[] values),
-            t = Output((Batch, Columns, Rows)),
-            norms = Output(Batch * 10);
-        using Tensor grams = Tensor.Empty(Device, (Batch, Rows, Rows), DType.F64),
-            deviations = Tensor.Zeros(Device, 6, DType.I32);
+        const int Rows = 7;
+        const int Columns = 300;
+        Tensor x = Input((Batch, Rows, Columns), DType.F32, out double[] values);
+        Tensor t = Output((Batch, Columns, Rows));
+        Tensor norms = Output(Batch * 10);
+        Tensor grams = Tensor.Empty(Device, (Batch, Rows, Rows), DType.F64);
+        Tensor deviations = Tensor.Zeros(Device, 6, DType.I32);
         Gram.Run(Whole(x), Columns, grams, deviations.Pointer, 3);
         SvdSteps.Norms(x, norms.Pointer, 10);
         MatrixCopy.TransposeEach(x, t);
         double[] gram = grams.ToDoubleArray();
-        float[] transposed = t.ToArray(),
-            norm = norms.ToArray();
+        float[] transposed = t.ToArray();
+        float[] norm = norms.ToArray();
         int[] deviation = deviations.ToInt32Array();
         for (int b = 0; b < Batch; b++)
         {

@@ -25,9 +25,9 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
     {
         var known = new KnownMatrix(Rng, n, n, i => Spectra.Single(s => s.Name == spectrum).Sigma(i, n));
         Tensor a = Input(known.Values, (n, n), DType.F32, out double[] values);
-        Tensor left = Output((n, n)),
-            s = Output(n),
-            right = Output((n, n));
+        Tensor left = Output((n, n));
+        Tensor s = Output(n);
+        Tensor right = Output((n, n));
         int sweeps;
         using (
             SmallSvd.Outcome outcome = SmallSvd.Run(
@@ -39,10 +39,10 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
             )
         )
             sweeps = outcome.Sweeps();
-        double[] p = Doubles(left),
-            sigma = Doubles(s),
-            rt = Doubles(right),
-            pt = new double[n * n];
+        double[] p = Doubles(left);
+        double[] sigma = Doubles(s);
+        double[] rt = Doubles(right);
+        double[] pt = new double[n * n];
         for (int i = 0; i < n * n; i++)
             pt[i % n * n + i / n] = p[i];
         // F64 inside: what is left is the rounding of each entry to F32
@@ -74,10 +74,10 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
     [Test]
     public void OneBlockHasALimit()
     {
-        Tensor a = Output((145, 145)),
-            left = Output((145, 145)),
-            s = Output(145),
-            right = Output((145, 145));
+        Tensor a = Output((145, 145));
+        Tensor left = Output((145, 145));
+        Tensor s = Output(145);
+        Tensor right = Output((145, 145));
         Assert.That(
             () => SmallSvd.Run(a, left, s, right, SmallProblems.OneBlock),
             Throws.ArgumentException.With.Message.Contains("145")
@@ -90,16 +90,16 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         [Values] bool oneBlock
     )
     {
-        Tensor x = Input((n, 2 * n + 1), DType.F32, out _),
-            inverse = Output((n, n));
-        using Tensor gram = Tensor.Empty(Device, (n, n), DType.F64),
-            status = Tensor.Zeros(Device, 1, DType.I32);
+        Tensor x = Input((n, 2 * n + 1), DType.F32, out _);
+        Tensor inverse = Output((n, n));
+        Tensor gram = Tensor.Empty(Device, (n, n), DType.F64);
+        Tensor status = Tensor.Zeros(Device, 1, DType.I32);
         Gram.Run(x, gram);
         using (Tensor batch = gram.View((1, n, n)))
             CholeskyInverse.Run(batch, inverse, status.Pointer, 0, 0, 0, Where(oneBlock));
         Assert.That(status.ToInt32Array()[0], Is.Zero);
-        double[] g = gram.ToDoubleArray(),
-            w = Doubles(inverse);
+        double[] g = gram.ToDoubleArray();
+        double[] w = Doubles(inverse);
         for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++)
         {
@@ -117,10 +117,10 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
     public void APivotThatIsNotPositiveIsReported([Values] bool oneBlock)
     {
         float[] host = [1, 0, 0, 0, 1, 0, 1, 1, 0]; // row 2 = row 0 + row 1
-        Tensor x = Input(host, (3, 3), DType.F32, out _),
-            inverse = Output((3, 3));
-        using Tensor gram = Tensor.Empty(Device, (3, 3), DType.F64),
-            status = Tensor.Zeros(Device, 1, DType.I32);
+        Tensor x = Input(host, (3, 3), DType.F32, out _);
+        Tensor inverse = Output((3, 3));
+        Tensor gram = Tensor.Empty(Device, (3, 3), DType.F64);
+        Tensor status = Tensor.Zeros(Device, 1, DType.I32);
         Gram.Run(x, gram);
         using (Tensor batch = gram.View((1, 3, 3)))
             CholeskyInverse.Run(batch, inverse, status.Pointer, 0, -1e-15, 0, Where(oneBlock));
@@ -151,10 +151,10 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
             0,
             0.001f,
         ];
-        Tensor x = Input(host, (6, 3), DType.F32, out _),
-            inverse = Output((2, 3, 3));
-        using Tensor grams = Tensor.Empty(Device, (2, 3, 3), DType.F64),
-            status = Tensor.Zeros(Device, 4, DType.I32);
+        Tensor x = Input(host, (6, 3), DType.F32, out _);
+        Tensor inverse = Output((2, 3, 3));
+        Tensor grams = Tensor.Empty(Device, (2, 3, 3), DType.F64);
+        Tensor status = Tensor.Zeros(Device, 4, DType.I32);
         Gram.Run(new Gemm.Operand(x, 0, 3, 9), 3, grams, 0, 0);
         CholeskyInverse.Run(grams, inverse, status.Pointer, 2, 0, 1e-5, Where(oneBlock)); // the last pivot is 1e-6
         Assert.That(status.ToInt32Array(), Is.EqualTo(new[] { 0, 0, 3, 0 }));
@@ -166,13 +166,13 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
     [Test]
     public void ABatchGivesWhatEachMatrixGives([Values(5, 40)] int n)
     {
-        const int Batch = 3,
-            Stride = 150;
-        Tensor a = Input((Batch * n, n), DType.F32, out _),
-            left = Output((Batch, n, n)),
-            right = Output((Batch, n, n));
-        using Tensor report = Tensor.Zeros(Device, (Batch, Stride)),
-            all = a.View((Batch, n, n));
+        const int Batch = 3;
+        const int Stride = 150;
+        Tensor a = Input((Batch * n, n), DType.F32, out _);
+        Tensor left = Output((Batch, n, n));
+        Tensor right = Output((Batch, n, n));
+        Tensor report = Tensor.Zeros(Device, (Batch, Stride));
+        Tensor all = a.View((Batch, n, n));
         SmallSvd.Run(
             all,
             left,
@@ -185,12 +185,12 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         float[] values = report.ToArray();
         for (int b = 0; b < Batch; b++)
         {
-            Tensor oneLeft = Output((n, n)),
-                oneValues = Output(n),
-                oneRight = Output((n, n));
-            using Tensor one = a.Rows(b * n, n),
-                leftOfIt = left.Rows(b, 1),
-                rightOfIt = right.Rows(b, 1);
+            Tensor oneLeft = Output((n, n));
+            Tensor oneValues = Output(n);
+            Tensor oneRight = Output((n, n));
+            Tensor one = a.Rows(b * n, n);
+            Tensor leftOfIt = left.Rows(b, 1);
+            Tensor rightOfIt = right.Rows(b, 1);
             using (SmallSvd.Outcome outcome = SmallSvd.Run(one, oneLeft, oneValues, oneRight, SmallProblems.OneBlock))
                 Assert.That(
                     BitConverter.SingleToInt32Bits(values[b * Stride + Stride - 1]),

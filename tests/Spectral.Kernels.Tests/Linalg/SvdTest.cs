@@ -15,9 +15,9 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
     {
         (int m, int k, int n) = (result.U.Dim(0), result.S.Dim(0), result.Vt.Dim(1));
         Assert.That((result.U.Dim(1), result.Vt.Dim(0)), Is.EqualTo((k, k)), what);
-        double[] u = Doubles(result.U),
-            s = Doubles(result.S),
-            vt = Doubles(result.Vt);
+        double[] u = Doubles(result.U);
+        double[] s = Doubles(result.S);
+        double[] vt = Doubles(result.Vt);
         double[] ut = new double[k * m];
         for (int i = 0; i < m; i++)
         for (int c = 0; c < k; c++)
@@ -43,8 +43,8 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
         }
         if (tail is not { } best)
             return;
-        double residual = Residual(a, ut, s, vt, m, n, k),
-            norm = Math.Sqrt(a.Sum(x => x * x));
+        double residual = Residual(a, ut, s, vt, m, n, k);
+        double norm = Math.Sqrt(a.Sum(x => x * x));
         Assert.That(
             residual,
             Is.LessThanOrEqualTo(1.02 * best + 1e-6 * norm * Math.Sqrt(k)),

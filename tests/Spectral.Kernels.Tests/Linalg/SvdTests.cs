@@ -61,8 +61,8 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
         SvdResult[] together = Svd.Compute(matrices, 6, method, options, streams);
         for (int i = 0; i < matrices.Length; i++)
         {
-            using SvdResult alone = Svd.Compute(matrices[i], 6, method, options with { Stream = streams[i] }),
-                one = together[i];
+            SvdResult alone = Svd.Compute(matrices[i], 6, method, options with { Stream = streams[i] });
+            SvdResult one = together[i];
             Assert.That(one.Method, Is.EqualTo(alone.Method));
             Assert.That(one.U.ToArray(), Is.EqualTo(alone.U.ToArray()), $"matrix {i}");
             Assert.That(one.S.ToArray(), Is.EqualTo(alone.S.ToArray()), $"matrix {i}");
@@ -95,9 +95,9 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
     )
     {
         (int m, int n, int rank) = wide ? (120, 300, 6) : (300, 120, 6);
-        Tensor l = Input((m, rank), DType.F32, out _),
-            r = Input((rank, n), DType.F32, out _),
-            a = Output((m, n));
+        Tensor l = Input((m, rank), DType.F32, out _);
+        Tensor r = Input((rank, n), DType.F32, out _);
+        Tensor a = Output((m, n));
         Gemm.Run(l, false, r, false, a);
         using SvdResult result = Svd.Compute(a, 20, method);
         VerifyFactors(result, Doubles(a), 0, "low rank");
@@ -191,8 +191,8 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
     [Test]
     public void OtherShapesAndTypesAreNamed()
     {
-        Tensor cube = Input((3, 4, 5), DType.F32, out _),
-            integers = Input(new int[6], (2, 3));
+        Tensor cube = Input((3, 4, 5), DType.F32, out _);
+        Tensor integers = Input(new int[6], (2, 3));
         Assert.That(() => Svd.Compute(cube, 1), Throws.ArgumentException.With.Message.Contains("[3, 4, 5]"));
         Assert.That(() => Svd.Compute(integers, 1), Throws.ArgumentException.With.Message.Contains("I32"));
     }
@@ -213,8 +213,8 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
     {
         var known = new KnownMatrix(Rng, 40, 40, i => i < 2 ? 5 : 1.0 / i);
         Tensor a = Input(known.Values, (40, 40), DType.F32, out _);
-        using SvdResult together = Svd.Compute(a, 3),
-            apart = Svd.Compute(a, 1);
+        SvdResult together = Svd.Compute(a, 3);
+        SvdResult apart = Svd.Compute(a, 1);
         Assert.That((together.HasClusters, apart.HasClusters), Is.EqualTo((true, false)));
     }
 }

@@ -14,10 +14,10 @@ public sealed class AdamWTests(DeviceKind kind) : DeviceTest(kind)
         [Values(1f, 2.5f)] float rate
     )
     {
-        Tensor parameter = Input(count, DType.F32, out double[] p),
-            m = Input(new float[count], count, DType.F32, out double[] mv),
-            v = Input(new float[count], count, DType.F32, out double[] vv),
-            norm = Output(1);
+        Tensor parameter = Input(count, DType.F32, out double[] p);
+        Tensor m = Input(new float[count], count, DType.F32, out double[] mv);
+        Tensor v = Input(new float[count], count, DType.F32, out double[] vv);
+        Tensor norm = Output(1);
         using StepState state = new(Device);
         for (int t = 1; t <= 10; t++)
         {
@@ -53,10 +53,10 @@ public sealed class AdamWTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ANormThatIsNotFiniteSkipsTheStep([Values(float.NaN, float.PositiveInfinity)] float norm)
     {
-        Tensor parameter = Input(9, DType.F32, out double[] p),
-            gradient = Input(9, DType.F32, out _),
-            m = Input(new float[9], 9, DType.F32, out _),
-            v = Input(new float[9], 9, DType.F32, out _);
+        Tensor parameter = Input(9, DType.F32, out double[] p);
+        Tensor gradient = Input(9, DType.F32, out _);
+        Tensor m = Input(new float[9], 9, DType.F32, out _);
+        Tensor v = Input(new float[9], 9, DType.F32, out _);
         using StepState state = new(Device);
         state.Configure(new AdamWSettings(0.1));
         state.Advance(Input([norm], 1, DType.F32, out _));
@@ -78,10 +78,10 @@ public sealed class AdamWTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ASmallDecayIsNotRoundedAwayByTheRate()
     {
-        Tensor parameter = Input([1f], 1, DType.F32, out _),
-            gradient = Input(new float[1], 1, DType.F32, out _),
-            m = Input(new float[1], 1, DType.F32, out _),
-            v = Input(new float[1], 1, DType.F32, out _);
+        Tensor parameter = Input([1f], 1, DType.F32, out _);
+        Tensor gradient = Input(new float[1], 1, DType.F32, out _);
+        Tensor m = Input(new float[1], 1, DType.F32, out _);
+        Tensor v = Input(new float[1], 1, DType.F32, out _);
         using StepState state = new(Device);
         state.Configure(new AdamWSettings(1e-5, WeightDecay: 1e-3)); // 1e-8 a step, below half an ulp of 1
         state.Advance(null);
@@ -93,10 +93,10 @@ public sealed class AdamWTests(DeviceKind kind) : DeviceTest(kind)
     public void TheFirstStepIsTheLearningRate()
     {
         // m / (1 - β1) = g and v / (1 - β2) = g²: the step is η sign(g) whatever the size of g
-        Tensor parameter = Input(new float[4], 4, DType.F32, out _),
-            gradient = Input([1e-3f, -5, 100, -1e4f], 4, DType.F32, out _),
-            m = Input(new float[4], 4, DType.F32, out _),
-            v = Input(new float[4], 4, DType.F32, out _);
+        Tensor parameter = Input(new float[4], 4, DType.F32, out _);
+        Tensor gradient = Input([1e-3f, -5, 100, -1e4f], 4, DType.F32, out _);
+        Tensor m = Input(new float[4], 4, DType.F32, out _);
+        Tensor v = Input(new float[4], 4, DType.F32, out _);
         using StepState state = new(Device);
         state.Configure(new AdamWSettings(0.25, Epsilon: 0, WeightDecay: 0));
         state.Advance(null);
@@ -107,15 +107,15 @@ public sealed class AdamWTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AResumedStateGoesOnAlike()
     {
-        Tensor gradient = Input(50, DType.F32, out _),
-            m = Input(50, DType.F32, out _),
-            v = Input(Enumerable.Repeat(2f, 50).ToArray(), 50, DType.F32, out _);
-        Tensor first = Input(50, DType.F32, out double[] values),
-            second = Input(Array.ConvertAll(values, x => (float)x), 50, DType.F32, out _);
-        Tensor mAgain = Input(m.ToArray(), 50, DType.F32, out _),
-            vAgain = Input(v.ToArray(), 50, DType.F32, out _);
-        using StepState walked = new(Device),
-            resumed = new(Device);
+        Tensor gradient = Input(50, DType.F32, out _);
+        Tensor m = Input(50, DType.F32, out _);
+        Tensor v = Input(Enumerable.Repeat(2f, 50).ToArray(), 50, DType.F32, out _);
+        Tensor first = Input(50, DType.F32, out double[] values);
+        Tensor second = Input(Array.ConvertAll(values, x => (float)x), 50, DType.F32, out _);
+        Tensor mAgain = Input(m.ToArray(), 50, DType.F32, out _);
+        Tensor vAgain = Input(v.ToArray(), 50, DType.F32, out _);
+        StepState walked = new(Device);
+        StepState resumed = new(Device);
         walked.Configure(new AdamWSettings(0.1));
         resumed.Configure(new AdamWSettings(0.1));
         for (int i = 0; i < 4; i++)

@@ -9,8 +9,8 @@ public sealed class ArgMaxTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void FindsTheLargest([ValueSource(nameof(Sizes))] int columns, [Values(1, 9)] int rows)
     {
-        Tensor logits = Input((rows, columns), DType.F32, out double[] values),
-            indices = Output(rows, DType.I32);
+        Tensor logits = Input((rows, columns), DType.F32, out double[] values);
+        Tensor indices = Output(rows, DType.I32);
         ArgMax.Run(logits, indices);
         int[] expected = Enumerable
             .Range(0, rows)
@@ -37,12 +37,12 @@ public sealed class ArgMaxTests(DeviceKind kind) : DeviceTest(kind)
     {
         const float I = float.PositiveInfinity;
         Tensor logits = Input(
-                [float.NaN, -I, 1, float.NaN, -I, -I, float.NaN, -I, 3, I, float.NaN, 7],
-                (3, 4),
-                DType.F32,
-                out _
-            ),
-            indices = Output(3, DType.I32);
+            [float.NaN, -I, 1, float.NaN, -I, -I, float.NaN, -I, 3, I, float.NaN, 7],
+            (3, 4),
+            DType.F32,
+            out _
+        );
+        Tensor indices = Output(3, DType.I32);
         ArgMax.Run(logits, indices);
         Assert.That(indices.ToInt32Array(), Is.EqualTo(new[] { 2, 0, 1 }));
     }

@@ -27,11 +27,11 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         (int b, int h, int kv, int s, int d) = size;
-        Tensor q = Input((b, h, s, d), type, out double[] qv),
-            k = Input((b, kv, s, d), type, out double[] kvs),
-            v = Input((b, kv, s, d), type, out double[] vv);
-        Tensor probabilities = Output((b, h, s, s), type),
-            output = Output((b, h, s, d), type);
+        Tensor q = Input((b, h, s, d), type, out double[] qv);
+        Tensor k = Input((b, kv, s, d), type, out double[] kvs);
+        Tensor v = Input((b, kv, s, d), type, out double[] vv);
+        Tensor probabilities = Output((b, h, s, s), type);
+        Tensor output = Output((b, h, s, d), type);
         Attention.Forward(q, k, v, probabilities, output, window);
         (double[] p, double[] o) = Reference(size, qv, kvs, vv, window);
         Verify(probabilities, p, p.Select(x => 2 * x).ToArray(), d + s, "probabilities", Intermediates(type));
@@ -46,34 +46,34 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         (int b, int h, int kv, int s, int d) = size;
-        Tensor q = Input((b, h, s, d), type, out double[] qv),
-            k = Input((b, kv, s, d), type, out double[] kvs),
-            v = Input((b, kv, s, d), type, out double[] vv),
-            dOutput = Input((b, h, s, d), type, out double[] dov);
+        Tensor q = Input((b, h, s, d), type, out double[] qv);
+        Tensor k = Input((b, kv, s, d), type, out double[] kvs);
+        Tensor v = Input((b, kv, s, d), type, out double[] vv);
+        Tensor dOutput = Input((b, h, s, d), type, out double[] dov);
         (double[] exact, _) = Reference(size, qv, kvs, vv, window);
         Tensor probabilities = Input(Array.ConvertAll(exact, x => (float)x), (b, h, s, s), type, out double[] p);
-        Tensor dq = Output((b, h, s, d), type),
-            dk = Output((b, kv, s, d), type),
-            dv = Output((b, kv, s, d), type);
+        Tensor dq = Output((b, h, s, d), type);
+        Tensor dk = Output((b, kv, s, d), type);
+        Tensor dv = Output((b, kv, s, d), type);
         Attention.Backward(q, k, v, probabilities, dOutput, dq, dk, dv, window);
 
-        double[][] expected = [new double[qv.Length], new double[kvs.Length], new double[vv.Length]],
-            terms = [new double[qv.Length], new double[kvs.Length], new double[vv.Length]];
+        double[][] expected = [new double[qv.Length], new double[kvs.Length], new double[vv.Length]];
+        double[][] terms = [new double[qv.Length], new double[kvs.Length], new double[vv.Length]];
         double scale = 1 / Math.Sqrt(d);
         for (int row = 0; row < b * h * s; row++)
         {
             int group = Group(size, row);
             var dp = new double[s];
-            double dot = 0,
-                size1 = 0;
+            double dot = 0;
+            double size1 = 0;
             for (int j = 0; j < s; j++)
             {
-                double product = 0,
-                    magnitude = 0;
+                double product = 0;
+                double magnitude = 0;
                 for (int c = 0; c < d; c++)
                 {
-                    double gradient = dov[row * d + c],
-                        weight = p[row * s + j];
+                    double gradient = dov[row * d + c];
+                    double weight = p[row * s + j];
                     product += gradient * vv[(group * s + j) * d + c];
                     magnitude += Math.Abs(gradient * vv[(group * s + j) * d + c]);
                     expected[2][(group * s + j) * d + c] += weight * gradient;
@@ -86,8 +86,8 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
             for (int j = 0; j < s; j++)
             for (int c = 0; c < d; c++)
             {
-                double ds = scale * p[row * s + j] * (dp[j] - dot),
-                    dsSize = scale * p[row * s + j] * (Math.Abs(dp[j]) + size1);
+                double ds = scale * p[row * s + j] * (dp[j] - dot);
+                double dsSize = scale * p[row * s + j] * (Math.Abs(dp[j]) + size1);
                 expected[0][row * d + c] += ds * kvs[(group * s + j) * d + c];
                 terms[0][row * d + c] += dsSize * Math.Abs(kvs[(group * s + j) * d + c]);
                 expected[1][(group * s + j) * d + c] += ds * qv[row * d + c];
@@ -106,24 +106,24 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
         [Values(0, 5, 200)] int window
     )
     {
-        const int B = 4,
-            H = 4,
-            KV = 2,
-            P = 300;
-        Tensor q = Input((B, H, headDim), type, out double[] qv),
-            keys = Input((B, KV, P, headDim), type, out double[] kv),
-            values = Input((B, KV, P, headDim), type, out double[] vv);
+        const int B = 4;
+        const int H = 4;
+        const int KV = 2;
+        const int P = 300;
+        Tensor q = Input((B, H, headDim), type, out double[] qv);
+        Tensor keys = Input((B, KV, P, headDim), type, out double[] kv);
+        Tensor values = Input((B, KV, P, headDim), type, out double[] vv);
         int[] lengths = [1, 129, 0, P + 7];
         Tensor output = Output((B, H, headDim), type);
         Attention.Decode(q, keys, values, Input(lengths, B), output, window);
 
-        double[] expected = new double[qv.Length],
-            terms = new double[qv.Length];
+        double[] expected = new double[qv.Length];
+        double[] terms = new double[qv.Length];
         for (int row = 0; row < B * H; row++)
         {
-            int n = Math.Min(P, lengths[row / H]),
-                first = window > 0 ? Math.Max(0, n - window) : 0,
-                group = row / H * KV + row % H * KV / H;
+            int n = Math.Min(P, lengths[row / H]);
+            int first = window > 0 ? Math.Max(0, n - window) : 0;
+            int group = row / H * KV + row % H * KV / H;
             if (n == 0)
                 continue;
             double[] s = Enumerable
@@ -133,8 +133,8 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
                     / Math.Sqrt(headDim)
                 )
                 .ToArray();
-            double max = s.Max(),
-                sum = s.Sum(x => Math.Exp(x - max));
+            double max = s.Max();
+            double sum = s.Sum(x => Math.Exp(x - max));
             for (int j = first; j < n; j++)
             for (int c = 0; c < headDim; c++)
             {
@@ -149,12 +149,12 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AppendWritesNewRowsOnly([Values(1, 7, 64)] int headDim, [ValueSource(nameof(FloatTypes))] DType type)
     {
-        const int B = 3,
-            KV = 2,
-            S = 4,
-            P = 9;
-        Tensor source = Input((B, KV, S, headDim), type, out double[] sv),
-            cache = Input((B, KV, P, headDim), type, out double[] cv);
+        const int B = 3;
+        const int KV = 2;
+        const int S = 4;
+        const int P = 9;
+        Tensor source = Input((B, KV, S, headDim), type, out double[] sv);
+        Tensor cache = Input((B, KV, P, headDim), type, out double[] cv);
         int[] offsets = [0, 5, 7]; // the last one runs over the end
         Attention.Append(source, cache, Input(offsets, B));
         double[] expected = (double[])cv.Clone();
@@ -174,9 +174,9 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EmptyWork()
     {
-        Tensor none = Output((0, 4, 3, 8)),
-            noKeys = Output((0, 2, 3, 8)),
-            scores = Output((0, 4, 3, 3));
+        Tensor none = Output((0, 4, 3, 8));
+        Tensor noKeys = Output((0, 2, 3, 8));
+        Tensor scores = Output((0, 4, 3, 3));
         Attention.Forward(none, noKeys, noKeys, scores, none);
         Attention.Backward(none, noKeys, noKeys, scores, none, none, noKeys, noKeys);
         Attention.Append(noKeys, noKeys, Output(0, DType.I32));
@@ -186,10 +186,10 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Tensor q = Output((1, 4, 3, 8)),
-            k = Output((1, 2, 3, 8)),
-            p = Output((1, 4, 3, 3)),
-            lengths = Output(1, DType.I32);
+        Tensor q = Output((1, 4, 3, 8));
+        Tensor k = Output((1, 2, 3, 8));
+        Tensor p = Output((1, 4, 3, 3));
+        Tensor lengths = Output(1, DType.I32);
         Assert.That(
             () => Attention.Forward(q, Output((1, 3, 3, 8)), k, p, q),
             Throws.ArgumentException.With.Message.Contains("4 query heads with 3 key/value heads")
@@ -233,13 +233,13 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         (int b, int h, _, int s, int d) = size;
-        double[] p = new double[b * h * s * s],
-            o = new double[b * h * s * d];
+        double[] p = new double[b * h * s * s];
+        double[] o = new double[b * h * s * d];
         for (int row = 0; row < b * h * s; row++)
         {
-            int group = Group(size, row),
-                query = row % s,
-                first = window == 0 ? 0 : Math.Max(0, query - window + 1);
+            int group = Group(size, row);
+            int query = row % s;
+            int first = window == 0 ? 0 : Math.Max(0, query - window + 1);
             double sum = 0;
             for (int j = first; j <= query; j++)
             {

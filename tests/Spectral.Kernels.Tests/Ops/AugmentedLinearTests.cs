@@ -40,9 +40,9 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
     {
         (int m, int k, int[] outs, int[] ranks) = shape;
         (DType type, LowRank.Passes) = ((DType)run[0], (LowRankPassKind)run[1]);
-        int layers = outs.Length,
-            n = outs.Sum(),
-            all = ranks.Sum();
+        int layers = outs.Length;
+        int n = outs.Sum();
+        int all = ranks.Sum();
         using Model model = Make(type, k, outs, ranks, middle, biased: middle);
         AugmentedWeight weight = model.Weight;
         Assert.That(
@@ -50,15 +50,15 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
             Is.EqualTo((k, n, all, 0, 0))
         );
 
-        Tensor x = LaidOut(m, k, weight.InputStride, type, out double[] xs),
-            dy = LaidOut(m, n, weight.OutputStride, type, out double[] dys);
-        Tensor y = Output((m, n), type),
-            z = Output((m, all), type),
-            dx = Output((m, k), type);
+        Tensor x = LaidOut(m, k, weight.InputStride, type, out double[] xs);
+        Tensor dy = LaidOut(m, n, weight.OutputStride, type, out double[] dys);
+        Tensor y = Output((m, n), type);
+        Tensor z = Output((m, all), type);
+        Tensor dx = Output((m, k), type);
         AugmentedLinear.Forward(weight, x, y, middle ? z : null);
-        Tensor[] dLefts = new Tensor[layers],
-            dRights = new Tensor[layers],
-            dMiddles = new Tensor[layers];
+        Tensor[] dLefts = new Tensor[layers];
+        Tensor[] dRights = new Tensor[layers];
+        Tensor[] dMiddles = new Tensor[layers];
         var gradients = new LowRankGradients[layers];
         for (int j = 0; j < layers; j++)
         {
@@ -89,32 +89,32 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
             accumulateDx: true
         );
 
-        Reference xR = Reference.Of(xs, m, k),
-            dyR = Reference.Of(dys, m, n),
-            right = Reference.Of(model.Right, all, k),
-            zR = xR * right.Transposed();
+        Reference xR = Reference.Of(xs, m, k);
+        Reference dyR = Reference.Of(dys, m, n);
+        Reference right = Reference.Of(model.Right, all, k);
+        Reference zR = xR * right.Transposed();
         if (middle)
             Verify(z, zR.Value, zR.Magnitude, k, "z");
-        float[] tail = x.ToArray(),
-            outTail = dy.ToArray();
-        double[] expectedY = new double[m * n],
-            boundY = new double[m * n],
-            terms = new double[m * n],
-            plain = new double[m * n];
+        float[] tail = x.ToArray();
+        float[] outTail = dy.ToArray();
+        double[] expectedY = new double[m * n];
+        double[] boundY = new double[m * n];
+        double[] terms = new double[m * n];
+        double[] plain = new double[m * n];
         Reference? dxR = null;
         double[] dxTerms = new double[m * k];
         for (int j = 0, nFrom = 0, from = 0; j < layers; nFrom += outs[j], from += ranks[j++])
         {
-            int p = ranks[j],
-                ld = weight.InputStride,
-                ldy = weight.OutputStride;
+            int p = ranks[j];
+            int ld = weight.InputStride;
+            int ldy = weight.OutputStride;
             double[]? c = model.Middle?[from..(from + p)];
-            Reference scaledZ = Columns(zR, from, p).Scaled(c, Scale),
-                left = Reference.Of(model.Lefts[j], outs[j], p),
-                w = Reference.Of(model.Weights[j], outs[j], k);
+            Reference scaledZ = Columns(zR, from, p).Scaled(c, Scale);
+            Reference left = Reference.Of(model.Lefts[j], outs[j], p);
+            Reference w = Reference.Of(model.Weights[j], outs[j], k);
             VerifyTail(tail, ld, k + from, scaledZ, type, k, $"tail of x {j}");
-            Reference frozen = xR * w.Transposed(),
-                yR = frozen + scaledZ * left.Transposed();
+            Reference frozen = xR * w.Transposed();
+            Reference yR = frozen + scaledZ * left.Transposed();
             double[] yTerms = (Absolute(scaledZ) * Absolute(left.Transposed())).Value;
             for (int t = 0; t < m; t++)
             for (int i = 0; i < outs[j]; i++)
@@ -129,10 +129,10 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
                 );
             }
 
-            Reference mine = Columns(dyR, nFrom, outs[j]),
-                g = mine * left,
-                scaledG = g.Scaled(c, Scale),
-                rightJ = Reference.Of(model.Right[(from * k)..((from + p) * k)], p, k);
+            Reference mine = Columns(dyR, nFrom, outs[j]);
+            Reference g = mine * left;
+            Reference scaledG = g.Scaled(c, Scale);
+            Reference rightJ = Reference.Of(model.Right[(from * k)..((from + p) * k)], p, k);
             VerifyTail(outTail, ldy, n + from, scaledG, type, n, $"tail of dy {j}");
             Reference dxOf = mine * w + scaledG * rightJ;
             dxR = dxR is null ? dxOf : dxR + dxOf;
@@ -191,10 +191,10 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
     public void ARefreshTakesOverTheFactors([ValueSource(nameof(FloatTypes))] DType type)
     {
         using Model model = Make(type, 40, [24, 17], [5, 8], middle: true, biased: true);
-        Tensor x = LaidOut(33, 40, model.Weight.InputStride, type, out _),
-            y = Output((33, 41), type),
-            dy = LaidOut(33, 41, model.Weight.OutputStride, type, out _),
-            dx = Output((33, 40), type);
+        Tensor x = LaidOut(33, 40, model.Weight.InputStride, type, out _);
+        Tensor y = Output((33, 41), type);
+        Tensor dy = LaidOut(33, 41, model.Weight.OutputStride, type, out _);
+        Tensor dx = Output((33, 40), type);
         float[] Run(AugmentedWeight weight)
         {
             AugmentedLinear.Forward(weight, x, y);
@@ -217,14 +217,14 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
     public void OnlyWhatIsAskedForIsComputed([ValueSource(nameof(FloatTypes))] DType type)
     {
         using Model model = Make(type, 10, [9, 6], [3, 2], middle: false, biased: false);
-        Tensor dy = LaidOut(4, 15, model.Weight.OutputStride, type, out _),
-            x = LaidOut(4, 10, model.Weight.InputStride, type, out _),
-            z = Output((4, 5), type);
+        Tensor dy = LaidOut(4, 15, model.Weight.OutputStride, type, out _);
+        Tensor x = LaidOut(4, 10, model.Weight.InputStride, type, out _);
+        Tensor z = Output((4, 5), type);
         AugmentedLinear.Forward(model.Weight, x, Output((4, 15), type), z);
-        Tensor dx = Output((4, 10), type),
-            alone = Output((4, 10), type),
-            dRight = Output((3, 10)),
-            dLeft = Output((6, 2));
+        Tensor dx = Output((4, 10), type);
+        Tensor alone = Output((4, 10), type);
+        Tensor dRight = Output((3, 10));
+        Tensor dLeft = Output((6, 2));
         AugmentedLinear.Backward(
             model.Weight,
             x,
@@ -242,12 +242,12 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
     public void NoRowsGiveZeroGradients([ValueSource(nameof(FloatTypes))] DType type)
     {
         using Model model = Make(type, 10, [9], [3], middle: true, biased: true);
-        Tensor x = Output((0, model.Weight.InputStride), type),
-            dy = Output((0, model.Weight.OutputStride), type),
-            z = Output((0, 3), type);
-        Tensor dLeft = Output((9, 3)),
-            dRight = Output((3, 10)),
-            dMiddle = Output(3);
+        Tensor x = Output((0, model.Weight.InputStride), type);
+        Tensor dy = Output((0, model.Weight.OutputStride), type);
+        Tensor z = Output((0, 3), type);
+        Tensor dLeft = Output((9, 3));
+        Tensor dRight = Output((3, 10));
+        Tensor dMiddle = Output(3);
         AugmentedLinear.Forward(model.Weight, x, Output((0, 9), type), z);
         AugmentedLinear.Backward(
             model.Weight,
@@ -278,12 +278,12 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
     {
         using Model model = Make(DType.F32, 6, [4, 3], [2, 1], middle: true, biased: false);
         AugmentedWeight weight = model.Weight;
-        Tensor x = LaidOut(5, 6, 64, DType.F32, out _),
-            dy = LaidOut(5, 7, 64, DType.F32, out _),
-            y = Output((5, 7)),
-            z = Output((5, 3)),
-            half = Output((5, 64), DType.BF16),
-            narrow = Output((5, 6));
+        Tensor x = LaidOut(5, 6, 64, DType.F32, out _);
+        Tensor dy = LaidOut(5, 7, 64, DType.F32, out _);
+        Tensor y = Output((5, 7));
+        Tensor z = Output((5, 3));
+        Tensor half = Output((5, 64), DType.BF16);
+        Tensor narrow = Output((5, 6));
         void Names(string argument, Action call) =>
             Assert.That(
                 call,
@@ -356,9 +356,9 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
         Tensor? diagonal = middle ? Input(ranks.Sum(), DType.F32, out c) : null;
         Tensor[] lefts = new Tensor[layers];
         var frozen = new LowRankLayer[layers];
-        double[][] weights = new double[layers][],
-            biases = new double[layers][],
-            leftValues = new double[layers][];
+        double[][] weights = new double[layers][];
+        double[][] biases = new double[layers][];
+        double[][] leftValues = new double[layers][];
         for (int j = 0; j < layers; j++)
         {
             lefts[j] = Input((outs[j], ranks[j]), type, out leftValues[j]);
@@ -385,8 +385,8 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
     // Normal values in the first columns, NaN behind them.
     private Tensor LaidOut(int rows, int columns, int stride, DType type, out double[] values)
     {
-        Tensor dense = Input((rows, columns), type, out values),
-            wide = Output((rows, stride), type);
+        Tensor dense = Input((rows, columns), type, out values);
+        Tensor wide = Output((rows, stride), type);
         CopyBlock.Run(dense, wide, 0, 0);
         return wide;
     }

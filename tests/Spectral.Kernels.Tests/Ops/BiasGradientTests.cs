@@ -16,11 +16,11 @@ public sealed class BiasGradientTests(DeviceKind kind) : DeviceTest(kind)
     {
         if (rows * columns > 1_000_000)
             rows = 1000; // 4200: two levels of partial sums, seen at the narrower widths
-        Tensor dy = Input((rows, columns), type, out double[] values),
-            dBias = Input(columns, DType.F32, out double[] before);
+        Tensor dy = Input((rows, columns), type, out double[] values);
+        Tensor dBias = Input(columns, DType.F32, out double[] before);
         BiasGradient.Run(dy, dBias, accumulate);
-        double[] expected = accumulate ? (double[])before.Clone() : new double[columns],
-            terms = expected.Select(Math.Abs).ToArray();
+        double[] expected = accumulate ? (double[])before.Clone() : new double[columns];
+        double[] terms = expected.Select(Math.Abs).ToArray();
         for (int i = 0; i < values.Length; i++)
         {
             expected[i % columns] += values[i];

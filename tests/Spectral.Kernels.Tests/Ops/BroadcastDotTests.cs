@@ -27,13 +27,13 @@ public sealed class BroadcastDotTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(Shapes))] (int Rows, int Columns) shape
     )
     {
-        Tensor x = Input(shape, DType.F32, out double[] xv),
-            y = Input(shape, DType.F32, out double[] yv);
+        Tensor x = Input(shape, DType.F32, out double[] xv);
+        Tensor y = Input(shape, DType.F32, out double[] yv);
         Shape wanted = BroadcastMultiplyTests.Wanted(broadcast, shape.Rows, shape.Columns);
-        Tensor result = Output(wanted),
-            sum = Input(wanted, DType.F32, out double[] before);
-        double[] expected = new double[wanted.Count],
-            magnitude = new double[wanted.Count];
+        Tensor result = Output(wanted);
+        Tensor sum = Input(wanted, DType.F32, out double[] before);
+        double[] expected = new double[wanted.Count];
+        double[] magnitude = new double[wanted.Count];
         for (int at = 0; at < xv.Length; at++)
         {
             double term = (double)-0.7f * xv[at] * yv[at];
@@ -51,8 +51,8 @@ public sealed class BroadcastDotTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void SquaresDoNotOverflowOrVanish([Values(1e18f, 1e-18f)] float size)
     {
-        Tensor x = Input([3 * size, 4 * size], (1, 2), DType.F32, out double[] values),
-            result = Output(1);
+        Tensor x = Input([3 * size, 4 * size], (1, 2), DType.F32, out double[] values);
+        Tensor result = Output(1);
         BroadcastDot.Run(x, x, result, Broadcast.PerRow);
         Verify(result, [values.Sum(v => v * v)]);
     }
@@ -60,10 +60,10 @@ public sealed class BroadcastDotTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void SumsAtOddAddresses()
     {
-        Tensor all = Input(4001, DType.F32, out double[] values),
-            result = Output(1);
-        using Tensor tail = all.Rows(1, 4000),
-            head = all.Rows(0, 4000);
+        Tensor all = Input(4001, DType.F32, out double[] values);
+        Tensor result = Output(1);
+        Tensor tail = all.Rows(1, 4000);
+        Tensor head = all.Rows(0, 4000);
         BroadcastDot.Run(head, tail, result, Broadcast.Single);
         double[] terms = values[..4000].Zip(values[1..], (a, b) => a * b).ToArray();
         Verify(result, [terms.Sum()], [terms.Sum(Math.Abs) * 1e-6]);
@@ -72,9 +72,9 @@ public sealed class BroadcastDotTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void SameInputSameBits([ValueSource(nameof(Sums))] Broadcast broadcast)
     {
-        Tensor x = Input((3001, 70), DType.F32, out _),
-            first = Output(BroadcastMultiplyTests.Wanted(broadcast, 3001, 70)),
-            second = Output(first.Shape);
+        Tensor x = Input((3001, 70), DType.F32, out _);
+        Tensor first = Output(BroadcastMultiplyTests.Wanted(broadcast, 3001, 70));
+        Tensor second = Output(first.Shape);
         BroadcastDot.Run(x, x, first, broadcast);
         BroadcastDot.Run(x, x, second, broadcast);
         Assert.That(second.ToArray(), Is.EqualTo(first.ToArray()));
@@ -83,8 +83,8 @@ public sealed class BroadcastDotTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void NothingGivesZero()
     {
-        Tensor result = Output(4),
-            kept = Input([1f, 2, 3, 4], 4, DType.F32, out _);
+        Tensor result = Output(4);
+        Tensor kept = Input([1f, 2, 3, 4], 4, DType.F32, out _);
         BroadcastDot.Run(Output((0, 4)), Output((0, 4)), result, Broadcast.PerColumn);
         BroadcastDot.Run(Output((0, 4)), Output((0, 4)), kept, Broadcast.PerColumn, accumulate: true);
         Assert.That(result.ToArray(), Is.All.Zero);

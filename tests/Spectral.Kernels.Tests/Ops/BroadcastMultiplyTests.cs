@@ -15,10 +15,10 @@ public sealed class BroadcastMultiplyTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(Sizes))] int columns
     )
     {
-        Tensor x = Input((rows, columns), DType.F32, out double[] xv),
-            v = Input(Wanted(broadcast, rows, columns), DType.F32, out double[] vv);
-        Tensor z = Output((rows, columns)),
-            sum = Input((rows, columns), DType.F32, out double[] before);
+        Tensor x = Input((rows, columns), DType.F32, out double[] xv);
+        Tensor v = Input(Wanted(broadcast, rows, columns), DType.F32, out double[] vv);
+        Tensor z = Output((rows, columns));
+        Tensor sum = Input((rows, columns), DType.F32, out double[] before);
         double[] product = xv.Select((value, at) => (double)-0.7f * value * vv[At(broadcast, at, columns)]).ToArray();
 
         BroadcastMultiply.Run(x, v, z, broadcast, -0.7f);
@@ -37,9 +37,9 @@ public sealed class BroadcastMultiplyTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void LeadingDimensionsAreRows()
     {
-        Tensor x = Input((3, 2, 5), DType.F32, out double[] xv),
-            v = Input((3, 2), DType.F32, out double[] vv),
-            z = Output((3, 2, 5));
+        Tensor x = Input((3, 2, 5), DType.F32, out double[] xv);
+        Tensor v = Input((3, 2), DType.F32, out double[] vv);
+        Tensor z = Output((3, 2, 5));
         BroadcastMultiply.Run(x, v, z, Broadcast.PerRow);
         Verify(z, xv.Select((value, at) => value * vv[at / 5]).ToArray());
     }

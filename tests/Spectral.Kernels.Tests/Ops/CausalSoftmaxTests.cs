@@ -59,8 +59,8 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ANaNMakesItsRowNaN([Values(0, 3, 20)] int column)
     {
-        const int Length = 24,
-            Row = 20;
+        const int Length = 24;
+        const int Row = 20;
         Tensor scores = Input(
             Enumerable.Range(0, Length * Length).Select(i => i == Row * Length + column ? float.NaN : 1f).ToArray(),
             (1, 1, Length, Length),
@@ -94,12 +94,12 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
         );
         Tensor gradient = Input((1, Matrices, length, length), type, out double[] gv);
         CausalSoftmax.Backward(probabilities, gradient, Factor, window);
-        double[] expected = new double[pv.Length],
-            terms = new double[pv.Length];
+        double[] expected = new double[pv.Length];
+        double[] terms = new double[pv.Length];
         for (int row = 0; row < Matrices * length; row++)
         {
-            double dot = 0,
-                size = 0;
+            double dot = 0;
+            double size = 0;
             foreach (int j in Seen(row % length, window))
             {
                 dot += pv[row * length + j] * gv[row * length + j];
@@ -118,8 +118,8 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void BackwardIsTheGradientOfForward([Values(1, 7, 33)] int length)
     {
-        Tensor scores = Input((1, 1, length, length), DType.F32, out double[] sv),
-            gradient = Input((1, 1, length, length), DType.F32, out double[] gv);
+        Tensor scores = Input((1, 1, length, length), DType.F32, out double[] sv);
+        Tensor gradient = Input((1, 1, length, length), DType.F32, out double[] gv);
         CausalSoftmax.Forward(scores, Factor);
         CausalSoftmax.Backward(scores, gradient, Factor);
         double[] direction = sv.Select(_ => Rng.NextDouble() - 0.5).ToArray();
@@ -169,8 +169,8 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
         for (int row = 0; row < scores.Length / length; row++)
         {
             int[] seen = Seen(row % length, window).ToArray();
-            double max = seen.Max(j => scale * scores[row * length + j]),
-                sum = seen.Sum(j => Math.Exp(scale * scores[row * length + j] - max));
+            double max = seen.Max(j => scale * scores[row * length + j]);
+            double sum = seen.Sum(j => Math.Exp(scale * scores[row * length + j] - max));
             foreach (int j in seen)
                 result[row * length + j] = Math.Exp(scale * scores[row * length + j] - max) / sum;
         }

@@ -11,10 +11,10 @@ public sealed class CombineTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AddsWithFactors([ValueSource(nameof(Sizes))] int count)
     {
-        Tensor x = Input(count, DType.F32, out double[] xv),
-            y = Input(count, DType.F32, out double[] yv),
-            z = Output(count),
-            alone = Output(count);
+        Tensor x = Input(count, DType.F32, out double[] xv);
+        Tensor y = Input(count, DType.F32, out double[] yv);
+        Tensor z = Output(count);
+        Tensor alone = Output(count);
         (double alpha, double beta) = (0.3f, -1.7f);
 
         Combine.Run(x, 0.3f, y, -1.7f, z);
@@ -39,8 +39,8 @@ public sealed class CombineTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         Shape shape = batch == 1 ? (size.Rows, size.Columns) : (batch, size.Rows, size.Columns);
-        Tensor x = Input(shape, DType.F32, out double[] values),
-            z = Output(shape);
+        Tensor x = Input(shape, DType.F32, out double[] values);
+        Tensor z = Output(shape);
 
         Combine.AddIdentity(x, -1, 2.5f, z);
 

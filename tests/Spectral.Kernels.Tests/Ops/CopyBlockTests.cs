@@ -43,8 +43,8 @@ public sealed class CopyBlockTests(DeviceKind kind) : DeviceTest(kind)
     public void TakesARectangle([Values(1, 7, 33)] int rows, [Values(1, 8, 127)] int columns)
     {
         (int row, int column, int width) = (2, 3, columns + 4);
-        Tensor source = Input((rows + 5, width), DType.F32, out double[] values),
-            destination = Output((rows, columns));
+        Tensor source = Input((rows + 5, width), DType.F32, out double[] values);
+        Tensor destination = Output((rows, columns));
 
         CopyBlock.Take(source, row, column, destination);
 
@@ -59,8 +59,8 @@ public sealed class CopyBlockTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         (int row, int column, int width) = (2, 3, columns + 4);
-        Tensor source = Input((rows + 5, width), DType.F32, out double[] values),
-            destination = Input((rows, columns), DType.F32, out double[] before);
+        Tensor source = Input((rows + 5, width), DType.F32, out double[] values);
+        Tensor destination = Input((rows, columns), DType.F32, out double[] before);
 
         CopyBlock.Add(source, row, column, destination, scale);
 
@@ -80,8 +80,8 @@ public sealed class CopyBlockTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         (int row, int column, int width) = (2, 3, columns + 4);
-        Tensor source = Input((rows, columns), DType.F32, out double[] values),
-            destination = Input((rows + 5, width), DType.F32, out double[] expected);
+        Tensor source = Input((rows, columns), DType.F32, out double[] values);
+        Tensor destination = Input((rows + 5, width), DType.F32, out double[] expected);
         double[] magnitude = Array.ConvertAll(expected, Math.Abs);
 
         CopyBlock.AddInto(source, destination, row, column, scale);

@@ -17,24 +17,24 @@ public sealed class CrossEntropyTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         const int Rows = 9;
-        Tensor logits = Input((Rows, vocabulary), DType.F32, out double[] values, deviation: 3),
-            losses = Output(Rows),
-            dLogits = Output((Rows, vocabulary), type);
+        Tensor logits = Input((Rows, vocabulary), DType.F32, out double[] values, deviation: 3);
+        Tensor losses = Output(Rows);
+        Tensor dLogits = Output((Rows, vocabulary), type);
         int[] targets = Enumerable.Range(0, Rows).Select(i => i is 2 or 8 ? -1 : Rng.Next(vocabulary)).ToArray();
         targets[4] = vocabulary - 1;
         CrossEntropy.Run(logits, Input(targets, Rows), losses, dLogits, GradientScale);
 
-        double[] loss = new double[Rows],
-            terms = new double[Rows],
-            gradient = new double[values.Length],
-            gradientTerms = new double[values.Length];
+        double[] loss = new double[Rows];
+        double[] terms = new double[Rows];
+        double[] gradient = new double[values.Length];
+        double[] gradientTerms = new double[values.Length];
         for (int n = 0; n < Rows; n++)
         {
             if (targets[n] < 0)
                 continue;
             double[] row = values[(n * vocabulary)..((n + 1) * vocabulary)];
-            double max = row.Max(),
-                sum = row.Sum(x => Math.Exp(x - max));
+            double max = row.Max();
+            double sum = row.Sum(x => Math.Exp(x - max));
             loss[n] = Math.Log(sum) + max - row[targets[n]];
             terms[n] = Math.Log(sum) + Math.Abs(max) + Math.Abs(row[targets[n]]) + 1;
             for (int j = 0; j < vocabulary; j++)
@@ -52,12 +52,12 @@ public sealed class CrossEntropyTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AScaleOnTheDeviceMultipliesTheOther([Values(7, 4100)] int vocabulary)
     {
-        Tensor logits = Input((5, vocabulary), DType.F32, out _),
-            targets = Input([0, 6, -1, 3, 2], 5),
-            scale = Input([0.25f], 1, DType.F32, out _);
-        Tensor losses = Output(5),
-            byValue = Output((5, vocabulary)),
-            byAddress = Output((5, vocabulary));
+        Tensor logits = Input((5, vocabulary), DType.F32, out _);
+        Tensor targets = Input([0, 6, -1, 3, 2], 5);
+        Tensor scale = Input([0.25f], 1, DType.F32, out _);
+        Tensor losses = Output(5);
+        Tensor byValue = Output((5, vocabulary));
+        Tensor byAddress = Output((5, vocabulary));
         CrossEntropy.Run(logits, targets, losses, byValue, 0.5f);
         CrossEntropy.Run(logits, targets, losses, byAddress, 2, scale);
         Assert.That(byAddress.ToArray(), Is.EqualTo(byValue.ToArray()));
@@ -70,11 +70,11 @@ public sealed class CrossEntropyTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void GradientMayReplaceTheLogits([ValueSource(nameof(Vocabularies))] int vocabulary)
     {
-        Tensor logits = Input((5, vocabulary), DType.F32, out _),
-            targets = Input(Enumerable.Range(0, 5).Select(_ => Rng.Next(-1, vocabulary)).ToArray(), 5);
-        Tensor losses = Output(5),
-            lossesAgain = Output(5),
-            dLogits = Output((5, vocabulary));
+        Tensor logits = Input((5, vocabulary), DType.F32, out _);
+        Tensor targets = Input(Enumerable.Range(0, 5).Select(_ => Rng.Next(-1, vocabulary)).ToArray(), 5);
+        Tensor losses = Output(5);
+        Tensor lossesAgain = Output(5);
+        Tensor dLogits = Output((5, vocabulary));
         CrossEntropy.Run(logits, targets, losses, dLogits, 1);
         CrossEntropy.Run(logits, targets, lossesAgain, logits, 1);
         Assert.That(logits.ToArray(), Is.EqualTo(dLogits.ToArray()));
@@ -85,9 +85,9 @@ public sealed class CrossEntropyTests(DeviceKind kind) : DeviceTest(kind)
     public void GradientIsThatOfTheLoss()
     {
         const double H = 1e-5;
-        Tensor logits = Input((1, 50), DType.F32, out double[] values),
-            losses = Output(1),
-            dLogits = Output((1, 50));
+        Tensor logits = Input((1, 50), DType.F32, out double[] values);
+        Tensor losses = Output(1);
+        Tensor dLogits = Output((1, 50));
         CrossEntropy.Run(logits, Input([17], 1), losses, dLogits, 1);
         float[] gradient = dLogits.ToArray();
         double Loss(int j, double h) =>
@@ -104,8 +104,8 @@ public sealed class CrossEntropyTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WithoutGradientOnlyTheLossIsWritten()
     {
-        Tensor logits = Input((2, 5), DType.F32, out double[] values),
-            losses = Output(2);
+        Tensor logits = Input((2, 5), DType.F32, out double[] values);
+        Tensor losses = Output(2);
         CrossEntropy.Run(logits, Input([-1, 2], 2), losses, null, 1);
         Verify(losses, [0, Math.Log(values[5..].Sum(Math.Exp)) - values[7]], [1, 10], 5);
     }
@@ -113,9 +113,9 @@ public sealed class CrossEntropyTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ATargetOutsideGivesANaNLossAndNoGradient([Values(-2, 5)] int target)
     {
-        Tensor logits = Input((1, 5), DType.F32, out _),
-            losses = Output(1),
-            dLogits = Output((1, 5));
+        Tensor logits = Input((1, 5), DType.F32, out _);
+        Tensor losses = Output(1);
+        Tensor dLogits = Output((1, 5));
         CrossEntropy.Run(logits, Input([target], 1), losses, dLogits, 1);
         Assert.That(losses.ToArray()[0], Is.NaN);
         Assert.That(dLogits.ToArray(), Is.All.Zero);
@@ -127,9 +127,9 @@ public sealed class CrossEntropyTests(DeviceKind kind) : DeviceTest(kind)
         float[] host = new float[vocabulary];
         Array.Fill(host, -3e38f);
         host[3] = 3e38f;
-        Tensor logits = Input(host, (1, vocabulary), DType.F32, out _),
-            losses = Output(1),
-            dLogits = Output((1, vocabulary));
+        Tensor logits = Input(host, (1, vocabulary), DType.F32, out _);
+        Tensor losses = Output(1);
+        Tensor dLogits = Output((1, vocabulary));
         CrossEntropy.Run(logits, Input([3], 1), losses, dLogits, 1);
         Assert.That(losses.ToArray()[0], Is.Zero);
         Assert.That(dLogits.ToArray(), Is.All.Zero);
@@ -141,8 +141,8 @@ public sealed class CrossEntropyTests(DeviceKind kind) : DeviceTest(kind)
         float[] host = new float[vocabulary];
         Array.Fill(host, float.NegativeInfinity);
         host[9] = 1;
-        Tensor fine = Input(host, (1, vocabulary), DType.F32, out _),
-            losses = Output(1);
+        Tensor fine = Input(host, (1, vocabulary), DType.F32, out _);
+        Tensor losses = Output(1);
         CrossEntropy.Run(fine, Input([9], 1), losses, null, 1);
         Assert.That(losses.ToArray()[0], Is.Zero);
         host[at] = float.NaN;
@@ -156,9 +156,9 @@ public sealed class CrossEntropyTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Tensor logits = Output((2, 5)),
-            targets = Output(2, DType.I32),
-            losses = Output(2);
+        Tensor logits = Output((2, 5));
+        Tensor targets = Output(2, DType.I32);
+        Tensor losses = Output(2);
         Assert.That(
             () => CrossEntropy.Run(Output((2, 5), DType.BF16), targets, losses, null, 1),
             Throws.ArgumentException.With.Message.Contains("logits is BF16, expected F32")

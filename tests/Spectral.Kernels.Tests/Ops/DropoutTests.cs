@@ -9,8 +9,8 @@ public sealed class DropoutTests(DeviceKind kind) : DeviceTest(kind)
     /// <summary>The mask's definition: 16 of the 128 bits that Philox makes of the number of the element's group of 8.</summary>
     internal static bool Keeps(ulong seed, ulong offset, uint stream, double probability, long element)
     {
-        ulong high = stream + (offset << 32),
-            group = (ulong)element / 8;
+        ulong high = stream + (offset << 32);
+        ulong group = (ulong)element / 8;
         uint[] words = Philox(
             (uint)seed,
             (uint)(seed >> 32),
@@ -33,9 +33,9 @@ public sealed class DropoutTests(DeviceKind kind) : DeviceTest(kind)
         using var state = new StepState(Device);
         state.SeedDropout(0x123456789abcdef, 7);
         var mask = new DropoutMask(state, 42, probability);
-        Tensor x = Input(count, type, out double[] xs),
-            y = Output(count, type),
-            sum = Input(count, type, out double[] sums);
+        Tensor x = Input(count, type, out double[] xs);
+        Tensor y = Output(count, type);
+        Tensor sum = Input(count, type, out double[] sums);
         double[] expected = xs.Select(
                 (value, i) => Keeps(0x123456789abcdef, 7, 42, probability, i) ? value * mask.Factor : 0
             )
@@ -58,8 +58,8 @@ public sealed class DropoutTests(DeviceKind kind) : DeviceTest(kind)
         const int count = 100_000;
         using var state = new StepState(Device);
         state.SeedDropout(1);
-        Tensor ones = Input(Enumerable.Repeat(1f, count).ToArray(), count, DType.F32, out _),
-            y = Output(count);
+        Tensor ones = Input(Enumerable.Repeat(1f, count).ToArray(), count, DType.F32, out _);
+        Tensor y = Output(count);
         float[] Run(uint stream)
         {
             Dropout.Run(ones, y, new DropoutMask(state, stream, 0.3));
@@ -86,9 +86,9 @@ public sealed class DropoutTests(DeviceKind kind) : DeviceTest(kind)
     {
         using var state = new StepState(Device);
         var mask = new DropoutMask(state, 0, 0.5);
-        Tensor x = Input(4, DType.F32, out _),
-            y = Output(5),
-            half = Output(4, DType.BF16);
+        Tensor x = Input(4, DType.F32, out _);
+        Tensor y = Output(5);
+        Tensor half = Output(4, DType.BF16);
         void Names(string argument, Action call) =>
             Assert.That(
                 call,
@@ -109,8 +109,8 @@ public sealed class DropoutTests(DeviceKind kind) : DeviceTest(kind)
         uint[] c = [.. counter];
         for (int round = 0; round < 10; round++)
         {
-            ulong a = 0xD2511F53UL * c[0],
-                b = 0xCD9E8D57UL * c[2];
+            ulong a = 0xD2511F53UL * c[0];
+            ulong b = 0xCD9E8D57UL * c[2];
             c = [(uint)(b >> 32) ^ c[1] ^ key0, (uint)b, (uint)(a >> 32) ^ c[3] ^ key1, (uint)a];
             (key0, key1) = (key0 + 0x9E3779B9, key1 + 0xBB67AE85);
         }

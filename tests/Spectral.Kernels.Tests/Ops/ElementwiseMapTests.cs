@@ -28,8 +28,8 @@ public sealed class ElementwiseMapTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void Applies([ValueSource(nameof(All))] MapFunction function, [ValueSource(nameof(Sizes))] int count)
     {
-        Tensor x = Input(count, DType.F32, out double[] values),
-            y = Output(count);
+        Tensor x = Input(count, DType.F32, out double[] values);
+        Tensor y = Output(count);
         ElementwiseMap.Forward(x, y, function, Floor);
         Verify(y, Array.ConvertAll(values, value => Functions[function].Value(value)));
         ElementwiseMap.Forward(x, x, function, Floor);
@@ -42,10 +42,10 @@ public sealed class ElementwiseMapTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(Sizes))] int count
     )
     {
-        Tensor x = Input(count, DType.F32, out double[] values),
-            dy = Input(count, DType.F32, out double[] upstream);
-        Tensor dx = Output(count),
-            sum = Input(count, DType.F32, out double[] before);
+        Tensor x = Input(count, DType.F32, out double[] values);
+        Tensor dy = Input(count, DType.F32, out double[] upstream);
+        Tensor dx = Output(count);
+        Tensor sum = Input(count, DType.F32, out double[] before);
         double[] expected = values
             .Zip(upstream, (value, gradient) => gradient * Functions[function].Slope(value))
             .ToArray();
@@ -75,9 +75,9 @@ public sealed class ElementwiseMapTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EdgesAreAsStated()
     {
-        Tensor x = Input([0, float.NaN, -1, float.PositiveInfinity], 4, DType.F32, out _),
-            ones = Input([1f, 1, 1, 1], 4, DType.F32, out _),
-            y = Output(4);
+        Tensor x = Input([0, float.NaN, -1, float.PositiveInfinity], 4, DType.F32, out _);
+        Tensor ones = Input([1f, 1, 1, 1], 4, DType.F32, out _);
+        Tensor y = Output(4);
         Assert.Multiple(() =>
         {
             Assert.That(

@@ -11,9 +11,9 @@ public sealed class ElementwiseTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void Sums([ValueSource(nameof(Counts))] int count, [ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor a = Input(count, type, out double[] av),
-            b = Input(count, type, out double[] bv),
-            y = Output(count, type);
+        Tensor a = Input(count, type, out double[] av);
+        Tensor b = Input(count, type, out double[] bv);
+        Tensor y = Output(count, type);
         Add.Forward(a, b, y);
         double[] expected = av.Zip(bv, (x, z) => x + z).ToArray();
         Verify(y, expected);
@@ -30,10 +30,10 @@ public sealed class ElementwiseTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void SumsAtOddAddresses([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor all = Input(4001, type, out double[] values),
-            y = Output(4000, type);
-        using Tensor tail = all.Rows(1, 4000),
-            head = all.Rows(0, 4000);
+        Tensor all = Input(4001, type, out double[] values);
+        Tensor y = Output(4000, type);
+        Tensor tail = all.Rows(1, 4000);
+        Tensor head = all.Rows(0, 4000);
         Add.Forward(head, tail, y);
         Verify(y, values[..4000].Zip(values[1..], (x, z) => x + z).ToArray());
     }
@@ -49,10 +49,10 @@ public sealed class ElementwiseTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void Casts([ValueSource(nameof(Counts))] int count)
     {
-        Tensor f32 = Input(count, DType.F32, out double[] values),
-            bf16 = Output(count, DType.BF16),
-            back = Output(count),
-            copy = Output(count, DType.BF16);
+        Tensor f32 = Input(count, DType.F32, out double[] values);
+        Tensor bf16 = Output(count, DType.BF16);
+        Tensor back = Output(count);
+        Tensor copy = Output(count, DType.BF16);
         Cast.Run(f32, bf16);
         float[] rounded = Array.ConvertAll(values, v => BFloat16.Round((float)v));
         Assert.That(bf16.ToArray(), Is.EqualTo(rounded));
@@ -79,8 +79,8 @@ public sealed class ElementwiseTests(DeviceKind kind) : DeviceTest(kind)
             1e-40f,
             3.14159f,
         ];
-        Tensor f32 = Input(values, values.Length, DType.F32, out _),
-            bf16 = Output(values.Length, DType.BF16);
+        Tensor f32 = Input(values, values.Length, DType.F32, out _);
+        Tensor bf16 = Output(values.Length, DType.BF16);
         Cast.Run(f32, bf16);
         Assert.That(
             bf16.ToArray(),
@@ -109,8 +109,8 @@ public sealed class ElementwiseTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(FloatTypes))] DType type
     )
     {
-        Tensor y = Input((rows, columns), type, out double[] values),
-            bias = Input(columns, type, out double[] bv);
+        Tensor y = Input((rows, columns), type, out double[] values);
+        Tensor bias = Input(columns, type, out double[] bv);
         AddBias.Run(y, bias);
         Verify(y, values.Select((v, i) => v + bv[i % columns]).ToArray());
     }
@@ -118,8 +118,8 @@ public sealed class ElementwiseTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EmptyWork()
     {
-        Tensor none = Output((0, 4)),
-            noneHalf = Output((0, 4), DType.BF16);
+        Tensor none = Output((0, 4));
+        Tensor noneHalf = Output((0, 4), DType.BF16);
         Add.Forward(none, none, none);
         Scale.Run(none, 2);
         Cast.Run(none, noneHalf);
@@ -129,9 +129,9 @@ public sealed class ElementwiseTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Tensor a = Output((2, 4)),
-            half = Output((2, 4), DType.BF16),
-            integers = Output((2, 4), DType.I32);
+        Tensor a = Output((2, 4));
+        Tensor half = Output((2, 4), DType.BF16);
+        Tensor integers = Output((2, 4), DType.I32);
         Assert.That(
             () => Add.Forward(a, Output(8), a),
             Throws.ArgumentException.With.Message.Contains("b is [8], expected [2, 4]")

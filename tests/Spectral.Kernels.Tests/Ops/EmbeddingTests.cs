@@ -11,8 +11,8 @@ public sealed class EmbeddingTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ForwardLooksRowsUp([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor table = Input((Vocabulary, 33), type, out double[] values),
-            y = Output((5, 33), type);
+        Tensor table = Input((Vocabulary, 33), type, out double[] values);
+        Tensor y = Output((5, 33), type);
         int[] ids = [22, 0, 7, 7, 1];
         Embedding.Forward(table, Input(ids, 5), y);
         Verify(y, ids.SelectMany(id => values.Skip(id * 33).Take(33)).ToArray());
@@ -28,11 +28,11 @@ public sealed class EmbeddingTests(DeviceKind kind) : DeviceTest(kind)
     {
         int[] ids = Enumerable.Range(0, positions).Select(_ => Rng.Next(Vocabulary)).ToArray();
         (int[] order, int[] segments, int[] unique) = Sorted(ids);
-        Tensor dy = Input((positions, columns), type, out double[] dyValues),
-            dTable = Input((Vocabulary, columns), DType.F32, out double[] before);
+        Tensor dy = Input((positions, columns), type, out double[] dyValues);
+        Tensor dTable = Input((Vocabulary, columns), DType.F32, out double[] before);
         // Behind what is passed on lies one more id, with no positions: a warp past the end that took it would overwrite its row.
-        Tensor starts = Keep(Input([.. segments, positions], segments.Length + 1).Rows(0, segments.Length)),
-            distinct = Keep(Input([.. unique, unique[0]], unique.Length + 1).Rows(0, unique.Length));
+        Tensor starts = Keep(Input([.. segments, positions], segments.Length + 1).Rows(0, segments.Length));
+        Tensor distinct = Keep(Input([.. unique, unique[0]], unique.Length + 1).Rows(0, unique.Length));
         Embedding.Backward(dy, Input(order, positions), starts, distinct, dTable, accumulate);
 
         double[] expected = accumulate ? (double[])before.Clone() : new double[before.Length];
@@ -49,8 +49,8 @@ public sealed class EmbeddingTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void IdsOutsideTheTableAreLeftOut()
     {
-        Tensor dy = Input((3, 4), DType.F32, out double[] values),
-            dTable = Output((2, 4));
+        Tensor dy = Input((3, 4), DType.F32, out double[] values);
+        Tensor dTable = Output((2, 4));
         Embedding.Backward(
             dy,
             Input([0, 1, 2], 3),
@@ -81,11 +81,11 @@ public sealed class EmbeddingTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Tensor dy = Output((3, 4)),
-            order = Output(3, DType.I32),
-            segments = Output(3, DType.I32),
-            ids = Output(2, DType.I32),
-            dTable = Output((9, 4));
+        Tensor dy = Output((3, 4));
+        Tensor order = Output(3, DType.I32);
+        Tensor segments = Output(3, DType.I32);
+        Tensor ids = Output(2, DType.I32);
+        Tensor dTable = Output((9, 4));
         Assert.That(
             () => Embedding.Backward(dy, order, ids, ids, dTable, false),
             Throws.ArgumentException.With.Message.Contains("segments is [2], expected [3]")

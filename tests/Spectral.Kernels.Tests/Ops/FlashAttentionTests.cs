@@ -33,10 +33,10 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         (int b, int h, int kv, int s, int d) = size;
-        Tensor q = Input((b, h, s, d), DType.BF16, out double[] qv),
-            k = Input((b, kv, s, d), DType.BF16, out double[] kvs);
-        ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv),
-            output = OutputColumns(b * s, h * d, DType.BF16, placed);
+        Tensor q = Input((b, h, s, d), DType.BF16, out double[] qv);
+        Tensor k = Input((b, kv, s, d), DType.BF16, out double[] kvs);
+        ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv);
+        ColumnRange output = OutputColumns(b * s, h * d, DType.BF16, placed);
         Tensor lse = Output((b, h, s));
         FlashAttention.Forward(q, k, v, output, lse, window);
         Expected expected = new(size, qv, kvs, vv, window);
@@ -53,13 +53,13 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         (int b, int h, int kv, int s, int d) = size;
-        Tensor q = Input((b, h, s, d), DType.BF16, out double[] qv),
-            k = Input((b, kv, s, d), DType.BF16, out double[] kvs);
-        ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv),
-            dOutput = InputColumns(b * s, h * d, DType.BF16, placed, out double[] dov);
+        Tensor q = Input((b, h, s, d), DType.BF16, out double[] qv);
+        Tensor k = Input((b, kv, s, d), DType.BF16, out double[] kvs);
+        ColumnRange v = InputColumns(b * s, kv * d, DType.BF16, placed, out double[] vv);
+        ColumnRange dOutput = InputColumns(b * s, h * d, DType.BF16, placed, out double[] dov);
         Expected expected = new(size, qv, kvs, vv, window);
-        ColumnRange output = OutputColumns(b * s, h * d, DType.BF16, placed),
-            dv = OutputColumns(b * s, kv * d, DType.BF16, placed);
+        ColumnRange output = OutputColumns(b * s, h * d, DType.BF16, placed);
+        ColumnRange dv = OutputColumns(b * s, kv * d, DType.BF16, placed);
         CopyBlock.Run(
             Input(Array.ConvertAll(expected.Output, x => (float)x), (b * s, h * d), DType.BF16, out _),
             output.Matrix,
@@ -67,8 +67,8 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
             output.From
         );
         Tensor lse = Input(Array.ConvertAll(expected.Lse, x => (float)x), (b, h, s), DType.F32, out _);
-        Tensor dq = Output((b, h, s, d), DType.BF16),
-            dk = Output((b, kv, s, d), DType.BF16);
+        Tensor dq = Output((b, h, s, d), DType.BF16);
+        Tensor dk = Output((b, kv, s, d), DType.BF16);
         FlashAttention.Backward(q, k, v, output, lse, dOutput, dq, dk, dv, window);
         expected.Differentiate(dov);
         // a second rounding: delta comes from the rounded output
@@ -80,13 +80,13 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void LargeScoresDoNotOverflow()
     {
-        const int S = 70,
-            D = 64;
-        Tensor q = Input((1, 1, S, D), DType.BF16, out double[] qv, deviation: 20),
-            k = Input((1, 1, S, D), DType.BF16, out double[] kv, deviation: 20),
-            v = Input((S, D), DType.BF16, out double[] vv);
-        Tensor output = Output((S, D), DType.BF16),
-            lse = Output((1, 1, S));
+        const int S = 70;
+        const int D = 64;
+        Tensor q = Input((1, 1, S, D), DType.BF16, out double[] qv, deviation: 20);
+        Tensor k = Input((1, 1, S, D), DType.BF16, out double[] kv, deviation: 20);
+        Tensor v = Input((S, D), DType.BF16, out double[] vv);
+        Tensor output = Output((S, D), DType.BF16);
+        Tensor lse = Output((1, 1, S));
         FlashAttention.Forward(q, k, v, output, lse);
         Expected expected = new((1, 1, 1, S, D), qv, kv, vv, 0);
         // scores of thousands: their own F32 rounding is an absolute error of the exponents
@@ -98,13 +98,13 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ANaNStaysInTheRowsThatSeeIt()
     {
-        const int S = 70,
-            D = 64,
-            Bad = 40;
-        Tensor q = Input((1, 1, S, D), DType.BF16, out _),
-            v = Input((S, D), DType.BF16, out _),
-            output = Output((S, D), DType.BF16),
-            lse = Output((1, 1, S));
+        const int S = 70;
+        const int D = 64;
+        const int Bad = 40;
+        Tensor q = Input((1, 1, S, D), DType.BF16, out _);
+        Tensor v = Input((S, D), DType.BF16, out _);
+        Tensor output = Output((S, D), DType.BF16);
+        Tensor lse = Output((1, 1, S));
         float[] keys = Input((1, 1, S, D), DType.F32, out _).ToArray();
         keys[Bad * D] = float.NaN;
         FlashAttention.Forward(q, Input(keys, (1, 1, S, D), DType.BF16, out _), v, output, lse);
@@ -116,19 +116,19 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void TheSameInputsGiveTheSameBits()
     {
-        const int S = 200,
-            D = 128;
-        Tensor q = Input((1, 4, S, D), DType.BF16, out _),
-            k = Input((1, 2, S, D), DType.BF16, out _),
-            v = Input((S, 2 * D), DType.BF16, out _),
-            g = Input((S, 4 * D), DType.BF16, out _);
+        const int S = 200;
+        const int D = 128;
+        Tensor q = Input((1, 4, S, D), DType.BF16, out _);
+        Tensor k = Input((1, 2, S, D), DType.BF16, out _);
+        Tensor v = Input((S, 2 * D), DType.BF16, out _);
+        Tensor g = Input((S, 4 * D), DType.BF16, out _);
         float[][] Run()
         {
-            Tensor o = Output((S, 4 * D), DType.BF16),
-                lse = Output((1, 4, S)),
-                dq = Output((1, 4, S, D), DType.BF16),
-                dk = Output((1, 2, S, D), DType.BF16),
-                dv = Output((S, 2 * D), DType.BF16);
+            Tensor o = Output((S, 4 * D), DType.BF16);
+            Tensor lse = Output((1, 4, S));
+            Tensor dq = Output((1, 4, S, D), DType.BF16);
+            Tensor dk = Output((1, 2, S, D), DType.BF16);
+            Tensor dv = Output((S, 2 * D), DType.BF16);
             FlashAttention.Forward(q, k, v, o, lse);
             FlashAttention.Backward(q, k, v, o, lse, g, dq, dk, dv);
             return [o.ToArray(), lse.ToArray(), dq.ToArray(), dk.ToArray(), dv.ToArray()];
@@ -139,11 +139,11 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EmptyWork()
     {
-        Tensor q = Output((0, 4, 3, 8), DType.BF16),
-            k = Output((0, 2, 3, 8), DType.BF16),
-            v = Output((0, 16), DType.BF16),
-            o = Output((0, 32), DType.BF16),
-            lse = Output((0, 4, 3));
+        Tensor q = Output((0, 4, 3, 8), DType.BF16);
+        Tensor k = Output((0, 2, 3, 8), DType.BF16);
+        Tensor v = Output((0, 16), DType.BF16);
+        Tensor o = Output((0, 32), DType.BF16);
+        Tensor lse = Output((0, 4, 3));
         FlashAttention.Forward(q, k, v, o, lse);
         FlashAttention.Backward(q, k, v, o, lse, o, q, k, v);
     }
@@ -194,11 +194,11 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Tensor q = Output((1, 4, 3, 8), DType.BF16),
-            k = Output((1, 2, 3, 8), DType.BF16),
-            v = Output((3, 16), DType.BF16),
-            o = Output((3, 32), DType.BF16),
-            lse = Output((1, 4, 3));
+        Tensor q = Output((1, 4, 3, 8), DType.BF16);
+        Tensor k = Output((1, 2, 3, 8), DType.BF16);
+        Tensor v = Output((3, 16), DType.BF16);
+        Tensor o = Output((3, 32), DType.BF16);
+        Tensor lse = Output((1, 4, 3));
         Assert.That(
             () => FlashAttention.Forward(Output((1, 4, 3, 8)), k, v, o, lse),
             Throws.ArgumentException.With.Message.Contains("q is F32, expected BF16")
@@ -248,10 +248,10 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
     private sealed class Expected
     {
         private readonly (int B, int H, int KV, int S, int D) _size;
-        private readonly double[] _q,
-            _k,
-            _v,
-            _p;
+        private readonly double[] _q;
+        private readonly double[] _k;
+        private readonly double[] _v;
+        private readonly double[] _p;
 
         public Expected((int B, int H, int KV, int S, int D) size, double[] q, double[] k, double[] v, int window)
         {
@@ -261,8 +261,8 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
             (Lse, Output, OutputTerms) = (new double[b * h * s], new double[b * h * s * d], new double[b * h * s * d]);
             for (int row = 0; row < b * h * s; row++)
             {
-                int query = row % s,
-                    first = window == 0 ? 0 : Math.Max(0, query - window + 1);
+                int query = row % s;
+                int first = window == 0 ? 0 : Math.Max(0, query - window + 1);
                 var scores = new double[s];
                 for (int j = first; j <= query; j++)
                 for (int c = 0; c < d; c++)
@@ -305,17 +305,17 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
             double scale = 1 / Math.Sqrt(d);
             for (int row = 0; row < b * h * s; row++)
             {
-                double[] dp = new double[s],
-                    size = new double[s];
-                double dot = 0,
-                    dotSize = 0;
+                double[] dp = new double[s];
+                double[] size = new double[s];
+                double dot = 0;
+                double dotSize = 0;
                 for (int j = 0; j < s; j++)
                 {
                     double p = _p[row * s + j];
                     for (int c = 0; c < d; c++)
                     {
-                        double g = gradient[Out(row) + c],
-                            value = _v[Value(row, j) + c];
+                        double g = gradient[Out(row) + c];
+                        double value = _v[Value(row, j) + c];
                         dp[j] += g * value;
                         size[j] += Math.Abs(g * value);
                         Dv[Value(row, j) + c] += p * g;
@@ -327,8 +327,8 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
                 for (int j = 0; j < s; j++)
                 for (int c = 0; c < d; c++)
                 {
-                    double ds = scale * _p[row * s + j] * (dp[j] - dot),
-                        dsSize = scale * _p[row * s + j] * (Math.Abs(dp[j]) + dotSize);
+                    double ds = scale * _p[row * s + j] * (dp[j] - dot);
+                    double dsSize = scale * _p[row * s + j] * (Math.Abs(dp[j]) + dotSize);
                     Dq[row * d + c] += ds * _k[Key(row, j) + c];
                     DqTerms[row * d + c] += dsSize * Math.Abs(_k[Key(row, j) + c]);
                     Dk[Key(row, j) + c] += ds * _q[row * d + c];

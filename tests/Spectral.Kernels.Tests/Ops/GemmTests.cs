@@ -26,8 +26,8 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         (int m, int n, int k) = size;
-        Tensor a = Input(ta ? (k, m) : (m, k), type, out double[] av),
-            b = Input(tb ? (n, k) : (k, n), type, out double[] bv);
+        Tensor a = Input(ta ? (k, m) : (m, k), type, out double[] av);
+        Tensor b = Input(tb ? (n, k) : (k, n), type, out double[] bv);
         Tensor c = Output((m, n), f32Result ? DType.F32 : type);
         Gemm.Run(a, ta, b, tb, c);
         (double[] expected, double[] terms) = Reference(av, ta, bv, tb, m, n, k);
@@ -37,9 +37,9 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AddsToWhatIsThere([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor a = Input((33, 20), type, out double[] av),
-            b = Input((20, 17), type, out double[] bv),
-            c = Input((33, 17), type, out double[] cv);
+        Tensor a = Input((33, 20), type, out double[] av);
+        Tensor b = Input((20, 17), type, out double[] bv);
+        Tensor c = Input((33, 17), type, out double[] cv);
         Gemm.Run(a, false, b, false, c, alpha: 0.5f, beta: 2);
         (double[] product, double[] terms) = Reference(av, false, bv, false, 33, 17, 20);
         Verify(
@@ -53,14 +53,14 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void BatchesOfSubmatricesStayWithinTheirBounds([ValueSource(nameof(FloatTypes))] DType type)
     {
-        const int Batch = 5,
-            M = 9,
-            N = 12,
-            K = 8,
-            Lda = 11; // A: columns 2..9 of an 11-column matrix
-        Tensor a = Input((Batch * M, Lda), type, out double[] av),
-            b = Input((Batch, N, K), type, out double[] bv),
-            c = Output((Batch, M, N), type);
+        const int Batch = 5;
+        const int M = 9;
+        const int N = 12;
+        const int K = 8;
+        const int Lda = 11; // A: columns 2..9 of an 11-column matrix
+        Tensor a = Input((Batch * M, Lda), type, out double[] av);
+        Tensor b = Input((Batch, N, K), type, out double[] bv);
+        Tensor c = Output((Batch, M, N), type);
         Gemm.Run(
             new Gemm.Operand(a, 2, Lda, M * Lda),
             false,
@@ -89,12 +89,12 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EmptyProducts()
     {
-        Tensor a = Output((0, 4)),
-            b = Output((4, 3)),
-            c = Output((0, 3)),
-            d = Output((3, 3)),
-            e = Output((3, 0)),
-            f = Output((0, 3));
+        Tensor a = Output((0, 4));
+        Tensor b = Output((4, 3));
+        Tensor c = Output((0, 3));
+        Tensor d = Output((3, 3));
+        Tensor e = Output((3, 0));
+        Tensor f = Output((0, 3));
         Gemm.Run(a, false, b, false, c);
         Gemm.Run(e, false, f, false, d);
         Assert.That(d.ToArray(), Is.All.EqualTo(0f));
@@ -103,10 +103,10 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Tensor a = Output((2, 3)),
-            b = Output((4, 5)),
-            c = Output((2, 5)),
-            h = Output((3, 5), DType.BF16);
+        Tensor a = Output((2, 3));
+        Tensor b = Output((4, 5));
+        Tensor c = Output((2, 5));
+        Tensor h = Output((3, 5), DType.BF16);
         Assert.That(
             () => Gemm.Run(a, false, b, false, c),
             Throws.ArgumentException.With.Message.Contains("inner dimension is 4")

@@ -22,8 +22,8 @@ public sealed class HeadsTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         (int batch, int length, int heads, int headDim) = size;
-        ColumnRange x = InputColumns(batch * length, heads * headDim, type, placed, out double[] values),
-            back = OutputColumns(batch * length, heads * headDim, type, placed);
+        ColumnRange x = InputColumns(batch * length, heads * headDim, type, placed, out double[] values);
+        ColumnRange back = OutputColumns(batch * length, heads * headDim, type, placed);
         Tensor y = Output((batch, heads, length, headDim), type);
         Heads.Split(x, y);
         Heads.Merge(y, back);

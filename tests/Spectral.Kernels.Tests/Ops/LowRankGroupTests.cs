@@ -7,8 +7,8 @@ namespace Spectral.Kernels.Tests.Ops;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
 {
-    private const ulong MaskSeed = 11,
-        Offset = 4;
+    private const ulong MaskSeed = 11;
+    private const ulong Offset = 4;
     private const uint Stream = 6;
     private const float Scale = 0.75f;
 
@@ -49,20 +49,20 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
                 ),
         ];
 
-        Tensor x = Input((m, k), type, out double[] xs),
-            right = Input((all, k), type, out double[] rights);
+        Tensor x = Input((m, k), type, out double[] xs);
+        Tensor right = Input((all, k), type, out double[] rights);
         double[]? c = null;
         Tensor? diagonal = middle ? Input(all, DType.F32, out c) : null;
-        Tensor[] lefts = new Tensor[2],
-            ys = new Tensor[2],
-            dys = new Tensor[2],
-            dLefts = new Tensor[2],
-            dRights = new Tensor[2];
+        Tensor[] lefts = new Tensor[2];
+        Tensor[] ys = new Tensor[2];
+        Tensor[] dys = new Tensor[2];
+        Tensor[] dLefts = new Tensor[2];
+        Tensor[] dRights = new Tensor[2];
         var layers = new LowRankLayer[2];
-        double[][] weights = new double[2][],
-            biases = new double[2][],
-            leftValues = new double[2][],
-            dyValues = new double[2][];
+        double[][] weights = new double[2][];
+        double[][] biases = new double[2][];
+        double[][] leftValues = new double[2][];
+        double[][] dyValues = new double[2][];
         for (int j = 0; j < 2; j++)
         {
             layers[j] = new LowRankLayer(
@@ -74,8 +74,8 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
             (dLefts[j], dRights[j]) = (Output((outs[j], ranks[j])), Output((ranks[j], k)));
         }
         using var group = new LowRankGroup(lefts, right, diagonal, Scale);
-        Tensor z = Output((m, all), type),
-            dx = Input((m, k), type, out double[] dxs);
+        Tensor z = Output((m, all), type);
+        Tensor dx = Input((m, k), type, out double[] dxs);
         group.Forward(x, layers, ys, z, mask);
         group.Backward(
             x,
@@ -91,22 +91,22 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
             dropout: mask
         );
 
-        Reference xR = Reference.Of(xs, m, k),
-            kept = Reference.Of(xs.Zip(keep, (a, b) => a * b).ToArray(), m, k),
-            rightR = Reference.Of(rights, all, k);
-        Reference zR = kept * rightR.Transposed(),
-            dxR = Reference.Of(dxs, m, k);
+        Reference xR = Reference.Of(xs, m, k);
+        Reference kept = Reference.Of(xs.Zip(keep, (a, b) => a * b).ToArray(), m, k);
+        Reference rightR = Reference.Of(rights, all, k);
+        Reference zR = kept * rightR.Transposed();
+        Reference dxR = Reference.Of(dxs, m, k);
         Verify(z, zR.Value, zR.Magnitude, k, "z");
         double[] roundings = dxs.Select(Math.Abs).ToArray();
         int from = 0;
         for (int j = 0; j < 2; j++)
         {
             double[]? cj = c?[from..(from + ranks[j])];
-            Reference mine = Slice(zR, from, ranks[j]),
-                left = Reference.Of(leftValues[j], outs[j], ranks[j]),
-                weight = Reference.Of(weights[j], outs[j], k);
-            Reference plain = xR * weight.Transposed(),
-                low = mine.Scaled(cj, Scale) * left.Transposed();
+            Reference mine = Slice(zR, from, ranks[j]);
+            Reference left = Reference.Of(leftValues[j], outs[j], ranks[j]);
+            Reference weight = Reference.Of(weights[j], outs[j], k);
+            Reference plain = xR * weight.Transposed();
+            Reference low = mine.Scaled(cj, Scale) * left.Transposed();
             double[] bias = Enumerable.Range(0, m * outs[j]).Select(i => biases[j][i % outs[j]]).ToArray();
             Reference y = plain + low + Reference.Of(bias, m, outs[j]);
             double[] terms = (Absolute(mine.Scaled(cj, Scale)) * Absolute(left.Transposed())).Value;
@@ -118,9 +118,9 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
                 $"y {j}"
             );
 
-            Reference dy = Reference.Of(dyValues[j], m, outs[j]),
-                g = dy * left,
-                scaled = g.Scaled(cj, Scale);
+            Reference dy = Reference.Of(dyValues[j], m, outs[j]);
+            Reference g = dy * left;
+            Reference scaled = g.Scaled(cj, Scale);
             Reference r = rightR.RowsFrom(from) is var rest
                 ? Reference.Of(rest.Value[..(ranks[j] * k)], ranks[j], k)
                 : rest;
@@ -157,20 +157,20 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ARectifiedGroupCutsItsProjection([ValueSource(nameof(FloatTypes))] DType type, [Values] bool diagonal)
     {
-        const int m = 33,
-            k = 24,
-            n = 17,
-            r = 5;
-        Tensor x = Input((m, k), type, out double[] xs),
-            right = Input((r, k), type, out double[] rights),
-            left = Input((n, r), type, out double[] lefts);
-        Tensor weight = Input((n, k), type, out double[] weights),
-            dy = Input((m, n), type, out double[] dys);
-        Tensor y = Output((m, n), type),
-            z = Output((m, r), type),
-            dx = Output((m, k), type),
-            dLeft = Output((n, r)),
-            dRight = Output((r, k));
+        const int m = 33;
+        const int k = 24;
+        const int n = 17;
+        const int r = 5;
+        Tensor x = Input((m, k), type, out double[] xs);
+        Tensor right = Input((r, k), type, out double[] rights);
+        Tensor left = Input((n, r), type, out double[] lefts);
+        Tensor weight = Input((n, k), type, out double[] weights);
+        Tensor dy = Input((m, n), type, out double[] dys);
+        Tensor y = Output((m, n), type);
+        Tensor z = Output((m, r), type);
+        Tensor dx = Output((m, k), type);
+        Tensor dLeft = Output((n, r));
+        Tensor dRight = Output((r, k));
         double[]? middle = null;
         using var group = new LowRankGroup(
             [left],
@@ -183,17 +183,17 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
         group.Forward(x, layers, [y], z);
         group.Backward(x, layers, z, [dy], dx, [new LowRankGradients(dLeft, 0, null, dRight)]);
 
-        Reference xR = Reference.Of(xs, m, k),
-            rightR = Reference.Of(rights, r, k),
-            leftR = Reference.Of(lefts, n, r),
-            weightR = Reference.Of(weights, n, k),
-            dyR = Reference.Of(dys, m, n);
+        Reference xR = Reference.Of(xs, m, k);
+        Reference rightR = Reference.Of(rights, r, k);
+        Reference leftR = Reference.Of(lefts, n, r);
+        Reference weightR = Reference.Of(weights, n, k);
+        Reference dyR = Reference.Of(dys, m, n);
         double[] kept = Array.ConvertAll(z.ToArray(), value => (double)value);
-        Reference product = xR * rightR.Transposed(),
-            zR = Reference.Of(kept, m, r);
+        Reference product = xR * rightR.Transposed();
+        Reference zR = Reference.Of(kept, m, r);
         Verify(z, [.. product.Value.Select(value => Math.Max(value, 0))], product.Magnitude, k, "z");
-        Reference scaled = zR.Scaled(middle, Scale),
-            expected = xR * weightR.Transposed() + scaled * leftR.Transposed();
+        Reference scaled = zR.Scaled(middle, Scale);
+        Reference expected = xR * weightR.Transposed() + scaled * leftR.Transposed();
         Verify(
             y,
             expected.Value,
@@ -208,9 +208,9 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
             m,
             r
         );
-        Reference dxR = dyR * weightR + masked * rightR,
-            dR = masked.Transposed() * xR,
-            dL = dyR.Transposed() * scaled;
+        Reference dxR = dyR * weightR + masked * rightR;
+        Reference dR = masked.Transposed() * xR;
+        Reference dL = dyR.Transposed() * scaled;
         Verify(
             dx,
             dxR.Value,
@@ -231,24 +231,24 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void GradientsUnderDropoutAreThoseOfTheDifferences()
     {
-        const int m = 5,
-            k = 7;
+        const int m = 5;
+        const int k = 7;
         using var state = new StepState(Device);
         state.SeedDropout(3);
         var mask = new DropoutMask(state, 1, 0.4);
-        Tensor x = Input((m, k), DType.F32, out double[] xs),
-            right = Input((5, k), DType.F32, out double[] rights);
+        Tensor x = Input((m, k), DType.F32, out double[] xs);
+        Tensor right = Input((5, k), DType.F32, out double[] rights);
         Tensor[] lefts = [Input((6, 2), DType.F32, out double[] lefts0), Input((4, 3), DType.F32, out _)];
         LowRankLayer[] layers =
         [
             new(Input((6, k), DType.F32, out _), null),
             new(Input((4, k), DType.F32, out _), null),
         ];
-        Tensor[] ys = [Output((m, 6)), Output((m, 4))],
-            dys = [Input((m, 6), DType.F32, out double[] dy0), Input((m, 4), DType.F32, out double[] dy1)];
-        Tensor z = Output((m, 5)),
-            dx = Output((m, k)),
-            dLeft = Output((6, 2));
+        Tensor[] ys = [Output((m, 6)), Output((m, 4))];
+        Tensor[] dys = [Input((m, 6), DType.F32, out double[] dy0), Input((m, 4), DType.F32, out double[] dy1)];
+        Tensor z = Output((m, 5));
+        Tensor dx = Output((m, k));
+        Tensor dLeft = Output((6, 2));
         Tensor[] dRights = [Output((2, k)), Output((3, k))];
         using var group = new LowRankGroup(lefts, right, null, 0.5f);
         double Loss()
@@ -302,10 +302,10 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WrongArgumentsAreNamed()
     {
-        Tensor right = Input((5, 6), DType.F32, out _),
-            left = Input((4, 2), DType.F32, out _),
-            x = Input((3, 6), DType.F32, out _),
-            weight = Input((4, 6), DType.F32, out _);
+        Tensor right = Input((5, 6), DType.F32, out _);
+        Tensor left = Input((4, 2), DType.F32, out _);
+        Tensor x = Input((3, 6), DType.F32, out _);
+        Tensor weight = Input((4, 6), DType.F32, out _);
         void Names(string argument, Action call) =>
             Assert.That(
                 call,
@@ -318,8 +318,8 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
         Names("right", () => new LowRankGroup([left, left], right, null));
         Names("middle", () => new LowRankGroup([left], Keep(right.Rows(0, 2)), left));
         using var group = new LowRankGroup([left, left], Keep(right.Rows(0, 4)), null);
-        Tensor y = Output((3, 4)),
-            z = Output((3, 4));
+        Tensor y = Output((3, 4));
+        Tensor z = Output((3, 4));
         LowRankLayer layer = new(weight, null);
         Names("layers", () => group.Forward(x, [layer], [y, y], z));
         Names("ys", () => group.Forward(x, [layer, layer], [y], z));

@@ -56,9 +56,9 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     {
         (int m, int n, int k, int r) = shape;
         LowRankLinear.Variant = variant;
-        Tensor x = Input((m, k), type, out double[] xs),
-            weight = Input((n, k), type, out double[] weights),
-            bias = Input(n, type, out double[] biases);
+        Tensor x = Input((m, k), type, out double[] xs);
+        Tensor weight = Input((n, k), type, out double[] weights);
+        Tensor bias = Input(n, type, out double[] biases);
         LowRankFactors factors = Factors(
             n,
             k,
@@ -69,16 +69,16 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
             out double[]? c,
             out double[] rights
         );
-        Tensor y = Output((m, n), type),
-            z = Output((m, r), type);
+        Tensor y = Output((m, n), type);
+        Tensor z = Output((m, r), type);
         LowRankLinear.Forward(x, weight, decorated ? bias : null, factors, y, z);
 
-        Reference plain = Reference.Of(xs, m, k) * Reference.Of(weights, n, k).Transposed(),
-            left = Reference.Of(lefts, n, r).Transposed();
+        Reference plain = Reference.Of(xs, m, k) * Reference.Of(weights, n, k).Transposed();
+        Reference left = Reference.Of(lefts, n, r).Transposed();
         Reference product = Reference.Of(xs, m, k) * Reference.Of(rights, r, k).Transposed();
         Verify(z, product.Value, product.Magnitude, k, "z");
-        Reference low = product.Scaled(c, factors.Scale) * left,
-            expected = plain + low;
+        Reference low = product.Scaled(c, factors.Scale) * left;
+        Reference expected = plain + low;
         double[] skinny = Terms(product, c, factors.Scale, left); // z and z ∘ c are each stored in the type
         double[] beforeBias = expected.Value;
         if (decorated)
@@ -94,9 +94,9 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     {
         (int m, int n, int k, int r) = shape;
         LowRankLinear.Variant = variant;
-        Tensor x = Input((m, k), type, out double[] xs),
-            weight = Input((n, k), type, out double[] weights),
-            dy = Input((m, n), type, out double[] dys);
+        Tensor x = Input((m, k), type, out double[] xs);
+        Tensor weight = Input((n, k), type, out double[] weights);
+        Tensor dy = Input((m, n), type, out double[] dys);
         LowRankFactors factors = Factors(
             n,
             k,
@@ -108,23 +108,23 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
             out double[] rights
         );
         Tensor z = Input((m, r), type, out double[] zs);
-        int leftFrom = decorated ? r / 2 : 0,
-            rightFrom = decorated ? r / 3 : 0,
-            count = decorated ? r - r / 2 : r;
-        Tensor dx = Output((m, k), type),
-            dLeft = Output((n, r - leftFrom)),
-            dMiddle = Output(count),
-            dRight = Output((r - rightFrom, k));
+        int leftFrom = decorated ? r / 2 : 0;
+        int rightFrom = decorated ? r / 3 : 0;
+        int count = decorated ? r - r / 2 : r;
+        Tensor dx = Output((m, k), type);
+        Tensor dLeft = Output((n, r - leftFrom));
+        Tensor dMiddle = Output(count);
+        Tensor dRight = Output((r - rightFrom, k));
         var gradients = new LowRankGradients(dLeft, leftFrom, dMiddle, dRight, rightFrom);
         LowRankLinear.Backward(x, weight, factors, z, dy, dx, gradients);
 
-        Reference dyR = Reference.Of(dys, m, n),
-            g = dyR * Reference.Of(lefts, n, r),
-            right = Reference.Of(rights, r, k),
-            scaledG = g.Scaled(c, factors.Scale);
-        Reference plain = dyR * Reference.Of(weights, n, k),
-            low = scaledG * right,
-            expected = plain + low;
+        Reference dyR = Reference.Of(dys, m, n);
+        Reference g = dyR * Reference.Of(lefts, n, r);
+        Reference right = Reference.Of(rights, r, k);
+        Reference scaledG = g.Scaled(c, factors.Scale);
+        Reference plain = dyR * Reference.Of(weights, n, k);
+        Reference low = scaledG * right;
+        Reference expected = plain + low;
         double[] skinny = Terms(g, c, factors.Scale, right);
         double[][] rounded = OneRounding(variant) ? [skinny, skinny] : [skinny, skinny, plain.Value, low.Value];
         Reference bound = expected.Roundings(type, n + r, rounded);
@@ -134,12 +134,12 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         Reference dLBound = dL.Roundings(type, m, dL.Magnitude);
         Verify(dLeft, dL.Value, dLBound.Magnitude, m, "dL");
         double[] terms = Terms(scaledG.Transposed(), null, 1, Reference.Of(xs, m, k));
-        Reference dR = scaledG.Transposed() * Reference.Of(xs, m, k),
-            dRBound = dR.Roundings(type, m + n, terms, terms);
+        Reference dR = scaledG.Transposed() * Reference.Of(xs, m, k);
+        Reference dRBound = dR.Roundings(type, m + n, terms, terms);
         Verify(dRight, dR.RowsFrom(rightFrom).Value, dRBound.RowsFrom(rightFrom).Magnitude, m + n, "dR");
-        double[] dc = new double[count],
-            dcMagnitude = new double[count],
-            dcTerms = new double[count];
+        double[] dc = new double[count];
+        double[] dcMagnitude = new double[count];
+        double[] dcTerms = new double[count];
         for (int t = 0; t < m; t++)
         for (int i = 0; i < count; i++)
         {
@@ -185,22 +185,22 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     {
         LowRankLinear.Variant = variant;
         (int n, int k) = variant == LowRankVariant.Hopper ? (72, 136) : (65, 130);
-        Tensor x = Input((33, k), type, out _),
-            weight = Input((n, k), type, out _),
-            zero = Input(new float[16], 16, DType.F32, out _),
-            plain = Output((33, n), type);
-        Tensor left = Input((n, 16), type, out _),
-            right = Input((16, k), type, out _);
+        Tensor x = Input((33, k), type, out _);
+        Tensor weight = Input((n, k), type, out _);
+        Tensor zero = Input(new float[16], 16, DType.F32, out _);
+        Tensor plain = Output((33, n), type);
+        Tensor left = Input((n, 16), type, out _);
+        Tensor right = Input((16, k), type, out _);
         float[] Run(LowRankFactors factors)
         {
-            Tensor y = Output((33, n), type),
-                z = Output((33, factors.Rank), type);
+            Tensor y = Output((33, n), type);
+            Tensor z = Output((33, factors.Rank), type);
             LowRankLinear.Forward(x, weight, null, factors, y, z);
             return y.ToArray();
         }
         float[] withZeroMiddle = Run(new LowRankFactors(left, zero, right));
-        Tensor zeroLeft = Input(new float[n * 8], (n, 8), type, out _),
-            otherRight = Input((8, k), type, out _);
+        Tensor zeroLeft = Input(new float[n * 8], (n, 8), type, out _);
+        Tensor otherRight = Input((8, k), type, out _);
         Assert.That(
             withZeroMiddle,
             Is.EqualTo(Run(new LowRankFactors(zeroLeft, null, otherRight))),
@@ -215,13 +215,13 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void GradientsAreThoseOfTheDifferences([Values] bool middle)
     {
-        const int m = 5,
-            n = 6,
-            k = 7,
-            r = 3;
-        Tensor x = Input((m, k), DType.F32, out double[] xs),
-            weight = Input((n, k), DType.F32, out _),
-            dy = Input((m, n), DType.F32, out double[] dys);
+        const int m = 5;
+        const int n = 6;
+        const int k = 7;
+        const int r = 3;
+        Tensor x = Input((m, k), DType.F32, out double[] xs);
+        Tensor weight = Input((n, k), DType.F32, out _);
+        Tensor dy = Input((m, n), DType.F32, out double[] dys);
         LowRankFactors factors = Factors(
             n,
             k,
@@ -232,18 +232,18 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
             out double[]? c,
             out double[] rights
         );
-        Tensor y = Output((m, n)),
-            z = Output((m, r));
+        Tensor y = Output((m, n));
+        Tensor z = Output((m, r));
         double Loss()
         {
             LowRankLinear.Forward(x, weight, null, factors, y, z);
             return y.ToArray().Select((value, i) => value * dys[i]).Sum();
         }
         Loss();
-        Tensor dx = Output((m, k)),
-            dLeft = Output((n, r)),
-            dRight = Output((r, k)),
-            dMiddle = Output(r);
+        Tensor dx = Output((m, k));
+        Tensor dLeft = Output((n, r));
+        Tensor dRight = Output((r, k));
+        Tensor dMiddle = Output(r);
         LowRankLinear.Backward(
             x,
             weight,
@@ -281,15 +281,15 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void OnlyWhatIsAskedForIsComputed([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor weight = Input((9, 10), type, out _),
-            dy = Input((4, 9), type, out _),
-            z = Input((4, 3), type, out _),
-            x = Input((4, 10), type, out _);
+        Tensor weight = Input((9, 10), type, out _);
+        Tensor dy = Input((4, 9), type, out _);
+        Tensor z = Input((4, 3), type, out _);
+        Tensor x = Input((4, 10), type, out _);
         LowRankFactors factors = Factors(9, 10, 3, type, true, out _, out _, out _);
-        Tensor dx = Output((4, 10), type),
-            dxAlone = Output((4, 10), type),
-            dRight = Output((3, 10)),
-            dLeft = Output((9, 3));
+        Tensor dx = Output((4, 10), type);
+        Tensor dxAlone = Output((4, 10), type);
+        Tensor dRight = Output((3, 10));
+        Tensor dLeft = Output((9, 3));
         LowRankLinear.Backward(x, weight, factors, z, dy, dx, new LowRankGradients(dLeft, 0, null, dRight));
         LowRankLinear.Backward(null, weight, factors, z, dy, dxAlone, default);
         Assert.That(dxAlone.ToArray(), Is.EqualTo(dx.ToArray()));
@@ -333,10 +333,10 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         LowRankLinear.Variant = LowRankVariant.Portable;
         foreach (DType type in FloatTypes)
         {
-            Tensor x = Input((3, 8), type, out _),
-                weight = Input((4, 8), type, out _),
-                y = Output((3, 4), type),
-                z = Output((3, 2), type);
+            Tensor x = Input((3, 8), type, out _);
+            Tensor weight = Input((4, 8), type, out _);
+            Tensor y = Output((3, 4), type);
+            Tensor z = Output((3, 2), type);
             LowRankFactors factors = Factors(4, 8, 2, type, false, out _, out _, out _);
             LowRankLinear.Forward(x, weight, null, factors, y, z);
             LowRankLinear.Forward(x, weight, null, factors, y, z);
@@ -360,10 +360,10 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         string Ran(int k, DType type)
         {
             Device.Variants.Clear();
-            Tensor x = Input((3, k), type, out _),
-                weight = Input((24, k), type, out _),
-                y = Output((3, 24), type),
-                z = Output((3, 8), type);
+            Tensor x = Input((3, k), type, out _);
+            Tensor weight = Input((24, k), type, out _);
+            Tensor y = Output((3, 24), type);
+            Tensor z = Output((3, 8), type);
             LowRankLinear.Forward(x, weight, null, Factors(24, k, 8, type, false, out _, out _, out _), y, z);
             return Device
                 .Variants.All.Single(use => use.What.StartsWith("low_rank_linear ", StringComparison.Ordinal))
@@ -404,14 +404,14 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WrongArgumentsAreNamed()
     {
-        Tensor x = Input((4, 6), DType.F32, out _),
-            weight = Input((5, 6), DType.F32, out _),
-            y = Output((4, 5)),
-            z = Output((4, 2)),
-            half = Input((4, 6), DType.BF16, out _);
+        Tensor x = Input((4, 6), DType.F32, out _);
+        Tensor weight = Input((5, 6), DType.F32, out _);
+        Tensor y = Output((4, 5));
+        Tensor z = Output((4, 2));
+        Tensor half = Input((4, 6), DType.BF16, out _);
         LowRankFactors factors = Factors(5, 6, 2, DType.F32, true, out _, out _, out _);
-        Tensor dRight = Output((2, 6)),
-            dLeft = Output((5, 2));
+        Tensor dRight = Output((2, 6));
+        Tensor dLeft = Output((5, 2));
         void Names(string argument, Action call) =>
             Assert.That(
                 call,
@@ -476,8 +476,8 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         out double[] right
     )
     {
-        Tensor l = Input((outputs, rank), type, out left),
-            r = Input((rank, inputs), type, out right);
+        Tensor l = Input((outputs, rank), type, out left);
+        Tensor r = Input((rank, inputs), type, out right);
         Tensor? vector = middle ? Input(rank, DType.F32, out c) : null;
         if (!middle)
             c = null;

@@ -15,10 +15,10 @@ public sealed class LowRankMergeTests(DeviceKind kind) : DeviceTest(kind)
     public void AddsTheUpdateWithOneRounding((int N, int K, int R) shape, DType type, DType factorType)
     {
         (int n, int k, int r) = shape;
-        Tensor weight = Input((n, k), type, out double[] weights),
-            left = Input((n, r), factorType, out double[] lefts);
-        Tensor right = Input((r, k), factorType, out double[] rights),
-            middle = Input(r, DType.F32, out double[] c);
+        Tensor weight = Input((n, k), type, out double[] weights);
+        Tensor left = Input((n, r), factorType, out double[] lefts);
+        Tensor right = Input((r, k), factorType, out double[] rights);
+        Tensor middle = Input(r, DType.F32, out double[] c);
         foreach ((Tensor? vector, double[]? values) in new (Tensor?, double[]?)[] { (middle, c), (null, null) })
         {
             Tensor merged = Output((n, k), type);
@@ -36,9 +36,9 @@ public sealed class LowRankMergeTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AnUpdateOfZeroLeavesTheWeight([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor weight = Input((33, 65), type, out _),
-            left = Input((33, 4), type, out _),
-            right = Input((4, 65), type, out _);
+        Tensor weight = Input((33, 65), type, out _);
+        Tensor left = Input((33, 4), type, out _);
+        Tensor right = Input((4, 65), type, out _);
         Tensor zero = Input(new float[4], 4, DType.F32, out _);
         Assert.That(Merged(weight, new LowRankFactors(left, zero, right)), Is.EqualTo(weight.ToArray()));
     }
@@ -46,10 +46,10 @@ public sealed class LowRankMergeTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WrongArgumentsAreNamed()
     {
-        Tensor weight = Input((5, 6), DType.F32, out _),
-            left = Input((5, 2), DType.F32, out _),
-            right = Input((2, 6), DType.F32, out _),
-            half = Input((5, 2), DType.BF16, out _);
+        Tensor weight = Input((5, 6), DType.F32, out _);
+        Tensor left = Input((5, 2), DType.F32, out _);
+        Tensor right = Input((2, 6), DType.F32, out _);
+        Tensor half = Input((5, 2), DType.BF16, out _);
         void Names(string argument, Action call) =>
             Assert.That(
                 call,

@@ -44,13 +44,13 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
     {
         (int m, int k, int r) = shape;
         LowRank.Passes = passes;
-        Tensor x = Input((m, k), type, out double[] xs),
-            right = Input((r, k), type, out double[] rights),
-            middle = Input(r, DType.F32, out double[] c);
-        Tensor z = Output((m, r), type),
-            scaled = Output((m, r), type),
-            bare = Output((m, r), type),
-            onlyScaled = Output((m, r), type);
+        Tensor x = Input((m, k), type, out double[] xs);
+        Tensor right = Input((r, k), type, out double[] rights);
+        Tensor middle = Input(r, DType.F32, out double[] c);
+        Tensor z = Output((m, r), type);
+        Tensor scaled = Output((m, r), type);
+        Tensor bare = Output((m, r), type);
+        Tensor onlyScaled = Output((m, r), type);
         LowRank.Project(x, right, z, middle, 0.75f, scaled);
         LowRank.Project(x, right, bare);
         LowRank.Project(x, right, bare, null, -2, onlyScaled);
@@ -68,13 +68,13 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
     {
         (int m, int k, int r) = shape;
         LowRank.Passes = passes;
-        Tensor x = Input((m, k), type, out double[] xs),
-            right = Input((r, k), type, out double[] rights),
-            dRight = Output((r, k)),
-            left = Input((k, r), type, out double[] lefts);
-        Tensor middle = Input(r, DType.F32, out double[] c),
-            dLeft = Output((k, r)),
-            dMiddle = Output(r);
+        Tensor x = Input((m, k), type, out double[] xs);
+        Tensor right = Input((r, k), type, out double[] rights);
+        Tensor dRight = Output((r, k));
+        Tensor left = Input((k, r), type, out double[] lefts);
+        Tensor middle = Input(r, DType.F32, out double[] c);
+        Tensor dLeft = Output((k, r));
+        Tensor dMiddle = Output(r);
         ColumnRange Within(Tensor matrix, int before, int after)
         {
             Tensor wide = Output((matrix.Dim(0), before + matrix.Dim(1) + after), type);
@@ -82,23 +82,23 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
             return new ColumnRange(wide, before, matrix.Dim(1));
         }
         (ColumnRange wideX, ColumnRange wideRight) = (Within(x, 8, 16), Within(right, 0, 3));
-        ColumnRange z = new(Output((m, r + 5), type), 2, r),
-            scaled = new(Output((m, r + 24), type), 8, r),
-            alone = new(Output((m, r + 1), type), 1, r),
-            noMiddle = new(Output((m, r + 2), type), 0, r);
+        ColumnRange z = new(Output((m, r + 5), type), 2, r);
+        ColumnRange scaled = new(Output((m, r + 24), type), 8, r);
+        ColumnRange alone = new(Output((m, r + 1), type), 1, r);
+        ColumnRange noMiddle = new(Output((m, r + 2), type), 0, r);
         LowRank.Project(wideX, wideRight, z, middle, 0.75f, scaled);
         LowRank.Project(wideX, wideRight, null, middle, 0.75f, alone);
         LowRank.Project(wideX, wideRight, null, null, -2, noMiddle);
-        Reference xR = Reference.Of(xs, m, k),
-            zR = xR * Reference.Of(rights, r, k).Transposed();
+        Reference xR = Reference.Of(xs, m, k);
+        Reference zR = xR * Reference.Of(rights, r, k).Transposed();
         Verify(Of(z), zR.Value, zR.Magnitude, k, "z");
         VerifyScaled(Of(scaled), zR, c, 0.75, type, k);
         VerifyScaled(Of(alone), zR, c, 0.75, type, k);
         VerifyScaled(Of(noMiddle), zR, null, -2, type, k);
 
-        ColumnRange g = new(Output((m, r + 3), type), 3, r),
-            scaledG = new(Output((m, r + 9), type), 1, r),
-            gAlone = new(Output((m, r + 7), type), 0, r);
+        ColumnRange g = new(Output((m, r + 3), type), 3, r);
+        ColumnRange scaledG = new(Output((m, r + 9), type), 1, r);
+        ColumnRange gAlone = new(Output((m, r + 7), type), 0, r);
         var factors = new LowRankFactors(left, middle, right, 0.5f);
         LowRank.OutputGradients(
             wideX,
@@ -109,8 +109,8 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
             new LowRankGradients(dLeft, 0, dMiddle),
             scaledZ: scaled
         );
-        Reference gR = xR * Reference.Of(lefts, k, r),
-            storedZ = Reference.Of(Array.ConvertAll(Of(z).ToArray(), value => (double)value), m, r);
+        Reference gR = xR * Reference.Of(lefts, k, r);
+        Reference storedZ = Reference.Of(Array.ConvertAll(Of(z).ToArray(), value => (double)value), m, r);
         Verify(Of(g), gR.Value, gR.Magnitude, k, "g");
         VerifyScaled(Of(scaledG), gR, c, 0.5, type, k);
         Reference dL =
@@ -141,23 +141,23 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
     {
         (int m, int n, int r) = shape;
         LowRank.Passes = passes;
-        Tensor dy = Input((m, n), type, out double[] dys),
-            left = Input((n, r), type, out double[] lefts),
-            z = Input((m, r), type, out double[] zs);
-        Tensor middle = Input(r, DType.F32, out double[] c),
-            right = Input((r, 1), type, out _);
+        Tensor dy = Input((m, n), type, out double[] dys);
+        Tensor left = Input((n, r), type, out double[] lefts);
+        Tensor z = Input((m, r), type, out double[] zs);
+        Tensor middle = Input(r, DType.F32, out double[] c);
+        Tensor right = Input((r, 1), type, out _);
         var factors = new LowRankFactors(left, middle, right, 0.75f);
-        int from = r / 3,
-            count = r - r / 2;
-        Tensor g = Output((m, r), type),
-            scaled = Output((m, r), type),
-            dLeft = Output((n, r - from)),
-            dMiddle = Output(count);
+        int from = r / 3;
+        int count = r - r / 2;
+        Tensor g = Output((m, r), type);
+        Tensor scaled = Output((m, r), type);
+        Tensor dLeft = Output((n, r - from));
+        Tensor dMiddle = Output(count);
         LowRank.OutputGradients(dy, factors, z, g, scaled, new LowRankGradients(dLeft, from, dMiddle));
 
-        Reference dyR = Reference.Of(dys, m, n),
-            zR = Reference.Of(zs, m, r),
-            gR = dyR * Reference.Of(lefts, n, r);
+        Reference dyR = Reference.Of(dys, m, n);
+        Reference zR = Reference.Of(zs, m, r);
+        Reference gR = dyR * Reference.Of(lefts, n, r);
         Verify(g, gR.Value, gR.Magnitude, n, "g");
         VerifyScaled(scaled, gR, c, 0.75, type, n);
         Reference expected = (dyR.Transposed() * zR).Scaled(c, 0.75).ColumnsFrom(from);
@@ -181,9 +181,9 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         LowRank.Passes = passes;
         foreach (int from in new[] { 0, r / 2, r })
         {
-            Tensor h = Input((m, r), type, out double[] hs),
-                x = Input((m, k), type, out double[] xs),
-                dRight = Output((r - from, k));
+            Tensor h = Input((m, r), type, out double[] hs);
+            Tensor x = Input((m, k), type, out double[] xs);
+            Tensor dRight = Output((r - from, k));
             LowRank.InputGradient(h, x, [(dRight, from)], 0.5f);
             Reference expected = (Reference.Of(hs, m, r).Transposed() * Reference.Of(xs, m, k))
                 .Scaled(null, 0.5)
@@ -208,23 +208,23 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         [Values] bool dropout
     )
     {
-        const int m = 150,
-            k = 88,
-            n = 40;
+        const int m = 150;
+        const int k = 88;
+        const int n = 40;
         (DType type, LowRank.Passes) = ((DType)run[0], (LowRankPassKind)run[1]);
         using var state = new StepState(Device);
         DropoutMask? mask = dropout ? new DropoutMask(state, 3, 0.25) : null;
         state.SeedDropout(5, 2);
-        int[] from = [0, rank, 3 * rank],
-            ranks = [rank, 2 * rank, rank];
+        int[] from = [0, rank, 3 * rank];
+        int[] ranks = [rank, 2 * rank, rank];
         int all = ranks.Sum();
-        Tensor x = Input((m, k), type, out double[] xs),
-            right = Input((all, k), type, out double[] rights),
-            middle = Input(all, DType.F32, out double[] c);
-        Tensor z = Output((m, all), type),
-            scaledZ = Output((m, all), type),
-            g = Output((m, all), type),
-            h = Output((m, all), type);
+        Tensor x = Input((m, k), type, out double[] xs);
+        Tensor right = Input((all, k), type, out double[] rights);
+        Tensor middle = Input(all, DType.F32, out double[] c);
+        Tensor z = Output((m, all), type);
+        Tensor scaledZ = Output((m, all), type);
+        Tensor g = Output((m, all), type);
+        Tensor h = Output((m, all), type);
         LowRank.Project(x, right, z, middle, 0.5f, scaledZ, mask);
         double factor = mask?.Factor ?? 1;
         Reference kept = Reference
@@ -243,9 +243,9 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         double[] zs = Array.ConvertAll(z.ToArray(), value => (double)value);
         for (int j = 0; j < 3; j++)
         {
-            Tensor dy = Input((m, n), type, out double[] dys),
-                left = Input((n, ranks[j]), type, out double[] lefts),
-                dLeft = Output((n, ranks[j]));
+            Tensor dy = Input((m, n), type, out double[] dys);
+            Tensor left = Input((n, ranks[j]), type, out double[] lefts);
+            Tensor dLeft = Output((n, ranks[j]));
             var factors = new LowRankFactors(
                 left,
                 Keep(middle.Rows(from[j], ranks[j])),
@@ -255,8 +255,8 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
             double[] cs = c[from[j]..(from[j] + ranks[j])];
             ColumnRange Mine(Tensor matrix) => new(matrix, from[j], ranks[j]);
             LowRank.OutputGradients(dy, factors, Mine(z), Mine(g), Mine(h), new LowRankGradients(dLeft));
-            Reference dyR = Reference.Of(dys, m, n),
-                gR = dyR * Reference.Of(lefts, n, ranks[j]);
+            Reference dyR = Reference.Of(dys, m, n);
+            Reference gR = dyR * Reference.Of(lefts, n, ranks[j]);
             double[] actual = Slice(
                 Reference.Of(Array.ConvertAll(g.ToArray(), value => (double)value), m, all),
                 from[j],
@@ -296,13 +296,13 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         LowRank.Passes = passes;
-        Tensor none = Keep(Tensor.Empty(Device, (0, 3), type)),
-            wide = Keep(Tensor.Empty(Device, (0, 5), type)),
-            left = Input((5, 3), type, out _),
-            right = Input((3, 5), type, out _);
-        Tensor dLeft = Input((5, 3), DType.F32, out double[] lefts),
-            dMiddle = Input(3, DType.F32, out double[] middles),
-            dRight = Input((3, 5), DType.F32, out double[] rights);
+        Tensor none = Keep(Tensor.Empty(Device, (0, 3), type));
+        Tensor wide = Keep(Tensor.Empty(Device, (0, 5), type));
+        Tensor left = Input((5, 3), type, out _);
+        Tensor right = Input((3, 5), type, out _);
+        Tensor dLeft = Input((5, 3), DType.F32, out double[] lefts);
+        Tensor dMiddle = Input(3, DType.F32, out double[] middles);
+        Tensor dRight = Input((3, 5), DType.F32, out double[] rights);
         LowRank.Project(wide, right, none);
         LowRank.OutputGradients(
             wide,
@@ -324,15 +324,15 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
     public void TwoRunsAgreeBitForBit([ValueSource(nameof(FloatTypes))] DType type)
     {
         LowRank.Passes = LowRankPassKind.Kernels;
-        Tensor dy = Input((513, 400), type, out _),
-            left = Input((400, 16), type, out _),
-            z = Input((513, 16), type, out _),
-            right = Input((16, 8), type, out _);
+        Tensor dy = Input((513, 400), type, out _);
+        Tensor left = Input((400, 16), type, out _);
+        Tensor z = Input((513, 16), type, out _);
+        Tensor right = Input((16, 8), type, out _);
         float[] Run()
         {
-            Tensor g = Output((513, 16), type),
-                dLeft = Output((400, 16)),
-                dMiddle = Output(16);
+            Tensor g = Output((513, 16), type);
+            Tensor dLeft = Output((400, 16));
+            Tensor dMiddle = Output(16);
             LowRank.OutputGradients(
                 dy,
                 new LowRankFactors(left, null, right),
@@ -371,15 +371,15 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WrongArgumentsAreNamed()
     {
-        Tensor x = Input((4, 6), DType.F32, out _),
-            right = Input((2, 6), DType.F32, out _),
-            z = Output((4, 2)),
-            left = Input((5, 2), DType.F32, out _);
-        Tensor half = Input((4, 6), DType.BF16, out _),
-            dy = Input((4, 5), DType.F32, out _),
-            g = Output((4, 2)),
-            dLeft = Output((5, 2)),
-            dRight = Output((2, 6));
+        Tensor x = Input((4, 6), DType.F32, out _);
+        Tensor right = Input((2, 6), DType.F32, out _);
+        Tensor z = Output((4, 2));
+        Tensor left = Input((5, 2), DType.F32, out _);
+        Tensor half = Input((4, 6), DType.BF16, out _);
+        Tensor dy = Input((4, 5), DType.F32, out _);
+        Tensor g = Output((4, 2));
+        Tensor dLeft = Output((5, 2));
+        Tensor dRight = Output((2, 6));
         var factors = new LowRankFactors(left, null, right);
         void Names(string argument, Action call) =>
             Assert.That(
@@ -436,8 +436,8 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         int n
     )
     {
-        Reference expected = product.Scaled(middle, scale),
-            bound = expected.Roundings(type, n, expected.Value); // the product may be rounded first
+        Reference expected = product.Scaled(middle, scale);
+        Reference bound = expected.Roundings(type, n, expected.Value); // the product may be rounded first
         Verify(actual, expected.Value, bound.Magnitude, n, "scaled");
     }
 
@@ -451,10 +451,10 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         int depth
     )
     {
-        int count = actual.Dim(0),
-            m = g.Rows,
-            r = g.Columns,
-            n = m + depth;
+        int count = actual.Dim(0);
+        int m = g.Rows;
+        int r = g.Columns;
+        int n = m + depth;
         var (value, magnitude, rounded) = (new double[count], new double[count], new double[count]);
         for (int i = 0; i < count; i++)
         {

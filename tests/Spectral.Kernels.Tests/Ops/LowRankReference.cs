@@ -10,9 +10,9 @@ internal sealed record Reference(double[] Value, double[] Magnitude, int Rows, i
     public static Reference operator *(Reference a, Reference b)
     {
         Assert.That(b.Rows, Is.EqualTo(a.Columns));
-        int m = a.Rows,
-            n = b.Columns,
-            depth = a.Columns;
+        int m = a.Rows;
+        int n = b.Columns;
+        int depth = a.Columns;
         var (value, magnitude) = (new double[m * n], new double[m * n]);
         for (int i = 0; i < m; i++)
         for (int k = 0; k < depth; k++)

@@ -9,8 +9,8 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void Inverts([Values(1, 2, 7, 16, 32, 33, 64, 127, 200, 256)] int n, [Values(1, 3)] int batch)
     {
-        Tensor x = Input((batch, n, n), DType.F32, out double[] values),
-            y = Output((batch, n, n));
+        Tensor x = Input((batch, n, n), DType.F32, out double[] values);
+        Tensor y = Output((batch, n, n));
         double[] expected = Inverses(values, batch, n);
         double largest = expected.Max(Math.Abs);
 
@@ -25,8 +25,8 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void PivotsWhereTheDiagonalIsZero()
     {
-        Tensor x = Input([0, 2, 0, 0, 0, 4, 8, 0, 0], (1, 3, 3), DType.F32, out _),
-            y = Output((1, 3, 3));
+        Tensor x = Input([0, 2, 0, 0, 0, 4, 8, 0, 0], (1, 3, 3), DType.F32, out _);
+        Tensor y = Output((1, 3, 3));
         MatrixInverse.Forward(x, y);
         Assert.That(y.ToArray(), Is.EqualTo(new[] { 0, 0, 0.125f, 0.5f, 0, 0, 0, 0.25f, 0 }));
     }
@@ -35,8 +35,8 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void FindsTheOnlyPivot([Values(7, 33, 127)] int n)
     {
-        float[] values = new float[n * n],
-            expected = new float[n * n];
+        float[] values = new float[n * n];
+        float[] expected = new float[n * n];
         int[] columns = Enumerable.Range(0, n).ToArray();
         Rng.Shuffle(columns);
         for (int i = 0; i < n; i++)
@@ -44,8 +44,8 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
             float value = MathF.ScaleB(1, Rng.Next(-20, 21));
             (values[i * n + columns[i]], expected[columns[i] * n + i]) = (value, 1 / value);
         }
-        Tensor x = Input(values, (1, n, n), DType.F32, out _),
-            y = Output((1, n, n));
+        Tensor x = Input(values, (1, n, n), DType.F32, out _);
+        Tensor y = Output((1, n, n));
         MatrixInverse.Forward(x, y);
         Assert.That(y.ToArray(), Is.EqualTo(expected));
     }
@@ -54,8 +54,8 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
     public void SingularMatricesShowAndTheOthersDoNotSuffer()
     {
         float[] values = [1, 2, 2, 4, 2, 0, 0, 4, float.NaN, 1, 1, 0];
-        Tensor x = Input(values, (3, 2, 2), DType.F32, out _),
-            y = Output((3, 2, 2));
+        Tensor x = Input(values, (3, 2, 2), DType.F32, out _);
+        Tensor y = Output((3, 2, 2));
         MatrixInverse.Forward(x, y);
         float[] result = y.ToArray();
         Assert.That(result[..4].Any(value => !float.IsFinite(value)), Is.True, "singular");
@@ -66,12 +66,12 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void PassesGradientsBack([Values(1, 7, 33)] int n, [Values(1, 3)] int batch)
     {
-        Tensor y = Input((batch, n, n), DType.F32, out double[] yv),
-            dy = Input((batch, n, n), DType.F32, out double[] gradient);
-        Tensor dx = Output((batch, n, n)),
-            sum = Input((batch, n, n), DType.F32, out double[] before);
-        double[] expected = new double[yv.Length],
-            magnitude = new double[yv.Length];
+        Tensor y = Input((batch, n, n), DType.F32, out double[] yv);
+        Tensor dy = Input((batch, n, n), DType.F32, out double[] gradient);
+        Tensor dx = Output((batch, n, n));
+        Tensor sum = Input((batch, n, n), DType.F32, out double[] before);
+        double[] expected = new double[yv.Length];
+        double[] magnitude = new double[yv.Length];
         for (int b = 0; b < batch; b++)
         for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++)
@@ -99,10 +99,10 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
     public void TheAdjointIsThatOfTheInverse()
     {
         const int n = 4;
-        Tensor x = Input((1, n, n), DType.F32, out double[] values, deviation: 0.3),
-            y = Output((1, n, n)),
-            dy = Input((1, n, n), DType.F32, out double[] gradient),
-            dx = Output((1, n, n));
+        Tensor x = Input((1, n, n), DType.F32, out double[] values, deviation: 0.3);
+        Tensor y = Output((1, n, n));
+        Tensor dy = Input((1, n, n), DType.F32, out double[] gradient);
+        Tensor dx = Output((1, n, n));
         for (int i = 0; i < n; i++)
             values[i * n + i] += 2;
         x.CopyFrom(Array.ConvertAll(values, value => (float)value));
@@ -125,9 +125,9 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void SameInputSameBits()
     {
-        Tensor x = Input((5, 48, 48), DType.F32, out _),
-            first = Output((5, 48, 48)),
-            second = Output((5, 48, 48));
+        Tensor x = Input((5, 48, 48), DType.F32, out _);
+        Tensor first = Output((5, 48, 48));
+        Tensor second = Output((5, 48, 48));
         MatrixInverse.Forward(x, first);
         MatrixInverse.Forward(x, second);
         Assert.That(second.ToArray(), Is.EqualTo(first.ToArray()));

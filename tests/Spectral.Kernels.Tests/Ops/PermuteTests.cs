@@ -26,8 +26,8 @@ public sealed class PermuteTests(DeviceKind kind) : DeviceTest(kind)
         (int[] dimensions, int[] axes) = given;
         Tensor x = Input(Shape.Of(dimensions), DType.F32, out double[] values);
         Shape shape = Permute.Of(x.Shape, axes);
-        Tensor y = Output(shape),
-            sum = Input(shape, DType.F32, out double[] before);
+        Tensor y = Output(shape);
+        Tensor sum = Input(shape, DType.F32, out double[] before);
         var expected = new double[values.Length];
         for (int at = 0; at < values.Length; at++)
         {

@@ -6,8 +6,8 @@ namespace Spectral.Kernels.Tests.Ops;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class PhiloxTests(DeviceKind kind) : DeviceTest(kind)
 {
-    private const ulong Key = 0x0123456789abcdef,
-        Stream = 0xfedcba9876543210;
+    private const ulong Key = 0x0123456789abcdef;
+    private const ulong Stream = 0xfedcba9876543210;
 
     // The published known answers of philox4x32-10, for the reference used below.
     [TestCase(0u, 0u, 0u, 0u, 0u, 0u, 0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u)]
@@ -75,8 +75,8 @@ public sealed class PhiloxTests(DeviceKind kind) : DeviceTest(kind)
             {
                 uint[] words = Words(Key, Stream, (ulong)i / 4);
                 (uint radiusBits, uint angleBits) = i % 4 < 2 ? (words[0], words[1]) : (words[2], words[3]);
-                double radius = Math.Sqrt(-2 * Math.Log((radiusBits + 0.5) / 4294967296.0)),
-                    angle = 2 * Math.PI * (angleBits / 4294967296.0);
+                double radius = Math.Sqrt(-2 * Math.Log((radiusBits + 0.5) / 4294967296.0));
+                double angle = 2 * Math.PI * (angleBits / 4294967296.0);
                 return radius * (i % 2 == 0 ? Math.Cos(angle) : Math.Sin(angle));
             })
             .ToArray();
@@ -100,9 +100,9 @@ public sealed class PhiloxTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AValueDependsOnItsIndexAlone()
     {
-        Tensor small = Output(101),
-            large = Output((50, 101)),
-            other = Output(101);
+        Tensor small = Output(101);
+        Tensor large = Output((50, 101));
+        Tensor other = Output(101);
         Philox.Normal(small, 5, 6);
         Philox.Normal(large, 5, 6);
         Philox.Normal(other, 5, 7);
@@ -127,12 +127,12 @@ public sealed class PhiloxTests(DeviceKind kind) : DeviceTest(kind)
     private static uint[] Words(ulong seed, ulong stream, ulong counter)
     {
         uint[] c = [(uint)counter, (uint)(counter >> 32), (uint)stream, (uint)(stream >> 32)];
-        uint k0 = (uint)seed,
-            k1 = (uint)(seed >> 32);
+        uint k0 = (uint)seed;
+        uint k1 = (uint)(seed >> 32);
         for (int round = 0; round < 10; round++)
         {
-            ulong a = 0xD2511F53ul * c[0],
-                b = 0xCD9E8D57ul * c[2];
+            ulong a = 0xD2511F53ul * c[0];
+            ulong b = 0xCD9E8D57ul * c[2];
             c = [(uint)(b >> 32) ^ c[1] ^ k0, (uint)b, (uint)(a >> 32) ^ c[3] ^ k1, (uint)a];
             k0 += 0x9E3779B9;
             k1 += 0xBB67AE85;

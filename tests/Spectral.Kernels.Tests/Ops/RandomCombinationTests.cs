@@ -6,23 +6,23 @@ namespace Spectral.Kernels.Tests.Ops;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class RandomCombinationTests(DeviceKind kind) : DeviceTest(kind)
 {
-    private const ulong Key = 0x1234_5678_9abc_def0,
-        Stream = ulong.MaxValue - 3; // the stream's number wraps, as Philox's does
+    private const ulong Key = 0x1234_5678_9abc_def0;
+    private const ulong Stream = ulong.MaxValue - 3; // the stream's number wraps, as Philox's does
     private const float Bound = 0.37f;
 
     [Test]
     public void CombinesDirectionsAndSumsBack([ValueSource(nameof(Sizes))] int count, [Values(1, 7, 20)] int n)
     {
-        Tensor origin = Input(count, DType.F32, out double[] start),
-            alpha = Input(n, DType.F32, out double[] coefficients),
-            dy = Input(count, DType.F32, out double[] gradient);
-        Tensor y = Output(count),
-            alone = Output(count),
-            dalpha = Output(n),
-            sum = Input(n, DType.F32, out double[] before);
+        Tensor origin = Input(count, DType.F32, out double[] start);
+        Tensor alpha = Input(n, DType.F32, out double[] coefficients);
+        Tensor dy = Input(count, DType.F32, out double[] gradient);
+        Tensor y = Output(count);
+        Tensor alone = Output(count);
+        Tensor dalpha = Output(n);
+        Tensor sum = Input(n, DType.F32, out double[] before);
         double[][] directions = Directions(count, n);
-        double[] expected = new double[count],
-            magnitude = new double[count];
+        double[] expected = new double[count];
+        double[] magnitude = new double[count];
         for (int i = 0; i < n; i++)
         for (int e = 0; e < count; e++)
         {
@@ -58,9 +58,9 @@ public sealed class RandomCombinationTests(DeviceKind kind) : DeviceTest(kind)
     public void LongArraysAreSummedInChunks()
     {
         const int count = 20_003;
-        Tensor dy = Input(count, DType.F32, out double[] gradient),
-            dalpha = Output(2),
-            again = Output(2);
+        Tensor dy = Input(count, DType.F32, out double[] gradient);
+        Tensor dalpha = Output(2);
+        Tensor again = Output(2);
         RandomCombination.Backward(dy, dalpha, Key, Stream, Bound);
         RandomCombination.Backward(dy, again, Key, Stream, Bound);
         double[][] directions = Directions(count, 2);
@@ -71,8 +71,8 @@ public sealed class RandomCombinationTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void NothingToDo()
     {
-        Tensor dalpha = Output(2),
-            y = Output(5);
+        Tensor dalpha = Output(2);
+        Tensor y = Output(5);
         RandomCombination.Forward(null, Output(3), Output(0), Key, Stream, Bound);
         RandomCombination.Backward(Output(0), dalpha, Key, Stream, Bound);
         RandomCombination.Backward(Output(4), Output(0), Key, Stream, Bound);

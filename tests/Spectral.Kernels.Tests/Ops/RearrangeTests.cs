@@ -17,13 +17,13 @@ public sealed class RearrangeTests(DeviceKind kind) : DeviceTest(kind)
         float[] given = factors ? Enumerable.Range(0, count).Select(_ => (float)Rng.NextDouble() - 0.5f).ToArray() : [];
         double Factor(int e) => factors ? given[e] : 1;
         using var table = new IndexTable(Device, index, sources, given);
-        Tensor x = Input(sources, DType.F32, out double[] xv),
-            dy = Input(count, DType.F32, out double[] gradient);
-        Tensor y = Output(count),
-            dx = Output(sources),
-            sum = Input(sources, DType.F32, out double[] before);
-        double[] expected = new double[sources],
-            magnitude = new double[sources];
+        Tensor x = Input(sources, DType.F32, out double[] xv);
+        Tensor dy = Input(count, DType.F32, out double[] gradient);
+        Tensor y = Output(count);
+        Tensor dx = Output(sources);
+        Tensor sum = Input(sources, DType.F32, out double[] before);
+        double[] expected = new double[sources];
+        double[] magnitude = new double[sources];
         for (int e = 0; e < count; e++)
             if (index[e] >= 0)
             {
@@ -48,9 +48,9 @@ public sealed class RearrangeTests(DeviceKind kind) : DeviceTest(kind)
     public void SameInputSameBits()
     {
         using var table = new IndexTable(Device, Enumerable.Range(0, 5000).Select(e => e % 3).ToArray(), 3);
-        Tensor dy = Input(5000, DType.F32, out _),
-            first = Output(3),
-            second = Output(3);
+        Tensor dy = Input(5000, DType.F32, out _);
+        Tensor first = Output(3);
+        Tensor second = Output(3);
         Rearrange.Backward(dy, table, first);
         Rearrange.Backward(dy, table, second);
         Assert.That(second.ToArray(), Is.EqualTo(first.ToArray()));
@@ -59,10 +59,10 @@ public sealed class RearrangeTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void NothingTakenIsZero()
     {
-        using IndexTable table = new(Device, [-1, -1], 3),
-            none = new(Device, [], 0);
-        Tensor y = Output(2),
-            dx = Output(3);
+        IndexTable table = new(Device, [-1, -1], 3);
+        IndexTable none = new(Device, [], 0);
+        Tensor y = Output(2);
+        Tensor dx = Output(3);
         Rearrange.Forward(Output(3), table, y); // NaN that is not taken does not show
         Rearrange.Backward(Output(2), table, dx);
         Assert.That(y.ToArray(), Is.All.Zero);

@@ -13,8 +13,8 @@ public sealed class RectifierTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(FloatTypes))] DType type
     )
     {
-        Tensor z = Input((rows, columns), type, out double[] zs),
-            g = Input((rows, columns), type, out double[] gs);
+        Tensor z = Input((rows, columns), type, out double[] zs);
+        Tensor g = Input((rows, columns), type, out double[] gs);
         Rectifier.Forward(z);
         Rectifier.Backward(z, g);
         Assert.Multiple(() =>

@@ -11,8 +11,8 @@ public sealed class ReductionsTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void SumAddsInDouble([ValueSource(nameof(Counts))] int count)
     {
-        Tensor x = Input(count, DType.F32, out double[] values),
-            result = Output(1);
+        Tensor x = Input(count, DType.F32, out double[] values);
+        Tensor result = Output(1);
         Sum.Run(x, result);
         Verify(result, [values.Sum()]); // F64 accumulation: only the last rounding is left, whatever the length
     }
@@ -20,8 +20,8 @@ public sealed class ReductionsTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void SumsAtOddAddresses()
     {
-        Tensor all = Input(5001, DType.F32, out double[] values),
-            result = Output(1);
+        Tensor all = Input(5001, DType.F32, out double[] values);
+        Tensor result = Output(1);
         using Tensor tail = all.Rows(1, 5000);
         Sum.Run(tail, result);
         Verify(result, [values[1..].Sum()]);
@@ -30,11 +30,11 @@ public sealed class ReductionsTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void NormSpansTensors()
     {
-        Tensor a = Input((33, 7), DType.F32, out double[] av),
-            b = Input(5000, DType.F32, out double[] bv),
-            none = Output(0),
-            c = Input(1, DType.F32, out double[] cv),
-            result = Output(1);
+        Tensor a = Input((33, 7), DType.F32, out double[] av);
+        Tensor b = Input(5000, DType.F32, out double[] bv);
+        Tensor none = Output(0);
+        Tensor c = Input(1, DType.F32, out double[] cv);
+        Tensor result = Output(1);
         GlobalNorm.Run([a, b, none, c], result);
         Verify(result, [Math.Sqrt(av.Concat(bv).Concat(cv).Sum(x => x * x))]);
     }
@@ -42,8 +42,8 @@ public sealed class ReductionsTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void SquaresDoNotOverflowOrVanish([Values(1e30f, 1e-30f)] float size)
     {
-        Tensor x = Input([3 * size, 4 * size], 2, DType.F32, out double[] values),
-            result = Output(1);
+        Tensor x = Input([3 * size, 4 * size], 2, DType.F32, out double[] values);
+        Tensor result = Output(1);
         GlobalNorm.Run([x], result);
         Verify(result, [Math.Sqrt(values.Sum(v => v * v))]);
     }
@@ -51,8 +51,8 @@ public sealed class ReductionsTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void NothingGivesZero()
     {
-        Tensor result = Output(1),
-            again = Output(1);
+        Tensor result = Output(1);
+        Tensor again = Output(1);
         GlobalNorm.Run([], result);
         Sum.Run(Output(0), again);
         Assert.That((result.ToArray()[0], again.ToArray()[0]), Is.EqualTo((0f, 0f)));
@@ -61,9 +61,9 @@ public sealed class ReductionsTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void SameInputSameBits()
     {
-        Tensor x = Input(300_000, DType.F32, out _),
-            first = Output(1),
-            second = Output(1);
+        Tensor x = Input(300_000, DType.F32, out _);
+        Tensor first = Output(1);
+        Tensor second = Output(1);
         GlobalNorm.Run([x], first);
         GlobalNorm.Run([x], second);
         Assert.That(second.ToArray(), Is.EqualTo(first.ToArray()));

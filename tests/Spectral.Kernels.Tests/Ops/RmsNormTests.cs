@@ -16,9 +16,9 @@ public sealed class RmsNormTests(DeviceKind kind) : DeviceTest(kind)
         [Values] Placed placed
     )
     {
-        Tensor x = Input((rows, columns), type, out double[] xv),
-            weight = Input(columns, type, out double[] wv),
-            inverse = Output(rows);
+        Tensor x = Input((rows, columns), type, out double[] xv);
+        Tensor weight = Input(columns, type, out double[] wv);
+        Tensor inverse = Output(rows);
         ColumnRange y = OutputColumns(rows, columns, type, placed);
         RmsNorm.Forward(x, weight, Epsilon, y, inverse);
         double[] r = Inverse(xv, rows, columns);
@@ -41,11 +41,11 @@ public sealed class RmsNormTests(DeviceKind kind) : DeviceTest(kind)
         [Values] Placed placed
     )
     {
-        Tensor x = Input((rows, columns), type, out double[] xv),
-            weight = Input(columns, type, out double[] wv),
-            dy = Input((rows, columns), type, out double[] dyv);
-        ColumnRange dResidual = InputColumns(rows, columns, type, placed, out double[] dr),
-            dx = OutputColumns(rows, columns, type, placed);
+        Tensor x = Input((rows, columns), type, out double[] xv);
+        Tensor weight = Input(columns, type, out double[] wv);
+        Tensor dy = Input((rows, columns), type, out double[] dyv);
+        ColumnRange dResidual = InputColumns(rows, columns, type, placed, out double[] dr);
+        ColumnRange dx = OutputColumns(rows, columns, type, placed);
         Tensor dWeight = Input(columns, DType.F32, out double[] before);
         double[] r = Inverse(xv, rows, columns);
         Tensor inverse = Input(Array.ConvertAll(r, v => (float)v), rows, DType.F32, out _);
@@ -60,14 +60,14 @@ public sealed class RmsNormTests(DeviceKind kind) : DeviceTest(kind)
             accumulate
         );
 
-        double[] expected = new double[xv.Length],
-            magnitude = new double[xv.Length];
+        double[] expected = new double[xv.Length];
+        double[] magnitude = new double[xv.Length];
         double[] dw = accumulate ? (double[])before.Clone() : new double[columns];
         double[] dwMagnitude = dw.Select(Math.Abs).ToArray();
         for (int i = 0; i < rows; i++)
         {
-            double dot = 0,
-                terms = 0;
+            double dot = 0;
+            double terms = 0;
             for (int c = 0; c < columns; c++)
             {
                 double term = wv[c] * dyv[i * columns + c] * xv[i * columns + c];
@@ -91,19 +91,19 @@ public sealed class RmsNormTests(DeviceKind kind) : DeviceTest(kind)
     public void BackwardIsTheGradientOfForward([ValueSource(nameof(Sizes))] int columns)
     {
         // <dy, f(x + h d) - f(x - h d)> / 2h by central differences along a random direction d, f in double
-        Tensor x = Input((3, columns), DType.F32, out double[] xv),
-            weight = Input(columns, DType.F32, out double[] wv),
-            dy = Input((3, columns), DType.F32, out double[] dyv);
-        Tensor y = Output((3, columns)),
-            inverse = Output(3),
-            dx = Output((3, columns));
+        Tensor x = Input((3, columns), DType.F32, out double[] xv);
+        Tensor weight = Input(columns, DType.F32, out double[] wv);
+        Tensor dy = Input((3, columns), DType.F32, out double[] dyv);
+        Tensor y = Output((3, columns));
+        Tensor inverse = Output(3);
+        Tensor dx = Output((3, columns));
         RmsNorm.Forward(x, weight, Epsilon, y, inverse);
         RmsNorm.Backward(x, weight, inverse, dy, dx);
         double[] direction = Enumerable.Range(0, xv.Length).Select(_ => Rng.NextDouble() - 0.5).ToArray();
         double Value(double h)
         {
-            double[] moved = xv.Select((v, i) => v + h * direction[i]).ToArray(),
-                r = Inverse(moved, 3, columns);
+            double[] moved = xv.Select((v, i) => v + h * direction[i]).ToArray();
+            double[] r = Inverse(moved, 3, columns);
             return moved.Select((v, i) => dyv[i] * v * r[i / columns] * wv[i % columns]).Sum();
         }
         double numeric = (Value(1e-6) - Value(-1e-6)) / 2e-6;
@@ -119,15 +119,15 @@ public sealed class RmsNormTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void OutputMayBeTheInput([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor x = Input((9, 256), type, out _),
-            weight = Input(256, type, out _),
-            apart = Output((9, 256), type),
-            inverse = Output(9),
-            dy = Input((9, 256), type, out _);
+        Tensor x = Input((9, 256), type, out _);
+        Tensor weight = Input(256, type, out _);
+        Tensor apart = Output((9, 256), type);
+        Tensor inverse = Output(9);
+        Tensor dy = Input((9, 256), type, out _);
         RmsNorm.Forward(x, weight, Epsilon, apart, inverse);
-        Tensor dx = Output((9, 256), type),
-            dWeight = Output(256),
-            dWeightAgain = Output(256);
+        Tensor dx = Output((9, 256), type);
+        Tensor dWeight = Output(256);
+        Tensor dWeightAgain = Output(256);
         RmsNorm.Backward(x, weight, inverse, dy, dx, dy, dWeight);
         RmsNorm.Backward(x, weight, inverse, dy, dy, dy, dWeightAgain);
         RmsNorm.Forward(x, weight, Epsilon, x, inverse);
@@ -139,10 +139,10 @@ public sealed class RmsNormTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void RowsAtOddAddresses([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor all = Input((4, 15), type, out double[] values),
-            weight = Input(15, type, out double[] wv),
-            inverse = Output(3),
-            y = Output((3, 15), type);
+        Tensor all = Input((4, 15), type, out double[] values);
+        Tensor weight = Input(15, type, out double[] wv);
+        Tensor inverse = Output(3);
+        Tensor y = Output((3, 15), type);
         using Tensor x = all.Rows(1, 3);
         RmsNorm.Forward(x, weight, Epsilon, y, inverse);
         double[] r = Inverse(values[15..], 3, 15);
@@ -152,10 +152,10 @@ public sealed class RmsNormTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EmptyWork()
     {
-        Tensor weight = Output(4),
-            dWeight = Output(4),
-            none = Output((0, 4)),
-            statistics = Output(0);
+        Tensor weight = Output(4);
+        Tensor dWeight = Output(4);
+        Tensor none = Output((0, 4));
+        Tensor statistics = Output(0);
         RmsNorm.Forward(none, weight, Epsilon, none, statistics);
         RmsNorm.Backward(none, weight, statistics, none, none, null, dWeight);
         Assert.That(dWeight.ToArray(), Is.All.Zero);
@@ -164,10 +164,10 @@ public sealed class RmsNormTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Tensor x = Output((2, 4)),
-            weight = Output(4),
-            y = Output((2, 4)),
-            inverse = Output(2);
+        Tensor x = Output((2, 4));
+        Tensor weight = Output(4);
+        Tensor y = Output((2, 4));
+        Tensor inverse = Output(2);
         Assert.That(
             () => RmsNorm.Forward(x, Output(5), Epsilon, y, inverse),
             Throws.ArgumentException.With.Message.Contains("weight is [5], expected [4]")

@@ -33,14 +33,14 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
         int[] offsets = Enumerable.Range(0, batch).Select(b => shifted ? 2 * b + 1 : 0).ToArray();
         Rope.Forward(x, cosine, sine, shifted ? Input(offsets, batch) : null, y);
 
-        double[] expected = new double[xv.Length],
-            terms = new double[xv.Length];
+        double[] expected = new double[xv.Length];
+        double[] terms = new double[xv.Length];
         Each(
             size,
             (b, s, h, i, merged, split) =>
             {
-                int half = headDim / 2,
-                    table = (offsets[b] + s) * half + i % half;
+                int half = headDim / 2;
+                int table = (offsets[b] + s) * half + i % half;
                 bool first = i < half;
                 double partner = xv[first ? merged + half : merged - half] * sv[table];
                 expected[split] = xv[merged] * cv[table] + (first ? -partner : partner);
@@ -63,14 +63,14 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
         (Tensor cosine, Tensor sine, double[] cv, double[] sv) = Tables(headDim / 2);
         Rope.Backward(dy, cosine, sine, dx);
 
-        double[] expected = new double[dyv.Length],
-            terms = new double[dyv.Length];
+        double[] expected = new double[dyv.Length];
+        double[] terms = new double[dyv.Length];
         Each(
             size,
             (b, s, h, i, merged, split) =>
             {
-                int half = headDim / 2,
-                    table = s * half + i % half;
+                int half = headDim / 2;
+                int table = s * half + i % half;
                 bool first = i < half;
                 double partner = dyv[first ? split + half : split - half] * sv[table];
                 expected[merged] = dyv[split] * cv[table] + (first ? partner : -partner);
@@ -83,8 +83,8 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void PositionsBeyondTheTablesGiveNaN([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor x = Input((3, 8), type, out _),
-            y = Output((1, 1, 3, 8), type);
+        Tensor x = Input((3, 8), type, out _);
+        Tensor y = Output((1, 1, 3, 8), type);
         (Tensor cosine, Tensor sine, _, _) = Tables(4);
         Rope.Forward(x, cosine, sine, Input([Positions - 2], 1), y);
         Assert.That(y.ToArray().Select(float.IsNaN), Is.EqualTo(Enumerable.Range(0, 24).Select(i => i >= 16)));
@@ -102,8 +102,8 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
     public void WhatDoesNotFitIsNamed()
     {
         (Tensor cosine, Tensor sine, _, _) = Tables(4);
-        Tensor x = Output((6, 16)),
-            y = Output((2, 2, 3, 8));
+        Tensor x = Output((6, 16));
+        Tensor y = Output((2, 2, 3, 8));
         Assert.That(
             () => Rope.Forward(x, cosine, sine, null, Output((2, 2, 4, 8))),
             Throws.ArgumentException.With.Message.Contains("x is [6, 16], expected [8, any]")

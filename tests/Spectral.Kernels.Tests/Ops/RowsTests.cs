@@ -12,10 +12,10 @@ public sealed class RowsTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(FloatTypes))] DType type
     )
     {
-        const int N = 19,
-            K = 41;
-        Tensor x = Input((N, columns), type, out double[] values),
-            y = Output((K, columns), type);
+        const int N = 19;
+        const int K = 41;
+        Tensor x = Input((N, columns), type, out double[] values);
+        Tensor y = Output((K, columns), type);
         int[] index = Enumerable.Range(0, K).Select(_ => Rng.Next(N)).ToArray();
         Rows.Gather(x, Input(index, K), y);
         double[] expected = index.SelectMany(row => values.Skip(row * columns).Take(columns)).ToArray();
@@ -25,8 +25,8 @@ public sealed class RowsTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void AnIndexOutsideGivesNaN([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor x = Input((3, 33), type, out double[] values),
-            y = Input((4, 33), type, out _);
+        Tensor x = Input((3, 33), type, out double[] values);
+        Tensor y = Input((4, 33), type, out _);
         Rows.Gather(x, Input([3, 1, -1, int.MinValue], 4), y);
         float[] result = y.ToArray();
         for (int i = 0; i < result.Length; i++)
@@ -39,10 +39,10 @@ public sealed class RowsTests(DeviceKind kind) : DeviceTest(kind)
         [ValueSource(nameof(FloatTypes))] DType type
     )
     {
-        const int N = 37,
-            K = 17;
-        Tensor y = Input((K, columns), type, out double[] values),
-            x = Output((N, columns), type);
+        const int N = 37;
+        const int K = 17;
+        Tensor y = Input((K, columns), type, out double[] values);
+        Tensor x = Output((N, columns), type);
         int[] index = Enumerable.Range(0, N).OrderBy(_ => Rng.Next()).Take(K).ToArray();
         index[3] = -1;
         index[4] = N;
@@ -57,9 +57,9 @@ public sealed class RowsTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EmptyWork()
     {
-        Tensor x = Input((3, 4), DType.F32, out _),
-            none = Output((0, 4)),
-            noIndex = Output(0, DType.I32);
+        Tensor x = Input((3, 4), DType.F32, out _);
+        Tensor none = Output((0, 4));
+        Tensor noIndex = Output(0, DType.I32);
         Rows.Gather(x, noIndex, none);
         Rows.Scatter(none, noIndex, x);
         Assert.That(x.ToArray(), Is.All.Zero);
@@ -68,9 +68,9 @@ public sealed class RowsTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Tensor x = Output((3, 4)),
-            index = Output(2, DType.I32),
-            y = Output((2, 4));
+        Tensor x = Output((3, 4));
+        Tensor index = Output(2, DType.I32);
+        Tensor y = Output((2, 4));
         Assert.That(
             () => Rows.Gather(x, index, Output((2, 5))),
             Throws.ArgumentException.With.Message.Contains("y is [2, 5], expected [2, 4]")

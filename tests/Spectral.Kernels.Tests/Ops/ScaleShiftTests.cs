@@ -14,9 +14,9 @@ public sealed class ScaleShiftTests(DeviceKind kind) : DeviceTest(kind)
         [Values] bool shifted
     )
     {
-        Tensor x = Input((rows, columns), type, out double[] xs),
-            scale = Input(columns, DType.F32, out double[] scales),
-            y = Output((rows, columns), type);
+        Tensor x = Input((rows, columns), type, out double[] xs);
+        Tensor scale = Input(columns, DType.F32, out double[] scales);
+        Tensor y = Output((rows, columns), type);
         double[]? shifts = null;
         Tensor? shift = shifted ? Input(columns, type, out shifts) : null;
         ScaleShift.Forward(x, scale, shift, y);
@@ -36,8 +36,8 @@ public sealed class ScaleShiftTests(DeviceKind kind) : DeviceTest(kind)
         [Values] bool accumulate
     )
     {
-        Tensor dy = Input((rows, columns), type, out double[] dys),
-            scale = Input((1, columns), DType.F32, out double[] scales);
+        Tensor dy = Input((rows, columns), type, out double[] dys);
+        Tensor scale = Input((1, columns), DType.F32, out double[] scales);
         double[] before = new double[dys.Length];
         Tensor dx = accumulate ? Input((rows, columns), type, out before) : Output((rows, columns), type);
         ScaleShift.Backward(dy, scale, dx, accumulate);
@@ -54,12 +54,12 @@ public sealed class ScaleShiftTests(DeviceKind kind) : DeviceTest(kind)
         [Values] bool accumulate
     )
     {
-        Tensor dy = Input((rows, columns), type, out double[] dys),
-            x = Input((rows, columns), type, out double[] xs),
-            dScale = Input((columns, 1), DType.F32, out double[] before);
+        Tensor dy = Input((rows, columns), type, out double[] dys);
+        Tensor x = Input((rows, columns), type, out double[] xs);
+        Tensor dScale = Input((columns, 1), DType.F32, out double[] before);
         ScaleShift.ScaleGradient(dy, x, dScale, accumulate);
-        double[] expected = accumulate ? (double[])before.Clone() : new double[columns],
-            terms = [.. expected.Select(Math.Abs)];
+        double[] expected = accumulate ? (double[])before.Clone() : new double[columns];
+        double[] terms = [.. expected.Select(Math.Abs)];
         for (int i = 0; i < dys.Length; i++)
         {
             expected[i % columns] += dys[i] * xs[i];

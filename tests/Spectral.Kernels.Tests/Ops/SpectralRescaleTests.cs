@@ -12,9 +12,9 @@ public sealed class SpectralRescaleTests(DeviceKind kind) : DeviceTest(kind)
         [Values(0, 1, 16)] int extra
     )
     {
-        Tensor sigma = Input(directions, DType.F32, out double[] sigmas),
-            delta = Input(directions, DType.F32, out double[] deltas),
-            middle = Output(directions + extra);
+        Tensor sigma = Input(directions, DType.F32, out double[] sigmas);
+        Tensor delta = Input(directions, DType.F32, out double[] deltas);
+        Tensor middle = Output(directions + extra);
         SpectralRescale.Middle(sigma, delta, 2, middle);
         Verify(middle, [.. sigmas.Zip(deltas, (s, d) => s * d), .. Enumerable.Repeat(2.0, extra)]);
     }
@@ -22,9 +22,9 @@ public sealed class SpectralRescaleTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void DeltaGradientIsTheMiddleGradientTimesSigma([Values(1, 7, 130)] int directions)
     {
-        Tensor sigma = Input(directions, DType.F32, out double[] sigmas),
-            dMiddle = Input(directions, DType.F32, out double[] middles),
-            dDelta = Output(directions);
+        Tensor sigma = Input(directions, DType.F32, out double[] sigmas);
+        Tensor dMiddle = Input(directions, DType.F32, out double[] middles);
+        Tensor dDelta = Output(directions);
         SpectralRescale.DeltaGradient(dMiddle, sigma, dDelta);
         double[] once = sigmas.Zip(middles, (s, d) => s * d).ToArray();
         Verify(dDelta, once);
@@ -37,21 +37,21 @@ public sealed class SpectralRescaleTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void RescalingThroughTheLinearOpHasTheGradientOfItsDifferences()
     {
-        const int m = 5,
-            n = 6,
-            k = 7,
-            directions = 3,
-            rank = 2;
-        Tensor x = Input((m, k), DType.F32, out _),
-            weight = Input((n, k), DType.F32, out _),
-            left = Input((n, directions + rank), DType.F32, out _);
-        Tensor right = Input((directions + rank, k), DType.F32, out _),
-            sigma = Input(directions, DType.F32, out _, mean: 3),
-            dy = Input((m, n), DType.F32, out double[] dys);
-        Tensor delta = Input(directions, DType.F32, out double[] deltas),
-            y = Output((m, n)),
-            z = Output((m, directions + rank)),
-            middle = Output(directions + rank);
+        const int m = 5;
+        const int n = 6;
+        const int k = 7;
+        const int directions = 3;
+        const int rank = 2;
+        Tensor x = Input((m, k), DType.F32, out _);
+        Tensor weight = Input((n, k), DType.F32, out _);
+        Tensor left = Input((n, directions + rank), DType.F32, out _);
+        Tensor right = Input((directions + rank, k), DType.F32, out _);
+        Tensor sigma = Input(directions, DType.F32, out _, mean: 3);
+        Tensor dy = Input((m, n), DType.F32, out double[] dys);
+        Tensor delta = Input(directions, DType.F32, out double[] deltas);
+        Tensor y = Output((m, n));
+        Tensor z = Output((m, directions + rank));
+        Tensor middle = Output(directions + rank);
         double Loss(int at, double step)
         {
             float[] moved = Array.ConvertAll(deltas, value => (float)value);
@@ -65,8 +65,8 @@ public sealed class SpectralRescaleTests(DeviceKind kind) : DeviceTest(kind)
         double[] differences = Enumerable.Range(0, directions).Select(i => (Loss(i, 1) - Loss(i, -1)) / 2).ToArray();
 
         Loss(0, 0);
-        Tensor dMiddle = Output(directions),
-            dDelta = Output(directions);
+        Tensor dMiddle = Output(directions);
+        Tensor dDelta = Output(directions);
         LowRankLinear.Backward(
             null,
             weight,
@@ -86,9 +86,9 @@ public sealed class SpectralRescaleTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WrongArgumentsAreNamed()
     {
-        Tensor three = Output(3),
-            two = Output(2),
-            half = Output(3, DType.BF16);
+        Tensor three = Output(3);
+        Tensor two = Output(2);
+        Tensor half = Output(3, DType.BF16);
         void Names(string argument, Action call) =>
             Assert.That(
                 call,

@@ -13,8 +13,8 @@ public sealed class StepStateTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         using StepState state = new(Device);
-        Tensor norm = Input([1f], 1, DType.F32, out _),
-            losses = Input(count, DType.F32, out double[] values);
+        Tensor norm = Input([1f], 1, DType.F32, out _);
+        Tensor losses = Input(count, DType.F32, out double[] values);
         state.Advance(norm, losses);
         Assert.That(state.Read(), Is.EqualTo((1L, 1.0, false)));
         losses.CopyFrom([.. values.Select((value, i) => i == count - 1 ? bad : (float)value)]);

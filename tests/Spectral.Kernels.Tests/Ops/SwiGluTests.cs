@@ -27,9 +27,9 @@ public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         (int n, int f) = shape;
-        ColumnRange gate = InputColumns(n, f, type, placed, out double[] g, deviation: 4),
-            up = InputColumns(n, f, type, placed, out double[] u),
-            y = OutputColumns(n, f, type, placed);
+        ColumnRange gate = InputColumns(n, f, type, placed, out double[] g, deviation: 4);
+        ColumnRange up = InputColumns(n, f, type, placed, out double[] u);
+        ColumnRange y = OutputColumns(n, f, type, placed);
         SwiGlu.Forward(gate, up, y);
         Verify(y, g.Select((x, i) => x * Sigmoid(x) * u[i]).ToArray());
     }
@@ -42,14 +42,14 @@ public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         (int n, int f) = shape;
-        ColumnRange gate = InputColumns(n, f, type, placed, out double[] g, deviation: 4),
-            up = InputColumns(n, f, type, placed, out double[] u);
+        ColumnRange gate = InputColumns(n, f, type, placed, out double[] g, deviation: 4);
+        ColumnRange up = InputColumns(n, f, type, placed, out double[] u);
         Tensor dy = Input((n, f), type, out double[] d);
-        ColumnRange dGate = OutputColumns(n, f, type, placed),
-            dUp = OutputColumns(n, f, type, placed);
+        ColumnRange dGate = OutputColumns(n, f, type, placed);
+        ColumnRange dUp = OutputColumns(n, f, type, placed);
         SwiGlu.Backward(gate, up, dy, dGate, dUp);
-        double[] slope = g.Select(x => Sigmoid(x) * (1 + x * (1 - Sigmoid(x)))).ToArray(),
-            size = g.Select(x => Sigmoid(x) * (1 + Math.Abs(x))).ToArray();
+        double[] slope = g.Select(x => Sigmoid(x) * (1 + x * (1 - Sigmoid(x)))).ToArray();
+        double[] size = g.Select(x => Sigmoid(x) * (1 + Math.Abs(x))).ToArray();
         Verify(
             dGate,
             slope.Select((s, i) => d[i] * u[i] * s).ToArray(),
@@ -63,11 +63,11 @@ public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
     public void BackwardIsTheGradientOfForward()
     {
         const double H = 1e-5;
-        Tensor gate = Input((1, 500), DType.F32, out double[] g, deviation: 3),
-            up = Input((1, 500), DType.F32, out double[] u),
-            dy = Input((1, 500), DType.F32, out double[] d);
-        Tensor dGate = Output((1, 500)),
-            dUp = Output((1, 500));
+        Tensor gate = Input((1, 500), DType.F32, out double[] g, deviation: 3);
+        Tensor up = Input((1, 500), DType.F32, out double[] u);
+        Tensor dy = Input((1, 500), DType.F32, out double[] d);
+        Tensor dGate = Output((1, 500));
+        Tensor dUp = Output((1, 500));
         SwiGlu.Backward(gate, up, dy, dGate, dUp);
         float[] actual = dGate.ToArray();
         for (int i = 0; i < 500; i++)
@@ -85,8 +85,8 @@ public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ExtremeGates()
     {
-        Tensor gate = Input([-1e30f, -100, -88, 88, 100, 1e30f, float.NaN, 0], (1, 8), DType.F32, out _),
-            up = Input([1, 1, 1, 1, 1, 1, 1, 1], (1, 8), DType.F32, out _);
+        Tensor gate = Input([-1e30f, -100, -88, 88, 100, 1e30f, float.NaN, 0], (1, 8), DType.F32, out _);
+        Tensor up = Input([1, 1, 1, 1, 1, 1, 1, 1], (1, 8), DType.F32, out _);
         Tensor y = Output((1, 8));
         SwiGlu.Forward(gate, up, y);
         Verify(y, [0, 0, -88 * Math.Exp(-88), 88, 100, 1e30f, double.NaN, 0]);
@@ -95,11 +95,11 @@ public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void OutputsMayBeInputs([ValueSource(nameof(FloatTypes))] DType type)
     {
-        Tensor gate = Input((3, 1000), type, out _),
-            up = Input((3, 1000), type, out _),
-            dy = Input((3, 1000), type, out _),
-            dGate = Output((3, 1000), type),
-            dUp = Output((3, 1000), type);
+        Tensor gate = Input((3, 1000), type, out _);
+        Tensor up = Input((3, 1000), type, out _);
+        Tensor dy = Input((3, 1000), type, out _);
+        Tensor dGate = Output((3, 1000), type);
+        Tensor dUp = Output((3, 1000), type);
         SwiGlu.Backward(gate, up, dy, dGate, dUp);
         SwiGlu.Backward(gate, up, dy, up, gate);
         Assert.That(up.ToArray(), Is.EqualTo(dGate.ToArray()));
@@ -110,11 +110,11 @@ public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void GateAndUpOfOneMatrix([ValueSource(nameof(FloatTypes))] DType type, [Values(9, 24)] int f)
     {
-        Tensor both = Input((3, 2 * f), type, out double[] values),
-            dy = Input((3, f), type, out _),
-            gradients = Output((3, 2 * f), type),
-            y = Output((3, f), type),
-            alone = Output((3, f), type);
+        Tensor both = Input((3, 2 * f), type, out double[] values);
+        Tensor dy = Input((3, f), type, out _);
+        Tensor gradients = Output((3, 2 * f), type);
+        Tensor y = Output((3, f), type);
+        Tensor alone = Output((3, f), type);
         Tensor[] parts =
         [
             .. new[] { 0, f }.Select(from =>
@@ -126,8 +126,8 @@ public sealed class SwiGluTests(DeviceKind kind) : DeviceTest(kind)
                 )
             ),
         ];
-        Tensor dGate = Output((3, f), type),
-            dUp = Output((3, f), type);
+        Tensor dGate = Output((3, f), type);
+        Tensor dUp = Output((3, f), type);
         SwiGlu.Forward(new(both, 0, f), new(both, f, f), y);
         SwiGlu.Backward(new(both, 0, f), new(both, f, f), dy, new(gradients, 0, f), new(gradients, f, f));
         SwiGlu.Forward(parts[0], parts[1], alone);

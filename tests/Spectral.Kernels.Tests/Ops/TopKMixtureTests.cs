@@ -20,37 +20,37 @@ public sealed class TopKMixtureTests(DeviceKind kind) : DeviceTest(kind)
     public void ChoosesAndMixes([ValueSource(nameof(Cases))] (int Pieces, int N, int Length, int K) size)
     {
         (int pieces, int n, int length, int k) = size;
-        Tensor logits = Input((pieces, n), DType.F32, out double[] z),
-            bank = Input((n, length), DType.F32, out double[] vectors),
-            dy = Input((pieces, length), DType.F32, out double[] gradient);
-        Tensor index = Input(Enumerable.Repeat(-1, pieces * k).ToArray(), (pieces, k)),
-            weight = Output((pieces, k)),
-            y = Output((pieces, length));
-        Tensor dLogits = Output((pieces, n)),
-            moreLogits = Input((pieces, n), DType.F32, out double[] logitsBefore);
-        Tensor dBank = Output((n, length)),
-            moreBank = Input((n, length), DType.F32, out double[] bankBefore);
+        Tensor logits = Input((pieces, n), DType.F32, out double[] z);
+        Tensor bank = Input((n, length), DType.F32, out double[] vectors);
+        Tensor dy = Input((pieces, length), DType.F32, out double[] gradient);
+        Tensor index = Input(Enumerable.Repeat(-1, pieces * k).ToArray(), (pieces, k));
+        Tensor weight = Output((pieces, k));
+        Tensor y = Output((pieces, length));
+        Tensor dLogits = Output((pieces, n));
+        Tensor moreLogits = Input((pieces, n), DType.F32, out double[] logitsBefore);
+        Tensor dBank = Output((n, length));
+        Tensor moreBank = Input((n, length), DType.F32, out double[] bankBefore);
         var chosen = new int[pieces * k];
-        double[] weights = new double[pieces * k],
-            mixed = new double[pieces * length],
-            mixedTerms = new double[pieces * length];
-        double[] toLogits = new double[pieces * n],
-            logitsTerms = new double[pieces * n],
-            toBank = new double[n * length],
-            bankTerms = new double[n * length];
+        double[] weights = new double[pieces * k];
+        double[] mixed = new double[pieces * length];
+        double[] mixedTerms = new double[pieces * length];
+        double[] toLogits = new double[pieces * n];
+        double[] logitsTerms = new double[pieces * n];
+        double[] toBank = new double[n * length];
+        double[] bankTerms = new double[n * length];
         for (int p = 0; p < pieces; p++)
         {
             int[] order = Enumerable.Range(0, n).OrderByDescending(j => z[p * n + j]).Take(k).ToArray();
-            double[] e = Array.ConvertAll(order, j => Math.Exp(z[p * n + j])),
-                q = new double[k];
+            double[] e = Array.ConvertAll(order, j => Math.Exp(z[p * n + j]));
+            double[] q = new double[k];
             for (int t = 0; t < k; t++)
             {
                 (int j, double w) = (order[t], e[t] / e.Sum());
                 (chosen[p * k + t], weights[p * k + t]) = (j, w);
                 for (int c = 0; c < length; c++)
                 {
-                    double vector = vectors[j * length + c],
-                        upstream = gradient[p * length + c];
+                    double vector = vectors[j * length + c];
+                    double upstream = gradient[p * length + c];
                     mixed[p * length + c] += w * vector;
                     mixedTerms[p * length + c] += Math.Abs(w * vector);
                     toBank[j * length + c] += w * upstream;
@@ -58,8 +58,8 @@ public sealed class TopKMixtureTests(DeviceKind kind) : DeviceTest(kind)
                     q[t] += vector * upstream;
                 }
             }
-            double mean = q.Select((value, t) => value * weights[p * k + t]).Sum(),
-                size2 = q.Select((value, t) => Math.Abs(value) * weights[p * k + t]).Sum();
+            double mean = q.Select((value, t) => value * weights[p * k + t]).Sum();
+            double size2 = q.Select((value, t) => Math.Abs(value) * weights[p * k + t]).Sum();
             for (int t = 0; t < k; t++)
             {
                 toLogits[p * n + order[t]] = weights[p * k + t] * (q[t] - mean);
@@ -102,8 +102,8 @@ public sealed class TopKMixtureTests(DeviceKind kind) : DeviceTest(kind)
             DType.F32,
             out _
         );
-        Tensor index = Input(new int[4], (2, 2)),
-            weight = Output((2, 2));
+        Tensor index = Input(new int[4], (2, 2));
+        Tensor weight = Output((2, 2));
         TopKMixture.Select(logits, index, weight);
         Assert.That(index.ToInt32Array(), Is.EqualTo(new[] { 1, 2, 2, 0 }));
         Assert.That(weight.ToArray(), Is.EqualTo(new[] { 0.5f, 0.5f, 1, 0 }));
@@ -112,9 +112,9 @@ public sealed class TopKMixtureTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void NaNShowsInItsRowAlone()
     {
-        Tensor logits = Input([float.NaN, float.NaN, float.NaN, 3, float.NaN, 1, 1, 2, 3], (3, 3), DType.F32, out _),
-            index = Input(new int[6], (3, 2)),
-            weight = Output((3, 2));
+        Tensor logits = Input([float.NaN, float.NaN, float.NaN, 3, float.NaN, 1, 1, 2, 3], (3, 3), DType.F32, out _);
+        Tensor index = Input(new int[6], (3, 2));
+        Tensor weight = Output((3, 2));
         TopKMixture.Select(logits, index, weight);
         Assert.That(index.ToInt32Array(), Is.All.InRange(0, 2));
         Assert.That(weight.ToArray()[..4], Is.All.NaN);
@@ -124,11 +124,11 @@ public sealed class TopKMixtureTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void NothingToDo()
     {
-        Tensor bank = Output((3, 4)),
-            index = Input([], (0, 2)),
-            weight = Output((0, 2)),
-            rows = Output((0, 4)),
-            dBank = Output((3, 4));
+        Tensor bank = Output((3, 4));
+        Tensor index = Input([], (0, 2));
+        Tensor weight = Output((0, 2));
+        Tensor rows = Output((0, 4));
+        Tensor dBank = Output((3, 4));
         TopKMixture.Select(Output((0, 3)), index, weight);
         TopKMixture.Forward(bank, index, weight, rows);
         TopKMixture.BackwardLogits(bank, index, weight, rows, Output((0, 3)));
@@ -139,11 +139,11 @@ public sealed class TopKMixtureTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void WhatDoesNotFitIsNamed()
     {
-        Tensor logits = Output((2, 3)),
-            bank = Output((3, 4)),
-            index = Input(new int[4], (2, 2)),
-            weight = Output((2, 2)),
-            y = Output((2, 4));
+        Tensor logits = Output((2, 3));
+        Tensor bank = Output((3, 4));
+        Tensor index = Input(new int[4], (2, 2));
+        Tensor weight = Output((2, 2));
+        Tensor y = Output((2, 4));
         Assert.That(
             () => TopKMixture.Select(logits, Input(new int[8], (2, 4)), Output((2, 4))),
             Throws.ArgumentException.With.Message.Contains("4 of 3 vectors are to be chosen, expected 1 to 3")

@@ -3,8 +3,8 @@ namespace Spectral.Kernels.Tests.Support;
 /// <summary>The one comparator of kernel results with a double reference.</summary>
 public static class Comparator
 {
-    private const double F32Epsilon = 1.0 / (1 << 23),
-        BF16Epsilon = 1.0 / (1 << 8);
+    private const double F32Epsilon = 1.0 / (1 << 23);
+    private const double BF16Epsilon = 1.0 / (1 << 8);
 
     /// <summary>
     /// NaN and infinity are decided first. Then every element must lie within
@@ -29,8 +29,8 @@ public static class Comparator
     )
     {
         Assert.That(actual, Has.Length.EqualTo(expected.Length), $"{what}: number of elements");
-        double rounding = type == DType.BF16 ? BF16Epsilon : F32Epsilon,
-            worst = 0;
+        double rounding = type == DType.BF16 ? BF16Epsilon : F32Epsilon;
+        double worst = 0;
         int worstAt = -1;
         for (int i = 0; i < actual.Length; i++)
         {
@@ -41,8 +41,8 @@ public static class Comparator
             }
             if (!double.IsFinite(actual[i]))
                 Assert.Fail($"{what}[{i}] is {actual[i]}, expected {expected[i]}");
-            double size = Math.Abs(expected[i]),
-                terms = magnitude?[i] ?? size;
+            double size = Math.Abs(expected[i]);
+            double terms = magnitude?[i] ?? size;
             double bound = rounding * size + factor * 4 * F32Epsilon * Math.Sqrt(reductionLength) * terms + 1e-38;
             double share = Math.Abs(actual[i] - expected[i]) / bound;
             if (share > worst)

@@ -122,8 +122,8 @@ public abstract class DeviceTest(DeviceKind kind)
     )
     {
         ColumnRange range = OutputColumns(rows, columns, type, placed);
-        float[] dense = Input((rows, columns), type, out values, deviation).ToArray(),
-            wide = range.Matrix.ToArray();
+        float[] dense = Input((rows, columns), type, out values, deviation).ToArray();
+        float[] wide = range.Matrix.ToArray();
         for (int i = 0; i < dense.Length; i++)
             wide[i / columns * range.Stride + range.From + i % columns] = dense[i];
         range.Matrix.CopyFrom(wide);

@@ -38,9 +38,9 @@ public struct HopperProbeArgs
 /// </summary>
 internal static class HopperProbe
 {
-    private const int Threads = 128,
-        SharedBytes = 5 * 8192 + 1024,
-        BoxRows = 64;
+    private const int Threads = 128;
+    private const int SharedBytes = 5 * 8192 + 1024;
+    private const int BoxRows = 64;
 
     public static void Run(string probe, Tensor a, Tensor b, Tensor dump, int x = 0, int y = 0, int? width = null)
     {

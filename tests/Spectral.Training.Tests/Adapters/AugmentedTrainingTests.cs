@@ -13,9 +13,9 @@ namespace Spectral.Training.Tests.Adapters;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
 {
-    private const string All = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj",
-        Dropped = "dropout masks a part of its sums",
-        Apart = "the operands are not laid out for it";
+    private const string All = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj";
+    private const string Dropped = "dropout masks a part of its sums";
+    private const string Apart = "the operands are not laid out for it";
     private static readonly TrainerOptions Options = new()
     {
         Steps = 5,
@@ -73,12 +73,12 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         Result exact = Differentiate(LowRankVariant.ComposedB, method, config, DType.F32, checkpointing, All);
         double Distance(Result rounded)
         {
-            double[] values = Flat(rounded),
-                expected = Flat(exact);
+            double[] values = Flat(rounded);
+            double[] expected = Flat(exact);
             return Math.Sqrt(values.Zip(expected, (x, y) => (x - y) * (x - y)).Sum() / Dot(expected, expected));
         }
-        double[] actual = Flat(augmented),
-            composedValues = Flat(composed);
+        double[] actual = Flat(augmented);
+        double[] composedValues = Flat(composed);
         double cosine =
             Dot(actual, composedValues) / Math.Sqrt(Dot(actual, actual) * Dot(composedValues, composedValues));
         Assert.Multiple(() =>
@@ -102,8 +102,16 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
     )
     {
         TrainerOptions options = Options with { ActivationCheckpointing = checkpointing };
-        (float[] Weights, double Loss) eager = Train(LowRankVariant.Augmented, method, type, options),
-            graph = Train(LowRankVariant.Augmented, method, type, options with { CudaGraph = true });
+        (float[] Weights, double Loss) eager = Train(LowRankVariant.Augmented, method, type, options);
+        (float[] Weights, double Loss) graph = Train(
+            LowRankVariant.Augmented,
+            method,
+            type,
+            options with
+            {
+                CudaGraph = true,
+            }
+        );
         Assert.That(graph, Is.EqualTo(eager));
     }
 
@@ -111,8 +119,8 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void TrainingFollowsThatOfComposedLayers([Values("lora", "speclora")] string method)
     {
-        (float[] Weights, double Loss) composed = Train(LowRankVariant.ComposedB, method, DType.F32, Options),
-            augmented = Train(LowRankVariant.Augmented, method, DType.F32, Options);
+        (float[] Weights, double Loss) composed = Train(LowRankVariant.ComposedB, method, DType.F32, Options);
+        (float[] Weights, double Loss) augmented = Train(LowRankVariant.Augmented, method, DType.F32, Options);
         Assert.That(augmented.Loss, Is.EqualTo(composed.Loss).Within(1e-4 * composed.Loss));
         Assert.That(augmented.Weights, Is.EqualTo(composed.Weights).Within(1e-3f)); // Adam's first steps have the size of the rate, whatever the gradient's
     }
@@ -131,8 +139,8 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel model = Keep(TinyModels.Frozen(config, Device, Folder, type));
         float[][] weights = [.. model.Linears.Select(linear => linear.Weight.ToArray())];
         float[] logits = Logits(model, null);
-        long bytes = model.Linears.Sum(linear => linear.Weight.Value.Bytes),
-            before = Device.Memory.InUse;
+        long bytes = model.Linears.Sum(linear => linear.Weight.Value.Bytes);
+        long before = Device.Memory.InUse;
         using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), new AdapterOptions { Rank = 2 }))
         {
             TestAdapters.Randomize(adapter, 3);
@@ -180,8 +188,8 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         float[] whole = Logits(model, null);
         Device.Variants.Clear();
         using KeyValueCache cache = new(model, 1, Tokens.Length);
-        float[] prompt = Logits(model, cache, Tokens[..^1]),
-            last = Logits(model, cache, Tokens[^1..]);
+        float[] prompt = Logits(model, cache, Tokens[..^1]);
+        float[] last = Logits(model, cache, Tokens[^1..]);
         Assert.That(last, Is.EqualTo(whole[^last.Length..]).Within(2e-5f));
         Assert.That(prompt, Is.EqualTo(whole[..^last.Length][^prompt.Length..]).Within(2e-5f));
         Assert.That(
@@ -231,8 +239,8 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
                 value.Dispose();
             return result;
         }
-        (float[][] Values, float[] Dx, float[] Gradients) expected = Run(LowRankVariant.ComposedB),
-            actual = Run(LowRankVariant.Augmented);
+        (float[][] Values, float[] Dx, float[] Gradients) expected = Run(LowRankVariant.ComposedB);
+        (float[][] Values, float[] Dx, float[] Gradients) actual = Run(LowRankVariant.Augmented);
         Assert.That(actual.Values, Is.EqualTo(expected.Values)); // the same products, of rows that lie further apart
         Assert.That(actual.Dx, Is.EqualTo(expected.Dx));
         Assert.That(actual.Gradients, Is.EqualTo(expected.Gradients));

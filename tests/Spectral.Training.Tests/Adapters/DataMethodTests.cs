@@ -102,8 +102,8 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void LoraOneStartsOneStepAgainstTheGradient()
     {
-        const double Gamma = 50,
-            Scale = 6 / 1.7320508075688772;
+        const double Gamma = 50;
+        const double Scale = 6 / 1.7320508075688772;
         foreach ((AdaptedModule module, double[] gradient) in Attached("lora-one", Gradients, ("gamma", "50")))
         {
             (double[][] u, double[] s, double[][] v) = Triplets(gradient, module.Shape);
@@ -166,9 +166,12 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
             (int rows, int columns) = (module.Shape.Out, module.Shape.In);
             double[] Factor(string name) =>
                 Array.ConvertAll(module.Factors[name].Master.ToArray(), value => (double)value);
-            double[] left = Factor(LoraMethod.B),
-                right = Factor(LoraMethod.A),
-                change = Array.ConvertAll(module.Factors["lora_latent"].Gradient!.ToArray(), value => (double)value);
+            double[] left = Factor(LoraMethod.B);
+            double[] right = Factor(LoraMethod.A);
+            double[] change = Array.ConvertAll(
+                module.Factors["lora_latent"].Gradient!.ToArray(),
+                value => (double)value
+            );
             // The rest of the full gradient is orthogonal to every direction that C can take: no other step in the subspace comes nearer.
             double[] rest =
             [
@@ -447,9 +450,9 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
     {
         using Tensor tensor = Tensor.From(Device, [.. matrix.Select(value => (float)value)], (shape.Out, shape.In));
         using SvdResult svd = Svd.Compute(tensor, Math.Min(shape.Out, shape.In), SvdMethod.Exact);
-        float[] u = svd.U.ToArray(),
-            v = svd.Vt.ToArray(),
-            s = svd.S.ToArray();
+        float[] u = svd.U.ToArray();
+        float[] v = svd.Vt.ToArray();
+        float[] s = svd.S.ToArray();
         return (
             [
                 .. s.Select(

@@ -28,8 +28,8 @@ public sealed class TiedHeadTests(DeviceKind kind) : TrainingTest(kind)
         Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         double loss = Losses.WithGradients(model, batch);
 
-        Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters),
-            weights = TestAdapters.Weights(Folder.Path);
+        Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters);
+        Dictionary<string, double[]> weights = TestAdapters.Weights(Folder.Path);
         foreach (Parameter weight in adapter.WholeWeights)
             weights[weight.Name] = values[weight.Name];
         ReferenceModel reference = new(model.Config, weights)
@@ -51,9 +51,9 @@ public sealed class TiedHeadTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Qwen2, Device, Folder));
         Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
-        using TemporaryFolder saved = new(),
-            exported = new(),
-            merged = new();
+        TemporaryFolder saved = new();
+        TemporaryFolder exported = new();
+        TemporaryFolder merged = new();
         double trained;
         using (Adapter adapter = Attach(model, whole))
         {

@@ -72,11 +72,11 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder));
         Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
-        double before = Losses.Of(model, batch),
-            trained;
-        using TemporaryFolder saved = new(),
-            merged = new(),
-            exported = new();
+        double before = Losses.Of(model, batch);
+        double trained;
+        TemporaryFolder saved = new();
+        TemporaryFolder merged = new();
+        TemporaryFolder exported = new();
         using (Adapter adapter = Attach(model))
         {
             Assert.That(Losses.Of(model, batch), Is.EqualTo(before));

@@ -93,8 +93,8 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder));
         Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
-        using TemporaryFolder saved = new(),
-            merged = new();
+        TemporaryFolder saved = new();
+        TemporaryFolder merged = new();
         double trained;
         using (Adapter adapter = Attach(model, Sets[set]))
         {
@@ -121,8 +121,8 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
     public void EqualCopiesOfTiedEmbeddingsStayTied()
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Qwen2, Device, Folder));
-        using TemporaryFolder saved = new(),
-            merged = new();
+        TemporaryFolder saved = new();
+        TemporaryFolder merged = new();
         using (Adapter adapter = Attach(model, ["embed_tokens", "lm_head"]))
             adapter.Save(saved.Path);
         using ModelFolder folder = ModelFolder.Open(Folder.Path);

@@ -28,8 +28,8 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
         ModelConfig config = TinyModels.All.Single(known =>
             known == (name == "Llama" ? TinyModels.Llama : TinyModels.Everything)
         );
-        CausalLanguageModel model = Keep(TinyModels.Frozen(config, Device, Folder)),
-            trained = Keep(TinyModels.Trainable(model.Config, Device));
+        CausalLanguageModel model = Keep(TinyModels.Frozen(config, Device, Folder));
+        CausalLanguageModel trained = Keep(TinyModels.Trainable(model.Config, Device));
         EncodedRecord[][] batches = [.. Records.Chunk(batch)];
         trained.Trainable!.EnableGradients();
         foreach (EncodedRecord[] records in batches)
@@ -54,8 +54,8 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
     public void OneLayerAtATimeGivesTheSameBits()
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
-        ModelCalibration together = new(model, Records, 3),
-            apart = new(model, Records, 3) { MemoryBudget = 1 };
+        ModelCalibration together = new(model, Records, 3);
+        ModelCalibration apart = new(model, Records, 3) { MemoryBudget = 1 };
         string[] some =
         [
             .. Names(model)

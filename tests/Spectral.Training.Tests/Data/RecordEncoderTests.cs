@@ -202,12 +202,12 @@ public sealed class RecordEncoderTests : FolderTest
     }
 
     // The ids of the joined text, by hand: ▁ is 259, then the characters a = 260, b, 4, =; "▁a" is 264.
-    private const int Space = 259,
-        A = 260,
-        B = 261,
-        Four = 262,
-        Equal = 263,
-        SpaceA = 264;
+    private const int Space = 259;
+    private const int A = 260;
+    private const int B = 261;
+    private const int Four = 262;
+    private const int Equal = 263;
+    private const int SpaceA = 264;
 
     private BpeTokenizer PutsSpaces(string kind)
     {

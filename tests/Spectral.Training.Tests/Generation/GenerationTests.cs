@@ -126,8 +126,8 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void ALongerTextOfOneSeedBeginsAsTheShorter()
     {
-        SamplingDraws few = new(Device, 7, 3),
-            many = new(Device, 7, 100);
+        SamplingDraws few = new(Device, 7, 3);
+        SamplingDraws many = new(Device, 7, 100);
         Assert.That(
             Enumerable.Range(0, 3).Select(i => few[i]),
             Is.EqualTo(Enumerable.Range(0, 3).Select(i => many[i]))
@@ -150,14 +150,14 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
     public void ALargeVocabularyIsScoredInPieces()
     {
         // 600 rows of 20,000 logits are more than the loss head holds at a time.
-        const int Rows = 600,
-            Vocabulary = 20000,
-            Width = 4;
+        const int Rows = 600;
+        const int Vocabulary = 20000;
+        const int Width = 4;
         Random random = new(3);
         float[] Values(int count) => [.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() - 0.5))];
         int[] targets = [.. Enumerable.Range(0, Rows).Select(_ => random.Next(Vocabulary))];
-        float[] hidden = Values(Rows * Width),
-            head = Values(Vocabulary * Width);
+        float[] hidden = Values(Rows * Width);
+        float[] head = Values(Vocabulary * Width);
         ParameterGroup group = Keep(new ParameterGroup(Device, [("head", (Vocabulary, Width))]));
         group.Parameters[0].Master.CopyFrom(head);
         using Tape tape = new(Device);
@@ -166,8 +166,8 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
         using Tensor losses = Tensor.Empty(Device, Rows);
         LossHead.Run(tape, x, new Linear("head", group.Parameters[0], null), target, losses);
         using Tensor gradient = x.Node!.TakeGradient()!;
-        float[] actual = losses.ToArray(),
-            dx = gradient.ToArray();
+        float[] actual = losses.ToArray();
+        float[] dx = gradient.ToArray();
         foreach (int row in new[] { 0, 418, 419, 420, Rows - 1 })
         {
             double[] logits =

@@ -44,8 +44,8 @@ public sealed class FolderFileTests : FolderTest
     /// <summary>Moves a file of the model away and leaves a link to it.</summary>
     private string MoveOut(string name, string to, string link)
     {
-        string target = folder.File(to),
-            file = Path.Combine(Model, name);
+        string target = folder.File(to);
+        string file = Path.Combine(Model, name);
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
         File.Move(file, target);
         File.CreateSymbolicLink(file, link);
@@ -140,9 +140,9 @@ public sealed class FolderFileTests : FolderTest
     public void SnapshotsOfTheHubCacheAreRead()
     {
         WriteModel(sharded: true);
-        string repository = folder.File("hub/models--o--n"),
-            snapshot = Path.Combine(repository, "snapshots", "abc"),
-            blobs = Path.Combine(repository, "blobs");
+        string repository = folder.File("hub/models--o--n");
+        string snapshot = Path.Combine(repository, "snapshots", "abc");
+        string blobs = Path.Combine(repository, "blobs");
         Directory.CreateDirectory(snapshot);
         Directory.CreateDirectory(blobs);
         foreach (string file in Directory.GetFiles(Model))

@@ -99,9 +99,9 @@ public sealed class TorchGeneratorTests
     [TestCase("very-sparse", 8)]
     public void SparseProjectionsAreSignsAndZeros(string setting, double sparsity)
     {
-        const int Rank = 16,
-            Size = 64,
-            Bases = 4;
+        const int Rank = 16;
+        const int Size = 64;
+        const int Bases = 4;
         var settings = new Dictionary<string, double> { [setting] = 1, ["projection-seed"] = 5 };
         var options = new AdapterOptions { Rank = Rank, Settings = settings };
         var device = Devices.Get(DeviceKind.Cpu);

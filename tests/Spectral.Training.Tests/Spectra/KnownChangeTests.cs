@@ -16,8 +16,8 @@ public sealed class KnownChangeTests(DeviceKind kind) : SpectraTest(kind)
     {
         (Dense u, double[] s, Dense v) = Base(shape);
         int n = s.Length;
-        double[] factors = [1.3, 1.2, 1.1, 1.05],
-            scaled = [.. s.Select((value, i) => i < 4 ? value * factors[i] : value)];
+        double[] factors = [1.3, 1.2, 1.1, 1.05];
+        double[] scaled = [.. s.Select((value, i) => i < 4 ? value * factors[i] : value)];
         MatrixSpectra spectra = Analyze(Compose(u, s, v), Compose(u, scaled, v));
         double change = Math.Sqrt(Enumerable.Range(0, 4).Sum(i => Square(s[i] * (factors[i] - 1))));
         for (int i = 0; i < n; i++)
@@ -131,8 +131,8 @@ public sealed class KnownChangeTests(DeviceKind kind) : SpectraTest(kind)
         (Dense u, _, Dense v) = Base((12, 7));
         double[] s = [10, 9.9, 5, 4.95, 4.9, 2, 1.5];
         Dense turned = Turned(u, 0, 1, 60);
-        Dense before = Compose(u, s, v),
-            after = before + 0.3 * Outer(u, 6, v, 6);
+        Dense before = Compose(u, s, v);
+        Dense after = before + 0.3 * Outer(u, 6, v, 6);
         MatrixSpectra spectra = Analyze(before, after);
         Assert.That(
             spectra.Vectors.Clusters.Select(cluster => (cluster.First, cluster.Last)),
@@ -157,13 +157,13 @@ public sealed class KnownChangeTests(DeviceKind kind) : SpectraTest(kind)
         // The last triplet gets a new left vector, outside the span of all old ones, and a value that takes it to the position.
         const int N = 9;
         var random = new Random(5);
-        Dense u = Orthonormal(random, 20, N + 1),
-            v = Orthonormal(random, N, N),
-            span = Dense.Of(20, N, (i, j) => u[i, j]);
+        Dense u = Orthonormal(random, 20, N + 1);
+        Dense v = Orthonormal(random, N, N);
+        Dense span = Dense.Of(20, N, (i, j) => u[i, j]);
         double[] s = Descending(N);
         double value = position == N ? 0.5 : s[position - 1] + 0.5;
-        Dense before = Compose(span, s, v),
-            after = before + -s[^1] * Outer(u, N - 1, v, N - 1) + value * Outer(u, N, v, N - 1);
+        Dense before = Compose(span, s, v);
+        Dense after = before + -s[^1] * Outer(u, N - 1, v, N - 1) + value * Outer(u, N, v, N - 1);
         MatrixSpectra spectra = left ? Analyze(before, after) : Analyze(before.Transposed, after.Transposed);
         Assert.That(spectra.Intruders.TruncatedSearch, Is.False);
         foreach (IntruderCount count in spectra.Intruders.Counts)
@@ -191,8 +191,8 @@ public sealed class KnownChangeTests(DeviceKind kind) : SpectraTest(kind)
     {
         // The first left vector keeps this much of its old self, the rest of it is new.
         var random = new Random(6);
-        Dense u = Orthonormal(random, 16, 7),
-            v = Orthonormal(random, 6, 6);
+        Dense u = Orthonormal(random, 16, 7);
+        Dense v = Orthonormal(random, 6, 6);
         double[] s = Descending(6);
         Dense before = Compose(Dense.Of(16, 6, (i, j) => u[i, j]), s, v);
         Dense tuned = Dense.Of(
@@ -212,9 +212,9 @@ public sealed class KnownChangeTests(DeviceKind kind) : SpectraTest(kind)
     {
         // k = 4: triplet 1 is in T, triplet 9 in B; column 10 of u is outside the span of all left vectors.
         var random = new Random(7);
-        Dense u = Orthonormal(random, 15, 11),
-            v = Orthonormal(random, 10, 10),
-            span = Dense.Of(15, 10, (i, j) => u[i, j]);
+        Dense u = Orthonormal(random, 15, 11);
+        Dense v = Orthonormal(random, 10, 10);
+        Dense span = Dense.Of(15, 10, (i, j) => u[i, j]);
         Dense before = Compose(span, Descending(10), v);
         (Dense Update, double[] Shares)[] cases =
         [
@@ -228,12 +228,12 @@ public sealed class KnownChangeTests(DeviceKind kind) : SpectraTest(kind)
         ];
         foreach ((Dense update, double[] shares) in cases)
         {
-            MatrixSpectra tall = Analyze(before, before + 0.1 * update),
-                wide = Analyze(before.Transposed, before.Transposed + 0.1 * update.Transposed);
-            UpdateEnergy energy = tall.Energy.First(energy => energy.K == 4),
-                mirrored = wide.Energy.First(energy => energy.K == 4);
-            double[] found = [energy.TopTop, energy.TopBottom, energy.BottomTop, energy.BottomBottom],
-                other = [mirrored.TopTop, mirrored.BottomTop, mirrored.TopBottom, mirrored.BottomBottom];
+            MatrixSpectra tall = Analyze(before, before + 0.1 * update);
+            MatrixSpectra wide = Analyze(before.Transposed, before.Transposed + 0.1 * update.Transposed);
+            UpdateEnergy energy = tall.Energy.First(energy => energy.K == 4);
+            UpdateEnergy mirrored = wide.Energy.First(energy => energy.K == 4);
+            double[] found = [energy.TopTop, energy.TopBottom, energy.BottomTop, energy.BottomBottom];
+            double[] other = [mirrored.TopTop, mirrored.BottomTop, mirrored.TopBottom, mirrored.BottomBottom];
             for (int i = 0; i < 4; i++)
             {
                 Assert.That(found[i], Is.EqualTo(shares[i]).Within(Rounding), $"block {i}");
@@ -257,8 +257,8 @@ public sealed class KnownChangeTests(DeviceKind kind) : SpectraTest(kind)
     public void TheUpdatesOwnSpectrum()
     {
         (Dense u, double[] s, Dense v) = Base((18, 14));
-        Dense before = Compose(u, s, v),
-            update = 3 * Outer(u, 0, v, 10) + 1 * Outer(u, 12, v, 1);
+        Dense before = Compose(u, s, v);
+        Dense update = 3 * Outer(u, 0, v, 10) + 1 * Outer(u, 12, v, 1);
         MatrixSpectra spectra = Analyze(before, before + update);
         Assert.That(spectra.Update.Values[..3], Is.EqualTo(new[] { 3.0, 1, 0 }).Within(1e-12));
         Assert.That(spectra.Ranks.Change.Stable, Is.EqualTo(10 / 9.0).Within(Rounding));

@@ -78,8 +78,8 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
     public void ScalingTheTopAmplifiesItAndLeavesTheRest()
     {
         (Dense before, Dense u, Dense v) = Weight(48, 40);
-        double[] s = Values(40),
-            scaled = [.. s.Select((value, i) => i < 8 ? 1.3 * value : value)];
+        double[] s = Values(40);
+        double[] scaled = [.. s.Select((value, i) => i < 8 ? 1.3 * value : value)];
         Verdict verdict = Analyze(before, Compose(u, scaled, v), Drawn).Verdict;
         Assert.That(
             (verdict.AmplifiesTop, verdict.ReorientsTop, verdict.RestStable),
@@ -100,9 +100,9 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
     {
         // The top eight left vectors, with values far above the others, turn by 30 degrees into directions outside all old ones; no value changes.
         var random = new Random(23);
-        Dense all = Orthonormal(random, 60, 48),
-            v = Orthonormal(random, 40, 40),
-            u = Dense.Of(60, 40, (i, j) => all[i, j]);
+        Dense all = Orthonormal(random, 60, 48);
+        Dense v = Orthonormal(random, 40, 40);
+        Dense u = Dense.Of(60, 40, (i, j) => all[i, j]);
         double[] s = [.. Values(40).Select((value, i) => i < 8 ? 5 * value : value)];
         (double sine, double cosine) = Math.SinCos(Math.PI / 6);
         Dense turned = Dense.Of(60, 40, (i, j) => j < 8 ? cosine * all[i, j] + sine * all[i, 40 + j] : all[i, j]);
@@ -180,8 +180,8 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
     {
         (Dense weight, _, _) = Weight(9, 6);
         Dense zeros = 0 * weight;
-        MatrixSpectra born = Analyze(zeros, weight, Drawn),
-            gone = Analyze(weight, zeros, Drawn);
+        MatrixSpectra born = Analyze(zeros, weight, Drawn);
+        MatrixSpectra gone = Analyze(weight, zeros, Drawn);
         Assert.That(born.Values.Relative, Is.All.NaN);
         Assert.That(gone.Values.Relative, Is.All.EqualTo(-1).Within(Rounding));
         Assert.That(gone.Ranks.Tuned.Stable, Is.NaN);
@@ -194,12 +194,12 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
         (Dense before, _, _) = Weight(16, 16);
         var random = new Random(25);
         Dense after = before + 0.05 * Dense.Of(16, 16, (_, _) => Normal(random));
-        NullModel one = Analyze(before, after, Drawn).Null,
-            again = Analyze(before, after, Drawn).Null,
-            other = Analyze(before, after, Drawn with { Seed = 1 }).Null;
+        NullModel one = Analyze(before, after, Drawn).Null;
+        NullModel again = Analyze(before, after, Drawn).Null;
+        NullModel other = Analyze(before, after, Drawn with { Seed = 1 }).Null;
         Assert.That(again.Comparisons, Is.EqualTo(one.Comparisons));
-        NullComparison first = one[SpectraQuantity.FirstRatio],
-            second = other[SpectraQuantity.FirstRatio];
+        NullComparison first = one[SpectraQuantity.FirstRatio];
+        NullComparison second = other[SpectraQuantity.FirstRatio];
         Assert.That(second.Gaussian.Mean, Is.Not.EqualTo(first.Gaussian.Mean));
         Assert.That(second.Permuted.Mean, Is.Not.EqualTo(first.Permuted.Mean));
     }
@@ -244,8 +244,8 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
     private static (Dense Weight, Dense U, Dense V) Weight(int rows, int columns)
     {
         var random = new Random(rows + columns);
-        Dense u = Orthonormal(random, rows, columns),
-            v = Orthonormal(random, columns, columns);
+        Dense u = Orthonormal(random, rows, columns);
+        Dense v = Orthonormal(random, columns, columns);
         return (Compose(u, Values(columns), v), u, v);
     }
 

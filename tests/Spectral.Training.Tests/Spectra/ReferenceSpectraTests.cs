@@ -24,17 +24,17 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
     public void AnyMatrices(int rows, int columns)
     {
         var random = new Random(rows * 1000 + columns);
-        Dense before = Dense.Of(rows, columns, (_, _) => Normal(random)),
-            after = before + 0.3 * Dense.Of(rows, columns, (_, _) => Normal(random));
+        Dense before = Dense.Of(rows, columns, (_, _) => Normal(random));
+        Dense after = before + 0.3 * Dense.Of(rows, columns, (_, _) => Normal(random));
         (Dense u0, double[] s0, Dense v0) = JacobiSvd.Of(before);
         (Dense u1, double[] s1, Dense v1) = JacobiSvd.Of(after);
         Dense update = after - before;
         double[] changes = JacobiSvd.Of(update).Values;
         MatrixSpectra spectra = Analyze(before, after);
         int n = s0.Length;
-        Dense left = u0.Transposed * u1,
-            right = v0.Transposed * v1,
-            framed = u0.Transposed * update * v0;
+        Dense left = u0.Transposed * u1;
+        Dense right = v0.Transposed * v1;
+        Dense framed = u0.Transposed * update * v0;
         // Vectors are as exact as the gaps between values allow.
         double vectors = 1e-13 * s0[0] / Math.Max(1e-3, LeastGap(s0, s1));
         for (int i = 0; i < n; i++)
@@ -55,8 +55,8 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
             );
             Assert.That(spectra.Update.Values[i], Is.EqualTo(changes[i]).Within(1e-13 * s0[0]));
         }
-        double whole = update.Values.Sum(value => value * value),
-            absolute = s1.Zip(s0, (one, zero) => Math.Abs(one - zero)).Sum();
+        double whole = update.Values.Sum(value => value * value);
+        double absolute = s1.Zip(s0, (one, zero) => Math.Abs(one - zero)).Sum();
         foreach (int k in new[] { 1, 2, 4 }.Where(k => k < n))
         {
             double topTop = Squares(framed, k, k);
@@ -103,15 +103,15 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
         // Values that fall like 1/i, some of them scaled: the sketch of 40 finds the first 12 well, but not to F64 rounding.
         var random = new Random(3);
         int n = Math.Min(rows, columns);
-        Dense u = Orthonormal(random, rows, n),
-            v = Orthonormal(random, columns, n);
-        double[] s = [.. Enumerable.Range(1, n).Select(i => 1.0 / i)],
-            scaled = [.. s.Select((value, i) => i % 5 == 0 ? 1.1 * value : value)];
-        Dense before = Compose(u, s, v),
-            after = Compose(u, scaled, v);
+        Dense u = Orthonormal(random, rows, n);
+        Dense v = Orthonormal(random, columns, n);
+        double[] s = [.. Enumerable.Range(1, n).Select(i => 1.0 / i)];
+        double[] scaled = [.. s.Select((value, i) => i % 5 == 0 ? 1.1 * value : value)];
+        Dense before = Compose(u, s, v);
+        Dense after = Compose(u, scaled, v);
         SpectraOptions options = NoDraws with { Svd = SvdMethod.Randomized, RandomizedRank = 12 };
-        MatrixSpectra sketched = Analyze(before, after, options),
-            exact = Analyze(before, after, options with { Svd = SvdMethod.Exact });
+        MatrixSpectra sketched = Analyze(before, after, options);
+        MatrixSpectra exact = Analyze(before, after, options with { Svd = SvdMethod.Exact });
         Assert.That(
             (sketched.Svd.Method, sketched.Svd.Computed, sketched.Svd.Truncated, sketched.Intruders.TruncatedSearch),
             Is.EqualTo(("randomized", 12, true, true))
@@ -165,8 +165,8 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
     {
         // A flat spectrum: the sketch is far from the leading values, and says so.
         var random = new Random(8);
-        Dense before = Dense.Of(150, 140, (_, _) => Normal(random)),
-            after = before + 0.1 * Dense.Of(150, 140, (_, _) => Normal(random));
+        Dense before = Dense.Of(150, 140, (_, _) => Normal(random));
+        Dense after = before + 0.1 * Dense.Of(150, 140, (_, _) => Normal(random));
         MatrixSpectra sketched = Analyze(
             before,
             after,
@@ -192,10 +192,10 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
     public void RandomizedUpdateOfLowRankHasAnEffectiveRank()
     {
         var random = new Random(4);
-        Dense u = Orthonormal(random, 60, 3),
-            v = Orthonormal(random, 50, 3),
-            before = Dense.Of(60, 50, (_, _) => Normal(random)),
-            after = before + Compose(u, [2, 1, 1], v);
+        Dense u = Orthonormal(random, 60, 3);
+        Dense v = Orthonormal(random, 50, 3);
+        Dense before = Dense.Of(60, 50, (_, _) => Normal(random));
+        Dense after = before + Compose(u, [2, 1, 1], v);
         SpectrumRank rank = Analyze(
             before,
             after,

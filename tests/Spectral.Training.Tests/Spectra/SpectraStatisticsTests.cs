@@ -137,8 +137,8 @@ public sealed class SpectraStatisticsTests
         {
             var a = new HostMatrix(m, k, [.. Enumerable.Range(0, m * k).Select(_ => random.NextDouble() - 0.5)]);
             var b = new HostMatrix(n, k, [.. Enumerable.Range(0, n * k).Select(_ => random.NextDouble() - 0.5)]);
-            HostMatrix product = a.TimesTransposed(b),
-                same = a.Times(b.Transposed());
+            HostMatrix product = a.TimesTransposed(b);
+            HostMatrix same = a.Times(b.Transposed());
             Assert.That(same.Values, Is.EqualTo(product.Values));
             for (int i = 0; i < m; i++)
             for (int j = 0; j < n; j++)

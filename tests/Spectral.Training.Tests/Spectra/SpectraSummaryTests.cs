@@ -67,11 +67,11 @@ public sealed class SpectraSummaryTests(DeviceKind kind) : SpectraTest(kind)
     public void IntrudersAddUp()
     {
         var random = new Random(5);
-        Dense u = Orthonormal(random, 20, 7),
-            v = Orthonormal(random, 6, 6),
-            before = Compose(Dense.Of(20, 6, (i, j) => u[i, j]), Descending(6), v);
-        MatrixSpectra intruded = Analyze(before, before + -1 * Outer(u, 5, v, 5) + 8 * Outer(u, 6, v, 5)),
-            scaled = Analyze(before, 1.1 * before);
+        Dense u = Orthonormal(random, 20, 7);
+        Dense v = Orthonormal(random, 6, 6);
+        Dense before = Compose(Dense.Of(20, 6, (i, j) => u[i, j]), Descending(6), v);
+        MatrixSpectra intruded = Analyze(before, before + -1 * Outer(u, 5, v, 5) + 8 * Outer(u, 6, v, 5));
+        MatrixSpectra scaled = Analyze(before, 1.1 * before);
         IntruderTotal total = SpectraSummary.Of([intruded, scaled, intruded]).Intruders[2];
         Assert.That(total, Is.EqualTo(new IntruderTotal(0.5, 2, 0, 2, 0)));
     }
@@ -85,8 +85,8 @@ public sealed class SpectraSummaryTests(DeviceKind kind) : SpectraTest(kind)
             model.Save(Folder.Path, null);
         using (CausalLanguageModel model = CausalLanguageModel.Initialize(config, Device, DType.F32, 2))
             model.Save(other.Path, null);
-        using ModelFolder before = ModelFolder.Open(Folder.Path),
-            after = ModelFolder.Open(other.Path);
+        ModelFolder before = ModelFolder.Open(Folder.Path);
+        ModelFolder after = ModelFolder.Open(other.Path);
         using var analysis = new SpectraAnalysis(before, after, null, ["q_proj", "down_proj"], NoDraws);
         var done = new List<(int, string)>();
         ModelSpectra spectra = analysis.Run(Device, done: (count, name) => done.Add((count, name)));
@@ -97,8 +97,8 @@ public sealed class SpectraSummaryTests(DeviceKind kind) : SpectraTest(kind)
         Assert.That(done.Select(entry => entry.Item1), Is.EqualTo(new[] { 1, 2, 3, 4 }));
         foreach (MatrixSpectra matrix in spectra.Matrices)
         {
-            float[] zero = before[matrix.Name].ToFloats(),
-                one = after[matrix.Name].ToFloats();
+            float[] zero = before[matrix.Name].ToFloats();
+            float[] one = after[matrix.Name].ToFloats();
             Assert.That(
                 matrix.Norms.Change,
                 Is.EqualTo(Math.Sqrt(zero.Zip(one, (x, y) => ((double)x - y) * ((double)x - y)).Sum())).Within(1e-12)

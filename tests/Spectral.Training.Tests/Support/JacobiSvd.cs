@@ -12,8 +12,8 @@ internal static class JacobiSvd
             return (v, values, u);
         }
         int n = a.Columns;
-        Dense work = 1 * a,
-            rotations = Dense.Identity(n);
+        Dense work = 1 * a;
+        Dense rotations = Dense.Identity(n);
         for (bool rotated = true; rotated; )
         {
             rotated = false;
@@ -32,14 +32,14 @@ internal static class JacobiSvd
 
     private static bool Rotate(Dense work, Dense rotations, int i, int j)
     {
-        double a = Product(work, i, i),
-            b = Product(work, j, j),
-            c = Product(work, i, j);
+        double a = Product(work, i, i);
+        double b = Product(work, j, j);
+        double c = Product(work, i, j);
         if (Math.Abs(c) <= 1e-15 * Math.Sqrt(a * b))
             return false;
-        double zeta = (b - a) / (2 * c),
-            tangent = (zeta >= 0 ? 1 : -1) / (Math.Abs(zeta) + Math.Sqrt(1 + zeta * zeta)),
-            cosine = 1 / Math.Sqrt(1 + tangent * tangent);
+        double zeta = (b - a) / (2 * c);
+        double tangent = (zeta >= 0 ? 1 : -1) / (Math.Abs(zeta) + Math.Sqrt(1 + zeta * zeta));
+        double cosine = 1 / Math.Sqrt(1 + tangent * tangent);
         foreach (Dense matrix in new[] { work, rotations })
             for (int row = 0; row < matrix.Rows; row++)
                 (matrix[row, i], matrix[row, j]) = (

@@ -73,8 +73,8 @@ public sealed class BpeModelTests : FolderTest
     {
         while (true)
         {
-            int best = -1,
-                bestRank = merges.Count;
+            int best = -1;
+            int bestRank = merges.Count;
             for (int i = 0; i + 1 < symbols.Count; i++)
             {
                 int rank = merges.IndexOf((symbols[i], symbols[i + 1]));

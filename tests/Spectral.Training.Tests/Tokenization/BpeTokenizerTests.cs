@@ -215,9 +215,9 @@ public sealed class BpeTokenizerTests : FolderTest
                 TokenizerFiles.Added("cat", singleWord: true, special: false)
             )
         );
-        int[] x = ['x'],
-            y = ['y'],
-            space = [' '];
+        int[] x = ['x'];
+        int[] y = ['y'];
+        int[] space = [' '];
 
         Assert.That(tokenizer.Encode("x<a><b>y<a>"), Is.EqualTo((int[])[.. x, 257, .. y, 256]));
         Assert.That(tokenizer.Encode("x  <l> y"), Is.EqualTo((int[])[.. x, 258, .. space, .. y]));

@@ -117,8 +117,8 @@ public sealed class PatternTests
         HashSet<int> codes = [];
         for (int i = random.Next(5); i > 0; i--)
         {
-            int first = random.Next(50),
-                last = first + random.Next(6);
+            int first = random.Next(50);
+            int last = first + random.Next(6);
             set = set.Union(CodeSet.Range(first, last));
             codes.UnionWith(Enumerable.Range(first, last - first + 1));
         }

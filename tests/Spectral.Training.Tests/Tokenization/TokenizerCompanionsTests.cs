@@ -12,8 +12,8 @@ namespace Spectral.Training.Tests.Tokenization;
 /// </summary>
 public sealed class TokenizerCompanionsTests : FolderTest
 {
-    private const int End = 256,
-        Begin = 257;
+    private const int End = 256;
+    private const int Begin = 257;
 
     private BpeTokenizer Load(string? config = null, string? map = null, string? added = null, string template = "")
     {

@@ -8,8 +8,8 @@ namespace Spectral.Kernels.Ops.Dispatch;
 /// </summary>
 internal sealed class TuneFile(string path, string identity)
 {
-    private const int Format = 1,
-        SizeLimit = 4 << 20;
+    private const int Format = 1;
+    private const int SizeLimit = 4 << 20;
 
     /// <summary>The folder for choices of the current user; null when there is no home.</summary>
     public static string? DefaultFolder

@@ -7,8 +7,8 @@ namespace Spectral.Kernels.Ops.Dispatch;
 /// </summary>
 public sealed class Tuner
 {
-    private const int Warmups = 2,
-        Samples = 7;
+    private const int Warmups = 2;
+    private const int Samples = 7;
 
     private readonly Device _device;
     private readonly Dictionary<string, string> _choices = new(StringComparer.Ordinal);

@@ -127,8 +127,8 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(
 
     private TVariant Record(in TCase call, TVariant chosen)
     {
-        string? vain = null,
-            refusal = null;
+        string? vain = null;
+        string? refusal = null;
         if (Forced is { } kind && !kind.Equals(chosen.Kind))
             (vain, refusal) = (this[kind].Name, this[kind].Refuses(call));
         call.Device.Variants.Add(new VariantUse(call.What, chosen.Name, vain, refusal));

@@ -31,8 +31,8 @@ internal sealed class BankMixture : Expression
     private void Choose(Action<Tensor, Tensor> use)
     {
         var (device, shape) = (_logits.Value.Device, (Shape)(_logits.Shape[0], _k));
-        using Tensor index = Tensor.Empty(device, shape, DType.I32),
-            weight = Tensor.Empty(device, shape);
+        Tensor index = Tensor.Empty(device, shape, DType.I32);
+        Tensor weight = Tensor.Empty(device, shape);
         TopKMixture.Select(_logits.Value, index, weight);
         use(index, weight);
     }

@@ -22,8 +22,8 @@ internal static class ModuleSizes
         ];
 
     // Each takes trying out pairs of sizes; adapters of real models have a few.
-    private const int MostKinds = 1024,
-        MostDimensions = 4;
+    private const int MostKinds = 1024;
+    private const int MostDimensions = 4;
 
     private static readonly List<string> Projections = [.. AdapterOptions.AllProjections];
 

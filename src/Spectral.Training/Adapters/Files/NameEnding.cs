@@ -8,8 +8,8 @@ namespace Spectral.Training.Adapters.Files;
 /// </summary>
 internal sealed class NameEnding
 {
-    private const char Any = '.',
-        Dot = '\uFFFF';
+    private const char Any = '.';
+    private const char Dot = '\uFFFF';
 
     private readonly string plain;
     private readonly ModuleExpression? expression;

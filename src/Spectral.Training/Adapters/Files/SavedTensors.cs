@@ -11,11 +11,11 @@ namespace Spectral.Training.Adapters.Files;
 /// </summary>
 internal sealed class SavedTensors
 {
-    private const string Original = ".original_module.",
-        Wrapper = ".modules_to_save.",
-        Wrapped = ".base_layer.";
-    private const string Token = ".token_adapter.",
-        TokenRows = Token + "trainable_tokens_delta";
+    private const string Original = ".original_module.";
+    private const string Wrapper = ".modules_to_save.";
+    private const string Wrapped = ".base_layer.";
+    private const string Token = ".token_adapter.";
+    private const string TokenRows = Token + "trainable_tokens_delta";
 
     private readonly AdapterFolder _folder;
     private readonly IReadOnlyList<string> _modules;

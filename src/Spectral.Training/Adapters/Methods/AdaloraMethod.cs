@@ -16,10 +16,10 @@ internal sealed class AdaloraMethod : AdapterMethod
     /// <summary>What PEFT adds to the rank that it divides alpha by.</summary>
     internal const double RankOffset = 1e-5;
 
-    private const string A = "lora_A",
-        B = "lora_B",
-        E = "lora_E",
-        Kept = "lora_E.kept";
+    private const string A = "lora_A";
+    private const string B = "lora_B";
+    private const string E = "lora_E";
+    private const string Kept = "lora_E.kept";
 
     public override string Name => "adalora";
     public override string Formula =>

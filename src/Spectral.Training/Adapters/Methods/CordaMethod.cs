@@ -82,8 +82,8 @@ internal sealed class CordaMethod : AdapterMethod
     private static double MeanDiagonal(Tensor square)
     {
         var n = square.Dim(0);
-        using Tensor elements = square.View((n * n, 1)),
-            diagonal = Tensor.Empty(square.Device, (n, 1));
+        Tensor elements = square.View((n * n, 1));
+        Tensor diagonal = Tensor.Empty(square.Device, (n, 1));
         using var index = Tensor.From(square.Device, [.. Enumerable.Range(0, n).Select(i => i * (n + 1))], n);
         Rows.Gather(elements, index, diagonal);
         return diagonal.ToArray().Average(value => (double)value);

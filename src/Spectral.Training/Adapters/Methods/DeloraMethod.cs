@@ -29,8 +29,8 @@ internal sealed class DeloraMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.Rank;
-        Factor b = layer.Trained("delora_B", (layer.Out, rank)),
-            a = layer.Trained("delora_A", (rank, layer.In), Start.KaimingUniform);
+        Factor b = layer.Trained("delora_B", (layer.Out, rank));
+        Factor a = layer.Trained("delora_A", (rank, layer.In), Start.KaimingUniform);
         var lengths = a.Norm(Broadcast.PerRow, Floor)
             .Multiply(b.Norm(Broadcast.PerColumn, Floor), Broadcast.PerElement);
         var middle = lengths

@@ -39,11 +39,11 @@ internal sealed class GraloraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        int rank = layer.Rank,
-            k = (int)layer.Setting(Blocks),
-            hybrid = (int)layer.Setting(Hybrid),
-            wide = layer.In / k,
-            tall = layer.Out / k;
+        int rank = layer.Rank;
+        int k = (int)layer.Setting(Blocks);
+        int hybrid = (int)layer.Setting(Hybrid);
+        int wide = layer.In / k;
+        int tall = layer.Out / k;
         if (rank % k != 0 || layer.In % k != 0 || layer.Out % k != 0)
             throw new InputException(
                 $"rank {rank} and [{layer.Out}, {layer.In}] for {layer.Module.Name}: gralora cuts each into {k} blocks, expected multiples of {k}"

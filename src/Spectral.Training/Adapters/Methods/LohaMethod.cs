@@ -26,10 +26,10 @@ internal sealed class LohaMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.Rank;
-        Factor l1 = layer.Trained("hada_w1_a", (layer.Out, rank), Start.KaimingUniform),
-            r1 = layer.Trained("hada_w1_b", (rank, layer.In), Start.KaimingUniform);
-        Factor l2 = layer.Trained("hada_w2_a", (layer.Out, rank), Start.KaimingUniform),
-            r2 = layer.Trained("hada_w2_b", (rank, layer.In));
+        Factor l1 = layer.Trained("hada_w1_a", (layer.Out, rank), Start.KaimingUniform);
+        Factor r1 = layer.Trained("hada_w1_b", (rank, layer.In), Start.KaimingUniform);
+        Factor l2 = layer.Trained("hada_w2_a", (layer.Out, rank), Start.KaimingUniform);
+        Factor r2 = layer.Trained("hada_w2_b", (rank, layer.In));
         if (rank * rank > LargestCore)
             return new AdapterForm
             {

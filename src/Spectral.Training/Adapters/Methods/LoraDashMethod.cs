@@ -11,9 +11,9 @@ namespace Spectral.Training.Adapters.Methods;
 /// </summary>
 internal sealed class LoraDashMethod : AdapterMethod
 {
-    private const string U = "dash_U",
-        V = "dash_V",
-        Strength = "dash_delta";
+    private const string U = "dash_U";
+    private const string V = "dash_V";
+    private const string Strength = "dash_delta";
 
     public override string Name => "lora-dash";
     public override string Formula =>

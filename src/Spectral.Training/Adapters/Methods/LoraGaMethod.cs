@@ -65,8 +65,8 @@ internal sealed class LoraGaMethod : AdapterMethod
                     : second ? rank + i
                     : i;
                 var second = start.Options.Setting(this, "direction") == 0; // whether B takes the second half; by turns it takes the first of each pair
-                int[] left = [.. Enumerable.Range(0, rank).Select(i => Place(i, second))],
-                    right = [.. Enumerable.Range(0, rank).Select(i => Place(i, !second))];
+                int[] left = [.. Enumerable.Range(0, rank).Select(i => Place(i, second))];
+                int[] right = [.. Enumerable.Range(0, rank).Select(i => Place(i, !second))];
                 var (b, a) = Scales(start, svd.S.ToArray()[left[0]]);
                 svd.CopyLeft(start[LoraMethod.B], left, sigma => b * sigma);
                 svd.CopyRight(start[LoraMethod.A], right, _ => a);

@@ -21,11 +21,11 @@ internal sealed class MapMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.Rank;
-        Factor b = layer.Trained(LoraMethod.B, (layer.Out, rank), Start.Normal(0.02)),
-            a = layer.Trained(LoraMethod.A, (rank, layer.In), Start.Normal(0.02));
-        Factor alpha = layer.Trained(Alpha, 1),
-            beta = layer.Trained("map_beta", 1),
-            norm = layer.Frozen(Norm, 1);
+        Factor b = layer.Trained(LoraMethod.B, (layer.Out, rank), Start.Normal(0.02));
+        Factor a = layer.Trained(LoraMethod.A, (rank, layer.In), Start.Normal(0.02));
+        Factor alpha = layer.Trained(Alpha, 1);
+        Factor beta = layer.Trained("map_beta", 1);
+        Factor norm = layer.Frozen(Norm, 1);
         var scale = alpha.Multiply(norm.Reciprocal(), Broadcast.PerElement);
         var length = b.MatMul(b, transposeA: true).Dot(a.MatMul(a, transposeB: true)).Sqrt(SmallestSquare);
         // The output scale is on the change too, so it is divided out there.

@@ -26,11 +26,11 @@ internal sealed class NolaMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        int rank = layer.Rank,
-            a = (int)layer.Setting(CountA),
-            b = (int)layer.Setting(CountB);
-        Factor alpha = layer.Trained("nola_alpha", a),
-            beta = layer.Trained("nola_beta", b);
+        int rank = layer.Rank;
+        int a = (int)layer.Setting(CountA);
+        int b = (int)layer.Setting(CountB);
+        Factor alpha = layer.Trained("nola_alpha", a);
+        Factor beta = layer.Trained("nola_beta", b);
         // A_0 is drawn like the others, with LoRA's bound for A: a frozen one stands for its coefficient.
         var origin = Random(
             layer.Frozen("nola_origin", 1, Start.Ones),

@@ -37,8 +37,8 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
         var (term, p) = (LoraMethod.Term(layer, layer.Rank), (int)layer.Setting(PreviousRank));
         if (p == 0)
             return new AdapterForm { Terms = [term] };
-        Factor b = layer.Frozen(B, (layer.Out, p)),
-            a = layer.Frozen(A, (p, layer.In));
+        Factor b = layer.Frozen(B, (layer.Out, p));
+        Factor a = layer.Frozen(A, (p, layer.In));
         var overlap = a.MatMul(term.Right, transposeB: true).Square().Sqrt(SmallestSquare);
         return new AdapterForm
         {

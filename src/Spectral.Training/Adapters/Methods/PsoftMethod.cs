@@ -46,8 +46,8 @@ internal sealed class PsoftMethod : AdapterMethod
         var rotation = CayleyRotation
             .Trained(layer, Theta, rank * (rank - 1) / 2, rank, "rank", opposite: true)
             .Reshape((rank, rank));
-        Factor b = layer.Trained(Outer, rank, Start.Ones),
-            a = layer.Trained(Inner, rank, Start.Ones);
+        Factor b = layer.Trained(Outer, rank, Start.Ones);
+        Factor a = layer.Trained(Inner, rank, Start.Ones);
         var middle = rotation.ScaleRows(b).ScaleColumns(a).AddIdentity(-1);
         return new AdapterForm
         {

@@ -46,13 +46,13 @@ internal sealed class RandLoraMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.Rank;
-        int small = Math.Min(layer.Out, layer.In),
-            large = Math.Max(layer.Out, layer.In),
-            count = Bases(small, rank);
-        int tallest = layer.AllModules.Max(module => module.Out),
-            widest = layer.AllModules.Max(module => module.In);
-        int smallest = Math.Min(tallest, widest),
-            largest = Math.Max(tallest, widest);
+        int small = Math.Min(layer.Out, layer.In);
+        int large = Math.Max(layer.Out, layer.In);
+        int count = Bases(small, rank);
+        int tallest = layer.AllModules.Max(module => module.Out);
+        int widest = layer.AllModules.Max(module => module.In);
+        int smallest = Math.Min(tallest, widest);
+        int largest = Math.Max(tallest, widest);
         var most = Bases(smallest, rank);
         var a = layer
             .Shared("randlora_A", (rank, 1, smallest), false, Start.Computed(() => Draw(layer, smallest, largest).A))

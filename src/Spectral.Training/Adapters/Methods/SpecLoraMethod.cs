@@ -11,8 +11,8 @@ namespace Spectral.Training.Adapters.Methods;
 internal sealed class SpecLoraMethod : AdapterMethod
 {
     /// <summary>The leaves of σ_k and δ, which analyses read.</summary>
-    internal const string Sigma = "spec_S",
-        Delta = "spec_delta";
+    internal const string Sigma = "spec_S";
+    internal const string Delta = "spec_delta";
 
     private const string U = "spec_U";
     private const string V = "spec_V";

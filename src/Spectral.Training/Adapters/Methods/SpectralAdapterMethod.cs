@@ -19,11 +19,11 @@ internal sealed class SpectralAdapterMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var (rank, scale) = (layer.SpectralRank, layer.Options.Scale);
-        Factor u = layer.Frozen(U, (layer.Out, rank)),
-            sigma = layer.Frozen(Sigma, rank),
-            v = layer.Frozen(V, (rank, layer.In));
-        Factor left = layer.Trained("spectral_E_U", (layer.Out, rank)),
-            right = layer.Trained("spectral_E_V", (rank, layer.In));
+        Factor u = layer.Frozen(U, (layer.Out, rank));
+        Factor sigma = layer.Frozen(Sigma, rank);
+        Factor v = layer.Frozen(V, (rank, layer.In));
+        Factor left = layer.Trained("spectral_E_U", (layer.Out, rank));
+        Factor right = layer.Trained("spectral_E_V", (rank, layer.In));
         // (U + E) S (V + F)ᵀ - U S Vᵀ = U S Fᵀ + E S (V + F)ᵀ
         return new AdapterForm
         {

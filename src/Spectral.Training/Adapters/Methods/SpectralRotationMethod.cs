@@ -21,8 +21,8 @@ internal sealed class SpectralRotationMethod : AdapterMethod
     {
         var rank = layer.SpectralRank;
         CayleyRotation.CheckOrder(layer, rank, "rank", inverts: true);
-        Factor u = layer.Frozen(U, (layer.Out, rank)),
-            sigma = layer.Frozen(Sigma, rank);
+        Factor u = layer.Frozen(U, (layer.Out, rank));
+        Factor sigma = layer.Frozen(Sigma, rank);
         var turned = u.MatMul(Rotation("spectral_Q1"))
             .ScaleColumns(sigma)
             .MatMul(Rotation("spectral_Q2"), transposeB: true);

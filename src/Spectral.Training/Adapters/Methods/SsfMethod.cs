@@ -13,8 +13,8 @@ internal sealed class SsfMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        Factor scale = layer.Trained("ssf_scale", layer.Out, Start.Ones),
-            shift = layer.Trained("ssf_shift", layer.Out);
+        Factor scale = layer.Trained("ssf_scale", layer.Out, Start.Ones);
+        Factor shift = layer.Trained("ssf_shift", layer.Out);
         return new AdapterForm
         {
             OutputScale = scale,

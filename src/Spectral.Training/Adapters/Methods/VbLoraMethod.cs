@@ -114,9 +114,9 @@ internal sealed class VbLoraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        int rank = layer.Rank,
-            n = (int)layer.Setting(Count),
-            k = Math.Min(n, (int)layer.Setting(TopK));
+        int rank = layer.Rank;
+        int n = (int)layer.Setting(Count);
+        int k = Math.Min(n, (int)layer.Setting(TopK));
         var length = Common((int)layer.Setting(Length), layer.AllModules);
         var (across, down) = (layer.In / length, layer.Out / length);
         var bank = layer.Shared(Bank, (n, length), true, Start.Uniform(0.02));

@@ -32,8 +32,8 @@ internal sealed class VeraMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         var rank = layer.Rank;
-        int widest = layer.AllModules.Max(module => module.In),
-            tallest = layer.AllModules.Max(module => module.Out);
+        int widest = layer.AllModules.Max(module => module.In);
+        int tallest = layer.AllModules.Max(module => module.Out);
         var right = layer.Shared("vera_A", (rank, widest), false, Start.Computed(Right)).Block(0, 0, rank, layer.In);
         var left = layer.Shared("vera_B", (tallest, rank), false, Start.Computed(Left)).Block(0, 0, layer.Out, rank);
         var middle = layer.Trained("vera_lambda_d", rank, Start.Of(layer.Setting("d-initial")));

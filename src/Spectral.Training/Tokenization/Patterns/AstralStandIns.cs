@@ -8,8 +8,8 @@ namespace Spectral.Training.Tokenization.Patterns;
 /// </summary>
 internal sealed class AstralStandIns
 {
-    private const char FirstUnit = '\uD800',
-        LastUnit = '\uDFFF';
+    private const char FirstUnit = '\uD800';
+    private const char LastUnit = '\uDFFF';
     private const int FirstCode = 0x10000;
 
     // Ranges of code points by their first, the kind of each, and for each kind a code point of it.

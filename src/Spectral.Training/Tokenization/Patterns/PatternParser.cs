@@ -6,9 +6,9 @@ namespace Spectral.Training.Tokenization.Patterns;
 /// </summary>
 internal sealed partial class PatternParser
 {
-    private const int DeepestNesting = 100,
-        LargestRepeat = 100_000,
-        End = -1;
+    private const int DeepestNesting = 100;
+    private const int LargestRepeat = 100_000;
+    private const int End = -1;
 
     private static readonly CodeSet Newline = CodeSet.Of('\n');
     private static readonly CodeSet OtherLineEnds = CodeSet.Range('\n', '\r').Union(CodeSet.Of(0x85, 0x2028, 0x2029));
@@ -16,9 +16,9 @@ internal sealed partial class PatternParser
     private readonly int[] codes;
     private int at;
     private int depth;
-    private bool ignoreCase,
-        dotAll,
-        extended;
+    private bool ignoreCase;
+    private bool dotAll;
+    private bool extended;
 
     private PatternParser(string expression)
     {

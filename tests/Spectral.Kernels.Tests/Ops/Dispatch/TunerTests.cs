@@ -147,8 +147,8 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
     public void TimingLeavesResultsAloneThatAreAddedTo()
     {
         Device device = Open();
-        float[] first = RunLayer(device, 6, DType.F32),
-            again = RunLayer(device, 6, DType.F32);
+        float[] first = RunLayer(device, 6, DType.F32);
+        float[] again = RunLayer(device, 6, DType.F32);
         Assert.That(first, Is.EqualTo(again), "the run that timed and the one after it");
     }
 
@@ -156,9 +156,9 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
     public void CandidatesAreTimedOnNormalValues([Values(DType.F32, DType.BF16)] DType type)
     {
         Device device = Open();
-        using Tensor x = Tensor.Zeros(device, (200, 16), type),
-            weight = Tensor.Zeros(device, (9, 16), type),
-            factor = Tensor.Zeros(device, (9, 30), type);
+        Tensor x = Tensor.Zeros(device, (200, 16), type);
+        Tensor weight = Tensor.Zeros(device, (9, 16), type);
+        Tensor factor = Tensor.Zeros(device, (9, 30), type);
         using var trial = new LowRankTrial(
             new LowRankCase(device, type, LowRankDirection.Forward, Rows: 200, Columns: 9, Depth: 16, Rank: 30),
             x,
@@ -187,14 +187,14 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
     {
         Tensor Filled(int m, int n) =>
             Tensor.From(device, Enumerable.Range(0, m * n).Select(i => (float)Math.Sin(i + m)).ToArray(), (m, n), type);
-        using Tensor x = Filled(rows, 16),
-            weight = Filled(9, 16),
-            left = Filled(9, 3),
-            right = Filled(3, 16),
-            dy = Filled(rows, 9);
-        using Tensor y = Tensor.Empty(device, (rows, 9), type),
-            z = Tensor.Empty(device, (rows, 3), type),
-            dx = Tensor.From(device, Enumerable.Repeat(1f, rows * 16).ToArray(), (rows, 16), type);
+        Tensor x = Filled(rows, 16);
+        Tensor weight = Filled(9, 16);
+        Tensor left = Filled(9, 3);
+        Tensor right = Filled(3, 16);
+        Tensor dy = Filled(rows, 9);
+        Tensor y = Tensor.Empty(device, (rows, 9), type);
+        Tensor z = Tensor.Empty(device, (rows, 3), type);
+        Tensor dx = Tensor.From(device, Enumerable.Repeat(1f, rows * 16).ToArray(), (rows, 16), type);
         var factors = new LowRankFactors(left, null, right, 0.5f);
         LowRankLinear.Forward(x, weight, null, factors, y, z);
         LowRankLinear.Backward(x, weight, factors, z, dy, dx, default, accumulateDx: true);

@@ -61,8 +61,8 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     [TestCaseSource(nameof(Cases))]
     public void GradientsAddUp(Case test)
     {
-        using Run run = new(Device, test),
-            between = new(Device, test with { Build = x => test.Build([.. x.Select(input => input.Scale(1))]) });
+        Run run = new(Device, test);
+        Run between = new(Device, test with { Build = x => test.Build([.. x.Select(input => input.Scale(1))]) });
         run.Step();
         between.Step();
         var once = run.Gradients();
@@ -135,8 +135,8 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void LayersOfOneSizeShareATable()
     {
-        using Run first = new(Device, Skew()),
-            second = new(Device, Skew());
+        Run first = new(Device, Skew());
+        Run second = new(Device, Skew());
         _ = first.Output.Value;
         var used = Device.Memory.InUse;
         _ = second.Output.Value;
@@ -199,9 +199,9 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void ShapesThatDoNotFitAreNamed()
     {
-        Expression matrix = Make((3, 4)),
-            vector = Make(4),
-            batch = Make((2, 3, 3));
+        Expression matrix = Make((3, 4));
+        Expression vector = Make(4);
+        Expression batch = Make((2, 3, 3));
         Assert.Multiple(() =>
         {
             Assert.That(
@@ -460,8 +460,8 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                 x =>
                 {
                     var s = Skew(Array.ConvertAll(x[0], value => 0.3 * value), 4);
-                    double[] power = Diagonal(new double[16], 1, 1),
-                        sum = new double[16];
+                    double[] power = Diagonal(new double[16], 1, 1);
+                    double[] sum = new double[16];
                     foreach (var coefficient in coefficients)
                     {
                         sum = [.. sum.Zip(power, (a, b) => a + coefficient * b)];
@@ -627,8 +627,8 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     // Gauss-Jordan without pivoting: the cases are diagonally heavy.
     private static double[] Inverse(double[] x, int n)
     {
-        double[] a = [.. x],
-            y = Diagonal(new double[n * n], 1, 1);
+        double[] a = [.. x];
+        double[] y = Diagonal(new double[n * n], 1, 1);
         for (var k = 0; k < n; k++)
         {
             var pivot = a[k * n + k];

@@ -253,8 +253,8 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
     public void TrainedBiasesArePartOfTheAdapter([Values(AdapterBias.Adapted, AdapterBias.All)] AdapterBias bias)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Model, Device, Folder));
-        float[] before = Logits(model),
-            expected;
+        float[] before = Logits(model);
+        float[] expected;
         using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), Options with { Bias = bias }))
         {
             Assert.That(Logits(model), Is.EqualTo(before).Within(1e-6f));

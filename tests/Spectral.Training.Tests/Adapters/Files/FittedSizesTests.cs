@@ -58,8 +58,8 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
             new() { [setting] = value },
             (config, module) =>
             {
-                int size = (int)config["boft_block_size"]!,
-                    number = (int)config["boft_block_num"]!;
+                int size = (int)config["boft_block_size"]!;
+                int number = (int)config["boft_block_num"]!;
                 Assert.That(size == 0, Is.Not.EqualTo(number == 0), "one of the two");
                 Assert.That(module.In % (size + number), Is.Zero, module.Name);
                 (size, number) = size == 0 ? (module.In / number, number) : (size, module.In / size);
@@ -74,8 +74,8 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
             new() { ["num-vectors"] = 3, ["top-vectors"] = 5 },
             (config, module) =>
             {
-                int length = (int)config["vector_length"]!,
-                    count = (int)config["num_vectors"]!;
+                int length = (int)config["vector_length"]!;
+                int count = (int)config["num_vectors"]!;
                 Assert.That((module.In % length, module.Out % length), Is.EqualTo((0, 0)), module.Name);
                 Assert.That((int)config["topk"]!, Is.LessThanOrEqualTo(count));
                 return

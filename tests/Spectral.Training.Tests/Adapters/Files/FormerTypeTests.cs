@@ -11,9 +11,9 @@ namespace Spectral.Training.Tests.Adapters.Files;
 public sealed class FormerTypeTests() : TrainingTest(DeviceKind.Cpu)
 {
     private const string Module = "model.layers.0.self_attn.q_proj";
-    private const int Rank = 3,
-        Outputs = 16,
-        Inputs = 12;
+    private const int Rank = 3;
+    private const int Outputs = 16;
+    private const int Inputs = 12;
 
     /// <summary>
     /// Trained with (I − S)(I + S)⁻¹ where PEFT has (I + S)(I − S)⁻¹, or with the same series: the weight stays what

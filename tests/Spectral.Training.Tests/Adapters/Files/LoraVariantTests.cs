@@ -191,8 +191,8 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
     public void KasaOfEarlierVersionsIsRead()
     {
         (int rows, int columns) = Shape(Query);
-        double[] u = Tensor($"{Prefix}{Query}.kasa_U", rows, 2),
-            v = Tensor($"{Prefix}{Query}.kasa_V", 2, columns);
+        double[] u = Tensor($"{Prefix}{Query}.kasa_U", rows, 2);
+        double[] v = Tensor($"{Prefix}{Query}.kasa_V", 2, columns);
         Dense a = Dense.Of(2, columns, Tensor($"{Prefix}{Query}.lora_A.weight", 2, columns));
         Dense b = Dense.Of(rows, 2, Tensor($"{Prefix}{Query}.lora_B.weight", rows, 2));
         Dense middle = Dense.Diagonal(Tensor($"{Prefix}{Query}.lora_diag", 2));
@@ -235,8 +235,8 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
                 columns,
                 (i, j) =>
                 {
-                    int height = rows / Blocks,
-                        width = columns / Blocks;
+                    int height = rows / Blocks;
+                    int width = columns / Blocks;
                     return j / width == i / height ? values[(i * width) + (j % width)] : 0;
                 }
             );

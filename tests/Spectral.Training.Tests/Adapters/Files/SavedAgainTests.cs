@@ -16,8 +16,8 @@ namespace Spectral.Training.Tests.Adapters.Files;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class SavedAgainTests(DeviceKind kind) : TrainingTest(kind)
 {
-    private const string Query = "model.layers.1.self_attn.q_proj",
-        Value = "model.layers.1.self_attn.v_proj";
+    private const string Query = "model.layers.1.self_attn.q_proj";
+    private const string Value = "model.layers.1.self_attn.v_proj";
 
     private static readonly ModelConfig Model = TinyModels.Everything;
 

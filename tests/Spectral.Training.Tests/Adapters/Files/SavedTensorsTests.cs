@@ -15,8 +15,8 @@ namespace Spectral.Training.Tests.Adapters.Files;
 /// </summary>
 public sealed class SavedTensorsTests
 {
-    private TemporaryFolder model = null!,
-        folder = null!;
+    private TemporaryFolder model = null!;
+    private TemporaryFolder folder = null!;
 
     [SetUp]
     public void WriteModel()

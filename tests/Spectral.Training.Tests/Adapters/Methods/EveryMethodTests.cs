@@ -17,9 +17,9 @@ namespace Spectral.Training.Tests.Adapters.Methods;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
 {
-    private const double Step = 1e-2,
-        Tolerance = 2e-3,
-        LossTolerance = 1e-5;
+    private const double Step = 1e-2;
+    private const double Tolerance = 2e-3;
+    private const double LossTolerance = 1e-5;
     private const int EntriesOfEach = 5;
 
     /// <summary>Merged weights are F32: their rounding, over the step, moves a difference by some 5e-5.</summary>
@@ -73,16 +73,16 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
         TestAdapters.Perturb(adapter, 29);
         adapter.Parameters.EnableGradients();
         double loss = Loss(model, backward: true);
-        Dictionary<string, double[]> weights = TestAdapters.Weights(Folder.Path),
-            bases = new(weights);
+        Dictionary<string, double[]> weights = TestAdapters.Weights(Folder.Path);
+        Dictionary<string, double[]> bases = new(weights);
         Random random = new(9);
         double Reference()
         {
             Dictionary<string, AdaptedModule> added = [];
             foreach (AdaptedModule module in adapter.Modules)
             {
-                string weight = $"{module.Shape.Name}.weight",
-                    bias = $"{module.Shape.Name}.bias";
+                string weight = $"{module.Shape.Name}.weight";
+                string bias = $"{module.Shape.Name}.bias";
                 if (module.Form.IsMergeable)
                     weights[weight] = Array.ConvertAll(module.Core.MergedWeight(), value => (double)value);
                 else
@@ -103,8 +103,8 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
         double step = adapter.Modules.All(module => module.Form.IsMergeable) ? Step : Step / 100;
         foreach (Parameter parameter in adapter.Parameters.Parameters)
         {
-            float[] values = parameter.Master.ToArray(),
-                gradient = parameter.Gradient!.ToArray();
+            float[] values = parameter.Master.ToArray();
+            float[] gradient = parameter.Gradient!.ToArray();
             float largest = gradient.Max(Math.Abs);
             Assert.That(largest, Is.GreaterThan(0).And.LessThan(float.PositiveInfinity), parameter.Name);
             int[] entries =
@@ -124,9 +124,9 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
                     return Reference();
                 }
                 // Richardson: the differences of two steps take each other's error of second order away.
-                double near = (Moved(step / 2) - Moved(-step / 2)) / step,
-                    far = (Moved(step) - Moved(-step)) / (2 * step),
-                    expected = (4 * near - far) / 3;
+                double near = (Moved(step / 2) - Moved(-step / 2)) / step;
+                double far = (Moved(step) - Moved(-step)) / (2 * step);
+                double expected = (4 * near - far) / 3;
                 Assert.That(
                     gradient[i],
                     Is.EqualTo(expected).Within(Tolerance * Math.Max(largest, Math.Abs(expected)) + Rounding),
@@ -288,8 +288,8 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
         var y = new double[module.Shape.Out];
         foreach (LowRankTerm term in module.Form.Terms)
         {
-            float[] left = term.Left.Value.ToArray(),
-                right = term.Right.Value.ToArray();
+            float[] left = term.Left.Value.ToArray();
+            float[] right = term.Right.Value.ToArray();
             for (int i = 0; i < term.Rank; i++)
             {
                 double z = Math.Max(0, Enumerable.Range(0, x.Length).Sum(j => right[i * x.Length + j] * x[j]));

@@ -15,8 +15,8 @@ public sealed class MethodsDocumentTests
     [Test]
     public void TheDocumentIsWhatTheMethodsSay()
     {
-        string copy = Path.Combine(AppContext.BaseDirectory, "methods.md"),
-            wanted = Document();
+        string copy = Path.Combine(AppContext.BaseDirectory, "methods.md");
+        string wanted = Document();
         if (Environment.GetEnvironmentVariable(Update) == "1")
         {
             File.WriteAllText(Path.Combine(Root(), "docs", "methods.md"), wanted);

@@ -28,8 +28,8 @@ public sealed class OrthogonalTasksTests(DeviceKind kind) : TrainingTest(kind)
     public void ASecondTaskStartsFromTheFirstAndKeepsClearOfIt(string first, int rank)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
-        string before = Path.Combine(Folder.Path, "first"),
-            after = Path.Combine(Folder.Path, "second");
+        string before = Path.Combine(Folder.Path, "first");
+        string after = Path.Combine(Folder.Path, "second");
         float[] expected;
         using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find(first), Options))
         {
@@ -97,8 +97,8 @@ public sealed class OrthogonalTasksTests(DeviceKind kind) : TrainingTest(kind)
         foreach (AdaptedModule module in second.Modules)
         {
             float[] actual = module.Factors["lora_A.weight"].Gradient!.ToArray();
-            double[] a = Values(module, "lora_A.weight"),
-                previous = Values(module, "lora_A_previous.weight");
+            double[] a = Values(module, "lora_A.weight");
+            double[] previous = Values(module, "lora_A_previous.weight");
             double[] expected = CentralDifferences.Of(a, 1e-6, () => 0.7 * Overlap(previous, a, 3, 3, module.Shape.In));
             VerifyGradient(actual, expected, 1e-5, module.Shape.Name);
             Assert.That(module.Factors["lora_B.weight"].Gradient!.ToArray(), Is.All.Zero);

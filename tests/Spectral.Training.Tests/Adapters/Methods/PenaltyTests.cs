@@ -12,8 +12,8 @@ namespace Spectral.Training.Tests.Adapters.Methods;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
 {
-    private const int Rank = 3,
-        TopK = 2;
+    private const int Rank = 3;
+    private const int TopK = 2;
     private const double Step = 1e-5; // of the differences in double
     private const double Tolerance = 1e-5; // of the largest: F32 products of a dozen terms
 
@@ -70,15 +70,15 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
             (module, factors) =>
             {
                 // rank 3 among 2 members: the first row and column, and the other two
-                double[] left = Transposed(factors(LoraMethod.B), module.Out),
-                    kept = Product(
-                        factors(LoraMethod.A),
-                        Transposed(factors("pego_V"), TopK),
-                        Rank,
-                        module.In,
-                        TopK,
-                        1
-                    );
+                double[] left = Transposed(factors(LoraMethod.B), module.Out);
+                double[] kept = Product(
+                    factors(LoraMethod.A),
+                    Transposed(factors("pego_V"), TopK),
+                    Rank,
+                    module.In,
+                    TopK,
+                    1
+                );
                 double apart = 0;
                 for (int i = 0; i < Rank; i++)
                 for (int j = 0; j < Rank; j++)

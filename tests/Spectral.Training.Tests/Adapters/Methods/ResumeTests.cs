@@ -64,10 +64,10 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         string state = Path.Combine(Folder.Path, "state.safetensors");
         DType type = kind == Kind.Bf16 ? DType.BF16 : DType.F32;
 
-        Recorder whole = new(),
-            rest = new();
-        Dictionary<string, float[]> expected,
-            actual;
+        Recorder whole = new();
+        Recorder rest = new();
+        Dictionary<string, float[]> expected;
+        Dictionary<string, float[]> actual;
         using (CausalLanguageModel model = TinyModels.Frozen(Config, Device, Folder, type))
         using (
             Adapter adapter = Adapter.Attach(
@@ -114,8 +114,8 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         string path = Path.Combine(Folder.Path, "state.safetensors");
         AdapterMethod method = AdapterMethods.Find("cola"); // finishes a term every two of six steps
         using CausalLanguageModel model = TinyModels.Frozen(Config, Device, Folder);
-        Recorder whole = new(),
-            rest = new();
+        Recorder whole = new();
+        Recorder rest = new();
         using (Adapter adapter = Adapter.Attach(model, method, Options))
         using (Trainer trainer = new(model, Training))
         {

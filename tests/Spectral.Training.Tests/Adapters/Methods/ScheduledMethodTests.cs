@@ -44,8 +44,8 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
     public void AdaloraKeepsWhatItsBudgetSaysAndEndsAtTheTarget(int target)
     {
         Adapter adapter = Attach("adalora", ("target-rank", target), ("begin", 0.1), ("finish", 0.3), ("interval", 3));
-        List<int> kept = [],
-            alive = [];
+        List<int> kept = [];
+        List<int> alive = [];
         Train(_ =>
         {
             kept.Add(
@@ -88,11 +88,11 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
         {
             foreach (Parameter parameter in adapter.Parameters.Parameters)
             {
-                float[] gradient = [.. parameter.Master.ToArray().Select(_ => (float)(random.NextDouble() - 0.5))],
-                    values = parameter.Master.ToArray();
+                float[] gradient = [.. parameter.Master.ToArray().Select(_ => (float)(random.NextDouble() - 0.5))];
+                float[] values = parameter.Master.ToArray();
                 parameter.Gradient!.CopyFrom(gradient);
-                double[] i = mean.GetValueOrDefault(parameter.Name) ?? new double[values.Length],
-                    u = deviation.GetValueOrDefault(parameter.Name) ?? new double[values.Length];
+                double[] i = mean.GetValueOrDefault(parameter.Name) ?? new double[values.Length];
+                double[] u = deviation.GetValueOrDefault(parameter.Name) ?? new double[values.Length];
                 for (int k = 0; k < values.Length; k++)
                 {
                     double now = Math.Abs((double)values[k] * gradient[k]);
@@ -112,8 +112,8 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
                     .Range(0, 3)
                     .Select(i =>
                     {
-                        double[] a = score[$"{module.Shape.Name}.lora_A"],
-                            b = score[$"{module.Shape.Name}.lora_B"];
+                        double[] a = score[$"{module.Shape.Name}.lora_A"];
+                        double[] b = score[$"{module.Shape.Name}.lora_B"];
                         return (
                             module,
                             i,
@@ -138,16 +138,16 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
         Adapter adapter = Attach("cola", ("rounds", 3));
         TestAdapters.Randomize(adapter, 3);
         AdaptedModule first = adapter.Modules[0];
-        float[] before = Logits(),
-            left = first.Factors[LoraMethod.B].Master.ToArray(),
-            right = first.Factors[LoraMethod.A].Master.ToArray();
+        float[] before = Logits();
+        float[] left = first.Factors[LoraMethod.B].Master.ToArray();
+        float[] right = first.Factors[LoraMethod.A].Master.ToArray();
         adapter.AfterUpdate(6, 20);
         Assert.That(first.Factors[LoraMethod.B].Master.ToArray(), Is.EqualTo(left), "20 · 1/3 steps are not over");
         adapter.AfterUpdate(7, 20);
         Assert.That(Logits(), Is.EqualTo(before).Within(1e-4f * before.Max(Math.Abs)));
         Assert.That(first.Factors[LoraMethod.B].Master.ToArray(), Is.All.Zero);
-        float[] second = first.Factors[LoraMethod.A].Master.ToArray(),
-            finished = first.Factors["cola_A"].Master.ToArray();
+        float[] second = first.Factors[LoraMethod.A].Master.ToArray();
+        float[] finished = first.Factors["cola_A"].Master.ToArray();
         Assert.That(second, Is.Not.EqualTo(right).And.Not.All.Zero);
         Assert.That(finished[..right.Length], Is.EqualTo(right));
         Assert.That(finished[right.Length..], Is.All.Zero);
@@ -187,8 +187,8 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
                 module.Shape.In,
                 Math.Min(module.Shape.Out, module.Shape.In)
             );
-            float[] b = module.Factors[LoraMethod.B].Master.ToArray(),
-                a = module.Factors[LoraMethod.A].Master.ToArray();
+            float[] b = module.Factors[LoraMethod.B].Master.ToArray();
+            float[] a = module.Factors[LoraMethod.A].Master.ToArray();
             using SvdResult svd = Svd.Compute(module.Core.Weight, all, SvdMethod.Exact);
             (float[] u, float[] s, float[] v) = (svd.U.ToArray(), svd.S.ToArray(), svd.Vt.ToArray());
             int[] best =

@@ -67,8 +67,8 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
             "olora",
             (module, weight) =>
             {
-                Dense q = Factor(module, "lora_B.weight", weight.Rows, Rank),
-                    t = Factor(module, "lora_A.weight", Rank, weight.Columns);
+                Dense q = Factor(module, "lora_B.weight", weight.Rows, Rank);
+                Dense t = Factor(module, "lora_A.weight", Rank, weight.Columns);
                 Check(q.Transposed * q, Dense.Identity(Rank), 1e-5);
                 Check(q.Transposed * weight, t, 1e-4);
                 for (int i = 0; i < Rank; i++)
@@ -83,8 +83,8 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
             "qr-lora",
             (module, weight) =>
             {
-                Dense q = Factor(module, "qr_Q", weight.Rows, Rank),
-                    t = Factor(module, "qr_R", Rank, weight.Columns);
+                Dense q = Factor(module, "qr_Q", weight.Rows, Rank);
+                Dense t = Factor(module, "qr_R", Rank, weight.Columns);
                 Check(q.Transposed * q, Dense.Identity(Rank), 1e-5);
                 Check(q.Transposed * weight, t, 1e-4);
                 double Longest(Dense rows, int i) => Enumerable.Range(0, weight.Columns).Max(j => Math.Abs(rows[i, j]));
@@ -99,8 +99,8 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
             "loldu",
             (module, weight) =>
             {
-                Dense l = Factor(module, "loldu_L", weight.Rows, Rank),
-                    u = Factor(module, "loldu_U", Rank, weight.Columns);
+                Dense l = Factor(module, "loldu_L", weight.Rows, Rank);
+                Dense u = Factor(module, "loldu_U", Rank, weight.Columns);
                 Dense left = weight - l * Dense.Diagonal(Values(module, "loldu_z")) * u;
                 Assert.That(
                     Enumerable
@@ -196,8 +196,8 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
         int all = Math.Min(weight.Rows, weight.Columns);
         using var svd = Svd.Compute(Tensor(weight), all, SvdMethod.Exact);
         using var rest = Svd.Compute(Tensor(weight - change), all, SvdMethod.Exact);
-        float[] sigma = svd.S.ToArray(),
-            left = rest.S.ToArray();
+        float[] sigma = svd.S.ToArray();
+        float[] left = rest.S.ToArray();
         Assert.That(
             left.Skip(to - from),
             Is.All.LessThan(1e-4f * sigma[0]),

@@ -61,8 +61,8 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void ARatioOfOneChangesNoBitAndNoBuffer()
     {
-        (float[] Masters, int Buffers) plain = Train("lora", Options with { LearningRateRatio = 1 }),
-            other = Train("lora", Options);
+        (float[] Masters, int Buffers) plain = Train("lora", Options with { LearningRateRatio = 1 });
+        (float[] Masters, int Buffers) other = Train("lora", Options);
         Assert.That((plain.Buffers, other.Buffers), Is.EqualTo((1, 2)));
         using ParameterGroup alike = new(Device, [("a", 3), ("b", 5)], rates: [1, 1]);
         Assert.That(alike.Masters, Has.Count.EqualTo(1));
@@ -85,12 +85,12 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
             parameter => parameter.Gradient!.ToArray()
         );
         optimizer.CompleteGradients();
-        double norm = optimizer.GradientNorm(),
-            sum = 0;
+        double norm = optimizer.GradientNorm();
+        double sum = 0;
         foreach (Parameter parameter in adapter.Parameters.Parameters)
         {
-            float[] gradient = parameter.Gradient!.ToArray(),
-                master = parameter.Master.ToArray();
+            float[] gradient = parameter.Gradient!.ToArray();
+            float[] master = parameter.Master.ToArray();
             bool penalised = parameter.Name.EndsWith(LoraMethod.A, StringComparison.Ordinal);
             for (int i = 0; i < gradient.Length; i++)
                 Assert.That(
@@ -113,8 +113,8 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void AReplayedStepHasThePenaltyAndTheRates([Values(DType.F32, DType.BF16)] DType type)
     {
-        float[] eager = Train(new Scheduled { Schedules = false }, Training, type),
-            graph = Train(new Scheduled { Schedules = false }, Training with { CudaGraph = true }, type);
+        float[] eager = Train(new Scheduled { Schedules = false }, Training, type);
+        float[] graph = Train(new Scheduled { Schedules = false }, Training with { CudaGraph = true }, type);
         Assert.That(graph, Is.EqualTo(eager));
         Assert.That(
             Train(new Scheduled { Schedules = false, Weight = 0 }, Training, type),

@@ -102,8 +102,8 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
         foreach (AdaptedModule module in adapter.Modules)
         {
             LowRankTerm term = module.Form.Terms[0];
-            float[] left = Transposed(term.Left.Value.ToArray(), module.Shape.Out),
-                right = term.Right.Value.ToArray();
+            float[] left = Transposed(term.Left.Value.ToArray(), module.Shape.Out);
+            float[] right = term.Right.Value.ToArray();
             Assert.That(left, Is.Not.All.Zero);
             VerifyProduct(
                 left,
@@ -126,8 +126,8 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
         Adapter orthogonal = Attach("lora", ("init", 2));
         foreach (AdaptedModule module in orthogonal.Modules)
         {
-            float[] left = module.Factors[LoraMethod.B].Master.ToArray(),
-                right = module.Factors[LoraMethod.A].Master.ToArray();
+            float[] left = module.Factors[LoraMethod.B].Master.ToArray();
+            float[] right = module.Factors[LoraMethod.A].Master.ToArray();
             Assert.That(left.Max(Math.Abs), Is.GreaterThan(0.03));
             Assert.That(right.Max(Math.Abs), Is.GreaterThan(0.03));
             VerifyProduct(left, Transposed(right, 2), module.Shape.Out, identity: false, length: 2);
@@ -148,10 +148,10 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
             using Tensor changed = Tensor.Empty(Device, module.Core.Weight.Shape);
             LowRank.Merge(module.Core.Weight, module.Core.Factors!, changed);
             int all = Math.Min(module.Shape.Out, module.Shape.In);
-            using SvdResult before = Svd.Compute(module.Core.Weight, all),
-                after = Svd.Compute(changed, all);
-            float[] expected = before.S.ToArray(),
-                found = after.S.ToArray();
+            SvdResult before = Svd.Compute(module.Core.Weight, all);
+            SvdResult after = Svd.Compute(changed, all);
+            float[] expected = before.S.ToArray();
+            float[] found = after.S.ToArray();
             for (int i = 0; i < all; i++)
                 Assert.That(found[i], Is.EqualTo(i < all - 2 ? expected[i] : 0).Within(Tolerance * expected[0]));
         }
@@ -191,8 +191,8 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
                 module.Factors[LoraMethod.B].Master.ToArray(),
                 module.Factors[LoraMethod.A].Master.ToArray()
             );
-            using Tensor weight = Tensor.Zeros(Device, module.Core.Weight.Shape),
-                merged = Tensor.Empty(Device, weight.Shape);
+            Tensor weight = Tensor.Zeros(Device, module.Core.Weight.Shape);
+            Tensor merged = Tensor.Empty(Device, weight.Shape);
             LowRank.Merge(weight, module.Core.Factors!, merged);
             float[] change = merged.ToArray();
             for (int i = 0; i < change.Length; i++)

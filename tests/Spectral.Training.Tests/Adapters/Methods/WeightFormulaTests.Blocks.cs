@@ -29,8 +29,8 @@ public sealed partial class WeightFormulaTests
             new() { ["blocks"] = 4 },
             layer =>
             {
-                Dense a = layer.Matrix("block_A", 3, 3),
-                    b = layer.Matrix("block_B", 5, 3);
+                Dense a = layer.Matrix("block_A", 3, 3);
+                Dense b = layer.Matrix("block_B", 5, 3);
                 return Change(layer, layer.Scale * (b * Dense.Of(3, 12, (i, j) => a[i, j % 3])));
             }
         );
@@ -111,12 +111,12 @@ public sealed partial class WeightFormulaTests
     /// <summary>Token by token: each input block's projection, its pieces handed to the output blocks, theirs multiplied out.</summary>
     private static Dense Gralora(Layer layer, int k, double scale)
     {
-        int rank = layer.Rank,
-            piece = rank / k,
-            wide = layer.Columns / k,
-            tall = layer.Rows / k;
-        double[] a = layer.Factors["gralora_A"],
-            b = layer.Factors["gralora_B"];
+        int rank = layer.Rank;
+        int piece = rank / k;
+        int wide = layer.Columns / k;
+        int tall = layer.Rows / k;
+        double[] a = layer.Factors["gralora_A"];
+        double[] b = layer.Factors["gralora_B"];
         return Dense.Of(
             layer.Rows,
             layer.Columns,

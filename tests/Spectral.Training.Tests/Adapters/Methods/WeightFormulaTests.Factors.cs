@@ -35,8 +35,8 @@ public sealed partial class WeightFormulaTests
             [],
             layer =>
             {
-                double[] sigma = layer.Factors["spec_S"],
-                    delta = layer.Factors["spec_delta"];
+                double[] sigma = layer.Factors["spec_S"];
+                double[] delta = layer.Factors["spec_delta"];
                 var rescaled =
                     layer.Matrix("spec_U", 6, 2)
                     * Dense.Diagonal([.. sigma.Zip(delta, (s, d) => s * d)])
@@ -278,14 +278,14 @@ public sealed partial class WeightFormulaTests
     /// <summary>Element by element, with the pairing of the published code: row i of the small side has basis i mod n, column i of the large side basis i div r.</summary>
     private static double[] Randlora(Layer layer)
     {
-        int r = layer.Rank,
-            small = Math.Min(layer.Rows, layer.Columns),
-            large = Math.Max(layer.Rows, layer.Columns),
-            n = (small + r - 1) / r;
-        double[] a = layer.Factors["randlora_A"],
-            b = layer.Factors["randlora_B"],
-            lambda = layer.Factors["randlora_lambda"],
-            gamma = layer.Factors["randlora_gamma"];
+        int r = layer.Rank;
+        int small = Math.Min(layer.Rows, layer.Columns);
+        int large = Math.Max(layer.Rows, layer.Columns);
+        int n = (small + r - 1) / r;
+        double[] a = layer.Factors["randlora_A"];
+        double[] b = layer.Factors["randlora_B"];
+        double[] lambda = layer.Factors["randlora_lambda"];
+        double[] gamma = layer.Factors["randlora_gamma"];
         var change = Dense.Of(
             large,
             small,
@@ -301,8 +301,8 @@ public sealed partial class WeightFormulaTests
 
     private static double[] Delora(Layer layer)
     {
-        Dense b = layer.Matrix("delora_B", 5, 3),
-            a = layer.Matrix("delora_A", 3, 7);
+        Dense b = layer.Matrix("delora_B", 5, 3);
+        Dense a = layer.Matrix("delora_A", 3, 7);
         var lambda = layer.Factors["delora_lambda"][0];
         return Change(
             layer,

@@ -232,8 +232,8 @@ public sealed partial class WeightFormulaTests
     /// <summary>Each output by itself; <paramref name="at"/> finds its angle and length, along itself (0) or its partner (1).</summary>
     private static double[] Road(Layer layer, int half, Func<int, int, int> at)
     {
-        double[] theta = layer.Factors["road_theta"],
-            alpha = layer.Factors["road_alpha"];
+        double[] theta = layer.Factors["road_theta"];
+        double[] alpha = layer.Factors["road_alpha"];
         var w = layer.W;
         return Dense
             .Of(

@@ -111,9 +111,9 @@ internal static class Damage
     public static byte[] Safetensors(byte[] valid, Random random)
     {
         int length = (int)BinaryPrimitives.ReadUInt64LittleEndian(valid);
-        byte[] header = valid[8..(8 + length)],
-            data = valid[(8 + length)..],
-            prefix = valid[..8];
+        byte[] header = valid[8..(8 + length)];
+        byte[] data = valid[(8 + length)..];
+        byte[] prefix = valid[..8];
         switch (random.Next(10))
         {
             case 0:
@@ -204,8 +204,8 @@ internal static class Damage
             case 3:
                 int depth = (int[])[1, 2, 20, 31, 33, 5000] is var depths ? depths[random.Next(depths.Length)] : 0;
                 bool array = random.Next(2) == 0;
-                string open = array ? "[" : "{\"a\":",
-                    close = array ? "]" : "}";
+                string open = array ? "[" : "{\"a\":";
+                string close = array ? "]" : "}";
                 return Splice(
                     json,
                     start,

@@ -13,8 +13,8 @@ namespace Spectral.Training.Tests.IO.Fuzzing;
 internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, Action use)
 {
     /// <summary>Set to 1, has a hundred times as many rounds. A seed of its own makes them other ones.</summary>
-    public const string FullVariable = "SPECTRAL_FULL",
-        SeedVariable = "SPECTRAL_FUZZ_SEED";
+    public const string FullVariable = "SPECTRAL_FULL";
+    public const string SeedVariable = "SPECTRAL_FUZZ_SEED";
 
     /// <summary>
     /// What reading may allocate in all, dead objects included, beyond <see cref="BytesPerByte"/> for each byte of the file: a compiled expression
@@ -30,8 +30,8 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly byte[] valid = File.ReadAllBytes(path);
-    private long started,
-        round;
+    private long started;
+    private long round;
     private Exception? failure;
 
     /// <summary>Whether there is time for a hundred times as many rounds.</summary>

@@ -27,8 +27,8 @@ internal sealed class JsonSpans
             Utf8JsonReader reader = new(json, new JsonReaderOptions { MaxDepth = 100_000 });
             while (reader.Read())
             {
-                int start = (int)reader.TokenStartIndex,
-                    end = (int)reader.BytesConsumed;
+                int start = (int)reader.TokenStartIndex;
+                int end = (int)reader.BytesConsumed;
                 switch (reader.TokenType)
                 {
                     case JsonTokenType.PropertyName:
