@@ -26,7 +26,7 @@ public sealed partial class Trainer : IDisposable
     private readonly TrainerOptions _options;
     private readonly ILogger _logger;
     private readonly AdamWOptimizer _optimizer;
-    private readonly ParameterGroup _group;
+    private readonly ParameterSet _parameters;
     private readonly Adapter? _scheduled;
     private TrainingStep? _step;
     private int? _lossRows;
@@ -41,7 +41,7 @@ public sealed partial class Trainer : IDisposable
     public Trainer(CausalLanguageModel model, TrainerOptions options, ILogger? logger = null)
     {
         (_model, _options, _logger) = (model, options, logger ?? NullLogger.Instance);
-        _group =
+        _parameters =
             model.Trainable
             ?? throw new InvalidOperationException(
                 "nothing to train: attach an adapter, or load the model with trainWeights"
@@ -50,8 +50,8 @@ public sealed partial class Trainer : IDisposable
             options.RequireSuits(adapter.Method);
         _scheduled = model.Adapter is { Method.ActsBetweenSteps: true } ? model.Adapter : null;
         _steps = options.Steps;
-        _optimizer = new AdamWOptimizer(_group, options.Optimizer);
-        _group.StepState.SeedDropout(options.Seed);
+        _optimizer = new AdamWOptimizer(_parameters, options.Optimizer);
+        _parameters.StepState.SeedDropout(options.Seed);
     }
 
     /// <summary>How far the run is.</summary>
@@ -156,7 +156,7 @@ public sealed partial class Trainer : IDisposable
             : StepKind.AsGiven;
         _step ??= new TrainingStep(
             _model,
-            _group,
+            _parameters,
             _optimizer,
             kind,
             _options.ActivationCheckpointing,
@@ -165,7 +165,7 @@ public sealed partial class Trainer : IDisposable
         );
         var sums = _step.Run(batches);
         var loss = lossTokens == 0 ? 0 : sums.Sum(sum => (double)sum) / lossTokens;
-        var (_, norm, skipped) = _group.StepState.Read();
+        var (_, norm, skipped) = _parameters.StepState.Read();
         // After a skipped step too: the factors are what they were, and what is due at this step is due.
         _scheduled?.AfterUpdate(step, _steps!.Value);
         var report = new StepReport(
@@ -188,7 +188,7 @@ public sealed partial class Trainer : IDisposable
     /// <exception cref="TrainingDivergedException">It is not.</exception>
     public void RequireFinite()
     {
-        if (!_group.Masters.All(master => double.IsFinite(MatrixScan.Run(master).Largest)))
+        if (!_parameters.Masters.All(master => double.IsFinite(MatrixScan.Run(master).Largest)))
             throw new TrainingDivergedException(
                 $"step {Progress.Step}: the update left values that are not finite numbers; "
                     + "a smaller learning rate, more warm-up or gradient clipping may help"

@@ -92,11 +92,11 @@ public sealed class TrainerState : IDisposable
         IReadOnlyDictionary<string, string>? notes = null
     )
     {
-        var group = Checked(optimizer, adapter);
-        var (seed, offset) = group.StepState.ReadDropout();
+        var parameters = Checked(optimizer, adapter);
+        var (seed, offset) = parameters.StepState.ReadDropout();
         var contents = new Contents(
             step,
-            group.StepState.Read().Steps,
+            parameters.StepState.Read().Steps,
             seed,
             offset,
             adapter
@@ -128,12 +128,12 @@ public sealed class TrainerState : IDisposable
     /// <exception cref="ArgumentException">The optimizer trains something else than the adapter.</exception>
     public void Restore(AdamWOptimizer optimizer, Adapter? adapter = null)
     {
-        var group = Checked(optimizer, adapter);
+        var parameters = Checked(optimizer, adapter);
         Fill(Tensors(optimizer, adapter), all: true);
-        group.StepState.SetSteps(_contents.Updates);
-        group.StepState.SeedDropout(_contents.DropoutSeed, _contents.DropoutOffset);
+        parameters.StepState.SetSteps(_contents.Updates);
+        parameters.StepState.SeedDropout(_contents.DropoutSeed, _contents.DropoutOffset);
         if (adapter is null)
-            group.NotifyChanged();
+            parameters.NotifyChanged();
         else
             adapter.Renew();
     }
@@ -184,37 +184,37 @@ public sealed class TrainerState : IDisposable
         }
     }
 
-    private static ParameterGroup Checked(AdamWOptimizer optimizer, Adapter? adapter) =>
-        adapter is null || adapter.Parameters == optimizer.Group
-            ? optimizer.Group
+    private static ParameterSet Checked(AdamWOptimizer optimizer, Adapter? adapter) =>
+        adapter is null || adapter.Parameters == optimizer.Parameters
+            ? optimizer.Parameters
             : throw new ArgumentException("the optimizer trains something else than the adapter", nameof(adapter));
 
     private static IEnumerable<Part> Tensors(AdamWOptimizer optimizer, Adapter? adapter)
     {
-        var group = optimizer.Group;
-        return Factors(group, adapter)
+        var parameters = optimizer.Parameters;
+        return Factors(parameters, adapter)
             .Concat(
-                group.Parameters.SelectMany(
+                parameters.Parameters.SelectMany(
                     (parameter, i) =>
                         new[]
                         {
                             new Part(
                                 First + parameter.Name,
                                 parameter.Shape,
-                                () => group.PartOf(optimizer.FirstMoments, i)
+                                () => parameters.PartOf(optimizer.FirstMoments, i)
                             ),
                             new Part(
                                 Second + parameter.Name,
                                 parameter.Shape,
-                                () => group.PartOf(optimizer.SecondMoments, i)
+                                () => parameters.PartOf(optimizer.SecondMoments, i)
                             ),
                         }
                 )
             );
     }
 
-    private static IEnumerable<Part> Factors(ParameterGroup group, Adapter? adapter) =>
-        group
+    private static IEnumerable<Part> Factors(ParameterSet parameters, Adapter? adapter) =>
+        parameters
             .Parameters.Select(parameter => new Part(Master + parameter.Name, parameter.Shape, parameter.Master.Share))
             .Concat(
                 (adapter?.Frozen ?? []).Select(parameter => new Part(

@@ -26,7 +26,7 @@ internal enum StepKind
 /// </remarks>
 internal sealed class TrainingStep(
     CausalLanguageModel model,
-    ParameterGroup group,
+    ParameterSet parameters,
     AdamWOptimizer optimizer,
     StepKind kind,
     bool checkpointing,
@@ -126,9 +126,9 @@ internal sealed class TrainingStep(
 
     private void Accumulate(int index, BatchTensors batch)
     {
-        group.StepState.NextBatch();
-        using var tape = new Tape(model.Device, dropout: group.StepState);
-        using var loss = model.Loss(tape, batch, 1, checkpointing, group.StepState.LossScale);
+        parameters.StepState.NextBatch();
+        using var tape = new Tape(model.Device, dropout: parameters.StepState);
+        using var loss = model.Loss(tape, batch, 1, checkpointing, parameters.StepState.LossScale);
         tape.Backward();
         using var slot = _losses!.Rows(index, 1);
         slot.CopyFrom(loss);

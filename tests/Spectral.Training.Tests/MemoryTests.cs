@@ -51,7 +51,7 @@ public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
         const int Vocabulary = 1 << 14;
         const int Size = 4;
         const int Rows = 2048; // several chunks on every device
-        ParameterGroup weights = Keep(new ParameterGroup(Device, [("head", (Vocabulary, Size))], type));
+        ParameterSet weights = Keep(new ParameterSet(Device, [("head", (Vocabulary, Size))], type));
         weights.EnableGradients();
         weights.NotifyChanged();
         long Peak(int rows)

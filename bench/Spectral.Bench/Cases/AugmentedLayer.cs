@@ -31,7 +31,7 @@ internal sealed class AugmentedLayer
             _weights[i] = scenario.Own(
                 new AugmentedWeight(
                     [new Spectral.Kernels.Ops.LowRankLayer(c.Weight, null)],
-                    scenario.Own(new LowRankGroup(c.Factors))
+                    scenario.Own(new LowRankStack(c.Factors))
                 )
             );
             _x[i] = LaidOut(c.X, _weights[i].InputStride);

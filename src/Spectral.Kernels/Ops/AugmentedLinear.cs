@@ -5,7 +5,7 @@ namespace Spectral.Kernels.Ops;
 /// <summary>
 /// Low-rank layers as one library product each way, over activations that are laid out with room for it: x stands in the first K columns of
 /// rows of <see cref="AugmentedWeight.InputStride"/> elements and <c>s c ∘ z</c> behind it, dy of all layers side by side in rows of
-/// <see cref="AugmentedWeight.OutputStride"/> and <c>s c ∘ g</c> behind it. What <see cref="LowRankGroup"/> adds in a second product and a second
+/// <see cref="AugmentedWeight.OutputStride"/> and <c>s c ∘ g</c> behind it. What <see cref="LowRankStack"/> adds in a second product and a second
 /// pass over the result is here a longer sum: <c>y = [x | s c ∘ z] [W | L]ᵀ</c>, <c>dx = [dy | s c ∘ g] [W; R]</c>. The operations before must write
 /// into such rows. Padding is neither read nor written. Dropout has no place here: it would mask a part of the sum for dx.
 /// </summary>
@@ -30,8 +30,8 @@ public static class AugmentedLinear
             new ColumnRange(x, 0, weight.Inputs),
             weight.Right,
             z is null ? null : new ColumnRange?(z),
-            weight.Group.Middle,
-            weight.Group.Scale,
+            weight.Stack.Middle,
+            weight.Stack.Scale,
             new ColumnRange(x, weight.Inputs, weight.Rank)
         );
         var call = new LowRankCase(
@@ -84,7 +84,7 @@ public static class AugmentedLinear
     )
     {
         int rows = CheckLaidOut(weight, dy, nameof(dy), weight.OutputStride);
-        IReadOnlyList<LowRankFactors> members = weight.Group.Members;
+        IReadOnlyList<LowRankFactors> members = weight.Stack.Members;
         if (x is not null)
             CheckOperand(x, nameof(x), weight, rows, weight.InputStride);
         if (z is not null)

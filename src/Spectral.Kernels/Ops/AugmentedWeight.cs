@@ -17,7 +17,7 @@ public sealed class AugmentedWeight : IDisposable
 {
     private const int Granule = 64;
 
-    private readonly LowRankGroup _group;
+    private readonly LowRankStack _stack;
     private readonly int[] _outputFrom;
     private readonly int[] _rankFrom;
     private readonly Tensor[] _rows;
@@ -25,18 +25,18 @@ public sealed class AugmentedWeight : IDisposable
 
     /// <summary>Packs copies of the weights, biases and factors; the originals of the former are not needed again.</summary>
     /// <param name="layers">W [out, in] and bias of each, F32 or BF16; they can be let go of then, for <see cref="WeightOf"/> has W.</param>
-    /// <param name="group">Their updates, same type; borrowed.</param>
+    /// <param name="stack">Their updates, same type; borrowed.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit, or a layer has no inputs or no outputs.</exception>
     /// <exception cref="CudaException">Device memory ran out.</exception>
-    public AugmentedWeight(ReadOnlySpan<LowRankLayer> layers, LowRankGroup group)
+    public AugmentedWeight(ReadOnlySpan<LowRankLayer> layers, LowRankStack stack)
     {
-        ArgumentNullException.ThrowIfNull(group);
-        if (layers.Length != group.Members.Count)
+        ArgumentNullException.ThrowIfNull(stack);
+        if (layers.Length != stack.Members.Count)
             throw new ArgumentException(
-                $"{layers.Length} layers, expected {group.Members.Count} as the group has",
+                $"{layers.Length} layers, expected {stack.Members.Count} as the stack has",
                 nameof(layers)
             );
-        (_group, _outputFrom, _rankFrom) = (group, new int[layers.Length + 1], new int[layers.Length + 1]);
+        (_stack, _outputFrom, _rankFrom) = (stack, new int[layers.Length + 1], new int[layers.Length + 1]);
         layers[0].Weight.Check(nameof(layers));
         (Tensor first, Inputs, bool biased) = (layers[0].Weight.Matrix, layers[0].Weight.Count, false);
         for (int j = 0; j < layers.Length; j++)
@@ -51,11 +51,11 @@ public sealed class AugmentedWeight : IDisposable
             if (layers[j].Bias is { } bias)
                 CheckBias(bias, weight.Rows);
             biased |= layers[j].Bias is not null;
-            group.Members[j].Check(weight.Rows, Inputs, first.Device);
-            Check.SameDType(first, nameof(layers), group.Members[j].Left, nameof(group));
+            stack.Members[j].Check(weight.Rows, Inputs, first.Device);
+            Check.SameDType(first, nameof(layers), stack.Members[j].Left, nameof(stack));
             (_outputFrom[j + 1], _rankFrom[j + 1]) = (
                 checked(_outputFrom[j] + weight.Rows),
-                _rankFrom[j] + group.Members[j].Rank
+                _rankFrom[j] + stack.Members[j].Rank
             );
         }
         void CheckBias(Tensor bias, int outputs)
@@ -116,7 +116,7 @@ public sealed class AugmentedWeight : IDisposable
     /// <summary>[ΣN], or null when no layer has one.</summary>
     internal Tensor? Bias { get; }
 
-    internal LowRankGroup Group => _group;
+    internal LowRankStack Stack => _stack;
 
     /// <summary>W [out, K] of layer j, in the buffer.</summary>
     public ColumnRange WeightOf(int j) => new(_rows[j], 0, Inputs);
@@ -133,14 +133,14 @@ public sealed class AugmentedWeight : IDisposable
     /// <summary>Copies L and R anew: after each change of them, such as an optimizer's step. c and the scale are read where they are.</summary>
     public void Refresh()
     {
-        for (int j = 0; j < _group.Members.Count; j++)
+        for (int j = 0; j < _stack.Members.Count; j++)
         {
-            CopyBlock.Run(_group.Members[j].Left, Buffer, _outputFrom[j], Inputs + _rankFrom[j]);
-            CopyBlock.Run(_group.Members[j].Right, Buffer, Outputs + _rankFrom[j], 0);
+            CopyBlock.Run(_stack.Members[j].Left, Buffer, _outputFrom[j], Inputs + _rankFrom[j]);
+            CopyBlock.Run(_stack.Members[j].Right, Buffer, Outputs + _rankFrom[j], 0);
         }
     }
 
-    /// <summary>Lets go of the buffer; the group stays.</summary>
+    /// <summary>Lets go of the buffer; the stack stays.</summary>
     public void Dispose()
     {
         _right.Dispose();

@@ -6,7 +6,7 @@ namespace Spectral.Kernels.Ops;
 /// A linear layer with a frozen weight and a low-rank update, and its adjoint:
 /// <c>y = x Wᵀ + bias + Scale · ((x Rᵀ) ∘ c) Lᵀ</c>. With an update of exactly 0 the result is that of the plain layer, bit for bit, as
 /// long as the BLAS library sums alike with beta 0 and 1 (OpenBLAS does) and no sum is a negative zero. Layers that read the same x are
-/// computed together by a <see cref="LowRankGroup"/>; this is a group of one.
+/// computed together by a <see cref="LowRankStack"/>; this is a stack of one.
 /// </summary>
 public static class LowRankLinear
 {
@@ -97,7 +97,7 @@ public static class LowRankLinear
         Tensor y,
         Tensor z,
         DropoutMask? dropout = null
-    ) => new LowRankGroup(factors).Forward(x, [new LowRankLayer(weight, bias)], [y], z, dropout);
+    ) => new LowRankStack(factors).Forward(x, [new LowRankLayer(weight, bias)], [y], z, dropout);
 
     /// <summary>
     /// The adjoint of <see cref="Forward"/>: with g = dy L, <c>dx = dy W + Scale · (g ∘ c) R</c>, <c>dL = Scale · dyᵀ (z ∘ c)</c>,
@@ -126,7 +126,7 @@ public static class LowRankLinear
         bool accumulateDx = false,
         DropoutMask? dropout = null
     ) =>
-        new LowRankGroup(factors).Backward(
+        new LowRankStack(factors).Backward(
             x,
             [new LowRankLayer(weight, null)],
             z,

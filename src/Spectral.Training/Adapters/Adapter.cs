@@ -12,7 +12,7 @@ public sealed partial class Adapter : IDisposable
     private readonly CausalLanguageModel _model;
     private readonly AdaptedModule[] _modules;
     private readonly BoundFactors _factors;
-    private readonly List<AdapterGroup> _groups = [];
+    private readonly List<PackedAdapters> _packed = [];
     private readonly List<TrainedRows> _rows = [];
     private readonly bool _headFollows;
     private readonly AdaptedModule? _head;
@@ -63,7 +63,7 @@ public sealed partial class Adapter : IDisposable
         _model.Config.TieWordEmbeddings && !_headFollows && TiedHead.IsTouched(_factors.Saved.Keys, _modules);
 
     /// <summary>What trains.</summary>
-    public ParameterGroup Parameters => _factors.Trained;
+    public ParameterSet Parameters => _factors.Trained;
 
     /// <summary>All that does not: stored factors and what only a schedule keeps.</summary>
     internal IReadOnlyList<Parameter> Frozen => _factors.Frozen;
@@ -100,10 +100,10 @@ public sealed partial class Adapter : IDisposable
     {
         if (_model.Adapter != this)
             return;
-        foreach (var group in _groups)
-            group.Reduce();
+        foreach (var packed in _packed)
+            packed.Reduce();
         foreach (var linear in _model.Adaptable)
-            (linear.Adapter, linear.Group.Adapter) = (null, null);
+            (linear.Adapter, linear.Siblings.Adapter) = (null, null);
         foreach (var name in _factors.Saved.Keys.Select(tensor => tensor.Name).Append(ModelTensors.Head))
             _model.ParameterOf(name).StandIn = null;
         foreach (var rows in _rows)
@@ -116,8 +116,8 @@ public sealed partial class Adapter : IDisposable
     public void Dispose()
     {
         Detach();
-        foreach (var group in _groups)
-            group.Dispose();
+        foreach (var packed in _packed)
+            packed.Dispose();
         _factors.Dispose();
     }
 
@@ -140,17 +140,17 @@ public sealed partial class Adapter : IDisposable
         if (_headFollows)
             _model.ParameterOf(ModelTensors.Head).StandIn = _model.ParameterOf(ModelTensors.Embedding).StandIn;
         var modules = Bound.ToDictionary(module => module.Shape.Name);
-        var (index, groups) = (0u, _model.Adaptable.Select(linear => linear.Group).Distinct());
+        uint index = 0;
         var augments = LowRankLinear.Augments(_model.Device, _model.DType);
         // Embedding and head may be one memory, which does not move.
-        LinearGroup[] fixedGroups = [_model.Embedding.Group, _model.Head.Group];
-        foreach (var group in groups)
+        SiblingLinears[] fixedLayers = [_model.Embedding.Siblings, _model.Head.Siblings];
+        foreach (var siblings in _model.Adaptable.Select(linear => linear.Siblings).Distinct())
         {
-            if (group.Layers.Any(layer => modules.ContainsKey(layer.Name)))
+            if (siblings.Layers.Any(layer => modules.ContainsKey(layer.Name)))
             {
-                _groups.Add(new AdapterGroup(group, modules, _model.DType, Options.Dropout, index));
-                if (augments && !fixedGroups.Contains(group))
-                    _groups[^1].Augment(group);
+                _packed.Add(new PackedAdapters(siblings, modules, _model.DType, Options.Dropout, index));
+                if (augments && !fixedLayers.Contains(siblings))
+                    _packed[^1].Augment(siblings);
             }
             index++;
         }
@@ -162,8 +162,8 @@ public sealed partial class Adapter : IDisposable
         foreach (var module in Bound)
             module.Core.Refresh(_frozenChanged);
         _frozenChanged = false;
-        foreach (var group in _groups)
-            group.Augmented?.Weight.Refresh();
+        foreach (var packed in _packed)
+            packed.Augmented?.Weight.Refresh();
         foreach (var rows in _rows)
             rows.Refresh();
     }

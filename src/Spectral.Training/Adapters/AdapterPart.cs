@@ -10,12 +10,12 @@ internal sealed class AdapterPart : IDisposable
     private readonly int[] _places;
     private readonly Linear[] _layers;
     private readonly AdapterCore[] _cores;
-    private readonly LowRankGroup? _factors;
+    private readonly LowRankStack? _factors;
     private readonly Tensor? _right;
     private readonly Tensor? _middle;
 
     /// <summary>Packs the factors' present values.</summary>
-    /// <param name="places">Of the layers in their group.</param>
+    /// <param name="places">Places of the layers among their siblings.</param>
     /// <param name="layers">The layers; one alone if its form scales its inputs or has no terms.</param>
     /// <param name="modules">Their adapters.</param>
     /// <param name="dtype">Compute type.</param>
@@ -41,7 +41,7 @@ internal sealed class AdapterPart : IDisposable
             [
                 .. modules.Select(module => Tensor.Empty(device, (module.Shape.Out, module.Form.Rank), dtype)),
             ];
-            _factors = new LowRankGroup(
+            _factors = new LowRankStack(
                 lefts,
                 _right,
                 _middle,
@@ -52,14 +52,14 @@ internal sealed class AdapterPart : IDisposable
         _cores = [.. modules.Select((module, i) => module.Pack(layers[i], _factors?.Members[i], dtype))];
     }
 
-    /// <summary>Where the layers stand in their group.</summary>
+    /// <summary>Places of the layers among their siblings.</summary>
     public IReadOnlyList<int> Places => _places;
 
     /// <summary>Their cores, in the same order.</summary>
     public IReadOnlyList<AdapterCore> Cores => _cores;
 
     /// <summary>The packed low-rank terms; null where a form has none.</summary>
-    public LowRankGroup? Factors => _factors;
+    public LowRankStack? Factors => _factors;
 
     /// <summary>Whether any L or R trains.</summary>
     public bool TrainsFactors => Array.Exists(_cores, core => core.TrainsFactors);
@@ -79,7 +79,7 @@ internal sealed class AdapterPart : IDisposable
 
     /// <summary>The outputs of the layers before any output scale, with their biases unless such a scale follows.</summary>
     /// <param name="x">[N, in]; scaled already if the form scales it.</param>
-    /// <param name="values">[N, out] of every layer of the group; those of this part's are overwritten.</param>
+    /// <param name="values">[N, out] of every sibling layer; those of this part's are overwritten.</param>
     /// <param name="projected">x Rᵀ [N, <see cref="Rank"/>]; overwritten. Null where there are no terms.</param>
     /// <param name="dropout">Applied to the terms' x.</param>
     public void Forward(Tensor x, Tensor[] values, Tensor? projected, DropoutMask? dropout)
@@ -98,7 +98,7 @@ internal sealed class AdapterPart : IDisposable
     /// <summary>Adds the gradients of what trains and produces the layers' part of the gradient to their x.</summary>
     /// <param name="x">What forward had; null where nothing reads it.</param>
     /// <param name="projected">x Rᵀ, saved by forward.</param>
-    /// <param name="gradients">dy [N, out] of every layer of the group, any output scale undone.</param>
+    /// <param name="gradients">dy [N, out] of every sibling layer, any output scale undone.</param>
     /// <param name="dx">[N, in]; null when nothing below wants it.</param>
     /// <param name="accumulate">Whether to add to what <paramref name="dx"/> holds.</param>
     /// <param name="dropout">That of the forward pass.</param>

@@ -3,7 +3,7 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Adapters;
 
-/// <summary>The memory behind the factors of some modules: trainable ones in a group, frozen ones each for themselves.</summary>
+/// <summary>The memory behind the factors of some modules: trainable ones in a set, frozen ones each for themselves.</summary>
 internal sealed class BoundFactors : IDisposable
 {
     private readonly List<Parameter> _frozen = [];
@@ -27,7 +27,7 @@ internal sealed class BoundFactors : IDisposable
             .ToList();
         var trained = factors.Where(pair => pair.factor.Trains).ToList();
         SavedTensor[] whole = [.. (saved ?? []).Where(tensor => tensor.Trains)];
-        Trained = new ParameterGroup(
+        Trained = new ParameterSet(
             device,
             [
                 .. trained.Select(pair => (pair.module.FullName(pair.factor), pair.factor.Shape)),
@@ -57,7 +57,7 @@ internal sealed class BoundFactors : IDisposable
     public IReadOnlyDictionary<SavedTensor, Parameter> Saved => _saved;
 
     /// <summary>What trains.</summary>
-    public ParameterGroup Trained { get; }
+    public ParameterSet Trained { get; }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -20,7 +20,7 @@ public sealed class ModelCalibration : ICalibration
     private readonly CausalLanguageModel _model;
     private readonly EncodedRecord[][] _batches;
     private readonly Dictionary<
-        (LinearGroup Group, double Similarity, bool Labelled),
+        (SiblingLinears Siblings, double Similarity, bool Labelled),
         (int Count, InputDirections Found)
     > _directions = [];
     private TokenRows? _rows;
@@ -68,7 +68,8 @@ public sealed class ModelCalibration : ICalibration
             linear => linear,
             linear => (linear.Out, linear.In),
             backward: true,
-            (group, sums) => new GradientObserver([.. group.Layers.Select(layer => sums.GetValueOrDefault(layer))])
+            (siblings, sums) =>
+                new GradientObserver([.. siblings.Layers.Select(layer => sums.GetValueOrDefault(layer))])
         );
 
     /// <inheritdoc/>
@@ -77,10 +78,10 @@ public sealed class ModelCalibration : ICalibration
         var factor = 1.0 / _batches.Sum(batch => batch.Length);
         return Sums(
             Find(modules),
-            linear => linear.Group,
+            linear => linear.Siblings,
             linear => (linear.In, linear.In),
             backward: false,
-            (group, sums) => new SecondMomentObserver(group.Layers[0].Name, sums[group], factor, () => _rows!)
+            (siblings, sums) => new SecondMomentObserver(siblings.Layers[0].Name, sums[siblings], factor, () => _rows!)
         );
     }
 
@@ -94,28 +95,28 @@ public sealed class ModelCalibration : ICalibration
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         var linears = Find(modules);
-        var groups = linears
-            .Select(linear => linear.Group)
+        var inputs = linears
+            .Select(linear => linear.Siblings)
             .Distinct()
-            .Where(group => _directions.GetValueOrDefault((group, similarity, labelled)).Count < count)
+            .Where(siblings => _directions.GetValueOrDefault((siblings, similarity, labelled)).Count < count)
             .ToArray(); // a result for more serves
-        if (groups.Length > 0)
+        if (inputs.Length > 0)
         {
             IncrementalPca[] observers =
             [
-                .. groups.Select(group => new IncrementalPca(
-                    group.Layers[0].Name,
-                    group.Layers[0].In,
+                .. inputs.Select(siblings => new IncrementalPca(
+                    siblings.Layers[0].Name,
+                    siblings.Layers[0].In,
                     count,
                     similarity,
                     () => labelled ? _rows!.Labelled : _rows!.Index
                 )),
             ];
-            Run(groups, observers, backward: false, () => Array.TrueForAll(observers, observer => observer.Converged));
-            foreach (var (group, observer) in groups.Zip(observers))
-                _directions[(group, similarity, labelled)] = (count, observer.Result());
+            Run(inputs, observers, backward: false, () => Array.TrueForAll(observers, observer => observer.Converged));
+            foreach (var (siblings, observer) in inputs.Zip(observers))
+                _directions[(siblings, similarity, labelled)] = (count, observer.Result());
         }
-        return [.. linears.Select(linear => _directions[(linear.Group, similarity, labelled)].Found)];
+        return [.. linears.Select(linear => _directions[(linear.Siblings, similarity, labelled)].Found)];
     }
 
     /// <summary>A matrix per layer, or per what layers have in common, summed over all batches, for as many layers at a time as the budget holds.</summary>
@@ -124,7 +125,7 @@ public sealed class ModelCalibration : ICalibration
         Func<Linear, object> key,
         Func<Linear, Shape> shape,
         bool backward,
-        Func<LinearGroup, IReadOnlyDictionary<object, Tensor>, LinearObserver> observe
+        Func<SiblingLinears, IReadOnlyDictionary<object, Tensor>, LinearObserver> observe
     )
     {
         for (var rest = new Queue<Linear>(linears); rest.Count > 0; )
@@ -141,8 +142,8 @@ public sealed class ModelCalibration : ICalibration
                         break;
                     sums.Add(key(next), Tensor.Zeros(_model.Device, shape(next)));
                 }
-                LinearGroup[] groups = [.. part.Select(linear => linear.Group).Distinct()];
-                Run(groups, [.. groups.Select(group => observe(group, sums))], backward);
+                SiblingLinears[] inputs = [.. part.Select(linear => linear.Siblings).Distinct()];
+                Run(inputs, [.. inputs.Select(siblings => observe(siblings, sums))], backward);
                 foreach (var linear in part)
                     yield return sums[key(linear)].Share();
             }
@@ -154,14 +155,14 @@ public sealed class ModelCalibration : ICalibration
         }
     }
 
-    private void Run(LinearGroup[] groups, LinearObserver[] observers, bool backward, Func<bool>? done = null)
+    private void Run(SiblingLinears[] inputs, LinearObserver[] observers, bool backward, Func<bool>? done = null)
     {
         if (_model.Trainable is not null)
             throw new InvalidOperationException("calibration needs a model with frozen weights and no adapter");
         try
         {
-            foreach (var (group, observer) in groups.Zip(observers))
-                group.Observer = observer;
+            foreach (var (siblings, observer) in inputs.Zip(observers))
+                siblings.Observer = observer;
             foreach (var records in _batches)
             {
                 if (done is not null && done())
@@ -171,8 +172,8 @@ public sealed class ModelCalibration : ICalibration
         }
         finally
         {
-            foreach (var group in groups)
-                group.Observer = null;
+            foreach (var siblings in inputs)
+                siblings.Observer = null;
         }
     }
 

@@ -157,8 +157,8 @@ public static class Merger
             ? new Parameter($"{name}.bias", Tensor.From(device, model[$"{name}.bias"].ToFloats(), shape.Out))
             : null;
         var layer = new Linear(name, weight, bias);
-        using var packed = new AdapterGroup(
-            layer.Group,
+        using var packed = new PackedAdapters(
+            layer.Siblings,
             new Dictionary<string, AdaptedModule> { [name] = module },
             DType.F32
         );

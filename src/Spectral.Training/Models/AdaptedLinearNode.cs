@@ -6,13 +6,13 @@ using Spectral.Training.Autograd;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// The layers of a <see cref="LinearGroup"/> with their adapters: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c>, <c>u = x ∘ a</c>, as
+/// The layers of a <see cref="SiblingLinears"/> with their adapters: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c>, <c>u = x ∘ a</c>, as
 /// <see cref="AdapterForm"/> says; layers without an adapter are plain.
 /// </summary>
 internal sealed class AdaptedLinearNode : Node
 {
-    private readonly LinearGroup _group;
-    private readonly AdapterGroup _adapter;
+    private readonly SiblingLinears _siblings;
+    private readonly PackedAdapters _adapter;
     private readonly DropoutMask? _dropout;
     private readonly Node? _input;
     private readonly Tensor? _x;
@@ -22,33 +22,33 @@ internal sealed class AdaptedLinearNode : Node
     private readonly int _rows;
 
     private AdaptedLinearNode(
-        LinearGroup group,
+        SiblingLinears siblings,
         Variable x,
         Tensor?[] projected,
         Tensor?[] unscaled,
         DropoutMask? dropout
     )
     {
-        (_group, _adapter, _dropout, _input) = (group, group.Adapter!, dropout, x.Node);
+        (_siblings, _adapter, _dropout, _input) = (siblings, siblings.Adapter!, dropout, x.Node);
         (_rows, _projected, _unscaled) = (x.Value.Dim(0), projected, unscaled);
-        _x = group.NeedsInput ? Save(x.Value) : null;
+        _x = siblings.NeedsInput ? Save(x.Value) : null;
         foreach (var tensor in projected.Concat(unscaled).OfType<Tensor>())
             Own(tensor);
-        _gradients = new Tensor?[group.Layers.Count];
+        _gradients = new Tensor?[siblings.Layers.Count];
     }
 
-    /// <summary>Applies all layers of a group that carries an adapter; one value per layer.</summary>
-    public static Variable[] Apply(Tape tape, Variable x, LinearGroup group)
+    /// <summary>Applies sibling layers of which some carry an adapter; one value per layer.</summary>
+    public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings)
     {
-        var adapter = group.Adapter!;
+        var adapter = siblings.Adapter!;
         var rows = x.Value.Dim(0);
         Tensor[] values =
         [
-            .. group.Layers.Select(layer => Tensor.Empty(tape.Device, (rows, layer.Out), x.Value.DType)),
+            .. siblings.Layers.Select(layer => Tensor.Empty(tape.Device, (rows, layer.Out), x.Value.DType)),
         ];
         for (var i = 0; i < values.Length; i++)
-            if (group.Layers[i].Adapter is null)
-                LinearNode.Forward(x.Value, group.Layers[i], values[i]);
+            if (siblings.Layers[i].Adapter is null)
+                LinearNode.Forward(x.Value, siblings.Layers[i], values[i]);
         var dropout = adapter.DropoutOn(tape);
         var projected = new Tensor?[adapter.Parts.Count];
         var unscaled = new Tensor?[values.Length];
@@ -67,9 +67,9 @@ internal sealed class AdaptedLinearNode : Node
                 ScaleShift.Forward(unscaled[place]!, scale, core.Bias, values[place]);
             }
         }
-        if (tape.Records && (x.Node is not null || group.Trains))
+        if (tape.Records && (x.Node is not null || siblings.Trains))
         {
-            var node = tape.Record(new AdaptedLinearNode(group, x, projected, unscaled, dropout));
+            var node = tape.Record(new AdaptedLinearNode(siblings, x, projected, unscaled, dropout));
             return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
         }
         foreach (var tensor in projected.Concat(unscaled))
@@ -83,17 +83,17 @@ internal sealed class AdaptedLinearNode : Node
         if (Array.Find(_gradients, gradient => gradient is not null) is not { } like)
             return;
         var accumulate = false;
-        var dx = _input?.GradientBuffer((_rows, _group.Layers[0].In), like, out accumulate);
+        var dx = _input?.GradientBuffer((_rows, _siblings.Layers[0].In), like, out accumulate);
         for (var i = 0; i < _gradients.Length; i++)
         {
-            if (_group.Layers[i].Adapter is null && _gradients[i] is { } gradient)
-                LinearNode.Backward(_group.Layers[i], _x, gradient, dx, ref accumulate);
+            if (_siblings.Layers[i].Adapter is null && _gradients[i] is { } gradient)
+                LinearNode.Backward(_siblings.Layers[i], _x, gradient, dx, ref accumulate);
         }
         for (var i = 0; i < _projected.Length; i++)
         {
             var part = _adapter.Parts[i];
-            foreach (var place in part.Places) // unused outputs of an adapted group are rare: zeros will do
-                _gradients[place] ??= Own(Tensor.Zeros(like.Device, (_rows, _group.Layers[place].Out), like.DType));
+            foreach (var place in part.Places) // unused outputs of adapted siblings are rare: zeros will do
+                _gradients[place] ??= Own(Tensor.Zeros(like.Device, (_rows, _siblings.Layers[place].Out), like.DType));
             foreach (var (place, core) in part.Places.Zip(part.Cores))
                 _gradients[place] = Unscale(core, place, _gradients[place]!);
             PassPart(part, _projected[i], dx, ref accumulate);
@@ -108,7 +108,7 @@ internal sealed class AdaptedLinearNode : Node
     {
         if (core.Form.Bias?.GradientBuffer(out var adds) is { } dBias)
         {
-            using var flat = dBias.View(_group.Layers[place].Out);
+            using var flat = dBias.View(_siblings.Layers[place].Out);
             BiasGradient.Run(gradient, flat, adds);
         }
         if (core.OutputScale is not { } scale)
@@ -136,7 +136,7 @@ internal sealed class AdaptedLinearNode : Node
                 ? null
                 : Tensor.Empty(
                     _gradients[part.Places[0]]!.Device,
-                    (_rows, _group.Layers[0].In),
+                    (_rows, _siblings.Layers[0].In),
                     _gradients[part.Places[0]]!.DType
                 );
         part.Backward(u, projected, _gradients, du, false, _dropout);

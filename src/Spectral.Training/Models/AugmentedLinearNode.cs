@@ -7,12 +7,12 @@ namespace Spectral.Training.Models;
 
 /// <summary>
 /// Adapted layers that read the same x, laid out for one product each way (<see cref="AugmentedLinear"/>): x [N, in] with room behind its rows,
-/// the outputs columns of one matrix, and their gradients written by the operations above into columns of another. Layers of the group without an
+/// the outputs columns of one matrix, and their gradients written by the operations above into columns of another. Siblings without an
 /// adapter are plain.
 /// </summary>
 internal sealed class AugmentedLinearNode : Node
 {
-    private readonly LinearGroup _group;
+    private readonly SiblingLinears _siblings;
     private readonly AugmentedLayers _layers;
     private readonly Node? _input;
     private readonly Tensor? _x;
@@ -22,29 +22,29 @@ internal sealed class AugmentedLinearNode : Node
     private readonly int _rows;
     private Tensor? _dy; // [N, OutputStride]
 
-    private AugmentedLinearNode(LinearGroup group, AugmentedLayers layers, Variable x, Tensor? projected)
+    private AugmentedLinearNode(SiblingLinears siblings, AugmentedLayers layers, Variable x, Tensor? projected)
     {
-        (_group, _layers, _input, _rows) = (group, layers, x.Node, x.Columns.Rows);
-        var isRead = layers.Part.TrainsFactors || group.Layers.Any(layer => layer.Weight.Trains);
+        (_siblings, _layers, _input, _rows) = (siblings, layers, x.Node, x.Columns.Rows);
+        var isRead = layers.Part.TrainsFactors || siblings.Layers.Any(layer => layer.Weight.Trains);
         _x = isRead ? Save(x.Columns.Matrix) : null;
         _projected = projected is null ? null : Own(projected);
-        (_gradients, _given) = (new Tensor?[group.Layers.Count], new bool[group.Layers.Count]);
+        (_gradients, _given) = (new Tensor?[siblings.Layers.Count], new bool[siblings.Layers.Count]);
     }
 
-    /// <summary>Applies all layers of a group; one value per layer.</summary>
+    /// <summary>Applies sibling layers; one value per layer.</summary>
     /// <param name="tape">The tape.</param>
     /// <param name="x">In rows of <see cref="AugmentedWeight.InputStride"/>, of which what is behind the columns is written.</param>
-    /// <param name="group">The layers.</param>
+    /// <param name="siblings">The layers.</param>
     /// <param name="layers">Those that carry an adapter.</param>
-    public static Variable[] Apply(Tape tape, Variable x, LinearGroup group, AugmentedLayers layers)
+    public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings, AugmentedLayers layers)
     {
         var (weight, rows, type) = (layers.Weight, x.Columns.Rows, x.Columns.Matrix.DType);
-        var records = tape.Records && (x.Node is not null || group.Trains);
+        var records = tape.Records && (x.Node is not null || siblings.Trains);
         using var y = Tensor.Empty(tape.Device, (rows, weight.Outputs), type);
         var projected =
             records && layers.Part.TrainsMiddle ? Tensor.Empty(tape.Device, (rows, weight.Rank), type) : null;
         AugmentedLinear.Forward(weight, x.Columns.Matrix, y, projected);
-        var values = new ColumnRange[group.Layers.Count];
+        var values = new ColumnRange[siblings.Layers.Count];
         for (var i = 0; i < values.Length; i++)
         {
             if (layers.ColumnsOf(i) is { } own)
@@ -52,13 +52,13 @@ internal sealed class AugmentedLinearNode : Node
                 values[i] = new ColumnRange(y.Share(), own.From, own.Count);
                 continue;
             }
-            var plain = Tensor.Empty(tape.Device, (rows, group.Layers[i].Out), type);
-            LinearNode.Forward(x.Columns, group.Layers[i], plain);
+            var plain = Tensor.Empty(tape.Device, (rows, siblings.Layers[i].Out), type);
+            LinearNode.Forward(x.Columns, siblings.Layers[i], plain);
             values[i] = plain;
         }
         if (!records)
             return [.. values.Select(value => new Variable(value))];
-        var node = tape.Record(new AugmentedLinearNode(group, layers, x, projected));
+        var node = tape.Record(new AugmentedLinearNode(siblings, layers, x, projected));
         return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
     }
 
@@ -69,17 +69,17 @@ internal sealed class AugmentedLinearNode : Node
             return;
         var like = _dy ?? Array.Find(_gradients, gradient => gradient is not null)!;
         var accumulate = false;
-        var dx = _input?.GradientBuffer((_rows, _group.Layers[0].In), like, out accumulate);
+        var dx = _input?.GradientBuffer((_rows, _siblings.Layers[0].In), like, out accumulate);
         for (var i = 0; i < _gradients.Length; i++)
         {
             if (_gradients[i] is { } gradient)
-                LinearNode.Backward(_group.Layers[i], _x, gradient, dx, ref accumulate);
+                LinearNode.Backward(_siblings.Layers[i], _x, gradient, dx, ref accumulate);
         }
         if (_dy is null)
             return;
         for (var i = 0; i < _given.Length; i++)
         {
-            if (_given[i] || _layers.ColumnsOf(i) is not { } unused) // unused outputs of an adapted group are rare: zeros will do
+            if (_given[i] || _layers.ColumnsOf(i) is not { } unused) // unused outputs of adapted siblings are rare: zeros will do
                 continue;
             using var zeros = Tensor.Zeros(like.Device, (_rows, unused.Count), like.DType);
             CopyBlock.Run(zeros, _dy, 0, unused.From);

@@ -35,7 +35,7 @@ public sealed class CausalLanguageModel : IDisposable
         // Weights that train together are one parameter; frozen ones are one memory, which an adapter can part.
         _head =
             !config.TieWordEmbeddings ? parameters[ModelTensors.Head]
-            : parameters.Group is not null ? _embedding
+            : parameters.Trained is not null ? _embedding
             : new Parameter(ModelTensors.Head, _embedding.Value.Share());
         _rotary = new RotaryTables(device, config);
         _layers = new DecoderLayer[config.Layers];
@@ -82,7 +82,7 @@ public sealed class CausalLanguageModel : IDisposable
     public Adapter? Adapter { get; internal set; }
 
     /// <summary>What an optimizer updates: the attached adapter's parameters, or the weights when they were loaded to be trained; else null.</summary>
-    public ParameterGroup? Trainable => Adapter?.Parameters ?? _parameters.Group;
+    public ParameterSet? Trainable => Adapter?.Parameters ?? _parameters.Trained;
 
     /// <summary>Loads a checkpoint.</summary>
     /// <param name="folder">An open and validated model folder; only read during the call.</param>
@@ -267,9 +267,9 @@ public sealed class CausalLanguageModel : IDisposable
         {
             InputNorm = _parameters[ModelTensors.InputNorm(index)],
             PostAttentionNorm = _parameters[ModelTensors.PostAttentionNorm(index)],
-            Projections = new LinearGroup(linears[..3]),
+            Projections = new SiblingLinears(linears[..3]),
             Output = linears[3],
-            Gates = new LinearGroup(linears[4..6]),
+            Gates = new SiblingLinears(linears[4..6]),
             Down = linears[6],
             Epsilon = (float)Config.RmsNormEpsilon,
         };

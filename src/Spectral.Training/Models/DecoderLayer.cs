@@ -10,12 +10,12 @@ internal sealed class DecoderLayer
     public required Parameter PostAttentionNorm { get; init; }
 
     /// <summary>q, k and v.</summary>
-    public required LinearGroup Projections { get; init; }
+    public required SiblingLinears Projections { get; init; }
 
     public required Linear Output { get; init; }
 
     /// <summary>Gate and up.</summary>
-    public required LinearGroup Gates { get; init; }
+    public required SiblingLinears Gates { get; init; }
 
     public required Linear Down { get; init; }
     public required float Epsilon { get; init; }
@@ -25,7 +25,7 @@ internal sealed class DecoderLayer
 
     /// <summary>Whether backward has to reach this block, even if nothing below it trains.</summary>
     public bool NeedsBackward =>
-        InputNorm.Trains || PostAttentionNorm.Trains || Linears.Any(linear => linear.Group.NeedsBackward);
+        InputNorm.Trains || PostAttentionNorm.Trains || Linears.Any(linear => linear.Siblings.NeedsBackward);
 
     /// <summary>x [N, D] → [N, D]. Decoding one position per row goes through the cache alone.</summary>
     public Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null)
@@ -35,7 +35,7 @@ internal sealed class DecoderLayer
         var gates = LinearNode.Apply(tape, normed, Gates);
         using var gate = gates[0];
         using var up = gates[1];
-        using var gated = SwiGluNode.Apply(tape, gate, up, InputStride(Down.Group, cache));
+        using var gated = SwiGluNode.Apply(tape, gate, up, InputStride(Down.Siblings, cache));
         using var down = LinearNode.Apply(tape, gated, Down);
         return AddNode.Apply(tape, attended, down);
     }
@@ -50,12 +50,12 @@ internal sealed class DecoderLayer
         using var mixed =
             cache is not null && settings.Length == 1
                 ? cache.Attend(settings, q, k, v)
-                : AttentionNode.Apply(tape, settings, q, k, v, cache, InputStride(Output.Group, cache));
+                : AttentionNode.Apply(tape, settings, q, k, v, cache, InputStride(Output.Siblings, cache));
         using var output = LinearNode.Apply(tape, mixed, Output);
         return AddNode.Apply(tape, x, output);
     }
 
-    /// <summary>Elements of a row that a group reads. With a cache rows are few and their operations many: nothing is laid out for one product then.</summary>
-    private static int InputStride(LinearGroup group, LayerCache? cache) =>
-        cache is null ? group.InputStride : group.Layers[0].In;
+    /// <summary>Elements of a row of the input of sibling layers. With a cache rows are few and their operations many: nothing is laid out for one product then.</summary>
+    private static int InputStride(SiblingLinears siblings, LayerCache? cache) =>
+        cache is null ? siblings.InputStride : siblings.Layers[0].In;
 }

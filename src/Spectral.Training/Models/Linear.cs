@@ -12,7 +12,7 @@ public sealed class Linear
         Name = name;
         Weight = weight;
         Bias = bias;
-        Group = new LinearGroup(this);
+        Siblings = new SiblingLinears(this);
     }
 
     /// <summary>Module path as Hugging Face writes it, e.g. <c>model.layers.0.self_attn.q_proj</c>.</summary>
@@ -27,8 +27,8 @@ public sealed class Linear
     /// <summary>The adapter's core for this layer, or null.</summary>
     public AdapterCore? Adapter { get; internal set; }
 
-    /// <summary>The layers that read the same input as this one; a group of one unless joined to others.</summary>
-    public LinearGroup Group { get; internal set; }
+    /// <summary>The layers that read the same input as this one; this layer alone unless joined to others.</summary>
+    public SiblingLinears Siblings { get; internal set; }
 
     /// <summary>Output features.</summary>
     public int Out => Weight.Shape[0];

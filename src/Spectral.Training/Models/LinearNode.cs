@@ -4,49 +4,49 @@ using Spectral.Training.Autograd;
 
 namespace Spectral.Training.Models;
 
-/// <summary>y = x Wᵀ + bias: x [N, in], W [out, in], y [N, out], for all layers of a <see cref="LinearGroup"/> at once, with whatever adapters they carry.</summary>
+/// <summary>y = x Wᵀ + bias: x [N, in], W [out, in], y [N, out], for all layers of a <see cref="SiblingLinears"/> at once, with whatever adapters they carry.</summary>
 public sealed class LinearNode : Node
 {
-    private readonly LinearGroup _group;
+    private readonly SiblingLinears _siblings;
     private readonly Node? _input;
     private readonly Tensor? _x;
     private readonly Tensor?[] _gradients;
     private readonly int _rows;
 
-    private LinearNode(LinearGroup group, Variable x)
+    private LinearNode(SiblingLinears siblings, Variable x)
     {
-        (_group, _input, _rows) = (group, x.Node, x.Value.Dim(0));
-        _x = group.NeedsInput ? Save(x.Value) : null;
-        _gradients = new Tensor?[group.Layers.Count];
+        (_siblings, _input, _rows) = (siblings, x.Node, x.Value.Dim(0));
+        _x = siblings.NeedsInput ? Save(x.Value) : null;
+        _gradients = new Tensor?[siblings.Layers.Count];
     }
 
     /// <summary>Applies a layer that shares its input with no other.</summary>
     public static Variable Apply(Tape tape, Variable x, Linear layer) =>
-        layer.Group.Layers.Count == 1
-            ? Apply(tape, x, layer.Group)[0]
+        layer.Siblings.Layers.Count == 1
+            ? Apply(tape, x, layer.Siblings)[0]
             : throw new ArgumentException(
-                $"{layer.Name} shares its input with other layers, expected their group",
+                $"{layer.Name} shares its input with other layers, expected their siblings",
                 nameof(layer)
             );
 
-    /// <summary>Applies all layers of a group; one value per layer.</summary>
-    public static Variable[] Apply(Tape tape, Variable x, LinearGroup group)
+    /// <summary>Applies sibling layers; one value per layer.</summary>
+    public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings)
     {
-        if (group.Adapter?.Augmented is { } augmented && x.Columns.Stride == augmented.Weight.InputStride)
-            return AugmentedLinearNode.Apply(tape, x, group, augmented);
-        group.Observer?.Forward(x.Value);
-        if (group.Adapter is not null)
-            return AdaptedLinearNode.Apply(tape, x, group);
+        if (siblings.Adapter?.Augmented is { } augmented && x.Columns.Stride == augmented.Weight.InputStride)
+            return AugmentedLinearNode.Apply(tape, x, siblings, augmented);
+        siblings.Observer?.Forward(x.Value);
+        if (siblings.Adapter is not null)
+            return AdaptedLinearNode.Apply(tape, x, siblings);
         var rows = x.Value.Dim(0);
         Tensor[] values =
         [
-            .. group.Layers.Select(layer => Tensor.Empty(tape.Device, (rows, layer.Out), x.Value.DType)),
+            .. siblings.Layers.Select(layer => Tensor.Empty(tape.Device, (rows, layer.Out), x.Value.DType)),
         ];
         for (var i = 0; i < values.Length; i++)
-            Forward(x.Value, group.Layers[i], values[i]);
-        if (tape.Records && (x.Node is not null || group.NeedsBackward))
+            Forward(x.Value, siblings.Layers[i], values[i]);
+        if (tape.Records && (x.Node is not null || siblings.NeedsBackward))
         {
-            var node = tape.Record(new LinearNode(group, x));
+            var node = tape.Record(new LinearNode(siblings, x));
             return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
         }
         return [.. values.Select(value => new Variable(value))];
@@ -110,13 +110,13 @@ public sealed class LinearNode : Node
         if (Array.Find(_gradients, gradient => gradient is not null) is not { } like)
             return;
         var accumulate = false;
-        var dx = _input?.GradientBuffer((_rows, _group.Layers[0].In), like, out accumulate);
+        var dx = _input?.GradientBuffer((_rows, _siblings.Layers[0].In), like, out accumulate);
         for (var i = 0; i < _gradients.Length; i++)
         {
             if (_gradients[i] is { } gradient)
-                Backward(_group.Layers[i], _x, gradient, dx, ref accumulate);
+                Backward(_siblings.Layers[i], _x, gradient, dx, ref accumulate);
         }
-        if (_group.Observer is { SeesGradients: true } observer)
+        if (_siblings.Observer is { SeesGradients: true } observer)
             observer.Backward(_x!, _gradients);
     }
 

@@ -6,7 +6,7 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Models;
 
-/// <summary>The weights of a model by name: frozen ones in the compute type, or trainable ones with masters in one group.</summary>
+/// <summary>The weights of a model by name: frozen ones in the compute type, or trainable ones with masters in one set.</summary>
 internal sealed class ModelParameters : IDisposable
 {
     /// <summary>Elements converted at a time while loading and saving: bounds the host memory a huge embedding takes.</summary>
@@ -16,16 +16,16 @@ internal sealed class ModelParameters : IDisposable
 
     private ModelParameters(Device device, IReadOnlyList<(string Name, Shape Shape)> tensors, DType dtype, bool trains)
     {
-        Group = trains ? new ParameterGroup(device, tensors, dtype) : null;
+        Trained = trains ? new ParameterSet(device, tensors, dtype) : null;
         foreach (
-            var parameter in Group?.Parameters
+            var parameter in Trained?.Parameters
                 ?? tensors.Select(tensor => new Parameter(tensor.Name, Tensor.Empty(device, tensor.Shape, dtype)))
         )
             _byName.Add(parameter.Name, parameter);
     }
 
     /// <summary>All trainable weights; null when frozen.</summary>
-    public ParameterGroup? Group { get; }
+    public ParameterSet? Trained { get; }
 
     public IEnumerable<Parameter> All => _byName.Values;
 
@@ -47,7 +47,7 @@ internal sealed class ModelParameters : IDisposable
                 target.CopyFrom(part);
             }
         }
-        parameters.Group?.NotifyChanged();
+        parameters.Trained?.NotifyChanged();
         return parameters;
     }
 
@@ -61,9 +61,9 @@ internal sealed class ModelParameters : IDisposable
             else if (parameter.Name.EndsWith("norm.weight", StringComparison.Ordinal))
                 parameter.Master.CopyFrom(Enumerable.Repeat(1f, (int)parameter.Master.Count).ToArray());
             else if (!trains)
-                parameter.Master.Clear(); // a group's masters begin as zeros
+                parameter.Master.Clear(); // masters of a set begin as zeros
         }
-        parameters.Group?.NotifyChanged();
+        parameters.Trained?.NotifyChanged();
         return parameters;
     }
 
@@ -87,7 +87,7 @@ internal sealed class ModelParameters : IDisposable
     {
         foreach (var parameter in All)
             parameter.Dispose();
-        Group?.Dispose();
+        Trained?.Dispose();
     }
 
     private static void DrawNormal(Tensor destination, ulong seed, ulong stream, float deviation)

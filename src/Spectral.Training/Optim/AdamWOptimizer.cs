@@ -24,12 +24,12 @@ public sealed record AdamWOptions
 
 /// <summary>AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019) with PyTorch's conventions, on F32 masters.</summary>
 /// <remarks>
-/// Step counter, bias corrections and clip factor live in the group's <see cref="ParameterGroup.StepState"/> and are advanced on the device:
+/// Step counter, bias corrections and clip factor live in the set's <see cref="ParameterSet.StepState"/> and are advanced on the device:
 /// <see cref="Update"/> waits for nothing and can be captured in a <see cref="Graph"/>.
 /// </remarks>
 public sealed class AdamWOptimizer : IDisposable
 {
-    private readonly ParameterGroup _group;
+    private readonly ParameterSet _parameters;
     private readonly AdamWOptions _options;
     private readonly Tensor[] _gradients;
     private readonly List<Tensor> _first = [];
@@ -37,26 +37,26 @@ public sealed class AdamWOptimizer : IDisposable
     private readonly Tensor _norm;
     private bool _isComplete;
 
-    /// <summary>Prepares to train a group: allocates its gradients and the two moments, and starts counting steps.</summary>
-    public AdamWOptimizer(ParameterGroup group, AdamWOptions options)
+    /// <summary>Prepares to train a set of parameters: allocates its gradients and the two moments, and starts counting steps.</summary>
+    public AdamWOptimizer(ParameterSet parameters, AdamWOptions options)
     {
-        (_group, _options) = (group, options);
-        group.EnableGradients();
-        _gradients = [.. group.Gradients];
-        foreach (var master in group.Masters)
+        (_parameters, _options) = (parameters, options);
+        parameters.EnableGradients();
+        _gradients = [.. parameters.Gradients];
+        foreach (var master in parameters.Masters)
         {
-            _first.Add(Tensor.Zeros(group.Device, master.Shape));
-            _second.Add(Tensor.Zeros(group.Device, master.Shape));
+            _first.Add(Tensor.Zeros(parameters.Device, master.Shape));
+            _second.Add(Tensor.Zeros(parameters.Device, master.Shape));
         }
-        group.StepState.SetSteps(0);
-        _norm = Tensor.Zeros(group.Device, 1);
-        group.Restarted += Restart;
+        parameters.StepState.SetSteps(0);
+        _norm = Tensor.Zeros(parameters.Device, 1);
+        parameters.Restarted += Restart;
     }
 
     /// <summary>What it trains.</summary>
-    public ParameterGroup Group => _group;
+    public ParameterSet Parameters => _parameters;
 
-    /// <summary>Running means of the gradients, parallel to <see cref="ParameterGroup.Masters"/>.</summary>
+    /// <summary>Running means of the gradients, parallel to <see cref="ParameterSet.Masters"/>.</summary>
     public IReadOnlyList<Tensor> FirstMoments => _first;
 
     /// <summary>Running means of their squares, likewise.</summary>
@@ -69,7 +69,7 @@ public sealed class AdamWOptimizer : IDisposable
     public void CompleteGradients()
     {
         if (!_isComplete)
-            _group.NotifyAccumulated();
+            _parameters.NotifyAccumulated();
         _isComplete = true;
     }
 
@@ -94,7 +94,7 @@ public sealed class AdamWOptimizer : IDisposable
 
     /// <summary>Sets the learning rate, and the factor of loss gradients that <see cref="StepState.LossScale"/> holds, from now on.</summary>
     public void Configure(double learningRate, float lossScale = 1) =>
-        _group.StepState.Configure(
+        _parameters.StepState.Configure(
             new AdamWSettings(
                 learningRate,
                 _options.Beta1,
@@ -121,7 +121,7 @@ public sealed class AdamWOptimizer : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _group.Restarted -= Restart;
+        _parameters.Restarted -= Restart;
         foreach (var moment in _first.Concat(_second))
             moment.Dispose();
         _norm.Dispose();
@@ -131,23 +131,23 @@ public sealed class AdamWOptimizer : IDisposable
     {
         foreach (var moment in _first.Concat(_second))
             moment.Clear();
-        _group.StepState.SetSteps(0);
+        _parameters.StepState.SetSteps(0);
     }
 
     private void Finish(Tensor? losses)
     {
         _isComplete = false;
-        _group.StepState.Advance(_norm, losses);
+        _parameters.StepState.Advance(_norm, losses);
         for (var i = 0; i < _first.Count; i++)
             AdamW.Step(
-                _group.Masters[i],
+                _parameters.Masters[i],
                 _gradients[i],
                 _first[i],
                 _second[i],
-                _group.StepState,
-                (float)_group.Rates[i]
+                _parameters.StepState,
+                (float)_parameters.Rates[i]
             );
-        _group.ClearGradients();
-        _group.NotifyChanged();
+        _parameters.ClearGradients();
+        _parameters.NotifyChanged();
     }
 }

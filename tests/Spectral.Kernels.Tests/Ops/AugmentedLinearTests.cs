@@ -203,11 +203,11 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
         }
         float[] before = Run(model.Weight);
         Assert.That(Run(model.Weight), Is.EqualTo(before), "twice the same");
-        foreach (LowRankFactors member in model.Group.Members)
+        foreach (LowRankFactors member in model.Stack.Members)
         foreach (Tensor factor in new[] { member.Left, member.Right })
             factor.CopyFrom(Array.ConvertAll(factor.ToArray(), value => -1.5f * value + 1));
         model.Weight.Refresh();
-        using var anew = new AugmentedWeight(model.Layers, model.Group);
+        using var anew = new AugmentedWeight(model.Layers, model.Stack);
         float[] after = Run(model.Weight);
         Assert.That(after, Is.Not.EqualTo(before));
         Assert.That(after, Is.EqualTo(Run(anew)), "as if packed anew");
@@ -292,13 +292,13 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
                     .With.Property(nameof(ArgumentException.ParamName))
                     .EqualTo(argument)
             );
-        Names("layers", () => new AugmentedWeight([model.Layers[0]], model.Group));
-        Names("layers", () => new AugmentedWeight([model.Layers[0], new LowRankLayer(y, null)], model.Group));
-        Names("layers", () => new AugmentedWeight([model.Layers[0] with { Bias = y }, model.Layers[1]], model.Group));
-        Names("Left", () => new AugmentedWeight([model.Layers[1], model.Layers[0]], model.Group));
+        Names("layers", () => new AugmentedWeight([model.Layers[0]], model.Stack));
+        Names("layers", () => new AugmentedWeight([model.Layers[0], new LowRankLayer(y, null)], model.Stack));
+        Names("layers", () => new AugmentedWeight([model.Layers[0] with { Bias = y }, model.Layers[1]], model.Stack));
+        Names("Left", () => new AugmentedWeight([model.Layers[1], model.Layers[0]], model.Stack));
         Names(
             "layers",
-            () => new AugmentedWeight([new LowRankLayer(Output((4, 0)), null), model.Layers[1]], model.Group)
+            () => new AugmentedWeight([new LowRankLayer(Output((4, 0)), null), model.Layers[1]], model.Stack)
         );
         Names("x", () => AugmentedLinear.Forward(weight, narrow, y));
         Names("x", () => AugmentedLinear.Forward(weight, half, y));
@@ -332,7 +332,7 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
 
     private sealed record Model(
         AugmentedWeight Weight,
-        LowRankGroup Group,
+        LowRankStack Stack,
         LowRankLayer[] Layers,
         double[][] Weights,
         double[][]? Biases,
@@ -344,7 +344,7 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
         public void Dispose()
         {
             Weight.Dispose();
-            Group.Dispose();
+            Stack.Dispose();
         }
     }
 
@@ -369,10 +369,10 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
                 has ? Input(outs[j], type, out biases[j]) : null
             );
         }
-        var group = new LowRankGroup(lefts, right, diagonal, Scale);
+        var stack = new LowRankStack(lefts, right, diagonal, Scale);
         return new Model(
-            new AugmentedWeight(frozen, group),
-            group,
+            new AugmentedWeight(frozen, stack),
+            stack,
             frozen,
             weights,
             biased ? biases : null,

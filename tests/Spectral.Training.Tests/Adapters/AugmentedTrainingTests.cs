@@ -219,13 +219,13 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
             adapter.Parameters.EnableGradients();
             Random random = new(8);
             float[] Draw(int count) => [.. Enumerable.Range(0, count).Select(_ => (float)random.NextDouble() - 0.5f)];
-            LinearGroup group = model.Linears[0].Group;
+            SiblingLinears siblings = model.Linears[0].Siblings;
             using Variable x = new(
-                Tensor.From(Device, Draw(5 * group.Layers[0].In), (5, group.Layers[0].In), type),
+                Tensor.From(Device, Draw(5 * siblings.Layers[0].In), (5, siblings.Layers[0].In), type),
                 new Leaf()
             );
             using Tape tape = new(Device);
-            Variable[] values = LinearNode.Apply(tape, x, group);
+            Variable[] values = LinearNode.Apply(tape, x, siblings);
             foreach (Variable value in values)
                 value.Node!.Accumulate(Tensor.From(Device, Draw((int)value.Value.Count), value.Value.Shape, type));
             tape.Backward();

@@ -45,14 +45,14 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test, Covers(typeof(RmsNormNode))]
     public void RmsNorm()
     {
-        ParameterGroup weights = Weights(("w", 9));
+        ParameterSet weights = Weights(("w", 9));
         Check([(4, 9)], (tape, x) => RmsNormNode.Apply(tape, x[0], weights.Parameters[0], 1e-5f), weights);
     }
 
     [Test]
     public void RmsNormBesideAResidual()
     {
-        ParameterGroup weights = Weights(("w", 9));
+        ParameterSet weights = Weights(("w", 9));
         Check(
             [(4, 9)],
             (tape, x) =>
@@ -74,7 +74,7 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test, Covers(typeof(EmbeddingNode))]
     public void Embedding()
     {
-        ParameterGroup weights = Weights(("table", (6, 5)));
+        ParameterSet weights = Weights(("table", (6, 5)));
         int[] tokens = [3, 1, 3, 0, 3, 5, 1];
         Tensor onDevice = Keep(Tensor.From(Device, tokens, tokens.Length));
         TokenOrder order = Keep(new TokenOrder(Device, tokens));
@@ -84,7 +84,7 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test, Covers(typeof(LinearNode))]
     public void Linear()
     {
-        ParameterGroup weights = Weights(("w", (4, 6)), ("b", 4));
+        ParameterSet weights = Weights(("w", (4, 6)), ("b", 4));
         Linear layer = new("layer", weights.Parameters[0], weights.Parameters[1]);
         Check([(5, 6)], (tape, x) => LinearNode.Apply(tape, x[0], layer), weights);
     }
@@ -92,16 +92,16 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void LayersOfOneInputAddIntoOneGradient([Values] bool grouped)
     {
-        ParameterGroup weights = Weights(("a", (5, 6)), ("b", (5, 6)));
+        ParameterSet weights = Weights(("a", (5, 6)), ("b", (5, 6)));
         Linear[] layers = [.. weights.Parameters.Select(weight => new Linear(weight.Name, weight, null))];
-        LinearGroup? group = grouped ? new(layers) : null;
+        SiblingLinears? siblings = grouped ? new(layers) : null;
         Check(
             [(3, 6)],
             (tape, x) =>
             {
-                Variable[] y = group is null
+                Variable[] y = siblings is null
                     ? [LinearNode.Apply(tape, x[0], layers[0]), LinearNode.Apply(tape, x[0], layers[1])]
-                    : LinearNode.Apply(tape, x[0], group);
+                    : LinearNode.Apply(tape, x[0], siblings);
                 using Variable a = y[0];
                 using Variable b = y[1];
                 return AddNode.Apply(tape, a, b);
@@ -113,13 +113,13 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void AnOutputThatNothingReadsIsLeftOut()
     {
-        ParameterGroup weights = Weights(("a", (5, 6)), ("b", (5, 6)));
-        LinearGroup group = new([.. weights.Parameters.Select(weight => new Linear(weight.Name, weight, null))]);
+        ParameterSet weights = Weights(("a", (5, 6)), ("b", (5, 6)));
+        SiblingLinears siblings = new([.. weights.Parameters.Select(weight => new Linear(weight.Name, weight, null))]);
         Check(
             [(3, 6)],
             (tape, x) =>
             {
-                Variable[] y = LinearNode.Apply(tape, x[0], group);
+                Variable[] y = LinearNode.Apply(tape, x[0], siblings);
                 y[0].Dispose();
                 return y[1];
             },
@@ -143,7 +143,7 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test, Covers(typeof(CheckpointNode))]
     public void Checkpoint()
     {
-        ParameterGroup weights = Weights(("w", (6, 6)));
+        ParameterSet weights = Weights(("w", (6, 6)));
         Linear layer = new("layer", weights.Parameters[0], null);
         Check(
             [(5, 6)],
@@ -177,7 +177,7 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void NothingIsRecordedOrSavedWhereNothingTrains()
     {
-        using ParameterGroup weights = new(Device, [("w", (4, 6))]);
+        using ParameterSet weights = new(Device, [("w", (4, 6))]);
         using Tape tape = new(Device);
         using Variable x = new(Tensor.Zeros(Device, (5, 6)));
         using Variable y = LinearNode.Apply(tape, x, new Linear("layer", weights.Parameters[0], null));
@@ -190,7 +190,7 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
         });
     }
 
-    private void Check(Shape[] inputs, Func<Tape, Variable[], Variable> operation, ParameterGroup? weights = null)
+    private void Check(Shape[] inputs, Func<Tape, Variable[], Variable> operation, ParameterSet? weights = null)
     {
         float[][] values = [.. inputs.Select(shape => Normal(shape.Count))];
         float[] direction;
@@ -255,13 +255,13 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
         return y.Value.ToArray().Select((value, i) => (double)value * direction[i]).Sum();
     }
 
-    private ParameterGroup Weights(params (string, Shape)[] shapes)
+    private ParameterSet Weights(params (string, Shape)[] shapes)
     {
-        ParameterGroup group = Keep(new ParameterGroup(Device, shapes));
-        group.EnableGradients();
-        foreach (Parameter parameter in group.Parameters)
+        ParameterSet set = Keep(new ParameterSet(Device, shapes));
+        set.EnableGradients();
+        foreach (Parameter parameter in set.Parameters)
             parameter.Master.CopyFrom(Normal(parameter.Master.Count));
-        return group;
+        return set;
     }
 
     private float[] Normal(long count) =>

@@ -65,7 +65,7 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
         {
             Assert.That(Values(apart.Gradients(some)), Is.EqualTo(Values(together.Gradients(some))));
             Assert.That(Values(apart.InputSecondMoments(some)), Is.EqualTo(Values(together.InputSecondMoments(some))));
-            Assert.That(model.Linears.Select(linear => linear.Group.Observer), Is.All.Null);
+            Assert.That(model.Linears.Select(linear => linear.Siblings.Observer), Is.All.Null);
         });
     }
 
@@ -78,7 +78,7 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
             first.Dispose();
             break;
         }
-        Assert.That(model.Linears.Select(linear => linear.Group.Observer), Is.All.Null); // and TrainingTest counts the memory
+        Assert.That(model.Linears.Select(linear => linear.Siblings.Observer), Is.All.Null); // and TrainingTest counts the memory
     }
 
     [Test]
@@ -231,7 +231,7 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
                 () => calibration.InputDirections(after, 2),
                 Throws.TypeOf<InputException>().With.Message.Contains(after[0])
             );
-            Assert.That(model.Linears.Select(linear => linear.Group.Observer), Is.All.Null);
+            Assert.That(model.Linears.Select(linear => linear.Siblings.Observer), Is.All.Null);
         });
     }
 

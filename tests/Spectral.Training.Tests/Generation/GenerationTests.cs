@@ -158,13 +158,13 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
         int[] targets = [.. Enumerable.Range(0, Rows).Select(_ => random.Next(Vocabulary))];
         float[] hidden = Values(Rows * Width);
         float[] head = Values(Vocabulary * Width);
-        ParameterGroup group = Keep(new ParameterGroup(Device, [("head", (Vocabulary, Width))]));
-        group.Parameters[0].Master.CopyFrom(head);
+        ParameterSet parameters = Keep(new ParameterSet(Device, [("head", (Vocabulary, Width))]));
+        parameters.Parameters[0].Master.CopyFrom(head);
         using Tape tape = new(Device);
         using Variable x = new(Tensor.From(Device, hidden, (Rows, Width)), new LeafNode());
         using Tensor target = Tensor.From(Device, targets, Rows);
         using Tensor losses = Tensor.Empty(Device, Rows);
-        LossHead.Run(tape, x, new Linear("head", group.Parameters[0], null), target, losses);
+        LossHead.Run(tape, x, new Linear("head", parameters.Parameters[0], null), target, losses);
         using Tensor gradient = x.Node!.TakeGradient()!;
         float[] actual = losses.ToArray();
         float[] dx = gradient.ToArray();

@@ -13,16 +13,16 @@ public sealed class OptimizerTests(DeviceKind kind) : TrainingTest(kind)
     public void FollowsAdamWInDouble([Values(0.0, 0.5)] double clip)
     {
         AdamWOptions options = new() { WeightDecay = 0.1, GradientClip = clip };
-        ParameterGroup group = Keep(new ParameterGroup(Device, [("a", (3, 5)), ("b", 7)]));
-        using AdamWOptimizer optimizer = new(group, options);
+        ParameterSet parameters = Keep(new ParameterSet(Device, [("a", (3, 5)), ("b", 7)]));
+        using AdamWOptimizer optimizer = new(parameters, options);
         Random random = new(2);
-        double[][] values = [.. group.Parameters.Select(parameter => Fill(parameter.Master, random))];
+        double[][] values = [.. parameters.Parameters.Select(parameter => Fill(parameter.Master, random))];
         double[][] first = [.. values.Select(value => new double[value.Length])];
         double[][] second = [.. values.Select(value => new double[value.Length])];
         for (int step = 1; step <= 5; step++)
         {
             double rate = 0.01 * step;
-            double[][] gradients = [.. group.Parameters.Select(parameter => Fill(parameter.Gradient!, random))];
+            double[][] gradients = [.. parameters.Parameters.Select(parameter => Fill(parameter.Gradient!, random))];
             double norm = Math.Sqrt(gradients.Sum(gradient => gradient.Sum(value => value * value)));
             Assert.That(optimizer.GradientNorm(), Is.EqualTo(norm).Within(1e-6 * norm));
             optimizer.Step(rate);
@@ -41,11 +41,11 @@ public sealed class OptimizerTests(DeviceKind kind) : TrainingTest(kind)
             for (int p = 0; p < values.Length; p++)
             {
                 Assert.That(
-                    group.Parameters[p].Master.ToArray(),
+                    parameters.Parameters[p].Master.ToArray(),
                     Is.EqualTo(values[p]).Within(2e-6),
-                    $"{group.Parameters[p].Name} after step {step}"
+                    $"{parameters.Parameters[p].Name} after step {step}"
                 );
-                Assert.That(group.Parameters[p].Gradient!.ToArray(), Is.All.Zero, "gradients are cleared");
+                Assert.That(parameters.Parameters[p].Gradient!.ToArray(), Is.All.Zero, "gradients are cleared");
             }
         }
     }
@@ -53,16 +53,18 @@ public sealed class OptimizerTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void ParametersDoNotOverlapAndAreRoundedToTheComputeType()
     {
-        ParameterGroup group = Keep(new ParameterGroup(Device, [("a", (3, 5)), ("b", 100), ("c", (1, 1))], DType.BF16));
-        foreach ((Parameter parameter, int i) in group.Parameters.Select((parameter, i) => (parameter, i)))
+        ParameterSet parameters = Keep(
+            new ParameterSet(Device, [("a", (3, 5)), ("b", 100), ("c", (1, 1))], DType.BF16)
+        );
+        foreach ((Parameter parameter, int i) in parameters.Parameters.Select((parameter, i) => (parameter, i)))
             parameter.Master.CopyFrom([.. Enumerable.Repeat(1.001f * (i + 1), (int)parameter.Master.Count)]);
-        group.NotifyChanged();
-        foreach ((Parameter parameter, int i) in group.Parameters.Select((parameter, i) => (parameter, i)))
+        parameters.NotifyChanged();
+        foreach ((Parameter parameter, int i) in parameters.Parameters.Select((parameter, i) => (parameter, i)))
         {
             Assert.That(parameter.Master.ToArray(), Is.All.EqualTo(1.001f * (i + 1)));
             Assert.That(parameter.Value.ToArray(), Is.All.EqualTo(BFloat16.Round(1.001f * (i + 1))));
         }
-        Assert.That(group.Count, Is.EqualTo(116));
+        Assert.That(parameters.Count, Is.EqualTo(116));
     }
 
     private static double[] Fill(Tensor tensor, Random random)

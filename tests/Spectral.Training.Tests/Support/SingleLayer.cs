@@ -14,7 +14,7 @@ internal sealed class SingleLayer : IDisposable
     private readonly Parameter _weight;
     private readonly Linear _layer;
     private readonly BoundFactors _factors;
-    private readonly AdapterGroup _group;
+    private readonly PackedAdapters _packed;
 
     /// <summary>Attaches a fresh adapter to a layer with random weights.</summary>
     /// <param name="device">Where.</param>
@@ -39,8 +39,8 @@ internal sealed class SingleLayer : IDisposable
         method.Initialize([new AdapterStart(Module.Shape, _weight.Value, Module.Factors, options)]);
         Fill(copies: true);
         _factors.Trained.EnableGradients();
-        _group = new AdapterGroup(
-            _layer.Group,
+        _packed = new PackedAdapters(
+            _layer.Siblings,
             new Dictionary<string, AdaptedModule> { ["layer"] = Module },
             DType.F32
         );
@@ -110,7 +110,7 @@ internal sealed class SingleLayer : IDisposable
 
     public void Dispose()
     {
-        _group.Dispose();
+        _packed.Dispose();
         _factors.Dispose();
         _weight.Dispose();
     }

@@ -106,9 +106,9 @@ internal static class TinyModels
         return model;
     }
 
-    /// <summary>The values of all parameters of a group, by name.</summary>
-    public static Dictionary<string, double[]> Values(ParameterGroup group) =>
-        group.Parameters.ToDictionary(
+    /// <summary>The values of all parameters of a set, by name.</summary>
+    public static Dictionary<string, double[]> Values(ParameterSet set) =>
+        set.Parameters.ToDictionary(
             parameter => parameter.Name,
             parameter => Array.ConvertAll(parameter.Master.ToArray(), value => (double)value)
         );

@@ -652,7 +652,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     {
         private readonly Tensor _direction;
         private readonly ExpressionGraph _graph;
-        private readonly ParameterGroup _trained;
+        private readonly ParameterSet _trained;
         private readonly Factor[] _factors;
         private readonly List<Parameter> _frozen = [];
 
@@ -666,7 +666,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                     (shape, i) => new Factor($"x{i}", shape, trains is null || trains == i, Start.Zeros, false)
                 ),
             ];
-            _trained = new ParameterGroup(
+            _trained = new ParameterSet(
                 device,
                 _factors.Where(factor => factor.Trains).Select(factor => (factor.Name, factor.Shape))
             );

@@ -64,10 +64,10 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
         (float[] Masters, int Buffers) plain = Train("lora", Options with { LearningRateRatio = 1 });
         (float[] Masters, int Buffers) other = Train("lora", Options);
         Assert.That((plain.Buffers, other.Buffers), Is.EqualTo((1, 2)));
-        using ParameterGroup alike = new(Device, [("a", 3), ("b", 5)], rates: [1, 1]);
+        using ParameterSet alike = new(Device, [("a", 3), ("b", 5)], rates: [1, 1]);
         Assert.That(alike.Masters, Has.Count.EqualTo(1));
         Assert.That(
-            () => new ParameterGroup(Device, [("a", 3)], rates: [1, 2]),
+            () => new ParameterSet(Device, [("a", 3)], rates: [1, 2]),
             Throws.ArgumentException.With.Message.Contains("2 learning-rate factors, expected 1")
         );
     }
@@ -192,9 +192,9 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void RestartingForgetsTheMoments()
     {
-        using ParameterGroup group = new(Device, [("a", 4)]);
+        using ParameterSet parameters = new(Device, [("a", 4)]);
         using AdamWOptimizer optimizer = new(
-            group,
+            parameters,
             new AdamWOptions
             {
                 Epsilon = 0,
@@ -204,20 +204,20 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
         );
         for (int step = 0; step < 3; step++)
         {
-            group.Gradients[0].CopyFrom([.. Enumerable.Repeat(5f - step, 64)]);
+            parameters.Gradients[0].CopyFrom([.. Enumerable.Repeat(5f - step, 64)]);
             optimizer.Configure(0.5);
             optimizer.Update();
         }
-        group.Masters[0].Clear();
-        group.NotifyRestarted();
-        group.Gradients[0].CopyFrom([.. Enumerable.Repeat(-0.01f, 64)]);
+        parameters.Masters[0].Clear();
+        parameters.NotifyRestarted();
+        parameters.Gradients[0].CopyFrom([.. Enumerable.Repeat(-0.01f, 64)]);
         optimizer.Update();
         Assert.That(
-            group.Parameters[0].Master.ToArray(),
+            parameters.Parameters[0].Master.ToArray(),
             Is.EqualTo(new float[] { 0.5f, 0.5f, 0.5f, 0.5f }).Within(1e-6f),
             "a first step again"
         );
-        Assert.That(group.StepState.Read().Steps, Is.EqualTo(1));
+        Assert.That(parameters.StepState.Read().Steps, Is.EqualTo(1));
     }
 
     [Test]

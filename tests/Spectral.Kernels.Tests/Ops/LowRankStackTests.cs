@@ -5,7 +5,7 @@ namespace Spectral.Kernels.Tests.Ops;
 
 /// <summary>Layers that read one x, against the formula in double, with and without dropout and by every variant.</summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
-public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
+public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
 {
     private const ulong MaskSeed = 11;
     private const ulong Offset = 4;
@@ -73,11 +73,11 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
             (ys[j], dys[j]) = (Output((m, outs[j]), type), Input((m, outs[j]), type, out dyValues[j]));
             (dLefts[j], dRights[j]) = (Output((outs[j], ranks[j])), Output((ranks[j], k)));
         }
-        using var group = new LowRankGroup(lefts, right, diagonal, Scale);
+        using var stack = new LowRankStack(lefts, right, diagonal, Scale);
         Tensor z = Output((m, all), type);
         Tensor dx = Input((m, k), type, out double[] dxs);
-        group.Forward(x, layers, ys, z, mask);
-        group.Backward(
+        stack.Forward(x, layers, ys, z, mask);
+        stack.Backward(
             x,
             layers,
             z,
@@ -155,7 +155,7 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
 
     /// <summary>y = x Wᵀ + s·relu(x Rᵀ) Lᵀ and its adjoint, where negative entries of x Rᵀ pass nothing either way.</summary>
     [Test]
-    public void ARectifiedGroupCutsItsProjection([ValueSource(nameof(FloatTypes))] DType type, [Values] bool diagonal)
+    public void ARectifiedStackCutsItsProjection([ValueSource(nameof(FloatTypes))] DType type, [Values] bool diagonal)
     {
         const int m = 33;
         const int k = 24;
@@ -172,7 +172,7 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
         Tensor dLeft = Output((n, r));
         Tensor dRight = Output((r, k));
         double[]? middle = null;
-        using var group = new LowRankGroup(
+        using var stack = new LowRankStack(
             [left],
             right,
             diagonal ? Input(r, DType.F32, out middle) : null,
@@ -180,8 +180,8 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
             rectified: true
         );
         LowRankLayer[] layers = [new(weight, null)];
-        group.Forward(x, layers, [y], z);
-        group.Backward(x, layers, z, [dy], dx, [new LowRankGradients(dLeft, 0, null, dRight)]);
+        stack.Forward(x, layers, [y], z);
+        stack.Backward(x, layers, z, [dy], dx, [new LowRankGradients(dLeft, 0, null, dRight)]);
 
         Reference xR = Reference.Of(xs, m, k);
         Reference rightR = Reference.Of(rights, r, k);
@@ -222,7 +222,7 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
         Verify(dLeft, dL.Value, dL.Roundings(type, m, dL.Magnitude).Magnitude, m, "dL");
         Assert.That(kept, Has.Some.Zero.And.Some.GreaterThan(0));
         Assert.That(
-            () => group.Backward(x, layers, z, [dy], dx, [new LowRankGradients(Middle: Output(r))]),
+            () => stack.Backward(x, layers, z, [dy], dx, [new LowRankGradients(Middle: Output(r))]),
             Throws.ArgumentException.With.Message.Contains("no gradient of c")
         );
     }
@@ -250,15 +250,15 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
         Tensor dx = Output((m, k));
         Tensor dLeft = Output((6, 2));
         Tensor[] dRights = [Output((2, k)), Output((3, k))];
-        using var group = new LowRankGroup(lefts, right, null, 0.5f);
+        using var stack = new LowRankStack(lefts, right, null, 0.5f);
         double Loss()
         {
-            group.Forward(x, layers, ys, z, mask);
+            stack.Forward(x, layers, ys, z, mask);
             return ys[0].ToArray().Select((value, i) => value * dy0[i]).Sum()
                 + ys[1].ToArray().Select((value, i) => value * dy1[i]).Sum();
         }
         Loss();
-        group.Backward(
+        stack.Backward(
             x,
             layers,
             z,
@@ -315,17 +315,17 @@ public sealed class LowRankGroupTests(DeviceKind kind) : DeviceTest(kind)
                     .EqualTo(argument)
                     .And.Message.Contains("expected")
             );
-        Names("right", () => new LowRankGroup([left, left], right, null));
-        Names("middle", () => new LowRankGroup([left], Keep(right.Rows(0, 2)), left));
-        using var group = new LowRankGroup([left, left], Keep(right.Rows(0, 4)), null);
+        Names("right", () => new LowRankStack([left, left], right, null));
+        Names("middle", () => new LowRankStack([left], Keep(right.Rows(0, 2)), left));
+        using var stack = new LowRankStack([left, left], Keep(right.Rows(0, 4)), null);
         Tensor y = Output((3, 4));
         Tensor z = Output((3, 4));
         LowRankLayer layer = new(weight, null);
-        Names("layers", () => group.Forward(x, [layer], [y, y], z));
-        Names("ys", () => group.Forward(x, [layer, layer], [y], z));
-        Names("z", () => group.Forward(x, [layer, layer], [y, y], x));
-        Names("dys", () => group.Backward(x, [layer, layer], z, [y], null, [default, default]));
-        Names("gradients", () => group.Backward(x, [layer, layer], z, [y, y], null, [default]));
+        Names("layers", () => stack.Forward(x, [layer], [y, y], z));
+        Names("ys", () => stack.Forward(x, [layer, layer], [y], z));
+        Names("z", () => stack.Forward(x, [layer, layer], [y, y], x));
+        Names("dys", () => stack.Backward(x, [layer, layer], z, [y], null, [default, default]));
+        Names("gradients", () => stack.Backward(x, [layer, layer], z, [y, y], null, [default]));
     }
 
     private static Reference Slice(Reference matrix, int first, int count)

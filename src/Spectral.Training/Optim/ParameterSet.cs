@@ -8,7 +8,7 @@ namespace Spectral.Training.Optim;
 /// One buffer of masters (and one of gradients, and two of optimizer state) means one kernel launch for the norm and one for the update,
 /// whatever the number of parameters; a buffer holds parameters of one learning-rate factor. Each parameter starts at a multiple of 64 elements; the padding stays zero.
 /// </remarks>
-public sealed class ParameterGroup : IDisposable
+public sealed class ParameterSet : IDisposable
 {
     private const long Alignment = 64;
 
@@ -28,7 +28,7 @@ public sealed class ParameterGroup : IDisposable
     /// <param name="rates">Each parameter's factor of the learning rate, in the same order, above 0; null: 1 for all.</param>
     /// <param name="types">Each parameter's compute type, likewise; null: <paramref name="valueType"/> for all.</param>
     /// <exception cref="ArgumentException">There are not as many factors or types as shapes.</exception>
-    public ParameterGroup(
+    public ParameterSet(
         Device device,
         IEnumerable<(string Name, Shape Shape)> shapes,
         DType valueType = DType.F32,
@@ -89,7 +89,7 @@ public sealed class ParameterGroup : IDisposable
     /// <summary>The device.</summary>
     public Device Device { get; }
 
-    /// <summary>What changes from step to step of whoever trains the group: learning rate, loss scale, dropout's random numbers.</summary>
+    /// <summary>What changes from step to step while the parameters train: learning rate, loss scale, dropout's random numbers.</summary>
     public StepState StepState { get; }
 
     /// <summary>The parameters, in order.</summary>

@@ -9,7 +9,7 @@ public readonly record struct LowRankLayer(ColumnRange Weight, Tensor? Bias);
 /// Low-rank updates of layers that read the same x, such as q, k and v: their R stand below one another in one [Σp, in], so that z of all of
 /// them is one pass over x, and the gradients of all R another. Layer by layer it computes what <see cref="LowRankLinear"/> does.
 /// </summary>
-public sealed class LowRankGroup : IDisposable
+public sealed class LowRankStack : IDisposable
 {
     private readonly LowRankFactors[] _members;
     private readonly int[] _from;
@@ -18,18 +18,18 @@ public sealed class LowRankGroup : IDisposable
     private readonly float _scale;
     private readonly bool _rectified;
 
-    /// <summary>A group of one layer; it borrows the factors' tensors.</summary>
-    public LowRankGroup(LowRankFactors factors)
+    /// <summary>A stack of one layer; it borrows the factors' tensors.</summary>
+    public LowRankStack(LowRankFactors factors)
         : this([factors], factors.Right, factors.Middle, factors.Scale) { }
 
-    /// <summary>A group of several layers.</summary>
+    /// <summary>A stack of several layers.</summary>
     /// <param name="lefts">L [out, p] of each.</param>
     /// <param name="right">R [Σp, in] of all, in the same order. Borrowed, like the others.</param>
     /// <param name="middle">c [Σp] F32 of all, or null for all ones.</param>
     /// <param name="scale">Factor of all updates.</param>
     /// <param name="rectified">Whether z goes through a ReLU, as in parallel adapters (He et al., "Towards a Unified View of PEFT", 2022).</param>
     /// <exception cref="ArgumentException">The ranks do not add up.</exception>
-    public LowRankGroup(
+    public LowRankStack(
         IReadOnlyList<Tensor> lefts,
         Tensor right,
         Tensor? middle,
@@ -38,7 +38,7 @@ public sealed class LowRankGroup : IDisposable
     )
         : this(Slice(lefts, right, middle, scale), right, middle, scale) => (Sliced, _rectified) = (true, rectified);
 
-    private LowRankGroup(LowRankFactors[] members, Tensor right, Tensor? middle, float scale)
+    private LowRankStack(LowRankFactors[] members, Tensor right, Tensor? middle, float scale)
     {
         (_members, _right, _middle, _scale) = (members, right, middle, scale);
         _from = new int[members.Length];
@@ -46,7 +46,7 @@ public sealed class LowRankGroup : IDisposable
             _from[j] = _from[j - 1] + members[j - 1].Rank;
     }
 
-    /// <summary>The update of each layer; R and c are views into those of the group.</summary>
+    /// <summary>The update of each layer; R and c are views into those of the stack.</summary>
     public IReadOnlyList<LowRankFactors> Members => _members;
 
     /// <summary>Σp.</summary>
@@ -73,7 +73,7 @@ public sealed class LowRankGroup : IDisposable
     }
 
     /// <summary>
-    /// y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ for each layer, with its own columns of z = x Rᵀ, through a ReLU in a rectified group; z is kept for
+    /// y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ for each layer, with its own columns of z = x Rᵀ, through a ReLU in a rectified stack; z is kept for
     /// <see cref="Backward"/>.
     /// </summary>
     /// <param name="x">[M, in], F32 or BF16.</param>
@@ -181,7 +181,7 @@ public sealed class LowRankGroup : IDisposable
             Check.Shape(dys[j], "dy", dys[0].Dim(0), outputs);
             gradients[j].Check(outputs, inputs, _members[j].Rank, z.Device);
             if (_rectified && gradients[j].Middle is not null)
-                throw new ArgumentException("a rectified group has no gradient of c", nameof(gradients));
+                throw new ArgumentException("a rectified stack has no gradient of c", nameof(gradients));
             if (gradients[j].Right is { } right)
                 targets.Add((right, _from[j] + gradients[j].RightFrom));
         }

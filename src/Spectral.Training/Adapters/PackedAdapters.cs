@@ -5,22 +5,22 @@ using Spectral.Training.Models;
 
 namespace Spectral.Training.Adapters;
 
-/// <summary>The adapters of a <see cref="LinearGroup"/>, packed so that the kernels read the layers' common input once for all of them.</summary>
-public sealed class AdapterGroup : IDisposable
+/// <summary>The adapters of a <see cref="SiblingLinears"/>, packed so that the kernels read the layers' common input once for all of them.</summary>
+public sealed class PackedAdapters : IDisposable
 {
     private readonly List<AdapterPart> _parts = [];
     private readonly double _dropout;
     private readonly uint _stream;
     private DropoutMask? _mask;
 
-    /// <summary>Packs the adapters of some of a group's layers and attaches them.</summary>
-    /// <param name="group">The layers.</param>
+    /// <summary>Packs the adapters of some sibling layers and attaches them.</summary>
+    /// <param name="siblings">The layers.</param>
     /// <param name="modules">The adapters, by layer name; those of other layers are left alone.</param>
     /// <param name="dtype">Compute type.</param>
     /// <param name="dropout">Probability of dropping an element of the adapters' input while training.</param>
-    /// <param name="stream">Of this group's dropout masks, its own in the model.</param>
-    internal AdapterGroup(
-        LinearGroup group,
+    /// <param name="stream">The random stream of the dropout masks, its own for each set of siblings in the model.</param>
+    internal PackedAdapters(
+        SiblingLinears siblings,
         IReadOnlyDictionary<string, AdaptedModule> modules,
         DType dtype,
         double dropout = 0,
@@ -29,9 +29,9 @@ public sealed class AdapterGroup : IDisposable
     {
         (_dropout, _stream) = (dropout, stream);
         var adapted = Enumerable
-            .Range(0, group.Layers.Count)
-            .Where(place => modules.ContainsKey(group.Layers[place].Name))
-            .Select(place => (place, layer: group.Layers[place], module: modules[group.Layers[place].Name]));
+            .Range(0, siblings.Layers.Count)
+            .Where(place => modules.ContainsKey(siblings.Layers[place].Name))
+            .Select(place => (place, layer: siblings.Layers[place], module: modules[siblings.Layers[place].Name]));
         try
         {
             // Layers whose inputs are scaled each read an x of their own; all others share it, and one that has no terms has nothing to share.
@@ -56,7 +56,7 @@ public sealed class AdapterGroup : IDisposable
         }
         foreach (var part in _parts)
             part.Attach();
-        group.Adapter = this;
+        siblings.Adapter = this;
     }
 
     /// <summary>The adapted layers, by the x they read.</summary>
@@ -69,10 +69,10 @@ public sealed class AdapterGroup : IDisposable
     internal bool Drops => _dropout > 0;
 
     /// <summary>Lays the weights out for augmented products, if their adapters allow it.</summary>
-    internal void Augment(LinearGroup group)
+    internal void Augment(SiblingLinears siblings)
     {
         if (AugmentedLayers.Suits(this))
-            Augmented = new AugmentedLayers(group, _parts[0]);
+            Augmented = new AugmentedLayers(siblings, _parts[0]);
     }
 
     /// <summary>Moves the weights back.</summary>

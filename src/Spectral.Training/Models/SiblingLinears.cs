@@ -3,13 +3,13 @@ using Spectral.Training.Adapters;
 namespace Spectral.Training.Models;
 
 /// <summary>Linear layers that read the same input, such as q, k and v, or gate and up: what passes over that input is done once for all.</summary>
-public sealed class LinearGroup
+public sealed class SiblingLinears
 {
     private readonly Linear[] _layers;
 
     /// <summary>Joins layers that stood alone.</summary>
     /// <exception cref="ArgumentException">There are none, or their input sizes differ.</exception>
-    public LinearGroup(params IReadOnlyList<Linear> layers)
+    public SiblingLinears(params IReadOnlyList<Linear> layers)
     {
         if (layers.Count == 0 || layers.Any(layer => layer.In != layers[0].In))
             throw new ArgumentException(
@@ -18,14 +18,14 @@ public sealed class LinearGroup
             );
         _layers = [.. layers];
         foreach (var layer in layers)
-            layer.Group = this;
+            layer.Siblings = this;
     }
 
     /// <summary>The layers.</summary>
     public IReadOnlyList<Linear> Layers => _layers;
 
     /// <summary>The packed adapters of those layers that carry one; null when none does.</summary>
-    public AdapterGroup? Adapter { get; internal set; }
+    public PackedAdapters? Adapter { get; internal set; }
 
     /// <summary>Elements from one row of the input to the next: more than there are inputs where augmented layers want room behind them.</summary>
     internal int InputStride => Adapter?.Augmented?.Weight.InputStride ?? _layers[0].In;
