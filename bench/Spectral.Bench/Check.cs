@@ -95,7 +95,7 @@ internal static class Check
         ];
         if (rows is not null)
             places = Array.ConvertAll(places, place => (rows[place.Row % rows.Length], place.Column));
-        var wanted = new double[places.Length];
+        double[] wanted = new double[places.Length];
         Parallel.For(0, places.Length, i => wanted[i] = expected(places[i].Row, places[i].Column));
         double error = 0;
         double norm = 0;

@@ -54,14 +54,14 @@ internal sealed class Machine(Device device, Extent extent) : IDisposable
     /// <summary>Normal random values, never zeros: a matrix product can run faster on those.</summary>
     public Tensor Normal(Shape shape, DType type, float deviation = 1)
     {
-        Tensor tensor = Tensor.Empty(device, shape, type);
+        var tensor = Tensor.Empty(device, shape, type);
         if (type == DType.F32)
         {
             Philox.Normal(tensor, Seed, ++_stream, 0, deviation);
             return tensor;
         }
         Tensor flat = tensor.View(checked((int)shape.Count));
-        Tensor drawn = Tensor.Empty(device, (int)Math.Min(Chunk, shape.Count));
+        var drawn = Tensor.Empty(device, (int)Math.Min(Chunk, shape.Count));
         for (int start = 0; start < flat.Dim(0); start += Chunk)
         {
             int count = Math.Min(Chunk, flat.Dim(0) - start);

@@ -122,10 +122,10 @@ internal static class Program
             );
         if (listing)
         {
-            foreach (var group in chosen.GroupBy(entry => entry.Case))
+            foreach (IGrouping<BenchCase, (BenchCase Case, Plan Plan)> group in chosen.GroupBy(entry => entry.Case))
             {
                 Console.WriteLine($"{group.Key.Name, -18} target {group.Key.Target}: {group.Key.Description}");
-                foreach (var (_, plan) in group)
+                foreach ((BenchCase _, Plan plan) in group)
                     Console.WriteLine($"    {plan.Shape}");
             }
             return Done;
@@ -152,7 +152,7 @@ internal static class Program
         Show(report, first);
         var runner = new Runner(machine, ceilings);
         int left = 0;
-        foreach (var (benchCase, plan) in chosen)
+        foreach ((BenchCase benchCase, Plan plan) in chosen)
         {
             if (minutes > 0 && started.Elapsed.TotalMinutes > minutes)
                 left++;

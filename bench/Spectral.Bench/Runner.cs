@@ -65,7 +65,8 @@ internal sealed class Runner(Machine machine, Ceilings ceilings)
         return
         [
             .. scenario.Variants.Select(variant =>
-                wrong.TryGetValue(variant, out var why) ? Line(name, target, plan, variant, why.Status, why.Note)
+                wrong.TryGetValue(variant, out (string Status, string Note) why)
+                    ? Line(name, target, plan, variant, why.Status, why.Note)
                 : samples.TryGetValue(variant, out Samples? taken)
                     ? Timed(name, target, plan, variant, taken, plain, a, b)
                 : Line(name, target, plan, variant, "FAILED", failure)

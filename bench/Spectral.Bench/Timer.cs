@@ -78,7 +78,7 @@ internal sealed class Timer(Machine machine)
                 events[2 * i + 1].Record();
             }
             device.Synchronize();
-            var times = new double[samples];
+            double[] times = new double[samples];
             for (int i = 0; i < samples; i++)
                 times[i] = 1000.0 * events[2 * i + 1].MillisecondsSince(events[2 * i]) / calls;
             foreach (DeviceEvent used in events)

@@ -12,7 +12,7 @@ internal sealed class BenchmarkDevice : IDisposable
 
     public Tensor Random(Shape shape, DType type, float deviation = 1)
     {
-        var values = new float[shape.Count];
+        float[] values = new float[shape.Count];
         for (int i = 0; i < values.Length; i++)
             values[i] =
                 deviation

@@ -1,3 +1,4 @@
+using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using Spectral.Benchmarks.Tokenizers;
 
@@ -7,7 +8,7 @@ if (args is ["tokenizers", .. var options])
 
 // In this process: the native libraries lie beside this program and not beside a project that BenchmarkDotNet would
 // generate.
-var summaries = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run([.. args, "--inProcess"]).ToArray();
+Summary[] summaries = BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run([.. args, "--inProcess"]).ToArray();
 bool failed = summaries.Any(summary =>
     summary.HasCriticalValidationErrors || summary.Reports.Any(report => !report.Success)
 );

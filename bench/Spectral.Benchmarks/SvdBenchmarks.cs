@@ -36,7 +36,7 @@ public class SvdBenchmarks
         SvdResult small = ExactSvd.Compute(_small, Rank);
         foreach (SvdResult result in new[] { large, small })
         {
-            using Tensor gram = Tensor.Empty(_device.Device, (Rank, Rank));
+            using var gram = Tensor.Empty(_device.Device, (Rank, Rank));
             Gemm.Run(result.Vt, false, result.Vt, true, gram);
             BenchmarkDevice.Verify(gram, (row, column) => row == column ? 1 : 0, 1e-5);
         }

@@ -44,9 +44,9 @@ public class TrainingStepBenchmarks
             HeadDimension = 64,
         };
         string folder = Directory.CreateTempSubdirectory("spectral-bench").FullName;
-        using (CausalLanguageModel fresh = CausalLanguageModel.Initialize(config, _device, DType.F32, seed: 1))
+        using (var fresh = CausalLanguageModel.Initialize(config, _device, DType.F32, seed: 1))
             fresh.Save(folder, tokenizerSource: null);
-        using (ModelFolder files = ModelFolder.Open(folder))
+        using (var files = ModelFolder.Open(folder))
             _model = CausalLanguageModel.Load(files, _device, _device.Kind == DeviceKind.Cpu ? DType.F32 : DType.BF16);
         Directory.Delete(folder, recursive: true);
         _adapter = Adapter.Attach(_model, AdapterMethods.Find(Method), new AdapterOptions());

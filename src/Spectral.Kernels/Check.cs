@@ -11,7 +11,7 @@ internal static class Check
             fits = wanted[i] < 0 || tensor.Shape[i] == wanted[i];
         if (fits)
             return;
-        var text = new string[wanted.Length];
+        string[] text = new string[wanted.Length];
         for (int i = 0; i < wanted.Length; i++)
             text[i] = wanted[i] < 0 ? "any" : wanted[i].ToString();
         throw new ArgumentException($"{name} is {tensor.Shape}, expected [{string.Join(", ", text)}]", name);

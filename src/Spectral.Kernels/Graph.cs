@@ -44,7 +44,7 @@ public sealed unsafe class Graph : IDisposable
         ArgumentNullException.ThrowIfNull(work);
         if (device.IsCapturing)
             throw new InvalidOperationException("a graph is being captured on this device already");
-        DeviceStream stream = DeviceStream.Create(device);
+        var stream = DeviceStream.Create(device);
         nint graph = 0;
         nint executable;
         try

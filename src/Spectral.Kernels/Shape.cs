@@ -89,7 +89,7 @@ public readonly struct Shape : IEquatable<Shape>
     /// <summary>E.g. <c>[2, 3]</c>.</summary>
     public override string ToString()
     {
-        var parts = new string[Rank];
+        string[] parts = new string[Rank];
         for (int i = 0; i < Rank; i++)
             parts[i] = _dimensions[i].ToString();
         return $"[{string.Join(", ", parts)}]";

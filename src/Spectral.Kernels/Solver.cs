@@ -150,12 +150,12 @@ public sealed unsafe class Solver : IDisposable
             _trtriSize(_handle, Upper, NonUnit, n, DataF64, gram.Pointer, n, &deviceBytes, &hostBytes),
             "sizing the inverse of a triangle"
         );
-        using Tensor work = Tensor.Empty(
+        using var work = Tensor.Empty(
             _device,
             checked((int)Math.Max((long)elements, ((long)deviceBytes + 7) / 8)),
             DType.F64
         );
-        using Tensor inverseInfo = Tensor.Empty(_device, 1, DType.I32); // a zero pivot of the inverse is one that info has reported
+        using var inverseInfo = Tensor.Empty(_device, 1, DType.I32); // a zero pivot of the inverse is one that info has reported
         byte[] host = new byte[hostBytes];
         Check(_potrf(_handle, Upper, n, gram.Pointer, n, work.Pointer, elements, info), "factorising a Gram matrix");
         fixed (byte* hostWork = host)
@@ -186,12 +186,12 @@ public sealed unsafe class Solver : IDisposable
         int m = columns.Dim(1);
         int factor;
         int form;
-        Tensor tau = Tensor.Empty(_device, l);
-        Tensor info = Tensor.Empty(_device, 1, DType.I32);
+        var tau = Tensor.Empty(_device, l);
+        var info = Tensor.Empty(_device, 1, DType.I32);
         Begin();
         Check(_geqrfSize(_handle, m, l, columns.Pointer, m, &factor), "sizing a QR factorisation");
         Check(_orgqrSize(_handle, m, l, l, columns.Pointer, m, tau.Pointer, &form), "sizing a QR factorisation");
-        using Tensor work = Tensor.Empty(_device, Math.Max(factor, form));
+        using var work = Tensor.Empty(_device, Math.Max(factor, form));
         Check(
             _geqrf(_handle, m, l, columns.Pointer, m, tau.Pointer, work.Pointer, factor, info.Pointer),
             "factorising by Householder reflections"
@@ -220,8 +220,8 @@ public sealed unsafe class Solver : IDisposable
         );
         Begin();
         Check(_gesvdSize(_handle, m, n, &elements), "sizing a singular value decomposition");
-        Tensor work = Tensor.Empty(_device, elements, DType.F64);
-        Tensor real = Tensor.Empty(_device, Math.Max(1, n), DType.F64);
+        var work = Tensor.Empty(_device, elements, DType.F64);
+        var real = Tensor.Empty(_device, Math.Max(1, n), DType.F64);
         Check(
             _gesvd(
                 _handle,

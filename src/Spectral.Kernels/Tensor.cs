@@ -223,7 +223,7 @@ public sealed unsafe class Tensor : IDisposable
     /// <summary>The values on the host, after the current stream's work.</summary>
     public float[] ToArray()
     {
-        var values = new float[Count];
+        float[] values = new float[Count];
         CopyTo(values);
         return values;
     }

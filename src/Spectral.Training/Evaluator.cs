@@ -42,18 +42,18 @@ public static class Evaluator
         CancellationToken cancellation = default
     )
     {
-        var (sum, tokens, matches, candidates) = (0.0, 0L, 0, 0);
-        for (var start = 0; start < records.Count; start += batch)
+        (double sum, long tokens, int matches, int candidates) = (0.0, 0L, 0, 0);
+        for (int start = 0; start < records.Count; start += batch)
         {
             cancellation.ThrowIfCancellationRequested();
             EncodedRecord[] part = [.. records.Skip(start).Take(batch)];
             using var tensors = new BatchTensors(model.Device, Batch.Create(part, 0));
             using var tape = new Tape(model.Device, records: false);
-            using var predictions = exactMatch
+            using Tensor? predictions = exactMatch
                 ? Tensor.Empty(model.Device, tensors.LossTargets.Shape, DType.I32)
                 : null;
-            using var losses = model.TokenLosses(tape, tensors, predictions: predictions);
-            foreach (var loss in losses.ToArray())
+            using Tensor losses = model.TokenLosses(tape, tensors, predictions: predictions);
+            foreach (float loss in losses.ToArray())
                 sum += loss;
             tokens += losses.Count;
             if (predictions is not null)
@@ -76,11 +76,11 @@ public static class Evaluator
         ref int candidates
     )
     {
-        var next = 0;
-        for (var row = 0; row < records.Length; row++)
+        int next = 0;
+        for (int row = 0; row < records.Length; row++)
         {
-            var match = true;
-            foreach (var target in batch.Targets.AsSpan(row * batch.Length, batch.Length))
+            bool match = true;
+            foreach (int target in batch.Targets.AsSpan(row * batch.Length, batch.Length))
                 if (target >= 0)
                     match &= predictions[next++] == target;
             if (!records[row].HasCompletion)

@@ -40,8 +40,8 @@ public sealed partial class Trainer
     /// </exception>
     public void Restore(TrainerState state)
     {
-        var saved = state.Note<SavedRun>(ProgressNote);
-        var (was, now) = (Options(saved.Options), Options(_options));
+        SavedRun saved = state.Note<SavedRun>(ProgressNote);
+        (JsonObject was, JsonObject now) = (Options(saved.Options), Options(_options));
         if (was.FirstOrDefault(option => !JsonNode.DeepEquals(option.Value, now[option.Key])) is { Key: { } name })
             throw new InputException(
                 $"{state.Path}: the run had the option {name} {was[name]?.ToJsonString(TrainerState.Json)}, not "
@@ -60,7 +60,7 @@ public sealed partial class Trainer
     /// <summary>The options that a run's bits depend on, by name, but for its length.</summary>
     private static JsonObject Options(TrainerOptions options)
     {
-        var counted = options with { LogEvery = 0, MaxSkipped = 0, Steps = null, Epochs = 0 };
+        TrainerOptions counted = options with { LogEvery = 0, MaxSkipped = 0, Steps = null, Epochs = 0 };
         return JsonSerializer.SerializeToNode(counted, TrainerState.Json)!.AsObject();
     }
 
@@ -70,7 +70,7 @@ public sealed partial class Trainer
     /// </summary>
     private static void RequireSameOrder(TrainerState state, SavedRun saved)
     {
-        var (step, total) = (saved.Options.RecordsPerStep, saved.Options.StepsFor(saved.Records));
+        (int step, int total) = (saved.Options.RecordsPerStep, saved.Options.StepsFor(saved.Records));
         if (!saved.EpochsEnd && saved.Records % step != 0 && (long)total * step > saved.Records)
             throw new InputException(
                 $"{state.Path}: of a version whose batches crossed the end of an epoch, which {saved.Records} records "
@@ -80,7 +80,7 @@ public sealed partial class Trainer
 
     private void RequireLength(TrainerState state, SavedRun saved)
     {
-        var (was, now) = (saved.Options.StepsFor(saved.Records), _options.StepsFor(saved.Records));
+        (int was, int now) = (saved.Options.StepsFor(saved.Records), _options.StepsFor(saved.Records));
         if (now < state.Step)
             throw new InputException(
                 $"{state.Path}: {state.Step} steps were made, expected no fewer than that, not {now}"

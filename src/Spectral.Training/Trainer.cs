@@ -79,7 +79,7 @@ public sealed partial class Trainer : IDisposable
             throw new InputException("there are no training records");
         callbacks ??= [];
         BeginRun(data.Count);
-        var steps = _steps!.Value;
+        int steps = _steps!.Value;
         var schedule = new LearningRateSchedule(_options.Schedule, _options.LearningRate, steps, _options.Warmup);
         var sampler = new BatchSampler(
             data.Count,
@@ -91,14 +91,14 @@ public sealed partial class Trainer : IDisposable
         {
             Position = Progress.Step,
         };
-        var (rows, length, micros) = (0, 0, 0);
+        (int rows, int length, int micros) = (0, 0, 0);
         if (_options.FixedShapes || _options.CudaGraph)
         {
             (rows, length) = (Math.Min(_options.Batch, data.Count), data.Max(record => record.Tokens.Length));
             micros = Math.Min(_options.Accumulate, (data.Count + rows - 1) / rows);
             _lossRows = rows * data.Max(record => record.LossTokens);
         }
-        foreach (var callback in callbacks)
+        foreach (ITrainerCallback callback in callbacks)
             callback.OnStart(steps);
         if (Progress.Step == 0)
             Evaluate(evaluation, callbacks, cancellation);
@@ -107,7 +107,7 @@ public sealed partial class Trainer : IDisposable
         while (Progress.Step < steps)
         {
             cancellation.ThrowIfCancellationRequested();
-            var (step, started) = (Progress.Step + 1, Stopwatch.GetTimestamp());
+            (int step, long started) = (Progress.Step + 1, Stopwatch.GetTimestamp());
             List<Batch> batches =
             [
                 .. sampler
@@ -118,13 +118,13 @@ public sealed partial class Trainer : IDisposable
             // A step of fixed shape has as many as any other, which carry no loss.
             while (batches.Count < micros)
                 batches.Add(Batch.Create([], PaddingToken, length, rows));
-            var report = Step(step, batches, schedule.At(step));
-            var elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            StepReport report = Step(step, batches, schedule.At(step));
+            double elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
             report = report with { TokensPerSecond = report.Tokens / elapsed };
             Progress = Progress with { Seconds = Progress.Seconds + elapsed };
             if (_options.LogEvery > 0 && (step % _options.LogEvery == 0 || step == steps))
                 LogStep(step, steps, report.Loss, report.LearningRate, report.GradientNorm, report.TokensPerSecond);
-            foreach (var callback in callbacks)
+            foreach (ITrainerCallback callback in callbacks)
                 callback.OnStep(report);
             if (report.Skipped)
                 NoteSkipped(report);
@@ -148,9 +148,9 @@ public sealed partial class Trainer : IDisposable
                 $"{_scheduled.Method.Name} follows a schedule: expected the number of steps in the options"
             );
         _current = step;
-        var lossTokens = batches.Sum(batch => batch.LossTokens);
+        int lossTokens = batches.Sum(batch => batch.LossTokens);
         _optimizer.Configure(learningRate, lossTokens == 0 ? 0 : 1f / lossTokens);
-        var kind =
+        StepKind kind =
             _options.CudaGraph ? StepKind.Captured
             : _options.FixedShapes ? StepKind.FixedShapes
             : StepKind.AsGiven;
@@ -163,9 +163,9 @@ public sealed partial class Trainer : IDisposable
             _lossRows,
             _scheduled is null ? null : () => _scheduled.BeforeUpdate(_current, _steps!.Value)
         );
-        var sums = _step.Run(batches);
-        var loss = lossTokens == 0 ? 0 : sums.Sum(sum => (double)sum) / lossTokens;
-        var (_, norm, skipped) = _parameters.StepState.Read();
+        float[] sums = _step.Run(batches);
+        double loss = lossTokens == 0 ? 0 : sums.Sum(sum => (double)sum) / lossTokens;
+        (long _, double norm, bool skipped) = _parameters.StepState.Read();
         // After a skipped step too: the factors are what they were, and what is due at this step is due.
         _scheduled?.AfterUpdate(step, _steps!.Value);
         var report = new StepReport(
@@ -235,8 +235,8 @@ public sealed partial class Trainer : IDisposable
         }
         if (Progress.Step == _steps && cancelled is null)
             Result = Progress.ToResult();
-        var stops = cancellation.IsCancellationRequested;
-        foreach (var callback in callbacks)
+        bool stops = cancellation.IsCancellationRequested;
+        foreach (ITrainerCallback callback in callbacks)
             callback.OnStepEnd(Progress.Step, Result is not null || stops);
         if (stops && Result is null)
             throw cancelled ?? new OperationCanceledException(cancellation);
@@ -250,20 +250,26 @@ public sealed partial class Trainer : IDisposable
     {
         if (records is null)
             return;
-        var result = Evaluator.Evaluate(_model, records, _options.Batch, exactMatch: true, cancellation: cancellation);
+        EvaluationResult result = Evaluator.Evaluate(
+            _model,
+            records,
+            _options.Batch,
+            exactMatch: true,
+            cancellation: cancellation
+        );
         LogEvaluation(Progress.Step, result.Loss, result.ExactMatch);
         Progress = Progress with { Evaluations = [.. Progress.Evaluations, new StepEvaluation(Progress.Step, result)] };
-        foreach (var callback in callbacks)
+        foreach (ITrainerCallback callback in callbacks)
             callback.OnEvaluation(Progress.Step, result);
     }
 
     private void NoteSkipped(in StepReport report)
     {
-        var what = double.IsFinite(report.Loss) ? "gradient norm" : "loss";
+        string what = double.IsFinite(report.Loss) ? "gradient norm" : "loss";
         LogSkipped(report.Step, what);
         if (Progress.SkippedInARow < _options.MaxSkipped)
             return;
-        var (row, good) = (
+        (int row, string good) = (
             Progress.SkippedInARow,
             Progress.Loss is { } loss
                 ? FormattableString.Invariant($"the last finite loss was {loss:0.####}")

@@ -84,8 +84,8 @@ public sealed record TrainerOptions
     /// <exception cref="InputException">There would be none, or fewer than steps of warm-up.</exception>
     public int StepsFor(int records)
     {
-        var perEpoch = BatchSampler.BatchesOf(records, RecordsPerStep, DropLast);
-        var steps = Steps ?? (int)Math.Clamp(Math.Ceiling(Epochs * perEpoch), 1, int.MaxValue);
+        int perEpoch = BatchSampler.BatchesOf(records, RecordsPerStep, DropLast);
+        int steps = Steps ?? (int)Math.Clamp(Math.Ceiling(Epochs * perEpoch), 1, int.MaxValue);
         return Warmup <= steps
             ? steps
             : throw new InputException(

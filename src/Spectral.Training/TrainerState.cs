@@ -92,8 +92,8 @@ public sealed class TrainerState : IDisposable
         IReadOnlyDictionary<string, string>? notes = null
     )
     {
-        var parameters = Checked(optimizer, adapter);
-        var (seed, offset) = parameters.StepState.ReadDropout();
+        ParameterSet parameters = Checked(optimizer, adapter);
+        (ulong seed, ulong offset) = parameters.StepState.ReadDropout();
         var contents = new Contents(
             step,
             parameters.StepState.Read().Steps,
@@ -128,7 +128,7 @@ public sealed class TrainerState : IDisposable
     /// <exception cref="ArgumentException">The optimizer trains something else than the adapter.</exception>
     public void Restore(AdamWOptimizer optimizer, Adapter? adapter = null)
     {
-        var parameters = Checked(optimizer, adapter);
+        ParameterSet parameters = Checked(optimizer, adapter);
         Fill(Tensors(optimizer, adapter), all: true);
         parameters.StepState.SetSteps(_contents.Updates);
         parameters.StepState.SeedDropout(_contents.DropoutSeed, _contents.DropoutOffset);
@@ -146,14 +146,14 @@ public sealed class TrainerState : IDisposable
 
     /// <summary>A note that holds JSON.</summary>
     internal T Note<T>(string name) =>
-        Notes.TryGetValue(name, out var json)
+        Notes.TryGetValue(name, out string? json)
             ? Parse<T>(json)
             : throw new InputException($"{Path}: no note {name}, expected one that a training run wrote");
 
     private void Fill(IEnumerable<Part> parts, bool all)
     {
         var wanted = parts.ToList();
-        foreach (var part in wanted)
+        foreach (Part part in wanted)
             if (
                 _file[part.Name] is var tensor
                 && (tensor.Type != StoredType.F32 || !tensor.Shape.SequenceEqual(part.Shape.Dimensions()))
@@ -165,7 +165,7 @@ public sealed class TrainerState : IDisposable
             throw new InputException(
                 $"{Path}: {InputText.Quote(_file.Tensors.Keys.Except(wanted.Select(part => part.Name)).First())} is no part of what trains here"
             );
-        foreach (var part in wanted)
+        foreach (Part part in wanted)
             part.Write(_file[part.Name].ToFloats());
     }
 
@@ -191,7 +191,7 @@ public sealed class TrainerState : IDisposable
 
     private static IEnumerable<Part> Tensors(AdamWOptimizer optimizer, Adapter? adapter)
     {
-        var parameters = optimizer.Parameters;
+        ParameterSet parameters = optimizer.Parameters;
         return Factors(parameters, adapter)
             .Concat(
                 parameters.Parameters.SelectMany(
@@ -229,13 +229,13 @@ public sealed class TrainerState : IDisposable
     {
         public float[] Read()
         {
-            using var tensor = Open();
+            using Tensor tensor = Open();
             return tensor.ToArray();
         }
 
         public void Write(float[] values)
         {
-            using var tensor = Open();
+            using Tensor tensor = Open();
             tensor.CopyFrom(values);
         }
     }

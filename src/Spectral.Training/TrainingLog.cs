@@ -30,7 +30,7 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
         }
         try
         {
-            var buffer = new byte[1 << 16];
+            byte[] buffer = new byte[1 << 16];
             for (
                 int read;
                 Length < length && (read = _file.Read(buffer, 0, (int)Math.Min(buffer.Length, length - Length))) > 0;
@@ -80,7 +80,7 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
             }
         }
         line.WriteByte((byte)'\n');
-        var bytes = line.GetBuffer().AsSpan(0, (int)line.Length);
+        Span<byte> bytes = line.GetBuffer().AsSpan(0, (int)line.Length);
         _file.Write(bytes);
         _file.Flush();
         _hash.AppendData(bytes);

@@ -53,7 +53,7 @@ internal sealed class TrainingStep(
         }
         if (kind == StepKind.AsGiven)
         {
-            for (var i = 0; i < batches.Count; i++)
+            for (int i = 0; i < batches.Count; i++)
             {
                 using var tensors = new BatchTensors(model.Device, batches[i]);
                 Accumulate(i, tensors);
@@ -72,17 +72,17 @@ internal sealed class TrainingStep(
     {
         _graph?.Dispose();
         _losses?.Dispose();
-        foreach (var batch in _fixed ?? [])
+        foreach (BatchTensors batch in _fixed ?? [])
             batch.Dispose();
     }
 
     private void RunFixed(IReadOnlyList<Batch> batches)
     {
-        foreach (var batch in batches)
+        foreach (Batch batch in batches)
             batch.CheckIds(model.Config.VocabularySize);
         if (_fixed is null)
         {
-            var first = batches[0];
+            Batch first = batches[0];
             _fixed =
             [
                 .. batches.Select(batch => new BatchTensors(
@@ -94,7 +94,7 @@ internal sealed class TrainingStep(
             Launch();
             return;
         }
-        for (var i = 0; i < _fixed.Length; i++)
+        for (int i = 0; i < _fixed.Length; i++)
             _fixed[i].Update(batches[i]);
         if (kind == StepKind.FixedShapes)
         {
@@ -107,7 +107,7 @@ internal sealed class TrainingStep(
 
     private void Launch()
     {
-        for (var i = 0; i < _fixed!.Length; i++)
+        for (int i = 0; i < _fixed!.Length; i++)
             Accumulate(i, _fixed[i]);
         Update();
     }
@@ -128,9 +128,9 @@ internal sealed class TrainingStep(
     {
         parameters.StepState.NextBatch();
         using var tape = new Tape(model.Device, dropout: parameters.StepState);
-        using var loss = model.Loss(tape, batch, 1, checkpointing, parameters.StepState.LossScale);
+        using Tensor loss = model.Loss(tape, batch, 1, checkpointing, parameters.StepState.LossScale);
         tape.Backward();
-        using var slot = _losses!.Rows(index, 1);
+        using Tensor slot = _losses!.Rows(index, 1);
         slot.CopyFrom(loss);
     }
 }

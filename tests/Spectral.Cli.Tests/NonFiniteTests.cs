@@ -80,7 +80,7 @@ public sealed class NonFiniteTests : WorkFolder
             config[key] = "float64";
         File.WriteAllText(file, config.ToJsonString());
         CommandLine.Run([.. Merge, "--dtype", type]).Succeeded();
-        using ModelFolder merged = ModelFolder.Open(Out);
+        using var merged = ModelFolder.Open(Out);
         foreach (string name in merged.TensorNames)
             Assert.That(merged[name].Type.HeaderName(), Is.EqualTo(type).IgnoreCase, name);
         JsonObject written = JsonNode.Parse(File.ReadAllText(Path.Combine(Out, "config.json")))!.AsObject();
@@ -102,7 +102,7 @@ public sealed class NonFiniteTests : WorkFolder
     {
         Finetuned("speclora");
         CommandLine.Run("export", "--adapter", Adapter, "--out", Out, "--dtype", type, "--device", "cpu").Succeeded();
-        using SafetensorsFile exported = SafetensorsFile.Open(Path.Combine(Out, "adapter_model.safetensors"));
+        using var exported = SafetensorsFile.Open(Path.Combine(Out, "adapter_model.safetensors"));
         Assert.That(exported.Tensors.Values.Select(tensor => tensor.Type.HeaderName()), Is.All.EqualTo(stored));
     }
 
@@ -117,7 +117,7 @@ public sealed class NonFiniteTests : WorkFolder
     {
         byte[] bytes = File.ReadAllBytes(path);
         int header = checked((int)BitConverter.ToUInt64(bytes));
-        using JsonDocument json = JsonDocument.Parse(bytes.AsMemory(8, header));
+        using var json = JsonDocument.Parse(bytes.AsMemory(8, header));
         int end = json.RootElement.GetProperty(name).GetProperty("data_offsets")[1].GetInt32();
         BitConverter.TryWriteBytes(bytes.AsSpan(8 + header + end - sizeof(float)), value);
         File.WriteAllBytes(path, bytes);
@@ -126,7 +126,7 @@ public sealed class NonFiniteTests : WorkFolder
     private static void Scale(string path, float factor)
     {
         List<TensorToWrite> tensors = [];
-        using (SafetensorsFile file = SafetensorsFile.Open(path))
+        using (var file = SafetensorsFile.Open(path))
             foreach (SafetensorsTensor tensor in file.Tensors.Values)
             {
                 float[] values = Array.ConvertAll(tensor.ToFloats(), value => factor * value);

@@ -9,8 +9,8 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ValuesSurviveTheRoundTrip([Values(0, 1, 7, 1000)] int n)
     {
-        using Tensor a = Tensor.From(Device, Enumerable.Range(0, n).Select(i => i / 3f).ToArray(), n);
-        using Tensor copy = Tensor.Empty(Device, n);
+        using var a = Tensor.From(Device, Enumerable.Range(0, n).Select(i => i / 3f).ToArray(), n);
+        using var copy = Tensor.Empty(Device, n);
         copy.CopyFrom(a);
         Assert.That(copy.ToArray(), Is.EqualTo(Enumerable.Range(0, n).Select(i => i / 3f)));
     }
@@ -18,7 +18,7 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void BFloat16RoundsToNearestEven()
     {
-        using Tensor a = Tensor.From(
+        using var a = Tensor.From(
             Device,
             [1f, 1 + 1f / 256, 1 + 3f / 256, float.NaN, float.PositiveInfinity, 1e-40f],
             6,
@@ -34,7 +34,7 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     public void HandlesOnOneBlockAreCounted()
     {
         long before = Device.Memory.InUse;
-        Tensor whole = Tensor.From(Device, Enumerable.Range(0, 6000).Select(i => (float)i).ToArray(), (2000, 3));
+        var whole = Tensor.From(Device, Enumerable.Range(0, 6000).Select(i => (float)i).ToArray(), (2000, 3));
         Tensor rows = whole.Rows(1000, 2);
         Tensor view = rows.View(6);
         whole.Dispose();
@@ -54,19 +54,19 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
         Tensor.Empty(Device, 100_000).Dispose();
         long cached = Device.Memory.Cached;
         ulong pointer;
-        using (Tensor again = Tensor.Empty(Device, 99_000))
+        using (var again = Tensor.Empty(Device, 99_000))
         {
             pointer = again.Pointer;
             Assert.That(Device.Memory.Cached, Is.LessThan(cached));
         }
-        using Tensor third = Tensor.Empty(Device, 100_000);
+        using var third = Tensor.Empty(Device, 100_000);
         Assert.That(third.Pointer, Is.EqualTo(pointer));
     }
 
     [Test]
     public void ShapesThatDoNotFitAreNamed()
     {
-        using Tensor a = Tensor.Empty(Device, (2, 3));
+        using var a = Tensor.Empty(Device, (2, 3));
         Assert.That(() => a.View((4, 2)), Throws.ArgumentException.With.Message.Contains("[4, 2]"));
         Assert.That(() => a.Rows(1, 2), Throws.TypeOf<ArgumentOutOfRangeException>());
         Assert.That(() => a.CopyFrom(new float[5]), Throws.ArgumentException.With.Message.Contains("5 values"));
@@ -93,17 +93,19 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
             Assert.Ignore("only the CPU device's memory can be limited");
         RequirePool();
         const int Part = 1 << 20;
-        using Tensor kept = Tensor.Empty(Device, Part);
+        using var kept = Tensor.Empty(Device, Part);
         Device.Trim();
         long limit = Device.Memory.InUse + 5L * Part * sizeof(float);
-        using Device limited = Device.Cpu(new CpuDeviceOptions { Memory = limit });
+        using var limited = Device.Cpu(new CpuDeviceOptions { Memory = limit });
         try
         {
             foreach (Tensor part in Enumerable.Range(0, 4).Select(_ => Tensor.Empty(Device, Part)).ToArray())
                 part.Dispose();
             Assert.That(Device.Memory.Cached, Is.GreaterThanOrEqualTo(4L * Part * sizeof(float)));
             Tensor.Empty(Device, 4 * Part).Dispose(); // fits only where the four parts were
-            var error = Assert.Throws<OutOfDeviceMemoryException>(() => Tensor.Empty(Device, 6 * Part))!;
+            OutOfDeviceMemoryException error = Assert.Throws<OutOfDeviceMemoryException>(() =>
+                Tensor.Empty(Device, 6 * Part)
+            )!;
             Assert.Multiple(() =>
             {
                 Assert.That(limited.TotalMemory, Is.EqualTo(limit));
@@ -136,7 +138,7 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void EventsMeasureTimeOnAStreamOfOnesOwn()
     {
-        using DeviceStream stream = DeviceStream.Create(Device);
+        using var stream = DeviceStream.Create(Device);
         DeviceEvent start = new(Device);
         DeviceEvent end = new(Device);
         using (Device.Use(stream))
@@ -154,7 +156,7 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     public void AContextOutlivesItsDeviceWhileAStreamIsAlive()
     {
         Device second = Device.Kind == DeviceKind.Cpu ? Device.Cpu() : Device.Cuda();
-        DeviceStream stream = DeviceStream.Create(second);
+        var stream = DeviceStream.Create(second);
         second.Dispose();
         second.Dispose();
         Assert.That(() => stream.Dispose(), Throws.Nothing);
@@ -163,7 +165,7 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void BorrowedMemoryIsUsedWhereItIsAndLeftAlone()
     {
-        using Tensor owner = Tensor.From(Device, [1f, 2, 3, 4], 4);
+        using var owner = Tensor.From(Device, [1f, 2, 3, 4], 4);
         Tensor.FromPointer(Device, (nint)owner.Pointer, (2, 2), DType.F32).Dispose();
         Assert.That(owner.ToArray(), Is.EqualTo(new[] { 1f, 2, 3, 4 }));
         Assert.That(

@@ -58,7 +58,7 @@ public sealed class FaultTests
             }
         )
             start.Environment[name] = value;
-        using var process = Process.Start(start)!;
+        using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd() + errors.Result;
         process.WaitForExit();
@@ -72,14 +72,14 @@ public sealed class FaultTests
     private static void Commit(string fault)
     {
         Device device = Devices.Get(DeviceKind.Cpu);
-        Tensor a = Tensor.Empty(device, Count);
-        Tensor b = Tensor.Empty(device, Count);
-        Tensor y = Tensor.Empty(device, Count);
-        Tensor longer = Tensor.Empty(device, 2 * Count);
+        var a = Tensor.Empty(device, Count);
+        var b = Tensor.Empty(device, Count);
+        var y = Tensor.Empty(device, Count);
+        var longer = Tensor.Empty(device, 2 * Count);
         if (fault == "too little shared memory")
         {
-            Tensor matrix = Tensor.Empty(device, (1, 8, 8));
-            Tensor inverse = Tensor.Empty(device, (1, 8, 8));
+            var matrix = Tensor.Empty(device, (1, 8, 8));
+            var inverse = Tensor.Empty(device, (1, 8, 8));
             device
                 .Kernel("matrix_inverse", "matrix_inverse")
                 .Launch(

@@ -15,11 +15,11 @@ public sealed class GraphTests(DeviceKind kind) : DeviceTest(kind)
         Tensor y = Output((3, 5));
         Gemm.Run(x, false, w, true, y); // libraries and kernels set up
         float alpha = 2;
-        using Graph graph = Graph.Capture(
+        using var graph = Graph.Capture(
             Device,
             () =>
             {
-                using Tensor product = Tensor.Empty(Device, (3, 5));
+                using var product = Tensor.Empty(Device, (3, 5));
                 Gemm.Run(x, false, w, true, product, alpha);
                 Add.Forward(product, product, y);
             }
@@ -45,7 +45,7 @@ public sealed class GraphTests(DeviceKind kind) : DeviceTest(kind)
     public void NothingRunsWhileRecording()
     {
         Tensor x = Input([1f, 2], 2, DType.F32, out _);
-        using Graph graph = Graph.Capture(Device, x.Clear);
+        using var graph = Graph.Capture(Device, x.Clear);
         Assert.That(x.ToArray(), Is.EqualTo(new[] { 1f, 2 }));
         graph.Launch();
         Assert.That(x.ToArray(), Is.All.Zero);
@@ -57,11 +57,11 @@ public sealed class GraphTests(DeviceKind kind) : DeviceTest(kind)
         long before = Device.Memory.InUse + Device.Memory.Cached;
         ulong inside = 0;
         Tensor result = Output(1000);
-        Graph graph = Graph.Capture(
+        var graph = Graph.Capture(
             Device,
             () =>
             {
-                using Tensor scratch = Tensor.Zeros(Device, 1000);
+                using var scratch = Tensor.Zeros(Device, 1000);
                 inside = scratch.Pointer;
                 result.CopyFrom(scratch);
             }
@@ -81,7 +81,7 @@ public sealed class GraphTests(DeviceKind kind) : DeviceTest(kind)
     public void ATensorMadeInACaptureMayOutliveTheGraph()
     {
         Tensor? made = null;
-        Graph graph = Graph.Capture(Device, () => made = Tensor.Zeros(Device, 7));
+        var graph = Graph.Capture(Device, () => made = Tensor.Zeros(Device, 7));
         graph.Launch();
         graph.Dispose();
         Assert.That(made!.ToArray(), Is.All.Zero);
@@ -123,7 +123,7 @@ public sealed class GraphTests(DeviceKind kind) : DeviceTest(kind)
     public void ALaunchOfAGraphAllocatesNothing()
     {
         Tensor x = Output(100);
-        using Graph graph = Graph.Capture(
+        using var graph = Graph.Capture(
             Device,
             () =>
             {

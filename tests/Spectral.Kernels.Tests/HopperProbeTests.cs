@@ -35,7 +35,7 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
         (Tensor matrix, float[] values) = Counting(place.Rows, place.Columns);
         Tensor dump = Output(TileElements, DType.BF16);
         HopperProbe.Run("load", matrix, matrix, dump, place.X, place.Y);
-        var expected = new float[TileElements];
+        float[] expected = new float[TileElements];
         ForBox(place, (cell, at) => expected[Swizzled(cell)] = values[at]);
         Assert.That(dump.ToArray(), Is.EqualTo(expected));
     }
@@ -46,7 +46,7 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
         (Tensor matrix, float[] values) = Counting(Box, 88);
         Tensor dump = Output(TileElements, DType.BF16);
         HopperProbe.Run("load", matrix, matrix, dump, width: 40);
-        var expected = new float[TileElements];
+        float[] expected = new float[TileElements];
         ForBox((Box, 88, 0, 0), (cell, at) => expected[Swizzled(cell)] = at % 88 < 40 ? values[at] : 0);
         Assert.That(dump.ToArray(), Is.EqualTo(expected));
     }
@@ -65,7 +65,7 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
     {
         Tensor dump = Output((Box, Box), DType.BF16);
         HopperProbe.Run("stmatrix", dump, dump, dump);
-        var expected = new float[TileElements];
+        float[] expected = new float[TileElements];
         for (int row = 0; row < Box; row++)
         for (int column = 0; column < Box; column++)
         {
@@ -87,7 +87,7 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
         Tensor b = Integers(depthRows ? (depth, columns) : (columns, depth), out float[] right);
         Tensor dump = Output((128, 128));
         HopperProbe.Run(depthRows ? "product_depth_rows" : "product", a, b, dump);
-        var expected = new float[128 * 128];
+        float[] expected = new float[128 * 128];
         for (int thread = 0; thread < 128; thread++)
         for (int i = 0; i < 128; i++)
         {
@@ -106,7 +106,7 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
         (Tensor matrix, float[] values) = Counting(2 * Box, Box);
         Tensor dump = Output(4 * TileElements, DType.BF16);
         HopperProbe.Run("multicast", matrix, matrix, dump);
-        var expected = new float[4 * TileElements];
+        float[] expected = new float[4 * TileElements];
         for (int i = 0; i < 4 * TileElements; i++)
             expected[i / TileElements * TileElements + Swizzled(i % TileElements)] = values[i % (2 * TileElements)];
         Assert.That(dump.ToArray(), Is.EqualTo(expected));

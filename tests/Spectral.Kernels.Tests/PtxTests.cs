@@ -115,7 +115,7 @@ public sealed class PtxTests
 
     internal static string Run(string program, params string[] arguments)
     {
-        using var process = Process.Start(
+        using Process process = Process.Start(
             new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true }
         )!;
         Task<string> errors = process.StandardError.ReadToEndAsync();

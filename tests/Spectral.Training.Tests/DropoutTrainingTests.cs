@@ -33,7 +33,7 @@ public sealed class DropoutTrainingTests(DeviceKind kind) : TrainingTest(kind)
 
     private double Loss(CausalLanguageModel model, StepState? state, bool backward = true, bool checkpoint = false)
     {
-        Batch batch = Batch.Create(TinyModels.Records(4, model.Config, new Random(6)), 0);
+        var batch = Batch.Create(TinyModels.Records(4, model.Config, new Random(6)), 0);
         using BatchTensors tensors = new(Device, batch);
         using Tape tape = new(Device, records: backward, dropout: state);
         using Tensor loss = model.Loss(tape, tensors, 1, checkpoint);
@@ -113,7 +113,7 @@ public sealed class DropoutTrainingTests(DeviceKind kind) : TrainingTest(kind)
             trainer.Run(records, callbacks: [new Losses(losses)]);
             adapter.Save(Folder.Path);
             adapter.Dispose();
-            using Adapter loaded = Adapter.Load(model, Folder.Path);
+            using var loaded = Adapter.Load(model, Folder.Path);
             Assert.That(loaded.Options.Dropout, Is.EqualTo(0.25));
             return [.. losses];
         }

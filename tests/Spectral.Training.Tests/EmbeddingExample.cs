@@ -11,10 +11,10 @@ public static class CustomLoop
 {
     public static float Train(string modelDirectory, string dataFile, string adapterDirectory, int steps)
     {
-        using Device device = Device.Best(); // a GPU, else the CPU device
-        using ModelFolder folder = ModelFolder.Open(modelDirectory); // config and weights are checked here
-        using CausalLanguageModel model = CausalLanguageModel.Load(folder, device, DType.F32);
-        BpeTokenizer tokenizer = BpeTokenizer.Load(modelDirectory);
+        using var device = Device.Best(); // a GPU, else the CPU device
+        using var folder = ModelFolder.Open(modelDirectory); // config and weights are checked here
+        using var model = CausalLanguageModel.Load(folder, device, DType.F32);
+        var tokenizer = BpeTokenizer.Load(modelDirectory);
         EncodedRecord[] records = RecordEncoder.EncodeAll(
             JsonlDataset.Load(dataFile),
             tokenizer,
@@ -22,7 +22,7 @@ public static class CustomLoop
             maximumLength: 256
         );
 
-        using Adapter adapter = Adapter.Attach(
+        using var adapter = Adapter.Attach(
             model,
             AdapterMethods.Find("speclora"),
             new AdapterOptions { Rank = 4, TopK = 4 }

@@ -33,14 +33,7 @@ public sealed class EmbeddingExampleTests
             VocabularySize = tokenizer.VocabularySize,
             InitializerRange = 0.1,
         };
-        using (
-            CausalLanguageModel model = CausalLanguageModel.Initialize(
-                config,
-                Devices.Get(DeviceKind.Cpu),
-                DType.F32,
-                1
-            )
-        )
+        using (var model = CausalLanguageModel.Initialize(config, Devices.Get(DeviceKind.Cpu), DType.F32, 1))
             model.Save(folder.Path, null);
         string data = folder.Write(
             "data.jsonl",

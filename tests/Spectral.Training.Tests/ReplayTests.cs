@@ -45,10 +45,10 @@ public sealed class ReplayTests
 
     private static (double[] Losses, float[] Weights) Run(CpuDeviceOptions options)
     {
-        using Device device = Device.Cpu(options);
+        using var device = Device.Cpu(options);
         using TemporaryFolder folder = new();
         using CausalLanguageModel model = TinyModels.Frozen(Config, device, folder);
-        using Adapter adapter = Adapter.Attach(
+        using var adapter = Adapter.Attach(
             model,
             AdapterMethods.Find("speclora"),
             new AdapterOptions { Rank = 4, TopK = 3 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
@@ -123,7 +124,7 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
         Keep(Adapter.Attach(model, AdapterMethods.Find("speclora"), new AdapterOptions { Rank = 2, TopK = 2 }));
         using Trainer trainer = new(model, Options);
-        Batch batch = Batch.Create(Records, 0);
+        var batch = Batch.Create(Records, 0);
         for (int i = 1; i <= 3; i++)
             trainer.Step(i, [batch], 1e-3);
         long device = Device.Memory.InUse + Device.Memory.Cached;
@@ -191,7 +192,7 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(recorder.Evaluations.Select(made => made.Step), Is.EqualTo(new[] { 0 }));
             using CausalLanguageModel other = TinyModels.Trainable(TinyModels.Llama, Device);
             using Trainer again = new(other, options);
-            using (TrainerState saved = TrainerState.Open(state))
+            using (var saved = TrainerState.Open(state))
                 again.Restore(saved);
             double loss = again.Run(Records, Records).FinalLoss;
             return ([.. again.Progress.Evaluations], loss);
@@ -226,7 +227,7 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
         using (TrainingLog log = new(path))
         using (Trainer trainer = new(model, Options))
             trainer.Run(Records, callbacks: [log, recorder]);
-        var lines = File.ReadAllLines(path)
+        JsonElement[] lines = File.ReadAllLines(path)
             .Select(line => System.Text.Json.JsonDocument.Parse(line).RootElement)
             .ToArray();
         Assert.That(lines.Select(line => line.GetProperty("step").GetInt32()), Is.EqualTo(Enumerable.Range(1, 6)));
@@ -251,7 +252,7 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
     private (float[] Weights, StepReport[] Steps) Train(TrainerOptions options)
     {
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
-        using Adapter adapter = Adapter.Attach(
+        using var adapter = Adapter.Attach(
             model,
             AdapterMethods.Find("speclora"),
             new AdapterOptions

@@ -33,8 +33,15 @@ public sealed class TrainingGraphTests(DeviceKind kind) : TrainingTest(kind)
     )
     {
         TrainerOptions fixedShapes = Options with { FixedShapes = true, ActivationCheckpointing = checkpointing };
-        var eager = TrainAdapter(method, type, fixedShapes);
-        var graph = TrainAdapter(method, type, fixedShapes with { CudaGraph = true });
+        (float[] Weights, StepReport[] Steps, double? Loss) eager = TrainAdapter(method, type, fixedShapes);
+        (float[] Weights, StepReport[] Steps, double? Loss) graph = TrainAdapter(
+            method,
+            type,
+            fixedShapes with
+            {
+                CudaGraph = true,
+            }
+        );
         Same(graph, eager);
     }
 
@@ -48,8 +55,15 @@ public sealed class TrainingGraphTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void PaddingChangesNoLoss()
     {
-        var padded = TrainAdapter("lora", DType.F32, Options with { FixedShapes = true });
-        var asGiven = TrainAdapter("lora", DType.F32, Options);
+        (float[] Weights, StepReport[] Steps, double? Loss) padded = TrainAdapter(
+            "lora",
+            DType.F32,
+            Options with
+            {
+                FixedShapes = true,
+            }
+        );
+        (float[] Weights, StepReport[] Steps, double? Loss) asGiven = TrainAdapter("lora", DType.F32, Options);
         Assert.That(
             padded.Steps.Select(step => step.Loss),
             Is.EqualTo(asGiven.Steps.Select(step => step.Loss)).Within(1e-4).Percent
@@ -160,7 +174,7 @@ public sealed class TrainingGraphTests(DeviceKind kind) : TrainingTest(kind)
     )
     {
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder, type);
-        using Adapter adapter = Adapter.Attach(
+        using var adapter = Adapter.Attach(
             model,
             AdapterMethods.Find(method),
             new AdapterOptions

@@ -219,7 +219,7 @@ internal sealed unsafe class BlasLt : IDisposable
         Device device = _machine.Device;
         List<Candidate> candidates = Heuristic(plan, kind.Alignment);
         Tensor result = _machine.Normal((kind.M, kind.LdC), kind.Result);
-        Tensor flush = Tensor.Empty(device, (int)Math.Max(1, 2L * device.L2CacheBytes / sizeof(float)));
+        var flush = Tensor.Empty(device, (int)Math.Max(1, 2L * device.L2CacheBytes / sizeof(float)));
         (float beta, ulong x, ulong y) = (kind.Adds ? 1 : 0, a.Pointer, b.Pointer);
         candidates.RemoveAll(candidate => Run(plan, ref candidate.Found, x, y, result.Pointer, 1, beta) != 0); // what it names may not start here
         device.Synchronize();

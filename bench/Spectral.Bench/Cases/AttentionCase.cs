@@ -30,7 +30,7 @@ internal sealed class AttentionCase : BenchCase
     private static Scenario Prepare(Machine machine, Sizes sizes, bool backward)
     {
         Device device = machine.Device;
-        var (length, heads, groups, size) = sizes;
+        (int length, int heads, int groups, int size) = sizes;
         double queries = (double)length * heads * size;
         double keys = (double)length * groups * size;
         double bytes =
@@ -243,7 +243,7 @@ internal sealed class AttentionReference(AttentionCase.Sizes sizes, AttentionCas
             (head, i),
             _ =>
             {
-                var p = new double[i + 1];
+                double[] p = new double[i + 1];
                 int query = Row(head, i, sizes.Heads, rows: false);
                 int kv = head / (sizes.Heads / sizes.Groups);
                 for (int j = 0; j <= i; j++)
@@ -265,7 +265,7 @@ internal sealed class AttentionReference(AttentionCase.Sizes sizes, AttentionCas
             _ =>
             {
                 double[] p = Probabilities(head, i);
-                var dp = new double[i + 1];
+                double[] dp = new double[i + 1];
                 double mean = 0;
                 int row = Row(head, i, sizes.Heads, inRows);
                 int kv = head / (sizes.Heads / sizes.Groups);

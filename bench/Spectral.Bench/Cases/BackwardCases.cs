@@ -59,7 +59,7 @@ internal class BackwardCase : BenchCase
                     middleOnly ? null : layer.CheckRight()
                 );
             };
-        foreach (var (name, role, variant, passes) in LowRankChoices.All)
+        foreach ((string name, Role role, LowRankVariant variant, LowRankPassKind passes) in LowRankChoices.All)
         {
             void Run(int copy) =>
                 LowRankChoices.With(

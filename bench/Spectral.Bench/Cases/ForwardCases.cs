@@ -36,7 +36,7 @@ internal class ForwardCase : BenchCase
                 },
             }
         );
-        foreach (var (name, role, variant, passes) in LowRankChoices.All)
+        foreach ((string name, Role role, LowRankVariant variant, LowRankPassKind passes) in LowRankChoices.All)
         {
             void Run(int copy) =>
                 LowRankChoices.With(

@@ -51,7 +51,7 @@ internal sealed class LaunchCase : BenchCase
                 },
                 Measure = samples =>
                 {
-                    var times = new double[samples];
+                    double[] times = new double[samples];
                     for (
                         long start = Stopwatch.GetTimestamp();
                         Stopwatch.GetElapsedTime(start) < WarmUp;

@@ -67,7 +67,7 @@ internal sealed class LoraFusionCase : BenchCase
                 Check = Checked(Eager),
             }
         );
-        foreach (var (name, role, variant, passes) in LowRankChoices.All)
+        foreach ((string name, Role role, LowRankVariant variant, LowRankPassKind passes) in LowRankChoices.All)
         {
             void Run(int copy) =>
                 LowRankChoices.With(
@@ -142,8 +142,8 @@ internal sealed class EagerLayer
         _kept = new(() =>
         {
             // Ones through the mask: what is kept, times 1 / (1 − p).
-            Tensor ones = Tensor.From(machine.Device, [.. Enumerable.Repeat(1f, m * k)], (m, k), DType.F32);
-            Tensor masked = Tensor.Empty(machine.Device, (m, k));
+            var ones = Tensor.From(machine.Device, [.. Enumerable.Repeat(1f, m * k)], (m, k), DType.F32);
+            var masked = Tensor.Empty(machine.Device, (m, k));
             Dropout.Run(ones, masked, mask);
             return new HostMatrix(masked);
         });
@@ -212,7 +212,7 @@ internal sealed class EagerLayer
     /// <summary>The first row of dR against s (dy L)ᵀ (mask ∘ x).</summary>
     private string? CheckRight()
     {
-        var g = new double[_layer.Shape.Tokens];
+        double[] g = new double[_layer.Shape.Tokens];
         Parallel.For(0, g.Length, t => g[t] = _dy.Value.DotColumn(t, _left.Value, 0));
         return Bench.Check.Compare(
             _layer[0].Gradients.Right!,

@@ -189,7 +189,7 @@ internal sealed class LowRankLayer
     {
         if (_outputSums.TryGetValue(i, out double[]? known))
             return known;
-        var sums = new double[Shape.Tokens];
+        double[] sums = new double[Shape.Tokens];
         HostMatrix dy = _dy.Value;
         HostMatrix left = _left.Value;
         Parallel.For(0, Shape.Tokens, t => sums[t] = dy.DotColumn(t, left, i));

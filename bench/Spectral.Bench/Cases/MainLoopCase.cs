@@ -42,7 +42,7 @@ internal sealed class MainLoopCase : BenchCase
         var layer = new LowRankLayer(machine, shape, backward: !forward);
         (int columns, int depth) = forward ? (shape.Outputs, shape.Inputs) : (shape.Inputs, shape.Outputs);
         var call = new LowRankCase(machine.Device, DType.BF16, direction, shape.Tokens, columns, depth, shape.Rank);
-        Tensor[] source = new Tensor[layer.Scenario.Copies];
+        var source = new Tensor[layer.Scenario.Copies];
         for (int i = 0; i < source.Length; i++)
         {
             source[i] = layer.Scenario.Own(Tensor.Empty(machine.Device, (shape.Tokens, shape.Rank), DType.BF16));

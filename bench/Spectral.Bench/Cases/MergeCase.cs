@@ -48,7 +48,7 @@ internal sealed class MergeCase : BenchCase
                 Flops = 2.0 * n * k * r,
                 Check = () =>
                 {
-                    var (weight, factors, merged) = copies[0];
+                    (Tensor weight, LowRankFactors factors, Tensor merged) = copies[0];
                     Machine.Poison(merged);
                     Run(0);
                     HostMatrix w = new(weight);

@@ -191,8 +191,8 @@ internal sealed class ModelSvdCase : BenchCase
         {
             for (int i = 0; i < results.Length; i++)
             {
-                Tensor exact = Tensor.Empty(machine.Device, weights[i].Shape);
-                Tensor spare = Tensor.Empty(machine.Device, weights[i].Shape);
+                var exact = Tensor.Empty(machine.Device, weights[i].Shape);
+                var spare = Tensor.Empty(machine.Device, weights[i].Shape);
                 Cast.Run(weights[i], exact);
                 string? complaint = SvdMatrices.Judge(
                     exact,

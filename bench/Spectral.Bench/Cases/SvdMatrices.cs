@@ -23,7 +23,7 @@ internal static class SvdMatrices
         }
         using Tensor sum = machine.Normal((rows, columns), DType.F32, Noise);
         Gemm.Run(left, false, right, false, sum, 1, 1);
-        Tensor matrix = Tensor.Empty(machine.Device, (rows, columns), DType.BF16);
+        var matrix = Tensor.Empty(machine.Device, (rows, columns), DType.BF16);
         Cast.Run(sum, matrix);
         return matrix;
     }
@@ -51,12 +51,12 @@ internal static class SvdMatrices
     {
         Device device = a.Device;
         int k = values.Length;
-        using Tensor diagonal = Tensor.From(
+        using var diagonal = Tensor.From(
             device,
             [.. Enumerable.Range(0, k * k).Select(i => i / k == i % k ? values[i / k] : 0)],
             (k, k)
         );
-        using Tensor weighted = Tensor.Empty(device, (k, a.Dim(1)));
+        using var weighted = Tensor.Empty(device, (k, a.Dim(1)));
         Gemm.Run(diagonal, false, right, false, weighted);
         rest.CopyFrom(a);
         Gemm.Run(left, leftAsRows, weighted, false, rest, -1, 1);
@@ -75,7 +75,7 @@ internal static class SvdMatrices
 
     private static double Norm(Tensor x)
     {
-        using Tensor result = Tensor.Empty(x.Device, 1);
+        using var result = Tensor.Empty(x.Device, 1);
         GlobalNorm.Run([x], result);
         return result.ToArray()[0];
     }

@@ -115,7 +115,7 @@ internal sealed class TrainingSetup : IDisposable
     /// <summary>Host time of whole steps; managed bytes of all threads are counted along.</summary>
     public Samples Measure(Machine machine, int samples, out double managedBytes)
     {
-        var times = new double[samples];
+        double[] times = new double[samples];
         for (int i = 0; i < 3; i++)
             Step();
         machine.Device.Synchronize();
@@ -270,7 +270,7 @@ internal sealed class Train8BCase : BenchCase
         var scenario = new Scenario();
         CausalLanguageModel model = scenario.Own(TrainingSetup.Model(machine, config));
         foreach (
-            var (name, options) in new (string, TrainerOptions)[]
+            (string name, TrainerOptions options) in new (string, TrainerOptions)[]
             {
                 ("stream", new()),
                 ("graph", new() { CudaGraph = true }),

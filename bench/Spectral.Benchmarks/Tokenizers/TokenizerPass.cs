@@ -12,7 +12,7 @@ internal sealed record TokenizerPass(double Seconds, long Tokens, int[] Hashes)
     /// <summary>Loads the tokenizer, which is not timed, and encodes the records, which is.</summary>
     public static TokenizerPass Run(string folder, string[] records)
     {
-        BpeTokenizer tokenizer = BpeTokenizer.Load(folder);
+        var tokenizer = BpeTokenizer.Load(folder);
         int[] hashes = new int[records.Length];
         long tokens = 0;
         GC.Collect();

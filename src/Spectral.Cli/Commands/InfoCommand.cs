@@ -91,7 +91,7 @@ internal sealed class InfoCommand : SpectralCommand
                 return;
             if (device.ComputeCapability.Major < 8)
                 notes.Add($"{selector}: the kernels need compute capability 8.0 or newer");
-            var (major, minor) = device.DriverVersion;
+            (int major, int minor) = device.DriverVersion;
             if ((major, minor).CompareTo((12, 4)) < 0)
                 notes.Add(
                     $"{selector}: the driver knows CUDA {major}.{minor}; our PTX comes from CUDA 12.4 and wants driver 550 or newer"

@@ -124,7 +124,7 @@ internal sealed class MethodsCommand : SpectralCommand
 
     private static ModelConfig Load(CommandContext context, string folder)
     {
-        ModelConfig config = ModelConfig.Load(folder);
+        var config = ModelConfig.Load(folder);
         context.Warn(config.Warnings);
         return config;
     }

@@ -157,10 +157,10 @@ internal sealed class SvdCommand : SpectralCommand
     /// <summary>Loads BLAS, kernels and compiled code, so that the seconds reported are those of the decomposition.</summary>
     private static void WarmUp(Device device, DType type)
     {
-        var values = new float[96 * 96];
+        float[] values = new float[96 * 96];
         for (int i = 0; i < values.Length; i++)
             values[i] = MathF.Sin(i);
-        using Tensor matrix = Tensor.From(device, values, (96, 96), type);
+        using var matrix = Tensor.From(device, values, (96, 96), type);
         RandomizedSvd.Compute(matrix, 8, new RandomizedSvdOptions()).Dispose();
     }
 }

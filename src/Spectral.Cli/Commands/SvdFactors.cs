@@ -149,7 +149,7 @@ internal sealed class SvdFactors(
         )
             return Tensor.From(device, tensor.ToFloats(), shape, type);
         tensor.RequireFinite();
-        Tensor matrix = Tensor.Empty(device, shape, type);
+        var matrix = Tensor.Empty(device, shape, type);
         matrix.CopyFrom(tensor.Data);
         return matrix;
     }

@@ -21,7 +21,7 @@ internal sealed class TokenizeCommand : SpectralCommand
 
     public override void Execute(CommandContext context)
     {
-        BpeTokenizer tokenizer = BpeTokenizer.Load(context.Get(model));
+        var tokenizer = BpeTokenizer.Load(context.Get(model));
         context.Warn(tokenizer.Warnings);
         int[] ids = tokenizer.Encode(context.Get(text));
         string[] tokens = [.. ids.Select(id => tokenizer.TokenOf(id) ?? "")];

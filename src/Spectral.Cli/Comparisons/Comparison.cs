@@ -35,7 +35,7 @@ internal sealed class Comparison(IReadOnlyList<ComparedMethod> methods)
     public JsonObject ToJson()
     {
         var json = new JsonObject();
-        foreach (var (key, value) in Facts)
+        foreach ((string key, JsonNode? value) in Facts)
             json[key] = value?.DeepClone();
         json["methods"] = new JsonArray([.. Methods.Select(method => (JsonNode)method.ToJson())]);
         json["complete"] = IsComplete;

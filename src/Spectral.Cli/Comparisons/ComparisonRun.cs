@@ -72,15 +72,7 @@ internal sealed class ComparisonRun(
         ModelCalibration? calibration = compared.Method.StartsFromData
             ? ModelCalibration.OfTraining(model, data, settings with { Seed = seed }, CalibrationRecords)
             : null;
-        using Adapter adapter = Adapter.Attach(
-            model,
-            compared.Method,
-            compared.Options with
-            {
-                Seed = seed,
-            },
-            calibration
-        );
+        using var adapter = Adapter.Attach(model, compared.Method, compared.Options with { Seed = seed }, calibration);
         model.Device.Synchronize();
         double attaching = Stopwatch.GetElapsedTime(started).TotalSeconds;
         var recorder = new Recorder(model, progress);

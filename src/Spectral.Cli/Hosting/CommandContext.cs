@@ -48,7 +48,7 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
     /// <exception cref="InputException">Something in the folder is wrong.</exception>
     public ModelFolder OpenModel(string directory, bool weightsOptional = false)
     {
-        ModelFolder folder = ModelFolder.Open(directory, weightsOptional);
+        var folder = ModelFolder.Open(directory, weightsOptional);
         Warn(folder.Warnings);
         return folder;
     }

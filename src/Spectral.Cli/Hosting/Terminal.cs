@@ -36,9 +36,9 @@ internal sealed class Terminal(bool json)
     public void Table(params ReadOnlySpan<(string Name, string Value)> rows)
     {
         int width = 0;
-        foreach (var (name, _) in rows)
+        foreach ((string name, string _) in rows)
             width = Math.Max(width, name.Length);
-        foreach (var (name, value) in rows)
+        foreach ((string name, string value) in rows)
             Line($"{name.PadRight(width)}  {value}");
     }
 

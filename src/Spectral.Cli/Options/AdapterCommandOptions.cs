@@ -381,7 +381,7 @@ internal sealed class AdapterCommandOptions
     {
         var values = new Dictionary<string, double>();
         string[] known = [.. among.SelectMany(other => other.Settings).Select(setting => setting.Name).Distinct()];
-        foreach (var (name, value) in Given(context))
+        foreach ((string name, string value) in Given(context))
         {
             if (!known.Contains(name))
                 throw new InputException(

@@ -71,7 +71,7 @@ internal sealed class DeviceOptions
             return Device.Cpu(cpu);
         if (wanted == "auto")
         {
-            Device best = Device.Best();
+            var best = Device.Best();
             if (best.Kind == DeviceKind.Cuda)
                 return best;
             best.Dispose();
@@ -83,11 +83,11 @@ internal sealed class DeviceOptions
             throw new InputException(
                 $"--device \"{wanted}\": {reason ?? $"there are {count} CUDA devices, numbered from 0"}; expected a device that `spectral info` lists"
             );
-        Device cuda = Device.Cuda(ordinal);
+        var cuda = Device.Cuda(ordinal);
         if (cuda.ComputeCapability.Major >= 8)
             return cuda;
         string name = cuda.Name;
-        var (major, minor) = cuda.ComputeCapability;
+        (int major, int minor) = cuda.ComputeCapability;
         cuda.Dispose();
         throw new InputException(
             $"--device \"{wanted}\": {name} has compute capability {major}.{minor}; expected 8.0 or newer"

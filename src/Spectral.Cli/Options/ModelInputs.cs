@@ -16,7 +16,7 @@ internal sealed class ModelInputs : IDisposable
     {
         Tokenizer = BpeTokenizer.Load(directory);
         Folder = context.OpenModel(directory, weightsOptional);
-        EndTokens ends = Training.Models.EndTokens.Of(Folder, Tokenizer);
+        var ends = Training.Models.EndTokens.Of(Folder, Tokenizer);
         EndTokens = ends.Ids;
         context.Warn(Tokenizer.Warnings.Concat(ends.Warnings));
     }

@@ -81,7 +81,7 @@ internal sealed class HtmlPage
     public void Settings(IEnumerable<(string Name, string Value)> rows)
     {
         page.Append("<h2>Settings</h2>\n<table>\n");
-        foreach (var (name, value) in rows)
+        foreach ((string name, string value) in rows)
             page.Append($"<tr><th scope=\"row\">{Breakable(name)}</th><td>{Escape(value)}</td></tr>\n");
         page.Append("</table>\n");
     }

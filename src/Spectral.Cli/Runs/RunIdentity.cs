@@ -96,7 +96,7 @@ internal sealed class RunIdentity
     private static IReadOnlyDictionary<string, string> Digests((string Option, string Path)[] inputs)
     {
         var digests = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        foreach (var (option, path) in inputs)
+        foreach ((string option, string path) in inputs)
         {
             if (File.Exists(path))
             {

@@ -65,7 +65,7 @@ internal sealed class SavedRun : IDisposable
                 : throw new InputException(
                     $"--resume: {output} has files and no checkpoint ({folder.State}); --overwrite begins anew"
                 );
-        TrainerState state = TrainerState.Open(folder.State);
+        var state = TrainerState.Open(folder.State);
         try
         {
             return new SavedRun(state);
@@ -126,7 +126,9 @@ internal sealed class SavedRun : IDisposable
             .. Differences(facts.Options, now.Options)
                 .Where(option => option.Was is not null || now.Given.Contains(option.Name)),
         ];
-        var lengths = options.Where(option => RunIdentity.Lengths.Contains(option.Name)).ToArray();
+        (string Name, string? Was, string? Here)[] lengths = options
+            .Where(option => RunIdentity.Lengths.Contains(option.Name))
+            .ToArray();
         if (lengths.Length > 0 && RunIdentity.Lengths.Any(now.Given.Contains))
             options = [.. options.Except(lengths)];
         else
@@ -158,7 +160,7 @@ internal sealed class SavedRun : IDisposable
                     + $"{string.Join(", ", lengths.Select(option => $"{option.Name} {Text(option.Was)}"))} and goes "
                     + $"on to step {steps}: from here on the learning rate follows the schedule of that length"
             );
-        foreach (var (name, value) in facts.Variables)
+        foreach ((string name, string value) in facts.Variables)
             if (value.Length > 0)
                 Environment.SetEnvironmentVariable(name, value);
     }

@@ -251,7 +251,7 @@ internal sealed class TrainingRun(
             );
             while (reader.ReadLine() is { } line)
             {
-                using JsonDocument step = JsonDocument.Parse(line);
+                using var step = JsonDocument.Parse(line);
                 JsonElement loss = step.RootElement.GetProperty("loss");
                 Losses.Add(
                     new LossPoint(

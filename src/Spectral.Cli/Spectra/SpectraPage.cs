@@ -167,7 +167,7 @@ internal static class SpectraPage
         foreach (string key in new[] { "base", "tuned", "adapter", "device" })
             if (analysis[key] is { } value)
                 yield return (key, (string)value!);
-        foreach (var (key, value) in analysis["settings"]!.AsObject())
+        foreach ((string key, JsonNode? value) in analysis["settings"]!.AsObject())
             yield return (
                 key.Replace('_', ' '),
                 value is JsonArray list ? string.Join(", ", list) : value?.ToString() ?? "–"

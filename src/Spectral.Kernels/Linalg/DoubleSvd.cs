@@ -32,9 +32,9 @@ public sealed class DoubleSvd
         using Tensor standing = Standing(device, a, rows, columns);
         int n = standing.Dim(0);
         int m = standing.Dim(1);
-        Tensor s = Tensor.Empty(device, n, DType.F64);
-        Tensor u = Tensor.Empty(device, (n, m), DType.F64);
-        Tensor vt = Tensor.Empty(device, (n, n), DType.F64);
+        var s = Tensor.Empty(device, n, DType.F64);
+        var u = Tensor.Empty(device, (n, m), DType.F64);
+        var vt = Tensor.Empty(device, (n, n), DType.F64);
         Run(standing, s, u, vt);
         double[] longer = u.ToDoubleArray();
         double[] shorter = Transposed(vt.ToDoubleArray(), n, n);
@@ -48,7 +48,7 @@ public sealed class DoubleSvd
     public static double[] ValuesOf(Device device, ReadOnlySpan<double> a, int rows, int columns)
     {
         Tensor standing = Standing(device, a, rows, columns);
-        Tensor s = Tensor.Empty(device, standing.Dim(0), DType.F64);
+        var s = Tensor.Empty(device, standing.Dim(0), DType.F64);
         Run(standing, s, null, null);
         return s.ToDoubleArray();
     }
@@ -62,14 +62,14 @@ public sealed class DoubleSvd
             if (!double.IsFinite(value))
                 throw new ArgumentException($"a [{rows}, {columns}] holds NaN or infinite values", nameof(a));
         (int n, int m) = rows > columns ? (columns, rows) : (rows, columns);
-        Tensor standing = Tensor.Empty(device, (n, m), DType.F64);
+        var standing = Tensor.Empty(device, (n, m), DType.F64);
         standing.CopyFrom(MemoryMarshal.AsBytes(rows > columns ? Transposed(a, rows, columns) : a));
         return standing;
     }
 
     private static void Run(Tensor a, Tensor s, Tensor? u, Tensor? vt)
     {
-        using Tensor info = Tensor.Zeros(a.Device, 1, DType.I32);
+        using var info = Tensor.Zeros(a.Device, 1, DType.I32);
         a.Device.Solver.SingularValues(a, s, u, vt, info.Pointer);
         if (info.ToInt32Array()[0] != 0)
             throw new ArithmeticException(
@@ -79,7 +79,7 @@ public sealed class DoubleSvd
 
     private static double[] Transposed(ReadOnlySpan<double> a, int rows, int columns)
     {
-        var transposed = new double[a.Length];
+        double[] transposed = new double[a.Length];
         for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++)
             transposed[(long)j * rows + i] = a[i * columns + j];

@@ -19,22 +19,22 @@ public static class ExactSvd
 
     internal static SvdResult Compute(Tensor a, int rank, SmallProblems where)
     {
-        using SvdMatrix matrix = SvdMatrix.Prepare(a, rank);
+        using var matrix = SvdMatrix.Prepare(a, rank);
         if (matrix.IsZero)
             return matrix.ZeroResult(rank, SvdMethod.Exact);
         Device device = matrix.Device;
         int m = matrix.Rows;
         int n = matrix.Columns;
-        Tensor q = Tensor.Empty(device, (n, m));
-        Tensor core = Tensor.Empty(device, (n, n));
+        var q = Tensor.Empty(device, (n, m));
+        var core = Tensor.Empty(device, (n, n));
         using (Tensor columns = matrix.ColumnsAsRows())
             Orthonormalization.Rows(columns, q, where);
         matrix.ApplyTransposed(q, core); // Qᵀ A: the right vectors of this square matrix are those of A
 
-        Tensor coreLeft = Tensor.Empty(device, (n, n));
-        Tensor coreRight = Tensor.Empty(device, (n, n));
-        Tensor values = Tensor.Empty(device, n);
-        Tensor s = Tensor.Empty(device, rank);
+        var coreLeft = Tensor.Empty(device, (n, n));
+        var coreRight = Tensor.Empty(device, (n, n));
+        var values = Tensor.Empty(device, n);
+        var s = Tensor.Empty(device, rank);
         using SmallSvd.Outcome outcome = SmallSvd.Run(core, coreLeft, values, coreRight, where);
         SvdSteps.Truncate(values, s, probes: null, matrix.Tolerance);
         outcome.Sweeps();
@@ -42,7 +42,7 @@ public static class ExactSvd
         float[] kept = s.ToArray();
         int first = kept.AsSpan().IndexOf(0f) is >= 0 and var zero ? zero : rank; // the first value that is left out
 
-        Tensor left = Tensor.Empty(device, (rank, m));
+        var left = Tensor.Empty(device, (rank, m));
         Tensor right = coreRight.Rows(0, rank);
         Gemm.Run(
             new Gemm.Operand(coreLeft, 0, n),

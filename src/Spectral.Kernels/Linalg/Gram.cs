@@ -97,7 +97,7 @@ public static class Gram
         );
         int chunk = ((columns + wanted - 1) / wanted + 7) / 8 * 8;
         int chunks = chunk == 0 ? 1 : (columns + chunk - 1) / chunk;
-        using Tensor partial = Tensor.Empty(device, (batch, chunks, rows, rows), DType.F64);
+        using var partial = Tensor.Empty(device, (batch, chunks, rows, rows), DType.F64);
         int tiles = (rows + 1) / 2;
         int pairs = tiles * (tiles + 1) / 2;
         var sum = new GramPartialArgs

@@ -42,7 +42,7 @@ public static class Orthonormalization
     internal static OrthonormalizationMethod Rows(Tensor x, Tensor q, SmallProblems where)
     {
         CheckArguments(x, q);
-        using Tensor status = Tensor.Zeros(x.Device, (3, Step.Ints), DType.I32);
+        using var status = Tensor.Zeros(x.Device, (3, Step.Ints), DType.I32);
         if (x.Dim(0) == 0)
             return OrthonormalizationMethod.CholeskyQr2;
         if (x.Dim(0) <= LargestCholesky)
@@ -54,7 +54,7 @@ public static class Orthonormalization
             double m = x.Dim(1);
             double l = x.Dim(0);
             Cholesky(x, q, status, 1, 11 * (m * l + l * (l + 1)) * Math.ScaleB(1, -53) * l, where);
-            using Tensor once = Tensor.Empty(x.Device, q.Shape);
+            using var once = Tensor.Empty(x.Device, q.Shape);
             once.CopyFrom(q);
             Cholesky(once, q, status, 2, 0, where);
             if (Accepted(status, 2) && Holds(x, q))
@@ -73,8 +73,8 @@ public static class Orthonormalization
     /// <summary>max |Q Qᵀ − I|.</summary>
     internal static float Deviation(Tensor q)
     {
-        Tensor gram = Tensor.Empty(q.Device, (q.Dim(0), q.Dim(0)), DType.F64);
-        Tensor deviation = Tensor.Zeros(q.Device, 1, DType.I32);
+        var gram = Tensor.Empty(q.Device, (q.Dim(0), q.Dim(0)), DType.F64);
+        var deviation = Tensor.Zeros(q.Device, 1, DType.I32);
         Gram.Run(q, gram, deviation.Pointer);
         return BitConverter.Int32BitsToSingle(deviation.ToInt32Array()[0]);
     }
@@ -84,8 +84,8 @@ public static class Orthonormalization
     {
         if (!(Deviation(q) <= Tolerance))
             return false;
-        Tensor coefficients = Tensor.Empty(x.Device, (x.Dim(0), x.Dim(0)));
-        Tensor outside = Tensor.Empty(x.Device, x.Shape);
+        var coefficients = Tensor.Empty(x.Device, (x.Dim(0), x.Dim(0)));
+        var outside = Tensor.Empty(x.Device, x.Shape);
         Gemm.Run(x, false, q, true, coefficients);
         outside.CopyFrom(x);
         Gemm.Run(coefficients, false, q, false, outside, -1, 1);
@@ -103,9 +103,9 @@ public static class Orthonormalization
     private static void Cholesky(Tensor x, Tensor q, Tensor status, int step, double shift, SmallProblems where)
     {
         int l = x.Dim(0);
-        Tensor gram = Tensor.Empty(x.Device, (l, l), DType.F64);
-        Tensor inverse = Tensor.Empty(x.Device, (l, l));
-        Tensor once = Tensor.Empty(x.Device, x.Shape);
+        var gram = Tensor.Empty(x.Device, (l, l), DType.F64);
+        var inverse = Tensor.Empty(x.Device, (l, l));
+        var once = Tensor.Empty(x.Device, x.Shape);
         Tensor grams = gram.View((1, l, l));
         ulong At(int field) => status.Pointer + (ulong)((step * Step.Ints + field) * sizeof(int));
         Gram.Run(x, gram);

@@ -106,7 +106,7 @@ public static class RandomizedSvd
                 $"{streams.Count} streams, expected {matrices.Count}, one per matrix",
                 nameof(streams)
             );
-        var names = new string[matrices.Count];
+        string[] names = new string[matrices.Count];
         for (int i = 0; i < names.Length; i++)
         {
             names[i] = $"matrices[{i}]";
@@ -273,7 +273,7 @@ public static class RandomizedSvd
     // One matrix with every step checked before the next: scaled into a safe range, and with bases by whichever method succeeds.
     private static SvdResult Careful(Tensor a, string name, int rank, RandomizedSvdOptions options)
     {
-        using SvdMatrix matrix = SvdMatrix.Prepare(a, rank, name);
+        using var matrix = SvdMatrix.Prepare(a, rank, name);
         if (matrix.IsZero)
             return matrix.ZeroResult(rank, SvdMethod.Randomized);
         Device device = matrix.Device;
@@ -282,20 +282,20 @@ public static class RandomizedSvd
         int l = SketchSize(m, n, rank, options);
         int target = options.PowerIterations;
         int most = Settles(options) ? MostIterations : target;
-        Tensor vectors = Tensor.Empty(device, (l + SvdChain.Probes, n));
-        Tensor images = Tensor.Empty(device, (l + SvdChain.Probes, m));
+        var vectors = Tensor.Empty(device, (l + SvdChain.Probes, n));
+        var images = Tensor.Empty(device, (l + SvdChain.Probes, m));
         GaussianMatrix.Run(vectors, options.Seed, options.Stream);
         matrix.Apply(vectors, images);
         Tensor probes = vectors.Rows(l, SvdChain.Probes);
         Tensor responses = images.Rows(l, SvdChain.Probes);
         Tensor v = vectors.Rows(0, l);
         Tensor y = images.Rows(0, l);
-        Tensor q = Tensor.Empty(device, (l, m));
-        Tensor z = Tensor.Empty(device, (l, n));
-        Tensor core = Tensor.Empty(device, (l, l));
-        Tensor coreLeft = Tensor.Empty(device, (l, l));
-        Tensor coreRight = Tensor.Empty(device, (l, l));
-        Tensor values = Tensor.Empty(device, l);
+        var q = Tensor.Empty(device, (l, m));
+        var z = Tensor.Empty(device, (l, n));
+        var core = Tensor.Empty(device, (l, l));
+        var coreLeft = Tensor.Empty(device, (l, l));
+        var coreRight = Tensor.Empty(device, (l, l));
+        var values = Tensor.Empty(device, l);
         float[] before = [];
         Orthonormalization.Rows(y, q, options.Where);
         for (int i = 0; ; i++)
@@ -319,8 +319,8 @@ public static class RandomizedSvd
             Orthonormalization.Rows(y, q, options.Where);
         }
 
-        Tensor left = Tensor.Empty(device, (rank, m));
-        Tensor right = Tensor.Empty(device, (rank, n));
+        var left = Tensor.Empty(device, (rank, m));
+        var right = Tensor.Empty(device, (rank, n));
         Gemm.Run(
             new Gemm.Operand(coreLeft, 0, l),
             true,
@@ -341,9 +341,9 @@ public static class RandomizedSvd
             n,
             l
         );
-        Tensor s = Tensor.Empty(device, rank);
-        Tensor coefficients = Tensor.Empty(device, (rank, SvdChain.Probes));
-        Tensor norms = Tensor.Empty(device, SvdChain.Probes);
+        var s = Tensor.Empty(device, rank);
+        var coefficients = Tensor.Empty(device, (rank, SvdChain.Probes));
+        var norms = Tensor.Empty(device, SvdChain.Probes);
         Gemm.Run(right, false, probes, true, coefficients);
         SvdSteps.Truncate(values, s, coefficients, matrix.Tolerance);
         Gemm.Run(coefficients, true, left, false, responses, alpha: -1, beta: 1);
@@ -359,7 +359,7 @@ public static class RandomizedSvd
     {
         if (Orthonormalization.Deviation(vectors) <= FactorTolerance)
             return;
-        using Tensor rough = Tensor.Empty(vectors.Device, vectors.Shape);
+        using var rough = Tensor.Empty(vectors.Device, vectors.Shape);
         rough.CopyFrom(vectors);
         Orthonormalization.Rows(rough, vectors, where);
     }

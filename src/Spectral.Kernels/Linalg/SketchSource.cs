@@ -23,7 +23,7 @@ internal sealed class SketchSource : IDisposable
         (Device, Batch, _storedRows, _storedColumns) = (first.Device, matrices.Length, first.Dim(0), first.Dim(1));
         if (kernels && first.DType == DType.BF16)
         {
-            var addresses = new ulong[Batch];
+            ulong[] addresses = new ulong[Batch];
             for (int b = 0; b < Batch; b++)
                 addresses[b] = matrices[b].Pointer;
             _table = AddressTable.Upload(Device, addresses);

@@ -47,7 +47,7 @@ internal static class SmallSvd
     {
         int n = a.Dim(0);
         bool oneBlock = OneBlock(a.Device, n, where);
-        Tensor status = Tensor.Zeros(a.Device, 1, DType.I32);
+        var status = Tensor.Zeros(a.Device, 1, DType.I32);
         using Tensor batch = a.View((1, n, n));
         Run(batch, left, values.Pointer, right, status.Pointer, 0, where);
         return new Outcome(status, n, IsLibrary: !oneBlock);
@@ -76,7 +76,7 @@ internal static class SmallSvd
         int n = a.Dim(1);
         if (OneBlock(device, n, where))
         {
-            using Tensor rotations = Tensor.Empty(device, (batch, n, n), DType.F64);
+            using var rotations = Tensor.Empty(device, (batch, n, n), DType.F64);
             var args = new JacobiSvdArgs
             {
                 A = a.Pointer,
@@ -91,10 +91,10 @@ internal static class SmallSvd
             device.Kernel("small_svd", "jacobi_svd").Launch(args, batch, BlockThreads, SharedBytes(n));
             return;
         }
-        Tensor wide = Tensor.Empty(device, (n, n), DType.F64);
-        Tensor u = Tensor.Empty(device, (n, n), DType.F64);
-        Tensor vt = Tensor.Empty(device, (n, n), DType.F64);
-        Tensor s = Tensor.Empty(device, n, DType.F64);
+        var wide = Tensor.Empty(device, (n, n), DType.F64);
+        var u = Tensor.Empty(device, (n, n), DType.F64);
+        var vt = Tensor.Empty(device, (n, n), DType.F64);
+        var s = Tensor.Empty(device, n, DType.F64);
         for (int b = 0; b < batch; b++)
         {
             ulong square = (ulong)b * (ulong)n * (ulong)n * sizeof(float);

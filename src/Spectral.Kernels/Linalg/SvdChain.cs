@@ -157,8 +157,8 @@ internal sealed class SvdChain : IDisposable
             _l
         );
 
-        Tensor coefficients = Tensor.Empty(_device, (_batch, _rank, Probes));
-        Tensor residual = Tensor.Empty(_device, (_batch, Probes, _m));
+        var coefficients = Tensor.Empty(_device, (_batch, _rank, Probes));
+        var residual = Tensor.Empty(_device, (_batch, Probes, _m));
         Product(Rows(_right), false, Rows(_vectors, _l), true, Rows(coefficients), _rank, Probes, _n);
         SvdSteps.Truncate(At(_valuesAt), At(_keptAt), _stride * _cores, coefficients, SvdMatrix.ToleranceOf(_m));
         Product(
@@ -175,7 +175,7 @@ internal sealed class SvdChain : IDisposable
         );
         SvdSteps.Norms(residual, At(_normsAt), _stride * _cores);
 
-        using Tensor gram = Tensor.Empty(_device, (_batch, _rank, _rank), DType.F64);
+        using var gram = Tensor.Empty(_device, (_batch, _rank, _rank), DType.F64);
         Gram.Run(Rows(_left), _m, gram, At(Status.FactorDeviation), _stride * _cores);
         Gram.Run(Rows(_right), _n, gram, At(Status.FactorDeviation), _stride * _cores);
     }
@@ -214,7 +214,7 @@ internal sealed class SvdChain : IDisposable
             : (_left!, _right!, _m, _n);
         using Tensor uRows = u.View((_batch * _rank, rows));
         Tensor vtRows = vt.View((_batch * _rank, columns));
-        Tensor uColumns = Tensor.Empty(_device, (_batch, rows, _rank));
+        var uColumns = Tensor.Empty(_device, (_batch, rows, _rank));
         SvdSteps.Signs(uRows, vtRows);
         MatrixCopy.TransposeEach(u, uColumns);
         using (uColumns)
@@ -325,7 +325,7 @@ internal sealed class SvdChain : IDisposable
 
     private Tensor Own(Shape shape, DType type = DType.F32)
     {
-        Tensor tensor = Tensor.Empty(_device, shape, type);
+        var tensor = Tensor.Empty(_device, shape, type);
         _owned.Add(tensor);
         return tensor;
     }

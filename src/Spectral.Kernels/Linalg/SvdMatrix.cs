@@ -88,7 +88,7 @@ internal sealed class SvdMatrix : IDisposable
     {
         if (_transposed)
             return _stored.Share();
-        Tensor columns = Tensor.Empty(Device, (Columns, Rows));
+        var columns = Tensor.Empty(Device, (Columns, Rows));
         MatrixCopy.Transpose(_stored, columns);
         return columns;
     }
@@ -109,7 +109,7 @@ internal sealed class SvdMatrix : IDisposable
     {
         (Tensor u, Tensor vt) = _transposed ? (right, left) : (left, right);
         SvdSteps.Signs(u, vt);
-        Tensor columns = Tensor.Empty(Device, (u.Dim(1), u.Dim(0)));
+        var columns = Tensor.Empty(Device, (u.Dim(1), u.Dim(0)));
         MatrixCopy.Transpose(u, columns);
         return Result(columns, vt.Share(), values, Scale, residualBound, method);
     }
@@ -128,7 +128,7 @@ internal sealed class SvdMatrix : IDisposable
         bool clusters = false;
         for (int i = 1; i < rank; i++)
             clusters |= values[i - 1] - values[i] < 1e-5f * values[i - 1];
-        var scaled = new float[values.Length];
+        float[] scaled = new float[values.Length];
         for (int i = 0; i < scaled.Length; i++)
             scaled[i] = (float)(values[i] * scale);
         return new SvdResult(u, Tensor.From(u.Device, scaled, scaled.Length), vt)
@@ -165,14 +165,14 @@ internal sealed class SvdMatrix : IDisposable
 
     private static SvdMatrix Copy(Tensor a, int exponent, bool isZero)
     {
-        Tensor copy = Tensor.Empty(a.Device, a.Shape);
+        var copy = Tensor.Empty(a.Device, a.Shape);
         MatrixCopy.Run(a, copy, (float)Math.ScaleB(1, -exponent));
         return new SvdMatrix(copy, exponent, isZero);
     }
 
     private Tensor Frame(int rank, int length)
     {
-        var identity = new float[(long)rank * length];
+        float[] identity = new float[(long)rank * length];
         for (int i = 0; i < rank; i++)
             identity[(long)i * length + i] = 1;
         return Tensor.From(Device, identity, (rank, length));

@@ -209,7 +209,7 @@ public static class Attention
         if (q.Count == 0)
             return;
         (int rows, int length, int headDim, int count) = (groups.Rows, groups.Length, groups.HeadDim, groups.Count);
-        using Tensor dScores = Tensor.Empty(q.Device, probabilities.Shape, q.DType);
+        using var dScores = Tensor.Empty(q.Device, probabilities.Shape, q.DType);
         Gemm.Run(
             groups.Scores(probabilities),
             true,

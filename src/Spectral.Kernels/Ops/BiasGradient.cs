@@ -57,7 +57,7 @@ public static class BiasGradient
             Sum(dy, dBias, 1, rows, accumulate);
             return;
         }
-        using Tensor partials = Tensor.Empty(dy.Device, (chunks, dy.Dim(1)));
+        using var partials = Tensor.Empty(dy.Device, (chunks, dy.Dim(1)));
         Sum(dy, partials, chunks, ChunkRows, false);
         Run(partials, dBias, accumulate);
     }

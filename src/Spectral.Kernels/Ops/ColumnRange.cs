@@ -22,7 +22,7 @@ public readonly record struct ColumnRange(Tensor Matrix, int From, int Count)
     /// <summary>The same values in a matrix of their own, which is the caller's.</summary>
     public Tensor Copy()
     {
-        Tensor copy = Tensor.Empty(Matrix.Device, (Rows, Count), Matrix.DType);
+        var copy = Tensor.Empty(Matrix.Device, (Rows, Count), Matrix.DType);
         CopyBlock.Run(this, copy, 0, 0);
         return copy;
     }

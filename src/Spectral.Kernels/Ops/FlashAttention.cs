@@ -209,7 +209,7 @@ public static class FlashAttention
         Merged(dv, nameof(dv), args.KvHeads, args, q);
         if (q.Count == 0)
             return;
-        using Tensor delta = Tensor.Empty(q.Device, lse.Shape);
+        using var delta = Tensor.Empty(q.Device, lse.Shape);
         (args.Q, args.K, args.V, args.Output, args.DOutput) = (
             q.Pointer,
             k.Pointer,

@@ -18,7 +18,7 @@ public sealed class IndexTable : IDisposable
     {
         if (!factors.IsEmpty && factors.Length != index.Length)
             throw new ArgumentException($"{factors.Length} factors for {index.Length} indices", nameof(factors));
-        var offsets = new int[sources + 1];
+        int[] offsets = new int[sources + 1];
         for (int e = 0; e < index.Length; e++)
         {
             if (index[e] < -1 || index[e] >= sources)
@@ -31,7 +31,7 @@ public sealed class IndexTable : IDisposable
             _longest = Math.Max(_longest, offsets[s + 1]);
             offsets[s + 1] += offsets[s];
         }
-        var entries = new int[offsets[sources]];
+        int[] entries = new int[offsets[sources]];
         int[] next = offsets[..sources];
         for (int e = 0; e < index.Length; e++)
             if (index[e] >= 0)

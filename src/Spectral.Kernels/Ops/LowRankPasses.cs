@@ -323,7 +323,7 @@ public static partial class LowRank
         }
         int blocks = Divided(columns, Side);
         int shares = Shares(device, Divided(rows, Depth), blocks * groups);
-        using Tensor partial = Tensor.Empty(device, (shares, rank, columns));
+        using var partial = Tensor.Empty(device, (shares, rank, columns));
         var args = new LowRankInputGradientArgs
         {
             X = x.Pointer,
@@ -425,7 +425,7 @@ public static partial class LowRank
     {
         if (dropout is null)
             return null;
-        Tensor kept = Tensor.Empty(x.Device, x.Shape, x.DType);
+        var kept = Tensor.Empty(x.Device, x.Shape, x.DType);
         Dropout.Run(x, kept, dropout, factor: 1);
         return kept;
     }

@@ -239,7 +239,7 @@ internal static class LowRankReduce
         if (count == 0)
             return;
         Device device = gradient.Device;
-        using Tensor partial = Tensor.Empty(device, (chunks, count));
+        using var partial = Tensor.Empty(device, (chunks, count));
         var first = new LowRankMiddlePartialArgs
         {
             G = g.Pointer,

@@ -207,7 +207,7 @@ public sealed class LowRankStack : IDisposable
                 );
             stacked = Array.TrueForAll(variants, variant => variant!.Kind == LowRankVariant.ComposedB);
         }
-        using Tensor g = Tensor.Empty(z.Device, z.Shape, z.DType);
+        using var g = Tensor.Empty(z.Device, z.Shape, z.DType);
         using Tensor? scaled = Scaled(variants, g);
         for (int j = 0; j < layers.Length; j++)
             LowRank.OutputGradients(

@@ -68,7 +68,7 @@ public static class MatrixInverse
         if (y.Count == 0)
             return;
         (int batch, int n) = (y.Dim(0), y.Dim(1));
-        using Tensor product = Tensor.Empty(y.Device, y.Shape);
+        using var product = Tensor.Empty(y.Device, y.Shape);
         Gemm.Run(All(dy), false, All(y), true, All(product), n, n, n, batch: batch);
         Gemm.Run(All(y), true, All(product), false, All(dx), n, n, n, -1, accumulate ? 1 : 0, batch);
 

@@ -128,7 +128,7 @@ public static class RandomCombination
             return;
         long chunk = Math.Max(ChunkElements, (dy.Count / MaxChunks + 4) & ~3L);
         int chunks = Launch.Blocks(dy.Count, (int)chunk);
-        using Tensor partials = Tensor.Empty(dy.Device, (n, chunks), DType.F64);
+        using var partials = Tensor.Empty(dy.Device, (n, chunks), DType.F64);
         if (chunks > 0)
         {
             var args = new RandomCombinationBackwardArgs

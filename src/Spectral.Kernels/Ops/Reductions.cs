@@ -78,7 +78,7 @@ internal static class Reduction
             result.Clear();
             return;
         }
-        using Tensor partials = Tensor.Empty(result.Device, total, DType.F64);
+        using var partials = Tensor.Empty(result.Device, total, DType.F64);
         Kernel kernel = result.Device.Kernel("reductions", entry);
         int done = 0;
         foreach (Tensor tensor in tensors)

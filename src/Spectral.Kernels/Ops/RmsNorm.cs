@@ -194,7 +194,7 @@ public static class RmsNorm
     {
         int chunks = Launch.Blocks(x.Dim(0), ChunkRows);
         int columns = x.Dim(1);
-        using Tensor partials = Tensor.Empty(x.Device, (chunks, columns));
+        using var partials = Tensor.Empty(x.Device, (chunks, columns));
         if (partials.Count > 0)
         {
             var args = new RmsNormWeightGradientArgs

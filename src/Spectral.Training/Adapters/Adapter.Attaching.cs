@@ -40,7 +40,7 @@ public sealed partial class Adapter
         if (method.StartsFromData && calibration is null)
             throw new InputException($"{method.Name} starts from data: expected calibration records");
         TiedHead.Check(model.Config, options);
-        var targets = AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options);
+        Linear[] targets = AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options);
         if (
             method.StartsFromData
             && targets.FirstOrDefault(linear => linear == model.Embedding || linear == model.Head) is { } unseen
@@ -49,11 +49,15 @@ public sealed partial class Adapter
                 $"{method.Name} starts from data, which it does not see at {unseen.Name}; "
                     + "expected targets without it"
             );
-        var settings = method.Distribute([.. targets.Select(linear => linear.ModuleShape)], options, calibration);
+        IReadOnlyList<AdapterOptions?> settings = method.Distribute(
+            [.. targets.Select(linear => linear.ModuleShape)],
+            options,
+            calibration
+        );
         Linear[] linears = [.. targets.Where((_, i) => settings[i] is not null)];
         if (linears.Length < targets.Length)
             options = options with { TargetModules = [.. linears.Select(linear => linear.Name)] };
-        var modules = AdaptedModule.Describe(
+        IReadOnlyList<AdaptedModule> modules = AdaptedModule.Describe(
             method,
             [.. linears.Select(linear => linear.ModuleShape).Zip(settings.OfType<AdapterOptions>())]
         );
@@ -62,7 +66,7 @@ public sealed partial class Adapter
             modules,
             model.Adaptable.Select(linear => linear.Name)
         );
-        var saved = Saved(model, options, modules);
+        IReadOnlyList<SavedTensor> saved = Saved(model, options, modules);
         return Build(model, method, options, modules, saved, adapter => adapter.Begin(linears, calibration));
     }
 
@@ -77,8 +81,8 @@ public sealed partial class Adapter
     /// already.</exception>
     public static Adapter Load(CausalLanguageModel model, string directory, double learningRateRatio = 1)
     {
-        using var folder = model.Path is null ? null : ModelFolder.Open(model.Path);
-        using var reader = folder is null
+        using ModelFolder? folder = model.Path is null ? null : ModelFolder.Open(model.Path);
+        using AdapterReader reader = folder is null
             ? new AdapterReader(directory, model.Config, learningRateRatio)
             : new AdapterReader(directory, folder, learningRateRatio);
         return Build(
@@ -94,7 +98,7 @@ public sealed partial class Adapter
                     adapter.Modules,
                     module => model.Adaptable.First(linear => linear.Name == module.Shape.Name).Weight.Value
                 );
-                foreach (var (tensor, parameter) in adapter._factors.Saved)
+                foreach ((SavedTensor tensor, Optim.Parameter parameter) in adapter._factors.Saved)
                     parameter.Master.CopyFrom(reader.Stored(tensor).ToFloats());
             }
         );
@@ -123,7 +127,8 @@ public sealed partial class Adapter
         options.CheckSettings(method);
         options = AdapterTargets.Resolved(model.Adaptable, options);
         var linears = model.Adaptable.ToDictionary(linear => linear.Name);
-        var layers = state.Layers ?? throw new InputException($"{state.Path}: the state of a run without an adapter");
+        IReadOnlyList<TrainerState.Layer> layers =
+            state.Layers ?? throw new InputException($"{state.Path}: the state of a run without an adapter");
         if (layers.FirstOrDefault(layer => !linears.ContainsKey(layer.Name)) is { } unknown)
             throw new InputException(
                 $"{state.Path}: has a layer {InputText.Quote(unknown.Name)}, which the model has not"
@@ -131,14 +136,14 @@ public sealed partial class Adapter
         if (layers.Count < AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options).Length)
             options = options with { TargetModules = [.. layers.Select(layer => layer.Name)] };
         ModuleShape[] shapes = [.. layers.Select(layer => linears[layer.Name].ModuleShape)];
-        var modules = AdaptedModule.Describe(
+        IReadOnlyList<AdaptedModule> modules = AdaptedModule.Describe(
             method,
             [
                 .. shapes.Zip(
                     layers,
                     (shape, layer) =>
                     {
-                        var settings = method.Fit(options.For(shape.Name), shape, shapes);
+                        AdapterOptions settings = method.Fit(options.For(shape.Name), shape, shapes);
                         return (shape, settings with { Rank = layer.Rank, Alpha = layer.Alpha });
                     }
                 ),
@@ -197,7 +202,7 @@ public sealed partial class Adapter
     /// <summary>Start values: what each factor says, then what the method computes, then copies of these.</summary>
     private void Begin(IReadOnlyList<Linear> linears, ICalibration? calibration)
     {
-        foreach (var (module, linear) in _modules.Zip(linears))
+        foreach ((AdaptedModule module, Linear linear) in _modules.Zip(linears))
             module.BindBase(linear);
         Fill(factor => !factor.Start.IsCopy);
         Method.Initialize([
@@ -211,13 +216,13 @@ public sealed partial class Adapter
             ),
         ]);
         Fill(factor => factor.Start.IsCopy);
-        foreach (var (tensor, parameter) in _factors.Saved)
+        foreach ((SavedTensor tensor, Optim.Parameter parameter) in _factors.Saved)
             CopyBase(tensor, parameter.Master);
     }
 
     private void CopyBase(SavedTensor tensor, Tensor values)
     {
-        var weight = _model.ParameterOf(tensor.Name).Value;
+        Tensor weight = _model.ParameterOf(tensor.Name).Value;
         if (tensor.Tokens is null)
         {
             Cast.Run(weight, values);
@@ -231,8 +236,8 @@ public sealed partial class Adapter
 
     private void Fill(Func<Factor, bool> which)
     {
-        foreach (var module in _modules)
-        foreach (var factor in module.AllFactors.Where(which))
+        foreach (AdaptedModule module in _modules)
+        foreach (Factor factor in module.AllFactors.Where(which))
             factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
     }
 }

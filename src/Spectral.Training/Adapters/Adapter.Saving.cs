@@ -21,25 +21,25 @@ public sealed partial class Adapter
     public void Save(string directory)
     {
         // PEFT's types carry no digests: its older versions refuse a config with keys they do not know.
-        var config = Describe() with
+        AdapterConfig config = Describe() with
         {
             BaseTensorSha256 = Method.PeftFields is null
                 ? _baseDigests ??= BaseDigests()
                 : new Dictionary<string, string>(),
         };
         var tensors = new Dictionary<string, TensorToWrite>();
-        foreach (var module in _modules)
-        foreach (var stored in module.Stored(lacksStart: false))
+        foreach (AdaptedModule module in _modules)
+        foreach (StoredTensor stored in module.Stored(lacksStart: false))
         {
-            var name = stored.IsShared
+            string name = stored.IsShared
                 ? AdapterFolder.SharedKeyOf(stored.Name)
                 : AdapterFolder.KeyOf(module.Shape.Name, stored.Name);
             tensors.TryAdd(name, TensorToWrite.Floats(name, StoredType.F32, stored.Shape.Dimensions(), stored.Read));
         }
-        foreach (var (tensor, parameter) in _factors.Saved)
+        foreach ((SavedTensor tensor, Optim.Parameter parameter) in _factors.Saved)
         {
-            var name = tensor.KeyOf(isAdapted: _modules.Any(module => module.Shape.Name == tensor.Module));
-            var shape = tensor.Shape.Dimensions();
+            string name = tensor.KeyOf(isAdapted: _modules.Any(module => module.Shape.Name == tensor.Module));
+            long[] shape = tensor.Shape.Dimensions();
             tensors.Add(name, TensorToWrite.Floats(name, StoredType.F32, shape, parameter.Master.ToArray));
         }
         AdapterFolder.Write(directory, config, [.. tensors.Values, .. Copies()]);
@@ -66,7 +66,7 @@ public sealed partial class Adapter
     /// <summary>What the files say, but for digests of the base; checked to be all that the adapter is.</summary>
     private AdapterConfig Describe()
     {
-        var config = AdapterConfig.Of(Method, Options, _modules) with { BaseModel = _baseModel };
+        AdapterConfig config = AdapterConfig.Of(Method, Options, _modules) with { BaseModel = _baseModel };
         KeptOptions.Require(config, _modules, _model.Adaptable.Select(linear => linear.Name));
         return config;
     }

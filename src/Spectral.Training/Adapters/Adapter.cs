@@ -100,13 +100,13 @@ public sealed partial class Adapter : IDisposable
     {
         if (_model.Adapter != this)
             return;
-        foreach (var packed in _packed)
+        foreach (PackedAdapters packed in _packed)
             packed.Reduce();
-        foreach (var linear in _model.Adaptable)
+        foreach (Linear linear in _model.Adaptable)
             (linear.Adapter, linear.Siblings.Adapter) = (null, null);
-        foreach (var name in _factors.Saved.Keys.Select(tensor => tensor.Name).Append(ModelTensors.Head))
+        foreach (string name in _factors.Saved.Keys.Select(tensor => tensor.Name).Append(ModelTensors.Head))
             _model.ParameterOf(name).StandIn = null;
-        foreach (var rows in _rows)
+        foreach (TrainedRows rows in _rows)
             rows.Dispose();
         _rows.Clear();
         _model.Adapter = null;
@@ -116,17 +116,19 @@ public sealed partial class Adapter : IDisposable
     public void Dispose()
     {
         Detach();
-        foreach (var packed in _packed)
+        foreach (PackedAdapters packed in _packed)
             packed.Dispose();
         _factors.Dispose();
     }
 
     private void Bind()
     {
-        foreach (var (tensor, parameter) in _factors.Saved.OrderBy(pair => pair.Key.Tokens is not null))
+        foreach (
+            (SavedTensor tensor, Parameter parameter) in _factors.Saved.OrderBy(pair => pair.Key.Tokens is not null)
+        )
         {
             parameter.Refresh();
-            var weight = _model.ParameterOf(tensor.Name);
+            Parameter weight = _model.ParameterOf(tensor.Name);
             if (tensor.Tokens is null)
             {
                 weight.StandIn = parameter;
@@ -141,10 +143,10 @@ public sealed partial class Adapter : IDisposable
             _model.ParameterOf(ModelTensors.Head).StandIn = _model.ParameterOf(ModelTensors.Embedding).StandIn;
         var modules = Bound.ToDictionary(module => module.Shape.Name);
         uint index = 0;
-        var augments = LowRankLinear.Augments(_model.Device, _model.DType);
+        bool augments = LowRankLinear.Augments(_model.Device, _model.DType);
         // Embedding and head may be one memory, which does not move.
         SiblingLinears[] fixedLayers = [_model.Embedding.Siblings, _model.Head.Siblings];
-        foreach (var siblings in _model.Adaptable.Select(linear => linear.Siblings).Distinct())
+        foreach (SiblingLinears siblings in _model.Adaptable.Select(linear => linear.Siblings).Distinct())
         {
             if (siblings.Layers.Any(layer => modules.ContainsKey(layer.Name)))
             {
@@ -159,12 +161,12 @@ public sealed partial class Adapter : IDisposable
 
     private void Refresh()
     {
-        foreach (var module in Bound)
+        foreach (AdaptedModule module in Bound)
             module.Core.Refresh(_frozenChanged);
         _frozenChanged = false;
-        foreach (var packed in _packed)
+        foreach (PackedAdapters packed in _packed)
             packed.Augmented?.Weight.Refresh();
-        foreach (var rows in _rows)
+        foreach (TrainedRows rows in _rows)
             rows.Refresh();
     }
 
@@ -173,7 +175,7 @@ public sealed partial class Adapter : IDisposable
 
     private void AddPenalties()
     {
-        foreach (var module in _modules)
+        foreach (AdaptedModule module in _modules)
             module.Core.AddPenalty();
     }
 }

@@ -106,7 +106,7 @@ public sealed class AdapterBuilder
     /// <param name="shape">Its shape.</param>
     internal Factor FoundAgain(string name, Shape shape)
     {
-        var factor = Frozen(name, shape);
+        Factor factor = Frozen(name, shape);
         _foundAgain.Add(factor);
         return factor;
     }
@@ -157,7 +157,7 @@ public sealed class AdapterBuilder
     /// <exception cref="InputException">It has not so many.</exception>
     public int Triplets(string setting, int count)
     {
-        var largest = Math.Min(Out, In);
+        int largest = Math.Min(Out, In);
         return count >= 1 && count <= largest
             ? count
             : throw new InputException(
@@ -170,7 +170,7 @@ public sealed class AdapterBuilder
 
     private Factor StartOf(Factor factor, bool isLeft)
     {
-        var start = Frozen(factor.Name + Factor.StartSuffix, factor.Shape, Start.CopyOf(factor));
+        Factor start = Frozen(factor.Name + Factor.StartSuffix, factor.Shape, Start.CopyOf(factor));
         _starts.Add((factor, start, isLeft));
         return start;
     }

@@ -39,10 +39,10 @@ public sealed class AdapterCore : IDisposable
         _rightFrom = First(term => term.Right.Trains);
         _middleCount = End(term => term.Middle is { Trains: true });
         module.BindBase(layer);
-        var kept = KeptRank * (module.Shape.Out + module.Shape.In);
+        long kept = KeptRank * (module.Shape.Out + module.Shape.In);
         _graph = new ExpressionGraph(_form.Outputs, kept);
         _penalty = _form.Penalty is null ? null : new ExpressionGraph([_form.Penalty], kept);
-        var device = layer.Weight.Value.Device;
+        Device device = layer.Weight.Value.Device;
         _weight = _form.Weight is null ? null : Tensor.Empty(device, (module.Shape.Out, module.Shape.In), dtype);
         _bias = _form.Bias is null ? null : Tensor.Empty(device, module.Shape.Out, dtype);
         Pack(all: true);
@@ -101,7 +101,7 @@ public sealed class AdapterCore : IDisposable
     /// </summary>
     internal LowRankGradients Gradients()
     {
-        var device = _layer.Weight.Columns.Matrix.Device;
+        Device device = _layer.Weight.Columns.Matrix.Device;
         return new LowRankGradients(
             _leftFrom == Rank ? null : DirectLeft ?? Tensor.Zeros(device, (_module.Shape.Out, Rank - _leftFrom)),
             _leftFrom,
@@ -114,9 +114,9 @@ public sealed class AdapterCore : IDisposable
     /// <summary>Carries the gradients of L, c and R on to the terms, and lets go of the intermediates.</summary>
     internal void Finish(in LowRankGradients gradients)
     {
-        var (left, middle, right) = (gradients.Left, gradients.Middle, gradients.Right);
-        var offset = 0;
-        foreach (var term in _terms)
+        (Tensor? left, Tensor? middle, Tensor? right) = (gradients.Left, gradients.Middle, gradients.Right);
+        int offset = 0;
+        foreach (LowRankTerm term in _terms)
         {
             if (term.Left.Trains && left is not null && DirectLeft is null)
                 Add(left, 0, offset - _leftFrom, 1, term.Left);
@@ -124,7 +124,7 @@ public sealed class AdapterCore : IDisposable
                 Add(right, offset - _rightFrom, 0, 1, term.Right);
             if (term.Middle is { Trains: true } && middle is not null)
             {
-                using var row = middle.View((1, _middleCount));
+                using Tensor row = middle.View((1, _middleCount));
                 Add(row, 0, offset, (float)term.Scale, term.Middle);
             }
             offset += term.Rank;
@@ -152,7 +152,7 @@ public sealed class AdapterCore : IDisposable
         _penalty.Renew(all: true);
         // 1 by launches alone, so that a captured step has it.
         gradient.Clear();
-        using (var one = gradient.View((1, 1)))
+        using (Tensor one = gradient.View((1, 1)))
             Combine.AddIdentity(one, 1, 1, one);
         _penalty.Backward();
     }
@@ -166,16 +166,16 @@ public sealed class AdapterCore : IDisposable
     {
         if (!_form.IsMergeable)
             throw new InvalidOperationException($"{_module.Shape.Name}: its form is no change of the weight");
-        using var weight = CopyWeight();
+        using Tensor weight = CopyWeight();
         using var merged = Tensor.Empty(weight.Device, weight.Shape);
         Cast.Run(weight, merged);
         if (Factors is { } factors)
             LowRank.Merge(merged, factors, merged);
         if (InputScale is { } inputs)
             ScaleShift.Forward(merged, inputs, null, merged);
-        var values = merged.ToArray();
+        float[] values = merged.ToArray();
         if (OutputScale?.ToArray() is { } outputs)
-            for (var i = 0; i < values.Length; i++)
+            for (int i = 0; i < values.Length; i++)
                 values[i] *= outputs[i / merged.Dim(1)];
         return values;
     }
@@ -199,17 +199,18 @@ public sealed class AdapterCore : IDisposable
 
     private static void Add(Tensor source, int row, int column, float scale, Expression target)
     {
-        var buffer = target.GradientBuffer(out var accumulate)!;
+        Tensor buffer = target.GradientBuffer(out bool accumulate)!;
         if (!accumulate)
             buffer.Clear();
-        using var matrix = target.Shape.Rank == 2 ? buffer.Share() : buffer.View((1, checked((int)target.Shape.Count)));
+        using Tensor matrix =
+            target.Shape.Rank == 2 ? buffer.Share() : buffer.View((1, checked((int)target.Shape.Count)));
         CopyBlock.Add(source, row, column, matrix, scale);
     }
 
     private void Pack(bool all)
     {
-        var offset = 0;
-        foreach (var term in _terms)
+        int offset = 0;
+        foreach (LowRankTerm term in _terms)
         {
             if (all || term.Left.Varies)
                 CopyBlock.Run(term.Left.Value, Factors!.Left, 0, offset);
@@ -223,7 +224,7 @@ public sealed class AdapterCore : IDisposable
             Cast.Run(_form.Weight!.Value, _weight);
         if (_bias is not null && (all || _form.Bias!.Varies))
         {
-            using var flat = _form.Bias!.Value.View(_bias.Shape);
+            using Tensor flat = _form.Bias!.Value.View(_bias.Shape);
             Cast.Run(flat, _bias);
         }
         // Read by the layer where they are; evaluated here, since a captured step's graph has no other place for it.
@@ -233,17 +234,17 @@ public sealed class AdapterCore : IDisposable
 
     private void PackMiddle(Expression middle, LowRankTerm term, int offset)
     {
-        using var part = Factors!.Middle!.Rows(offset, term.Rank);
-        using var row = part.View((1, term.Rank));
-        using var values = middle.Value.View((1, term.Rank));
+        using Tensor part = Factors!.Middle!.Rows(offset, term.Rank);
+        using Tensor row = part.View((1, term.Rank));
+        using Tensor values = middle.Value.View((1, term.Rank));
         row.Clear();
         CopyBlock.Add(values, 0, 0, row, (float)term.Scale);
     }
 
     private int First(Func<LowRankTerm, bool> trains)
     {
-        var offset = 0;
-        foreach (var term in _terms)
+        int offset = 0;
+        foreach (LowRankTerm term in _terms)
         {
             if (trains(term))
                 return offset;
@@ -254,8 +255,8 @@ public sealed class AdapterCore : IDisposable
 
     private int End(Func<LowRankTerm, bool> trains)
     {
-        var (offset, end) = (0, 0);
-        foreach (var term in _terms)
+        (int offset, int end) = (0, 0);
+        foreach (LowRankTerm term in _terms)
         {
             offset += term.Rank;
             if (trains(term))

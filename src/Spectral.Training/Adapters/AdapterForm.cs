@@ -58,7 +58,7 @@ public sealed record AdapterForm
 
     internal void Check(ModuleShape module)
     {
-        foreach (var term in Terms)
+        foreach (LowRankTerm term in Terms)
         {
             Require(term.Left, module.Out, term.Rank);
             Require(term.Right, term.Rank, module.In);

@@ -149,12 +149,12 @@ public sealed record AdapterOptions
     /// <exception cref="InputException">A pattern is no regular expression.</exception>
     public AdapterOptions For(string module)
     {
-        var options = this with
+        AdapterOptions options = this with
         {
             Rank = ModulePattern.First(RankPattern, module, "rank_pattern") ?? Rank,
             Alpha = ModulePattern.First(AlphaPattern, module, "alpha_pattern") ?? Alpha,
         };
-        foreach (var (name, pattern) in SettingPatterns)
+        foreach ((string name, IReadOnlyList<KeyValuePair<string, double>> pattern) in SettingPatterns)
             if (ModulePattern.First(pattern, module, $"the pattern of {name}") is { } value)
                 options = options.With(name, value);
         return options;
@@ -209,7 +209,7 @@ public sealed record AdapterOptions
     /// <param name="method">The method.</param>
     /// <param name="name">The setting.</param>
     public double Setting(AdapterMethod method, string name) =>
-        Settings.TryGetValue(name, out var value)
+        Settings.TryGetValue(name, out double value)
             ? value
             : method.Settings.First(setting => setting.Name == name).Default;
 
@@ -223,9 +223,9 @@ public sealed record AdapterOptions
     /// <exception cref="InputException">One is not.</exception>
     internal void CheckSettings(AdapterMethod method)
     {
-        foreach (var (name, value) in Settings)
+        foreach ((string name, double value) in Settings)
         {
-            var setting =
+            AdapterSetting setting =
                 method.Settings.FirstOrDefault(setting => setting.Name == name)
                 ?? throw new InputException(
                     method.Settings.Count == 0

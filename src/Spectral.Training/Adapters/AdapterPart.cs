@@ -25,11 +25,11 @@ internal sealed class AdapterPart : IDisposable
         LowRankTerm[] terms = [.. modules.SelectMany(module => module.Form.Terms)];
         if (terms.Length > 0)
         {
-            var device = layers[0].Weight.Value.Device;
+            Device device = layers[0].Weight.Value.Device;
             Rank = terms.Sum(term => term.Rank);
             _right = Tensor.Empty(device, (Rank, layers[0].In), dtype);
             // One factor for all costs nothing; anything else is a diagonal, applied while z is written.
-            var uniform = terms.All(term => term.Middle is null && term.Scale == terms[0].Scale);
+            bool uniform = terms.All(term => term.Middle is null && term.Scale == terms[0].Scale);
             _middle = uniform
                 ? null
                 : Tensor.From(
@@ -73,7 +73,7 @@ internal sealed class AdapterPart : IDisposable
     /// <summary>Makes the layers compute with their adapters.</summary>
     public void Attach()
     {
-        foreach (var (layer, core) in _layers.Zip(_cores))
+        foreach ((Linear layer, AdapterCore core) in _layers.Zip(_cores))
             layer.Adapter = core;
     }
 
@@ -89,7 +89,7 @@ internal sealed class AdapterPart : IDisposable
             _factors.Forward(x, Layers(), [.. _places.Select(place => values[place])], projected!, dropout);
             return;
         }
-        var (core, value) = (_cores[0], values[_places[0]]);
+        (AdapterCore core, Tensor value) = (_cores[0], values[_places[0]]);
         Gemm.Run(x, false, core.Weight, true, value);
         if (core.OutputScale is null && core.Bias is not null)
             AddBias.Run(value, core.Bias);
@@ -111,8 +111,8 @@ internal sealed class AdapterPart : IDisposable
         DropoutMask? dropout
     )
     {
-        for (var i = 0; i < _cores.Length; i++)
-            if (_cores[i].Form.Weight?.GradientBuffer(out var adds) is { } dWeight)
+        for (int i = 0; i < _cores.Length; i++)
+            if (_cores[i].Form.Weight?.GradientBuffer(out bool adds) is { } dWeight)
                 Gemm.Run(gradients[_places[i]]!, true, x!, false, dWeight, 1, adds ? 1 : 0);
         if (_factors is null)
         {
@@ -154,12 +154,12 @@ internal sealed class AdapterPart : IDisposable
         try
         {
             backward(wanted);
-            foreach (var (core, gradient) in _cores.Zip(wanted))
+            foreach ((AdapterCore core, LowRankGradients gradient) in _cores.Zip(wanted))
                 core.Finish(gradient);
         }
         finally
         {
-            foreach (var (core, gradient) in _cores.Zip(wanted))
+            foreach ((AdapterCore core, LowRankGradients gradient) in _cores.Zip(wanted))
                 core.Release(gradient);
         }
     }
@@ -167,9 +167,9 @@ internal sealed class AdapterPart : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var core in _cores)
+        foreach (AdapterCore core in _cores)
             core.Dispose();
-        foreach (var member in _factors?.Members ?? [])
+        foreach (LowRankFactors member in _factors?.Members ?? [])
             member.Left.Dispose();
         _factors?.Dispose();
         _right?.Dispose();

@@ -13,7 +13,7 @@ public sealed partial class AdapterReader
     private void CheckModules(IReadOnlyList<ModuleShape>? layers)
     {
         var meant = layers?.Select(layer => layer.Name).ToHashSet();
-        foreach (var module in _tensors.Modules)
+        foreach (string module in _tensors.Modules)
         {
             if (meant?.Contains(module) == false)
                 throw new InputException(
@@ -93,7 +93,7 @@ public sealed partial class AdapterReader
 
     private AdapterOptions WithoutMissingBias(ModuleShape module)
     {
-        var options = Describe(module.Name);
+        AdapterOptions options = Describe(module.Name);
         return HasBias(module.Name) ? options : options with { Bias = AdapterBias.None };
     }
 
@@ -102,14 +102,16 @@ public sealed partial class AdapterReader
     {
         AdapterConfig config = _folder.Config;
         string[] names = [.. (layers?.Select(module => module.Name) ?? _tensors.Modules).Where(config.Matches)];
-        foreach (var setting in Method.Settings)
+        foreach (AdapterSetting setting in Method.Settings)
             if (
-                config.Options.SettingPatterns.TryGetValue(setting.Name, out var pattern)
-                && ModulePattern.Unmatched(pattern, names) is { } unmatched
+                config.Options.SettingPatterns.TryGetValue(
+                    setting.Name,
+                    out IReadOnlyList<KeyValuePair<string, double>>? pattern
+                ) && ModulePattern.Unmatched(pattern, names) is { } unmatched
             )
                 Warn(setting.PeftPatternKey!, InputText.Quote(unmatched));
         foreach (
-            var (key, entry) in new[]
+            (string key, string? entry) in new[]
             {
                 ("rank_pattern", ModulePattern.Unmatched(config.Options.RankPattern, names)),
                 ("alpha_pattern", ModulePattern.Unmatched(config.Options.AlphaPattern, names)),
@@ -131,9 +133,9 @@ public sealed partial class AdapterReader
     private void CheckTensors(AdaptedModule module)
     {
         StoredTensor[] declared = [.. module.Stored(LacksStart)];
-        foreach (var stored in declared.Where(stored => !IsAbsent(module, stored)))
+        foreach (StoredTensor stored in declared.Where(stored => !IsAbsent(module, stored)))
             _tensors.Find(module, stored);
-        foreach (var (leaf, tensor) in _tensors.Of(module.Shape.Name))
+        foreach ((string leaf, AdapterTensor tensor) in _tensors.Of(module.Shape.Name))
             if (!Array.Exists(declared, stored => stored.Name == leaf))
                 throw new InputException(
                     $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is none that {Method.Name} has for this layer with these settings, "

@@ -1,4 +1,5 @@
 using Spectral.Kernels;
+using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.Adapters.Methods;
 using Spectral.Training.IO;
@@ -77,7 +78,7 @@ public sealed partial class AdapterReader : IDisposable
                     $"{directory}: target_modules of the adapter's config matches no layer of the model; is it the adapter of another model?"
                 );
             adapted = adapted?.FindAll(module => !Options.IsGivenUp(module.Name));
-            var (leaves, shared) = Names(adapted ?? ModuleSizes.Probes(Method));
+            (HashSet<string> leaves, HashSet<string> shared) = Names(adapted ?? ModuleSizes.Probes(Method));
             _savedTensors = new SavedTensors(_folder, model is null ? null : [.. ModelTensors.Untied(model)]);
             var names = layers?.Select(layer => layer.Name).ToHashSet();
             _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, names);
@@ -101,7 +102,7 @@ public sealed partial class AdapterReader : IDisposable
                 Method,
                 [.. adapted.Select(module => (module, WithoutMissingBias(module)))]
             );
-            foreach (var module in _modules)
+            foreach (AdaptedModule module in _modules)
                 CheckTensors(module);
         }
         catch
@@ -144,15 +145,15 @@ public sealed partial class AdapterReader : IDisposable
         if (LacksStart)
             BeginAgain(modules, weight);
         var filled = new HashSet<string>();
-        foreach (var module in modules)
+        foreach (AdaptedModule module in modules)
         {
-            var declared = module.Stored(LacksStart);
-            foreach (var stored in declared.Where(stored => !stored.IsShared || filled.Add(stored.Name)))
+            IEnumerable<StoredTensor> declared = module.Stored(LacksStart);
+            foreach (StoredTensor stored in declared.Where(stored => !stored.IsShared || filled.Add(stored.Name)))
                 if (!IsAbsent(module, stored))
                     stored.Write(_tensors.Find(module, stored).ToFloats());
                 else
                     stored.Begin(module);
-            foreach (var factor in module.AllFactors.Where(factor => !factor.IsSaved))
+            foreach (Factor factor in module.AllFactors.Where(factor => !factor.IsSaved))
                 factor.Start.Fill(
                     factor.Parameter.Master,
                     module.Options.Seed,
@@ -202,8 +203,8 @@ public sealed partial class AdapterReader : IDisposable
         Method.Initialize([
             .. modules.Select(module => new AdapterStart(module.Shape, weight(module), module.Factors, module.Options)),
         ]);
-        foreach (var module in modules)
-        foreach (var factor in module.AllFactors.Where(factor => factor.Start.IsCopy && factor.IsSaved))
+        foreach (AdaptedModule module in modules)
+        foreach (Factor factor in module.AllFactors.Where(factor => factor.Start.IsCopy && factor.IsSaved))
             factor.Start.Fill(factor.Parameter.Master, 0, 0);
     }
 
@@ -212,8 +213,8 @@ public sealed partial class AdapterReader : IDisposable
     {
         HashSet<string> leaves = [];
         HashSet<string> shared = [];
-        foreach (var module in AdaptedModule.Describe(Method, Options, modules))
-        foreach (var stored in module.Stored(LacksStart))
+        foreach (AdaptedModule module in AdaptedModule.Describe(Method, Options, modules))
+        foreach (StoredTensor stored in module.Stored(LacksStart))
             (stored.IsShared ? shared : leaves).Add(stored.Name);
         if (Options.Bias != AdapterBias.None)
             leaves.Add(AdapterTensors.WrappedBias);
@@ -226,15 +227,16 @@ public sealed partial class AdapterReader : IDisposable
     /// </summary>
     private AdapterOptions Describe(string module)
     {
-        var options = Method.Observe(Options.For(module), leaf => _tensors.Shape(module, leaf));
-        var stored = _tensors.Of(module);
-        var right = stored.GetValueOrDefault(LoraMethod.A) ?? stored.GetValueOrDefault(LoraMethod.EmbeddingA);
+        AdapterOptions options = Method.Observe(Options.For(module), leaf => _tensors.Shape(module, leaf));
+        IReadOnlyDictionary<string, AdapterTensor> stored = _tensors.Of(module);
+        AdapterTensor? right =
+            stored.GetValueOrDefault(LoraMethod.A) ?? stored.GetValueOrDefault(LoraMethod.EmbeddingA);
         if (Method.PeftType != AdapterConfig.Lora || right is not { Shape: [var rows, _] })
             return options;
-        var rank = _folder.Config.IncludesStart ? rows / 2 : rows;
+        long rank = _folder.Config.IncludesStart ? rows / 2 : rows;
         if (rank == options.Rank || rank is < 1 or > int.MaxValue)
             return options;
-        var warning =
+        string warning =
             $"{_folder.WeightsPath}: {InputText.Quote(module)} has rank {rank}, the config says {options.Rank}; the scale follows the config";
         if (!_warnings.Contains(warning))
             _warnings.Add(warning);

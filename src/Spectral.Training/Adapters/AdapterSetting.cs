@@ -62,12 +62,12 @@ public sealed record AdapterSetting(string Name, double Default, double Least, d
     {
         if (Choices.Count > 0)
         {
-            for (var i = 0; i < Choices.Count; i++)
+            for (int i = 0; i < Choices.Count; i++)
                 if (Choices[i] == text)
                     return i;
         }
         else if (
-            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && Allows(value)
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && Allows(value)
         )
         {
             return value;

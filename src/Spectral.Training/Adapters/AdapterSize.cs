@@ -39,13 +39,13 @@ public static class AdapterSize
         long wanted
     )
     {
-        var largest = Math.Max(options.Rank, modules.Max(module => Math.Min(module.Out, module.In)));
+        int largest = Math.Max(options.Rank, modules.Max(module => Math.Min(module.Out, module.In)));
         (AdapterOptions Options, long Distance)? best = null;
         Try(options.Rank);
-        for (var rank = 0; rank <= largest; rank += Math.Max(1, rank / Coarse))
+        for (int rank = 0; rank <= largest; rank += Math.Max(1, rank / Coarse))
             Try(rank);
         if (best is { Options.Rank: >= EveryRank and var near })
-            for (var rank = near - near / Coarse - 1; rank <= Math.Min(largest, near + near / Coarse + 1); rank++)
+            for (int rank = near - near / Coarse - 1; rank <= Math.Min(largest, near + near / Coarse + 1); rank++)
                 Try(rank);
         if (best is null)
             Trainable(method, modules, options); // says why
@@ -53,7 +53,7 @@ public static class AdapterSize
 
         void Try(int rank)
         {
-            var tried = options.AtRank(rank);
+            AdapterOptions tried = options.AtRank(rank);
             if (
                 Count(method, modules, tried) is { } count
                 && (best is null || Math.Abs(count - wanted) < best.Value.Distance)
@@ -66,8 +66,8 @@ public static class AdapterSize
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static bool DependsOnRank(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)
     {
-        var count = Trainable(method, modules, options);
-        var others = new[] { options.Rank + 1, options.Rank - 1, 2 * options.Rank, options.Rank / 2 };
+        long count = Trainable(method, modules, options);
+        int[] others = new[] { options.Rank + 1, options.Rank - 1, 2 * options.Rank, options.Rank / 2 };
         return others
             .Where(rank => rank >= 0)
             .Any(rank => Count(method, modules, options.AtRank(rank)) is { } other && other != count);

@@ -33,7 +33,7 @@ public static class AdapterTargets
     /// <inheritdoc cref="Of"/>
     internal static T[] Choose<T>(IReadOnlyList<T> layers, Func<T, string> name, AdapterOptions options)
     {
-        var pattern = PatternOf(options.TargetModules);
+        ModulePattern pattern = PatternOf(options.TargetModules);
         if (pattern.Names is null && !layers.Any(layer => pattern.Matches(name(layer))))
             throw new InputException(
                 $"target {InputText.Quote(pattern.Text!)} matches no layer; an expression has to match full names, "
@@ -45,7 +45,7 @@ public static class AdapterTargets
                 $"targets {string.Join(", ", pattern.Names)}: expected {ModulePattern.AllLinear} alone, or names of "
                     + $"layers without it; there are: {Ends(layers)}"
             );
-        foreach (var target in pattern.Names ?? [])
+        foreach (string target in pattern.Names ?? [])
             if (!layers.Any(layer => ModulePattern.Of(target).Matches(name(layer))))
                 throw new InputException($"target '{target}' matches no layer; there are: {Ends(layers)}");
         T[] chosen =

@@ -19,13 +19,13 @@ internal sealed class AugmentedLayers : IDisposable
         _layers = [.. part.Places.Select(place => siblings.Layers[place])];
         _members = new int[siblings.Layers.Count];
         Array.Fill(_members, -1);
-        for (var j = 0; j < _layers.Length; j++)
+        for (int j = 0; j < _layers.Length; j++)
             _members[part.Places[j]] = j;
         Weight = new AugmentedWeight(
             [.. _layers.Select(layer => new LowRankLayer(layer.Weight.Value, layer.Bias?.Value))],
             part.Factors!
         );
-        for (var j = 0; j < _layers.Length; j++)
+        for (int j = 0; j < _layers.Length; j++)
             _layers[j].Weight.MoveTo(Weight.WeightOf(j));
     }
 
@@ -50,7 +50,7 @@ internal sealed class AugmentedLayers : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var layer in _layers)
+        foreach (Linear layer in _layers)
             layer.Weight.MoveBack();
         Weight.Dispose();
     }

@@ -40,13 +40,13 @@ internal sealed class BoundFactors : IDisposable
                 .. whole.Select(tensor => tensor.Tokens is null ? type : DType.F32),
             ]
         );
-        foreach (var ((_, factor), parameter) in trained.Zip(Trained.Parameters))
+        foreach (((AdaptedModule _, Expressions.Factor factor), Parameter parameter) in trained.Zip(Trained.Parameters))
             factor.Parameter = parameter;
-        foreach (var (tensor, parameter) in whole.Zip(Trained.Parameters.Skip(trained.Count)))
+        foreach ((SavedTensor tensor, Parameter parameter) in whole.Zip(Trained.Parameters.Skip(trained.Count)))
             _saved.Add(tensor, parameter);
-        foreach (var tensor in (saved ?? []).Where(tensor => !tensor.Trains))
+        foreach (SavedTensor tensor in (saved ?? []).Where(tensor => !tensor.Trains))
             _saved.Add(tensor, new Parameter(tensor.Name, Tensor.Zeros(device, tensor.Shape, type)));
-        foreach (var (module, factor) in factors.Where(pair => !pair.factor.Trains))
+        foreach ((AdaptedModule module, Expressions.Factor factor) in factors.Where(pair => !pair.factor.Trains))
             _frozen.Add(factor.Parameter = new Parameter(module.FullName(factor), Tensor.Zeros(device, factor.Shape)));
     }
 
@@ -62,7 +62,9 @@ internal sealed class BoundFactors : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var parameter in _frozen.Concat(_saved.Where(pair => !pair.Key.Trains).Select(pair => pair.Value)))
+        foreach (
+            Parameter parameter in _frozen.Concat(_saved.Where(pair => !pair.Key.Trains).Select(pair => pair.Value))
+        )
             parameter.Dispose();
         Trained.Dispose();
     }

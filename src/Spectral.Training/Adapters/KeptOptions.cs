@@ -17,7 +17,7 @@ internal static class KeptOptions
     /// names the option.</exception>
     public static void Require(AdapterConfig config, IReadOnlyList<AdaptedModule> modules, IEnumerable<string> layers)
     {
-        var read = AdapterConfigFile.ReadBack(config);
+        AdapterConfig read = AdapterConfigFile.ReadBack(config);
         if (Lost(config, read, modules).FirstOrDefault() is { } lost)
             throw new InputException(Message(lost.Option, config.Method));
         var adapted = modules.Select(module => module.Shape.Name).ToHashSet();
@@ -42,9 +42,9 @@ internal static class KeptOptions
     {
         while (true)
         {
-            var modules = AdaptedModule.Describe(method, options, layers);
+            IReadOnlyList<AdaptedModule> modules = AdaptedModule.Describe(method, options, layers);
             var config = AdapterConfig.Of(method, options, modules);
-            var losses = Lost(config, AdapterConfigFile.ReadBack(config), modules);
+            IEnumerable<Loss> losses = Lost(config, AdapterConfigFile.ReadBack(config), modules);
             if (losses.FirstOrDefault() is not { Reset: { } reset } lost)
                 return options;
             without(Message(lost.Option, method));
@@ -68,10 +68,10 @@ internal static class KeptOptions
         if (config.Options.TrainableTokens.Count != read.Options.TrainableTokens.Count)
             yield return new("--train-tokens", options => options with { TrainableTokens = [] });
         ModuleShape[] shapes = [.. modules.Select(module => module.Shape)];
-        foreach (var module in modules)
+        foreach (AdaptedModule module in modules)
         {
-            var wanted = module.Options;
-            var found = config.Method.Fit(read.Options.For(module.Shape.Name), module.Shape, shapes);
+            AdapterOptions wanted = module.Options;
+            AdapterOptions found = config.Method.Fit(read.Options.For(module.Shape.Name), module.Shape, shapes);
             if (module.Reads(nameof(AdapterOptions.RankStabilized)) && found.RankStabilized != wanted.RankStabilized)
                 yield return new("--rslora", options => options with { RankStabilized = false });
             if (module.Reads(nameof(AdapterOptions.Rank)) && found.Rank != wanted.Rank)
@@ -84,7 +84,7 @@ internal static class KeptOptions
                 yield return new("--bias", options => options with { Bias = AdapterBias.None });
             if (module.Form.Terms.Count > 0 && found.Dropout != wanted.Dropout)
                 yield return new("--dropout", options => options with { Dropout = 0 });
-            foreach (var setting in config.Method.Settings)
+            foreach (AdapterSetting setting in config.Method.Settings)
                 if (found.Setting(config.Method, setting.Name) != wanted.Setting(config.Method, setting.Name))
                     yield return new($"--set {setting.Name}");
         }

@@ -37,9 +37,9 @@ public sealed record MethodFacts(
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static MethodFacts Of(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)
     {
-        var trainable = AdapterSize.Trainable(method, modules, options);
-        var forms = AdaptedModule.Describe(method, options, modules);
-        var (mergeable, biases) = (
+        long trainable = AdapterSize.Trainable(method, modules, options);
+        IReadOnlyList<AdaptedModule> forms = AdaptedModule.Describe(method, options, modules);
+        (bool mergeable, bool biases) = (
             forms.All(module => module.Form.IsMergeable),
             forms.All(module => module.Form.Bias is null || module.Shape.HasBias)
         );
@@ -71,7 +71,7 @@ public sealed record MethodFacts(
             nameof(AdapterOptions.RankStabilized),
             nameof(AdapterOptions.LearningRateRatio),
         ];
-        foreach (var option in read.Where(option => modules.Any(module => module.Reads(option))))
+        foreach (string option in read.Where(option => modules.Any(module => module.Reads(option))))
             yield return option;
         if (method.UsesTopK)
             yield return nameof(AdapterOptions.TopK);

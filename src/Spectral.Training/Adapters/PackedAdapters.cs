@@ -28,7 +28,7 @@ public sealed class PackedAdapters : IDisposable
     )
     {
         (_dropout, _stream) = (dropout, stream);
-        var adapted = Enumerable
+        IEnumerable<(int place, Linear layer, AdaptedModule module)> adapted = Enumerable
             .Range(0, siblings.Layers.Count)
             .Where(place => modules.ContainsKey(siblings.Layers[place].Name))
             .Select(place => (place, layer: siblings.Layers[place], module: modules[siblings.Layers[place].Name]));
@@ -36,7 +36,7 @@ public sealed class PackedAdapters : IDisposable
         {
             // Layers whose inputs are scaled each read an x of their own; all others share it, and one that has no terms has nothing to share.
             foreach (
-                var part in adapted.GroupBy(item =>
+                IGrouping<int, (int place, Linear layer, AdaptedModule module)> part in adapted.GroupBy(item =>
                     item.module.Form.InputScale is not null || item.module.Form.Terms.Count == 0 ? item.place : -1
                 )
             )
@@ -54,7 +54,7 @@ public sealed class PackedAdapters : IDisposable
             Dispose();
             throw;
         }
-        foreach (var part in _parts)
+        foreach (AdapterPart part in _parts)
             part.Attach();
         siblings.Adapter = this;
     }
@@ -94,7 +94,7 @@ public sealed class PackedAdapters : IDisposable
     public void Dispose()
     {
         Reduce();
-        foreach (var part in _parts)
+        foreach (AdapterPart part in _parts)
             part.Dispose();
     }
 }

@@ -17,7 +17,7 @@ internal sealed class SharedFactors(IReadOnlyList<ModuleShape> modules)
     /// rank.</exception>
     public Factor Declare(string name, Shape shape, bool trains, Start start)
     {
-        if (!_factors.TryGetValue(name, out var factor))
+        if (!_factors.TryGetValue(name, out Factor? factor))
             _factors.Add(name, factor = new Factor(name, shape, trains, start, isShared: true));
         return factor.Shape == shape && factor.Trains == trains
             ? factor

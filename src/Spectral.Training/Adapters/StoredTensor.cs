@@ -39,16 +39,16 @@ internal sealed class StoredTensor
     /// <summary>The values for the file.</summary>
     public float[] Read()
     {
-        var values = _factor.Parameter.Master.ToArray();
+        float[] values = _factor.Parameter.Master.ToArray();
         if (_start is null)
             return values;
-        var start = _start.Parameter.Master.ToArray();
+        float[] start = _start.Parameter.Master.ToArray();
         if (!_isLeft)
             return [.. values, .. start];
-        var columns = _factor.Shape[1];
-        var both = new float[2 * values.Length];
-        for (var row = 0; row < _factor.Shape[0]; row++)
-        for (var column = 0; column < columns; column++)
+        int columns = _factor.Shape[1];
+        float[] both = new float[2 * values.Length];
+        for (int row = 0; row < _factor.Shape[0]; row++)
+        for (int column = 0; column < columns; column++)
         {
             both[2 * row * columns + column] = values[row * columns + column];
             both[(2 * row + 1) * columns + column] = -start[row * columns + column];
@@ -68,19 +68,19 @@ internal sealed class StoredTensor
             _factor.Parameter.Master.CopyFrom(values);
             return;
         }
-        var half = values.Length / 2;
+        int half = values.Length / 2;
         if (!_isLeft)
         {
             _factor.Parameter.Master.CopyFrom(values[..half]);
             _start.Parameter.Master.CopyFrom(values[half..]);
             return;
         }
-        var columns = _factor.Shape[1];
+        int columns = _factor.Shape[1];
         float[] value = new float[half];
         float[] start = new float[half];
-        for (var i = 0; i < half; i++)
+        for (int i = 0; i < half; i++)
         {
-            var (row, column) = (i / columns, i % columns);
+            (int row, int column) = (i / columns, i % columns);
             value[i] = values[2 * row * columns + column];
             start[i] = -values[(2 * row + 1) * columns + column];
         }

@@ -16,7 +16,7 @@ public sealed class AddNode : Node
     {
         var y = Tensor.Empty(tape.Device, a.Value.Shape, a.Value.DType);
         Add.Forward(a.Value, b.Value, y);
-        var records = tape.Records && (a.Node is not null || b.Node is not null);
+        bool records = tape.Records && (a.Node is not null || b.Node is not null);
         return new Variable(y, records ? tape.Record(new AddNode(a.Node, b.Node)) : null);
     }
 

@@ -32,8 +32,8 @@ public sealed class CheckpointNode : Node
     public static Variable Apply(Tape tape, Variable x, bool needsBackward, Func<Tape, Variable, Variable> segment)
     {
         using var silent = new Tape(tape.Device, records: false, tape.Dropout);
-        using var y = segment(silent, x);
-        var records = tape.Records && (x.Node is not null || needsBackward);
+        using Variable y = segment(silent, x);
+        bool records = tape.Records && (x.Node is not null || needsBackward);
         return new Variable(y.Value.Share(), records ? tape.Record(new CheckpointNode(tape, x, segment)) : null);
     }
 
@@ -42,7 +42,7 @@ public sealed class CheckpointNode : Node
     {
         using var tape = new Tape(_x.Device, dropout: _dropout);
         using var leaf = new Variable(_x.Share(), _input is null ? null : new LeafNode());
-        using var y = _segment(tape, leaf);
+        using Variable y = _segment(tape, leaf);
         y.Node!.Accumulate(gradient.Share(), shared: true);
         tape.Backward();
         if (leaf.Node?.TakeGradient() is { } dx)

@@ -38,7 +38,7 @@ public abstract class Node
             Backward(gradient.Matrix);
             return;
         }
-        using var copy = gradient.Copy();
+        using Tensor copy = gradient.Copy();
         Backward(copy);
     }
 
@@ -70,8 +70,8 @@ public abstract class Node
             (_gradient, _borrowed) = (contribution, shared);
             return;
         }
-        var (gradient, borrowed) = (Whole(held), _borrowed && IsWhole(held));
-        var target =
+        (Tensor gradient, bool borrowed) = (Whole(held), _borrowed && IsWhole(held));
+        Tensor target =
             !borrowed ? gradient
             : !shared ? contribution
             : Tensor.Empty(gradient.Device, gradient.Shape, gradient.DType);
@@ -150,7 +150,7 @@ public abstract class Node
     /// <summary>As <see cref="TakeGradient"/>, left in the columns it was written in.</summary>
     internal ColumnRange? TakeColumns()
     {
-        var taken = _gradient;
+        ColumnRange? taken = _gradient;
         _gradient = null;
         return taken;
     }

@@ -39,9 +39,9 @@ public sealed class RmsNormNode : Node
     /// <summary>The gradient that came past the norm along the residual is added in the same pass over dx.</summary>
     protected override void Backward(Tensor gradient)
     {
-        var residual = _input?.TakeColumns();
-        using var held = residual?.Matrix;
-        var dx = Place(_input, _x.Dim(0), _x.Dim(1), _x);
+        ColumnRange? residual = _input?.TakeColumns();
+        using Tensor? held = residual?.Matrix;
+        ColumnRange dx = Place(_input, _x.Dim(0), _x.Dim(1), _x);
         RmsNorm.Backward(
             _x,
             _weight.Value,

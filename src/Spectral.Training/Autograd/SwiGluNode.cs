@@ -24,18 +24,18 @@ public sealed class SwiGluNode : Node
     /// <summary>The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.</summary>
     internal static Variable Apply(Tape tape, Variable gate, Variable up, int stride)
     {
-        var (rows, columns, type) = (gate.Columns.Rows, gate.Columns.Count, gate.Columns.Matrix.DType);
+        (int rows, int columns, DType type) = (gate.Columns.Rows, gate.Columns.Count, gate.Columns.Matrix.DType);
         var y = new ColumnRange(Tensor.Empty(tape.Device, (rows, stride), type), 0, columns);
         SwiGlu.Forward(gate.Columns, up.Columns, y);
-        var records = tape.Records && (gate.Node is not null || up.Node is not null);
+        bool records = tape.Records && (gate.Node is not null || up.Node is not null);
         return new Variable(y, records ? tape.Record(new SwiGluNode(gate, up)) : null);
     }
 
     /// <summary>One pass gives both gradients; SiLU is recomputed rather than saved.</summary>
     protected override void Backward(Tensor gradient)
     {
-        var dGate = Place(_gateNode, _gate.Rows, _gate.Count, gradient);
-        var dUp = Place(_upNode, _up.Rows, _up.Count, gradient);
+        ColumnRange dGate = Place(_gateNode, _gate.Rows, _gate.Count, gradient);
+        ColumnRange dUp = Place(_upNode, _up.Rows, _up.Count, gradient);
         SwiGlu.Backward(_gate, _up, gradient, dGate, dUp);
         Deposit(_gateNode, dGate);
         Deposit(_upNode, dUp);

@@ -52,9 +52,9 @@ public sealed class Tape : IDisposable
     /// <exception cref="NotSupportedException">An operation on the way has no adjoint; the message names it.</exception>
     public void Backward(int until = 0)
     {
-        for (var i = _nodes.Count - 1; i >= until; i--)
+        for (int i = _nodes.Count - 1; i >= until; i--)
         {
-            var node = _nodes[i];
+            Node node = _nodes[i];
             _nodes.RemoveAt(i);
             node.Run();
         }
@@ -63,7 +63,7 @@ public sealed class Tape : IDisposable
     /// <summary>Releases whatever backward has not passed.</summary>
     public void Dispose()
     {
-        foreach (var node in _nodes)
+        foreach (Node node in _nodes)
             node.Release();
         _nodes.Clear();
     }

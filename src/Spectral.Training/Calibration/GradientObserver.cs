@@ -13,7 +13,7 @@ internal sealed class GradientObserver(Tensor?[] sums) : LinearObserver
 
     public override void Backward(Tensor x, ReadOnlySpan<Tensor?> gradients)
     {
-        for (var i = 0; i < sums.Length; i++)
+        for (int i = 0; i < sums.Length; i++)
             if (sums[i] is { } sum && gradients[i] is { } gradient)
                 Gemm.Run(gradient, true, x, false, sum, 1, 1);
     }

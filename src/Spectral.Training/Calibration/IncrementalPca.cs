@@ -56,25 +56,25 @@ internal sealed class IncrementalPca : LinearObserver
     {
         if (Converged)
             return;
-        var (rows, kept) = (_rows(), _values.Length);
-        var count = rows.Dim(0);
+        (Tensor rows, int kept) = (_rows(), _values.Length);
+        int count = rows.Dim(0);
         using var stacked = Tensor.Empty(x.Device, (kept + count + 1, _mean.Length));
         Stack(x, rows, stacked);
-        using (var fresh = stacked.Rows(kept, count + 1))
+        using (Tensor fresh = stacked.Rows(kept, count + 1))
         {
-            var norm = MatrixScan.Run(fresh).FrobeniusNorm;
+            double norm = MatrixScan.Run(fresh).FrobeniusNorm;
             if (!double.IsFinite(norm))
                 throw new InputException($"calibration: the input of {_name} is not finite");
             _total += norm * norm;
         }
         var options = new RandomizedSvdOptions { Stream = RandomStream.For(_name) };
-        using var svd = Svd.Compute(
+        using SvdResult svd = Svd.Compute(
             stacked,
             Math.Min(_components, Math.Min(stacked.Dim(0), stacked.Dim(1))),
             SvdMethod.Auto,
             options
         );
-        var vectors = svd.Vt.ToArray();
+        float[] vectors = svd.Vt.ToArray();
         _values = svd.S.ToArray();
         Converged =
             _seen > 0
@@ -87,14 +87,14 @@ internal sealed class IncrementalPca : LinearObserver
     /// <summary>Fills the matrix whose SVD is the new state, and moves the mean.</summary>
     private void Stack(Tensor x, Tensor index, Tensor stacked)
     {
-        var (features, count, kept) = (_mean.Length, index.Dim(0), _values.Length);
-        var before = new float[_vectors.Length];
-        for (var i = 0; i < before.Length; i++)
+        (int features, int count, int kept) = (_mean.Length, index.Dim(0), _values.Length);
+        float[] before = new float[_vectors.Length];
+        for (int i = 0; i < before.Length; i++)
             before[i] = _values[i / features] * _vectors[i];
-        using (var top = stacked.Rows(0, kept))
+        using (Tensor top = stacked.Rows(0, kept))
             top.CopyFrom(before);
 
-        using var batch = stacked.Rows(kept, count);
+        using Tensor batch = stacked.Rows(kept, count);
         using var mean = Tensor.Empty(x.Device, features);
         using (var gathered = Tensor.Empty(x.Device, (count, features), x.DType))
         {
@@ -105,22 +105,22 @@ internal sealed class IncrementalPca : LinearObserver
         Scale.Run(mean, -1f / count);
         AddBias.Run(batch, mean);
 
-        var weight = Math.Sqrt((double)_seen * count / (_seen + count));
-        var correction = mean.ToArray();
-        for (var i = 0; i < features; i++)
+        double weight = Math.Sqrt((double)_seen * count / (_seen + count));
+        float[] correction = mean.ToArray();
+        for (int i = 0; i < features; i++)
         {
-            var difference = -correction[i] - _mean[i];
+            double difference = -correction[i] - _mean[i];
             correction[i] = (float)(weight * difference);
             _mean[i] += difference * count / (_seen + count);
         }
-        using var last = stacked.Rows(kept + count, 1);
+        using Tensor last = stacked.Rows(kept + count, 1);
         last.CopyFrom(correction);
     }
 
     private double Cosine(int component, float[] vectors)
     {
-        var (from, dot) = (component * _mean.Length, 0.0);
-        for (var i = from; i < from + _mean.Length; i++)
+        (int from, double dot) = (component * _mean.Length, 0.0);
+        for (int i = from; i < from + _mean.Length; i++)
             dot += (double)_vectors[i] * vectors[i];
         return Math.Abs(dot);
     }

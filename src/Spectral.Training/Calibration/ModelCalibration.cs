@@ -54,7 +54,7 @@ public sealed class ModelCalibration : ICalibration
         if (data.Count == 0)
             throw new InputException("there are no training records");
         // The first records of the first epoch: how a step cuts them into batches does not matter here.
-        var first = new BatchSampler(data.Count, Math.Min(records, data.Count), options.Seed, options.Shuffle).Next();
+        int[] first = new BatchSampler(data.Count, Math.Min(records, data.Count), options.Seed, options.Shuffle).Next();
         return new ModelCalibration(model, [.. first.Select(index => data[index])], options.Batch);
     }
 
@@ -75,7 +75,7 @@ public sealed class ModelCalibration : ICalibration
     /// <inheritdoc/>
     public IEnumerable<Tensor> InputSecondMoments(IReadOnlyList<string> modules)
     {
-        var factor = 1.0 / _batches.Sum(batch => batch.Length);
+        double factor = 1.0 / _batches.Sum(batch => batch.Length);
         return Sums(
             Find(modules),
             linear => linear.Siblings,
@@ -94,8 +94,8 @@ public sealed class ModelCalibration : ICalibration
     )
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
-        var linears = Find(modules);
-        var inputs = linears
+        Linear[] linears = Find(modules);
+        SiblingLinears[] inputs = linears
             .Select(linear => linear.Siblings)
             .Distinct()
             .Where(siblings => _directions.GetValueOrDefault((siblings, similarity, labelled)).Count < count)
@@ -113,7 +113,7 @@ public sealed class ModelCalibration : ICalibration
                 )),
             ];
             Run(inputs, observers, backward: false, () => Array.TrueForAll(observers, observer => observer.Converged));
-            foreach (var (siblings, observer) in inputs.Zip(observers))
+            foreach ((SiblingLinears siblings, IncrementalPca observer) in inputs.Zip(observers))
                 _directions[(siblings, similarity, labelled)] = (count, observer.Result());
         }
         return [.. linears.Select(linear => _directions[(linear.Siblings, similarity, labelled)].Found)];
@@ -130,10 +130,14 @@ public sealed class ModelCalibration : ICalibration
     {
         for (var rest = new Queue<Linear>(linears); rest.Count > 0; )
         {
-            var (part, sums, bytes) = (new List<Linear>(), new Dictionary<object, Tensor>(), 0L);
+            (List<Linear> part, Dictionary<object, Tensor> sums, long bytes) = (
+                new List<Linear>(),
+                new Dictionary<object, Tensor>(),
+                0L
+            );
             try
             {
-                for (; rest.TryPeek(out var next); part.Add(rest.Dequeue()))
+                for (; rest.TryPeek(out Linear? next); part.Add(rest.Dequeue()))
                 {
                     if (sums.ContainsKey(key(next)))
                         continue;
@@ -144,12 +148,12 @@ public sealed class ModelCalibration : ICalibration
                 }
                 SiblingLinears[] inputs = [.. part.Select(linear => linear.Siblings).Distinct()];
                 Run(inputs, [.. inputs.Select(siblings => observe(siblings, sums))], backward);
-                foreach (var linear in part)
+                foreach (Linear linear in part)
                     yield return sums[key(linear)].Share();
             }
             finally
             {
-                foreach (var sum in sums.Values)
+                foreach (Tensor sum in sums.Values)
                     sum.Dispose();
             }
         }
@@ -161,9 +165,9 @@ public sealed class ModelCalibration : ICalibration
             throw new InvalidOperationException("calibration needs a model with frozen weights and no adapter");
         try
         {
-            foreach (var (siblings, observer) in inputs.Zip(observers))
+            foreach ((SiblingLinears siblings, LinearObserver observer) in inputs.Zip(observers))
                 siblings.Observer = observer;
-            foreach (var records in _batches)
+            foreach (EncodedRecord[] records in _batches)
             {
                 if (done is not null && done())
                     break;
@@ -172,7 +176,7 @@ public sealed class ModelCalibration : ICalibration
         }
         finally
         {
-            foreach (var siblings in inputs)
+            foreach (SiblingLinears siblings in inputs)
                 siblings.Observer = null;
         }
     }
@@ -181,14 +185,14 @@ public sealed class ModelCalibration : ICalibration
     {
         var batch = Batch.Create(records, PaddingToken);
         using var tensors = new BatchTensors(_model.Device, batch);
-        using var rows = _rows = new TokenRows(_model.Device, records, batch.Length);
+        using TokenRows rows = _rows = new TokenRows(_model.Device, records, batch.Length);
         using var tape = new Tape(_model.Device, records: backward);
         if (!backward)
         {
-            using var hidden = _model.Hidden(tape, tensors);
+            using Variable hidden = _model.Hidden(tape, tensors);
             return;
         }
-        using var loss = _model.Loss(
+        using Tensor loss = _model.Loss(
             tape,
             tensors,
             1f / ((float)Math.Max(1, batch.LossTokens) * _batches.Length),

@@ -16,10 +16,10 @@ internal sealed class SecondMomentObserver(string name, Tensor sum, double facto
 {
     public override void Forward(Tensor x)
     {
-        foreach (var (start, count) in rows().Records)
+        foreach ((int start, int count) in rows().Records)
         {
-            using var record = x.Rows(start, count);
-            var largest = MatrixScan.Run(record).Largest;
+            using Tensor record = x.Rows(start, count);
+            double largest = MatrixScan.Run(record).Largest;
             if (!double.IsFinite(largest))
                 throw new InputException($"calibration: the input of {name} is not finite");
             if (largest == 0)

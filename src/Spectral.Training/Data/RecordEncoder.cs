@@ -75,8 +75,8 @@ public static class RecordEncoder
         int maximumLength
     )
     {
-        EncodedRecord[] encoded = new EncodedRecord[records.Count];
-        InputException?[] faults = new InputException?[records.Count];
+        var encoded = new EncodedRecord[records.Count];
+        var faults = new InputException?[records.Count];
         Parallel.For(
             0,
             records.Count,

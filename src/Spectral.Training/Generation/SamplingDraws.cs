@@ -19,7 +19,7 @@ internal sealed class SamplingDraws
     /// <summary>Draws all that a text of <paramref name="tokens"/> new tokens can need.</summary>
     public SamplingDraws(Device device, ulong seed, int tokens)
     {
-        using Tensor drawn = Tensor.Empty(device, checked(2 * tokens));
+        using var drawn = Tensor.Empty(device, checked(2 * tokens));
         Philox.Uniform(drawn, seed, RandomStream.For("generate"));
         numbers = drawn.ToArray();
     }

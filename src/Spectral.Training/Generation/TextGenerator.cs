@@ -42,8 +42,8 @@ public static class TextGenerator
         CancellationToken cancellation = default
     )
     {
-        var before = tokenizer.EncodePrompt(prompt);
-        var tokens = Generate(model, before, options, cancellation);
+        int[] before = tokenizer.EncodePrompt(prompt);
+        int[] tokens = Generate(model, before, options, cancellation);
         return new GeneratedText(TextBehind(tokenizer, before, tokens), tokens);
     }
 
@@ -58,21 +58,22 @@ public static class TextGenerator
     {
         if (prompt.Length == 0)
             throw new InputException("the prompt has no tokens");
-        var capacity = prompt.Length + options.MaxTokens;
+        int capacity = prompt.Length + options.MaxTokens;
         if (capacity > model.Config.MaxPositions)
             throw new InputException(
                 $"prompt ({prompt.Length} tokens) and continuation ({options.MaxTokens}) exceed the model's {model.Config.MaxPositions} positions"
             );
         using var cache = new KeyValueCache(model, 1, capacity);
-        var draws = options.Temperature == 0 ? null : new SamplingDraws(model.Device, options.Seed, options.MaxTokens);
+        SamplingDraws? draws =
+            options.Temperature == 0 ? null : new SamplingDraws(model.Device, options.Seed, options.MaxTokens);
         var generated = new List<int>();
-        var ends = options.EndTokenIds ?? model.Config.EosTokenIds;
-        var input = prompt;
+        IReadOnlyList<int> ends = options.EndTokenIds ?? model.Config.EosTokenIds;
+        int[] input = prompt;
         while (generated.Count < options.MaxTokens)
         {
             cancellation.ThrowIfCancellationRequested();
-            var logits = Next(model, input, cache);
-            var next = draws is null ? MostProbable(logits) : Sample(logits, options, draws[generated.Count]);
+            float[] logits = Next(model, input, cache);
+            int next = draws is null ? MostProbable(logits) : Sample(logits, options, draws[generated.Count]);
             if (ends.Contains(next))
                 break;
             generated.Add(next);
@@ -96,7 +97,7 @@ public static class TextGenerator
     {
         using var batch = new BatchTensors(model.Device, Batch.Of(input));
         using var last = Tensor.From(model.Device, [input.Length - 1], 1);
-        using var logits = model.Logits(batch, last, cache);
+        using Tensor logits = model.Logits(batch, last, cache);
         return logits.ToArray();
     }
 
@@ -109,15 +110,15 @@ public static class TextGenerator
     private static int Sample(float[] logits, GenerationOptions options, double place)
     {
         double top = logits.Max();
-        var weights = Array.ConvertAll(logits, logit => Math.Exp((logit - top) / options.Temperature));
-        var order = Enumerable.Range(0, weights.Length).OrderByDescending(id => weights[id]).ToArray();
-        var total = weights.Sum();
-        var kept = 0;
-        var mass = 0.0;
+        double[] weights = Array.ConvertAll(logits, logit => Math.Exp((logit - top) / options.Temperature));
+        int[] order = Enumerable.Range(0, weights.Length).OrderByDescending(id => weights[id]).ToArray();
+        double total = weights.Sum();
+        int kept = 0;
+        double mass = 0.0;
         while (kept == 0 || (kept < order.Length && mass < options.TopP * total))
             mass += weights[order[kept++]];
-        var point = place * mass;
-        for (var i = 0; i < kept - 1; i++)
+        double point = place * mass;
+        for (int i = 0; i < kept - 1; i++)
         {
             point -= weights[order[i]];
             if (point < 0)

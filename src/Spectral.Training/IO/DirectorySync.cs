@@ -19,7 +19,7 @@ public static partial class DirectorySync
     {
         if (OperatingSystem.IsWindows())
             return;
-        var folder = Open(directory, ReadOnly);
+        int folder = Open(directory, ReadOnly);
         if (folder < 0 && Marshal.GetLastPInvokeError() == AccessDenied)
             return; // a folder that may be written to and not listed
         if (folder < 0)

@@ -11,7 +11,7 @@ internal static class FiniteValues
     public static int FirstOther(ReadOnlySpan<float> values)
     {
         // x - x is 0 for a finite x and NaN for any other, and so is the sum: no comparison per element.
-        var sum = Vector<float>.Zero;
+        Vector<float> sum = Vector<float>.Zero;
         ReadOnlySpan<Vector<float>> vectors = MemoryMarshal.Cast<float, Vector<float>>(values);
         foreach (Vector<float> vector in vectors)
             sum += vector - vector;

@@ -38,7 +38,7 @@ public sealed unsafe class SafetensorsFile : IDisposable
         {
             start += view.PointerOffset;
             long dataStart = 8 + headerLength;
-            SafetensorsHeader header = SafetensorsHeader.Parse(
+            var header = SafetensorsHeader.Parse(
                 new ReadOnlySpan<byte>(start + 8, headerLength),
                 length - dataStart,
                 path

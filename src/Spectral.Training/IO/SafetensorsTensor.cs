@@ -226,7 +226,7 @@ public sealed class SafetensorsTensor
         int done = 0;
         for (; done <= destination.Length - width; done += width)
         {
-            Vector<ushort> upper = Vector.AsVectorUInt16(new Vector<byte>(source.Slice(2 * done, 2 * width)));
+            var upper = Vector.AsVectorUInt16(new Vector<byte>(source.Slice(2 * done, 2 * width)));
             Vector.Widen(upper, out Vector<uint> low, out Vector<uint> high);
             Vector.AsVectorSingle(low << 16).CopyTo(destination[done..]);
             Vector.AsVectorSingle(high << 16).CopyTo(destination[(done + width / 2)..]);

@@ -84,7 +84,7 @@ public static class LoraExporter
             if (keepsTied && model is not null && saved is { Name: ModelTensors.Embedding, Tokens: null, Trains: true })
                 tensors.Add(TiedHead.Copy(saved, type, adapter.Stored(saved).ToFloats));
         }
-        using AdapterFolder folder = AdapterFolder.Open(adapterDirectory);
+        using var folder = AdapterFolder.Open(adapterDirectory);
         AdapterConfig config = folder.Config with
         {
             Method = new LoraMethod(),

@@ -43,21 +43,21 @@ public static class Merger
         var biases = adapter
             .Modules.Where(module => module.Form.Bias is not null)
             .ToDictionary(module => $"{module.Shape.Name}.bias");
-        foreach (var (name, module) in biases)
+        foreach ((string name, AdaptedModule module) in biases)
             if (!module.Shape.HasBias)
                 throw new InputException(
                     $"{adapterDirectory}: the {adapter.Method.Name} adapter gives {module.Shape.Name} a bias, for which a checkpoint of {model.Directory} has no place"
                 );
         var saved = adapter.Saved.Where(tensor => tensor.Tokens is null).ToDictionary(tensor => tensor.Name);
         var rows = adapter.Saved.Where(tensor => tensor.Tokens is not null).ToDictionary(tensor => tensor.Name);
-        var parts = adapter.Parts(model);
+        bool parts = adapter.Parts(model);
         var used = (parts ? ModelTensors.Untied(model.Config) : ModelTensors.For(model.Config))
             .Select(tensor => tensor.Name)
             .ToHashSet();
         var tensors = new List<TensorToWrite>();
-        foreach (var name in model.TensorNames.Union(parts ? [ModelTensors.Head] : []).Order(StringComparer.Ordinal))
+        foreach (string name in model.TensorNames.Union(parts ? [ModelTensors.Head] : []).Order(StringComparer.Ordinal))
         {
-            var tensor = Merged(name);
+            TensorToWrite tensor = Merged(name);
             tensors.Add(
                 tensor with
                 {
@@ -80,18 +80,18 @@ public static class Merger
 
         TensorToWrite Merged(string name)
         {
-            if (weights.TryGetValue(name, out var module))
+            if (weights.TryGetValue(name, out AdaptedModule? module))
                 return Floats(name, () => MergedWeight(model, adapter, module, device));
             if (biases.TryGetValue(name, out module))
                 return Floats(name, () => MergeOne(model, adapter, module, device, core => core.Bias!.ToArray()));
             // A copy of a tied embedding, stored for nothing, follows it.
             if (name == ModelTensors.Head && model.Config.TieWordEmbeddings && !parts)
                 return Merged(ModelTensors.Embedding) with { Name = name };
-            if (rows.TryGetValue(name, out var some))
+            if (rows.TryGetValue(name, out SavedTensor? some))
                 return Floats(name, () => WithRows(adapter.BaseOf(model, name), some, adapter.Stored(some)));
-            if (saved.TryGetValue(name, out var own))
+            if (saved.TryGetValue(name, out SavedTensor? own))
                 return Floats(name, adapter.Stored(own).ToFloats);
-            var source = Source(name);
+            SafetensorsTensor source = Source(name);
             if (type is { } other && source.Type.IsFloat() && source.Type != other)
                 return Floats(name, source.ToFloats);
             var copy = TensorToWrite.Copy(source, name);
@@ -149,11 +149,11 @@ public static class Merger
     )
     {
         using var factors = new BoundFactors(device, [module]);
-        var (name, shape) = (module.Shape.Name, module.Shape);
+        (string name, ModuleShape shape) = (module.Shape.Name, module.Shape);
         float[] values = adapter.BaseOf(model, $"{name}.weight").ToFloats();
         using var weight = new Parameter($"{name}.weight", Tensor.From(device, values, (shape.Out, shape.In)));
         adapter.Fill([module], _ => weight.Value);
-        using var bias = shape.HasBias
+        using Parameter? bias = shape.HasBias
             ? new Parameter($"{name}.bias", Tensor.From(device, model[$"{name}.bias"].ToFloats(), shape.Out))
             : null;
         var layer = new Linear(name, weight, bias);

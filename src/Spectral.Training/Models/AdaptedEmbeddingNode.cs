@@ -34,8 +34,8 @@ internal sealed class AdaptedEmbeddingNode : Node
     /// </param>
     public static Variable Apply(Tape tape, Linear embedding, Tensor tokens, TokenOrder? order)
     {
-        var (core, table) = (embedding.Adapter!, embedding.Weight.Value);
-        var factors = core.Factors!;
+        (AdapterCore core, Tensor table) = (embedding.Adapter!, embedding.Weight.Value);
+        LowRankFactors factors = core.Factors!;
         var y = Tensor.Empty(tape.Device, (tokens.Dim(0), embedding.In), table.DType);
         var projected = Tensor.Empty(tape.Device, (tokens.Dim(0), factors.Rank), table.DType);
         Embedding.Forward(table, tokens, y);
@@ -50,7 +50,7 @@ internal sealed class AdaptedEmbeddingNode : Node
     /// <summary>dR = s·zᵀ dy; of dL each row is summed along the order of positions.</summary>
     protected override void Backward(Tensor gradient)
     {
-        var (factors, wanted) = (_core.Factors!, _core.Gradients());
+        (LowRankFactors factors, LowRankGradients wanted) = (_core.Factors!, _core.Gradients());
         try
         {
             if (wanted.Right is { } right)

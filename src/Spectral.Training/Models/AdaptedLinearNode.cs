@@ -32,7 +32,7 @@ internal sealed class AdaptedLinearNode : Node
         (_siblings, _adapter, _dropout, _input) = (siblings, siblings.Adapter!, dropout, x.Node);
         (_rows, _projected, _unscaled) = (x.Value.Dim(0), projected, unscaled);
         _x = siblings.NeedsInput ? Save(x.Value) : null;
-        foreach (var tensor in projected.Concat(unscaled).OfType<Tensor>())
+        foreach (Tensor tensor in projected.Concat(unscaled).OfType<Tensor>())
             Own(tensor);
         _gradients = new Tensor?[siblings.Layers.Count];
     }
@@ -40,25 +40,25 @@ internal sealed class AdaptedLinearNode : Node
     /// <summary>Applies sibling layers of which some carry an adapter; one value per layer.</summary>
     public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings)
     {
-        var adapter = siblings.Adapter!;
-        var rows = x.Value.Dim(0);
+        PackedAdapters adapter = siblings.Adapter!;
+        int rows = x.Value.Dim(0);
         Tensor[] values =
         [
             .. siblings.Layers.Select(layer => Tensor.Empty(tape.Device, (rows, layer.Out), x.Value.DType)),
         ];
-        for (var i = 0; i < values.Length; i++)
+        for (int i = 0; i < values.Length; i++)
             if (siblings.Layers[i].Adapter is null)
                 LinearNode.Forward(x.Value, siblings.Layers[i], values[i]);
-        var dropout = adapter.DropoutOn(tape);
+        DropoutMask? dropout = adapter.DropoutOn(tape);
         var projected = new Tensor?[adapter.Parts.Count];
         var unscaled = new Tensor?[values.Length];
-        for (var i = 0; i < projected.Length; i++)
+        for (int i = 0; i < projected.Length; i++)
         {
-            var part = adapter.Parts[i];
+            AdapterPart part = adapter.Parts[i];
             projected[i] = part.Rank == 0 ? null : Tensor.Empty(tape.Device, (rows, part.Rank), x.Value.DType);
-            using var scaled = Scaled(x.Value, part);
+            using Tensor? scaled = Scaled(x.Value, part);
             part.Forward(scaled ?? x.Value, values, projected[i], dropout);
-            foreach (var (place, core) in part.Places.Zip(part.Cores))
+            foreach ((int place, AdapterCore core) in part.Places.Zip(part.Cores))
             {
                 if (core.OutputScale is not { } scale)
                     continue;
@@ -69,10 +69,10 @@ internal sealed class AdaptedLinearNode : Node
         }
         if (tape.Records && (x.Node is not null || siblings.Trains))
         {
-            var node = tape.Record(new AdaptedLinearNode(siblings, x, projected, unscaled, dropout));
+            AdaptedLinearNode node = tape.Record(new AdaptedLinearNode(siblings, x, projected, unscaled, dropout));
             return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
         }
-        foreach (var tensor in projected.Concat(unscaled))
+        foreach (Tensor? tensor in projected.Concat(unscaled))
             tensor?.Dispose();
         return [.. values.Select(value => new Variable(value))];
     }
@@ -82,22 +82,22 @@ internal sealed class AdaptedLinearNode : Node
     {
         if (Array.Find(_gradients, gradient => gradient is not null) is not { } like)
             return;
-        var accumulate = false;
-        var dx = _input?.GradientBuffer((_rows, _siblings.Layers[0].In), like, out accumulate);
-        for (var i = 0; i < _gradients.Length; i++)
+        bool accumulate = false;
+        Tensor? dx = _input?.GradientBuffer((_rows, _siblings.Layers[0].In), like, out accumulate);
+        for (int i = 0; i < _gradients.Length; i++)
         {
             if (_siblings.Layers[i].Adapter is null && _gradients[i] is { } gradient)
                 LinearNode.Backward(_siblings.Layers[i], _x, gradient, dx, ref accumulate);
         }
-        for (var i = 0; i < _projected.Length; i++)
+        for (int i = 0; i < _projected.Length; i++)
         {
-            var part = _adapter.Parts[i];
-            foreach (var place in part.Places) // unused outputs of adapted siblings are rare: zeros will do
+            AdapterPart part = _adapter.Parts[i];
+            foreach (int place in part.Places) // unused outputs of adapted siblings are rare: zeros will do
                 _gradients[place] ??= Own(Tensor.Zeros(like.Device, (_rows, _siblings.Layers[place].Out), like.DType));
-            foreach (var (place, core) in part.Places.Zip(part.Cores))
+            foreach ((int place, AdapterCore core) in part.Places.Zip(part.Cores))
                 _gradients[place] = Unscale(core, place, _gradients[place]!);
             PassPart(part, _projected[i], dx, ref accumulate);
-            foreach (var core in part.Cores)
+            foreach (AdapterCore core in part.Cores)
                 if (core.Trains)
                     core.Backward();
         }
@@ -106,32 +106,32 @@ internal sealed class AdaptedLinearNode : Node
     /// <summary>The gradients of bias and output scale, and that before the scale.</summary>
     private Tensor Unscale(AdapterCore core, int place, Tensor gradient)
     {
-        if (core.Form.Bias?.GradientBuffer(out var adds) is { } dBias)
+        if (core.Form.Bias?.GradientBuffer(out bool adds) is { } dBias)
         {
-            using var flat = dBias.View(_siblings.Layers[place].Out);
+            using Tensor flat = dBias.View(_siblings.Layers[place].Out);
             BiasGradient.Run(gradient, flat, adds);
         }
         if (core.OutputScale is not { } scale)
             return gradient;
-        var unscaled = Own(Tensor.Empty(gradient.Device, gradient.Shape, gradient.DType));
+        Tensor unscaled = Own(Tensor.Empty(gradient.Device, gradient.Shape, gradient.DType));
         ScaleShift.Backward(gradient, scale, unscaled);
-        if (core.Form.OutputScale!.GradientBuffer(out var addsScale) is { } dScale)
+        if (core.Form.OutputScale!.GradientBuffer(out bool addsScale) is { } dScale)
             ScaleShift.ScaleGradient(gradient, _unscaled[place]!, dScale, addsScale);
         return unscaled;
     }
 
     private void PassPart(AdapterPart part, Tensor? projected, Tensor? dx, ref bool accumulate)
     {
-        var core = part.Cores[0];
+        AdapterCore core = part.Cores[0];
         if (core.InputScale is not { } scale)
         {
             part.Backward(_x, projected, _gradients, dx, accumulate, _dropout);
             accumulate = true;
             return;
         }
-        var dScale = core.Form.InputScale!.GradientBuffer(out var adds);
-        using var u = _x is null ? null : Scaled(_x, part);
-        using var du =
+        Tensor? dScale = core.Form.InputScale!.GradientBuffer(out bool adds);
+        using Tensor? u = _x is null ? null : Scaled(_x, part);
+        using Tensor? du =
             dx is null && dScale is null
                 ? null
                 : Tensor.Empty(

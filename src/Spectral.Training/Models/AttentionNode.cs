@@ -91,25 +91,25 @@ public sealed class AttentionNode : Node
         int stride
     )
     {
-        var (batch, length, heads, groups, size) = (
+        (int batch, int length, int heads, int groups, int size) = (
             settings.Batch,
             settings.Length,
             settings.Heads,
             settings.KeyValueHeads,
             settings.HeadSize
         );
-        var (device, type) = (tape.Device, q.Columns.Matrix.DType);
+        (Device device, DType type) = (tape.Device, q.Columns.Matrix.DType);
         using var query = Tensor.Empty(device, (batch, heads, length, size), type);
         using var key = Tensor.Empty(device, (batch, groups, length, size), type);
         Rope.Forward(q.Columns, settings.Cosine, settings.Sine, null, query);
         Rope.Forward(k.Columns, settings.Cosine, settings.Sine, null, key);
-        var fused = Attention.Choose(device, type, size) == AttentionVariant.Fused;
-        using var split = fused && cache is null ? null : Tensor.Empty(device, key.Shape, type);
+        bool fused = Attention.Choose(device, type, size) == AttentionVariant.Fused;
+        using Tensor? split = fused && cache is null ? null : Tensor.Empty(device, key.Shape, type);
         if (split is not null)
             Heads.Split(v.Columns, split);
         cache?.Append(key, split!);
         var y = new ColumnRange(Tensor.Empty(device, (batch * length, stride), type), 0, heads * size);
-        var records = tape.Records && (q.Node is not null || k.Node is not null || v.Node is not null);
+        bool records = tape.Records && (q.Node is not null || k.Node is not null || v.Node is not null);
         if (fused)
         {
             using var lse = Tensor.Empty(device, (batch, heads, length));
@@ -132,10 +132,10 @@ public sealed class AttentionNode : Node
     /// <summary>By the variant that forward took.</summary>
     protected override void Backward(Tensor gradient)
     {
-        var (device, type) = (gradient.Device, gradient.DType);
+        (Device device, DType type) = (gradient.Device, gradient.DType);
         using var dQuery = Tensor.Empty(device, _query.Shape, type);
         using var dKey = Tensor.Empty(device, _key.Shape, type);
-        var dValue = Place(_valueNode, gradient.Dim(0), _settings.KeyValueHeads * _settings.HeadSize, gradient);
+        ColumnRange dValue = Place(_valueNode, gradient.Dim(0), _settings.KeyValueHeads * _settings.HeadSize, gradient);
         if (_output is { } output)
         {
             FlashAttention.Backward(
@@ -168,7 +168,7 @@ public sealed class AttentionNode : Node
     {
         if (node is null)
             return;
-        var dx = Place(node, _settings.Batch * _settings.Length, heads * _settings.HeadSize, rotated);
+        ColumnRange dx = Place(node, _settings.Batch * _settings.Length, heads * _settings.HeadSize, rotated);
         Rope.Backward(rotated, _settings.Cosine, _settings.Sine, dx);
         Deposit(node, dx);
     }

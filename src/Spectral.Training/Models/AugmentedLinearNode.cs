@@ -25,7 +25,7 @@ internal sealed class AugmentedLinearNode : Node
     private AugmentedLinearNode(SiblingLinears siblings, AugmentedLayers layers, Variable x, Tensor? projected)
     {
         (_siblings, _layers, _input, _rows) = (siblings, layers, x.Node, x.Columns.Rows);
-        var isRead = layers.Part.TrainsFactors || siblings.Layers.Any(layer => layer.Weight.Trains);
+        bool isRead = layers.Part.TrainsFactors || siblings.Layers.Any(layer => layer.Weight.Trains);
         _x = isRead ? Save(x.Columns.Matrix) : null;
         _projected = projected is null ? null : Own(projected);
         (_gradients, _given) = (new Tensor?[siblings.Layers.Count], new bool[siblings.Layers.Count]);
@@ -38,14 +38,14 @@ internal sealed class AugmentedLinearNode : Node
     /// <param name="layers">Those that carry an adapter.</param>
     public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings, AugmentedLayers layers)
     {
-        var (weight, rows, type) = (layers.Weight, x.Columns.Rows, x.Columns.Matrix.DType);
-        var records = tape.Records && (x.Node is not null || siblings.Trains);
+        (AugmentedWeight weight, int rows, DType type) = (layers.Weight, x.Columns.Rows, x.Columns.Matrix.DType);
+        bool records = tape.Records && (x.Node is not null || siblings.Trains);
         using var y = Tensor.Empty(tape.Device, (rows, weight.Outputs), type);
-        var projected =
+        Tensor? projected =
             records && layers.Part.TrainsMiddle ? Tensor.Empty(tape.Device, (rows, weight.Rank), type) : null;
         AugmentedLinear.Forward(weight, x.Columns.Matrix, y, projected);
         var values = new ColumnRange[siblings.Layers.Count];
-        for (var i = 0; i < values.Length; i++)
+        for (int i = 0; i < values.Length; i++)
         {
             if (layers.ColumnsOf(i) is { } own)
             {
@@ -58,7 +58,7 @@ internal sealed class AugmentedLinearNode : Node
         }
         if (!records)
             return [.. values.Select(value => new Variable(value))];
-        var node = tape.Record(new AugmentedLinearNode(siblings, layers, x, projected));
+        AugmentedLinearNode node = tape.Record(new AugmentedLinearNode(siblings, layers, x, projected));
         return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
     }
 
@@ -67,17 +67,17 @@ internal sealed class AugmentedLinearNode : Node
     {
         if (!Array.Exists(_given, given => given))
             return;
-        var like = _dy ?? Array.Find(_gradients, gradient => gradient is not null)!;
-        var accumulate = false;
-        var dx = _input?.GradientBuffer((_rows, _siblings.Layers[0].In), like, out accumulate);
-        for (var i = 0; i < _gradients.Length; i++)
+        Tensor like = _dy ?? Array.Find(_gradients, gradient => gradient is not null)!;
+        bool accumulate = false;
+        Tensor? dx = _input?.GradientBuffer((_rows, _siblings.Layers[0].In), like, out accumulate);
+        for (int i = 0; i < _gradients.Length; i++)
         {
             if (_gradients[i] is { } gradient)
                 LinearNode.Backward(_siblings.Layers[i], _x, gradient, dx, ref accumulate);
         }
         if (_dy is null)
             return;
-        for (var i = 0; i < _given.Length; i++)
+        for (int i = 0; i < _given.Length; i++)
         {
             if (_given[i] || _layers.ColumnsOf(i) is not { } unused) // unused outputs of adapted siblings are rare: zeros will do
                 continue;
@@ -85,7 +85,7 @@ internal sealed class AugmentedLinearNode : Node
             CopyBlock.Run(zeros, _dy, 0, unused.From);
         }
         _layers.Part.Backward(_layers.Weight, _x, _projected, _dy, dx, accumulate);
-        foreach (var core in _layers.Part.Cores)
+        foreach (AdapterCore core in _layers.Part.Cores)
             if (core.Trains)
                 core.Backward();
     }

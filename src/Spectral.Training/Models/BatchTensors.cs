@@ -22,7 +22,7 @@ public sealed class BatchTensors : IDisposable
     public BatchTensors(Device device, Batch batch, int? lossRows = null)
     {
         Source = batch;
-        var count = lossRows ?? batch.LossTokens;
+        int count = lossRows ?? batch.LossTokens;
         if (count > batch.Tokens.Length)
             throw new ArgumentException(
                 $"{count} rows of loss asked for in a batch of {batch.Tokens.Length} positions",
@@ -76,11 +76,11 @@ public sealed class BatchTensors : IDisposable
             );
         }
         Source = batch;
-        var rows = new int[LossRows.Count];
-        var targets = new int[rows.Length];
+        int[] rows = new int[LossRows.Count];
+        int[] targets = new int[rows.Length];
         Array.Fill(targets, -1);
-        var (next, other) = (0, batch.LossTokens);
-        for (var i = 0; i < batch.Targets.Length; i++)
+        (int next, int other) = (0, batch.LossTokens);
+        for (int i = 0; i < batch.Targets.Length; i++)
         {
             if (batch.Targets[i] >= 0)
                 (rows[next], targets[next++]) = (i, batch.Targets[i]);

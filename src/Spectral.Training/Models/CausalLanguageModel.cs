@@ -39,7 +39,7 @@ public sealed class CausalLanguageModel : IDisposable
             : new Parameter(ModelTensors.Head, _embedding.Value.Share());
         _rotary = new RotaryTables(device, config);
         _layers = new DecoderLayer[config.Layers];
-        for (var i = 0; i < _layers.Length; i++)
+        for (int i = 0; i < _layers.Length; i++)
             _layers[i] = CreateLayer(i);
         Linears = [.. _layers.SelectMany(layer => layer.Linears)];
         Embedding = new Linear(ModelTensors.EmbeddingModule, _embedding, null);
@@ -128,22 +128,22 @@ public sealed class CausalLanguageModel : IDisposable
     public Variable Hidden(Tape tape, BatchTensors batch, bool checkpoint = false, KeyValueCache? cache = null)
     {
         batch.Source.CheckIds(Config.VocabularySize);
-        var (rows, length) = (batch.Source.Rows, batch.Source.Length);
-        var reach = cache?.Capacity ?? length;
+        (int rows, int length) = (batch.Source.Rows, batch.Source.Length);
+        int reach = cache?.Capacity ?? length;
         if (reach > Config.MaxPositions)
             throw new ArgumentException(
                 $"{reach} positions asked for; the model has max_position_embeddings = {Config.MaxPositions}",
                 nameof(batch)
             );
         cache?.Begin(rows, length);
-        var (cosine, sine) = _rotary.For(reach);
-        var order = tape.Records && Embedding.Trains ? batch.OrderFor(_embedding) : null;
-        var x = Embedding.Adapter is null
+        (Tensor cosine, Tensor sine) = _rotary.For(reach);
+        TokenOrder? order = tape.Records && Embedding.Trains ? batch.OrderFor(_embedding) : null;
+        Variable x = Embedding.Adapter is null
             ? EmbeddingNode.Apply(tape, _embedding, batch.Tokens, order)
             : AdaptedEmbeddingNode.Apply(tape, Embedding, batch.Tokens, order);
-        for (var i = 0; i < _layers.Length; i++)
+        for (int i = 0; i < _layers.Length; i++)
         {
-            var (layer, layerCache) = (_layers[i], cache?[i]);
+            (DecoderLayer layer, LayerCache? layerCache) = (_layers[i], cache?[i]);
             var settings = new AttentionSettings(
                 rows,
                 length,
@@ -154,7 +154,7 @@ public sealed class CausalLanguageModel : IDisposable
                 cosine,
                 sine
             );
-            using var input = x;
+            using Variable input = x;
             x =
                 checkpoint && tape.Records
                     ? CheckpointNode.Apply(
@@ -186,7 +186,7 @@ public sealed class CausalLanguageModel : IDisposable
         Tensor? lossScale = null
     )
     {
-        using var losses = TokenLosses(tape, batch, gradientScale, checkpoint, lossScale: lossScale);
+        using Tensor losses = TokenLosses(tape, batch, gradientScale, checkpoint, lossScale: lossScale);
         var sum = Tensor.Empty(Device, 1);
         Sum.Run(losses, sum);
         return sum;
@@ -209,9 +209,9 @@ public sealed class CausalLanguageModel : IDisposable
         Tensor? lossScale = null
     )
     {
-        using var hidden = Hidden(tape, batch, checkpoint);
-        using var picked = GatherRowsNode.Apply(tape, hidden, batch.LossRows);
-        using var normed = RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
+        using Variable hidden = Hidden(tape, batch, checkpoint);
+        using Variable picked = GatherRowsNode.Apply(tape, hidden, batch.LossRows);
+        using Variable normed = RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
         var losses = Tensor.Empty(Device, batch.LossRows.Dim(0));
         LossHead.Run(tape, normed, Head, batch.LossTargets, losses, gradientScale, predictions, lossScale);
         return losses;
@@ -224,9 +224,9 @@ public sealed class CausalLanguageModel : IDisposable
     public Tensor Logits(BatchTensors batch, Tensor rows, KeyValueCache? cache = null)
     {
         using var tape = new Tape(Device, records: false);
-        using var hidden = Hidden(tape, batch, cache: cache);
-        using var picked = GatherRowsNode.Apply(tape, hidden, rows);
-        using var normed = RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
+        using Variable hidden = Hidden(tape, batch, cache: cache);
+        using Variable picked = GatherRowsNode.Apply(tape, hidden, rows);
+        using Variable normed = RmsNormNode.Apply(tape, picked, _finalNorm, (float)Config.RmsNormEpsilon);
         return LossHead.Logits(normed.Value, Head);
     }
 

@@ -30,28 +30,34 @@ internal sealed class DecoderLayer
     /// <summary>x [N, D] → [N, D]. Decoding one position per row goes through the cache alone.</summary>
     public Variable Forward(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache = null)
     {
-        using var attended = Attend(tape, x, settings, cache);
-        using var normed = RmsNormNode.Apply(tape, attended, PostAttentionNorm, Epsilon, InputStride(Gates, cache));
-        var gates = LinearNode.Apply(tape, normed, Gates);
-        using var gate = gates[0];
-        using var up = gates[1];
-        using var gated = SwiGluNode.Apply(tape, gate, up, InputStride(Down.Siblings, cache));
-        using var down = LinearNode.Apply(tape, gated, Down);
+        using Variable attended = Attend(tape, x, settings, cache);
+        using Variable normed = RmsNormNode.Apply(
+            tape,
+            attended,
+            PostAttentionNorm,
+            Epsilon,
+            InputStride(Gates, cache)
+        );
+        Variable[] gates = LinearNode.Apply(tape, normed, Gates);
+        using Variable gate = gates[0];
+        using Variable up = gates[1];
+        using Variable gated = SwiGluNode.Apply(tape, gate, up, InputStride(Down.Siblings, cache));
+        using Variable down = LinearNode.Apply(tape, gated, Down);
         return AddNode.Apply(tape, attended, down);
     }
 
     private Variable Attend(Tape tape, Variable x, in AttentionSettings settings, LayerCache? cache)
     {
-        using var normed = RmsNormNode.Apply(tape, x, InputNorm, Epsilon, InputStride(Projections, cache));
-        var projections = LinearNode.Apply(tape, normed, Projections);
-        using var q = projections[0];
-        using var k = projections[1];
-        using var v = projections[2];
-        using var mixed =
+        using Variable normed = RmsNormNode.Apply(tape, x, InputNorm, Epsilon, InputStride(Projections, cache));
+        Variable[] projections = LinearNode.Apply(tape, normed, Projections);
+        using Variable q = projections[0];
+        using Variable k = projections[1];
+        using Variable v = projections[2];
+        using Variable mixed =
             cache is not null && settings.Length == 1
                 ? cache.Attend(settings, q, k, v)
                 : AttentionNode.Apply(tape, settings, q, k, v, cache, InputStride(Output.Siblings, cache));
-        using var output = LinearNode.Apply(tape, mixed, Output);
+        using Variable output = LinearNode.Apply(tape, mixed, Output);
         return AddNode.Apply(tape, x, output);
     }
 

@@ -15,14 +15,14 @@ public sealed class KeyValueCache : IDisposable
     /// <summary>Room for <paramref name="capacity"/> positions in each of <paramref name="rows"/> rows.</summary>
     public KeyValueCache(CausalLanguageModel model, int rows, int capacity)
     {
-        var config = model.Config;
+        ModelConfig config = model.Config;
         Capacity = capacity;
         _rows = rows;
         _offsets = Tensor.Zeros(model.Device, rows, DType.I32);
         _visible = Tensor.Zeros(model.Device, rows, DType.I32);
         Shape shape = (rows, config.KeyValueHeads, capacity, config.HeadDimension);
         _layers = new LayerCache[config.Layers];
-        for (var i = 0; i < _layers.Length; i++)
+        for (int i = 0; i < _layers.Length; i++)
         {
             var keys = Tensor.Zeros(model.Device, shape, model.DType);
             _layers[i] = new LayerCache(keys, Tensor.Zeros(model.Device, shape, model.DType), _offsets, _visible);
@@ -45,7 +45,7 @@ public sealed class KeyValueCache : IDisposable
             throw new ArgumentException(
                 $"{rows} rows of {positions} more positions; the cache has {_rows} rows with {Length} of {Capacity} filled and then takes one at a time"
             );
-        var lengths = new int[_rows];
+        int[] lengths = new int[_rows];
         Array.Fill(lengths, Length);
         _offsets.CopyFrom(lengths);
         Array.Fill(lengths, Length + 1);
@@ -58,7 +58,7 @@ public sealed class KeyValueCache : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var layer in _layers)
+        foreach (LayerCache layer in _layers)
             layer.Dispose();
         _offsets.Dispose();
         _visible.Dispose();
@@ -86,17 +86,22 @@ public sealed class LayerCache : IDisposable
     /// <summary>One new position per row, [B, H·hd] each, against everything cached.</summary>
     internal Variable Attend(in AttentionSettings settings, Variable q, Variable k, Variable v)
     {
-        var (rows, heads, groups, size) = (settings.Batch, settings.Heads, settings.KeyValueHeads, settings.HeadSize);
-        var (device, type) = (q.Value.Device, q.Value.DType);
+        (int rows, int heads, int groups, int size) = (
+            settings.Batch,
+            settings.Heads,
+            settings.KeyValueHeads,
+            settings.HeadSize
+        );
+        (Device device, DType type) = (q.Value.Device, q.Value.DType);
         using var query = Tensor.Empty(device, (rows, heads, 1, size), type);
         using var key = Tensor.Empty(device, (rows, groups, 1, size), type);
-        using var value = v.Value.View((rows, groups, 1, size));
+        using Tensor value = v.Value.View((rows, groups, 1, size));
         Rope.Forward(q.Value, settings.Cosine, settings.Sine, _offsets, query);
         Rope.Forward(k.Value, settings.Cosine, settings.Sine, _offsets, key);
         Append(key, value);
         var y = Tensor.Empty(device, q.Value.Shape, type);
-        using var flatQuery = query.View((rows, heads, size));
-        using var output = y.View((rows, heads, size));
+        using Tensor flatQuery = query.View((rows, heads, size));
+        using Tensor output = y.View((rows, heads, size));
         Attention.Decode(flatQuery, _keys, _values, _visible, output, settings.Window);
         return new Variable(y);
     }

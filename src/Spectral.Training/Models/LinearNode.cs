@@ -37,16 +37,16 @@ public sealed class LinearNode : Node
         siblings.Observer?.Forward(x.Value);
         if (siblings.Adapter is not null)
             return AdaptedLinearNode.Apply(tape, x, siblings);
-        var rows = x.Value.Dim(0);
+        int rows = x.Value.Dim(0);
         Tensor[] values =
         [
             .. siblings.Layers.Select(layer => Tensor.Empty(tape.Device, (rows, layer.Out), x.Value.DType)),
         ];
-        for (var i = 0; i < values.Length; i++)
+        for (int i = 0; i < values.Length; i++)
             Forward(x.Value, siblings.Layers[i], values[i]);
         if (tape.Records && (x.Node is not null || siblings.NeedsBackward))
         {
-            var node = tape.Record(new LinearNode(siblings, x));
+            LinearNode node = tape.Record(new LinearNode(siblings, x));
             return [.. values.Select((value, i) => new Variable(value, tape.Record(new OutputNode(node, i))))];
         }
         return [.. values.Select(value => new Variable(value))];
@@ -109,9 +109,9 @@ public sealed class LinearNode : Node
     {
         if (Array.Find(_gradients, gradient => gradient is not null) is not { } like)
             return;
-        var accumulate = false;
-        var dx = _input?.GradientBuffer((_rows, _siblings.Layers[0].In), like, out accumulate);
-        for (var i = 0; i < _gradients.Length; i++)
+        bool accumulate = false;
+        Tensor? dx = _input?.GradientBuffer((_rows, _siblings.Layers[0].In), like, out accumulate);
+        for (int i = 0; i < _gradients.Length; i++)
         {
             if (_gradients[i] is { } gradient)
                 Backward(_siblings.Layers[i], _x, gradient, dx, ref accumulate);

@@ -47,21 +47,21 @@ public static class LossHead
         Tensor? lossScale = null
     )
     {
-        var (rows, vocabulary) = (hidden.Value.Dim(0), head.Out);
-        var differentiates = tape.Records && (hidden.Node is not null || head.Trains);
-        var chunk = Math.Max(1, LogitBudget(tape.Device) / vocabulary);
+        (int rows, int vocabulary) = (hidden.Value.Dim(0), head.Out);
+        bool differentiates = tape.Records && (hidden.Node is not null || head.Trains);
+        int chunk = Math.Max(1, LogitBudget(tape.Device) / vocabulary);
         if (chunk > RowUnit)
             chunk -= chunk % RowUnit;
-        var wantsInput = differentiates && hidden.Node is not null;
-        var dHidden = wantsInput ? Tensor.Empty(tape.Device, hidden.Value.Shape, hidden.Value.DType) : null;
-        for (var start = 0; start < rows; start += chunk)
+        bool wantsInput = differentiates && hidden.Node is not null;
+        Tensor? dHidden = wantsInput ? Tensor.Empty(tape.Device, hidden.Value.Shape, hidden.Value.DType) : null;
+        for (int start = 0; start < rows; start += chunk)
         {
-            var count = Math.Min(chunk, rows - start);
-            using var x = hidden.Value.Rows(start, count);
-            using var target = targets.Rows(start, count);
-            using var loss = losses.Rows(start, count);
-            using var prediction = predictions?.Rows(start, count);
-            using var dx = dHidden?.Rows(start, count);
+            int count = Math.Min(chunk, rows - start);
+            using Tensor x = hidden.Value.Rows(start, count);
+            using Tensor target = targets.Rows(start, count);
+            using Tensor loss = losses.Rows(start, count);
+            using Tensor? prediction = predictions?.Rows(start, count);
+            using Tensor? dx = dHidden?.Rows(start, count);
             RunChunk(
                 tape,
                 x,
@@ -91,7 +91,7 @@ public static class LossHead
         }
         using var tape = new Tape(x.Device, records: false);
         using var input = new Variable(x.Share());
-        using var output = LinearNode.Apply(tape, input, head);
+        using Variable output = LinearNode.Apply(tape, input, head);
         return InF32(output.Value);
     }
 
@@ -109,8 +109,8 @@ public static class LossHead
             RunAdaptedChunk(tape, x, head, differentiates, dx, loss);
             return;
         }
-        using var logits = Logits(x, head);
-        using var dLogits = GradientOf(logits, x.DType, differentiates);
+        using Tensor logits = Logits(x, head);
+        using Tensor? dLogits = GradientOf(logits, x.DType, differentiates);
         loss(logits, dLogits);
         if (dLogits is null)
             return;
@@ -136,11 +136,11 @@ public static class LossHead
     )
     {
         using var inner = new Tape(tape.Device, differentiates, tape.Dropout);
-        var leaf = dx is null ? null : inner.Record(new LeafNode());
+        LeafNode? leaf = dx is null ? null : inner.Record(new LeafNode());
         using var input = new Variable(x.Share(), leaf);
-        using var output = LinearNode.Apply(inner, input, head);
-        using var logits = InF32(output.Value);
-        var dLogits = GradientOf(logits, x.DType, differentiates);
+        using Variable output = LinearNode.Apply(inner, input, head);
+        using Tensor logits = InF32(output.Value);
+        Tensor? dLogits = GradientOf(logits, x.DType, differentiates);
         loss(logits, dLogits);
         if (dLogits is null)
             return;
@@ -148,7 +148,7 @@ public static class LossHead
         inner.Backward(until: leaf is null ? 0 : 1);
         if (dx is null)
             return;
-        using var gradient = leaf!.TakeGradient();
+        using Tensor? gradient = leaf!.TakeGradient();
         dx.CopyFrom(gradient!);
     }
 

@@ -94,7 +94,7 @@ public sealed class ModelFolder : IDisposable
     public string Sha256(string name)
     {
         SafetensorsTensor tensor = Untied(name);
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         const int Piece = 1 << 24;
         for (long done = 0; done < tensor.Bytes; done += Piece)
             hash.AppendData(tensor.Slice(done, (int)Math.Min(Piece, tensor.Bytes - done)));
@@ -133,7 +133,7 @@ public sealed class ModelFolder : IDisposable
 
     private void OpenSingle(string path)
     {
-        SafetensorsFile file = SafetensorsFile.Open(path);
+        var file = SafetensorsFile.Open(path);
         files.Add(file);
         foreach (SafetensorsTensor tensor in file.Tensors.Values)
             Add(tensor);

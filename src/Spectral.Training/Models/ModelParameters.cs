@@ -18,7 +18,7 @@ internal sealed class ModelParameters : IDisposable
     {
         Trained = trains ? new ParameterSet(device, tensors, dtype) : null;
         foreach (
-            var parameter in Trained?.Parameters
+            Parameter? parameter in Trained?.Parameters
                 ?? tensors.Select(tensor => new Parameter(tensor.Name, Tensor.Empty(device, tensor.Shape, dtype)))
         )
             _byName.Add(parameter.Name, parameter);
@@ -34,16 +34,16 @@ internal sealed class ModelParameters : IDisposable
     public static ModelParameters Load(ModelFolder folder, Device device, DType dtype, bool trains)
     {
         var parameters = new ModelParameters(device, Tensors(folder.Config), dtype, trains);
-        var buffer = new float[Piece];
-        foreach (var parameter in parameters.All)
+        float[] buffer = new float[Piece];
+        foreach (Parameter parameter in parameters.All)
         {
-            var stored = folder[parameter.Name];
-            using var flat = parameter.Master.View(checked((int)parameter.Master.Count));
+            SafetensorsTensor stored = folder[parameter.Name];
+            using Tensor flat = parameter.Master.View(checked((int)parameter.Master.Count));
             for (long start = 0; start < stored.Count; start += Piece)
             {
-                var part = buffer.AsSpan(0, (int)Math.Min(Piece, stored.Count - start));
+                Span<float> part = buffer.AsSpan(0, (int)Math.Min(Piece, stored.Count - start));
                 stored.ReadFloats(start, part);
-                using var target = flat.Rows((int)start, part.Length);
+                using Tensor target = flat.Rows((int)start, part.Length);
                 target.CopyFrom(part);
             }
         }
@@ -54,7 +54,7 @@ internal sealed class ModelParameters : IDisposable
     public static ModelParameters Initialize(ModelConfig config, Device device, DType dtype, ulong seed, bool trains)
     {
         var parameters = new ModelParameters(device, Tensors(config), dtype, trains);
-        foreach (var parameter in parameters.All)
+        foreach (Parameter parameter in parameters.All)
         {
             if (parameter.Master.Shape.Rank == 2)
                 DrawNormal(parameter.Master, seed, RandomStream.For(parameter.Name), (float)config.InitializerRange);
@@ -69,8 +69,8 @@ internal sealed class ModelParameters : IDisposable
 
     public void Save(ModelConfig config, DType dtype, string directory, string? tokenizerSource)
     {
-        var stored = dtype == DType.BF16 ? StoredType.BF16 : StoredType.F32;
-        var tensors = All.Select(parameter =>
+        StoredType stored = dtype == DType.BF16 ? StoredType.BF16 : StoredType.F32;
+        IEnumerable<TensorToWrite> tensors = All.Select(parameter =>
             TensorToWrite.Floats(parameter.Name, stored, parameter.Shape.Dimensions(), parameter.ToArray)
         );
         SafetensorsWriter.Write(
@@ -85,14 +85,14 @@ internal sealed class ModelParameters : IDisposable
 
     public void Dispose()
     {
-        foreach (var parameter in All)
+        foreach (Parameter parameter in All)
             parameter.Dispose();
         Trained?.Dispose();
     }
 
     private static void DrawNormal(Tensor destination, ulong seed, ulong stream, float deviation)
     {
-        using var drawn =
+        using Tensor drawn =
             destination.DType == DType.F32 ? destination.Share() : Tensor.Empty(destination.Device, destination.Shape);
         Philox.Normal(drawn, seed, stream, 0, deviation);
         if (destination.DType != DType.F32)

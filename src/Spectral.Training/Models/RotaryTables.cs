@@ -30,19 +30,19 @@ public sealed class RotaryTables : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var table in _tables)
+        foreach (Tensor table in _tables)
             table.Dispose();
     }
 
     private void Build(int positions)
     {
-        var half = _frequencies.Length;
-        var cosine = new float[positions * half];
-        var sine = new float[positions * half];
-        for (var p = 0; p < positions; p++)
-        for (var i = 0; i < half; i++)
+        int half = _frequencies.Length;
+        float[] cosine = new float[positions * half];
+        float[] sine = new float[positions * half];
+        for (int p = 0; p < positions; p++)
+        for (int i = 0; i < half; i++)
         {
-            var (s, c) = Math.SinCos(p * (double)_frequencies[i]);
+            (double s, double c) = Math.SinCos(p * (double)_frequencies[i]);
             cosine[p * half + i] = (float)c;
             sine[p * half + i] = (float)s;
         }

@@ -17,7 +17,7 @@ public sealed class SiblingLinears
                 nameof(layers)
             );
         _layers = [.. layers];
-        foreach (var layer in layers)
+        foreach (Linear layer in layers)
             layer.Siblings = this;
     }
 

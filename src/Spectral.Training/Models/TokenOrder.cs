@@ -33,17 +33,17 @@ public sealed class TokenOrder : IDisposable
     /// <summary>Another batch of the same size.</summary>
     public void Update(int[] tokens)
     {
-        var order = new int[tokens.Length];
-        for (var i = 0; i < order.Length; i++)
+        int[] order = new int[tokens.Length];
+        for (int i = 0; i < order.Length; i++)
             order[i] = i;
-        var keys = (int[])tokens.Clone();
+        int[] keys = (int[])tokens.Clone();
         Array.Sort(keys, order);
-        var ids = new int[tokens.Length];
-        var segments = new int[tokens.Length + 1];
+        int[] ids = new int[tokens.Length];
+        int[] segments = new int[tokens.Length + 1];
         Array.Fill(ids, None);
         Array.Fill(segments, tokens.Length);
-        var distinct = 0;
-        for (var i = 0; i < keys.Length; i++)
+        int distinct = 0;
+        for (int i = 0; i < keys.Length; i++)
         {
             if (i > 0 && keys[i] == keys[i - 1])
                 continue;
@@ -51,7 +51,7 @@ public sealed class TokenOrder : IDisposable
             distinct++;
         }
         // Array.Sort is not stable: order the positions within each id, so that sums do not depend on its algorithm.
-        for (var s = 0; s < distinct; s++)
+        for (int s = 0; s < distinct; s++)
             Array.Sort(order, segments[s], segments[s + 1] - segments[s]);
         Order.CopyFrom(order);
         Segments.CopyFrom(segments);

@@ -8,8 +8,8 @@ internal static class RandomStream
     /// <summary>FNV-1a of a tensor's name, 64 bits.</summary>
     public static ulong For(string name)
     {
-        var hash = 14695981039346656037UL;
-        foreach (var part in Encoding.UTF8.GetBytes(name))
+        ulong hash = 14695981039346656037UL;
+        foreach (byte part in Encoding.UTF8.GetBytes(name))
             hash = (hash ^ part) * 1099511628211UL;
         return hash;
     }

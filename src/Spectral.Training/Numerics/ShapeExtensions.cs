@@ -8,8 +8,8 @@ internal static class ShapeExtensions
     /// <summary>The dimensions, outermost first.</summary>
     public static long[] Dimensions(this Shape shape)
     {
-        var dimensions = new long[shape.Rank];
-        for (var i = 0; i < dimensions.Length; i++)
+        long[] dimensions = new long[shape.Rank];
+        for (int i = 0; i < dimensions.Length; i++)
             dimensions[i] = shape[i];
         return dimensions;
     }

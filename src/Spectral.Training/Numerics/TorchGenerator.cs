@@ -23,9 +23,9 @@ internal sealed class TorchGenerator(long seed)
     /// <summary>The next 32 bits.</summary>
     public uint Next()
     {
-        var following = _at + 1 == Words ? 0 : _at + 1;
-        var joined = (_state[_at] & 0x80000000) | (_state[following] & 0x7fffffff);
-        var value = _state[(_at + Offset) % Words] ^ (joined >> 1) ^ ((joined & 1) * 0x9908b0df);
+        int following = _at + 1 == Words ? 0 : _at + 1;
+        uint joined = (_state[_at] & 0x80000000) | (_state[following] & 0x7fffffff);
+        uint value = _state[(_at + Offset) % Words] ^ (joined >> 1) ^ ((joined & 1) * 0x9908b0df);
         _state[_at] = value;
         _at = following;
         value ^= value >> 11;
@@ -37,9 +37,9 @@ internal sealed class TorchGenerator(long seed)
     /// <summary>An F32 tensor, uniform from one number up to another: 24 random bits each.</summary>
     public float[] Uniform(int count, double from, double to)
     {
-        var (low, width) = ((float)from, (float)to - (float)from);
-        var values = new float[count];
-        for (var i = 0; i < count; i++)
+        (float low, float width) = ((float)from, (float)to - (float)from);
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++)
             values[i] = (float)((Next() & 0xffffff) * Math.ScaleB(1, -24) * width + low);
         return values;
     }
@@ -47,10 +47,10 @@ internal sealed class TorchGenerator(long seed)
     /// <summary>The same of a BF16 tensor: 8 random bits each, every step rounded to BF16.</summary>
     public float[] UniformBFloat16(int count, double from, double to)
     {
-        var low = BFloat16.Round((float)from);
-        var width = BFloat16.Round(BFloat16.Round((float)to) - low);
-        var values = new float[count];
-        for (var i = 0; i < count; i++)
+        float low = BFloat16.Round((float)from);
+        float width = BFloat16.Round(BFloat16.Round((float)to) - low);
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++)
             values[i] = BFloat16.Round((Next() & 0xff) * (1 / 256f) * width + low);
         return values;
     }
@@ -62,8 +62,8 @@ internal sealed class TorchGenerator(long seed)
     {
         if (count < Block)
             return [.. Enumerable.Range(0, count).Select(_ => (float)(NextNormal() * deviation))];
-        var values = Uniform(count, 0, 1);
-        for (var at = 0; at <= count - Block; at += Block)
+        float[] values = Uniform(count, 0, 1);
+        for (int at = 0; at <= count - Block; at += Block)
             Transform(values.AsSpan(at, Block), (float)deviation);
         if (count % Block != 0)
         {
@@ -77,10 +77,10 @@ internal sealed class TorchGenerator(long seed)
     /// <summary>Box and Muller (1958): element i and the one half a block further make two.</summary>
     private static void Transform(Span<float> block, float deviation)
     {
-        for (var i = 0; i < Block / 2; i++)
+        for (int i = 0; i < Block / 2; i++)
         {
-            var radius = MathF.Sqrt(-2 * MathF.Log(1 - block[i]));
-            var angle = 2 * MathF.PI * block[i + Block / 2];
+            float radius = MathF.Sqrt(-2 * MathF.Log(1 - block[i]));
+            float angle = 2 * MathF.PI * block[i + Block / 2];
             block[i] = radius * MathF.Cos(angle) * deviation;
             block[i + Block / 2] = radius * MathF.Sin(angle) * deviation;
         }
@@ -94,8 +94,8 @@ internal sealed class TorchGenerator(long seed)
             _nextNormal = null;
             return kept;
         }
-        var (angle, chance) = (2 * Math.PI * NextDouble(), NextDouble());
-        var radius = Math.Sqrt(-2 * Math.Log(1 - chance));
+        (double angle, double chance) = (2 * Math.PI * NextDouble(), NextDouble());
+        double radius = Math.Sqrt(-2 * Math.Log(1 - chance));
         _nextNormal = radius * Math.Sin(angle);
         return radius * Math.Cos(angle);
     }
@@ -108,9 +108,9 @@ internal sealed class TorchGenerator(long seed)
 
     private static uint[] Start(uint seed)
     {
-        var state = new uint[Words];
+        uint[] state = new uint[Words];
         state[0] = seed;
-        for (var i = 1; i < Words; i++)
+        for (int i = 1; i < Words; i++)
             state[i] = 1812433253 * (state[i - 1] ^ (state[i - 1] >> 30)) + (uint)i;
         return state;
     }

@@ -12,12 +12,12 @@ internal static class TorchPermutation
     /// <summary>The first <paramref name="length"/> of a permutation of 0 … <paramref name="count"/> − 1.</summary>
     public static int[] First(int length, int count, uint seed)
     {
-        var (result, moved) = (new int[length], new Dictionary<int, int>());
+        (int[] result, Dictionary<int, int> moved) = (new int[length], new Dictionary<int, int>());
         var generator = new TorchGenerator(seed);
-        for (var i = 0; i < length; i++)
+        for (int i = 0; i < length; i++)
         {
             // The last place has nothing left to be exchanged with, and takes no number.
-            var other = i == count - 1 ? i : i + (int)(generator.Next() % (uint)(count - i));
+            int other = i == count - 1 ? i : i + (int)(generator.Next() % (uint)(count - i));
             result[i] = At(other);
             moved[other] = At(i);
         }

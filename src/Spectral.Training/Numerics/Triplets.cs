@@ -28,7 +28,7 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
     /// <summary>All triplets, to F64 rounding.</summary>
     public static Triplets Exact(Device device, HostMatrix a)
     {
-        DoubleSvd svd = DoubleSvd.Compute(device, a.Values, a.Rows, a.Columns);
+        var svd = DoubleSvd.Compute(device, a.Values, a.Rows, a.Columns);
         int n = svd.Values.Length;
         double rounding = svd.Values[0] * DoubleRounding * Math.Sqrt((double)a.Rows * a.Columns);
         return new Triplets(new HostMatrix(n, a.Rows, svd.Left), svd.Values, new HostMatrix(n, a.Columns, svd.Right))
@@ -48,12 +48,12 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
         int k = found.S.Dim(0);
         HostMatrix left = Orthonormal(HostMatrix.From(found.U.ToArray(), a.Rows, k).Transposed());
         HostMatrix right = Orthonormal(HostMatrix.From(found.Vt.ToArray(), k, a.Columns));
-        DoubleSvd core = DoubleSvd.Compute(device, left.TimesTransposed(right.TimesTransposed(a)).Values, k, k);
+        var core = DoubleSvd.Compute(device, left.TimesTransposed(right.TimesTransposed(a)).Values, k, k);
         left = new HostMatrix(k, k, core.Left).Times(left);
         right = new HostMatrix(k, k, core.Right).Times(right);
         HostMatrix images = right.TimesTransposed(a);
         HostMatrix back = left.Times(a);
-        var errors = new double[k];
+        double[] errors = new double[k];
         for (int i = 0; i < k; i++)
             errors[i] = Math.Sqrt(
                 (

@@ -43,7 +43,7 @@ public sealed class AdamWOptimizer : IDisposable
         (_parameters, _options) = (parameters, options);
         parameters.EnableGradients();
         _gradients = [.. parameters.Gradients];
-        foreach (var master in parameters.Masters)
+        foreach (Tensor master in parameters.Masters)
         {
             _first.Add(Tensor.Zeros(parameters.Device, master.Shape));
             _second.Add(Tensor.Zeros(parameters.Device, master.Shape));
@@ -122,14 +122,14 @@ public sealed class AdamWOptimizer : IDisposable
     public void Dispose()
     {
         _parameters.Restarted -= Restart;
-        foreach (var moment in _first.Concat(_second))
+        foreach (Tensor moment in _first.Concat(_second))
             moment.Dispose();
         _norm.Dispose();
     }
 
     private void Restart()
     {
-        foreach (var moment in _first.Concat(_second))
+        foreach (Tensor moment in _first.Concat(_second))
             moment.Clear();
         _parameters.StepState.SetSteps(0);
     }
@@ -138,7 +138,7 @@ public sealed class AdamWOptimizer : IDisposable
     {
         _isComplete = false;
         _parameters.StepState.Advance(_norm, losses);
-        for (var i = 0; i < _first.Count; i++)
+        for (int i = 0; i < _first.Count; i++)
             AdamW.Step(
                 _parameters.Masters[i],
                 _gradients[i],

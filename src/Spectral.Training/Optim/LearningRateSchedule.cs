@@ -25,7 +25,7 @@ public sealed record LearningRateSchedule(ScheduleKind Kind, double Rate, int St
     {
         if (step <= Warmup)
             return Rate * step / Warmup;
-        var p = (step - Warmup - 1) / (double)(Steps - Warmup);
+        double p = (step - Warmup - 1) / (double)(Steps - Warmup);
         return Rate
             * Kind switch
             {

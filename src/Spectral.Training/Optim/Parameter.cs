@@ -73,7 +73,7 @@ public sealed class Parameter : IDisposable
     {
         if (_place is not { } place)
             return Master.ToArray();
-        using var copy = place.Copy();
+        using Tensor copy = place.Copy();
         return copy.ToArray();
     }
 

@@ -50,11 +50,11 @@ public sealed class ParameterSet : IDisposable
         Device = device;
         StepState = new StepState(device);
         var sizes = new List<long>();
-        for (var i = 0; i < wanted.Count; i++)
+        for (int i = 0; i < wanted.Count; i++)
         {
-            var length = (wanted[i].Shape.Count + Alignment - 1) / Alignment * Alignment;
-            var rate = rates?[i] ?? 1;
-            var buffer = _rates.LastIndexOf(rate);
+            long length = (wanted[i].Shape.Count + Alignment - 1) / Alignment * Alignment;
+            double rate = rates?[i] ?? 1;
+            int buffer = _rates.LastIndexOf(rate);
             if (buffer < 0 || sizes[buffer] + length > BufferLimit)
             {
                 buffer = sizes.Count;
@@ -64,11 +64,11 @@ public sealed class ParameterSet : IDisposable
             _places.Add((buffer, checked((int)sizes[buffer])));
             sizes[buffer] += length;
         }
-        foreach (var size in sizes)
+        foreach (long size in sizes)
             _masters.Add(Tensor.Zeros(device, checked((int)size)));
-        for (var i = 0; i < wanted.Count; i++)
+        for (int i = 0; i < wanted.Count; i++)
         {
-            var (name, shape) = wanted[i];
+            (string name, Shape shape) = wanted[i];
             _parameters.Add(new Parameter(name, Part(_masters, _places[i], shape), types?[i] ?? valueType));
             Count += shape.Count;
         }
@@ -112,23 +112,23 @@ public sealed class ParameterSet : IDisposable
     {
         if (_gradients.Count > 0)
             return;
-        foreach (var master in _masters)
+        foreach (Tensor master in _masters)
             _gradients.Add(Tensor.Zeros(Device, master.Shape));
-        foreach (var (parameter, place) in _parameters.Zip(_places))
+        foreach ((Parameter parameter, (int Buffer, int Offset) place) in _parameters.Zip(_places))
             parameter.Gradient = Part(_gradients, place, parameter.Master.Shape);
     }
 
     /// <summary>Sets all gradients to zero.</summary>
     public void ClearGradients()
     {
-        foreach (var gradient in _gradients)
+        foreach (Tensor gradient in _gradients)
             gradient.Clear();
     }
 
     /// <summary>To be called after masters were written: renews the compute-type values and raises <see cref="Changed"/>.</summary>
     public void NotifyChanged()
     {
-        foreach (var parameter in _parameters)
+        foreach (Parameter parameter in _parameters)
             parameter.Refresh();
         Changed?.Invoke();
     }
@@ -142,9 +142,9 @@ public sealed class ParameterSet : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var parameter in _parameters)
+        foreach (Parameter parameter in _parameters)
             parameter.Dispose();
-        foreach (var buffer in _masters.Concat(_gradients))
+        foreach (Tensor buffer in _masters.Concat(_gradients))
             buffer.Dispose();
         StepState.Dispose();
     }
@@ -155,7 +155,7 @@ public sealed class ParameterSet : IDisposable
 
     private static Tensor Part(IReadOnlyList<Tensor> buffers, (int Buffer, int Offset) place, Shape shape)
     {
-        using var rows = buffers[place.Buffer].Rows(place.Offset, checked((int)shape.Count));
+        using Tensor rows = buffers[place.Buffer].Rows(place.Offset, checked((int)shape.Count));
         return rows.View(shape);
     }
 }

@@ -24,7 +24,7 @@ internal sealed class TrainedRows : IDisposable
         var copy = Tensor.Empty(table.Value.Device, table.Shape, table.Value.DType);
         copy.CopyFrom(table.Value);
         Table = new Parameter(table.Name, copy) { Rows = this };
-        for (var i = 0; i < tokens.Count; i++)
+        for (int i = 0; i < tokens.Count; i++)
         {
             _places.Add(tokens[i], i);
             // Tokens that were added to a vocabulary follow one another: their rows are one block.
@@ -47,9 +47,9 @@ internal sealed class TrainedRows : IDisposable
     /// <summary>Puts the rows' present values into the table.</summary>
     public void Refresh()
     {
-        foreach (var (row, token, count) in _runs)
+        foreach ((int row, int token, int count) in _runs)
         {
-            using var part = _rows.Master.Rows(row, count);
+            using Tensor part = _rows.Master.Rows(row, count);
             CopyBlock.Run(part, Table.Value, token, 0);
         }
     }
@@ -62,7 +62,7 @@ internal sealed class TrainedRows : IDisposable
     public void AddGradient(Tensor dLogits, Tensor x)
     {
         using var picked = Tensor.Empty(x.Device, (x.Dim(0), _places.Count), x.DType);
-        foreach (var (row, token, count) in _runs)
+        foreach ((int row, int token, int count) in _runs)
             CopyBlock.Run(new ColumnRange(dLogits, token, count), picked, 0, row);
         Gemm.Run(picked, true, x, false, Gradient!, 1, 1);
     }

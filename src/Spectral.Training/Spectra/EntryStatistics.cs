@@ -58,7 +58,7 @@ public sealed record EntryStatistics(
     private static double[] Sample(double[] values)
     {
         int count = Math.Min(values.Length, MostSampled);
-        var sample = new double[count];
+        double[] sample = new double[count];
         for (int i = 0; i < count; i++)
             sample[i] = values[(long)i * values.Length / count];
         Array.Sort(sample);

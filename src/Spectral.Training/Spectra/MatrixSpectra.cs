@@ -92,10 +92,10 @@ public sealed record MatrixSpectra
         int topK = Math.Min(Math.Min(options.TopK, Math.Max(1, pair.N / 2)), pair.Count);
         int[] ranks = RanksOf(pair, topK, options);
         int quarter = pair.N / 4;
-        VectorAlignment vectors = VectorAlignment.Of(pair, change.Values[0]);
-        NoiseFloor noise = NoiseFloor.Of(weights, pair.Base.FrobeniusNorm, change.FrobeniusNorm, options);
-        NullModel chance = NullModel.Of(weights, pair, change.Values, ranks, decomposer, options, cancellation);
-        ValueChange values = ValueChange.Of(pair, change);
+        var vectors = VectorAlignment.Of(pair, change.Values[0]);
+        var noise = NoiseFloor.Of(weights, pair.Base.FrobeniusNorm, change.FrobeniusNorm, options);
+        var chance = NullModel.Of(weights, pair, change.Values, ranks, decomposer, options, cancellation);
+        var values = ValueChange.Of(pair, change);
         var matrixRanks = new MatrixRanks(RankOf(pair.Base, pair), RankOf(pair.Tuned, pair), RankOf(change, pair));
         string[] path = weights.Name.Split('.');
         return new MatrixSpectra

@@ -31,9 +31,9 @@ public sealed record NoiseFloor(double Relative, double Ratio, bool Measurable)
 
     private static HostMatrix Draw(HostMatrix weight, StoredType type, Device device, ulong seed, ulong stream)
     {
-        using Tensor uniform = Tensor.Empty(device, (weight.Rows, weight.Columns));
+        using var uniform = Tensor.Empty(device, (weight.Rows, weight.Columns));
         Philox.Uniform(uniform, seed, stream, -0.5f, 0.5f);
-        HostMatrix noise = HostMatrix.From(uniform.ToArray(), weight.Rows, weight.Columns);
+        var noise = HostMatrix.From(uniform.ToArray(), weight.Rows, weight.Columns);
         for (int i = 0; i < noise.Values.Length; i++)
             noise.Values[i] *= UnitInLastPlace(weight.Values[i], type);
         return noise;

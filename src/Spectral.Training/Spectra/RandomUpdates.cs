@@ -12,9 +12,9 @@ internal sealed class RandomUpdates(string name, HostMatrix update, Device devic
     /// <summary>Independent Gaussian entries, scaled to the same Frobenius norm.</summary>
     public HostMatrix Gaussian(int draw)
     {
-        using Tensor normal = Tensor.Empty(device, (update.Rows, update.Columns));
+        using var normal = Tensor.Empty(device, (update.Rows, update.Columns));
         Philox.Normal(normal, seed, RandomStream.For($"{name}/gaussian/{draw}"));
-        HostMatrix drawn = HostMatrix.From(normal.ToArray(), update.Rows, update.Columns);
+        var drawn = HostMatrix.From(normal.ToArray(), update.Rows, update.Columns);
         double scale = norm / Math.Sqrt(drawn.SquaredNorm());
         for (int i = 0; i < drawn.Values.Length; i++)
             drawn.Values[i] *= scale;

@@ -79,7 +79,7 @@ internal sealed record SpectraQuantity(string Name, int? K = null, string? Bin =
                 (new(BottomBottom, energy.K), energy.BottomBottom),
                 (new(Diagonal, energy.K), energy.Diagonal),
             ]);
-        SpectrumRank rank = SpectrumRank.Of(changeValues, pair.Update.SquaredNorm(), pair.Truncated);
+        var rank = SpectrumRank.Of(changeValues, pair.Update.SquaredNorm(), pair.Truncated);
         all.Add((new(StableRank), rank.Stable));
         all.Add((new(EffectiveRank), rank.Effective));
         all.Add((new(FirstRatio), change[0] / changeValues[0]));

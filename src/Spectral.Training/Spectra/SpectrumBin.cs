@@ -38,7 +38,7 @@ public sealed record SpectrumBin(string Name, int From, int To)
     /// <summary>Means over <see cref="ProfileSize"/> equal parts of a spectrum of n values, the first k of which are given; NaN where a part is empty or not computed.</summary>
     public static double[] Profile(ReadOnlySpan<double> values, int n)
     {
-        var profile = new double[ProfileSize];
+        double[] profile = new double[ProfileSize];
         for (int i = 0; i < ProfileSize; i++)
             profile[i] = new SpectrumBin("", (int)((long)i * n / ProfileSize), (int)((i + 1L) * n / ProfileSize)).Mean(
                 values

@@ -51,7 +51,7 @@ public sealed record SubspaceSide(
         HostMatrix outside = after.Plus(products.Times(before), -1); // what of the new vectors lies outside the old span
         double[] cosines = DoubleSvd.ValuesOf(device, products.Values, k, k);
         double[] sines = DoubleSvd.ValuesOf(device, outside.Values, k, before.Columns);
-        var angles = new double[k];
+        double[] angles = new double[k];
         for (int i = 0; i < k; i++)
         {
             double cosine = Math.Min(1, cosines[i]);

@@ -62,7 +62,7 @@ public sealed record VectorAlignment
         double[] matchedRight = Diagonal(right);
         double[] stableLeft = [.. matchedLeft];
         double[] stableRight = [.. matchedRight];
-        var clustered = new bool[values.Length];
+        bool[] clustered = new bool[values.Length];
         foreach (VectorCluster cluster in clusters)
             for (int i = cluster.First - 1; i < cluster.Last; i++)
                 (clustered[i], stableLeft[i], stableRight[i]) = (
@@ -95,8 +95,8 @@ public sealed record VectorAlignment
 
     private static (double[] Cosines, int[] Positions) Best(HostMatrix cosines)
     {
-        var best = new double[cosines.Rows];
-        var positions = new int[cosines.Rows];
+        double[] best = new double[cosines.Rows];
+        int[] positions = new int[cosines.Rows];
         for (int i = 0; i < cosines.Rows; i++)
         {
             ReadOnlySpan<double> row = cosines.Row(i);

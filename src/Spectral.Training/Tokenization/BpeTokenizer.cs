@@ -71,7 +71,7 @@ public sealed class BpeTokenizer
             throw new InputException($"{file}: model.vocab is empty, expected at least one token");
         VocabularySize = tokens.Keys.Max() + 1;
         EndToken = companions.EndToken is { } ends && IdOf(ends.Content) is { } end ? (end, ends.File) : null;
-        PostProcessor own = PostProcessor.Read(root.Object("post_processor"));
+        var own = PostProcessor.Read(root.Object("post_processor"));
         postProcessor = companions.BeginEnd.Apply(
             own,
             IdOf(companions.Named("bos_token")),

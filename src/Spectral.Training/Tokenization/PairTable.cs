@@ -72,7 +72,7 @@ internal sealed class PairTable
 
     private static Entry[] Empty(int length)
     {
-        Entry[] table = new Entry[length];
+        var table = new Entry[length];
         Array.Fill(table, new Entry(Unused, None));
         return table;
     }

@@ -92,7 +92,7 @@ internal sealed class PreTokenizer
             case "Sequence":
                 return fields.Objects("pretokenizers").Reverse().Aggregate(next, (after, part) => Step(part, after));
             case "Split":
-                SplitPattern pattern = SplitPattern.Read(fields, "pattern", where);
+                var pattern = SplitPattern.Read(fields, "pattern", where);
                 return Split(pattern, fields.Boolean("invert") ?? false, TextSplit.ReadBehavior(fields), next);
             case "Whitespace":
                 // Runs of word characters, and runs of what is neither word nor white space.
@@ -123,7 +123,7 @@ internal sealed class PreTokenizer
         PieceStep step = next == merge ? mergeBytes : Spelt(next);
         if (fields.Boolean("use_regex") ?? true)
         {
-            SplitPattern pattern = SplitPattern.FromExpression(ByteLevelPattern, where);
+            var pattern = SplitPattern.FromExpression(ByteLevelPattern, where);
             step = Split(pattern, invert: false, TextSplit.Isolated, step);
         }
         return fields.Boolean("add_prefix_space") ?? true ? WithSpaceBefore(step) : step;

@@ -64,7 +64,7 @@ internal static class TextNormalizer
                 string prefix = fields.RequiredText("prepend");
                 return (text, goesOn) => goesOn || text.Length == 0 ? text : prefix + text;
             case "Replace":
-                SplitPattern pattern = SplitPattern.Read(fields, "pattern", where);
+                var pattern = SplitPattern.Read(fields, "pattern", where);
                 if (pattern.MayBeEmpty)
                     throw fields.Wrong("pattern", "one that does not match the empty text");
                 string content = fields.RequiredText("content");

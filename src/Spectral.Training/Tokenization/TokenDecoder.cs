@@ -50,7 +50,7 @@ internal static class TokenDecoder
                     throw fields.Wrong("replacement", "a character");
                 return Metaspace(replacement, dropFirst: scheme != "never");
             case "Replace":
-                SplitPattern pattern = SplitPattern.Read(fields, "pattern", where);
+                var pattern = SplitPattern.Read(fields, "pattern", where);
                 string content = fields.RequiredText("content");
                 return tokens => Replace(tokens, pattern, content);
             case "Strip":

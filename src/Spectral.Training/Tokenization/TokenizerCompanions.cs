@@ -226,10 +226,7 @@ internal sealed class TokenizerCompanions
                     $"{PathOf(ConfigFile)}: added_tokens_decoder has the key {InputText.Quote(entry.Name)}, expected "
                         + "an id"
                 );
-            AddedToken token = AddedToken.Read(
-                decoder.Object(entry.Name) ?? throw decoder.Wrong(entry.Name, "an object"),
-                id
-            );
+            var token = AddedToken.Read(decoder.Object(entry.Name) ?? throw decoder.Wrong(entry.Name, "an object"), id);
             if (token.Content.Length > 0)
                 added.Add(token with { Special = token.Special || IsNamed(token.Content) });
         }

@@ -31,9 +31,14 @@ public sealed class BlasLtTests
     )
     {
         using Machine machine = Open(kind);
-        foreach (var (m, n, k) in Shapes)
+        foreach ((int m, int n, int k) in Shapes)
         foreach (
-            var (type, result) in new[] { (DType.F32, DType.F32), (DType.BF16, DType.BF16), (DType.BF16, DType.F32) }
+            (DType type, DType result) in new[]
+            {
+                (DType.F32, DType.F32),
+                (DType.BF16, DType.BF16),
+                (DType.BF16, DType.F32),
+            }
         )
         {
             const float Alpha = 0.75f;
@@ -82,7 +87,7 @@ public sealed class BlasLtTests
         Tensor a = machine.Normal((9, 40), DType.BF16);
         Tensor b = machine.Normal((20, 50), DType.BF16);
         Tensor c = machine.Normal((9, 30), DType.F32);
-        Tensor wanted = Tensor.Empty(machine.Device, (9, 30));
+        var wanted = Tensor.Empty(machine.Device, (9, 30));
         wanted.CopyFrom(c);
         Gemm.Operand Inside(Tensor tensor, int offset) => new(tensor, offset, tensor.Dim(1));
         Gemm.Run(Inside(a, 3), false, Inside(b, 7), true, Inside(wanted, 5), 9, 20, 33, alpha: 2, beta: 1);
@@ -130,14 +135,14 @@ public sealed class BlasLtTests
         Value("CUBLASLT_MATMUL_DESC_TRANSA", BlasLt.DescTransA);
         Value("CUBLASLT_MATMUL_DESC_TRANSB", BlasLt.DescTransB);
         Value("CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES", BlasLt.PrefMaxWorkspaceBytes);
-        foreach (var (operand, i) in "ABCD".Select((operand, i) => (operand, i)))
+        foreach ((char operand, int i) in "ABCD".Select((operand, i) => (operand, i)))
             Value($"CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_{operand}_BYTES", BlasLt.PrefMinAlignmentABytes + i);
         Value("CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES", BlasLt.PrefMinAlignmentDBytes);
         Value("CUBLAS_OP_T", 1);
         Value("sizeof(cublasLtMatmulAlgo_t)", Marshal.SizeOf<BlasLt.Algorithm>());
         Value("sizeof(cublasLtMatmulHeuristicResult_t)", Marshal.SizeOf<BlasLt.HeuristicResult>());
         foreach (
-            var (name, field) in new[]
+            (string name, string field) in new[]
             {
                 ("algo", "Algorithm"),
                 ("workspaceSize", "WorkspaceSize"),
@@ -246,7 +251,7 @@ public sealed class BlasLtTests
         File.WriteAllText(file, source);
         try
         {
-            using var compiler = Process.Start(
+            using Process compiler = Process.Start(
                 new ProcessStartInfo("g++", ["-std=c++20", "-fsyntax-only", "-isystem", include, file])
                 {
                     RedirectStandardError = true,

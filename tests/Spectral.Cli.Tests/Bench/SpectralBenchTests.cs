@@ -103,7 +103,7 @@ public sealed class SpectralBenchTests
         }
         // Ratios are to the fastest of the plain ones, so the least of theirs is 1.
         foreach (
-            var shape in Results()
+            IGrouping<(string?, string?), JsonElement> shape in Results()
                 .Where(result =>
                     result.GetProperty("role").GetString() == "plain"
                     && result.GetProperty("status").GetString() == "ok"

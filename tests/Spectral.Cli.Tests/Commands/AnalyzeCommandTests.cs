@@ -296,7 +296,7 @@ public sealed class AnalyzeCommandTests : WorkFolder
     private void WriteTuned(Action<string, float[]> change)
     {
         TinyModel.WriteConfigAndTokenizer(Tuned);
-        using ModelFolder model = ModelFolder.Open(Model);
+        using var model = ModelFolder.Open(Model);
         SafetensorsWriter.Write(
             Path.Combine(Tuned, "model.safetensors"),
             [

@@ -100,7 +100,7 @@ public sealed class ModelCommandTests : WorkFolder
     {
         CommandLine.Run(Finetune("--adapter", "lora")).Succeeded();
         string weights = Path.Combine(Model, "model.safetensors");
-        using (SafetensorsFile file = SafetensorsFile.Open(weights))
+        using (var file = SafetensorsFile.Open(weights))
         {
             float[] head = file["model.embed_tokens.weight"].ToFloats();
             head[0] += 1;
@@ -298,8 +298,8 @@ public sealed class ModelCommandTests : WorkFolder
             )
             .Succeeded()
             .Json;
-        using ModelFolder model = ModelFolder.Open(Model);
-        using SafetensorsFile factors = SafetensorsFile.Open(output);
+        using var model = ModelFolder.Open(Model);
+        using var factors = SafetensorsFile.Open(output);
         string[] matrices =
         [
             .. TinyModel.Tensors().Where(tensor => tensor.Shape.Length == 2).Select(tensor => tensor.Name),
@@ -359,8 +359,8 @@ public sealed class ModelCommandTests : WorkFolder
                 "cpu"
             )
             .Succeeded();
-        SafetensorsFile one = SafetensorsFile.Open(At("a.safetensors"));
-        SafetensorsFile all = SafetensorsFile.Open(At("b.safetensors"));
+        var one = SafetensorsFile.Open(At("a.safetensors"));
+        var all = SafetensorsFile.Open(At("b.safetensors"));
         Assert.That(one.Tensors, Has.Count.EqualTo(3));
         foreach (string factor in new[] { ".U", ".S", ".Vt" })
             Assert.That(one[Name + factor].ToFloats(), Is.EqualTo(all[Name + factor].ToFloats()));

@@ -306,7 +306,7 @@ public sealed class BadOptionTests : WorkFolder
         CommandLine.Run(Finetune("--rank", "3", "--top-k", "4")).Succeeded();
         string next = At("next");
         foreach (
-            var (option, value) in new[]
+            (string option, string value) in new[]
             {
                 ("--rank", "5"),
                 ("--top-k", "5"),

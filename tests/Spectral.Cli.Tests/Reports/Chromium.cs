@@ -119,7 +119,7 @@ public sealed class Chromium : IAsyncDisposable
 
     private async Task Listen()
     {
-        var buffer = new byte[1 << 16];
+        byte[] buffer = new byte[1 << 16];
         using var message = new MemoryStream();
         try
         {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using System.Xml.Linq;
 using Spectral.Cli.Reports;
 using Spectral.Cli.Tests.Support;
 
@@ -62,7 +63,7 @@ public sealed class TrainingPageTests : PageFixture
         LossPoint[] constant = [new(1, 0), new(2, 0)];
         LossPoint[] broken = [new(1, double.NaN), new(2, 3), new(3, double.PositiveInfinity), new(4, 1)];
         foreach (
-            var (name, training, held) in new[]
+            (string name, LossPoint[] training, LossPoint[] held) in new[]
             {
                 ("none", none, none),
                 ("one", one, one),
@@ -261,7 +262,7 @@ public sealed class TrainingPageTests : PageFixture
     {
         await using BrowserPage page = await Open(new Uri(Report).AbsoluteUri + "#svg=loss");
         string text = await page.Evaluate<string>("document.querySelector('#svg').textContent");
-        var svg = System.Xml.Linq.XDocument.Parse(text).Root!;
+        XElement svg = System.Xml.Linq.XDocument.Parse(text).Root!;
         Assert.That(svg.Name.LocalName, Is.EqualTo("svg"));
         Assert.That(
             text,

@@ -350,7 +350,7 @@ public sealed class ResumeTests : WorkFolder
         string source = At("rewritten.from");
         string target = At("rewritten.to");
         File.WriteAllBytes(source, file);
-        using (SafetensorsFile open = SafetensorsFile.Open(source))
+        using (var open = SafetensorsFile.Open(source))
         {
             var facts = new Dictionary<string, string>(open.Metadata);
             metadata?.Invoke(facts);

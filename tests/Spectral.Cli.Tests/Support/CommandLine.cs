@@ -12,7 +12,7 @@ public sealed record Outcome(int ExitCode, string Output, string Error)
     {
         get
         {
-            using JsonDocument document = JsonDocument.Parse(Output);
+            using var document = JsonDocument.Parse(Output);
             Assert.That(document.RootElement.ValueKind, Is.EqualTo(JsonValueKind.Object), Output);
             return document.RootElement.Clone();
         }

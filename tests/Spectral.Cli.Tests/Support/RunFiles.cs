@@ -63,7 +63,7 @@ public static class RunFiles
 
     private static string[] State(string folder)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(StateFile(folder));
+        using var file = SafetensorsFile.Open(StateFile(folder));
         return
         [
             .. file

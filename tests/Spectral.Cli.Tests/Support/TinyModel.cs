@@ -146,9 +146,9 @@ public static class TinyModel
     {
         var random = new Random(seed);
         var tensors = new List<TensorToWrite>();
-        foreach (var (name, shape) in Tensors())
+        foreach ((string name, long[] shape) in Tensors())
         {
-            var values = new float[shape.Aggregate(1L, (product, size) => product * size)];
+            float[] values = new float[shape.Aggregate(1L, (product, size) => product * size)];
             for (int i = 0; i < values.Length; i++)
                 values[i] = shape.Length == 1 ? 1 : 0.3f * (random.NextSingle() + random.NextSingle() - 1);
             if (keep?.Invoke(name) ?? true)

@@ -14,7 +14,7 @@ public sealed class DoubleSvdTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         double[] a = Random(rows * columns);
-        DoubleSvd svd = DoubleSvd.Compute(Device, a, rows, columns);
+        var svd = DoubleSvd.Compute(Device, a, rows, columns);
         int n = Math.Min(rows, columns);
         Assert.That((svd.Left.Length, svd.Values.Length, svd.Right.Length), Is.EqualTo((n * rows, n, n * columns)));
         double rounding = 1e-14 * (rows + columns);
@@ -51,7 +51,7 @@ public sealed class DoubleSvdTests(DeviceKind kind) : DeviceTest(kind)
     public void SmallDifferencesOfValuesSurvive()
     {
         // F32 would not see a change in the tenth digit.
-        var a = new double[9];
+        double[] a = new double[9];
         (a[0], a[4], a[8]) = (3, 2, 1 + 1e-10);
         Assert.That(DoubleSvd.ValuesOf(Device, a, 3, 3)[2], Is.EqualTo(1 + 1e-10).Within(1e-15));
     }
@@ -59,7 +59,7 @@ public sealed class DoubleSvdTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void ZerosHaveOrthonormalVectors()
     {
-        DoubleSvd svd = DoubleSvd.Compute(Device, new double[15], 5, 3);
+        var svd = DoubleSvd.Compute(Device, new double[15], 5, 3);
         Assert.That(svd.Values, Is.EqualTo(new double[3]));
         for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++)

@@ -16,7 +16,7 @@ internal sealed class KnownMatrix
         (Rows, Columns) = (rows, columns);
         int smaller = Math.Min(rows, columns);
         Sigma = Enumerable.Range(0, smaller).Select(sigma).ToArray();
-        var a = new double[rows * columns];
+        double[] a = new double[rows * columns];
         for (int i = 0; i < smaller; i++)
             a[i * columns + i] = Sigma[i];
         for (int repeat = 0; repeat < 3; repeat++)
@@ -39,7 +39,7 @@ internal sealed class KnownMatrix
     {
         double[] v = Enumerable.Range(0, length).Select(_ => Normal(rng)).ToArray();
         double norm = Math.Sqrt(v.Sum(x => x * x));
-        var dots = new double[count];
+        double[] dots = new double[count];
         for (int i = 0; i < length; i++)
         {
             v[i] /= norm;

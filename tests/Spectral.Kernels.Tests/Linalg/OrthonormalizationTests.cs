@@ -52,7 +52,7 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
     {
         const int L = 20;
         const int N = 300;
-        var host = new float[L * N];
+        float[] host = new float[L * N];
         for (int i = 0; i < N; i++)
             host[i] = host[7 * N + i] = zeros ? 0 : (float)KnownMatrix.Normal(Rng);
         Tensor x = Input(host, (L, N), DType.F32, out double[] values);

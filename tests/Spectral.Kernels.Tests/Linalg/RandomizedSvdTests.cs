@@ -21,7 +21,9 @@ public sealed class RandomizedSvdTests(DeviceKind kind) : SvdTest(kind)
     [Test]
     public void MeetsItsPromises([ValueSource(nameof(SpectrumNames))] string spectrum, [Values] bool oneBlock)
     {
-        var (name, rows, columns, rank, sigma) = Spectra.Single(s => s.Name == spectrum);
+        (string name, int rows, int columns, int rank, Func<int, double> sigma) = Spectra.Single(s =>
+            s.Name == spectrum
+        );
         var known = new KnownMatrix(Rng, rows, columns, sigma);
         Tensor a = Input(known.Values, (rows, columns), DType.F32, out double[] values);
         using SvdResult result = RandomizedSvd.Compute(a, rank, Options(oneBlock) with { Seed = 7 });

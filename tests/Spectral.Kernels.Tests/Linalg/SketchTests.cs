@@ -42,8 +42,8 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
                 new Gemm.Operand(y, 0, other, (long)vectors * other),
                 Batch
             );
-            var expected = new double[y.Count];
-            var magnitude = new double[y.Count];
+            double[] expected = new double[y.Count];
+            double[] magnitude = new double[y.Count];
             for (int b = 0; b < Batch; b++)
             for (int j = 0; j < vectors; j++)
             for (int o = 0; o < other; o++)
@@ -87,8 +87,8 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
                 d: divided ? null : new Gemm.Operand(d, 0, n, m * n),
                 parts: divided ? null : parts
             );
-            var expected = new double[c.Count];
-            var magnitude = new double[c.Count];
+            double[] expected = new double[c.Count];
+            double[] magnitude = new double[c.Count];
             for (int batch = 0; batch < Batch; batch++)
             for (int i = 0; i < m; i++)
             for (int j = 0; j < n; j++)
@@ -158,11 +158,11 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         const int Count = 2500;
-        var host = new float[Batch * Count];
+        float[] host = new float[Batch * Count];
         host[5] = -0.5f;
         host[Count + at] = value;
         Tensor y = Input(host, (Batch, 1, Count), DType.F32, out _);
-        using Tensor status = Tensor.Zeros(Device, 2 * Batch, DType.I32);
+        using var status = Tensor.Zeros(Device, 2 * Batch, DType.I32);
         SketchPass.Largest(Whole(y), Count, Batch, status.Pointer, 2);
         float expected = float.IsFinite(value) ? -value : float.PositiveInfinity;
         Assert.That(
@@ -202,8 +202,8 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
         Tensor x = Input((Batch, Rows, Columns), DType.F32, out double[] values);
         Tensor t = Output((Batch, Columns, Rows));
         Tensor norms = Output(Batch * 10);
-        Tensor grams = Tensor.Empty(Device, (Batch, Rows, Rows), DType.F64);
-        Tensor deviations = Tensor.Zeros(Device, 6, DType.I32);
+        var grams = Tensor.Empty(Device, (Batch, Rows, Rows), DType.F64);
+        var deviations = Tensor.Zeros(Device, 6, DType.I32);
         Gram.Run(Whole(x), Columns, grams, deviations.Pointer, 3);
         SvdSteps.Norms(x, norms.Pointer, 10);
         MatrixCopy.TransposeEach(x, t);
@@ -242,7 +242,7 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
     private Tensor Split(double[] values, int vectors, int length)
     {
         int plane = vectors * length;
-        var parts = new float[3 * values.Length];
+        float[] parts = new float[3 * values.Length];
         for (int i = 0; i < values.Length; i++)
         {
             double rest = values[i];

@@ -92,7 +92,7 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
     private static double Residual(double[] a, double[] ut, double[] s, double[] vt, int m, int n, int k)
     {
         double sum = 0;
-        var row = new double[n];
+        double[] row = new double[n];
         for (int i = 0; i < m; i++)
         {
             a.AsSpan(i * n, n).CopyTo(row);

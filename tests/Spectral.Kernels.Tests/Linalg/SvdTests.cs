@@ -27,7 +27,7 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
                 {
                     (int m, int n, int k, int rank) = shape;
                     var known = new KnownMatrix(Rng, m, n, i => i < rank ? 1.0 / (1 + i) : 0);
-                    using Tensor a = Tensor.From(Device, known.Values, (m, n));
+                    using var a = Tensor.From(Device, known.Values, (m, n));
                     using SvdResult result = Svd.Compute(a, k, method);
                     VerifyFactors(result, Array.ConvertAll(known.Values, x => (double)x), known.Tail(k), $"{shape}");
                     // The sketch covers everything or a spectrum that falls fast enough: exact to rounding where the true rank fits into it.
@@ -107,7 +107,7 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
     [Test]
     public void IdenticalAndZeroColumns([ValueSource(nameof(Methods))] SvdMethod method)
     {
-        var host = new float[50 * 40];
+        float[] host = new float[50 * 40];
         for (int i = 0; i < 50; i++)
         {
             float x = (float)KnownMatrix.Normal(Rng);
@@ -165,7 +165,7 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
     {
         foreach (int at in new[] { 0, 1234, 37 * 53 - 1 })
         {
-            var host = new float[37 * 53];
+            float[] host = new float[37 * 53];
             host[at] = bad;
             Tensor a = Input(host, (37, 53), type, out _);
             Assert.That(

@@ -63,7 +63,7 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
         for (int row = 0; row < b * h * s; row++)
         {
             int group = Group(size, row);
-            var dp = new double[s];
+            double[] dp = new double[s];
             double dot = 0;
             double size1 = 0;
             for (int j = 0; j < s; j++)

@@ -56,9 +56,9 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
         Tensor z = Output((m, all), type);
         Tensor dx = Output((m, k), type);
         AugmentedLinear.Forward(weight, x, y, middle ? z : null);
-        Tensor[] dLefts = new Tensor[layers];
-        Tensor[] dRights = new Tensor[layers];
-        Tensor[] dMiddles = new Tensor[layers];
+        var dLefts = new Tensor[layers];
+        var dRights = new Tensor[layers];
+        var dMiddles = new Tensor[layers];
         var gradients = new LowRankGradients[layers];
         for (int j = 0; j < layers; j++)
         {
@@ -89,9 +89,9 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
             accumulateDx: true
         );
 
-        Reference xR = Reference.Of(xs, m, k);
-        Reference dyR = Reference.Of(dys, m, n);
-        Reference right = Reference.Of(model.Right, all, k);
+        var xR = Reference.Of(xs, m, k);
+        var dyR = Reference.Of(dys, m, n);
+        var right = Reference.Of(model.Right, all, k);
         Reference zR = xR * right.Transposed();
         if (middle)
             Verify(z, zR.Value, zR.Magnitude, k, "z");
@@ -110,8 +110,8 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
             int ldy = weight.OutputStride;
             double[]? c = model.Middle?[from..(from + p)];
             Reference scaledZ = Columns(zR, from, p).Scaled(c, Scale);
-            Reference left = Reference.Of(model.Lefts[j], outs[j], p);
-            Reference w = Reference.Of(model.Weights[j], outs[j], k);
+            var left = Reference.Of(model.Lefts[j], outs[j], p);
+            var w = Reference.Of(model.Weights[j], outs[j], k);
             VerifyTail(tail, ld, k + from, scaledZ, type, k, $"tail of x {j}");
             Reference frozen = xR * w.Transposed();
             Reference yR = frozen + scaledZ * left.Transposed();
@@ -132,7 +132,7 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
             Reference mine = Columns(dyR, nFrom, outs[j]);
             Reference g = mine * left;
             Reference scaledG = g.Scaled(c, Scale);
-            Reference rightJ = Reference.Of(model.Right[(from * k)..((from + p) * k)], p, k);
+            var rightJ = Reference.Of(model.Right[(from * k)..((from + p) * k)], p, k);
             VerifyTail(outTail, ldy, n + from, scaledG, type, n, $"tail of dy {j}");
             Reference dxOf = mine * w + scaledG * rightJ;
             dxR = dxR is null ? dxOf : dxR + dxOf;
@@ -141,7 +141,7 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
                 dxTerms[i] += more[i];
 
             // dL hangs on Scale · c ∘ z as stored, so that its error and that of z are judged apart; all gradients stand there twice.
-            var storedZ = new double[m * p];
+            double[] storedZ = new double[m * p];
             for (int i = 0; i < storedZ.Length; i++)
                 storedZ[i] = tail[i / p * ld + k + from + i % p];
             Reference dL = (mine.Transposed() * Reference.Of(storedZ, m, p)).ColumnsFrom(gradients[j].LeftFrom);
@@ -354,7 +354,7 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
         Tensor right = Input((ranks.Sum(), k), type, out double[] rights);
         double[]? c = null;
         Tensor? diagonal = middle ? Input(ranks.Sum(), DType.F32, out c) : null;
-        Tensor[] lefts = new Tensor[layers];
+        var lefts = new Tensor[layers];
         var frozen = new LowRankLayer[layers];
         double[][] weights = new double[layers][];
         double[][] biases = new double[layers][];
@@ -416,7 +416,7 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
     // dc, computed twice on top of each other, from g and z as the type stores them.
     private static void VerifyMiddle(Tensor actual, Reference g, Reference z, int from, DType type, int n)
     {
-        var (value, magnitude, rounded) = (
+        (double[] value, double[] magnitude, double[] rounded) = (
             new double[actual.Dim(0)],
             new double[actual.Dim(0)],
             new double[actual.Dim(0)]

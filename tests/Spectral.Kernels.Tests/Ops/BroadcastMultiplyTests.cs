@@ -83,7 +83,7 @@ public sealed class BroadcastMultiplyTests(DeviceKind kind) : DeviceTest(kind)
             () => BroadcastMultiply.Run(x, Output(4), Output((4, 2)), Broadcast.PerColumn),
             Throws.ArgumentException.With.Message.Contains("z is [4, 2], expected [2, 4]")
         );
-        using Tensor gone = Tensor.Empty(Device, (2, 4));
+        using var gone = Tensor.Empty(Device, (2, 4));
         gone.Dispose();
         Assert.That(
             () => BroadcastMultiply.Run(x, gone, x, Broadcast.PerElement),

@@ -165,7 +165,7 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
 
     private static double[] Softmax(double[] scores, int length, int window, double scale = Factor)
     {
-        var result = new double[scores.Length];
+        double[] result = new double[scores.Length];
         for (int row = 0; row < scores.Length / length; row++)
         {
             int[] seen = Seen(row % length, window).ToArray();

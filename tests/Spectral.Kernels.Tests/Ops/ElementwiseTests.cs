@@ -150,7 +150,7 @@ public sealed class ElementwiseTests(DeviceKind kind) : DeviceTest(kind)
             () => AddBias.Run(a, Output(2)),
             Throws.ArgumentException.With.Message.Contains("bias is [2], expected [4]")
         );
-        using Tensor gone = Tensor.Empty(Device, (2, 4));
+        using var gone = Tensor.Empty(Device, (2, 4));
         gone.Dispose();
         Assert.That(() => Add.Forward(a, gone, a), Throws.TypeOf<ObjectDisposedException>());
     }

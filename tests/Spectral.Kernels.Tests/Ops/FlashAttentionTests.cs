@@ -263,7 +263,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
             {
                 int query = row % s;
                 int first = window == 0 ? 0 : Math.Max(0, query - window + 1);
-                var scores = new double[s];
+                double[] scores = new double[s];
                 for (int j = first; j <= query; j++)
                 for (int c = 0; c < d; c++)
                     scores[j] += q[row * d + c] * k[Key(row, j) + c] / Math.Sqrt(d);

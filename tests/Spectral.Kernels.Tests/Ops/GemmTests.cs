@@ -72,8 +72,8 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
             K,
             batch: Batch
         );
-        var expected = new double[Batch * M * N];
-        var terms = new double[expected.Length];
+        double[] expected = new double[Batch * M * N];
+        double[] terms = new double[expected.Length];
         for (int i = 0; i < Batch; i++)
         for (int row = 0; row < M; row++)
         for (int column = 0; column < N; column++)
@@ -145,8 +145,8 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
         int k
     )
     {
-        var product = new double[m * n];
-        var terms = new double[m * n];
+        double[] product = new double[m * n];
+        double[] terms = new double[m * n];
         for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++)
         for (int x = 0; x < k; x++)

@@ -27,7 +27,7 @@ public sealed class HeadsTests(DeviceKind kind) : DeviceTest(kind)
         Tensor y = Output((batch, heads, length, headDim), type);
         Heads.Split(x, y);
         Heads.Merge(y, back);
-        var expected = new float[values.Length];
+        float[] expected = new float[values.Length];
         for (int b = 0; b < batch; b++)
         for (int s = 0; s < length; s++)
         for (int h = 0; h < heads; h++)

@@ -118,9 +118,9 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         var gradients = new LowRankGradients(dLeft, leftFrom, dMiddle, dRight, rightFrom);
         LowRankLinear.Backward(x, weight, factors, z, dy, dx, gradients);
 
-        Reference dyR = Reference.Of(dys, m, n);
+        var dyR = Reference.Of(dys, m, n);
         Reference g = dyR * Reference.Of(lefts, n, r);
-        Reference right = Reference.Of(rights, r, k);
+        var right = Reference.Of(rights, r, k);
         Reference scaledG = g.Scaled(c, factors.Scale);
         Reference plain = dyR * Reference.Of(weights, n, k);
         Reference low = scaledG * right;
@@ -255,7 +255,7 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         );
         void VerifyDifferences(Tensor parameter, double[] values, Tensor gradient, string what)
         {
-            var differences = new double[values.Length];
+            double[] differences = new double[values.Length];
             for (int i = 0; i < values.Length; i++)
             {
                 float[] moved = Array.ConvertAll(values, value => (float)value);

@@ -89,7 +89,7 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         LowRank.Project(wideX, wideRight, z, middle, 0.75f, scaled);
         LowRank.Project(wideX, wideRight, null, middle, 0.75f, alone);
         LowRank.Project(wideX, wideRight, null, null, -2, noMiddle);
-        Reference xR = Reference.Of(xs, m, k);
+        var xR = Reference.Of(xs, m, k);
         Reference zR = xR * Reference.Of(rights, r, k).Transposed();
         Verify(Of(z), zR.Value, zR.Magnitude, k, "z");
         VerifyScaled(Of(scaled), zR, c, 0.75, type, k);
@@ -110,7 +110,7 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
             scaledZ: scaled
         );
         Reference gR = xR * Reference.Of(lefts, k, r);
-        Reference storedZ = Reference.Of(Array.ConvertAll(Of(z).ToArray(), value => (double)value), m, r);
+        var storedZ = Reference.Of(Array.ConvertAll(Of(z).ToArray(), value => (double)value), m, r);
         Verify(Of(g), gR.Value, gR.Magnitude, k, "g");
         VerifyScaled(Of(scaledG), gR, c, 0.5, type, k);
         Reference dL =
@@ -155,8 +155,8 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         Tensor dMiddle = Output(count);
         LowRank.OutputGradients(dy, factors, z, g, scaled, new LowRankGradients(dLeft, from, dMiddle));
 
-        Reference dyR = Reference.Of(dys, m, n);
-        Reference zR = Reference.Of(zs, m, r);
+        var dyR = Reference.Of(dys, m, n);
+        var zR = Reference.Of(zs, m, r);
         Reference gR = dyR * Reference.Of(lefts, n, r);
         Verify(g, gR.Value, gR.Magnitude, n, "g");
         VerifyScaled(scaled, gR, c, 0.75, type, n);
@@ -255,7 +255,7 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
             double[] cs = c[from[j]..(from[j] + ranks[j])];
             ColumnRange Mine(Tensor matrix) => new(matrix, from[j], ranks[j]);
             LowRank.OutputGradients(dy, factors, Mine(z), Mine(g), Mine(h), new LowRankGradients(dLeft));
-            Reference dyR = Reference.Of(dys, m, n);
+            var dyR = Reference.Of(dys, m, n);
             Reference gR = dyR * Reference.Of(lefts, n, ranks[j]);
             double[] actual = Slice(
                 Reference.Of(Array.ConvertAll(g.ToArray(), value => (double)value), m, all),
@@ -455,7 +455,11 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         int m = g.Rows;
         int r = g.Columns;
         int n = m + depth;
-        var (value, magnitude, rounded) = (new double[count], new double[count], new double[count]);
+        (double[] value, double[] magnitude, double[] rounded) = (
+            new double[count],
+            new double[count],
+            new double[count]
+        );
         for (int i = 0; i < count; i++)
         {
             for (int t = 0; t < m; t++)

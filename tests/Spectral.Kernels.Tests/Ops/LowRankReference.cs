@@ -13,7 +13,7 @@ internal sealed record Reference(double[] Value, double[] Magnitude, int Rows, i
         int m = a.Rows;
         int n = b.Columns;
         int depth = a.Columns;
-        var (value, magnitude) = (new double[m * n], new double[m * n]);
+        (double[] value, double[] magnitude) = (new double[m * n], new double[m * n]);
         for (int i = 0; i < m; i++)
         for (int k = 0; k < depth; k++)
         for (int j = 0; j < n; j++)

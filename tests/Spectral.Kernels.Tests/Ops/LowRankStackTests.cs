@@ -53,11 +53,11 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
         Tensor right = Input((all, k), type, out double[] rights);
         double[]? c = null;
         Tensor? diagonal = middle ? Input(all, DType.F32, out c) : null;
-        Tensor[] lefts = new Tensor[2];
-        Tensor[] ys = new Tensor[2];
-        Tensor[] dys = new Tensor[2];
-        Tensor[] dLefts = new Tensor[2];
-        Tensor[] dRights = new Tensor[2];
+        var lefts = new Tensor[2];
+        var ys = new Tensor[2];
+        var dys = new Tensor[2];
+        var dLefts = new Tensor[2];
+        var dRights = new Tensor[2];
         var layers = new LowRankLayer[2];
         double[][] weights = new double[2][];
         double[][] biases = new double[2][];
@@ -91,11 +91,11 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
             dropout: mask
         );
 
-        Reference xR = Reference.Of(xs, m, k);
-        Reference kept = Reference.Of(xs.Zip(keep, (a, b) => a * b).ToArray(), m, k);
-        Reference rightR = Reference.Of(rights, all, k);
+        var xR = Reference.Of(xs, m, k);
+        var kept = Reference.Of(xs.Zip(keep, (a, b) => a * b).ToArray(), m, k);
+        var rightR = Reference.Of(rights, all, k);
         Reference zR = kept * rightR.Transposed();
-        Reference dxR = Reference.Of(dxs, m, k);
+        var dxR = Reference.Of(dxs, m, k);
         Verify(z, zR.Value, zR.Magnitude, k, "z");
         double[] roundings = dxs.Select(Math.Abs).ToArray();
         int from = 0;
@@ -103,8 +103,8 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
         {
             double[]? cj = c?[from..(from + ranks[j])];
             Reference mine = Slice(zR, from, ranks[j]);
-            Reference left = Reference.Of(leftValues[j], outs[j], ranks[j]);
-            Reference weight = Reference.Of(weights[j], outs[j], k);
+            var left = Reference.Of(leftValues[j], outs[j], ranks[j]);
+            var weight = Reference.Of(weights[j], outs[j], k);
             Reference plain = xR * weight.Transposed();
             Reference low = mine.Scaled(cj, Scale) * left.Transposed();
             double[] bias = Enumerable.Range(0, m * outs[j]).Select(i => biases[j][i % outs[j]]).ToArray();
@@ -118,7 +118,7 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
                 $"y {j}"
             );
 
-            Reference dy = Reference.Of(dyValues[j], m, outs[j]);
+            var dy = Reference.Of(dyValues[j], m, outs[j]);
             Reference g = dy * left;
             Reference scaled = g.Scaled(cj, Scale);
             Reference r = rightR.RowsFrom(from) is var rest
@@ -183,14 +183,14 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
         stack.Forward(x, layers, [y], z);
         stack.Backward(x, layers, z, [dy], dx, [new LowRankGradients(dLeft, 0, null, dRight)]);
 
-        Reference xR = Reference.Of(xs, m, k);
-        Reference rightR = Reference.Of(rights, r, k);
-        Reference leftR = Reference.Of(lefts, n, r);
-        Reference weightR = Reference.Of(weights, n, k);
-        Reference dyR = Reference.Of(dys, m, n);
+        var xR = Reference.Of(xs, m, k);
+        var rightR = Reference.Of(rights, r, k);
+        var leftR = Reference.Of(lefts, n, r);
+        var weightR = Reference.Of(weights, n, k);
+        var dyR = Reference.Of(dys, m, n);
         double[] kept = Array.ConvertAll(z.ToArray(), value => (double)value);
         Reference product = xR * rightR.Transposed();
-        Reference zR = Reference.Of(kept, m, r);
+        var zR = Reference.Of(kept, m, r);
         Verify(z, [.. product.Value.Select(value => Math.Max(value, 0))], product.Magnitude, k, "z");
         Reference scaled = zR.Scaled(middle, Scale);
         Reference expected = xR * weightR.Transposed() + scaled * leftR.Transposed();
@@ -269,7 +269,7 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
         );
         void Differences(Tensor parameter, double[] values, double[] gradient, string what)
         {
-            var differences = new double[values.Length];
+            double[] differences = new double[values.Length];
             float[] moved = Array.ConvertAll(values, value => (float)value);
             for (int i = 0; i < values.Length; i++)
             {

@@ -163,10 +163,10 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
     // Elimination of [X | I] with partial pivoting, in double.
     private static double[] Inverses(double[] values, int batch, int n)
     {
-        var result = new double[values.Length];
+        double[] result = new double[values.Length];
         for (int b = 0; b < batch; b++)
         {
-            var a = new double[n, 2 * n];
+            double[,] a = new double[n, 2 * n];
             for (int i = 0; i < n; i++)
             {
                 for (int j = 0; j < n; j++)

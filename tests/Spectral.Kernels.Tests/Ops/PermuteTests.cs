@@ -28,10 +28,10 @@ public sealed class PermuteTests(DeviceKind kind) : DeviceTest(kind)
         Shape shape = Permute.Of(x.Shape, axes);
         Tensor y = Output(shape);
         Tensor sum = Input(shape, DType.F32, out double[] before);
-        var expected = new double[values.Length];
+        double[] expected = new double[values.Length];
         for (int at = 0; at < values.Length; at++)
         {
-            var index = new int[dimensions.Length];
+            int[] index = new int[dimensions.Length];
             for (int d = dimensions.Length - 1, rest = at; d >= 0; rest /= dimensions[d--])
                 index[d] = rest % dimensions[d];
             int to = 0;

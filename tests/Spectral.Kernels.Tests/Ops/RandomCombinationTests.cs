@@ -103,7 +103,7 @@ public sealed class RandomCombinationTests(DeviceKind kind) : DeviceTest(kind)
             .Range(0, n)
             .Select(i =>
             {
-                using Tensor u = Tensor.Empty(Device, count);
+                using var u = Tensor.Empty(Device, count);
                 Philox.Uniform(u, Key, unchecked(Stream + (ulong)i), -Bound, Bound);
                 return Array.ConvertAll(u.ToArray(), value => (double)value);
             })

@@ -27,7 +27,7 @@ public sealed class RectifierTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void NaNStays()
     {
-        using Tensor z = Tensor.From(Device, [float.NaN, -1, 2], 3);
+        using var z = Tensor.From(Device, [float.NaN, -1, 2], 3);
         Rectifier.Forward(z);
         Assert.That(z.ToArray(), Is.EqualTo(new[] { float.NaN, 0, 2 }));
     }

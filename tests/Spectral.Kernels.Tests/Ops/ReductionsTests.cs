@@ -80,7 +80,7 @@ public sealed class ReductionsTests(DeviceKind kind) : DeviceTest(kind)
             () => GlobalNorm.Run([Output(4, DType.BF16)], Output(1)),
             Throws.ArgumentException.With.Message.Contains("tensors is BF16, expected F32")
         );
-        using Tensor gone = Tensor.Empty(Device, 4);
+        using var gone = Tensor.Empty(Device, 4);
         gone.Dispose();
         Assert.That(() => GlobalNorm.Run([gone], Output(1)), Throws.TypeOf<ObjectDisposedException>());
     }

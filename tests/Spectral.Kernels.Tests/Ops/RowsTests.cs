@@ -47,7 +47,7 @@ public sealed class RowsTests(DeviceKind kind) : DeviceTest(kind)
         index[3] = -1;
         index[4] = N;
         Rows.Scatter(y, Input(index, K), x);
-        var expected = new double[N * columns];
+        double[] expected = new double[N * columns];
         for (int k = 0; k < K; k++)
             if (k is not (3 or 4))
                 Array.Copy(values, k * columns, expected, index[k] * columns, columns);
@@ -87,7 +87,7 @@ public sealed class RowsTests(DeviceKind kind) : DeviceTest(kind)
             () => Rows.Scatter(y, index, Output(12)),
             Throws.ArgumentException.With.Message.Contains("x is [12]")
         );
-        using Tensor gone = Tensor.Empty(Device, (3, 4));
+        using var gone = Tensor.Empty(Device, (3, 4));
         gone.Dispose();
         Assert.That(() => Rows.Gather(gone, index, y), Throws.TypeOf<ObjectDisposedException>());
     }

@@ -30,7 +30,7 @@ public sealed class TopKMixtureTests(DeviceKind kind) : DeviceTest(kind)
         Tensor moreLogits = Input((pieces, n), DType.F32, out double[] logitsBefore);
         Tensor dBank = Output((n, length));
         Tensor moreBank = Input((n, length), DType.F32, out double[] bankBefore);
-        var chosen = new int[pieces * k];
+        int[] chosen = new int[pieces * k];
         double[] weights = new double[pieces * k];
         double[] mixed = new double[pieces * length];
         double[] mixedTerms = new double[pieces * length];

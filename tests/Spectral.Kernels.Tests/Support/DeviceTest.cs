@@ -45,7 +45,7 @@ public abstract class DeviceTest(DeviceKind kind)
     {
         foreach ((Tensor whole, long bytes, string what) in _guarded)
         {
-            var raw = new byte[whole.Bytes];
+            byte[] raw = new byte[whole.Bytes];
             whole.CopyTo(raw.AsSpan());
             for (int i = 0; i < raw.Length; i++)
                 if ((i < GuardBytes || i >= GuardBytes + bytes) && raw[i] != GuardByte)
@@ -67,7 +67,7 @@ public abstract class DeviceTest(DeviceKind kind)
     /// <summary>Normal random values, rounded to the type.</summary>
     protected Tensor Input(Shape shape, DType type, out double[] values, double deviation = 1, double mean = 0)
     {
-        var host = new float[shape.Count];
+        float[] host = new float[shape.Count];
         for (int i = 0; i < host.Length; i++)
         {
             double normal = Math.Sqrt(-2 * Math.Log(1 - Rng.NextDouble())) * Math.Cos(2 * Math.PI * Rng.NextDouble());
@@ -97,7 +97,7 @@ public abstract class DeviceTest(DeviceKind kind)
     protected Tensor Output(Shape shape, DType type = DType.F32)
     {
         Tensor tensor = Guarded(shape, type, "output");
-        var ones = new byte[tensor.Bytes];
+        byte[] ones = new byte[tensor.Bytes];
         Array.Fill(ones, (byte)0xFF);
         tensor.CopyFrom(ones.AsSpan());
         return tensor;
@@ -202,8 +202,8 @@ public abstract class DeviceTest(DeviceKind kind)
         if (Environment.GetEnvironmentVariable(Kernels.Device.CheckVariable) == "1")
             return Keep(Tensor.Empty(Device, shape, type));
         long bytes = shape.Count * type.Size();
-        Tensor whole = Tensor.Empty(Device, (int)((bytes + 2 * GuardBytes + 1) / 2), DType.BF16);
-        var pattern = new byte[whole.Bytes];
+        var whole = Tensor.Empty(Device, (int)((bytes + 2 * GuardBytes + 1) / 2), DType.BF16);
+        byte[] pattern = new byte[whole.Bytes];
         Array.Fill(pattern, GuardByte);
         whole.CopyFrom(MemoryMarshal.AsBytes(pattern.AsSpan()));
         _guarded.Add((whole, bytes, $"{what} {shape} of {type}"));

@@ -40,7 +40,7 @@ public sealed class AdapterTargetsTests(DeviceKind kind) : AdapterFileTest(kind)
         ];
         AdapterOptions options = new() { Rank = 2, TargetModules = AdapterTargets.Parse(text) };
         Assert.That(AdapterTargets.Of(Model, options).Select(shape => shape.Name), Is.EqualTo(expected));
-        using (Adapter adapter = Adapter.Attach(Loaded, AdapterMethods.Find("lora"), options))
+        using (var adapter = Adapter.Attach(Loaded, AdapterMethods.Find("lora"), options))
         {
             Assert.That(adapter.Modules.Select(module => module.Shape.Name), Is.EqualTo(expected));
             adapter.Save(Saved);

@@ -29,7 +29,7 @@ public sealed class AdapterTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
         Dictionary<string, float[]> Start(AdapterOptions options)
         {
-            using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("speclora"), options);
+            using var adapter = Adapter.Attach(model, AdapterMethods.Find("speclora"), options);
             return adapter
                 .Modules.SelectMany(module => module.Factors.Values)
                 .ToDictionary(factor => factor.Name, factor => factor.Master.ToArray());
@@ -112,7 +112,7 @@ public sealed class AdapterTests(DeviceKind kind) : TrainingTest(kind)
             );
             Assert.That(model.Adapter, Is.Null);
         });
-        using Adapter first = Adapter.Attach(model, lora, Options);
+        using var first = Adapter.Attach(model, lora, Options);
         Assert.That(
             () => Adapter.Attach(model, lora, Options),
             Throws.InvalidOperationException.With.Message.Contains("already")

@@ -34,7 +34,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         [Values(All, "q_proj,v_proj,down_proj", "k_proj,o_proj,up_proj")] string targets
     )
     {
-        ModelConfig config = (ModelConfig)typeof(TinyModels).GetProperty(name)!.GetValue(null)!;
+        var config = (ModelConfig)typeof(TinyModels).GetProperty(name)!.GetValue(null)!;
         Result composed = Differentiate(LowRankVariant.ComposedB, method, config, DType.F32, checkpointing, targets);
         Result augmented = Differentiate(LowRankVariant.Augmented, method, config, DType.F32, checkpointing, targets);
         Assert.That(
@@ -141,7 +141,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         float[] logits = Logits(model, null);
         long bytes = model.Linears.Sum(linear => linear.Weight.Value.Bytes);
         long before = Device.Memory.InUse;
-        using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), new AdapterOptions { Rank = 2 }))
+        using (var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), new AdapterOptions { Rank = 2 }))
         {
             TestAdapters.Randomize(adapter, 3);
             Assert.That(
@@ -210,7 +210,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         {
             using ForcedLowRank forced = new(variant);
             using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Everything, Device, Folder, type);
-            using Adapter adapter = Adapter.Attach(
+            using var adapter = Adapter.Attach(
                 model,
                 AdapterMethods.Find("lora"),
                 new AdapterOptions { Rank = 2, TargetModules = targets.Split(',') }
@@ -230,7 +230,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
                 value.Node!.Accumulate(Tensor.From(Device, Draw((int)value.Value.Count), value.Value.Shape, type));
             tape.Backward();
             using Tensor dx = x.Node!.TakeGradient()!;
-            var result = (
+            (float[][], float[], float[]) result = (
                 values.Select(value => value.Value.ToArray()).ToArray(),
                 dx.ToArray(),
                 adapter.Parameters.Gradients[0].ToArray()
@@ -252,7 +252,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
     {
         input ??= Tokens;
         using BatchTensors batch = new(Device, Batch.Of(input));
-        using Tensor rows = Tensor.From(Device, [.. Enumerable.Range(0, input.Length)], input.Length);
+        using var rows = Tensor.From(Device, [.. Enumerable.Range(0, input.Length)], input.Length);
         using Tensor logits = model.Logits(batch, rows, cache);
         return logits.ToArray();
     }
@@ -268,7 +268,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
     {
         using ForcedLowRank forced = new(variant);
         using CausalLanguageModel model = TinyModels.Frozen(config, Device, Folder, type);
-        using Adapter adapter = Adapter.Attach(
+        using var adapter = Adapter.Attach(
             model,
             AdapterMethods.Find(method),
             new AdapterOptions
@@ -307,7 +307,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
     {
         using ForcedLowRank forced = new(variant);
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder, type);
-        using Adapter adapter = Adapter.Attach(
+        using var adapter = Adapter.Attach(
             model,
             AdapterMethods.Find(method),
             new AdapterOptions

@@ -245,10 +245,7 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
         [
             .. Data.InputDirections(all, most, labelled: true).Select(found => found.ExplainedVariance[..most]),
         ];
-        Dictionary<string, int> ranks = adapter.Modules.ToDictionary(
-            module => module.Shape.Name,
-            module => module.Options.Rank
-        );
+        var ranks = adapter.Modules.ToDictionary(module => module.Shape.Name, module => module.Options.Rank);
         Assert.Multiple(() =>
         {
             Assert.That(ranks.Values.Sum(), Is.EqualTo(Rank * all.Length), "no rank is lost");
@@ -301,12 +298,12 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
         using Adapter adapter = Attach(method, Options);
         TestAdapters.Randomize(adapter, 23);
         adapter.Parameters.EnableGradients();
-        Batch batch = Batch.Create(TinyModels.Records(3, TinyModels.Llama, new Random(4)));
+        var batch = Batch.Create(TinyModels.Records(3, TinyModels.Llama, new Random(4)));
         using (BatchTensors tensors = new(Device, batch))
         using (Tape tape = new(Device))
         using (Model.Loss(tape, tensors, 1))
             tape.Backward();
-        Dictionary<string, double[]> factors = adapter
+        var factors = adapter
             .Modules.SelectMany(module => module.Factors.Values)
             .ToDictionary(
                 factor => factor.Name,
@@ -362,7 +359,7 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder, DType.BF16));
         EncodedRecord[] records = TinyModels.Records(5, TinyModels.Llama, new Random(9));
         double before = Evaluator.Evaluate(model, records).Loss;
-        using Adapter adapter = Adapter.Attach(
+        using var adapter = Adapter.Attach(
             model,
             AdapterMethods.Find(method),
             Options,
@@ -448,7 +445,7 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
     /// <summary>All triplets of a matrix, from the library's own decomposition, which its own tests vouch for.</summary>
     private (double[][] Left, double[] Values, double[][] Right) Triplets(double[] matrix, ModuleShape shape)
     {
-        using Tensor tensor = Tensor.From(Device, [.. matrix.Select(value => (float)value)], (shape.Out, shape.In));
+        using var tensor = Tensor.From(Device, [.. matrix.Select(value => (float)value)], (shape.Out, shape.In));
         using SvdResult svd = Svd.Compute(tensor, Math.Min(shape.Out, shape.In), SvdMethod.Exact);
         float[] u = svd.U.ToArray();
         float[] v = svd.Vt.ToArray();

@@ -51,7 +51,7 @@ public sealed class DataStartTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(adapter.Modules[1].Factors[LoraMethod.A].Master.ToArray(), Is.All.EqualTo(0.5f));
             adapter.Save(directory);
         }
-        using Adapter loaded = Adapter.Load(model, directory);
+        using var loaded = Adapter.Load(model, directory);
         Assert.That(
             loaded.Modules.Select(module => (module.Shape.Name, module.Options.Rank, module.Options.Scale)),
             Is.EqualTo(kept.Zip(new[] { 4, 2, 2 }, (name, rank) => (name, rank, 3.0)))

@@ -38,7 +38,7 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
         Adapter adapter = Keep(Attach(model, "lora", Targets[targets]));
         TestAdapters.Randomize(adapter, 23);
         adapter.Parameters.EnableGradients();
-        Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         double loss = Losses.WithGradients(model, batch);
 
         Dictionary<string, double[]> factors = TinyModels.Values(adapter.Parameters);
@@ -79,7 +79,7 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
         Adapter adapter = Keep(TestAdapters.Attach(model, AdapterMethods.Find(method), options));
         TestAdapters.Perturb(adapter, 6);
         adapter.Parameters.EnableGradients();
-        Batch batch = Batch.Create(TinyModels.Records(6, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(6, model.Config, new Random(4)), 0);
         Losses.WithGradients(model, batch);
         Random random = new(8);
         IReadOnlyList<Parameter> parameters = adapter.Parameters.Parameters;
@@ -115,7 +115,7 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
     )
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder));
-        Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         TemporaryFolder saved = new();
         TemporaryFolder merged = new();
         TemporaryFolder exported = new();
@@ -127,19 +127,19 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
             trained = Losses.Of(model, batch);
             adapter.Save(saved.Path);
         }
-        using (Adapter adapter = Adapter.Load(model, saved.Path))
+        using (var adapter = Adapter.Load(model, saved.Path))
         {
             Assert.That(Losses.Of(model, batch), Is.EqualTo(trained));
             greedy = TextGenerator.Generate(model, [1, 2, 3], new GenerationOptions { MaxTokens = 12 });
         }
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         LoraExporter.Export(saved.Path, exported.Path, Device);
-        using (Adapter adapter = Adapter.Load(model, exported.Path))
+        using (var adapter = Adapter.Load(model, exported.Path))
             Assert.That(Losses.Of(model, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
         Merger.Merge(folder, saved.Path, merged.Path, Device);
-        using ModelFolder opened = ModelFolder.Open(merged.Path);
+        using var opened = ModelFolder.Open(merged.Path);
         Assert.That((opened.Config.TieWordEmbeddings, opened.Warnings.Count), Is.EqualTo((false, 0)));
-        using CausalLanguageModel plain = CausalLanguageModel.Load(opened, Device, DType.F32);
+        using var plain = CausalLanguageModel.Load(opened, Device, DType.F32);
         Assert.That(Losses.Of(plain, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
         Assert.That(
             TextGenerator.Generate(plain, [1, 2, 3], new GenerationOptions { MaxTokens = 12 }),
@@ -155,7 +155,7 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
         using TemporaryFolder saved = new();
         using (Adapter adapter = Attach(model, "lora", ["embed_tokens", "lm_head"]))
             adapter.Save(saved.Path);
-        using SafetensorsFile file = SafetensorsFile.Open(saved.File("adapter_model.safetensors"));
+        using var file = SafetensorsFile.Open(saved.File("adapter_model.safetensors"));
         Assert.That(
             file.Tensors.Values.Select(tensor => $"{tensor.Name} {string.Join(',', tensor.Shape)}"),
             Is.EquivalentTo(
@@ -188,7 +188,7 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
             Heads = 1,
             KeyValueHeads = 1,
         };
-        using CausalLanguageModel model = CausalLanguageModel.Initialize(large, Device, DType.F32, 3, false);
+        using var model = CausalLanguageModel.Initialize(large, Device, DType.F32, 3, false);
         using Adapter adapter = Attach(model, method, ["lm_head", "q_proj"]);
         TestAdapters.Perturb(adapter, 3);
         adapter.Parameters.EnableGradients();
@@ -221,7 +221,7 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
     public void BaseWeightsInTheFileStandInForTheModels()
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
-        Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         TemporaryFolder saved = new();
         TemporaryFolder merged = new();
         Dictionary<string, double[]> factors;
@@ -236,16 +236,16 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
         TensorToWrite head = TinyModel.Numbered("base_model.model.lm_head.base_layer.weight", [13, 12], 6);
         string path = saved.File("adapter_model.safetensors");
         float[] values;
-        using (SafetensorsFile file = SafetensorsFile.Open(path))
+        using (var file = SafetensorsFile.Open(path))
         {
             IEnumerable<TensorToWrite> written = file.Tensors.Values.Select(tensor => TensorToWrite.Copy(tensor));
             SafetensorsWriter.Write(saved.File("both"), [.. written, head]);
-            using SafetensorsFile both = SafetensorsFile.Open(saved.File("both"));
+            using var both = SafetensorsFile.Open(saved.File("both"));
             values = both.Tensors[head.Name].ToFloats();
         }
         File.Move(saved.File("both"), path, overwrite: true);
 
-        using Adapter loaded = Adapter.Load(model, saved.Path);
+        using var loaded = Adapter.Load(model, saved.Path);
         Dictionary<string, double[]> weights = TestAdapters.Weights(Folder.Path);
         weights["lm_head.weight"] = Array.ConvertAll(values, value => (double)value);
         ReferenceModel reference = new(model.Config, weights)
@@ -255,10 +255,10 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
         double expected = reference.LossSum(batch);
         Assert.That(expected, Is.Not.EqualTo(plain).Within(0.1));
         Assert.That(Losses.Of(model, batch), Is.EqualTo(expected).Within(LossTolerance * expected));
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         Merger.Merge(folder, saved.Path, merged.Path, Device);
-        using ModelFolder opened = ModelFolder.Open(merged.Path);
-        using CausalLanguageModel result = CausalLanguageModel.Load(opened, Device, DType.F32);
+        using var opened = ModelFolder.Open(merged.Path);
+        using var result = CausalLanguageModel.Load(opened, Device, DType.F32);
         Assert.That(Losses.Of(result, batch), Is.EqualTo(expected).Within(LossTolerance * expected));
     }
 

@@ -25,7 +25,7 @@ public sealed class TiedHeadTests(DeviceKind kind) : TrainingTest(kind)
         Adapter adapter = Keep(Attach(model, whole));
         TestAdapters.Randomize(adapter, 23);
         adapter.Parameters.EnableGradients();
-        Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         double loss = Losses.WithGradients(model, batch);
 
         Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters);
@@ -50,7 +50,7 @@ public sealed class TiedHeadTests(DeviceKind kind) : TrainingTest(kind)
     public void SavedLoadedExportedAndMergedTheyStayTied([Values] bool whole)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Qwen2, Device, Folder));
-        Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         TemporaryFolder saved = new();
         TemporaryFolder exported = new();
         TemporaryFolder merged = new();
@@ -61,7 +61,7 @@ public sealed class TiedHeadTests(DeviceKind kind) : TrainingTest(kind)
             trained = Losses.Of(model, batch);
             adapter.Save(saved.Path);
         }
-        using (SafetensorsFile file = SafetensorsFile.Open(saved.File("adapter_model.safetensors")))
+        using (var file = SafetensorsFile.Open(saved.File("adapter_model.safetensors")))
         {
             string[] head = [.. file.Tensors.Keys.Where(name => name.Contains("lm_head")).Order()];
             Assert.That(
@@ -73,22 +73,22 @@ public sealed class TiedHeadTests(DeviceKind kind) : TrainingTest(kind)
                 )
             );
         }
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         LoraExporter.Export(saved.Path, exported.Path, Device, folder);
         foreach (TemporaryFolder written in new[] { saved, exported })
         {
             using AdapterReader reader = new(written.Path, folder);
             Assert.That((reader.Warnings.Count, reader.Parts(folder)), Is.EqualTo((0, false)));
-            using Adapter adapter = Adapter.Load(model, written.Path);
+            using var adapter = Adapter.Load(model, written.Path);
             Assert.That(Losses.Of(model, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
         }
         Merger.Merge(folder, saved.Path, merged.Path, Device);
-        using ModelFolder opened = ModelFolder.Open(merged.Path);
+        using var opened = ModelFolder.Open(merged.Path);
         Assert.That(
             (opened.Config.TieWordEmbeddings, opened.TensorNames.Contains("lm_head.weight")),
             Is.EqualTo((true, false))
         );
-        using CausalLanguageModel plain = CausalLanguageModel.Load(opened, Device, DType.F32);
+        using var plain = CausalLanguageModel.Load(opened, Device, DType.F32);
         Assert.That(Losses.Of(plain, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
     }
 

@@ -35,7 +35,7 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
         Adapter adapter = Keep(Attach(model));
         TestAdapters.Perturb(adapter, 23);
         adapter.Parameters.EnableGradients();
-        Batch batch = Batch.Create(TinyModels.Records(4, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(4, model.Config, new Random(4)), 0);
         double loss = Losses.WithGradients(model, batch);
 
         Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters);
@@ -71,7 +71,7 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
     public void SavedAndLoadedTheLossIsTheSameAndMergedNearlySo([Range(0, 1)] int config)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder));
-        Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         double before = Losses.Of(model, batch);
         double trained;
         TemporaryFolder saved = new();
@@ -86,16 +86,16 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
             adapter.Save(saved.Path);
         }
         Assert.That(Losses.Of(model, batch), Is.EqualTo(before));
-        using (Adapter adapter = Adapter.Load(model, saved.Path))
+        using (var adapter = Adapter.Load(model, saved.Path))
             Assert.That(Losses.Of(model, batch), Is.EqualTo(trained));
         LoraExporter.Export(saved.Path, exported.Path, Device);
-        using (Adapter adapter = Adapter.Load(model, exported.Path))
+        using (var adapter = Adapter.Load(model, exported.Path))
             Assert.That(Losses.Of(model, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         Merger.Merge(folder, saved.Path, merged.Path, Device);
-        using ModelFolder opened = ModelFolder.Open(merged.Path);
+        using var opened = ModelFolder.Open(merged.Path);
         Assert.That(opened.Config.TieWordEmbeddings, Is.EqualTo(model.Config.TieWordEmbeddings));
-        using CausalLanguageModel plain = CausalLanguageModel.Load(opened, Device, DType.F32);
+        using var plain = CausalLanguageModel.Load(opened, Device, DType.F32);
         Assert.That(Losses.Of(plain, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
     }
 
@@ -128,7 +128,7 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
             TinyModel.Numbered($"base_model.model.{module}.token_adapter.trainable_tokens_delta", [2, 8], 7),
             TinyModel.Numbered($"base_model.model.{module}.token_adapter.trainable_tokens_original", [2, 8], 8)
         );
-        using ModelFolder opened = ModelFolder.Open(Folder.Path);
+        using var opened = ModelFolder.Open(Folder.Path);
         using AdapterReader adapter = new(Folder.Path + "/adapter", opened);
         Assert.That(
             adapter.Saved.Select(saved => saved.Key),
@@ -179,7 +179,7 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
     private void MustSay(string indices, string text, params TensorToWrite[] rows)
     {
         Write(indices, rows);
-        using ModelFolder opened = ModelFolder.Open(Folder.Path);
+        using var opened = ModelFolder.Open(Folder.Path);
         Assert.That(
             () => new AdapterReader(Folder.Path + "/adapter", opened),
             Throws.TypeOf<InputException>().With.Message.Contains(text)

@@ -38,7 +38,7 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
         Adapter adapter = Keep(Attach(model, Sets[set]));
         TestAdapters.Randomize(adapter, 23);
         adapter.Parameters.EnableGradients();
-        Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         double loss = Losses.WithGradients(model, batch);
 
         Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters);
@@ -58,7 +58,7 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder, DType.BF16));
         Adapter adapter = Keep(Attach(model, ["embed_tokens", "lm_head", "norm", "q_proj"]));
         adapter.Parameters.EnableGradients();
-        Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         double loss = Losses.WithGradients(model, batch);
 
         Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters);
@@ -77,7 +77,7 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel model = Keep(
             TinyModels.Frozen(Configs[config], Device, Folder, bf16 ? DType.BF16 : DType.F32)
         );
-        Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         double before = Losses.Of(model, batch);
         using (Adapter adapter = Attach(model, ["embed_tokens", "lm_head", "norm", "self_attn"]))
         {
@@ -92,7 +92,7 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
     public void SavedAndLoadedTheLossIsTheSameAndMergedNearlySo([Range(0, 5)] int set, [Range(0, 1)] int config)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder));
-        Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         TemporaryFolder saved = new();
         TemporaryFolder merged = new();
         double trained;
@@ -102,15 +102,15 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
             trained = Losses.Of(model, batch);
             adapter.Save(saved.Path);
         }
-        using (Adapter adapter = Adapter.Load(model, saved.Path))
+        using (var adapter = Adapter.Load(model, saved.Path))
         {
             Assert.That(Losses.Of(model, batch), Is.EqualTo(trained));
             Assert.That(adapter.Options.ModulesToSave, Is.EqualTo(Sets[set]));
         }
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         Merger.Merge(folder, saved.Path, merged.Path, Device);
-        using ModelFolder opened = ModelFolder.Open(merged.Path);
-        using CausalLanguageModel plain = CausalLanguageModel.Load(opened, Device, DType.F32);
+        using var opened = ModelFolder.Open(merged.Path);
+        using var plain = CausalLanguageModel.Load(opened, Device, DType.F32);
         Assert.That(Losses.Of(plain, batch), Is.EqualTo(trained).Within(LossTolerance * trained));
         bool parts = model.Config.TieWordEmbeddings && Sets[set].Any(name => name is "embed_tokens" or "lm_head");
         Assert.That(opened.Config.TieWordEmbeddings, Is.EqualTo(model.Config.TieWordEmbeddings && !parts));
@@ -125,9 +125,9 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
         TemporaryFolder merged = new();
         using (Adapter adapter = Attach(model, ["embed_tokens", "lm_head"]))
             adapter.Save(saved.Path);
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         Merger.Merge(folder, saved.Path, merged.Path, Device);
-        using ModelFolder opened = ModelFolder.Open(merged.Path);
+        using var opened = ModelFolder.Open(merged.Path);
         Assert.That(
             (opened.Config.TieWordEmbeddings, opened.TensorNames.Contains("lm_head.weight")),
             Is.EqualTo((true, false))

@@ -202,7 +202,7 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
                 Throws.TypeOf<ArgumentOutOfRangeException>()
             );
         });
-        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), new AdapterOptions());
+        using var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), new AdapterOptions());
         Assert.That(
             () => calibration.InputDirections(Names(model), 1),
             Throws.InvalidOperationException.With.Message.Contains("no adapter")
@@ -252,7 +252,7 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
         // Of a prompt's tokens none has a label (PEFT's use_label_mask).
         int skipped = 0;
         Dictionary<string, List<double[]>> inputs = [];
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         ReferenceModel reference = new(folder.Config, TestAdapters.Weights(Folder.Path))
         {
             Observe = (name, x) =>

@@ -8,7 +8,7 @@ public sealed class BatchTests
     [Test]
     public void Rows_are_padded_on_the_right_and_targets_shifted()
     {
-        Batch batch = Batch.Create(
+        var batch = Batch.Create(
             [new EncodedRecord([5, 6, 7, 8], 2, 2, false), new EncodedRecord([9, 3], 0, 1, false)],
             paddingToken: 1
         );
@@ -22,7 +22,7 @@ public sealed class BatchTests
     [TestCase(10, true)]
     public void Ids_beyond_the_vocabulary_are_refused(int vocabulary, bool fits)
     {
-        Batch batch = Batch.Create([new EncodedRecord([5, 9], 1, 1, false)]);
+        var batch = Batch.Create([new EncodedRecord([5, 9], 1, 1, false)]);
         Assert.That(
             () => batch.CheckIds(vocabulary),
             fits

@@ -181,7 +181,7 @@ public sealed class RecordEncoderTests : FolderTest
             1,
             cut: false
         );
-        TrainingRecord pair = TrainingRecord.Of("<begin>p", text.Replace("<begin>", ""));
+        var pair = TrainingRecord.Of("<begin>p", text.Replace("<begin>", ""));
         Check(RecordEncoder.Encode(pair, tokenizer, [256, 99], 9), [257, 'p', 'x', 256], 2, 2, cut: false);
         Check(
             RecordEncoder.Encode(TrainingRecord.Of("", text), tokenizer, [256, 99], 9),

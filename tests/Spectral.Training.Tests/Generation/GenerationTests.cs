@@ -17,7 +17,7 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void TheCacheGivesTheSameLogitsAsTheWholeSequence([Values("Llama", "Mistral", "Everything")] string name)
     {
-        ModelConfig config = (ModelConfig)typeof(TinyModels).GetProperty(name)!.GetValue(null)!;
+        var config = (ModelConfig)typeof(TinyModels).GetProperty(name)!.GetValue(null)!;
         CausalLanguageModel model = Keep(TinyModels.Trainable(config, Device));
         int[] tokens = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3];
         ReferenceModel reference = new(config, TinyModels.Values(model.Trainable!));
@@ -28,7 +28,7 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
         {
             int[] input = t == Prompt ? tokens[..Prompt] : tokens[(t - 1)..t];
             using BatchTensors batch = new(Device, Batch.Of(input));
-            using Tensor last = Tensor.From(Device, [input.Length - 1], 1);
+            using var last = Tensor.From(Device, [input.Length - 1], 1);
             using Tensor logits = model.Logits(batch, last, cache);
             Assert.That(logits.ToArray(), Is.EqualTo(expected[t - 1]).Within(2e-5), $"after {t} tokens");
         }
@@ -61,7 +61,7 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel model = Keep(TinyModels.Trainable(TinyModels.Qwen2, Device));
         EncodedRecord[] records = TinyModels.Records(9, model.Config, new Random(3));
         ReferenceModel reference = new(model.Config, TinyModels.Values(model.Trainable!));
-        Batch all = Batch.Create(records, 0);
+        var all = Batch.Create(records, 0);
         double expected = reference.LossSum(all) / all.LossTokens;
         foreach (int batch in new[] { 1, 4, 9, 100 })
         {
@@ -162,8 +162,8 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
         parameters.Parameters[0].Master.CopyFrom(head);
         using Tape tape = new(Device);
         using Variable x = new(Tensor.From(Device, hidden, (Rows, Width)), new LeafNode());
-        using Tensor target = Tensor.From(Device, targets, Rows);
-        using Tensor losses = Tensor.Empty(Device, Rows);
+        using var target = Tensor.From(Device, targets, Rows);
+        using var losses = Tensor.Empty(Device, Rows);
         LossHead.Run(tape, x, new Linear("head", parameters.Parameters[0], null), target, losses);
         using Tensor gradient = x.Node!.TakeGradient()!;
         float[] actual = losses.ToArray();

@@ -18,7 +18,7 @@ public sealed class FolderFileTests : FolderTest
     {
         Directory.CreateDirectory(Model);
         File.WriteAllText(Path.Combine(Model, "config.json"), TinyModel.ConfigJson().ToJsonString());
-        ModelConfig config = ModelConfig.Load(Model);
+        var config = ModelConfig.Load(Model);
         File.WriteAllText(Path.Combine(Model, "tokenizer.json"), TokenizerFiles.ByteFallback("abc").ToJsonString());
         SafetensorsWriter.Write(
             Path.Combine(Model, sharded ? "shard.safetensors" : "model.safetensors"),
@@ -177,9 +177,9 @@ public sealed class FolderFileTests : FolderTest
     {
         WriteModel(sharded: false);
         File.Delete(Path.Combine(Model, name));
-        using (Process make = Process.Start("mkfifo", [Path.Combine(Model, name)]))
+        using (var make = Process.Start("mkfifo", [Path.Combine(Model, name)]))
             make.WaitForExit();
-        Task opened = Task.Run(Open);
+        var opened = Task.Run(Open);
         Assert.That(
             () => opened.Wait(TimeSpan.FromSeconds(30)),
             Throws

@@ -228,7 +228,8 @@ public sealed class SafetensorsFileTests : FolderTest
                     "[1]",
                     "[20,22]"
                 )}},"i":{{Entry("U8", "[1]", "[22,23]")}}}
-                """ + "   ";
+                """
+            + "   ";
         byte[] bytes = Container(header, 23);
         int data = bytes.Length - 23;
         BinaryPrimitives.WriteSingleLittleEndian(bytes.AsSpan(data), 1.5f);
@@ -238,7 +239,7 @@ public sealed class SafetensorsFileTests : FolderTest
         BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(data + 18), 0xFF80);
         BinaryPrimitives.WriteHalfLittleEndian(bytes.AsSpan(data + 20), (Half)(-0.25));
 
-        using SafetensorsFile file = SafetensorsFile.Open(folder.Write("good.safetensors", bytes));
+        using var file = SafetensorsFile.Open(folder.Write("good.safetensors", bytes));
 
         Assert.That(file.Metadata, Is.EqualTo(new Dictionary<string, string> { ["format"] = "pt" }));
         Assert.That(
@@ -264,7 +265,7 @@ public sealed class SafetensorsFileTests : FolderTest
         string path = folder.File("t.safetensors");
         float[] values = [1, 2, 3, 4, 5];
         SafetensorsWriter.Write(path, [TensorToWrite.Floats("t", StoredType.BF16, [5], () => values)]);
-        SafetensorsFile file = SafetensorsFile.Open(path);
+        var file = SafetensorsFile.Open(path);
         float[] two = new float[2];
 
         file["t"].ReadFloats(3, two);

@@ -81,7 +81,7 @@ public sealed class SafetensorsWriterTests : FolderTest
         }
         string path = folder.File("t.safetensors");
         SafetensorsWriter.Write(path, tensors);
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using var file = SafetensorsFile.Open(path);
 
         foreach ((string name, float[] values) in expected)
             Assert.That(file[name].ToFloats(), Is.EqualTo(values), name);

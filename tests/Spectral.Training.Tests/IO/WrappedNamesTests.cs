@@ -42,7 +42,7 @@ public sealed class WrappedNamesTests : FolderTest
         ModelConfig config = TinyModel.WriteConfig(folder);
         List<TensorToWrite> tensors = TinyModel.Tensors(config);
         Write(tensors, name => string.Format(format, name));
-        using ModelFolder model = ModelFolder.Open(folder.Path);
+        using var model = ModelFolder.Open(folder.Path);
         Assert.That(model.TensorNames, Is.EquivalentTo(tensors.Select(tensor => tensor.Name)));
         Assert.That(model.Warnings, Is.Empty);
     }
@@ -54,7 +54,7 @@ public sealed class WrappedNamesTests : FolderTest
         ModelConfig config = TinyModel.WriteConfig(folder);
         List<TensorToWrite> tensors = TinyModel.Tensors(config);
         Write(tensors, name => name.StartsWith("model.", StringComparison.Ordinal) ? name[6..] : name);
-        using ModelFolder model = ModelFolder.Open(folder.Path);
+        using var model = ModelFolder.Open(folder.Path);
         Assert.That(model.TensorNames, Is.EquivalentTo(tensors.Select(tensor => tensor.Name)));
     }
 

@@ -4,6 +4,7 @@ using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
 using Spectral.Training.Merging;
+using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Merging;
@@ -57,8 +58,8 @@ public sealed class LoraExporterTests
         int written = LoraExporter.Export(source.Path, target.Path, Devices.Get(DeviceKind.Cpu));
         using AdapterReader before = new(source.Path);
         using AdapterReader after = new(target.Path);
-        using SafetensorsFile stored = SafetensorsFile.Open(source.File("adapter_model.safetensors"));
-        using SafetensorsFile exported = SafetensorsFile.Open(target.File("adapter_model.safetensors"));
+        using var stored = SafetensorsFile.Open(source.File("adapter_model.safetensors"));
+        using var exported = SafetensorsFile.Open(target.File("adapter_model.safetensors"));
         Assert.That(after.Warnings, Is.Empty);
         Assert.That(
             (after.Method.Name, after.Options.Rank, after.Options.Alpha),
@@ -156,9 +157,9 @@ public sealed class LoraExporterTests
     [Test]
     public void WithoutAModelLayersAreInItsOrder()
     {
-        var device = Devices.Get(DeviceKind.Cpu);
+        Device device = Devices.Get(DeviceKind.Cpu);
         using TemporaryFolder models = new();
-        using var model = TinyModels.Frozen(TinyModels.Llama with { Layers = 12 }, device, models);
+        using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama with { Layers = 12 }, device, models);
         using var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), new AdapterOptions { Rank = 2 });
         adapter.Save(source.Path);
         using AdapterReader reader = new(source.Path);

@@ -49,8 +49,8 @@ public sealed class EndTokensTests : FolderTest
             };
         }
         BpeTokenizer loaded = TokenizerFiles.Load(folder, json);
-        using ModelFolder model = ModelFolder.Open(folder.Path, weightsOptional: true);
-        EndTokens ends = EndTokens.Of(model, loaded);
+        using var model = ModelFolder.Open(folder.Path, weightsOptional: true);
+        var ends = EndTokens.Of(model, loaded);
         return ends with { Warnings = [.. model.Warnings, .. ends.Warnings] };
     }
 

@@ -81,7 +81,7 @@ public sealed class ModelConfigTests : FolderTest
 
         Assert.That($"{config.WindowOf(0)}{config.WindowOf(1)}", Is.EqualTo(windows));
         config.Save(folder.Path);
-        ModelConfig again = ModelConfig.Load(folder.Path);
+        var again = ModelConfig.Load(folder.Path);
         Assert.That($"{again.WindowOf(0)}{again.WindowOf(1)}", Is.EqualTo(windows));
     }
 
@@ -309,7 +309,7 @@ public sealed class ModelConfigTests : FolderTest
 
         config.Save(folder.Path);
 
-        ModelConfig again = ModelConfig.Load(folder.Path);
+        var again = ModelConfig.Load(folder.Path);
         Assert.That(again with { EosTokenIds = config.EosTokenIds, OtherKeys = config.OtherKeys }, Is.EqualTo(config));
         Assert.That(again.EosTokenIds, Is.EqualTo(config.EosTokenIds));
         Assert.That(again.OtherKeys, Is.EquivalentTo(config.OtherKeys));

@@ -44,7 +44,7 @@ public sealed class ModelFolderTests : FolderTest
     {
         WriteIndex(WriteShards());
         Dictionary<string, float[]> sharded = [];
-        using (ModelFolder model = ModelFolder.Open(folder.Path))
+        using (var model = ModelFolder.Open(folder.Path))
         {
             foreach (string name in model.TensorNames)
                 sharded.Add(name, model[name].ToFloats());
@@ -52,7 +52,7 @@ public sealed class ModelFolderTests : FolderTest
             Assert.That(model.HasWeights);
         }
         TinyModel.Write(folder);
-        using ModelFolder single = ModelFolder.Open(folder.Path);
+        using var single = ModelFolder.Open(folder.Path);
         Assert.That(sharded.Keys, Is.EquivalentTo(single.TensorNames));
         foreach ((string name, float[] values) in sharded)
             Assert.That(single[name].ToFloats(), Is.EqualTo(values), name);
@@ -104,7 +104,7 @@ public sealed class ModelFolderTests : FolderTest
         );
         index["weight_map"]!["extra.a"] = "extra.safetensors";
         WriteIndex(index);
-        using ModelFolder model = ModelFolder.Open(folder.Path);
+        using var model = ModelFolder.Open(folder.Path);
         Assert.That(model.Warnings, Has.Count.EqualTo(3));
         Assert.That(
             string.Join('\n', model.Warnings),
@@ -136,13 +136,13 @@ public sealed class ModelFolderTests : FolderTest
         JsonObject json = TinyModel.ConfigJson();
         json["tie_word_embeddings"] = true;
         TinyModel.Write(folder, json);
-        using (ModelFolder model = ModelFolder.Open(folder.Path))
+        using (var model = ModelFolder.Open(folder.Path))
             Assert.That(model.TensorNames, Does.Not.Contain("lm_head.weight"));
         List<TensorToWrite> tensors = TinyModel.Tensors(ModelConfig.Load(folder.Path));
         tensors.Add(TinyModel.Numbered("lm_head.weight", [11, 8])); // the seed of the first tensor, the embedding
         tensors.Add(TinyModel.Numbered("model.layers.0.self_attn.rotary_emb.inv_freq", [2]));
         SafetensorsWriter.Write(folder.File("model.safetensors"), tensors);
-        using ModelFolder withHead = ModelFolder.Open(folder.Path);
+        using var withHead = ModelFolder.Open(folder.Path);
         Assert.That(withHead.Warnings, Is.Empty);
         Assert.That(withHead.Config.TieWordEmbeddings);
     }
@@ -161,7 +161,7 @@ public sealed class ModelFolderTests : FolderTest
         List<TensorToWrite> tensors = TinyModel.Tensors(TinyModel.WriteConfig(folder, json));
         tensors.Add(TinyModel.Numbered("lm_head.weight", [11, 8], seed, type));
         SafetensorsWriter.Write(folder.File("model.safetensors"), tensors);
-        using ModelFolder model = ModelFolder.Open(folder.Path);
+        using var model = ModelFolder.Open(folder.Path);
         Assert.That(model.Config.TieWordEmbeddings, Is.EqualTo(!differs));
         Assert.That(model.Warnings.Any(warning => warning.Contains("lm_head.weight differs")), Is.EqualTo(differs));
     }
@@ -216,7 +216,7 @@ public sealed class ModelFolderTests : FolderTest
     public void Folders_without_weights()
     {
         TinyModel.WriteConfig(folder);
-        using (ModelFolder model = ModelFolder.Open(folder.Path, weightsOptional: true))
+        using (var model = ModelFolder.Open(folder.Path, weightsOptional: true))
             Assert.That(model.HasWeights, Is.False);
         OpenMustSay("no weights, expected model.safetensors");
         folder.Write("pytorch_model.bin", "x");

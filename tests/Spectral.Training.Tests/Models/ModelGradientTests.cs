@@ -23,7 +23,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     {
         ModelConfig config = Config(name);
         CausalLanguageModel model = Keep(TinyModels.Trainable(config, Device));
-        Batch batch = Batch.Create(TinyModels.Records(3, config, new Random(3)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, config, new Random(3)), 0);
         model.Trainable!.EnableGradients();
         double loss = LossAndGradients(model, batch);
 
@@ -65,10 +65,10 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
         );
         TestAdapters.Randomize(adapter, 23);
         adapter.Parameters.EnableGradients();
-        Batch batch = Batch.Create(TinyModels.Records(3, config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, config, new Random(4)), 0);
         double loss = LossAndGradients(model, batch);
 
-        Dictionary<string, double[]> factors = adapter
+        var factors = adapter
             .Modules.SelectMany(module => module.Factors.Values)
             .ToDictionary(
                 factor => factor.Name,
@@ -109,10 +109,10 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
         );
         TestAdapters.Randomize(adapter, 23);
         adapter.Parameters.EnableGradients();
-        Batch batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
+        var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         double loss = LossAndGradients(model, batch);
 
-        Dictionary<string, double[]> factors = adapter
+        var factors = adapter
             .Modules.SelectMany(module => module.Factors.Values)
             .ToDictionary(
                 factor => factor.Name,
@@ -150,7 +150,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Trainable(TinyModels.Everything, Device));
         model.Trainable!.EnableGradients();
-        Batch batch = Batch.Create(TinyModels.Records(4, model.Config, new Random(6)), 0);
+        var batch = Batch.Create(TinyModels.Records(4, model.Config, new Random(6)), 0);
         LossAndGradients(model, batch);
         float[][] plain = [.. model.Trainable.Gradients.Select(gradient => gradient.ToArray())];
         model.Trainable.ClearGradients();
@@ -171,7 +171,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
         );
         TestAdapters.Randomize(adapter, 2);
         adapter.Parameters.EnableGradients();
-        Batch batch = Batch.Create(TinyModels.Records(4, model.Config, new Random(6)), 0);
+        var batch = Batch.Create(TinyModels.Records(4, model.Config, new Random(6)), 0);
         LossAndGradients(model, batch);
         float[][] plain = [.. adapter.Parameters.Gradients.Select(gradient => gradient.ToArray())];
         adapter.Parameters.ClearGradients();

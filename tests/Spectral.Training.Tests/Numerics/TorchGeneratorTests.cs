@@ -18,7 +18,7 @@ public sealed class TorchGeneratorTests
     public void TheGeneratorIsMt19937()
     {
         TorchGenerator generator = new(5489);
-        for (var i = 0; i < 9999; i++)
+        for (int i = 0; i < 9999; i++)
             generator.Next();
         Assert.That(generator.Next(), Is.EqualTo(4123659995));
     }
@@ -83,7 +83,7 @@ public sealed class TorchGeneratorTests
     [Test]
     public void TheLastBlockOfAnOddNumberIsDrawnAnew()
     {
-        var (even, odd) = (new TorchGenerator(3).Normal(48, 1), new TorchGenerator(3).Normal(20, 1));
+        (float[] even, float[] odd) = (new TorchGenerator(3).Normal(48, 1), new TorchGenerator(3).Normal(20, 1));
         Assert.That(odd[..4], Is.EqualTo(even[..4]));
         // After 20 numbers of which the first 16 made a block, 16 others make the last.
         TorchGenerator generator = new(3);
@@ -104,14 +104,14 @@ public sealed class TorchGeneratorTests
         const int Bases = 4;
         var settings = new Dictionary<string, double> { [setting] = 1, ["projection-seed"] = 5 };
         var options = new AdapterOptions { Rank = Rank, Settings = settings };
-        var device = Devices.Get(DeviceKind.Cpu);
+        Device device = Devices.Get(DeviceKind.Cpu);
         using var layer = new SingleLayer(device, AdapterMethods.Find("randlora"), options, Size, Size);
         TorchGenerator generator = new(5);
-        foreach (var (name, count) in new[] { ("randlora_A", Rank * Size), ("randlora_B", Size * Bases * Rank) })
+        foreach ((string name, int count) in new[] { ("randlora_A", Rank * Size), ("randlora_B", Size * Bases * Rank) })
         {
-            var signs = Array.ConvertAll(generator.Uniform(count, 0, 1), Sign);
-            var mean = signs.Average();
-            var deviation = Math.Sqrt(signs.Sum(sign => (sign - mean) * (sign - mean)) / (count - 1));
+            double[] signs = Array.ConvertAll(generator.Uniform(count, 0, 1), Sign);
+            double mean = signs.Average();
+            double deviation = Math.Sqrt(signs.Sum(sign => (sign - mean) * (sign - mean)) / (count - 1));
             Assert.That(layer.Values()[name], Is.EqualTo(signs.Select(sign => sign / deviation)).Within(1e-6), name);
         }
 

@@ -9,7 +9,7 @@ public sealed class TorchPermutationTests
     public void ItIsPyTorchsPermutation()
     {
         int[] expected = [4, 1, 7, 5, 3, 9, 0, 8, 6, 2]; // torch.manual_seed(0); torch.randperm(10)
-        for (var length = 0; length <= 10; length++)
+        for (int length = 0; length <= 10; length++)
             Assert.That(TorchPermutation.First(length, 10, 0), Is.EqualTo(expected[..length]));
     }
 

@@ -85,7 +85,7 @@ public sealed class SkippedStepTests(DeviceKind kind) : TrainingTest(kind)
         }
         using CausalLanguageModel other = TinyModels.Trainable(TinyModels.Llama, Device);
         using Trainer again = new(other, Options with { MaxSkipped = 3 });
-        using (TrainerState saved = TrainerState.Open(state))
+        using (var saved = TrainerState.Open(state))
             again.Restore(saved);
         Assert.That((again.Progress.Skipped, again.Progress.SkippedInARow), Is.EqualTo((2, 2)));
         new Poison(other, from: 5, until: 7).Spoil();

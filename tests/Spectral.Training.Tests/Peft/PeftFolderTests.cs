@@ -20,17 +20,17 @@ public sealed class PeftFolderTests(DeviceKind kind) : TrainingTest(kind)
     [TestCaseSource(nameof(Names))]
     public void ItComputesWhatPeftComputes(string name)
     {
-        var (tokens, loss, merged) = PeftFolders.Expected(name);
+        (string tokens, double loss, double? merged) = PeftFolders.Expected(name);
         using (var reader = new AdapterReader(PeftFolders.Adapter(name), ModelConfig.Load(PeftFolders.Model(tokens))))
             Assert.That(reader.Warnings, Is.Empty);
-        using (var model = Load(PeftFolders.Model(tokens)))
+        using (CausalLanguageModel model = Load(PeftFolders.Model(tokens)))
         using (Adapter.Load(model, PeftFolders.Adapter(name)))
             Assert.That(Loss(model, tokens), Is.EqualTo(loss).Within(Tolerance));
         if (merged is null)
             return;
         using (var folder = ModelFolder.Open(PeftFolders.Model(tokens)))
             Merger.Merge(folder, PeftFolders.Adapter(name), Folder.Path, Device);
-        using var plain = Load(Folder.Path);
+        using CausalLanguageModel plain = Load(Folder.Path);
         Assert.That(Loss(plain, tokens), Is.EqualTo(merged.Value).Within(Tolerance), "merged");
     }
 
@@ -38,11 +38,11 @@ public sealed class PeftFolderTests(DeviceKind kind) : TrainingTest(kind)
     [TestCaseSource(nameof(Names))]
     public void SavedAgainItIsTheSame(string name)
     {
-        var (tokens, loss, _) = PeftFolders.Expected(name);
-        using (var model = Load(PeftFolders.Model(tokens)))
+        (string tokens, double loss, _) = PeftFolders.Expected(name);
+        using (CausalLanguageModel model = Load(PeftFolders.Model(tokens)))
         using (var adapter = Adapter.Load(model, PeftFolders.Adapter(name)))
             adapter.Save(Folder.Path);
-        using var again = Load(PeftFolders.Model(tokens));
+        using CausalLanguageModel again = Load(PeftFolders.Model(tokens));
         using var loaded = Adapter.Load(again, Folder.Path);
         Assert.That(Loss(again, tokens), Is.EqualTo(loss).Within(Tolerance));
     }
@@ -54,26 +54,26 @@ public sealed class PeftFolderTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void BiasesOfLayersWithoutRankAreKept()
     {
-        var (tokens, loss, _) = CopyWithBias("adalora-rank-0-bias", "lora_only");
+        (string tokens, double loss, _) = CopyWithBias("adalora-rank-0-bias", "lora_only");
         using (var reader = new AdapterReader(Folder.Path, ModelConfig.Load(PeftFolders.Model(tokens))))
             Assert.That(reader.Warnings, Is.Empty);
-        using (var model = Load(PeftFolders.Model(tokens)))
+        using (CausalLanguageModel model = Load(PeftFolders.Model(tokens)))
         using (var adapter = Adapter.Load(model, Folder.Path))
         {
             Assert.That(Loss(model, tokens), Is.EqualTo(loss).Within(Tolerance));
             adapter.Save(Folder.Path);
         }
-        using var again = Load(PeftFolders.Model(tokens));
+        using CausalLanguageModel again = Load(PeftFolders.Model(tokens));
         using var loaded = Adapter.Load(again, Folder.Path);
         Assert.That(Loss(again, tokens), Is.EqualTo(loss).Within(Tolerance), "saved again");
     }
 
     private (string Model, double Loss, double? Merged) CopyWithBias(string name, string bias)
     {
-        foreach (var file in Directory.GetFiles(PeftFolders.Adapter(name)))
+        foreach (string file in Directory.GetFiles(PeftFolders.Adapter(name)))
             File.Copy(file, Path.Combine(Folder.Path, Path.GetFileName(file)));
-        var path = Path.Combine(Folder.Path, "adapter_config.json");
-        var config = JsonNode.Parse(File.ReadAllText(path))!;
+        string path = Path.Combine(Folder.Path, "adapter_config.json");
+        JsonNode config = JsonNode.Parse(File.ReadAllText(path))!;
         config["bias"] = bias;
         File.WriteAllText(path, config.ToJsonString());
         return PeftFolders.Expected(name);

@@ -35,9 +35,9 @@ internal static class PeftFolders
     public static (string Model, double Loss, double? Merged) Expected(string name)
     {
         using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(Adapter(name), "expected.json")));
-        var root = document.RootElement;
+        JsonElement root = document.RootElement;
         double? merged =
-            root.TryGetProperty("merged", out var value) && value.ValueKind == JsonValueKind.Number
+            root.TryGetProperty("merged", out JsonElement value) && value.ValueKind == JsonValueKind.Number
                 ? value.GetDouble()
                 : null;
         return (root.GetProperty("base").GetString()!, root.GetProperty("loss").GetDouble(), merged);

@@ -159,7 +159,7 @@ public sealed class KnownChangeTests(DeviceKind kind) : SpectraTest(kind)
         var random = new Random(5);
         Dense u = Orthonormal(random, 20, N + 1);
         Dense v = Orthonormal(random, N, N);
-        Dense span = Dense.Of(20, N, (i, j) => u[i, j]);
+        var span = Dense.Of(20, N, (i, j) => u[i, j]);
         double[] s = Descending(N);
         double value = position == N ? 0.5 : s[position - 1] + 0.5;
         Dense before = Compose(span, s, v);
@@ -195,7 +195,7 @@ public sealed class KnownChangeTests(DeviceKind kind) : SpectraTest(kind)
         Dense v = Orthonormal(random, 6, 6);
         double[] s = Descending(6);
         Dense before = Compose(Dense.Of(16, 6, (i, j) => u[i, j]), s, v);
-        Dense tuned = Dense.Of(
+        var tuned = Dense.Of(
             16,
             6,
             (i, j) => j > 0 ? u[i, j] : cosine * u[i, 0] + Math.Sqrt(1 - cosine * cosine) * u[i, 6]
@@ -214,7 +214,7 @@ public sealed class KnownChangeTests(DeviceKind kind) : SpectraTest(kind)
         var random = new Random(7);
         Dense u = Orthonormal(random, 15, 11);
         Dense v = Orthonormal(random, 10, 10);
-        Dense span = Dense.Of(15, 10, (i, j) => u[i, j]);
+        var span = Dense.Of(15, 10, (i, j) => u[i, j]);
         Dense before = Compose(span, Descending(10), v);
         (Dense Update, double[] Shares)[] cases =
         [

@@ -102,10 +102,10 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
         var random = new Random(23);
         Dense all = Orthonormal(random, 60, 48);
         Dense v = Orthonormal(random, 40, 40);
-        Dense u = Dense.Of(60, 40, (i, j) => all[i, j]);
+        var u = Dense.Of(60, 40, (i, j) => all[i, j]);
         double[] s = [.. Values(40).Select((value, i) => i < 8 ? 5 * value : value)];
         (double sine, double cosine) = Math.SinCos(Math.PI / 6);
-        Dense turned = Dense.Of(60, 40, (i, j) => j < 8 ? cosine * all[i, j] + sine * all[i, 40 + j] : all[i, j]);
+        var turned = Dense.Of(60, 40, (i, j) => j < 8 ? cosine * all[i, j] + sine * all[i, 40 + j] : all[i, j]);
         Verdict verdict = Analyze(Compose(u, s, v), Compose(turned, s, v), Drawn).Verdict;
         Assert.That((verdict.AmplifiesTop, verdict.ReorientsTop), Is.EqualTo(((bool?)false, (bool?)true)));
         Assert.That(verdict.TopTurned, Is.EqualTo(sine * sine / 2).Within(1e-9), "1 - cos² on one side of two");
@@ -115,7 +115,7 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
     public void RoundingIsNotMeasurable()
     {
         (Dense before, _, _) = Weight(48, 40);
-        Dense rounded = Dense.Of(48, 40, (i, j) => BFloat16.Round((float)before[i, j]));
+        var rounded = Dense.Of(48, 40, (i, j) => BFloat16.Round((float)before[i, j]));
         MatrixSpectra spectra = Analyze(before, rounded, Drawn, StoredType.BF16);
         Assert.That(spectra.Noise.Measurable, Is.False);
         Assert.That(spectra.Noise.Ratio, Is.EqualTo(Math.Sqrt(0.5)).Within(0.05), "one rounding, where two types are");
@@ -140,7 +140,7 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
     {
         // In their usual size: F16 has fewer bits for weights below 6·10⁻⁵.
         var random = new Random(24);
-        Dense weight = Dense.Of(80, 90, (_, _) => 0.5 * Normal(random));
+        var weight = Dense.Of(80, 90, (_, _) => 0.5 * Normal(random));
         Assert.That(
             Analyze(weight, weight, type: type).Noise.Relative,
             Is.EqualTo(expected * Math.Sqrt(2)).Within(0.05 * expected)

@@ -24,7 +24,7 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
     public void AnyMatrices(int rows, int columns)
     {
         var random = new Random(rows * 1000 + columns);
-        Dense before = Dense.Of(rows, columns, (_, _) => Normal(random));
+        var before = Dense.Of(rows, columns, (_, _) => Normal(random));
         Dense after = before + 0.3 * Dense.Of(rows, columns, (_, _) => Normal(random));
         (Dense u0, double[] s0, Dense v0) = JacobiSvd.Of(before);
         (Dense u1, double[] s1, Dense v1) = JacobiSvd.Of(after);
@@ -165,7 +165,7 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
     {
         // A flat spectrum: the sketch is far from the leading values, and says so.
         var random = new Random(8);
-        Dense before = Dense.Of(150, 140, (_, _) => Normal(random));
+        var before = Dense.Of(150, 140, (_, _) => Normal(random));
         Dense after = before + 0.1 * Dense.Of(150, 140, (_, _) => Normal(random));
         MatrixSpectra sketched = Analyze(
             before,
@@ -194,7 +194,7 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
         var random = new Random(4);
         Dense u = Orthonormal(random, 60, 3);
         Dense v = Orthonormal(random, 50, 3);
-        Dense before = Dense.Of(60, 50, (_, _) => Normal(random));
+        var before = Dense.Of(60, 50, (_, _) => Normal(random));
         Dense after = before + Compose(u, [2, 1, 1], v);
         SpectrumRank rank = Analyze(
             before,

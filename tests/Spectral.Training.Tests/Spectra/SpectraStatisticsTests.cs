@@ -84,7 +84,7 @@ public sealed class SpectraStatisticsTests
     public void GaussianEntriesFitAndUniformOnesDoNot()
     {
         var random = new Random(1);
-        EntryStatistics normal = EntryStatistics.Of(
+        var normal = EntryStatistics.Of(
             new HostMatrix(
                 400,
                 300,
@@ -100,7 +100,7 @@ public sealed class SpectraStatisticsTests
         );
         Assert.That(normal.Sampled, Is.EqualTo(100_000));
         Assert.That(normal.PValue, Is.GreaterThan(0.01));
-        EntryStatistics uniform = EntryStatistics.Of(
+        var uniform = EntryStatistics.Of(
             new HostMatrix(100, 100, [.. Enumerable.Range(0, 10_000).Select(_ => random.NextDouble())])
         );
         Assert.That(uniform.PValue, Is.LessThan(1e-6));
@@ -111,7 +111,7 @@ public sealed class SpectraStatisticsTests
     public void RanksOfKnownSpectra()
     {
         double[] equal = [.. Enumerable.Repeat(3.0, 20)];
-        SpectrumRank flat = SpectrumRank.Of(equal, 180, truncated: false);
+        var flat = SpectrumRank.Of(equal, 180, truncated: false);
         Assert.That((flat.Stable, flat.Energy90), Is.EqualTo((20.0, (int?)18)));
         Assert.That(
             (flat.Effective, flat.EffectiveEnergy),
@@ -120,12 +120,12 @@ public sealed class SpectraStatisticsTests
                     (a, b) => Math.Abs(a.Item1 - b.Item1) + Math.Abs(a.Item2 - b.Item2) < 1e-12 ? 0 : 1
                 )
         );
-        SpectrumRank one = SpectrumRank.Of([5, 0, 0], 25, truncated: false);
+        var one = SpectrumRank.Of([5, 0, 0], 25, truncated: false);
         Assert.That(
             (one.Stable, one.Effective, one.EffectiveEnergy, one.Energy90),
             Is.EqualTo((1.0, 1.0, 1.0, (int?)1))
         );
-        SpectrumRank cut = SpectrumRank.Of([2, 1], 10, truncated: true);
+        var cut = SpectrumRank.Of([2, 1], 10, truncated: true);
         Assert.That((cut.Stable, double.IsNaN(cut.Effective), cut.Energy90), Is.EqualTo((2.5, true, (int?)null)));
     }
 

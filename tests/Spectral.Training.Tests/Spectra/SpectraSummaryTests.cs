@@ -20,7 +20,7 @@ public sealed class SpectraSummaryTests(DeviceKind kind) : SpectraTest(kind)
             from module in new[] { "q_proj", "up_proj" }
             select One(layer, module, layer + (module == "q_proj" ? 0.0 : 10)),
         ];
-        ModelSpectra model = ModelSpectra.Of(matrices);
+        var model = ModelSpectra.Of(matrices);
         Assert.That(
             model.Modules.Select(group => (group.Module, group.Layer, group.Matrices)),
             Is.EqualTo(new[] { ("q_proj", (int?)null, 3), ("up_proj", null, 3) })
@@ -81,12 +81,12 @@ public sealed class SpectraSummaryTests(DeviceKind kind) : SpectraTest(kind)
     {
         ModelConfig config = TinyModels.Llama;
         using var other = new TemporaryFolder();
-        using (CausalLanguageModel model = CausalLanguageModel.Initialize(config, Device, DType.F32, 1))
+        using (var model = CausalLanguageModel.Initialize(config, Device, DType.F32, 1))
             model.Save(Folder.Path, null);
-        using (CausalLanguageModel model = CausalLanguageModel.Initialize(config, Device, DType.F32, 2))
+        using (var model = CausalLanguageModel.Initialize(config, Device, DType.F32, 2))
             model.Save(other.Path, null);
-        ModelFolder before = ModelFolder.Open(Folder.Path);
-        ModelFolder after = ModelFolder.Open(other.Path);
+        var before = ModelFolder.Open(Folder.Path);
+        var after = ModelFolder.Open(other.Path);
         using var analysis = new SpectraAnalysis(before, after, null, ["q_proj", "down_proj"], NoDraws);
         var done = new List<(int, string)>();
         ModelSpectra spectra = analysis.Run(Device, done: (count, name) => done.Add((count, name)));
@@ -123,7 +123,7 @@ public sealed class SpectraSummaryTests(DeviceKind kind) : SpectraTest(kind)
     private MatrixSpectra One(int layer, string module, double seed)
     {
         var random = new Random((int)seed / 10);
-        Dense weight = Dense.Of(9, 8, (_, _) => Normal(random));
+        var weight = Dense.Of(9, 8, (_, _) => Normal(random));
         return Analyze(weight, (1 + (layer + 1) / 10.0) * weight) with { Layer = layer, Module = module };
     }
 }

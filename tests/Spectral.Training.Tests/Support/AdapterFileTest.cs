@@ -101,7 +101,7 @@ public abstract class AdapterFileTest(DeviceKind kind) : TrainingTest(kind)
     private protected void Verify(double tolerance = 1e-5)
     {
         string again = Path.Combine(Folder.Path, "again");
-        using (Adapter adapter = Adapter.Load(Loaded, Saved))
+        using (var adapter = Adapter.Load(Loaded, Saved))
         {
             VerifyLogits(tolerance);
             adapter.Save(again);
@@ -141,7 +141,7 @@ public abstract class AdapterFileTest(DeviceKind kind) : TrainingTest(kind)
     private protected void VerifyMerged(double tolerance = 1e-5)
     {
         string merged = Directory.CreateDirectory(Path.Combine(Folder.Path, "merged")).FullName;
-        using (ModelFolder folder = ModelFolder.Open(Folder.Path))
+        using (var folder = ModelFolder.Open(Folder.Path))
             Merger.Merge(folder, Saved, merged, Device);
         foreach ((string name, double[] values) in TestAdapters.Weights(merged))
             Assert.That(values, Is.EqualTo(Expected[name]).Within(tolerance), $"{name}, merged");
@@ -149,7 +149,7 @@ public abstract class AdapterFileTest(DeviceKind kind) : TrainingTest(kind)
 
     private protected void VerifyLogits(double tolerance = 1e-5)
     {
-        Batch data = Batch.Create(TinyModels.Records(4, Model, new Random(7)), 0);
+        var data = Batch.Create(TinyModels.Records(4, Model, new Random(7)), 0);
         ReferenceModel reference = new(Model, Expected);
         List<double> expected = [];
         for (int row = 0; row < data.Rows; row++)

@@ -37,16 +37,16 @@ internal static class BrokenRun
         string state = folder.File("state.safetensors");
         float[][] expected;
         using (CausalLanguageModel model = TinyModels.Frozen(config, device, folder, type))
-        using (Adapter adapter = Adapter.Attach(model, lora, options))
+        using (var adapter = Adapter.Attach(model, lora, options))
         using (Trainer trainer = new(model, training))
         {
             trainer.Run(records, callbacks: [new SaveAt(2, () => trainer.Save(state))]);
             expected = Values(adapter);
         }
-        using TrainerState opened = TrainerState.Open(state);
-        using ModelFolder saved = ModelFolder.Open(folder.Path);
-        using CausalLanguageModel fresh = CausalLanguageModel.Load(saved, device, type);
-        using Adapter restored = Adapter.Restore(fresh, lora, options, opened);
+        using var opened = TrainerState.Open(state);
+        using var saved = ModelFolder.Open(folder.Path);
+        using var fresh = CausalLanguageModel.Load(saved, device, type);
+        using var restored = Adapter.Restore(fresh, lora, options, opened);
         using Trainer again = new(fresh, training);
         again.Restore(opened);
         again.Run(records);

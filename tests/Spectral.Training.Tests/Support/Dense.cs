@@ -26,8 +26,8 @@ internal readonly struct Dense(int rows, int columns)
     public static Dense Of(int rows, int columns, Func<int, int, double> value)
     {
         var matrix = new Dense(rows, columns);
-        for (var i = 0; i < rows; i++)
-        for (var j = 0; j < columns; j++)
+        for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++)
             matrix[i, j] = value(i, j);
         return matrix;
     }
@@ -41,7 +41,7 @@ internal readonly struct Dense(int rows, int columns)
     {
         get
         {
-            var matrix = this;
+            Dense matrix = this;
             return Of(Columns, Rows, (i, j) => matrix[j, i]);
         }
     }
@@ -55,9 +55,9 @@ internal readonly struct Dense(int rows, int columns)
     public static Dense operator *(Dense a, Dense b)
     {
         var product = new Dense(a.Rows, b.Columns);
-        for (var i = 0; i < a.Rows; i++)
-        for (var k = 0; k < a.Columns; k++)
-        for (var j = 0; j < b.Columns; j++)
+        for (int i = 0; i < a.Rows; i++)
+        for (int k = 0; k < a.Columns; k++)
+        for (int j = 0; j < b.Columns; j++)
             product[i, j] += a[i, k] * b[k, j];
         return product;
     }
@@ -65,16 +65,16 @@ internal readonly struct Dense(int rows, int columns)
     /// <summary>By Gauss-Jordan without pivoting: for matrices near the identity.</summary>
     public Dense Inverse()
     {
-        var (a, inverse) = (Of(Rows, Rows, _values), Identity(Rows));
-        for (var k = 0; k < Rows; k++)
+        (Dense a, Dense inverse) = (Of(Rows, Rows, _values), Identity(Rows));
+        for (int k = 0; k < Rows; k++)
         {
-            var pivot = a[k, k];
-            for (var j = 0; j < Rows; j++)
+            double pivot = a[k, k];
+            for (int j = 0; j < Rows; j++)
                 (a[k, j], inverse[k, j]) = (a[k, j] / pivot, inverse[k, j] / pivot);
-            for (var i = 0; i < Rows; i++)
+            for (int i = 0; i < Rows; i++)
             {
-                var factor = a[i, k];
-                for (var j = 0; i != k && j < Rows; j++)
+                double factor = a[i, k];
+                for (int j = 0; i != k && j < Rows; j++)
                     (a[i, j], inverse[i, j]) = (a[i, j] - factor * a[k, j], inverse[i, j] - factor * inverse[k, j]);
             }
         }

@@ -13,7 +13,7 @@ internal static class JacobiSvd
         }
         int n = a.Columns;
         Dense work = 1 * a;
-        Dense rotations = Dense.Identity(n);
+        var rotations = Dense.Identity(n);
         for (bool rotated = true; rotated; )
         {
             rotated = false;

@@ -1,5 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
+using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Autograd;
 using Spectral.Training.Models;
 using Spectral.Training.Numerics;
@@ -27,8 +28,8 @@ internal sealed class SingleLayer : IDisposable
         _device = device;
         options.CheckSettings(method);
         var random = new Random(rows * 100 + columns);
-        var values = new float[rows * columns];
-        for (var i = 0; i < values.Length; i++)
+        float[] values = new float[rows * columns];
+        for (int i = 0; i < values.Length; i++)
             values[i] = (float)(random.NextDouble() - 0.5);
         Weight = Dense.Of(rows, columns, Array.ConvertAll(values, value => (double)value));
         Module = AdaptedModule.Describe(method, options, [new ModuleShape("layer", rows, columns)])[0];
@@ -47,7 +48,7 @@ internal sealed class SingleLayer : IDisposable
 
         void Fill(bool copies)
         {
-            foreach (var factor in Module.AllFactors.Where(factor => factor.Start.IsCopy == copies))
+            foreach (Factor factor in Module.AllFactors.Where(factor => factor.Start.IsCopy == copies))
                 factor.Start.Fill(factor.Parameter.Master, options.Seed, RandomStream.For(Module.FullName(factor)));
         }
     }
@@ -71,7 +72,7 @@ internal sealed class SingleLayer : IDisposable
     public void Disturb(int seed, double size)
     {
         var random = new Random(seed);
-        foreach (var parameter in Trained)
+        foreach (Parameter parameter in Trained)
             parameter.Master.CopyFrom(
                 Array.ConvertAll(
                     parameter.Master.ToArray(),
@@ -92,7 +93,7 @@ internal sealed class SingleLayer : IDisposable
                 (Weight.Columns, Weight.Columns)
             )
         );
-        using var y = LinearNode.Apply(tape, x, _layer);
+        using Variable y = LinearNode.Apply(tape, x, _layer);
         var transposed = Dense.Of(
             Weight.Columns,
             Weight.Rows,

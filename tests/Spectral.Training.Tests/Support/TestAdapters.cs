@@ -42,7 +42,7 @@ internal static class TestAdapters
     /// <summary>All tensors of a checkpoint.</summary>
     public static Dictionary<string, double[]> Weights(string directory)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(directory, "model.safetensors"));
+        using var file = SafetensorsFile.Open(Path.Combine(directory, "model.safetensors"));
         return file.Tensors.Values.ToDictionary(
             tensor => tensor.Name,
             tensor => Array.ConvertAll(tensor.ToFloats(), value => (double)value)

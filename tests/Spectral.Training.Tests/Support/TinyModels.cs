@@ -89,14 +89,14 @@ internal static class TinyModels
     {
         using (CausalLanguageModel model = Trainable(config, device))
             model.Save(folder.Path, null);
-        using ModelFolder opened = ModelFolder.Open(folder.Path);
+        using var opened = ModelFolder.Open(folder.Path);
         return CausalLanguageModel.Load(opened, device, type);
     }
 
     /// <summary>A model all of whose weights train, biases and norms included, none of them at a special value.</summary>
     public static CausalLanguageModel Trainable(ModelConfig config, Device device)
     {
-        CausalLanguageModel model = CausalLanguageModel.Initialize(config, device, DType.F32, 5);
+        var model = CausalLanguageModel.Initialize(config, device, DType.F32, 5);
         Random random = new(17);
         foreach (Parameter parameter in model.Trainable!.Parameters.Where(parameter => parameter.Value.Shape.Rank == 1))
             parameter.Master.CopyFrom([

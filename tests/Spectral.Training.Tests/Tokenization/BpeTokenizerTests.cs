@@ -116,7 +116,7 @@ public sealed class BpeTokenizerTests : FolderTest
     public void A_long_piece_is_not_quadratic()
     {
         BpeTokenizer tokenizer = Load(TokenizerFiles.ByteLevel(null, [("a", "b"), ("ab", "ab"), ("abab", "abab")]));
-        Stopwatch watch = Stopwatch.StartNew();
+        var watch = Stopwatch.StartNew();
         int[] ids = tokenizer.Encode(string.Concat(Enumerable.Repeat("ab", 400_000)));
         Assert.That(ids, Has.Length.EqualTo(100_000).And.All.EqualTo(258));
         Assert.That(

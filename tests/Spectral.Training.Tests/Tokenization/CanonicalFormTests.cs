@@ -64,7 +64,7 @@ public sealed class CanonicalFormTests
     )]
     public void Every_code_point_agrees_with_an_independent_implementation(bool compose, bool compatible, string digest)
     {
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         for (int code = 0; code < 0x30000; code++)
         {
             if (code is >= 0xD800 and < 0xE000)

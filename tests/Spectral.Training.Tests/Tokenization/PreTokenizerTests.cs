@@ -13,7 +13,7 @@ public sealed class PreTokenizerTests
 {
     private static string[] Pieces(string json, string text, bool atStart = true)
     {
-        using JsonDocument document = JsonDocument.Parse(json);
+        using var document = JsonDocument.Parse(json);
         List<string> pieces = [];
         PieceStep step = PreTokenizer.Read(
             new JsonFields(document.RootElement, "t"),

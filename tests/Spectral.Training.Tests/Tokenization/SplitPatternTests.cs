@@ -16,8 +16,8 @@ public sealed class SplitPatternTests
         [Values(TokenizerFiles.Gpt2, TokenizerFiles.Llama3, TokenizerFiles.Qwen2)] string expression
     )
     {
-        SplitPattern interpreted = SplitPattern.FromExpression(expression, "t");
-        SplitPattern compiled = SplitPattern.FromExpression(expression, "t");
+        var interpreted = SplitPattern.FromExpression(expression, "t");
+        var compiled = SplitPattern.FromExpression(expression, "t");
         compiled.Matches(new string('a', Much));
         Check.One(
             Config.QuickThrowOnFailure.WithMaxTest(500),
@@ -28,7 +28,7 @@ public sealed class SplitPatternTests
     [Test]
     public void A_compiled_pattern_that_takes_exponential_time_is_stopped()
     {
-        SplitPattern pattern = SplitPattern.FromExpression("(?:a|aa)+b|c", "t");
+        var pattern = SplitPattern.FromExpression("(?:a|aa)+b|c", "t");
         pattern.Matches(new string('c', Much));
         Assert.That(
             () => pattern.Matches(new string('a', 100)),

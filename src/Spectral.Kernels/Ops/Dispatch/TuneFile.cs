@@ -46,7 +46,7 @@ internal sealed class TuneFile(string path, string identity)
                 return choices;
             if (file.Length > SizeLimit)
                 throw new JsonException($"it has {file.Length} bytes, expected at most {SizeLimit}");
-            using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+            using var document = JsonDocument.Parse(File.ReadAllBytes(path));
             JsonElement root = document.RootElement;
             if (root.GetProperty("format").GetInt32() != Format)
                 throw new JsonException($"its format is {root.GetProperty("format")}, expected {Format}");

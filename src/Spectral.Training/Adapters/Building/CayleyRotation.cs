@@ -56,16 +56,16 @@ internal static class CayleyRotation
         bool twiceTheLast = false
     )
     {
-        var exact = !layer.IsOn(Neumann);
+        bool exact = !layer.IsOn(Neumann);
         CheckOrder(layer, n, setting, exact);
-        var rotations = triangles.Rank == 1 ? 1 : triangles[0];
+        int rotations = triangles.Rank == 1 ? 1 : triangles[0];
         Expression upper = layer.Trained(name, triangles).Reshape((rotations, n * (n - 1) / 2));
         // The norm of the matrix is √2 times that of its triangle; one that is short enough is divided by the bound
         // and multiplied by it.
-        var bound = longest / Math.Sqrt(2);
+        double? bound = longest / Math.Sqrt(2);
         if (bound is { } most)
             upper = upper.ScaleRows(upper.Norm(Broadcast.PerRow, most).Reciprocal()).Scale(most);
-        var skew = upper.SkewSymmetric(n);
+        Expression skew = upper.SkewSymmetric(n);
         return exact ? skew.Cayley(opposite) : skew.Neumann((int)layer.Setting(Terms), twiceTheLast);
     }
 

@@ -8,7 +8,7 @@ internal static class Divisors
     {
         if (wanted >= size)
             return size;
-        for (var distance = 0; ; distance++)
+        for (int distance = 0; ; distance++)
         {
             if (wanted - distance >= 1 && size % (wanted - distance) == 0)
                 return wanted - distance;

@@ -47,13 +47,16 @@ internal static class Frequencies
         Func<int, int, int, float> right
     )
     {
-        var (rows, columns, seed) = (layer.Out, layer.In, (uint)layer.Setting(Seed));
+        (int rows, int columns, uint seed) = (layer.Out, layer.In, (uint)layer.Setting(Seed));
         if ((long)rows * columns >= TorchPermutation.MaxCount)
             throw new InputException(
                 $"{layer.Module.Name} is [{rows}, {columns}]: {layer.Method.Name} draws locations in weights of fewer than {TorchPermutation.MaxCount} elements"
             );
-        var all = count * waves;
-        var (outputs, inputs) = ((tag, "L", columns, count, seed), (tag, "R", rows, count, seed));
+        int all = count * waves;
+        (
+            (string tag, string, int columns, int count, uint seed) outputs,
+            (string tag, string, int rows, int count, uint seed) inputs
+        ) = ((tag, "L", columns, count, seed), (tag, "R", rows, count, seed));
         return (
             beside.Table((rows, all), outputs, () => Left(Locations())),
             beside.Table((all, columns), inputs, () => Right(Locations()))

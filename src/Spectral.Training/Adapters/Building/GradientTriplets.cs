@@ -18,14 +18,14 @@ internal static class GradientTriplets
         Action<Tensor>? prepare = null
     )
     {
-        var gradients = starts[0].Calibration.Gradients([.. starts.Select(start => start.Module.Name)]);
-        foreach (var (start, gradient) in starts.Zip(gradients))
+        IEnumerable<Tensor> gradients = starts[0].Calibration.Gradients([.. starts.Select(start => start.Module.Name)]);
+        foreach ((AdapterStart start, Tensor gradient) in starts.Zip(gradients))
         {
             using (gradient)
             {
                 prepare?.Invoke(gradient);
                 var options = new RandomizedSvdOptions { Seed = start.Options.Seed, Stream = start.Stream("gradient") };
-                using var svd = Svd.Compute(gradient, count(start), start.Options.Svd, options);
+                using SvdResult svd = Svd.Compute(gradient, count(start), start.Options.Svd, options);
                 take(start, svd);
             }
         }

@@ -78,7 +78,7 @@ internal static class LoraStarts
         switch ((Kind)starts[0].Options.Setting(method, Name))
         {
             case Kind.Orthogonal:
-                foreach (var start in starts)
+                foreach (AdapterStart start in starts)
                     Orthogonal(start);
                 break;
             case Kind.Pissa:
@@ -96,16 +96,16 @@ internal static class LoraStarts
     /// </summary>
     private static void Orthogonal(AdapterStart start)
     {
-        var (rank, device, seed) = (start.Options.Rank, start.Weight.Device, start.Options.Seed);
+        (int rank, Device device, ulong seed) = (start.Options.Rank, start.Weight.Device, start.Options.Seed);
         using var normal = Tensor.Empty(device, (rank, rank));
         using var rotation = Tensor.Empty(device, (rank, rank));
         using var right = Tensor.Empty(device, (rank / 2, start.Module.In));
         using var left = Tensor.Empty(device, (start.Module.Out, rank / 2));
-        foreach (var (tensor, tag) in new[] { (normal, "Q"), (right, "A"), (left, "B") })
+        foreach ((Tensor tensor, string tag) in new[] { (normal, "Q"), (right, "A"), (left, "B") })
             Philox.Normal(tensor, seed, start.Stream($"orthogonal.{tag}"), 0, 1);
         Orthonormalization.Rows(normal, rotation);
-        using var upper = rotation.Rows(0, rank / 2);
-        using var lower = rotation.Rows(rank / 2, rank / 2);
+        using Tensor upper = rotation.Rows(0, rank / 2);
+        using Tensor lower = rotation.Rows(rank / 2, rank / 2);
         Gemm.Run(upper, true, right, false, start[LoraMethod.A], 0.1f);
         Gemm.Run(left, false, lower, false, start[LoraMethod.B], 0.1f);
     }

@@ -20,7 +20,7 @@ internal static class Prefixes
     /// <exception cref="InputException">It has not so many.</exception>
     public static LowRankTerm? Of(AdapterBuilder layer, LowRankTerm term)
     {
-        var prefix = (int)layer.Setting(Setting.Name);
+        int prefix = (int)layer.Setting(Setting.Name);
         if (prefix > layer.Rank)
             throw new InputException(
                 $"prefix {prefix} for {layer.Module.Name}: expected at most its rank, {layer.Rank}"

@@ -17,7 +17,7 @@ internal static class Sensitivity
     /// <summary>Declares what the running means need.</summary>
     public static void Declare(AdapterBuilder layer, params Factor[] factors)
     {
-        foreach (var factor in factors)
+        foreach (Factor factor in factors)
             (_, _) = (
                 layer.State(factor.Name + Mean, factor.Shape),
                 layer.State(factor.Name + Deviation, factor.Shape)
@@ -27,7 +27,11 @@ internal static class Sensitivity
     /// <summary>Takes in the present gradient: I = β₁I + (1 − β₁)|w·∂w|, U = β₂U + (1 − β₂)||w·∂w| − I|.</summary>
     public static void Update(IReadOnlyDictionary<string, Parameter> factors, string name, double beta1, double beta2)
     {
-        var (factor, mean, deviation) = (factors[name], factors[name + Mean].Master, factors[name + Deviation].Master);
+        (Parameter factor, Tensor mean, Tensor deviation) = (
+            factors[name],
+            factors[name + Mean].Master,
+            factors[name + Deviation].Master
+        );
         using var now = Tensor.Empty(mean.Device, mean.Shape);
         using var sign = Tensor.Empty(mean.Device, mean.Shape);
         BroadcastMultiply.Run(factor.Master, factor.Gradient!, now, Broadcast.PerElement);
@@ -47,8 +51,8 @@ internal static class Sensitivity
     /// <summary>The mean score of each row or column. Waits for the device.</summary>
     public static float[] Scores(IReadOnlyDictionary<string, Parameter> factors, string name, Broadcast along)
     {
-        var (mean, deviation) = (factors[name + Mean].Master, factors[name + Deviation].Master);
-        var count = mean.Dim(along == Broadcast.PerRow ? 0 : 1);
+        (Tensor mean, Tensor deviation) = (factors[name + Mean].Master, factors[name + Deviation].Master);
+        int count = mean.Dim(along == Broadcast.PerRow ? 0 : 1);
         using var scores = Tensor.Empty(mean.Device, count);
         BroadcastDot.Run(mean, deviation, scores, along, (float)count / mean.Count);
         return scores.ToArray();

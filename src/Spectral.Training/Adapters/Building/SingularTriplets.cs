@@ -18,18 +18,18 @@ internal static class SingularTriplets
         Action<AdapterStart, SvdResult> take
     )
     {
-        foreach (var alike in starts.GroupBy(count))
-        foreach (var some in alike.Chunk(ModulesAtOnce))
+        foreach (IGrouping<int, AdapterStart> alike in starts.GroupBy(count))
+        foreach (AdapterStart[] some in alike.Chunk(ModulesAtOnce))
         {
-            var (method, seed) = (some[0].Options.Svd, some[0].Options.Seed);
-            var triplets = Svd.Compute(
+            (SvdMethod method, ulong seed) = (some[0].Options.Svd, some[0].Options.Seed);
+            SvdResult[] triplets = Svd.Compute(
                 [.. some.Select(start => start.Weight)],
                 alike.Key,
                 method,
                 new RandomizedSvdOptions { Seed = seed },
                 [.. some.Select(start => start.Stream("spec_U"))]
             );
-            foreach (var (start, svd) in some.Zip(triplets))
+            foreach ((AdapterStart start, SvdResult svd) in some.Zip(triplets))
             {
                 take(start, svd);
                 svd.Dispose();
@@ -48,10 +48,10 @@ internal static class SingularTriplets
         Action<AdapterStart, SvdResult, int[]> take
     )
     {
-        foreach (var start in starts)
+        foreach (AdapterStart start in starts)
         {
-            var (k, all) = (count(start), Math.Min(start.Module.Out, start.Module.In));
-            using var svd = Svd.Compute(start.Weight, all, SvdMethod.Exact);
+            (int k, int all) = (count(start), Math.Min(start.Module.Out, start.Module.In));
+            using SvdResult svd = Svd.Compute(start.Weight, all, SvdMethod.Exact);
             take(start, svd, [.. Enumerable.Range(all - k, k)]);
         }
     }

@@ -9,9 +9,9 @@ internal static class TripletParts
     /// <summary>L [out, r]: column i is left vector which[i] times weight(σ).</summary>
     public static void CopyLeft(this SvdResult svd, Tensor left, int[] which, Func<double, double> weight)
     {
-        var (vectors, weights, stride) = (svd.U.ToArray(), Weights(svd, which, weight), svd.U.Dim(1));
-        var values = new float[left.Count];
-        for (var i = 0; i < values.Length; i++)
+        (float[] vectors, float[] weights, int stride) = (svd.U.ToArray(), Weights(svd, which, weight), svd.U.Dim(1));
+        float[] values = new float[left.Count];
+        for (int i = 0; i < values.Length; i++)
             values[i] = weights[i % which.Length] * vectors[i / which.Length * stride + which[i % which.Length]];
         left.CopyFrom(values);
     }
@@ -19,9 +19,13 @@ internal static class TripletParts
     /// <summary>R [r, in]: row i is right vector which[i] times weight(σ).</summary>
     public static void CopyRight(this SvdResult svd, Tensor right, int[] which, Func<double, double> weight)
     {
-        var (vectors, weights, columns) = (svd.Vt.ToArray(), Weights(svd, which, weight), svd.Vt.Dim(1));
-        var values = new float[right.Count];
-        for (var i = 0; i < values.Length; i++)
+        (float[] vectors, float[] weights, int columns) = (
+            svd.Vt.ToArray(),
+            Weights(svd, which, weight),
+            svd.Vt.Dim(1)
+        );
+        float[] values = new float[right.Count];
+        for (int i = 0; i < values.Length; i++)
             values[i] = weights[i / columns] * vectors[which[i / columns] * columns + i % columns];
         right.CopyFrom(values);
     }
@@ -37,7 +41,7 @@ internal static class TripletParts
 
     private static float[] Weights(SvdResult svd, int[] which, Func<double, double> weight)
     {
-        var sigma = svd.S.ToArray();
+        float[] sigma = svd.S.ToArray();
         return Array.ConvertAll(which, index => (float)weight(sigma[index]));
     }
 }

@@ -20,7 +20,7 @@ internal sealed class BankMixture : Expression
         Choose(
             (index, weight) =>
             {
-                if (_logits.GradientBuffer(out var adds) is { } dLogits)
+                if (_logits.GradientBuffer(out bool adds) is { } dLogits)
                     TopKMixture.BackwardLogits(_bank.Value, index, weight, gradient, dLogits, adds);
                 if (_bank.GradientBuffer(out adds) is { } dBank)
                     TopKMixture.BackwardBank(index, weight, gradient, dBank, adds);
@@ -30,9 +30,9 @@ internal sealed class BankMixture : Expression
     // Chosen again where backward needs it: that costs one pass over the logits.
     private void Choose(Action<Tensor, Tensor> use)
     {
-        var (device, shape) = (_logits.Value.Device, (Shape)(_logits.Shape[0], _k));
-        Tensor index = Tensor.Empty(device, shape, DType.I32);
-        Tensor weight = Tensor.Empty(device, shape);
+        (Device device, Shape shape) = (_logits.Value.Device, (Shape)(_logits.Shape[0], _k));
+        var index = Tensor.Empty(device, shape, DType.I32);
+        var weight = Tensor.Empty(device, shape);
         TopKMixture.Select(_logits.Value, index, weight);
         use(index, weight);
     }

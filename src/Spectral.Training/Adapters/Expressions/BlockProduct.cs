@@ -22,7 +22,7 @@ internal sealed class BlockProduct : Expression
 
     protected override void Evaluate(Tensor value)
     {
-        var (batch, m, k, n) = Sizes;
+        (int batch, int m, int k, int n) = Sizes;
         Gemm.Run(
             Columns(_x.Value, k),
             false,
@@ -40,8 +40,8 @@ internal sealed class BlockProduct : Expression
 
     protected override void Backward(Tensor gradient)
     {
-        var (batch, m, k, n) = Sizes;
-        if (_x.GradientBuffer(out var adds) is { } dx)
+        (int batch, int m, int k, int n) = Sizes;
+        if (_x.GradientBuffer(out bool adds) is { } dx)
             Gemm.Run(
                 Columns(gradient, n),
                 false,

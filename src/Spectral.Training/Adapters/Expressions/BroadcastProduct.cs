@@ -12,7 +12,7 @@ internal sealed class BroadcastProduct(Expression x, Expression v, Broadcast bro
 
     protected override void Backward(Tensor gradient)
     {
-        if (x.GradientBuffer(out var adds) is { } dx)
+        if (x.GradientBuffer(out bool adds) is { } dx)
             BroadcastMultiply.Run(gradient, v.Value, dx, broadcast, (float)scale, adds);
         if (v.GradientBuffer(out adds) is not { } dv)
             return;

@@ -14,15 +14,15 @@ internal sealed class Concatenation : Expression
 
     protected override void Evaluate(Tensor value)
     {
-        foreach (var (part, row, column) in Places())
+        foreach ((Expression part, int row, int column) in Places())
             CopyBlock.Run(part.Value, value, row, column);
     }
 
     protected override void Backward(Tensor gradient)
     {
-        foreach (var (part, row, column) in Places())
+        foreach ((Expression part, int row, int column) in Places())
         {
-            if (part.GradientBuffer(out var adds) is not { } buffer)
+            if (part.GradientBuffer(out bool adds) is not { } buffer)
                 continue;
             if (adds)
                 CopyBlock.Add(gradient, row, column, buffer);
@@ -33,8 +33,8 @@ internal sealed class Concatenation : Expression
 
     private IEnumerable<(Expression Part, int Row, int Column)> Places()
     {
-        var at = 0;
-        foreach (var part in _parts)
+        int at = 0;
+        foreach (Expression part in _parts)
         {
             yield return _rows ? (part, at, 0) : (part, 0, at);
             at += part.Shape[_rows ? 0 : 1];
@@ -43,7 +43,7 @@ internal sealed class Concatenation : Expression
 
     private static Shape Together(Expression[] parts, bool rows)
     {
-        var (along, across) = rows ? (0, 1) : (1, 0);
+        (int along, int across) = rows ? (0, 1) : (1, 0);
         if (
             parts.Length == 0
             || parts.Any(part => part.Shape.Rank != 2 || part.Shape[across] != parts[0].Shape[across])
@@ -52,7 +52,7 @@ internal sealed class Concatenation : Expression
                 $"{(rows ? "rows" : "columns")} of {string.Join(", ", parts.Select(part => part.Shape))} together",
                 nameof(parts)
             );
-        var sum = parts.Sum(part => part.Shape[along]);
+        int sum = parts.Sum(part => part.Shape[along]);
         return rows ? (sum, parts[0].Shape[1]) : (parts[0].Shape[0], sum);
     }
 }

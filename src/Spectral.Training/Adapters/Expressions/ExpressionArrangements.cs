@@ -19,21 +19,21 @@ public static class ExpressionArrangements
     /// <summary>copies of x along a new first dimension.</summary>
     public static Expression Repeat(this Expression x, int copies)
     {
-        var shape = x.Shape.Rank switch
+        Shape shape = x.Shape.Rank switch
         {
             1 => (copies, x.Shape[0]),
             2 => (copies, x.Shape[0], x.Shape[1]),
             3 => (Shape)(copies, x.Shape[0], x.Shape[1], x.Shape[2]),
             _ => throw new ArgumentException($"{x.Shape} repeated", nameof(x)),
         };
-        var count = x.Shape.Count;
+        long count = x.Shape.Count;
         return Make(x, shape, ("repeat", copies), at => (int)(at % count));
     }
 
     /// <summary>A matrix [m, n] repeated to [down·m, across·n].</summary>
     public static Expression Tile(this Expression x, int down, int across)
     {
-        var (m, n) =
+        (int m, int n) =
             x.Shape.Rank == 2 ? (x.Shape[0], x.Shape[1]) : throw new ArgumentException($"{x.Shape} tiled", nameof(x));
         return Make(
             x,
@@ -46,7 +46,7 @@ public static class ExpressionArrangements
     /// <summary>[b, m, n] to [b·m, b·n] with the blocks on the diagonal. Where it is only multiplied by, <see cref="ExpressionOperations.MatMulBlocks"/> does without it.</summary>
     public static Expression BlockDiagonal(this Expression x)
     {
-        var (b, m, n) =
+        (int b, int m, int n) =
             x.Shape.Rank == 3
                 ? (x.Shape[0], x.Shape[1], x.Shape[2])
                 : throw new ArgumentException($"the block diagonal of {x.Shape}", nameof(x));
@@ -56,7 +56,7 @@ public static class ExpressionArrangements
             ("diagonal", b, m, n),
             at =>
             {
-                var (row, column) = (at / (b * n), at % (b * n));
+                (long row, long column) = (at / (b * n), at % (b * n));
                 return row / m == column / n ? (int)(row * n + column % n) : -1;
             }
         );
@@ -65,7 +65,7 @@ public static class ExpressionArrangements
     /// <summary>[b, n(n − 1)/2] to skew-symmetric matrices [b, n, n]: the vector holds the strict upper triangle, row by row (PEFT's order for OFT).</summary>
     public static Expression SkewSymmetric(this Expression x, int n)
     {
-        var entries = n * (n - 1) / 2;
+        int entries = n * (n - 1) / 2;
         if (x.Shape.Rank != 2 || x.Shape[1] != entries)
             throw new ArgumentException(
                 $"{x.Shape} as the upper triangles of matrices [{n}, {n}]: expected [any, {entries}]",
@@ -77,12 +77,12 @@ public static class ExpressionArrangements
             ("skew", n),
             () =>
             {
-                var count = x.Shape[0] * n * n;
-                var (index, factors) = (new int[count], new float[count]);
-                for (var at = 0; at < count; at++)
+                int count = x.Shape[0] * n * n;
+                (int[] index, float[] factors) = (new int[count], new float[count]);
+                for (int at = 0; at < count; at++)
                 {
-                    var (row, column) = (at / n % n, at % n);
-                    var (first, second) = (Math.Min(row, column), Math.Max(row, column));
+                    (int row, int column) = (at / n % n, at % n);
+                    (int first, int second) = (Math.Min(row, column), Math.Max(row, column));
                     index[at] =
                         row == column
                             ? -1
@@ -97,7 +97,7 @@ public static class ExpressionArrangements
     /// <summary>The upper triangle of a matrix [n, n], its diagonal times a constant; zeros below.</summary>
     public static Expression UpperTriangle(this Expression x, double diagonal = 1)
     {
-        var n =
+        int n =
             x.Shape.Rank == 2 && x.Shape[0] == x.Shape[1]
                 ? x.Shape[0]
                 : throw new ArgumentException($"the upper triangle of {x.Shape}", nameof(x));
@@ -107,8 +107,8 @@ public static class ExpressionArrangements
             ("upper", n, diagonal),
             () =>
             {
-                var (index, factors) = (new int[n * n], new float[n * n]);
-                for (var at = 0; at < index.Length; at++)
+                (int[] index, float[] factors) = (new int[n * n], new float[n * n]);
+                for (int at = 0; at < index.Length; at++)
                     (index[at], factors[at]) = (at / n <= at % n ? at : -1, at / n == at % n ? (float)diagonal : 1);
                 return (index, factors);
             }
@@ -130,7 +130,7 @@ public static class ExpressionArrangements
             structure,
             () =>
             {
-                var index = new int[shape.Count];
+                int[] index = new int[shape.Count];
                 for (long at = 0; at < index.Length; at++)
                     index[at] = source(at);
                 return (index, null);

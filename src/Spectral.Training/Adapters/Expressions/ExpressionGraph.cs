@@ -16,14 +16,14 @@ internal sealed class ExpressionGraph
     {
         _kept = kept;
         var seen = new HashSet<Expression>();
-        foreach (var output in outputs)
+        foreach (Expression output in outputs)
             Visit(output);
 
         void Visit(Expression expression)
         {
             if (!seen.Add(expression))
                 return;
-            foreach (var input in expression.Inputs)
+            foreach (Expression input in expression.Inputs)
                 Visit(input);
             _order.Add(expression);
         }
@@ -32,7 +32,7 @@ internal sealed class ExpressionGraph
     /// <summary>Has values that trainable factors are in, or all values, computed anew after factors have changed.</summary>
     public void Renew(bool all = false)
     {
-        foreach (var expression in _order)
+        foreach (Expression expression in _order)
             if (all || expression.Varies)
                 expression.Renew();
     }
@@ -40,7 +40,7 @@ internal sealed class ExpressionGraph
     /// <summary>Carries the gradients of the outputs, already in their buffers, on to the factors.</summary>
     public void Backward()
     {
-        for (var i = _order.Count - 1; i >= 0; i--)
+        for (int i = _order.Count - 1; i >= 0; i--)
             _order[i].Propagate();
         Trim();
     }
@@ -48,7 +48,7 @@ internal sealed class ExpressionGraph
     /// <summary>Lets go of large values.</summary>
     public void Trim()
     {
-        foreach (var expression in _order)
+        foreach (Expression expression in _order)
             if (expression.Shape.Count > _kept)
                 expression.Forget();
     }
@@ -56,7 +56,7 @@ internal sealed class ExpressionGraph
     /// <summary>Lets go of everything.</summary>
     public void Clear()
     {
-        foreach (var expression in _order)
+        foreach (Expression expression in _order)
             expression.Release();
     }
 }

@@ -23,8 +23,8 @@ public static class ExpressionOperations
     /// <summary>s·x∘v, v one element per row or column of x (its last dimension), one in all, or one per element.</summary>
     public static Expression Multiply(this Expression x, Expression v, Broadcast broadcast, double scale = 1)
     {
-        var columns = x.Shape.Rank == 0 ? 1 : x.Shape[x.Shape.Rank - 1];
-        var wanted = broadcast switch
+        int columns = x.Shape.Rank == 0 ? 1 : x.Shape[x.Shape.Rank - 1];
+        long wanted = broadcast switch
         {
             Broadcast.PerRow => x.Shape.Count / Math.Max(1, columns),
             Broadcast.PerColumn => columns,
@@ -143,8 +143,8 @@ public static class ExpressionOperations
         if (terms < 3)
             throw new ArgumentOutOfRangeException(nameof(terms), terms, "a series of at least 3 terms");
         // Horner: S + 2I, times S plus 2I as often as there are middle terms, times S plus I.
-        var series = twiceTheLast ? s.Scale(2) : s;
-        for (var power = (twiceTheLast ? terms : Math.Max(terms, 4)) - 2; power > 0; power--)
+        Expression series = twiceTheLast ? s.Scale(2) : s;
+        for (int power = (twiceTheLast ? terms : Math.Max(terms, 4)) - 2; power > 0; power--)
             series = s.MatMul(series.AddIdentity(2));
         return series.AddIdentity();
     }

@@ -11,8 +11,8 @@ internal sealed class InnerProduct(Expression x, Expression y, Broadcast broadca
 
     protected override void Backward(Tensor gradient)
     {
-        var same = ReferenceEquals(x, y);
-        if (x.GradientBuffer(out var adds) is { } dx)
+        bool same = ReferenceEquals(x, y);
+        if (x.GradientBuffer(out bool adds) is { } dx)
             BroadcastMultiply.Run(y.Value, gradient, dx, broadcast, same ? 2 : 1, adds);
         if (!same && y.GradientBuffer(out adds) is { } dy)
             BroadcastMultiply.Run(x.Value, gradient, dy, broadcast, 1, adds);

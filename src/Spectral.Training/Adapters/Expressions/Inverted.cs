@@ -22,7 +22,7 @@ internal sealed class Inverted : Expression
 
     protected override void Backward(Tensor gradient)
     {
-        if (_x.GradientBuffer(out var adds) is { } dx)
+        if (_x.GradientBuffer(out bool adds) is { } dx)
             MatrixInverse.Backward(Value, gradient, dx, adds);
     }
 }

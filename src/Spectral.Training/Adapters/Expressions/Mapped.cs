@@ -10,7 +10,7 @@ internal sealed class Mapped(Expression x, MapFunction function, double floor) :
 
     protected override void Backward(Tensor gradient)
     {
-        if (x.GradientBuffer(out var adds) is { } dx)
+        if (x.GradientBuffer(out bool adds) is { } dx)
             ElementwiseMap.Backward(x.Value, gradient, dx, function, (float)floor, adds);
     }
 }

@@ -25,7 +25,7 @@ internal sealed class MatrixBlock : Expression
 
     protected override void Backward(Tensor gradient)
     {
-        if (_x.GradientBuffer(out var adds) is not { } buffer)
+        if (_x.GradientBuffer(out bool adds) is not { } buffer)
             return;
         if (!adds)
             buffer.Clear();

@@ -21,7 +21,7 @@ internal sealed class MatrixProduct : Expression
 
     protected override void Backward(Tensor gradient)
     {
-        if (_a.GradientBuffer(out var adds) is { } da)
+        if (_a.GradientBuffer(out bool adds) is { } da)
         {
             if (_transposeA)
                 Multiply(_b.Value, _transposeB, gradient, true, da, adds);
@@ -39,8 +39,8 @@ internal sealed class MatrixProduct : Expression
 
     private void Multiply(Tensor a, bool transposeA, Tensor b, bool transposeB, Tensor c, bool adds)
     {
-        var rank = c.Shape.Rank;
-        var (m, n, k) = (c.Dim(rank - 2), c.Dim(rank - 1), a.Dim(transposeA ? rank - 2 : rank - 1));
+        int rank = c.Shape.Rank;
+        (int m, int n, int k) = (c.Dim(rank - 2), c.Dim(rank - 1), a.Dim(transposeA ? rank - 2 : rank - 1));
         Gemm.Run(
             Matrices(a),
             transposeA,
@@ -58,13 +58,13 @@ internal sealed class MatrixProduct : Expression
 
     private static Gemm.Operand Matrices(Tensor x)
     {
-        var rank = x.Shape.Rank;
+        int rank = x.Shape.Rank;
         return new(x, 0, x.Dim(rank - 1), (long)x.Dim(rank - 2) * x.Dim(rank - 1));
     }
 
     private static Shape Product(Shape a, bool transposeA, Shape b, bool transposeB)
     {
-        var rank = a.Rank;
+        int rank = a.Rank;
         if (
             rank is not (2 or 3)
             || b.Rank != rank
@@ -75,7 +75,7 @@ internal sealed class MatrixProduct : Expression
                 $"a product of {a}{(transposeA ? " transposed" : "")} and {b}{(transposeB ? " transposed" : "")}",
                 nameof(b)
             );
-        var (m, n) = (a[transposeA ? rank - 1 : rank - 2], b[transposeB ? rank - 2 : rank - 1]);
+        (int m, int n) = (a[transposeA ? rank - 1 : rank - 2], b[transposeB ? rank - 2 : rank - 1]);
         return rank == 2 ? (m, n) : (a[0], m, n);
     }
 }

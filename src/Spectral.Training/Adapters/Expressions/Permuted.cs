@@ -12,7 +12,7 @@ internal sealed class Permuted(Expression x, int[] axes) : Expression(Permute.Of
 
     protected override void Backward(Tensor gradient)
     {
-        if (x.GradientBuffer(out var adds) is { } dx)
+        if (x.GradientBuffer(out bool adds) is { } dx)
             Permute.Run(gradient, _back, dx, adds);
     }
 }

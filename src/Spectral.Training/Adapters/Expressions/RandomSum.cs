@@ -28,7 +28,7 @@ internal sealed class RandomSum : Expression
 
     protected override void Backward(Tensor gradient)
     {
-        if (_alpha.GradientBuffer(out var adds) is { } dAlpha)
+        if (_alpha.GradientBuffer(out bool adds) is { } dAlpha)
             RandomCombination.Backward(gradient, dAlpha, _seed, _firstStream, _bound, adds);
         if (_origin is not null)
             WeightedSum.Pass(gradient, 1, _origin);

@@ -31,7 +31,7 @@ internal sealed class Rearranged : Expression
 
     protected override void Backward(Tensor gradient)
     {
-        if (_x.GradientBuffer(out var adds) is { } dx)
+        if (_x.GradientBuffer(out bool adds) is { } dx)
             Rearrange.Backward(gradient, Indices(gradient.Device), dx, adds);
     }
 
@@ -43,7 +43,7 @@ internal sealed class Rearranged : Expression
 
         IndexTable Make()
         {
-            var (index, factors) = _table();
+            (int[] index, float[]? factors) = _table();
             return new IndexTable(device, index, checked((int)_x.Shape.Count), factors);
         }
     }

@@ -24,7 +24,7 @@ internal sealed class Reshaped : Expression
     // Reads through to x each time, which computes it anew if it has to, in the same memory: that is let go of together with the view.
     private protected override Tensor Compute()
     {
-        var source = _x.Value;
+        Tensor source = _x.Value;
         return _view ??= source.View(Shape);
     }
 

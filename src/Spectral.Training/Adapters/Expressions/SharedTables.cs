@@ -13,7 +13,7 @@ internal static class SharedTables<T>
     {
         lock (Entries)
         {
-            if (!Entries.TryGetValue((device, structure), out var entry))
+            if (!Entries.TryGetValue((device, structure), out Entry? entry))
                 Entries.Add((device, structure), entry = new Entry(make()));
             entry.Users++;
             return entry.Table;
@@ -25,7 +25,7 @@ internal static class SharedTables<T>
     {
         lock (Entries)
         {
-            var entry = Entries[(device, structure)];
+            Entry entry = Entries[(device, structure)];
             if (--entry.Users > 0)
                 return;
             Entries.Remove((device, structure));

@@ -12,7 +12,7 @@ internal sealed class SpectralChange(Expression sigma, Expression delta) : Expre
     /// <inheritdoc/>
     protected override void Backward(Tensor gradient)
     {
-        if (delta.GradientBuffer(out var accumulate) is { } buffer)
+        if (delta.GradientBuffer(out bool accumulate) is { } buffer)
             SpectralRescale.DeltaGradient(gradient, sigma.Value, buffer, accumulate);
     }
 }

@@ -88,7 +88,7 @@ public abstract record Start
     {
         internal override void Fill(Tensor values, ulong seed, ulong stream)
         {
-            var bound = (float)(1 / Math.Sqrt(values.Dim(values.Shape.Rank - 1)));
+            float bound = (float)(1 / Math.Sqrt(values.Dim(values.Shape.Rank - 1)));
             Philox.Uniform(values, seed, stream, -bound, bound);
         }
     }

@@ -31,9 +31,9 @@ internal sealed class WeightedSum : Expression
     /// <summary>Adds a multiple of a gradient to that of an input, of the same number of elements.</summary>
     internal static void Pass(Tensor gradient, float scale, Expression input)
     {
-        if (input.GradientBuffer(out var adds) is not { } buffer)
+        if (input.GradientBuffer(out bool adds) is not { } buffer)
             return;
-        using var contribution = gradient.View(buffer.Shape);
+        using Tensor contribution = gradient.View(buffer.Shape);
         Combine.Run(contribution, scale, adds ? buffer : null, 1, buffer);
     }
 }

@@ -135,7 +135,7 @@ internal static partial class AdapterConfigFile
     {
         using MemoryStream stream = new();
         Write(config, stream);
-        using JsonDocument document = JsonDocument.Parse(stream.ToArray());
+        using var document = JsonDocument.Parse(stream.ToArray());
         return Load(new JsonFields(document.RootElement, FileName), config.Method, "", Metadata(config), []);
     }
 

@@ -67,7 +67,7 @@ internal static class MlxFolder
 
     private static AdapterTensor Renamed(SafetensorsTensor stored)
     {
-        AdapterTensor tensor = AdapterTensor.Of(stored);
+        var tensor = AdapterTensor.Of(stored);
         if (LeafOf(stored.Name) is not { } leaf)
             return tensor;
         tensor = tensor with { Key = $"{ModuleOf(stored.Name)}.{leaf}" };

@@ -198,7 +198,7 @@ public sealed partial record PeftField
                     kept =>
                     {
                         json.WriteStartArray();
-                        for (var rank = 0; rank < Math.Max(options.Rank, kept); rank++)
+                        for (int rank = 0; rank < Math.Max(options.Rank, kept); rank++)
                             json.WriteBooleanValue(rank < kept);
                         json.WriteEndArray();
                     }

@@ -202,10 +202,10 @@ public sealed partial record PeftField(string Key)
                     : options,
             Write = (json, options) =>
             {
-                var own = options.Settings.GetValueOrDefault(setting.Name, setting.Default);
+                double own = options.Settings.GetValueOrDefault(setting.Name, setting.Default);
                 if (setting.IsLaterKey && own == setting.Default)
                     return;
-                var value = rival is not null && options.Settings.GetValueOrDefault(rival) != 0 ? 0 : own;
+                double value = rival is not null && options.Settings.GetValueOrDefault(rival) != 0 ? 0 : own;
                 if (setting.IsSwitch)
                     json.WriteBoolean(key, setting.Describe(value) == "on");
                 else if (setting.Choices.Count > 0)
@@ -345,7 +345,7 @@ public sealed partial record PeftField(string Key)
             return setting.Choices.Contains(fields.Text(key))
                 ? setting.Parse(fields.Text(key)!)
                 : throw fields.Wrong(key, setting.Expected);
-        return found.ValueKind == JsonValueKind.Number && found.TryGetDouble(out var value) && setting.Allows(value)
+        return found.ValueKind == JsonValueKind.Number && found.TryGetDouble(out double value) && setting.Allows(value)
             ? value
             : throw fields.Wrong(key, setting.Expected);
     }

@@ -87,18 +87,21 @@ internal sealed class AdaloraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
+        int rank = layer.Rank;
         if (layer.Setting("target-rank") > rank)
             throw new InputException(
                 $"target-rank {layer.Setting("target-rank")} for {layer.Module.Name}: expected at most its rank, {rank}"
             );
-        var left = layer.Trained(B, (layer.Out, rank), Start.Normal(0.02), layer.Options.LearningRateRatio);
-        var (middle, right) = (layer.Trained(E, (rank, 1)), layer.Trained(A, (rank, layer.In), Start.Normal(0.02)));
+        Factor left = layer.Trained(B, (layer.Out, rank), Start.Normal(0.02), layer.Options.LearningRateRatio);
+        (Factor middle, Factor right) = (
+            layer.Trained(E, (rank, 1)),
+            layer.Trained(A, (rank, layer.In), Start.Normal(0.02))
+        );
         Sensitivity.Declare(layer, left, middle, right);
         layer.State(Kept, (rank, 1), Start.Ones);
         // PEFT takes an alpha of 0 or less as none.
-        var scale = (layer.Options.Alpha > 0 ? layer.Options.Alpha : rank) / (rank + RankOffset);
-        var each = layer.Setting("gamma") / (2 * layer.AllModules.Count);
+        double scale = (layer.Options.Alpha > 0 ? layer.Options.Alpha : rank) / (rank + RankOffset);
+        double each = layer.Setting("gamma") / (2 * layer.AllModules.Count);
         return new AdapterForm
         {
             Terms = [new(left, right, scale) { Middle = middle.Reshape(rank) }],
@@ -112,20 +115,20 @@ internal sealed class AdaloraMethod : AdapterMethod
     {
         if (step > Phases(adapter, steps).Last)
             return;
-        var (beta1, beta2) = (adapter.Options.Setting(this, "beta1"), adapter.Options.Setting(this, "beta2"));
-        foreach (var factors in adapter.Modules.Select(module => module.Factors))
-        foreach (var name in (string[])[A, B, E])
+        (double beta1, double beta2) = (adapter.Options.Setting(this, "beta1"), adapter.Options.Setting(this, "beta2"));
+        foreach (IReadOnlyDictionary<string, Parameter> factors in adapter.Modules.Select(module => module.Factors))
+        foreach (string name in (string[])[A, B, E])
             Sensitivity.Update(factors, name, beta1, beta2);
     }
 
     public override bool AfterUpdate(Adapter adapter, int step, int steps)
     {
-        var (first, last) = Phases(adapter, steps);
+        (int first, int last) = Phases(adapter, steps);
         if (step <= first || (step < last && step % (int)adapter.Options.Setting(this, "interval") != 0))
             return false;
         if (step <= last)
             Allocate(adapter, Math.Pow(1 - (step - first) / (double)(last - first), 3));
-        foreach (var factors in adapter.Modules.Select(module => module.Factors))
+        foreach (IReadOnlyDictionary<string, Parameter> factors in adapter.Modules.Select(module => module.Factors))
             BroadcastMultiply.Run(factors[E].Master, factors[Kept].Master, factors[E].Master, Broadcast.PerElement);
         return true;
     }
@@ -133,17 +136,17 @@ internal sealed class AdaloraMethod : AdapterMethod
     /// <summary>Keeps the best triplets of all layers: as many as at the end, and a share of those that are too many.</summary>
     private void Allocate(Adapter adapter, double share)
     {
-        var (begin, end) = (
+        (int begin, int end) = (
             adapter.Modules.Sum(module => module.Options.Rank),
             adapter.Modules.Sum(module => Target(module.Options))
         );
-        var ranked = adapter
+        IOrderedEnumerable<(AdaptedModule module, int i, float score)> ranked = adapter
             .Modules.SelectMany(module => Scores(module.Factors).Select((score, i) => (module, i, score)))
             .OrderByDescending(triplet => triplet.score);
-        var kept = ranked
+        ILookup<AdaptedModule, int> kept = ranked
             .Take((int)((begin - end) * share) + end)
             .ToLookup(triplet => triplet.module, triplet => triplet.i);
-        foreach (var module in adapter.Modules)
+        foreach (AdaptedModule module in adapter.Modules)
             module
                 .Factors[Kept]
                 .Master.CopyFrom([
@@ -153,7 +156,7 @@ internal sealed class AdaloraMethod : AdapterMethod
 
     private static IEnumerable<float> Scores(IReadOnlyDictionary<string, Parameter> factors)
     {
-        var (left, right) = (
+        (float[] left, float[] right) = (
             Sensitivity.Scores(factors, B, Broadcast.PerColumn),
             Sensitivity.Scores(factors, A, Broadcast.PerRow)
         );
@@ -166,7 +169,7 @@ internal sealed class AdaloraMethod : AdapterMethod
     /// <summary>The last step before the pruning, and that of the last pruning.</summary>
     private (int First, int Last) Phases(Adapter adapter, int steps)
     {
-        var first = Math.Min((int)(adapter.Options.Setting(this, "begin") * steps), steps - 1);
+        int first = Math.Min((int)(adapter.Options.Setting(this, "begin") * steps), steps - 1);
         return (first, Math.Max(first + 1, steps - (int)(adapter.Options.Setting(this, "finish") * steps)));
     }
 }

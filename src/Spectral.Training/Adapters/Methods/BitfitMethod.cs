@@ -12,7 +12,7 @@ internal sealed class BitfitMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var delta = layer.Trained("bitfit_delta", layer.Out);
+        Factor delta = layer.Trained("bitfit_delta", layer.Out);
         return new AdapterForm { Bias = layer.Bias is { } bias ? bias.Add(delta) : delta };
     }
 }

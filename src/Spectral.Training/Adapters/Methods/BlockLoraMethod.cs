@@ -18,10 +18,10 @@ internal sealed class BlockLoraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rank, n) = (layer.Rank, (int)layer.Setting(Blocks));
+        (int rank, int n) = (layer.Rank, (int)layer.Setting(Blocks));
         if (layer.In % n != 0)
             throw new InputException($"{Blocks} {n} for {layer.Module.Name} of {layer.In} inputs: expected a divisor");
-        var block = layer.Trained("block_A", (rank, layer.In / n), Start.KaimingUniform);
+        Factor block = layer.Trained("block_A", (rank, layer.In / n), Start.KaimingUniform);
         return new AdapterForm
         {
             Terms = [new(layer.Trained("block_B", (layer.Out, rank)), block.Tile(1, n), layer.Options.Scale)],

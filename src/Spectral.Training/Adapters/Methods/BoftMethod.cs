@@ -70,8 +70,8 @@ internal sealed class BoftMethod : AdapterMethod
     public override AdapterOptions Fit(AdapterOptions options, ModuleShape module, IReadOnlyList<ModuleShape> all)
     {
         // A divisor of all layers' inputs is one of their greatest common divisor.
-        var common = all.Select(other => other.In).Aggregate((a, b) => (int)BigInteger.GreatestCommonDivisor(a, b));
-        var (setting, wanted) = options.Setting(this, BlockSizes.Number) is > 0 and var number
+        int common = all.Select(other => other.In).Aggregate((a, b) => (int)BigInteger.GreatestCommonDivisor(a, b));
+        (string setting, int wanted) = options.Setting(this, BlockSizes.Number) is > 0 and var number
             ? (BlockSizes.Number, (int)number)
             : (BlockSizes.Size, (int)options.Setting(this, BlockSizes.Size));
         return options.With(setting, Divisors.Nearest(common, wanted));
@@ -83,19 +83,21 @@ internal sealed class BoftMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (size, factors) = (BlockSizes.Of(layer), (int)layer.Setting(Factors));
+        (int size, int factors) = (BlockSizes.Of(layer), (int)layer.Setting(Factors));
         CayleyRotation.CheckOrder(layer, size, BlockSizes.Size, inverts: true);
-        var blocks = layer.In / size;
+        int blocks = layer.In / size;
         if (factors > 1 && (size % 2 != 0 || blocks % (1 << (factors - 1)) != 0))
             throw new InputException(
                 $"{Factors} {factors} for {layer.Module.Name} of {layer.In} inputs in blocks of {size}: expected an even block, and a multiple of {1 << (factors - 1)} blocks"
             );
-        var r = layer.Trained(R, (factors, blocks, size, size)).Reshape((factors * blocks, size, size));
-        var rotations = r.Add(r.Transpose(), 0.5, -0.5).Cayley().Reshape((factors * blocks * size, size));
-        var weight = layer.Weight;
-        for (var i = 0; i < factors; i++)
+        Expression r = layer.Trained(R, (factors, blocks, size, size)).Reshape((factors * blocks, size, size));
+        Expression rotations = r.Add(r.Transpose(), 0.5, -0.5).Cayley().Reshape((factors * blocks * size, size));
+        Expression weight = layer.Weight;
+        for (int i = 0; i < factors; i++)
         {
-            var rotation = rotations.Block(i * blocks * size, 0, blocks * size, size).Reshape((blocks, size, size));
+            Expression rotation = rotations
+                .Block(i * blocks * size, 0, blocks * size, size)
+                .Reshape((blocks, size, size));
             weight = Butterfly(
                 layer,
                 Butterfly(layer, weight, i, size, inverse: true).MatMulBlocks(rotation, transpose: true),
@@ -136,8 +138,8 @@ internal sealed class BoftMethod : AdapterMethod
     {
         if (factor == 0)
             return weight;
-        var (run, pairs, half) = (size << factor, 1 << factor, size / 2);
-        var rows = layer.Out * (layer.In / run);
+        (int run, int pairs, int half) = (size << factor, 1 << factor, size / 2);
+        int rows = layer.Out * (layer.In / run);
         return weight
             .Reshape(inverse ? (rows, 2, pairs, half) : (rows, pairs, 2, half))
             .Permute(0, 2, 1, 3)

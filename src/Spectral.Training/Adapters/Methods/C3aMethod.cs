@@ -44,12 +44,12 @@ internal sealed class C3aMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var b = Divisors.Common((int)layer.Setting(BlockSize), layer.Out, layer.In);
-        var (down, across) = (layer.Out / b, layer.In / b);
-        var kernel = layer.Trained(Kernel, (down, across, b));
+        int b = Divisors.Common((int)layer.Setting(BlockSize), layer.Out, layer.In);
+        (int down, int across) = (layer.Out / b, layer.In / b);
+        Factor kernel = layer.Trained(Kernel, (down, across, b));
         // A product with zeros and ones: b multiplications per element, where a table of indices would cost several times the weight's memory.
-        var blocks = kernel.Reshape((down * across, b)).MatMul(kernel.Table((b, b * b), "circulant", Circulant));
-        var change = blocks.Reshape((down, across, b, b)).Permute(0, 2, 1, 3).Reshape((layer.Out, layer.In));
+        Expression blocks = kernel.Reshape((down * across, b)).MatMul(kernel.Table((b, b * b), "circulant", Circulant));
+        Expression change = blocks.Reshape((down, across, b, b)).Permute(0, 2, 1, 3).Reshape((layer.Out, layer.In));
         return new AdapterForm { Weight = layer.Weight.Add(change, 1, 1.0 / layer.In) };
 
         float[] Circulant() =>

@@ -26,7 +26,10 @@ internal sealed class ColaMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (term, finished) = (LoraMethod.Term(layer, layer.Rank), ((int)layer.Setting("rounds") - 1) * layer.Rank);
+        (LowRankTerm term, int finished) = (
+            LoraMethod.Term(layer, layer.Rank),
+            ((int)layer.Setting("rounds") - 1) * layer.Rank
+        );
         return new AdapterForm
         {
             Terms =
@@ -42,14 +45,14 @@ internal sealed class ColaMethod : AdapterMethod
 
     public override bool AfterUpdate(Adapter adapter, int step, int steps)
     {
-        var rounds = (int)adapter.Options.Setting(this, "rounds");
-        var done = (int)((long)step * rounds / steps);
+        int rounds = (int)adapter.Options.Setting(this, "rounds");
+        int done = (int)((long)step * rounds / steps);
         if (done == (int)((step - 1L) * rounds / steps) || done >= rounds)
             return false;
-        foreach (var module in adapter.Modules)
+        foreach (AdaptedModule module in adapter.Modules)
         {
-            var (factors, rank) = (module.Factors, module.Options.Rank);
-            var (left, right) = (factors[LoraMethod.B].Master, factors[LoraMethod.A].Master);
+            (IReadOnlyDictionary<string, Optim.Parameter> factors, int rank) = (module.Factors, module.Options.Rank);
+            (Kernels.Tensor left, Kernels.Tensor right) = (factors[LoraMethod.B].Master, factors[LoraMethod.A].Master);
             CopyBlock.Run(left, factors[B].Master, 0, (done - 1) * rank);
             CopyBlock.Run(right, factors[A].Master, (done - 1) * rank, 0);
             left.Clear();

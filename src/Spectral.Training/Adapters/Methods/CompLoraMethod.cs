@@ -21,8 +21,8 @@ internal sealed class CompLoraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (term, k) = (LoraMethod.Term(layer, layer.Rank), layer.Triplets("top-k", layer.Options.TopK));
-        var (u, v) = (layer.Frozen(U, (layer.Out, k)), layer.Frozen(V, (k, layer.In)));
+        (LowRankTerm term, int k) = (LoraMethod.Term(layer, layer.Rank), layer.Triplets("top-k", layer.Options.TopK));
+        (Factor u, Factor v) = (layer.Frozen(U, (layer.Out, k)), layer.Frozen(V, (k, layer.In)));
         return new AdapterForm
         {
             Terms =

@@ -49,8 +49,9 @@ internal sealed class CordaMethod : AdapterMethod
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        var moments = starts[0].Calibration.InputSecondMoments([.. starts.Select(start => start.Module.Name)]);
-        foreach (var (start, moment) in starts.Zip(moments))
+        IEnumerable<Tensor> moments = starts[0]
+            .Calibration.InputSecondMoments([.. starts.Select(start => start.Module.Name)]);
+        foreach ((AdapterStart start, Tensor moment) in starts.Zip(moments))
         {
             using (moment)
             using (var weight = Tensor.Empty(start.Weight.Device, start.Weight.Shape))
@@ -63,15 +64,20 @@ internal sealed class CordaMethod : AdapterMethod
 
     private void Fill(AdapterStart start, Tensor weight, Tensor moment)
     {
-        var (rank, least) = (start.Options.Rank, Math.Min(weight.Dim(0), weight.Dim(1)));
-        var last = IsLast(start.Options);
+        (int rank, int least) = (start.Options.Rank, Math.Min(weight.Dim(0), weight.Dim(1)));
+        bool last = IsLast(start.Options);
         using var product = Tensor.Empty(weight.Device, weight.Shape);
         MatrixCopy.Run(weight, product, (float)(Damping * MeanDiagonal(moment)));
         Gemm.Run(weight, false, moment, false, product, 1, 1);
         var options = new RandomizedSvdOptions { Seed = start.Options.Seed, Stream = start.Stream("corda") };
-        using var svd = Svd.Compute(product, last ? least : rank, last ? SvdMethod.Exact : start.Options.Svd, options);
+        using SvdResult svd = Svd.Compute(
+            product,
+            last ? least : rank,
+            last ? SvdMethod.Exact : start.Options.Svd,
+            options
+        );
         int[] which = [.. Enumerable.Range(last ? least - rank : 0, rank)];
-        var (left, scale) = (start[LoraMethod.B], start.Options.Scale);
+        (Tensor left, double scale) = (start[LoraMethod.B], start.Options.Scale);
         svd.CopyLeft(left, which, sigma => sigma == 0 ? 0 : 1 / Math.Sqrt(scale * sigma));
         Gemm.Run(left, true, weight, false, start[LoraMethod.A]);
         svd.CopyLeft(left, which, sigma => Math.Sqrt(sigma / scale));
@@ -81,9 +87,9 @@ internal sealed class CordaMethod : AdapterMethod
 
     private static double MeanDiagonal(Tensor square)
     {
-        var n = square.Dim(0);
+        int n = square.Dim(0);
         Tensor elements = square.View((n * n, 1));
-        Tensor diagonal = Tensor.Empty(square.Device, (n, 1));
+        var diagonal = Tensor.Empty(square.Device, (n, 1));
         using var index = Tensor.From(square.Device, [.. Enumerable.Range(0, n).Select(i => i * (n + 1))], n);
         Rows.Gather(elements, index, diagonal);
         return diagonal.ToArray().Average(value => (double)value);

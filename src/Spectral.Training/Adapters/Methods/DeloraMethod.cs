@@ -28,12 +28,12 @@ internal sealed class DeloraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
+        int rank = layer.Rank;
         Factor b = layer.Trained("delora_B", (layer.Out, rank));
         Factor a = layer.Trained("delora_A", (rank, layer.In), Start.KaimingUniform);
-        var lengths = a.Norm(Broadcast.PerRow, Floor)
+        Expression lengths = a.Norm(Broadcast.PerRow, Floor)
             .Multiply(b.Norm(Broadcast.PerColumn, Floor), Broadcast.PerElement);
-        var middle = lengths
+        Expression middle = lengths
             .Reciprocal()
             .Multiply(
                 layer.Trained("delora_lambda", 1, Start.Of(layer.Setting("lambda"))),
@@ -45,7 +45,7 @@ internal sealed class DeloraMethod : AdapterMethod
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        foreach (var start in starts)
+        foreach (AdapterStart start in starts)
             WeightNorms.PerColumn(start.Weight, start[Norms]);
     }
 }

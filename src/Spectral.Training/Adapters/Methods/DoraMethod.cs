@@ -36,14 +36,18 @@ internal sealed class DoraMethod : AdapterMethod
     {
         if (!LoraStarts.IsResidual(layer))
         {
-            var change = LoraMethod.Term(layer, layer.Rank, LoraStarts.Right(layer));
+            LowRankTerm change = LoraMethod.Term(layer, layer.Rank, LoraStarts.Right(layer));
             return new AdapterForm { Terms = [change], OutputScale = Scale(layer, change) };
         }
-        var (rank, scale) = (layer.SpectralRank, layer.Options.Scale);
-        var terms = layer.Residual(LoraMethod.Left(layer, rank), layer.Trained(LoraMethod.A, (rank, layer.In)), scale);
+        (int rank, double scale) = (layer.SpectralRank, layer.Options.Scale);
+        LowRankTerm[] terms = layer.Residual(
+            LoraMethod.Left(layer, rank),
+            layer.Trained(LoraMethod.A, (rank, layer.In)),
+            scale
+        );
         // −s·B0·A0 + s·B·A, as one product.
-        var left = ExpressionOperations.ConcatColumns(terms[0].Left.Scale(-1), terms[1].Left);
-        var right = ExpressionOperations.ConcatRows(terms[0].Right, terms[1].Right);
+        Expression left = ExpressionOperations.ConcatColumns(terms[0].Left.Scale(-1), terms[1].Left);
+        Expression right = ExpressionOperations.ConcatRows(terms[0].Right, terms[1].Right);
         return new AdapterForm { Terms = terms, OutputScale = Scale(layer, new LowRankTerm(left, right, scale)) };
     }
 
@@ -58,18 +62,18 @@ internal sealed class DoraMethod : AdapterMethod
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
         LoraStarts.Begin(this, starts);
-        foreach (var start in starts)
+        foreach (AdapterStart start in starts)
             WeightNorms.PerRow(start.Weight, start[Magnitude]);
     }
 
     /// <summary>m / ‖W_j + s (L R)_j‖, with ‖·‖² = ‖W_j‖² + 2s (W Rᵀ)_j·L_j + s² L_j (R Rᵀ) L_jᵀ.</summary>
     internal static Expression Scale(AdapterBuilder layer, LowRankTerm change)
     {
-        var (left, right, s) = (change.Left, change.Right, change.Scale);
-        var cross = layer.Weight.MatMul(right, transposeB: true).Dot(left, Broadcast.PerRow);
-        var own = left.MatMul(right.MatMul(right, transposeB: true)).Dot(left, Broadcast.PerRow);
-        var base2 = layer.Weight.Dot(layer.Weight, Broadcast.PerRow);
-        var norm = base2.Add(cross, 1, 2 * s).Add(own, 1, s * s).Sqrt(SmallestNorm * SmallestNorm);
+        (Expression left, Expression right, double s) = (change.Left, change.Right, change.Scale);
+        Expression cross = layer.Weight.MatMul(right, transposeB: true).Dot(left, Broadcast.PerRow);
+        Expression own = left.MatMul(right.MatMul(right, transposeB: true)).Dot(left, Broadcast.PerRow);
+        Expression base2 = layer.Weight.Dot(layer.Weight, Broadcast.PerRow);
+        Expression norm = base2.Add(cross, 1, 2 * s).Add(own, 1, s * s).Sqrt(SmallestNorm * SmallestNorm);
         if (layer.Setting(NormSetting.Name) == 0)
             norm = norm.Detach();
         return layer.Trained(Magnitude, layer.Out).Multiply(norm.Reciprocal(), Broadcast.PerElement);

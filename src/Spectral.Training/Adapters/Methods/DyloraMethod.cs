@@ -20,7 +20,7 @@ internal sealed class DyloraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var term = LoraMethod.Term(layer, layer.Rank);
+        LowRankTerm term = LoraMethod.Term(layer, layer.Rank);
         return new AdapterForm
         {
             Terms =
@@ -41,11 +41,11 @@ internal sealed class DyloraMethod : AdapterMethod
         if (!adapter.Modules[0].Factors.ContainsKey(Weights))
             return false;
         // Drawn from the seed and the step alone, so that a run can be repeated from any point.
-        var share = RandomStream.For($"{Name}.{adapter.Options.Seed}.{step}") % 1000003 / 1000003.0;
-        foreach (var module in adapter.Modules)
+        double share = RandomStream.For($"{Name}.{adapter.Options.Seed}.{step}") % 1000003 / 1000003.0;
+        foreach (AdaptedModule module in adapter.Modules)
         {
-            var rank = module.Options.Rank;
-            var k = step == steps ? rank : 1 + (int)(share * rank);
+            int rank = module.Options.Rank;
+            int k = step == steps ? rank : 1 + (int)(share * rank);
             module
                 .Factors[Weights]
                 .Master.CopyFrom([

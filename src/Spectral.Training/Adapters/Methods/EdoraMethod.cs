@@ -14,7 +14,7 @@ internal sealed class EdoraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var change = LoraXsMethod.Term(layer, Start.Zeros);
+        LowRankTerm change = LoraXsMethod.Term(layer, Start.Zeros);
         return new AdapterForm { Terms = [change], OutputScale = DoraMethod.Scale(layer, change) };
     }
 
@@ -23,7 +23,7 @@ internal sealed class EdoraMethod : AdapterMethod
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
         LoraXsMethod.Begin(starts);
-        foreach (var start in starts)
+        foreach (AdapterStart start in starts)
             WeightNorms.PerRow(start.Weight, start[DoraMethod.Magnitude]);
     }
 }

@@ -39,15 +39,22 @@ internal sealed class EvaMethod : AdapterMethod
     {
         if (options.Rank < 1)
             throw new InputException($"rank {options.Rank}: eva needs a rank of at least 1");
-        var most = (int)Math.Round(options.Setting(this, "rho") * options.Rank);
-        var found = Directions(calibration!, modules.Select(module => module.Name), most, options);
-        var shares = found.SelectMany(
+        int most = (int)Math.Round(options.Setting(this, "rho") * options.Rank);
+        IReadOnlyList<InputDirections> found = Directions(
+            calibration!,
+            modules.Select(module => module.Name),
+            most,
+            options
+        );
+        IEnumerable<(double Share, int Module)> shares = found.SelectMany(
             (directions, module) =>
                 directions.ExplainedVariance.Take(most).Select(share => (Share: share, Module: module))
         );
-        var ranks = new int[modules.Count];
+        int[] ranks = new int[modules.Count];
         foreach (
-            var (_, module) in shares.OrderByDescending(candidate => candidate.Share).Take(options.Rank * modules.Count)
+            (double _, int module) in shares
+                .OrderByDescending(candidate => candidate.Share)
+                .Take(options.Rank * modules.Count)
         ) // equal ones in model order
             ranks[module]++;
         return [.. ranks.Select(rank => rank == 0 ? null : options.AtRank(rank))];
@@ -68,14 +75,14 @@ internal sealed class EvaMethod : AdapterMethod
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        var most = starts.Max(start => start.Options.Rank); // of those that shared out the ranks, which the calibration still has
-        var modules = starts.Select(start => start.Module.Name);
-        var found = Directions(starts[0].Calibration, modules, most, starts[0].Options);
-        foreach (var (start, directions) in starts.Zip(found))
+        int most = starts.Max(start => start.Options.Rank); // of those that shared out the ranks, which the calibration still has
+        IEnumerable<string> modules = starts.Select(start => start.Module.Name);
+        IReadOnlyList<InputDirections> found = Directions(starts[0].Calibration, modules, most, starts[0].Options);
+        foreach ((AdapterStart start, InputDirections directions) in starts.Zip(found))
         {
-            var values = directions.Vectors[..(start.Options.Rank * directions.Features)];
+            float[] values = directions.Vectors[..(start.Options.Rank * directions.Features)];
             if (start.Options.Setting(this, "whiten") == 1)
-                for (var i = 0; i < values.Length; i++)
+                for (int i = 0; i < values.Length; i++)
                     values[i] /= MathF.Sqrt(
                         Math.Max(directions.SingularValues[i / directions.Features], float.Epsilon)
                     );
@@ -90,7 +97,7 @@ internal sealed class EvaMethod : AdapterMethod
         AdapterOptions options
     )
     {
-        var mask = Settings.First(setting => setting.Name == LabelMask).Describe(options.Setting(this, LabelMask));
+        string mask = Settings.First(setting => setting.Name == LabelMask).Describe(options.Setting(this, LabelMask));
         return calibration.InputDirections([.. modules], most, options.Setting(this, "tau"), labelled: mask == "on");
     }
 }

@@ -15,12 +15,12 @@ internal sealed class FloraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
-        var left = layer
+        int rank = layer.Rank;
+        Expression left = layer
             .Trained("flora_B", (layer.Out, rank), Start.Normal(0.02))
             .MatMul(layer.Trained("flora_core", (rank, rank)));
-        var scale = layer.Setting("scale") is > 0 and var given ? given : layer.Options.Scale;
-        var right = layer.Trained("flora_A", (rank, layer.In), Start.Normal(0.02));
+        double scale = layer.Setting("scale") is > 0 and var given ? given : layer.Options.Scale;
+        Factor right = layer.Trained("flora_A", (rank, layer.In), Start.Normal(0.02));
         return new AdapterForm { Terms = [new(left, right, scale)] };
     }
 }

@@ -54,10 +54,14 @@ internal sealed class FourierFtMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rows, columns) = (layer.Out, layer.In);
-        var n = (int)Math.Min(layer.Setting(Count), (double)rows * columns);
-        var c = layer.Trained("fourierft_spectrum", n, layer.Choice(Init) == "normal" ? Start.Normal(1) : Start.Zeros);
-        var (left, right) = Frequencies.Tables(
+        (int rows, int columns) = (layer.Out, layer.In);
+        int n = (int)Math.Min(layer.Setting(Count), (double)rows * columns);
+        Factor c = layer.Trained(
+            "fourierft_spectrum",
+            n,
+            layer.Choice(Init) == "normal" ? Start.Normal(1) : Start.Zeros
+        );
+        (Expression left, Expression right) = Frequencies.Tables(
             layer,
             c,
             n,
@@ -78,7 +82,7 @@ internal sealed class FourierFtMethod : AdapterMethod
     /// <summary>The cosine (0) or sine (1) of 2π·k·i/n, of whole turns nothing left.</summary>
     private static float Wave(int part, int k, int i, int n)
     {
-        var angle = 2 * Math.PI * ((long)k * i % n) / n;
+        double angle = 2 * Math.PI * ((long)k * i % n) / n;
         return (float)(part == 0 ? Math.Cos(angle) : Math.Sin(angle));
     }
 }

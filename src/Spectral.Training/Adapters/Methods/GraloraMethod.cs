@@ -48,20 +48,20 @@ internal sealed class GraloraMethod : AdapterMethod
             throw new InputException(
                 $"rank {rank} and [{layer.Out}, {layer.In}] for {layer.Module.Name}: gralora cuts each into {k} blocks, expected multiples of {k}"
             );
-        var scale = layer.Options.Scale * rank / (rank + hybrid);
+        double scale = layer.Options.Scale * rank / (rank + hybrid);
         // A's columns are (output block, piece); its rows in the core (input block, output block, piece), and B's columns (output block, input block, piece).
-        var right = layer
+        Expression right = layer
             .Trained("gralora_A", (k, wide, rank), Start.Uniform(1 / Math.Sqrt(wide)))
             .Transpose()
             .BlockDiagonal()
             .Reshape((k, k, rank / k * layer.In))
             .Permute(1, 0, 2)
             .Reshape((k * rank, layer.In));
-        var left = layer.Trained("gralora_B", (k, rank, tall)).Transpose().BlockDiagonal();
+        Expression left = layer.Trained("gralora_B", (k, rank, tall)).Transpose().BlockDiagonal();
         var term = new LowRankTerm(left, right, scale);
         if (hybrid == 0)
             return new AdapterForm { Terms = [term] };
-        var general = layer.Trained("gralora_A_general.weight", (hybrid, layer.In), Start.KaimingUniform);
+        Factor general = layer.Trained("gralora_A_general.weight", (hybrid, layer.In), Start.KaimingUniform);
         return new AdapterForm
         {
             Terms = [term, new(layer.Trained("gralora_B_general.weight", (layer.Out, hybrid)), general, scale)],

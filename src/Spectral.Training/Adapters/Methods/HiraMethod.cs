@@ -21,8 +21,8 @@ internal sealed class HiraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
-        var product = layer
+        int rank = layer.Rank;
+        Expression product = layer
             .Trained("hira_B", (layer.Out, rank))
             .MatMul(layer.Trained("hira_A", (rank, layer.In), Start.KaimingUniform));
         return new AdapterForm { Weight = layer.Weight.Add(product.Multiply(layer.Weight, Broadcast.PerElement)) };

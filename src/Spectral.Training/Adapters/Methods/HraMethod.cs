@@ -38,10 +38,10 @@ internal sealed class HraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
+        int rank = layer.Rank;
         if (layer.IsOn(GramSchmidt))
         {
-            var q = Orthonormal(
+            Expression q = Orthonormal(
                 layer.Trained(U, (layer.In, layer.RankWithin(layer.In)), Start.KaimingUniform),
                 layer.In,
                 rank
@@ -53,14 +53,14 @@ internal sealed class HraMethod : AdapterMethod
                 $"rank {rank} for {layer.Module.Name}: hra inverts a matrix of this order, "
                     + $"expected up to {MatrixInverse.MaxOrder}"
             );
-        var u = layer.Trained(U, (layer.In, rank), Start.KaimingUniform);
-        var t = u.MatMul(u, transposeA: true).UpperTriangle(0.5).Inverse();
+        Factor u = layer.Trained(U, (layer.In, rank), Start.KaimingUniform);
+        Expression t = u.MatMul(u, transposeA: true).UpperTriangle(0.5).Inverse();
         return new AdapterForm { Terms = [new(layer.Weight.MatMul(u).MatMul(t), u.Transpose(), -1)] };
     }
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        foreach (var start in starts)
+        foreach (AdapterStart start in starts)
         {
             if (start.Options.Setting(this, GramSchmidt) != 0)
                 continue;
@@ -69,8 +69,8 @@ internal sealed class HraMethod : AdapterMethod
                     $"rank {start.Options.Rank} for {start.Module.Name}: hra starts from pairs of "
                         + "equal reflections, expected an even rank"
                 );
-            var u = start[U].ToArray();
-            for (var i = 0; i < u.Length; i += 2)
+            float[] u = start[U].ToArray();
+            for (int i = 0; i < u.Length; i += 2)
                 u[i + 1] = u[i];
             start[U].CopyFrom(u);
         }
@@ -83,11 +83,11 @@ internal sealed class HraMethod : AdapterMethod
     private static Expression Orthonormal(Expression u, int n, int rank)
     {
         Expression? q = null;
-        for (var i = 0; i < rank; i++)
+        for (int i = 0; i < rank; i++)
         {
-            var column = u.Block(0, i, n, 1);
+            Expression column = u.Block(0, i, n, 1);
             // Twice, for what rounding leaves of the first time.
-            for (var pass = 0; q is not null && pass < 2; pass++)
+            for (int pass = 0; q is not null && pass < 2; pass++)
                 column = column.Add(q.MatMul(q.MatMul(column, transposeA: true)), 1, -1);
             column = column.Multiply(column.Norm(Broadcast.Single, SmallestNorm).Reciprocal(), Broadcast.Single);
             q = q is null ? column : ExpressionOperations.ConcatColumns(q, column);

@@ -13,11 +13,15 @@ internal sealed class HydraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rank, scale) = (layer.Rank, layer.Options.Scale);
-        var parallel = LoraMethod.Term(layer, rank);
+        (int rank, double scale) = (layer.Rank, layer.Options.Scale);
+        LowRankTerm parallel = LoraMethod.Term(layer, rank);
         Factor b = layer.Trained("hydra_B.weight", (layer.Out, rank));
         Factor a = layer.Trained("hydra_A.weight", (rank, layer.Out), Start.KaimingUniform);
-        var bias = layer.Bias?.Add(b.MatMul(a.MatMul(layer.Bias.Reshape((layer.Out, 1)))).Reshape(layer.Out), 1, scale);
+        Expression? bias = layer.Bias?.Add(
+            b.MatMul(a.MatMul(layer.Bias.Reshape((layer.Out, 1)))).Reshape(layer.Out),
+            1,
+            scale
+        );
         return new AdapterForm { Terms = [parallel, new(b, a.MatMul(layer.Weight), scale)], Bias = bias };
     }
 }

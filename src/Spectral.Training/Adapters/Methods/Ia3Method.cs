@@ -27,7 +27,7 @@ internal sealed class Ia3Method : AdapterMethod
     {
         if (layer.Options.FeedForward?.Matches(layer.Module.Name) ?? IsFeedForward(layer.Module.Name))
             return new AdapterForm { InputScale = layer.Trained(Scale, (1, layer.In), Start.Ones) };
-        var scale = layer.Trained(Scale, (layer.Out, 1), Start.Ones);
+        Factor scale = layer.Trained(Scale, (layer.Out, 1), Start.Ones);
         return new AdapterForm
         {
             OutputScale = scale,
@@ -54,14 +54,14 @@ internal sealed class Ia3Method : AdapterMethod
             json.WriteString(FeedForward, text);
             return;
         }
-        var endings = options.FeedForward?.Endings ?? [.. options.TargetModules.Where(IsFeedForward)];
+        IReadOnlyList<string> endings = options.FeedForward?.Endings ?? [.. options.TargetModules.Where(IsFeedForward)];
         if (!endings.All(options.TargetModules.Contains))
         {
             json.WriteString(FeedForward, $".*(?:{string.Join('|', endings.Select(Regex.Escape))})");
             return;
         }
         json.WriteStartArray(FeedForward);
-        foreach (var ending in endings)
+        foreach (string ending in endings)
             json.WriteStringValue(ending);
         json.WriteEndArray();
     }

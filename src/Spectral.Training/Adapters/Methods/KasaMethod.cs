@@ -36,9 +36,12 @@ internal sealed class KasaMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rank, diagonal) = (layer.SpectralRank, layer.Trained("lora_diag", layer.SpectralRank, Start.Normal(1)));
-        var term = LoraMethod.Term(layer, rank) with { Middle = diagonal };
-        var orthogonality = Penalties
+        (int rank, Factor diagonal) = (
+            layer.SpectralRank,
+            layer.Trained("lora_diag", layer.SpectralRank, Start.Normal(1))
+        );
+        LowRankTerm term = LoraMethod.Term(layer, rank) with { Middle = diagonal };
+        Expression orthogonality = Penalties
             .Orthonormality(term.Left, columns: true)
             .Add(Penalties.Orthonormality(term.Right, columns: false));
         return new AdapterForm

@@ -16,8 +16,8 @@ internal sealed class LieraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var change = LoraMethod.Term(layer, layer.Rank);
-        var product = change.Left.MatMul(change.Right, scale: change.Scale);
+        LowRankTerm change = LoraMethod.Term(layer, layer.Rank);
+        Expression product = change.Left.MatMul(change.Right, scale: change.Scale);
         return new AdapterForm
         {
             Weight =

@@ -15,9 +15,9 @@ internal sealed class LinChainMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
+        int rank = layer.Rank;
         Expression left = layer.Trained(LoraMethod.B, (layer.Out, rank));
-        for (var i = (int)layer.Setting("depth"); i >= 1; i--)
+        for (int i = (int)layer.Setting("depth"); i >= 1; i--)
             left = left.MatMul(layer.Trained($"lora_chain_{i}", (rank, rank)).AddIdentity());
         return new AdapterForm
         {

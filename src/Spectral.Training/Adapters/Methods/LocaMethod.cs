@@ -1,4 +1,5 @@
 using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
@@ -25,10 +26,10 @@ internal sealed class LocaMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rows, columns) = (layer.Out, layer.In);
-        var n = (int)Math.Min(layer.Setting(Count), (double)rows * columns);
-        var c = layer.Trained("loca_coefficients", n);
-        var (left, right) = Frequencies.Tables(
+        (int rows, int columns) = (layer.Out, layer.In);
+        int n = (int)Math.Min(layer.Setting(Count), (double)rows * columns);
+        Factor c = layer.Trained("loca_coefficients", n);
+        (Expression left, Expression right) = Frequencies.Tables(
             layer,
             c,
             n,

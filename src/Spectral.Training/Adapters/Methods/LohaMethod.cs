@@ -25,7 +25,7 @@ internal sealed class LohaMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
+        int rank = layer.Rank;
         Factor l1 = layer.Trained("hada_w1_a", (layer.Out, rank), Start.KaimingUniform);
         Factor r1 = layer.Trained("hada_w1_b", (rank, layer.In), Start.KaimingUniform);
         Factor l2 = layer.Trained("hada_w2_a", (layer.Out, rank), Start.KaimingUniform);
@@ -38,11 +38,11 @@ internal sealed class LohaMethod : AdapterMethod
                 ),
             };
         // Column (i, j) of the core's L is column i of L1 times column j of L2; rows of R likewise.
-        var left = l1.Repeat(rank)
+        Expression left = l1.Repeat(rank)
             .Permute(1, 2, 0)
             .Reshape((layer.Out, rank * rank))
             .Multiply(l2.Tile(1, rank), Broadcast.PerElement);
-        var right = r1.Repeat(rank)
+        Expression right = r1.Repeat(rank)
             .Permute(1, 0, 2)
             .Reshape((rank * rank, layer.In))
             .Multiply(r2.Tile(rank, 1), Broadcast.PerElement);

@@ -74,25 +74,28 @@ internal sealed class LokrMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rank, factor) = (layer.Rank, (int)layer.Setting(Factor));
-        var ((tall, high), (wide, broad)) = (Factorize(layer.Out, factor), Factorize(layer.In, factor));
-        var first =
+        (int rank, int factor) = (layer.Rank, (int)layer.Setting(Factor));
+        ((int tall, int high), (int wide, int broad)) = (Factorize(layer.Out, factor), Factorize(layer.In, factor));
+        Expression first =
             layer.IsOn(Both) && rank < Math.Max(tall, wide) / 2.0
                 ? layer
                     .Trained("lokr_w1_a", (tall, rank))
                     .MatMul(layer.Trained("lokr_w1_b", (rank, wide), Start.KaimingUniform))
                 : layer.Trained("lokr_w1", (tall, wide));
-        var second =
+        Expression second =
             rank < Math.Max(high, broad) / 2.0
                 ? layer
                     .Trained("lokr_w2_a", (high, rank), Start.KaimingUniform)
                     .MatMul(layer.Trained("lokr_w2_b", (rank, broad), Start.KaimingUniform))
                 : layer.Trained("lokr_w2", (high, broad), Start.KaimingUniform);
         // All products of an element of one and of the other, then their four indices in the order (row of both, column of both).
-        var products = first
+        Expression products = first
             .Reshape((tall * wide, 1))
             .MatMul(second.Reshape((1, high * broad)), scale: layer.Options.Scale);
-        var change = products.Reshape((tall, wide, high, broad)).Permute(0, 2, 1, 3).Reshape((layer.Out, layer.In));
+        Expression change = products
+            .Reshape((tall, wide, high, broad))
+            .Permute(0, 2, 1, 3)
+            .Reshape((layer.Out, layer.In));
         return new AdapterForm { Weight = layer.Weight.Add(change) };
     }
 
@@ -101,8 +104,8 @@ internal sealed class LokrMethod : AdapterMethod
     {
         if (factor > 0 && size % factor == 0)
             return (factor, size / factor);
-        var first = 1;
-        for (var next = 2; next * next <= size && (factor < 0 || next <= factor); next++)
+        int first = 1;
+        for (int next = 2; next * next <= size && (factor < 0 || next <= factor); next++)
             if (size % next == 0)
                 first = next;
         return (first, size / first);

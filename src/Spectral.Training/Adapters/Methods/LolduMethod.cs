@@ -20,8 +20,8 @@ internal sealed class LolduMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.SpectralRank;
-        var strength = layer
+        int rank = layer.SpectralRank;
+        Expression strength = layer
             .Trained(Z, rank)
             .Multiply(layer.Trained("loldu_kappa", 1, Start.Of(layer.Options.Scale)), Kernels.Ops.Broadcast.Single);
         return new AdapterForm
@@ -38,9 +38,14 @@ internal sealed class LolduMethod : AdapterMethod
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        foreach (var start in starts)
+        foreach (AdapterStart start in starts)
         {
-            var (l, z, u) = Decompose(start.Weight.ToArray(), start.Module.Out, start.Module.In, start.Options.Rank);
+            (float[] l, float[] z, float[] u) = Decompose(
+                start.Weight.ToArray(),
+                start.Module.Out,
+                start.Module.In,
+                start.Options.Rank
+            );
             start[L].CopyFrom(l);
             start[Z].CopyFrom(z);
             start[U].CopyFrom(u);
@@ -51,31 +56,31 @@ internal sealed class LolduMethod : AdapterMethod
     /// <summary>r steps of elimination in F64 on the host, r·out·in products: Π L [rows, r], z [r], U [r, columns] with ones where row and column agree.</summary>
     internal static (float[] L, float[] Z, float[] U) Decompose(float[] weight, int rows, int columns, int rank)
     {
-        var left = Array.ConvertAll(weight, value => (double)value);
-        var free = Enumerable.Repeat(true, rows).ToArray();
-        var (l, z, u) = (new float[rows * rank], new float[rank], new float[rank * columns]);
-        var largest = left.Max(Math.Abs);
-        for (var step = 0; step < rank; step++)
+        double[] left = Array.ConvertAll(weight, value => (double)value);
+        bool[] free = Enumerable.Repeat(true, rows).ToArray();
+        (float[] l, float[] z, float[] u) = (new float[rows * rank], new float[rank], new float[rank * columns]);
+        double largest = left.Max(Math.Abs);
+        for (int step = 0; step < rank; step++)
         {
-            var pivotRow = Enumerable
+            int pivotRow = Enumerable
                 .Range(0, rows)
                 .Where(row => free[row])
                 .MaxBy(row => Math.Abs(left[row * columns + step]));
-            var pivot = left[pivotRow * columns + step];
+            double pivot = left[pivotRow * columns + step];
             // A pivot of rounding size would blow up its row; clamped, the rest of the row keeps what it stands for.
             if (Math.Abs(pivot) < 1e-6 * largest || pivot == 0)
                 pivot =
                     pivot < 0 ? -Math.Max(1e-6 * largest, double.Epsilon) : Math.Max(1e-6 * largest, double.Epsilon);
             z[step] = (float)pivot;
-            for (var j = step; j < columns; j++)
+            for (int j = step; j < columns; j++)
                 u[step * columns + j] = (float)(j == step ? 1 : left[pivotRow * columns + j] / pivot);
-            for (var i = 0; i < rows; i++)
+            for (int i = 0; i < rows; i++)
             {
                 if (!free[i])
                     continue;
-                var factor = i == pivotRow ? 1 : left[i * columns + step] / pivot;
+                double factor = i == pivotRow ? 1 : left[i * columns + step] / pivot;
                 l[i * rank + step] = (float)factor;
-                for (var j = step; i != pivotRow && j < columns; j++)
+                for (int j = step; i != pivotRow && j < columns; j++)
                     left[i * columns + j] -= factor * left[pivotRow * columns + j];
             }
             free[pivotRow] = false;

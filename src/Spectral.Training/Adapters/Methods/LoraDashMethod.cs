@@ -37,7 +37,7 @@ internal sealed class LoraDashMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var k = layer.Triplets("top-k", layer.Options.TopK);
+        int k = layer.Triplets("top-k", layer.Options.TopK);
         var directions = new LowRankTerm(layer.Frozen(U, (layer.Out, k)), layer.Frozen(V, (k, layer.In)))
         {
             Middle = layer.Trained(Strength, k),
@@ -62,7 +62,7 @@ internal sealed class LoraDashMethod : AdapterMethod
     {
         if (step > Chosen(adapter, steps))
             return;
-        foreach (var module in adapter.Modules)
+        foreach (AdaptedModule module in adapter.Modules)
             module.Factors[Strength].Gradient!.Clear();
     }
 
@@ -70,10 +70,10 @@ internal sealed class LoraDashMethod : AdapterMethod
     {
         if (step != Chosen(adapter, steps))
             return false;
-        foreach (var module in adapter.Modules)
+        foreach (AdaptedModule module in adapter.Modules)
         {
-            using var weight = module.Core.CopyWeight();
-            using var svd = Svd.Compute(weight, Math.Min(module.Shape.Out, module.Shape.In), SvdMethod.Exact);
+            using Tensor weight = module.Core.CopyWeight();
+            using SvdResult svd = Svd.Compute(weight, Math.Min(module.Shape.Out, module.Shape.In), SvdMethod.Exact);
             int[] found =
             [
                 .. Changes(module, svd)
@@ -91,14 +91,18 @@ internal sealed class LoraDashMethod : AdapterMethod
     /// <summary>|u_iᵀ·L·R·v_i| / σ_i, the scale left out as it is the same for all; 0 where σ_i is nothing but rounding.</summary>
     private static double[] Changes(AdaptedModule module, SvdResult svd)
     {
-        var (left, right, k) = (module.Factors[LoraMethod.B].Master, module.Factors[LoraMethod.A].Master, svd.S.Dim(0));
+        (Tensor left, Tensor right, int k) = (
+            module.Factors[LoraMethod.B].Master,
+            module.Factors[LoraMethod.A].Master,
+            svd.S.Dim(0)
+        );
         using var ofLeft = Tensor.Empty(left.Device, (k, module.Options.Rank));
         using var ofRight = Tensor.Empty(left.Device, (k, module.Options.Rank));
         using var products = Tensor.Empty(left.Device, k);
         Gemm.Run(svd.U, true, left, false, ofLeft);
         Gemm.Run(svd.Vt, false, right, true, ofRight);
         BroadcastDot.Run(ofLeft, ofRight, products, Broadcast.PerRow);
-        var sigma = svd.S.ToArray();
+        float[] sigma = svd.S.ToArray();
         return
         [
             .. products

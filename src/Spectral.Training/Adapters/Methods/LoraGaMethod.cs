@@ -59,15 +59,15 @@ internal sealed class LoraGaMethod : AdapterMethod
             start => 2 * start.Options.Rank,
             (start, svd) =>
             {
-                var rank = start.Options.Rank;
+                int rank = start.Options.Rank;
                 int Place(int i, bool second) =>
                     start.Options.Setting(this, "direction") == 2 ? 2 * i + (second ? 1 : 0)
                     : second ? rank + i
                     : i;
-                var second = start.Options.Setting(this, "direction") == 0; // whether B takes the second half; by turns it takes the first of each pair
+                bool second = start.Options.Setting(this, "direction") == 0; // whether B takes the second half; by turns it takes the first of each pair
                 int[] left = [.. Enumerable.Range(0, rank).Select(i => Place(i, second))];
                 int[] right = [.. Enumerable.Range(0, rank).Select(i => Place(i, !second))];
-                var (b, a) = Scales(start, svd.S.ToArray()[left[0]]);
+                (double b, double a) = Scales(start, svd.S.ToArray()[left[0]]);
                 svd.CopyLeft(start[LoraMethod.B], left, sigma => b * sigma);
                 svd.CopyRight(start[LoraMethod.A], right, _ => a);
             }
@@ -80,7 +80,7 @@ internal sealed class LoraGaMethod : AdapterMethod
             case 0:
                 return (Math.Pow(start.Module.Out, 0.25) / Math.Sqrt(start.Options.Setting(this, "gamma")), 1);
             case 1:
-                using (var svd = Svd.Compute(start.Weight, 1, start.Options.Svd))
+                using (SvdResult svd = Svd.Compute(start.Weight, 1, start.Options.Svd))
                     return (largest == 0 ? 0 : svd.S.ToArray()[0] / largest, 1);
             case 2:
                 return (1 / start.Options.Scale, 1 / start.Options.Scale);

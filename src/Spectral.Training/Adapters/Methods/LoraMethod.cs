@@ -42,10 +42,10 @@ internal sealed class LoraMethod : AdapterMethod
     {
         if (layer.Module.IsEmbedding)
             return new AdapterForm { Terms = [EmbeddingTerm(layer, layer.Rank)] };
-        var term = Term(layer, layer.Rank, LoraStarts.Right(layer));
+        LowRankTerm term = Term(layer, layer.Rank, LoraStarts.Right(layer));
         if (!layer.IsOn(HasBias))
             return new AdapterForm { Terms = [term] };
-        var added = layer.Trained(Bias, layer.Out, rate: layer.Options.LearningRateRatio);
+        Factor added = layer.Trained(Bias, layer.Out, rate: layer.Options.LearningRateRatio);
         return new AdapterForm
         {
             Terms = [term],
@@ -63,8 +63,8 @@ internal sealed class LoraMethod : AdapterMethod
     /// </summary>
     private static LowRankTerm EmbeddingTerm(AdapterBuilder layer, int rank)
     {
-        var a = layer.Trained(EmbeddingA, (rank, layer.Out), Start.Zeros);
-        var b = layer.Trained(EmbeddingB, (layer.In, rank), Start.Normal(1));
+        Factor a = layer.Trained(EmbeddingA, (rank, layer.Out), Start.Zeros);
+        Factor b = layer.Trained(EmbeddingB, (layer.In, rank), Start.Normal(1));
         return new LowRankTerm(a.Transpose(), b.Transpose(), layer.Options.Scale);
     }
 

@@ -43,7 +43,7 @@ internal sealed class LoraOneMethod : AdapterMethod
             (start, svd) =>
             {
                 int[] all = [.. Enumerable.Range(0, start.Options.Rank)];
-                var largest = svd.S.ToArray()[0] * start.Options.Setting(this, "gamma");
+                double largest = svd.S.ToArray()[0] * start.Options.Setting(this, "gamma");
                 double Weight(double sigma) => largest == 0 ? 0 : Math.Sqrt(sigma / largest);
                 svd.CopyLeft(start[LoraMethod.B], all, sigma => -Weight(sigma)); // against the gradient
                 svd.CopyRight(start[LoraMethod.A], all, Weight);

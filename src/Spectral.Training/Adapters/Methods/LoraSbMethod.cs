@@ -26,7 +26,7 @@ internal sealed class LoraSbMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rank, left) = (layer.SpectralRank, layer.Frozen(LoraMethod.B, (layer.Out, layer.Rank)));
+        (int rank, Factor left) = (layer.SpectralRank, layer.Frozen(LoraMethod.B, (layer.Out, layer.Rank)));
         return new AdapterForm
         {
             Terms = [new(left.MatMul(layer.Trained(C, (rank, rank))), layer.Frozen(LoraMethod.A, (rank, layer.In)))],
@@ -41,12 +41,16 @@ internal sealed class LoraSbMethod : AdapterMethod
             start => start.Options.Rank,
             (start, svd) =>
             {
-                var (rank, step, sigma) = (start.Options.Rank, start.Options.Setting(this, "step"), svd.S.ToArray());
+                (int rank, double step, float[] sigma) = (
+                    start.Options.Rank,
+                    start.Options.Setting(this, "step"),
+                    svd.S.ToArray()
+                );
                 start[LoraMethod.B].CopyFrom(svd.U);
                 Scale.Run(start[LoraMethod.B], -1); // against the gradient
                 start[LoraMethod.A].CopyFrom(svd.Vt);
-                var middle = new float[rank * rank];
-                for (var i = 0; i < rank; i++)
+                float[] middle = new float[rank * rank];
+                for (int i = 0; i < rank; i++)
                     middle[i * (rank + 1)] = (float)(step * sigma[i]);
                 start[C].CopyFrom(middle);
             },

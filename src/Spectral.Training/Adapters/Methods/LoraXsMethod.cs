@@ -38,8 +38,8 @@ internal sealed class LoraXsMethod : AdapterMethod
 
     internal static LowRankTerm Term(AdapterBuilder layer, Start start)
     {
-        var rank = layer.SpectralRank;
-        var left = layer.Frozen(B, (layer.Out, rank)).MatMul(layer.Trained("lora_latent", (rank, rank), start));
+        int rank = layer.SpectralRank;
+        Expression left = layer.Frozen(B, (layer.Out, rank)).MatMul(layer.Trained("lora_latent", (rank, rank), start));
         return new LowRankTerm(left, layer.Frozen(A, (rank, layer.In)), layer.Options.Scale);
     }
 }

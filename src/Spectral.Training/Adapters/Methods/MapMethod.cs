@@ -20,16 +20,16 @@ internal sealed class MapMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
+        int rank = layer.Rank;
         Factor b = layer.Trained(LoraMethod.B, (layer.Out, rank), Start.Normal(0.02));
         Factor a = layer.Trained(LoraMethod.A, (rank, layer.In), Start.Normal(0.02));
         Factor alpha = layer.Trained(Alpha, 1);
         Factor beta = layer.Trained("map_beta", 1);
         Factor norm = layer.Frozen(Norm, 1);
-        var scale = alpha.Multiply(norm.Reciprocal(), Broadcast.PerElement);
-        var length = b.MatMul(b, transposeA: true).Dot(a.MatMul(a, transposeB: true)).Sqrt(SmallestSquare);
+        Expression scale = alpha.Multiply(norm.Reciprocal(), Broadcast.PerElement);
+        Expression length = b.MatMul(b, transposeA: true).Dot(a.MatMul(a, transposeB: true)).Sqrt(SmallestSquare);
         // The output scale is on the change too, so it is divided out there.
-        var left = b.Multiply(
+        Expression left = b.Multiply(
             beta.Multiply(length.Multiply(scale, Broadcast.PerElement).Reciprocal(), Broadcast.PerElement),
             Broadcast.Single
         );
@@ -38,7 +38,7 @@ internal sealed class MapMethod : AdapterMethod
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        foreach (var start in starts)
+        foreach (AdapterStart start in starts)
         {
             WeightNorms.Whole(start.Weight, start[Norm]);
             start[Alpha].CopyFrom(start[Norm]);

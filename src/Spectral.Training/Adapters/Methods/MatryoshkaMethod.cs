@@ -20,7 +20,7 @@ internal sealed class MatryoshkaMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var term = LoraMethod.Term(layer, layer.Rank);
+        LowRankTerm term = LoraMethod.Term(layer, layer.Rank);
         return new AdapterForm
         {
             Terms =
@@ -45,7 +45,7 @@ internal sealed class MatryoshkaMethod : AdapterMethod
     /// <summary>Powers of two below the rank, and the rank.</summary>
     private static IEnumerable<int> Nested(int rank)
     {
-        for (var nested = 1; nested < rank; nested *= 2)
+        for (int nested = 1; nested < rank; nested *= 2)
             yield return nested;
         yield return rank;
     }

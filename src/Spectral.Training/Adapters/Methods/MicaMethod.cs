@@ -18,7 +18,7 @@ internal sealed class MicaMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.SpectralRank;
+        int rank = layer.SpectralRank;
         return new AdapterForm
         {
             Terms = [new(layer.Frozen(B, (layer.Out, rank)), layer.Trained(A, (rank, layer.In)), layer.Options.Scale)],

@@ -17,7 +17,7 @@ internal sealed class MiloraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.SpectralRank;
+        int rank = layer.SpectralRank;
         return new AdapterForm
         {
             Terms = layer.Residual(

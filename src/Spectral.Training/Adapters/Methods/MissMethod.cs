@@ -62,17 +62,17 @@ internal sealed class MissMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rank, inputs) = (layer.Rank, layer.In);
-        var variant = layer.Choice(Variant);
+        (int rank, int inputs) = (layer.Rank, layer.In);
+        string variant = layer.Choice(Variant);
         if (variant == Bat)
             return Multiplied(layer, rank);
-        var columns = variant == Mini ? (int)layer.Setting(MiniRank) : layer.Out;
+        int columns = variant == Mini ? (int)layer.Setting(MiniRank) : layer.Out;
         if (layer.Out % columns != 0)
             throw new InputException(
                 $"{MiniRank} {columns} for {layer.Module.Name} of {layer.Out} outputs: expected a divisor"
             );
-        var block = layer.Trained(Block, (rank, columns));
-        var left = (columns == layer.Out ? block : block.Tile(1, layer.Out / columns)).Transpose();
+        Factor block = layer.Trained(Block, (rank, columns));
+        Expression left = (columns == layer.Out ? block : block.Tile(1, layer.Out / columns)).Transpose();
         return new AdapterForm { Terms = [new(left, block.Table((rank, inputs), "identities", Identities))] };
 
         float[] Identities() =>
@@ -86,12 +86,15 @@ internal sealed class MissMethod : AdapterMethod
                 $"rank {rank} for {layer.Module.Name}, which is [{layer.Out}, {layer.In}]: bat "
                     + "cuts it into blocks of r×r, expected a divisor"
             );
-        var (down, across) = (layer.Out / rank, layer.In / rank);
-        var block = layer.Trained(Block, (down, rank, rank));
+        (int down, int across) = (layer.Out / rank, layer.In / rank);
+        Factor block = layer.Trained(Block, (down, rank, rank));
         // A row of the weight is its pieces of r, one after another: those of a block of outputs are the rows of one
         // product.
-        var turned = layer.Weight.Reshape((down, rank * across, rank)).MatMul(block).Reshape((layer.Out, layer.In));
-        var repeated = block.Reshape((layer.Out, rank)).Tile(1, across);
+        Expression turned = layer
+            .Weight.Reshape((down, rank * across, rank))
+            .MatMul(block)
+            .Reshape((layer.Out, layer.In));
+        Expression repeated = block.Reshape((layer.Out, rank)).Tile(1, across);
         return new AdapterForm { Weight = layer.Weight.Add(turned).Add(repeated) };
     }
 

@@ -12,8 +12,8 @@ internal sealed class MosloraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
-        var left = layer
+        int rank = layer.Rank;
+        Expression left = layer
             .Trained(LoraMethod.B, (layer.Out, rank))
             .MatMul(layer.Trained("lora_mixer", (rank, rank), Start.Normal(0.02)));
         return new AdapterForm

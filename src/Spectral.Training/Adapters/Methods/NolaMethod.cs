@@ -32,14 +32,14 @@ internal sealed class NolaMethod : AdapterMethod
         Factor alpha = layer.Trained("nola_alpha", a);
         Factor beta = layer.Trained("nola_beta", b);
         // A_0 is drawn like the others, with LoRA's bound for A: a frozen one stands for its coefficient.
-        var origin = Random(
+        Expression origin = Random(
             layer.Frozen("nola_origin", 1, Start.Ones),
             null,
             (rank, layer.In),
             "origin",
             Math.Sqrt(layer.In)
         );
-        var right = Random(alpha, origin, (rank, layer.In), "A", Math.Sqrt(a));
+        Expression right = Random(alpha, origin, (rank, layer.In), "A", Math.Sqrt(a));
         return new AdapterForm
         {
             Terms = [new(Random(beta, null, (layer.Out, rank), "B", Math.Sqrt(b)), right, layer.Options.Scale)],

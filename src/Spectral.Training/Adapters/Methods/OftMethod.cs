@@ -84,12 +84,12 @@ internal sealed class OftMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var size = BlockSizes.Of(layer);
-        var blocks = layer.In / size;
-        var shared = layer.IsOn(Share);
-        var rotations = shared ? 1 : blocks;
+        int size = BlockSizes.Of(layer);
+        int blocks = layer.In / size;
+        bool shared = layer.IsOn(Share);
+        int rotations = shared ? 1 : blocks;
         double? longest = layer.IsOn(Constrained) ? layer.Setting(Bound) / Math.Sqrt(rotations) : null;
-        var rotation = CayleyRotation.Trained(
+        Expression rotation = CayleyRotation.Trained(
             layer,
             "oft_R.weight",
             (rotations, size * (size - 1) / 2),

@@ -19,7 +19,7 @@ internal sealed class OloraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.SpectralRank;
+        int rank = layer.SpectralRank;
         return new AdapterForm
         {
             Terms = layer.Residual(
@@ -35,9 +35,9 @@ internal sealed class OloraMethod : AdapterMethod
     /// <summary>B and A of the QR decomposition.</summary>
     internal static void Begin(IReadOnlyList<AdapterStart> starts)
     {
-        foreach (var start in starts)
+        foreach (AdapterStart start in starts)
         {
-            var (weight, rank) = (start.Weight, start.Options.Rank);
+            (Tensor weight, int rank) = (start.Weight, start.Options.Rank);
             using var wide = Tensor.Empty(weight.Device, weight.Shape);
             Cast.Run(weight, wide);
             using var columns = Tensor.Empty(weight.Device, (weight.Dim(0), rank));

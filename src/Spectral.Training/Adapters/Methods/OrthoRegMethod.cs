@@ -22,17 +22,17 @@ internal sealed class OrthoRegMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var term = LoraMethod.Term(layer, layer.Rank);
+        LowRankTerm term = LoraMethod.Term(layer, layer.Rank);
         return new AdapterForm { Terms = [term], Penalty = ChangeOrthogonality(term).Scale(layer.Setting("lambda")) };
     }
 
     /// <summary>s⁴ tr(GHGH) − 2s² tr(GH); [1].</summary>
     internal static Expression ChangeOrthogonality(LowRankTerm term)
     {
-        var left = term.Left.MatMul(term.Left, transposeA: true);
-        var right = term.Right.MatMul(term.Right, transposeB: true);
-        var product = left.MatMul(right);
-        var squared = term.Scale * term.Scale;
+        Expression left = term.Left.MatMul(term.Left, transposeA: true);
+        Expression right = term.Right.MatMul(term.Right, transposeB: true);
+        Expression product = left.MatMul(right);
+        double squared = term.Scale * term.Scale;
         return product.Dot(product.Transpose()).Add(left.Dot(right), squared * squared, -2 * squared);
     }
 }

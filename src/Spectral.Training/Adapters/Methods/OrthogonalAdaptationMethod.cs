@@ -35,7 +35,7 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rank, task) = (layer.Rank, (long)layer.Setting("task"));
+        (int rank, long task) = (layer.Rank, (long)layer.Setting("task"));
         if ((task + 1) * rank > layer.In)
             throw new InputException(
                 $"task {task} at rank {rank} for {layer.Module.Name}: expected (task + 1)·rank of at most {layer.In}, its inputs"
@@ -52,15 +52,19 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
     /// <summary>Rows are made orthonormal from the first on: those of a task do not depend on the tasks after it.</summary>
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        foreach (var alike in starts.GroupBy(start => (start.Module.In, start.Options.Rank)))
+        foreach (
+            IGrouping<(int In, int Rank), AdapterStart> alike in starts.GroupBy(start =>
+                (start.Module.In, start.Options.Rank)
+            )
+        )
         {
-            var first = (int)alike.First().Options.Setting(this, "task") * alike.Key.Rank;
+            int first = (int)alike.First().Options.Setting(this, "task") * alike.Key.Rank;
             using var normal = Tensor.Empty(alike.First().Weight.Device, (first + alike.Key.Rank, alike.Key.In));
             using var basis = Tensor.Empty(normal.Device, normal.Shape);
             Philox.Normal(normal, 0, RandomStream.For($"{Name}.{alike.Key.In}"), 0, 1);
             Orthonormalization.Rows(normal, basis);
-            using var own = basis.Rows(first, alike.Key.Rank);
-            foreach (var start in alike)
+            using Tensor own = basis.Rows(first, alike.Key.Rank);
+            foreach (AdapterStart start in alike)
                 start[LoraMethod.A].CopyFrom(own);
         }
     }

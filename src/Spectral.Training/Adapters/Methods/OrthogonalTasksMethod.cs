@@ -34,12 +34,12 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (term, p) = (LoraMethod.Term(layer, layer.Rank), (int)layer.Setting(PreviousRank));
+        (LowRankTerm term, int p) = (LoraMethod.Term(layer, layer.Rank), (int)layer.Setting(PreviousRank));
         if (p == 0)
             return new AdapterForm { Terms = [term] };
         Factor b = layer.Frozen(B, (layer.Out, p));
         Factor a = layer.Frozen(A, (p, layer.In));
-        var overlap = a.MatMul(term.Right, transposeB: true).Square().Sqrt(SmallestSquare);
+        Expression overlap = a.MatMul(term.Right, transposeB: true).Square().Sqrt(SmallestSquare);
         return new AdapterForm
         {
             Terms = [new(b, a), term],
@@ -49,7 +49,10 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        var (previous, p) = (starts[0].Options.PreviousAdapter, (int)starts[0].Options.Setting(this, PreviousRank));
+        (string? previous, int p) = (
+            starts[0].Options.PreviousAdapter,
+            (int)starts[0].Options.Setting(this, PreviousRank)
+        );
         if (previous is null && p > 0)
             throw new InputException(
                 $"setting {PreviousRank}={p}: expected an adapter of the tasks before; without one it is 0"
@@ -59,7 +62,7 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
         using var reader = new AdapterReader(previous);
         if (LoraExporter.RankOf(reader, previous) is var rank && rank != p)
             throw new InputException($"{previous}: its rank is {rank}, the setting {PreviousRank} says {p}");
-        foreach (var start in starts)
+        foreach (AdapterStart start in starts)
         {
             // A layer that no earlier task changed keeps zeros, which nothing overlaps.
             if (reader.Modules.FirstOrDefault(module => module.Shape.Name == start.Module.Name) is not { } module)
@@ -68,7 +71,7 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
                 throw new InputException(
                     $"{previous}: {module.Shape.Name} is [{module.Shape.Out}, {module.Shape.In}] there, the model's is [{start.Module.Out}, {start.Module.In}]"
                 );
-            var (left, right) = LoraExporter.Factors(reader, module, p, start.Weight.Device);
+            (float[] left, float[] right) = LoraExporter.Factors(reader, module, p, start.Weight.Device);
             start[B].CopyFrom(left);
             start[A].CopyFrom(right);
         }

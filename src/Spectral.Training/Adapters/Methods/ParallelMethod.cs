@@ -14,8 +14,8 @@ internal sealed class ParallelMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
-        var left = layer.Trained("adapter_up", (layer.Out, rank));
+        int rank = layer.Rank;
+        Factor left = layer.Trained("adapter_up", (layer.Out, rank));
         return new AdapterForm
         {
             Terms =

@@ -35,16 +35,16 @@ internal sealed class PegoMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (term, k) = (LoraMethod.Term(layer, layer.Rank), layer.Triplets("top-k", layer.Options.TopK));
-        var gram = term.Left.MatMul(term.Left, transposeA: true);
-        var apart = Penalties.Squares(gram);
-        var members = Math.Min((int)layer.Setting("members"), layer.Rank);
-        for (var i = 0; i < members; i++)
+        (LowRankTerm term, int k) = (LoraMethod.Term(layer, layer.Rank), layer.Triplets("top-k", layer.Options.TopK));
+        Expression gram = term.Left.MatMul(term.Left, transposeA: true);
+        Expression apart = Penalties.Squares(gram);
+        int members = Math.Min((int)layer.Setting("members"), layer.Rank);
+        for (int i = 0; i < members; i++)
         {
-            var (from, to) = (i * layer.Rank / members, (i + 1) * layer.Rank / members);
+            (int from, int to) = (i * layer.Rank / members, (i + 1) * layer.Rank / members);
             apart = apart.Subtract(Penalties.Squares(gram.Block(from, from, to - from, to - from)));
         }
-        var kept = Penalties.Squares(term.Right.MatMul(layer.Frozen(V, (k, layer.In)), transposeB: true));
+        Expression kept = Penalties.Squares(term.Right.MatMul(layer.Frozen(V, (k, layer.In)), transposeB: true));
         return new AdapterForm
         {
             Terms = [term],

@@ -21,7 +21,7 @@ internal sealed class PissaMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.SpectralRank;
+        int rank = layer.SpectralRank;
         return new AdapterForm
         {
             Terms = layer.Residual(

@@ -42,13 +42,13 @@ internal sealed class PsoftMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.SpectralRank;
-        var rotation = CayleyRotation
+        int rank = layer.SpectralRank;
+        Expression rotation = CayleyRotation
             .Trained(layer, Theta, rank * (rank - 1) / 2, rank, "rank", opposite: true)
             .Reshape((rank, rank));
         Factor b = layer.Trained(Outer, rank, Start.Ones);
         Factor a = layer.Trained(Inner, rank, Start.Ones);
-        var middle = rotation.ScaleRows(b).ScaleColumns(a).AddIdentity(-1);
+        Expression middle = rotation.ScaleRows(b).ScaleColumns(a).AddIdentity(-1);
         return new AdapterForm
         {
             Terms = [new(layer.Frozen(B, (layer.Out, rank)).MatMul(middle), layer.Frozen(A, (rank, layer.In)))],

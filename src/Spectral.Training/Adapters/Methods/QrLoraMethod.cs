@@ -17,7 +17,7 @@ internal sealed class QrLoraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.SpectralRank;
+        int rank = layer.SpectralRank;
         return new AdapterForm
         {
             Terms =
@@ -32,9 +32,14 @@ internal sealed class QrLoraMethod : AdapterMethod
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        foreach (var start in starts)
+        foreach (AdapterStart start in starts)
         {
-            var (q, t) = Decompose(start.Weight.ToArray(), start.Module.Out, start.Module.In, start.Options.Rank);
+            (float[] q, float[] t) = Decompose(
+                start.Weight.ToArray(),
+                start.Module.Out,
+                start.Module.In,
+                start.Options.Rank
+            );
             start[Q].CopyFrom(q);
             start[T].CopyFrom(t);
         }
@@ -43,26 +48,26 @@ internal sealed class QrLoraMethod : AdapterMethod
     /// <summary>r steps of Gram-Schmidt in F64 on the host, each on the longest column left: r·out·in products, twice for orthogonality.</summary>
     internal static (float[] Q, float[] T) Decompose(float[] weight, int rows, int columns, int rank)
     {
-        var left = Array.ConvertAll(weight, value => (double)value);
-        var (q, t) = (new float[rows * rank], new float[rank * columns]);
-        var basis = new double[rank][];
-        for (var step = 0; step < rank; step++)
+        double[] left = Array.ConvertAll(weight, value => (double)value);
+        (float[] q, float[] t) = (new float[rows * rank], new float[rank * columns]);
+        double[][] basis = new double[rank][];
+        for (int step = 0; step < rank; step++)
         {
-            var direction = Column(left, Longest(left, rows, columns));
-            for (var earlier = 0; earlier < step; earlier++)
+            double[] direction = Column(left, Longest(left, rows, columns));
+            for (int earlier = 0; earlier < step; earlier++)
                 Remove(direction, basis[earlier]);
-            var length = Math.Sqrt(direction.Sum(value => value * value));
+            double length = Math.Sqrt(direction.Sum(value => value * value));
             basis[step] = [.. direction.Select(value => length > 0 ? value / length : 0)];
-            for (var i = 0; i < rows; i++)
+            for (int i = 0; i < rows; i++)
                 q[i * rank + step] = (float)basis[step][i];
-            var row = new double[columns];
-            for (var i = 0; i < rows; i++)
-            for (var j = 0; j < columns; j++)
+            double[] row = new double[columns];
+            for (int i = 0; i < rows; i++)
+            for (int j = 0; j < columns; j++)
                 row[j] += basis[step][i] * left[i * columns + j];
-            for (var i = 0; i < rows; i++)
-            for (var j = 0; j < columns; j++)
+            for (int i = 0; i < rows; i++)
+            for (int j = 0; j < columns; j++)
                 left[i * columns + j] -= basis[step][i] * row[j];
-            for (var j = 0; j < columns; j++)
+            for (int j = 0; j < columns; j++)
                 t[step * columns + j] = (float)row[j];
         }
         return (q, t);
@@ -73,17 +78,17 @@ internal sealed class QrLoraMethod : AdapterMethod
 
     private static int Longest(double[] matrix, int rows, int columns)
     {
-        var squares = new double[columns];
-        for (var i = 0; i < rows; i++)
-        for (var j = 0; j < columns; j++)
+        double[] squares = new double[columns];
+        for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++)
             squares[j] += matrix[i * columns + j] * matrix[i * columns + j];
         return Array.IndexOf(squares, squares.Max());
     }
 
     private static void Remove(double[] vector, double[] direction)
     {
-        var along = vector.Zip(direction, (a, b) => a * b).Sum();
-        for (var i = 0; i < vector.Length; i++)
+        double along = vector.Zip(direction, (a, b) => a * b).Sum();
+        for (int i = 0; i < vector.Length; i++)
             vector[i] -= along * direction[i];
     }
 }

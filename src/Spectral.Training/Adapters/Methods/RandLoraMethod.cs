@@ -45,7 +45,7 @@ internal sealed class RandLoraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
+        int rank = layer.Rank;
         int small = Math.Min(layer.Out, layer.In);
         int large = Math.Max(layer.Out, layer.In);
         int count = Bases(small, rank);
@@ -53,24 +53,24 @@ internal sealed class RandLoraMethod : AdapterMethod
         int widest = layer.AllModules.Max(module => module.In);
         int smallest = Math.Min(tallest, widest);
         int largest = Math.Max(tallest, widest);
-        var most = Bases(smallest, rank);
-        var a = layer
+        int most = Bases(smallest, rank);
+        Expression a = layer
             .Shared("randlora_A", (rank, 1, smallest), false, Start.Computed(() => Draw(layer, smallest, largest).A))
             .Reshape((rank, smallest))
             .Block(0, 0, rank, small);
-        var b = layer
+        Expression b = layer
             .Shared("randlora_B", (largest, most, rank), false, Start.Computed(() => Draw(layer, smallest, largest).B))
             .Reshape((largest, most * rank))
             .Block(0, 0, large, count * rank);
-        var lambda = layer.Trained("randlora_lambda", (rank, count));
-        var gamma = layer.Trained("randlora_gamma", (count, small), Start.Of(1.0 / Math.Max(count, small)));
+        Factor lambda = layer.Trained("randlora_lambda", (rank, count));
+        Factor gamma = layer.Trained("randlora_gamma", (count, small), Start.Of(1.0 / Math.Max(count, small)));
         // Rows run over (row of A, basis) and columns of B over (basis, row of A): the published code pairs them so, and so do its files.
-        var wide = a.Repeat(count)
+        Expression wide = a.Repeat(count)
             .Permute(1, 0, 2)
             .Reshape((rank * count, small))
             .Multiply(gamma.Tile(rank, 1), Broadcast.PerElement)
             .ScaleRows(lambda.Reshape(rank * count));
-        var change = layer.In <= layer.Out ? b.MatMul(wide) : wide.MatMul(b, transposeA: true, transposeB: true);
+        Expression change = layer.In <= layer.Out ? b.MatMul(wide) : wide.MatMul(b, transposeA: true, transposeB: true);
         return new AdapterForm { Weight = layer.Weight.Add(change, 1, layer.Options.Scale) };
     }
 
@@ -82,10 +82,14 @@ internal sealed class RandLoraMethod : AdapterMethod
     /// </summary>
     private static (float[] A, float[] B) Draw(AdapterBuilder layer, int small, int large)
     {
-        var (generator, rank, bases) = (ProjectionSeed.Generator(layer), layer.Rank, Bases(small, layer.Rank));
+        (Numerics.TorchGenerator generator, int rank, int bases) = (
+            ProjectionSeed.Generator(layer),
+            layer.Rank,
+            Bases(small, layer.Rank)
+        );
         if (layer.IsOn(VerySparse) || layer.IsOn(Sparse))
         {
-            var edge = (float)(1 / (2 * (layer.IsOn(VerySparse) ? Math.Sqrt(small) : 3)));
+            float edge = (float)(1 / (2 * (layer.IsOn(VerySparse) ? Math.Sqrt(small) : 3)));
             return (Signs(rank * small), Signs(large * bases * rank));
 
             float[] Signs(int count) =>
@@ -98,28 +102,28 @@ internal sealed class RandLoraMethod : AdapterMethod
                 return value > 1 - edge ? 1 : 0;
             }
         }
-        var a = Normalized(Kaiming(rank * small, small), BFloat16.Round);
-        var b = new float[large * bases * rank];
-        for (var basis = 0; basis < bases; basis++)
+        float[] a = Normalized(Kaiming(rank * small, small), BFloat16.Round);
+        float[] b = new float[large * bases * rank];
+        for (int basis = 0; basis < bases; basis++)
         {
-            var one = Kaiming(large * rank, rank);
-            for (var i = 0; i < one.Length; i++)
+            float[] one = Kaiming(large * rank, rank);
+            for (int i = 0; i < one.Length; i++)
                 b[(i / rank * bases + basis) * rank + i % rank] = one[i];
         }
         return (a, Normalized(b, BFloat16.Round));
 
         float[] Kaiming(int count, int inputs)
         {
-            var bound = Math.Sqrt(3) * (Math.Sqrt(2.0 / 6) / Math.Sqrt(inputs));
+            double bound = Math.Sqrt(3) * (Math.Sqrt(2.0 / 6) / Math.Sqrt(inputs));
             return generator.UniformBFloat16(count, -bound, bound);
         }
     }
 
     private static float[] Normalized(float[] values, Converter<float, float> round)
     {
-        var mean = values.Average(value => (double)value);
-        var variance = values.Sum(value => (value - mean) * (value - mean)) / (values.Length - 1);
-        var deviation = round((float)Math.Sqrt(variance));
+        double mean = values.Average(value => (double)value);
+        double variance = values.Sum(value => (value - mean) * (value - mean)) / (values.Length - 1);
+        float deviation = round((float)Math.Sqrt(variance));
         return Array.ConvertAll(values, value => round(value / deviation));
     }
 }

@@ -56,18 +56,18 @@ internal sealed class RoadMethod : AdapterMethod
             throw new InputException(
                 $"{layer.Module.Name} has {layer.Out} outputs: road turns pairs of them, expected an even number"
             );
-        var size = 2 * Divisors.Common((int)layer.Setting(GroupSize) / 2, layer.Out / 2);
-        var (groups, variant) = (layer.Out / size, layer.Choice(Variant));
-        var width = variant switch
+        int size = 2 * Divisors.Common((int)layer.Setting(GroupSize) / 2, layer.Out / 2);
+        (int groups, string variant) = (layer.Out / size, layer.Choice(Variant));
+        int width = variant switch
         {
             "road_1" => size / 2,
             "road_2" => size,
             _ => 2 * size,
         };
-        var theta = layer.Trained("road_theta", groups * width).Reshape((groups, width));
-        var alpha = layer.Trained("road_alpha", groups * width, Start.Ones).Reshape((groups, width));
-        var along = PerOutput(alpha, 0).Multiply(PerOutput(theta, 0).Cos(), Kernels.Ops.Broadcast.PerElement);
-        var across = PerOutput(alpha, 1).Multiply(PerOutput(theta, 1).Sin(), Kernels.Ops.Broadcast.PerElement);
+        Expression theta = layer.Trained("road_theta", groups * width).Reshape((groups, width));
+        Expression alpha = layer.Trained("road_alpha", groups * width, Start.Ones).Reshape((groups, width));
+        Expression along = PerOutput(alpha, 0).Multiply(PerOutput(theta, 0).Cos(), Kernels.Ops.Broadcast.PerElement);
+        Expression across = PerOutput(alpha, 1).Multiply(PerOutput(theta, 1).Sin(), Kernels.Ops.Broadcast.PerElement);
         return new AdapterForm
         {
             Weight = layer.Weight.ScaleRows(along).Add(Partners(layer.Weight, layer.In).ScaleRows(across)),
@@ -90,7 +90,7 @@ internal sealed class RoadMethod : AdapterMethod
         // In each group the second half's rows, negated, in place of the first's, and the first's in place of the second's.
         Expression Partners(Expression rows, int columns)
         {
-            var (halves, half) = (rows.Reshape((groups, size * columns)), size / 2 * columns);
+            (Expression halves, int half) = (rows.Reshape((groups, size * columns)), size / 2 * columns);
             return ExpressionOperations
                 .ConcatColumns(halves.Block(0, half, groups, half).Scale(-1), halves.Block(0, 0, groups, half))
                 .Reshape(rows.Shape);

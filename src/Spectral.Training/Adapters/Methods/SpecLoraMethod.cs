@@ -31,7 +31,7 @@ internal sealed class SpecLoraMethod : AdapterMethod
             throw new InputException(
                 $"rank {layer.Options.Rank} for {layer.Module.Name}: speclora needs a rank of at least 0"
             );
-        var k = layer.Triplets("top-k", layer.Options.TopK);
+        int k = layer.Triplets("top-k", layer.Options.TopK);
         var spectral = new LowRankTerm(layer.Frozen(U, (layer.Out, k)), layer.Frozen(V, (k, layer.In)))
         {
             Middle = new SpectralChange(layer.Frozen(Sigma, k), layer.Trained(Delta, k)),

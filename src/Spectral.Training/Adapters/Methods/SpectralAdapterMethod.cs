@@ -18,7 +18,7 @@ internal sealed class SpectralAdapterMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rank, scale) = (layer.SpectralRank, layer.Options.Scale);
+        (int rank, double scale) = (layer.SpectralRank, layer.Options.Scale);
         Factor u = layer.Frozen(U, (layer.Out, rank));
         Factor sigma = layer.Frozen(Sigma, rank);
         Factor v = layer.Frozen(V, (rank, layer.In));

@@ -19,11 +19,11 @@ internal sealed class SpectralRotationMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.SpectralRank;
+        int rank = layer.SpectralRank;
         CayleyRotation.CheckOrder(layer, rank, "rank", inverts: true);
         Factor u = layer.Frozen(U, (layer.Out, rank));
         Factor sigma = layer.Frozen(Sigma, rank);
-        var turned = u.MatMul(Rotation("spectral_Q1"))
+        Expression turned = u.MatMul(Rotation("spectral_Q1"))
             .ScaleColumns(sigma)
             .MatMul(Rotation("spectral_Q2"), transposeB: true);
         return new AdapterForm

@@ -18,11 +18,11 @@ internal sealed class SvdiffMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = Math.Min(layer.Out, layer.In);
+        int rank = Math.Min(layer.Out, layer.In);
         Factor u = layer.Frozen(U, (layer.Out, rank));
         Factor sigma = layer.Frozen(Sigma, rank);
         Factor v = layer.Frozen(V, (rank, layer.In));
-        var change = sigma.Add(layer.Trained("svdiff_delta", rank)).Max(0).Subtract(sigma);
+        Expression change = sigma.Add(layer.Trained("svdiff_delta", rank)).Max(0).Subtract(sigma);
         return new AdapterForm { Weight = layer.Weight.Add(u.ScaleColumns(change).MatMul(v)) };
     }
 

@@ -17,7 +17,7 @@ internal sealed class SvfitMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.SpectralRank;
+        int rank = layer.SpectralRank;
         var change = new LowRankTerm(layer.Frozen(U, (layer.Out, rank)), layer.Frozen(V, (rank, layer.In)))
         {
             Middle = layer.Trained("svfit_delta", rank),

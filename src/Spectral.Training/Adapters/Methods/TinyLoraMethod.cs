@@ -52,11 +52,11 @@ internal sealed class TinyLoraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var (rank, u) = (layer.SpectralRank, (int)layer.Setting("u"));
-        var place = Place(layer);
-        var v = layer.Shared($"tinylora_v.{Group(layer, place)}", u, true, Start.Zeros);
-        var p = layer.Frozen("tinylora_P", (u, rank, rank), Start.Computed(Projections));
-        var middle = v.Reshape((1, u)).MatMul(p.Reshape((u, rank * rank))).Reshape((rank, rank));
+        (int rank, int u) = (layer.SpectralRank, (int)layer.Setting("u"));
+        int place = Place(layer);
+        Factor v = layer.Shared($"tinylora_v.{Group(layer, place)}", u, true, Start.Zeros);
+        Factor p = layer.Frozen("tinylora_P", (u, rank, rank), Start.Computed(Projections));
+        Expression middle = v.Reshape((1, u)).MatMul(p.Reshape((u, rank * rank))).Reshape((rank, rank));
         return new AdapterForm
         {
             Terms = [new(layer.Frozen(B, (layer.Out, rank)).MatMul(middle), layer.Frozen(A, (rank, layer.In)))],
@@ -81,15 +81,15 @@ internal sealed class TinyLoraMethod : AdapterMethod
     /// <summary>Neighbours share, by PEFT's rule.</summary>
     private static int Group(AdapterBuilder layer, int place)
     {
-        var count = layer.AllModules.Count;
-        var groups = Math.Max(1, (int)Math.Round(count * (1 - layer.Setting("weight-tying"))));
+        int count = layer.AllModules.Count;
+        int groups = Math.Max(1, (int)Math.Round(count * (1 - layer.Setting("weight-tying"))));
         return Math.Min(place / Math.Max(1, count / groups), groups - 1);
     }
 
     /// <summary>The layer's number among the adapted ones, by which PEFT seeds its projections.</summary>
     private static int Place(AdapterBuilder layer)
     {
-        var layers = layer.AllModules;
+        IReadOnlyList<ModuleShape> layers = layer.AllModules;
         return Enumerable.Range(0, layers.Count).First(i => layers[i].Name == layer.Module.Name);
     }
 

@@ -12,8 +12,8 @@ internal sealed class TriloraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
-        var left = layer.Trained(LoraMethod.B, (layer.Out, rank), Start.KaimingUniform);
+        int rank = layer.Rank;
+        Factor left = layer.Trained(LoraMethod.B, (layer.Out, rank), Start.KaimingUniform);
         return new AdapterForm
         {
             Terms =

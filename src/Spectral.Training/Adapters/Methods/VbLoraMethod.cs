@@ -76,8 +76,8 @@ internal sealed class VbLoraMethod : AdapterMethod
     internal override IEnumerable<AdapterTensor> Unfold(IReadOnlyList<AdapterTensor> tensors, AdapterOptions options)
     {
         var byName = tensors.ToDictionary(tensor => tensor.Name);
-        var count = (int)options.Setting(this, Count);
-        foreach (var tensor in tensors)
+        int count = (int)options.Setting(this, Count);
+        foreach (AdapterTensor tensor in tensors)
         {
             if (Stem(tensor.Name, Weights) is { } weighed && byName.ContainsKey(weighed + Indices))
                 continue;
@@ -86,7 +86,10 @@ internal sealed class VbLoraMethod : AdapterMethod
                 yield return tensor;
                 continue;
             }
-            if (!byName.TryGetValue(name + Weights, out var weights) || !AreOneLess(weights.Shape, tensor.Shape))
+            if (
+                !byName.TryGetValue(name + Weights, out AdapterTensor? weights)
+                || !AreOneLess(weights.Shape, tensor.Shape)
+            )
                 throw new InputException(
                     $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is "
                         + $"{InputText.Shape([.. tensor.Shape])}, expected beside it {InputText.Quote(name + Weights)} "
@@ -117,13 +120,13 @@ internal sealed class VbLoraMethod : AdapterMethod
         int rank = layer.Rank;
         int n = (int)layer.Setting(Count);
         int k = Math.Min(n, (int)layer.Setting(TopK));
-        var length = Common((int)layer.Setting(Length), layer.AllModules);
-        var (across, down) = (layer.In / length, layer.Out / length);
-        var bank = layer.Shared(Bank, (n, length), true, Start.Uniform(0.02));
-        var a = layer.Trained("vblora_logits_A", (rank, across, n), Start.Normal(0.1));
-        var b = layer.Trained("vblora_logits_B", (down, rank, n), Start.Normal(0.1));
-        var right = a.Reshape((rank * across, n)).TopKMixture(bank, k).Reshape((rank, layer.In));
-        var left = b.Reshape((down * rank, n))
+        int length = Common((int)layer.Setting(Length), layer.AllModules);
+        (int across, int down) = (layer.In / length, layer.Out / length);
+        Factor bank = layer.Shared(Bank, (n, length), true, Start.Uniform(0.02));
+        Factor a = layer.Trained("vblora_logits_A", (rank, across, n), Start.Normal(0.1));
+        Factor b = layer.Trained("vblora_logits_B", (down, rank, n), Start.Normal(0.1));
+        Expression right = a.Reshape((rank * across, n)).TopKMixture(bank, k).Reshape((rank, layer.In));
+        Expression left = b.Reshape((down * rank, n))
             .TopKMixture(bank, k)
             .Reshape((down, rank, length))
             .Transpose()
@@ -133,21 +136,25 @@ internal sealed class VbLoraMethod : AdapterMethod
 
     private static float[] Logits(AdapterTensor indices, AdapterTensor weights, int count)
     {
-        var (numbers, values, k) = (indices.Source!.ToIntegers(), weights.ToFloats(), (int)indices.Shape[^1]);
-        var logits = new float[numbers.Length / k * count];
+        (long[] numbers, float[] values, int k) = (
+            indices.Source!.ToIntegers(),
+            weights.ToFloats(),
+            (int)indices.Shape[^1]
+        );
+        float[] logits = new float[numbers.Length / k * count];
         Array.Fill(logits, NotChosen);
-        for (var row = 0; row < numbers.Length / k; row++)
+        for (int row = 0; row < numbers.Length / k; row++)
         {
-            var rest = 1.0;
-            for (var i = 0; i < k; i++)
+            double rest = 1.0;
+            for (int i = 0; i < k; i++)
             {
-                var vector = numbers[row * k + i];
+                long vector = numbers[row * k + i];
                 if (vector < 0 || vector >= count)
                     throw new InputException(
                         $"{indices.Path}: tensor {InputText.Quote(indices.Name)} names vector {vector}, expected "
                             + $"0 to {count - 1}"
                     );
-                var weight = i == k - 1 ? rest : values[row * (k - 1) + i];
+                double weight = i == k - 1 ? rest : values[row * (k - 1) + i];
                 rest -= weight;
                 logits[row * count + vector] = (float)Math.Max(Math.Log(Math.Max(weight, 0)), NotChosen);
             }

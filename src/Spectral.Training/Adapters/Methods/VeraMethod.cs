@@ -31,12 +31,16 @@ internal sealed class VeraMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        var rank = layer.Rank;
+        int rank = layer.Rank;
         int widest = layer.AllModules.Max(module => module.In);
         int tallest = layer.AllModules.Max(module => module.Out);
-        var right = layer.Shared("vera_A", (rank, widest), false, Start.Computed(Right)).Block(0, 0, rank, layer.In);
-        var left = layer.Shared("vera_B", (tallest, rank), false, Start.Computed(Left)).Block(0, 0, layer.Out, rank);
-        var middle = layer.Trained("vera_lambda_d", rank, Start.Of(layer.Setting("d-initial")));
+        Expression right = layer
+            .Shared("vera_A", (rank, widest), false, Start.Computed(Right))
+            .Block(0, 0, rank, layer.In);
+        Expression left = layer
+            .Shared("vera_B", (tallest, rank), false, Start.Computed(Left))
+            .Block(0, 0, layer.Out, rank);
+        Factor middle = layer.Trained("vera_lambda_d", rank, Start.Of(layer.Setting("d-initial")));
         return new AdapterForm
         {
             Terms = [new(left.ScaleRows(layer.Trained("vera_lambda_b", layer.Out)), right) { Middle = middle }],
@@ -47,7 +51,7 @@ internal sealed class VeraMethod : AdapterMethod
         // One generator draws both, B after A.
         float[] Left()
         {
-            var generator = ProjectionSeed.Generator(layer);
+            TorchGenerator generator = ProjectionSeed.Generator(layer);
             Kaiming(generator, rank * widest, widest);
             return Kaiming(generator, tallest * rank, rank);
         }
@@ -55,7 +59,7 @@ internal sealed class VeraMethod : AdapterMethod
 
     private static float[] Kaiming(TorchGenerator generator, int count, int inputs)
     {
-        var bound = Math.Sqrt(3) * (Math.Sqrt(2) / Math.Sqrt(inputs));
+        double bound = Math.Sqrt(3) * (Math.Sqrt(2) / Math.Sqrt(inputs));
         return generator.Uniform(count, -bound, bound);
     }
 }

@@ -156,9 +156,9 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
     public void CandidatesAreTimedOnNormalValues([Values(DType.F32, DType.BF16)] DType type)
     {
         Device device = Open();
-        Tensor x = Tensor.Zeros(device, (200, 16), type);
-        Tensor weight = Tensor.Zeros(device, (9, 16), type);
-        Tensor factor = Tensor.Zeros(device, (9, 30), type);
+        var x = Tensor.Zeros(device, (200, 16), type);
+        var weight = Tensor.Zeros(device, (9, 16), type);
+        var factor = Tensor.Zeros(device, (9, 30), type);
         using var trial = new LowRankTrial(
             new LowRankCase(device, type, LowRankDirection.Forward, Rows: 200, Columns: 9, Depth: 16, Rank: 30),
             x,
@@ -192,9 +192,9 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
         Tensor left = Filled(9, 3);
         Tensor right = Filled(3, 16);
         Tensor dy = Filled(rows, 9);
-        Tensor y = Tensor.Empty(device, (rows, 9), type);
-        Tensor z = Tensor.Empty(device, (rows, 3), type);
-        Tensor dx = Tensor.From(device, Enumerable.Repeat(1f, rows * 16).ToArray(), (rows, 16), type);
+        var y = Tensor.Empty(device, (rows, 9), type);
+        var z = Tensor.Empty(device, (rows, 3), type);
+        var dx = Tensor.From(device, Enumerable.Repeat(1f, rows * 16).ToArray(), (rows, 16), type);
         var factors = new LowRankFactors(left, null, right, 0.5f);
         LowRankLinear.Forward(x, weight, null, factors, y, z);
         LowRankLinear.Backward(x, weight, factors, z, dy, dx, default, accumulateDx: true);

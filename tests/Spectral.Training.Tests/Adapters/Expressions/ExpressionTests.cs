@@ -35,7 +35,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     public void ValuesAreThoseOfTheFormula(Case test)
     {
         using var run = new Run(Device, test);
-        var actual = run.Output.Value.ToArray();
+        float[] actual = run.Output.Value.ToArray();
         VerifyGradient(actual, test.Formula(run.Values), Tolerance, test.Name);
         Assert.That(actual, Has.Length.EqualTo(run.Output.Shape.Count));
     }
@@ -45,10 +45,10 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     {
         using var run = new Run(Device, test);
         run.Step();
-        var gradients = run.Gradients();
-        for (var i = 0; i < test.Inputs.Length; i++)
+        float[][] gradients = run.Gradients();
+        for (int i = 0; i < test.Inputs.Length; i++)
         {
-            var expected = CentralDifferences.Of(
+            double[] expected = CentralDifferences.Of(
                 run.Values[i],
                 1e-5,
                 () => test.Formula(run.Values).Zip(run.Direction, (y, g) => y * g).Sum()
@@ -65,11 +65,13 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         Run between = new(Device, test with { Build = x => test.Build([.. x.Select(input => input.Scale(1))]) });
         run.Step();
         between.Step();
-        var once = run.Gradients();
+        float[][] once = run.Gradients();
         run.Step(clear: false);
         between.Step(clear: false);
-        foreach (var (name, twice) in new[] { ("factor", run.Gradients()), ("value", between.Gradients()) })
-            for (var i = 0; i < once.Length; i++)
+        foreach (
+            (string name, float[][]? twice) in new[] { ("factor", run.Gradients()), ("value", between.Gradients()) }
+        )
+            for (int i = 0; i < once.Length; i++)
                 VerifyGradient(twice[i], Array.ConvertAll(once[i], value => 2.0 * value), Tolerance, $"{name} {i}");
     }
 
@@ -79,11 +81,11 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     {
         using var run = new Run(Device, test);
         run.Step();
-        var gradients = run.Gradients();
-        for (var i = 0; i < test.Inputs.Length; i++)
+        float[][] gradients = run.Gradients();
+        for (int i = 0; i < test.Inputs.Length; i++)
         {
             using var alone = new Run(Device, test, trains: i, kept: 0);
-            var before = alone.Output.Value.ToArray();
+            float[] before = alone.Output.Value.ToArray();
             alone.Step();
             Assert.That(alone.Gradients()[i], Is.EqualTo(gradients[i]), $"input {i}");
             Assert.That(alone.Output.Value.ToArray(), Is.EqualTo(before));
@@ -99,7 +101,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         using var graph = Graph.Capture(Device, run.Step);
         run.Change();
         graph.Launch();
-        var (value, gradients) = (run.Output.Value.ToArray(), run.Gradients());
+        (float[] value, float[][]? gradients) = (run.Output.Value.ToArray(), run.Gradients());
         run.Step();
         Assert.That(run.Gradients(), Is.EqualTo(gradients));
         Assert.That(run.Output.Value.ToArray(), Is.EqualTo(value));
@@ -110,7 +112,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     public void EveryOperationHasACase()
     {
         var seen = new HashSet<Type>();
-        foreach (var test in Cases)
+        foreach (Case test in Cases)
             Visit(
                 test.Build([
                     .. test.Inputs.Select(shape => (Expression)new Factor("x", shape, true, Start.Zeros, false)),
@@ -127,7 +129,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         void Visit(Expression expression)
         {
             seen.Add(expression.GetType());
-            foreach (var input in expression.Inputs)
+            foreach (Expression input in expression.Inputs)
                 Visit(input);
         }
     }
@@ -138,7 +140,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         Run first = new(Device, Skew());
         Run second = new(Device, Skew());
         _ = first.Output.Value;
-        var used = Device.Memory.InUse;
+        long used = Device.Memory.InUse;
         _ = second.Output.Value;
         Assert.That(Device.Memory.InUse - used, Is.LessThanOrEqualTo(1024), "the second value alone");
 
@@ -157,7 +159,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                 x => Array.ConvertAll(x[0], a => a * a)
             )
         );
-        for (var pass = 0; pass < 2; pass++)
+        for (int pass = 0; pass < 2; pass++)
         {
             run.Step();
             VerifyGradient(run.Output.Value.ToArray(), Array.ConvertAll(run.Values[0], a => a * a), Tolerance, "value");
@@ -174,7 +176,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void LayersShareAConstantTable()
     {
-        var made = 0;
+        int made = 0;
         using (
             Run first = new(Device, Ones()),
                 second = new(Device, Ones())
@@ -278,7 +280,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
 
     private static IEnumerable<Case> ElementCases()
     {
-        foreach (var broadcast in Enum.GetValues<Broadcast>())
+        foreach (Broadcast broadcast in Enum.GetValues<Broadcast>())
         {
             Shape v = broadcast switch
             {
@@ -366,7 +368,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
 
     private static IEnumerable<Case> MatrixCases()
     {
-        foreach (var (ta, tb) in new[] { (false, false), (true, false), (false, true), (true, true) })
+        foreach ((bool ta, bool tb) in new[] { (false, false), (true, false), (false, true), (true, true) })
         {
             yield return new(
                 $"product {ta} {tb}",
@@ -395,19 +397,22 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                     .. Product(x[0][9..], false, x[0][9..], false, 3, 3, 3),
                 ]
         );
-        foreach (var transpose in new[] { false, true })
+        foreach (bool transpose in new[] { false, true })
             yield return new(
                 $"block product {transpose}",
                 [(4, 6), transpose ? (2, 5, 3) : (2, 3, 5)],
                 x => x[0].MatMulBlocks(x[1], transpose),
                 x =>
                 {
-                    var y = new double[4 * 10];
-                    for (var b = 0; b < 2; b++)
+                    double[] y = new double[4 * 10];
+                    for (int b = 0; b < 2; b++)
                     {
-                        var columns = Enumerable.Range(0, 12).Select(at => x[0][at / 3 * 6 + b * 3 + at % 3]).ToArray();
-                        var block = Product(columns, false, x[1][(b * 15)..(b * 15 + 15)], transpose, 4, 3, 5);
-                        for (var at = 0; at < 20; at++)
+                        double[] columns = Enumerable
+                            .Range(0, 12)
+                            .Select(at => x[0][at / 3 * 6 + b * 3 + at % 3])
+                            .ToArray();
+                        double[] block = Product(columns, false, x[1][(b * 15)..(b * 15 + 15)], transpose, 4, 3, 5);
+                        for (int at = 0; at < 20; at++)
                             y[at / 5 * 10 + b * 5 + at % 5] = block[at];
                     }
                     return y;
@@ -425,14 +430,14 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
             x => x[0].AddIdentity(4).Inverse(),
             x => [.. Inverse(Diagonal(x[0][..9], 4, 1), 3), .. Inverse(Diagonal(x[0][9..], 4, 1), 3)]
         );
-        foreach (var opposite in new[] { false, true })
+        foreach (bool opposite in new[] { false, true })
             yield return new(
                 $"Cayley {opposite}",
                 [(1, 6)],
                 x => x[0].SkewSymmetric(4).Cayley(opposite),
                 x =>
                 {
-                    var s = Array.ConvertAll(Skew(x[0], 4), value => opposite ? -value : value);
+                    double[] s = Array.ConvertAll(Skew(x[0], 4), value => opposite ? -value : value);
                     return Product(
                         Diagonal(Array.ConvertAll(s, value => -value), 1, 1),
                         false,
@@ -445,7 +450,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                 }
             );
         foreach (
-            var (terms, coefficients) in new[]
+            (int terms, double[] coefficients) in new[]
             {
                 (3, new double[] { 1, 2, 2, 1 }),
                 (4, [1, 2, 2, 1]),
@@ -459,10 +464,10 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                 x => x[0].Scale(0.3).SkewSymmetric(4).Neumann(terms),
                 x =>
                 {
-                    var s = Skew(Array.ConvertAll(x[0], value => 0.3 * value), 4);
+                    double[] s = Skew(Array.ConvertAll(x[0], value => 0.3 * value), 4);
                     double[] power = Diagonal(new double[16], 1, 1);
                     double[] sum = new double[16];
-                    foreach (var coefficient in coefficients)
+                    foreach (double coefficient in coefficients)
                     {
                         sum = [.. sum.Zip(power, (a, b) => a + coefficient * b)];
                         power = Product(power, false, s, false, 4, 4, 4);
@@ -573,13 +578,13 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
             x => x[0].TopKMixture(x[1], 2),
             x =>
             {
-                var y = new double[20];
-                for (var p = 0; p < 4; p++)
+                double[] y = new double[20];
+                for (int p = 0; p < 4; p++)
                 {
-                    var order = Enumerable.Range(0, 6).OrderByDescending(j => x[0][p * 6 + j]).Take(2).ToArray();
-                    var sum = order.Sum(j => Math.Exp(x[0][p * 6 + j]));
-                    foreach (var j in order)
-                        for (var c = 0; c < 5; c++)
+                    int[] order = Enumerable.Range(0, 6).OrderByDescending(j => x[0][p * 6 + j]).Take(2).ToArray();
+                    double sum = order.Sum(j => Math.Exp(x[0][p * 6 + j]));
+                    foreach (int j in order)
+                        for (int c = 0; c < 5; c++)
                             y[p * 5 + c] += Math.Exp(x[0][p * 6 + j]) / sum * x[1][j * 5 + c];
                 }
                 return y;
@@ -588,9 +593,9 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
 
         static double[] Random(double[] alpha)
         {
-            var device = Devices.Get(DeviceKind.Cpu);
-            var y = new double[20];
-            for (var i = 0; i < alpha.Length; i++)
+            Device device = Devices.Get(DeviceKind.Cpu);
+            double[] y = new double[20];
+            for (int i = 0; i < alpha.Length; i++)
             {
                 using var u = Tensor.Empty(device, 20);
                 Philox.Uniform(u, 7, 100 + (ulong)i, -0.5f, 0.5f);
@@ -602,24 +607,24 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
 
     private static double[] Product(double[] a, bool transposeA, double[] b, bool transposeB, int m, int k, int n)
     {
-        var c = new double[m * n];
-        for (var at = 0; at < c.Length; at++)
-        for (var l = 0; l < k; l++)
+        double[] c = new double[m * n];
+        for (int at = 0; at < c.Length; at++)
+        for (int l = 0; l < k; l++)
             c[at] += a[transposeA ? l * m + at / n : at / n * k + l] * b[transposeB ? at % n * k + l : l * n + at % n];
         return c;
     }
 
     private static double[] Diagonal(double[] square, double plus, double scale)
     {
-        var n = (int)Math.Sqrt(square.Length);
+        int n = (int)Math.Sqrt(square.Length);
         return [.. square.Select((value, at) => scale * value + (at / n == at % n ? plus : 0))];
     }
 
     private static double[] Skew(double[] upper, int n)
     {
-        var s = new double[n * n];
+        double[] s = new double[n * n];
         for (int i = 0, at = 0; i < n; i++)
-        for (var j = i + 1; j < n; j++)
+        for (int j = i + 1; j < n; j++)
             (s[i * n + j], s[j * n + i]) = (upper[at], -upper[at++]);
         return s;
     }
@@ -629,15 +634,15 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     {
         double[] a = [.. x];
         double[] y = Diagonal(new double[n * n], 1, 1);
-        for (var k = 0; k < n; k++)
+        for (int k = 0; k < n; k++)
         {
-            var pivot = a[k * n + k];
-            for (var j = 0; j < n; j++)
+            double pivot = a[k * n + k];
+            for (int j = 0; j < n; j++)
                 (a[k * n + j], y[k * n + j]) = (a[k * n + j] / pivot, y[k * n + j] / pivot);
-            for (var i = 0; i < n; i++)
+            for (int i = 0; i < n; i++)
             {
-                var factor = a[i * n + k];
-                for (var j = 0; i != k && j < n; j++)
+                double factor = a[i * n + k];
+                for (int j = 0; i != k && j < n; j++)
                     (a[i * n + j], y[i * n + j]) = (
                         a[i * n + j] - factor * a[k * n + j],
                         y[i * n + j] - factor * y[k * n + j]
@@ -671,8 +676,8 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                 _factors.Where(factor => factor.Trains).Select(factor => (factor.Name, factor.Shape))
             );
             _trained.EnableGradients();
-            var next = 0;
-            foreach (var (factor, values) in _factors.Zip(Values))
+            int next = 0;
+            foreach ((Factor factor, double[] values) in _factors.Zip(Values))
             {
                 if (factor.Trains)
                     factor.Parameter = _trained.Parameters[next++];
@@ -682,7 +687,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
             }
             Output = test.Build([.. _factors]);
             _graph = new ExpressionGraph([Output], kept);
-            var direction = Normal(Output.Shape.Count);
+            float[] direction = Normal(Output.Shape.Count);
             Direction = Array.ConvertAll(direction, value => (double)value);
             _direction = Tensor.From(device, direction, Output.Shape);
 
@@ -725,7 +730,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         /// <summary>Other values for all factors.</summary>
         public void Change()
         {
-            foreach (var (factor, i) in _factors.Select((factor, i) => (factor, i)))
+            foreach ((Factor factor, int i) in _factors.Select((factor, i) => (factor, i)))
             {
                 Values[i] = Array.ConvertAll(Values[i], value => (double)(float)(0.9 * value));
                 factor.Parameter.Master.CopyFrom(Array.ConvertAll(Values[i], value => (float)value));
@@ -736,7 +741,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         {
             _graph.Clear();
             _direction.Dispose();
-            foreach (var parameter in _frozen)
+            foreach (Parameter parameter in _frozen)
                 parameter.Dispose();
             _trained.Dispose();
         }

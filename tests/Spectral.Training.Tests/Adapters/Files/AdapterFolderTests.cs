@@ -82,7 +82,7 @@ public sealed class AdapterFolderTests : FolderTest
             [.. AdapterFiles.Spectral(AdapterFiles.Module, 3), .. AdapterFiles.LowRank(AdapterFiles.Module, 2)]
         );
 
-        using AdapterFolder adapter = AdapterFolder.Open(folder.Path);
+        using var adapter = AdapterFolder.Open(folder.Path);
 
         (AdapterConfig again, AdapterOptions options) = (adapter.Config, adapter.Config.Options);
         Assert.That(adapter.Warnings, Is.Empty);
@@ -157,7 +157,7 @@ public sealed class AdapterFolderTests : FolderTest
             ),
             Is.EqualTo(("LORA", "4", "8", "none", "[\"q_proj\"]"))
         );
-        using SafetensorsFile file = SafetensorsFile.Open(folder.File("adapter_model.safetensors"));
+        using var file = SafetensorsFile.Open(folder.File("adapter_model.safetensors"));
         Assert.That(
             file.Tensors.Keys,
             Is.EquivalentTo(
@@ -246,7 +246,7 @@ public sealed class AdapterFolderTests : FolderTest
         peft["target_modules"] = new JsonArray("q_proj");
         using TemporaryFolder models = new();
         TinyModel.Write(models);
-        ModelConfig model = ModelConfig.Load(models.Path);
+        var model = ModelConfig.Load(models.Path);
         TensorToWrite[] good =
         [
             .. AdapterFiles.LowRank(AdapterFiles.Module, 2),
@@ -345,7 +345,7 @@ public sealed class AdapterFolderTests : FolderTest
     public void The_adapter_of_another_model_is_refused()
     {
         TinyModel.Write(folder);
-        using ModelFolder model = ModelFolder.Open(folder.Path);
+        using var model = ModelFolder.Open(folder.Path);
         using TemporaryFolder adapters = new();
         AdapterConfig config = AdapterFiles.SpecLora(rank: 0, topK: 2) with
         {
@@ -356,7 +356,7 @@ public sealed class AdapterFolderTests : FolderTest
         void Check(AdapterConfig changed, string? says)
         {
             AdapterFolder.Write(adapters.Path, changed, [.. AdapterFiles.Spectral(AdapterFiles.Module, 2)]);
-            using AdapterFolder adapter = AdapterFolder.Open(adapters.Path);
+            using var adapter = AdapterFolder.Open(adapters.Path);
             Assert.That(
                 () => adapter.CheckFits(model),
                 says is null ? Throws.Nothing : Throws.TypeOf<InputException>().With.Message.Contains(says)

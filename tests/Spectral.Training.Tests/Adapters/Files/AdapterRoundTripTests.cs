@@ -43,7 +43,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
                 )
                 .ToDictionary(pair => pair.Key, pair => pair.Value.Master.ToArray());
         (float[] expected, Dictionary<string, float[]> values) = Save(model, method, Values);
-        using Adapter loaded = Adapter.Load(model, Saved);
+        using var loaded = Adapter.Load(model, Saved);
         Assert.Multiple(() =>
         {
             Assert.That(loaded.Method.Name, Is.EqualTo(method));
@@ -100,7 +100,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(options.Settings, Is.Not.Empty, "the test means something");
         AdapterConfig config = AdapterFiles.Config(name, options);
         folder(config);
-        using AdapterFolder read = AdapterFolder.Open(Saved);
+        using var read = AdapterFolder.Open(Saved);
         Assert.Multiple(() =>
         {
             Assert.That(read.Warnings, Is.Empty);
@@ -135,7 +135,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
             adapter => adapter.Modules.All(module => module.Form.IsMergeable)
         );
         string merged = Directory.CreateDirectory(Path.Combine(Folder.Path, "merged")).FullName;
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         if (!mergeable)
         {
             Assert.That(
@@ -145,7 +145,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
             return;
         }
         Merger.Merge(folder, Saved, merged, Device);
-        using ModelFolder opened = ModelFolder.Open(merged);
+        using var opened = ModelFolder.Open(merged);
         CausalLanguageModel plain = Keep(CausalLanguageModel.Load(opened, Device, DType.F32));
         Assert.That(Logits(plain), Is.EqualTo(expected).Within(Tolerance(expected)));
         foreach (string name in folder.TensorNames.Where(name => !name.Contains("proj.")))
@@ -162,7 +162,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
             adapter => adapter.Modules.All(module => module.Form.IsLowRank)
         );
         string exported = Directory.CreateDirectory(Path.Combine(Folder.Path, "exported")).FullName;
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         if (!lowRank)
         {
             Assert.That(
@@ -172,7 +172,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
             return;
         }
         LoraExporter.Export(Saved, exported, Device, folder);
-        using Adapter lora = Adapter.Load(model, exported);
+        using var lora = Adapter.Load(model, exported);
         Assert.That(lora.Method, Is.InstanceOf<LoraMethod>());
         Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
     }
@@ -187,7 +187,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
             adapter => adapter.Modules.All(module => module.Form.IsLowRank)
         );
         WithoutMetadata();
-        using Adapter lora = Adapter.Load(model, Saved);
+        using var lora = Adapter.Load(model, Saved);
         // Of these KaSA's config alone has a key of its own.
         Assert.That(lora.Method.Name, lowRank && method != "kasa" ? Is.EqualTo("lora") : Is.EqualTo(method));
         Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
@@ -234,10 +234,10 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         JsonObject config = JsonNode.Parse(File.ReadAllText(file))!.AsObject();
         config["init_lora_weights"] = method;
         File.WriteAllText(file, config.ToJsonString());
-        using Adapter loaded = Adapter.Load(model, Saved);
+        using var loaded = Adapter.Load(model, Saved);
         Assert.That(loaded.Method.Name, Is.EqualTo(method));
         Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         string exported = Directory.CreateDirectory(Path.Combine(Folder.Path, "exported")).FullName;
         Assert.That(
             () => LoraExporter.Export(Saved, exported, Device),
@@ -245,7 +245,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         );
         LoraExporter.Export(Saved, exported, Device, folder);
         loaded.Dispose();
-        using Adapter lora = Adapter.Load(model, exported);
+        using var lora = Adapter.Load(model, exported);
         Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
     }
 
@@ -255,24 +255,24 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel model = Keep(TinyModels.Frozen(Model, Device, Folder));
         float[] before = Logits(model);
         float[] expected;
-        using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), Options with { Bias = bias }))
+        using (var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), Options with { Bias = bias }))
         {
             Assert.That(Logits(model), Is.EqualTo(before).Within(1e-6f));
             TestAdapters.Randomize(adapter, 3);
             expected = Logits(model);
             adapter.Save(Saved);
         }
-        using (Adapter loaded = Adapter.Load(model, Saved))
+        using (var loaded = Adapter.Load(model, Saved))
         {
             Assert.That(loaded.Options.Bias, Is.EqualTo(bias));
             Assert.That(Logits(model), Is.EqualTo(expected));
         }
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         foreach (ModelFolder? beside in new[] { null, folder })
         {
             string exported = Directory.CreateDirectory(Path.Combine(Folder.Path, "exported")).FullName;
             LoraExporter.Export(Saved, exported, Device, beside);
-            using Adapter lora = Adapter.Load(model, exported);
+            using var lora = Adapter.Load(model, exported);
             Assert.That(lora.Options.Bias, Is.EqualTo(bias));
             Assert.That(Logits(model), Is.EqualTo(expected).Within(Tolerance(expected)));
         }
@@ -295,7 +295,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         foreach (string method in new[] { "lora", "pissa" })
         {
             float[] expected;
-            using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find(method), options))
+            using (var adapter = Adapter.Attach(model, AdapterMethods.Find(method), options))
             {
                 Assert.That(
                     adapter.Modules.Select(module => module.Options.Rank),
@@ -305,7 +305,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
                 expected = Logits(model);
                 adapter.Save(Saved);
             }
-            using Adapter loaded = Adapter.Load(model, Saved);
+            using var loaded = Adapter.Load(model, Saved);
             Assert.That(
                 loaded.Modules.Select(module => (module.Options.Rank, module.Options.Alpha)),
                 Is.EqualTo(
@@ -363,7 +363,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
     {
         string path = Path.Combine(Saved, "adapter_model.safetensors");
         List<TensorToWrite> tensors = [];
-        using (SafetensorsFile file = SafetensorsFile.Open(path))
+        using (var file = SafetensorsFile.Open(path))
             tensors.AddRange(
                 file.Tensors.Values.Select(tensor =>
                 {

@@ -27,11 +27,11 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
             [],
             (config, module) =>
             {
-                var pattern = config["block_size_pattern"]!.AsObject();
-                var key = pattern
+                JsonObject pattern = config["block_size_pattern"]!.AsObject();
+                string? key = pattern
                     .Select(pair => pair.Key)
                     .FirstOrDefault(key => Regex.IsMatch(module.Name, $@"(^|.*\.){key}$"));
-                var size = (int)(key is null ? config["block_size"]! : pattern[key]!);
+                int size = (int)(key is null ? config["block_size"]! : pattern[key]!);
                 Assert.That((module.In % size, module.Out % size), Is.EqualTo((0, 0)), module.Name);
                 return [("c3a_kernel", [module.Out / size, module.In / size, size])];
             }
@@ -44,7 +44,7 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
             [],
             (config, module) =>
             {
-                var size = (int)config["group_size"]!;
+                int size = (int)config["group_size"]!;
                 Assert.That((size % 2, module.Out % size), Is.EqualTo((0, 0)), module.Name);
                 return [("road_theta", [module.Out / 2])];
             }
@@ -93,11 +93,11 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
             new() { ["n-frequency"] = 130 },
             (config, module) =>
             {
-                var pattern = config["n_frequency_pattern"]!.AsObject();
-                var key = pattern
+                JsonObject pattern = config["n_frequency_pattern"]!.AsObject();
+                string? key = pattern
                     .Select(pair => pair.Key)
                     .FirstOrDefault(key => Regex.IsMatch(module.Name, $@".*\.{key}$"));
-                var count = (int)(key is null ? config["n_frequency"]! : pattern[key]!);
+                int count = (int)(key is null ? config["n_frequency"]! : pattern[key]!);
                 Assert.That(count, Is.LessThanOrEqualTo(module.In * module.Out), module.Name);
                 return [("fourierft_spectrum", [count])];
             }
@@ -109,8 +109,8 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
         Func<JsonObject, ModuleShape, (string Leaf, long[] Shape)[]> expected
     )
     {
-        var model = Keep(TinyModels.Frozen(Config, Device, Folder));
-        var directory = Path.Combine(Folder.Path, "adapter");
+        CausalLanguageModel model = Keep(TinyModels.Frozen(Config, Device, Folder));
+        string directory = Path.Combine(Folder.Path, "adapter");
         float[] values;
         var options = new AdapterOptions
         {
@@ -124,10 +124,12 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
             adapter.Save(directory);
             values = Weights(adapter);
         }
-        var config = JsonNode.Parse(File.ReadAllText(Path.Combine(directory, "adapter_config.json")))!.AsObject();
+        JsonObject config = JsonNode
+            .Parse(File.ReadAllText(Path.Combine(directory, "adapter_config.json")))!
+            .AsObject();
         using (var file = SafetensorsFile.Open(Path.Combine(directory, "adapter_model.safetensors")))
-            foreach (var module in AdapterTargets.Of(Config, new AdapterOptions { TargetModules = Targets }))
-            foreach (var (leaf, shape) in expected(config, module))
+            foreach (ModuleShape module in AdapterTargets.Of(Config, new AdapterOptions { TargetModules = Targets }))
+            foreach ((string leaf, long[] shape) in expected(config, module))
                 Assert.That(
                     file.Tensors[AdapterFolder.KeyOf(module.Name, leaf)].Shape,
                     Is.EqualTo(shape),

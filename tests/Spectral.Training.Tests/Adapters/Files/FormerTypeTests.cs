@@ -3,6 +3,7 @@ using Spectral.Kernels;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
+using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters.Files;
@@ -23,21 +24,24 @@ public sealed class FormerTypeTests() : TrainingTest(DeviceKind.Cpu)
     [TestCase(true)]
     public void APsoftFolderOfThisLibraryMeansWhatItDid(bool series)
     {
-        var model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
-        var tensors = Write(series, ours: true);
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
+        Dictionary<string, double[]> tensors = Write(series, ours: true);
         using var adapter = Adapter.Load(model, Path.Combine(Folder.Path, "adapter"));
         var s = new Dense(Rank, Rank);
-        var upper = tensors["psoft_R.weight"];
+        double[] upper = tensors["psoft_R.weight"];
         (s[0, 1], s[0, 2], s[1, 2]) = (upper[0], upper[1], upper[2]);
         (s[1, 0], s[2, 0], s[2, 1]) = (-upper[0], -upper[1], -upper[2]);
         var one = Dense.Identity(Rank);
-        var rotation = series
+        Dense rotation = series
             ? one + 2 * s + 2 * (s * s) + 2 * (s * s * s) + s * s * s * s
             : (one - s) * (one + s).Inverse();
-        var (b, a) = (Dense.Diagonal(tensors["psoft_R.vector_b"]), Dense.Diagonal(tensors["psoft_R.vector_a"]));
-        var (left, right) = (Dense.Of(Outputs, Rank, tensors["psoft_B"]), Dense.Of(Rank, Inputs, tensors["psoft_A"]));
-        var change = left * (b * rotation * a - one) * right;
-        var weight = TestAdapters.Weights(Folder.Path)[$"{Module}.weight"];
+        (Dense b, Dense a) = (Dense.Diagonal(tensors["psoft_R.vector_b"]), Dense.Diagonal(tensors["psoft_R.vector_a"]));
+        (Dense left, Dense right) = (
+            Dense.Of(Outputs, Rank, tensors["psoft_B"]),
+            Dense.Of(Rank, Inputs, tensors["psoft_A"])
+        );
+        Dense change = left * (b * rotation * a - one) * right;
+        double[] weight = TestAdapters.Weights(Folder.Path)[$"{Module}.weight"];
         VerifyGradient(
             adapter.Modules[0].Core.MergedWeight(),
             [.. weight.Zip(change.Values, (w, d) => w + d)],
@@ -64,7 +68,7 @@ public sealed class FormerTypeTests() : TrainingTest(DeviceKind.Cpu)
     [TestCase(0, 3)]
     public void OftWithScalesIsRead(int blocks, int size)
     {
-        var model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
         var config = new JsonObject
         {
             ["peft_type"] = "OFT",
@@ -79,15 +83,15 @@ public sealed class FormerTypeTests() : TrainingTest(DeviceKind.Cpu)
             ["init_weights"] = true,
             ["fan_in_fan_out"] = false,
         };
-        var tensors = Write(config, [], ("oft_r", [4, 3, 3]), ("oft_s", [Outputs, 1]));
+        Dictionary<string, double[]> tensors = Write(config, [], ("oft_r", [4, 3, 3]), ("oft_s", [Outputs, 1]));
         using var adapter = Adapter.Load(model, Path.Combine(Folder.Path, "adapter"));
-        var (one, turned) = (Dense.Identity(3), new Dense(Inputs, Inputs));
-        for (var block = 0; block < 4; block++)
+        (Dense one, Dense turned) = (Dense.Identity(3), new Dense(Inputs, Inputs));
+        for (int block = 0; block < 4; block++)
         {
             var r = Dense.Of(3, 3, tensors["oft_r"].AsSpan(9 * block));
-            var s = 0.5 * (r - r.Transposed);
-            var rotation = (one - s) * (one + s).Inverse();
-            for (var i = 0; i < 9; i++)
+            Dense s = 0.5 * (r - r.Transposed);
+            Dense rotation = (one - s) * (one + s).Inverse();
+            for (int i = 0; i < 9; i++)
                 turned[3 * block + i / 3, 3 * block + i % 3] = rotation[i / 3, i % 3];
         }
         var weight = Dense.Of(Outputs, Inputs, TestAdapters.Weights(Folder.Path)[$"{Module}.weight"]);
@@ -132,10 +136,10 @@ public sealed class FormerTypeTests() : TrainingTest(DeviceKind.Cpu)
         params (string Leaf, long[] Shape)[] tensors
     )
     {
-        var directory = Directory.CreateDirectory(Path.Combine(Folder.Path, "adapter")).FullName;
+        string directory = Directory.CreateDirectory(Path.Combine(Folder.Path, "adapter")).FullName;
         File.WriteAllText(Path.Combine(directory, "adapter_config.json"), config.ToJsonString());
         var random = new Random(6);
-        var values = tensors.ToDictionary(
+        Dictionary<string, double[]> values = tensors.ToDictionary(
             tensor => tensor.Leaf,
             tensor => Numbers((int)tensor.Shape.Aggregate((a, b) => a * b))
         );

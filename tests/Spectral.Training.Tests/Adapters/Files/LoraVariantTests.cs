@@ -46,7 +46,7 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
         using TemporaryFolder other = new();
         using CausalLanguageModel plain = TinyModels.Frozen(TinyModels.Llama, Device, other);
         using (Adapter.Load(plain, Saved)) { }
-        using ModelFolder folder = ModelFolder.Open(other.Path);
+        using var folder = ModelFolder.Open(other.Path);
         Assert.That(
             () => Merger.Merge(folder, Saved, Folder.Path, Device),
             Throws.TypeOf<InputException>().With.Message.Contains("bias")
@@ -167,9 +167,9 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
         foreach (string module in Adapted)
         {
             (int rows, int columns) = Shape(module);
-            Dense a = Dense.Of(2, columns, Tensor($"{Prefix}{module}.lora_A.weight", 2, columns));
-            Dense b = Dense.Of(rows, 2, Tensor($"{Prefix}{module}.lora_B.weight", rows, 2));
-            Dense middle = Dense.Diagonal(Tensor($"{Prefix}{module}.lora_diag", 2));
+            var a = Dense.Of(2, columns, Tensor($"{Prefix}{module}.lora_A.weight", 2, columns));
+            var b = Dense.Of(rows, 2, Tensor($"{Prefix}{module}.lora_B.weight", rows, 2));
+            var middle = Dense.Diagonal(Tensor($"{Prefix}{module}.lora_diag", 2));
             Dense truncated = Leading(Weight(module), Math.Min(rows, columns) - 2);
             Expected[$"{module}.weight"] = (truncated + Scale * (b * middle * a)).Values;
         }
@@ -193,9 +193,9 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
         (int rows, int columns) = Shape(Query);
         double[] u = Tensor($"{Prefix}{Query}.kasa_U", rows, 2);
         double[] v = Tensor($"{Prefix}{Query}.kasa_V", 2, columns);
-        Dense a = Dense.Of(2, columns, Tensor($"{Prefix}{Query}.lora_A.weight", 2, columns));
-        Dense b = Dense.Of(rows, 2, Tensor($"{Prefix}{Query}.lora_B.weight", rows, 2));
-        Dense middle = Dense.Diagonal(Tensor($"{Prefix}{Query}.lora_diag", 2));
+        var a = Dense.Of(2, columns, Tensor($"{Prefix}{Query}.lora_A.weight", 2, columns));
+        var b = Dense.Of(rows, 2, Tensor($"{Prefix}{Query}.lora_B.weight", rows, 2));
+        var middle = Dense.Diagonal(Tensor($"{Prefix}{Query}.lora_diag", 2));
         Dense truncated = Weight(Query) - Dense.Of(rows, 2, u) * Dense.Of(2, columns, v);
         Expected[$"{Query}.weight"] = (truncated + Scale * (b * middle * a)).Values;
         Write($"""["{Query}"]""", ("peft_type", "\"KASA\""), ("beta", "0.5"), ("gamma", "0.25"));
@@ -216,7 +216,7 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
         const int Blocks = 2;
         (int rows, int columns) = Shape(Down);
         Dense a = Diagonal(2, columns, Tensor($"{Prefix}{Down}.lora_A{middle}.weight", 2, columns / Blocks));
-        Dense b = Dense.Of(rows, 2, Tensor($"{Prefix}{Down}.lora_B{middle}.weight", rows, 2));
+        var b = Dense.Of(rows, 2, Tensor($"{Prefix}{Down}.lora_B{middle}.weight", rows, 2));
         Expected[$"{Down}.weight"] = (Weight(Down) + Scale * (b * a)).Values;
         (rows, columns) = Shape(Query);
         a = Dense.Of(2, columns, Tensor($"{Prefix}{Query}.lora_A{middle}.weight", 2, columns));

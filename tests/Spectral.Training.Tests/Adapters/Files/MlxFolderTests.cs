@@ -80,8 +80,8 @@ public sealed class MlxFolderTests(DeviceKind kind) : AdapterFileTest(kind)
     private Dense Low(string module)
     {
         (int rows, int columns) = Shape(module);
-        Dense a = Dense.Of(columns, 3, Tensor($"{module}.lora_a", columns, 3));
-        Dense b = Dense.Of(3, rows, Tensor($"{module}.lora_b", 3, rows));
+        var a = Dense.Of(columns, 3, Tensor($"{module}.lora_a", columns, 3));
+        var b = Dense.Of(3, rows, Tensor($"{module}.lora_b", 3, rows));
         return (a * b).Transposed;
     }
 

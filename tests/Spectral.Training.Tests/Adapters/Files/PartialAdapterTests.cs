@@ -80,7 +80,7 @@ public sealed class PartialAdapterTests(DeviceKind kind) : AdapterFileTest(kind)
             Bias = AdapterBias.All,
             TargetModules = ["q_proj"],
         };
-        using (Adapter adapter = Adapter.Attach(Loaded, AdapterMethods.Find("lora"), options))
+        using (var adapter = Adapter.Attach(Loaded, AdapterMethods.Find("lora"), options))
         {
             VerifyLogits();
             IReadOnlyList<Parameter> all = adapter.Parameters.Parameters;

@@ -244,7 +244,7 @@ public sealed class PeftLayoutTests : FolderTest
                 Is.EquivalentTo(tensors.Select(tensor => tensor.Name)),
                 "the names that are written"
             );
-            using AdapterFolder opened = AdapterFolder.Open(folder.Path);
+            using var opened = AdapterFolder.Open(folder.Path);
             read = opened.Config;
         }
         AdapterFolder.Write(folder.Path, read, tensors);
@@ -283,7 +283,7 @@ public sealed class PeftLayoutTests : FolderTest
         ];
         using TemporaryFolder models = new();
         TinyModel.Write(models);
-        ModelConfig model = ModelConfig.Load(models.Path);
+        var model = ModelConfig.Load(models.Path);
         for (int i = 0; i < tensors.Length; i++)
         {
             TensorToWrite one = tensors[i];

@@ -47,12 +47,12 @@ public sealed class SavedAgainTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel model = Keep(TinyModels.Frozen(Model, Device, Folder));
         Save(model, Options);
         Change(said);
-        using (Adapter loaded = Adapter.Load(model, First))
+        using (var loaded = Adapter.Load(model, First))
         {
             Assert.That(loaded.Modules.Select(module => module.Shape.Name), Is.EqualTo(new[] { Query, Value }));
             loaded.Save(Second);
         }
-        using Adapter again = Adapter.Load(model, Second);
+        using var again = Adapter.Load(model, Second);
         Assert.That(again.Modules.Select(module => module.Shape.Name), Is.EqualTo(new[] { Query, Value }));
         using AdapterReader reader = new(Second, Model);
         Assert.That(reader.Warnings, Is.Empty);
@@ -83,11 +83,11 @@ public sealed class SavedAgainTests(DeviceKind kind) : TrainingTest(kind)
         Save(model, Options);
         Assert.That(Base(First), Is.EqualTo(Path.GetFullPath(Folder.Path)), "of a folder its full path");
         Change("""{"base_model_name_or_path":"somebody/model"}""");
-        using (Adapter loaded = Adapter.Load(model, First))
+        using (var loaded = Adapter.Load(model, First))
             loaded.Save(Second);
         Assert.That(Base(Second), Is.EqualTo("somebody/model"), "what the adapter to start from says");
         Change("""{"base_model_name_or_path":null}""");
-        using (Adapter loaded = Adapter.Load(model, First))
+        using (var loaded = Adapter.Load(model, First))
             loaded.Save(Second);
         Assert.That(Base(Second), Is.EqualTo(Path.GetFullPath(Folder.Path)));
 
@@ -133,7 +133,7 @@ public sealed class SavedAgainTests(DeviceKind kind) : TrainingTest(kind)
 
     private void Save(CausalLanguageModel model, AdapterOptions options)
     {
-        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), options);
+        using var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), options);
         TestAdapters.Randomize(adapter, 3);
         adapter.Save(First);
     }

@@ -43,7 +43,7 @@ public sealed class SavedTensorsTests
     {
         TensorToWrite original = TinyModel.Numbered("base_model.model.lm_head.original_module.weight", [11, 8], 8);
         Write(["lm_head"], TinyModel.Numbered(name, [11, 8], 7), original);
-        using ModelFolder opened = ModelFolder.Open(model.Path);
+        using var opened = ModelFolder.Open(model.Path);
         using AdapterReader adapter = new(folder.Path, opened);
         Assert.That(adapter.Warnings, Is.Empty);
         Assert.That(
@@ -76,7 +76,7 @@ public sealed class SavedTensorsTests
                 .. norms.Select(name => TinyModel.Numbered($"base_model.model.model.{name}.weight", [8])),
             ]
         );
-        using ModelFolder opened = ModelFolder.Open(model.Path);
+        using var opened = ModelFolder.Open(model.Path);
         using AdapterReader adapter = new(folder.Path, opened);
         Assert.That(adapter.Saved, Has.Count.EqualTo(8));
         string[] adapted =
@@ -94,10 +94,10 @@ public sealed class SavedTensorsTests
     [Test]
     public void Embeddings_that_nobody_trained_stand_in_for_the_bases_where_they_differ()
     {
-        using ModelFolder opened = ModelFolder.Open(model.Path);
+        using var opened = ModelFolder.Open(model.Path);
         float[] embedding = opened["model.embed_tokens.weight"].ToFloats();
         const string Name = "base_model.model.model.embed_tokens.weight";
-        TensorToWrite same = TensorToWrite.Floats(Name, StoredType.F32, [11, 8], () => embedding);
+        var same = TensorToWrite.Floats(Name, StoredType.F32, [11, 8], () => embedding);
         Write([], same, TinyModel.Numbered("base_model.model.lm_head.weight", [11, 8], 7));
         using AdapterReader adapter = new(folder.Path, opened);
         Assert.That(
@@ -154,7 +154,7 @@ public sealed class SavedTensorsTests
             ]
         );
         using TemporaryFolder exported = new();
-        using (Spectral.Kernels.Device device = Spectral.Kernels.Device.Cpu())
+        using (var device = Spectral.Kernels.Device.Cpu())
             LoraExporter.Export(folder.Path, exported.Path, device);
         using AdapterReader adapter = new(exported.Path, ModelConfig.Load(model.Path));
         Assert.That(adapter.Options.ModulesToSave, Is.EqualTo(new[] { "lm_head", "down_proj" }));
@@ -174,7 +174,7 @@ public sealed class SavedTensorsTests
     private void MustSay(string[] modules, string text, params TensorToWrite[] saved)
     {
         Write(modules, saved);
-        using ModelFolder opened = ModelFolder.Open(model.Path);
+        using var opened = ModelFolder.Open(model.Path);
         Assert.That(
             () => new AdapterReader(folder.Path, opened),
             Throws.TypeOf<InputException>().With.Message.Contains(text)

@@ -177,9 +177,9 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
         adapter.Save(directory);
         (float[] wide, double wideLoss) = Measure(model, adapter);
 
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         CausalLanguageModel narrow = Keep(CausalLanguageModel.Load(folder, Device, DType.BF16));
-        using Adapter loaded = Adapter.Load(narrow, directory);
+        using var loaded = Adapter.Load(narrow, directory);
         (float[] actual, double loss) = Measure(narrow, loaded);
         double Dot(float[] a, float[] b) => a.Zip(b, (x, y) => (double)x * y).Sum();
         Assert.Multiple(() =>
@@ -285,7 +285,7 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
 
     private static double[] Rectified(AdaptedModule module, double[] x)
     {
-        var y = new double[module.Shape.Out];
+        double[] y = new double[module.Shape.Out];
         foreach (LowRankTerm term in module.Form.Terms)
         {
             float[] left = term.Left.Value.ToArray();

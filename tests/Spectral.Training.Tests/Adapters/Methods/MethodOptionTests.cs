@@ -51,7 +51,7 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
     {
         AdapterMethod method = AdapterMethods.Find(name);
         CausalLanguageModel model = Keep(TinyModels.Frozen(Config, Device, Folder));
-        using ModelFolder folder = ModelFolder.Open(Folder.Path);
+        using var folder = ModelFolder.Open(Folder.Path);
         int kept = 0;
         foreach ((string option, Func<AdapterOptions, AdapterOptions> set) in Shared.Concat(Settings(method)))
             if (Attach(model, method, option, set(Options)) is { } adapter)
@@ -191,7 +191,7 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
             adapter.Options.Dropout
         );
         adapter.Dispose();
-        using (Adapter loaded = Adapter.Load(model, Saved))
+        using (var loaded = Adapter.Load(model, Saved))
         {
             Assert.That(Logits(model), Is.EqualTo(expected).Within(tolerance), what);
             if (loaded.Modules[0].Form.Terms.Count > 0)
@@ -202,15 +202,15 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
         {
             string merged = Directory.CreateDirectory(Path.Combine(Folder.Path, "merged")).FullName;
             Merger.Merge(folder, Saved, merged, Device);
-            using ModelFolder opened = ModelFolder.Open(merged);
-            using CausalLanguageModel plain = CausalLanguageModel.Load(opened, Device, DType.F32);
+            using var opened = ModelFolder.Open(merged);
+            using var plain = CausalLanguageModel.Load(opened, Device, DType.F32);
             Assert.That(Logits(plain), Is.EqualTo(expected).Within(tolerance), what + " merged");
         }
         if (exports)
         {
             string exported = Directory.CreateDirectory(Path.Combine(Folder.Path, "exported")).FullName;
             LoraExporter.Export(Saved, exported, Device, folder);
-            using Adapter lora = Adapter.Load(model, exported);
+            using var lora = Adapter.Load(model, exported);
             Assert.That(Logits(model), Is.EqualTo(expected).Within(tolerance), what + " exported");
         }
     }

@@ -69,7 +69,7 @@ public sealed class MethodsDocumentTests
 
     private static string Row(AdapterMethod method)
     {
-        MethodFacts facts = MethodFacts.Of(method, MethodFacts.OneLayer, new AdapterOptions());
+        var facts = MethodFacts.Of(method, MethodFacts.OneLayer, new AdapterOptions());
         return string.Create(
             CultureInfo.InvariantCulture,
             $"| [{method.Name}](#{method.Name}) | {facts.Trainable:N0} | {100 * facts.ExtraForward:0.###} %{(facts.RebuildsWeight ? " + W′" : "")} "

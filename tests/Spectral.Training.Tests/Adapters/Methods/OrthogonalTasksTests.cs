@@ -31,7 +31,7 @@ public sealed class OrthogonalTasksTests(DeviceKind kind) : TrainingTest(kind)
         string before = Path.Combine(Folder.Path, "first");
         string after = Path.Combine(Folder.Path, "second");
         float[] expected;
-        using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find(first), Options))
+        using (var adapter = Adapter.Attach(model, AdapterMethods.Find(first), Options))
         {
             TestAdapters.Perturb(adapter, 3);
             adapter.Save(Directory.CreateDirectory(before).FullName);
@@ -42,7 +42,7 @@ public sealed class OrthogonalTasksTests(DeviceKind kind) : TrainingTest(kind)
             PreviousAdapter = before,
             Settings = new Dictionary<string, double> { ["previous-rank"] = rank, ["weight"] = 1 },
         };
-        using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("o-lora"), second))
+        using (var adapter = Adapter.Attach(model, AdapterMethods.Find("o-lora"), second))
         {
             Assert.That(
                 Logits(model),
@@ -68,7 +68,7 @@ public sealed class OrthogonalTasksTests(DeviceKind kind) : TrainingTest(kind)
             adapter.Save(Directory.CreateDirectory(after).FullName);
             expected = Logits(model);
         }
-        using Adapter loaded = Adapter.Load(model, after);
+        using var loaded = Adapter.Load(model, after);
         Assert.That(Logits(model), Is.EqualTo(expected), "the folder is complete without the first");
     }
 
@@ -77,12 +77,12 @@ public sealed class OrthogonalTasksTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
         string before = Directory.CreateDirectory(Path.Combine(Folder.Path, "first")).FullName;
-        using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), Options))
+        using (var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), Options))
         {
             TestAdapters.Perturb(adapter, 3);
             adapter.Save(before);
         }
-        using Adapter second = Adapter.Attach(
+        using var second = Adapter.Attach(
             model,
             AdapterMethods.Find("o-lora"),
             Options with
@@ -111,7 +111,7 @@ public sealed class OrthogonalTasksTests(DeviceKind kind) : TrainingTest(kind)
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
         AdapterMethod method = AdapterMethods.Find("o-lora");
         string before = Directory.CreateDirectory(Path.Combine(Folder.Path, "first")).FullName;
-        using (Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("dora"), Options))
+        using (var adapter = Adapter.Attach(model, AdapterMethods.Find("dora"), Options))
             adapter.Save(before);
         AdapterOptions With(double rank, string? previous) =>
             Options with

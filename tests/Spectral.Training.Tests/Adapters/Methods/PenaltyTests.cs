@@ -114,14 +114,14 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
             ],
             Settings = settings.ToDictionary(setting => setting.Name, setting => setting.Value),
         };
-        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find(method), options);
+        using var adapter = Adapter.Attach(model, AdapterMethods.Find(method), options);
         TestAdapters.Randomize(adapter, 3);
         using AdamWOptimizer optimizer = new(adapter.Parameters, new AdamWOptions());
         optimizer.CompleteGradients();
         Assert.That(adapter.Modules, Has.Count.EqualTo(3));
         foreach (AdaptedModule module in adapter.Modules)
         {
-            Dictionary<string, double[]> factors = module.Factors.ToDictionary(
+            var factors = module.Factors.ToDictionary(
                 pair => pair.Key,
                 pair => Array.ConvertAll(pair.Value.Master.ToArray(), value => (double)value)
             );

@@ -70,7 +70,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         Dictionary<string, float[]> actual;
         using (CausalLanguageModel model = TinyModels.Frozen(Config, Device, Folder, type))
         using (
-            Adapter adapter = Adapter.Attach(
+            var adapter = Adapter.Attach(
                 model,
                 method,
                 options,
@@ -87,10 +87,10 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
             trainer.Run(Records, Records[..4], [whole]);
             expected = Everything(trainer, state + ".end");
         }
-        using (TrainerState saved = TrainerState.Open(state))
-        using (ModelFolder folder = ModelFolder.Open(Folder.Path))
-        using (CausalLanguageModel model = CausalLanguageModel.Load(folder, Device, type))
-        using (Adapter adapter = Adapter.Restore(model, method, options, saved))
+        using (var saved = TrainerState.Open(state))
+        using (var folder = ModelFolder.Open(Folder.Path))
+        using (var model = CausalLanguageModel.Load(folder, Device, type))
+        using (var adapter = Adapter.Restore(model, method, options, saved))
         using (Trainer trainer = new(model, training))
         {
             trainer.Restore(saved);
@@ -116,7 +116,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         using CausalLanguageModel model = TinyModels.Frozen(Config, Device, Folder);
         Recorder whole = new();
         Recorder rest = new();
-        using (Adapter adapter = Adapter.Attach(model, method, Options))
+        using (var adapter = Adapter.Attach(model, method, Options))
         using (Trainer trainer = new(model, Training))
         {
             whole.AtEnd = step =>
@@ -126,8 +126,8 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
             };
             trainer.Run(Records, callbacks: [whole]);
         }
-        using (TrainerState state = TrainerState.Open(path))
-        using (Adapter adapter = Adapter.Attach(model, method, Options))
+        using (var state = TrainerState.Open(path))
+        using (var adapter = Adapter.Attach(model, method, Options))
         using (Trainer trainer = new(model, Training))
         {
             trainer.Restore(state);
@@ -146,7 +146,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
             using CausalLanguageModel model = TinyModels.Trainable(Config, Device);
             using AdamWOptimizer optimizer = new(model.Trainable!, new AdamWOptions());
             if (resumes)
-                using (TrainerState state = TrainerState.Open(path))
+                using (var state = TrainerState.Open(path))
                 {
                     Assert.That((state.Step, state.Notes["by"]), Is.EqualTo((from, "hand")));
                     state.Restore(optimizer);
@@ -178,13 +178,13 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         string path = Path.Combine(Folder.Path, "state.safetensors");
         using CausalLanguageModel model = TinyModels.Frozen(Config, Device, Folder);
         AdapterMethod method = AdapterMethods.Find("lora");
-        using (Adapter adapter = Adapter.Attach(model, method, Options))
+        using (var adapter = Adapter.Attach(model, method, Options))
         using (Trainer trainer = new(model, Training))
         {
             trainer.Run(Records);
             trainer.Save(path);
         }
-        using TrainerState state = TrainerState.Open(path);
+        using var state = TrainerState.Open(path);
         Assert.That(
             () => Adapter.Restore(model, AdapterMethods.Find("speclora"), Options, state),
             Throws
@@ -192,11 +192,11 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
                 .With.Message.Contains("no tensor 'master.")
                 .And.Message.Contains("spec_delta")
         );
-        using (Adapter adapter = Adapter.Attach(model, method, Options with { Rank = 3 }))
+        using (var adapter = Adapter.Attach(model, method, Options with { Rank = 3 }))
             Refused(adapter, Training, "[16, 3]", "expected F32");
-        using (Adapter adapter = Adapter.Attach(model, method, Options with { TargetModules = ["q_proj"] }))
+        using (var adapter = Adapter.Attach(model, method, Options with { TargetModules = ["q_proj"] }))
             Refused(adapter, Training, "is no part of what trains here");
-        using (Adapter adapter = Adapter.Restore(model, method, Options, state))
+        using (var adapter = Adapter.Restore(model, method, Options, state))
         {
             Refused(adapter, Training with { Batch = 4 }, "the option Batch 3, not 4");
             Refused(adapter, Training with { Optimizer = new AdamWOptions { Beta1 = 0.5 } }, "the option Optimizer");
@@ -228,14 +228,14 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         foreach (string name in new[] { "lora", "adalora" })
         {
             AdapterMethod method = AdapterMethods.Find(name);
-            using (Adapter adapter = Adapter.Attach(model, method, Options))
+            using (var adapter = Adapter.Attach(model, method, Options))
             using (Trainer trainer = new(model, Training with { Accumulate = 1 }))
             {
                 trainer.Run(Records);
                 trainer.Save(path);
             }
-            using TrainerState state = TrainerState.Open(path);
-            using Adapter restored = Adapter.Restore(model, method, Options, state);
+            using var state = TrainerState.Open(path);
+            using var restored = Adapter.Restore(model, method, Options, state);
             using Trainer longer = new(model, Training with { Accumulate = 1, Steps = null, Epochs = 2 });
             using Trainer shorter = new(model, Training with { Accumulate = 1, Steps = 5 });
             Assert.That(
@@ -269,7 +269,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
     {
         string path = Path.Combine(Folder.Path, "state.safetensors");
         using CausalLanguageModel model = TinyModels.Frozen(Config, Device, Folder);
-        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), Options);
+        using var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), Options);
         using Trainer trainer = new(model, Training with { Batch = batch, Accumulate = accumulate });
         trainer.Run(Records);
         trainer.Save(path);
@@ -277,7 +277,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         int mark = bytes.AsSpan().IndexOf("EpochsEnd"u8);
         "EpochsXnd"u8.CopyTo(bytes.AsSpan(mark));
         File.WriteAllBytes(path, bytes);
-        using TrainerState state = TrainerState.Open(path);
+        using var state = TrainerState.Open(path);
         Assert.That(
             () => trainer.Restore(state),
             fits
@@ -322,7 +322,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
     private static Dictionary<string, float[]> Everything(Trainer trainer, string path)
     {
         trainer.Save(path);
-        using SafetensorsFile file = SafetensorsFile.Open(path);
+        using var file = SafetensorsFile.Open(path);
         return file.Tensors.ToDictionary(pair => pair.Key, pair => pair.Value.ToFloats());
     }
 

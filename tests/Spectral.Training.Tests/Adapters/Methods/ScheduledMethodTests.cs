@@ -83,7 +83,10 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
         adapter.Parameters.EnableGradients();
         Random random = new(4);
         var score = new Dictionary<string, double[]>();
-        var (mean, deviation) = (new Dictionary<string, double[]>(), new Dictionary<string, double[]>());
+        (Dictionary<string, double[]> mean, Dictionary<string, double[]> deviation) = (
+            new Dictionary<string, double[]>(),
+            new Dictionary<string, double[]>()
+        );
         for (int step = 1; step <= 2; step++)
         {
             foreach (Parameter parameter in adapter.Parameters.Parameters)
@@ -273,7 +276,7 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
     {
         float[] Run()
         {
-            using Adapter adapter = Adapter.Attach(Model, AdapterMethods.Find(method), Options);
+            using var adapter = Adapter.Attach(Model, AdapterMethods.Find(method), Options);
             Train(_ => { });
             return [.. adapter.Parameters.Masters.SelectMany(master => master.ToArray())];
         }

@@ -50,7 +50,11 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
             {
                 Dense u = Factor(module, "lora_B.weight", weight.Rows, Rank);
                 Check(u.Transposed * u, Dense.Identity(Rank), 1e-5);
-                using var svd = Svd.Compute(Tensor(weight), Math.Min(weight.Rows, weight.Columns), SvdMethod.Exact);
+                using SvdResult svd = Svd.Compute(
+                    Tensor(weight),
+                    Math.Min(weight.Rows, weight.Columns),
+                    SvdMethod.Exact
+                );
                 float[] sigma = svd.S.ToArray();
                 Dense along = u.Transposed * weight;
                 for (int i = 0; i < Rank; i++)
@@ -152,7 +156,7 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
     private void ForEach(string method, Action<AdaptedModule, Dense> check)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
-        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find(method), Options);
+        using var adapter = Adapter.Attach(model, AdapterMethods.Find(method), Options);
         foreach (AdaptedModule module in adapter.Modules)
         {
             float[] weight = model.Linears.First(linear => linear.Name == module.Shape.Name).Weight.Value.ToArray();
@@ -194,8 +198,8 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
     private double Left(Dense change, Dense weight, int from, int to)
     {
         int all = Math.Min(weight.Rows, weight.Columns);
-        using var svd = Svd.Compute(Tensor(weight), all, SvdMethod.Exact);
-        using var rest = Svd.Compute(Tensor(weight - change), all, SvdMethod.Exact);
+        using SvdResult svd = Svd.Compute(Tensor(weight), all, SvdMethod.Exact);
+        using SvdResult rest = Svd.Compute(Tensor(weight - change), all, SvdMethod.Exact);
         float[] sigma = svd.S.ToArray();
         float[] left = rest.S.ToArray();
         Assert.That(

@@ -39,7 +39,7 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
     public void LHasARateOfItsOwn()
     {
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
-        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), Options);
+        using var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), Options);
         TestAdapters.Randomize(adapter, 3);
         float[][] before = [.. adapter.Parameters.Parameters.Select(parameter => parameter.Master.ToArray())];
         using (AdamWOptimizer optimizer = new(adapter.Parameters, new AdamWOptions { Epsilon = 0, WeightDecay = 0 }))
@@ -76,11 +76,11 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
     public void ThePenaltyIsAddedOncePerStepAndIsInTheNorm()
     {
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
-        using Adapter adapter = Adapter.Attach(model, new Scheduled(), Options);
+        using var adapter = Adapter.Attach(model, new Scheduled(), Options);
         using AdamWOptimizer optimizer = new(adapter.Parameters, new AdamWOptions { GradientClip = 0 });
         Backward(model);
         Backward(model);
-        Dictionary<string, float[]> losses = adapter.Parameters.Parameters.ToDictionary(
+        var losses = adapter.Parameters.Parameters.ToDictionary(
             parameter => parameter.Name,
             parameter => parameter.Gradient!.ToArray()
         );
@@ -140,7 +140,7 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
     {
         Scheduled method = new();
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
-        using Adapter adapter = Adapter.Attach(model, method, Options);
+        using var adapter = Adapter.Attach(model, method, Options);
         using Trainer trainer = new(model, Training);
         int step = 0;
         adapter.Parameters.Accumulated += () =>
@@ -167,7 +167,7 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
     public void AChangeOfFrozenFactorsReachesTheModel()
     {
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
-        using Adapter adapter = Adapter.Attach(model, new Scheduled(), Options);
+        using var adapter = Adapter.Attach(model, new Scheduled(), Options);
         float[] before = Logits(model);
         adapter.AfterUpdate(1, 5);
         Assert.That(Logits(model), Is.EqualTo(before), "not yet changed");
@@ -180,12 +180,12 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
     {
         string directory = Directory.CreateDirectory(Path.Combine(Folder.Path, "adapter")).FullName;
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
-        using (Adapter adapter = Adapter.Attach(model, new Scheduled(), Options))
+        using (var adapter = Adapter.Attach(model, new Scheduled(), Options))
         {
             Assert.That(adapter.Modules[0].Factors["seen"].Master.ToArray(), Is.All.EqualTo(1));
             adapter.Save(directory);
         }
-        using SafetensorsFile file = SafetensorsFile.Open(Path.Combine(directory, "adapter_model.safetensors"));
+        using var file = SafetensorsFile.Open(Path.Combine(directory, "adapter_model.safetensors"));
         Assert.That(file.Tensors.Keys, Has.None.Contains("seen").And.Some.Contains(LoraMethod.A));
     }
 
@@ -224,7 +224,7 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
     public void WhatCannotBeScheduledIsRefused()
     {
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
-        using Adapter adapter = Adapter.Attach(model, new Scheduled(), Options);
+        using var adapter = Adapter.Attach(model, new Scheduled(), Options);
         Assert.That(
             () => new Trainer(model, Training with { CudaGraph = true }),
             Throws.TypeOf<InputException>().With.Message.Contains("scheduled").And.Message.Contains("--graph")
@@ -247,7 +247,7 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
     private float[] Train(AdapterMethod method, TrainerOptions options, DType type = DType.F32)
     {
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder, type);
-        using Adapter adapter = Adapter.Attach(model, method, Options);
+        using var adapter = Adapter.Attach(model, method, Options);
         using Trainer trainer = new(model, options);
         trainer.Run(Records);
         return [.. adapter.Parameters.Masters.SelectMany(master => master.ToArray())];
@@ -256,7 +256,7 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
     private (float[] Masters, int Buffers) Train(string method, AdapterOptions options)
     {
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder);
-        using Adapter adapter = Adapter.Attach(model, AdapterMethods.Find(method), options);
+        using var adapter = Adapter.Attach(model, AdapterMethods.Find(method), options);
         using Trainer trainer = new(model, Training);
         trainer.Run(Records);
         return (

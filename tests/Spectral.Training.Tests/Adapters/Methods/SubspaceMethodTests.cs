@@ -69,7 +69,7 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
                 .Range(0, 3)
                 .Select(task =>
                 {
-                    using Adapter adapter = Adapter.Attach(
+                    using var adapter = Adapter.Attach(
                         Model,
                         AdapterMethods.Find("orthogonal-adaptation"),
                         With(("task", task)) with
@@ -145,7 +145,7 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
         Adapter adapter = Attach("kasa");
         foreach (AdaptedModule module in adapter.Modules)
         {
-            using Tensor changed = Tensor.Empty(Device, module.Core.Weight.Shape);
+            using var changed = Tensor.Empty(Device, module.Core.Weight.Shape);
             LowRank.Merge(module.Core.Weight, module.Core.Factors!, changed);
             int all = Math.Min(module.Shape.Out, module.Shape.In);
             SvdResult before = Svd.Compute(module.Core.Weight, all);
@@ -170,14 +170,14 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
                         .Range(0, 5)
                         .Select(i => new[] { 1, 2, 4, 5 }.Where(rank => rank > i).Sum(rank => 4.0 / rank)),
                 ];
-        using (Adapter whole = Adapter.Attach(Model, AdapterMethods.Find(method), options))
+        using (var whole = Adapter.Attach(Model, AdapterMethods.Find(method), options))
             Assert.That(
                 whole.Modules[0].Form.Terms.Single().Middle!.Value.ToArray(),
                 Is.EqualTo(expected).Within(1e-6)
             );
         for (int k = 1; k <= 5; k++)
         {
-            using Adapter prefix = Adapter.Attach(
+            using var prefix = Adapter.Attach(
                 Model,
                 AdapterMethods.Find(method),
                 options with
@@ -191,8 +191,8 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
                 module.Factors[LoraMethod.B].Master.ToArray(),
                 module.Factors[LoraMethod.A].Master.ToArray()
             );
-            Tensor weight = Tensor.Zeros(Device, module.Core.Weight.Shape);
-            Tensor merged = Tensor.Empty(Device, weight.Shape);
+            var weight = Tensor.Zeros(Device, module.Core.Weight.Shape);
+            var merged = Tensor.Empty(Device, weight.Shape);
             LowRank.Merge(weight, module.Core.Factors!, merged);
             float[] change = merged.ToArray();
             for (int i = 0; i < change.Length; i++)

@@ -15,8 +15,8 @@ public sealed partial class WeightFormulaTests
             new() { ["blocks"] = 3, ["hybrid-rank"] = 2 },
             layer =>
             {
-                var scale = 5.0 / (6 + 2);
-                var general =
+                double scale = 5.0 / (6 + 2);
+                Dense general =
                     layer.Matrix("gralora_B_general.weight", 6, 2) * layer.Matrix("gralora_A_general.weight", 2, 9);
                 return Change(layer, Gralora(layer, 3, scale) + scale * general);
             }
@@ -34,7 +34,7 @@ public sealed partial class WeightFormulaTests
                 return Change(layer, layer.Scale * (b * Dense.Of(3, 12, (i, j) => a[i, j % 3])));
             }
         );
-        foreach (var columns in new[] { 12, 10, 3 })
+        foreach (int columns in new[] { 12, 10, 3 })
             yield return new(
                 "miss",
                 7,
@@ -43,7 +43,7 @@ public sealed partial class WeightFormulaTests
                 [],
                 layer =>
                 {
-                    var block = layer.Matrix("miss_block", 4, 7);
+                    Dense block = layer.Matrix("miss_block", 4, 7);
                     return Change(layer, Dense.Of(7, layer.Columns, (i, j) => block[j % 4, i]));
                 }
             );
@@ -55,7 +55,7 @@ public sealed partial class WeightFormulaTests
             new() { ["variant"] = 1, ["mini-rank"] = 3 },
             layer =>
             {
-                var block = layer.Matrix("miss_block", 4, 3);
+                Dense block = layer.Matrix("miss_block", 4, 3);
                 return Change(layer, Dense.Of(6, 10, (i, j) => block[j % 4, i % 3]));
             }
         );
@@ -99,7 +99,7 @@ public sealed partial class WeightFormulaTests
             [],
             layer =>
             {
-                var kernel = layer.Factors["c3a_kernel"];
+                double[] kernel = layer.Factors["c3a_kernel"];
                 return Change(
                     layer,
                     Dense.Of(8, 12, (i, j) => kernel[(i / 4 * 3 + j / 4) * 4 + (j % 4 - i % 4 + 4) % 4] / 12)
@@ -122,8 +122,8 @@ public sealed partial class WeightFormulaTests
             layer.Columns,
             (i, j) =>
             {
-                var (outBlock, inBlock, sum) = (i / tall, j / wide, 0.0);
-                for (var q = 0; q < piece; q++)
+                (int outBlock, int inBlock, double sum) = (i / tall, j / wide, 0.0);
+                for (int q = 0; q < piece; q++)
                     sum +=
                         b[(outBlock * rank + inBlock * piece + q) * tall + i % tall]
                         * a[(inBlock * wide + j % wide) * rank + outBlock * piece + q];
@@ -134,10 +134,10 @@ public sealed partial class WeightFormulaTests
 
     private static double[] Lokr(Layer layer, int tall, int high, int wide, int broad, string? first, string? second)
     {
-        var one = first is null
+        Dense one = first is null
             ? layer.Matrix("lokr_w1_a", tall, layer.Rank) * layer.Matrix("lokr_w1_b", layer.Rank, wide)
             : layer.Matrix(first, tall, wide);
-        var two = second is null
+        Dense two = second is null
             ? layer.Matrix("lokr_w2_a", high, layer.Rank) * layer.Matrix("lokr_w2_b", layer.Rank, broad)
             : layer.Matrix(second, high, broad);
         return Change(

@@ -8,7 +8,7 @@ public sealed partial class WeightFormulaTests
     private static IEnumerable<Case> Products()
     {
         yield return new("lora", 5, 7, 3, [], layer => Change(layer, Lora(layer)));
-        foreach (var method in new[] { "pissa", "milora", "olora" })
+        foreach (string method in new[] { "pissa", "milora", "olora" })
             yield return new(
                 method,
                 5,
@@ -37,7 +37,7 @@ public sealed partial class WeightFormulaTests
             {
                 double[] sigma = layer.Factors["spec_S"];
                 double[] delta = layer.Factors["spec_delta"];
-                var rescaled =
+                Dense rescaled =
                     layer.Matrix("spec_U", 6, 2)
                     * Dense.Diagonal([.. sigma.Zip(delta, (s, d) => s * d)])
                     * layer.Matrix("spec_V", 2, 5);
@@ -66,7 +66,7 @@ public sealed partial class WeightFormulaTests
             [],
             layer =>
             {
-                var values = layer
+                double[] values = layer
                     .Factors["svdiff_S"]
                     .Zip(layer.Factors["svdiff_delta"], (s, d) => Math.Max(s + d, 0))
                     .ToArray();
@@ -195,7 +195,7 @@ public sealed partial class WeightFormulaTests
                         * layer.Matrix("vera_A", 3, 7)
                 )
         );
-        foreach (var (rows, columns) in new[] { (7, 5), (5, 8) })
+        foreach ((int rows, int columns) in new[] { (7, 5), (5, 8) })
             yield return new("randlora", rows, columns, 2, [], Randlora);
         yield return new("delora", 5, 7, 3, new() { ["lambda"] = 4 }, Delora);
         yield return new(
@@ -220,7 +220,7 @@ public sealed partial class WeightFormulaTests
             [],
             layer =>
             {
-                var (u, v, sigma) = (
+                (Dense u, Dense v, Dense sigma) = (
                     layer.Matrix("spectral_U", 6, 2),
                     layer.Matrix("spectral_V", 2, 7),
                     Dense.Diagonal(layer.Factors["spectral_S"])
@@ -255,8 +255,8 @@ public sealed partial class WeightFormulaTests
             [],
             layer =>
             {
-                var kappa = layer.Factors["loldu_kappa"][0];
-                var strength = layer
+                double kappa = layer.Factors["loldu_kappa"][0];
+                double[] strength = layer
                     .Factors["loldu_z"]
                     .Zip(layer.Factors["loldu_start"], (z, start) => kappa * z - start)
                     .ToArray();
@@ -303,7 +303,7 @@ public sealed partial class WeightFormulaTests
     {
         Dense b = layer.Matrix("delora_B", 5, 3);
         Dense a = layer.Matrix("delora_A", 3, 7);
-        var lambda = layer.Factors["delora_lambda"][0];
+        double lambda = layer.Factors["delora_lambda"][0];
         return Change(
             layer,
             Dense.Of(
@@ -311,7 +311,7 @@ public sealed partial class WeightFormulaTests
                 7,
                 (i, j) =>
                 {
-                    var length = Math.Sqrt(Enumerable.Range(0, 5).Sum(row => layer.W[row, j] * layer.W[row, j]));
+                    double length = Math.Sqrt(Enumerable.Range(0, 5).Sum(row => layer.W[row, j] * layer.W[row, j]));
                     return Enumerable
                         .Range(0, 3)
                         .Sum(k =>

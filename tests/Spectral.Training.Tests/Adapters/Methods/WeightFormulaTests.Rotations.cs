@@ -149,8 +149,8 @@ public sealed partial class WeightFormulaTests
             [],
             layer =>
             {
-                var (sigma, k) = (Dense.Diagonal(layer.Factors["spectral_S"]), layer.Rank);
-                var turned =
+                (Dense sigma, int k) = (Dense.Diagonal(layer.Factors["spectral_S"]), layer.Rank);
+                Dense turned =
                     Cayley(Skew(layer.Factors["spectral_Q1"], k))
                     * sigma
                     * Cayley(Skew(layer.Factors["spectral_Q2"], k)).Transposed;
@@ -167,9 +167,9 @@ public sealed partial class WeightFormulaTests
     /// <summary>The rotation is (I + S)(I − S)⁻¹, which the other formula's transpose is (PEFT's OrthLayer).</summary>
     private static double[] Psoft(Layer layer, Func<Dense, Dense> rotation)
     {
-        var k = layer.Rank;
-        var (b, a) = (Dense.Diagonal(layer.Factors["psoft_b"]), Dense.Diagonal(layer.Factors["psoft_a"]));
-        var turned = b * rotation(Skew(layer.Factors["psoft_theta"], k)) * a;
+        int k = layer.Rank;
+        (Dense b, Dense a) = (Dense.Diagonal(layer.Factors["psoft_b"]), Dense.Diagonal(layer.Factors["psoft_a"]));
+        Dense turned = b * rotation(Skew(layer.Factors["psoft_theta"], k)) * a;
         return Change(
             layer,
             layer.Matrix("psoft_B", layer.Rows, k)
@@ -183,11 +183,11 @@ public sealed partial class WeightFormulaTests
 
     private static double[] Hra(Layer layer, Dense u)
     {
-        var weight = layer.W;
-        for (var k = 0; k < layer.Rank; k++)
+        Dense weight = layer.W;
+        for (int k = 0; k < layer.Rank; k++)
         {
-            var (square, column) = (0.0, k);
-            for (var j = 0; j < layer.Columns; j++)
+            (double square, int column) = (0.0, k);
+            for (int j = 0; j < layer.Columns; j++)
                 square += u[j, k] * u[j, k];
             weight *= Dense.Of(
                 layer.Columns,
@@ -201,16 +201,16 @@ public sealed partial class WeightFormulaTests
     /// <summary>Columns of length 1, each made orthogonal to those before (PEFT's apply_GS).</summary>
     private static Dense Orthonormal(Dense u)
     {
-        for (var k = 0; k < u.Columns; k++)
+        for (int k = 0; k < u.Columns; k++)
         {
-            for (var before = 0; before < k; before++)
+            for (int before = 0; before < k; before++)
             {
-                var dot = Enumerable.Range(0, u.Rows).Sum(i => u[i, before] * u[i, k]);
-                for (var i = 0; i < u.Rows; i++)
+                double dot = Enumerable.Range(0, u.Rows).Sum(i => u[i, before] * u[i, k]);
+                for (int i = 0; i < u.Rows; i++)
                     u[i, k] -= dot * u[i, before];
             }
-            var length = Math.Sqrt(Enumerable.Range(0, u.Rows).Sum(i => u[i, k] * u[i, k]));
-            for (var i = 0; i < u.Rows; i++)
+            double length = Math.Sqrt(Enumerable.Range(0, u.Rows).Sum(i => u[i, k] * u[i, k]));
+            for (int i = 0; i < u.Rows; i++)
                 u[i, k] /= length;
         }
         return u;
@@ -222,8 +222,8 @@ public sealed partial class WeightFormulaTests
 
     private static double[] Oft(Layer layer, int size, bool shared, Func<Dense, Dense> rotation)
     {
-        var entries = size * (size - 1) / 2;
-        var blocks = Enumerable
+        int entries = size * (size - 1) / 2;
+        IEnumerable<Dense> blocks = Enumerable
             .Range(0, layer.Columns / size)
             .Select(block => rotation(Skew(layer.Factors["oft_R.weight"].AsSpan(shared ? 0 : block * entries), size)));
         return (layer.W * BlockDiagonal([.. blocks]).Transposed).Values;
@@ -234,15 +234,15 @@ public sealed partial class WeightFormulaTests
     {
         double[] theta = layer.Factors["road_theta"];
         double[] alpha = layer.Factors["road_alpha"];
-        var w = layer.W;
+        Dense w = layer.W;
         return Dense
             .Of(
                 layer.Rows,
                 layer.Columns,
                 (i, j) =>
                 {
-                    var first = i / half % 2 == 0;
-                    var partner = first ? -w[i + half, j] : w[i - half, j];
+                    bool first = i / half % 2 == 0;
+                    double partner = first ? -w[i + half, j] : w[i - half, j];
                     return alpha[at(i, 0)] * Math.Cos(theta[at(i, 0)]) * w[i, j]
                         + alpha[at(i, 1)] * Math.Sin(theta[at(i, 1)]) * partner;
                 }
@@ -253,21 +253,21 @@ public sealed partial class WeightFormulaTests
     /// <summary>With the permutations as matrices: P e_idx[i] = e_i, idx the butterfly order of half blocks.</summary>
     private static double[] Boft(Layer layer, int size, int factors)
     {
-        var (count, rotation) = (layer.Columns / size, Dense.Identity(layer.Columns));
-        for (var factor = 0; factor < factors; factor++)
+        (int count, Dense rotation) = (layer.Columns / size, Dense.Identity(layer.Columns));
+        for (int factor = 0; factor < factors; factor++)
         {
-            var blocks = Enumerable
+            IEnumerable<Dense> blocks = Enumerable
                 .Range(0, count)
                 .Select(block =>
                 {
-                    var a = layer.Matrix("boft_R", size, size, (factor * count + block) * size * size);
+                    Dense a = layer.Matrix("boft_R", size, size, (factor * count + block) * size * size);
                     return Cayley(0.5 * (a - a.Transposed));
                 });
-            var (half, run) = (Math.Max(1, size / 2), size << factor);
+            (int half, int run) = (Math.Max(1, size / 2), size << factor);
             var order = new List<int>();
-            for (var start = 0; start < layer.Columns; start += run)
-                foreach (var parity in new[] { 0, 1 })
-                    for (var unit = parity; unit < run / half; unit += 2)
+            for (int start = 0; start < layer.Columns; start += run)
+                foreach (int parity in new[] { 0, 1 })
+                    for (int unit = parity; unit < run / half; unit += 2)
                         order.AddRange(Enumerable.Range(start + unit * half, half));
             var permutation = Dense.Of(layer.Columns, layer.Columns, (i, j) => order[i] == j ? 1 : 0);
             rotation = permutation * BlockDiagonal([.. blocks]) * permutation.Transposed * rotation;

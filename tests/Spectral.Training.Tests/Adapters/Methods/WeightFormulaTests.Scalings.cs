@@ -33,7 +33,7 @@ public sealed partial class WeightFormulaTests
             [],
             layer =>
             {
-                var product = layer.Matrix("lora_B.weight", 5, 2) * layer.Matrix("lora_A.weight", 2, 7);
+                Dense product = layer.Matrix("lora_B.weight", 5, 2) * layer.Matrix("lora_A.weight", 2, 7);
                 double Length(Dense matrix) => Math.Sqrt(matrix.Values.Sum(value => value * value));
                 return (
                     layer.Factors["map_alpha"][0] / Length(layer.W) * layer.W
@@ -83,7 +83,7 @@ public sealed partial class WeightFormulaTests
             [],
             layer => Entrywise(layer, layer.Matrix("hira_B", 5, 2) * layer.Matrix("hira_A", 2, 7), change => 1 + change)
         );
-        foreach (var rank in new[] { 2, 9 }) // as a core, and beyond what one is worth
+        foreach (int rank in new[] { 2, 9 }) // as a core, and beyond what one is worth
             yield return new(
                 "loha",
                 5,
@@ -107,7 +107,7 @@ public sealed partial class WeightFormulaTests
 
     private static double[] Magnitudes(Layer layer, Dense change)
     {
-        var (changed, m) = (layer.W + change, layer.Factors["lora_magnitude_vector"]);
+        (Dense changed, double[] m) = (layer.W + change, layer.Factors["lora_magnitude_vector"]);
         return Dense
             .Of(
                 layer.Rows,

@@ -8,7 +8,7 @@ public sealed partial class WeightFormulaTests
 {
     private static IEnumerable<Case> Waves()
     {
-        foreach (var (rows, columns, n) in new[] { (6, 9, 7), (8, 5, 1000), (24, 26, 300) }) // few; all there are; more than a core has
+        foreach ((int rows, int columns, int n) in new[] { (6, 9, 7), (8, 5, 1000), (24, 26, 300) }) // few; all there are; more than a core has
         {
             yield return new(
                 "fourierft",
@@ -32,8 +32,8 @@ public sealed partial class WeightFormulaTests
     /// <summary>The inverse DFT of the spectrum with its coefficients in place, by the definition.</summary>
     private static double[] Fourier(Layer layer, double scaling)
     {
-        var (rows, columns, c) = (layer.Rows, layer.Columns, layer.Factors["fourierft_spectrum"]);
-        var places = TorchPermutation.First(c.Length, rows * columns, 777);
+        (int rows, int columns, double[] c) = (layer.Rows, layer.Columns, layer.Factors["fourierft_spectrum"]);
+        int[] places = TorchPermutation.First(c.Length, rows * columns, 777);
         return Change(
             layer,
             Dense.Of(
@@ -41,8 +41,8 @@ public sealed partial class WeightFormulaTests
                 columns,
                 (i, j) =>
                 {
-                    var sum = Complex.Zero;
-                    for (var k = 0; k < c.Length; k++)
+                    Complex sum = Complex.Zero;
+                    for (int k = 0; k < c.Length; k++)
                         sum +=
                             c[k]
                             * Complex.Exp(
@@ -62,10 +62,10 @@ public sealed partial class WeightFormulaTests
 
     private static double[] Cosine(Layer layer, double scaling)
     {
-        var (rows, columns, c) = (layer.Rows, layer.Columns, layer.Factors["loca_coefficients"]);
-        var places = TorchPermutation.First(c.Length, rows * columns, 777);
+        (int rows, int columns, double[] c) = (layer.Rows, layer.Columns, layer.Factors["loca_coefficients"]);
+        int[] places = TorchPermutation.First(c.Length, rows * columns, 777);
         var spectrum = new Dense(rows, columns);
-        for (var k = 0; k < c.Length; k++)
+        for (int k = 0; k < c.Length; k++)
             spectrum[places[k] / columns, places[k] % columns] = c[k];
         return Change(layer, scaling * (Transform(rows).Transposed * spectrum * Transform(columns)));
 

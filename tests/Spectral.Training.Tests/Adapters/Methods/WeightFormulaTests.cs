@@ -53,12 +53,12 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
     [TestCaseSource(nameof(Cases))]
     public void TheWeightAndItsGradientsAreTheFormulas(Case test)
     {
-        using var layer = Attach(test);
+        using SingleLayer layer = Attach(test);
         layer.Disturb(3, 0.6);
         var random = new Random(4);
         var direction = Dense.Of(test.Rows, test.Columns, (_, _) => (float)(random.NextDouble() - 0.5));
-        var actual = layer.Run(direction);
-        var factors = layer.Values();
+        Dense actual = layer.Run(direction);
+        Dictionary<string, double[]> factors = layer.Values();
         var formula = new Layer(
             layer.Weight.Values,
             test.Rows,
@@ -73,9 +73,13 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
             Tolerance,
             "the weight"
         );
-        foreach (var (name, parameter) in layer.Module.Factors.Where(factor => factor.Value.Trains))
+        foreach (
+            (string name, Training.Optim.Parameter parameter) in layer.Module.Factors.Where(factor =>
+                factor.Value.Trains
+            )
+        )
         {
-            var expected = CentralDifferences.Of(
+            double[] expected = CentralDifferences.Of(
                 factors[name],
                 1e-5,
                 () => test.Formula(formula).Zip(direction.Values, (w, g) => w * g).Sum()
@@ -87,8 +91,8 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
     [TestCaseSource(nameof(Cases))]
     public void AFreshOneChangesNothingAndHasAGradient(Case test)
     {
-        using var layer = Attach(test);
-        var weight = layer.Run(Dense.Of(test.Rows, test.Columns, (i, j) => (i * 7 + j * 3) % 5 - 2));
+        using SingleLayer layer = Attach(test);
+        Dense weight = layer.Run(Dense.Of(test.Rows, test.Columns, (i, j) => (i * 7 + j * 3) % 5 - 2));
         if (AdapterMethods.Find(test.Method).StartsAtBase && !test.BeginsElsewhere)
             Assert.That(weight.Values, Is.EqualTo(layer.Weight.Values).Within(1e-6));
         Assert.That(
@@ -119,7 +123,7 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
     {
         var s = new Dense(n, n);
         for (int i = 0, at = 0; i < n; i++)
-        for (var j = i + 1; j < n; j++)
+        for (int j = i + 1; j < n; j++)
             (s[i, j], s[j, i]) = (upper[at], -upper[at++]);
         return s;
     }
@@ -128,8 +132,8 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
 
     private static Dense Series(Dense s, params double[] coefficients)
     {
-        var (sum, power) = (new Dense(s.Rows, s.Rows), Dense.Identity(s.Rows));
-        foreach (var coefficient in coefficients)
+        (Dense sum, Dense power) = (new Dense(s.Rows, s.Rows), Dense.Identity(s.Rows));
+        foreach (double coefficient in coefficients)
         {
             sum += coefficient * power;
             power *= s;
@@ -139,7 +143,7 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
 
     private static Dense BlockDiagonal(IReadOnlyList<Dense> blocks)
     {
-        var (m, n) = (blocks[0].Rows, blocks[0].Columns);
+        (int m, int n) = (blocks[0].Rows, blocks[0].Columns);
         return Dense.Of(m * blocks.Count, n * blocks.Count, (i, j) => i / m == j / n ? blocks[i / m][i % m, j % n] : 0);
     }
 }

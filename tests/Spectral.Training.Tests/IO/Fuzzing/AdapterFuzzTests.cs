@@ -27,7 +27,7 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
         int rounds = (int)Math.Ceiling(2000.0 / AdapterMethods.All.Count / 2);
         foreach (AdapterMethod method in AdapterMethods.All)
         {
-            using TemporaryFolder folder = TemporaryFolder.InMemory();
+            using var folder = TemporaryFolder.InMemory();
             using (Adapter adapter = TestAdapters.Attach(model, method, Options))
                 adapter.Save(folder.Path);
             Fuzz(method.Name, model, folder, rounds);
@@ -37,7 +37,7 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
     [Test]
     public void PeftLayout()
     {
-        using TemporaryFolder folder = TemporaryFolder.InMemory();
+        using var folder = TemporaryFolder.InMemory();
         CausalLanguageModel model = Keep(
             TinyModels.Frozen(
                 TinyModels.Llama with

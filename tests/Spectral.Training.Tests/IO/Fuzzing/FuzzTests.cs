@@ -37,7 +37,7 @@ public sealed class FuzzTests
             Damage.Safetensors,
             () =>
             {
-                using SafetensorsFile file = SafetensorsFile.Open(folder.File("t"));
+                using var file = SafetensorsFile.Open(folder.File("t"));
                 foreach (SafetensorsTensor tensor in file.Tensors.Values)
                 {
                     Assert.That(tensor.Slice(0, (int)tensor.Bytes).Length, Is.EqualTo(tensor.Bytes));
@@ -64,7 +64,7 @@ public sealed class FuzzTests
             Damage.Json,
             () =>
             {
-                ModelConfig config = ModelConfig.Load(folder.Path);
+                var config = ModelConfig.Load(folder.Path);
                 Assert.That(config.ParameterCount, Is.Positive);
                 Assert.That(config.RotaryFrequencies(), Has.Length.EqualTo(config.HeadDimension / 2));
                 config.Save(Directory.CreateDirectory(folder.File("saved")).FullName);
@@ -126,7 +126,7 @@ public sealed class FuzzTests
             Damage.Json,
             () =>
             {
-                BpeTokenizer tokenizer = BpeTokenizer.Load(folder.Path);
+                var tokenizer = BpeTokenizer.Load(folder.Path);
                 int[] ids = tokenizer.Encode(text);
                 Assert.That(ids, Is.All.InRange(0, tokenizer.VocabularySize - 1));
                 tokenizer.Decode(ids);
@@ -167,7 +167,7 @@ public sealed class FuzzTests
             Damage.Json,
             () =>
             {
-                BpeTokenizer tokenizer = BpeTokenizer.Load(folder.Path);
+                var tokenizer = BpeTokenizer.Load(folder.Path);
                 int[] prompt = tokenizer.EncodePrompt("abc<end> <x><t>");
                 Assert.That(prompt, Is.All.InRange(0, tokenizer.VocabularySize - 1));
                 tokenizer.EncodeContinuation(" def", prompt);
