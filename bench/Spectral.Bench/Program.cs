@@ -94,10 +94,9 @@ internal static class Program
 
     private static int Run(ParseResult parsed)
     {
-        Extent extent =
-            parsed.GetValue(Smoke) ? Extent.Smoke
-            : parsed.GetValue(Quick) ? Extent.Quick
-            : Extent.Full;
+        Extent extent = parsed.GetValue(Quick) ? Extent.Quick : Extent.Full;
+        if (parsed.GetValue(Smoke))
+            extent = Extent.Smoke;
         Device device = Open(parsed.GetValue(Where)!);
         // Full sizes would take the CPU device days, to no end.
         bool listing = parsed.GetValue(List);
@@ -182,10 +181,12 @@ internal static class Program
             return Device.Best();
         if (wanted == "cpu")
             return Device.Cpu();
-        string number =
-            wanted == "cuda" ? "0"
-            : wanted.StartsWith("cuda:", StringComparison.Ordinal) ? wanted[5..]
-            : "";
+        string number = wanted switch
+        {
+            "cuda" => "0",
+            _ when wanted.StartsWith("cuda:", StringComparison.Ordinal) => wanted[5..],
+            _ => "",
+        };
         if (!int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int ordinal))
             throw new UsageException($"--device \"{wanted}\": expected auto, cpu, cuda or cuda:N");
         int count = Device.CudaCount(out string? reason);

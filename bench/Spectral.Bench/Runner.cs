@@ -65,12 +65,13 @@ internal sealed class Runner(Machine machine, Ceilings ceilings)
         return
         [
             .. scenario.Variants.Select(variant =>
-                wrong.TryGetValue(variant, out (string Status, string Note) why)
-                    ? Line(name, target, plan, variant, why.Status, why.Note)
-                : samples.TryGetValue(variant, out Samples? taken)
+            {
+                if (wrong.TryGetValue(variant, out (string Status, string Note) why))
+                    return Line(name, target, plan, variant, why.Status, why.Note);
+                return samples.TryGetValue(variant, out Samples? taken)
                     ? Timed(name, target, plan, variant, taken, plain, a, b)
-                : Line(name, target, plan, variant, "FAILED", failure)
-            ),
+                    : Line(name, target, plan, variant, "FAILED", failure);
+            }),
         ];
     }
 
@@ -88,7 +89,7 @@ internal sealed class Runner(Machine machine, Ceilings ceilings)
         double[] ascending = [.. samples.Microseconds.Order()];
         double median = Result.Quantile(ascending, 0.5);
         bool counted = variant.Bytes > 0 || variant.Flops > 0;
-        bool memory = ceilings.IsMemoryBound(variant.Bytes, variant.Flops);
+        string bound = ceilings.IsMemoryBound(variant.Bytes, variant.Flops) ? "memory" : "compute";
         return Line(name, target, plan, variant, "ok", null) with
         {
             MedianUs = median,
@@ -100,11 +101,7 @@ internal sealed class Runner(Machine machine, Ceilings ceilings)
             Clock = samples.Clock,
             GbPerS = variant.Bytes > 0 ? variant.Bytes / median / 1e3 : null,
             Tflops = variant.Flops > 0 ? variant.Flops / median / 1e6 : null,
-            Bound = counted
-                ? memory
-                    ? "memory"
-                    : "compute"
-                : null,
+            Bound = counted ? bound : null,
             PercentOfCeiling = counted ? 100 * ceilings.FloorMicroseconds(variant.Bytes, variant.Flops) / median : null,
             RatioToPlain = median / plain,
             RatioToA = median / a,

@@ -150,10 +150,12 @@ public sealed partial class Trainer : IDisposable
         _current = step;
         int lossTokens = batches.Sum(batch => batch.LossTokens);
         _optimizer.Configure(learningRate, lossTokens == 0 ? 0 : 1f / lossTokens);
-        StepKind kind =
-            _options.CudaGraph ? StepKind.Captured
-            : _options.FixedShapes ? StepKind.FixedShapes
-            : StepKind.AsGiven;
+        StepKind kind = _options switch
+        {
+            { CudaGraph: true } => StepKind.Captured,
+            { FixedShapes: true } => StepKind.FixedShapes,
+            _ => StepKind.AsGiven,
+        };
         _step ??= new TrainingStep(
             _model,
             _parameters,

@@ -70,10 +70,12 @@ internal sealed class FinetuneCommand : SpectralCommand
         saved?.Prepare(context, device, type);
         using CausalLanguageModel model = inputs.Load(device, type);
         options = options with { Seed = settings.Seed, TrainableTokens = adapter.Tokens(context, inputs.Tokenizer) };
-        using Adapter attached =
-            start is not null ? adapter.Load(context, model, start)
-            : saved is not null ? Adapter.Restore(model, method, options, saved.State)
-            : Attach(context, model, method, options, data, settings);
+        using Adapter attached = (start, saved) switch
+        {
+            ({ } folder, _) => adapter.Load(context, model, folder),
+            (null, { } earlier) => Adapter.Restore(model, method, options, earlier.State),
+            _ => Attach(context, model, method, options, data, settings),
+        };
         if (start is not null)
             adapter.RequireNoConflict(context, model.Config, attached, inputs.Tokenizer);
         if (attached.PartsTiedHead)

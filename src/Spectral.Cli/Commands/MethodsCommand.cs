@@ -100,11 +100,12 @@ internal sealed class MethodsCommand : SpectralCommand
             (
                 "mergeable",
                 DescribedMethod.Mergeable(described.Facts)
-                    + (
-                        described.Facts.IsLowRank ? ", and exactly a plain LoRA"
-                        : described.Facts.WantsBias ? ", which these layers lack"
-                        : ""
-                    )
+                    + described.Facts switch
+                    {
+                        { IsLowRank: true } => ", and exactly a plain LoRA",
+                        { WantsBias: true } => ", which these layers lack",
+                        _ => "",
+                    }
             ),
             ("PEFT name", method.PeftType)
         );

@@ -37,9 +37,12 @@ internal sealed record DescribedMethod(AdapterMethod Method, MethodFacts? Facts,
 
     /// <summary>Yes, no, or what would be needed.</summary>
     public static string Mergeable(MethodFacts facts) =>
-        facts.IsMergeable ? "yes"
-        : facts.WantsBias ? "with a bias"
-        : "no";
+        facts switch
+        {
+            { IsMergeable: true } => "yes",
+            { WantsBias: true } => "with a bias",
+            _ => "no",
+        };
 
     public string[] Row() =>
         [
@@ -48,11 +51,12 @@ internal sealed record DescribedMethod(AdapterMethod Method, MethodFacts? Facts,
             ExtraForward,
             Facts is null ? "–" : Mergeable(Facts),
             Method.PeftType,
-            Refusal is null
-                ? Method.IsPublishedForm
-                    ? Method.Source
-                    : $"after {Method.Source}"
-                : $"not with these options: {Refusal}",
+            this switch
+            {
+                { Refusal: { } refusal } => $"not with these options: {refusal}",
+                { Method.IsPublishedForm: true } => Method.Source,
+                _ => $"after {Method.Source}",
+            },
         ];
 
     public JsonObject ToJson(bool detail)

@@ -139,14 +139,12 @@ internal static class SpectraPage
         int unknown = (int)counts["unknown"]!;
         if (holds + fails == 0)
             return $"{claim}: not measurable, as no matrix changed by more than rounding.";
-        string answer =
-            holds >= fails
-                ? fails == 0
-                    ? "yes"
-                    : "mostly"
-                : holds == 0
-                    ? "no"
-                    : "mostly not";
+        string answer = (holds, fails) switch
+        {
+            (_, 0) => "yes",
+            (0, _) => "no",
+            _ => holds >= fails ? "mostly" : "mostly not",
+        };
         string where =
             unknown == 0
                 ? $"{holds} of {holds + fails} matrices"

@@ -71,10 +71,12 @@ public abstract class Node
             return;
         }
         (Tensor gradient, bool borrowed) = (Whole(held), _borrowed && IsWhole(held));
-        Tensor target =
-            !borrowed ? gradient
-            : !shared ? contribution
-            : Tensor.Empty(gradient.Device, gradient.Shape, gradient.DType);
+        Tensor target = (borrowed, shared) switch
+        {
+            (false, _) => gradient,
+            (_, false) => contribution,
+            _ => Tensor.Empty(gradient.Device, gradient.Shape, gradient.DType),
+        };
         Add.Forward(gradient, contribution, target);
         if (!ReferenceEquals(target, gradient))
             gradient.Dispose();

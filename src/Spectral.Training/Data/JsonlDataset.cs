@@ -57,10 +57,12 @@ public static class JsonlDataset
             throw new InputException($"{place}: has text beside prompt or completion, expected one or the other");
         if (text is null && (prompt is null || completion is null))
         {
-            string lacking =
-                prompt is not null ? "completion"
-                : completion is not null ? "prompt"
-                : "prompt, completion and text";
+            string lacking = (prompt, completion) switch
+            {
+                ({ }, _) => "completion",
+                (_, { }) => "prompt",
+                _ => "prompt, completion and text",
+            };
             throw new InputException($"{place}: {lacking} missing or null, expected prompt and completion, or text");
         }
         return new TrainingRecord(prompt, completion, text, place);

@@ -88,10 +88,12 @@ internal static class FolderFile
         int links = 0;
         while (ahead.TryPop(out string? part))
         {
-            string next =
-                part == ".." ? Path.GetDirectoryName(real) ?? real
-                : part == "." ? real
-                : Path.Combine(real, part);
+            string next = part switch
+            {
+                ".." => Path.GetDirectoryName(real) ?? real,
+                "." => real,
+                _ => Path.Combine(real, part),
+            };
             if (new FileInfo(next).LinkTarget is not { } target)
             {
                 real = next;

@@ -33,10 +33,12 @@ public sealed class CausalLanguageModel : IDisposable
         _embedding = parameters[ModelTensors.Embedding];
         _finalNorm = parameters[ModelTensors.FinalNorm];
         // Weights that train together are one parameter; frozen ones are one memory, which an adapter can part.
-        _head =
-            !config.TieWordEmbeddings ? parameters[ModelTensors.Head]
-            : parameters.Trained is not null ? _embedding
-            : new Parameter(ModelTensors.Head, _embedding.Value.Share());
+        _head = (config.TieWordEmbeddings, parameters.Trained) switch
+        {
+            (false, _) => parameters[ModelTensors.Head],
+            (true, { }) => _embedding,
+            _ => new Parameter(ModelTensors.Head, _embedding.Value.Share()),
+        };
         _rotary = new RotaryTables(device, config);
         _layers = new DecoderLayer[config.Layers];
         for (int i = 0; i < _layers.Length; i++)

@@ -75,9 +75,12 @@ public sealed record Verdict
             BottomEnergyZ = double.NaN,
             Lines =
             [
-                unchanged ? "unchanged"
-                : !noise.Measurable ? "not measurable: the change is near the rounding of the stored weights"
-                : "not compared with random updates",
+                (unchanged, noise.Measurable) switch
+                {
+                    (true, _) => "unchanged",
+                    (_, false) => "not measurable: the change is near the rounding of the stored weights",
+                    _ => "not compared with random updates",
+                },
             ],
         };
         if (unchanged || chance.Draws == 0 || rest is null)

@@ -239,11 +239,13 @@ public sealed class BlasLtTests
 
     private static Gemm.Operand Whole(Tensor tensor) => new(tensor, 0, tensor.Dim(1));
 
-    private static int Size(Type type) =>
-        type.IsPointer || type == typeof(nint) || type == typeof(nuint) || type == typeof(ulong) || type == typeof(long)
-            ? 8
-        : type == typeof(int) ? 4
-        : throw new ArgumentException($"{type} in a signature");
+    private static int Size(Type type)
+    {
+        Type[] wide = [typeof(nint), typeof(nuint), typeof(ulong), typeof(long)];
+        if (type.IsPointer || wide.Contains(type))
+            return 8;
+        return type == typeof(int) ? 4 : throw new ArgumentException($"{type} in a signature");
+    }
 
     private static void Compile(string source, string include)
     {

@@ -42,11 +42,8 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
         [
             .. Enumerable
                 .Range(0, m * k)
-                .Select(i =>
-                    mask is null ? 1
-                    : DropoutTests.Keeps(MaskSeed, Offset, Stream, dropout, i) ? mask.Factor
-                    : 0.0
-                ),
+                .Select(i => mask is null || DropoutTests.Keeps(MaskSeed, Offset, Stream, dropout, i))
+                .Select(kept => kept ? mask?.Factor ?? 1.0 : 0.0),
         ];
 
         Tensor x = Input((m, k), type, out double[] xs);

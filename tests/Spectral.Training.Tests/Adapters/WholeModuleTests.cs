@@ -182,10 +182,12 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
             AdapterMethods.Find("lora"),
             Options(whole) with
             {
-                TargetModules =
-                    whole.Contains("mlp") ? ["v_proj"]
-                    : whole.Contains("self_attn") ? ["down_proj"]
-                    : ["v_proj", "down_proj"],
+                TargetModules = whole switch
+                {
+                    _ when whole.Contains("mlp") => ["v_proj"],
+                    _ when whole.Contains("self_attn") => ["down_proj"],
+                    _ => ["v_proj", "down_proj"],
+                },
             }
         );
 

@@ -297,9 +297,11 @@ public sealed class KnownChangeTests(DeviceKind kind) : SpectraTest(kind)
             vectors.Rows,
             vectors.Columns,
             (row, column) =>
-                column == i ? cosine * vectors[row, i] + sine * vectors[row, j]
-                : column == j ? cosine * vectors[row, j] - sine * vectors[row, i]
-                : vectors[row, column]
+            {
+                if (column == i)
+                    return cosine * vectors[row, i] + sine * vectors[row, j];
+                return column == j ? cosine * vectors[row, j] - sine * vectors[row, i] : vectors[row, column];
+            }
         );
     }
 

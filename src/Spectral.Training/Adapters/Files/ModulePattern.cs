@@ -52,12 +52,15 @@ public sealed class ModulePattern
     public bool Lists(string module) => listed.Contains(module);
 
     /// <summary>Whether a module is meant.</summary>
-    public bool Matches(string module) =>
-        Names is not null ? ListsAnEndOf(module)
-        : expression is null
-            ? module is not (ModelTensors.HeadModule or ModelTensors.EmbeddingModule)
-                && !module.EndsWith(".lm_head", StringComparison.Ordinal)
-        : expression.Match(module).Success;
+    public bool Matches(string module)
+    {
+        if (Names is not null)
+            return ListsAnEndOf(module);
+        if (expression is not null)
+            return expression.Match(module).Success;
+        return module is not (ModelTensors.HeadModule or ModelTensors.EmbeddingModule)
+            && !module.EndsWith(".lm_head", StringComparison.Ordinal);
+    }
 
     /// <summary>
     /// The first item of a list, or the expression, that means none of some modules; null if each means one.

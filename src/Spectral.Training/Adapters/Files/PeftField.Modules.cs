@@ -242,20 +242,19 @@ public sealed partial record PeftField
         json.WriteEndArray();
     }
 
-    private static KeyValuePair<string, T>[] Entries<T>(
-        JsonFields fields,
-        string key,
-        Func<JsonFields, string, T> read
-    ) =>
-        fields.Object(key) is not { } owner ? []
-        : owner.Element.GetPropertyCount() > ModulePattern.MostEntries
-            ? throw fields.Wrong(key, $"at most {ModulePattern.MostEntries} entries")
-        :
+    private static KeyValuePair<string, T>[] Entries<T>(JsonFields fields, string key, Func<JsonFields, string, T> read)
+    {
+        if (fields.Object(key) is not { } owner)
+            return [];
+        if (owner.Element.GetPropertyCount() > ModulePattern.MostEntries)
+            throw fields.Wrong(key, $"at most {ModulePattern.MostEntries} entries");
+        return
         [
             .. owner
                 .Element.EnumerateObject()
                 .Select(property => KeyValuePair.Create(property.Name, read(owner, property.Name))),
         ];
+    }
 
     internal static void WriteEntries<T>(
         Utf8JsonWriter json,

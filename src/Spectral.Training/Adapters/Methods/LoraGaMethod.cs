@@ -60,11 +60,15 @@ internal sealed class LoraGaMethod : AdapterMethod
             (start, svd) =>
             {
                 int rank = start.Options.Rank;
-                int Place(int i, bool second) =>
-                    start.Options.Setting(this, "direction") == 2 ? 2 * i + (second ? 1 : 0)
-                    : second ? rank + i
-                    : i;
-                bool second = start.Options.Setting(this, "direction") == 0; // whether B takes the second half; by turns it takes the first of each pair
+                double direction = start.Options.Setting(this, "direction");
+                int Place(int i, bool second)
+                {
+                    if (direction == 2)
+                        return 2 * i + (second ? 1 : 0);
+                    return second ? rank + i : i;
+                }
+                // Whether B takes the second half; where the two take turns, B has the first of each pair.
+                bool second = direction == 0;
                 int[] left = [.. Enumerable.Range(0, rank).Select(i => Place(i, second))];
                 int[] right = [.. Enumerable.Range(0, rank).Select(i => Place(i, !second))];
                 (double b, double a) = Scales(start, svd.S.ToArray()[left[0]]);

@@ -70,10 +70,19 @@ public sealed class MethodsDocumentTests
     private static string Row(AdapterMethod method)
     {
         var facts = MethodFacts.Of(method, MethodFacts.OneLayer, new AdapterOptions());
+        string rebuilt = facts.RebuildsWeight ? " + W′" : "";
+        string after = method.IsPublishedForm ? "" : "after ";
+        string mergeable = facts switch
+        {
+            { IsMergeable: true, IsLowRank: true } => "yes, LoRA",
+            { IsMergeable: true } => "yes",
+            { WantsBias: true } => "with a bias",
+            _ => "no",
+        };
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"| [{method.Name}](#{method.Name}) | {facts.Trainable:N0} | {100 * facts.ExtraForward:0.###} %{(facts.RebuildsWeight ? " + W′" : "")} "
-                + $"| {(facts.IsMergeable ? facts.IsLowRank ? "yes, LoRA" : "yes" : facts.WantsBias ? "with a bias" : "no")} | {method.PeftType} | {(method.IsPublishedForm ? "" : "after ")}{method.Source} |\n"
+            $"| [{method.Name}](#{method.Name}) | {facts.Trainable:N0} | {100 * facts.ExtraForward:0.###} %{rebuilt} "
+                + $"| {mergeable} | {method.PeftType} | {after}{method.Source} |\n"
         );
     }
 
