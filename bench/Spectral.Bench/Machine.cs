@@ -60,13 +60,13 @@ internal sealed class Machine(Device device, Extent extent) : IDisposable
             Philox.Normal(tensor, Seed, ++_stream, 0, deviation);
             return tensor;
         }
-        Tensor flat = tensor.View(checked((int)shape.Count));
-        var drawn = Tensor.Empty(device, (int)Math.Min(Chunk, shape.Count));
+        using Tensor flat = tensor.View(checked((int)shape.Count));
+        using var drawn = Tensor.Empty(device, (int)Math.Min(Chunk, shape.Count));
         for (int start = 0; start < flat.Dim(0); start += Chunk)
         {
             int count = Math.Min(Chunk, flat.Dim(0) - start);
-            Tensor source = drawn.Rows(0, count);
-            Tensor destination = flat.Rows(start, count);
+            using Tensor source = drawn.Rows(0, count);
+            using Tensor destination = flat.Rows(start, count);
             Philox.Normal(source, Seed, ++_stream, 0, deviation);
             Cast.Run(source, destination);
         }

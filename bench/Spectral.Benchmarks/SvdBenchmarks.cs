@@ -32,8 +32,8 @@ public class SvdBenchmarks
             _device.Random((Rank + Preview.Oversample, Side), DType.F32),
             _device.Empty((Rank + Preview.Oversample, Side), DType.F32)
         );
-        SvdResult large = RandomizedSvd.Compute(_large, Rank, Preview);
-        SvdResult small = ExactSvd.Compute(_small, Rank);
+        using SvdResult large = RandomizedSvd.Compute(_large, Rank, Preview);
+        using SvdResult small = ExactSvd.Compute(_small, Rank);
         foreach (SvdResult result in new[] { large, small })
         {
             using var gram = Tensor.Empty(_device.Device, (Rank, Rank));

@@ -186,8 +186,8 @@ public sealed unsafe class Solver : IDisposable
         int m = columns.Dim(1);
         int factor;
         int form;
-        var tau = Tensor.Empty(_device, l);
-        var info = Tensor.Empty(_device, 1, DType.I32);
+        using var tau = Tensor.Empty(_device, l);
+        using var info = Tensor.Empty(_device, 1, DType.I32);
         Begin();
         Check(_geqrfSize(_handle, m, l, columns.Pointer, m, &factor), "sizing a QR factorisation");
         Check(_orgqrSize(_handle, m, l, l, columns.Pointer, m, tau.Pointer, &form), "sizing a QR factorisation");
@@ -220,8 +220,8 @@ public sealed unsafe class Solver : IDisposable
         );
         Begin();
         Check(_gesvdSize(_handle, m, n, &elements), "sizing a singular value decomposition");
-        var work = Tensor.Empty(_device, elements, DType.F64);
-        var real = Tensor.Empty(_device, Math.Max(1, n), DType.F64);
+        using var work = Tensor.Empty(_device, elements, DType.F64);
+        using var real = Tensor.Empty(_device, Math.Max(1, n), DType.F64);
         Check(
             _gesvd(
                 _handle,

@@ -139,8 +139,8 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     public void EventsMeasureTimeOnAStreamOfOnesOwn()
     {
         using var stream = DeviceStream.Create(Device);
-        DeviceEvent start = new(Device);
-        DeviceEvent end = new(Device);
+        using DeviceEvent start = new(Device);
+        using DeviceEvent end = new(Device);
         using (Device.Use(stream))
         {
             start.Record();

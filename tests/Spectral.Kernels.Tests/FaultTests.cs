@@ -72,14 +72,14 @@ public sealed class FaultTests
     private static void Commit(string fault)
     {
         Device device = Devices.Get(DeviceKind.Cpu);
-        var a = Tensor.Empty(device, Count);
-        var b = Tensor.Empty(device, Count);
-        var y = Tensor.Empty(device, Count);
-        var longer = Tensor.Empty(device, 2 * Count);
+        using var a = Tensor.Empty(device, Count);
+        using var b = Tensor.Empty(device, Count);
+        using var y = Tensor.Empty(device, Count);
+        using var longer = Tensor.Empty(device, 2 * Count);
         if (fault == "too little shared memory")
         {
-            var matrix = Tensor.Empty(device, (1, 8, 8));
-            var inverse = Tensor.Empty(device, (1, 8, 8));
+            using var matrix = Tensor.Empty(device, (1, 8, 8));
+            using var inverse = Tensor.Empty(device, (1, 8, 8));
             device
                 .Kernel("matrix_inverse", "matrix_inverse")
                 .Launch(

@@ -57,8 +57,8 @@ public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
         long Peak(int rows)
         {
             using Variable hidden = new(Tensor.Zeros(Device, (rows, Size), type), new Leaf());
-            var targets = Tensor.From(Device, new int[rows], rows);
-            var losses = Tensor.Empty(Device, rows);
+            using var targets = Tensor.From(Device, new int[rows], rows);
+            using var losses = Tensor.Empty(Device, rows);
             using Tape tape = new(Device);
             long before = Device.Memory.InUse;
             Device.Memory.ResetPeak();

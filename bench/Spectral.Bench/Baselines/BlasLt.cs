@@ -218,16 +218,16 @@ internal sealed unsafe class BlasLt : IDisposable
         Plan plan = Describe(kind);
         Device device = _machine.Device;
         List<Candidate> candidates = Heuristic(plan, kind.Alignment);
-        Tensor result = _machine.Normal((kind.M, kind.LdC), kind.Result);
-        var flush = Tensor.Empty(device, (int)Math.Max(1, 2L * device.L2CacheBytes / sizeof(float)));
+        using Tensor result = _machine.Normal((kind.M, kind.LdC), kind.Result);
+        using var flush = Tensor.Empty(device, (int)Math.Max(1, 2L * device.L2CacheBytes / sizeof(float)));
         (float beta, ulong x, ulong y) = (kind.Adds ? 1 : 0, a.Pointer, b.Pointer);
         candidates.RemoveAll(candidate => Run(plan, ref candidate.Found, x, y, result.Pointer, 1, beta) != 0); // what it names may not start here
         device.Synchronize();
         for (int round = 0; round < Rounds && candidates.Count > 1; round++)
             foreach (Candidate candidate in candidates)
             {
-                DeviceEvent start = new(device);
-                DeviceEvent end = new(device);
+                using DeviceEvent start = new(device);
+                using DeviceEvent end = new(device);
                 flush.Clear();
                 start.Record();
                 Run(plan, ref candidate.Found, x, y, result.Pointer, 1, beta);

@@ -142,8 +142,8 @@ internal sealed class EagerLayer
         _kept = new(() =>
         {
             // Ones through the mask: what is kept, times 1 / (1 − p).
-            var ones = Tensor.From(machine.Device, [.. Enumerable.Repeat(1f, m * k)], (m, k), DType.F32);
-            var masked = Tensor.Empty(machine.Device, (m, k));
+            using var ones = Tensor.From(machine.Device, [.. Enumerable.Repeat(1f, m * k)], (m, k), DType.F32);
+            using var masked = Tensor.Empty(machine.Device, (m, k));
             Dropout.Run(ones, masked, mask);
             return new HostMatrix(masked);
         });

@@ -106,8 +106,8 @@ internal sealed class SvdCase : BenchCase
                     {
                         spare.CopyFrom(exact);
                         decompose();
-                        Tensor first = left.Rows(0, rank);
-                        Tensor firstRight = right.Rows(0, rank);
+                        using Tensor first = left.Rows(0, rank);
+                        using Tensor firstRight = right.Rows(0, rank);
                         string? complaint = SvdMatrices.Judge(
                             exact,
                             first,
@@ -191,8 +191,8 @@ internal sealed class ModelSvdCase : BenchCase
         {
             for (int i = 0; i < results.Length; i++)
             {
-                var exact = Tensor.Empty(machine.Device, weights[i].Shape);
-                var spare = Tensor.Empty(machine.Device, weights[i].Shape);
+                using var exact = Tensor.Empty(machine.Device, weights[i].Shape);
+                using var spare = Tensor.Empty(machine.Device, weights[i].Shape);
                 Cast.Run(weights[i], exact);
                 string? complaint = SvdMatrices.Judge(
                     exact,

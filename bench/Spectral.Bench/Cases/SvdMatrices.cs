@@ -14,8 +14,8 @@ internal static class SvdMatrices
     public static Tensor Decaying(Machine machine, int rows, int columns)
     {
         int directions = Math.Min(Directions, Math.Min(rows, columns) / 2);
-        Tensor left = machine.Normal((rows, directions), DType.F32, 1 / MathF.Sqrt(rows));
-        Tensor right = machine.Normal((directions, columns), DType.F32, 1 / MathF.Sqrt(columns));
+        using Tensor left = machine.Normal((rows, directions), DType.F32, 1 / MathF.Sqrt(rows));
+        using Tensor right = machine.Normal((directions, columns), DType.F32, 1 / MathF.Sqrt(columns));
         for (int i = 0; i < directions; i++)
         {
             using Tensor direction = right.Rows(i, 1);

@@ -129,8 +129,8 @@ internal static class CholeskyInverse
             device.Kernel("cholesky_inverse", "cholesky_inverse").Launch(args, batch, BlockThreads, bytes);
             return;
         }
-        var scaled = Tensor.Empty(device, (n, n), DType.F64);
-        var info = Tensor.Empty(device, 1, DType.I32);
+        using var scaled = Tensor.Empty(device, (n, n), DType.F64);
+        using var info = Tensor.Empty(device, 1, DType.I32);
         for (int b = 0; b < batch; b++)
         {
             ulong from = gram.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(double);

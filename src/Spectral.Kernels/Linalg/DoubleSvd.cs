@@ -32,9 +32,9 @@ public sealed class DoubleSvd
         using Tensor standing = Standing(device, a, rows, columns);
         int n = standing.Dim(0);
         int m = standing.Dim(1);
-        var s = Tensor.Empty(device, n, DType.F64);
-        var u = Tensor.Empty(device, (n, m), DType.F64);
-        var vt = Tensor.Empty(device, (n, n), DType.F64);
+        using var s = Tensor.Empty(device, n, DType.F64);
+        using var u = Tensor.Empty(device, (n, m), DType.F64);
+        using var vt = Tensor.Empty(device, (n, n), DType.F64);
         Run(standing, s, u, vt);
         double[] longer = u.ToDoubleArray();
         double[] shorter = Transposed(vt.ToDoubleArray(), n, n);
@@ -47,8 +47,8 @@ public sealed class DoubleSvd
     /// <inheritdoc cref="Compute"/>
     public static double[] ValuesOf(Device device, ReadOnlySpan<double> a, int rows, int columns)
     {
-        Tensor standing = Standing(device, a, rows, columns);
-        var s = Tensor.Empty(device, standing.Dim(0), DType.F64);
+        using Tensor standing = Standing(device, a, rows, columns);
+        using var s = Tensor.Empty(device, standing.Dim(0), DType.F64);
         Run(standing, s, null, null);
         return s.ToDoubleArray();
     }

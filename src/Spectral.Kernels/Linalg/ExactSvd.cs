@@ -25,16 +25,16 @@ public static class ExactSvd
         Device device = matrix.Device;
         int m = matrix.Rows;
         int n = matrix.Columns;
-        var q = Tensor.Empty(device, (n, m));
-        var core = Tensor.Empty(device, (n, n));
+        using var q = Tensor.Empty(device, (n, m));
+        using var core = Tensor.Empty(device, (n, n));
         using (Tensor columns = matrix.ColumnsAsRows())
             Orthonormalization.Rows(columns, q, where);
         matrix.ApplyTransposed(q, core); // Qᵀ A: the right vectors of this square matrix are those of A
 
-        var coreLeft = Tensor.Empty(device, (n, n));
-        var coreRight = Tensor.Empty(device, (n, n));
-        var values = Tensor.Empty(device, n);
-        var s = Tensor.Empty(device, rank);
+        using var coreLeft = Tensor.Empty(device, (n, n));
+        using var coreRight = Tensor.Empty(device, (n, n));
+        using var values = Tensor.Empty(device, n);
+        using var s = Tensor.Empty(device, rank);
         using SmallSvd.Outcome outcome = SmallSvd.Run(core, coreLeft, values, coreRight, where);
         SvdSteps.Truncate(values, s, probes: null, matrix.Tolerance);
         outcome.Sweeps();
@@ -42,8 +42,8 @@ public static class ExactSvd
         float[] kept = s.ToArray();
         int first = kept.AsSpan().IndexOf(0f) is >= 0 and var zero ? zero : rank; // the first value that is left out
 
-        var left = Tensor.Empty(device, (rank, m));
-        Tensor right = coreRight.Rows(0, rank);
+        using var left = Tensor.Empty(device, (rank, m));
+        using Tensor right = coreRight.Rows(0, rank);
         Gemm.Run(
             new Gemm.Operand(coreLeft, 0, n),
             true,

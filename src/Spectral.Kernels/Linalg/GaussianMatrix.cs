@@ -39,8 +39,8 @@ public static class GaussianMatrix
     {
         Check.Shape(y, nameof(y), -1, -1);
         Check.DType(y, nameof(y), DType.F32);
-        Tensor batch = y.View((1, y.Dim(0), y.Dim(1)));
-        Tensor streams = AddressTable.Upload(y.Device, [stream]);
+        using Tensor batch = y.View((1, y.Dim(0), y.Dim(1)));
+        using Tensor streams = AddressTable.Upload(y.Device, [stream]);
         Run(batch, seed, streams, parts: null);
     }
 

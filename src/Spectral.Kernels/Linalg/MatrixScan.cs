@@ -62,9 +62,9 @@ public static class MatrixScan
             );
         int blocks = (int)((x.Count + perStep * steps - 1) / (perStep * steps));
         int partials = blocks * ScanThreads;
-        var sums = Tensor.Empty(device, partials, DType.F64);
-        var maxima = Tensor.Empty(device, partials);
-        var result = Tensor.Empty(device, 2, DType.F64);
+        using var sums = Tensor.Empty(device, partials, DType.F64);
+        using var maxima = Tensor.Empty(device, partials);
+        using var result = Tensor.Empty(device, 2, DType.F64);
         var scan = new MatrixScanArgs
         {
             X = x.Pointer,

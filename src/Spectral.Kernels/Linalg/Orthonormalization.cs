@@ -73,8 +73,8 @@ public static class Orthonormalization
     /// <summary>max |Q Qᵀ − I|.</summary>
     internal static float Deviation(Tensor q)
     {
-        var gram = Tensor.Empty(q.Device, (q.Dim(0), q.Dim(0)), DType.F64);
-        var deviation = Tensor.Zeros(q.Device, 1, DType.I32);
+        using var gram = Tensor.Empty(q.Device, (q.Dim(0), q.Dim(0)), DType.F64);
+        using var deviation = Tensor.Zeros(q.Device, 1, DType.I32);
         Gram.Run(q, gram, deviation.Pointer);
         return BitConverter.Int32BitsToSingle(deviation.ToInt32Array()[0]);
     }
@@ -84,8 +84,8 @@ public static class Orthonormalization
     {
         if (!(Deviation(q) <= Tolerance))
             return false;
-        var coefficients = Tensor.Empty(x.Device, (x.Dim(0), x.Dim(0)));
-        var outside = Tensor.Empty(x.Device, x.Shape);
+        using var coefficients = Tensor.Empty(x.Device, (x.Dim(0), x.Dim(0)));
+        using var outside = Tensor.Empty(x.Device, x.Shape);
         Gemm.Run(x, false, q, true, coefficients);
         outside.CopyFrom(x);
         Gemm.Run(coefficients, false, q, false, outside, -1, 1);
@@ -103,10 +103,10 @@ public static class Orthonormalization
     private static void Cholesky(Tensor x, Tensor q, Tensor status, int step, double shift, SmallProblems where)
     {
         int l = x.Dim(0);
-        var gram = Tensor.Empty(x.Device, (l, l), DType.F64);
-        var inverse = Tensor.Empty(x.Device, (l, l));
-        var once = Tensor.Empty(x.Device, x.Shape);
-        Tensor grams = gram.View((1, l, l));
+        using var gram = Tensor.Empty(x.Device, (l, l), DType.F64);
+        using var inverse = Tensor.Empty(x.Device, (l, l));
+        using var once = Tensor.Empty(x.Device, x.Shape);
+        using Tensor grams = gram.View((1, l, l));
         ulong At(int field) => status.Pointer + (ulong)((step * Step.Ints + field) * sizeof(int));
         Gram.Run(x, gram);
         CholeskyInverse.Run(grams, inverse, At(Step.FirstPivot), 0, shift, 0, where);

@@ -282,20 +282,20 @@ public static class RandomizedSvd
         int l = SketchSize(m, n, rank, options);
         int target = options.PowerIterations;
         int most = Settles(options) ? MostIterations : target;
-        var vectors = Tensor.Empty(device, (l + SvdChain.Probes, n));
-        var images = Tensor.Empty(device, (l + SvdChain.Probes, m));
+        using var vectors = Tensor.Empty(device, (l + SvdChain.Probes, n));
+        using var images = Tensor.Empty(device, (l + SvdChain.Probes, m));
         GaussianMatrix.Run(vectors, options.Seed, options.Stream);
         matrix.Apply(vectors, images);
-        Tensor probes = vectors.Rows(l, SvdChain.Probes);
-        Tensor responses = images.Rows(l, SvdChain.Probes);
-        Tensor v = vectors.Rows(0, l);
-        Tensor y = images.Rows(0, l);
-        var q = Tensor.Empty(device, (l, m));
-        var z = Tensor.Empty(device, (l, n));
-        var core = Tensor.Empty(device, (l, l));
-        var coreLeft = Tensor.Empty(device, (l, l));
-        var coreRight = Tensor.Empty(device, (l, l));
-        var values = Tensor.Empty(device, l);
+        using Tensor probes = vectors.Rows(l, SvdChain.Probes);
+        using Tensor responses = images.Rows(l, SvdChain.Probes);
+        using Tensor v = vectors.Rows(0, l);
+        using Tensor y = images.Rows(0, l);
+        using var q = Tensor.Empty(device, (l, m));
+        using var z = Tensor.Empty(device, (l, n));
+        using var core = Tensor.Empty(device, (l, l));
+        using var coreLeft = Tensor.Empty(device, (l, l));
+        using var coreRight = Tensor.Empty(device, (l, l));
+        using var values = Tensor.Empty(device, l);
         float[] before = [];
         Orthonormalization.Rows(y, q, options.Where);
         for (int i = 0; ; i++)
@@ -319,8 +319,8 @@ public static class RandomizedSvd
             Orthonormalization.Rows(y, q, options.Where);
         }
 
-        var left = Tensor.Empty(device, (rank, m));
-        var right = Tensor.Empty(device, (rank, n));
+        using var left = Tensor.Empty(device, (rank, m));
+        using var right = Tensor.Empty(device, (rank, n));
         Gemm.Run(
             new Gemm.Operand(coreLeft, 0, l),
             true,
@@ -341,9 +341,9 @@ public static class RandomizedSvd
             n,
             l
         );
-        var s = Tensor.Empty(device, rank);
-        var coefficients = Tensor.Empty(device, (rank, SvdChain.Probes));
-        var norms = Tensor.Empty(device, SvdChain.Probes);
+        using var s = Tensor.Empty(device, rank);
+        using var coefficients = Tensor.Empty(device, (rank, SvdChain.Probes));
+        using var norms = Tensor.Empty(device, SvdChain.Probes);
         Gemm.Run(right, false, probes, true, coefficients);
         SvdSteps.Truncate(values, s, coefficients, matrix.Tolerance);
         Gemm.Run(coefficients, true, left, false, responses, alpha: -1, beta: 1);

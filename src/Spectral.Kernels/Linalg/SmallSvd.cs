@@ -91,10 +91,10 @@ internal static class SmallSvd
             device.Kernel("small_svd", "jacobi_svd").Launch(args, batch, BlockThreads, SharedBytes(n));
             return;
         }
-        var wide = Tensor.Empty(device, (n, n), DType.F64);
-        var u = Tensor.Empty(device, (n, n), DType.F64);
-        var vt = Tensor.Empty(device, (n, n), DType.F64);
-        var s = Tensor.Empty(device, n, DType.F64);
+        using var wide = Tensor.Empty(device, (n, n), DType.F64);
+        using var u = Tensor.Empty(device, (n, n), DType.F64);
+        using var vt = Tensor.Empty(device, (n, n), DType.F64);
+        using var s = Tensor.Empty(device, n, DType.F64);
         for (int b = 0; b < batch; b++)
         {
             ulong square = (ulong)b * (ulong)n * (ulong)n * sizeof(float);

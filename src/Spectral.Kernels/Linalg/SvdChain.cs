@@ -157,8 +157,8 @@ internal sealed class SvdChain : IDisposable
             _l
         );
 
-        var coefficients = Tensor.Empty(_device, (_batch, _rank, Probes));
-        var residual = Tensor.Empty(_device, (_batch, Probes, _m));
+        using var coefficients = Tensor.Empty(_device, (_batch, _rank, Probes));
+        using var residual = Tensor.Empty(_device, (_batch, Probes, _m));
         Product(Rows(_right), false, Rows(_vectors, _l), true, Rows(coefficients), _rank, Probes, _n);
         SvdSteps.Truncate(At(_valuesAt), At(_keptAt), _stride * _cores, coefficients, SvdMatrix.ToleranceOf(_m));
         Product(
@@ -254,10 +254,10 @@ internal sealed class SvdChain : IDisposable
     {
         if (_l > Orthonormalization.LargestCholesky)
         {
-            Tensor rows = basis.Tensor.View((basis.Tensor.Dim(1), length));
-            Tensor target = rows.Rows(0, _l); // one matrix: these sketches are too long for our kernels
+            using Tensor rows = basis.Tensor.View((basis.Tensor.Dim(1), length));
+            using Tensor target = rows.Rows(0, _l); // one matrix: these sketches are too long for our kernels
             Tensor from = x.Tensor.View((x.Tensor.Dim(1), length));
-            Tensor source = from.Rows(0, _l);
+            using Tensor source = from.Rows(0, _l);
             target.CopyFrom(source);
             _device.Solver.Householder(target);
             return;

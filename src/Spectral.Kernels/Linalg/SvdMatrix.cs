@@ -143,8 +143,8 @@ internal sealed class SvdMatrix : IDisposable
     /// <summary>The decomposition of a matrix of zeros: the first columns of the identity on both sides.</summary>
     public SvdResult ZeroResult(int rank, SvdMethod method)
     {
-        Tensor left = Frame(rank, Rows);
-        Tensor right = Frame(rank, Columns);
+        using Tensor left = Frame(rank, Rows);
+        using Tensor right = Frame(rank, Columns);
         return Result(left, new float[rank], right, 0, method);
     }
 

@@ -41,9 +41,9 @@ internal sealed class TokenizerCompanions
     private TokenizerCompanions(string directory)
     {
         this.directory = directory;
-        JsonDocument? config = Open(ConfigFile);
-        JsonDocument? map = Open(MapFile);
-        JsonDocument? tokens = Open(AddedFile);
+        using JsonDocument? config = Open(ConfigFile);
+        using JsonDocument? map = Open(MapFile);
+        using JsonDocument? tokens = Open(AddedFile);
         JsonFields? settings = Fields(config, ConfigFile);
         // With added_tokens_decoder the older two files say nothing new, and are not read.
         flagsCount = settings?.Has("added_tokens_decoder") ?? false;

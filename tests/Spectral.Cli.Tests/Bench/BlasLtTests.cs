@@ -42,9 +42,9 @@ public sealed class BlasLtTests
         )
         {
             const float Alpha = 0.75f;
-            Tensor a = machine.Normal(transposeA ? (k, m) : (m, k), type);
-            Tensor b = machine.Normal(transposeB ? (n, k) : (k, n), type);
-            Tensor c = machine.Normal((m, n), result);
+            using Tensor a = machine.Normal(transposeA ? (k, m) : (m, k), type);
+            using Tensor b = machine.Normal(transposeB ? (n, k) : (k, n), type);
+            using Tensor c = machine.Normal((m, n), result);
             var before = new HostMatrix(c);
             if (beta == 0)
                 Machine.Poison(c);
@@ -84,10 +84,10 @@ public sealed class BlasLtTests
     public void MatricesInsideLargerOnes()
     {
         using Machine machine = Open(DeviceKind.Cpu);
-        Tensor a = machine.Normal((9, 40), DType.BF16);
-        Tensor b = machine.Normal((20, 50), DType.BF16);
-        Tensor c = machine.Normal((9, 30), DType.F32);
-        var wanted = Tensor.Empty(machine.Device, (9, 30));
+        using Tensor a = machine.Normal((9, 40), DType.BF16);
+        using Tensor b = machine.Normal((20, 50), DType.BF16);
+        using Tensor c = machine.Normal((9, 30), DType.F32);
+        using var wanted = Tensor.Empty(machine.Device, (9, 30));
         wanted.CopyFrom(c);
         Gemm.Operand Inside(Tensor tensor, int offset) => new(tensor, offset, tensor.Dim(1));
         Gemm.Run(Inside(a, 3), false, Inside(b, 7), true, Inside(wanted, 5), 9, 20, 33, alpha: 2, beta: 1);

@@ -54,8 +54,8 @@ public sealed class RunnerTests
                     Check = () =>
                     {
                         Machine.Poison(y);
-                        Tensor from = x.Rows(0, 32);
-                        Tensor to = y.Rows(0, 32);
+                        using Tensor from = x.Rows(0, 32);
+                        using Tensor to = y.Rows(0, 32);
                         to.CopyFrom(from);
                         var wanted = new HostMatrix(x);
                         return Check.Compare(y, "y", (row, column) => wanted[row, column], DType.F32);

@@ -359,8 +359,8 @@ public sealed class ModelCommandTests : WorkFolder
                 "cpu"
             )
             .Succeeded();
-        var one = SafetensorsFile.Open(At("a.safetensors"));
-        var all = SafetensorsFile.Open(At("b.safetensors"));
+        using var one = SafetensorsFile.Open(At("a.safetensors"));
+        using var all = SafetensorsFile.Open(At("b.safetensors"));
         Assert.That(one.Tensors, Has.Count.EqualTo(3));
         foreach (string factor in new[] { ".U", ".S", ".Vt" })
             Assert.That(one[Name + factor].ToFloats(), Is.EqualTo(all[Name + factor].ToFloats()));

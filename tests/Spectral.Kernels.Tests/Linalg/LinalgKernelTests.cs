@@ -56,8 +56,8 @@ public sealed class LinalgKernelTests(DeviceKind kind) : DeviceTest(kind)
     public void GramMatrices([Values(1, 2, 5, 33, 64)] int rows, [Values(1, 7, 8, 255, 256, 257, 1003)] int columns)
     {
         Tensor x = Input((rows, columns), DType.F32, out double[] values);
-        var gram = Tensor.Empty(Device, (rows, rows), DType.F64);
-        var deviation = Tensor.Zeros(Device, 1, DType.I32);
+        using var gram = Tensor.Empty(Device, (rows, rows), DType.F64);
+        using var deviation = Tensor.Zeros(Device, 1, DType.I32);
         Gram.Run(x, gram, deviation.Pointer);
         double[] actual = gram.ToDoubleArray();
         double worst = 0;
@@ -88,8 +88,8 @@ public sealed class LinalgKernelTests(DeviceKind kind) : DeviceTest(kind)
     public void ADeviationOfNaNIsNaN()
     {
         Tensor x = Input([1, 0, float.NaN, 0, 1, 0], (2, 3), DType.F32, out _);
-        var gram = Tensor.Empty(Device, (2, 2), DType.F64);
-        var deviation = Tensor.Zeros(Device, 1, DType.I32);
+        using var gram = Tensor.Empty(Device, (2, 2), DType.F64);
+        using var deviation = Tensor.Zeros(Device, 1, DType.I32);
         Gram.Run(x, gram, deviation.Pointer);
         Assert.That(BitConverter.Int32BitsToSingle(deviation.ToInt32Array()[0]), Is.NaN);
     }

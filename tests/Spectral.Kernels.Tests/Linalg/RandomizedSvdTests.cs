@@ -46,8 +46,8 @@ public sealed class RandomizedSvdTests(DeviceKind kind) : SvdTest(kind)
         {
             Tensor a = Input((rows, columns), DType.BF16, out double[] values);
             Tensor wide = Input(Array.ConvertAll(values, x => (float)x), (rows, columns), DType.F32, out _);
-            SvdResult narrow = RandomizedSvd.Compute(a, rank, Options(oneBlock));
-            SvdResult same = RandomizedSvd.Compute(wide, rank, Options(oneBlock));
+            using SvdResult narrow = RandomizedSvd.Compute(a, rank, Options(oneBlock));
+            using SvdResult same = RandomizedSvd.Compute(wide, rank, Options(oneBlock));
             double[] s = Doubles(same.S);
             for (int i = 0; i < rank; i++)
                 Assert.That(
@@ -137,10 +137,10 @@ public sealed class RandomizedSvdTests(DeviceKind kind) : SvdTest(kind)
             Seed = 3,
             Stream = 5,
         };
-        SvdResult one = RandomizedSvd.Compute(a, 10, options);
-        SvdResult two = RandomizedSvd.Compute(a, 10, options);
-        SvdResult seed = RandomizedSvd.Compute(a, 10, options with { Seed = 4 });
-        SvdResult stream = RandomizedSvd.Compute(a, 10, options with { Stream = 6 });
+        using SvdResult one = RandomizedSvd.Compute(a, 10, options);
+        using SvdResult two = RandomizedSvd.Compute(a, 10, options);
+        using SvdResult seed = RandomizedSvd.Compute(a, 10, options with { Seed = 4 });
+        using SvdResult stream = RandomizedSvd.Compute(a, 10, options with { Stream = 6 });
         foreach (Func<SvdResult, Tensor> part in new Func<SvdResult, Tensor>[] { r => r.U, r => r.S, r => r.Vt })
             Assert.That(part(two).ToArray(), Is.EqualTo(part(one).ToArray()));
         Assert.That(two.ResidualBound, Is.EqualTo(one.ResidualBound));

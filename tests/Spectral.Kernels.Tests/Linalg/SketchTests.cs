@@ -138,10 +138,10 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
         SketchProduct.Run(Whole(b), false, Whole(b), true, Whole(core), M, M, N, Batch);
         for (int i = 0; i < Batch; i++)
         {
-            Tensor ai = a.Rows(i, 1);
-            Tensor bi = b.Rows(i, 1);
-            Tensor together = both.Rows(i, 1);
-            Tensor coreTogether = core.Rows(i, 1);
+            using Tensor ai = a.Rows(i, 1);
+            using Tensor bi = b.Rows(i, 1);
+            using Tensor together = both.Rows(i, 1);
+            using Tensor coreTogether = core.Rows(i, 1);
             Tensor alone = Output((1, M, N));
             Tensor coreAlone = Output((1, M, M));
             SketchProduct.Run(Whole(ai), false, Whole(bi), false, Whole(alone), M, N, M, 1);
@@ -202,8 +202,8 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
         Tensor x = Input((Batch, Rows, Columns), DType.F32, out double[] values);
         Tensor t = Output((Batch, Columns, Rows));
         Tensor norms = Output(Batch * 10);
-        var grams = Tensor.Empty(Device, (Batch, Rows, Rows), DType.F64);
-        var deviations = Tensor.Zeros(Device, 6, DType.I32);
+        using var grams = Tensor.Empty(Device, (Batch, Rows, Rows), DType.F64);
+        using var deviations = Tensor.Zeros(Device, 6, DType.I32);
         Gram.Run(Whole(x), Columns, grams, deviations.Pointer, 3);
         SvdSteps.Norms(x, norms.Pointer, 10);
         MatrixCopy.TransposeEach(x, t);

@@ -92,8 +92,8 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
     {
         Tensor x = Input((n, 2 * n + 1), DType.F32, out _);
         Tensor inverse = Output((n, n));
-        var gram = Tensor.Empty(Device, (n, n), DType.F64);
-        var status = Tensor.Zeros(Device, 1, DType.I32);
+        using var gram = Tensor.Empty(Device, (n, n), DType.F64);
+        using var status = Tensor.Zeros(Device, 1, DType.I32);
         Gram.Run(x, gram);
         using (Tensor batch = gram.View((1, n, n)))
             CholeskyInverse.Run(batch, inverse, status.Pointer, 0, 0, 0, Where(oneBlock));
@@ -119,8 +119,8 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         float[] host = [1, 0, 0, 0, 1, 0, 1, 1, 0]; // row 2 = row 0 + row 1
         Tensor x = Input(host, (3, 3), DType.F32, out _);
         Tensor inverse = Output((3, 3));
-        var gram = Tensor.Empty(Device, (3, 3), DType.F64);
-        var status = Tensor.Zeros(Device, 1, DType.I32);
+        using var gram = Tensor.Empty(Device, (3, 3), DType.F64);
+        using var status = Tensor.Zeros(Device, 1, DType.I32);
         Gram.Run(x, gram);
         using (Tensor batch = gram.View((1, 3, 3)))
             CholeskyInverse.Run(batch, inverse, status.Pointer, 0, -1e-15, 0, Where(oneBlock));
@@ -153,8 +153,8 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         ];
         Tensor x = Input(host, (6, 3), DType.F32, out _);
         Tensor inverse = Output((2, 3, 3));
-        var grams = Tensor.Empty(Device, (2, 3, 3), DType.F64);
-        var status = Tensor.Zeros(Device, 4, DType.I32);
+        using var grams = Tensor.Empty(Device, (2, 3, 3), DType.F64);
+        using var status = Tensor.Zeros(Device, 4, DType.I32);
         Gram.Run(new Gemm.Operand(x, 0, 3, 9), 3, grams, 0, 0);
         CholeskyInverse.Run(grams, inverse, status.Pointer, 2, 0, 1e-5, Where(oneBlock)); // the last pivot is 1e-6
         Assert.That(status.ToInt32Array(), Is.EqualTo(new[] { 0, 0, 3, 0 }));
@@ -171,8 +171,8 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         Tensor a = Input((Batch * n, n), DType.F32, out _);
         Tensor left = Output((Batch, n, n));
         Tensor right = Output((Batch, n, n));
-        var report = Tensor.Zeros(Device, (Batch, Stride));
-        Tensor all = a.View((Batch, n, n));
+        using var report = Tensor.Zeros(Device, (Batch, Stride));
+        using Tensor all = a.View((Batch, n, n));
         SmallSvd.Run(
             all,
             left,
@@ -188,9 +188,9 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
             Tensor oneLeft = Output((n, n));
             Tensor oneValues = Output(n);
             Tensor oneRight = Output((n, n));
-            Tensor one = a.Rows(b * n, n);
-            Tensor leftOfIt = left.Rows(b, 1);
-            Tensor rightOfIt = right.Rows(b, 1);
+            using Tensor one = a.Rows(b * n, n);
+            using Tensor leftOfIt = left.Rows(b, 1);
+            using Tensor rightOfIt = right.Rows(b, 1);
             using (SmallSvd.Outcome outcome = SmallSvd.Run(one, oneLeft, oneValues, oneRight, SmallProblems.OneBlock))
                 Assert.That(
                     BitConverter.SingleToInt32Bits(values[b * Stride + Stride - 1]),

@@ -61,8 +61,8 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
         SvdResult[] together = Svd.Compute(matrices, 6, method, options, streams);
         for (int i = 0; i < matrices.Length; i++)
         {
-            SvdResult alone = Svd.Compute(matrices[i], 6, method, options with { Stream = streams[i] });
-            SvdResult one = together[i];
+            using SvdResult alone = Svd.Compute(matrices[i], 6, method, options with { Stream = streams[i] });
+            using SvdResult one = together[i];
             Assert.That(one.Method, Is.EqualTo(alone.Method));
             Assert.That(one.U.ToArray(), Is.EqualTo(alone.U.ToArray()), $"matrix {i}");
             Assert.That(one.S.ToArray(), Is.EqualTo(alone.S.ToArray()), $"matrix {i}");
@@ -213,8 +213,8 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
     {
         var known = new KnownMatrix(Rng, 40, 40, i => i < 2 ? 5 : 1.0 / i);
         Tensor a = Input(known.Values, (40, 40), DType.F32, out _);
-        SvdResult together = Svd.Compute(a, 3);
-        SvdResult apart = Svd.Compute(a, 1);
+        using SvdResult together = Svd.Compute(a, 3);
+        using SvdResult apart = Svd.Compute(a, 1);
         Assert.That((together.HasClusters, apart.HasClusters), Is.EqualTo((true, false)));
     }
 }

@@ -114,8 +114,8 @@ public sealed class AdamWTests(DeviceKind kind) : DeviceTest(kind)
         Tensor second = Input(Array.ConvertAll(values, x => (float)x), 50, DType.F32, out _);
         Tensor mAgain = Input(m.ToArray(), 50, DType.F32, out _);
         Tensor vAgain = Input(v.ToArray(), 50, DType.F32, out _);
-        StepState walked = new(Device);
-        StepState resumed = new(Device);
+        using StepState walked = new(Device);
+        using StepState resumed = new(Device);
         walked.Configure(new AdamWSettings(0.1));
         resumed.Configure(new AdamWSettings(0.1));
         for (int i = 0; i < 4; i++)

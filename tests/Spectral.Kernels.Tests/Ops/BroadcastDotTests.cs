@@ -62,8 +62,8 @@ public sealed class BroadcastDotTests(DeviceKind kind) : DeviceTest(kind)
     {
         Tensor all = Input(4001, DType.F32, out double[] values);
         Tensor result = Output(1);
-        Tensor tail = all.Rows(1, 4000);
-        Tensor head = all.Rows(0, 4000);
+        using Tensor tail = all.Rows(1, 4000);
+        using Tensor head = all.Rows(0, 4000);
         BroadcastDot.Run(head, tail, result, Broadcast.Single);
         double[] terms = values[..4000].Zip(values[1..], (a, b) => a * b).ToArray();
         Verify(result, [terms.Sum()], [terms.Sum(Math.Abs) * 1e-6]);

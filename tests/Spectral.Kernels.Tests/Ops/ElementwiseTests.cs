@@ -32,8 +32,8 @@ public sealed class ElementwiseTests(DeviceKind kind) : DeviceTest(kind)
     {
         Tensor all = Input(4001, type, out double[] values);
         Tensor y = Output(4000, type);
-        Tensor tail = all.Rows(1, 4000);
-        Tensor head = all.Rows(0, 4000);
+        using Tensor tail = all.Rows(1, 4000);
+        using Tensor head = all.Rows(0, 4000);
         Add.Forward(head, tail, y);
         Verify(y, values[..4000].Zip(values[1..], (x, z) => x + z).ToArray());
     }

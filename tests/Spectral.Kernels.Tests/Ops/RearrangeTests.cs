@@ -59,8 +59,8 @@ public sealed class RearrangeTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void NothingTakenIsZero()
     {
-        IndexTable table = new(Device, [-1, -1], 3);
-        IndexTable none = new(Device, [], 0);
+        using IndexTable table = new(Device, [-1, -1], 3);
+        using IndexTable none = new(Device, [], 0);
         Tensor y = Output(2);
         Tensor dx = Output(3);
         Rearrange.Forward(Output(3), table, y); // NaN that is not taken does not show

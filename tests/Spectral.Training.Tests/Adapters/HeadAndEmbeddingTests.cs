@@ -116,9 +116,9 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder));
         var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
-        TemporaryFolder saved = new();
-        TemporaryFolder merged = new();
-        TemporaryFolder exported = new();
+        using TemporaryFolder saved = new();
+        using TemporaryFolder merged = new();
+        using TemporaryFolder exported = new();
         double trained;
         int[] greedy;
         using (Adapter adapter = Attach(model, "lora", Targets[targets]))
@@ -222,8 +222,8 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
         var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
-        TemporaryFolder saved = new();
-        TemporaryFolder merged = new();
+        using TemporaryFolder saved = new();
+        using TemporaryFolder merged = new();
         Dictionary<string, double[]> factors;
         double plain;
         using (Adapter adapter = Attach(model, "lora", ["lm_head"]))

@@ -51,9 +51,9 @@ public sealed class TiedHeadTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Qwen2, Device, Folder));
         var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
-        TemporaryFolder saved = new();
-        TemporaryFolder exported = new();
-        TemporaryFolder merged = new();
+        using TemporaryFolder saved = new();
+        using TemporaryFolder exported = new();
+        using TemporaryFolder merged = new();
         double trained;
         using (Adapter adapter = Attach(model, whole))
         {

@@ -74,9 +74,9 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
         var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
         double before = Losses.Of(model, batch);
         double trained;
-        TemporaryFolder saved = new();
-        TemporaryFolder merged = new();
-        TemporaryFolder exported = new();
+        using TemporaryFolder saved = new();
+        using TemporaryFolder merged = new();
+        using TemporaryFolder exported = new();
         using (Adapter adapter = Attach(model))
         {
             Assert.That(Losses.Of(model, batch), Is.EqualTo(before));

@@ -93,8 +93,8 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(Configs[config], Device, Folder));
         var batch = Batch.Create(TinyModels.Records(3, model.Config, new Random(4)), 0);
-        TemporaryFolder saved = new();
-        TemporaryFolder merged = new();
+        using TemporaryFolder saved = new();
+        using TemporaryFolder merged = new();
         double trained;
         using (Adapter adapter = Attach(model, Sets[set]))
         {
@@ -121,8 +121,8 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
     public void EqualCopiesOfTiedEmbeddingsStayTied()
     {
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Qwen2, Device, Folder));
-        TemporaryFolder saved = new();
-        TemporaryFolder merged = new();
+        using TemporaryFolder saved = new();
+        using TemporaryFolder merged = new();
         using (Adapter adapter = Attach(model, ["embed_tokens", "lm_head"]))
             adapter.Save(saved.Path);
         using var folder = ModelFolder.Open(Folder.Path);

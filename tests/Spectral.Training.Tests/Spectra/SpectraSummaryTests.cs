@@ -85,8 +85,8 @@ public sealed class SpectraSummaryTests(DeviceKind kind) : SpectraTest(kind)
             model.Save(Folder.Path, null);
         using (var model = CausalLanguageModel.Initialize(config, Device, DType.F32, 2))
             model.Save(other.Path, null);
-        var before = ModelFolder.Open(Folder.Path);
-        var after = ModelFolder.Open(other.Path);
+        using var before = ModelFolder.Open(Folder.Path);
+        using var after = ModelFolder.Open(other.Path);
         using var analysis = new SpectraAnalysis(before, after, null, ["q_proj", "down_proj"], NoDraws);
         var done = new List<(int, string)>();
         ModelSpectra spectra = analysis.Run(Device, done: (count, name) => done.Add((count, name)));

@@ -31,8 +31,8 @@ internal sealed class BankMixture : Expression
     private void Choose(Action<Tensor, Tensor> use)
     {
         (Device device, Shape shape) = (_logits.Value.Device, (Shape)(_logits.Shape[0], _k));
-        var index = Tensor.Empty(device, shape, DType.I32);
-        var weight = Tensor.Empty(device, shape);
+        using var index = Tensor.Empty(device, shape, DType.I32);
+        using var weight = Tensor.Empty(device, shape);
         TopKMixture.Select(_logits.Value, index, weight);
         use(index, weight);
     }

@@ -88,8 +88,8 @@ internal sealed class CordaMethod : AdapterMethod
     private static double MeanDiagonal(Tensor square)
     {
         int n = square.Dim(0);
-        Tensor elements = square.View((n * n, 1));
-        var diagonal = Tensor.Empty(square.Device, (n, 1));
+        using Tensor elements = square.View((n * n, 1));
+        using var diagonal = Tensor.Empty(square.Device, (n, 1));
         using var index = Tensor.From(square.Device, [.. Enumerable.Range(0, n).Select(i => i * (n + 1))], n);
         Rows.Gather(elements, index, diagonal);
         return diagonal.ToArray().Average(value => (double)value);

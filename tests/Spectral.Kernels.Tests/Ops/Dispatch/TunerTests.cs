@@ -156,9 +156,9 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
     public void CandidatesAreTimedOnNormalValues([Values(DType.F32, DType.BF16)] DType type)
     {
         Device device = Open();
-        var x = Tensor.Zeros(device, (200, 16), type);
-        var weight = Tensor.Zeros(device, (9, 16), type);
-        var factor = Tensor.Zeros(device, (9, 30), type);
+        using var x = Tensor.Zeros(device, (200, 16), type);
+        using var weight = Tensor.Zeros(device, (9, 16), type);
+        using var factor = Tensor.Zeros(device, (9, 30), type);
         using var trial = new LowRankTrial(
             new LowRankCase(device, type, LowRankDirection.Forward, Rows: 200, Columns: 9, Depth: 16, Rank: 30),
             x,
@@ -187,14 +187,14 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
     {
         Tensor Filled(int m, int n) =>
             Tensor.From(device, Enumerable.Range(0, m * n).Select(i => (float)Math.Sin(i + m)).ToArray(), (m, n), type);
-        Tensor x = Filled(rows, 16);
-        Tensor weight = Filled(9, 16);
-        Tensor left = Filled(9, 3);
-        Tensor right = Filled(3, 16);
-        Tensor dy = Filled(rows, 9);
-        var y = Tensor.Empty(device, (rows, 9), type);
-        var z = Tensor.Empty(device, (rows, 3), type);
-        var dx = Tensor.From(device, Enumerable.Repeat(1f, rows * 16).ToArray(), (rows, 16), type);
+        using Tensor x = Filled(rows, 16);
+        using Tensor weight = Filled(9, 16);
+        using Tensor left = Filled(9, 3);
+        using Tensor right = Filled(3, 16);
+        using Tensor dy = Filled(rows, 9);
+        using var y = Tensor.Empty(device, (rows, 9), type);
+        using var z = Tensor.Empty(device, (rows, 3), type);
+        using var dx = Tensor.From(device, Enumerable.Repeat(1f, rows * 16).ToArray(), (rows, 16), type);
         var factors = new LowRankFactors(left, null, right, 0.5f);
         LowRankLinear.Forward(x, weight, null, factors, y, z);
         LowRankLinear.Backward(x, weight, factors, z, dy, dx, default, accumulateDx: true);

@@ -61,8 +61,8 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     [TestCaseSource(nameof(Cases))]
     public void GradientsAddUp(Case test)
     {
-        Run run = new(Device, test);
-        Run between = new(Device, test with { Build = x => test.Build([.. x.Select(input => input.Scale(1))]) });
+        using Run run = new(Device, test);
+        using Run between = new(Device, test with { Build = x => test.Build([.. x.Select(input => input.Scale(1))]) });
         run.Step();
         between.Step();
         float[][] once = run.Gradients();
@@ -137,8 +137,8 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void LayersOfOneSizeShareATable()
     {
-        Run first = new(Device, Skew());
-        Run second = new(Device, Skew());
+        using Run first = new(Device, Skew());
+        using Run second = new(Device, Skew());
         _ = first.Output.Value;
         long used = Device.Memory.InUse;
         _ = second.Output.Value;

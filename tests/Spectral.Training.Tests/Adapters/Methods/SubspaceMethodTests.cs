@@ -148,8 +148,8 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
             using var changed = Tensor.Empty(Device, module.Core.Weight.Shape);
             LowRank.Merge(module.Core.Weight, module.Core.Factors!, changed);
             int all = Math.Min(module.Shape.Out, module.Shape.In);
-            SvdResult before = Svd.Compute(module.Core.Weight, all);
-            SvdResult after = Svd.Compute(changed, all);
+            using SvdResult before = Svd.Compute(module.Core.Weight, all);
+            using SvdResult after = Svd.Compute(changed, all);
             float[] expected = before.S.ToArray();
             float[] found = after.S.ToArray();
             for (int i = 0; i < all; i++)
@@ -191,8 +191,8 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
                 module.Factors[LoraMethod.B].Master.ToArray(),
                 module.Factors[LoraMethod.A].Master.ToArray()
             );
-            var weight = Tensor.Zeros(Device, module.Core.Weight.Shape);
-            var merged = Tensor.Empty(Device, weight.Shape);
+            using var weight = Tensor.Zeros(Device, module.Core.Weight.Shape);
+            using var merged = Tensor.Empty(Device, weight.Shape);
             LowRank.Merge(weight, module.Core.Factors!, merged);
             float[] change = merged.ToArray();
             for (int i = 0; i < change.Length; i++)
