@@ -12,10 +12,15 @@ internal static class CeilingRun
         Result copy = runner.Run("ceiling", 0, Copy(machine))[0];
         Result product = runner.Run("ceiling", 0, Product(machine))[0];
         foreach (Result result in new[] { copy, product })
+        {
             if (result.Status != "ok")
+            {
                 throw new InvalidOperationException(
                     $"{result.Shape} {result.Variant}: {result.Note}; without its ceilings the device cannot be judged"
                 );
+            }
+        }
+
         return (
             new Ceilings(1e9 * copy.GbPerS!.Value, 1e12 * product.Tflops!.Value),
             [

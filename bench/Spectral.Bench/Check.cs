@@ -123,8 +123,11 @@ internal static class Check
     public static string? All(params ReadOnlySpan<string?> complaints)
     {
         foreach (string? complaint in complaints)
+        {
             if (complaint is not null)
                 return complaint;
+        }
+
         return null;
     }
 }

@@ -116,9 +116,12 @@ internal static class Program
             select (found, plan),
         ];
         if (chosen.Length == 0)
+        {
             throw new UsageException(
                 $"--filter \"{parsed.GetValue(Filter)}\" matches nothing; --list shows what there is"
             );
+        }
+
         if (listing)
         {
             foreach (IGrouping<BenchCase, (BenchCase Case, Plan Plan)> group in chosen.GroupBy(entry => entry.Case))
@@ -159,9 +162,12 @@ internal static class Program
                 Show(report, runner.Run(benchCase.Name, benchCase.Target, plan));
         }
         if (left > 0)
+        {
             Console.WriteLine(
                 $"{left} shapes left out: --minutes {minutes.ToString(CultureInfo.InvariantCulture)} were over"
             );
+        }
+
         if (!machine.IsGpu)
             Console.WriteLine($"*** {MachineFacts.CpuWarning} ***");
         report.Write(complete: left == 0);

@@ -48,6 +48,7 @@ internal sealed class Runner(Machine machine, Ceilings ceilings)
         });
         // What takes its own samples is checked just before, so that only one of a scenario's large setups needs to be alive.
         foreach (Variant variant in scenario.Variants.Where(variant => variant.Measure is not null && Right(variant)))
+        {
             if (
                 Attempt(() =>
                 {
@@ -56,7 +57,11 @@ internal sealed class Runner(Machine machine, Ceilings ceilings)
                 }) is
                 { } complaint
             )
+            {
                 wrong[variant] = ("FAILED", complaint);
+            }
+        }
+
         double? Median(Role role) =>
             scenario
                 .Variants.Where(variant => variant.Role == role && samples.ContainsKey(variant))

@@ -31,6 +31,7 @@ internal sealed class Timer(Machine machine)
             course.Wanted = Count(course.Variant, estimate * course.Calls);
         }
         for (int round = 0; round < Rounds; round++)
+        {
             foreach (Course course in courses)
             {
                 int part = course.Wanted * (round + 1) / Rounds - course.Wanted * round / Rounds;
@@ -39,6 +40,8 @@ internal sealed class Timer(Machine machine)
                 course.Take(1, course.Calls); // the first after another variant is not counted
                 course.Times.AddRange(course.Take(part, course.Calls));
             }
+        }
+
         foreach (Course course in courses)
             done[course.Variant] = new Samples([.. course.Times], course.Calls, "events");
         return done;

@@ -14,11 +14,14 @@ internal sealed class BenchmarkDevice : IDisposable
     {
         float[] values = new float[shape.Count];
         for (int i = 0; i < values.Length; i++)
+        {
             values[i] =
                 deviation
                 * (float)(
                     Math.Sqrt(-2 * Math.Log(1 - _random.NextDouble())) * Math.Cos(2 * Math.PI * _random.NextDouble())
                 );
+        }
+
         return Keep(Tensor.From(Device, values, shape, type));
     }
 

@@ -65,8 +65,11 @@ public class LowRankLinearBenchmarks
                     for (int k = 0; k < inputs; k++)
                         sum += (double)x[row * inputs + k] * weight[column * inputs + k];
                     for (int i = 0; i < Rank; i++)
-                    for (int k = 0; k < inputs; k++)
-                        sum += 2.0 * x[row * inputs + k] * right[i * inputs + k] * left[column * Rank + i];
+                    {
+                        for (int k = 0; k < inputs; k++)
+                            sum += 2.0 * x[row * inputs + k] * right[i * inputs + k] * left[column * Rank + i];
+                    }
+
                     return sum;
                 },
                 Type == DType.F32 ? 1e-4 : 0.1

@@ -55,8 +55,11 @@ internal static class Program
             new Option<bool>(DebugOption) { Description = "Show the stack trace of a failure.", Recursive = true }
         );
         foreach (Option option in root.Options)
+        {
             if (option is HelpOption { Action: HelpAction standard })
                 option.Action = new HelpWithExamples(standard);
+        }
+
         return root;
     }
 }

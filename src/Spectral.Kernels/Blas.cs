@@ -209,7 +209,10 @@ public sealed unsafe class Blas : IDisposable
             && Substitute is { } substitute
             && substitute(a, transposeA, b, transposeB, c, m, n, k, alpha, beta)
         )
+        {
             return;
+        }
+
         nint stream = _device.Stream.Handle;
         if (stream != _stream)
         {
@@ -221,6 +224,7 @@ public sealed unsafe class Blas : IDisposable
         int type = Type(a.Tensor.DType);
         int result = Type(c.Tensor.DType);
         if (batch == 1)
+        {
             Check(
                 _gemm(
                     _handle,
@@ -245,7 +249,9 @@ public sealed unsafe class Blas : IDisposable
                 ),
                 "multiplying matrices"
             );
+        }
         else
+        {
             Check(
                 _gemmBatched(
                     _handle,
@@ -274,6 +280,7 @@ public sealed unsafe class Blas : IDisposable
                 ),
                 "multiplying batches of matrices"
             );
+        }
     }
 
     private static int Type(DType type) => type == DType.BF16 ? DataBF16 : DataF32;
@@ -281,6 +288,7 @@ public sealed unsafe class Blas : IDisposable
     private static void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "")
     {
         if (status != 0)
+        {
             throw new CudaException(
                 "cublas" + call.TrimStart('_'),
                 status,
@@ -288,5 +296,6 @@ public sealed unsafe class Blas : IDisposable
                 "",
                 doing
             );
+        }
     }
 }

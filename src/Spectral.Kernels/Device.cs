@@ -249,11 +249,14 @@ public sealed unsafe class Device : IDisposable
         int count;
         api.Check(api.DeviceGetCount(&count), "counting devices");
         if (ordinal < 0 || ordinal >= count)
+        {
             throw new ArgumentOutOfRangeException(
                 nameof(ordinal),
                 ordinal,
                 $"there are {count} devices, numbered from 0"
             );
+        }
+
         int device;
         api.Check(api.DeviceGet(&device, ordinal), $"opening device {ordinal}");
         return new Device(api, Driver.ContextHandle.RetainPrimary(api, device), device);

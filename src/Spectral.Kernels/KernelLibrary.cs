@@ -41,10 +41,13 @@ public static class KernelLibrary
     {
         using Stream? stream = Assembly.GetExecutingAssembly().GetManifestResourceStream($"ptx/{arch}/{module}");
         if (stream is null)
+        {
             throw new ArgumentException(
                 $"no PTX of module {module} for {arch} in this build (built without nvcc?)",
                 nameof(module)
             );
+        }
+
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }
@@ -172,10 +175,13 @@ internal sealed unsafe class KernelModules(Device device) : IDisposable
         string arch = KernelLibrary.ArchitectureFor(device.ComputeCapability);
         nint module;
         fixed (byte* text = System.Text.Encoding.UTF8.GetBytes(KernelLibrary.Ptx(arch, name) + "\0"))
+        {
             api.Check(
                 api.ModuleLoadData(&module, text),
                 $"loading the {arch} PTX of {name} (driver {device.DriverVersion.Major}.{device.DriverVersion.Minor})"
             );
+        }
+
         return new CudaModuleHandle(api, device.Context, module);
     }
 

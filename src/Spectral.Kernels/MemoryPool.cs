@@ -28,8 +28,10 @@ public sealed class DeviceMemory
     {
         long now = Interlocked.Add(ref InUseBytes, size);
         for (long peak = Peak; now > peak; peak = Peak)
+        {
             if (Interlocked.CompareExchange(ref PeakBytes, now, peak) == peak)
                 return;
+        }
     }
 }
 
@@ -143,8 +145,10 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
     public void Trim()
     {
         lock (_lock)
+        {
             foreach (DeviceStream stream in _free.Keys.Where(stream => !_reserved.ContainsKey(stream)).ToArray())
                 Release(stream);
+        }
     }
 
     public void Dispose()
@@ -182,6 +186,7 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
             if (!_free.TryGetValue(stream, out Stack<MemoryBlock>?[]? bins))
                 return null;
             for (int c = sizeClass; c <= sizeClass + Reach; c++)
+            {
                 if (bins[c] is { Count: > 0 } bin)
                 {
                     MemoryBlock block = bin.Pop();
@@ -191,6 +196,8 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
                     Memory.Use(block.Size);
                     return block;
                 }
+            }
+
             return null;
         }
     }

@@ -16,19 +16,25 @@ public readonly struct Shape : IEquatable<Shape>
     private Shape(ReadOnlySpan<int> dimensions)
     {
         if (dimensions.Length > 4)
+        {
             throw new ArgumentException(
                 $"a tensor has at most 4 dimensions, not {dimensions.Length}",
                 nameof(dimensions)
             );
+        }
+
         Rank = dimensions.Length;
         long count = 1;
         for (int i = 0; i < Rank; i++)
         {
             if (dimensions[i] < 0)
+            {
                 throw new ArgumentException(
                     $"dimension {i} is {dimensions[i]}; a dimension is 0 or more",
                     nameof(dimensions)
                 );
+            }
+
             _dimensions[i] = dimensions[i];
             count = checked(count * dimensions[i]);
         }
@@ -68,8 +74,11 @@ public readonly struct Shape : IEquatable<Shape>
         if (Rank != other.Rank)
             return false;
         for (int i = 0; i < Rank; i++)
+        {
             if (_dimensions[i] != other._dimensions[i])
                 return false;
+        }
+
         return true;
     }
 

@@ -159,6 +159,7 @@ public sealed unsafe class Solver : IDisposable
         byte[] host = new byte[hostBytes];
         Check(_potrf(_handle, Upper, n, gram.Pointer, n, work.Pointer, elements, info), "factorising a Gram matrix");
         fixed (byte* hostWork = host)
+        {
             Check(
                 _trtri(
                     _handle,
@@ -176,6 +177,7 @@ public sealed unsafe class Solver : IDisposable
                 ),
                 "inverting a triangle"
             );
+        }
     }
 
     /// <summary>In place, orthonormal columns that span those of a column-major [m, l] F32 matrix, m ≥ l, by Householder reflections.</summary>
@@ -258,6 +260,7 @@ public sealed unsafe class Solver : IDisposable
     private static void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "")
     {
         if (status != 0)
+        {
             throw new CudaException(
                 "cusolverDn" + call.TrimStart('_'),
                 status,
@@ -265,5 +268,6 @@ public sealed unsafe class Solver : IDisposable
                 "",
                 doing
             );
+        }
     }
 }

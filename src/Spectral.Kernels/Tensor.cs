@@ -96,10 +96,13 @@ public sealed unsafe class Tensor : IDisposable
     public static Tensor FromPointer(Device device, nint pointer, Shape shape, DType type)
     {
         if (pointer == 0 || pointer % 16 != 0)
+        {
             throw new ArgumentException(
                 $"device address 0x{pointer:x}: expected one that is not 0 and is a multiple of 16",
                 nameof(pointer)
             );
+        }
+
         return new Tensor(
             device,
             new MemoryBlock(null, null, (ulong)pointer, shape.Count * type.Size(), 0, null),
@@ -117,10 +120,13 @@ public sealed unsafe class Tensor : IDisposable
     public Tensor View(Shape shape)
     {
         if (shape.Count != Count)
+        {
             throw new ArgumentException(
                 $"shape {shape} has {shape.Count} elements, the tensor {Shape} has {Count}",
                 nameof(shape)
             );
+        }
+
         return Alias(Pointer, shape);
     }
 
@@ -128,10 +134,13 @@ public sealed unsafe class Tensor : IDisposable
     public Tensor Rows(int start, int count)
     {
         if (Shape.Rank == 0 || start < 0 || count < 0 || start > Shape[0] - count)
+        {
             throw new ArgumentOutOfRangeException(
                 nameof(start),
                 $"rows {start} to {start + count} of a tensor {Shape}"
             );
+        }
+
         long row = Shape[0] == 0 ? 0 : Count / Shape[0];
         Shape shape = Shape.Rank switch
         {
@@ -176,10 +185,13 @@ public sealed unsafe class Tensor : IDisposable
     public void CopyFrom(ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length != Bytes)
+        {
             throw new ArgumentException(
                 $"{bytes.Length} bytes for a tensor {Shape} of {DType} ({Bytes} bytes)",
                 nameof(bytes)
             );
+        }
+
         Upload(bytes);
     }
 
@@ -187,10 +199,13 @@ public sealed unsafe class Tensor : IDisposable
     public void CopyFrom(Tensor source)
     {
         if (source.DType != DType || source.Count != Count || source.Device != Device)
+        {
             throw new ArgumentException(
                 $"a tensor {source.Shape} of {source.DType} on {source.Device} for one {Shape} of {DType} on {Device}",
                 nameof(source)
             );
+        }
+
         if (Count == 0)
             return;
         DriverApi api = Device.Activate();
@@ -238,10 +253,13 @@ public sealed unsafe class Tensor : IDisposable
     public void CopyTo(Span<byte> bytes)
     {
         if (bytes.Length != Bytes)
+        {
             throw new ArgumentException(
                 $"{bytes.Length} bytes for a tensor {Shape} of {DType} ({Bytes} bytes)",
                 nameof(bytes)
             );
+        }
+
         Download(bytes);
     }
 
@@ -326,9 +344,11 @@ public sealed unsafe class Tensor : IDisposable
     private void RefuseWhileCapturing(string direction)
     {
         if (Device.IsCapturing)
+        {
             throw new InvalidOperationException(
                 $"copying {Bytes} bytes {direction} while a graph is captured: a replay cannot do it; copy before or after, to or from memory that outlives the graph"
             );
+        }
     }
 
     private void Download<T>(Span<T> values)

@@ -81,8 +81,11 @@ public static class Evaluator
         {
             bool match = true;
             foreach (int target in batch.Targets.AsSpan(row * batch.Length, batch.Length))
+            {
                 if (target >= 0)
                     match &= predictions[next++] == target;
+            }
+
             if (!records[row].HasCompletion)
                 continue;
             candidates++;

@@ -43,14 +43,20 @@ public sealed partial class Trainer
         SavedRun saved = state.Note<SavedRun>(ProgressNote);
         (JsonObject was, JsonObject now) = (Options(saved.Options), Options(_options));
         if (was.FirstOrDefault(option => !JsonNode.DeepEquals(option.Value, now[option.Key])) is { Key: { } name })
+        {
             throw new InputException(
                 $"{state.Path}: the run had the option {name} {was[name]?.ToJsonString(TrainerState.Json)}, not "
                     + $"{now[name]?.ToJsonString(TrainerState.Json)}"
             );
+        }
+
         if (saved.Progress.Step != state.Step)
+        {
             throw new InputException(
                 $"{state.Path}: step {state.Step} and step {saved.Progress.Step}, expected one step"
             );
+        }
+
         RequireSameOrder(state, saved);
         RequireLength(state, saved);
         state.Restore(_optimizer, _model.Adapter);
@@ -72,24 +78,31 @@ public sealed partial class Trainer
     {
         (int step, int total) = (saved.Options.RecordsPerStep, saved.Options.StepsFor(saved.Records));
         if (!saved.EpochsEnd && saved.Records % step != 0 && (long)total * step > saved.Records)
+        {
             throw new InputException(
                 $"{state.Path}: of a version whose batches crossed the end of an epoch, which {saved.Records} records "
                     + $"in steps of {step} do; expected a run begun with this version"
             );
+        }
     }
 
     private void RequireLength(TrainerState state, SavedRun saved)
     {
         (int was, int now) = (saved.Options.StepsFor(saved.Records), _options.StepsFor(saved.Records));
         if (now < state.Step)
+        {
             throw new InputException(
                 $"{state.Path}: {state.Step} steps were made, expected no fewer than that, not {now}"
             );
+        }
+
         if (now != was && _scheduled is not null)
+        {
             throw new InputException(
                 $"{state.Path}: {_scheduled.Method.Name} follows a schedule over the {was} steps of the run, "
                     + $"expected as many, not {now}"
             );
+        }
     }
 
     /// <param name="Options">Those of the run.</param>

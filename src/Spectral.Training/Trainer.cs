@@ -144,9 +144,12 @@ public sealed partial class Trainer : IDisposable
     public StepReport Step(int step, IReadOnlyList<Batch> batches, double learningRate)
     {
         if (_scheduled is not null && _steps is null)
+        {
             throw new InvalidOperationException(
                 $"{_scheduled.Method.Name} follows a schedule: expected the number of steps in the options"
             );
+        }
+
         _current = step;
         int lossTokens = batches.Sum(batch => batch.LossTokens);
         _optimizer.Configure(learningRate, lossTokens == 0 ? 0 : 1f / lossTokens);
@@ -191,10 +194,12 @@ public sealed partial class Trainer : IDisposable
     public void RequireFinite()
     {
         if (!_parameters.Masters.All(master => double.IsFinite(MatrixScan.Run(master).Largest)))
+        {
             throw new TrainingDivergedException(
                 $"step {Progress.Step}: the update left values that are not finite numbers; "
                     + "a smaller learning rate, more warm-up or gradient clipping may help"
             );
+        }
     }
 
     /// <inheritdoc/>

@@ -72,9 +72,11 @@ public sealed record TrainerOptions
     public void RequireSuits(AdapterMethod method)
     {
         if (CudaGraph && method.ActsBetweenSteps)
+        {
             throw new InputException(
                 $"{method.Name} changes its factors between steps, which a replayed step leaves no room for: expected no --graph"
             );
+        }
     }
 
     /// <summary>Records of an optimizer step that is not an epoch's last.</summary>

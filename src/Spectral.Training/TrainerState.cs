@@ -39,14 +39,19 @@ public sealed class TrainerState : IDisposable
         if (file.Metadata.GetValueOrDefault("format") != Format)
             throw new InputException($"{Path}: no trainer state, expected one that a training run wrote");
         if (file.Metadata.GetValueOrDefault("version") is var version && version != Version)
+        {
             throw new InputException(
                 $"{Path}: a trainer state of version {InputText.Quote(version ?? "")}, expected version {Version}"
             );
+        }
+
         _contents = Parse<Contents>(file.Metadata.GetValueOrDefault("state") ?? "");
         if (_contents is { Step: < 0 } or { Updates: < 0 } || _contents.Layers is { Count: 0 })
+        {
             throw new InputException(
                 $"{Path}: step {_contents.Step} after {_contents.Updates} updates of {_contents.Layers?.Count} layers, expected none below 0 and a layer"
             );
+        }
     }
 
     /// <summary>The file.</summary>
@@ -154,17 +159,25 @@ public sealed class TrainerState : IDisposable
     {
         var wanted = parts.ToList();
         foreach (Part part in wanted)
+        {
             if (
                 _file[part.Name] is var tensor
                 && (tensor.Type != StoredType.F32 || !tensor.Shape.SequenceEqual(part.Shape.Dimensions()))
             )
+            {
                 throw new InputException(
                     $"{Path}: {InputText.Quote(part.Name)} is {tensor.Type.HeaderName()} {InputText.Shape([.. tensor.Shape])}, expected F32 {InputText.Shape(part.Shape.Dimensions())}"
                 );
+            }
+        }
+
         if (all && _file.Tensors.Count > wanted.Count)
+        {
             throw new InputException(
                 $"{Path}: {InputText.Quote(_file.Tensors.Keys.Except(wanted.Select(part => part.Name)).First())} is no part of what trains here"
             );
+        }
+
         foreach (Part part in wanted)
             part.Write(_file[part.Name].ToFloats());
     }

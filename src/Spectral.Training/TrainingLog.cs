@@ -36,11 +36,17 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
                 Length < length && (read = _file.Read(buffer, 0, (int)Math.Min(buffer.Length, length - Length))) > 0;
 
             )
+            {
                 _hash.AppendData(buffer, 0, read);
+            }
+
             if (Length != length || Sha256 != sha256)
+            {
                 throw new InputException(
                     $"{path}: not the log that the checkpoint goes on with, which has {length} bytes with the SHA-256 {sha256}"
                 );
+            }
+
             _file.SetLength(length);
         }
         catch

@@ -44,10 +44,13 @@ internal sealed class TrainingStep(
         if (_losses?.Dim(0) != batches.Count)
         {
             if (_fixed is not null)
+            {
                 throw new ArgumentException(
                     $"{batches.Count} micro-batches, expected {_fixed.Length} as in the first step",
                     nameof(batches)
                 );
+            }
+
             _losses?.Dispose();
             _losses = Tensor.Empty(model.Device, batches.Count);
         }
@@ -120,7 +123,10 @@ internal sealed class TrainingStep(
             && float.IsFinite(optimizer.GradientNorm())
             && Array.TrueForAll(_losses!.ToArray(), float.IsFinite)
         )
+        {
             beforeUpdate();
+        }
+
         optimizer.Update(_losses);
     }
 

@@ -127,11 +127,14 @@ public sealed class NonFiniteTests : WorkFolder
     {
         List<TensorToWrite> tensors = [];
         using (var file = SafetensorsFile.Open(path))
+        {
             foreach (SafetensorsTensor tensor in file.Tensors.Values)
             {
                 float[] values = Array.ConvertAll(tensor.ToFloats(), value => factor * value);
                 tensors.Add(TensorToWrite.Floats(tensor.Name, StoredType.F32, tensor.Shape, () => values));
             }
+        }
+
         SafetensorsWriter.Write(path, tensors, new Dictionary<string, string> { ["format"] = "pt" });
     }
 }

@@ -57,7 +57,10 @@ public sealed class FaultTests
                 (Device.CheckVariable, "1"),
             }
         )
+        {
             start.Environment[name] = value;
+        }
+
         using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd() + errors.Result;

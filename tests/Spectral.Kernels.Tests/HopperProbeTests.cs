@@ -67,14 +67,17 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
         HopperProbe.Run("stmatrix", dump, dump, dump);
         float[] expected = new float[TileElements];
         for (int row = 0; row < Box; row++)
-        for (int column = 0; column < Box; column++)
         {
-            int register = column % 16 / 8 * 2 + row % 16 / 8;
-            int lane = row % 8 * 4 + column % 8 / 2;
-            expected[Swizzled(row * Box + column)] = Bits(
-                2 * (((row / 16 * 4 + column / 16) * 4 + register) * 32 + lane) + column % 2
-            );
+            for (int column = 0; column < Box; column++)
+            {
+                int register = column % 16 / 8 * 2 + row % 16 / 8;
+                int lane = row % 8 * 4 + column % 8 / 2;
+                expected[Swizzled(row * Box + column)] = Bits(
+                    2 * (((row / 16 * 4 + column / 16) * 4 + register) * 32 + lane) + column % 2
+                );
+            }
         }
+
         Assert.That(dump.ToArray(), Is.EqualTo(expected));
     }
 
@@ -89,14 +92,19 @@ public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)
         HopperProbe.Run(depthRows ? "product_depth_rows" : "product", a, b, dump);
         float[] expected = new float[128 * 128];
         for (int thread = 0; thread < 128; thread++)
-        for (int i = 0; i < 128; i++)
         {
-            int row = thread / 32 * 16 + thread % 32 / 4 + i / 2 % 2 * 8;
-            int column = i / 4 * 8 + thread % 4 * 2 + i % 2;
-            for (int k = 0; k < depth; k++)
-                expected[thread * 128 + i] +=
-                    left[row * depth + k] * right[depthRows ? k * columns + column : column * depth + k];
+            for (int i = 0; i < 128; i++)
+            {
+                int row = thread / 32 * 16 + thread % 32 / 4 + i / 2 % 2 * 8;
+                int column = i / 4 * 8 + thread % 4 * 2 + i % 2;
+                for (int k = 0; k < depth; k++)
+                {
+                    expected[thread * 128 + i] +=
+                        left[row * depth + k] * right[depthRows ? k * columns + column : column * depth + k];
+                }
+            }
         }
+
         Assert.That(dump.ToArray(), Is.EqualTo(expected));
     }
 

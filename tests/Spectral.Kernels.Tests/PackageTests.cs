@@ -43,6 +43,7 @@ public sealed class PackageTests
             Directory.CreateDirectory(packages);
             PtxTests.Run("dotnet", "pack", source, "-c", "Release", "--no-build", "-o", packages);
             using (ZipArchive package = ZipFile.OpenRead(Directory.GetFiles(packages, "*.nupkg").Single()))
+            {
                 Assert.That(
                     package.Entries.Select(entry => entry.FullName),
                     Is.SupersetOf(
@@ -55,6 +56,8 @@ public sealed class PackageTests
                         }
                     )
                 );
+            }
+
             File.WriteAllText(Path.Combine(folder, "fresh.csproj"), Project);
             File.WriteAllText(Path.Combine(folder, "Program.cs"), Program);
             string output = PtxTests.Run("dotnet", "run", "-c", "Release", "--project", folder);
@@ -69,8 +72,11 @@ public sealed class PackageTests
     private static string Repository()
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
             if (File.Exists(Path.Combine(folder.FullName, "Kernels.sln")))
                 return folder.FullName;
+        }
+
         Assert.Ignore("no sources here: this test program runs apart from its repository");
         return "";
     }

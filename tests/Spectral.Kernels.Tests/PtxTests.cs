@@ -8,8 +8,11 @@ public sealed class PtxTests
     public static IEnumerable<TestCaseData> Modules()
     {
         foreach (string arch in KernelLibrary.Architectures)
-        foreach (string module in KernelLibrary.Ptx(arch).Keys.Order(StringComparer.Ordinal))
-            yield return new TestCaseData(arch, module);
+        {
+            foreach (string module in KernelLibrary.Ptx(arch).Keys.Order(StringComparer.Ordinal))
+                yield return new TestCaseData(arch, module);
+        }
+
         if (KernelLibrary.Architectures.Count == 0)
             yield return new TestCaseData("none", "none");
     }
@@ -47,7 +50,9 @@ public sealed class PtxTests
                 arch == "sm_90a" || !module.EndsWith("_sm90", StringComparison.Ordinal)
             )
         )
+        {
             Assert.That(KernelLibrary.Ptx(arch, module), Does.Contain($".entry {entry}("), $"{arch} PTX of {module}");
+        }
     }
 
     /// <summary>The instructions we meant: products on the tensor cores of a warpgroup, bulk copies both ways, registers moved to the consumers.</summary>
@@ -83,7 +88,9 @@ public sealed class PtxTests
                         "USETMAXREG",
                     }
                 )
+                {
                     Assert.That(kernel, Does.Contain(instruction), kernel[..kernel.IndexOf('\n')]);
+                }
             }
         }
         finally

@@ -181,10 +181,13 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
             };
             Checkpoints checkpoints = new(0, () => trainer.Save(state));
             if (!cancels)
+            {
                 return (
                     [.. trainer.Run(Records, Records, [checkpoints]) is var result ? trainer.Progress.Evaluations : []],
                     result.FinalLoss
                 );
+            }
+
             Assert.That(
                 () => trainer.Run(Records, Records, [recorder, checkpoints], source.Token),
                 Throws.InstanceOf<OperationCanceledException>()

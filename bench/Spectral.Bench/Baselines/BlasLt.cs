@@ -205,8 +205,11 @@ internal sealed unsafe class BlasLt : IDisposable
     {
         _machine.Device.Activate();
         foreach (Plan? plan in _plans.Values)
+        {
             if (plan is not null)
                 Free(plan);
+        }
+
         _workspace.Dispose();
         _matmulPreferenceDestroy(_preference);
         _destroy(_handle);
@@ -224,6 +227,7 @@ internal sealed unsafe class BlasLt : IDisposable
         candidates.RemoveAll(candidate => Run(plan, ref candidate.Found, x, y, result.Pointer, 1, beta) != 0); // what it names may not start here
         device.Synchronize();
         for (int round = 0; round < Rounds && candidates.Count > 1; round++)
+        {
             foreach (Candidate candidate in candidates)
             {
                 using DeviceEvent start = new(device);
@@ -235,6 +239,8 @@ internal sealed unsafe class BlasLt : IDisposable
                 end.Synchronize();
                 candidate.Times[round] = end.MillisecondsSince(start);
             }
+        }
+
         if (candidates.Count == 0)
         {
             Free(plan);
@@ -247,13 +253,17 @@ internal sealed unsafe class BlasLt : IDisposable
     private List<Candidate> Heuristic(Plan plan, uint alignment)
     {
         for (int operand = PrefMinAlignmentABytes; operand <= PrefMinAlignmentDBytes; operand++)
+        {
             Expect(
                 _matmulPreferenceSetAttribute(_preference, operand, &alignment, sizeof(uint)),
                 "cublasLtMatmulPreferenceSetAttribute"
             );
+        }
+
         var found = new HeuristicResult[Candidates];
         int count;
         fixed (HeuristicResult* results = found)
+        {
             if (
                 _matmulAlgoGetHeuristic(
                     _handle,
@@ -268,7 +278,11 @@ internal sealed unsafe class BlasLt : IDisposable
                     &count
                 ) != 0
             )
+            {
                 return []; // none for such a product
+            }
+        }
+
         return [.. found.Take(count).Where(result => result.State == 0).Select(result => new Candidate(result))];
     }
 
@@ -303,6 +317,7 @@ internal sealed unsafe class BlasLt : IDisposable
     private int Run(Plan plan, ref HeuristicResult chosen, ulong a, ulong b, ulong c, float alpha, float beta)
     {
         fixed (Algorithm* algorithm = &chosen.Algorithm)
+        {
             return _matmul(
                 _handle,
                 plan.Description,
@@ -321,6 +336,7 @@ internal sealed unsafe class BlasLt : IDisposable
                 WorkspaceBytes,
                 _machine.Device.Stream.Handle
             );
+        }
     }
 
     private void Free(Plan plan)

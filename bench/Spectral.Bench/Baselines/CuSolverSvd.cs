@@ -136,6 +136,7 @@ internal sealed unsafe class CuSolverSvd : IDisposable
             ulong,
             int>)F("cusolverDnXgesvdr");
         fixed (byte* host = _hostWork)
+        {
             Expect(
                 run(
                     _handle,
@@ -167,6 +168,7 @@ internal sealed unsafe class CuSolverSvd : IDisposable
                 ),
                 "cusolverDnXgesvdr"
             );
+        }
     }
 
     /// <summary>All triplets; destroys a. Arguments as above, all written.</summary>
@@ -263,7 +265,9 @@ internal sealed unsafe class CuSolverSvd : IDisposable
                 ("cusolverDnDestroy", _handle),
             }
         )
+        {
             ((delegate* unmanaged<nint, int>)F(destroy))(handle);
+        }
     }
 
     private void Reserve(long deviceBytes, long hostBytes)

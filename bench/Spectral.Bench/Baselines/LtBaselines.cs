@@ -17,12 +17,14 @@ internal static class LtBaselines
         Variant[] baselines = [.. scenario.Variants.Where(variant => roles.Contains(variant.Role))];
         BlasLt? library = Open(open, out string reason);
         foreach (Variant baseline in baselines)
+        {
             scenario.Variants.Insert(
                 scenario.Variants.IndexOf(baseline) + 1,
                 library is null
                     ? Variant.Unavailable(baseline.Name + Suffix, reason, baseline.Role)
                     : Twin(baseline, library)
             );
+        }
     }
 
     /// <summary>The library, or null and why it cannot be used here.</summary>

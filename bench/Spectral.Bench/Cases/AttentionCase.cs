@@ -20,11 +20,15 @@ internal sealed class AttentionCase : BenchCase
     {
         (int heads, int groups, int size) = machine.Choose((32, 8, 128), (32, 8, 128), (4, 2, 16));
         foreach (int length in machine.Choose<int[]>([4096, 1024, 8192], [4096], [40]))
-        foreach (bool backward in new[] { false, true })
-            yield return new Plan(
-                $"{(backward ? "backward" : "forward")} S={length} H={heads} KV={groups} hd={size}",
-                () => Prepare(machine, new Sizes(length, heads, groups, size), backward)
-            );
+        {
+            foreach (bool backward in new[] { false, true })
+            {
+                yield return new Plan(
+                    $"{(backward ? "backward" : "forward")} S={length} H={heads} KV={groups} hd={size}",
+                    () => Prepare(machine, new Sizes(length, heads, groups, size), backward)
+                );
+            }
+        }
     }
 
     private static Scenario Prepare(Machine machine, Sizes sizes, bool backward)
@@ -213,10 +217,15 @@ internal sealed class AttentionReference(AttentionCase.Sizes sizes, AttentionCas
                     (int kv, int j) = Place(row, sizes.Groups, rows: false);
                     double sum = 0;
                     for (int head = kv * group; head < (kv + 1) * group; head++)
-                    for (int i = j; i < sizes.Length; i++)
-                        sum +=
-                            ScoreGradients(head, i, inRows)[j]
-                            * _q.Value[Row(head, i, sizes.Heads, rows: false), column];
+                    {
+                        for (int i = j; i < sizes.Length; i++)
+                        {
+                            sum +=
+                                ScoreGradients(head, i, inRows)[j]
+                                * _q.Value[Row(head, i, sizes.Heads, rows: false), column];
+                        }
+                    }
+
                     return _scale * sum;
                 },
                 rows: Last(rows: false)
@@ -229,8 +238,14 @@ internal sealed class AttentionReference(AttentionCase.Sizes sizes, AttentionCas
                     (int kv, int j) = Place(row, sizes.Groups, inRows);
                     double sum = 0;
                     for (int head = kv * group; head < (kv + 1) * group; head++)
-                    for (int i = j; i < sizes.Length; i++)
-                        sum += Probabilities(head, i)[j] * _dOutput.Value[Row(head, i, sizes.Heads, inRows), column];
+                    {
+                        for (int i = j; i < sizes.Length; i++)
+                        {
+                            sum +=
+                                Probabilities(head, i)[j] * _dOutput.Value[Row(head, i, sizes.Heads, inRows), column];
+                        }
+                    }
+
                     return sum;
                 },
                 rows: Last(inRows)

@@ -57,7 +57,10 @@ internal sealed class LaunchCase : BenchCase
                         Stopwatch.GetElapsedTime(start) < WarmUp;
                         machine.Device.Synchronize()
                     )
+                    {
                         Launch(kernel, args);
+                    }
+
                     long before = GC.GetAllocatedBytesForCurrentThread();
                     for (int i = 0; i < samples; i++)
                     {

@@ -78,6 +78,7 @@ internal sealed class LoraFusionCase : BenchCase
                         LowRankLayer.Copy c = layer[copy];
                         LowRankLinear.Forward(c.X, c.Weight, null, c.Factors, outputs[copy], c.Z, mask);
                         if (step)
+                        {
                             LowRankLinear.Backward(
                                 c.X,
                                 c.Weight,
@@ -91,6 +92,7 @@ internal sealed class LoraFusionCase : BenchCase
                                 },
                                 dropout: mask
                             );
+                        }
                     }
                 );
             scenario.Variants.Add(

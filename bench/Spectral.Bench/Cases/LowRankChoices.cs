@@ -32,8 +32,10 @@ internal static class LowRankChoices
         device.Variants.Clear();
         run();
         foreach (VariantUse use in device.Variants.All)
+        {
             if (use.Refusal is { } refusal)
                 throw new NotApplicableException(refusal);
+        }
     }
 
     /// <summary>What stands in for the sequences A and B of library calls alone, and after them every variant of ours with our passes.</summary>

@@ -66,8 +66,11 @@ internal static class SvdMatrices
         residual = left2 / whole;
         double gap = Math.Abs(left2 * left2 + kept * kept - whole * whole) / (whole * whole);
         for (int i = 1; i < k; i++)
+        {
             if (!(values[i] <= values[i - 1] * 1.0001f))
                 return $"values do not descend at {i}: {values[i - 1]:G6}, {values[i]:G6}";
+        }
+
         return gap <= 1e-3 && residual < 1
             ? null
             : $"relative residual {residual:G4}, squares of values and residual miss those of the matrix by {gap:G3}";

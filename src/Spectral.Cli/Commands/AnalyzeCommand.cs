@@ -19,29 +19,29 @@ internal sealed class AnalyzeCommand : SpectralCommand
 {
     private static readonly SpectraOptions Defaults = new();
 
-    private readonly Option<string> baseModel = OptionTypes.RequiredPath(
+    private readonly Option<string> _baseModel = OptionTypes.RequiredPath(
         "--base",
         "Model folder before tuning.",
         "DIR"
     );
-    private readonly Option<string?> tuned = OptionTypes.Path("--tuned", "Model folder after tuning.", "DIR");
-    private readonly Option<string?> adapter = OptionTypes.Path(
+    private readonly Option<string?> _tuned = OptionTypes.Path("--tuned", "Model folder after tuning.", "DIR");
+    private readonly Option<string?> _adapter = OptionTypes.Path(
         "--adapter",
         "Adapter that is the tuning: on the base, or on --tuned when both are given.",
         "DIR"
     );
-    private readonly Option<string> target = OptionTypes.Targets(
+    private readonly Option<string> _target = OptionTypes.Targets(
         "Layers to compare: names or ends of names, separated by commas; all-linear; or an expression that matches full "
             + "names."
     );
-    private readonly Option<int> topK = OptionTypes.Integer(
+    private readonly Option<int> _topK = OptionTypes.Integer(
         "--top-k",
         "Leading triplets that \"top\" means in verdicts and summaries.",
         Defaults.TopK,
         1,
         65536
     );
-    private readonly Option<string> ranks = new("--ranks")
+    private readonly Option<string> _ranks = new("--ranks")
     {
         Description =
             "Sizes of leading subspaces to compare, separated by commas; n/4 is a quarter of the smaller dimension.",
@@ -51,13 +51,16 @@ internal sealed class AnalyzeCommand : SpectralCommand
         {
             string value = OptionTypes.Value(result);
             if (!Parts(value).All(part => part == Quarter || Size(part) is not null))
+            {
                 result.AddError(
                     OptionTypes.Complaint("--ranks", value, "whole numbers of at least 1, or n/4, separated by commas")
                 );
+            }
+
             return value;
         },
     };
-    private readonly Option<string> svd = OptionTypes.Choice(
+    private readonly Option<string> _svd = OptionTypes.Choice(
         "--svd",
         "How singular values are found: all of them in F64, or the first --rank from a random sketch; auto is exact up to a smaller dimension of 512.",
         "auto",
@@ -65,32 +68,32 @@ internal sealed class AnalyzeCommand : SpectralCommand
         "exact",
         "randomized"
     );
-    private readonly Option<int> rank = OptionTypes.Integer(
+    private readonly Option<int> _rank = OptionTypes.Integer(
         "--rank",
         "Singular triplets that the randomized method computes.",
         Defaults.RandomizedRank,
         2,
         65536
     );
-    private readonly Option<int> draws = OptionTypes.Integer(
+    private readonly Option<int> _draws = OptionTypes.Integer(
         "--draws",
         "Random updates of each kind to compare with; 0: none, which leaves out z-scores and verdicts.",
         Defaults.Draws,
         0,
         100_000
     );
-    private readonly Option<ulong> seed = OptionTypes.Seed("Seed of the random updates and sketches.");
-    private readonly Option<string> output = OptionTypes.RequiredPath("--out", "Page to write, an HTML file.", "FILE");
-    private readonly Option<string?> csv = OptionTypes.Path(
+    private readonly Option<ulong> _seed = OptionTypes.Seed("Seed of the random updates and sketches.");
+    private readonly Option<string> _output = OptionTypes.RequiredPath("--out", "Page to write, an HTML file.", "FILE");
+    private readonly Option<string?> _csv = OptionTypes.Path(
         "--csv",
         "File for a table with one row per matrix.",
         "FILE"
     );
-    private readonly Option<bool> overwrite = OptionTypes.Flag(
+    private readonly Option<bool> _overwrite = OptionTypes.Flag(
         "--overwrite",
         "Replace existing --out and --csv files."
     );
-    private readonly DeviceOptions device = new();
+    private readonly DeviceOptions _device = new();
 
     private const string Quarter = "n/4";
 
@@ -102,57 +105,64 @@ internal sealed class AnalyzeCommand : SpectralCommand
             "spectral analyze --base base-model --adapter adapter --out spectra.html --csv spectra.csv --json"
         ) =>
         AddOptions([
-            baseModel,
-            tuned,
-            adapter,
-            target,
-            topK,
-            ranks,
-            svd,
-            rank,
-            draws,
-            seed,
-            output,
-            csv,
-            overwrite,
-            .. device.All,
+            _baseModel,
+            _tuned,
+            _adapter,
+            _target,
+            _topK,
+            _ranks,
+            _svd,
+            _rank,
+            _draws,
+            _seed,
+            _output,
+            _csv,
+            _overwrite,
+            .. _device.All,
         ]);
 
     public override void Execute(CommandContext context)
     {
-        string? tunedFolder = context.Get(tuned);
-        string? adapterFolder = context.Get(adapter);
+        string? tunedFolder = context.Get(_tuned);
+        string? adapterFolder = context.Get(_adapter);
         if (tunedFolder is null && adapterFolder is null)
             throw new InputException("--tuned DIR, --adapter DIR: expected at least one of the two");
         using var page = new OutputFile(
             "--out",
-            context.Get(output),
-            context.Get(overwrite),
-            context.Get(baseModel),
+            context.Get(_output),
+            context.Get(_overwrite),
+            context.Get(_baseModel),
             tunedFolder,
             adapterFolder
         );
-        using OutputFile? table = context.Get(csv) is { } given
-            ? new OutputFile("--csv", given, context.Get(overwrite), context.Get(baseModel), tunedFolder, adapterFolder)
+        using OutputFile? table = context.Get(_csv) is { } given
+            ? new OutputFile(
+                "--csv",
+                given,
+                context.Get(_overwrite),
+                context.Get(_baseModel),
+                tunedFolder,
+                adapterFolder
+            )
             : null;
         if (table?.FullPath == page.FullPath)
-            throw new InputException($"--csv \"{context.Get(csv)}\": is what --out names; expected another file");
+            throw new InputException($"--csv \"{context.Get(_csv)}\": is what --out names; expected another file");
         SpectraOptions options = Read(context);
-        using ModelFolder before = context.OpenModel(context.Get(baseModel));
+        using ModelFolder before = context.OpenModel(context.Get(_baseModel));
         using ModelFolder? after = tunedFolder is null ? null : context.OpenModel(tunedFolder);
         using var analysis = new SpectraAnalysis(
             before,
             after ?? before,
             adapterFolder,
-            AdapterTargets.Parse(context.Get(target)),
+            AdapterTargets.Parse(context.Get(_target)),
             options
         );
         context.Warn(analysis.Warnings);
 
         page.Claim();
         table?.Claim();
-        using Device computing = device.Open(context);
-        StoredType? rounding = device.Wants(context, DType.BF16) ? StoredType.BF16 : null;
+        using Device computing = _device.Open(context);
+        StoredType? rounding = _device.Wants(context, DType.BF16) ? StoredType.BF16 : null;
         ModelSpectra spectra = context.Terminal.Track(
             "analyzing",
             analysis.Count,
@@ -161,7 +171,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
         );
         JsonObject result = SpectraJson.Of(
             spectra,
-            ("base", context.Get(baseModel)),
+            ("base", context.Get(_baseModel)),
             ("tuned", tunedFolder),
             ("adapter", adapterFolder),
             ("device", computing.ToString()),
@@ -184,22 +194,25 @@ internal sealed class AnalyzeCommand : SpectralCommand
 
     private SpectraOptions Read(CommandContext context)
     {
-        string[] sizes = Parts(context.Get(ranks));
-        if (context.IsGiven(rank) && context.Get(svd) == "exact")
+        string[] sizes = Parts(context.Get(_ranks));
+        if (context.IsGiven(_rank) && context.Get(_svd) == "exact")
+        {
             throw new InputException(
-                $"--rank {context.Text(rank)}: --svd exact finds all of them, expected --svd randomized or auto"
+                $"--rank {context.Text(_rank)}: --svd exact finds all of them, expected --svd randomized or auto"
             );
-        if (context.Get(draws) == 1)
+        }
+
+        if (context.Get(_draws) == 1)
             throw new InputException(OptionTypes.Complaint("--draws", "1", "0, or at least 2, which have a spread"));
         return new SpectraOptions
         {
-            TopK = context.Get(topK),
+            TopK = context.Get(_topK),
             Ranks = [.. sizes.Where(part => part != Quarter).Select(part => Size(part)!.Value)],
             IncludesQuarter = sizes.Contains(Quarter),
-            Svd = Enum.Parse<SvdMethod>(context.Get(svd), ignoreCase: true),
-            RandomizedRank = context.Get(rank),
-            Draws = context.Get(draws),
-            Seed = context.Get(seed),
+            Svd = Enum.Parse<SvdMethod>(context.Get(_svd), ignoreCase: true),
+            RandomizedRank = context.Get(_rank),
+            Draws = context.Get(_draws),
+            Seed = context.Get(_seed),
         };
     }
 

@@ -20,12 +20,12 @@ internal sealed class CompareCommand : SpectralCommand
     private const string SameSteps = "steps";
     private const string Every = "all";
 
-    private readonly TrainingOptions training = new(
+    private readonly TrainingOptions _training = new(
         "Model folder in Hugging Face layout.",
         "Folder for runs.jsonl, compare.json and compare.html."
     );
-    private readonly AdapterCommandOptions adapter = new();
-    private readonly Option<string> methods = new("--methods")
+    private readonly AdapterCommandOptions _adapter = new();
+    private readonly Option<string> _methods = new("--methods")
     {
         Description = "Adapter methods, separated by commas; all: every one that these options suit, lora first.",
         HelpName = "NAMES",
@@ -36,22 +36,27 @@ internal sealed class CompareCommand : SpectralCommand
             string[] names = Names(value);
             string[] known = [.. AdapterMethods.All.Select(method => method.Name)];
             if (names.FirstOrDefault(name => !known.Contains(name)) is not null)
+            {
                 result.AddError(
                     OptionTypes.Complaint("--methods", value, "all, or names among " + string.Join(", ", known))
                 );
+            }
             else if (names.Distinct().Count() < names.Length)
+            {
                 result.AddError(OptionTypes.Complaint("--methods", value, "each name once"));
+            }
+
             return value;
         },
     };
-    private readonly Option<int> seeds = OptionTypes.Integer(
+    private readonly Option<int> _seeds = OptionTypes.Integer(
         "--seeds",
         "Runs of each method, with --seed, --seed + 1 and so on.",
         5,
         1,
         1000
     );
-    private readonly Option<string> budget = OptionTypes.Choice(
+    private readonly Option<string> _budget = OptionTypes.Choice(
         "--budget",
         "What methods have in common. params: beside data and steps the number of trainable parameters: each rank is chosen so that it comes as near as possible to that of the first method at --rank, alpha/rank staying the same. steps: data and steps alone, with --rank as it is.",
         SameParameters,
@@ -67,56 +72,59 @@ internal sealed class CompareCommand : SpectralCommand
             "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison --methods all --budget steps --steps 200 --eval-every 50 --json"
         )
     {
-        training.Eval.Required = true;
-        AddOptions([.. training.Inputs, methods, seeds, budget, .. adapter.Shared, .. training.Common]);
+        _training.Eval.Required = true;
+        AddOptions([.. _training.Inputs, _methods, _seeds, _budget, .. _adapter.Shared, .. _training.Common]);
     }
 
     public override void Execute(CommandContext context)
     {
-        TrainerOptions settings = training.Read(context);
+        TrainerOptions settings = _training.Read(context);
         using var output = new OutputFolder(
-            context.Get(training.Out),
-            context.Get(training.Overwrite),
-            context.Get(training.Model)
+            context.Get(_training.Out),
+            context.Get(_training.Overwrite),
+            context.Get(_training.Model)
         );
-        using var inputs = new ModelInputs(context, context.Get(training.Model));
+        using var inputs = new ModelInputs(context, context.Get(_training.Model));
         ComparedMethod[] compared = Choose(context, inputs.Folder.Config, settings);
-        EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
+        EncodedRecord[] data = inputs.Encode(context, context.Get(_training.Data), context.Get(_training.MaxLength));
         EncodedRecord[] evaluation = inputs.Encode(
             context,
-            context.Get(training.Eval)!,
-            context.Get(training.MaxLength)
+            context.Get(_training.Eval)!,
+            context.Get(_training.MaxLength)
         );
         settings.StepsFor(data.Length); // refuses what cannot be, before anything is written
 
         output.Claim();
-        using Device device = training.Device.Open(context);
-        using CausalLanguageModel model = inputs.Load(device, training.Device.TypeOn(device, context));
+        using Device device = _training.Device.Open(context);
+        using CausalLanguageModel model = inputs.Load(device, _training.Device.TypeOn(device, context));
         foreach (ComparedMethod method in compared)
+        {
             context.Terminal.Line(
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"{method.Name}: {(method.HasRank ? $"rank {method.Options.Rank}" : "no rank")}, {method.Facts.Trainable:N0} trainable parameters"
                 )
             );
+        }
+
         var comparison = new Comparison(compared)
         {
             Title = $"Adapter methods on {Path.GetFileName(inputs.Folder.Directory)}",
             Facts = Facts(context, settings, model, data.Length),
             Settings =
             [
-                ("budget", context.Get(budget)),
-                ("seeds", context.Text(seeds)),
-                .. adapter.Describe(context),
-                .. training.Describe(context, model, data.Length),
+                ("budget", context.Get(_budget)),
+                ("seeds", context.Text(_seeds)),
+                .. _adapter.Describe(context),
+                .. _training.Describe(context, model, data.Length),
             ],
             Notes = Notes(context, device),
-            Wanted = compared.Length * context.Get(seeds),
+            Wanted = compared.Length * context.Get(_seeds),
         };
         using var folder = new ComparisonFolder(output);
-        var run = new ComparisonRun(context, settings, compared, context.Get(seeds))
+        var run = new ComparisonRun(context, settings, compared, context.Get(_seeds))
         {
-            CalibrationRecords = context.Get(adapter.CalibrationRecords),
+            CalibrationRecords = context.Get(_adapter.CalibrationRecords),
             Finished = finished =>
             {
                 comparison.Add(finished);
@@ -144,16 +152,16 @@ internal sealed class CompareCommand : SpectralCommand
     /// <summary>The methods with their ranks. One that the options do not suit is refused before anything is loaded; of all it is left out, with a warning.</summary>
     private ComparedMethod[] Choose(CommandContext context, ModelConfig model, TrainerOptions settings)
     {
-        AdapterMethod[] chosen = [.. Names(context.Get(methods)).Select(AdapterMethods.Find)];
-        IReadOnlyList<ModuleShape> layers = AdapterTargets.Of(model, adapter.Read(context, chosen[0], chosen));
+        AdapterMethod[] chosen = [.. Names(context.Get(_methods)).Select(AdapterMethods.Find)];
+        IReadOnlyList<ModuleShape> layers = AdapterTargets.Of(model, _adapter.Read(context, chosen[0], chosen));
         var compared = new List<ComparedMethod>();
         foreach (AdapterMethod method in chosen)
         {
-            AdapterOptions options = adapter.Read(context, method, chosen);
+            AdapterOptions options = _adapter.Read(context, method, chosen);
             try
             {
                 settings.RequireSuits(method);
-                if (compared.Count > 0 && context.Get(budget) == SameParameters)
+                if (compared.Count > 0 && context.Get(_budget) == SameParameters)
                     options = AdapterSize.WithTrainable(method, layers, options, compared[0].Facts.Trainable);
                 options = options.KeptBy(
                     method,
@@ -170,12 +178,12 @@ internal sealed class CompareCommand : SpectralCommand
             }
             catch (InputException refusal)
             {
-                if (context.Get(methods) != Every)
+                if (context.Get(_methods) != Every)
                     throw new InputException($"{method.Name}: {refusal.Message}", refusal);
                 context.Terminal.Warn($"{method.Name} is left out: {refusal.Message}");
             }
         }
-        adapter.RequireUsed(context, [.. compared.Select(method => method.Facts)]);
+        _adapter.RequireUsed(context, [.. compared.Select(method => method.Facts)]);
         return compared.Count > 0
             ? [.. compared]
             : throw new InputException("--methods \"all\": these options suit none of them");
@@ -188,19 +196,19 @@ internal sealed class CompareCommand : SpectralCommand
         int records
     ) =>
         [
-            ("model", context.Get(training.Model)),
-            ("data", context.Get(training.Data)),
-            ("eval", context.Get(training.Eval)),
-            ("out", context.Get(training.Out)),
+            ("model", context.Get(_training.Model)),
+            ("data", context.Get(_training.Data)),
+            ("eval", context.Get(_training.Eval)),
+            ("out", context.Get(_training.Out)),
             ("device", model.Device.ToString()),
             ("dtype", model.DType.ToString()),
-            ("budget", context.Get(budget)),
+            ("budget", context.Get(_budget)),
             ("steps", settings.StepsFor(records)),
             (
                 "seeds",
                 new JsonArray([
                     .. Enumerable
-                        .Range(0, context.Get(seeds))
+                        .Range(0, context.Get(_seeds))
                         .Select(i => (JsonNode)JsonValue.Create(settings.Seed + (ulong)i)),
                 ])
             ),
@@ -209,10 +217,13 @@ internal sealed class CompareCommand : SpectralCommand
     private string[] Notes(CommandContext context, Device device)
     {
         var notes = new List<string>();
-        if (context.Get(budget) == SameParameters)
+        if (context.Get(_budget) == SameParameters)
+        {
             notes.Add(
                 "Each rank was chosen so that the number of trainable parameters comes as near as possible to that of the first method."
             );
+        }
+
         notes.Add(
             "± is the standard deviation over seeds. Step time is the median of steady steps, memory the most in use while training, without evaluation."
         );

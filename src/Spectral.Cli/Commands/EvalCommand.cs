@@ -14,52 +14,52 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class EvalCommand : SpectralCommand
 {
-    private readonly Option<string> model = OptionTypes.RequiredPath(
+    private readonly Option<string> _model = OptionTypes.RequiredPath(
         "--model",
         "Model folder in Hugging Face layout.",
         "DIR"
     );
-    private readonly Option<string?> adapter = OptionTypes.Path("--adapter", "Adapter to attach.", "DIR");
-    private readonly Option<string> data = OptionTypes.RequiredPath(
+    private readonly Option<string?> _adapter = OptionTypes.Path("--adapter", "Adapter to attach.", "DIR");
+    private readonly Option<string> _data = OptionTypes.RequiredPath(
         "--data",
         "Records, one JSON object per line.",
         "FILE"
     );
-    private readonly Option<int> batch = OptionTypes.Integer(
+    private readonly Option<int> _batch = OptionTypes.Integer(
         "--batch",
         "Records at a time; changes no result beyond rounding.",
         8,
         1,
         65536
     );
-    private readonly Option<int> maxLength = OptionTypes.Integer(
+    private readonly Option<int> _maxLength = OptionTypes.Integer(
         "--max-length",
         "Tokens of a record; longer prompts are cut from the left.",
         512,
         2,
         1 << 20
     );
-    private readonly DeviceOptions device = new();
+    private readonly DeviceOptions _device = new();
 
     public EvalCommand()
         : base(
             "eval",
             "Measures loss, perplexity and exact match on records.",
             "spectral eval --model base-model --adapter adapter --data eval.jsonl"
-        ) => AddOptions([model, adapter, data, batch, maxLength, .. device.WithTuning]);
+        ) => AddOptions([_model, _adapter, _data, _batch, _maxLength, .. _device.WithTuning]);
 
     public override void Execute(CommandContext context)
     {
-        if (context.Get(batch) > 1)
-            context.SavesMemory.Add($"--batch {context.Get(batch) / 2}");
-        if (context.Get(maxLength) > 2)
-            context.SavesMemory.Add($"--max-length {context.Get(maxLength) / 2}");
-        using var inputs = new ModelInputs(context, context.Get(model));
-        inputs.CheckAdapter(context, context.Get(adapter));
-        EncodedRecord[] records = inputs.Encode(context, context.Get(data), context.Get(maxLength));
-        using Device computing = device.Open(context);
-        using CausalLanguageModel loaded = inputs.Load(computing, device.TypeOn(computing, context));
-        using Adapter? attached = context.Get(adapter) is { } folder ? Adapter.Load(loaded, folder) : null;
+        if (context.Get(_batch) > 1)
+            context.SavesMemory.Add($"--batch {context.Get(_batch) / 2}");
+        if (context.Get(_maxLength) > 2)
+            context.SavesMemory.Add($"--max-length {context.Get(_maxLength) / 2}");
+        using var inputs = new ModelInputs(context, context.Get(_model));
+        inputs.CheckAdapter(context, context.Get(_adapter));
+        EncodedRecord[] records = inputs.Encode(context, context.Get(_data), context.Get(_maxLength));
+        using Device computing = _device.Open(context);
+        using CausalLanguageModel loaded = inputs.Load(computing, _device.TypeOn(computing, context));
+        using Adapter? attached = context.Get(_adapter) is { } folder ? Adapter.Load(loaded, folder) : null;
         EvaluationResult measured = context.Terminal.Track(
             "evaluating",
             records.Length,
@@ -67,7 +67,7 @@ internal sealed class EvalCommand : SpectralCommand
                 Evaluator.Evaluate(
                     loaded,
                     records,
-                    context.Get(batch),
+                    context.Get(_batch),
                     exactMatch: true,
                     new RecordsDone(progress),
                     context.Cancellation

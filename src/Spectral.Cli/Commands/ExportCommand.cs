@@ -14,59 +14,67 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class ExportCommand : SpectralCommand
 {
-    private readonly Option<string> adapter = OptionTypes.RequiredPath("--adapter", "Adapter to convert.", "DIR");
-    private readonly Option<string?> model = OptionTypes.Path(
+    private readonly Option<string> _adapter = OptionTypes.RequiredPath("--adapter", "Adapter to convert.", "DIR");
+    private readonly Option<string?> _model = OptionTypes.Path(
         "--model",
         "Model folder the adapter was trained on; needed only where the factors follow from its weights, or do not say how large the layers are.",
         "DIR"
     );
-    private readonly Option<string> format = OptionTypes.Choice("--format", "What to write.", "peft-lora", "peft-lora");
-    private readonly Option<string> output = OptionTypes.RequiredPath(
+    private readonly Option<string> _format = OptionTypes.Choice(
+        "--format",
+        "What to write.",
+        "peft-lora",
+        "peft-lora"
+    );
+    private readonly Option<string> _output = OptionTypes.RequiredPath(
         "--out",
         "Folder for the converted adapter.",
         "DIR"
     );
-    private readonly Option<bool> overwrite = OptionTypes.Flag(
+    private readonly Option<bool> _overwrite = OptionTypes.Flag(
         "--overwrite",
         "Replace files in an --out that is not empty."
     );
-    private readonly ResultTypeOption type = new("f32");
-    private readonly DeviceOptions device = new();
+    private readonly ResultTypeOption _type = new("f32");
+    private readonly DeviceOptions _device = new();
 
     public ExportCommand()
         : base(
             "export",
             "Converts an adapter into an exactly equivalent plain LoRA that PEFT, vLLM and llama.cpp converters load.",
             "spectral export --adapter adapter --format peft-lora --out lora"
-        ) => AddOptions([adapter, model, format, output, overwrite, type.Option, .. device.WithoutType]);
+        ) => AddOptions([_adapter, _model, _format, _output, _overwrite, _type.Option, .. _device.WithoutType]);
 
     public override void Execute(CommandContext context)
     {
         using var target = new OutputFolder(
-            context.Get(output),
-            context.Get(overwrite),
-            context.Get(adapter),
-            context.Get(model)
+            context.Get(_output),
+            context.Get(_overwrite),
+            context.Get(_adapter),
+            context.Get(_model)
         );
-        using ModelFolder? folder = context.Get(model) is { } directory ? context.OpenModel(directory) : null;
+        using ModelFolder? folder = context.Get(_model) is { } directory ? context.OpenModel(directory) : null;
         using (
             AdapterReader read = folder is null
-                ? new AdapterReader(context.Get(adapter))
-                : new AdapterReader(context.Get(adapter), folder.Config)
+                ? new AdapterReader(context.Get(_adapter))
+                : new AdapterReader(context.Get(_adapter), folder.Config)
         )
+        {
             foreach (string warning in read.Warnings)
                 context.Terminal.Warn(warning);
-        using Device computing = device.Open(context);
+        }
+
+        using Device computing = _device.Open(context);
         target.Claim();
         long start = Stopwatch.GetTimestamp();
         int tensors = 0;
         target.Fill(written =>
             tensors = LoraExporter.Export(
-                context.Get(adapter),
+                context.Get(_adapter),
                 written,
                 computing,
                 folder,
-                type.Read(context) ?? StoredType.F32
+                _type.Read(context) ?? StoredType.F32
             )
         );
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
@@ -74,7 +82,7 @@ internal sealed class ExportCommand : SpectralCommand
             new JsonObject
             {
                 ["out"] = target.FullPath,
-                ["format"] = context.Get(format),
+                ["format"] = context.Get(_format),
                 ["tensors"] = tensors,
                 ["seconds"] = JsonOutput.Number(seconds),
             },

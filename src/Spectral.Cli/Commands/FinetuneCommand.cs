@@ -13,11 +13,11 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class FinetuneCommand : SpectralCommand
 {
-    private readonly TrainingOptions training = new(
+    private readonly TrainingOptions _training = new(
         "Model folder in Hugging Face layout.",
         "Folder for adapter, log and report."
     );
-    private readonly AdapterCommandOptions adapter = new();
+    private readonly AdapterCommandOptions _adapter = new();
 
     public FinetuneCommand()
         : base(
@@ -25,27 +25,30 @@ internal sealed class FinetuneCommand : SpectralCommand
             "Trains an adapter on a model. A run that was stopped or killed goes on with --resume.",
             "spectral finetune --model base-model --data train.jsonl --eval eval.jsonl --out adapter",
             "spectral finetune --model base-model --data train.jsonl --out adapter --adapter lora --rank 16 --alpha 32 --epochs 1 --lr 1e-3"
-        ) => AddOptions([.. training.Inputs, .. adapter.All, .. training.Settings]);
+        ) => AddOptions([.. _training.Inputs, .. _adapter.All, .. _training.Settings]);
 
     public override void Execute(CommandContext context)
     {
-        TrainerOptions settings = training.Read(context);
-        string? start = context.Get(adapter.InitAdapter);
-        using OutputFolder output = training.Output(context, context.Get(training.Model), start);
-        AdapterMethod method = adapter.Method(context);
-        AdapterOptions options = adapter.Read(context);
+        TrainerOptions settings = _training.Read(context);
+        string? start = context.Get(_adapter.InitAdapter);
+        using OutputFolder output = _training.Output(context, context.Get(_training.Model), start);
+        AdapterMethod method = _adapter.Method(context);
+        AdapterOptions options = _adapter.Read(context);
         if (start is null)
             settings.RequireSuits(method);
-        using var inputs = new ModelInputs(context, context.Get(training.Model));
+        using var inputs = new ModelInputs(context, context.Get(_training.Model));
         inputs.CheckAdapter(context, start);
         if (start is null)
-            adapter.RequireUsed(
+        {
+            _adapter.RequireUsed(
                 context,
                 MethodFacts.Of(method, AdapterTargets.Of(inputs.Folder.Config, options), options)
             );
-        EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
-        EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file
-            ? inputs.Encode(context, file, context.Get(training.MaxLength))
+        }
+
+        EncodedRecord[] data = inputs.Encode(context, context.Get(_training.Data), context.Get(_training.MaxLength));
+        EncodedRecord[]? evaluation = context.Get(_training.Eval) is { } file
+            ? inputs.Encode(context, file, context.Get(_training.MaxLength))
             : null;
         int steps = settings.StepsFor(data.Length);
 
@@ -53,43 +56,50 @@ internal sealed class FinetuneCommand : SpectralCommand
         var identity = new RunIdentity(
             context,
             this,
-            training.Model,
-            training.Data,
-            training.Eval,
-            adapter.InitAdapter,
-            adapter.Previous
+            _training.Model,
+            _training.Data,
+            _training.Eval,
+            _adapter.InitAdapter,
+            _adapter.Previous
         );
-        using SavedRun? saved = training.Saved(context, output, identity, steps);
+        using SavedRun? saved = _training.Saved(context, output, identity, steps);
         if (saved?.Result is { } done)
         {
             TrainingRun.ShowDone(context, output, saved, done);
             return;
         }
-        using Device device = training.Device.Open(context);
-        DType type = training.Device.TypeOn(device, context);
+        using Device device = _training.Device.Open(context);
+        DType type = _training.Device.TypeOn(device, context);
         saved?.Prepare(context, device, type);
         using CausalLanguageModel model = inputs.Load(device, type);
-        options = options with { Seed = settings.Seed, TrainableTokens = adapter.Tokens(context, inputs.Tokenizer) };
+        options = options with { Seed = settings.Seed, TrainableTokens = _adapter.Tokens(context, inputs.Tokenizer) };
         using Adapter attached = (start, saved) switch
         {
-            ({ } folder, _) => adapter.Load(context, model, folder),
+            ({ } folder, _) => _adapter.Load(context, model, folder),
             (null, { } earlier) => Adapter.Restore(model, method, options, earlier.State),
             _ => Attach(context, model, method, options, data, settings),
         };
         if (start is not null)
-            adapter.RequireNoConflict(context, model.Config, attached, inputs.Tokenizer);
+            _adapter.RequireNoConflict(context, model.Config, attached, inputs.Tokenizer);
         if (attached.PartsTiedHead)
+        {
             context.Terminal.Warn(
                 "the model ties its head to the embedding; the two part under this adapter "
                     + "(--keep-tied has the head follow an adapted or trained embedding)"
             );
+        }
+
         attached.RequireSavable();
         long total = model.ParameterCount + attached.TrainableCount;
         var run = new TrainingRun(context, settings, output, identity)
         {
             Title = $"{attached.Method.Name} on {Path.GetFileName(inputs.Folder.Directory)}",
-            Settings = [.. AdapterCommandOptions.Describe(attached), .. training.Describe(context, model, data.Length)],
-            SaveEvery = context.Get(training.SaveEvery),
+            Settings =
+            [
+                .. AdapterCommandOptions.Describe(attached),
+                .. _training.Describe(context, model, data.Length),
+            ],
+            SaveEvery = context.Get(_training.SaveEvery),
             Save = attached.Save,
             Json = result => TrainingRun.JsonOf(result, model, attached.TrainableCount, total),
         };
@@ -110,7 +120,7 @@ internal sealed class FinetuneCommand : SpectralCommand
     )
     {
         ModelCalibration? calibration = method.StartsFromData
-            ? ModelCalibration.OfTraining(model, data, settings, context.Get(adapter.CalibrationRecords))
+            ? ModelCalibration.OfTraining(model, data, settings, context.Get(_adapter.CalibrationRecords))
             : null;
         return Adapter.Attach(model, method, options, calibration);
     }

@@ -13,30 +13,36 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class GenerateCommand : SpectralCommand
 {
-    private readonly Option<string> model = OptionTypes.RequiredPath(
+    private readonly Option<string> _model = OptionTypes.RequiredPath(
         "--model",
         "Model folder in Hugging Face layout.",
         "DIR"
     );
-    private readonly Option<string?> adapter = OptionTypes.Path("--adapter", "Adapter to attach.", "DIR");
-    private readonly Option<string> prompt = OptionTypes.RequiredText("--prompt", "Text to continue.");
-    private readonly Option<int> maxTokens = OptionTypes.Integer("--max-tokens", "Most tokens to add.", 64, 1, 1 << 20);
-    private readonly Option<double> temperature = OptionTypes.Number(
+    private readonly Option<string?> _adapter = OptionTypes.Path("--adapter", "Adapter to attach.", "DIR");
+    private readonly Option<string> _prompt = OptionTypes.RequiredText("--prompt", "Text to continue.");
+    private readonly Option<int> _maxTokens = OptionTypes.Integer(
+        "--max-tokens",
+        "Most tokens to add.",
+        64,
+        1,
+        1 << 20
+    );
+    private readonly Option<double> _temperature = OptionTypes.Number(
         "--temperature",
         "0 always takes the most probable token; higher is more varied.",
         0,
         x => x >= 0,
         "a number of at least 0"
     );
-    private readonly Option<double> topP = OptionTypes.Number(
+    private readonly Option<double> _topP = OptionTypes.Number(
         "--top-p",
         "Sample among the most probable tokens that together reach this probability.",
         1,
         x => x is > 0 and <= 1,
         "a number above 0 and at most 1"
     );
-    private readonly Option<ulong> seed = OptionTypes.Seed("Seed of the sampling.");
-    private readonly DeviceOptions device = new();
+    private readonly Option<ulong> _seed = OptionTypes.Seed("Seed of the sampling.");
+    private readonly DeviceOptions _device = new();
 
     public GenerateCommand()
         : base(
@@ -44,34 +50,40 @@ internal sealed class GenerateCommand : SpectralCommand
             "Completes a text.",
             "spectral generate --model base-model --adapter adapter --prompt \"Once upon a time\"",
             "spectral generate --model base-model --prompt \"Once\" --temperature 0.8 --top-p 0.95 --seed 7"
-        ) => AddOptions([model, adapter, prompt, maxTokens, temperature, topP, seed, .. device.All]);
+        ) => AddOptions([_model, _adapter, _prompt, _maxTokens, _temperature, _topP, _seed, .. _device.All]);
 
     public override void Execute(CommandContext context)
     {
-        if (context.Get(temperature) == 0 && context.IsGiven(topP))
+        if (context.Get(_temperature) == 0 && context.IsGiven(_topP))
+        {
             throw new InputException(
-                $"--top-p {context.Text(topP)}: nothing is sampled without --temperature, expected one above 0"
+                $"--top-p {context.Text(_topP)}: nothing is sampled without --temperature, expected one above 0"
             );
-        if (context.Get(temperature) == 0 && context.IsGiven(seed))
+        }
+
+        if (context.Get(_temperature) == 0 && context.IsGiven(_seed))
+        {
             context.Terminal.Warn(
-                $"--seed {context.Text(seed)} changes nothing: nothing is sampled without --temperature"
+                $"--seed {context.Text(_seed)} changes nothing: nothing is sampled without --temperature"
             );
-        using var inputs = new ModelInputs(context, context.Get(model));
-        inputs.CheckAdapter(context, context.Get(adapter));
-        using Device computing = device.Open(context);
-        using CausalLanguageModel loaded = inputs.Load(computing, device.TypeOn(computing, context));
-        using Adapter? attached = context.Get(adapter) is { } folder ? Adapter.Load(loaded, folder) : null;
+        }
+
+        using var inputs = new ModelInputs(context, context.Get(_model));
+        inputs.CheckAdapter(context, context.Get(_adapter));
+        using Device computing = _device.Open(context);
+        using CausalLanguageModel loaded = inputs.Load(computing, _device.TypeOn(computing, context));
+        using Adapter? attached = context.Get(_adapter) is { } folder ? Adapter.Load(loaded, folder) : null;
         GeneratedText generated = TextGenerator.Generate(
             loaded,
             inputs.Tokenizer,
-            context.Get(prompt),
+            context.Get(_prompt),
             new GenerationOptions
             {
-                MaxTokens = context.Get(maxTokens),
+                MaxTokens = context.Get(_maxTokens),
                 EndTokenIds = inputs.EndTokens,
-                Temperature = context.Get(temperature),
-                TopP = context.Get(topP),
-                Seed = context.Get(seed),
+                Temperature = context.Get(_temperature),
+                TopP = context.Get(_topP),
+                Seed = context.Get(_seed),
             },
             context.Cancellation
         );

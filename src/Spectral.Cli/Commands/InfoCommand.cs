@@ -42,9 +42,12 @@ internal sealed class InfoCommand : SpectralCommand
             ptx[architecture] = JsonOutput.Array(KernelLibrary.Ptx(architecture).Keys.Order(StringComparer.Ordinal));
         var variants = new JsonObject();
         foreach (DeviceFacts device in devices)
+        {
             variants[device.Selector] = new JsonObject([
                 .. device.Variants.Select(choice => KeyValuePair.Create(choice.Type, (JsonNode?)choice.Text)),
             ]);
+        }
+
         var result = new JsonObject
         {
             ["devices"] = new JsonArray([.. devices.Select(device => (JsonNode)device.ToJson())]),
@@ -57,6 +60,7 @@ internal sealed class InfoCommand : SpectralCommand
             terminal =>
             {
                 foreach (DeviceFacts device in devices)
+                {
                     terminal.Line(
                         $"{device.Selector, -8}{device.Name}, {device.Memory / (1 << 20):N0} MiB, {device.Processors} "
                             + (
@@ -65,15 +69,23 @@ internal sealed class InfoCommand : SpectralCommand
                                     : $"multiprocessors, compute capability {device.Capability}"
                             )
                     );
+                }
+
                 terminal.Table([.. libraries.Select(library => (library.Key, library.Value!.ToString()))]);
                 foreach (DeviceFacts device in devices)
+                {
                     terminal.Line(
                         $"{device.Selector} computes low-rank layers by {string.Join(", ", device.Variants.Select(choice => $"{choice.Text} in {choice.Type}"))}"
                     );
+                }
+
                 foreach (string architecture in KernelLibrary.Architectures)
+                {
                     terminal.Line(
                         $"ptx {architecture}  {string.Join(' ', KernelLibrary.Ptx(architecture).Keys.Order(StringComparer.Ordinal))}"
                     );
+                }
+
                 foreach (string note in notes)
                     terminal.Line("note: " + note);
             }
@@ -93,9 +105,11 @@ internal sealed class InfoCommand : SpectralCommand
                 notes.Add($"{selector}: the kernels need compute capability 8.0 or newer");
             (int major, int minor) = device.DriverVersion;
             if ((major, minor).CompareTo((12, 4)) < 0)
+            {
                 notes.Add(
                     $"{selector}: the driver knows CUDA {major}.{minor}; our PTX comes from CUDA 12.4 and wants driver 550 or newer"
                 );
+            }
         }
         catch (Exception error)
             when (error

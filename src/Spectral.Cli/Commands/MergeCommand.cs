@@ -13,23 +13,23 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class MergeCommand : SpectralCommand
 {
-    private readonly Option<string> model = OptionTypes.RequiredPath(
+    private readonly Option<string> _model = OptionTypes.RequiredPath(
         "--model",
         "Model folder the adapter was trained on.",
         "DIR"
     );
-    private readonly Option<string> adapter = OptionTypes.RequiredPath("--adapter", "Adapter to fold in.", "DIR");
-    private readonly Option<string> output = OptionTypes.RequiredPath(
+    private readonly Option<string> _adapter = OptionTypes.RequiredPath("--adapter", "Adapter to fold in.", "DIR");
+    private readonly Option<string> _output = OptionTypes.RequiredPath(
         "--out",
         "Folder for the plain checkpoint.",
         "DIR"
     );
-    private readonly Option<bool> overwrite = OptionTypes.Flag(
+    private readonly Option<bool> _overwrite = OptionTypes.Flag(
         "--overwrite",
         "Replace files in an --out that is not empty."
     );
-    private readonly ResultTypeOption type = new("as the base stores each");
-    private readonly DeviceOptions device = new();
+    private readonly ResultTypeOption _type = new("as the base stores each");
+    private readonly DeviceOptions _device = new();
 
     public MergeCommand()
         : base(
@@ -37,27 +37,29 @@ internal sealed class MergeCommand : SpectralCommand
             "Writes a plain checkpoint with the adapter folded into its weights.",
             "spectral merge --model base-model --adapter adapter --out merged-model",
             "spectral merge --model base-model --adapter adapter --out merged-model --dtype bf16"
-        ) => AddOptions([model, adapter, output, overwrite, type.Option, .. device.WithoutType]);
+        ) => AddOptions([_model, _adapter, _output, _overwrite, _type.Option, .. _device.WithoutType]);
 
     public override void Execute(CommandContext context)
     {
         using var target = new OutputFolder(
-            context.Get(output),
-            context.Get(overwrite),
-            context.Get(model),
-            context.Get(adapter)
+            context.Get(_output),
+            context.Get(_overwrite),
+            context.Get(_model),
+            context.Get(_adapter)
         );
-        using ModelFolder folder = context.OpenModel(context.Get(model));
-        using Device computing = device.Open(context);
-        using (var read = new AdapterReader(context.Get(adapter), folder))
+        using ModelFolder folder = context.OpenModel(context.Get(_model));
+        using Device computing = _device.Open(context);
+        using (var read = new AdapterReader(context.Get(_adapter), folder))
         {
             foreach (string warning in read.Warnings)
                 context.Terminal.Warn(warning);
             if (read.Parts(folder))
+            {
                 context.Terminal.Warn(
-                    $"{context.Get(adapter)}: input and output embeddings part under this adapter: "
+                    $"{context.Get(_adapter)}: input and output embeddings part under this adapter: "
                         + "the merged model stores both, with tie_word_embeddings false"
                 );
+            }
         }
         target.Claim();
         long start = Stopwatch.GetTimestamp();
@@ -65,11 +67,11 @@ internal sealed class MergeCommand : SpectralCommand
         target.Fill(directory =>
             tensors = Merger.Merge(
                 folder,
-                context.Get(adapter),
+                context.Get(_adapter),
                 directory,
                 computing,
                 context.Cancellation,
-                type.Read(context)
+                _type.Read(context)
             )
         );
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;

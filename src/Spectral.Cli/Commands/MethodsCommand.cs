@@ -11,18 +11,18 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class MethodsCommand : SpectralCommand
 {
-    private readonly Option<string?> model = OptionTypes.Path(
+    private readonly Option<string?> _model = OptionTypes.Path(
         "--model",
         "Model folder whose layers to count over; only its config is read. [default: one layer of 4096 x 4096]",
         "DIR"
     );
-    private readonly Option<string?> one = new("--adapter")
+    private readonly Option<string?> _one = new("--adapter")
     {
         Description = "Show this method in detail.",
         HelpName = "NAME",
         CustomParser = AdapterCommandOptions.MethodName,
     };
-    private readonly AdapterCommandOptions adapter = new();
+    private readonly AdapterCommandOptions _adapter = new();
 
     public MethodsCommand()
         : base(
@@ -31,20 +31,20 @@ internal sealed class MethodsCommand : SpectralCommand
             "spectral methods --model base-model --rank 16",
             "spectral methods --adapter lora",
             "spectral methods --rank 4 --json"
-        ) => AddOptions([model, one, .. adapter.Shared]);
+        ) => AddOptions([_model, _one, .. _adapter.Shared]);
 
     public override void Execute(CommandContext context)
     {
-        AdapterMethod[] chosen = context.Get(one) is { } name ? [AdapterMethods.Find(name)] : [.. AdapterMethods.All];
-        AdapterOptions[] options = [.. chosen.Select(method => adapter.Read(context, method, chosen))];
-        IReadOnlyList<ModuleShape> layers = context.Get(model) is { } folder
+        AdapterMethod[] chosen = context.Get(_one) is { } name ? [AdapterMethods.Find(name)] : [.. AdapterMethods.All];
+        AdapterOptions[] options = [.. chosen.Select(method => _adapter.Read(context, method, chosen))];
+        IReadOnlyList<ModuleShape> layers = context.Get(_model) is { } folder
             ? AdapterTargets.Of(Load(context, folder), options[0])
             : MethodFacts.OneLayer;
         DescribedMethod[] described =
         [
             .. chosen.Zip(options, (method, read) => DescribedMethod.Of(method, layers, read)),
         ];
-        if (context.Get(one) is not null)
+        if (context.Get(_one) is not null)
         {
             if (described[0].Refusal is { } refusal)
                 throw new InputException($"{described[0].Method.Name}: {refusal}");
@@ -56,7 +56,7 @@ internal sealed class MethodsCommand : SpectralCommand
         }
         var result = new JsonObject
         {
-            ["model"] = context.Get(model),
+            ["model"] = context.Get(_model),
             ["layers"] = layers.Count,
             ["methods"] = new JsonArray([.. described.Select(method => (JsonNode)method.ToJson(detail: false))]),
         };
@@ -77,7 +77,7 @@ internal sealed class MethodsCommand : SpectralCommand
     }
 
     private string Over(CommandContext context, IReadOnlyList<ModuleShape> layers) =>
-        context.Get(model) is { } folder
+        context.Get(_model) is { } folder
             ? $"{layers.Count} layers of {folder}"
             : string.Create(CultureInfo.InvariantCulture, $"one layer of {layers[0].Out} x {layers[0].In}");
 
@@ -110,8 +110,11 @@ internal sealed class MethodsCommand : SpectralCommand
             ("PEFT name", method.PeftType)
         );
         if (method.Settings.Count == 0)
+        {
             terminal.Line("no settings of its own");
+        }
         else
+        {
             terminal.Table(
                 ["--set", "default", "expected", ""],
                 [
@@ -121,6 +124,7 @@ internal sealed class MethodsCommand : SpectralCommand
                 ],
                 textFrom: 1
             );
+        }
     }
 
     private static ModelConfig Load(CommandContext context, string folder)

@@ -12,7 +12,7 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class PretrainCommand : SpectralCommand
 {
-    private readonly TrainingOptions training = new(
+    private readonly TrainingOptions _training = new(
         "Folder with config and tokenizer; weights are optional and trained further.",
         "Folder for the trained model, its log and report."
     );
@@ -22,36 +22,36 @@ internal sealed class PretrainCommand : SpectralCommand
             "pretrain",
             "Trains all weights of a model, from random ones if it has none. A run that was stopped or killed goes on with --resume.",
             "spectral pretrain --model model-config --data text.jsonl --out model --epochs 10 --lr 3e-3 --warmup 50"
-        ) => AddOptions([.. training.Inputs, .. training.Settings]);
+        ) => AddOptions([.. _training.Inputs, .. _training.Settings]);
 
     public override void Execute(CommandContext context)
     {
-        TrainerOptions settings = training.Read(context);
-        using OutputFolder output = training.Output(context, context.Get(training.Model));
-        using var inputs = new ModelInputs(context, context.Get(training.Model), weightsOptional: true);
-        EncodedRecord[] data = inputs.Encode(context, context.Get(training.Data), context.Get(training.MaxLength));
-        EncodedRecord[]? evaluation = context.Get(training.Eval) is { } file
-            ? inputs.Encode(context, file, context.Get(training.MaxLength))
+        TrainerOptions settings = _training.Read(context);
+        using OutputFolder output = _training.Output(context, context.Get(_training.Model));
+        using var inputs = new ModelInputs(context, context.Get(_training.Model), weightsOptional: true);
+        EncodedRecord[] data = inputs.Encode(context, context.Get(_training.Data), context.Get(_training.MaxLength));
+        EncodedRecord[]? evaluation = context.Get(_training.Eval) is { } file
+            ? inputs.Encode(context, file, context.Get(_training.MaxLength))
             : null;
         int steps = settings.StepsFor(data.Length);
 
         output.Claim();
-        var identity = new RunIdentity(context, this, training.Model, training.Data, training.Eval);
-        using SavedRun? saved = training.Saved(context, output, identity, steps);
+        var identity = new RunIdentity(context, this, _training.Model, _training.Data, _training.Eval);
+        using SavedRun? saved = _training.Saved(context, output, identity, steps);
         if (saved?.Result is { } done)
         {
             TrainingRun.ShowDone(context, output, saved, done);
             return;
         }
-        using Device device = training.Device.Open(context);
-        DType type = training.Device.TypeOn(device, context);
+        using Device device = _training.Device.Open(context);
+        DType type = _training.Device.TypeOn(device, context);
         saved?.Prepare(context, device, type);
         using CausalLanguageModel model = inputs.LoadToTrain(device, type, settings.Seed);
         var run = new TrainingRun(context, settings, output, identity)
         {
             Title = $"Pretraining of {Path.GetFileName(output.FullPath)}",
-            Settings = training.Describe(context, model, data.Length),
-            SaveEvery = context.Get(training.SaveEvery),
+            Settings = _training.Describe(context, model, data.Length),
+            SaveEvery = context.Get(_training.SaveEvery),
             Save = folder => model.Save(folder, inputs.Folder.Directory),
             Json = result =>
             {

@@ -12,40 +12,40 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class SvdCommand : SpectralCommand
 {
-    private readonly Option<string?> file = OptionTypes.Path("--file", "Safetensors file to read.", "FILE");
-    private readonly Option<string?> model = OptionTypes.Path(
+    private readonly Option<string?> _file = OptionTypes.Path("--file", "Safetensors file to read.", "FILE");
+    private readonly Option<string?> _model = OptionTypes.Path(
         "--model",
         "Model folder to read; instead of --file.",
         "DIR"
     );
-    private readonly Option<string?> tensor = OptionTypes.OptionalText(
+    private readonly Option<string?> _tensor = OptionTypes.OptionalText(
         "--tensor",
         "One 2-D tensor. [default: all of them]",
         "NAME"
     );
-    private readonly Option<int> rank = OptionTypes.Integer("--rank", "Singular triplets to compute.", 0, 1);
-    private readonly Option<int> oversample = OptionTypes.Integer(
+    private readonly Option<int> _rank = OptionTypes.Integer("--rank", "Singular triplets to compute.", 0, 1);
+    private readonly Option<int> _oversample = OptionTypes.Integer(
         "--oversample",
         "Further directions to sample.",
         16,
         0,
         4096
     );
-    private readonly Option<int> powerIterations = OptionTypes.Integer(
+    private readonly Option<int> _powerIterations = OptionTypes.Integer(
         "--power-iterations",
         "Passes over the matrix and back that sharpen the result. From 4 on, further ones follow (32 at most) while values still move by about a hundredth of the largest, as they do for matrices like random ones.",
         4,
         0,
         1000
     );
-    private readonly Option<ulong> seed = OptionTypes.Seed("Seed of the random test matrix.");
-    private readonly Option<string> output = OptionTypes.RequiredPath(
+    private readonly Option<ulong> _seed = OptionTypes.Seed("Seed of the random test matrix.");
+    private readonly Option<string> _output = OptionTypes.RequiredPath(
         "--out",
         "Safetensors file for NAME.U, NAME.S and NAME.Vt.",
         "FILE"
     );
-    private readonly Option<bool> overwrite = OptionTypes.Flag("--overwrite", "Replace an existing --out.");
-    private readonly DeviceOptions device = new();
+    private readonly Option<bool> _overwrite = OptionTypes.Flag("--overwrite", "Replace an existing --out.");
+    private readonly DeviceOptions _device = new();
 
     public SvdCommand()
         : base(
@@ -55,15 +55,26 @@ internal sealed class SvdCommand : SpectralCommand
             "spectral svd --file weights.safetensors --rank 32 --oversample 10 --power-iterations 2 --out svd.safetensors --json"
         )
     {
-        rank.Required = true;
-        rank.DefaultValueFactory = null;
-        AddOptions([file, model, tensor, rank, oversample, powerIterations, seed, output, overwrite, .. device.All]);
+        _rank.Required = true;
+        _rank.DefaultValueFactory = null;
+        AddOptions([
+            _file,
+            _model,
+            _tensor,
+            _rank,
+            _oversample,
+            _powerIterations,
+            _seed,
+            _output,
+            _overwrite,
+            .. _device.All,
+        ]);
     }
 
     public override void Execute(CommandContext context)
     {
-        string? fromFile = context.Get(file);
-        string? fromModel = context.Get(model);
+        string? fromFile = context.Get(_file);
+        string? fromModel = context.Get(_model);
         if (fromFile is null == fromModel is null)
             throw new InputException("--file FILE, --model DIR: expected exactly one of the two");
         using SafetensorsFile? weights = fromFile is null ? null : SafetensorsFile.Open(fromFile);
@@ -71,22 +82,27 @@ internal sealed class SvdCommand : SpectralCommand
         List<SafetensorsTensor> chosen = Choose(
             weights is not null ? weights.Tensors.Values : folder!.TensorNames.Select(name => folder[name]),
             fromFile ?? fromModel!,
-            context.Get(tensor),
-            context.Get(rank)
+            context.Get(_tensor),
+            context.Get(_rank)
         );
-        using var target = new OutputFile("--out", context.Get(output), context.Get(overwrite), fromFile ?? fromModel!);
+        using var target = new OutputFile(
+            "--out",
+            context.Get(_output),
+            context.Get(_overwrite),
+            fromFile ?? fromModel!
+        );
         target.Claim();
 
-        using Device computing = device.Open(context);
-        DType type = device.TypeOn(computing, context);
+        using Device computing = _device.Open(context);
+        DType type = _device.TypeOn(computing, context);
         var options = new RandomizedSvdOptions
         {
-            Oversample = context.Get(oversample),
-            PowerIterations = context.Get(powerIterations),
-            Seed = context.Get(seed),
+            Oversample = context.Get(_oversample),
+            PowerIterations = context.Get(_powerIterations),
+            Seed = context.Get(_seed),
         };
         WarmUp(computing, type);
-        using var factors = new SvdFactors(chosen, computing, type, context.Get(rank), options, context.Cancellation);
+        using var factors = new SvdFactors(chosen, computing, type, context.Get(_rank), options, context.Cancellation);
         context.Terminal.Track(
             "svd",
             chosen.Count,
@@ -109,9 +125,12 @@ internal sealed class SvdCommand : SpectralCommand
             terminal =>
             {
                 foreach (JsonNode? row in rows)
+                {
                     terminal.Line(
                         $"{row!["name"]}  {row["shape"]!.ToJsonString()}  {(double?)row["seconds"]:0.0000} s  residual at most {(double?)row["residual_bound"]:g4}"
                     );
+                }
+
                 terminal.Line($"wrote {target.FullPath}");
             }
         );
@@ -130,26 +149,37 @@ internal sealed class SvdCommand : SpectralCommand
             ? all.FindAll(tensor => tensor.Shape.Count == 2 && tensor.Type.IsFloat())
             : all.FindAll(tensor => tensor.Name == wanted);
         if (chosen.Count == 0)
+        {
             throw new InputException(
                 wanted is null
                     ? $"{source}: expected at least one 2-D tensor of floats"
                     : $"--tensor \"{wanted}\": not in {source}; expected one of its {all.Count} tensors"
             );
+        }
+
         foreach (SafetensorsTensor tensor in chosen)
         {
             string shape = $"[{string.Join(", ", tensor.Shape)}]";
             if (tensor.Shape.Count != 2 || !tensor.Type.IsFloat())
+            {
                 throw new InputException(
                     $"{tensor.Path}: tensor {tensor.Name} is {tensor.Type.HeaderName()} {shape}; expected a 2-D tensor of floats"
                 );
+            }
+
             if (tensor.Count > Array.MaxLength)
+            {
                 throw new InputException(
                     $"{tensor.Path}: tensor {tensor.Name} is {shape}; expected at most {Array.MaxLength} elements"
                 );
+            }
+
             if (rank > Math.Min(tensor.Shape[0], tensor.Shape[1]))
+            {
                 throw new InputException(
                     $"--rank {rank}: tensor {tensor.Name} is {shape}; expected a rank of at most {Math.Min(tensor.Shape[0], tensor.Shape[1])}"
                 );
+            }
         }
         return chosen;
     }

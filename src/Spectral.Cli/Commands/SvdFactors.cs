@@ -22,14 +22,14 @@ internal sealed class SvdFactors(
 {
     private const long WindowBytes = 1L << 30;
 
-    private readonly JsonObject[] rows = new JsonObject[tensors.Count];
+    private readonly JsonObject[] _rows = new JsonObject[tensors.Count];
 
     // In the order in which the writer asks for the first factor of each.
-    private readonly Queue<int> waiting = new(
+    private readonly Queue<int> _waiting = new(
         Enumerable.Range(0, tensors.Count).OrderBy(i => tensors[i].Name + ".S", StringComparer.Ordinal)
     );
-    private readonly Dictionary<int, float[]> ready = [];
-    private int decomposed;
+    private readonly Dictionary<int, float[]> _ready = [];
+    private int _decomposed;
 
     /// <summary>Raised for every tensor done: how many are, and its name.</summary>
     public event Action<int, string>? Decomposed;
@@ -59,16 +59,16 @@ internal sealed class SvdFactors(
         ];
 
     /// <summary>One JSON object per tensor, in their order, once all are written.</summary>
-    public JsonArray Rows() => new([.. rows]);
+    public JsonArray Rows() => new([.. _rows]);
 
-    public void Dispose() => ready.Clear();
+    public void Dispose() => _ready.Clear();
 
     private float[] Take(int tensor, int factor)
     {
         int key = 3 * tensor + factor;
-        while (!ready.ContainsKey(key))
+        while (!_ready.ContainsKey(key))
             NextWindow();
-        ready.Remove(key, out float[]? values);
+        _ready.Remove(key, out float[]? values);
         return values!;
     }
 
@@ -77,21 +77,28 @@ internal sealed class SvdFactors(
         var window = new List<int>();
         for (
             long bytes = 0;
-            waiting.TryPeek(out int next) && (bytes == 0 || bytes + tensors[next].Count * type.Size() <= WindowBytes);
+            _waiting.TryPeek(out int next) && (bytes == 0 || bytes + tensors[next].Count * type.Size() <= WindowBytes);
             bytes += tensors[next].Count * type.Size()
         )
-            window.Add(waiting.Dequeue());
+        {
+            window.Add(_waiting.Dequeue());
+        }
+
         foreach (
             IGrouping<(long Rows, long Columns), int> shape in window.GroupBy(i =>
                 (tensors[i].Shape[0], tensors[i].Shape[1])
             )
         )
-        foreach (
-            int[] batch in shape.Chunk(
-                RandomizedSvd.BatchSize(device, (int)shape.Key.Rows, (int)shape.Key.Columns, rank, options)
+        {
+            foreach (
+                int[] batch in shape.Chunk(
+                    RandomizedSvd.BatchSize(device, (int)shape.Key.Rows, (int)shape.Key.Columns, rank, options)
+                )
             )
-        )
-            Decompose(batch);
+            {
+                Decompose(batch);
+            }
+        }
     }
 
     // Tensors of one shape. Reading comes before the clock starts, and copying the factors back after it has stopped.
@@ -112,12 +119,12 @@ internal sealed class SvdFactors(
             for (int b = 0; b < batch.Length; b++)
             {
                 int i = batch[b];
-                (ready[3 * i], ready[3 * i + 1], ready[3 * i + 2]) = (
+                (_ready[3 * i], _ready[3 * i + 1], _ready[3 * i + 2]) = (
                     results[b].U.ToArray(),
                     results[b].S.ToArray(),
                     results[b].Vt.ToArray()
                 );
-                rows[i] = new JsonObject
+                _rows[i] = new JsonObject
                 {
                     ["name"] = tensors[i].Name,
                     ["shape"] = JsonOutput.Array([(int)tensors[i].Shape[0], (int)tensors[i].Shape[1]]),
@@ -125,7 +132,7 @@ internal sealed class SvdFactors(
                     ["seconds"] = JsonOutput.Number(seconds),
                     ["residual_bound"] = JsonOutput.Number(results[b].ResidualBound),
                 };
-                Decomposed?.Invoke(++decomposed, tensors[i].Name);
+                Decomposed?.Invoke(++_decomposed, tensors[i].Name);
             }
         }
         finally
@@ -147,7 +154,10 @@ internal sealed class SvdFactors(
             || tensor.Bytes > int.MaxValue
             || !BitConverter.IsLittleEndian
         )
+        {
             return Tensor.From(device, tensor.ToFloats(), shape, type);
+        }
+
         tensor.RequireFinite();
         var matrix = Tensor.Empty(device, shape, type);
         matrix.CopyFrom(tensor.Data);

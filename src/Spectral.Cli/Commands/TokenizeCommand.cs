@@ -9,21 +9,21 @@ namespace Spectral.Cli.Commands;
 
 internal sealed class TokenizeCommand : SpectralCommand
 {
-    private readonly Option<string> model = OptionTypes.RequiredPath("--model", "Folder with tokenizer.json.", "DIR");
-    private readonly Option<string> text = OptionTypes.RequiredText("--text", "Text to encode.");
+    private readonly Option<string> _model = OptionTypes.RequiredPath("--model", "Folder with tokenizer.json.", "DIR");
+    private readonly Option<string> _text = OptionTypes.RequiredText("--text", "Text to encode.");
 
     public TokenizeCommand()
         : base(
             "tokenize",
             "Shows the token ids of a text, and the text they decode to.",
             "spectral tokenize --model base-model --text \"Hello, world\""
-        ) => AddOptions(model, text);
+        ) => AddOptions(_model, _text);
 
     public override void Execute(CommandContext context)
     {
-        var tokenizer = BpeTokenizer.Load(context.Get(model));
+        var tokenizer = BpeTokenizer.Load(context.Get(_model));
         context.Warn(tokenizer.Warnings);
-        int[] ids = tokenizer.Encode(context.Get(text));
+        int[] ids = tokenizer.Encode(context.Get(_text));
         string[] tokens = [.. ids.Select(id => tokenizer.TokenOf(id) ?? "")];
         string decoded = tokenizer.Decode(ids);
         var result = new JsonObject

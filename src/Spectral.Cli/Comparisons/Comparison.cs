@@ -5,7 +5,7 @@ namespace Spectral.Cli.Comparisons;
 /// <summary>A comparison as far as it has come: what was compared on what, and every method's finished runs.</summary>
 internal sealed class Comparison(IReadOnlyList<ComparedMethod> methods)
 {
-    private readonly List<FinishedRun> runs = [];
+    private readonly List<FinishedRun> _runs = [];
 
     /// <summary>Facts that all runs have in common, for the JSON object.</summary>
     public required IReadOnlyList<(string Key, JsonNode? Value)> Facts { get; init; }
@@ -22,15 +22,15 @@ internal sealed class Comparison(IReadOnlyList<ComparedMethod> methods)
     /// <summary>Runs that were asked for.</summary>
     public required int Wanted { get; init; }
 
-    public int Done => runs.Count;
+    public int Done => _runs.Count;
 
     public bool IsComplete => Done == Wanted;
 
     /// <summary>Every method in the order given, with the runs it has so far.</summary>
     public IReadOnlyList<MethodSummary> Methods =>
-        [.. methods.Select(compared => new MethodSummary(compared, [.. runs.Where(run => run.Compared == compared)]))];
+        [.. methods.Select(compared => new MethodSummary(compared, [.. _runs.Where(run => run.Compared == compared)]))];
 
-    public void Add(FinishedRun run) => runs.Add(run);
+    public void Add(FinishedRun run) => _runs.Add(run);
 
     public JsonObject ToJson()
     {

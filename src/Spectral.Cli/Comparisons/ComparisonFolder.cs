@@ -11,18 +11,18 @@ namespace Spectral.Cli.Comparisons;
 /// </summary>
 internal sealed class ComparisonFolder(OutputFolder output) : IDisposable
 {
-    private FileStream? runs;
+    private FileStream? _runs;
 
     public void Add(FinishedRun run, JsonObject summary, string page)
     {
-        runs ??= new FileStream(
+        _runs ??= new FileStream(
             Path.Combine(output.FullPath, "runs.jsonl"),
             FileMode.Create,
             FileAccess.Write,
             FileShare.Read
         );
-        runs.Write(Encoding.UTF8.GetBytes(run.ToJson().ToJsonString() + "\n"));
-        runs.Flush(flushToDisk: true);
+        _runs.Write(Encoding.UTF8.GetBytes(run.ToJson().ToJsonString() + "\n"));
+        _runs.Flush(flushToDisk: true);
         AtomicFile.Write(Path.Combine(output.FullPath, "compare.json"), stream => JsonOutput.Write(summary, stream));
         AtomicFile.Write(
             Path.Combine(output.FullPath, "compare.html"),
@@ -30,5 +30,5 @@ internal sealed class ComparisonFolder(OutputFolder output) : IDisposable
         );
     }
 
-    public void Dispose() => runs?.Dispose();
+    public void Dispose() => _runs?.Dispose();
 }

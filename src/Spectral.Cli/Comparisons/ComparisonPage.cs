@@ -15,10 +15,15 @@ internal static class ComparisonPage
         foreach (string note in comparison.Notes)
             page.Paragraph(note);
         foreach (MethodSummary method in methods)
+        {
             if (method.Diverged > 0)
+            {
                 page.Paragraph(
                     $"{method.Compared.Name}: {method.Diverged} of {method.Runs.Count} runs diverged and are left out of its means: {method.Runs.First(run => run.Divergence is not null).Divergence}"
                 );
+            }
+        }
+
         page.Chooser(methods.Select(method => method.Compared.Name));
         page.Chart(
             Curves(
@@ -55,6 +60,7 @@ internal static class ComparisonPage
     private static void HeldOut(HtmlPage page, IReadOnlyList<MethodSummary> methods)
     {
         if (methods.Any(method => method.Runs.Any(run => run.Evaluations.Count > 2)))
+        {
             page.Chart(
                 Curves(
                     new CurvesChart(
@@ -76,10 +82,13 @@ internal static class ComparisonPage
                         )
                 )
             );
+        }
+
         page.Chart(
             BySeed("eval-loss", "Loss on held-out records after training", "eval loss", 1, methods, run => run.EvalLoss)
         );
         if (methods.Any(method => method.ExactMatch is not null))
+        {
             page.Chart(
                 BySeed(
                     "exact-match",
@@ -90,6 +99,7 @@ internal static class ComparisonPage
                     run => run.ExactMatch
                 )
             );
+        }
     }
 
     private static JsonObject Curves(

@@ -39,6 +39,7 @@ internal sealed class ComparisonRun(
             progress =>
             {
                 for (int i = 0; i < seeds; i++)
+                {
                     foreach (ComparedMethod compared in methods)
                     {
                         FinishedRun run = TrainOne(
@@ -52,6 +53,8 @@ internal sealed class ComparisonRun(
                         Finished(run);
                         context.Terminal.Line($"{compared.Name} seed {run.Seed}: {Describe(run)} ({done} of {runs})");
                     }
+                }
+
                 return true;
             }
         );

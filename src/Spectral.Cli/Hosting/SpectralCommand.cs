@@ -6,7 +6,7 @@ namespace Spectral.Cli.Hosting;
 /// <summary>One command of `spectral`: its options, its examples for the help text, and what it does.</summary>
 internal abstract class SpectralCommand : Command
 {
-    private readonly Option<bool> json = OptionTypes.Flag(
+    private readonly Option<bool> _json = OptionTypes.Flag(
         "--json",
         "Print exactly one JSON object on stdout; progress goes to stderr."
     );
@@ -18,7 +18,7 @@ internal abstract class SpectralCommand : Command
         : base(name, description)
     {
         Examples = examples;
-        SetAction(arguments => ErrorBoundary.Run(this, new CommandContext(arguments, arguments.GetValue(json))));
+        SetAction(arguments => ErrorBoundary.Run(this, new CommandContext(arguments, arguments.GetValue(_json))));
     }
 
     /// <summary>Adds the command's own options, then those that every command ends with.</summary>
@@ -31,7 +31,7 @@ internal abstract class SpectralCommand : Command
                 option.Arity = ArgumentArity.OneOrMore;
             Add(option);
         }
-        Add(json);
+        Add(_json);
     }
 
     public abstract void Execute(CommandContext context);

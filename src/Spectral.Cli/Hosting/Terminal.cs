@@ -9,7 +9,7 @@ namespace Spectral.Cli.Hosting;
 /// </summary>
 internal sealed class Terminal(bool json)
 {
-    private IAnsiConsole? live;
+    private IAnsiConsole? _live;
 
     private TextWriter Writer => json ? Console.Error : Console.Out;
 
@@ -18,7 +18,7 @@ internal sealed class Terminal(bool json)
     public void Line(string text)
     {
         // A bar on the screen has to be lifted over the line.
-        if (live is { } console)
+        if (_live is { } console)
             console.WriteLine(text);
         else
             Writer.WriteLine(text);
@@ -26,7 +26,7 @@ internal sealed class Terminal(bool json)
 
     public void Warn(string text)
     {
-        if (live is { } console)
+        if (_live is { } console)
             console.WriteLine("warning: " + text);
         else
             Console.Error.WriteLine("warning: " + text);
@@ -50,6 +50,7 @@ internal sealed class Terminal(bool json)
             .. heads.Select((head, column) => rows.Select(row => row[column].Length).Append(head.Length).Max()),
         ];
         foreach (IReadOnlyList<string> row in rows.Prepend(heads))
+        {
             Line(
                 string.Join(
                         "  ",
@@ -62,6 +63,7 @@ internal sealed class Terminal(bool json)
                     )
                     .TrimEnd()
             );
+        }
     }
 
     /// <summary>Runs <paramref name="work"/> and shows how far it is.</summary>
@@ -70,7 +72,7 @@ internal sealed class Terminal(bool json)
         if (!IsTerminal)
             return work(new PlainProgress(this, title, total));
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Writer) });
-        live = console;
+        _live = console;
         try
         {
             return console
@@ -87,7 +89,7 @@ internal sealed class Terminal(bool json)
         }
         finally
         {
-            live = null;
+            _live = null;
         }
     }
 
@@ -104,13 +106,13 @@ internal sealed class Terminal(bool json)
     private sealed class PlainProgress(Terminal terminal, string title, long total) : WorkProgress
     {
         private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(5);
-        private long lastLine = Stopwatch.GetTimestamp();
+        private long _lastLine = Stopwatch.GetTimestamp();
 
         public override void Report(long done, string detail, bool notable)
         {
-            if (!notable && Stopwatch.GetElapsedTime(lastLine) < Quiet)
+            if (!notable && Stopwatch.GetElapsedTime(_lastLine) < Quiet)
                 return;
-            lastLine = Stopwatch.GetTimestamp();
+            _lastLine = Stopwatch.GetTimestamp();
             terminal.Line($"{title} {done}/{total}{(detail.Length == 0 ? "" : "  " + detail)}");
         }
     }

@@ -13,7 +13,7 @@ namespace Spectral.Cli.Options;
 /// <summary>The options that describe an adapter, for one method or for several.</summary>
 internal sealed class AdapterCommandOptions
 {
-    private readonly Option<string> method = new("--adapter")
+    private readonly Option<string> _method = new("--adapter")
     {
         Description = "Adapter method; `spectral methods` lists them.",
         HelpName = "NAME",
@@ -22,7 +22,7 @@ internal sealed class AdapterCommandOptions
     };
 
     // Read by hand: of other options the last one given counts, of these each.
-    private readonly Option<string[]> set = new("--set")
+    private readonly Option<string[]> _set = new("--set")
     {
         Description =
             "A setting of the method's own; may be given several times. `spectral methods --adapter NAME` lists them.",
@@ -36,21 +36,21 @@ internal sealed class AdapterCommandOptions
         },
     };
 
-    private readonly Option<int> rank = OptionTypes.Integer(
+    private readonly Option<int> _rank = OptionTypes.Integer(
         "--rank",
         "Rank of the low-rank part; 0 (speclora only) trains the spectral part alone.",
         8,
         0,
         65536
     );
-    private readonly Option<double> alpha = OptionTypes.Number(
+    private readonly Option<double> _alpha = OptionTypes.Number(
         "--alpha",
         "The low-rank part is scaled by alpha/rank.",
         16,
         x => x > 0,
         "a number above 0"
     );
-    private readonly Option<string> rankPattern = Pattern(
+    private readonly Option<string> _rankPattern = Pattern(
         "--rank-pattern",
         "Ranks of single layers, by expressions on the end of their names; the first that matches wins.",
         "REGEX=R,…",
@@ -60,7 +60,7 @@ internal sealed class AdapterCommandOptions
                 ? value
                 : null
     );
-    private readonly Option<string> alphaPattern = Pattern(
+    private readonly Option<string> _alphaPattern = Pattern(
         "--alpha-pattern",
         "Alphas of single layers, likewise.",
         "REGEX=X,…",
@@ -71,11 +71,11 @@ internal sealed class AdapterCommandOptions
                 ? value
                 : null
     );
-    private readonly Option<bool> rslora = OptionTypes.Flag(
+    private readonly Option<bool> _rslora = OptionTypes.Flag(
         "--rslora",
         "Scale by alpha/√rank instead of alpha/rank (arXiv 2312.03732)."
     );
-    private readonly Option<string> bias = OptionTypes.Choice(
+    private readonly Option<string> _bias = OptionTypes.Choice(
         "--bias",
         "Which biases of the model train along: none, those of adapted layers, or all that its linear layers have.",
         "none",
@@ -83,52 +83,52 @@ internal sealed class AdapterCommandOptions
         "lora_only",
         "all"
     );
-    private readonly Option<int> topK = OptionTypes.Integer(
+    private readonly Option<int> _topK = OptionTypes.Integer(
         "--top-k",
         "Leading singular values that a spectral adapter rescales.",
         8,
         1,
         65536
     );
-    private readonly Option<string> target = OptionTypes.Targets(
+    private readonly Option<string> _target = OptionTypes.Targets(
         "Layers to adapt: names or ends of names, separated by commas, lm_head and embed_tokens among them; "
             + "all-linear, which is all but the output head; or an expression that matches full names, such as "
             + "'.*\\.[0-3]\\.self_attn\\.(q|v)_proj'."
     );
-    private readonly Option<string> trainAlso = OptionTypes.List(
+    private readonly Option<string> _trainAlso = OptionTypes.List(
         "--train-also",
         "Modules to train whole and store beside the adapter, by the ends of their names (PEFT's modules_to_save), "
             + "such as embed_tokens,lm_head or norm.",
         "NAMES",
         "names, such as embed_tokens,norm"
     );
-    private readonly Option<bool> keepTied = OptionTypes.Flag(
+    private readonly Option<bool> _keepTied = OptionTypes.Flag(
         "--keep-tied",
         "A head that is tied to the embedding follows one that is adapted or trained whole (PEFT's "
             + "ensure_weight_tying); otherwise the two part."
     );
-    private readonly Option<string> trainTokens = OptionTypes.List(
+    private readonly Option<string> _trainTokens = OptionTypes.List(
         "--train-tokens",
         "Tokens, by id or text, whose rows of the embedding train and are stored beside the adapter (PEFT's "
             + "trainable_token_indices); a tied head follows.",
         "TOKENS",
         "tokens, such as 128000,<tool>"
     );
-    private readonly Option<double> dropout = OptionTypes.Number(
+    private readonly Option<double> _dropout = OptionTypes.Number(
         "--dropout",
         "Share of the adapter's input that is dropped while training.",
         0,
         x => x is >= 0 and < 1,
         "a number from 0 to below 1"
     );
-    private readonly Option<double> ratio = OptionTypes.Number(
+    private readonly Option<double> _ratio = OptionTypes.Number(
         "--lr-ratio",
         "Learning rate of lora_B over that of lora_A, which keeps --lr; LoRA+ (arXiv 2402.12354) takes 16.",
         1,
         x => x > 0 && double.IsFinite(x),
         "a number above 0"
     );
-    private readonly Option<string> svd = OptionTypes.Choice(
+    private readonly Option<string> _svd = OptionTypes.Choice(
         "--svd",
         "How singular values are found; auto is exact up to a smaller dimension of 512.",
         "auto",
@@ -165,40 +165,40 @@ internal sealed class AdapterCommandOptions
     /// <summary>Those that hold whatever the method is.</summary>
     public Option[] Shared =>
         [
-            rank,
-            alpha,
-            rankPattern,
-            alphaPattern,
-            rslora,
-            bias,
-            topK,
-            target,
-            set,
-            dropout,
-            ratio,
-            svd,
+            _rank,
+            _alpha,
+            _rankPattern,
+            _alphaPattern,
+            _rslora,
+            _bias,
+            _topK,
+            _target,
+            _set,
+            _dropout,
+            _ratio,
+            _svd,
             CalibrationRecords,
         ];
 
-    public Option[] All => [method, .. Shared, trainAlso, trainTokens, keepTied, InitAdapter, Previous];
+    public Option[] All => [_method, .. Shared, _trainAlso, _trainTokens, _keepTied, InitAdapter, Previous];
 
     /// <summary>Attaches the adapter to start from, to be trained at the rates of this run.</summary>
     public Adapter Load(CommandContext context, CausalLanguageModel model, string directory) =>
-        Adapter.Load(model, directory, context.Get(ratio));
+        Adapter.Load(model, directory, context.Get(_ratio));
 
-    public AdapterMethod Method(CommandContext context) => AdapterMethods.Find(context.Get(method));
+    public AdapterMethod Method(CommandContext context) => AdapterMethods.Find(context.Get(_method));
 
     /// <summary>What the options mean to the method they name, which starts afresh.</summary>
     /// <inheritdoc cref="Read(CommandContext, AdapterMethod, IReadOnlyList{AdapterMethod}?)"/>
     public AdapterOptions Read(CommandContext context)
     {
         AdapterMethod chosen = Method(context);
-        if (context.Get(rank) > 1 && context.Get(InitAdapter) is null)
-            context.SavesMemory.Add($"--rank {context.Get(rank) / 2}");
+        if (context.Get(_rank) > 1 && context.Get(InitAdapter) is null)
+            context.SavesMemory.Add($"--rank {context.Get(_rank) / 2}");
         AdapterOptions options = Read(context, chosen) with
         {
             ModulesToSave = Whole(context),
-            KeepTied = context.Get(keepTied),
+            KeepTied = context.Get(_keepTied),
         };
         return context.Get(Previous) is { } directory ? options.After(chosen, directory) : options;
     }
@@ -206,7 +206,7 @@ internal sealed class AdapterCommandOptions
     /// <summary>The tokens whose rows train.</summary>
     /// <exception cref="InputException">A text is not one token.</exception>
     public KeyValuePair<string, IReadOnlyList<int>>[] Tokens(CommandContext context, BpeTokenizer tokenizer) =>
-        context.Get(trainTokens) is { Length: > 0 } list
+        context.Get(_trainTokens) is { Length: > 0 } list
             ? [KeyValuePair.Create("embed_tokens", TokensOf(list, tokenizer))]
             : [];
 
@@ -223,37 +223,37 @@ internal sealed class AdapterCommandOptions
         new()
         {
             Settings = Settings(context, method, among ?? [method]),
-            Rank = context.Get(rank),
-            Alpha = context.Get(alpha),
+            Rank = context.Get(_rank),
+            Alpha = context.Get(_alpha),
             RankPattern =
             [
-                .. Entries(context.Get(rankPattern)).Select(pair => KeyValuePair.Create(pair.Key, (int)pair.Value)),
+                .. Entries(context.Get(_rankPattern)).Select(pair => KeyValuePair.Create(pair.Key, (int)pair.Value)),
             ],
-            AlphaPattern = [.. Entries(context.Get(alphaPattern))],
-            RankStabilized = context.Get(rslora),
-            Bias = Biases(context.Get(bias)),
-            TopK = context.Get(topK),
-            TargetModules = AdapterTargets.Parse(context.Get(target)),
-            Dropout = context.Get(dropout),
-            LearningRateRatio = context.Get(ratio),
-            Svd = Enum.Parse<SvdMethod>(context.Get(svd), ignoreCase: true),
+            AlphaPattern = [.. Entries(context.Get(_alphaPattern))],
+            RankStabilized = context.Get(_rslora),
+            Bias = Biases(context.Get(_bias)),
+            TopK = context.Get(_topK),
+            TargetModules = AdapterTargets.Parse(context.Get(_target)),
+            Dropout = context.Get(_dropout),
+            LearningRateRatio = context.Get(_ratio),
+            Svd = Enum.Parse<SvdMethod>(context.Get(_svd), ignoreCase: true),
         };
 
     /// <summary>Every option given for fresh adapters has to change something in one of them.</summary>
     /// <exception cref="InputException">One changes nothing.</exception>
     public void RequireUsed(CommandContext context, params IReadOnlyList<MethodFacts> methods)
     {
-        Require(rank, nameof(AdapterOptions.Rank), "has no rank");
-        Require(rankPattern, nameof(AdapterOptions.Rank), "has no rank");
-        Require(alpha, nameof(AdapterOptions.Alpha), "has no scale");
-        Require(alphaPattern, nameof(AdapterOptions.Alpha), "has no scale");
-        Require(rslora, nameof(AdapterOptions.RankStabilized), "has no scale of that kind");
-        Require(topK, nameof(AdapterOptions.TopK), "rescales no singular values");
-        Require(dropout, nameof(AdapterOptions.Dropout), "has no input to drop");
-        Require(ratio, nameof(AdapterOptions.LearningRateRatio), "has no factors of two rates");
-        Require(svd, nameof(AdapterOptions.Svd), "has no choice of an SVD");
-        if (Biases(context.Get(bias)) != AdapterBias.None)
-            Require(bias, nameof(AdapterOptions.Bias), "has no layer with a bias in this model");
+        Require(_rank, nameof(AdapterOptions.Rank), "has no rank");
+        Require(_rankPattern, nameof(AdapterOptions.Rank), "has no rank");
+        Require(_alpha, nameof(AdapterOptions.Alpha), "has no scale");
+        Require(_alphaPattern, nameof(AdapterOptions.Alpha), "has no scale");
+        Require(_rslora, nameof(AdapterOptions.RankStabilized), "has no scale of that kind");
+        Require(_topK, nameof(AdapterOptions.TopK), "rescales no singular values");
+        Require(_dropout, nameof(AdapterOptions.Dropout), "has no input to drop");
+        Require(_ratio, nameof(AdapterOptions.LearningRateRatio), "has no factors of two rates");
+        Require(_svd, nameof(AdapterOptions.Svd), "has no choice of an SVD");
+        if (Biases(context.Get(_bias)) != AdapterBias.None)
+            Require(_bias, nameof(AdapterOptions.Bias), "has no layer with a bias in this model");
         if (context.IsGiven(CalibrationRecords) && !methods.Any(facts => facts.Method.StartsFromData))
             throw Unused(CalibrationRecords, "starts from no data");
 
@@ -278,53 +278,60 @@ internal sealed class AdapterCommandOptions
     {
         if (context.Get(Previous) is { } directory)
             throw new InputException($"--previous-adapter \"{directory}\" and --init-adapter: expected one of the two");
-        foreach (Option begins in new Option[] { svd, CalibrationRecords })
+        foreach (Option begins in new Option[] { _svd, CalibrationRecords })
+        {
             if (context.IsGiven(begins))
+            {
                 throw new InputException(
                     $"{begins.Name} \"{context.Text(begins)}\": the adapter given by "
                         + "--init-adapter has its start already, so it would change nothing"
                 );
-        Require(method, context.Get(method) == start.Method.Name, start.Method.Name);
-        Require(rank, context.Get(rank) == start.Options.Rank, Text(start.Options.Rank));
-        Require(alpha, context.Get(alpha) == start.Options.Alpha, Text(start.Options.Alpha));
+            }
+        }
+
+        Require(_method, context.Get(_method) == start.Method.Name, start.Method.Name);
+        Require(_rank, context.Get(_rank) == start.Options.Rank, Text(start.Options.Rank));
+        Require(_alpha, context.Get(_alpha) == start.Options.Alpha, Text(start.Options.Alpha));
         Require(
-            rslora,
-            context.Get(rslora) == start.Options.RankStabilized,
+            _rslora,
+            context.Get(_rslora) == start.Options.RankStabilized,
             start.Options.RankStabilized ? "the scale alpha/√rank" : "the scale alpha/rank"
         );
-        Require(bias, Biases(context.Get(bias)) == start.Options.Bias, Text(start.Options.Bias));
+        Require(_bias, Biases(context.Get(_bias)) == start.Options.Bias, Text(start.Options.Bias));
         AdapterOptions wanted = Read(context, start.Method);
         Require(
-            rankPattern,
+            _rankPattern,
             start.Modules.All(module => wanted.For(module.Shape.Name).Rank == module.Options.Rank),
             "other ranks"
         );
         Require(
-            alphaPattern,
+            _alphaPattern,
             start.Modules.All(module => wanted.For(module.Shape.Name).Alpha == module.Options.Alpha),
             "other alphas"
         );
-        Require(topK, context.Get(topK) == start.Options.TopK, Text(start.Options.TopK));
-        Require(dropout, context.Get(dropout) == start.Options.Dropout, Text(start.Options.Dropout));
+        Require(_topK, context.Get(_topK) == start.Options.TopK, Text(start.Options.TopK));
+        Require(_dropout, context.Get(_dropout) == start.Options.Dropout, Text(start.Options.Dropout));
         Require(
-            set,
+            _set,
             Settings(context, start.Method, [start.Method])
                 .All(given => start.Options.Setting(start.Method, given.Key) == given.Value),
             Text(start)
         );
         bool isSameWhole = Whole(context).ToHashSet().SetEquals(start.Options.ModulesToSave);
-        Require(trainAlso, isSameWhole, Listed(start.Options.ModulesToSave));
-        Require(keepTied, context.Get(keepTied) == start.Options.KeepTied, start.Options.KeepTied ? "it" : "it not");
+        Require(_trainAlso, isSameWhole, Listed(start.Options.ModulesToSave));
+        Require(_keepTied, context.Get(_keepTied) == start.Options.KeepTied, start.Options.KeepTied ? "it" : "it not");
         string tokens = Listed(start.Options.TrainableTokens);
-        Require(trainTokens, Listed(Tokens(context, tokenizer)) == tokens, tokens);
-        Require(target, AreTargets(context.Get(target), model, start), string.Join(',', start.Options.TargetModules));
+        Require(_trainTokens, Listed(Tokens(context, tokenizer)) == tokens, tokens);
+        Require(_target, AreTargets(context.Get(_target), model, start), string.Join(',', start.Options.TargetModules));
 
         void Require(Option option, bool same, string found)
         {
             if (context.IsGiven(option) && !same)
+            {
                 throw new InputException(
                     $"{option.Name} \"{context.Text(option)}\": the adapter given by --init-adapter has {found}; expected the same or no {option.Name}"
                 );
+            }
         }
     }
 
@@ -363,6 +370,7 @@ internal sealed class AdapterCommandOptions
         string value = OptionTypes.Value(result);
         // Methods are found by reflection: only when somebody asks for one.
         if (AdapterMethods.All.All(known => known.Name != value))
+        {
             result.AddError(
                 OptionTypes.Complaint(
                     "--adapter",
@@ -370,6 +378,8 @@ internal sealed class AdapterCommandOptions
                     "one of " + string.Join(", ", AdapterMethods.All.Select(known => known.Name))
                 )
             );
+        }
+
         return value;
     }
 
@@ -384,6 +394,7 @@ internal sealed class AdapterCommandOptions
         foreach ((string name, string value) in Given(context))
         {
             if (!known.Contains(name))
+            {
                 throw new InputException(
                     $"--set \"{name}={value}\": "
                         + (
@@ -392,6 +403,8 @@ internal sealed class AdapterCommandOptions
                                 : $"expected one of the settings of {(among.Count == 1 ? among[0].Name : "these methods")}: {string.Join(", ", known)}"
                         )
                 );
+            }
+
             if (method.Settings.FirstOrDefault(setting => setting.Name == name) is { } found)
                 values[name] = found.Parse(value);
         }
@@ -399,10 +412,10 @@ internal sealed class AdapterCommandOptions
     }
 
     private (string Name, string Value)[] Given(CommandContext context) =>
-        [.. (context.Get(set) ?? []).Select(text => (text[..text.IndexOf('=')], text[(text.IndexOf('=') + 1)..]))];
+        [.. (context.Get(_set) ?? []).Select(text => (text[..text.IndexOf('=')], text[(text.IndexOf('=') + 1)..]))];
 
     private string[] Whole(CommandContext context) =>
-        context.Get(trainAlso) is { Length: > 0 } list ? OptionTypes.Entries(list) : [];
+        context.Get(_trainAlso) is { Length: > 0 } list ? OptionTypes.Entries(list) : [];
 
     private static IReadOnlyList<int> TokensOf(string list, BpeTokenizer tokenizer) =>
         [.. OptionTypes.Entries(list).Select(text => TokenOf(text, tokenizer))];
@@ -480,13 +493,18 @@ internal sealed class AdapterCommandOptions
                         entry.LastIndexOf('=') is var at && (at < 1 || number(entry[(at + 1)..]) is null)
                     )
                 )
+                {
                     result.AddError(
                         OptionTypes.Complaint(name, value, shape.Replace(",…", " entries, separated by commas"))
                     );
+                }
                 else if (entries.Select(Key).Distinct().Count() < entries.Length)
+                {
                     result.AddError(
                         OptionTypes.Complaint(name, value, "every expression once, for its first entry wins")
                     );
+                }
+
                 return value;
             },
         };

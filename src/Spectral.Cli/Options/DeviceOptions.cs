@@ -11,7 +11,7 @@ internal sealed class DeviceOptions
 {
     private const string Expected = "auto, cpu, cuda or cuda:N";
 
-    private readonly Option<string> device = new("--device")
+    private readonly Option<string> _device = new("--device")
     {
         Description = "Where to compute; auto takes the first suitable GPU, else the CPU.",
         HelpName = "auto|cpu|cuda[:N]",
@@ -25,7 +25,7 @@ internal sealed class DeviceOptions
         },
     };
 
-    private readonly Option<string> type = OptionTypes.Choice(
+    private readonly Option<string> _type = OptionTypes.Choice(
         "--dtype",
         "Type of weights and activations; auto is bf16 on a GPU, f32 on the CPU.",
         "auto",
@@ -33,24 +33,24 @@ internal sealed class DeviceOptions
         "f32",
         "bf16"
     );
-    private readonly Option<int?> threads = OptionTypes.OptionalInteger(
+    private readonly Option<int?> _threads = OptionTypes.OptionalInteger(
         "--threads",
         "Threads of the CPU device; results do not depend on it. [default: all cores]",
         1,
         4096
     );
 
-    private readonly Option<bool> tune = OptionTypes.Flag(
+    private readonly Option<bool> _tune = OptionTypes.Flag(
         "--tune",
         "Time the variants of an op once per shape and keep the fastest, instead of going by fixed rules; choices are kept in the user's cache folder."
     );
 
-    public Option[] All => [device, type, threads];
+    public Option[] All => [_device, _type, _threads];
 
     /// <summary>Those of commands that compute in F32 and whose --dtype is that of what they write: <see cref="ResultTypeOption"/>.</summary>
-    public Option[] WithoutType => [device, threads];
+    public Option[] WithoutType => [_device, _threads];
 
-    public Option[] WithTuning => [.. All, tune];
+    public Option[] WithTuning => [.. All, _tune];
 
     /// <exception cref="InputException">There is no such device on this machine.</exception>
     public Device Open(CommandContext context)
@@ -58,15 +58,15 @@ internal sealed class DeviceOptions
         Device opened = Find(context);
         if (opened.Kind == DeviceKind.Cuda)
             context.SavesMemory.Add("--device cpu");
-        opened.Tuner.Enabled = context.Get(tune);
+        opened.Tuner.Enabled = context.Get(_tune);
         opened.Tuner.Warning = context.Terminal.Warn;
         return opened;
     }
 
     private Device Find(CommandContext context)
     {
-        string wanted = context.Get(device);
-        var cpu = new CpuDeviceOptions { Threads = context.Get(threads) };
+        string wanted = context.Get(_device);
+        var cpu = new CpuDeviceOptions { Threads = context.Get(_threads) };
         if (wanted == "cpu")
             return Device.Cpu(cpu);
         if (wanted == "auto")
@@ -80,9 +80,12 @@ internal sealed class DeviceOptions
         int ordinal = CudaOrdinal(wanted)!.Value;
         int count = Device.CudaCount(out string? reason);
         if (ordinal >= count)
+        {
             throw new InputException(
                 $"--device \"{wanted}\": {reason ?? $"there are {count} CUDA devices, numbered from 0"}; expected a device that `spectral info` lists"
             );
+        }
+
         var cuda = Device.Cuda(ordinal);
         if (cuda.ComputeCapability.Major >= 8)
             return cuda;
@@ -96,7 +99,7 @@ internal sealed class DeviceOptions
 
     public DType TypeOn(Device opened, CommandContext context)
     {
-        DType chosen = context.Get(type) switch
+        DType chosen = context.Get(_type) switch
         {
             "f32" => DType.F32,
             "bf16" => DType.BF16,
@@ -109,7 +112,7 @@ internal sealed class DeviceOptions
 
     /// <summary>Whether the type was asked for by name.</summary>
     public bool Wants(CommandContext context, DType wanted) =>
-        context.Get(type) == (wanted == DType.BF16 ? "bf16" : "f32");
+        context.Get(_type) == (wanted == DType.BF16 ? "bf16" : "f32");
 
     private static int? CudaOrdinal(string value)
     {

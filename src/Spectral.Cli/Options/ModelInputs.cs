@@ -44,22 +44,31 @@ internal sealed class ModelInputs : IDisposable
     public EncodedRecord[] Encode(CommandContext context, string file, int maxLength)
     {
         if (EndTokens.Count == 0)
+        {
             throw new InputException(
                 $"{Path.Combine(Folder.Directory, "config.json")}: no eos_token_id; expected the id of the token that "
                     + "ends a record"
             );
+        }
+
         int length = Math.Min(maxLength, Folder.Config.MaxPositions);
         int shortest = Tokenizer.PrefixIds.Count + 2;
         if (length < shortest)
+        {
             throw new InputException(
                 OptionTypes.Complaint("--max-length", $"{length}", $"at least {shortest} with this tokenizer")
             );
+        }
+
         EncodedRecord[] records = RecordEncoder.EncodeAll(JsonlDataset.Load(file), Tokenizer, EndTokens, length);
         int cut = records.Count(record => record.Cut);
         if (cut > 0)
+        {
             context.Terminal.Warn(
                 $"{file}: {cut} of {records.Length} records are longer than {length} tokens and were cut from the left"
             );
+        }
+
         return records;
     }
 
@@ -87,9 +96,11 @@ internal sealed class ModelInputs : IDisposable
     {
         long parameters = Folder.Config.ParameterCount;
         if (parameters > device.TotalMemory / bytesPerParameter)
+        {
             throw new InputException(
                 $"{Path.Combine(Folder.Directory, "config.json")}: {parameters} parameters at {bytesPerParameter} bytes each; "
                     + $"expected a model that fits into the {device.TotalMemory >> 20} MiB of {device.Name}"
             );
+        }
     }
 }

@@ -75,7 +75,10 @@ internal static class OptionTypes
                     && double.IsFinite(number)
                     && accepts(number)
                 )
+                {
                     return number;
+                }
+
                 result.AddError(Complaint(name, Value(result), expectation));
                 return fallback;
             },
@@ -202,7 +205,10 @@ internal static class OptionTypes
             && number >= minimum
             && number <= maximum
         )
+        {
             return number;
+        }
+
         result.AddError(
             Complaint(
                 name,

@@ -186,9 +186,12 @@ internal sealed class TrainingOptions
     public TrainerOptions Read(CommandContext context)
     {
         if (context.IsGiven(Steps) && context.IsGiven(Epochs))
+        {
             throw new InputException(
                 $"--steps {context.Get(Steps)} --epochs {context.Get(Epochs)}: expected one of the two"
             );
+        }
+
         if (context.IsGiven(EvalEvery) && context.Get(Eval) is null)
             throw new InputException($"--eval-every {context.Get(EvalEvery)}: expected --eval FILE beside it");
         if (context.Get(Resume) && context.Get(Overwrite))

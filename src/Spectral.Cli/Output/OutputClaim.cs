@@ -17,15 +17,15 @@ internal sealed class OutputClaim : IDisposable
         "Held open by the spectral process that writes here. Without such a process it means nothing.\n"
     );
 
-    private readonly List<string> created;
-    private readonly string path;
-    private FileStream? file;
+    private readonly List<string> _created;
+    private readonly string _path;
+    private FileStream? _file;
 
     private OutputClaim(string path, FileStream file, List<string> created) =>
-        (this.path, this.file, this.created) = (path, file, created);
+        (_path, _file, _created) = (path, file, created);
 
     /// <summary>Whether the folder that holds the lock file was made for it.</summary>
-    public bool MadeFolder => created.Count > 0 && created[^1] == Path.GetDirectoryName(path);
+    public bool MadeFolder => _created.Count > 0 && _created[^1] == Path.GetDirectoryName(_path);
 
     /// <summary>Makes the folders that are missing, and takes the lock.</summary>
     /// <param name="given">The option as it was given, for messages.</param>
@@ -81,16 +81,16 @@ internal sealed class OutputClaim : IDisposable
     /// <summary>Removes the lock file, and the folders made for it that are empty.</summary>
     public void Dispose()
     {
-        if (file is null)
+        if (_file is null)
             return;
         // While it is still locked: once it is free, the name may belong to another process. Windows lets nobody remove an open file.
         if (!OperatingSystem.IsWindows())
-            TryDelete(path);
-        file.Dispose();
+            TryDelete(_path);
+        _file.Dispose();
         if (OperatingSystem.IsWindows())
-            TryDelete(path);
-        file = null;
-        Remove(created);
+            TryDelete(_path);
+        _file = null;
+        Remove(_created);
     }
 
     private static void MakeFolders(string folder, List<string> created)
@@ -165,7 +165,9 @@ internal sealed class OutputClaim : IDisposable
                         .EnumerateFiles(Path.Combine(process, "fd"))
                         .Any(open => new FileInfo(open).LinkTarget == path)
                 )
+                {
                     return "process " + Path.GetFileName(process);
+                }
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {

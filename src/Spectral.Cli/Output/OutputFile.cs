@@ -5,8 +5,8 @@ namespace Spectral.Cli.Output;
 /// <summary>What --out, or an option like it, names when the result is one file: absent or empty, unless --overwrite; written by one process at a time.</summary>
 internal sealed class OutputFile : IDisposable
 {
-    private readonly string given;
-    private OutputClaim? claim;
+    private readonly string _given;
+    private OutputClaim? _claim;
 
     /// <summary>Checks the rules; creates nothing.</summary>
     /// <param name="option">The option that names it, such as --out.</param>
@@ -16,13 +16,13 @@ internal sealed class OutputFile : IDisposable
     /// <exception cref="InputException">The file may not be written.</exception>
     public OutputFile(string option, string path, bool overwrite, params ReadOnlySpan<string?> inputs)
     {
-        given = $"{option} \"{path}\"";
-        FullPath = OutputPath.Resolve(given, path);
+        _given = $"{option} \"{path}\"";
+        FullPath = OutputPath.Resolve(_given, path);
         if (Directory.Exists(FullPath))
-            throw new InputException($"{given}: is a folder; expected the name of a file");
-        OutputPath.RequireNoInput(given, FullPath, "file", inputs);
+            throw new InputException($"{_given}: is a folder; expected the name of a file");
+        OutputPath.RequireNoInput(_given, FullPath, "file", inputs);
         if (!overwrite && File.Exists(FullPath) && new FileInfo(FullPath).Length > 0)
-            throw new InputException($"{given}: exists; expected an absent or empty file (--overwrite replaces it)");
+            throw new InputException($"{_given}: exists; expected an absent or empty file (--overwrite replaces it)");
     }
 
     public string FullPath { get; }
@@ -30,10 +30,10 @@ internal sealed class OutputFile : IDisposable
     /// <summary>Makes the folders on the way and keeps other processes out: to be called when all inputs are found good, before the work.</summary>
     /// <exception cref="InputException">Another process writes the file, or its folder cannot be written to.</exception>
     public void Claim() =>
-        claim = OutputClaim.Take(
-            given,
+        _claim = OutputClaim.Take(
+            _given,
             Path.Combine(Path.GetDirectoryName(FullPath)!, $".{Path.GetFileName(FullPath)}.lock")
         );
 
-    public void Dispose() => claim?.Dispose();
+    public void Dispose() => _claim?.Dispose();
 }

@@ -9,9 +9,9 @@ internal sealed class OutputFolder : IDisposable
 
     private static readonly string[] Written = [".json", ".jsonl", ".safetensors", ".html"];
 
-    private readonly string given;
-    private readonly bool overwrite;
-    private OutputClaim? claim;
+    private readonly string _given;
+    private readonly bool _overwrite;
+    private OutputClaim? _claim;
 
     /// <summary>Checks the rules; creates nothing.</summary>
     /// <param name="path">What --out names.</param>
@@ -20,12 +20,12 @@ internal sealed class OutputFolder : IDisposable
     /// <exception cref="InputException">The folder may not be written to.</exception>
     public OutputFolder(string path, bool overwrite, params ReadOnlySpan<string?> inputs)
     {
-        (given, this.overwrite) = ($"--out \"{path}\"", overwrite);
-        FullPath = OutputPath.Resolve(given, path);
-        OutputPath.RequireNoInput(given, FullPath, "folder", inputs);
+        (_given, _overwrite) = ($"--out \"{path}\"", overwrite);
+        FullPath = OutputPath.Resolve(_given, path);
+        OutputPath.RequireNoInput(_given, FullPath, "folder", inputs);
         if (File.Exists(FullPath))
-            throw new InputException($"{given}: is a file; expected a folder that is absent or empty");
-        OutputClaim.RequireFree(given, LockFile);
+            throw new InputException($"{_given}: is a file; expected a folder that is absent or empty");
+        OutputClaim.RequireFree(_given, LockFile);
         CheckContents();
     }
 
@@ -40,7 +40,7 @@ internal sealed class OutputFolder : IDisposable
     /// <exception cref="InputException">Another process writes there, or it cannot be written to.</exception>
     public void Claim()
     {
-        claim = OutputClaim.Take(given, LockFile);
+        _claim = OutputClaim.Take(_given, LockFile);
         CheckContents();
     }
 
@@ -50,7 +50,7 @@ internal sealed class OutputFolder : IDisposable
     /// </summary>
     public void Fill(Action<string> write)
     {
-        bool replace = claim!.MadeFolder;
+        bool replace = _claim!.MadeFolder;
         string staging = replace
             ? Path.Combine(
                 Path.GetDirectoryName(FullPath)!,
@@ -63,11 +63,13 @@ internal sealed class OutputFolder : IDisposable
             write(staging);
             if (replace)
             {
-                claim.Dispose(); // takes the folder away, as a rename cannot replace one
+                _claim.Dispose(); // takes the folder away, as a rename cannot replace one
                 Directory.Move(staging, FullPath);
             }
             else
+            {
                 ReplaceFiles(staging);
+            }
         }
         finally
         {
@@ -80,14 +82,16 @@ internal sealed class OutputFolder : IDisposable
     public void Clear()
     {
         foreach (string entry in Contents())
+        {
             if (Directory.Exists(entry) && new FileInfo(entry).LinkTarget is null)
                 Directory.Delete(entry, recursive: true);
             else
                 File.Delete(entry);
+        }
     }
 
     /// <summary>Lets other processes in, and removes the folder if it was made here and is empty.</summary>
-    public void Dispose() => claim?.Dispose();
+    public void Dispose() => _claim?.Dispose();
 
     private IEnumerable<string> Contents() =>
         Directory.Exists(FullPath)
@@ -99,22 +103,27 @@ internal sealed class OutputFolder : IDisposable
         try
         {
             WasEmpty = !Contents().Any();
-            if (!overwrite && !WasEmpty)
+            if (!_overwrite && !WasEmpty)
+            {
                 throw new InputException(
-                    $"{given}: is not empty; expected an absent or empty folder (--overwrite replaces files in it)"
+                    $"{_given}: is not empty; expected an absent or empty folder (--overwrite replaces files in it)"
                 );
+            }
+
             if (
                 Contents()
                     .FirstOrDefault(entry => Written.Contains(Path.GetExtension(entry)) && Directory.Exists(entry)) is
                 { } folder
             )
+            {
                 throw new InputException(
-                    $"{given}: {Path.GetFileName(folder)} in it is a folder; expected a file or nothing of that name"
+                    $"{_given}: {Path.GetFileName(folder)} in it is a folder; expected a file or nothing of that name"
                 );
+            }
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"{given}: cannot be listed: {error.Message}", error);
+            throw new InputException($"{_given}: cannot be listed: {error.Message}", error);
         }
     }
 
@@ -132,8 +141,12 @@ internal sealed class OutputFolder : IDisposable
             written.Add(name);
         }
         foreach (string pattern in (string[])["*.safetensors", "*.safetensors.index.json"])
-        foreach (string old in Directory.GetFiles(FullPath, pattern))
-            if (!written.Contains(Path.GetFileName(old)))
-                File.Delete(old);
+        {
+            foreach (string old in Directory.GetFiles(FullPath, pattern))
+            {
+                if (!written.Contains(Path.GetFileName(old)))
+                    File.Delete(old);
+            }
+        }
     }
 }

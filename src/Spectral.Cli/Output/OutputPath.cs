@@ -15,7 +15,10 @@ internal static class OutputPath
             full.StartsWith("/dev/", StringComparison.Ordinal)
             && !full.StartsWith("/dev/shm/", StringComparison.Ordinal)
         )
+        {
             throw new InputException($"{given}: {full} is among the devices; expected a path on a disk");
+        }
+
         for (string? above = Path.GetDirectoryName(full); above is not null; above = Path.GetDirectoryName(above))
         {
             if (Directory.Exists(above))
@@ -57,7 +60,9 @@ internal static class OutputPath
                 File.ResolveLinkTarget(path, returnFinalTarget: true) is { } target
                 && (Directory.Exists(target.FullName) || File.Exists(target.FullName))
             )
+            {
                 return Path.TrimEndingDirectorySeparator(target.FullName);
+            }
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

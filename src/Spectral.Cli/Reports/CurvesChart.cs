@@ -12,7 +12,7 @@ namespace Spectral.Cli.Reports;
 /// <param name="Y">The quantity upwards; logarithmic where it is positive and spans more than a factor of twenty.</param>
 internal sealed record CurvesChart(string Id, string Title, string Explanation, string X, string Y)
 {
-    private readonly JsonArray series = [];
+    private readonly JsonArray _series = [];
 
     /// <summary>Whether the page's boxes say which line is which, instead of the chart.</summary>
     public bool Keyed { get; init; }
@@ -23,14 +23,14 @@ internal sealed record CurvesChart(string Id, string Title, string Explanation, 
     /// <param name="look">line, raw (faint, behind the others), dots (marks on a line) or marks (points alone).</param>
     /// <param name="points">In the order of x.</param>
     public void Add(string name, int slot, string look, IEnumerable<LossPoint> points) =>
-        series.Add(Series(name, slot, look, points.Select(point => Pair(point.Step, point.Loss))));
+        _series.Add(Series(name, slot, look, points.Select(point => Pair(point.Step, point.Loss))));
 
     /// <summary>Adds a mean with a band from the least to the largest.</summary>
     public void Add(string name, int slot, IReadOnlyCollection<MeanPoint> points)
     {
         JsonObject added = Series(name, slot, "line", points.Select(point => Pair(point.Step, point.Mean)));
         added["band"] = new JsonArray([.. points.Select(point => Pair(point.Low, point.High))]);
-        series.Add(added);
+        _series.Add(added);
     }
 
     public JsonObject ToJson() =>
@@ -42,7 +42,7 @@ internal sealed record CurvesChart(string Id, string Title, string Explanation, 
             ["explanation"] = Explanation,
             ["x"] = new JsonObject { ["label"] = X },
             ["y"] = new JsonObject { ["label"] = Y },
-            ["series"] = series.DeepClone(),
+            ["series"] = _series.DeepClone(),
             ["keyed"] = Keyed,
         };
 

@@ -20,15 +20,15 @@ internal sealed class HtmlPage
     // The default encoder leaves no <, >, & or line separator in a string, so no text can end the element that holds it.
     private static readonly JsonSerializerOptions Compact = new() { Encoder = JavaScriptEncoder.Default };
 
-    private readonly StringBuilder page = new();
-    private readonly JsonArray charts = [];
-    private readonly JsonObject data = [];
+    private readonly StringBuilder _page = new();
+    private readonly JsonArray _charts = [];
+    private readonly JsonObject _data = [];
 
     /// <param name="title">The heading.</param>
     /// <param name="summary">A line below it.</param>
     public HtmlPage(string title, string summary)
     {
-        page.Append(
+        _page.Append(
             $"""
             <!DOCTYPE html>
             <html lang="en">
@@ -46,44 +46,44 @@ internal sealed class HtmlPage
 
             """
         );
-        data["charts"] = charts;
+        _data["charts"] = _charts;
     }
 
-    public void Heading(string text) => page.Append($"<h2>{Escape(text)}</h2>\n");
+    public void Heading(string text) => _page.Append($"<h2>{Escape(text)}</h2>\n");
 
-    public void Paragraph(string text) => page.Append($"<p>{Escape(text)}</p>\n");
+    public void Paragraph(string text) => _page.Append($"<p>{Escape(text)}</p>\n");
 
     /// <summary>A sentence that the page is about.</summary>
-    public void Finding(string text) => page.Append($"<p class=\"finding\">{Escape(text)}</p>\n");
+    public void Finding(string text) => _page.Append($"<p class=\"finding\">{Escape(text)}</p>\n");
 
     /// <summary>A place for the charts and the table of an analysis, made by the script.</summary>
     public void Spectra(JsonObject analysis)
     {
-        page.Append("<div data-spectra></div>\n");
-        data["spectra"] = analysis;
+        _page.Append("<div data-spectra></div>\n");
+        _data["spectra"] = analysis;
     }
 
     /// <summary>A place for a chart, drawn by the script.</summary>
     public void Chart(JsonObject chart)
     {
-        page.Append($"<figure data-chart=\"{Escape((string)chart["id"]!)}\"></figure>\n");
-        charts.Add(chart);
+        _page.Append($"<figure data-chart=\"{Escape((string)chart["id"]!)}\"></figure>\n");
+        _charts.Add(chart);
     }
 
     /// <summary>A place for boxes that show and hide what charts have in common, by name: a name's place in the list is its slot of colour.</summary>
     public void Chooser(IEnumerable<string> names)
     {
-        page.Append("<div data-chooser></div>\n");
-        data["names"] = JsonOutput.Array(names);
+        _page.Append("<div data-chooser></div>\n");
+        _data["names"] = JsonOutput.Array(names);
     }
 
     /// <summary>Rows of a name and a value.</summary>
     public void Settings(IEnumerable<(string Name, string Value)> rows)
     {
-        page.Append("<h2>Settings</h2>\n<table>\n");
+        _page.Append("<h2>Settings</h2>\n<table>\n");
         foreach ((string name, string value) in rows)
-            page.Append($"<tr><th scope=\"row\">{Breakable(name)}</th><td>{Escape(value)}</td></tr>\n");
-        page.Append("</table>\n");
+            _page.Append($"<tr><th scope=\"row\">{Breakable(name)}</th><td>{Escape(value)}</td></tr>\n");
+        _page.Append("</table>\n");
     }
 
     /// <summary>A table whose first column names the rows and whose others are figures.</summary>
@@ -93,27 +93,30 @@ internal sealed class HtmlPage
     /// <param name="sortable">Whether the script lets readers sort it.</param>
     public void Table(string label, IReadOnlyList<string> columns, IReadOnlyList<PageCell[]> rows, bool sortable)
     {
-        page.Append(
+        _page.Append(
             $"<div class=\"scroll\" role=\"region\" aria-label=\"{Escape(label)}\" tabindex=\"0\">\n<table{(sortable ? " class=\"sortable\"" : "")}>\n<thead><tr>"
         );
         for (int i = 0; i < columns.Count; i++)
-            page.Append($"<th scope=\"col\"{(i == 0 ? "" : " class=\"number\"")}>{Escape(columns[i])}</th>");
-        page.Append("</tr></thead>\n<tbody>\n");
+            _page.Append($"<th scope=\"col\"{(i == 0 ? "" : " class=\"number\"")}>{Escape(columns[i])}</th>");
+        _page.Append("</tr></thead>\n<tbody>\n");
         foreach (PageCell[] row in rows)
         {
-            page.Append($"<tr><th scope=\"row\">{Escape(row[0].Text)}</th>");
+            _page.Append($"<tr><th scope=\"row\">{Escape(row[0].Text)}</th>");
             foreach (PageCell cell in row[1..])
-                page.Append(
+            {
+                _page.Append(
                     $"<td class=\"number\"{Value(cell)}>{(cell.IsBest ? $"<strong>{Escape(cell.Text)}</strong>" : Escape(cell.Text))}</td>"
                 );
-            page.Append("</tr>\n");
+            }
+
+            _page.Append("</tr>\n");
         }
-        page.Append("</tbody>\n</table>\n</div>\n");
+        _page.Append("</tbody>\n</table>\n</div>\n");
     }
 
     /// <summary>The whole page.</summary>
     public string Render() =>
-        $"{page}<script type=\"application/json\" id=\"data\">{data.ToJsonString(Compact)}</script>\n<script>{PageAssets.Script}</script>\n</body>\n</html>\n";
+        $"{_page}<script type=\"application/json\" id=\"data\">{_data.ToJsonString(Compact)}</script>\n<script>{PageAssets.Script}</script>\n</body>\n</html>\n";
 
     private static string Escape(string text) => WebUtility.HtmlEncode(text);
 

@@ -17,10 +17,10 @@ internal sealed class CheckpointFolder(string output)
     // A folder with weights of one kind and a config of another would be read as something that never was.
     private static readonly string[] Configs = ["adapter_config.json", "config.json"];
 
-    private readonly string folder = Path.Combine(output, Name);
+    private readonly string _folder = Path.Combine(output, Name);
 
     /// <summary>The trainer's state, the checkpoint that counts.</summary>
-    public string State => Path.Combine(folder, StateFile);
+    public string State => Path.Combine(_folder, StateFile);
 
     /// <summary>Whether everything in the output folder is what a run leaves that ended before its first checkpoint.</summary>
     public bool HoldsNothing =>
@@ -36,9 +36,9 @@ internal sealed class CheckpointFolder(string output)
     /// <summary>Makes the folder for a new run; what an older one left in it goes.</summary>
     public void Clear()
     {
-        if (Directory.Exists(folder))
-            Directory.Delete(folder, recursive: true);
-        Directory.CreateDirectory(folder);
+        if (Directory.Exists(_folder))
+            Directory.Delete(_folder, recursive: true);
+        Directory.CreateDirectory(_folder);
         DirectorySync.Flush(output);
         DirectorySync.Flush(Path.GetDirectoryName(output)!);
     }
@@ -49,7 +49,7 @@ internal sealed class CheckpointFolder(string output)
     public void Write(Action<string> writeFiles, Action<string, string> writeState)
     {
         string name = $"{StagingPrefix}{Guid.NewGuid():N}";
-        string staging = Path.Combine(folder, name);
+        string staging = Path.Combine(_folder, name);
         try
         {
             Directory.CreateDirectory(staging);
@@ -60,7 +60,7 @@ internal sealed class CheckpointFolder(string output)
                 written.Flush(flushToDisk: true);
             }
             DirectorySync.Flush(staging);
-            DirectorySync.Flush(folder);
+            DirectorySync.Flush(_folder);
         }
         catch
         {
@@ -76,12 +76,12 @@ internal sealed class CheckpointFolder(string output)
     /// <param name="staged">The folder of files that belong to the state.</param>
     public void Recover(string staged)
     {
-        string finished = Path.Combine(folder, staged);
+        string finished = Path.Combine(_folder, staged);
         if (Directory.Exists(finished))
             Publish(finished);
-        foreach (string left in Directory.GetDirectories(folder, StagingPrefix + "*"))
+        foreach (string left in Directory.GetDirectories(_folder, StagingPrefix + "*"))
             Directory.Delete(left, recursive: true);
-        foreach (string left in Directory.GetFiles(folder, $".{StateFile}.*.tmp"))
+        foreach (string left in Directory.GetFiles(_folder, $".{StateFile}.*.tmp"))
             File.Delete(left);
     }
 
@@ -90,7 +90,10 @@ internal sealed class CheckpointFolder(string output)
         foreach (
             string config in Configs.Where(name => Differs(Path.Combine(staging, name), Path.Combine(output, name)))
         )
+        {
             File.Delete(Path.Combine(output, config));
+        }
+
         foreach (string file in Directory.GetFiles(staging).OrderBy(file => Configs.Contains(Path.GetFileName(file))))
             File.Move(file, Path.Combine(output, Path.GetFileName(file)), overwrite: true);
         DirectorySync.Flush(output);

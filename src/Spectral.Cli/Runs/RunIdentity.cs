@@ -47,7 +47,7 @@ internal sealed class RunIdentity
     /// <summary>Variables that force how ops are computed.</summary>
     private static readonly string[] Forcing = ["SPECTRAL_LOWRANK", "SPECTRAL_LOWRANK_PASSES", "SPECTRAL_ATTENTION"];
 
-    private readonly Task<IReadOnlyDictionary<string, string>> files;
+    private readonly Task<IReadOnlyDictionary<string, string>> _files;
 
     /// <param name="context">The command line.</param>
     /// <param name="command">The command.</param>
@@ -71,7 +71,7 @@ internal sealed class RunIdentity
                 .Where(input => input.Path.Length > 0),
         ];
         // Gigabytes, perhaps: read beside the work, and waited for where they are compared or written down.
-        files = Task.Run(() => Digests(read));
+        _files = Task.Run(() => Digests(read));
     }
 
     /// <summary>Values by option.</summary>
@@ -91,7 +91,7 @@ internal sealed class RunIdentity
         TokenFiles.Any(name => file.EndsWith(" " + name, StringComparison.Ordinal));
 
     /// <summary>SHA-256 by option, and file in its folder; empty for a file that is absent.</summary>
-    public IReadOnlyDictionary<string, string> Files => files.GetAwaiter().GetResult();
+    public IReadOnlyDictionary<string, string> Files => _files.GetAwaiter().GetResult();
 
     private static IReadOnlyDictionary<string, string> Digests((string Option, string Path)[] inputs)
     {

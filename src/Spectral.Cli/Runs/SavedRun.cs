@@ -14,19 +14,19 @@ internal sealed class SavedRun : IDisposable
 {
     private const string Note = "command";
 
-    private readonly Facts facts;
-    private bool becomesLonger;
+    private readonly Facts _facts;
+    private bool _becomesLonger;
 
     private SavedRun(TrainerState state)
     {
         State = state;
         try
         {
-            facts =
+            _facts =
                 JsonSerializer.Deserialize<Facts>(state.Notes.GetValueOrDefault(Note) ?? "null", Strict)
                 ?? throw new JsonException("there are no such notes");
-            if (!CheckpointFolder.IsStaging(facts.Staged))
-                throw new JsonException($"it names the folder \"{facts.Staged}\"");
+            if (!CheckpointFolder.IsStaging(_facts.Staged))
+                throw new JsonException($"it names the folder \"{_facts.Staged}\"");
         }
         catch (JsonException error)
         {
@@ -45,13 +45,13 @@ internal sealed class SavedRun : IDisposable
 
     /// <summary>What the run printed when it was done; null if it is not, or is to become longer.</summary>
     public JsonObject? Result =>
-        facts.Result is { } result && !becomesLonger ? JsonNode.Parse(result)!.AsObject() : null;
+        _facts.Result is { } result && !_becomesLonger ? JsonNode.Parse(result)!.AsObject() : null;
 
     /// <summary>What stands in the log that was known then.</summary>
-    public (long Bytes, string Sha256) Log => (facts.LogBytes, facts.LogSha256);
+    public (long Bytes, string Sha256) Log => (_facts.LogBytes, _facts.LogSha256);
 
     /// <summary>The folder of files that belong to the checkpoint, should they not have been moved.</summary>
-    public string Staged => facts.Staged;
+    public string Staged => _facts.Staged;
 
     /// <summary>Opens the checkpoint in an output folder.</summary>
     /// <returns>Null when there is none because the run ended before its first, or is yet to begin.</returns>
@@ -60,11 +60,14 @@ internal sealed class SavedRun : IDisposable
     {
         var folder = new CheckpointFolder(output);
         if (!File.Exists(folder.State))
+        {
             return folder.HoldsNothing
                 ? null
                 : throw new InputException(
                     $"--resume: {output} has files and no checkpoint ({folder.State}); --overwrite begins anew"
                 );
+        }
+
         var state = TrainerState.Open(folder.State);
         try
         {
@@ -123,7 +126,7 @@ internal sealed class SavedRun : IDisposable
         // An option that the version which began the run did not have is as it was then, unless it is given.
         (string Name, string? Was, string? Here)[] options =
         [
-            .. Differences(facts.Options, now.Options)
+            .. Differences(_facts.Options, now.Options)
                 .Where(option => option.Was is not null || now.Given.Contains(option.Name)),
         ];
         (string Name, string? Was, string? Here)[] lengths = options
@@ -136,53 +139,73 @@ internal sealed class SavedRun : IDisposable
         string[] differences =
         [
             .. options.Select(option => $"{option.Name} {Text(option.Was)}, not {Text(option.Here)}"),
-            .. Differences(facts.Files, now.Files)
+            .. Differences(_facts.Files, now.Files)
                 .Where(file => file.Was is not null || !RunIdentity.MayBeUnknown(file.Name))
                 .Select(file => Text(file.Name, file.Was, file.Here)),
             // One that is not set any more is set again below: without it the bits would be others.
-            .. Differences(facts.Variables, now.Variables)
+            .. Differences(_facts.Variables, now.Variables)
                 .Where(variable => variable.Here is not ("" or null))
                 .Select(variable => $"{variable.Name}={variable.Was}, not {variable.Here}"),
         ];
         if (differences.Length > 0)
+        {
             throw new InputException(
                 $"--resume: the run in {Path.GetDirectoryName(Path.GetDirectoryName(State.Path))} had {string.Join(", ", differences)}"
             );
+        }
+
         if (steps < State.Step)
+        {
             throw new InputException(
                 $"--resume: the run has made {State.Step} steps; expected no fewer with --steps or --epochs, not "
                     + $"{steps}"
             );
-        becomesLonger = steps > State.Step && lengths.Length > 0;
+        }
+
+        _becomesLonger = steps > State.Step && lengths.Length > 0;
         if (lengths.Length > 0)
+        {
             context.Terminal.Warn(
                 $"the run was begun with "
                     + $"{string.Join(", ", lengths.Select(option => $"{option.Name} {Text(option.Was)}"))} and goes "
                     + $"on to step {steps}: from here on the learning rate follows the schedule of that length"
             );
-        foreach ((string name, string value) in facts.Variables)
+        }
+
+        foreach ((string name, string value) in _facts.Variables)
+        {
             if (value.Length > 0)
                 Environment.SetEnvironmentVariable(name, value);
+        }
     }
 
     /// <summary>Checks the device, and brings it to compute as it did before.</summary>
     /// <exception cref="InputException">The type of weights is another.</exception>
     public void Prepare(CommandContext context, Device device, DType type)
     {
-        if (type.ToString() != facts.Type)
+        if (type.ToString() != _facts.Type)
+        {
             throw new InputException(
-                $"--resume: the run had the type {facts.Type}, not {type}; expected --dtype {facts.Type.ToLowerInvariant()}"
+                $"--resume: the run had the type {_facts.Type}, not {type}; expected --dtype {_facts.Type.ToLowerInvariant()}"
             );
-        if (device.Name != facts.Device)
+        }
+
+        if (device.Name != _facts.Device)
+        {
             context.Terminal.Warn(
-                $"the run began on {facts.Device} and goes on on {device.Name}: roundings may differ from those of a run without a break"
+                $"the run began on {_facts.Device} and goes on on {device.Name}: roundings may differ from those of a run without a break"
             );
-        if (Version != facts.Version)
+        }
+
+        if (Version != _facts.Version)
+        {
             context.Terminal.Warn(
-                $"the run began with version {facts.Version} and goes on with {Version}: roundings may differ from those of a run without a break"
+                $"the run began with version {_facts.Version} and goes on with {Version}: roundings may differ from those of a run without a break"
             );
-        device.Tuner.Adopt(facts.Tuned);
-        foreach (VariantUse use in facts.Variants)
+        }
+
+        device.Tuner.Adopt(_facts.Tuned);
+        foreach (VariantUse use in _facts.Variants)
             device.Variants.Add(use);
     }
 

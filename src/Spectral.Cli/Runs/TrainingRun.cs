@@ -25,9 +25,9 @@ internal sealed class TrainingRun(
 {
     public const string LogName = "train_log.jsonl";
 
-    private readonly RunRecorder recorder = new();
-    private readonly CheckpointFolder checkpoints = new(output.FullPath);
-    private int? savedStep;
+    private readonly RunRecorder _recorder = new();
+    private readonly CheckpointFolder _checkpoints = new(output.FullPath);
+    private int? _savedStep;
 
     /// <summary>What the report says above its table of settings.</summary>
     public required string Title { get; init; }
@@ -89,26 +89,31 @@ internal sealed class TrainingRun(
                     trainer.Run(
                         data,
                         evaluation,
-                        [writer, recorder, new ProgressCallback(context.Terminal, progress, settings.LogEvery), saving],
+                        [
+                            writer,
+                            _recorder,
+                            new ProgressCallback(context.Terminal, progress, settings.LogEvery),
+                            saving,
+                        ],
                         context.Cancellation
                     )
             );
         }
-        catch (OperationCanceledException) when (savedStep is { } step)
+        catch (OperationCanceledException) when (_savedStep is { } step)
         {
             throw new RunStoppedException(
                 $"stopped; the checkpoint of step {step} of {settings.StepsFor(data.Length)} is in {output.FullPath}, the same command {HowToResume} goes on from it",
                 context.Cancellation
             );
         }
-        catch (IOException error) when (savedStep is { } step)
+        catch (IOException error) when (_savedStep is { } step)
         {
             throw new IOException(
                 $"{error.Message.TrimEnd('.')}; the checkpoint of step {step} is kept, the same command {HowToResume} goes on from it",
                 error
             );
         }
-        catch when (saved is null && savedStep is null)
+        catch when (saved is null && _savedStep is null)
         {
             if (output.WasEmpty)
                 output.Clear();
@@ -124,14 +129,14 @@ internal sealed class TrainingRun(
     {
         if (saved is null)
         {
-            checkpoints.Clear();
+            _checkpoints.Clear();
             return;
         }
-        checkpoints.Recover(saved.Staged);
-        savedStep = saved.State.Step;
-        recorder.Load(log, trainer.Progress);
+        _checkpoints.Recover(saved.Staged);
+        _savedStep = saved.State.Step;
+        _recorder.Load(log, trainer.Progress);
         saved.Dispose(); // mapped, the file would go on taking its place on the disk when it is replaced, which Windows forbids altogether
-        context.Terminal.Line($"going on after step {savedStep}");
+        context.Terminal.Line($"going on after step {_savedStep}");
     }
 
     /// <summary>Only what is on the disk may be counted on by what is written after it: the log first, then the rest.</summary>
@@ -139,7 +144,7 @@ internal sealed class TrainingRun(
     {
         trainer.RequireFinite();
         log.Flush();
-        checkpoints.Write(
+        _checkpoints.Write(
             folder =>
             {
                 Save(folder);
@@ -151,7 +156,7 @@ internal sealed class TrainingRun(
                     SavedRun.Notes(identity, model, log, staged, trainer.Result is { } result ? Json(result) : null)
                 )
         );
-        savedStep = trainer.Progress.Step;
+        _savedStep = trainer.Progress.Step;
     }
 
     /// <summary>The keys of the JSON object that every training command prints.</summary>
@@ -182,9 +187,11 @@ internal sealed class TrainingRun(
             terminal.Line($"{"", -14}{"before", 10}{"after", 10}");
             terminal.Line(Text($"{"eval loss", -14}{before.Loss, 10:0.0000}{after.Loss, 10:0.0000}"));
             if (before.ExactMatch is not null)
+            {
                 terminal.Line(
                     Text($"{"exact match", -14}{Percent(before.ExactMatch), 10}{Percent(after.ExactMatch), 10}")
                 );
+            }
         }
         if (result.Skipped > 0)
             terminal.Line($"{result.Skipped} steps were skipped: their loss or gradient was not a finite number");
@@ -218,15 +225,15 @@ internal sealed class TrainingRun(
         {
             Title = Title,
             Summary = result is null
-                ? Text($"Checkpoint at step {recorder.Losses[^1].Step}; training went on.")
+                ? Text($"Checkpoint at step {_recorder.Losses[^1].Step}; training went on.")
                 : Text(
                     $"{result.Steps} steps, {result.Tokens:N0} tokens in {result.Seconds:0.0} s ({result.TokensPerSecond:N0} tokens/s); final loss {result.FinalLoss:0.0000}.{(result.Skipped > 0 ? $" {result.Skipped} steps were skipped: their loss or gradient was not a finite number." : "")}"
                 ),
             Numbers = numbers,
             // Which variants ran is known only now; without them a run could not be repeated to the bit.
             Settings = [.. Settings, .. device.Variants.All.Select(use => (use.What, use.Choice))],
-            Training = recorder.Losses,
-            Evaluation = recorder.Evaluations,
+            Training = _recorder.Losses,
+            Evaluation = _recorder.Evaluations,
         };
         File.WriteAllText(Path.Combine(folder, "report.html"), report.Render());
     }

@@ -72,7 +72,10 @@ internal static class SpectraPage
                 ),
             }
         )
+        {
             page.Finding(verdict);
+        }
+
         page.Spectra(SpectraPageData.Of(analysis));
         page.Heading("Over all matrices");
         page.Table(
@@ -163,13 +166,18 @@ internal static class SpectraPage
     private static IEnumerable<(string, string)> Settings(JsonObject analysis)
     {
         foreach (string key in new[] { "base", "tuned", "adapter", "device" })
+        {
             if (analysis[key] is { } value)
                 yield return (key, (string)value!);
+        }
+
         foreach ((string key, JsonNode? value) in analysis["settings"]!.AsObject())
+        {
             yield return (
                 key.Replace('_', ' '),
                 value is JsonArray list ? string.Join(", ", list) : value?.ToString() ?? "–"
             );
+        }
     }
 
     private static string Tuned(JsonObject analysis) =>

@@ -24,9 +24,12 @@ internal sealed unsafe class DriverApi
     private static readonly Lazy<DriverApi> LazyCpu = new(() =>
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
+        {
             throw new PlatformNotSupportedException(
                 "the CPU device runs on Linux x64 only; CUDA devices work here through Device.Cuda."
             );
+        }
+
         return new DriverApi(NativeLibraries.Load("the CPU device", CpuLibraryName), CpuLibraryName, isCpu: true);
     });
 

@@ -31,13 +31,19 @@ public static class NativeLibraries
                 AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string,
             }
         )
+        {
             if (list is not null)
                 folders.AddRange(list.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries));
+        }
+
         folders.Add(AppContext.BaseDirectory);
         folders.Add(Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native"));
         foreach (string variable in new[] { "CUDA_PATH", "CUDA_HOME" })
+        {
             if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } cuda)
                 folders.Add(Path.Combine(cuda, OperatingSystem.IsWindows() ? "bin" : "lib64"));
+        }
+
         if (OperatingSystem.IsLinux())
             folders.AddRange(Toolkits().Concat(PythonWheels()));
         return folders;

@@ -59,8 +59,11 @@ public sealed class DoubleSvd
         if (rows < 1 || columns < 1 || (long)rows * columns != a.Length)
             throw new ArgumentException($"{a.Length} values for a matrix [{rows}, {columns}]", nameof(a));
         foreach (double value in a)
+        {
             if (!double.IsFinite(value))
                 throw new ArgumentException($"a [{rows}, {columns}] holds NaN or infinite values", nameof(a));
+        }
+
         (int n, int m) = rows > columns ? (columns, rows) : (rows, columns);
         var standing = Tensor.Empty(device, (n, m), DType.F64);
         standing.CopyFrom(MemoryMarshal.AsBytes(rows > columns ? Transposed(a, rows, columns) : a));
@@ -72,17 +75,22 @@ public sealed class DoubleSvd
         using var info = Tensor.Zeros(a.Device, 1, DType.I32);
         a.Device.Solver.SingularValues(a, s, u, vt, info.Pointer);
         if (info.ToInt32Array()[0] != 0)
+        {
             throw new ArithmeticException(
                 $"the singular value decomposition of a matrix with {a.Shape} values did not converge"
             );
+        }
     }
 
     private static double[] Transposed(ReadOnlySpan<double> a, int rows, int columns)
     {
         double[] transposed = new double[a.Length];
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
-            transposed[(long)j * rows + i] = a[i * columns + j];
+        {
+            for (int j = 0; j < columns; j++)
+                transposed[(long)j * rows + i] = a[i * columns + j];
+        }
+
         return transposed;
     }
 
@@ -96,8 +104,11 @@ public sealed class DoubleSvd
             Span<double> v = right.AsSpan(i * columns, columns);
             int largest = 0;
             for (int j = 1; j < columns; j++)
+            {
                 if (Math.Abs(v[j]) > Math.Abs(v[largest]))
                     largest = j;
+            }
+
             if (v[largest] >= 0)
                 continue;
             foreach (ref double entry in u)

@@ -37,11 +37,13 @@ public static class MatrixCopy
         Check.SameShape(x, nameof(x), y, nameof(y));
         Kernel kernel = Entry("matrix_copy_", x, y);
         if (x.Count > 0)
+        {
             kernel.Launch(
                 Args(x, y, scale),
                 checked((int)((x.Count + Threads * PerThread - 1) / (Threads * PerThread))),
                 Threads
             );
+        }
     }
 
     /// <summary>y = scale · xᵀ.</summary>

@@ -32,10 +32,12 @@ public sealed record RandomizedSvdOptions
         if (Oversample < 0)
             throw new ArgumentException($"oversample is {Oversample}, expected 0 or more", nameof(Oversample));
         if (PowerIterations < 0)
+        {
             throw new ArgumentException(
                 $"power iterations are {PowerIterations}, expected 0 or more",
                 nameof(PowerIterations)
             );
+        }
     }
 }
 
@@ -102,10 +104,13 @@ public static class RandomizedSvd
         options ??= new RandomizedSvdOptions();
         options.Validate();
         if (streams is not null && streams.Count != matrices.Count)
+        {
             throw new ArgumentException(
                 $"{streams.Count} streams, expected {matrices.Count}, one per matrix",
                 nameof(streams)
             );
+        }
+
         string[] names = new string[matrices.Count];
         for (int i = 0; i < names.Length; i++)
         {
@@ -121,20 +126,25 @@ public static class RandomizedSvd
                     .Range(0, results.Length)
                     .GroupBy(i => (matrices[i].Shape, matrices[i].DType))
             )
-            foreach (
-                int[] some in group.Chunk(
-                    BatchSize(matrices[0].Device, group.Key.Item1[0], group.Key.Item1[1], rank, options)
+            {
+                foreach (
+                    int[] some in group.Chunk(
+                        BatchSize(matrices[0].Device, group.Key.Item1[0], group.Key.Item1[1], rank, options)
+                    )
                 )
-            )
-                Batch(
-                    [.. some.Select(i => matrices[i])],
-                    [.. some.Select(i => streams?[i] ?? options.Stream)],
-                    some,
-                    names,
-                    rank,
-                    options,
-                    results!
-                );
+                {
+                    Batch(
+                        [.. some.Select(i => matrices[i])],
+                        [.. some.Select(i => streams?[i] ?? options.Stream)],
+                        some,
+                        names,
+                        rank,
+                        options,
+                        results!
+                    );
+                }
+            }
+
             return results!;
         }
         catch
@@ -186,15 +196,21 @@ public static class RandomizedSvd
         var careful = new List<int>();
         var unsettled = new List<int>();
         for (int b = 0; b < outcomes.Length; b++)
+        {
             if (!Accepted(outcomes[b]))
                 careful.Add(b);
             else if (settles && !Settled(outcomes[b], target))
                 unsettled.Add(b);
+        }
+
         if (careful.Count + unsettled.Count < matrices.Length)
             Collect(chain, outcomes, b => !careful.Contains(b) && !unsettled.Contains(b), places, results);
         foreach (int b in unsettled)
+        {
             if (!Continue(chain, matrices, b, places, rank, l, kernels, results))
                 careful.Add(b);
+        }
+
         foreach (int b in careful)
             results[places[b]] = Careful(matrices[b], names[places[b]], rank, options with { Stream = streams[b] });
     }
@@ -240,8 +256,11 @@ public static class RandomizedSvd
         (Tensor u, Tensor vt) = chain.Vectors();
         using (u)
         using (vt)
+        {
             for (int b = 0; b < outcomes.Length; b++)
+            {
                 if (wanted(b))
+                {
                     results[places[b]] = SvdMatrix.Result(
                         u.Rows(b * (u.Dim(0) / outcomes.Length), u.Dim(0) / outcomes.Length),
                         vt.Rows(b * (vt.Dim(0) / outcomes.Length), vt.Dim(0) / outcomes.Length),
@@ -250,6 +269,9 @@ public static class RandomizedSvd
                         ProbeFactor * outcomes[b].ProbeNorm,
                         SvdMethod.Randomized
                     );
+                }
+            }
+        }
     }
 
     private static bool Settles(RandomizedSvdOptions options) =>

@@ -104,10 +104,13 @@ internal static class SketchProduct
         int rows = Launch.Blocks(m, Side);
         int shares = SketchPass.Shares(columns * rows, Launch.Blocks(k, Depth), WantedBlocks, FewestSteps);
         if (shares > 1 && (d is not null || parts is not null || c.LeadingDimension != n))
+        {
             throw new ArgumentException(
                 $"a product over {k} elements is divided into {shares}: it takes no addend, no parts and no gaps between rows",
                 nameof(k)
             );
+        }
+
         using Tensor? partial = shares > 1 ? Tensor.Empty(device, (shares, batch, m, n)) : null;
         long result = (long)m * n;
         var args = new SketchProductArgs

@@ -124,9 +124,12 @@ internal static class SmallSvd
         {
             int status = Status.ToInt32Array()[0];
             if (Failed(status, !IsLibrary))
+            {
                 throw new ArithmeticException(
                     $"the singular value decomposition of the {N} × {N} core did not converge"
                 );
+            }
+
             return status;
         }
 

@@ -53,10 +53,13 @@ public static class Svd
     )
     {
         if (streams is not null && streams.Count != matrices.Count)
+        {
             throw new ArgumentException(
                 $"{streams.Count} streams, expected {matrices.Count}, one per matrix",
                 nameof(streams)
             );
+        }
+
         foreach (Tensor matrix in matrices)
             Check.Shape(matrix, nameof(matrices), -1, -1);
         int[] sketched = [.. Enumerable.Range(0, matrices.Count).Where(i => !IsExact(matrices[i], method))];

@@ -303,11 +303,16 @@ internal sealed class SvdChain : IDisposable
             return;
         }
         if (addend is { } added)
+        {
             using (
                 Tensor view = added.Tensor.View((added.Tensor.Dim(1), n)),
                     rows = view.Rows((int)(added.Offset / n), m)
             )
+            {
                 c.Tensor.CopyFrom(rows);
+            }
+        }
+
         Gemm.Run(a, transposeA, b, transposeB, c, m, n, k, alpha, addend is null ? 0 : 1, _batch);
     }
 

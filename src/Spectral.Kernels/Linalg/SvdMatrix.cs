@@ -157,10 +157,12 @@ internal sealed class SvdMatrix : IDisposable
         Check.Floating(a, name);
         int smaller = Math.Min(a.Dim(0), a.Dim(1));
         if (rank < 1 || rank > smaller)
+        {
             throw new ArgumentException(
                 $"rank is {rank}, expected 1 to {smaller}, the smaller dimension of {a.Shape}",
                 nameof(rank)
             );
+        }
     }
 
     private static SvdMatrix Copy(Tensor a, int exponent, bool isZero)

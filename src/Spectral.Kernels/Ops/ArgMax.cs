@@ -35,10 +35,13 @@ public static class ArgMax
         Check.SameDevice(logits.Device, logits, nameof(logits));
         Check.SameDevice(logits.Device, indices, nameof(indices));
         if (logits.Dim(1) is 0 or > MaxColumns)
+        {
             throw new ArgumentException(
                 $"logits is {logits.Shape}, expected 1 to {MaxColumns} columns",
                 nameof(logits)
             );
+        }
+
         if (logits.Dim(0) == 0)
             return;
         var args = new ArgMaxArgs

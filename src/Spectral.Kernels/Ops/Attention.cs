@@ -271,10 +271,13 @@ public static class Attention
         Check.Shape(q, nameof(q), -1, -1, -1);
         (int batch, int heads, int headDim) = (q.Dim(0), q.Dim(1), q.Dim(2));
         if (headDim > MaxHeadDim)
+        {
             throw new ArgumentException(
                 $"q is {q.Shape}, expected a head dimension of {MaxHeadDim} or less",
                 nameof(q)
             );
+        }
+
         Check.Shape(keys, nameof(keys), batch, -1, -1, headDim);
         VerifyGroups(heads, keys.Dim(1));
         Check.SameDType(q, nameof(q), keys, nameof(keys));
@@ -380,10 +383,12 @@ public static class Attention
     internal static void VerifyGroups(int heads, int kvHeads)
     {
         if (kvHeads == 0 ? heads != 0 : heads % kvHeads != 0)
+        {
             throw new ArgumentException(
                 $"{heads} query heads with {kvHeads} key/value heads, expected a whole number of query heads for each",
                 "q"
             );
+        }
     }
 
     private static void SameAs(Tensor wanted, string wantedName, Tensor tensor, string name)

@@ -92,10 +92,13 @@ public static class AugmentedLinear
         if (dx is not null)
             CheckOperand(dx, nameof(dx), weight, rows, weight.Inputs);
         if (gradients.Length != members.Count)
+        {
             throw new ArgumentException(
                 $"{gradients.Length} gradients, expected one for each of the {members.Count} layers",
                 nameof(gradients)
             );
+        }
+
         var targets = new List<(Tensor, int)>(members.Count);
         for (int j = 0; j < members.Count; j++)
         {
@@ -125,6 +128,7 @@ public static class AugmentedLinear
             );
         }
         if (targets.Count > 0)
+        {
             LowRank.InputGradient(
                 new ColumnRange(dy, weight.Outputs, weight.Rank),
                 new ColumnRange(x!, 0, weight.Inputs),
@@ -132,6 +136,8 @@ public static class AugmentedLinear
                 1,
                 accumulateGradients
             );
+        }
+
         if (dx is null)
             return;
         var call = new LowRankCase(

@@ -32,10 +32,13 @@ public sealed class AugmentedWeight : IDisposable
     {
         ArgumentNullException.ThrowIfNull(stack);
         if (layers.Length != stack.Members.Count)
+        {
             throw new ArgumentException(
                 $"{layers.Length} layers, expected {stack.Members.Count} as the stack has",
                 nameof(layers)
             );
+        }
+
         (_stack, _outputFrom, _rankFrom) = (stack, new int[layers.Length + 1], new int[layers.Length + 1]);
         layers[0].Weight.Check(nameof(layers));
         (Tensor first, Inputs, bool biased) = (layers[0].Weight.Matrix, layers[0].Weight.Count, false);
@@ -44,10 +47,13 @@ public sealed class AugmentedWeight : IDisposable
             ColumnRange weight = layers[j].Weight;
             weight.Check(nameof(layers), -1, Inputs, first);
             if (weight.Rows == 0 || Inputs == 0)
+            {
                 throw new ArgumentException(
                     $"a weight is {weight.Matrix.Shape}, expected at least one input and one output",
                     nameof(layers)
                 );
+            }
+
             if (layers[j].Bias is { } bias)
                 CheckBias(bias, weight.Rows);
             biased |= layers[j].Bias is not null;

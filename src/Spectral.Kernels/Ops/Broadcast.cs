@@ -29,7 +29,9 @@ internal static class BroadcastShape
         int columns = x.Shape.Rank == 0 ? 1 : x.Dim(x.Shape.Rank - 1);
         int rows = columns == 0 ? 0 : checked((int)(x.Count / columns));
         if (broadcast == Broadcast.PerElement)
+        {
             Check.SameShape(x, xName, v, vName);
+        }
         else if (
             x.Count > 0
             && v.Count
@@ -39,10 +41,13 @@ internal static class BroadcastShape
                     : 1
                 )
         )
+        {
             throw new ArgumentException(
                 $"{vName} is {v.Shape}, expected {(broadcast == Broadcast.PerRow ? rows : broadcast == Broadcast.PerColumn ? columns : 1)} elements: {broadcast} of {xName} {x.Shape}",
                 vName
             );
+        }
+
         return (rows, columns);
     }
 }

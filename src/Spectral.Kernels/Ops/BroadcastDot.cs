@@ -87,10 +87,13 @@ public static class BroadcastDot
     )
     {
         if (broadcast == Broadcast.PerElement)
+        {
             throw new ArgumentException(
                 "PerElement sums nothing: expected PerRow, PerColumn or Single",
                 nameof(broadcast)
             );
+        }
+
         (int rows, int columns) = BroadcastShape.Of(x, nameof(x), result, nameof(result), broadcast);
         Check.DType(y, nameof(y), DType.F32);
         Check.SameShape(x, nameof(x), y, nameof(y));
@@ -124,11 +127,16 @@ public static class BroadcastDot
             Accumulate = accumulate ? 1 : 0,
         };
         if (perColumn)
+        {
             x.Device.Kernel("broadcast_dot", "broadcast_dot_columns")
                 .Launch(args, Launch.Blocks((long)results * chunks, Launch.FlatThreads), Launch.FlatThreads);
+        }
         else
+        {
             x.Device.Kernel("broadcast_dot", "broadcast_dot_rows")
                 .Launch(args, Launch.RowBlocks((long)results * chunks), Launch.RowThreads);
+        }
+
         if (partials is not null)
             Finish(partials, result, scale, accumulate);
     }

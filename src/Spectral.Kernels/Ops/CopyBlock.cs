@@ -175,9 +175,11 @@ public static class CopyBlock
     private static void Inside(Tensor whole, string name, int row, int column, int rows, int columns)
     {
         if (row < 0 || column < 0 || row > whole.Dim(0) - rows || column > whole.Dim(1) - columns)
+        {
             throw new ArgumentException(
                 $"a rectangle [{rows}, {columns}] at row {row}, column {column} reaches outside {name} {whole.Shape}",
                 name
             );
+        }
     }
 }

@@ -263,10 +263,13 @@ public static class FlashAttention
         Check.Shape(q, nameof(q), -1, -1, -1, -1);
         (int batch, int heads, int length, int headDim) = (q.Dim(0), q.Dim(1), q.Dim(2), q.Dim(3));
         if (!Supports(q.DType, headDim))
+        {
             throw new ArgumentException(
                 $"q is {q.Shape}, expected a head dimension that is a multiple of {Unit} up to {MaxHeadDim}",
                 nameof(q)
             );
+        }
+
         Check.SameDevice(q.Device, q, nameof(q));
         Check.Shape(k, nameof(k), batch, -1, length, headDim);
         Check.DType(k, nameof(k), DType.BF16);
@@ -307,10 +310,12 @@ public static class FlashAttention
         Check.DType(range.Matrix, name, DType.BF16);
         range.Check(name, range.Rows, checked(heads * sizes.HeadDim), like);
         if (range.Stride % Unit != 0 || range.Pointer % (Unit * 2) != 0)
+        {
             throw new ArgumentException(
                 $"{name} is columns {range.From} to {range.From + range.Count} of {range.Matrix.Shape}, expected rows of whole 16-byte units at a 16-byte address",
                 name
             );
+        }
     }
 
     private static void Operand(Tensor tensor, string name, Tensor like)

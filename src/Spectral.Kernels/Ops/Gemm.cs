@@ -36,10 +36,13 @@ public static class Gemm
         (int m, int k) = transposeA ? (aColumns, aRows) : (aRows, aColumns);
         (int n, int kOfB) = transposeB ? (bRows, bColumns) : (bColumns, bRows);
         if (kOfB != k)
+        {
             throw new ArgumentException(
                 $"b is {b.Shape}{(transposeB ? " transposed" : "")}; its inner dimension is {kOfB}, that of a {a.Shape}{(transposeA ? " transposed" : "")} is {k}",
                 nameof(b)
             );
+        }
+
         if (Flat(c, nameof(c)) != (m, n))
             throw new ArgumentException($"c is {c.Shape}, expected [{m}, {n}]", nameof(c));
         Run(
@@ -86,10 +89,13 @@ public static class Gemm
         if (k == 0)
         {
             if (beta != 0)
+            {
                 throw new ArgumentException(
                     "a product over no inner elements with beta other than 0 would only scale c",
                     nameof(k)
                 );
+            }
+
             c.Tensor.Clear();
             return;
         }
@@ -110,9 +116,11 @@ public static class Gemm
             return;
         long last = x.Offset + (batch - 1L) * x.Stride + (rows - 1L) * x.LeadingDimension + columns;
         if (x.Offset < 0 || x.Stride < 0 || x.LeadingDimension < columns || last > x.Tensor.Count)
+        {
             throw new ArgumentException(
                 $"{name}: {batch} × [{rows}, {columns}] at offset {x.Offset} with leading dimension {x.LeadingDimension} and stride {x.Stride} does not fit into {x.Tensor.Shape}",
                 name
             );
+        }
     }
 }

@@ -34,8 +34,11 @@ public sealed class IndexTable : IDisposable
         int[] entries = new int[offsets[sources]];
         int[] next = offsets[..sources];
         for (int e = 0; e < index.Length; e++)
+        {
             if (index[e] >= 0)
                 entries[next[index[e]]++] = e;
+        }
+
         Index = Tensor.From(device, index, index.Length);
         Offsets = Tensor.From(device, offsets, offsets.Length);
         Entries = Tensor.From(device, entries, entries.Length);

@@ -61,10 +61,12 @@ public readonly record struct LowRankGradients(
             return;
         CheckGradient(Middle, nameof(Middle), device, -1);
         if (Middle.Dim(0) > rank)
+        {
             throw new ArgumentException(
                 $"{nameof(Middle)} is {Middle.Shape}, expected at most the rank {rank}",
                 nameof(Middle)
             );
+        }
     }
 
     internal static void CheckRange(int from, int rank, string name)

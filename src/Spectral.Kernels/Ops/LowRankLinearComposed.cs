@@ -18,6 +18,7 @@ internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : 
         LowRankCase call = product.Case;
         var y = new Gemm.Operand(product.Y, 0, call.Columns);
         if (frozenFirst)
+        {
             Gemm.Run(
                 product.X.Operand,
                 false,
@@ -30,6 +31,8 @@ internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : 
                 1,
                 beta
             );
+        }
+
         Gemm.Run(
             product.Source.Operand,
             false,
@@ -43,6 +46,7 @@ internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : 
             frozenFirst ? 1 : beta
         );
         if (!frozenFirst)
+        {
             Gemm.Run(
                 product.X.Operand,
                 false,
@@ -55,6 +59,8 @@ internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : 
                 1,
                 1
             );
+        }
+
         if (product.Bias is not null)
             AddBias.Run(product.Y, product.Bias);
     }

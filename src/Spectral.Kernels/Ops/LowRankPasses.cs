@@ -234,6 +234,7 @@ public static partial class LowRank
             if (partial is not null)
                 LowRankReduce.Rows(partial, g, factors.Middle, factors.Scale, scaled);
             if (leftPartial is not null)
+            {
                 LowRankReduce.Gradient(
                     leftPartial,
                     blocks,
@@ -245,6 +246,7 @@ public static partial class LowRank
                     gradients.Left!,
                     accumulate
                 );
+            }
         }
         if (gradients.Middle is not null)
             LowRankReduce.MiddleGradient(g!.Value, z!.Value, factors.Scale, gradients.Middle, accumulate);
@@ -280,10 +282,13 @@ public static partial class LowRank
             Check.DType(gradient, nameof(targets), DType.F32);
             Check.SameDevice(device, gradient, nameof(targets));
             if (from < 0 || from > h.Count - gradient.Dim(0))
+            {
                 throw new ArgumentException(
                     $"columns {from} to {from + gradient.Dim(0)} of the {h.Count} of h, expected columns within it",
                     nameof(targets)
                 );
+            }
+
             if (gradient.Dim(0) > 0)
                 (first, end) = (Math.Min(first, from), Math.Max(end, from + gradient.Dim(0)));
         }
@@ -293,8 +298,11 @@ public static partial class LowRank
         if (rows == 0)
         {
             foreach ((Tensor gradient, _) in targets)
+            {
                 if (!accumulate)
                     gradient.Clear();
+            }
+
             return;
         }
         if (dropout is not null)
@@ -307,6 +315,7 @@ public static partial class LowRank
             using Tensor? kept = Kept(wide, dropout);
             Gemm.Operand all = kept is null ? x.Operand : new(kept, 0, columns);
             foreach ((Tensor gradient, int from) in targets)
+            {
                 Gemm.Run(
                     new(h.Matrix, h.From + from, h.Stride),
                     true,
@@ -319,6 +328,8 @@ public static partial class LowRank
                     scale,
                     accumulate ? 1 : 0
                 );
+            }
+
             return;
         }
         int blocks = Divided(columns, Side);
@@ -345,6 +356,7 @@ public static partial class LowRank
         };
         device.Kernel(PassModule, entry).Launch(args, blocks, shares, groups, PassThreads, shared);
         foreach ((Tensor gradient, int from) in targets)
+        {
             LowRankReduce.Gradient(
                 partial,
                 shares,
@@ -356,6 +368,7 @@ public static partial class LowRank
                 gradient,
                 accumulate
             );
+        }
     }
 
     // result = factor · wide skinny, scaled = scale · c ∘ result. Without a result the product goes into its scaled copy, by a factor alone where
@@ -452,10 +465,12 @@ public static partial class LowRank
     private static void CheckMasked(in ColumnRange x, DropoutMask? dropout)
     {
         if (dropout is not null && x.Count != x.Stride)
+        {
             throw new ArgumentException(
                 $"x is {x.Count} columns of {x.Matrix.Shape}, expected all of them with dropout",
                 nameof(x)
             );
+        }
     }
 
     private static void CheckMiddle(Tensor middle, int rank, Device device)

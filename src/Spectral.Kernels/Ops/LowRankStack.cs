@@ -129,7 +129,9 @@ public sealed class LowRankStack : IDisposable
                 LowRankReduce.ScaleColumns(z, _middle, _scale, scaled);
         }
         for (int j = 0; j < layers.Length; j++)
+        {
             if (variants[j] is { } variant)
+            {
                 RunProduct(
                     variant,
                     CaseOf(LowRankDirection.Forward, x, layers[j].Weight, j, dropout is not null),
@@ -141,6 +143,8 @@ public sealed class LowRankStack : IDisposable
                     ys[j],
                     false
                 );
+            }
+        }
     }
 
     /// <summary>
@@ -199,17 +203,21 @@ public sealed class LowRankStack : IDisposable
         if (wantsDx && !stacked)
         {
             for (int j = 0; j < layers.Length; j++)
+            {
                 variants[j] = Choose(
                     CaseOf(LowRankDirection.InputGradient, dys[j], layers[j].Weight, j),
                     dys[j],
                     layers[j].Weight,
                     _members[j].Right
                 );
+            }
+
             stacked = Array.TrueForAll(variants, variant => variant!.Kind == LowRankVariant.ComposedB);
         }
         using var g = Tensor.Empty(z.Device, z.Shape, z.DType);
         using Tensor? scaled = Scaled(variants, g);
         for (int j = 0; j < layers.Length; j++)
+        {
             LowRank.OutputGradients(
                 dys[j],
                 _members[j],
@@ -219,6 +227,8 @@ public sealed class LowRankStack : IDisposable
                 gradients[j],
                 accumulateGradients
             );
+        }
+
         if (_rectified)
         {
             Rectifier.Backward(z, g);
@@ -228,6 +238,7 @@ public sealed class LowRankStack : IDisposable
         Tensor source = scaled ?? g;
         float scale = scaled is null ? _scale : 1;
         if (targets.Count > 0)
+        {
             LowRank.InputGradient(
                 source,
                 x!,
@@ -236,12 +247,18 @@ public sealed class LowRankStack : IDisposable
                 accumulateGradients,
                 dropout
             );
+        }
+
         if (!wantsDx)
             return;
         if (stacked)
+        {
             StackedInputGradient(source, scale, layers, dys, dx!, accumulateDx, dropout);
+        }
         else
+        {
             for (int j = 0; j < layers.Length; j++)
+            {
                 RunProduct(
                     variants[j]!,
                     CaseOf(LowRankDirection.InputGradient, dys[j], layers[j].Weight, j),
@@ -256,6 +273,8 @@ public sealed class LowRankStack : IDisposable
                     dx!,
                     accumulateDx || j > 0
                 );
+            }
+        }
     }
 
     // Order B for all layers at once: one low-rank product over Σp first, then the frozen ones, each added. Dropout masks the first alone, and
@@ -275,6 +294,7 @@ public sealed class LowRankStack : IDisposable
         if (dropout is not null)
             Dropout.Run(apart ?? dx, dx, dropout, accumulate: accumulate);
         for (int j = 0; j < layers.Length; j++)
+        {
             Gemm.Run(
                 ((ColumnRange)dys[j]).Operand,
                 false,
@@ -287,6 +307,7 @@ public sealed class LowRankStack : IDisposable
                 1,
                 1
             );
+        }
     }
 
     private static LowRankLinearVariant Choose(in LowRankCase call, Tensor x, ColumnRange weight, Tensor factor) =>
@@ -372,22 +393,27 @@ public sealed class LowRankStack : IDisposable
             Check.Shape(middle, nameof(middle), all);
         var members = new LowRankFactors[lefts.Count];
         for (int j = 0; j < members.Length; from += lefts[j++].Dim(1))
+        {
             members[j] = new LowRankFactors(
                 lefts[j],
                 middle?.Rows(from, lefts[j].Dim(1)),
                 right.Rows(from, lefts[j].Dim(1)),
                 scale
             );
+        }
+
         return members;
     }
 
     private void RequireOneEach(int length, string name)
     {
         if (length != _members.Length)
+        {
             throw new ArgumentException(
                 $"{length} {name}, expected one for each of the {_members.Length} layers",
                 name
             );
+        }
     }
 
     private static void CheckLayer(

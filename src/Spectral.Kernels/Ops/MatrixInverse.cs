@@ -81,10 +81,13 @@ public static class MatrixInverse
         Check.DType(y, yName, DType.F32);
         Check.Shape(x, xName, -1, -1, -1);
         if (x.Dim(1) != x.Dim(2) || x.Dim(1) > MaxOrder)
+        {
             throw new ArgumentException(
                 $"{xName} is {x.Shape}, expected square matrices of order up to {MaxOrder}",
                 xName
             );
+        }
+
         Check.SameShape(x, xName, y, yName);
         Check.SameDevice(x.Device, x, xName);
         Check.SameDevice(x.Device, y, yName);

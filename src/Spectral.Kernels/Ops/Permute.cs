@@ -59,10 +59,13 @@ public static class Permute
             dimensions[i] = x[axes[i]];
         }
         if (axes.Length != x.Rank || seen != (1 << x.Rank) - 1)
+        {
             throw new ArgumentException(
                 $"axes [{string.Join(", ", axes.ToArray())}] for a shape {x}: expected each of its dimensions once",
                 nameof(axes)
             );
+        }
+
         return Shape.Of(dimensions[..axes.Length]);
     }
 

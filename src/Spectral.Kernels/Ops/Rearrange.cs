@@ -93,11 +93,15 @@ public static class Rearrange
             Accumulate = accumulate ? 1 : 0,
         };
         if (table.IsLong)
+        {
             dx.Device.Kernel("rearrange", "rearrange_backward_long")
                 .Launch(args, Launch.RowBlocks(args.Sources), Launch.RowThreads);
+        }
         else
+        {
             dx.Device.Kernel("rearrange", "rearrange_backward")
                 .Launch(args, Launch.Blocks(args.Sources, Launch.FlatThreads), Launch.FlatThreads);
+        }
     }
 
     private static void Verify(Tensor source, string sourceName, Tensor result, string resultName, IndexTable table)
@@ -108,14 +112,19 @@ public static class Rearrange
         Check.SameDevice(source.Device, result, resultName);
         Check.SameDevice(source.Device, table.Index, nameof(table));
         if (source.Count != table.Sources)
+        {
             throw new ArgumentException(
                 $"{sourceName} is {source.Shape}, expected {table.Sources} elements as the table takes from",
                 sourceName
             );
+        }
+
         if (result.Count != table.Count)
+        {
             throw new ArgumentException(
                 $"{resultName} is {result.Shape}, expected {table.Count} elements as the table makes",
                 resultName
             );
+        }
     }
 }

@@ -55,7 +55,9 @@ public static class Rectifier
     private static void Run(string entry, in RectifierArgs args, Tensor like)
     {
         if (args.Count > 0)
+        {
             like.Device.Kernel("rectifier", entry)
                 .Launch(args, Launch.FlatBlocks(args.Count, like.DType), Launch.FlatThreads);
+        }
     }
 }

@@ -66,10 +66,13 @@ public static class SpectralRescale
         CheckVector(middle, nameof(middle), sigma.Device, -1);
         int extra = middle.Dim(0) - directions;
         if (extra < 0)
+        {
             throw new ArgumentException(
                 $"middle is {middle.Shape}, expected at least the {directions} entries of sigma",
                 nameof(middle)
             );
+        }
+
         if (middle.Count == 0)
             return;
         var args = new SpectralMiddleArgs

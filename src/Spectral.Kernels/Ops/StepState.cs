@@ -91,10 +91,13 @@ public sealed class StepState : IDisposable
     public void Configure(in AdamWSettings settings, float lossScale = 1)
     {
         if (!(settings.Beta1 is >= 0 and < 1 && settings.Beta2 is >= 0 and < 1))
+        {
             throw new ArgumentException(
                 $"beta1 is {settings.Beta1} and beta2 {settings.Beta2}, expected 0 or more and below 1",
                 nameof(settings)
             );
+        }
+
         if (
             !(
                 double.IsFinite(settings.LearningRate)
@@ -103,10 +106,13 @@ public sealed class StepState : IDisposable
                 && settings.MaxNorm >= 0
             )
         )
+        {
             throw new ArgumentException(
                 $"{settings}: expected a finite learning rate and weight decay, epsilon and max norm of 0 or more",
                 nameof(settings)
             );
+        }
+
         var values = new Values
         {
             LearningRate = settings.LearningRate,

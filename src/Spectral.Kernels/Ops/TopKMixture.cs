@@ -182,10 +182,13 @@ public static class TopKMixture
         Check.SameDevice(device, index, nameof(index));
         int k = index.Dim(1);
         if (k < 1 || k > n || k > MostChosen)
+        {
             throw new ArgumentException(
                 $"{k} of {n} vectors are to be chosen, expected 1 to {Math.Min(n, MostChosen)}",
                 nameof(index)
             );
+        }
+
         Check.Shape(weight, nameof(weight), pieces, k);
         Check.DType(weight, nameof(weight), DType.F32);
         Check.SameDevice(device, weight, nameof(weight));

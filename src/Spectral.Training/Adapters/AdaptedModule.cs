@@ -21,19 +21,25 @@ public sealed class AdaptedModule
     internal AdaptedModule(AdapterMethod method, ModuleShape shape, AdapterOptions options, SharedFactors shared)
     {
         if (shape.IsEmbedding && !method.AdaptsEmbeddings)
+        {
             throw new InputException(
                 $"{shape.Name}: {method.Name} adapts no embeddings, lora does; expected targets " + "without it"
             );
+        }
+
         (Shape, Options) = (shape, options);
         _builder = new AdapterBuilder(method, shape, options with { ReadNames = _read }, shared);
         Form = method.Form(_builder);
         if (TrainsBias)
+        {
             Form = Form.Bias is null
                 ? Form with
                 {
                     Bias = _builder.TrainedBias(),
                 }
                 : throw new InputException($"bias for {shape.Name}: {method.Name} changes biases in its own way");
+        }
+
         Form.Check(shape);
     }
 

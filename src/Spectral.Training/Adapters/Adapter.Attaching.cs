@@ -45,10 +45,13 @@ public sealed partial class Adapter
             method.StartsFromData
             && targets.FirstOrDefault(linear => linear == model.Embedding || linear == model.Head) is { } unseen
         )
+        {
             throw new InputException(
                 $"{method.Name} starts from data, which it does not see at {unseen.Name}; "
                     + "expected targets without it"
             );
+        }
+
         IReadOnlyList<AdapterOptions?> settings = method.Distribute(
             [.. targets.Select(linear => linear.ModuleShape)],
             options,
@@ -130,9 +133,12 @@ public sealed partial class Adapter
         IReadOnlyList<TrainerState.Layer> layers =
             state.Layers ?? throw new InputException($"{state.Path}: the state of a run without an adapter");
         if (layers.FirstOrDefault(layer => !linears.ContainsKey(layer.Name)) is { } unknown)
+        {
             throw new InputException(
                 $"{state.Path}: has a layer {InputText.Quote(unknown.Name)}, which the model has not"
             );
+        }
+
         if (layers.Count < AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options).Length)
             options = options with { TargetModules = [.. layers.Select(layer => layer.Name)] };
         ModuleShape[] shapes = [.. layers.Select(layer => linears[layer.Name].ModuleShape)];
@@ -192,11 +198,13 @@ public sealed partial class Adapter
     private static void RequireFrozen(CausalLanguageModel model)
     {
         if (model.Trainable is not null)
+        {
             throw new InvalidOperationException(
                 model.Adapter is null
                     ? "the model's own weights train; load it with frozen weights to adapt it"
                     : "the model has an adapter already; detach it first"
             );
+        }
     }
 
     /// <summary>Start values: what each factor says, then what the method computes, then copies of these.</summary>
@@ -237,7 +245,15 @@ public sealed partial class Adapter
     private void Fill(Func<Factor, bool> which)
     {
         foreach (AdaptedModule module in _modules)
-        foreach (Factor factor in module.AllFactors.Where(which))
-            factor.Start.Fill(factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(factor)));
+        {
+            foreach (Factor factor in module.AllFactors.Where(which))
+            {
+                factor.Start.Fill(
+                    factor.Parameter.Master,
+                    module.Options.Seed,
+                    RandomStream.For(module.FullName(factor))
+                );
+            }
+        }
     }
 }

@@ -29,13 +29,19 @@ public sealed partial class Adapter
         };
         var tensors = new Dictionary<string, TensorToWrite>();
         foreach (AdaptedModule module in _modules)
-        foreach (StoredTensor stored in module.Stored(lacksStart: false))
         {
-            string name = stored.IsShared
-                ? AdapterFolder.SharedKeyOf(stored.Name)
-                : AdapterFolder.KeyOf(module.Shape.Name, stored.Name);
-            tensors.TryAdd(name, TensorToWrite.Floats(name, StoredType.F32, stored.Shape.Dimensions(), stored.Read));
+            foreach (StoredTensor stored in module.Stored(lacksStart: false))
+            {
+                string name = stored.IsShared
+                    ? AdapterFolder.SharedKeyOf(stored.Name)
+                    : AdapterFolder.KeyOf(module.Shape.Name, stored.Name);
+                tensors.TryAdd(
+                    name,
+                    TensorToWrite.Floats(name, StoredType.F32, stored.Shape.Dimensions(), stored.Read)
+                );
+            }
         }
+
         foreach ((SavedTensor tensor, Optim.Parameter parameter) in _factors.Saved)
         {
             string name = tensor.KeyOf(isAdapted: _modules.Any(module => module.Shape.Name == tensor.Module));
@@ -49,6 +55,7 @@ public sealed partial class Adapter
     private IEnumerable<TensorToWrite> Copies()
     {
         if (_head is { Form.Terms: [var term] })
+        {
             return TiedHead.Copies(
                 _head.Shape,
                 term.Rank,
@@ -56,6 +63,8 @@ public sealed partial class Adapter
                 term.Right.Value.ToArray,
                 term.Left.Value.ToArray
             );
+        }
+
         return _factors
             .Saved.Where(pair =>
                 _headFollows && pair.Key is { Name: ModelTensors.Embedding, Tokens: null, Trains: true }

@@ -175,8 +175,11 @@ public sealed class AdapterCore : IDisposable
             ScaleShift.Forward(merged, inputs, null, merged);
         float[] values = merged.ToArray();
         if (OutputScale?.ToArray() is { } outputs)
+        {
             for (int i = 0; i < values.Length; i++)
                 values[i] *= outputs[i / merged.Dim(1)];
+        }
+
         return values;
     }
 

@@ -76,17 +76,21 @@ public sealed record AdapterForm
         void Require(Expression expression, int rows, int columns)
         {
             if (expression.Shape.Rank != 2 || expression.Shape[0] != rows || expression.Shape[1] != columns)
+            {
                 throw new InvalidOperationException(
                     $"{module.Name}: a part of the form is {expression.Shape}, expected [{rows}, {columns}]"
                 );
+            }
         }
 
         void RequireCount(Expression? expression, int count)
         {
             if (expression is not null && expression.Shape.Count != count)
+            {
                 throw new InvalidOperationException(
                     $"{module.Name}: a part of the form is {expression.Shape}, expected {count} elements"
                 );
+            }
         }
     }
 }

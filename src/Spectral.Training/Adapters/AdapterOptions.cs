@@ -155,8 +155,11 @@ public sealed record AdapterOptions
             Alpha = ModulePattern.First(AlphaPattern, module, "alpha_pattern") ?? Alpha,
         };
         foreach ((string name, IReadOnlyList<KeyValuePair<string, double>> pattern) in SettingPatterns)
+        {
             if (ModulePattern.First(pattern, module, $"the pattern of {name}") is { } value)
                 options = options.With(name, value);
+        }
+
         return options;
     }
 

@@ -112,8 +112,11 @@ internal sealed class AdapterPart : IDisposable
     )
     {
         for (int i = 0; i < _cores.Length; i++)
+        {
             if (_cores[i].Form.Weight?.GradientBuffer(out bool adds) is { } dWeight)
                 Gemm.Run(gradients[_places[i]]!, true, x!, false, dWeight, 1, adds ? 1 : 0);
+        }
+
         if (_factors is null)
         {
             if (dx is not null)

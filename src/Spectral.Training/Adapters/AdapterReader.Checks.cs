@@ -16,19 +16,26 @@ public sealed partial class AdapterReader
         foreach (string module in _tensors.Modules)
         {
             if (meant?.Contains(module) == false)
+            {
                 throw new InputException(
                     $"{_folder.WeightsPath}: adapts {InputText.Quote(module)}, which is no layer "
                         + "of the model that can be adapted; is it the adapter of another model?"
                 );
+            }
+
             if (!_folder.Config.Matches(module) && !(Options.KeepTied && module == ModelTensors.HeadModule))
+            {
                 _warnings.Add(
                     $"{_folder.WeightsPath}: the tensors of {InputText.Quote(module)} are ignored, as target_modules does not match it"
                 );
+            }
         }
         if (!_tensors.Modules.Any(_folder.Config.Matches))
+        {
             throw new InputException(
                 $"{_folder.WeightsPath}: no adapted modules, expected tensors like {AdapterFolder.KeyOf("<module>", "<tensor>")} of modules that target_modules matches"
             );
+        }
     }
 
     /// <summary>
@@ -41,10 +48,13 @@ public sealed partial class AdapterReader
         if (missing.Count == 0)
             return meant;
         if (!Method.StartsAtBase || _folder.Config.StartsAtRandom)
+        {
             throw new InputException(
                 $"{_folder.WeightsPath}: no tensors for {missing[0].Name}, which target_modules "
                     + "of the adapter's config matches in the model, and a fresh adapter of this config would change it"
             );
+        }
+
         _warnings.Add(
             $"{_folder.WeightsPath}: no tensors for {missing.Count} of the {meant.Count} layers that "
                 + $"target_modules matches, the first {missing[0].Name}; they stay as they are in the model"
@@ -69,17 +79,22 @@ public sealed partial class AdapterReader
             .. adapted.Where(module => module.HasBias && !HasBias(module.Name)).Select(module => module.Name),
         ];
         if (Options.Bias == AdapterBias.All)
+        {
             missing.AddRange(
                 (layers ?? [])
                     .Where(layer => layer.HasBias && !adapted.Contains(layer))
                     .Where(layer => !others.Contains(layer.Name + AdapterTensors.Bias))
                     .Select(layer => layer.Name)
             );
+        }
+
         if (missing.Count > 0)
+        {
             _warnings.Add(
                 $"{_folder.WeightsPath}: the config says that biases were trained, but the file has none "
                     + $"for {missing.Count} layers, the first {missing[0]}; the model's own are used"
             );
+        }
         // One of a layer without factors, such as one that was given up: saved again, only "all" means it.
         if (
             others.Any(name =>
@@ -87,7 +102,10 @@ public sealed partial class AdapterReader
                 && !SavedModules.Includes(Options.ModulesToSave, name)
             )
         )
+        {
             return AdapterBias.All;
+        }
+
         return adapted.Exists(module => HasBias(module.Name)) ? Options.Bias : AdapterBias.None;
     }
 
@@ -103,13 +121,18 @@ public sealed partial class AdapterReader
         AdapterConfig config = _folder.Config;
         string[] names = [.. (layers?.Select(module => module.Name) ?? _tensors.Modules).Where(config.Matches)];
         foreach (AdapterSetting setting in Method.Settings)
+        {
             if (
                 config.Options.SettingPatterns.TryGetValue(
                     setting.Name,
                     out IReadOnlyList<KeyValuePair<string, double>>? pattern
                 ) && ModulePattern.Unmatched(pattern, names) is { } unmatched
             )
+            {
                 Warn(setting.PeftPatternKey!, InputText.Quote(unmatched));
+            }
+        }
+
         foreach (
             (string key, string? entry) in new[]
             {
@@ -118,11 +141,16 @@ public sealed partial class AdapterReader
                 ("exclude_modules", config.ExcludeModules?.Unmatched(layers?.Select(layer => layer.Name))),
             }
         )
+        {
             if (entry is not null)
                 Warn(key, InputText.Quote(entry));
+        }
+
         foreach (int layer in layers is null ? [] : config.LayersToTransform ?? [])
+        {
             if (!layers!.Any(module => config.IsIn(layer, module.Name)))
                 Warn("layers_to_transform", $"{layer}");
+        }
 
         void Warn(string key, string entry) =>
             _warnings.Add(
@@ -136,10 +164,14 @@ public sealed partial class AdapterReader
         foreach (StoredTensor stored in declared.Where(stored => !IsAbsent(module, stored)))
             _tensors.Find(module, stored);
         foreach ((string leaf, AdapterTensor tensor) in _tensors.Of(module.Shape.Name))
+        {
             if (!Array.Exists(declared, stored => stored.Name == leaf))
+            {
                 throw new InputException(
                     $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is none that {Method.Name} has for this layer with these settings, "
                         + $"expected {string.Join(", ", declared.Where(stored => !stored.IsShared).Select(stored => stored.Name))}"
                 );
+            }
+        }
     }
 }

@@ -74,9 +74,12 @@ public sealed partial class AdapterReader : IDisposable
             };
             var adapted = layers?.Where(layer => config.Matches(layer.Name) && !IsCopy(model, layer.Name)).ToList();
             if (adapted is { Count: 0 })
+            {
                 throw new InputException(
                     $"{directory}: target_modules of the adapter's config matches no layer of the model; is it the adapter of another model?"
                 );
+            }
+
             adapted = adapted?.FindAll(module => !Options.IsGivenUp(module.Name));
             (HashSet<string> leaves, HashSet<string> shared) = Names(adapted ?? ModuleSizes.Probes(Method));
             _savedTensors = new SavedTensors(_folder, model is null ? null : [.. ModelTensors.Untied(model)]);
@@ -84,11 +87,14 @@ public sealed partial class AdapterReader : IDisposable
             _tensors = new AdapterTensors(_folder, leaves, shared, _savedTensors, names);
             _saved = [.. _savedTensors.Check(_warnings).Where(tensor => !IsCopy(model, tensor.Module))];
             if (LacksStart && _saved.Find(tensor => !tensor.Trains && config.Matches(tensor.Module)) is { } residual)
+            {
                 throw new InputException(
                     $"{_folder.WeightsPath}: has base weights of {residual.Module}, from which "
                         + "the start of its factors was taken away already; convert the adapter with PEFT "
                         + "(path_initial_model_for_weight_conversion)"
                 );
+            }
+
             PooledInputs.Refuse(_folder, _tensors, layers);
             CheckModules(layers);
             adapted = adapted is null
@@ -149,16 +155,21 @@ public sealed partial class AdapterReader : IDisposable
         {
             IEnumerable<StoredTensor> declared = module.Stored(LacksStart);
             foreach (StoredTensor stored in declared.Where(stored => !stored.IsShared || filled.Add(stored.Name)))
+            {
                 if (!IsAbsent(module, stored))
                     stored.Write(_tensors.Find(module, stored).ToFloats());
                 else
                     stored.Begin(module);
+            }
+
             foreach (Factor factor in module.AllFactors.Where(factor => !factor.IsSaved))
+            {
                 factor.Start.Fill(
                     factor.Parameter.Master,
                     module.Options.Seed,
                     RandomStream.For(module.FullName(factor))
                 );
+            }
         }
     }
 
@@ -204,8 +215,10 @@ public sealed partial class AdapterReader : IDisposable
             .. modules.Select(module => new AdapterStart(module.Shape, weight(module), module.Factors, module.Options)),
         ]);
         foreach (AdaptedModule module in modules)
-        foreach (Factor factor in module.AllFactors.Where(factor => factor.Start.IsCopy && factor.IsSaved))
-            factor.Start.Fill(factor.Parameter.Master, 0, 0);
+        {
+            foreach (Factor factor in module.AllFactors.Where(factor => factor.Start.IsCopy && factor.IsSaved))
+                factor.Start.Fill(factor.Parameter.Master, 0, 0);
+        }
     }
 
     /// <summary>The names that the method declares for any of some modules.</summary>
@@ -214,8 +227,11 @@ public sealed partial class AdapterReader : IDisposable
         HashSet<string> leaves = [];
         HashSet<string> shared = [];
         foreach (AdaptedModule module in AdaptedModule.Describe(Method, Options, modules))
-        foreach (StoredTensor stored in module.Stored(LacksStart))
-            (stored.IsShared ? shared : leaves).Add(stored.Name);
+        {
+            foreach (StoredTensor stored in module.Stored(LacksStart))
+                (stored.IsShared ? shared : leaves).Add(stored.Name);
+        }
+
         if (Options.Bias != AdapterBias.None)
             leaves.Add(AdapterTensors.WrappedBias);
         return (leaves, shared);

@@ -63,8 +63,10 @@ public sealed record AdapterSetting(string Name, double Default, double Least, d
         if (Choices.Count > 0)
         {
             for (int i = 0; i < Choices.Count; i++)
+            {
                 if (Choices[i] == text)
                     return i;
+            }
         }
         else if (
             double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && Allows(value)

@@ -45,8 +45,11 @@ public static class AdapterSize
         for (int rank = 0; rank <= largest; rank += Math.Max(1, rank / Coarse))
             Try(rank);
         if (best is { Options.Rank: >= EveryRank and var near })
+        {
             for (int rank = near - near / Coarse - 1; rank <= Math.Min(largest, near + near / Coarse + 1); rank++)
                 Try(rank);
+        }
+
         if (best is null)
             Trainable(method, modules, options); // says why
         return best?.Options ?? options;
@@ -58,7 +61,9 @@ public static class AdapterSize
                 Count(method, modules, tried) is { } count
                 && (best is null || Math.Abs(count - wanted) < best.Value.Distance)
             )
+            {
                 best = (tried, Math.Abs(count - wanted));
+            }
         }
     }
 

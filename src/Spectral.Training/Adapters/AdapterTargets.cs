@@ -35,19 +35,28 @@ public static class AdapterTargets
     {
         ModulePattern pattern = PatternOf(options.TargetModules);
         if (pattern.Names is null && !layers.Any(layer => pattern.Matches(name(layer))))
+        {
             throw new InputException(
                 $"target {InputText.Quote(pattern.Text!)} matches no layer; an expression has to match full names, "
                     + "such as "
                     + string.Join(", ", layers.Select(name).DistinctBy(full => full.Split('.')[^1]))
             );
+        }
+
         if (pattern.Names?.Contains(ModulePattern.AllLinear, StringComparer.OrdinalIgnoreCase) == true)
+        {
             throw new InputException(
                 $"targets {string.Join(", ", pattern.Names)}: expected {ModulePattern.AllLinear} alone, or names of "
                     + $"layers without it; there are: {Ends(layers)}"
             );
+        }
+
         foreach (string target in pattern.Names ?? [])
+        {
             if (!layers.Any(layer => ModulePattern.Of(target).Matches(name(layer))))
                 throw new InputException($"target '{target}' matches no layer; there are: {Ends(layers)}");
+        }
+
         T[] chosen =
         [
             .. layers.Where(layer =>

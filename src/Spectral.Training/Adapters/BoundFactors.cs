@@ -65,7 +65,10 @@ internal sealed class BoundFactors : IDisposable
         foreach (
             Parameter parameter in _frozen.Concat(_saved.Where(pair => !pair.Key.Trains).Select(pair => pair.Value))
         )
+        {
             parameter.Dispose();
+        }
+
         Trained.Dispose();
     }
 }

@@ -9,13 +9,13 @@ namespace Spectral.Training.Adapters;
 /// </summary>
 public sealed class FeedForwardModules
 {
-    private readonly ModuleExpression? expression;
+    private readonly ModuleExpression? _expression;
 
     private FeedForwardModules(IReadOnlyList<string>? endings, ModuleExpression? expression, string? text)
     {
         Endings = endings;
         Text = text;
-        this.expression = expression;
+        _expression = expression;
     }
 
     /// <summary>The list; null for an expression.</summary>
@@ -36,5 +36,5 @@ public sealed class FeedForwardModules
 
     /// <summary>Whether a module is meant.</summary>
     public bool Matches(string module) =>
-        expression?.Match(module).Success ?? Endings!.Any(ending => module.EndsWith(ending, StringComparison.Ordinal));
+        _expression?.Match(module).Success ?? Endings!.Any(ending => module.EndsWith(ending, StringComparison.Ordinal));
 }

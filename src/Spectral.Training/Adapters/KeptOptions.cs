@@ -22,9 +22,11 @@ internal static class KeptOptions
             throw new InputException(Message(lost.Option, config.Method));
         var adapted = modules.Select(module => module.Shape.Name).ToHashSet();
         if (layers.FirstOrDefault(layer => read.Matches(layer) != adapted.Contains(layer)) is { } other)
+        {
             throw new InputException(
                 "--target: the files of this adapter would " + $"{(adapted.Contains(other) ? "not " : "")}name {other}"
             );
+        }
     }
 
     /// <summary>The options with those at their defaults that the method's files have no place for.</summary>
@@ -85,8 +87,10 @@ internal static class KeptOptions
             if (module.Form.Terms.Count > 0 && found.Dropout != wanted.Dropout)
                 yield return new("--dropout", options => options with { Dropout = 0 });
             foreach (AdapterSetting setting in config.Method.Settings)
+            {
                 if (found.Setting(config.Method, setting.Name) != wanted.Setting(config.Method, setting.Name))
                     yield return new($"--set {setting.Name}");
+            }
         }
     }
 

@@ -40,6 +40,7 @@ public sealed class PackedAdapters : IDisposable
                     item.module.Form.InputScale is not null || item.module.Form.Terms.Count == 0 ? item.place : -1
                 )
             )
+            {
                 _parts.Add(
                     new AdapterPart(
                         [.. part.Select(item => item.place)],
@@ -48,6 +49,7 @@ public sealed class PackedAdapters : IDisposable
                         dtype
                     )
                 );
+            }
         }
         catch
         {

@@ -15,10 +15,13 @@ internal static class SavedModules
     {
         TensorSpec[] all = [.. ModelTensors.Untied(model)];
         if (Unknown(all, modules) is { } unknown)
+        {
             throw new InputException(
                 $"the module {InputText.Quote(unknown)}, to be trained along, is none of the "
                     + "model; expected ends of names like embed_tokens, lm_head, norm, input_layernorm, q_proj"
             );
+        }
+
         return
         [
             .. all.Where(tensor => Includes(modules, tensor.Name))

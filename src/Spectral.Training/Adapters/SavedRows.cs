@@ -19,15 +19,22 @@ internal static class SavedRows
     {
         IReadOnlyList<SavedTensor> rows = Of([.. ModelTensors.Untied(model)], options.TrainableTokens);
         foreach (string module in rows.Select(tensor => tensor.Module))
-        foreach (string user in Users(model, module))
-            if (
-                SavedModules.Includes(options.ModulesToSave, user + ".weight")
-                || AdapterTargets.PatternOf(options.TargetModules).Matches(user)
-            )
-                throw new InputException(
-                    $"single tokens of {module} cannot train while {user} is trained whole "
-                        + "or adapted; expected one of the two"
-                );
+        {
+            foreach (string user in Users(model, module))
+            {
+                if (
+                    SavedModules.Includes(options.ModulesToSave, user + ".weight")
+                    || AdapterTargets.PatternOf(options.TargetModules).Matches(user)
+                )
+                {
+                    throw new InputException(
+                        $"single tokens of {module} cannot train while {user} is trained whole "
+                            + "or adapted; expected one of the two"
+                    );
+                }
+            }
+        }
+
         return rows;
     }
 
@@ -71,10 +78,13 @@ internal static class SavedRows
             tokens.FirstOrDefault(token => token < 0 || token >= table.Shape[0]) is var beyond
             && (beyond < 0 || beyond >= table.Shape[0])
         )
+        {
             throw new InputException(
                 $"token {beyond}, of which a row is to train, is none of the model: expected 0 "
                     + $"to {table.Shape[0] - 1}"
             );
+        }
+
         if (tokens.GroupBy(token => token).FirstOrDefault(same => same.Count() > 1) is { } twice)
             throw new InputException($"token {twice.Key}, of which a row is to train, is given twice");
     }

@@ -48,11 +48,14 @@ internal sealed class StoredTensor
         int columns = _factor.Shape[1];
         float[] both = new float[2 * values.Length];
         for (int row = 0; row < _factor.Shape[0]; row++)
-        for (int column = 0; column < columns; column++)
         {
-            both[2 * row * columns + column] = values[row * columns + column];
-            both[(2 * row + 1) * columns + column] = -start[row * columns + column];
+            for (int column = 0; column < columns; column++)
+            {
+                both[2 * row * columns + column] = values[row * columns + column];
+                both[(2 * row + 1) * columns + column] = -start[row * columns + column];
+            }
         }
+
         return both;
     }
 

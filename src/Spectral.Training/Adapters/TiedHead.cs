@@ -49,10 +49,12 @@ internal static class TiedHead
         if (!model.TieWordEmbeddings)
             throw new InputException("the head is to stay tied to the embedding, but in this model it is not tied");
         if (Changes(options, ModelTensors.HeadModule) || !Changes(options, ModelTensors.EmbeddingModule))
+        {
             throw new InputException(
                 "the head is to stay tied to the embedding: expected embed_tokens, which it then "
                     + "follows, among what is adapted or trained whole, and not lm_head"
             );
+        }
     }
 
     /// <summary>Copies of the embedding's values under the head's names, which PEFT stores and asks for.</summary>

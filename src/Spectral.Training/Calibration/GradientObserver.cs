@@ -14,7 +14,9 @@ internal sealed class GradientObserver(Tensor?[] sums) : LinearObserver
     public override void Backward(Tensor x, ReadOnlySpan<Tensor?> gradients)
     {
         for (int i = 0; i < sums.Length; i++)
+        {
             if (sums[i] is { } sum && gradients[i] is { } gradient)
                 Gemm.Run(gradient, true, x, false, sum, 1, 1);
+        }
     }
 }

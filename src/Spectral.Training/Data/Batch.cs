@@ -28,9 +28,11 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         foreach (int id in Tokens)
         {
             if ((uint)id >= (uint)vocabularySize)
+            {
                 throw new InputException(
                     $"the tokenizer gave the id {id}, the model has a vocabulary of {vocabularySize}; do they belong together?"
                 );
+            }
         }
     }
 

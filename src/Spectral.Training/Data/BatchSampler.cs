@@ -15,10 +15,10 @@ namespace Spectral.Training.Data;
 /// </remarks>
 public sealed class BatchSampler
 {
-    private readonly int[] order;
-    private readonly ulong seed;
-    private readonly bool shuffle;
-    private long shuffledEpoch = -1;
+    private readonly int[] _order;
+    private readonly ulong _seed;
+    private readonly bool _shuffle;
+    private long _shuffledEpoch = -1;
 
     /// <summary>A sampler over <paramref name="count"/> records in batches of <paramref name="batch"/>.</summary>
     /// <param name="count">Number of records.</param>
@@ -33,9 +33,9 @@ public sealed class BatchSampler
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
         BatchSize = batch;
         BatchesPerEpoch = BatchesOf(count, batch, dropLast);
-        this.seed = seed;
-        this.shuffle = shuffle;
-        order = new int[count];
+        _seed = seed;
+        _shuffle = shuffle;
+        _order = new int[count];
     }
 
     /// <summary>Records in a batch that is not short.</summary>
@@ -69,26 +69,26 @@ public sealed class BatchSampler
     /// <summary>The record indices of the next batch.</summary>
     public int[] Next()
     {
-        if (shuffledEpoch != Epoch)
+        if (_shuffledEpoch != Epoch)
             Shuffle(Epoch);
         int start = (int)(Position % BatchesPerEpoch) * BatchSize;
         Position++;
-        return order[start..Math.Min(start + BatchSize, order.Length)];
+        return _order[start..Math.Min(start + BatchSize, _order.Length)];
     }
 
     private void Shuffle(long epoch)
     {
-        for (int i = 0; i < order.Length; i++)
-            order[i] = i;
-        shuffledEpoch = epoch;
-        if (!shuffle)
+        for (int i = 0; i < _order.Length; i++)
+            _order[i] = i;
+        _shuffledEpoch = epoch;
+        if (!_shuffle)
             return;
-        ulong state = unchecked(seed + (Step * (ulong)epoch));
+        ulong state = unchecked(_seed + (Step * (ulong)epoch));
         state = NextRandom(ref state);
-        for (int i = order.Length - 1; i > 0; i--)
+        for (int i = _order.Length - 1; i > 0; i--)
         {
             int j = (int)Below(ref state, (ulong)i + 1);
-            (order[i], order[j]) = (order[j], order[i]);
+            (_order[i], _order[j]) = (_order[j], _order[i]);
         }
     }
 

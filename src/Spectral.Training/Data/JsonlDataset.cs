@@ -47,9 +47,12 @@ public static class JsonlDataset
         using JsonDocument document = StrictJson.Parse(line, place);
         JsonFields fields = new(document.RootElement, place);
         if (fields.Has("messages"))
+        {
             throw new InputException(
                 $"{place}: chat records (messages) are not supported, expected prompt and completion, or text"
             );
+        }
+
         string? prompt = fields.Text("prompt");
         string? completion = fields.Text("completion");
         string? text = fields.Text("text");
@@ -84,9 +87,12 @@ public static class JsonlDataset
                 continue;
             }
             if (end - start > MaximumLine)
+            {
                 throw new InputException(
                     $"{path}: a line of more than {MaximumLine} bytes, expected one JSON object per line"
                 );
+            }
+
             byte[] target = start == 0 && end == buffer.Length ? new byte[2 * buffer.Length] : buffer;
             buffer.AsSpan(start, end - start).CopyTo(target);
             (buffer, start, end) = (target, 0, end - start);

@@ -14,19 +14,19 @@ namespace Spectral.Training.Generation;
 /// </remarks>
 internal sealed class SamplingDraws
 {
-    private readonly float[] numbers;
+    private readonly float[] _numbers;
 
     /// <summary>Draws all that a text of <paramref name="tokens"/> new tokens can need.</summary>
     public SamplingDraws(Device device, ulong seed, int tokens)
     {
         using var drawn = Tensor.Empty(device, checked(2 * tokens));
         Philox.Uniform(drawn, seed, RandomStream.For("generate"));
-        numbers = drawn.ToArray();
+        _numbers = drawn.ToArray();
     }
 
     /// <summary>
     /// The number of a new token: a multiple of 2⁻⁴⁸ in [0, 1), finer than the least probable token of a large
     /// vocabulary.
     /// </summary>
-    public double this[int token] => numbers[2 * token] + (numbers[(2 * token) + 1] * (1.0 / (1 << 24)));
+    public double this[int token] => _numbers[2 * token] + (_numbers[(2 * token) + 1] * (1.0 / (1 << 24)));
 }

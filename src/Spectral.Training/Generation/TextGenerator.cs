@@ -60,9 +60,12 @@ public static class TextGenerator
             throw new InputException("the prompt has no tokens");
         int capacity = prompt.Length + options.MaxTokens;
         if (capacity > model.Config.MaxPositions)
+        {
             throw new InputException(
                 $"prompt ({prompt.Length} tokens) and continuation ({options.MaxTokens}) exceed the model's {model.Config.MaxPositions} positions"
             );
+        }
+
         using var cache = new KeyValueCache(model, 1, capacity);
         SamplingDraws? draws =
             options.Temperature == 0 ? null : new SamplingDraws(model.Device, options.Seed, options.MaxTokens);

@@ -113,7 +113,9 @@ internal static class FolderFile
             foreach (
                 string part in parts.Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries).Reverse()
             )
+            {
                 ahead.Push(part);
+            }
         }
     }
 }

@@ -8,18 +8,20 @@ namespace Spectral.Training.IO;
 /// </summary>
 internal readonly struct JsonFields
 {
-    private readonly string file;
-    private readonly string path;
+    private readonly string _file;
+    private readonly string _path;
 
     public JsonFields(JsonElement element, string file, string path = "")
     {
-        this.file = file;
-        this.path = path;
+        _file = file;
+        _path = path;
         Element = element;
         if (element.ValueKind != JsonValueKind.Object)
+        {
             throw new InputException(
                 $"{file}: {(path == "" ? "the top level" : path)} is {Describe(element)}, expected an object"
             );
+        }
     }
 
     public JsonElement Element { get; }
@@ -43,7 +45,10 @@ internal readonly struct JsonFields
             && number >= minimum
             && number <= maximum
         )
+        {
             return (int)number;
+        }
+
         throw Wrong(key, value, $"a whole number from {minimum} to {maximum}");
     }
 
@@ -57,7 +62,10 @@ internal readonly struct JsonFields
             && number >= minimum
             && number <= maximum
         )
+        {
             return number;
+        }
+
         throw Wrong(key, value, FormattableString.Invariant($"a number from {minimum:R} to {maximum:R}"));
     }
 
@@ -80,7 +88,7 @@ internal readonly struct JsonFields
 
     public string RequiredText(string key) => Text(key) ?? throw Missing(key, "a string");
 
-    public JsonFields? Object(string key) => Find(key) is { } value ? new JsonFields(value, file, PathOf(key)) : null;
+    public JsonFields? Object(string key) => Find(key) is { } value ? new JsonFields(value, _file, PathOf(key)) : null;
 
     public JsonElement? Array(string key) =>
         Find(key) switch
@@ -97,7 +105,7 @@ internal readonly struct JsonFields
             yield break;
         int index = 0;
         foreach (JsonElement item in array.EnumerateArray())
-            yield return new JsonFields(item, file, $"{PathOf(key)}[{index++}]");
+            yield return new JsonFields(item, _file, $"{PathOf(key)}[{index++}]");
     }
 
     /// <summary>The strings of an array; null when the key is absent.</summary>
@@ -107,11 +115,14 @@ internal readonly struct JsonFields
             return null;
         List<string> texts = [];
         foreach (JsonElement item in array.EnumerateArray())
+        {
             texts.Add(
                 item.ValueKind == JsonValueKind.String
                     ? item.GetString()!
                     : throw Wrong($"{key}[{texts.Count}]", item, "a string")
             );
+        }
+
         return texts;
     }
 
@@ -132,7 +143,10 @@ internal readonly struct JsonFields
                 || number < minimum
                 || number > maximum
             )
+            {
                 throw Wrong(key, item, wanted);
+            }
+
             numbers.Add(number);
         }
         return numbers;
@@ -142,15 +156,15 @@ internal readonly struct JsonFields
         Find(key) is { } value ? Wrong(key, value, wanted) : Missing(key, wanted);
 
     /// <summary>Typed access to a value that stands under a key, or in an array there.</summary>
-    public JsonFields Nested(string key, JsonElement value) => new(value, file, PathOf(key));
+    public JsonFields Nested(string key, JsonElement value) => new(value, _file, PathOf(key));
 
     public InputException Wrong(string key, JsonElement value, string wanted) =>
-        new($"{file}: {PathOf(key)} is {Describe(value)}, expected {wanted}");
+        new($"{_file}: {PathOf(key)} is {Describe(value)}, expected {wanted}");
 
     private InputException Missing(string key, string wanted) =>
-        new($"{file}: {PathOf(key)} is missing, expected {wanted}");
+        new($"{_file}: {PathOf(key)} is missing, expected {wanted}");
 
-    private string PathOf(string key) => path == "" ? key : $"{path}.{key}";
+    private string PathOf(string key) => _path == "" ? key : $"{_path}.{key}";
 
     private static string Describe(JsonElement value) =>
         value.ValueKind switch

@@ -8,23 +8,23 @@ namespace Spectral.Training.IO;
 /// </summary>
 public sealed unsafe class SafetensorsFile : IDisposable
 {
-    private readonly MemoryMappedFile map;
-    private readonly MemoryMappedViewAccessor view;
-    private readonly byte* start;
-    private readonly long length;
-    private bool disposed;
+    private readonly MemoryMappedFile _map;
+    private readonly MemoryMappedViewAccessor _view;
+    private readonly byte* _start;
+    private readonly long _length;
+    private bool _disposed;
 
     private SafetensorsFile(string path, FileStream stream)
     {
         Path = path;
-        length = stream.Length;
+        _length = stream.Length;
         Span<byte> prefix = stackalloc byte[8];
         int headerLength = SafetensorsHeader.Length(
             prefix[..stream.ReadAtLeast(prefix, 8, throwOnEndOfStream: false)],
-            length,
+            _length,
             path
         );
-        map = MemoryMappedFile.CreateFromFile(
+        _map = MemoryMappedFile.CreateFromFile(
             stream,
             null,
             0,
@@ -32,15 +32,15 @@ public sealed unsafe class SafetensorsFile : IDisposable
             HandleInheritability.None,
             leaveOpen: true
         );
-        view = map.CreateViewAccessor(0, length, MemoryMappedFileAccess.Read);
-        view.SafeMemoryMappedViewHandle.AcquirePointer(ref start);
+        _view = _map.CreateViewAccessor(0, _length, MemoryMappedFileAccess.Read);
+        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
         try
         {
-            start += view.PointerOffset;
+            _start += _view.PointerOffset;
             long dataStart = 8 + headerLength;
             var header = SafetensorsHeader.Parse(
-                new ReadOnlySpan<byte>(start + 8, headerLength),
-                length - dataStart,
+                new ReadOnlySpan<byte>(_start + 8, headerLength),
+                _length - dataStart,
                 path
             );
             Metadata = header.Metadata;
@@ -108,21 +108,21 @@ public sealed unsafe class SafetensorsFile : IDisposable
     /// <summary>Unmaps the file. Spans taken from it become invalid.</summary>
     public void Dispose()
     {
-        if (disposed)
+        if (_disposed)
             return;
-        disposed = true;
-        view.SafeMemoryMappedViewHandle.ReleasePointer();
-        view.Dispose();
-        map.Dispose();
+        _disposed = true;
+        _view.SafeMemoryMappedViewHandle.ReleasePointer();
+        _view.Dispose();
+        _map.Dispose();
     }
 
     internal ReadOnlySpan<byte> Span(long offset, int count)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         // The header's offsets were checked already; what a mistake there would let through is other memory of the process.
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, length - count);
-        return new ReadOnlySpan<byte>(start + offset, count);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, _length - count);
+        return new ReadOnlySpan<byte>(_start + offset, count);
     }
 }

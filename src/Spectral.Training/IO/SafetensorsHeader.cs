@@ -12,10 +12,10 @@ internal sealed class SafetensorsHeader
     /// <summary>The format's own cap on the header.</summary>
     public const int MaximumLength = 100_000_000;
 
-    private readonly string file;
-    private bool metadataSeen;
+    private readonly string _file;
+    private bool _metadataSeen;
 
-    private SafetensorsHeader(string file) => this.file = file;
+    private SafetensorsHeader(string file) => _file = file;
 
     /// <summary>One tensor's place: bytes Begin to End of the data.</summary>
     public readonly record struct Entry(StoredType Type, long[] Shape, long Begin, long End);
@@ -28,21 +28,30 @@ internal sealed class SafetensorsHeader
     public static int Length(ReadOnlySpan<byte> start, long fileBytes, string file)
     {
         if (fileBytes < 8)
+        {
             throw new SafetensorsException(
                 SafetensorsRule.FileTooShort,
                 $"{file}: {fileBytes} bytes, expected at least 8"
             );
+        }
+
         ulong length = System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(start);
         if (length > MaximumLength)
+        {
             throw new SafetensorsException(
                 SafetensorsRule.HeaderTooLarge,
                 $"{file}: header of {length} bytes, expected at most {MaximumLength}"
             );
+        }
+
         if ((long)length > fileBytes - 8)
+        {
             throw new SafetensorsException(
                 SafetensorsRule.HeaderBeyondFile,
                 $"{file}: header of {length} bytes in a file of {fileBytes}, expected at most {fileBytes - 8} (is the file truncated?)"
             );
+        }
+
         return (int)length;
     }
 
@@ -55,10 +64,13 @@ internal sealed class SafetensorsHeader
         if (json.Length == 0 || json[0] != '{')
             throw header.Error(SafetensorsRule.HeaderNotObject, "header does not begin with '{'");
         if (!Utf8.IsValid(json))
+        {
             throw header.Error(
                 SafetensorsRule.HeaderNotUtf8,
                 $"header is not UTF-8 at byte {8 + StrictJson.FirstInvalidByte(json)}"
             );
+        }
+
         try
         {
             header.ReadObject(json);
@@ -92,9 +104,9 @@ internal sealed class SafetensorsHeader
 
     private void ReadMetadata(ref Utf8JsonReader reader)
     {
-        if (metadataSeen)
+        if (_metadataSeen)
             throw Error(SafetensorsRule.DuplicateKey, "__metadata__ is given twice");
-        metadataSeen = true;
+        _metadataSeen = true;
         if (Next(ref reader) != JsonTokenType.StartObject)
             throw Error(SafetensorsRule.BadMetadata, "__metadata__ is not an object");
         while (Next(ref reader) == JsonTokenType.PropertyName)
@@ -126,7 +138,10 @@ internal sealed class SafetensorsHeader
                     _ => false,
                 }
             )
+            {
                 throw Error(SafetensorsRule.DuplicateKey, $"has {key} twice", name);
+            }
+
             switch (key)
             {
                 case "dtype":
@@ -190,24 +205,31 @@ internal sealed class SafetensorsHeader
         foreach (long dimension in shape)
         {
             if (Math.BigMul(bits, dimension, out bits) != 0 || bits < 0)
+            {
                 throw Error(
                     SafetensorsRule.SizeOverflow,
                     $"of shape {InputText.Shape(shape)} is larger than any file",
                     name
                 );
+            }
         }
         if (bits % 8 != 0)
+        {
             throw Error(
                 SafetensorsRule.PartialByte,
                 $"of type {type.HeaderName()} has {bits} bits, expected a multiple of 8",
                 name
             );
+        }
+
         if (end - begin != bits / 8)
+        {
             throw Error(
                 SafetensorsRule.SizeMismatch,
                 $"has {end - begin} bytes, expected {bits / 8} for {type.HeaderName()} {InputText.Shape(shape)}",
                 name
             );
+        }
     }
 
     // Sorted by place, tensors must cover the data exactly. An empty tensor may stand between two others.
@@ -217,35 +239,46 @@ internal sealed class SafetensorsHeader
         foreach ((string name, Entry entry) in Entries.OrderBy(pair => pair.Value.Begin).ThenBy(pair => pair.Value.End))
         {
             if (entry.End > dataBytes)
+            {
                 throw Error(
                     SafetensorsRule.BeyondFile,
                     $"ends at byte {entry.End} of the data, expected at most {dataBytes} (is the file truncated?)",
                     name
                 );
+            }
+
             if (entry.Begin < covered)
+            {
                 throw Error(
                     SafetensorsRule.Overlap,
                     $"begins at {entry.Begin}, inside another; expected {covered}",
                     name
                 );
+            }
+
             if (entry.Begin > covered)
+            {
                 throw Error(
                     SafetensorsRule.Hole,
                     $"begins at {entry.Begin} and leaves a hole, expected {covered}",
                     name
                 );
+            }
+
             covered = entry.End;
         }
         if (covered != dataBytes)
+        {
             throw Error(
                 SafetensorsRule.TrailingData,
                 $"{dataBytes - covered} bytes after the last tensor belong to none, expected 0"
             );
+        }
     }
 
     private static JsonTokenType Next(ref Utf8JsonReader reader) =>
         reader.Read() ? reader.TokenType : throw new JsonException();
 
     private SafetensorsException Error(SafetensorsRule rule, string text, string? tensor = null) =>
-        new(rule, tensor is null ? $"{file}: {text}" : $"{file}: tensor {InputText.Quote(tensor)} {text}");
+        new(rule, tensor is null ? $"{_file}: {text}" : $"{_file}: tensor {InputText.Quote(tensor)} {text}");
 }

@@ -14,8 +14,8 @@ public sealed class SafetensorsTensor
     // Converted and looked through while it is in the cache.
     private const int Piece = 1 << 14;
 
-    private readonly SafetensorsFile file;
-    private readonly long offset;
+    private readonly SafetensorsFile _file;
+    private readonly long _offset;
 
     internal SafetensorsTensor(
         SafetensorsFile file,
@@ -26,8 +26,8 @@ public sealed class SafetensorsTensor
         long bytes
     )
     {
-        this.file = file;
-        this.offset = offset;
+        _file = file;
+        _offset = offset;
         Name = name;
         Type = type;
         Shape = shape;
@@ -51,13 +51,13 @@ public sealed class SafetensorsTensor
     public long Count { get; }
 
     /// <summary>The path of the file that holds the tensor.</summary>
-    public string Path => file.Path;
+    public string Path => _file.Path;
 
     /// <summary>All bytes, unaligned. A span reaches 2 GB: larger tensors are read in pieces by <see cref="Slice"/>.</summary>
     /// <exception cref="InvalidOperationException">The tensor has 2 GB or more.</exception>
     public ReadOnlySpan<byte> Data =>
         Bytes <= int.MaxValue
-            ? file.Span(offset, (int)Bytes)
+            ? _file.Span(_offset, (int)Bytes)
             : throw new InvalidOperationException(
                 $"{Name} has {Bytes} bytes, more than a span holds; read it with Slice"
             );
@@ -69,7 +69,7 @@ public sealed class SafetensorsTensor
         ArgumentOutOfRangeException.ThrowIfNegative(start);
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(start, Bytes - count);
-        return file.Span(offset + start, count);
+        return _file.Span(_offset + start, count);
     }
 
     /// <summary>All elements as F32; the destination has exactly <see cref="Count"/> elements.</summary>
@@ -79,10 +79,13 @@ public sealed class SafetensorsTensor
     public void ReadFloats(Span<float> destination)
     {
         if (destination.Length != Count)
+        {
             throw new ArgumentException(
                 $"destination has {destination.Length} elements, expected {Count}",
                 nameof(destination)
             );
+        }
+
         ReadFloats(0, destination);
     }
 
@@ -91,22 +94,27 @@ public sealed class SafetensorsTensor
     public void ReadFloats(long start, Span<float> destination)
     {
         if (!Type.IsFloat())
+        {
             throw new InputException(
-                $"{file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected F32, F16, BF16 or F64"
+                $"{_file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected F32, F16, BF16 or F64"
             );
+        }
+
         ArgumentOutOfRangeException.ThrowIfNegative(start);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(start, Count - destination.Length);
         int width = Type.Bits() / 8;
         for (int done = 0; done < destination.Length; done += Piece)
         {
             Span<float> part = destination.Slice(done, Math.Min(Piece, destination.Length - done));
-            Convert(Type, file.Span(offset + (start + done) * width, part.Length * width), part);
+            Convert(Type, _file.Span(_offset + (start + done) * width, part.Length * width), part);
             int other = FiniteValues.FirstOther(part);
             if (other >= 0)
+            {
                 throw new InputException(
                     $"{Path}: tensor {InputText.Quote(Name)} holds "
                         + $"{FiniteValues.Describe(part[other], start + done + other, Shape)}, expected finite numbers"
                 );
+            }
         }
     }
 
@@ -125,10 +133,13 @@ public sealed class SafetensorsTensor
     public float[] ToFloats()
     {
         if (Count > Array.MaxLength)
+        {
             throw new InputException(
-                $"{file.Path}: tensor {InputText.Quote(Name)} has {Count} elements, expected at most "
+                $"{_file.Path}: tensor {InputText.Quote(Name)} has {Count} elements, expected at most "
                     + $"{Array.MaxLength}"
             );
+        }
+
         if (!Type.IsFloat())
             ReadFloats(0, []);
         float[] values = new float[Count];
@@ -153,8 +164,10 @@ public sealed class SafetensorsTensor
             ReadFloats(done, mine.AsSpan(0, count));
             other.ReadFloats(done, others.AsSpan(0, count));
             for (int i = 0; i < count; i++)
+            {
                 if (mine[i] != others[i])
                     return false;
+            }
         }
         return true;
     }
@@ -164,9 +177,12 @@ public sealed class SafetensorsTensor
     public long[] ToIntegers()
     {
         if (Bytes > Array.MaxLength)
+        {
             throw new InputException(
-                $"{file.Path}: tensor {InputText.Quote(Name)} has {Bytes} bytes, expected at most {Array.MaxLength}"
+                $"{_file.Path}: tensor {InputText.Quote(Name)} has {Bytes} bytes, expected at most {Array.MaxLength}"
             );
+        }
+
         ReadOnlySpan<byte> data = Data;
         int width = Type.Bits() / 8;
         long[] values = new long[Count];
@@ -181,7 +197,7 @@ public sealed class SafetensorsTensor
                 StoredType.I32 => BinaryPrimitives.ReadInt32LittleEndian(element),
                 StoredType.I64 => BinaryPrimitives.ReadInt64LittleEndian(element),
                 _ => throw new InputException(
-                    $"{file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected "
+                    $"{_file.Path}: tensor {InputText.Quote(Name)} is {Type.HeaderName()}, expected "
                         + "U8, I8, I16, I32 or I64"
                 ),
             };

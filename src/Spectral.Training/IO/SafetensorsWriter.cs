@@ -42,9 +42,11 @@ public static class SafetensorsWriter
                     long before = stream.Position;
                     tensor.Write(stream);
                     if (stream.Position - before != Bytes(tensor))
+                    {
                         throw new InvalidOperationException(
                             $"{tensor.Name} wrote {stream.Position - before} bytes, expected {Bytes(tensor)}"
                         );
+                    }
                 }
             }
         );
@@ -73,10 +75,13 @@ public static class SafetensorsWriter
             foreach (TensorToWrite tensor in tensors)
             {
                 if (!names.Add(tensor.Name))
+                {
                     throw new ArgumentException(
                         $"the tensor name {tensor.Name} is reserved or given twice",
                         nameof(tensors)
                     );
+                }
+
                 json.WriteStartObject(tensor.Name);
                 json.WriteString("dtype", tensor.Type.HeaderName());
                 json.WriteStartArray("shape");
@@ -95,10 +100,13 @@ public static class SafetensorsWriter
         buffer.GetSpan(padding)[..padding].Fill((byte)' ');
         buffer.Advance(padding);
         if (buffer.WrittenCount > SafetensorsHeader.MaximumLength)
+        {
             throw new ArgumentException(
                 $"the header has {buffer.WrittenCount} bytes, more than the format allows",
                 nameof(tensors)
             );
+        }
+
         return buffer.WrittenSpan.ToArray();
     }
 
@@ -106,10 +114,13 @@ public static class SafetensorsWriter
     {
         long bits = tensor.Type.Bits();
         foreach (long dimension in tensor.Shape)
+        {
             bits = checked(
                 bits
                 * (dimension >= 0 ? dimension : throw new ArgumentException($"{tensor.Name} has a negative dimension"))
             );
+        }
+
         return bits % 8 == 0 ? bits / 8 : throw new ArgumentException($"{tensor.Name} does not fill its last byte");
     }
 }

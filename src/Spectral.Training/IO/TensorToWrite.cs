@@ -17,10 +17,13 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
     public static TensorToWrite Floats(string name, StoredType type, IReadOnlyList<long> shape, Func<float[]> values)
     {
         if (!type.IsFloat())
+        {
             throw new ArgumentException(
                 $"{name} is to be stored as {type}, expected F64, F32, F16 or BF16",
                 nameof(type)
             );
+        }
+
         return new TensorToWrite(
             name,
             type,
@@ -29,10 +32,13 @@ public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<l
             {
                 float[] written = values();
                 if (FiniteValues.FirstOther(written) is >= 0 and var at)
+                {
                     throw new InputException(
                         $"tensor {name} has come to {FiniteValues.Describe(written[at], at, shape)}, "
                             + "expected finite numbers"
                     );
+                }
+
                 WriteFloats(stream, written, type, name);
             }
         );

@@ -141,15 +141,20 @@ public static class LoraExporter
         // A bias that trains beside the method stands in LoRA's files as it does in the adapter's own.
         AdapterForm form = allowsBias && module.TrainsBias ? module.Form with { Bias = null } : module.Form;
         if (!form.IsLowRank)
+        {
             throw new InputException(
                 $"{directory}: the {adapter.Method.Name} adapter of {module.Shape.Name} "
                     + $"is no plain LoRA's equal: {Reason(form)}; "
                     + (module.Form.IsMergeable ? "merge it instead (spectral merge)" : "it can only be used as it is")
             );
+        }
+
         if (model is null && (module.ReadsWeight || adapter.LacksStart))
+        {
             throw new InputException(
                 $"{directory}: the terms of a {adapter.Method.Name} adapter follow from the base weights; expected --model, the model it was trained on"
             );
+        }
     }
 
     private static string Reason(AdapterForm form) =>
@@ -166,10 +171,12 @@ public static class LoraExporter
     private static void CheckSize(AdaptedModule module, long elements)
     {
         if (elements > Array.MaxLength)
+        {
             throw new InputException(
                 $"{InputText.Quote(module.Shape.Name)} would have a factor of {elements} elements, expected at most "
                     + $"{Array.MaxLength}"
             );
+        }
     }
 
     private static T Evaluate<T>(
@@ -234,10 +241,15 @@ public static class LoraExporter
             float[] values = term.Left.Value.ToArray();
             float[]? middle = term.Middle?.Value.ToArray();
             for (int row = 0; row < outputs; row++)
-            for (int column = 0; column < term.Rank; column++)
-                left[(row * rank) + at + column] = (float)(
-                    term.Scale * (middle?[column] ?? 1.0) * values[(row * term.Rank) + column]
-                );
+            {
+                for (int column = 0; column < term.Rank; column++)
+                {
+                    left[(row * rank) + at + column] = (float)(
+                        term.Scale * (middle?[column] ?? 1.0) * values[(row * term.Rank) + column]
+                    );
+                }
+            }
+
             at += term.Rank;
         }
         return left;

@@ -44,10 +44,15 @@ public static class Merger
             .Modules.Where(module => module.Form.Bias is not null)
             .ToDictionary(module => $"{module.Shape.Name}.bias");
         foreach ((string name, AdaptedModule module) in biases)
+        {
             if (!module.Shape.HasBias)
+            {
                 throw new InputException(
                     $"{adapterDirectory}: the {adapter.Method.Name} adapter gives {module.Shape.Name} a bias, for which a checkpoint of {model.Directory} has no place"
                 );
+            }
+        }
+
         var saved = adapter.Saved.Where(tensor => tensor.Tokens is null).ToDictionary(tensor => tensor.Name);
         var rows = adapter.Saved.Where(tensor => tensor.Tokens is not null).ToDictionary(tensor => tensor.Name);
         bool parts = adapter.Parts(model);
@@ -127,9 +132,11 @@ public static class Merger
     internal static void RequireMergeable(AdapterReader adapter, string adapterDirectory)
     {
         if (adapter.Modules.FirstOrDefault(module => !module.Form.IsMergeable) is { } other)
+        {
             throw new InputException(
                 $"{adapterDirectory}: the {adapter.Method.Name} adapter of {other.Shape.Name} is no change of its weight, so it cannot be merged"
             );
+        }
     }
 
     /// <summary>W + ΔW of one module in F32, [out, in].</summary>

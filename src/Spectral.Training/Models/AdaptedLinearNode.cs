@@ -47,8 +47,11 @@ internal sealed class AdaptedLinearNode : Node
             .. siblings.Layers.Select(layer => Tensor.Empty(tape.Device, (rows, layer.Out), x.Value.DType)),
         ];
         for (int i = 0; i < values.Length; i++)
+        {
             if (siblings.Layers[i].Adapter is null)
                 LinearNode.Forward(x.Value, siblings.Layers[i], values[i]);
+        }
+
         DropoutMask? dropout = adapter.DropoutOn(tape);
         var projected = new Tensor?[adapter.Parts.Count];
         var unscaled = new Tensor?[values.Length];
@@ -98,8 +101,10 @@ internal sealed class AdaptedLinearNode : Node
                 _gradients[place] = Unscale(core, place, _gradients[place]!);
             PassPart(part, _projected[i], dx, ref accumulate);
             foreach (AdapterCore core in part.Cores)
+            {
                 if (core.Trains)
                     core.Backward();
+            }
         }
     }
 

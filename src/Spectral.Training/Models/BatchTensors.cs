@@ -24,10 +24,13 @@ public sealed class BatchTensors : IDisposable
         Source = batch;
         int count = lossRows ?? batch.LossTokens;
         if (count > batch.Tokens.Length)
+        {
             throw new ArgumentException(
                 $"{count} rows of loss asked for in a batch of {batch.Tokens.Length} positions",
                 nameof(lossRows)
             );
+        }
+
         Tokens = Tensor.Empty(device, batch.Tokens.Length, DType.I32);
         LossRows = Tensor.Empty(device, count, DType.I32);
         LossTargets = Tensor.Empty(device, count, DType.I32);

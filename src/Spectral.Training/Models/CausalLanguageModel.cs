@@ -133,10 +133,13 @@ public sealed class CausalLanguageModel : IDisposable
         (int rows, int length) = (batch.Source.Rows, batch.Source.Length);
         int reach = cache?.Capacity ?? length;
         if (reach > Config.MaxPositions)
+        {
             throw new ArgumentException(
                 $"{reach} positions asked for; the model has max_position_embeddings = {Config.MaxPositions}",
                 nameof(batch)
             );
+        }
+
         cache?.Begin(rows, length);
         (Tensor cosine, Tensor sine) = _rotary.For(reach);
         TokenOrder? order = tape.Records && Embedding.Trains ? batch.OrderFor(_embedding) : null;

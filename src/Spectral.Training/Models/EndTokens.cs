@@ -46,10 +46,13 @@ public sealed record EndTokens
         if (named is { } other && other.Id != ids[0])
             warnings.Add($"{ends}; the eos_token of {other.File} is {Name(other.Id)}");
         if (tokenizer.SuffixIds is [.., var last] && last != ids[0])
+        {
             warnings.Add(
                 $"{ends}; the post_processor of tokenizer.json puts {Name(last)} behind a text, which is left out of "
                     + "records and prompts"
             );
+        }
+
         return new EndTokens { Ids = ids, Warnings = warnings };
 
         string Name(int id) => $"{InputText.Quote(tokenizer.TokenOf(id) ?? "")} ({id})";

@@ -42,9 +42,12 @@ public sealed class KeyValueCache : IDisposable
     internal void Begin(int rows, int positions)
     {
         if (rows != _rows || Length + positions > Capacity || (Length > 0 && positions > 1))
+        {
             throw new ArgumentException(
                 $"{rows} rows of {positions} more positions; the cache has {_rows} rows with {Length} of {Capacity} filled and then takes one at a time"
             );
+        }
+
         int[] lengths = new int[_rows];
         Array.Fill(lengths, Length);
         _offsets.CopyFrom(lengths);

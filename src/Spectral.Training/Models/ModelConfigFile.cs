@@ -134,10 +134,13 @@ internal static class ModelConfigFile
                 .ToDictionary(property => property.Name, property => property.Value.GetRawText()),
         };
         if (config.ParameterCount > MaximumParameters)
+        {
             throw fields.Wrong(
                 "num_hidden_layers",
                 $"a model of at most {MaximumParameters} parameters; these sizes give " + $"{config.ParameterCount}"
             );
+        }
+
         return config;
     }
 
@@ -188,7 +191,10 @@ internal static class ModelConfigFile
             && parameters is not null
             && !JsonElement.DeepEquals(old.Value.Element, parameters.Value.Element)
         )
+        {
             warnings.Add($"{path}: rope_scaling and rope_parameters differ; the former counts, as in transformers 5");
+        }
+
         ModelConfigOddities.RefusePartialRotation(chosen);
         double inner = chosen.Number("rope_theta", 1, Largest) ?? theta;
         if (inner != theta && fields.Has("rope_theta"))
@@ -216,20 +222,29 @@ internal static class ModelConfigFile
         if (!(fields.Boolean("use_sliding_window") ?? false))
             window = 0;
         if (fields.Texts("layer_types") is not { } kinds)
+        {
             return window == 0
                 ? (0, 0)
                 : (window, Math.Min(fields.Integer("max_window_layers", 0, int.MaxValue) ?? 28, layers));
+        }
+
         int first = kinds.TakeWhile(kind => kind == "full_attention").Count();
         if (kinds.Count != layers || kinds.Skip(first).Any(kind => kind != "sliding_attention"))
+        {
             throw fields.Wrong(
                 "layer_types",
                 $"{layers} entries: full_attention first, then sliding_attention (no other order is " + "supported)"
             );
+        }
+
         if (first < layers && window == 0)
+        {
             throw fields.Wrong(
                 "layer_types",
                 "full_attention alone, as use_sliding_window is not true or sliding_window is null"
             );
+        }
+
         return window == 0 ? (0, 0) : (window, first);
     }
 

@@ -64,20 +64,31 @@ internal static class ModelConfigOddities
     public static IEnumerable<string> Mention(JsonFields fields, string path, string type)
     {
         if (fields.Number("attention_dropout", 0, 1) is { } dropout && dropout > 0)
+        {
             yield return FormattableString.Invariant(
                 $"{path}: attention_dropout is {dropout:R}, but nothing is dropped from attention in training here"
             );
+        }
+
         if (fields.Has("auto_map"))
+        {
             yield return $"{path}: auto_map names code of the model's own, which is never run; it is read as a plain "
                 + $"{type} model";
+        }
+
         if (fields.Text("hidden_activation") is { } activation && activation is not ("silu" or "swish"))
+        {
             yield return $"{path}: hidden_activation is {InputText.Quote(activation)}, which {type} models do not "
                 + "heed; hidden_act counts";
+        }
+
         if (type != "qwen2" && (fields.Texts("layer_types")?.Contains("sliding_attention") ?? false))
             yield return $"{path}: layer_types has sliding_attention, which {type} models do not heed";
         foreach (string key in OfOthers.Where(key => fields.Find(key) is { } value && Matters(value)))
+        {
             yield return $"{path}: {key} is {InputText.Quote(fields.Find(key)!.Value.GetRawText())}, which {type} "
                 + "models do not heed, neither in transformers nor here";
+        }
     }
 
     private static bool Matters(JsonElement value) =>

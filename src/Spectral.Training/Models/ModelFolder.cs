@@ -16,17 +16,17 @@ public sealed class ModelFolder : IDisposable
     private const long MaximumIndexBytes = 64 << 20;
     private const int MaximumShards = 4096;
 
-    private readonly List<SafetensorsFile> files = [];
-    private readonly Dictionary<string, SafetensorsTensor> tensors = new(StringComparer.Ordinal);
-    private readonly HashSet<string> wanted;
-    private readonly List<string> warnings = [];
+    private readonly List<SafetensorsFile> _files = [];
+    private readonly Dictionary<string, SafetensorsTensor> _tensors = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _wanted;
+    private readonly List<string> _warnings = [];
 
     private ModelFolder(string directory)
     {
         Directory = directory;
         Config = ModelConfig.Load(directory);
-        warnings.AddRange(Config.Warnings);
-        wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), ModelTensors.Head];
+        _warnings.AddRange(Config.Warnings);
+        _wanted = [.. ModelTensors.For(Config).Select(tensor => tensor.Name), ModelTensors.Head];
         ModelCompanions.Check(directory);
     }
 
@@ -45,18 +45,18 @@ public sealed class ModelFolder : IDisposable
     internal bool IsUntied { get; private set; }
 
     /// <summary>Whether there are weights; false only when opened with weights optional.</summary>
-    public bool HasWeights => files.Count > 0;
+    public bool HasWeights => _files.Count > 0;
 
     /// <summary>What was odd but harmless, one line each: tensors that no part of the model uses, a wrong total size.</summary>
-    public IReadOnlyList<string> Warnings => warnings;
+    public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>The names of all tensors found, without what a wrapper put in front of the model's own.</summary>
-    public IEnumerable<string> TensorNames => tensors.Keys;
+    public IEnumerable<string> TensorNames => _tensors.Keys;
 
     /// <summary>A tensor by name.</summary>
     /// <exception cref="InputException">The folder has no such tensor.</exception>
     public SafetensorsTensor this[string name] =>
-        tensors.TryGetValue(name, out SafetensorsTensor? tensor)
+        _tensors.TryGetValue(name, out SafetensorsTensor? tensor)
             ? tensor
             : throw new InputException($"{Directory}: no tensor {InputText.Quote(name)} in the weights");
 
@@ -67,7 +67,7 @@ public sealed class ModelFolder : IDisposable
     internal SafetensorsTensor Untied(string name) => this[Source(name)];
 
     /// <summary>Whether there is a tensor for <see cref="Untied"/>.</summary>
-    internal bool HasUntied(string name) => tensors.ContainsKey(Source(name));
+    internal bool HasUntied(string name) => _tensors.ContainsKey(Source(name));
 
     /// <summary>Opens and checks a model folder.</summary>
     /// <param name="directory">The folder.</param>
@@ -104,7 +104,7 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Unmaps the weights.</summary>
     public void Dispose()
     {
-        foreach (SafetensorsFile file in files)
+        foreach (SafetensorsFile file in _files)
             file.Dispose();
     }
 
@@ -116,37 +116,48 @@ public sealed class ModelFolder : IDisposable
         string single = FolderFile.At(Directory, SingleFile);
         string index = FolderFile.At(Directory, IndexFile);
         if (File.Exists(single))
+        {
             OpenSingle(single);
+        }
         else if (File.Exists(index))
+        {
             OpenShards(index);
+        }
         else if (optional)
+        {
             return;
+        }
         else
+        {
             throw new InputException(
                 File.Exists(Path.Combine(Directory, "pytorch_model.bin"))
                 || File.Exists(Path.Combine(Directory, "pytorch_model.bin.index.json"))
                     ? $"{Directory}: only pickled weights (pytorch_model.bin), which are never opened; convert them to {SingleFile}"
                     : $"{Directory}: no weights, expected {SingleFile} or {IndexFile}"
             );
+        }
+
         CheckTensors();
     }
 
     private void OpenSingle(string path)
     {
         var file = SafetensorsFile.Open(path);
-        files.Add(file);
+        _files.Add(file);
         foreach (SafetensorsTensor tensor in file.Tensors.Values)
             Add(tensor);
     }
 
     private void Add(SafetensorsTensor tensor)
     {
-        string name = WrappedNames.Resolve(tensor.Name, wanted);
-        if (!tensors.TryAdd(name, tensor))
+        string name = WrappedNames.Resolve(tensor.Name, _wanted);
+        if (!_tensors.TryAdd(name, tensor))
+        {
             throw new InputException(
-                $"{Directory}: the tensors {InputText.Quote(tensors[name].Name)} and "
+                $"{Directory}: the tensors {InputText.Quote(_tensors[name].Name)} and "
                     + $"{InputText.Quote(tensor.Name)} are both {name}, expected one of them"
             );
+        }
     }
 
     private void OpenShards(string index)
@@ -160,31 +171,36 @@ public sealed class ModelFolder : IDisposable
         {
             string? fileName = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString() : null;
             if (fileName is null || !FolderFile.IsPlainName(fileName))
+            {
                 throw new InputException(
                     $"{index}: weight_map gives tensor {InputText.Quote(entry.Name)} the file "
                         + $"{InputText.Quote(fileName ?? entry.Value.ValueKind.ToString())}, expected a plain file name in the same folder"
                 );
+            }
+
             if (!shards.TryGetValue(fileName, out SafetensorsFile? file))
             {
                 if (shards.Count == MaximumShards)
                     throw new InputException($"{index}: weight_map names more than {MaximumShards} files");
                 file = SafetensorsFile.Open(FolderFile.At(Directory, fileName));
-                files.Add(file);
+                _files.Add(file);
                 shards.Add(fileName, file);
             }
             Add(file[entry.Name]);
         }
-        int unmapped = files.Sum(file => file.Tensors.Count) - tensors.Count;
+        int unmapped = _files.Sum(file => file.Tensors.Count) - _tensors.Count;
         if (unmapped > 0)
-            warnings.Add($"{index}: {unmapped} tensors of the files are not in weight_map and are ignored");
-        long total = tensors.Values.Sum(tensor => tensor.Bytes);
+            _warnings.Add($"{index}: {unmapped} tensors of the files are not in weight_map and are ignored");
+        long total = _tensors.Values.Sum(tensor => tensor.Bytes);
         if (
             root.Object("metadata")?.Find("total_size") is { } size
             && !(size.ValueKind == JsonValueKind.Number && size.TryGetDouble(out double claimed) && claimed == total)
         )
-            warnings.Add(
+        {
+            _warnings.Add(
                 $"{index}: metadata.total_size is {InputText.Quote(size.GetRawText())}, the mapped tensors have {total} bytes"
             );
+        }
     }
 
     private void CheckTensors()
@@ -192,7 +208,7 @@ public sealed class ModelFolder : IDisposable
         if (Config.TieWordEmbeddings && HasHeadOfItsOwn())
         {
             (Config, IsUntied) = (Config with { TieWordEmbeddings = false }, true);
-            warnings.Add(
+            _warnings.Add(
                 $"{Directory}: config.json ties the head to the embedding, but {ModelTensors.Head} differs from "
                     + $"{ModelTensors.Embedding}; the head that is there is used, as transformers 5 does (transformers 4 "
                     + "takes the embedding)"
@@ -202,33 +218,43 @@ public sealed class ModelFolder : IDisposable
         foreach (TensorSpec wanted in ModelTensors.For(Config))
         {
             known.Add(wanted.Name);
-            if (!tensors.TryGetValue(wanted.Name, out SafetensorsTensor? tensor))
+            if (!_tensors.TryGetValue(wanted.Name, out SafetensorsTensor? tensor))
+            {
                 throw new InputException(
                     $"{Directory}: tensor {wanted.Name} is missing in the weights, expected "
                         + $"{InputText.Shape([.. wanted.Shape])}"
                 );
+            }
+
             if (!tensor.Shape.SequenceEqual(wanted.Shape))
+            {
                 throw new InputException(
                     $"{tensor.Path}: tensor {wanted.Name} is {InputText.Shape([.. tensor.Shape])}, "
                         + $"expected {InputText.Shape([.. wanted.Shape])} from config.json"
                 );
+            }
+
             if (!tensor.Type.IsFloat())
+            {
                 throw new InputException(
                     $"{tensor.Path}: tensor {wanted.Name} is {tensor.Type.HeaderName()}, expected F32, F16, BF16 "
                         + "or F64"
                 );
+            }
         }
         string[] unused =
         [
-            .. tensors
+            .. _tensors
                 .Keys.Where(name => !known.Contains(name) && !IsExpectedExtra(name))
                 .Order(StringComparer.Ordinal),
         ];
         if (unused.Length > 0)
-            warnings.Add(
+        {
+            _warnings.Add(
                 $"{Directory}: {unused.Length} tensors are not part of the model and are ignored, such as "
                     + $"{InputText.Quote(unused[0])}"
             );
+        }
     }
 
     // Most heads that are stored for nothing are the embedding's bytes; only a head of another type has to be converted
@@ -236,10 +262,13 @@ public sealed class ModelFolder : IDisposable
     private bool HasHeadOfItsOwn()
     {
         if (
-            !tensors.TryGetValue(ModelTensors.Head, out SafetensorsTensor? head)
-            || !tensors.TryGetValue(ModelTensors.Embedding, out SafetensorsTensor? embedding)
+            !_tensors.TryGetValue(ModelTensors.Head, out SafetensorsTensor? head)
+            || !_tensors.TryGetValue(ModelTensors.Embedding, out SafetensorsTensor? embedding)
         )
+        {
             return false;
+        }
+
         if (!head.Shape.SequenceEqual(embedding.Shape))
             return true;
         if (head.Type == embedding.Type)

@@ -21,7 +21,9 @@ internal sealed class ModelParameters : IDisposable
             Parameter? parameter in Trained?.Parameters
                 ?? tensors.Select(tensor => new Parameter(tensor.Name, Tensor.Empty(device, tensor.Shape, dtype)))
         )
+        {
             _byName.Add(parameter.Name, parameter);
+        }
     }
 
     /// <summary>All trainable weights; null when frozen.</summary>

@@ -55,10 +55,13 @@ public sealed record RopeScaling(
         if (kind == "default")
             return null;
         if (kind is not ("linear" or "llama3"))
+        {
             throw fields.Wrong(
                 fields.Has("rope_type") ? "rope_type" : "type",
                 "default, linear or llama3 (no other is supported)"
             );
+        }
+
         double factor = fields.Number("factor", 1, 1e6) ?? throw fields.Wrong("factor", "a number of at least 1");
         if (kind == "linear")
             return new RopeScaling(RopeScalingKind.Linear, factor);

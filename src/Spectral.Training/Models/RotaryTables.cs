@@ -40,12 +40,15 @@ public sealed class RotaryTables : IDisposable
         float[] cosine = new float[positions * half];
         float[] sine = new float[positions * half];
         for (int p = 0; p < positions; p++)
-        for (int i = 0; i < half; i++)
         {
-            (double s, double c) = Math.SinCos(p * (double)_frequencies[i]);
-            cosine[p * half + i] = (float)c;
-            sine[p * half + i] = (float)s;
+            for (int i = 0; i < half; i++)
+            {
+                (double s, double c) = Math.SinCos(p * (double)_frequencies[i]);
+                cosine[p * half + i] = (float)c;
+                sine[p * half + i] = (float)s;
+            }
         }
+
         _cosine = Tensor.From(_device, cosine, (positions, half));
         _sine = Tensor.From(_device, sine, (positions, half));
         _tables.AddRange([_cosine, _sine]);

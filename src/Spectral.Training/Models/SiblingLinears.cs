@@ -12,10 +12,13 @@ public sealed class SiblingLinears
     public SiblingLinears(params IReadOnlyList<Linear> layers)
     {
         if (layers.Count == 0 || layers.Any(layer => layer.In != layers[0].In))
+        {
             throw new ArgumentException(
                 $"layers of {string.Join(", ", layers.Select(layer => layer.In))} inputs, expected one or more of the same",
                 nameof(layers)
             );
+        }
+
         _layers = [.. layers];
         foreach (Linear layer in layers)
             layer.Siblings = this;

@@ -51,10 +51,17 @@ internal sealed class HostMatrix
         const int Tile = 32;
         var transposed = new HostMatrix(Columns, Rows);
         for (int top = 0; top < Rows; top += Tile)
-        for (int left = 0; left < Columns; left += Tile)
-        for (int i = top; i < Math.Min(top + Tile, Rows); i++)
-        for (int j = left; j < Math.Min(left + Tile, Columns); j++)
-            transposed.Values[(j * Rows) + i] = Values[(i * Columns) + j];
+        {
+            for (int left = 0; left < Columns; left += Tile)
+            {
+                for (int i = top; i < Math.Min(top + Tile, Rows); i++)
+                {
+                    for (int j = left; j < Math.Min(left + Tile, Columns); j++)
+                        transposed.Values[(j * Rows) + i] = Values[(i * Columns) + j];
+                }
+            }
+        }
+
         return transposed;
     }
 
@@ -72,10 +79,15 @@ internal sealed class HostMatrix
     {
         var product = new HostMatrix(Rows, other.Rows);
         if (2L * Rows * other.Rows * Columns < ParallelFlops)
+        {
             for (int i = 0; i < Rows; i++)
                 Fill(i);
+        }
         else
+        {
             Parallel.For(0, Rows, Fill);
+        }
+
         return product;
 
         void Fill(int i)

@@ -55,12 +55,14 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
         HostMatrix back = left.Times(a);
         double[] errors = new double[k];
         for (int i = 0; i < k; i++)
+        {
             errors[i] = Math.Sqrt(
                 (
                     Distance(images.Row(i), left.Row(i), core.Values[i])
                     + Distance(back.Row(i), right.Row(i), core.Values[i])
                 ) / 2
             );
+        }
         // The diagonal core is the whole of A within the spans: what is left has this Frobenius norm, and no larger a spectral one.
         double all = a.SquaredNorm();
         double rest = Math.Sqrt(Math.Max(0, all - core.Values.Sum(value => value * value)));

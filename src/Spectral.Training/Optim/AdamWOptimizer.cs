@@ -139,6 +139,7 @@ public sealed class AdamWOptimizer : IDisposable
         _isComplete = false;
         _parameters.StepState.Advance(_norm, losses);
         for (int i = 0; i < _first.Count; i++)
+        {
             AdamW.Step(
                 _parameters.Masters[i],
                 _gradients[i],
@@ -147,6 +148,8 @@ public sealed class AdamWOptimizer : IDisposable
                 _parameters.StepState,
                 (float)_parameters.Rates[i]
             );
+        }
+
         _parameters.ClearGradients();
         _parameters.NotifyChanged();
     }

@@ -38,15 +38,21 @@ public sealed class ParameterSet : IDisposable
     {
         var wanted = shapes.ToList();
         if (types is not null && types.Count != wanted.Count)
+        {
             throw new ArgumentException(
                 $"{types.Count} compute types, expected {wanted.Count}, one for each parameter",
                 nameof(types)
             );
+        }
+
         if (rates is not null && rates.Count != wanted.Count)
+        {
             throw new ArgumentException(
                 $"{rates.Count} learning-rate factors, expected {wanted.Count}, one for each parameter",
                 nameof(rates)
             );
+        }
+
         Device = device;
         StepState = new StepState(device);
         var sizes = new List<long>();

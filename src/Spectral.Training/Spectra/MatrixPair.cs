@@ -8,7 +8,7 @@ namespace Spectral.Training.Spectra;
 /// <param name="Update">Δ [out, in].</param>
 internal sealed record MatrixPair(Triplets Base, Triplets Tuned, HostMatrix Update)
 {
-    private HostMatrix? rightImages;
+    private HostMatrix? _rightImages;
 
     public int Out => Update.Rows;
 
@@ -23,7 +23,7 @@ internal sealed record MatrixPair(Triplets Base, Triplets Tuned, HostMatrix Upda
     public bool Truncated => Count < N;
 
     /// <summary>Δ v_i for the base's right vectors, one per row: [k, out].</summary>
-    public HostMatrix RightImages => rightImages ??= Base.Right.TimesTransposed(Update);
+    public HostMatrix RightImages => _rightImages ??= Base.Right.TimesTransposed(Update);
 
     /// <summary>u_iᵀ Δ v_i.</summary>
     public double[] FirstOrder() =>

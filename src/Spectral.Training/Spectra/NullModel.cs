@@ -73,11 +73,13 @@ public sealed record NullModel(int Draws, IReadOnlyList<NullComparison> Comparis
                 HostMatrix[] updates = [.. some.Select(update)];
                 Triplets[] tuned = decomposer.Decompose([.. updates.Select(change => weights.Base.Plus(change))]);
                 for (int i = 0; i < updates.Length; i++)
+                {
                     drawn.Add([
                         .. SpectraQuantity
                             .Of(new MatrixPair(pair.Base, tuned[i], updates[i]), decomposer.Values(updates[i]), ranks)
                             .Select(entry => entry.Value),
                     ]);
+                }
             }
             return [.. drawn];
         }

@@ -7,7 +7,7 @@ namespace Spectral.Training.Spectra;
 /// <summary>Updates with the size of a given one and no structure. Each depends on the seed, the tensor's name and its number alone.</summary>
 internal sealed class RandomUpdates(string name, HostMatrix update, Device device, ulong seed)
 {
-    private readonly double norm = Math.Sqrt(update.SquaredNorm());
+    private readonly double _norm = Math.Sqrt(update.SquaredNorm());
 
     /// <summary>Independent Gaussian entries, scaled to the same Frobenius norm.</summary>
     public HostMatrix Gaussian(int draw)
@@ -15,7 +15,7 @@ internal sealed class RandomUpdates(string name, HostMatrix update, Device devic
         using var normal = Tensor.Empty(device, (update.Rows, update.Columns));
         Philox.Normal(normal, seed, RandomStream.For($"{name}/gaussian/{draw}"));
         var drawn = HostMatrix.From(normal.ToArray(), update.Rows, update.Columns);
-        double scale = norm / Math.Sqrt(drawn.SquaredNorm());
+        double scale = _norm / Math.Sqrt(drawn.SquaredNorm());
         for (int i = 0; i < drawn.Values.Length; i++)
             drawn.Values[i] *= scale;
         return drawn;

@@ -12,11 +12,11 @@ namespace Spectral.Training.Spectra;
 /// </summary>
 public sealed class SpectraAnalysis : IDisposable
 {
-    private readonly ModelFolder baseModel;
-    private readonly ModelFolder tunedModel;
-    private readonly AdapterReader? adapter;
-    private readonly SpectraOptions options;
-    private readonly LinearSpec[] layers;
+    private readonly ModelFolder _baseModel;
+    private readonly ModelFolder _tunedModel;
+    private readonly AdapterReader? _adapter;
+    private readonly SpectraOptions _options;
+    private readonly LinearSpec[] _layers;
 
     /// <summary>Checks everything that can be checked before a weight is read.</summary>
     /// <param name="baseModel">The base.</param>
@@ -34,30 +34,30 @@ public sealed class SpectraAnalysis : IDisposable
     )
     {
         options.Validate();
-        (this.baseModel, this.tunedModel, this.options) = (baseModel, tunedModel, options);
+        (_baseModel, _tunedModel, _options) = (baseModel, tunedModel, options);
         LinearSpec[] all = [.. ModelTensors.Adaptable(baseModel.Config)];
-        layers = AdapterTargets.Choose(all, linear => linear.Name, new AdapterOptions { TargetModules = targets });
-        foreach (LinearSpec layer in layers)
+        _layers = AdapterTargets.Choose(all, linear => linear.Name, new AdapterOptions { TargetModules = targets });
+        foreach (LinearSpec layer in _layers)
             CheckShapes(layer);
         if (adapterDirectory is null)
             return;
-        adapter = new AdapterReader(adapterDirectory, tunedModel);
+        _adapter = new AdapterReader(adapterDirectory, tunedModel);
         try
         {
-            Merger.RequireMergeable(adapter, adapterDirectory);
+            Merger.RequireMergeable(_adapter, adapterDirectory);
         }
         catch
         {
-            adapter.Dispose();
+            _adapter.Dispose();
             throw;
         }
     }
 
     /// <summary>How many matrices will be compared.</summary>
-    public int Count => layers.Length;
+    public int Count => _layers.Length;
 
     /// <summary>What in the adapter was odd but harmless.</summary>
-    public IReadOnlyList<string> Warnings => adapter?.Warnings ?? [];
+    public IReadOnlyList<string> Warnings => _adapter?.Warnings ?? [];
 
     /// <summary>Compares all matrices.</summary>
     /// <param name="device">Where to compute.</param>
@@ -72,51 +72,62 @@ public sealed class SpectraAnalysis : IDisposable
         CancellationToken cancellation = default
     )
     {
-        var decomposer = new Decomposer(device, options);
+        var decomposer = new Decomposer(device, _options);
         var matrices = new List<MatrixSpectra>();
-        foreach (LinearSpec layer in layers)
+        foreach (LinearSpec layer in _layers)
         {
             cancellation.ThrowIfCancellationRequested();
-            matrices.Add(MatrixSpectra.Of(Read(layer, device, rounding), decomposer, options, cancellation));
+            matrices.Add(MatrixSpectra.Of(Read(layer, device, rounding), decomposer, _options, cancellation));
             done?.Invoke(matrices.Count, layer.Name);
         }
         return ModelSpectra.Of(matrices);
     }
 
     /// <summary>Closes the adapter; the models stay open.</summary>
-    public void Dispose() => adapter?.Dispose();
+    public void Dispose() => _adapter?.Dispose();
 
     private void CheckShapes(LinearSpec layer)
     {
-        SafetensorsTensor before = baseModel.Untied(layer.Weight);
-        if (!tunedModel.HasUntied(layer.Weight))
+        SafetensorsTensor before = _baseModel.Untied(layer.Weight);
+        if (!_tunedModel.HasUntied(layer.Weight))
+        {
             throw new InputException(
-                $"{tunedModel.Directory}: no tensor {layer.Weight}, which {baseModel.Directory} has with {InputText.Shape([.. before.Shape])}; expected models of one architecture"
+                $"{_tunedModel.Directory}: no tensor {layer.Weight}, which {_baseModel.Directory} has with {InputText.Shape([.. before.Shape])}; expected models of one architecture"
             );
-        SafetensorsTensor after = tunedModel.Untied(layer.Weight);
+        }
+
+        SafetensorsTensor after = _tunedModel.Untied(layer.Weight);
         if (!before.Shape.SequenceEqual(after.Shape))
+        {
             throw new InputException(
                 $"{after.Path}: tensor {layer.Weight} is {InputText.Shape([.. after.Shape])}, in {before.Path} it is {InputText.Shape([.. before.Shape])}; expected models of one architecture"
             );
+        }
+
         if (before.Count > Array.MaxLength)
+        {
             throw new InputException(
                 $"{before.Path}: tensor {layer.Weight} is {InputText.Shape([.. before.Shape])}; expected at most {Array.MaxLength} elements"
             );
+        }
     }
 
     private WeightPair Read(LinearSpec layer, Device device, StoredType? rounding)
     {
-        SafetensorsTensor before = baseModel.Untied(layer.Weight);
-        SavedTensor? saved = adapter?.Saved.FirstOrDefault(tensor => tensor.Name == layer.Weight);
-        SafetensorsTensor after = saved is null ? tunedModel.Untied(layer.Weight) : adapter!.Stored(saved);
-        AdaptedModule? module = adapter?.Modules.FirstOrDefault(module => module.Shape.Name == layer.Name);
+        SafetensorsTensor before = _baseModel.Untied(layer.Weight);
+        SavedTensor? saved = _adapter?.Saved.FirstOrDefault(tensor => tensor.Name == layer.Weight);
+        SafetensorsTensor after = saved is null ? _tunedModel.Untied(layer.Weight) : _adapter!.Stored(saved);
+        AdaptedModule? module = _adapter?.Modules.FirstOrDefault(module => module.Shape.Name == layer.Name);
         float[] zero = before.ToFloats();
-        float[] one = module is null ? after.ToFloats() : Merger.MergedWeight(tunedModel, adapter!, module, device);
+        float[] one = module is null ? after.ToFloats() : Merger.MergedWeight(_tunedModel, _adapter!, module, device);
         if (FiniteValues.FirstOther(one) is >= 0 and var at)
+        {
             throw new InputException(
                 $"the merged tensor {after.Name} holds {FiniteValues.Describe(one[at], at, after.Shape)}; "
                     + "expected finite numbers"
             );
+        }
+
         if (rounding == StoredType.BF16)
             (zero, one) = (Rounded(zero), Rounded(one));
         return new WeightPair(
@@ -127,8 +138,8 @@ public sealed class SpectraAnalysis : IDisposable
         {
             BaseType = rounding ?? before.Type,
             TunedType = rounding ?? (module is null ? after.Type : StoredType.F32),
-            BaseIsExact = rounding is null && ReferenceEquals(baseModel, tunedModel),
-            Mask = module is null ? null : SpectralMask.Of(adapter!, module),
+            BaseIsExact = rounding is null && ReferenceEquals(_baseModel, _tunedModel),
+            Mask = module is null ? null : SpectralMask.Of(_adapter!, module),
         };
     }
 

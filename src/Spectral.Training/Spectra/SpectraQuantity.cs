@@ -72,6 +72,7 @@ internal sealed record SpectraQuantity(string Name, int? K = null, string? Bin =
             ]);
         }
         foreach (UpdateEnergy energy in UpdateEnergy.Of(pair, ranks))
+        {
             all.AddRange([
                 (new(TopTop, energy.K), energy.TopTop),
                 (new(TopBottom, energy.K), energy.TopBottom),
@@ -79,6 +80,8 @@ internal sealed record SpectraQuantity(string Name, int? K = null, string? Bin =
                 (new(BottomBottom, energy.K), energy.BottomBottom),
                 (new(Diagonal, energy.K), energy.Diagonal),
             ]);
+        }
+
         var rank = SpectrumRank.Of(changeValues, pair.Update.SquaredNorm(), pair.Truncated);
         all.Add((new(StableRank), rank.Stable));
         all.Add((new(EffectiveRank), rank.Effective));

@@ -24,11 +24,14 @@ public sealed record SpectrumBin(string Name, int From, int To)
     {
         var bins = new SpectrumBin[Ends.Length];
         for (int i = 0, from = 0; i < bins.Length; from = bins[i++].To)
+        {
             bins[i] = new SpectrumBin(
                 Ends[i].Name,
                 from,
                 Math.Min(n, Math.Max(from + 1, (int)Math.Ceiling(Ends[i].End * n)))
             );
+        }
+
         return [.. bins.Select(bin => bin.From < computed ? bin with { To = Math.Min(bin.To, computed) } : bin)];
     }
 
@@ -40,9 +43,12 @@ public sealed record SpectrumBin(string Name, int From, int To)
     {
         double[] profile = new double[ProfileSize];
         for (int i = 0; i < ProfileSize; i++)
+        {
             profile[i] = new SpectrumBin("", (int)((long)i * n / ProfileSize), (int)((i + 1L) * n / ProfileSize)).Mean(
                 values
             );
+        }
+
         return profile;
     }
 
@@ -51,8 +57,11 @@ public sealed record SpectrumBin(string Name, int From, int To)
         double sum = 0;
         int count = 0;
         foreach (double value in values)
+        {
             if (double.IsFinite(value))
                 (sum, count) = (sum + value, count + 1);
+        }
+
         return count == 0 ? double.NaN : sum / count;
     }
 }

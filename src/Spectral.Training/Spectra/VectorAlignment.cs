@@ -64,12 +64,17 @@ public sealed record VectorAlignment
         double[] stableRight = [.. matchedRight];
         bool[] clustered = new bool[values.Length];
         foreach (VectorCluster cluster in clusters)
+        {
             for (int i = cluster.First - 1; i < cluster.Last; i++)
+            {
                 (clustered[i], stableLeft[i], stableRight[i]) = (
                     true,
                     Math.Sqrt(cluster.LeftSimilarity),
                     Math.Sqrt(cluster.RightSimilarity)
                 );
+            }
+        }
+
         return new VectorAlignment
         {
             MatchedLeft = matchedLeft,
@@ -102,8 +107,11 @@ public sealed record VectorAlignment
             ReadOnlySpan<double> row = cosines.Row(i);
             int at = 0;
             for (int j = 1; j < row.Length; j++)
+            {
                 if (Math.Abs(row[j]) > Math.Abs(row[at]))
                     at = j;
+            }
+
             (best[i], positions[i]) = (Math.Min(1, Math.Abs(row[at])), at + 1);
         }
         return (best, positions);

@@ -12,15 +12,15 @@ namespace Spectral.Training.Tokenization;
 /// <param name="warnings">Receives a line for each file with other ids.</param>
 internal sealed class AddedTokenList(IReadOnlyDictionary<string, int> vocabulary, List<string> warnings)
 {
-    private readonly List<AddedToken> tokens = [];
-    private readonly Dictionary<string, int> places = [];
-    private readonly HashSet<string> mentioned = [];
+    private readonly List<AddedToken> _tokens = [];
+    private readonly Dictionary<string, int> _places = [];
+    private readonly HashSet<string> _mentioned = [];
 
     /// <summary>The tokens.</summary>
-    public IReadOnlyList<AddedToken> Tokens => tokens;
+    public IReadOnlyList<AddedToken> Tokens => _tokens;
 
     /// <summary>Whether there is a token with this content.</summary>
-    public bool Has(string content) => places.ContainsKey(content);
+    public bool Has(string content) => _places.ContainsKey(content);
 
     /// <summary>Adds the tokens of one list. Those without content do not count, as in the core.</summary>
     /// <param name="more">The tokens in the order in which they are numbered.</param>
@@ -31,12 +31,12 @@ internal sealed class AddedTokenList(IReadOnlyDictionary<string, int> vocabulary
     public void Add(IEnumerable<AddedToken> more, string? file, bool replaces)
     {
         // The core looks for the highest id once for a whole list.
-        int next = Math.Max(vocabulary.Count, tokens.Select(token => token.Id).DefaultIfEmpty(-1).Max() + 1);
+        int next = Math.Max(vocabulary.Count, _tokens.Select(token => token.Id).DefaultIfEmpty(-1).Max() + 1);
         List<(AddedToken Token, int Id)> others = [];
         foreach (AddedToken token in more.Where(token => token.Content.Length > 0))
         {
             int id = Add(token, ref next, replaces);
-            if (id != token.Id && file is not null && mentioned.Add(token.Content))
+            if (id != token.Id && file is not null && _mentioned.Add(token.Content))
                 others.Add((token, id));
         }
         if (others is not [(AddedToken first, int counts), .. var rest])
@@ -50,17 +50,17 @@ internal sealed class AddedTokenList(IReadOnlyDictionary<string, int> vocabulary
 
     private int Add(AddedToken token, ref int next, bool replaces)
     {
-        if (places.TryGetValue(token.Content, out int at))
+        if (_places.TryGetValue(token.Content, out int at))
         {
-            AddedToken former = tokens[at];
+            AddedToken former = _tokens[at];
             if (replaces)
-                tokens[at] = token with { Id = former.Id, Special = token.Special || former.Special };
+                _tokens[at] = token with { Id = former.Id, Special = token.Special || former.Special };
             return former.Id;
         }
         if (!vocabulary.TryGetValue(token.Content, out int id))
             id = next++;
-        places.Add(token.Content, tokens.Count);
-        tokens.Add(token with { Id = id });
+        _places.Add(token.Content, _tokens.Count);
+        _tokens.Add(token with { Id = id });
         return id;
     }
 }

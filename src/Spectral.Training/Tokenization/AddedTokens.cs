@@ -52,15 +52,15 @@ internal sealed record AddedToken(
 /// </summary>
 internal sealed class AddedTokens
 {
-    private readonly TokenTrie raw;
-    private readonly TokenTrie normalized;
-    private readonly NormalizerStep normalize;
+    private readonly TokenTrie _raw;
+    private readonly TokenTrie _normalized;
+    private readonly NormalizerStep _normalize;
 
     public AddedTokens(IReadOnlyList<AddedToken> tokens, NormalizerStep normalize)
     {
-        this.normalize = normalize;
-        raw = new TokenTrie(tokens.Where(token => !token.Normalized).Select(token => (token.Content, token)));
-        normalized = new TokenTrie(
+        _normalize = normalize;
+        _raw = new TokenTrie(tokens.Where(token => !token.Normalized).Select(token => (token.Content, token)));
+        _normalized = new TokenTrie(
             tokens.Where(token => token.Normalized).Select(token => (normalize(token.Content, goesOn: false), token))
         );
     }
@@ -77,16 +77,16 @@ internal sealed class AddedTokens
         bool goesOn
     )
     {
-        foreach ((AddedToken? token, TextPiece piece) in Find(raw, new TextPiece(text, atStart)))
+        foreach ((AddedToken? token, TextPiece piece) in Find(_raw, new TextPiece(text, atStart)))
         {
             if (token is not null)
             {
                 yield return (token, piece);
                 continue;
             }
-            TextPiece changed = piece with { Text = normalize(piece.Text, goesOn && piece.AtStart) };
+            TextPiece changed = piece with { Text = _normalize(piece.Text, goesOn && piece.AtStart) };
             budget.Spend(changed.Text.Length);
-            foreach ((AddedToken? Token, TextPiece Piece) part in Find(normalized, changed))
+            foreach ((AddedToken? Token, TextPiece Piece) part in Find(_normalized, changed))
                 yield return part;
         }
     }

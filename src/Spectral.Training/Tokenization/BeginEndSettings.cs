@@ -20,20 +20,20 @@ internal sealed class BeginEndSettings
         "GPTNeoXTokenizer",
     ];
 
-    private readonly string file;
-    private readonly string tokenizerClass;
-    private readonly bool? addsBegin;
-    private readonly bool? addsEnd;
+    private readonly string _file;
+    private readonly string _tokenizerClass;
+    private readonly bool? _addsBegin;
+    private readonly bool? _addsEnd;
 
     public BeginEndSettings(JsonFields? settings, string file, string? tokenizerClass)
     {
-        this.file = file;
-        this.tokenizerClass = tokenizerClass ?? "no tokenizer_class";
-        addsBegin = settings?.Boolean("add_bos_token");
-        addsEnd = settings?.Boolean("add_eos_token");
+        _file = file;
+        _tokenizerClass = tokenizerClass ?? "no tokenizer_class";
+        _addsBegin = settings?.Boolean("add_bos_token");
+        _addsEnd = settings?.Boolean("add_eos_token");
     }
 
-    private bool Heeds => Heeding.Any(name => tokenizerClass == name || tokenizerClass == name + "Fast");
+    private bool Heeds => Heeding.Any(name => _tokenizerClass == name || _tokenizerClass == name + "Fast");
 
     /// <summary>The post-processor that the settings make of that of tokenizer.json.</summary>
     /// <param name="own">That of tokenizer.json.</param>
@@ -42,8 +42,8 @@ internal sealed class BeginEndSettings
     /// <param name="warnings">Receives a line where the two differ.</param>
     public PostProcessor Apply(PostProcessor own, int? begin, int? end, List<string> warnings) =>
         new(
-            Side("add_bos_token", addsBegin, begin, own.Prefix, "in front of", warnings),
-            Side("add_eos_token", addsEnd, end, own.Suffix, "behind", warnings)
+            Side("add_bos_token", _addsBegin, begin, own.Prefix, "in front of", warnings),
+            Side("add_eos_token", _addsEnd, end, own.Suffix, "behind", warnings)
         );
 
     private IReadOnlyList<int> Side(
@@ -58,7 +58,7 @@ internal sealed class BeginEndSettings
         if (adds is not { } wanted || (token is { } id ? own.Contains(id) : own.Count > 0) == wanted)
             return own;
         string found =
-            $"{file}: {key} is {(wanted ? "true" : "false")}, the post_processor of tokenizer.json puts "
+            $"{_file}: {key} is {(wanted ? "true" : "false")}, the post_processor of tokenizer.json puts "
             + $"{(own.Count == 0 ? "nothing" : string.Join(", ", own))} {where} a text";
         if (wanted && token is null)
         {
@@ -67,8 +67,8 @@ internal sealed class BeginEndSettings
         }
         warnings.Add(
             Heeds
-                ? $"{found}; {key} counts with {tokenizerClass}, as in transformers 4"
-                : $"{found}, which counts with {tokenizerClass}, as in transformers"
+                ? $"{found}; {key} counts with {_tokenizerClass}, as in transformers 4"
+                : $"{found}, which counts with {_tokenizerClass}, as in transformers"
         );
         if (!Heeds)
             return own;

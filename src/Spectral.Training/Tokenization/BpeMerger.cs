@@ -9,50 +9,50 @@ internal sealed class BpeMerger(PairTable merges)
 {
     private const int End = -1;
 
-    private Symbol[] symbols = new Symbol[64];
-    private ulong[] heap = new ulong[64];
-    private int count;
-    private int candidates;
+    private Symbol[] _symbols = new Symbol[64];
+    private ulong[] _heap = new ulong[64];
+    private int _count;
+    private int _candidates;
 
     /// <summary>Appends a symbol to the piece.</summary>
     public void Add(int symbol)
     {
-        if (count == symbols.Length)
-            Array.Resize(ref symbols, checked(2 * count));
-        symbols[count] = new Symbol
+        if (_count == _symbols.Length)
+            Array.Resize(ref _symbols, checked(2 * _count));
+        _symbols[_count] = new Symbol
         {
             Id = symbol,
-            Previous = count - 1,
-            Next = count + 1,
+            Previous = _count - 1,
+            Next = _count + 1,
         };
-        count++;
+        _count++;
     }
 
     /// <summary>Merges what was added, appends the ids that remain and begins a new piece.</summary>
     public void Run(List<int> ids)
     {
-        if (count > 0)
-            symbols[count - 1].Next = End;
-        candidates = 0;
-        for (int at = 0; at < count - 1; at++)
+        if (_count > 0)
+            _symbols[_count - 1].Next = End;
+        _candidates = 0;
+        for (int at = 0; at < _count - 1; at++)
             Offer(at);
-        while (candidates > 0)
+        while (_candidates > 0)
         {
             ulong candidate = Pop();
             int at = (int)(uint)candidate;
-            if (symbols[at].Merge == PairTable.None || PairTable.Rank(symbols[at].Merge) != PairTable.Rank(candidate))
+            if (_symbols[at].Merge == PairTable.None || PairTable.Rank(_symbols[at].Merge) != PairTable.Rank(candidate))
                 continue;
             Join(at);
         }
-        for (int at = count > 0 ? 0 : End; at != End; at = symbols[at].Next)
-            ids.Add(symbols[at].Id);
-        count = 0;
+        for (int at = _count > 0 ? 0 : End; at != End; at = _symbols[at].Next)
+            ids.Add(_symbols[at].Id);
+        _count = 0;
     }
 
     private void Join(int at)
     {
-        ref Symbol symbol = ref symbols[at];
-        ref Symbol right = ref symbols[symbol.Next];
+        ref Symbol symbol = ref _symbols[at];
+        ref Symbol right = ref _symbols[symbol.Next];
         symbol.Id = PairTable.Id(symbol.Merge);
         symbol.Next = right.Next;
         right.Merge = PairTable.None;
@@ -62,7 +62,7 @@ internal sealed class BpeMerger(PairTable merges)
         }
         else
         {
-            symbols[symbol.Next].Previous = at;
+            _symbols[symbol.Next].Previous = at;
             Offer(at);
         }
         if (symbol.Previous >= 0)
@@ -72,39 +72,39 @@ internal sealed class BpeMerger(PairTable merges)
     // Finds the merge of a symbol with the next one and makes the place a candidate if there is one.
     private void Offer(int at)
     {
-        ref Symbol symbol = ref symbols[at];
-        symbol.Merge = merges.Find(symbol.Id, symbols[symbol.Next].Id);
+        ref Symbol symbol = ref _symbols[at];
+        symbol.Merge = merges.Find(symbol.Id, _symbols[symbol.Next].Id);
         if (symbol.Merge != PairTable.None)
             Push(((ulong)PairTable.Rank(symbol.Merge) << 32) | (uint)at);
     }
 
     private void Push(ulong candidate)
     {
-        if (candidates == heap.Length)
-            Array.Resize(ref heap, checked(2 * candidates));
-        int at = candidates++;
-        while (at > 0 && heap[(at - 1) / 2] > candidate)
+        if (_candidates == _heap.Length)
+            Array.Resize(ref _heap, checked(2 * _candidates));
+        int at = _candidates++;
+        while (at > 0 && _heap[(at - 1) / 2] > candidate)
         {
-            heap[at] = heap[(at - 1) / 2];
+            _heap[at] = _heap[(at - 1) / 2];
             at = (at - 1) / 2;
         }
-        heap[at] = candidate;
+        _heap[at] = candidate;
     }
 
     private ulong Pop()
     {
-        ulong least = heap[0];
-        ulong moved = heap[--candidates];
+        ulong least = _heap[0];
+        ulong moved = _heap[--_candidates];
         int at = 0;
-        for (int child; (child = (2 * at) + 1) < candidates; at = child)
+        for (int child; (child = (2 * at) + 1) < _candidates; at = child)
         {
-            if (child + 1 < candidates && heap[child + 1] < heap[child])
+            if (child + 1 < _candidates && _heap[child + 1] < _heap[child])
                 child++;
-            if (heap[child] >= moved)
+            if (_heap[child] >= moved)
                 break;
-            heap[at] = heap[child];
+            _heap[at] = _heap[child];
         }
-        heap[at] = moved;
+        _heap[at] = moved;
         return least;
     }
 

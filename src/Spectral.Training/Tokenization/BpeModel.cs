@@ -16,32 +16,32 @@ internal sealed class BpeModel
 
     private const int LongestAffix = 64;
 
-    private readonly Dictionary<string, int> vocabulary = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> lookup;
-    private readonly PairTable merges = new();
-    private readonly PieceCache cache = new();
-    private readonly int[] characters = new int[char.MaxValue + 1];
-    private readonly MergeBoundaries? boundaries;
-    private readonly int[] byteTokens = new int[256];
-    private readonly string continuingPrefix;
-    private readonly string wordSuffix;
-    private readonly int? unknown;
-    private readonly bool byteFallback;
-    private readonly bool fuseUnknown;
-    private readonly bool ignoreMerges;
+    private readonly Dictionary<string, int> _vocabulary = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _lookup;
+    private readonly PairTable _merges = new();
+    private readonly PieceCache _cache = new();
+    private readonly int[] _characters = new int[char.MaxValue + 1];
+    private readonly MergeBoundaries? _boundaries;
+    private readonly int[] _byteTokens = new int[256];
+    private readonly string _continuingPrefix;
+    private readonly string _wordSuffix;
+    private readonly int? _unknown;
+    private readonly bool _byteFallback;
+    private readonly bool _fuseUnknown;
+    private readonly bool _ignoreMerges;
 
     private BpeModel(JsonFields fields, string file)
     {
-        lookup = vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
+        _lookup = _vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
         if (fields.Number("dropout", 0, 1) is > 0)
             throw fields.Wrong("dropout", "null: merges are never dropped here");
-        continuingPrefix = Affix(fields, "continuing_subword_prefix");
-        wordSuffix = Affix(fields, "end_of_word_suffix");
-        fuseUnknown = fields.Boolean("fuse_unk") ?? false;
-        ignoreMerges = fields.Boolean("ignore_merges") ?? false;
+        _continuingPrefix = Affix(fields, "continuing_subword_prefix");
+        _wordSuffix = Affix(fields, "end_of_word_suffix");
+        _fuseUnknown = fields.Boolean("fuse_unk") ?? false;
+        _ignoreMerges = fields.Boolean("ignore_merges") ?? false;
         // Where a piece is more than its characters, its parts are not independent.
-        if (continuingPrefix.Length == 0 && wordSuffix.Length == 0 && !ignoreMerges)
-            boundaries = new MergeBoundaries(characters);
+        if (_continuingPrefix.Length == 0 && _wordSuffix.Length == 0 && !_ignoreMerges)
+            _boundaries = new MergeBoundaries(_characters);
         ReadVocabulary(
             fields.Object("vocab") ?? throw fields.Wrong("vocab", "an object that maps tokens to ids"),
             file
@@ -49,16 +49,16 @@ internal sealed class BpeModel
         ReadMerges(fields.Array("merges") ?? throw fields.Wrong("merges", "an array of merges"), file);
         if (fields.Text("unk_token") is { } text)
         {
-            unknown = vocabulary.TryGetValue(text, out int id)
+            _unknown = _vocabulary.TryGetValue(text, out int id)
                 ? id
                 : throw fields.Wrong("unk_token", "a token of the vocabulary");
         }
-        byteFallback = fields.Boolean("byte_fallback") ?? false;
+        _byteFallback = fields.Boolean("byte_fallback") ?? false;
         for (int value = 0; value < 256; value++)
-            byteTokens[value] = byteFallback ? vocabulary.GetValueOrDefault($"<0x{value:X2}>", -1) : -1;
+            _byteTokens[value] = _byteFallback ? _vocabulary.GetValueOrDefault($"<0x{value:X2}>", -1) : -1;
     }
 
-    public IReadOnlyDictionary<string, int> Vocabulary => vocabulary;
+    public IReadOnlyDictionary<string, int> Vocabulary => _vocabulary;
 
     /// <summary>Reads the model; another type than BPE is refused by its name.</summary>
     public static BpeModel Read(JsonFields root, string file)
@@ -78,7 +78,7 @@ internal sealed class BpeModel
     }
 
     /// <summary>A working space for one thread; <see cref="Encode"/> needs one.</summary>
-    public BpeMerger NewMerger() => new(merges);
+    public BpeMerger NewMerger() => new(_merges);
 
     /// <summary>
     /// Appends the ids of one piece, which merges do not cross. A piece that is <paramref name="inBytes"/> stands for
@@ -91,14 +91,14 @@ internal sealed class BpeModel
             EncodeShort(piece, inBytes, merger, ids);
             return;
         }
-        if (inBytes || boundaries is null)
+        if (inBytes || _boundaries is null)
         {
             Merge(inBytes ? ByteAlphabet.Encode(piece) : piece, merger, ids);
             return;
         }
         for (int start = 0, end; start < piece.Length; start = end)
         {
-            end = boundaries.Next(piece, start);
+            end = _boundaries.Next(piece, start);
             if (end - start <= PieceCache.LongestPiece)
                 EncodeShort(piece[start..end], inBytes, merger, ids);
             else
@@ -108,16 +108,16 @@ internal sealed class BpeModel
 
     private void EncodeShort(ReadOnlySpan<char> piece, bool inBytes, BpeMerger merger, List<int> ids)
     {
-        if (cache.TryAppend(piece, ids))
+        if (_cache.TryAppend(piece, ids))
             return;
         int before = ids.Count;
         Merge(inBytes ? ByteAlphabet.Encode(piece) : piece, merger, ids);
-        cache.Set(piece, CollectionsMarshal.AsSpan(ids)[before..]);
+        _cache.Set(piece, CollectionsMarshal.AsSpan(ids)[before..]);
     }
 
     private void Merge(ReadOnlySpan<char> piece, BpeMerger merger, List<int> ids)
     {
-        if (ignoreMerges && lookup.TryGetValue(piece, out int whole))
+        if (_ignoreMerges && _lookup.TryGetValue(piece, out int whole))
         {
             ids.Add(whole);
             return;
@@ -137,54 +137,54 @@ internal sealed class BpeModel
             int id = Symbol(piece, at, end);
             if (id < 0 && AddBytes(piece, at, end, merger))
                 continue;
-            if (waiting && !(id < 0 && fuseUnknown))
-                merger.Add(unknown!.Value);
+            if (waiting && !(id < 0 && _fuseUnknown))
+                merger.Add(_unknown!.Value);
             if (id >= 0)
                 merger.Add(id);
-            waiting = id < 0 && unknown is not null;
+            waiting = id < 0 && _unknown is not null;
         }
         if (waiting)
-            merger.Add(unknown!.Value);
+            merger.Add(_unknown!.Value);
     }
 
     // The token of one character with what its place in the piece adds to it; negative when there is none.
     private int Symbol(ReadOnlySpan<char> piece, int start, int end)
     {
         if (IsAffixed(piece, start, end))
-            return vocabulary.GetValueOrDefault(Affixed(piece, start, end), -1);
+            return _vocabulary.GetValueOrDefault(Affixed(piece, start, end), -1);
         if (end - start == 1)
-            return characters[piece[start]];
-        return lookup.TryGetValue(piece[start..end], out int id) ? id : -1;
+            return _characters[piece[start]];
+        return _lookup.TryGetValue(piece[start..end], out int id) ? id : -1;
     }
 
     private bool IsAffixed(ReadOnlySpan<char> piece, int start, int end) =>
-        (start > 0 && continuingPrefix.Length > 0) || (end == piece.Length && wordSuffix.Length > 0);
+        (start > 0 && _continuingPrefix.Length > 0) || (end == piece.Length && _wordSuffix.Length > 0);
 
     private string Affixed(ReadOnlySpan<char> piece, int start, int end) =>
-        $"{(start == 0 ? "" : continuingPrefix)}{piece[start..end]}{(end < piece.Length ? "" : wordSuffix)}";
+        $"{(start == 0 ? "" : _continuingPrefix)}{piece[start..end]}{(end < piece.Length ? "" : _wordSuffix)}";
 
     // All bytes of the character, and of what its place adds to it, as tokens; or none.
     private bool AddBytes(ReadOnlySpan<char> piece, int start, int end, BpeMerger merger)
     {
-        if (!byteFallback)
+        if (!_byteFallback)
             return false;
         ReadOnlySpan<char> text = IsAffixed(piece, start, end) ? Affixed(piece, start, end) : piece[start..end];
         Span<byte> utf8 = stackalloc byte[Encoding.UTF8.GetMaxByteCount((2 * LongestAffix) + 2)];
         utf8 = utf8[..Encoding.UTF8.GetBytes(text, utf8)];
         foreach (byte value in utf8)
         {
-            if (byteTokens[value] < 0)
+            if (_byteTokens[value] < 0)
                 return false;
         }
         foreach (byte value in utf8)
-            merger.Add(byteTokens[value]);
+            merger.Add(_byteTokens[value]);
         return true;
     }
 
     private void ReadVocabulary(JsonFields vocab, string file)
     {
         HashSet<int> ids = [];
-        Array.Fill(characters, -1);
+        Array.Fill(_characters, -1);
         foreach (JsonProperty entry in vocab.Element.EnumerateObject())
         {
             if (
@@ -193,12 +193,15 @@ internal sealed class BpeModel
                 || id < 0
                 || id > LargestId
             )
+            {
                 throw Wrong(entry.Name, $"no id from 0 to {LargestId}");
+            }
+
             if (!ids.Add(id))
                 throw Wrong(entry.Name, $"the id {id}, which another token has");
-            vocabulary.Add(entry.Name, id);
+            _vocabulary.Add(entry.Name, id);
             if (entry.Name.Length == 1)
-                characters[entry.Name[0]] = id;
+                _characters[entry.Name[0]] = id;
         }
 
         InputException Wrong(string token, string what) =>
@@ -211,21 +214,21 @@ internal sealed class BpeModel
         foreach (JsonElement entry in list.EnumerateArray())
         {
             (string left, string right) = Parts(entry) ?? throw Wrong("is no pair, expected \"a b\" or [\"a\", \"b\"]");
-            if (!right.StartsWith(continuingPrefix, StringComparison.Ordinal))
+            if (!right.StartsWith(_continuingPrefix, StringComparison.Ordinal))
             {
                 throw Wrong(
                     $"joins {InputText.Quote(right)}, which does not begin with "
-                        + $"{InputText.Quote(continuingPrefix)}"
+                        + $"{InputText.Quote(_continuingPrefix)}"
                 );
             }
-            merges.Set(Id(left), Id(right), PairTable.Merge(rank, Id(left + right[continuingPrefix.Length..])));
-            boundaries?.Add(left, right);
+            _merges.Set(Id(left), Id(right), PairTable.Merge(rank, Id(left + right[_continuingPrefix.Length..])));
+            _boundaries?.Add(left, right);
             rank++;
         }
-        boundaries?.Complete();
+        _boundaries?.Complete();
 
         int Id(string token) =>
-            vocabulary.TryGetValue(token, out int id)
+            _vocabulary.TryGetValue(token, out int id)
                 ? id
                 : throw Wrong($"needs the token {InputText.Quote(token)}, which model.vocab lacks");
 
@@ -240,7 +243,10 @@ internal sealed class BpeModel
             && entry[0].ValueKind == JsonValueKind.String
             && entry[1].ValueKind == JsonValueKind.String
         )
+        {
             return (entry[0].GetString()!, entry[1].GetString()!);
+        }
+
         if (entry.ValueKind == JsonValueKind.String && entry.GetString()!.Split(' ') is { Length: 2 } parts)
             return (parts[0], parts[1]);
         return null;

@@ -16,33 +16,33 @@ public sealed class BpeTokenizer
     private const long MaximumBytes = 256 << 20;
     private const int MaximumSteps = 64;
 
-    private readonly BpeModel model;
-    private readonly AddedTokens added;
-    private readonly PieceStep preTokenizer;
-    private readonly PostProcessor postProcessor;
-    private readonly Func<List<string>, List<string>> decoder;
-    private readonly Dictionary<int, string> tokens = [];
-    private readonly Dictionary<int, string> spelled = [];
-    private readonly HashSet<int> special = [];
-    private readonly Dictionary<int, AddedToken> addedById = [];
+    private readonly BpeModel _model;
+    private readonly AddedTokens _added;
+    private readonly PieceStep _preTokenizer;
+    private readonly PostProcessor _postProcessor;
+    private readonly Func<List<string>, List<string>> _decoder;
+    private readonly Dictionary<int, string> _tokens = [];
+    private readonly Dictionary<int, string> _spelled = [];
+    private readonly HashSet<int> _special = [];
+    private readonly Dictionary<int, AddedToken> _addedById = [];
 
     private BpeTokenizer(JsonFields root, string file, TokenizerCompanions companions)
     {
         foreach (string chain in (string[])["normalizer", "pre_tokenizer", "decoder"])
             CheckSteps(root, chain);
-        model = BpeModel.Read(root, file);
+        _model = BpeModel.Read(root, file);
         NormalizerStep normalizer = TextNormalizer.Read(root.Object("normalizer"), $"{file}: normalizer");
-        preTokenizer = PreTokenizer.Read(
+        _preTokenizer = PreTokenizer.Read(
             root.Object("pre_tokenizer"),
             $"{file}: pre_tokenizer",
-            (piece, _, run) => model.Encode(piece, inBytes: false, run.Merger, run.Ids),
-            (piece, _, run) => model.Encode(piece, inBytes: true, run.Merger, run.Ids)
+            (piece, _, run) => _model.Encode(piece, inBytes: false, run.Merger, run.Ids),
+            (piece, _, run) => _model.Encode(piece, inBytes: true, run.Merger, run.Ids)
         );
         PreTokenizer.CheckStart(root);
-        decoder = TokenDecoder.Read(root.Object("decoder"), $"{file}: decoder");
-        foreach ((string token, int id) in model.Vocabulary)
-            tokens.Add(id, token);
-        AddedTokenList addedTokens = new(model.Vocabulary, companions.Warnings);
+        _decoder = TokenDecoder.Read(root.Object("decoder"), $"{file}: decoder");
+        foreach ((string token, int id) in _model.Vocabulary)
+            _tokens.Add(id, token);
+        AddedTokenList addedTokens = new(_model.Vocabulary, companions.Warnings);
         addedTokens.Add(
             root.Objects("added_tokens")
                 .Select(fields => AddedToken.Read(fields, fields.RequiredInteger("id", 0, BpeModel.LargestId))),
@@ -50,29 +50,29 @@ public sealed class BpeTokenizer
             replaces: true
         );
         companions.Complete(addedTokens);
-        added = new AddedTokens(addedTokens.Tokens, normalizer);
+        _added = new AddedTokens(addedTokens.Tokens, normalizer);
         foreach (AddedToken token in addedTokens.Tokens)
         {
-            if (tokens.TryGetValue(token.Id, out string? other) && other != token.Content)
+            if (_tokens.TryGetValue(token.Id, out string? other) && other != token.Content)
             {
                 throw new InputException(
                     $"{file}: added token {InputText.Quote(token.Content)} takes the next id, "
                         + $"{token.Id}, which {InputText.Quote(other)} has: expected a model.vocab without gaps"
                 );
             }
-            tokens[token.Id] = token.Content;
-            addedById[token.Id] = token;
+            _tokens[token.Id] = token.Content;
+            _addedById[token.Id] = token;
             if (token.Special)
-                special.Add(token.Id);
+                _special.Add(token.Id);
             if (token.Normalized && normalizer(token.Content, goesOn: false) is var text && text != token.Content)
-                spelled[token.Id] = text;
+                _spelled[token.Id] = text;
         }
-        if (tokens.Count == 0)
+        if (_tokens.Count == 0)
             throw new InputException($"{file}: model.vocab is empty, expected at least one token");
-        VocabularySize = tokens.Keys.Max() + 1;
+        VocabularySize = _tokens.Keys.Max() + 1;
         EndToken = companions.EndToken is { } ends && IdOf(ends.Content) is { } end ? (end, ends.File) : null;
         var own = PostProcessor.Read(root.Object("post_processor"));
-        postProcessor = companions.BeginEnd.Apply(
+        _postProcessor = companions.BeginEnd.Apply(
             own,
             IdOf(companions.Named("bos_token")),
             EndToken?.Id,
@@ -80,8 +80,8 @@ public sealed class BpeTokenizer
         );
         companions.ComparePrefixSpace(root.Object("normalizer"), root.Object("pre_tokenizer"));
         Warnings = companions.Warnings;
-        IEnumerable<int> around = postProcessor.Prefix.Concat(postProcessor.Suffix);
-        if (around.FirstOrDefault(id => !tokens.ContainsKey(id), -1) is >= 0 and var unknown)
+        IEnumerable<int> around = _postProcessor.Prefix.Concat(_postProcessor.Suffix);
+        if (around.FirstOrDefault(id => !_tokens.ContainsKey(id), -1) is >= 0 and var unknown)
             throw new InputException($"{file}: post_processor adds the id {unknown}, which no token has");
     }
 
@@ -97,10 +97,10 @@ public sealed class BpeTokenizer
     /// <summary>
     /// The ids that the post-processor puts before a text, such as the begin token of Llama; often empty.
     /// </summary>
-    public IReadOnlyList<int> PrefixIds => postProcessor.Prefix;
+    public IReadOnlyList<int> PrefixIds => _postProcessor.Prefix;
 
     /// <summary>The ids that the post-processor puts after a text; nearly always empty.</summary>
-    public IReadOnlyList<int> SuffixIds => postProcessor.Suffix;
+    public IReadOnlyList<int> SuffixIds => _postProcessor.Suffix;
 
     /// <summary>Reads <c>tokenizer.json</c> of a model folder, and the files beside it that add to it.</summary>
     /// <exception cref="InputException">There is none, it is malformed, or it is of a kind that is not
@@ -110,12 +110,15 @@ public sealed class BpeTokenizer
         FolderFile.RequireFolder(directory, $"model folder with {FileName}");
         string path = FolderFile.At(directory, FileName);
         if (!File.Exists(path))
+        {
             throw new InputException(
                 File.Exists(Path.Combine(directory, "tokenizer.model"))
                     ? $"{directory}: only a SentencePiece tokenizer.model, expected {FileName} (save the tokenizer in its "
                         + "fast form)"
                     : $"{directory}: no tokenizer, expected {FileName}"
             );
+        }
+
         using JsonDocument document = StrictJson.ParseFile(path, MaximumBytes);
         return new BpeTokenizer(new JsonFields(document.RootElement, path), path, TokenizerCompanions.Read(directory));
     }
@@ -129,10 +132,10 @@ public sealed class BpeTokenizer
         ArgumentNullException.ThrowIfNull(text);
         List<int> ids = [];
         if (addSpecialTokens)
-            ids.AddRange(postProcessor.Prefix);
+            ids.AddRange(_postProcessor.Prefix);
         Encode(WellFormed(text), atStart: true, goesOn: false, ids);
         if (addSpecialTokens)
-            ids.AddRange(postProcessor.Suffix);
+            ids.AddRange(_postProcessor.Suffix);
         return [.. ids];
     }
 
@@ -161,7 +164,7 @@ public sealed class BpeTokenizer
         List<int> ids = [];
         text = WellFormed(text);
         // Behind an added token a stretch of its own begins, as it does in the midst of a text.
-        if (addedById.TryGetValue(before[^1], out AddedToken? token))
+        if (_addedById.TryGetValue(before[^1], out AddedToken? token))
             Encode(token.StripRight ? text.TrimStart() : text, atStart: false, goesOn: false, ids);
         else
             Encode(text, atStart: true, goesOn: true, ids);
@@ -178,31 +181,33 @@ public sealed class BpeTokenizer
         foreach (int id in ids)
         {
             if (
-                spelled.TryGetValue(id, out string? token)
-                || (tokens.TryGetValue(id, out token) && !(skipSpecialTokens && special.Contains(id)))
+                _spelled.TryGetValue(id, out string? token)
+                || (_tokens.TryGetValue(id, out token) && !(skipSpecialTokens && _special.Contains(id)))
             )
+            {
                 texts.Add(token);
+            }
         }
-        return string.Concat(decoder(texts));
+        return string.Concat(_decoder(texts));
     }
 
     /// <summary>The token of an id as the vocabulary writes it; null when there is none.</summary>
-    public string? TokenOf(int id) => tokens.GetValueOrDefault(id);
+    public string? TokenOf(int id) => _tokens.GetValueOrDefault(id);
 
     /// <summary>Whether an id is a special token.</summary>
-    public bool IsSpecial(int id) => special.Contains(id);
+    public bool IsSpecial(int id) => _special.Contains(id);
 
     // Steps that put something before whatever they are given do so only where a text begins: a completion has no space
     // that nobody wrote.
     private void Encode(string text, bool atStart, bool goesOn, List<int> ids)
     {
-        EncodingRun run = new(new GrowthBudget(text.Length), model.NewMerger(), ids, goesOn);
-        foreach ((AddedToken? token, TextPiece piece) in added.Split(text, run.Budget, atStart, goesOn))
+        EncodingRun run = new(new GrowthBudget(text.Length), _model.NewMerger(), ids, goesOn);
+        foreach ((AddedToken? token, TextPiece piece) in _added.Split(text, run.Budget, atStart, goesOn))
         {
             if (token is not null)
                 ids.Add(token.Id);
             else
-                preTokenizer(piece.Text, piece.AtStart, run);
+                _preTokenizer(piece.Text, piece.AtStart, run);
         }
     }
 
@@ -210,9 +215,9 @@ public sealed class BpeTokenizer
     {
         if (content is null)
             return null;
-        if (addedById.Values.FirstOrDefault(token => token.Content == content) is { } token)
+        if (_addedById.Values.FirstOrDefault(token => token.Content == content) is { } token)
             return token.Id;
-        return model.Vocabulary.TryGetValue(content, out int id) ? id : null;
+        return _model.Vocabulary.TryGetValue(content, out int id) ? id : null;
     }
 
     // Each step may make a text longer, up to a limit, and none takes less time than reading it: a file could hold

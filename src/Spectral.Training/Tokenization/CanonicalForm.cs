@@ -147,7 +147,7 @@ internal static class CanonicalForm
 
     private sealed class Tables
     {
-        private readonly Dictionary<int, byte> classes = [];
+        private readonly Dictionary<int, byte> _classes = [];
 
         public Dictionary<int, (int First, int Second)> Decompositions { get; } = [];
 
@@ -160,7 +160,7 @@ internal static class CanonicalForm
         /// </summary>
         public SearchValues<char> Composed { get; private set; } = SearchValues.Create("");
 
-        public byte ClassOf(int code) => code < 0x300 ? (byte)0 : classes.GetValueOrDefault(code);
+        public byte ClassOf(int code) => code < 0x300 ? (byte)0 : _classes.GetValueOrDefault(code);
 
         public static Tables Load()
         {
@@ -183,7 +183,7 @@ internal static class CanonicalForm
                 if (words[0] == "c")
                 {
                     for (int code = first; code <= second; code++)
-                        tables.classes.Add(code, byte.Parse(words[3], CultureInfo.InvariantCulture));
+                        tables._classes.Add(code, byte.Parse(words[3], CultureInfo.InvariantCulture));
                     continue;
                 }
                 tables.Decompositions.Add(first, (second, third));
@@ -199,7 +199,7 @@ internal static class CanonicalForm
         {
             HashSet<int> left = [.. Enumerable.Range(0, char.MaxValue + 1)];
             left.ExceptWith(Enumerable.Range(0xD800, 0x800));
-            left.ExceptWith(classes.Keys);
+            left.ExceptWith(_classes.Keys);
             left.ExceptWith(Compositions.Keys.Select(pair => pair.Second));
             left.ExceptWith(Enumerable.Range(VowelBase, Vowels));
             left.ExceptWith(Enumerable.Range(TailBase, Tails));

@@ -11,15 +11,17 @@ internal sealed class GrowthBudget(int length)
     private const int Factor = 64;
     private const int Floor = 1 << 16;
 
-    private long left = ((long)Factor * length) + Floor;
+    private long _left = ((long)Factor * length) + Floor;
 
     /// <summary>Counts what a step has made.</summary>
     /// <exception cref="InputException">It is too much.</exception>
     public void Spend(int made)
     {
-        if ((left -= made) < 0)
+        if ((_left -= made) < 0)
+        {
             throw new InputException(
                 $"the tokenizer makes more than {Factor} times as much of a text of {length} characters, expected another tokenizer.json"
             );
+        }
     }
 }

@@ -11,8 +11,8 @@ namespace Spectral.Training.Tokenization;
 internal sealed class MergeBoundaries(int[] symbols)
 {
     // Characters that some merge joins to another one before them.
-    private readonly bool[] joined = new bool[char.MaxValue + 1];
-    private SearchValues<char> cuts = SearchValues.Create("");
+    private readonly bool[] _joined = new bool[char.MaxValue + 1];
+    private SearchValues<char> _cuts = SearchValues.Create("");
 
     /// <summary>Takes notice of a merge of two tokens.</summary>
     public void Add(ReadOnlySpan<char> left, ReadOnlySpan<char> right)
@@ -20,15 +20,15 @@ internal sealed class MergeBoundaries(int[] symbols)
         // Runs of one character stay together: tokens of several spaces are common. An empty token never stands beside
         // a boundary.
         if (left.Length > 0 && right.Length > 0 && left[^1] != right[0])
-            joined[right[0]] = true;
+            _joined[right[0]] = true;
     }
 
     /// <summary>After the last merge: finds the characters that can begin a part.</summary>
     public void Complete() =>
-        cuts = SearchValues.Create([
+        _cuts = SearchValues.Create([
             .. Enumerable
                 .Range(0, symbols.Length)
-                .Where(character => symbols[character] >= 0 && !joined[character])
+                .Where(character => symbols[character] >= 0 && !_joined[character])
                 .Select(character => (char)character),
         ]);
 
@@ -37,7 +37,7 @@ internal sealed class MergeBoundaries(int[] symbols)
     {
         for (int at = start + 1; at < piece.Length; at++)
         {
-            int found = piece[at..].IndexOfAny(cuts);
+            int found = piece[at..].IndexOfAny(_cuts);
             if (found < 0)
                 break;
             at += found;

@@ -14,8 +14,8 @@ internal sealed class PairTable
     // Other hashes in each process: a file cannot be made so that its pairs collide.
     private static readonly ulong Seed = (ulong)Random.Shared.NextInt64();
 
-    private Entry[] entries = Empty(16);
-    private int count;
+    private Entry[] _entries = Empty(16);
+    private int _count;
 
     /// <summary>A merge as one number: ordered by rank.</summary>
     public static ulong Merge(int rank, int id) => ((ulong)(uint)rank << 32) | (uint)id;
@@ -30,7 +30,7 @@ internal sealed class PairTable
     public ulong Find(int left, int right)
     {
         ulong pair = Pair(left, right);
-        Entry[] table = entries;
+        Entry[] table = _entries;
         for (int at = Home(pair, table.Length); ; at = (at + 1) & (table.Length - 1))
         {
             Entry entry = table[at];
@@ -45,11 +45,11 @@ internal sealed class PairTable
     public void Set(int left, int right, ulong merge)
     {
         // Above two thirds, searches for what is not there become long.
-        if (count >= entries.Length / 3 * 2)
+        if (_count >= _entries.Length / 3 * 2)
             Grow();
-        ref Entry entry = ref Place(entries, Pair(left, right));
+        ref Entry entry = ref Place(_entries, Pair(left, right));
         if (entry.Pair == Unused)
-            count++;
+            _count++;
         entry = new Entry(Pair(left, right), merge);
     }
 
@@ -79,13 +79,13 @@ internal sealed class PairTable
 
     private void Grow()
     {
-        Entry[] larger = Empty(checked(entries.Length * 2));
-        foreach (Entry entry in entries)
+        Entry[] larger = Empty(checked(_entries.Length * 2));
+        foreach (Entry entry in _entries)
         {
             if (entry.Pair != Unused)
                 Place(larger, entry.Pair) = entry;
         }
-        entries = larger;
+        _entries = larger;
     }
 
     private readonly record struct Entry(ulong Pair, ulong Merge);

@@ -14,7 +14,7 @@ internal sealed class PieceCache
     /// <summary>In characters; longer pieces are rare and seldom come again.</summary>
     public const int LongestPiece = 32;
 
-    private readonly Entry?[] slots = new Entry?[Slots];
+    private readonly Entry?[] _slots = new Entry?[Slots];
 
     /// <summary>Appends the ids of a piece if they are known.</summary>
     public bool TryAppend(ReadOnlySpan<char> piece, List<int> ids)
@@ -35,7 +35,7 @@ internal sealed class PieceCache
             Volatile.Write(ref Slot(piece), new Entry(piece.ToString(), ids.ToArray()));
     }
 
-    private ref Entry? Slot(ReadOnlySpan<char> piece) => ref slots[string.GetHashCode(piece) & (Slots - 1)];
+    private ref Entry? Slot(ReadOnlySpan<char> piece) => ref _slots[string.GetHashCode(piece) & (Slots - 1)];
 
     private sealed class Entry(string piece, int[] ids)
     {

@@ -12,15 +12,15 @@ internal sealed class PreTokenizer
     private const string ByteLevelPattern =
         @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-    private readonly string where;
-    private readonly PieceStep merge;
-    private readonly PieceStep mergeBytes;
+    private readonly string _where;
+    private readonly PieceStep _merge;
+    private readonly PieceStep _mergeBytes;
 
     private PreTokenizer(string where, PieceStep merge, PieceStep mergeBytes)
     {
-        this.where = where;
-        this.merge = merge;
-        this.mergeBytes = mergeBytes;
+        _where = where;
+        _merge = merge;
+        _mergeBytes = mergeBytes;
     }
 
     /// <summary>Reads a pre-tokenizer; where the file has none, whole texts are merged.</summary>
@@ -92,7 +92,7 @@ internal sealed class PreTokenizer
             case "Sequence":
                 return fields.Objects("pretokenizers").Reverse().Aggregate(next, (after, part) => Step(part, after));
             case "Split":
-                var pattern = SplitPattern.Read(fields, "pattern", where);
+                var pattern = SplitPattern.Read(fields, "pattern", _where);
                 return Split(pattern, fields.Boolean("invert") ?? false, TextSplit.ReadBehavior(fields), next);
             case "Whitespace":
                 // Runs of word characters, and runs of what is neither word nor white space.
@@ -120,10 +120,10 @@ internal sealed class PreTokenizer
 
     private PieceStep ByteLevel(JsonFields fields, PieceStep next)
     {
-        PieceStep step = next == merge ? mergeBytes : Spelt(next);
+        PieceStep step = next == _merge ? _mergeBytes : Spelt(next);
         if (fields.Boolean("use_regex") ?? true)
         {
-            var pattern = SplitPattern.FromExpression(ByteLevelPattern, where);
+            var pattern = SplitPattern.FromExpression(ByteLevelPattern, _where);
             step = Split(pattern, invert: false, TextSplit.Isolated, step);
         }
         return fields.Boolean("add_prefix_space") ?? true ? WithSpaceBefore(step) : step;
@@ -150,7 +150,7 @@ internal sealed class PreTokenizer
             throw fields.Wrong("prepend_scheme", "always, never or first");
         PieceStep step =
             fields.Boolean("split") ?? true
-                ? Split(SplitPattern.FromLiteral(replacement, where), invert: false, TextSplit.MergedWithNext, next)
+                ? Split(SplitPattern.FromLiteral(replacement, _where), invert: false, TextSplit.MergedWithNext, next)
                 : next;
         return (text, atStart, run) =>
         {

@@ -23,35 +23,35 @@ internal sealed class SplitPattern
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LimitPerCharacter = TimeSpan.FromMicroseconds(50);
 
-    private readonly Regex? expression;
-    private readonly Lazy<Regex>? compiled;
-    private readonly TranslatedPattern? translated;
-    private readonly string source;
-    private readonly string where;
-    private long spent;
-    private long characters;
+    private readonly Regex? _expression;
+    private readonly Lazy<Regex>? _compiled;
+    private readonly TranslatedPattern? _translated;
+    private readonly string _source;
+    private readonly string _where;
+    private long _spent;
+    private long _characters;
 
     private SplitPattern(TranslatedPattern? translated, string source, string where)
     {
-        this.translated = translated;
+        _translated = translated;
         if (translated is { Pattern: var pattern })
         {
-            expression = new Regex(pattern, RegexOptions.CultureInvariant, Limit);
+            _expression = new Regex(pattern, RegexOptions.CultureInvariant, Limit);
             if (source.Length <= LongestCompiled)
             {
                 const RegexOptions options = RegexOptions.CultureInvariant | RegexOptions.Compiled;
-                compiled = new Lazy<Regex>(() => new Regex(pattern, options, Limit));
+                _compiled = new Lazy<Regex>(() => new Regex(pattern, options, Limit));
             }
         }
-        this.source = source;
-        this.where = where;
+        _source = source;
+        _where = where;
     }
 
     /// <summary>The fixed text that it is; null for an expression.</summary>
-    public string? Literal => expression is null ? source : null;
+    public string? Literal => _expression is null ? _source : null;
 
     /// <summary>Whether a match may be empty.</summary>
-    public bool MayBeEmpty => translated is { MayBeEmpty: true };
+    public bool MayBeEmpty => _translated is { MayBeEmpty: true };
 
     /// <summary>A regular expression; <paramref name="where"/> names file and key in errors.</summary>
     /// <exception cref="InputException">It is malformed, or has a construct that is not translated.</exception>
@@ -94,19 +94,19 @@ internal sealed class SplitPattern
     public List<(int Start, int End)> Matches(ReadOnlySpan<char> text)
     {
         List<(int Start, int End)> matches = [];
-        if (expression is null)
+        if (_expression is null)
         {
-            for (int at = 0; text[at..].IndexOf(source) is >= 0 and var distance; )
+            for (int at = 0; text[at..].IndexOf(_source) is >= 0 and var distance; )
             {
                 int found = at + distance;
-                at = found + source.Length;
+                at = found + _source.Length;
                 matches.Add((found, at));
             }
             return matches;
         }
-        ReadOnlySpan<char> folded = translated!.StandIns.Fold(text, out int[]? positions);
-        long seen = Interlocked.Add(ref characters, text.Length);
-        Regex fastest = seen >= CharactersBeforeCompiling && compiled is not null ? compiled.Value : expression;
+        ReadOnlySpan<char> folded = _translated!.StandIns.Fold(text, out int[]? positions);
+        long seen = Interlocked.Add(ref _characters, text.Length);
+        Regex fastest = seen >= CharactersBeforeCompiling && _compiled is not null ? _compiled.Value : _expression;
         long start = Stopwatch.GetTimestamp();
         double allowed = (Limit + (seen * LimitPerCharacter)).TotalSeconds * Stopwatch.Frequency;
         int before = -1;
@@ -114,7 +114,7 @@ internal sealed class SplitPattern
         {
             foreach (ValueMatch match in fastest.EnumerateMatches(folded))
             {
-                if (spent + Stopwatch.GetTimestamp() - start > allowed)
+                if (_spent + Stopwatch.GetTimestamp() - start > allowed)
                     throw new RegexMatchTimeoutException();
                 int end = match.Index + match.Length;
                 if (match.Length == 0 && end == before)
@@ -126,12 +126,12 @@ internal sealed class SplitPattern
         catch (RegexMatchTimeoutException e)
         {
             throw new InputException(
-                $"{where}: the pattern {InputText.Quote(source)} takes more than "
+                $"{_where}: the pattern {InputText.Quote(_source)} takes more than "
                     + $"{Limit.TotalSeconds} s, the last of them on a text of {text.Length} characters",
                 e
             );
         }
-        Interlocked.Add(ref spent, Stopwatch.GetTimestamp() - start);
+        Interlocked.Add(ref _spent, Stopwatch.GetTimestamp() - start);
         return matches;
     }
 }

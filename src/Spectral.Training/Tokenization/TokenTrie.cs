@@ -9,8 +9,8 @@ namespace Spectral.Training.Tokenization;
 /// </summary>
 internal sealed class TokenTrie
 {
-    private readonly Node root = new();
-    private readonly SearchValues<char> beginnings;
+    private readonly Node _root = new();
+    private readonly SearchValues<char> _beginnings;
 
     /// <summary>A trie of tokens; of several with one text the first counts, and those without text do not.</summary>
     public TokenTrie(IEnumerable<(string Text, AddedToken Token)> tokens)
@@ -21,9 +21,9 @@ internal sealed class TokenTrie
             if (text.Length == 0)
                 continue;
             first.Add(text[0]);
-            root.Insert(text, token);
+            _root.Insert(text, token);
         }
-        beginnings = SearchValues.Create([.. first]);
+        _beginnings = SearchValues.Create([.. first]);
     }
 
     /// <summary>
@@ -33,11 +33,11 @@ internal sealed class TokenTrie
     {
         for (int at = from; at < text.Length; at++)
         {
-            int distance = text.AsSpan(at).IndexOfAny(beginnings);
+            int distance = text.AsSpan(at).IndexOfAny(_beginnings);
             if (distance < 0)
                 break;
             at += distance;
-            if (root.Longest(text, at) is { } found)
+            if (_root.Longest(text, at) is { } found)
                 return (found.Token, at, found.End);
         }
         return null;
@@ -47,17 +47,17 @@ internal sealed class TokenTrie
     // times its size.
     private sealed class Node
     {
-        private Dictionary<char, Node>? others;
-        private Node? only;
-        private char unit;
-        private AddedToken? token;
+        private Dictionary<char, Node>? _others;
+        private Node? _only;
+        private char _unit;
+        private AddedToken? _token;
 
         public void Insert(string content, AddedToken added)
         {
             Node node = this;
             foreach (char next in content)
                 node = node.Child(next) ?? node.AddChild(next);
-            node.token ??= added;
+            node._token ??= added;
         }
 
         public (AddedToken Token, int End)? Longest(string text, int start)
@@ -67,21 +67,21 @@ internal sealed class TokenTrie
             for (int at = start; at < text.Length && node.Child(text[at]) is { } child; at++)
             {
                 node = child;
-                if (node.token is { } found)
+                if (node._token is { } found)
                     longest = (found, at + 1);
             }
             return longest;
         }
 
-        private Node? Child(char next) => only is not null && unit == next ? only : others?.GetValueOrDefault(next);
+        private Node? Child(char next) => _only is not null && _unit == next ? _only : _others?.GetValueOrDefault(next);
 
         private Node AddChild(char next)
         {
             Node child = new();
-            if (only is null)
-                (only, unit) = (child, next);
+            if (_only is null)
+                (_only, _unit) = (child, next);
             else
-                (others ??= []).Add(next, child);
+                (_others ??= []).Add(next, child);
             return child;
         }
     }

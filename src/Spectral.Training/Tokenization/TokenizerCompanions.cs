@@ -29,28 +29,28 @@ internal sealed class TokenizerCompanions
 
     private static readonly string[] ListKeys = ["additional_special_tokens", "extra_special_tokens"];
 
-    private readonly string directory;
-    private readonly List<string> warnings = [];
-    private readonly Dictionary<string, AddedToken> named = [];
-    private readonly List<AddedToken> extra = [];
-    private readonly List<AddedToken> added = [];
-    private readonly string addedFrom;
-    private readonly bool flagsCount;
-    private readonly bool? prefixSpace;
+    private readonly string _directory;
+    private readonly List<string> _warnings = [];
+    private readonly Dictionary<string, AddedToken> _named = [];
+    private readonly List<AddedToken> _extra = [];
+    private readonly List<AddedToken> _added = [];
+    private readonly string _addedFrom;
+    private readonly bool _flagsCount;
+    private readonly bool? _prefixSpace;
 
     private TokenizerCompanions(string directory)
     {
-        this.directory = directory;
+        _directory = directory;
         using JsonDocument? config = Open(ConfigFile);
         using JsonDocument? map = Open(MapFile);
         using JsonDocument? tokens = Open(AddedFile);
         JsonFields? settings = Fields(config, ConfigFile);
         // With added_tokens_decoder the older two files say nothing new, and are not read.
-        flagsCount = settings?.Has("added_tokens_decoder") ?? false;
-        addedFrom = flagsCount ? ConfigFile : AddedFile;
+        _flagsCount = settings?.Has("added_tokens_decoder") ?? false;
+        _addedFrom = _flagsCount ? ConfigFile : AddedFile;
         ReadNamed(settings, ConfigFile, counts: true);
-        ReadNamed(Fields(map, MapFile), MapFile, counts: !flagsCount);
-        if (flagsCount)
+        ReadNamed(Fields(map, MapFile), MapFile, counts: !_flagsCount);
+        if (_flagsCount)
             ReadDecoder(settings!.Value.Object("added_tokens_decoder")!.Value);
         else if (Fields(tokens, AddedFile) is { } list)
             ReadList(list);
@@ -60,15 +60,18 @@ internal sealed class TokenizerCompanions
             settings?.Text("tokenizer_class") ?? ClassOfModel()
         );
         if (settings?.Boolean("split_special_tokens") ?? false)
-            warnings.Add(
+        {
+            _warnings.Add(
                 $"{PathOf(ConfigFile)}: split_special_tokens is true, but special tokens in a text become their ids "
                     + "here"
             );
-        prefixSpace = settings?.Boolean("add_prefix_space");
+        }
+
+        _prefixSpace = settings?.Boolean("add_prefix_space");
     }
 
     /// <summary>What was odd, one line each.</summary>
-    public List<string> Warnings => warnings;
+    public List<string> Warnings => _warnings;
 
     /// <summary>Which tokens are to be put around a text.</summary>
     public BeginEndSettings BeginEnd { get; }
@@ -81,13 +84,17 @@ internal sealed class TokenizerCompanions
     public static TokenizerCompanions Read(string directory) => new(directory);
 
     /// <summary>The content of a token that has a name, such as <c>bos_token</c>; null where there is none.</summary>
-    public string? Named(string key) => named.GetValueOrDefault(key)?.Content;
+    public string? Named(string key) => _named.GetValueOrDefault(key)?.Content;
 
     /// <summary>Adds what these files have to the added tokens of tokenizer.json.</summary>
     public void Complete(AddedTokenList tokens)
     {
-        tokens.Add(added.OrderBy(token => token.Id), PathOf(addedFrom), replaces: flagsCount);
-        tokens.Add(named.Values.Concat(extra).Where(token => !tokens.Has(token.Content)), file: null, replaces: false);
+        tokens.Add(_added.OrderBy(token => token.Id), PathOf(_addedFrom), replaces: _flagsCount);
+        tokens.Add(
+            _named.Values.Concat(_extra).Where(token => !tokens.Has(token.Content)),
+            file: null,
+            replaces: false
+        );
     }
 
     /// <summary>
@@ -96,12 +103,14 @@ internal sealed class TokenizerCompanions
     public void ComparePrefixSpace(JsonFields? normalizer, JsonFields? preTokenizer)
     {
         bool adds = AddsSpace(normalizer) || AddsSpace(preTokenizer);
-        if (prefixSpace is { } wanted && wanted != adds)
-            warnings.Add(
+        if (_prefixSpace is { } wanted && wanted != adds)
+        {
+            _warnings.Add(
                 $"{PathOf(ConfigFile)}: add_prefix_space is {(wanted ? "true" : "false")}, but the steps of "
                     + $"tokenizer.json put {(adds ? "a" : "no")} space in front of a text, which counts, as in "
                     + "transformers 5"
             );
+        }
     }
 
     // Whether a step puts a space, or what stands for one, before a text.
@@ -123,11 +132,11 @@ internal sealed class TokenizerCompanions
             || fields.Objects("normalizers").Concat(fields.Objects("pretokenizers")).Any(part => AddsSpace(part));
     }
 
-    private string PathOf(string name) => Path.Combine(directory, name);
+    private string PathOf(string name) => Path.Combine(_directory, name);
 
     private JsonDocument? Open(string name)
     {
-        string path = FolderFile.At(directory, name);
+        string path = FolderFile.At(_directory, name);
         return File.Exists(path) ? StrictJson.ParseFile(path, MaximumBytes) : null;
     }
 
@@ -153,21 +162,24 @@ internal sealed class TokenizerCompanions
             if (Special(fields, key) is not { } token)
                 continue;
             if (key == "eos_token" && EndToken is { } end && end.Content != token.Content)
-                warnings.Add(
+            {
+                _warnings.Add(
                     $"{PathOf(file)}: eos_token is {InputText.Quote(token.Content)}, in {end.File} "
                         + $"{InputText.Quote(end.Content)}; "
                         + $"that of {(counts ? file : end.File)} counts"
                 );
+            }
+
             if (!counts)
                 continue;
-            named[key] = token;
+            _named[key] = token;
             if (key == "eos_token")
                 EndToken = (token.Content, file);
         }
         if (!counts)
             return;
         foreach (string key in ListKeys)
-            extra.AddRange(Specials(fields, key));
+            _extra.AddRange(Specials(fields, key));
     }
 
     // A list, or an object whose values are the tokens.
@@ -222,13 +234,16 @@ internal sealed class TokenizerCompanions
                 !int.TryParse(entry.Name, NumberStyles.None, CultureInfo.InvariantCulture, out int id)
                 || id > BpeModel.LargestId
             )
+            {
                 throw new InputException(
                     $"{PathOf(ConfigFile)}: added_tokens_decoder has the key {InputText.Quote(entry.Name)}, expected "
                         + "an id"
                 );
+            }
+
             var token = AddedToken.Read(decoder.Object(entry.Name) ?? throw decoder.Wrong(entry.Name, "an object"), id);
             if (token.Content.Length > 0)
-                added.Add(token with { Special = token.Special || IsNamed(token.Content) });
+                _added.Add(token with { Special = token.Special || IsNamed(token.Content) });
         }
     }
 
@@ -239,10 +254,10 @@ internal sealed class TokenizerCompanions
             AddedToken.RequireLength(entry.Name, PathOf(AddedFile));
             bool special = IsNamed(entry.Name);
             int id = list.RequiredInteger(entry.Name, 0, BpeModel.LargestId);
-            added.Add(new AddedToken(id, entry.Name, false, false, false, Normalized: !special, special));
+            _added.Add(new AddedToken(id, entry.Name, false, false, false, Normalized: !special, special));
         }
     }
 
     private bool IsNamed(string content) =>
-        named.Values.Any(token => token.Content == content) || extra.Exists(token => token.Content == content);
+        _named.Values.Any(token => token.Content == content) || _extra.Exists(token => token.Content == content);
 }

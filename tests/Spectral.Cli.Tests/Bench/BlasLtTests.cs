@@ -32,50 +32,66 @@ public sealed class BlasLtTests
     {
         using Machine machine = Open(kind);
         foreach ((int m, int n, int k) in Shapes)
-        foreach (
-            (DType type, DType result) in new[]
-            {
-                (DType.F32, DType.F32),
-                (DType.BF16, DType.BF16),
-                (DType.BF16, DType.F32),
-            }
-        )
         {
-            const float Alpha = 0.75f;
-            using Tensor a = machine.Normal(transposeA ? (k, m) : (m, k), type);
-            using Tensor b = machine.Normal(transposeB ? (n, k) : (k, n), type);
-            using Tensor c = machine.Normal((m, n), result);
-            var before = new HostMatrix(c);
-            if (beta == 0)
-                Machine.Poison(c);
-            bool done = machine.Lt.Multiply(Whole(a), transposeA, Whole(b), transposeB, Whole(c), m, n, k, Alpha, beta);
-            bool mustBe = kind == DeviceKind.Cpu || (m, n, k) == (128, 64, 96); // a GPU's library may have none for odd sizes
-            Assert.That(done || !mustBe, Is.True, $"{m} x {n} x {k} {type} to {result}: no algorithm");
-            if (!done)
-                continue;
-            (HostMatrix left, HostMatrix right, HostMatrix after) = (new(a), new(b), new(c));
-            for (int row = 0; row < m; row++)
-            for (int column = 0; column < n; column++)
-            {
-                double sum = 0;
-                double magnitude = 0;
-                for (int i = 0; i < k; i++)
+            foreach (
+                (DType type, DType result) in new[]
                 {
-                    double term =
-                        (transposeA ? left[i, row] : left[row, i]) * (transposeB ? right[column, i] : right[i, column]);
-                    (sum, magnitude) = (sum + term, magnitude + Math.Abs(term));
+                    (DType.F32, DType.F32),
+                    (DType.BF16, DType.BF16),
+                    (DType.BF16, DType.F32),
                 }
-                double expected = Alpha * sum + (beta == 0 ? 0 : beta * before[row, column]);
-                // F32 sums of k terms, one rounding to the result's type.
-                double bound =
-                    (k + 2) * magnitude * 1.2e-7
-                    + Math.Abs(expected) * (result == DType.BF16 ? 1.0 / 256 : 2.4e-7)
-                    + 1e-6;
-                Assert.That(
-                    after[row, column],
-                    Is.EqualTo(expected).Within(bound),
-                    $"{m} x {n} x {k} {type} to {result} [{row}, {column}]"
+            )
+            {
+                const float Alpha = 0.75f;
+                using Tensor a = machine.Normal(transposeA ? (k, m) : (m, k), type);
+                using Tensor b = machine.Normal(transposeB ? (n, k) : (k, n), type);
+                using Tensor c = machine.Normal((m, n), result);
+                var before = new HostMatrix(c);
+                if (beta == 0)
+                    Machine.Poison(c);
+                bool done = machine.Lt.Multiply(
+                    Whole(a),
+                    transposeA,
+                    Whole(b),
+                    transposeB,
+                    Whole(c),
+                    m,
+                    n,
+                    k,
+                    Alpha,
+                    beta
                 );
+                bool mustBe = kind == DeviceKind.Cpu || (m, n, k) == (128, 64, 96); // a GPU's library may have none for odd sizes
+                Assert.That(done || !mustBe, Is.True, $"{m} x {n} x {k} {type} to {result}: no algorithm");
+                if (!done)
+                    continue;
+                (HostMatrix left, HostMatrix right, HostMatrix after) = (new(a), new(b), new(c));
+                for (int row = 0; row < m; row++)
+                {
+                    for (int column = 0; column < n; column++)
+                    {
+                        double sum = 0;
+                        double magnitude = 0;
+                        for (int i = 0; i < k; i++)
+                        {
+                            double term =
+                                (transposeA ? left[i, row] : left[row, i])
+                                * (transposeB ? right[column, i] : right[i, column]);
+                            (sum, magnitude) = (sum + term, magnitude + Math.Abs(term));
+                        }
+                        double expected = Alpha * sum + (beta == 0 ? 0 : beta * before[row, column]);
+                        // F32 sums of k terms, one rounding to the result's type.
+                        double bound =
+                            (k + 2) * magnitude * 1.2e-7
+                            + Math.Abs(expected) * (result == DType.BF16 ? 1.0 / 256 : 2.4e-7)
+                            + 1e-6;
+                        Assert.That(
+                            after[row, column],
+                            Is.EqualTo(expected).Within(bound),
+                            $"{m} x {n} x {k} {type} to {result} [{row}, {column}]"
+                        );
+                    }
+                }
             }
         }
     }
@@ -151,10 +167,13 @@ public sealed class BlasLtTests
                 ("reserved", "Reserved"),
             }
         )
+        {
             Value(
                 $"offsetof(cublasLtMatmulHeuristicResult_t, {name})",
                 (int)Marshal.OffsetOf<BlasLt.HeuristicResult>(field)
             );
+        }
+
         FieldInfo[] functions =
         [
             .. typeof(BlasLt)
@@ -163,10 +182,13 @@ public sealed class BlasLtTests
         ];
         Assert.That(functions, Has.Length.EqualTo(13));
         foreach (FieldInfo function in functions)
+        {
             source.AppendLine(
                 $"static_assert(takes(&cublasLt{char.ToUpperInvariant(function.Name[1])}{function.Name[2..]}, {Size(function.FieldType.GetFunctionPointerReturnType())}, "
                     + $"{{{string.Join(", ", function.FieldType.GetFunctionPointerParameterTypes().Select(Size))}}}));"
             );
+        }
+
         Compile(source.ToString(), include);
     }
 

@@ -11,13 +11,13 @@ public sealed class RunnerTests
 {
     private static readonly Ceilings Ceilings = new(1e9, 1e9);
 
-    private Machine machine = null!;
+    private Machine _machine = null!;
 
     [SetUp]
-    public void Open() => machine = new Machine(Device.Cpu(), Extent.Smoke);
+    public void Open() => _machine = new Machine(Device.Cpu(), Extent.Smoke);
 
     [TearDown]
-    public void Close() => machine.Dispose();
+    public void Close() => _machine.Dispose();
 
     [Test]
     public void AWrongVariantReportsNoTime()
@@ -46,8 +46,8 @@ public sealed class RunnerTests
     {
         IReadOnlyList<Result> results = Run(scenario =>
         {
-            Tensor x = scenario.Own(machine.Normal((33, 65), DType.F32));
-            Tensor y = scenario.Own(Tensor.Empty(machine.Device, (33, 65)));
+            Tensor x = scenario.Own(_machine.Normal((33, 65), DType.F32));
+            Tensor y = scenario.Own(Tensor.Empty(_machine.Device, (33, 65)));
             scenario.Variants.Add(
                 new Variant("all but the last row", _ => { })
                 {
@@ -107,7 +107,7 @@ public sealed class RunnerTests
     {
         var used = new List<int>();
         var variant = new Variant("noted", used.Add) { Check = () => null };
-        new Timer(machine).Run([variant], copies: 3);
+        new Timer(_machine).Run([variant], copies: 3);
         Assert.That(used, Is.EqualTo(Enumerable.Range(0, used.Count).Select(i => i % 3)));
         Assert.That(used.Distinct().Count(), Is.EqualTo(3));
     }
@@ -164,8 +164,8 @@ public sealed class RunnerTests
 
     private Variant Doubling(Scenario scenario, string name, float factor, Role role = Role.Ours)
     {
-        Tensor x = scenario.Own(machine.Normal((40, 50), DType.F32));
-        Tensor y = scenario.Own(Tensor.Empty(machine.Device, (40, 50)));
+        Tensor x = scenario.Own(_machine.Normal((40, 50), DType.F32));
+        Tensor y = scenario.Own(Tensor.Empty(_machine.Device, (40, 50)));
         void Run(int copy)
         {
             y.CopyFrom(x);
@@ -189,6 +189,6 @@ public sealed class RunnerTests
     {
         using var scenario = new Scenario();
         fill(scenario);
-        return new Runner(machine, Ceilings).Run("test", 0, new Plan("any", () => scenario), scenario);
+        return new Runner(_machine, Ceilings).Run("test", 0, new Plan("any", () => scenario), scenario);
     }
 }

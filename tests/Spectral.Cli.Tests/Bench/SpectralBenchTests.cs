@@ -10,15 +10,15 @@ namespace Spectral.Cli.Tests.Bench;
 public sealed class SpectralBenchTests
 {
     private static readonly string Folder = Directory.CreateTempSubdirectory("spectral-bench-").FullName;
-    private static Outcome run = null!;
-    private static JsonElement report;
+    private static Outcome _run = null!;
+    private static JsonElement _report;
 
     [OneTimeSetUp]
     public void RunOnce()
     {
         string file = Path.Combine(Folder, "smoke.json");
-        run = CommandLine.RunBench("--smoke", "--device", "cpu", "--json", file).Succeeded();
-        report = JsonDocument.Parse(File.ReadAllText(file)).RootElement;
+        _run = CommandLine.RunBench("--smoke", "--device", "cpu", "--json", file).Succeeded();
+        _report = JsonDocument.Parse(File.ReadAllText(file)).RootElement;
     }
 
     [OneTimeTearDown]
@@ -30,11 +30,13 @@ public sealed class SpectralBenchTests
         string[] cases = [.. Results().Select(result => result.GetProperty("case").GetString()!).Distinct()];
         Assert.That(cases, Is.EquivalentTo(BenchCase.All.Select(found => found.Name).Prepend("ceiling")));
         foreach (JsonElement result in Results())
+        {
             Assert.That(
                 result.GetProperty("status").GetString(),
                 Is.EqualTo("ok").Or.EqualTo("unavailable"),
                 result.ToString()
             );
+        }
     }
 
     [Test]
@@ -54,26 +56,28 @@ public sealed class SpectralBenchTests
     public void TheBaselinesAreTimedWithBothLibraries()
     {
         foreach (string name in new[] { "forward", "backward", "rescale-backward" })
-        foreach (string baseline in new[] { "plain", "A", "B" })
         {
-            JsonElement[] twins =
-            [
-                .. Results()
-                    .Where(result =>
-                        result.GetProperty("case").GetString() == name
-                        && result.GetProperty("variant").GetString() is { } variant
-                        && (variant == baseline || variant == baseline + "-lt")
-                    ),
-            ];
-            Assert.That(
-                twins.Select(result => result.GetProperty("status").GetString()),
-                Is.EqualTo(new[] { "ok", "ok" }),
-                $"{name} {baseline}"
-            );
-            Assert.That(
-                twins.Select(result => result.GetProperty("role").GetString()),
-                Is.All.EqualTo(baseline.ToLowerInvariant())
-            );
+            foreach (string baseline in new[] { "plain", "A", "B" })
+            {
+                JsonElement[] twins =
+                [
+                    .. Results()
+                        .Where(result =>
+                            result.GetProperty("case").GetString() == name
+                            && result.GetProperty("variant").GetString() is { } variant
+                            && (variant == baseline || variant == baseline + "-lt")
+                        ),
+                ];
+                Assert.That(
+                    twins.Select(result => result.GetProperty("status").GetString()),
+                    Is.EqualTo(new[] { "ok", "ok" }),
+                    $"{name} {baseline}"
+                );
+                Assert.That(
+                    twins.Select(result => result.GetProperty("role").GetString()),
+                    Is.All.EqualTo(baseline.ToLowerInvariant())
+                );
+            }
         }
     }
 
@@ -82,10 +86,10 @@ public sealed class SpectralBenchTests
     {
         string text = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "bench-results.md"));
         string[] tables = text.Split("Each result has all of these");
-        Assert.That(report.EnumerateObject().Select(field => field.Name), Is.EquivalentTo(Fields(tables[0])));
+        Assert.That(_report.EnumerateObject().Select(field => field.Name), Is.EquivalentTo(Fields(tables[0])));
         foreach (JsonElement result in Results())
             Assert.That(result.EnumerateObject().Select(field => field.Name), Is.EquivalentTo(Fields(tables[1])));
-        Assert.That(report.GetProperty("complete").GetBoolean());
+        Assert.That(_report.GetProperty("complete").GetBoolean());
     }
 
     [Test]
@@ -110,26 +114,28 @@ public sealed class SpectralBenchTests
                 )
                 .GroupBy(result => (result.GetProperty("case").GetString(), result.GetProperty("shape").GetString()))
         )
+        {
             Assert.That(
                 shape.Min(result => result.GetProperty("ratio_to_plain").GetDouble()),
                 Is.EqualTo(1),
                 shape.Key.ToString()
             );
+        }
     }
 
     [Test]
     public void TheCpuDeviceIsNeverTakenForAGpu()
     {
         const string Warning = "CPU device: not a GPU measurement";
-        Assert.That(run.Output.Split('\n').Count(line => line.Contains(Warning)), Is.EqualTo(2));
-        Assert.That(report.GetProperty("device").GetProperty("warning").GetString(), Is.EqualTo(Warning));
-        Assert.That(report.GetProperty("device").GetProperty("kind").GetString(), Is.EqualTo("cpu"));
+        Assert.That(_run.Output.Split('\n').Count(line => line.Contains(Warning)), Is.EqualTo(2));
+        Assert.That(_report.GetProperty("device").GetProperty("warning").GetString(), Is.EqualTo(Warning));
+        Assert.That(_report.GetProperty("device").GetProperty("kind").GetString(), Is.EqualTo("cpu"));
     }
 
     [Test]
     public void TheTableIsAligned()
     {
-        string[] lines = run.Output.Split('\n');
+        string[] lines = _run.Output.Split('\n');
         string header = lines.Single(line => line.StartsWith("case shape", StringComparison.Ordinal));
         string plain = lines.First(line => line.StartsWith("forward ", StringComparison.Ordinal));
         Assert.That(
@@ -154,7 +160,7 @@ public sealed class SpectralBenchTests
         );
     }
 
-    private static IEnumerable<JsonElement> Results() => report.GetProperty("results").EnumerateArray();
+    private static IEnumerable<JsonElement> Results() => _report.GetProperty("results").EnumerateArray();
 
     private static string[] Fields(string table) =>
         [.. Regex.Matches(table, @"^\| `(\w+)` \|", RegexOptions.Multiline).Select(match => match.Groups[1].Value)];

@@ -209,6 +209,7 @@ public sealed class AnalyzeCommandTests : WorkFolder
                 values[5] = name == "model.layers.1.mlp.up_proj.weight" ? MathF.BitIncrement(values[5]) : values[5]
         );
         foreach ((string type, int unchanged) in new[] { ("auto", 13), ("bf16", 14) })
+        {
             Assert.That(
                 CommandLine
                     .Run(Analyze("--tuned", Tuned, "--dtype", type, "--overwrite", "--json"))
@@ -219,6 +220,7 @@ public sealed class AnalyzeCommandTests : WorkFolder
                 Is.EqualTo(unchanged),
                 type
             );
+        }
     }
 
     [Test]

@@ -63,7 +63,9 @@ public sealed class HelpTests
         foreach (
             string line in new[] { "[default: speclora]", "[default: 0.0002]", "[default: cosine]", "[default: q_proj" }
         )
+        {
             Assert.That(help.Replace("\n", " ").Replace("  ", ""), Does.Contain(line));
+        }
     }
 
     [Test]

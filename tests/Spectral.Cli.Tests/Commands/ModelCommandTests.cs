@@ -86,10 +86,12 @@ public sealed class ModelCommandTests : WorkFolder
                 ["export", "--adapter", Out, "--out", At("exported")],
             }
         )
+        {
             Assert.That(
                 CommandLine.Run(command).Succeeded().Error,
                 Does.StartWith("warning: ").And.Contain("key_of_tomorrow")
             );
+        }
     }
 
     /// <summary>
@@ -170,11 +172,13 @@ public sealed class ModelCommandTests : WorkFolder
         {
             string error = CommandLine.Run(command).Succeeded().Error;
             foreach (string text in named)
+            {
                 Assert.That(
                     error.Split('\n').Count(line => line.StartsWith("warning: ") && line.Contains(text)),
                     Is.EqualTo(1),
                     $"{command[0]}: {text}"
                 );
+            }
         }
     }
 
@@ -394,13 +398,16 @@ public sealed class ModelCommandTests : WorkFolder
         int columns = (int)matrix.Shape[1];
         double sum = 0;
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
         {
-            double rest = a[i * columns + j];
-            for (int k = 0; k < rank; k++)
-                rest -= (double)u[i * rank + k] * s[k] * vt[k * columns + j];
-            sum += rest * rest;
+            for (int j = 0; j < columns; j++)
+            {
+                double rest = a[i * columns + j];
+                for (int k = 0; k < rank; k++)
+                    rest -= (double)u[i * rank + k] * s[k] * vt[k * columns + j];
+                sum += rest * rest;
+            }
         }
+
         return Math.Sqrt(sum);
     }
 }

@@ -156,6 +156,7 @@ public sealed class TrainingCommandTests : WorkFolder
     {
         TinyModel.WriteConfigAndTokenizer(At("config"));
         foreach (string threads in (string[])["1", "2", "3"])
+        {
             CommandLine
                 .Run(
                     "pretrain",
@@ -175,6 +176,8 @@ public sealed class TrainingCommandTests : WorkFolder
                     threads
                 )
                 .Succeeded();
+        }
+
         RunFiles.AssertSame(At("2"), At("1"));
         RunFiles.AssertSame(At("3"), At("1"));
     }

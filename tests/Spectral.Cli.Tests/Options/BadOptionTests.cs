@@ -318,6 +318,7 @@ public sealed class BadOptionTests : WorkFolder
                 ("--bias", "all"),
             }
         )
+        {
             Refused(
                 [
                     "finetune",
@@ -339,6 +340,8 @@ public sealed class BadOptionTests : WorkFolder
                 option,
                 value
             );
+        }
+
         CommandLine
             .Run(
                 "finetune",

@@ -36,10 +36,13 @@ public sealed class OutputTests : WorkFolder
         using Process first = CommandLine.Start(FinetuneForever());
         string log = Path.Combine(Out, "train_log.jsonl");
         for (var waited = Stopwatch.StartNew(); !File.Exists(log) || new FileInfo(log).Length == 0; Thread.Sleep(20))
+        {
             Assert.That(
                 !first.HasExited && waited.Elapsed < TimeSpan.FromMinutes(2),
                 "the run ended or hung before its first step"
             );
+        }
+
         string writer = OperatingSystem.IsLinux() ? $"process {first.Id}" : "another process";
         Refused(FinetuneForever(), "--out", Out, writer, "is writing to it");
         Refused(FinetuneForever("--overwrite"), "--out", Out, writer, "is writing to it");
@@ -107,10 +110,13 @@ public sealed class OutputTests : WorkFolder
         using Process first = CommandLine.Start(FinetuneForever());
         string held = Path.Combine(Out, Lock);
         for (var waited = Stopwatch.StartNew(); !File.Exists(held); Thread.Sleep(2))
+        {
             Assert.That(
                 !first.HasExited && waited.Elapsed < TimeSpan.FromMinutes(2),
                 "the run ended or hung before it came that far"
             );
+        }
+
         first.Kill();
         CommandLine.Finish(first);
         Assert.That(File.Exists(held), "killed, it could remove nothing");

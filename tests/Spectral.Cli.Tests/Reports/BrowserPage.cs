@@ -6,16 +6,16 @@ namespace Spectral.Cli.Tests.Reports;
 /// <summary>A page in a browser, and everything it complained of or asked the network for.</summary>
 public sealed class BrowserPage(Chromium browser, string target, string session) : IAsyncDisposable
 {
-    private readonly List<string> complaints = [];
-    private readonly TaskCompletionSource loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly List<string> _complaints = [];
+    private readonly TaskCompletionSource _loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Console errors and warnings, exceptions, dialogs, what the page's policy forbade, and requests beyond the page itself.</summary>
     public IReadOnlyList<string> Complaints
     {
         get
         {
-            lock (complaints)
-                return [.. complaints];
+            lock (_complaints)
+                return [.. _complaints];
         }
     }
 
@@ -37,7 +37,7 @@ public sealed class BrowserPage(Chromium browser, string target, string session)
             "Page.navigate",
             new() { ["url"] = file.Contains("://", StringComparison.Ordinal) ? file : new Uri(file).AbsoluteUri }
         );
-        await loaded.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        await _loaded.Task.WaitAsync(TimeSpan.FromSeconds(30));
         await Settle();
     }
 
@@ -124,6 +124,7 @@ public sealed class BrowserPage(Chromium browser, string target, string session)
             $"(() => {{ const e = document.querySelector({JsonSerializer.Serialize(selector)}); e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; }})()"
         );
         foreach (string type in new[] { "mouseMoved", "mousePressed", "mouseReleased" })
+        {
             await Call(
                 "Input.dispatchMouseEvent",
                 new()
@@ -135,6 +136,8 @@ public sealed class BrowserPage(Chromium browser, string target, string session)
                     ["clickCount"] = 1,
                 }
             );
+        }
+
         await Settle();
     }
 
@@ -180,13 +183,15 @@ public sealed class BrowserPage(Chromium browser, string target, string session)
             _ => null,
         };
         if (complaint is not null)
-            lock (complaints)
-                complaints.Add(complaint);
+        {
+            lock (_complaints)
+                _complaints.Add(complaint);
+        }
     }
 
     private string? Loaded()
     {
-        loaded.TrySetResult();
+        _loaded.TrySetResult();
         return null;
     }
 

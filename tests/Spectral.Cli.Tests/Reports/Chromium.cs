@@ -15,15 +15,15 @@ public sealed class Chromium : IAsyncDisposable
     private static readonly string[] Names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    private readonly Process process;
-    private readonly DirectoryInfo profile;
-    private readonly ClientWebSocket socket = new();
-    private readonly SemaphoreSlim sending = new(1);
-    private readonly ConcurrentDictionary<int, TaskCompletionSource<JsonNode>> pending = new();
-    private readonly ConcurrentDictionary<string, BrowserPage> pages = new();
-    private int lastId;
+    private readonly Process _process;
+    private readonly DirectoryInfo _profile;
+    private readonly ClientWebSocket _socket = new();
+    private readonly SemaphoreSlim _sending = new(1);
+    private readonly ConcurrentDictionary<int, TaskCompletionSource<JsonNode>> _pending = new();
+    private readonly ConcurrentDictionary<string, BrowserPage> _pages = new();
+    private int _lastId;
 
-    private Chromium(Process process, DirectoryInfo profile) => (this.process, this.profile) = (process, profile);
+    private Chromium(Process process, DirectoryInfo profile) => (_process, _profile) = (process, profile);
 
     /// <summary>Where the system has one; null where it has none.</summary>
     public static string? Executable { get; } =
@@ -52,17 +52,20 @@ public sealed class Chromium : IAsyncDisposable
                 "about:blank",
             }
         )
+        {
             start.ArgumentList.Add(argument);
+        }
+
         var browser = new Chromium(Process.Start(start)!, profile);
         const string Announcement = "DevTools listening on ";
         using var patience = new CancellationTokenSource(Patience);
         string? line;
-        do line = await browser.process.StandardError.ReadLineAsync(patience.Token);
+        do line = await browser._process.StandardError.ReadLineAsync(patience.Token);
         while (line is not null && !line.StartsWith(Announcement, StringComparison.Ordinal));
         Assert.That(line, Is.Not.Null, "Chromium ended before it listened");
-        _ = browser.process.StandardError.ReadToEndAsync(); // a full pipe would stop it
-        _ = browser.process.StandardOutput.ReadToEndAsync();
-        await browser.socket.ConnectAsync(new Uri(line![Announcement.Length..]), patience.Token);
+        _ = browser._process.StandardError.ReadToEndAsync(); // a full pipe would stop it
+        _ = browser._process.StandardOutput.ReadToEndAsync();
+        await browser._socket.ConnectAsync(new Uri(line![Announcement.Length..]), patience.Token);
         _ = browser.Listen();
         return browser;
     }
@@ -74,14 +77,14 @@ public sealed class Chromium : IAsyncDisposable
         string session = (string)
             (await Call("Target.attachToTarget", new() { ["targetId"] = target, ["flatten"] = true }))["sessionId"]!;
         var page = new BrowserPage(this, target, session);
-        pages[session] = page;
+        _pages[session] = page;
         await page.Load(file, width, height, dark);
         return page;
     }
 
     internal async Task<JsonNode> Call(string method, JsonObject? parameters = null, string? session = null)
     {
-        int id = Interlocked.Increment(ref lastId);
+        int id = Interlocked.Increment(ref _lastId);
         var message = new JsonObject
         {
             ["id"] = id,
@@ -91,11 +94,11 @@ public sealed class Chromium : IAsyncDisposable
         if (session is not null)
             message["sessionId"] = session;
         var reply = new TaskCompletionSource<JsonNode>(TaskCreationOptions.RunContinuationsAsynchronously);
-        pending[id] = reply;
-        await sending.WaitAsync();
+        _pending[id] = reply;
+        await _sending.WaitAsync();
         try
         {
-            await socket.SendAsync(
+            await _socket.SendAsync(
                 JsonSerializer.SerializeToUtf8Bytes(message),
                 WebSocketMessageType.Text,
                 endOfMessage: true,
@@ -104,7 +107,7 @@ public sealed class Chromium : IAsyncDisposable
         }
         finally
         {
-            sending.Release();
+            _sending.Release();
         }
         JsonNode result = await reply.Task.WaitAsync(Patience);
         Assert.That(result["error"], Is.Null, $"{method}: {result["error"]}");
@@ -113,7 +116,7 @@ public sealed class Chromium : IAsyncDisposable
 
     internal async Task Close(string target, string session)
     {
-        pages.TryRemove(session, out _);
+        _pages.TryRemove(session, out _);
         await Call("Target.closeTarget", new() { ["targetId"] = target });
     }
 
@@ -123,9 +126,12 @@ public sealed class Chromium : IAsyncDisposable
         using var message = new MemoryStream();
         try
         {
-            while (socket.State == WebSocketState.Open)
+            while (_socket.State == WebSocketState.Open)
             {
-                ValueWebSocketReceiveResult part = await socket.ReceiveAsync(buffer.AsMemory(), CancellationToken.None);
+                ValueWebSocketReceiveResult part = await _socket.ReceiveAsync(
+                    buffer.AsMemory(),
+                    CancellationToken.None
+                );
                 message.Write(buffer, 0, part.Count);
                 if (!part.EndOfMessage)
                     continue;
@@ -133,30 +139,35 @@ public sealed class Chromium : IAsyncDisposable
                 message.SetLength(0);
                 if (json["id"] is { } id)
                 {
-                    if (pending.TryRemove((int)id, out TaskCompletionSource<JsonNode>? reply))
+                    if (_pending.TryRemove((int)id, out TaskCompletionSource<JsonNode>? reply))
                         reply.SetResult(json);
                 }
-                else if (json["sessionId"] is { } session && pages.TryGetValue((string)session!, out BrowserPage? page))
+                else if (
+                    json["sessionId"] is { } session
+                    && _pages.TryGetValue((string)session!, out BrowserPage? page)
+                )
+                {
                     page.Note((string)json["method"]!, json["params"]!);
+                }
             }
         }
         catch (WebSocketException)
         {
             // The browser was closed.
         }
-        foreach (TaskCompletionSource<JsonNode> reply in pending.Values)
+        foreach (TaskCompletionSource<JsonNode> reply in _pending.Values)
             reply.TrySetException(new IOException("Chromium is gone"));
     }
 
     public async ValueTask DisposeAsync()
     {
-        process.Kill(entireProcessTree: true);
-        await process.WaitForExitAsync();
-        process.Dispose();
-        socket.Dispose();
+        _process.Kill(entireProcessTree: true);
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+        _socket.Dispose();
         try
         {
-            profile.Delete(recursive: true);
+            _profile.Delete(recursive: true);
         }
         catch (IOException) { } // a helper process may still be writing its last file
     }

@@ -4,7 +4,7 @@ namespace Spectral.Cli.Tests.Reports;
 [Parallelizable(ParallelScope.Self)]
 public abstract class PageFixture
 {
-    private Chromium? browser;
+    private Chromium? _browser;
 
     protected string Folder { get; } = Directory.CreateTempSubdirectory("spectral-pages-").FullName;
 
@@ -16,14 +16,14 @@ public abstract class PageFixture
         if (Chromium.Executable is null)
             Assert.Ignore("no chromium in PATH (Debian: apt-get install chromium)");
         MakePages();
-        browser = await Chromium.Start();
+        _browser = await Chromium.Start();
     }
 
     [OneTimeTearDown]
     public async Task CloseBrowser()
     {
-        if (browser is not null)
-            await browser.DisposeAsync();
+        if (_browser is not null)
+            await _browser.DisposeAsync();
         Directory.Delete(Folder, recursive: true);
     }
 
@@ -31,7 +31,7 @@ public abstract class PageFixture
     protected abstract void MakePages();
 
     protected Task<BrowserPage> Open(string file, int width = 1200, int height = 900, bool dark = false) =>
-        browser!.Open(file, width, height, dark);
+        _browser!.Open(file, width, height, dark);
 
     /// <summary>What every page owes in every setting: it draws, fits, can be read, complains of nothing and asks the network for nothing.</summary>
     protected async Task IsSound(string file, int width, bool dark)

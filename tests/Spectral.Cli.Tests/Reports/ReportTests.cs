@@ -46,11 +46,14 @@ public sealed class ReportTests
     {
         var chart = new CurvesChart("a", "a", "a", "step", "loss");
         for (int i = 0; i < 70; i++)
+        {
             chart.Add(
                 $"method {i}",
                 i,
                 MeanCurve.Of([Curve(3000), Curve(2999), Curve(2000)], smooth: true, methods: 70)
             );
+        }
+
         var page = new HtmlPage("a", "b");
         page.Chart(chart.ToJson());
         Assert.That(page.Render(), Has.Length.LessThan(600_000));

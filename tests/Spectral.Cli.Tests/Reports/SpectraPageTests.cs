@@ -10,12 +10,12 @@ public sealed class SpectraPageTests : PageFixture
 {
     private const string Hostile = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\u2028\"'&";
 
-    private JsonArray matrices = [];
+    private JsonArray _matrices = [];
 
     private string Changed => At("changed.html");
 
     /// <summary>The one that the page shows first.</summary>
-    private JsonNode MostChanged => matrices.MaxBy(matrix => (double)matrix!["norms"]!["relative"]!)!;
+    private JsonNode MostChanged => _matrices.MaxBy(matrix => (double)matrix!["norms"]!["relative"]!)!;
 
     protected override void MakePages()
     {
@@ -44,7 +44,7 @@ public sealed class SpectraPageTests : PageFixture
             )
             .Succeeded();
         JsonObject changed = Analyze("changed", model, "--tuned", tuned);
-        matrices = changed["matrices"]!.AsArray();
+        _matrices = changed["matrices"]!.AsArray();
         Analyze("adapted", model, "--adapter", At("adapter"));
         Analyze("same", model, "--tuned", model, "--draws", "0");
         var hostile = (JsonObject)changed.DeepClone();
@@ -146,18 +146,18 @@ public sealed class SpectraPageTests : PageFixture
     {
         await using BrowserPage page = await Open(Changed);
         const string Cells = "document.querySelectorAll('#heat-map .h0 rect, #heat-map .h1 rect').length";
-        Assert.That(await page.Evaluate<int>(Cells), Is.EqualTo(matrices.Count));
+        Assert.That(await page.Evaluate<int>(Cells), Is.EqualTo(_matrices.Count));
         await page.Evaluate<bool>("document.querySelector('#heat-map select').focus(), true");
         await page.Press("ArrowDown");
         Assert.That(
             await page.Evaluate<string>("document.querySelector('#heat-map h3').textContent"),
             Does.Contain("amplification")
         );
-        Assert.That(await page.Evaluate<int>(Cells), Is.EqualTo(matrices.Count));
+        Assert.That(await page.Evaluate<int>(Cells), Is.EqualTo(_matrices.Count));
         await page.Evaluate<bool>("document.querySelector('#heat-map .plot').focus(), true");
         await page.Press("ArrowRight", "ArrowRight", "ArrowDown"); // the first press shows where one is
         string aloud = await page.Evaluate<string>(PageProbe.Aloud("heat-map"));
-        JsonNode key = matrices.First(matrix => (string?)matrix!["module"] == "k_proj" && (int)matrix["layer"]! == 1)!;
+        JsonNode key = _matrices.First(matrix => (string?)matrix!["module"] == "k_proj" && (int)matrix["layer"]! == 1)!;
         Assert.That(aloud, Does.StartWith("layer 1, k_proj: amplification of the top "));
         Assert.That(
             double.Parse(aloud.Split(' ')[^1], CultureInfo.InvariantCulture),
@@ -171,7 +171,7 @@ public sealed class SpectraPageTests : PageFixture
         await using BrowserPage page = await Open(Changed);
         const int Relative = 4;
         string head = $"#matrices th:nth-child({Relative + 1})";
-        double[] expected = [.. matrices.Select(matrix => (double)matrix!["norms"]!["relative"]!).Order()];
+        double[] expected = [.. _matrices.Select(matrix => (double)matrix!["norms"]!["relative"]!).Order()];
         await page.Click($"{head} button");
         Assert.That(
             Parsed(await page.Evaluate<string[]>(PageProbe.Column("#matrices", Relative))),
@@ -220,7 +220,7 @@ public sealed class SpectraPageTests : PageFixture
             await page.Evaluate<string[]>(
                 "[...document.querySelectorAll('#matrix ~ ul li')].map(line => line.textContent)"
             ),
-            Is.EqualTo(matrices[2]!["verdict"]!["lines"]!.AsArray().Select(line => (string)line!))
+            Is.EqualTo(_matrices[2]!["verdict"]!["lines"]!.AsArray().Select(line => (string)line!))
         );
     }
 
@@ -238,7 +238,7 @@ public sealed class SpectraPageTests : PageFixture
                 .Xml.Linq.XDocument.Parse(svg)
                 .Descendants()
                 .Count(element => element.Name.LocalName == "rect" && element.Attribute("rx") is not null),
-            Is.EqualTo(2 * matrices.Count),
+            Is.EqualTo(2 * _matrices.Count),
             "a cell and its frame each"
         );
         Assert.That(page.Complaints, Is.Empty);

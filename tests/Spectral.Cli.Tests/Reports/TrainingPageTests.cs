@@ -71,7 +71,9 @@ public sealed class TrainingPageTests : PageFixture
                 ("broken", broken, [new(0, double.NaN)]),
             }
         )
+        {
             File.WriteAllText(At($"{name}.html"), Page(training, held));
+        }
     }
 
     private static string Page(LossPoint[] training, LossPoint[] held) =>

@@ -123,7 +123,10 @@ public sealed class ResumeTests : WorkFolder
             !File.Exists(Path.Combine(folder, weights)) && !process.HasExited;
             Thread.Sleep(1)
         )
+        {
             Assert.That(waited.Elapsed, Is.LessThan(TimeSpan.FromMinutes(2)), "no checkpoint was written");
+        }
+
         process.Kill();
         CommandLine.Finish(process);
         CommandLine.Run([.. run, "--resume"]).Succeeded();
@@ -230,11 +233,14 @@ public sealed class ResumeTests : WorkFolder
             Does.Contain("--epochs 1").And.Contain("step 10")
         );
         foreach (string name in new[] { "adapter_model.safetensors", "adapter_config.json" })
+        {
             Assert.That(
                 File.ReadAllBytes(Path.Combine(Out, name)),
                 Is.EqualTo(File.ReadAllBytes(Path.Combine(At("whole"), name))),
                 name
             );
+        }
+
         Assert.That(CommandLine.Run(Run("--epochs", "2", "--resume")).Succeeded().Output, Does.Contain("all 10 steps"));
     }
 
@@ -254,7 +260,10 @@ public sealed class ResumeTests : WorkFolder
                 !File.Exists(state) && waited.Elapsed < TimeSpan.FromMinutes(2);
                 Thread.Sleep(1)
             )
+            {
                 Assert.That(process.HasExited, Is.False);
+            }
+
             process.Kill();
             CommandLine.Finish(process);
         }
@@ -326,7 +335,10 @@ public sealed class ResumeTests : WorkFolder
                 !File.Exists(RunFiles.StateFile(Out)) && waited.Elapsed < TimeSpan.FromMinutes(2);
                 Thread.Sleep(1)
             )
+            {
                 Assert.That(process.HasExited, Is.False);
+            }
+
             process.Kill();
             CommandLine.Finish(process);
         }

@@ -34,11 +34,13 @@ public sealed class SignalTests : WorkFolder
             Does.Contain($"going on after step {step}")
         );
         foreach (string file in (string[])["adapter_config.json", "adapter_model.safetensors"])
+        {
             Assert.That(
                 File.ReadAllBytes(Path.Combine(Out, file)),
                 Is.EqualTo(File.ReadAllBytes(Path.Combine(whole, file))),
                 file
             );
+        }
     }
 
     [Test]
@@ -118,9 +120,11 @@ public sealed class SignalTests : WorkFolder
     private static void WaitFor(Func<bool> condition, Process process)
     {
         for (var waited = Stopwatch.StartNew(); !condition(); Thread.Sleep(20))
+        {
             Assert.That(
                 !process.HasExited && waited.Elapsed < TimeSpan.FromMinutes(2),
                 "the run ended or hung before it came that far"
             );
+        }
     }
 }

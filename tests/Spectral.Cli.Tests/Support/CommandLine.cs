@@ -98,8 +98,11 @@ public static class CommandLine
         foreach (string[] way in ways)
         {
             using (Process probe = Start("bash", ["-c", "mount -t tmpfs tmpfs /mnt"], wrapper: way))
+            {
                 if (Finish(probe).ExitCode != 0)
                     continue;
+            }
+
             using Process process = Start("bash", ["-c", script, "bash", .. arguments], ("spectral", Program), way);
             return Finish(process);
         }

@@ -17,11 +17,14 @@ public static class RunFiles
                     && !name.StartsWith("trainer_state", StringComparison.Ordinal)
                 )
         )
+        {
             Assert.That(
                 File.ReadAllBytes(Path.Combine(actual, name)),
                 Is.EqualTo(File.ReadAllBytes(Path.Combine(expected, name))),
                 name
             );
+        }
+
         Assert.That(Log(actual), Is.EqualTo(Log(expected)));
         Assert.That(State(actual), Is.EqualTo(State(expected)));
     }

@@ -35,13 +35,16 @@ public sealed class DoubleSvdTests(DeviceKind kind) : DeviceTest(kind)
             Assert.That(right.MaxBy(Math.Abs), Is.GreaterThan(0), $"sign of pair {i}");
         }
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
         {
-            double sum = Enumerable
-                .Range(0, n)
-                .Sum(k => svd.Left[k * rows + i] * svd.Values[k] * svd.Right[k * columns + j]);
-            Assert.That(sum, Is.EqualTo(a[i * columns + j]).Within(rounding * svd.Values[0]), $"entry {i}, {j}");
+            for (int j = 0; j < columns; j++)
+            {
+                double sum = Enumerable
+                    .Range(0, n)
+                    .Sum(k => svd.Left[k * rows + i] * svd.Values[k] * svd.Right[k * columns + j]);
+                Assert.That(sum, Is.EqualTo(a[i * columns + j]).Within(rounding * svd.Values[0]), $"entry {i}, {j}");
+            }
         }
+
         double[] alone = DoubleSvd.ValuesOf(Device, a, rows, columns);
         for (int i = 0; i < n; i++)
             Assert.That(alone[i], Is.EqualTo(svd.Values[i]).Within(rounding * svd.Values[0]));
@@ -62,11 +65,15 @@ public sealed class DoubleSvdTests(DeviceKind kind) : DeviceTest(kind)
         var svd = DoubleSvd.Compute(Device, new double[15], 5, 3);
         Assert.That(svd.Values, Is.EqualTo(new double[3]));
         for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++)
-            Assert.That(
-                (Dot(svd.Left, i, j, 5), Dot(svd.Right, i, j, 3)),
-                Is.EqualTo((i == j ? 1.0 : 0, i == j ? 1.0 : 0))
-            );
+        {
+            for (int j = 0; j < 3; j++)
+            {
+                Assert.That(
+                    (Dot(svd.Left, i, j, 5), Dot(svd.Right, i, j, 3)),
+                    Is.EqualTo((i == j ? 1.0 : 0, i == j ? 1.0 : 0))
+                );
+            }
+        }
     }
 
     [Test]

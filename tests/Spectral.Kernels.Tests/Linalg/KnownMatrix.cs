@@ -47,7 +47,9 @@ internal sealed class KnownMatrix
                 dots[j] += v[i] * a[i * stride + j * step];
         }
         for (int i = 0; i < length; i++)
-        for (int j = 0; j < count; j++)
-            a[i * stride + j * step] -= 2 * v[i] * dots[j];
+        {
+            for (int j = 0; j < count; j++)
+                a[i * stride + j * step] -= 2 * v[i] * dots[j];
+        }
     }
 }

@@ -62,22 +62,25 @@ public sealed class LinalgKernelTests(DeviceKind kind) : DeviceTest(kind)
         double[] actual = gram.ToDoubleArray();
         double worst = 0;
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j < rows; j++)
         {
-            double dot = 0;
-            double size = 0;
-            for (int e = 0; e < columns; e++)
+            for (int j = 0; j < rows; j++)
             {
-                dot += values[i * columns + e] * values[j * columns + e];
-                size += Math.Abs(values[i * columns + e] * values[j * columns + e]);
+                double dot = 0;
+                double size = 0;
+                for (int e = 0; e < columns; e++)
+                {
+                    dot += values[i * columns + e] * values[j * columns + e];
+                    size += Math.Abs(values[i * columns + e] * values[j * columns + e]);
+                }
+                Assert.That(
+                    actual[i * rows + j],
+                    Is.EqualTo(dot).Within(1e-14 * size + 1e-300),
+                    $"[{i}, {j}], sums are F64"
+                );
+                worst = Math.Max(worst, Math.Abs(dot - (i == j ? 1 : 0)));
             }
-            Assert.That(
-                actual[i * rows + j],
-                Is.EqualTo(dot).Within(1e-14 * size + 1e-300),
-                $"[{i}, {j}], sums are F64"
-            );
-            worst = Math.Max(worst, Math.Abs(dot - (i == j ? 1 : 0)));
         }
+
         Assert.That(
             BitConverter.Int32BitsToSingle(deviation.ToInt32Array()[0]),
             Is.EqualTo(worst).Within(1e-5).Percent
@@ -106,8 +109,11 @@ public sealed class LinalgKernelTests(DeviceKind kind) : DeviceTest(kind)
         float[] l = large.ToArray();
         float[] s = small.ToArray();
         for (int j = 0; j < 9; j++)
-        for (int i = 0; i < 100; i++)
-            Assert.That(s[j * 100 + i], Is.EqualTo(l[j * 517 + i]));
+        {
+            for (int i = 0; i < 100; i++)
+                Assert.That(s[j * 100 + i], Is.EqualTo(l[j * 517 + i]));
+        }
+
         Assert.That(other.ToArray(), Is.Not.EqualTo(s));
     }
 
@@ -127,20 +133,25 @@ public sealed class LinalgKernelTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(fourth, Is.EqualTo(3).Within(sigmas * Math.Sqrt(96)));
         double along = 0;
         for (int j = 0; j < 64; j++)
-        for (int i = 0; i + 1 < 4096; i++)
-            along += values[j * 4096 + i] * values[j * 4096 + i + 1];
+        {
+            for (int i = 0; i + 1 < 4096; i++)
+                along += values[j * 4096 + i] * values[j * 4096 + i + 1];
+        }
+
         Assert.That(along / n, Is.EqualTo(0).Within(sigmas));
         for (int j = 0; j < 64; j++)
-        for (int other = 0; other < j; other++)
         {
-            double dot = 0;
-            for (int i = 0; i < 4096; i++)
-                dot += values[j * 4096 + i] * values[other * 4096 + i];
-            Assert.That(
-                dot / 4096,
-                Is.EqualTo(0).Within(6.5 / 64),
-                $"vectors {other} and {j}: six and a half deviations for the most of 2016 pairs"
-            );
+            for (int other = 0; other < j; other++)
+            {
+                double dot = 0;
+                for (int i = 0; i < 4096; i++)
+                    dot += values[j * 4096 + i] * values[other * 4096 + i];
+                Assert.That(
+                    dot / 4096,
+                    Is.EqualTo(0).Within(6.5 / 64),
+                    $"vectors {other} and {j}: six and a half deviations for the most of 2016 pairs"
+                );
+            }
         }
     }
 }

@@ -50,11 +50,14 @@ public sealed class RandomizedSvdTests(DeviceKind kind) : SvdTest(kind)
             using SvdResult same = RandomizedSvd.Compute(wide, rank, Options(oneBlock));
             double[] s = Doubles(same.S);
             for (int i = 0; i < rank; i++)
+            {
                 Assert.That(
                     Doubles(narrow.S)[i],
                     Is.EqualTo(s[i]).Within(2e-5 * s[0]),
                     "read directly, products are those of F32"
                 );
+            }
+
             VerifyFactors(narrow, values, null, "bf16");
         }
     }

@@ -45,15 +45,23 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
             double[] expected = new double[y.Count];
             double[] magnitude = new double[y.Count];
             for (int b = 0; b < Batch; b++)
-            for (int j = 0; j < vectors; j++)
-            for (int o = 0; o < other; o++)
-            for (int d = 0; d < depth; d++)
             {
-                double product =
-                    values[(b * vectors + j) * depth + d] * w[b][transposed ? d * columns + o : o * columns + d];
-                expected[(b * vectors + j) * other + o] += product;
-                magnitude[(b * vectors + j) * other + o] += Math.Abs(product);
+                for (int j = 0; j < vectors; j++)
+                {
+                    for (int o = 0; o < other; o++)
+                    {
+                        for (int d = 0; d < depth; d++)
+                        {
+                            double product =
+                                values[(b * vectors + j) * depth + d]
+                                * w[b][transposed ? d * columns + o : o * columns + d];
+                            expected[(b * vectors + j) * other + o] += product;
+                            magnitude[(b * vectors + j) * other + o] += Math.Abs(product);
+                        }
+                    }
+                }
             }
+
             Verify(y, expected, magnitude, depth, transposed ? "transposed" : "plain");
         }
     }
@@ -90,23 +98,28 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
             double[] expected = new double[c.Count];
             double[] magnitude = new double[c.Count];
             for (int batch = 0; batch < Batch; batch++)
-            for (int i = 0; i < m; i++)
-            for (int j = 0; j < n; j++)
             {
-                int at = (batch * m + i) * n + j;
-                for (int e = 0; e < k; e++)
+                for (int i = 0; i < m; i++)
                 {
-                    double product =
-                        av[batch * m * k + (transposeA ? e * m + i : i * k + e)]
-                        * bv[batch * k * n + (transposeB ? j * k + e : e * n + j)];
-                    expected[at] += (divided ? 1 : -2) * product;
-                    magnitude[at] += 2 * Math.Abs(product);
+                    for (int j = 0; j < n; j++)
+                    {
+                        int at = (batch * m + i) * n + j;
+                        for (int e = 0; e < k; e++)
+                        {
+                            double product =
+                                av[batch * m * k + (transposeA ? e * m + i : i * k + e)]
+                                * bv[batch * k * n + (transposeB ? j * k + e : e * n + j)];
+                            expected[at] += (divided ? 1 : -2) * product;
+                            magnitude[at] += 2 * Math.Abs(product);
+                        }
+                        if (divided)
+                            continue;
+                        expected[at] += dv[at];
+                        magnitude[at] += Math.Abs(dv[at]);
+                    }
                 }
-                if (divided)
-                    continue;
-                expected[at] += dv[at];
-                magnitude[at] += Math.Abs(dv[at]);
             }
+
             string what = $"{transposeA} {transposeB}";
             Verify(c, expected, magnitude, k, what);
             if (divided)
@@ -227,10 +240,12 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
                     worst = Math.Max(worst, Math.Abs(dot - (i == j ? 1 : 0)));
                 }
                 for (int e = 0; e < Columns; e++)
+                {
                     Assert.That(
                         transposed[(b * Columns + e) * Rows + i],
                         Is.EqualTo((float)values[(b * Rows + i) * Columns + e])
                     );
+                }
             }
             Assert.That(BitConverter.Int32BitsToSingle(deviation[3 * b]), Is.EqualTo(worst).Within(1e-4).Percent);
         }

@@ -38,7 +38,10 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
                 oneBlock ? SmallProblems.OneBlock : SmallProblems.Library
             )
         )
+        {
             sweeps = outcome.Sweeps();
+        }
+
         double[] p = Doubles(left);
         double[] sigma = Doubles(s);
         double[] rt = Doubles(right);
@@ -101,15 +104,20 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         double[] g = gram.ToDoubleArray();
         double[] w = Doubles(inverse);
         for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++)
         {
-            double sum = 0;
-            for (int a = 0; a <= i; a++)
-            for (int b = 0; b <= j; b++)
-                sum += w[i * n + a] * g[a * n + b] * w[j * n + b];
-            Assert.That(sum, Is.EqualTo(i == j ? 1 : 0).Within(1e-5), $"at {i}, {j}");
-            if (j > i)
-                Assert.That(w[i * n + j], Is.Zero, "lower triangular");
+            for (int j = 0; j < n; j++)
+            {
+                double sum = 0;
+                for (int a = 0; a <= i; a++)
+                {
+                    for (int b = 0; b <= j; b++)
+                        sum += w[i * n + a] * g[a * n + b] * w[j * n + b];
+                }
+
+                Assert.That(sum, Is.EqualTo(i == j ? 1 : 0).Within(1e-5), $"at {i}, {j}");
+                if (j > i)
+                    Assert.That(w[i * n + j], Is.Zero, "lower triangular");
+            }
         }
     }
 
@@ -192,10 +200,13 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
             using Tensor leftOfIt = left.Rows(b, 1);
             using Tensor rightOfIt = right.Rows(b, 1);
             using (SmallSvd.Outcome outcome = SmallSvd.Run(one, oneLeft, oneValues, oneRight, SmallProblems.OneBlock))
+            {
                 Assert.That(
                     BitConverter.SingleToInt32Bits(values[b * Stride + Stride - 1]),
                     Is.EqualTo(outcome.Sweeps())
                 );
+            }
+
             Assert.That(values.AsSpan(b * Stride, n).ToArray(), Is.EqualTo(oneValues.ToArray()));
             Assert.That(leftOfIt.ToArray(), Is.EqualTo(oneLeft.ToArray()));
             Assert.That(rightOfIt.ToArray(), Is.EqualTo(oneRight.ToArray()));

@@ -20,8 +20,11 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
         double[] vt = Doubles(result.Vt);
         double[] ut = new double[k * m];
         for (int i = 0; i < m; i++)
-        for (int c = 0; c < k; c++)
-            ut[c * m + i] = u[i * k + c];
+        {
+            for (int c = 0; c < k; c++)
+                ut[c * m + i] = u[i * k + c];
+        }
+
         Assert.That(Deviation(ut, k, m), Is.LessThanOrEqualTo(1e-5), $"{what}: U is orthonormal");
         Assert.That(Deviation(vt, k, n), Is.LessThanOrEqualTo(1e-5), $"{what}: V is orthonormal");
         for (int c = 0; c < k; c++)
@@ -37,8 +40,11 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
             ReadOnlySpan<double> row = vt.AsSpan(c * n, n);
             int largest = 0;
             for (int i = 1; i < n; i++)
+            {
                 if (Math.Abs(row[i]) > Math.Abs(row[largest]))
                     largest = i;
+            }
+
             Assert.That(row[largest], Is.GreaterThan(0), $"{what}: sign of pair {c}");
         }
         if (tail is not { } best)
@@ -64,11 +70,13 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
         int k = s.Length;
         double next = k < sigma.Length ? sigma[k] : 0;
         for (int i = 0; i < k; i++)
+        {
             Assert.That(
                 s[i],
                 Is.EqualTo(sigma[i]).Within((sigma[i] >= 2.4 * next ? 1e-4 : others) * sigma[0]),
                 $"{what}: value {i} of {k}, σ₁ {sigma[0]}, σ_k+1 {next}"
             );
+        }
     }
 
     protected static double[] Doubles(Tensor tensor) => Array.ConvertAll(tensor.ToArray(), x => (double)x);
@@ -78,14 +86,17 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
     {
         double worst = 0;
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j <= i; j++)
         {
-            double dot = i == j ? -1 : 0;
-            for (int e = 0; e < length; e++)
-                dot += x[i * length + e] * x[j * length + e];
-            if (!(Math.Abs(dot) <= worst))
-                worst = Math.Abs(dot); // a NaN wins
+            for (int j = 0; j <= i; j++)
+            {
+                double dot = i == j ? -1 : 0;
+                for (int e = 0; e < length; e++)
+                    dot += x[i * length + e] * x[j * length + e];
+                if (!(Math.Abs(dot) <= worst))
+                    worst = Math.Abs(dot); // a NaN wins
+            }
         }
+
         return worst;
     }
 

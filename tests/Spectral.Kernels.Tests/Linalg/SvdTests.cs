@@ -182,10 +182,12 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
     {
         Tensor a = Input((9, 12), DType.F32, out _);
         foreach (SvdMethod method in Methods)
+        {
             Assert.That(
                 () => Svd.Compute(a, rank, method),
                 Throws.ArgumentException.With.Message.Contains($"rank is {rank}, expected 1 to 9")
             );
+        }
     }
 
     [Test]

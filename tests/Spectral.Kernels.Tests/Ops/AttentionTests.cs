@@ -84,14 +84,16 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
                 size1 += p[row * s + j] * magnitude;
             }
             for (int j = 0; j < s; j++)
-            for (int c = 0; c < d; c++)
             {
-                double ds = scale * p[row * s + j] * (dp[j] - dot);
-                double dsSize = scale * p[row * s + j] * (Math.Abs(dp[j]) + size1);
-                expected[0][row * d + c] += ds * kvs[(group * s + j) * d + c];
-                terms[0][row * d + c] += dsSize * Math.Abs(kvs[(group * s + j) * d + c]);
-                expected[1][(group * s + j) * d + c] += ds * qv[row * d + c];
-                terms[1][(group * s + j) * d + c] += dsSize * Math.Abs(qv[row * d + c]);
+                for (int c = 0; c < d; c++)
+                {
+                    double ds = scale * p[row * s + j] * (dp[j] - dot);
+                    double dsSize = scale * p[row * s + j] * (Math.Abs(dp[j]) + size1);
+                    expected[0][row * d + c] += ds * kvs[(group * s + j) * d + c];
+                    terms[0][row * d + c] += dsSize * Math.Abs(kvs[(group * s + j) * d + c]);
+                    expected[1][(group * s + j) * d + c] += ds * qv[row * d + c];
+                    terms[1][(group * s + j) * d + c] += dsSize * Math.Abs(qv[row * d + c]);
+                }
             }
         }
         Verify(dq, expected[0], terms[0], s + d, "dq", Intermediates(type));
@@ -136,11 +138,13 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
             double max = s.Max();
             double sum = s.Sum(x => Math.Exp(x - max));
             for (int j = first; j < n; j++)
-            for (int c = 0; c < headDim; c++)
             {
-                double term = Math.Exp(s[j - first] - max) / sum * vv[(group * P + j) * headDim + c];
-                expected[row * headDim + c] += term;
-                terms[row * headDim + c] += Math.Abs(term);
+                for (int c = 0; c < headDim; c++)
+                {
+                    double term = Math.Exp(s[j - first] - max) / sum * vv[(group * P + j) * headDim + c];
+                    expected[row * headDim + c] += term;
+                    terms[row * headDim + c] += Math.Abs(term);
+                }
             }
         }
         Verify(output, expected, terms, headDim + P);
@@ -159,15 +163,22 @@ public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
         Attention.Append(source, cache, Input(offsets, B));
         double[] expected = (double[])cv.Clone();
         for (int group = 0; group < B * KV; group++)
-        for (int s = 0; s < S; s++)
-            if (offsets[group / KV] + s < P)
-                Array.Copy(
-                    sv,
-                    (group * S + s) * headDim,
-                    expected,
-                    (group * P + offsets[group / KV] + s) * headDim,
-                    headDim
-                );
+        {
+            for (int s = 0; s < S; s++)
+            {
+                if (offsets[group / KV] + s < P)
+                {
+                    Array.Copy(
+                        sv,
+                        (group * S + s) * headDim,
+                        expected,
+                        (group * P + offsets[group / KV] + s) * headDim,
+                        headDim
+                    );
+                }
+            }
+        }
+
         Assert.That(Array.ConvertAll(cache.ToArray(), x => (double)x), Is.EqualTo(expected));
     }
 

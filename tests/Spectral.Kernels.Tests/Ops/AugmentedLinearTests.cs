@@ -117,16 +117,18 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
             Reference yR = frozen + scaledZ * left.Transposed();
             double[] yTerms = (Absolute(scaledZ) * Absolute(left.Transposed())).Value;
             for (int t = 0; t < m; t++)
-            for (int i = 0; i < outs[j]; i++)
             {
-                (int to, int at) = (t * n + nFrom + i, t * outs[j] + i);
-                double bias = model.Biases?[j][i] ?? 0;
-                (expectedY[to], boundY[to], terms[to], plain[to]) = (
-                    yR.Value[at] + bias,
-                    yR.Magnitude[at] + Math.Abs(bias),
-                    yTerms[at],
-                    bias == 0 ? 0 : yR.Value[at]
-                );
+                for (int i = 0; i < outs[j]; i++)
+                {
+                    (int to, int at) = (t * n + nFrom + i, t * outs[j] + i);
+                    double bias = model.Biases?[j][i] ?? 0;
+                    (expectedY[to], boundY[to], terms[to], plain[to]) = (
+                        yR.Value[at] + bias,
+                        yR.Magnitude[at] + Math.Abs(bias),
+                        yTerms[at],
+                        bias == 0 ? 0 : yR.Value[at]
+                    );
+                }
             }
 
             Reference mine = Columns(dyR, nFrom, outs[j]);
@@ -204,8 +206,11 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
         float[] before = Run(model.Weight);
         Assert.That(Run(model.Weight), Is.EqualTo(before), "twice the same");
         foreach (LowRankFactors member in model.Stack.Members)
-        foreach (Tensor factor in new[] { member.Left, member.Right })
-            factor.CopyFrom(Array.ConvertAll(factor.ToArray(), value => -1.5f * value + 1));
+        {
+            foreach (Tensor factor in new[] { member.Left, member.Right })
+                factor.CopyFrom(Array.ConvertAll(factor.ToArray(), value => -1.5f * value + 1));
+        }
+
         model.Weight.Refresh();
         using var anew = new AugmentedWeight(model.Layers, model.Stack);
         float[] after = Run(model.Weight);
@@ -422,13 +427,16 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
             new double[actual.Dim(0)]
         );
         for (int i = 0; i < value.Length; i++)
-        for (int t = 0; t < g.Rows; t++)
         {
-            (int a, int b) = (t * g.Columns + i, t * z.Columns + from + i);
-            value[i] += 2 * Scale * g.Value[a] * z.Value[b];
-            magnitude[i] += 2 * Scale * g.Magnitude[a] * z.Magnitude[b];
-            rounded[i] += 2 * Scale * Math.Abs(g.Value[a] * z.Value[b]);
+            for (int t = 0; t < g.Rows; t++)
+            {
+                (int a, int b) = (t * g.Columns + i, t * z.Columns + from + i);
+                value[i] += 2 * Scale * g.Value[a] * z.Value[b];
+                magnitude[i] += 2 * Scale * g.Magnitude[a] * z.Magnitude[b];
+                rounded[i] += 2 * Scale * Math.Abs(g.Value[a] * z.Value[b]);
+            }
         }
+
         Verify(
             actual,
             value,

@@ -181,7 +181,9 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
     {
         float[] values = tensor.ToArray();
         for (int i = 0; i < values.Length; i++)
+        {
             if (!(i % length <= i / length % length && (window == 0 || i / length % length - i % length < window)))
                 Assert.That(values[i], Is.Zero, $"element {i}, unseen");
+        }
     }
 }

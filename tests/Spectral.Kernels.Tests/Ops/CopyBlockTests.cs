@@ -34,8 +34,11 @@ public sealed class CopyBlockTests(DeviceKind kind) : DeviceTest(kind)
         CopyBlock.Run(source, destination, row, column);
 
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
-            expected[(row + i) * width + column + j] = values[i * columns + j];
+        {
+            for (int j = 0; j < columns; j++)
+                expected[(row + i) * width + column + j] = values[i * columns + j];
+        }
+
         Verify(destination, expected);
     }
 
@@ -87,12 +90,15 @@ public sealed class CopyBlockTests(DeviceKind kind) : DeviceTest(kind)
         CopyBlock.AddInto(source, destination, row, column, scale);
 
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
         {
-            double term = (double)scale * values[i * columns + j];
-            expected[(row + i) * width + column + j] += term;
-            magnitude[(row + i) * width + column + j] += Math.Abs(term);
+            for (int j = 0; j < columns; j++)
+            {
+                double term = (double)scale * values[i * columns + j];
+                expected[(row + i) * width + column + j] += term;
+                magnitude[(row + i) * width + column + j] += Math.Abs(term);
+            }
         }
+
         Verify(destination, expected, magnitude);
     }
 

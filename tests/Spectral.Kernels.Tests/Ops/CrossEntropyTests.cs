@@ -93,12 +93,14 @@ public sealed class CrossEntropyTests(DeviceKind kind) : DeviceTest(kind)
         double Loss(int j, double h) =>
             Math.Log(values.Select((x, i) => Math.Exp(x + (i == j ? h : 0))).Sum()) - values[17] - (j == 17 ? h : 0);
         for (int j = 0; j < 50; j++)
+        {
             // 1e-7: F32 rounding of numbers below 1; 1e-9: H² of the differences
             Assert.That(
                 gradient[j],
                 Is.EqualTo((Loss(j, H) - Loss(j, -H)) / (2 * H)).Within(1e-7 + 1e-9),
                 $"logit {j}"
             );
+        }
     }
 
     [Test]

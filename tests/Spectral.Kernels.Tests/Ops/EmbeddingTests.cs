@@ -38,11 +38,14 @@ public sealed class EmbeddingTests(DeviceKind kind) : DeviceTest(kind)
         double[] expected = accumulate ? (double[])before.Clone() : new double[before.Length];
         double[] terms = expected.Select(Math.Abs).ToArray();
         for (int i = 0; i < positions; i++)
-        for (int c = 0; c < columns; c++)
         {
-            expected[ids[i] * columns + c] += dyValues[i * columns + c];
-            terms[ids[i] * columns + c] += Math.Abs(dyValues[i * columns + c]);
+            for (int c = 0; c < columns; c++)
+            {
+                expected[ids[i] * columns + c] += dyValues[i * columns + c];
+                terms[ids[i] * columns + c] += Math.Abs(dyValues[i * columns + c]);
+            }
         }
+
         Verify(dTable, expected, terms, positions);
     }
 

@@ -265,8 +265,11 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
                 int first = window == 0 ? 0 : Math.Max(0, query - window + 1);
                 double[] scores = new double[s];
                 for (int j = first; j <= query; j++)
-                for (int c = 0; c < d; c++)
-                    scores[j] += q[row * d + c] * k[Key(row, j) + c] / Math.Sqrt(d);
+                {
+                    for (int c = 0; c < d; c++)
+                        scores[j] += q[row * d + c] * k[Key(row, j) + c] / Math.Sqrt(d);
+                }
+
                 double most = scores[first..(query + 1)].Max();
                 Lse[row] = most + Math.Log(scores[first..(query + 1)].Sum(x => Math.Exp(x - most)));
                 for (int j = first; j <= query; j++)
@@ -325,14 +328,16 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
                     dotSize += p * size[j];
                 }
                 for (int j = 0; j < s; j++)
-                for (int c = 0; c < d; c++)
                 {
-                    double ds = scale * _p[row * s + j] * (dp[j] - dot);
-                    double dsSize = scale * _p[row * s + j] * (Math.Abs(dp[j]) + dotSize);
-                    Dq[row * d + c] += ds * _k[Key(row, j) + c];
-                    DqTerms[row * d + c] += dsSize * Math.Abs(_k[Key(row, j) + c]);
-                    Dk[Key(row, j) + c] += ds * _q[row * d + c];
-                    DkTerms[Key(row, j) + c] += dsSize * Math.Abs(_q[row * d + c]);
+                    for (int c = 0; c < d; c++)
+                    {
+                        double ds = scale * _p[row * s + j] * (dp[j] - dot);
+                        double dsSize = scale * _p[row * s + j] * (Math.Abs(dp[j]) + dotSize);
+                        Dq[row * d + c] += ds * _k[Key(row, j) + c];
+                        DqTerms[row * d + c] += dsSize * Math.Abs(_k[Key(row, j) + c]);
+                        Dk[Key(row, j) + c] += ds * _q[row * d + c];
+                        DkTerms[Key(row, j) + c] += dsSize * Math.Abs(_q[row * d + c]);
+                    }
                 }
             }
         }

@@ -75,14 +75,21 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
         double[] expected = new double[Batch * M * N];
         double[] terms = new double[expected.Length];
         for (int i = 0; i < Batch; i++)
-        for (int row = 0; row < M; row++)
-        for (int column = 0; column < N; column++)
-        for (int x = 0; x < K; x++)
         {
-            double term = av[(i * M + row) * Lda + 2 + x] * bv[(i * N + column) * K + x];
-            expected[(i * M + row) * N + column] += term;
-            terms[(i * M + row) * N + column] += Math.Abs(term);
+            for (int row = 0; row < M; row++)
+            {
+                for (int column = 0; column < N; column++)
+                {
+                    for (int x = 0; x < K; x++)
+                    {
+                        double term = av[(i * M + row) * Lda + 2 + x] * bv[(i * N + column) * K + x];
+                        expected[(i * M + row) * N + column] += term;
+                        terms[(i * M + row) * N + column] += Math.Abs(term);
+                    }
+                }
+            }
         }
+
         Verify(c, expected, terms, K);
     }
 
@@ -148,13 +155,18 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
         double[] product = new double[m * n];
         double[] terms = new double[m * n];
         for (int i = 0; i < m; i++)
-        for (int j = 0; j < n; j++)
-        for (int x = 0; x < k; x++)
         {
-            double term = a[ta ? x * m + i : i * k + x] * b[tb ? j * k + x : x * n + j];
-            product[i * n + j] += term;
-            terms[i * n + j] += Math.Abs(term);
+            for (int j = 0; j < n; j++)
+            {
+                for (int x = 0; x < k; x++)
+                {
+                    double term = a[ta ? x * m + i : i * k + x] * b[tb ? j * k + x : x * n + j];
+                    product[i * n + j] += term;
+                    terms[i * n + j] += Math.Abs(term);
+                }
+            }
         }
+
         return (product, terms);
     }
 }

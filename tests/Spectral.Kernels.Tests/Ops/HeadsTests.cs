@@ -29,11 +29,20 @@ public sealed class HeadsTests(DeviceKind kind) : DeviceTest(kind)
         Heads.Merge(y, back);
         float[] expected = new float[values.Length];
         for (int b = 0; b < batch; b++)
-        for (int s = 0; s < length; s++)
-        for (int h = 0; h < heads; h++)
-        for (int i = 0; i < headDim; i++)
-            expected[((b * heads + h) * length + s) * headDim + i] = (float)
-                values[((b * length + s) * heads + h) * headDim + i];
+        {
+            for (int s = 0; s < length; s++)
+            {
+                for (int h = 0; h < heads; h++)
+                {
+                    for (int i = 0; i < headDim; i++)
+                    {
+                        expected[((b * heads + h) * length + s) * headDim + i] = (float)
+                            values[((b * length + s) * heads + h) * headDim + i];
+                    }
+                }
+            }
+        }
+
         Assert.That(y.ToArray(), Is.EqualTo(expected));
         Verify(back, values);
     }

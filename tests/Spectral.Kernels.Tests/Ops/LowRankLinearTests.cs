@@ -141,12 +141,15 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         double[] dcMagnitude = new double[count];
         double[] dcTerms = new double[count];
         for (int t = 0; t < m; t++)
-        for (int i = 0; i < count; i++)
         {
-            dc[i] += factors.Scale * g.Value[t * r + i] * zs[t * r + i];
-            dcMagnitude[i] += Math.Abs(factors.Scale * zs[t * r + i]) * g.Magnitude[t * r + i];
-            dcTerms[i] += Math.Abs(factors.Scale * zs[t * r + i] * g.Value[t * r + i]);
+            for (int i = 0; i < count; i++)
+            {
+                dc[i] += factors.Scale * g.Value[t * r + i] * zs[t * r + i];
+                dcMagnitude[i] += Math.Abs(factors.Scale * zs[t * r + i]) * g.Magnitude[t * r + i];
+                dcTerms[i] += Math.Abs(factors.Scale * zs[t * r + i] * g.Value[t * r + i]);
+            }
         }
+
         Verify(
             dMiddle,
             dc,

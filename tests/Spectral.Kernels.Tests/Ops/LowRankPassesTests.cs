@@ -273,6 +273,7 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
             LowRank.InputGradient(h, x, targets, 0.75f, accumulate, mask);
             Reference dR = (Reference.Of(hs, m, all).Transposed() * kept).Scaled(null, accumulate ? 1.5 : 0.75);
             foreach (((Tensor target, int first), int count) in targets.Zip(ranks))
+            {
                 Verify(
                     target,
                     dR.RowsFrom(first).Value[..(count * k)],
@@ -280,6 +281,7 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
                     m,
                     $"dR from {first}"
                 );
+            }
         }
 
         static Reference Slice(Reference matrix, int first, int count) =>

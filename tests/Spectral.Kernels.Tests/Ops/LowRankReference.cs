@@ -15,12 +15,17 @@ internal sealed record Reference(double[] Value, double[] Magnitude, int Rows, i
         int depth = a.Columns;
         (double[] value, double[] magnitude) = (new double[m * n], new double[m * n]);
         for (int i = 0; i < m; i++)
-        for (int k = 0; k < depth; k++)
-        for (int j = 0; j < n; j++)
         {
-            value[i * n + j] += a.Value[i * depth + k] * b.Value[k * n + j];
-            magnitude[i * n + j] += a.Magnitude[i * depth + k] * b.Magnitude[k * n + j];
+            for (int k = 0; k < depth; k++)
+            {
+                for (int j = 0; j < n; j++)
+                {
+                    value[i * n + j] += a.Value[i * depth + k] * b.Value[k * n + j];
+                    magnitude[i * n + j] += a.Magnitude[i * depth + k] * b.Magnitude[k * n + j];
+                }
+            }
         }
+
         return new(value, magnitude, m, n);
     }
 

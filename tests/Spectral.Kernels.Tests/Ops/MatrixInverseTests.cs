@@ -73,14 +73,23 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
         double[] expected = new double[yv.Length];
         double[] magnitude = new double[yv.Length];
         for (int b = 0; b < batch; b++)
-        for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++)
-        for (int k = 0; k < n; k++)
-        for (int l = 0; l < n; l++)
         {
-            double term = yv[(b * n + k) * n + i] * gradient[(b * n + k) * n + l] * yv[(b * n + j) * n + l];
-            expected[(b * n + i) * n + j] -= term;
-            magnitude[(b * n + i) * n + j] += Math.Abs(term);
+            for (int i = 0; i < n; i++)
+            {
+                for (int j = 0; j < n; j++)
+                {
+                    for (int k = 0; k < n; k++)
+                    {
+                        for (int l = 0; l < n; l++)
+                        {
+                            double term =
+                                yv[(b * n + k) * n + i] * gradient[(b * n + k) * n + l] * yv[(b * n + j) * n + l];
+                            expected[(b * n + i) * n + j] -= term;
+                            magnitude[(b * n + i) * n + j] += Math.Abs(term);
+                        }
+                    }
+                }
+            }
         }
 
         MatrixInverse.Backward(y, dy, dx);
@@ -189,8 +198,10 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
                 }
             }
             for (int i = 0; i < n; i++)
-            for (int j = 0; j < n; j++)
-                result[(b * n + i) * n + j] = a[i, n + j];
+            {
+                for (int j = 0; j < n; j++)
+                    result[(b * n + i) * n + j] = a[i, n + j];
+            }
         }
         return result;
     }

@@ -24,11 +24,14 @@ public sealed class RandomCombinationTests(DeviceKind kind) : DeviceTest(kind)
         double[] expected = new double[count];
         double[] magnitude = new double[count];
         for (int i = 0; i < n; i++)
-        for (int e = 0; e < count; e++)
         {
-            expected[e] += coefficients[i] * directions[i][e];
-            magnitude[e] += Math.Abs(coefficients[i] * directions[i][e]);
+            for (int e = 0; e < count; e++)
+            {
+                expected[e] += coefficients[i] * directions[i][e];
+                magnitude[e] += Math.Abs(coefficients[i] * directions[i][e]);
+            }
         }
+
         double[] back = Array.ConvertAll(directions, u => u.Zip(gradient, (a, b) => a * b).Sum());
         double[] terms = Array.ConvertAll(directions, u => u.Zip(gradient, (a, b) => Math.Abs(a * b)).Sum() * 1e-6); // F64 inside
 

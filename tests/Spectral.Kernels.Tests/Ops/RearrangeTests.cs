@@ -25,11 +25,13 @@ public sealed class RearrangeTests(DeviceKind kind) : DeviceTest(kind)
         double[] expected = new double[sources];
         double[] magnitude = new double[sources];
         for (int e = 0; e < count; e++)
+        {
             if (index[e] >= 0)
             {
                 expected[index[e]] += Factor(e) * gradient[e];
                 magnitude[index[e]] += 1e-6 * Math.Abs(Factor(e) * gradient[e]); // F64 inside: only the last rounding is left
             }
+        }
 
         Rearrange.Forward(x, table, y);
         Rearrange.Backward(dy, table, dx);

@@ -140,16 +140,24 @@ public sealed class RopeTests(DeviceKind kind) : DeviceTest(kind)
     private static void Each((int B, int S, int H, int D) size, Action<int, int, int, int, int, int> visit)
     {
         for (int b = 0; b < size.B; b++)
-        for (int s = 0; s < size.S; s++)
-        for (int h = 0; h < size.H; h++)
-        for (int i = 0; i < size.D; i++)
-            visit(
-                b,
-                s,
-                h,
-                i,
-                ((b * size.S + s) * size.H + h) * size.D + i,
-                ((b * size.H + h) * size.S + s) * size.D + i
-            );
+        {
+            for (int s = 0; s < size.S; s++)
+            {
+                for (int h = 0; h < size.H; h++)
+                {
+                    for (int i = 0; i < size.D; i++)
+                    {
+                        visit(
+                            b,
+                            s,
+                            h,
+                            i,
+                            ((b * size.S + s) * size.H + h) * size.D + i,
+                            ((b * size.H + h) * size.S + s) * size.D + i
+                        );
+                    }
+                }
+            }
+        }
     }
 }

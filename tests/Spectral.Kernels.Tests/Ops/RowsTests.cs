@@ -49,8 +49,11 @@ public sealed class RowsTests(DeviceKind kind) : DeviceTest(kind)
         Rows.Scatter(y, Input(index, K), x);
         double[] expected = new double[N * columns];
         for (int k = 0; k < K; k++)
+        {
             if (k is not (3 or 4))
                 Array.Copy(values, k * columns, expected, index[k] * columns, columns);
+        }
+
         Assert.That(Array.ConvertAll(x.ToArray(), v => (double)v), Is.EqualTo(expected));
     }
 

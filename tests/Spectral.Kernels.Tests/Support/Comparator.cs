@@ -49,8 +49,10 @@ public static class Comparator
                 (worst, worstAt) = (share, i);
         }
         if (!(worst <= 1))
+        {
             Assert.Fail(
                 $"{what}[{worstAt}] is {actual[worstAt]}, expected {expected[worstAt]}: {worst:P0} of the bound"
             );
+        }
     }
 }

@@ -48,10 +48,14 @@ public abstract class DeviceTest(DeviceKind kind)
             byte[] raw = new byte[whole.Bytes];
             whole.CopyTo(raw.AsSpan());
             for (int i = 0; i < raw.Length; i++)
+            {
                 if ((i < GuardBytes || i >= GuardBytes + bytes) && raw[i] != GuardByte)
+                {
                     Assert.Fail(
                         $"{what}: the guard zone was overwritten {(i < GuardBytes ? $"{GuardBytes - i} bytes before the start" : $"{i - GuardBytes - bytes} bytes past the end")}"
                     );
+                }
+            }
         }
         _tensors.ForEach(tensor => tensor.Dispose());
         _guarded.ForEach(guarded => guarded.Whole.Dispose());

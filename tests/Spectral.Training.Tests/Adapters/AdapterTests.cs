@@ -68,12 +68,16 @@ public sealed class AdapterTests(DeviceKind kind) : TrainingTest(kind)
             );
             Assert.That(s[0], Is.GreaterThanOrEqualTo(s[1]));
             for (int i = 0; i < 2; i++)
-            for (int row = 0; row < module.Shape.Out; row++)
             {
-                double product = Enumerable
-                    .Range(0, module.Shape.In)
-                    .Sum(column => (double)weight[row * module.Shape.In + column] * v[i * module.Shape.In + column]);
-                Assert.That(product, Is.EqualTo(s[i] * u[row * 2 + i]).Within(2e-3 * s[0]), "W v = σ u");
+                for (int row = 0; row < module.Shape.Out; row++)
+                {
+                    double product = Enumerable
+                        .Range(0, module.Shape.In)
+                        .Sum(column =>
+                            (double)weight[row * module.Shape.In + column] * v[i * module.Shape.In + column]
+                        );
+                    Assert.That(product, Is.EqualTo(s[i] * u[row * 2 + i]).Within(2e-3 * s[0]), "W v = σ u");
+                }
             }
         }
     }

@@ -46,12 +46,14 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(composed.Uses, Has.None.Contains("augmented"));
         Assert.That(augmented.Loss, Is.EqualTo(composed.Loss).Within(2e-6 * composed.Loss));
         foreach ((string parameter, double[] expected) in composed.Gradients)
+        {
             VerifyGradient(
                 Array.ConvertAll(augmented.Gradients[parameter], value => (float)value),
                 expected,
                 2e-5,
                 parameter
             ); // F32 sums over a few dozen terms, in another order
+        }
     }
 
     [Test]

@@ -109,11 +109,13 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
             (double[][] u, double[] s, double[][] v) = Triplets(gradient, module.Shape);
             Verify(Change(module), Sum(module.Shape, Rank, i => -Scale * s[i] / (s[0] * Gamma), u, v));
             for (int i = 0; i < Rank; i++)
+            {
                 Assert.That(
                     Norm(Column(module, LoraMethod.B, i)),
                     Is.EqualTo(Norm(Row(module, LoraMethod.A, i))).Within(1e-5),
                     "the size is shared evenly"
                 );
+            }
         }
     }
 
@@ -181,13 +183,18 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
                 ),
             ];
             for (int i = 0; i < Rank; i++)
-            for (int j = 0; j < Rank; j++)
             {
-                double along = 0;
-                for (int row = 0; row < rows; row++)
-                for (int column = 0; column < columns; column++)
-                    along += left[row * Rank + i] * rest[row * columns + column] * right[j * columns + column];
-                Assert.That(along, Is.EqualTo(0).Within(Tolerance * gradient.Max(Math.Abs)), module.Shape.Name);
+                for (int j = 0; j < Rank; j++)
+                {
+                    double along = 0;
+                    for (int row = 0; row < rows; row++)
+                    {
+                        for (int column = 0; column < columns; column++)
+                            along += left[row * Rank + i] * rest[row * columns + column] * right[j * columns + column];
+                    }
+
+                    Assert.That(along, Is.EqualTo(0).Within(Tolerance * gradient.Max(Math.Abs)), module.Shape.Name);
+                }
             }
         }
     }
@@ -218,11 +225,14 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
                 product.Max(Math.Abs)
             );
             for (int i = 0; i < Rank; i++)
+            {
                 Assert.That(
                     Norm(Column(module, LoraMethod.B, i)),
                     Is.EqualTo(Math.Sqrt(s[which[i]] / module.Options.Scale)).Within(1e-4 * Math.Sqrt(s[0])),
                     "L = U √(S/s)"
                 );
+            }
+
             Assert.That(Change(module), Is.All.EqualTo(0).Within(1e-7));
         }
     }
@@ -311,12 +321,14 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
             );
         ReferenceModel reference = new(Model.Config, TestAdapters.Weights(Folder.Path)) { WeightChange = Dense };
         foreach (Parameter parameter in adapter.Parameters.Parameters)
+        {
             VerifyGradient(
                 parameter.Gradient!.ToArray(),
                 CentralDifferences.Of(factors[parameter.Name], 1e-5, () => reference.LossSum(batch)),
                 Tolerance,
                 parameter.Name
             );
+        }
 
         double[]? Dense(string linear)
         {
@@ -367,13 +379,18 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
         );
         double after = Evaluator.Evaluate(model, records).Loss;
         if (adapter.Method.StartsAtBase)
+        {
             Assert.That(
                 after,
                 Is.EqualTo(before).Within(1).Percent,
                 "what is added is subtracted, each rounded to 8 bits on its way"
             );
+        }
         else
+        {
             Assert.That(after, Is.LessThan(before), "a step against the gradient of these records");
+        }
+
         foreach (AdaptedModule module in adapter.Modules)
             Assert.That(Norm(Row(module, LoraMethod.A, 0)), Is.GreaterThan(0).And.LessThan(100), module.Shape.Name);
     }
@@ -509,9 +526,14 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
     {
         double[] sum = new double[shape.Out * shape.In];
         for (int k = 0; k < count; k++)
-        for (int i = 0; i < shape.Out; i++)
-        for (int j = 0; j < shape.In; j++)
-            sum[i * shape.In + j] += weight(k) * left[k][i] * right[k][j];
+        {
+            for (int i = 0; i < shape.Out; i++)
+            {
+                for (int j = 0; j < shape.In; j++)
+                    sum[i * shape.In + j] += weight(k) * left[k][i] * right[k][j];
+            }
+        }
+
         return sum;
     }
 
@@ -519,9 +541,14 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
     {
         double[] product = new double[rows * columns];
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
-        for (int k = 0; k < inner; k++)
-            product[i * columns + j] += a[i * inner + k] * b[k * columns + j];
+        {
+            for (int j = 0; j < columns; j++)
+            {
+                for (int k = 0; k < inner; k++)
+                    product[i * columns + j] += a[i * inner + k] * b[k * columns + j];
+            }
+        }
+
         return product;
     }
 

@@ -122,7 +122,9 @@ public sealed class DataStartTests(DeviceKind kind) : TrainingTest(kind)
                     starts[0].Calibration.InputDirections([.. starts.Select(start => start.Module.Name)], 1)
                 )
             )
+            {
                 start[LoraMethod.A].CopyFrom([.. Enumerable.Repeat(found.Count / 2f, (int)start[LoraMethod.A].Count)]);
+            }
         }
     }
 }

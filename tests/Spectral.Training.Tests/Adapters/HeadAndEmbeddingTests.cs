@@ -90,10 +90,12 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
         ];
         double slope = 0;
         for (int i = 0; i < at.Length; i++)
+        {
             slope += parameters[i]
                 .Gradient!.ToArray()
                 .Zip(direction[i], (gradient, along) => (double)gradient * along)
                 .Sum();
+        }
 
         const float Length = 1e-3f;
         double difference = (LossAt(Length) - LossAt(-Length)) / (2 * Length);

@@ -60,9 +60,12 @@ public sealed class TrainableTokensTests(DeviceKind kind) : TrainingTest(kind)
         {
             int columns = model.Config.HiddenSize;
             for (int i = 0; i < Tokens.Length; i++)
+            {
                 values[Rows]
                     .AsSpan(i * columns, columns)
                     .CopyTo(weights["model.embed_tokens.weight"].AsSpan(Tokens[i] * columns));
+            }
+
             return reference.LossSum(batch);
         }
     }

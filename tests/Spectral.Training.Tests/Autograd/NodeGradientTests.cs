@@ -217,12 +217,15 @@ public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
             }
         }
         for (int i = 0; i < inputs.Length; i++)
+        {
             VerifyGradient(
                 gradients[i]!,
                 CentralDifferences.Of(values[i], Step, () => Evaluate(inputs, values, operation, direction)),
                 Tolerance,
                 $"input {i}"
             );
+        }
+
         foreach (Parameter parameter in weights?.Parameters ?? [])
         {
             float[] host = parameter.Master.ToArray();

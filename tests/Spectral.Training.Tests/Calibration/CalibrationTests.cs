@@ -42,12 +42,14 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
         string[] modules = Names(model);
         float[][] gradients = Values(new ModelCalibration(model, Records, batch).Gradients(modules));
         for (int i = 0; i < modules.Length; i++)
+        {
             VerifyGradient(
                 gradients[i],
                 Array.ConvertAll(trained.Linears[i].Weight.Gradient!.ToArray(), value => (double)value),
                 Tolerance,
                 modules[i]
             );
+        }
     }
 
     [Test]
@@ -90,17 +92,24 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
         float[][] actual = Values(new ModelCalibration(model, Records, batch).InputSecondMoments(modules));
         Dictionary<string, double[]> expected = modules.ToDictionary(name => name, _ => Array.Empty<double>());
         foreach (EncodedRecord record in Records)
-        foreach ((string name, List<double[]> x) in Inputs([record]))
         {
-            int size = x[0].Length;
-            double largest = x.Max(row => row.Max(Math.Abs));
-            if (expected[name].Length == 0)
-                expected[name] = new double[size * size];
-            foreach (double[] row in x)
-                for (int i = 0; i < size; i++)
-                for (int j = 0; j < size; j++)
-                    expected[name][i * size + j] += row[i] * row[j] / (largest * largest) / Records.Length;
+            foreach ((string name, List<double[]> x) in Inputs([record]))
+            {
+                int size = x[0].Length;
+                double largest = x.Max(row => row.Max(Math.Abs));
+                if (expected[name].Length == 0)
+                    expected[name] = new double[size * size];
+                foreach (double[] row in x)
+                {
+                    for (int i = 0; i < size; i++)
+                    {
+                        for (int j = 0; j < size; j++)
+                            expected[name][i * size + j] += row[i] * row[j] / (largest * largest) / Records.Length;
+                    }
+                }
+            }
         }
+
         for (int i = 0; i < modules.Length; i++) // BF16 activations carry 8 bits, and are divided by a largest one that does
             VerifyGradient(actual[i], expected[modules[i]], dtype == DType.F32 ? Tolerance : 0.05, modules[i]);
     }
@@ -275,9 +284,14 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
         double[] scatter = new double[size * size];
         double[] mean = [.. Enumerable.Range(0, size).Select(i => rows.Average(row => row[i]))];
         foreach (double[] row in rows)
+        {
             for (int i = 0; i < size; i++)
-            for (int j = 0; j < size; j++)
-                scatter[i * size + j] += (row[i] - mean[i]) * (row[j] - mean[j]);
+            {
+                for (int j = 0; j < size; j++)
+                    scatter[i * size + j] += (row[i] - mean[i]) * (row[j] - mean[j]);
+            }
+        }
+
         return scatter;
     }
 }

@@ -15,11 +15,14 @@ public sealed class RecordEncoderTests : FolderTest
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, [("a", "b")], TokenizerFiles.Added("<begin>"));
         if (begin)
+        {
             json["post_processor"] = JsonNode.Parse(
                 """
                 {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}},{"Sequence":{"id":"A"}}],"special_tokens":{"B":{"ids":[257]}}}
                 """
             );
+        }
+
         return TokenizerFiles.Load(folder, json);
     }
 

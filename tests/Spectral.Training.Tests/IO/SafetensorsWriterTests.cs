@@ -70,12 +70,15 @@ public sealed class SafetensorsWriterTests : FolderTest
             for (int j = 0; j < values.Length; j++)
                 values[j] = random.Next(-2048, 2048) / (type == StoredType.BF16 ? 2048f * 16 : 2048f);
             if (type == StoredType.BF16)
+            {
                 values =
                 [
                     .. values.Select(value =>
                         BitConverter.UInt32BitsToSingle((uint)TensorToWrite.ToBFloat16(value) << 16)
                     ),
                 ];
+            }
+
             tensors.Add(TensorToWrite.Floats($"tensor.{i}.ü", type, shape, () => values));
             expected.Add($"tensor.{i}.ü", values);
         }

@@ -11,17 +11,17 @@ namespace Spectral.Training.Tests.Merging;
 
 public sealed class LoraExporterTests
 {
-    private TemporaryFolder source = null!;
-    private TemporaryFolder target = null!;
+    private TemporaryFolder _source = null!;
+    private TemporaryFolder _target = null!;
 
     [SetUp]
-    public void SetUp() => (source, target) = (new TemporaryFolder(), new TemporaryFolder());
+    public void SetUp() => (_source, _target) = (new TemporaryFolder(), new TemporaryFolder());
 
     [TearDown]
     public void TearDown()
     {
-        source.Dispose();
-        target.Dispose();
+        _source.Dispose();
+        _target.Dispose();
     }
 
     // The change of a weight as the methods define it, and the sum of its terms' magnitudes, entry by entry in double.
@@ -35,12 +35,16 @@ public sealed class LoraExporterTests
         {
             int rank = left.Length / outputs;
             for (int row = 0; row < outputs; row++)
-            for (int column = 0; column < inputs; column++)
-            for (int i = 0; i < rank; i++)
             {
-                double term = factor(i) * left[(row * rank) + i] * right[(i * inputs) + column];
-                delta[(row * inputs) + column] += term;
-                magnitude[(row * inputs) + column] += Math.Abs(term);
+                for (int column = 0; column < inputs; column++)
+                {
+                    for (int i = 0; i < rank; i++)
+                    {
+                        double term = factor(i) * left[(row * rank) + i] * right[(i * inputs) + column];
+                        delta[(row * inputs) + column] += term;
+                        magnitude[(row * inputs) + column] += Math.Abs(term);
+                    }
+                }
             }
         }
         if (Values("lora_A.weight") is { } a)
@@ -55,11 +59,11 @@ public sealed class LoraExporterTests
 
     private void ExportMustPreserve(int rank)
     {
-        int written = LoraExporter.Export(source.Path, target.Path, Devices.Get(DeviceKind.Cpu));
-        using AdapterReader before = new(source.Path);
-        using AdapterReader after = new(target.Path);
-        using var stored = SafetensorsFile.Open(source.File("adapter_model.safetensors"));
-        using var exported = SafetensorsFile.Open(target.File("adapter_model.safetensors"));
+        int written = LoraExporter.Export(_source.Path, _target.Path, Devices.Get(DeviceKind.Cpu));
+        using AdapterReader before = new(_source.Path);
+        using AdapterReader after = new(_target.Path);
+        using var stored = SafetensorsFile.Open(_source.File("adapter_model.safetensors"));
+        using var exported = SafetensorsFile.Open(_target.File("adapter_model.safetensors"));
         Assert.That(after.Warnings, Is.Empty);
         Assert.That(
             (after.Method.Name, after.Options.Rank, after.Options.Alpha),
@@ -76,11 +80,13 @@ public sealed class LoraExporterTests
             (double[] expected, double[] magnitude) = Delta(stored, from);
             (double[] actual, _) = Delta(exported, to);
             for (int i = 0; i < expected.Length; i++)
+            {
                 Assert.That(
                     actual[i],
                     Is.EqualTo(expected[i]).Within(magnitude[i] * Math.Pow(2, -23)),
                     $"{from.Shape.Name} entry {i}: two F32 roundings per term"
                 );
+            }
         }
     }
 
@@ -88,7 +94,7 @@ public sealed class LoraExporterTests
     public void Speclora_becomes_a_lora_of_rank_k_plus_r()
     {
         AdapterFolder.Write(
-            source.Path,
+            _source.Path,
             AdapterFiles.SpecLora(rank: 2, topK: 3),
             [
                 .. AdapterFiles.Spectral(AdapterFiles.Module, 3),
@@ -104,7 +110,7 @@ public sealed class LoraExporterTests
     public void Speclora_without_low_rank_part()
     {
         AdapterFolder.Write(
-            source.Path,
+            _source.Path,
             AdapterFiles.SpecLora(rank: 0, topK: 3),
             [.. AdapterFiles.Spectral(AdapterFiles.Module, 3)]
         );
@@ -126,7 +132,7 @@ public sealed class LoraExporterTests
             }
         );
         AdapterFolder.Write(
-            source.Path,
+            _source.Path,
             config,
             [
                 .. AdapterFiles.LowRank(AdapterFiles.Module, 2, StoredType.BF16),
@@ -140,12 +146,12 @@ public sealed class LoraExporterTests
     public void What_no_lora_equals_is_refused_with_the_reason()
     {
         AdapterFolder.Write(
-            source.Path,
+            _source.Path,
             AdapterFiles.SpecLora(rank: 2, topK: 3),
             [.. AdapterFiles.Spectral(AdapterFiles.Module, 3)]
         );
         Assert.That(
-            () => LoraExporter.Export(source.Path, target.Path, Devices.Get(DeviceKind.Cpu)),
+            () => LoraExporter.Export(_source.Path, _target.Path, Devices.Get(DeviceKind.Cpu)),
             Throws.TypeOf<InputException>().With.Message.Contains("expected the model beside the adapter"),
             "there is no layer with these tensors"
         );
@@ -161,8 +167,8 @@ public sealed class LoraExporterTests
         using TemporaryFolder models = new();
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama with { Layers = 12 }, device, models);
         using var adapter = Adapter.Attach(model, AdapterMethods.Find("lora"), new AdapterOptions { Rank = 2 });
-        adapter.Save(source.Path);
-        using AdapterReader reader = new(source.Path);
+        adapter.Save(_source.Path);
+        using AdapterReader reader = new(_source.Path);
         Assert.That(
             reader.Modules.Select(module => module.Shape),
             Is.EqualTo(adapter.Modules.Select(module => module.Shape))

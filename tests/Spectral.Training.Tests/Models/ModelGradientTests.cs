@@ -31,12 +31,14 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
         ReferenceModel reference = new(config, weights);
         Assert.That(loss, Is.EqualTo(reference.LossSum(batch)).Within(LossTolerance * loss));
         foreach (Parameter parameter in model.Trainable.Parameters)
+        {
             VerifyGradient(
                 parameter.Gradient!.ToArray(),
                 CentralDifferences.Of(weights[parameter.Name], Step, () => reference.LossSum(batch)),
                 Tolerance,
                 parameter.Name
             );
+        }
     }
 
     [Test]
@@ -80,12 +82,14 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
         };
         Assert.That(loss, Is.EqualTo(reference.LossSum(batch)).Within(LossTolerance * loss));
         foreach (Parameter parameter in adapter.Parameters.Parameters)
+        {
             VerifyGradient(
                 parameter.Gradient!.ToArray(),
                 CentralDifferences.Of(factors[parameter.Name], Step, () => reference.LossSum(batch)),
                 Tolerance,
                 parameter.Name
             );
+        }
     }
 
     [Test]

@@ -28,16 +28,19 @@ public sealed class OptimizerTests(DeviceKind kind) : TrainingTest(kind)
             optimizer.Step(rate);
             double factor = clip > 0 ? Math.Min(1, clip / (norm + 1e-6)) : 1;
             for (int p = 0; p < values.Length; p++)
-            for (int i = 0; i < values[p].Length; i++)
             {
-                double g = factor * gradients[p][i];
-                first[p][i] = 0.9 * first[p][i] + 0.1 * g;
-                second[p][i] = 0.999 * second[p][i] + 0.001 * g * g;
-                double m = first[p][i] / (1 - Math.Pow(0.9, step));
-                double v = second[p][i] / (1 - Math.Pow(0.999, step));
-                values[p][i] -= rate * 0.1 * values[p][i];
-                values[p][i] -= rate * m / (Math.Sqrt(v) + 1e-8);
+                for (int i = 0; i < values[p].Length; i++)
+                {
+                    double g = factor * gradients[p][i];
+                    first[p][i] = 0.9 * first[p][i] + 0.1 * g;
+                    second[p][i] = 0.999 * second[p][i] + 0.001 * g * g;
+                    double m = first[p][i] / (1 - Math.Pow(0.9, step));
+                    double v = second[p][i] / (1 - Math.Pow(0.999, step));
+                    values[p][i] -= rate * 0.1 * values[p][i];
+                    values[p][i] -= rate * m / (Math.Sqrt(v) + 1e-8);
+                }
             }
+
             for (int p = 0; p < values.Length; p++)
             {
                 Assert.That(

@@ -217,8 +217,11 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
     {
         double sum = 0;
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
-            sum += matrix[i, j] * matrix[i, j];
+        {
+            for (int j = 0; j < columns; j++)
+                sum += matrix[i, j] * matrix[i, j];
+        }
+
         return sum;
     }
 

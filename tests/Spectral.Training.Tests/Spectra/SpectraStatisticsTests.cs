@@ -141,13 +141,15 @@ public sealed class SpectraStatisticsTests
             HostMatrix same = a.Times(b.Transposed());
             Assert.That(same.Values, Is.EqualTo(product.Values));
             for (int i = 0; i < m; i++)
-            for (int j = 0; j < n; j++)
             {
-                double sum = 0;
-                for (int e = 0; e < k; e++)
-                    sum += a[i, e] * b[j, e];
-                if (!(Math.Abs(product[i, j] - sum) <= 1e-14 * k))
-                    Assert.Fail($"[{i}, {j}] of {m}x{n}x{k} is {product[i, j]}, expected {sum}");
+                for (int j = 0; j < n; j++)
+                {
+                    double sum = 0;
+                    for (int e = 0; e < k; e++)
+                        sum += a[i, e] * b[j, e];
+                    if (!(Math.Abs(product[i, j] - sum) <= 1e-14 * k))
+                        Assert.Fail($"[{i}, {j}] of {m}x{n}x{k} is {product[i, j]}, expected {sum}");
+                }
             }
         }
     }

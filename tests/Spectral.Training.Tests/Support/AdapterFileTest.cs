@@ -156,8 +156,10 @@ public abstract class AdapterFileTest(DeviceKind kind) : TrainingTest(kind)
         {
             double[][] logits = reference.Logits(data.Tokens.AsSpan(row * data.Length, data.Length));
             for (int t = 0; t < data.Length; t++)
+            {
                 if (data.Targets[row * data.Length + t] >= 0)
                     expected.AddRange(logits[t]);
+            }
         }
         using BatchTensors batch = new(Device, data);
         using Tensor actual = Loaded.Logits(batch, batch.LossRows);

@@ -27,8 +27,11 @@ internal readonly struct Dense(int rows, int columns)
     {
         var matrix = new Dense(rows, columns);
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
-            matrix[i, j] = value(i, j);
+        {
+            for (int j = 0; j < columns; j++)
+                matrix[i, j] = value(i, j);
+        }
+
         return matrix;
     }
 
@@ -56,9 +59,14 @@ internal readonly struct Dense(int rows, int columns)
     {
         var product = new Dense(a.Rows, b.Columns);
         for (int i = 0; i < a.Rows; i++)
-        for (int k = 0; k < a.Columns; k++)
-        for (int j = 0; j < b.Columns; j++)
-            product[i, j] += a[i, k] * b[k, j];
+        {
+            for (int k = 0; k < a.Columns; k++)
+            {
+                for (int j = 0; j < b.Columns; j++)
+                    product[i, j] += a[i, k] * b[k, j];
+            }
+        }
+
         return product;
     }
 

@@ -18,8 +18,10 @@ internal static class JacobiSvd
         {
             rotated = false;
             for (int i = 0; i < n; i++)
-            for (int j = i + 1; j < n; j++)
-                rotated |= Rotate(work, rotations, i, j);
+            {
+                for (int j = i + 1; j < n; j++)
+                    rotated |= Rotate(work, rotations, i, j);
+            }
         }
         double[] norms = [.. Enumerable.Range(0, n).Select(j => Math.Sqrt(Product(work, j, j)))];
         int[] order = [.. Enumerable.Range(0, n).OrderByDescending(j => norms[j])];
@@ -41,11 +43,16 @@ internal static class JacobiSvd
         double tangent = (zeta >= 0 ? 1 : -1) / (Math.Abs(zeta) + Math.Sqrt(1 + zeta * zeta));
         double cosine = 1 / Math.Sqrt(1 + tangent * tangent);
         foreach (Dense matrix in new[] { work, rotations })
+        {
             for (int row = 0; row < matrix.Rows; row++)
+            {
                 (matrix[row, i], matrix[row, j]) = (
                     cosine * (matrix[row, i] - tangent * matrix[row, j]),
                     cosine * (tangent * matrix[row, i] + matrix[row, j])
                 );
+            }
+        }
+
         return true;
     }
 

@@ -28,8 +28,10 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
             ReadOnlySpan<int> targets = batch.Targets.AsSpan(row * batch.Length, batch.Length);
             double[][] logits = Logits(batch.Tokens.AsSpan(row * batch.Length, batch.Length));
             for (int t = 0; t < targets.Length; t++)
+            {
                 if (targets[t] >= 0)
                     sum += LogSumExp(logits[t]) - logits[t][targets[t]];
+            }
         }
         return sum;
     }
@@ -111,12 +113,17 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
                 int from = window > 0 ? Math.Max(0, t - window + 1) : 0;
                 double[] scores = new double[t + 1 - from];
                 for (int s = from; s <= t; s++)
-                for (int i = 0; i < size; i++)
-                    scores[s - from] += q[t][head * size + i] * k[s][group * size + i] / Math.Sqrt(size);
+                {
+                    for (int i = 0; i < size; i++)
+                        scores[s - from] += q[t][head * size + i] * k[s][group * size + i] / Math.Sqrt(size);
+                }
+
                 double total = LogSumExp(scores);
                 for (int s = from; s <= t; s++)
-                for (int i = 0; i < size; i++)
-                    mixed[t][head * size + i] += Math.Exp(scores[s - from] - total) * v[s][group * size + i];
+                {
+                    for (int i = 0; i < size; i++)
+                        mixed[t][head * size + i] += Math.Exp(scores[s - from] - total) * v[s][group * size + i];
+                }
             }
         }
         return Each(mixed, row => Linear(row, prefix + "o_proj"));
@@ -126,11 +133,13 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     {
         float[] frequencies = config.RotaryFrequencies();
         for (int start = 0; start < heads.Length; start += config.HeadDimension)
-        for (int i = 0; i < frequencies.Length; i++)
         {
-            (int a, int b) = (start + i, start + i + frequencies.Length);
-            (double sine, double cosine) = Math.SinCos(position * (double)frequencies[i]);
-            (heads[a], heads[b]) = (heads[a] * cosine - heads[b] * sine, heads[b] * cosine + heads[a] * sine);
+            for (int i = 0; i < frequencies.Length; i++)
+            {
+                (int a, int b) = (start + i, start + i + frequencies.Length);
+                (double sine, double cosine) = Math.SinCos(position * (double)frequencies[i]);
+                (heads[a], heads[b]) = (heads[a] * cosine - heads[b] * sine, heads[b] * cosine + heads[a] * sine);
+            }
         }
     }
 
@@ -159,8 +168,11 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     {
         double[] y = new double[outputs];
         for (int o = 0; o < outputs; o++)
-        for (int i = 0; i < x.Length; i++)
-            y[o] += x[i] * weight[o * x.Length + i];
+        {
+            for (int i = 0; i < x.Length; i++)
+                y[o] += x[i] * weight[o * x.Length + i];
+        }
+
         return y;
     }
 
@@ -175,7 +187,9 @@ internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<str
     private static void Add(double[][] to, double[][] from)
     {
         for (int t = 0; t < to.Length; t++)
-        for (int i = 0; i < to[t].Length; i++)
-            to[t][i] += from[t][i];
+        {
+            for (int i = 0; i < to[t].Length; i++)
+                to[t][i] += from[t][i];
+        }
     }
 }

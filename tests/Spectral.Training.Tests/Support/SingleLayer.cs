@@ -73,12 +73,15 @@ internal sealed class SingleLayer : IDisposable
     {
         var random = new Random(seed);
         foreach (Parameter parameter in Trained)
+        {
             parameter.Master.CopyFrom(
                 Array.ConvertAll(
                     parameter.Master.ToArray(),
                     value => value + (float)(size * (random.NextDouble() - 0.5))
                 )
             );
+        }
+
         Module.Core.Refresh(all: false);
     }
 

@@ -33,9 +33,12 @@ internal static class TestAdapters
     {
         Random random = new(seed);
         foreach (Parameter parameter in adapter.Parameters.Parameters)
+        {
             parameter.Master.CopyFrom([
                 .. parameter.Master.ToArray().Select(value => value + 0.6f * (float)(random.NextDouble() - 0.5)),
             ]);
+        }
+
         adapter.Parameters.NotifyChanged();
     }
 
@@ -68,21 +71,28 @@ internal static class TestAdapters
             );
         }
         if (factors.TryGetValue($"{linear}.lora_B.weight", out double[]? b))
+        {
             Accumulate(
                 b,
                 [.. Enumerable.Repeat(adapter.Options.Alpha / adapter.Options.Rank, adapter.Options.Rank)],
                 factors[$"{linear}.lora_A.weight"]
             );
+        }
+
         if (factors.TryGetValue($"{linear}.lora_embedding_A", out double[]? lookedUp))
         {
             double[] widened = factors[$"{linear}.lora_embedding_B"];
             int rank = adapter.Options.Rank;
             for (int token = 0; token < rows; token++)
-            for (int j = 0; j < columns; j++)
-            for (int p = 0; p < rank; p++)
             {
-                double product = widened[j * rank + p] * lookedUp[p * rows + token];
-                change[token * columns + j] += adapter.Options.Alpha / rank * product;
+                for (int j = 0; j < columns; j++)
+                {
+                    for (int p = 0; p < rank; p++)
+                    {
+                        double product = widened[j * rank + p] * lookedUp[p * rows + token];
+                        change[token * columns + j] += adapter.Options.Alpha / rank * product;
+                    }
+                }
             }
         }
         return change;
@@ -90,9 +100,13 @@ internal static class TestAdapters
         void Accumulate(double[] left, double[] middle, double[] right)
         {
             for (int i = 0; i < rows; i++)
-            for (int j = 0; j < columns; j++)
-            for (int p = 0; p < middle.Length; p++)
-                change[i * columns + j] += left[i * middle.Length + p] * middle[p] * right[p * columns + j];
+            {
+                for (int j = 0; j < columns; j++)
+                {
+                    for (int p = 0; p < middle.Length; p++)
+                        change[i * columns + j] += left[i * middle.Length + p] * middle[p] * right[p * columns + j];
+                }
+            }
         }
     }
 }

@@ -99,9 +99,12 @@ internal static class TinyModels
         var model = CausalLanguageModel.Initialize(config, device, DType.F32, 5);
         Random random = new(17);
         foreach (Parameter parameter in model.Trainable!.Parameters.Where(parameter => parameter.Value.Shape.Rank == 1))
+        {
             parameter.Master.CopyFrom([
                 .. parameter.Master.ToArray().Select(value => value + 0.3f * (float)(random.NextDouble() - 0.5)),
             ]);
+        }
+
         model.Trainable.NotifyChanged();
         return model;
     }

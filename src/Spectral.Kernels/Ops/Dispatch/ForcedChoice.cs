@@ -28,8 +28,11 @@ internal sealed class ForcedChoice<T>(string variable, params (string Name, T Va
         if (string.IsNullOrEmpty(name))
             return null;
         foreach ((string known, T value) in choices)
+        {
             if (known == name)
                 return value;
+        }
+
         throw new InvalidOperationException(
             $"{variable} is '{name}', expected {string.Join(" or ", choices.Select(choice => choice.Name))}"
         );

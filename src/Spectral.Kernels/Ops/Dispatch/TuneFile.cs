@@ -18,11 +18,16 @@ internal sealed class TuneFile(string path, string identity)
         {
             string? cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
             if (OperatingSystem.IsWindows())
+            {
                 cache = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData);
+            }
             else if (string.IsNullOrEmpty(cache) || !Path.IsPathRooted(cache)) // relative ones are to be ignored, says the XDG specification
+            {
                 cache = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } home
                     ? Path.Combine(home, ".cache")
                     : null;
+            }
+
             return string.IsNullOrEmpty(cache) ? null : Path.Combine(cache, "spectral");
         }
     }

@@ -49,9 +49,12 @@ internal static class Frequencies
     {
         (int rows, int columns, uint seed) = (layer.Out, layer.In, (uint)layer.Setting(Seed));
         if ((long)rows * columns >= TorchPermutation.MaxCount)
+        {
             throw new InputException(
                 $"{layer.Module.Name} is [{rows}, {columns}]: {layer.Method.Name} draws locations in weights of fewer than {TorchPermutation.MaxCount} elements"
             );
+        }
+
         int all = count * waves;
         (
             (string tag, string, int columns, int count, uint seed) outputs,

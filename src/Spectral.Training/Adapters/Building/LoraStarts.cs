@@ -61,10 +61,13 @@ internal static class LoraStarts
     {
         var kind = (Kind)layer.Setting(Name);
         if (kind == Kind.Orthogonal && layer.Rank % 2 != 0)
+        {
             throw new InputException(
                 $"rank {layer.Rank} for {layer.Module.Name}: {layer.Method.Name} with init=orthogonal needs an "
                     + "even rank"
             );
+        }
+
         return kind == Kind.Gaussian ? Start.Normal(1.0 / layer.Rank) : Start.KaimingUniform;
     }
 

@@ -22,9 +22,12 @@ internal static class Prefixes
     {
         int prefix = (int)layer.Setting(Setting.Name);
         if (prefix > layer.Rank)
+        {
             throw new InputException(
                 $"prefix {prefix} for {layer.Module.Name}: expected at most its rank, {layer.Rank}"
             );
+        }
+
         return prefix == 0
             ? null
             : new(

@@ -18,10 +18,12 @@ internal static class Sensitivity
     public static void Declare(AdapterBuilder layer, params Factor[] factors)
     {
         foreach (Factor factor in factors)
+        {
             (_, _) = (
                 layer.State(factor.Name + Mean, factor.Shape),
                 layer.State(factor.Name + Deviation, factor.Shape)
             );
+        }
     }
 
     /// <summary>Takes in the present gradient: I = β₁I + (1 − β₁)|w·∂w|, U = β₂U + (1 − β₂)||w·∂w| − I|.</summary>

@@ -19,20 +19,22 @@ internal static class SingularTriplets
     )
     {
         foreach (IGrouping<int, AdapterStart> alike in starts.GroupBy(count))
-        foreach (AdapterStart[] some in alike.Chunk(ModulesAtOnce))
         {
-            (SvdMethod method, ulong seed) = (some[0].Options.Svd, some[0].Options.Seed);
-            SvdResult[] triplets = Svd.Compute(
-                [.. some.Select(start => start.Weight)],
-                alike.Key,
-                method,
-                new RandomizedSvdOptions { Seed = seed },
-                [.. some.Select(start => start.Stream("spec_U"))]
-            );
-            foreach ((AdapterStart start, SvdResult svd) in some.Zip(triplets))
+            foreach (AdapterStart[] some in alike.Chunk(ModulesAtOnce))
             {
-                take(start, svd);
-                svd.Dispose();
+                (SvdMethod method, ulong seed) = (some[0].Options.Svd, some[0].Options.Seed);
+                SvdResult[] triplets = Svd.Compute(
+                    [.. some.Select(start => start.Weight)],
+                    alike.Key,
+                    method,
+                    new RandomizedSvdOptions { Seed = seed },
+                    [.. some.Select(start => start.Stream("spec_U"))]
+                );
+                foreach ((AdapterStart start, SvdResult svd) in some.Zip(triplets))
+                {
+                    take(start, svd);
+                    svd.Dispose();
+                }
             }
         }
     }

@@ -42,6 +42,7 @@ internal sealed class BlockProduct : Expression
     {
         (int batch, int m, int k, int n) = Sizes;
         if (_x.GradientBuffer(out bool adds) is { } dx)
+        {
             Gemm.Run(
                 Columns(gradient, n),
                 false,
@@ -55,9 +56,12 @@ internal sealed class BlockProduct : Expression
                 adds ? 1 : 0,
                 batch
             );
+        }
+
         if (_blocks.GradientBuffer(out adds) is not { } dBlocks)
             return;
         if (_transpose)
+        {
             Gemm.Run(
                 Columns(gradient, n),
                 true,
@@ -71,7 +75,9 @@ internal sealed class BlockProduct : Expression
                 adds ? 1 : 0,
                 batch
             );
+        }
         else
+        {
             Gemm.Run(
                 Columns(_x.Value, k),
                 true,
@@ -85,6 +91,7 @@ internal sealed class BlockProduct : Expression
                 adds ? 1 : 0,
                 batch
             );
+        }
     }
 
     private static Gemm.Operand Columns(Tensor x, int width) => new(x, 0, x.Dim(1), width);

@@ -48,10 +48,13 @@ internal sealed class Concatenation : Expression
             parts.Length == 0
             || parts.Any(part => part.Shape.Rank != 2 || part.Shape[across] != parts[0].Shape[across])
         )
+        {
             throw new ArgumentException(
                 $"{(rows ? "rows" : "columns")} of {string.Join(", ", parts.Select(part => part.Shape))} together",
                 nameof(parts)
             );
+        }
+
         int sum = parts.Sum(part => part.Shape[along]);
         return rows ? (sum, parts[0].Shape[1]) : (parts[0].Shape[0], sum);
     }

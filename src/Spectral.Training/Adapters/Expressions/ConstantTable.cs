@@ -35,10 +35,13 @@ internal sealed class ConstantTable : Expression
     private protected override Tensor Compute()
     {
         if (_table is null)
+        {
             (_table, _rented) = (
                 SharedTables<Tensor>.Rent(Device, _structure, () => Tensor.From(Device, _values(), Shape)),
                 Device
             );
+        }
+
         return _table;
     }
 

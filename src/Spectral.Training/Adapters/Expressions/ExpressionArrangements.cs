@@ -67,10 +67,13 @@ public static class ExpressionArrangements
     {
         int entries = n * (n - 1) / 2;
         if (x.Shape.Rank != 2 || x.Shape[1] != entries)
+        {
             throw new ArgumentException(
                 $"{x.Shape} as the upper triangles of matrices [{n}, {n}]: expected [any, {entries}]",
                 nameof(x)
             );
+        }
+
         return new Rearranged(
             x,
             (x.Shape[0], n, n),

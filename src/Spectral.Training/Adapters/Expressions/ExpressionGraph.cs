@@ -33,8 +33,10 @@ internal sealed class ExpressionGraph
     public void Renew(bool all = false)
     {
         foreach (Expression expression in _order)
+        {
             if (all || expression.Varies)
                 expression.Renew();
+        }
     }
 
     /// <summary>Carries the gradients of the outputs, already in their buffers, on to the factors.</summary>
@@ -49,8 +51,10 @@ internal sealed class ExpressionGraph
     public void Trim()
     {
         foreach (Expression expression in _order)
+        {
             if (expression.Shape.Count > _kept)
                 expression.Forget();
+        }
     }
 
     /// <summary>Lets go of everything.</summary>

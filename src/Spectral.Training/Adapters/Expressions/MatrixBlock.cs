@@ -14,10 +14,13 @@ internal sealed class MatrixBlock : Expression
         : base((rows, columns), x)
     {
         if (x.Shape.Rank != 2 || row < 0 || column < 0 || row > x.Shape[0] - rows || column > x.Shape[1] - columns)
+        {
             throw new ArgumentException(
                 $"a rectangle [{rows}, {columns}] at row {row}, column {column} of {x.Shape}",
                 nameof(x)
             );
+        }
+
         (_x, _row, _column) = (x, row, column);
     }
 

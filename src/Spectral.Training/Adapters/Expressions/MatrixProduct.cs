@@ -71,10 +71,13 @@ internal sealed class MatrixProduct : Expression
             || (rank == 3 && a[0] != b[0])
             || a[transposeA ? rank - 2 : rank - 1] != b[transposeB ? rank - 1 : rank - 2]
         )
+        {
             throw new ArgumentException(
                 $"a product of {a}{(transposeA ? " transposed" : "")} and {b}{(transposeB ? " transposed" : "")}",
                 nameof(b)
             );
+        }
+
         (int m, int n) = (a[transposeA ? rank - 1 : rank - 2], b[transposeB ? rank - 2 : rank - 1]);
         return rank == 2 ? (m, n) : (a[0], m, n);
     }

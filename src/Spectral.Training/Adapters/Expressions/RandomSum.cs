@@ -16,10 +16,13 @@ internal sealed class RandomSum : Expression
         : base(shape, origin is null ? [alpha] : [alpha, origin])
     {
         if (alpha.Shape.Rank != 1 || (origin is not null && origin.Shape != shape))
+        {
             throw new ArgumentException(
                 $"{alpha.Shape} random directions {shape}{(origin is null ? "" : $" added to {origin.Shape}")}",
                 nameof(alpha)
             );
+        }
+
         (_alpha, _origin, _seed, _firstStream, _bound) = (alpha, origin, seed, firstStream, (float)bound);
     }
 

@@ -10,7 +10,7 @@ namespace Spectral.Training.Adapters.Files;
 /// </summary>
 public sealed record AdapterConfig
 {
-    private readonly ConcurrentDictionary<string, ModuleExpression> layerExpressions = new();
+    private readonly ConcurrentDictionary<string, ModuleExpression> _layerExpressions = new();
 
     /// <summary>The <see cref="AdapterMethod.PeftType"/> of plain LoRA and its variants.</summary>
     public const string Lora = "LORA";
@@ -140,7 +140,7 @@ public sealed record AdapterConfig
     internal void CheckLists()
     {
         foreach (string list in LayersPattern)
-            layerExpressions.GetOrAdd(list, LayerExpression);
+            _layerExpressions.GetOrAdd(list, LayerExpression);
     }
 
     private static ModuleExpression LayerExpression(string list) =>
@@ -159,7 +159,10 @@ public sealed record AdapterConfig
             || TargetModules.Names is null
             || TargetModules.Lists(module)
         )
+        {
             return true;
+        }
+
         return LayerOf(module) is { } layer && layers.Contains(layer);
     }
 
@@ -170,7 +173,7 @@ public sealed record AdapterConfig
     {
         foreach (string list in LayersPattern.Count == 0 ? ["[^.]*"] : LayersPattern)
         {
-            Match match = layerExpressions.GetOrAdd(list, LayerExpression).Match(module);
+            Match match = _layerExpressions.GetOrAdd(list, LayerExpression).Match(module);
             if (match.Success)
                 return int.TryParse(match.Groups["layer"].ValueSpan, out int layer) ? layer : null;
         }

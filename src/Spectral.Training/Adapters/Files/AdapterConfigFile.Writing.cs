@@ -35,12 +35,19 @@ internal static partial class AdapterConfigFile
         if (config.ExcludeModules is { } excluded)
             writers["exclude_modules"] = () => WritePattern(json, "exclude_modules", excluded);
         if (config.LayersToTransform is { } layers)
+        {
             writers["layers_to_transform"] = () =>
                 WriteList(json, "layers_to_transform", layers, json.WriteNumberValue);
+        }
+
         if (config.LayersPattern.Count > 0)
+        {
             writers["layers_pattern"] = () =>
                 WriteList(json, "layers_pattern", config.LayersPattern, json.WriteStringValue);
+        }
+
         if (config.BaseTensorSha256.Count > 0)
+        {
             writers[DigestsKey] = () =>
                 PeftField.WriteEntries(
                     json,
@@ -48,6 +55,8 @@ internal static partial class AdapterConfigFile
                     config.BaseTensorSha256.OrderBy(pair => pair.Key, StringComparer.Ordinal),
                     json.WriteStringValue
                 );
+        }
+
         json.WriteStartObject();
         foreach (Action write in writers.Values)
             write();
@@ -73,10 +82,13 @@ internal static partial class AdapterConfigFile
                 setting.PeftKey is null && config.Options.Settings.ContainsKey(setting.Name)
             )
         )
+        {
             metadata[SettingKey + setting.Name] =
                 setting.Choices.Count > 0
                     ? setting.Describe(config.Options.Settings[setting.Name])
                     : FormattableString.Invariant($"{config.Options.Settings[setting.Name]:R}");
+        }
+
         return metadata;
     }
 

@@ -82,7 +82,10 @@ internal static partial class AdapterConfigFile
                 pair.Key.StartsWith(SettingKey, StringComparison.Ordinal)
             )
         )
+        {
             options = WithSetting(options, method, key[SettingKey.Length..], text, directory);
+        }
+
         if (method.UsesTopK)
             options = options with { TopK = TopK(fields, method, metadata, directory) };
         bool includesStart = metadata.GetValueOrDefault(StartKey) == StartIncluded;
@@ -219,6 +222,7 @@ internal static partial class AdapterConfigFile
             ),
         ];
         if (ofType.Length == 0)
+        {
             throw fields.Wrong(
                 "peft_type",
                 "one of "
@@ -227,6 +231,8 @@ internal static partial class AdapterConfigFile
                         AdapterMethods.All.Select(method => method.PeftType).Distinct().Order(StringComparer.Ordinal)
                     )
             );
+        }
+
         if (ofType[0].PeftType != type && ofType[0].FormerRefusal is { } reason)
             throw new InputException($"{path}: peft_type is {type}: {reason}");
         string? start = LoraStartKey.Of(fields);
@@ -274,9 +280,11 @@ internal static partial class AdapterConfigFile
                 .Select(InputText.Quote),
         ];
         if (unknown.Length > 0)
+        {
             warnings.Add(
                 $"{path}: unknown keys are ignored: {string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", …" : "")}"
             );
+        }
     }
 
     private static AdapterOptions WithSetting(
@@ -333,9 +341,12 @@ internal static partial class AdapterConfigFile
     {
         const int MostLists = 16;
         if (config.LayersPattern.Count > MostLists)
+        {
             throw new InputException(
                 $"{path}: layers_pattern has {config.LayersPattern.Count} entries, expected at most {MostLists}"
             );
+        }
+
         try
         {
             config.CheckLists();

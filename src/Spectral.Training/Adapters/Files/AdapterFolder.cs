@@ -16,8 +16,8 @@ public sealed class AdapterFolder : IDisposable
     private const string Prefix = SharedPrefix + "model.";
     private const string WeightsFile = "adapter_model.safetensors";
 
-    private readonly SafetensorsFile file;
-    private readonly List<string> warnings = [];
+    private readonly SafetensorsFile _file;
+    private readonly List<string> _warnings = [];
 
     private AdapterFolder(string directory)
     {
@@ -25,27 +25,30 @@ public sealed class AdapterFolder : IDisposable
         using JsonDocument config = AdapterConfigFile.Parse(directory);
         string path = FolderFile.At(directory, WeightsFile);
         bool isMlx = !File.Exists(path) && MlxFolder.IsOne(directory);
-        file = SafetensorsFile.Open(isMlx ? MlxFolder.WeightsIn(directory) : Existing(path, directory));
+        _file = SafetensorsFile.Open(isMlx ? MlxFolder.WeightsIn(directory) : Existing(path, directory));
         try
         {
-            Tensors = isMlx ? MlxFolder.Tensors(file) : file.Tensors.Values.Select(AdapterTensor.Of);
+            Tensors = isMlx ? MlxFolder.Tensors(_file) : _file.Tensors.Values.Select(AdapterTensor.Of);
             if (isMlx)
             {
-                Config = MlxFolder.Config(new JsonFields(config.RootElement, AdapterConfigFile.Path(directory)), file);
+                Config = MlxFolder.Config(new JsonFields(config.RootElement, AdapterConfigFile.Path(directory)), _file);
                 return;
             }
-            Config = AdapterConfigFile.Load(config, directory, file.Metadata, warnings);
+            Config = AdapterConfigFile.Load(config, directory, _file.Metadata, _warnings);
             if (
                 Config.Method.StartTensor is { } leaf
-                && !file.Tensors.Keys.Any(key => key.EndsWith($".{leaf}", StringComparison.Ordinal))
+                && !_file.Tensors.Keys.Any(key => key.EndsWith($".{leaf}", StringComparison.Ordinal))
             )
+            {
                 Config = Config with { LacksStart = true };
+            }
+
             if (Config.Blocks is { } blocks)
                 Tensors = [.. Tensors.Select(blocks.Expand)];
         }
         catch
         {
-            file.Dispose();
+            _file.Dispose();
             throw;
         }
     }
@@ -57,10 +60,10 @@ public sealed class AdapterFolder : IDisposable
     public AdapterConfig Config { get; }
 
     /// <summary>What in the config was odd but harmless, one line each.</summary>
-    public IReadOnlyList<string> Warnings => warnings;
+    public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>The path of the weights, for messages.</summary>
-    internal string WeightsPath => file.Path;
+    internal string WeightsPath => _file.Path;
 
     /// <summary>All tensors of the file.</summary>
     internal IEnumerable<AdapterTensor> Tensors { get; }
@@ -113,10 +116,12 @@ public sealed class AdapterFolder : IDisposable
                 !model.HasUntied(tensor)
                 || !string.Equals(model.Sha256(tensor), sha256, StringComparison.OrdinalIgnoreCase)
             )
+            {
                 throw new InputException(
                     $"{Directory}: made for a model whose tensor {InputText.Quote(tensor)} has the SHA-256 {InputText.Quote(sha256)}, "
                         + $"which {model.Directory} has not; is it the adapter of another model?"
                 );
+            }
         }
     }
 
@@ -133,5 +138,5 @@ public sealed class AdapterFolder : IDisposable
     }
 
     /// <summary>Unmaps the weights.</summary>
-    public void Dispose() => file.Dispose();
+    public void Dispose() => _file.Dispose();
 }

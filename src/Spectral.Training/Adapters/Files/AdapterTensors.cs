@@ -54,13 +54,19 @@ internal sealed class AdapterTensors
         {
             string name = AdapterFolder.WithoutPrefix(tensor.Key, out bool isModule);
             if (name.Length > LongestName)
+            {
                 throw new InputException(
                     $"{_path}: tensor {InputText.Quote(tensor.Name)} has a name of {name.Length} characters, expected at most {LongestName}"
                 );
+            }
+
             if (!tensor.Type.IsFloat())
+            {
                 throw new InputException(
                     $"{_path}: tensor {InputText.Quote(tensor.Name)} is {tensor.Type.HeaderName()}, expected F32, F16 or BF16"
                 );
+            }
+
             if (folder.Config.SetAside.Any(part => $"{name}.".Contains($".{part}.", StringComparison.Ordinal)))
                 continue;
             if (saved.Take(tensor, name, isFactor: isModule && Find(modular, name) is not null))
@@ -68,18 +74,22 @@ internal sealed class AdapterTensors
             if (leaves.Contains(WrappedBias) && Find(modular, name) is null)
                 name = OfWrapped(name, folder.Config);
             if (Find(common, name) is { Leaf: { } whole })
+            {
                 Add(_shared, whole, tensor, "the file");
+            }
             else if (isModule && Find(modular, name) is { } found)
             {
                 string module = layers is null ? found.Module : WrappedNames.Resolve(found.Module, layers);
                 AddToModule(module, found.Leaf, tensor, shared);
             }
             else
+            {
                 throw new InputException(
                     $"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {method.Name} adapter, expected "
                         + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its modules, or "
                         + "tensors of modules_to_save"
                 );
+            }
         }
     }
 
@@ -102,16 +112,22 @@ internal sealed class AdapterTensors
     {
         AdapterTensor? tensor = Lookup(module, declared);
         if (tensor is null)
+        {
             throw new InputException(
                 declared.IsShared
                     ? $"{_path}: lacks the tensor {declared.Name} {declared.Shape} that all modules share; save it with the adapter (save_projection)"
                     : $"{_path}: {InputText.Quote(module.Shape.Name)} lacks a tensor, expected {declared.Name} {declared.Shape}"
             );
+        }
+
         if (!tensor.Shape.SequenceEqual(declared.Shape.Dimensions()))
+        {
             throw new InputException(
                 $"{_path}: tensor {InputText.Quote(tensor.Name)} is {InputText.Shape([.. tensor.Shape])}, expected {declared.Shape} "
                     + $"for a weight [{module.Shape.Out}, {module.Shape.In}]; is it the adapter of another model, or made with other settings?"
             );
+        }
+
         return tensor;
     }
 

@@ -47,15 +47,21 @@ internal sealed class BlockDiagonals
         if (tensor.Shape is not [var rows, var columns] || !Array.Exists(_sides, side => IsBlocks(name, side)))
             return tensor;
         if (rows % _blocks != 0)
+        {
             throw new InputException(
                 $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} has {rows} rows, expected "
                     + $"{_blocks} equal blocks of them ({Key})"
             );
+        }
+
         if (rows * columns * _blocks > Array.MaxLength)
+        {
             throw new InputException(
                 $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} stands for "
                     + $"{rows * columns * _blocks} elements ({Key}), expected at most {Array.MaxLength}"
             );
+        }
+
         return tensor with
         {
             Shape = [rows, columns * _blocks],

@@ -64,8 +64,11 @@ internal static class LoraStartKey
         if (Of(fields) is not { } start)
             return null;
         if (start == OfGradient)
+        {
             return $"{Key} is lora_ga: trained on a base from which its start was taken off, and read on the base "
                 + "given, as PEFT does; right if that is the changed base, saved";
+        }
+
         return start == PissaMethod.Start && fields.Text(Key) != start
             ? $"{Key} is {InputText.Quote(fields.Text(Key)!)}: the start came from a randomised SVD and is taken "
                 + "from the exact one, which differs a little"

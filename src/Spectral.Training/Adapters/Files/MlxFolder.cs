@@ -32,11 +32,14 @@ internal static class MlxFolder
     {
         string kind = fields.Text("fine_tune_type") ?? "lora";
         if (kind is not ("lora" or "dora"))
+        {
             throw fields.Wrong(
                 "fine_tune_type",
                 "lora or dora: of a full fine-tuning the folder has whole weights; "
                     + "fuse them into the model (mlx_lm.fuse)"
             );
+        }
+
         JsonFields parameters = fields.Object(Parameters) ?? throw fields.Wrong(Parameters, "an object");
         int rank = parameters.RequiredInteger("rank", 1, LargestRank);
         double scale =
@@ -90,8 +93,11 @@ internal static class MlxFolder
     {
         float[] transposed = new float[values.Length];
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
-            transposed[((long)j * rows) + i] = values[((long)i * columns) + j];
+        {
+            for (int j = 0; j < columns; j++)
+                transposed[((long)j * rows) + i] = values[((long)i * columns) + j];
+        }
+
         return transposed;
     }
 }

@@ -12,9 +12,9 @@ internal sealed class ModuleExpression
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
 
-    private readonly Regex expression;
-    private readonly string shown;
-    private long spent;
+    private readonly Regex _expression;
+    private readonly string _shown;
+    private long _spent;
 
     /// <param name="pattern">The expression.</param>
     /// <param name="shown">How the file writes it.</param>
@@ -24,7 +24,7 @@ internal sealed class ModuleExpression
     public ModuleExpression(string pattern, string shown, string where, bool mayBacktrack)
     {
         const int Longest = 10_000;
-        this.shown = shown;
+        _shown = shown;
         pattern = PythonExpression.Translate(pattern);
         if (pattern.Length > Longest)
             throw new InputException($"{where} is {InputText.Quote(shown)}, expected at most {Longest} characters");
@@ -32,11 +32,11 @@ internal sealed class ModuleExpression
         {
             try
             {
-                expression = new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+                _expression = new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
             }
             catch (NotSupportedException) when (mayBacktrack)
             {
-                expression = new Regex(pattern, RegexOptions.CultureInvariant, Limit);
+                _expression = new Regex(pattern, RegexOptions.CultureInvariant, Limit);
             }
         }
         catch (NotSupportedException e)
@@ -59,19 +59,19 @@ internal sealed class ModuleExpression
     /// <exception cref="InputException">Time ran out.</exception>
     public Match Match(string module)
     {
-        if (expression.MatchTimeout == Regex.InfiniteMatchTimeout)
-            return expression.Match(module);
+        if (_expression.MatchTimeout == Regex.InfiniteMatchTimeout)
+            return _expression.Match(module);
         long start = Stopwatch.GetTimestamp();
         try
         {
-            Match match = expression.Match(module);
-            spent += Stopwatch.GetTimestamp() - start;
-            return spent <= Limit.TotalSeconds * Stopwatch.Frequency ? match : throw new RegexMatchTimeoutException();
+            Match match = _expression.Match(module);
+            _spent += Stopwatch.GetTimestamp() - start;
+            return _spent <= Limit.TotalSeconds * Stopwatch.Frequency ? match : throw new RegexMatchTimeoutException();
         }
         catch (RegexMatchTimeoutException e)
         {
             throw new InputException(
-                $"the expression {InputText.Quote(shown)} takes more than {Limit.TotalSeconds} s, the last of them on {InputText.Quote(module)}",
+                $"the expression {InputText.Quote(_shown)} takes more than {Limit.TotalSeconds} s, the last of them on {InputText.Quote(module)}",
                 e
             );
         }

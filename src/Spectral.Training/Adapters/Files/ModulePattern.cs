@@ -20,15 +20,15 @@ public sealed class ModulePattern
     // Compiled once for all the modules that ask; a settings record passes its list on to its copies.
     private static readonly ConditionalWeakTable<object, NameEnding[]> Compiled = [];
 
-    private readonly ModuleExpression? expression;
-    private readonly HashSet<string> listed;
+    private readonly ModuleExpression? _expression;
+    private readonly HashSet<string> _listed;
 
     private ModulePattern(IReadOnlyList<string>? names, string? text, ModuleExpression? expression)
     {
         Names = names;
         Text = text;
-        this.expression = expression;
-        listed = new HashSet<string>(names ?? [], StringComparer.Ordinal);
+        _expression = expression;
+        _listed = new HashSet<string>(names ?? [], StringComparer.Ordinal);
     }
 
     /// <summary>The items of a list; null for an expression or all-linear.</summary>
@@ -49,15 +49,15 @@ public sealed class ModulePattern
             : new ModulePattern(null, text, new ModuleExpression($@"\A(?:{text})\z", text, where, mayBacktrack: true));
 
     /// <summary>Whether the full name is an item of the list.</summary>
-    public bool Lists(string module) => listed.Contains(module);
+    public bool Lists(string module) => _listed.Contains(module);
 
     /// <summary>Whether a module is meant.</summary>
     public bool Matches(string module)
     {
         if (Names is not null)
             return ListsAnEndOf(module);
-        if (expression is not null)
-            return expression.Match(module).Success;
+        if (_expression is not null)
+            return _expression.Match(module).Success;
         return module is not (ModelTensors.HeadModule or ModelTensors.EmbeddingModule)
             && !module.EndsWith(".lm_head", StringComparison.Ordinal);
     }
@@ -104,7 +104,7 @@ public sealed class ModulePattern
 
     private bool ListsAnEndOf(string module)
     {
-        HashSet<string>.AlternateLookup<ReadOnlySpan<char>> names = listed.GetAlternateLookup<ReadOnlySpan<char>>();
+        HashSet<string>.AlternateLookup<ReadOnlySpan<char>> names = _listed.GetAlternateLookup<ReadOnlySpan<char>>();
         for (
             int dot = -1;
             dot < module.Length;

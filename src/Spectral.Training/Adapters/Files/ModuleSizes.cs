@@ -57,9 +57,12 @@ internal static class ModuleSizes
             if (!known.TryGetValue(shapes, out (int Out, int In) size))
             {
                 if (known.Count == MostKinds)
+                {
                     throw new InputException(
                         $"{folder.WeightsPath}: the modules have more than {MostKinds} different sizes; expected the model beside the adapter"
                     );
+                }
+
                 known.Add(shapes, size = Deduce(folder, module, stored, settings));
             }
             modules.Add(new ModuleShape(module, size.Out, size.In, HasBias(stored)));
@@ -98,9 +101,14 @@ internal static class ModuleSizes
         ];
         List<(int Out, int In)> found = [];
         foreach (int outputs in sizes)
-        foreach (int inputs in sizes)
-            if (Fits(folder.Config, new ModuleShape(module, outputs, inputs, HasBias(stored)), options, stored))
-                found.Add((outputs, inputs));
+        {
+            foreach (int inputs in sizes)
+            {
+                if (Fits(folder.Config, new ModuleShape(module, outputs, inputs, HasBias(stored)), options, stored))
+                    found.Add((outputs, inputs));
+            }
+        }
+
         return found.Count == 1
             ? found[0]
             : throw new InputException(

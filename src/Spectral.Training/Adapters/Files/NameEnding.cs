@@ -11,22 +11,24 @@ internal sealed class NameEnding
     private const char Any = '.';
     private const char Dot = '\uFFFF';
 
-    private readonly string plain;
-    private readonly ModuleExpression? expression;
+    private readonly string _plain;
+    private readonly ModuleExpression? _expression;
 
     /// <param name="key">The key.</param>
     /// <param name="where">What it is a key of, for messages.</param>
     /// <exception cref="InputException">It is no regular expression, or takes backtracking.</exception>
     public NameEnding(string key, string where)
     {
-        plain = key.Replace(@"\.", $"{Dot}", StringComparison.Ordinal);
-        if (key.Length == 0 || plain.AsSpan().ContainsAnyExcept(PlainCharacters))
-            expression = new ModuleExpression(
+        _plain = key.Replace(@"\.", $"{Dot}", StringComparison.Ordinal);
+        if (key.Length == 0 || _plain.AsSpan().ContainsAnyExcept(PlainCharacters))
+        {
+            _expression = new ModuleExpression(
                 $@"\A(?:.*\.)?(?:{key})\z",
                 key,
                 $"a key of {where}",
                 mayBacktrack: false
             );
+        }
     }
 
     private static System.Buffers.SearchValues<char> PlainCharacters { get; } =
@@ -37,15 +39,15 @@ internal sealed class NameEnding
     /// <summary>Whether the expression matches the name, or its end after a dot.</summary>
     public bool Matches(string module)
     {
-        if (expression is not null)
-            return expression.Match(module).Success;
-        int start = module.Length - plain.Length;
+        if (_expression is not null)
+            return _expression.Match(module).Success;
+        int start = module.Length - _plain.Length;
         if (start < 0 || (start > 0 && module[start - 1] != '.'))
             return false;
-        for (int i = 0; i < plain.Length; i++)
+        for (int i = 0; i < _plain.Length; i++)
         {
             char found = module[start + i];
-            if (!(plain[i] == Any ? found != '\n' : found == (plain[i] == Dot ? '.' : plain[i])))
+            if (!(_plain[i] == Any ? found != '\n' : found == (_plain[i] == Dot ? '.' : _plain[i])))
                 return false;
         }
         return true;

@@ -342,9 +342,12 @@ public sealed partial record PeftField(string Key)
         if (setting.IsSwitch)
             return setting.Parse(fields.Boolean(key) == true ? "on" : "off");
         if (setting.Choices.Count > 0)
+        {
             return setting.Choices.Contains(fields.Text(key))
                 ? setting.Parse(fields.Text(key)!)
                 : throw fields.Wrong(key, setting.Expected);
+        }
+
         return found.ValueKind == JsonValueKind.Number && found.TryGetDouble(out double value) && setting.Allows(value)
             ? value
             : throw fields.Wrong(key, setting.Expected);

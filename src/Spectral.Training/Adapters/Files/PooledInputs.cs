@@ -20,10 +20,13 @@ internal static class PooledInputs
         if (folder.Config.InputsPooled is not { } group)
             return;
         if (layers is null)
+        {
             throw new InputException(
                 $"{folder.Directory}: use_qalora may make its factors those of a quantised base; "
                     + "expected the model beside the adapter"
             );
+        }
+
         foreach (ModuleShape layer in layers)
         {
             if (
@@ -31,10 +34,12 @@ internal static class PooledInputs
                 && columns != layer.In
                 && columns * group == layer.In
             )
+            {
                 throw new InputException(
                     $"{a.Path}: tensor {InputText.Quote(a.Name)} has a column for {group} inputs "
                         + "each (use_qalora): it belongs to a base quantised by GPTQ, which is not supported"
                 );
+            }
         }
     }
 }

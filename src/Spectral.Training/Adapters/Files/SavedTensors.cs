@@ -74,20 +74,26 @@ internal sealed class SavedTensors
             ];
         }
         if (SavedModules.Unknown([.. _model.Values], _modules) is { } unknown)
+        {
             warnings.Add(
                 $"{_folder.Directory}: modules_to_save has {InputText.Quote(unknown)}, which means no module "
                     + "of the model"
             );
+        }
+
         List<SavedTensor> saved = [];
         foreach (TensorSpec wanted in _model.Values)
         {
             if (!_tensors.TryGetValue(wanted.Name, out SafetensorsTensor? tensor))
             {
                 if (SavedModules.Includes(_modules, wanted.Name))
+                {
                     throw new InputException(
                         $"{_folder.WeightsPath}: lacks a tensor of modules_to_save, expected "
                             + $"{wanted.Name} {InputText.Shape([.. wanted.Shape])}"
                     );
+                }
+
                 continue;
             }
             CheckShape(tensor, wanted);
@@ -108,22 +114,30 @@ internal sealed class SavedTensors
         foreach (SavedTensor rows in wanted)
         {
             if (!_rows.TryGetValue(rows.Module, out SafetensorsTensor? tensor))
+            {
                 throw new InputException(
                     $"{_folder.WeightsPath}: lacks the rows of trainable_token_indices, expected "
                         + $"{rows.Key} {rows.Shape}"
                 );
+            }
+
             if (!tensor.Shape.SequenceEqual(rows.Shape.Dimensions()))
+            {
                 throw new InputException(
                     $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is "
                         + $"{InputText.Shape([.. tensor.Shape])}, expected {rows.Shape}, a row for each of "
                         + "trainable_token_indices"
                 );
+            }
         }
         if (_rows.Keys.FirstOrDefault(module => !wanted.Any(rows => rows.Module == module)) is { } unknown)
+        {
             throw new InputException(
                 $"{_folder.WeightsPath}: has rows of {InputText.Quote(unknown)}, which "
                     + "trainable_token_indices does not name"
             );
+        }
+
         return wanted;
     }
 
@@ -134,9 +148,12 @@ internal sealed class SavedTensors
             return true;
         string module = InModel(name[..at] + ".weight")[..^".weight".Length];
         if (tensor.Source is not { } source || !_rows.TryAdd(module, source))
+        {
             throw new InputException(
                 $"{_folder.WeightsPath}: there are two tensors of {module}{TokenRows}, expected " + "one"
             );
+        }
+
         return true;
     }
 

@@ -89,9 +89,12 @@ internal sealed class AdaloraMethod : AdapterMethod
     {
         int rank = layer.Rank;
         if (layer.Setting("target-rank") > rank)
+        {
             throw new InputException(
                 $"target-rank {layer.Setting("target-rank")} for {layer.Module.Name}: expected at most its rank, {rank}"
             );
+        }
+
         Factor left = layer.Trained(B, (layer.Out, rank), Start.Normal(0.02), layer.Options.LearningRateRatio);
         (Factor middle, Factor right) = (
             layer.Trained(E, (rank, 1)),
@@ -117,8 +120,10 @@ internal sealed class AdaloraMethod : AdapterMethod
             return;
         (double beta1, double beta2) = (adapter.Options.Setting(this, "beta1"), adapter.Options.Setting(this, "beta2"));
         foreach (IReadOnlyDictionary<string, Parameter> factors in adapter.Modules.Select(module => module.Factors))
-        foreach (string name in (string[])[A, B, E])
-            Sensitivity.Update(factors, name, beta1, beta2);
+        {
+            foreach (string name in (string[])[A, B, E])
+                Sensitivity.Update(factors, name, beta1, beta2);
+        }
     }
 
     public override bool AfterUpdate(Adapter adapter, int step, int steps)
@@ -147,11 +152,13 @@ internal sealed class AdaloraMethod : AdapterMethod
             .Take((int)((begin - end) * share) + end)
             .ToLookup(triplet => triplet.module, triplet => triplet.i);
         foreach (AdaptedModule module in adapter.Modules)
+        {
             module
                 .Factors[Kept]
                 .Master.CopyFrom([
                     .. Enumerable.Range(0, module.Options.Rank).Select(i => kept[module].Contains(i) ? 1f : 0f),
                 ]);
+        }
     }
 
     private static IEnumerable<float> Scores(IReadOnlyDictionary<string, Parameter> factors)

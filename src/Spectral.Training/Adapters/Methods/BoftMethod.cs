@@ -87,9 +87,12 @@ internal sealed class BoftMethod : AdapterMethod
         CayleyRotation.CheckOrder(layer, size, BlockSizes.Size, inverts: true);
         int blocks = layer.In / size;
         if (factors > 1 && (size % 2 != 0 || blocks % (1 << (factors - 1)) != 0))
+        {
             throw new InputException(
                 $"{Factors} {factors} for {layer.Module.Name} of {layer.In} inputs in blocks of {size}: expected an even block, and a multiple of {1 << (factors - 1)} blocks"
             );
+        }
+
         Expression r = layer.Trained(R, (factors, blocks, size, size)).Reshape((factors * blocks, size, size));
         Expression rotations = r.Add(r.Transpose(), 0.5, -0.5).Cayley().Reshape((factors * blocks * size, size));
         Expression weight = layer.Weight;

@@ -56,7 +56,10 @@ internal sealed class EvaMethod : AdapterMethod
                 .OrderByDescending(candidate => candidate.Share)
                 .Take(options.Rank * modules.Count)
         ) // equal ones in model order
+        {
             ranks[module]++;
+        }
+
         return [.. ranks.Select(rank => rank == 0 ? null : options.AtRank(rank))];
     }
 
@@ -82,10 +85,15 @@ internal sealed class EvaMethod : AdapterMethod
         {
             float[] values = directions.Vectors[..(start.Options.Rank * directions.Features)];
             if (start.Options.Setting(this, "whiten") == 1)
+            {
                 for (int i = 0; i < values.Length; i++)
+                {
                     values[i] /= MathF.Sqrt(
                         Math.Max(directions.SingularValues[i / directions.Features], float.Epsilon)
                     );
+                }
+            }
+
             start[LoraMethod.A].CopyFrom(values);
         }
     }

@@ -45,9 +45,12 @@ internal sealed class GraloraMethod : AdapterMethod
         int wide = layer.In / k;
         int tall = layer.Out / k;
         if (rank % k != 0 || layer.In % k != 0 || layer.Out % k != 0)
+        {
             throw new InputException(
                 $"rank {rank} and [{layer.Out}, {layer.In}] for {layer.Module.Name}: gralora cuts each into {k} blocks, expected multiples of {k}"
             );
+        }
+
         double scale = layer.Options.Scale * rank / (rank + hybrid);
         // A's columns are (output block, piece); its rows in the core (input block, output block, piece), and B's columns (output block, input block, piece).
         Expression right = layer

@@ -49,10 +49,13 @@ internal sealed class HraMethod : AdapterMethod
             return new AdapterForm { Terms = [new(layer.Weight.MatMul(q), q.Transpose(), -2)] };
         }
         if (rank > MatrixInverse.MaxOrder)
+        {
             throw new InputException(
                 $"rank {rank} for {layer.Module.Name}: hra inverts a matrix of this order, "
                     + $"expected up to {MatrixInverse.MaxOrder}"
             );
+        }
+
         Factor u = layer.Trained(U, (layer.In, rank), Start.KaimingUniform);
         Expression t = u.MatMul(u, transposeA: true).UpperTriangle(0.5).Inverse();
         return new AdapterForm { Terms = [new(layer.Weight.MatMul(u).MatMul(t), u.Transpose(), -1)] };
@@ -65,10 +68,13 @@ internal sealed class HraMethod : AdapterMethod
             if (start.Options.Setting(this, GramSchmidt) != 0)
                 continue;
             if (start.Options.Rank % 2 != 0)
+            {
                 throw new InputException(
                     $"rank {start.Options.Rank} for {start.Module.Name}: hra starts from pairs of "
                         + "equal reflections, expected an even rank"
                 );
+            }
+
             float[] u = start[U].ToArray();
             for (int i = 0; i < u.Length; i += 2)
                 u[i + 1] = u[i];

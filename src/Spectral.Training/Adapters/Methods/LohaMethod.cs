@@ -31,12 +31,14 @@ internal sealed class LohaMethod : AdapterMethod
         Factor l2 = layer.Trained("hada_w2_a", (layer.Out, rank), Start.KaimingUniform);
         Factor r2 = layer.Trained("hada_w2_b", (rank, layer.In));
         if (rank * rank > LargestCore)
+        {
             return new AdapterForm
             {
                 Weight = layer.Weight.Add(
                     l1.MatMul(r1).Multiply(l2.MatMul(r2), Broadcast.PerElement, layer.Options.Scale)
                 ),
             };
+        }
         // Column (i, j) of the core's L is column i of L1 times column j of L2; rows of R likewise.
         Expression left = l1.Repeat(rank)
             .Permute(1, 2, 0)

@@ -106,8 +106,11 @@ internal sealed class LokrMethod : AdapterMethod
             return (factor, size / factor);
         int first = 1;
         for (int next = 2; next * next <= size && (factor < 0 || next <= factor); next++)
+        {
             if (size % next == 0)
                 first = next;
+        }
+
         return (first, size / first);
     }
 }

@@ -69,8 +69,11 @@ internal sealed class LolduMethod : AdapterMethod
             double pivot = left[pivotRow * columns + step];
             // A pivot of rounding size would blow up its row; clamped, the rest of the row keeps what it stands for.
             if (Math.Abs(pivot) < 1e-6 * largest || pivot == 0)
+            {
                 pivot =
                     pivot < 0 ? -Math.Max(1e-6 * largest, double.Epsilon) : Math.Max(1e-6 * largest, double.Epsilon);
+            }
+
             z[step] = (float)pivot;
             for (int j = step; j < columns; j++)
                 u[step * columns + j] = (float)(j == step ? 1 : left[pivotRow * columns + j] / pivot);

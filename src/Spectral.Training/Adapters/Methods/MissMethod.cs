@@ -68,9 +68,12 @@ internal sealed class MissMethod : AdapterMethod
             return Multiplied(layer, rank);
         int columns = variant == Mini ? (int)layer.Setting(MiniRank) : layer.Out;
         if (layer.Out % columns != 0)
+        {
             throw new InputException(
                 $"{MiniRank} {columns} for {layer.Module.Name} of {layer.Out} outputs: expected a divisor"
             );
+        }
+
         Factor block = layer.Trained(Block, (rank, columns));
         Expression left = (columns == layer.Out ? block : block.Tile(1, layer.Out / columns)).Transpose();
         return new AdapterForm { Terms = [new(left, block.Table((rank, inputs), "identities", Identities))] };
@@ -82,10 +85,13 @@ internal sealed class MissMethod : AdapterMethod
     private static AdapterForm Multiplied(AdapterBuilder layer, int rank)
     {
         if (layer.Out % rank != 0 || layer.In % rank != 0)
+        {
             throw new InputException(
                 $"rank {rank} for {layer.Module.Name}, which is [{layer.Out}, {layer.In}]: bat "
                     + "cuts it into blocks of r×r, expected a divisor"
             );
+        }
+
         (int down, int across) = (layer.Out / rank, layer.In / rank);
         Factor block = layer.Trained(Block, (down, rank, rank));
         // A row of the weight is its pieces of r, one after another: those of a block of outputs are the rows of one

@@ -37,9 +37,12 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
     {
         (int rank, long task) = (layer.Rank, (long)layer.Setting("task"));
         if ((task + 1) * rank > layer.In)
+        {
             throw new InputException(
                 $"task {task} at rank {rank} for {layer.Module.Name}: expected (task + 1)·rank of at most {layer.In}, its inputs"
             );
+        }
+
         return new AdapterForm
         {
             Terms =

@@ -54,9 +54,12 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
             (int)starts[0].Options.Setting(this, PreviousRank)
         );
         if (previous is null && p > 0)
+        {
             throw new InputException(
                 $"setting {PreviousRank}={p}: expected an adapter of the tasks before; without one it is 0"
             );
+        }
+
         if (previous is null)
             return;
         using var reader = new AdapterReader(previous);
@@ -68,9 +71,12 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
             if (reader.Modules.FirstOrDefault(module => module.Shape.Name == start.Module.Name) is not { } module)
                 continue;
             if (module.Shape.Out != start.Module.Out || module.Shape.In != start.Module.In)
+            {
                 throw new InputException(
                     $"{previous}: {module.Shape.Name} is [{module.Shape.Out}, {module.Shape.In}] there, the model's is [{start.Module.Out}, {start.Module.In}]"
                 );
+            }
+
             (float[] left, float[] right) = LoraExporter.Factors(reader, module, p, start.Weight.Device);
             start[B].CopyFrom(left);
             start[A].CopyFrom(right);

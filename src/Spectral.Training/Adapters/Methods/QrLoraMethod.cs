@@ -62,11 +62,17 @@ internal sealed class QrLoraMethod : AdapterMethod
                 q[i * rank + step] = (float)basis[step][i];
             double[] row = new double[columns];
             for (int i = 0; i < rows; i++)
-            for (int j = 0; j < columns; j++)
-                row[j] += basis[step][i] * left[i * columns + j];
+            {
+                for (int j = 0; j < columns; j++)
+                    row[j] += basis[step][i] * left[i * columns + j];
+            }
+
             for (int i = 0; i < rows; i++)
-            for (int j = 0; j < columns; j++)
-                left[i * columns + j] -= basis[step][i] * row[j];
+            {
+                for (int j = 0; j < columns; j++)
+                    left[i * columns + j] -= basis[step][i] * row[j];
+            }
+
             for (int j = 0; j < columns; j++)
                 t[step * columns + j] = (float)row[j];
         }
@@ -80,8 +86,11 @@ internal sealed class QrLoraMethod : AdapterMethod
     {
         double[] squares = new double[columns];
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
-            squares[j] += matrix[i * columns + j] * matrix[i * columns + j];
+        {
+            for (int j = 0; j < columns; j++)
+                squares[j] += matrix[i * columns + j] * matrix[i * columns + j];
+        }
+
         return Array.IndexOf(squares, squares.Max());
     }
 

@@ -53,9 +53,12 @@ internal sealed class RoadMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         if (layer.Out % 2 != 0)
+        {
             throw new InputException(
                 $"{layer.Module.Name} has {layer.Out} outputs: road turns pairs of them, expected an even number"
             );
+        }
+
         int size = 2 * Divisors.Common((int)layer.Setting(GroupSize) / 2, layer.Out / 2);
         (int groups, string variant) = (layer.Out / size, layer.Choice(Variant));
         int width = variant switch

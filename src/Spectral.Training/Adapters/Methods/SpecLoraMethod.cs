@@ -28,9 +28,12 @@ internal sealed class SpecLoraMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         if (layer.Options.Rank < 0)
+        {
             throw new InputException(
                 $"rank {layer.Options.Rank} for {layer.Module.Name}: speclora needs a rank of at least 0"
             );
+        }
+
         int k = layer.Triplets("top-k", layer.Options.TopK);
         var spectral = new LowRankTerm(layer.Frozen(U, (layer.Out, k)), layer.Frozen(V, (k, layer.In)))
         {

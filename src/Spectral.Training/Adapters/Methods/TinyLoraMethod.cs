@@ -102,9 +102,11 @@ internal sealed class TinyLoraMethod : AdapterMethod
             fields.Boolean("save_projection") == false
             && fields.Text("peft_version")?.StartsWith("0.19.", StringComparison.Ordinal) == true
         )
+        {
             throw fields.Wrong(
                 "save_projection",
                 "true in a file of PEFT 0.19, whose projections nobody can draw again"
             );
+        }
     }
 }

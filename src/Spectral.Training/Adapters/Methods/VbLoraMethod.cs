@@ -90,11 +90,14 @@ internal sealed class VbLoraMethod : AdapterMethod
                 !byName.TryGetValue(name + Weights, out AdapterTensor? weights)
                 || !AreOneLess(weights.Shape, tensor.Shape)
             )
+            {
                 throw new InputException(
                     $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is "
                         + $"{InputText.Shape([.. tensor.Shape])}, expected beside it {InputText.Quote(name + Weights)} "
                         + "with one column less"
                 );
+            }
+
             long[] shape = [.. tensor.Shape.SkipLast(1), count];
             yield return new AdapterTensor(
                 tensor.Path,
@@ -150,10 +153,13 @@ internal sealed class VbLoraMethod : AdapterMethod
             {
                 long vector = numbers[row * k + i];
                 if (vector < 0 || vector >= count)
+                {
                     throw new InputException(
                         $"{indices.Path}: tensor {InputText.Quote(indices.Name)} names vector {vector}, expected "
                             + $"0 to {count - 1}"
                     );
+                }
+
                 double weight = i == k - 1 ? rest : values[row * (k - 1) + i];
                 rest -= weight;
                 logits[row * count + vector] = (float)Math.Max(Math.Log(Math.Max(weight, 0)), NotChosen);

@@ -13,15 +13,15 @@ internal sealed class AstralStandIns
     private const int FirstCode = 0x10000;
 
     // Ranges of code points by their first, the kind of each, and for each kind a code point of it.
-    private readonly int[] starts;
-    private readonly int[] kinds;
-    private readonly List<int> samples;
+    private readonly int[] _starts;
+    private readonly int[] _kinds;
+    private readonly List<int> _samples;
 
     private AstralStandIns(int[] starts, int[] kinds, List<int> samples)
     {
-        this.starts = starts;
-        this.kinds = kinds;
-        this.samples = samples;
+        _starts = starts;
+        _kinds = kinds;
+        _samples = samples;
     }
 
     /// <summary>The kinds that some sets tell apart.</summary>
@@ -61,14 +61,14 @@ internal sealed class AstralStandIns
     {
         CodeSet units = set.Intersect(CodeSet.Range(0, char.MaxValue)).Except(CodeSet.Range(FirstUnit, LastUnit));
         bool inside = false;
-        for (int kind = 0; kind < samples.Count; kind++)
+        for (int kind = 0; kind < _samples.Count; kind++)
         {
-            inside = set.Contains(samples[kind]);
+            inside = set.Contains(_samples[kind]);
             if (inside)
                 units = units.Union(CodeSet.Range(FirstUnit + kind, FirstUnit + kind));
         }
         if (inside)
-            units = units.Union(CodeSet.Range(FirstUnit + samples.Count - 1, LastUnit));
+            units = units.Union(CodeSet.Range(FirstUnit + _samples.Count - 1, LastUnit));
         return units.Ranges;
     }
 
@@ -98,7 +98,7 @@ internal sealed class AstralStandIns
 
     private char UnitOf(int code)
     {
-        int range = Array.BinarySearch(starts, code);
-        return (char)(FirstUnit + kinds[range >= 0 ? range : ~range - 1]);
+        int range = Array.BinarySearch(_starts, code);
+        return (char)(FirstUnit + _kinds[range >= 0 ? range : ~range - 1]);
     }
 }

@@ -61,51 +61,51 @@ internal static class CaseFolding
 
     private sealed class Tables
     {
-        private readonly Dictionary<int, int[]> folds = UnicodeData.Mapping("Fold");
-        private readonly Dictionary<int, int[]> orbits = [];
-        private readonly Dictionary<string, (int[] Fold, List<int> From)> multiple = [];
+        private readonly Dictionary<int, int[]> _folds = UnicodeData.Mapping("Fold");
+        private readonly Dictionary<int, int[]> _orbits = [];
+        private readonly Dictionary<string, (int[] Fold, List<int> From)> _multiple = [];
 
         public Tables()
         {
             foreach (
-                IGrouping<int, KeyValuePair<int, int[]>> alike in folds
+                IGrouping<int, KeyValuePair<int, int[]>> alike in _folds
                     .Where(fold => fold.Value.Length == 1)
                     .GroupBy(fold => fold.Value[0])
             )
             {
                 int[] orbit = [alike.Key, .. alike.Select(fold => fold.Key)];
                 foreach (int code in orbit)
-                    orbits[code] = orbit;
+                    _orbits[code] = orbit;
             }
-            foreach ((int code, int[] fold) in folds.Where(fold => fold.Value.Length > 1))
+            foreach ((int code, int[] fold) in _folds.Where(fold => fold.Value.Length > 1))
             {
-                if (!multiple.TryAdd(KeyOf(fold), (fold, [code])))
-                    multiple[KeyOf(fold)].From.Add(code);
+                if (!_multiple.TryAdd(KeyOf(fold), (fold, [code])))
+                    _multiple[KeyOf(fold)].From.Add(code);
             }
-            foreach ((_, List<int> from) in multiple.Values)
+            foreach ((_, List<int> from) in _multiple.Values)
             {
                 int[] orbit = [.. from];
                 foreach (int code in from.Where(_ => from.Count > 1))
-                    orbits[code] = orbit;
+                    _orbits[code] = orbit;
             }
-            Orbits = [.. orbits.Values.Distinct()];
+            Orbits = [.. _orbits.Values.Distinct()];
         }
 
         public int[][] Orbits { get; }
 
         // Those of two characters come first.
         public IEnumerable<(int[] Fold, List<int> From)> Multiple =>
-            multiple.Values.OrderBy(entry => entry.Fold.Length);
+            _multiple.Values.OrderBy(entry => entry.Fold.Length);
 
-        public int Folded(int code) => folds.TryGetValue(code, out int[]? fold) && fold.Length == 1 ? fold[0] : code;
+        public int Folded(int code) => _folds.TryGetValue(code, out int[]? fold) && fold.Length == 1 ? fold[0] : code;
 
-        public int[] Alike(int code) => orbits.TryGetValue(code, out int[]? orbit) ? orbit : [code];
+        public int[] Alike(int code) => _orbits.TryGetValue(code, out int[]? orbit) ? orbit : [code];
 
         public List<int>? FindMultiple(int[] folded) =>
-            multiple.TryGetValue(KeyOf(folded), out (int[] Fold, List<int> From) entry) ? entry.From : null;
+            _multiple.TryGetValue(KeyOf(folded), out (int[] Fold, List<int> From) entry) ? entry.From : null;
 
         public (int[] Fold, List<int> From)? MultipleOf(int code) =>
-            folds.TryGetValue(code, out int[]? fold) && fold.Length > 1 ? multiple[KeyOf(fold)] : null;
+            _folds.TryGetValue(code, out int[]? fold) && fold.Length > 1 ? _multiple[KeyOf(fold)] : null;
 
         private static string KeyOf(int[] fold) => string.Join('.', fold);
     }

@@ -11,16 +11,16 @@ internal sealed class CodeSet : IEquatable<CodeSet>
     public static readonly CodeSet All = new([0, Limit]);
 
     // Where membership changes: the first code point in, the first out again, and so on.
-    private readonly int[] changes;
+    private readonly int[] _changes;
 
     // Most text is ASCII: a bit for each of its characters.
-    private readonly UInt128 ascii;
+    private readonly UInt128 _ascii;
 
     private CodeSet(int[] changes)
     {
-        this.changes = changes;
+        _changes = changes;
         for (int code = 0; code < 128; code++)
-            ascii |= Search(code) ? UInt128.One << code : 0;
+            _ascii |= Search(code) ? UInt128.One << code : 0;
     }
 
     /// <summary>The ranges in order, both ends included.</summary>
@@ -28,8 +28,8 @@ internal sealed class CodeSet : IEquatable<CodeSet>
     {
         get
         {
-            for (int i = 0; i < changes.Length; i += 2)
-                yield return (changes[i], changes[i + 1] - 1);
+            for (int i = 0; i < _changes.Length; i += 2)
+                yield return (_changes[i], _changes[i + 1] - 1);
         }
     }
 
@@ -53,16 +53,16 @@ internal sealed class CodeSet : IEquatable<CodeSet>
     public static CodeSet FromSorted(IEnumerable<(int First, int Last)> ranges) =>
         new([.. ranges.SelectMany(range => (int[])[range.First, range.Last + 1])]);
 
-    public bool Contains(int code) => code < 128 ? ((ascii >> code) & 1) != 0 : Search(code);
+    public bool Contains(int code) => code < 128 ? ((_ascii >> code) & 1) != 0 : Search(code);
 
-    public bool Equals(CodeSet? other) => other is not null && changes.AsSpan().SequenceEqual(other.changes);
+    public bool Equals(CodeSet? other) => other is not null && _changes.AsSpan().SequenceEqual(other._changes);
 
     public override bool Equals(object? obj) => Equals(obj as CodeSet);
 
     public override int GetHashCode()
     {
         HashCode hash = default;
-        foreach (int change in changes)
+        foreach (int change in _changes)
             hash.Add(change);
         return hash.ToHashCode();
     }
@@ -77,7 +77,7 @@ internal sealed class CodeSet : IEquatable<CodeSet>
 
     private bool Search(int code)
     {
-        int at = Array.BinarySearch(changes, code);
+        int at = Array.BinarySearch(_changes, code);
         return (at >= 0 ? at : ~at - 1) % 2 == 0;
     }
 
@@ -85,10 +85,10 @@ internal sealed class CodeSet : IEquatable<CodeSet>
     {
         List<int> result = [];
         bool inside = false;
-        for (int i = 0, j = 0; i < changes.Length || j < other.changes.Length; )
+        for (int i = 0, j = 0; i < _changes.Length || j < other._changes.Length; )
         {
-            int left = i < changes.Length ? changes[i] : int.MaxValue;
-            int right = j < other.changes.Length ? other.changes[j] : int.MaxValue;
+            int left = i < _changes.Length ? _changes[i] : int.MaxValue;
+            int right = j < other._changes.Length ? other._changes[j] : int.MaxValue;
             int at = Math.Min(left, right);
             i += left == at ? 1 : 0;
             j += right == at ? 1 : 0;

@@ -5,22 +5,22 @@ namespace Spectral.Training.Tokenization.Patterns;
 /// <summary>Bracketed classes, and the escapes that mean one character or a set in and out of brackets.</summary>
 internal sealed partial class PatternParser
 {
-    private readonly Dictionary<(CodeSet Set, bool Negative), PatternNode> folded = [];
+    private readonly Dictionary<(CodeSet Set, bool Negative), PatternNode> _folded = [];
 
     private PatternNode ParseClass()
     {
         (CodeSet set, bool negative) = ParseBracket();
-        if (!ignoreCase)
+        if (!_ignoreCase)
             return new PatternNode.Class(negative ? set.Complement() : set);
-        if (!folded.TryGetValue((set, negative), out PatternNode? node))
-            folded.Add((set, negative), node = CaseFolding.Expand(set, negative));
+        if (!_folded.TryGetValue((set, negative), out PatternNode? node))
+            _folded.Add((set, negative), node = CaseFolding.Expand(set, negative));
         return node;
     }
 
     // What stands between brackets, and whether ^ stands before it, which counts last.
     private (CodeSet Set, bool Negative) ParseBracket()
     {
-        if (++depth > DeepestNesting)
+        if (++_depth > DeepestNesting)
             throw new PatternException($"more than {DeepestNesting} levels of parentheses or brackets");
         bool negative = TryRead('^');
         CodeSet? before = null;
@@ -29,28 +29,28 @@ internal sealed partial class PatternParser
         {
             if (Next == ']' && !ClosesLater())
                 throw new PatternException("an empty class []");
-            if (Next == '&' && at + 1 < codes.Length && codes[at + 1] == '&')
+            if (Next == '&' && _at + 1 < _codes.Length && _codes[_at + 1] == '&')
             {
-                at += 2;
+                _at += 2;
                 before = before?.Intersect(set) ?? set;
                 set = CodeSet.Empty;
                 continue;
             }
             set = set.Union(ParseItem());
         }
-        at++;
-        depth--;
+        _at++;
+        _depth--;
         return (before?.Intersect(set) ?? set, negative);
     }
 
     // A ] at the beginning stands for itself where another one follows.
     private bool ClosesLater()
     {
-        for (int i = at + 1; i < codes.Length; i++)
+        for (int i = _at + 1; i < _codes.Length; i++)
         {
-            if (codes[i] == ']')
+            if (_codes[i] == ']')
                 return true;
-            if (codes[i] == '\\')
+            if (_codes[i] == '\\')
                 i++;
         }
         return false;
@@ -68,9 +68,9 @@ internal sealed partial class PatternParser
         (int first, CodeSet? type) = ParseMember();
         if (type is not null)
             return RefuseRange(type);
-        if (Next != '-' || at + 1 >= codes.Length || codes[at + 1] == ']' || IsAnd(at + 1))
+        if (Next != '-' || _at + 1 >= _codes.Length || _codes[_at + 1] == ']' || IsAnd(_at + 1))
             return CodeSet.Of(first);
-        at++;
+        _at++;
         (int last, type) = Next == '[' ? (0, CodeSet.Empty) : ParseMember();
         if (type is not null)
             throw new PatternException("a range that ends in a class");
@@ -79,11 +79,11 @@ internal sealed partial class PatternParser
             : throw new PatternException("a range whose end comes before its start");
     }
 
-    private bool IsAnd(int place) => place + 1 < codes.Length && codes[place] == '&' && codes[place + 1] == '&';
+    private bool IsAnd(int place) => place + 1 < _codes.Length && _codes[place] == '&' && _codes[place + 1] == '&';
 
     // [\w-] ends in a hyphen; [\w-a] is an error.
     private CodeSet RefuseRange(CodeSet set) =>
-        Next == '-' && at + 1 < codes.Length && codes[at + 1] != ']' && !IsAnd(at + 1)
+        Next == '-' && _at + 1 < _codes.Length && _codes[_at + 1] != ']' && !IsAnd(_at + 1)
             ? throw new PatternException("a range that begins with a class")
             : set;
 
@@ -93,7 +93,7 @@ internal sealed partial class PatternParser
         if (Next == End)
             throw new PatternException("a class that is not closed");
         if (!TryRead('\\'))
-            return (codes[at++], null);
+            return (_codes[_at++], null);
         if (ParseType(PropertySets.Word) is { } type)
             return (0, type);
         return (TryRead('b') ? '\b' : ParseCharacter(longestOctal: 3), null);
@@ -102,16 +102,16 @@ internal sealed partial class PatternParser
     // [:name:] or [:^name:]; the first bracket has been read. Anything else is a class in a class.
     private CodeSet? ReadBracketName()
     {
-        int start = at;
+        int start = _at;
         if (!TryRead(':'))
             return null;
         bool negative = TryRead('^');
         StringBuilder name = new();
         while (Next is (>= 'a' and <= 'z') or (>= 'A' and <= 'Z'))
-            name.Append((char)codes[at++]);
+            name.Append((char)_codes[_at++]);
         if (name.Length == 0 || !TryRead(':') || !TryRead(']'))
         {
-            at = start;
+            _at = start;
             return null;
         }
         CodeSet set = PropertySets.FindBracket(name.ToString()) ?? throw new PatternException($"the class [:{name}:]");
@@ -127,16 +127,16 @@ internal sealed partial class PatternParser
             'd' or 'D' => PropertySets.Digit,
             's' or 'S' => PropertySets.Space,
             'h' or 'H' => PropertySets.HexDigit,
-            'p' or 'P' when at + 1 < codes.Length && codes[at + 1] == '{' => CodeSet.Empty,
+            'p' or 'P' when _at + 1 < _codes.Length && _codes[_at + 1] == '{' => CodeSet.Empty,
             _ => null,
         };
         if (set is null)
             return null;
-        int letter = codes[at++];
+        int letter = _codes[_at++];
         bool negative = letter is >= 'A' and <= 'Z';
         if (letter is 'p' or 'P')
         {
-            at++;
+            _at++;
             negative ^= TryRead('^');
             set = ReadProperty(word);
         }
@@ -147,7 +147,7 @@ internal sealed partial class PatternParser
     {
         StringBuilder name = new();
         while (Next is not ('}' or '(' or ')' or '{' or '|' or End))
-            name.Append(new Rune(codes[at++]));
+            name.Append(new Rune(_codes[_at++]));
         if (!TryRead('}'))
             throw new PatternException("a property that is not closed");
         CodeSet set = PropertySets.Find(name.ToString()) ?? throw new PatternException($"the property {name}");
@@ -158,7 +158,7 @@ internal sealed partial class PatternParser
     private int ParseCharacter(int longestOctal)
     {
         int code = Next;
-        at++;
+        _at++;
         switch (code)
         {
             case End:
@@ -186,7 +186,7 @@ internal sealed partial class PatternParser
             case 'u':
                 return ReadNumber(16, longest: 4, shortest: 4);
             case >= '0' and <= '7':
-                at -= longestOctal == 3 ? 1 : 0;
+                _at -= longestOctal == 3 ? 1 : 0;
                 return OneByte(ReadNumber(8, longestOctal, shortest: 0));
             case 'c' or 'C' or 'M':
                 throw new PatternException($"the control character \\{(char)code}");
@@ -203,10 +203,10 @@ internal sealed partial class PatternParser
     private int ReadNumber(int radix, int longest, int shortest = 1)
     {
         long number = 0;
-        int start = at;
-        for (; at - start < longest && Digit(Next) < radix; at++)
+        int start = _at;
+        for (; _at - start < longest && Digit(Next) < radix; _at++)
             number = (number * radix) + Digit(Next);
-        if (at - start < shortest || number >= CodeSet.Limit || number is >= 0xD800 and < 0xE000)
+        if (_at - start < shortest || number >= CodeSet.Limit || number is >= 0xD800 and < 0xE000)
             throw new PatternException("an escape that is no code point");
         return (int)number;
 

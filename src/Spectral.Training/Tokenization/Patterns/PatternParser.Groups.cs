@@ -12,7 +12,7 @@ internal sealed partial class PatternParser
         if (!TryRead('?'))
             return new PatternNode.Group(CloseGroup(), Captures: true);
         int kind = Next;
-        at++;
+        _at++;
         switch (kind)
         {
             case ':':
@@ -22,7 +22,7 @@ internal sealed partial class PatternParser
             case '=' or '!':
                 return new PatternNode.Look(CloseGroup(), Behind: false, Negative: kind == '!');
             case '<' when Next is '=' or '!':
-                bool negative = codes[at++] == '!';
+                bool negative = _codes[_at++] == '!';
                 return new PatternNode.Look(CloseGroup(), Behind: true, negative);
             case '<' or '\'':
                 SkipName(kind == '<' ? '>' : '\'');
@@ -36,33 +36,33 @@ internal sealed partial class PatternParser
             case End:
                 throw new PatternException("a parenthesis that is not closed");
         }
-        at--;
-        (bool, bool, bool) options = (ignoreCase, dotAll, extended);
+        _at--;
+        (bool, bool, bool) options = (_ignoreCase, _dotAll, _extended);
         if (ReadOptions() != ':')
             throw new InvalidOperationException("isolated options are read before atoms");
         PatternNode part = CloseGroup();
-        (ignoreCase, dotAll, extended) = options;
+        (_ignoreCase, _dotAll, _extended) = options;
         return new PatternNode.Group(part);
     }
 
     // (?i) without a colon: all that follows it, other branches too, is a group.
     private PatternNode? ParseIsolatedOptions()
     {
-        int start = at;
+        int start = _at;
         if (!TryRead('(') || !TryRead('?') || Next is not ('-' or (>= 'a' and <= 'z') or (>= 'A' and <= 'Z')))
         {
-            at = start;
+            _at = start;
             return null;
         }
-        (bool, bool, bool) options = (ignoreCase, dotAll, extended);
+        (bool, bool, bool) options = (_ignoreCase, _dotAll, _extended);
         if (ReadOptions() == ')')
         {
             PatternNode rest = new PatternNode.Group(ParseAlternatives());
-            (ignoreCase, dotAll, extended) = options;
+            (_ignoreCase, _dotAll, _extended) = options;
             return rest;
         }
-        (ignoreCase, dotAll, extended) = options;
-        at = start;
+        (_ignoreCase, _dotAll, _extended) = options;
+        _at = start;
         return null;
     }
 
@@ -72,7 +72,7 @@ internal sealed partial class PatternParser
         while (true)
         {
             int sign = Next;
-            at++;
+            _at++;
             switch (sign)
             {
                 case ':' or ')':
@@ -81,13 +81,13 @@ internal sealed partial class PatternParser
                     value = false;
                     break;
                 case 'i':
-                    ignoreCase = value;
+                    _ignoreCase = value;
                     break;
                 case 'm':
-                    dotAll = value;
+                    _dotAll = value;
                     break;
                 case 'x':
-                    extended = value;
+                    _extended = value;
                     break;
                 case End:
                     throw new PatternException("a parenthesis that is not closed");
@@ -105,10 +105,10 @@ internal sealed partial class PatternParser
 
     private void SkipName(int close)
     {
-        int start = at;
+        int start = _at;
         while (Next != End && PropertySets.Word.Contains(Next))
-            at++;
-        if (at == start || codes[start] is >= '0' and <= '9' || !TryRead(close))
+            _at++;
+        if (_at == start || _codes[start] is >= '0' and <= '9' || !TryRead(close))
             throw new PatternException("a group name that is no word");
     }
 }

@@ -13,12 +13,12 @@ internal sealed partial class PatternParser
     private static readonly CodeSet Newline = CodeSet.Of('\n');
     private static readonly CodeSet OtherLineEnds = CodeSet.Range('\n', '\r').Union(CodeSet.Of(0x85, 0x2028, 0x2029));
 
-    private readonly int[] codes;
-    private int at;
-    private int depth;
-    private bool ignoreCase;
-    private bool dotAll;
-    private bool extended;
+    private readonly int[] _codes;
+    private int _at;
+    private int _depth;
+    private bool _ignoreCase;
+    private bool _dotAll;
+    private bool _extended;
 
     private PatternParser(string expression)
     {
@@ -27,10 +27,10 @@ internal sealed partial class PatternParser
             if (char.IsSurrogate(expression[i]) && !char.IsSurrogatePair(expression, i))
                 throw new PatternException("half of a surrogate pair");
         }
-        codes = [.. expression.EnumerateRunes().Select(rune => rune.Value)];
+        _codes = [.. expression.EnumerateRunes().Select(rune => rune.Value)];
     }
 
-    private int Next => at < codes.Length ? codes[at] : End;
+    private int Next => _at < _codes.Length ? _codes[_at] : End;
 
     /// <summary>The parts of an expression.</summary>
     /// <exception cref="PatternException">It has a construct that is not translated, or it is malformed.</exception>
@@ -44,14 +44,14 @@ internal sealed partial class PatternParser
     // Options that an isolated (?i) has set hold until the group ends.
     private PatternNode ParseAlternatives()
     {
-        if (++depth > DeepestNesting)
+        if (++_depth > DeepestNesting)
             throw new PatternException($"more than {DeepestNesting} levels of parentheses or brackets");
-        (bool, bool, bool) options = (ignoreCase, dotAll, extended);
+        (bool, bool, bool) options = (_ignoreCase, _dotAll, _extended);
         List<PatternNode> branches = [ParseBranch()];
         while (TryRead('|'))
             branches.Add(ParseBranch());
-        (ignoreCase, dotAll, extended) = options;
-        depth--;
+        (_ignoreCase, _dotAll, _extended) = options;
+        _depth--;
         return branches.Count == 1 ? branches[0] : new PatternNode.Alternatives(branches);
     }
 
@@ -86,7 +86,10 @@ internal sealed partial class PatternParser
                 || parts[i] is not PatternNode.Text text
                 || before.IgnoreCase != text.IgnoreCase
             )
+            {
                 continue;
+            }
+
             int end = i + 1;
             List<int> joined = [.. before.Codes, .. text.Codes];
             while (end < parts.Count && parts[end] is PatternNode.Text more && more.IgnoreCase == before.IgnoreCase)
@@ -130,7 +133,7 @@ internal sealed partial class PatternParser
             default:
                 return null;
         }
-        at++;
+        _at++;
         if (TryRead('?'))
             return (range.Minimum, range.Maximum, false, false);
         return (range.Minimum, range.Maximum, true, TryRead('+'));
@@ -139,18 +142,18 @@ internal sealed partial class PatternParser
     // {n,m} with n above m is possessive; a + behind any interval is a quantifier of its own, a ? behind {n} as well.
     private (int Minimum, int? Maximum, bool Greedy, bool Possessive)? ReadInterval()
     {
-        int start = at++;
+        int start = _at++;
         int? low = ReadCount();
         bool fixedCount = Next != ',';
         int? high = low;
         if (!fixedCount)
         {
-            at++;
+            _at++;
             high = ReadCount();
         }
         if ((low is null && high is null) || !TryRead('}'))
         {
-            at = start;
+            _at = start;
             return null;
         }
         int minimum = low ?? 0;
@@ -163,7 +166,7 @@ internal sealed partial class PatternParser
     private int? ReadCount()
     {
         int? count = null;
-        for (; Next is >= '0' and <= '9'; at++)
+        for (; Next is >= '0' and <= '9'; _at++)
         {
             count = ((count ?? 0) * 10) + Next - '0';
             if (count > LargestRepeat)
@@ -174,7 +177,7 @@ internal sealed partial class PatternParser
 
     private PatternNode ParseAtom()
     {
-        int code = codes[at++];
+        int code = _codes[_at++];
         switch (code)
         {
             case '(':
@@ -182,7 +185,7 @@ internal sealed partial class PatternParser
             case '[':
                 return ParseClass();
             case '.':
-                return new PatternNode.Class(dotAll ? CodeSet.All : Newline.Complement());
+                return new PatternNode.Class(_dotAll ? CodeSet.All : Newline.Complement());
             case '^' or '$':
                 return new PatternNode.Anchor((char)code);
             case '*' or '+' or '?':
@@ -190,16 +193,16 @@ internal sealed partial class PatternParser
             case '\\':
                 return ParseEscape();
             case '{':
-                at--;
+                _at--;
                 if (ReadInterval() is not null)
                     throw new PatternException("a quantifier without anything before it");
-                at++;
+                _at++;
                 break;
         }
         return Literal(code);
     }
 
-    private PatternNode.Text Literal(int code) => new([code], ignoreCase);
+    private PatternNode.Text Literal(int code) => new([code], _ignoreCase);
 
     private PatternNode ParseEscape()
     {
@@ -207,10 +210,10 @@ internal sealed partial class PatternParser
         switch (code)
         {
             case 'b' or 'B' or 'A' or 'Z' or 'z':
-                at++;
+                _at++;
                 return new PatternNode.Anchor((char)code);
             case 'R':
-                at++;
+                _at++;
                 return new PatternNode.Atomic(
                     new PatternNode.Alternatives([
                         new PatternNode.Text(['\r', '\n'], IgnoreCase: false),
@@ -218,10 +221,10 @@ internal sealed partial class PatternParser
                     ])
                 );
             case 'N':
-                at++;
+                _at++;
                 return new PatternNode.Class(Newline.Complement());
             case 'O':
-                at++;
+                _at++;
                 return new PatternNode.Class(CodeSet.All);
             case >= '1' and <= '9' or 'k':
                 throw new PatternException("a back-reference");
@@ -240,12 +243,12 @@ internal sealed partial class PatternParser
     {
         while (true)
         {
-            if (Next == '(' && at + 2 < codes.Length && codes[at + 1] == '?' && codes[at + 2] == '#')
+            if (Next == '(' && _at + 2 < _codes.Length && _codes[_at + 1] == '?' && _codes[_at + 2] == '#')
                 SkipTo(')', "a comment that is not closed");
-            else if (extended && Next == '#')
+            else if (_extended && Next == '#')
                 SkipTo('\n', null);
-            else if (extended && Next is ' ' or '\t' or '\n' or '\r' or '\f')
-                at++;
+            else if (_extended && Next is ' ' or '\t' or '\n' or '\r' or '\f')
+                _at++;
             else
                 return true;
         }
@@ -254,7 +257,7 @@ internal sealed partial class PatternParser
     private void SkipTo(int end, string? missing)
     {
         while (Next != End && Next != end)
-            at += end == ')' && Next == '\\' ? 2 : 1;
+            _at += end == ')' && Next == '\\' ? 2 : 1;
         if (!TryRead(end) && missing is not null)
             throw new PatternException(missing);
     }
@@ -263,7 +266,7 @@ internal sealed partial class PatternParser
     {
         if (Next != code)
             return false;
-        at++;
+        _at++;
         return true;
     }
 }

@@ -19,8 +19,8 @@ internal sealed class PatternTranslator
     // A class of letters takes a thousand characters.
     private const int LongestTranslation = 500_000;
 
-    private readonly StringBuilder output = new();
-    private readonly Dictionary<CodeSet, string> written = [];
+    private readonly StringBuilder _output = new();
+    private readonly Dictionary<CodeSet, string> _written = [];
 
     private PatternTranslator(PatternNode root)
     {
@@ -38,7 +38,7 @@ internal sealed class PatternTranslator
     {
         PatternNode root = PatternRules.Apply(PatternParser.Parse(expression));
         PatternTranslator translator = new(root);
-        return new TranslatedPattern(translator.output.ToString(), translator.StandIns, PatternRules.MayBeEmpty(root));
+        return new TranslatedPattern(translator._output.ToString(), translator.StandIns, PatternRules.MayBeEmpty(root));
     }
 
     private static void Collect(PatternNode node, List<CodeSet> sets)
@@ -65,10 +65,10 @@ internal sealed class PatternTranslator
         {
             case PatternNode.Text text:
                 foreach (int code in text.Codes)
-                    output.Append(code <= char.MaxValue ? Escape((char)code) : ClassOf(CodeSet.Of(code)));
+                    _output.Append(code <= char.MaxValue ? Escape((char)code) : ClassOf(CodeSet.Of(code)));
                 break;
             case PatternNode.Class one:
-                output.Append(ClassOf(one.Set));
+                _output.Append(ClassOf(one.Set));
                 break;
             case PatternNode.Sequence all:
                 foreach (PatternNode part in all.Items)
@@ -77,7 +77,7 @@ internal sealed class PatternTranslator
             case PatternNode.Alternatives any:
                 for (int i = 0; i < any.Items.Count; i++)
                 {
-                    output.Append(i > 0 ? "|" : "");
+                    _output.Append(i > 0 ? "|" : "");
                     Write(any.Items[i]);
                 }
                 break;
@@ -87,8 +87,8 @@ internal sealed class PatternTranslator
                     WriteIn("(", repeat.Part);
                 else
                     WriteUnit(repeat.Part, repeat.Part is PatternNode.Class or PatternNode.Text { Codes.Length: 1 });
-                output.Append(CultureInfo.InvariantCulture, $"{{{repeat.Minimum},{repeat.Maximum}}}");
-                output.Append(repeat.Greedy ? "" : "?");
+                _output.Append(CultureInfo.InvariantCulture, $"{{{repeat.Minimum},{repeat.Maximum}}}");
+                _output.Append(repeat.Greedy ? "" : "?");
                 break;
             case PatternNode.Atomic atomic:
                 WriteIn("(?>", atomic.Part);
@@ -100,7 +100,7 @@ internal sealed class PatternTranslator
                 WriteAnchor(anchor.Sign);
                 break;
         }
-        if (output.Length > LongestTranslation)
+        if (_output.Length > LongestTranslation)
             throw new PatternException("so many classes that the expression becomes too long");
     }
 
@@ -114,15 +114,15 @@ internal sealed class PatternTranslator
 
     private void WriteIn(string opening, PatternNode part)
     {
-        output.Append(opening);
+        _output.Append(opening);
         Write(part);
-        output.Append(')');
+        _output.Append(')');
     }
 
     private void WriteAnchor(char sign)
     {
         string word = sign is 'b' or 'B' ? ClassOf(PropertySets.WordAlone) : "";
-        output.Append(
+        _output.Append(
             sign switch
             {
                 '^' => @"(?:\A|(?<=\n)(?!\z))",
@@ -136,9 +136,9 @@ internal sealed class PatternTranslator
 
     private string ClassOf(CodeSet set)
     {
-        if (written.TryGetValue(set, out string? known))
+        if (_written.TryGetValue(set, out string? known))
             return known;
-        return written[set] = WriteClass(set);
+        return _written[set] = WriteClass(set);
     }
 
     private string WriteClass(CodeSet set)

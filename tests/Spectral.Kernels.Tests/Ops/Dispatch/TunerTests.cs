@@ -53,10 +53,12 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
             Does.StartWith(first.Name).And.Contain("driver").And.Contain("BLAS")
         );
         foreach (string key in keys)
+        {
             Assert.That(
                 stored.GetProperty("choices").GetProperty(key).GetString(),
                 Is.AnyOf(Enum.GetValues<LowRankVariant>().Select(LowRankLinear.NameOf).ToArray())
             );
+        }
 
         // What the file says is taken without timing: here the one variant that never is the default.
         Rewrite(file, "composed-a");

@@ -71,8 +71,10 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         foreach (
             (string name, float[][]? twice) in new[] { ("factor", run.Gradients()), ("value", between.Gradients()) }
         )
+        {
             for (int i = 0; i < once.Length; i++)
                 VerifyGradient(twice[i], Array.ConvertAll(once[i], value => 2.0 * value), Tolerance, $"{name} {i}");
+        }
     }
 
     /// <summary>Values that were let go of are computed again, to the same bits; and an input that does not train changes nothing for the others.</summary>
@@ -113,11 +115,14 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     {
         var seen = new HashSet<Type>();
         foreach (Case test in Cases)
+        {
             Visit(
                 test.Build([
                     .. test.Inputs.Select(shape => (Expression)new Factor("x", shape, true, Start.Zeros, false)),
                 ])
             );
+        }
+
         Assert.That(
             typeof(Expression)
                 .Assembly.GetTypes()
@@ -398,6 +403,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                 ]
         );
         foreach (bool transpose in new[] { false, true })
+        {
             yield return new(
                 $"block product {transpose}",
                 [(4, 6), transpose ? (2, 5, 3) : (2, 3, 5)],
@@ -418,6 +424,8 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                     return y;
                 }
             );
+        }
+
         yield return new(
             "inverse",
             [(4, 4)],
@@ -431,6 +439,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
             x => [.. Inverse(Diagonal(x[0][..9], 4, 1), 3), .. Inverse(Diagonal(x[0][9..], 4, 1), 3)]
         );
         foreach (bool opposite in new[] { false, true })
+        {
             yield return new(
                 $"Cayley {opposite}",
                 [(1, 6)],
@@ -449,6 +458,8 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                     );
                 }
             );
+        }
+
         foreach (
             (int terms, double[] coefficients) in new[]
             {
@@ -458,6 +469,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                 (6, [1, 2, 2, 2, 2, 1]),
             }
         )
+        {
             yield return new(
                 $"Neumann {terms}",
                 [(1, 6)],
@@ -475,6 +487,7 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                     return sum;
                 }
             );
+        }
     }
 
     /// <summary>The factor that an input is, or is made of.</summary>
@@ -584,8 +597,10 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
                     int[] order = Enumerable.Range(0, 6).OrderByDescending(j => x[0][p * 6 + j]).Take(2).ToArray();
                     double sum = order.Sum(j => Math.Exp(x[0][p * 6 + j]));
                     foreach (int j in order)
+                    {
                         for (int c = 0; c < 5; c++)
                             y[p * 5 + c] += Math.Exp(x[0][p * 6 + j]) / sum * x[1][j * 5 + c];
+                    }
                 }
                 return y;
             }
@@ -609,8 +624,14 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     {
         double[] c = new double[m * n];
         for (int at = 0; at < c.Length; at++)
-        for (int l = 0; l < k; l++)
-            c[at] += a[transposeA ? l * m + at / n : at / n * k + l] * b[transposeB ? at % n * k + l : l * n + at % n];
+        {
+            for (int l = 0; l < k; l++)
+            {
+                c[at] +=
+                    a[transposeA ? l * m + at / n : at / n * k + l] * b[transposeB ? at % n * k + l : l * n + at % n];
+            }
+        }
+
         return c;
     }
 
@@ -624,8 +645,11 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
     {
         double[] s = new double[n * n];
         for (int i = 0, at = 0; i < n; i++)
-        for (int j = i + 1; j < n; j++)
-            (s[i * n + j], s[j * n + i]) = (upper[at], -upper[at++]);
+        {
+            for (int j = i + 1; j < n; j++)
+                (s[i * n + j], s[j * n + i]) = (upper[at], -upper[at++]);
+        }
+
         return s;
     }
 
@@ -643,10 +667,12 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
             {
                 double factor = a[i * n + k];
                 for (int j = 0; i != k && j < n; j++)
+                {
                     (a[i * n + j], y[i * n + j]) = (
                         a[i * n + j] - factor * a[k * n + j],
                         y[i * n + j] - factor * y[k * n + j]
                     );
+                }
             }
         }
         return y;

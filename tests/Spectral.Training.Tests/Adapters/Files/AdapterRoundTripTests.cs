@@ -53,7 +53,10 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
                 )
                 ?? true
             )
+            {
                 Assert.That(loaded.Options.Scale, Is.EqualTo(Options.Scale));
+            }
+
             Dictionary<string, float[]> again = Values(loaded);
             Assert.That(again.Keys, Is.EquivalentTo(values.Keys));
             foreach ((string name, float[] value) in values)
@@ -110,11 +113,13 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
                 Is.EqualTo(method.PeftFields is null || Has("dropout") ? 0.125 : 0)
             );
             foreach (AdapterSetting setting in method.Settings)
+            {
                 Assert.That(
                     read.Config.Options.Setting(method, setting.Name),
                     Is.EqualTo(options.Setting(method, setting.Name)),
                     setting.Name
                 );
+            }
         });
 
         void folder(AdapterConfig written) => AdapterFolder.Write(Saved, written, [TinyModel.Numbered("x", [1])]);
@@ -364,6 +369,7 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
         string path = Path.Combine(Saved, "adapter_model.safetensors");
         List<TensorToWrite> tensors = [];
         using (var file = SafetensorsFile.Open(path))
+        {
             tensors.AddRange(
                 file.Tensors.Values.Select(tensor =>
                 {
@@ -371,6 +377,8 @@ public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
                     return TensorToWrite.Floats(tensor.Name, StoredType.F32, tensor.Shape, () => values);
                 })
             );
+        }
+
         SafetensorsWriter.Write(path, tensors);
     }
 

@@ -128,13 +128,20 @@ public sealed class FittedSizesTests() : TrainingTest(DeviceKind.Cpu)
             .Parse(File.ReadAllText(Path.Combine(directory, "adapter_config.json")))!
             .AsObject();
         using (var file = SafetensorsFile.Open(Path.Combine(directory, "adapter_model.safetensors")))
+        {
             foreach (ModuleShape module in AdapterTargets.Of(Config, new AdapterOptions { TargetModules = Targets }))
-            foreach ((string leaf, long[] shape) in expected(config, module))
-                Assert.That(
-                    file.Tensors[AdapterFolder.KeyOf(module.Name, leaf)].Shape,
-                    Is.EqualTo(shape),
-                    $"{module.Name}.{leaf}"
-                );
+            {
+                foreach ((string leaf, long[] shape) in expected(config, module))
+                {
+                    Assert.That(
+                        file.Tensors[AdapterFolder.KeyOf(module.Name, leaf)].Shape,
+                        Is.EqualTo(shape),
+                        $"{module.Name}.{leaf}"
+                    );
+                }
+            }
+        }
+
         using var loaded = Adapter.Load(model, directory);
         Assert.That(Weights(loaded), Is.EqualTo(values));
     }

@@ -76,8 +76,11 @@ public sealed class LoraVariantTests(DeviceKind kind) : AdapterFileTest(kind)
     {
         Low(Adapted);
         foreach (string? leaf in new[] { tensor, other })
+        {
             if (leaf is not null)
                 Tensor($"{Prefix}{Query}.{leaf}", 3);
+        }
+
         Write(Targets, (key, value));
         Assert.That(Warnings(), Is.Empty);
         Verify();

@@ -259,11 +259,13 @@ public sealed class PeftLayoutTests : FolderTest
                 pair.Key is not ("rank_pattern" or "total_step" or "init_weights")
             )
         )
+        {
             Assert.That(
                 JsonNode.DeepEquals(value, json[key]),
                 Is.True,
                 $"{key} is {value?.ToJsonString()}, was {json[key]?.ToJsonString()}"
             );
+        }
     }
 
     [TestCaseSource(nameof(Types))]

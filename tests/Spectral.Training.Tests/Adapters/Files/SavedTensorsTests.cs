@@ -15,21 +15,21 @@ namespace Spectral.Training.Tests.Adapters.Files;
 /// </summary>
 public sealed class SavedTensorsTests
 {
-    private TemporaryFolder model = null!;
-    private TemporaryFolder folder = null!;
+    private TemporaryFolder _model = null!;
+    private TemporaryFolder _folder = null!;
 
     [SetUp]
     public void WriteModel()
     {
-        (model, folder) = (new TemporaryFolder(), new TemporaryFolder());
-        TinyModel.Write(model);
+        (_model, _folder) = (new TemporaryFolder(), new TemporaryFolder());
+        TinyModel.Write(_model);
     }
 
     [TearDown]
     public void Clear()
     {
-        model.Dispose();
-        folder.Dispose();
+        _model.Dispose();
+        _folder.Dispose();
     }
 
     [TestCase("base_model.model.lm_head.weight")]
@@ -43,8 +43,8 @@ public sealed class SavedTensorsTests
     {
         TensorToWrite original = TinyModel.Numbered("base_model.model.lm_head.original_module.weight", [11, 8], 8);
         Write(["lm_head"], TinyModel.Numbered(name, [11, 8], 7), original);
-        using var opened = ModelFolder.Open(model.Path);
-        using AdapterReader adapter = new(folder.Path, opened);
+        using var opened = ModelFolder.Open(_model.Path);
+        using AdapterReader adapter = new(_folder.Path, opened);
         Assert.That(adapter.Warnings, Is.Empty);
         Assert.That(
             adapter.Saved.Select(saved => (saved.Name, saved.Trains)),
@@ -76,8 +76,8 @@ public sealed class SavedTensorsTests
                 .. norms.Select(name => TinyModel.Numbered($"base_model.model.model.{name}.weight", [8])),
             ]
         );
-        using var opened = ModelFolder.Open(model.Path);
-        using AdapterReader adapter = new(folder.Path, opened);
+        using var opened = ModelFolder.Open(_model.Path);
+        using AdapterReader adapter = new(_folder.Path, opened);
         Assert.That(adapter.Saved, Has.Count.EqualTo(8));
         string[] adapted =
         [
@@ -94,12 +94,12 @@ public sealed class SavedTensorsTests
     [Test]
     public void Embeddings_that_nobody_trained_stand_in_for_the_bases_where_they_differ()
     {
-        using var opened = ModelFolder.Open(model.Path);
+        using var opened = ModelFolder.Open(_model.Path);
         float[] embedding = opened["model.embed_tokens.weight"].ToFloats();
         const string Name = "base_model.model.model.embed_tokens.weight";
         var same = TensorToWrite.Floats(Name, StoredType.F32, [11, 8], () => embedding);
         Write([], same, TinyModel.Numbered("base_model.model.lm_head.weight", [11, 8], 7));
-        using AdapterReader adapter = new(folder.Path, opened);
+        using AdapterReader adapter = new(_folder.Path, opened);
         Assert.That(
             adapter.Saved.Select(saved => (saved.Name, saved.Trains)),
             Is.EqualTo(new[] { ("lm_head.weight", false) })
@@ -137,8 +137,8 @@ public sealed class SavedTensorsTests
     public void An_entry_that_means_nothing_gives_a_warning()
     {
         Write(["classifier"]);
-        using AdapterReader adapter = new(folder.Path, ModelConfig.Load(model.Path));
-        string warning = $"{folder.Path}: modules_to_save has 'classifier', which means no module of the model";
+        using AdapterReader adapter = new(_folder.Path, ModelConfig.Load(_model.Path));
+        string warning = $"{_folder.Path}: modules_to_save has 'classifier', which means no module of the model";
         Assert.That(adapter.Warnings, Is.EqualTo(new[] { warning }));
     }
 
@@ -155,8 +155,8 @@ public sealed class SavedTensorsTests
         );
         using TemporaryFolder exported = new();
         using (var device = Spectral.Kernels.Device.Cpu())
-            LoraExporter.Export(folder.Path, exported.Path, device);
-        using AdapterReader adapter = new(exported.Path, ModelConfig.Load(model.Path));
+            LoraExporter.Export(_folder.Path, exported.Path, device);
+        using AdapterReader adapter = new(exported.Path, ModelConfig.Load(_model.Path));
         Assert.That(adapter.Options.ModulesToSave, Is.EqualTo(new[] { "lm_head", "down_proj" }));
         Assert.That(
             adapter.Saved.Select(saved => adapter.Stored(saved).Name),
@@ -174,9 +174,9 @@ public sealed class SavedTensorsTests
     private void MustSay(string[] modules, string text, params TensorToWrite[] saved)
     {
         Write(modules, saved);
-        using var opened = ModelFolder.Open(model.Path);
+        using var opened = ModelFolder.Open(_model.Path);
         Assert.That(
-            () => new AdapterReader(folder.Path, opened),
+            () => new AdapterReader(_folder.Path, opened),
             Throws.TypeOf<InputException>().With.Message.Contains(text)
         );
     }
@@ -191,6 +191,6 @@ public sealed class SavedTensorsTests
             .Select(layer => $"model.layers.{layer}.")
             .SelectMany(layer => new[] { layer + "self_attn.q_proj", layer + "mlp.down_proj" })
             .Where(layer => !modules.Any(module => layer.Contains(module, StringComparison.Ordinal)));
-        AdapterFiles.Write(folder, config, [.. layers.SelectMany(layer => AdapterFiles.LowRank(layer, 2)), .. saved]);
+        AdapterFiles.Write(_folder, config, [.. layers.SelectMany(layer => AdapterFiles.LowRank(layer, 2)), .. saved]);
     }
 }

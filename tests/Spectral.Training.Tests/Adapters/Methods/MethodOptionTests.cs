@@ -54,12 +54,15 @@ public sealed class MethodOptionTests(DeviceKind kind) : TrainingTest(kind)
         using var folder = ModelFolder.Open(Folder.Path);
         int kept = 0;
         foreach ((string option, Func<AdapterOptions, AdapterOptions> set) in Shared.Concat(Settings(method)))
+        {
             if (Attach(model, method, option, set(Options)) is { } adapter)
             {
                 using (adapter)
                     IsKept(model, folder, adapter, $"{name} {option}");
                 kept++;
             }
+        }
+
         Assert.That(kept, Is.Positive, "the test means something");
     }
 

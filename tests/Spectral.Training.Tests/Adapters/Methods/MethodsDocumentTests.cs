@@ -98,9 +98,12 @@ public sealed class MethodsDocumentTests
         if (method.Settings.Count > 0)
             text.Append('\n');
         foreach (AdapterSetting setting in method.Settings)
+        {
             text.Append(
                 $"* `--set {setting.Name}={setting.Describe(setting.Default)}` ({setting.Expected}): {setting.Help}\n"
             );
+        }
+
         return text.ToString();
     }
 

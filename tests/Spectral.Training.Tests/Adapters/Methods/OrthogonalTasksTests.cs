@@ -63,7 +63,10 @@ public sealed class OrthogonalTasksTests(DeviceKind kind) : TrainingTest(kind)
                     }
                 )
             )
+            {
                 trainer.Run(TinyModels.Records(4, TinyModels.Llama, new Random(7)));
+            }
+
             Assert.That(Overlap(adapter), Is.LessThan(overlap / 3));
             adapter.Save(Directory.CreateDirectory(after).FullName);
             expected = Logits(model);
@@ -149,8 +152,11 @@ public sealed class OrthogonalTasksTests(DeviceKind kind) : TrainingTest(kind)
     {
         double sum = 0;
         for (int i = 0; i < p; i++)
-        for (int j = 0; j < rank; j++)
-            sum += Math.Abs(Enumerable.Range(0, inputs).Sum(k => previous[i * inputs + k] * a[j * inputs + k]));
+        {
+            for (int j = 0; j < rank; j++)
+                sum += Math.Abs(Enumerable.Range(0, inputs).Sum(k => previous[i * inputs + k] * a[j * inputs + k]));
+        }
+
         return sum;
     }
 

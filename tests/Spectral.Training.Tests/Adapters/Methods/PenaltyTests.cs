@@ -81,14 +81,21 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
                 );
                 double apart = 0;
                 for (int i = 0; i < Rank; i++)
-                for (int j = 0; j < Rank; j++)
-                    if ((i == 0) != (j == 0))
-                        apart += Math.Pow(
-                            Enumerable
-                                .Range(0, module.Out)
-                                .Sum(o => left[i * module.Out + o] * left[j * module.Out + o]),
-                            2
-                        );
+                {
+                    for (int j = 0; j < Rank; j++)
+                    {
+                        if ((i == 0) != (j == 0))
+                        {
+                            apart += Math.Pow(
+                                Enumerable
+                                    .Range(0, module.Out)
+                                    .Sum(o => left[i * module.Out + o] * left[j * module.Out + o]),
+                                2
+                            );
+                        }
+                    }
+                }
+
                 return 0.4 * apart + 0.3 * kept.Sum(value => value * value);
             }
         );
@@ -144,11 +151,16 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
         int columns = x.Length / rows;
         double sum = 0;
         for (int i = 0; i < rows; i++)
-        for (int j = 0; j < rows; j++)
-            sum += Math.Pow(
-                Enumerable.Range(0, columns).Sum(c => x[i * columns + c] * x[j * columns + c]) - (i == j ? 1 : 0),
-                2
-            );
+        {
+            for (int j = 0; j < rows; j++)
+            {
+                sum += Math.Pow(
+                    Enumerable.Range(0, columns).Sum(c => x[i * columns + c] * x[j * columns + c]) - (i == j ? 1 : 0),
+                    2
+                );
+            }
+        }
+
         return Math.Sqrt(sum);
     }
 

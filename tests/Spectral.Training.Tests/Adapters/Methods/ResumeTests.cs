@@ -146,11 +146,14 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
             using CausalLanguageModel model = TinyModels.Trainable(Config, Device);
             using AdamWOptimizer optimizer = new(model.Trainable!, new AdamWOptions());
             if (resumes)
+            {
                 using (var state = TrainerState.Open(path))
                 {
                     Assert.That((state.Step, state.Notes["by"]), Is.EqualTo((from, "hand")));
                     state.Restore(optimizer);
                 }
+            }
+
             BatchSampler sampler = new(Records.Length, 3, 1, shuffle: true) { Position = from };
             for (int step = from + 1; step <= to; step++)
             {

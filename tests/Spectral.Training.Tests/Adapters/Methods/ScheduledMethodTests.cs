@@ -202,11 +202,15 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
                     {
                         double sum = 0;
                         for (int r = 0; r < rows; r++)
-                        for (int c = 0; c < columns; c++)
-                            sum +=
-                                u[r * all + i]
-                                * Enumerable.Range(0, 3).Sum(p => (double)b[r * 3 + p] * a[p * columns + c])
-                                * v[i * columns + c];
+                        {
+                            for (int c = 0; c < columns; c++)
+                            {
+                                sum +=
+                                    u[r * all + i]
+                                    * Enumerable.Range(0, 3).Sum(p => (double)b[r * 3 + p] * a[p * columns + c])
+                                    * v[i * columns + c];
+                            }
+                        }
                         return Math.Abs(sum) / s[i];
                     })
                     .Take(2),

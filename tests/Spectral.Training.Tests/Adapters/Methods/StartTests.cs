@@ -58,10 +58,12 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
                 float[] sigma = svd.S.ToArray();
                 Dense along = u.Transposed * weight;
                 for (int i = 0; i < Rank; i++)
+                {
                     Assert.That(
                         Math.Sqrt(Enumerable.Range(0, weight.Columns).Sum(j => along[i, j] * along[i, j])),
                         Is.EqualTo(sigma[^(Rank - i)]).Within(1e-4 * sigma[0])
                     );
+                }
             }
         );
 
@@ -76,8 +78,10 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
                 Check(q.Transposed * q, Dense.Identity(Rank), 1e-5);
                 Check(q.Transposed * weight, t, 1e-4);
                 for (int i = 0; i < Rank; i++)
-                for (int j = 0; j < i; j++)
-                    Assert.That(t[i, j], Is.EqualTo(0).Within(1e-4), "triangular");
+                {
+                    for (int j = 0; j < i; j++)
+                        Assert.That(t[i, j], Is.EqualTo(0).Within(1e-4), "triangular");
+                }
             }
         );
 
@@ -114,11 +118,14 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
                     "r rows are done"
                 );
                 for (int j = 0; j < Rank; j++)
+                {
                     Assert.That(
                         Enumerable.Range(0, weight.Rows).Max(i => Math.Abs(left[i, j])),
                         Is.LessThan(1e-4),
                         "r columns are done"
                     );
+                }
+
                 Assert.That(l.Values.Max(Math.Abs), Is.EqualTo(1).Within(1e-6), "partial pivoting");
             }
         );
@@ -131,11 +138,13 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
             {
                 double[] m = Values(module, "lora_magnitude_vector");
                 for (int i = 0; i < weight.Rows; i++)
+                {
                     Assert.That(
                         m[i],
                         Is.EqualTo(Math.Sqrt(Enumerable.Range(0, weight.Columns).Sum(j => weight[i, j] * weight[i, j])))
                             .Within(1e-5)
                     );
+                }
             }
         );
 

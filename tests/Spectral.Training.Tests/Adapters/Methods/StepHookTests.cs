@@ -93,11 +93,14 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
             float[] master = parameter.Master.ToArray();
             bool penalised = parameter.Name.EndsWith(LoraMethod.A, StringComparison.Ordinal);
             for (int i = 0; i < gradient.Length; i++)
+            {
                 Assert.That(
                     gradient[i],
                     Is.EqualTo(losses[parameter.Name][i] + (penalised ? 2 * 0.25 * master[i] : 0)).Within(1e-6),
                     parameter.Name
                 );
+            }
+
             sum += gradient.Sum(value => (double)value * value);
         }
         Assert.That(norm, Is.EqualTo(Math.Sqrt(sum)).Within(1e-5 * norm));
@@ -146,11 +149,13 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
         adapter.Parameters.Accumulated += () =>
         {
             if (++step == 3)
+            {
                 adapter
                     .Parameters.Parameters[1]
                     .Gradient!.CopyFrom([
                         .. Enumerable.Repeat(float.NaN, (int)adapter.Parameters.Parameters[1].Shape.Count),
                     ]);
+            }
         };
         Assert.That(trainer.Run(Records).Skipped, Is.EqualTo(1));
         Assert.That(

@@ -81,9 +81,14 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
                 }),
         ];
         for (int i = 0; i < tasks.Length; i++)
-        for (int j = 0; j < tasks.Length; j++)
-        for (int layer = 0; layer < tasks[i].Length; layer++)
-            VerifyProduct(tasks[i][layer], tasks[j][layer], 2, identity: i == j);
+        {
+            for (int j = 0; j < tasks.Length; j++)
+            {
+                for (int layer = 0; layer < tasks[i].Length; layer++)
+                    VerifyProduct(tasks[i][layer], tasks[j][layer], 2, identity: i == j);
+            }
+        }
+
         Assert.That(
             () => Adapter.Attach(Model, AdapterMethods.Find("orthogonal-adaptation"), With(("task", 5))),
             Throws
@@ -171,10 +176,13 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
                         .Select(i => new[] { 1, 2, 4, 5 }.Where(rank => rank > i).Sum(rank => 4.0 / rank)),
                 ];
         using (var whole = Adapter.Attach(Model, AdapterMethods.Find(method), options))
+        {
             Assert.That(
                 whole.Modules[0].Form.Terms.Single().Middle!.Value.ToArray(),
                 Is.EqualTo(expected).Within(1e-6)
             );
+        }
+
         for (int k = 1; k <= 5; k++)
         {
             using var prefix = Adapter.Attach(
@@ -242,12 +250,16 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
     {
         int columns = length ?? a.Length / rows;
         for (int i = 0; i < a.Length / columns; i++)
-        for (int j = 0; j < b.Length / columns; j++)
-            Assert.That(
-                Enumerable.Range(0, columns).Sum(c => (double)a[i * columns + c] * b[j * columns + c]),
-                Is.EqualTo(identity && i == j ? 1 : 0).Within(Tolerance),
-                $"[{i}, {j}]"
-            );
+        {
+            for (int j = 0; j < b.Length / columns; j++)
+            {
+                Assert.That(
+                    Enumerable.Range(0, columns).Sum(c => (double)a[i * columns + c] * b[j * columns + c]),
+                    Is.EqualTo(identity && i == j ? 1 : 0).Within(Tolerance),
+                    $"[{i}, {j}]"
+                );
+            }
+        }
     }
 
     private Adapter Attach(string method, params (string Name, double Value)[] settings) =>

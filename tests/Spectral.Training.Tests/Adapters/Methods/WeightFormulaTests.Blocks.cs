@@ -35,6 +35,7 @@ public sealed partial class WeightFormulaTests
             }
         );
         foreach (int columns in new[] { 12, 10, 3 })
+        {
             yield return new(
                 "miss",
                 7,
@@ -47,6 +48,8 @@ public sealed partial class WeightFormulaTests
                     return Change(layer, Dense.Of(7, layer.Columns, (i, j) => block[j % 4, i]));
                 }
             );
+        }
+
         yield return new(
             "miss",
             6,
@@ -124,9 +127,12 @@ public sealed partial class WeightFormulaTests
             {
                 (int outBlock, int inBlock, double sum) = (i / tall, j / wide, 0.0);
                 for (int q = 0; q < piece; q++)
+                {
                     sum +=
                         b[(outBlock * rank + inBlock * piece + q) * tall + i % tall]
                         * a[(inBlock * wide + j % wide) * rank + outBlock * piece + q];
+                }
+
                 return scale * sum;
             }
         );

@@ -9,6 +9,7 @@ public sealed partial class WeightFormulaTests
     {
         yield return new("lora", 5, 7, 3, [], layer => Change(layer, Lora(layer)));
         foreach (string method in new[] { "pissa", "milora", "olora" })
+        {
             yield return new(
                 method,
                 5,
@@ -26,6 +27,8 @@ public sealed partial class WeightFormulaTests
                                 )
                     )
             );
+        }
+
         yield return new("mica", 7, 5, 2, [], layer => Change(layer, Lora(layer)));
         yield return new(
             "speclora",

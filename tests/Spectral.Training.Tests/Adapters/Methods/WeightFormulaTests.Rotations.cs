@@ -266,9 +266,14 @@ public sealed partial class WeightFormulaTests
             (int half, int run) = (Math.Max(1, size / 2), size << factor);
             var order = new List<int>();
             for (int start = 0; start < layer.Columns; start += run)
+            {
                 foreach (int parity in new[] { 0, 1 })
+                {
                     for (int unit = parity; unit < run / half; unit += 2)
                         order.AddRange(Enumerable.Range(start + unit * half, half));
+                }
+            }
+
             var permutation = Dense.Of(layer.Columns, layer.Columns, (i, j) => order[i] == j ? 1 : 0);
             rotation = permutation * BlockDiagonal([.. blocks]) * permutation.Transposed * rotation;
         }

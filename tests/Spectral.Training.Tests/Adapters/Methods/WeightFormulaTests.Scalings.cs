@@ -84,6 +84,7 @@ public sealed partial class WeightFormulaTests
             layer => Entrywise(layer, layer.Matrix("hira_B", 5, 2) * layer.Matrix("hira_A", 2, 7), change => 1 + change)
         );
         foreach (int rank in new[] { 2, 9 }) // as a core, and beyond what one is worth
+        {
             yield return new(
                 "loha",
                 5,
@@ -103,6 +104,7 @@ public sealed partial class WeightFormulaTests
                             )
                     )
             );
+        }
     }
 
     private static double[] Magnitudes(Layer layer, Dense change)

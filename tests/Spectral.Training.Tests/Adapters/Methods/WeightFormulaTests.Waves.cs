@@ -43,6 +43,7 @@ public sealed partial class WeightFormulaTests
                 {
                     Complex sum = Complex.Zero;
                     for (int k = 0; k < c.Length; k++)
+                    {
                         sum +=
                             c[k]
                             * Complex.Exp(
@@ -54,6 +55,8 @@ public sealed partial class WeightFormulaTests
                                         + (double)(places[k] % columns) * j / columns
                                     )
                             );
+                    }
+
                     return scaling * sum.Real / (rows * columns);
                 }
             )

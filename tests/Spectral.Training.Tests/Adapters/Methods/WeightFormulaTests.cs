@@ -123,8 +123,11 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
     {
         var s = new Dense(n, n);
         for (int i = 0, at = 0; i < n; i++)
-        for (int j = i + 1; j < n; j++)
-            (s[i, j], s[j, i]) = (upper[at], -upper[at++]);
+        {
+            for (int j = i + 1; j < n; j++)
+                (s[i, j], s[j, i]) = (upper[at], -upper[at++]);
+        }
+
         return s;
     }
 

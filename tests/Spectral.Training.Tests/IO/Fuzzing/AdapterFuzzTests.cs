@@ -70,6 +70,7 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
             (string file, Func<byte[], Random, byte[]> damage) in ((string, Func<byte[], Random, byte[]>)[])
                 [("adapter_config.json", Damage.Json), ("adapter_model.safetensors", Damage.Safetensors)]
         )
+        {
             new FuzzRun(
                 folder.File(file),
                 damage,
@@ -85,15 +86,18 @@ public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
                     finally
                     {
                         if (Device.Memory.InUse != before)
+                        {
                             throw new InvalidOperationException(
                                 $"{Device.Memory.InUse - before} bytes of device memory are left behind"
                             );
+                        }
                     }
                 }
             )
             {
                 DeviceBytes = () => Device.Memory.Peak - before,
             }.Run($"{name}-{file}", rounds);
+        }
     }
 
     // Without the model, where the tensors say how large its layers are.

@@ -100,10 +100,13 @@ internal static class Damage
     {
         byte[] bytes = valid;
         for (int times = random.Next(4) == 0 ? random.Next(2, 5) : 1; times > 0; times--)
+        {
             bytes =
                 random.Next(5) > 0 && JsonSpans.Find(bytes) is { } spans
                     ? Tree(bytes, spans, random)
                     : Bytes(bytes, 4096, random);
+        }
+
         return bytes;
     }
 

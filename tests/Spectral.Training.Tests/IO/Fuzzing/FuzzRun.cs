@@ -29,10 +29,10 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
     // Reading takes milliseconds; what runs for two seconds and then gives up (an expression that takes exponential time) is within it, also on a busy machine.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    private readonly byte[] valid = File.ReadAllBytes(path);
-    private long started;
-    private long round;
-    private Exception? failure;
+    private readonly byte[] _valid = File.ReadAllBytes(path);
+    private long _started;
+    private long _round;
+    private Exception? _failure;
 
     /// <summary>Whether there is time for a hundred times as many rounds.</summary>
     public static bool IsFull => Environment.GetEnvironmentVariable(FullVariable) == "1";
@@ -49,22 +49,24 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
         rounds *= IsFull ? 100 : 1;
         Assert.That(() => use(), Throws.Nothing, $"{name}: the undamaged file");
         (int refused, long most) = (0, 0);
-        Volatile.Write(ref started, Stopwatch.GetTimestamp());
+        Volatile.Write(ref _started, Stopwatch.GetTimestamp());
         // Not a task: a round that hangs must be told, not waited for, and no other may start on its thread.
         Thread worker = new(
             () =>
             {
                 try
                 {
-                    for (; round < rounds; round++)
+                    for (; _round < rounds; _round++)
+                    {
                         (refused, most) = (
-                            refused + (Refuses(seed + (int)round, out long bytes) ? 1 : 0),
+                            refused + (Refuses(seed + (int)_round, out long bytes) ? 1 : 0),
                             Math.Max(most, bytes)
                         );
+                    }
                 }
                 catch (Exception e)
                 {
-                    failure = e;
+                    _failure = e;
                 }
             },
             1 << 20
@@ -74,27 +76,32 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
         };
         worker.Start();
         while (!worker.Join(100))
-            if (Stopwatch.GetElapsedTime(Volatile.Read(ref started)) > Patience)
+        {
+            if (Stopwatch.GetElapsedTime(Volatile.Read(ref _started)) > Patience)
                 Assert.Fail($"{Kept(name, seed)}: still reading after {Patience.TotalSeconds} s");
-        File.WriteAllBytes(path, valid);
-        if (failure is not null)
-            Assert.Fail($"{Kept(name, seed)}: {failure}");
+        }
+
+        File.WriteAllBytes(path, _valid);
+        if (_failure is not null)
+            Assert.Fail($"{Kept(name, seed)}: {_failure}");
         TestContext.Out.WriteLine(
             $"{name}: {rounds} rounds from seed {seed}, {refused} refused, at most {most >> 10} KB allocated"
         );
         if (rounds >= 50)
+        {
             Assert.That(
                 (double)refused / rounds,
                 Is.InRange(0.1, 0.99),
                 $"{name}: the damage is real, and some of it reaches beyond the parser"
             );
+        }
     }
 
     private bool Refuses(int seed, out long bytes)
     {
-        byte[] damaged = damage(valid, new Random(seed));
+        byte[] damaged = damage(_valid, new Random(seed));
         File.WriteAllBytes(path, damaged);
-        Volatile.Write(ref started, Stopwatch.GetTimestamp());
+        Volatile.Write(ref _started, Stopwatch.GetTimestamp());
         long before = GC.GetAllocatedBytesForCurrentThread();
         bool refused = false;
         try
@@ -105,10 +112,12 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
         {
             refused = true;
             if (e.Message.Contains('\n') || e.Message.Length > 2000)
+            {
                 throw new InvalidOperationException(
                     "no single line of bearable length: " + e.Message[..Math.Min(e.Message.Length, 4000)],
                     e
                 );
+            }
         }
         bytes = GC.GetAllocatedBytesForCurrentThread() - before + DeviceBytes();
         return bytes <= Constant + BytesPerByte * damaged.Length
@@ -118,8 +127,8 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
 
     private string Kept(string name, int seed)
     {
-        string kept = Path.Combine(TestContext.CurrentContext.WorkDirectory, $"fuzz-{name}-{seed + round}");
+        string kept = Path.Combine(TestContext.CurrentContext.WorkDirectory, $"fuzz-{name}-{seed + _round}");
         File.Copy(path, kept, overwrite: true);
-        return $"{SeedVariable}={seed + round} ({kept})";
+        return $"{SeedVariable}={seed + _round} ({kept})";
     }
 }

@@ -11,19 +11,19 @@ namespace Spectral.Training.Tests.IO.Fuzzing;
 /// <summary>Every file of a model folder, and data, damaged in thousands of ways.</summary>
 public sealed class FuzzTests
 {
-    private TemporaryFolder folder = null!;
+    private TemporaryFolder _folder = null!;
 
     [SetUp]
-    public void MakeFolder() => folder = TemporaryFolder.InMemory();
+    public void MakeFolder() => _folder = TemporaryFolder.InMemory();
 
     [TearDown]
-    public void RemoveFolder() => folder.Dispose();
+    public void RemoveFolder() => _folder.Dispose();
 
     [Test]
     public void Safetensors()
     {
         SafetensorsWriter.Write(
-            folder.File("t"),
+            _folder.File("t"),
             [
                 TinyModel.Numbered("a", [2, 3]),
                 TinyModel.Numbered("b", [4], 1, StoredType.BF16),
@@ -33,11 +33,11 @@ public sealed class FuzzTests
             new Dictionary<string, string> { ["format"] = "pt", ["spectral.method"] = "lora" }
         );
         new FuzzRun(
-            folder.File("t"),
+            _folder.File("t"),
             Damage.Safetensors,
             () =>
             {
-                using var file = SafetensorsFile.Open(folder.File("t"));
+                using var file = SafetensorsFile.Open(_folder.File("t"));
                 foreach (SafetensorsTensor tensor in file.Tensors.Values)
                 {
                     Assert.That(tensor.Slice(0, (int)tensor.Bytes).Length, Is.EqualTo(tensor.Bytes));
@@ -57,17 +57,17 @@ public sealed class FuzzTests
             """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}"""
         );
         json["layer_types"] = new JsonArray("full_attention", "sliding_attention");
-        TinyModel.WriteConfig(folder, json);
-        folder.Write("generation_config.json", """{"eos_token_id":[1,2],"bos_token_id":1,"temperature":0.7}""");
+        TinyModel.WriteConfig(_folder, json);
+        _folder.Write("generation_config.json", """{"eos_token_id":[1,2],"bos_token_id":1,"temperature":0.7}""");
         new FuzzRun(
-            folder.File(name),
+            _folder.File(name),
             Damage.Json,
             () =>
             {
-                var config = ModelConfig.Load(folder.Path);
+                var config = ModelConfig.Load(_folder.Path);
                 Assert.That(config.ParameterCount, Is.Positive);
                 Assert.That(config.RotaryFrequencies(), Has.Length.EqualTo(config.HeadDimension / 2));
-                config.Save(Directory.CreateDirectory(folder.File("saved")).FullName);
+                config.Save(Directory.CreateDirectory(_folder.File("saved")).FullName);
             }
         ).Run(name, rounds);
     }
@@ -75,12 +75,12 @@ public sealed class FuzzTests
     [Test]
     public void Indices()
     {
-        ModelConfig config = TinyModel.WriteConfig(folder);
-        SafetensorsWriter.Write(folder.File("shard.safetensors"), TinyModel.Tensors(config));
+        ModelConfig config = TinyModel.WriteConfig(_folder);
+        SafetensorsWriter.Write(_folder.File("shard.safetensors"), TinyModel.Tensors(config));
         JsonObject map = [];
         foreach (TensorSpec tensor in ModelTensors.For(config))
             map[tensor.Name] = "shard.safetensors";
-        folder.Write(
+        _folder.Write(
             "model.safetensors.index.json",
             new JsonObject
             {
@@ -89,9 +89,9 @@ public sealed class FuzzTests
             }.ToJsonString()
         );
         new FuzzRun(
-            folder.File("model.safetensors.index.json"),
+            _folder.File("model.safetensors.index.json"),
             Damage.Json,
-            () => ModelFolder.Open(folder.Path).Dispose()
+            () => ModelFolder.Open(_folder.Path).Dispose()
         ).Run("index", 1000);
     }
 
@@ -119,14 +119,14 @@ public sealed class FuzzTests
 
     private void Tokenizers(string name, JsonObject json)
     {
-        folder.Write("tokenizer.json", json.ToJsonString());
+        _folder.Write("tokenizer.json", json.ToJsonString());
         string text = "abc 123 <end></s> é 𝒳 " + new string('a', 40);
         new FuzzRun(
-            folder.File("tokenizer.json"),
+            _folder.File("tokenizer.json"),
             Damage.Json,
             () =>
             {
-                var tokenizer = BpeTokenizer.Load(folder.Path);
+                var tokenizer = BpeTokenizer.Load(_folder.Path);
                 int[] ids = tokenizer.Encode(text);
                 Assert.That(ids, Is.All.InRange(0, tokenizer.VocabularySize - 1));
                 tokenizer.Decode(ids);
@@ -141,8 +141,8 @@ public sealed class FuzzTests
     public void FilesBesideATokenizer(string name)
     {
         JsonObject json = TokenizerFiles.ByteLevel(null, [], TokenizerFiles.Added("<end>"));
-        folder.Write("tokenizer.json", json.ToJsonString());
-        folder.Write(
+        _folder.Write("tokenizer.json", json.ToJsonString());
+        _folder.Write(
             name,
             name == "added_tokens.json"
                 ? """{"<x>":257,"<y>":258}"""
@@ -154,20 +154,20 @@ public sealed class FuzzTests
         );
         if (name == "tokenizer_config.json")
         {
-            JsonObject config = JsonNode.Parse(File.ReadAllText(folder.File(name)))!.AsObject();
+            JsonObject config = JsonNode.Parse(File.ReadAllText(_folder.File(name)))!.AsObject();
             config["added_tokens_decoder"] = new JsonObject
             {
                 ["257"] = TokenizerFiles.Added("<t>"),
                 ["300"] = TokenizerFiles.Added("<u>"),
             };
-            folder.Write(name, config.ToJsonString());
+            _folder.Write(name, config.ToJsonString());
         }
         new FuzzRun(
-            folder.File(name),
+            _folder.File(name),
             Damage.Json,
             () =>
             {
-                var tokenizer = BpeTokenizer.Load(folder.Path);
+                var tokenizer = BpeTokenizer.Load(_folder.Path);
                 int[] prompt = tokenizer.EncodePrompt("abc<end> <x><t>");
                 Assert.That(prompt, Is.All.InRange(0, tokenizer.VocabularySize - 1));
                 tokenizer.EncodeContinuation(" def", prompt);
@@ -183,8 +183,8 @@ public sealed class FuzzTests
                 .Range(0, 5)
                 .Select(i => $"{{\"prompt\":\"p{i} é\",\"completion\":\"c\\u00e9\"}}\n{{\"text\":\"t{i}\"}}\n")
         );
-        folder.Write("d.jsonl", Encoding.UTF8.GetBytes(text));
-        new FuzzRun(folder.File("d.jsonl"), Damage.Lines, () => JsonlDataset.Load(folder.File("d.jsonl"))).Run(
+        _folder.Write("d.jsonl", Encoding.UTF8.GetBytes(text));
+        new FuzzRun(_folder.File("d.jsonl"), Damage.Lines, () => JsonlDataset.Load(_folder.File("d.jsonl"))).Run(
             "data",
             1000
         );
