@@ -1,8 +1,9 @@
 // The host cost of a kernel launch from C, to hold the cost from C# against:
 //   spectral_launch_cost DRIVER IMAGE ENTRY ORDINAL LAUNCHES SAMPLES
-// loads the driver library, the module in the file IMAGE (PTX, or the CPU device's kernels) and its kernel ENTRY, and prints for each sample the
-// microseconds per launch of LAUNCHES launches in a row: making the context current and cuLaunchKernel, what one launch from C# does.
-// The kernel gets 64 bytes of zeros as its argument, one block of 32 threads.
+// loads the driver library, the module in the file IMAGE (PTX, or the CPU device's kernels) and its kernel ENTRY, and
+// prints for each sample the microseconds per launch of LAUNCHES launches in a row: making the context current and
+// cuLaunchKernel, what one launch from C# does. The kernel gets 64 bytes of zeros as its argument, one block of 32
+// threads.
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@ static void* function(const char* name) {
 }
 
 static void expect(int status, const char* call) {
-  if (status == 0) return;
+  if (status == 0)
+    return;
   fprintf(stderr, "%s: status %d\n", call, status);
   exit(1);
 }
@@ -48,7 +50,8 @@ int main(int count, char** arguments) {
   int (*find)(void**, void*, const char*) = (int (*)(void**, void*, const char*))function("cuModuleGetFunction");
   int (*synchronize)(void*) = (int (*)(void*))function("cuStreamSynchronize");
   int (*launch)(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**) =
-      (int (*)(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**))function("cuLaunchKernel");
+      (int (*)(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*, void**, void**))
+          function("cuLaunchKernel");
   void *context, *module, *kernel;
   expect(init(0), "cuInit");
   expect(retain(&context, atoi(arguments[4])), "cuDevicePrimaryCtxRetain");
@@ -67,7 +70,8 @@ int main(int count, char** arguments) {
     }
     double time = microseconds() - start;
     expect(synchronize(NULL), "cuStreamSynchronize");
-    if (sample >= 0) printf("%.4f\n", time / launches);
+    if (sample >= 0)
+      printf("%.4f\n", time / launches);
   }
   return 0;
 }

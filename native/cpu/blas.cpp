@@ -13,7 +13,7 @@ using namespace spectral::cpu;
 struct cublasContext {
   CUcontext context;
   CUstream stream = nullptr;
-  std::mutex mutex;                     // one call at a time uses the scratch
+  std::mutex mutex;   // one call at a time uses the scratch
   std::vector<float> a, b, c;
 };
 
@@ -23,7 +23,8 @@ std::unordered_set<cublasHandle_t> handles;
 
 cublasStatus_t check_handle(cublasHandle_t h) {
   std::lock_guard l(handles_mutex);
-  if (!handles.count(h)) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (!handles.count(h))
+    return CUBLAS_STATUS_NOT_INITIALIZED;
   return check_context() == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 bool known(cudaDataType t) { return t == CUDA_R_32F || t == CUDA_R_16BF; }
@@ -37,28 +38,37 @@ struct Operand {
   const void* data;
   cudaDataType type;
   long rows, columns, ld, stride, count;
-  long last() const { return (count - 1) * stride + (columns - 1) * ld + rows; }   // elements from the first to the last
+  long last() const {
+    return (count - 1) * stride + (columns - 1) * ld + rows;
+  }   // elements from the first to the last
 };
 // In checking mode an operand must lie inside one allocation.
 bool reachable(const Operand& o, const char* name) {
-  if (!options.check || !o.rows || !o.columns || !o.count) return true;
+  if (!options.check || !o.rows || !o.columns || !o.count)
+    return true;
   const size_t bytes = size_t(o.last()) * (o.type == CUDA_R_16BF ? 2 : 4);
-  if (inside_allocation(reinterpret_cast<uintptr_t>(o.data), bytes)) return true;
-  set_error(std::string("cuBLAS: operand ") + name + " (" + std::to_string(bytes) + " bytes) is not inside one allocation");
+  if (inside_allocation(reinterpret_cast<uintptr_t>(o.data), bytes))
+    return true;
+  set_error(
+      std::string("cuBLAS: operand ") + name + " (" + std::to_string(bytes) + " bytes) is not inside one allocation");
   return false;
 }
 // bf16 as dense f32 in `scratch`, column by column over the pool. The caller's strides become dense ones.
 const float* widen(Operand& o, std::vector<float>& scratch) {
-  if (o.type == CUDA_R_32F) return static_cast<const float*>(o.data);
+  if (o.type == CUDA_R_32F)
+    return static_cast<const float*>(o.data);
   const long area = o.rows * o.columns, items = o.stride == 0 ? 1 : o.count;
-  if (scratch.size() < size_t(area * items)) scratch.resize(size_t(area * items));
-  const long together = std::max<long>(1, 65536 / std::max<long>(1, o.rows)), blocks = (o.columns + together - 1) / together;
+  if (scratch.size() < size_t(area * items))
+    scratch.resize(size_t(area * items));
+  const long together = std::max<long>(1, 65536 / std::max<long>(1, o.rows)),
+             blocks = (o.columns + together - 1) / together;
   parallel_for(blocks * items, [&](long i) {
     const long item = i / blocks, first = i % blocks * together, end = std::min(o.columns, first + together);
     for (long c = first; c < end; ++c) {
       const auto* from = static_cast<const bf16*>(o.data) + item * o.stride + c * o.ld;
       float* to = scratch.data() + item * area + c * o.rows;
-      for (long r = 0; r < o.rows; ++r) to[r] = __bfloat162float(from[r]);
+      for (long r = 0; r < o.rows; ++r)
+        to[r] = __bfloat162float(from[r]);
     }
   });
   o.ld = o.rows, o.stride = o.stride == 0 ? 0 : area;
@@ -69,11 +79,14 @@ void narrow(const float* from, const Operand& dense, void* to, long ld, long str
     const long item = i / dense.columns, c = i % dense.columns;
     const float* f = from + item * dense.rows * dense.columns + c * dense.rows;
     auto* t = static_cast<bf16*>(to) + item * stride + c * ld;
-    for (long r = 0; r < dense.rows; ++r) t[r] = __float2bfloat16(f[r]);
+    for (long r = 0; r < dense.rows; ++r)
+      t[r] = __float2bfloat16(f[r]);
   });
 }
 // C = factor op(A) op(B) + old C, through dense f32 copies of what is not f32.
-CUresult multiply(cublasHandle_t h, bool transpose_a, bool transpose_b, long k, float factor, Operand a, Operand b, float old, Operand c) {
+CUresult multiply(
+    cublasHandle_t h, bool transpose_a, bool transpose_b, long k, float factor, Operand a, Operand b, float old,
+    Operand c) {
   const Operand result = c;
   void* const C = const_cast<void*>(c.data);
   std::lock_guard l(h->mutex);
@@ -84,29 +97,55 @@ CUresult multiply(cublasHandle_t h, bool transpose_a, bool transpose_b, long k, 
     if (old != 0) {
       widen(c, h->c);
     } else {
-      if (h->c.size() < size_t(c.count * c.rows * c.columns)) h->c.resize(size_t(c.count * c.rows * c.columns));
+      if (h->c.size() < size_t(c.count * c.rows * c.columns))
+        h->c.resize(size_t(c.count * c.rows * c.columns));
       c.ld = c.rows, c.stride = c.rows * c.columns;
     }
     wide_c = h->c.data();
   }
-  const Product p{transpose_a, transpose_b, c.rows, c.columns, k, factor, wide_a, a.ld, a.stride,
-                  wide_b, b.ld, b.stride, old, wide_c, c.ld, c.stride, c.count};
-  if (!multiply(p)) return CUDA_ERROR_NOT_SUPPORTED;
-  if (c.type == CUDA_R_16BF) narrow(wide_c, c, C, result.ld, result.stride);
+  const Product p{
+      transpose_a,
+      transpose_b,
+      c.rows,
+      c.columns,
+      k,
+      factor,
+      wide_a,
+      a.ld,
+      a.stride,
+      wide_b,
+      b.ld,
+      b.stride,
+      old,
+      wide_c,
+      c.ld,
+      c.stride,
+      c.count};
+  if (!multiply(p))
+    return CUDA_ERROR_NOT_SUPPORTED;
+  if (c.type == CUDA_R_16BF)
+    narrow(wide_c, c, C, result.ld, result.stride);
   return CUDA_SUCCESS;
 }
 // Runs the work, or keeps it for the graph that the handle's stream is captured into.
-template <class Work> cublasStatus_t submitted(cublasHandle_t h, Work work) {
-  const CUresult status = submit(h->stream, [=] { return check_handle(h) == CUBLAS_STATUS_SUCCESS ? work() : CUDA_ERROR_INVALID_HANDLE; });
-  return status == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS : status == CUDA_ERROR_NOT_SUPPORTED ? CUBLAS_STATUS_NOT_INITIALIZED : CUBLAS_STATUS_EXECUTION_FAILED;
+template <class Work>
+cublasStatus_t submitted(cublasHandle_t h, Work work) {
+  const CUresult status =
+      submit(h->stream, [=] { return check_handle(h) == CUBLAS_STATUS_SUCCESS ? work() : CUDA_ERROR_INVALID_HANDLE; });
+  return status == CUDA_SUCCESS               ? CUBLAS_STATUS_SUCCESS
+         : status == CUDA_ERROR_NOT_SUPPORTED ? CUBLAS_STATUS_NOT_INITIALIZED
+                                              : CUBLAS_STATUS_EXECUTION_FAILED;
 }
-}  // namespace
+}   // namespace
 
 extern "C" {
 cublasStatus_t cublasCreate_v2(cublasHandle_t* h) {
-  if (!h) return CUBLAS_STATUS_INVALID_VALUE;
-  if (check_context() != CUDA_SUCCESS) return CUBLAS_STATUS_NOT_INITIALIZED;
-  if (!openblas_symbol("cblas_sgemm")) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (!h)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  if (check_context() != CUDA_SUCCESS)
+    return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (!openblas_symbol("cblas_sgemm"))
+    return CUBLAS_STATUS_NOT_INITIALIZED;
   std::lock_guard l(handles_mutex);
   *h = new cublasContext{current_context(), nullptr, {}, {}, {}, {}};
   handles.insert(*h);
@@ -114,68 +153,123 @@ cublasStatus_t cublasCreate_v2(cublasHandle_t* h) {
 }
 cublasStatus_t cublasDestroy_v2(cublasHandle_t h) {
   std::lock_guard l(handles_mutex);
-  if (!handles.erase(h)) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (!handles.erase(h))
+    return CUBLAS_STATUS_NOT_INITIALIZED;
   delete h;
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasGetVersion_v2(cublasHandle_t h, int* version) {
-  if (const cublasStatus_t status = check_handle(h)) return status;
-  if (!version) return CUBLAS_STATUS_INVALID_VALUE;
+  if (const cublasStatus_t status = check_handle(h))
+    return status;
+  if (!version)
+    return CUBLAS_STATUS_INVALID_VALUE;
   *version = 120400;
   return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasSetStream_v2(cublasHandle_t h, CUstream s) {
-  if (const cublasStatus_t status = check_handle(h)) return status;
-  if (check_stream(s) != CUDA_SUCCESS) return CUBLAS_STATUS_INVALID_VALUE;
+  if (const cublasStatus_t status = check_handle(h))
+    return status;
+  if (check_stream(s) != CUDA_SUCCESS)
+    return CUBLAS_STATUS_INVALID_VALUE;
   h->stream = s;
   return CUBLAS_STATUS_SUCCESS;
 }
-cublasStatus_t cublasSetMathMode(cublasHandle_t h, cublasMath_t mode) {   // everything is f32 here; only the value is checked
-  if (const cublasStatus_t status = check_handle(h)) return status;
+cublasStatus_t cublasSetMathMode(cublasHandle_t h, cublasMath_t mode) {
+  // Everything is f32 here; only the value is checked.
+  if (const cublasStatus_t status = check_handle(h))
+    return status;
   return mode >= 0 && mode <= 0x1ff ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_INVALID_VALUE;
 }
 
-cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
-                                          const void* alpha, const void* A, cudaDataType at, int lda, long long stride_a,
-                                          const void* B, cudaDataType bt, int ldb, long long stride_b, const void* beta, void* C,
-                                          cudaDataType ct, int ldc, long long stride_c, int count, cublasComputeType_t compute,
-                                          cublasGemmAlgo_t) {
-  if (const cublasStatus_t status = check_handle(h)) return status;
-  if (m < 0 || n < 0 || k < 0 || count < 0 || !known(ta) || !known(tb)) return CUBLAS_STATUS_INVALID_VALUE;
-  if (!known(at) || at != bt || !known(ct) || (at == CUDA_R_32F && ct != CUDA_R_32F) || !known(compute)) return CUBLAS_STATUS_NOT_SUPPORTED;
-  Operand a{A, at, ta ? k : m, ta ? m : k, lda, stride_a, count}, b{B, bt, tb ? n : k, tb ? k : n, ldb, stride_b, count};
+cublasStatus_t cublasGemmStridedBatchedEx(
+    cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const void* alpha, const void* A,
+    cudaDataType at, int lda, long long stride_a, const void* B, cudaDataType bt, int ldb, long long stride_b,
+    const void* beta, void* C, cudaDataType ct, int ldc, long long stride_c, int count, cublasComputeType_t compute,
+    cublasGemmAlgo_t) {
+  if (const cublasStatus_t status = check_handle(h))
+    return status;
+  if (m < 0 || n < 0 || k < 0 || count < 0 || !known(ta) || !known(tb))
+    return CUBLAS_STATUS_INVALID_VALUE;
+  if (!known(at) || at != bt || !known(ct) || (at == CUDA_R_32F && ct != CUDA_R_32F) || !known(compute))
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  Operand a{A, at, ta ? k : m, ta ? m : k, lda, stride_a, count},
+      b{B, bt, tb ? n : k, tb ? k : n, ldb, stride_b, count};
   Operand c{C, ct, m, n, ldc, stride_c, count};
-  if (lda < std::max(1l, a.rows) || ldb < std::max(1l, b.rows) || ldc < std::max(1, m) || !alpha || !beta) return CUBLAS_STATUS_INVALID_VALUE;
-  if (!m || !n || !count) return CUBLAS_STATUS_SUCCESS;
-  if (!C || (k && (!A || !B))) return CUBLAS_STATUS_INVALID_VALUE;
-  if (!reachable(a, "A") || !reachable(b, "B") || !reachable(c, "C")) return CUBLAS_STATUS_EXECUTION_FAILED;
+  if (lda < std::max(1l, a.rows) || ldb < std::max(1l, b.rows) || ldc < std::max(1, m) || !alpha || !beta)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  if (!m || !n || !count)
+    return CUBLAS_STATUS_SUCCESS;
+  if (!C || (k && (!A || !B)))
+    return CUBLAS_STATUS_INVALID_VALUE;
+  if (!reachable(a, "A") || !reachable(b, "B") || !reachable(c, "C"))
+    return CUBLAS_STATUS_EXECUTION_FAILED;
 
-  const float factor = *static_cast<const float*>(alpha), old = *static_cast<const float*>(beta);   // taken now: a replay comes later
+  const float factor = *static_cast<const float*>(alpha),
+              old = *static_cast<const float*>(beta);   // taken now: a replay comes later
   return submitted(h, [=] { return multiply(h, ta != CUBLAS_OP_N, tb != CUBLAS_OP_N, k, factor, a, b, old, c); });
 }
-cublasStatus_t cublasGemmEx(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const void* alpha,
-                            const void* A, cudaDataType at, int lda, const void* B, cudaDataType bt, int ldb, const void* beta,
-                            void* C, cudaDataType ct, int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algorithm) {
-  return cublasGemmStridedBatchedEx(h, ta, tb, m, n, k, alpha, A, at, lda, 0, B, bt, ldb, 0, beta, C, ct, ldc, 0, 1, compute, algorithm);
+cublasStatus_t cublasGemmEx(
+    cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const void* alpha, const void* A,
+    cudaDataType at, int lda, const void* B, cudaDataType bt, int ldb, const void* beta, void* C, cudaDataType ct,
+    int ldc, cublasComputeType_t compute, cublasGemmAlgo_t algorithm) {
+  return cublasGemmStridedBatchedEx(
+      h, ta, tb, m, n, k, alpha, A, at, lda, 0, B, bt, ldb, 0, beta, C, ct, ldc, 0, 1, compute, algorithm);
 }
-cublasStatus_t cublasSgemm_v2(cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const float* alpha,
-                              const float* A, int lda, const float* B, int ldb, const float* beta, float* C, int ldc) {
-  return cublasGemmEx(h, ta, tb, m, n, k, alpha, A, CUDA_R_32F, lda, B, CUDA_R_32F, ldb, beta, C, CUDA_R_32F, ldc, CUBLAS_COMPUTE_32F, -1);
+cublasStatus_t cublasSgemm_v2(
+    cublasHandle_t h, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, const float* alpha,
+    const float* A, int lda, const float* B, int ldb, const float* beta, float* C, int ldc) {
+  return cublasGemmEx(
+      h,
+      ta,
+      tb,
+      m,
+      n,
+      k,
+      alpha,
+      A,
+      CUDA_R_32F,
+      lda,
+      B,
+      CUDA_R_32F,
+      ldb,
+      beta,
+      C,
+      CUDA_R_32F,
+      ldc,
+      CUBLAS_COMPUTE_32F,
+      -1);
 }
 
-cublasStatus_t cublasStrsm_v2(cublasHandle_t h, cublasSideMode_t side, cublasFillMode_t fill, cublasOperation_t transpose,
-                              cublasDiagType_t diagonal, int m, int n, const float* alpha, const float* A, int lda, float* B, int ldb) {
-  if (const cublasStatus_t status = check_handle(h)) return status;
+cublasStatus_t cublasStrsm_v2(
+    cublasHandle_t h, cublasSideMode_t side, cublasFillMode_t fill, cublasOperation_t transpose,
+    cublasDiagType_t diagonal, int m, int n, const float* alpha, const float* A, int lda, float* B, int ldb) {
+  if (const cublasStatus_t status = check_handle(h))
+    return status;
   const long order = side == CUBLAS_SIDE_LEFT ? m : n;
-  if (m < 0 || n < 0 || !known(transpose) || lda < std::max(1l, order) || ldb < std::max(1, m) || !alpha) return CUBLAS_STATUS_INVALID_VALUE;
-  if (!m || !n) return CUBLAS_STATUS_SUCCESS;
-  if (!A || !B) return CUBLAS_STATUS_INVALID_VALUE;
+  if (m < 0 || n < 0 || !known(transpose) || lda < std::max(1l, order) || ldb < std::max(1, m) || !alpha)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  if (!m || !n)
+    return CUBLAS_STATUS_SUCCESS;
+  if (!A || !B)
+    return CUBLAS_STATUS_INVALID_VALUE;
   if (!reachable({A, CUDA_R_32F, order, order, lda, 0, 1}, "A") || !reachable({B, CUDA_R_32F, m, n, ldb, 0, 1}, "B"))
     return CUBLAS_STATUS_EXECUTION_FAILED;
-  using Strsm = void(int layout, int side, int fill, int transpose, int diagonal, int m, int n, float alpha, const float* a, int lda,
-                     float* b, int ldb);
+  using Strsm = void(
+      int layout,
+      int side,
+      int fill,
+      int transpose,
+      int diagonal,
+      int m,
+      int n,
+      float alpha,
+      const float* a,
+      int lda,
+      float* b,
+      int ldb);
   static auto* strsm = openblas_function<Strsm>("cblas_strsm");
-  if (!strsm) return CUBLAS_STATUS_NOT_INITIALIZED;
+  if (!strsm)
+    return CUBLAS_STATUS_NOT_INITIALIZED;
   const float factor = *alpha;
   // The right-hand sides are independent: columns of B on the left side, rows on the right.
   constexpr int kPanel = 256;
@@ -184,8 +278,19 @@ cublasStatus_t cublasStrsm_v2(cublasHandle_t h, cublasSideMode_t side, cublasFil
   return submitted(h, [=] {
     parallel_for((sides + kPanel - 1) / kPanel, [&](long i) {
       const int first = int(i) * kPanel, size = std::min(kPanel, sides - first);
-      strsm(102, left ? 141 : 142, fill == CUBLAS_FILL_MODE_UPPER ? 121 : 122, transpose == CUBLAS_OP_N ? 111 : 112,
-            diagonal == CUBLAS_DIAG_UNIT ? 132 : 131, left ? m : size, left ? size : n, factor, A, lda, B + (left ? long(first) * ldb : first), ldb);
+      strsm(
+          102,
+          left ? 141 : 142,
+          fill == CUBLAS_FILL_MODE_UPPER ? 121 : 122,
+          transpose == CUBLAS_OP_N ? 111 : 112,
+          diagonal == CUBLAS_DIAG_UNIT ? 132 : 131,
+          left ? m : size,
+          left ? size : n,
+          factor,
+          A,
+          lda,
+          B + (left ? long(first) * ldb : first),
+          ldb);
     });
     return CUDA_SUCCESS;
   });

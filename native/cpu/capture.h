@@ -1,4 +1,5 @@
-// Stream capture: while a stream is being captured, the calls on it are checked and kept, with copies of their arguments, instead of run.
+// Stream capture: while a stream is being captured, the calls on it are checked and kept, with copies of their
+// arguments, instead of run.
 #pragma once
 #include "driver.h"
 #include <functional>
@@ -21,7 +22,8 @@ void keep(CUstream, std::function<CUresult()> work);
 CUresult submit(CUstream, std::function<CUresult()> work);
 // A call that waits for the stream, or asks how far it is: never part of a capture, which it ends.
 CUresult check_waits(CUstream);
-// Calls that a capture in global mode forbids in every thread and one in thread-local mode in its own: allocations, loading, copies that wait.
+// Calls that a capture in global mode forbids in every thread and one in thread-local mode in its own: allocations,
+// loading, copies that wait.
 CUresult check_unsafe();
 void forget_captures(CUcontext);
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

@@ -25,11 +25,14 @@ struct CUfunc_st {
 struct CUmod_st {
   CUcontext context = nullptr;
   void* library = nullptr;
-  int fd = -1;                       // the image's memory file; stays open: dlopen takes an equal path for an equal library
+  int fd = -1;   // the image's memory file; stays open: dlopen takes an equal path for an equal library
   spectral::cpu::StaticShared statics;
   std::vector<std::unique_ptr<CUfunc_st>> kernels;
 };
-struct CUstream_st { CUcontext context; bool non_blocking; };
+struct CUstream_st {
+  CUcontext context;
+  bool non_blocking;
+};
 struct CUevent_st {
   CUcontext context;
   bool timing, recorded = false, captured = false;   // captured: last recorded in a captured stream
@@ -41,16 +44,27 @@ constexpr int kMaxShared = 227 << 10;
 constexpr int kMaxThreads = 1024;
 
 // Live handles of one kind. A handle that is not in here was never given out or has been destroyed.
-template <class T> class Handles {
+template <class T>
+class Handles {
  public:
-  void add(T* h) { std::lock_guard l(mutex_); live_.insert(h); }
-  bool has(T* h) { std::lock_guard l(mutex_); return live_.count(h); }
-  bool remove(T* h) { std::lock_guard l(mutex_); return live_.erase(h); }
+  void add(T* h) {
+    std::lock_guard l(mutex_);
+    live_.insert(h);
+  }
+  bool has(T* h) {
+    std::lock_guard l(mutex_);
+    return live_.count(h);
+  }
+  bool remove(T* h) {
+    std::lock_guard l(mutex_);
+    return live_.erase(h);
+  }
   std::vector<T*> of(CUcontext c) {
     std::lock_guard l(mutex_);
     std::vector<T*> found;
     for (T* h : live_)
-      if (h->context == c) found.push_back(h);
+      if (h->context == c)
+        found.push_back(h);
     return found;
   }
 
@@ -64,17 +78,18 @@ extern Handles<CUstream_st> streams;
 extern Handles<CUevent_st> events;
 
 CUresult check_initialised();
-CUresult check_context();                    // initialised, and this thread has a live, unfailed context
-CUresult check_stream(CUstream);             // check_context, then the handle; null and the two built-in streams are fine
+CUresult check_context();          // initialised, and this thread has a live, unfailed context
+CUresult check_stream(CUstream);   // check_context, then the handle; null and the two built-in streams are fine
 CUresult check_event(CUevent);
 CUcontext current_context();
-void forget_failure();                       // of every context, for tests
+void forget_failure();   // of every context, for tests
 
-void unload_modules(CUcontext);              // what a destroyed context owned
+void unload_modules(CUcontext);   // what a destroyed context owned
 void free_memory(CUcontext);
 // SUCCESS, or LAUNCH_FAILED with the error text set when a guard zone was written (checking mode).
 CUresult verify_guards();
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu
 
-#define SPECTRAL_TRY(call) \
-  if (const CUresult status_ = (call)) return status_
+#define SPECTRAL_TRY(call)             \
+  if (const CUresult status_ = (call)) \
+  return status_

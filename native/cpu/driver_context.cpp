@@ -13,45 +13,51 @@ Handles<CUevent_st> events;
 
 namespace {
 std::atomic<bool> initialised{false};
-std::mutex mutex;                              // guards all below
+std::mutex mutex;   // guards all below
 CUctx_st primary;
-std::unordered_set<CUcontext> contexts;        // live ones; the primary while retained
+std::unordered_set<CUcontext> contexts;   // live ones; the primary while retained
 thread_local CUcontext current = nullptr;
 
 // Frees what the context owns and takes it out of use. Called with the mutex held.
 void destroy(CUcontext c) {
   contexts.erase(c);
   forget_captures(c);
-  for (CUstream s : streams.of(c)) streams.remove(s), delete s;
-  for (CUevent e : events.of(c)) events.remove(e), delete e;
+  for (CUstream s : streams.of(c))
+    streams.remove(s), delete s;
+  for (CUevent e : events.of(c))
+    events.remove(e), delete e;
   unload_modules(c);
   free_memory(c);
   c->failed = false;
 }
-}  // namespace
+}   // namespace
 
 CUresult check_initialised() { return initialised ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED; }
 CUcontext current_context() { return current; }
 CUresult check_context() {
   SPECTRAL_TRY(check_initialised());
-  if (!current) return CUDA_ERROR_INVALID_CONTEXT;
+  if (!current)
+    return CUDA_ERROR_INVALID_CONTEXT;
   {
     std::lock_guard l(mutex);
-    if (!contexts.count(current)) return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+    if (!contexts.count(current))
+      return CUDA_ERROR_CONTEXT_IS_DESTROYED;
   }
   return current->failed ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
 }
 void forget_failure() {
   std::lock_guard l(mutex);
-  for (CUcontext c : contexts) c->failed = false;
+  for (CUcontext c : contexts)
+    c->failed = false;
 }
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu
 
 using namespace spectral::cpu;
 
 extern "C" {
 CUresult cuInit(unsigned flags) {
-  if (flags) return CUDA_ERROR_INVALID_VALUE;
+  if (flags)
+    return CUDA_ERROR_INVALID_VALUE;
   static std::once_flag once;
   std::call_once(once, read_environment);
   initialised = true;
@@ -60,25 +66,31 @@ CUresult cuInit(unsigned flags) {
 
 CUresult cuDeviceGetCount(int* count) {
   SPECTRAL_TRY(check_initialised());
-  if (!count) return CUDA_ERROR_INVALID_VALUE;
+  if (!count)
+    return CUDA_ERROR_INVALID_VALUE;
   *count = 1;
   return CUDA_SUCCESS;
 }
 CUresult cuDeviceGet(CUdevice* device, int ordinal) {
   SPECTRAL_TRY(check_initialised());
-  if (!device) return CUDA_ERROR_INVALID_VALUE;
-  if (ordinal != 0) return CUDA_ERROR_INVALID_DEVICE;
+  if (!device)
+    return CUDA_ERROR_INVALID_VALUE;
+  if (ordinal != 0)
+    return CUDA_ERROR_INVALID_DEVICE;
   *device = 0;
   return CUDA_SUCCESS;
 }
 CUresult cuDeviceGetName(char* text, int size, CUdevice device) {
   SPECTRAL_TRY(check_initialised());
-  if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
-  if (!text || size <= 0) return CUDA_ERROR_INVALID_VALUE;
+  if (device != 0)
+    return CUDA_ERROR_INVALID_DEVICE;
+  if (!text || size <= 0)
+    return CUDA_ERROR_INVALID_VALUE;
   char model[128] = "x86-64 processor";
   if (FILE* f = std::fopen("/proc/cpuinfo", "r")) {
     for (char line[256]; std::fgets(line, sizeof line, f);)
-      if (std::sscanf(line, "model name : %127[^\n]", model) == 1) break;
+      if (std::sscanf(line, "model name : %127[^\n]", model) == 1)
+        break;
     std::fclose(f);
   }
   std::snprintf(text, size_t(size), "Spectral CPU device (%s, %d threads)", model, thread_count());
@@ -86,8 +98,10 @@ CUresult cuDeviceGetName(char* text, int size, CUdevice device) {
 }
 CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice device) {
   SPECTRAL_TRY(check_initialised());
-  if (!value) return CUDA_ERROR_INVALID_VALUE;
-  if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
+  if (!value)
+    return CUDA_ERROR_INVALID_VALUE;
+  if (device != 0)
+    return CUDA_ERROR_INVALID_DEVICE;
   switch (attribute) {
     case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
     case CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X:
@@ -120,16 +134,20 @@ CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice
 }
 CUresult cuDeviceTotalMem(size_t* bytes, CUdevice device) {
   SPECTRAL_TRY(check_initialised());
-  if (!bytes) return CUDA_ERROR_INVALID_VALUE;
-  if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
+  if (!bytes)
+    return CUDA_ERROR_INVALID_VALUE;
+  if (device != 0)
+    return CUDA_ERROR_INVALID_DEVICE;
   *bytes = device_memory().total;
   return CUDA_SUCCESS;
 }
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
   SPECTRAL_TRY(check_initialised());
-  if (!context) return CUDA_ERROR_INVALID_VALUE;
-  if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
+  if (!context)
+    return CUDA_ERROR_INVALID_VALUE;
+  if (device != 0)
+    return CUDA_ERROR_INVALID_DEVICE;
   std::lock_guard l(mutex);
   primary.primary = true;
   ++primary.retained;
@@ -139,16 +157,21 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
 }
 CUresult cuDevicePrimaryCtxRelease(CUdevice device) {
   SPECTRAL_TRY(check_initialised());
-  if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
+  if (device != 0)
+    return CUDA_ERROR_INVALID_DEVICE;
   std::lock_guard l(mutex);
-  if (!primary.retained) return CUDA_ERROR_INVALID_CONTEXT;
-  if (--primary.retained == 0) destroy(&primary);
+  if (!primary.retained)
+    return CUDA_ERROR_INVALID_CONTEXT;
+  if (--primary.retained == 0)
+    destroy(&primary);
   return CUDA_SUCCESS;
 }
 CUresult cuCtxCreate(CUcontext* context, unsigned, CUdevice device) {
   SPECTRAL_TRY(check_initialised());
-  if (!context) return CUDA_ERROR_INVALID_VALUE;
-  if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
+  if (!context)
+    return CUDA_ERROR_INVALID_VALUE;
+  if (device != 0)
+    return CUDA_ERROR_INVALID_DEVICE;
   std::lock_guard l(mutex);
   auto* c = new CUctx_st;
   c->previous = current;
@@ -159,29 +182,35 @@ CUresult cuCtxCreate(CUcontext* context, unsigned, CUdevice device) {
 CUresult cuCtxDestroy(CUcontext c) {
   SPECTRAL_TRY(check_initialised());
   std::lock_guard l(mutex);
-  if (!c || !contexts.count(c) || c->primary) return CUDA_ERROR_INVALID_CONTEXT;
+  if (!c || !contexts.count(c) || c->primary)
+    return CUDA_ERROR_INVALID_CONTEXT;
   destroy(c);
-  if (current == c) current = contexts.count(c->previous) ? c->previous : nullptr;
+  if (current == c)
+    current = contexts.count(c->previous) ? c->previous : nullptr;
   delete c;
   return CUDA_SUCCESS;
 }
 CUresult cuCtxSetCurrent(CUcontext c) {
   SPECTRAL_TRY(check_initialised());
   std::lock_guard l(mutex);
-  if (c && !contexts.count(c)) return CUDA_ERROR_INVALID_CONTEXT;
+  if (c && !contexts.count(c))
+    return CUDA_ERROR_INVALID_CONTEXT;
   current = c;
   return CUDA_SUCCESS;
 }
 CUresult cuCtxGetCurrent(CUcontext* c) {
   SPECTRAL_TRY(check_initialised());
-  if (!c) return CUDA_ERROR_INVALID_VALUE;
+  if (!c)
+    return CUDA_ERROR_INVALID_VALUE;
   *c = current;
   return CUDA_SUCCESS;
 }
 CUresult cuCtxGetDevice(CUdevice* device) {
   SPECTRAL_TRY(check_initialised());
-  if (!current) return CUDA_ERROR_INVALID_CONTEXT;
-  if (!device) return CUDA_ERROR_INVALID_VALUE;
+  if (!current)
+    return CUDA_ERROR_INVALID_CONTEXT;
+  if (!device)
+    return CUDA_ERROR_INVALID_VALUE;
   *device = 0;
   return CUDA_SUCCESS;
 }

@@ -5,70 +5,84 @@
 using namespace spectral::cpu;
 
 namespace {
-struct Code { CUresult code; const char *name, *text; };
-#define CODE(x, text) {x, #x, text}
+struct Code {
+  CUresult code;
+  const char *name, *text;
+};
+// clang-format off
+#define CODE(x, text) Code{x, #x, text}
+// clang-format on
 constexpr Code kCodes[] = {
-  CODE(CUDA_SUCCESS, "no error"),
-  CODE(CUDA_ERROR_INVALID_VALUE, "invalid argument"),
-  CODE(CUDA_ERROR_OUT_OF_MEMORY, "out of memory"),
-  CODE(CUDA_ERROR_NOT_INITIALIZED, "initialization error"),
-  CODE(CUDA_ERROR_DEINITIALIZED, "driver shutting down"),
-  CODE(CUDA_ERROR_NO_DEVICE, "no CUDA-capable device is detected"),
-  CODE(CUDA_ERROR_INVALID_DEVICE, "invalid device ordinal"),
-  CODE(CUDA_ERROR_INVALID_IMAGE, "device kernel image is invalid"),
-  CODE(CUDA_ERROR_INVALID_CONTEXT, "invalid device context"),
-  CODE(CUDA_ERROR_NO_BINARY_FOR_GPU, "no kernel image is available for execution on the device"),
-  CODE(CUDA_ERROR_INVALID_PTX, "a PTX JIT compilation failed"),
-  CODE(CUDA_ERROR_FILE_NOT_FOUND, "file not found"),
-  CODE(CUDA_ERROR_OPERATING_SYSTEM, "OS call failed or operation not supported on this OS"),
-  CODE(CUDA_ERROR_INVALID_HANDLE, "invalid resource handle"),
-  CODE(CUDA_ERROR_ILLEGAL_STATE, "the operation cannot be performed in the present state"),
-  CODE(CUDA_ERROR_NOT_FOUND, "named symbol not found"),
-  CODE(CUDA_ERROR_NOT_READY, "device not ready"),
-  CODE(CUDA_ERROR_ILLEGAL_ADDRESS, "an illegal memory access was encountered"),
-  CODE(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, "too many resources requested for launch"),
-  CODE(CUDA_ERROR_LAUNCH_TIMEOUT, "the launch timed out and was terminated"),
-  CODE(CUDA_ERROR_CONTEXT_IS_DESTROYED, "context is destroyed"),
-  CODE(CUDA_ERROR_HARDWARE_STACK_ERROR, "hardware stack error"),
-  CODE(CUDA_ERROR_ILLEGAL_INSTRUCTION, "an illegal instruction was encountered"),
-  CODE(CUDA_ERROR_MISALIGNED_ADDRESS, "misaligned address"),
-  CODE(CUDA_ERROR_LAUNCH_FAILED, "unspecified launch failure"),
-  CODE(CUDA_ERROR_NOT_PERMITTED, "operation not permitted"),
-  CODE(CUDA_ERROR_NOT_SUPPORTED, "operation not supported"),
-  CODE(CUDA_ERROR_INVALID_CLUSTER_SIZE, "cluster size invalid for this grid, block or device"),
-  CODE(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "operation not permitted when stream is capturing"),
-  CODE(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "operation failed due to a previous error during capture"),
-  CODE(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "operation would make the legacy stream depend on a capturing blocking stream"),
-  CODE(CUDA_ERROR_CAPTURED_EVENT, "operation not permitted on an event last recorded in a capturing stream"),
-  CODE(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD, "attempt to terminate a thread-local capture sequence from another thread"),
-  CODE(CUDA_ERROR_UNKNOWN, "unknown error"),
+    CODE(CUDA_SUCCESS, "no error"),
+    CODE(CUDA_ERROR_INVALID_VALUE, "invalid argument"),
+    CODE(CUDA_ERROR_OUT_OF_MEMORY, "out of memory"),
+    CODE(CUDA_ERROR_NOT_INITIALIZED, "initialization error"),
+    CODE(CUDA_ERROR_DEINITIALIZED, "driver shutting down"),
+    CODE(CUDA_ERROR_NO_DEVICE, "no CUDA-capable device is detected"),
+    CODE(CUDA_ERROR_INVALID_DEVICE, "invalid device ordinal"),
+    CODE(CUDA_ERROR_INVALID_IMAGE, "device kernel image is invalid"),
+    CODE(CUDA_ERROR_INVALID_CONTEXT, "invalid device context"),
+    CODE(CUDA_ERROR_NO_BINARY_FOR_GPU, "no kernel image is available for execution on the device"),
+    CODE(CUDA_ERROR_INVALID_PTX, "a PTX JIT compilation failed"),
+    CODE(CUDA_ERROR_FILE_NOT_FOUND, "file not found"),
+    CODE(CUDA_ERROR_OPERATING_SYSTEM, "OS call failed or operation not supported on this OS"),
+    CODE(CUDA_ERROR_INVALID_HANDLE, "invalid resource handle"),
+    CODE(CUDA_ERROR_ILLEGAL_STATE, "the operation cannot be performed in the present state"),
+    CODE(CUDA_ERROR_NOT_FOUND, "named symbol not found"),
+    CODE(CUDA_ERROR_NOT_READY, "device not ready"),
+    CODE(CUDA_ERROR_ILLEGAL_ADDRESS, "an illegal memory access was encountered"),
+    CODE(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, "too many resources requested for launch"),
+    CODE(CUDA_ERROR_LAUNCH_TIMEOUT, "the launch timed out and was terminated"),
+    CODE(CUDA_ERROR_CONTEXT_IS_DESTROYED, "context is destroyed"),
+    CODE(CUDA_ERROR_HARDWARE_STACK_ERROR, "hardware stack error"),
+    CODE(CUDA_ERROR_ILLEGAL_INSTRUCTION, "an illegal instruction was encountered"),
+    CODE(CUDA_ERROR_MISALIGNED_ADDRESS, "misaligned address"),
+    CODE(CUDA_ERROR_LAUNCH_FAILED, "unspecified launch failure"),
+    CODE(CUDA_ERROR_NOT_PERMITTED, "operation not permitted"),
+    CODE(CUDA_ERROR_NOT_SUPPORTED, "operation not supported"),
+    CODE(CUDA_ERROR_INVALID_CLUSTER_SIZE, "cluster size invalid for this grid, block or device"),
+    CODE(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "operation not permitted when stream is capturing"),
+    CODE(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "operation failed due to a previous error during capture"),
+    CODE(
+        CUDA_ERROR_STREAM_CAPTURE_IMPLICIT,
+        "operation would make the legacy stream depend on a capturing blocking stream"),
+    CODE(CUDA_ERROR_CAPTURED_EVENT, "operation not permitted on an event last recorded in a capturing stream"),
+    CODE(
+        CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD,
+        "attempt to terminate a thread-local capture sequence from another thread"),
+    CODE(CUDA_ERROR_UNKNOWN, "unknown error"),
 };
 #undef CODE
 CUresult find(CUresult code, const char** text, const char* Code::*field) {
-  if (!text) return CUDA_ERROR_INVALID_VALUE;
+  if (!text)
+    return CUDA_ERROR_INVALID_VALUE;
   *text = nullptr;
   for (const Code& c : kCodes)
-    if (c.code == code) return *text = c.*field, CUDA_SUCCESS;
+    if (c.code == code)
+      return *text = c.*field, CUDA_SUCCESS;
   return CUDA_ERROR_INVALID_VALUE;
 }
-}  // namespace
+}   // namespace
 
 extern "C" {
 CUresult cuGetErrorName(CUresult code, const char** text) { return find(code, text, &Code::name); }
 CUresult cuGetErrorString(CUresult code, const char** text) { return find(code, text, &Code::text); }
 CUresult cuDriverGetVersion(int* version) {
-  if (!version) return CUDA_ERROR_INVALID_VALUE;
+  if (!version)
+    return CUDA_ERROR_INVALID_VALUE;
   *version = 12040;
   return CUDA_SUCCESS;
 }
 
 const char* spectralCpuLastError() {
   static thread_local std::string* copy = nullptr;   // a pointer: thread-locals of this library must stay small
-  if (!copy) copy = new std::string;
+  if (!copy)
+    copy = new std::string;
   *copy = last_error();
   return copy->c_str();
 }
 void spectralCpuSetOption(const char* name, long value) {
-  if (!set_option(name, value) && !std::strcmp(name, "reset")) forget_failure();
+  if (!set_option(name, value) && !std::strcmp(name, "reset"))
+    forget_failure();
 }
 }

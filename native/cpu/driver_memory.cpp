@@ -15,45 +15,54 @@ CUresult check_range(CUdeviceptr p, size_t bytes) {
 // In checking mode a copy is a moment at which damage shows: the allocation it touches is not to be trusted.
 CUresult check_copy(CUstream stream, const void* host_side) {
   SPECTRAL_TRY(check_stream(stream));
-  if (!host_side) return CUDA_ERROR_INVALID_VALUE;
+  if (!host_side)
+    return CUDA_ERROR_INVALID_VALUE;
   return verify_guards();
 }
 CUresult to_device(CUdeviceptr dst, const void* src, size_t n, CUstream stream) {
   SPECTRAL_TRY(check_stream(stream));
-  if (!n) return CUDA_SUCCESS;
+  if (!n)
+    return CUDA_SUCCESS;
   SPECTRAL_TRY(check_copy(stream, src));
   SPECTRAL_TRY(check_range(dst, n));
-  return submit(stream, [=] { return std::memcpy(host(dst), src, n), CUDA_SUCCESS; });   // a replay reads the source anew
+  return submit(
+      stream, [=] { return std::memcpy(host(dst), src, n), CUDA_SUCCESS; });   // a replay reads the source anew
 }
 CUresult to_host(void* dst, CUdeviceptr src, size_t n, CUstream stream) {
   SPECTRAL_TRY(check_stream(stream));
-  if (!n) return CUDA_SUCCESS;
+  if (!n)
+    return CUDA_SUCCESS;
   SPECTRAL_TRY(check_copy(stream, dst));
   SPECTRAL_TRY(check_range(src, n));
   return submit(stream, [=] { return std::memcpy(dst, host(src), n), CUDA_SUCCESS; });
 }
 CUresult on_device(CUdeviceptr dst, CUdeviceptr src, size_t n, CUstream stream) {
   SPECTRAL_TRY(check_stream(stream));
-  if (!n) return CUDA_SUCCESS;
+  if (!n)
+    return CUDA_SUCCESS;
   SPECTRAL_TRY(verify_guards());
   SPECTRAL_TRY(check_range(dst, n));
   SPECTRAL_TRY(check_range(src, n));
   return submit(stream, [=] { return std::memmove(host(dst), host(src), n), CUDA_SUCCESS; });
 }
-template <class T> CUresult fill(CUdeviceptr dst, T value, size_t n, CUstream stream) {
+template <class T>
+CUresult fill(CUdeviceptr dst, T value, size_t n, CUstream stream) {
   SPECTRAL_TRY(check_stream(stream));
-  if (!n) return CUDA_SUCCESS;
-  if (dst % sizeof(T) || n > SIZE_MAX / sizeof(T)) return CUDA_ERROR_INVALID_VALUE;
+  if (!n)
+    return CUDA_SUCCESS;
+  if (dst % sizeof(T) || n > SIZE_MAX / sizeof(T))
+    return CUDA_ERROR_INVALID_VALUE;
   SPECTRAL_TRY(check_range(dst, n * sizeof(T)));
   return submit(stream, [=] { return std::fill_n(static_cast<T*>(host(dst)), n, value), CUDA_SUCCESS; });
 }
-}  // namespace
+}   // namespace
 
 extern "C" {
 CUresult cuMemAlloc(CUdeviceptr* p, size_t n) {
   SPECTRAL_TRY(check_context());
   SPECTRAL_TRY(check_unsafe());
-  if (!p) return CUDA_ERROR_INVALID_VALUE;
+  if (!p)
+    return CUDA_ERROR_INVALID_VALUE;
   uintptr_t start = 0;
   SPECTRAL_TRY(allocate(n, false, &start));
   *p = start;
@@ -66,7 +75,8 @@ CUresult cuMemFree(CUdeviceptr p) {
 }
 CUresult cuMemGetInfo(size_t* available, size_t* total) {
   SPECTRAL_TRY(check_context());
-  if (!available || !total) return CUDA_ERROR_INVALID_VALUE;
+  if (!available || !total)
+    return CUDA_ERROR_INVALID_VALUE;
   const HostMemory m = device_memory();
   *available = m.available, *total = m.total;
   return CUDA_SUCCESS;
@@ -74,7 +84,8 @@ CUresult cuMemGetInfo(size_t* available, size_t* total) {
 CUresult cuMemHostAlloc(void** p, size_t n, unsigned flags) {
   SPECTRAL_TRY(check_context());
   SPECTRAL_TRY(check_unsafe());
-  if (!p || flags & ~7u) return CUDA_ERROR_INVALID_VALUE;
+  if (!p || flags & ~7u)
+    return CUDA_ERROR_INVALID_VALUE;
   uintptr_t start = 0;
   SPECTRAL_TRY(allocate(n, true, &start));
   *p = reinterpret_cast<void*>(start);
@@ -106,7 +117,8 @@ CUresult cuMemsetD32Async(CUdeviceptr p, unsigned v, size_t n, CUstream q) { ret
 CUresult cuPointerGetAttribute(void* value, CUpointer_attribute attribute, CUdeviceptr p) {
   SPECTRAL_TRY(check_context());
   Allocation a;
-  if (!value || !find_allocation(uintptr_t(p), &a)) return CUDA_ERROR_INVALID_VALUE;
+  if (!value || !find_allocation(uintptr_t(p), &a))
+    return CUDA_ERROR_INVALID_VALUE;
   switch (attribute) {
     case CU_POINTER_ATTRIBUTE_CONTEXT: *static_cast<CUcontext*>(value) = a.context; break;
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
@@ -114,7 +126,8 @@ CUresult cuPointerGetAttribute(void* value, CUpointer_attribute attribute, CUdev
       break;
     case CU_POINTER_ATTRIBUTE_DEVICE_POINTER: *static_cast<CUdeviceptr*>(value) = p; break;
     case CU_POINTER_ATTRIBUTE_HOST_POINTER:
-      if (!a.pinned) return CUDA_ERROR_INVALID_VALUE;
+      if (!a.pinned)
+        return CUDA_ERROR_INVALID_VALUE;
       *static_cast<void**>(value) = host(p);
       break;
     case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: *static_cast<int*>(value) = 0; break;

@@ -12,28 +12,36 @@
 
 namespace spectral::cpu {
 namespace {
-std::mutex load_mutex;            // one dlopen at a time; guards all below
-CUmod_st* loading = nullptr;      // the module whose initialisers are running
+std::mutex load_mutex;         // one dlopen at a time; guards all below
+CUmod_st* loading = nullptr;   // the module whose initialisers are running
 
 // The thread-local block of a kernel library: its __shared__ variables.
 StaticShared find_statics(void* library) {
-  struct Find { ElfW(Addr) base; StaticShared found; } find{};
+  struct Find {
+    ElfW(Addr) base;
+    StaticShared found;
+  } find{};
   link_map* map = nullptr;
   dlinfo(library, RTLD_DI_LINKMAP, &map);
   find.base = map->l_addr;
-  dl_iterate_phdr([](dl_phdr_info* i, size_t, void* arg) {
-    auto& f = *static_cast<Find*>(arg);
-    if (i->dlpi_addr == f.base)
-      for (int k = 0; k < i->dlpi_phnum; ++k)
-        if (i->dlpi_phdr[k].p_type == PT_TLS) f.found = {i->dlpi_tls_modid, i->dlpi_phdr[k].p_memsz};
-    return 0;
-  }, &find);
+  dl_iterate_phdr(
+      [](dl_phdr_info* i, size_t, void* arg) {
+        auto& f = *static_cast<Find*>(arg);
+        if (i->dlpi_addr == f.base)
+          for (int k = 0; k < i->dlpi_phnum; ++k)
+            if (i->dlpi_phdr[k].p_type == PT_TLS)
+              f.found = {i->dlpi_tls_modid, i->dlpi_phdr[k].p_memsz};
+        return 0;
+      },
+      &find);
   return find.found;
 }
 void unload(CUmodule m) {
-  for (auto& f : m->kernels) functions.remove(f.get());
+  for (auto& f : m->kernels)
+    functions.remove(f.get());
   dlclose(m->library);
-  if (m->fd >= 0) close(m->fd);
+  if (m->fd >= 0)
+    close(m->fd);
   delete m;
 }
 CUresult load(CUmodule* out, const char* path, int fd) {
@@ -49,21 +57,25 @@ CUresult load(CUmodule* out, const char* path, int fd) {
   }
   m->fd = fd;
   m->statics = find_statics(m->library);
-  for (auto& f : m->kernels) f->module = m.get(), f->context = m->context, functions.add(f.get());
+  for (auto& f : m->kernels)
+    f->module = m.get(), f->context = m->context, functions.add(f.get());
   modules.add(*out = m.release());
   return CUDA_SUCCESS;
 }
 // A copy of the file or memory image, so that one file can be loaded any number of times.
 CUresult load_image(CUmodule* out, const void* image, size_t size) {
   const int fd = memfd_create("spectral-module", MFD_CLOEXEC);
-  if (fd < 0) return CUDA_ERROR_OPERATING_SYSTEM;
+  if (fd < 0)
+    return CUDA_ERROR_OPERATING_SYSTEM;
   for (size_t done = 0; done < size;) {
     const ssize_t n = write(fd, static_cast<const char*>(image) + done, size - done);
-    if (n <= 0) return close(fd), CUDA_ERROR_OUT_OF_MEMORY;
+    if (n <= 0)
+      return close(fd), CUDA_ERROR_OUT_OF_MEMORY;
     done += size_t(n);
   }
   const CUresult status = load(out, ("/proc/self/fd/" + std::to_string(fd)).c_str(), fd);
-  if (status) close(fd);
+  if (status)
+    close(fd);
   return status;
 }
 CUresult check_image(const void* image) {
@@ -78,19 +90,21 @@ CUresult check_image(const void* image) {
   }
   return CUDA_SUCCESS;
 }
-}  // namespace
+}   // namespace
 
 void register_kernel(KernelInfo&& info) {
-  if (!loading) return;           // a kernel library opened by something other than the driver
+  if (!loading)
+    return;   // a kernel library opened by something other than the driver
   auto f = std::make_unique<CUfunc_st>();
   f->info = std::move(info);
   loading->kernels.push_back(std::move(f));
 }
 void unload_modules(CUcontext c) {
   std::lock_guard l(load_mutex);
-  for (CUmodule m : modules.of(c)) modules.remove(m), unload(m);
+  for (CUmodule m : modules.of(c))
+    modules.remove(m), unload(m);
 }
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu
 
 using namespace spectral::cpu;
 
@@ -98,54 +112,69 @@ extern "C" {
 CUresult cuModuleLoad(CUmodule* m, const char* file) {
   SPECTRAL_TRY(check_context());
   SPECTRAL_TRY(check_unsafe());
-  if (!m || !file) return CUDA_ERROR_INVALID_VALUE;
+  if (!m || !file)
+    return CUDA_ERROR_INVALID_VALUE;
   FILE* f = std::fopen(file, "rb");
-  if (!f) return CUDA_ERROR_FILE_NOT_FOUND;
+  if (!f)
+    return CUDA_ERROR_FILE_NOT_FOUND;
   std::vector<char> image(sizeof(Elf64_Ehdr));
   size_t n = 0;
   for (size_t got; (got = std::fread(image.data() + n, 1, image.size() - n, f)) > 0;)
-    if ((n += got) == image.size()) image.resize(2 * n);
+    if ((n += got) == image.size())
+      image.resize(2 * n);
   std::fclose(f);
-  if (n < sizeof(Elf64_Ehdr)) return CUDA_ERROR_INVALID_IMAGE;
+  if (n < sizeof(Elf64_Ehdr))
+    return CUDA_ERROR_INVALID_IMAGE;
   SPECTRAL_TRY(check_image(image.data()));
   return load_image(m, image.data(), n);
 }
 CUresult cuModuleLoadData(CUmodule* m, const void* image) {
   SPECTRAL_TRY(check_context());
   SPECTRAL_TRY(check_unsafe());
-  if (!m || !image) return CUDA_ERROR_INVALID_VALUE;
+  if (!m || !image)
+    return CUDA_ERROR_INVALID_VALUE;
   SPECTRAL_TRY(check_image(image));
   const auto& h = *static_cast<const Elf64_Ehdr*>(image);   // the section table ends the file, as the linker writes it
   return load_image(m, image, h.e_shoff + size_t(h.e_shnum) * h.e_shentsize);
 }
-CUresult cuModuleLoadDataEx(CUmodule* m, const void* image, unsigned, CUjit_option*, void**) { return cuModuleLoadData(m, image); }
+CUresult cuModuleLoadDataEx(CUmodule* m, const void* image, unsigned, CUjit_option*, void**) {
+  return cuModuleLoadData(m, image);
+}
 CUresult cuModuleUnload(CUmodule m) {
   SPECTRAL_TRY(check_context());
   std::lock_guard l(load_mutex);
-  if (!modules.remove(m)) return CUDA_ERROR_INVALID_HANDLE;
+  if (!modules.remove(m))
+    return CUDA_ERROR_INVALID_HANDLE;
   unload(m);
   return CUDA_SUCCESS;
 }
 CUresult cuModuleGetFunction(CUfunction* f, CUmodule m, const char* name) {
   SPECTRAL_TRY(check_context());
-  if (!f || !name) return CUDA_ERROR_INVALID_VALUE;
-  if (!modules.has(m)) return CUDA_ERROR_INVALID_HANDLE;
+  if (!f || !name)
+    return CUDA_ERROR_INVALID_VALUE;
+  if (!modules.has(m))
+    return CUDA_ERROR_INVALID_HANDLE;
   for (auto& k : m->kernels)
-    if (!std::strcmp(k->info.name, name)) return *f = k.get(), CUDA_SUCCESS;
+    if (!std::strcmp(k->info.name, name))
+      return *f = k.get(), CUDA_SUCCESS;
   return CUDA_ERROR_NOT_FOUND;
 }
 
 CUresult cuFuncSetAttribute(CUfunction f, CUfunction_attribute attribute, int value) {
   SPECTRAL_TRY(check_context());
-  if (!functions.has(f)) return CUDA_ERROR_INVALID_HANDLE;
-  if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value < 0 || value > kMaxShared) return CUDA_ERROR_INVALID_VALUE;
+  if (!functions.has(f))
+    return CUDA_ERROR_INVALID_HANDLE;
+  if (attribute != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || value < 0 || value > kMaxShared)
+    return CUDA_ERROR_INVALID_VALUE;
   f->max_dynamic_shared = value;
   return CUDA_SUCCESS;
 }
 CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunction f) {
   SPECTRAL_TRY(check_context());
-  if (!value) return CUDA_ERROR_INVALID_VALUE;
-  if (!functions.has(f)) return CUDA_ERROR_INVALID_HANDLE;
+  if (!value)
+    return CUDA_ERROR_INVALID_VALUE;
+  if (!functions.has(f))
+    return CUDA_ERROR_INVALID_HANDLE;
   switch (attribute) {
     case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = int(f->info.max_threads); break;
     case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: *value = f->max_dynamic_shared; break;
@@ -161,15 +190,19 @@ CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, CUfuncti
 }
 CUresult cuFuncGetParamInfo(CUfunction f, size_t index, size_t* offset, size_t* size) {
   SPECTRAL_TRY(check_context());
-  if (!functions.has(f)) return CUDA_ERROR_INVALID_HANDLE;
-  if (!offset || index != 0) return CUDA_ERROR_INVALID_VALUE;   // every kernel takes one struct
+  if (!functions.has(f))
+    return CUDA_ERROR_INVALID_HANDLE;
+  if (!offset || index != 0)
+    return CUDA_ERROR_INVALID_VALUE;   // every kernel takes one struct
   *offset = 0;
-  if (size) *size = f->info.args_size;
+  if (size)
+    *size = f->info.args_size;
   return CUDA_SUCCESS;
 }
 
 int spectralArgsLayout(const char* kernel, char* text, size_t size) {
-  if (!kernel) return -1;
+  if (!kernel)
+    return -1;
   std::lock_guard l(load_mutex);
   for (CUmodule m : modules.of(current_context()))
     for (auto& k : m->kernels)

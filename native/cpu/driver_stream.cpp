@@ -11,14 +11,15 @@ CUresult check_event(CUevent e) {
   SPECTRAL_TRY(check_context());
   return events.has(e) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu
 
 using namespace spectral::cpu;
 
 extern "C" {
 CUresult cuStreamCreate(CUstream* s, unsigned flags) {
   SPECTRAL_TRY(check_context());
-  if (!s || flags & ~unsigned(CU_STREAM_NON_BLOCKING)) return CUDA_ERROR_INVALID_VALUE;
+  if (!s || flags & ~unsigned(CU_STREAM_NON_BLOCKING))
+    return CUDA_ERROR_INVALID_VALUE;
   streams.add(*s = new CUstream_st{current_context(), bool(flags & CU_STREAM_NON_BLOCKING)});
   return CUDA_SUCCESS;
 }
@@ -34,19 +35,23 @@ CUresult cuStreamQuery(CUstream s) {
 CUresult cuStreamWaitEvent(CUstream s, CUevent e, unsigned flags) {
   SPECTRAL_TRY(check_stream(s));
   SPECTRAL_TRY(check_event(e));
-  if (flags > 1) return CUDA_ERROR_INVALID_VALUE;
-  return e->captured && !capturing(s) ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;   // on a GPU it would make this stream part of the capture
+  if (flags > 1)
+    return CUDA_ERROR_INVALID_VALUE;
+  return e->captured && !capturing(s) ? CUDA_ERROR_NOT_SUPPORTED
+                                      : CUDA_SUCCESS;   // on a GPU it would make this stream part of the capture
 }
 CUresult cuStreamDestroy(CUstream s) {
   SPECTRAL_TRY(check_initialised());
-  if (!streams.remove(s)) return CUDA_ERROR_INVALID_HANDLE;
+  if (!streams.remove(s))
+    return CUDA_ERROR_INVALID_HANDLE;
   delete s;
   return CUDA_SUCCESS;
 }
 
 CUresult cuEventCreate(CUevent* e, unsigned flags) {
   SPECTRAL_TRY(check_context());
-  if (!e || flags & ~7u) return CUDA_ERROR_INVALID_VALUE;
+  if (!e || flags & ~7u)
+    return CUDA_ERROR_INVALID_VALUE;
   events.add(*e = new CUevent_st{current_context(), !(flags & CU_EVENT_DISABLE_TIMING), false, false, {}});
   return CUDA_SUCCESS;
 }
@@ -66,14 +71,17 @@ CUresult cuEventQuery(CUevent e) { return cuEventSynchronize(e); }   // an event
 CUresult cuEventElapsedTime(float* milliseconds, CUevent from, CUevent to) {
   SPECTRAL_TRY(check_event(from));
   SPECTRAL_TRY(check_event(to));
-  if (!milliseconds) return CUDA_ERROR_INVALID_VALUE;
-  if (!from->recorded || !to->recorded || !from->timing || !to->timing) return CUDA_ERROR_INVALID_HANDLE;
+  if (!milliseconds)
+    return CUDA_ERROR_INVALID_VALUE;
+  if (!from->recorded || !to->recorded || !from->timing || !to->timing)
+    return CUDA_ERROR_INVALID_HANDLE;
   *milliseconds = std::chrono::duration<float, std::milli>(to->at - from->at).count();
   return CUDA_SUCCESS;
 }
 CUresult cuEventDestroy(CUevent e) {
   SPECTRAL_TRY(check_initialised());
-  if (!events.remove(e)) return CUDA_ERROR_INVALID_HANDLE;
+  if (!events.remove(e))
+    return CUDA_ERROR_INVALID_HANDLE;
   delete e;
   return CUDA_SUCCESS;
 }

@@ -38,9 +38,10 @@ spectral_switch:
 namespace spectral::cpu {
 void* make_stack(char* top, void (*entry)()) {
   void** p = reinterpret_cast<void**>(top);
-  *--p = nullptr;                                   // a return address that is never used, and the alignment
+  *--p = nullptr;   // a return address that is never used, and the alignment
   *--p = reinterpret_cast<void*>(entry);
-  for (int i = 0; i < 6; ++i) *--p = nullptr;
+  for (int i = 0; i < 6; ++i)
+    *--p = nullptr;
   return p;
 }
 
@@ -69,4 +70,4 @@ void Worker::switch_to(Fiber* from, Fiber* to) {
 #endif
 }
 
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

@@ -7,8 +7,9 @@
 
 namespace spectral::cpu {
 namespace {
-using Sgemm = void(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float* a, int lda,
-                   const float* b, int ldb, float beta, float* c, int ldc);
+using Sgemm = void(
+    int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float* a, int lda,
+    const float* b, int ldb, float beta, float* c, int ldc);
 constexpr int kColumnMajor = 102, kNoTranspose = 111, kTranspose = 112;
 
 // A tile should be worth a few calls' overhead, and its operands are packed once per tile: few large tiles
@@ -18,33 +19,42 @@ constexpr long kEdge = 16;                               // tile edges are multi
 
 long round_up(long v, long to) { return (v + to - 1) / to * to; }
 long pieces(long v, long size) { return (v + size - 1) / size; }
-}  // namespace
+}   // namespace
 
 Cut cut_product(long m, long n, long k, long count) {
   const double flops = 2.0 * double(m) * double(n) * double(k);
-  const double wanted = std::max(std::min(flops / kSmallTile, 8.0), std::min(flops / kLargeTile, 256.0)) / double(count);
-  long across = 1, down = 1;                             // tiles over n, over m
+  const double wanted =
+      std::max(std::min(flops / kSmallTile, 8.0), std::min(flops / kLargeTile, 256.0)) / double(count);
+  long across = 1, down = 1;   // tiles over n, over m
   while (double(across * down) < wanted) {
     const long height = m / (2 * down), width = n / (2 * across);
-    if (height < 2 * kEdge && width < 2 * kEdge) break;
-    if (height >= width) down *= 2; else across *= 2;
+    if (height < 2 * kEdge && width < 2 * kEdge)
+      break;
+    if (height >= width)
+      down *= 2;
+    else
+      across *= 2;
   }
   long parts = 1;
   // Each part costs a pass over a copy of C: only where C is small against the work.
-  while (double(across * down * parts) < wanted && k / (2 * parts) >= 256 && parts < 16) parts *= 2;
+  while (double(across * down * parts) < wanted && k / (2 * parts) >= 256 && parts < 16)
+    parts *= 2;
   return {std::min(m, round_up(pieces(m, down), kEdge)), std::min(n, round_up(pieces(n, across), kEdge)), parts};
 }
 
 bool multiply(const Product& p) {
-  if (!p.m || !p.n || !p.count) return true;
+  if (!p.m || !p.n || !p.count)
+    return true;
   if (!p.k || p.alpha == 0) {
     for (long i = 0; i < p.count; ++i)
       for (long c = 0; c < p.n; ++c)
-        for (float *v = p.c + i * p.stride_c + c * p.ldc, *end = v + p.m; v < end; ++v) *v = p.beta == 0 ? 0 : *v * p.beta;
+        for (float *v = p.c + i * p.stride_c + c * p.ldc, *end = v + p.m; v < end; ++v)
+          *v = p.beta == 0 ? 0 : *v * p.beta;
     return true;
   }
   static auto* sgemm = openblas_function<Sgemm>("cblas_sgemm");
-  if (!sgemm) return false;
+  if (!sgemm)
+    return false;
   const Cut cut = cut_product(p.m, p.n, p.k, p.count);
   const long down = pieces(p.m, cut.rows), across = pieces(p.n, cut.columns), tiles = down * across;
   const long part = pieces(p.k, cut.parts);
@@ -54,13 +64,27 @@ bool multiply(const Product& p) {
   parallel_for(p.count * tiles * cut.parts, [&](long i) {
     const long s = i % cut.parts, tile = i / cut.parts % tiles, item = i / cut.parts / tiles;
     const long row = tile % down * cut.rows, column = tile / down * cut.columns, k0 = s * part;
-    const long rows = std::min(cut.rows, p.m - row), columns = std::min(cut.columns, p.n - column), k = std::min(part, p.k - k0);
+    const long rows = std::min(cut.rows, p.m - row), columns = std::min(cut.columns, p.n - column),
+               k = std::min(part, p.k - k0);
     const float* a = p.a + item * p.stride_a + (p.transpose_a ? row * p.lda + k0 : row + k0 * p.lda);
     const float* b = p.b + item * p.stride_b + (p.transpose_b ? column + k0 * p.ldb : column * p.ldb + k0);
     float* c = s == 0 ? p.c + item * p.stride_c + column * p.ldc + row
                       : sums.get() + (item * (cut.parts - 1) + s - 1) * area + column * p.m + row;
-    sgemm(kColumnMajor, p.transpose_a ? kTranspose : kNoTranspose, p.transpose_b ? kTranspose : kNoTranspose, int(rows), int(columns),
-          int(k), p.alpha, a, int(p.lda), b, int(p.ldb), s == 0 ? p.beta : 0, c, int(s == 0 ? p.ldc : p.m));
+    sgemm(
+        kColumnMajor,
+        p.transpose_a ? kTranspose : kNoTranspose,
+        p.transpose_b ? kTranspose : kNoTranspose,
+        int(rows),
+        int(columns),
+        int(k),
+        p.alpha,
+        a,
+        int(p.lda),
+        b,
+        int(p.ldb),
+        s == 0 ? p.beta : 0,
+        c,
+        int(s == 0 ? p.ldc : p.m));
   });
   if (sums)
     parallel_for(p.count * p.n, [&](long i) {
@@ -68,9 +92,10 @@ bool multiply(const Product& p) {
       float* c = p.c + item * p.stride_c + column * p.ldc;
       for (long s = 1; s < cut.parts; ++s) {
         const float* from = sums.get() + (item * (cut.parts - 1) + s - 1) * area + column * p.m;
-        for (long r = 0; r < p.m; ++r) c[r] += from[r];
+        for (long r = 0; r < p.m; ++r)
+          c[r] += from[r];
       }
     });
   return true;
 }
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

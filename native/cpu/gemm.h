@@ -20,6 +20,9 @@ bool multiply(const Product&);   // false: no OpenBLAS
 
 // How one product is cut: by its shape alone, never by the number of threads. Tiles of C, or for a small C with a
 // long inner dimension parts of k, whose sums are then added in order.
-struct Cut { long rows, columns, parts; };   // tile height and width, parts of k
+struct Cut {
+  long rows, columns;   // of a tile
+  long parts;           // of k
+};
 Cut cut_product(long m, long n, long k, long count);
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

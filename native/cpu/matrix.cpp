@@ -27,49 +27,59 @@ constexpr int kRows = 2;
 #endif
 constexpr int W = sizeof(V) / sizeof(float);
 
-template <int NV, int R> inline void fma_rows(float* const* d, const float* const* a4, const float* b2, int K, int ld) {
+template <int NV, int R>
+inline void fma_rows(float* const* d, const float* const* a4, const float* b2, int K, int ld) {
   V acc[R][NV];
   for (int r = 0; r < R; ++r)
-    for (int v = 0; v < NV; ++v) acc[r][v] = *reinterpret_cast<const V*>(d[r] + W * v);
+    for (int v = 0; v < NV; ++v)
+      acc[r][v] = *reinterpret_cast<const V*>(d[r] + W * v);
   for (int k = 0; k < K; ++k) {
     V b[NV];
-    for (int v = 0; v < NV; ++v) b[v] = *reinterpret_cast<const V*>(b2 + k * ld + W * v);
+    for (int v = 0; v < NV; ++v)
+      b[v] = *reinterpret_cast<const V*>(b2 + k * ld + W * v);
     for (int r = 0; r < R; ++r) {
       V a = repeat4(a4[r] + 4 * k);
-      for (int v = 0; v < NV; ++v) acc[r][v] += a * b[v];
+      for (int v = 0; v < NV; ++v)
+        acc[r][v] += a * b[v];
     }
   }
   for (int r = 0; r < R; ++r)
-    for (int v = 0; v < NV; ++v) *reinterpret_cast<V*>(d[r] + W * v) = acc[r][v];
+    for (int v = 0; v < NV; ++v)
+      *reinterpret_cast<V*>(d[r] + W * v) = acc[r][v];
 }
 // eight rows of n registers each; enough independent sums to hide the latency of an FMA
 void fma_block(float* const* d, const float* const* a4, const float* b2, int K, int n) {
   auto strip = [&]<int NV, int R>(int i) {
     for (int r = 0; r < 8; r += R) {
       float* e[R];
-      for (int k = 0; k < R; ++k) e[k] = d[r + k] + i;
+      for (int k = 0; k < R; ++k)
+        e[k] = d[r + k] + i;
       fma_rows<NV, R>(e, a4 + r, b2 + i, K, n);
     }
   };
   int i = 0;
-  for (; n - i >= 4 * W; i += 4 * W) strip.template operator()<4, kRows>(i);
-  for (; n - i >= W; i += W) strip.template operator()<1, 2 * kRows>(i);
-  for (; i < n; i += 4)                               // narrower than a vector
+  for (; n - i >= 4 * W; i += 4 * W)
+    strip.template operator()<4, kRows>(i);
+  for (; n - i >= W; i += W)
+    strip.template operator()<1, 2 * kRows>(i);
+  for (; i < n; i += 4)   // narrower than a vector
     for (int r = 0; r < 8; ++r) {
       V4 acc = *reinterpret_cast<const V4*>(d[r] + i);
-      for (int k = 0; k < K; ++k) acc += *reinterpret_cast<const V4*>(a4[r] + 4 * k) * *reinterpret_cast<const V4*>(b2 + k * n + i);
+      for (int k = 0; k < K; ++k)
+        acc += *reinterpret_cast<const V4*>(a4[r] + 4 * k) * *reinterpret_cast<const V4*>(b2 + k * n + i);
       *reinterpret_cast<V4*>(d[r] + i) = acc;
     }
 }
-}  // namespace
+}   // namespace
 
 void mma_all(void* const arg[32], unsigned mask) {
   require_full_warp(mask, "mma_tile");
   const MmaArgument& g0 = *static_cast<MmaArgument*>(arg[0]);
   const int mt = g0.row_tiles, nt = g0.column_tiles, w = nt * 4;
   std::vector<float>& s = self()->worker->scratch;
-  if (s.size() < size_t(mt * 8 * 64 + 4 * 16 * w)) s.resize(mt * 8 * 64 + 4 * 16 * w);
-  float *a4 = s.data(), *b2 = a4 + mt * 8 * 64;      // a4[mt][g][k][4], b2[q][k][nt*4]
+  if (s.size() < size_t(mt * 8 * 64 + 4 * 16 * w))
+    s.resize(mt * 8 * 64 + 4 * 16 * w);
+  float *a4 = s.data(), *b2 = a4 + mt * 8 * 64;   // a4[mt][g][k][4], b2[q][k][nt*4]
   for (int l = 0; l < 32; ++l) {
     const MmaArgument& x = *static_cast<MmaArgument*>(arg[l]);
     const int g = l / 4, q = l % 4;
@@ -103,39 +113,55 @@ void mma_all(void* const arg[32], unsigned mask) {
 void wgmma_fence() { self()->wg_fenced = true; }
 void wgmma(float* d, int n, uint64_t a, uint64_t b, int scale_d, bool b_depth_rows, Where w) {
   Fiber* f = self();
-  if (!f->wg_fenced) f->worker->fail(&w, "wgmma without a wgmma.fence before it");
+  if (!f->wg_fenced)
+    f->worker->fail(&w, "wgmma without a wgmma.fence before it");
   for (uint64_t x : {a, b}) {
-    if (x >> 62 != 1) f->worker->fail(&w, "wgmma descriptor %016llx: only the 128-byte swizzle is emulated", (unsigned long long)x);
-    if (x >> 49 & 7) f->worker->fail(&w, "wgmma descriptor %016llx: base offset %d, only 0 is emulated", (unsigned long long)x, int(x >> 49 & 7));
+    if (x >> 62 != 1)
+      f->worker->fail(&w, "wgmma descriptor %016llx: only the 128-byte swizzle is emulated", (unsigned long long)x);
+    if (x >> 49 & 7)
+      f->worker->fail(
+          &w, "wgmma descriptor %016llx: base offset %d, only 0 is emulated", (unsigned long long)x, int(x >> 49 & 7));
   }
   f->wg.push_back({d, a, b, n, scale_d, b_depth_rows, w});
 }
 void wgmma_commit(Where w) {
   Fiber* f = self();
   f->wg_end.push_back(int(f->wg.size()));
-  if (options.eager) wgmma_wait(0, w);
+  if (options.eager)
+    wgmma_wait(0, w);
 }
 
 namespace {
 struct Descriptor {
   uint32_t start, leading, stride;
-  explicit Descriptor(uint64_t d) : start(uint32_t(d & 0x3fff) << 4), leading(uint32_t(d >> 16 & 0x3fff) << 4), stride(uint32_t(d >> 32 & 0x3fff) << 4) {}
+  explicit Descriptor(uint64_t d)
+      : start(uint32_t(d & 0x3fff) << 4),
+        leading(uint32_t(d >> 16 & 0x3fff) << 4),
+        stride(uint32_t(d >> 32 & 0x3fff) << 4) {}
 };
 // Eight values from a 16-byte unit of swizzled shared memory, as f32.
 void wg_unit(Worker& k, const Cta& cta, const Where& w, uint32_t offset, float* out) {
   const uint32_t off = swizzle128(offset);
-  if (off + 16 > k.smem_size) k.fail(&w, "wgmma reads shared offset %u of %zu", off, k.smem_size);
+  if (off + 16 > k.smem_size)
+    k.fail(&w, "wgmma reads shared offset %u of %zu", off, k.smem_size);
   if (!cta.unfenced.empty())
     for (uint32_t i = off / 4; i < off / 4 + 4; ++i)
-      if (cta.unfenced[i]) k.fail(&w, "wgmma reads shared offset %u, written by thread %u without a fence.proxy.async since", 4 * i, cta.unfenced[i] - 1u);
+      if (cta.unfenced[i])
+        k.fail(
+            &w,
+            "wgmma reads shared offset %u, written by thread %u without a fence.proxy.async since",
+            4 * i,
+            cta.unfenced[i] - 1u);
   uint16_t h[8];
   TSAN(__tsan_read_range(cta.smem + off, 16));
   std::memcpy(h, cta.smem + off, 16);
-  for (int i = 0; i < 8; ++i) out[i] = up(h[i]);
+  for (int i = 0; i < 8; ++i)
+    out[i] = up(h[i]);
 }
 // Row r of a K-major tile, 16 depths.
 void wg_row(Worker& k, const Cta& cta, const Where& w, const Descriptor& d, int r, float* out) {
-  for (int c = 0; c < 2; ++c) wg_unit(k, cta, w, d.start + r / 8 * d.stride + r % 8 * 128 + c * 16, out + 8 * c);
+  for (int c = 0; c < 2; ++c)
+    wg_unit(k, cta, w, d.start + r / 8 * d.stride + r % 8 * 128 + c * 16, out + 8 * c);
 }
 // Columns 8j ... 8j + 7 at one depth of a [depth, N] tile.
 void wg_columns(Worker& k, const Cta& cta, const Where& w, const Descriptor& d, int j, int depth, float* out) {
@@ -156,7 +182,8 @@ void wg_b(Worker& k, const Cta& cta, const Where& w, const WgOp& op, int q, floa
     } else {
       float e0[16], e1[16];
       wg_row(k, cta, w, d, 8 * j + 2 * q, e0), wg_row(k, cta, w, d, 8 * j + 2 * q + 1, e1);
-      for (int i = 0; i < 16; ++i) *reinterpret_cast<V4*>(b2 + (i * nj + j) * 4) = V4{e0[i], e1[i], e0[i], e1[i]};
+      for (int i = 0; i < 16; ++i)
+        *reinterpret_cast<V4*>(b2 + (i * nj + j) * 4) = V4{e0[i], e1[i], e0[i], e1[i]};
     }
   }
 }
@@ -166,33 +193,37 @@ void wg_run(Worker& k, WarpGroup& g, int first, int last) {   // ops [first, las
   const Cta& cta = *g.fiber[0]->cta;
   const Where& w = g.fiber[0]->where;
   const int K = 16 * (last - first), n = ops[first].n, nj = n / 8;
-  if (k.scratch.size() < size_t(64 * K * 2 + K * n / 2 + 16)) k.scratch.resize(64 * K * 2 + K * n / 2 + 16);
-  float *a4 = k.scratch.data(), *b2 = a4 + 32 * K * 4;                // a4[row pair][k][4], b2[k][nj*4] of one q
+  if (k.scratch.size() < size_t(64 * K * 2 + K * n / 2 + 16))
+    k.scratch.resize(64 * K * 2 + K * n / 2 + 16);
+  float *a4 = k.scratch.data(), *b2 = a4 + 32 * K * 4;   // a4[row pair][k][4], b2[k][nj*4] of one q
   for (int o = first; o < last; ++o) {
     const Descriptor a(ops[o].a);
-    for (int p = 0; p < 32; ++p) {                                    // warp p/8, g = p%8
+    for (int p = 0; p < 32; ++p) {   // warp p/8, g = p%8
       float lo[16], hi[16];
       int row = p / 8 * 16 + p % 8;
       wg_row(k, cta, w, a, row, lo), wg_row(k, cta, w, a, row + 8, hi);
       float* d = a4 + (p * K + 16 * (o - first)) * 4;
-      for (int i = 0; i < 16; ++i) *reinterpret_cast<V4*>(d + 4 * i) = V4{lo[i], lo[i], hi[i], hi[i]};
+      for (int i = 0; i < 16; ++i)
+        *reinterpret_cast<V4*>(d + 4 * i) = V4{lo[i], lo[i], hi[i], hi[i]};
     }
   }
   for (int q = 0; q < 4; ++q) {
-    for (int o = first; o < last; ++o) wg_b(k, cta, w, ops[o], q, b2 + 16 * (o - first) * nj * 4);
+    for (int o = first; o < last; ++o)
+      wg_b(k, cta, w, ops[o], q, b2 + 16 * (o - first) * nj * 4);
     for (int p = 0; p < 32; p += 8) {
       float* d[8];
       const float* a[8];
       for (int r = 0; r < 8; ++r) {
         d[r] = g.fiber[(p + r) / 8 * 32 + (p + r) % 8 * 4 + q]->wg[first].d;
-        if (!ops[first].scale_d) std::memset(d[r], 0, n / 2 * sizeof(float));
+        if (!ops[first].scale_d)
+          std::memset(d[r], 0, n / 2 * sizeof(float));
         a[r] = a4 + (p + r) * K * 4;
       }
       fma_block(d, a, b2, K, nj * 4);
     }
   }
 }
-}  // namespace
+}   // namespace
 
 void wgmma_wait(int keep, Where w) {
   Fiber* f = self();
@@ -211,7 +242,8 @@ void wgmma_wait(int keep, Where w) {
   const Fiber& f0 = *g.fiber[0];
   int done = int(f0.wg_end.size()) - keep, n = done > 0 ? f0.wg_end[done - 1] : 0;
   for (Fiber* o : g.fiber) {
-    if (o->wg_end != f0.wg_end || o->wg_keep != keep) k.fail(&o->where, "wgmma: threads of the warpgroup issued different groups");
+    if (o->wg_end != f0.wg_end || o->wg_keep != keep)
+      k.fail(&o->where, "wgmma: threads of the warpgroup issued different groups");
     for (int i = 0; i < n; ++i)
       if (o->wg[i].a != f0.wg[i].a || o->wg[i].b != f0.wg[i].b || o->wg[i].scale_d != f0.wg[i].scale_d)
         k.fail(&o->where, "wgmma: descriptors differ between threads of the warpgroup");
@@ -224,11 +256,13 @@ void wgmma_wait(int keep, Where w) {
     if (done > 0) {
       o->wg.erase(o->wg.begin(), o->wg.begin() + n);
       o->wg_end.erase(o->wg_end.begin(), o->wg_end.begin() + done);
-      for (int& x : o->wg_end) x -= n;
+      for (int& x : o->wg_end)
+        x -= n;
     }
-    if (o != f) k.ready(o);
+    if (o != f)
+      k.ready(o);
   }
-  TSAN(__tsan_release(&g));                            // the last thread read for all
+  TSAN(__tsan_release(&g));   // the last thread read for all
   k.released(f);
 }
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

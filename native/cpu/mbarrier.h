@@ -1,15 +1,24 @@
-// The bits of an mbarrier as the CPU device keeps them: pending arrivals 20, count 20, bytes still due 21 (signed), phase 1, tag 2.
+// The bits of an mbarrier as the CPU device keeps them: pending arrivals 20, count 20, bytes still due 21 (signed),
+// phase 1, tag 2.
 #pragma once
 #include "worker.h"
 
 namespace spectral::cpu {
 struct Mbar {
-  uint32_t pending, count; int tx; unsigned phase; bool valid;
+  uint32_t pending, count;
+  int tx;
+  unsigned phase;
+  bool valid;
   explicit Mbar(uint64_t v)
-      : pending(v & 0xfffff), count(v >> 20 & 0xfffff), tx(int(int64_t(v << 3) >> 43)), phase(v >> 61 & 1), valid(v >> 62 == 2) {}
+      : pending(v & 0xfffff),
+        count(v >> 20 & 0xfffff),
+        tx(int(int64_t(v << 3) >> 43)),
+        phase(v >> 61 & 1),
+        valid(v >> 62 == 2) {}
   uint64_t pack() const {
     return pending | uint64_t(count) << 20 | uint64_t(tx & 0x1fffff) << 40 | uint64_t(phase) << 61 | uint64_t(2) << 62;
   }
 };
-uint64_t* mbar_of_block(uint64_t*, unsigned rank, const Where&);   // the barrier at the same place in another block of the cluster
-}  // namespace spectral::cpu
+uint64_t* mbar_of_block(
+    uint64_t*, unsigned rank, const Where&);   // the barrier at the same place in another block of the cluster
+}   // namespace spectral::cpu

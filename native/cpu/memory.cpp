@@ -17,14 +17,16 @@ constexpr unsigned char kGuardByte = 0xA5, kPoisonByte = 0xCD;
 std::mutex mutex;
 std::map<uintptr_t, Allocation> table;   // by start
 unsigned long allocated = 0;
-size_t device_bytes = 0;                 // in allocations that are not pinned
+size_t device_bytes = 0;   // in allocations that are not pinned
 
 #ifdef __SANITIZE_ADDRESS__
 void protect(const Allocation& a) {
   __asan_poison_memory_region(reinterpret_cast<void*>(a.start - a.guard), a.guard);
   __asan_poison_memory_region(reinterpret_cast<void*>(a.start + a.size), a.guard);
 }
-void unprotect(const Allocation& a) { __asan_unpoison_memory_region(reinterpret_cast<void*>(a.start - a.guard), a.size + 2 * a.guard); }
+void unprotect(const Allocation& a) {
+  __asan_unpoison_memory_region(reinterpret_cast<void*>(a.start - a.guard), a.size + 2 * a.guard);
+}
 #else
 void protect(const Allocation&) {}
 void unprotect(const Allocation&) {}
@@ -36,25 +38,38 @@ ptrdiff_t damage(const Allocation& a) {
   unprotect(a);
   ptrdiff_t found = 0;
   for (ptrdiff_t i = 0; i < ptrdiff_t(a.guard) && !found; ++i) {
-    if (p[a.size + size_t(i)] != kGuardByte) found = ptrdiff_t(a.size) + i;
-    if (p[-1 - i] != kGuardByte) found = -1 - i;
+    if (p[a.size + size_t(i)] != kGuardByte)
+      found = ptrdiff_t(a.size) + i;
+    if (p[-1 - i] != kGuardByte)
+      found = -1 - i;
   }
   protect(a);
   return found;
 }
 CUresult verify(const Allocation& a) {
-  if (!a.guard) return CUDA_SUCCESS;
+  if (!a.guard)
+    return CUDA_SUCCESS;
   const ptrdiff_t at = damage(a);
-  if (!at) return CUDA_SUCCESS;
+  if (!at)
+    return CUDA_SUCCESS;
   char text[200];
-  std::snprintf(text, sizeof text, "guard zone written: allocation %lu of %zu bytes at %p, first damaged byte at offset %td (%s it)",
-                a.number, a.size, reinterpret_cast<void*>(a.start), at, at < 0 ? "before" : "behind");
+  std::snprintf(
+      text,
+      sizeof text,
+      "guard zone written: allocation %lu of %zu bytes at %p, first damaged byte at offset %td (%s it)",
+      a.number,
+      a.size,
+      reinterpret_cast<void*>(a.start),
+      at,
+      at < 0 ? "before" : "behind");
   set_error(text);
-  if (a.context) a.context->failed = true;
+  if (a.context)
+    a.context->failed = true;
   return CUDA_ERROR_LAUNCH_FAILED;
 }
 void give_back(const Allocation& a) {
-  if (!a.pinned) device_bytes -= a.size;
+  if (!a.pinned)
+    device_bytes -= a.size;
   unprotect(a);
   std::free(a.base);
 }
@@ -62,12 +77,13 @@ size_t read_number(const char* file, const char* format, size_t missing) {
   size_t value = missing;
   if (FILE* f = std::fopen(file, "r")) {
     for (char line[128]; std::fgets(line, sizeof line, f);)
-      if (std::sscanf(line, format, &value) == 1) break;
+      if (std::sscanf(line, format, &value) == 1)
+        break;
     std::fclose(f);
   }
   return value;
 }
-}  // namespace
+}   // namespace
 
 HostMemory host_memory() {
   const size_t total = read_number("/proc/meminfo", "MemTotal: %zu", 0) << 10;
@@ -79,31 +95,39 @@ HostMemory host_memory() {
 
 HostMemory device_memory() {
   const HostMemory host = host_memory();
-  if (options.memory <= 0) return host;
+  if (options.memory <= 0)
+    return host;
   std::lock_guard l(mutex);
   const size_t limit = size_t(options.memory);
   return {std::min(host.total, limit), std::min(host.available, limit > device_bytes ? limit - device_bytes : 0)};
 }
 
 CUresult allocate(size_t size, bool pinned, uintptr_t* start) {
-  if (!size) return CUDA_ERROR_INVALID_VALUE;
+  if (!size)
+    return CUDA_ERROR_INVALID_VALUE;
   const size_t guard = options.check ? kGuard : 0;
-  if (size > SIZE_MAX / 2) return CUDA_ERROR_OUT_OF_MEMORY;
+  if (size > SIZE_MAX / 2)
+    return CUDA_ERROR_OUT_OF_MEMORY;
   // The system promises more than it has: ask before a large allocation.
   const bool large = size >= (size_t(64) << 20), limited = options.memory > 0 && !pinned;
-  if ((large || limited) && size > (pinned ? host_memory() : device_memory()).available) return CUDA_ERROR_OUT_OF_MEMORY;
+  if ((large || limited) && size > (pinned ? host_memory() : device_memory()).available)
+    return CUDA_ERROR_OUT_OF_MEMORY;
   const size_t align = size >= 4 * kHugePage ? kHugePage : kAlign;
   void* base = nullptr;
-  if (posix_memalign(&base, align, size + 2 * guard)) return CUDA_ERROR_OUT_OF_MEMORY;
-  if (align == kHugePage) madvise(base, size + 2 * guard, MADV_HUGEPAGE);
+  if (posix_memalign(&base, align, size + 2 * guard))
+    return CUDA_ERROR_OUT_OF_MEMORY;
+  if (align == kHugePage)
+    madvise(base, size + 2 * guard, MADV_HUGEPAGE);
   auto* p = static_cast<unsigned char*>(base) + guard;
   std::memset(p - guard, kGuardByte, guard);
   std::memset(p + size, kGuardByte, guard);
-  if (options.poison) std::memset(p, kPoisonByte, size);
+  if (options.poison)
+    std::memset(p, kPoisonByte, size);
   std::lock_guard l(mutex);
   Allocation a{reinterpret_cast<uintptr_t>(p), size, current_context(), base, guard, pinned, ++allocated};
   protect(a);
-  if (!pinned) device_bytes += size;
+  if (!pinned)
+    device_bytes += size;
   table[a.start] = a;
   *start = a.start;
   return CUDA_SUCCESS;
@@ -111,7 +135,8 @@ CUresult allocate(size_t size, bool pinned, uintptr_t* start) {
 CUresult release(uintptr_t start, bool pinned) {
   std::lock_guard l(mutex);
   auto it = table.find(start);
-  if (it == table.end() || it->second.pinned != pinned) return CUDA_ERROR_INVALID_VALUE;
+  if (it == table.end() || it->second.pinned != pinned)
+    return CUDA_ERROR_INVALID_VALUE;
   const CUresult status = verify(it->second);
   give_back(it->second);
   table.erase(it);
@@ -120,9 +145,11 @@ CUresult release(uintptr_t start, bool pinned) {
 bool find_allocation(uintptr_t address, Allocation* found) {
   std::lock_guard l(mutex);
   auto it = table.upper_bound(address);
-  if (it == table.begin()) return false;
+  if (it == table.begin())
+    return false;
   const Allocation& a = (--it)->second;
-  if (address - a.start >= a.size) return false;
+  if (address - a.start >= a.size)
+    return false;
   *found = a;
   return true;
 }
@@ -133,12 +160,17 @@ bool inside_allocation(uintptr_t start, size_t size) {
 void free_memory(CUcontext c) {
   std::lock_guard l(mutex);
   for (auto it = table.begin(); it != table.end();)
-    if (it->second.context == c) give_back(it->second), it = table.erase(it); else ++it;
+    if (it->second.context == c)
+      give_back(it->second), it = table.erase(it);
+    else
+      ++it;
 }
 CUresult verify_guards() {
-  if (!options.check) return CUDA_SUCCESS;
+  if (!options.check)
+    return CUDA_SUCCESS;
   std::lock_guard l(mutex);
-  for (const auto& [start, a] : table) SPECTRAL_TRY(verify(a));
+  for (const auto& [start, a] : table)
+    SPECTRAL_TRY(verify(a));
   return CUDA_SUCCESS;
 }
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

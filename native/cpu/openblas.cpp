@@ -14,8 +14,10 @@ namespace {
 class Environment {   // a variable set for the time of the load, unless the user has chosen a value
  public:
   Environment(const char* name, const char* value, bool keep_users) : name_(name) {
-    if (const char* old = std::getenv(name)) old_ = old;
-    if (!(old_ && keep_users)) setenv(name, value, 1);
+    if (const char* old = std::getenv(name))
+      old_ = old;
+    if (!(old_ && keep_users))
+      setenv(name, value, 1);
   }
   ~Environment() { old_ ? setenv(name_, old_->c_str(), 1) : unsetenv(name_); }
 
@@ -28,7 +30,8 @@ const char* core_type() {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl"))
     return "SkylakeX";
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return "Nehalem";
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    return "Nehalem";
   return __builtin_cpu_is("amd") ? "Zen" : "Haswell";
 }
 
@@ -43,19 +46,23 @@ void* load() {
     return nullptr;
   }
   // Somebody else in the process may have loaded it before with more threads.
-  if (auto* set = reinterpret_cast<void (*)(int)>(dlsym(library, "openblas_set_num_threads"))) set(1);
+  if (auto* set = reinterpret_cast<void (*)(int)>(dlsym(library, "openblas_set_num_threads")))
+    set(1);
   return library;
 }
-}  // namespace
+}   // namespace
 
 void* openblas_symbol(const char* name) {
   static std::mutex mutex;
   static void* library = nullptr;
   std::lock_guard l(mutex);
-  if (!library) library = load();
-  if (!library) return nullptr;
+  if (!library)
+    library = load();
+  if (!library)
+    return nullptr;
   void* symbol = dlsym(library, name);
-  if (!symbol) set_error(std::string("this OpenBLAS has no function ") + name);
+  if (!symbol)
+    set_error(std::string("this OpenBLAS has no function ") + name);
   return symbol;
 }
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

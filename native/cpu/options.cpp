@@ -8,23 +8,34 @@
 namespace spectral::cpu {
 Options options;
 namespace {
-struct Entry { const char* name; long Options::*field; };
-constexpr Entry kEntries[] = {{"threads", &Options::threads}, {"seed", &Options::seed}, {"eager", &Options::eager},
-                              {"poison", &Options::poison}, {"memory", &Options::memory}, {"check", &Options::check}};
+struct Entry {
+  const char* name;
+  long Options::*field;
+};
+constexpr Entry kEntries[] = {
+    {"threads", &Options::threads},
+    {"seed", &Options::seed},
+    {"eager", &Options::eager},
+    {"poison", &Options::poison},
+    {"memory", &Options::memory},
+    {"check", &Options::check}};
 std::mutex error_mutex;
 std::string error_text;
-}  // namespace
+}   // namespace
 
 void read_environment() {
   for (const Entry& e : kEntries) {
     std::string variable = "SPECTRAL_CPU_";
-    for (const char* c = e.name; *c; ++c) variable += char(std::toupper(*c));
-    if (const char* value = std::getenv(variable.c_str())) options.*e.field = std::atol(value);
+    for (const char* c = e.name; *c; ++c)
+      variable += char(std::toupper(*c));
+    if (const char* value = std::getenv(variable.c_str()))
+      options.*e.field = std::atol(value);
   }
 }
 bool set_option(const char* name, long value) {
   for (const Entry& e : kEntries)
-    if (!std::strcmp(e.name, name)) return options.*e.field = value, true;
+    if (!std::strcmp(e.name, name))
+      return options.*e.field = value, true;
   return false;
 }
 
@@ -36,4 +47,4 @@ std::string last_error() {
   std::lock_guard lock(error_mutex);
   return error_text;
 }
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

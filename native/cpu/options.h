@@ -18,4 +18,4 @@ bool set_option(const char* name, long value);
 
 void set_error(const std::string&);
 std::string last_error();
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

@@ -17,7 +17,8 @@ constexpr int kSpin = 2000;   // some 20-60 us of pause instructions
 class Pool {
  public:
   explicit Pool(int size) : size_(size) {
-    for (int i = 1; i < size; ++i) threads_.emplace_back([this] { work(); });
+    for (int i = 1; i < size; ++i)
+      threads_.emplace_back([this] { work(); });
   }
   ~Pool() {
     {
@@ -25,7 +26,8 @@ class Pool {
       stop_ = true, generation_.fetch_add(1);
     }
     wake_.notify_all();
-    for (auto& t : threads_) t.join();
+    for (auto& t : threads_)
+      t.join();
   }
   int size() const { return size_; }
 
@@ -38,20 +40,23 @@ class Pool {
       generation_.fetch_add(1);
       sleeping = sleeping_;
     }
-    if (sleeping) wake_.notify_all();
+    if (sleeping)
+      wake_.notify_all();
     body(data);
     {
       std::lock_guard lock(mutex_);
       open_ = false;
     }
-    for (int i = 0; inside_.load(std::memory_order_acquire); ++i) i < kSpin ? _mm_pause() : std::this_thread::yield();
+    for (int i = 0; inside_.load(std::memory_order_acquire); ++i)
+      i < kSpin ? _mm_pause() : std::this_thread::yield();
   }
 
  private:
   void work() {
     uint64_t seen = 0;
     for (;;) {
-      for (int i = 0; i < kSpin && generation_.load(std::memory_order_acquire) == seen; ++i) _mm_pause();
+      for (int i = 0; i < kSpin && generation_.load(std::memory_order_acquire) == seen; ++i)
+        _mm_pause();
       void (*body)(void*) = nullptr;
       void* data = nullptr;
       {
@@ -60,8 +65,10 @@ class Pool {
         wake_.wait(lock, [&] { return generation_.load() != seen; });
         --sleeping_;
         seen = generation_.load();
-        if (stop_) return;
-        if (!open_) continue;
+        if (stop_)
+          return;
+        if (!open_)
+          continue;
         body = body_, data = data_;
         inside_.fetch_add(1);
       }
@@ -81,7 +88,7 @@ class Pool {
   std::vector<std::thread> threads_;
 };
 std::mutex one_job;
-}  // namespace
+}   // namespace
 
 int thread_count() {
   static const int cores = int(std::thread::hardware_concurrency());   // asks the system each time
@@ -89,13 +96,14 @@ int thread_count() {
 }
 
 void run_on_pool(void (*body)(void*), void* data, bool parallel) {
-  static Pool* pool = nullptr;                       // never destroyed: its threads may outlive main's statics
+  static Pool* pool = nullptr;   // never destroyed: its threads may outlive main's statics
   std::lock_guard lock(one_job);
-  if (!parallel || thread_count() == 1) return body(data);
+  if (!parallel || thread_count() == 1)
+    return body(data);
   if (!pool || pool->size() != thread_count()) {
     delete pool;
     pool = new Pool(thread_count());
   }
   pool->run(body, data);
 }
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

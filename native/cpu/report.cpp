@@ -6,8 +6,10 @@
 
 namespace spectral::cpu {
 void Cta::forget() {
-  for (auto& b : bars) b.arrived = 0, b.waiters.clear();
-  for (auto& g : groups) g.arrived = 0;
+  for (auto& b : bars)
+    b.arrived = 0, b.waiters.clear();
+  for (auto& g : groups)
+    g.arrived = 0;
   unfenced.clear(), readers.clear();
 }
 
@@ -34,10 +36,12 @@ void Worker::fail(const Where* w, const char* fmt, ...) {
   free_.clear(), spent_.clear();
   used_ = 1, ready_head_ = ready_tail_ = 0, live_ = 0, started_ = total_ = 0;
   tma.clear(), tma_late.clear(), mbar_waiters.clear();
-  for (Cta& cta : ctas) cta.forget();
+  for (Cta& cta : ctas)
+    cta.forget();
   cluster_bar_.arrived = 0, cluster_bar_.waiters.clear();
   for (auto& f : fibers_) {
-    f.cp.clear(), f.cp_end.clear(), f.wg.clear(), f.wg_end.clear(), f.bulk.clear(), f.bulk_end.clear(), f.unfenced.clear();
+    f.cp.clear(), f.cp_end.clear(), f.wg.clear(), f.wg_end.clear(), f.bulk.clear(), f.bulk_end.clear(),
+        f.unfenced.clear();
     f.bulk_read = 0, f.waits_on = nullptr;
   }
   switch_to(me, &fibers_[0]);
@@ -48,31 +52,41 @@ void Worker::deadlock() {
   char msg[3500] = "deadlock, every live thread waits:";
   size_t n = std::strlen(msg);
   auto add = [&](const char* fmt, auto... a) {
-    if (n < sizeof msg) n += snprintf(msg + n, sizeof msg - n, fmt, a...);
+    if (n < sizeof msg)
+      n += snprintf(msg + n, sizeof msg - n, fmt, a...);
   };
   for (unsigned i = 1; i < used_; ++i) {
     Fiber& f = fibers_[i];
-    if (!f.waits_on) continue;
-    bool in[kMax] = {};                              // the threads that wait at the same place for the same thing
+    if (!f.waits_on)
+      continue;
+    bool in[kMax] = {};   // the threads that wait at the same place for the same thing
     for (unsigned k = i; k < used_; ++k) {
       Fiber& o = fibers_[k];
-      if (o.waits_on && o.wait_obj == f.wait_obj && o.wait_arg == f.wait_arg && o.cta == f.cta && o.where.line() == f.where.line()) {
+      if (o.waits_on && o.wait_obj == f.wait_obj && o.wait_arg == f.wait_arg && o.cta == f.cta &&
+          o.where.line() == f.where.line()) {
         in[o.t.linear] = true;
-        if (k != i) o.waits_on = nullptr;
+        if (k != i)
+          o.waits_on = nullptr;
       }
     }
     ctas.size() > 1 ? add("\n  block %u of the cluster, threads", f.cta->grid.cluster_rank) : add("\n  threads");
     for (unsigned t = 0; t < kMax; ++t) {
-      if (!in[t] || (t && in[t - 1])) continue;
+      if (!in[t] || (t && in[t - 1]))
+        continue;
       unsigned e = t;
-      while (e + 1 < kMax && in[e + 1]) ++e;
+      while (e + 1 < kMax && in[e + 1])
+        ++e;
       e == t ? add(" %u", t) : add(" %u-%u", t, e);
     }
     add(" at %s:%u on %s", f.where.file_name(), unsigned(f.where.line()), f.waits_on);
     if (!std::strcmp(f.waits_on, "mbarrier")) {
       uint64_t v = *static_cast<const uint64_t*>(f.wait_obj);
-      add(" %p parity %d (arrivals still due %d of %d, bytes still due %d)", f.wait_obj, f.wait_arg, int(v & 0xfffff),
-          int(v >> 20 & 0xfffff), int(int64_t(v << 3) >> 43));
+      add(" %p parity %d (arrivals still due %d of %d, bytes still due %d)",
+          f.wait_obj,
+          f.wait_arg,
+          int(v & 0xfffff),
+          int(v >> 20 & 0xfffff),
+          int(int64_t(v << 3) >> 43));
     } else if (!std::strcmp(f.waits_on, "barrier")) {
       const Barrier& r = f.cta->bars[f.wait_arg];
       add(" %d (%d of %d arrived)", f.wait_arg, r.arrived, r.expected ? r.expected : int(f.cta->live));
@@ -86,4 +100,4 @@ void Worker::deadlock() {
   fail(nullptr, "%s", msg);
 }
 
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

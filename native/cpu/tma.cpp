@@ -1,17 +1,23 @@
-// TMA: loads are queued, and done when nothing else can run (or at a random moment of a shuffled schedule); stores read shared
-// memory and write global memory at the waits that promise it, no sooner. What stmatrix writes reaches the asynchronous proxy
-// only through a fence, so a store of words that their writer has not fenced is a fault, and so is overwriting what a store may still read.
+// TMA: loads are queued, and done when nothing else can run (or at a random moment of a shuffled schedule); stores read
+// shared memory and write global memory at the waits that promise it, no sooner. What stmatrix writes reaches the
+// asynchronous proxy only through a fence, so a store of words that their writer has not fenced is a fault, and so is
+// overwriting what a store may still read.
 #include "mbarrier.h"
 #include "tensor_map.h"
 
 namespace spectral::cpu {
 namespace {
-struct alignas(64) TensorMapCpuBits { TensorMapCpu map; char pad[128 - sizeof(TensorMapCpu)]; };
+struct alignas(64) TensorMapCpuBits {
+  TensorMapCpu map;
+  char pad[128 - sizeof(TensorMapCpu)];
+};
 TensorMapCpu decode(const TensorMap& m) { return std::bit_cast<TensorMapCpuBits>(m).map; }
 uint32_t box_bytes(const TensorMapCpu& t) { return t.box[0] * t.box[1] * t.elem; }
 
-// The box at shared offset `offset` in 16-byte units: f(shared offset, row of the tensor or -1 when outside, byte in that row).
-template <class F> void for_units(const TensorMapCpu& t, uint32_t offset, int x, int y, F f) {
+// The box at shared offset `offset` in 16-byte units: f(shared offset, row of the tensor or -1 when outside, byte in
+// that row).
+template <class F>
+void for_units(const TensorMapCpu& t, uint32_t offset, int x, int y, F f) {
   const unsigned row = t.box[0] * t.elem;
   for (unsigned r = 0; r < t.box[1]; ++r) {
     const int64_t at = y + int64_t(r);
@@ -22,69 +28,98 @@ template <class F> void for_units(const TensorMapCpu& t, uint32_t offset, int x,
   }
 }
 // The bytes [lo, hi) of a unit at `byte` of a row that the tensor has.
-struct Inside { int64_t lo, hi; };
+struct Inside {
+  int64_t lo, hi;
+};
 Inside inside(const TensorMapCpu& t, int64_t row, int64_t byte) {
-  return row < 0 ? Inside{0, 0} : Inside{std::max<int64_t>(0, -byte), std::min<int64_t>(16, int64_t(t.dim[0]) * t.elem - byte)};
+  return row < 0 ? Inside{0, 0}
+                 : Inside{std::max<int64_t>(0, -byte), std::min<int64_t>(16, int64_t(t.dim[0]) * t.elem - byte)};
 }
 
 TensorMapCpu check_map(Worker& k, const TensorMap* map, const Where& w) {
   const TensorMapCpu t = decode(*map);
-  if (t.magic != TensorMapCpu::kMagic) k.fail(&w, "TMA: the tensor map was not encoded");
+  if (t.magic != TensorMapCpu::kMagic)
+    k.fail(&w, "TMA: the tensor map was not encoded");
   return t;
 }
 uint32_t check_box(Worker& k, const TensorMapCpu& t, const void* shared, const char* what, const Where& w) {
   const uint32_t offset = own_offset(shared, w), bytes = box_bytes(t);
-  if (offset % (t.swizzle ? 1024 : 128)) k.fail(&w, "TMA: %s at shared offset %u is not aligned for its swizzle", what, offset);
-  if (offset + bytes > k.smem_size) k.fail(&w, "TMA: box of %u bytes at shared offset %u ends outside shared memory (%zu)", bytes, offset, k.smem_size);
+  if (offset % (t.swizzle ? 1024 : 128))
+    k.fail(&w, "TMA: %s at shared offset %u is not aligned for its swizzle", what, offset);
+  if (offset + bytes > k.smem_size)
+    k.fail(&w, "TMA: box of %u bytes at shared offset %u ends outside shared memory (%zu)", bytes, offset, k.smem_size);
   return offset;
 }
 // Words that a thread wrote and has not fenced, in [begin, end).
 void check_fenced(Worker& k, const Cta& cta, uint32_t begin, uint32_t end, const char* what, const Where& w) {
-  if (cta.unfenced.empty()) return;
+  if (cta.unfenced.empty())
+    return;
   for (uint32_t i = begin / 4; i < end / 4; ++i)
-    if (cta.unfenced[i]) k.fail(&w, "TMA: %s shared offset %u, written by thread %u without a fence.proxy.async since", what, 4 * i, cta.unfenced[i] - 1u);
+    if (cta.unfenced[i])
+      k.fail(
+          &w,
+          "TMA: %s shared offset %u, written by thread %u without a fence.proxy.async since",
+          what,
+          4 * i,
+          cta.unfenced[i] - 1u);
 }
 void check_readers(Worker& k, const Cta& cta, uint32_t begin, uint32_t end, const char* what, const Where& w) {
   for (const Cta::Reader& r : cta.readers)
     if (begin < r.end && r.begin < end)
-      k.fail(&w, "%s at shared offset %u, which the bulk store of line %u may still be reading", what, std::max(begin, r.begin), unsigned(r.where.line()));
+      k.fail(
+          &w,
+          "%s at shared offset %u, which the bulk store of line %u may still be reading",
+          what,
+          std::max(begin, r.begin),
+          unsigned(r.where.line()));
 }
-}  // namespace
+}   // namespace
 
 // ---- loads
 void tma_load_2d(void* dst, const TensorMap* map, uint64_t* bar, int x, int y, unsigned mask, Where w) {
   Worker& k = *self()->worker;
   const TensorMapCpu t = check_map(k, map, w);
   const uint32_t offset = check_box(k, t, dst, "destination", w);
-  if (!mask) mask = 1u << self()->cta->grid.cluster_rank;
+  if (!mask)
+    mask = 1u << self()->cta->grid.cluster_rank;
   for (unsigned r = 0; mask >> r; ++r) {
-    if (!(mask >> r & 1)) continue;
+    if (!(mask >> r & 1))
+      continue;
     uint64_t* b = mbar_of_block(bar, r, w);
     Cta& cta = k.ctas[r];
-    if (!Mbar(*b).valid) k.fail(&w, "TMA: mbarrier %p of block %u is not initialised", (void*)b, r);
+    if (!Mbar(*b).valid)
+      k.fail(&w, "TMA: mbarrier %p of block %u is not initialised", (void*)b, r);
     check_readers(k, cta, offset, offset + box_bytes(t), "TMA load", w);
     check_fenced(k, cta, offset, offset + box_bytes(t), "load over", w);
     TmaOp op{*map, offset, b, x, y, &cta, w};
     TSAN(__tsan_release(&k.tma));
-    const uint32_t when = options.eager ? 0 : options.seed ? k.rnd() % 3 : 2;   // at once, at random, as late as possible
+    const uint32_t when = options.eager  ? 0
+                          : options.seed ? k.rnd() % 3
+                                         : 2;   // at once, at random, as late as possible
     when == 0 ? k.tma_run(op) : (when == 1 ? k.tma : k.tma_late).push_back(op);
   }
 }
 void Worker::tma_run(const TmaOp& o) {
   const TensorMapCpu t = decode(o.map);
   unsigned char* smem = o.cta->smem;
-  if (!o.cta->live) fail(&o.where, "TMA: block %u of the cluster ended before this copy into it", o.cta->grid.cluster_rank);
-  TSAN(__tsan_switch_to_fiber(tsan_copies, 1); __tsan_acquire(&tma); __tsan_write_range(smem + o.offset, box_bytes(t)); __tsan_release(o.bar);
-       __tsan_switch_to_fiber(self()->tsan, 1));
+  if (!o.cta->live)
+    fail(&o.where, "TMA: block %u of the cluster ended before this copy into it", o.cta->grid.cluster_rank);
+  TSAN(__tsan_switch_to_fiber(tsan_copies, 1); __tsan_acquire(&tma); __tsan_write_range(smem + o.offset, box_bytes(t));
+       __tsan_release(o.bar); __tsan_switch_to_fiber(self()->tsan, 1));
   for_units(t, o.offset, o.x, o.y, [&](uint32_t at, int64_t row, int64_t byte) {
     const Inside in = inside(t, row, byte);
     const unsigned char* from = t.base + row * t.stride + byte;
-    if (in.hi - in.lo == 16) { std::memcpy(smem + at, from, 16); return; }
-    std::memset(smem + at, 0, 16);                    // outside the tensor is zero
-    if (in.hi > in.lo) std::memcpy(smem + at + in.lo, from + in.lo, in.hi - in.lo);
+    if (in.hi - in.lo == 16) {
+      std::memcpy(smem + at, from, 16);
+      return;
+    }
+    std::memset(smem + at, 0, 16);   // outside the tensor is zero
+    if (in.hi > in.lo)
+      std::memcpy(smem + at + in.lo, from + in.lo, in.hi - in.lo);
   });
   Mbar m(*o.bar);
-  if (!m.valid) fail(&o.where, "TMA: mbarrier was overwritten before the copy completed");
+  if (!m.valid)
+    fail(&o.where, "TMA: mbarrier was overwritten before the copy completed");
   m.tx -= int(box_bytes(t));
   *o.bar = m.pack();
   mbar_check(o.bar);
@@ -97,21 +132,25 @@ void bulk_do_read(Fiber* f, BulkStore& s) {
   const unsigned char* smem = f->cta->smem;
   TSAN(__tsan_read_range(const_cast<unsigned char*>(smem) + s.offset, box_bytes(t)));
   s.box.resize(box_bytes(t));
-  for_units(t, s.offset, s.x, s.y, [&](uint32_t at, int64_t, int64_t) { std::memcpy(s.box.data() + (at - s.offset), smem + at, 16); });
+  for_units(t, s.offset, s.x, s.y, [&](uint32_t at, int64_t, int64_t) {
+    std::memcpy(s.box.data() + (at - s.offset), smem + at, 16);
+  });
   auto& readers = f->cta->readers;
-  readers.erase(std::find_if(readers.begin(), readers.end(), [&](const Cta::Reader& r) { return r.begin == s.offset; }));
+  readers.erase(
+      std::find_if(readers.begin(), readers.end(), [&](const Cta::Reader& r) { return r.begin == s.offset; }));
 }
 void bulk_do_write(BulkStore& s) {
   const TensorMapCpu t = decode(s.map);
   for_units(t, s.offset, s.x, s.y, [&](uint32_t at, int64_t row, int64_t byte) {
-    const Inside in = inside(t, row, byte);           // what lies outside the tensor is not written
-    if (in.hi <= in.lo) return;
+    const Inside in = inside(t, row, byte);   // what lies outside the tensor is not written
+    if (in.hi <= in.lo)
+      return;
     unsigned char* to = const_cast<unsigned char*>(t.base) + row * t.stride + byte + in.lo;
     TSAN(__tsan_write_range(to, in.hi - in.lo));
     std::memcpy(to, s.box.data() + (at - s.offset) + in.lo, in.hi - in.lo);
   });
 }
-}  // namespace
+}   // namespace
 void tma_store_2d(const TensorMap* map, const void* src, int x, int y, Where w) {
   Fiber* f = self();
   Worker& k = *f->worker;
@@ -124,26 +163,35 @@ void tma_store_2d(const TensorMap* map, const void* src, int x, int y, Where w) 
 void bulk_commit() {
   Fiber* f = self();
   f->bulk_end.push_back(int(f->bulk.size()));
-  if (!f->worker->late()) bulk_wait(0, false);
+  if (!f->worker->late())
+    bulk_wait(0, false);
 }
 // At most `keep` of this thread's groups have still to be read (written).
 void bulk_wait(int keep, bool read_only) {
   Fiber* f = self();
   const int groups = int(f->bulk_end.size()) - keep;
-  if (groups <= 0) return;
+  if (groups <= 0)
+    return;
   const int n = f->bulk_end[groups - 1];
-  for (; f->bulk_read < n; ++f->bulk_read) bulk_do_read(f, f->bulk[f->bulk_read]);
-  if (read_only) return;
-  for (int i = 0; i < n; ++i) bulk_do_write(f->bulk[i]);
+  for (; f->bulk_read < n; ++f->bulk_read)
+    bulk_do_read(f, f->bulk[f->bulk_read]);
+  if (read_only)
+    return;
+  for (int i = 0; i < n; ++i)
+    bulk_do_write(f->bulk[i]);
   f->bulk.erase(f->bulk.begin(), f->bulk.begin() + n);
   f->bulk_end.erase(f->bulk_end.begin(), f->bulk_end.begin() + groups);
-  for (int& e : f->bulk_end) e -= n;
+  for (int& e : f->bulk_end)
+    e -= n;
   f->bulk_read -= n;
 }
 void finish_bulk_stores(Fiber* f) {
-  if (f->bulk.empty()) return;
+  if (f->bulk.empty())
+    return;
   if (f->bulk_read < int(f->bulk.size()))
-    f->worker->fail(&f->bulk[f->bulk_read].where, "thread exits before this bulk store has read its shared memory (wait_group.read)");
+    f->worker->fail(
+        &f->bulk[f->bulk_read].where,
+        "thread exits before this bulk store has read its shared memory (wait_group.read)");
   bulk_wait(0, false);
 }
 
@@ -153,14 +201,16 @@ void stmatrix_wrote(const void* p, Where w) {
   Cta& cta = *f->cta;
   const uint32_t offset = own_offset(p, w);
   check_readers(*f->worker, cta, offset, offset + 4, "stmatrix", w);
-  if (cta.unfenced.empty()) cta.unfenced.resize(f->worker->smem_size / 4 + 1);
+  if (cta.unfenced.empty())
+    cta.unfenced.resize(f->worker->smem_size / 4 + 1);
   cta.unfenced[offset / 4] = uint16_t(f->t.linear + 1);
   f->unfenced.push_back(offset / 4);
 }
 void publish_writes(Fiber* f) {
   for (uint32_t i : f->unfenced)
-    if (f->cta->unfenced[i] == f->t.linear + 1) f->cta->unfenced[i] = 0;
+    if (f->cta->unfenced[i] == f->t.linear + 1)
+      f->cta->unfenced[i] = 0;
   f->unfenced.clear();
 }
 void fence_proxy_async() { publish_writes(self()); }
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

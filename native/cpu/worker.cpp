@@ -15,19 +15,21 @@ extern "C" void* __tls_get_addr(size_t*);
 namespace spectral::cpu {
 namespace {
 #ifdef SPECTRAL_TSAN
-constexpr bool kFreshStacks = true;    // no two CUDA threads of a cluster may share a stack
+constexpr bool kFreshStacks = true;   // no two CUDA threads of a cluster may share a stack
 #else
 constexpr bool kFreshStacks = false;
 #endif
-}  // namespace
+}   // namespace
 
 Worker& Worker::get() {
   static thread_local std::unique_ptr<Worker> w;   // on the heap: spectral_self puts this library's thread-locals into
-  if (!w) w.reset(new Worker);                     // the static TLS block, whose spare room is small after dlopen
+  if (!w)
+    w.reset(new Worker);   // the static TLS block, whose spare room is small after dlopen
   return *w;
 }
 Worker::~Worker() {
-  if (stacks_) munmap(stacks_, kStride * kMax);
+  if (stacks_)
+    munmap(stacks_, kStride * kMax);
   std::free(smem_);
 }
 
@@ -46,59 +48,69 @@ Fiber* Worker::fresh() {
   __asan_unpoison_memory_region(f->stack, kStack);
 #endif
   TSAN(f->tsan = fibers_[0].tsan);
-  f->sp = make_stack(f->stack + kStack - used_ % 32 * 128, fiber_entry);   // equal offsets in a page would share few cache sets
+  f->sp = make_stack(
+      f->stack + kStack - used_ % 32 * 128, fiber_entry);   // equal offsets in a page would share few cache sets
   return f;
 }
 
 // Threads in order: those that can go on, then new ones. What waits for copies only is rare and apart.
 Fiber* Worker::pick() {
   if (!options.seed) {
-    if (ready_head_ != ready_tail_) return ready_[ready_head_++ & kMask];
-    if (started_ < total_) return fresh();
+    if (ready_head_ != ready_tail_)
+      return ready_[ready_head_++ & kMask];
+    if (started_ < total_)
+      return fresh();
   }
   return pick_slowly();
 }
 Fiber* Worker::pick_slowly() {
   for (;;) {
-    const unsigned n = ready_tail_ - ready_head_, fresh_threads = started_ < total_, all = n + fresh_threads + unsigned(tma.size());
+    const unsigned n = ready_tail_ - ready_head_, fresh_threads = started_ < total_,
+                   all = n + fresh_threads + unsigned(tma.size());
     if (options.seed && all) {
       unsigned k = rnd() % all;
       if (k < n) {
         std::swap(ready_[(ready_head_ + k) & kMask], ready_[ready_head_ & kMask]);
         return ready_[ready_head_++ & kMask];
       }
-      if (k < n + fresh_threads) return fresh();
+      if (k < n + fresh_threads)
+        return fresh();
       k -= n + fresh_threads;
       const TmaOp op = tma[k];
       tma[k] = tma.back(), tma.pop_back();
       tma_run(op);
       continue;
     }
-    if (n) return ready_[ready_head_++ & kMask];       // a copy has completed a barrier
+    if (n)
+      return ready_[ready_head_++ & kMask];   // a copy has completed a barrier
     if (!tma_late.empty()) {
       const TmaOp op = tma_late.front();
       tma_late.erase(tma_late.begin());
       tma_run(op);
       continue;
     }
-    if (!live_) return &fibers_[0];
+    if (!live_)
+      return &fibers_[0];
     deadlock();
   }
 }
 
 void Worker::released(Fiber* me) {
-  if (options.seed) ready(me), suspend(me);
+  if (options.seed)
+    ready(me), suspend(me);
 }
 
 // ---- a fiber runs threads until there are none; a thread that never waits costs no switch
 void Worker::fiber_loop(Fiber* f) {
   for (;;) {
     if (plain) {
-      for (Cta& cta : ctas) f->t.grid = &cta.grid, f->cta = &cta, launch->kernel->loop(launch->args);
+      for (Cta& cta : ctas)
+        f->t.grid = &cta.grid, f->cta = &cta, launch->kernel->loop(launch->args);
       started_ = total_, live_ = 0;
     }
     while (started_ < total_) {
-      const unsigned in_cluster = options.seed ? order_[started_] : started_, rank = ctas.size() == 1 ? 0 : in_cluster / per_cta_;
+      const unsigned in_cluster = options.seed ? order_[started_] : started_,
+                     rank = ctas.size() == 1 ? 0 : in_cluster / per_cta_;
       const unsigned id = in_cluster - rank * per_cta_;
       Cta& cta = ctas[rank];
       const unsigned bx = cta.grid.block_size.x, by = cta.grid.block_size.y;
@@ -111,17 +123,21 @@ void Worker::fiber_loop(Fiber* f) {
       launch->kernel->call(launch->args);
       TSAN(__tsan_release(&live_); __tsan_switch_to_fiber(f->tsan = fibers_[0].tsan, 1));
       thread_exit(f);
-      if (ready_head_ != ready_tail_ || options.seed || kFreshStacks) break;
+      if (ready_head_ != ready_tail_ || options.seed || kFreshStacks)
+        break;
     }
     (kFreshStacks ? spent_ : free_).push_back(f);
     Fiber* n = pick();
-    if (n != f) switch_to(f, n);
+    if (n != f)
+      switch_to(f, n);
   }
 }
 
 void Worker::thread_exit(Fiber* f) {
-  if (!f->cp.empty()) cp_async_commit(), cp_async_wait(0);
-  if (!f->wg.empty()) fail(&f->wg.back().where, "thread exits without waiting for this wgmma");
+  if (!f->cp.empty())
+    cp_async_commit(), cp_async_wait(0);
+  if (!f->wg.empty())
+    fail(&f->wg.back().where, "thread exits without waiting for this wgmma");
   finish_bulk_stores(f);
   publish_writes(f);
   --live_, --f->cta->live;
@@ -129,17 +145,24 @@ void Worker::thread_exit(Fiber* f) {
   w.exited |= 1u << f->lane();
   for (unsigned r = w.arrived; r; r &= r - 1) {
     unsigned need = w.mask[std::countr_zero(r)] & ~w.exited;
-    if ((w.arrived & need) == need) { complete(w, need, nullptr); break; }
+    if ((w.arrived & need) == need) {
+      complete(w, need, nullptr);
+      break;
+    }
   }
   Barrier& b = f->cta->bars[0];
-  if (b.arrived && b.expected == 0 && b.arrived == int(f->cta->live)) release(b, nullptr);
-  if (f->cluster_phase == cluster_bar_.phase) --cluster_bar_.arrived;   // arrived and will not wait
-  if (cluster_bar_.arrived && cluster_bar_.arrived == int(live_)) release(cluster_bar_, nullptr);
+  if (b.arrived && b.expected == 0 && b.arrived == int(f->cta->live))
+    release(b, nullptr);
+  if (f->cluster_phase == cluster_bar_.phase)
+    --cluster_bar_.arrived;   // arrived and will not wait
+  if (cluster_bar_.arrived && cluster_bar_.arrived == int(live_))
+    release(cluster_bar_, nullptr);
 }
 
 // The last cluster's barriers are not valid in the next.
 void Worker::forget_barriers() {
-  for (uint64_t* b : mbars) *b = 0;
+  for (uint64_t* b : mbars)
+    *b = 0;
   mbars.clear();
 }
 
@@ -152,16 +175,23 @@ void Worker::run_cluster(uint64_t index) {
   const unsigned nw = (per_cta_ + 31) / 32;
   for (unsigned r = 0; r < size; ++r) {
     Cta& cta = ctas[r];
-    cta.grid = {{unsigned(index % across) * size + r, unsigned(index / across % g.y), unsigned(index / across / g.y)}, b, g, r, size};
+    cta.grid = {
+        {unsigned(index % across) * size + r, unsigned(index / across % g.y), unsigned(index / across / g.y)},
+        b,
+        g,
+        r,
+        size};
     cta.live = per_cta_;
-    if (cta.warps.size() < nw) cta.warps.resize(nw), cta.groups.resize(nw / 4 + 1);
+    if (cta.warps.size() < nw)
+      cta.warps.resize(nw), cta.groups.resize(nw / 4 + 1);
     for (unsigned i = 0; i < nw; ++i)
       cta.warps[i].arrived = 0, cta.warps[i].exited = i == per_cta_ / 32 ? ~0u << per_cta_ % 32 : 0;
   }
   plain = launch->kernel->loop;
   if (options.seed) {
     rng_ = uint32_t(options.seed * 2654435761u + index * 40503u) | 1;
-    for (int i = 0; i < 8; ++i) rnd();
+    for (int i = 0; i < 8; ++i)
+      rnd();
     order_.resize(total_);
     for (unsigned i = 0; i < total_; ++i) {
       unsigned k = rnd() % (i + 1);
@@ -170,10 +200,13 @@ void Worker::run_cluster(uint64_t index) {
   }
   forget_barriers();
   size_t where[2] = {launch->statics.module, 0};
-  auto* statics = launch->statics.size ? static_cast<unsigned char*>(__tls_get_addr(where)) : nullptr;   // allocated here, not by some fiber
+  auto* statics = launch->statics.size ? static_cast<unsigned char*>(__tls_get_addr(where))
+                                       : nullptr;   // allocated here, not by some fiber
   if (options.poison)
-    for (Cta& cta : ctas) std::memset(cta.smem, 0xcd, smem_size);
-  if (statics && (options.poison || size > 1)) std::memset(statics, 0xcd, launch->statics.size);
+    for (Cta& cta : ctas)
+      std::memset(cta.smem, 0xcd, smem_size);
+  if (statics && (options.poison || size > 1))
+    std::memset(statics, 0xcd, launch->statics.size);
   free_.insert(free_.end(), spent_.begin(), spent_.end());
   spent_.clear();
   Fiber* f = fresh();
@@ -183,8 +216,10 @@ void Worker::run_cluster(uint64_t index) {
   TSAN(__tsan_acquire(&live_));
   if (size > 1 && statics && !launch->failed &&
       std::any_of(statics, statics + launch->statics.size, [](unsigned char c) { return c != 0xcd; })) {
-    set_error(std::string("kernel ") + launch->kernel->name + ": a __shared__ variable was written in a cluster of " + std::to_string(size) +
-              " blocks, which share one copy of it on the CPU device; such a kernel keeps all in dynamic shared memory");
+    set_error(
+        std::string("kernel ") + launch->kernel->name + ": a __shared__ variable was written in a cluster of " +
+        std::to_string(size) +
+        " blocks, which share one copy of it on the CPU device; such a kernel keeps all in dynamic shared memory");
     const_cast<Launch*>(launch)->failed = true;
   }
 }
@@ -192,11 +227,13 @@ void Worker::run_cluster(uint64_t index) {
 // One region for the blocks of a cluster, each with its exact size, so that AddressSanitizer sees the ends.
 void Worker::take_shared_memory() {
   const size_t size = launch->smem, stride = (size + 1023) / 1024 * 1024 + 1024;
-  if (size == smem_size && launch->cluster == ctas.size() && smem_) return;
+  if (size == smem_size && launch->cluster == ctas.size() && smem_)
+    return;
   std::free(smem_);
   smem_ = static_cast<unsigned char*>(std::aligned_alloc(1024, stride * launch->cluster));
   smem_size = size;
-  if (ctas.size() != launch->cluster) ctas = std::vector<Cta>(launch->cluster);
+  if (ctas.size() != launch->cluster)
+    ctas = std::vector<Cta>(launch->cluster);
   for (unsigned r = 0; r < launch->cluster; ++r) {
     ctas[r].smem = smem_ + r * stride;
     ctas[r].unfenced.clear();
@@ -209,14 +246,20 @@ void Worker::take_shared_memory() {
 void Worker::run(Launch& l) {
   if (!stacks_) {
     void* p = mmap(nullptr, kStride * kMax, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) { std::perror("fiber stacks"); std::abort(); }
+    if (p == MAP_FAILED) {
+      std::perror("fiber stacks");
+      std::abort();
+    }
     stacks_ = static_cast<char*>(p);
-    for (unsigned i = 0; i < kMax; ++i) mprotect(stacks_ + i * kStride, kPage, PROT_NONE);
+    for (unsigned i = 0; i < kMax; ++i)
+      mprotect(stacks_ + i * kStride, kPage, PROT_NONE);
     fibers_ = std::vector<Fiber>(kMax + 1);
     fibers_[0].worker = this;
     TSAN(fibers_[0].tsan = __tsan_get_current_fiber(); tsan_copies = __tsan_create_fiber(0));
 #ifdef __SANITIZE_ADDRESS__
-    pthread_attr_t at; void* lo; size_t sz;
+    pthread_attr_t at;
+    void* lo;
+    size_t sz;
     pthread_getattr_np(pthread_self(), &at);
     pthread_attr_getstack(&at, &lo, &sz);
     pthread_attr_destroy(&at);
@@ -229,19 +272,20 @@ void Worker::run(Launch& l) {
   uint64_t chunk = l.clusters / 256 + 1;
   Thread* outer = spectral_self;
   for (uint64_t i; !l.failed && (i = l.next.fetch_add(chunk)) < l.clusters;)
-    for (uint64_t e = std::min(i + chunk, l.clusters); i < e && !l.failed; ++i) run_cluster(i);
-  forget_barriers();                                 // what they lie in may be freed, or unloaded, before the next launch
+    for (uint64_t e = std::min(i + chunk, l.clusters); i < e && !l.failed; ++i)
+      run_cluster(i);
+  forget_barriers();   // what they lie in may be freed, or unloaded, before the next launch
   spectral_self = outer;
   launch = nullptr;
   TSAN(__tsan_release(&l));
 }
 
-
 void launch(Launch& l) {
   // A plain kernel of a block or two is over before another thread has woken.
-  const bool parallel = l.clusters > 1 && !(l.kernel->loop && l.clusters * l.cluster * l.block.x * l.block.y * l.block.z <= 1024);
-  TSAN(__tsan_release(&l));                           // what the host did before; the pool's own locks are suppressed
+  const bool parallel =
+      l.clusters > 1 && !(l.kernel->loop && l.clusters * l.cluster * l.block.x * l.block.y * l.block.z <= 1024);
+  TSAN(__tsan_release(&l));   // what the host did before; the pool's own locks are suppressed
   run_on_pool([](void* data) { Worker::get().run(*static_cast<Launch*>(data)); }, &l, parallel);
   TSAN(__tsan_acquire(&l));
 }
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

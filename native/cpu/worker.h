@@ -1,6 +1,7 @@
-// The heart of the CPU device: a CUDA thread is a fiber, a cluster of blocks (mostly one) stays on one worker (OS thread),
-// and every waiting instruction is a rendezvous. A fiber runs CUDA threads until one of them waits, so a kernel without
-// barriers costs no switch. Waits remember their source line; no runnable fiber is a deadlock and is reported.
+// The heart of the CPU device: a CUDA thread is a fiber, a cluster of blocks (mostly one) stays on one worker
+// (OS thread), and every waiting instruction is a rendezvous. A fiber runs CUDA threads until one of them waits, so a
+// kernel without barriers costs no switch. Waits remember their source line; no runnable fiber is a deadlock and is
+// reported.
 #pragma once
 #include "../device/spectral.cuh"
 #include "options.h"
@@ -28,13 +29,29 @@ void __tsan_write_range(void*, unsigned long);
 
 namespace spectral::cpu {
 
-struct CpOp { void* dst; const void* src; int valid; };
-struct WgOp { float* d; uint64_t a, b; int n, scale_d; bool b_depth_rows; Where where; };
+struct CpOp {
+  void* dst;
+  const void* src;
+  int valid;
+};
+struct WgOp {
+  float* d;
+  uint64_t a, b;
+  int n, scale_d;
+  bool b_depth_rows;
+  Where where;
+};
 // A bulk store: reads shared memory and writes global memory at two moments, each as late as is legal.
-struct BulkStore { TensorMap map; uint32_t offset; int x, y; Where where; std::vector<unsigned char> box; };
+struct BulkStore {
+  TensorMap map;
+  uint32_t offset;
+  int x, y;
+  Where where;
+  std::vector<unsigned char> box;
+};
 
 struct Fiber {
-  Thread t;               // must be first: spectral_self points here
+  Thread t;   // must be first: spectral_self points here
   void* sp = nullptr;
   char* stack = nullptr;
   class Worker* worker = nullptr;
@@ -48,14 +65,15 @@ struct Fiber {
   std::vector<int> wg_end;
   int wg_keep = 0;
   bool wg_fenced = false;
-  std::vector<BulkStore> bulk;      // not yet written; the first bulk_read of them have been read; ends of committed groups
+  std::vector<BulkStore>
+      bulk;   // not yet written; the first bulk_read of them have been read; ends of committed groups
   std::vector<int> bulk_end;
   int bulk_read = 0;
   std::vector<uint32_t> unfenced;   // words of shared memory this thread wrote since its last fence.proxy.async
   int cluster_phase = -1;           // of the cluster barrier at which it has arrived and not yet waited
   struct Cta* cta = nullptr;
-  void* fake_stack = nullptr;       // AddressSanitizer
-  void* tsan = nullptr;             // ThreadSanitizer
+  void* fake_stack = nullptr;   // AddressSanitizer
+  void* tsan = nullptr;         // ThreadSanitizer
   unsigned warp() const { return t.linear / 32; }
   unsigned lane() const { return t.linear % 32; }
 };
@@ -68,9 +86,23 @@ struct Warp {
   unsigned mask[32];
   WarpFn fn[32];
 };
-struct WarpGroup { int arrived = 0; Fiber* fiber[128]; };
-struct Barrier { int arrived = 0, expected = 0, phase = 0; std::vector<Fiber*> waiters; char token[2]; };
-struct TmaOp { TensorMap map; uint32_t offset; uint64_t* bar; int x, y; struct Cta* cta; Where where; };
+struct WarpGroup {
+  int arrived = 0;
+  Fiber* fiber[128];
+};
+struct Barrier {
+  int arrived = 0, expected = 0, phase = 0;
+  std::vector<Fiber*> waiters;
+  char token[2];
+};
+struct TmaOp {
+  TensorMap map;
+  uint32_t offset;
+  uint64_t* bar;
+  int x, y;
+  struct Cta* cta;
+  Where where;
+};
 
 // A block that is being run, and what its threads share.
 struct Cta {
@@ -80,13 +112,20 @@ struct Cta {
   std::vector<Warp> warps;
   std::vector<WarpGroup> groups;
   Barrier bars[16];
-  std::vector<uint16_t> unfenced;   // per word of shared memory: 1 + the thread whose stmatrix the asynchronous proxy may not see yet
-  struct Reader { uint32_t begin, end; Where where; };
-  std::vector<Reader> readers;      // bulk stores that have not read their shared memory yet
-  void forget();                    // what a faulty block left
+  std::vector<uint16_t>
+      unfenced;   // per word of shared memory: 1 + the thread whose stmatrix the asynchronous proxy may not see yet
+  struct Reader {
+    uint32_t begin, end;
+    Where where;
+  };
+  std::vector<Reader> readers;   // bulk stores that have not read their shared memory yet
+  void forget();                 // what a faulty block left
 };
 
-struct StaticShared { size_t module = 0, size = 0; };   // a kernel module's thread-local block: its __shared__ variables
+// A kernel module's thread-local block: its __shared__ variables.
+struct StaticShared {
+  size_t module = 0, size = 0;
+};
 
 struct Launch {
   const KernelInfo* kernel;
@@ -94,7 +133,7 @@ struct Launch {
   const void* args;
   dim3 grid, block;
   unsigned smem;
-  unsigned cluster;                 // blocks that run together, neighbours along x
+  unsigned cluster;   // blocks that run together, neighbours along x
   uint64_t clusters;
   std::atomic<uint64_t> next;
   std::atomic<bool> failed;
@@ -102,36 +141,45 @@ struct Launch {
 
 class Worker {
  public:
-  static Worker& get();                   // this OS thread's
-  void run(Launch&);                      // takes clusters until none are left
+  static Worker& get();   // this OS thread's
+  void run(Launch&);      // takes clusters until none are left
   [[noreturn]] void fail(const Where*, const char* fmt, ...) __attribute__((format(printf, 3, 4)));
   void suspend(Fiber* me) { me == (next_ = pick()) ? void() : switch_to(me, next_); }
   void wait(Fiber* me, const char* on, const void* obj, int arg, const Where& w) {
     me->waits_on = on, me->wait_obj = obj, me->wait_arg = arg, me->where = w;
     suspend(me);
   }
-  void ready(Fiber* f) { f->waits_on = nullptr; ready_[ready_tail_++ & kMask] = f; }
-  void released(Fiber* me);               // the last to arrive goes on, or takes its chance in a shuffled schedule
+  void ready(Fiber* f) {
+    f->waits_on = nullptr;
+    ready_[ready_tail_++ & kMask] = f;
+  }
+  void released(Fiber* me);   // the last to arrive goes on, or takes its chance in a shuffled schedule
   void warp_arrive(Fiber*, unsigned mask, const char* name, void* arg, WarpFn, const Where&);
   void bar(int id, int count, bool sync, const Where&);
   void cluster_arrive(const Where&);
   void cluster_wait(const Where&);
-  void mbar_check(uint64_t*);             // wakes waiters if the phase has completed
+  void mbar_check(uint64_t*);   // wakes waiters if the phase has completed
   void tma_run(const TmaOp&);
   bool late() { return !options.eager && (!options.seed || (rnd() & 1)); }
-  uint32_t rnd() { rng_ ^= rng_ << 13, rng_ ^= rng_ >> 17; return rng_ ^= rng_ << 5; }
+  uint32_t rnd() {
+    rng_ ^= rng_ << 13, rng_ ^= rng_ >> 17;
+    return rng_ ^= rng_ << 5;
+  }
 
   const Launch* launch = nullptr;
-  std::vector<Cta> ctas;                  // of the cluster that is being run
-  size_t smem_size = 0;                   // of each of them
+  std::vector<Cta> ctas;   // of the cluster that is being run
+  size_t smem_size = 0;    // of each of them
   bool plain = false;
-  std::vector<TmaOp> tma, tma_late;       // late ones wait until nothing else can run
-  std::vector<uint64_t*> mbars;           // initialised in this cluster
+  std::vector<TmaOp> tma, tma_late;   // late ones wait until nothing else can run
+  std::vector<uint64_t*> mbars;       // initialised in this cluster
   std::vector<void*> tsan_threads;
-  void* tsan_copies = nullptr;            // the TMA engine
-  struct MbarWait { Fiber* f; uint64_t* bar; };
+  void* tsan_copies = nullptr;   // the TMA engine
+  struct MbarWait {
+    Fiber* f;
+    uint64_t* bar;
+  };
   std::vector<MbarWait> mbar_waiters;
-  std::vector<float> scratch;             // for the matrix products
+  std::vector<float> scratch;   // for the matrix products
   ~Worker();
 
  private:
@@ -150,9 +198,9 @@ class Worker {
   void complete(Warp&, unsigned need, Fiber* me);
   void release(Barrier&, Fiber* me);
   [[noreturn]] void deadlock();
-  std::vector<Fiber> fibers_;             // [0] is the worker's own context
+  std::vector<Fiber> fibers_;   // [0] is the worker's own context
   std::vector<Fiber*> free_, spent_;
-  std::vector<unsigned> order_;           // shuffled starting order
+  std::vector<unsigned> order_;   // shuffled starting order
   Fiber* ready_[kMask + 1];
   unsigned ready_head_ = 0, ready_tail_ = 0, started_ = 0, total_ = 0, live_ = 0, used_ = 1, per_cta_ = 0;
   Fiber* next_ = nullptr;
@@ -164,10 +212,10 @@ class Worker {
 };
 
 uint32_t own_offset(const void*, const Where&);   // in the calling thread's dynamic shared memory, or a reported fault
-void finish_bulk_stores(Fiber*);          // at a thread's end
-void publish_writes(Fiber*);              // fence.proxy.async
+void finish_bulk_stores(Fiber*);                  // at a thread's end
+void publish_writes(Fiber*);                      // fence.proxy.async
 
-void launch(Launch&);                     // runs the grid on the pool; throws nothing, sets failed
+void launch(Launch&);   // runs the grid on the pool; throws nothing, sets failed
 
 // ---- stacks (fiber.cpp)
 constexpr size_t kPage = 4096;
@@ -176,7 +224,7 @@ constexpr size_t kStack = 512 << 10;
 #else
 constexpr size_t kStack = 64 << 10;
 #endif
-constexpr size_t kStride = kStack + kPage;   // the odd page guards
+constexpr size_t kStride = kStack + kPage;      // the odd page guards
 void* make_stack(char* top, void (*entry)());   // the stack pointer to switch to
 void fiber_entry();
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu

@@ -12,15 +12,25 @@ __device__ __forceinline__ uint32_t shared_address(const void* p) { return (uint
 
 // Bytes beyond valid_bytes (of 16) are zero; both addresses 16-byte aligned.
 __device__ __forceinline__ void cp_async16(void* dst, const void* src, int valid_bytes = 16) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(dst)), "l"(src), "r"(valid_bytes) : "memory");
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+               :
+               : "r"(shared_address(dst)), "l"(src), "r"(valid_bytes)
+               : "memory");
 }
-__device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+__device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commit_group;" : : : "memory"); }
 // Returns when at most N of this thread's groups are still under way.
-template <int N> __device__ __forceinline__ void cp_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
+template <int N>
+__device__ __forceinline__ void cp_async_wait() {
+  asm volatile("cp.async.wait_group %0;" : : "n"(N) : "memory");
+}
 
 // Named barriers 1 … 15 over `count` threads: arrive does not wait. Barrier 0 is __syncthreads.
-__device__ __forceinline__ void bar_sync(int id, int count) { asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(count) : "memory"); }
-__device__ __forceinline__ void bar_arrive(int id, int count) { asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(count) : "memory"); }
+__device__ __forceinline__ void bar_sync(int id, int count) {
+  asm volatile("bar.sync %0, %1;" : : "r"(id), "r"(count) : "memory");
+}
+__device__ __forceinline__ void bar_arrive(int id, int count) {
+  asm volatile("bar.arrive %0, %1;" : : "r"(id), "r"(count) : "memory");
+}
 
 #else
 namespace spectral::cpu {
@@ -28,14 +38,17 @@ uint32_t shared_offset(const void*, Where);
 void cp_async(void* dst, const void* src, int valid_bytes, Where);
 void cp_async_commit();
 void cp_async_wait(int keep);
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu
 
 inline uint32_t shared_address(const void* p, SPECTRAL_WHERE) { return spectral::cpu::shared_offset(p, where); }
 inline void cp_async16(void* dst, const void* src, int valid_bytes = 16, SPECTRAL_WHERE) {
   spectral::cpu::cp_async(dst, src, valid_bytes, where);
 }
 inline void cp_async_commit() { spectral::cpu::cp_async_commit(); }
-template <int N> void cp_async_wait() { spectral::cpu::cp_async_wait(N); }
+template <int N>
+void cp_async_wait() {
+  spectral::cpu::cp_async_wait(N);
+}
 inline void bar_sync(int id, int count, SPECTRAL_WHERE) { spectral::cpu::bar_sync(id, count, where); }
 inline void bar_arrive(int id, int count, SPECTRAL_WHERE) { spectral::cpu::bar_arrive(id, count, where); }
 #endif

@@ -1,6 +1,6 @@
-// Dropout whose mask is never stored: whether an element is kept follows from (seed, micro-batch, stream, element) alone, so forward
-// and backward make the same mask, whatever their tiles. Philox costs about 60 integer operations a call; one call serves the 8
-// elements of a 16-byte bf16 vector, 16 bits each, hence p is a multiple of 1 / 65536.
+// Dropout whose mask is never stored: whether an element is kept follows from (seed, micro-batch, stream, element)
+// alone, so forward and backward make the same mask, whatever their tiles. Philox costs about 60 integer operations a
+// call; one call serves the 8 elements of a 16-byte bf16 vector, 16 bits each, hence p is a multiple of 1 / 65536.
 #pragma once
 #include "philox.cuh"
 #include "step_state.cuh"
@@ -26,7 +26,9 @@ class DropoutMask {
   __device__ __forceinline__ bool keeps_low(unsigned word) const { return (word & 0xffff) >= threshold_; }
   __device__ __forceinline__ bool keeps_high(unsigned word) const { return word >> 16 >= threshold_; }
   // For two bf16 in one word.
-  __device__ __forceinline__ unsigned pair(unsigned word) const { return (keeps_low(word) ? 0xffffu : 0) | (keeps_high(word) ? 0xffff0000u : 0); }
+  __device__ __forceinline__ unsigned pair(unsigned word) const {
+    return (keeps_low(word) ? 0xffffu : 0) | (keeps_high(word) ? 0xffff0000u : 0);
+  }
   __device__ __forceinline__ bool keeps(uint64_t element) const {
     const uint4 words = bits(element / 8);
     const int e = int(element % 8);

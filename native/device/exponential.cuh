@@ -1,6 +1,6 @@
-// exp in F32, within 0.9 ulp on the CPU (measured over its whole range; 2 ulp on the GPU, where it is the library's expf), in a
-// form that g++ vectorises: the C library's is a call per element and would cost as much as the matrix products of attention.
-// -inf gives 0, NaN stays NaN, results below 2^-126 are denormal as they should be.
+// exp in F32, within 0.9 ulp on the CPU (measured over its whole range; 2 ulp on the GPU, where it is the library's
+// expf), in a form that g++ vectorises: the C library's is a call per element and would cost as much as the matrix
+// products of attention. -inf gives 0, NaN stays NaN, results below 2^-126 are denormal as they should be.
 #pragma once
 #include "kernel.cuh"
 
@@ -8,12 +8,12 @@
 __device__ __forceinline__ float exp_f32(float x) { return expf(x); }
 #else
 inline __attribute__((always_inline)) float exp_f32(float x) {
-  constexpr float kRound = 0x1.8p23f;                       // adding it leaves the nearest integer in the low bits
-  x = x < -104.0f ? -104.0f : x;                            // exp(-104) rounds to 0, exp(89) to infinity
+  constexpr float kRound = 0x1.8p23f;   // adding it leaves the nearest integer in the low bits
+  x = x < -104.0f ? -104.0f : x;        // exp(-104) rounds to 0, exp(89) to infinity
   x = x > 89.0f ? 89.0f : x;
   const float shifted = __builtin_fmaf(x, 0x1.715476p0f, kRound), n = shifted - kRound;
-  float r = __builtin_fmaf(n, -0x1.62e4p-1f, x);            // ln 2 in two parts, the first exact times n
-  r = __builtin_fmaf(n, -0x1.7f7d1cp-20f, r);               // |r| <= ln 2 / 2
+  float r = __builtin_fmaf(n, -0x1.62e4p-1f, x);   // ln 2 in two parts, the first exact times n
+  r = __builtin_fmaf(n, -0x1.7f7d1cp-20f, r);      // |r| <= ln 2 / 2
   float p = 0x1.6a2352p-10f;
   p = __builtin_fmaf(p, r, 0x1.123a6cp-7f);
   p = __builtin_fmaf(p, r, 0x1.5558f4p-5f);
@@ -22,12 +22,13 @@ inline __attribute__((always_inline)) float exp_f32(float x) {
   p = __builtin_fmaf(p, r, 1.0f);
   p = __builtin_fmaf(p, r, 1.0f);
   const int exponent = __float_as_int(shifted) - __float_as_int(kRound), half = exponent >> 1;
-  return p * __int_as_float((half + 127) << 23) * __int_as_float((exponent - half + 127) << 23);   // 2^n may be denormal
+  return p * __int_as_float((half + 127) << 23) *
+         __int_as_float((exponent - half + 127) << 23);   // 2^n may be denormal
 }
 #endif
 
-// 2^x within 2^-22 of its value (the GPU's one-instruction approximation; results below 2^-126 may be 0), for weights that are
-// rounded to bf16 anyway. -inf gives 0, NaN stays NaN.
+// 2^x within 2^-22 of its value (the GPU's one-instruction approximation; results below 2^-126 may be 0), for weights
+// that are rounded to bf16 anyway. -inf gives 0, NaN stays NaN.
 #ifdef __CUDACC__
 __device__ __forceinline__ float exp2_fast(float x) {
   float y;

@@ -5,9 +5,11 @@
 //   SPECTRAL_KERNEL_PLAIN(add_f32, AddArgs, 256) { add<float>(args); }
 //
 // SPECTRAL_KERNEL(name, Args, threads): `threads` is the largest block it may be launched with.
-// SPECTRAL_KERNEL_OCCUPANCY(name, Args, threads, blocks): an SM is to hold that many blocks at once, which caps the registers.
-// SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks): that many neighbours along x run together and reach each other's shared
-// memory; the block has an SM to itself (a register cap, without which setmaxnreg is ignored). All shared memory is dynamic.
+// SPECTRAL_KERNEL_OCCUPANCY(name, Args, threads, blocks): an SM is to hold that many blocks at once, which caps the
+// registers.
+// SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks): that many neighbours along x run together and reach each
+// other's shared memory; the block has an SM to itself (a register cap, without which setmaxnreg is ignored). All
+// shared memory is dynamic.
 // SPECTRAL_KERNEL_PLAIN promises that no thread waits for another (no barrier, shuffle, mma), so the
 // CPU device runs a block as one loop; breaking the promise is a reported fault there.
 // DYNAMIC_SHARED(name): the block's dynamic shared memory, 1024-byte aligned.
@@ -15,7 +17,9 @@
 #include <cstdint>
 
 // Same size and alignment as the driver's CUtensorMap; argument structs carry it first.
-struct alignas(64) TensorMap { uint64_t opaque[16]; };
+struct alignas(64) TensorMap {
+  uint64_t opaque[16];
+};
 
 #ifdef __CUDACC__
 #include <cuda_bf16.h>
@@ -26,8 +30,9 @@ struct alignas(64) TensorMap { uint64_t opaque[16]; };
 #define SPECTRAL_KERNEL_PLAIN(name, Args, threads) SPECTRAL_KERNEL(name, Args, threads)
 #define SPECTRAL_KERNEL_OCCUPANCY(name, Args, threads, blocks) \
   extern "C" __global__ void __launch_bounds__(threads, blocks) name(const __grid_constant__ Args args)
-#define SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks) \
-  extern "C" __global__ void __cluster_dims__(blocks, 1, 1) __launch_bounds__(threads, 1) name(const __grid_constant__ Args args)
+#define SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks)                              \
+  extern "C" __global__ void __cluster_dims__(blocks, 1, 1) __launch_bounds__(threads, 1) \
+      name(const __grid_constant__ Args args)
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 
 #else
@@ -39,20 +44,24 @@ namespace spectral::cpu {
 using CallFn = void (*)(const void* args);   // one thread, or with SPECTRAL_KERNEL_PLAIN a whole block
 struct KernelInfo {
   const char* name;
-  CallFn call, loop;                         // loop: null unless plain
+  CallFn call, loop;   // loop: null unless plain
   size_t args_size;
   unsigned max_threads, cluster;
-  std::string layout;                        // "sizeof;field:offset:size;..."
+  std::string layout;   // "sizeof;field:offset:size;..."
 };
-void register_kernel(KernelInfo&&);          // into the module whose initialisers are running
+void register_kernel(KernelInfo&&);   // into the module whose initialisers are running
 
 inline void layout_field(std::string& text, const char* name, size_t offset, size_t size) {
   text.append(name).append(":").append(std::to_string(offset)).append(":").append(std::to_string(size)).append(";");
 }
 
-template <auto Body, class Args> void call_thread(const void* args) { Body(*static_cast<const Args*>(args)); }
+template <auto Body, class Args>
+void call_thread(const void* args) {
+  Body(*static_cast<const Args*>(args));
+}
 // The arguments are a local copy, so that the compiler knows no store of the kernel can change them.
-template <auto Body, class Args> void loop_block(const void* args) {
+template <auto Body, class Args>
+void loop_block(const void* args) {
   const Args local = *static_cast<const Args*>(args);
   Thread& thread = *spectral_self;
   const dim3 size = thread.grid->block_size;
@@ -67,13 +76,18 @@ template <auto Body, class Args> void loop_block(const void* args) {
 struct Registration {
   explicit Registration(KernelInfo&& info) { register_kernel(std::move(info)); }
 };
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu
 
-#define SPECTRAL_KERNEL_(kernel, Args, threads, blocks, loop)                                                        \
-  static inline __attribute__((always_inline)) void spectral_body_##kernel(const Args& args);                        \
-  static const spectral::cpu::Registration spectral_registration_##kernel(                                           \
-      {#kernel, &spectral::cpu::call_thread<&spectral_body_##kernel, Args>, loop, sizeof(Args), threads, blocks,     \
-       spectral_layout(static_cast<const Args*>(nullptr))});                                                         \
+#define SPECTRAL_KERNEL_(kernel, Args, threads, blocks, loop)                                 \
+  static inline __attribute__((always_inline)) void spectral_body_##kernel(const Args& args); \
+  static const spectral::cpu::Registration spectral_registration_##kernel(                    \
+      {#kernel,                                                                               \
+       &spectral::cpu::call_thread<&spectral_body_##kernel, Args>,                            \
+       loop,                                                                                  \
+       sizeof(Args),                                                                          \
+       threads,                                                                               \
+       blocks,                                                                                \
+       spectral_layout(static_cast<const Args*>(nullptr))});                                  \
   static inline __attribute__((always_inline)) void spectral_body_##kernel([[maybe_unused]] const Args& args)
 #define SPECTRAL_KERNEL(name, Args, threads) SPECTRAL_KERNEL_(name, Args, threads, 1, nullptr)
 #define SPECTRAL_KERNEL_OCCUPANCY(name, Args, threads, blocks) SPECTRAL_KERNEL(name, Args, threads)
@@ -82,12 +96,12 @@ struct Registration {
   SPECTRAL_KERNEL_(name, Args, threads, 1, (&spectral::cpu::loop_block<&spectral_body_##name, Args>))
 
 // One layout_field call per field; the recursion rescans often enough for 80 fields.
-#define SPECTRAL_LAYOUT(Args, ...)                                                       \
-  [[maybe_unused]] static std::string spectral_layout(const Args*) {                     \
-    using Layout_ = Args;                                                                \
-    std::string text_ = std::to_string(sizeof(Layout_)) + ";";                           \
-    __VA_OPT__(SPECTRAL_RESCAN_(SPECTRAL_FIELDS_(__VA_ARGS__)))                          \
-    return text_;                                                                        \
+#define SPECTRAL_LAYOUT(Args, ...)                                   \
+  [[maybe_unused]] static std::string spectral_layout(const Args*) { \
+    using Layout_ = Args;                                            \
+    std::string text_ = std::to_string(sizeof(Layout_)) + ";";       \
+    __VA_OPT__(SPECTRAL_RESCAN_(SPECTRAL_FIELDS_(__VA_ARGS__)))      \
+    return text_;                                                    \
   }
 #define SPECTRAL_PAREN_ ()
 #define SPECTRAL_RESCAN_(...) SPECTRAL_RESCAN3_(SPECTRAL_RESCAN3_(SPECTRAL_RESCAN3_(__VA_ARGS__)))
@@ -95,7 +109,7 @@ struct Registration {
 #define SPECTRAL_RESCAN2_(...) SPECTRAL_RESCAN1_(SPECTRAL_RESCAN1_(SPECTRAL_RESCAN1_(__VA_ARGS__)))
 #define SPECTRAL_RESCAN1_(...) SPECTRAL_RESCAN0_(SPECTRAL_RESCAN0_(SPECTRAL_RESCAN0_(__VA_ARGS__)))
 #define SPECTRAL_RESCAN0_(...) __VA_ARGS__
-#define SPECTRAL_FIELDS_(field, ...)                                                        \
+#define SPECTRAL_FIELDS_(field, ...)                                                            \
   spectral::cpu::layout_field(text_, #field, offsetof(Layout_, field), sizeof(Layout_::field)); \
   __VA_OPT__(SPECTRAL_FIELDS_AGAIN_ SPECTRAL_PAREN_(__VA_ARGS__))
 #define SPECTRAL_FIELDS_AGAIN_() SPECTRAL_FIELDS_

@@ -7,48 +7,63 @@
 
 #ifdef __CUDACC__
 // Four 8x8 matrices of 16-bit values; row_of_lane(l) is the address of row l % 8 of matrix l / 8.
-template <class F> __device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], F row_of_lane) {
+template <class F>
+__device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], F row_of_lane) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(row_of_lane(lane_id()))));
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(shared_address(row_of_lane(lane_id()))));
 }
 // The same, each matrix transposed.
-template <class F> __device__ __forceinline__ void ldmatrix_x4_transposed(uint32_t (&r)[4], F row_of_lane) {
+template <class F>
+__device__ __forceinline__ void ldmatrix_x4_transposed(uint32_t (&r)[4], F row_of_lane) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(row_of_lane(lane_id()))));
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(shared_address(row_of_lane(lane_id()))));
 }
 // d[MT][NT] += a[MT] b[NT]: MT x NT tiles of 16x8, K = 16. Lane (g, q) = (lane / 4, lane % 4) holds
 // D[g + 8h][2q + e] in d[2h + e].
 template <int MT, int NT>
-__device__ __forceinline__ void mma_tile(float (&d)[MT][NT][4], const uint32_t (&a)[MT][4], const uint32_t (&b)[NT][2]) {
+__device__ __forceinline__ void mma_tile(
+    float (&d)[MT][NT][4], const uint32_t (&a)[MT][4], const uint32_t (&b)[NT][2]) {
 #pragma unroll
   for (int i = 0; i < MT; ++i)
 #pragma unroll
     for (int j = 0; j < NT; ++j)
-      asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
-                   : "+f"(d[i][j][0]), "+f"(d[i][j][1]), "+f"(d[i][j][2]), "+f"(d[i][j][3])
-                   : "r"(a[i][0]), "r"(a[i][1]), "r"(a[i][2]), "r"(a[i][3]), "r"(b[j][0]), "r"(b[j][1]));
+      asm volatile(
+          "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
+          : "+f"(d[i][j][0]), "+f"(d[i][j][1]), "+f"(d[i][j][2]), "+f"(d[i][j][3])
+          : "r"(a[i][0]), "r"(a[i][1]), "r"(a[i][2]), "r"(a[i][3]), "r"(b[j][0]), "r"(b[j][1]));
 }
 
 #else
 namespace spectral::cpu {
-struct MmaArgument { float* d; const uint32_t *a, *b; int row_tiles, column_tiles; };
+struct MmaArgument {
+  float* d;
+  const uint32_t *a, *b;
+  int row_tiles, column_tiles;
+};
 void mma_all(void* const arg[32], unsigned mask);
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu
 
-template <class F> __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], F row_of_lane) {
+template <class F>
+__forceinline__ void ldmatrix_x4(uint32_t (&r)[4], F row_of_lane) {
   const int l = lane_id();
-  for (int i = 0; i < 4; ++i) std::memcpy(&r[i], reinterpret_cast<const char*>(row_of_lane(8 * i + l / 4)) + l % 4 * 4, 4);
+  for (int i = 0; i < 4; ++i)
+    std::memcpy(&r[i], reinterpret_cast<const char*>(row_of_lane(8 * i + l / 4)) + l % 4 * 4, 4);
 }
-template <class F> __forceinline__ void ldmatrix_x4_transposed(uint32_t (&r)[4], F row_of_lane) {
+template <class F>
+__forceinline__ void ldmatrix_x4_transposed(uint32_t (&r)[4], F row_of_lane) {
   const int row = lane_id() % 4 * 2, column = lane_id() / 4;
   for (int i = 0; i < 4; ++i) {
     uint16_t pair[2];
-    for (int e = 0; e < 2; ++e) std::memcpy(&pair[e], reinterpret_cast<const char*>(row_of_lane(8 * i + row + e)) + column * 2, 2);
+    for (int e = 0; e < 2; ++e)
+      std::memcpy(&pair[e], reinterpret_cast<const char*>(row_of_lane(8 * i + row + e)) + column * 2, 2);
     std::memcpy(&r[i], pair, 4);
   }
 }
 template <int MT, int NT>
-__forceinline__ void mma_tile(float (&d)[MT][NT][4], const uint32_t (&a)[MT][4], const uint32_t (&b)[NT][2], SPECTRAL_WHERE) {
+__forceinline__ void mma_tile(
+    float (&d)[MT][NT][4], const uint32_t (&a)[MT][4], const uint32_t (&b)[NT][2], SPECTRAL_WHERE) {
   spectral::cpu::MmaArgument argument{&d[0][0][0], &a[0][0], &b[0][0], MT, NT};
   spectral::cpu::warp_op(~0u, "mma_tile", &argument, spectral::cpu::mma_all, where);
 }

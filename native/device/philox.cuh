@@ -26,7 +26,8 @@ __device__ __forceinline__ double philox_log(unsigned bits) {
   int exponent = 0;
   for (int step = 32; step; step >>= 1) {
     const double scale = double(1ull << step);
-    if (m * scale < 1.4142135623730951) m *= scale, exponent -= step;
+    if (m * scale < 1.4142135623730951)
+      m *= scale, exponent -= step;
   }
   const double s = (m - 1.0) / (m + 1.0), q = s * s;
   double p = 1.0 / 17;

@@ -1,6 +1,7 @@
-// How kernels walk memory: in pieces of W elements, W being a whole 16-byte vector where addresses allow it and 1 otherwise.
-// Row kernels give each row to a warp, whose lane l takes the pieces l, l + 32, ...; flat kernels give each thread one vector.
-// Neighbouring lanes touch neighbouring vectors, and the CPU device's compiler sees loops of W elements that it vectorises.
+// How kernels walk memory: in pieces of W elements, W being a whole 16-byte vector where addresses allow it and 1
+// otherwise. Row kernels give each row to a warp, whose lane l takes the pieces l, l + 32, ...; flat kernels give each
+// thread one vector. Neighbouring lanes touch neighbouring vectors, and the CPU device's compiler sees loops of W
+// elements that it vectorises.
 #pragma once
 #include "spectral.cuh"
 
@@ -11,44 +12,60 @@ constexpr int kFlatThreads = 256;   // 4 KiB of the array per block
 __device__ __forceinline__ int64_t warp_row() { return int64_t(blockIdx.x) * (blockDim.x / 32) + threadIdx.x / 32; }
 
 // A row for each group of LANES lanes: a warp would be idle for the most part on a short row, and on the CPU device one
-// rendezvous then serves 32 / LANES rows. A group past the last row has columns = 0 and only takes part in the reductions;
-// by_width is to be given the argument's columns, so that a warp does not part there.
-template <int LANES> struct GroupRow {
+// rendezvous then serves 32 / LANES rows. A group past the last row has columns = 0 and only takes part in the
+// reductions; by_width is to be given the argument's columns, so that a warp does not part there.
+template <int LANES>
+struct GroupRow {
   int64_t row;
   int lane, columns;
   __device__ __forceinline__ GroupRow(int64_t rows, int row_columns)
-      : row((int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / LANES), lane(lane_id() % LANES), columns(row < rows ? row_columns : 0) {}
+      : row((int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / LANES),
+        lane(lane_id() % LANES),
+        columns(row < rows ? row_columns : 0) {}
 };
 
 // 16 bytes is the widest access there is; longer pieces are several of them.
-template <class T, int W> struct alignas(sizeof(T) * W < 16 ? sizeof(T) * W : 16) Piece { T element[W]; };
+template <class T, int W>
+struct alignas(sizeof(T) * W < 16 ? sizeof(T) * W : 16) Piece {
+  T element[W];
+};
 
 // W consecutive elements, widened to float; p is aligned to W elements or 16 bytes.
-template <class T, int W> __device__ __forceinline__ void load_piece(const T* p, float (&v)[W]) {
+template <class T, int W>
+__device__ __forceinline__ void load_piece(const T* p, float (&v)[W]) {
 #ifdef __CUDACC__
   const Piece<T, W> piece = *reinterpret_cast<const Piece<T, W>*>(p);
 #pragma unroll
-  for (int i = 0; i < W; ++i) v[i] = to_float<T>(piece.element[i]);
+  for (int i = 0; i < W; ++i)
+    v[i] = to_float<T>(piece.element[i]);
 #else
-  for (int i = 0; i < W; ++i) v[i] = to_float<T>(p[i]);
+  for (int i = 0; i < W; ++i)
+    v[i] = to_float<T>(p[i]);
 #endif
 }
 // W floats rounded to T.
-template <class T, int W> __device__ __forceinline__ void store_piece(T* p, const float (&v)[W]) {
+template <class T, int W>
+__device__ __forceinline__ void store_piece(T* p, const float (&v)[W]) {
 #ifdef __CUDACC__
   Piece<T, W> piece;
 #pragma unroll
-  for (int i = 0; i < W; ++i) piece.element[i] = from_float<T>(v[i]);
+  for (int i = 0; i < W; ++i)
+    piece.element[i] = from_float<T>(v[i]);
   *reinterpret_cast<Piece<T, W>*>(p) = piece;
 #else
-  for (int i = 0; i < W; ++i) p[i] = from_float<T>(v[i]);
+  for (int i = 0; i < W; ++i)
+    p[i] = from_float<T>(v[i]);
 #endif
 }
 
-template <int W> struct Width { static constexpr int value = W; };
+template <int W>
+struct Width {
+  static constexpr int value = W;
+};
 
-// Calls body(Width<kVector<T>>) when rows of `columns` elements keep every address in `pointers` aligned, else body(Width<1>).
-// A null pointer counts as aligned. Vectors are powers of two long, so `a | b` stands for columns a in rows b apart.
+// Calls body(Width<kVector<T>>) when rows of `columns` elements keep every address in `pointers` aligned, else
+// body(Width<1>). A null pointer counts as aligned. Vectors are powers of two long, so `a | b` stands for columns a in
+// rows b apart.
 template <class T, class Body, class... Pointers>
 __device__ __forceinline__ void by_width(int columns, Body body, Pointers... pointers) {
   if (columns % kVector<T> == 0 && (is_aligned16(pointers) && ...))
@@ -57,8 +74,8 @@ __device__ __forceinline__ void by_width(int columns, Body body, Pointers... poi
     body(Width<1>());
 }
 
-// One row, or an array without rows, of which this is block number `block`: this thread's vector as one piece, or at the ragged end and at
-// odd addresses element by element: body(Width<W>, offset of the piece).
+// One row, or an array without rows, of which this is block number `block`: this thread's vector as one piece, or at
+// the ragged end and at odd addresses element by element: body(Width<W>, offset of the piece).
 template <class T, class Body, class... Pointers>
 __device__ __forceinline__ void by_piece_of(unsigned block, int64_t count, Body body, Pointers... pointers) {
   const int64_t begin = (int64_t(block) * blockDim.x + threadIdx.x) * kVector<T>;
@@ -66,26 +83,34 @@ __device__ __forceinline__ void by_piece_of(unsigned block, int64_t count, Body 
     body(Width<kVector<T>>(), begin);
   } else {
     const int64_t end = min(begin + kVector<T>, count);
-    for (int64_t i = begin; i < end; ++i) body(Width<1>(), i);
+    for (int64_t i = begin; i < end; ++i)
+      body(Width<1>(), i);
   }
 }
-template <class T, class Body, class... Pointers> __device__ __forceinline__ void by_piece(int64_t count, Body body, Pointers... pointers) {
+template <class T, class Body, class... Pointers>
+__device__ __forceinline__ void by_piece(int64_t count, Body body, Pointers... pointers) {
   by_piece_of<T>(blockIdx.x, count, body, pointers...);
 }
 
 // Joins W more scores into a lane's running maximum and sum of exponentials (online softmax); v is spent.
-template <int W> __device__ __forceinline__ void join_max_sum(MaxSum& part, float (&v)[W]) {
+template <int W>
+__device__ __forceinline__ void join_max_sum(MaxSum& part, float (&v)[W]) {
   float top = v[0], sum = 0;
-  for (int i = 1; i < W; ++i) top = v[i] < top ? top : v[i];
+  for (int i = 1; i < W; ++i)
+    top = v[i] < top ? top : v[i];
   if (!(top <= part.max)) {
     part.sum *= part.sum > 0 ? exp_f32(part.max - top) : 0.0f;
     part.max = top;
   }
-  if (part.max == -INFINITY) {   // nothing but -inf so far, for which -inf - -inf would be wrong, and NaN, which must not be lost
-    for (int i = 0; i < W; ++i) part.sum += v[i] == -INFINITY ? 0.0f : v[i];
+  if (part.max ==
+      -INFINITY) {   // nothing but -inf so far, for which -inf - -inf would be wrong, and NaN, which must not be lost
+    for (int i = 0; i < W; ++i)
+      part.sum += v[i] == -INFINITY ? 0.0f : v[i];
     return;
   }
-  for (int i = 0; i < W; ++i) v[i] = exp_f32(v[i] - part.max);
-  for (int i = 0; i < W; ++i) sum += v[i];
+  for (int i = 0; i < W; ++i)
+    v[i] = exp_f32(v[i] - part.max);
+  for (int i = 0; i < W; ++i)
+    sum += v[i];
   part.sum += sum;
 }

@@ -1,5 +1,6 @@
-// A float as three bf16 numbers: high + middle + low equals it to the last bit unless it is tiny (below 2^-102, where low may
-// leave bf16's range). Tensor cores that multiply bf16 exactly and add in f32 then serve f32 operands at f32 accuracy.
+// A float as three bf16 numbers: high + middle + low equals it to the last bit unless it is tiny (below 2^-102, where
+// low may leave bf16's range). Tensor cores that multiply bf16 exactly and add in f32 then serve f32 operands at f32
+// accuracy.
 #pragma once
 #include "spectral.cuh"
 

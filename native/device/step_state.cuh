@@ -1,10 +1,11 @@
-// What differs from one training step to the next, in device memory, so that a captured step can be replayed: kernels get its
-// address, never these values.
+// What differs from one training step to the next, in device memory, so that a captured step can be replayed: kernels
+// get its address, never these values.
 #pragma once
 #include <cstdint>
 
-// The part of a Philox counter that moves: every micro-batch has an offset of its own, the same in its forward and backward pass.
-// With a stream per layer, counter = (index / 8, stream + (offset << 32)) never repeats while streams and offsets stay below 2^32.
+// The part of a Philox counter that moves: every micro-batch has an offset of its own, the same in its forward and
+// backward pass. With a stream per layer, counter = (index / 8, stream + (offset << 32)) never repeats while streams
+// and offsets stay below 2^32.
 struct DropoutState {
   uint64_t seed;
   uint64_t offset;
@@ -12,12 +13,12 @@ struct DropoutState {
 
 struct StepState {
   double learning_rate, beta1, beta2, epsilon, weight_decay, max_norm;   // written by the host before a step
-  float loss_scale;                                                      // 1 / loss tokens of the step; written by the host
+  float loss_scale;   // 1 / loss tokens of the step; written by the host
   float unused;
-  double step;                                                           // updates made so far
-  double norm;                                                           // of the last gradient, before clipping
+  double step;   // updates made so far
+  double norm;   // of the last gradient, before clipping
   float decay, step_size, one_minus_beta1, keep_beta2, one_minus_beta2, correction, epsilon_f, clip;
-  int skip;                                                              // 1: the last loss or gradient was not finite
+  int skip;   // 1: the last loss or gradient was not finite
   int unused_too;
   DropoutState dropout;
 };

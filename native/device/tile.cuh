@@ -1,14 +1,16 @@
 // Tiles in shared memory, the copies that fill them, and the product a warp makes of two of them.
 //
-// One source serves both types: BF16 multiplies with ldmatrix and mma.sync, F32 with plain fused multiply-adds on the same
-// tiles and in the same accumulator layout (that of m16n8k16), so that a kernel's structure is tested once for both.
-// Rows of a tile are 64, 128 or more bytes; 16-byte units are exchanged by an XOR with the row so that the eight rows an
-// ldmatrix reads lie in different banks (for 128-byte rows this is the hardware's own 128-byte swizzle).
+// One source serves both types: BF16 multiplies with ldmatrix and mma.sync, F32 with plain fused multiply-adds on the
+// same tiles and in the same accumulator layout (that of m16n8k16), so that a kernel's structure is tested once for
+// both. Rows of a tile are 64, 128 or more bytes; 16-byte units are exchanged by an XOR with the row so that the eight
+// rows an ldmatrix reads lie in different banks (for 128-byte rows this is the hardware's own 128-byte swizzle).
 #pragma once
 #include "spectral.cuh"
 
-// A row-major matrix in device memory. `vectors`: rows are whole 16-byte units at 16-byte addresses, so copies may be asynchronous.
-template <class T> struct TileSource {
+// A row-major matrix in device memory. `vectors`: rows are whole 16-byte units at 16-byte addresses, so copies may be
+// asynchronous.
+template <class T>
+struct TileSource {
   const T* data;
   long long stride;   // elements from row to row
   int rows, columns;
@@ -21,19 +23,22 @@ __device__ __forceinline__ TileSource<T> tile_source(const void* data, int rows,
 }
 
 // Byte offset of 16-byte unit `unit` of row `row`.
-template <int ROW_BYTES> __device__ __forceinline__ unsigned tile_offset(int row, int unit) {
-  if (ROW_BYTES >= 128) return row * ROW_BYTES + ((unit ^ (row & 7)) << 4);
+template <int ROW_BYTES>
+__device__ __forceinline__ unsigned tile_offset(int row, int unit) {
+  if (ROW_BYTES >= 128)
+    return row * ROW_BYTES + ((unit ^ (row & 7)) << 4);
   return swizzle128(row * ROW_BYTES + (unit << 4));
 }
 
-// The 16-byte unit `units` beyond the one at p, p being in an even unit's pair and `units` even: units differ in address bits 4 to 7 alone,
-// whose exclusive or with the row commutes with this one, so a constant step is one instruction on one register.
+// The 16-byte unit `units` beyond the one at p, p being in an even unit's pair and `units` even: units differ in
+// address bits 4 to 7 alone, whose exclusive or with the row commutes with this one, so a constant step is one
+// instruction on one register.
 __device__ __forceinline__ const unsigned char* step_units(const unsigned char* p, int units) {
   return reinterpret_cast<const unsigned char*>(reinterpret_cast<uintptr_t>(p) ^ uintptr_t(units << 4));
 }
 
-// ROWS x COLUMNS elements starting at (row0, column0); what lies outside the matrix becomes zero. Matrices whose rows are not
-// 16-byte aligned (odd widths) take element loads: slower, same result.
+// ROWS x COLUMNS elements starting at (row0, column0); what lies outside the matrix becomes zero. Matrices whose rows
+// are not 16-byte aligned (odd widths) take element loads: slower, same result.
 template <class T, int ROWS, int COLUMNS, int THREADS>
 __device__ __forceinline__ void load_tile(unsigned char* tile, const TileSource<T>& source, int row0, int column0) {
   constexpr int WIDTH = kVector<T>, UNITS = COLUMNS / WIDTH;
@@ -43,34 +48,40 @@ __device__ __forceinline__ void load_tile(unsigned char* tile, const TileSource<
       const int row = row0 + i / UNITS, column = column0 + i % UNITS * WIDTH;
       const int left = row < source.rows ? source.columns - column : 0;
       const T* from = source.data + row * source.stride + column;
-      T* to = reinterpret_cast<T*>(tile + tile_offset<COLUMNS * int(sizeof(T))>(i / UNITS, i % UNITS));
+      T* to = reinterpret_cast<T*>(tile + tile_offset<COLUMNS* int(sizeof(T))>(i / UNITS, i % UNITS));
 #pragma unroll 1
-      for (int e = 0; e < WIDTH; ++e) to[e] = e < left ? from[e] : from_float<T>(0.0f);
+      for (int e = 0; e < WIDTH; ++e)
+        to[e] = e < left ? from[e] : from_float<T>(0.0f);
     }
     return;
   }
 #pragma unroll
   for (int i = 0; i < (ROWS * UNITS + THREADS - 1) / THREADS; ++i) {
     if constexpr (ROWS * UNITS % THREADS != 0) {   // the last turn of a tile that does not divide evenly
-      if (i * THREADS + int(threadIdx.x) >= ROWS * UNITS) break;
+      if (i * THREADS + int(threadIdx.x) >= ROWS * UNITS)
+        break;
     }
     const int unit = (i * THREADS + threadIdx.x) % UNITS, r = (i * THREADS + threadIdx.x) / UNITS;
     const int row = row0 + r, column = column0 + unit * WIDTH;
     const bool inside = row < source.rows && column < source.columns;
-    cp_async16(tile + tile_offset<COLUMNS * int(sizeof(T))>(r, unit), inside ? source.data + row * source.stride + column : source.data, inside ? 16 : 0);
+    cp_async16(
+        tile + tile_offset<COLUMNS* int(sizeof(T))>(r, unit),
+        inside ? source.data + row * source.stride + column : source.data,
+        inside ? 16 : 0);
   }
 }
 
-// Runs load(0), load(1), ... STAGES - 1 ahead of compute(outer, inner), step = outer * INNER + inner, one barrier per step.
-// `inner` is a constant in the unrolled body, so that it may index registers. A stage is free again once every thread has
-// passed the barrier of the step after the one that read it. On return all tiles are free. arrived(step) runs in each thread when the
-// copies that it has made itself for that step are there, before other threads see them.
+// Runs load(0), load(1), ... STAGES - 1 ahead of compute(outer, inner), step = outer * INNER + inner, one barrier per
+// step. `inner` is a constant in the unrolled body, so that it may index registers. A stage is free again once every
+// thread has passed the barrier of the step after the one that read it. On return all tiles are free. arrived(step)
+// runs in each thread when the copies that it has made itself for that step are there, before other threads see them.
 template <int STAGES, int INNER, class Load, class Compute, class Arrived>
 __device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute compute, Arrived arrived) {
   const int steps = outer_steps * INNER;
 #pragma unroll 1
   for (int s = 0; s < STAGES - 1; ++s) {
-    if (s < steps) load(s);
+    if (s < steps)
+      load(s);
     cp_async_commit();
   }
 #pragma unroll 1
@@ -81,7 +92,8 @@ __device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute com
       cp_async_wait<STAGES - 2>();
       arrived(step);
       __syncthreads();
-      if (ahead < steps) load(ahead);
+      if (ahead < steps)
+        load(ahead);
       cp_async_commit();
       compute(outer, inner);
     }
@@ -93,16 +105,22 @@ __device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute com
   pipeline<STAGES, INNER>(outer_steps, load, compute, [](int) {});
 }
 
-// d += A B over a depth of 16, A being 16 * MT rows from `m` and B 8 * NT columns from `n` of their tiles, from depth `k`.
-// A's tile is [m][k], or [k][m] when A_DEPTH_ROWS; B's is [n][k], or [k][n] when B_DEPTH_ROWS.
-// Thread (g, q) = (lane / 4, lane % 4) holds d[i][j][2h + e] of row 16i + g + 8h and column 8j + 2q + e.
-template <class T> struct TileProduct;
+// d += A B over a depth of 16, A being 16 * MT rows from `m` and B 8 * NT columns from `n` of their tiles, from depth
+// `k`. A's tile is [m][k], or [k][m] when A_DEPTH_ROWS; B's is [n][k], or [k][n] when B_DEPTH_ROWS. Thread (g, q) =
+// (lane / 4, lane % 4) holds d[i][j][2h + e] of row 16i + g + 8h and column 8j + 2q + e.
+template <class T>
+struct TileProduct;
 
-template <> struct TileProduct<bf16> {
-  // The left operand of MT tiles of 16 x 16 at (m, k), and the right one of NT tiles of 16 x 8 at (k, n). STEPPED: addresses by
-  // step_units from that of unit 0; else each on its own. Which of the two spares a kernel its spills, ptxas -v tells.
-  template <int BYTES, bool STEPPED> static __device__ __forceinline__ const unsigned char* unit_at(const unsigned char* tile, int row, int units, int unit) {
-    return STEPPED ? step_units(tile + tile_offset<BYTES>(row, unit), units) : tile + tile_offset<BYTES>(row, units + unit);
+template <>
+struct TileProduct<bf16> {
+  // The left operand of MT tiles of 16 x 16 at (m, k), and the right one of NT tiles of 16 x 8 at (k, n). STEPPED:
+  // addresses by step_units from that of unit 0; else each on its own. Which of the two spares a kernel its spills,
+  // ptxas -v tells.
+  template <int BYTES, bool STEPPED>
+  static __device__ __forceinline__ const unsigned char* unit_at(
+      const unsigned char* tile, int row, int units, int unit) {
+    return STEPPED ? step_units(tile + tile_offset<BYTES>(row, unit), units)
+                   : tile + tile_offset<BYTES>(row, units + unit);
   }
   template <int BYTES, bool DEPTH_ROWS, bool STEPPED = true, int MT>
   static __device__ __forceinline__ void left(uint32_t (&a)[MT][4], const unsigned char* tile, int m, int k) {
@@ -122,19 +140,17 @@ template <> struct TileProduct<bf16> {
     for (int j = 0; j < NT; j += 2) {
       uint32_t r[4];
       if (DEPTH_ROWS)
-        ldmatrix_x4_transposed(r, [&](int l) {
-          return unit_at<BYTES, STEPPED>(tile, k + l / 8 % 2 * 8 + l % 8, n / 8 + j, l / 16);
-        });
+        ldmatrix_x4_transposed(
+            r, [&](int l) { return unit_at<BYTES, STEPPED>(tile, k + l / 8 % 2 * 8 + l % 8, n / 8 + j, l / 16); });
       else
-        ldmatrix_x4(r, [&](int l) {
-          return unit_at<BYTES, STEPPED>(tile, n + 8 * j + l / 16 * 8 + l % 8, k / 8, l / 8 % 2);
-        });
+        ldmatrix_x4(
+            r, [&](int l) { return unit_at<BYTES, STEPPED>(tile, n + 8 * j + l / 16 * 8 + l % 8, k / 8, l / 8 % 2); });
       b[j][0] = r[0], b[j][1] = r[1], b[j + 1][0] = r[2], b[j + 1][1] = r[3];
     }
   }
   template <int A_BYTES, bool A_DEPTH_ROWS, int B_BYTES, bool B_DEPTH_ROWS, bool STEPPED = true, int MT, int NT>
-  static __device__ __forceinline__ void add(float (&d)[MT][NT][4], const unsigned char* a_tile, int m, const unsigned char* b_tile,
-                                             int n, int k) {
+  static __device__ __forceinline__ void add(
+      float (&d)[MT][NT][4], const unsigned char* a_tile, int m, const unsigned char* b_tile, int n, int k) {
     uint32_t a[MT][4], b[NT][2];
     left<A_BYTES, A_DEPTH_ROWS, STEPPED>(a, a_tile, m, k);
     right<B_BYTES, B_DEPTH_ROWS, STEPPED>(b, b_tile, n, k);
@@ -142,14 +158,16 @@ template <> struct TileProduct<bf16> {
   }
 };
 
-template <> struct TileProduct<float> {
-  template <int BYTES, bool DEPTH_ROWS> static __device__ __forceinline__ float at(const unsigned char* tile, int position, int depth) {
+template <>
+struct TileProduct<float> {
+  template <int BYTES, bool DEPTH_ROWS>
+  static __device__ __forceinline__ float at(const unsigned char* tile, int position, int depth) {
     const int row = DEPTH_ROWS ? depth : position, column = DEPTH_ROWS ? position : depth;
     return reinterpret_cast<const float*>(tile + tile_offset<BYTES>(row, column / 4))[column % 4];
   }
   template <int A_BYTES, bool A_DEPTH_ROWS, int B_BYTES, bool B_DEPTH_ROWS, int MT, int NT>
-  static __device__ __forceinline__ void add(float (&d)[MT][NT][4], const unsigned char* a_tile, int m, const unsigned char* b_tile,
-                                             int n, int k) {
+  static __device__ __forceinline__ void add(
+      float (&d)[MT][NT][4], const unsigned char* a_tile, int m, const unsigned char* b_tile, int n, int k) {
     const int g = lane_id() / 4, q = lane_id() % 4;
 #pragma unroll 4
     for (int depth = k; depth < k + 16; ++depth) {
@@ -157,7 +175,8 @@ template <> struct TileProduct<float> {
 #pragma unroll
       for (int i = 0; i < MT; ++i)
 #pragma unroll
-        for (int h = 0; h < 2; ++h) a[i][h] = at<A_BYTES, A_DEPTH_ROWS>(a_tile, m + 16 * i + g + 8 * h, depth);
+        for (int h = 0; h < 2; ++h)
+          a[i][h] = at<A_BYTES, A_DEPTH_ROWS>(a_tile, m + 16 * i + g + 8 * h, depth);
 #pragma unroll
       for (int j = 0; j < NT; ++j)
 #pragma unroll
@@ -166,7 +185,8 @@ template <> struct TileProduct<float> {
 #pragma unroll
           for (int i = 0; i < MT; ++i)
 #pragma unroll
-            for (int h = 0; h < 2; ++h) d[i][j][2 * h + e] += a[i][h] * b;
+            for (int h = 0; h < 2; ++h)
+              d[i][j][2 * h + e] += a[i][h] * b;
         }
     }
   }

@@ -1,39 +1,50 @@
 // Reductions over a warp and a block. Every lane (thread) gets the same bits. A warp reduction is shuffles on the
 // GPU and one rendezvous on the CPU, which adds in the same order: lane l and lane l + 16, then + 8 and so on.
-// With LANES below 32 every aligned group of LANES lanes is reduced on its own; all lanes of the warp take part at once.
+// With LANES below 32 every aligned group of LANES lanes is reduced on its own; all lanes of the warp take part at
+// once.
 #pragma once
 #include "exponential.cuh"
 
 // The running pair of an online softmax: sum of exp(x - max). A lane that has seen nothing has max = -inf and
 // sum = 0; a lane that has seen NaN has it in sum, whatever its max, and so has the result.
-struct MaxSum { float max, sum; };
+struct MaxSum {
+  float max, sum;
+};
 
 #ifdef __CUDACC__
 __device__ __forceinline__ int lane_id() { return threadIdx.x & 31; }
 
-template <int LANES = 32> __device__ __forceinline__ float warp_sum(float v) {
+template <int LANES = 32>
+__device__ __forceinline__ float warp_sum(float v) {
 #pragma unroll
-  for (int m = LANES / 2; m; m >>= 1) v += __shfl_xor_sync(~0u, v, m);
+  for (int m = LANES / 2; m; m >>= 1)
+    v += __shfl_xor_sync(~0u, v, m);
   return v;
 }
 __device__ __forceinline__ double warp_sum(double v) {
 #pragma unroll
-  for (int m = 16; m; m >>= 1) v += __shfl_xor_sync(~0u, v, m);
+  for (int m = 16; m; m >>= 1)
+    v += __shfl_xor_sync(~0u, v, m);
   return v;
 }
-template <int LANES = 32> __device__ __forceinline__ float warp_max(float v) {
+template <int LANES = 32>
+__device__ __forceinline__ float warp_max(float v) {
 #pragma unroll
-  for (int m = LANES / 2; m; m >>= 1) v = fmaxf(v, __shfl_xor_sync(~0u, v, m));
+  for (int m = LANES / 2; m; m >>= 1)
+    v = fmaxf(v, __shfl_xor_sync(~0u, v, m));
   return v;
 }
-template <int LANES = 32> __device__ __forceinline__ MaxSum warp_max_sum(float max, float sum) {
+template <int LANES = 32>
+__device__ __forceinline__ MaxSum warp_max_sum(float max, float sum) {
   const float most = warp_max<LANES>(max);
   return {most, warp_sum<LANES>(sum * (max == -INFINITY ? 0.0f : exp_f32(max - most)))};
 }
 // Several sums at once: on the CPU still one rendezvous.
-template <class T, int N> __device__ __forceinline__ void warp_sum(T (&v)[N]) {
+template <class T, int N>
+__device__ __forceinline__ void warp_sum(T (&v)[N]) {
 #pragma unroll
-  for (int i = 0; i < N; ++i) v[i] = warp_sum(v[i]);
+  for (int i = 0; i < N; ++i)
+    v[i] = warp_sum(v[i]);
 }
 
 #else
@@ -42,97 +53,140 @@ inline int lane_id() { return spectral::cpu::lane(); }
 namespace spectral::cpu {
 void require_full_warp(unsigned mask, const char* name);   // reports the fault if a lane has left
 
-// In each group of LANES lanes: v[l] and v[l + m] for m = LANES / 2 … 1, which is what xor shuffles leave in every lane.
-template <int LANES, class T, class Combine> __forceinline__ void reduce_lanes(T (&v)[32], Combine combine) {
+// In each group of LANES lanes: v[l] and v[l + m] for m = LANES / 2 … 1, which is what xor shuffles leave in every
+// lane.
+template <int LANES, class T, class Combine>
+__forceinline__ void reduce_lanes(T (&v)[32], Combine combine) {
   for (int group = 0; group < 32; group += LANES) {
     for (int m = LANES / 2; m; m >>= 1)
-      for (int l = group; l < group + m; ++l) v[l] = combine(v[l], v[l + m]);
-    for (int l = group + 1; l < group + LANES; ++l) v[l] = v[group];
+      for (int l = group; l < group + m; ++l)
+        v[l] = combine(v[l], v[l + m]);
+    for (int l = group + 1; l < group + LANES; ++l)
+      v[l] = v[group];
   }
 }
-template <class T, int N, int LANES = 32, class Combine> SPECTRAL_NO_TSAN void reduce_warp(void* const arg[32], unsigned mask, const char* name, Combine combine) {
+template <class T, int N, int LANES = 32, class Combine>
+SPECTRAL_NO_TSAN void reduce_warp(void* const arg[32], unsigned mask, const char* name, Combine combine) {
   require_full_warp(mask, name);
   T v[32];
   for (int i = 0; i < N; ++i) {
-    for (int l = 0; l < 32; ++l) v[l] = static_cast<const T*>(arg[l])[i];
+    for (int l = 0; l < 32; ++l)
+      v[l] = static_cast<const T*>(arg[l])[i];
     reduce_lanes<LANES>(v, combine);
-    for (int l = 0; l < 32; ++l) static_cast<T*>(arg[l])[i] = v[l];
+    for (int l = 0; l < 32; ++l)
+      static_cast<T*>(arg[l])[i] = v[l];
   }
 }
-template <int LANES> SPECTRAL_NO_TSAN void max_sum_warp(void* const arg[32], unsigned mask) {
+template <int LANES>
+SPECTRAL_NO_TSAN void max_sum_warp(void* const arg[32], unsigned mask) {
   require_full_warp(mask, "warp_max_sum");
   float maxima[32], terms[32], v[32];
-  for (int l = 0; l < 32; ++l) maxima[l] = v[l] = static_cast<const MaxSum*>(arg[l])->max, terms[l] = static_cast<const MaxSum*>(arg[l])->sum;
+  for (int l = 0; l < 32; ++l)
+    maxima[l] = v[l] = static_cast<const MaxSum*>(arg[l])->max, terms[l] = static_cast<const MaxSum*>(arg[l])->sum;
   reduce_lanes<LANES>(v, [](float a, float b) { return std::fmax(a, b); });
   for (int l = 0; l < 32; ++l) {
     const float scale = exp_f32(maxima[l] - v[l]);
     terms[l] *= maxima[l] == -INFINITY ? 0.0f : scale;
   }
   reduce_lanes<LANES>(terms, [](float a, float b) { return a + b; });
-  for (int l = 0; l < 32; ++l) *static_cast<MaxSum*>(arg[l]) = {v[l], terms[l]};
+  for (int l = 0; l < 32; ++l)
+    *static_cast<MaxSum*>(arg[l]) = {v[l], terms[l]};
 }
-}  // namespace spectral::cpu
+}   // namespace spectral::cpu
 
-template <int LANES = 32> float warp_sum(float v, SPECTRAL_WHERE) {
-  spectral::cpu::warp_op(~0u, "warp_sum", &v, [](void* const arg[32], unsigned mask) {
-    spectral::cpu::reduce_warp<float, 1, LANES>(arg, mask, "warp_sum", [](float a, float b) { return a + b; });
-  }, where);
+template <int LANES = 32>
+float warp_sum(float v, SPECTRAL_WHERE) {
+  spectral::cpu::warp_op(
+      ~0u,
+      "warp_sum",
+      &v,
+      [](void* const arg[32], unsigned mask) {
+        spectral::cpu::reduce_warp<float, 1, LANES>(arg, mask, "warp_sum", [](float a, float b) { return a + b; });
+      },
+      where);
   return v;
 }
 inline double warp_sum(double v, SPECTRAL_WHERE) {
-  spectral::cpu::warp_op(~0u, "warp_sum", &v, [](void* const arg[32], unsigned mask) {
-    spectral::cpu::reduce_warp<double, 1>(arg, mask, "warp_sum", [](double a, double b) { return a + b; });
-  }, where);
+  spectral::cpu::warp_op(
+      ~0u,
+      "warp_sum",
+      &v,
+      [](void* const arg[32], unsigned mask) {
+        spectral::cpu::reduce_warp<double, 1>(arg, mask, "warp_sum", [](double a, double b) { return a + b; });
+      },
+      where);
   return v;
 }
-template <int LANES = 32> float warp_max(float v, SPECTRAL_WHERE) {
-  spectral::cpu::warp_op(~0u, "warp_max", &v, [](void* const arg[32], unsigned mask) {
-    spectral::cpu::reduce_warp<float, 1, LANES>(arg, mask, "warp_max", [](float a, float b) { return std::fmax(a, b); });
-  }, where);
+template <int LANES = 32>
+float warp_max(float v, SPECTRAL_WHERE) {
+  spectral::cpu::warp_op(
+      ~0u,
+      "warp_max",
+      &v,
+      [](void* const arg[32], unsigned mask) {
+        spectral::cpu::reduce_warp<float, 1, LANES>(
+            arg, mask, "warp_max", [](float a, float b) { return std::fmax(a, b); });
+      },
+      where);
   return v;
 }
-template <int LANES = 32> MaxSum warp_max_sum(float max, float sum, SPECTRAL_WHERE) {
+template <int LANES = 32>
+MaxSum warp_max_sum(float max, float sum, SPECTRAL_WHERE) {
   MaxSum v{max, sum};
   spectral::cpu::warp_op(~0u, "warp_max_sum", &v, spectral::cpu::max_sum_warp<LANES>, where);
   return v;
 }
-template <class T, int N> void warp_sum(T (&v)[N], SPECTRAL_WHERE) {
-  spectral::cpu::warp_op(~0u, "warp_sum", v, [](void* const arg[32], unsigned mask) {
-    spectral::cpu::reduce_warp<T, N>(arg, mask, "warp_sum", [](T a, T b) { return a + b; });
-  }, where);
+template <class T, int N>
+void warp_sum(T (&v)[N], SPECTRAL_WHERE) {
+  spectral::cpu::warp_op(
+      ~0u,
+      "warp_sum",
+      v,
+      [](void* const arg[32], unsigned mask) {
+        spectral::cpu::reduce_warp<T, N>(arg, mask, "warp_sum", [](T a, T b) { return a + b; });
+      },
+      where);
 }
 #endif
 
 // Over a one-dimensional block of whole warps, at most 1024 threads; two barriers each.
-template <class T> __device__ __forceinline__ T block_sum(T v) {
+template <class T>
+__device__ __forceinline__ T block_sum(T v) {
   __shared__ T part[32];
   v = warp_sum(v);
-  if (lane_id() == 0) part[threadIdx.x / 32] = v;
+  if (lane_id() == 0)
+    part[threadIdx.x / 32] = v;
   __syncthreads();
   T sum = 0;
-  for (unsigned i = 0; i < blockDim.x / 32; ++i) sum += part[i];
+  for (unsigned i = 0; i < blockDim.x / 32; ++i)
+    sum += part[i];
   __syncthreads();   // part may be used again at once
   return sum;
 }
 __device__ __forceinline__ float block_max(float v) {
   __shared__ float part[32];
   v = warp_max(v);
-  if (lane_id() == 0) part[threadIdx.x / 32] = v;
+  if (lane_id() == 0)
+    part[threadIdx.x / 32] = v;
   __syncthreads();
   float most = part[0];
-  for (unsigned i = 1; i < blockDim.x / 32; ++i) most = fmaxf(most, part[i]);
+  for (unsigned i = 1; i < blockDim.x / 32; ++i)
+    most = fmaxf(most, part[i]);
   __syncthreads();
   return most;
 }
 __device__ __forceinline__ MaxSum block_max_sum(float max, float sum) {
   __shared__ float maxima[32], sums[32];
   MaxSum v = warp_max_sum(max, sum);
-  if (lane_id() == 0) maxima[threadIdx.x / 32] = v.max, sums[threadIdx.x / 32] = v.sum;
+  if (lane_id() == 0)
+    maxima[threadIdx.x / 32] = v.max, sums[threadIdx.x / 32] = v.sum;
   __syncthreads();
   const unsigned warps = blockDim.x / 32;
   v = {maxima[0], 0.0f};
-  for (unsigned i = 1; i < warps; ++i) v.max = fmaxf(v.max, maxima[i]);
-  for (unsigned i = 0; i < warps; ++i) v.sum += sums[i] * (maxima[i] == -INFINITY ? 0.0f : exp_f32(maxima[i] - v.max));
+  for (unsigned i = 1; i < warps; ++i)
+    v.max = fmaxf(v.max, maxima[i]);
+  for (unsigned i = 0; i < warps; ++i)
+    v.sum += sums[i] * (maxima[i] == -INFINITY ? 0.0f : exp_f32(maxima[i] - v.max));
   __syncthreads();
   return v;
 }

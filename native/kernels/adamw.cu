@@ -1,12 +1,14 @@
-// AdamW (Loshchilov, Hutter: "Decoupled weight decay regularization", 2019), with what changes from step to step kept on the device
-// so that a captured step stays valid.
+// AdamW (Loshchilov, Hutter: "Decoupled weight decay regularization", 2019), with what changes from step to step kept
+// on the device so that a captured step stays valid.
 //
-// Formula        g = clip gradient;  p = p (1 - rate learning_rate weight_decay);  m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2;
+// Formula        g = clip gradient;  p = p (1 - rate learning_rate weight_decay);  m += (1 - beta1) (g - m);
+//                  v = beta2 v + (1 - beta2) g^2;
 //                p -= rate step_size m / (sqrt(v) correction + epsilon);  nothing when the state says skip
-// Shapes         parameter, gradient, m, v [count]; state one StepState; rate a number, the parameters' own factor of the
-//                learning rate (Hayou, Ghosh, Yu: "LoRA+", 2024)
+// Shapes         parameter, gradient, m, v [count]; state one StepState; rate a number, the parameters' own factor of
+//                the learning rate (Hayou, Ghosh, Yu: "LoRA+", 2024)
 // Layout         contiguous, distinct arrays
-// Types          F32; what the state derives is F32, rounded once from F64; so is the decay, which at rate 1 is the state's
+// Types          F32; what the state derives is F32, rounded once from F64; so is the decay, which at rate 1 is the
+//                state's
 // Accumulation   F32
 // Grid/Block     one thread per 16-byte vector, 256 a block
 // Bytes          28 count
@@ -28,25 +30,32 @@ SPECTRAL_LAYOUT(AdamWArgs, parameter, gradient, m, v, state, count, rate)
 
 SPECTRAL_KERNEL_PLAIN(adamw_f32, AdamWArgs, kFlatThreads) {
   const StepState& state = *args.state;
-  if (state.skip) return;
+  if (state.skip)
+    return;
   // 1 minus a number of about 1e-6: its product with the rate has to be formed before it is rounded.
   const float decay = args.rate == 1 ? state.decay : float(1 - args.rate * state.learning_rate * state.weight_decay);
   const float step_size = args.rate * state.step_size;
-  by_piece<float>(args.count, [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float p[W], g[W], m[W], v[W];
-    load_piece<float, W>(args.parameter + at, p);
-    load_piece<float, W>(args.gradient + at, g);
-    load_piece<float, W>(args.m + at, m);
-    load_piece<float, W>(args.v + at, v);
-    for (int i = 0; i < W; ++i) {
-      const float gradient = g[i] * state.clip;
-      m[i] += state.one_minus_beta1 * (gradient - m[i]);
-      v[i] = state.keep_beta2 * v[i] + state.one_minus_beta2 * gradient * gradient;
-      p[i] = p[i] * decay - step_size * m[i] / (sqrtf(v[i]) * state.correction + state.epsilon_f);
-    }
-    store_piece<float, W>(args.parameter + at, p);
-    store_piece<float, W>(args.m + at, m);
-    store_piece<float, W>(args.v + at, v);
-  }, args.parameter, args.gradient, args.m, args.v);
+  by_piece<float>(
+      args.count,
+      [&](auto width, int64_t at) {
+        constexpr int W = decltype(width)::value;
+        float p[W], g[W], m[W], v[W];
+        load_piece<float, W>(args.parameter + at, p);
+        load_piece<float, W>(args.gradient + at, g);
+        load_piece<float, W>(args.m + at, m);
+        load_piece<float, W>(args.v + at, v);
+        for (int i = 0; i < W; ++i) {
+          const float gradient = g[i] * state.clip;
+          m[i] += state.one_minus_beta1 * (gradient - m[i]);
+          v[i] = state.keep_beta2 * v[i] + state.one_minus_beta2 * gradient * gradient;
+          p[i] = p[i] * decay - step_size * m[i] / (sqrtf(v[i]) * state.correction + state.epsilon_f);
+        }
+        store_piece<float, W>(args.parameter + at, p);
+        store_piece<float, W>(args.m + at, m);
+        store_piece<float, W>(args.v + at, v);
+      },
+      args.parameter,
+      args.gradient,
+      args.m,
+      args.v);
 }

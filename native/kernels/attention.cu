@@ -1,18 +1,21 @@
-// Attention of one new token per sequence over a cache of keys and values, and the filling of that cache. (Training composes
-// batched products with causal_softmax.cu.)
+// Attention of one new token per sequence over a cache of keys and values, and the filling of that cache. (Training
+// composes batched products with causal_softmax.cu.)
 //
 // Formula        decode: with n = min(lengths[b], positions) keys in the cache and the query at n - 1,
-//                output[b,h,:] = sum_j softmax_j(q[b,h,:] . keys[b,g,j,:] / sqrt(head_dim)) values[b,g,j,:],  g = h kv_heads / heads,
+//                output[b,h,:] = sum_j softmax_j(q[b,h,:] . keys[b,g,j,:] / sqrt(head_dim)) values[b,g,j,:],  g = h
+//                  kv_heads / heads,
 //                j from max(0, n - window) (window > 0) to n - 1; zeros when n = 0
 //                append: cache[b,g,offsets[b] + s,:] = source[b,g,s,:]; positions outside the cache are left out
-// Shapes         q, output [batch, heads, head_dim]; keys, values, cache [batch, kv_heads, positions, head_dim]; lengths, offsets [batch];
-//                source [batch, kv_heads, length, head_dim]
+// Shapes         q, output [batch, heads, head_dim]; keys, values, cache [batch, kv_heads, positions, head_dim];
+//                lengths, offsets [batch]; source [batch, kv_heads, length, head_dim]
 // Layout         row-major, contiguous; head_dim up to 512
 // Types          q, keys, values, output F32 or BF16; lengths, offsets I32
 // Accumulation   F32, online softmax over chunks of 128 keys
-// Grid/Block     decode: one block of 128 threads per query head (grid x) and sequence (grid y): a thread scores one key of the chunk, then
-//                adds up one to four of the output's dimensions. append: one warp per row of the source, 8 a block.
-// Bytes          decode 2 size(T) batch heads n head_dim (groups share keys in L2); append 2 size(T) elements of the source
+// Grid/Block     decode: one block of 128 threads per query head (grid x) and sequence (grid y): a thread scores one
+//                key of the chunk, then adds up one to four of the output's dimensions. append: one warp per row of the
+//                source, 8 a block.
+// Bytes          decode 2 size(T) batch heads n head_dim (groups share keys in L2); append 2 size(T) elements of the
+//                source
 // Flops          decode 4 batch heads n head_dim; append 0
 // Deterministic  yes
 #include "exponential.cuh"
@@ -31,7 +34,8 @@ struct AttentionDecodeArgs {
   int window;
   float scale;
 };
-SPECTRAL_LAYOUT(AttentionDecodeArgs, q, keys, values, lengths, output, heads, kv_heads, positions, head_dim, window, scale)
+SPECTRAL_LAYOUT(
+    AttentionDecodeArgs, q, keys, values, lengths, output, heads, kv_heads, positions, head_dim, window, scale)
 
 struct AttentionAppendArgs {
   const void* source;
@@ -48,7 +52,8 @@ SPECTRAL_LAYOUT(AttentionAppendArgs, source, offsets, cache, batch, kv_heads, le
 namespace {
 constexpr int CHUNK = 128, DIMENSIONS = 4;   // keys per round = threads; output dimensions per thread
 
-template <class T> __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args) {
+template <class T>
+__device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args) {
   __shared__ float query[CHUNK * DIMENSIONS], weights[CHUNK];
   const int h = blockIdx.x, b = blockIdx.y, t = threadIdx.x, head_dim = args.head_dim;
   const int visible = min(args.lengths[b], args.positions), first = args.window > 0 ? max(0, visible - args.window) : 0;
@@ -56,7 +61,8 @@ template <class T> __device__ __forceinline__ void attention_decode(const Attent
   const T* keys = static_cast<const T*>(args.keys) + group * args.positions * head_dim;
   const T* values = static_cast<const T*>(args.values) + group * args.positions * head_dim;
   const int64_t row = (int64_t(b) * args.heads + h) * head_dim;
-  for (int d = t; d < head_dim; d += CHUNK) query[d] = to_float(static_cast<const T*>(args.q)[row + d]) * args.scale;
+  for (int d = t; d < head_dim; d += CHUNK)
+    query[d] = to_float(static_cast<const T*>(args.q)[row + d]) * args.scale;
   __syncthreads();
   const float* const scaled = query;
 
@@ -65,29 +71,38 @@ template <class T> __device__ __forceinline__ void attention_decode(const Attent
     const int key = start + t, count = min(CHUNK, visible - start);
     float score = -INFINITY;
     if (t < count)
-      by_width<T>(head_dim, [&](auto width) {
-        constexpr int W = decltype(width)::value;
-        float products[W] = {};
-        for (int d = 0; d < head_dim; d += W) {
-          float k[W];
-          load_piece<T, W>(keys + int64_t(key) * head_dim + d, k);
-          for (int i = 0; i < W; ++i) products[i] += scaled[d + i] * k[i];
-        }
-        score = 0;
-        for (int i = 0; i < W; ++i) score += products[i];
-      }, args.keys);
-    const float top = fmaxf(most, block_max(score));   // its barriers also part this round's weights from the last one's
+      by_width<T>(
+          head_dim,
+          [&](auto width) {
+            constexpr int W = decltype(width)::value;
+            float products[W] = {};
+            for (int d = 0; d < head_dim; d += W) {
+              float k[W];
+              load_piece<T, W>(keys + int64_t(key) * head_dim + d, k);
+              for (int i = 0; i < W; ++i)
+                products[i] += scaled[d + i] * k[i];
+            }
+            score = 0;
+            for (int i = 0; i < W; ++i)
+              score += products[i];
+          },
+          args.keys);
+    const float top =
+        fmaxf(most, block_max(score));   // its barriers also part this round's weights from the last one's
     weights[t] = t < count ? exp_f32(score - top) : 0.0f;
     __syncthreads();
     const float fade = exp_f32(most - top);
     sum *= fade;
-    for (int j = 0; j < count; ++j) sum += weights[j];
+    for (int j = 0; j < count; ++j)
+      sum += weights[j];
 #pragma unroll
     for (int i = 0; i < DIMENSIONS; ++i) {
       const int d = t + i * CHUNK;
-      if (d >= head_dim) break;
+      if (d >= head_dim)
+        break;
       float value = result[i] * fade;
-      for (int j = 0; j < count; ++j) value += weights[j] * to_float(values[int64_t(start + j) * head_dim + d]);
+      for (int j = 0; j < count; ++j)
+        value += weights[j] * to_float(values[int64_t(start + j) * head_dim + d]);
       result[i] = value;
     }
     most = top;
@@ -95,28 +110,36 @@ template <class T> __device__ __forceinline__ void attention_decode(const Attent
 #pragma unroll
   for (int i = 0; i < DIMENSIONS; ++i) {
     const int d = t + i * CHUNK;
-    if (d < head_dim) static_cast<T*>(args.output)[row + d] = from_float<T>(visible > 0 ? result[i] / sum : 0.0f);
+    if (d < head_dim)
+      static_cast<T*>(args.output)[row + d] = from_float<T>(visible > 0 ? result[i] / sum : 0.0f);
   }
 }
 
-template <class T> __device__ __forceinline__ void attention_append(const AttentionAppendArgs& args) {
+template <class T>
+__device__ __forceinline__ void attention_append(const AttentionAppendArgs& args) {
   const int64_t row = warp_row();   // (b, g, s)
-  if (row >= int64_t(args.batch) * args.kv_heads * args.length) return;
+  if (row >= int64_t(args.batch) * args.kv_heads * args.length)
+    return;
   const int64_t group = row / args.length;
   const int position = args.offsets[group / args.kv_heads] + int(row % args.length), head_dim = args.head_dim;
-  if (position < 0 || position >= args.positions) return;
+  if (position < 0 || position >= args.positions)
+    return;
   const T* source = static_cast<const T*>(args.source) + row * head_dim;
   T* destination = static_cast<T*>(args.cache) + (group * args.positions + position) * head_dim;
-  by_width<T>(head_dim, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    for (int d = lane_id() * W; d < head_dim; d += 32 * W) {
-      float v[W];
-      load_piece<T, W>(source + d, v);
-      store_piece<T, W>(destination + d, v);
-    }
-  }, args.source, args.cache);
+  by_width<T>(
+      head_dim,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        for (int d = lane_id() * W; d < head_dim; d += 32 * W) {
+          float v[W];
+          load_piece<T, W>(source + d, v);
+          store_piece<T, W>(destination + d, v);
+        }
+      },
+      args.source,
+      args.cache);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL(attention_decode_f32, AttentionDecodeArgs, CHUNK) { attention_decode<float>(args); }
 SPECTRAL_KERNEL(attention_decode_bf16, AttentionDecodeArgs, CHUNK) { attention_decode<bf16>(args); }

@@ -22,26 +22,34 @@ struct BiasGradientArgs {
 SPECTRAL_LAYOUT(BiasGradientArgs, dy, sums, rows, columns, chunk, accumulate)
 
 namespace {
-template <class T> __device__ __forceinline__ void bias_gradient(const BiasGradientArgs& args) {
+template <class T>
+__device__ __forceinline__ void bias_gradient(const BiasGradientArgs& args) {
   const int columns = args.columns, begin = int(blockIdx.y) * args.chunk, end = min(begin + args.chunk, args.rows);
-  by_width<T>(columns, [&](auto width) {
-    constexpr int W = decltype(width)::value, STEPS = kVector<T> / W;
-    for (int step = 0; step < STEPS; ++step) {
-      const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
-      if (c >= columns) return;
-      float* sums = args.sums + int64_t(blockIdx.y) * columns + c;
-      float sum[W] = {};
-      if (args.accumulate) load_piece<float, W>(sums, sum);
-      for (int row = begin; row < end; ++row) {
-        float v[W];
-        load_piece<T, W>(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, v);
-        for (int i = 0; i < W; ++i) sum[i] += v[i];
-      }
-      store_piece<float, W>(sums, sum);
-    }
-  }, args.dy, args.sums);
+  by_width<T>(
+      columns,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value, STEPS = kVector<T> / W;
+        for (int step = 0; step < STEPS; ++step) {
+          const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
+          if (c >= columns)
+            return;
+          float* sums = args.sums + int64_t(blockIdx.y) * columns + c;
+          float sum[W] = {};
+          if (args.accumulate)
+            load_piece<float, W>(sums, sum);
+          for (int row = begin; row < end; ++row) {
+            float v[W];
+            load_piece<T, W>(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, v);
+            for (int i = 0; i < W; ++i)
+              sum[i] += v[i];
+          }
+          store_piece<float, W>(sums, sum);
+        }
+      },
+      args.dy,
+      args.sums);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(bias_gradient_f32, BiasGradientArgs, 128) { bias_gradient<float>(args); }
 SPECTRAL_KERNEL_PLAIN(bias_gradient_bf16, BiasGradientArgs, 128) { bias_gradient<bf16>(args); }

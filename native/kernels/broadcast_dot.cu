@@ -1,14 +1,18 @@
-// Sums of products over the columns, the rows or all of a matrix: norms of a factor's rows and columns, and the adjoint of broadcasting.
+// Sums of products over the columns, the rows or all of a matrix: norms of a factor's rows and columns, and the adjoint
+// of broadcasting.
 //
-// Formula        result[k] = scale * sum over j of x[k,j] y[k,j] (+ result[k])         rows; one row of all elements: the whole sum
+// Formula        result[k] = scale * sum over j of x[k,j] y[k,j] (+ result[k])         rows;
+//                  one row of all elements: the whole sum
 //                result[k] = scale * sum over i of x[i,k] y[i,k] (+ result[k])         columns
 //                in chunks that depend on the lengths alone: partials[k, c], then finish adds them
 // Shapes         x, y [rows, columns]; result [rows] or [columns]; partials [results, chunks]
 // Layout         row-major, contiguous; y may be x
 // Types          x, y, result F32; partials F64
-// Accumulation   F64: a product of two F32 is exact in it, and differences of norms of nearly equal size keep their digits
-// Grid/Block     rows: one warp per row and chunk, 8 a block. columns: one thread per column and chunk, 256 a block, neighbours on
-//                neighbouring columns. finish: one warp per result. One chunk alone writes the result itself
+// Accumulation   F64: a product of two F32 is exact in it, and differences of norms of nearly equal size keep their
+//                digits
+// Grid/Block     rows: one warp per row and chunk, 8 a block. columns: one thread per column and chunk, 256 a block,
+//                neighbours on neighbouring columns. finish: one warp per result. One chunk alone writes the result
+//                itself
 // Bytes          8 rows columns (4 when y is x and the cache holds what was just read)
 // Flops          2 rows columns in F64
 // Deterministic  yes
@@ -22,7 +26,7 @@ struct BroadcastDotArgs {
   float* result;
   int64_t rows;
   int64_t columns;
-  int64_t chunk;      // elements of a sum that one partial covers; rows: a multiple of 4
+  int64_t chunk;   // elements of a sum that one partial covers; rows: a multiple of 4
   int chunks;
   float scale;
   int accumulate;
@@ -44,15 +48,18 @@ __device__ __forceinline__ void store_dot(float* result, double sum, float scale
   *result = float(double(scale) * sum + (accumulate ? double(*result) : 0.0));
 }
 __device__ __forceinline__ void store_dot(const BroadcastDotArgs& args, int64_t k, int chunk, double sum) {
-  if (args.partials) args.partials[k * args.chunks + chunk] = sum;
-  else store_dot(args.result + k, sum, args.scale, args.accumulate);
+  if (args.partials)
+    args.partials[k * args.chunks + chunk] = sum;
+  else
+    store_dot(args.result + k, sum, args.scale, args.accumulate);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL(broadcast_dot_rows, BroadcastDotArgs, kRowThreads) {
   const int64_t row = warp_row() / args.chunks;
   const int chunk = int(warp_row() - row * args.chunks);
-  if (row >= args.rows) return;
+  if (row >= args.rows)
+    return;
   const int64_t begin = chunk * args.chunk, end = min(begin + args.chunk, args.columns);
   const float *x = args.x + row * args.columns, *y = args.y + row * args.columns;
   double sum[4] = {};
@@ -61,30 +68,40 @@ SPECTRAL_KERNEL(broadcast_dot_rows, BroadcastDotArgs, kRowThreads) {
     float a[4], b[4];
     load_piece<float, 4>(x + j, a);
     load_piece<float, 4>(y + j, b);
-    for (int i = 0; i < 4; ++i) sum[i] += double(a[i]) * b[i];
+    for (int i = 0; i < 4; ++i)
+      sum[i] += double(a[i]) * b[i];
   }
-  for (int64_t j = whole + lane_id(); j < end; j += 32) sum[0] += double(x[j]) * y[j];
+  for (int64_t j = whole + lane_id(); j < end; j += 32)
+    sum[0] += double(x[j]) * y[j];
   const double total = warp_sum(sum[0] + sum[1] + (sum[2] + sum[3]));
-  if (lane_id() == 0) store_dot(args, row, chunk, total);
+  if (lane_id() == 0)
+    store_dot(args, row, chunk, total);
 }
 
 SPECTRAL_KERNEL_PLAIN(broadcast_dot_columns, BroadcastDotArgs, kFlatThreads) {
-  const int64_t thread = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, chunk = thread / args.columns, column = thread - chunk * args.columns;
-  if (chunk >= args.chunks) return;
+  const int64_t thread = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, chunk = thread / args.columns,
+                column = thread - chunk * args.columns;
+  if (chunk >= args.chunks)
+    return;
   const int64_t begin = chunk * args.chunk, end = min(begin + args.chunk, args.rows);
   double sum[4] = {};   // independent sums, so that an addition does not wait for the one before
   int64_t i = begin;
   for (; i + 4 <= end; i += 4)
-    for (int k = 0; k < 4; ++k) sum[k] += double(args.x[(i + k) * args.columns + column]) * args.y[(i + k) * args.columns + column];
-  for (; i < end; ++i) sum[0] += double(args.x[i * args.columns + column]) * args.y[i * args.columns + column];
+    for (int k = 0; k < 4; ++k)
+      sum[k] += double(args.x[(i + k) * args.columns + column]) * args.y[(i + k) * args.columns + column];
+  for (; i < end; ++i)
+    sum[0] += double(args.x[i * args.columns + column]) * args.y[i * args.columns + column];
   store_dot(args, column, int(chunk), sum[0] + sum[1] + (sum[2] + sum[3]));
 }
 
 SPECTRAL_KERNEL(broadcast_dot_finish, BroadcastDotFinishArgs, kRowThreads) {
   const int64_t k = warp_row();
-  if (k >= args.results) return;
+  if (k >= args.results)
+    return;
   double sum = 0;
-  for (int c = lane_id(); c < args.chunks; c += 32) sum += args.partials[k * args.chunks + c];
+  for (int c = lane_id(); c < args.chunks; c += 32)
+    sum += args.partials[k * args.chunks + c];
   sum = warp_sum(sum);
-  if (lane_id() == 0) store_dot(args.result + k, sum, args.scale, args.accumulate);
+  if (lane_id() == 0)
+    store_dot(args.result + k, sum, args.scale, args.accumulate);
 }

@@ -1,7 +1,9 @@
-// A matrix times a vector along its rows or columns, one number, or a matrix, element by element: how adapters' scales meet their factors.
+// A matrix times a vector along its rows or columns, one number, or a matrix, element by element: how adapters' scales
+// meet their factors.
 //
 // Formula        z[i,j] = scale * x[i,j] * v[i row_stride + j column_stride] (+ z[i,j])
-//                strides (1, 0): one v per row; (0, 1): one per column; (0, 0): one in all; (columns, 1): one per element
+//                strides (1, 0): one v per row; (0, 1): one per column; (0, 0): one in all; (columns, 1): one per
+//                element
 // Shapes         x, z [rows, columns]; v [rows], [columns], [1] or [rows, columns]
 // Layout         row-major, contiguous; z may be x, and v where v has one number per element
 // Types          F32
@@ -27,17 +29,23 @@ struct BroadcastMultiplyArgs {
 SPECTRAL_LAYOUT(BroadcastMultiplyArgs, x, v, z, count, row_stride, column_stride, columns, scale, accumulate)
 
 SPECTRAL_KERNEL_PLAIN(broadcast_multiply, BroadcastMultiplyArgs, kFlatThreads) {
-  by_piece<float>(args.count, [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float x[W], z[W] = {};
-    load_piece<float, W>(args.x + at, x);
-    if (args.accumulate) load_piece<float, W>(args.z + at, z);
-    int64_t row = at / args.columns;
-    int column = int(at - row * args.columns);
-    for (int i = 0; i < W; ++i) {
-      z[i] = fmaf(args.scale * args.v[row * args.row_stride + int64_t(column) * args.column_stride], x[i], z[i]);
-      if (++column == args.columns) column = 0, ++row;
-    }
-    store_piece<float, W>(args.z + at, z);
-  }, args.x, args.z);
+  by_piece<float>(
+      args.count,
+      [&](auto width, int64_t at) {
+        constexpr int W = decltype(width)::value;
+        float x[W], z[W] = {};
+        load_piece<float, W>(args.x + at, x);
+        if (args.accumulate)
+          load_piece<float, W>(args.z + at, z);
+        int64_t row = at / args.columns;
+        int column = int(at - row * args.columns);
+        for (int i = 0; i < W; ++i) {
+          z[i] = fmaf(args.scale * args.v[row * args.row_stride + int64_t(column) * args.column_stride], x[i], z[i]);
+          if (++column == args.columns)
+            column = 0, ++row;
+        }
+        store_piece<float, W>(args.z + at, z);
+      },
+      args.x,
+      args.z);
 }

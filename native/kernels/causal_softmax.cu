@@ -6,10 +6,10 @@
 // Shapes         s, p, dp, ds [matrices, length, length]; s becomes p, dp becomes ds
 // Layout         row-major, contiguous; any size
 // Types          F32, BF16
-// Accumulation   F32: running maximum and sum per lane, joined over the warp (Milakov, Gimelshein: "Online normalizer calculation
-//                for softmax", 2018)
-// Grid/Block     `lanes` lanes per query row (8, or 32 for long rows), 256 threads a block. Of a row only the seen part is read,
-//                and up to `lanes` vectors before it.
+// Accumulation   F32: running maximum and sum per lane, joined over the warp (Milakov, Gimelshein: "Online normalizer
+//                calculation for softmax", 2018)
+// Grid/Block     `lanes` lanes per query row (8, or 32 for long rows), 256 threads a block. Of a row only the seen part
+//                is read, and up to `lanes` vectors before it.
 // Bytes          forward 2 size(T) matrices length^2 (the half above the diagonal is only written); backward 2.5
 // Flops          forward 6 matrices length^2 / 2, two of them exponentials; backward 5 matrices length^2 / 2
 // Deterministic  yes
@@ -19,10 +19,10 @@
 
 struct CausalSoftmaxForwardArgs {
   void* scores;
-  int64_t rows;     // matrices * length
+  int64_t rows;   // matrices * length
   int length;
-  int window;       // 0: none
-  int lanes;        // per row: 8 or 32
+  int window;   // 0: none
+  int lanes;    // per row: 8 or 32
   float scale;
 };
 SPECTRAL_LAYOUT(CausalSoftmaxForwardArgs, scores, rows, length, window, lanes, scale)
@@ -41,72 +41,89 @@ SPECTRAL_LAYOUT(CausalSoftmaxBackwardArgs, probabilities, gradient, rows, length
 namespace {
 __device__ __forceinline__ int first_seen(int query, int window) { return window > 0 ? max(0, query - window + 1) : 0; }
 
-template <class T, int LANES> __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwardArgs& args) {
+template <class T, int LANES>
+__device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwardArgs& args) {
   const GroupRow<LANES> group(args.rows, args.length);
   const int64_t row = group.row;
   const int lane = group.lane, length = group.columns;
   const int query = length ? int(row % length) : -1, first = first_seen(query, args.window);   // -1: sees nothing
   const float scale = args.scale;
   T* scores = static_cast<T*>(args.scores) + row * args.length;
-  by_width<T>(args.length, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    const int start = first / (LANES * W) * (LANES * W);   // a lane writes only what no other has read: shuffles order no memory
-    MaxSum part{-INFINITY, 0.0f};
-    for (int c = start + lane * W; c <= query; c += LANES * W) {
-      float v[W];
-      load_piece<T, W>(scores + c, v);
-      if (c < first || c + W - 1 > query)
-        for (int i = 0; i < W; ++i) v[i] = c + i >= first && c + i <= query ? v[i] : -INFINITY;
-      for (int i = 0; i < W; ++i) v[i] *= scale;
-      join_max_sum(part, v);
-    }
-    part = warp_max_sum<LANES>(part.max, part.sum);
-    const float inverse = 1.0f / part.sum, max = part.max;
-    for (int c = lane * W; c < length; c += LANES * W) {
-      float v[W] = {};
-      if (c + W > first && c <= query) {
-        load_piece<T, W>(scores + c, v);
-        for (int i = 0; i < W; ++i) v[i] = exp_f32(v[i] * scale - max) * inverse;
-        if (c < first || c + W - 1 > query)
-          for (int i = 0; i < W; ++i) v[i] = c + i >= first && c + i <= query ? v[i] : 0.0f;
-      }
-      store_piece<T, W>(scores + c, v);
-    }
-  }, args.scores);
+  by_width<T>(
+      args.length,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        const int start =
+            first / (LANES * W) * (LANES * W);   // a lane writes only what no other has read: shuffles order no memory
+        MaxSum part{-INFINITY, 0.0f};
+        for (int c = start + lane * W; c <= query; c += LANES * W) {
+          float v[W];
+          load_piece<T, W>(scores + c, v);
+          if (c < first || c + W - 1 > query)
+            for (int i = 0; i < W; ++i)
+              v[i] = c + i >= first && c + i <= query ? v[i] : -INFINITY;
+          for (int i = 0; i < W; ++i)
+            v[i] *= scale;
+          join_max_sum(part, v);
+        }
+        part = warp_max_sum<LANES>(part.max, part.sum);
+        const float inverse = 1.0f / part.sum, max = part.max;
+        for (int c = lane * W; c < length; c += LANES * W) {
+          float v[W] = {};
+          if (c + W > first && c <= query) {
+            load_piece<T, W>(scores + c, v);
+            for (int i = 0; i < W; ++i)
+              v[i] = exp_f32(v[i] * scale - max) * inverse;
+            if (c < first || c + W - 1 > query)
+              for (int i = 0; i < W; ++i)
+                v[i] = c + i >= first && c + i <= query ? v[i] : 0.0f;
+          }
+          store_piece<T, W>(scores + c, v);
+        }
+      },
+      args.scores);
 }
 
-template <class T, int LANES> __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackwardArgs& args) {
+template <class T, int LANES>
+__device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackwardArgs& args) {
   const GroupRow<LANES> group(args.rows, args.length);
   const int64_t row = group.row;
   const int lane = group.lane, length = group.columns;
   const int query = length ? int(row % length) : -1, first = first_seen(query, args.window);   // -1: sees nothing
   const T* probabilities = static_cast<const T*>(args.probabilities) + row * args.length;
   T* gradient = static_cast<T*>(args.gradient) + row * args.length;
-  by_width<T>(args.length, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    const int start = first / (LANES * W) * (LANES * W);
-    float products[W] = {};
-    for (int c = start + lane * W; c <= query; c += LANES * W) {
-      float p[W], g[W];
-      load_piece<T, W>(probabilities + c, p);
-      load_piece<T, W>(gradient + c, g);
-      for (int i = 0; i < W; ++i) products[i] += c + i >= first && c + i <= query ? p[i] * g[i] : 0.0f;
-    }
-    float sum = 0;
-    for (int i = 0; i < W; ++i) sum += products[i];
-    sum = warp_sum<LANES>(sum);
-    for (int c = lane * W; c < length; c += LANES * W) {
-      float p[W] = {}, g[W] = {};
-      if (c + W > first && c <= query) {
-        load_piece<T, W>(probabilities + c, p);
-        load_piece<T, W>(gradient + c, g);
-        for (int i = 0; i < W; ++i) g[i] = c + i >= first && c + i <= query ? args.scale * p[i] * (g[i] - sum) : 0.0f;
-      }
-      store_piece<T, W>(gradient + c, g);
-    }
-  }, args.probabilities, args.gradient);
+  by_width<T>(
+      args.length,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        const int start = first / (LANES * W) * (LANES * W);
+        float products[W] = {};
+        for (int c = start + lane * W; c <= query; c += LANES * W) {
+          float p[W], g[W];
+          load_piece<T, W>(probabilities + c, p);
+          load_piece<T, W>(gradient + c, g);
+          for (int i = 0; i < W; ++i)
+            products[i] += c + i >= first && c + i <= query ? p[i] * g[i] : 0.0f;
+        }
+        float sum = 0;
+        for (int i = 0; i < W; ++i)
+          sum += products[i];
+        sum = warp_sum<LANES>(sum);
+        for (int c = lane * W; c < length; c += LANES * W) {
+          float p[W] = {}, g[W] = {};
+          if (c + W > first && c <= query) {
+            load_piece<T, W>(probabilities + c, p);
+            load_piece<T, W>(gradient + c, g);
+            for (int i = 0; i < W; ++i)
+              g[i] = c + i >= first && c + i <= query ? args.scale * p[i] * (g[i] - sum) : 0.0f;
+          }
+          store_piece<T, W>(gradient + c, g);
+        }
+      },
+      args.probabilities,
+      args.gradient);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL(causal_softmax_forward_f32, CausalSoftmaxForwardArgs, kRowThreads) {
   args.lanes == 8 ? causal_softmax_forward<float, 8>(args) : causal_softmax_forward<float, 32>(args);

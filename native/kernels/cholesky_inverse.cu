@@ -1,13 +1,15 @@
 // Cholesky factors and their inverses, batched, for CholeskyQR: Q = Y T^-1 with Y^T Y = T^T T.
 //
 // Formula        D = diag(G)^-1/2, D G D + shift I = L L^T, inverse = L^-1 D (lower triangular): rows of inverse * Y^T
-//                are orthonormal. Columns are scaled first because that alone often takes orders off the condition number.
-//                status = j + 1 when pivot j is not above max(n 2^-53, least_pivot) (inverse = 0 then), else unchanged
+//                are orthonormal. Columns are scaled first because that alone often takes orders off the condition
+//                number. status = j + 1 when pivot j is not above max(n 2^-53, least_pivot) (inverse = 0 then), else
+//                unchanged
 // Shapes         gram [batch, n, n]; inverse [batch, n, n]; status [batch], status_stride apart
 // Types          gram f64, arithmetic f64, inverse f32
 // Accumulation   f64
-// Grid/Block     cholesky_inverse: one block of 512 threads per matrix, (n (n|1) + n) 8 bytes of dynamic shared memory, n <= 144.
-//                cholesky_scale and cholesky_finish bracket a library's potrf and trtri of one matrix: one thread per row
+// Grid/Block     cholesky_inverse: one block of 512 threads per matrix, (n (n|1) + n) 8 bytes of dynamic shared memory,
+//                n <= 144. cholesky_scale and cholesky_finish bracket a library's potrf and trtri of one matrix: one
+//                thread per row
 // Bytes          8 n^2 read, 4 n^2 written
 // Flops          2 n^3 / 3
 // Deterministic  yes
@@ -43,10 +45,11 @@ SPECTRAL_LAYOUT(CholeskyFinishArgs, gram, factor_inverse, inverse, info, status,
 
 __device__ __forceinline__ double unit_scale(double diagonal) { return diagonal > 0 ? 1.0 / sqrt(diagonal) : 0.0; }
 
-// Elimination of [D G D + shift I | I] without square roots: after step j the rows below hold L L_jj^-1 in column j, and the
-// right half is multiplied by the roots' reciprocals at the end. The lower triangle holds the left half, the strict upper
-// triangle the right half transposed (entry (i, t) of it at row t, column i), so that both halves of the pivot's row and column
-// are one column of the array, which step j reads and nothing writes any more: one barrier per pivot, which is what the time is.
+// Elimination of [D G D + shift I | I] without square roots: after step j the rows below hold L L_jj^-1 in column j,
+// and the right half is multiplied by the roots' reciprocals at the end. The lower triangle holds the left half, the
+// strict upper triangle the right half transposed (entry (i, t) of it at row t, column i), so that both halves of the
+// pivot's row and column are one column of the array, which step j reads and nothing writes any more: one barrier per
+// pivot, which is what the time is.
 SPECTRAL_KERNEL(cholesky_inverse, CholeskyInverseArgs, 512) {
   DYNAMIC_SHARED(memory);
   const int n = args.n, stride = n | 1;   // odd: a column then touches every bank
@@ -54,7 +57,8 @@ SPECTRAL_KERNEL(cholesky_inverse, CholeskyInverseArgs, 512) {
   float* inverse = args.inverse + (long long)blockIdx.x * n * n;
   double* a = reinterpret_cast<double*>(memory);   // [n, stride]
   double* scale = a + n * stride;                  // [n]
-  for (int i = threadIdx.x; i < n; i += blockDim.x) scale[i] = unit_scale(gram[i * n + i]);
+  for (int i = threadIdx.x; i < n; i += blockDim.x)
+    scale[i] = unit_scale(gram[i * n + i]);
   __syncthreads();
   for (int index = threadIdx.x; index < n * n; index += blockDim.x) {
     const int i = index / n, j = index % n;
@@ -68,20 +72,25 @@ SPECTRAL_KERNEL(cholesky_inverse, CholeskyInverseArgs, 512) {
     const double pivot = a[j * stride + j];
     if (!(pivot > least)) {   // the same for every thread
       failed = true;
-      if (threadIdx.x == 0) args.status[blockIdx.x * args.status_stride] = j + 1;
+      if (threadIdx.x == 0)
+        args.status[blockIdx.x * args.status_stride] = j + 1;
       break;
     }
     const double reciprocal = 1.0 / pivot;
     for (int i = j + 1 + warp; i < n; i += warps) {
       const double factor = a[i * stride + j] * reciprocal;
       for (int t = lane_id(); t <= i; t += 32) {
-        if (t > j) a[i * stride + t] -= factor * a[t * stride + j];
-        else if (t < j) a[t * stride + i] -= factor * a[t * stride + j];
-        else a[j * stride + i] = -factor;
+        if (t > j)
+          a[i * stride + t] -= factor * a[t * stride + j];
+        else if (t < j)
+          a[t * stride + i] -= factor * a[t * stride + j];
+        else
+          a[j * stride + i] = -factor;
       }
     }
   }
-  for (int index = threadIdx.x; index < n * n; index += blockDim.x) {   // the last pivot has no rows below: its barrier was the last one needed
+  // The last pivot has no rows below it, so its barrier was the last one needed.
+  for (int index = threadIdx.x; index < n * n; index += blockDim.x) {
     const int i = index / n, t = index % n;
     const double entry = t == i ? 1.0 : a[t * stride + i];
     inverse[index] = failed || t > i ? 0.0f : float(entry * scale[t] / sqrt(a[i * stride + i]));
@@ -90,18 +99,23 @@ SPECTRAL_KERNEL(cholesky_inverse, CholeskyInverseArgs, 512) {
 
 SPECTRAL_KERNEL_PLAIN(cholesky_scale, CholeskyScaleArgs, 64) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x, n = args.n;
-  if (i >= n) return;
+  if (i >= n)
+    return;
   const double scale = unit_scale(args.gram[i * n + i]);
   for (int j = 0; j < n; ++j)
-    args.scaled[i * n + j] = args.gram[i * n + j] * scale * unit_scale(args.gram[j * n + j]) + (i == j ? args.shift : 0.0);
+    args.scaled[i * n + j] =
+        args.gram[i * n + j] * scale * unit_scale(args.gram[j * n + j]) + (i == j ? args.shift : 0.0);
 }
 
 SPECTRAL_KERNEL_PLAIN(cholesky_finish, CholeskyFinishArgs, 64) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x, n = args.n;
-  if (i >= n) return;
+  if (i >= n)
+    return;
   const double diagonal = args.factor_inverse[i * n + i];
-  if (i == 0 && *args.info != 0) atomicMax(args.status, *args.info);
-  if (args.least_pivot > 0 && *args.info == 0 && !(1 / (diagonal * diagonal) > args.least_pivot)) atomicMax(args.status, i + 1);
+  if (i == 0 && *args.info != 0)
+    atomicMax(args.status, *args.info);
+  if (args.least_pivot > 0 && *args.info == 0 && !(1 / (diagonal * diagonal) > args.least_pivot))
+    atomicMax(args.status, i + 1);
   for (int t = 0; t < n; ++t)
     args.inverse[i * n + t] = t > i ? 0.0f : float(args.factor_inverse[i * n + t] * unit_scale(args.gram[t * n + t]));
 }

@@ -1,17 +1,20 @@
-// Copy of a matrix into a rectangle of a larger one, from F32 with a cast: packs the factors of an adapter side by side, appends them to W, or
-// moves W and activations between rows of their own and wider ones;
+// Copy of a matrix into a rectangle of a larger one, from F32 with a cast: packs the factors of an adapter side by
+// side, appends them to W, or moves W and activations between rows of their own and wider ones;
 // and of a rectangle scaled and added to another, which hands the gradient of the packed matrix back to its parts.
 //
 // Formula        copy  destination[i][j] = source[i][j]
 //                add   destination[i'][j'] = scale * source[i][j] + (accumulate ? destination[i'][j'] : 0), one fma
 // Shapes         copy  source, destination [rows, columns]
-//                add   the rectangle [rows, columns] lies in source [any, source_stride] as in destination, each with its offset
-// Layout         row-major; copy: both may be columns of wider matrices (strides), with 16-byte accesses where rows allow them; any size and
-//                alignment
+//                add   the rectangle [rows, columns] lies in source [any, source_stride] as in destination, each with
+//                      its offset
+// Layout         row-major; copy: both may be columns of wider matrices (strides), with 16-byte accesses where rows
+//                allow them; any size and alignment
 // Types          source F32, destination F32 or BF16 (round to nearest even); or both BF16, as it is; add F32
 // Accumulation   none (add: F32)
-// Grid/Block     copy  one thread per 16-byte vector of the destination, counted through its rows; add  one per element; 256 threads
-// Bytes          rows * columns * (size of source + size of destination); add 12, or 8 where it does not accumulate, per element
+// Grid/Block     copy  one thread per 16-byte vector of the destination, counted through its rows;
+//                      add  one per element; 256 threads
+// Bytes          rows * columns * (size of source + size of destination); add 12, or 8 where it does not accumulate,
+//                per element
 // Flops          0; add 2 per element
 // Deterministic  yes
 // NaN            passes on; what the destination held is not read unless it accumulates
@@ -39,20 +42,30 @@ struct CopyBlockAddArgs {
   float scale;
   int accumulate;
 };
-SPECTRAL_LAYOUT(CopyBlockAddArgs, source, destination, source_offset, destination_offset, rows, columns, source_stride, destination_stride, scale, accumulate)
+SPECTRAL_LAYOUT(
+    CopyBlockAddArgs, source, destination, source_offset, destination_offset, rows, columns, source_stride,
+    destination_stride, scale, accumulate)
 
-template <class From, class T> __device__ __forceinline__ void copy_block(const CopyBlockArgs& args) {
+template <class From, class T>
+__device__ __forceinline__ void copy_block(const CopyBlockArgs& args) {
   const int columns = args.columns;
-  by_width<T>(columns | args.source_stride | args.stride, [&](auto width) {
-    constexpr int W = decltype(width)::value, STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
-    for (int step = 0; step < STEPS; ++step) {
-      const int64_t at = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step, row = at / columns, column = at - row * columns;
-      if (row >= args.rows) return;
-      float v[W];
-      load_piece<From, W>(static_cast<const From*>(args.source) + row * args.source_stride + column, v);
-      store_piece<T, W>(static_cast<T*>(args.destination) + row * args.stride + column, v);
-    }
-  }, args.source, args.destination);
+  by_width<T>(
+      columns | args.source_stride | args.stride,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value,
+                      STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
+        for (int step = 0; step < STEPS; ++step) {
+          const int64_t at = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step, row = at / columns,
+                        column = at - row * columns;
+          if (row >= args.rows)
+            return;
+          float v[W];
+          load_piece<From, W>(static_cast<const From*>(args.source) + row * args.source_stride + column, v);
+          store_piece<T, W>(static_cast<T*>(args.destination) + row * args.stride + column, v);
+        }
+      },
+      args.source,
+      args.destination);
 }
 
 SPECTRAL_KERNEL_PLAIN(copy_block_f32, CopyBlockArgs, 256) { copy_block<float, float>(args); }
@@ -61,8 +74,10 @@ SPECTRAL_KERNEL_PLAIN(copy_block_within_bf16, CopyBlockArgs, 256) { copy_block<b
 
 SPECTRAL_KERNEL_PLAIN(copy_block_add, CopyBlockAddArgs, 256) {
   const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i >= static_cast<long long>(args.rows) * args.columns) return;
+  if (i >= static_cast<long long>(args.rows) * args.columns)
+    return;
   const long long row = i / args.columns, column = i - row * args.columns;
   float* to = args.destination + args.destination_offset + row * args.destination_stride + column;
-  *to = fmaf(args.scale, args.source[args.source_offset + row * args.source_stride + column], args.accumulate ? *to : 0.0f);
+  *to = fmaf(
+      args.scale, args.source[args.source_offset + row * args.source_stride + column], args.accumulate ? *to : 0.0f);
 }

@@ -1,13 +1,16 @@
 // Cross-entropy of next-token logits: loss and gradient in one launch.
 //
 // Formula        loss[n] = log(sum_j exp(logits[n,j])) - logits[n,t],  t = targets[n]
-//                dLogits[n,j] = gradient_scale scale (exp(logits[n,j]) / sum - (j == t));  masked rows (t = -1) give 0 and zeros
+//                dLogits[n,j] = gradient_scale scale (exp(logits[n,j]) / sum - (j == t));
+//                  masked rows (t = -1) give 0 and zeros
 // Shapes         logits, dLogits [rows, vocabulary]; targets, losses [rows]; scale [1] or null for 1
 // Layout         row-major, contiguous; any size. dLogits may be the logits when both are F32.
 // Types          logits, losses, scale F32; dLogits F32 or BF16, may be null; targets I32
 // Accumulation   F32: running maximum and sum per thread, joined over the block
-// Grid/Block     one block per row: one warp for short rows, up to 16 warps for long ones; any multiple of 32 threads up to 512
-// Bytes          8 rows vocabulary (read twice; the second time from L2 while rows in flight fit) + size(T) rows vocabulary
+// Grid/Block     one block per row: one warp for short rows, up to 16 warps for long ones; any multiple of 32 threads
+//                up to 512
+// Bytes          8 rows vocabulary (read twice; the second time from L2 while rows in flight fit) + size(T) rows
+//                vocabulary
 // Flops          8 rows vocabulary, two of them exponentials
 // Deterministic  yes, for a given block size
 // Out of range   a target below -1 or not below vocabulary gives a NaN loss and zeros
@@ -27,41 +30,52 @@ struct CrossEntropyArgs {
 SPECTRAL_LAYOUT(CrossEntropyArgs, logits, targets, losses, d_logits, scale, rows, vocabulary, gradient_scale)
 
 namespace {
-template <class T> __device__ __forceinline__ void cross_entropy(const CrossEntropyArgs& args) {
+template <class T>
+__device__ __forceinline__ void cross_entropy(const CrossEntropyArgs& args) {
   const int64_t row = blockIdx.x;
   const int vocabulary = args.vocabulary, target = args.targets[row], threads = blockDim.x, thread = threadIdx.x;
   const float* logits = args.logits + row * vocabulary;
   T* gradient = args.d_logits ? static_cast<T*>(args.d_logits) + row * vocabulary : nullptr;
   const bool counted = target >= 0 && target < vocabulary;
-  by_width<float>(vocabulary, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    if (!counted) {   // the whole block takes this way
-      if (thread == 0) args.losses[row] = target == -1 ? 0.0f : NAN;
-      const float zeros[W] = {};
-      if (gradient)
-        for (int c = thread * W; c < vocabulary; c += threads * W) store_piece<T, W>(gradient + c, zeros);
-      return;
-    }
-    MaxSum part{-INFINITY, 0.0f};
-    for (int c = thread * W; c < vocabulary; c += threads * W) {
-      float v[W];
-      load_piece<float, W>(logits + c, v);
-      join_max_sum(part, v);
-    }
-    part = threads == 32 ? warp_max_sum(part.max, part.sum) : block_max_sum(part.max, part.sum);
-    // Only the thread that will overwrite the target's logit reads it, so dLogits may be the logits.
-    if (thread == target / W % threads) args.losses[row] = logf(part.sum) + (part.max - logits[target]);
-    if (!gradient) return;
-    const float inverse = 1.0f / part.sum, scale = args.scale ? args.gradient_scale * *args.scale : args.gradient_scale;
-    for (int c = thread * W; c < vocabulary; c += threads * W) {
-      float v[W];
-      load_piece<float, W>(logits + c, v);
-      for (int i = 0; i < W; ++i) v[i] = scale * (exp_f32(v[i] - part.max) * inverse - (c + i == target ? 1.0f : 0.0f));
-      store_piece<T, W>(gradient + c, v);
-    }
-  }, args.logits, args.d_logits);
+  by_width<float>(
+      vocabulary,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        if (!counted) {   // the whole block takes this way
+          if (thread == 0)
+            args.losses[row] = target == -1 ? 0.0f : NAN;
+          const float zeros[W] = {};
+          if (gradient)
+            for (int c = thread * W; c < vocabulary; c += threads * W)
+              store_piece<T, W>(gradient + c, zeros);
+          return;
+        }
+        MaxSum part{-INFINITY, 0.0f};
+        for (int c = thread * W; c < vocabulary; c += threads * W) {
+          float v[W];
+          load_piece<float, W>(logits + c, v);
+          join_max_sum(part, v);
+        }
+        part = threads == 32 ? warp_max_sum(part.max, part.sum) : block_max_sum(part.max, part.sum);
+        // Only the thread that will overwrite the target's logit reads it, so dLogits may be the logits.
+        if (thread == target / W % threads)
+          args.losses[row] = logf(part.sum) + (part.max - logits[target]);
+        if (!gradient)
+          return;
+        const float inverse = 1.0f / part.sum,
+                    scale = args.scale ? args.gradient_scale * *args.scale : args.gradient_scale;
+        for (int c = thread * W; c < vocabulary; c += threads * W) {
+          float v[W];
+          load_piece<float, W>(logits + c, v);
+          for (int i = 0; i < W; ++i)
+            v[i] = scale * (exp_f32(v[i] - part.max) * inverse - (c + i == target ? 1.0f : 0.0f));
+          store_piece<T, W>(gradient + c, v);
+        }
+      },
+      args.logits,
+      args.d_logits);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL(cross_entropy_f32, CrossEntropyArgs, 512) { cross_entropy<float>(args); }
 SPECTRAL_KERNEL(cross_entropy_bf16, CrossEntropyArgs, 512) { cross_entropy<bf16>(args); }

@@ -1,4 +1,5 @@
-// Dropout over an array, for where no kernel that reads it anyway can apply it on the way (device/dropout.cuh has the mask).
+// Dropout over an array, for where no kernel that reads it anyway can apply it on the way
+// (device/dropout.cuh has the mask).
 //
 // Formula        y[i] = keep(i) factor x[i]  (+ y[i] when accumulate)
 // Shapes         x, y [count]; i counts in the array the mask belongs to
@@ -22,9 +23,11 @@ struct DropoutArgs {
 SPECTRAL_LAYOUT(DropoutArgs, x, y, count, dropout, accumulate)
 
 namespace {
-template <class T> __device__ __forceinline__ void dropout(const DropoutArgs& args) {
+template <class T>
+__device__ __forceinline__ void dropout(const DropoutArgs& args) {
   const int64_t vector = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, at = vector * 8;
-  if (at >= args.count) return;
+  if (at >= args.count)
+    return;
   const DropoutMask mask(args.dropout);
   const uint4 words = mask.bits(uint64_t(vector));
   const unsigned word[4] = {words.x, words.y, words.z, words.w};
@@ -35,23 +38,28 @@ template <class T> __device__ __forceinline__ void dropout(const DropoutArgs& ar
   float v[8] = {}, old[8] = {};
   if (vectors) {
     load_piece<T, 8>(x, v);
-    if (args.accumulate) load_piece<T, 8>(y, old);
+    if (args.accumulate)
+      load_piece<T, 8>(y, old);
   } else {
 #pragma unroll
     for (int e = 0; e < 8; ++e)
-      if (e < width) v[e] = to_float(x[e]), old[e] = args.accumulate ? to_float(y[e]) : 0.0f;
+      if (e < width)
+        v[e] = to_float(x[e]), old[e] = args.accumulate ? to_float(y[e]) : 0.0f;
   }
 #pragma unroll
-  for (int e = 0; e < 8; ++e) v[e] = (e % 2 ? mask.keeps_high(word[e / 2]) : mask.keeps_low(word[e / 2])) ? old[e] + args.dropout.factor * v[e] : old[e];
+  for (int e = 0; e < 8; ++e)
+    v[e] = (e % 2 ? mask.keeps_high(word[e / 2]) : mask.keeps_low(word[e / 2])) ? old[e] + args.dropout.factor * v[e]
+                                                                                : old[e];
   if (vectors) {
     store_piece<T, 8>(y, v);
   } else {
 #pragma unroll
     for (int e = 0; e < 8; ++e)
-      if (e < width) y[e] = from_float<T>(v[e]);
+      if (e < width)
+        y[e] = from_float<T>(v[e]);
   }
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(dropout_f32, DropoutArgs, kFlatThreads) { dropout<float>(args); }
 SPECTRAL_KERNEL_PLAIN(dropout_bf16, DropoutArgs, kFlatThreads) { dropout<bf16>(args); }

@@ -5,7 +5,8 @@
 // Layout         contiguous; y of add may be a or b
 // Types          F32 or BF16, the same for all arguments (cast: one each)
 // Accumulation   F32, one rounding
-// Grid/Block     one thread per 16-byte vector (cast: per 8 elements), 256 a block; add_bias one warp per row, 8 a block
+// Grid/Block     one thread per 16-byte vector (cast: per 8 elements), 256 a block; add_bias one warp per row, 8 a
+//                block
 // Bytes          add 3 size(T) count; scale 2 size(T); cast 6; add_bias 2 size(T)
 // Flops          count (cast none)
 // Deterministic  yes
@@ -42,53 +43,78 @@ struct AddBiasArgs {
 SPECTRAL_LAYOUT(AddBiasArgs, y, bias, rows, columns)
 
 namespace {
-template <class T> __device__ __forceinline__ void add(const AddArgs& args) {
-  by_piece<T>(args.count, [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float a[W], b[W];
-    load_piece<T, W>(static_cast<const T*>(args.a) + at, a);
-    load_piece<T, W>(static_cast<const T*>(args.b) + at, b);
-    for (int i = 0; i < W; ++i) a[i] += b[i];
-    store_piece<T, W>(static_cast<T*>(args.y) + at, a);
-  }, args.a, args.b, args.y);
+template <class T>
+__device__ __forceinline__ void add(const AddArgs& args) {
+  by_piece<T>(
+      args.count,
+      [&](auto width, int64_t at) {
+        constexpr int W = decltype(width)::value;
+        float a[W], b[W];
+        load_piece<T, W>(static_cast<const T*>(args.a) + at, a);
+        load_piece<T, W>(static_cast<const T*>(args.b) + at, b);
+        for (int i = 0; i < W; ++i)
+          a[i] += b[i];
+        store_piece<T, W>(static_cast<T*>(args.y) + at, a);
+      },
+      args.a,
+      args.b,
+      args.y);
 }
 
-template <class T> __device__ __forceinline__ void scale(const ScaleArgs& args) {
-  by_piece<T>(args.count, [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    T* x = static_cast<T*>(args.x) + at;
-    float v[W];
-    load_piece<T, W>(x, v);
-    for (int i = 0; i < W; ++i) v[i] *= args.factor;
-    store_piece<T, W>(x, v);
-  }, args.x);
+template <class T>
+__device__ __forceinline__ void scale(const ScaleArgs& args) {
+  by_piece<T>(
+      args.count,
+      [&](auto width, int64_t at) {
+        constexpr int W = decltype(width)::value;
+        T* x = static_cast<T*>(args.x) + at;
+        float v[W];
+        load_piece<T, W>(x, v);
+        for (int i = 0; i < W; ++i)
+          v[i] *= args.factor;
+        store_piece<T, W>(x, v);
+      },
+      args.x);
 }
 
-template <class From, class To> __device__ __forceinline__ void cast(const CastArgs& args) {
-  by_piece<bf16>(args.count, [&](auto width, int64_t at) {   // pieces of 8: one vector of bf16, two of F32
-    constexpr int W = decltype(width)::value;
-    float v[W];
-    load_piece<From, W>(static_cast<const From*>(args.x) + at, v);
-    store_piece<To, W>(static_cast<To*>(args.y) + at, v);
-  }, args.x, args.y);
+template <class From, class To>
+__device__ __forceinline__ void cast(const CastArgs& args) {
+  by_piece<bf16>(
+      args.count,
+      [&](auto width, int64_t at) {
+        // Pieces of 8: one vector of bf16, two of F32.
+        constexpr int W = decltype(width)::value;
+        float v[W];
+        load_piece<From, W>(static_cast<const From*>(args.x) + at, v);
+        store_piece<To, W>(static_cast<To*>(args.y) + at, v);
+      },
+      args.x,
+      args.y);
 }
 
-template <class T> __device__ __forceinline__ void add_bias(const AddBiasArgs& args) {
+template <class T>
+__device__ __forceinline__ void add_bias(const AddBiasArgs& args) {
   const int64_t row = warp_row();
-  if (row >= args.rows) return;
-  by_width<T>(args.columns, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    for (int c = lane_id() * W; c < args.columns; c += 32 * W) {
-      T* y = static_cast<T*>(args.y) + row * args.columns + c;
-      float v[W], b[W];
-      load_piece<T, W>(y, v);
-      load_piece<T, W>(static_cast<const T*>(args.bias) + c, b);
-      for (int i = 0; i < W; ++i) v[i] += b[i];
-      store_piece<T, W>(y, v);
-    }
-  }, args.y, args.bias);
+  if (row >= args.rows)
+    return;
+  by_width<T>(
+      args.columns,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        for (int c = lane_id() * W; c < args.columns; c += 32 * W) {
+          T* y = static_cast<T*>(args.y) + row * args.columns + c;
+          float v[W], b[W];
+          load_piece<T, W>(y, v);
+          load_piece<T, W>(static_cast<const T*>(args.bias) + c, b);
+          for (int i = 0; i < W; ++i)
+            v[i] += b[i];
+          store_piece<T, W>(y, v);
+        }
+      },
+      args.y,
+      args.bias);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(add_f32, AddArgs, kFlatThreads) { add<float>(args); }
 SPECTRAL_KERNEL_PLAIN(add_bf16, AddArgs, kFlatThreads) { add<bf16>(args); }

@@ -18,8 +18,9 @@
 // Bytes          forward 8 count, backward 12 count; 4 count more where it accumulates
 // Flops          count, to about 20 count for exp; cos and sin about 20 count, some hundreds where |x| is beyond 1e5
 // Deterministic  yes
-// NaN            forward passes it on; backward gives f'(NaN) dy, 0 for max, sqrt and sign. A reciprocal of 0 is infinite, and so is the
-//                derivative of a root at 0 with floor 0 only in its limit: 0 is not above the floor, so there it is 0
+// NaN            forward passes it on; backward gives f'(NaN) dy, 0 for max, sqrt and sign. A reciprocal of 0 is
+//                infinite, and so is the derivative of a root at 0 with floor 0 only in its limit: 0 is not above the
+//                floor, so there it is 0
 #include "pieces.cuh"
 
 struct ElementwiseMapArgs {
@@ -66,32 +67,73 @@ struct Sin {
   static __device__ __forceinline__ float slope(float x, float) { return cosf(x); }
 };
 
-template <class F, bool BACKWARD> __device__ __forceinline__ void elementwise_map(const ElementwiseMapArgs& args) {
-  by_piece<float>(args.count, [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float x[W], dy[W], y[W] = {};
-    load_piece<float, W>(args.x + at, x);
-    if (BACKWARD) load_piece<float, W>(args.dy + at, dy);
-    if (args.accumulate) load_piece<float, W>(args.y + at, y);
-    for (int i = 0; i < W; ++i) y[i] = BACKWARD ? fmaf(F::slope(x[i], args.floor), dy[i], y[i]) : y[i] + F::value(x[i], args.floor);
-    store_piece<float, W>(args.y + at, y);
-  }, args.x, args.dy, args.y);
+template <class F, bool BACKWARD>
+__device__ __forceinline__ void elementwise_map(const ElementwiseMapArgs& args) {
+  by_piece<float>(
+      args.count,
+      [&](auto width, int64_t at) {
+        constexpr int W = decltype(width)::value;
+        float x[W], dy[W], y[W] = {};
+        load_piece<float, W>(args.x + at, x);
+        if (BACKWARD)
+          load_piece<float, W>(args.dy + at, dy);
+        if (args.accumulate)
+          load_piece<float, W>(args.y + at, y);
+        for (int i = 0; i < W; ++i)
+          y[i] = BACKWARD ? fmaf(F::slope(x[i], args.floor), dy[i], y[i]) : y[i] + F::value(x[i], args.floor);
+        store_piece<float, W>(args.y + at, y);
+      },
+      args.x,
+      args.dy,
+      args.y);
 }
-}  // namespace
+}   // namespace
 
-SPECTRAL_KERNEL_PLAIN(elementwise_map_reciprocal_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Reciprocal, false>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_reciprocal_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Reciprocal, true>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_sqrt_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Sqrt, false>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_sqrt_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Sqrt, true>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_exp_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Exp, false>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_exp_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Exp, true>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_max_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Max, false>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_max_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Max, true>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_square_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Square, false>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_square_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Square, true>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_sign_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Sign, false>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_sign_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Sign, true>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_cos_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Cos, false>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_cos_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Cos, true>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_sin_forward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Sin, false>(args); }
-SPECTRAL_KERNEL_PLAIN(elementwise_map_sin_backward, ElementwiseMapArgs, kFlatThreads) { elementwise_map<Sin, true>(args); }
+SPECTRAL_KERNEL_PLAIN(elementwise_map_reciprocal_forward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Reciprocal, false>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_reciprocal_backward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Reciprocal, true>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_sqrt_forward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Sqrt, false>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_sqrt_backward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Sqrt, true>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_exp_forward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Exp, false>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_exp_backward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Exp, true>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_max_forward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Max, false>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_max_backward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Max, true>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_square_forward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Square, false>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_square_backward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Square, true>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_sign_forward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Sign, false>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_sign_backward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Sign, true>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_cos_forward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Cos, false>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_cos_backward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Cos, true>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_sin_forward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Sin, false>(args);
+}
+SPECTRAL_KERNEL_PLAIN(elementwise_map_sin_backward, ElementwiseMapArgs, kFlatThreads) {
+  elementwise_map<Sin, true>(args);
+}

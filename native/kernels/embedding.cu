@@ -1,8 +1,8 @@
 // Gradient of the embedding table. (The lookup itself is rows.cu's gather.)
 //
 // Formula        dTable[ids[u], :] (+)= sum over j in [segments[u], segments[u+1]) of dy[order[j], :]
-// Shapes         dy [positions, columns]; order [positions] I32: positions sorted by id, ties in order; segments [unique + 1] I32;
-//                ids [unique] I32, each once; dTable [vocabulary, columns]
+// Shapes         dy [positions, columns]; order [positions] I32: positions sorted by id, ties in order; segments
+//                [unique + 1] I32; ids [unique] I32, each once; dTable [vocabulary, columns]
 // Layout         row-major, contiguous; any size
 // Types          dy F32 or BF16; dTable F32
 // Accumulation   F32, along `order`; rows of ids that do not occur are left as they are
@@ -25,34 +25,45 @@ struct EmbeddingBackwardArgs {
   int vocabulary;
   int accumulate;
 };
-SPECTRAL_LAYOUT(EmbeddingBackwardArgs, dy, order, segments, ids, d_table, positions, unique, columns, vocabulary, accumulate)
+SPECTRAL_LAYOUT(
+    EmbeddingBackwardArgs, dy, order, segments, ids, d_table, positions, unique, columns, vocabulary, accumulate)
 
 namespace {
-template <class T> __device__ __forceinline__ void embedding_backward(const EmbeddingBackwardArgs& args) {
+template <class T>
+__device__ __forceinline__ void embedding_backward(const EmbeddingBackwardArgs& args) {
   const int64_t u = warp_row();
-  if (u >= args.unique) return;
+  if (u >= args.unique)
+    return;
   const int id = args.ids[u], columns = args.columns;
-  if (id < 0 || id >= args.vocabulary) return;
+  if (id < 0 || id >= args.vocabulary)
+    return;
   const int begin = max(args.segments[u], 0), end = min(args.segments[u + 1], args.positions);
   const T* dy = static_cast<const T*>(args.dy);
   float* row = args.d_table + int64_t(id) * columns;
-  by_width<T>(columns, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    for (int c = lane_id() * W; c < columns; c += 32 * W) {
-      float sum[W] = {};
-      if (args.accumulate) load_piece<float, W>(row + c, sum);
-      for (int j = begin; j < end; ++j) {
-        const int position = args.order[j];
-        if (position < 0 || position >= args.positions) continue;
-        float v[W];
-        load_piece<T, W>(dy + int64_t(position) * columns + c, v);
-        for (int i = 0; i < W; ++i) sum[i] += v[i];
-      }
-      store_piece<float, W>(row + c, sum);
-    }
-  }, args.dy, args.d_table);
+  by_width<T>(
+      columns,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        for (int c = lane_id() * W; c < columns; c += 32 * W) {
+          float sum[W] = {};
+          if (args.accumulate)
+            load_piece<float, W>(row + c, sum);
+          for (int j = begin; j < end; ++j) {
+            const int position = args.order[j];
+            if (position < 0 || position >= args.positions)
+              continue;
+            float v[W];
+            load_piece<T, W>(dy + int64_t(position) * columns + c, v);
+            for (int i = 0; i < W; ++i)
+              sum[i] += v[i];
+          }
+          store_piece<float, W>(row + c, sum);
+        }
+      },
+      args.dy,
+      args.d_table);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(embedding_backward_f32, EmbeddingBackwardArgs, kRowThreads) { embedding_backward<float>(args); }
 SPECTRAL_KERNEL_PLAIN(embedding_backward_bf16, EmbeddingBackwardArgs, kRowThreads) { embedding_backward<bf16>(args); }

@@ -1,26 +1,32 @@
-// Causal attention of whole sequences, forward and backward, that never stores the scores (Dao: "FlashAttention-2", 2023).
+// Causal attention of whole sequences, forward and backward, that never stores the scores
+// (Dao: "FlashAttention-2", 2023).
 //
-// Formula        query i sees the keys j with first <= j <= i, first = window > 0 ? max(0, i - window + 1) : 0; g = h kv_heads / heads
-//                forward:  s = scale q[b,h] k[b,g]^T;  lse[b,h,i] = log sum_j exp(s[i,j]);  output = exp(s - lse) v[b,g]
+// Formula        query i sees the keys j with first <= j <= i, first = window > 0 ? max(0, i - window + 1) : 0; g = h
+//                kv_heads / heads
+//                forward:  s = scale q[b,h] k[b,g]^T;  lse[b,h,i] = log sum_j exp(s[i,j]);
+//                          output = exp(s - lse) v[b,g]
 //                delta:    delta[b,h,i] = sum_d dOutput output
 //                backward: p = exp(s - lse);  ds = p (dOutput v^T - delta)
-//                          dq = scale ds k;  dk = scale sum over the group's heads of ds^T q;  dv = the same sum of p^T dOutput
+//                          dq = scale ds k;  dk = scale sum over the group's heads of ds^T q;
+//                            dv = the same sum of p^T dOutput
 // Shapes         q, dq [batch, heads, length, head_dim]; k, dk [batch, kv_heads, length, head_dim];
 //                v, dv [batch length, kv_heads head_dim]; output, dOutput [batch length, heads head_dim];
 //                lse, delta [batch, heads, length]
-// Layout         row-major: q and k as the rotary embedding writes them, v and output as the projections beside them do; v, dv,
-//                output and dOutput may be columns of wider matrices (strides, multiples of 8, from 16-byte addresses on), the others are contiguous;
-//                head_dim a multiple of 8 up to 128 (tiles are 64 or 128 wide; a narrower head pays for zeros)
+// Layout         row-major: q and k as the rotary embedding writes them, v and output as the projections beside them
+//                do; v, dv, output and dOutput may be columns of wider matrices (strides, multiples of 8, from 16-byte
+//                addresses on), the others are contiguous; head_dim a multiple of 8 up to 128 (tiles are 64 or 128
+//                wide; a narrower head pays for zeros)
 // Types          BF16; lse, delta F32
-// Accumulation   F32: online softmax over tiles of keys. p and ds are rounded to BF16 between two products, 2^-8 of each term.
-//                2^x is approximate (exp2_fast, 2^-22).
-// Grid/Block     128 threads. forward, query gradient: a block per head and 128 queries, 32 a warp, the longest rows first.
-//                key gradient: a block per key/value head and 64 (head_dim > 64) or 128 keys, its own by warps; it walks the
-//                group's heads and their queries in order, so no two blocks add to one element. delta: 8 lanes a row.
-//                Dynamic shared memory: forward 65,536 bytes (81,920 above 64), query gradient 50,176 (99,328), key gradient
-//                49,664 (66,048)
-// Bytes          forward 4 batch length heads head_dim, and from L2 4 batch heads length^2 / 256 head_dim of keys and values;
-//                backward 10 batch length heads head_dim, and from L2 three times forward's
+// Accumulation   F32: online softmax over tiles of keys. p and ds are rounded to BF16 between two products, 2^-8 of
+//                each term. 2^x is approximate (exp2_fast, 2^-22).
+// Grid/Block     128 threads. forward, query gradient: a block per head and 128 queries, 32 a warp, the longest rows
+//                first.
+//                key gradient: a block per key/value head and 64 (head_dim > 64) or 128 keys, its own by warps; it
+//                walks the group's heads and their queries in order, so no two blocks add to one element. delta: 8
+//                lanes a row. Dynamic shared memory: forward 65,536 bytes (81,920 above 64), query gradient 50,176
+//                (99,328), key gradient 49,664 (66,048)
+// Bytes          forward 4 batch length heads head_dim, and from L2 4 batch heads length^2 / 256 head_dim of keys and
+//                values; backward 10 batch length heads head_dim, and from L2 three times forward's
 // Flops          forward 2 batch heads length^2 head_dim (the seen half of two products), backward 3.5 times that
 // Deterministic  yes
 // Non-finite     a NaN in a seen score makes its row NaN
@@ -40,10 +46,12 @@ struct FlashAttentionArgs {
   int head_dim;
   int v_stride;
   int output_stride;
-  int window;     // 0: none
+  int window;   // 0: none
   float scale;
 };
-SPECTRAL_LAYOUT(FlashAttentionArgs, q, k, v, output, lse, batch, heads, kv_heads, length, head_dim, v_stride, output_stride, window, scale)
+SPECTRAL_LAYOUT(
+    FlashAttentionArgs, q, k, v, output, lse, batch, heads, kv_heads, length, head_dim, v_stride, output_stride, window,
+    scale)
 
 struct FlashAttentionGradientArgs {
   const void* q;
@@ -68,27 +76,35 @@ struct FlashAttentionGradientArgs {
   int window;
   float scale;
 };
-SPECTRAL_LAYOUT(FlashAttentionGradientArgs, q, k, v, output, d_output, lse, delta, dq, dk, dv, batch, heads, kv_heads, length, head_dim, v_stride,
-                output_stride, d_output_stride, dv_stride, window, scale)
+SPECTRAL_LAYOUT(
+    FlashAttentionGradientArgs, q, k, v, output, d_output, lse, delta, dq, dk, dv, batch, heads, kv_heads, length,
+    head_dim, v_stride, output_stride, d_output_stride, dv_stride, window, scale)
 
 namespace {
 constexpr int THREADS = 128;
 constexpr int NT = 4, BLOCK = 8 * NT;   // accumulators come in blocks of 32 columns: what one mma_tile takes
 constexpr float kLog2E = 0x1.715476p0f;
 
-template <int BLOCKS, int MT> using Accumulator = float[BLOCKS][MT][NT][4];
+template <int BLOCKS, int MT>
+using Accumulator = float[BLOCKS][MT][NT][4];
 
-// One head of a tensor as a matrix [length, head_dim]; head_dim is a multiple of 8, so rows start on 16-byte boundaries.
-__device__ __forceinline__ TileSource<bf16> outer_head(const void* data, int64_t head, int length, int head_dim) {   // [.., head, length, d]
+// One head of a tensor as a matrix [length, head_dim]; head_dim is a multiple of 8, so rows start on 16-byte
+// boundaries.
+__device__ __forceinline__ TileSource<bf16> outer_head(const void* data, int64_t head, int length, int head_dim) {
+  // data [.., head, length, head_dim]
   return {static_cast<const bf16*>(data) + head * length * head_dim, head_dim, length, head_dim, true};
 }
-__device__ __forceinline__ TileSource<bf16> inner_head(const void* data, int b, int head, unsigned stride, int length, int head_dim) {   // [b, length, stride]
-  return {static_cast<const bf16*>(data) + int64_t(b) * length * stride + head * head_dim, stride, length, head_dim, true};
+__device__ __forceinline__ TileSource<bf16> inner_head(
+    const void* data, int b, int head, unsigned stride, int length, int head_dim) {
+  // data [b, length, stride]
+  return {
+      static_cast<const bf16*>(data) + int64_t(b) * length * stride + head * head_dim, stride, length, head_dim, true};
 }
 
 // d += A B^T over a depth of HEAD: rows m ... of one tile with all rows of another.
 template <int HEAD, int BLOCKS, int MT>
-__device__ __forceinline__ void multiply_rows(Accumulator<BLOCKS, MT>& d, const unsigned char* a_tile, int m, const unsigned char* b_tile) {
+__device__ __forceinline__ void multiply_rows(
+    Accumulator<BLOCKS, MT>& d, const unsigned char* a_tile, int m, const unsigned char* b_tile) {
 #pragma unroll
   for (int k = 0; k < HEAD; k += 16) {
     uint32_t a[MT][4];
@@ -101,9 +117,11 @@ __device__ __forceinline__ void multiply_rows(Accumulator<BLOCKS, MT>& d, const 
     }
   }
 }
-// d += P T: P in accumulators, rounded to bf16 on the way into the operand's registers, which hold it as the accumulators do.
+// d += P T: P in accumulators, rounded to bf16 on the way into the operand's registers, which hold it as the
+// accumulators do.
 template <int HEAD, int BLOCKS, int MT>
-__device__ __forceinline__ void multiply_columns(Accumulator<HEAD / BLOCK, MT>& d, const Accumulator<BLOCKS, MT>& p, const unsigned char* tile) {
+__device__ __forceinline__ void multiply_columns(
+    Accumulator<HEAD / BLOCK, MT>& d, const Accumulator<BLOCKS, MT>& p, const unsigned char* tile) {
 #pragma unroll
   for (int depth = 0; depth < BLOCKS * BLOCK; depth += 16) {
     const int c = depth / BLOCK, j = depth % BLOCK / 8;
@@ -121,8 +139,10 @@ __device__ __forceinline__ void multiply_columns(Accumulator<HEAD / BLOCK, MT>& 
     }
   }
 }
-// body(value, row in the warp, column, block) for each of this lane's elements, in whose array order loops are unrolled.
-template <int BLOCKS, int MT, class Body> __device__ __forceinline__ void each(Accumulator<BLOCKS, MT>& d, Body body) {
+// body(value, row in the warp, column, block) for each of this lane's elements, in whose array order loops are
+// unrolled.
+template <int BLOCKS, int MT, class Body>
+__device__ __forceinline__ void each(Accumulator<BLOCKS, MT>& d, Body body) {
   const int g = lane_id() / 4, q = lane_id() % 4;
 #pragma unroll
   for (int c = 0; c < BLOCKS; ++c)
@@ -131,11 +151,13 @@ template <int BLOCKS, int MT, class Body> __device__ __forceinline__ void each(A
 #pragma unroll
       for (int j = 0; j < NT; ++j)
 #pragma unroll
-        for (int e = 0; e < 4; ++e) body(d[c][i][j][e], 2 * i + e / 2, 16 * i + g + e / 2 * 8, BLOCK * c + 8 * j + 2 * q + e % 2);
+        for (int e = 0; e < 4; ++e)
+          body(d[c][i][j][e], 2 * i + e / 2, 16 * i + g + e / 2 * 8, BLOCK * c + 8 * j + 2 * q + e % 2);
 }
 // Rows of a warp, through `tile` rows m ..., which only this warp uses, into rows of global memory in 16-byte pieces.
 template <int HEAD, int MT>
-__device__ __forceinline__ void store_rows(Accumulator<HEAD / BLOCK, MT>& d, unsigned char* tile, int m, const TileSource<bf16>& to, int row0) {
+__device__ __forceinline__ void store_rows(
+    Accumulator<HEAD / BLOCK, MT>& d, unsigned char* tile, int m, const TileSource<bf16>& to, int row0) {
   __syncwarp();   // other lanes may still read what the tile held
   const int g = lane_id() / 4, q = lane_id() % 4;
 #pragma unroll
@@ -153,7 +175,8 @@ __device__ __forceinline__ void store_rows(Accumulator<HEAD / BLOCK, MT>& d, uns
   for (int unit = lane_id(); unit < 16 * MT * HEAD / 8; unit += 32) {
     const int r = unit / (HEAD / 8), u = unit % (HEAD / 8), row = row0 + r;
     if (row < to.rows && u * 8 < to.columns)
-      *reinterpret_cast<uint4*>(out + row * to.stride + u * 8) = *reinterpret_cast<const uint4*>(tile + tile_offset<2 * HEAD>(m + r, u));
+      *reinterpret_cast<uint4*>(out + row * to.stride + u * 8) =
+          *reinterpret_cast<const uint4*>(tile + tile_offset<2 * HEAD>(m + r, u));
   }
 }
 // Does some query in [first, last] see some key in [key, key + keys)? Does every one see all of them?
@@ -163,10 +186,13 @@ __device__ __forceinline__ bool some_seen(int first, int last, int key, int keys
 __device__ __forceinline__ bool all_seen(int first, int last, int key, int keys, int window) {
   return key + keys - 1 <= first && (window == 0 || key > last - window);
 }
-__device__ __forceinline__ bool seen(int query, int key, int window) { return key <= query && (window == 0 || key > query - window); }
+__device__ __forceinline__ bool seen(int query, int key, int window) {
+  return key <= query && (window == 0 || key > query - window);
+}
 
 // What a block of queries of one head has to do: the longest rows, which are the last, come first.
-template <int QUERIES> struct QueryBlock {
+template <int QUERIES>
+struct QueryBlock {
   int b, h, group, first;   // group counts key/value heads over the batch
   int64_t row;              // of lse and delta: (b, h, first)
   __device__ __forceinline__ QueryBlock(int batch, int heads, int kv_heads, int length) {
@@ -177,7 +203,8 @@ template <int QUERIES> struct QueryBlock {
   }
 };
 
-template <int HEAD, int BLOCKS> __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
+template <int HEAD, int BLOCKS>
+__device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
   constexpr int MT = 2, QUERIES = 128, KEYS = BLOCKS * BLOCK, STAGES = 3, TILE = KEYS * HEAD * 2;
   DYNAMIC_SHARED(shared);
   unsigned char* const q_tile = shared;
@@ -186,15 +213,18 @@ template <int HEAD, int BLOCKS> __device__ __forceinline__ void flash_forward(co
   const QueryBlock<QUERIES> block(args.batch, args.heads, args.kv_heads, length);
   const TileSource<bf16> q = outer_head(args.q, int64_t(block.b) * args.heads + block.h, length, args.head_dim);
   const TileSource<bf16> k = outer_head(args.k, block.group, length, args.head_dim);
-  const TileSource<bf16> v = inner_head(args.v, block.b, block.group % args.kv_heads, args.v_stride, length, args.head_dim);
+  const TileSource<bf16> v =
+      inner_head(args.v, block.b, block.group % args.kv_heads, args.v_stride, length, args.head_dim);
   const int first = block.first + m, last = first + 16 * MT - 1;
-  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS, end = min(length, block.first + QUERIES);
+  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS,
+            end = min(length, block.first + QUERIES);
   const float factor = args.scale * kLog2E;
 
   Accumulator<HEAD / BLOCK, MT> o = {};
   float most[2 * MT], sum[2 * MT] = {};
 #pragma unroll
-  for (int r = 0; r < 2 * MT; ++r) most[r] = -INFINITY;
+  for (int r = 0; r < 2 * MT; ++r)
+    most[r] = -INFINITY;
   load_tile<bf16, QUERIES, HEAD, THREADS>(q_tile, q, block.first, 0);
   pipeline<STAGES, 1>(
       (end - begin + KEYS - 1) / KEYS,
@@ -206,16 +236,19 @@ template <int HEAD, int BLOCKS> __device__ __forceinline__ void flash_forward(co
       [&](int step, int) {
         const unsigned char* const stage = stages + step % STAGES * 2 * TILE;
         const int key = begin + step * KEYS;
-        if (!some_seen(first, last, key, KEYS, window)) return;
+        if (!some_seen(first, last, key, KEYS, window))
+          return;
         Accumulator<BLOCKS, MT> s = {};
         multiply_rows<HEAD, BLOCKS, MT>(s, q_tile, m, stage);
         if (!all_seen(first, last, key, KEYS, window))
           each<BLOCKS, MT>(s, [&](float& value, int, int row, int column) {
-            if (!seen(first + row, key + column, window)) value = -INFINITY;
+            if (!seen(first + row, key + column, window))
+              value = -INFINITY;
           });
         float top[2 * MT], fade[2 * MT], shift[2 * MT];
 #pragma unroll
-        for (int r = 0; r < 2 * MT; ++r) top[r] = most[r];
+        for (int r = 0; r < 2 * MT; ++r)
+          top[r] = most[r];
         each<BLOCKS, MT>(s, [&](float& value, int r, int, int) { top[r] = fmaxf(top[r], value); });
         bool fades = false;
 #pragma unroll
@@ -242,13 +275,16 @@ template <int HEAD, int BLOCKS> __device__ __forceinline__ void flash_forward(co
     sum[r] = warp_sum<4>(sum[r]);
     inverse[r] = 1.0f / sum[r];
     const int row = m + r / 2 * 16 + lane_id() / 4 + r % 2 * 8;
-    if (lane_id() % 4 == 0 && block.first + row < length) args.lse[block.row + row] = most[r] * args.scale + logf(sum[r]);
+    if (lane_id() % 4 == 0 && block.first + row < length)
+      args.lse[block.row + row] = most[r] * args.scale + logf(sum[r]);
   }
   each<HEAD / BLOCK, MT>(o, [&](float& value, int r, int, int) { value *= inverse[r]; });
-  store_rows<HEAD, MT>(o, q_tile, m, inner_head(args.output, block.b, block.h, args.output_stride, length, args.head_dim), first);
+  store_rows<HEAD, MT>(
+      o, q_tile, m, inner_head(args.output, block.b, block.h, args.output_stride, length, args.head_dim), first);
 }
 
-template <int HEAD> __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradientArgs& args) {
+template <int HEAD>
+__device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradientArgs& args) {
   constexpr int MT = 2, QUERIES = 128, KEYS = BLOCK, STAGES = 2, TILE = KEYS * HEAD * 2;
   DYNAMIC_SHARED(shared);
   unsigned char* const q_tile = shared;
@@ -257,18 +293,24 @@ template <int HEAD> __device__ __forceinline__ void flash_query_gradient(const F
   const int length = args.length, window = args.window, m = threadIdx.x / 32 * 16 * MT;
   const QueryBlock<QUERIES> block(args.batch, args.heads, args.kv_heads, length);
   const int64_t head = int64_t(block.b) * args.heads + block.h;
-  const TileSource<bf16> q = outer_head(args.q, head, length, args.head_dim), k = outer_head(args.k, block.group, length, args.head_dim);
-  const TileSource<bf16> v = inner_head(args.v, block.b, block.group % args.kv_heads, args.v_stride, length, args.head_dim);
-  const TileSource<bf16> gradient = inner_head(args.d_output, block.b, block.h, args.d_output_stride, length, args.head_dim);
+  const TileSource<bf16> q = outer_head(args.q, head, length, args.head_dim),
+                         k = outer_head(args.k, block.group, length, args.head_dim);
+  const TileSource<bf16> v =
+      inner_head(args.v, block.b, block.group % args.kv_heads, args.v_stride, length, args.head_dim);
+  const TileSource<bf16> gradient =
+      inner_head(args.d_output, block.b, block.h, args.d_output_stride, length, args.head_dim);
   const int first = block.first + m, last = first + 16 * MT - 1;
-  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS, end = min(length, block.first + QUERIES);
+  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS,
+            end = min(length, block.first + QUERIES);
   const float factor = args.scale * kLog2E;
 
   // (lse, delta) of the block's rows wait in shared memory: registers are short.
   static_assert(QUERIES == THREADS, "a thread fetches the numbers of one row");
   float2* const rows = reinterpret_cast<float2*>(stages + STAGES * 2 * TILE);
   const bool inside = block.first + int(threadIdx.x) < length;   // rows outside: weights of 0
-  rows[threadIdx.x] = make_float2(inside ? args.lse[block.row + threadIdx.x] * kLog2E : INFINITY, inside ? args.delta[block.row + threadIdx.x] : 0.0f);
+  rows[threadIdx.x] = make_float2(
+      inside ? args.lse[block.row + threadIdx.x] * kLog2E : INFINITY,
+      inside ? args.delta[block.row + threadIdx.x] : 0.0f);
   Accumulator<HEAD / BLOCK, MT> dq = {};
   load_tile<bf16, QUERIES, HEAD, THREADS>(q_tile, q, block.first, 0);
   load_tile<bf16, QUERIES, HEAD, THREADS>(g_tile, gradient, block.first, 0);
@@ -282,7 +324,8 @@ template <int HEAD> __device__ __forceinline__ void flash_query_gradient(const F
       [&](int step, int) {
         const unsigned char* const stage = stages + step % STAGES * 2 * TILE;
         const int key = begin + step * KEYS;
-        if (!some_seen(first, last, key, KEYS, window)) return;
+        if (!some_seen(first, last, key, KEYS, window))
+          return;
         Accumulator<1, MT> s = {}, dp = {};
         multiply_rows<HEAD, 1, MT>(s, q_tile, m, stage);
         multiply_rows<HEAD, 1, MT>(dp, g_tile, m, stage + TILE);
@@ -298,7 +341,8 @@ template <int HEAD> __device__ __forceinline__ void flash_query_gradient(const F
 #pragma unroll
               for (int e = 2 * h; e < 2 * h + 2; ++e) {
                 const bool sees = all || seen(first + row, key + 8 * j + lane_id() % 4 * 2 + e % 2, window);
-                s[0][i][j][e] = sees ? exp2_fast(s[0][i][j][e] * factor - numbers.x) * (dp[0][i][j][e] - numbers.y) : 0.0f;
+                s[0][i][j][e] =
+                    sees ? exp2_fast(s[0][i][j][e] * factor - numbers.x) * (dp[0][i][j][e] - numbers.y) : 0.0f;
               }
           }
         multiply_columns<HEAD, 1, MT>(dq, s, stage);
@@ -307,16 +351,20 @@ template <int HEAD> __device__ __forceinline__ void flash_query_gradient(const F
   store_rows<HEAD, MT>(dq, q_tile, m, outer_head(args.dq, head, length, args.head_dim), first);
 }
 
-// Everything transposed: a warp owns 16 MT keys, the columns are queries, so that p^T and ds^T are left operands as they stand.
-template <int HEAD, int MT> __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientArgs& args) {
-  constexpr int KEYS = THREADS / 32 * 16 * MT, QUERIES = BLOCK, STAGES = 2, TILE = QUERIES * HEAD * 2, STAGE = 2 * TILE + 2 * QUERIES * 4;
+// Everything transposed: a warp owns 16 MT keys, the columns are queries, so that p^T and ds^T are left operands as
+// they stand.
+template <int HEAD, int MT>
+__device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientArgs& args) {
+  constexpr int KEYS = THREADS / 32 * 16 * MT, QUERIES = BLOCK, STAGES = 2, TILE = QUERIES * HEAD * 2,
+                STAGE = 2 * TILE + 2 * QUERIES * 4;
   DYNAMIC_SHARED(shared);
   unsigned char* const k_tile = shared;
   unsigned char* const v_tile = k_tile + KEYS * HEAD * 2;
   unsigned char* const stages = v_tile + KEYS * HEAD * 2;
   const int length = args.length, window = args.window, m = threadIdx.x / 32 * 16 * MT;
   const int groups = args.batch * args.kv_heads, group = int(blockIdx.x) % groups, ratio = args.heads / args.kv_heads;
-  const int b = group / args.kv_heads, g = group % args.kv_heads, key0 = int(blockIdx.x) / groups * KEYS, key = key0 + m;
+  const int b = group / args.kv_heads, g = group % args.kv_heads, key0 = int(blockIdx.x) / groups * KEYS,
+            key = key0 + m;
   const int begin = key0 / QUERIES * QUERIES, end = window > 0 ? min(length, key0 + KEYS - 1 + window) : length;
   const int tiles = (end - begin + QUERIES - 1) / QUERIES;
   const float factor = args.scale * kLog2E;
@@ -324,7 +372,8 @@ template <int HEAD, int MT> __device__ __forceinline__ void flash_key_gradient(c
   // lse and delta of the next step's queries wait in registers, so that no thread waits for memory between two steps.
   float next_lse = 0, next_delta = 0;
   auto fetch = [&](int step) {
-    if (threadIdx.x >= QUERIES || step >= tiles * ratio) return;
+    if (threadIdx.x >= QUERIES || step >= tiles * ratio)
+      return;
     const int query = begin + step % tiles * QUERIES + int(threadIdx.x);
     const int64_t row = (int64_t(b) * args.heads + g * ratio + step / tiles) * length + query;
     next_lse = query < length ? args.lse[row] * kLog2E : INFINITY;
@@ -339,17 +388,21 @@ template <int HEAD, int MT> __device__ __forceinline__ void flash_key_gradient(c
       [&](int step) {
         unsigned char* const stage = stages + step % STAGES * STAGE;
         const int h = g * ratio + step / tiles, query = begin + step % tiles * QUERIES;
-        load_tile<bf16, QUERIES, HEAD, THREADS>(stage, outer_head(args.q, int64_t(b) * args.heads + h, length, args.head_dim), query, 0);
-        load_tile<bf16, QUERIES, HEAD, THREADS>(stage + TILE, inner_head(args.d_output, b, h, args.d_output_stride, length, args.head_dim), query, 0);
+        load_tile<bf16, QUERIES, HEAD, THREADS>(
+            stage, outer_head(args.q, int64_t(b) * args.heads + h, length, args.head_dim), query, 0);
+        load_tile<bf16, QUERIES, HEAD, THREADS>(
+            stage + TILE, inner_head(args.d_output, b, h, args.d_output_stride, length, args.head_dim), query, 0);
         float* const rows = reinterpret_cast<float*>(stage + 2 * TILE);
-        if (threadIdx.x < QUERIES) rows[2 * threadIdx.x] = next_lse, rows[2 * threadIdx.x + 1] = next_delta;
+        if (threadIdx.x < QUERIES)
+          rows[2 * threadIdx.x] = next_lse, rows[2 * threadIdx.x + 1] = next_delta;
         fetch(step + 1);
       },
       [&](int step, int) {
         const unsigned char* const stage = stages + step % STAGES * STAGE;
         const float* const rows = reinterpret_cast<const float*>(stage + 2 * TILE);
         const int query = begin + step % tiles * QUERIES, last = query + QUERIES - 1;
-        if (!some_seen(query, last, key, 16 * MT, window)) return;
+        if (!some_seen(query, last, key, 16 * MT, window))
+          return;
         const bool all = all_seen(query, last, key, 16 * MT, window);
         Accumulator<1, MT> p = {}, ds = {};
         multiply_rows<HEAD, 1, MT>(p, k_tile, m, stage);
@@ -371,31 +424,44 @@ template <int HEAD, int MT> __device__ __forceinline__ void flash_key_gradient(c
   store_rows<HEAD, MT>(dk, k_tile, m, outer_head(args.dk, group, length, args.head_dim), key);
   store_rows<HEAD, MT>(dv, v_tile, m, inner_head(args.dv, b, g, args.dv_stride, length, args.head_dim), key);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL(flash_attention_forward_64, FlashAttentionArgs, THREADS) { flash_forward<64, 2>(args); }
 SPECTRAL_KERNEL(flash_attention_forward_128, FlashAttentionArgs, THREADS) { flash_forward<128, 1>(args); }
-SPECTRAL_KERNEL(flash_attention_query_gradient_64, FlashAttentionGradientArgs, THREADS) { flash_query_gradient<64>(args); }
-SPECTRAL_KERNEL(flash_attention_query_gradient_128, FlashAttentionGradientArgs, THREADS) { flash_query_gradient<128>(args); }
-SPECTRAL_KERNEL(flash_attention_key_gradient_64, FlashAttentionGradientArgs, THREADS) { flash_key_gradient<64, 2>(args); }
-SPECTRAL_KERNEL(flash_attention_key_gradient_128, FlashAttentionGradientArgs, THREADS) { flash_key_gradient<128, 1>(args); }
+SPECTRAL_KERNEL(flash_attention_query_gradient_64, FlashAttentionGradientArgs, THREADS) {
+  flash_query_gradient<64>(args);
+}
+SPECTRAL_KERNEL(flash_attention_query_gradient_128, FlashAttentionGradientArgs, THREADS) {
+  flash_query_gradient<128>(args);
+}
+SPECTRAL_KERNEL(flash_attention_key_gradient_64, FlashAttentionGradientArgs, THREADS) {
+  flash_key_gradient<64, 2>(args);
+}
+SPECTRAL_KERNEL(flash_attention_key_gradient_128, FlashAttentionGradientArgs, THREADS) {
+  flash_key_gradient<128, 1>(args);
+}
 
 SPECTRAL_KERNEL(flash_attention_delta, FlashAttentionGradientArgs, kRowThreads) {
   const GroupRow<8> group(int64_t(args.batch) * args.length * args.heads, args.head_dim);   // rows (b, s, h)
-  const unsigned token = unsigned(group.row) / args.heads, h = unsigned(group.row) % args.heads;   // fewer than 2^31 rows
+  const unsigned token = unsigned(group.row) / args.heads,
+                 h = unsigned(group.row) % args.heads;   // fewer than 2^31 rows
   const bf16* output = static_cast<const bf16*>(args.output) + int64_t(token) * args.output_stride + h * args.head_dim;
-  const bf16* gradient = static_cast<const bf16*>(args.d_output) + int64_t(token) * args.d_output_stride + h * args.head_dim;
+  const bf16* gradient =
+      static_cast<const bf16*>(args.d_output) + int64_t(token) * args.d_output_stride + h * args.head_dim;
   float products[8] = {};
 #pragma unroll 1   // twice at most
   for (int c = group.lane * 8; c < group.columns; c += 64) {
     float o[8], g[8];
     load_piece<bf16, 8>(output + c, o);
     load_piece<bf16, 8>(gradient + c, g);
-    for (int i = 0; i < 8; ++i) products[i] += o[i] * g[i];
+    for (int i = 0; i < 8; ++i)
+      products[i] += o[i] * g[i];
   }
   float sum = 0;
-  for (int i = 0; i < 8; ++i) sum += products[i];
+  for (int i = 0; i < 8; ++i)
+    sum += products[i];
   sum = warp_sum<8>(sum);
-  if (group.lane != 0 || group.columns == 0) return;
+  if (group.lane != 0 || group.columns == 0)
+    return;
   args.delta[(int64_t(token / args.length) * args.heads + h) * args.length + token % args.length] = sum;
 }

@@ -1,9 +1,13 @@
-// Gaussian test matrix of the randomized range finder (Halko, Martinsson, Tropp, SIAM Review 2011), for a batch of matrices.
+// Gaussian test matrix of the randomized range finder (Halko, Martinsson, Tropp, SIAM Review 2011), for a batch of
+// matrices.
 //
-// Formula        y[b, j, i] = component j mod 4 of the normals of Philox4x32-10(key = seed, counter = (i, j / 4, stream_b))
-//                so an entry depends on (seed, stream, i, j) alone, not on the launch, the number of vectors or their length
-// Shapes         y [batch, vectors, length], one random vector per row; parts [batch, 3, vectors, length] or null; streams [batch]
-// Types          y f32; parts bf16, y split in three (device/split.cuh); arithmetic of the normals f64 (device/philox.cuh)
+// Formula        y[b, j, i] = component j mod 4 of the normals of Philox4x32-10(key = seed,
+//                counter = (i, j / 4, stream_b)) so an entry depends on (seed, stream, i, j) alone, not on the launch,
+//                the number of vectors or their length
+// Shapes         y [batch, vectors, length], one random vector per row; parts [batch, 3, vectors, length] or null;
+//                streams [batch]
+// Types          y f32; parts bf16, y split in three (device/split.cuh); arithmetic of the normals f64
+//                (device/philox.cuh)
 // Accumulation   none
 // Grid/Block     one thread per (i, 4 vectors, b): x over i, y over groups of 4 vectors, z over the batch
 // Bytes          4 vectors * length written per matrix, 6 more for parts
@@ -22,23 +26,28 @@ SPECTRAL_LAYOUT(GaussianMatrixArgs, y, parts, streams, seed, vectors, length)
 
 SPECTRAL_KERNEL_PLAIN(gaussian_matrix, GaussianMatrixArgs, 256) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x, group = blockIdx.y;
-  if (i >= args.length) return;
+  if (i >= args.length)
+    return;
   const unsigned long long stream = args.streams[blockIdx.z];
-  const uint4 bits = philox4x32_10(make_uint2(unsigned(args.seed), unsigned(args.seed >> 32)),
-                                   make_uint4(i, group, unsigned(stream), unsigned(stream >> 32)));
+  const uint4 bits = philox4x32_10(
+      make_uint2(unsigned(args.seed), unsigned(args.seed >> 32)),
+      make_uint4(i, group, unsigned(stream), unsigned(stream >> 32)));
   const float2 a = philox_normal(bits.x, bits.y), b = philox_normal(bits.z, bits.w);
   const float normal[4] = {a.x, a.y, b.x, b.y};
   const long long plane = (long long)args.vectors * args.length;
 #pragma unroll
   for (int e = 0; e < 4; ++e) {
     const int j = 4 * group + e;
-    if (j >= args.vectors) continue;
+    if (j >= args.vectors)
+      continue;
     const long long at = (long long)j * args.length + i;
     args.y[blockIdx.z * plane + at] = normal[e];
-    if (args.parts == nullptr) continue;
+    if (args.parts == nullptr)
+      continue;
     bf16 part[kSplitParts];
     split_bf16(normal[e], part);
 #pragma unroll
-    for (int p = 0; p < kSplitParts; ++p) args.parts[(blockIdx.z * (long long)kSplitParts + p) * plane + at] = part[p];
+    for (int p = 0; p < kSplitParts; ++p)
+      args.parts[(blockIdx.z * (long long)kSplitParts + p) * plane + at] = part[p];
   }
 }

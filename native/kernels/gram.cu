@@ -1,13 +1,13 @@
 // Gram matrices of a few long rows, batched, for CholeskyQR and for checks of orthonormality.
 //
 // Formula        G_b = X_b X_b^T; deviation_b = max |G_b - I| (as the bits of a float, NaN above all numbers)
-// Shapes         X [batch][rows, columns], x_stride elements apart; partial [batch, chunks, rows, rows] (lower triangle);
-//                G [batch, rows, rows]; deviation [batch], deviation_stride apart
+// Shapes         X [batch][rows, columns], x_stride elements apart; partial [batch, chunks, rows, rows]
+//                (lower triangle); G [batch, rows, rows]; deviation [batch], deviation_stride apart
 // Types          X f32; partial and G f64: products of floats are exact in double, so that CholeskyQR works up to
 //                condition numbers of about 1e6 instead of 4e3
 // Accumulation   f64; eight interleaved sums per chunk of columns, then the chunks in order
-// Grid/Block     partial: x = blocks of 64 threads over 2 x 2 tiles of the lower triangle, y = chunk, z = matrix; reduce: one thread
-//                per entry, y = matrix
+// Grid/Block     partial: x = blocks of 64 threads over 2 x 2 tiles of the lower triangle, y = chunk, z = matrix;
+//                reduce: one thread per entry, y = matrix
 // Bytes          4 rows * columns * (rows / 4) from cache; 8 chunks * rows^2
 // Flops          rows^2 * columns (half of the symmetric product)
 // Deterministic  yes (the only atomic is a maximum)
@@ -38,24 +38,30 @@ __device__ __forceinline__ void load_lanes(const float* row, bool aligned, float
       float part[4];
       load_vector<float>(row + half, part);
 #pragma unroll
-      for (int e = 0; e < 4; ++e) v[half + e] = part[e];
+      for (int e = 0; e < 4; ++e)
+        v[half + e] = part[e];
     }
   } else {
 #pragma unroll
-    for (int e = 0; e < kLanes; ++e) v[e] = row[e];
+    for (int e = 0; e < kLanes; ++e)
+      v[e] = row[e];
   }
 }
 
-__device__ __forceinline__ void add_products(double (&sum)[kLanes], const float (&a)[kLanes], const float (&b)[kLanes]) {
+__device__ __forceinline__ void add_products(
+    double (&sum)[kLanes], const float (&a)[kLanes], const float (&b)[kLanes]) {
 #pragma unroll
-  for (int e = 0; e < kLanes; ++e) sum[e] = fma(double(a[e]), double(b[e]), sum[e]);
+  for (int e = 0; e < kLanes; ++e)
+    sum[e] = fma(double(a[e]), double(b[e]), sum[e]);
 }
 
 SPECTRAL_KERNEL_PLAIN(gram_partial, GramPartialArgs, 64) {
   const int tiles = (args.rows + 1) / 2, tile = blockIdx.x * blockDim.x + threadIdx.x;
-  if (tile >= tiles * (tiles + 1) / 2) return;
+  if (tile >= tiles * (tiles + 1) / 2)
+    return;
   int ti = int((sqrt(8.0 * tile + 1) - 1) / 2);   // tile = ti (ti + 1) / 2 + tj with tj <= ti
-  if (ti * (ti + 1) / 2 > tile) --ti;
+  if (ti * (ti + 1) / 2 > tile)
+    --ti;
   const int i = 2 * ti, j = 2 * (tile - ti * (ti + 1) / 2);
   const int i1 = min(i + 1, args.rows - 1), j1 = min(j + 1, args.rows - 1);
   const long long stride = args.columns;
@@ -93,22 +99,31 @@ SPECTRAL_KERNEL_PLAIN(gram_partial, GramPartialArgs, 64) {
     }
   double* out = args.partial + ((long long)blockIdx.z * gridDim.y + blockIdx.y) * args.rows * args.rows;
   out[(long long)i * args.rows + j] = s00[0];
-  if (i + 1 < args.rows) out[(long long)i1 * args.rows + j] = s10[0];
-  if (j + 1 <= i) out[(long long)i * args.rows + j1] = s01[0];
-  if (i + 1 < args.rows) out[(long long)i1 * args.rows + j1] = s11[0];
+  if (i + 1 < args.rows)
+    out[(long long)i1 * args.rows + j] = s10[0];
+  if (j + 1 <= i)
+    out[(long long)i * args.rows + j1] = s01[0];
+  if (i + 1 < args.rows)
+    out[(long long)i1 * args.rows + j1] = s11[0];
 }
 
 SPECTRAL_KERNEL_PLAIN(gram_reduce, GramReduceArgs, 128) {
   const int index = blockIdx.x * blockDim.x + threadIdx.x;
-  if (index >= args.rows * args.rows) return;
+  if (index >= args.rows * args.rows)
+    return;
   const int i = index / args.rows, j = index % args.rows;
-  if (j > i) return;
+  if (j > i)
+    return;
   const long long square = (long long)args.rows * args.rows;
   const double* partial = args.partial + blockIdx.y * args.chunks * square;
   double* gram = args.gram + blockIdx.y * square;
   double sum = 0;
-  for (int chunk = 0; chunk < args.chunks; ++chunk) sum += partial[chunk * square + index];
+  for (int chunk = 0; chunk < args.chunks; ++chunk)
+    sum += partial[chunk * square + index];
   gram[index] = sum;
   gram[j * args.rows + i] = sum;
-  if (args.deviation) atomicMax(args.deviation + blockIdx.y * args.deviation_stride, int(__float_as_uint(float(i == j ? sum - 1 : sum)) & 0x7fffffffu));
+  if (args.deviation)
+    atomicMax(
+        args.deviation + blockIdx.y * args.deviation_stride,
+        int(__float_as_uint(float(i == j ? sum - 1 : sum)) & 0x7fffffffu));
 }

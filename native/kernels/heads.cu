@@ -23,26 +23,32 @@ struct HeadsArgs {
 SPECTRAL_LAYOUT(HeadsArgs, source, destination, batch, length, heads, head_dim, merged_stride)
 
 namespace {
-template <class T, bool MERGE> __device__ __forceinline__ void move_heads(const HeadsArgs& args) {
+template <class T, bool MERGE>
+__device__ __forceinline__ void move_heads(const HeadsArgs& args) {
   const int64_t row = warp_row();
-  if (row >= int64_t(args.batch) * args.length) return;
+  if (row >= int64_t(args.batch) * args.length)
+    return;
   const int b = int(row / args.length), s = int(row % args.length), head_dim = args.head_dim;
   const T* source = static_cast<const T*>(args.source);
   T* destination = static_cast<T*>(args.destination);
-  by_width<T>(head_dim | args.merged_stride, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    const int pieces = head_dim / W;
-    for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
-      const int head = piece / pieces, i = piece % pieces * W;
-      const int64_t merged = row * args.merged_stride + head * head_dim + i;
-      const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * head_dim + i;
-      float v[W];
-      load_piece<T, W>(source + (MERGE ? split : merged), v);
-      store_piece<T, W>(destination + (MERGE ? merged : split), v);
-    }
-  }, args.source, args.destination);
+  by_width<T>(
+      head_dim | args.merged_stride,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        const int pieces = head_dim / W;
+        for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
+          const int head = piece / pieces, i = piece % pieces * W;
+          const int64_t merged = row * args.merged_stride + head * head_dim + i;
+          const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * head_dim + i;
+          float v[W];
+          load_piece<T, W>(source + (MERGE ? split : merged), v);
+          store_piece<T, W>(destination + (MERGE ? merged : split), v);
+        }
+      },
+      args.source,
+      args.destination);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(heads_split_f32, HeadsArgs, kRowThreads) { move_heads<float, false>(args); }
 SPECTRAL_KERNEL_PLAIN(heads_split_bf16, HeadsArgs, kRowThreads) { move_heads<bf16, false>(args); }

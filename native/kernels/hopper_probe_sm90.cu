@@ -1,16 +1,22 @@
-// Hopper's layouts, one instruction at a time: each kernel does one thing to integers and dumps what came of it, so that a first
-// run on a GPU says at once which swizzle, descriptor or fragment bit differs from the CPU device's (and from the formula).
+// Hopper's layouts, one instruction at a time: each kernel does one thing to integers and dumps what came of it, so
+// that a first run on a GPU says at once which swizzle, descriptor or fragment bit differs from the CPU device's
+// (and from the formula).
 //
 // Formula        load        out = the 8,192 bytes that TMA lays down for the box of a at column x, row y
-//                stmatrix    out = the 8,192 bytes of a 64 x 64 tile; word i of thread t of register pair p holds t * 64 + ...
-//                store       the box of a at column x, row y = what a 64 x 64 tile holds at offset o: bf16 bits swizzle128(o) / 2
+//                stmatrix    out = the 8,192 bytes of a 64 x 64 tile;
+//                            word i of thread t of register pair p holds t * 64 + ...
+//                store       the box of a at column x, row y = what a 64 x 64 tile holds at offset o: bf16 bits
+//                            swizzle128(o) / 2
 //                product     out[t][i] = accumulator i of thread t of A B^T (K-major) or A B (depth rows), depth 64
-//                multicast   out[rank] = the 16,384 bytes of both blocks' halves, each loaded once by one block for both
-// Shapes         a [>= 1, >= 8]; b [256, 64] or [64, 256]; out bytes 8,192, 8,192, none, 65,536 (F32 [128][128]), 2 x 16,384
+//                multicast   out[rank] = the 16,384 bytes of both blocks' halves, each loaded once by one block for
+//                            both
+// Shapes         a [>= 1, >= 8]; b [256, 64] or [64, 256]; out bytes 8,192, 8,192, none, 65,536 (F32 [128][128]),
+//                2 x 16,384
 // Layout         row-major behind tensor maps: BF16, boxes of 64 x 64, 128-byte swizzle
 // Types          BF16 in, F32 sums
 // Accumulation   F32; exact for small integers
-// Grid/Block     one block of 128 threads; multicast a cluster of two. Dynamic shared memory 40,960 bytes (+ 1,024 for the barrier).
+// Grid/Block     one block of 128 threads; multicast a cluster of two. Dynamic shared memory 40,960 bytes
+//                (+ 1,024 for the barrier).
 // Bytes          what is dumped
 // Flops          2 * 64 * 256 * 64 in product
 // Deterministic  yes
@@ -30,38 +36,45 @@ constexpr int TILE = 64 * 64 * 2, BARRIER = 5 * TILE, PROBE_THREADS = 128;
 
 __device__ __forceinline__ uint64_t* probe_barrier(unsigned char* shared) {
   uint64_t* barrier = reinterpret_cast<uint64_t*>(shared + BARRIER);
-  if (threadIdx.x == 0) mbar_init(barrier, 1), mbar_init_fence();
+  if (threadIdx.x == 0)
+    mbar_init(barrier, 1), mbar_init_fence();
   __syncthreads();
   return barrier;
 }
 __device__ __forceinline__ void dump(const unsigned char* shared, void* out, int bytes) {
-  for (int i = threadIdx.x; i < bytes / 16; i += PROBE_THREADS) static_cast<uint4*>(out)[i] = reinterpret_cast<const uint4*>(shared)[i];
+  for (int i = threadIdx.x; i < bytes / 16; i += PROBE_THREADS)
+    static_cast<uint4*>(out)[i] = reinterpret_cast<const uint4*>(shared)[i];
 }
 
-template <int B_DEPTH_ROWS> __device__ __forceinline__ void product(const HopperProbeArgs& args) {
+template <int B_DEPTH_ROWS>
+__device__ __forceinline__ void product(const HopperProbeArgs& args) {
   DYNAMIC_SHARED(shared);
   uint64_t* barrier = probe_barrier(shared);
   if (threadIdx.x == 0) {
     mbar_arrive_expect_tx(barrier, 5 * TILE);
     tma_load_2d(shared, &args.a, barrier, args.x, args.y);
-    for (int i = 0; i < 4; ++i) tma_load_2d(shared + (1 + i) * TILE, &args.b, barrier, B_DEPTH_ROWS ? 64 * i : 0, B_DEPTH_ROWS ? 0 : 64 * i);
+    for (int i = 0; i < 4; ++i)
+      tma_load_2d(shared + (1 + i) * TILE, &args.b, barrier, B_DEPTH_ROWS ? 64 * i : 0, B_DEPTH_ROWS ? 0 : 64 * i);
   }
   mbar_wait(barrier, 0);
   const uint64_t a = wgmma_descriptor(shared);
   const uint64_t b = B_DEPTH_ROWS ? wgmma_descriptor_depth_rows(shared + TILE, TILE) : wgmma_descriptor(shared + TILE);
   float d[128];
 #pragma unroll
-  for (int i = 0; i < 128; ++i) d[i] = 0;
+  for (int i = 0; i < 128; ++i)
+    d[i] = 0;
   wgmma_fence();
 #pragma unroll
-  for (int k = 0; k < 4; ++k) wgmma_m64n256k16<B_DEPTH_ROWS>(d, a + 2 * k, b + (B_DEPTH_ROWS ? 128 : 2) * k, k > 0);
+  for (int k = 0; k < 4; ++k)
+    wgmma_m64n256k16<B_DEPTH_ROWS>(d, a + 2 * k, b + (B_DEPTH_ROWS ? 128 : 2) * k, k > 0);
   wgmma_commit();
   wgmma_wait<0>();
   float* out = static_cast<float*>(args.out) + threadIdx.x * 128;
 #pragma unroll
-  for (int i = 0; i < 128; ++i) out[i] = d[i];
+  for (int i = 0; i < 128; ++i)
+    out[i] = d[i];
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_CLUSTER(hopper_probe_load, HopperProbeArgs, 128, 1) {
   DYNAMIC_SHARED(shared);
@@ -73,7 +86,8 @@ SPECTRAL_KERNEL_CLUSTER(hopper_probe_load, HopperProbeArgs, 128, 1) {
   mbar_wait(barrier, 0);
   dump(shared, args.out, TILE);
 }
-// Lane l's register i of 8 columns from 8p holds the pair of bf16 bit patterns 2w, 2w + 1 with w = ((warp * 4 + p) * 4 + i) * 32 + l.
+// Lane l's register i of 8 columns from 8p holds the pair of bf16 bit patterns 2w, 2w + 1 with w = ((warp * 4 + p) *
+// 4 + i) * 32 + l.
 SPECTRAL_KERNEL_CLUSTER(hopper_probe_stmatrix, HopperProbeArgs, 128, 1) {
   DYNAMIC_SHARED(shared);
   const int warp = threadIdx.x / 32;
@@ -92,7 +106,8 @@ SPECTRAL_KERNEL_CLUSTER(hopper_probe_stmatrix, HopperProbeArgs, 128, 1) {
 }
 SPECTRAL_KERNEL_CLUSTER(hopper_probe_store, HopperProbeArgs, 128, 1) {
   DYNAMIC_SHARED(shared);
-  for (int i = threadIdx.x; i < TILE / 2; i += PROBE_THREADS) reinterpret_cast<uint16_t*>(shared)[i] = uint16_t(i);
+  for (int i = threadIdx.x; i < TILE / 2; i += PROBE_THREADS)
+    reinterpret_cast<uint16_t*>(shared)[i] = uint16_t(i);
   fence_proxy_async();
   __syncthreads();
   if (threadIdx.x == 0) {

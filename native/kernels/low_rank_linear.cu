@@ -5,12 +5,13 @@
 //                accumulate adds what y held before.
 // Shapes         x [rows, depth]; z [rows, rank]; y [rows, columns]; bias [columns] or null
 //                forward W [columns, depth], L [columns, rank]; input gradient W [depth, columns], L [rank, columns]
-// Layout         row-major, contiguous; any size. Operands whose rows start on 16-byte boundaries (width a multiple of 8) are
-//                copied asynchronously; the others element by element, with the same result. So are y and bias.
+// Layout         row-major, contiguous; any size. Operands whose rows start on 16-byte boundaries
+//                (width a multiple of 8) are copied asynchronously; the others element by element, with the same
+//                result. So are y and bias.
 // Types          BF16; z already carries the middle diagonal and the scale
 // Accumulation   F32 in one chain over depth, then over rank; bias and old y join in F32; one rounding
-// Grid/Block     one block of 128 threads per 128 x 128 tile of y, in groups of 8 tile rows so that W stays in L2; grid x only.
-//                Dynamic shared memory 49,152 bytes.
+// Grid/Block     one block of 128 threads per 128 x 128 tile of y, in groups of 8 tile rows so that W stays in L2;
+//                grid x only. Dynamic shared memory 49,152 bytes.
 // Bytes          2 (rows depth + columns depth + rows columns) + 2 rank (rows + columns)
 // Flops          2 rows columns (depth + rank)
 // Deterministic  yes
@@ -33,25 +34,34 @@ struct LowRankLinearArgs {
 SPECTRAL_LAYOUT(LowRankLinearArgs, x, weight, z, factor, bias, y, rows, columns, depth, rank, accumulate)
 
 namespace {
-// Four warps, 2 x 2, of 64 x 64: half the shared-memory reads per product of eight warps of 64 x 32. Three stages 32 deep are 48 KB, so
-// that two blocks fit the 100 KB of an Ada or GA10x SM (deeper ones leave one block there, and nothing to run while it waits).
+// Four warps, 2 x 2, of 64 x 64: half the shared-memory reads per product of eight warps of 64 x 32. Three stages 32
+// deep are 48 KB, so that two blocks fit the 100 KB of an Ada or GA10x SM (deeper ones leave one block there, and
+// nothing to run while it waits).
 constexpr int BM = 128, BN = 128, BK = 32, THREADS = 128, STAGES = 3;
 constexpr int MT = 4, NT = 8, TILE = BM * BK * 2, STAGE = 2 * TILE, STEPS = BK / 16;
 constexpr int GROUP = 8;
 
 // Offset of the four floats starting at `column` in the F32 half tile through which accumulators become whole rows.
-__device__ __forceinline__ int staged(int row, int column) { return row * BN + ((column / 4 ^ (row & 7)) * 4) + column % 4; }
+__device__ __forceinline__ int staged(int row, int column) {
+  return row * BN + ((column / 4 ^ (row & 7)) * 4) + column % 4;
+}
 
-// This thread's part of the copies of one operand's tiles, [positions][depth] or DEPTH_ROWS: [depth][positions]: every tile of a source
-// lies a fixed way from the one before it, so that most of the addresses stay the same around the loop.
-template <int ROWS, int COLUMNS, bool DEPTH_ROWS> struct Copies {
-  static constexpr int UNITS = COLUMNS / 8, EACH = ROWS * UNITS / THREADS, APART = THREADS / UNITS;   // rows from one to the next
+// This thread's part of the copies of one operand's tiles, [positions][depth] or DEPTH_ROWS: [depth][positions]: every
+// tile of a source lies a fixed way from the one before it, so that most of the addresses stay the same around the
+// loop.
+template <int ROWS, int COLUMNS, bool DEPTH_ROWS>
+struct Copies {
+  static constexpr int UNITS = COLUMNS / 8, EACH = ROWS * UNITS / THREADS,
+                       APART = THREADS / UNITS;   // rows from one to the next
   TileSource<bf16> source;
   int row, column;
 
   __device__ __forceinline__ Copies(const void* data, int positions, int depth, int position)
-      : source(DEPTH_ROWS ? tile_source<bf16>(data, depth, positions, positions) : tile_source<bf16>(data, positions, depth, depth)),
-        row(DEPTH_ROWS ? 0 : position), column(DEPTH_ROWS ? position : 0) {}
+      : source(
+            DEPTH_ROWS ? tile_source<bf16>(data, depth, positions, positions)
+                       : tile_source<bf16>(data, positions, depth, depth)),
+        row(DEPTH_ROWS ? 0 : position),
+        column(DEPTH_ROWS ? position : 0) {}
   // The tile at (row, column), and on to the next.
   __device__ __forceinline__ void next(unsigned char* tile) {
     if (source.vectors) {
@@ -74,7 +84,8 @@ template <int ROWS, int COLUMNS, bool DEPTH_ROWS> struct Copies {
 
 // d = a tile of the product. Fragments are read one k16 step ahead of the products that use them, across stages too.
 template <bool DEPTH_ROWS>
-__device__ __forceinline__ void multiply(float (&d)[MT][NT][4], const LowRankLinearArgs& args, unsigned char* shared, int m0, int n0) {
+__device__ __forceinline__ void multiply(
+    float (&d)[MT][NT][4], const LowRankLinearArgs& args, unsigned char* shared, int m0, int n0) {
   const int warp = threadIdx.x / 32, wm = warp / 2 * 64, wn = warp % 2 * 64;
   const int deep = (args.depth + BK - 1) / BK, steps = deep + (args.rank + BK - 1) / BK;
   using Left = Copies<BM, BK, false>;
@@ -82,7 +93,8 @@ __device__ __forceinline__ void multiply(float (&d)[MT][NT][4], const LowRankLin
   Left left(args.x, args.rows, args.depth, m0);
   Right right(args.weight, args.columns, args.depth, n0);
   auto fill = [&](int step) {
-    if (step == deep) left = Left(args.z, args.rows, args.rank, m0), right = Right(args.factor, args.columns, args.rank, n0);
+    if (step == deep)
+      left = Left(args.z, args.rows, args.rank, m0), right = Right(args.factor, args.columns, args.rank, n0);
     if (step < steps) {
       unsigned char* stage = shared + step % STAGES * STAGE;
       left.next(stage);
@@ -97,7 +109,8 @@ __device__ __forceinline__ void multiply(float (&d)[MT][NT][4], const LowRankLin
     TileProduct<bf16>::right<DEPTH_ROWS ? BN * 2 : BK * 2, DEPTH_ROWS>(b[buffer], stage + TILE, wn, 16 * k);
   };
 #pragma unroll
-  for (int s = 0; s < STAGES - 1; ++s) fill(s);
+  for (int s = 0; s < STAGES - 1; ++s)
+    fill(s);
   cp_async_wait<STAGES - 2>();
   __syncthreads();
   fragments(0, 0, 0);
@@ -109,16 +122,20 @@ __device__ __forceinline__ void multiply(float (&d)[MT][NT][4], const LowRankLin
         cp_async_wait<STAGES - 2>();
         __syncthreads();
       }
-      if (k < STEPS - 1 || step + 1 < steps) fragments((k + 1) % 2, k < STEPS - 1 ? step : step + 1, (k + 1) % STEPS);
-      if (k == 0) fill(step + STAGES - 1);   // into the stage that the barrier of the step before has freed
+      if (k < STEPS - 1 || step + 1 < steps)
+        fragments((k + 1) % 2, k < STEPS - 1 ? step : step + 1, (k + 1) % STEPS);
+      if (k == 0)
+        fill(step + STAGES - 1);   // into the stage that the barrier of the step before has freed
       mma_tile(d, a[k % 2], b[k % 2]);
     }
   cp_async_wait<0>();
   __syncthreads();
 }
 
-// y = d + bias + old y through shared memory, 64 rows at a time, so that rows of y are read and written in whole 16-byte vectors.
-__device__ __forceinline__ void store(const float (&d)[MT][NT][4], const LowRankLinearArgs& args, float* out, int m0, int n0) {
+// y = d + bias + old y through shared memory, 64 rows at a time, so that rows of y are read and written in whole
+// 16-byte vectors.
+__device__ __forceinline__ void store(
+    const float (&d)[MT][NT][4], const LowRankLinearArgs& args, float* out, int m0, int n0) {
   const int warp = threadIdx.x / 32, lane = lane_id(), wn = warp % 2 * 64;
   bf16* y = static_cast<bf16*>(args.y);
   const bf16* bias = static_cast<const bf16*>(args.bias);
@@ -137,28 +154,34 @@ __device__ __forceinline__ void store(const float (&d)[MT][NT][4], const LowRank
     __syncthreads();
     for (int i = threadIdx.x; i < BM / 2 * BN / 8; i += THREADS) {
       const int r = i / (BN / 8), c = i % (BN / 8) * 8, row = m0 + 64 * half + r, left = min(8, args.columns - n0 - c);
-      if (row >= args.rows || left <= 0) continue;
+      if (row >= args.rows || left <= 0)
+        continue;
       bf16* to = y + (long long)row * args.columns + n0 + c;
       float v[8], more[8];
 #pragma unroll
-      for (int e = 0; e < 8; ++e) v[e] = out[staged(r, c + e)];
+      for (int e = 0; e < 8; ++e)
+        v[e] = out[staged(r, c + e)];
       if (vectors) {
         if (bias != nullptr) {
           load_vector(bias + n0 + c, more);
 #pragma unroll
-          for (int e = 0; e < 8; ++e) v[e] += more[e];
+          for (int e = 0; e < 8; ++e)
+            v[e] += more[e];
         }
         if (args.accumulate) {
           load_vector(to, more);
 #pragma unroll
-          for (int e = 0; e < 8; ++e) v[e] += more[e];
+          for (int e = 0; e < 8; ++e)
+            v[e] += more[e];
         }
         store_vector(to, v);
       } else {
 #pragma unroll
         for (int e = 0; e < 8; ++e) {
-          if (e >= left) continue;
-          if (bias != nullptr) v[e] += to_float(bias[n0 + c + e]);
+          if (e >= left)
+            continue;
+          if (bias != nullptr)
+            v[e] += to_float(bias[n0 + c + e]);
           to[e] = from_float<bf16>(args.accumulate ? v[e] + to_float(to[e]) : v[e]);
         }
       }
@@ -168,17 +191,21 @@ __device__ __forceinline__ void store(const float (&d)[MT][NT][4], const LowRank
 }
 
 // DEPTH_ROWS: weight and factor are [depth, columns] instead of [columns, depth].
-template <bool DEPTH_ROWS> __device__ __forceinline__ void low_rank_linear(const LowRankLinearArgs& args) {
+template <bool DEPTH_ROWS>
+__device__ __forceinline__ void low_rank_linear(const LowRankLinearArgs& args) {
   DYNAMIC_SHARED(shared);
   const int tile_rows = (args.rows + BM - 1) / BM, tile_columns = (args.columns + BN - 1) / BN;
-  const int first = int(blockIdx.x) / (GROUP * tile_columns) * GROUP, in_group = int(blockIdx.x) % (GROUP * tile_columns);
+  const int first = int(blockIdx.x) / (GROUP * tile_columns) * GROUP,
+            in_group = int(blockIdx.x) % (GROUP * tile_columns);
   const int height = min(GROUP, tile_rows - first);
   const int m0 = (first + in_group % height) * BM, n0 = in_group / height * BN;
   float d[MT][NT][4] = {};
   multiply<DEPTH_ROWS>(d, args, shared, m0, n0);
   store(d, args, reinterpret_cast<float*>(shared), m0, n0);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_OCCUPANCY(low_rank_linear_forward_bf16, LowRankLinearArgs, 128, 2) { low_rank_linear<false>(args); }
-SPECTRAL_KERNEL_OCCUPANCY(low_rank_linear_input_gradient_bf16, LowRankLinearArgs, 128, 2) { low_rank_linear<true>(args); }
+SPECTRAL_KERNEL_OCCUPANCY(low_rank_linear_input_gradient_bf16, LowRankLinearArgs, 128, 2) {
+  low_rank_linear<true>(args);
+}

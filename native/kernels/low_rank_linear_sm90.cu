@@ -5,15 +5,17 @@
 //                accumulate adds what y held before.
 // Shapes         x [rows, depth]; z [rows, rank]; y [rows, columns]; bias [columns] or null
 //                forward W [columns, depth], L [columns, rank]; input gradient W [depth, columns], L [rank, columns]
-// Layout         row-major behind tensor maps (128-byte swizzle): rows may be further apart than they are wide. 16-byte aligned
-//                addresses and strides, depth, rank and columns multiples of 8; tails are TMA's zeros and clipping.
-//                Boxes of columns x rows: x and z 64 x 128; W and L 64 x 128 forward, 64 x 64 for the input gradient; y 64 x 64.
+// Layout         row-major behind tensor maps (128-byte swizzle): rows may be further apart than they are wide. 16-byte
+//                aligned addresses and strides, depth, rank and columns multiples of 8; tails are TMA's zeros and
+//                clipping. Boxes of columns x rows: x and z 64 x 128; W and L 64 x 128 forward, 64 x 64 for the input
+//                gradient; y 64 x 64.
 // Types          BF16; z already carries the middle diagonal and the scale
 // Accumulation   F32 in one chain over depth, then over rank; bias and old y join in F32; one rounding
-// Grid/Block     persistent: at most one block of 384 threads per SM, a multiple of the cluster; grid x only. One warpgroup loads, two
-//                multiply 64 x 256 halves of a 128 x 256 tile. The two blocks of a cluster have neighbouring tile rows and share W:
-//                each loads half of it for both (_single: clusters of one, for a single tile row). Tiles go in groups of 2,048 rows,
-//                so that a wave's part of x and W stays in L2. Dynamic shared memory 229,632 bytes: 4 stages of 48 KB, 32 KB of y.
+// Grid/Block     persistent: at most one block of 384 threads per SM, a multiple of the cluster; grid x only. One
+//                warpgroup loads, two multiply 64 x 256 halves of a 128 x 256 tile. The two blocks of a cluster have
+//                neighbouring tile rows and share W: each loads half of it for both (_single: clusters of one, for a
+//                single tile row). Tiles go in groups of 2,048 rows, so that a wave's part of x and W stays in L2.
+//                Dynamic shared memory 229,632 bytes: 4 stages of 48 KB, 32 KB of y.
 // Bytes          2 (rows depth + columns depth + rows columns) + 2 rank (rows + columns)
 // Flops          2 rows columns (depth + rank)
 // Deterministic  yes
@@ -36,34 +38,38 @@ SPECTRAL_LAYOUT(LowRankLinearHopperArgs, x, weight, z, factor, y, bias, rows, co
 
 namespace {
 constexpr int BM = 128, BN = 256, BK = 64, STAGES = 4, GROUP_ROWS = 2048;
-constexpr int BLOCK = 64 * 64 * 2;                      // bytes of a 64 x 64 tile, the unit of everything below
-constexpr int A = 2 * BLOCK, STAGE = A + 4 * BLOCK;     // a stage: 128 rows of x, then 256 columns of W
+constexpr int BLOCK = 64 * 64 * 2;                    // bytes of a 64 x 64 tile, the unit of everything below
+constexpr int A = 2 * BLOCK, STAGE = A + 4 * BLOCK;   // a stage: 128 rows of x, then 256 columns of W
 constexpr int OUT = STAGES * STAGE, BARRIERS = OUT + 4 * BLOCK;
-constexpr int CHUNKS = BN / 64;                         // y leaves in chunks of 64 columns, through two buffers per consumer
+constexpr int CHUNKS = BN / 64;   // y leaves in chunks of 64 columns, through two buffers per consumer
 
 // Bytes of a stage, its barriers and the parity of its current round; producer and consumers walk alike.
 struct Stage {
   int index = 0, parity = 0;
   __device__ __forceinline__ void next() {
-    if (++index == STAGES) index = 0, parity ^= 1;
+    if (++index == STAGES)
+      index = 0, parity ^= 1;
   }
 };
 
 // The cluster's tile number t: groups of GROUP_ROWS rows, columns within a group, rows within a column.
-template <int CLUSTER> struct Tiles {
+template <int CLUSTER>
+struct Tiles {
   static constexpr int GROUP = GROUP_ROWS / (BM * CLUSTER);
   int rows, columns;
   __device__ __forceinline__ Tiles(const LowRankLinearHopperArgs& args)
       : rows((args.rows + BM * CLUSTER - 1) / (BM * CLUSTER)), columns((args.columns + BN - 1) / BN) {}
   __device__ __forceinline__ void place(int t, int rank, int& m0, int& n0) const {
-    const int first = t / (GROUP * columns) * GROUP, in_group = t % (GROUP * columns), height = min(GROUP, rows - first);
+    const int first = t / (GROUP * columns) * GROUP, in_group = t % (GROUP * columns),
+              height = min(GROUP, rows - first);
     m0 = ((first + in_group % height) * CLUSTER + rank) * BM, n0 = in_group / height * BN;
   }
 };
 
 // Fills stages: 16 KB of x (z) for this block, 32 KB of W (L), half of it from each block of a pair.
 template <bool DEPTH_ROWS, int CLUSTER>
-__device__ __forceinline__ void produce(const LowRankLinearHopperArgs& args, unsigned char* shared, uint64_t* full, uint64_t* empty, int rank) {
+__device__ __forceinline__ void produce(
+    const LowRankLinearHopperArgs& args, unsigned char* shared, uint64_t* full, uint64_t* empty, int rank) {
   constexpr int PART = DEPTH_ROWS ? 1 : 2, PARTS = 4 / PART / CLUSTER;   // loads of PART blocks of 64 columns
   const Tiles<CLUSTER> tiles(args);
   const int deep = (args.depth + BK - 1) / BK, low = (args.rank + BK - 1) / BK;
@@ -93,15 +99,18 @@ __device__ __forceinline__ void produce(const LowRankLinearHopperArgs& args, uns
   }
 }
 
-// d = the 64 x 256 half `half` of a tile. A stage goes back to the producers of all blocks that write it, by one thread for each.
+// d = the 64 x 256 half `half` of a tile. A stage goes back to the producers of all blocks that write it, by one thread
+// for each.
 template <bool DEPTH_ROWS, int CLUSTER>
-__device__ __forceinline__ void multiply(float (&d)[128], const LowRankLinearHopperArgs& args, const unsigned char* shared, uint64_t* full,
-                                         uint64_t* empty, int half, Stage& at) {
+__device__ __forceinline__ void multiply(
+    float (&d)[128], const LowRankLinearHopperArgs& args, const unsigned char* shared, uint64_t* full, uint64_t* empty,
+    int half, Stage& at) {
   constexpr int A_NEXT = 2, B_NEXT = DEPTH_ROWS ? 128 : 2;   // a descriptor's next 16 depths
   const int thread = int(threadIdx.x) % 128, deep = (args.depth + BK - 1) / BK, low = (args.rank + BK - 1) / BK;
   auto hand_back = [&](int stage) {
     if (CLUSTER == 1) {
-      if (thread == 0) mbar_arrive(&empty[stage]);
+      if (thread == 0)
+        mbar_arrive(&empty[stage]);
     } else if (thread < CLUSTER) {
       mbar_arrive_at(&empty[stage], thread);
     }
@@ -117,42 +126,51 @@ __device__ __forceinline__ void multiply(float (&d)[128], const LowRankLinearHop
     wgmma_fence();
     if (left > BK - 16) {   // without a branch in it, the four run back to back
 #pragma unroll
-      for (int k = 0; k < BK / 16; ++k) wgmma_m64n256k16<DEPTH_ROWS>(d, a + A_NEXT * k, b + B_NEXT * k, k > 0 || step > 0);
+      for (int k = 0; k < BK / 16; ++k)
+        wgmma_m64n256k16<DEPTH_ROWS>(d, a + A_NEXT * k, b + B_NEXT * k, k > 0 || step > 0);
       wgmma_commit();
-    } else {                // a low rank is not worth the time of 64 depths
+    } else {   // a low rank is not worth the time of 64 depths
 #pragma unroll 1
-      for (int k = 0; 16 * k < left; ++k) wgmma_m64n256k16<DEPTH_ROWS>(d, a + A_NEXT * k, b + B_NEXT * k, 1);
+      for (int k = 0; 16 * k < left; ++k)
+        wgmma_m64n256k16<DEPTH_ROWS>(d, a + A_NEXT * k, b + B_NEXT * k, 1);
       wgmma_commit();
     }
     wgmma_wait<1>();   // the step before this one is done
-    if (step > 0) hand_back(previous);
+    if (step > 0)
+      hand_back(previous);
     previous = at.index;
   }
   wgmma_wait<0>();
   hand_back(previous);
 }
 
-// y = d + bias + old y, 64 columns at a time: registers, stmatrix, TMA. While a chunk is written, the one before it is being stored.
-__device__ __forceinline__ void store(const float (&d)[128], const LowRankLinearHopperArgs& args, unsigned char* out, uint64_t* old, int half,
-                                      int m, int n0) {
+// y = d + bias + old y, 64 columns at a time: registers, stmatrix, TMA. While a chunk is written, the one before it is
+// being stored.
+__device__ __forceinline__ void store(
+    const float (&d)[128], const LowRankLinearHopperArgs& args, unsigned char* out, uint64_t* old, int half, int m,
+    int n0) {
   const int lane = lane_id(), warp = int(threadIdx.x) / 32 % 4;
   const bool elected = threadIdx.x % 128 == 0;
   const bf16* bias = static_cast<const bf16*>(args.bias);
 #pragma unroll
   for (int c = 0; c < CHUNKS; ++c) {
     unsigned char* buffer = out + c % 2 * BLOCK;
-    if (args.accumulate) mbar_wait(&old[c % 2], c / 2);
+    if (args.accumulate)
+      mbar_wait(&old[c % 2], c / 2);
 #pragma unroll
     for (int p = 0; p < 4; ++p) {   // 16 columns: the four 8 x 8 matrices of a warp's 16 rows
       auto row_of_lane = [&](int l) { return buffer + swizzle128((warp * 16 + l % 16) * 128 + p * 32 + l / 16 * 16); };
       uint32_t r[4], before[4] = {};
-      if (args.accumulate) ldmatrix_x4(before, row_of_lane);
+      if (args.accumulate)
+        ldmatrix_x4(before, row_of_lane);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int j = 8 * c + 2 * p + i / 2, n = n0 + 8 * j + lane % 4 * 2;
         float v0 = d[4 * j + 2 * (i % 2)], v1 = d[4 * j + 2 * (i % 2) + 1];
-        if (bias != nullptr && n < args.columns) v0 += to_float(bias[n]), v1 += to_float(bias[n + 1]);
-        if (args.accumulate) v0 += bf16_low(before[i]), v1 += bf16_high(before[i]);
+        if (bias != nullptr && n < args.columns)
+          v0 += to_float(bias[n]), v1 += to_float(bias[n + 1]);
+        if (args.accumulate)
+          v0 += bf16_low(before[i]), v1 += bf16_high(before[i]);
         r[i] = bf16_pair(v0, v1);
       }
       stmatrix_x4(r, row_of_lane);
@@ -168,7 +186,8 @@ __device__ __forceinline__ void store(const float (&d)[128], const LowRankLinear
     __syncwarp();
     bar_sync(1 + half, 128);
     if (elected) {
-      if (m < args.rows && n0 + 64 * c < args.columns) tma_store_2d(&args.y, buffer, n0 + 64 * c, m);
+      if (m < args.rows && n0 + 64 * c < args.columns)
+        tma_store_2d(&args.y, buffer, n0 + 64 * c, m);
       bulk_commit();
     }
     __syncwarp();
@@ -176,7 +195,9 @@ __device__ __forceinline__ void store(const float (&d)[128], const LowRankLinear
 }
 
 template <bool DEPTH_ROWS, int CLUSTER>
-__device__ __forceinline__ void consume(const LowRankLinearHopperArgs& args, unsigned char* shared, uint64_t* full, uint64_t* empty, uint64_t* olds, int rank) {
+__device__ __forceinline__ void consume(
+    const LowRankLinearHopperArgs& args, unsigned char* shared, uint64_t* full, uint64_t* empty, uint64_t* olds,
+    int rank) {
   const Tiles<CLUSTER> tiles(args);
   const int half = __shfl_sync(~0u, int(threadIdx.x) / 128 - 1, 0);   // the compiler sees that a warp agrees on it
   const bool elected = threadIdx.x % 128 == 0;
@@ -184,7 +205,8 @@ __device__ __forceinline__ void consume(const LowRankLinearHopperArgs& args, uns
   uint64_t* old = olds + 2 * half;
   float d[128];
 #pragma unroll
-  for (int i = 0; i < 128; ++i) d[i] = 0;
+  for (int i = 0; i < 128; ++i)
+    d[i] = 0;
   Stage at;
   for (int t = int(blockIdx.x) / CLUSTER; t < tiles.rows * tiles.columns; t += int(gridDim.x) / CLUSTER) {
     int m0, n0;
@@ -201,10 +223,12 @@ __device__ __forceinline__ void consume(const LowRankLinearHopperArgs& args, uns
     multiply<DEPTH_ROWS, CLUSTER>(d, args, shared, full, empty, half, at);
     store(d, args, out, old, half, m0 + 64 * half, n0);
   }
-  if (elected) bulk_wait_read<0>();   // the block's shared memory lives as long as its stores read it
+  if (elected)
+    bulk_wait_read<0>();   // the block's shared memory lives as long as its stores read it
 }
 
-template <bool DEPTH_ROWS, int CLUSTER> __device__ __forceinline__ void low_rank_linear_hopper(const LowRankLinearHopperArgs& args) {
+template <bool DEPTH_ROWS, int CLUSTER>
+__device__ __forceinline__ void low_rank_linear_hopper(const LowRankLinearHopperArgs& args) {
   DYNAMIC_SHARED(shared);
   uint64_t* full = reinterpret_cast<uint64_t*>(shared + BARRIERS);
   uint64_t *empty = full + STAGES, *olds = empty + STAGES;
@@ -214,26 +238,38 @@ template <bool DEPTH_ROWS, int CLUSTER> __device__ __forceinline__ void low_rank
       mbar_init(&full[i], 1);
       mbar_init(&empty[i], 2 * CLUSTER);   // from each consumer of each block that reads what this block loads
     }
-    for (int i = 0; i < 4; ++i) mbar_init(&olds[i], 1);
+    for (int i = 0; i < 4; ++i)
+      mbar_init(&olds[i], 1);
     mbar_init_fence();
   }
   __syncthreads();
-  if (CLUSTER > 1) cluster_arrive(), cluster_wait();
+  if (CLUSTER > 1)
+    cluster_arrive(), cluster_wait();
 
   if (threadIdx.x < 128) {
     setmaxnreg_dec<40>();
-    if (threadIdx.x == 0) produce<DEPTH_ROWS, CLUSTER>(args, shared, full, empty, rank);
+    if (threadIdx.x == 0)
+      produce<DEPTH_ROWS, CLUSTER>(args, shared, full, empty, rank);
     __syncwarp();
   } else {
     setmaxnreg_inc<232>();
     consume<DEPTH_ROWS, CLUSTER>(args, shared, full, empty, olds, rank);
     __syncwarp();
   }
-  if (CLUSTER > 1) cluster_arrive(), cluster_wait();   // the other block may still copy into this one, or arrive at its barriers
+  if (CLUSTER > 1)
+    cluster_arrive(), cluster_wait();   // the other block may still copy into this one, or arrive at its barriers
 }
-}  // namespace
+}   // namespace
 
-SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_forward_bf16, LowRankLinearHopperArgs, 384, 2) { low_rank_linear_hopper<false, 2>(args); }
-SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_forward_single_bf16, LowRankLinearHopperArgs, 384, 1) { low_rank_linear_hopper<false, 1>(args); }
-SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_input_gradient_bf16, LowRankLinearHopperArgs, 384, 2) { low_rank_linear_hopper<true, 2>(args); }
-SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_input_gradient_single_bf16, LowRankLinearHopperArgs, 384, 1) { low_rank_linear_hopper<true, 1>(args); }
+SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_forward_bf16, LowRankLinearHopperArgs, 384, 2) {
+  low_rank_linear_hopper<false, 2>(args);
+}
+SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_forward_single_bf16, LowRankLinearHopperArgs, 384, 1) {
+  low_rank_linear_hopper<false, 1>(args);
+}
+SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_input_gradient_bf16, LowRankLinearHopperArgs, 384, 2) {
+  low_rank_linear_hopper<true, 2>(args);
+}
+SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_input_gradient_single_bf16, LowRankLinearHopperArgs, 384, 1) {
+  low_rank_linear_hopper<true, 1>(args);
+}

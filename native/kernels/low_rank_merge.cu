@@ -3,9 +3,11 @@
 // Formula        destination[n,k] = weight[n,k] + scale sum_i left[n,i] c[i] right[i,k]
 // Shapes         weight, destination [rows, columns]; left [rows, rank]; c [rank] or null (1); right [rank, columns]
 // Layout         row-major, contiguous; destination may be weight itself
-// Types          weight and destination: one type, F32 or BF16; left and right: that type, or F32 beside a BF16 weight; c: F32
+// Types          weight and destination: one type, F32 or BF16; left and right: that type, or F32 beside a BF16 weight;
+//                c: F32
 // Accumulation   F32 over the ranks in ascending order, then the weight; one rounding
-// Grid/Block     one thread per 16-byte vector of 4 rows of the destination, 128 threads; x: vectors of a row, y: groups of 4 rows
+// Grid/Block     one thread per 16-byte vector of 4 rows of the destination, 128 threads; x: vectors of a row, y:
+//                groups of 4 rows
 // Bytes          2 T rows columns + the factors (right once per 4 rows, from cache);  T = size of the weight's type
 // Flops          2 rows columns rank
 // Deterministic  yes
@@ -28,27 +30,32 @@ namespace {
 constexpr int HEIGHT = 4;
 
 // kVector<W> consecutive elements of T as floats, `count` of them present.
-template <class T, int N> __device__ __forceinline__ void load_some(const T* p, bool vectors, int count, float (&v)[N]) {
+template <class T, int N>
+__device__ __forceinline__ void load_some(const T* p, bool vectors, int count, float (&v)[N]) {
   if (vectors) {
 #pragma unroll
     for (int part = 0; part < N / kVector<T>; ++part) {
       float some[kVector<T>];
       load_vector(p + part * kVector<T>, some);
 #pragma unroll
-      for (int e = 0; e < kVector<T>; ++e) v[part * kVector<T> + e] = some[e];
+      for (int e = 0; e < kVector<T>; ++e)
+        v[part * kVector<T> + e] = some[e];
     }
   } else {
 #pragma unroll
-    for (int e = 0; e < N; ++e) v[e] = e < count ? to_float(p[e]) : 0.0f;
+    for (int e = 0; e < N; ++e)
+      v[e] = e < count ? to_float(p[e]) : 0.0f;
   }
 }
 
-template <class W, class F> __device__ __forceinline__ void merge(const LowRankMergeArgs& args) {
+template <class W, class F>
+__device__ __forceinline__ void merge(const LowRankMergeArgs& args) {
   constexpr int WIDTH = kVector<W>;
   static_assert(WIDTH % kVector<F> == 0, "a vector of the weight is whole vectors of the factor");
   const int column = (blockIdx.x * blockDim.x + threadIdx.x) * WIDTH, row0 = blockIdx.y * HEIGHT;
   const int count = min(WIDTH, args.columns - column), height = min(HEIGHT, args.rows - row0);
-  if (count <= 0) return;
+  if (count <= 0)
+    return;
   const W* weight = static_cast<const W*>(args.weight);
   const F *left = static_cast<const F*>(args.left), *right = static_cast<const F*>(args.right) + column;
   W* destination = static_cast<W*>(args.destination);
@@ -65,27 +72,31 @@ template <class W, class F> __device__ __forceinline__ void merge(const LowRankM
     for (int h = 0; h < HEIGHT; ++h) {
       const float l = h < height ? factor * to_float(left[(long long)(row0 + h) * args.rank + i]) : 0.0f;
 #pragma unroll
-      for (int e = 0; e < WIDTH; ++e) sum[h][e] += l * r[e];
+      for (int e = 0; e < WIDTH; ++e)
+        sum[h][e] += l * r[e];
     }
   }
 #pragma unroll
   for (int h = 0; h < HEIGHT; ++h) {
-    if (h >= height) break;
+    if (h >= height)
+      break;
     const long long at = (long long)(row0 + h) * args.columns + column;
     float w[WIDTH];
     load_some(weight + at, weight_vectors, count, w);
 #pragma unroll
-    for (int e = 0; e < WIDTH; ++e) w[e] += sum[h][e];
+    for (int e = 0; e < WIDTH; ++e)
+      w[e] += sum[h][e];
     if (weight_vectors) {
       store_vector(destination + at, w);
     } else {
 #pragma unroll
       for (int e = 0; e < WIDTH; ++e)
-        if (e < count) destination[at + e] = from_float<W>(w[e]);
+        if (e < count)
+          destination[at + e] = from_float<W>(w[e]);
     }
   }
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(low_rank_merge_f32, LowRankMergeArgs, 128) { merge<float, float>(args); }
 SPECTRAL_KERNEL_PLAIN(low_rank_merge_bf16, LowRankMergeArgs, 128) { merge<bf16, bf16>(args); }

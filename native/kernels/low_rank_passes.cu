@@ -1,5 +1,6 @@
-// The skinny passes of low-rank linear layers: products of a wide activation with a few columns, bound by reading the former.
-// The factors of several layers that read the same x stand below one another in one R, and their g next to one another in one h.
+// The skinny passes of low-rank linear layers: products of a wide activation with a few columns, bound by reading the
+// former. The factors of several layers that read the same x stand below one another in one R, and their g next to one
+// another in one h.
 //
 // Formula        project:           z = factor (keep o x) R^T
 //                output gradients:  g = dy L  and  dL[n,i] = sum_t dy[t,n] z[t,i], from one read of dy
@@ -7,18 +8,22 @@
 //                scaled:            g'[t,i] = scale c[i] g[t,i] next to g (c null: 1), likewise for z
 //                keep: the mask of device/dropout.cuh over x, and factor = 1 / (1 - p); all ones and 1 without dropout
 // Shapes         x [M,K], dy [M,N], R [r,K], L [N,r], z, g, h [M,r], c [r], dL [N,r], dR [r,K]
-// Layout         row-major; x, dy, R, z, g, g' and h may each be columns of a wider matrix (strides); any size. A null z or g is not stored.
+// Layout         row-major; x, dy, R, z, g, g' and h may each be columns of a wider matrix (strides); any size. A null
+//                z or g is not stored.
 // Types          x, dy, L, R, z, g, h: BF16; c, dL, dR and partial results: F32
-// Accumulation   F32 on tensor cores: in a block along its share, then over the shares in their order (low_rank_reduce.cu)
+// Accumulation   F32 on tensor cores: in a block along its share, then over the shares in their order
+//                (low_rank_reduce.cu)
 // Grid/Block     project          x: 128 rows of x, y: shares of K, z: groups of RANKS ranks; 256 threads
 //                output gradients x: 128 CHUNKS rows of dy, y: shares of N, z: groups of RANKS ranks; 256 threads
 //                input gradient   x: 128 columns of x, y: shares of M, z: groups of RANKS ranks; 256 threads
-//                RANKS is 32, 64 or 128 (output gradients: 32 or 64): one read of the wide operand for every RANKS of r.
+//                RANKS is 32, 64 or 128 (output gradients: 32 or 64): one read of the wide operand for every RANKS of
+//                r.
 // Bytes          project 2 (M K + M r) + 8 M r shares, and 2 r K M / 128 of L2 for R: at RANKS 128 as much as for x;
-//                output gradients 2 (M N + N r + 2 M r) + 8 r (N M / (128 CHUNKS) + M shares): the partial sums of dL weigh as much as
-//                dy from r = 64 on, where a separate pass for dL would cost no more;
+//                output gradients 2 (M N + N r + 2 M r) + 8 r (N M / (128 CHUNKS) + M shares): the partial sums of dL
+//                weigh as much as dy from r = 64 on, where a separate pass for dL would cost no more;
 //                input gradient 2 (M K + M r) + 8 r K shares
-// Flops          2 M K r; 4 M N r; 2 M K r; with dropout also about 10 integer operations per element of x and group of RANKS
+// Flops          2 M K r; 4 M N r; 2 M K r; with dropout also about 10 integer operations per element of x and group of
+//                RANKS
 // Deterministic  yes: no atomics, shares are summed in order
 #include "dropout.cuh"
 #include "spectral.cuh"
@@ -37,13 +42,14 @@ struct LowRankProjectArgs {
   int rank;
   int x_stride;
   int right_stride;
-  int result_stride;    // of z
+  int result_stride;   // of z
   int scaled_stride;
   int shares;
   float scale;
 };
-SPECTRAL_LAYOUT(LowRankProjectArgs, x, right, middle, z, scaled, partial, dropout, rows, columns, rank, x_stride, right_stride, result_stride,
-                scaled_stride, shares, scale)
+SPECTRAL_LAYOUT(
+    LowRankProjectArgs, x, right, middle, z, scaled, partial, dropout, rows, columns, rank, x_stride, right_stride,
+    result_stride, scaled_stride, shares, scale)
 
 struct LowRankOutputGradientsArgs {
   const void* dy;
@@ -58,25 +64,26 @@ struct LowRankOutputGradientsArgs {
   int columns;
   int rank;
   int dy_stride;
-  int skinny_stride;    // of z
-  int result_stride;    // of g
-  int scaled_stride;    // of g'
+  int skinny_stride;   // of z
+  int result_stride;   // of g
+  int scaled_stride;   // of g'
   int shares;
   float scale;
 };
-SPECTRAL_LAYOUT(LowRankOutputGradientsArgs, dy, left, z, middle, g, scaled, partial, left_partial, rows, columns, rank, dy_stride, skinny_stride,
-                result_stride, scaled_stride, shares, scale)
+SPECTRAL_LAYOUT(
+    LowRankOutputGradientsArgs, dy, left, z, middle, g, scaled, partial, left_partial, rows, columns, rank, dy_stride,
+    skinny_stride, result_stride, scaled_stride, shares, scale)
 
 struct LowRankInputGradientArgs {
   const void* x;
   const void* h;
   void* partial;
-  Dropout dropout;      // its factor is left to the reduction
+  Dropout dropout;   // its factor is left to the reduction
   int rows;
   int columns;
   int rank;
   int x_stride;
-  int skinny_stride;    // of h
+  int skinny_stride;   // of h
   int shares;
 };
 SPECTRAL_LAYOUT(LowRankInputGradientArgs, x, h, partial, dropout, rows, columns, rank, x_stride, skinny_stride, shares)
@@ -86,7 +93,9 @@ constexpr int THREADS = 256, WARPS = THREADS / 32, SIDE = 128, DEPTH = 64;
 static_assert(SIDE == 16 * WARPS, "each warp has 16 rows (or columns) of a tile of the wide operand");
 
 // The range [first, last) of `tiles` that share `index` of `shares` has.
-struct Share { int first, last; };
+struct Share {
+  int first, last;
+};
 __device__ __forceinline__ Share share_of(int tiles, int shares, int index) {
   const int each = (tiles + shares - 1) / shares;
   return {min(index * each, tiles), min(index * each + each, tiles)};
@@ -103,56 +112,66 @@ __device__ __forceinline__ void multiply(float (&d)[1][NT][4], const unsigned ch
 
 // Calls body(row, column, v) for the warp's sums that lie within [rows, rank].
 template <int NT, class Body>
-__device__ __forceinline__ void each_sum(const float (&d)[1][NT][4], int row0, int column0, int rows, int rank, Body body) {
+__device__ __forceinline__ void each_sum(
+    const float (&d)[1][NT][4], int row0, int column0, int rows, int rank, Body body) {
   const int row = row0 + threadIdx.x / 32 * 16 + lane_id() / 4, column = column0 + lane_id() % 4 * 2;
 #pragma unroll
   for (int j = 0; j < NT; ++j)
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
       const int r = row + e / 2 * 8, c = column + 8 * j + e % 2;
-      if (r < rows && c < rank) body(r, c, d[0][j][e]);
+      if (r < rows && c < rank)
+        body(r, c, d[0][j][e]);
     }
 }
 
-// Rows of z or g: as one share's partial result, or, when there is a single share, as the result itself and its scaled twin.
+// Rows of z or g: as one share's partial result, or, when there is a single share, as the result itself and its scaled
+// twin.
 template <int NT, class Args>
-__device__ __forceinline__ void store_rows(const float (&d)[1][NT][4], int row0, int column0, const Args& args, void* result, float factor) {
+__device__ __forceinline__ void store_rows(
+    const float (&d)[1][NT][4], int row0, int column0, const Args& args, void* result, float factor) {
   each_sum(d, row0, column0, args.rows, args.rank, [&](int r, int c, float v) {
     v *= factor;
     if (args.shares > 1) {
       static_cast<float*>(args.partial)[((long long)blockIdx.y * args.rows + r) * args.rank + c] = v;
       return;
     }
-    if (result != nullptr) static_cast<bf16*>(result)[(long long)r * args.result_stride + c] = from_float<bf16>(v);
+    if (result != nullptr)
+      static_cast<bf16*>(result)[(long long)r * args.result_stride + c] = from_float<bf16>(v);
     if (args.scaled != nullptr)
-      static_cast<bf16*>(args.scaled)[(long long)r * args.scaled_stride + c] =
-          from_float<bf16>(v * (args.middle != nullptr ? args.scale * static_cast<const float*>(args.middle)[c] : args.scale));
+      static_cast<bf16*>(args.scaled)[(long long)r * args.scaled_stride + c] = from_float<bf16>(
+          v * (args.middle != nullptr ? args.scale * static_cast<const float*>(args.middle)[c] : args.scale));
   });
 }
 
 // Clears what dropout drops in the units of a tile that this thread has copied itself (load_tile deals them out alike).
 template <int ROWS, int COLUMNS>
-__device__ __forceinline__ void drop(unsigned char* tile, const DropoutMask& mask, int rows, int columns, int row0, int column0) {
+__device__ __forceinline__ void drop(
+    unsigned char* tile, const DropoutMask& mask, int rows, int columns, int row0, int column0) {
   constexpr int UNITS = COLUMNS / 8;
 #pragma unroll 1
   for (int i = threadIdx.x; i < ROWS * UNITS; i += THREADS) {
     const int row = row0 + i / UNITS, column = column0 + i % UNITS * 8;
-    if (row >= rows || column >= columns) continue;
+    if (row >= rows || column >= columns)
+      continue;
     unsigned char* unit = tile + tile_offset<COLUMNS * 2>(i / UNITS, i % UNITS);
     const uint64_t at = uint64_t(row) * columns + column;
     if (at % 8 == 0) {
       uint32_t* pairs = reinterpret_cast<uint32_t*>(unit);
       const uint4 bits = mask.bits(at / 8);
-      pairs[0] &= mask.pair(bits.x), pairs[1] &= mask.pair(bits.y), pairs[2] &= mask.pair(bits.z), pairs[3] &= mask.pair(bits.w);
+      pairs[0] &= mask.pair(bits.x), pairs[1] &= mask.pair(bits.y), pairs[2] &= mask.pair(bits.z),
+          pairs[3] &= mask.pair(bits.w);
     } else {   // odd widths: the unit lies across two of the mask's vectors
 #pragma unroll 1
       for (int e = 0; e < 8; ++e)
-        if (!mask.keeps(at + e)) reinterpret_cast<uint16_t*>(unit)[e] = 0;
+        if (!mask.keeps(at + e))
+          reinterpret_cast<uint16_t*>(unit)[e] = 0;
     }
   }
 }
 
-template <int RANKS> __device__ __forceinline__ void project(const LowRankProjectArgs& args) {
+template <int RANKS>
+__device__ __forceinline__ void project(const LowRankProjectArgs& args) {
   constexpr int STAGES = 4, NT = RANKS / 8, ROW = DEPTH * 2, X_TILE = SIDE * ROW, STAGE = X_TILE + RANKS * ROW;
   DYNAMIC_SHARED(shared);
   const int row0 = blockIdx.x * SIDE, rank0 = blockIdx.z * RANKS;
@@ -173,16 +192,24 @@ template <int RANKS> __device__ __forceinline__ void project(const LowRankProjec
       },
       [&](int step) {
         if (args.dropout.state != nullptr)
-          drop<SIDE, DEPTH>(shared + step % STAGES * STAGE, DropoutMask(args.dropout), args.rows, args.columns, row0, (share.first + step) * DEPTH);
+          drop<SIDE, DEPTH>(
+              shared + step % STAGES * STAGE,
+              DropoutMask(args.dropout),
+              args.rows,
+              args.columns,
+              row0,
+              (share.first + step) * DEPTH);
       });
   store_rows(d, row0, rank0, args, args.z, args.dropout.state != nullptr ? args.dropout.factor : 1.0f);
 }
 
-// A block owns CHUNKS tiles of rows and walks over its share of the columns; for each tile of columns it visits the row tiles, so
-// that dL is complete for the block's rows after CHUNKS steps while g stays in registers to the end. More row tiles per block mean
-// fewer partial results of dL and more registers for g.
-template <int RANKS> __device__ __forceinline__ void output_gradients(const LowRankOutputGradientsArgs& args) {
-  constexpr int STAGES = 3, CHUNKS = 128 / RANKS, NT = RANKS / 8, ROW = SIDE * 2, TILE = SIDE * ROW, SKINNY_ROW = RANKS * 2, SKINNY = SIDE * SKINNY_ROW;
+// A block owns CHUNKS tiles of rows and walks over its share of the columns; for each tile of columns it visits the row
+// tiles, so that dL is complete for the block's rows after CHUNKS steps while g stays in registers to the end. More row
+// tiles per block mean fewer partial results of dL and more registers for g.
+template <int RANKS>
+__device__ __forceinline__ void output_gradients(const LowRankOutputGradientsArgs& args) {
+  constexpr int STAGES = 3, CHUNKS = 128 / RANKS, NT = RANKS / 8, ROW = SIDE * 2, TILE = SIDE * ROW,
+                SKINNY_ROW = RANKS * 2, SKINNY = SIDE * SKINNY_ROW;
   static_assert(STAGES <= CHUNKS + 1, "a tile of L may be replaced only after its last use");
   DYNAMIC_SHARED(shared);
   unsigned char *left_tiles = shared + STAGES * TILE, *z_tiles = left_tiles + 2 * SKINNY;
@@ -199,29 +226,38 @@ template <int RANKS> __device__ __forceinline__ void output_gradients(const LowR
       [&](int step) {
         const int tile = step / CHUNKS, sub = step % CHUNKS, column0 = (share.first + tile) * SIDE;
         load_tile<bf16, SIDE, SIDE, THREADS>(shared + step % STAGES * TILE, dy, row0 + sub * SIDE, column0);
-        if (sub == 0) load_tile<bf16, SIDE, RANKS, THREADS>(left_tiles + tile % 2 * SKINNY, left, column0, rank0);
-        if (tile == 0 && wants_left) load_tile<bf16, SIDE, RANKS, THREADS>(z_tiles + sub * SKINNY, z, row0 + sub * SIDE, rank0);
+        if (sub == 0)
+          load_tile<bf16, SIDE, RANKS, THREADS>(left_tiles + tile % 2 * SKINNY, left, column0, rank0);
+        if (tile == 0 && wants_left)
+          load_tile<bf16, SIDE, RANKS, THREADS>(z_tiles + sub * SKINNY, z, row0 + sub * SIDE, rank0);
       },
       [&](int tile, int sub) {
         const unsigned char* stage = shared + (tile * CHUNKS + sub) % STAGES * TILE;
         multiply<SIDE, ROW, false, SKINNY_ROW, true>(g[sub], stage, left_tiles + tile % 2 * SKINNY);
-        if (!wants_left) return;
+        if (!wants_left)
+          return;
         multiply<SIDE, ROW, true, SKINNY_ROW, true>(dl, stage, z_tiles + sub * SKINNY);
-        if (sub < CHUNKS - 1) return;
+        if (sub < CHUNKS - 1)
+          return;
         float* partial = static_cast<float*>(args.left_partial) + (long long)chunk * args.columns * args.rank;
-        each_sum(dl, (share.first + tile) * SIDE, rank0, args.columns, args.rank,
-                 [&](int n, int i, float v) { partial[(long long)n * args.rank + i] = v; });
+        each_sum(dl, (share.first + tile) * SIDE, rank0, args.columns, args.rank, [&](int n, int i, float v) {
+          partial[(long long)n * args.rank + i] = v;
+        });
 #pragma unroll
         for (int j = 0; j < NT; ++j)
 #pragma unroll
-          for (int e = 0; e < 4; ++e) dl[0][j][e] = 0;
+          for (int e = 0; e < 4; ++e)
+            dl[0][j][e] = 0;
       });
 #pragma unroll
-  for (int sub = 0; sub < CHUNKS; ++sub) store_rows(g[sub], row0 + sub * SIDE, rank0, args, args.g, 1.0f);
+  for (int sub = 0; sub < CHUNKS; ++sub)
+    store_rows(g[sub], row0 + sub * SIDE, rank0, args, args.g, 1.0f);
 }
 
-template <int RANKS> __device__ __forceinline__ void input_gradient(const LowRankInputGradientArgs& args) {
-  constexpr int STAGES = 4, NT = RANKS / 8, ROW = SIDE * 2, SKINNY_ROW = RANKS * 2, X_TILE = DEPTH * ROW, STAGE = X_TILE + DEPTH * SKINNY_ROW;
+template <int RANKS>
+__device__ __forceinline__ void input_gradient(const LowRankInputGradientArgs& args) {
+  constexpr int STAGES = 4, NT = RANKS / 8, ROW = SIDE * 2, SKINNY_ROW = RANKS * 2, X_TILE = DEPTH * ROW,
+                STAGE = X_TILE + DEPTH * SKINNY_ROW;
   DYNAMIC_SHARED(shared);
   const int column0 = blockIdx.x * SIDE, rank0 = blockIdx.z * RANKS;
   const Share share = share_of(tiles_of(args.rows, DEPTH), args.shares, blockIdx.y);
@@ -241,12 +277,20 @@ template <int RANKS> __device__ __forceinline__ void input_gradient(const LowRan
       },
       [&](int step) {
         if (args.dropout.state != nullptr)
-          drop<DEPTH, SIDE>(shared + step % STAGES * STAGE, DropoutMask(args.dropout), args.rows, args.columns, (share.first + step) * DEPTH, column0);
+          drop<DEPTH, SIDE>(
+              shared + step % STAGES * STAGE,
+              DropoutMask(args.dropout),
+              args.rows,
+              args.columns,
+              (share.first + step) * DEPTH,
+              column0);
       });
   float* partial = static_cast<float*>(args.partial) + (long long)blockIdx.y * args.rank * args.columns;
-  each_sum(d, column0, rank0, args.columns, args.rank, [&](int k, int i, float v) { partial[(long long)i * args.columns + k] = v; });
+  each_sum(d, column0, rank0, args.columns, args.rank, [&](int k, int i, float v) {
+    partial[(long long)i * args.columns + k] = v;
+  });
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL(low_rank_project_32_bf16, LowRankProjectArgs, 256) { project<32>(args); }
 SPECTRAL_KERNEL(low_rank_project_64_bf16, LowRankProjectArgs, 256) { project<64>(args); }

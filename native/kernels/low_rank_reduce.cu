@@ -1,12 +1,15 @@
 // Second stages of the skinny passes, and the column scaling that stands between two plain matrix products.
 //
-// Formula        reduce rows:      result[t,i] = sum_s partial[s,t,i];  scaled[t,i] = scale c[i] result[t,i] before rounding
+// Formula        reduce rows:      result[t,i] = sum_s partial[s,t,i];
+//                  scaled[t,i] = scale c[i] result[t,i] before rounding
 //                reduce gradient:  dst[a,b] = scale c[from + b] sum_s partial[s,a,from + b]  (+ dst when accumulate)
 //                scale columns:    scaled[t,i] = scale c[i] source[t,i]
-//                middle gradient:  dc[i] = scale sum_t g[t,i] z[t,i]  (+ dc when accumulate), first over 32 rows, then over those sums
-// Shapes         partial [shares, rows, columns]; result, scaled, source, g, z [rows, columns]; c [columns] or null (1);
-//                dst [rows, columns - from]; dc [count], count <= columns
-// Layout         row-major; result, scaled, source, g and z may be columns of wider matrices (strides); a null result is not stored
+//                middle gradient:  dc[i] = scale sum_t g[t,i] z[t,i]  (+ dc when accumulate), first over 32 rows, then
+//                  over those sums
+// Shapes         partial [shares, rows, columns]; result, scaled, source, g, z [rows, columns]; c [columns] or null
+//                (1); dst [rows, columns - from]; dc [count], count <= columns
+// Layout         row-major; result, scaled, source, g and z may be columns of wider matrices (strides); a null result
+//                is not stored
 // Types          result, scaled, source, g, z: F32 or BF16; partial, c, dst, dc: F32
 // Accumulation   F32, shares in ascending order
 // Grid/Block     256 threads. reduce rows, reduce gradient: one element a thread; scale columns: one row a thread;
@@ -28,21 +31,23 @@ struct LowRankReduceRowsArgs {
   int shares;
   float scale;
 };
-SPECTRAL_LAYOUT(LowRankReduceRowsArgs, partial, middle, result, scaled, count, columns, result_stride, scaled_stride, shares, scale)
+SPECTRAL_LAYOUT(
+    LowRankReduceRowsArgs, partial, middle, result, scaled, count, columns, result_stride, scaled_stride, shares, scale)
 
 struct LowRankReduceGradientArgs {
   const void* partial;
   const void* middle;
   void* destination;
-  long long count;      // elements of the destination
-  long long stride;     // elements of one share
+  long long count;    // elements of the destination
+  long long stride;   // elements of one share
   int columns;
   int from;
   int shares;
   float scale;
   int accumulate;
 };
-SPECTRAL_LAYOUT(LowRankReduceGradientArgs, partial, middle, destination, count, stride, columns, from, shares, scale, accumulate)
+SPECTRAL_LAYOUT(
+    LowRankReduceGradientArgs, partial, middle, destination, count, stride, columns, from, shares, scale, accumulate)
 
 struct LowRankScaleColumnsArgs {
   const void* source;
@@ -59,7 +64,7 @@ SPECTRAL_LAYOUT(LowRankScaleColumnsArgs, source, middle, scaled, rows, columns, 
 struct LowRankMiddlePartialArgs {
   const void* g;
   const void* z;
-  void* partial;        // [ceil(rows / 32), count]
+  void* partial;   // [ceil(rows / 32), count]
   int rows;
   int g_stride;
   int z_stride;
@@ -85,51 +90,65 @@ __device__ __forceinline__ float factor_of(const void* middle, int column, float
   return middle != nullptr ? scale * static_cast<const float*>(middle)[column] : scale;
 }
 
-template <class T> __device__ __forceinline__ void reduce_rows(const LowRankReduceRowsArgs& args) {
+template <class T>
+__device__ __forceinline__ void reduce_rows(const LowRankReduceRowsArgs& args) {
   const long long i = thread_index();
-  if (i >= args.count) return;
+  if (i >= args.count)
+    return;
   const float* partial = static_cast<const float*>(args.partial);
   float sum = partial[i];
-  for (int s = 1; s < args.shares; ++s) sum += partial[s * args.count + i];
+  for (int s = 1; s < args.shares; ++s)
+    sum += partial[s * args.count + i];
   const long long row = i / args.columns;
   const int column = int(i % args.columns);
-  if (args.result != nullptr) static_cast<T*>(args.result)[row * args.result_stride + column] = from_float<T>(sum);
-  if (args.scaled != nullptr) static_cast<T*>(args.scaled)[row * args.scaled_stride + column] = from_float<T>(sum * factor_of(args.middle, column, args.scale));
+  if (args.result != nullptr)
+    static_cast<T*>(args.result)[row * args.result_stride + column] = from_float<T>(sum);
+  if (args.scaled != nullptr)
+    static_cast<T*>(args.scaled)[row * args.scaled_stride + column] =
+        from_float<T>(sum * factor_of(args.middle, column, args.scale));
 }
 
-template <class T> __device__ __forceinline__ void scale_columns(const LowRankScaleColumnsArgs& args) {
+template <class T>
+__device__ __forceinline__ void scale_columns(const LowRankScaleColumnsArgs& args) {
   const long long row = thread_index();
-  if (row >= args.rows) return;
+  if (row >= args.rows)
+    return;
   const T* source = static_cast<const T*>(args.source) + row * args.source_stride;
   T* scaled = static_cast<T*>(args.scaled) + row * args.scaled_stride;
-  for (int i = 0; i < args.columns; ++i) scaled[i] = from_float<T>(to_float(source[i]) * factor_of(args.middle, i, args.scale));
+  for (int i = 0; i < args.columns; ++i)
+    scaled[i] = from_float<T>(to_float(source[i]) * factor_of(args.middle, i, args.scale));
 }
 
-template <class T> __device__ __forceinline__ void middle_partial(const LowRankMiddlePartialArgs& args) {
+template <class T>
+__device__ __forceinline__ void middle_partial(const LowRankMiddlePartialArgs& args) {
   const long long index = thread_index();
   const int column = int(index % args.count), chunk = int(index / args.count);
   const long long first = (long long)chunk * ROWS_PER_SUM;
-  if (first >= args.rows) return;
+  if (first >= args.rows)
+    return;
   const T* g = static_cast<const T*>(args.g) + first * args.g_stride + column;
   const T* z = static_cast<const T*>(args.z) + first * args.z_stride + column;
   const int rows = int(min((long long)ROWS_PER_SUM, args.rows - first));
   float sum = 0;
 #pragma unroll 8
-  for (int t = 0; t < rows; ++t) sum += to_float(g[(long long)t * args.g_stride]) * to_float(z[(long long)t * args.z_stride]);
+  for (int t = 0; t < rows; ++t)
+    sum += to_float(g[(long long)t * args.g_stride]) * to_float(z[(long long)t * args.z_stride]);
   static_cast<float*>(args.partial)[index] = sum;
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(low_rank_reduce_rows_f32, LowRankReduceRowsArgs, 256) { reduce_rows<float>(args); }
 SPECTRAL_KERNEL_PLAIN(low_rank_reduce_rows_bf16, LowRankReduceRowsArgs, 256) { reduce_rows<bf16>(args); }
 
 SPECTRAL_KERNEL_PLAIN(low_rank_reduce_gradient_f32, LowRankReduceGradientArgs, 256) {
   const long long i = thread_index();
-  if (i >= args.count) return;
+  if (i >= args.count)
+    return;
   const int width = args.columns - args.from, column = args.from + int(i % width);
   const float* partial = static_cast<const float*>(args.partial) + i / width * args.columns + column;
   float sum = partial[0];
-  for (int s = 1; s < args.shares; ++s) sum += partial[s * args.stride];
+  for (int s = 1; s < args.shares; ++s)
+    sum += partial[s * args.stride];
   float* destination = static_cast<float*>(args.destination) + i;
   sum *= factor_of(args.middle, column, args.scale);
   *destination = args.accumulate ? *destination + sum : sum;
@@ -144,9 +163,11 @@ SPECTRAL_KERNEL(low_rank_middle_gradient_f32, LowRankMiddleGradientArgs, 256) {
   const int column = blockIdx.x * 8 + threadIdx.x / 32;
   float sum = 0;
   if (column < args.count)
-    for (int chunk = lane_id(); chunk < args.chunks; chunk += 32) sum += static_cast<const float*>(args.partial)[(long long)chunk * args.count + column];
+    for (int chunk = lane_id(); chunk < args.chunks; chunk += 32)
+      sum += static_cast<const float*>(args.partial)[(long long)chunk * args.count + column];
   sum = args.scale * warp_sum(sum);
-  if (column >= args.count || lane_id() != 0) return;
+  if (column >= args.count || lane_id() != 0)
+    return;
   float* destination = static_cast<float*>(args.destination) + column;
   *destination = args.accumulate ? *destination + sum : sum;
 }

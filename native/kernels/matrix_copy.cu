@@ -1,7 +1,8 @@
 // Matrix copies of the linear algebra: into F32, times a power of two, as stored or transposed; the latter batched.
 //
 // Formula        copy: y[r, c] = scale * x[r, c]; transpose: y[c, r] = scale * x[r, c]
-// Shapes         x [rows, columns]; y [rows, columns] or [columns, rows]; transpose: [batch] of both, densely one after the other
+// Shapes         x [rows, columns]; y [rows, columns] or [columns, rows]; transpose: [batch] of both, densely one after
+//                the other
 // Types          x f32 or bf16; y f32; exact unless the scaled value leaves the range of F32
 // Accumulation   none
 // Grid/Block     copy: one thread per 4 elements; transpose: one thread per element of y, in y's order,
@@ -19,19 +20,23 @@ struct MatrixCopyArgs {
 };
 SPECTRAL_LAYOUT(MatrixCopyArgs, x, y, rows, columns, scale)
 
-template <class T> __device__ __forceinline__ void matrix_copy(const MatrixCopyArgs& args) {
+template <class T>
+__device__ __forceinline__ void matrix_copy(const MatrixCopyArgs& args) {
   const T* x = static_cast<const T*>(args.x);
   const long long count = (long long)args.rows * args.columns;
   const long long start = 4 * ((long long)blockIdx.x * blockDim.x + threadIdx.x);
 #pragma unroll
   for (int e = 0; e < 4; ++e)
-    if (start + e < count) args.y[start + e] = args.scale * to_float<T>(x[start + e]);
+    if (start + e < count)
+      args.y[start + e] = args.scale * to_float<T>(x[start + e]);
 }
 
-template <class T> __device__ __forceinline__ void matrix_transpose(const MatrixCopyArgs& args) {
+template <class T>
+__device__ __forceinline__ void matrix_transpose(const MatrixCopyArgs& args) {
   const T* x = static_cast<const T*>(args.x);
   const unsigned rows = args.rows, columns = args.columns, index = blockIdx.x * blockDim.x + threadIdx.x;
-  if (index >= rows * columns) return;
+  if (index >= rows * columns)
+    return;
   const unsigned column = index / rows, row = index % rows;
   const long long matrix = blockIdx.y * ((long long)rows * columns);
   args.y[matrix + index] = args.scale * to_float<T>(x[matrix + (long long)row * columns + column]);

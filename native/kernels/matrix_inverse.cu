@@ -5,12 +5,13 @@
 // Layout         row-major, contiguous; y may be x
 // Types          x, y F32; work and arithmetic F64
 // Accumulation   F64: the result is rounded once, and as good as the condition number times 2^-53 allows
-// Grid/Block     one block per matrix, 64 to 512 threads; a warp takes rows. Shared: the pivot's row, its column, the row it changes
-//                places with (3 n F64), n I32, and without work the matrix
+// Grid/Block     one block per matrix, 64 to 512 threads; a warp takes rows. Shared: the pivot's row, its column, the
+//                row it changes places with (3 n F64), n I32, and without work the matrix
 // Bytes          8 n^2 per matrix, and 16 n^3 of work in the L2 where that is used
 // Flops          2 n^3 per matrix, F64; the time is that of 3 n barriers
 // Deterministic  yes; of equal pivots (as F32) the first is taken
-// Singular       a pivot of 0 gives infinities and NaN in that matrix, as does NaN in it; the others of the batch stay as they are
+// Singular       a pivot of 0 gives infinities and NaN in that matrix, as does NaN in it; the others of the batch stay
+//                as they are
 #include "spectral.cuh"
 
 struct MatrixInverseArgs {
@@ -33,7 +34,8 @@ SPECTRAL_KERNEL(matrix_inverse, MatrixInverseArgs, 512) {
   const float* x = args.x + (long long)blockIdx.x * n * n;
   float* y = args.y + (long long)blockIdx.x * n * n;
   for (int i = warp; i < n; i += warps)
-    for (int j = lane_id(); j < n; j += 32) a[i * stride + j] = x[i * n + j];
+    for (int j = lane_id(); j < n; j += 32)
+      a[i * stride + j] = x[i * n + j];
   for (int k = 0; k < n; ++k) {
     __syncthreads();
     if (warp == 0) {
@@ -41,11 +43,13 @@ SPECTRAL_KERNEL(matrix_inverse, MatrixInverseArgs, 512) {
       int at = n;
       for (int i = k + lane_id(); i < n; i += 32) {
         const float size = fabsf(float(a[i * stride + k]));
-        if (size > most) most = size, at = i;
+        if (size > most)
+          most = size, at = i;
       }
       const float best = warp_max(most);
       const int first = int(-warp_max(most == best ? -float(at) : -float(n)));   // indices are exact in F32
-      if (lane_id() == 0) swaps[k] = first < n ? first : k;   // n: nothing but NaN
+      if (lane_id() == 0)
+        swaps[k] = first < n ? first : k;   // n: nothing but NaN
     }
     __syncthreads();
     const int p = swaps[k];
@@ -75,5 +79,6 @@ SPECTRAL_KERNEL(matrix_inverse, MatrixInverseArgs, 512) {
   }
   __syncthreads();
   for (int i = warp; i < n; i += warps)
-    for (int j = lane_id(); j < n; j += 32) y[i * n + j] = float(a[i * stride + j]);
+    for (int j = lane_id(); j < n; j += 32)
+      y[i * n + j] = float(a[i * stride + j]);
 }

@@ -11,7 +11,8 @@
 #include "spectral.cuh"
 
 // A thread reads 128 bytes at a time: whole cache lines on the GPU, sequential streams on the CPU.
-template <class T> constexpr int kRun = 128 / int(sizeof(T));
+template <class T>
+constexpr int kRun = 128 / int(sizeof(T));
 
 struct MatrixScanArgs {
   const void* x;
@@ -31,20 +32,24 @@ struct MatrixScanFinishArgs {
 SPECTRAL_LAYOUT(MatrixScanFinishArgs, partial_sum, partial_max, out, partials)
 
 // kRun<T> consecutive elements into the running maximum and sums.
-template <class T> __device__ __forceinline__ void scan_run(const T* x, unsigned& most, double (&sums)[8]) {
+template <class T>
+__device__ __forceinline__ void scan_run(const T* x, unsigned& most, double (&sums)[8]) {
   constexpr int V = kVector<T>;
 #pragma unroll
   for (int vector = 0; vector < kRun<T>; vector += V) {
     float v[V];
     load_vector<T>(x + vector, v);
 #pragma unroll
-    for (int e = 0; e < V; ++e) most = max(most, __float_as_uint(v[e]) & 0x7fffffffu);
+    for (int e = 0; e < V; ++e)
+      most = max(most, __float_as_uint(v[e]) & 0x7fffffffu);
 #pragma unroll
-    for (int e = 0; e < V; ++e) sums[(vector + e) % 8] += double(v[e]) * double(v[e]);
+    for (int e = 0; e < V; ++e)
+      sums[(vector + e) % 8] += double(v[e]) * double(v[e]);
   }
 }
 
-template <class T> __device__ __forceinline__ void matrix_scan(const MatrixScanArgs& args) {
+template <class T>
+__device__ __forceinline__ void matrix_scan(const MatrixScanArgs& args) {
   const T* x = static_cast<const T*>(args.x);
   const bool aligned = is_aligned16(x);
   const long long block = (long long)blockDim.x * kRun<T>;   // elements the block's threads take in one step
@@ -65,7 +70,8 @@ template <class T> __device__ __forceinline__ void matrix_scan(const MatrixScanA
   }
   double sum = 0;
 #pragma unroll
-  for (int e = 0; e < 8; ++e) sum += sums[e];
+  for (int e = 0; e < 8; ++e)
+    sum += sums[e];
   const long long thread = (long long)blockIdx.x * blockDim.x + threadIdx.x;
   args.partial_sum[thread] = sum;
   args.partial_max[thread] = __uint_as_float(min(most, 0x7f800000u));

@@ -1,11 +1,13 @@
 // Reorders the dimensions of an array: transposes of factors and of blocks.
 //
-// Formula        y[i0,i1,i2,i3] = x[i0 s0 + i1 s1 + i2 s2 + i3 s3] (+ y[i0,i1,i2,i3]), s the strides of x in the order of y's dimensions
+// Formula        y[i0,i1,i2,i3] = x[i0 s0 + i1 s1 + i2 s2 + i3 s3] (+ y[i0,i1,i2,i3]), s the strides of x in the order
+//                of y's dimensions
 // Shapes         y [d0, d1, d2, d3]; x the same dimensions in another order
 // Layout         both row-major and contiguous; y does not overlap x
 // Types          F32
 // Accumulation   F32, one addition
-// Grid/Block     one thread per element of y, 256 a block: writes are coalesced, reads only where the last dimension stays
+// Grid/Block     one thread per element of y, 256 a block: writes are coalesced, reads only where the last dimension
+//                stays
 // Bytes          8 per element, 12 where it accumulates
 // Flops          none, or one per element
 // Deterministic  yes
@@ -29,9 +31,11 @@ SPECTRAL_LAYOUT(PermuteArgs, x, y, count, stride0, stride1, stride2, stride3, di
 
 SPECTRAL_KERNEL_PLAIN(permute, PermuteArgs, 256) {
   const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (at >= args.count) return;
+  if (at >= args.count)
+    return;
   const int64_t row2 = at / args.dim3, row1 = row2 / args.dim2, i0 = row1 / args.dim1;
-  const float value = args.x[i0 * args.stride0 + (row1 - i0 * args.dim1) * args.stride1 + (row2 - row1 * args.dim2) * args.stride2 +
-                             (at - row2 * args.dim3) * args.stride3];
+  const float value = args
+                          .x[i0 * args.stride0 + (row1 - i0 * args.dim1) * args.stride1 +
+                             (row2 - row1 * args.dim2) * args.stride2 + (at - row2 * args.dim3) * args.stride3];
   args.y[at] = args.accumulate ? args.y[at] + value : value;
 }

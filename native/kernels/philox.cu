@@ -1,9 +1,10 @@
-// Arrays of random numbers whose value at index i depends on (seed, stream, i) alone: not on the launch, the array's length or
-// the device.
+// Arrays of random numbers whose value at index i depends on (seed, stream, i) alone: not on the launch, the array's
+// length or the device.
 //
 // Formula        words = philox4x32_10(key = seed, counter = (i / 4, stream)), 64 bits each, low word first
 //                uniform: low + (high - low) (words[i % 4] >> 8) / 2^24
-//                normal:  mean + deviation z, z by Box-Muller from words (0, 1) for i % 4 = 0, 1 and words (2, 3) for 2, 3
+//                normal:  mean + deviation z, z by Box-Muller from words (0, 1) for i % 4 = 0, 1 and words (2, 3) for
+//                         2, 3
 // Shapes         destination [count]
 // Layout         contiguous
 // Types          F32 (F64 inside normal)
@@ -25,27 +26,33 @@ struct PhiloxArgs {
 SPECTRAL_LAYOUT(PhiloxArgs, destination, seed, stream, count, offset, factor)
 
 namespace {
-template <bool NORMAL> __device__ __forceinline__ void philox(const PhiloxArgs& args) {
+template <bool NORMAL>
+__device__ __forceinline__ void philox(const PhiloxArgs& args) {
   const int64_t quad = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, at = quad * 4;
-  if (at >= args.count) return;
-  const uint4 words = philox4x32_10(make_uint2(unsigned(args.seed), unsigned(args.seed >> 32)),
-                                    make_uint4(unsigned(quad), unsigned(quad >> 32), unsigned(args.stream), unsigned(args.stream >> 32)));
+  if (at >= args.count)
+    return;
+  const uint4 words = philox4x32_10(
+      make_uint2(unsigned(args.seed), unsigned(args.seed >> 32)),
+      make_uint4(unsigned(quad), unsigned(quad >> 32), unsigned(args.stream), unsigned(args.stream >> 32)));
   float v[4];
   if (NORMAL) {
     const float2 first = philox_normal(words.x, words.y), second = philox_normal(words.z, words.w);
     v[0] = first.x, v[1] = first.y, v[2] = second.x, v[3] = second.y;
   } else {
-    v[0] = philox_uniform(words.x), v[1] = philox_uniform(words.y), v[2] = philox_uniform(words.z), v[3] = philox_uniform(words.w);
+    v[0] = philox_uniform(words.x), v[1] = philox_uniform(words.y), v[2] = philox_uniform(words.z),
+    v[3] = philox_uniform(words.w);
   }
-  for (int i = 0; i < 4; ++i) v[i] = __fmaf_rn(v[i], args.factor, args.offset);
+  for (int i = 0; i < 4; ++i)
+    v[i] = __fmaf_rn(v[i], args.factor, args.offset);
   if (at + 4 <= args.count && is_aligned16(args.destination)) {
     store_piece<float, 4>(args.destination + at, v);
   } else {
     for (int i = 0; i < 4; ++i)
-      if (at + i < args.count) args.destination[at + i] = v[i];
+      if (at + i < args.count)
+        args.destination[at + i] = v[i];
   }
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(philox_uniform_f32, PhiloxArgs, kFlatThreads) { philox<false>(args); }
 SPECTRAL_KERNEL_PLAIN(philox_normal_f32, PhiloxArgs, kFlatThreads) { philox<true>(args); }

@@ -1,4 +1,5 @@
-// Combinations of random directions that are made anew wherever they are read: NOLA (Koohpayegani et al., arXiv 2310.02556).
+// Combinations of random directions that are made anew wherever they are read: NOLA (Koohpayegani et al., arXiv
+// 2310.02556).
 //
 // Formula        forward   y[e] = base[e] + sum over i of alpha[i] u_i[e]
 //                backward  partials[i, c] = sum over e of chunk c of dy[e] u_i[e]; their sums are dalpha
@@ -7,7 +8,8 @@
 // Layout         contiguous; y may be base
 // Types          F32; partials F64
 // Accumulation   forward F32, 8 sums over every 8th direction, then those in order; backward F64
-// Grid/Block     forward: 128 elements a block of 8 warps, each warp every 8th direction. backward: one warp per direction and chunk, 8 a block
+// Grid/Block     forward: 128 elements a block of 8 warps, each warp every 8th direction. backward: one warp per
+//                direction and chunk, 8 a block
 // Bytes          8 count forward, 4 count n backward, from the L2; no direction is ever stored
 // Flops          2 count n, and for each 4 elements of a direction about 100 integer operations, which are the cost
 // Deterministic  yes
@@ -44,12 +46,15 @@ constexpr int kSlices = kRowThreads / 32, kElements = 128;
 
 // Elements 4 quad .. 4 quad + 3 of a direction, the same bits as philox_uniform_f32 writes.
 __device__ __forceinline__ void direction(uint64_t seed, uint64_t stream, int64_t quad, float bound, float (&u)[4]) {
-  const uint4 words = philox4x32_10(make_uint2(unsigned(seed), unsigned(seed >> 32)),
-                                    make_uint4(unsigned(quad), unsigned(quad >> 32), unsigned(stream), unsigned(stream >> 32)));
-  u[0] = philox_uniform(words.x), u[1] = philox_uniform(words.y), u[2] = philox_uniform(words.z), u[3] = philox_uniform(words.w);
-  for (int k = 0; k < 4; ++k) u[k] = __fmaf_rn(u[k], 2 * bound, -bound);
+  const uint4 words = philox4x32_10(
+      make_uint2(unsigned(seed), unsigned(seed >> 32)),
+      make_uint4(unsigned(quad), unsigned(quad >> 32), unsigned(stream), unsigned(stream >> 32)));
+  u[0] = philox_uniform(words.x), u[1] = philox_uniform(words.y), u[2] = philox_uniform(words.z),
+  u[3] = philox_uniform(words.w);
+  for (int k = 0; k < 4; ++k)
+    u[k] = __fmaf_rn(u[k], 2 * bound, -bound);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL(random_combination_forward, RandomCombinationArgs, kRowThreads) {
   __shared__ float part[kSlices][kElements];
@@ -61,30 +66,37 @@ SPECTRAL_KERNEL(random_combination_forward, RandomCombinationArgs, kRowThreads) 
       float u[4];
       direction(args.seed, args.first_stream + i, quad, args.bound, u);
       const float alpha = args.alpha[i];
-      for (int k = 0; k < 4; ++k) sum[k] = fmaf(alpha, u[k], sum[k]);
+      for (int k = 0; k < 4; ++k)
+        sum[k] = fmaf(alpha, u[k], sum[k]);
     }
   }
-  for (int k = 0; k < 4; ++k) part[slice][lane_id() * 4 + k] = sum[k];
+  for (int k = 0; k < 4; ++k)
+    part[slice][lane_id() * 4 + k] = sum[k];
   __syncthreads();
   const int64_t e = int64_t(blockIdx.x) * kElements + threadIdx.x;
-  if (threadIdx.x >= kElements || e >= args.count) return;
+  if (threadIdx.x >= kElements || e >= args.count)
+    return;
   float total = args.base ? args.base[e] : 0.0f;
-  for (int s = 0; s < kSlices; ++s) total += part[s][threadIdx.x];
+  for (int s = 0; s < kSlices; ++s)
+    total += part[s][threadIdx.x];
   args.y[e] = total;
 }
 
 SPECTRAL_KERNEL(random_combination_backward, RandomCombinationBackwardArgs, kRowThreads) {
   const int64_t i = warp_row() / args.chunks;
   const int chunk = int(warp_row() - i * args.chunks);
-  if (i >= args.n) return;
+  if (i >= args.n)
+    return;
   const int64_t begin = chunk * args.chunk, end = min(begin + args.chunk, args.count);
   double sum = 0;
   for (int64_t quad = begin / 4 + lane_id(); quad * 4 < end; quad += 32) {
     float u[4];
     direction(args.seed, args.first_stream + i, quad, args.bound, u);
     for (int k = 0; k < 4; ++k)
-      if (quad * 4 + k < end) sum += double(args.dy[quad * 4 + k]) * u[k];
+      if (quad * 4 + k < end)
+        sum += double(args.dy[quad * 4 + k]) * u[k];
   }
   sum = warp_sum(sum);
-  if (lane_id() == 0) args.partials[i * args.chunks + chunk] = sum;
+  if (lane_id() == 0)
+    args.partials[i * args.chunks + chunk] = sum;
 }

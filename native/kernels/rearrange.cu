@@ -1,13 +1,16 @@
-// Elements taken by a fixed table of indices, some with a factor, and the sums that pass gradients back: how stored parameters become
-// tiled, block-diagonal, skew-symmetric, permuted or sparse factors.
+// Elements taken by a fixed table of indices, some with a factor, and the sums that pass gradients back: how stored
+// parameters become tiled, block-diagonal, skew-symmetric, permuted or sparse factors.
 //
 // Formula        forward   y[e] = factors[e] x[index[e]], 0 where index[e] is -1
-//                backward  dx[s] = sum over k in offsets[s] .. offsets[s+1] of factors[e] dy[e], e = entries[k] (+ dx[s])
-// Shapes         index, factors, y, dy [count], factors null for all ones; x, dx [sources]; offsets [sources + 1]; entries [those not -1]
+//                backward  dx[s] = sum over k in offsets[s] .. offsets[s+1] of factors[e] dy[e], e = entries[k] (+
+//                          dx[s])
+// Shapes         index, factors, y, dy [count], factors null for all ones; x, dx [sources]; offsets [sources + 1];
+//                entries [those not -1]
 // Layout         contiguous; y does not overlap x. The entries of a source are in ascending order
 // Types          F32; index, offsets, entries I32
 // Accumulation   backward F64 in the order of the entries
-// Grid/Block     forward: one thread per element, 256 a block. backward: one thread per source; rearrange_backward_long: a warp per source
+// Grid/Block     forward: one thread per element, 256 a block. backward: one thread per source;
+//                rearrange_backward_long: a warp per source
 // Bytes          forward 12 count, backward 8 count + 8 sources; 4 count more for factors
 // Flops          at most count; backward count in F64
 // Deterministic  yes
@@ -36,7 +39,8 @@ SPECTRAL_LAYOUT(RearrangeBackwardArgs, dy, offsets, entries, factors, dx, source
 
 SPECTRAL_KERNEL_PLAIN(rearrange_forward, RearrangeForwardArgs, kFlatThreads) {
   const int64_t e = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (e >= args.count) return;
+  if (e >= args.count)
+    return;
   const int from = args.index[e];
   const float value = from < 0 ? 0.0f : args.x[from];
   args.y[e] = args.factors ? args.factors[e] * value : value;
@@ -54,17 +58,20 @@ __device__ __forceinline__ double rearrange_sum(const RearrangeBackwardArgs& arg
 __device__ __forceinline__ void rearrange_store(const RearrangeBackwardArgs& args, int64_t source, double sum) {
   args.dx[source] = float(args.accumulate ? args.dx[source] + sum : sum);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(rearrange_backward, RearrangeBackwardArgs, kFlatThreads) {
   const int64_t source = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (source >= args.sources) return;
+  if (source >= args.sources)
+    return;
   rearrange_store(args, source, rearrange_sum(args, args.offsets[source], args.offsets[source + 1], 1));
 }
 
 SPECTRAL_KERNEL(rearrange_backward_long, RearrangeBackwardArgs, kRowThreads) {
   const int64_t source = warp_row();
-  if (source >= args.sources) return;
+  if (source >= args.sources)
+    return;
   const double sum = warp_sum(rearrange_sum(args, args.offsets[source] + lane_id(), args.offsets[source + 1], 32));
-  if (lane_id() == 0) rearrange_store(args, source, sum);
+  if (lane_id() == 0)
+    rearrange_store(args, source, sum);
 }

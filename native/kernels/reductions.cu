@@ -15,7 +15,7 @@ struct ReductionsPartialArgs {
   const float* x;
   double* partials;
   int64_t count;
-  int64_t chunk;    // elements per warp, a multiple of 4
+  int64_t chunk;   // elements per warp, a multiple of 4
 };
 SPECTRAL_LAYOUT(ReductionsPartialArgs, x, partials, count, chunk)
 
@@ -28,28 +28,35 @@ struct ReductionsFinishArgs {
 SPECTRAL_LAYOUT(ReductionsFinishArgs, partials, result, count, root)
 
 namespace {
-template <bool SQUARE> __device__ __forceinline__ void reductions_partial(const ReductionsPartialArgs& args) {
+template <bool SQUARE>
+__device__ __forceinline__ void reductions_partial(const ReductionsPartialArgs& args) {
   const int64_t begin = warp_row() * args.chunk, end = min(begin + args.chunk, args.count);
-  if (begin >= args.count) return;
+  if (begin >= args.count)
+    return;
   double sum[4] = {};
   const int64_t whole = is_aligned16(args.x) ? begin + (end - begin) / 4 * 4 : begin;
   for (int64_t i = begin + lane_id() * 4; i < whole; i += 128) {
     float v[4];
     load_piece<float, 4>(args.x + i, v);
-    for (int k = 0; k < 4; ++k) sum[k] += SQUARE ? double(v[k]) * v[k] : double(v[k]);
+    for (int k = 0; k < 4; ++k)
+      sum[k] += SQUARE ? double(v[k]) * v[k] : double(v[k]);
   }
-  for (int64_t i = whole + lane_id(); i < end; i += 32) sum[0] += SQUARE ? double(args.x[i]) * args.x[i] : double(args.x[i]);
+  for (int64_t i = whole + lane_id(); i < end; i += 32)
+    sum[0] += SQUARE ? double(args.x[i]) * args.x[i] : double(args.x[i]);
   const double total = warp_sum(sum[0] + sum[1] + (sum[2] + sum[3]));
-  if (lane_id() == 0) args.partials[warp_row()] = total;
+  if (lane_id() == 0)
+    args.partials[warp_row()] = total;
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL(reductions_sum, ReductionsPartialArgs, kRowThreads) { reductions_partial<false>(args); }
 SPECTRAL_KERNEL(reductions_squares, ReductionsPartialArgs, kRowThreads) { reductions_partial<true>(args); }
 
 SPECTRAL_KERNEL(reductions_finish, ReductionsFinishArgs, 256) {
   double sum = 0;
-  for (int i = threadIdx.x; i < args.count; i += blockDim.x) sum += args.partials[i];
+  for (int i = threadIdx.x; i < args.count; i += blockDim.x)
+    sum += args.partials[i];
   sum = block_sum(sum);
-  if (threadIdx.x == 0) *args.result = float(args.root ? sqrt(sum) : sum);
+  if (threadIdx.x == 0)
+    *args.result = float(args.root ? sqrt(sum) : sum);
 }

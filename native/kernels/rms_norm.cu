@@ -3,12 +3,13 @@
 // Formula        r = 1 / sqrt(mean(x^2) + epsilon);  y = x r w
 //                dx = r (w dy - x r^2 mean(w dy x)) + dResidual;  dw = sum over rows of dy x r
 // Shapes         x, y, dy, dx, dResidual [rows, columns]; w [columns]; r [rows]; partials [chunks, columns]
-// Layout         row-major; y, dx and dResidual may be columns of wider matrices (strides), the others are contiguous; any size. dx may be
-//                dResidual or dy.
+// Layout         row-major; y, dx and dResidual may be columns of wider matrices (strides), the others are contiguous;
+//                any size. dx may be dResidual or dy.
 // Types          x, y, w, dy, dx, dResidual F32 or BF16; r, partials F32
 // Accumulation   F32, over a lane's elements, then over the warp
-// Grid/Block     forward, backward: `lanes` lanes per row (8, or 32 for long rows), 256 threads a block. Weight gradient: one
-//                thread per vector of columns (grid x) and chunk of rows (grid y); bias_gradient.cu adds up the partials.
+// Grid/Block     forward, backward: `lanes` lanes per row (8, or 32 for long rows), 256 threads a block. Weight
+//                gradient: one thread per vector of columns (grid x) and chunk of rows (grid y); bias_gradient.cu adds
+//                up the partials.
 // Bytes          forward 2 size(T) rows columns; backward 3 (4 with dResidual); weight gradient 2
 // Flops          forward 4 rows columns; backward 8; weight gradient 3
 // Deterministic  yes
@@ -40,7 +41,8 @@ struct RmsNormBackwardArgs {
   int dx_stride;
   int lanes;
 };
-SPECTRAL_LAYOUT(RmsNormBackwardArgs, x, weight, inverse_rms, dy, d_residual, dx, rows, columns, residual_stride, dx_stride, lanes)
+SPECTRAL_LAYOUT(
+    RmsNormBackwardArgs, x, weight, inverse_rms, dy, d_residual, dx, rows, columns, residual_stride, dx_stride, lanes)
 
 struct RmsNormWeightGradientArgs {
   const void* x;
@@ -54,37 +56,48 @@ struct RmsNormWeightGradientArgs {
 SPECTRAL_LAYOUT(RmsNormWeightGradientArgs, x, inverse_rms, dy, partials, rows, columns, chunk)
 
 namespace {
-template <class T, int LANES> __device__ __forceinline__ void rms_norm_forward(const RmsNormForwardArgs& args) {
+template <class T, int LANES>
+__device__ __forceinline__ void rms_norm_forward(const RmsNormForwardArgs& args) {
   const GroupRow<LANES> group(args.rows, args.columns);
   const int64_t row = group.row;
   const int lane = group.lane, columns = group.columns;
   const T* x = static_cast<const T*>(args.x) + row * columns;
   const T* weight = static_cast<const T*>(args.weight);
   T* y = static_cast<T*>(args.y) + row * args.y_stride;
-  by_width<T>(args.columns | args.y_stride, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    float squares[W] = {};
-    for (int c = lane * W; c < columns; c += LANES * W) {
-      float v[W];
-      load_piece<T, W>(x + c, v);
-      for (int i = 0; i < W; ++i) squares[i] += v[i] * v[i];
-    }
-    float sum = 0;
-    for (int i = 0; i < W; ++i) sum += squares[i];
-    sum = warp_sum<LANES>(sum);
-    const float r = 1.0f / sqrtf(sum / args.columns + args.epsilon);
-    if (lane == 0 && columns) args.inverse_rms[row] = r;
-    for (int c = lane * W; c < columns; c += LANES * W) {
-      float v[W], w[W];
-      load_piece<T, W>(x + c, v);   // from the cache
-      load_piece<T, W>(weight + c, w);
-      for (int i = 0; i < W; ++i) v[i] = v[i] * r * w[i];
-      store_piece<T, W>(y + c, v);
-    }
-  }, args.x, args.weight, args.y);
+  by_width<T>(
+      args.columns | args.y_stride,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        float squares[W] = {};
+        for (int c = lane * W; c < columns; c += LANES * W) {
+          float v[W];
+          load_piece<T, W>(x + c, v);
+          for (int i = 0; i < W; ++i)
+            squares[i] += v[i] * v[i];
+        }
+        float sum = 0;
+        for (int i = 0; i < W; ++i)
+          sum += squares[i];
+        sum = warp_sum<LANES>(sum);
+        const float r = 1.0f / sqrtf(sum / args.columns + args.epsilon);
+        if (lane == 0 && columns)
+          args.inverse_rms[row] = r;
+        for (int c = lane * W; c < columns; c += LANES * W) {
+          float v[W], w[W];
+          load_piece<T, W>(x + c, v);   // from the cache
+          load_piece<T, W>(weight + c, w);
+          for (int i = 0; i < W; ++i)
+            v[i] = v[i] * r * w[i];
+          store_piece<T, W>(y + c, v);
+        }
+      },
+      args.x,
+      args.weight,
+      args.y);
 }
 
-template <class T, int LANES> __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& args) {
+template <class T, int LANES>
+__device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& args) {
   const GroupRow<LANES> group(args.rows, args.columns);
   const int64_t row = group.row;
   const int lane = group.lane, columns = group.columns;
@@ -93,56 +106,88 @@ template <class T, int LANES> __device__ __forceinline__ void rms_norm_backward(
   const T* weight = static_cast<const T*>(args.weight);
   const T* residual = args.d_residual ? static_cast<const T*>(args.d_residual) + row * args.residual_stride : nullptr;
   T* dx = static_cast<T*>(args.dx) + row * args.dx_stride;
-  by_width<T>(args.columns | args.residual_stride | args.dx_stride, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    float products[W] = {};
-    for (int c = lane * W; c < columns; c += LANES * W) {
-      float v[W], w[W], g[W];
-      load_piece<T, W>(x + c, v);
-      load_piece<T, W>(weight + c, w);
-      load_piece<T, W>(dy + c, g);
-      for (int i = 0; i < W; ++i) products[i] += w[i] * g[i] * v[i];
-    }
-    float sum = 0;
-    for (int i = 0; i < W; ++i) sum += products[i];
-    sum = warp_sum<LANES>(sum);
-    const float r = columns ? args.inverse_rms[row] : 0.0f, factor = r * r * (sum / args.columns);
-    for (int c = lane * W; c < columns; c += LANES * W) {
-      float v[W], w[W], g[W], add[W] = {};
-      load_piece<T, W>(x + c, v);
-      load_piece<T, W>(weight + c, w);
-      load_piece<T, W>(dy + c, g);
-      if (residual) load_piece<T, W>(residual + c, add);
-      for (int i = 0; i < W; ++i) v[i] = r * (w[i] * g[i] - v[i] * factor) + add[i];
-      store_piece<T, W>(dx + c, v);
-    }
-  }, args.x, args.weight, args.dy, args.d_residual, args.dx);
+  by_width<T>(
+      args.columns | args.residual_stride | args.dx_stride,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        float products[W] = {};
+        for (int c = lane * W; c < columns; c += LANES * W) {
+          float v[W], w[W], g[W];
+          load_piece<T, W>(x + c, v);
+          load_piece<T, W>(weight + c, w);
+          load_piece<T, W>(dy + c, g);
+          for (int i = 0; i < W; ++i)
+            products[i] += w[i] * g[i] * v[i];
+        }
+        float sum = 0;
+        for (int i = 0; i < W; ++i)
+          sum += products[i];
+        sum = warp_sum<LANES>(sum);
+        const float r = columns ? args.inverse_rms[row] : 0.0f, factor = r * r * (sum / args.columns);
+        for (int c = lane * W; c < columns; c += LANES * W) {
+          float v[W], w[W], g[W], add[W] = {};
+          load_piece<T, W>(x + c, v);
+          load_piece<T, W>(weight + c, w);
+          load_piece<T, W>(dy + c, g);
+          if (residual)
+            load_piece<T, W>(residual + c, add);
+          for (int i = 0; i < W; ++i)
+            v[i] = r * (w[i] * g[i] - v[i] * factor) + add[i];
+          store_piece<T, W>(dx + c, v);
+        }
+      },
+      args.x,
+      args.weight,
+      args.dy,
+      args.d_residual,
+      args.dx);
 }
 
-template <class T> __device__ __forceinline__ void rms_norm_weight_gradient(const RmsNormWeightGradientArgs& args) {
+template <class T>
+__device__ __forceinline__ void rms_norm_weight_gradient(const RmsNormWeightGradientArgs& args) {
   const int columns = args.columns, begin = int(blockIdx.y) * args.chunk, end = min(begin + args.chunk, args.rows);
-  by_width<T>(columns, [&](auto width) {
-    constexpr int W = decltype(width)::value, STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
-    for (int step = 0; step < STEPS; ++step) {
-      const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
-      if (c >= columns) return;
-      float sum[W] = {};
-      for (int row = begin; row < end; ++row) {
-        float v[W], g[W];
-        load_piece<T, W>(static_cast<const T*>(args.x) + int64_t(row) * columns + c, v);
-        load_piece<T, W>(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, g);
-        const float r = args.inverse_rms[row];
-        for (int i = 0; i < W; ++i) sum[i] += g[i] * v[i] * r;
-      }
-      store_piece<float, W>(args.partials + int64_t(blockIdx.y) * columns + c, sum);
-    }
-  }, args.x, args.dy, args.partials);
+  by_width<T>(
+      columns,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value,
+                      STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
+        for (int step = 0; step < STEPS; ++step) {
+          const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
+          if (c >= columns)
+            return;
+          float sum[W] = {};
+          for (int row = begin; row < end; ++row) {
+            float v[W], g[W];
+            load_piece<T, W>(static_cast<const T*>(args.x) + int64_t(row) * columns + c, v);
+            load_piece<T, W>(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, g);
+            const float r = args.inverse_rms[row];
+            for (int i = 0; i < W; ++i)
+              sum[i] += g[i] * v[i] * r;
+          }
+          store_piece<float, W>(args.partials + int64_t(blockIdx.y) * columns + c, sum);
+        }
+      },
+      args.x,
+      args.dy,
+      args.partials);
 }
-}  // namespace
+}   // namespace
 
-SPECTRAL_KERNEL(rms_norm_forward_f32, RmsNormForwardArgs, kRowThreads) { args.lanes == 8 ? rms_norm_forward<float, 8>(args) : rms_norm_forward<float, 32>(args); }
-SPECTRAL_KERNEL(rms_norm_forward_bf16, RmsNormForwardArgs, kRowThreads) { args.lanes == 8 ? rms_norm_forward<bf16, 8>(args) : rms_norm_forward<bf16, 32>(args); }
-SPECTRAL_KERNEL(rms_norm_backward_f32, RmsNormBackwardArgs, kRowThreads) { args.lanes == 8 ? rms_norm_backward<float, 8>(args) : rms_norm_backward<float, 32>(args); }
-SPECTRAL_KERNEL(rms_norm_backward_bf16, RmsNormBackwardArgs, kRowThreads) { args.lanes == 8 ? rms_norm_backward<bf16, 8>(args) : rms_norm_backward<bf16, 32>(args); }
-SPECTRAL_KERNEL_PLAIN(rms_norm_weight_gradient_f32, RmsNormWeightGradientArgs, 128) { rms_norm_weight_gradient<float>(args); }
-SPECTRAL_KERNEL_PLAIN(rms_norm_weight_gradient_bf16, RmsNormWeightGradientArgs, 128) { rms_norm_weight_gradient<bf16>(args); }
+SPECTRAL_KERNEL(rms_norm_forward_f32, RmsNormForwardArgs, kRowThreads) {
+  args.lanes == 8 ? rms_norm_forward<float, 8>(args) : rms_norm_forward<float, 32>(args);
+}
+SPECTRAL_KERNEL(rms_norm_forward_bf16, RmsNormForwardArgs, kRowThreads) {
+  args.lanes == 8 ? rms_norm_forward<bf16, 8>(args) : rms_norm_forward<bf16, 32>(args);
+}
+SPECTRAL_KERNEL(rms_norm_backward_f32, RmsNormBackwardArgs, kRowThreads) {
+  args.lanes == 8 ? rms_norm_backward<float, 8>(args) : rms_norm_backward<float, 32>(args);
+}
+SPECTRAL_KERNEL(rms_norm_backward_bf16, RmsNormBackwardArgs, kRowThreads) {
+  args.lanes == 8 ? rms_norm_backward<bf16, 8>(args) : rms_norm_backward<bf16, 32>(args);
+}
+SPECTRAL_KERNEL_PLAIN(rms_norm_weight_gradient_f32, RmsNormWeightGradientArgs, 128) {
+  rms_norm_weight_gradient<float>(args);
+}
+SPECTRAL_KERNEL_PLAIN(rms_norm_weight_gradient_bf16, RmsNormWeightGradientArgs, 128) {
+  rms_norm_weight_gradient<bf16>(args);
+}

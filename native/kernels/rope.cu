@@ -1,11 +1,14 @@
-// Rotary position embedding, half-split layout (Su et al.: "RoFormer", 2021), together with the move of heads to the outside.
+// Rotary position embedding, half-split layout (Su et al.: "RoFormer", 2021), together with the move of heads to the
+// outside.
 //
 // Formula        p = (offsets ? offsets[b] : 0) + s;  for i < half, half = head_dim / 2:
 //                y[b,h,s,i]      = x[b,s,h,i] cos[p,i] - x[b,s,h,i+half] sin[p,i]
 //                y[b,h,s,i+half] = x[b,s,h,i+half] cos[p,i] + x[b,s,h,i] sin[p,i]
 //                backward: the inverse rotation of dy, heads moved back
-// Shapes         x, dx [batch length, heads head_dim]; y, dy [batch, heads, length, head_dim]; cos, sin [positions, half]; offsets [batch]
-// Layout         row-major; x and dx may be columns of a wider matrix (merged_stride), the others are contiguous; any size, head_dim even
+// Shapes         x, dx [batch length, heads head_dim]; y, dy [batch, heads, length, head_dim]; cos, sin
+//                [positions, half]; offsets [batch]
+// Layout         row-major; x and dx may be columns of a wider matrix (merged_stride), the others are contiguous; any
+//                size, head_dim even
 // Types          x, y F32 or BF16; cos, sin F32; offsets I32 or null
 // Accumulation   F32
 // Grid/Block     one warp per (b, s), 8 a block; a lane takes pieces of the first half of a head with their partners
@@ -28,12 +31,15 @@ struct RopeArgs {
   int positions;
   int merged_stride;   // elements from one row of x, or dx, to the next
 };
-SPECTRAL_LAYOUT(RopeArgs, source, cosine, sine, offsets, destination, batch, length, heads, half, positions, merged_stride)
+SPECTRAL_LAYOUT(
+    RopeArgs, source, cosine, sine, offsets, destination, batch, length, heads, half, positions, merged_stride)
 
 namespace {
-template <class T, bool BACKWARD> __device__ __forceinline__ void rope(const RopeArgs& args) {
+template <class T, bool BACKWARD>
+__device__ __forceinline__ void rope(const RopeArgs& args) {
   const int64_t row = warp_row();
-  if (row >= int64_t(args.batch) * args.length) return;
+  if (row >= int64_t(args.batch) * args.length)
+    return;
   const int b = int(row / args.length), s = int(row % args.length), half = args.half;
   const int position = (args.offsets ? args.offsets[b] : 0) + s;
   const bool inside = position >= 0 && position < args.positions;
@@ -41,30 +47,36 @@ template <class T, bool BACKWARD> __device__ __forceinline__ void rope(const Rop
   const float* sine = args.sine + int64_t(inside ? position : 0) * half;
   const T* source = static_cast<const T*>(args.source);
   T* destination = static_cast<T*>(args.destination);
-  by_width<T>(half | args.merged_stride, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    const int pieces = half / W;
-    for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
-      const int head = piece / pieces, i = piece % pieces * W;
-      const int64_t merged = row * args.merged_stride + head * 2 * half + i;
-      const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * 2 * half + i;
-      const int64_t from = BACKWARD ? split : merged, to = BACKWARD ? merged : split;
-      float first[W], second[W], c[W], d[W], a[W], z[W];
-      load_piece<T, W>(source + from, first);
-      load_piece<T, W>(source + from + half, second);
-      load_piece<float, W>(cosine + i, c);
-      load_piece<float, W>(sine + i, d);
-      for (int k = 0; k < W; ++k) {
-        const float t = BACKWARD ? -d[k] : d[k];
-        a[k] = inside ? first[k] * c[k] - second[k] * t : NAN;
-        z[k] = inside ? second[k] * c[k] + first[k] * t : NAN;
-      }
-      store_piece<T, W>(destination + to, a);
-      store_piece<T, W>(destination + to + half, z);
-    }
-  }, args.source, args.cosine, args.sine, args.destination);
+  by_width<T>(
+      half | args.merged_stride,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        const int pieces = half / W;
+        for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
+          const int head = piece / pieces, i = piece % pieces * W;
+          const int64_t merged = row * args.merged_stride + head * 2 * half + i;
+          const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * 2 * half + i;
+          const int64_t from = BACKWARD ? split : merged, to = BACKWARD ? merged : split;
+          float first[W], second[W], c[W], d[W], a[W], z[W];
+          load_piece<T, W>(source + from, first);
+          load_piece<T, W>(source + from + half, second);
+          load_piece<float, W>(cosine + i, c);
+          load_piece<float, W>(sine + i, d);
+          for (int k = 0; k < W; ++k) {
+            const float t = BACKWARD ? -d[k] : d[k];
+            a[k] = inside ? first[k] * c[k] - second[k] * t : NAN;
+            z[k] = inside ? second[k] * c[k] + first[k] * t : NAN;
+          }
+          store_piece<T, W>(destination + to, a);
+          store_piece<T, W>(destination + to + half, z);
+        }
+      },
+      args.source,
+      args.cosine,
+      args.sine,
+      args.destination);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(rope_forward_f32, RopeArgs, kRowThreads) { rope<float, false>(args); }
 SPECTRAL_KERNEL_PLAIN(rope_forward_bf16, RopeArgs, kRowThreads) { rope<bf16, false>(args); }

@@ -17,34 +17,43 @@ struct RowsArgs {
   const void* source;
   const int* index;
   void* destination;
-  int rows;      // of x
-  int count;     // of y
+  int rows;    // of x
+  int count;   // of y
   int columns;
 };
 SPECTRAL_LAYOUT(RowsArgs, source, index, destination, rows, count, columns)
 
 namespace {
-template <class T, bool SCATTER> __device__ __forceinline__ void move_row(const RowsArgs& args) {
+template <class T, bool SCATTER>
+__device__ __forceinline__ void move_row(const RowsArgs& args) {
   const int64_t k = warp_row();
-  if (k >= args.count) return;
+  if (k >= args.count)
+    return;
   const int row = args.index[k], columns = args.columns;
   const bool inside = row >= 0 && row < args.rows;
-  if (SCATTER && !inside) return;
+  if (SCATTER && !inside)
+    return;
   const int64_t from = SCATTER ? k : inside ? row : 0, to = SCATTER ? row : k;
   const T* source = static_cast<const T*>(args.source) + from * columns;
   T* destination = static_cast<T*>(args.destination) + to * columns;
-  by_width<T>(columns, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    for (int c = lane_id() * W; c < columns; c += 32 * W) {
-      float v[W];
-      if (inside) load_piece<T, W>(source + c, v);
-      else
-        for (int i = 0; i < W; ++i) v[i] = NAN;
-      store_piece<T, W>(destination + c, v);
-    }
-  }, args.source, args.destination);
+  by_width<T>(
+      columns,
+      [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        for (int c = lane_id() * W; c < columns; c += 32 * W) {
+          float v[W];
+          if (inside)
+            load_piece<T, W>(source + c, v);
+          else
+            for (int i = 0; i < W; ++i)
+              v[i] = NAN;
+          store_piece<T, W>(destination + c, v);
+        }
+      },
+      args.source,
+      args.destination);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(rows_gather_f32, RowsArgs, kRowThreads) { move_row<float, false>(args); }
 SPECTRAL_KERNEL_PLAIN(rows_gather_bf16, RowsArgs, kRowThreads) { move_row<bf16, false>(args); }

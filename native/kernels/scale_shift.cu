@@ -1,12 +1,15 @@
 // Scaling and shifting of features: y = s ∘ x + t per column, its adjoint, and the gradient of s.
 //
-// Formula        scale_shift y[i,j] (+)= scale[j] x[i,j] + shift[j];  scale_gradient sums[chunk,j] (+)= sum over the chunk's rows i of dy[i,j] x[i,j]
-// Shapes         x, dy, y [rows, columns]; scale, shift [columns]; sums [chunks, columns]; with one chunk that is the scale's gradient [columns]
+// Formula        scale_shift y[i,j] (+)= scale[j] x[i,j] + shift[j];
+//                  scale_gradient sums[chunk,j] (+)= sum over the chunk's rows i of dy[i,j] x[i,j]
+// Shapes         x, dy, y [rows, columns]; scale, shift [columns]; sums [chunks, columns]; with one chunk that is the
+//                scale's gradient [columns]
 // Layout         row-major, contiguous; any size; y may be x
 // Types          x, dy, y, shift F32 or BF16; scale, sums F32; shift may be null
 // Accumulation   F32; rows one after another, chunks are added by a second launch (bias_gradient)
 // Grid/Block     one thread per 16-byte vector of columns (grid x) and chunk of rows (grid y), 128 threads a block
-// Bytes          scale_shift 2 size(T) rows columns (3 when accumulating); scale_gradient 2 size(T) rows columns + 4 chunks columns
+// Bytes          scale_shift 2 size(T) rows columns (3 when accumulating); scale_gradient 2 size(T) rows columns + 4
+//                chunks columns
 // Flops          2 rows columns
 // Deterministic  yes: chunks depend on the shape alone
 #include "pieces.cuh"
@@ -36,54 +39,77 @@ SPECTRAL_LAYOUT(ScaleGradientArgs, dy, x, sums, rows, columns, chunk, accumulate
 
 namespace {
 // Calls body(width, first column) for this thread's vector of columns.
-template <class T, class Body, class... Pointers> __device__ __forceinline__ void by_columns(int columns, Body body, Pointers... pointers) {
-  by_width<T>(columns, [&](auto width) {
-    constexpr int STEPS = kVector<T> / decltype(width)::value;
-    for (int step = 0; step < STEPS; ++step) {
-      const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
-      if (c >= columns) return;
-      body(width, c);
-    }
-  }, pointers...);
+template <class T, class Body, class... Pointers>
+__device__ __forceinline__ void by_columns(int columns, Body body, Pointers... pointers) {
+  by_width<T>(
+      columns,
+      [&](auto width) {
+        constexpr int STEPS = kVector<T> / decltype(width)::value;
+        for (int step = 0; step < STEPS; ++step) {
+          const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
+          if (c >= columns)
+            return;
+          body(width, c);
+        }
+      },
+      pointers...);
 }
 
-template <class T> __device__ __forceinline__ void scale_shift(const ScaleShiftArgs& args) {
+template <class T>
+__device__ __forceinline__ void scale_shift(const ScaleShiftArgs& args) {
   const int columns = args.columns, begin = int(blockIdx.y) * args.chunk, end = min(begin + args.chunk, args.rows);
-  by_columns<T>(columns, [&](auto width, int64_t c) {
-    constexpr int W = decltype(width)::value;
-    float scale[W], shift[W] = {};
-    load_piece<float, W>(args.scale + c, scale);
-    if (args.shift) load_piece<T, W>(static_cast<const T*>(args.shift) + c, shift);
-    for (int row = begin; row < end; ++row) {
-      const int64_t at = int64_t(row) * columns + c;
-      T* y = static_cast<T*>(args.y) + at;
-      float v[W], old[W] = {};
-      load_piece<T, W>(static_cast<const T*>(args.x) + at, v);
-      if (args.accumulate) load_piece<T, W>(y, old);
-      for (int i = 0; i < W; ++i) v[i] = scale[i] * v[i] + shift[i] + old[i];
-      store_piece<T, W>(y, v);
-    }
-  }, args.x, args.scale, args.shift, args.y);
+  by_columns<T>(
+      columns,
+      [&](auto width, int64_t c) {
+        constexpr int W = decltype(width)::value;
+        float scale[W], shift[W] = {};
+        load_piece<float, W>(args.scale + c, scale);
+        if (args.shift)
+          load_piece<T, W>(static_cast<const T*>(args.shift) + c, shift);
+        for (int row = begin; row < end; ++row) {
+          const int64_t at = int64_t(row) * columns + c;
+          T* y = static_cast<T*>(args.y) + at;
+          float v[W], old[W] = {};
+          load_piece<T, W>(static_cast<const T*>(args.x) + at, v);
+          if (args.accumulate)
+            load_piece<T, W>(y, old);
+          for (int i = 0; i < W; ++i)
+            v[i] = scale[i] * v[i] + shift[i] + old[i];
+          store_piece<T, W>(y, v);
+        }
+      },
+      args.x,
+      args.scale,
+      args.shift,
+      args.y);
 }
 
-template <class T> __device__ __forceinline__ void scale_gradient(const ScaleGradientArgs& args) {
+template <class T>
+__device__ __forceinline__ void scale_gradient(const ScaleGradientArgs& args) {
   const int columns = args.columns, begin = int(blockIdx.y) * args.chunk, end = min(begin + args.chunk, args.rows);
-  by_columns<T>(columns, [&](auto width, int64_t c) {
-    constexpr int W = decltype(width)::value;
-    float* sums = args.sums + int64_t(blockIdx.y) * columns + c;
-    float sum[W] = {};
-    if (args.accumulate) load_piece<float, W>(sums, sum);
-    for (int row = begin; row < end; ++row) {
-      const int64_t at = int64_t(row) * columns + c;
-      float dy[W], x[W];
-      load_piece<T, W>(static_cast<const T*>(args.dy) + at, dy);
-      load_piece<T, W>(static_cast<const T*>(args.x) + at, x);
-      for (int i = 0; i < W; ++i) sum[i] += dy[i] * x[i];
-    }
-    store_piece<float, W>(sums, sum);
-  }, args.dy, args.x, args.sums);
+  by_columns<T>(
+      columns,
+      [&](auto width, int64_t c) {
+        constexpr int W = decltype(width)::value;
+        float* sums = args.sums + int64_t(blockIdx.y) * columns + c;
+        float sum[W] = {};
+        if (args.accumulate)
+          load_piece<float, W>(sums, sum);
+        for (int row = begin; row < end; ++row) {
+          const int64_t at = int64_t(row) * columns + c;
+          float dy[W], x[W];
+          load_piece<T, W>(static_cast<const T*>(args.dy) + at, dy);
+          load_piece<T, W>(static_cast<const T*>(args.x) + at, x);
+          for (int i = 0; i < W; ++i)
+            sum[i] += dy[i] * x[i];
+        }
+        store_piece<float, W>(sums, sum);
+      },
+      args.dy,
+      args.x,
+      args.sums);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(scale_shift_f32, ScaleShiftArgs, 128) { scale_shift<float>(args); }
 SPECTRAL_KERNEL_PLAIN(scale_shift_bf16, ScaleShiftArgs, 128) { scale_shift<bf16>(args); }

@@ -1,15 +1,16 @@
-// One pass of the randomized SVD over BF16 matrices: products with a few F32 vectors, at F32 accuracy, bound by reading the matrix.
+// One pass of the randomized SVD over BF16 matrices: products with a few F32 vectors, at F32 accuracy, bound by reading
+// the matrix.
 //
 // Formula        apply:            y[b, j, i] = sum_c x[b, j, c] W_b[i, c]
 //                apply_transposed: y[b, j, c] = sum_i x[b, j, i] W_b[i, c]
 //                reduce:           y = sum of the shares' partial results; status_b = max(status_b, bits of max |y_b|)
-// Shapes         matrices [batch] addresses of W [rows, columns]; x as parts [batch, 3, vectors, depth], depth the summed dimension;
-//                y [batch, vectors, other], or partial [shares, batch, vectors, other]
+// Shapes         matrices [batch] addresses of W [rows, columns]; x as parts [batch, 3, vectors, depth], depth the
+//                summed dimension; y [batch, vectors, other], or partial [shares, batch, vectors, other]
 // Types          W bf16; x split into three bf16 (device/split.cuh), so that every product is exact; y, partial f32
 // Accumulation   f32 on tensor cores (three products per element of W and x), then the shares in order
-// Grid/Block     pass: x = 128 rows (transposed: columns) of W, y = shares of the depth and groups of VECTORS vectors, z = matrix;
-//                256 threads, 4 x 2 warps over rows and vectors; VECTORS 32, 96 or 160. Shares follow from the shape alone, so a
-//                matrix gives the same bits in any batch. reduce: x = 1024 elements, y = matrix
+// Grid/Block     pass: x = 128 rows (transposed: columns) of W, y = shares of the depth and groups of VECTORS vectors,
+//                z = matrix; 256 threads, 4 x 2 warps over rows and vectors; VECTORS 32, 96 or 160. Shares follow from
+//                the shape alone, so a matrix gives the same bits in any batch. reduce: x = 1024 elements, y = matrix
 // Bytes          2 rows columns (once per group of VECTORS vectors) + 6 vectors depth other / 128 from L2
 //                + 8 shares vectors other where shares > 1
 // Flops          6 rows columns vectors
@@ -20,7 +21,7 @@
 struct SketchPassArgs {
   const bf16* const* matrices;
   const bf16* parts;
-  float* y;   // or partial
+  float* y;             // or partial
   long long y_stride;   // elements from one matrix to the next, and from one share to the next
   long long share_stride;
   int rows, columns, vectors, shares;
@@ -34,19 +35,24 @@ struct SketchReduceArgs {
   long long partial_stride, share_stride, y_stride;
   int count, shares, status_stride;
 };
-SPECTRAL_LAYOUT(SketchReduceArgs, partial, y, status, partial_stride, share_stride, y_stride, count, shares, status_stride)
+SPECTRAL_LAYOUT(
+    SketchReduceArgs, partial, y, status, partial_stride, share_stride, y_stride, count, shares, status_stride)
 
 namespace {
 constexpr int THREADS = 256, SIDE = 128, DEPTH = 32, WIDE = SIDE * DEPTH * 2;
 
-template <int VECTORS, bool TRANSPOSED> __device__ __forceinline__ void sketch_pass(const SketchPassArgs& args) {
-  constexpr int STAGES = VECTORS > 96 ? 2 : 3, NT = VECTORS / 16, PART = VECTORS * DEPTH * 2, STAGE = WIDE + kSplitParts * PART;
+template <int VECTORS, bool TRANSPOSED>
+__device__ __forceinline__ void sketch_pass(const SketchPassArgs& args) {
+  constexpr int STAGES = VECTORS > 96 ? 2 : 3, NT = VECTORS / 16, PART = VECTORS * DEPTH * 2,
+                STAGE = WIDE + kSplitParts * PART;
   constexpr int WIDE_ROW = (TRANSPOSED ? SIDE : DEPTH) * 2, PART_ROW = DEPTH * 2;
   static_assert(STAGES * STAGE <= 99 * 1024, "fits the smallest supported GPU's block");
   DYNAMIC_SHARED(shared);
   const int depth = TRANSPOSED ? args.rows : args.columns, other = TRANSPOSED ? args.columns : args.rows;
-  const int side0 = blockIdx.x * SIDE, share = blockIdx.y % args.shares, vector0 = blockIdx.y / args.shares * VECTORS, b = blockIdx.z;
-  const int steps = (depth + DEPTH - 1) / DEPTH, each = (steps + args.shares - 1) / args.shares, first = min(share * each, steps);
+  const int side0 = blockIdx.x * SIDE, share = blockIdx.y % args.shares, vector0 = blockIdx.y / args.shares * VECTORS,
+            b = blockIdx.z;
+  const int steps = (depth + DEPTH - 1) / DEPTH, each = (steps + args.shares - 1) / args.shares,
+            first = min(share * each, steps);
   const auto w = tile_source<bf16>(args.matrices[b], args.rows, args.columns, args.columns);
   const long long plane = (long long)args.vectors * depth;
   auto x = tile_source<bf16>(args.parts + b * kSplitParts * plane, args.vectors, depth, depth);
@@ -65,7 +71,11 @@ template <int VECTORS, bool TRANSPOSED> __device__ __forceinline__ void sketch_p
           load_tile<bf16, SIDE, DEPTH, THREADS>(stage, w, side0, k0);
 #pragma unroll
         for (int p = 0; p < kSplitParts; ++p)
-          load_tile<bf16, VECTORS, DEPTH, THREADS>(stage + WIDE + p * PART, TileSource<bf16>{x.data + p * plane, depth, args.vectors, depth, x.vectors}, vector0, k0);
+          load_tile<bf16, VECTORS, DEPTH, THREADS>(
+              stage + WIDE + p * PART,
+              TileSource<bf16>{x.data + p * plane, depth, args.vectors, depth, x.vectors},
+              vector0,
+              k0);
       },
       [&](int step, int) {
         const unsigned char* stage = shared + step % STAGES * STAGE;
@@ -73,7 +83,8 @@ template <int VECTORS, bool TRANSPOSED> __device__ __forceinline__ void sketch_p
         for (int k = 0; k < DEPTH; k += 16)
 #pragma unroll
           for (int p = kSplitParts - 1; p >= 0; --p)   // small parts first
-            TileProduct<bf16>::template add<WIDE_ROW, TRANSPOSED, PART_ROW, false>(d, stage, m, stage + WIDE + p * PART, n, k);
+            TileProduct<bf16>::template add<WIDE_ROW, TRANSPOSED, PART_ROW, false>(
+                d, stage, m, stage + WIDE + p * PART, n, k);
       });
 
   float* y = args.y + share * args.share_stride + b * args.y_stride;
@@ -85,10 +96,11 @@ template <int VECTORS, bool TRANSPOSED> __device__ __forceinline__ void sketch_p
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         const int row = side0 + m + 16 * i + lane / 4 + e / 2 * 8, vector = vector0 + n + 8 * j + lane % 4 * 2 + e % 2;
-        if (row < other && vector < args.vectors) y[(long long)vector * other + row] = d[i][j][e];
+        if (row < other && vector < args.vectors)
+          y[(long long)vector * other + row] = d[i][j][e];
       }
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL(sketch_apply_32, SketchPassArgs, 256) { sketch_pass<32, false>(args); }
 SPECTRAL_KERNEL(sketch_apply_96, SketchPassArgs, 256) { sketch_pass<96, false>(args); }
@@ -104,13 +116,17 @@ SPECTRAL_KERNEL(sketch_reduce, SketchReduceArgs, 256) {
   unsigned most = 0;   // the bits of |y| order like |y|, with infinity and NaN above every number
   for (int e = 0; e < 4; ++e) {
     const int i = (blockIdx.x * 4 + e) * blockDim.x + threadIdx.x;
-    if (i >= args.count) break;
+    if (i >= args.count)
+      break;
     float sum = partial[i];
-    for (int share = 1; share < args.shares; ++share) sum += partial[share * args.share_stride + i];
+    for (int share = 1; share < args.shares; ++share)
+      sum += partial[share * args.share_stride + i];
     y[i] = sum;
     most = max(most, __float_as_uint(sum) & 0x7fffffffu);
   }
-  if (args.status == nullptr) return;   // the same for every thread
+  if (args.status == nullptr)
+    return;                                                                   // the same for every thread
   const float largest = block_max(__uint_as_float(min(most, 0x7f800000u)));   // infinity stands for NaN too
-  if (threadIdx.x == 0) atomicMax(args.status + b * args.status_stride, int(__float_as_uint(largest)));
+  if (threadIdx.x == 0)
+    atomicMax(args.status + b * args.status_stride, int(__float_as_uint(largest)));
 }

@@ -1,12 +1,15 @@
-// Small F32 products of the randomized SVD, batched: triangular factors, cores and singular vectors times a few long rows.
+// Small F32 products of the randomized SVD, batched: triangular factors, cores and singular vectors times a few long
+// rows.
 //
-// Formula        C_b = alpha op(A_b) op(B_b) + D_b (D null: nothing added); nn: A B, nt: A B^T, tn: A^T B; and C split into bf16 parts where wanted
-// Shapes         op(A) [m, k], op(B) [k, n], C and D [m, n], each with its row and matrix stride; parts [batch, 3, m, n] or null.
-//                shares > 1: C is partial [shares, batch, m, n] over shares of k, to be summed by sketch_reduce
+// Formula        C_b = alpha op(A_b) op(B_b) + D_b (D null: nothing added); nn: A B, nt: A B^T, tn: A^T B; and C split
+//                into bf16 parts where wanted
+// Shapes         op(A) [m, k], op(B) [k, n], C and D [m, n], each with its row and matrix stride; parts
+//                [batch, 3, m, n] or null. shares > 1: C is partial [shares, batch, m, n] over shares of k, to be
+//                summed by sketch_reduce
 // Types          f32; parts bf16 (device/split.cuh)
 // Accumulation   f32
-// Grid/Block     x = tiles of 64 columns, y = tiles of 64 rows times shares, z = matrix; 128 threads, 2 x 2 warps of 32 x 32.
-//                Tiles and shares follow from the shape of one matrix, so it gives the same bits in any batch
+// Grid/Block     x = tiles of 64 columns, y = tiles of 64 rows times shares, z = matrix; 128 threads, 2 x 2 warps of
+//                32 x 32. Tiles and shares follow from the shape of one matrix, so it gives the same bits in any batch
 // Bytes          4 (m k n / 64 + k n m / 64) from cache, 4 m n written, 6 m n more for parts
 // Flops          2 m n k
 // Deterministic  yes
@@ -19,23 +22,31 @@ struct SketchProductArgs {
   float* c;
   const float* d;
   bf16* parts;
-  long long a_stride, b_stride, c_stride, d_stride, share_stride;   // elements from matrix to matrix, and from share to share of c
+  long long a_stride, b_stride, c_stride, d_stride,
+      share_stride;          // elements from matrix to matrix, and from share to share of c
   int a_row, b_row, c_row;   // elements from row to row, as stored; d has c's
   int m, n, k, shares;
   float alpha;
 };
-SPECTRAL_LAYOUT(SketchProductArgs, a, b, c, d, parts, a_stride, b_stride, c_stride, d_stride, share_stride, a_row, b_row, c_row, m, n, k, shares, alpha)
+SPECTRAL_LAYOUT(
+    SketchProductArgs, a, b, c, d, parts, a_stride, b_stride, c_stride, d_stride, share_stride, a_row, b_row, c_row, m,
+    n, k, shares, alpha)
 
 namespace {
 constexpr int THREADS = 128, SIDE = 64, DEPTH = 32, STAGES = 3, TILE = SIDE * DEPTH * 4;
 
-template <bool A_DEPTH_ROWS, bool B_DEPTH_ROWS> __device__ __forceinline__ void sketch_product(const SketchProductArgs& args) {
+template <bool A_DEPTH_ROWS, bool B_DEPTH_ROWS>
+__device__ __forceinline__ void sketch_product(const SketchProductArgs& args) {
   constexpr int A_ROW = (A_DEPTH_ROWS ? SIDE : DEPTH) * 4, B_ROW = (B_DEPTH_ROWS ? SIDE : DEPTH) * 4;
   DYNAMIC_SHARED(shared);
-  const int column0 = blockIdx.x * SIDE, row0 = blockIdx.y / args.shares * SIDE, share = blockIdx.y % args.shares, matrix = blockIdx.z;
-  const int steps = (args.k + DEPTH - 1) / DEPTH, each = (steps + args.shares - 1) / args.shares, first = min(share * each, steps);
-  const auto a = tile_source<float>(args.a + matrix * args.a_stride, A_DEPTH_ROWS ? args.k : args.m, A_DEPTH_ROWS ? args.m : args.k, args.a_row);
-  const auto b = tile_source<float>(args.b + matrix * args.b_stride, B_DEPTH_ROWS ? args.k : args.n, B_DEPTH_ROWS ? args.n : args.k, args.b_row);
+  const int column0 = blockIdx.x * SIDE, row0 = blockIdx.y / args.shares * SIDE, share = blockIdx.y % args.shares,
+            matrix = blockIdx.z;
+  const int steps = (args.k + DEPTH - 1) / DEPTH, each = (steps + args.shares - 1) / args.shares,
+            first = min(share * each, steps);
+  const auto a = tile_source<float>(
+      args.a + matrix * args.a_stride, A_DEPTH_ROWS ? args.k : args.m, A_DEPTH_ROWS ? args.m : args.k, args.a_row);
+  const auto b = tile_source<float>(
+      args.b + matrix * args.b_stride, B_DEPTH_ROWS ? args.k : args.n, B_DEPTH_ROWS ? args.n : args.k, args.b_row);
 
   float d[2][4][4] = {};
   const int warp = threadIdx.x / 32, m = warp / 2 * 32, n = warp % 2 * 32;
@@ -70,12 +81,15 @@ template <bool A_DEPTH_ROWS, bool B_DEPTH_ROWS> __device__ __forceinline__ void 
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         const int row = row0 + m + 16 * i + lane / 4 + e / 2 * 8, column = column0 + n + 8 * j + lane % 4 * 2 + e % 2;
-        if (row >= args.m || column >= args.n) continue;
+        if (row >= args.m || column >= args.n)
+          continue;
         const long long at = (long long)row * args.c_row + column;
         float value = args.alpha * d[i][j][e];
-        if (args.d != nullptr) value += args.d[matrix * args.d_stride + at];
+        if (args.d != nullptr)
+          value += args.d[matrix * args.d_stride + at];
         c[at] = value;
-        if (args.parts == nullptr) continue;
+        if (args.parts == nullptr)
+          continue;
         bf16 part[kSplitParts];
         split_bf16(value, part);
 #pragma unroll
@@ -83,7 +97,7 @@ template <bool A_DEPTH_ROWS, bool B_DEPTH_ROWS> __device__ __forceinline__ void 
           args.parts[(matrix * (long long)kSplitParts + p) * plane + (long long)row * args.n + column] = part[p];
       }
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL(sketch_product_nn, SketchProductArgs, 128) { sketch_product<false, true>(args); }
 SPECTRAL_KERNEL(sketch_product_nt, SketchProductArgs, 128) { sketch_product<false, false>(args); }

@@ -1,9 +1,10 @@
-// Singular value decompositions of small matrices, each in one block, by one-sided Jacobi rotations (Hestenes; Demmel, Veselic 1992).
+// Singular value decompositions of small matrices, each in one block, by one-sided Jacobi rotations
+// (Hestenes; Demmel, Veselic 1992).
 //
 // Formula        A = left diag(values) right, values descending; A V is rotated until its columns are orthogonal
-// Shapes         of each matrix of a batch: a [n, n]; left [n, n] (column c: left vector c); right [n, n] (row c: right vector c); values [n];
-//                rotations [n, n], scratch: V, one column per row; status [1]: sweeps used, or -1 when 30 were not enough.
-//                values and status lie report_stride words apart
+// Shapes         of each matrix of a batch: a [n, n]; left [n, n] (column c: left vector c); right [n, n]
+//                (row c: right vector c); values [n]; rotations [n, n], scratch: V, one column per row; status [1]:
+//                sweeps used, or -1 when 30 were not enough. values and status lie report_stride words apart
 // Types          a f32; rotations and arithmetic f64; results f32
 // Accumulation   f64
 // Grid/Block     one block of 512 threads per matrix, a pair of columns per warp, round-robin pairs; n <= 144;
@@ -12,12 +13,14 @@
 // Flops          about 10 n^3 per sweep, 6 to 10 sweeps
 // Deterministic  yes
 //
-// Columns that are zero to the precision of F32 get value 0, and left vectors that complete the others to an orthonormal basis.
+// Columns that are zero to the precision of F32 get value 0, and left vectors that complete the others to an
+// orthonormal basis.
 #include "spectral.cuh"
 
 constexpr int kMostSweeps = 30;
-constexpr double kOrthogonal = 1e-11;    // cosine of two columns; convergence is quadratic, so what is left is far smaller
-constexpr double kNegligible = 0x1p-25;  // of the norm of A: half of the rounding that A's entries already carry
+constexpr double kOrthogonal =
+    1e-11;   // cosine of two columns; convergence is quadratic, so what is left is far smaller
+constexpr double kNegligible = 0x1p-25;   // of the norm of A: half of the rounding that A's entries already carry
 
 struct JacobiSvdArgs {
   const float* a;
@@ -32,7 +35,8 @@ SPECTRAL_LAYOUT(JacobiSvdArgs, a, rotations, left, values, right, status, n, rep
 
 __device__ __forceinline__ double warp_dot(const double* x, const double* y, int n) {
   double sum = 0;
-  for (int i = lane_id(); i < n; i += 32) sum += x[i] * y[i];
+  for (int i = lane_id(); i < n; i += 32)
+    sum += x[i] * y[i];
   return warp_sum(sum);
 }
 
@@ -53,7 +57,8 @@ __device__ __forceinline__ bool rotate(double* x, double* y, double* u, double* 
     dots[2] += x[i] * y[i];
   }
   warp_sum(dots);
-  if (min(dots[0], dots[1]) <= negligible || fabs(dots[2]) <= kOrthogonal * sqrt(dots[0] * dots[1])) return false;
+  if (min(dots[0], dots[1]) <= negligible || fabs(dots[2]) <= kOrthogonal * sqrt(dots[0] * dots[1]))
+    return false;
   const double zeta = (dots[1] - dots[0]) / (2 * dots[2]);
   const double tangent = copysign(1.0, zeta) / (fabs(zeta) + sqrt(1 + zeta * zeta));
   const double cosine = 1 / sqrt(1 + tangent * tangent), sine = cosine * tangent;
@@ -67,39 +72,47 @@ __device__ __forceinline__ bool rotate(double* x, double* y, double* u, double* 
   return true;
 }
 
-// Makes column c a unit vector orthogonal to the columns that are done: the coordinate axis they cover least, twice projected.
+// Makes column c a unit vector orthogonal to the columns that are done: the coordinate axis they cover least, twice
+// projected.
 __device__ void complete(double* t, int stride, int n, int c, const double* done, double* work, double* coefficients) {
   for (int i = threadIdx.x; i < n; i += blockDim.x) {
     double covered = 0;
     for (int d = 0; d < n; ++d)
-      if (done[d] != 0) covered += t[d * stride + i] * t[d * stride + i];
+      if (done[d] != 0)
+        covered += t[d * stride + i] * t[d * stride + i];
     work[i] = covered;
   }
   __syncthreads();
   int axis = 0;
   for (int i = 1; i < n; ++i)
-    if (work[i] < work[axis]) axis = i;
-  for (int i = threadIdx.x; i < n; i += blockDim.x) t[c * stride + i] = i == axis ? 1.0 : 0.0;
+    if (work[i] < work[axis])
+      axis = i;
+  for (int i = threadIdx.x; i < n; i += blockDim.x)
+    t[c * stride + i] = i == axis ? 1.0 : 0.0;
   __syncthreads();
   for (int pass = 0; pass < 2; ++pass) {
     for (int d = threadIdx.x / 32; d < n; d += blockDim.x / 32) {
       const double dot = done[d] != 0 ? warp_dot(t + d * stride, t + c * stride, n) : 0.0;
-      if (lane_id() == 0) coefficients[d] = dot;
+      if (lane_id() == 0)
+        coefficients[d] = dot;
     }
     __syncthreads();
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
       double x = t[c * stride + i];
       for (int d = 0; d < n; ++d)
-        if (done[d] != 0) x -= coefficients[d] * t[d * stride + i];
+        if (done[d] != 0)
+          x -= coefficients[d] * t[d * stride + i];
       work[i] = x;
       t[c * stride + i] = x;
     }
     __syncthreads();
   }
   double norm = 0;
-  for (int i = 0; i < n; ++i) norm += work[i] * work[i];
+  for (int i = 0; i < n; ++i)
+    norm += work[i] * work[i];
   norm = sqrt(norm);
-  for (int i = threadIdx.x; i < n; i += blockDim.x) t[c * stride + i] /= norm;
+  for (int i = threadIdx.x; i < n; i += blockDim.x)
+    t[c * stride + i] /= norm;
   __syncthreads();
 }
 
@@ -121,7 +134,8 @@ SPECTRAL_KERNEL(jacobi_svd, JacobiSvdArgs, 512) {
     rotations[index] = index / n == index % n ? 1.0 : 0.0;
     squares += value * value;
   }
-  if (threadIdx.x == 0) *rotated = 0;
+  if (threadIdx.x == 0)
+    *rotated = 0;
   const double negligible = block_sum(squares) * kNegligible * kNegligible;
 
   const int players = n + (n & 1);
@@ -131,18 +145,23 @@ SPECTRAL_KERNEL(jacobi_svd, JacobiSvdArgs, 512) {
       for (int k = warp; k < players / 2; k += warps) {
         int p, q;
         round_robin_pair(players, r, k, p, q);
-        if (q >= n) continue;
+        if (q >= n)
+          continue;
         const bool turned = rotate(t + p * stride, t + q * stride, rotations + p * n, rotations + q * n, n, negligible);
-        if (turned && lane_id() == 0) atomicMax(rotated, 1);
+        if (turned && lane_id() == 0)
+          atomicMax(rotated, 1);
       }
       __syncthreads();
     }
     busy = *rotated != 0;
     __syncthreads();
-    if (threadIdx.x == 0) *rotated = 0;
+    if (threadIdx.x == 0)
+      *rotated = 0;
     __syncthreads();
-    if (busy && sweep + 1 == kMostSweeps && threadIdx.x == 0) *status = -1;
-    else if (!busy && threadIdx.x == 0) *status = sweep + 1;
+    if (busy && sweep + 1 == kMostSweeps && threadIdx.x == 0)
+      *status = -1;
+    else if (!busy && threadIdx.x == 0)
+      *status = sweep + 1;
   }
 
   for (int c = warp; c < n; c += warps) {
@@ -155,22 +174,27 @@ SPECTRAL_KERNEL(jacobi_svd, JacobiSvdArgs, 512) {
   __syncthreads();
   for (int c = warp; c < n; c += warps)
     if (norm[c] > 0)
-      for (int i = lane_id(); i < n; i += 32) t[c * stride + i] /= norm[c];
+      for (int i = lane_id(); i < n; i += 32)
+        t[c * stride + i] /= norm[c];
   __syncthreads();
   for (int c = 0; c < n; ++c) {
-    if (done[c] != 0) continue;   // the same for every thread
+    if (done[c] != 0)
+      continue;   // the same for every thread
     complete(t, stride, n, c, done, work, coefficients);
-    if (threadIdx.x == 0) done[c] = 1;
+    if (threadIdx.x == 0)
+      done[c] = 1;
     __syncthreads();
   }
 
   for (int c = warp; c < n; c += warps) {
     int place = 0;   // equal values keep the order of the columns
-    for (int d = 0; d < n; ++d) place += norm[d] > norm[c] || (norm[d] == norm[c] && d < c);
+    for (int d = 0; d < n; ++d)
+      place += norm[d] > norm[c] || (norm[d] == norm[c] && d < c);
     for (int i = lane_id(); i < n; i += 32) {
       args.left[square + i * n + place] = float(t[c * stride + i]);
       args.right[square + place * n + i] = float(rotations[c * n + i]);
     }
-    if (lane_id() == 0) args.values[blockIdx.x * args.report_stride + place] = float(norm[c]);
+    if (lane_id() == 0)
+      args.values[blockIdx.x * args.report_stride + place] = float(norm[c]);
   }
 }

@@ -34,14 +34,17 @@ SPECTRAL_LAYOUT(SpectralDeltaGradientArgs, sigma, middle_gradient, delta_gradien
 
 SPECTRAL_KERNEL_PLAIN(spectral_middle_f32, SpectralMiddleArgs, 128) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= args.directions + args.extra) return;
+  if (i >= args.directions + args.extra)
+    return;
   static_cast<float*>(args.middle)[i] =
-      i < args.directions ? static_cast<const float*>(args.sigma)[i] * static_cast<const float*>(args.delta)[i] : args.scale;
+      i < args.directions ? static_cast<const float*>(args.sigma)[i] * static_cast<const float*>(args.delta)[i]
+                          : args.scale;
 }
 
 SPECTRAL_KERNEL_PLAIN(spectral_delta_gradient_f32, SpectralDeltaGradientArgs, 128) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= args.directions) return;
+  if (i >= args.directions)
+    return;
   float* to = static_cast<float*>(args.delta_gradient) + i;
   const float gradient = static_cast<const float*>(args.sigma)[i] * static_cast<const float*>(args.middle_gradient)[i];
   *to = args.accumulate ? *to + gradient : gradient;

@@ -1,8 +1,10 @@
-// The few numbers that change from step to step, brought from one step to the next on the device (device/step_state.cuh).
+// The few numbers that change from step to step, brought from one step to the next on the device
+// (device/step_state.cuh).
 //
 // Formula        advance: skip = norm or one of the losses is not finite; if skip, nothing else changes; else t += 1,
-//                  clip = max_norm > 0 ? min(1, max_norm / (norm + 1e-6)) : 1, step_size = learning_rate / (1 - beta1^t),
-//                  decay = 1 - learning_rate weight_decay, correction = 1 / sqrt(1 - beta2^t)
+//                  clip = max_norm > 0 ? min(1, max_norm / (norm + 1e-6)) : 1,
+//                  step_size = learning_rate / (1 - beta1^t), decay = 1 - learning_rate weight_decay,
+//                  correction = 1 / sqrt(1 - beta2^t)
 //                next_batch: dropout.offset += 1
 // Shapes         state one StepState; norm [1] or null; losses [count] or null
 // Layout         contiguous
@@ -24,18 +26,23 @@ struct StepStateArgs {
 SPECTRAL_LAYOUT(StepStateArgs, state, norm, losses, count)
 
 namespace {
-__device__ __forceinline__ bool is_finite(float x) { return x - x == 0.0f; }   // NaN and infinities differ from themselves by NaN
-}  // namespace
+__device__ __forceinline__ bool is_finite(float x) {
+  return x - x == 0.0f;
+}   // NaN and infinities differ from themselves by NaN
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(step_state_advance, StepStateArgs, 32) {
-  if (threadIdx.x != 0) return;
+  if (threadIdx.x != 0)
+    return;
   StepState& state = *args.state;
   const float norm = args.norm ? *args.norm : 0.0f;
   bool finite = is_finite(norm);
-  for (int64_t i = 0; args.losses && i < args.count; ++i) finite = finite && is_finite(args.losses[i]);
+  for (int64_t i = 0; args.losses && i < args.count; ++i)
+    finite = finite && is_finite(args.losses[i]);
   state.norm = norm;
   state.skip = !finite;
-  if (state.skip) return;
+  if (state.skip)
+    return;
   state.step += 1;
   state.clip = args.norm && state.max_norm > 0 ? fminf(1.0f, float(state.max_norm) / (norm + 1e-6f)) : 1.0f;
   state.decay = float(1 - state.learning_rate * state.weight_decay);
@@ -48,5 +55,6 @@ SPECTRAL_KERNEL_PLAIN(step_state_advance, StepStateArgs, 32) {
 }
 
 SPECTRAL_KERNEL_PLAIN(step_state_next_batch, StepStateArgs, 32) {
-  if (threadIdx.x == 0) args.state->dropout.offset += 1;
+  if (threadIdx.x == 0)
+    args.state->dropout.offset += 1;
 }

@@ -3,13 +3,14 @@
 // Formula        widen: y = x; narrow: y = x
 //                truncate: s_c = value_c, or 0 where value_c <= tolerance * value_0; probes[c, j] *= s_c
 //                norms: norm[b, j] = ||x[b, j, :]||
-//                signs: each pair (left_c, right_c) times the sign of the entry of right_c that is largest in magnitude,
-//                the first of equals, so that this entry is not negative
-// Shapes         widen, narrow [count]; values [>= k], s [k], probes [k, p], of a batch; x [batch][p, n], norm [batch][p];
-//                left [k, m], right [k, n], one vector per row
+//                signs: each pair (left_c, right_c) times the sign of the entry of right_c that is largest in
+//                magnitude, the first of equals, so that this entry is not negative
+// Shapes         widen, narrow [count]; values [>= k], s [k], probes [k, p], of a batch; x [batch][p, n], norm
+//                [batch][p]; left [k, m], right [k, n], one vector per row
 // Types          f32, f64 in widen and narrow
 // Accumulation   norms f64, else none
-// Grid/Block     one thread per element; truncate: one per row of probes, y = matrix; norms: block (j, b); signs: one warp per pair
+// Grid/Block     one thread per element; truncate: one per row of probes, y = matrix; norms: block (j, b); signs: one
+//                warp per pair
 // Bytes          12 count; 8 k p; 4 p n; 4 k n read, up to 8 k (m + n) more where the sign changes
 // Flops          k p; 2 p n
 // Deterministic  yes
@@ -55,30 +56,36 @@ SPECTRAL_LAYOUT(SvdSignsArgs, left, right, left_length, right_length)
 
 SPECTRAL_KERNEL_PLAIN(svd_widen, SvdWidenArgs, 256) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < args.count) args.y[i] = args.x[i];
+  if (i < args.count)
+    args.y[i] = args.x[i];
 }
 
 SPECTRAL_KERNEL_PLAIN(svd_narrow, SvdNarrowArgs, 256) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < args.count) args.y[i] = float(args.x[i]);
+  if (i < args.count)
+    args.y[i] = float(args.x[i]);
 }
 
 SPECTRAL_KERNEL_PLAIN(svd_truncate, SvdTruncateArgs, 64) {
   const int c = blockIdx.x * blockDim.x + threadIdx.x;
-  if (c >= args.rank) return;
+  if (c >= args.rank)
+    return;
   const float* values = args.values + (long long)blockIdx.y * args.stride;
   const float value = values[c] <= args.tolerance * values[0] ? 0.0f : values[c];
   args.s[(long long)blockIdx.y * args.stride + c] = value;
   float* row = args.probes + ((long long)blockIdx.y * args.rank + c) * args.columns;
-  for (int j = 0; j < args.columns; ++j) row[j] *= value;
+  for (int j = 0; j < args.columns; ++j)
+    row[j] *= value;
 }
 
 SPECTRAL_KERNEL(svd_norms, SvdNormsArgs, 256) {
   const float* x = args.x + blockIdx.y * args.x_stride + (long long)blockIdx.x * args.length;
   double sum = 0;
-  for (int i = threadIdx.x; i < args.length; i += blockDim.x) sum += double(x[i]) * double(x[i]);
+  for (int i = threadIdx.x; i < args.length; i += blockDim.x)
+    sum += double(x[i]) * double(x[i]);
   sum = block_sum(sum);
-  if (threadIdx.x == 0) args.norm[blockIdx.y * args.norm_stride + blockIdx.x] = float(sqrt(sum));
+  if (threadIdx.x == 0)
+    args.norm[blockIdx.y * args.norm_stride + blockIdx.x] = float(sqrt(sum));
 }
 
 SPECTRAL_KERNEL(svd_signs, SvdSignsArgs, 32) {
@@ -87,18 +94,24 @@ SPECTRAL_KERNEL(svd_signs, SvdSignsArgs, 32) {
   float most = -1;
   int at = 0;
   for (int i = threadIdx.x; i < args.right_length; i += 32)
-    if (fabsf(right[i]) > most) most = fabsf(right[i]), at = i;
-  // One entry per lane: the largest, then among the lanes that hold it the smallest index, read before anything changes.
+    if (fabsf(right[i]) > most)
+      most = fabsf(right[i]), at = i;
+  // One entry per lane: the largest, then among the lanes that hold it the smallest index, read before anything
+  // changes.
   const float largest = warp_max(most);
   const unsigned holders = __ballot_sync(~0u, most == largest);
   int first = 0x7fffffff;
   for (int lane = 0; lane < 32; ++lane) {
     const int index = __shfl_sync(~0u, at, lane);
-    if (holders >> lane & 1) first = min(first, index);
+    if (holders >> lane & 1)
+      first = min(first, index);
   }
   const bool negative = right[first] < 0;
   __syncwarp();
-  if (!negative) return;
-  for (int i = threadIdx.x; i < args.right_length; i += 32) right[i] = -right[i];
-  for (int i = threadIdx.x; i < args.left_length; i += 32) left[i] = -left[i];
+  if (!negative)
+    return;
+  for (int i = threadIdx.x; i < args.right_length; i += 32)
+    right[i] = -right[i];
+  for (int i = threadIdx.x; i < args.left_length; i += 32)
+    left[i] = -left[i];
 }

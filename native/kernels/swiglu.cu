@@ -38,47 +38,65 @@ struct SwiGluBackwardArgs {
   int d_gate_stride;
   int d_up_stride;
 };
-SPECTRAL_LAYOUT(SwiGluBackwardArgs, gate, up, dy, d_gate, d_up, columns, blocks, gate_stride, up_stride, d_gate_stride, d_up_stride)
+SPECTRAL_LAYOUT(
+    SwiGluBackwardArgs, gate, up, dy, d_gate, d_up, columns, blocks, gate_stride, up_stride, d_gate_stride, d_up_stride)
 
 namespace {
-template <class T> __device__ __forceinline__ void swiglu_forward(const SwiGluForwardArgs& args) {
+template <class T>
+__device__ __forceinline__ void swiglu_forward(const SwiGluForwardArgs& args) {
   const int64_t row = blockIdx.x / args.blocks;
   const T* gate = static_cast<const T*>(args.gate) + row * args.gate_stride;
   const T* up = static_cast<const T*>(args.up) + row * args.up_stride;
   T* y = static_cast<T*>(args.y) + row * args.y_stride;
-  by_piece_of<T>(blockIdx.x % args.blocks, args.columns, [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float g[W], u[W];
-    load_piece<T, W>(gate + at, g);
-    load_piece<T, W>(up + at, u);
-    for (int i = 0; i < W; ++i) g[i] = g[i] * sigmoid(g[i]) * u[i];
-    store_piece<T, W>(y + at, g);
-  }, gate, up, y);
+  by_piece_of<T>(
+      blockIdx.x % args.blocks,
+      args.columns,
+      [&](auto width, int64_t at) {
+        constexpr int W = decltype(width)::value;
+        float g[W], u[W];
+        load_piece<T, W>(gate + at, g);
+        load_piece<T, W>(up + at, u);
+        for (int i = 0; i < W; ++i)
+          g[i] = g[i] * sigmoid(g[i]) * u[i];
+        store_piece<T, W>(y + at, g);
+      },
+      gate,
+      up,
+      y);
 }
 
-template <class T> __device__ __forceinline__ void swiglu_backward(const SwiGluBackwardArgs& args) {
+template <class T>
+__device__ __forceinline__ void swiglu_backward(const SwiGluBackwardArgs& args) {
   const int64_t row = blockIdx.x / args.blocks;
   const T* gate = static_cast<const T*>(args.gate) + row * args.gate_stride;
   const T* up = static_cast<const T*>(args.up) + row * args.up_stride;
   const T* dy = static_cast<const T*>(args.dy) + row * args.columns;
   T* d_gate = static_cast<T*>(args.d_gate) + row * args.d_gate_stride;
   T* d_up = static_cast<T*>(args.d_up) + row * args.d_up_stride;
-  by_piece_of<T>(blockIdx.x % args.blocks, args.columns, [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float g[W], u[W], d[W];
-    load_piece<T, W>(gate + at, g);
-    load_piece<T, W>(up + at, u);
-    load_piece<T, W>(dy + at, d);
-    for (int i = 0; i < W; ++i) {
-      const float a = sigmoid(g[i]), silu = g[i] * a;
-      u[i] = d[i] * u[i] * (a + silu * (1.0f - a));
-      g[i] = d[i] * silu;
-    }
-    store_piece<T, W>(d_gate + at, u);
-    store_piece<T, W>(d_up + at, g);
-  }, gate, up, dy, d_gate, d_up);
+  by_piece_of<T>(
+      blockIdx.x % args.blocks,
+      args.columns,
+      [&](auto width, int64_t at) {
+        constexpr int W = decltype(width)::value;
+        float g[W], u[W], d[W];
+        load_piece<T, W>(gate + at, g);
+        load_piece<T, W>(up + at, u);
+        load_piece<T, W>(dy + at, d);
+        for (int i = 0; i < W; ++i) {
+          const float a = sigmoid(g[i]), silu = g[i] * a;
+          u[i] = d[i] * u[i] * (a + silu * (1.0f - a));
+          g[i] = d[i] * silu;
+        }
+        store_piece<T, W>(d_gate + at, u);
+        store_piece<T, W>(d_up + at, g);
+      },
+      gate,
+      up,
+      dy,
+      d_gate,
+      d_up);
 }
-}  // namespace
+}   // namespace
 
 SPECTRAL_KERNEL_PLAIN(swiglu_forward_f32, SwiGluForwardArgs, kFlatThreads) { swiglu_forward<float>(args); }
 SPECTRAL_KERNEL_PLAIN(swiglu_forward_bf16, SwiGluForwardArgs, kFlatThreads) { swiglu_forward<bf16>(args); }

@@ -1,10 +1,12 @@
-// cuBLASLt entry points: the product is cuBLAS', bit for bit; descriptions that do not describe one, and what else is refused.
+// cuBLASLt entry points: the product is cuBLAS', bit for bit; descriptions that do not describe one, and what else is
+// refused.
 #include "../cpu/blas_lt_api.h"
 #include "host.h"
 
 namespace {
 static_assert(sizeof(cublasLtMatmulAlgo_t) == 64 && sizeof(cublasLtMatmulHeuristicResult_t) == 96);
-constexpr auto kInvalid = CUBLAS_STATUS_INVALID_VALUE, kUnsupported = CUBLAS_STATUS_NOT_SUPPORTED, kSuccess = CUBLAS_STATUS_SUCCESS;
+constexpr auto kInvalid = CUBLAS_STATUS_INVALID_VALUE, kUnsupported = CUBLAS_STATUS_NOT_SUPPORTED,
+               kSuccess = CUBLAS_STATUS_SUCCESS;
 
 // A product with its four descriptions; ld are as tight as can be.
 struct Problem {
@@ -21,8 +23,10 @@ struct Problem {
     CHECK(cublasLtMatmulPreferenceCreate(&preference) == kSuccess);
   }
   ~Problem() {
-    CHECK(cublasLtMatmulPreferenceDestroy(preference) == kSuccess && cublasLtMatmulDescDestroy(description) == kSuccess);
-    for (auto layout : {a, b, c}) CHECK(cublasLtMatrixLayoutDestroy(layout) == kSuccess);
+    CHECK(
+        cublasLtMatmulPreferenceDestroy(preference) == kSuccess && cublasLtMatmulDescDestroy(description) == kSuccess);
+    for (auto layout : {a, b, c})
+      CHECK(cublasLtMatrixLayoutDestroy(layout) == kSuccess);
   }
 };
 
@@ -36,19 +40,58 @@ void product(cublasLtHandle_t h, cublasHandle_t blas, cublasOperation_t ta, cubl
   Problem p(m, n, k, ta, tb, CUDA_R_32F, CUDA_R_32F);
   cublasLtMatmulHeuristicResult_t found[4];
   int count = 0;
-  CHECK(cublasLtMatmulAlgoGetHeuristic(h, p.description, p.a, p.b, p.c, p.c, p.preference, 4, found, &count) == kSuccess);
+  CHECK(
+      cublasLtMatmulAlgoGetHeuristic(h, p.description, p.a, p.b, p.c, p.c, p.preference, 4, found, &count) == kSuccess);
   CHECK(count == 1 && found[0].state == kSuccess && found[0].workspaceSize == 0);
-  CHECK(cublasLtMatmul(h, p.description, &alpha, a.device(), p.a, b.device(), p.b, &beta, c.device(), p.c, c.device(), p.c, &found[0].algo, nullptr, 0, nullptr) == kSuccess);
-  CHECK(cublasGemmEx(blas, ta, tb, m, n, k, &alpha, a.device(), CUDA_R_32F, ta ? k : m, b.device(), CUDA_R_32F, tb ? n : k, &beta, wanted.device(), CUDA_R_32F, m,
-                     CUBLAS_COMPUTE_32F, -1) == kSuccess);
-  check(c.get() == wanted.get(), "cublasLtMatmul is cublasGemmEx, ops " + std::to_string(ta) + " " + std::to_string(tb));
+  CHECK(
+      cublasLtMatmul(
+          h,
+          p.description,
+          &alpha,
+          a.device(),
+          p.a,
+          b.device(),
+          p.b,
+          &beta,
+          c.device(),
+          p.c,
+          c.device(),
+          p.c,
+          &found[0].algo,
+          nullptr,
+          0,
+          nullptr) == kSuccess);
+  CHECK(
+      cublasGemmEx(
+          blas,
+          ta,
+          tb,
+          m,
+          n,
+          k,
+          &alpha,
+          a.device(),
+          CUDA_R_32F,
+          ta ? k : m,
+          b.device(),
+          CUDA_R_32F,
+          tb ? n : k,
+          &beta,
+          wanted.device(),
+          CUDA_R_32F,
+          m,
+          CUBLAS_COMPUTE_32F,
+          -1) == kSuccess);
+  check(
+      c.get() == wanted.get(), "cublasLtMatmul is cublasGemmEx, ops " + std::to_string(ta) + " " + std::to_string(tb));
   check(c.get() != before, "cublasLtMatmul writes");
 }
 
 void refused(cublasLtHandle_t h) {
   Buffer<float> x(64);
   const float one = 1, zero = 0;
-  Problem p(4, 4, 4, 0, 0, CUDA_R_32F, CUDA_R_32F), longer(4, 4, 5, 0, 0, CUDA_R_32F, CUDA_R_32F), half(4, 4, 4, 0, 0, CUDA_R_16BF, CUDA_R_16BF);
+  Problem p(4, 4, 4, 0, 0, CUDA_R_32F, CUDA_R_32F), longer(4, 4, 5, 0, 0, CUDA_R_32F, CUDA_R_32F),
+      half(4, 4, 4, 0, 0, CUDA_R_16BF, CUDA_R_16BF);
   cublasLtMatmulHeuristicResult_t found;
   int count = -1;
   auto ask = [&](cublasLtHandle_t handle, cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, int requested) {
@@ -62,8 +105,29 @@ void refused(cublasLtHandle_t h) {
   CHECK(ask(h, half.b, p.c, 1) == kUnsupported);
   CHECK(ask(h, p.b, half.c, 1) == kUnsupported);
   CHECK(ask(h, p.b, p.c, 1) == kSuccess);
-  auto multiply = [&](const cublasLtMatmulAlgo_t* algorithm, const void* a, void* d, void* workspace, size_t bytes, CUstream stream) {
-    return cublasLtMatmul(h, p.description, &one, a, p.a, x.device(), p.b, &zero, x.device(), p.c, d, p.c, algorithm, workspace, bytes, stream);
+  auto multiply = [&](const cublasLtMatmulAlgo_t* algorithm,
+                      const void* a,
+                      void* d,
+                      void* workspace,
+                      size_t bytes,
+                      CUstream stream) {
+    return cublasLtMatmul(
+        h,
+        p.description,
+        &one,
+        a,
+        p.a,
+        x.device(),
+        p.b,
+        &zero,
+        x.device(),
+        p.c,
+        d,
+        p.c,
+        algorithm,
+        workspace,
+        bytes,
+        stream);
   };
   const cublasLtMatmulAlgo_t made_up = {};
   CHECK(multiply(nullptr, x.device(), x.device(), nullptr, 0, nullptr) == kSuccess);
@@ -85,25 +149,37 @@ void refused(cublasLtHandle_t h) {
   const uint64_t workspace = 1 << 20;
   const uint32_t odd = 24, sixteen = 16;
   CHECK(cublasLtMatmulDescSetAttribute(p.description, CUBLASLT_MATMUL_DESC_TRANSA, &wrong, sizeof wrong) == kInvalid);
-  CHECK(cublasLtMatmulDescSetAttribute(p.description, CUBLASLT_MATMUL_DESC_TRANSA, &workspace, sizeof workspace) == kInvalid);
+  CHECK(
+      cublasLtMatmulDescSetAttribute(p.description, CUBLASLT_MATMUL_DESC_TRANSA, &workspace, sizeof workspace) ==
+      kInvalid);
   CHECK(cublasLtMatmulDescSetAttribute(p.description, cublasLtMatmulDescAttributes_t(2), &odd, sizeof odd) == kInvalid);
-  CHECK(cublasLtMatmulPreferenceSetAttribute(p.preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace) == kSuccess);
-  CHECK(cublasLtMatmulPreferenceSetAttribute(p.preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &sixteen, sizeof sixteen) == kInvalid);
-  CHECK(cublasLtMatmulPreferenceSetAttribute(p.preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &sixteen, sizeof sixteen) == kSuccess);
-  CHECK(cublasLtMatmulPreferenceSetAttribute(p.preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &odd, sizeof odd) == kInvalid);
+  CHECK(
+      cublasLtMatmulPreferenceSetAttribute(
+          p.preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace) == kSuccess);
+  CHECK(
+      cublasLtMatmulPreferenceSetAttribute(
+          p.preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &sixteen, sizeof sixteen) == kInvalid);
+  CHECK(
+      cublasLtMatmulPreferenceSetAttribute(
+          p.preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &sixteen, sizeof sixteen) == kSuccess);
+  CHECK(
+      cublasLtMatmulPreferenceSetAttribute(
+          p.preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &odd, sizeof odd) == kInvalid);
 }
-}  // namespace
+}   // namespace
 
 TEST_GROUP(blas_lt) {
   cublasLtHandle_t h = nullptr;
   cublasHandle_t blas = nullptr;
   CHECK(cublasLtCreate(nullptr) == kInvalid);
   CHECK(cublasLtCreate(&h) == kSuccess && cublasCreate_v2(&blas) == kSuccess);
-  if (!h || !blas) return;
+  if (!h || !blas)
+    return;
   CHECK(cublasLtGetVersion() >= 120000);
   for (auto ta : {CUBLAS_OP_N, CUBLAS_OP_T})
     for (auto tb : {CUBLAS_OP_N, CUBLAS_OP_T})
-      for (float beta : {0.f, 0.3f}) product(h, blas, ta, tb, beta);
+      for (float beta : {0.f, 0.3f})
+        product(h, blas, ta, tb, beta);
   refused(h);
   CHECK(cublasDestroy_v2(blas) == kSuccess && cublasLtDestroy(h) == kSuccess);
   CHECK(cublasLtDestroy(h) == CUBLAS_STATUS_NOT_INITIALIZED);

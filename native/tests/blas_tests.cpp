@@ -6,17 +6,30 @@
 namespace {
 constexpr cublasOperation_t kOps[] = {CUBLAS_OP_N, CUBLAS_OP_T};
 
-struct Case { int m, n, k, count; };
-constexpr Case kCases[] = {{1, 1, 1, 1}, {7, 5, 3, 1}, {33, 127, 65, 1}, {16, 512, 300, 1}, {16, 16, 5000, 1}, {16, 16, 20001, 1}, {200, 260, 130, 1}, {17, 9, 40, 6}};
+struct Case {
+  int m, n, k, count;
+};
+constexpr Case kCases[] = {
+    {1, 1, 1, 1},
+    {7, 5, 3, 1},
+    {33, 127, 65, 1},
+    {16, 512, 300, 1},
+    {16, 16, 5000, 1},
+    {16, 16, 20001, 1},
+    {200, 260, 130, 1},
+    {17, 9, 40, 6}};
 
 std::vector<float> rounded(std::vector<float> v, cudaDataType t) {
-  if (t == CUDA_R_16BF) for (float& x : v) x = from_bf16(to_bf16(x));
+  if (t == CUDA_R_16BF)
+    for (float& x : v)
+      x = from_bf16(to_bf16(x));
   return v;
 }
 CUdeviceptr upload(const std::vector<float>& v, cudaDataType t) {
   CUdeviceptr p = 0;
   std::vector<uint16_t> half(v.size());
-  for (size_t i = 0; i < v.size(); ++i) half[i] = to_bf16(v[i]);
+  for (size_t i = 0; i < v.size(); ++i)
+    half[i] = to_bf16(v[i]);
   CU(cuMemAlloc(&p, v.size() * (t == CUDA_R_16BF ? 2 : 4)));
   CU(t == CUDA_R_16BF ? cuMemcpyHtoD(p, half.data(), v.size() * 2) : cuMemcpyHtoD(p, v.data(), v.size() * 4));
   return p;
@@ -25,29 +38,59 @@ std::vector<float> download(CUdeviceptr p, size_t n, cudaDataType t) {
   std::vector<float> v(n);
   std::vector<uint16_t> half(n);
   CU(t == CUDA_R_16BF ? cuMemcpyDtoH(half.data(), p, n * 2) : cuMemcpyDtoH(v.data(), p, n * 4));
-  if (t == CUDA_R_16BF) for (size_t i = 0; i < n; ++i) v[i] = from_bf16(half[i]);
+  if (t == CUDA_R_16BF)
+    for (size_t i = 0; i < n; ++i)
+      v[i] = from_bf16(half[i]);
   return v;
 }
 
-void product(cublasHandle_t h, const Case& s, cublasOperation_t ta, cublasOperation_t tb, cudaDataType in, cudaDataType out) {
+void product(
+    cublasHandle_t h, const Case& s, cublasOperation_t ta, cublasOperation_t tb, cudaDataType in, cudaDataType out) {
   Rng rng;
   const float alpha = 0.7f, beta = 0.3f;
   const int ar = ta ? s.k : s.m, ac = ta ? s.m : s.k, br = tb ? s.n : s.k, bc = tb ? s.k : s.n;
   const int lda = ar + 3, ldb = br + 1, ldc = s.m + 2;
   const long sa = long(lda) * ac, sb = long(ldb) * bc, sc = long(ldc) * s.n;
-  const auto a = rounded(rng.normal(sa * s.count), in), b = rounded(rng.normal(sb * s.count), in), c = rounded(rng.normal(sc * s.count), out);
+  const auto a = rounded(rng.normal(sa * s.count), in), b = rounded(rng.normal(sb * s.count), in),
+             c = rounded(rng.normal(sc * s.count), out);
   const CUdeviceptr da = upload(a, in), db = upload(b, in);
   std::vector<float> first;
   for (long threads : {1, 2, 3}) {
     spectralCpuSetOption("threads", threads);
     const CUdeviceptr dc = upload(c, out);
-    CHECK(cublasGemmStridedBatchedEx(h, ta, tb, s.m, s.n, s.k, &alpha, reinterpret_cast<void*>(da), in, lda, sa, reinterpret_cast<void*>(db),
-                                     in, ldb, sb, &beta, reinterpret_cast<void*>(dc), out, ldc, sc, s.count, CUBLAS_COMPUTE_32F, -1) ==
-          CUBLAS_STATUS_SUCCESS);
+    CHECK(
+        cublasGemmStridedBatchedEx(
+            h,
+            ta,
+            tb,
+            s.m,
+            s.n,
+            s.k,
+            &alpha,
+            reinterpret_cast<void*>(da),
+            in,
+            lda,
+            sa,
+            reinterpret_cast<void*>(db),
+            in,
+            ldb,
+            sb,
+            &beta,
+            reinterpret_cast<void*>(dc),
+            out,
+            ldc,
+            sc,
+            s.count,
+            CUBLAS_COMPUTE_32F,
+            -1) == CUBLAS_STATUS_SUCCESS);
     const auto y = download(dc, c.size(), out);
     cuMemFree(dc);
-    if (threads == 1) first = y;
-    else check(!std::memcmp(first.data(), y.data(), y.size() * 4), "the same bits with " + std::to_string(threads) + " threads");
+    if (threads == 1)
+      first = y;
+    else
+      check(
+          !std::memcmp(first.data(), y.data(), y.size() * 4),
+          "the same bits with " + std::to_string(threads) + " threads");
   }
   spectralCpuSetOption("threads", 0);
   const double eps = out == CUDA_R_16BF ? 1.0 / 256 : 1e-6;
@@ -56,7 +99,10 @@ void product(cublasHandle_t h, const Case& s, cublasOperation_t ta, cublasOperat
     for (int col = 0; col < s.n; ++col)
       for (int row = 0; row < ldc; ++row) {
         const size_t at = i * sc + size_t(col) * ldc + row;
-        if (row >= s.m) { ok &= first[at] == c[at]; continue; }               // padding is left alone
+        if (row >= s.m) {
+          ok &= first[at] == c[at];
+          continue;
+        }   // padding is left alone
         double sum = 0, magnitude = 0;
         for (int l = 0; l < s.k; ++l) {
           const double v = double(a[i * sa + (ta ? long(row) * lda + l : long(l) * lda + row)]) *
@@ -67,7 +113,8 @@ void product(cublasHandle_t h, const Case& s, cublasOperation_t ta, cublasOperat
         ok &= std::abs(first[at] - expected) <= eps * (magnitude + std::abs(c[at]) + 1e-3);
       }
   char text[120];
-  std::snprintf(text, sizeof text, "gemm %dx%dx%d, %d times, ops %d %d, types %d %d", s.m, s.n, s.k, s.count, ta, tb, in, out);
+  std::snprintf(
+      text, sizeof text, "gemm %dx%dx%d, %d times, ops %d %d, types %d %d", s.m, s.n, s.k, s.count, ta, tb, in, out);
   check(ok, text);
   cuMemFree(da), cuMemFree(db);
 }
@@ -78,15 +125,21 @@ void triangular(cublasHandle_t h) {
   for (auto side : {CUBLAS_SIDE_LEFT, CUBLAS_SIDE_RIGHT})
     for (auto fill : {CUBLAS_FILL_MODE_LOWER, CUBLAS_FILL_MODE_UPPER})
       for (auto op : kOps) {
-        const int rows = side == CUBLAS_SIDE_LEFT ? m : n, columns = side == CUBLAS_SIDE_LEFT ? n : m;   // the triangle is m x m
+        const int rows = side == CUBLAS_SIDE_LEFT ? m : n,
+                  columns = side == CUBLAS_SIDE_LEFT ? n : m;   // the triangle is m x m
         auto a = rng.normal(m * m), b = rng.normal(size_t(rows) * columns);
-        for (int i = 0; i < m; ++i) a[i * m + i] = 8 + std::abs(a[i * m + i]);
+        for (int i = 0; i < m; ++i)
+          a[i * m + i] = 8 + std::abs(a[i * m + i]);
         Buffer<float> da(a), db(b);
         const float alpha = 2;
-        CHECK(cublasStrsm_v2(h, side, fill, op, CUBLAS_DIAG_NON_UNIT, rows, columns, &alpha, da.device(), m, db.device(), rows) == CUBLAS_STATUS_SUCCESS);
+        CHECK(
+            cublasStrsm_v2(
+                h, side, fill, op, CUBLAS_DIAG_NON_UNIT, rows, columns, &alpha, da.device(), m, db.device(), rows) ==
+            CUBLAS_STATUS_SUCCESS);
         const auto x = db.get();
-        auto element = [&](int r, int c) -> double {                           // of op(A)
-          if (op == CUBLAS_OP_T) std::swap(r, c);
+        auto element = [&](int r, int c) -> double {   // of op(A)
+          if (op == CUBLAS_OP_T)
+            std::swap(r, c);
           return (fill == CUBLAS_FILL_MODE_UPPER ? r <= c : r >= c) ? a[c * m + r] : 0;
         };
         bool ok = true;
@@ -94,7 +147,8 @@ void triangular(cublasHandle_t h) {
           for (int r = 0; r < rows; ++r) {
             double s = 0;
             for (int l = 0; l < m; ++l)
-              s += side == CUBLAS_SIDE_LEFT ? element(r, l) * x[c * size_t(rows) + l] : double(x[l * size_t(rows) + r]) * element(l, c);
+              s += side == CUBLAS_SIDE_LEFT ? element(r, l) * x[c * size_t(rows) + l]
+                                            : double(x[l * size_t(rows) + r]) * element(l, c);
             ok &= std::abs(s - 2.0 * b[c * size_t(rows) + r]) < 1e-4;
           }
         check(ok, "triangular solve");
@@ -105,8 +159,26 @@ void refused(cublasHandle_t h) {
   Buffer<float> x(64);
   float one = 1, zero = 0;
   auto gemm = [&](cublasHandle_t handle, int m, int lda, void* c, cudaDataType t) {
-    return cublasGemmEx(handle, CUBLAS_OP_N, CUBLAS_OP_N, m, 4, 4, &one, x.device(), CUDA_R_32F, lda, x.device(), CUDA_R_32F, 4, &zero, c, t, 4,
-                        CUBLAS_COMPUTE_32F, -1);
+    return cublasGemmEx(
+        handle,
+        CUBLAS_OP_N,
+        CUBLAS_OP_N,
+        m,
+        4,
+        4,
+        &one,
+        x.device(),
+        CUDA_R_32F,
+        lda,
+        x.device(),
+        CUDA_R_32F,
+        4,
+        &zero,
+        c,
+        t,
+        4,
+        CUBLAS_COMPUTE_32F,
+        -1);
   };
   CHECK(gemm(nullptr, 4, 4, x.device(), CUDA_R_32F) == CUBLAS_STATUS_NOT_INITIALIZED);
   CHECK(gemm(h, -1, 4, x.device(), CUDA_R_32F) == CUBLAS_STATUS_INVALID_VALUE);
@@ -120,25 +192,49 @@ void refused(cublasHandle_t h) {
   int version = 0;
   CHECK(cublasGetVersion_v2(h, &version) == CUBLAS_STATUS_SUCCESS && version >= 120000);
   spectralCpuSetOption("check", 1);
-  CHECK(cublasGemmEx(h, CUBLAS_OP_N, CUBLAS_OP_N, 9, 9, 4, &one, x.device(), CUDA_R_32F, 9, x.device(), CUDA_R_32F, 4, &zero, x.device(), CUDA_R_32F, 9,
-                     CUBLAS_COMPUTE_32F, -1) == CUBLAS_STATUS_EXECUTION_FAILED);
+  CHECK(
+      cublasGemmEx(
+          h,
+          CUBLAS_OP_N,
+          CUBLAS_OP_N,
+          9,
+          9,
+          4,
+          &one,
+          x.device(),
+          CUDA_R_32F,
+          9,
+          x.device(),
+          CUDA_R_32F,
+          4,
+          &zero,
+          x.device(),
+          CUDA_R_32F,
+          9,
+          CUBLAS_COMPUTE_32F,
+          -1) == CUBLAS_STATUS_EXECUTION_FAILED);
   CHECK(std::strstr(spectralCpuLastError(), "operand C"));
   spectralCpuSetOption("check", 0);
   // NaN in C does not survive beta = 0, and k = 0 only scales
   std::vector<float> nan(64, NAN);
   Buffer<float> c(nan);
-  CHECK(gemm(h, 4, 4, c.device(), CUDA_R_32F) == CUBLAS_STATUS_SUCCESS && !std::isnan(c.get()[15]) && std::isnan(c.get()[16]));
-  CHECK(cublasSgemm_v2(h, CUBLAS_OP_N, CUBLAS_OP_N, 8, 8, 0, &one, nullptr, 8, nullptr, 1, &zero, c.device(), 8) == CUBLAS_STATUS_SUCCESS);
+  CHECK(
+      gemm(h, 4, 4, c.device(), CUDA_R_32F) == CUBLAS_STATUS_SUCCESS && !std::isnan(c.get()[15]) &&
+      std::isnan(c.get()[16]));
+  CHECK(
+      cublasSgemm_v2(h, CUBLAS_OP_N, CUBLAS_OP_N, 8, 8, 0, &one, nullptr, 8, nullptr, 1, &zero, c.device(), 8) ==
+      CUBLAS_STATUS_SUCCESS);
   const auto v = c.get();
   CHECK(std::all_of(v.begin(), v.end(), [](float f) { return f == 0; }));
 }
-}  // namespace
+}   // namespace
 
 TEST_GROUP(blas) {
   cublasHandle_t h = nullptr;
   const cublasStatus_t status = cublasCreate_v2(&h);
   check(status == CUBLAS_STATUS_SUCCESS, std::string("cublasCreate: ") + spectralCpuLastError());
-  if (status) return;
+  if (status)
+    return;
   for (const Case& s : kCases)
     for (auto ta : kOps)
       for (auto tb : kOps) {

@@ -3,15 +3,18 @@
 #include <thread>
 
 namespace {
-struct NothingArgs { int unused = 0; };
+struct NothingArgs {
+  int unused = 0;
+};
 
 void launches() {
   CUfunction f = kernel("nothing"), g = kernel("axpy_f32");
   NothingArgs args;
   void* params[] = {&args};
-  auto go = [&](CUfunction k, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem) {
-    return cuLaunchKernel(k, gx, gy, gz, bx, by, bz, smem, nullptr, params, nullptr);
-  };
+  auto go =
+      [&](CUfunction k, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned smem) {
+        return cuLaunchKernel(k, gx, gy, gz, bx, by, bz, smem, nullptr, params, nullptr);
+      };
   CHECK_STATUS(go(f, 1, 1, 1, 32, 1, 1, 0), CUDA_SUCCESS);
   CHECK_STATUS(go(f, 3, 2, 2, 8, 4, 2, 0), CUDA_SUCCESS);
   CHECK_STATUS(go(f, 0, 1, 1, 32, 1, 1, 0), CUDA_ERROR_INVALID_VALUE);
@@ -20,9 +23,10 @@ void launches() {
   CHECK_STATUS(go(f, 0x80000000u, 1, 1, 32, 1, 1, 0), CUDA_ERROR_INVALID_VALUE);
   CHECK_STATUS(go(f, 1, 1, 1, 2048, 1, 1, 0), CUDA_ERROR_INVALID_VALUE);
   CHECK_STATUS(go(f, 1, 1, 1, 1, 1, 65, 0), CUDA_ERROR_INVALID_VALUE);
-  CHECK_STATUS(go(g, 1, 1, 1, 257, 1, 1, 0), CUDA_ERROR_INVALID_VALUE);        // beyond its launch bounds
+  CHECK_STATUS(go(g, 1, 1, 1, 257, 1, 1, 0), CUDA_ERROR_INVALID_VALUE);   // beyond its launch bounds
   CHECK_STATUS(go(f, 1, 1, 1, 32, 1, 1, (48 << 10) + 1), CUDA_ERROR_INVALID_VALUE);
-  CHECK_STATUS(cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 228 << 10), CUDA_ERROR_INVALID_VALUE);
+  CHECK_STATUS(
+      cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 228 << 10), CUDA_ERROR_INVALID_VALUE);
   CHECK_STATUS(cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_NUM_REGS, 1), CUDA_ERROR_INVALID_VALUE);
   CHECK_STATUS(cuFuncSetAttribute(f, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 227 << 10), CUDA_SUCCESS);
   CHECK_STATUS(go(f, 1, 1, 1, 32, 1, 1, 227 << 10), CUDA_SUCCESS);
@@ -35,7 +39,9 @@ void launches() {
   CHECK_STATUS(go(nullptr, 1, 1, 1, 32, 1, 1, 0), CUDA_ERROR_INVALID_HANDLE);
   CHECK_STATUS(go(reinterpret_cast<CUfunction>(&args), 1, 1, 1, 32, 1, 1, 0), CUDA_ERROR_INVALID_HANDLE);
   CHECK_STATUS(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr), CUDA_ERROR_INVALID_VALUE);
-  CHECK_STATUS(cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, reinterpret_cast<CUstream>(&args), params, nullptr), CUDA_ERROR_INVALID_HANDLE);
+  CHECK_STATUS(
+      cuLaunchKernel(f, 1, 1, 1, 32, 1, 1, 0, reinterpret_cast<CUstream>(&args), params, nullptr),
+      CUDA_ERROR_INVALID_HANDLE);
 }
 
 void memory() {
@@ -71,7 +77,8 @@ void memory() {
   CHECK(start == p && size == 1000);
   CHECK_STATUS(cuPointerGetAttribute(&size, CU_POINTER_ATTRIBUTE_RANGE_SIZE, p + 999), CUDA_SUCCESS);
   CHECK_STATUS(cuPointerGetAttribute(&size, CU_POINTER_ATTRIBUTE_RANGE_SIZE, p + 1000), CUDA_ERROR_INVALID_VALUE);
-  CHECK_STATUS(cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CUdeviceptr(host)), CUDA_ERROR_INVALID_VALUE);
+  CHECK_STATUS(
+      cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, CUdeviceptr(host)), CUDA_ERROR_INVALID_VALUE);
   CHECK_STATUS(cuMemFree(p + 1), CUDA_ERROR_INVALID_VALUE);
   CHECK_STATUS(cuMemFreeHost(reinterpret_cast<void*>(p)), CUDA_ERROR_INVALID_VALUE);
   CHECK_STATUS(cuMemFree(p), CUDA_SUCCESS);
@@ -114,7 +121,7 @@ void streams_and_events() {
   CHECK_STATUS(cuEventCreate(&untimed, CU_EVENT_DISABLE_TIMING), CUDA_SUCCESS);
   CHECK_STATUS(cuEventQuery(a), CUDA_SUCCESS);
   CHECK_STATUS(cuEventRecord(a, s), CUDA_SUCCESS);
-  CHECK_STATUS(cuEventElapsedTime(&ms, a, b), CUDA_ERROR_INVALID_HANDLE);      // b was not recorded
+  CHECK_STATUS(cuEventElapsedTime(&ms, a, b), CUDA_ERROR_INVALID_HANDLE);   // b was not recorded
   CHECK_STATUS(cuEventRecord(untimed, s), CUDA_SUCCESS);
   CHECK_STATUS(cuEventElapsedTime(&ms, a, untimed), CUDA_ERROR_INVALID_HANDLE);
   CHECK_STATUS(cuEventRecord(b, s), CUDA_SUCCESS);
@@ -145,10 +152,10 @@ void module_handles(const std::string& file) {
   CHECK_STATUS(cuModuleLoadData(&m, ptx), CUDA_ERROR_INVALID_IMAGE);
   CHECK(std::strstr(spectralCpuLastError(), "not a shared library"));
   unsigned char cubin[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
-  cubin[18] = 190;                                                            // EM_CUDA
+  cubin[18] = 190;   // EM_CUDA
   CHECK_STATUS(cuModuleLoadData(&m, cubin), CUDA_ERROR_NO_BINARY_FOR_GPU);
   CHECK_STATUS(cuModuleLoad(&m, file.c_str()), CUDA_SUCCESS);
-  CHECK_STATUS(cuModuleLoad(&again, file.c_str()), CUDA_SUCCESS);             // a second copy of its own
+  CHECK_STATUS(cuModuleLoad(&again, file.c_str()), CUDA_SUCCESS);   // a second copy of its own
   CHECK(m != again);
   CHECK_STATUS(cuModuleGetFunction(&f, m, "nothing"), CUDA_SUCCESS);
   CHECK_STATUS(cuModuleGetFunction(&f, m, "no such kernel"), CUDA_ERROR_NOT_FOUND);
@@ -191,7 +198,7 @@ void contexts() {
   CHECK_STATUS(cuCtxDestroy(c), CUDA_SUCCESS);
   CHECK_STATUS(cuCtxGetCurrent(&now), CUDA_SUCCESS);
   CHECK(now == primary);
-  CHECK_STATUS(cuMemFree(p), CUDA_ERROR_INVALID_VALUE);                        // went with its context
+  CHECK_STATUS(cuMemFree(p), CUDA_ERROR_INVALID_VALUE);   // went with its context
   CHECK_STATUS(cuCtxDestroy(c), CUDA_ERROR_INVALID_CONTEXT);
   CHECK_STATUS(cuCtxSetCurrent(c), CUDA_ERROR_INVALID_CONTEXT);
   std::thread([] { CHECK_STATUS(cuCtxSynchronize(), CUDA_ERROR_INVALID_CONTEXT); }).join();   // current is per thread
@@ -219,9 +226,19 @@ void tensor_maps() {
   auto encode = [&](cuuint64_t stride, cuuint32_t box, cuuint64_t offset, cuuint32_t rank) {
     cuuint64_t dims[] = {64, 128}, strides[] = {stride};
     cuuint32_t boxes[] = {box, 128}, one[] = {1, 1};
-    return cuTensorMapEncodeTiled(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, rank, x.device() + offset, dims, strides, boxes, one,
-                                  CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_NONE,
-                                  CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    return cuTensorMapEncodeTiled(
+        &map,
+        CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+        rank,
+        x.device() + offset,
+        dims,
+        strides,
+        boxes,
+        one,
+        CU_TENSOR_MAP_INTERLEAVE_NONE,
+        CU_TENSOR_MAP_SWIZZLE_128B,
+        CU_TENSOR_MAP_L2_PROMOTION_NONE,
+        CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   };
   CHECK_STATUS(encode(128, 64, 0, 2), CUDA_SUCCESS);
   CHECK_STATUS(encode(120, 64, 0, 2), CUDA_ERROR_INVALID_VALUE);
@@ -229,7 +246,7 @@ void tensor_maps() {
   CHECK_STATUS(encode(128, 64, 1, 2), CUDA_ERROR_INVALID_VALUE);
   CHECK_STATUS(encode(128, 64, 0, 7), CUDA_ERROR_INVALID_VALUE);
 }
-}  // namespace
+}   // namespace
 
 TEST_GROUP(driver) {
   names();

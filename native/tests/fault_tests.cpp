@@ -4,7 +4,10 @@
 #include <algorithm>
 
 namespace {
-struct FaultArgs { CUdeviceptr out; int at; };
+struct FaultArgs {
+  CUdeviceptr out;
+  int at;
+};
 
 void expect_fault(const char* name, const char* text, unsigned block, unsigned smem = 0, int at = 0) {
   Buffer<int> out(64);
@@ -12,7 +15,7 @@ void expect_fault(const char* name, const char* text, unsigned block, unsigned s
   const std::string said = spectralCpuLastError();
   check(said.find(text) != std::string::npos, std::string(name) + " should say \"" + text + "\", says: " + said);
   check(said.find(std::string("kernel ") + name + ", block (0,0,0)") == 0, std::string(name) + " is named: " + said);
-  CHECK_STATUS(cuCtxSynchronize(), CUDA_ERROR_LAUNCH_FAILED);                 // sticky
+  CHECK_STATUS(cuCtxSynchronize(), CUDA_ERROR_LAUNCH_FAILED);   // sticky
   CHECK_STATUS(cuMemFree(out.p), CUDA_ERROR_LAUNCH_FAILED);
   spectralCpuSetOption("reset", 0);
   CHECK_STATUS(cuCtxSynchronize(), CUDA_SUCCESS);
@@ -22,12 +25,14 @@ void guards() {
   spectralCpuSetOption("check", 1);
   {
     Buffer<int> before(64), out(100), after(64);
-    CU(launch("fault_index", FaultArgs{out.p, 36}, 1, 1, 64));                // ends at 99
+    CU(launch("fault_index", FaultArgs{out.p, 36}, 1, 1, 64));   // ends at 99
     CHECK_STATUS(cuCtxSynchronize(), CUDA_SUCCESS);
-#ifndef __SANITIZE_ADDRESS__                                                  // there the write itself is reported
-    CU(launch("fault_index", FaultArgs{out.p, 37}, 1, 1, 64));                // one behind the end
+#ifndef __SANITIZE_ADDRESS__                                     // there the write itself is reported
+    CU(launch("fault_index", FaultArgs{out.p, 37}, 1, 1, 64));   // one behind the end
     CHECK_STATUS(cuCtxSynchronize(), CUDA_ERROR_LAUNCH_FAILED);
-    CHECK(std::strstr(spectralCpuLastError(), "of 400 bytes") && std::strstr(spectralCpuLastError(), "offset 400 (behind it)"));
+    CHECK(
+        std::strstr(spectralCpuLastError(), "of 400 bytes") &&
+        std::strstr(spectralCpuLastError(), "offset 400 (behind it)"));
     spectralCpuSetOption("reset", 0);
     int back[100];
     CHECK_STATUS(cuMemcpyDtoH(back, out.p, sizeof back), CUDA_ERROR_LAUNCH_FAILED);
@@ -58,16 +63,20 @@ void poison() {
 // A missing barrier gives the right answer in some order of threads; the shuffled ones find it.
 void missing_barrier() {
   std::vector<int> in(1024);
-  for (int i = 0; i < 1024; ++i) in[i] = i + 1;
+  for (int i = 0; i < 1024; ++i)
+    in[i] = i + 1;
   int found = 0;
   for (long seed : {1, 2, 3}) {
     spectralCpuSetOption("seed", seed);
     Buffer<int> di(in), out(1024);
-    struct { CUdeviceptr in, out; } args{di.p, out.p};
+    struct {
+      CUdeviceptr in, out;
+    } args{di.p, out.p};
     CU(launch("reverse_no_barrier", args, 4, 1, 256));
     const auto o = out.get();
     int wrong = 0;
-    for (int i = 0; i < 1024; ++i) wrong += o[i] != in[i / 256 * 256 + 255 - i % 256];
+    for (int i = 0; i < 1024; ++i)
+      wrong += o[i] != in[i / 256 * 256 + 255 - i % 256];
     found += wrong > 0;
   }
   spectralCpuSetOption("seed", 0);
@@ -86,10 +95,10 @@ void context_after_fault() {
   void* params[] = {&args};
   CHECK_STATUS(cuLaunchKernel(f, 1, 1, 1, 64, 1, 1, 0, nullptr, params, nullptr), CUDA_ERROR_LAUNCH_FAILED);
   CHECK_STATUS(cuModuleUnload(m), CUDA_ERROR_LAUNCH_FAILED);
-  CHECK_STATUS(cuCtxDestroy(c), CUDA_SUCCESS);                                // takes the module with it
-  CHECK_STATUS(cuCtxSynchronize(), CUDA_SUCCESS);                             // the other context is well
+  CHECK_STATUS(cuCtxDestroy(c), CUDA_SUCCESS);      // takes the module with it
+  CHECK_STATUS(cuCtxSynchronize(), CUDA_SUCCESS);   // the other context is well
 }
-}  // namespace
+}   // namespace
 
 TEST_GROUP(faults) {
   expect_fault("fault_divergent", "different collectives", 32);

@@ -4,7 +4,12 @@
 #include <thread>
 
 namespace {
-struct AxpyArgs { const float* x; float* y; int n; float a; };
+struct AxpyArgs {
+  const float* x;
+  float* y;
+  int n;
+  float a;
+};
 
 struct Stream {
   CUstream s = nullptr;
@@ -32,12 +37,15 @@ void replays_in_order() {
     CHECK_STATUS(axpy(stream.s, args), CUDA_SUCCESS);
   }
   float one = 1, half = 0.5f;
-  CHECK(cublasSgemm_v2(blas, CUBLAS_OP_N, CUBLAS_OP_N, 2, 2, 4, &one, y.device(), 2, x.device(), 4, &half, z.device(), 2) == CUBLAS_STATUS_SUCCESS);
-  one = 100, half = 100;                              // scalars are taken when the call is made
+  CHECK(
+      cublasSgemm_v2(
+          blas, CUBLAS_OP_N, CUBLAS_OP_N, 2, 2, 4, &one, y.device(), 2, x.device(), 4, &half, z.device(), 2) ==
+      CUBLAS_STATUS_SUCCESS);
+  one = 100, half = 100;   // scalars are taken when the call is made
   CHECK_STATUS(cuMemcpyDtoDAsync(z.p + 16, z.p, 16, stream.s), CUDA_SUCCESS);
   CUgraph graph = nullptr;
   CHECK_STATUS(cuStreamEndCapture(stream.s, &graph), CUDA_SUCCESS);
-  CHECK(y.get()[0] == 5.0f);                          // nothing has run
+  CHECK(y.get()[0] == 5.0f);   // nothing has run
   size_t nodes = 0;
   CHECK_STATUS(cuGraphGetNodes(graph, nullptr, &nodes), CUDA_SUCCESS);
   CHECK(nodes == 4);
@@ -109,7 +117,7 @@ void refuses() {
   CHECK_STATUS(cuStreamEndCapture(blocking.s, &graph), CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
   CHECK_STATUS(cuEventDestroy(event), CUDA_SUCCESS);
 }
-}  // namespace
+}   // namespace
 
 TEST_GROUP(graphs) {
   replays_in_order();

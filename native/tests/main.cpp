@@ -11,7 +11,8 @@ TestGroup::TestGroup(const char* n, void (*r)()) : name(n), run(r), next(groups)
 
 void check(bool ok, const std::string& what) {
   ok ? ++tally.passed : ++tally.failed;
-  if (!ok) std::printf("FAIL %s\n", what.c_str());
+  if (!ok)
+    std::printf("FAIL %s\n", what.c_str());
 }
 void check_status(CUresult got, CUresult wanted, const std::string& what) {
   const char *a = "?", *b = "?";
@@ -26,7 +27,8 @@ CUfunction kernel(const char* name) {
 
 int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  if (argc < 2) return std::printf("usage: spectral_native_tests <folder of modules> [group]\n"), 2;
+  if (argc < 2)
+    return std::printf("usage: spectral_native_tests <folder of modules> [group]\n"), 2;
   // before cuInit nothing works
   int count = 0;
   CUcontext context = nullptr;
@@ -42,7 +44,8 @@ int main(int argc, char** argv) {
   module_file = std::string(argv[1]) + "/libspectral_test_kernels.so";
   CU(cuModuleLoad(&test_module, module_file.c_str()));
   for (TestGroup* g = groups; g; g = g->next) {
-    if (argc > 2 && std::strcmp(argv[2], g->name)) continue;
+    if (argc > 2 && std::strcmp(argv[2], g->name))
+      continue;
     const Tally before = tally;
     g->run();
     std::printf("%-24s %4d passed, %d failed\n", g->name, tally.passed - before.passed, tally.failed - before.failed);

@@ -3,12 +3,15 @@
 #include "product.h"
 
 namespace {
-struct Shape { int m, n, k, r; };
+struct Shape {
+  int m, n, k, r;
+};
 #ifdef SPECTRAL_TSAN   // a race shows in any schedule, and every access costs fifty times as much
 constexpr Shape kShapes[] = {{130, 130, 136, 8}};
 constexpr long kSeeds[] = {0};
 #else
-constexpr Shape kShapes[] = {{1, 1, 8, 8}, {128, 128, 64, 64}, {130, 130, 648, 72}, {257, 129, 328, 16}, {64, 300, 1024, 8}};
+constexpr Shape kShapes[] = {
+    {1, 1, 8, 8}, {128, 128, 64, 64}, {130, 130, 648, 72}, {257, 129, 328, 16}, {64, 300, 1024, 8}};
 constexpr long kSeeds[] = {0, 1, 2, -1};   // -1: in order, asynchronous operations at once
 #endif
 
@@ -33,22 +36,27 @@ void right(bool hopper) {
     spectralCpuSetOption("seed", seed);
     Product p(130, 130, 648, 72, rng);
     const CUresult status = p.run(hopper, fault);
-    if (status && text && std::strstr(spectralCpuLastError(), text)) said = true;
+    if (status && text && std::strstr(spectralCpuLastError(), text))
+      said = true;
     spectralCpuSetOption("reset", 0);
-    if (status || !(p.error() < 1e-5)) found = true;
+    if (status || !(p.error() < 1e-5))
+      found = true;
   }
   const std::string name = std::string(hopper ? "gemm_sm90" : "gemm_sm80") + " with fault " + std::to_string(fault);
   check(found, name + " is found");
-  if (text) check(said, name + " says \"" + text + "\", not: " + spectralCpuLastError());
+  if (text)
+    check(said, name + " says \"" + text + "\", not: " + spectralCpuLastError());
 }
-}  // namespace
+}   // namespace
 
 TEST_GROUP(tensor_cores) {
   spectralCpuSetOption("poison", 1);
-  for (bool hopper : {false, true}) right(hopper);
+  for (bool hopper : {false, true})
+    right(hopper);
   spectralCpuSetOption("eager", 0);
 #ifndef SPECTRAL_TSAN
-  for (int fault : {1, 2, 3}) broken(false, fault, nullptr);
+  for (int fault : {1, 2, 3})
+    broken(false, fault, nullptr);
   broken(true, 1, "deadlock");
   broken(true, 2, "without waiting for this wgmma");
   broken(true, 3, nullptr);

@@ -12,16 +12,22 @@ __device__ __forceinline__ void load_tile(unsigned char* dst, const bf16* src, i
   for (int i = 0; i < BM * 8 / THREADS; ++i) {
     int c = i * THREADS + threadIdx.x, r = c / 8, col = c % 8;
     bool in = row0 + r < rows && k0 + col * 8 < k;
-    cp_async16(dst + swizzle128(r * 128 + col * 16), in ? src + (size_t)(row0 + r) * k + k0 + col * 8 : src, in ? 16 : 0);
+    cp_async16(
+        dst + swizzle128(r * 128 + col * 16), in ? src + (size_t)(row0 + r) * k + k0 + col * 8 : src, in ? 16 : 0);
   }
 }
-}  // namespace
+}   // namespace
 
-struct ProductArgs { const bf16 *x, *w, *z, *q; float* y; int M, N, K, R; };
+struct ProductArgs {
+  const bf16 *x, *w, *z, *q;
+  float* y;
+  int M, N, K, R;
+};
 SPECTRAL_LAYOUT(ProductArgs, x, w, z, q, y, M, N, K, R)
 
 // Fault breaks one line: 1 waits for one group too few, 2 and 3 leave out a barrier.
-template <int Fault> __device__ __forceinline__ void gemm(const ProductArgs& args) {
+template <int Fault>
+__device__ __forceinline__ void gemm(const ProductArgs& args) {
   DYNAMIC_SHARED(smem);
   const bf16 *x = args.x, *w = args.w, *z = args.z, *q = args.q;
   const int M = args.M, N = args.N, K = args.K, R = args.R;
@@ -42,10 +48,12 @@ template <int Fault> __device__ __forceinline__ void gemm(const ProductArgs& arg
   load(0);
   cp_async_commit();
   for (int s = 0; s < steps; ++s) {
-    if (s + 1 < steps) load(s + 1);
+    if (s + 1 < steps)
+      load(s + 1);
     cp_async_commit();
     cp_async_wait<Fault == 1 ? 2 : 1>();
-    if (Fault != 2) __syncthreads();
+    if (Fault != 2)
+      __syncthreads();
     const unsigned char *A = smem + s % 2 * STAGE, *B = A + TILE;
 #pragma unroll
     for (int ks = 0; ks < BK / 16; ++ks) {
@@ -56,12 +64,18 @@ template <int Fault> __device__ __forceinline__ void gemm(const ProductArgs& arg
 #pragma unroll
       for (int j = 0; j < NT; j += 2) {
         uint32_t r[4];
-        ldmatrix_x4(r, [&](int l) { return B + swizzle128((wn + j * 8 + l / 16 * 8 + l % 8) * 128 + ks * 32 + l / 8 % 2 * 16); });
-        b[j][0] = r[0]; b[j][1] = r[1]; b[j + 1][0] = r[2]; b[j + 1][1] = r[3];
+        ldmatrix_x4(r, [&](int l) {
+          return B + swizzle128((wn + j * 8 + l / 16 * 8 + l % 8) * 128 + ks * 32 + l / 8 % 2 * 16);
+        });
+        b[j][0] = r[0];
+        b[j][1] = r[1];
+        b[j + 1][0] = r[2];
+        b[j + 1][1] = r[3];
       }
       mma_tile(d, a, b);
     }
-    if (Fault != 3) __syncthreads();
+    if (Fault != 3)
+      __syncthreads();
   }
 #pragma unroll
   for (int i = 0; i < MT; ++i)
@@ -70,7 +84,8 @@ template <int Fault> __device__ __forceinline__ void gemm(const ProductArgs& arg
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         int m = m0 + wm + i * 16 + lane / 4 + e / 2 * 8, n = n0 + wn + j * 8 + lane % 4 * 2 + e % 2;
-        if (m < M && n < N) y[(size_t)m * N + n] = d[i][j][e];
+        if (m < M && n < N)
+          y[(size_t)m * N + n] = d[i][j][e];
       }
 }
 SPECTRAL_KERNEL(gemm_sm80, ProductArgs, THREADS) { gemm<0>(args); }

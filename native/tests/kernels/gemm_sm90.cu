@@ -5,14 +5,19 @@
 namespace {
 constexpr int BM = 128, BN = 128, BK = 64, STAGES = 4, THREADS = 384;
 constexpr int TILE = BM * BK * 2, STAGE = 2 * TILE;
-}
+}   // namespace
 
-struct TmaProductArgs { TensorMap x, w, z, q; float* y; int M, N, K, R; };
+struct TmaProductArgs {
+  TensorMap x, w, z, q;
+  float* y;
+  int M, N, K, R;
+};
 SPECTRAL_LAYOUT(TmaProductArgs, x, w, z, q, y, M, N, K, R)
 
 // Fault breaks one line: 1 never hands a stage back, 2 leaves out the last wgmma wait, 3 hands a stage back too early,
 // 4 does not announce the bytes, 5 forgets the barrier behind mbar_init, 6 puts the tiles off their alignment.
-template <int Fault> __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
+template <int Fault>
+__device__ __forceinline__ void gemm(const TmaProductArgs& args) {
   const int M = args.M, N = args.N, K = args.K, R = args.R;
   float* y = args.y;
   DYNAMIC_SHARED(dynamic);
@@ -28,7 +33,8 @@ template <int Fault> __device__ __forceinline__ void gemm(const TmaProductArgs& 
     }
     mbar_init_fence();
   }
-  if (Fault != 5) __syncthreads();
+  if (Fault != 5)
+    __syncthreads();
 
   if (threadIdx.x < 128) {
     setmaxnreg_dec<40>();
@@ -37,7 +43,10 @@ template <int Fault> __device__ __forceinline__ void gemm(const TmaProductArgs& 
         int i = s % STAGES;
         unsigned char* st = smem + i * STAGE;
         mbar_wait(&empty[i], (s / STAGES & 1) ^ 1);
-        if (Fault == 4) mbar_arrive(&full[i]); else mbar_arrive_expect_tx(&full[i], STAGE);
+        if (Fault == 4)
+          mbar_arrive(&full[i]);
+        else
+          mbar_arrive_expect_tx(&full[i], STAGE);
         bool low = s >= nk;
         int k0 = (low ? s - nk : s) * BK;
         tma_load_2d(st, low ? &args.z : &args.x, &full[i], k0, m0);
@@ -55,18 +64,23 @@ template <int Fault> __device__ __forceinline__ void gemm(const TmaProductArgs& 
       uint64_t a = wgmma_descriptor(smem + i * STAGE + wg * 64 * 128), b = wgmma_descriptor(smem + i * STAGE + TILE);
       wgmma_fence();
 #pragma unroll
-      for (int k = 0; k < BK / 16; ++k) wgmma_m64n128k16<0>(d, a + k * 2, b + k * 2, 1);   // 32 bytes = 2 units
+      for (int k = 0; k < BK / 16; ++k)
+        wgmma_m64n128k16<0>(d, a + k * 2, b + k * 2, 1);   // 32 bytes = 2 units
       wgmma_commit();
       wgmma_wait<1>();   // the step before this one is done: hand its stage back
-      if (Fault == 3 && lane == 0) mbar_arrive(&empty[i]);
-      if (Fault != 1 && Fault != 3 && s > 0 && lane == 0) mbar_arrive(&empty[(s - 1) % STAGES]);
+      if (Fault == 3 && lane == 0)
+        mbar_arrive(&empty[i]);
+      if (Fault != 1 && Fault != 3 && s > 0 && lane == 0)
+        mbar_arrive(&empty[(s - 1) % STAGES]);
     }
-    if (Fault != 2) wgmma_wait<0>();
+    if (Fault != 2)
+      wgmma_wait<0>();
     const int row = m0 + wg * 64 + warp * 16 + lane / 4, col = n0 + lane % 4 * 2;
 #pragma unroll
     for (int j = 0; j < 64; ++j) {
       int m = row + j / 2 % 2 * 8, n = col + j / 4 * 8 + j % 2;
-      if (m < M && n < N) y[(size_t)m * N + n] = d[j];
+      if (m < M && n < N)
+        y[(size_t)m * N + n] = d[j];
     }
   }
 }

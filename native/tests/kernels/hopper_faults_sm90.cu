@@ -1,28 +1,41 @@
-// A bulk store through stmatrix, and a product whose B is multicast to the two blocks of a cluster, each right and with one line wrong.
+// A bulk store through stmatrix, and a product whose B is multicast to the two blocks of a cluster, each right and with
+// one line wrong.
 #include "spectral.cuh"
 
-struct StoreArgs { TensorMap y; int tiles; };
+struct StoreArgs {
+  TensorMap y;
+  int tiles;
+};
 SPECTRAL_LAYOUT(StoreArgs, y, tiles)
-struct PairArgs { TensorMap x, w; float* y; int steps; };
+struct PairArgs {
+  TensorMap x, w;
+  float* y;
+  int steps;
+};
 SPECTRAL_LAYOUT(PairArgs, x, w, y, steps)
 
 namespace {
 constexpr int TILE = 64 * 128;
 
-// Tile s of y, 64 columns each, holds 1 + s + row + column. 1 forgets the fence, 2 has one thread fence for all, 3 fences after the
-// barrier, 4 does not wait before it writes the buffer again, 5 leaves without waiting, 6 writes unswizzled, 7 loads over the buffer.
-template <int Fault> __device__ __forceinline__ void store(const StoreArgs& args) {
+// Tile s of y, 64 columns each, holds 1 + s + row + column. 1 forgets the fence, 2 has one thread fence for all, 3
+// fences after the barrier, 4 does not wait before it writes the buffer again, 5 leaves without waiting, 6 writes
+// unswizzled, 7 loads over the buffer.
+template <int Fault>
+__device__ __forceinline__ void store(const StoreArgs& args) {
   DYNAMIC_SHARED(shared);
   const int lane = lane_id(), warp = threadIdx.x / 32;
   uint64_t* barrier = reinterpret_cast<uint64_t*>(shared + TILE);
-  if (threadIdx.x == 0) mbar_init(barrier, 1);
+  if (threadIdx.x == 0)
+    mbar_init(barrier, 1);
   for (int s = 0; s < args.tiles; ++s) {
-    if (threadIdx.x == 0 && Fault != 4) bulk_wait_read<0>();
+    if (threadIdx.x == 0 && Fault != 4)
+      bulk_wait_read<0>();
     __syncthreads();
     for (int p = 0; p < 4; ++p) {
       uint32_t r[4];
       for (int i = 0; i < 4; ++i) {
-        const int row = warp * 16 + lane / 4 + i % 2 * 8, column = p * 16 + i / 2 * 8 + lane % 4 * 2, v = 1 + s + row + column;
+        const int row = warp * 16 + lane / 4 + i % 2 * 8, column = p * 16 + i / 2 * 8 + lane % 4 * 2,
+                  v = 1 + s + row + column;
         r[i] = uint32_t(__float_as_uint(float(v)) >> 16 | (__float_as_uint(float(v + 1)) & 0xffff0000u));
       }
       stmatrix_x4(r, [&](int l) {
@@ -30,24 +43,29 @@ template <int Fault> __device__ __forceinline__ void store(const StoreArgs& args
         return shared + (Fault == 6 ? offset : swizzle128(offset));
       });
     }
-    if (Fault == 2 ? threadIdx.x == 0 : Fault != 1 && Fault != 3) fence_proxy_async();
+    if (Fault == 2 ? threadIdx.x == 0 : Fault != 1 && Fault != 3)
+      fence_proxy_async();
     __syncthreads();
-    if (Fault == 3) fence_proxy_async();
+    if (Fault == 3)
+      fence_proxy_async();
     if (threadIdx.x == 0) {
       tma_store_2d(&args.y, shared, 64 * s, 0);
       bulk_commit();
-      if (Fault == 7) tma_load_2d(shared, &args.y, barrier, 0, 0);
+      if (Fault == 7)
+        tma_load_2d(shared, &args.y, barrier, 0, 0);
     }
   }
-  if (threadIdx.x == 0 && Fault != 5) bulk_wait_read<0>();
+  if (threadIdx.x == 0 && Fault != 5)
+    bulk_wait_read<0>();
 }
 
-// y[128 rank + 64 r ..., 128 columns] = x w^T over `steps` slices of 64: each block has 64 rows of x of its own and loads half of w's
-// 128 rows for both. 1 multicasts to itself only, 2 to a third block, 3 leaves out the barrier before the first copy, 4 the one at
-// the end, 5 hands stages back to itself only, 6 waits for the wrong parity, 7 announces only its own half, 8 arrives twice at the
-// cluster barrier, 9 waits there without arriving, 10 has its mbarriers in a __shared__ variable, 11 omits wgmma.fence, 12 uses a
-// base offset, 13 the leading offset of the other layout.
-template <int Fault> __device__ __forceinline__ void pair(const PairArgs& args) {
+// y[128 rank + 64 r ..., 128 columns] = x w^T over `steps` slices of 64: each block has 64 rows of x of its own and
+// loads half of w's 128 rows for both. 1 multicasts to itself only, 2 to a third block, 3 leaves out the barrier before
+// the first copy, 4 the one at the end, 5 hands stages back to itself only, 6 waits for the wrong parity, 7 announces
+// only its own half, 8 arrives twice at the cluster barrier, 9 waits there without arriving, 10 has its mbarriers in a
+// __shared__ variable, 11 omits wgmma.fence, 12 uses a base offset, 13 the leading offset of the other layout.
+template <int Fault>
+__device__ __forceinline__ void pair(const PairArgs& args) {
   DYNAMIC_SHARED(shared);
   __shared__ uint64_t elsewhere[4];
   constexpr int STAGES = 2, STAGE = 3 * TILE;
@@ -55,12 +73,15 @@ template <int Fault> __device__ __forceinline__ void pair(const PairArgs& args) 
   uint64_t* empty = full + STAGES;
   const int rank = int(cluster_rank());
   if (threadIdx.x == 0)
-    for (int i = 0; i < STAGES; ++i) mbar_init(&full[i], 1), mbar_init(&empty[i], 2);
+    for (int i = 0; i < STAGES; ++i)
+      mbar_init(&full[i], 1), mbar_init(&empty[i], 2);
   mbar_init_fence();
   __syncthreads();
   if (Fault != 3) {
-    if (Fault != 9) cluster_arrive();
-    if (Fault == 8) cluster_arrive();
+    if (Fault != 9)
+      cluster_arrive();
+    if (Fault == 8)
+      cluster_arrive();
     cluster_wait();
   }
   float d[64] = {};
@@ -72,39 +93,78 @@ template <int Fault> __device__ __forceinline__ void pair(const PairArgs& args) 
         mbar_wait(&empty[i], (s / STAGES & 1) ^ (Fault == 6 ? 0 : 1));
         mbar_arrive_expect_tx(&full[i], Fault == 7 ? 2 * TILE : 3 * TILE);
         tma_load_2d(stage, &args.x, &full[i], 64 * s, 64 * rank);
-        tma_load_2d_multicast(stage + (1 + rank) * TILE, &args.w, &full[i], 64 * s, 64 * rank, Fault == 1 ? 1 << rank : Fault == 2 ? 7 : 3);
+        tma_load_2d_multicast(
+            stage + (1 + rank) * TILE,
+            &args.w,
+            &full[i],
+            64 * s,
+            64 * rank,
+            Fault == 1   ? 1 << rank
+            : Fault == 2 ? 7
+                         : 3);
       }
   } else {
     for (int s = 0; s < args.steps; ++s) {
       const int i = s % STAGES;
       mbar_wait(&full[i], s / STAGES & 1);
       uint64_t a = wgmma_descriptor(shared + i * STAGE), b = wgmma_descriptor(shared + i * STAGE + TILE);
-      if (Fault == 12) b |= uint64_t(1) << 49;
-      if (Fault != 11) wgmma_fence();
-      for (int k = 0; k < 4; ++k) Fault == 13 ? wgmma_m64n128k16<1>(d, a + 2 * k, b + 2 * k, 1) : wgmma_m64n128k16<0>(d, a + 2 * k, b + 2 * k, 1);
+      if (Fault == 12)
+        b |= uint64_t(1) << 49;
+      if (Fault != 11)
+        wgmma_fence();
+      for (int k = 0; k < 4; ++k)
+        Fault == 13 ? wgmma_m64n128k16<1>(d, a + 2 * k, b + 2 * k, 1) : wgmma_m64n128k16<0>(d, a + 2 * k, b + 2 * k, 1);
       wgmma_commit();
       wgmma_wait<0>();
-      if (threadIdx.x < 2) mbar_arrive_at(&empty[i], Fault == 5 ? rank : threadIdx.x);
+      if (threadIdx.x < 2)
+        mbar_arrive_at(&empty[i], Fault == 5 ? rank : threadIdx.x);
     }
     const int row = 64 * rank + threadIdx.x / 32 * 16 + lane_id() / 4;
-    for (int i = 0; i < 64; ++i) args.y[(row + i / 2 % 2 * 8) * 128 + i / 4 * 8 + lane_id() % 4 * 2 + i % 2] = d[i];
+    for (int i = 0; i < 64; ++i)
+      args.y[(row + i / 2 % 2 * 8) * 128 + i / 4 * 8 + lane_id() % 4 * 2 + i % 2] = d[i];
   }
-  if (Fault == 4) return;
+  if (Fault == 4)
+    return;
   cluster_arrive();
   cluster_wait();
 }
-}  // namespace
+}   // namespace
 
-#define STORE(fault) SPECTRAL_KERNEL_CLUSTER(store_sm90_fault##fault, StoreArgs, 128, 1) { store<fault>(args); }
-#define PAIR(fault) SPECTRAL_KERNEL_CLUSTER(pair_sm90_fault##fault, PairArgs, 256, 2) { pair<fault>(args); }
-STORE(0) STORE(1) STORE(2) STORE(3) STORE(4) STORE(5) STORE(6) STORE(7)
-PAIR(0) PAIR(1) PAIR(2) PAIR(3) PAIR(4) PAIR(5) PAIR(6) PAIR(7) PAIR(8) PAIR(9) PAIR(10) PAIR(11) PAIR(12) PAIR(13)
+#define STORE(fault) \
+  SPECTRAL_KERNEL_CLUSTER(store_sm90_fault##fault, StoreArgs, 128, 1) { store<fault>(args); }
+#define PAIR(fault) \
+  SPECTRAL_KERNEL_CLUSTER(pair_sm90_fault##fault, PairArgs, 256, 2) { pair<fault>(args); }
+STORE(0)
+STORE(1)
+STORE(2)
+STORE(3)
+STORE(4)
+STORE(5)
+STORE(6)
+STORE(7)
+PAIR(0)
+PAIR(1)
+PAIR(2)
+PAIR(3)
+PAIR(4)
+PAIR(5)
+PAIR(6)
+PAIR(7)
+PAIR(8)
+PAIR(9)
+PAIR(10)
+PAIR(11)
+PAIR(12)
+PAIR(13)
 
-struct StaticArgs { int* out; };
+struct StaticArgs {
+  int* out;
+};
 SPECTRAL_LAYOUT(StaticArgs, out)
 SPECTRAL_KERNEL_CLUSTER(fault_static_in_cluster, StaticArgs, 32, 2) {
   __shared__ int mine;
-  if (threadIdx.x == 0) mine = int(cluster_rank());
+  if (threadIdx.x == 0)
+    mine = int(cluster_rank());
   __syncthreads();
   args.out[blockIdx.x] = mine;
 }
@@ -112,5 +172,6 @@ SPECTRAL_KERNEL_CLUSTER(fault_static_in_cluster, StaticArgs, 32, 2) {
 SPECTRAL_KERNEL_CLUSTER(cluster_ranks, StaticArgs, 32, 4) {
   cluster_arrive();
   cluster_wait();
-  if (threadIdx.x == 0) args.out[(blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x] = int(cluster_rank());
+  if (threadIdx.x == 0)
+    args.out[(blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x] = int(cluster_rank());
 }

@@ -1,17 +1,27 @@
 // Small kernels that exercise one feature of the device each.
 #include "spectral.cuh"
 
-struct NothingArgs { int unused; };
+struct NothingArgs {
+  int unused;
+};
 SPECTRAL_LAYOUT(NothingArgs, unused)
 SPECTRAL_KERNEL(nothing, NothingArgs, 1024) {}
 
-struct SwitchesArgs { int rounds; };
+struct SwitchesArgs {
+  int rounds;
+};
 SPECTRAL_LAYOUT(SwitchesArgs, rounds)
 SPECTRAL_KERNEL(switches, SwitchesArgs, 1024) {   // 32 switches of a warp per round
-  for (int i = 0; i < args.rounds; ++i) __syncwarp();
+  for (int i = 0; i < args.rounds; ++i)
+    __syncwarp();
 }
 
-struct AxpyArgs { const float* x; float* y; int n; float a; };
+struct AxpyArgs {
+  const float* x;
+  float* y;
+  int n;
+  float a;
+};
 SPECTRAL_LAYOUT(AxpyArgs, x, y, n, a)
 __device__ __forceinline__ void axpy(const AxpyArgs& args) {
   const int i = (blockIdx.x * blockDim.x + threadIdx.x) * 4;
@@ -20,10 +30,12 @@ __device__ __forceinline__ void axpy(const AxpyArgs& args) {
     load_vector(args.x + i, x);
     load_vector(args.y + i, y);
 #pragma unroll
-    for (int k = 0; k < 4; ++k) y[k] = args.a * x[k] + y[k];
+    for (int k = 0; k < 4; ++k)
+      y[k] = args.a * x[k] + y[k];
     store_vector(args.y + i, y);
   } else {
-    for (int k = i; k < args.n; ++k) args.y[k] = args.a * args.x[k] + args.y[k];
+    for (int k = i; k < args.n; ++k)
+      args.y[k] = args.a * args.x[k] + args.y[k];
   }
 }
 SPECTRAL_KERNEL(axpy_f32, AxpyArgs, 256) { axpy(args); }
@@ -34,28 +46,36 @@ SPECTRAL_KERNEL(axpy_barrier_f32, AxpyArgs, 256) {   // a needless barrier: ever
 }
 
 // Reverses each block of 256 through shared memory. Without the barrier it is wrong in some orders only.
-struct ReverseArgs { const int* in; int* out; };
+struct ReverseArgs {
+  const int* in;
+  int* out;
+};
 SPECTRAL_LAYOUT(ReverseArgs, in, out)
-template <bool Barrier> __device__ __forceinline__ void reverse(const ReverseArgs& args) {
+template <bool Barrier>
+__device__ __forceinline__ void reverse(const ReverseArgs& args) {
   __shared__ int s[256];
   s[threadIdx.x] = args.in[blockIdx.x * 256 + threadIdx.x];
-  if (Barrier) __syncthreads();
+  if (Barrier)
+    __syncthreads();
   args.out[blockIdx.x * 256 + threadIdx.x] = s[255 - threadIdx.x];
 }
 SPECTRAL_KERNEL(reverse_block, ReverseArgs, 256) { reverse<true>(args); }
 SPECTRAL_KERNEL(reverse_no_barrier, ReverseArgs, 256) { reverse<false>(args); }
 
 // Warp 0 produces, warp 1 consumes, over two named barriers.
-struct NamedArgs { int* out; int rounds; };
+struct NamedArgs {
+  int* out;
+  int rounds;
+};
 SPECTRAL_LAYOUT(NamedArgs, out, rounds)
 SPECTRAL_KERNEL(named_barriers, NamedArgs, 64) {
   __shared__ int v[32];
   const int lane = threadIdx.x % 32;
   if (threadIdx.x < 32) {
     for (int i = 0; i < args.rounds; ++i) {
-      bar_sync(1, 64);            // empty
+      bar_sync(1, 64);   // empty
       v[31 - lane] = i * 32 + lane;
-      bar_arrive(2, 64);          // full
+      bar_arrive(2, 64);   // full
     }
   } else {
     int sum = 0;
@@ -69,7 +89,10 @@ SPECTRAL_KERNEL(named_barriers, NamedArgs, 64) {
 }
 
 // Ballot, shuffles, atomics, early exit.
-struct WarpsArgs { unsigned* out; unsigned* total; };
+struct WarpsArgs {
+  unsigned* out;
+  unsigned* total;
+};
 SPECTRAL_LAYOUT(WarpsArgs, out, total)
 SPECTRAL_KERNEL(warps, WarpsArgs, 96) {
   const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -77,14 +100,20 @@ SPECTRAL_KERNEL(warps, WarpsArgs, 96) {
   const unsigned s = __shfl_sync(~0u, i, 5);
   const unsigned d = __shfl_down_sync(~0u, i, 4);
   args.out[i] = b ^ s * 7 ^ d * 13;
-  if (threadIdx.x % 2) return;
+  if (threadIdx.x % 2)
+    return;
   atomicAdd(args.total, i);
-  __syncthreads();                // only the live half
+  __syncthreads();   // only the live half
   atomicAdd(args.total, 1u);
 }
 
-// Every reduction of warp.cuh over one block: out[thread] = {sum, max, online-softmax max, online-softmax sum} of block and warp.
-struct ReduceArgs { const float* x; float* out; double* exact; };
+// Every reduction of warp.cuh over one block: out[thread] = {sum, max, online-softmax max, online-softmax sum} of block
+// and warp.
+struct ReduceArgs {
+  const float* x;
+  float* out;
+  double* exact;
+};
 SPECTRAL_LAYOUT(ReduceArgs, x, out, exact)
 SPECTRAL_KERNEL(reduce, ReduceArgs, 256) {
   const float x = args.x[threadIdx.x];
@@ -104,11 +133,17 @@ SPECTRAL_KERNEL(reduce, ReduceArgs, 256) {
 }
 
 // bits[i] = Philox words of counter i; values[i] = {uniform, normal, normal}
-struct RandomArgs { unsigned* bits; float* values; int n; unsigned key0, key1; };
+struct RandomArgs {
+  unsigned* bits;
+  float* values;
+  int n;
+  unsigned key0, key1;
+};
 SPECTRAL_LAYOUT(RandomArgs, bits, values, n, key0, key1)
 SPECTRAL_KERNEL_PLAIN(philox_probe, RandomArgs, 128) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= args.n) return;
+  if (i >= args.n)
+    return;
   const uint4 r = philox4x32_10(make_uint2(args.key0, args.key1), make_uint4(i, 0, 0, 0));
   args.bits[i * 4] = r.x, args.bits[i * 4 + 1] = r.y, args.bits[i * 4 + 2] = r.z, args.bits[i * 4 + 3] = r.w;
   const float2 normal = philox_normal(r.x, r.y);
@@ -116,37 +151,57 @@ SPECTRAL_KERNEL_PLAIN(philox_probe, RandomArgs, 128) {
 }
 
 // Conversions and 16-byte vectors both ways.
-struct ConvertArgs { const float* x; bf16* half; float* back; int n; };
+struct ConvertArgs {
+  const float* x;
+  bf16* half;
+  float* back;
+  int n;
+};
 SPECTRAL_LAYOUT(ConvertArgs, x, half, back, n)
 SPECTRAL_KERNEL_PLAIN(convert, ConvertArgs, 128) {
   const int i = (blockIdx.x * blockDim.x + threadIdx.x) * 8;
-  if (i + 8 > args.n) return;
+  if (i + 8 > args.n)
+    return;
   float lo[4], hi[4], all[8];
   load_vector(args.x + i, lo);
   load_vector(args.x + i + 4, hi);
 #pragma unroll
-  for (int k = 0; k < 4; ++k) all[k] = lo[k], all[4 + k] = hi[k];
+  for (int k = 0; k < 4; ++k)
+    all[k] = lo[k], all[4 + k] = hi[k];
   store_vector(args.half + i, all);
   load_vector(args.half + i, all);
 #pragma unroll
-  for (int k = 0; k < 4; ++k) lo[k] = all[k], hi[k] = all[4 + k];
+  for (int k = 0; k < 4; ++k)
+    lo[k] = all[k], hi[k] = all[4 + k];
   store_vector(args.back + i, lo);
   store_vector(args.back + i + 4, hi);
 }
 
 // A layout with holes, and the transposed ldmatrix.
-struct alignas(64) OddArgs { TensorMap map; unsigned char* out; short a; int b; char c; };
+struct alignas(64) OddArgs {
+  TensorMap map;
+  unsigned char* out;
+  short a;
+  int b;
+  char c;
+};
 SPECTRAL_LAYOUT(OddArgs, map, out, a, b, c)
 SPECTRAL_KERNEL(odd, OddArgs, 32) {
-  if (threadIdx.x == 0) args.out[0] = args.c;
+  if (threadIdx.x == 0)
+    args.out[0] = args.c;
 }
-struct TransposeArgs { const bf16* in; unsigned* out; };
+struct TransposeArgs {
+  const bf16* in;
+  unsigned* out;
+};
 SPECTRAL_LAYOUT(TransposeArgs, in, out)
 SPECTRAL_KERNEL(ldmatrix_transposed, TransposeArgs, 32) {
   __shared__ __align__(16) bf16 tile[32 * 8];
-  for (int i = threadIdx.x; i < 256; i += 32) tile[i] = args.in[i];
+  for (int i = threadIdx.x; i < 256; i += 32)
+    tile[i] = args.in[i];
   __syncwarp();
   unsigned r[4];
   ldmatrix_x4_transposed(r, [&](int l) { return tile + l * 8; });
-  for (int i = 0; i < 4; ++i) args.out[threadIdx.x * 4 + i] = r[i];
+  for (int i = 0; i < 4; ++i)
+    args.out[threadIdx.x * 4 + i] = r[i];
 }
