@@ -1,60 +1,128 @@
 #!/usr/bin/env bash
-# Sets up, builds, runs and tests Spectral:  ./build.sh [build | run | test [--full] | bench | bundle | clean] [arguments]
-#   build  native libraries, PTX when nvcc is found, all projects        run    fine-tune the sample model and print what it gained
-#   test   everything, PTX included, the kernels under sanitizers too (--full: all there is, hours; other arguments: dotnet test's, its tests alone)
-#   bench  spectral-bench, then BenchmarkDotNet; "bench device ..." or "bench host ..." is one of them;
-#          "bench tokenizers FOLDER ..." times tokenizers       clean   removes what was built
-#   bundle one archive, to test and measure on another machine's GPU
+# Sets up, builds, runs and tests Spectral:  ./build.sh [VERB] [arguments]
+#   build    native libraries, PTX when nvcc is found, all projects
+#   run      fine-tune the sample model and print what it gained
+#   test     all tests, PTX included, and the kernels under sanitizers; --full: all there is, hours;
+#            other arguments go to the test programs, which then run alone: --filter FullyQualifiedName~Rope
+#   check    layout, style and line lengths of all sources, as .ci/run does
+#   pack     NuGet packages of the libraries and the command, into artifacts/packages
+#   bench    spectral-bench, then BenchmarkDotNet; "bench device ..." or "bench host ..." is one of them;
+#            "bench tokenizers FOLDER ..." times tokenizers
+#   bundle   one archive, to test and measure on another machine's GPU
+#   clean    remove what was built
 set -euo pipefail
 cd "$(dirname "$0")"
-verb=${1:-build}; [ $# -eq 0 ] || shift
+verb=${1:-build}
+[ $# -eq 0 ] || shift
 say() { printf '== %s\n' "$*"; }
-die() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
+die() {
+  printf 'build.sh: %s\n' "$*" >&2
+  exit 1
+}
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
-tools=$PWD/.tools
+tools=$PWD/.tools logs=artifacts/logs
+mkdir -p "$logs"
 
-has_library() { { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -F "$1" > /dev/null; }   # -q would leave before ldconfig is done: a failed pipe
+stage() { # stage TITLE COMMAND...: one line with its time; what it printed only if it fails
+  local title=$1 log="$logs/${1// /-}.log" started=$SECONDS
+  shift
+  printf '== %-40s' "$title"
+  if ! "$@" > "$log" 2>&1; then
+    printf 'failed, all of it in %s\n' "$log"
+    grep -E -A5 '\b[Ee]rror\b|\*\*\*' "$log" || tail -n 40 "$log"
+    exit 1
+  fi
+  printf '%5d s\n' $((SECONDS - started))
+}
 
-packages() {   # what the build and the CPU device need from the system
-  command -v dotnet > /dev/null || die "the .NET 10 SDK is missing (command dotnet)"
+has() { command -v "$1" > /dev/null; }
+has_library() { # not grep -q: it leaves before ldconfig is done, which fails the pipe
+  { ldconfig -p || /sbin/ldconfig -p; } 2> /dev/null | grep -F "$1" > /dev/null
+}
+can_install() { [ "$(id -u)" = 0 ] && has apt-get; }
+
+packages() { # what the build, the CPU device and the verb need from the system
+  has dotnet || die "the .NET 10 SDK is missing (command dotnet)"
   local missing=()
-  command -v g++ > /dev/null || missing+=(g++)
-  command -v cmake > /dev/null || missing+=(cmake)
-  command -v make > /dev/null || missing+=(make)
+  has g++ || missing+=(g++)
+  has cmake || missing+=(cmake)
+  has make || missing+=(make)
   has_library libopenblas.so.0 || missing+=(libopenblas0-pthread)
-  command -v node > /dev/null || missing+=(nodejs)   # node and npm bundle the script of the reports
-  command -v npm > /dev/null || missing+=(npm)
-  if [ "$verb" = test ] && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null && ! command -v chromium > /dev/null; then missing+=(chromium); fi   # else the tests of pages are skipped
+  has node || missing+=(nodejs) # node and npm bundle the script of the reports
+  has npm || missing+=(npm)
+  [ "$verb" != check ] || has clang-format || missing+=(clang-format)
+  if [ "$verb" = test ] && can_install && ! has chromium; then
+    missing+=(chromium) # else the tests of pages are skipped
+  fi
   [ ${#missing[@]} -gt 0 ] || return 0
-  { [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; } || die "please install: ${missing[*]}   (Debian: apt-get install ${missing[*]})"
-  say "installing ${missing[*]}"
-  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}"; } > /dev/null
+  can_install || die "please install: ${missing[*]}   (Debian: apt-get install ${missing[*]})"
+  say "missing: ${missing[*]}"
+  stage "package lists" apt-get -qq update
+  DEBIAN_FRONTEND=noninteractive stage "system packages" \
+    apt-get -qq install -y --no-install-recommends "${missing[@]}"
 }
 
-native() {   # $1: "fetch" may download nvcc where there is none; $2: what to build, else everything
-  packages
-  local nvcc="" include=""
-  if [ -x "${CUDA_HOME:-}/bin/nvcc" ]; then nvcc=$CUDA_HOME/bin/nvcc
-  elif command -v nvcc > /dev/null; then nvcc=$(command -v nvcc)
-  elif [ -x "$tools/cuda/nvcc" ] || { [ "${1:-}" = fetch ] && native/fetch-nvcc.sh "$tools/cuda"; }; then nvcc=$tools/cuda/nvcc include=$tools/cuda/usr/include
-  else say "PTX skipped: no nvcc in CUDA_HOME or PATH; the CPU device needs none"; fi
-  cmake -S . -B artifacts/cmake -DCMAKE_BUILD_TYPE=Release -DSPECTRAL_NVCC="$nvcc" -DSPECTRAL_CUDA_INCLUDE="$include" > artifacts/cmake.log 2>&1 || { cat artifacts/cmake.log; exit 1; }
-  cmake --build artifacts/cmake -j"$(nproc)" --target "${2:-all}" > artifacts/native.log 2>&1 || { grep -E 'error|Error' -A3 artifacts/native.log || tail -40 artifacts/native.log; exit 1; }
+find_nvcc() { # $1: "fetch" may download it. Sets nvcc and include; both stay empty without one
+  nvcc="" include=""
+  if [ -x "${CUDA_HOME:-}/bin/nvcc" ]; then
+    nvcc=$CUDA_HOME/bin/nvcc
+  elif has nvcc; then
+    nvcc=$(command -v nvcc)
+  elif [ -x "$tools/cuda/nvcc" ] || { [ "$1" = fetch ] && native/fetch-nvcc.sh "$tools/cuda"; }; then
+    nvcc=$tools/cuda/nvcc include=$tools/cuda/usr/include
+  else
+    say "PTX skipped: no nvcc in CUDA_HOME or PATH; the CPU device needs none"
+  fi
 }
-gpu() { if has_library libcuda.so.1; then echo fetch; fi; }   # PTX is worth a download only where it can run
-managed() { dotnet build "$@" -c Release -v quiet -clp:NoSummary; }
-mkdir -p artifacts
+gpu() { if has_library libcuda.so.1; then echo fetch; fi; } # PTX is worth a download only where it can run
+
+native() { # $1: as find_nvcc; $2: what to build beside the PTX, else everything
+  packages
+  find_nvcc "${1:-}"
+  stage "native configuration" cmake -S . -B artifacts/cmake -DCMAKE_BUILD_TYPE=Release \
+    -DSPECTRAL_NVCC="$nvcc" -DSPECTRAL_CUDA_INCLUDE="$include"
+  stage "native libraries" cmake --build artifacts/cmake -j"$(nproc)" --target "${2:-spectral_native}"
+  [ -z "$nvcc" ] || stage "PTX" cmake --build artifacts/cmake -j"$(nproc)" --target spectral_ptx
+}
+managed() { stage "managed projects" dotnet build "$@" -c Release -v quiet -clp:NoSummary; }
+
 case $verb in
-  build) native "$(gpu)"; managed Kernels.sln; say "built: artifacts/bin/spectral" ;;
-  run) native "$(gpu)" spectral_product; managed src/Spectral.Cli; samples/run.sh "$@" ;;
+  build)
+    native "$(gpu)"
+    managed Kernels.sln
+    say "built: artifacts/bin/spectral"
+    ;;
+  run)
+    native "$(gpu)" spectral_kernels
+    managed src/Spectral.Cli
+    samples/run.sh "$@"
+    ;;
   test)
-    full=""; if [ "${1:-}" = --full ]; then shift; full=--full; export SPECTRAL_FULL=1; fi   # which the tests read too: more kills, more hostile files
-    native fetch; managed Kernels.sln
-    say "native tests"; artifacts/native/spectral_native_tests artifacts/native
-    dotnet test --solution Kernels.sln -c Release --no-build "$@"
-    [ $# -gt 0 ] || native/tests/check.sh $full ;;
-  bench) native "$(gpu)"; bench/bench.sh "$@" ;;
-  bundle) native fetch; managed Kernels.sln; bench/bundle.sh artifacts/spectral-gpu.tar.xz ;;
-  clean) rm -rf artifacts; find src tests bench -type d \( -name bin -o -name obj -o -name node_modules \) -prune -exec rm -rf {} + ;;
-  *) die "unknown verb '$verb'; expected build, run, test [--full], bench, bundle or clean" ;;
+    native fetch
+    managed Kernels.sln
+    tests/run.sh "$@"
+    ;;
+  check)
+    packages
+    tools/check.sh
+    ;;
+  pack)
+    native fetch
+    stage "packages" dotnet pack Kernels.sln -c Release -v quiet -o artifacts/packages
+    say "packed: $(echo artifacts/packages/*.nupkg)"
+    ;;
+  bench)
+    native "$(gpu)"
+    bench/bench.sh "$@"
+    ;;
+  bundle)
+    native fetch
+    managed Kernels.sln
+    bench/bundle.sh artifacts/spectral-gpu.tar.xz
+    ;;
+  clean)
+    rm -rf artifacts
+    find src tests bench -type d \( -name bin -o -name obj -o -name node_modules \) -prune -exec rm -rf {} +
+    ;;
+  *) die "unknown verb '$verb'; expected build, run, test, check, pack, bench, bundle or clean" ;;
 esac

@@ -8,10 +8,10 @@ import type { Spectra } from "./spectra/types";
 import { sortable } from "./table";
 
 interface PageData {
-  charts: Chart[];
-  /** Names that all charts share; a box shows and hides each. */
-  names?: string[];
-  spectra?: Spectra;
+    charts: Chart[];
+    /** Names that all charts share; a box shows and hides each. */
+    names?: string[];
+    spectra?: Spectra;
 }
 
 const data = JSON.parse(document.getElementById("data")!.textContent!) as PageData;
@@ -20,16 +20,17 @@ for (const table of document.querySelectorAll<HTMLTableElement>("table.sortable"
 
 // "#svg=ID": the page becomes the text of that chart's file, for programs that make figures of reports. What else is asked for is chosen first.
 const asked = new URLSearchParams(location.hash.slice(1));
-const figures = data.charts.map(chart => new Figure(chart));
-for (const figure of figures) document.querySelector(`[data-chart="${CSS.escape(figure.shown.id)}"]`)!.replaceWith(figure.element);
+const figures = data.charts.map((chart) => new Figure(chart));
+for (const figure of figures)
+    document.querySelector(`[data-chart="${CSS.escape(figure.shown.id)}"]`)!.replaceWith(figure.element);
 if (data.names) document.querySelector("[data-chooser]")?.replaceWith(chooser(data.names, figures));
 if (data.spectra) figures.push(...spectraPage(data.spectra, document.querySelector("[data-spectra]")!, asked));
 
 const wanted = asked.get("svg");
 if (wanted !== null) {
-  const figure = figures.find(one => one.shown.id === wanted);
-  const text = document.createElement("pre");
-  text.id = figure ? "svg" : "no-such-chart";
-  text.textContent = figure ? standalone(figure.shown, FILE_WIDTH) : figures.map(one => one.shown.id).join(" ");
-  document.body.replaceChildren(text);
+    const figure = figures.find((one) => one.shown.id === wanted);
+    const text = document.createElement("pre");
+    text.id = figure ? "svg" : "no-such-chart";
+    text.textContent = figure ? standalone(figure.shown, FILE_WIDTH) : figures.map((one) => one.shown.id).join(" ");
+    document.body.replaceChildren(text);
 }

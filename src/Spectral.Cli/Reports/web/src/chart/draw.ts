@@ -4,18 +4,24 @@ import { drawGrid, tableOfGrid } from "./grid";
 import { drawStrip, tableOfStrip } from "./strip";
 
 export function draw(chart: Chart, width: number): Drawing {
-  switch (chart.kind) {
-    case "curves": return drawCurves(chart, width);
-    case "strip": return drawStrip(chart, width);
-    case "grid": return drawGrid(chart, width);
-  }
+    switch (chart.kind) {
+        case "curves":
+            return drawCurves(chart, width);
+        case "strip":
+            return drawStrip(chart, width);
+        case "grid":
+            return drawGrid(chart, width);
+    }
 }
 
 /** The same data in words and figures. */
 export function tableOf(chart: Chart): DataTable {
-  switch (chart.kind) {
-    case "curves": return tableOfCurves(chart);
-    case "strip": return tableOfStrip(chart);
-    case "grid": return tableOfGrid(chart);
-  }
+    switch (chart.kind) {
+        case "curves":
+            return tableOfCurves(chart);
+        case "strip":
+            return tableOfStrip(chart);
+        case "grid":
+            return tableOfGrid(chart);
+    }
 }

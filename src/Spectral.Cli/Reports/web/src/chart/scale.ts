@@ -2,85 +2,106 @@ import type { Axis } from "../model";
 
 /** An axis as it is drawn. */
 export interface Fitted {
-  type: "linear" | "log";
-  domain: [number, number];
-  ticks: number[];
-  label: string;
-  /** The value, or the end of the axis that is nearest to it. */
-  clamp(value: number): number;
+    type: "linear" | "log";
+    domain: [number, number];
+    ticks: number[];
+    label: string;
+    /** The value, or the end of the axis that is nearest to it. */
+    clamp(value: number): number;
 }
 
-const MOST_LINEAR = 20;   // beyond this factor between least and largest, a linear axis shows the small ones as a floor
+const MOST_LINEAR = 20; // beyond this factor between least and largest, a linear axis shows the small ones as a floor
 
 /** An axis that holds all values. */
 export function fit(axis: Axis, values: number[], wanted = 5): Fitted {
-  const positive = values.filter(value => value > 0);
-  const logarithmic = axis.scale === "log" ? positive.length > 0
-    : (axis.scale ?? "auto") === "auto" && values.length > 0 && positive.length === values.length && Math.max(...range(values)) / Math.min(...range(values)) > MOST_LINEAR;
-  return logarithmic ? logAxis(axis, range(positive)) : linearAxis(axis, range(values), wanted);
+    const positive = values.filter((value) => value > 0);
+    const logarithmic =
+        axis.scale === "log"
+            ? positive.length > 0
+            : (axis.scale ?? "auto") === "auto" &&
+              values.length > 0 &&
+              positive.length === values.length &&
+              Math.max(...range(values)) / Math.min(...range(values)) > MOST_LINEAR;
+    return logarithmic ? logAxis(axis, range(positive)) : linearAxis(axis, range(values), wanted);
 }
 
 /** An axis across, from the first value to the last without a margin: values there are places, not sizes. */
 export function across(axis: Axis, values: number[], wanted: number): Fitted {
-  const [low, high] = widened(range(values));
-  if (axis.scale === "log" && low > 0) {
-    const round = logAxis(axis, [low, high]);
-    return fitted("log", [low, high], round.ticks.filter(value => value >= low && value <= high), axis.label);
-  }
-  const stride = strideOf(low, high, wanted);
-  return fitted("linear", [low, high], multiples(low, high, values.every(Number.isInteger) ? Math.max(1, stride) : stride), axis.label);
+    const [low, high] = widened(range(values));
+    if (axis.scale === "log" && low > 0) {
+        const round = logAxis(axis, [low, high]);
+        return fitted(
+            "log",
+            [low, high],
+            round.ticks.filter((value) => value >= low && value <= high),
+            axis.label,
+        );
+    }
+    const stride = strideOf(low, high, wanted);
+    return fitted(
+        "linear",
+        [low, high],
+        multiples(low, high, values.every(Number.isInteger) ? Math.max(1, stride) : stride),
+        axis.label,
+    );
 }
 
 function linearAxis(axis: Axis, [least, most]: [number, number], wanted: number): Fitted {
-  const [low, high] = widened(axis.zero === false ? [least, most] : [Math.min(0, least), Math.max(0, most)]);
-  const stride = strideOf(low, high, wanted);
-  const ends: [number, number] = [Math.floor(low / stride + 1e-9) * stride, Math.ceil(high / stride - 1e-9) * stride];
-  return fitted("linear", ends, multiples(...ends, stride), axis.label);
+    const [low, high] = widened(axis.zero === false ? [least, most] : [Math.min(0, least), Math.max(0, most)]);
+    const stride = strideOf(low, high, wanted);
+    const ends: [number, number] = [Math.floor(low / stride + 1e-9) * stride, Math.ceil(high / stride - 1e-9) * stride];
+    return fitted("linear", ends, multiples(...ends, stride), axis.label);
 }
 
 function logAxis(axis: Axis, [least, most]: [number, number]): Fitted {
-  const low = round(least, Math.floor), high = Math.max(round(most, Math.ceil), low * 10);
-  const leads = Math.log10(high / low) <= 2.5 ? [1, 2, 5] : [1];
-  const stride = Math.max(1, Math.ceil(Math.log10(high / low) / 7));
-  const ticks: number[] = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high) + 1e-9; power += stride)
-    for (const lead of leads) {
-      const value = lead * 10 ** power;
-      if (value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9)) ticks.push(value);
-    }
-  return fitted("log", [low, high], ticks, `${axis.label}, logarithmic`);
+    const low = round(least, Math.floor),
+        high = Math.max(round(most, Math.ceil), low * 10);
+    const leads = Math.log10(high / low) <= 2.5 ? [1, 2, 5] : [1];
+    const stride = Math.max(1, Math.ceil(Math.log10(high / low) / 7));
+    const ticks: number[] = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high) + 1e-9; power += stride)
+        for (const lead of leads) {
+            const value = lead * 10 ** power;
+            if (value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9)) ticks.push(value);
+        }
+    return fitted("log", [low, high], ticks, `${axis.label}, logarithmic`);
 }
 
 function fitted(type: Fitted["type"], domain: [number, number], ticks: number[], label: string): Fitted {
-  return { type, domain, ticks, label, clamp: value => Math.min(Math.max(value, domain[0]), domain[1]) };
+    return { type, domain, ticks, label, clamp: (value) => Math.min(Math.max(value, domain[0]), domain[1]) };
 }
 
 /** Math.min(...values) has a limit on how many there are. */
 export function range(values: number[]): [number, number] {
-  let low = Infinity, high = -Infinity;
-  for (const value of values) {
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  return low <= high ? [low, high] : [0, 1];
+    let low = Infinity,
+        high = -Infinity;
+    for (const value of values) {
+        if (value < low) low = value;
+        if (value > high) high = value;
+    }
+    return low <= high ? [low, high] : [0, 1];
 }
 
-const widened = ([low, high]: [number, number]): [number, number] => high > low ? [low, high] : [low, low + (Math.abs(low) || 1)];
+const widened = ([low, high]: [number, number]): [number, number] =>
+    high > low ? [low, high] : [low, low + (Math.abs(low) || 1)];
 
 function strideOf(low: number, high: number, wanted: number): number {
-  const rough = (high - low) / wanted, power = 10 ** Math.floor(Math.log10(rough)), lead = rough / power;
-  return power * (lead < 1.5 ? 1 : lead < 3 ? 2 : lead < 7 ? 5 : 10);
+    const rough = (high - low) / wanted,
+        power = 10 ** Math.floor(Math.log10(rough)),
+        lead = rough / power;
+    return power * (lead < 1.5 ? 1 : lead < 3 ? 2 : lead < 7 ? 5 : 10);
 }
 
 function multiples(low: number, high: number, stride: number): number[] {
-  const ticks: number[] = [];
-  for (let i = Math.ceil(low / stride - 1e-9); i <= Math.floor(high / stride + 1e-9); i++) ticks.push(i * stride + 0);
-  return ticks;
+    const ticks: number[] = [];
+    for (let i = Math.ceil(low / stride - 1e-9); i <= Math.floor(high / stride + 1e-9); i++) ticks.push(i * stride + 0);
+    return ticks;
 }
 
 /** The next 1, 2 or 5 times a power of ten. */
 function round(value: number, direction: (value: number) => number): number {
-  const power = 10 ** Math.floor(Math.log10(value)), lead = value / power;
-  const up = direction === Math.ceil;
-  return power * (up ? (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) : lead < 2 ? 1 : lead < 5 ? 2 : 5);
+    const power = 10 ** Math.floor(Math.log10(value)),
+        lead = value / power;
+    const up = direction === Math.ceil;
+    return power * (up ? (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) : lead < 2 ? 1 : lead < 5 ? 2 : 5);
 }

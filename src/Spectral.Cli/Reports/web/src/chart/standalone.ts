@@ -7,33 +7,35 @@ const TITLE = 26;
 
 /** A chart as a file of its own: with its title, its key and its style, which follows the reader's light or dark setting. */
 export function standalone(chart: Chart, width: number): string {
-  const svg = dressed(chart, width).svg;
-  const title = document.createElementNS("http://www.w3.org/2000/svg", "text");
-  title.setAttribute("class", "title");
-  title.setAttribute("x", "4");
-  title.setAttribute("text-anchor", "start");
-  title.textContent = chart.title;
-  const top = Number(svg.viewBox.baseVal.y) - TITLE, height = svg.viewBox.baseVal.height + TITLE;
-  title.setAttribute("y", String(top + 17));
-  svg.setAttribute("viewBox", `0 ${top} ${width} ${height}`);
-  svg.setAttribute("height", String(height));
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", chart.explanation ? `${chart.title}. ${chart.explanation}` : chart.title);
-  svg.removeAttribute("fill");
-  svg.querySelector("style")?.remove();
-  const style = document.createElementNS("http://www.w3.org/2000/svg", "style");
-  style.textContent = CHART_STYLE;
-  svg.prepend(style, title);
-  return new XMLSerializer().serializeToString(svg) + "\n";
+    const svg = dressed(chart, width).svg;
+    const title = document.createElementNS("http://www.w3.org/2000/svg", "text");
+    title.setAttribute("class", "title");
+    title.setAttribute("x", "4");
+    title.setAttribute("text-anchor", "start");
+    title.textContent = chart.title;
+    const top = Number(svg.viewBox.baseVal.y) - TITLE,
+        height = svg.viewBox.baseVal.height + TITLE;
+    title.setAttribute("y", String(top + 17));
+    svg.setAttribute("viewBox", `0 ${top} ${width} ${height}`);
+    svg.setAttribute("height", String(height));
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", chart.explanation ? `${chart.title}. ${chart.explanation}` : chart.title);
+    svg.removeAttribute("fill");
+    svg.querySelector("style")?.remove();
+    const style = document.createElementNS("http://www.w3.org/2000/svg", "style");
+    style.textContent = CHART_STYLE;
+    svg.prepend(style, title);
+    return new XMLSerializer().serializeToString(svg) + "\n";
 }
 
 /** A drawing with its key above it, in room that is added at the top. */
 export function dressed(chart: Chart, width: number): ReturnType<typeof draw> {
-  const drawing = draw(chart, width), key = keyOf(chart, width);
-  key.group.setAttribute("transform", `translate(0,${-key.height})`);
-  const height = drawing.svg.viewBox.baseVal.height + key.height;
-  drawing.svg.setAttribute("viewBox", `0 ${-key.height} ${width} ${height}`);
-  drawing.svg.setAttribute("height", String(height));
-  drawing.svg.append(key.group);
-  return drawing;
+    const drawing = draw(chart, width),
+        key = keyOf(chart, width);
+    key.group.setAttribute("transform", `translate(0,${-key.height})`);
+    const height = drawing.svg.viewBox.baseVal.height + key.height;
+    drawing.svg.setAttribute("viewBox", `0 ${-key.height} ${width} ${height}`);
+    drawing.svg.setAttribute("height", String(height));
+    drawing.svg.append(key.group);
+    return drawing;
 }

@@ -5,84 +5,174 @@ import { known, type Matrix } from "./types";
 const POSITION = { label: "position, largest value first", scale: "log" as const };
 
 /** The charts of one matrix. */
-export const chartsOf = (matrix: Matrix, draws: number): (Curves | Strip)[] => [values(matrix), growth(matrix, draws), alignment(matrix), energy(matrix), intruders(matrix)];
+export const chartsOf = (matrix: Matrix, draws: number): (Curves | Strip)[] => [
+    values(matrix),
+    growth(matrix, draws),
+    alignment(matrix),
+    energy(matrix),
+    intruders(matrix),
+];
 
 function values(matrix: Matrix): Curves {
-  const { positions, svd } = matrix, shown = positions.length < svd.computed ? ` ${positions.length} of ${svd.computed} positions are drawn.` : "";
-  return {
-    kind: "curves", id: "singular-values", title: "Singular values before and after",
-    explanation: `${svd.truncated ? `The ${svd.computed} largest, randomized SVD.` : "The whole spectrum."}${shown}`,
-    x: POSITION, y: { label: "singular value", scale: "log" },
-    series: [
-      { name: "base", slot: 0, points: known(positions, matrix.values.base) },
-      { name: "tuned", slot: 1, points: known(positions, matrix.values.tuned) },
-    ],
-  };
+    const { positions, svd } = matrix,
+        shown = positions.length < svd.computed ? ` ${positions.length} of ${svd.computed} positions are drawn.` : "";
+    return {
+        kind: "curves",
+        id: "singular-values",
+        title: "Singular values before and after",
+        explanation: `${svd.truncated ? `The ${svd.computed} largest, randomized SVD.` : "The whole spectrum."}${shown}`,
+        x: POSITION,
+        y: { label: "singular value", scale: "log" },
+        series: [
+            { name: "base", slot: 0, points: known(positions, matrix.values.base) },
+            { name: "tuned", slot: 1, points: known(positions, matrix.values.tuned) },
+        ],
+    };
 }
 
 /** With the range that random changes of the same size would give, and what rounding alone would. */
 function growth(matrix: Matrix, draws: number): Curves {
-  const band: Series = { name: "random changes of this size, ±2 deviations", slot: 7, look: "band", points: [], band: [] };
-  const floor: Series = { name: "rounding", slot: 7, look: "raw", points: [] };
-  for (const bin of matrix.bins) {
-    const entry = matrix.null.find(one => one.quantity === "relative" && one.bin === bin.bin), random = entry?.gaussian;
-    if (bin.to <= bin.from) continue;
-    for (const x of [Math.max(1, bin.from + 0.5), bin.to + 0.5]) {
-      if (random && random.mean !== null && random.standard_deviation !== null) {
-        band.points.push([x, 100 * random.mean]);
-        band.band!.push([100 * (random.mean - 2 * random.standard_deviation), 100 * (random.mean + 2 * random.standard_deviation)]);
-      }
-      if (entry && entry.floor !== null) floor.points.push([x, 100 * entry.floor]);
+    const band: Series = {
+        name: "random changes of this size, ±2 deviations",
+        slot: 7,
+        look: "band",
+        points: [],
+        band: [],
+    };
+    const floor: Series = { name: "rounding", slot: 7, look: "raw", points: [] };
+    for (const bin of matrix.bins) {
+        const entry = matrix.null.find((one) => one.quantity === "relative" && one.bin === bin.bin),
+            random = entry?.gaussian;
+        if (bin.to <= bin.from) continue;
+        for (const x of [Math.max(1, bin.from + 0.5), bin.to + 0.5]) {
+            if (random && random.mean !== null && random.standard_deviation !== null) {
+                band.points.push([x, 100 * random.mean]);
+                band.band!.push([
+                    100 * (random.mean - 2 * random.standard_deviation),
+                    100 * (random.mean + 2 * random.standard_deviation),
+                ]);
+            }
+            if (entry && entry.floor !== null) floor.points.push([x, 100 * entry.floor]);
+        }
     }
-  }
-  const against = band.points.length > 0 ? ` The band is the mean over a part of the spectrum of ${draws} random changes of the same size.` : "";
-  return {
-    kind: "curves", id: "growth", title: "Relative change of singular values", explanation: `(tuned − base) / base at each position.${against}`,
-    x: POSITION, y: { label: "growth, %", scale: "linear" },
-    series: [band, floor, { name: "this matrix", slot: 0, points: known(matrix.positions, matrix.values.relative.map(value => value === null ? null : 100 * value)) }].filter(series => series.points.length > 0),
-  };
+    const against =
+        band.points.length > 0
+            ? ` The band is the mean over a part of the spectrum of ${draws} random changes of the same size.`
+            : "";
+    return {
+        kind: "curves",
+        id: "growth",
+        title: "Relative change of singular values",
+        explanation: `(tuned − base) / base at each position.${against}`,
+        x: POSITION,
+        y: { label: "growth, %", scale: "linear" },
+        series: [
+            band,
+            floor,
+            {
+                name: "this matrix",
+                slot: 0,
+                points: known(
+                    matrix.positions,
+                    matrix.values.relative.map((value) => (value === null ? null : 100 * value)),
+                ),
+            },
+        ].filter((series) => series.points.length > 0),
+    };
 }
 
 function alignment(matrix: Matrix): Curves {
-  const of = (key: "matched_left" | "matched_right" | "best_left" | "best_right", name: string, slot: number): Series => ({ name, slot, points: known(matrix.positions, matrix.vectors[key]) });
-  const clusters = matrix.vectors.clusters;
-  return {
-    kind: "curves", id: "alignment", title: "Singular vectors before and after",
-    explanation: "|cos| of each tuned vector with the base vector of the same position (matched) and with the base vector that it is nearest to (best)."
-      + (clusters.length > 0 ? " Shaded: values so close together that their single vectors are not determined, only their span." : ""),
-    x: POSITION, y: { label: "|cos|", scale: "linear" }, spans: clusters.map(cluster => [cluster.first, cluster.last]),
-    series: [of("matched_left", "matched, left", 0), of("matched_right", "matched, right", 1), of("best_left", "best, left", 8), of("best_right", "best, right", 9)],
-  };
+    const of = (
+        key: "matched_left" | "matched_right" | "best_left" | "best_right",
+        name: string,
+        slot: number,
+    ): Series => ({ name, slot, points: known(matrix.positions, matrix.vectors[key]) });
+    const clusters = matrix.vectors.clusters;
+    return {
+        kind: "curves",
+        id: "alignment",
+        title: "Singular vectors before and after",
+        explanation:
+            "|cos| of each tuned vector with the base vector of the same position (matched) and with the base vector that it is nearest to (best)." +
+            (clusters.length > 0
+                ? " Shaded: values so close together that their single vectors are not determined, only their span."
+                : ""),
+        x: POSITION,
+        y: { label: "|cos|", scale: "linear" },
+        spans: clusters.map((cluster) => [cluster.first, cluster.last]),
+        series: [
+            of("matched_left", "matched, left", 0),
+            of("matched_right", "matched, right", 1),
+            of("best_left", "best, left", 8),
+            of("best_right", "best, right", 9),
+        ],
+    };
 }
 
 export function angles(matrix: Matrix, side: "left" | "right"): Curves {
-  return {
-    kind: "curves", id: "angles", title: `Principal angles between top subspaces, ${side}`,
-    explanation: "Angles between the spans of the first k singular vectors before and after, in rising order: 0° is a shared direction, 90° one that is new.",
-    x: { label: "index of the angle" }, y: { label: "angle, degrees", scale: "linear" },
-    series: matrix.subspaces.map((space, slot) => ({ name: `top ${space.k}`, slot, look: space.k < 20 ? "dots" : "line", points: known(space.positions, space[side].angles) })),
-  };
+    return {
+        kind: "curves",
+        id: "angles",
+        title: `Principal angles between top subspaces, ${side}`,
+        explanation:
+            "Angles between the spans of the first k singular vectors before and after, in rising order: 0° is a shared direction, 90° one that is new.",
+        x: { label: "index of the angle" },
+        y: { label: "angle, degrees", scale: "linear" },
+        series: matrix.subspaces.map((space, slot) => ({
+            name: `top ${space.k}`,
+            slot,
+            look: space.k < 20 ? "dots" : "line",
+            points: known(space.positions, space[side].angles),
+        })),
+    };
 }
 
 function energy(matrix: Matrix): Curves {
-  const parts = [["top_top", "top to top"], ["top_bottom", "rest to top"], ["bottom_top", "top to rest"], ["bottom_bottom", "rest to rest"]] as const;
-  const of = (prefix: string, look: Series["look"], suffix: string) => parts.map(([key, name], slot): Series => ({
-    name: name + suffix, slot, ...(look ? { look } : {}), points: known(matrix.energy.map(entry => entry["k"]!), matrix.energy.map(entry => entry[prefix + key] == null ? null : 100 * entry[prefix + key]!)),
-  }));
-  return {
-    kind: "curves", id: "energy", title: "Where the change lies",
-    explanation: "Share of ‖Δ‖² by the base matrix's own directions: from which right vectors to which left ones, top being the first k. Faint: a random Δ.",
-    x: { label: "k", scale: "log" }, y: { label: "share of the energy, %", scale: "linear" }, series: [...of("random_", "raw", ", random"), ...of("", "dots", "")],
-  };
+    const parts = [
+        ["top_top", "top to top"],
+        ["top_bottom", "rest to top"],
+        ["bottom_top", "top to rest"],
+        ["bottom_bottom", "rest to rest"],
+    ] as const;
+    const of = (prefix: string, look: Series["look"], suffix: string) =>
+        parts.map(([key, name], slot): Series => ({
+            name: name + suffix,
+            slot,
+            ...(look ? { look } : {}),
+            points: known(
+                matrix.energy.map((entry) => entry["k"]!),
+                matrix.energy.map((entry) => (entry[prefix + key] == null ? null : 100 * entry[prefix + key]!)),
+            ),
+        }));
+    return {
+        kind: "curves",
+        id: "energy",
+        title: "Where the change lies",
+        explanation:
+            "Share of ‖Δ‖² by the base matrix's own directions: from which right vectors to which left ones, top being the first k. Faint: a random Δ.",
+        x: { label: "k", scale: "log" },
+        y: { label: "share of the energy, %", scale: "linear" },
+        series: [...of("random_", "raw", ", random"), ...of("", "dots", "")],
+    };
 }
 
 function intruders(matrix: Matrix): Strip {
-  const rows = matrix.intruders.counts.flatMap(count => (["left", "right"] as const).map((side, slot) => ({
-    name: `< ${tick(count.threshold)}, ${side}`, slot, values: count[`${side}_positions`].map((position): [string, number] => [String(position), position]),
-  })));
-  return {
-    kind: "strip", id: "intruder-positions", title: "Where the intruders stand",
-    explanation: "Positions in the tuned spectrum of vectors whose |cos| with every base vector is below the threshold; the first 40 of a row.",
-    value: { label: "position, largest value first", scale: "log", zero: false }, each: "position", rows, spread: true,
-  };
+    const rows = matrix.intruders.counts.flatMap((count) =>
+        (["left", "right"] as const).map((side, slot) => ({
+            name: `< ${tick(count.threshold)}, ${side}`,
+            slot,
+            values: count[`${side}_positions`].map((position): [string, number] => [String(position), position]),
+        })),
+    );
+    return {
+        kind: "strip",
+        id: "intruder-positions",
+        title: "Where the intruders stand",
+        explanation:
+            "Positions in the tuned spectrum of vectors whose |cos| with every base vector is below the threshold; the first 40 of a row.",
+        value: { label: "position, largest value first", scale: "log", zero: false },
+        each: "position",
+        rows,
+        spread: true,
+    };
 }

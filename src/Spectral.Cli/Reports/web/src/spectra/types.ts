@@ -3,62 +3,72 @@
 export type Num = number | null;
 
 export interface SideOfSubspace {
-  angles: Num[];
-  largest: Num;
-  similarity: Num;
+    angles: Num[];
+    largest: Num;
+    similarity: Num;
 }
 
 export interface IntruderCount {
-  threshold: number;
-  left: number;
-  right: number;
-  left_positions: number[];
-  right_positions: number[];
+    threshold: number;
+    left: number;
+    right: number;
+    left_positions: number[];
+    right_positions: number[];
 }
 
 export interface Entries {
-  mean: Num;
-  standard_deviation: Num;
-  skewness: Num;
-  excess_kurtosis: Num;
-  kolmogorov_smirnov: Num;
-  p_value: Num;
+    mean: Num;
+    standard_deviation: Num;
+    skewness: Num;
+    excess_kurtosis: Num;
+    kolmogorov_smirnov: Num;
+    p_value: Num;
 }
 
 type States = "base" | "tuned" | "change";
 
 export interface Matrix {
-  name: string;
-  module: string | null;
-  layer: number | null;
-  out: number;
-  in: number;
-  top_k: number;
-  svd: { method: string; computed: number; truncated: boolean };
-  norms: { relative: Num };
-  positions: number[];
-  values: Record<"base" | "tuned" | "relative", Num[]>;
-  vectors: Record<"matched_left" | "matched_right" | "best_left" | "best_right", Num[]> & { clusters: { first: number; last: number }[] };
-  amplification: { k: number; share: Num; uniform: Num }[];
-  subspaces: { k: number; positions: number[]; left: SideOfSubspace; right: SideOfSubspace }[];
-  energy: Record<string, Num>[];
-  ranks: Record<States, { stable: Num; effective: Num }>;
-  intruders: { searched: number; counts: IntruderCount[] };
-  entries: Record<States, Entries>;
-  null: { quantity: string; bin: string | null; gaussian: { mean: Num; standard_deviation: Num } | null; floor: Num }[];
-  bins: { bin: string; from: number; to: number }[];
-  verdict: Record<string, Num> & Record<"amplifies_top" | "reorients_top" | "rest_stable", boolean | null> & { lines: string[] };
+    name: string;
+    module: string | null;
+    layer: number | null;
+    out: number;
+    in: number;
+    top_k: number;
+    svd: { method: string; computed: number; truncated: boolean };
+    norms: { relative: Num };
+    positions: number[];
+    values: Record<"base" | "tuned" | "relative", Num[]>;
+    vectors: Record<"matched_left" | "matched_right" | "best_left" | "best_right", Num[]> & {
+        clusters: { first: number; last: number }[];
+    };
+    amplification: { k: number; share: Num; uniform: Num }[];
+    subspaces: { k: number; positions: number[]; left: SideOfSubspace; right: SideOfSubspace }[];
+    energy: Record<string, Num>[];
+    ranks: Record<States, { stable: Num; effective: Num }>;
+    intruders: { searched: number; counts: IntruderCount[] };
+    entries: Record<States, Entries>;
+    null: {
+        quantity: string;
+        bin: string | null;
+        gaussian: { mean: Num; standard_deviation: Num } | null;
+        floor: Num;
+    }[];
+    bins: { bin: string; from: number; to: number }[];
+    verdict: Record<string, Num> &
+        Record<"amplifies_top" | "reorients_top" | "rest_stable", boolean | null> & { lines: string[] };
 }
 
 export interface Spectra {
-  settings: { top_k: number; intruder_search: number; draws: number };
-  model: { profile: Num[]; intruders: { threshold: number; left: number; right: number }[] };
-  modules: { module: string | null; profile: Num[] }[];
-  matrices: Matrix[];
+    settings: { top_k: number; intruder_search: number; draws: number };
+    model: { profile: Num[]; intruders: { threshold: number; left: number; right: number }[] };
+    modules: { module: string | null; profile: Num[] }[];
+    matrices: Matrix[];
 }
 
 /** Points whose number there is. */
-export const known = (xs: number[], ys: Num[]): [number, number][] => xs.flatMap((x, i): [number, number][] => ys[i] === null || ys[i] === undefined ? [] : [[x, ys[i]!]]);
+export const known = (xs: number[], ys: Num[]): [number, number][] =>
+    xs.flatMap((x, i): [number, number][] => (ys[i] === null || ys[i] === undefined ? [] : [[x, ys[i]!]]));
 
 /** An entry of a list by k, at the top-k that verdicts use. */
-export const atTop = <T extends { k: number }>(matrix: Matrix, entries: T[]): T | undefined => entries.find(entry => entry.k === matrix.top_k);
+export const atTop = <T extends { k: number }>(matrix: Matrix, entries: T[]): T | undefined =>
+    entries.find((entry) => entry.k === matrix.top_k);

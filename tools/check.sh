@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Layout, style and line lengths of all sources:  tools/check.sh   (./build.sh check; how to mend them: docs/adding.md)
+# All checks run, whichever fails; the exit code is the number of those that did.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+web=src/Spectral.Cli/Reports/web
+failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+check() { # check TITLE COMMAND...: one line with its time, and what it printed if it fails
+  local title=$1 started=$SECONDS
+  shift
+  printf '== %-40s' "check of $title"
+  if "$@" > "$log" 2>&1; then
+    printf '%5d s\n' $((SECONDS - started))
+  else
+    printf 'failed\n'
+    cat "$log"
+    failed=$((failed + 1))
+  fi
+}
+
+csharp_layout() { dotnet tool restore > /dev/null && dotnet csharpier check .; }
+# Without "whitespace": CSharpier sets the layout, and both cannot agree on wrapped expressions.
+csharp_style() {
+  dotnet restore Kernels.sln -v quiet && dotnet format style Kernels.sln --no-restore --severity warn --verify-no-changes
+}
+csharp_analyzers() { dotnet format analyzers Kernels.sln --no-restore --severity warn --verify-no-changes; }
+native_layout() {
+  git ls-files -z '*.cu' '*.cuh' '*.cpp' '*.h' '*.c' | xargs -0 clang-format --dry-run -Werror
+}
+web_layout() {
+  [ -x "$web/node_modules/.bin/prettier" ] || (cd "$web" && npm ci --no-progress)
+  "$web/node_modules/.bin/prettier" --check "$web" tools
+}
+
+check "C# layout (CSharpier)" csharp_layout
+check "C# style (dotnet format)" csharp_style
+check "C# analyzers (dotnet format)" csharp_analyzers
+check "CUDA and C++ layout (clang-format)" native_layout
+check "TypeScript layout (Prettier)" web_layout
+check "line lengths" node tools/line-lengths.mjs
+[ "$failed" -eq 0 ] || printf '== %d checks failed\n' "$failed"
+exit "$failed"
