@@ -8,8 +8,6 @@ namespace Spectral.Cli;
 
 internal static class Program
 {
-    public const string DebugOption = "--debug";
-
     private static int Main(string[] arguments)
     {
         RootCommand root = Root();
@@ -52,7 +50,11 @@ internal static class Program
         // Without an action of its own, "spectral bogus" would be told that a command is missing instead of which one is unknown.
         root.SetAction(_ => root.Parse("--help").Invoke());
         root.Add(
-            new Option<bool>(DebugOption) { Description = "Show the stack trace of a failure.", Recursive = true }
+            new Option<bool>(CommandContext.DebugOption)
+            {
+                Description = "Show the stack trace of a failure.",
+                Recursive = true,
+            }
         );
         foreach (Option option in root.Options)
         {

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
 using Spectral.Training.IO;
+using Spectral.Training.Models;
 using Spectral.Training.Numerics;
 using Spectral.Training.Optim;
 
@@ -63,9 +64,6 @@ public sealed class TrainerState : IDisposable
     /// <summary>What the caller saved along.</summary>
     public IReadOnlyDictionary<string, string> Notes => _contents.Notes;
 
-    /// <summary>The adapted layers, in model order, with the settings that a method may have shared out by what it found; null: there was no adapter.</summary>
-    internal IReadOnlyList<Layer>? Layers => _contents.Layers;
-
     /// <summary>Opens a state; the file stays mapped until it is disposed of.</summary>
     /// <exception cref="InputException">The file is missing or damaged, or of another version.</exception>
     public static TrainerState Open(string path)
@@ -105,7 +103,7 @@ public sealed class TrainerState : IDisposable
             seed,
             offset,
             adapter
-                ?.Modules.Select(module => new Layer(module.Shape.Name, module.Options.Rank, module.Options.Alpha))
+                ?.Modules.Select(module => new SavedLayer(module.Shape.Name, module.Options.Rank, module.Options.Alpha))
                 .ToList(),
             notes ?? new Dictionary<string, string>()
         );
@@ -126,9 +124,25 @@ public sealed class TrainerState : IDisposable
         );
     }
 
+    /// <summary>
+    /// Attaches the adapter of the saved run as it was then: its layers, ranks and values are those of the state, and
+    /// nothing is computed, drawn or calibrated anew. <see cref="Restore"/> brings back what the optimizer knows.
+    /// </summary>
+    /// <param name="model">A model with frozen weights and no adapter.</param>
+    /// <param name="method">The method of the saved run.</param>
+    /// <param name="options">Its options.</param>
+    /// <exception cref="InputException">
+    /// The state is of another model, method or options; the message names the first thing that does not fit.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">
+    /// The model's own weights train, or it has an adapter already.
+    /// </exception>
+    public Adapter RestoreAdapter(CausalLanguageModel model, AdapterMethod method, AdapterOptions options) =>
+        Adapter.Restore(model, method, options, Path, _contents.Layers, Fill);
+
     /// <summary>Puts everything back where <see cref="Save"/> took it from, and renews what derives from it. Nothing is changed unless all of it fits.</summary>
     /// <param name="optimizer">An optimizer of the same parameters.</param>
-    /// <param name="adapter">The adapter, if there was one: from <see cref="Adapter.Restore"/>, or loaded from where the run started.</param>
+    /// <param name="adapter">The adapter, if there was one: from <see cref="RestoreAdapter"/>, or loaded from where the run started.</param>
     /// <exception cref="InputException">A tensor is missing, too many, or of another shape: the state of another run.</exception>
     /// <exception cref="ArgumentException">The optimizer trains something else than the adapter.</exception>
     public void Restore(AdamWOptimizer optimizer, Adapter? adapter = null)
@@ -147,7 +161,7 @@ public sealed class TrainerState : IDisposable
     public void Dispose() => _file.Dispose();
 
     /// <summary>Gives an adapter that is about to be attached the values of all its factors.</summary>
-    internal void Fill(Adapter adapter) => Fill(Factors(adapter.Parameters, adapter), all: false);
+    private void Fill(Adapter adapter) => Fill(Factors(adapter.Parameters, adapter), all: false);
 
     /// <summary>A note that holds JSON.</summary>
     internal T Note<T>(string name) =>
@@ -253,15 +267,12 @@ public sealed class TrainerState : IDisposable
         }
     }
 
-    /// <summary>One adapted layer.</summary>
-    internal sealed record Layer(string Name, int Rank, double Alpha);
-
     private sealed record Contents(
         int Step,
         long Updates,
         ulong DropoutSeed,
         ulong DropoutOffset,
-        IReadOnlyList<Layer>? Layers,
+        IReadOnlyList<SavedLayer>? Layers,
         IReadOnlyDictionary<string, string> Notes
     );
 }

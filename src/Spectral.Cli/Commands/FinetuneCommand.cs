@@ -76,7 +76,7 @@ internal sealed class FinetuneCommand : SpectralCommand
         using Adapter attached = (start, saved) switch
         {
             ({ } folder, _) => _adapter.Load(context, model, folder),
-            (null, { } earlier) => Adapter.Restore(model, method, options, earlier.State),
+            (null, { } earlier) => earlier.State.RestoreAdapter(model, method, options),
             _ => Attach(context, model, method, options, data, settings),
         };
         if (start is not null)

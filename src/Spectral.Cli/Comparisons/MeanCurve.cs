@@ -3,9 +3,6 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Cli.Comparisons;
 
-/// <summary>A loss over steps, over the seeds of a method: mean, and the least and the largest of them.</summary>
-internal readonly record struct MeanPoint(int Step, double Mean, double Low, double High);
-
 /// <summary>The mean loss of a method over its seeds.</summary>
 internal static class MeanCurve
 {

@@ -10,9 +10,12 @@ namespace Spectral.Cli.Hosting;
 /// <summary>What a running command knows: its arguments, where to write, and whether somebody asked it to stop.</summary>
 internal sealed class CommandContext(ParseResult arguments, bool json)
 {
+    /// <summary>The option of every command that shows where a failure happened.</summary>
+    public const string DebugOption = "--debug";
+
     public Terminal Terminal { get; } = new(json);
 
-    public bool Debug { get; } = arguments.GetValue<bool>(Program.DebugOption);
+    public bool Debug { get; } = arguments.GetValue<bool>(DebugOption);
 
     public bool Json => json;
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Spectral.Cli.Runs;
 using Spectral.Kernels.Driver;
 using Spectral.Training;
 using Spectral.Training.IO;

@@ -1,15 +1,14 @@
 using System.CommandLine;
-using Spectral.Cli.Options;
 
 namespace Spectral.Cli.Hosting;
 
 /// <summary>One command of `spectral`: its options, its examples for the help text, and what it does.</summary>
 internal abstract class SpectralCommand : Command
 {
-    private readonly Option<bool> _json = OptionTypes.Flag(
-        "--json",
-        "Print exactly one JSON object on stdout; progress goes to stderr."
-    );
+    private readonly Option<bool> _json = new("--json")
+    {
+        Description = "Print exactly one JSON object on stdout; progress goes to stderr.",
+    };
 
     /// <summary>Shown at the end of every help text.</summary>
     public IReadOnlyList<string> Examples { get; }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Spectral.Cli.Comparisons;
 
 namespace Spectral.Cli.Reports;
 

@@ -1,8 +1,5 @@
 namespace Spectral.Cli.Reports;
 
-/// <summary>A point of a loss curve.</summary>
-public readonly record struct LossPoint(int Step, double Loss);
-
 /// <summary>What is done to a loss curve before it is drawn.</summary>
 internal static class LossCurve
 {

@@ -1,6 +1,18 @@
-using Spectral.Kernels.Interop;
-
 namespace Spectral.Kernels.Ops;
+
+/// <summary>Arguments of <c>rectifier.cu</c>.</summary>
+[KernelArgs("rectifier", "rectify_f32", "rectify_bf16", "rectify_backward_f32", "rectify_backward_bf16")]
+public struct RectifierArgs
+{
+    /// <summary>Device address.</summary>
+    public ulong Z;
+
+    /// <summary>Device address.</summary>
+    public ulong X;
+
+    /// <summary>Elements.</summary>
+    public long Count;
+}
 
 /// <summary>ReLU in place, as between the factors of a parallel adapter.</summary>
 public static class Rectifier
@@ -11,7 +23,11 @@ public static class Rectifier
     public static void Forward(Tensor z)
     {
         Check.Floating(z, nameof(z));
-        Run(RectifierArgs.Forward, new RectifierArgs { X = z.Pointer, Count = z.Count }, z);
+        Run(
+            Launch.Entry(z.DType, "rectify_f32", "rectify_bf16"),
+            new RectifierArgs { X = z.Pointer, Count = z.Count },
+            z
+        );
     }
 
     /// <summary>g = 0 where z is not above 0.</summary>
@@ -25,7 +41,7 @@ public static class Rectifier
         Check.SameDType(z, nameof(z), g, nameof(g));
         Check.SameDevice(z.Device, g, nameof(g));
         Run(
-            RectifierArgs.Backward,
+            Launch.Entry(z.DType, "rectify_backward_f32", "rectify_backward_bf16"),
             new RectifierArgs
             {
                 Z = z.Pointer,
@@ -36,9 +52,12 @@ public static class Rectifier
         );
     }
 
-    private static void Run(KernelEntry<RectifierArgs> kernel, in RectifierArgs args, Tensor like)
+    private static void Run(string entry, in RectifierArgs args, Tensor like)
     {
         if (args.Count > 0)
-            kernel.Launch(like.Device, like.DType, args, Launch.FlatBlocks(args.Count, like.DType));
+        {
+            like.Device.Kernel("rectifier", entry)
+                .Launch(args, Launch.FlatBlocks(args.Count, like.DType), Launch.FlatThreads);
+        }
     }
 }

@@ -108,35 +108,38 @@ public sealed partial class Adapter
     }
 
     /// <summary>
-    /// Attaches the adapter of a saved run as it was then: its layers, ranks and values are those of the state, and
-    /// nothing is computed, drawn or calibrated anew. <see cref="TrainerState.Restore"/> brings back what the optimizer
-    /// knows.
+    /// Attaches the adapter of a saved run as it was then: its layers, ranks and values are those that were saved, and
+    /// nothing is computed, drawn or calibrated anew.
     /// </summary>
     /// <param name="model">A model with frozen weights and no adapter.</param>
     /// <param name="method">The method of the saved run.</param>
     /// <param name="options">Its options.</param>
-    /// <param name="state">The state.</param>
-    /// <exception cref="InputException">The state is of another model, method or options; the message names the first
-    /// thing that does not fit.</exception>
-    /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter
-    /// already.</exception>
-    public static Adapter Restore(
+    /// <param name="source">The file of the saved run, for messages.</param>
+    /// <param name="layers">The adapted layers in model order; null where the run had no adapter.</param>
+    /// <param name="fill">Writes the values of all factors.</param>
+    /// <exception cref="InputException">
+    /// The layers are not this model's, or the method or the options do not fit.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">
+    /// The model's own weights train, or it has an adapter already.
+    /// </exception>
+    internal static Adapter Restore(
         CausalLanguageModel model,
         AdapterMethod method,
         AdapterOptions options,
-        TrainerState state
+        string source,
+        IReadOnlyList<SavedLayer>? layers,
+        Action<Adapter> fill
     )
     {
         options.CheckSettings(method);
         options = AdapterTargets.Resolved(model.Adaptable, options);
         var linears = model.Adaptable.ToDictionary(linear => linear.Name);
-        IReadOnlyList<TrainerState.Layer> layers =
-            state.Layers ?? throw new InputException($"{state.Path}: the state of a run without an adapter");
+        if (layers is null)
+            throw new InputException($"{source}: the state of a run without an adapter");
         if (layers.FirstOrDefault(layer => !linears.ContainsKey(layer.Name)) is { } unknown)
         {
-            throw new InputException(
-                $"{state.Path}: has a layer {InputText.Quote(unknown.Name)}, which the model has not"
-            );
+            throw new InputException($"{source}: has a layer {InputText.Quote(unknown.Name)}, which the model has not");
         }
 
         if (layers.Count < AdapterTargets.Choose(model.Adaptable, linear => linear.Name, options).Length)
@@ -155,7 +158,7 @@ public sealed partial class Adapter
                 ),
             ]
         );
-        return Build(model, method, options, modules, Saved(model, options, modules), state.Fill);
+        return Build(model, method, options, modules, Saved(model, options, modules), fill);
     }
 
     private static Adapter Build(

@@ -78,15 +78,17 @@ public sealed partial class Adapter : IDisposable
     /// </summary>
     /// <param name="step">The step, 1 to <paramref name="steps"/>.</param>
     /// <param name="steps">Steps of the whole run.</param>
-    public void BeforeUpdate(int step, int steps) => Method.BeforeUpdate(this, step, steps);
+    public void BeforeUpdate(int step, int steps) => Method.BeforeUpdate(StepOf(step, steps));
 
     /// <summary>Likewise, to be called after the update.</summary>
     /// <inheritdoc cref="BeforeUpdate"/>
     public void AfterUpdate(int step, int steps)
     {
-        if (Method.AfterUpdate(this, step, steps))
+        if (Method.AfterUpdate(StepOf(step, steps)))
             Renew();
     }
+
+    private AdapterStep StepOf(int step, int steps) => new(Options, Modules, Parameters, step, steps);
 
     /// <summary>To be called after values of any factor were written: renews all that derives from them.</summary>
     internal void Renew()

@@ -177,6 +177,13 @@ public abstract class AdapterMethod
     /// </summary>
     public virtual void Initialize(IReadOnlyList<AdapterStart> starts) { }
 
+    /// <summary>The same settings for a task after others, as <see cref="AdapterOptions.After"/> hands them on.</summary>
+    /// <param name="options">The settings.</param>
+    /// <param name="directory">The adapter of the tasks before.</param>
+    /// <exception cref="InputException">The method takes no such adapter, or cannot use this one.</exception>
+    internal virtual AdapterOptions After(AdapterOptions options, string directory) =>
+        throw new InputException($"{directory}: {Name} takes no adapter of the tasks before; o-lora does");
+
     /// <summary>
     /// Whether <see cref="BeforeUpdate"/> or <see cref="AfterUpdate"/> do anything: steps then cannot be one captured
     /// graph, and have to be counted. Each call costs host time, and a wait for the device where it reads values.
@@ -184,17 +191,13 @@ public abstract class AdapterMethod
     public virtual bool ActsBetweenSteps => false;
 
     /// <summary>Called when a step's gradients are complete, penalties included, and nothing is updated yet.</summary>
-    /// <param name="adapter">The adapter; it may change gradients.</param>
-    /// <param name="step">The step, 1 to <paramref name="steps"/>.</param>
-    /// <param name="steps">Steps of the whole run.</param>
-    public virtual void BeforeUpdate(Adapter adapter, int step, int steps) { }
+    /// <param name="step">The step; gradients of its parameters may be changed.</param>
+    public virtual void BeforeUpdate(AdapterStep step) { }
 
     /// <summary>Called when a step's masters are updated.</summary>
-    /// <param name="adapter">The adapter; it may change the values of any factor.</param>
-    /// <param name="step">The step, 1 to <paramref name="steps"/>.</param>
-    /// <param name="steps">Steps of the whole run.</param>
-    /// <returns>Whether it did change any: what derives from them is then renewed.</returns>
-    public virtual bool AfterUpdate(Adapter adapter, int step, int steps) => false;
+    /// <param name="step">The step; values of any factor may be changed.</param>
+    /// <returns>Whether any value was changed: what derives from the factors is then renewed.</returns>
+    public virtual bool AfterUpdate(AdapterStep step) => false;
 }
 
 /// <summary>

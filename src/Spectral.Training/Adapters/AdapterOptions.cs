@@ -1,9 +1,7 @@
 using System.Runtime.CompilerServices;
 using Spectral.Kernels.Linalg;
 using Spectral.Training.Adapters.Files;
-using Spectral.Training.Adapters.Methods;
 using Spectral.Training.IO;
-using Spectral.Training.Merging;
 
 namespace Spectral.Training.Adapters;
 
@@ -182,20 +180,7 @@ public sealed record AdapterOptions
     /// <param name="method">The method, which has to be one for several tasks.</param>
     /// <param name="directory">The adapter, of any method that a plain LoRA equals.</param>
     /// <exception cref="InputException">The method is none, or the adapter is unusable.</exception>
-    public AdapterOptions After(AdapterMethod method, string directory)
-    {
-        if (method is not OrthogonalTasksMethod)
-            throw new InputException($"{directory}: {method.Name} takes no adapter of the tasks before; o-lora does");
-        using var reader = new AdapterReader(directory);
-        return this with
-        {
-            PreviousAdapter = directory,
-            Settings = new Dictionary<string, double>(Settings)
-            {
-                [OrthogonalTasksMethod.PreviousRank] = LoraExporter.RankOf(reader, directory),
-            },
-        };
-    }
+    public AdapterOptions After(AdapterMethod method, string directory) => method.After(this, directory);
 
     /// <summary>
     /// The same options for a method, without those that its files have no place for: its adapters would be others when

@@ -1,7 +1,6 @@
 using Spectral.Kernels;
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.Adapters.Files;
-using Spectral.Training.Adapters.Methods;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Numerics;
@@ -245,8 +244,7 @@ public sealed partial class AdapterReader : IDisposable
     {
         AdapterOptions options = Method.Observe(Options.For(module), leaf => _tensors.Shape(module, leaf));
         IReadOnlyDictionary<string, AdapterTensor> stored = _tensors.Of(module);
-        AdapterTensor? right =
-            stored.GetValueOrDefault(LoraMethod.A) ?? stored.GetValueOrDefault(LoraMethod.EmbeddingA);
+        AdapterTensor? right = stored.GetValueOrDefault(LoraNames.A) ?? stored.GetValueOrDefault(LoraNames.EmbeddingA);
         if (Method.PeftType != AdapterConfig.Lora || right is not { Shape: [var rows, _] })
             return options;
         long rank = _folder.Config.IncludesStart ? rows / 2 : rows;

@@ -1,5 +1,4 @@
 using Spectral.Training.Adapters.Files;
-using Spectral.Training.Adapters.Methods;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
 using Spectral.Training.Numerics;
@@ -71,8 +70,8 @@ internal static class TiedHead
         Func<float[]> left
     )
     {
-        string a = AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraMethod.A);
-        string b = AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraMethod.B);
+        string a = AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraNames.A);
+        string b = AdapterFolder.KeyOf(ModelTensors.HeadModule, LoraNames.B);
         yield return TensorToWrite.Floats(a, type, [rank, module.In], right);
         yield return TensorToWrite.Floats(b, type, [module.Out, rank], left);
     }

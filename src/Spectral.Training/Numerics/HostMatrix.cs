@@ -46,18 +46,21 @@ internal sealed class HostMatrix
         return sum;
     }
 
-    public HostMatrix Transposed()
+    public HostMatrix Transposed() => new(Columns, Rows, Transposed(Values, Rows, Columns));
+
+    /// <summary>Transposes a matrix [rows, columns] that lies row by row.</summary>
+    public static T[] Transposed<T>(T[] values, int rows, int columns)
     {
         const int Tile = 32;
-        var transposed = new HostMatrix(Columns, Rows);
-        for (int top = 0; top < Rows; top += Tile)
+        var transposed = new T[values.Length];
+        for (int top = 0; top < rows; top += Tile)
         {
-            for (int left = 0; left < Columns; left += Tile)
+            for (int left = 0; left < columns; left += Tile)
             {
-                for (int i = top; i < Math.Min(top + Tile, Rows); i++)
+                for (int i = top; i < Math.Min(top + Tile, rows); i++)
                 {
-                    for (int j = left; j < Math.Min(left + Tile, Columns); j++)
-                        transposed.Values[(j * Rows) + i] = Values[(i * Columns) + j];
+                    for (int j = left; j < Math.Min(left + Tile, columns); j++)
+                        transposed[((long)j * rows) + i] = values[((long)i * columns) + j];
                 }
             }
         }

@@ -3,7 +3,7 @@ using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
-using Spectral.Training.Adapters.Methods;
+using Spectral.Training.Adapters.Files;
 using Spectral.Training.Autograd;
 using Spectral.Training.Calibration;
 using Spectral.Training.Data;
@@ -92,8 +92,8 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
             // Each triplet's sign is free, the same for both its vectors; here the two come from different triplets, so compare up to sign.
             for (int i = 0; i < Rank; i++)
             {
-                VerifyUpToSign(Column(module, LoraMethod.B, i), [.. u[left[i]].Select(x => ofB * s[left[i]] * x)]);
-                VerifyUpToSign(Row(module, LoraMethod.A, i), [.. v[right[i]].Select(x => ofA * x)]);
+                VerifyUpToSign(Column(module, LoraNames.B, i), [.. u[left[i]].Select(x => ofB * s[left[i]] * x)]);
+                VerifyUpToSign(Row(module, LoraNames.A, i), [.. v[right[i]].Select(x => ofA * x)]);
             }
             Assert.That(Change(module), Is.All.EqualTo(0).Within(1e-7), "what the start adds is taken away again");
         }
@@ -111,8 +111,8 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
             for (int i = 0; i < Rank; i++)
             {
                 Assert.That(
-                    Norm(Column(module, LoraMethod.B, i)),
-                    Is.EqualTo(Norm(Row(module, LoraMethod.A, i))).Within(1e-5),
+                    Norm(Column(module, LoraNames.B, i)),
+                    Is.EqualTo(Norm(Row(module, LoraNames.A, i))).Within(1e-5),
                     "the size is shared evenly"
                 );
             }
@@ -168,8 +168,8 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
             (int rows, int columns) = (module.Shape.Out, module.Shape.In);
             double[] Factor(string name) =>
                 Array.ConvertAll(module.Factors[name].Master.ToArray(), value => (double)value);
-            double[] left = Factor(LoraMethod.B);
-            double[] right = Factor(LoraMethod.A);
+            double[] left = Factor(LoraNames.B);
+            double[] right = Factor(LoraNames.A);
             double[] change = Array.ConvertAll(
                 module.Factors["lora_latent"].Gradient!.ToArray(),
                 value => (double)value
@@ -227,7 +227,7 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
             for (int i = 0; i < Rank; i++)
             {
                 Assert.That(
-                    Norm(Column(module, LoraMethod.B, i)),
+                    Norm(Column(module, LoraNames.B, i)),
                     Is.EqualTo(Math.Sqrt(s[which[i]] / module.Options.Scale)).Within(1e-4 * Math.Sqrt(s[0])),
                     "L = U √(S/s)"
                 );
@@ -294,11 +294,11 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
             {
                 double size = whiten == "on" ? Math.Sqrt(found.SingularValues[i]) : 1;
                 Verify(
-                    Row(module, LoraMethod.A, i),
+                    Row(module, LoraNames.A, i),
                     [.. found.Vectors.Skip(i * found.Features).Take(found.Features).Select(x => x / size)]
                 );
             }
-            Assert.That(module.Factors[LoraMethod.B].Master.ToArray(), Is.All.Zero);
+            Assert.That(module.Factors[LoraNames.B].Master.ToArray(), Is.All.Zero);
         }
     }
 
@@ -337,8 +337,8 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
             int rank = module.Options.Rank;
             double[] Product(string suffix) =>
                 Multiply(
-                    factors[$"{linear}.{LoraMethod.B}{suffix}"],
-                    factors[$"{linear}.{LoraMethod.A}{suffix}"],
+                    factors[$"{linear}.{LoraNames.B}{suffix}"],
+                    factors[$"{linear}.{LoraNames.A}{suffix}"],
                     module.Shape.Out,
                     rank,
                     module.Shape.In
@@ -348,13 +348,13 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
                 "lora-one" => [.. Product("").Select(value => 6 / Math.Sqrt(3) * value)],
                 "lora-sb" => Multiply(
                     Multiply(
-                        factors[$"{linear}.{LoraMethod.B}"],
+                        factors[$"{linear}.{LoraNames.B}"],
                         factors[$"{linear}.lora_latent"],
                         module.Shape.Out,
                         rank,
                         rank
                     ),
-                    factors[$"{linear}.{LoraMethod.A}"],
+                    factors[$"{linear}.{LoraNames.A}"],
                     module.Shape.Out,
                     rank,
                     module.Shape.In
@@ -392,7 +392,7 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
         }
 
         foreach (AdaptedModule module in adapter.Modules)
-            Assert.That(Norm(Row(module, LoraMethod.A, 0)), Is.GreaterThan(0).And.LessThan(100), module.Shape.Name);
+            Assert.That(Norm(Row(module, LoraNames.A, 0)), Is.GreaterThan(0).And.LessThan(100), module.Shape.Name);
     }
 
     [Test]
@@ -507,8 +507,8 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
     private static double[] Product(AdaptedModule module) =>
         [
             .. Multiply(
-                    Array.ConvertAll(module.Factors[LoraMethod.B].Master.ToArray(), value => (double)value),
-                    Array.ConvertAll(module.Factors[LoraMethod.A].Master.ToArray(), value => (double)value),
+                    Array.ConvertAll(module.Factors[LoraNames.B].Master.ToArray(), value => (double)value),
+                    Array.ConvertAll(module.Factors[LoraNames.A].Master.ToArray(), value => (double)value),
                     module.Shape.Out,
                     Rank,
                     module.Shape.In

@@ -2,6 +2,7 @@ using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 using Spectral.Training.Adapters.Methods;
 using Spectral.Training.Calibration;
 using Spectral.Training.Data;
@@ -48,7 +49,7 @@ public sealed class DataStartTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(adapter.Modules.Select(module => module.Shape.Name), Is.EqualTo(kept));
             Assert.That(adapter.Modules.Select(module => module.Options.Rank), Is.EqualTo(new[] { 4, 2, 2 }));
             Assert.That(adapter.Modules.Select(module => module.Options.Scale), Is.All.EqualTo(3), "one scale");
-            Assert.That(adapter.Modules[1].Factors[LoraMethod.A].Master.ToArray(), Is.All.EqualTo(0.5f));
+            Assert.That(adapter.Modules[1].Factors[LoraNames.A].Master.ToArray(), Is.All.EqualTo(0.5f));
             adapter.Save(directory);
         }
         using var loaded = Adapter.Load(model, directory);
@@ -123,7 +124,7 @@ public sealed class DataStartTests(DeviceKind kind) : TrainingTest(kind)
                 )
             )
             {
-                start[LoraMethod.A].CopyFrom([.. Enumerable.Repeat(found.Count / 2f, (int)start[LoraMethod.A].Count)]);
+                start[LoraNames.A].CopyFrom([.. Enumerable.Repeat(found.Count / 2f, (int)start[LoraNames.A].Count)]);
             }
         }
     }

@@ -46,7 +46,7 @@ internal static class BrokenRun
         using var opened = TrainerState.Open(state);
         using var saved = ModelFolder.Open(folder.Path);
         using var fresh = CausalLanguageModel.Load(saved, device, type);
-        using var restored = Adapter.Restore(fresh, lora, options, opened);
+        using Adapter restored = opened.RestoreAdapter(fresh, lora, options);
         using Trainer again = new(fresh, training);
         again.Restore(opened);
         again.Run(records);

@@ -2,7 +2,7 @@ using Spectral.Kernels;
 using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Expressions;
-using Spectral.Training.Adapters.Methods;
+using Spectral.Training.Adapters.Files;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Building;
@@ -85,11 +85,46 @@ internal static class LoraStarts
                     Orthogonal(start);
                 break;
             case Kind.Pissa:
-                PissaMethod.Begin(starts);
+                Principal(starts);
                 break;
             case Kind.Olora:
-                OloraMethod.Begin(starts);
+                Orthonormal(starts);
                 break;
+        }
+    }
+
+    /// <summary>Starts B and A as the leading r singular triplets of the weight, with σ split evenly (PiSSA).</summary>
+    public static void Principal(IReadOnlyList<AdapterStart> starts) =>
+        SingularTriplets.Compute(
+            starts,
+            start => start.Options.Rank,
+            (start, svd) =>
+                svd.CopyBalanced(
+                    start[LoraNames.B],
+                    start[LoraNames.A],
+                    [.. Enumerable.Range(0, start.Options.Rank)],
+                    start.Options.Scale
+                )
+        );
+
+    /// <summary>
+    /// Starts B as the first r columns of Q in the weight's QR decomposition, and A as the first r rows of QᵀW (OLoRA).
+    /// </summary>
+    public static void Orthonormal(IReadOnlyList<AdapterStart> starts)
+    {
+        foreach (AdapterStart start in starts)
+        {
+            (Tensor weight, int rank) = (start.Weight, start.Options.Rank);
+            using var wide = Tensor.Empty(weight.Device, weight.Shape);
+            Cast.Run(weight, wide);
+            using var columns = Tensor.Empty(weight.Device, (weight.Dim(0), rank));
+            CopyBlock.Run(new ColumnRange(wide, 0, rank), columns, 0, 0);
+            using var rows = Tensor.Empty(weight.Device, (rank, weight.Dim(0)));
+            Permute.Run(columns, [1, 0], rows);
+            using var q = Tensor.Empty(weight.Device, rows.Shape);
+            Orthonormalization.Rows(rows, q);
+            Permute.Run(q, [1, 0], start[LoraNames.B]);
+            Gemm.Run(q, false, wide, false, start[LoraNames.A]);
         }
     }
 
@@ -109,7 +144,7 @@ internal static class LoraStarts
         Orthonormalization.Rows(normal, rotation);
         using Tensor upper = rotation.Rows(0, rank / 2);
         using Tensor lower = rotation.Rows(rank / 2, rank / 2);
-        Gemm.Run(upper, true, right, false, start[LoraMethod.A], 0.1f);
-        Gemm.Run(left, false, lower, false, start[LoraMethod.B], 0.1f);
+        Gemm.Run(upper, true, right, false, start[LoraNames.A], 0.1f);
+        Gemm.Run(left, false, lower, false, start[LoraNames.B], 0.1f);
     }
 }

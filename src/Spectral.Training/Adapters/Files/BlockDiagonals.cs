@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Spectral.Training.Adapters.Methods;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Files;
@@ -22,8 +21,8 @@ internal sealed class BlockDiagonals
         _blocks = fields.Integer("nblocks", 1, MostBlocks) ?? 1;
         _sides =
         [
-            ($".{LoraMethod.A}", fields.Texts("target_modules_bd_a") ?? []),
-            ($".{LoraMethod.B}", fields.Texts("target_modules_bd_b") ?? []),
+            ($".{LoraNames.A}", fields.Texts("target_modules_bd_a") ?? []),
+            ($".{LoraNames.B}", fields.Texts("target_modules_bd_b") ?? []),
         ];
     }
 

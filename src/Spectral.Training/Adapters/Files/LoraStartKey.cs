@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Spectral.Training.Adapters.Methods;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Files;
@@ -10,6 +9,9 @@ namespace Spectral.Training.Adapters.Files;
 /// </summary>
 internal static class LoraStartKey
 {
+    /// <summary>PEFT's name of a start by singular triplets.</summary>
+    public const string Pissa = "pissa";
+
     private const string Key = "init_lora_weights";
     private const string RandomizedSvd = "pissa_niter_";
 
@@ -26,7 +28,7 @@ internal static class LoraStartKey
         if (fields.Find(Key) is not { ValueKind: JsonValueKind.String } value)
             return null;
         string start = value.GetString()!.ToLowerInvariant();
-        return start.StartsWith(RandomizedSvd, StringComparison.Ordinal) ? PissaMethod.Start : start;
+        return start.StartsWith(RandomizedSvd, StringComparison.Ordinal) ? Pissa : start;
     }
 
     /// <summary>
@@ -53,7 +55,7 @@ internal static class LoraStartKey
                         "a start on the base as it is: loftq's factors belong to the base that it quantised; save that "
                             + "base and set true",
                     _ => "true, false or one of "
-                        + string.Join(", ", [.. AtBase, OfGradient, PissaMethod.Start, RandomizedSvd + "N", "olora"]),
+                        + string.Join(", ", [.. AtBase, OfGradient, Pissa, RandomizedSvd + "N", "olora"]),
                 }
             );
     }
@@ -69,7 +71,7 @@ internal static class LoraStartKey
                 + "given, as PEFT does; right if that is the changed base, saved";
         }
 
-        return start == PissaMethod.Start && fields.Text(Key) != start
+        return start == Pissa && fields.Text(Key) != start
             ? $"{Key} is {InputText.Quote(fields.Text(Key)!)}: the start came from a randomised SVD and is taken "
                 + "from the exact one, which differs a little"
             : null;

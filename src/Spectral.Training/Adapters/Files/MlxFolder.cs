@@ -1,5 +1,5 @@
-using Spectral.Training.Adapters.Methods;
 using Spectral.Training.IO;
+using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Adapters.Files;
 
@@ -18,9 +18,9 @@ internal static class MlxFolder
 
     private static readonly Dictionary<string, string> Leaves = new()
     {
-        ["lora_a"] = LoraMethod.A,
-        ["lora_b"] = LoraMethod.B,
-        ["m"] = DoraMethod.Magnitude,
+        ["lora_a"] = LoraNames.A,
+        ["lora_b"] = LoraNames.B,
+        ["m"] = LoraNames.Magnitude,
     };
 
     /// <summary>Whether a folder without PEFT's weights is one of mlx-lm's.</summary>
@@ -46,7 +46,7 @@ internal static class MlxFolder
             parameters.Number("scale", -LargestScale, LargestScale) ?? throw parameters.Wrong("scale", "a number");
         return new AdapterConfig
         {
-            Method = kind == "lora" ? new LoraMethod() : new DoraMethod(),
+            Method = AdapterMethods.Find(kind),
             Options = new AdapterOptions
             {
                 Rank = rank,
@@ -79,7 +79,7 @@ internal static class MlxFolder
         return tensor with
         {
             Shape = [columns, rows],
-            ToFloats = () => Transposed(stored.ToFloats(), (int)rows, (int)columns),
+            ToFloats = () => HostMatrix.Transposed(stored.ToFloats(), (int)rows, (int)columns),
             Source = null,
         };
     }
@@ -88,16 +88,4 @@ internal static class MlxFolder
 
     private static string? LeafOf(string name) =>
         name.LastIndexOf('.') is > 0 and int dot ? Leaves.GetValueOrDefault(name[(dot + 1)..]) : null;
-
-    private static float[] Transposed(float[] values, int rows, int columns)
-    {
-        float[] transposed = new float[values.Length];
-        for (int i = 0; i < rows; i++)
-        {
-            for (int j = 0; j < columns; j++)
-                transposed[((long)j * rows) + i] = values[((long)i * columns) + j];
-        }
-
-        return transposed;
-    }
 }

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Spectral.Training.Adapters.Methods;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Files;
@@ -206,8 +205,10 @@ public sealed partial record PeftField
             },
         };
 
-    private static double Ratio(int kept, int all) =>
-        (kept + AdaloraMethod.RankOffset) / (all + AdaloraMethod.RankOffset);
+    /// <summary>What PEFT adds to the rank that it divides AdaLoRA's alpha by.</summary>
+    internal const double AdaloraRankOffset = 1e-5;
+
+    private static double Ratio(int kept, int all) => (kept + AdaloraRankOffset) / (all + AdaloraRankOffset);
 
     /// <summary>
     /// PEFT up to 0.14 matches a key only behind a dot: a whole name goes without its first part, which is every

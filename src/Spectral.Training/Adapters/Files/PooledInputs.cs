@@ -1,4 +1,3 @@
-using Spectral.Training.Adapters.Methods;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Files;
@@ -30,7 +29,7 @@ internal static class PooledInputs
         foreach (ModuleShape layer in layers)
         {
             if (
-                tensors.Of(layer.Name).GetValueOrDefault(LoraMethod.A) is { Shape: [_, var columns] } a
+                tensors.Of(layer.Name).GetValueOrDefault(LoraNames.A) is { Shape: [_, var columns] } a
                 && columns != layer.In
                 && columns * group == layer.In
             )

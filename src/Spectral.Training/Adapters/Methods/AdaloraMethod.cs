@@ -13,9 +13,6 @@ namespace Spectral.Training.Adapters.Methods;
 /// </summary>
 internal sealed class AdaloraMethod : AdapterMethod
 {
-    /// <summary>What PEFT adds to the rank that it divides alpha by.</summary>
-    internal const double RankOffset = 1e-5;
-
     private const string A = "lora_A";
     private const string B = "lora_B";
     private const string E = "lora_E";
@@ -103,7 +100,7 @@ internal sealed class AdaloraMethod : AdapterMethod
         Sensitivity.Declare(layer, left, middle, right);
         layer.State(Kept, (rank, 1), Start.Ones);
         // PEFT takes an alpha of 0 or less as none.
-        double scale = (layer.Options.Alpha > 0 ? layer.Options.Alpha : rank) / (rank + RankOffset);
+        double scale = (layer.Options.Alpha > 0 ? layer.Options.Alpha : rank) / (rank + PeftField.AdaloraRankOffset);
         double each = layer.Setting("gamma") / (2 * layer.AllModules.Count);
         return new AdapterForm
         {
@@ -114,44 +111,50 @@ internal sealed class AdaloraMethod : AdapterMethod
         };
     }
 
-    public override void BeforeUpdate(Adapter adapter, int step, int steps)
+    public override void BeforeUpdate(AdapterStep step)
     {
-        if (step > Phases(adapter, steps).Last)
+        if (step.Number > Phases(step).Last)
             return;
-        (double beta1, double beta2) = (adapter.Options.Setting(this, "beta1"), adapter.Options.Setting(this, "beta2"));
-        foreach (IReadOnlyDictionary<string, Parameter> factors in adapter.Modules.Select(module => module.Factors))
+        (double beta1, double beta2) = (step.Options.Setting(this, "beta1"), step.Options.Setting(this, "beta2"));
+        foreach (IReadOnlyDictionary<string, Parameter> factors in step.Modules.Select(module => module.Factors))
         {
             foreach (string name in (string[])[A, B, E])
                 Sensitivity.Update(factors, name, beta1, beta2);
         }
     }
 
-    public override bool AfterUpdate(Adapter adapter, int step, int steps)
+    public override bool AfterUpdate(AdapterStep step)
     {
-        (int first, int last) = Phases(adapter, steps);
-        if (step <= first || (step < last && step % (int)adapter.Options.Setting(this, "interval") != 0))
+        (int first, int last) = Phases(step);
+        if (
+            step.Number <= first
+            || (step.Number < last && step.Number % (int)step.Options.Setting(this, "interval") != 0)
+        )
+        {
             return false;
-        if (step <= last)
-            Allocate(adapter, Math.Pow(1 - (step - first) / (double)(last - first), 3));
-        foreach (IReadOnlyDictionary<string, Parameter> factors in adapter.Modules.Select(module => module.Factors))
+        }
+
+        if (step.Number <= last)
+            Allocate(step, Math.Pow(1 - (step.Number - first) / (double)(last - first), 3));
+        foreach (IReadOnlyDictionary<string, Parameter> factors in step.Modules.Select(module => module.Factors))
             BroadcastMultiply.Run(factors[E].Master, factors[Kept].Master, factors[E].Master, Broadcast.PerElement);
         return true;
     }
 
     /// <summary>Keeps the best triplets of all layers: as many as at the end, and a share of those that are too many.</summary>
-    private void Allocate(Adapter adapter, double share)
+    private void Allocate(AdapterStep step, double share)
     {
         (int begin, int end) = (
-            adapter.Modules.Sum(module => module.Options.Rank),
-            adapter.Modules.Sum(module => Target(module.Options))
+            step.Modules.Sum(module => module.Options.Rank),
+            step.Modules.Sum(module => Target(module.Options))
         );
-        IOrderedEnumerable<(AdaptedModule module, int i, float score)> ranked = adapter
+        IOrderedEnumerable<(AdaptedModule module, int i, float score)> ranked = step
             .Modules.SelectMany(module => Scores(module.Factors).Select((score, i) => (module, i, score)))
             .OrderByDescending(triplet => triplet.score);
         ILookup<AdaptedModule, int> kept = ranked
             .Take((int)((begin - end) * share) + end)
             .ToLookup(triplet => triplet.module, triplet => triplet.i);
-        foreach (AdaptedModule module in adapter.Modules)
+        foreach (AdaptedModule module in step.Modules)
         {
             module
                 .Factors[Kept]
@@ -174,9 +177,9 @@ internal sealed class AdaloraMethod : AdapterMethod
         options.Setting(this, "target-rank") is > 0 and var target ? (int)target : (options.Rank + 1) / 2;
 
     /// <summary>The last step before the pruning, and that of the last pruning.</summary>
-    private (int First, int Last) Phases(Adapter adapter, int steps)
+    private (int First, int Last) Phases(AdapterStep step)
     {
-        int first = Math.Min((int)(adapter.Options.Setting(this, "begin") * steps), steps - 1);
-        return (first, Math.Max(first + 1, steps - (int)(adapter.Options.Setting(this, "finish") * steps)));
+        int first = Math.Min((int)(step.Options.Setting(this, "begin") * step.Total), step.Total - 1);
+        return (first, Math.Max(first + 1, step.Total - (int)(step.Options.Setting(this, "finish") * step.Total)));
     }
 }

@@ -20,7 +20,7 @@ internal sealed class AsymmetryMethod : AdapterMethod
             [
                 new(
                     LoraMethod.Left(layer, layer.RankWithin(layer.In)),
-                    layer.Frozen(LoraMethod.A, (layer.Rank, layer.In), Start.OrthonormalRows),
+                    layer.Frozen(LoraNames.A, (layer.Rank, layer.In), Start.OrthonormalRows),
                     layer.Options.Scale
                 ),
             ],

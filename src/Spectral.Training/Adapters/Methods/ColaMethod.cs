@@ -1,5 +1,6 @@
 using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Adapters.Methods;
@@ -43,22 +44,22 @@ internal sealed class ColaMethod : AdapterMethod
         };
     }
 
-    public override bool AfterUpdate(Adapter adapter, int step, int steps)
+    public override bool AfterUpdate(AdapterStep step)
     {
-        int rounds = (int)adapter.Options.Setting(this, "rounds");
-        int done = (int)((long)step * rounds / steps);
-        if (done == (int)((step - 1L) * rounds / steps) || done >= rounds)
+        int rounds = (int)step.Options.Setting(this, "rounds");
+        int done = (int)((long)step.Number * rounds / step.Total);
+        if (done == (int)((step.Number - 1L) * rounds / step.Total) || done >= rounds)
             return false;
-        foreach (AdaptedModule module in adapter.Modules)
+        foreach (AdaptedModule module in step.Modules)
         {
             (IReadOnlyDictionary<string, Optim.Parameter> factors, int rank) = (module.Factors, module.Options.Rank);
-            (Kernels.Tensor left, Kernels.Tensor right) = (factors[LoraMethod.B].Master, factors[LoraMethod.A].Master);
+            (Kernels.Tensor left, Kernels.Tensor right) = (factors[LoraNames.B].Master, factors[LoraNames.A].Master);
             CopyBlock.Run(left, factors[B].Master, 0, (done - 1) * rank);
             CopyBlock.Run(right, factors[A].Master, (done - 1) * rank, 0);
             left.Clear();
             Start.KaimingUniform.Fill(right, module.Options.Seed, RandomStream.For($"{module.Shape.Name}.{A}.{done}"));
         }
-        adapter.Parameters.NotifyRestarted();
+        step.Parameters.NotifyRestarted();
         return true;
     }
 }

@@ -38,8 +38,8 @@ internal sealed class CordaMethod : AdapterMethod
         new()
         {
             Terms = layer.Residual(
-                layer.Trained(LoraMethod.B, (layer.Out, layer.SpectralRank)),
-                layer.Trained(LoraMethod.A, (layer.Rank, layer.In)),
+                layer.Trained(LoraNames.B, (layer.Out, layer.SpectralRank)),
+                layer.Trained(LoraNames.A, (layer.Rank, layer.In)),
                 layer.Options.Scale
             ),
         };
@@ -77,9 +77,9 @@ internal sealed class CordaMethod : AdapterMethod
             options
         );
         int[] which = [.. Enumerable.Range(last ? least - rank : 0, rank)];
-        (Tensor left, double scale) = (start[LoraMethod.B], start.Options.Scale);
+        (Tensor left, double scale) = (start[LoraNames.B], start.Options.Scale);
         svd.CopyLeft(left, which, sigma => sigma == 0 ? 0 : 1 / Math.Sqrt(scale * sigma));
-        Gemm.Run(left, true, weight, false, start[LoraMethod.A]);
+        Gemm.Run(left, true, weight, false, start[LoraNames.A]);
         svd.CopyLeft(left, which, sigma => Math.Sqrt(sigma / scale));
     }
 

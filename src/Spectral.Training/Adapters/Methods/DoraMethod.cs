@@ -11,8 +11,6 @@ namespace Spectral.Training.Adapters.Methods;
 /// </summary>
 internal sealed class DoraMethod : AdapterMethod
 {
-    internal const string Magnitude = "lora_magnitude_vector";
-
     internal static readonly AdapterSetting NormSetting = AdapterSetting.Choice(
         "norm",
         "Whether |row| is a constant in backward, as published, or differentiated.",
@@ -42,7 +40,7 @@ internal sealed class DoraMethod : AdapterMethod
         (int rank, double scale) = (layer.SpectralRank, layer.Options.Scale);
         LowRankTerm[] terms = layer.Residual(
             LoraMethod.Left(layer, rank),
-            layer.Trained(LoraMethod.A, (rank, layer.In)),
+            layer.Trained(LoraNames.A, (rank, layer.In)),
             scale
         );
         // −s·B0·A0 + s·B·A, as one product.
@@ -63,7 +61,7 @@ internal sealed class DoraMethod : AdapterMethod
     {
         LoraStarts.Begin(this, starts);
         foreach (AdapterStart start in starts)
-            WeightNorms.PerRow(start.Weight, start[Magnitude]);
+            WeightNorms.PerRow(start.Weight, start[LoraNames.Magnitude]);
     }
 
     /// <summary>m / ‖W_j + s (L R)_j‖, with ‖·‖² = ‖W_j‖² + 2s (W Rᵀ)_j·L_j + s² L_j (R Rᵀ) L_jᵀ.</summary>
@@ -76,6 +74,6 @@ internal sealed class DoraMethod : AdapterMethod
         Expression norm = base2.Add(cross, 1, 2 * s).Add(own, 1, s * s).Sqrt(SmallestNorm * SmallestNorm);
         if (layer.Setting(NormSetting.Name) == 0)
             norm = norm.Detach();
-        return layer.Trained(Magnitude, layer.Out).Multiply(norm.Reciprocal(), Broadcast.PerElement);
+        return layer.Trained(LoraNames.Magnitude, layer.Out).Multiply(norm.Reciprocal(), Broadcast.PerElement);
     }
 }

@@ -36,16 +36,16 @@ internal sealed class DyloraMethod : AdapterMethod
     }
 
     /// <summary>Sets the rank of the next step, the same share of its rank in every layer; after the last one, all of it.</summary>
-    public override bool AfterUpdate(Adapter adapter, int step, int steps)
+    public override bool AfterUpdate(AdapterStep step)
     {
-        if (!adapter.Modules[0].Factors.ContainsKey(Weights))
+        if (!step.Modules[0].Factors.ContainsKey(Weights))
             return false;
         // Drawn from the seed and the step alone, so that a run can be repeated from any point.
-        double share = RandomStream.For($"{Name}.{adapter.Options.Seed}.{step}") % 1000003 / 1000003.0;
-        foreach (AdaptedModule module in adapter.Modules)
+        double share = RandomStream.For($"{Name}.{step.Options.Seed}.{step.Number}") % 1000003 / 1000003.0;
+        foreach (AdaptedModule module in step.Modules)
         {
             int rank = module.Options.Rank;
-            int k = step == steps ? rank : 1 + (int)(share * rank);
+            int k = step.Number == step.Total ? rank : 1 + (int)(share * rank);
             module
                 .Factors[Weights]
                 .Master.CopyFrom([

@@ -1,5 +1,6 @@
 using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
@@ -24,6 +25,6 @@ internal sealed class EdoraMethod : AdapterMethod
     {
         LoraXsMethod.Begin(starts);
         foreach (AdapterStart start in starts)
-            WeightNorms.PerRow(start.Weight, start[DoraMethod.Magnitude]);
+            WeightNorms.PerRow(start.Weight, start[LoraNames.Magnitude]);
     }
 }

@@ -69,8 +69,8 @@ internal sealed class EvaMethod : AdapterMethod
             Terms =
             [
                 new(
-                    layer.Trained(LoraMethod.B, (layer.Out, layer.Rank)),
-                    layer.Trained(LoraMethod.A, (layer.Rank, layer.In)),
+                    layer.Trained(LoraNames.B, (layer.Out, layer.Rank)),
+                    layer.Trained(LoraNames.A, (layer.Rank, layer.In)),
                     layer.Options.Scale
                 ),
             ],
@@ -94,7 +94,7 @@ internal sealed class EvaMethod : AdapterMethod
                 }
             }
 
-            start[LoraMethod.A].CopyFrom(values);
+            start[LoraNames.A].CopyFrom(values);
         }
     }
 

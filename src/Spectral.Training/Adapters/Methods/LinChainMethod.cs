@@ -1,4 +1,5 @@
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
@@ -16,14 +17,14 @@ internal sealed class LinChainMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         int rank = layer.Rank;
-        Expression left = layer.Trained(LoraMethod.B, (layer.Out, rank));
+        Expression left = layer.Trained(LoraNames.B, (layer.Out, rank));
         for (int i = (int)layer.Setting("depth"); i >= 1; i--)
             left = left.MatMul(layer.Trained($"lora_chain_{i}", (rank, rank)).AddIdentity());
         return new AdapterForm
         {
             Terms =
             [
-                new(left, layer.Trained(LoraMethod.A, (rank, layer.In), Start.KaimingUniform), layer.Options.Scale),
+                new(left, layer.Trained(LoraNames.A, (rank, layer.In), Start.KaimingUniform), layer.Options.Scale),
             ],
         };
     }

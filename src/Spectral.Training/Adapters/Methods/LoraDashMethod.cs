@@ -2,6 +2,7 @@ using Spectral.Kernels;
 using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
@@ -58,19 +59,19 @@ internal sealed class LoraDashMethod : AdapterMethod
             }
         );
 
-    public override void BeforeUpdate(Adapter adapter, int step, int steps)
+    public override void BeforeUpdate(AdapterStep step)
     {
-        if (step > Chosen(adapter, steps))
+        if (step.Number > Chosen(step))
             return;
-        foreach (AdaptedModule module in adapter.Modules)
+        foreach (AdaptedModule module in step.Modules)
             module.Factors[Strength].Gradient!.Clear();
     }
 
-    public override bool AfterUpdate(Adapter adapter, int step, int steps)
+    public override bool AfterUpdate(AdapterStep step)
     {
-        if (step != Chosen(adapter, steps))
+        if (step.Number != Chosen(step))
             return false;
-        foreach (AdaptedModule module in adapter.Modules)
+        foreach (AdaptedModule module in step.Modules)
         {
             using Tensor weight = module.Core.CopyWeight();
             using SvdResult svd = Svd.Compute(weight, Math.Min(module.Shape.Out, module.Shape.In), SvdMethod.Exact);
@@ -92,8 +93,8 @@ internal sealed class LoraDashMethod : AdapterMethod
     private static double[] Changes(AdaptedModule module, SvdResult svd)
     {
         (Tensor left, Tensor right, int k) = (
-            module.Factors[LoraMethod.B].Master,
-            module.Factors[LoraMethod.A].Master,
+            module.Factors[LoraNames.B].Master,
+            module.Factors[LoraNames.A].Master,
             svd.S.Dim(0)
         );
         using var ofLeft = Tensor.Empty(left.Device, (k, module.Options.Rank));
@@ -111,5 +112,5 @@ internal sealed class LoraDashMethod : AdapterMethod
         ];
     }
 
-    private int Chosen(Adapter adapter, int steps) => Math.Min((int)adapter.Options.Setting(this, "warmup"), steps / 2);
+    private int Chosen(AdapterStep step) => Math.Min((int)step.Options.Setting(this, "warmup"), step.Total / 2);
 }

@@ -20,7 +20,7 @@ internal sealed class LoraFaMethod : AdapterMethod
             [
                 new(
                     LoraMethod.Left(layer, layer.Rank),
-                    layer.Frozen(LoraMethod.A, (layer.Rank, layer.In), Start.KaimingUniform),
+                    layer.Frozen(LoraNames.A, (layer.Rank, layer.In), Start.KaimingUniform),
                     layer.Options.Scale
                 ),
             ],

@@ -44,8 +44,8 @@ internal sealed class LoraGaMethod : AdapterMethod
         return new()
         {
             Terms = layer.Residual(
-                layer.Trained(LoraMethod.B, (layer.Out, layer.Rank)),
-                layer.Trained(LoraMethod.A, (layer.Rank, layer.In)),
+                layer.Trained(LoraNames.B, (layer.Out, layer.Rank)),
+                layer.Trained(LoraNames.A, (layer.Rank, layer.In)),
                 layer.Options.Scale
             ),
         };
@@ -72,8 +72,8 @@ internal sealed class LoraGaMethod : AdapterMethod
                 int[] left = [.. Enumerable.Range(0, rank).Select(i => Place(i, second))];
                 int[] right = [.. Enumerable.Range(0, rank).Select(i => Place(i, !second))];
                 (double b, double a) = Scales(start, svd.S.ToArray()[left[0]]);
-                svd.CopyLeft(start[LoraMethod.B], left, sigma => b * sigma);
-                svd.CopyRight(start[LoraMethod.A], right, _ => a);
+                svd.CopyLeft(start[LoraNames.B], left, sigma => b * sigma);
+                svd.CopyRight(start[LoraNames.A], right, _ => a);
             }
         );
 

@@ -7,10 +7,6 @@ namespace Spectral.Training.Adapters.Methods;
 /// <summary>LoRA. B starts at zero, or so that its product with A is zero: W' = W at first.</summary>
 internal sealed class LoraMethod : AdapterMethod
 {
-    internal const string A = "lora_A.weight";
-    internal const string B = "lora_B.weight";
-    internal const string EmbeddingA = "lora_embedding_A";
-    internal const string EmbeddingB = "lora_embedding_B";
     private const string Bias = "lora_B.bias";
     private const string HasBias = "lora-bias";
 
@@ -55,7 +51,11 @@ internal sealed class LoraMethod : AdapterMethod
 
     /// <summary>A LoRA term as PEFT names it.</summary>
     internal static LowRankTerm Term(AdapterBuilder layer, int rank, Start? right = null) =>
-        new(Left(layer, rank), layer.Trained(A, (rank, layer.In), right ?? Start.KaimingUniform), layer.Options.Scale);
+        new(
+            Left(layer, rank),
+            layer.Trained(LoraNames.A, (rank, layer.In), right ?? Start.KaimingUniform),
+            layer.Options.Scale
+        );
 
     /// <summary>
     /// A and B of an embedding [V, D] as PEFT has them: A [r, V], whose columns are looked up, begins at zero, B [D, r]
@@ -63,14 +63,14 @@ internal sealed class LoraMethod : AdapterMethod
     /// </summary>
     private static LowRankTerm EmbeddingTerm(AdapterBuilder layer, int rank)
     {
-        Factor a = layer.Trained(EmbeddingA, (rank, layer.Out), Start.Zeros);
-        Factor b = layer.Trained(EmbeddingB, (layer.In, rank), Start.Normal(1));
+        Factor a = layer.Trained(LoraNames.EmbeddingA, (rank, layer.Out), Start.Zeros);
+        Factor b = layer.Trained(LoraNames.EmbeddingB, (layer.In, rank), Start.Normal(1));
         return new LowRankTerm(a.Transpose(), b.Transpose(), layer.Options.Scale);
     }
 
     /// <summary>Its B, at a learning rate of its own.</summary>
     internal static Factor Left(AdapterBuilder layer, int rank, Start? start = null) =>
-        layer.Trained(B, (layer.Out, rank), start, layer.Options.LearningRateRatio);
+        layer.Trained(LoraNames.B, (layer.Out, rank), start, layer.Options.LearningRateRatio);
 
     public override bool UsesSvd(AdapterOptions options) => LoraStarts.UsesSvd(this, options);
 

@@ -27,8 +27,8 @@ internal sealed class LoraOneMethod : AdapterMethod
             Terms =
             [
                 new(
-                    layer.Trained(LoraMethod.B, (layer.Out, layer.SpectralRank)),
-                    layer.Trained(LoraMethod.A, (layer.Rank, layer.In)),
+                    layer.Trained(LoraNames.B, (layer.Out, layer.SpectralRank)),
+                    layer.Trained(LoraNames.A, (layer.Rank, layer.In)),
                     layer.Options.Alpha / Math.Sqrt(layer.Rank)
                 ),
             ],
@@ -45,8 +45,8 @@ internal sealed class LoraOneMethod : AdapterMethod
                 int[] all = [.. Enumerable.Range(0, start.Options.Rank)];
                 double largest = svd.S.ToArray()[0] * start.Options.Setting(this, "gamma");
                 double Weight(double sigma) => largest == 0 ? 0 : Math.Sqrt(sigma / largest);
-                svd.CopyLeft(start[LoraMethod.B], all, sigma => -Weight(sigma)); // against the gradient
-                svd.CopyRight(start[LoraMethod.A], all, Weight);
+                svd.CopyLeft(start[LoraNames.B], all, sigma => -Weight(sigma)); // against the gradient
+                svd.CopyRight(start[LoraNames.A], all, Weight);
             }
         );
 }

@@ -1,6 +1,7 @@
 using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
@@ -26,10 +27,10 @@ internal sealed class LoraSbMethod : AdapterMethod
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
-        (int rank, Factor left) = (layer.SpectralRank, layer.Frozen(LoraMethod.B, (layer.Out, layer.Rank)));
+        (int rank, Factor left) = (layer.SpectralRank, layer.Frozen(LoraNames.B, (layer.Out, layer.Rank)));
         return new AdapterForm
         {
-            Terms = [new(left.MatMul(layer.Trained(C, (rank, rank))), layer.Frozen(LoraMethod.A, (rank, layer.In)))],
+            Terms = [new(left.MatMul(layer.Trained(C, (rank, rank))), layer.Frozen(LoraNames.A, (rank, layer.In)))],
         };
     }
 
@@ -46,9 +47,9 @@ internal sealed class LoraSbMethod : AdapterMethod
                     start.Options.Setting(this, "step"),
                     svd.S.ToArray()
                 );
-                start[LoraMethod.B].CopyFrom(svd.U);
-                Scale.Run(start[LoraMethod.B], -1); // against the gradient
-                start[LoraMethod.A].CopyFrom(svd.Vt);
+                start[LoraNames.B].CopyFrom(svd.U);
+                Scale.Run(start[LoraNames.B], -1); // against the gradient
+                start[LoraNames.A].CopyFrom(svd.Vt);
                 float[] middle = new float[rank * rank];
                 for (int i = 0; i < rank; i++)
                     middle[i * (rank + 1)] = (float)(step * sigma[i]);

@@ -1,14 +1,15 @@
 using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>LoRA-XS: both factors are frozen singular frames, the r×r matrix between them trains. It is folded into the left one, so that backward reads no x.</summary>
 internal sealed class LoraXsMethod : AdapterMethod
 {
-    private const string A = LoraMethod.A;
-    private const string B = LoraMethod.B;
+    private const string A = LoraNames.A;
+    private const string B = LoraNames.B;
 
     public override string Name => "lora-xs";
     public override string Formula => "W + s·(U_r diag(sigma_r))·C·V_rᵀ, C [r, r] trained";

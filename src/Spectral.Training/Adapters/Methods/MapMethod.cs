@@ -1,6 +1,7 @@
 using Spectral.Kernels.Ops;
 using Spectral.Training.Adapters.Building;
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
@@ -21,8 +22,8 @@ internal sealed class MapMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         int rank = layer.Rank;
-        Factor b = layer.Trained(LoraMethod.B, (layer.Out, rank), Start.Normal(0.02));
-        Factor a = layer.Trained(LoraMethod.A, (rank, layer.In), Start.Normal(0.02));
+        Factor b = layer.Trained(LoraNames.B, (layer.Out, rank), Start.Normal(0.02));
+        Factor a = layer.Trained(LoraNames.A, (rank, layer.In), Start.Normal(0.02));
         Factor alpha = layer.Trained(Alpha, 1);
         Factor beta = layer.Trained("map_beta", 1);
         Factor norm = layer.Frozen(Norm, 1);

@@ -1,12 +1,13 @@
 using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>MiCA: the left factor is fixed to the minor left singular vectors, A starts at zero.</summary>
 internal sealed class MicaMethod : AdapterMethod
 {
-    private const string A = LoraMethod.A;
-    private const string B = LoraMethod.B;
+    private const string A = LoraNames.A;
+    private const string B = LoraNames.B;
 
     public override string Name => "mica";
     public override string Formula => "W + s·U_min·A, U_min = the last r left singular vectors, frozen";

@@ -1,12 +1,13 @@
 using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>MiLoRA, minor components: as PiSSA from the other end of the spectrum.</summary>
 internal sealed class MiloraMethod : AdapterMethod
 {
-    private const string A = LoraMethod.A;
-    private const string B = LoraMethod.B;
+    private const string A = LoraNames.A;
+    private const string B = LoraNames.B;
 
     public override string Name => "milora";
     public override string Formula => "W - s·B0·A0 + s·B·A, B0·A0 = the last r singular triplets of W over s";

@@ -1,4 +1,5 @@
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
@@ -14,11 +15,11 @@ internal sealed class MosloraMethod : AdapterMethod
     {
         int rank = layer.Rank;
         Expression left = layer
-            .Trained(LoraMethod.B, (layer.Out, rank))
+            .Trained(LoraNames.B, (layer.Out, rank))
             .MatMul(layer.Trained("lora_mixer", (rank, rank), Start.Normal(0.02)));
         return new AdapterForm
         {
-            Terms = [new(left, layer.Trained(LoraMethod.A, (rank, layer.In), Start.Normal(0.02)), layer.Options.Scale)],
+            Terms = [new(left, layer.Trained(LoraNames.A, (rank, layer.In), Start.Normal(0.02)), layer.Options.Scale)],
         };
     }
 }

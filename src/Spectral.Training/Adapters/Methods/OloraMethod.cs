@@ -1,14 +1,13 @@
-using Spectral.Kernels;
-using Spectral.Kernels.Linalg;
-using Spectral.Kernels.Ops;
+using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>OLoRA: B starts as the first r columns of Q and A as the first r rows of the triangular factor, T = Qᵀ W.</summary>
 internal sealed class OloraMethod : AdapterMethod
 {
-    private const string A = LoraMethod.A;
-    private const string B = LoraMethod.B;
+    private const string A = LoraNames.A;
+    private const string B = LoraNames.B;
 
     public override string Name => "olora";
     public override string Formula => "W - s·Q_r·T_r + s·B·A, W = Q·T its QR decomposition";
@@ -30,24 +29,5 @@ internal sealed class OloraMethod : AdapterMethod
         };
     }
 
-    public override void Initialize(IReadOnlyList<AdapterStart> starts) => Begin(starts);
-
-    /// <summary>B and A of the QR decomposition.</summary>
-    internal static void Begin(IReadOnlyList<AdapterStart> starts)
-    {
-        foreach (AdapterStart start in starts)
-        {
-            (Tensor weight, int rank) = (start.Weight, start.Options.Rank);
-            using var wide = Tensor.Empty(weight.Device, weight.Shape);
-            Cast.Run(weight, wide);
-            using var columns = Tensor.Empty(weight.Device, (weight.Dim(0), rank));
-            CopyBlock.Run(new ColumnRange(wide, 0, rank), columns, 0, 0);
-            using var rows = Tensor.Empty(weight.Device, (rank, weight.Dim(0)));
-            Permute.Run(columns, [1, 0], rows);
-            using var q = Tensor.Empty(weight.Device, rows.Shape);
-            Orthonormalization.Rows(rows, q);
-            Permute.Run(q, [1, 0], start[B]);
-            Gemm.Run(q, false, wide, false, start[A]);
-        }
-    }
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) => LoraStarts.Orthonormal(starts);
 }

@@ -47,7 +47,7 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
         {
             Terms =
             [
-                new(LoraMethod.Left(layer, rank), layer.Frozen(LoraMethod.A, (rank, layer.In)), layer.Options.Scale),
+                new(LoraMethod.Left(layer, rank), layer.Frozen(LoraNames.A, (rank, layer.In)), layer.Options.Scale),
             ],
         };
     }
@@ -68,7 +68,7 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
             Orthonormalization.Rows(normal, basis);
             using Tensor own = basis.Rows(first, alike.Key.Rank);
             foreach (AdapterStart start in alike)
-                start[LoraMethod.A].CopyFrom(own);
+                start[LoraNames.A].CopyFrom(own);
         }
     }
 }

@@ -1,6 +1,5 @@
 using Spectral.Training.Adapters.Expressions;
 using Spectral.Training.IO;
-using Spectral.Training.Merging;
 
 namespace Spectral.Training.Adapters.Methods;
 
@@ -47,6 +46,13 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
         };
     }
 
+    internal override AdapterOptions After(AdapterOptions options, string directory)
+    {
+        using var reader = new AdapterReader(directory);
+        AdapterOptions after = options with { PreviousAdapter = directory };
+        return after.With(PreviousRank, new EquivalentLora(reader, directory).Rank);
+    }
+
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
         (string? previous, int p) = (
@@ -63,8 +69,9 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
         if (previous is null)
             return;
         using var reader = new AdapterReader(previous);
-        if (LoraExporter.RankOf(reader, previous) is var rank && rank != p)
-            throw new InputException($"{previous}: its rank is {rank}, the setting {PreviousRank} says {p}");
+        var lora = new EquivalentLora(reader, previous);
+        if (lora.Rank != p)
+            throw new InputException($"{previous}: its rank is {lora.Rank}, the setting {PreviousRank} says {p}");
         foreach (AdapterStart start in starts)
         {
             // A layer that no earlier task changed keeps zeros, which nothing overlaps.
@@ -77,7 +84,7 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
                 );
             }
 
-            (float[] left, float[] right) = LoraExporter.Factors(reader, module, p, start.Weight.Device);
+            (float[] left, float[] right) = lora.Factors(module, p, start.Weight.Device);
             start[B].CopyFrom(left);
             start[A].CopyFrom(right);
         }

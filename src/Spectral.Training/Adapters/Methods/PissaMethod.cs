@@ -1,15 +1,13 @@
 using Spectral.Training.Adapters.Building;
+using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>PiSSA: A and B start as the leading singular triplets, σ split evenly, and what they start as is taken off the base.</summary>
 internal sealed class PissaMethod : AdapterMethod
 {
-    /// <summary>PEFT's name of the start.</summary>
-    internal const string Start = "pissa";
-
-    private const string A = LoraMethod.A;
-    private const string B = LoraMethod.B;
+    private const string A = LoraNames.A;
+    private const string B = LoraNames.B;
 
     public override string Name => "pissa";
     public override string Formula => "W - s·B0·A0 + s·B·A, B0·A0 = U_r diag(sigma_r/s) V_rᵀ, s = alpha/rank";
@@ -17,7 +15,7 @@ internal sealed class PissaMethod : AdapterMethod
     public override string Use =>
         "LoRA that trains the principal singular directions themselves; converges faster than LoRA from the same rank.";
     public override string PeftType => "LORA";
-    public override string? PeftInit => Start;
+    public override string? PeftInit => LoraStartKey.Pissa;
 
     public override AdapterForm Form(AdapterBuilder layer)
     {
@@ -34,14 +32,5 @@ internal sealed class PissaMethod : AdapterMethod
 
     public override bool UsesSvd(AdapterOptions options) => true;
 
-    public override void Initialize(IReadOnlyList<AdapterStart> starts) => Begin(starts);
-
-    /// <summary>B and A of the leading triplets.</summary>
-    internal static void Begin(IReadOnlyList<AdapterStart> starts) =>
-        SingularTriplets.Compute(
-            starts,
-            start => start.Options.Rank,
-            (start, svd) =>
-                svd.CopyBalanced(start[B], start[A], [.. Enumerable.Range(0, start.Options.Rank)], start.Options.Scale)
-        );
+    public override void Initialize(IReadOnlyList<AdapterStart> starts) => LoraStarts.Principal(starts);
 }

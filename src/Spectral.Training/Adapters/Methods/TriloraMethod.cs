@@ -1,4 +1,5 @@
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
@@ -13,12 +14,12 @@ internal sealed class TriloraMethod : AdapterMethod
     public override AdapterForm Form(AdapterBuilder layer)
     {
         int rank = layer.Rank;
-        Factor left = layer.Trained(LoraMethod.B, (layer.Out, rank), Start.KaimingUniform);
+        Factor left = layer.Trained(LoraNames.B, (layer.Out, rank), Start.KaimingUniform);
         return new AdapterForm
         {
             Terms =
             [
-                new(left, layer.Trained(LoraMethod.A, (rank, layer.In), Start.KaimingUniform))
+                new(left, layer.Trained(LoraNames.A, (rank, layer.In), Start.KaimingUniform))
                 {
                     Middle = layer.Trained("lora_E", rank),
                 },

@@ -1,7 +1,7 @@
 using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
-using Spectral.Training.Adapters.Methods;
+using Spectral.Training.Adapters.Files;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
 using Spectral.Training.Tests.Support;
@@ -26,8 +26,8 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
                 0.3 * factors("lora_diag").Sum(value => value * value)
                 + 0.2
                     * (
-                        Orthonormality(Transposed(factors(LoraMethod.B), module.Out), Rank)
-                        + Orthonormality(factors(LoraMethod.A), Rank)
+                        Orthonormality(Transposed(factors(LoraNames.B), module.Out), Rank)
+                        + Orthonormality(factors(LoraNames.A), Rank)
                     )
         );
 
@@ -53,7 +53,7 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
             [("lambda", 0.01)],
             (module, factors) =>
             {
-                double[] change = Product(factors(LoraMethod.B), factors(LoraMethod.A), module.Out, Rank, module.In, 2);
+                double[] change = Product(factors(LoraNames.B), factors(LoraNames.A), module.Out, Rank, module.In, 2);
                 double norm =
                     module.Out < module.In
                         ? Orthonormality(change, module.Out)
@@ -70,9 +70,9 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
             (module, factors) =>
             {
                 // rank 3 among 2 members: the first row and column, and the other two
-                double[] left = Transposed(factors(LoraMethod.B), module.Out);
+                double[] left = Transposed(factors(LoraNames.B), module.Out);
                 double[] kept = Product(
-                    factors(LoraMethod.A),
+                    factors(LoraNames.A),
                     Transposed(factors("pego_V"), TopK),
                     Rank,
                     module.In,

@@ -90,7 +90,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         using (var saved = TrainerState.Open(state))
         using (var folder = ModelFolder.Open(Folder.Path))
         using (var model = CausalLanguageModel.Load(folder, Device, type))
-        using (var adapter = Adapter.Restore(model, method, options, saved))
+        using (Adapter adapter = saved.RestoreAdapter(model, method, options))
         using (Trainer trainer = new(model, training))
         {
             trainer.Restore(saved);
@@ -189,7 +189,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         }
         using var state = TrainerState.Open(path);
         Assert.That(
-            () => Adapter.Restore(model, AdapterMethods.Find("speclora"), Options, state),
+            () => state.RestoreAdapter(model, AdapterMethods.Find("speclora"), Options),
             Throws
                 .TypeOf<InputException>()
                 .With.Message.Contains("no tensor 'master.")
@@ -199,7 +199,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
             Refused(adapter, Training, "[16, 3]", "expected F32");
         using (var adapter = Adapter.Attach(model, method, Options with { TargetModules = ["q_proj"] }))
             Refused(adapter, Training, "is no part of what trains here");
-        using (var adapter = Adapter.Restore(model, method, Options, state))
+        using (Adapter adapter = state.RestoreAdapter(model, method, Options))
         {
             Refused(adapter, Training with { Batch = 4 }, "the option Batch 3, not 4");
             Refused(adapter, Training with { Optimizer = new AdamWOptions { Beta1 = 0.5 } }, "the option Optimizer");
@@ -238,7 +238,7 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
                 trainer.Save(path);
             }
             using var state = TrainerState.Open(path);
-            using var restored = Adapter.Restore(model, method, Options, state);
+            using Adapter restored = state.RestoreAdapter(model, method, Options);
             using Trainer longer = new(model, Training with { Accumulate = 1, Steps = null, Epochs = 2 });
             using Trainer shorter = new(model, Training with { Accumulate = 1, Steps = 5 });
             Assert.That(

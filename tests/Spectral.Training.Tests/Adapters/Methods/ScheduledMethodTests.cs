@@ -3,7 +3,7 @@ using Spectral.Kernels.Linalg;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
-using Spectral.Training.Adapters.Methods;
+using Spectral.Training.Adapters.Files;
 using Spectral.Training.Data;
 using Spectral.Training.Models;
 using Spectral.Training.Optim;
@@ -142,24 +142,24 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
         TestAdapters.Randomize(adapter, 3);
         AdaptedModule first = adapter.Modules[0];
         float[] before = Logits();
-        float[] left = first.Factors[LoraMethod.B].Master.ToArray();
-        float[] right = first.Factors[LoraMethod.A].Master.ToArray();
+        float[] left = first.Factors[LoraNames.B].Master.ToArray();
+        float[] right = first.Factors[LoraNames.A].Master.ToArray();
         adapter.AfterUpdate(6, 20);
-        Assert.That(first.Factors[LoraMethod.B].Master.ToArray(), Is.EqualTo(left), "20 · 1/3 steps are not over");
+        Assert.That(first.Factors[LoraNames.B].Master.ToArray(), Is.EqualTo(left), "20 · 1/3 steps are not over");
         adapter.AfterUpdate(7, 20);
         Assert.That(Logits(), Is.EqualTo(before).Within(1e-4f * before.Max(Math.Abs)));
-        Assert.That(first.Factors[LoraMethod.B].Master.ToArray(), Is.All.Zero);
-        float[] second = first.Factors[LoraMethod.A].Master.ToArray();
+        Assert.That(first.Factors[LoraNames.B].Master.ToArray(), Is.All.Zero);
+        float[] second = first.Factors[LoraNames.A].Master.ToArray();
         float[] finished = first.Factors["cola_A"].Master.ToArray();
         Assert.That(second, Is.Not.EqualTo(right).And.Not.All.Zero);
         Assert.That(finished[..right.Length], Is.EqualTo(right));
         Assert.That(finished[right.Length..], Is.All.Zero);
         adapter.AfterUpdate(14, 20);
         Assert.That(first.Factors["cola_A"].Master.ToArray()[right.Length..], Is.EqualTo(second));
-        Assert.That(first.Factors[LoraMethod.A].Master.ToArray(), Is.Not.EqualTo(second));
-        float[] third = first.Factors[LoraMethod.A].Master.ToArray();
+        Assert.That(first.Factors[LoraNames.A].Master.ToArray(), Is.Not.EqualTo(second));
+        float[] third = first.Factors[LoraNames.A].Master.ToArray();
         adapter.AfterUpdate(20, 20);
-        Assert.That(first.Factors[LoraMethod.A].Master.ToArray(), Is.EqualTo(third), "the last round stays as it is");
+        Assert.That(first.Factors[LoraNames.A].Master.ToArray(), Is.EqualTo(third), "the last round stays as it is");
     }
 
     [Test]
@@ -190,8 +190,8 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
                 module.Shape.In,
                 Math.Min(module.Shape.Out, module.Shape.In)
             );
-            float[] b = module.Factors[LoraMethod.B].Master.ToArray();
-            float[] a = module.Factors[LoraMethod.A].Master.ToArray();
+            float[] b = module.Factors[LoraNames.B].Master.ToArray();
+            float[] a = module.Factors[LoraNames.A].Master.ToArray();
             using SvdResult svd = Svd.Compute(module.Core.Weight, all, SvdMethod.Exact);
             (float[] u, float[] s, float[] v) = (svd.U.ToArray(), svd.S.ToArray(), svd.Vt.ToArray());
             int[] best =

@@ -2,6 +2,7 @@ using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Adapters.Files;
 using Spectral.Training.Adapters.Methods;
 using Spectral.Training.Autograd;
 using Spectral.Training.Data;
@@ -52,7 +53,7 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
         foreach ((Parameter parameter, float[] values) in adapter.Parameters.Parameters.Zip(before))
         {
             // Adam's first step is the rate times the gradient's sign.
-            double rate = parameter.Name.EndsWith(LoraMethod.B, StringComparison.Ordinal) ? 8e-3 : 1e-3;
+            double rate = parameter.Name.EndsWith(LoraNames.B, StringComparison.Ordinal) ? 8e-3 : 1e-3;
             foreach ((float value, float old) in parameter.Master.ToArray().Zip(values))
                 Assert.That(Math.Abs(value - old), Is.EqualTo(rate).Within(1e-6), parameter.Name);
         }
@@ -91,7 +92,7 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
         {
             float[] gradient = parameter.Gradient!.ToArray();
             float[] master = parameter.Master.ToArray();
-            bool penalised = parameter.Name.EndsWith(LoraMethod.A, StringComparison.Ordinal);
+            bool penalised = parameter.Name.EndsWith(LoraNames.A, StringComparison.Ordinal);
             for (int i = 0; i < gradient.Length; i++)
             {
                 Assert.That(
@@ -107,7 +108,7 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
         optimizer.Step(0);
         optimizer.CompleteGradients();
         Assert.That(
-            adapter.Modules[0].Factors[LoraMethod.A].Gradient!.ToArray(),
+            adapter.Modules[0].Factors[LoraNames.A].Gradient!.ToArray(),
             Is.Not.All.Zero,
             "and again in the next step"
         );
@@ -191,7 +192,7 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
             adapter.Save(directory);
         }
         using var file = SafetensorsFile.Open(Path.Combine(directory, "adapter_model.safetensors"));
-        Assert.That(file.Tensors.Keys, Has.None.Contains("seen").And.Some.Contains(LoraMethod.A));
+        Assert.That(file.Tensors.Keys, Has.None.Contains("seen").And.Some.Contains(LoraNames.A));
     }
 
     [Test]
@@ -318,28 +319,28 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
             };
         }
 
-        public override void BeforeUpdate(Adapter adapter, int step, int steps)
+        public override void BeforeUpdate(AdapterStep step)
         {
-            Calls.Add(("before", step, steps));
-            Assert.That(adapter.Modules[0].Factors[LoraMethod.B].Gradient!.ToArray(), Is.Not.All.Zero);
-            _masters = Masters(adapter);
+            Calls.Add(("before", step.Number, step.Total));
+            Assert.That(step.Modules[0].Factors[LoraNames.B].Gradient!.ToArray(), Is.Not.All.Zero);
+            _masters = Masters(step);
         }
 
-        public override bool AfterUpdate(Adapter adapter, int step, int steps)
+        public override bool AfterUpdate(AdapterStep step)
         {
-            Calls.Add(("after", step, steps));
+            Calls.Add(("after", step.Number, step.Total));
             if (_masters.Count > 0)
-                Assert.That(Masters(adapter), Is.Not.EqualTo(_masters));
+                Assert.That(Masters(step), Is.Not.EqualTo(_masters));
             _masters = [];
-            if (step != 3)
+            if (step.Number != 3)
                 return false;
-            foreach (AdaptedModule module in adapter.Modules)
+            foreach (AdaptedModule module in step.Modules)
                 module.Factors["left"].Master.CopyFrom([.. Enumerable.Repeat(0.1f, module.Shape.Out)]);
             return true;
         }
 
-        private static Dictionary<string, float[]> Masters(Adapter adapter) =>
-            adapter.Parameters.Parameters.ToDictionary(
+        private static Dictionary<string, float[]> Masters(AdapterStep step) =>
+            step.Parameters.Parameters.ToDictionary(
                 parameter => parameter.Name,
                 parameter => parameter.Master.ToArray()
             );

@@ -4,7 +4,7 @@ using Spectral.Kernels.Ops;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
-using Spectral.Training.Adapters.Methods;
+using Spectral.Training.Adapters.Files;
 using Spectral.Training.Data;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
@@ -40,7 +40,7 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
         Adapter adapter = Attach(method);
         float[][] frozen = Rights(adapter);
         Train(adapter);
-        Assert.That(adapter.Parameters.Parameters.Select(parameter => parameter.Name), Is.All.EndsWith(LoraMethod.B));
+        Assert.That(adapter.Parameters.Parameters.Select(parameter => parameter.Name), Is.All.EndsWith(LoraNames.B));
         Assert.That(Rights(adapter), Is.EqualTo(frozen));
         Assert.That(adapter.Parameters.Parameters[0].Master.ToArray(), Is.Not.All.Zero);
     }
@@ -131,8 +131,8 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
         Adapter orthogonal = Attach("lora", ("init", 2));
         foreach (AdaptedModule module in orthogonal.Modules)
         {
-            float[] left = module.Factors[LoraMethod.B].Master.ToArray();
-            float[] right = module.Factors[LoraMethod.A].Master.ToArray();
+            float[] left = module.Factors[LoraNames.B].Master.ToArray();
+            float[] right = module.Factors[LoraNames.A].Master.ToArray();
             Assert.That(left.Max(Math.Abs), Is.GreaterThan(0.03));
             Assert.That(right.Max(Math.Abs), Is.GreaterThan(0.03));
             VerifyProduct(left, Transposed(right, 2), module.Shape.Out, identity: false, length: 2);
@@ -196,8 +196,8 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
             TestAdapters.Randomize(prefix, 6);
             AdaptedModule module = prefix.Modules[0];
             (float[] left, float[] right) = (
-                module.Factors[LoraMethod.B].Master.ToArray(),
-                module.Factors[LoraMethod.A].Master.ToArray()
+                module.Factors[LoraNames.B].Master.ToArray(),
+                module.Factors[LoraNames.A].Master.ToArray()
             );
             using var weight = Tensor.Zeros(Device, module.Core.Weight.Shape);
             using var merged = Tensor.Empty(Device, weight.Shape);
@@ -237,7 +237,7 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
         };
 
     private static float[][] Rights(Adapter adapter) =>
-        [.. adapter.Modules.Select(module => module.Factors[LoraMethod.A].Master.ToArray())];
+        [.. adapter.Modules.Select(module => module.Factors[LoraNames.A].Master.ToArray())];
 
     private static float[] Transposed(float[] x, int rows)
     {

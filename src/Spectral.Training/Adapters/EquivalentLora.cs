@@ -1,0 +1,132 @@
+using Spectral.Kernels;
+using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.IO;
+using Spectral.Training.Models;
+using Spectral.Training.Optim;
+
+namespace Spectral.Training.Adapters;
+
+/// <summary>
+/// The plain LoRA that an adapter equals whose form is low-rank terms alone: one L and one R of each layer, with a scale
+/// of 1. The terms' values are those that the kernels read; the last product is computed in double and rounded once.
+/// </summary>
+/// <param name="adapter">The adapter.</param>
+/// <param name="directory">Its folder, for messages.</param>
+/// <param name="model">The base model; null where the adapter's terms do not depend on it.</param>
+internal sealed class EquivalentLora(AdapterReader adapter, string directory, ModelFolder? model = null)
+{
+    /// <summary>The rank of the LoRA, the largest of all layers.</summary>
+    /// <exception cref="InputException">There is no such LoRA, or its terms depend on the base weights.</exception>
+    public int Rank
+    {
+        get
+        {
+            foreach (AdaptedModule module in adapter.Modules)
+                Check(module, allowsBias: false);
+            return adapter.Modules.Max(module => module.Form.Rank);
+        }
+    }
+
+    /// <summary>Checks that there is such a LoRA of a layer.</summary>
+    /// <param name="module">The layer.</param>
+    /// <param name="allowsBias">Whether a bias may train beside the method.</param>
+    /// <exception cref="InputException">There is none, or its terms depend on the base weights.</exception>
+    public void Check(AdaptedModule module, bool allowsBias)
+    {
+        // A bias that trains beside the method stands in LoRA's files as it does in the adapter's own.
+        AdapterForm form = allowsBias && module.TrainsBias ? module.Form with { Bias = null } : module.Form;
+        if (!form.IsLowRank)
+        {
+            throw new InputException(
+                $"{directory}: the {adapter.Method.Name} adapter of {module.Shape.Name} "
+                    + $"is no plain LoRA's equal: {Reason(form)}; "
+                    + (module.Form.IsMergeable ? "merge it instead (spectral merge)" : "it can only be used as it is")
+            );
+        }
+
+        if (model is null && (module.ReadsWeight || adapter.LacksStart))
+        {
+            throw new InputException(
+                $"{directory}: the terms of a {adapter.Method.Name} adapter follow from the base weights; "
+                    + "expected --model, the model it was trained on"
+            );
+        }
+    }
+
+    /// <summary>Computes L [out, rank] and R [rank, in] of one layer, filled up with zeros.</summary>
+    public (float[] Left, float[] Right) Factors(AdaptedModule module, int rank, Device device) =>
+        Evaluate(module, device, form => (Left(form, rank, module.Shape.Out), Right(form, rank, module.Shape.In)));
+
+    /// <summary>Computes the form of one layer and reads it; its tensors are gone afterwards.</summary>
+    public T Evaluate<T>(AdaptedModule module, Device device, Func<AdapterForm, T> read)
+    {
+        ModuleShape shape = module.Shape;
+        bool readsBase = module.ReadsWeight || adapter.LacksStart;
+        using BoundFactors factors = new(device, [module]);
+        using Parameter? weight = readsBase ? Stored(".weight", (shape.Out, shape.In)) : null;
+        using Parameter? bias = readsBase && shape.HasBias ? Stored(".bias", shape.Out) : null;
+        adapter.Fill([module], _ => weight!.Value);
+        if (readsBase)
+            module.BindBase(new Linear(shape.Name, weight!, bias));
+        ExpressionGraph graph = new(module.Form.Outputs, 0);
+        try
+        {
+            return read(module.Form);
+        }
+        finally
+        {
+            graph.Clear();
+        }
+
+        Parameter Stored(string leaf, Shape size) =>
+            new(shape.Name + leaf, Tensor.From(device, adapter.BaseOf(model!, shape.Name + leaf).ToFloats(), size));
+    }
+
+    /// <summary>R = [R1; R2; …; 0], [rank, in]: what scales the terms goes to the left factor.</summary>
+    public static float[] Right(AdapterForm form, int rank, int inputs)
+    {
+        float[] right = new float[(long)rank * inputs];
+        int at = 0;
+        foreach (LowRankTerm term in form.Terms)
+        {
+            term.Right.Value.ToArray().CopyTo(right, at * inputs);
+            at += term.Rank;
+        }
+        return right;
+    }
+
+    /// <summary>L = [s1·L1·diag(c1), s2·L2·diag(c2), …, 0], [out, rank].</summary>
+    public static float[] Left(AdapterForm form, int rank, int outputs)
+    {
+        float[] left = new float[(long)outputs * rank];
+        int at = 0;
+        foreach (LowRankTerm term in form.Terms)
+        {
+            float[] values = term.Left.Value.ToArray();
+            float[]? middle = term.Middle?.Value.ToArray();
+            for (int row = 0; row < outputs; row++)
+            {
+                for (int column = 0; column < term.Rank; column++)
+                {
+                    left[(row * rank) + at + column] = (float)(
+                        term.Scale * (middle?[column] ?? 1.0) * values[(row * term.Rank) + column]
+                    );
+                }
+            }
+
+            at += term.Rank;
+        }
+        return left;
+    }
+
+    private static string Reason(AdapterForm form) =>
+        form switch
+        {
+            { Rectified: true } => "there is a rectifier between its factors",
+            { Weight: not null } => "it changes the weight otherwise than by low-rank terms",
+            { OutputScale: not null } => "it scales outputs",
+            { InputScale: not null } => "it scales inputs",
+            { Bias: not null } => "it changes biases",
+            _ => "it has no low-rank terms",
+        };
+}
