@@ -195,6 +195,8 @@ public sealed unsafe class Device : IDisposable
     /// <summary>The kernel <paramref name="entry"/> of <c>native/kernels/<paramref name="module"/>.cu</c>; loaded once.</summary>
     public Kernel Kernel(string module, string entry) => _modules.Kernel(module, entry);
 
+    internal Kernel Kernel(KernelEntry entry, int choice) => _modules.Kernel(entry, choice);
+
     /// <summary>Makes <paramref name="stream"/> the current one until the result is disposed.</summary>
     public IDisposable Use(DeviceStream stream)
     {

@@ -5,21 +5,19 @@ using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests;
 
-/// <summary>Every C# argument struct against what the native compiler made of its twin: size, and name, offset and size of each field.</summary>
+/// <summary>
+/// Every C# argument struct against what the native compiler made of its twin: size, and name, offset and size of each
+/// field.
+/// </summary>
 public sealed class ArgumentLayoutTests
 {
-    public static IEnumerable<TestCaseData> Structs() =>
-        from type in typeof(Device).Assembly.GetTypes()
-        let kernel = type.GetCustomAttribute<KernelArgsAttribute>()
-        where kernel is not null
-        from entry in kernel.Entries
-        select new TestCaseData(type, entry).SetArgDisplayNames(type.Name, entry);
-
-    [TestCaseSource(nameof(Structs))]
-    public void MirrorsTheNativeStruct(Type type, string entry)
+    [TestCaseSource(typeof(KernelEntries), nameof(KernelEntries.Cases))]
+    public void MirrorsTheNativeStruct(KernelEntry entry, string name)
     {
-        string? native = DriverApi.Cpu.ArgumentLayout(LoadedEntry(type, entry));
-        Assert.That(native, Is.Not.Null, $"the native side reports no layout for {entry}");
+        // Layouts are registered when the image is loaded.
+        string? native = DriverApi.Cpu.ArgumentLayout(Devices.Get(DeviceKind.Cpu).Kernel(entry.Module, name).Name);
+        Assert.That(native, Is.Not.Null, $"the native side reports no layout for {name}");
+        Type type = entry.ArgumentType;
         string managed =
             $"{Marshal.SizeOf(type)};"
             + string.Concat(
@@ -33,21 +31,13 @@ public sealed class ArgumentLayoutTests
     }
 
     [Test]
-    public void EveryArgumentStructNamesItsKernels() =>
+    public void EveryArgumentStructHasADescriptor() =>
         Assert.That(
             typeof(Device)
                 .Assembly.GetTypes()
-                .Where(type =>
-                    type.IsValueType
-                    && type.Name.EndsWith("Args", StringComparison.Ordinal)
-                    && type.GetCustomAttribute<KernelArgsAttribute>() is null
-                ),
-            Is.Empty
+                .Where(type => type.IsValueType && type.Name.EndsWith("Args", StringComparison.Ordinal)),
+            Is.SubsetOf(KernelEntries.All.Select(entry => entry.ArgumentType))
         );
-
-    // Layouts are registered when the image is loaded.
-    private static string LoadedEntry(Type type, string entry) =>
-        Devices.Get(DeviceKind.Cpu).Kernel(type.GetCustomAttribute<KernelArgsAttribute>()!.Module, entry).Name;
 
     private static string Snake(string name) =>
         string.Concat(

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Spectral.Kernels.Ops;
+using Spectral.Kernels.Interop;
 using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests;
 
@@ -37,14 +38,11 @@ public sealed class PtxTests
         }
     }
 
-    [TestCaseSource(typeof(ArgumentLayoutTests), nameof(ArgumentLayoutTests.Structs))]
-    public void HasEveryEntry(Type type, string entry)
+    [TestCaseSource(typeof(KernelEntries), nameof(KernelEntries.Cases))]
+    public void HasEveryEntry(KernelEntry described, string entry)
     {
         Tool("ptxas", KernelLibrary.Architectures.Count == 0 ? "none" : "any");
-        string module = type.GetCustomAttributes(typeof(KernelArgsAttribute), false)
-            .Cast<KernelArgsAttribute>()
-            .Single()
-            .Module;
+        string module = described.Module;
         foreach (
             string arch in KernelLibrary.Architectures.Where(arch =>
                 arch == "sm_90a" || !module.EndsWith("_sm90", StringComparison.Ordinal)

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Spectral.Kernels;
-using Spectral.Kernels.Ops;
+using Spectral.Kernels.Interop;
 
 namespace Spectral.Bench.Cases;
 
@@ -14,8 +14,6 @@ internal sealed class LaunchCase : BenchCase
     private const int LaunchesPerSample = 500; // below the depth at which a GPU's queue makes the caller wait
     private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(0.4); // until the runtime has compiled the call for good
 
-    private const string Module = "spectral_rescale";
-    private const string Entry = "spectral_middle_f32";
     private const string Program = "spectral_launch_cost";
 
     public override string Name => "launch";
@@ -27,7 +25,6 @@ internal sealed class LaunchCase : BenchCase
     private static Scenario Prepare(Machine machine)
     {
         var scenario = new Scenario();
-        Kernel kernel = machine.Device.Kernel(Module, Entry);
         var args = new SpectralMiddleArgs();
         string program = Path.Combine(AppContext.BaseDirectory, Program);
         scenario.Variants.Add(
@@ -42,11 +39,11 @@ internal sealed class LaunchCase : BenchCase
         );
         double bytes = double.NaN;
         scenario.Variants.Add(
-            new Variant("C#", _ => kernel.Launch(args, 1, 32))
+            new Variant("C#", _ => SpectralMiddleArgs.Kernel.Launch(machine.Device, args, 1, 32))
             {
                 Check = () =>
                 {
-                    kernel.Launch(args, 1, 32);
+                    SpectralMiddleArgs.Kernel.Launch(machine.Device, args, 1, 32);
                     return null;
                 },
                 Measure = samples =>
@@ -58,14 +55,14 @@ internal sealed class LaunchCase : BenchCase
                         machine.Device.Synchronize()
                     )
                     {
-                        Launch(kernel, args);
+                        Launch(machine.Device, args);
                     }
 
                     long before = GC.GetAllocatedBytesForCurrentThread();
                     for (int i = 0; i < samples; i++)
                     {
                         long start = Stopwatch.GetTimestamp();
-                        Launch(kernel, args);
+                        Launch(machine.Device, args);
                         times[i] = Stopwatch.GetElapsedTime(start).TotalMicroseconds / LaunchesPerSample;
                         machine.Device.Synchronize();
                     }
@@ -78,10 +75,10 @@ internal sealed class LaunchCase : BenchCase
         return scenario;
     }
 
-    private static void Launch(Kernel kernel, in SpectralMiddleArgs args)
+    private static void Launch(Device device, in SpectralMiddleArgs args)
     {
         for (int i = 0; i < LaunchesPerSample; i++)
-            kernel.Launch(args, 1, 32);
+            SpectralMiddleArgs.Kernel.Launch(device, args, 1, 32);
     }
 
     /// <summary>The C program prints one time per line, in microseconds per launch.</summary>
@@ -101,7 +98,7 @@ internal sealed class LaunchCase : BenchCase
                 program,
                 [
                     .. arguments,
-                    Entry,
+                    SpectralMiddleArgs.Kernel.Names[0],
                     machine.Device.Ordinal.ToString(CultureInfo.InvariantCulture),
                     LaunchesPerSample.ToString(CultureInfo.InvariantCulture),
                     samples.ToString(CultureInfo.InvariantCulture),
@@ -137,7 +134,10 @@ internal sealed class LaunchCase : BenchCase
         string file = Path.GetTempFileName();
         File.WriteAllText(
             file,
-            KernelLibrary.Ptx(KernelLibrary.ArchitectureFor(machine.Device.ComputeCapability), Module)
+            KernelLibrary.Ptx(
+                KernelLibrary.ArchitectureFor(machine.Device.ComputeCapability),
+                SpectralMiddleArgs.Kernel.Module
+            )
         );
         return file;
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -54,7 +55,11 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<nint*, void*, int> ModuleLoadData;
     public readonly delegate* unmanaged<nint, int> ModuleUnload;
     public readonly delegate* unmanaged<nint*, nint, byte*, int> ModuleGetFunction;
+    public readonly delegate* unmanaged<int*, int, nint, int> FuncGetAttribute;
     public readonly delegate* unmanaged<nint, int, int, int> FuncSetAttribute;
+
+    /// <summary>Null where the driver is older than 12.4.</summary>
+    public readonly delegate* unmanaged<nint, nuint, nuint*, nuint*, int> FuncGetParamInfo;
     public readonly delegate* unmanaged<ulong*, nuint, int> MemAlloc;
     public readonly delegate* unmanaged<ulong, int> MemFree;
     public readonly delegate* unmanaged<nuint*, nuint*, int> MemGetInfo;
@@ -130,6 +135,10 @@ internal sealed unsafe class DriverApi
         ModuleLoadData = (delegate* unmanaged<nint*, void*, int>)F("cuModuleLoadData");
         ModuleUnload = (delegate* unmanaged<nint, int>)F("cuModuleUnload");
         ModuleGetFunction = (delegate* unmanaged<nint*, nint, byte*, int>)F("cuModuleGetFunction");
+        FuncGetAttribute = (delegate* unmanaged<int*, int, nint, int>)F("cuFuncGetAttribute");
+        FuncGetParamInfo = NativeLibrary.TryGetExport(library, "cuFuncGetParamInfo", out nint paramInfo)
+            ? (delegate* unmanaged<nint, nuint, nuint*, nuint*, int>)paramInfo
+            : null;
         FuncSetAttribute = (delegate* unmanaged<nint, int, int, int>)F("cuFuncSetAttribute");
         MemAlloc = (delegate* unmanaged<ulong*, nuint, int>)F("cuMemAlloc_v2");
         MemFree = (delegate* unmanaged<ulong, int>)F("cuMemFree_v2");
@@ -209,20 +218,23 @@ internal sealed unsafe class DriverApi
             Throw(status, doing.ToString(), call);
     }
 
-    private void Throw(int status, string doing, string call)
+    private void Throw(int status, string doing, string call) =>
+        Fail(status, doing, "cu" + call[(call.LastIndexOf('.', call.IndexOf('(')) + 1)..]);
+
+    /// <summary>Throws for a failed call.</summary>
+    /// <param name="status">What it returned.</param>
+    /// <param name="doing">What was being done.</param>
+    /// <param name="call">The call, with the values of its arguments.</param>
+    /// <exception cref="CudaException">Always.</exception>
+    [DoesNotReturn]
+    public void Fail(int status, string doing, string call)
     {
         byte* text;
         string name = GetErrorName(status, &text) == 0 ? Marshal.PtrToStringUTF8((nint)text)! : "unknown status";
         string message = GetErrorString(status, &text) == 0 ? Marshal.PtrToStringUTF8((nint)text) ?? "" : "";
         if (IsCpu && Marshal.PtrToStringUTF8((nint)_cpuLastError()) is { Length: > 0 } fault)
             message = fault;
-        throw new CudaException(
-            "cu" + call[(call.LastIndexOf('.', call.IndexOf('(')) + 1)..],
-            status,
-            name,
-            message,
-            doing
-        );
+        throw new CudaException(call, status, name, message, doing);
     }
 
     /// <summary>Sets an option of the CPU device (threads, seed, eager, poison, check).</summary>

@@ -1,75 +1,6 @@
-using Spectral.Kernels.Ops;
+using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Linalg;
-
-/// <summary>Argument of <c>cholesky_inverse</c>.</summary>
-[KernelArgs("cholesky_inverse", "cholesky_inverse")]
-public struct CholeskyInverseArgs
-{
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Gram;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Inverse;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Status;
-
-    /// <summary>Added to the diagonal of the scaled matrix, which is 1; and what every pivot must exceed.</summary>
-    public double Shift;
-
-    /// <summary>Added to the diagonal of the scaled matrix, which is 1; and what every pivot must exceed.</summary>
-    public double LeastPivot;
-
-    /// <summary>Order, and words from one matrix's status to the next.</summary>
-    public int N;
-
-    /// <summary>Order, and words from one matrix's status to the next.</summary>
-    public int StatusStride;
-}
-
-/// <summary>Argument of <c>cholesky_scale</c>.</summary>
-[KernelArgs("cholesky_inverse", "cholesky_scale")]
-public struct CholeskyScaleArgs
-{
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Gram;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Scaled;
-
-    /// <summary>Added to the diagonal of the scaled matrix, which is 1.</summary>
-    public double Shift;
-
-    /// <summary>Order.</summary>
-    public int N;
-}
-
-/// <summary>Argument of <c>cholesky_finish</c>.</summary>
-[KernelArgs("cholesky_inverse", "cholesky_finish")]
-public struct CholeskyFinishArgs
-{
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Gram;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong FactorInverse;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Inverse;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Info;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Status;
-
-    /// <summary>What every pivot must exceed; 0: the library has looked.</summary>
-    public double LeastPivot;
-
-    /// <summary>Order.</summary>
-    public int N;
-}
 
 /// <summary>Where the small factorisations (the order of the sketch) are computed.</summary>
 internal enum SmallProblems
@@ -87,8 +18,6 @@ internal enum SmallProblems
 /// <summary>The inverse Cholesky factor of a Gram matrix, for CholeskyQR.</summary>
 internal static class CholeskyInverse
 {
-    private const int BlockThreads = 512;
-    private const int RowThreads = 64;
     private const int LargestOneBlock = 144;
 
     /// <summary>inverse = L⁻¹D with D = diag(gram)^(−1/2) and D gram D + shift·I = L Lᵀ: rows of inverse · X are orthonormal when gram = X Xᵀ.</summary>
@@ -112,9 +41,8 @@ internal static class CholeskyInverse
         Device device = gram.Device;
         int batch = gram.Dim(0);
         int n = gram.Dim(1);
-        int rowBlocks = Launch.Blocks(n, RowThreads);
-        int bytes = SharedBytes(n);
-        if (OneBlock(device, n, bytes, where))
+        int rowBlocks = Launch.Blocks(n, CholeskyScaleArgs.Kernel.Threads);
+        if (OneBlock(device, n, CholeskyInverseArgs.SharedBytes(n), where))
         {
             var args = new CholeskyInverseArgs
             {
@@ -126,7 +54,7 @@ internal static class CholeskyInverse
                 N = n,
                 StatusStride = statusStride,
             };
-            device.Kernel("cholesky_inverse", "cholesky_inverse").Launch(args, batch, BlockThreads, bytes);
+            CholeskyInverseArgs.Kernel.Launch(device, args, batch);
             return;
         }
         using var scaled = Tensor.Empty(device, (n, n), DType.F64);
@@ -136,19 +64,17 @@ internal static class CholeskyInverse
             ulong from = gram.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(double);
             ulong to = inverse.Pointer + (ulong)b * (ulong)n * (ulong)n * sizeof(float);
             ulong word = status + (ulong)(b * statusStride) * sizeof(int);
-            device
-                .Kernel("cholesky_inverse", "cholesky_scale")
-                .Launch(
-                    new CholeskyScaleArgs
-                    {
-                        Gram = from,
-                        Scaled = scaled.Pointer,
-                        Shift = shift,
-                        N = n,
-                    },
-                    rowBlocks,
-                    RowThreads
-                );
+            CholeskyScaleArgs.Kernel.Launch(
+                device,
+                new CholeskyScaleArgs
+                {
+                    Gram = from,
+                    Scaled = scaled.Pointer,
+                    Shift = shift,
+                    N = n,
+                },
+                rowBlocks
+            );
             device.Solver.CholeskyInverse(scaled, info.Pointer);
             var finish = new CholeskyFinishArgs
             {
@@ -160,7 +86,7 @@ internal static class CholeskyInverse
                 LeastPivot = leastPivot,
                 N = n,
             };
-            device.Kernel("cholesky_inverse", "cholesky_finish").Launch(finish, rowBlocks, RowThreads);
+            CholeskyFinishArgs.Kernel.Launch(device, finish, rowBlocks);
         }
     }
 
@@ -177,6 +103,4 @@ internal static class CholeskyInverse
                 ),
             _ => device.Kind == DeviceKind.Cuda && n <= LargestOneBlock && sharedBytes <= device.SharedBytesPerBlock,
         };
-
-    private static int SharedBytes(int n) => (n * (n | 1) + n) * sizeof(double);
 }

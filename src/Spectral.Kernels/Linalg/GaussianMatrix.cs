@@ -1,34 +1,10 @@
-using Spectral.Kernels.Ops;
+using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Linalg;
-
-/// <summary>Argument of <c>gaussian_matrix</c>.</summary>
-[KernelArgs("gaussian_matrix", "gaussian_matrix")]
-public struct GaussianMatrixArgs
-{
-    /// <summary>Device address, as in the kernel's contract; Parts may be 0.</summary>
-    public ulong Y;
-
-    /// <summary>Device address, as in the kernel's contract; Parts may be 0.</summary>
-    public ulong Parts;
-
-    /// <summary>Device address, as in the kernel's contract; Parts may be 0.</summary>
-    public ulong Streams;
-
-    /// <summary>Key of the generator.</summary>
-    public ulong Seed;
-
-    /// <summary>Shape of the result.</summary>
-    public int Vectors;
-
-    /// <summary>Shape of the result.</summary>
-    public int Length;
-}
 
 /// <summary>Random vectors with independent standard normal entries, the same on every device.</summary>
 public static class GaussianMatrix
 {
-    private const int Threads = 256;
     private const int VectorsPerThread = 4;
 
     /// <summary>Fills <paramref name="y"/>; entry i of vector j depends on the seed, the stream, i and j alone (Philox4x32-10, Box-Muller).</summary>
@@ -64,7 +40,14 @@ public static class GaussianMatrix
             Vectors = vectors,
             Length = length,
         };
-        y.Device.Kernel("gaussian_matrix", "gaussian_matrix")
-            .Launch(args, Launch.Blocks(length, Threads), Launch.Blocks(vectors, VectorsPerThread), y.Dim(0), Threads);
+        GaussianMatrixArgs.Kernel.Launch(
+            y.Device,
+            args,
+            (
+                Launch.Blocks(length, GaussianMatrixArgs.Kernel.Threads),
+                Launch.Blocks(vectors, VectorsPerThread),
+                y.Dim(0)
+            )
+        );
     }
 }

@@ -1,58 +1,11 @@
+using Spectral.Kernels.Interop;
 using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>Argument of <c>gram_partial</c>.</summary>
-[KernelArgs("gram", "gram_partial")]
-public struct GramPartialArgs
-{
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong X;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Partial;
-
-    /// <summary>Elements from one X to the next.</summary>
-    public long XStride;
-
-    /// <summary>Shape of X, and the columns that one partial sum covers.</summary>
-    public int Rows;
-
-    /// <summary>Shape of X, and the columns that one partial sum covers.</summary>
-    public int Columns;
-
-    /// <summary>Shape of X, and the columns that one partial sum covers.</summary>
-    public int Chunk;
-}
-
-/// <summary>Argument of <c>gram_reduce</c>.</summary>
-[KernelArgs("gram", "gram_reduce")]
-public struct GramReduceArgs
-{
-    /// <summary>Device address, as in the kernel's contract; Deviation may be 0.</summary>
-    public ulong Partial;
-
-    /// <summary>Device address, as in the kernel's contract; Deviation may be 0.</summary>
-    public ulong Gram;
-
-    /// <summary>Device address, as in the kernel's contract; Deviation may be 0.</summary>
-    public ulong Deviation;
-
-    /// <summary>Order of the Gram matrix, the number of partial sums, and the words from one deviation to the next.</summary>
-    public int Rows;
-
-    /// <summary>Order of the Gram matrix, the number of partial sums, and the words from one deviation to the next.</summary>
-    public int Chunks;
-
-    /// <summary>Order of the Gram matrix, the number of partial sums, and the words from one deviation to the next.</summary>
-    public int DeviationStride;
-}
-
 /// <summary>Gram matrices X Xᵀ with F64 sums.</summary>
 public static class Gram
 {
-    private const int PartialThreads = 64;
-    private const int ReduceThreads = 128;
     private const int ChunkColumns = 128;
     private const int MostChunks = 64;
     private const int MostPartials = 1 << 24;
@@ -109,9 +62,11 @@ public static class Gram
             Columns = columns,
             Chunk = chunk,
         };
-        device
-            .Kernel("gram", "gram_partial")
-            .Launch(sum, Launch.Blocks(pairs, PartialThreads), chunks, batch, PartialThreads);
+        GramPartialArgs.Kernel.Launch(
+            device,
+            sum,
+            (Launch.Blocks(pairs, GramPartialArgs.Kernel.Threads), chunks, batch)
+        );
         var reduce = new GramReduceArgs
         {
             Partial = partial.Pointer,
@@ -121,8 +76,10 @@ public static class Gram
             Chunks = chunks,
             DeviationStride = deviationStride,
         };
-        device
-            .Kernel("gram", "gram_reduce")
-            .Launch(reduce, Launch.Blocks(rows * rows, ReduceThreads), batch, 1, ReduceThreads);
+        GramReduceArgs.Kernel.Launch(
+            device,
+            reduce,
+            (Launch.Blocks(rows * rows, GramReduceArgs.Kernel.Threads), batch)
+        );
     }
 }

@@ -1,78 +1,7 @@
+using Spectral.Kernels.Interop;
 using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
-
-/// <summary>Argument of the passes in <c>sketch_pass.cu</c>.</summary>
-[KernelArgs(
-    "sketch_pass",
-    "sketch_apply_32",
-    "sketch_apply_96",
-    "sketch_apply_160",
-    "sketch_apply_transposed_32",
-    "sketch_apply_transposed_96",
-    "sketch_apply_transposed_160"
-)]
-public struct SketchPassArgs
-{
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Matrices;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Parts;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Y;
-
-    /// <summary>Elements from one matrix to the next in Y, and from one share to the next.</summary>
-    public long YStride;
-
-    /// <summary>Elements from one matrix to the next in Y, and from one share to the next.</summary>
-    public long ShareStride;
-
-    /// <summary>Shape of each matrix, vectors, and parts that the summed dimension is divided into.</summary>
-    public int Rows;
-
-    /// <summary>Shape of each matrix, vectors, and parts that the summed dimension is divided into.</summary>
-    public int Columns;
-
-    /// <summary>Shape of each matrix, vectors, and parts that the summed dimension is divided into.</summary>
-    public int Vectors;
-
-    /// <summary>Shape of each matrix, vectors, and parts that the summed dimension is divided into.</summary>
-    public int Shares;
-}
-
-/// <summary>Argument of <c>sketch_reduce</c>.</summary>
-[KernelArgs("sketch_pass", "sketch_reduce")]
-public struct SketchReduceArgs
-{
-    /// <summary>Device address, as in the kernel's contract; Status may be 0.</summary>
-    public ulong Partial;
-
-    /// <summary>Device address, as in the kernel's contract; Status may be 0.</summary>
-    public ulong Y;
-
-    /// <summary>Device address, as in the kernel's contract; Status may be 0.</summary>
-    public ulong Status;
-
-    /// <summary>Elements from one matrix to the next, from one share to the next, and from one result to the next.</summary>
-    public long PartialStride;
-
-    /// <summary>Elements from one matrix to the next, from one share to the next, and from one result to the next.</summary>
-    public long ShareStride;
-
-    /// <summary>Elements from one matrix to the next, from one share to the next, and from one result to the next.</summary>
-    public long YStride;
-
-    /// <summary>Elements of one result, shares, and words from one status to the next.</summary>
-    public int Count;
-
-    /// <summary>Elements of one result, shares, and words from one status to the next.</summary>
-    public int Shares;
-
-    /// <summary>Elements of one result, shares, and words from one status to the next.</summary>
-    public int StatusStride;
-}
 
 /// <summary>Products of BF16 matrices, read as they are, with a few F32 vectors, at F32 accuracy.</summary>
 internal static class SketchPass
@@ -80,8 +9,6 @@ internal static class SketchPass
     /// <summary>Parts that split vectors have, each [vectors, length] BF16.</summary>
     public const int Parts = 3;
 
-    private const string Module = "sketch_pass";
-    private const int Threads = 256;
     private const int Side = 128;
     private const int Depth = 32;
     private const int WantedBlocks = 128;
@@ -131,9 +58,7 @@ internal static class SketchPass
             Vectors = vectors,
             Shares = shares,
         };
-        int stages = tile > 96 ? 2 : 3;
-        int bytes = stages * (Side + Parts * tile) * Depth * sizeof(ushort);
-        device.Kernel(Module, Entry(tile, transposed)).Launch(args, sides, shares * groups, batch, Threads, bytes);
+        Entry(tile, transposed).Launch(device, args, (sides, shares * groups, batch));
         if (partial is not null)
             Reduce(new Gemm.Operand(partial, 0, other, result), batch * result, shares, y, vectors * other, batch);
     }
@@ -179,22 +104,25 @@ internal static class SketchPass
             Shares = shares,
             StatusStride = statusStride,
         };
-        y.Tensor.Device.Kernel(Module, "sketch_reduce")
-            .Launch(args, Launch.Blocks(count, Threads * ReducePerThread), batch, 1, Threads);
+        SketchReduceArgs.Kernel.Launch(
+            y.Tensor.Device,
+            args,
+            (Launch.Blocks(count, SketchReduceArgs.Kernel.Threads * ReducePerThread), batch)
+        );
     }
 
     /// <summary>How many parts to divide the summed dimension into: by the shape of one matrix alone, so that a batch changes no bit.</summary>
     public static int Shares(int tiles, int steps, int wantedBlocks, int fewestSteps) =>
         Math.Clamp(wantedBlocks / tiles, 1, Math.Max(1, steps / fewestSteps));
 
-    private static string Entry(int tile, bool transposed) =>
+    private static KernelEntry<SketchPassArgs> Entry(int tile, bool transposed) =>
         (tile, transposed) switch
         {
-            (32, false) => "sketch_apply_32",
-            (96, false) => "sketch_apply_96",
-            (_, false) => "sketch_apply_160",
-            (32, true) => "sketch_apply_transposed_32",
-            (96, true) => "sketch_apply_transposed_96",
-            _ => "sketch_apply_transposed_160",
+            (32, false) => SketchPassArgs.Apply32,
+            (96, false) => SketchPassArgs.Apply96,
+            (_, false) => SketchPassArgs.Apply160,
+            (32, true) => SketchPassArgs.ApplyTransposed32,
+            (96, true) => SketchPassArgs.ApplyTransposed96,
+            _ => SketchPassArgs.ApplyTransposed160,
         };
 }

@@ -1,73 +1,13 @@
+using Spectral.Kernels.Interop;
 using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>Argument of the products in <c>sketch_product.cu</c>.</summary>
-[KernelArgs("sketch_product", "sketch_product_nn", "sketch_product_nt", "sketch_product_tn")]
-public struct SketchProductArgs
-{
-    /// <summary>Device address, as in the kernel's contract; D and Parts may be 0.</summary>
-    public ulong A;
-
-    /// <summary>Device address, as in the kernel's contract; D and Parts may be 0.</summary>
-    public ulong B;
-
-    /// <summary>Device address, as in the kernel's contract; D and Parts may be 0.</summary>
-    public ulong C;
-
-    /// <summary>Device address, as in the kernel's contract; D and Parts may be 0.</summary>
-    public ulong D;
-
-    /// <summary>Device address, as in the kernel's contract; D and Parts may be 0.</summary>
-    public ulong Parts;
-
-    /// <summary>Elements from one matrix to the next, and from one share of C to the next.</summary>
-    public long AStride;
-
-    /// <summary>Elements from one matrix to the next, and from one share of C to the next.</summary>
-    public long BStride;
-
-    /// <summary>Elements from one matrix to the next, and from one share of C to the next.</summary>
-    public long CStride;
-
-    /// <summary>Elements from one matrix to the next, and from one share of C to the next.</summary>
-    public long DStride;
-
-    /// <summary>Elements from one matrix to the next, and from one share of C to the next.</summary>
-    public long ShareStride;
-
-    /// <summary>Elements from one stored row to the next.</summary>
-    public int ARow;
-
-    /// <summary>Elements from one stored row to the next.</summary>
-    public int BRow;
-
-    /// <summary>Elements from one stored row to the next.</summary>
-    public int CRow;
-
-    /// <summary>Shape of the product, and parts that its inner dimension is divided into.</summary>
-    public int M;
-
-    /// <summary>Shape of the product, and parts that its inner dimension is divided into.</summary>
-    public int N;
-
-    /// <summary>Shape of the product, and parts that its inner dimension is divided into.</summary>
-    public int K;
-
-    /// <summary>Shape of the product, and parts that its inner dimension is divided into.</summary>
-    public int Shares;
-
-    /// <summary>Factor of the product.</summary>
-    public float Alpha;
-}
-
 /// <summary>Small F32 products of a batch: the same bits for a matrix in any batch, and all of it in one launch or two.</summary>
 internal static class SketchProduct
 {
-    private const int Threads = 128;
     private const int Side = 64;
     private const int Depth = 32;
-    private const int Stages = 3;
     private const int WantedBlocks = 64;
     private const int FewestSteps = 8;
 
@@ -134,13 +74,11 @@ internal static class SketchProduct
             Shares = shares,
             Alpha = alpha,
         };
-        string entry =
-            transposeA ? "sketch_product_tn"
-            : transposeB ? "sketch_product_nt"
-            : "sketch_product_nn";
-        device
-            .Kernel("sketch_product", entry)
-            .Launch(args, columns, rows * shares, batch, Threads, Stages * 2 * Side * Depth * sizeof(float));
+        KernelEntry<SketchProductArgs> entry =
+            transposeA ? SketchProductArgs.TransposedA
+            : transposeB ? SketchProductArgs.TransposedB
+            : SketchProductArgs.Plain;
+        entry.Launch(device, args, (columns, rows * shares, batch));
         if (partial is not null)
             SketchPass.Reduce(new Gemm.Operand(partial, 0, n, result), batch * result, shares, c, m * n, batch);
     }

@@ -1,40 +1,10 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Linalg;
-
-/// <summary>Argument of <c>jacobi_svd</c>.</summary>
-[KernelArgs("small_svd", "jacobi_svd")]
-public struct JacobiSvdArgs
-{
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong A;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Rotations;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Left;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Values;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Right;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Status;
-
-    /// <summary>Order, and words from the values and the status of one matrix to those of the next.</summary>
-    public int N;
-
-    /// <summary>Order, and words from the values and the status of one matrix to those of the next.</summary>
-    public int ReportStride;
-}
 
 /// <summary>SVD of the small square matrix that a sketch leaves: one-sided Jacobi in one block, or the library's.</summary>
 internal static class SmallSvd
 {
-    private const int BlockThreads = 512;
-    private const int StaticSharedBytes = 1024; // static: the block's reductions
-
     /// <summary>a = left · diag(values) · right, in F64 inside.</summary>
     /// <param name="a">[n, n], F32.</param>
     /// <param name="left">[n, n], F32: column c is left vector c.</param>
@@ -88,7 +58,7 @@ internal static class SmallSvd
                 N = n,
                 ReportStride = stride,
             };
-            device.Kernel("small_svd", "jacobi_svd").Launch(args, batch, BlockThreads, SharedBytes(n));
+            JacobiSvdArgs.Kernel.Launch(device, args, batch);
             return;
         }
         using var wide = Tensor.Empty(device, (n, n), DType.F64);
@@ -111,12 +81,15 @@ internal static class SmallSvd
 
     /// <summary>Is a problem of order n to be solved in one block? Its Cholesky factor, which needs less, then fits too.</summary>
     public static bool OneBlock(Device device, int n, SmallProblems where) =>
-        CholeskyInverse.OneBlock(device, n, SharedBytes(n) + StaticSharedBytes, where);
+        CholeskyInverse.OneBlock(
+            device,
+            n,
+            JacobiSvdArgs.SharedBytes(n) + JacobiSvdArgs.Kernel.StaticSharedBytes,
+            where
+        );
 
     /// <summary>Does this status mean that the decomposition did not converge?</summary>
     public static bool Failed(int status, bool oneBlock) => oneBlock ? status < 0 : status != 0;
-
-    private static int SharedBytes(int n) => (n * (n | 1) + 4 * n + 1) * sizeof(double);
 
     internal readonly record struct Outcome(Tensor Status, int N, bool IsLibrary) : IDisposable
     {

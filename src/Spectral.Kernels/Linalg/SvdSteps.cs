@@ -1,136 +1,35 @@
-using Spectral.Kernels.Ops;
+using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Linalg;
-
-/// <summary>Argument of <c>svd_widen</c>.</summary>
-[KernelArgs("svd_steps", "svd_widen")]
-public struct SvdWidenArgs
-{
-    /// <summary>Device address: X F32, Y F64.</summary>
-    public ulong X;
-
-    /// <summary>Device address: X F32, Y F64.</summary>
-    public ulong Y;
-
-    /// <summary>Number of elements.</summary>
-    public int Count;
-}
-
-/// <summary>Argument of <c>svd_narrow</c>.</summary>
-[KernelArgs("svd_steps", "svd_narrow")]
-public struct SvdNarrowArgs
-{
-    /// <summary>Device address: X F64, Y F32.</summary>
-    public ulong X;
-
-    /// <summary>Device address: X F64, Y F32.</summary>
-    public ulong Y;
-
-    /// <summary>Number of elements.</summary>
-    public int Count;
-}
-
-/// <summary>Argument of <c>svd_truncate</c>.</summary>
-[KernelArgs("svd_steps", "svd_truncate")]
-public struct SvdTruncateArgs
-{
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Values;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong S;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Probes;
-
-    /// <summary>Values kept, columns of Probes, and words from the values of one matrix to those of the next.</summary>
-    public int Rank;
-
-    /// <summary>Values kept, columns of Probes, and words from the values of one matrix to those of the next.</summary>
-    public int Columns;
-
-    /// <summary>Values kept, columns of Probes, and words from the values of one matrix to those of the next.</summary>
-    public int Stride;
-
-    /// <summary>Values at or below this part of the first become 0.</summary>
-    public float Tolerance;
-}
-
-/// <summary>Argument of <c>svd_norms</c>.</summary>
-[KernelArgs("svd_steps", "svd_norms")]
-public struct SvdNormsArgs
-{
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong X;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Norm;
-
-    /// <summary>Elements from the rows of one matrix to those of the next.</summary>
-    public long XStride;
-
-    /// <summary>Of a row, and words from the norms of one matrix to those of the next.</summary>
-    public int Length;
-
-    /// <summary>Of a row, and words from the norms of one matrix to those of the next.</summary>
-    public int NormStride;
-}
-
-/// <summary>Argument of <c>svd_signs</c>.</summary>
-[KernelArgs("svd_steps", "svd_signs")]
-public struct SvdSignsArgs
-{
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Left;
-
-    /// <summary>Device address, as in the kernel's contract.</summary>
-    public ulong Right;
-
-    /// <summary>Length of the vectors.</summary>
-    public int LeftLength;
-
-    /// <summary>Length of the vectors.</summary>
-    public int RightLength;
-}
 
 /// <summary>The small kernels at the end of a truncated SVD.</summary>
 internal static class SvdSteps
 {
-    private const string Module = "svd_steps";
-    private const int ElementThreads = 256;
-    private const int TruncateThreads = 64;
-    private const int NormThreads = 256;
-    private const int SignThreads = 32;
-
     /// <summary>y = as many F32 at <paramref name="x"/>, to F64.</summary>
     public static void Widen(ulong x, Tensor y) =>
-        y
-            .Device.Kernel(Module, "svd_widen")
-            .Launch(
-                new SvdWidenArgs
-                {
-                    X = x,
-                    Y = y.Pointer,
-                    Count = checked((int)y.Count),
-                },
-                Launch.Blocks(y.Count, ElementThreads),
-                ElementThreads
-            );
+        SvdWidenArgs.Kernel.Launch(
+            y.Device,
+            new SvdWidenArgs
+            {
+                X = x,
+                Y = y.Pointer,
+                Count = checked((int)y.Count),
+            },
+            Launch.Blocks(y.Count, SvdWidenArgs.Kernel.Threads)
+        );
 
     /// <summary>F32 at <paramref name="y"/> = x, F64.</summary>
     public static void Narrow(Tensor x, ulong y) =>
-        x
-            .Device.Kernel(Module, "svd_narrow")
-            .Launch(
-                new SvdNarrowArgs
-                {
-                    X = x.Pointer,
-                    Y = y,
-                    Count = checked((int)x.Count),
-                },
-                Launch.Blocks(x.Count, ElementThreads),
-                ElementThreads
-            );
+        SvdNarrowArgs.Kernel.Launch(
+            x.Device,
+            new SvdNarrowArgs
+            {
+                X = x.Pointer,
+                Y = y,
+                Count = checked((int)x.Count),
+            },
+            Launch.Blocks(x.Count, SvdNarrowArgs.Kernel.Threads)
+        );
 
     /// <summary>s[c] = values[c], or 0 at or below tolerance · values[0]; row c of probes times s[c].</summary>
     /// <param name="values">[≥ k].</param>
@@ -149,7 +48,7 @@ internal static class SvdSteps
             Columns = probes?.Dim(1) ?? 0,
             Tolerance = tolerance,
         };
-        s.Device.Kernel(Module, "svd_truncate").Launch(args, Launch.Blocks(rank, TruncateThreads), TruncateThreads);
+        SvdTruncateArgs.Kernel.Launch(s.Device, args, Launch.Blocks(rank, SvdTruncateArgs.Kernel.Threads));
     }
 
     /// <summary>The same for a batch whose values lie in a report.</summary>
@@ -170,9 +69,11 @@ internal static class SvdSteps
             Stride = stride,
             Tolerance = tolerance,
         };
-        probes
-            .Device.Kernel(Module, "svd_truncate")
-            .Launch(args, Launch.Blocks(args.Rank, TruncateThreads), probes.Dim(0), 1, TruncateThreads);
+        SvdTruncateArgs.Kernel.Launch(
+            probes.Device,
+            args,
+            (Launch.Blocks(args.Rank, SvdTruncateArgs.Kernel.Threads), probes.Dim(0))
+        );
     }
 
     /// <summary>Euclidean norms of the rows of x, [batch, p, n], to F32 words at <paramref name="norms"/>.</summary>
@@ -186,24 +87,22 @@ internal static class SvdSteps
             Length = x.Dim(2),
             NormStride = stride,
         };
-        x.Device.Kernel(Module, "svd_norms").Launch(args, x.Dim(1), x.Dim(0), 1, NormThreads);
+        SvdNormsArgs.Kernel.Launch(x.Device, args, (x.Dim(1), x.Dim(0)));
     }
 
     /// <summary>Makes the entry of largest magnitude of each right vector positive, and turns the left vector with it.</summary>
     /// <param name="left">[k, m].</param>
     /// <param name="right">[k, n].</param>
     public static void Signs(Tensor left, Tensor right) =>
-        left
-            .Device.Kernel(Module, "svd_signs")
-            .Launch(
-                new SvdSignsArgs
-                {
-                    Left = left.Pointer,
-                    Right = right.Pointer,
-                    LeftLength = left.Dim(1),
-                    RightLength = right.Dim(1),
-                },
-                left.Dim(0),
-                SignThreads
-            );
+        SvdSignsArgs.Kernel.Launch(
+            left.Device,
+            new SvdSignsArgs
+            {
+                Left = left.Pointer,
+                Right = right.Pointer,
+                LeftLength = left.Dim(1),
+                RightLength = right.Dim(1),
+            },
+            left.Dim(0)
+        );
 }

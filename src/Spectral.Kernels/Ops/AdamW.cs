@@ -1,30 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>adamw_f32</c> in <c>adamw.cu</c>.</summary>
-[KernelArgs("adamw", "adamw_f32")]
-public struct AdamWArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Parameter;
-
-    /// <summary>Device address.</summary>
-    public ulong Gradient;
-
-    /// <summary>Device address.</summary>
-    public ulong M;
-
-    /// <summary>Device address.</summary>
-    public ulong V;
-
-    /// <summary>Device address.</summary>
-    public ulong State;
-
-    /// <summary>Size.</summary>
-    public long Count;
-
-    /// <summary>Factor of the learning rate.</summary>
-    public float Rate;
-}
 
 /// <summary>What the host decides of an AdamW step.</summary>
 /// <param name="LearningRate">Step size η.</param>
@@ -77,9 +53,7 @@ public static class AdamW
             Count = parameter.Count,
             Rate = rate,
         };
-        state
-            .Device.Kernel("adamw", "adamw_f32")
-            .Launch(args, Launch.FlatBlocks(args.Count, DType.F32), Launch.FlatThreads);
+        AdamWArgs.Kernel.Launch(state.Device, args, Launch.FlatBlocks(args.Count, DType.F32));
 
         void SameAs(Tensor tensor, string name)
         {

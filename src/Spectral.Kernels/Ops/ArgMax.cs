@@ -1,21 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>arg_max.cu</c>.</summary>
-[KernelArgs("arg_max", "arg_max_f32")]
-public struct ArgMaxArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Logits;
-
-    /// <summary>Device address.</summary>
-    public ulong Indices;
-
-    /// <summary>Size.</summary>
-    public int Rows;
-
-    /// <summary>Size.</summary>
-    public int Columns;
-}
 
 /// <summary>The largest element of each row.</summary>
 public static class ArgMax
@@ -51,6 +36,6 @@ public static class ArgMax
             Rows = logits.Dim(0),
             Columns = logits.Dim(1),
         };
-        logits.Device.Kernel("arg_max", "arg_max_f32").Launch(args, Launch.RowBlocks(args.Rows), Launch.RowThreads);
+        ArgMaxArgs.Kernel.Launch(logits.Device, args, Launch.RowBlocks(args.Rows));
     }
 }

@@ -1,73 +1,7 @@
+using Spectral.Kernels.Interop;
 using Spectral.Kernels.Ops.Dispatch;
 
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of the decode kernels in <c>attention.cu</c>.</summary>
-[KernelArgs("attention", "attention_decode_f32", "attention_decode_bf16")]
-public struct AttentionDecodeArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Q;
-
-    /// <summary>Device address.</summary>
-    public ulong Keys;
-
-    /// <summary>Device address.</summary>
-    public ulong Values;
-
-    /// <summary>Device address.</summary>
-    public ulong Lengths;
-
-    /// <summary>Device address.</summary>
-    public ulong Output;
-
-    /// <summary>Size.</summary>
-    public int Heads;
-
-    /// <summary>Size.</summary>
-    public int KvHeads;
-
-    /// <summary>Size.</summary>
-    public int Positions;
-
-    /// <summary>Size.</summary>
-    public int HeadDim;
-
-    /// <summary>Size.</summary>
-    public int Window;
-
-    /// <summary>Factor of the scores.</summary>
-    public float Scale;
-}
-
-/// <summary>Arguments of the append kernels in <c>attention.cu</c>.</summary>
-[KernelArgs("attention", "attention_append_f32", "attention_append_bf16")]
-public struct AttentionAppendArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Source;
-
-    /// <summary>Device address.</summary>
-    public ulong Offsets;
-
-    /// <summary>Device address.</summary>
-    public ulong Cache;
-
-    /// <summary>Size.</summary>
-    public int Batch;
-
-    /// <summary>Size.</summary>
-    public int KvHeads;
-
-    /// <summary>Size.</summary>
-    public int Length;
-
-    /// <summary>Size.</summary>
-    public int Positions;
-
-    /// <summary>Size.</summary>
-    public int HeadDim;
-}
 
 /// <summary>How the attention of whole sequences is computed.</summary>
 public enum AttentionVariant
@@ -92,7 +26,6 @@ public static class Attention
     /// <summary>Environment variable that forces the variant: <c>composed</c> or <c>fused</c>.</summary>
     public const string VariantVariable = "SPECTRAL_ATTENTION";
 
-    private const int DecodeThreads = 128;
     private const int MaxHeadDim = 512;
 
     private static readonly ForcedChoice<AttentionVariant> Forced = new(
@@ -306,8 +239,7 @@ public static class Attention
             Window = window,
             Scale = 1 / MathF.Sqrt(headDim),
         };
-        q.Device.Kernel("attention", Launch.Entry(q.DType, "attention_decode_f32", "attention_decode_bf16"))
-            .Launch(args, heads, batch, 1, DecodeThreads);
+        AttentionDecodeArgs.Kernel.Launch(q.Device, q.DType, args, (heads, batch));
     }
 
     /// <summary><c>cache[b, g, offsets[b] + s, :] = source[b, g, s, :]</c>; positions beyond the cache are left out.</summary>
@@ -339,10 +271,12 @@ public static class Attention
             Positions = cache.Dim(2),
             HeadDim = source.Dim(3),
         };
-        string entry = Launch.Entry(source.DType, "attention_append_f32", "attention_append_bf16");
-        source
-            .Device.Kernel("attention", entry)
-            .Launch(args, Launch.RowBlocks(source.Count / source.Dim(3)), Launch.RowThreads);
+        AttentionAppendArgs.Kernel.Launch(
+            source.Device,
+            source.DType,
+            args,
+            Launch.RowBlocks(source.Count / source.Dim(3))
+        );
     }
 
     // The matrices of one key/value head: Rows query rows (all heads of the group), Length keys; Count groups in the batch.

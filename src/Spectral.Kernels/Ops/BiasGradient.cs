@@ -1,33 +1,11 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>bias_gradient.cu</c>.</summary>
-[KernelArgs("bias_gradient", "bias_gradient_f32", "bias_gradient_bf16")]
-public struct BiasGradientArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Dy;
-
-    /// <summary>Device address.</summary>
-    public ulong Sums;
-
-    /// <summary>Size.</summary>
-    public int Rows;
-
-    /// <summary>Size.</summary>
-    public int Columns;
-
-    /// <summary>Size.</summary>
-    public int Chunk;
-
-    /// <summary>1: add to what the sums hold.</summary>
-    public int Accumulate;
-}
 
 /// <summary>Sums over rows, such as the gradient of a bias.</summary>
 public static class BiasGradient
 {
     private const int ChunkRows = 64;
-    private const int Threads = 128;
 
     /// <summary><c>dBias[j] (+)= Σᵢ dy[i, j]</c>, F32, in an order that depends on the shape alone.</summary>
     /// <param name="dy">[N, F] F32 or BF16.</param>
@@ -73,8 +51,11 @@ public static class BiasGradient
             Chunk = chunk,
             Accumulate = accumulate ? 1 : 0,
         };
-        string entry = Launch.Entry(dy.DType, "bias_gradient_f32", "bias_gradient_bf16");
-        dy.Device.Kernel("bias_gradient", entry)
-            .Launch(args, Launch.Blocks(args.Columns, Threads * (16 / dy.DType.Size())), chunks, 1, Threads);
+        BiasGradientArgs.Kernel.Launch(
+            dy.Device,
+            dy.DType,
+            args,
+            (Launch.Blocks(args.Columns, BiasGradientArgs.Kernel.Threads * (16 / dy.DType.Size())), chunks)
+        );
     }
 }

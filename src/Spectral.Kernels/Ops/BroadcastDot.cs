@@ -1,62 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of the first stage in <c>broadcast_dot.cu</c>.</summary>
-[KernelArgs("broadcast_dot", "broadcast_dot_rows", "broadcast_dot_columns")]
-public struct BroadcastDotArgs
-{
-    /// <summary>Device address; no partials when one chunk covers a sum.</summary>
-    public ulong X;
-
-    /// <summary>Device address; no partials when one chunk covers a sum.</summary>
-    public ulong Y;
-
-    /// <summary>Device address; no partials when one chunk covers a sum.</summary>
-    public ulong Partials;
-
-    /// <summary>Device address; no partials when one chunk covers a sum.</summary>
-    public ulong Result;
-
-    /// <summary>Size.</summary>
-    public long Rows;
-
-    /// <summary>Size.</summary>
-    public long Columns;
-
-    /// <summary>Size.</summary>
-    public long Chunk;
-
-    /// <summary>Chunks per sum.</summary>
-    public int Chunks;
-
-    /// <summary>Factor of the sums.</summary>
-    public float Scale;
-
-    /// <summary>1: added to what the result holds.</summary>
-    public int Accumulate;
-}
-
-/// <summary>Arguments of the second stage in <c>broadcast_dot.cu</c>.</summary>
-[KernelArgs("broadcast_dot", "broadcast_dot_finish")]
-public struct BroadcastDotFinishArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Partials;
-
-    /// <summary>Device address.</summary>
-    public ulong Result;
-
-    /// <summary>Size.</summary>
-    public int Results;
-
-    /// <summary>Size.</summary>
-    public int Chunks;
-
-    /// <summary>Factor of the sums.</summary>
-    public float Scale;
-
-    /// <summary>1: added to what the result holds.</summary>
-    public int Accumulate;
-}
 
 /// <summary>Sums of products along the rows or columns of two matrices, or over all of them: the adjoint of <see cref="BroadcastMultiply"/>.</summary>
 public static class BroadcastDot
@@ -126,17 +70,11 @@ public static class BroadcastDot
             Scale = scale,
             Accumulate = accumulate ? 1 : 0,
         };
+        long sums = (long)results * chunks;
         if (perColumn)
-        {
-            x.Device.Kernel("broadcast_dot", "broadcast_dot_columns")
-                .Launch(args, Launch.Blocks((long)results * chunks, Launch.FlatThreads), Launch.FlatThreads);
-        }
+            BroadcastDotArgs.PerColumn.Launch(x.Device, args, Launch.Blocks(sums, Launch.FlatThreads));
         else
-        {
-            x.Device.Kernel("broadcast_dot", "broadcast_dot_rows")
-                .Launch(args, Launch.RowBlocks((long)results * chunks), Launch.RowThreads);
-        }
-
+            BroadcastDotArgs.PerRow.Launch(x.Device, args, Launch.RowBlocks(sums));
         if (partials is not null)
             Finish(partials, result, scale, accumulate);
     }
@@ -153,8 +91,6 @@ public static class BroadcastDot
             Scale = scale,
             Accumulate = accumulate ? 1 : 0,
         };
-        result
-            .Device.Kernel("broadcast_dot", "broadcast_dot_finish")
-            .Launch(args, Launch.RowBlocks(args.Results), Launch.RowThreads);
+        BroadcastDotFinishArgs.Kernel.Launch(result.Device, args, Launch.RowBlocks(args.Results));
     }
 }

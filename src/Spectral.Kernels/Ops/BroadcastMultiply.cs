@@ -1,36 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>broadcast_multiply.cu</c>.</summary>
-[KernelArgs("broadcast_multiply", "broadcast_multiply")]
-public struct BroadcastMultiplyArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong X;
-
-    /// <summary>Device address.</summary>
-    public ulong V;
-
-    /// <summary>Device address.</summary>
-    public ulong Z;
-
-    /// <summary>Elements of x.</summary>
-    public long Count;
-
-    /// <summary>Elements of v from one row to the next.</summary>
-    public long RowStride;
-
-    /// <summary>Elements of v from one column to the next.</summary>
-    public int ColumnStride;
-
-    /// <summary>Size.</summary>
-    public int Columns;
-
-    /// <summary>Factor of the product.</summary>
-    public float Scale;
-
-    /// <summary>1: added to what z holds.</summary>
-    public int Accumulate;
-}
 
 /// <summary>Products element by element, of a matrix and a vector along its rows or columns, a number or a matrix.</summary>
 public static class BroadcastMultiply
@@ -66,7 +36,6 @@ public static class BroadcastMultiply
                 : 0,
             ColumnStride = broadcast is Broadcast.PerElement or Broadcast.PerColumn ? 1 : 0,
         };
-        x.Device.Kernel("broadcast_multiply", "broadcast_multiply")
-            .Launch(args, Launch.FlatBlocks(x.Count, DType.F32), Launch.FlatThreads);
+        BroadcastMultiplyArgs.Kernel.Launch(x.Device, args, Launch.FlatBlocks(x.Count, DType.F32));
     }
 }

@@ -1,53 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of the forward kernels in <c>causal_softmax.cu</c>.</summary>
-[KernelArgs("causal_softmax", "causal_softmax_forward_f32", "causal_softmax_forward_bf16")]
-public struct CausalSoftmaxForwardArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Scores;
-
-    /// <summary>Size.</summary>
-    public long Rows;
-
-    /// <summary>Size.</summary>
-    public int Length;
-
-    /// <summary>Size.</summary>
-    public int Window;
-
-    /// <summary>Size.</summary>
-    public int Lanes;
-
-    /// <summary>Factor of the scores.</summary>
-    public float Scale;
-}
-
-/// <summary>Arguments of the backward kernels in <c>causal_softmax.cu</c>.</summary>
-[KernelArgs("causal_softmax", "causal_softmax_backward_f32", "causal_softmax_backward_bf16")]
-public struct CausalSoftmaxBackwardArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Probabilities;
-
-    /// <summary>Device address.</summary>
-    public ulong Gradient;
-
-    /// <summary>Size.</summary>
-    public long Rows;
-
-    /// <summary>Size.</summary>
-    public int Length;
-
-    /// <summary>Size.</summary>
-    public int Window;
-
-    /// <summary>Size.</summary>
-    public int Lanes;
-
-    /// <summary>Factor of the scores.</summary>
-    public float Scale;
-}
 
 /// <summary>
 /// Softmax over the keys a query may see: with query i and window w, the keys <c>max(0, i − w + 1) ≤ j ≤ i</c> (all j ≤ i for w = 0).
@@ -75,10 +28,12 @@ public static class CausalSoftmax
             Lanes = Launch.RowLanes(length),
             Scale = scale,
         };
-        string entry = Launch.Entry(scores.DType, "causal_softmax_forward_f32", "causal_softmax_forward_bf16");
-        scores
-            .Device.Kernel("causal_softmax", entry)
-            .Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
+        CausalSoftmaxForwardArgs.Kernel.Launch(
+            scores.Device,
+            scores.DType,
+            args,
+            Launch.RowBlocks(args.Rows, args.Lanes)
+        );
     }
 
     /// <summary>The gradient of the probabilities becomes that of the scores: <c>ds = scale · p (dp − Σ p dp)</c>.</summary>
@@ -106,10 +61,12 @@ public static class CausalSoftmax
             Lanes = Launch.RowLanes(length),
             Scale = scale,
         };
-        string entry = Launch.Entry(probabilities.DType, "causal_softmax_backward_f32", "causal_softmax_backward_bf16");
-        probabilities
-            .Device.Kernel("causal_softmax", entry)
-            .Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
+        CausalSoftmaxBackwardArgs.Kernel.Launch(
+            probabilities.Device,
+            probabilities.DType,
+            args,
+            Launch.RowBlocks(args.Rows, args.Lanes)
+        );
     }
 
     private static void Verify(Tensor scores, string name, float scale, int window)

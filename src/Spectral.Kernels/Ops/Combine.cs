@@ -1,36 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>combine.cu</c>.</summary>
-[KernelArgs("combine", "combine")]
-public struct CombineArgs
-{
-    /// <summary>Device address; Y may be 0.</summary>
-    public ulong X;
-
-    /// <summary>Device address; Y may be 0.</summary>
-    public ulong Y;
-
-    /// <summary>Device address; Y may be 0.</summary>
-    public ulong Z;
-
-    /// <summary>Elements.</summary>
-    public long Count;
-
-    /// <summary>Size of each matrix.</summary>
-    public int Rows;
-
-    /// <summary>Size of each matrix.</summary>
-    public int Columns;
-
-    /// <summary>Factors of x, y and the identity.</summary>
-    public float Alpha;
-
-    /// <summary>Factors of x, y and the identity.</summary>
-    public float Beta;
-
-    /// <summary>Factors of x, y and the identity.</summary>
-    public float Gamma;
-}
 
 /// <summary>Weighted sums.</summary>
 public static class Combine
@@ -80,7 +50,7 @@ public static class Combine
             Beta = beta,
             Gamma = gamma,
         };
-        x.Device.Kernel("combine", "combine").Launch(args, Launch.FlatBlocks(x.Count, DType.F32), Launch.FlatThreads);
+        CombineArgs.Kernel.Launch(x.Device, args, Launch.FlatBlocks(x.Count, DType.F32));
 
         void Verify(Tensor tensor, string name)
         {

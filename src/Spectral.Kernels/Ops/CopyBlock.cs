@@ -1,62 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>copy_block.cu</c>.</summary>
-[KernelArgs("copy_block", "copy_block_f32", "copy_block_bf16", "copy_block_within_bf16")]
-public struct CopyBlockArgs
-{
-    /// <summary>Address of the first element copied, and where it goes.</summary>
-    public ulong Source;
-
-    /// <summary>Address of the first element copied, and where it goes.</summary>
-    public ulong Destination;
-
-    /// <summary>Size of the rectangle.</summary>
-    public int Rows;
-
-    /// <summary>Size of the rectangle.</summary>
-    public int Columns;
-
-    /// <summary>Columns of the matrix around it.</summary>
-    public int SourceStride;
-
-    /// <summary>Columns of the matrix around it.</summary>
-    public int Stride;
-}
-
-/// <summary>Arguments of the adding kernel in <c>copy_block.cu</c>.</summary>
-[KernelArgs("copy_block", "copy_block_add")]
-public struct CopyBlockAddArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Source;
-
-    /// <summary>Device address.</summary>
-    public ulong Destination;
-
-    /// <summary>Element at which the rectangle begins.</summary>
-    public long SourceOffset;
-
-    /// <summary>Element at which the rectangle begins.</summary>
-    public long DestinationOffset;
-
-    /// <summary>Size of the rectangle.</summary>
-    public int Rows;
-
-    /// <summary>Size of the rectangle.</summary>
-    public int Columns;
-
-    /// <summary>Columns of the matrix around it.</summary>
-    public int SourceStride;
-
-    /// <summary>Columns of the matrix around it.</summary>
-    public int DestinationStride;
-
-    /// <summary>Factor of the source.</summary>
-    public float Scale;
-
-    /// <summary>1: added to what the destination holds.</summary>
-    public int Accumulate;
-}
 
 /// <summary>
 /// Copies a matrix into a rectangle of a larger matrix, F32 rounded to its type, or a rectangle out of one; the rest of the destination is
@@ -64,8 +8,6 @@ public struct CopyBlockAddArgs
 /// </summary>
 public static class CopyBlock
 {
-    private const int Threads = 256;
-
     /// <summary>destination[row + i, column + j] = source[i, j].</summary>
     /// <param name="source">[n, m] F32, columns of a wider matrix or all; or BF16, as the destination.</param>
     /// <param name="destination">[N, M] F32 or BF16, with row + n ≤ N and column + m ≤ M; does not overlap the source.</param>
@@ -94,12 +36,11 @@ public static class CopyBlock
             SourceStride = source.Stride,
             Stride = destination.Dim(1),
         };
-        string entry =
-            from.DType == DType.F32
-                ? Launch.Entry(destination.DType, "copy_block_f32", "copy_block_bf16")
-                : "copy_block_within_bf16";
-        from.Device.Kernel("copy_block", entry)
-            .Launch(args, Launch.FlatBlocks((long)rows * columns, destination.DType), Launch.FlatThreads);
+        int blocks = Launch.FlatBlocks((long)rows * columns, destination.DType);
+        if (from.DType == DType.F32)
+            CopyBlockArgs.FromF32.Launch(from.Device, destination.DType, args, blocks);
+        else
+            CopyBlockArgs.WithinBf16.Launch(from.Device, args, blocks);
     }
 
     /// <summary>destination[i, j] = source[row + i, column + j].</summary>
@@ -167,9 +108,11 @@ public static class CopyBlock
             Scale = scale,
             Accumulate = accumulate ? 1 : 0,
         };
-        source
-            .Device.Kernel("copy_block", "copy_block_add")
-            .Launch(args, Launch.Blocks(covered.Count, Threads), Threads);
+        CopyBlockAddArgs.Kernel.Launch(
+            source.Device,
+            args,
+            Launch.Blocks(covered.Count, CopyBlockAddArgs.Kernel.Threads)
+        );
     }
 
     private static void Inside(Tensor whole, string name, int row, int column, int rows, int columns)

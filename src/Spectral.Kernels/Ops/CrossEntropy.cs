@@ -1,40 +1,13 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>cross_entropy.cu</c>; a null gradient is not computed, a null scale is 1.</summary>
-[KernelArgs("cross_entropy", "cross_entropy_f32", "cross_entropy_bf16")]
-public struct CrossEntropyArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Logits;
-
-    /// <summary>Device address.</summary>
-    public ulong Targets;
-
-    /// <summary>Device address.</summary>
-    public ulong Losses;
-
-    /// <summary>Device address.</summary>
-    public ulong DLogits;
-
-    /// <summary>Device address.</summary>
-    public ulong Scale;
-
-    /// <summary>Size.</summary>
-    public int Rows;
-
-    /// <summary>Size.</summary>
-    public int Vocabulary;
-
-    /// <summary>Factor of the gradient.</summary>
-    public float GradientScale;
-}
 
 /// <summary>Cross-entropy of next-token logits, loss and gradient in one launch.</summary>
 public static class CrossEntropy
 {
     // A warp keeps up with rows that fit its registers' worth of loads; long rows need more loads in flight.
     private const int ShortRow = 4096;
-    private const int LongRowThreads = 512;
+    private const int ShortRowThreads = 32;
 
     /// <summary>
     /// <c>losses[n] = log Σ exp(logits[n]) − logits[n, t]</c> with t = targets[n], and <c>dLogits = gradientScale · scale · (softmax − onehot(t))</c>.
@@ -90,9 +63,12 @@ public static class CrossEntropy
             Vocabulary = logits.Dim(1),
             GradientScale = gradientScale,
         };
-        string entry = Launch.Entry(dLogits?.DType ?? DType.F32, "cross_entropy_f32", "cross_entropy_bf16");
-        logits
-            .Device.Kernel("cross_entropy", entry)
-            .Launch(args, args.Rows, args.Vocabulary <= ShortRow ? 32 : LongRowThreads);
+        CrossEntropyArgs.Kernel.Launch(
+            logits.Device,
+            dLogits?.DType ?? DType.F32,
+            args,
+            args.Rows,
+            args.Vocabulary <= ShortRow ? ShortRowThreads : 0
+        );
     }
 }

@@ -1,40 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>What a kernel needs to make a dropout mask: part of argument structs, the twin of <c>Dropout</c> in <c>device/dropout.cuh</c>.</summary>
-public struct DropoutSource
-{
-    /// <summary>Device address of the <c>DropoutState</c>, or 0: nothing is dropped.</summary>
-    public ulong State;
-
-    /// <summary>The layer's stream.</summary>
-    public ulong Stream;
-
-    /// <summary>65536 p.</summary>
-    public uint Threshold;
-
-    /// <summary>Factor of what is kept.</summary>
-    public float Factor;
-}
-
-/// <summary>Arguments of <c>dropout.cu</c>.</summary>
-[KernelArgs("dropout", "dropout_f32", "dropout_bf16")]
-public struct DropoutArgs
-{
-    /// <summary>[count].</summary>
-    public ulong X;
-
-    /// <summary>[count].</summary>
-    public ulong Y;
-
-    /// <summary>Elements.</summary>
-    public long Count;
-
-    /// <summary>The mask.</summary>
-    public DropoutSource Dropout;
-
-    /// <summary>1: add to what y holds.</summary>
-    public int Accumulate;
-}
 
 /// <summary>
 /// A dropout mask that is never stored. Whether element i of an array is kept follows from 16 bits of
@@ -93,7 +59,6 @@ public static class Dropout
             Dropout = mask.Source(factor ?? mask.Factor),
             Accumulate = accumulate ? 1 : 0,
         };
-        x.Device.Kernel("dropout", Launch.Entry(x.DType, "dropout_f32", "dropout_bf16"))
-            .Launch(args, Launch.Blocks(x.Count, 8 * Launch.FlatThreads), Launch.FlatThreads);
+        DropoutArgs.Kernel.Launch(x.Device, x.DType, args, Launch.Blocks(x.Count, 8 * Launch.FlatThreads));
     }
 }

@@ -1,66 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of the sum kernels in <c>elementwise.cu</c>.</summary>
-[KernelArgs("elementwise", "add_f32", "add_bf16")]
-public struct AddArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong A;
-
-    /// <summary>Device address.</summary>
-    public ulong B;
-
-    /// <summary>Device address.</summary>
-    public ulong Y;
-
-    /// <summary>Size.</summary>
-    public long Count;
-}
-
-/// <summary>Arguments of the scaling kernels in <c>elementwise.cu</c>.</summary>
-[KernelArgs("elementwise", "scale_f32", "scale_bf16")]
-public struct ScaleArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong X;
-
-    /// <summary>Size.</summary>
-    public long Count;
-
-    /// <summary>Factor of every element.</summary>
-    public float Factor;
-}
-
-/// <summary>Arguments of the conversion kernels in <c>elementwise.cu</c>.</summary>
-[KernelArgs("elementwise", "cast_f32_bf16", "cast_bf16_f32")]
-public struct CastArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong X;
-
-    /// <summary>Device address.</summary>
-    public ulong Y;
-
-    /// <summary>Size.</summary>
-    public long Count;
-}
-
-/// <summary>Arguments of the bias kernels in <c>elementwise.cu</c>.</summary>
-[KernelArgs("elementwise", "add_bias_f32", "add_bias_bf16")]
-public struct AddBiasArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Y;
-
-    /// <summary>Device address.</summary>
-    public ulong Bias;
-
-    /// <summary>Size.</summary>
-    public int Rows;
-
-    /// <summary>Size.</summary>
-    public int Columns;
-}
 
 /// <summary>Sums of two tensors.</summary>
 public static class Add
@@ -89,8 +29,7 @@ public static class Add
             Y = y.Pointer,
             Count = a.Count,
         };
-        a.Device.Kernel("elementwise", Launch.Entry(a.DType, "add_f32", "add_bf16"))
-            .Launch(args, Launch.FlatBlocks(a.Count, a.DType), Launch.FlatThreads);
+        AddArgs.Kernel.Launch(a.Device, a.DType, args, Launch.FlatBlocks(a.Count, a.DType));
     }
 }
 
@@ -113,8 +52,7 @@ public static class Scale
             Count = x.Count,
             Factor = factor,
         };
-        x.Device.Kernel("elementwise", Launch.Entry(x.DType, "scale_f32", "scale_bf16"))
-            .Launch(args, Launch.FlatBlocks(x.Count, x.DType), Launch.FlatThreads);
+        ScaleArgs.Kernel.Launch(x.Device, x.DType, args, Launch.FlatBlocks(x.Count, x.DType));
     }
 }
 
@@ -147,9 +85,12 @@ public static class Cast
             Y = destination.Pointer,
             Count = source.Count,
         };
-        source
-            .Device.Kernel("elementwise", Launch.Entry(source.DType, "cast_f32_bf16", "cast_bf16_f32"))
-            .Launch(args, Launch.Blocks(args.Count, Launch.FlatThreads * ElementsPerThread), Launch.FlatThreads);
+        CastArgs.Kernel.Launch(
+            source.Device,
+            source.DType,
+            args,
+            Launch.Blocks(args.Count, Launch.FlatThreads * ElementsPerThread)
+        );
     }
 }
 
@@ -177,7 +118,6 @@ public static class AddBias
             Rows = y.Dim(0),
             Columns = y.Dim(1),
         };
-        y.Device.Kernel("elementwise", Launch.Entry(y.DType, "add_bias_f32", "add_bias_bf16"))
-            .Launch(args, Launch.RowBlocks(args.Rows), Launch.RowThreads);
+        AddBiasArgs.Kernel.Launch(y.Device, y.DType, args, Launch.RowBlocks(args.Rows));
     }
 }

@@ -1,45 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>elementwise_map.cu</c>.</summary>
-[KernelArgs(
-    "elementwise_map",
-    "elementwise_map_reciprocal_forward",
-    "elementwise_map_reciprocal_backward",
-    "elementwise_map_sqrt_forward",
-    "elementwise_map_sqrt_backward",
-    "elementwise_map_exp_forward",
-    "elementwise_map_exp_backward",
-    "elementwise_map_max_forward",
-    "elementwise_map_max_backward",
-    "elementwise_map_square_forward",
-    "elementwise_map_square_backward",
-    "elementwise_map_sign_forward",
-    "elementwise_map_sign_backward",
-    "elementwise_map_cos_forward",
-    "elementwise_map_cos_backward",
-    "elementwise_map_sin_forward",
-    "elementwise_map_sin_backward"
-)]
-public struct ElementwiseMapArgs
-{
-    /// <summary>Device address; backward Y is where dx goes.</summary>
-    public ulong X;
-
-    /// <summary>Device address; backward Y is where dx goes.</summary>
-    public ulong Dy;
-
-    /// <summary>Device address; backward Y is where dx goes.</summary>
-    public ulong Y;
-
-    /// <summary>Size.</summary>
-    public long Count;
-
-    /// <summary>Of the functions that have one.</summary>
-    public float Floor;
-
-    /// <summary>1: added to what the result holds.</summary>
-    public int Accumulate;
-}
 
 /// <summary>Functions of one number.</summary>
 public enum MapFunction
@@ -79,7 +40,7 @@ public static class ElementwiseMap
     /// <param name="floor">Of the functions that have one.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(Tensor x, Tensor y, MapFunction function, float floor = 0) =>
-        Run(x, null, y, nameof(y), Entry(function, backward: false), floor, false);
+        Run(x, null, y, nameof(y), ElementwiseMapArgs.Forward, function, floor, false);
 
     /// <summary><c>dx = dy ∘ f'(x) (+ dx)</c>.</summary>
     /// <param name="x">Any shape, F32: what forward was given.</param>
@@ -96,10 +57,21 @@ public static class ElementwiseMap
         MapFunction function,
         float floor = 0,
         bool accumulate = false
-    ) => Run(x, dy, dx, nameof(dx), Entry(function, backward: true), floor, accumulate);
+    ) => Run(x, dy, dx, nameof(dx), ElementwiseMapArgs.Backward, function, floor, accumulate);
 
-    private static void Run(Tensor x, Tensor? dy, Tensor y, string yName, string entry, float floor, bool accumulate)
+    private static void Run(
+        Tensor x,
+        Tensor? dy,
+        Tensor y,
+        string yName,
+        KernelEntry<ElementwiseMapArgs> kernels,
+        MapFunction function,
+        float floor,
+        bool accumulate
+    )
     {
+        if (!Enum.IsDefined(function))
+            throw new ArgumentOutOfRangeException(nameof(function), function, "no such function");
         Check.DType(x, nameof(x), DType.F32);
         Check.SameDevice(x.Device, x, nameof(x));
         foreach ((Tensor? tensor, string name) in ((Tensor?, string)[])[(dy, nameof(dy)), (y, yName)])
@@ -121,29 +93,6 @@ public static class ElementwiseMap
             Floor = floor,
             Accumulate = accumulate ? 1 : 0,
         };
-        x.Device.Kernel("elementwise_map", entry)
-            .Launch(args, Launch.FlatBlocks(x.Count, DType.F32), Launch.FlatThreads);
+        kernels.Launch(x.Device, (int)function, args, Launch.FlatBlocks(x.Count, DType.F32));
     }
-
-    private static string Entry(MapFunction function, bool backward) =>
-        (function, backward) switch
-        {
-            (MapFunction.Reciprocal, false) => "elementwise_map_reciprocal_forward",
-            (MapFunction.Reciprocal, true) => "elementwise_map_reciprocal_backward",
-            (MapFunction.Sqrt, false) => "elementwise_map_sqrt_forward",
-            (MapFunction.Sqrt, true) => "elementwise_map_sqrt_backward",
-            (MapFunction.Exp, false) => "elementwise_map_exp_forward",
-            (MapFunction.Exp, true) => "elementwise_map_exp_backward",
-            (MapFunction.Max, false) => "elementwise_map_max_forward",
-            (MapFunction.Max, true) => "elementwise_map_max_backward",
-            (MapFunction.Square, false) => "elementwise_map_square_forward",
-            (MapFunction.Square, true) => "elementwise_map_square_backward",
-            (MapFunction.Sign, false) => "elementwise_map_sign_forward",
-            (MapFunction.Sign, true) => "elementwise_map_sign_backward",
-            (MapFunction.Cos, false) => "elementwise_map_cos_forward",
-            (MapFunction.Cos, true) => "elementwise_map_cos_backward",
-            (MapFunction.Sin, false) => "elementwise_map_sin_forward",
-            (MapFunction.Sin, true) => "elementwise_map_sin_backward",
-            _ => throw new ArgumentOutOfRangeException(nameof(function), function, "no such function"),
-        };
 }

@@ -1,39 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>embedding.cu</c>.</summary>
-[KernelArgs("embedding", "embedding_backward_f32", "embedding_backward_bf16")]
-public struct EmbeddingBackwardArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Dy;
-
-    /// <summary>Device address.</summary>
-    public ulong Order;
-
-    /// <summary>Device address.</summary>
-    public ulong Segments;
-
-    /// <summary>Device address.</summary>
-    public ulong Ids;
-
-    /// <summary>Device address.</summary>
-    public ulong DTable;
-
-    /// <summary>Size.</summary>
-    public int Positions;
-
-    /// <summary>Size.</summary>
-    public int Unique;
-
-    /// <summary>Size.</summary>
-    public int Columns;
-
-    /// <summary>Size.</summary>
-    public int Vocabulary;
-
-    /// <summary>1: add to what the gradient holds.</summary>
-    public int Accumulate;
-}
 
 /// <summary>Token embedding: a row of the table per id.</summary>
 public static class Embedding
@@ -96,7 +63,6 @@ public static class Embedding
             Vocabulary = dTable.Dim(0),
             Accumulate = accumulate ? 1 : 0,
         };
-        string entry = Launch.Entry(dy.DType, "embedding_backward_f32", "embedding_backward_bf16");
-        dy.Device.Kernel("embedding", entry).Launch(args, Launch.RowBlocks(args.Unique), Launch.RowThreads);
+        EmbeddingBackwardArgs.Kernel.Launch(dy.Device, dy.DType, args, Launch.RowBlocks(args.Unique));
     }
 }

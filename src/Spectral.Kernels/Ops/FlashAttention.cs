@@ -1,126 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of the forward kernels in <c>flash_attention.cu</c>.</summary>
-[KernelArgs("flash_attention", "flash_attention_forward_64", "flash_attention_forward_128")]
-public struct FlashAttentionArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Q;
-
-    /// <summary>Device address.</summary>
-    public ulong K;
-
-    /// <summary>Device address.</summary>
-    public ulong V;
-
-    /// <summary>Device address.</summary>
-    public ulong Output;
-
-    /// <summary>Device address.</summary>
-    public ulong Lse;
-
-    /// <summary>Size.</summary>
-    public int Batch;
-
-    /// <summary>Size.</summary>
-    public int Heads;
-
-    /// <summary>Size.</summary>
-    public int KvHeads;
-
-    /// <summary>Size.</summary>
-    public int Length;
-
-    /// <summary>Size.</summary>
-    public int HeadDim;
-
-    /// <summary>Size.</summary>
-    public int VStride;
-
-    /// <summary>Size.</summary>
-    public int OutputStride;
-
-    /// <summary>Size.</summary>
-    public int Window;
-
-    /// <summary>Factor of the scores.</summary>
-    public float Scale;
-}
-
-/// <summary>Arguments of the backward kernels in <c>flash_attention.cu</c>.</summary>
-[KernelArgs(
-    "flash_attention",
-    "flash_attention_delta",
-    "flash_attention_query_gradient_64",
-    "flash_attention_query_gradient_128",
-    "flash_attention_key_gradient_64",
-    "flash_attention_key_gradient_128"
-)]
-public struct FlashAttentionGradientArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Q;
-
-    /// <summary>Device address.</summary>
-    public ulong K;
-
-    /// <summary>Device address.</summary>
-    public ulong V;
-
-    /// <summary>Device address.</summary>
-    public ulong Output;
-
-    /// <summary>Device address.</summary>
-    public ulong DOutput;
-
-    /// <summary>Device address.</summary>
-    public ulong Lse;
-
-    /// <summary>Device address.</summary>
-    public ulong Delta;
-
-    /// <summary>Device address.</summary>
-    public ulong Dq;
-
-    /// <summary>Device address.</summary>
-    public ulong Dk;
-
-    /// <summary>Device address.</summary>
-    public ulong Dv;
-
-    /// <summary>Size.</summary>
-    public int Batch;
-
-    /// <summary>Size.</summary>
-    public int Heads;
-
-    /// <summary>Size.</summary>
-    public int KvHeads;
-
-    /// <summary>Size.</summary>
-    public int Length;
-
-    /// <summary>Size.</summary>
-    public int HeadDim;
-
-    /// <summary>Size.</summary>
-    public int VStride;
-
-    /// <summary>Size.</summary>
-    public int OutputStride;
-
-    /// <summary>Size.</summary>
-    public int DOutputStride;
-
-    /// <summary>Size.</summary>
-    public int DvStride;
-
-    /// <summary>Size.</summary>
-    public int Window;
-
-    /// <summary>Factor of the scores.</summary>
-    public float Scale;
-}
 
 /// <summary>
 /// Causal attention in one kernel that keeps the scores in registers: memory grows with the length, not with its square. Same formula as
@@ -129,7 +9,6 @@ public struct FlashAttentionGradientArgs
 /// </summary>
 public static class FlashAttention
 {
-    private const int Threads = 128;
     private const int QueryTile = 128;
     private const int MaxHeadDim = 128;
     private const int Unit = 8;
@@ -169,12 +48,8 @@ public static class FlashAttention
             Window = window,
             Scale = sizes.Scale,
         };
-        bool narrow = sizes.HeadDim <= 64;
-        Kernel kernel = q.Device.Kernel(
-            "flash_attention",
-            narrow ? "flash_attention_forward_64" : "flash_attention_forward_128"
-        );
-        kernel.Launch(args, QueryBlocks(sizes), Threads, narrow ? 65536 : 81920);
+        KernelEntry<FlashAttentionArgs> forward = IsNarrow(sizes) ? FlashAttentionArgs.Narrow : FlashAttentionArgs.Wide;
+        forward.Launch(q.Device, args, QueryBlocks(sizes));
     }
 
     /// <summary>The adjoint of <see cref="Forward"/>; it computes the weights again from q, k and <paramref name="lse"/>.</summary>
@@ -225,27 +100,22 @@ public static class FlashAttention
             dv.Pointer
         );
         (args.DOutputStride, args.DvStride) = (dOutput.Stride, dv.Stride);
-        bool narrow = args.HeadDim <= 64;
+        bool narrow = IsNarrow(args);
         int keyTile = narrow ? 128 : 64;
         Device device = q.Device;
-        device
-            .Kernel("flash_attention", "flash_attention_delta")
-            .Launch(args, Launch.RowBlocks(checked((int)lse.Count), DeltaLanes), Launch.RowThreads);
-        device
-            .Kernel(
-                "flash_attention",
-                narrow ? "flash_attention_query_gradient_64" : "flash_attention_query_gradient_128"
-            )
-            .Launch(args, QueryBlocks(args), Threads, narrow ? 50176 : 99328);
-        device
-            .Kernel("flash_attention", narrow ? "flash_attention_key_gradient_64" : "flash_attention_key_gradient_128")
-            .Launch(
-                args,
-                checked(Launch.Blocks(args.Length, keyTile) * args.Batch * args.KvHeads),
-                Threads,
-                narrow ? 49664 : 66048
-            );
+        FlashAttentionGradientArgs.Deltas.Launch(device, args, Launch.RowBlocks(checked((int)lse.Count), DeltaLanes));
+        KernelEntry<FlashAttentionGradientArgs> query = narrow
+            ? FlashAttentionGradientArgs.QueryNarrow
+            : FlashAttentionGradientArgs.QueryWide;
+        query.Launch(device, args, QueryBlocks(args));
+        KernelEntry<FlashAttentionGradientArgs> key = narrow
+            ? FlashAttentionGradientArgs.KeyNarrow
+            : FlashAttentionGradientArgs.KeyWide;
+        key.Launch(device, args, checked(Launch.Blocks(args.Length, keyTile) * args.Batch * args.KvHeads));
     }
+
+    // The kernels' tiles are 64 or 128 elements of a head wide.
+    private static bool IsNarrow(in FlashAttentionGradientArgs sizes) => sizes.HeadDim <= 64;
 
     private static int QueryBlocks(in FlashAttentionGradientArgs sizes) =>
         checked(Launch.Blocks(sizes.Length, QueryTile) * sizes.Batch * sizes.Heads);

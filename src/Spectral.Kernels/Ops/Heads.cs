@@ -1,30 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>heads.cu</c>.</summary>
-[KernelArgs("heads", "heads_split_f32", "heads_split_bf16", "heads_merge_f32", "heads_merge_bf16")]
-public struct HeadsArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Source;
-
-    /// <summary>Device address.</summary>
-    public ulong Destination;
-
-    /// <summary>Size.</summary>
-    public int Batch;
-
-    /// <summary>Size.</summary>
-    public int Length;
-
-    /// <summary>Size.</summary>
-    public int Heads;
-
-    /// <summary>Size.</summary>
-    public int HeadDim;
-
-    /// <summary>Size.</summary>
-    public int MergedStride;
-}
 
 /// <summary>Moves heads outside the sequence and back; each is the other's adjoint.</summary>
 public static class Heads
@@ -36,7 +12,7 @@ public static class Heads
     public static void Split(ColumnRange x, Tensor y)
     {
         Verify(x, y);
-        Run(Launch.Entry(y.DType, "heads_split_f32", "heads_split_bf16"), x.Pointer, y.Pointer, y, x.Stride);
+        Run(HeadsArgs.Split, x.Pointer, y.Pointer, y, x.Stride);
     }
 
     /// <summary><c>x[b, s, h, :] = y[b, h, s, :]</c>.</summary>
@@ -46,7 +22,7 @@ public static class Heads
     public static void Merge(Tensor y, ColumnRange x)
     {
         Verify(x, y);
-        Run(Launch.Entry(y.DType, "heads_merge_f32", "heads_merge_bf16"), y.Pointer, x.Pointer, y, x.Stride);
+        Run(HeadsArgs.Merge, y.Pointer, x.Pointer, y, x.Stride);
     }
 
     /// <summary>Preconditions on the two layouts of the same values: [B·S, H·hd] and [B, H, S, hd].</summary>
@@ -58,7 +34,13 @@ public static class Heads
         merged.Check(name, checked(split.Dim(0) * split.Dim(2)), checked(split.Dim(1) * split.Dim(3)), split);
     }
 
-    private static void Run(string entry, ulong source, ulong destination, Tensor split, int mergedStride)
+    private static void Run(
+        KernelEntry<HeadsArgs> move,
+        ulong source,
+        ulong destination,
+        Tensor split,
+        int mergedStride
+    )
     {
         if (split.Count == 0)
             return;
@@ -72,8 +54,6 @@ public static class Heads
             HeadDim = split.Dim(3),
             MergedStride = mergedStride,
         };
-        split
-            .Device.Kernel("heads", entry)
-            .Launch(args, Launch.RowBlocks((long)args.Batch * args.Length), Launch.RowThreads);
+        move.Launch(split.Device, split.DType, args, Launch.RowBlocks((long)args.Batch * args.Length));
     }
 }

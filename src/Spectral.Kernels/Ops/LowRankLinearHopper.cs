@@ -1,52 +1,7 @@
-using System.Runtime.InteropServices;
 using Spectral.Kernels.Driver;
+using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of the two-source product kernels for Hopper; boxes as the kernel's header says.</summary>
-[KernelArgs(
-    "low_rank_linear_sm90",
-    "low_rank_linear_hopper_forward_bf16",
-    "low_rank_linear_hopper_forward_single_bf16",
-    "low_rank_linear_hopper_input_gradient_bf16",
-    "low_rank_linear_hopper_input_gradient_single_bf16"
-)]
-[StructLayout(LayoutKind.Sequential, Size = 704)]
-public struct LowRankLinearHopperArgs
-{
-    /// <summary>[rows, depth]: x, or dy.</summary>
-    public TensorMap X;
-
-    /// <summary>W: [columns, depth] forward, [depth, columns] for the input gradient.</summary>
-    public TensorMap Weight;
-
-    /// <summary>[rows, rank]: Scale · c ∘ z, or Scale · c ∘ g.</summary>
-    public TensorMap Z;
-
-    /// <summary>L [columns, rank], or R [rank, columns].</summary>
-    public TensorMap Factor;
-
-    /// <summary>[rows, columns]: y, or dx.</summary>
-    public TensorMap Y;
-
-    /// <summary>[columns], or 0.</summary>
-    public ulong Bias;
-
-    /// <summary>M.</summary>
-    public int Rows;
-
-    /// <summary>Columns of the result.</summary>
-    public int Columns;
-
-    /// <summary>Length of the frozen product's sums.</summary>
-    public int Depth;
-
-    /// <summary>p.</summary>
-    public int Rank;
-
-    /// <summary>1: add to what y holds.</summary>
-    public int Accumulate;
-}
 
 /// <summary>
 /// Both products in one persistent kernel on wgmma and TMA. TMA moves whole 16-byte units, so depth, rank and columns are multiples of 8;
@@ -57,8 +12,6 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
     private const int TileRows = 128;
     private const int TileColumns = 256;
     private const int StoreRows = 64;
-    private const int Threads = 384;
-    private const int SharedBytes = 229632;
 
     public override LowRankVariant Kind => LowRankVariant.Hopper;
 
@@ -99,17 +52,17 @@ internal sealed class LowRankLinearHopper : LowRankLinearVariant
             Accumulate = product.Accumulate ? 1 : 0,
         };
         // Two blocks share each load of W; a single tile row would leave one of them without work.
-        int cluster = call.Rows > TileRows ? 2 : 1;
+        KernelEntry<LowRankLinearHopperArgs> entry = (product.Transposed, call.Rows > TileRows) switch
+        {
+            (true, true) => LowRankLinearHopperArgs.Forward,
+            (true, false) => LowRankLinearHopperArgs.ForwardSingle,
+            (false, true) => LowRankLinearHopperArgs.InputGradient,
+            (false, false) => LowRankLinearHopperArgs.InputGradientSingle,
+        };
+        int cluster = entry.ClusterBlocks;
         long tiles = (long)Launch.Blocks(call.Rows, TileRows * cluster) * Launch.Blocks(call.Columns, TileColumns);
         int clusters = (int)Math.Min(tiles, Math.Max(1, device.MultiprocessorCount / cluster));
-        string entry = (product.Transposed, cluster) switch
-        {
-            (true, 1) => "low_rank_linear_hopper_forward_single_bf16",
-            (true, _) => "low_rank_linear_hopper_forward_bf16",
-            (_, 1) => "low_rank_linear_hopper_input_gradient_single_bf16",
-            _ => "low_rank_linear_hopper_input_gradient_bf16",
-        };
-        device.Kernel("low_rank_linear_sm90", entry).Launch(args, clusters * cluster, Threads, SharedBytes);
+        entry.Launch(device, args, clusters * cluster);
     }
 
     private static TensorMap Map(ColumnRange matrix, int rows, int columns, int boxRows) =>

@@ -1,40 +1,9 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>low_rank_merge</c>.</summary>
-[KernelArgs("low_rank_merge", "low_rank_merge_f32", "low_rank_merge_bf16", "low_rank_merge_f32_into_bf16")]
-public struct LowRankMergeArgs
-{
-    /// <summary>[rows, columns].</summary>
-    public ulong Weight;
-
-    /// <summary>[rows, rank].</summary>
-    public ulong Left;
-
-    /// <summary>[rank] F32, or 0.</summary>
-    public ulong Middle;
-
-    /// <summary>[rank, columns].</summary>
-    public ulong Right;
-
-    /// <summary>[rows, columns].</summary>
-    public ulong Destination;
-
-    /// <summary>out.</summary>
-    public int Rows;
-
-    /// <summary>in.</summary>
-    public int Columns;
-
-    /// <summary>p.</summary>
-    public int Rank;
-
-    /// <summary>Factor of the update.</summary>
-    public float Scale;
-}
 
 public static partial class LowRank
 {
-    private const int MergeThreads = 128;
     private const int MergeHeight = 4;
 
     /// <summary>destination = W + Scale · L diag(c) R, summed in F32 and rounded once.</summary>
@@ -69,13 +38,11 @@ public static partial class LowRank
             Rank = factors.Rank,
             Scale = factors.Scale,
         };
-        string entry =
-            weight.DType == DType.F32 ? "low_rank_merge_f32"
-            : factors.Left.DType == DType.F32 ? "low_rank_merge_f32_into_bf16"
-            : "low_rank_merge_bf16";
         int vectors = Divided(columns, 16 / weight.DType.Size());
-        weight
-            .Device.Kernel("low_rank_merge", entry)
-            .Launch(args, Divided(vectors, MergeThreads), Divided(rows, MergeHeight), 1, MergeThreads);
+        Grid grid = (Divided(vectors, LowRankMergeArgs.Kernel.Threads), Divided(rows, MergeHeight));
+        if (weight.DType == DType.BF16 && factors.Left.DType == DType.F32)
+            LowRankMergeArgs.F32IntoBf16.Launch(weight.Device, args, grid);
+        else
+            LowRankMergeArgs.Kernel.Launch(weight.Device, weight.DType, args, grid);
     }
 }

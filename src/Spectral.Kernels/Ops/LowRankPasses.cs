@@ -1,3 +1,4 @@
+using Spectral.Kernels.Interop;
 using Spectral.Kernels.Ops.Dispatch;
 
 namespace Spectral.Kernels.Ops;
@@ -23,10 +24,8 @@ public static partial class LowRank
     /// <summary>Environment variable that forces <see cref="LowRankPassKind"/>: <c>blas</c> or <c>kernels</c>.</summary>
     public const string PassVariable = "SPECTRAL_LOWRANK_PASSES";
 
-    private const string PassModule = "low_rank_passes";
     private const int Side = 128;
     private const int Depth = 64;
-    private const int PassThreads = 256;
     private const int CpuBlocks = 8;
     private const int WidestSides = 128;
     private const int WidestOutput = 64;
@@ -81,8 +80,13 @@ public static partial class LowRank
 
         int ranks = RanksPerRead(rank, WidestSides);
         int groups = Divided(rank, ranks);
-        int shared = 4 * (Side + ranks) * Depth * 2;
-        if (Choose("low_rank_project", device, wide.DType, rank, WidestSides, shared) == LowRankPassKind.Blas)
+        KernelEntry<LowRankProjectArgs> pass = ranks switch
+        {
+            32 => LowRankProjectArgs.Ranks32,
+            64 => LowRankProjectArgs.Ranks64,
+            _ => LowRankProjectArgs.Ranks128,
+        };
+        if (Choose("low_rank_project", device, wide.DType, rank, WidestSides, pass.SharedBytes) == LowRankPassKind.Blas)
         {
             using Tensor? kept = Kept(wide, dropout);
             ProductByBlas(
@@ -122,13 +126,7 @@ public static partial class LowRank
             Shares = shares,
             Scale = scale,
         };
-        string entry = ranks switch
-        {
-            32 => "low_rank_project_32_bf16",
-            64 => "low_rank_project_64_bf16",
-            _ => "low_rank_project_128_bf16",
-        };
-        device.Kernel(PassModule, entry).Launch(args, blocks, shares, groups, PassThreads, shared);
+        pass.Launch(device, args, (blocks, shares, groups));
         if (partial is not null)
             LowRankReduce.Rows(partial, z, middle, scale, scaled);
     }
@@ -183,8 +181,12 @@ public static partial class LowRank
         }
         int ranks = RanksPerRead(rank, WidestOutput);
         int chunks = 128 / ranks;
-        int shared = (3 * Side + (2 + chunks) * ranks) * Side * 2;
-        if (Choose("low_rank_output_gradients", device, wide.DType, rank, WidestOutput, shared) == LowRankPassKind.Blas)
+        KernelEntry<LowRankOutputGradientsArgs> pass =
+            ranks == 32 ? LowRankOutputGradientsArgs.Ranks32 : LowRankOutputGradientsArgs.Ranks64;
+        if (
+            Choose("low_rank_output_gradients", device, wide.DType, rank, WidestOutput, pass.SharedBytes)
+            == LowRankPassKind.Blas
+        )
         {
             ProductByBlas(
                 dy.Operand,
@@ -229,8 +231,7 @@ public static partial class LowRank
                 Shares = shares,
                 Scale = factors.Scale,
             };
-            string entry = ranks == 32 ? "low_rank_output_gradients_32_bf16" : "low_rank_output_gradients_64_bf16";
-            device.Kernel(PassModule, entry).Launch(args, blocks, shares, groups, PassThreads, shared);
+            pass.Launch(device, args, (blocks, shares, groups));
             if (partial is not null)
                 LowRankReduce.Rows(partial, g, factors.Middle, factors.Scale, scaled);
             if (leftPartial is not null)
@@ -309,8 +310,16 @@ public static partial class LowRank
             scale *= dropout.Factor;
         int ranks = RanksPerRead(rank, WidestSides);
         int groups = Divided(rank, ranks);
-        int shared = 4 * (Side + ranks) * Depth * 2;
-        if (Choose("low_rank_input_gradient", device, wide.DType, rank, WidestSides, shared) == LowRankPassKind.Blas)
+        KernelEntry<LowRankInputGradientArgs> pass = ranks switch
+        {
+            32 => LowRankInputGradientArgs.Ranks32,
+            64 => LowRankInputGradientArgs.Ranks64,
+            _ => LowRankInputGradientArgs.Ranks128,
+        };
+        if (
+            Choose("low_rank_input_gradient", device, wide.DType, rank, WidestSides, pass.SharedBytes)
+            == LowRankPassKind.Blas
+        )
         {
             using Tensor? kept = Kept(wide, dropout);
             Gemm.Operand all = kept is null ? x.Operand : new(kept, 0, columns);
@@ -348,13 +357,7 @@ public static partial class LowRank
             SkinnyStride = h.Stride,
             Shares = shares,
         };
-        string entry = ranks switch
-        {
-            32 => "low_rank_input_gradient_32_bf16",
-            64 => "low_rank_input_gradient_64_bf16",
-            _ => "low_rank_input_gradient_128_bf16",
-        };
-        device.Kernel(PassModule, entry).Launch(args, blocks, shares, groups, PassThreads, shared);
+        pass.Launch(device, args, (blocks, shares, groups));
         foreach ((Tensor gradient, int from) in targets)
         {
             LowRankReduce.Gradient(

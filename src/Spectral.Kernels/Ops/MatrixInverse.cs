@@ -1,21 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>matrix_inverse.cu</c>.</summary>
-[KernelArgs("matrix_inverse", "matrix_inverse")]
-public struct MatrixInverseArgs
-{
-    /// <summary>Device address; no work: the matrix is in shared memory.</summary>
-    public ulong X;
-
-    /// <summary>Device address; no work: the matrix is in shared memory.</summary>
-    public ulong Y;
-
-    /// <summary>Device address; no work: the matrix is in shared memory.</summary>
-    public ulong Work;
-
-    /// <summary>Order.</summary>
-    public int N;
-}
 
 /// <summary>Inverses of small matrices and their adjoint.</summary>
 public static class MatrixInverse
@@ -33,9 +18,7 @@ public static class MatrixInverse
         if (x.Count == 0)
             return;
         (int batch, int n) = (x.Dim(0), x.Dim(1));
-        long matrix = (long)n * (n | 1) * sizeof(double);
-        long beside = 3L * n * sizeof(double) + n * sizeof(int);
-        bool fits = matrix + beside <= x.Device.SharedBytesPerBlock;
+        bool fits = MatrixInverseArgs.SharedBytes(n, withMatrix: true) <= x.Device.SharedBytesPerBlock;
         using Tensor? work = fits ? null : Tensor.Empty(x.Device, (batch, n, n | 1), DType.F64);
         var args = new MatrixInverseArgs
         {
@@ -44,15 +27,13 @@ public static class MatrixInverse
             Work = work?.Pointer ?? 0,
             N = n,
         };
-        x.Device.Kernel("matrix_inverse", "matrix_inverse")
-            .Launch(
-                args,
-                batch,
-                n <= 16 ? 64
-                    : n <= 64 ? 256
-                    : 512,
-                (int)(fits ? matrix + beside : beside)
-            );
+        int threads = n switch
+        {
+            <= 16 => 64,
+            <= 64 => 256,
+            _ => MatrixInverseArgs.Kernel.Threads,
+        };
+        MatrixInverseArgs.Kernel.Launch(x.Device, args, batch, threads);
     }
 
     /// <summary><c>dx = −yᵀ dy yᵀ (+ dx)</c>.</summary>

@@ -1,48 +1,10 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>permute.cu</c>.</summary>
-[KernelArgs("permute", "permute")]
-public struct PermuteArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong X;
-
-    /// <summary>Device address.</summary>
-    public ulong Y;
-
-    /// <summary>Elements.</summary>
-    public long Count;
-
-    /// <summary>Elements of x from one index of a dimension of y to the next.</summary>
-    public long Stride0;
-
-    /// <summary>Elements of x from one index of a dimension of y to the next.</summary>
-    public long Stride1;
-
-    /// <summary>Elements of x from one index of a dimension of y to the next.</summary>
-    public long Stride2;
-
-    /// <summary>Elements of x from one index of a dimension of y to the next.</summary>
-    public long Stride3;
-
-    /// <summary>Dimensions of y, all but the first.</summary>
-    public int Dim1;
-
-    /// <summary>Dimensions of y, all but the first.</summary>
-    public int Dim2;
-
-    /// <summary>Dimensions of y, all but the first.</summary>
-    public int Dim3;
-
-    /// <summary>1: added to what y holds.</summary>
-    public int Accumulate;
-}
 
 /// <summary>Dimensions in another order.</summary>
 public static class Permute
 {
-    private const int Threads = 256;
-
     /// <summary>The shape of <paramref name="x"/> with its dimensions in another order.</summary>
     /// <param name="x">A shape.</param>
     /// <param name="axes">For each dimension of the result, which one of x it is.</param>
@@ -112,6 +74,6 @@ public static class Permute
             Dim3 = dimensions[3],
             Accumulate = accumulate ? 1 : 0,
         };
-        x.Device.Kernel("permute", "permute").Launch(args, Launch.Blocks(x.Count, Threads), Threads);
+        PermuteArgs.Kernel.Launch(x.Device, args, Launch.Blocks(x.Count, PermuteArgs.Kernel.Threads));
     }
 }

@@ -1,27 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>philox.cu</c>: the result is <c>offset + factor · z</c>.</summary>
-[KernelArgs("philox", "philox_uniform_f32", "philox_normal_f32")]
-public struct PhiloxArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Destination;
-
-    /// <summary>Key of the generator.</summary>
-    public ulong Seed;
-
-    /// <summary>Upper half of the counter.</summary>
-    public ulong Stream;
-
-    /// <summary>Size.</summary>
-    public long Count;
-
-    /// <summary>Transformation of the standard number.</summary>
-    public float Offset;
-
-    /// <summary>Transformation of the standard number.</summary>
-    public float Factor;
-}
 
 /// <summary>
 /// Random numbers from Philox4x32-10 (Salmon et al. 2011): the value at linear index i depends on (seed, stream, i) alone and is the same on
@@ -39,7 +18,7 @@ public static class Philox
     /// <param name="high">Upper end; reached only by rounding.</param>
     /// <exception cref="ArgumentException">The type does not fit.</exception>
     public static void Uniform(Tensor destination, ulong seed, ulong stream, float low = 0, float high = 1) =>
-        Run("philox_uniform_f32", destination, seed, stream, low, high - low);
+        Run(PhiloxArgs.Uniform, destination, seed, stream, low, high - low);
 
     /// <summary>Normal numbers by Box-Muller.</summary>
     /// <param name="destination">Any shape, F32; written.</param>
@@ -49,9 +28,16 @@ public static class Philox
     /// <param name="deviation">Standard deviation.</param>
     /// <exception cref="ArgumentException">The type does not fit.</exception>
     public static void Normal(Tensor destination, ulong seed, ulong stream, float mean = 0, float deviation = 1) =>
-        Run("philox_normal_f32", destination, seed, stream, mean, deviation);
+        Run(PhiloxArgs.Normal, destination, seed, stream, mean, deviation);
 
-    private static void Run(string entry, Tensor destination, ulong seed, ulong stream, float offset, float factor)
+    private static void Run(
+        KernelEntry<PhiloxArgs> numbers,
+        Tensor destination,
+        ulong seed,
+        ulong stream,
+        float offset,
+        float factor
+    )
     {
         Check.DType(destination, nameof(destination), DType.F32);
         Check.SameDevice(destination.Device, destination, nameof(destination));
@@ -66,8 +52,6 @@ public static class Philox
             Offset = offset,
             Factor = factor,
         };
-        destination
-            .Device.Kernel("philox", entry)
-            .Launch(args, Launch.Blocks(args.Count, Launch.FlatThreads * ValuesPerThread), Launch.FlatThreads);
+        numbers.Launch(destination.Device, args, Launch.Blocks(args.Count, Launch.FlatThreads * ValuesPerThread));
     }
 }

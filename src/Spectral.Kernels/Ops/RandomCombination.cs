@@ -1,65 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>random_combination_forward</c>.</summary>
-[KernelArgs("random_combination", "random_combination_forward")]
-public struct RandomCombinationArgs
-{
-    /// <summary>Device address; no base: zeros.</summary>
-    public ulong Base;
-
-    /// <summary>Device address; no base: zeros.</summary>
-    public ulong Alpha;
-
-    /// <summary>Device address; no base: zeros.</summary>
-    public ulong Y;
-
-    /// <summary>Key of the generator, and stream of the first direction.</summary>
-    public ulong Seed;
-
-    /// <summary>Key of the generator, and stream of the first direction.</summary>
-    public ulong FirstStream;
-
-    /// <summary>Elements of y.</summary>
-    public long Count;
-
-    /// <summary>Directions.</summary>
-    public int N;
-
-    /// <summary>Of the uniform numbers.</summary>
-    public float Bound;
-}
-
-/// <summary>Arguments of <c>random_combination_backward</c>.</summary>
-[KernelArgs("random_combination", "random_combination_backward")]
-public struct RandomCombinationBackwardArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Dy;
-
-    /// <summary>Device address.</summary>
-    public ulong Partials;
-
-    /// <summary>Key of the generator, and stream of the first direction.</summary>
-    public ulong Seed;
-
-    /// <summary>Key of the generator, and stream of the first direction.</summary>
-    public ulong FirstStream;
-
-    /// <summary>Size.</summary>
-    public long Count;
-
-    /// <summary>Size.</summary>
-    public long Chunk;
-
-    /// <summary>Directions, and chunks of each.</summary>
-    public int N;
-
-    /// <summary>Directions, and chunks of each.</summary>
-    public int Chunks;
-
-    /// <summary>Of the uniform numbers.</summary>
-    public float Bound;
-}
 
 /// <summary>
 /// Combinations of random directions u_i that are made anew wherever they are read: element e of u_i is that of
@@ -101,8 +42,7 @@ public static class RandomCombination
             N = alpha.Dim(0),
             Bound = bound,
         };
-        y.Device.Kernel("random_combination", "random_combination_forward")
-            .Launch(args, Launch.Blocks(y.Count, ElementsPerBlock), Launch.RowThreads);
+        RandomCombinationArgs.Kernel.Launch(y.Device, args, Launch.Blocks(y.Count, ElementsPerBlock));
     }
 
     /// <summary><c>dalpha_i = Σ_e dy[e] u_i[e] (+ dalpha_i)</c>, in F64 in an order that depends on the lengths alone.</summary>
@@ -143,8 +83,7 @@ public static class RandomCombination
                 Chunks = chunks,
                 Bound = bound,
             };
-            dy.Device.Kernel("random_combination", "random_combination_backward")
-                .Launch(args, Launch.RowBlocks((long)n * chunks), Launch.RowThreads);
+            RandomCombinationBackwardArgs.Kernel.Launch(dy.Device, args, Launch.RowBlocks((long)n * chunks));
         }
         BroadcastDot.Finish(partials, dalpha, 1, accumulate);
     }

@@ -1,50 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>rearrange_forward</c>.</summary>
-[KernelArgs("rearrange", "rearrange_forward")]
-public struct RearrangeForwardArgs
-{
-    /// <summary>Device address; no factors: all ones.</summary>
-    public ulong X;
-
-    /// <summary>Device address; no factors: all ones.</summary>
-    public ulong Index;
-
-    /// <summary>Device address; no factors: all ones.</summary>
-    public ulong Factors;
-
-    /// <summary>Device address; no factors: all ones.</summary>
-    public ulong Y;
-
-    /// <summary>Elements of y.</summary>
-    public long Count;
-}
-
-/// <summary>Arguments of the backward kernels in <c>rearrange.cu</c>.</summary>
-[KernelArgs("rearrange", "rearrange_backward", "rearrange_backward_long")]
-public struct RearrangeBackwardArgs
-{
-    /// <summary>Device address; no factors: all ones.</summary>
-    public ulong Dy;
-
-    /// <summary>Device address; no factors: all ones.</summary>
-    public ulong Offsets;
-
-    /// <summary>Device address; no factors: all ones.</summary>
-    public ulong Entries;
-
-    /// <summary>Device address; no factors: all ones.</summary>
-    public ulong Factors;
-
-    /// <summary>Device address; no factors: all ones.</summary>
-    public ulong Dx;
-
-    /// <summary>Elements of dx.</summary>
-    public int Sources;
-
-    /// <summary>1: added to what dx holds.</summary>
-    public int Accumulate;
-}
 
 /// <summary>Elements taken by a fixed table: tiling, block diagonals, skew symmetry, permutation, sparse positions.</summary>
 public static class Rearrange
@@ -67,8 +23,7 @@ public static class Rearrange
             Y = y.Pointer,
             Count = y.Count,
         };
-        x.Device.Kernel("rearrange", "rearrange_forward")
-            .Launch(args, Launch.Blocks(args.Count, Launch.FlatThreads), Launch.FlatThreads);
+        RearrangeForwardArgs.Kernel.Launch(x.Device, args, Launch.Blocks(args.Count, Launch.FlatThreads));
     }
 
     /// <summary><c>dx[s] = Σ factor[e] · dy[e] (+ dx[s])</c> over the elements e made of s, in ascending order and F64.</summary>
@@ -93,15 +48,9 @@ public static class Rearrange
             Accumulate = accumulate ? 1 : 0,
         };
         if (table.IsLong)
-        {
-            dx.Device.Kernel("rearrange", "rearrange_backward_long")
-                .Launch(args, Launch.RowBlocks(args.Sources), Launch.RowThreads);
-        }
+            RearrangeBackwardArgs.Long.Launch(dx.Device, args, Launch.RowBlocks(args.Sources));
         else
-        {
-            dx.Device.Kernel("rearrange", "rearrange_backward")
-                .Launch(args, Launch.Blocks(args.Sources, Launch.FlatThreads), Launch.FlatThreads);
-        }
+            RearrangeBackwardArgs.Short.Launch(dx.Device, args, Launch.Blocks(args.Sources, Launch.FlatThreads));
     }
 
     private static void Verify(Tensor source, string sourceName, Tensor result, string resultName, IndexTable table)

@@ -1,18 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>rectifier.cu</c>.</summary>
-[KernelArgs("rectifier", "rectify_f32", "rectify_bf16", "rectify_backward_f32", "rectify_backward_bf16")]
-public struct RectifierArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Z;
-
-    /// <summary>Device address.</summary>
-    public ulong X;
-
-    /// <summary>Elements.</summary>
-    public long Count;
-}
 
 /// <summary>ReLU in place, as between the factors of a parallel adapter.</summary>
 public static class Rectifier
@@ -23,11 +11,7 @@ public static class Rectifier
     public static void Forward(Tensor z)
     {
         Check.Floating(z, nameof(z));
-        Run(
-            Launch.Entry(z.DType, "rectify_f32", "rectify_bf16"),
-            new RectifierArgs { X = z.Pointer, Count = z.Count },
-            z
-        );
+        Run(RectifierArgs.Forward, new RectifierArgs { X = z.Pointer, Count = z.Count }, z);
     }
 
     /// <summary>g = 0 where z is not above 0.</summary>
@@ -41,7 +25,7 @@ public static class Rectifier
         Check.SameDType(z, nameof(z), g, nameof(g));
         Check.SameDevice(z.Device, g, nameof(g));
         Run(
-            Launch.Entry(z.DType, "rectify_backward_f32", "rectify_backward_bf16"),
+            RectifierArgs.Backward,
             new RectifierArgs
             {
                 Z = z.Pointer,
@@ -52,12 +36,9 @@ public static class Rectifier
         );
     }
 
-    private static void Run(string entry, in RectifierArgs args, Tensor like)
+    private static void Run(KernelEntry<RectifierArgs> kernel, in RectifierArgs args, Tensor like)
     {
         if (args.Count > 0)
-        {
-            like.Device.Kernel("rectifier", entry)
-                .Launch(args, Launch.FlatBlocks(args.Count, like.DType), Launch.FlatThreads);
-        }
+            kernel.Launch(like.Device, like.DType, args, Launch.FlatBlocks(args.Count, like.DType));
     }
 }

@@ -1,38 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of the first stage in <c>reductions.cu</c>.</summary>
-[KernelArgs("reductions", "reductions_sum", "reductions_squares")]
-public struct ReductionsPartialArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong X;
-
-    /// <summary>Device address.</summary>
-    public ulong Partials;
-
-    /// <summary>Size.</summary>
-    public long Count;
-
-    /// <summary>Size.</summary>
-    public long Chunk;
-}
-
-/// <summary>Arguments of the second stage in <c>reductions.cu</c>.</summary>
-[KernelArgs("reductions", "reductions_finish")]
-public struct ReductionsFinishArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Partials;
-
-    /// <summary>Device address.</summary>
-    public ulong Result;
-
-    /// <summary>Size.</summary>
-    public int Count;
-
-    /// <summary>1: the square root of the sum.</summary>
-    public int Root;
-}
 
 /// <summary>The sum of a whole tensor.</summary>
 public static class Sum
@@ -41,7 +9,7 @@ public static class Sum
     /// <param name="x">Any shape, F32.</param>
     /// <param name="result">[1] F32; written.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
-    public static void Run(Tensor x, Tensor result) => Reduction.Run([x], "reductions_sum", false, result);
+    public static void Run(Tensor x, Tensor result) => Reduction.Run([x], ReductionsPartialArgs.Sum, false, result);
 }
 
 /// <summary>The Euclidean norm over many tensors, as gradient clipping needs it.</summary>
@@ -52,16 +20,20 @@ public static class GlobalNorm
     /// <param name="result">[1] F32; written.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Run(ReadOnlySpan<Tensor> tensors, Tensor result) =>
-        Reduction.Run(tensors, "reductions_squares", true, result);
+        Reduction.Run(tensors, ReductionsPartialArgs.Squares, true, result);
 }
 
 internal static class Reduction
 {
     private const int ChunkElements = 2048;
     private const int MaxChunks = 1024;
-    private const int FinishThreads = 256;
 
-    public static void Run(ReadOnlySpan<Tensor> tensors, string entry, bool root, Tensor result)
+    public static void Run(
+        ReadOnlySpan<Tensor> tensors,
+        KernelEntry<ReductionsPartialArgs> stage,
+        bool root,
+        Tensor result
+    )
     {
         Check.Shape(result, nameof(result), 1);
         Check.DType(result, nameof(result), DType.F32);
@@ -79,7 +51,6 @@ internal static class Reduction
             return;
         }
         using var partials = Tensor.Empty(result.Device, total, DType.F64);
-        Kernel kernel = result.Device.Kernel("reductions", entry);
         int done = 0;
         foreach (Tensor tensor in tensors)
         {
@@ -94,7 +65,7 @@ internal static class Reduction
                 Count = tensor.Count,
                 Chunk = chunk,
             };
-            kernel.Launch(args, Launch.RowBlocks(chunks), Launch.RowThreads);
+            stage.Launch(result.Device, args, Launch.RowBlocks(chunks));
             done += chunks;
         }
         var finish = new ReductionsFinishArgs
@@ -104,7 +75,7 @@ internal static class Reduction
             Count = total,
             Root = root ? 1 : 0,
         };
-        result.Device.Kernel("reductions", "reductions_finish").Launch(finish, 1, FinishThreads);
+        ReductionsFinishArgs.Kernel.Launch(result.Device, finish, 1);
     }
 
     // Elements per warp: enough to pay for its reduction, and at most MaxChunks partials per tensor for the one block of the second stage.

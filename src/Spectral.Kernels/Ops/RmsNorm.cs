@@ -1,106 +1,11 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of the forward kernels in <c>rms_norm.cu</c>.</summary>
-[KernelArgs("rms_norm", "rms_norm_forward_f32", "rms_norm_forward_bf16")]
-public struct RmsNormForwardArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong X;
-
-    /// <summary>Device address.</summary>
-    public ulong Weight;
-
-    /// <summary>Device address.</summary>
-    public ulong Y;
-
-    /// <summary>Device address.</summary>
-    public ulong InverseRms;
-
-    /// <summary>Size.</summary>
-    public int Rows;
-
-    /// <summary>Size.</summary>
-    public int Columns;
-
-    /// <summary>Size.</summary>
-    public int YStride;
-
-    /// <summary>Size.</summary>
-    public int Lanes;
-
-    /// <summary>Added to the mean square.</summary>
-    public float Epsilon;
-}
-
-/// <summary>Arguments of the backward kernels in <c>rms_norm.cu</c>; a null residual gradient is 0.</summary>
-[KernelArgs("rms_norm", "rms_norm_backward_f32", "rms_norm_backward_bf16")]
-public struct RmsNormBackwardArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong X;
-
-    /// <summary>Device address.</summary>
-    public ulong Weight;
-
-    /// <summary>Device address.</summary>
-    public ulong InverseRms;
-
-    /// <summary>Device address.</summary>
-    public ulong Dy;
-
-    /// <summary>Device address.</summary>
-    public ulong DResidual;
-
-    /// <summary>Device address.</summary>
-    public ulong Dx;
-
-    /// <summary>Size.</summary>
-    public int Rows;
-
-    /// <summary>Size.</summary>
-    public int Columns;
-
-    /// <summary>Size.</summary>
-    public int ResidualStride;
-
-    /// <summary>Size.</summary>
-    public int DxStride;
-
-    /// <summary>Size.</summary>
-    public int Lanes;
-}
-
-/// <summary>Arguments of the weight gradient kernels in <c>rms_norm.cu</c>.</summary>
-[KernelArgs("rms_norm", "rms_norm_weight_gradient_f32", "rms_norm_weight_gradient_bf16")]
-public struct RmsNormWeightGradientArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong X;
-
-    /// <summary>Device address.</summary>
-    public ulong InverseRms;
-
-    /// <summary>Device address.</summary>
-    public ulong Dy;
-
-    /// <summary>Device address.</summary>
-    public ulong Partials;
-
-    /// <summary>Size.</summary>
-    public int Rows;
-
-    /// <summary>Size.</summary>
-    public int Columns;
-
-    /// <summary>Size.</summary>
-    public int Chunk;
-}
 
 /// <summary>Root mean square normalisation: <c>y = x / √(mean(x²) + ε) ∘ w</c> (Zhang and Sennrich 2019), statistics in F32.</summary>
 public static class RmsNorm
 {
     private const int ChunkRows = 32;
-    private const int WeightThreads = 128;
 
     /// <summary>Normalises every row.</summary>
     /// <param name="x">[N, D] F32 or BF16.</param>
@@ -129,8 +34,7 @@ public static class RmsNorm
             Lanes = Launch.RowLanes(x.Dim(1)),
             Epsilon = epsilon,
         };
-        string entry = Launch.Entry(x.DType, "rms_norm_forward_f32", "rms_norm_forward_bf16");
-        x.Device.Kernel("rms_norm", entry).Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
+        RmsNormForwardArgs.Kernel.Launch(x.Device, x.DType, args, Launch.RowBlocks(args.Rows, args.Lanes));
     }
 
     /// <summary>
@@ -186,8 +90,7 @@ public static class RmsNorm
             DxStride = dx.Stride,
             Lanes = Launch.RowLanes(x.Dim(1)),
         };
-        string entry = Launch.Entry(x.DType, "rms_norm_backward_f32", "rms_norm_backward_bf16");
-        x.Device.Kernel("rms_norm", entry).Launch(args, Launch.RowBlocks(args.Rows, args.Lanes), Launch.RowThreads);
+        RmsNormBackwardArgs.Kernel.Launch(x.Device, x.DType, args, Launch.RowBlocks(args.Rows, args.Lanes));
     }
 
     private static void WeightGradient(Tensor x, Tensor inverseRms, Tensor dy, Tensor dWeight, bool accumulate)
@@ -207,9 +110,12 @@ public static class RmsNorm
                 Columns = columns,
                 Chunk = ChunkRows,
             };
-            string entry = Launch.Entry(x.DType, "rms_norm_weight_gradient_f32", "rms_norm_weight_gradient_bf16");
-            x.Device.Kernel("rms_norm", entry)
-                .Launch(args, Launch.Blocks(columns, WeightThreads * (16 / x.DType.Size())), chunks, 1, WeightThreads);
+            RmsNormWeightGradientArgs.Kernel.Launch(
+                x.Device,
+                x.DType,
+                args,
+                (Launch.Blocks(columns, RmsNormWeightGradientArgs.Kernel.Threads * (16 / x.DType.Size())), chunks)
+            );
         }
         BiasGradient.Run(partials, dWeight, accumulate);
     }

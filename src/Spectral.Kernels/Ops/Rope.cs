@@ -1,42 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>rope.cu</c>.</summary>
-[KernelArgs("rope", "rope_forward_f32", "rope_forward_bf16", "rope_backward_f32", "rope_backward_bf16")]
-public struct RopeArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Source;
-
-    /// <summary>Device address.</summary>
-    public ulong Cosine;
-
-    /// <summary>Device address.</summary>
-    public ulong Sine;
-
-    /// <summary>Device address.</summary>
-    public ulong Offsets;
-
-    /// <summary>Device address.</summary>
-    public ulong Destination;
-
-    /// <summary>Size.</summary>
-    public int Batch;
-
-    /// <summary>Size.</summary>
-    public int Length;
-
-    /// <summary>Size.</summary>
-    public int Heads;
-
-    /// <summary>Size.</summary>
-    public int Half;
-
-    /// <summary>Size.</summary>
-    public int Positions;
-
-    /// <summary>Size.</summary>
-    public int MergedStride;
-}
 
 /// <summary>
 /// Rotary position embedding in the half-split layout (Su et al. 2021): pairs <c>(xᵢ, xᵢ₊ₕ)</c>, h = head_dim / 2, turn by an angle of the
@@ -68,7 +32,7 @@ public static class Rope
                 Destination = y.Pointer,
             },
             y,
-            Launch.Entry(y.DType, "rope_forward_f32", "rope_forward_bf16")
+            RopeArgs.Forward
         );
     }
 
@@ -81,15 +45,7 @@ public static class Rope
     public static void Backward(Tensor dy, Tensor cosine, Tensor sine, ColumnRange dx)
     {
         RopeArgs args = Verify(dx, nameof(dx), dy, cosine, sine);
-        Run(
-            args with
-            {
-                Source = dy.Pointer,
-                Destination = dx.Pointer,
-            },
-            dy,
-            Launch.Entry(dy.DType, "rope_backward_f32", "rope_backward_bf16")
-        );
+        Run(args with { Source = dy.Pointer, Destination = dx.Pointer }, dy, RopeArgs.Backward);
     }
 
     private static RopeArgs Verify(in ColumnRange merged, string name, Tensor split, Tensor cosine, Tensor sine)
@@ -117,12 +73,10 @@ public static class Rope
         };
     }
 
-    private static void Run(in RopeArgs args, Tensor split, string entry)
+    private static void Run(in RopeArgs args, Tensor split, KernelEntry<RopeArgs> rotation)
     {
         if (split.Count == 0)
             return;
-        split
-            .Device.Kernel("rope", entry)
-            .Launch(args, Launch.RowBlocks((long)args.Batch * args.Length), Launch.RowThreads);
+        rotation.Launch(split.Device, split.DType, args, Launch.RowBlocks((long)args.Batch * args.Length));
     }
 }

@@ -1,27 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of the kernels in <c>rows.cu</c>.</summary>
-[KernelArgs("rows", "rows_gather_f32", "rows_gather_bf16", "rows_scatter_f32", "rows_scatter_bf16")]
-public struct RowsArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Source;
-
-    /// <summary>Device address.</summary>
-    public ulong Index;
-
-    /// <summary>Device address.</summary>
-    public ulong Destination;
-
-    /// <summary>Size.</summary>
-    public int Rows;
-
-    /// <summary>Size.</summary>
-    public int Count;
-
-    /// <summary>Size.</summary>
-    public int Columns;
-}
 
 /// <summary>Rows taken from a matrix and put back into one.</summary>
 public static class Rows
@@ -36,7 +15,7 @@ public static class Rows
         Verify(x, index, y);
         if (y.Count == 0)
             return;
-        Run(Launch.Entry(x.DType, "rows_gather_f32", "rows_gather_bf16"), x, index, y, x.Dim(0));
+        Run(RowsArgs.Gather, x, index, y, x.Dim(0));
     }
 
     /// <summary><c>x[index[k], :] = y[k, :]</c>, every other row of x becomes zero. An index outside x is left out.</summary>
@@ -50,7 +29,7 @@ public static class Rows
         x.Clear();
         if (y.Count == 0 || x.Count == 0)
             return;
-        Run(Launch.Entry(x.DType, "rows_scatter_f32", "rows_scatter_bf16"), y, index, x, x.Dim(0));
+        Run(RowsArgs.Scatter, y, index, x, x.Dim(0));
     }
 
     private static void Verify(Tensor x, Tensor index, Tensor y)
@@ -66,7 +45,7 @@ public static class Rows
         Check.SameDevice(x.Device, y, nameof(y));
     }
 
-    private static void Run(string entry, Tensor source, Tensor index, Tensor destination, int rows)
+    private static void Run(KernelEntry<RowsArgs> move, Tensor source, Tensor index, Tensor destination, int rows)
     {
         var args = new RowsArgs
         {
@@ -77,6 +56,6 @@ public static class Rows
             Count = index.Dim(0),
             Columns = source.Dim(1),
         };
-        source.Device.Kernel("rows", entry).Launch(args, Launch.RowBlocks(args.Count), Launch.RowThreads);
+        move.Launch(source.Device, source.DType, args, Launch.RowBlocks(args.Count));
     }
 }

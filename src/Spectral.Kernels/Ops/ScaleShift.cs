@@ -1,65 +1,11 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>scale_shift</c>.</summary>
-[KernelArgs("scale_shift", "scale_shift_f32", "scale_shift_bf16")]
-public struct ScaleShiftArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong X;
-
-    /// <summary>Device address.</summary>
-    public ulong Scale;
-
-    /// <summary>Device address.</summary>
-    public ulong Shift;
-
-    /// <summary>Device address.</summary>
-    public ulong Y;
-
-    /// <summary>Size.</summary>
-    public int Rows;
-
-    /// <summary>Size.</summary>
-    public int Columns;
-
-    /// <summary>Size.</summary>
-    public int Chunk;
-
-    /// <summary>1: add to what y holds.</summary>
-    public int Accumulate;
-}
-
-/// <summary>Arguments of <c>scale_gradient</c>.</summary>
-[KernelArgs("scale_shift", "scale_gradient_f32", "scale_gradient_bf16")]
-public struct ScaleGradientArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Dy;
-
-    /// <summary>Device address.</summary>
-    public ulong X;
-
-    /// <summary>Device address.</summary>
-    public ulong Sums;
-
-    /// <summary>Size.</summary>
-    public int Rows;
-
-    /// <summary>Size.</summary>
-    public int Columns;
-
-    /// <summary>Size.</summary>
-    public int Chunk;
-
-    /// <summary>1: add to what the sums hold.</summary>
-    public int Accumulate;
-}
 
 /// <summary>Scaling and shifting of features, as IA3, SSF and the magnitudes of DoRA do with a layer's inputs or outputs.</summary>
 public static class ScaleShift
 {
     private const int ChunkRows = 64;
-    private const int Threads = 128;
 
     /// <summary>y = scale ∘ x + shift, per column.</summary>
     /// <param name="x">[N, F] F32 or BF16.</param>
@@ -122,9 +68,12 @@ public static class ScaleShift
             Chunk = ChunkRows,
             Accumulate = accumulate && partials is null ? 1 : 0,
         };
-        string entry = Launch.Entry(dy.DType, "scale_gradient_f32", "scale_gradient_bf16");
-        dy.Device.Kernel("scale_shift", entry)
-            .Launch(args, Launch.Blocks(columns, Threads * (16 / dy.DType.Size())), chunks, 1, Threads);
+        ScaleGradientArgs.Kernel.Launch(
+            dy.Device,
+            dy.DType,
+            args,
+            (Launch.Blocks(columns, ScaleGradientArgs.Kernel.Threads * (16 / dy.DType.Size())), chunks)
+        );
         if (partials is null)
             return;
         using Tensor flat = dScale.View(columns);
@@ -151,15 +100,15 @@ public static class ScaleShift
             Chunk = ChunkRows,
             Accumulate = accumulate ? 1 : 0,
         };
-        string entry = Launch.Entry(x.DType, "scale_shift_f32", "scale_shift_bf16");
-        x.Device.Kernel("scale_shift", entry)
-            .Launch(
-                args,
-                Launch.Blocks(args.Columns, Threads * (16 / x.DType.Size())),
-                Launch.Blocks(args.Rows, ChunkRows),
-                1,
-                Threads
-            );
+        ScaleShiftArgs.Kernel.Launch(
+            x.Device,
+            x.DType,
+            args,
+            (
+                Launch.Blocks(args.Columns, ScaleShiftArgs.Kernel.Threads * (16 / x.DType.Size())),
+                Launch.Blocks(args.Rows, ChunkRows)
+            )
+        );
     }
 
     private static void CheckMatrix(Tensor matrix, string name)

@@ -1,47 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>spectral_middle_f32</c>.</summary>
-[KernelArgs("spectral_rescale", "spectral_middle_f32")]
-public struct SpectralMiddleArgs
-{
-    /// <summary>[directions].</summary>
-    public ulong Sigma;
-
-    /// <summary>[directions].</summary>
-    public ulong Delta;
-
-    /// <summary>[directions + extra].</summary>
-    public ulong Middle;
-
-    /// <summary>k.</summary>
-    public int Directions;
-
-    /// <summary>Entries after them.</summary>
-    public int Extra;
-
-    /// <summary>Their value.</summary>
-    public float Scale;
-}
-
-/// <summary>Arguments of <c>spectral_delta_gradient_f32</c>.</summary>
-[KernelArgs("spectral_rescale", "spectral_delta_gradient_f32")]
-public struct SpectralDeltaGradientArgs
-{
-    /// <summary>[directions].</summary>
-    public ulong Sigma;
-
-    /// <summary>[directions].</summary>
-    public ulong MiddleGradient;
-
-    /// <summary>[directions].</summary>
-    public ulong DeltaGradient;
-
-    /// <summary>k.</summary>
-    public int Directions;
-
-    /// <summary>1: add to the gradient.</summary>
-    public int Accumulate;
-}
 
 /// <summary>
 /// Rescaling of singular values: <c>σ'ᵢ = σᵢ (1 + δᵢ)</c> of the first k directions of a weight, beside r low-rank ones. The update is a
@@ -50,8 +9,6 @@ public struct SpectralDeltaGradientArgs
 /// </summary>
 public static class SpectralRescale
 {
-    private const int Threads = 128;
-
     /// <summary>cᵢ = σᵢ δᵢ for i &lt; k; the remaining entries are <paramref name="scale"/>.</summary>
     /// <param name="sigma">[k] F32.</param>
     /// <param name="delta">[k] F32.</param>
@@ -84,9 +41,11 @@ public static class SpectralRescale
             Extra = extra,
             Scale = scale,
         };
-        sigma
-            .Device.Kernel("spectral_rescale", "spectral_middle_f32")
-            .Launch(args, (middle.Dim(0) + Threads - 1) / Threads, Threads);
+        SpectralMiddleArgs.Kernel.Launch(
+            sigma.Device,
+            args,
+            Launch.Blocks(middle.Dim(0), SpectralMiddleArgs.Kernel.Threads)
+        );
     }
 
     /// <summary>dδᵢ (+)= σᵢ · dcᵢ.</summary>
@@ -111,9 +70,11 @@ public static class SpectralRescale
             Directions = directions,
             Accumulate = accumulate ? 1 : 0,
         };
-        sigma
-            .Device.Kernel("spectral_rescale", "spectral_delta_gradient_f32")
-            .Launch(args, (directions + Threads - 1) / Threads, Threads);
+        SpectralDeltaGradientArgs.Kernel.Launch(
+            sigma.Device,
+            args,
+            Launch.Blocks(directions, SpectralDeltaGradientArgs.Kernel.Threads)
+        );
     }
 
     private static void CheckVector(Tensor tensor, string name, Device device, int length)

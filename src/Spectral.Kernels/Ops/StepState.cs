@@ -1,23 +1,7 @@
 using System.Runtime.InteropServices;
+using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>step_state.cu</c>; a null norm or null losses mean that they are not checked.</summary>
-[KernelArgs("step_state", "step_state_advance", "step_state_next_batch")]
-public struct StepStateArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong State;
-
-    /// <summary>Device address.</summary>
-    public ulong Norm;
-
-    /// <summary>Device address.</summary>
-    public ulong Losses;
-
-    /// <summary>Number of losses.</summary>
-    public long Count;
-}
 
 /// <summary>
 /// What differs from one training step to the next, in device memory: learning rate, bias corrections, clip factor, loss scale, the position
@@ -133,7 +117,7 @@ public sealed class StepState : IDisposable
         Write(StateDoubles - 2, MemoryMarshal.AsBytes<ulong>([seed, offset]));
 
     /// <summary>Moves dropout on to the next micro-batch.</summary>
-    public void NextBatch() => Launch("step_state_next_batch", new StepStateArgs { State = Pointer });
+    public void NextBatch() => StepStateArgs.NextBatch.Launch(Device, new StepStateArgs { State = Pointer }, 1);
 
     /// <summary>
     /// Counts the step and derives bias corrections and clip factor <c>min(1, maxNorm / (norm + 1e-6))</c>. If the norm or a loss is not finite
@@ -155,16 +139,14 @@ public sealed class StepState : IDisposable
             Check.DType(losses, nameof(losses), DType.F32);
             Check.SameDevice(Device, losses, nameof(losses));
         }
-        Launch(
-            "step_state_advance",
-            new StepStateArgs
-            {
-                State = Pointer,
-                Norm = norm?.Pointer ?? 0,
-                Losses = losses?.Pointer ?? 0,
-                Count = losses?.Count ?? 0,
-            }
-        );
+        var args = new StepStateArgs
+        {
+            State = Pointer,
+            Norm = norm?.Pointer ?? 0,
+            Losses = losses?.Pointer ?? 0,
+            Count = losses?.Count ?? 0,
+        };
+        StepStateArgs.Advance.Launch(Device, args, 1);
     }
 
     /// <summary>Updates made so far, the norm given to the last <see cref="Advance"/> and whether it skipped; waits for the device.</summary>
@@ -213,6 +195,4 @@ public sealed class StepState : IDisposable
         using Tensor target = _values.Rows(index, bytes.Length / sizeof(double));
         target.CopyFrom(bytes);
     }
-
-    private void Launch(string entry, in StepStateArgs args) => Device.Kernel("step_state", entry).Launch(args, 1, 32);
 }

@@ -1,71 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of the forward kernels in <c>swiglu.cu</c>.</summary>
-[KernelArgs("swiglu", "swiglu_forward_f32", "swiglu_forward_bf16")]
-public struct SwiGluForwardArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Gate;
-
-    /// <summary>Device address.</summary>
-    public ulong Up;
-
-    /// <summary>Device address.</summary>
-    public ulong Y;
-
-    /// <summary>Size.</summary>
-    public long Columns;
-
-    /// <summary>Blocks for each row.</summary>
-    public uint Blocks;
-
-    /// <summary>Elements from one row to the next.</summary>
-    public int GateStride;
-
-    /// <summary>Elements from one row to the next.</summary>
-    public int UpStride;
-
-    /// <summary>Elements from one row to the next.</summary>
-    public int YStride;
-}
-
-/// <summary>Arguments of the backward kernels in <c>swiglu.cu</c>.</summary>
-[KernelArgs("swiglu", "swiglu_backward_f32", "swiglu_backward_bf16")]
-public struct SwiGluBackwardArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Gate;
-
-    /// <summary>Device address.</summary>
-    public ulong Up;
-
-    /// <summary>Device address.</summary>
-    public ulong Dy;
-
-    /// <summary>Device address.</summary>
-    public ulong DGate;
-
-    /// <summary>Device address.</summary>
-    public ulong DUp;
-
-    /// <summary>Size.</summary>
-    public long Columns;
-
-    /// <summary>Blocks for each row.</summary>
-    public uint Blocks;
-
-    /// <summary>Elements from one row to the next.</summary>
-    public int GateStride;
-
-    /// <summary>Elements from one row to the next.</summary>
-    public int UpStride;
-
-    /// <summary>Elements from one row to the next.</summary>
-    public int DGateStride;
-
-    /// <summary>Elements from one row to the next.</summary>
-    public int DUpStride;
-}
 
 /// <summary>
 /// The gated unit <c>silu(gate) ∘ up</c>, <c>silu(g) = g / (1 + e⁻ᵍ)</c> (Shazeer 2020). All but dy may be columns of wider matrices, as when one
@@ -98,8 +33,7 @@ public static class SwiGlu
             UpStride = up.Stride,
             YStride = y.Stride,
         };
-        gate.Matrix.Device.Kernel("swiglu", Launch.Entry(type, "swiglu_forward_f32", "swiglu_forward_bf16"))
-            .Launch(args, grid, Launch.FlatThreads);
+        SwiGluForwardArgs.Kernel.Launch(gate.Matrix.Device, type, args, grid);
     }
 
     /// <summary><c>dGate = dy ∘ up ∘ silu′(gate)</c>, <c>dUp = dy ∘ silu(gate)</c>.</summary>
@@ -140,8 +74,7 @@ public static class SwiGlu
             DGateStride = dGate.Stride,
             DUpStride = dUp.Stride,
         };
-        dy.Device.Kernel("swiglu", Launch.Entry(dy.DType, "swiglu_backward_f32", "swiglu_backward_bf16"))
-            .Launch(args, grid, Launch.FlatThreads);
+        SwiGluBackwardArgs.Kernel.Launch(dy.Device, dy.DType, args, grid);
     }
 
     private static (int Rows, int Columns) Verify(in ColumnRange gate)

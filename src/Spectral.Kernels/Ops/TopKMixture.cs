@@ -1,62 +1,6 @@
+using Spectral.Kernels.Interop;
+
 namespace Spectral.Kernels.Ops;
-
-/// <summary>Arguments of <c>top_k_select</c>.</summary>
-[KernelArgs("top_k_mixture", "top_k_select")]
-public struct TopKSelectArgs
-{
-    /// <summary>Device address.</summary>
-    public ulong Logits;
-
-    /// <summary>Device address.</summary>
-    public ulong Index;
-
-    /// <summary>Device address.</summary>
-    public ulong Weight;
-
-    /// <summary>Size.</summary>
-    public int Pieces;
-
-    /// <summary>Size.</summary>
-    public int N;
-
-    /// <summary>Size.</summary>
-    public int K;
-}
-
-/// <summary>Arguments of the other kernels in <c>top_k_mixture.cu</c>.</summary>
-[KernelArgs("top_k_mixture", "top_k_mixture_forward", "top_k_mixture_backward_logits", "top_k_mixture_backward_bank")]
-public struct TopKMixtureArgs
-{
-    /// <summary>Device address; Result is y, dlogits or dbank.</summary>
-    public ulong Bank;
-
-    /// <summary>Device address; Result is y, dlogits or dbank.</summary>
-    public ulong Index;
-
-    /// <summary>Device address; Result is y, dlogits or dbank.</summary>
-    public ulong Weight;
-
-    /// <summary>Device address; Result is y, dlogits or dbank.</summary>
-    public ulong Dy;
-
-    /// <summary>Device address; Result is y, dlogits or dbank.</summary>
-    public ulong Result;
-
-    /// <summary>Size.</summary>
-    public int Pieces;
-
-    /// <summary>Size.</summary>
-    public int N;
-
-    /// <summary>Size.</summary>
-    public int Length;
-
-    /// <summary>Size.</summary>
-    public int K;
-
-    /// <summary>1: added to what the result holds.</summary>
-    public int Accumulate;
-}
 
 /// <summary>
 /// Rows mixed from a bank of vectors (VB-LoRA, arXiv 2405.15179): each from the k vectors with its largest logits, weighted by the softmax of
@@ -90,7 +34,7 @@ public static class TopKMixture
             N = n,
             K = index.Dim(1),
         };
-        logits.Device.Kernel("top_k_mixture", "top_k_select").Launch(args, Launch.RowBlocks(pieces), Launch.RowThreads);
+        TopKSelectArgs.Kernel.Launch(logits.Device, args, Launch.RowBlocks(pieces));
     }
 
     /// <summary><c>y[p, :] = Σ_t weight[p, t] · bank[index[p, t], :]</c>.</summary>
@@ -105,8 +49,7 @@ public static class TopKMixture
         if (y.Count == 0)
             return;
         args.Result = y.Pointer;
-        y.Device.Kernel("top_k_mixture", "top_k_mixture_forward")
-            .Launch(args, Launch.Blocks(y.Count, Launch.FlatThreads), Launch.FlatThreads);
+        TopKMixtureArgs.Forward.Launch(y.Device, args, Launch.Blocks(y.Count, Launch.FlatThreads));
     }
 
     /// <summary>The gradient of the logits: that of the softmax for the chosen ones, none for the others.</summary>
@@ -133,8 +76,7 @@ public static class TopKMixture
         if (dLogits.Count == 0)
             return;
         (args.Dy, args.Result, args.Accumulate) = (dy.Pointer, dLogits.Pointer, accumulate ? 1 : 0);
-        dy.Device.Kernel("top_k_mixture", "top_k_mixture_backward_logits")
-            .Launch(args, Launch.RowBlocks(args.Pieces), Launch.RowThreads);
+        TopKMixtureArgs.BackwardLogits.Launch(dy.Device, args, Launch.RowBlocks(args.Pieces));
     }
 
     /// <summary><c>dBank[j, :] = Σ weight[p, t] · dy[p, :] (+ dBank[j, :])</c> over the choices of j, by p, then t.</summary>
@@ -150,8 +92,7 @@ public static class TopKMixture
         if (dBank.Count == 0)
             return;
         (args.Dy, args.Result, args.Accumulate) = (dy.Pointer, dBank.Pointer, accumulate ? 1 : 0);
-        dy.Device.Kernel("top_k_mixture", "top_k_mixture_backward_bank")
-            .Launch(args, Launch.Blocks(dBank.Count, Launch.FlatThreads), Launch.FlatThreads);
+        TopKMixtureArgs.BackwardBank.Launch(dy.Device, args, Launch.Blocks(dBank.Count, Launch.FlatThreads));
     }
 
     private static TopKMixtureArgs Arguments(Tensor bank, Tensor index, Tensor weight, Tensor rows, string rowsName)

@@ -4,18 +4,36 @@ using Spectral.Kernels.Driver;
 namespace Spectral.Kernels.Tests.Support;
 
 /// <summary>Arguments of the kernels that try one Hopper instruction each.</summary>
-[KernelArgs(
-    "hopper_probe_sm90",
-    "hopper_probe_load",
-    "hopper_probe_store",
-    "hopper_probe_stmatrix",
-    "hopper_probe_product",
-    "hopper_probe_product_depth_rows",
-    "hopper_probe_multicast"
-)]
 [StructLayout(LayoutKind.Sequential, Size = 320)]
 public struct HopperProbeArgs
 {
+    /// <summary>Describes the probes of one block each.</summary>
+    public static readonly KernelEntry<HopperProbeArgs> Single = new(
+        "hopper_probe_sm90",
+        128,
+        "hopper_probe_load",
+        "hopper_probe_store",
+        "hopper_probe_stmatrix",
+        "hopper_probe_product",
+        "hopper_probe_product_depth_rows"
+    )
+    {
+        SharedBytes = SharedBytes,
+    };
+
+    /// <summary>Describes the probe of a cluster.</summary>
+    public static readonly KernelEntry<HopperProbeArgs> Multicast = new(
+        "hopper_probe_sm90",
+        128,
+        "hopper_probe_multicast"
+    )
+    {
+        ClusterBlocks = 2,
+        SharedBytes = SharedBytes,
+    };
+
+    private const int SharedBytes = 5 * 8192 + 1024;
+
     /// <summary>The matrix that is loaded or stored; A of a product.</summary>
     public TensorMap A;
 
@@ -38,8 +56,6 @@ public struct HopperProbeArgs
 /// </summary>
 internal static class HopperProbe
 {
-    private const int Threads = 128;
-    private const int SharedBytes = 5 * 8192 + 1024;
     private const int BoxRows = 64;
 
     public static void Run(string probe, Tensor a, Tensor b, Tensor dump, int x = 0, int y = 0, int? width = null)
@@ -53,8 +69,11 @@ internal static class HopperProbe
             X = x,
             Y = y,
         };
-        device
-            .Kernel("hopper_probe_sm90", "hopper_probe_" + probe)
-            .Launch(args, probe == "multicast" ? 2 : 1, Threads, SharedBytes);
+        string name = "hopper_probe_" + probe;
+        int choice = Array.IndexOf([.. HopperProbeArgs.Single.Names], name);
+        if (choice >= 0)
+            HopperProbeArgs.Single.Launch(device, choice, args, 1);
+        else
+            HopperProbeArgs.Multicast.Launch(device, args, HopperProbeArgs.Multicast.ClusterBlocks);
     }
 }

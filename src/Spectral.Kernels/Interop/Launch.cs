@@ -1,12 +1,14 @@
-namespace Spectral.Kernels.Ops;
+namespace Spectral.Kernels.Interop;
 
-/// <summary>What the launch shapes of ops have in common.</summary>
+/// <summary>Computes the launch shapes that kernels have in common.</summary>
 internal static class Launch
 {
-    /// <summary>Block of the row kernels.</summary>
+    /// <summary>Threads per block of the row kernels, <c>kRowThreads</c> in <c>device/pieces.cuh</c>.</summary>
     public const int RowThreads = 256;
 
-    /// <summary>Block of the flat kernels: one 16-byte vector per thread.</summary>
+    /// <summary>
+    /// Threads per block of the flat kernels, one 16-byte vector each: <c>kFlatThreads</c> in <c>device/pieces.cuh</c>.
+    /// </summary>
     public const int FlatThreads = 256;
 
     /// <summary>Blocks for <paramref name="work"/> items, <paramref name="perBlock"/> each.</summary>
@@ -23,7 +25,4 @@ internal static class Launch
 
     /// <summary>Blocks of a flat kernel.</summary>
     public static int FlatBlocks(long count, DType type) => Blocks(count, FlatThreads * (16 / type.Size()));
-
-    /// <summary>The entry for a type, chosen among constants: an interpolated name would allocate at each launch.</summary>
-    public static string Entry(DType type, string f32, string bf16) => type == DType.F32 ? f32 : bf16;
 }

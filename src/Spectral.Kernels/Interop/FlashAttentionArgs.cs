@@ -1,0 +1,218 @@
+namespace Spectral.Kernels.Interop;
+
+/// <summary>
+/// Arguments of the forward kernels in <c>flash_attention.cu</c>: causal attention of whole sequences, BF16.
+/// </summary>
+public struct FlashAttentionArgs
+{
+    /// <summary>Describes the kernel for head dimensions up to 64, <c>flash_attention_forward_64</c>.</summary>
+    public static readonly KernelEntry<FlashAttentionArgs> Narrow = new(
+        "flash_attention",
+        128,
+        "flash_attention_forward_64"
+    )
+    {
+        SharedBytes = 65_536,
+    };
+
+    /// <summary>Describes the kernel for head dimensions up to 128, <c>flash_attention_forward_128</c>.</summary>
+    public static readonly KernelEntry<FlashAttentionArgs> Wide = new(
+        "flash_attention",
+        128,
+        "flash_attention_forward_128"
+    )
+    {
+        SharedBytes = 81_920,
+    };
+
+    /// <summary>Device address of the queries, [Batch, Heads, Length, HeadDim] BF16; 16-byte aligned.</summary>
+    public ulong Q;
+
+    /// <summary>Device address of the keys, [Batch, KvHeads, Length, HeadDim] BF16; 16-byte aligned.</summary>
+    public ulong K;
+
+    /// <summary>
+    /// Device address of the values, [Batch · Length, KvHeads · HeadDim] BF16, rows <see cref="VStride"/> apart;
+    /// 16-byte aligned.
+    /// </summary>
+    public ulong V;
+
+    /// <summary>
+    /// Device address of the result, [Batch · Length, Heads · HeadDim] BF16, rows <see cref="OutputStride"/> apart;
+    /// written; 16-byte aligned.
+    /// </summary>
+    public ulong Output;
+
+    /// <summary>Device address of the logarithms of the softmax's sums, [Batch, Heads, Length] F32; written.</summary>
+    public ulong Lse;
+
+    /// <summary>Sequences.</summary>
+    public int Batch;
+
+    /// <summary>Query heads, a multiple of <see cref="KvHeads"/>.</summary>
+    public int Heads;
+
+    /// <summary>Key/value heads.</summary>
+    public int KvHeads;
+
+    /// <summary>Positions of a sequence.</summary>
+    public int Length;
+
+    /// <summary>Elements per head, a multiple of 8 up to 128.</summary>
+    public int HeadDim;
+
+    /// <summary>Elements from one row of v to the next, a multiple of 8.</summary>
+    public int VStride;
+
+    /// <summary>Elements from one row of the output to the next, a multiple of 8.</summary>
+    public int OutputStride;
+
+    /// <summary>Keys that a query sees, its own included; 0: all before it.</summary>
+    public int Window;
+
+    /// <summary>Factor of the scores before the softmax.</summary>
+    public float Scale;
+}
+
+/// <summary>Arguments of the backward kernels in <c>flash_attention.cu</c>.</summary>
+public struct FlashAttentionGradientArgs
+{
+    /// <summary>Describes <c>flash_attention_delta</c>.</summary>
+    public static readonly KernelEntry<FlashAttentionGradientArgs> Deltas = new(
+        "flash_attention",
+        Launch.RowThreads,
+        "flash_attention_delta"
+    );
+
+    /// <summary>
+    /// Describes the gradient of q for head dimensions up to 64, <c>flash_attention_query_gradient_64</c>.
+    /// </summary>
+    public static readonly KernelEntry<FlashAttentionGradientArgs> QueryNarrow = new(
+        "flash_attention",
+        128,
+        "flash_attention_query_gradient_64"
+    )
+    {
+        SharedBytes = 50_176,
+    };
+
+    /// <summary>
+    /// Describes the gradient of q for head dimensions up to 128, <c>flash_attention_query_gradient_128</c>.
+    /// </summary>
+    public static readonly KernelEntry<FlashAttentionGradientArgs> QueryWide = new(
+        "flash_attention",
+        128,
+        "flash_attention_query_gradient_128"
+    )
+    {
+        SharedBytes = 99_328,
+    };
+
+    /// <summary>
+    /// Describes the gradients of k and v for head dimensions up to 64, <c>flash_attention_key_gradient_64</c>.
+    /// </summary>
+    public static readonly KernelEntry<FlashAttentionGradientArgs> KeyNarrow = new(
+        "flash_attention",
+        128,
+        "flash_attention_key_gradient_64"
+    )
+    {
+        SharedBytes = 49_664,
+    };
+
+    /// <summary>
+    /// Describes the gradients of k and v for head dimensions up to 128, <c>flash_attention_key_gradient_128</c>.
+    /// </summary>
+    public static readonly KernelEntry<FlashAttentionGradientArgs> KeyWide = new(
+        "flash_attention",
+        128,
+        "flash_attention_key_gradient_128"
+    )
+    {
+        SharedBytes = 66_048,
+    };
+
+    /// <summary>Device address of the queries, [Batch, Heads, Length, HeadDim] BF16; 16-byte aligned.</summary>
+    public ulong Q;
+
+    /// <summary>Device address of the keys, [Batch, KvHeads, Length, HeadDim] BF16; 16-byte aligned.</summary>
+    public ulong K;
+
+    /// <summary>
+    /// Device address of the values, [Batch · Length, KvHeads · HeadDim] BF16, rows <see cref="VStride"/> apart;
+    /// 16-byte aligned.
+    /// </summary>
+    public ulong V;
+
+    /// <summary>
+    /// Device address of the forward result, [Batch · Length, Heads · HeadDim] BF16, rows <see cref="OutputStride"/>
+    /// apart; 16-byte aligned.
+    /// </summary>
+    public ulong Output;
+
+    /// <summary>
+    /// Device address of its gradient, [Batch · Length, Heads · HeadDim] BF16, rows <see cref="DOutputStride"/> apart;
+    /// 16-byte aligned.
+    /// </summary>
+    public ulong DOutput;
+
+    /// <summary>Device address of the logarithms of the softmax's sums, [Batch, Heads, Length] F32.</summary>
+    public ulong Lse;
+
+    /// <summary>
+    /// Device address of the row sums of dOutput · output, [Batch, Heads, Length] F32; written by the delta kernel,
+    /// read by the others.
+    /// </summary>
+    public ulong Delta;
+
+    /// <summary>
+    /// Device address of the gradient of q, [Batch, Heads, Length, HeadDim] BF16; written by the query kernels; 16-byte
+    /// aligned.
+    /// </summary>
+    public ulong Dq;
+
+    /// <summary>
+    /// Device address of the gradient of k, [Batch, KvHeads, Length, HeadDim] BF16; written by the key kernels; 16-byte
+    /// aligned.
+    /// </summary>
+    public ulong Dk;
+
+    /// <summary>
+    /// Device address of the gradient of v, [Batch · Length, KvHeads · HeadDim] BF16, rows <see cref="DvStride"/>
+    /// apart; written by the key kernels; 16-byte aligned.
+    /// </summary>
+    public ulong Dv;
+
+    /// <summary>Sequences.</summary>
+    public int Batch;
+
+    /// <summary>Query heads, a multiple of <see cref="KvHeads"/>.</summary>
+    public int Heads;
+
+    /// <summary>Key/value heads.</summary>
+    public int KvHeads;
+
+    /// <summary>Positions of a sequence.</summary>
+    public int Length;
+
+    /// <summary>Elements per head, a multiple of 8 up to 128.</summary>
+    public int HeadDim;
+
+    /// <summary>Elements from one row of v to the next, a multiple of 8.</summary>
+    public int VStride;
+
+    /// <summary>Elements from one row of the output to the next, a multiple of 8.</summary>
+    public int OutputStride;
+
+    /// <summary>Elements from one row of dOutput to the next, a multiple of 8.</summary>
+    public int DOutputStride;
+
+    /// <summary>Elements from one row of dv to the next, a multiple of 8.</summary>
+    public int DvStride;
+
+    /// <summary>Keys that a query sees, its own included; 0: all before it.</summary>
+    public int Window;
+
+    /// <summary>Factor of the scores before the softmax.</summary>
+    public float Scale;
+}

@@ -1,0 +1,60 @@
+namespace Spectral.Kernels.Interop;
+
+/// <summary>
+/// Arguments of <c>low_rank_merge.cu</c>: <c>destination = weight + scale · left · diag(middle) · right</c>.
+/// </summary>
+public struct LowRankMergeArgs
+{
+    /// <summary>Describes <c>low_rank_merge_f32</c> and <c>low_rank_merge_bf16</c>.</summary>
+    public static readonly KernelEntry<LowRankMergeArgs> Kernel = new(
+        "low_rank_merge",
+        128,
+        "low_rank_merge_f32",
+        "low_rank_merge_bf16"
+    );
+
+    /// <summary>
+    /// Describes the kernel for F32 factors beside a BF16 weight, <c>low_rank_merge_f32_into_bf16</c>.
+    /// </summary>
+    public static readonly KernelEntry<LowRankMergeArgs> F32IntoBf16 = new(
+        "low_rank_merge",
+        128,
+        "low_rank_merge_f32_into_bf16"
+    );
+
+    /// <summary>
+    /// Device address of the weight, [Rows, Columns], element type of the entry. 16-byte alignment allows vector
+    /// accesses.
+    /// </summary>
+    public ulong Weight;
+
+    /// <summary>Device address of the left factor, [Rows, Rank], element type of the entry or F32.</summary>
+    public ulong Left;
+
+    /// <summary>Device address of the middle diagonal, [Rank] F32; 0: ones.</summary>
+    public ulong Middle;
+
+    /// <summary>
+    /// Device address of the right factor, [Rank, Columns], the type of the left. 16-byte alignment allows vector
+    /// accesses.
+    /// </summary>
+    public ulong Right;
+
+    /// <summary>
+    /// Device address of the result, [Rows, Columns], the type of the weight; written; may be the weight. 16-byte
+    /// alignment allows vector accesses.
+    /// </summary>
+    public ulong Destination;
+
+    /// <summary>Rows of the weight.</summary>
+    public int Rows;
+
+    /// <summary>Columns of the weight.</summary>
+    public int Columns;
+
+    /// <summary>Rank of the update.</summary>
+    public int Rank;
+
+    /// <summary>Factor of the update.</summary>
+    public float Scale;
+}

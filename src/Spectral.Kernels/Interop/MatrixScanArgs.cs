@@ -1,0 +1,49 @@
+namespace Spectral.Kernels.Interop;
+
+/// <summary>Arguments of the first stage in <c>matrix_scan.cu</c>: sums of squares and maxima per thread.</summary>
+public struct MatrixScanArgs
+{
+    /// <summary>Describes <c>matrix_scan_f32</c> and <c>matrix_scan_bf16</c>.</summary>
+    public static readonly KernelEntry<MatrixScanArgs> Kernel = new(
+        "matrix_scan",
+        64,
+        "matrix_scan_f32",
+        "matrix_scan_bf16"
+    );
+
+    /// <summary>
+    /// Device address of x, [Count], element type of the entry. 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong X;
+
+    /// <summary>Device address of the sum of squares of each thread, F64; written.</summary>
+    public ulong PartialSum;
+
+    /// <summary>Device address of the largest magnitude of each thread, F32; written.</summary>
+    public ulong PartialMax;
+
+    /// <summary>Elements of x.</summary>
+    public long Count;
+
+    /// <summary>Runs of 128 bytes that a thread reads.</summary>
+    public int Steps;
+}
+
+/// <summary>Arguments of <c>matrix_scan_finish</c>: the threads' results joined.</summary>
+public struct MatrixScanFinishArgs
+{
+    /// <summary>Describes <c>matrix_scan_finish</c>.</summary>
+    public static readonly KernelEntry<MatrixScanFinishArgs> Kernel = new("matrix_scan", 256, "matrix_scan_finish");
+
+    /// <summary>Device address of the sums of squares, [Partials] F64.</summary>
+    public ulong PartialSum;
+
+    /// <summary>Device address of the largest magnitudes, [Partials] F32.</summary>
+    public ulong PartialMax;
+
+    /// <summary>Device address of the result, two F64: the sum of squares and the largest magnitude; written.</summary>
+    public ulong Out;
+
+    /// <summary>Number of threads of the first stage.</summary>
+    public int Partials;
+}

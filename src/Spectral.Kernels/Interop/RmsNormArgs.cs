@@ -1,0 +1,148 @@
+namespace Spectral.Kernels.Interop;
+
+/// <summary>Arguments of the forward kernels in <c>rms_norm.cu</c>: <c>y = x / √(mean(x²) + ε) ∘ w</c>.</summary>
+public struct RmsNormForwardArgs
+{
+    /// <summary>Describes <c>rms_norm_forward_f32</c> and <c>rms_norm_forward_bf16</c>.</summary>
+    public static readonly KernelEntry<RmsNormForwardArgs> Kernel = new(
+        "rms_norm",
+        Launch.RowThreads,
+        "rms_norm_forward_f32",
+        "rms_norm_forward_bf16"
+    );
+
+    /// <summary>
+    /// Device address of x, [Rows, Columns], element type of the entry. 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong X;
+
+    /// <summary>
+    /// Device address of w, [Columns], element type of the entry. 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong Weight;
+
+    /// <summary>
+    /// Device address of y, [Rows, Columns], element type of the entry, rows <see cref="YStride"/> apart; written.
+    /// 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong Y;
+
+    /// <summary>
+    /// Device address of the inverse root mean square of each row, [Rows] F32; written, kept for backward.
+    /// </summary>
+    public ulong InverseRms;
+
+    /// <summary>Rows of x.</summary>
+    public int Rows;
+
+    /// <summary>Columns of x.</summary>
+    public int Columns;
+
+    /// <summary>Elements from one row of y to the next.</summary>
+    public int YStride;
+
+    /// <summary>Lanes of a warp that share a row: 8 or 32.</summary>
+    public int Lanes;
+
+    /// <summary>Added to the mean square.</summary>
+    public float Epsilon;
+}
+
+/// <summary>Arguments of the backward kernels in <c>rms_norm.cu</c>: the gradient of x.</summary>
+public struct RmsNormBackwardArgs
+{
+    /// <summary>Describes <c>rms_norm_backward_f32</c> and <c>rms_norm_backward_bf16</c>.</summary>
+    public static readonly KernelEntry<RmsNormBackwardArgs> Kernel = new(
+        "rms_norm",
+        Launch.RowThreads,
+        "rms_norm_backward_f32",
+        "rms_norm_backward_bf16"
+    );
+
+    /// <summary>
+    /// Device address of x, [Rows, Columns], element type of the entry. 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong X;
+
+    /// <summary>
+    /// Device address of w, [Columns], element type of the entry. 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong Weight;
+
+    /// <summary>Device address of the inverse root mean square of each row, [Rows] F32, from forward.</summary>
+    public ulong InverseRms;
+
+    /// <summary>
+    /// Device address of dy, [Rows, Columns], element type of the entry. 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong Dy;
+
+    /// <summary>
+    /// Device address of a gradient that is added, [Rows, Columns], element type of the entry, rows
+    /// <see cref="ResidualStride"/> apart; 0: none. 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong DResidual;
+
+    /// <summary>
+    /// Device address of dx, [Rows, Columns], element type of the entry, rows <see cref="DxStride"/> apart; written;
+    /// may be dResidual or dy. 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong Dx;
+
+    /// <summary>Rows of x.</summary>
+    public int Rows;
+
+    /// <summary>Columns of x.</summary>
+    public int Columns;
+
+    /// <summary>Elements from one row of dResidual to the next.</summary>
+    public int ResidualStride;
+
+    /// <summary>Elements from one row of dx to the next.</summary>
+    public int DxStride;
+
+    /// <summary>Lanes of a warp that share a row: 8 or 32.</summary>
+    public int Lanes;
+}
+
+/// <summary>
+/// Arguments of the weight gradients in <c>rms_norm.cu</c>: column sums of <c>dy ∘ x · r</c> over chunks of rows.
+/// </summary>
+public struct RmsNormWeightGradientArgs
+{
+    /// <summary>Describes <c>rms_norm_weight_gradient_f32</c> and <c>rms_norm_weight_gradient_bf16</c>.</summary>
+    public static readonly KernelEntry<RmsNormWeightGradientArgs> Kernel = new(
+        "rms_norm",
+        128,
+        "rms_norm_weight_gradient_f32",
+        "rms_norm_weight_gradient_bf16"
+    );
+
+    /// <summary>
+    /// Device address of x, [Rows, Columns], element type of the entry. 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong X;
+
+    /// <summary>Device address of the inverse root mean square r of each row, [Rows] F32, from forward.</summary>
+    public ulong InverseRms;
+
+    /// <summary>
+    /// Device address of dy, [Rows, Columns], element type of the entry. 16-byte alignment allows vector accesses.
+    /// </summary>
+    public ulong Dy;
+
+    /// <summary>
+    /// Device address of the partial sums, [⌈Rows / Chunk⌉, Columns] F32; written. 16-byte alignment allows vector
+    /// accesses.
+    /// </summary>
+    public ulong Partials;
+
+    /// <summary>Rows of x.</summary>
+    public int Rows;
+
+    /// <summary>Columns of x.</summary>
+    public int Columns;
+
+    /// <summary>Rows that one partial covers; grid y counts the chunks.</summary>
+    public int Chunk;
+}

@@ -1,0 +1,78 @@
+using Spectral.Kernels.Driver;
+
+namespace Spectral.Kernels;
+
+/// <summary>
+/// The modules and kernels a device has loaded: one PTX per .cu file on a GPU, one image with all kernels on the CPU
+/// device.
+/// </summary>
+internal sealed unsafe class KernelModules(Device device) : IDisposable
+{
+    private readonly Dictionary<(string Module, string Entry), Kernel> _kernels = [];
+    private readonly Dictionary<string, CudaModuleHandle> _modules = [];
+    private Kernel?[] _described = [];
+
+    /// <summary>One kernel of a descriptor; after the first time an array access.</summary>
+    public Kernel Kernel(KernelEntry entry, int choice)
+    {
+        string name = entry.NameOf(choice);
+        int slot = entry.Slot + choice;
+        if (slot < _described.Length && _described[slot] is { } found)
+            return found;
+        if (slot >= _described.Length)
+            Array.Resize(ref _described, Math.Max(slot + 1, 2 * _described.Length));
+        return _described[slot] = Kernel(entry.Module, name);
+    }
+
+    public Kernel Kernel(string module, string entry) =>
+        _kernels.TryGetValue((module, entry), out Kernel? kernel) ? kernel : Load(module, entry);
+
+    private Kernel Load(string module, string entry)
+    {
+        DriverApi api = device.Activate();
+        string image = api.IsCpu ? KernelLibrary.CpuImage : module;
+        if (!_modules.TryGetValue(image, out CudaModuleHandle? handle))
+            _modules[image] = handle = api.IsCpu ? LoadCpuImage(api) : LoadPtx(api, module);
+        nint function;
+        fixed (byte* name = System.Text.Encoding.UTF8.GetBytes(entry + "\0"))
+            api.Check(api.ModuleGetFunction(&function, handle.Value, name), $"finding kernel {entry} in {image}");
+        return _kernels[(module, entry)] = new Kernel(device, entry, function);
+    }
+
+    private CudaModuleHandle LoadCpuImage(DriverApi api)
+    {
+        string path =
+            NativeLibraries.FindFile(KernelLibrary.CpuImage)
+            ?? throw new DllNotFoundException(
+                $"the CPU device's kernels, {KernelLibrary.CpuImage}, are in none of: {string.Join(", ", NativeLibraries.SearchFolders())}"
+            );
+        nint module;
+        fixed (byte* file = System.Text.Encoding.UTF8.GetBytes(path + "\0"))
+            api.Check(api.ModuleLoad(&module, file), $"loading {path}");
+        return new CudaModuleHandle(api, device.Context, module);
+    }
+
+    private CudaModuleHandle LoadPtx(DriverApi api, string name)
+    {
+        string arch = KernelLibrary.ArchitectureFor(device.ComputeCapability);
+        nint module;
+        fixed (byte* text = System.Text.Encoding.UTF8.GetBytes(KernelLibrary.Ptx(arch, name) + "\0"))
+        {
+            api.Check(
+                api.ModuleLoadData(&module, text),
+                $"loading the {arch} PTX of {name} (driver {device.DriverVersion.Major}.{device.DriverVersion.Minor})"
+            );
+        }
+
+        return new CudaModuleHandle(api, device.Context, module);
+    }
+
+    public void Dispose()
+    {
+        foreach (CudaModuleHandle module in _modules.Values)
+            module.Dispose();
+        _modules.Clear();
+        _kernels.Clear();
+        _described = [];
+    }
+}
