@@ -1,16 +1,18 @@
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using Spectral.Training.Adapters;
 
 namespace Spectral.Training.Tests.Adapters.Methods;
 
 /// <summary>
-/// <c>docs/methods.md</c> says what the methods say of themselves. After a change of a method, run this test with SPECTRAL_UPDATE_DOCS=1 set:
-/// it writes the file.
+/// <c>docs/methods.md</c> says what the methods say of themselves. After a change of a method, run this test with
+/// SPECTRAL_UPDATE_DOCS=1 set: it writes the file.
 /// </summary>
-public sealed class MethodsDocumentTests
+public sealed partial class MethodsDocumentTests
 {
     private const string Update = "SPECTRAL_UPDATE_DOCS";
+    private const int Width = 120;
 
     [Test]
     public void TheDocumentIsWhatTheMethodsSay()
@@ -47,13 +49,16 @@ public sealed class MethodsDocumentTests
             """
             # Adapter methods
 
-            `--adapter NAME` picks one; `spectral methods --model DIR` shows the same table for a model and options, `spectral methods --adapter NAME` all about one,
-            `spectral compare --methods NAME,NAME` trains several on the same data. This file is written by a test from what the methods say of themselves.
+            `--adapter NAME` picks one; `spectral methods --model DIR` shows the same table for a model and options,
+            `spectral methods --adapter NAME` all about one, `spectral compare --methods NAME,NAME` trains several on the same
+            data. This file is written by a test from what the methods say of themselves.
 
-            Numbers are for one layer of 4096 × 4096 with the defaults (rank 8, alpha 16, top-k 8). *Extra forward*: floating point operations that the adapter adds to the
-            layer's forward pass; *+ W′*: besides, the weight is computed anew once per step. *Merged*: a plain model computes the same, *with a bias* if
-            the layer has one to put the change into; *LoRA*: so does a plain LoRA of PEFT. Work once per step, whatever the number of tokens, is not counted.
-            Where a paper gives the idea but not every detail of a form, the method is listed as *after* it, and what runs is what its formula here says.
+            Numbers are for one layer of 4096 × 4096 with the defaults (rank 8, alpha 16, top-k 8). *Extra forward*: floating
+            point operations that the adapter adds to the layer's forward pass; *+ W′*: besides, the weight is computed anew
+            once per step. *Merged*: a plain model computes the same, *with a bias* if the layer has one to put the change into;
+            *LoRA*: so does a plain LoRA of PEFT. Work once per step, whatever the number of tokens, is not counted. Where a
+            paper gives the idea but not every detail of a form, the method is listed as *after* it, and what runs is what its
+            formula here says.
 
             | method | trains | extra forward | merged | in adapter files | source |
             | --- | ---: | ---: | --- | --- | --- |
@@ -90,22 +95,44 @@ public sealed class MethodsDocumentTests
     {
         var text = new StringBuilder($"\n## {method.Name}\n\n");
         text.Append(
-            method.IsPublishedForm
-                ? $"`{method.Formula}`\n"
-                : $"After {method.Name} ({method.Source}); form as implemented: `{method.Formula}`\n"
+            Wrap(
+                method.IsPublishedForm
+                    ? $"`{method.Formula}`"
+                    : $"After {method.Name} ({method.Source}); form as implemented: `{method.Formula}`"
+            )
         );
-        text.Append($"\n{method.Use}{(method.IsPublishedForm ? $" Source: {method.Source}." : "")}\n");
+        string source = method.IsPublishedForm ? $" Source: {method.Source}." : "";
+        text.Append('\n').Append(Wrap(method.Use + source));
         if (method.Settings.Count > 0)
             text.Append('\n');
         foreach (AdapterSetting setting in method.Settings)
         {
-            text.Append(
-                $"* `--set {setting.Name}={setting.Describe(setting.Default)}` ({setting.Expected}): {setting.Help}\n"
-            );
+            string option = $"`--set {setting.Name}={setting.Describe(setting.Default)}`";
+            text.Append(Wrap($"* {option} ({setting.Expected}): {setting.Help}", indent: "  "));
         }
 
         return text.ToString();
     }
+
+    /// <summary>Breaks a line where it would exceed the width, at spaces outside of code.</summary>
+    private static string Wrap(string line, string indent = "")
+    {
+        var text = new StringBuilder();
+        int used = 0;
+        foreach (Match word in Words().Matches(line))
+        {
+            bool fits = used + 1 + word.Length <= Width;
+            if (used > 0)
+                text.Append(fits ? " " : $"\n{indent}");
+            text.Append(word.Value);
+            used = fits ? used + 1 + word.Length : indent.Length + word.Length;
+        }
+        return text.Append('\n').ToString();
+    }
+
+    /// <summary>What stands between spaces; code in backquotes is not broken, as a renderer may keep the break.</summary>
+    [GeneratedRegex("(?:`[^`]*`|[^ `])+")]
+    private static partial Regex Words();
 
     private static string Root()
     {
