@@ -52,7 +52,8 @@ void Worker::mbar_check(uint64_t* b) {
   Mbar m(*b);
   if (m.pending || m.tx)
     return;
-  m.phase ^= 1, m.pending = m.count;
+  m.phase ^= 1;
+  m.pending = m.count;
   *b = m.pack();
   size_t k = 0;
   for (auto& e : mbar_waiters)
@@ -82,7 +83,8 @@ void mbar_arrive(uint64_t* b, int expect, Where w) {
   if (!m.pending)
     k.fail(&w, "mbarrier %p: more than %u arrivals in a phase", (void*)b, m.count);
   TSAN(__tsan_release(b));
-  --m.pending, m.tx += expect;
+  --m.pending;
+  m.tx += expect;
   *b = m.pack();
   k.mbar_check(b);
 }

@@ -57,13 +57,16 @@ bool reachable(const Operand& o, const char* name) {
 const float* widen(Operand& o, std::vector<float>& scratch) {
   if (o.type == CUDA_R_32F)
     return static_cast<const float*>(o.data);
-  const long area = o.rows * o.columns, items = o.stride == 0 ? 1 : o.count;
+  const long area = o.rows * o.columns;
+  const long items = o.stride == 0 ? 1 : o.count;
   if (scratch.size() < size_t(area * items))
     scratch.resize(size_t(area * items));
-  const long together = std::max<long>(1, 65536 / std::max<long>(1, o.rows)),
-             blocks = (o.columns + together - 1) / together;
+  const long together = std::max<long>(1, 65536 / std::max<long>(1, o.rows));
+  const long blocks = (o.columns + together - 1) / together;
   parallel_for(blocks * items, [&](long i) {
-    const long item = i / blocks, first = i % blocks * together, end = std::min(o.columns, first + together);
+    const long item = i / blocks;
+    const long first = i % blocks * together;
+    const long end = std::min(o.columns, first + together);
     for (long c = first; c < end; ++c) {
       const auto* from = static_cast<const bf16*>(o.data) + item * o.stride + c * o.ld;
       float* to = scratch.data() + item * area + c * o.rows;
@@ -71,12 +74,14 @@ const float* widen(Operand& o, std::vector<float>& scratch) {
         to[r] = __bfloat162float(from[r]);
     }
   });
-  o.ld = o.rows, o.stride = o.stride == 0 ? 0 : area;
+  o.ld = o.rows;
+  o.stride = o.stride == 0 ? 0 : area;
   return scratch.data();
 }
 void narrow(const float* from, const Operand& dense, void* to, long ld, long stride) {
   parallel_for(dense.count * dense.columns, [&](long i) {
-    const long item = i / dense.columns, c = i % dense.columns;
+    const long item = i / dense.columns;
+    const long c = i % dense.columns;
     const float* f = from + item * dense.rows * dense.columns + c * dense.rows;
     auto* t = static_cast<bf16*>(to) + item * stride + c * ld;
     for (long r = 0; r < dense.rows; ++r)
@@ -99,7 +104,8 @@ CUresult multiply(
     } else {
       if (h->c.size() < size_t(c.count * c.rows * c.columns))
         h->c.resize(size_t(c.count * c.rows * c.columns));
-      c.ld = c.rows, c.stride = c.rows * c.columns;
+      c.ld = c.rows;
+      c.stride = c.rows * c.columns;
     }
     wide_c = h->c.data();
   }
@@ -204,8 +210,8 @@ cublasStatus_t cublasGemmStridedBatchedEx(
   if (!reachable(a, "A") || !reachable(b, "B") || !reachable(c, "C"))
     return CUBLAS_STATUS_EXECUTION_FAILED;
 
-  const float factor = *static_cast<const float*>(alpha),
-              old = *static_cast<const float*>(beta);   // taken now: a replay comes later
+  const float factor = *static_cast<const float*>(alpha);
+  const float old = *static_cast<const float*>(beta);   // taken now: a replay comes later
   return submitted(h, [=] { return multiply(h, ta != CUBLAS_OP_N, tb != CUBLAS_OP_N, k, factor, a, b, old, c); });
 }
 cublasStatus_t cublasGemmEx(
@@ -277,7 +283,8 @@ cublasStatus_t cublasStrsm_v2(
   const int sides = left ? n : m;
   return submitted(h, [=] {
     parallel_for((sides + kPanel - 1) / kPanel, [&](long i) {
-      const int first = int(i) * kPanel, size = std::min(kPanel, sides - first);
+      const int first = int(i) * kPanel;
+      const int size = std::min(kPanel, sides - first);
       strsm(
           102,
           left ? 141 : 142,

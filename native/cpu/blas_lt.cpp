@@ -13,7 +13,8 @@ struct cublasLtContext {
 };
 struct cublasLtMatmulDesc {
   cublasComputeType_t compute;
-  int32_t transpose_a = CUBLAS_OP_N, transpose_b = CUBLAS_OP_N;
+  int32_t transpose_a = CUBLAS_OP_N;
+  int32_t transpose_b = CUBLAS_OP_N;
 };
 struct cublasLtMatrixLayout {
   cudaDataType type;
@@ -69,9 +70,12 @@ cublasStatus_t check(
     cublasLtMatrixLayout_t to) {
   if (!descriptions.has(d) || !layouts.has(a) || !layouts.has(b) || !layouts.has(c) || !layouts.has(to))
     return CUBLAS_STATUS_INVALID_VALUE;
-  const bool ta = d->transpose_a != CUBLAS_OP_N, tb = d->transpose_b != CUBLAS_OP_N;
-  const uint64_t m = ta ? a->columns : a->rows, k = ta ? a->rows : a->columns, kb = tb ? b->columns : b->rows,
-                 n = tb ? b->rows : b->columns;
+  const bool ta = d->transpose_a != CUBLAS_OP_N;
+  const bool tb = d->transpose_b != CUBLAS_OP_N;
+  const uint64_t m = ta ? a->columns : a->rows;
+  const uint64_t k = ta ? a->rows : a->columns;
+  const uint64_t kb = tb ? b->columns : b->rows;
+  const uint64_t n = tb ? b->rows : b->columns;
   if (k != kb || c->rows != m || c->columns != n || to->rows != m || to->columns != n)
     return CUBLAS_STATUS_INVALID_VALUE;
   const bool types = a->type == b->type && c->type == to->type && (a->type == CUDA_R_16BF || c->type == CUDA_R_32F);

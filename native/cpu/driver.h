@@ -35,7 +35,9 @@ struct CUstream_st {
 };
 struct CUevent_st {
   CUcontext context;
-  bool timing, recorded = false, captured = false;   // captured: last recorded in a captured stream
+  bool timing;
+  bool recorded = false;
+  bool captured = false;   // captured: last recorded in a captured stream
   std::chrono::steady_clock::time_point at;
 };
 

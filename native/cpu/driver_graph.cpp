@@ -66,8 +66,10 @@ CUresult check_unsafe() {
   std::lock_guard l(mutex);
   CUresult status = CUDA_SUCCESS;
   for (auto& [stream, capture] : captures)
-    if (stream->context == current_context() && forbids(capture))
-      capture.invalidated = true, status = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    if (stream->context == current_context() && forbids(capture)) {
+      capture.invalidated = true;
+      status = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    }
   return status;
 }
 void forget_captures(CUcontext c) {

@@ -78,7 +78,8 @@ CUresult cuMemGetInfo(size_t* available, size_t* total) {
   if (!available || !total)
     return CUDA_ERROR_INVALID_VALUE;
   const HostMemory m = device_memory();
-  *available = m.available, *total = m.total;
+  *available = m.available;
+  *total = m.total;
   return CUDA_SUCCESS;
 }
 CUresult cuMemHostAlloc(void** p, size_t n, unsigned flags) {

@@ -57,8 +57,11 @@ CUresult load(CUmodule* out, const char* path, int fd) {
   }
   m->fd = fd;
   m->statics = find_statics(m->library);
-  for (auto& f : m->kernels)
-    f->module = m.get(), f->context = m->context, functions.add(f.get());
+  for (auto& f : m->kernels) {
+    f->module = m.get();
+    f->context = m->context;
+    functions.add(f.get());
+  }
   modules.add(*out = m.release());
   return CUDA_SUCCESS;
 }
@@ -101,8 +104,10 @@ void register_kernel(KernelInfo&& info) {
 }
 void unload_modules(CUcontext c) {
   std::lock_guard l(load_mutex);
-  for (CUmodule m : modules.of(c))
-    modules.remove(m), unload(m);
+  for (CUmodule m : modules.of(c)) {
+    modules.remove(m);
+    unload(m);
+  }
 }
 }   // namespace spectral::cpu
 

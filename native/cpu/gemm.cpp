@@ -10,12 +10,15 @@ namespace {
 using Sgemm = void(
     int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float* a, int lda,
     const float* b, int ldb, float beta, float* c, int ldc);
-constexpr int kColumnMajor = 102, kNoTranspose = 111, kTranspose = 112;
+constexpr int kColumnMajor = 102;
+constexpr int kNoTranspose = 111;
+constexpr int kTranspose = 112;
 
 // A tile should be worth a few calls' overhead, and its operands are packed once per tile: few large tiles
 // are fast on two cores (16 instead of 8 cost 4 %), many small ones spread over many cores.
-constexpr double kSmallTile = 4e6, kLargeTile = 300e6;   // flops
-constexpr long kEdge = 16;                               // tile edges are multiples of the micro-kernels' own
+constexpr double kSmallTile = 4e6;
+constexpr double kLargeTile = 300e6;   // flops
+constexpr long kEdge = 16;             // tile edges are multiples of the micro-kernels' own
 
 long round_up(long v, long to) { return (v + to - 1) / to * to; }
 long pieces(long v, long size) { return (v + size - 1) / size; }
@@ -25,9 +28,11 @@ Cut cut_product(long m, long n, long k, long count) {
   const double flops = 2.0 * double(m) * double(n) * double(k);
   const double wanted =
       std::max(std::min(flops / kSmallTile, 8.0), std::min(flops / kLargeTile, 256.0)) / double(count);
-  long across = 1, down = 1;   // tiles over n, over m
+  long across = 1;
+  long down = 1;   // tiles over n, over m
   while (double(across * down) < wanted) {
-    const long height = m / (2 * down), width = n / (2 * across);
+    const long height = m / (2 * down);
+    const long width = n / (2 * across);
     if (height < 2 * kEdge && width < 2 * kEdge)
       break;
     if (height >= width)
@@ -56,16 +61,23 @@ bool multiply(const Product& p) {
   if (!sgemm)
     return false;
   const Cut cut = cut_product(p.m, p.n, p.k, p.count);
-  const long down = pieces(p.m, cut.rows), across = pieces(p.n, cut.columns), tiles = down * across;
+  const long down = pieces(p.m, cut.rows);
+  const long across = pieces(p.n, cut.columns);
+  const long tiles = down * across;
   const long part = pieces(p.k, cut.parts);
   // All parts but the first sum into copies of C, which are added in order afterwards.
   const long area = p.m * p.n;
   std::unique_ptr<float[]> sums(cut.parts > 1 ? new float[size_t((cut.parts - 1) * area * p.count)] : nullptr);
   parallel_for(p.count * tiles * cut.parts, [&](long i) {
-    const long s = i % cut.parts, tile = i / cut.parts % tiles, item = i / cut.parts / tiles;
-    const long row = tile % down * cut.rows, column = tile / down * cut.columns, k0 = s * part;
-    const long rows = std::min(cut.rows, p.m - row), columns = std::min(cut.columns, p.n - column),
-               k = std::min(part, p.k - k0);
+    const long s = i % cut.parts;
+    const long tile = i / cut.parts % tiles;
+    const long item = i / cut.parts / tiles;
+    const long row = tile % down * cut.rows;
+    const long column = tile / down * cut.columns;
+    const long k0 = s * part;
+    const long rows = std::min(cut.rows, p.m - row);
+    const long columns = std::min(cut.columns, p.n - column);
+    const long k = std::min(part, p.k - k0);
     const float* a = p.a + item * p.stride_a + (p.transpose_a ? row * p.lda + k0 : row + k0 * p.lda);
     const float* b = p.b + item * p.stride_b + (p.transpose_b ? column + k0 * p.ldb : column * p.ldb + k0);
     float* c = s == 0 ? p.c + item * p.stride_c + column * p.ldc + row
@@ -88,7 +100,8 @@ bool multiply(const Product& p) {
   });
   if (sums)
     parallel_for(p.count * p.n, [&](long i) {
-      const long column = i % p.n, item = i / p.n;
+      const long column = i % p.n;
+      const long item = i / p.n;
       float* c = p.c + item * p.stride_c + column * p.ldc;
       for (long s = 1; s < cut.parts; ++s) {
         const float* from = sums.get() + (item * (cut.parts - 1) + s - 1) * area + column * p.m;

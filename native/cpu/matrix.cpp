@@ -75,17 +75,22 @@ void fma_block(float* const* d, const float* const* a4, const float* b2, int K, 
 void mma_all(void* const arg[32], unsigned mask) {
   require_full_warp(mask, "mma_tile");
   const MmaArgument& g0 = *static_cast<MmaArgument*>(arg[0]);
-  const int mt = g0.row_tiles, nt = g0.column_tiles, w = nt * 4;
+  const int mt = g0.row_tiles;
+  const int nt = g0.column_tiles;
+  const int w = nt * 4;
   std::vector<float>& s = self()->worker->scratch;
   if (s.size() < size_t(mt * 8 * 64 + 4 * 16 * w))
     s.resize(mt * 8 * 64 + 4 * 16 * w);
-  float *a4 = s.data(), *b2 = a4 + mt * 8 * 64;   // a4[mt][g][k][4], b2[q][k][nt*4]
+  float* a4 = s.data();
+  float* b2 = a4 + mt * 8 * 64;   // a4[mt][g][k][4], b2[q][k][nt*4]
   for (int l = 0; l < 32; ++l) {
     const MmaArgument& x = *static_cast<MmaArgument*>(arg[l]);
-    const int g = l / 4, q = l % 4;
+    const int g = l / 4;
+    const int q = l % 4;
     for (int i = 0; i < mt; ++i)
       for (int h = 0; h < 2; ++h) {
-        uint32_t lo = x.a[4 * i + 2 * h], hi = x.a[4 * i + 2 * h + 1];
+        uint32_t lo = x.a[4 * i + 2 * h];
+        uint32_t hi = x.a[4 * i + 2 * h + 1];
         float* p = a4 + ((i * 8 + g) * 16 + 8 * h + 2 * q) * 4;
         *reinterpret_cast<V4*>(p) = V4{up(lo & 0xffff), up(lo & 0xffff), up(hi & 0xffff), up(hi & 0xffff)};
         *reinterpret_cast<V4*>(p + 4) = V4{up(lo >> 16), up(lo >> 16), up(hi >> 16), up(hi >> 16)};
@@ -94,7 +99,8 @@ void mma_all(void* const arg[32], unsigned mask) {
       for (int h = 0; h < 2; ++h) {
         uint32_t b = x.b[2 * j + h];
         float* p = b2 + (g / 2 * 16 + 8 * h + 2 * q) * w + 4 * j + g % 2;
-        p[0] = p[2] = up(b & 0xffff), p[w] = p[w + 2] = up(b >> 16);
+        p[0] = p[2] = up(b & 0xffff);
+        p[w] = p[w + 2] = up(b >> 16);
       }
   }
   for (int q = 0; q < 4; ++q)
@@ -181,7 +187,8 @@ void wg_b(Worker& k, const Cta& cta, const Where& w, const WgOp& op, int q, floa
       }
     } else {
       float e0[16], e1[16];
-      wg_row(k, cta, w, d, 8 * j + 2 * q, e0), wg_row(k, cta, w, d, 8 * j + 2 * q + 1, e1);
+      wg_row(k, cta, w, d, 8 * j + 2 * q, e0);
+      wg_row(k, cta, w, d, 8 * j + 2 * q + 1, e1);
       for (int i = 0; i < 16; ++i)
         *reinterpret_cast<V4*>(b2 + (i * nj + j) * 4) = V4{e0[i], e1[i], e0[i], e1[i]};
     }
@@ -192,16 +199,20 @@ void wg_run(Worker& k, WarpGroup& g, int first, int last) {   // ops [first, las
   const std::vector<WgOp>& ops = g.fiber[0]->wg;
   const Cta& cta = *g.fiber[0]->cta;
   const Where& w = g.fiber[0]->where;
-  const int K = 16 * (last - first), n = ops[first].n, nj = n / 8;
+  const int K = 16 * (last - first);
+  const int n = ops[first].n;
+  const int nj = n / 8;
   if (k.scratch.size() < size_t(64 * K * 2 + K * n / 2 + 16))
     k.scratch.resize(64 * K * 2 + K * n / 2 + 16);
-  float *a4 = k.scratch.data(), *b2 = a4 + 32 * K * 4;   // a4[row pair][k][4], b2[k][nj*4] of one q
+  float* a4 = k.scratch.data();
+  float* b2 = a4 + 32 * K * 4;   // a4[row pair][k][4], b2[k][nj*4] of one q
   for (int o = first; o < last; ++o) {
     const Descriptor a(ops[o].a);
     for (int p = 0; p < 32; ++p) {   // warp p/8, g = p%8
       float lo[16], hi[16];
       int row = p / 8 * 16 + p % 8;
-      wg_row(k, cta, w, a, row, lo), wg_row(k, cta, w, a, row + 8, hi);
+      wg_row(k, cta, w, a, row, lo);
+      wg_row(k, cta, w, a, row + 8, hi);
       float* d = a4 + (p * K + 16 * (o - first)) * 4;
       for (int i = 0; i < 16; ++i)
         *reinterpret_cast<V4*>(d + 4 * i) = V4{lo[i], lo[i], hi[i], hi[i]};
@@ -229,7 +240,8 @@ void wgmma_wait(int keep, Where w) {
   Fiber* f = self();
   Worker& k = *f->worker;
   WarpGroup& g = f->cta->groups[f->t.linear / 128];
-  f->wg_keep = keep, f->where = w;
+  f->wg_keep = keep;
+  f->where = w;
   g.fiber[f->t.linear % 128] = f;
   TSAN(__tsan_release(&g));
   if (++g.arrived < 128) {
@@ -240,7 +252,8 @@ void wgmma_wait(int keep, Where w) {
   TSAN(__tsan_acquire(&g));
   g.arrived = 0;
   const Fiber& f0 = *g.fiber[0];
-  int done = int(f0.wg_end.size()) - keep, n = done > 0 ? f0.wg_end[done - 1] : 0;
+  int done = int(f0.wg_end.size()) - keep;
+  int n = done > 0 ? f0.wg_end[done - 1] : 0;
   for (Fiber* o : g.fiber) {
     if (o->wg_end != f0.wg_end || o->wg_keep != keep)
       k.fail(&o->where, "wgmma: threads of the warpgroup issued different groups");

@@ -12,8 +12,11 @@
 
 namespace spectral::cpu {
 namespace {
-constexpr size_t kAlign = 256, kHugePage = size_t(2) << 20, kGuard = 4096;
-constexpr unsigned char kGuardByte = 0xA5, kPoisonByte = 0xCD;
+constexpr size_t kAlign = 256;
+constexpr size_t kHugePage = size_t(2) << 20;
+constexpr size_t kGuard = 4096;
+constexpr unsigned char kGuardByte = 0xA5;
+constexpr unsigned char kPoisonByte = 0xCD;
 std::mutex mutex;
 std::map<uintptr_t, Allocation> table;   // by start
 unsigned long allocated = 0;
@@ -109,7 +112,8 @@ CUresult allocate(size_t size, bool pinned, uintptr_t* start) {
   if (size > SIZE_MAX / 2)
     return CUDA_ERROR_OUT_OF_MEMORY;
   // The system promises more than it has: ask before a large allocation.
-  const bool large = size >= (size_t(64) << 20), limited = options.memory > 0 && !pinned;
+  const bool large = size >= (size_t(64) << 20);
+  const bool limited = options.memory > 0 && !pinned;
   if ((large || limited) && size > (pinned ? host_memory() : device_memory()).available)
     return CUDA_ERROR_OUT_OF_MEMORY;
   const size_t align = size >= 4 * kHugePage ? kHugePage : kAlign;
@@ -160,9 +164,10 @@ bool inside_allocation(uintptr_t start, size_t size) {
 void free_memory(CUcontext c) {
   std::lock_guard l(mutex);
   for (auto it = table.begin(); it != table.end();)
-    if (it->second.context == c)
-      give_back(it->second), it = table.erase(it);
-    else
+    if (it->second.context == c) {
+      give_back(it->second);
+      it = table.erase(it);
+    } else
       ++it;
 }
 CUresult verify_guards() {

@@ -38,7 +38,8 @@ const char* core_type() {
 void* load() {
   void* library;
   {
-    Environment threads("OPENBLAS_NUM_THREADS", "1", false), core("OPENBLAS_CORETYPE", core_type(), true);
+    Environment threads("OPENBLAS_NUM_THREADS", "1", false);
+    Environment core("OPENBLAS_CORETYPE", core_type(), true);
     library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   }
   if (!library) {

@@ -23,7 +23,8 @@ class Pool {
   ~Pool() {
     {
       std::lock_guard lock(mutex_);
-      stop_ = true, generation_.fetch_add(1);
+      stop_ = true;
+      generation_.fetch_add(1);
     }
     wake_.notify_all();
     for (auto& t : threads_)
@@ -36,7 +37,9 @@ class Pool {
     int sleeping;
     {
       std::lock_guard lock(mutex_);
-      body_ = body, data_ = data, open_ = true;
+      body_ = body;
+      data_ = data;
+      open_ = true;
       generation_.fetch_add(1);
       sleeping = sleeping_;
     }
@@ -48,7 +51,10 @@ class Pool {
       open_ = false;
     }
     for (int i = 0; inside_.load(std::memory_order_acquire); ++i)
-      i < kSpin ? _mm_pause() : std::this_thread::yield();
+      if (i < kSpin)
+        _mm_pause();
+      else
+        std::this_thread::yield();
   }
 
  private:
@@ -69,7 +75,8 @@ class Pool {
           return;
         if (!open_)
           continue;
-        body = body_, data = data_;
+        body = body_;
+        data = data_;
         inside_.fetch_add(1);
       }
       body(data);
@@ -81,7 +88,8 @@ class Pool {
   std::condition_variable wake_;
   void (*body_)(void*) = nullptr;
   void* data_ = nullptr;
-  bool open_ = false, stop_ = false;
+  bool open_ = false;
+  bool stop_ = false;
   int sleeping_ = 0;
   std::atomic<uint64_t> generation_{0};
   std::atomic<int> inside_{0};

@@ -9,13 +9,19 @@ void Worker::warp_arrive(Fiber* f, unsigned mask, const char* name, void* arg, W
     fail(&w, "%s in a kernel registered as plain", name);
   if (!(mask >> l & 1))
     fail(&w, "%s: the calling lane %u is not in its mask %08x", name, l, mask);
-  wp.arg[l] = arg, wp.fiber[l] = f, wp.mask[l] = mask, wp.fn[l] = fn, wp.arrived |= 1u << l;
+  wp.arg[l] = arg;
+  wp.fiber[l] = f;
+  wp.mask[l] = mask;
+  wp.fn[l] = fn;
+  wp.arrived |= 1u << l;
   TSAN(if (!arg) __tsan_release(&wp));   // only __syncwarp orders memory
   unsigned need = mask & ~wp.exited;
   if ((wp.arrived & need) != need)
     wait(f, name, &wp, int(mask), w);
-  else
-    f->where = w, complete(wp, need, f);
+  else {
+    f->where = w;
+    complete(wp, need, f);
+  }
   TSAN(if (!arg) __tsan_acquire(&wp));
 }
 
@@ -42,7 +48,8 @@ void Worker::complete(Warp& w, unsigned need, Fiber* me) {
 }
 
 void Worker::release(Barrier& b, Fiber* me) {
-  b.arrived = 0, b.phase ^= 1;
+  b.arrived = 0;
+  b.phase ^= 1;
   for (Fiber* f : b.waiters)
     ready(f);
   b.waiters.clear();
@@ -62,8 +69,10 @@ void Worker::bar(int id, int count, bool sync, const Where& w) {
   TSAN(__tsan_release(token));
   if (++b.arrived == (count ? count : int(f->cta->live)))
     release(b, sync ? f : nullptr);
-  else if (sync)
-    b.waiters.push_back(f), wait(f, "barrier", &b, id, w);
+  else if (sync) {
+    b.waiters.push_back(f);
+    wait(f, "barrier", &b, id, w);
+  }
   TSAN(if (sync) __tsan_acquire(token));
 }
 
@@ -84,8 +93,10 @@ void Worker::cluster_wait(const Where& w) {
   if (f->cluster_phase < 0)
     fail(&w, "waits at the cluster barrier without having arrived");
   [[maybe_unused]] char* token = &cluster_bar_.token[f->cluster_phase];
-  if (f->cluster_phase == cluster_bar_.phase)
-    cluster_bar_.waiters.push_back(f), wait(f, "cluster barrier", &cluster_bar_, 0, w);
+  if (f->cluster_phase == cluster_bar_.phase) {
+    cluster_bar_.waiters.push_back(f);
+    wait(f, "cluster barrier", &cluster_bar_, 0, w);
+  }
   TSAN(__tsan_acquire(token));
   f->cluster_phase = -1;
 }

@@ -6,11 +6,14 @@
 
 namespace spectral::cpu {
 void Cta::forget() {
-  for (auto& b : bars)
-    b.arrived = 0, b.waiters.clear();
+  for (auto& b : bars) {
+    b.arrived = 0;
+    b.waiters.clear();
+  }
   for (auto& g : groups)
     g.arrived = 0;
-  unfenced.clear(), readers.clear();
+  unfenced.clear();
+  readers.clear();
 }
 
 void Worker::fail(const Where* w, const char* fmt, ...) {
@@ -33,16 +36,24 @@ void Worker::fail(const Where* w, const char* fmt, ...) {
   }
   set_error(report_.append(": ").append(msg));
   const_cast<Launch*>(launch)->failed = true;
-  free_.clear(), spent_.clear();
-  used_ = 1, ready_head_ = ready_tail_ = 0, live_ = 0, started_ = total_ = 0;
-  tma.clear(), tma_late.clear(), mbar_waiters.clear();
+  free_.clear();
+  spent_.clear();
+  used_ = 1;
+  ready_head_ = ready_tail_ = 0;
+  live_ = 0;
+  started_ = total_ = 0;
+  tma.clear();
+  tma_late.clear();
+  mbar_waiters.clear();
   for (Cta& cta : ctas)
     cta.forget();
-  cluster_bar_.arrived = 0, cluster_bar_.waiters.clear();
+  cluster_bar_.arrived = 0;
+  cluster_bar_.waiters.clear();
   for (auto& f : fibers_) {
     f.cp.clear(), f.cp_end.clear(), f.wg.clear(), f.wg_end.clear(), f.bulk.clear(), f.bulk_end.clear(),
         f.unfenced.clear();
-    f.bulk_read = 0, f.waits_on = nullptr;
+    f.bulk_read = 0;
+    f.waits_on = nullptr;
   }
   switch_to(me, &fibers_[0]);
   std::abort();
@@ -76,7 +87,10 @@ void Worker::deadlock() {
       unsigned e = t;
       while (e + 1 < kMax && in[e + 1])
         ++e;
-      e == t ? add(" %u", t) : add(" %u-%u", t, e);
+      if (e == t)
+        add(" %u", t);
+      else
+        add(" %u-%u", t, e);
     }
     add(" at %s:%u on %s", f.where.file_name(), unsigned(f.where.line()), f.waits_on);
     if (!std::strcmp(f.waits_on, "mbarrier")) {

@@ -125,7 +125,8 @@ cusolverStatus_t cusolverDnXtrtri(
   SOLVER_TRY(cusolverDnXtrtri_bufferSize(h, fill, diagonal, n, type, A, lda, &device_wanted, &host_wanted));
   SOLVER_REQUIRE(devInfo && (n == 0 || (A && device_work && device_bytes >= device_wanted)));
   SOLVER_LAPACK(Dtrtri, dtrtri, "dtrtri_");
-  const int order = int(n), stride = int(lda);
+  const int order = int(n);
+  const int stride = int(lda);
   *devInfo = 0;
   if (n)
     dtrtri(triangle(fill), diagonal == CUBLAS_DIAG_UNIT ? "U" : "N", &order, static_cast<double*>(A), &stride, devInfo);
@@ -136,8 +137,10 @@ cusolverStatus_t cusolverDnSgeqrf_bufferSize(cusolverDnHandle_t h, int m, int n,
   SOLVER_TRY(check_handle(h));
   SOLVER_REQUIRE(m >= 0 && n >= 0 && lda >= std::max(1, m) && elements);
   SOLVER_LAPACK(Sgeqrf, sgeqrf, "sgeqrf_");
-  float work = 1, tau;
-  int query = -1, info;
+  float work = 1;
+  float tau;
+  int query = -1;
+  int info;
   sgeqrf(&m, &n, A, &lda, &tau, &work, &query, &info);
   *elements = reported(work);
   return CUSOLVER_STATUS_SUCCESS;
@@ -161,7 +164,8 @@ cusolverStatus_t cusolverDnSorgqr_bufferSize(
   SOLVER_REQUIRE(k >= 0 && n >= k && m >= n && lda >= std::max(1, m) && elements);
   SOLVER_LAPACK(Sorgqr, sorgqr, "sorgqr_");
   float work = 1;
-  int query = -1, info;
+  int query = -1;
+  int info;
   sorgqr(&m, &n, &k, const_cast<float*>(A), &lda, tau, &work, &query, &info);   // a query writes nothing but work
   *elements = reported(work);
   return CUSOLVER_STATUS_SUCCESS;
@@ -185,9 +189,13 @@ cusolverStatus_t cusolverDnDgesvd_bufferSize(cusolverDnHandle_t h, int m, int n,
   SOLVER_REQUIRE(n >= 0 && m >= n && elements);
   SOLVER_LAPACK(Dgesdd, dgesdd, "dgesdd_");
   SOLVER_LAPACK(Dgesvd, dgesvd, "dgesvd_");
-  const int ld = std::max(1, m), query = -1;
-  double divide = 1, plain = 1, unused = 0;
-  int info, iunused = 0;
+  const int ld = std::max(1, m);
+  const int query = -1;
+  double divide = 1;
+  double plain = 1;
+  double unused = 0;
+  int info;
+  int iunused = 0;
   dgesdd("A", &m, &n, &unused, &ld, &unused, &unused, &ld, &unused, &ld, &divide, &query, &iunused, &info);
   dgesvd("A", "A", &m, &n, &unused, &ld, &unused, &unused, &ld, &unused, &ld, &plain, &query, &info);
   *elements = std::max(reported(divide), reported(plain));

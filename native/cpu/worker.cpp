@@ -65,8 +65,9 @@ Fiber* Worker::pick() {
 }
 Fiber* Worker::pick_slowly() {
   for (;;) {
-    const unsigned n = ready_tail_ - ready_head_, fresh_threads = started_ < total_,
-                   all = n + fresh_threads + unsigned(tma.size());
+    const unsigned n = ready_tail_ - ready_head_;
+    const unsigned fresh_threads = started_ < total_;
+    const unsigned all = n + fresh_threads + unsigned(tma.size());
     if (options.seed && all) {
       unsigned k = rnd() % all;
       if (k < n) {
@@ -77,7 +78,8 @@ Fiber* Worker::pick_slowly() {
         return fresh();
       k -= n + fresh_threads;
       const TmaOp op = tma[k];
-      tma[k] = tma.back(), tma.pop_back();
+      tma[k] = tma.back();
+      tma.pop_back();
       tma_run(op);
       continue;
     }
@@ -96,29 +98,38 @@ Fiber* Worker::pick_slowly() {
 }
 
 void Worker::released(Fiber* me) {
-  if (options.seed)
-    ready(me), suspend(me);
+  if (options.seed) {
+    ready(me);
+    suspend(me);
+  }
 }
 
 // ---- a fiber runs threads until there are none; a thread that never waits costs no switch
 void Worker::fiber_loop(Fiber* f) {
   for (;;) {
     if (plain) {
-      for (Cta& cta : ctas)
-        f->t.grid = &cta.grid, f->cta = &cta, launch->kernel->loop(launch->args);
-      started_ = total_, live_ = 0;
+      for (Cta& cta : ctas) {
+        f->t.grid = &cta.grid;
+        f->cta = &cta;
+        launch->kernel->loop(launch->args);
+      }
+      started_ = total_;
+      live_ = 0;
     }
     while (started_ < total_) {
-      const unsigned in_cluster = options.seed ? order_[started_] : started_,
-                     rank = ctas.size() == 1 ? 0 : in_cluster / per_cta_;
+      const unsigned in_cluster = options.seed ? order_[started_] : started_;
+      const unsigned rank = ctas.size() == 1 ? 0 : in_cluster / per_cta_;
       const unsigned id = in_cluster - rank * per_cta_;
       Cta& cta = ctas[rank];
-      const unsigned bx = cta.grid.block_size.x, by = cta.grid.block_size.y;
+      const unsigned bx = cta.grid.block_size.x;
+      const unsigned by = cta.grid.block_size.y;
       ++started_;
       f->t.linear = id;
       f->t.index = by == 1 && cta.grid.block_size.z == 1 ? uint3{id, 0, 0} : uint3{id % bx, id / bx % by, id / bx / by};
       f->t.grid = &cta.grid;
-      f->cta = &cta, f->wg_fenced = false, f->cluster_phase = -1;
+      f->cta = &cta;
+      f->wg_fenced = false;
+      f->cluster_phase = -1;
       TSAN(__tsan_switch_to_fiber(f->tsan = tsan_threads[in_cluster], 1); __tsan_acquire(&started_));
       launch->kernel->call(launch->args);
       TSAN(__tsan_release(&live_); __tsan_switch_to_fiber(f->tsan = fibers_[0].tsan, 1));
@@ -134,13 +145,16 @@ void Worker::fiber_loop(Fiber* f) {
 }
 
 void Worker::thread_exit(Fiber* f) {
-  if (!f->cp.empty())
-    cp_async_commit(), cp_async_wait(0);
+  if (!f->cp.empty()) {
+    cp_async_commit();
+    cp_async_wait(0);
+  }
   if (!f->wg.empty())
     fail(&f->wg.back().where, "thread exits without waiting for this wgmma");
   finish_bulk_stores(f);
   publish_writes(f);
-  --live_, --f->cta->live;
+  --live_;
+  --f->cta->live;
   Warp& w = f->cta->warps[f->warp()];
   w.exited |= 1u << f->lane();
   for (unsigned r = w.arrived; r; r &= r - 1) {
@@ -167,8 +181,10 @@ void Worker::forget_barriers() {
 }
 
 void Worker::run_cluster(uint64_t index) {
-  const dim3 &g = launch->grid, &b = launch->block;
-  const unsigned size = launch->cluster, across = g.x / size;
+  const dim3& g = launch->grid;
+  const dim3& b = launch->block;
+  const unsigned size = launch->cluster;
+  const unsigned across = g.x / size;
   per_cta_ = b.x * b.y * b.z;
   total_ = live_ = per_cta_ * size;
   started_ = 0;
@@ -182,10 +198,14 @@ void Worker::run_cluster(uint64_t index) {
         r,
         size};
     cta.live = per_cta_;
-    if (cta.warps.size() < nw)
-      cta.warps.resize(nw), cta.groups.resize(nw / 4 + 1);
-    for (unsigned i = 0; i < nw; ++i)
-      cta.warps[i].arrived = 0, cta.warps[i].exited = i == per_cta_ / 32 ? ~0u << per_cta_ % 32 : 0;
+    if (cta.warps.size() < nw) {
+      cta.warps.resize(nw);
+      cta.groups.resize(nw / 4 + 1);
+    }
+    for (unsigned i = 0; i < nw; ++i) {
+      cta.warps[i].arrived = 0;
+      cta.warps[i].exited = i == per_cta_ / 32 ? ~0u << per_cta_ % 32 : 0;
+    }
   }
   plain = launch->kernel->loop;
   if (options.seed) {
@@ -195,7 +215,8 @@ void Worker::run_cluster(uint64_t index) {
     order_.resize(total_);
     for (unsigned i = 0; i < total_; ++i) {
       unsigned k = rnd() % (i + 1);
-      order_[i] = order_[k], order_[k] = i;
+      order_[i] = order_[k];
+      order_[k] = i;
     }
   }
   forget_barriers();
@@ -210,7 +231,8 @@ void Worker::run_cluster(uint64_t index) {
   free_.insert(free_.end(), spent_.begin(), spent_.end());
   spent_.clear();
   Fiber* f = fresh();
-  f->t.grid = &ctas[0].grid, f->cta = &ctas[0];
+  f->t.grid = &ctas[0].grid;
+  f->cta = &ctas[0];
   TSAN(while (tsan_threads.size() < total_) tsan_threads.push_back(__tsan_create_fiber(0)); __tsan_release(&started_));
   switch_to(&fibers_[0], f);
   TSAN(__tsan_acquire(&live_));
@@ -226,7 +248,8 @@ void Worker::run_cluster(uint64_t index) {
 
 // One region for the blocks of a cluster, each with its exact size, so that AddressSanitizer sees the ends.
 void Worker::take_shared_memory() {
-  const size_t size = launch->smem, stride = (size + 1023) / 1024 * 1024 + 1024;
+  const size_t size = launch->smem;
+  const size_t stride = (size + 1023) / 1024 * 1024 + 1024;
   if (size == smem_size && launch->cluster == ctas.size() && smem_)
     return;
   std::free(smem_);
@@ -263,7 +286,8 @@ void Worker::run(Launch& l) {
     pthread_getattr_np(pthread_self(), &at);
     pthread_attr_getstack(&at, &lo, &sz);
     pthread_attr_destroy(&at);
-    fibers_[0].wait_obj = lo, fibers_[0].wait_arg = sz / kPage;
+    fibers_[0].wait_obj = lo;
+    fibers_[0].wait_arg = sz / kPage;
 #endif
   }
   launch = &l;

@@ -80,7 +80,8 @@ struct Fiber {
 inline Fiber* self() { return reinterpret_cast<Fiber*>(spectral_self); }
 
 struct Warp {
-  unsigned arrived = 0, exited = 0;
+  unsigned arrived = 0;
+  unsigned exited = 0;
   void* arg[32];
   Fiber* fiber[32];
   unsigned mask[32];
@@ -91,7 +92,9 @@ struct WarpGroup {
   Fiber* fiber[128];
 };
 struct Barrier {
-  int arrived = 0, expected = 0, phase = 0;
+  int arrived = 0;
+  int expected = 0;
+  int phase = 0;
   std::vector<Fiber*> waiters;
   char token[2];
 };
@@ -124,7 +127,8 @@ struct Cta {
 
 // A kernel module's thread-local block: its __shared__ variables.
 struct StaticShared {
-  size_t module = 0, size = 0;
+  size_t module = 0;
+  size_t size = 0;
 };
 
 struct Launch {
@@ -146,7 +150,10 @@ class Worker {
   [[noreturn]] void fail(const Where*, const char* fmt, ...) __attribute__((format(printf, 3, 4)));
   void suspend(Fiber* me) { me == (next_ = pick()) ? void() : switch_to(me, next_); }
   void wait(Fiber* me, const char* on, const void* obj, int arg, const Where& w) {
-    me->waits_on = on, me->wait_obj = obj, me->wait_arg = arg, me->where = w;
+    me->waits_on = on;
+    me->wait_obj = obj;
+    me->wait_arg = arg;
+    me->where = w;
     suspend(me);
   }
   void ready(Fiber* f) {
@@ -162,7 +169,8 @@ class Worker {
   void tma_run(const TmaOp&);
   bool late() { return !options.eager && (!options.seed || (rnd() & 1)); }
   uint32_t rnd() {
-    rng_ ^= rng_ << 13, rng_ ^= rng_ >> 17;
+    rng_ ^= rng_ << 13;
+    rng_ ^= rng_ >> 17;
     return rng_ ^= rng_ << 5;
   }
 
@@ -183,7 +191,8 @@ class Worker {
   ~Worker();
 
  private:
-  static constexpr unsigned kMax = 1024, kMask = 2047;
+  static constexpr unsigned kMax = 1024;
+  static constexpr unsigned kMask = 2047;
   friend void fiber_entry();
   void run_cluster(uint64_t index);
   void take_shared_memory();
@@ -202,7 +211,13 @@ class Worker {
   std::vector<Fiber*> free_, spent_;
   std::vector<unsigned> order_;   // shuffled starting order
   Fiber* ready_[kMask + 1];
-  unsigned ready_head_ = 0, ready_tail_ = 0, started_ = 0, total_ = 0, live_ = 0, used_ = 1, per_cta_ = 0;
+  unsigned ready_head_ = 0;
+  unsigned ready_tail_ = 0;
+  unsigned started_ = 0;
+  unsigned total_ = 0;
+  unsigned live_ = 0;
+  unsigned used_ = 1;
+  unsigned per_cta_ = 0;
   Fiber* next_ = nullptr;
   Barrier cluster_bar_;
   unsigned char* smem_ = nullptr;

@@ -25,7 +25,9 @@ struct uint3 {
   unsigned x, y, z;
 };
 struct dim3 {
-  unsigned x = 1, y = 1, z = 1;
+  unsigned x = 1;
+  unsigned y = 1;
+  unsigned z = 1;
 };
 struct alignas(8) float2 {
   float x, y;
@@ -115,12 +117,14 @@ T __shfl_sync(unsigned mask, T v, int source, int width = 32, SPECTRAL_WHERE) {
 }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T v, int lanes, int width = 32, SPECTRAL_WHERE) {
-  const int l = spectral::cpu::lane(), s = l ^ lanes;
+  const int l = spectral::cpu::lane();
+  const int s = l ^ lanes;
   return spectral::cpu::shuffle(mask, "__shfl_xor_sync", v, (s | (width - 1)) > (l | (width - 1)) ? l : s, where);
 }
 template <class T>
 T __shfl_down_sync(unsigned mask, T v, int delta, int width = 32, SPECTRAL_WHERE) {
-  const int l = spectral::cpu::lane(), s = l + delta;
+  const int l = spectral::cpu::lane();
+  const int s = l + delta;
   return spectral::cpu::shuffle(mask, "__shfl_down_sync", v, s > (l | (width - 1)) ? l : s, where);
 }
 inline unsigned __ballot_sync(unsigned mask, int predicate, SPECTRAL_WHERE) {

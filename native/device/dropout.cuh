@@ -15,7 +15,8 @@ struct Dropout {
 class DropoutMask {
  public:
   explicit __device__ __forceinline__ DropoutMask(const Dropout& dropout) : threshold_(dropout.threshold) {
-    const uint64_t seed = dropout.state->seed, high = dropout.stream + (dropout.state->offset << 32);
+    const uint64_t seed = dropout.state->seed;
+    const uint64_t high = dropout.stream + (dropout.state->offset << 32);
     key_ = make_uint2(unsigned(seed), unsigned(seed >> 32));
     high_ = make_uint2(unsigned(high), unsigned(high >> 32));
   }

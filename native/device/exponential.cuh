@@ -11,7 +11,8 @@ inline __attribute__((always_inline)) float exp_f32(float x) {
   constexpr float kRound = 0x1.8p23f;   // adding it leaves the nearest integer in the low bits
   x = x < -104.0f ? -104.0f : x;        // exp(-104) rounds to 0, exp(89) to infinity
   x = x > 89.0f ? 89.0f : x;
-  const float shifted = __builtin_fmaf(x, 0x1.715476p0f, kRound), n = shifted - kRound;
+  const float shifted = __builtin_fmaf(x, 0x1.715476p0f, kRound);
+  const float n = shifted - kRound;
   float r = __builtin_fmaf(n, -0x1.62e4p-1f, x);   // ln 2 in two parts, the first exact times n
   r = __builtin_fmaf(n, -0x1.7f7d1cp-20f, r);      // |r| <= ln 2 / 2
   float p = 0x1.6a2352p-10f;
@@ -21,7 +22,8 @@ inline __attribute__((always_inline)) float exp_f32(float x) {
   p = __builtin_fmaf(p, r, 0x1.fffffcp-2f);
   p = __builtin_fmaf(p, r, 1.0f);
   p = __builtin_fmaf(p, r, 1.0f);
-  const int exponent = __float_as_int(shifted) - __float_as_int(kRound), half = exponent >> 1;
+  const int exponent = __float_as_int(shifted) - __float_as_int(kRound);
+  const int half = exponent >> 1;
   return p * __int_as_float((half + 127) << 23) *
          __int_as_float((exponent - half + 127) << 23);   // 2^n may be denormal
 }

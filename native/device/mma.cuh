@@ -53,7 +53,8 @@ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], F row_of_lane) {
 }
 template <class F>
 __forceinline__ void ldmatrix_x4_transposed(uint32_t (&r)[4], F row_of_lane) {
-  const int row = lane_id() % 4 * 2, column = lane_id() / 4;
+  const int row = lane_id() % 4 * 2;
+  const int column = lane_id() / 4;
   for (int i = 0; i < 4; ++i) {
     uint16_t pair[2];
     for (int e = 0; e < 2; ++e)

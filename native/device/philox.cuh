@@ -8,8 +8,10 @@
 __device__ __forceinline__ uint4 philox4x32_10(uint2 key, uint4 counter) {
 #pragma unroll
   for (int round = 0; round < 10; ++round) {
-    const unsigned high0 = __umulhi(0xD2511F53u, counter.x), low0 = 0xD2511F53u * counter.x;
-    const unsigned high1 = __umulhi(0xCD9E8D57u, counter.z), low1 = 0xCD9E8D57u * counter.z;
+    const unsigned high0 = __umulhi(0xD2511F53u, counter.x);
+    const unsigned low0 = 0xD2511F53u * counter.x;
+    const unsigned high1 = __umulhi(0xCD9E8D57u, counter.z);
+    const unsigned low1 = 0xCD9E8D57u * counter.z;
     counter = make_uint4(high1 ^ counter.y ^ key.x, low1, high0 ^ counter.w ^ key.y, low0);
     key.x += 0x9E3779B9u;
     key.y += 0xBB67AE85u;
@@ -26,10 +28,13 @@ __device__ __forceinline__ double philox_log(unsigned bits) {
   int exponent = 0;
   for (int step = 32; step; step >>= 1) {
     const double scale = double(1ull << step);
-    if (m * scale < 1.4142135623730951)
-      m *= scale, exponent -= step;
+    if (m * scale < 1.4142135623730951) {
+      m *= scale;
+      exponent -= step;
+    }
   }
-  const double s = (m - 1.0) / (m + 1.0), q = s * s;
+  const double s = (m - 1.0) / (m + 1.0);
+  const double q = s * s;
   double p = 1.0 / 17;
   p = fma(p, q, 1.0 / 15);
   p = fma(p, q, 1.0 / 13);
@@ -45,8 +50,10 @@ __device__ __forceinline__ double philox_log(unsigned bits) {
 // cos and sin of 2 pi bits / 2^32: the quarter turn from the top bits, the rest within 1/8 turn by Taylor series.
 __device__ __forceinline__ void philox_circle(unsigned bits, double& cosine, double& sine) {
   const unsigned quarter = (bits + 0x20000000u) >> 30;
-  const double x = double(int(bits - (quarter << 30))) * (6.283185307179586 * 0x1p-32), q = x * x;
-  double c = 1.0 / 479001600, s = -1.0 / 39916800;
+  const double x = double(int(bits - (quarter << 30))) * (6.283185307179586 * 0x1p-32);
+  const double q = x * x;
+  double c = 1.0 / 479001600;
+  double s = -1.0 / 39916800;
   c = fma(c, q, -1.0 / 3628800);
   c = fma(c, q, 1.0 / 40320);
   c = fma(c, q, -1.0 / 720);

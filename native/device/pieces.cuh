@@ -95,7 +95,8 @@ __device__ __forceinline__ void by_piece(int64_t count, Body body, Pointers... p
 // Joins W more scores into a lane's running maximum and sum of exponentials (online softmax); v is spent.
 template <int W>
 __device__ __forceinline__ void join_max_sum(MaxSum& part, float (&v)[W]) {
-  float top = v[0], sum = 0;
+  float top = v[0];
+  float sum = 0;
   for (int i = 1; i < W; ++i)
     top = v[i] < top ? top : v[i];
   if (!(top <= part.max)) {

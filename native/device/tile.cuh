@@ -41,11 +41,13 @@ __device__ __forceinline__ const unsigned char* step_units(const unsigned char* 
 // are not 16-byte aligned (odd widths) take element loads: slower, same result.
 template <class T, int ROWS, int COLUMNS, int THREADS>
 __device__ __forceinline__ void load_tile(unsigned char* tile, const TileSource<T>& source, int row0, int column0) {
-  constexpr int WIDTH = kVector<T>, UNITS = COLUMNS / WIDTH;
+  constexpr int WIDTH = kVector<T>;
+  constexpr int UNITS = COLUMNS / WIDTH;
   if (!source.vectors) {
 #pragma unroll 1   // rare: kept small, for it is part of every copy in an unrolled loop
     for (int i = threadIdx.x; i < ROWS * UNITS; i += THREADS) {
-      const int row = row0 + i / UNITS, column = column0 + i % UNITS * WIDTH;
+      const int row = row0 + i / UNITS;
+      const int column = column0 + i % UNITS * WIDTH;
       const int left = row < source.rows ? source.columns - column : 0;
       const T* from = source.data + row * source.stride + column;
       T* to = reinterpret_cast<T*>(tile + tile_offset<COLUMNS* int(sizeof(T))>(i / UNITS, i % UNITS));
@@ -61,8 +63,10 @@ __device__ __forceinline__ void load_tile(unsigned char* tile, const TileSource<
       if (i * THREADS + int(threadIdx.x) >= ROWS * UNITS)
         break;
     }
-    const int unit = (i * THREADS + threadIdx.x) % UNITS, r = (i * THREADS + threadIdx.x) / UNITS;
-    const int row = row0 + r, column = column0 + unit * WIDTH;
+    const int unit = (i * THREADS + threadIdx.x) % UNITS;
+    const int r = (i * THREADS + threadIdx.x) / UNITS;
+    const int row = row0 + r;
+    const int column = column0 + unit * WIDTH;
     const bool inside = row < source.rows && column < source.columns;
     cp_async16(
         tile + tile_offset<COLUMNS* int(sizeof(T))>(r, unit),
@@ -88,7 +92,8 @@ __device__ __forceinline__ void pipeline(int outer_steps, Load load, Compute com
   for (int outer = 0; outer < outer_steps; ++outer)
 #pragma unroll
     for (int inner = 0; inner < INNER; ++inner) {
-      const int step = outer * INNER + inner, ahead = step + STAGES - 1;
+      const int step = outer * INNER + inner;
+      const int ahead = step + STAGES - 1;
       cp_async_wait<STAGES - 2>();
       arrived(step);
       __syncthreads();
@@ -145,7 +150,10 @@ struct TileProduct<bf16> {
       else
         ldmatrix_x4(
             r, [&](int l) { return unit_at<BYTES, STEPPED>(tile, n + 8 * j + l / 16 * 8 + l % 8, k / 8, l / 8 % 2); });
-      b[j][0] = r[0], b[j][1] = r[1], b[j + 1][0] = r[2], b[j + 1][1] = r[3];
+      b[j][0] = r[0];
+      b[j][1] = r[1];
+      b[j + 1][0] = r[2];
+      b[j + 1][1] = r[3];
     }
   }
   template <int A_BYTES, bool A_DEPTH_ROWS, int B_BYTES, bool B_DEPTH_ROWS, bool STEPPED = true, int MT, int NT>
@@ -162,13 +170,15 @@ template <>
 struct TileProduct<float> {
   template <int BYTES, bool DEPTH_ROWS>
   static __device__ __forceinline__ float at(const unsigned char* tile, int position, int depth) {
-    const int row = DEPTH_ROWS ? depth : position, column = DEPTH_ROWS ? position : depth;
+    const int row = DEPTH_ROWS ? depth : position;
+    const int column = DEPTH_ROWS ? position : depth;
     return reinterpret_cast<const float*>(tile + tile_offset<BYTES>(row, column / 4))[column % 4];
   }
   template <int A_BYTES, bool A_DEPTH_ROWS, int B_BYTES, bool B_DEPTH_ROWS, int MT, int NT>
   static __device__ __forceinline__ void add(
       float (&d)[MT][NT][4], const unsigned char* a_tile, int m, const unsigned char* b_tile, int n, int k) {
-    const int g = lane_id() / 4, q = lane_id() % 4;
+    const int g = lane_id() / 4;
+    const int q = lane_id() % 4;
 #pragma unroll 4
     for (int depth = k; depth < k + 16; ++depth) {
       float a[MT][2];

@@ -81,8 +81,10 @@ template <int LANES>
 SPECTRAL_NO_TSAN void max_sum_warp(void* const arg[32], unsigned mask) {
   require_full_warp(mask, "warp_max_sum");
   float maxima[32], terms[32], v[32];
-  for (int l = 0; l < 32; ++l)
-    maxima[l] = v[l] = static_cast<const MaxSum*>(arg[l])->max, terms[l] = static_cast<const MaxSum*>(arg[l])->sum;
+  for (int l = 0; l < 32; ++l) {
+    maxima[l] = v[l] = static_cast<const MaxSum*>(arg[l])->max;
+    terms[l] = static_cast<const MaxSum*>(arg[l])->sum;
+  }
   reduce_lanes<LANES>(v, [](float a, float b) { return std::fmax(a, b); });
   for (int l = 0; l < 32; ++l) {
     const float scale = exp_f32(maxima[l] - v[l]);
@@ -178,8 +180,10 @@ __device__ __forceinline__ float block_max(float v) {
 __device__ __forceinline__ MaxSum block_max_sum(float max, float sum) {
   __shared__ float maxima[32], sums[32];
   MaxSum v = warp_max_sum(max, sum);
-  if (lane_id() == 0)
-    maxima[threadIdx.x / 32] = v.max, sums[threadIdx.x / 32] = v.sum;
+  if (lane_id() == 0) {
+    maxima[threadIdx.x / 32] = v.max;
+    sums[threadIdx.x / 32] = v.sum;
+  }
   __syncthreads();
   const unsigned warps = blockDim.x / 32;
   v = {maxima[0], 0.0f};

@@ -27,10 +27,13 @@ SPECTRAL_KERNEL(arg_max_f32, ArgMaxArgs, kRowThreads) {
   float most = -INFINITY;
   int at = lane_id();   // without anything above -inf, lane 0's first element
   for (int c = lane_id(); c < args.columns; c += 32)
-    if (logits[c] > most)
-      most = logits[c], at = c;
+    if (logits[c] > most) {
+      most = logits[c];
+      at = c;
+    }
   // The index travels as a float, exact below 2^24, negated so that the lowest wins.
-  const float top = warp_max(most), best = warp_max(most == top ? -float(at) : -INFINITY);
+  const float top = warp_max(most);
+  const float best = warp_max(most == top ? -float(at) : -INFINITY);
   if (lane_id() == 0)
     args.indices[row] = int(-best);
 }

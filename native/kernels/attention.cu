@@ -50,13 +50,18 @@ struct AttentionAppendArgs {
 SPECTRAL_LAYOUT(AttentionAppendArgs, source, offsets, cache, batch, kv_heads, length, positions, head_dim)
 
 namespace {
-constexpr int CHUNK = 128, DIMENSIONS = 4;   // keys per round = threads; output dimensions per thread
+constexpr int CHUNK = 128;
+constexpr int DIMENSIONS = 4;   // keys per round = threads; output dimensions per thread
 
 template <class T>
 __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args) {
   __shared__ float query[CHUNK * DIMENSIONS], weights[CHUNK];
-  const int h = blockIdx.x, b = blockIdx.y, t = threadIdx.x, head_dim = args.head_dim;
-  const int visible = min(args.lengths[b], args.positions), first = args.window > 0 ? max(0, visible - args.window) : 0;
+  const int h = blockIdx.x;
+  const int b = blockIdx.y;
+  const int t = threadIdx.x;
+  const int head_dim = args.head_dim;
+  const int visible = min(args.lengths[b], args.positions);
+  const int first = args.window > 0 ? max(0, visible - args.window) : 0;
   const int64_t group = int64_t(b) * args.kv_heads + int64_t(h) * args.kv_heads / args.heads;
   const T* keys = static_cast<const T*>(args.keys) + group * args.positions * head_dim;
   const T* values = static_cast<const T*>(args.values) + group * args.positions * head_dim;
@@ -66,9 +71,12 @@ __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args
   __syncthreads();
   const float* const scaled = query;
 
-  float most = -INFINITY, sum = 0, result[DIMENSIONS] = {};
+  float most = -INFINITY;
+  float sum = 0;
+  float result[DIMENSIONS] = {};
   for (int start = first; start < visible; start += CHUNK) {
-    const int key = start + t, count = min(CHUNK, visible - start);
+    const int key = start + t;
+    const int count = min(CHUNK, visible - start);
     float score = -INFINITY;
     if (t < count)
       by_width<T>(
@@ -121,7 +129,8 @@ __device__ __forceinline__ void attention_append(const AttentionAppendArgs& args
   if (row >= int64_t(args.batch) * args.kv_heads * args.length)
     return;
   const int64_t group = row / args.length;
-  const int position = args.offsets[group / args.kv_heads] + int(row % args.length), head_dim = args.head_dim;
+  const int position = args.offsets[group / args.kv_heads] + int(row % args.length);
+  const int head_dim = args.head_dim;
   if (position < 0 || position >= args.positions)
     return;
   const T* source = static_cast<const T*>(args.source) + row * head_dim;

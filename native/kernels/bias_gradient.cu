@@ -24,11 +24,14 @@ SPECTRAL_LAYOUT(BiasGradientArgs, dy, sums, rows, columns, chunk, accumulate)
 namespace {
 template <class T>
 __device__ __forceinline__ void bias_gradient(const BiasGradientArgs& args) {
-  const int columns = args.columns, begin = int(blockIdx.y) * args.chunk, end = min(begin + args.chunk, args.rows);
+  const int columns = args.columns;
+  const int begin = int(blockIdx.y) * args.chunk;
+  const int end = min(begin + args.chunk, args.rows);
   by_width<T>(
       columns,
       [&](auto width) {
-        constexpr int W = decltype(width)::value, STEPS = kVector<T> / W;
+        constexpr int W = decltype(width)::value;
+        constexpr int STEPS = kVector<T> / W;
         for (int step = 0; step < STEPS; ++step) {
           const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
           if (c >= columns)

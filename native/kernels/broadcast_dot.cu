@@ -60,8 +60,10 @@ SPECTRAL_KERNEL(broadcast_dot_rows, BroadcastDotArgs, kRowThreads) {
   const int chunk = int(warp_row() - row * args.chunks);
   if (row >= args.rows)
     return;
-  const int64_t begin = chunk * args.chunk, end = min(begin + args.chunk, args.columns);
-  const float *x = args.x + row * args.columns, *y = args.y + row * args.columns;
+  const int64_t begin = chunk * args.chunk;
+  const int64_t end = min(begin + args.chunk, args.columns);
+  const float* x = args.x + row * args.columns;
+  const float* y = args.y + row * args.columns;
   double sum[4] = {};
   const int64_t whole = is_aligned16(x) && is_aligned16(y) ? begin + (end - begin) / 4 * 4 : begin;
   for (int64_t j = begin + lane_id() * 4; j < whole; j += 128) {
@@ -79,11 +81,13 @@ SPECTRAL_KERNEL(broadcast_dot_rows, BroadcastDotArgs, kRowThreads) {
 }
 
 SPECTRAL_KERNEL_PLAIN(broadcast_dot_columns, BroadcastDotArgs, kFlatThreads) {
-  const int64_t thread = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, chunk = thread / args.columns,
-                column = thread - chunk * args.columns;
+  const int64_t thread = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  const int64_t chunk = thread / args.columns;
+  const int64_t column = thread - chunk * args.columns;
   if (chunk >= args.chunks)
     return;
-  const int64_t begin = chunk * args.chunk, end = min(begin + args.chunk, args.rows);
+  const int64_t begin = chunk * args.chunk;
+  const int64_t end = min(begin + args.chunk, args.rows);
   double sum[4] = {};   // independent sums, so that an addition does not wait for the one before
   int64_t i = begin;
   for (; i + 4 <= end; i += 4)

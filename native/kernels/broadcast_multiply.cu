@@ -33,7 +33,8 @@ SPECTRAL_KERNEL_PLAIN(broadcast_multiply, BroadcastMultiplyArgs, kFlatThreads) {
       args.count,
       [&](auto width, int64_t at) {
         constexpr int W = decltype(width)::value;
-        float x[W], z[W] = {};
+        float x[W];
+        float z[W] = {};
         load_piece<float, W>(args.x + at, x);
         if (args.accumulate)
           load_piece<float, W>(args.z + at, z);
@@ -41,8 +42,10 @@ SPECTRAL_KERNEL_PLAIN(broadcast_multiply, BroadcastMultiplyArgs, kFlatThreads) {
         int column = int(at - row * args.columns);
         for (int i = 0; i < W; ++i) {
           z[i] = fmaf(args.scale * args.v[row * args.row_stride + int64_t(column) * args.column_stride], x[i], z[i]);
-          if (++column == args.columns)
-            column = 0, ++row;
+          if (++column == args.columns) {
+            column = 0;
+            ++row;
+          }
         }
         store_piece<float, W>(args.z + at, z);
       },

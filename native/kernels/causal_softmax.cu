@@ -45,8 +45,10 @@ template <class T, int LANES>
 __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwardArgs& args) {
   const GroupRow<LANES> group(args.rows, args.length);
   const int64_t row = group.row;
-  const int lane = group.lane, length = group.columns;
-  const int query = length ? int(row % length) : -1, first = first_seen(query, args.window);   // -1: sees nothing
+  const int lane = group.lane;
+  const int length = group.columns;
+  const int query = length ? int(row % length) : -1;
+  const int first = first_seen(query, args.window);   // -1: sees nothing
   const float scale = args.scale;
   T* scores = static_cast<T*>(args.scores) + row * args.length;
   by_width<T>(
@@ -67,7 +69,8 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
           join_max_sum(part, v);
         }
         part = warp_max_sum<LANES>(part.max, part.sum);
-        const float inverse = 1.0f / part.sum, max = part.max;
+        const float inverse = 1.0f / part.sum;
+        const float max = part.max;
         for (int c = lane * W; c < length; c += LANES * W) {
           float v[W] = {};
           if (c + W > first && c <= query) {
@@ -88,8 +91,10 @@ template <class T, int LANES>
 __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackwardArgs& args) {
   const GroupRow<LANES> group(args.rows, args.length);
   const int64_t row = group.row;
-  const int lane = group.lane, length = group.columns;
-  const int query = length ? int(row % length) : -1, first = first_seen(query, args.window);   // -1: sees nothing
+  const int lane = group.lane;
+  const int length = group.columns;
+  const int query = length ? int(row % length) : -1;
+  const int first = first_seen(query, args.window);   // -1: sees nothing
   const T* probabilities = static_cast<const T*>(args.probabilities) + row * args.length;
   T* gradient = static_cast<T*>(args.gradient) + row * args.length;
   by_width<T>(
@@ -110,7 +115,8 @@ __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackw
           sum += products[i];
         sum = warp_sum<LANES>(sum);
         for (int c = lane * W; c < length; c += LANES * W) {
-          float p[W] = {}, g[W] = {};
+          float p[W] = {};
+          float g[W] = {};
           if (c + W > first && c <= query) {
             load_piece<T, W>(probabilities + c, p);
             load_piece<T, W>(gradient + c, g);
@@ -126,14 +132,26 @@ __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackw
 }   // namespace
 
 SPECTRAL_KERNEL(causal_softmax_forward_f32, CausalSoftmaxForwardArgs, kRowThreads) {
-  args.lanes == 8 ? causal_softmax_forward<float, 8>(args) : causal_softmax_forward<float, 32>(args);
+  if (args.lanes == 8)
+    causal_softmax_forward<float, 8>(args);
+  else
+    causal_softmax_forward<float, 32>(args);
 }
 SPECTRAL_KERNEL(causal_softmax_forward_bf16, CausalSoftmaxForwardArgs, kRowThreads) {
-  args.lanes == 8 ? causal_softmax_forward<bf16, 8>(args) : causal_softmax_forward<bf16, 32>(args);
+  if (args.lanes == 8)
+    causal_softmax_forward<bf16, 8>(args);
+  else
+    causal_softmax_forward<bf16, 32>(args);
 }
 SPECTRAL_KERNEL(causal_softmax_backward_f32, CausalSoftmaxBackwardArgs, kRowThreads) {
-  args.lanes == 8 ? causal_softmax_backward<float, 8>(args) : causal_softmax_backward<float, 32>(args);
+  if (args.lanes == 8)
+    causal_softmax_backward<float, 8>(args);
+  else
+    causal_softmax_backward<float, 32>(args);
 }
 SPECTRAL_KERNEL(causal_softmax_backward_bf16, CausalSoftmaxBackwardArgs, kRowThreads) {
-  args.lanes == 8 ? causal_softmax_backward<bf16, 8>(args) : causal_softmax_backward<bf16, 32>(args);
+  if (args.lanes == 8)
+    causal_softmax_backward<bf16, 8>(args);
+  else
+    causal_softmax_backward<bf16, 32>(args);
 }

@@ -52,7 +52,8 @@ __device__ __forceinline__ double unit_scale(double diagonal) { return diagonal 
 // pivot, which is what the time is.
 SPECTRAL_KERNEL(cholesky_inverse, CholeskyInverseArgs, 512) {
   DYNAMIC_SHARED(memory);
-  const int n = args.n, stride = n | 1;   // odd: a column then touches every bank
+  const int n = args.n;
+  const int stride = n | 1;   // odd: a column then touches every bank
   const double* gram = args.gram + (long long)blockIdx.x * n * n;
   float* inverse = args.inverse + (long long)blockIdx.x * n * n;
   double* a = reinterpret_cast<double*>(memory);   // [n, stride]
@@ -61,12 +62,14 @@ SPECTRAL_KERNEL(cholesky_inverse, CholeskyInverseArgs, 512) {
     scale[i] = unit_scale(gram[i * n + i]);
   __syncthreads();
   for (int index = threadIdx.x; index < n * n; index += blockDim.x) {
-    const int i = index / n, j = index % n;
+    const int i = index / n;
+    const int j = index % n;
     a[i * stride + j] = j > i ? 0.0 : gram[index] * scale[i] * scale[j] + (i == j ? args.shift : 0.0);
   }
   const double least = max(n * 0x1p-53, args.least_pivot);
   bool failed = false;
-  const int warp = threadIdx.x / 32, warps = blockDim.x / 32;
+  const int warp = threadIdx.x / 32;
+  const int warps = blockDim.x / 32;
   for (int j = 0; j < n; ++j) {
     __syncthreads();
     const double pivot = a[j * stride + j];
@@ -91,14 +94,16 @@ SPECTRAL_KERNEL(cholesky_inverse, CholeskyInverseArgs, 512) {
   }
   // The last pivot has no rows below it, so its barrier was the last one needed.
   for (int index = threadIdx.x; index < n * n; index += blockDim.x) {
-    const int i = index / n, t = index % n;
+    const int i = index / n;
+    const int t = index % n;
     const double entry = t == i ? 1.0 : a[t * stride + i];
     inverse[index] = failed || t > i ? 0.0f : float(entry * scale[t] / sqrt(a[i * stride + i]));
   }
 }
 
 SPECTRAL_KERNEL_PLAIN(cholesky_scale, CholeskyScaleArgs, 64) {
-  const int i = blockIdx.x * blockDim.x + threadIdx.x, n = args.n;
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  const int n = args.n;
   if (i >= n)
     return;
   const double scale = unit_scale(args.gram[i * n + i]);
@@ -108,7 +113,8 @@ SPECTRAL_KERNEL_PLAIN(cholesky_scale, CholeskyScaleArgs, 64) {
 }
 
 SPECTRAL_KERNEL_PLAIN(cholesky_finish, CholeskyFinishArgs, 64) {
-  const int i = blockIdx.x * blockDim.x + threadIdx.x, n = args.n;
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  const int n = args.n;
   if (i >= n)
     return;
   const double diagonal = args.factor_inverse[i * n + i];

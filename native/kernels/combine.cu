@@ -30,7 +30,8 @@ SPECTRAL_KERNEL_PLAIN(combine, CombineArgs, kFlatThreads) {
       args.count,
       [&](auto width, int64_t at) {
         constexpr int W = decltype(width)::value;
-        float x[W], y[W] = {};
+        float x[W];
+        float y[W] = {};
         load_piece<float, W>(args.x + at, x);
         if (args.y)
           load_piece<float, W>(args.y + at, y);

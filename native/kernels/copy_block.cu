@@ -52,11 +52,12 @@ __device__ __forceinline__ void copy_block(const CopyBlockArgs& args) {
   by_width<T>(
       columns | args.source_stride | args.stride,
       [&](auto width) {
-        constexpr int W = decltype(width)::value,
-                      STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
+        constexpr int W = decltype(width)::value;
+        constexpr int STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
         for (int step = 0; step < STEPS; ++step) {
-          const int64_t at = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step, row = at / columns,
-                        column = at - row * columns;
+          const int64_t at = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
+          const int64_t row = at / columns;
+          const int64_t column = at - row * columns;
           if (row >= args.rows)
             return;
           float v[W];
@@ -76,7 +77,8 @@ SPECTRAL_KERNEL_PLAIN(copy_block_add, CopyBlockAddArgs, 256) {
   const long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= static_cast<long long>(args.rows) * args.columns)
     return;
-  const long long row = i / args.columns, column = i - row * args.columns;
+  const long long row = i / args.columns;
+  const long long column = i - row * args.columns;
   float* to = args.destination + args.destination_offset + row * args.destination_stride + column;
   *to = fmaf(
       args.scale, args.source[args.source_offset + row * args.source_stride + column], args.accumulate ? *to : 0.0f);

@@ -33,7 +33,10 @@ namespace {
 template <class T>
 __device__ __forceinline__ void cross_entropy(const CrossEntropyArgs& args) {
   const int64_t row = blockIdx.x;
-  const int vocabulary = args.vocabulary, target = args.targets[row], threads = blockDim.x, thread = threadIdx.x;
+  const int vocabulary = args.vocabulary;
+  const int target = args.targets[row];
+  const int threads = blockDim.x;
+  const int thread = threadIdx.x;
   const float* logits = args.logits + row * vocabulary;
   T* gradient = args.d_logits ? static_cast<T*>(args.d_logits) + row * vocabulary : nullptr;
   const bool counted = target >= 0 && target < vocabulary;
@@ -62,8 +65,8 @@ __device__ __forceinline__ void cross_entropy(const CrossEntropyArgs& args) {
           args.losses[row] = logf(part.sum) + (part.max - logits[target]);
         if (!gradient)
           return;
-        const float inverse = 1.0f / part.sum,
-                    scale = args.scale ? args.gradient_scale * *args.scale : args.gradient_scale;
+        const float inverse = 1.0f / part.sum;
+        const float scale = args.scale ? args.gradient_scale * *args.scale : args.gradient_scale;
         for (int c = thread * W; c < vocabulary; c += threads * W) {
           float v[W];
           load_piece<float, W>(logits + c, v);

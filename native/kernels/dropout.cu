@@ -25,7 +25,8 @@ SPECTRAL_LAYOUT(DropoutArgs, x, y, count, dropout, accumulate)
 namespace {
 template <class T>
 __device__ __forceinline__ void dropout(const DropoutArgs& args) {
-  const int64_t vector = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, at = vector * 8;
+  const int64_t vector = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  const int64_t at = vector * 8;
   if (at >= args.count)
     return;
   const DropoutMask mask(args.dropout);
@@ -35,7 +36,8 @@ __device__ __forceinline__ void dropout(const DropoutArgs& args) {
   T* y = static_cast<T*>(args.y) + at;
   const int width = int(min(int64_t(8), args.count - at));
   const bool vectors = width == 8 && is_aligned16(x) && is_aligned16(y);
-  float v[8] = {}, old[8] = {};
+  float v[8] = {};
+  float old[8] = {};
   if (vectors) {
     load_piece<T, 8>(x, v);
     if (args.accumulate)
@@ -43,8 +45,10 @@ __device__ __forceinline__ void dropout(const DropoutArgs& args) {
   } else {
 #pragma unroll
     for (int e = 0; e < 8; ++e)
-      if (e < width)
-        v[e] = to_float(x[e]), old[e] = args.accumulate ? to_float(y[e]) : 0.0f;
+      if (e < width) {
+        v[e] = to_float(x[e]);
+        old[e] = args.accumulate ? to_float(y[e]) : 0.0f;
+      }
   }
 #pragma unroll
   for (int e = 0; e < 8; ++e)

@@ -73,7 +73,9 @@ __device__ __forceinline__ void elementwise_map(const ElementwiseMapArgs& args) 
       args.count,
       [&](auto width, int64_t at) {
         constexpr int W = decltype(width)::value;
-        float x[W], dy[W], y[W] = {};
+        float x[W];
+        float dy[W];
+        float y[W] = {};
         load_piece<float, W>(args.x + at, x);
         if (BACKWARD)
           load_piece<float, W>(args.dy + at, dy);

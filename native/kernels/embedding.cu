@@ -34,10 +34,12 @@ __device__ __forceinline__ void embedding_backward(const EmbeddingBackwardArgs& 
   const int64_t u = warp_row();
   if (u >= args.unique)
     return;
-  const int id = args.ids[u], columns = args.columns;
+  const int id = args.ids[u];
+  const int columns = args.columns;
   if (id < 0 || id >= args.vocabulary)
     return;
-  const int begin = max(args.segments[u], 0), end = min(args.segments[u + 1], args.positions);
+  const int begin = max(args.segments[u], 0);
+  const int end = min(args.segments[u + 1], args.positions);
   const T* dy = static_cast<const T*>(args.dy);
   float* row = args.d_table + int64_t(id) * columns;
   by_width<T>(

@@ -82,7 +82,8 @@ SPECTRAL_LAYOUT(
 
 namespace {
 constexpr int THREADS = 128;
-constexpr int NT = 4, BLOCK = 8 * NT;   // accumulators come in blocks of 32 columns: what one mma_tile takes
+constexpr int NT = 4;
+constexpr int BLOCK = 8 * NT;   // accumulators come in blocks of 32 columns: what one mma_tile takes
 constexpr float kLog2E = 0x1.715476p0f;
 
 template <int BLOCKS, int MT>
@@ -124,7 +125,8 @@ __device__ __forceinline__ void multiply_columns(
     Accumulator<HEAD / BLOCK, MT>& d, const Accumulator<BLOCKS, MT>& p, const unsigned char* tile) {
 #pragma unroll
   for (int depth = 0; depth < BLOCKS * BLOCK; depth += 16) {
-    const int c = depth / BLOCK, j = depth % BLOCK / 8;
+    const int c = depth / BLOCK;
+    const int j = depth % BLOCK / 8;
     uint32_t a[MT][4];
 #pragma unroll
     for (int i = 0; i < MT; ++i)
@@ -143,7 +145,8 @@ __device__ __forceinline__ void multiply_columns(
 // unrolled.
 template <int BLOCKS, int MT, class Body>
 __device__ __forceinline__ void each(Accumulator<BLOCKS, MT>& d, Body body) {
-  const int g = lane_id() / 4, q = lane_id() % 4;
+  const int g = lane_id() / 4;
+  const int q = lane_id() % 4;
 #pragma unroll
   for (int c = 0; c < BLOCKS; ++c)
 #pragma unroll
@@ -159,7 +162,8 @@ template <int HEAD, int MT>
 __device__ __forceinline__ void store_rows(
     Accumulator<HEAD / BLOCK, MT>& d, unsigned char* tile, int m, const TileSource<bf16>& to, int row0) {
   __syncwarp();   // other lanes may still read what the tile held
-  const int g = lane_id() / 4, q = lane_id() % 4;
+  const int g = lane_id() / 4;
+  const int q = lane_id() % 4;
 #pragma unroll
   for (int c = 0; c < HEAD / BLOCK; ++c)
 #pragma unroll
@@ -173,7 +177,9 @@ __device__ __forceinline__ void store_rows(
   __syncwarp();
   bf16* out = const_cast<bf16*>(to.data);
   for (int unit = lane_id(); unit < 16 * MT * HEAD / 8; unit += 32) {
-    const int r = unit / (HEAD / 8), u = unit % (HEAD / 8), row = row0 + r;
+    const int r = unit / (HEAD / 8);
+    const int u = unit % (HEAD / 8);
+    const int row = row0 + r;
     if (row < to.rows && u * 8 < to.columns)
       *reinterpret_cast<uint4*>(out + row * to.stride + u * 8) =
           *reinterpret_cast<const uint4*>(tile + tile_offset<2 * HEAD>(m + r, u));
@@ -196,8 +202,12 @@ struct QueryBlock {
   int b, h, group, first;   // group counts key/value heads over the batch
   int64_t row;              // of lse and delta: (b, h, first)
   __device__ __forceinline__ QueryBlock(int batch, int heads, int kv_heads, int length) {
-    const int pairs = batch * heads, pair = int(blockIdx.x) % pairs, tiles = (length + QUERIES - 1) / QUERIES;
-    b = pair / heads, h = pair % heads, group = b * kv_heads + int(int64_t(h) * kv_heads / heads);
+    const int pairs = batch * heads;
+    const int pair = int(blockIdx.x) % pairs;
+    const int tiles = (length + QUERIES - 1) / QUERIES;
+    b = pair / heads;
+    h = pair % heads;
+    group = b * kv_heads + int(int64_t(h) * kv_heads / heads);
     first = (tiles - 1 - int(blockIdx.x) / pairs) * QUERIES;
     row = int64_t(pair) * length + first;
   }
@@ -205,23 +215,31 @@ struct QueryBlock {
 
 template <int HEAD, int BLOCKS>
 __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
-  constexpr int MT = 2, QUERIES = 128, KEYS = BLOCKS * BLOCK, STAGES = 3, TILE = KEYS * HEAD * 2;
+  constexpr int MT = 2;
+  constexpr int QUERIES = 128;
+  constexpr int KEYS = BLOCKS * BLOCK;
+  constexpr int STAGES = 3;
+  constexpr int TILE = KEYS * HEAD * 2;
   DYNAMIC_SHARED(shared);
   unsigned char* const q_tile = shared;
   unsigned char* const stages = q_tile + QUERIES * HEAD * 2;
-  const int length = args.length, window = args.window, m = threadIdx.x / 32 * 16 * MT;
+  const int length = args.length;
+  const int window = args.window;
+  const int m = threadIdx.x / 32 * 16 * MT;
   const QueryBlock<QUERIES> block(args.batch, args.heads, args.kv_heads, length);
   const TileSource<bf16> q = outer_head(args.q, int64_t(block.b) * args.heads + block.h, length, args.head_dim);
   const TileSource<bf16> k = outer_head(args.k, block.group, length, args.head_dim);
   const TileSource<bf16> v =
       inner_head(args.v, block.b, block.group % args.kv_heads, args.v_stride, length, args.head_dim);
-  const int first = block.first + m, last = first + 16 * MT - 1;
-  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS,
-            end = min(length, block.first + QUERIES);
+  const int first = block.first + m;
+  const int last = first + 16 * MT - 1;
+  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS;
+  const int end = min(length, block.first + QUERIES);
   const float factor = args.scale * kLog2E;
 
   Accumulator<HEAD / BLOCK, MT> o = {};
-  float most[2 * MT], sum[2 * MT] = {};
+  float most[2 * MT];
+  float sum[2 * MT] = {};
 #pragma unroll
   for (int r = 0; r < 2 * MT; ++r)
     most[r] = -INFINITY;
@@ -285,23 +303,30 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
 
 template <int HEAD>
 __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradientArgs& args) {
-  constexpr int MT = 2, QUERIES = 128, KEYS = BLOCK, STAGES = 2, TILE = KEYS * HEAD * 2;
+  constexpr int MT = 2;
+  constexpr int QUERIES = 128;
+  constexpr int KEYS = BLOCK;
+  constexpr int STAGES = 2;
+  constexpr int TILE = KEYS * HEAD * 2;
   DYNAMIC_SHARED(shared);
   unsigned char* const q_tile = shared;
   unsigned char* const g_tile = q_tile + QUERIES * HEAD * 2;
   unsigned char* const stages = g_tile + QUERIES * HEAD * 2;
-  const int length = args.length, window = args.window, m = threadIdx.x / 32 * 16 * MT;
+  const int length = args.length;
+  const int window = args.window;
+  const int m = threadIdx.x / 32 * 16 * MT;
   const QueryBlock<QUERIES> block(args.batch, args.heads, args.kv_heads, length);
   const int64_t head = int64_t(block.b) * args.heads + block.h;
-  const TileSource<bf16> q = outer_head(args.q, head, length, args.head_dim),
-                         k = outer_head(args.k, block.group, length, args.head_dim);
+  const TileSource<bf16> q = outer_head(args.q, head, length, args.head_dim);
+  const TileSource<bf16> k = outer_head(args.k, block.group, length, args.head_dim);
   const TileSource<bf16> v =
       inner_head(args.v, block.b, block.group % args.kv_heads, args.v_stride, length, args.head_dim);
   const TileSource<bf16> gradient =
       inner_head(args.d_output, block.b, block.h, args.d_output_stride, length, args.head_dim);
-  const int first = block.first + m, last = first + 16 * MT - 1;
-  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS,
-            end = min(length, block.first + QUERIES);
+  const int first = block.first + m;
+  const int last = first + 16 * MT - 1;
+  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS;
+  const int end = min(length, block.first + QUERIES);
   const float factor = args.scale * kLog2E;
 
   // (lse, delta) of the block's rows wait in shared memory: registers are short.
@@ -326,7 +351,8 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
         const int key = begin + step * KEYS;
         if (!some_seen(first, last, key, KEYS, window))
           return;
-        Accumulator<1, MT> s = {}, dp = {};
+        Accumulator<1, MT> s = {};
+        Accumulator<1, MT> dp = {};
         multiply_rows<HEAD, 1, MT>(s, q_tile, m, stage);
         multiply_rows<HEAD, 1, MT>(dp, g_tile, m, stage + TILE);
         const bool all = all_seen(first, last, key, KEYS, window);
@@ -355,22 +381,33 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
 // they stand.
 template <int HEAD, int MT>
 __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientArgs& args) {
-  constexpr int KEYS = THREADS / 32 * 16 * MT, QUERIES = BLOCK, STAGES = 2, TILE = QUERIES * HEAD * 2,
-                STAGE = 2 * TILE + 2 * QUERIES * 4;
+  constexpr int KEYS = THREADS / 32 * 16 * MT;
+  constexpr int QUERIES = BLOCK;
+  constexpr int STAGES = 2;
+  constexpr int TILE = QUERIES * HEAD * 2;
+  constexpr int STAGE = 2 * TILE + 2 * QUERIES * 4;
   DYNAMIC_SHARED(shared);
   unsigned char* const k_tile = shared;
   unsigned char* const v_tile = k_tile + KEYS * HEAD * 2;
   unsigned char* const stages = v_tile + KEYS * HEAD * 2;
-  const int length = args.length, window = args.window, m = threadIdx.x / 32 * 16 * MT;
-  const int groups = args.batch * args.kv_heads, group = int(blockIdx.x) % groups, ratio = args.heads / args.kv_heads;
-  const int b = group / args.kv_heads, g = group % args.kv_heads, key0 = int(blockIdx.x) / groups * KEYS,
-            key = key0 + m;
-  const int begin = key0 / QUERIES * QUERIES, end = window > 0 ? min(length, key0 + KEYS - 1 + window) : length;
+  const int length = args.length;
+  const int window = args.window;
+  const int m = threadIdx.x / 32 * 16 * MT;
+  const int groups = args.batch * args.kv_heads;
+  const int group = int(blockIdx.x) % groups;
+  const int ratio = args.heads / args.kv_heads;
+  const int b = group / args.kv_heads;
+  const int g = group % args.kv_heads;
+  const int key0 = int(blockIdx.x) / groups * KEYS;
+  const int key = key0 + m;
+  const int begin = key0 / QUERIES * QUERIES;
+  const int end = window > 0 ? min(length, key0 + KEYS - 1 + window) : length;
   const int tiles = (end - begin + QUERIES - 1) / QUERIES;
   const float factor = args.scale * kLog2E;
 
   // lse and delta of the next step's queries wait in registers, so that no thread waits for memory between two steps.
-  float next_lse = 0, next_delta = 0;
+  float next_lse = 0;
+  float next_delta = 0;
   auto fetch = [&](int step) {
     if (threadIdx.x >= QUERIES || step >= tiles * ratio)
       return;
@@ -379,7 +416,8 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
     next_lse = query < length ? args.lse[row] * kLog2E : INFINITY;
     next_delta = query < length ? args.delta[row] : 0.0f;
   };
-  Accumulator<HEAD / BLOCK, MT> dk = {}, dv = {};
+  Accumulator<HEAD / BLOCK, MT> dk = {};
+  Accumulator<HEAD / BLOCK, MT> dv = {};
   load_tile<bf16, KEYS, HEAD, THREADS>(k_tile, outer_head(args.k, group, length, args.head_dim), key0, 0);
   load_tile<bf16, KEYS, HEAD, THREADS>(v_tile, inner_head(args.v, b, g, args.v_stride, length, args.head_dim), key0, 0);
   fetch(0);
@@ -387,24 +425,29 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
       tiles * ratio,
       [&](int step) {
         unsigned char* const stage = stages + step % STAGES * STAGE;
-        const int h = g * ratio + step / tiles, query = begin + step % tiles * QUERIES;
+        const int h = g * ratio + step / tiles;
+        const int query = begin + step % tiles * QUERIES;
         load_tile<bf16, QUERIES, HEAD, THREADS>(
             stage, outer_head(args.q, int64_t(b) * args.heads + h, length, args.head_dim), query, 0);
         load_tile<bf16, QUERIES, HEAD, THREADS>(
             stage + TILE, inner_head(args.d_output, b, h, args.d_output_stride, length, args.head_dim), query, 0);
         float* const rows = reinterpret_cast<float*>(stage + 2 * TILE);
-        if (threadIdx.x < QUERIES)
-          rows[2 * threadIdx.x] = next_lse, rows[2 * threadIdx.x + 1] = next_delta;
+        if (threadIdx.x < QUERIES) {
+          rows[2 * threadIdx.x] = next_lse;
+          rows[2 * threadIdx.x + 1] = next_delta;
+        }
         fetch(step + 1);
       },
       [&](int step, int) {
         const unsigned char* const stage = stages + step % STAGES * STAGE;
         const float* const rows = reinterpret_cast<const float*>(stage + 2 * TILE);
-        const int query = begin + step % tiles * QUERIES, last = query + QUERIES - 1;
+        const int query = begin + step % tiles * QUERIES;
+        const int last = query + QUERIES - 1;
         if (!some_seen(query, last, key, 16 * MT, window))
           return;
         const bool all = all_seen(query, last, key, 16 * MT, window);
-        Accumulator<1, MT> p = {}, ds = {};
+        Accumulator<1, MT> p = {};
+        Accumulator<1, MT> ds = {};
         multiply_rows<HEAD, 1, MT>(p, k_tile, m, stage);
         each<1, MT>(p, [&](float& value, int, int row, int column) {
           value = all || seen(query + column, key + row, window) ? exp2_fast(value * factor - rows[2 * column]) : 0.0f;
@@ -443,8 +486,8 @@ SPECTRAL_KERNEL(flash_attention_key_gradient_128, FlashAttentionGradientArgs, TH
 
 SPECTRAL_KERNEL(flash_attention_delta, FlashAttentionGradientArgs, kRowThreads) {
   const GroupRow<8> group(int64_t(args.batch) * args.length * args.heads, args.head_dim);   // rows (b, s, h)
-  const unsigned token = unsigned(group.row) / args.heads,
-                 h = unsigned(group.row) % args.heads;   // fewer than 2^31 rows
+  const unsigned token = unsigned(group.row) / args.heads;
+  const unsigned h = unsigned(group.row) % args.heads;   // fewer than 2^31 rows
   const bf16* output = static_cast<const bf16*>(args.output) + int64_t(token) * args.output_stride + h * args.head_dim;
   const bf16* gradient =
       static_cast<const bf16*>(args.d_output) + int64_t(token) * args.d_output_stride + h * args.head_dim;

@@ -56,21 +56,31 @@ __device__ __forceinline__ void add_products(
 }
 
 SPECTRAL_KERNEL_PLAIN(gram_partial, GramPartialArgs, 64) {
-  const int tiles = (args.rows + 1) / 2, tile = blockIdx.x * blockDim.x + threadIdx.x;
+  const int tiles = (args.rows + 1) / 2;
+  const int tile = blockIdx.x * blockDim.x + threadIdx.x;
   if (tile >= tiles * (tiles + 1) / 2)
     return;
   int ti = int((sqrt(8.0 * tile + 1) - 1) / 2);   // tile = ti (ti + 1) / 2 + tj with tj <= ti
   if (ti * (ti + 1) / 2 > tile)
     --ti;
-  const int i = 2 * ti, j = 2 * (tile - ti * (ti + 1) / 2);
-  const int i1 = min(i + 1, args.rows - 1), j1 = min(j + 1, args.rows - 1);
+  const int i = 2 * ti;
+  const int j = 2 * (tile - ti * (ti + 1) / 2);
+  const int i1 = min(i + 1, args.rows - 1);
+  const int j1 = min(j + 1, args.rows - 1);
   const long long stride = args.columns;
   const float* x0 = args.x + blockIdx.z * args.x_stride;
-  const float *a0 = x0 + i * stride, *a1 = x0 + i1 * stride, *b0 = x0 + j * stride, *b1 = x0 + j1 * stride;
+  const float* a0 = x0 + i * stride;
+  const float* a1 = x0 + i1 * stride;
+  const float* b0 = x0 + j * stride;
+  const float* b1 = x0 + j1 * stride;
   const bool aligned = args.columns % 4 == 0 && is_aligned16(x0);
-  const int begin = blockIdx.y * args.chunk, end = min(begin + args.chunk, args.columns);
+  const int begin = blockIdx.y * args.chunk;
+  const int end = min(begin + args.chunk, args.columns);
 
-  double s00[kLanes] = {}, s01[kLanes] = {}, s10[kLanes] = {}, s11[kLanes] = {};
+  double s00[kLanes] = {};
+  double s01[kLanes] = {};
+  double s10[kLanes] = {};
+  double s11[kLanes] = {};
   float u[kLanes], v[kLanes], x[kLanes], y[kLanes];
   int c = begin;
   for (; c + kLanes <= end; c += kLanes) {
@@ -111,7 +121,8 @@ SPECTRAL_KERNEL_PLAIN(gram_reduce, GramReduceArgs, 128) {
   const int index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index >= args.rows * args.rows)
     return;
-  const int i = index / args.rows, j = index % args.rows;
+  const int i = index / args.rows;
+  const int j = index % args.rows;
   if (j > i)
     return;
   const long long square = (long long)args.rows * args.rows;

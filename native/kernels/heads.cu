@@ -28,7 +28,9 @@ __device__ __forceinline__ void move_heads(const HeadsArgs& args) {
   const int64_t row = warp_row();
   if (row >= int64_t(args.batch) * args.length)
     return;
-  const int b = int(row / args.length), s = int(row % args.length), head_dim = args.head_dim;
+  const int b = int(row / args.length);
+  const int s = int(row % args.length);
+  const int head_dim = args.head_dim;
   const T* source = static_cast<const T*>(args.source);
   T* destination = static_cast<T*>(args.destination);
   by_width<T>(
@@ -37,7 +39,8 @@ __device__ __forceinline__ void move_heads(const HeadsArgs& args) {
         constexpr int W = decltype(width)::value;
         const int pieces = head_dim / W;
         for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
-          const int head = piece / pieces, i = piece % pieces * W;
+          const int head = piece / pieces;
+          const int i = piece % pieces * W;
           const int64_t merged = row * args.merged_stride + head * head_dim + i;
           const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * head_dim + i;
           float v[W];

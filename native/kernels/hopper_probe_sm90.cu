@@ -32,12 +32,16 @@ struct HopperProbeArgs {
 SPECTRAL_LAYOUT(HopperProbeArgs, a, b, out, x, y)
 
 namespace {
-constexpr int TILE = 64 * 64 * 2, BARRIER = 5 * TILE, PROBE_THREADS = 128;
+constexpr int TILE = 64 * 64 * 2;
+constexpr int BARRIER = 5 * TILE;
+constexpr int PROBE_THREADS = 128;
 
 __device__ __forceinline__ uint64_t* probe_barrier(unsigned char* shared) {
   uint64_t* barrier = reinterpret_cast<uint64_t*>(shared + BARRIER);
-  if (threadIdx.x == 0)
-    mbar_init(barrier, 1), mbar_init_fence();
+  if (threadIdx.x == 0) {
+    mbar_init(barrier, 1);
+    mbar_init_fence();
+  }
   __syncthreads();
   return barrier;
 }

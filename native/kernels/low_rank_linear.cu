@@ -37,8 +37,16 @@ namespace {
 // Four warps, 2 x 2, of 64 x 64: half the shared-memory reads per product of eight warps of 64 x 32. Three stages 32
 // deep are 48 KB, so that two blocks fit the 100 KB of an Ada or GA10x SM (deeper ones leave one block there, and
 // nothing to run while it waits).
-constexpr int BM = 128, BN = 128, BK = 32, THREADS = 128, STAGES = 3;
-constexpr int MT = 4, NT = 8, TILE = BM * BK * 2, STAGE = 2 * TILE, STEPS = BK / 16;
+constexpr int BM = 128;
+constexpr int BN = 128;
+constexpr int BK = 32;
+constexpr int THREADS = 128;
+constexpr int STAGES = 3;
+constexpr int MT = 4;
+constexpr int NT = 8;
+constexpr int TILE = BM * BK * 2;
+constexpr int STAGE = 2 * TILE;
+constexpr int STEPS = BK / 16;
 constexpr int GROUP = 8;
 
 // Offset of the four floats starting at `column` in the F32 half tile through which accumulators become whole rows.
@@ -51,8 +59,9 @@ __device__ __forceinline__ int staged(int row, int column) {
 // loop.
 template <int ROWS, int COLUMNS, bool DEPTH_ROWS>
 struct Copies {
-  static constexpr int UNITS = COLUMNS / 8, EACH = ROWS * UNITS / THREADS,
-                       APART = THREADS / UNITS;   // rows from one to the next
+  static constexpr int UNITS = COLUMNS / 8;
+  static constexpr int EACH = ROWS * UNITS / THREADS;
+  static constexpr int APART = THREADS / UNITS;   // rows from one to the next
   TileSource<bf16> source;
   int row, column;
 
@@ -65,7 +74,10 @@ struct Copies {
   // The tile at (row, column), and on to the next.
   __device__ __forceinline__ void next(unsigned char* tile) {
     if (source.vectors) {
-      const int unit = threadIdx.x % UNITS, r = threadIdx.x / UNITS, at_row = row + r, at_column = column + 8 * unit;
+      const int unit = threadIdx.x % UNITS;
+      const int r = threadIdx.x / UNITS;
+      const int at_row = row + r;
+      const int at_column = column + 8 * unit;
       const bf16* from = source.data + at_row * source.stride + at_column;
       unsigned char* to = tile + tile_offset<COLUMNS * 2>(r, unit);   // APART rows on the swizzle is the same
       static_assert(APART % 8 == 0, "rows of a thread agree modulo 8");
@@ -86,15 +98,20 @@ struct Copies {
 template <bool DEPTH_ROWS>
 __device__ __forceinline__ void multiply(
     float (&d)[MT][NT][4], const LowRankLinearArgs& args, unsigned char* shared, int m0, int n0) {
-  const int warp = threadIdx.x / 32, wm = warp / 2 * 64, wn = warp % 2 * 64;
-  const int deep = (args.depth + BK - 1) / BK, steps = deep + (args.rank + BK - 1) / BK;
+  const int warp = threadIdx.x / 32;
+  const int wm = warp / 2 * 64;
+  const int wn = warp % 2 * 64;
+  const int deep = (args.depth + BK - 1) / BK;
+  const int steps = deep + (args.rank + BK - 1) / BK;
   using Left = Copies<BM, BK, false>;
   using Right = Copies<DEPTH_ROWS ? BK : BN, DEPTH_ROWS ? BN : BK, DEPTH_ROWS>;
   Left left(args.x, args.rows, args.depth, m0);
   Right right(args.weight, args.columns, args.depth, n0);
   auto fill = [&](int step) {
-    if (step == deep)
-      left = Left(args.z, args.rows, args.rank, m0), right = Right(args.factor, args.columns, args.rank, n0);
+    if (step == deep) {
+      left = Left(args.z, args.rows, args.rank, m0);
+      right = Right(args.factor, args.columns, args.rank, n0);
+    }
     if (step < steps) {
       unsigned char* stage = shared + step % STAGES * STAGE;
       left.next(stage);
@@ -136,7 +153,9 @@ __device__ __forceinline__ void multiply(
 // 16-byte vectors.
 __device__ __forceinline__ void store(
     const float (&d)[MT][NT][4], const LowRankLinearArgs& args, float* out, int m0, int n0) {
-  const int warp = threadIdx.x / 32, lane = lane_id(), wn = warp % 2 * 64;
+  const int warp = threadIdx.x / 32;
+  const int lane = lane_id();
+  const int wn = warp % 2 * 64;
   bf16* y = static_cast<bf16*>(args.y);
   const bf16* bias = static_cast<const bf16*>(args.bias);
   const bool vectors = args.columns % 8 == 0 && is_aligned16(y) && is_aligned16(bias);
@@ -153,7 +172,10 @@ __device__ __forceinline__ void store(
                 make_float2(d[i][j][2 * h], d[i][j][2 * h + 1]);
     __syncthreads();
     for (int i = threadIdx.x; i < BM / 2 * BN / 8; i += THREADS) {
-      const int r = i / (BN / 8), c = i % (BN / 8) * 8, row = m0 + 64 * half + r, left = min(8, args.columns - n0 - c);
+      const int r = i / (BN / 8);
+      const int c = i % (BN / 8) * 8;
+      const int row = m0 + 64 * half + r;
+      const int left = min(8, args.columns - n0 - c);
       if (row >= args.rows || left <= 0)
         continue;
       bf16* to = y + (long long)row * args.columns + n0 + c;
@@ -194,11 +216,13 @@ __device__ __forceinline__ void store(
 template <bool DEPTH_ROWS>
 __device__ __forceinline__ void low_rank_linear(const LowRankLinearArgs& args) {
   DYNAMIC_SHARED(shared);
-  const int tile_rows = (args.rows + BM - 1) / BM, tile_columns = (args.columns + BN - 1) / BN;
-  const int first = int(blockIdx.x) / (GROUP * tile_columns) * GROUP,
-            in_group = int(blockIdx.x) % (GROUP * tile_columns);
+  const int tile_rows = (args.rows + BM - 1) / BM;
+  const int tile_columns = (args.columns + BN - 1) / BN;
+  const int first = int(blockIdx.x) / (GROUP * tile_columns) * GROUP;
+  const int in_group = int(blockIdx.x) % (GROUP * tile_columns);
   const int height = min(GROUP, tile_rows - first);
-  const int m0 = (first + in_group % height) * BM, n0 = in_group / height * BN;
+  const int m0 = (first + in_group % height) * BM;
+  const int n0 = in_group / height * BN;
   float d[MT][NT][4] = {};
   multiply<DEPTH_ROWS>(d, args, shared, m0, n0);
   store(d, args, reinterpret_cast<float*>(shared), m0, n0);

@@ -37,18 +37,27 @@ struct LowRankLinearHopperArgs {
 SPECTRAL_LAYOUT(LowRankLinearHopperArgs, x, weight, z, factor, y, bias, rows, columns, depth, rank, accumulate)
 
 namespace {
-constexpr int BM = 128, BN = 256, BK = 64, STAGES = 4, GROUP_ROWS = 2048;
-constexpr int BLOCK = 64 * 64 * 2;                    // bytes of a 64 x 64 tile, the unit of everything below
-constexpr int A = 2 * BLOCK, STAGE = A + 4 * BLOCK;   // a stage: 128 rows of x, then 256 columns of W
-constexpr int OUT = STAGES * STAGE, BARRIERS = OUT + 4 * BLOCK;
+constexpr int BM = 128;
+constexpr int BN = 256;
+constexpr int BK = 64;
+constexpr int STAGES = 4;
+constexpr int GROUP_ROWS = 2048;
+constexpr int BLOCK = 64 * 64 * 2;   // bytes of a 64 x 64 tile, the unit of everything below
+constexpr int A = 2 * BLOCK;
+constexpr int STAGE = A + 4 * BLOCK;   // a stage: 128 rows of x, then 256 columns of W
+constexpr int OUT = STAGES * STAGE;
+constexpr int BARRIERS = OUT + 4 * BLOCK;
 constexpr int CHUNKS = BN / 64;   // y leaves in chunks of 64 columns, through two buffers per consumer
 
 // Bytes of a stage, its barriers and the parity of its current round; producer and consumers walk alike.
 struct Stage {
-  int index = 0, parity = 0;
+  int index = 0;
+  int parity = 0;
   __device__ __forceinline__ void next() {
-    if (++index == STAGES)
-      index = 0, parity ^= 1;
+    if (++index == STAGES) {
+      index = 0;
+      parity ^= 1;
+    }
   }
 };
 
@@ -60,9 +69,11 @@ struct Tiles {
   __device__ __forceinline__ Tiles(const LowRankLinearHopperArgs& args)
       : rows((args.rows + BM * CLUSTER - 1) / (BM * CLUSTER)), columns((args.columns + BN - 1) / BN) {}
   __device__ __forceinline__ void place(int t, int rank, int& m0, int& n0) const {
-    const int first = t / (GROUP * columns) * GROUP, in_group = t % (GROUP * columns),
-              height = min(GROUP, rows - first);
-    m0 = ((first + in_group % height) * CLUSTER + rank) * BM, n0 = in_group / height * BN;
+    const int first = t / (GROUP * columns) * GROUP;
+    const int in_group = t % (GROUP * columns);
+    const int height = min(GROUP, rows - first);
+    m0 = ((first + in_group % height) * CLUSTER + rank) * BM;
+    n0 = in_group / height * BN;
   }
 };
 
@@ -70,9 +81,11 @@ struct Tiles {
 template <bool DEPTH_ROWS, int CLUSTER>
 __device__ __forceinline__ void produce(
     const LowRankLinearHopperArgs& args, unsigned char* shared, uint64_t* full, uint64_t* empty, int rank) {
-  constexpr int PART = DEPTH_ROWS ? 1 : 2, PARTS = 4 / PART / CLUSTER;   // loads of PART blocks of 64 columns
+  constexpr int PART = DEPTH_ROWS ? 1 : 2;
+  constexpr int PARTS = 4 / PART / CLUSTER;   // loads of PART blocks of 64 columns
   const Tiles<CLUSTER> tiles(args);
-  const int deep = (args.depth + BK - 1) / BK, low = (args.rank + BK - 1) / BK;
+  const int deep = (args.depth + BK - 1) / BK;
+  const int low = (args.rank + BK - 1) / BK;
   Stage at;
   for (int t = int(blockIdx.x) / CLUSTER; t < tiles.rows * tiles.columns; t += int(gridDim.x) / CLUSTER) {
     int m0, n0;
@@ -89,7 +102,8 @@ __device__ __forceinline__ void produce(
       const TensorMap* right = base ? &args.weight : &args.factor;
 #pragma unroll
       for (int i = 0; i < PARTS; ++i) {
-        const int part = (rank * PARTS + i) * PART, n = n0 + 64 * part;
+        const int part = (rank * PARTS + i) * PART;
+        const int n = n0 + 64 * part;
         if (CLUSTER == 1)
           tma_load_2d(stage + A + part * BLOCK, right, bar, DEPTH_ROWS ? n : k0, DEPTH_ROWS ? k0 : n);
         else
@@ -105,8 +119,11 @@ template <bool DEPTH_ROWS, int CLUSTER>
 __device__ __forceinline__ void multiply(
     float (&d)[128], const LowRankLinearHopperArgs& args, const unsigned char* shared, uint64_t* full, uint64_t* empty,
     int half, Stage& at) {
-  constexpr int A_NEXT = 2, B_NEXT = DEPTH_ROWS ? 128 : 2;   // a descriptor's next 16 depths
-  const int thread = int(threadIdx.x) % 128, deep = (args.depth + BK - 1) / BK, low = (args.rank + BK - 1) / BK;
+  constexpr int A_NEXT = 2;
+  constexpr int B_NEXT = DEPTH_ROWS ? 128 : 2;   // a descriptor's next 16 depths
+  const int thread = int(threadIdx.x) % 128;
+  const int deep = (args.depth + BK - 1) / BK;
+  const int low = (args.rank + BK - 1) / BK;
   auto hand_back = [&](int stage) {
     if (CLUSTER == 1) {
       if (thread == 0)
@@ -149,7 +166,8 @@ __device__ __forceinline__ void multiply(
 __device__ __forceinline__ void store(
     const float (&d)[128], const LowRankLinearHopperArgs& args, unsigned char* out, uint64_t* old, int half, int m,
     int n0) {
-  const int lane = lane_id(), warp = int(threadIdx.x) / 32 % 4;
+  const int lane = lane_id();
+  const int warp = int(threadIdx.x) / 32 % 4;
   const bool elected = threadIdx.x % 128 == 0;
   const bf16* bias = static_cast<const bf16*>(args.bias);
 #pragma unroll
@@ -160,17 +178,24 @@ __device__ __forceinline__ void store(
 #pragma unroll
     for (int p = 0; p < 4; ++p) {   // 16 columns: the four 8 x 8 matrices of a warp's 16 rows
       auto row_of_lane = [&](int l) { return buffer + swizzle128((warp * 16 + l % 16) * 128 + p * 32 + l / 16 * 16); };
-      uint32_t r[4], before[4] = {};
+      uint32_t r[4];
+      uint32_t before[4] = {};
       if (args.accumulate)
         ldmatrix_x4(before, row_of_lane);
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const int j = 8 * c + 2 * p + i / 2, n = n0 + 8 * j + lane % 4 * 2;
-        float v0 = d[4 * j + 2 * (i % 2)], v1 = d[4 * j + 2 * (i % 2) + 1];
-        if (bias != nullptr && n < args.columns)
-          v0 += to_float(bias[n]), v1 += to_float(bias[n + 1]);
-        if (args.accumulate)
-          v0 += bf16_low(before[i]), v1 += bf16_high(before[i]);
+        const int j = 8 * c + 2 * p + i / 2;
+        const int n = n0 + 8 * j + lane % 4 * 2;
+        float v0 = d[4 * j + 2 * (i % 2)];
+        float v1 = d[4 * j + 2 * (i % 2) + 1];
+        if (bias != nullptr && n < args.columns) {
+          v0 += to_float(bias[n]);
+          v1 += to_float(bias[n + 1]);
+        }
+        if (args.accumulate) {
+          v0 += bf16_low(before[i]);
+          v1 += bf16_high(before[i]);
+        }
         r[i] = bf16_pair(v0, v1);
       }
       stmatrix_x4(r, row_of_lane);
@@ -231,7 +256,8 @@ template <bool DEPTH_ROWS, int CLUSTER>
 __device__ __forceinline__ void low_rank_linear_hopper(const LowRankLinearHopperArgs& args) {
   DYNAMIC_SHARED(shared);
   uint64_t* full = reinterpret_cast<uint64_t*>(shared + BARRIERS);
-  uint64_t *empty = full + STAGES, *olds = empty + STAGES;
+  uint64_t* empty = full + STAGES;
+  uint64_t* olds = empty + STAGES;
   const int rank = CLUSTER == 1 ? 0 : int(cluster_rank());
   if (threadIdx.x == 0) {
     for (int i = 0; i < STAGES; ++i) {
@@ -243,8 +269,10 @@ __device__ __forceinline__ void low_rank_linear_hopper(const LowRankLinearHopper
     mbar_init_fence();
   }
   __syncthreads();
-  if (CLUSTER > 1)
-    cluster_arrive(), cluster_wait();
+  if (CLUSTER > 1) {
+    cluster_arrive();
+    cluster_wait();
+  }
 
   if (threadIdx.x < 128) {
     setmaxnreg_dec<40>();
@@ -256,8 +284,10 @@ __device__ __forceinline__ void low_rank_linear_hopper(const LowRankLinearHopper
     consume<DEPTH_ROWS, CLUSTER>(args, shared, full, empty, olds, rank);
     __syncwarp();
   }
-  if (CLUSTER > 1)
-    cluster_arrive(), cluster_wait();   // the other block may still copy into this one, or arrive at its barriers
+  if (CLUSTER > 1) {
+    cluster_arrive();
+    cluster_wait();   // the other block may still copy into this one, or arrive at its barriers
+  }
 }
 }   // namespace
 

@@ -52,12 +52,15 @@ template <class W, class F>
 __device__ __forceinline__ void merge(const LowRankMergeArgs& args) {
   constexpr int WIDTH = kVector<W>;
   static_assert(WIDTH % kVector<F> == 0, "a vector of the weight is whole vectors of the factor");
-  const int column = (blockIdx.x * blockDim.x + threadIdx.x) * WIDTH, row0 = blockIdx.y * HEIGHT;
-  const int count = min(WIDTH, args.columns - column), height = min(HEIGHT, args.rows - row0);
+  const int column = (blockIdx.x * blockDim.x + threadIdx.x) * WIDTH;
+  const int row0 = blockIdx.y * HEIGHT;
+  const int count = min(WIDTH, args.columns - column);
+  const int height = min(HEIGHT, args.rows - row0);
   if (count <= 0)
     return;
   const W* weight = static_cast<const W*>(args.weight);
-  const F *left = static_cast<const F*>(args.left), *right = static_cast<const F*>(args.right) + column;
+  const F* left = static_cast<const F*>(args.left);
+  const F* right = static_cast<const F*>(args.right) + column;
   W* destination = static_cast<W*>(args.destination);
   const bool whole = args.columns % WIDTH == 0;
   const bool right_vectors = whole && is_aligned16(args.right);

@@ -89,7 +89,10 @@ struct LowRankInputGradientArgs {
 SPECTRAL_LAYOUT(LowRankInputGradientArgs, x, h, partial, dropout, rows, columns, rank, x_stride, skinny_stride, shares)
 
 namespace {
-constexpr int THREADS = 256, WARPS = THREADS / 32, SIDE = 128, DEPTH = 64;
+constexpr int THREADS = 256;
+constexpr int WARPS = THREADS / 32;
+constexpr int SIDE = 128;
+constexpr int DEPTH = 64;
 static_assert(SIDE == 16 * WARPS, "each warp has 16 rows (or columns) of a tile of the wide operand");
 
 // The range [first, last) of `tiles` that share `index` of `shares` has.
@@ -114,12 +117,14 @@ __device__ __forceinline__ void multiply(float (&d)[1][NT][4], const unsigned ch
 template <int NT, class Body>
 __device__ __forceinline__ void each_sum(
     const float (&d)[1][NT][4], int row0, int column0, int rows, int rank, Body body) {
-  const int row = row0 + threadIdx.x / 32 * 16 + lane_id() / 4, column = column0 + lane_id() % 4 * 2;
+  const int row = row0 + threadIdx.x / 32 * 16 + lane_id() / 4;
+  const int column = column0 + lane_id() % 4 * 2;
 #pragma unroll
   for (int j = 0; j < NT; ++j)
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
-      const int r = row + e / 2 * 8, c = column + 8 * j + e % 2;
+      const int r = row + e / 2 * 8;
+      const int c = column + 8 * j + e % 2;
       if (r < rows && c < rank)
         body(r, c, d[0][j][e]);
     }
@@ -151,7 +156,8 @@ __device__ __forceinline__ void drop(
   constexpr int UNITS = COLUMNS / 8;
 #pragma unroll 1
   for (int i = threadIdx.x; i < ROWS * UNITS; i += THREADS) {
-    const int row = row0 + i / UNITS, column = column0 + i % UNITS * 8;
+    const int row = row0 + i / UNITS;
+    const int column = column0 + i % UNITS * 8;
     if (row >= rows || column >= columns)
       continue;
     unsigned char* unit = tile + tile_offset<COLUMNS * 2>(i / UNITS, i % UNITS);
@@ -172,9 +178,14 @@ __device__ __forceinline__ void drop(
 
 template <int RANKS>
 __device__ __forceinline__ void project(const LowRankProjectArgs& args) {
-  constexpr int STAGES = 4, NT = RANKS / 8, ROW = DEPTH * 2, X_TILE = SIDE * ROW, STAGE = X_TILE + RANKS * ROW;
+  constexpr int STAGES = 4;
+  constexpr int NT = RANKS / 8;
+  constexpr int ROW = DEPTH * 2;
+  constexpr int X_TILE = SIDE * ROW;
+  constexpr int STAGE = X_TILE + RANKS * ROW;
   DYNAMIC_SHARED(shared);
-  const int row0 = blockIdx.x * SIDE, rank0 = blockIdx.z * RANKS;
+  const int row0 = blockIdx.x * SIDE;
+  const int rank0 = blockIdx.z * RANKS;
   const Share share = share_of(tiles_of(args.columns, DEPTH), args.shares, blockIdx.y);
   const auto x = tile_source<bf16>(args.x, args.rows, args.columns, args.x_stride);
   const auto right = tile_source<bf16>(args.right, args.rank, args.columns, args.right_stride);
@@ -208,23 +219,34 @@ __device__ __forceinline__ void project(const LowRankProjectArgs& args) {
 // tiles per block mean fewer partial results of dL and more registers for g.
 template <int RANKS>
 __device__ __forceinline__ void output_gradients(const LowRankOutputGradientsArgs& args) {
-  constexpr int STAGES = 3, CHUNKS = 128 / RANKS, NT = RANKS / 8, ROW = SIDE * 2, TILE = SIDE * ROW,
-                SKINNY_ROW = RANKS * 2, SKINNY = SIDE * SKINNY_ROW;
+  constexpr int STAGES = 3;
+  constexpr int CHUNKS = 128 / RANKS;
+  constexpr int NT = RANKS / 8;
+  constexpr int ROW = SIDE * 2;
+  constexpr int TILE = SIDE * ROW;
+  constexpr int SKINNY_ROW = RANKS * 2;
+  constexpr int SKINNY = SIDE * SKINNY_ROW;
   static_assert(STAGES <= CHUNKS + 1, "a tile of L may be replaced only after its last use");
   DYNAMIC_SHARED(shared);
-  unsigned char *left_tiles = shared + STAGES * TILE, *z_tiles = left_tiles + 2 * SKINNY;
-  const int chunk = blockIdx.x, row0 = chunk * CHUNKS * SIDE, rank0 = blockIdx.z * RANKS;
+  unsigned char* left_tiles = shared + STAGES * TILE;
+  unsigned char* z_tiles = left_tiles + 2 * SKINNY;
+  const int chunk = blockIdx.x;
+  const int row0 = chunk * CHUNKS * SIDE;
+  const int rank0 = blockIdx.z * RANKS;
   const Share share = share_of(tiles_of(args.columns, SIDE), args.shares, blockIdx.y);
   const auto dy = tile_source<bf16>(args.dy, args.rows, args.columns, args.dy_stride);
   const auto left = tile_source<bf16>(args.left, args.columns, args.rank, args.rank);
   const auto z = tile_source<bf16>(args.z, args.rows, args.rank, args.skinny_stride);
   const bool wants_left = args.left_partial != nullptr;
 
-  float g[CHUNKS][1][NT][4] = {}, dl[1][NT][4] = {};
+  float g[CHUNKS][1][NT][4] = {};
+  float dl[1][NT][4] = {};
   pipeline<STAGES, CHUNKS>(
       share.last - share.first,
       [&](int step) {
-        const int tile = step / CHUNKS, sub = step % CHUNKS, column0 = (share.first + tile) * SIDE;
+        const int tile = step / CHUNKS;
+        const int sub = step % CHUNKS;
+        const int column0 = (share.first + tile) * SIDE;
         load_tile<bf16, SIDE, SIDE, THREADS>(shared + step % STAGES * TILE, dy, row0 + sub * SIDE, column0);
         if (sub == 0)
           load_tile<bf16, SIDE, RANKS, THREADS>(left_tiles + tile % 2 * SKINNY, left, column0, rank0);
@@ -256,10 +278,15 @@ __device__ __forceinline__ void output_gradients(const LowRankOutputGradientsArg
 
 template <int RANKS>
 __device__ __forceinline__ void input_gradient(const LowRankInputGradientArgs& args) {
-  constexpr int STAGES = 4, NT = RANKS / 8, ROW = SIDE * 2, SKINNY_ROW = RANKS * 2, X_TILE = DEPTH * ROW,
-                STAGE = X_TILE + DEPTH * SKINNY_ROW;
+  constexpr int STAGES = 4;
+  constexpr int NT = RANKS / 8;
+  constexpr int ROW = SIDE * 2;
+  constexpr int SKINNY_ROW = RANKS * 2;
+  constexpr int X_TILE = DEPTH * ROW;
+  constexpr int STAGE = X_TILE + DEPTH * SKINNY_ROW;
   DYNAMIC_SHARED(shared);
-  const int column0 = blockIdx.x * SIDE, rank0 = blockIdx.z * RANKS;
+  const int column0 = blockIdx.x * SIDE;
+  const int rank0 = blockIdx.z * RANKS;
   const Share share = share_of(tiles_of(args.rows, DEPTH), args.shares, blockIdx.y);
   const auto x = tile_source<bf16>(args.x, args.rows, args.columns, args.x_stride);
   const auto h = tile_source<bf16>(args.h, args.rows, args.rank, args.skinny_stride);

@@ -122,7 +122,8 @@ __device__ __forceinline__ void scale_columns(const LowRankScaleColumnsArgs& arg
 template <class T>
 __device__ __forceinline__ void middle_partial(const LowRankMiddlePartialArgs& args) {
   const long long index = thread_index();
-  const int column = int(index % args.count), chunk = int(index / args.count);
+  const int column = int(index % args.count);
+  const int chunk = int(index / args.count);
   const long long first = (long long)chunk * ROWS_PER_SUM;
   if (first >= args.rows)
     return;
@@ -144,7 +145,8 @@ SPECTRAL_KERNEL_PLAIN(low_rank_reduce_gradient_f32, LowRankReduceGradientArgs, 2
   const long long i = thread_index();
   if (i >= args.count)
     return;
-  const int width = args.columns - args.from, column = args.from + int(i % width);
+  const int width = args.columns - args.from;
+  const int column = args.from + int(i % width);
   const float* partial = static_cast<const float*>(args.partial) + i / width * args.columns + column;
   float sum = partial[0];
   for (int s = 1; s < args.shares; ++s)

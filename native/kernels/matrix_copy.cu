@@ -34,10 +34,13 @@ __device__ __forceinline__ void matrix_copy(const MatrixCopyArgs& args) {
 template <class T>
 __device__ __forceinline__ void matrix_transpose(const MatrixCopyArgs& args) {
   const T* x = static_cast<const T*>(args.x);
-  const unsigned rows = args.rows, columns = args.columns, index = blockIdx.x * blockDim.x + threadIdx.x;
+  const unsigned rows = args.rows;
+  const unsigned columns = args.columns;
+  const unsigned index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index >= rows * columns)
     return;
-  const unsigned column = index / rows, row = index % rows;
+  const unsigned column = index / rows;
+  const unsigned row = index % rows;
   const long long matrix = blockIdx.y * ((long long)rows * columns);
   args.y[matrix + index] = args.scale * to_float<T>(x[matrix + (long long)row * columns + column]);
 }

@@ -24,8 +24,10 @@ SPECTRAL_LAYOUT(MatrixInverseArgs, x, y, work, n)
 
 SPECTRAL_KERNEL(matrix_inverse, MatrixInverseArgs, 512) {
   DYNAMIC_SHARED(memory);
-  const int n = args.n, stride = n | 1;   // odd: a column then touches every bank
-  const int warp = threadIdx.x / 32, warps = blockDim.x / 32;
+  const int n = args.n;
+  const int stride = n | 1;   // odd: a column then touches every bank
+  const int warp = threadIdx.x / 32;
+  const int warps = blockDim.x / 32;
   double* row = reinterpret_cast<double*>(memory);   // [n] the pivot's, divided by it
   double* column = row + n;                          // [n] the pivot's, rows in their new places
   double* moved = column + n;                        // [n] the row that gives its place to the pivot's
@@ -43,8 +45,10 @@ SPECTRAL_KERNEL(matrix_inverse, MatrixInverseArgs, 512) {
       int at = n;
       for (int i = k + lane_id(); i < n; i += 32) {
         const float size = fabsf(float(a[i * stride + k]));
-        if (size > most)
-          most = size, at = i;
+        if (size > most) {
+          most = size;
+          at = i;
+        }
       }
       const float best = warp_max(most);
       const int first = int(-warp_max(most == best ? -float(at) : -float(n)));   // indices are exact in F32

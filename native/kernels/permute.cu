@@ -33,7 +33,9 @@ SPECTRAL_KERNEL_PLAIN(permute, PermuteArgs, 256) {
   const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (at >= args.count)
     return;
-  const int64_t row2 = at / args.dim3, row1 = row2 / args.dim2, i0 = row1 / args.dim1;
+  const int64_t row2 = at / args.dim3;
+  const int64_t row1 = row2 / args.dim2;
+  const int64_t i0 = row1 / args.dim1;
   const float value = args
                           .x[i0 * args.stride0 + (row1 - i0 * args.dim1) * args.stride1 +
                              (row2 - row1 * args.dim2) * args.stride2 + (at - row2 * args.dim3) * args.stride3];

@@ -28,7 +28,8 @@ SPECTRAL_LAYOUT(PhiloxArgs, destination, seed, stream, count, offset, factor)
 namespace {
 template <bool NORMAL>
 __device__ __forceinline__ void philox(const PhiloxArgs& args) {
-  const int64_t quad = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, at = quad * 4;
+  const int64_t quad = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  const int64_t at = quad * 4;
   if (at >= args.count)
     return;
   const uint4 words = philox4x32_10(
@@ -36,8 +37,12 @@ __device__ __forceinline__ void philox(const PhiloxArgs& args) {
       make_uint4(unsigned(quad), unsigned(quad >> 32), unsigned(args.stream), unsigned(args.stream >> 32)));
   float v[4];
   if (NORMAL) {
-    const float2 first = philox_normal(words.x, words.y), second = philox_normal(words.z, words.w);
-    v[0] = first.x, v[1] = first.y, v[2] = second.x, v[3] = second.y;
+    const float2 first = philox_normal(words.x, words.y);
+    const float2 second = philox_normal(words.z, words.w);
+    v[0] = first.x;
+    v[1] = first.y;
+    v[2] = second.x;
+    v[3] = second.y;
   } else {
     v[0] = philox_uniform(words.x), v[1] = philox_uniform(words.y), v[2] = philox_uniform(words.z),
     v[3] = philox_uniform(words.w);

@@ -42,7 +42,8 @@ struct RandomCombinationBackwardArgs {
 SPECTRAL_LAYOUT(RandomCombinationBackwardArgs, dy, partials, seed, first_stream, count, chunk, n, chunks, bound)
 
 namespace {
-constexpr int kSlices = kRowThreads / 32, kElements = 128;
+constexpr int kSlices = kRowThreads / 32;
+constexpr int kElements = 128;
 
 // Elements 4 quad .. 4 quad + 3 of a direction, the same bits as philox_uniform_f32 writes.
 __device__ __forceinline__ void direction(uint64_t seed, uint64_t stream, int64_t quad, float bound, float (&u)[4]) {
@@ -87,7 +88,8 @@ SPECTRAL_KERNEL(random_combination_backward, RandomCombinationBackwardArgs, kRow
   const int chunk = int(warp_row() - i * args.chunks);
   if (i >= args.n)
     return;
-  const int64_t begin = chunk * args.chunk, end = min(begin + args.chunk, args.count);
+  const int64_t begin = chunk * args.chunk;
+  const int64_t end = min(begin + args.chunk, args.count);
   double sum = 0;
   for (int64_t quad = begin / 4 + lane_id(); quad * 4 < end; quad += 32) {
     float u[4];

@@ -30,7 +30,8 @@ SPECTRAL_LAYOUT(ReductionsFinishArgs, partials, result, count, root)
 namespace {
 template <bool SQUARE>
 __device__ __forceinline__ void reductions_partial(const ReductionsPartialArgs& args) {
-  const int64_t begin = warp_row() * args.chunk, end = min(begin + args.chunk, args.count);
+  const int64_t begin = warp_row() * args.chunk;
+  const int64_t end = min(begin + args.chunk, args.count);
   if (begin >= args.count)
     return;
   double sum[4] = {};

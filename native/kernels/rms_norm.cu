@@ -60,7 +60,8 @@ template <class T, int LANES>
 __device__ __forceinline__ void rms_norm_forward(const RmsNormForwardArgs& args) {
   const GroupRow<LANES> group(args.rows, args.columns);
   const int64_t row = group.row;
-  const int lane = group.lane, columns = group.columns;
+  const int lane = group.lane;
+  const int columns = group.columns;
   const T* x = static_cast<const T*>(args.x) + row * columns;
   const T* weight = static_cast<const T*>(args.weight);
   T* y = static_cast<T*>(args.y) + row * args.y_stride;
@@ -100,7 +101,8 @@ template <class T, int LANES>
 __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& args) {
   const GroupRow<LANES> group(args.rows, args.columns);
   const int64_t row = group.row;
-  const int lane = group.lane, columns = group.columns;
+  const int lane = group.lane;
+  const int columns = group.columns;
   const T* x = static_cast<const T*>(args.x) + row * columns;
   const T* dy = static_cast<const T*>(args.dy) + row * columns;
   const T* weight = static_cast<const T*>(args.weight);
@@ -123,9 +125,13 @@ __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& arg
         for (int i = 0; i < W; ++i)
           sum += products[i];
         sum = warp_sum<LANES>(sum);
-        const float r = columns ? args.inverse_rms[row] : 0.0f, factor = r * r * (sum / args.columns);
+        const float r = columns ? args.inverse_rms[row] : 0.0f;
+        const float factor = r * r * (sum / args.columns);
         for (int c = lane * W; c < columns; c += LANES * W) {
-          float v[W], w[W], g[W], add[W] = {};
+          float v[W];
+          float w[W];
+          float g[W];
+          float add[W] = {};
           load_piece<T, W>(x + c, v);
           load_piece<T, W>(weight + c, w);
           load_piece<T, W>(dy + c, g);
@@ -145,12 +151,14 @@ __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& arg
 
 template <class T>
 __device__ __forceinline__ void rms_norm_weight_gradient(const RmsNormWeightGradientArgs& args) {
-  const int columns = args.columns, begin = int(blockIdx.y) * args.chunk, end = min(begin + args.chunk, args.rows);
+  const int columns = args.columns;
+  const int begin = int(blockIdx.y) * args.chunk;
+  const int end = min(begin + args.chunk, args.rows);
   by_width<T>(
       columns,
       [&](auto width) {
-        constexpr int W = decltype(width)::value,
-                      STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
+        constexpr int W = decltype(width)::value;
+        constexpr int STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
         for (int step = 0; step < STEPS; ++step) {
           const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
           if (c >= columns)
@@ -174,16 +182,28 @@ __device__ __forceinline__ void rms_norm_weight_gradient(const RmsNormWeightGrad
 }   // namespace
 
 SPECTRAL_KERNEL(rms_norm_forward_f32, RmsNormForwardArgs, kRowThreads) {
-  args.lanes == 8 ? rms_norm_forward<float, 8>(args) : rms_norm_forward<float, 32>(args);
+  if (args.lanes == 8)
+    rms_norm_forward<float, 8>(args);
+  else
+    rms_norm_forward<float, 32>(args);
 }
 SPECTRAL_KERNEL(rms_norm_forward_bf16, RmsNormForwardArgs, kRowThreads) {
-  args.lanes == 8 ? rms_norm_forward<bf16, 8>(args) : rms_norm_forward<bf16, 32>(args);
+  if (args.lanes == 8)
+    rms_norm_forward<bf16, 8>(args);
+  else
+    rms_norm_forward<bf16, 32>(args);
 }
 SPECTRAL_KERNEL(rms_norm_backward_f32, RmsNormBackwardArgs, kRowThreads) {
-  args.lanes == 8 ? rms_norm_backward<float, 8>(args) : rms_norm_backward<float, 32>(args);
+  if (args.lanes == 8)
+    rms_norm_backward<float, 8>(args);
+  else
+    rms_norm_backward<float, 32>(args);
 }
 SPECTRAL_KERNEL(rms_norm_backward_bf16, RmsNormBackwardArgs, kRowThreads) {
-  args.lanes == 8 ? rms_norm_backward<bf16, 8>(args) : rms_norm_backward<bf16, 32>(args);
+  if (args.lanes == 8)
+    rms_norm_backward<bf16, 8>(args);
+  else
+    rms_norm_backward<bf16, 32>(args);
 }
 SPECTRAL_KERNEL_PLAIN(rms_norm_weight_gradient_f32, RmsNormWeightGradientArgs, 128) {
   rms_norm_weight_gradient<float>(args);

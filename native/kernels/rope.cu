@@ -40,7 +40,9 @@ __device__ __forceinline__ void rope(const RopeArgs& args) {
   const int64_t row = warp_row();
   if (row >= int64_t(args.batch) * args.length)
     return;
-  const int b = int(row / args.length), s = int(row % args.length), half = args.half;
+  const int b = int(row / args.length);
+  const int s = int(row % args.length);
+  const int half = args.half;
   const int position = (args.offsets ? args.offsets[b] : 0) + s;
   const bool inside = position >= 0 && position < args.positions;
   const float* cosine = args.cosine + int64_t(inside ? position : 0) * half;
@@ -53,10 +55,12 @@ __device__ __forceinline__ void rope(const RopeArgs& args) {
         constexpr int W = decltype(width)::value;
         const int pieces = half / W;
         for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
-          const int head = piece / pieces, i = piece % pieces * W;
+          const int head = piece / pieces;
+          const int i = piece % pieces * W;
           const int64_t merged = row * args.merged_stride + head * 2 * half + i;
           const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * 2 * half + i;
-          const int64_t from = BACKWARD ? split : merged, to = BACKWARD ? merged : split;
+          const int64_t from = BACKWARD ? split : merged;
+          const int64_t to = BACKWARD ? merged : split;
           float first[W], second[W], c[W], d[W], a[W], z[W];
           load_piece<T, W>(source + from, first);
           load_piece<T, W>(source + from + half, second);

@@ -29,11 +29,13 @@ __device__ __forceinline__ void move_row(const RowsArgs& args) {
   const int64_t k = warp_row();
   if (k >= args.count)
     return;
-  const int row = args.index[k], columns = args.columns;
+  const int row = args.index[k];
+  const int columns = args.columns;
   const bool inside = row >= 0 && row < args.rows;
   if (SCATTER && !inside)
     return;
-  const int64_t from = SCATTER ? k : inside ? row : 0, to = SCATTER ? row : k;
+  const int64_t from = SCATTER ? k : inside ? row : 0;
+  const int64_t to = SCATTER ? row : k;
   const T* source = static_cast<const T*>(args.source) + from * columns;
   T* destination = static_cast<T*>(args.destination) + to * columns;
   by_width<T>(

@@ -57,19 +57,23 @@ __device__ __forceinline__ void by_columns(int columns, Body body, Pointers... p
 
 template <class T>
 __device__ __forceinline__ void scale_shift(const ScaleShiftArgs& args) {
-  const int columns = args.columns, begin = int(blockIdx.y) * args.chunk, end = min(begin + args.chunk, args.rows);
+  const int columns = args.columns;
+  const int begin = int(blockIdx.y) * args.chunk;
+  const int end = min(begin + args.chunk, args.rows);
   by_columns<T>(
       columns,
       [&](auto width, int64_t c) {
         constexpr int W = decltype(width)::value;
-        float scale[W], shift[W] = {};
+        float scale[W];
+        float shift[W] = {};
         load_piece<float, W>(args.scale + c, scale);
         if (args.shift)
           load_piece<T, W>(static_cast<const T*>(args.shift) + c, shift);
         for (int row = begin; row < end; ++row) {
           const int64_t at = int64_t(row) * columns + c;
           T* y = static_cast<T*>(args.y) + at;
-          float v[W], old[W] = {};
+          float v[W];
+          float old[W] = {};
           load_piece<T, W>(static_cast<const T*>(args.x) + at, v);
           if (args.accumulate)
             load_piece<T, W>(y, old);
@@ -86,7 +90,9 @@ __device__ __forceinline__ void scale_shift(const ScaleShiftArgs& args) {
 
 template <class T>
 __device__ __forceinline__ void scale_gradient(const ScaleGradientArgs& args) {
-  const int columns = args.columns, begin = int(blockIdx.y) * args.chunk, end = min(begin + args.chunk, args.rows);
+  const int columns = args.columns;
+  const int begin = int(blockIdx.y) * args.chunk;
+  const int end = min(begin + args.chunk, args.rows);
   by_columns<T>(
       columns,
       [&](auto width, int64_t c) {

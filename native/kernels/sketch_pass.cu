@@ -39,27 +39,39 @@ SPECTRAL_LAYOUT(
     SketchReduceArgs, partial, y, status, partial_stride, share_stride, y_stride, count, shares, status_stride)
 
 namespace {
-constexpr int THREADS = 256, SIDE = 128, DEPTH = 32, WIDE = SIDE * DEPTH * 2;
+constexpr int THREADS = 256;
+constexpr int SIDE = 128;
+constexpr int DEPTH = 32;
+constexpr int WIDE = SIDE * DEPTH * 2;
 
 template <int VECTORS, bool TRANSPOSED>
 __device__ __forceinline__ void sketch_pass(const SketchPassArgs& args) {
-  constexpr int STAGES = VECTORS > 96 ? 2 : 3, NT = VECTORS / 16, PART = VECTORS * DEPTH * 2,
-                STAGE = WIDE + kSplitParts * PART;
-  constexpr int WIDE_ROW = (TRANSPOSED ? SIDE : DEPTH) * 2, PART_ROW = DEPTH * 2;
+  constexpr int STAGES = VECTORS > 96 ? 2 : 3;
+  constexpr int NT = VECTORS / 16;
+  constexpr int PART = VECTORS * DEPTH * 2;
+  constexpr int STAGE = WIDE + kSplitParts * PART;
+  constexpr int WIDE_ROW = (TRANSPOSED ? SIDE : DEPTH) * 2;
+  constexpr int PART_ROW = DEPTH * 2;
   static_assert(STAGES * STAGE <= 99 * 1024, "fits the smallest supported GPU's block");
   DYNAMIC_SHARED(shared);
-  const int depth = TRANSPOSED ? args.rows : args.columns, other = TRANSPOSED ? args.columns : args.rows;
-  const int side0 = blockIdx.x * SIDE, share = blockIdx.y % args.shares, vector0 = blockIdx.y / args.shares * VECTORS,
-            b = blockIdx.z;
-  const int steps = (depth + DEPTH - 1) / DEPTH, each = (steps + args.shares - 1) / args.shares,
-            first = min(share * each, steps);
+  const int depth = TRANSPOSED ? args.rows : args.columns;
+  const int other = TRANSPOSED ? args.columns : args.rows;
+  const int side0 = blockIdx.x * SIDE;
+  const int share = blockIdx.y % args.shares;
+  const int vector0 = blockIdx.y / args.shares * VECTORS;
+  const int b = blockIdx.z;
+  const int steps = (depth + DEPTH - 1) / DEPTH;
+  const int each = (steps + args.shares - 1) / args.shares;
+  const int first = min(share * each, steps);
   const auto w = tile_source<bf16>(args.matrices[b], args.rows, args.columns, args.columns);
   const long long plane = (long long)args.vectors * depth;
   auto x = tile_source<bf16>(args.parts + b * kSplitParts * plane, args.vectors, depth, depth);
   x.vectors = x.vectors && plane % kVector<bf16> == 0;   // the same for all parts
 
   float d[2][NT][4] = {};
-  const int warp = threadIdx.x / 32, m = warp % 4 * 32, n = warp / 4 * (VECTORS / 2);
+  const int warp = threadIdx.x / 32;
+  const int m = warp % 4 * 32;
+  const int n = warp / 4 * (VECTORS / 2);
   pipeline<STAGES, 1>(
       min(each, steps - first),
       [&](int step) {
@@ -95,7 +107,8 @@ __device__ __forceinline__ void sketch_pass(const SketchPassArgs& args) {
     for (int j = 0; j < NT; ++j)
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
-        const int row = side0 + m + 16 * i + lane / 4 + e / 2 * 8, vector = vector0 + n + 8 * j + lane % 4 * 2 + e % 2;
+        const int row = side0 + m + 16 * i + lane / 4 + e / 2 * 8;
+        const int vector = vector0 + n + 8 * j + lane % 4 * 2 + e % 2;
         if (row < other && vector < args.vectors)
           y[(long long)vector * other + row] = d[i][j][e];
       }

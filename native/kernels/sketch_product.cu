@@ -33,23 +33,33 @@ SPECTRAL_LAYOUT(
     n, k, shares, alpha)
 
 namespace {
-constexpr int THREADS = 128, SIDE = 64, DEPTH = 32, STAGES = 3, TILE = SIDE * DEPTH * 4;
+constexpr int THREADS = 128;
+constexpr int SIDE = 64;
+constexpr int DEPTH = 32;
+constexpr int STAGES = 3;
+constexpr int TILE = SIDE * DEPTH * 4;
 
 template <bool A_DEPTH_ROWS, bool B_DEPTH_ROWS>
 __device__ __forceinline__ void sketch_product(const SketchProductArgs& args) {
-  constexpr int A_ROW = (A_DEPTH_ROWS ? SIDE : DEPTH) * 4, B_ROW = (B_DEPTH_ROWS ? SIDE : DEPTH) * 4;
+  constexpr int A_ROW = (A_DEPTH_ROWS ? SIDE : DEPTH) * 4;
+  constexpr int B_ROW = (B_DEPTH_ROWS ? SIDE : DEPTH) * 4;
   DYNAMIC_SHARED(shared);
-  const int column0 = blockIdx.x * SIDE, row0 = blockIdx.y / args.shares * SIDE, share = blockIdx.y % args.shares,
-            matrix = blockIdx.z;
-  const int steps = (args.k + DEPTH - 1) / DEPTH, each = (steps + args.shares - 1) / args.shares,
-            first = min(share * each, steps);
+  const int column0 = blockIdx.x * SIDE;
+  const int row0 = blockIdx.y / args.shares * SIDE;
+  const int share = blockIdx.y % args.shares;
+  const int matrix = blockIdx.z;
+  const int steps = (args.k + DEPTH - 1) / DEPTH;
+  const int each = (steps + args.shares - 1) / args.shares;
+  const int first = min(share * each, steps);
   const auto a = tile_source<float>(
       args.a + matrix * args.a_stride, A_DEPTH_ROWS ? args.k : args.m, A_DEPTH_ROWS ? args.m : args.k, args.a_row);
   const auto b = tile_source<float>(
       args.b + matrix * args.b_stride, B_DEPTH_ROWS ? args.k : args.n, B_DEPTH_ROWS ? args.n : args.k, args.b_row);
 
   float d[2][4][4] = {};
-  const int warp = threadIdx.x / 32, m = warp / 2 * 32, n = warp % 2 * 32;
+  const int warp = threadIdx.x / 32;
+  const int m = warp / 2 * 32;
+  const int n = warp % 2 * 32;
   pipeline<STAGES, 1>(
       min(each, steps - first),
       [&](int step) {
@@ -80,7 +90,8 @@ __device__ __forceinline__ void sketch_product(const SketchProductArgs& args) {
     for (int j = 0; j < 4; ++j)
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
-        const int row = row0 + m + 16 * i + lane / 4 + e / 2 * 8, column = column0 + n + 8 * j + lane % 4 * 2 + e % 2;
+        const int row = row0 + m + 16 * i + lane / 4 + e / 2 * 8;
+        const int column = column0 + n + 8 * j + lane % 4 * 2 + e % 2;
         if (row >= args.m || column >= args.n)
           continue;
         const long long at = (long long)row * args.c_row + column;

@@ -43,7 +43,8 @@ __device__ __forceinline__ double warp_dot(const double* x, const double* y, int
 // The two players of table k in round r of a round robin of `players` (even); the later one may be the absent player n.
 __device__ __forceinline__ void round_robin_pair(int players, int r, int k, int& first, int& second) {
   const int others = players - 1;
-  const int a = k == 0 ? others : (r + k) % others, b = k == 0 ? r : (r - k + others) % others;
+  const int a = k == 0 ? others : (r + k) % others;
+  const int b = k == 0 ? r : (r - k + others) % others;
   first = min(a, b);
   second = max(a, b);
 }
@@ -61,9 +62,13 @@ __device__ __forceinline__ bool rotate(double* x, double* y, double* u, double* 
     return false;
   const double zeta = (dots[1] - dots[0]) / (2 * dots[2]);
   const double tangent = copysign(1.0, zeta) / (fabs(zeta) + sqrt(1 + zeta * zeta));
-  const double cosine = 1 / sqrt(1 + tangent * tangent), sine = cosine * tangent;
+  const double cosine = 1 / sqrt(1 + tangent * tangent);
+  const double sine = cosine * tangent;
   for (int i = lane_id(); i < n; i += 32) {
-    const double xi = x[i], yi = y[i], ui = u[i], vi = v[i];
+    const double xi = x[i];
+    const double yi = y[i];
+    const double ui = u[i];
+    const double vi = v[i];
     x[i] = cosine * xi - sine * yi;
     y[i] = sine * xi + cosine * yi;
     u[i] = cosine * ui - sine * vi;
@@ -118,9 +123,15 @@ __device__ void complete(double* t, int stride, int n, int c, const double* done
 
 SPECTRAL_KERNEL(jacobi_svd, JacobiSvdArgs, 512) {
   DYNAMIC_SHARED(memory);
-  const int n = args.n, stride = n | 1, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+  const int n = args.n;
+  const int stride = n | 1;
+  const int warp = threadIdx.x / 32;
+  const int warps = blockDim.x / 32;
   double* t = reinterpret_cast<double*>(memory);   // [n, stride], one column of the rotated matrix per row
-  double *norm = t + n * stride, *done = norm + n, *work = done + n, *coefficients = work + n;   // [n] each
+  double* norm = t + n * stride;
+  double* done = norm + n;
+  double* work = done + n;
+  double* coefficients = work + n;   // [n] each
   int* rotated = reinterpret_cast<int*>(coefficients + n);
   const long long square = (long long)blockIdx.x * n * n;
   const float* a = args.a + square;

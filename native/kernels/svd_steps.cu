@@ -94,8 +94,10 @@ SPECTRAL_KERNEL(svd_signs, SvdSignsArgs, 32) {
   float most = -1;
   int at = 0;
   for (int i = threadIdx.x; i < args.right_length; i += 32)
-    if (fabsf(right[i]) > most)
-      most = fabsf(right[i]), at = i;
+    if (fabsf(right[i]) > most) {
+      most = fabsf(right[i]);
+      at = i;
+    }
   // One entry per lane: the largest, then among the lanes that hold it the smallest index, read before anything
   // changes.
   const float largest = warp_max(most);

@@ -83,7 +83,8 @@ __device__ __forceinline__ void swiglu_backward(const SwiGluBackwardArgs& args) 
         load_piece<T, W>(up + at, u);
         load_piece<T, W>(dy + at, d);
         for (int i = 0; i < W; ++i) {
-          const float a = sigmoid(g[i]), silu = g[i] * a;
+          const float a = sigmoid(g[i]);
+          const float silu = g[i] * a;
           u[i] = d[i] * u[i] * (a + silu * (1.0f - a));
           g[i] = d[i] * silu;
         }

@@ -55,7 +55,10 @@ SPECTRAL_KERNEL(top_k_select, TopKSelectArgs, kRowThreads) {
   const float* logits = args.logits + piece * args.n;
   int* index = args.index + piece * args.k;
   float* weight = args.weight + piece * args.k;
-  float before = INFINITY, first = 0, sum = 0, poison = 0;
+  float before = INFINITY;
+  float first = 0;
+  float sum = 0;
+  float poison = 0;
   int last = -1;
   for (int t = 0; t < args.k; ++t) {
     // The next in descending order, of equal ones by number: above all that are left, below the one before.
@@ -66,8 +69,10 @@ SPECTRAL_KERNEL(top_k_select, TopKSelectArgs, kRowThreads) {
       if (v != v)
         poison = v;
       const bool left = t == 0 || v < before || (v == before && j > last);
-      if (left && (v > best || (v == best && at == args.n)))
-        best = v, at = j;
+      if (left && (v > best || (v == best && at == args.n))) {
+        best = v;
+        at = j;
+      }
     }
     const float most = warp_max(best);
     const int winner =
@@ -75,9 +80,13 @@ SPECTRAL_KERNEL(top_k_select, TopKSelectArgs, kRowThreads) {
     if (t == 0)
       first = most;
     const float e = exp_f32(most - first);
-    sum += e, before = most, last = winner;
-    if (lane_id() == 0)
-      index[t] = winner, weight[t] = e;
+    sum += e;
+    before = most;
+    last = winner;
+    if (lane_id() == 0) {
+      index[t] = winner;
+      weight[t] = e;
+    }
   }
   sum += warp_sum(poison);
   if (lane_id() == 0)
@@ -86,8 +95,9 @@ SPECTRAL_KERNEL(top_k_select, TopKSelectArgs, kRowThreads) {
 }
 
 SPECTRAL_KERNEL_PLAIN(top_k_mixture_forward, TopKMixtureArgs, kFlatThreads) {
-  const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, piece = at / args.length,
-                c = at - piece * args.length;
+  const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  const int64_t piece = at / args.length;
+  const int64_t c = at - piece * args.length;
   if (piece >= args.pieces)
     return;
   float sum = 0;
@@ -101,9 +111,11 @@ SPECTRAL_KERNEL(top_k_mixture_backward_logits, TopKMixtureArgs, kRowThreads) {
   const int64_t piece = warp_row();
   if (piece >= args.pieces)
     return;
-  const float *dy = args.dy + piece * args.length, *weight = args.weight + piece * args.k;
+  const float* dy = args.dy + piece * args.length;
+  const float* weight = args.weight + piece * args.k;
   const int* index = args.index + piece * args.k;
-  double q[kMostChosen] = {}, mean = 0;
+  double q[kMostChosen] = {};
+  double mean = 0;
 #pragma unroll
   for (int t = 0; t < kMostChosen; ++t) {
     if (t >= args.k)
@@ -126,7 +138,9 @@ SPECTRAL_KERNEL(top_k_mixture_backward_logits, TopKMixtureArgs, kRowThreads) {
 }
 
 SPECTRAL_KERNEL_PLAIN(top_k_mixture_backward_bank, TopKMixtureArgs, kFlatThreads) {
-  const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, j = at / args.length, c = at - j * args.length;
+  const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  const int64_t j = at / args.length;
+  const int64_t c = at - j * args.length;
   if (j >= args.n)
     return;
   float sum = args.accumulate ? args.result[at] : 0.0f;

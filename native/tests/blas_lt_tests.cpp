@@ -5,13 +5,16 @@
 
 namespace {
 static_assert(sizeof(cublasLtMatmulAlgo_t) == 64 && sizeof(cublasLtMatmulHeuristicResult_t) == 96);
-constexpr auto kInvalid = CUBLAS_STATUS_INVALID_VALUE, kUnsupported = CUBLAS_STATUS_NOT_SUPPORTED,
-               kSuccess = CUBLAS_STATUS_SUCCESS;
+constexpr auto kInvalid = CUBLAS_STATUS_INVALID_VALUE;
+constexpr auto kUnsupported = CUBLAS_STATUS_NOT_SUPPORTED;
+constexpr auto kSuccess = CUBLAS_STATUS_SUCCESS;
 
 // A product with its four descriptions; ld are as tight as can be.
 struct Problem {
   cublasLtMatmulDesc_t description = nullptr;
-  cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
+  cublasLtMatrixLayout_t a = nullptr;
+  cublasLtMatrixLayout_t b = nullptr;
+  cublasLtMatrixLayout_t c = nullptr;
   cublasLtMatmulPreference_t preference = nullptr;
   Problem(int m, int n, int k, int32_t ta, int32_t tb, cudaDataType in, cudaDataType out) {
     CHECK(cublasLtMatmulDescCreate(&description, CUBLAS_COMPUTE_32F, CUDA_R_32F) == kSuccess);
@@ -31,7 +34,9 @@ struct Problem {
 };
 
 void product(cublasLtHandle_t h, cublasHandle_t blas, cublasOperation_t ta, cublasOperation_t tb, float beta) {
-  constexpr int m = 33, n = 17, k = 65;
+  constexpr int m = 33;
+  constexpr int n = 17;
+  constexpr int k = 65;
   constexpr float alpha = 0.7f;
   Rng rng;
   Buffer<float> a(rng.normal(m * k)), b(rng.normal(k * n));
@@ -89,7 +94,8 @@ void product(cublasLtHandle_t h, cublasHandle_t blas, cublasOperation_t ta, cubl
 
 void refused(cublasLtHandle_t h) {
   Buffer<float> x(64);
-  const float one = 1, zero = 0;
+  const float one = 1;
+  const float zero = 0;
   Problem p(4, 4, 4, 0, 0, CUDA_R_32F, CUDA_R_32F), longer(4, 4, 5, 0, 0, CUDA_R_32F, CUDA_R_32F),
       half(4, 4, 4, 0, 0, CUDA_R_16BF, CUDA_R_16BF);
   cublasLtMatmulHeuristicResult_t found;
@@ -147,7 +153,8 @@ void refused(cublasLtHandle_t h) {
   CHECK(cublasLtMatrixLayoutDestroy(nullptr) == kInvalid);
   const int32_t wrong = 3;
   const uint64_t workspace = 1 << 20;
-  const uint32_t odd = 24, sixteen = 16;
+  const uint32_t odd = 24;
+  const uint32_t sixteen = 16;
   CHECK(cublasLtMatmulDescSetAttribute(p.description, CUBLASLT_MATMUL_DESC_TRANSA, &wrong, sizeof wrong) == kInvalid);
   CHECK(
       cublasLtMatmulDescSetAttribute(p.description, CUBLASLT_MATMUL_DESC_TRANSA, &workspace, sizeof workspace) ==

@@ -47,13 +47,23 @@ std::vector<float> download(CUdeviceptr p, size_t n, cudaDataType t) {
 void product(
     cublasHandle_t h, const Case& s, cublasOperation_t ta, cublasOperation_t tb, cudaDataType in, cudaDataType out) {
   Rng rng;
-  const float alpha = 0.7f, beta = 0.3f;
-  const int ar = ta ? s.k : s.m, ac = ta ? s.m : s.k, br = tb ? s.n : s.k, bc = tb ? s.k : s.n;
-  const int lda = ar + 3, ldb = br + 1, ldc = s.m + 2;
-  const long sa = long(lda) * ac, sb = long(ldb) * bc, sc = long(ldc) * s.n;
-  const auto a = rounded(rng.normal(sa * s.count), in), b = rounded(rng.normal(sb * s.count), in),
-             c = rounded(rng.normal(sc * s.count), out);
-  const CUdeviceptr da = upload(a, in), db = upload(b, in);
+  const float alpha = 0.7f;
+  const float beta = 0.3f;
+  const int ar = ta ? s.k : s.m;
+  const int ac = ta ? s.m : s.k;
+  const int br = tb ? s.n : s.k;
+  const int bc = tb ? s.k : s.n;
+  const int lda = ar + 3;
+  const int ldb = br + 1;
+  const int ldc = s.m + 2;
+  const long sa = long(lda) * ac;
+  const long sb = long(ldb) * bc;
+  const long sc = long(ldc) * s.n;
+  const auto a = rounded(rng.normal(sa * s.count), in);
+  const auto b = rounded(rng.normal(sb * s.count), in);
+  const auto c = rounded(rng.normal(sc * s.count), out);
+  const CUdeviceptr da = upload(a, in);
+  const CUdeviceptr db = upload(b, in);
   std::vector<float> first;
   for (long threads : {1, 2, 3}) {
     spectralCpuSetOption("threads", threads);
@@ -103,7 +113,8 @@ void product(
           ok &= first[at] == c[at];
           continue;
         }   // padding is left alone
-        double sum = 0, magnitude = 0;
+        double sum = 0;
+        double magnitude = 0;
         for (int l = 0; l < s.k; ++l) {
           const double v = double(a[i * sa + (ta ? long(row) * lda + l : long(l) * lda + row)]) *
                            b[i * sb + (tb ? long(l) * ldb + col : long(col) * ldb + l)];
@@ -116,18 +127,21 @@ void product(
   std::snprintf(
       text, sizeof text, "gemm %dx%dx%d, %d times, ops %d %d, types %d %d", s.m, s.n, s.k, s.count, ta, tb, in, out);
   check(ok, text);
-  cuMemFree(da), cuMemFree(db);
+  cuMemFree(da);
+  cuMemFree(db);
 }
 
 void triangular(cublasHandle_t h) {
   Rng rng;
-  const int m = 37, n = 600;
+  const int m = 37;
+  const int n = 600;
   for (auto side : {CUBLAS_SIDE_LEFT, CUBLAS_SIDE_RIGHT})
     for (auto fill : {CUBLAS_FILL_MODE_LOWER, CUBLAS_FILL_MODE_UPPER})
       for (auto op : kOps) {
-        const int rows = side == CUBLAS_SIDE_LEFT ? m : n,
-                  columns = side == CUBLAS_SIDE_LEFT ? n : m;   // the triangle is m x m
-        auto a = rng.normal(m * m), b = rng.normal(size_t(rows) * columns);
+        const int rows = side == CUBLAS_SIDE_LEFT ? m : n;
+        const int columns = side == CUBLAS_SIDE_LEFT ? n : m;   // the triangle is m x m
+        auto a = rng.normal(m * m);
+        auto b = rng.normal(size_t(rows) * columns);
         for (int i = 0; i < m; ++i)
           a[i * m + i] = 8 + std::abs(a[i * m + i]);
         Buffer<float> da(a), db(b);
@@ -157,7 +171,8 @@ void triangular(cublasHandle_t h) {
 
 void refused(cublasHandle_t h) {
   Buffer<float> x(64);
-  float one = 1, zero = 0;
+  float one = 1;
+  float zero = 0;
   auto gemm = [&](cublasHandle_t handle, int m, int lda, void* c, cudaDataType t) {
     return cublasGemmEx(
         handle,

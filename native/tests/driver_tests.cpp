@@ -8,7 +8,8 @@ struct NothingArgs {
 };
 
 void launches() {
-  CUfunction f = kernel("nothing"), g = kernel("axpy_f32");
+  CUfunction f = kernel("nothing");
+  CUfunction g = kernel("axpy_f32");
   NothingArgs args;
   void* params[] = {&args};
   auto go =
@@ -90,10 +91,12 @@ void memory() {
   CHECK(type == CU_MEMORYTYPE_HOST);
   CHECK_STATUS(cuMemFreeHost(pinned), CUDA_SUCCESS);
   CHECK_STATUS(cuMemFreeHost(pinned), CUDA_ERROR_INVALID_VALUE);
-  size_t available = 0, total = 0;
+  size_t available = 0;
+  size_t total = 0;
   CHECK_STATUS(cuMemGetInfo(&available, &total), CUDA_SUCCESS);
   CHECK(available > 0 && available <= total);
-  CUdeviceptr some = 0, more = 0;
+  CUdeviceptr some = 0;
+  CUdeviceptr more = 0;
   CHECK_STATUS(cuMemAlloc(&some, 1 << 20), CUDA_SUCCESS);
   spectralCpuSetOption("memory", 16L << 20);   // what other tests left allocated counts too
   CHECK_STATUS(cuMemGetInfo(&available, &total), CUDA_SUCCESS);
@@ -111,7 +114,9 @@ void memory() {
 
 void streams_and_events() {
   CUstream s = nullptr;
-  CUevent a = nullptr, b = nullptr, untimed = nullptr;
+  CUevent a = nullptr;
+  CUevent b = nullptr;
+  CUevent untimed = nullptr;
   float ms = -1;
   CHECK_STATUS(cuStreamCreate(&s, 8), CUDA_ERROR_INVALID_VALUE);
   CHECK_STATUS(cuStreamCreate(nullptr, 0), CUDA_ERROR_INVALID_VALUE);
@@ -144,7 +149,8 @@ void streams_and_events() {
 }
 
 void module_handles(const std::string& file) {
-  CUmodule m = nullptr, again = nullptr;
+  CUmodule m = nullptr;
+  CUmodule again = nullptr;
   CUfunction f = nullptr;
   CHECK_STATUS(cuModuleLoad(&m, "/no/such/file"), CUDA_ERROR_FILE_NOT_FOUND);
   CHECK_STATUS(cuModuleLoadData(&m, nullptr), CUDA_ERROR_INVALID_VALUE);
@@ -171,9 +177,12 @@ void module_handles(const std::string& file) {
 }
 
 void contexts() {
-  CUcontext primary = nullptr, c = nullptr, now = nullptr;
+  CUcontext primary = nullptr;
+  CUcontext c = nullptr;
+  CUcontext now = nullptr;
   CUdevice device = -1;
-  int count = 0, value = 0;
+  int count = 0;
+  int value = 0;
   char name[128];
   size_t bytes = 0;
   CHECK_STATUS(cuDeviceGetCount(&count), CUDA_SUCCESS);
@@ -224,8 +233,10 @@ void tensor_maps() {
   Buffer<uint16_t> x(128 * 64);
   CUtensorMap map;
   auto encode = [&](cuuint64_t stride, cuuint32_t box, cuuint64_t offset, cuuint32_t rank) {
-    cuuint64_t dims[] = {64, 128}, strides[] = {stride};
-    cuuint32_t boxes[] = {box, 128}, one[] = {1, 1};
+    cuuint64_t dims[] = {64, 128};
+    cuuint64_t strides[] = {stride};
+    cuuint32_t boxes[] = {box, 128};
+    cuuint32_t one[] = {1, 1};
     return cuTensorMapEncodeTiled(
         &map,
         CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,

@@ -84,7 +84,8 @@ void missing_barrier() {
 }
 
 void context_after_fault() {
-  CUcontext primary = nullptr, c = nullptr;
+  CUcontext primary = nullptr;
+  CUcontext c = nullptr;
   CU(cuCtxGetCurrent(&primary));
   CU(cuCtxCreate(&c, 0, 0));
   CUmodule m = nullptr;

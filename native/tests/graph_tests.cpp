@@ -36,7 +36,8 @@ void replays_in_order() {
     AxpyArgs args{x.device(), y.device(), 8, 3.0f};   // gone before the replay
     CHECK_STATUS(axpy(stream.s, args), CUDA_SUCCESS);
   }
-  float one = 1, half = 0.5f;
+  float one = 1;
+  float half = 0.5f;
   CHECK(
       cublasSgemm_v2(
           blas, CUBLAS_OP_N, CUBLAS_OP_N, 2, 2, 4, &one, y.device(), 2, x.device(), 4, &half, z.device(), 2) ==

@@ -63,14 +63,16 @@ void stmatrix() {
   int wrong = 0;
   for (int r = 0; r < 64; ++r)
     for (int c = 0; c < 64; ++c) {
-      const int i = c % 16 / 8 * 2 + r % 16 / 8, lane = r % 8 * 4 + c % 8 / 2;
+      const int i = c % 16 / 8 * 2 + r % 16 / 8;
+      const int lane = r % 8 * 4 + c % 8 / 2;
       wrong += tile[swizzled(size_t(r) * 128 + c * 2) / 2] != 2 * (((r / 16 * 4 + c / 16) * 4 + i) * 32 + lane) + c % 2;
     }
   check(wrong == 0, "hopper_probe_stmatrix");
 }
 
 void products(bool depth_rows) {
-  const auto a = small_integers(64 * 64, 1), b = small_integers(256 * 64, 2);
+  const auto a = small_integers(64 * 64, 1);
+  const auto b = small_integers(256 * 64, 2);
   Buffer<uint16_t> da(a), db(b);
   Buffer<float> out(128 * 128);
   CU(probe(
@@ -84,7 +86,8 @@ void products(bool depth_rows) {
   int wrong = 0;
   for (int t = 0; t < 128; ++t)
     for (int i = 0; i < 128; ++i) {
-      const int row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8, column = i / 4 * 8 + t % 4 * 2 + i % 2;
+      const int row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8;
+      const int column = i / 4 * 8 + t % 4 * 2 + i % 2;
       float sum = 0;
       for (int k = 0; k < 64; ++k)
         sum += from_bf16(a[row * 64 + k]) * from_bf16(depth_rows ? b[k * 256 + column] : b[column * 64 + k]);
@@ -128,7 +131,8 @@ CUresult run_store(int fault, bool* right) {
 }
 CUresult run_pair(int fault, bool* right) {
   constexpr int kSteps = 5;
-  const auto x = small_integers(128 * 64 * kSteps, 3), w = small_integers(128 * 64 * kSteps, 4);
+  const auto x = small_integers(128 * 64 * kSteps, 3);
+  const auto w = small_integers(128 * 64 * kSteps, 4);
   Buffer<uint16_t> dx(x), dw(w);
   Buffer<float> y(128 * 128);
   CU(cuMemsetD8(y.p, 0xff, y.n * 4));
@@ -169,7 +173,8 @@ void sound(const char* name, CUresult (*run)(int, bool*)) {
   spectralCpuSetOption("eager", 0);
 }
 [[maybe_unused]] void broken(const char* name, CUresult (*run)(int, bool*), int fault, const char* text) {
-  bool found = false, said = !text;
+  bool found = false;
+  bool said = !text;
   for (long seed : {0, 1, 2, 3, 4, 5}) {
     spectralCpuSetOption("seed", seed);
     bool right = false;

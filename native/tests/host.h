@@ -10,7 +10,8 @@
 #include <vector>
 
 struct Tally {
-  int passed = 0, failed = 0;
+  int passed = 0;
+  int failed = 0;
 };
 extern Tally tally;
 void check(bool ok, const std::string& what);   // counts; prints failures

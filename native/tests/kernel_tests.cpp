@@ -24,7 +24,8 @@ struct AxpyArgs {
 void axpy(const std::string& tag) {
   Rng rng;
   for (int n : {1, 3, 4, 127, 100003}) {
-    const auto x = rng.normal(n), y = rng.normal(n);
+    const auto x = rng.normal(n);
+    const auto y = rng.normal(n);
     for (auto* name : {"axpy_f32", "axpy_plain_f32", "axpy_barrier_f32"}) {
       Buffer<float> dx(x), dy(y);
       CU(launch(name, AxpyArgs{dx.device(), dy.device(), n, 1.5f}, (n + 1023) / 1024, 1, 256));
@@ -83,7 +84,8 @@ void rendezvous(const std::string& tag) {
     unsigned sum = 0;
     bool ok = true;
     for (int i = 0; i < n; ++i) {
-      unsigned votes = 0, w = i / 32 * 32;
+      unsigned votes = 0;
+      unsigned w = i / 32 * 32;
       for (int l = 0; l < 32; ++l)
         votes |= unsigned((w + l) % 3 == 0) << l;
       const unsigned d = i % 32 + 4 < 32 ? i + 4 : i;
@@ -124,7 +126,8 @@ void reductions(const std::string& tag) {
     };
     double sum, max, online, bsum, bmax, bonline;
     sums(0, 256, bsum, bmax, bonline);
-    bool ok = true, same = true;
+    bool ok = true;
+    bool same = true;
     auto close = [](double a, double b) {
       return (std::isinf(a) && a == b) || std::abs(a - b) <= 1e-5 * (1 + std::abs(b));
     };
@@ -167,13 +170,17 @@ TEST_GROUP(random_numbers) {
   const auto b = bits.get();
   CHECK(b[0] == 0x6627e8d5 && b[1] == 0xe169c58d && b[2] == 0xbc57ac4c && b[3] == 0x9b00dbd8);
   const auto v = values.get();
-  double worst = 0, sum = 0, squares = 0, uniform = 0;
+  double worst = 0;
+  double sum = 0;
+  double squares = 0;
+  double uniform = 0;
   bool in_range = true;
   for (int i = 0; i < n; ++i) {
-    const double radius = std::sqrt(-2 * std::log((b[i * 4] + 0.5) / 4294967296.0)),
-                 angle = 2 * M_PI * (b[i * 4 + 1] / 4294967296.0);
+    const double radius = std::sqrt(-2 * std::log((b[i * 4] + 0.5) / 4294967296.0));
+    const double angle = 2 * M_PI * (b[i * 4 + 1] / 4294967296.0);
     for (int k = 0; k < 2; ++k) {
-      const double expected = radius * (k ? std::sin(angle) : std::cos(angle)), got = v[i * 3 + 1 + k];
+      const double expected = radius * (k ? std::sin(angle) : std::cos(angle));
+      const double got = v[i * 3 + 1 + k];
       worst = std::max(
           worst, std::abs(got - expected) / (std::abs(expected) + 1e-12));   // sin of a rounded angle near its zero
       sum += got, squares += got * got;
@@ -239,7 +246,8 @@ TEST_GROUP(layouts) {
   CHECK(std::string(text) == "192;map:0:128;out:128:8;a:136:2;b:140:4;c:144:1;");
   CHECK(spectralArgsLayout("odd", text, 4) == 48 && std::string(text) == "192");
   CHECK(spectralArgsLayout("no such kernel", text, sizeof text) == -1);
-  size_t offset = 1, size = 0;
+  size_t offset = 1;
+  size_t size = 0;
   CU(cuFuncGetParamInfo(kernel("odd"), 0, &offset, &size));
   CHECK(offset == 0 && size == 192);
   CHECK_STATUS(cuFuncGetParamInfo(kernel("odd"), 1, &offset, &size), CUDA_ERROR_INVALID_VALUE);

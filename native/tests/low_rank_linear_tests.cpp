@@ -18,9 +18,12 @@ std::vector<uint16_t> ternary(size_t n, unsigned seed) {
 }
 
 void product(bool forward, bool single, int m, int n, int k, int r, bool accumulate) {
-  const auto x = ternary(size_t(m) * k, 1), w = ternary(size_t(n) * k, 2), z = ternary(size_t(m) * r, 3),
-             f = ternary(size_t(n) * r, 4);
-  const auto bias = ternary(size_t(n), 5), before = ternary(size_t(m) * n, 6);
+  const auto x = ternary(size_t(m) * k, 1);
+  const auto w = ternary(size_t(n) * k, 2);
+  const auto z = ternary(size_t(m) * r, 3);
+  const auto f = ternary(size_t(n) * r, 4);
+  const auto bias = ternary(size_t(n), 5);
+  const auto before = ternary(size_t(m) * n, 6);
   Buffer<uint16_t> dx(x), dw(w), dz(z), df(f), db(bias), dy(before);
   const cuuint32_t box = forward ? 128 : 64;
   const ProductArgs args{

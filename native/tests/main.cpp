@@ -15,8 +15,10 @@ void check(bool ok, const std::string& what) {
     std::printf("FAIL %s\n", what.c_str());
 }
 void check_status(CUresult got, CUresult wanted, const std::string& what) {
-  const char *a = "?", *b = "?";
-  cuGetErrorName(got, &a), cuGetErrorName(wanted, &b);
+  const char* a = "?";
+  const char* b = "?";
+  cuGetErrorName(got, &a);
+  cuGetErrorName(wanted, &b);
   check(got == wanted, what + ": " + (a ? a : "?") + ", wanted " + (b ? b : "?"));
 }
 CUfunction kernel(const char* name) {

@@ -5,8 +5,10 @@
 
 inline CUtensorMap bf16_map(CUdeviceptr p, uint64_t rows, uint64_t columns, cuuint32_t box_rows = 128) {
   CUtensorMap t;
-  cuuint64_t dims[] = {columns, rows}, strides[] = {columns * 2};
-  cuuint32_t box[] = {64, box_rows}, one[] = {1, 1};
+  cuuint64_t dims[] = {columns, rows};
+  cuuint64_t strides[] = {columns * 2};
+  cuuint32_t box[] = {64, box_rows};
+  cuuint32_t one[] = {1, 1};
   CU(cuTensorMapEncodeTiled(
       &t,
       CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
@@ -45,7 +47,8 @@ struct Product {
            std::to_string(r);
   }
   CUresult run(bool hopper, int fault) const {
-    const unsigned gx = unsigned(n + 127) / 128, gy = unsigned(m + 127) / 128;
+    const unsigned gx = unsigned(n + 127) / 128;
+    const unsigned gy = unsigned(m + 127) / 128;
     if (!hopper) {
       struct {
         CUdeviceptr x, w, z, q, y;
@@ -61,7 +64,10 @@ struct Product {
     return launch(entry(true, fault).c_str(), args, gx, gy, 384, 4 * 32768 + 1024);
   }
   double error() const {   // largest |difference| / sqrt(k + r) from a product in double; NaN counts as infinite
-    const auto hx = x.get(), hw = w.get(), hz = z.get(), hq = q.get();
+    const auto hx = x.get();
+    const auto hw = w.get();
+    const auto hz = z.get();
+    const auto hq = q.get();
     const auto hy = y.get();
     double worst = 0;
     for (int i = 0; i < m; ++i)

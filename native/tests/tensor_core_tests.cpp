@@ -31,7 +31,8 @@ void right(bool hopper) {
 // Some schedule finds the fault: a wrong result or a reported fault.
 [[maybe_unused]] void broken(bool hopper, int fault, const char* text) {
   Rng rng;
-  bool found = false, said = !text;
+  bool found = false;
+  bool said = !text;
   for (long seed : {0, 1, 2, 3, 4}) {
     spectralCpuSetOption("seed", seed);
     Product p(130, 130, 648, 72, rng);

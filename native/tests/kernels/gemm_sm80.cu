@@ -3,14 +3,22 @@
 #include "spectral.cuh"
 
 namespace {
-constexpr int BM = 128, BN = 128, BK = 64, THREADS = 256;   // 8 warps, 2 x 4, each 64 x 32
-constexpr int MT = 4, NT = 4, TILE = BM * BK * 2, STAGE = 2 * TILE;
+constexpr int BM = 128;
+constexpr int BN = 128;
+constexpr int BK = 64;
+constexpr int THREADS = 256;   // 8 warps, 2 x 4, each 64 x 32
+constexpr int MT = 4;
+constexpr int NT = 4;
+constexpr int TILE = BM * BK * 2;
+constexpr int STAGE = 2 * TILE;
 
 // 128 rows of 64 bf16 into a swizzled tile; rows and columns outside are zero
 __device__ __forceinline__ void load_tile(unsigned char* dst, const bf16* src, int row0, int rows, int k0, int k) {
 #pragma unroll
   for (int i = 0; i < BM * 8 / THREADS; ++i) {
-    int c = i * THREADS + threadIdx.x, r = c / 8, col = c % 8;
+    int c = i * THREADS + threadIdx.x;
+    int r = c / 8;
+    int col = c % 8;
     bool in = row0 + r < rows && k0 + col * 8 < k;
     cp_async16(
         dst + swizzle128(r * 128 + col * 16), in ? src + (size_t)(row0 + r) * k + k0 + col * 8 : src, in ? 16 : 0);
@@ -29,17 +37,30 @@ SPECTRAL_LAYOUT(ProductArgs, x, w, z, q, y, M, N, K, R)
 template <int Fault>
 __device__ __forceinline__ void gemm(const ProductArgs& args) {
   DYNAMIC_SHARED(smem);
-  const bf16 *x = args.x, *w = args.w, *z = args.z, *q = args.q;
-  const int M = args.M, N = args.N, K = args.K, R = args.R;
+  const bf16* x = args.x;
+  const bf16* w = args.w;
+  const bf16* z = args.z;
+  const bf16* q = args.q;
+  const int M = args.M;
+  const int N = args.N;
+  const int K = args.K;
+  const int R = args.R;
   float* y = args.y;
-  const int lane = lane_id(), warp = threadIdx.x / 32, wm = warp / 4 * 64, wn = warp % 4 * 32;
-  const int m0 = blockIdx.y * BM, n0 = blockIdx.x * BN;
-  const int nk = (K + BK - 1) / BK, nr = (R + BK - 1) / BK, steps = nk + nr;
+  const int lane = lane_id();
+  const int warp = threadIdx.x / 32;
+  const int wm = warp / 4 * 64;
+  const int wn = warp % 4 * 32;
+  const int m0 = blockIdx.y * BM;
+  const int n0 = blockIdx.x * BN;
+  const int nk = (K + BK - 1) / BK;
+  const int nr = (R + BK - 1) / BK;
+  const int steps = nk + nr;
 
   auto load = [&](int s) {
     unsigned char* st = smem + s % 2 * STAGE;
     bool low = s >= nk;
-    int k0 = (low ? s - nk : s) * BK, k = low ? R : K;
+    int k0 = (low ? s - nk : s) * BK;
+    int k = low ? R : K;
     load_tile(st, low ? z : x, m0, M, k0, k);
     load_tile(st + TILE, low ? q : w, n0, N, k0, k);
   };
@@ -54,7 +75,8 @@ __device__ __forceinline__ void gemm(const ProductArgs& args) {
     cp_async_wait<Fault == 1 ? 2 : 1>();
     if (Fault != 2)
       __syncthreads();
-    const unsigned char *A = smem + s % 2 * STAGE, *B = A + TILE;
+    const unsigned char* A = smem + s % 2 * STAGE;
+    const unsigned char* B = A + TILE;
 #pragma unroll
     for (int ks = 0; ks < BK / 16; ++ks) {
       uint32_t a[MT][4], b[NT][2];
@@ -83,7 +105,8 @@ __device__ __forceinline__ void gemm(const ProductArgs& args) {
     for (int j = 0; j < NT; ++j)
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
-        int m = m0 + wm + i * 16 + lane / 4 + e / 2 * 8, n = n0 + wn + j * 8 + lane % 4 * 2 + e % 2;
+        int m = m0 + wm + i * 16 + lane / 4 + e / 2 * 8;
+        int n = n0 + wn + j * 8 + lane % 4 * 2 + e % 2;
         if (m < M && n < N)
           y[(size_t)m * N + n] = d[i][j][e];
       }

@@ -3,8 +3,13 @@
 #include "spectral.cuh"
 
 namespace {
-constexpr int BM = 128, BN = 128, BK = 64, STAGES = 4, THREADS = 384;
-constexpr int TILE = BM * BK * 2, STAGE = 2 * TILE;
+constexpr int BM = 128;
+constexpr int BN = 128;
+constexpr int BK = 64;
+constexpr int STAGES = 4;
+constexpr int THREADS = 384;
+constexpr int TILE = BM * BK * 2;
+constexpr int STAGE = 2 * TILE;
 }   // namespace
 
 struct TmaProductArgs {
@@ -18,13 +23,19 @@ SPECTRAL_LAYOUT(TmaProductArgs, x, w, z, q, y, M, N, K, R)
 // 4 does not announce the bytes, 5 forgets the barrier behind mbar_init, 6 puts the tiles off their alignment.
 template <int Fault>
 __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
-  const int M = args.M, N = args.N, K = args.K, R = args.R;
+  const int M = args.M;
+  const int N = args.N;
+  const int K = args.K;
+  const int R = args.R;
   float* y = args.y;
   DYNAMIC_SHARED(dynamic);
   unsigned char* smem = dynamic + (Fault == 6 ? 512 : 0);
   __shared__ uint64_t full[STAGES], empty[STAGES];
-  const int m0 = blockIdx.y * BM, n0 = blockIdx.x * BN;
-  const int nk = (K + BK - 1) / BK, nr = (R + BK - 1) / BK, steps = nk + nr;
+  const int m0 = blockIdx.y * BM;
+  const int n0 = blockIdx.x * BN;
+  const int nk = (K + BK - 1) / BK;
+  const int nr = (R + BK - 1) / BK;
+  const int steps = nk + nr;
 
   if (threadIdx.x == 0) {
     for (int i = 0; i < STAGES; ++i) {
@@ -55,13 +66,16 @@ __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
     }
   } else {
     setmaxnreg_inc<232>();
-    const int wg = threadIdx.x / 128 - 1, lane = threadIdx.x % 32, warp = threadIdx.x / 32 % 4;
+    const int wg = threadIdx.x / 128 - 1;
+    const int lane = threadIdx.x % 32;
+    const int warp = threadIdx.x / 32 % 4;
     float d[64] = {};
 #pragma unroll 1
     for (int s = 0; s < steps; ++s) {
       int i = s % STAGES;
       mbar_wait(&full[i], s / STAGES & 1);
-      uint64_t a = wgmma_descriptor(smem + i * STAGE + wg * 64 * 128), b = wgmma_descriptor(smem + i * STAGE + TILE);
+      uint64_t a = wgmma_descriptor(smem + i * STAGE + wg * 64 * 128);
+      uint64_t b = wgmma_descriptor(smem + i * STAGE + TILE);
       wgmma_fence();
 #pragma unroll
       for (int k = 0; k < BK / 16; ++k)
@@ -75,10 +89,12 @@ __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
     }
     if (Fault != 2)
       wgmma_wait<0>();
-    const int row = m0 + wg * 64 + warp * 16 + lane / 4, col = n0 + lane % 4 * 2;
+    const int row = m0 + wg * 64 + warp * 16 + lane / 4;
+    const int col = n0 + lane % 4 * 2;
 #pragma unroll
     for (int j = 0; j < 64; ++j) {
-      int m = row + j / 2 % 2 * 8, n = col + j / 4 * 8 + j % 2;
+      int m = row + j / 2 % 2 * 8;
+      int n = col + j / 4 * 8 + j % 2;
       if (m < M && n < N)
         y[(size_t)m * N + n] = d[j];
     }

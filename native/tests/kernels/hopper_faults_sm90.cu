@@ -23,7 +23,8 @@ constexpr int TILE = 64 * 128;
 template <int Fault>
 __device__ __forceinline__ void store(const StoreArgs& args) {
   DYNAMIC_SHARED(shared);
-  const int lane = lane_id(), warp = threadIdx.x / 32;
+  const int lane = lane_id();
+  const int warp = threadIdx.x / 32;
   uint64_t* barrier = reinterpret_cast<uint64_t*>(shared + TILE);
   if (threadIdx.x == 0)
     mbar_init(barrier, 1);
@@ -34,8 +35,9 @@ __device__ __forceinline__ void store(const StoreArgs& args) {
     for (int p = 0; p < 4; ++p) {
       uint32_t r[4];
       for (int i = 0; i < 4; ++i) {
-        const int row = warp * 16 + lane / 4 + i % 2 * 8, column = p * 16 + i / 2 * 8 + lane % 4 * 2,
-                  v = 1 + s + row + column;
+        const int row = warp * 16 + lane / 4 + i % 2 * 8;
+        const int column = p * 16 + i / 2 * 8 + lane % 4 * 2;
+        const int v = 1 + s + row + column;
         r[i] = uint32_t(__float_as_uint(float(v)) >> 16 | (__float_as_uint(float(v + 1)) & 0xffff0000u));
       }
       stmatrix_x4(r, [&](int l) {
@@ -68,13 +70,16 @@ template <int Fault>
 __device__ __forceinline__ void pair(const PairArgs& args) {
   DYNAMIC_SHARED(shared);
   __shared__ uint64_t elsewhere[4];
-  constexpr int STAGES = 2, STAGE = 3 * TILE;
+  constexpr int STAGES = 2;
+  constexpr int STAGE = 3 * TILE;
   uint64_t* full = Fault == 10 ? elsewhere : reinterpret_cast<uint64_t*>(shared + STAGES * STAGE);
   uint64_t* empty = full + STAGES;
   const int rank = int(cluster_rank());
   if (threadIdx.x == 0)
-    for (int i = 0; i < STAGES; ++i)
-      mbar_init(&full[i], 1), mbar_init(&empty[i], 2);
+    for (int i = 0; i < STAGES; ++i) {
+      mbar_init(&full[i], 1);
+      mbar_init(&empty[i], 2);
+    }
   mbar_init_fence();
   __syncthreads();
   if (Fault != 3) {
@@ -107,7 +112,8 @@ __device__ __forceinline__ void pair(const PairArgs& args) {
     for (int s = 0; s < args.steps; ++s) {
       const int i = s % STAGES;
       mbar_wait(&full[i], s / STAGES & 1);
-      uint64_t a = wgmma_descriptor(shared + i * STAGE), b = wgmma_descriptor(shared + i * STAGE + TILE);
+      uint64_t a = wgmma_descriptor(shared + i * STAGE);
+      uint64_t b = wgmma_descriptor(shared + i * STAGE + TILE);
       if (Fault == 12)
         b |= uint64_t(1) << 49;
       if (Fault != 11)

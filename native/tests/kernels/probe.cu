@@ -121,14 +121,17 @@ SPECTRAL_KERNEL(reduce, ReduceArgs, 256) {
   out[0] = warp_sum(x);
   out[1] = warp_max(x);
   const MaxSum w = warp_max_sum(x, 1.0f);
-  out[2] = w.max, out[3] = w.sum;
+  out[2] = w.max;
+  out[3] = w.sum;
   out[4] = block_sum(x);
   out[5] = block_max(x);
   const MaxSum b = block_max_sum(x, 1.0f);
-  out[6] = b.max, out[7] = b.sum;
+  out[6] = b.max;
+  out[7] = b.sum;
   float pair[2] = {x, 2 * x};
   warp_sum(pair);
-  out[8] = pair[0], out[9] = pair[1];
+  out[8] = pair[0];
+  out[9] = pair[1];
   args.exact[threadIdx.x] = block_sum(double(x));
 }
 
@@ -145,9 +148,14 @@ SPECTRAL_KERNEL_PLAIN(philox_probe, RandomArgs, 128) {
   if (i >= args.n)
     return;
   const uint4 r = philox4x32_10(make_uint2(args.key0, args.key1), make_uint4(i, 0, 0, 0));
-  args.bits[i * 4] = r.x, args.bits[i * 4 + 1] = r.y, args.bits[i * 4 + 2] = r.z, args.bits[i * 4 + 3] = r.w;
+  args.bits[i * 4] = r.x;
+  args.bits[i * 4 + 1] = r.y;
+  args.bits[i * 4 + 2] = r.z;
+  args.bits[i * 4 + 3] = r.w;
   const float2 normal = philox_normal(r.x, r.y);
-  args.values[i * 3] = philox_uniform(r.z), args.values[i * 3 + 1] = normal.x, args.values[i * 3 + 2] = normal.y;
+  args.values[i * 3] = philox_uniform(r.z);
+  args.values[i * 3 + 1] = normal.x;
+  args.values[i * 3 + 2] = normal.y;
 }
 
 // Conversions and 16-byte vectors both ways.
@@ -166,13 +174,17 @@ SPECTRAL_KERNEL_PLAIN(convert, ConvertArgs, 128) {
   load_vector(args.x + i, lo);
   load_vector(args.x + i + 4, hi);
 #pragma unroll
-  for (int k = 0; k < 4; ++k)
-    all[k] = lo[k], all[4 + k] = hi[k];
+  for (int k = 0; k < 4; ++k) {
+    all[k] = lo[k];
+    all[4 + k] = hi[k];
+  }
   store_vector(args.half + i, all);
   load_vector(args.half + i, all);
 #pragma unroll
-  for (int k = 0; k < 4; ++k)
-    lo[k] = all[k], hi[k] = all[4 + k];
+  for (int k = 0; k < 4; ++k) {
+    lo[k] = all[k];
+    hi[k] = all[4 + k];
+  }
   store_vector(args.back + i, lo);
   store_vector(args.back + i + 4, hi);
 }
