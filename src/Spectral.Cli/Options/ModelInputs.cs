@@ -16,7 +16,7 @@ internal sealed class ModelInputs : IDisposable
     {
         Tokenizer = BpeTokenizer.Load(directory);
         Folder = context.OpenModel(directory, weightsOptional);
-        var ends = Training.Models.EndTokens.Of(Folder, Tokenizer);
+        var ends = Training.Generation.EndTokens.Of(Folder, Tokenizer);
         EndTokens = ends.Ids;
         context.Warn(Tokenizer.Warnings.Concat(ends.Warnings));
     }

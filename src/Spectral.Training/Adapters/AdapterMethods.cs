@@ -1,19 +1,41 @@
+using Spectral.Generators;
 using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters;
 
-/// <summary>Finds adapter methods by name.</summary>
-public static class AdapterMethods
+/// <summary>Finds adapter methods by name: those of this library, and those that a program registers.</summary>
+public static partial class AdapterMethods
 {
-    /// <summary>Every method in this library, by name. Discovered, so that a new method's file is all it takes.</summary>
-    public static IReadOnlyList<AdapterMethod> All { get; } =
-    [
-        .. typeof(AdapterMethod)
-            .Assembly.GetTypes()
-            .Where(type => type.IsSubclassOf(typeof(AdapterMethod)) && !type.IsAbstract)
-            .Select(type => (AdapterMethod)Activator.CreateInstance(type)!)
-            .OrderBy(method => method.Name, StringComparer.Ordinal),
-    ];
+    private static readonly Lock Registering = new();
+
+    // Replaced as a whole, so that readers need no lock.
+    private static volatile IReadOnlyList<AdapterMethod> _all = [.. Sorted(BuiltIn())];
+
+    /// <summary>Every known method, by name.</summary>
+    public static IReadOnlyList<AdapterMethod> All => _all;
+
+    /// <summary>
+    /// Makes a method of the calling program known: <see cref="Find"/> and whatever loads adapters find it from now on.
+    /// Folders that it saves name it.
+    /// </summary>
+    /// <remarks>Can be called from any thread. A registered method stays for the life of the process.</remarks>
+    /// <param name="method">The method.</param>
+    /// <exception cref="ArgumentException">Another method has that name; the message names both.</exception>
+    public static void Register(AdapterMethod method)
+    {
+        lock (Registering)
+        {
+            if (_all.FirstOrDefault(known => known.Name == method.Name) is { } namesake)
+            {
+                throw new ArgumentException(
+                    $"adapter method '{method.Name}' ({method.GetType()}): {namesake.GetType()} has that name, expected "
+                        + "one of its own",
+                    nameof(method)
+                );
+            }
+            _all = [.. Sorted(_all.Append(method))];
+        }
+    }
 
     /// <summary>The method called <paramref name="name"/>, as on the command line.</summary>
     /// <exception cref="InputException">There is none; the message lists those there are.</exception>
@@ -22,4 +44,10 @@ public static class AdapterMethods
         ?? throw new InputException(
             $"unknown adapter '{name}'; known: {string.Join(", ", All.Select(method => method.Name))}"
         );
+
+    [NewOfEachSubclass]
+    private static partial AdapterMethod[] BuiltIn();
+
+    private static IEnumerable<AdapterMethod> Sorted(IEnumerable<AdapterMethod> methods) =>
+        methods.OrderBy(method => method.Name, StringComparer.Ordinal);
 }

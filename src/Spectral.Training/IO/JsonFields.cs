@@ -28,6 +28,11 @@ internal readonly struct JsonFields
 
     public bool Has(string key) => Find(key) is not null;
 
+    /// <summary>
+    /// Whether the key is there, if only as null: transformers takes a default only where it is not.
+    /// </summary>
+    public bool IsGiven(string key) => Element.TryGetProperty(key, out _);
+
     /// <summary>The value of a key, null when absent or null.</summary>
     public JsonElement? Find(string key) =>
         Element.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;

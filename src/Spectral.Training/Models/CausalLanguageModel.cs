@@ -7,7 +7,7 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Models;
 
-/// <summary>A decoder-only language model of the Llama family (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>) on one device.</summary>
+/// <summary>A decoder-only language model (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>) on one device.</summary>
 /// <remarks>
 /// Weights are held in the compute type and frozen, unless loaded to be trained; then F32 masters stand behind them. The forward pass is
 /// written against a <see cref="Tape"/>, one that records for training and one that does not for inference.
@@ -42,7 +42,7 @@ public sealed class CausalLanguageModel : IDisposable
         _rotary = new RotaryTables(device, config);
         _layers = new DecoderLayer[config.Layers];
         for (int i = 0; i < _layers.Length; i++)
-            _layers[i] = CreateLayer(i);
+            _layers[i] = config.Family.CreateLayer(config, i, parameters);
         Linears = [.. _layers.SelectMany(layer => layer.Linears)];
         Embedding = new Linear(ModelTensors.EmbeddingModule, _embedding, null);
         Head = new Linear(ModelTensors.HeadModule, _head, null);
@@ -255,28 +255,4 @@ public sealed class CausalLanguageModel : IDisposable
     /// A weight of the model by its name; a head tied to the embedding has its own, <see cref="ModelTensors.Head"/>.
     /// </summary>
     internal Parameter ParameterOf(string tensor) => tensor == ModelTensors.Head ? _head : _parameters[tensor];
-
-    private DecoderLayer CreateLayer(int index)
-    {
-        Linear[] linears =
-        [
-            .. ModelTensors
-                .Linears(Config, index)
-                .Select(linear => new Linear(
-                    linear.Name,
-                    _parameters[linear.Weight],
-                    linear.HasBias ? _parameters[linear.Bias] : null
-                )),
-        ];
-        return new DecoderLayer
-        {
-            InputNorm = _parameters[ModelTensors.InputNorm(index)],
-            PostAttentionNorm = _parameters[ModelTensors.PostAttentionNorm(index)],
-            Projections = new SiblingLinears(linears[..3]),
-            Output = linears[3],
-            Gates = new SiblingLinears(linears[4..6]),
-            Down = linears[6],
-            Epsilon = (float)Config.RmsNormEpsilon,
-        };
-    }
 }

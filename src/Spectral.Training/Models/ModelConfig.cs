@@ -3,7 +3,7 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// What <c>config.json</c> says about a decoder of the Llama family (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>), with the defaults that
+/// What <c>config.json</c> says about a decoder (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>), with the defaults that
 /// Hugging Face gives absent keys. Every value is checked: sizes are bounded so that no product of them overflows 63 bits.
 /// </summary>
 public sealed record ModelConfig
@@ -92,6 +92,14 @@ public sealed record ModelConfig
 
     /// <summary>Keys of config.json that this record does not interpret, as JSON text; written back unchanged.</summary>
     public IReadOnlyDictionary<string, string> OtherKeys { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The architecture that <see cref="ModelType"/> names.</summary>
+    /// <exception cref="InvalidOperationException">It names none that is known here.</exception>
+    internal ModelFamily Family =>
+        ModelFamilies.Find(ModelType)
+        ?? throw new InvalidOperationException(
+            $"{nameof(ModelType)} is '{ModelType}', expected {ModelFamilies.Choices}"
+        );
 
     /// <summary>Number of parameters, an embedding shared with the head counted once.</summary>
     public long ParameterCount => ModelTensors.For(this).Sum(tensor => tensor.Count);

@@ -10,7 +10,7 @@ internal static class ModelConfigFile
     private const long MaximumBytes = 16 << 20;
     private const long MaximumParameters = 1L << 40;
 
-    private static readonly string[] KnownKeys =
+    private static readonly string[] CommonKeys =
     [
         "model_type",
         "vocab_size",
@@ -24,15 +24,9 @@ internal static class ModelConfigFile
         "rms_norm_eps",
         "max_position_embeddings",
         "tie_word_embeddings",
-        "attention_bias",
-        "mlp_bias",
         "rope_theta",
         "rope_scaling",
         "rope_parameters",
-        "sliding_window",
-        "use_sliding_window",
-        "max_window_layers",
-        "layer_types",
         "bos_token_id",
         "eos_token_id",
         "torch_dtype",
@@ -80,22 +74,23 @@ internal static class ModelConfigFile
     private static ModelConfig Read(JsonFields fields, string path)
     {
         string type = fields.RequiredText("model_type");
-        if (type is not ("llama" or "mistral" or "qwen2"))
-            throw fields.Wrong("model_type", "llama, mistral or qwen2 (no other architecture is supported)");
+        ModelFamily family =
+            ModelFamilies.Find(type)
+            ?? throw fields.Wrong("model_type", $"{ModelFamilies.Choices} (no other architecture is supported)");
         ModelConfigOddities.Refuse(fields);
-        List<string> warnings = [.. ModelConfigOddities.Mention(fields, path, type)];
+        List<string> warnings = [.. ModelConfigOddities.Mention(fields, path, family)];
         int hidden = fields.RequiredInteger("hidden_size", 1, 1 << 18);
         int heads = fields.RequiredInteger("num_attention_heads", 1, 1 << 12);
-        int keyValueHeads = KeyValueHeads(fields, type, heads);
+        int keyValueHeads = KeyValueHeads(fields, family, heads);
         int headDimension = fields.Integer("head_dim", 2, 1 << 12) ?? HeadDimension(fields, hidden, heads);
         if (headDimension % 2 != 0)
             throw fields.Wrong("head_dim", "an even number");
         int vocabulary = fields.RequiredInteger("vocab_size", 1, 1 << 24);
         int layers = fields.RequiredInteger("num_hidden_layers", 1, 1 << 10);
-        bool attentionBias = type == "llama" && (fields.Boolean("attention_bias") ?? false);
-        (int window, int firstWindowLayer) = Window(fields, type, layers);
         (double theta, RopeScaling? scaling) = Rope(fields, path, warnings);
-        ModelConfig config = new()
+        // Keys of other families are known too: what does not count in this model is not carried along.
+        HashSet<string> known = [.. CommonKeys, .. ModelFamilies.All.SelectMany(each => each.Keys)];
+        ModelConfig common = new()
         {
             ModelType = type,
             VocabularySize = vocabulary,
@@ -108,61 +103,47 @@ internal static class ModelConfigFile
             RmsNormEpsilon = fields.Number("rms_norm_eps", 0, 1) ?? 1e-6,
             MaxPositions =
                 fields.Integer("max_position_embeddings", 1, ModelConfig.MaximumPositions)
-                ?? type switch
-                {
-                    "llama" => 2048,
-                    "mistral" => 131072,
-                    _ => 32768,
-                },
+                ?? family.DefaultMaxPositions,
             TieWordEmbeddings = fields.Boolean("tie_word_embeddings") ?? false,
-            QueryKeyValueBias = attentionBias || type == "qwen2",
-            OutputBias = attentionBias,
-            MlpBias = type == "llama" && (fields.Boolean("mlp_bias") ?? false),
             RopeTheta = theta,
             RopeScaling = scaling,
-            SlidingWindow = window,
-            FirstWindowLayer = firstWindowLayer,
             BosTokenId = fields.IntegerOrList("bos_token_id", 0, vocabulary - 1) is { Count: > 0 } bos ? bos[0] : null,
             EosTokenIds = fields.IntegerOrList("eos_token_id", 0, vocabulary - 1) ?? [],
-            FamilyEosTokenId = !IsGiven(fields, "eos_token_id") && type != "qwen2" && vocabulary > 2 ? 2 : null,
+            FamilyEosTokenId =
+                !fields.IsGiven("eos_token_id") && family.DefaultEosTokenId < vocabulary
+                    ? family.DefaultEosTokenId
+                    : null,
             Warnings = warnings.ToArray(),
             WeightType = fields.Text("dtype") ?? fields.Text("torch_dtype"),
             InitializerRange = fields.Number("initializer_range", 0, 1) ?? 0.02,
             OtherKeys = fields
                 .Element.EnumerateObject()
-                .Where(property => !KnownKeys.Contains(property.Name))
+                .Where(property => !known.Contains(property.Name))
                 .ToDictionary(property => property.Name, property => property.Value.GetRawText()),
         };
+        ModelConfig config = family.Read(fields, common);
         if (config.ParameterCount > MaximumParameters)
         {
             throw fields.Wrong(
                 "num_hidden_layers",
-                $"a model of at most {MaximumParameters} parameters; these sizes give " + $"{config.ParameterCount}"
+                $"a model of at most {MaximumParameters} parameters; these sizes give {config.ParameterCount}"
             );
         }
 
         return config;
     }
 
-    /// <summary>Whether the key is there, if only as null: transformers takes a default only where it is not.</summary>
-    private static bool IsGiven(JsonFields fields, string key) => fields.Element.TryGetProperty(key, out _);
-
-    private static int KeyValueHeads(JsonFields fields, string type, int heads)
+    private static int KeyValueHeads(JsonFields fields, ModelFamily family, int heads)
     {
-        int absent = type switch
-        {
-            "mistral" => 8,
-            "qwen2" => 32,
-            _ => heads,
-        };
-        int count = IsGiven(fields, "num_key_value_heads")
+        int absent = family.DefaultKeyValueHeads(heads);
+        int count = fields.IsGiven("num_key_value_heads")
             ? fields.Integer("num_key_value_heads", 1, heads) ?? heads
             : absent;
         return heads % count == 0
             ? count
             : throw fields.Wrong(
                 "num_key_value_heads",
-                $"a divisor of num_attention_heads, which is {heads} (for {type} it is {absent} where it is not "
+                $"a divisor of num_attention_heads, which is {heads} (for {family.ModelType} it is {absent} where it is not "
                     + "given)"
             );
     }
@@ -211,43 +192,6 @@ internal static class ModelConfigFile
     private static JsonFields? NotEmpty(JsonFields fields, string key) =>
         fields.Object(key) is { } found && found.Element.EnumerateObject().Any() ? found : null;
 
-    private static (int Window, int FirstLayer) Window(JsonFields fields, string type, int layers)
-    {
-        int? given = fields.Integer("sliding_window", 0, int.MaxValue);
-        int window = IsGiven(fields, "sliding_window") ? given ?? 0 : 4096;
-        if (type == "llama")
-            return (0, 0);
-        if (type == "mistral")
-            return (window, 0);
-        if (!(fields.Boolean("use_sliding_window") ?? false))
-            window = 0;
-        if (fields.Texts("layer_types") is not { } kinds)
-        {
-            return window == 0
-                ? (0, 0)
-                : (window, Math.Min(fields.Integer("max_window_layers", 0, int.MaxValue) ?? 28, layers));
-        }
-
-        int first = kinds.TakeWhile(kind => kind == "full_attention").Count();
-        if (kinds.Count != layers || kinds.Skip(first).Any(kind => kind != "sliding_attention"))
-        {
-            throw fields.Wrong(
-                "layer_types",
-                $"{layers} entries: full_attention first, then sliding_attention (no other order is " + "supported)"
-            );
-        }
-
-        if (first < layers && window == 0)
-        {
-            throw fields.Wrong(
-                "layer_types",
-                "full_attention alone, as use_sliding_window is not true or sliding_window is null"
-            );
-        }
-
-        return window == 0 ? (0, 0) : (window, first);
-    }
-
     public static void Save(ModelConfig config, string directory) =>
         AtomicFile.Write(
             Path.Combine(directory, FileName),
@@ -263,18 +207,11 @@ internal static class ModelConfigFile
                 if (!config.OtherKeys.ContainsKey("architectures"))
                 {
                     json.WriteStartArray("architectures");
-                    json.WriteStringValue(
-                        config.ModelType switch
-                        {
-                            "llama" => "LlamaForCausalLM",
-                            "mistral" => "MistralForCausalLM",
-                            _ => "Qwen2ForCausalLM",
-                        }
-                    );
+                    json.WriteStringValue(config.Family.Architecture);
                     json.WriteEndArray();
                 }
                 WriteSizes(config, json);
-                WriteAttention(config, json);
+                config.Family.WriteAttention(config, json);
                 WriteTokens(config, json);
                 json.WriteEndObject();
             }
@@ -297,32 +234,6 @@ internal static class ModelConfigFile
         json.WriteNumber("initializer_range", config.InitializerRange);
         if (config.WeightType is not null)
             json.WriteString("torch_dtype", config.WeightType);
-    }
-
-    private static void WriteAttention(ModelConfig config, Utf8JsonWriter json)
-    {
-        if (config.ModelType == "llama")
-        {
-            json.WriteBoolean("attention_bias", config.OutputBias);
-            json.WriteBoolean("mlp_bias", config.MlpBias);
-        }
-        json.WriteNumber("rope_theta", config.RopeTheta);
-        json.WritePropertyName("rope_scaling");
-        if (config.RopeScaling is { } scaling)
-            scaling.Write(json);
-        else
-            json.WriteNullValue();
-        if (config.ModelType == "llama")
-            return;
-        if (config.ModelType == "qwen2")
-        {
-            json.WriteBoolean("use_sliding_window", config.SlidingWindow > 0);
-            json.WriteNumber("max_window_layers", config.SlidingWindow > 0 ? config.FirstWindowLayer : config.Layers);
-        }
-        if (config.SlidingWindow > 0)
-            json.WriteNumber("sliding_window", config.SlidingWindow);
-        else
-            json.WriteNull("sliding_window");
     }
 
     private static void WriteTokens(ModelConfig config, Utf8JsonWriter json)

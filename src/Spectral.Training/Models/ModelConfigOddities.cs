@@ -10,7 +10,7 @@ internal static class ModelConfigOddities
 {
     private static readonly string[] Quantised = ["quantization_config", "compression_config", "quantization"];
 
-    // Of other families. transformers' classes for the three read none of them, so that the numbers are the same; a
+    // Of other families. transformers' classes for the families here read none of them, so that the numbers are the same; a
     // config that has one may be of a model with code of its own.
     private static readonly string[] OfOthers =
     [
@@ -61,8 +61,9 @@ internal static class ModelConfigOddities
     }
 
     /// <summary>What is not heeded, one line each.</summary>
-    public static IEnumerable<string> Mention(JsonFields fields, string path, string type)
+    public static IEnumerable<string> Mention(JsonFields fields, string path, ModelFamily family)
     {
+        string type = family.ModelType;
         if (fields.Number("attention_dropout", 0, 1) is { } dropout && dropout > 0)
         {
             yield return FormattableString.Invariant(
@@ -82,7 +83,8 @@ internal static class ModelConfigOddities
                 + "heed; hidden_act counts";
         }
 
-        if (type != "qwen2" && (fields.Texts("layer_types")?.Contains("sliding_attention") ?? false))
+        bool slides = fields.Texts("layer_types")?.Contains("sliding_attention") ?? false;
+        if (slides && !family.Keys.Contains("layer_types"))
             yield return $"{path}: layer_types has sliding_attention, which {type} models do not heed";
         foreach (string key in OfOthers.Where(key => fields.Find(key) is { } value && Matters(value)))
         {

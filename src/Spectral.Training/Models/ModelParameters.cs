@@ -33,6 +33,10 @@ internal sealed class ModelParameters : IDisposable
 
     public Parameter this[string name] => _byName[name];
 
+    /// <summary>A linear layer on the weights that it names.</summary>
+    public Linear CreateLinear(LinearSpec linear) =>
+        new(linear.Name, this[linear.Weight], linear.HasBias ? this[linear.Bias] : null);
+
     public static ModelParameters Load(ModelFolder folder, Device device, DType dtype, bool trains)
     {
         var parameters = new ModelParameters(device, Tensors(folder.Config), dtype, trains);

@@ -41,31 +41,9 @@ public static class ModelTensors
     /// <summary>The output head, [V, D]; absent when it is tied to the embedding.</summary>
     public const string Head = HeadModule + ".weight";
 
-    /// <summary>The weight of the norm before attention, [D].</summary>
-    public static string InputNorm(int layer) => $"model.layers.{layer}.input_layernorm.weight";
-
-    /// <summary>The weight of the norm before the feed-forward part, [D].</summary>
-    public static string PostAttentionNorm(int layer) => $"model.layers.{layer}.post_attention_layernorm.weight";
-
-    /// <summary>The seven linear layers of a decoder layer in the order q, k, v, o, gate, up, down.</summary>
-    public static IEnumerable<LinearSpec> Linears(ModelConfig config, int layer)
-    {
-        string attention = $"model.layers.{layer}.self_attn.";
-        string mlp = $"model.layers.{layer}.mlp.";
-        int query = config.Heads * config.HeadDimension;
-        int keyValue = config.KeyValueHeads * config.HeadDimension;
-        yield return new LinearSpec(attention + "q_proj", query, config.HiddenSize, config.QueryKeyValueBias);
-        yield return new LinearSpec(attention + "k_proj", keyValue, config.HiddenSize, config.QueryKeyValueBias);
-        yield return new LinearSpec(attention + "v_proj", keyValue, config.HiddenSize, config.QueryKeyValueBias);
-        yield return new LinearSpec(attention + "o_proj", config.HiddenSize, query, config.OutputBias);
-        yield return new LinearSpec(mlp + "gate_proj", config.IntermediateSize, config.HiddenSize, config.MlpBias);
-        yield return new LinearSpec(mlp + "up_proj", config.IntermediateSize, config.HiddenSize, config.MlpBias);
-        yield return new LinearSpec(mlp + "down_proj", config.HiddenSize, config.IntermediateSize, config.MlpBias);
-    }
-
     /// <summary>The linear layers of all decoder layers. The output head is not among them.</summary>
     public static IEnumerable<LinearSpec> Linears(ModelConfig config) =>
-        Enumerable.Range(0, config.Layers).SelectMany(layer => Linears(config, layer));
+        Enumerable.Range(0, config.Layers).SelectMany(layer => config.Family.Linears(config, layer));
 
     /// <summary>
     /// Every tensor by which the model computes, in the same order: those of <see cref="For"/>, and the head also where
@@ -88,9 +66,9 @@ public static class ModelTensors
         yield return new TensorSpec(Embedding, [config.VocabularySize, config.HiddenSize]);
         for (int layer = 0; layer < config.Layers; layer++)
         {
-            yield return new TensorSpec(InputNorm(layer), [config.HiddenSize]);
-            yield return new TensorSpec(PostAttentionNorm(layer), [config.HiddenSize]);
-            foreach (LinearSpec linear in Linears(config, layer))
+            foreach (TensorSpec norm in config.Family.Norms(config, layer))
+                yield return norm;
+            foreach (LinearSpec linear in config.Family.Linears(config, layer))
             {
                 yield return new TensorSpec(linear.Weight, [linear.Outputs, linear.Inputs]);
                 if (linear.HasBias)

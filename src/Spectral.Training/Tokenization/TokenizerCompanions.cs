@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Spectral.Training.IO;
+using Spectral.Training.Models;
 
 namespace Spectral.Training.Tokenization;
 
@@ -149,8 +150,7 @@ internal sealed class TokenizerCompanions
         using JsonDocument? model = Open("config.json");
         if (Fields(model, "config.json") is not { } fields)
             return null;
-        return fields.Text("tokenizer_class")
-            ?? (fields.Text("model_type") is "llama" or "mistral" ? "LlamaTokenizer" : null);
+        return fields.Text("tokenizer_class") ?? ModelFamilies.Find(fields.Text("model_type"))?.DefaultTokenizerClass;
     }
 
     private void ReadNamed(JsonFields? definition, string file, bool counts)

@@ -1,9 +1,10 @@
 using System.Text.Json.Nodes;
+using Spectral.Training.Generation;
 using Spectral.Training.Models;
 using Spectral.Training.Tests.Support;
 using Spectral.Training.Tokenization;
 
-namespace Spectral.Training.Tests.Models;
+namespace Spectral.Training.Tests.Generation;
 
 /// <summary>
 /// Which end token counts, and that every difference is named. In these folders id 5 is "&lt;a&gt;", 6 "&lt;b&gt;".

@@ -1,7 +1,8 @@
 using Spectral.Training.IO;
+using Spectral.Training.Models;
 using Spectral.Training.Tokenization;
 
-namespace Spectral.Training.Models;
+namespace Spectral.Training.Generation;
 
 /// <summary>
 /// The tokens that end a text, of all files of a model folder that name some. The first one closes records, any of them
