@@ -114,7 +114,7 @@ public sealed partial class MethodsDocumentTests
         return text.ToString();
     }
 
-    /// <summary>Breaks a line where it would exceed the width, at spaces outside of code.</summary>
+    /// <summary>Breaks a line where it would exceed the width, at spaces.</summary>
     private static string Wrap(string line, string indent = "")
     {
         var text = new StringBuilder();
@@ -130,8 +130,8 @@ public sealed partial class MethodsDocumentTests
         return text.Append('\n').ToString();
     }
 
-    /// <summary>What stands between spaces; code in backquotes is not broken, as a renderer may keep the break.</summary>
-    [GeneratedRegex("(?:`[^`]*`|[^ `])+")]
+    /// <summary>What stands between spaces, with a sign behind it: at the beginning of a line it would mark a list.</summary>
+    [GeneratedRegex("[^ ]+(?: [-+*=#>](?= ))*")]
     private static partial Regex Words();
 
     private static string Root()
