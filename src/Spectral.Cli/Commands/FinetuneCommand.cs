@@ -2,7 +2,6 @@ using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Cli.Runs;
-using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.Adapters;
 using Spectral.Training.Calibration;
@@ -52,28 +51,22 @@ internal sealed class FinetuneCommand : SpectralCommand
             : null;
         int steps = settings.StepsFor(data.Length);
 
-        output.Claim();
-        var identity = new RunIdentity(
+        using StartedRun? started = _training.Start(
             context,
             this,
+            output,
+            steps,
             _training.Model,
             _training.Data,
             _training.Eval,
             _adapter.InitAdapter,
             _adapter.Previous
         );
-        using SavedRun? saved = _training.Saved(context, output, identity, steps);
-        if (saved?.Result is { } done)
-        {
-            TrainingRun.ShowDone(context, output, saved, done);
+        if (started is null)
             return;
-        }
-        using Device device = _training.Device.Open(context);
-        DType type = _training.Device.TypeOn(device, context);
-        saved?.Prepare(context, device, type);
-        using CausalLanguageModel model = inputs.Load(device, type);
+        using CausalLanguageModel model = inputs.Load(started.Device, started.Type);
         options = options with { Seed = settings.Seed, TrainableTokens = _adapter.Tokens(context, inputs.Tokenizer) };
-        using Adapter attached = (start, saved) switch
+        using Adapter attached = (start, started.Saved) switch
         {
             ({ } folder, _) => _adapter.Load(context, model, folder),
             (null, { } earlier) => earlier.State.RestoreAdapter(model, method, options),
@@ -91,7 +84,7 @@ internal sealed class FinetuneCommand : SpectralCommand
 
         attached.RequireSavable();
         long total = model.ParameterCount + attached.TrainableCount;
-        var run = new TrainingRun(context, settings, output, identity)
+        var run = new TrainingRun(context, settings, output, started.Identity)
         {
             Title = $"{attached.Method.Name} on {Path.GetFileName(inputs.Folder.Directory)}",
             Settings =
@@ -103,7 +96,7 @@ internal sealed class FinetuneCommand : SpectralCommand
             Save = attached.Save,
             Json = result => TrainingRun.JsonOf(result, model, attached.TrainableCount, total),
         };
-        TrainingResult result = run.Train(model, data, evaluation, saved);
+        TrainingResult result = run.Train(model, data, evaluation, started.Saved);
         context.Finish(
             run.Json(result),
             terminal => TrainingRun.Print(terminal, result, attached.TrainableCount, total, output.FullPath)

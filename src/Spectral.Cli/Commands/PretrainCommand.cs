@@ -3,7 +3,6 @@ using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
 using Spectral.Cli.Runs;
-using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.Data;
 using Spectral.Training.Models;
@@ -35,19 +34,19 @@ internal sealed class PretrainCommand : SpectralCommand
             : null;
         int steps = settings.StepsFor(data.Length);
 
-        output.Claim();
-        var identity = new RunIdentity(context, this, _training.Model, _training.Data, _training.Eval);
-        using SavedRun? saved = _training.Saved(context, output, identity, steps);
-        if (saved?.Result is { } done)
-        {
-            TrainingRun.ShowDone(context, output, saved, done);
+        using StartedRun? started = _training.Start(
+            context,
+            this,
+            output,
+            steps,
+            _training.Model,
+            _training.Data,
+            _training.Eval
+        );
+        if (started is null)
             return;
-        }
-        using Device device = _training.Device.Open(context);
-        DType type = _training.Device.TypeOn(device, context);
-        saved?.Prepare(context, device, type);
-        using CausalLanguageModel model = inputs.LoadToTrain(device, type, settings.Seed);
-        var run = new TrainingRun(context, settings, output, identity)
+        using CausalLanguageModel model = inputs.LoadToTrain(started.Device, started.Type, settings.Seed);
+        var run = new TrainingRun(context, settings, output, started.Identity)
         {
             Title = $"Pretraining of {Path.GetFileName(output.FullPath)}",
             Settings = _training.Describe(context, model, data.Length),
@@ -61,7 +60,7 @@ internal sealed class PretrainCommand : SpectralCommand
                 return json;
             },
         };
-        TrainingResult result = run.Train(model, data, evaluation, saved);
+        TrainingResult result = run.Train(model, data, evaluation, started.Saved);
         context.Finish(
             run.Json(result),
             terminal => TrainingRun.Print(terminal, result, model.ParameterCount, model.ParameterCount, output.FullPath)

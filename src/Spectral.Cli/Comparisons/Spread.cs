@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Output;
+using Spectral.Training.Numerics;
 
 namespace Spectral.Cli.Comparisons;
 
@@ -8,11 +9,13 @@ namespace Spectral.Cli.Comparisons;
 /// <param name="Values">At least one, all finite.</param>
 internal sealed record Spread(IReadOnlyList<double> Values)
 {
-    public double Mean => Values.Average();
+    private readonly SampleMoments _sample = SampleMoments.Of(Values);
+
+    /// <summary>The mean of the values.</summary>
+    public double Mean => _sample.Mean;
 
     /// <summary>Standard deviation of the sample, with n − 1; null of a single value.</summary>
-    public double? Deviation =>
-        Values.Count < 2 ? null : Math.Sqrt(Values.Sum(value => (value - Mean) * (value - Mean)) / (Values.Count - 1));
+    public double? Deviation => Values.Count < 2 ? null : _sample.Deviation;
 
     /// <summary>The finite ones among some figures; null when there is none.</summary>
     public static Spread? Of(IEnumerable<double?> values)

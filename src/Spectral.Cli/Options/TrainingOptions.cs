@@ -3,6 +3,7 @@ using System.Globalization;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Output;
 using Spectral.Cli.Runs;
+using Spectral.Kernels;
 using Spectral.Training;
 using Spectral.Training.IO;
 using Spectral.Training.Models;
@@ -234,13 +235,50 @@ internal sealed class TrainingOptions
     public OutputFolder Output(CommandContext context, params ReadOnlySpan<string?> inputs) =>
         new(context.Get(Out), context.Get(Overwrite) || context.Get(Resume), inputs);
 
-    /// <summary>The checkpoint to go on from; null to begin.</summary>
+    /// <summary>Claims the folder of a run, finds the checkpoint to go on from, and opens the device.</summary>
     /// <param name="context">The command line.</param>
+    /// <param name="command">The command.</param>
     /// <param name="output">The folder.</param>
-    /// <param name="identity">The run that is asked for.</param>
-    /// <param name="steps">How many steps it has.</param>
-    /// <exception cref="InputException">It is damaged, or the run it is of is not the one that the command line describes.</exception>
-    public SavedRun? Saved(CommandContext context, OutputFolder output, RunIdentity identity, int steps)
+    /// <param name="steps">How many steps the run has.</param>
+    /// <param name="inputs">Those of the command's options that name a file or folder to read.</param>
+    /// <returns>The run, which the caller disposes; null where it has ended before, and its result was shown.</returns>
+    /// <exception cref="InputException">
+    /// The checkpoint is damaged, or of another run than the command line describes.
+    /// </exception>
+    public StartedRun? Start(
+        CommandContext context,
+        Command command,
+        OutputFolder output,
+        int steps,
+        params ReadOnlySpan<Option> inputs
+    )
+    {
+        output.Claim();
+        var identity = new RunIdentity(context, command, inputs);
+        SavedRun? saved = Saved(context, output, identity, steps);
+        Device? device = null;
+        try
+        {
+            if (saved?.Result is { } done)
+            {
+                TrainingRun.ShowDone(context, output, saved, done);
+                saved.Dispose();
+                return null;
+            }
+            device = Device.Open(context);
+            DType type = Device.TypeOn(device, context);
+            saved?.Prepare(context, device, type);
+            return new StartedRun(identity, saved, device, type);
+        }
+        catch
+        {
+            device?.Dispose();
+            saved?.Dispose();
+            throw;
+        }
+    }
+
+    private SavedRun? Saved(CommandContext context, OutputFolder output, RunIdentity identity, int steps)
     {
         if (!context.Get(Resume) || SavedRun.Open(output.FullPath) is not { } saved)
             return null;

@@ -44,7 +44,7 @@ internal sealed class CheckpointFolder(string output)
     }
 
     /// <summary>Writes a checkpoint; if it fails the one before stays.</summary>
-    /// <param name="writeFiles">Fills a folder with the files for others.</param>
+    /// <param name="writeFiles">Fills a folder with the files for others, each brought to the disk.</param>
     /// <param name="writeState">Writes the state to a path, atomically, with the name of that folder among its notes.</param>
     public void Write(Action<string> writeFiles, Action<string, string> writeState)
     {
@@ -54,12 +54,6 @@ internal sealed class CheckpointFolder(string output)
         {
             Directory.CreateDirectory(staging);
             writeFiles(staging);
-            foreach (string file in Directory.GetFiles(staging))
-            {
-                using FileStream written = File.OpenWrite(file);
-                written.Flush(flushToDisk: true);
-            }
-            DirectorySync.Flush(staging);
             DirectorySync.Flush(_folder);
         }
         catch

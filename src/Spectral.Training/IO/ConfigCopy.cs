@@ -28,7 +28,14 @@ internal static class ConfigCopy
         string copy = Path.Combine(directory, Name);
         if (type is null && !isUntied)
         {
-            File.Copy(path, copy, overwrite: true);
+            AtomicFile.Write(
+                copy,
+                stream =>
+                {
+                    using FileStream original = File.OpenRead(path);
+                    original.CopyTo(stream);
+                }
+            );
             return;
         }
         using JsonDocument document = StrictJson.ParseFile(path, MaximumBytes);

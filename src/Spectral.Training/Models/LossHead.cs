@@ -54,27 +54,35 @@ public static class LossHead
             chunk -= chunk % RowUnit;
         bool wantsInput = differentiates && hidden.Node is not null;
         Tensor? dHidden = wantsInput ? Tensor.Empty(tape.Device, hidden.Value.Shape, hidden.Value.DType) : null;
-        for (int start = 0; start < rows; start += chunk)
+        try
         {
-            int count = Math.Min(chunk, rows - start);
-            using Tensor x = hidden.Value.Rows(start, count);
-            using Tensor target = targets.Rows(start, count);
-            using Tensor loss = losses.Rows(start, count);
-            using Tensor? prediction = predictions?.Rows(start, count);
-            using Tensor? dx = dHidden?.Rows(start, count);
-            RunChunk(
-                tape,
-                x,
-                head,
-                differentiates,
-                dx,
-                (logits, dLogits) =>
-                {
-                    if (prediction is not null)
-                        ArgMax.Run(logits, prediction);
-                    CrossEntropy.Run(logits, target, loss, dLogits, gradientScale, lossScale);
-                }
-            );
+            for (int start = 0; start < rows; start += chunk)
+            {
+                int count = Math.Min(chunk, rows - start);
+                using Tensor x = hidden.Value.Rows(start, count);
+                using Tensor target = targets.Rows(start, count);
+                using Tensor loss = losses.Rows(start, count);
+                using Tensor? prediction = predictions?.Rows(start, count);
+                using Tensor? dx = dHidden?.Rows(start, count);
+                RunChunk(
+                    tape,
+                    x,
+                    head,
+                    differentiates,
+                    dx,
+                    (logits, dLogits) =>
+                    {
+                        if (prediction is not null)
+                            ArgMax.Run(logits, prediction);
+                        CrossEntropy.Run(logits, target, loss, dLogits, gradientScale, lossScale);
+                    }
+                );
+            }
+        }
+        catch
+        {
+            dHidden?.Dispose();
+            throw;
         }
         if (dHidden is not null)
             hidden.Node!.Accumulate(dHidden);
@@ -140,16 +148,38 @@ public static class LossHead
         using var input = new Variable(x.Share(), leaf);
         using Variable output = LinearNode.Apply(inner, input, head);
         using Tensor logits = InF32(output.Value);
-        Tensor? dLogits = GradientOf(logits, x.DType, differentiates);
-        loss(logits, dLogits);
-        if (dLogits is null)
+        if (!Differentiate(logits, x.DType, differentiates, loss, output.Node))
             return;
-        output.Node!.Accumulate(dLogits);
         inner.Backward(until: leaf is null ? 0 : 1);
         if (dx is null)
             return;
         using Tensor? gradient = leaf!.TakeGradient();
         dx.CopyFrom(gradient!);
+    }
+
+    /// <summary>Computes losses and hands the gradient of logits to their node; false where there is none.</summary>
+    private static bool Differentiate(
+        Tensor logits,
+        DType type,
+        bool differentiates,
+        Action<Tensor, Tensor?> loss,
+        Node? node
+    )
+    {
+        Tensor? gradient = GradientOf(logits, type, differentiates);
+        try
+        {
+            loss(logits, gradient);
+        }
+        catch
+        {
+            gradient?.Dispose();
+            throw;
+        }
+        if (gradient is null)
+            return false;
+        node!.Accumulate(gradient);
+        return true;
     }
 
     /// <summary>Where the gradient of logits goes: into their own memory if that is of the compute type.</summary>

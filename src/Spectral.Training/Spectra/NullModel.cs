@@ -112,10 +112,7 @@ public sealed record NullStatistic(double Mean, double StandardDeviation, double
 {
     internal static NullStatistic Of(double[][] draws, int quantity, double observed)
     {
-        double mean = draws.Average(draw => draw[quantity]);
-        double deviation = Math.Sqrt(
-            draws.Sum(draw => (draw[quantity] - mean) * (draw[quantity] - mean)) / (draws.Length - 1)
-        );
+        (double mean, double deviation) = SampleMoments.Of([.. draws.Select(draw => draw[quantity])]);
         return new NullStatistic(
             mean,
             deviation,

@@ -1,4 +1,5 @@
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
@@ -196,13 +197,8 @@ public sealed record SpectraSpread(double Mean, double StandardDeviation, double
         double[] known = [.. values.Where(double.IsFinite)];
         if (known.Length == 0)
             return new SpectraSpread(double.NaN, double.NaN, double.NaN, double.NaN);
-        double mean = known.Average();
-        return new SpectraSpread(
-            mean,
-            Math.Sqrt(known.Sum(value => (value - mean) * (value - mean)) / (known.Length - 1)),
-            known.Min(),
-            known.Max()
-        );
+        (double mean, double deviation) = SampleMoments.Of(known);
+        return new SpectraSpread(mean, deviation, known.Min(), known.Max());
     }
 }
 

@@ -2,6 +2,7 @@ using Spectral.Kernels;
 using Spectral.Kernels.Tests.Support;
 using Spectral.Training.Adapters;
 using Spectral.Training.Adapters.Expressions;
+using Spectral.Training.Autograd;
 using Spectral.Training.Data;
 using Spectral.Training.Generation;
 using Spectral.Training.IO;
@@ -58,6 +59,27 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
             else
                 VerifyGradient(actual, expected, Tolerance, parameter.Name);
         }
+    }
+
+    [Test]
+    public void ALossThatFailsLeavesNoMemoryBehind()
+    {
+        CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Everything, Device, Folder, DType.BF16));
+        Adapter adapter = Keep(Attach(model, "lora", ["lm_head"]));
+        adapter.Parameters.EnableGradients();
+        long before = Device.Memory.InUse;
+        using (var tape = new Tape(Device))
+        using (var losses = Tensor.Empty(Device, 4))
+        {
+            var rows = Tensor.Zeros(Device, (4, model.Config.HiddenSize), DType.BF16);
+            using var hidden = new Variable(rows, tape.Record(new LeafNode()));
+            Assert.That(
+                () => LossHead.Run(tape, hidden, model.Head, targets: losses, losses),
+                Throws.ArgumentException,
+                "targets of the wrong type"
+            );
+        }
+        Assert.That(Device.Memory.InUse, Is.EqualTo(before));
     }
 
     /// <summary>
