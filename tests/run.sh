@@ -32,6 +32,12 @@ everything() {
     say "kernels under sanitizers, in shuffled schedules and broken on purpose"
     native/tests/check.sh $full || status=1
   fi
+  if [ -n "$full" ]; then
+    say "packages, in a project of their own"
+    { ./build.sh pack && tools/try-packages.sh; } || status=1
+    say "build.ps1"
+    tools/try-powershell.sh || status=1
+  fi
   return $status
 }
 

@@ -145,10 +145,15 @@ public sealed unsafe class Device : IDisposable
         return Open(api, 0);
     }
 
-    /// <summary>The first GPU with compute capability 8.0 or more when there is one, else the CPU device.</summary>
+    /// <summary>
+    /// The first GPU that this build's kernels run on, else the CPU device. A GPU is passed over when its compute
+    /// capability is below 8.0, and every GPU is when the build has no PTX.
+    /// </summary>
+    /// <exception cref="PlatformNotSupportedException">There is no such GPU, and the CPU device does not run here.</exception>
     public static Device Best()
     {
-        for (int i = 0; i < CudaCount(out _); i++)
+        int gpus = KernelLibrary.Architectures.Count > 0 ? CudaCount(out _) : 0;
+        for (int i = 0; i < gpus; i++)
         {
             Device device = Cuda(i);
             if (device.ComputeCapability.Major >= 8)

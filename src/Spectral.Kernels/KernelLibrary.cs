@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Reflection;
 
 namespace Spectral.Kernels;
@@ -7,17 +8,21 @@ public static class KernelLibrary
 {
     internal const string CpuImage = "libspectral_kernels.so";
 
+    /// <summary>All PTX as one compressed archive with entries ARCH/MODULE.ptx; absent from a build without nvcc.</summary>
+    private const string PtxArchive = "ptx.zip";
+
+    /// <summary>The modules of each target for which PTX is embedded.</summary>
+    private static readonly Lazy<ILookup<string, string>> Modules = new(ReadModules);
+
     /// <summary>Targets for which PTX is embedded, e.g. <c>sm_80</c>; none when the build had no nvcc.</summary>
     public static IReadOnlyList<string> Architectures { get; } =
-        Resources().Select(resource => resource.Arch).Distinct().Order(StringComparer.Ordinal).ToArray();
+        Modules.Value.Select(modules => modules.Key).Order(StringComparer.Ordinal).ToArray();
 
     /// <summary>The PTX text of every kernel module for one target, by module name.</summary>
     /// <exception cref="ArgumentException">No PTX for <paramref name="arch"/> is embedded.</exception>
     public static IReadOnlyDictionary<string, string> Ptx(string arch) =>
         Architectures.Contains(arch)
-            ? Resources()
-                .Where(resource => resource.Arch == arch)
-                .ToDictionary(resource => resource.Module, resource => Ptx(arch, resource.Module))
+            ? Modules.Value[arch].ToDictionary(module => module, module => Ptx(arch, module))
             : throw new ArgumentException(
                 $"no PTX for {arch} in this build; it has: {(Architectures.Count > 0 ? string.Join(", ", Architectures) : "none")}",
                 nameof(arch)
@@ -27,8 +32,8 @@ public static class KernelLibrary
     /// <exception cref="ArgumentException">It is not embedded.</exception>
     public static string Ptx(string arch, string module)
     {
-        using Stream? stream = Assembly.GetExecutingAssembly().GetManifestResourceStream($"ptx/{arch}/{module}");
-        if (stream is null)
+        using ZipArchive? archive = OpenPtx();
+        if (archive?.GetEntry($"{arch}/{module}.ptx") is not { } entry)
         {
             throw new ArgumentException(
                 $"no PTX of module {module} for {arch} in this build (built without nvcc?)",
@@ -36,7 +41,7 @@ public static class KernelLibrary
             );
         }
 
-        using var reader = new StreamReader(stream);
+        using var reader = new StreamReader(entry.Open());
         return reader.ReadToEnd();
     }
 
@@ -52,11 +57,19 @@ public static class KernelLibrary
             ),
         };
 
-    private static IEnumerable<(string Arch, string Module)> Resources() =>
-        Assembly
-            .GetExecutingAssembly()
-            .GetManifestResourceNames()
-            .Where(name => name.StartsWith("ptx/", StringComparison.Ordinal))
-            .Select(name => name.Split('/'))
-            .Select(parts => (parts[1], parts[2]));
+    private static ILookup<string, string> ReadModules()
+    {
+        using ZipArchive? archive = OpenPtx();
+        IEnumerable<ZipArchiveEntry> entries = archive?.Entries ?? Enumerable.Empty<ZipArchiveEntry>();
+        return entries.ToLookup(
+            entry => Path.GetDirectoryName(entry.FullName)!,
+            entry => Path.GetFileNameWithoutExtension(entry.Name)
+        );
+    }
+
+    private static ZipArchive? OpenPtx()
+    {
+        Stream? stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(PtxArchive);
+        return stream is null ? null : new ZipArchive(stream);
+    }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.IO.Compression;
 using Spectral.Kernels.Driver;
 
@@ -35,6 +36,8 @@ public sealed class PackageTests
     {
         if (!OperatingSystem.IsLinux())
             Assert.Ignore("the CPU device in the package runs on Linux only");
+        if (KernelLibrary.Architectures.Count == 0)
+            Assert.Ignore("built without nvcc: no PTX to pack");
         string source = Path.Combine(Repository(), "src", "Spectral.Kernels");
         string folder = Directory.CreateTempSubdirectory("spectral-package").FullName;
         try
@@ -53,6 +56,7 @@ public sealed class PackageTests
                             "lib/net10.0/Spectral.Kernels.xml",
                             $"runtimes/linux-x64/native/{DriverApi.CpuLibraryName}",
                             $"runtimes/linux-x64/native/{KernelLibrary.CpuImage}",
+                            "README.md",
                         }
                     )
                 );
@@ -62,6 +66,33 @@ public sealed class PackageTests
             File.WriteAllText(Path.Combine(folder, "Program.cs"), Program);
             string output = PtxTests.Run("dotnet", "run", "-c", "Release", "--project", folder);
             Assert.That(output, Does.Contain($"7 10 15 22 | {string.Join(' ', KernelLibrary.Architectures)}"));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestCase("PtxRoot", "no PTX")]
+    [TestCase("NativeRoot", "no native libraries")]
+    public void AnIncompletePackageIsRefused(string property, string reason)
+    {
+        string source = Path.Combine(Repository(), "src", "Spectral.Kernels");
+        string folder = Directory.CreateTempSubdirectory("spectral-package").FullName;
+        try
+        {
+            ProcessStartInfo start = new("dotnet")
+            {
+                RedirectStandardOutput = true,
+                ArgumentList = { "pack", source, "-c", "Release", "--no-build", "-o", folder },
+            };
+            start.ArgumentList.Add($"-p:{property}={folder}/");
+            using Process pack = Process.Start(start)!;
+            string output = pack.StandardOutput.ReadToEnd();
+            pack.WaitForExit();
+            Assert.That(pack.ExitCode, Is.Not.Zero);
+            Assert.That(output, Does.Contain($"Spectral.Kernels is not packed: {reason}"));
+            Assert.That(Directory.GetFiles(folder), Is.Empty);
         }
         finally
         {

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 using System.Text;
 
 namespace Spectral.Kernels.Driver;
@@ -24,18 +25,33 @@ internal sealed unsafe class DriverApi
     );
     private static readonly Lazy<DriverApi> LazyCpu = new(() =>
     {
-        if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
-        {
-            throw new PlatformNotSupportedException(
-                "the CPU device runs on Linux x64 only; CUDA devices work here through Device.Cuda."
-            );
-        }
+        string? obstacle = CpuObstacle(
+            OperatingSystem.IsLinux(),
+            RuntimeInformation.ProcessArchitecture,
+            HasCpuInstructions
+        );
+        if (obstacle is not null)
+            throw new PlatformNotSupportedException(obstacle);
 
         return new DriverApi(NativeLibraries.Load("the CPU device", CpuLibraryName), CpuLibraryName, isCpu: true);
     });
 
+    /// <summary>Whether this processor has what the CPU device is compiled for (x86-64-v3).</summary>
+    private static bool HasCpuInstructions =>
+        Avx2.IsSupported && Fma.IsSupported && Bmi1.IsSupported && Bmi2.IsSupported && Lzcnt.IsSupported;
+
     public static DriverApi Cuda => LazyCuda.Value;
     public static DriverApi Cpu => LazyCpu.Value;
+
+    /// <summary>Why the CPU device cannot run here, asked before any of its code is loaded; null when it can.</summary>
+    internal static string? CpuObstacle(bool linux, Architecture architecture, bool hasInstructions)
+    {
+        if (!linux || architecture != Architecture.X64)
+            return "the CPU device runs on Linux x64 only; elsewhere the kernels need an NVIDIA GPU, through Device.Cuda.";
+        return hasInstructions
+            ? null
+            : "the CPU device needs a processor with AVX2, FMA, BMI and LZCNT (x86-64-v3), which this one lacks.";
+    }
 
     public readonly nint Library;
     public readonly bool IsCpu;

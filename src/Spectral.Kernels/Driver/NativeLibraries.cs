@@ -41,13 +41,19 @@ public static class NativeLibraries
         foreach (string variable in new[] { "CUDA_PATH", "CUDA_HOME" })
         {
             if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } cuda)
-                folders.Add(Path.Combine(cuda, OperatingSystem.IsWindows() ? "bin" : "lib64"));
+                folders.AddRange(ToolkitFolders(cuda));
         }
 
         if (OperatingSystem.IsLinux())
             folders.AddRange(Toolkits().Concat(PythonWheels()));
         return folders;
     }
+
+    /// <summary>Where a toolkit keeps its libraries; on Windows CUDA 13 moved them into <c>bin\x64</c>.</summary>
+    internal static string[] ToolkitFolders(string toolkit, bool? windows = null) =>
+        windows ?? OperatingSystem.IsWindows()
+            ? [Path.Combine(toolkit, "bin", "x64"), Path.Combine(toolkit, "bin")]
+            : [Path.Combine(toolkit, "lib64")];
 
     /// <summary>What CUDA's installers leave: the current version, then all others, newest first.</summary>
     private static IEnumerable<string> Toolkits()
