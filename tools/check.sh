@@ -24,7 +24,8 @@ check() { # check TITLE COMMAND...: one line with its time, and what it printed 
 csharp_layout() { dotnet tool restore > /dev/null && dotnet csharpier check .; }
 # Without "whitespace": CSharpier sets the layout, and both cannot agree on wrapped expressions.
 csharp_style() {
-  dotnet restore Kernels.sln -v quiet && dotnet format style Kernels.sln --no-restore --severity warn --verify-no-changes
+  dotnet restore Kernels.sln -v quiet &&
+    dotnet format style Kernels.sln --no-restore --severity warn --verify-no-changes
 }
 csharp_analyzers() { dotnet format analyzers Kernels.sln --no-restore --severity warn --verify-no-changes; }
 native_layout() {
