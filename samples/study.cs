@@ -1,12 +1,14 @@
-// The study of docs/study.md: full fine-tuning and adapter methods teach the sample model the sample task, and what each did to the weights' spectra
-// is measured. Build first (./build.sh), then
+// The study of docs/study.md: full fine-tuning and adapter methods teach the sample model the sample task. Then it
+// measures what each did to the spectra of the weights. Build first (./build.sh), then
 //
-//   dotnet run samples/study.cs                    everything: 9 methods, learning rates searched, five seeds each, spectra; about half an hour on two cores
+//   dotnet run samples/study.cs                    everything: 9 methods, learning rates searched, five seeds each,
+//                                                  spectra; about half an hour on two cores
 //   dotnet run samples/study.cs -- lora speclora   these methods alone
 //
-// Every run stays in artifacts/study with its result, and a second call makes only what is missing. The last lines are the tables of docs/study.md.
+// Every run keeps its result in artifacts/study; a second call makes only what is missing. The last lines printed are
+// the tables of docs/study.md.
 //
-// The last 300 training records are held out to choose learning rates by; samples/eval.jsonl is looked at by the final runs alone.
+// The last 300 training records are held out to choose learning rates by; only the final runs see samples/eval.jsonl.
 
 #:property PublishAot=false
 
