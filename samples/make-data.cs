@@ -158,7 +158,9 @@ static class Words
     }
 }
 
-/// <summary>Byte-level byte-pair encoding with the GPT-2 alphabet, small enough to train by counting again after each merge.</summary>
+/// <summary>
+/// Byte-level byte-pair encoding with the GPT-2 alphabet, small enough to train by counting again after each merge.
+/// </summary>
 sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
 {
     public const string EndToken = "<|end|>";
@@ -168,8 +170,10 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
     public int VocabularySize => vocabulary.Count + 1;
 
     /// <summary>
-    /// Learns merges from the words that frame a record, not from the made-up ones, so that a made-up word stays nearly letter
-    /// by letter: the tasks are about letters. The most frequent pair is merged; of equally frequent ones, the first in code point order.
+    /// Learns merges from the words that frame a record, not from the made-up ones, so that a made-up word stays nearly
+    /// letter
+    /// by letter: the tasks are about letters. The most frequent pair is merged; of equally frequent ones, the first in
+    /// code point order.
     /// </summary>
     public static ByteLevelBpe Train(IEnumerable<string> texts, int count)
     {
@@ -255,7 +259,8 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
             }.ToJsonString(Json.Indented) + "\n";
     }
 
-    // "upper: ->" is split as the GPT-2 pattern splits it: a run of letters or of other signs, with at most one space before it.
+    // "upper: ->" is split as the GPT-2 pattern splits it: a run of letters or of other signs, with at most one space
+    // before it.
     private static IEnumerable<string> Split(string text)
     {
         for (int start = 0, end; start < text.Length; start = end)
@@ -340,6 +345,7 @@ sealed class SplitMix(ulong seed)
         var z = _state;
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return (int)(((z ^ (z >> 31)) >> 32) * (ulong)below >> 32); // the high bits, scaled: no division, bias below 2^-32
+        // the high bits, scaled: no division, bias below 2^-32
+        return (int)(((z ^ (z >> 31)) >> 32) * (ulong)below >> 32);
     }
 }

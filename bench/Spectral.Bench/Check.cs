@@ -54,14 +54,16 @@ internal sealed class HostMatrix
 }
 
 /// <summary>
-/// Correctness before time: every element was written and is finite, and a sample of elements, corners included, agrees with sums in double
+/// Correctness before time: every element was written and is finite, and a sample of elements, corners included, agrees
+/// with sums in double
 /// over the inputs as stored.
 /// </summary>
 internal static class Check
 {
     private const int Sampled = 96;
 
-    // Storage rounding of intermediates and results, relative to the root mean square: BF16 rounds by 2⁻⁹ at most, in up to three places.
+    // Storage rounding of intermediates and results, relative to the root mean square: BF16 rounds by 2⁻⁹ at most, in
+    // up to three places.
     private const double NormBF16 = 1.0 / 128;
     private const double LargestBF16 = 1.0 / 16;
     private const double NormF32 = 1.0 / 16384;

@@ -6,7 +6,9 @@ using Spectral.Kernels.Driver;
 
 namespace Spectral.Bench;
 
-/// <summary>The command line. Exit codes: 0 done, 1 a variant failed its check or the run broke off, 2 bad usage.</summary>
+/// <summary>
+/// The command line. Exit codes: 0 done, 1 a variant failed its check or the run broke off, 2 bad usage.
+/// </summary>
 internal static class Program
 {
     private const int Done = 0;

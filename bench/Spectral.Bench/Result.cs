@@ -1,6 +1,8 @@
 namespace Spectral.Bench;
 
-/// <summary>One line of the table, one entry of the report. Times are in microseconds per call; what does not apply is null.</summary>
+/// <summary>
+/// One line of the table, one entry of the report. Times are in microseconds per call; what does not apply is null.
+/// </summary>
 internal sealed record Result
 {
     public required string Case { get; init; }
@@ -35,10 +37,16 @@ internal sealed record Result
     /// <summary><c>memory</c> or <c>compute</c>: the larger of the two floors.</summary>
     public string? Bound { get; init; }
 
-    /// <summary>100 × floor / median: the floor is the larger of bytes over the measured copy rate and operations over that of the product.</summary>
+    /// <summary>
+    /// 100 × floor / median: the floor is the larger of bytes over the measured copy rate and operations over that of
+    /// the product.
+    /// </summary>
     public double? PercentOfCeiling { get; init; }
 
-    /// <summary>Median over that of the scenario's plain product, sequence A, sequence B, the fastest where there are several: below 1 is faster.</summary>
+    /// <summary>
+    /// Median over that of the scenario's plain product, sequence A, sequence B, the fastest where there are several:
+    /// below 1 is faster.
+    /// </summary>
     public double? RatioToPlain { get; init; }
     public double? RatioToA { get; init; }
     public double? RatioToB { get; init; }

@@ -1,6 +1,8 @@
 namespace Spectral.Bench;
 
-/// <summary>Checks and times scenarios. Whatever goes wrong in one is a line of the report and not the end of the run.</summary>
+/// <summary>
+/// Checks and times scenarios. Whatever goes wrong in one is a line of the report and not the end of the run.
+/// </summary>
 internal sealed class Runner(Machine machine, Ceilings ceilings)
 {
     private readonly Timer _timer = new(machine);
@@ -46,7 +48,8 @@ internal sealed class Runner(Machine machine, Ceilings ceilings)
             samples = _timer.Run(together, scenario.Copies);
             return null;
         });
-        // What takes its own samples is checked just before, so that only one of a scenario's large setups needs to be alive.
+        // What takes its own samples is checked just before, so that only one of a scenario's large setups needs to be
+        // alive.
         foreach (Variant variant in scenario.Variants.Where(variant => variant.Measure is not null && Right(variant)))
         {
             if (

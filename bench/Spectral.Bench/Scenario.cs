@@ -31,7 +31,8 @@ internal sealed class Scenario : IDisposable
 internal sealed record Plan(string Shape, Func<Scenario> Prepare);
 
 /// <summary>
-/// A question that the benchmark answers, over a list of shapes. Every subclass is found by reflection, so a new case is one file.
+/// A question that the benchmark answers, over a list of shapes. Every subclass is found by reflection, so a new case
+/// is one file.
 /// </summary>
 internal abstract class BenchCase
 {

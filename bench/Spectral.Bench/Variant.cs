@@ -6,7 +6,10 @@ internal enum Role
     /// <summary>One of ours.</summary>
     Ours,
 
-    /// <summary>What ratios to plain divide by, the fastest of them: the frozen layer alone, or the library's way where there is no layer.</summary>
+    /// <summary>
+    /// What ratios to plain divide by, the fastest of them: the frozen layer alone, or the library's way where there is
+    /// no layer.
+    /// </summary>
     Plain,
 
     /// <summary>Library calls in the order: frozen product, low-rank product added to it.</summary>
@@ -22,20 +25,29 @@ internal enum Role
 /// <param name="Clock">What was read: <c>events</c> of the device, or the <c>host</c>'s clock.</param>
 internal sealed record Samples(double[] Microseconds, int CallsPerSample, string Clock);
 
-/// <summary>One way to do a scenario's work: how to run it, how to see that it is right, and what it has to move and compute.</summary>
+/// <summary>
+/// One way to do a scenario's work: how to run it, how to see that it is right, and what it has to move and compute.
+/// </summary>
 /// <param name="Name">Unique within the scenario.</param>
 /// <param name="Run">Queues the work once, on the buffers of the given copy.</param>
 internal sealed record Variant(string Name, Action<int> Run)
 {
     public Role Role { get; init; } = Role.Ours;
 
-    /// <summary>Runs on copy 0 and says what is wrong, or null. No check, no time: only a ceiling may go without.</summary>
+    /// <summary>
+    /// Runs on copy 0 and says what is wrong, or null. No check, no time: only a ceiling may go without.
+    /// </summary>
     public required Func<string?> Check { get; init; }
 
-    /// <summary>Bytes that any implementation must move, from the contract of the kernels: each input read once, each output written once.</summary>
+    /// <summary>
+    /// Bytes that any implementation must move, from the contract of the kernels: each input read once, each output
+    /// written once.
+    /// </summary>
     public double Bytes { get; init; }
 
-    /// <summary>Floating-point operations that any implementation must do, a multiplication and an addition being two.</summary>
+    /// <summary>
+    /// Floating-point operations that any implementation must do, a multiplication and an addition being two.
+    /// </summary>
     public double Flops { get; init; }
 
     /// <summary>Most samples to take, for work that lasts long.</summary>
@@ -44,7 +56,10 @@ internal sealed record Variant(string Name, Action<int> Run)
     /// <summary>Takes the samples itself, where device events are not the clock.</summary>
     public Func<int, Samples>? Measure { get; init; }
 
-    /// <summary>Further figures for the report, asked for after timing: residuals, bytes allocated, tokens per second from the median in µs.</summary>
+    /// <summary>
+    /// Further figures for the report, asked for after timing: residuals, bytes allocated, tokens per second from the
+    /// median in µs.
+    /// </summary>
     public Func<double, IReadOnlyDictionary<string, double>>? Figures { get; init; }
 
     /// <summary>A variant that this machine cannot run, and why.</summary>

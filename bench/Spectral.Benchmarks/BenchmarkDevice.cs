@@ -2,7 +2,9 @@ using Spectral.Kernels;
 
 namespace Spectral.Benchmarks;
 
-/// <summary>The device that benchmarks run on, tensors of normal random values, and the check that comes before any time.</summary>
+/// <summary>
+/// The device that benchmarks run on, tensors of normal random values, and the check that comes before any time.
+/// </summary>
 internal sealed class BenchmarkDevice : IDisposable
 {
     private readonly List<Tensor> _tensors = [];
@@ -27,7 +29,9 @@ internal sealed class BenchmarkDevice : IDisposable
 
     public Tensor Empty(Shape shape, DType type) => Keep(Tensor.Empty(Device, shape, type));
 
-    /// <summary>Throws, so that no time is reported, unless 64 sampled elements are those of the double reference.</summary>
+    /// <summary>
+    /// Throws, so that no time is reported, unless 64 sampled elements are those of the double reference.
+    /// </summary>
     public static void Verify(Tensor actual, Func<int, int, double> expected, double tolerance)
     {
         float[] values = actual.ToArray();

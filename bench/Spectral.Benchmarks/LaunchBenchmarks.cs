@@ -6,8 +6,10 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Benchmarks;
 
 /// <summary>
-/// What the host pays before the device does anything: a launch, a tensor from the pool, a small layer's calls; time and managed bytes.
-/// The queue is emptied between iterations, so that no call waits for the device. Beside a C program: spectral-bench's case launch.
+/// What the host pays before the device does anything: a launch, a tensor from the pool, a small layer's calls; time
+/// and managed bytes.
+/// The queue is emptied between iterations, so that no call waits for the device. Beside a C program: spectral-bench's
+/// case launch.
 /// </summary>
 [MemoryDiagnoser, InvocationCount(1), IterationCount(100), WarmupCount(100)]
 public class LaunchBenchmarks
@@ -56,7 +58,10 @@ public class LaunchBenchmarks
             Tensor.Empty(_device.Device, (64, 64)).Dispose();
     }
 
-    /// <summary>Checks, choice of the variant and three library calls on matrices of 8 × 8, whose arithmetic costs next to nothing.</summary>
+    /// <summary>
+    /// Checks, choice of the variant and three library calls on matrices of 8 × 8, whose arithmetic costs next to
+    /// nothing.
+    /// </summary>
     [Benchmark(OperationsPerInvoke = Calls)]
     public void ForwardOfATinyLayer()
     {

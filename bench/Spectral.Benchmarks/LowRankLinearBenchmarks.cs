@@ -4,7 +4,10 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Benchmarks;
 
-/// <summary>The low-rank linear layer beside the plain frozen product: 1024 tokens, rank 16. On the CPU device these are times of the CPU.</summary>
+/// <summary>
+/// The low-rank linear layer beside the plain frozen product: 1024 tokens, rank 16. On the CPU device these are times
+/// of the CPU.
+/// </summary>
 public class LowRankLinearBenchmarks
 {
     private const int Tokens = 1024;

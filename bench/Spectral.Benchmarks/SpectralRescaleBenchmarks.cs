@@ -4,7 +4,9 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Benchmarks;
 
-/// <summary>Rescaling singular values of a 1024 × 1024 weight: the middle vector, the gradient of δ, and merging the update.</summary>
+/// <summary>
+/// Rescaling singular values of a 1024 × 1024 weight: the middle vector, the gradient of δ, and merging the update.
+/// </summary>
 public class SpectralRescaleBenchmarks
 {
     private const int Side = 1024;

@@ -47,7 +47,8 @@ internal static class Program
             new AnalyzeCommand(),
             new TokenizeCommand(),
         };
-        // Without an action of its own, "spectral bogus" would be told that a command is missing instead of which one is unknown.
+        // Without an action of its own, "spectral bogus" would be told that a command is missing instead of which one
+        // is unknown.
         root.SetAction(_ => root.Parse("--help").Invoke());
         root.Add(
             new Option<bool>(CommandContext.DebugOption)

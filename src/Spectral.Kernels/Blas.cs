@@ -4,7 +4,9 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels;
 
-/// <summary>The cuBLAS entry points that the ops call: from cuBLAS 12 or 13 on a GPU, from the CPU device's own library there.</summary>
+/// <summary>
+/// The cuBLAS entry points that the ops call: from cuBLAS 12 or 13 on a GPU, from the CPU device's own library there.
+/// </summary>
 public sealed unsafe class Blas : IDisposable
 {
     private const int DataF32 = 0;
@@ -163,7 +165,10 @@ public sealed unsafe class Blas : IDisposable
         float beta
     );
 
-    /// <summary>Is asked first for every product that is not one of a batch: benchmarks compare with another library through it. Null: none.</summary>
+    /// <summary>
+    /// Is asked first for every product that is not one of a batch: benchmarks compare with another library through it.
+    /// Null: none.
+    /// </summary>
     internal Product? Substitute { get; set; }
 
     /// <summary>The library's version number, e.g. 120405.</summary>
@@ -188,7 +193,10 @@ public sealed unsafe class Blas : IDisposable
         LiveObjects.Add("blas", -1);
     }
 
-    /// <summary>Row-major <c>C = alpha · op(A) op(B) + beta · C</c>; the column-major library is asked for the transposed product.</summary>
+    /// <summary>
+    /// Row-major <c>C = alpha · op(A) op(B) + beta · C</c>; the column-major library is asked for the transposed
+    /// product.
+    /// </summary>
     internal void Gemm(
         in Gemm.Operand a,
         bool transposeA,

@@ -1,6 +1,9 @@
 namespace Spectral.Kernels;
 
-/// <summary>Preconditions of ops: each throws an <see cref="ArgumentException"/> that names the argument, what it is and what was wanted.</summary>
+/// <summary>
+/// Preconditions of ops: each throws an <see cref="ArgumentException"/> that names the argument, what it is and what
+/// was wanted.
+/// </summary>
 internal static class Check
 {
     /// <summary>Rank and dimensions; a wanted dimension of -1 may be anything.</summary>

@@ -10,7 +10,9 @@ public enum DeviceKind
     /// <summary>An NVIDIA GPU through the CUDA driver.</summary>
     Cuda,
 
-    /// <summary>The CPU device: the same kernels behind the same driver entry points, on this machine's cores.</summary>
+    /// <summary>
+    /// The CPU device: the same kernels behind the same driver entry points, on this machine's cores.
+    /// </summary>
     Cpu,
 }
 
@@ -26,17 +28,23 @@ public sealed record CpuDeviceOptions
     /// <summary>Bytes of device memory there are, at most those of the machine; 0 is all of them.</summary>
     public long? Memory { get; init; }
 
-    /// <summary>Fills fresh device memory and shared memory with a pattern, so that reading what was never written shows.</summary>
+    /// <summary>
+    /// Fills fresh device memory and shared memory with a pattern, so that reading what was never written shows.
+    /// </summary>
     public bool? Poison { get; init; }
 }
 
 /// <summary>
-/// A CUDA device, or the CPU device, with its context, memory pool, kernels and current stream. Not thread safe: one thread at a time may
-/// use a device and its tensors. Disposing it frees cached memory; objects made from it stay valid until they are disposed themselves.
+/// A CUDA device, or the CPU device, with its context, memory pool, kernels and current stream. Not thread safe: one
+/// thread at a time may
+/// use a device and its tensors. Disposing it frees cached memory; objects made from it stay valid until they are
+/// disposed themselves.
 /// </summary>
 public sealed unsafe class Device : IDisposable
 {
-    /// <summary>Set to 1, makes every tensor a driver allocation of its own, so that sanitizers and guard zones see each one.</summary>
+    /// <summary>
+    /// Set to 1, makes every tensor a driver allocation of its own, so that sanitizers and guard zones see each one.
+    /// </summary>
     public const string CheckVariable = "SPECTRAL_CHECK";
 
     private const int AttributeMultiprocessors = 16;
@@ -124,7 +132,9 @@ public sealed unsafe class Device : IDisposable
     /// <summary>The raw context (CUcontext), for other CUDA code; it stays owned by this object.</summary>
     public nint ContextHandle => Context.Value;
 
-    /// <summary>GPU number <paramref name="ordinal"/>, on its primary context, which other CUDA code in the process shares.</summary>
+    /// <summary>
+    /// GPU number <paramref name="ordinal"/>, on its primary context, which other CUDA code in the process shares.
+    /// </summary>
     /// <exception cref="DllNotFoundException">There is no CUDA driver.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There is no such device.</exception>
     public static Device Cuda(int ordinal = 0) => Open(DriverApi.Cuda, ordinal);
@@ -149,7 +159,8 @@ public sealed unsafe class Device : IDisposable
     /// The first GPU that this build's kernels run on, else the CPU device. A GPU is passed over when its compute
     /// capability is below 8.0, and every GPU is when the build has no PTX.
     /// </summary>
-    /// <exception cref="PlatformNotSupportedException">There is no such GPU, and the CPU device does not run here.</exception>
+    /// <exception cref="PlatformNotSupportedException">There is no such GPU, and the CPU device does not run
+    /// here.</exception>
     public static Device Best()
     {
         int gpus = KernelLibrary.Architectures.Count > 0 ? CudaCount(out _) : 0;
@@ -163,7 +174,9 @@ public sealed unsafe class Device : IDisposable
         return Cpu();
     }
 
-    /// <summary>Works on a context that other code made and keeps (CUcontext), of GPU <paramref name="ordinal"/>.</summary>
+    /// <summary>
+    /// Works on a context that other code made and keeps (CUcontext), of GPU <paramref name="ordinal"/>.
+    /// </summary>
     public static Device FromContext(nint context, int ordinal = 0) =>
         new(DriverApi.Cuda, Driver.ContextHandle.Borrow(DriverApi.Cuda, context, ordinal), ordinal);
 
@@ -197,7 +210,9 @@ public sealed unsafe class Device : IDisposable
         }
     }
 
-    /// <summary>The kernel <paramref name="entry"/> of <c>native/kernels/<paramref name="module"/>.cu</c>; loaded once.</summary>
+    /// <summary>
+    /// The kernel <paramref name="entry"/> of <c>native/kernels/<paramref name="module"/>.cu</c>; loaded once.
+    /// </summary>
     public Kernel Kernel(string module, string entry) => _modules.Kernel(module, entry);
 
     internal Kernel Kernel(KernelEntry entry, int choice) => _modules.Kernel(entry, choice);
@@ -239,7 +254,9 @@ public sealed unsafe class Device : IDisposable
         return Api;
     }
 
-    /// <summary>Whether work on the current stream is being recorded into a <see cref="Graph"/> instead of run.</summary>
+    /// <summary>
+    /// Whether work on the current stream is being recorded into a <see cref="Graph"/> instead of run.
+    /// </summary>
     public bool IsCapturing => _pool.IsReserved(Stream);
 
     internal MemoryBlock Allocate(long bytes) => _pool.Allocate(bytes, Stream);

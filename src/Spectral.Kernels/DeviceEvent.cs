@@ -35,7 +35,9 @@ public sealed unsafe class DeviceEvent : IDisposable
         api.Check(api.EventSynchronize(Handle), $"waiting for an event on {_device.Name}");
     }
 
-    /// <summary>Milliseconds of device time from <paramref name="start"/> to this event; both must have been reached.</summary>
+    /// <summary>
+    /// Milliseconds of device time from <paramref name="start"/> to this event; both must have been reached.
+    /// </summary>
     public float MillisecondsSince(DeviceEvent start)
     {
         DriverApi api = _device.Activate();

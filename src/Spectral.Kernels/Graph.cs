@@ -4,16 +4,20 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Kernels;
 
 /// <summary>
-/// Work recorded once and replayed with one call: every launch, copy and library call with the arguments it had when it was recorded. What
-/// changes between replays must therefore lie in device memory (<see cref="StepState"/>, input tensors that are filled anew).
+/// Work recorded once and replayed with one call: every launch, copy and library call with the arguments it had when it
+/// was recorded. What
+/// changes between replays must therefore lie in device memory (<see cref="StepState"/>, input tensors that are filled
+/// anew).
 /// </summary>
 /// <remarks>
-/// Tensors made while recording live in memory of the graph's own, which nothing else is given as long as the graph lives: a replay writes
+/// Tensors made while recording live in memory of the graph's own, which nothing else is given as long as the graph
+/// lives: a replay writes
 /// it again. Tensors from before that the work uses must live as long as the graph.
 /// </remarks>
 public sealed unsafe class Graph : IDisposable
 {
-    // Other threads, a finalizer among them, and our own pool may allocate and free while this one records: a replay is not affected.
+    // Other threads, a finalizer among them, and our own pool may allocate and free while this one records: a replay is
+    // not affected.
     private const int CaptureRelaxed = 2;
 
     private readonly GraphHandle _handle;
@@ -31,13 +35,17 @@ public sealed unsafe class Graph : IDisposable
     public long Nodes { get; }
 
     /// <summary>
-    /// Records what <paramref name="work"/> queues on the device's current stream, without running it. Kernels and libraries that the work
+    /// Records what <paramref name="work"/> queues on the device's current stream, without running it. Kernels and
+    /// libraries that the work
     /// uses should have run before: what they set up on first use can take part in a replay otherwise.
     /// </summary>
     /// <param name="device">The device; no other capture is under way on it.</param>
-    /// <param name="work">May launch, copy on the device, make and dispose tensors. It can neither read results nor copy from host memory.</param>
-    /// <exception cref="InvalidOperationException">The work copied to or from the host, or a capture is under way.</exception>
-    /// <exception cref="CudaException">The driver refused a call while capturing, such as waiting for the stream.</exception>
+    /// <param name="work">May launch, copy on the device, make and dispose tensors. It can neither read results nor
+    /// copy from host memory.</param>
+    /// <exception cref="InvalidOperationException">The work copied to or from the host, or a capture is under
+    /// way.</exception>
+    /// <exception cref="CudaException">The driver refused a call while capturing, such as waiting for the
+    /// stream.</exception>
     public static Graph Capture(Device device, Action work)
     {
         ArgumentNullException.ThrowIfNull(device);

@@ -4,7 +4,9 @@ using Spectral.Kernels.Driver;
 
 namespace Spectral.Kernels;
 
-/// <summary>Launches one loaded kernel. What a launch must fit is asked of the driver once, when the kernel is found.</summary>
+/// <summary>
+/// Launches one loaded kernel. What a launch must fit is asked of the driver once, when the kernel is found.
+/// </summary>
 public sealed unsafe class Kernel
 {
     private const int MaxThreadsAttribute = 0;

@@ -27,7 +27,9 @@ public abstract class KernelEntry
     /// </summary>
     public IReadOnlyList<string> Names => _names;
 
-    /// <summary>Threads per block: the most that the kernels may be launched with, and what they get by default.</summary>
+    /// <summary>
+    /// Threads per block: the most that the kernels may be launched with, and what they get by default.
+    /// </summary>
     public int Threads { get; }
 
     /// <summary>Neighbouring blocks along x that form a cluster; the grid is a multiple of it.</summary>
@@ -98,7 +100,9 @@ public sealed unsafe class KernelEntry<TArgs> : KernelEntry
     public void Launch(Device device, in TArgs args, Grid grid, int threads = 0) =>
         Launch(device, 0, args, grid, threads);
 
-    /// <summary>Queues a launch of the kernel for an element type on the device's current stream; allocates nothing.</summary>
+    /// <summary>
+    /// Queues a launch of the kernel for an element type on the device's current stream; allocates nothing.
+    /// </summary>
     /// <param name="device">Where it runs.</param>
     /// <param name="type">F32 or BF16.</param>
     /// <param name="args">Its argument.</param>
@@ -108,7 +112,9 @@ public sealed unsafe class KernelEntry<TArgs> : KernelEntry
     public void Launch(Device device, DType type, in TArgs args, Grid grid, int threads = 0) =>
         Launch(device, type == DType.F32 ? 0 : 1, args, grid, threads);
 
-    /// <summary>Queues a launch of one of <see cref="KernelEntry.Names"/> on the device's current stream; allocates nothing.</summary>
+    /// <summary>
+    /// Queues a launch of one of <see cref="KernelEntry.Names"/> on the device's current stream; allocates nothing.
+    /// </summary>
     /// <param name="device">Where it runs.</param>
     /// <param name="choice">Index of the name.</param>
     /// <param name="args">Its argument.</param>

@@ -8,7 +8,9 @@ public static class KernelLibrary
 {
     internal const string CpuImage = "libspectral_kernels.so";
 
-    /// <summary>All PTX as one compressed archive with entries ARCH/MODULE.ptx; absent from a build without nvcc.</summary>
+    /// <summary>
+    /// All PTX as one compressed archive with entries ARCH/MODULE.ptx; absent from a build without nvcc.
+    /// </summary>
     private const string PtxArchive = "ptx.zip";
 
     /// <summary>The modules of each target for which PTX is embedded.</summary>
@@ -45,7 +47,9 @@ public static class KernelLibrary
         return reader.ReadToEnd();
     }
 
-    /// <summary>The target whose PTX a GPU of this compute capability loads: sm_90a exactly on 9.0, else sm_80 upwards.</summary>
+    /// <summary>
+    /// The target whose PTX a GPU of this compute capability loads: sm_90a exactly on 9.0, else sm_80 upwards.
+    /// </summary>
     /// <exception cref="PlatformNotSupportedException">The GPU is older than compute capability 8.0.</exception>
     public static string ArchitectureFor((int Major, int Minor) capability) =>
         capability switch

@@ -15,7 +15,9 @@ public sealed class DeviceMemory
     /// <summary>Bytes in tensors that are alive, rounded up to the pool's size classes.</summary>
     public long InUse => Interlocked.Read(ref InUseBytes);
 
-    /// <summary>The largest <see cref="InUse"/> since the device was opened or <see cref="ResetPeak"/> was called.</summary>
+    /// <summary>
+    /// The largest <see cref="InUse"/> since the device was opened or <see cref="ResetPeak"/> was called.
+    /// </summary>
     public long Peak => Interlocked.Read(ref PeakBytes);
 
     /// <summary>Bytes kept for reuse and held by no tensor.</summary>
@@ -35,7 +37,9 @@ public sealed class DeviceMemory
     }
 }
 
-/// <summary>Device memory with a count of the tensors on it; at zero it goes back to the pool. Borrowed memory has no pool.</summary>
+/// <summary>
+/// Device memory with a count of the tensors on it; at zero it goes back to the pool. Borrowed memory has no pool.
+/// </summary>
 internal sealed class MemoryBlock(
     MemoryPool? pool,
     MemoryHandle? handle,
@@ -65,8 +69,10 @@ internal sealed class MemoryBlock(
 }
 
 /// <summary>
-/// A caching pool ordered by stream: a block given back is handed out again on the same stream, where the driver's own order makes the reuse
-/// safe without waiting. Size classes are an eighth of a power of two apart, so at most 1/8 of a block is waste. Memory of a reserved stream,
+/// A caching pool ordered by stream: a block given back is handed out again on the same stream, where the driver's own
+/// order makes the reuse
+/// safe without waiting. Size classes are an eighth of a power of two apart, so at most 1/8 of a block is waste. Memory
+/// of a reserved stream,
 /// one that a graph was captured on, stays with it: replays use it again.
 /// </summary>
 internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, string deviceName, bool bypass)
@@ -77,7 +83,9 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
     private const int Reach = 4; // a cached block may be this many classes too large: at most 1.5 times
 
     private readonly Dictionary<DeviceStream, Stack<MemoryBlock>?[]> _free = [];
-    private readonly Dictionary<DeviceStream, List<MemoryBlock>> _reserved = []; // with what bypassing the pool must not free yet
+
+    // with what bypassing the pool must not free yet
+    private readonly Dictionary<DeviceStream, List<MemoryBlock>> _reserved = [];
     private readonly Lock _lock = new();
     private bool _disposed;
 

@@ -3,8 +3,13 @@ using Spectral.Kernels.Driver;
 
 namespace Spectral.Kernels;
 
-/// <summary>The cuSOLVER entry points that the linear algebra calls: from cuSOLVER 11 or 12 on a GPU, from the CPU device's own library there.</summary>
-/// <remarks>cuSOLVER 11 belongs to CUDA 12, cuSOLVER 12 to CUDA 13. Matrices are column-major, as the library wants them.</remarks>
+/// <summary>
+/// The cuSOLVER entry points that the linear algebra calls: from cuSOLVER 11 or 12 on a GPU, from the CPU device's own
+/// library there.
+/// </summary>
+/// <remarks>
+/// cuSOLVER 11 belongs to CUDA 12, cuSOLVER 12 to CUDA 13. Matrices are column-major, as the library wants them.
+/// </remarks>
 public sealed unsafe class Solver : IDisposable
 {
     private const int Upper = 1;
@@ -133,11 +138,14 @@ public sealed unsafe class Solver : IDisposable
     }
 
     /// <summary>
-    /// In place, the inverse of the upper Cholesky factor of a symmetric F64 matrix: with G = TᵀT, T⁻¹ in the upper triangle (column-major), so
-    /// the row-major reader finds the inverse of the lower factor in the lower one. The other triangle keeps what it held.
+    /// In place, the inverse of the upper Cholesky factor of a symmetric F64 matrix: with G = TᵀT, T⁻¹ in the upper
+    /// triangle (column-major), so
+    /// the row-major reader finds the inverse of the lower factor in the lower one. The other triangle keeps what it
+    /// held.
     /// </summary>
     /// <param name="gram">[n, n] F64.</param>
-    /// <param name="info">Address of one I32: i when the leading minor of order i is not positive definite, else 0.</param>
+    /// <param name="info">Address of one I32: i when the leading minor of order i is not positive definite, else
+    /// 0.</param>
     internal void CholeskyInverse(Tensor gram, ulong info)
     {
         int n = gram.Dim(0);
@@ -155,7 +163,8 @@ public sealed unsafe class Solver : IDisposable
             checked((int)Math.Max((long)elements, ((long)deviceBytes + 7) / 8)),
             DType.F64
         );
-        using var inverseInfo = Tensor.Empty(_device, 1, DType.I32); // a zero pivot of the inverse is one that info has reported
+        // a zero pivot of the inverse is one that info has reported
+        using var inverseInfo = Tensor.Empty(_device, 1, DType.I32);
         byte[] host = new byte[hostBytes];
         Check(_potrf(_handle, Upper, n, gram.Pointer, n, work.Pointer, elements, info), "factorising a Gram matrix");
         fixed (byte* hostWork = host)
@@ -180,7 +189,10 @@ public sealed unsafe class Solver : IDisposable
         }
     }
 
-    /// <summary>In place, orthonormal columns that span those of a column-major [m, l] F32 matrix, m ≥ l, by Householder reflections.</summary>
+    /// <summary>
+    /// In place, orthonormal columns that span those of a column-major [m, l] F32 matrix, m ≥ l, by Householder
+    /// reflections.
+    /// </summary>
     /// <param name="columns">[l, m] as stored: one column after the other.</param>
     internal void Householder(Tensor columns)
     {
@@ -207,7 +219,8 @@ public sealed unsafe class Solver : IDisposable
     /// <summary>Thin SVD of a column-major F64 matrix, m ≥ n, which is destroyed: A = U diag(S) Vᵀ.</summary>
     /// <param name="a">[n, m] as stored: one column after the other.</param>
     /// <param name="s">[n], descending.</param>
-    /// <param name="u">[n, m]: as stored, one left vector per row; null with <paramref name="vt"/>: values alone.</param>
+    /// <param name="u">[n, m]: as stored, one left vector per row; null with <paramref name="vt"/>: values
+    /// alone.</param>
     /// <param name="vt">[n, n] column-major: as stored, one right vector per column.</param>
     /// <param name="info">Address of one I32: the number of superdiagonals that did not converge.</param>
     internal void SingularValues(Tensor a, Tensor s, Tensor? u, Tensor? vt, ulong info)

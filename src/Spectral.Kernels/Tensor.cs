@@ -5,8 +5,10 @@ using Spectral.Kernels.Driver;
 namespace Spectral.Kernels;
 
 /// <summary>
-/// A contiguous row-major array on a device: a handle on a counted block of the device's pool. Several handles may share a block
-/// (<see cref="Share"/>, <see cref="View"/>, <see cref="Rows"/>); each is disposed on its own and the last gives the block back.
+/// A contiguous row-major array on a device: a handle on a counted block of the device's pool. Several handles may
+/// share a block
+/// (<see cref="Share"/>, <see cref="View"/>, <see cref="Rows"/>); each is disposed on its own and the last gives the
+/// block back.
 /// Using a disposed handle throws, disposing it twice does nothing.
 /// </summary>
 public sealed unsafe class Tensor : IDisposable
@@ -88,7 +90,9 @@ public sealed unsafe class Tensor : IDisposable
         return tensor;
     }
 
-    /// <summary>Memory that other code owns and keeps alive while the tensor is used; disposing the tensor leaves it alone.</summary>
+    /// <summary>
+    /// Memory that other code owns and keeps alive while the tensor is used; disposing the tensor leaves it alone.
+    /// </summary>
     /// <param name="device">The device the memory is on.</param>
     /// <param name="pointer">Device address (CUdeviceptr), aligned to 16 bytes.</param>
     /// <param name="shape">Its dimensions, row-major and contiguous.</param>
@@ -130,7 +134,9 @@ public sealed unsafe class Tensor : IDisposable
         return Alias(Pointer, shape);
     }
 
-    /// <summary>Another handle on <paramref name="count"/> entries of the first dimension, from <paramref name="start"/>.</summary>
+    /// <summary>
+    /// Another handle on <paramref name="count"/> entries of the first dimension, from <paramref name="start"/>.
+    /// </summary>
     public Tensor Rows(int start, int count)
     {
         if (Shape.Rank == 0 || start < 0 || count < 0 || start > Shape[0] - count)
@@ -331,7 +337,8 @@ public sealed unsafe class Tensor : IDisposable
                 api.MemcpyHtoDAsync(Pointer, source, (nuint)Bytes, Device.Stream.Handle),
                 $"copying {Bytes} bytes to {Device}"
             );
-            // Pageable memory is staged by the driver, but only a pinned page may move after the call: wait before the pin goes.
+            // Pageable memory is staged by the driver, but only a pinned page may move after the call: wait before the
+            // pin goes.
             if (Bytes > PageableStaging)
                 api.Check(api.StreamSynchronize(Device.Stream.Handle), $"copying {Bytes} bytes to {Device}");
         }

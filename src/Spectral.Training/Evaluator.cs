@@ -9,7 +9,8 @@ namespace Spectral.Training;
 /// <param name="Loss">Mean loss over the loss tokens.</param>
 /// <param name="Tokens">Number of loss tokens.</param>
 /// <param name="ExactMatch">
-/// Share of prompt/completion records whose greedy continuation is the completion and the end token; null when not asked for or there are none.
+/// Share of prompt/completion records whose greedy continuation is the completion and the end token; null when not
+/// asked for or there are none.
 /// </param>
 /// <param name="Records">Number of records.</param>
 public sealed record EvaluationResult(double Loss, long Tokens, double? ExactMatch, int Records)
@@ -23,8 +24,10 @@ public static class Evaluator
 {
     /// <summary>Scores all records.</summary>
     /// <remarks>
-    /// The greedy continuation of a prompt equals the completion exactly when, given each true prefix of it, the most probable next token is
-    /// the true one: up to the first difference both see the same prefix. So one forward pass per batch decides the match along with the
+    /// The greedy continuation of a prompt equals the completion exactly when, given each true prefix of it, the most
+    /// probable next token is
+    /// the true one: up to the first difference both see the same prefix. So one forward pass per batch decides the
+    /// match along with the
     /// loss, without decoding token by token.
     /// </remarks>
     /// <param name="model">The model, with its adapter if one is attached.</param>

@@ -12,10 +12,14 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training;
 
-/// <summary>Trains whatever is trainable in a model: its attached adapter, or its weights when they were loaded to be trained.</summary>
+/// <summary>
+/// Trains whatever is trainable in a model: its attached adapter, or its weights when they were loaded to be trained.
+/// </summary>
 /// <remarks>
-/// <see cref="Run"/> is a loop over <see cref="Step"/>, and that over public parts: <see cref="CausalLanguageModel.Loss"/>, <see cref="Tape.Backward"/>,
-/// <see cref="AdamWOptimizer.Configure"/>, <see cref="AdamWOptimizer.Update"/>. A custom loop may start at any of these levels.
+/// <see cref="Run"/> is a loop over <see cref="Step"/>, and that over public parts:
+/// <see cref="CausalLanguageModel.Loss"/>, <see cref="Tape.Backward"/>,
+/// <see cref="AdamWOptimizer.Configure"/>, <see cref="AdamWOptimizer.Update"/>. A custom loop may start at any of these
+/// levels.
 /// Same seed, data and device give bit-identical losses and weights.
 /// </remarks>
 public sealed partial class Trainer : IDisposable
@@ -36,7 +40,8 @@ public sealed partial class Trainer : IDisposable
     private bool _isRestored;
 
     /// <summary>Prepares gradients and optimizer state.</summary>
-    /// <exception cref="InputException">A step cannot be captured as the options want: the adapter's method acts between steps.</exception>
+    /// <exception cref="InputException">A step cannot be captured as the options want: the adapter's method acts
+    /// between steps.</exception>
     /// <exception cref="InvalidOperationException">Nothing in the model is trainable.</exception>
     public Trainer(CausalLanguageModel model, TrainerOptions options, ILogger? logger = null)
     {
@@ -60,13 +65,18 @@ public sealed partial class Trainer : IDisposable
     /// <summary>What came out; null until the run is done, its last evaluation included.</summary>
     public TrainingResult? Result { get; private set; }
 
-    /// <summary>Trains on records, evaluating before, after and as often as the options say; after <see cref="Restore"/> from where the saved run was.</summary>
+    /// <summary>
+    /// Trains on records, evaluating before, after and as often as the options say; after <see cref="Restore"/> from
+    /// where the saved run was.
+    /// </summary>
     /// <param name="data">Training records.</param>
     /// <param name="evaluation">Evaluation records, or null.</param>
     /// <param name="callbacks">Told of every step and evaluation, in order.</param>
-    /// <param name="cancellation">Looked at between steps and in evaluations; callbacks are told that the run ends (<see cref="ITrainerCallback.OnStepEnd"/>).</param>
+    /// <param name="cancellation">Looked at between steps and in evaluations; callbacks are told that the run ends
+    /// (<see cref="ITrainerCallback.OnStepEnd"/>).</param>
     /// <exception cref="InputException">There are no records, or not those of the run to go on with.</exception>
-    /// <exception cref="TrainingDivergedException">Loss or gradient norm was not finite for <see cref="TrainerOptions.MaxSkipped"/> steps in a row.</exception>
+    /// <exception cref="TrainingDivergedException">Loss or gradient norm was not finite for
+    /// <see cref="TrainerOptions.MaxSkipped"/> steps in a row.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public TrainingResult Run(
         IReadOnlyList<EncodedRecord> data,
@@ -135,12 +145,17 @@ public sealed partial class Trainer : IDisposable
         return Result ??= Progress.ToResult(); // a restored run may have been done already
     }
 
-    /// <summary>One optimizer step: forward and backward of each micro-batch, then clipping and the update, which is skipped unless loss and norm are finite.</summary>
+    /// <summary>
+    /// One optimizer step: forward and backward of each micro-batch, then clipping and the update, which is skipped
+    /// unless loss and norm are finite.
+    /// </summary>
     /// <param name="step">The step's number from 1 on, for methods that change their factors between steps.</param>
     /// <param name="batches">The micro-batches; the loss is the mean over the loss tokens of all of them.</param>
     /// <param name="learningRate">The rate to use.</param>
-    /// <exception cref="ArgumentException">With fixed shapes: the batches differ in shape from those of the first step.</exception>
-    /// <exception cref="InvalidOperationException">The adapter's method acts between steps and the options do not say how many there are.</exception>
+    /// <exception cref="ArgumentException">With fixed shapes: the batches differ in shape from those of the first
+    /// step.</exception>
+    /// <exception cref="InvalidOperationException">The adapter's method acts between steps and the options do not say
+    /// how many there are.</exception>
     public StepReport Step(int step, IReadOnlyList<Batch> batches, double learningRate)
     {
         if (_scheduled is not null && _steps is null)

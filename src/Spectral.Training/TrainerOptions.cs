@@ -50,7 +50,8 @@ public sealed record TrainerOptions
     public int LogEvery { get; init; } = 10;
 
     /// <summary>
-    /// Steps in a row whose loss or gradient norm may be not finite before the run gives up. Such a step is counted and updates nothing; at 1 the first
+    /// Steps in a row whose loss or gradient norm may be not finite before the run gives up. Such a step is counted and
+    /// updates nothing; at 1 the first
     /// one ends the run.
     /// </summary>
     public int MaxSkipped { get; init; } = 5;
@@ -59,16 +60,20 @@ public sealed record TrainerOptions
     public bool ActivationCheckpointing { get; init; }
 
     /// <summary>
-    /// Pads every batch to the longest training record and computes as many losses for each, so that all steps have the same shapes. Padding changes
+    /// Pads every batch to the longest training record and computes as many losses for each, so that all steps have the
+    /// same shapes. Padding changes
     /// no result; it costs the time of the padded positions.
     /// </summary>
     public bool FixedShapes { get; init; }
 
-    /// <summary>Captures a step in a CUDA graph, with <see cref="FixedShapes"/>, and replays it: no host time per launch.</summary>
+    /// <summary>
+    /// Captures a step in a CUDA graph, with <see cref="FixedShapes"/>, and replays it: no host time per launch.
+    /// </summary>
     public bool CudaGraph { get; init; }
 
     /// <summary>Checks that an adapter of a method can be trained so.</summary>
-    /// <exception cref="InputException">Steps are to be captured, and the method <see cref="AdapterMethod.ActsBetweenSteps"/>.</exception>
+    /// <exception cref="InputException">Steps are to be captured, and the method
+    /// <see cref="AdapterMethod.ActsBetweenSteps"/>.</exception>
     public void RequireSuits(AdapterMethod method)
     {
         if (CudaGraph && method.ActsBetweenSteps)

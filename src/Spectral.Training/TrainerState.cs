@@ -10,11 +10,16 @@ using Spectral.Training.Optim;
 namespace Spectral.Training;
 
 /// <summary>
-/// All that training needs to go on to the bit, in one safetensors file: masters, AdamW's moments and count of updates, dropout's position, frozen
-/// factors and those that only a schedule keeps (an adapter's own file has neither these nor, for some methods, the factors as they are trained), all
-/// F32, and whatever notes the caller adds. The file appears complete or not at all, and takes the place of an older one in one rename.
+/// All that training needs to go on to the bit, in one safetensors file: masters, AdamW's moments and count of updates,
+/// dropout's position, frozen
+/// factors and those that only a schedule keeps (an adapter's own file has neither these nor, for some methods, the
+/// factors as they are trained), all
+/// F32, and whatever notes the caller adds. The file appears complete or not at all, and takes the place of an older
+/// one in one rename.
 /// </summary>
-/// <remarks>Held open it maps the file, which must not be shortened meanwhile; replacing it by <see cref="Save"/> is harmless.</remarks>
+/// <remarks>
+/// Held open it maps the file, which must not be shortened meanwhile; replacing it by <see cref="Save"/> is harmless.
+/// </remarks>
 public sealed class TrainerState : IDisposable
 {
     private const string Format = "spectral trainer state";
@@ -140,10 +145,15 @@ public sealed class TrainerState : IDisposable
     public Adapter RestoreAdapter(CausalLanguageModel model, AdapterMethod method, AdapterOptions options) =>
         Adapter.Restore(model, method, options, Path, _contents.Layers, Fill);
 
-    /// <summary>Puts everything back where <see cref="Save"/> took it from, and renews what derives from it. Nothing is changed unless all of it fits.</summary>
+    /// <summary>
+    /// Puts everything back where <see cref="Save"/> took it from, and renews what derives from it. Nothing is changed
+    /// unless all of it fits.
+    /// </summary>
     /// <param name="optimizer">An optimizer of the same parameters.</param>
-    /// <param name="adapter">The adapter, if there was one: from <see cref="RestoreAdapter"/>, or loaded from where the run started.</param>
-    /// <exception cref="InputException">A tensor is missing, too many, or of another shape: the state of another run.</exception>
+    /// <param name="adapter">The adapter, if there was one: from <see cref="RestoreAdapter"/>, or loaded from where the
+    /// run started.</param>
+    /// <exception cref="InputException">A tensor is missing, too many, or of another shape: the state of another
+    /// run.</exception>
     /// <exception cref="ArgumentException">The optimizer trains something else than the adapter.</exception>
     public void Restore(AdamWOptimizer optimizer, Adapter? adapter = null)
     {

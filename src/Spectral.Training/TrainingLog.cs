@@ -4,7 +4,10 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training;
 
-/// <summary>Writes <c>train_log.jsonl</c>: one object per optimizer step, in the file as soon as the step is done. What is not finite is null.</summary>
+/// <summary>
+/// Writes <c>train_log.jsonl</c>: one object per optimizer step, in the file as soon as the step is done. What is not
+/// finite is null.
+/// </summary>
 public sealed class TrainingLog : ITrainerCallback, IDisposable
 {
     private readonly FileStream _file;
@@ -59,7 +62,9 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
     /// <summary>Bytes written.</summary>
     public long Length => _file.Position;
 
-    /// <summary>SHA-256 of all that is written, in lower-case hexadecimal: it tells this log from another of the same length.</summary>
+    /// <summary>
+    /// SHA-256 of all that is written, in lower-case hexadecimal: it tells this log from another of the same length.
+    /// </summary>
     public string Sha256 => Convert.ToHexStringLower(_hash.GetCurrentHash());
 
     /// <inheritdoc/>

@@ -12,16 +12,22 @@ internal enum StepKind
     /// <summary>Everything: batches go to the device as they come.</summary>
     AsGiven,
 
-    /// <summary>Values only: batches are copied into the same memory, losses are computed for a fixed number of rows.</summary>
+    /// <summary>
+    /// Values only: batches are copied into the same memory, losses are computed for a fixed number of rows.
+    /// </summary>
     FixedShapes,
 
     /// <summary>As before, and from the second step on the step is one graph.</summary>
     Captured,
 }
 
-/// <summary>The device's part of an optimizer step: forward and backward of its micro-batches and the update, with no result read in between.</summary>
+/// <summary>
+/// The device's part of an optimizer step: forward and backward of its micro-batches and the update, with no result
+/// read in between.
+/// </summary>
 /// <remarks>
-/// The first step of a captured run is made launch by launch: it loads kernels and libraries and lets caches grow. The second is recorded and
+/// The first step of a captured run is made launch by launch: it loads kernels and libraries and lets caches grow. The
+/// second is recorded and
 /// replayed like all that follow, so that a run's losses are those of the same steps without a graph, to the last bit.
 /// </remarks>
 internal sealed class TrainingStep(
@@ -38,7 +44,9 @@ internal sealed class TrainingStep(
     private Tensor? _losses;
     private Graph? _graph;
 
-    /// <summary>Makes the step and returns the sum of the token losses of each micro-batch. Waits for the device.</summary>
+    /// <summary>
+    /// Makes the step and returns the sum of the token losses of each micro-batch. Waits for the device.
+    /// </summary>
     public float[] Run(IReadOnlyList<Batch> batches)
     {
         if (_losses?.Dim(0) != batches.Count)
@@ -117,7 +125,8 @@ internal sealed class TrainingStep(
 
     private void Update()
     {
-        // What a method keeps of gradients would never be rid of a NaN again: it is not told of a step that will be skipped.
+        // What a method keeps of gradients would never be rid of a NaN again: it is not told of a step that will be
+        // skipped.
         if (
             beforeUpdate is not null
             && float.IsFinite(optimizer.GradientNorm())

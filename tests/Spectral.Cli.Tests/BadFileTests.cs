@@ -5,7 +5,9 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Tests;
 
-/// <summary>Model, adapter and data files that are damaged or lie: each is refused in plain words before anything is written.</summary>
+/// <summary>
+/// Model, adapter and data files that are damaged or lie: each is refused in plain words before anything is written.
+/// </summary>
 public sealed class BadFileTests : WorkFolder
 {
     private string Weights => Path.Combine(Model, "model.safetensors");

@@ -5,7 +5,8 @@ using Spectral.Kernels.Tests.Support;
 namespace Spectral.Kernels.Tests;
 
 /// <summary>
-/// Launches that are wrong on purpose, each in a process of its own, must be reported: by the CPU device's guard zones, and where the
+/// Launches that are wrong on purpose, each in a process of its own, must be reported: by the CPU device's guard zones,
+/// and where the
 /// process runs on a device and kernels built with sanitizers (native/tests/kernel-suite.sh) by these.
 /// </summary>
 public sealed class FaultTests

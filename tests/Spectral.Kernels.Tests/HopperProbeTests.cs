@@ -3,7 +3,8 @@ using Spectral.Kernels.Tests.Support;
 namespace Spectral.Kernels.Tests;
 
 /// <summary>
-/// Single Hopper instructions against their layout formulas, byte for byte, on the CPU device and on a GPU of compute capability 9.0: when a
+/// Single Hopper instructions against their layout formulas, byte for byte, on the CPU device and on a GPU of compute
+/// capability 9.0: when a
 /// kernel built from them is wrong on a GPU, these say which bit the two see differently.
 /// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]

@@ -4,7 +4,9 @@ using Spectral.Kernels.Driver;
 
 namespace Spectral.Kernels.Tests;
 
-/// <summary>The NuGet package as a stranger gets it: packed, restored into a fresh project from nowhere else, built and run.</summary>
+/// <summary>
+/// The NuGet package as a stranger gets it: packed, restored into a fresh project from nowhere else, built and run.
+/// </summary>
 public sealed class PackageTests
 {
     private const string Program = """

@@ -3,7 +3,10 @@ using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests;
 
-/// <summary>The embedded PTX as a product: it assembles for its target without spilling a register, and every entry the C# side names is in it.</summary>
+/// <summary>
+/// The embedded PTX as a product: it assembles for its target without spilling a register, and every entry the C# side
+/// names is in it.
+/// </summary>
 public sealed class PtxTests
 {
     public static IEnumerable<TestCaseData> Modules()
@@ -53,7 +56,10 @@ public sealed class PtxTests
         }
     }
 
-    /// <summary>The instructions we meant: products on the tensor cores of a warpgroup, bulk copies both ways, registers moved to the consumers.</summary>
+    /// <summary>
+    /// The instructions we meant: products on the tensor cores of a warpgroup, bulk copies both ways, registers moved
+    /// to the consumers.
+    /// </summary>
     [Test]
     public void TheHopperKernelsUseWhatHopperHas()
     {
@@ -101,7 +107,9 @@ public sealed class PtxTests
     public void AnUnknownTargetIsNamedInTheError() =>
         Assert.That(() => KernelLibrary.Ptx("sm_10"), Throws.ArgumentException.With.Message.Contains("sm_10"));
 
-    /// <summary>A CUDA tool where the build looks for it; without PTX or the tool the test is skipped and says so.</summary>
+    /// <summary>
+    /// A CUDA tool where the build looks for it; without PTX or the tool the test is skipped and says so.
+    /// </summary>
     internal static string Tool(string name, string arch)
     {
         if (arch == "none")

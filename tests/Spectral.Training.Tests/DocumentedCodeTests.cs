@@ -7,7 +7,9 @@ using Spectral.Training.Tokenization;
 
 namespace Spectral.Training.Tests;
 
-/// <summary>The code that README.md and docs/embedding.md show is the code compiled here, is short, and trains.</summary>
+/// <summary>
+/// The code that README.md and docs/embedding.md show is the code compiled here, is short, and trains.
+/// </summary>
 public sealed class DocumentedCodeTests
 {
     [Test]

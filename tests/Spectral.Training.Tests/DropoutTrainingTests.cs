@@ -11,7 +11,10 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests;
 
-/// <summary>Dropout on the adapters' input: the same mask in forward, backward and a recomputed forward, another for each batch, none outside training.</summary>
+/// <summary>
+/// Dropout on the adapters' input: the same mask in forward, backward and a recomputed forward, another for each batch,
+/// none outside training.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class DropoutTrainingTests(DeviceKind kind) : TrainingTest(kind)
 {

@@ -6,7 +6,10 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests;
 
-/// <summary>A run on the CPU device, large enough for several blocks and tiles per kernel, gives the same bits however its threads are scheduled.</summary>
+/// <summary>
+/// A run on the CPU device, large enough for several blocks and tiles per kernel, gives the same bits however its
+/// threads are scheduled.
+/// </summary>
 [NonParallelizable]
 public sealed class ReplayTests
 {

@@ -59,7 +59,8 @@ public sealed class TrainerTests(DeviceKind kind) : TrainingTest(kind)
                 small.steps.Select(step => step.GradientNorm),
                 Is.EqualTo(big.steps.Select(step => step.GradientNorm)).Within(1e-3).Percent
             );
-            Assert.That(small.weights, Is.EqualTo(big.weights).Within(1e-5f)); // Adam magnifies rounding where a gradient is almost zero
+            // Adam magnifies rounding where a gradient is almost zero
+            Assert.That(small.weights, Is.EqualTo(big.weights).Within(1e-5f));
         });
     }
 

@@ -110,7 +110,8 @@ public sealed class TrainingGraphTests(DeviceKind kind) : TrainingTest(kind)
         for (int i = 1; i <= 3; i++)
             trainer.Step(i, batches, 1e-3);
         long device = Device.Memory.InUse + Device.Memory.Cached;
-        // The runtime allocates on its own account now and then, some 4 KB at once; what a step itself leaves behind, each of them does.
+        // The runtime allocates on its own account now and then, some 4 KB at once; what a step itself leaves behind,
+        // each of them does.
         long managed = Enumerable
             .Range(4, 3)
             .Min(step =>

@@ -7,7 +7,8 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Bench.Baselines;
 
 /// <summary>
-/// cuBLASLt at its best: the algorithms that its heuristic names for a product are all timed once on device events, and the fastest is used from
+/// cuBLASLt at its best: the algorithms that its heuristic names for a product are all timed once on device events, and
+/// the fastest is used from
 /// then on. F32 or BF16 operands, F32 sums without TF32.
 /// </summary>
 internal sealed unsafe class BlasLt : IDisposable
@@ -148,7 +149,10 @@ internal sealed unsafe class BlasLt : IDisposable
     /// <summary>Products computed so far, those of timing aside.</summary>
     public long Products { get; private set; }
 
-    /// <summary>Runs with the products of <see cref="Gemm"/> computed by this library; those it has no algorithm for stay cuBLAS'.</summary>
+    /// <summary>
+    /// Runs with the products of <see cref="Gemm"/> computed by this library; those it has no algorithm for stay
+    /// cuBLAS'.
+    /// </summary>
     public void Use(Action run)
     {
         Blas blas = _machine.Device.Blas;
@@ -163,7 +167,10 @@ internal sealed unsafe class BlasLt : IDisposable
         }
     }
 
-    /// <summary>Row-major <c>C = alpha · op(A) op(B) + beta · C</c>; times the candidates when the first of its kind is met. False: no algorithm.</summary>
+    /// <summary>
+    /// Row-major <c>C = alpha · op(A) op(B) + beta · C</c>; times the candidates when the first of its kind is met.
+    /// False: no algorithm.
+    /// </summary>
     public bool Multiply(
         in Gemm.Operand a,
         bool transposeA,
@@ -215,7 +222,8 @@ internal sealed unsafe class BlasLt : IDisposable
         _destroy(_handle);
     }
 
-    // Into a result of its own, for beta may be 1; between two runs twice the shared cache is written, so that none finds its operands there.
+    // Into a result of its own, for beta may be 1; between two runs twice the shared cache is written, so that none
+    // finds its operands there.
     private Plan? Fastest(in Case kind, in Gemm.Operand a, in Gemm.Operand b)
     {
         Plan plan = Describe(kind);
@@ -224,7 +232,8 @@ internal sealed unsafe class BlasLt : IDisposable
         using Tensor result = _machine.Normal((kind.M, kind.LdC), kind.Result);
         using var flush = Tensor.Empty(device, (int)Math.Max(1, 2L * device.L2CacheBytes / sizeof(float)));
         (float beta, ulong x, ulong y) = (kind.Adds ? 1 : 0, a.Pointer, b.Pointer);
-        candidates.RemoveAll(candidate => Run(plan, ref candidate.Found, x, y, result.Pointer, 1, beta) != 0); // what it names may not start here
+        // what it names may not start here
+        candidates.RemoveAll(candidate => Run(plan, ref candidate.Found, x, y, result.Pointer, 1, beta) != 0);
         device.Synchronize();
         for (int round = 0; round < Rounds && candidates.Count > 1; round++)
         {
@@ -372,7 +381,9 @@ internal sealed unsafe class BlasLt : IDisposable
         public fixed int Reserved[4];
     }
 
-    /// <summary>All that the choice of an algorithm depends on; alignment in bytes, the least of the three operands'.</summary>
+    /// <summary>
+    /// All that the choice of an algorithm depends on; alignment in bytes, the least of the three operands'.
+    /// </summary>
     private readonly record struct Case(
         int M,
         int N,

@@ -1,14 +1,18 @@
 namespace Spectral.Bench.Baselines;
 
 /// <summary>
-/// Baselines with cuBLASLt's fastest algorithm in place of cuBLAS' own choice: a twin <c>NAME-lt</c> of each, same sequence, same check, same role.
+/// Baselines with cuBLASLt's fastest algorithm in place of cuBLAS' own choice: a twin <c>NAME-lt</c> of each, same
+/// sequence, same check, same role.
 /// Ratios divide by the faster of the two.
 /// </summary>
 internal static class LtBaselines
 {
     public const string Suffix = "-lt";
 
-    /// <summary>Adds the twins of a scenario's baselines in these roles; where the library is not on this machine they are there as unavailable.</summary>
+    /// <summary>
+    /// Adds the twins of a scenario's baselines in these roles; where the library is not on this machine they are there
+    /// as unavailable.
+    /// </summary>
     /// <param name="scenario">With its baselines in place.</param>
     /// <param name="open">Gives the library, or throws what <see cref="BlasLt(Machine)"/> does.</param>
     /// <param name="roles">Which baselines.</param>

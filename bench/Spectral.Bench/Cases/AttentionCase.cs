@@ -6,7 +6,8 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Bench.Cases;
 
 /// <summary>
-/// Causal attention with grouped key/value heads, forward and backward: library products around a softmax that is stored, and the fused kernel.
+/// Causal attention with grouped key/value heads, forward and backward: library products around a softmax that is
+/// stored, and the fused kernel.
 /// Operations are those below the diagonal.
 /// </summary>
 internal sealed class AttentionCase : BenchCase
@@ -107,7 +108,8 @@ internal sealed class AttentionCase : BenchCase
             )
         );
 
-        // The fused kernel reads v and writes its results as the linear layers have them, [S, heads·hd]: the same random bytes in that order.
+        // The fused kernel reads v and writes its results as the linear layers have them, [S, heads·hd]: the same
+        // random bytes in that order.
         Tensor[] lse = [.. copies.Select(_ => Empty((1, heads, length), DType.F32))];
         Buffers[] rows =
         [
@@ -157,7 +159,10 @@ internal sealed class AttentionCase : BenchCase
     );
 }
 
-/// <summary>Attention in double for single elements. Each matrix is read with one row per head and position, in either order of the two.</summary>
+/// <summary>
+/// Attention in double for single elements. Each matrix is read with one row per head and position, in either order of
+/// the two.
+/// </summary>
 internal sealed class AttentionReference(AttentionCase.Sizes sizes, AttentionCase.Buffers buffers)
 {
     private const int LastKeys = 8;

@@ -3,7 +3,10 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Bench.Cases;
 
-/// <summary>dx, dL, dR and dc by every variant and over laid-out activations, beside dx = dy W alone and the sequences A and B of library calls.</summary>
+/// <summary>
+/// dx, dL, dR and dc by every variant and over laid-out activations, beside dx = dy W alone and the sequences A and B
+/// of library calls.
+/// </summary>
 internal class BackwardCase : BenchCase
 {
     public override string Name => "backward";
@@ -40,7 +43,8 @@ internal class BackwardCase : BenchCase
             }
         );
         (int m, int k, int n, int r) = (shape.Tokens, shape.Inputs, shape.Outputs, shape.Rank);
-        // dL and dR are two more products with r columns; dR reads x once more, which a fused kernel cannot avoid either.
+        // dL and dR are two more products with r columns; dR reads x once more, which a fused kernel cannot avoid
+        // either.
         double bytes =
             layer.PlainBytes
             + layer.UpdateBytes

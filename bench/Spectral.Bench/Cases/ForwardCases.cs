@@ -3,7 +3,10 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Bench.Cases;
 
-/// <summary>y = x Wᵀ + s (x Rᵀ) Lᵀ by every variant and over laid-out activations, beside x Wᵀ alone and the sequences A and B of library calls.</summary>
+/// <summary>
+/// y = x Wᵀ + s (x Rᵀ) Lᵀ by every variant and over laid-out activations, beside x Wᵀ alone and the sequences A and B
+/// of library calls.
+/// </summary>
 internal class ForwardCase : BenchCase
 {
     public override string Name => "forward";

@@ -6,13 +6,16 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Bench.Cases;
 
 /// <summary>
-/// What the host pays for one launch: time until the call returns, while the device's queue has room, from C# and from a C program that makes
+/// What the host pays for one launch: time until the call returns, while the device's queue has room, from C# and from
+/// a C program that makes
 /// the same calls (a current context, one cuLaunchKernel). The kernel is one block with nothing to do.
 /// </summary>
 internal sealed class LaunchCase : BenchCase
 {
     private const int LaunchesPerSample = 500; // below the depth at which a GPU's queue makes the caller wait
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(0.4); // until the runtime has compiled the call for good
+
+    // until the runtime has compiled the call for good
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(0.4);
 
     private const string Program = "spectral_launch_cost";
 

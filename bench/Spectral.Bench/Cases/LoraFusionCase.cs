@@ -5,8 +5,10 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Bench.Cases;
 
 /// <summary>
-/// The layer that LoRAFusion's paper times: N = K, rank 16, dropout 0.1 on the adapter's input; forward, and forward with backward. Eager is what
-/// a framework without fused kernels runs, operation by operation, with a mask per pass. peers.py times PyTorch's own on the same shapes.
+/// The layer that LoRAFusion's paper times: N = K, rank 16, dropout 0.1 on the adapter's input; forward, and forward
+/// with backward. Eager is what
+/// a framework without fused kernels runs, operation by operation, with a mask per pass. peers.py times PyTorch's own
+/// on the same shapes.
 /// </summary>
 internal sealed class LoraFusionCase : BenchCase
 {
@@ -110,7 +112,9 @@ internal sealed class LoraFusionCase : BenchCase
     }
 }
 
-/// <summary>The layer operation by operation, as an eager framework's autograd runs it, and what every variant must agree with.</summary>
+/// <summary>
+/// The layer operation by operation, as an eager framework's autograd runs it, and what every variant must agree with.
+/// </summary>
 internal sealed class EagerLayer
 {
     private readonly LowRankLayer _layer;
@@ -176,7 +180,9 @@ internal sealed class EagerLayer
         Add.Forward(c.Dx!, _dDropped, c.Dx!);
     }
 
-    /// <summary>y, and with backward dx, of copy 0 in double through the mask as it is; dL and dR hang on the same z and g.</summary>
+    /// <summary>
+    /// y, and with backward dx, of copy 0 in double through the mask as it is; dL and dR hang on the same z and g.
+    /// </summary>
     public string? Check(Tensor y, bool backward)
     {
         const double s = LowRankLayer.ScaleOfUpdate;

@@ -38,7 +38,10 @@ internal static class LowRankChoices
         }
     }
 
-    /// <summary>What stands in for the sequences A and B of library calls alone, and after them every variant of ours with our passes.</summary>
+    /// <summary>
+    /// What stands in for the sequences A and B of library calls alone, and after them every variant of ours with our
+    /// passes.
+    /// </summary>
     public static IEnumerable<(string Name, Role Role, LowRankVariant Variant, LowRankPassKind Passes)> All =>
         [
             ("A", Role.A, LowRankVariant.ComposedA, LowRankPassKind.Blas),

@@ -23,7 +23,9 @@ internal sealed record LayerShape(int Tokens, int Inputs, int Outputs, int Rank)
     }
 }
 
-/// <summary>The buffers of one layer, BF16 with F32 gradients, several copies of each, and the double references on copy 0.</summary>
+/// <summary>
+/// The buffers of one layer, BF16 with F32 gradients, several copies of each, and the double references on copy 0.
+/// </summary>
 internal sealed class LowRankLayer
 {
     public const float ScaleOfUpdate = 2;
@@ -196,7 +198,9 @@ internal sealed class LowRankLayer
         return _outputSums[i] = sums;
     }
 
-    /// <summary>One set of buffers; y belongs to forward scenarios, dy, dx and the gradients to backward ones.</summary>
+    /// <summary>
+    /// One set of buffers; y belongs to forward scenarios, dy, dx and the gradients to backward ones.
+    /// </summary>
     internal sealed record Copy(
         Tensor X,
         Tensor Weight,

@@ -3,7 +3,9 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Bench.Cases;
 
-/// <summary>W + s L diag(c) R written to another weight: one read and one write of it. Rescaling merges the same way.</summary>
+/// <summary>
+/// W + s L diag(c) R written to another weight: one read and one write of it. Rescaling merges the same way.
+/// </summary>
 internal sealed class MergeCase : BenchCase
 {
     public override string Name => "merge";

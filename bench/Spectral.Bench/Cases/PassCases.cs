@@ -4,7 +4,9 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Bench.Cases;
 
-/// <summary>The passes over the wide activations alone, by library calls and by our kernels, to be held against the copy rate.</summary>
+/// <summary>
+/// The passes over the wide activations alone, by library calls and by our kernels, to be held against the copy rate.
+/// </summary>
 internal sealed class PassCase : BenchCase
 {
     public override string Name => "passes";

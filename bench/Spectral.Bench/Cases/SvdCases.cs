@@ -6,8 +6,10 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Bench.Cases;
 
 /// <summary>
-/// Truncated SVD of one matrix, 64 triplets, 16 more random vectors, two power iterations, beside cuSOLVER. The matrix is a product of random
-/// factors whose directions decay, plus noise, as weights are. Accuracy is reported with the time: the relative Frobenius residual.
+/// Truncated SVD of one matrix, 64 triplets, 16 more random vectors, two power iterations, beside cuSOLVER. The matrix
+/// is a product of random
+/// factors whose directions decay, plus noise, as weights are. Accuracy is reported with the time: the relative
+/// Frobenius residual.
 /// </summary>
 internal sealed class SvdCase : BenchCase
 {
@@ -92,7 +94,8 @@ internal sealed class SvdCase : BenchCase
                     name,
                     copy =>
                     {
-                        Cast.Run(matrices[copy], spare); // it wants F32 and destroys it: as any user of BF16 weights has to do
+                        // it wants F32 and destroys it: as any user of BF16 weights has to do
+                        Cast.Run(matrices[copy], spare);
                         decompose();
                     }
                 )
@@ -133,7 +136,9 @@ internal sealed class SvdCase : BenchCase
     }
 }
 
-/// <summary>The first triplets of every linear layer of an 8B Llama: what an adapter made from singular vectors begins with.</summary>
+/// <summary>
+/// The first triplets of every linear layer of an 8B Llama: what an adapter made from singular vectors begins with.
+/// </summary>
 internal sealed class ModelSvdCase : BenchCase
 {
     public override string Name => "svd-model";

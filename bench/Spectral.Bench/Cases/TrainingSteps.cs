@@ -17,7 +17,9 @@ internal sealed class TrainingSetup : IDisposable
     private readonly Batch _batch;
     private int _step;
 
-    /// <summary>Attaches the adapter; the model stays the caller's, who may attach another once this one is disposed.</summary>
+    /// <summary>
+    /// Attaches the adapter; the model stays the caller's, who may attach another once this one is disposed.
+    /// </summary>
     public TrainingSetup(
         CausalLanguageModel model,
         AdapterMethod method,
@@ -168,7 +170,10 @@ internal sealed class TrainingSetup : IDisposable
         };
 }
 
-/// <summary>The optimizer step of every adapter method on two layers of 8B size, held against LoRA's; bytes allocated per step with it.</summary>
+/// <summary>
+/// The optimizer step of every adapter method on two layers of 8B size, held against LoRA's; bytes allocated per step
+/// with it.
+/// </summary>
 internal sealed class MethodCase : BenchCase
 {
     private const string Reference = "lora";
@@ -241,7 +246,9 @@ internal sealed class MethodCase : BenchCase
     }
 }
 
-/// <summary>Tokens per second of LoRA on all projections of a model with the sizes of an 8B Llama and random weights.</summary>
+/// <summary>
+/// Tokens per second of LoRA on all projections of a model with the sizes of an 8B Llama and random weights.
+/// </summary>
 internal sealed class Train8BCase : BenchCase
 {
     public override string Name => "train-8b";
@@ -297,7 +304,8 @@ internal sealed class Train8BCase : BenchCase
                         using TrainingSetup measured = setup!;
                         return measured.Measure(machine, samples, out bytes);
                     },
-                    // Forward 2 and the gradient of the inputs 2 per weight and token; attention and the adapter come on top.
+                    // Forward 2 and the gradient of the inputs 2 per weight and token; attention and the adapter come
+                    // on top.
                     Flops = 4.0 * (config.ParameterCount - (double)config.VocabularySize * config.HiddenSize) * tokens,
                     Figures = median => new Dictionary<string, double>
                     {

@@ -33,7 +33,9 @@ internal static class MachineFacts
             ["host_cores"] = Environment.ProcessorCount,
         };
 
-    /// <summary>Driver version, clocks, temperature and power as nvidia-smi reports them now; null without it.</summary>
+    /// <summary>
+    /// Driver version, clocks, temperature and power as nvidia-smi reports them now; null without it.
+    /// </summary>
     public static JsonObject? Clocks(Machine machine)
     {
         if (!machine.IsGpu)

@@ -2,7 +2,10 @@ using System.Globalization;
 
 namespace Spectral.Bench.Reports;
 
-/// <summary>One aligned line per variant: case and shape, variant, µs, spread, rate, share of the ceiling, ratios to plain, A and B.</summary>
+/// <summary>
+/// One aligned line per variant: case and shape, variant, µs, spread, rate, share of the ceiling, ratios to plain, A
+/// and B.
+/// </summary>
 internal static class Table
 {
     private const string Layout = "{0,-58} {1,-27} {2,11} {3,-17} {4,4} {5,13} {6,6} {7,7} {8,7} {9,7}  {10}";

@@ -149,7 +149,10 @@ internal sealed class CompareCommand : SpectralCommand
         );
     }
 
-    /// <summary>The methods with their ranks. One that the options do not suit is refused before anything is loaded; of all it is left out, with a warning.</summary>
+    /// <summary>
+    /// The methods with their ranks. One that the options do not suit is refused before anything is loaded; of all it
+    /// is left out, with a warning.
+    /// </summary>
     private ComparedMethod[] Choose(CommandContext context, ModelConfig model, TrainerOptions settings)
     {
         AdapterMethod[] chosen = [.. Names(context.Get(_methods)).Select(AdapterMethods.Find)];

@@ -98,7 +98,9 @@ internal sealed class EvalCommand : SpectralCommand
         );
     }
 
-    /// <summary>Unlike <see cref="Progress{T}"/> it reports on the caller's thread, so that no line comes late.</summary>
+    /// <summary>
+    /// Unlike <see cref="Progress{T}"/> it reports on the caller's thread, so that no line comes late.
+    /// </summary>
     private sealed class RecordsDone(WorkProgress progress) : IProgress<int>
     {
         public void Report(int value) => progress.Report(value);

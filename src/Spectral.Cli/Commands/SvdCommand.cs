@@ -184,7 +184,9 @@ internal sealed class SvdCommand : SpectralCommand
         return chosen;
     }
 
-    /// <summary>Loads BLAS, kernels and compiled code, so that the seconds reported are those of the decomposition.</summary>
+    /// <summary>
+    /// Loads BLAS, kernels and compiled code, so that the seconds reported are those of the decomposition.
+    /// </summary>
     private static void WarmUp(Device device, DType type)
     {
         float[] values = new float[96 * 96];

@@ -23,7 +23,9 @@ internal sealed record MethodSummary(ComparedMethod Compared, IReadOnlyList<Fini
 
     public Spread? ExactMatch { get; } = Spread.Of(Runs.Select(run => run.ExactMatch));
 
-    /// <summary>Mean of the runs, which differ where a method shares out its rank by data; before the first, what the form says.</summary>
+    /// <summary>
+    /// Mean of the runs, which differ where a method shares out its rank by data; before the first, what the form says.
+    /// </summary>
     public long Trainable { get; } =
         Runs.Count == 0 ? Compared.Facts.Trainable : (long)Math.Round(Runs.Average(run => run.Trainable));
 

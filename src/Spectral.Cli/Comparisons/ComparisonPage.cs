@@ -4,7 +4,9 @@ using Spectral.Cli.Reports;
 
 namespace Spectral.Cli.Comparisons;
 
-/// <summary>The page of a comparison: a table of methods, their curves, their figures by seed, and the settings.</summary>
+/// <summary>
+/// The page of a comparison: a table of methods, their curves, their figures by seed, and the settings.
+/// </summary>
 internal static class ComparisonPage
 {
     public static string Render(Comparison comparison)
@@ -56,7 +58,9 @@ internal static class ComparisonPage
         return comparison.IsComplete ? runs : $"{runs} So far {comparison.Done} of {comparison.Wanted} runs are in it.";
     }
 
-    /// <summary>Every measurement over the steps, where there are more than the two before and after; and the last one by seed.</summary>
+    /// <summary>
+    /// Every measurement over the steps, where there are more than the two before and after; and the last one by seed.
+    /// </summary>
     private static void HeldOut(HtmlPage page, IReadOnlyList<MethodSummary> methods)
     {
         if (methods.Any(method => method.Runs.Any(run => run.Evaluations.Count > 2)))

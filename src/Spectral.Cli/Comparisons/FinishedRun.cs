@@ -38,7 +38,8 @@ internal sealed record FinishedRun
     public double? ExactMatch => Divergence is null ? Evaluations[^1].Result.ExactMatch : null;
 
     /// <summary>
-    /// Times without the first tenth of the steps, at least one and at most twenty: those load kernels, fill the memory pool and compile what the host runs.
+    /// Times without the first tenth of the steps, at least one and at most twenty: those load kernels, fill the memory
+    /// pool and compile what the host runs.
     /// </summary>
     public IEnumerable<double> SteadySeconds =>
         Seconds.Skip(Seconds.Count < 2 ? 0 : Math.Clamp(Seconds.Count / 10, 1, 20));

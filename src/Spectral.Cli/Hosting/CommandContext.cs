@@ -7,7 +7,9 @@ using Spectral.Training.Models;
 
 namespace Spectral.Cli.Hosting;
 
-/// <summary>What a running command knows: its arguments, where to write, and whether somebody asked it to stop.</summary>
+/// <summary>
+/// What a running command knows: its arguments, where to write, and whether somebody asked it to stop.
+/// </summary>
 internal sealed class CommandContext(ParseResult arguments, bool json)
 {
     /// <summary>The option of every command that shows where a failure happened.</summary>
@@ -22,7 +24,9 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
     /// <summary>Cancelled by SIGINT and SIGTERM.</summary>
     public CancellationToken Cancellation { get; set; }
 
-    /// <summary>Options that would have the command take less device memory, as they would stand on its command line.</summary>
+    /// <summary>
+    /// Options that would have the command take less device memory, as they would stand on its command line.
+    /// </summary>
     public List<string> SavesMemory { get; } = [];
 
     public T Get<T>(Option<T> option) => arguments.GetValue(option)!;
@@ -30,7 +34,9 @@ internal sealed class CommandContext(ParseResult arguments, bool json)
     /// <summary>Whether the option stands on the command line, as opposed to having its default.</summary>
     public bool IsGiven(Option option) => arguments.GetResult(option) is { Implicit: false };
 
-    /// <summary>The option's value as it would stand on a command line, yes or no for a flag; empty when it has none.</summary>
+    /// <summary>
+    /// The option's value as it would stand on a command line, yes or no for a flag; empty when it has none.
+    /// </summary>
     public string Text(Option option) =>
         option switch
         {

@@ -5,7 +5,8 @@ using Spectre.Console;
 namespace Spectral.Cli.Hosting;
 
 /// <summary>
-/// Where people read: stdout, or stderr when stdout belongs to --json. On a terminal work shows as a bar, else as plain lines.
+/// Where people read: stdout, or stderr when stdout belongs to --json. On a terminal work shows as a bar, else as plain
+/// lines.
 /// </summary>
 internal sealed class Terminal(bool json)
 {
@@ -42,7 +43,10 @@ internal sealed class Terminal(bool json)
             Line($"{name.PadRight(width)}  {value}");
     }
 
-    /// <summary>Columns under heads, as wide as their longest field: a name, then numbers aligned on the right, then text from a column on.</summary>
+    /// <summary>
+    /// Columns under heads, as wide as their longest field: a name, then numbers aligned on the right, then text from a
+    /// column on.
+    /// </summary>
     public void Table(IReadOnlyList<string> heads, IReadOnlyList<string[]> rows, int textFrom = int.MaxValue)
     {
         int[] widths =

@@ -213,7 +213,8 @@ internal sealed class AdapterCommandOptions
     /// <summary>What the options mean to a method.</summary>
     /// <param name="context">The command line.</param>
     /// <param name="method">The method.</param>
-    /// <param name="among">All methods that the options are given for: a setting holds for those that have it. The method alone if not given.</param>
+    /// <param name="among">All methods that the options are given for: a setting holds for those that have it. The
+    /// method alone if not given.</param>
     /// <exception cref="InputException">A setting is none of theirs, or out of its range.</exception>
     public AdapterOptions Read(
         CommandContext context,

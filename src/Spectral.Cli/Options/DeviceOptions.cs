@@ -6,7 +6,10 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Options;
 
-/// <summary>--device, --dtype and --threads, the same for every command that computes, and --tune for those that compute long enough.</summary>
+/// <summary>
+/// --device, --dtype and --threads, the same for every command that computes, and --tune for those that compute long
+/// enough.
+/// </summary>
 internal sealed class DeviceOptions
 {
     private const string Expected = "auto, cpu, cuda or cuda:N";
@@ -47,7 +50,10 @@ internal sealed class DeviceOptions
 
     public Option[] All => [_device, _type, _threads];
 
-    /// <summary>Those of commands that compute in F32 and whose --dtype is that of what they write: <see cref="ResultTypeOption"/>.</summary>
+    /// <summary>
+    /// Those of commands that compute in F32 and whose --dtype is that of what they write:
+    /// <see cref="ResultTypeOption"/>.
+    /// </summary>
     public Option[] WithoutType => [_device, _threads];
 
     public Option[] WithTuning => [.. All, _tune];

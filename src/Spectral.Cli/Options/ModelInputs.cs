@@ -28,7 +28,9 @@ internal sealed class ModelInputs : IDisposable
     /// <summary>The tokens that end a text, the first of which closes records.</summary>
     public IReadOnlyList<int> EndTokens { get; }
 
-    /// <summary>Checks that an adapter is one for this model, before anything is loaded, and says what in it is odd.</summary>
+    /// <summary>
+    /// Checks that an adapter is one for this model, before anything is loaded, and says what in it is odd.
+    /// </summary>
     /// <exception cref="InputException">It is not.</exception>
     public void CheckAdapter(CommandContext context, string? directory)
     {
@@ -91,7 +93,9 @@ internal sealed class ModelInputs : IDisposable
 
     public void Dispose() => Folder.Dispose();
 
-    /// <summary>A config can claim any size; asking the system for memory it does not have may end other programs.</summary>
+    /// <summary>
+    /// A config can claim any size; asking the system for memory it does not have may end other programs.
+    /// </summary>
     private void RequireMemory(Device device, int bytesPerParameter)
     {
         long parameters = Folder.Config.ParameterCount;

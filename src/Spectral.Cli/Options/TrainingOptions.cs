@@ -11,7 +11,9 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Cli.Options;
 
-/// <summary>The options that all commands which train share: data, steps, optimizer, schedule, logging, output.</summary>
+/// <summary>
+/// The options that all commands which train share: data, steps, optimizer, schedule, logging, output.
+/// </summary>
 internal sealed class TrainingOptions
 {
     public readonly Option<string> Model;

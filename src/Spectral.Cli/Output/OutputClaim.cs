@@ -5,13 +5,16 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Output;
 
 /// <summary>
-/// Keeps other processes from writing where this one writes: a file that the system locks while it is open, so that the lock ends with the
-/// process, however that ends. What a killed process leaves of it holds nothing and is taken over. Taking it also shows that the folder can be
+/// Keeps other processes from writing where this one writes: a file that the system locks while it is open, so that the
+/// lock ends with the
+/// process, however that ends. What a killed process leaves of it holds nothing and is taken over. Taking it also shows
+/// that the folder can be
 /// written to, before any work is put into what shall go there.
 /// </summary>
 internal sealed class OutputClaim : IDisposable
 {
-    // EWOULDBLOCK of Linux and of macOS, ERROR_SHARING_VIOLATION of Windows: no exception type tells a lock from other failures.
+    // EWOULDBLOCK of Linux and of macOS, ERROR_SHARING_VIOLATION of Windows: no exception type tells a lock from other
+    // failures.
     private static readonly int[] LockedCodes = [11, 35, unchecked((int)0x80070020)];
     private static readonly byte[] Explanation = Encoding.ASCII.GetBytes(
         "Held open by the spectral process that writes here. Without such a process it means nothing.\n"
@@ -83,7 +86,8 @@ internal sealed class OutputClaim : IDisposable
     {
         if (_file is null)
             return;
-        // While it is still locked: once it is free, the name may belong to another process. Windows lets nobody remove an open file.
+        // While it is still locked: once it is free, the name may belong to another process. Windows lets nobody remove
+        // an open file.
         if (!OperatingSystem.IsWindows())
             TryDelete(_path);
         _file.Dispose();
@@ -133,7 +137,10 @@ internal sealed class OutputClaim : IDisposable
 
     private static bool IsLock(Exception error) => LockedCodes.Contains(error.HResult);
 
-    /// <summary>Whether the process that had the lock removed the file after this one had opened it: such a lock excludes nobody.</summary>
+    /// <summary>
+    /// Whether the process that had the lock removed the file after this one had opened it: such a lock excludes
+    /// nobody.
+    /// </summary>
     private static bool IsRemoved(FileStream file) =>
         OperatingSystem.IsLinux()
         && new FileInfo($"/proc/self/fd/{file.SafeFileHandle.DangerousGetHandle()}").LinkTarget?.EndsWith(

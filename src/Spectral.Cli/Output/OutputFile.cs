@@ -2,7 +2,10 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Output;
 
-/// <summary>What --out, or an option like it, names when the result is one file: absent or empty, unless --overwrite; written by one process at a time.</summary>
+/// <summary>
+/// What --out, or an option like it, names when the result is one file: absent or empty, unless --overwrite; written by
+/// one process at a time.
+/// </summary>
 internal sealed class OutputFile : IDisposable
 {
     private readonly string _given;
@@ -27,8 +30,12 @@ internal sealed class OutputFile : IDisposable
 
     public string FullPath { get; }
 
-    /// <summary>Makes the folders on the way and keeps other processes out: to be called when all inputs are found good, before the work.</summary>
-    /// <exception cref="InputException">Another process writes the file, or its folder cannot be written to.</exception>
+    /// <summary>
+    /// Makes the folders on the way and keeps other processes out: to be called when all inputs are found good, before
+    /// the work.
+    /// </summary>
+    /// <exception cref="InputException">Another process writes the file, or its folder cannot be written
+    /// to.</exception>
     public void Claim() =>
         _claim = OutputClaim.Take(
             _given,

@@ -2,7 +2,9 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Output;
 
-/// <summary>What --out names: absent or an empty folder, unless --overwrite; written by one process at a time.</summary>
+/// <summary>
+/// What --out names: absent or an empty folder, unless --overwrite; written by one process at a time.
+/// </summary>
 internal sealed class OutputFolder : IDisposable
 {
     public const string LockName = ".spectral.lock";
@@ -36,7 +38,9 @@ internal sealed class OutputFolder : IDisposable
 
     private string LockFile => Path.Combine(FullPath, LockName);
 
-    /// <summary>Makes the folder and keeps other processes out: to be called when all inputs are found good, before the work.</summary>
+    /// <summary>
+    /// Makes the folder and keeps other processes out: to be called when all inputs are found good, before the work.
+    /// </summary>
     /// <exception cref="InputException">Another process writes there, or it cannot be written to.</exception>
     public void Claim()
     {
@@ -45,7 +49,8 @@ internal sealed class OutputFolder : IDisposable
     }
 
     /// <summary>
-    /// Lets <paramref name="write"/> fill a folder that then takes this one's place, so that the result exists whole or not at all. In a folder
+    /// Lets <paramref name="write"/> fill a folder that then takes this one's place, so that the result exists whole or
+    /// not at all. In a folder
     /// that was there before, files take the place of single ones.
     /// </summary>
     public void Fill(Action<string> write)
@@ -128,7 +133,8 @@ internal sealed class OutputFolder : IDisposable
     }
 
     /// <summary>
-    /// Puts each new file over the old one. Old weights that the new result does not replace would contradict it (shards
+    /// Puts each new file over the old one. Old weights that the new result does not replace would contradict it
+    /// (shards
     /// beside a single file) and go; whatever else lies there stays.
     /// </summary>
     private void ReplaceFiles(string staging)

@@ -2,11 +2,14 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Output;
 
-/// <summary>Where an option such as --out leads, before anything is created. Messages begin with the option as it was given.</summary>
+/// <summary>
+/// Where an option such as --out leads, before anything is created. Messages begin with the option as it was given.
+/// </summary>
 internal static class OutputPath
 {
     /// <summary>The full path, a link at its end followed.</summary>
-    /// <exception cref="InputException">It leads through a file, through a link to nowhere, or to where no files are kept.</exception>
+    /// <exception cref="InputException">It leads through a file, through a link to nowhere, or to where no files are
+    /// kept.</exception>
     public static string Resolve(string given, string path)
     {
         string full = Follow(given, Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));

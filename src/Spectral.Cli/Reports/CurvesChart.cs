@@ -8,7 +8,8 @@ namespace Spectral.Cli.Reports;
 /// <param name="Title">What it shows.</param>
 /// <param name="Explanation">A sentence on how to read it.</param>
 /// <param name="X">The quantity across.</param>
-/// <param name="Y">The quantity upwards; logarithmic where it is positive and spans more than a factor of twenty.</param>
+/// <param name="Y">The quantity upwards; logarithmic where it is positive and spans more than a factor of
+/// twenty.</param>
 internal sealed record CurvesChart(string Id, string Title, string Explanation, string X, string Y)
 {
     private readonly JsonArray _series = [];

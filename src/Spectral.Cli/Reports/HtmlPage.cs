@@ -8,16 +8,21 @@ using Spectral.Cli.Output;
 
 namespace Spectral.Cli.Reports;
 
-/// <summary>A field of a table: what it says, what it is sorted by if that is a number (NaN: last either way), and whether it stands out.</summary>
+/// <summary>
+/// A field of a table: what it says, what it is sorted by if that is a number (NaN: last either way), and whether it
+/// stands out.
+/// </summary>
 internal readonly record struct PageCell(string Text, double? Value = null, bool IsBest = false);
 
 /// <summary>
-/// The page that reports are written on: one file that fetches nothing. Words and tables are there without the script; the script draws the
+/// The page that reports are written on: one file that fetches nothing. Words and tables are there without the script;
+/// the script draws the
 /// charts from the data that the page holds. Every text given is escaped.
 /// </summary>
 internal sealed class HtmlPage
 {
-    // The default encoder leaves no <, >, & or line separator in a string, so no text can end the element that holds it.
+    // The default encoder leaves no <, >, & or line separator in a string, so no text can end the element that holds
+    // it.
     private static readonly JsonSerializerOptions Compact = new() { Encoder = JavaScriptEncoder.Default };
 
     private readonly StringBuilder _page = new();
@@ -70,7 +75,10 @@ internal sealed class HtmlPage
         _charts.Add(chart);
     }
 
-    /// <summary>A place for boxes that show and hide what charts have in common, by name: a name's place in the list is its slot of colour.</summary>
+    /// <summary>
+    /// A place for boxes that show and hide what charts have in common, by name: a name's place in the list is its slot
+    /// of colour.
+    /// </summary>
     public void Chooser(IEnumerable<string> names)
     {
         _page.Append("<div data-chooser></div>\n");

@@ -5,7 +5,9 @@ namespace Spectral.Cli.Reports;
 /// <summary>A number before and after training, already formatted.</summary>
 public readonly record struct BeforeAfter(string Name, string Before, string After);
 
-/// <summary>The page that `finetune` and `pretrain` leave behind: what the run gained, its loss curve and its settings.</summary>
+/// <summary>
+/// The page that `finetune` and `pretrain` leave behind: what the run gained, its loss curve and its settings.
+/// </summary>
 public sealed class HtmlReport
 {
     // Two measurements, before and after, are no course: a line between them would be read as one.

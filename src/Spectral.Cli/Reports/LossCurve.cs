@@ -16,7 +16,10 @@ internal static class LossCurve
         return [.. points.Chunk(run).Select(part => new LossPoint(part[^1].Step, part.Average(point => point.Loss)))];
     }
 
-    /// <summary>Mean over a window of about a fifteenth of the curve, centred so that it does not lag, narrower towards the ends.</summary>
+    /// <summary>
+    /// Mean over a window of about a fifteenth of the curve, centred so that it does not lag, narrower towards the
+    /// ends.
+    /// </summary>
     public static LossPoint[] Smooth(LossPoint[] points)
     {
         var smooth = new LossPoint[points.Length];

@@ -3,7 +3,9 @@ using System.Text;
 
 namespace Spectral.Cli.Reports;
 
-/// <summary>The script and the style that every page carries, made of <c>Reports/web</c> when the command is built.</summary>
+/// <summary>
+/// The script and the style that every page carries, made of <c>Reports/web</c> when the command is built.
+/// </summary>
 internal static class PageAssets
 {
     /// <summary>The script; it holds no <c>&lt;/script</c>.</summary>
@@ -12,7 +14,8 @@ internal static class PageAssets
     public static string Style { get; } = Read("report-style.css");
 
     /// <summary>
-    /// What a browser lets a page do: run this script and no other, whatever text the page holds, and fetch nothing. Styles are free:
+    /// What a browser lets a page do: run this script and no other, whatever text the page holds, and fetch nothing.
+    /// Styles are free:
     /// drawings set theirs.
     /// </summary>
     public static string Policy { get; } =

@@ -4,9 +4,12 @@ using Spectral.Training.IO;
 namespace Spectral.Cli.Runs;
 
 /// <summary>
-/// <c>trainer_state/</c> in an output folder. A checkpoint is the trainer's state together with the files that others read, such as the adapter: these are
-/// written to a folder here, then the state replaces the older one by a rename, which is the moment that counts, then the files are moved up to where
-/// they belong. Ended before that moment, a process leaves the old checkpoint as it was; ended after it, <see cref="Recover"/> moves the rest.
+/// <c>trainer_state/</c> in an output folder. A checkpoint is the trainer's state together with the files that others
+/// read, such as the adapter: these are
+/// written to a folder here, then the state replaces the older one by a rename, which is the moment that counts, then
+/// the files are moved up to where
+/// they belong. Ended before that moment, a process leaves the old checkpoint as it was; ended after it,
+/// <see cref="Recover"/> moves the rest.
 /// </summary>
 internal sealed class CheckpointFolder(string output)
 {
@@ -22,7 +25,9 @@ internal sealed class CheckpointFolder(string output)
     /// <summary>The trainer's state, the checkpoint that counts.</summary>
     public string State => Path.Combine(_folder, StateFile);
 
-    /// <summary>Whether everything in the output folder is what a run leaves that ended before its first checkpoint.</summary>
+    /// <summary>
+    /// Whether everything in the output folder is what a run leaves that ended before its first checkpoint.
+    /// </summary>
     public bool HoldsNothing =>
         Directory
             .EnumerateFileSystemEntries(output)
@@ -45,7 +50,8 @@ internal sealed class CheckpointFolder(string output)
 
     /// <summary>Writes a checkpoint; if it fails the one before stays.</summary>
     /// <param name="writeFiles">Fills a folder with the files for others, each brought to the disk.</param>
-    /// <param name="writeState">Writes the state to a path, atomically, with the name of that folder among its notes.</param>
+    /// <param name="writeState">Writes the state to a path, atomically, with the name of that folder among its
+    /// notes.</param>
     public void Write(Action<string> writeFiles, Action<string, string> writeState)
     {
         string name = $"{StagingPrefix}{Guid.NewGuid():N}";

@@ -4,10 +4,13 @@ using Spectral.Cli.Hosting;
 
 namespace Spectral.Cli.Runs;
 
-/// <summary>What a run's bits depend on besides the device: its options and the contents of the files it reads.</summary>
+/// <summary>
+/// What a run's bits depend on besides the device: its options and the contents of the files it reads.
+/// </summary>
 internal sealed class RunIdentity
 {
-    // The values of these change how often a run reports, how fast it goes or when it gives up, and no bit of it; --dtype is kept as what it came to.
+    // The values of these change how often a run reports, how fast it goes or when it gives up, and no bit of it;
+    // --dtype is kept as what it came to.
     private static readonly string[] Free =
     [
         "--out",
@@ -51,7 +54,8 @@ internal sealed class RunIdentity
 
     /// <param name="context">The command line.</param>
     /// <param name="command">The command.</param>
-    /// <param name="inputs">Those of its options that name a file or folder to read: their contents count, wherever they are.</param>
+    /// <param name="inputs">Those of its options that name a file or folder to read: their contents count, wherever
+    /// they are.</param>
     public RunIdentity(CommandContext context, Command command, params ReadOnlySpan<Option> inputs)
     {
         string[] names = [.. inputs.ToArray().Select(option => option.Name)];

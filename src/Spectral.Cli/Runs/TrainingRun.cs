@@ -135,11 +135,15 @@ internal sealed class TrainingRun(
         _checkpoints.Recover(saved.Staged);
         _savedStep = saved.State.Step;
         _recorder.Load(log, trainer.Progress);
-        saved.Dispose(); // mapped, the file would go on taking its place on the disk when it is replaced, which Windows forbids altogether
+        // mapped, the file would go on taking its place on the disk when it is replaced, which Windows forbids
+        // altogether
+        saved.Dispose();
         context.Terminal.Line($"going on after step {_savedStep}");
     }
 
-    /// <summary>Only what is on the disk may be counted on by what is written after it: the log first, then the rest.</summary>
+    /// <summary>
+    /// Only what is on the disk may be counted on by what is written after it: the log first, then the rest.
+    /// </summary>
     private void WriteCheckpoint(Trainer trainer, TrainingLog log, CausalLanguageModel model)
     {
         trainer.RequireFinite();

@@ -6,7 +6,9 @@ using Spectral.Training.Spectra;
 
 namespace Spectral.Cli.Spectra;
 
-/// <summary>An analysis as JSON: the records' properties with names_like_this, ten digits, null for what is not defined.</summary>
+/// <summary>
+/// An analysis as JSON: the records' properties with names_like_this, ten digits, null for what is not defined.
+/// </summary>
 internal static class SpectraJson
 {
     private static readonly JsonSerializerOptions Options = new()

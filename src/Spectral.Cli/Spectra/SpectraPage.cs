@@ -5,7 +5,8 @@ using Spectral.Cli.Reports;
 namespace Spectral.Cli.Spectra;
 
 /// <summary>
-/// The page of an analysis: what was found over the whole model in words and tables; charts and the table of matrices, which the script makes of the
+/// The page of an analysis: what was found over the whole model in words and tables; charts and the table of matrices,
+/// which the script makes of the
 /// same object.
 /// </summary>
 internal static class SpectraPage

@@ -5,7 +5,8 @@ using Spectral.Cli.Output;
 namespace Spectral.Cli.Spectra;
 
 /// <summary>
-/// What the script needs of an analysis, under the same names: four digits instead of ten, and of long profiles the positions that a screen can
+/// What the script needs of an analysis, under the same names: four digits instead of ten, and of long profiles the
+/// positions that a screen can
 /// show. A page of hundreds of matrices stays below a megabyte, where the whole object has tens.
 /// </summary>
 internal static class SpectraPageData

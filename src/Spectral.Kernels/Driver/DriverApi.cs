@@ -7,7 +7,8 @@ using System.Text;
 namespace Spectral.Kernels.Driver;
 
 /// <summary>
-/// The CUDA driver's entry points, under the names of cuda.h without their prefix. One table is filled from the driver, one from the CPU
+/// The CUDA driver's entry points, under the names of cuda.h without their prefix. One table is filled from the driver,
+/// one from the CPU
 /// device: that is the whole difference between the two above this line.
 /// </summary>
 internal sealed unsafe class DriverApi
@@ -223,7 +224,10 @@ internal sealed unsafe class DriverApi
             Throw(status, doing, call);
     }
 
-    /// <summary>As above, for a text with values in it: it is put together only for a failed call, so that a launch allocates nothing.</summary>
+    /// <summary>
+    /// As above, for a text with values in it: it is put together only for a failed call, so that a launch allocates
+    /// nothing.
+    /// </summary>
     public void Check(
         int status,
         [InterpolatedStringHandlerArgument(nameof(status))] ref FailureText doing,
@@ -260,7 +264,10 @@ internal sealed unsafe class DriverApi
             _cpuSetOption(text, new CLong((nint)value));
     }
 
-    /// <summary>Size and field offsets of a kernel's argument struct as the native compiler laid it out: <c>size;field:offset:size;…</c>, or null.</summary>
+    /// <summary>
+    /// Size and field offsets of a kernel's argument struct as the native compiler laid it out:
+    /// <c>size;field:offset:size;…</c>, or null.
+    /// </summary>
     public string? ArgumentLayout(string kernel)
     {
         byte* text = stackalloc byte[4096];

@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace Spectral.Kernels.Driver;
 
 /// <summary>
-/// A driver object. It holds a counted reference to its context, so the context outlives it whatever the order of disposal; release never
+/// A driver object. It holds a counted reference to its context, so the context outlives it whatever the order of
+/// disposal; release never
 /// throws, since it may run on the finalizer thread.
 /// </summary>
 internal abstract class DriverHandle : SafeHandle
@@ -97,7 +98,9 @@ internal sealed unsafe class EventHandle(DriverApi api, ContextHandle context, n
     protected override int Free(nint value) => Api.EventDestroy(value);
 }
 
-/// <summary>One driver allocation; it leaves the pool's books when it is freed, also when only the garbage collector found it.</summary>
+/// <summary>
+/// One driver allocation; it leaves the pool's books when it is freed, also when only the garbage collector found it.
+/// </summary>
 internal sealed unsafe class MemoryHandle(
     DriverApi api,
     ContextHandle context,

@@ -7,7 +7,9 @@ public static class LiveObjects
 {
     private static readonly ConcurrentDictionary<string, int> Counts = new();
 
-    /// <summary>Objects alive now by kind (context, module, stream, event, memory, tensor, …); kinds with none are left out.</summary>
+    /// <summary>
+    /// Objects alive now by kind (context, module, stream, event, memory, tensor, …); kinds with none are left out.
+    /// </summary>
     public static IReadOnlyDictionary<string, int> Snapshot() => Counts.Where(pair => pair.Value != 0).ToDictionary();
 
     internal static void Add(string kind, int change) =>

@@ -70,7 +70,10 @@ public static class NativeLibraries
             .Select(folder => folder + "/lib64");
     }
 
-    /// <summary>CUDA libraries that came as Python packages, <c>site-packages/nvidia/*/lib</c>, of the active environments and of each python3 on the path.</summary>
+    /// <summary>
+    /// CUDA libraries that came as Python packages, <c>site-packages/nvidia/*/lib</c>, of the active environments and
+    /// of each python3 on the path.
+    /// </summary>
     private static IEnumerable<string> PythonWheels()
     {
         IEnumerable<string?> prefixes = (Environment.GetEnvironmentVariable("PATH") ?? "")
@@ -120,7 +123,9 @@ public static class NativeLibraries
         return false;
     }
 
-    /// <summary>As <see cref="TryLoad"/>, but a library that cannot be found is an error that names all that was tried.</summary>
+    /// <summary>
+    /// As <see cref="TryLoad"/>, but a library that cannot be found is an error that names all that was tried.
+    /// </summary>
     /// <exception cref="DllNotFoundException">None of the names could be loaded.</exception>
     public static nint Load(string purpose, params ReadOnlySpan<string> names) =>
         TryLoad(names, out nint library)
@@ -134,7 +139,8 @@ public static class NativeLibraries
         SearchFolders().Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
 
     /// <summary>The address of an exported function.</summary>
-    /// <exception cref="EntryPointNotFoundException">The library has no such function (an older version, say).</exception>
+    /// <exception cref="EntryPointNotFoundException">The library has no such function (an older version,
+    /// say).</exception>
     internal static nint Function(nint library, string libraryName, string name) =>
         NativeLibrary.TryGetExport(library, name, out nint address)
             ? address

@@ -3,8 +3,10 @@ using System.Runtime.InteropServices;
 namespace Spectral.Kernels.Driver;
 
 /// <summary>
-/// A CUtensorMap: what the bulk tensor copies of Hopper GPUs know of a matrix. Its bits are the driver's affair. Argument structs carry maps
-/// first; encoding one costs the host well under a microsecond and no managed memory, so maps are made anew for each launch.
+/// A CUtensorMap: what the bulk tensor copies of Hopper GPUs know of a matrix. Its bits are the driver's affair.
+/// Argument structs carry maps
+/// first; encoding one costs the host well under a microsecond and no managed memory, so maps are made anew for each
+/// launch.
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Size = Bytes)]
 public struct TensorMap
@@ -25,7 +27,10 @@ public struct TensorMap
     /// <summary>Whether a BF16 matrix of this width can be mapped at all: rows of whole 16-byte units.</summary>
     public static bool Fits(int columns) => columns > 0 && columns % 8 == 0;
 
-    /// <summary>A BF16 matrix [rows, columns] that is copied in boxes of <paramref name="boxRows"/> × 64, 128-byte swizzled; beyond it there are zeros.</summary>
+    /// <summary>
+    /// A BF16 matrix [rows, columns] that is copied in boxes of <paramref name="boxRows"/> × 64, 128-byte swizzled;
+    /// beyond it there are zeros.
+    /// </summary>
     /// <param name="device">The device whose driver encodes.</param>
     /// <param name="pointer">The first element, 16-byte aligned.</param>
     /// <param name="rows">Rows, at least 1.</param>

@@ -33,7 +33,9 @@ public struct CholeskyInverseArgs
     /// <summary>Words (4 bytes) from one matrix's status to the next.</summary>
     public int StatusStride;
 
-    /// <summary>Dynamic shared memory of a block, in bytes: the matrix in rows of odd length, and its diagonal, in F64.</summary>
+    /// <summary>
+    /// Dynamic shared memory of a block, in bytes: the matrix in rows of odd length, and its diagonal, in F64.
+    /// </summary>
     /// <param name="n">Order of the matrix.</param>
     public static int SharedBytes(int n) => (n * (n | 1) + n) * sizeof(double);
 }

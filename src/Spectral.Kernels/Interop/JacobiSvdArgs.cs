@@ -42,7 +42,9 @@ public struct JacobiSvdArgs
     /// <summary>Words (4 bytes) from one matrix's values, and status, to the next's.</summary>
     public int ReportStride;
 
-    /// <summary>Dynamic shared memory of a block, in bytes: the matrix in rows of odd length and four words per column, in F64.</summary>
+    /// <summary>
+    /// Dynamic shared memory of a block, in bytes: the matrix in rows of odd length and four words per column, in F64.
+    /// </summary>
     /// <param name="n">Order of the matrix.</param>
     public static int SharedBytes(int n) => (n * (n | 1) + 4 * n + 1) * sizeof(double);
 }

@@ -24,7 +24,8 @@ public struct MatrixInverseArgs
     public int N;
 
     /// <summary>
-    /// Dynamic shared memory of a block, in bytes: a row, a column and the row it changes places with (F64), a permutation (I32) and,
+    /// Dynamic shared memory of a block, in bytes: a row, a column and the row it changes places with (F64), a
+    /// permutation (I32) and,
     /// where it is held there, the matrix in rows of odd length (F64).
     /// </summary>
     /// <param name="n">Order of the matrix.</param>

@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>64-bit words on a device: addresses of the matrices of a batch, or streams of their random numbers.</summary>
+/// <summary>
+/// 64-bit words on a device: addresses of the matrices of a batch, or streams of their random numbers.
+/// </summary>
 internal static class AddressTable
 {
     /// <summary>[2 · words] I32, each word as the device stores it.</summary>

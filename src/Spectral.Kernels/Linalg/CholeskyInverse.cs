@@ -5,7 +5,9 @@ namespace Spectral.Kernels.Linalg;
 /// <summary>Where the small factorisations (the order of the sketch) are computed.</summary>
 internal enum SmallProblems
 {
-    /// <summary>In one block on a GPU up to the order that fits; by the library beyond it and on the CPU device.</summary>
+    /// <summary>
+    /// In one block on a GPU up to the order that fits; by the library beyond it and on the CPU device.
+    /// </summary>
     Auto,
 
     /// <summary>In one block: our kernels.</summary>
@@ -20,13 +22,18 @@ internal static class CholeskyInverse
 {
     private const int LargestOneBlock = 144;
 
-    /// <summary>inverse = L⁻¹D with D = diag(gram)^(−1/2) and D gram D + shift·I = L Lᵀ: rows of inverse · X are orthonormal when gram = X Xᵀ.</summary>
+    /// <summary>
+    /// inverse = L⁻¹D with D = diag(gram)^(−1/2) and D gram D + shift·I = L Lᵀ: rows of inverse · X are orthonormal
+    /// when gram = X Xᵀ.
+    /// </summary>
     /// <param name="gram">[batch, n, n], F64, symmetric.</param>
     /// <param name="inverse">[batch, n, n], F32, lower triangular.</param>
-    /// <param name="status">Address of an I32 that is 0: becomes the number of a pivot that is not above rounding or the least one, counted from 1.</param>
+    /// <param name="status">Address of an I32 that is 0: becomes the number of a pivot that is not above rounding or
+    /// the least one, counted from 1.</param>
     /// <param name="statusStride">Words from one matrix's status to the next.</param>
     /// <param name="shift">Added to the unit diagonal.</param>
-    /// <param name="leastPivot">Of the scaled matrix; its inverse is about the square of the condition number that is accepted.</param>
+    /// <param name="leastPivot">Of the scaled matrix; its inverse is about the square of the condition number that is
+    /// accepted.</param>
     /// <param name="where">Which implementation.</param>
     public static void Run(
         Tensor gram,

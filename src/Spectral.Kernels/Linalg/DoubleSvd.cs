@@ -3,8 +3,10 @@ using System.Runtime.InteropServices;
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// The thin SVD of a matrix of doubles, A = Uᵀ diag(S) V with one vector per row, by the device's library in F64 throughout: for analyses in
-/// which differences of singular values count. Values descend; each pair of vectors has the sign that makes the entry of largest magnitude
+/// The thin SVD of a matrix of doubles, A = Uᵀ diag(S) V with one vector per row, by the device's library in F64
+/// throughout: for analyses in
+/// which differences of singular values count. Values descend; each pair of vectors has the sign that makes the entry
+/// of largest magnitude
 /// of its right vector positive. Costs about 20·min(m, n)²·max(m, n) operations, one matrix after the other.
 /// </summary>
 public sealed class DoubleSvd
@@ -53,7 +55,10 @@ public sealed class DoubleSvd
         return s.ToDoubleArray();
     }
 
-    /// <summary>The matrix as the library wants it, column-major with at least as many rows as columns: stored, the vectors of the longer side are rows.</summary>
+    /// <summary>
+    /// The matrix as the library wants it, column-major with at least as many rows as columns: stored, the vectors of
+    /// the longer side are rows.
+    /// </summary>
     private static Tensor Standing(Device device, ReadOnlySpan<double> a, int rows, int columns)
     {
         if (rows < 1 || columns < 1 || (long)rows * columns != a.Length)

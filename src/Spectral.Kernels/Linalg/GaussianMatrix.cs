@@ -7,7 +7,10 @@ public static class GaussianMatrix
 {
     private const int VectorsPerThread = 4;
 
-    /// <summary>Fills <paramref name="y"/>; entry i of vector j depends on the seed, the stream, i and j alone (Philox4x32-10, Box-Muller).</summary>
+    /// <summary>
+    /// Fills <paramref name="y"/>; entry i of vector j depends on the seed, the stream, i and j alone (Philox4x32-10,
+    /// Box-Muller).
+    /// </summary>
     /// <param name="y">[vectors, length], F32.</param>
     /// <param name="seed">Key of the generator.</param>
     /// <param name="stream">Distinguishes matrices of one seed, a layer's number for instance.</param>

@@ -13,7 +13,8 @@ public static class Gram
     /// <summary>gram = x xᵀ.</summary>
     /// <param name="x">[rows, columns], F32; at most 2048 rows.</param>
     /// <param name="gram">[rows, rows], F64.</param>
-    /// <param name="deviation">Device address of an I32 that is raised to the bits (as a float) of max |gram − I|, or 0. NaN ranks highest.</param>
+    /// <param name="deviation">Device address of an I32 that is raised to the bits (as a float) of max |gram − I|, or
+    /// 0. NaN ranks highest.</param>
     public static void Run(Tensor x, Tensor gram, ulong deviation = 0)
     {
         Check.Shape(x, nameof(x), -1, -1);

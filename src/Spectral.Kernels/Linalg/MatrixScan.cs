@@ -2,14 +2,18 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>One pass over a matrix for its Frobenius norm and largest magnitude; also the check for NaN and infinity.</summary>
+/// <summary>
+/// One pass over a matrix for its Frobenius norm and largest magnitude; also the check for NaN and infinity.
+/// </summary>
 public static class MatrixScan
 {
     private const int RunBytes = 128;
     private const int FewestSteps = 4;
     private const int MostPartials = 1 << 16;
 
-    /// <summary>The Frobenius norm (F64 sums), and the largest magnitude, which is infinite when any element is NaN or infinite.</summary>
+    /// <summary>
+    /// The Frobenius norm (F64 sums), and the largest magnitude, which is infinite when any element is NaN or infinite.
+    /// </summary>
     /// <param name="x">Any shape, F32 or BF16.</param>
     public static (double FrobeniusNorm, double Largest) Run(Tensor x)
     {

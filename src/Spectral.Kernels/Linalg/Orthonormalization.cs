@@ -8,7 +8,9 @@ public enum OrthonormalizationMethod
     /// <summary>Cholesky factor of the Gram matrix, twice (Yamamoto, Nakatsukasa, Yanagisawa, Fukaya 2015).</summary>
     CholeskyQr2,
 
-    /// <summary>The same with a shifted first factor and a third pass (Fukaya, Kannan, Nakatsukasa, Yamamoto, Yanagisawa 2020).</summary>
+    /// <summary>
+    /// The same with a shifted first factor and a third pass (Fukaya, Kannan, Nakatsukasa, Yamamoto, Yanagisawa 2020).
+    /// </summary>
     ShiftedCholeskyQr3,
 
     /// <summary>Householder reflections: any matrix, also one with dependent or zero rows.</summary>
@@ -21,8 +23,10 @@ public static class Orthonormalization
     /// <summary>The largest deviation of Q Qᵀ from the identity that is ever returned.</summary>
     public const float Tolerance = 1e-5f;
 
-    // Part of x (Frobenius norm) that a Cholesky pass may lose: below it a loss cannot be told from rounding. Where a row nearly depends on
-    // those before it, the first pass turns its direction by its rounding error times the condition number, and later rows need that direction.
+    // Part of x (Frobenius norm) that a Cholesky pass may lose: below it a loss cannot be told from rounding. Where a
+    // row nearly depends on
+    // those before it, the first pass turns its direction by its rounding error times the condition number, and later
+    // rows need that direction.
     private static double SpanTolerance(int length) => Math.Max(1e-6, Math.ScaleB(Math.Sqrt(length), -24));
 
     /// <summary>After one pass: beyond it the second pass is not certain to reach rounding level.</summary>
@@ -31,12 +35,16 @@ public static class Orthonormalization
     /// <summary>Above it blocked Householder reflections cost less than Gram matrices in F64.</summary>
     internal const int LargestCholesky = 256;
 
-    /// <summary>q becomes orthonormal rows that span the rows of x, completed where those are dependent; each step is checked, and the next safer one taken when it failed.</summary>
+    /// <summary>
+    /// q becomes orthonormal rows that span the rows of x, completed where those are dependent; each step is checked,
+    /// and the next safer one taken when it failed.
+    /// </summary>
     /// <param name="x">[l, n], F32, l ≤ n; left alone.</param>
     /// <param name="q">[l, n], F32.</param>
     /// <returns>The method that succeeded.</returns>
     /// <exception cref="ArgumentException">Shapes or types do not fit.</exception>
-    /// <exception cref="ArithmeticException">No method reached <see cref="Tolerance"/>: x holds NaN or infinity, or values whose squares leave F64.</exception>
+    /// <exception cref="ArithmeticException">No method reached <see cref="Tolerance"/>: x holds NaN or infinity, or
+    /// values whose squares leave F64.</exception>
     public static OrthonormalizationMethod Rows(Tensor x, Tensor q) => Rows(x, q, SmallProblems.Auto);
 
     internal static OrthonormalizationMethod Rows(Tensor x, Tensor q, SmallProblems where)

@@ -9,14 +9,20 @@ public sealed record RandomizedSvdOptions
     public int Oversample { get; init; } = 16;
 
     /// <summary>
-    /// Times that A Aᵀ is applied to the sketch; each costs two passes over the matrix. 0 to 3 are a preview. From 4 on the values of the last
-    /// two iterations are compared, and iterations continue, up to <see cref="RandomizedSvd.MostIterations"/>, for matrices whose values have
-    /// not settled to about a hundredth of the largest: those with a nearly flat spectrum, a Gaussian matrix for instance, where the error falls
+    /// Times that A Aᵀ is applied to the sketch; each costs two passes over the matrix. 0 to 3 are a preview. From 4 on
+    /// the values of the last
+    /// two iterations are compared, and iterations continue, up to <see cref="RandomizedSvd.MostIterations"/>, for
+    /// matrices whose values have
+    /// not settled to about a hundredth of the largest: those with a nearly flat spectrum, a Gaussian matrix for
+    /// instance, where the error falls
     /// only like 1 / iterations. <see cref="UntilSettled"/> switches that off.
     /// </summary>
     public int PowerIterations { get; init; } = 4;
 
-    /// <summary>Whether 4 power iterations or more may continue until the values have settled; false: exactly as many as asked for.</summary>
+    /// <summary>
+    /// Whether 4 power iterations or more may continue until the values have settled; false: exactly as many as asked
+    /// for.
+    /// </summary>
     public bool UntilSettled { get; init; } = true;
 
     /// <summary>Seed of the test matrix.</summary>
@@ -42,8 +48,10 @@ public sealed record RandomizedSvdOptions
 }
 
 /// <summary>
-/// Randomized truncated SVD (Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 2011): subspace iteration from a
-/// Gaussian sketch, orthonormalised after every half step. Same seed, same bits on one kind of device, with any number of threads.
+/// Randomized truncated SVD (Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 2011): subspace
+/// iteration from a
+/// Gaussian sketch, orthonormalised after every half step. Same seed, same bits on one kind of device, with any number
+/// of threads.
 /// </summary>
 public static class RandomizedSvd
 {
@@ -54,7 +62,8 @@ public static class RandomizedSvd
     private const int LargestBatch = 64;
     private const long WorkingBytes = 1L << 30;
 
-    // Of the largest value. On flat spectra the error falls like 1 / iterations, so that it is about the last change times their number.
+    // Of the largest value. On flat spectra the error falls like 1 / iterations, so that it is about the last change
+    // times their number.
     private const double SettledError = 0.006;
 
     private const double ProbeFactor = 10 * 0.79788456080286536; // α √(2/π) with α = 10
@@ -64,15 +73,19 @@ public static class RandomizedSvd
 
     /// <summary>The first <paramref name="rank"/> singular values and vectors of a matrix, approximately.</summary>
     /// <remarks>
-    /// With the default settings every value of at least 2.4 times the first one left out is within 10⁻⁴ of the largest, all within about a
-    /// hundredth, and the Frobenius residual within 2 % of the best possible. Vectors within a cluster of values are not determined one by one.
-    /// The host queues all steps and waits once, for the values; when a step failed its check, the matrix is done again step by step with the
+    /// With the default settings every value of at least 2.4 times the first one left out is within 10⁻⁴ of the
+    /// largest, all within about a
+    /// hundredth, and the Frobenius residual within 2 % of the best possible. Vectors within a cluster of values are
+    /// not determined one by one.
+    /// The host queues all steps and waits once, for the values; when a step failed its check, the matrix is done again
+    /// step by step with the
     /// safer methods.
     /// </remarks>
     /// <param name="a">[m, n], F32 or BF16.</param>
     /// <param name="rank">1 to the smaller of m and n.</param>
     /// <param name="options">Settings; null for the defaults.</param>
-    /// <exception cref="ArgumentException">The rank or an option is out of range, or a holds NaN or infinite values.</exception>
+    /// <exception cref="ArgumentException">The rank or an option is out of range, or a holds NaN or infinite
+    /// values.</exception>
     public static SvdResult Compute(Tensor a, int rank, RandomizedSvdOptions? options = null)
     {
         options ??= new RandomizedSvdOptions();
@@ -84,8 +97,10 @@ public static class RandomizedSvd
     }
 
     /// <summary>
-    /// The same for many matrices, each with the numbers that <see cref="Compute(Tensor, int, RandomizedSvdOptions?)"/> gives it. On a GPU those of
-    /// one shape and type are worked on together, up to 64 and 1 GiB of working memory at a time, which keeps the small steps from waiting for one
+    /// The same for many matrices, each with the numbers that <see cref="Compute(Tensor, int, RandomizedSvdOptions?)"/>
+    /// gives it. On a GPU those of
+    /// one shape and type are worked on together, up to 64 and 1 GiB of working memory at a time, which keeps the small
+    /// steps from waiting for one
     /// another. Results of one batch share memory: it is free when all of them have been disposed.
     /// </summary>
     /// <param name="matrices">Each [m, n], F32 or BF16, all on one device; shapes and types may differ.</param>
@@ -93,7 +108,8 @@ public static class RandomizedSvd
     /// <param name="options">Settings; null for the defaults.</param>
     /// <param name="streams">A stream of random numbers for each matrix; null: that of the options for all.</param>
     /// <returns>In the order of the matrices.</returns>
-    /// <exception cref="ArgumentException">The rank or an option is out of range, a matrix is on another device, or one holds NaN or infinite values.</exception>
+    /// <exception cref="ArgumentException">The rank or an option is out of range, a matrix is on another device, or one
+    /// holds NaN or infinite values.</exception>
     public static SvdResult[] Compute(
         IReadOnlyList<Tensor> matrices,
         int rank,
@@ -155,7 +171,10 @@ public static class RandomizedSvd
         }
     }
 
-    /// <summary>How many matrices of one shape are worked on together: 1 where the libraries do the small steps, as on the CPU device.</summary>
+    /// <summary>
+    /// How many matrices of one shape are worked on together: 1 where the libraries do the small steps, as on the CPU
+    /// device.
+    /// </summary>
     /// <param name="device">Where.</param>
     /// <param name="rows">Of each matrix.</param>
     /// <param name="columns">Of each matrix.</param>
@@ -292,7 +311,8 @@ public static class RandomizedSvd
         return iterations * change <= SettledError * now[0];
     }
 
-    // One matrix with every step checked before the next: scaled into a safe range, and with bases by whichever method succeeds.
+    // One matrix with every step checked before the next: scaled into a safe range, and with bases by whichever method
+    // succeeds.
     private static SvdResult Careful(Tensor a, string name, int rank, RandomizedSvdOptions options)
     {
         using var matrix = SvdMatrix.Prepare(a, rank, name);

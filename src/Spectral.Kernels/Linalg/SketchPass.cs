@@ -16,13 +16,15 @@ internal static class SketchPass
     private const int ReducePerThread = 4;
 
     /// <summary>y_b = x_b W_bᵀ, or x_b W_b when transposed, for each matrix of a batch.</summary>
-    /// <param name="matrices">Table of <see cref="AddressTable"/>: addresses of dense BF16 matrices [rows, columns].</param>
+    /// <param name="matrices">Table of <see cref="AddressTable"/>: addresses of dense BF16 matrices [rows,
+    /// columns].</param>
     /// <param name="rows">Of each W.</param>
     /// <param name="columns">Of each W.</param>
     /// <param name="transposed">Sum over the rows of W instead of its columns.</param>
     /// <param name="parts">[batch, 3, vectors, summed dimension] BF16: x split in three.</param>
     /// <param name="vectors">Rows of x and y.</param>
-    /// <param name="y">F32: where the first result [vectors, other dimension] begins, and the elements from one to the next.</param>
+    /// <param name="y">F32: where the first result [vectors, other dimension] begins, and the elements from one to the
+    /// next.</param>
     /// <param name="batch">Number of matrices.</param>
     public static void Run(
         Tensor matrices,
@@ -73,7 +75,8 @@ internal static class SketchPass
         Reduce(y, 0, 1, y, count, batch, status, statusStride);
 
     /// <summary>y_b = sum of the shares' partial results.</summary>
-    /// <param name="partial">Where the first partial result begins, and the elements from one matrix to the next.</param>
+    /// <param name="partial">Where the first partial result begins, and the elements from one matrix to the
+    /// next.</param>
     /// <param name="shareStride">Elements from one share to the next.</param>
     /// <param name="shares">How many.</param>
     /// <param name="y">Where the first result begins, and the elements from one to the next.</param>
@@ -111,7 +114,10 @@ internal static class SketchPass
         );
     }
 
-    /// <summary>How many parts to divide the summed dimension into: by the shape of one matrix alone, so that a batch changes no bit.</summary>
+    /// <summary>
+    /// How many parts to divide the summed dimension into: by the shape of one matrix alone, so that a batch changes no
+    /// bit.
+    /// </summary>
     public static int Shares(int tiles, int steps, int wantedBlocks, int fewestSteps) =>
         Math.Clamp(wantedBlocks / tiles, 1, Math.Max(1, steps / fewestSteps));
 

@@ -3,7 +3,9 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>Small F32 products of a batch: the same bits for a matrix in any batch, and all of it in one launch or two.</summary>
+/// <summary>
+/// Small F32 products of a batch: the same bits for a matrix in any batch, and all of it in one launch or two.
+/// </summary>
 internal static class SketchProduct
 {
     private const int Side = 64;
@@ -22,7 +24,8 @@ internal static class SketchProduct
     /// <param name="k">Inner dimension.</param>
     /// <param name="batch">Number of matrices.</param>
     /// <param name="alpha">Factor of the product.</param>
-    /// <param name="d">[m, n] with C's row length, or null; then also parts must be short of a share: k below 512.</param>
+    /// <param name="d">[m, n] with C's row length, or null; then also parts must be short of a share: k below
+    /// 512.</param>
     /// <param name="parts">[batch, 3, m, n] BF16: C once more, split in three; or null.</param>
     public static void Run(
         in Gemm.Operand a,

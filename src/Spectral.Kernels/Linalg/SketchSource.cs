@@ -3,7 +3,8 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// The matrices of an <see cref="SvdChain"/>, all of one shape and type, as operators on a few vectors: BF16 ones are read as they are by
+/// The matrices of an <see cref="SvdChain"/>, all of one shape and type, as operators on a few vectors: BF16 ones are
+/// read as they are by
 /// <see cref="SketchPass"/>, or where our kernels are not wanted from F32 copies; F32 ones go to BLAS one by one.
 /// </summary>
 internal sealed class SketchSource : IDisposable
@@ -46,7 +47,10 @@ internal sealed class SketchSource : IDisposable
     /// <summary>The smaller dimension.</summary>
     public int Columns => Math.Min(_storedRows, _storedColumns);
 
-    /// <summary>Where whoever computes vectors for the next pass is to leave them split in three, [batch, 3, vectors, length] from its beginning; null: nowhere.</summary>
+    /// <summary>
+    /// Where whoever computes vectors for the next pass is to leave them split in three, [batch, 3, vectors, length]
+    /// from its beginning; null: nowhere.
+    /// </summary>
     public Tensor? Parts => _parts;
 
     /// <summary>y_b = x_b A_bᵀ, with A standing up: each row of y_b is A_b times a row of x_b.</summary>

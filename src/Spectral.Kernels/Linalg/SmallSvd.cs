@@ -2,7 +2,9 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Linalg;
 
-/// <summary>SVD of the small square matrix that a sketch leaves: one-sided Jacobi in one block, or the library's.</summary>
+/// <summary>
+/// SVD of the small square matrix that a sketch leaves: one-sided Jacobi in one block, or the library's.
+/// </summary>
 internal static class SmallSvd
 {
     /// <summary>a = left · diag(values) · right, in F64 inside.</summary>
@@ -11,7 +13,8 @@ internal static class SmallSvd
     /// <param name="values">[n], F32, descending.</param>
     /// <param name="right">[n, n], F32: row c is right vector c.</param>
     /// <param name="where">Which implementation.</param>
-    /// <returns>A reading of the outcome, to be called once: the sweeps of the one-block kernel, 0 for the library.</returns>
+    /// <returns>A reading of the outcome, to be called once: the sweeps of the one-block kernel, 0 for the
+    /// library.</returns>
     /// <exception cref="ArithmeticException">Thrown by the reading: no convergence.</exception>
     public static Outcome Run(Tensor a, Tensor left, Tensor values, Tensor right, SmallProblems where)
     {
@@ -70,7 +73,8 @@ internal static class SmallSvd
             ulong square = (ulong)b * (ulong)n * (ulong)n * sizeof(float);
             ulong word = (ulong)(b * stride) * sizeof(int);
             SvdSteps.Widen(a.Pointer + square, wide);
-            // The column-major reader sees the transpose of a: its left vectors, one per stored row, are our right ones, and its
+            // The column-major reader sees the transpose of a: its left vectors, one per stored row, are our right
+            // ones, and its
             // VT, one vector per stored column, holds our left ones.
             device.Solver.SingularValues(wide, s, u, vt, status + word);
             SvdSteps.Narrow(u, right.Pointer + square);
@@ -79,7 +83,9 @@ internal static class SmallSvd
         }
     }
 
-    /// <summary>Is a problem of order n to be solved in one block? Its Cholesky factor, which needs less, then fits too.</summary>
+    /// <summary>
+    /// Is a problem of order n to be solved in one block? Its Cholesky factor, which needs less, then fits too.
+    /// </summary>
     public static bool OneBlock(Device device, int n, SmallProblems where) =>
         CholeskyInverse.OneBlock(
             device,

@@ -24,7 +24,8 @@ public static class Svd
     /// <param name="rank">1 to the smaller of m and n.</param>
     /// <param name="method">How.</param>
     /// <param name="options">Settings of the randomized method.</param>
-    /// <exception cref="ArgumentException">The rank or an option is out of range, or a holds NaN or infinite values.</exception>
+    /// <exception cref="ArgumentException">The rank or an option is out of range, or a holds NaN or infinite
+    /// values.</exception>
     public static SvdResult Compute(
         Tensor a,
         int rank,
@@ -43,7 +44,8 @@ public static class Svd
     /// <param name="options">Settings of the randomized method; null for the defaults.</param>
     /// <param name="streams">A stream of random numbers for each matrix; null: that of the options for all.</param>
     /// <returns>In the order of the matrices.</returns>
-    /// <exception cref="ArgumentException">The rank or an option is out of range, a matrix is on another device, or one holds NaN or infinite values.</exception>
+    /// <exception cref="ArgumentException">The rank or an option is out of range, a matrix is on another device, or one
+    /// holds NaN or infinite values.</exception>
     public static SvdResult[] Compute(
         IReadOnlyList<Tensor> matrices,
         int rank,

@@ -4,19 +4,23 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// Subspace iterations for a batch of matrices of one shape and type, queued without looking at anything: each step leaves what a check needs
+/// Subspace iterations for a batch of matrices of one shape and type, queued without looking at anything: each step
+/// leaves what a check needs
 /// in a report per matrix, which the host reads once at the end. A matrix gets the same bits in any batch.
 /// </summary>
 /// <remarks>
-/// With A standing up (m ≥ n; wide matrices are worked on as their transposes) and basis vectors as rows: Y = V Aᵀ, Q = orth(Y), Z = Q A,
-/// V = orth(Z), so that A ≈ Qᵀ (Z Vᵀ) V. Bases in between only have to span their space: one pass of CholeskyQR (F64 Gram matrix) keeps it
+/// With A standing up (m ≥ n; wide matrices are worked on as their transposes) and basis vectors as rows: Y = V Aᵀ, Q =
+/// orth(Y), Z = Q A,
+/// V = orth(Z), so that A ≈ Qᵀ (Z Vᵀ) V. Bases in between only have to span their space: one pass of CholeskyQR (F64
+/// Gram matrix) keeps it
 /// to rounding while the condition number is below 3·10⁴. The bases that the result is made of get a second pass.
 /// </remarks>
 internal sealed class SvdChain : IDisposable
 {
     public const int Probes = 10;
 
-    // Squared condition number that one pass takes: beyond it the F32 product leaves a basis that is no longer nearly orthonormal.
+    // Squared condition number that one pass takes: beyond it the F32 product leaves a basis that is no longer nearly
+    // orthonormal.
     private const double LeastPivot = 1e-9;
 
     private readonly Device _device;
@@ -82,7 +86,10 @@ internal sealed class SvdChain : IDisposable
     public static long BytesPerMatrix(long m, long n, int l) =>
         (l + Probes) * (m + n) * (4 * 5 + 2 * SketchPass.Parts) + 64L * l * l * sizeof(double);
 
-    /// <summary>Sketch and first half steps. The vectors that test the result go through the first pass together with the sketch.</summary>
+    /// <summary>
+    /// Sketch and first half steps. The vectors that test the result go through the first pass together with the
+    /// sketch.
+    /// </summary>
     /// <param name="seed">Of the test matrices.</param>
     /// <param name="streams">Of each matrix.</param>
     /// <param name="last">No iteration will follow.</param>
@@ -90,7 +97,8 @@ internal sealed class SvdChain : IDisposable
     {
         using Tensor table = AddressTable.Upload(_device, streams);
         GaussianMatrix.Run(_vectors, seed, table, _source.Parts);
-        // Every element of a matrix has entered its images: a NaN or infinity anywhere shows in their maximum, as do zeros and an extreme scale.
+        // Every element of a matrix has entered its images: a NaN or infinity anywhere shows in their maximum, as do
+        // zeros and an extreme scale.
         _source.Apply(Rows(_vectors), Rows(_images), _l + Probes);
         if (_kernels)
             SketchPass.Largest(Rows(_images), (_l + Probes) * _m, _batch, At(Status.Range), _stride * _cores);
@@ -117,11 +125,15 @@ internal sealed class SvdChain : IDisposable
         }
         using Tensor report = other._report.Rows(matrix * _cores, _cores);
         _report.CopyFrom(report);
-        Orthonormalize(Rows(_z), Rows(_vectors), _n, precise: true); // V again, the same bits, for what else is made of it
+        // V again, the same bits, for what else is made of it
+        Orthonormalize(Rows(_z), Rows(_vectors), _n, precise: true);
         Iterations = other.Iterations;
     }
 
-    /// <summary>Iterates up to <paramref name="target"/>, and leaves the values there and, where they are compared, those of the iteration before.</summary>
+    /// <summary>
+    /// Iterates up to <paramref name="target"/>, and leaves the values there and, where they are compared, those of the
+    /// iteration before.
+    /// </summary>
     public void To(int target)
     {
         for (; Iterations < target; Iterations++)
@@ -137,7 +149,9 @@ internal sealed class SvdChain : IDisposable
         SmallSvd.Run(_core, _coreLeft, At(_valuesAt, 0), _coreRight, At(Status.Sweeps, 0), _stride, _where);
     }
 
-    /// <summary>Vectors from those of the cores, the residual of the probes, and how far the vectors are from orthonormal.</summary>
+    /// <summary>
+    /// Vectors from those of the cores, the residual of the probes, and how far the vectors are from orthonormal.
+    /// </summary>
     public void Finish()
     {
         _left ??= Own((_batch, _rank, _m));
@@ -206,7 +220,10 @@ internal sealed class SvdChain : IDisposable
         return outcomes;
     }
 
-    /// <summary>U and Vᵀ of the given matrices, one after the other, with their signs fixed: [batch · rows, k] and [batch · k, columns].</summary>
+    /// <summary>
+    /// U and Vᵀ of the given matrices, one after the other, with their signs fixed: [batch · rows, k] and [batch · k,
+    /// columns].
+    /// </summary>
     public (Tensor U, Tensor Vt) Vectors()
     {
         (Tensor u, Tensor vt, int rows, int columns) = _source.Transposed
@@ -344,7 +361,10 @@ internal sealed class SvdChain : IDisposable
         /// <summary>max |U Uᵀ − I| and of V.</summary>
         public float FactorDeviation { get; init; }
 
-        /// <summary>Values of the iteration before the last (of the last where they are not compared) and of the last, and those that are kept.</summary>
+        /// <summary>
+        /// Values of the iteration before the last (of the last where they are not compared) and of the last, and those
+        /// that are kept.
+        /// </summary>
         public float[] Before { get; init; }
 
         /// <inheritdoc cref="Before"/>

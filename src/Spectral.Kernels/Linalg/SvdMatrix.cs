@@ -3,7 +3,8 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// The matrix of an SVD as the algorithms see it: F32, finite, scaled by a power of two into a range whose squares are safe, and standing up
+/// The matrix of an SVD as the algorithms see it: F32, finite, scaled by a power of two into a range whose squares are
+/// safe, and standing up
 /// (Rows ≥ Columns: a wide matrix is worked on as its transpose, without copying it).
 /// </summary>
 internal sealed class SvdMatrix : IDisposable
@@ -34,13 +35,18 @@ internal sealed class SvdMatrix : IDisposable
 
     public Device Device => _stored.Device;
 
-    /// <summary>Values at or below this part of the largest are rounding: 2⁻²⁴ per row, but no more than 10⁻⁵, since a true value of 10⁻⁴ must survive.</summary>
+    /// <summary>
+    /// Values at or below this part of the largest are rounding: 2⁻²⁴ per row, but no more than 10⁻⁵, since a true
+    /// value of 10⁻⁴ must survive.
+    /// </summary>
     public float Tolerance => ToleranceOf(Rows);
 
     /// <summary><see cref="Tolerance"/> of a matrix with so many rows, standing up.</summary>
     public static float ToleranceOf(int rows) => Math.Min(rows * 5.9604645e-8f, 1e-5f);
 
-    /// <summary>Checks the arguments, looks through the matrix once, and converts or scales a copy where it must.</summary>
+    /// <summary>
+    /// Checks the arguments, looks through the matrix once, and converts or scales a copy where it must.
+    /// </summary>
     /// <param name="a">The matrix.</param>
     /// <param name="rank">Wanted triplets.</param>
     /// <param name="name">What messages call the matrix.</param>
@@ -57,7 +63,10 @@ internal sealed class SvdMatrix : IDisposable
             : Copy(a, exponent, largest == 0);
     }
 
-    /// <summary>The matrix as it is, in F32, for an algorithm that checks its first product by <see cref="IsSafe"/>: that saves a pass over the matrix.</summary>
+    /// <summary>
+    /// The matrix as it is, in F32, for an algorithm that checks its first product by <see cref="IsSafe"/>: that saves
+    /// a pass over the matrix.
+    /// </summary>
     public static SvdMatrix Unchecked(Tensor a) =>
         a.DType == DType.F32 ? new SvdMatrix(a.Share(), 0) : Copy(a, 0, isZero: false);
 

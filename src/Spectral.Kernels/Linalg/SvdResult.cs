@@ -1,7 +1,8 @@
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
-/// A truncated singular value decomposition, A ≈ U diag(S) Vt. Values descend; each pair of vectors has the sign that makes the entry of
+/// A truncated singular value decomposition, A ≈ U diag(S) Vt. Values descend; each pair of vectors has the sign that
+/// makes the entry of
 /// largest magnitude of its right vector positive. Vectors to value 0 complete the others to orthonormal sets.
 /// </summary>
 public sealed class SvdResult : IDisposable
@@ -18,15 +19,19 @@ public sealed class SvdResult : IDisposable
     public Tensor Vt { get; }
 
     /// <summary>
-    /// Bound of ‖A − U diag(S) Vt‖₂. Randomized: 10·√(2/π)·max ‖(A − U diag(S) Vt) ω‖ over ten fresh Gaussian vectors ω, which holds with
-    /// probability 1 − 10⁻¹⁰ and is generous (Halko, Martinsson, Tropp 2011, section 4.3). Exact: the first value left out, plus rounding.
+    /// Bound of ‖A − U diag(S) Vt‖₂. Randomized: 10·√(2/π)·max ‖(A − U diag(S) Vt) ω‖ over ten fresh Gaussian vectors
+    /// ω, which holds with
+    /// probability 1 − 10⁻¹⁰ and is generous (Halko, Martinsson, Tropp 2011, section 4.3). Exact: the first value left
+    /// out, plus rounding.
     /// </summary>
     public double ResidualBound { get; internal init; }
 
     /// <summary>How many of the k values are above rounding, min(2⁻²⁴·max(m, n), 10⁻⁵) times the largest.</summary>
     public int NumericalRank { get; internal init; }
 
-    /// <summary>Two neighbouring values are closer than 10⁻⁵ of their size: their vectors are then only determined together.</summary>
+    /// <summary>
+    /// Two neighbouring values are closer than 10⁻⁵ of their size: their vectors are then only determined together.
+    /// </summary>
     public bool HasClusters { get; internal init; }
 
     /// <summary>What computed it: exact or randomized.</summary>

@@ -90,7 +90,9 @@ internal static class SvdSteps
         SvdNormsArgs.Kernel.Launch(x.Device, args, (x.Dim(1), x.Dim(0)));
     }
 
-    /// <summary>Makes the entry of largest magnitude of each right vector positive, and turns the left vector with it.</summary>
+    /// <summary>
+    /// Makes the entry of largest magnitude of each right vector positive, and turns the left vector with it.
+    /// </summary>
     /// <param name="left">[k, m].</param>
     /// <param name="right">[k, n].</param>
     public static void Signs(Tensor left, Tensor right) =>

@@ -19,19 +19,24 @@ public readonly record struct AdamWSettings(
 );
 
 /// <summary>
-/// AdamW as PyTorch computes it (Loshchilov and Hutter 2019): decoupled decay, bias correction, ε outside the root. Settings, bias corrections
+/// AdamW as PyTorch computes it (Loshchilov and Hutter 2019): decoupled decay, bias correction, ε outside the root.
+/// Settings, bias corrections
 /// and clip factor are those of a <see cref="StepState"/>.
 /// </summary>
 public static class AdamW
 {
-    /// <summary>One update of a parameter and its two moments, with the settings and clip factor in the state.</summary>
+    /// <summary>
+    /// One update of a parameter and its two moments, with the settings and clip factor in the state.
+    /// </summary>
     /// <param name="parameter">Any shape, F32; updated.</param>
     /// <param name="gradient">Shape of the parameter, F32; clipped on the fly, not changed.</param>
     /// <param name="m">Shape of the parameter, F32, zero before step 1; updated.</param>
     /// <param name="v">Shape of the parameter, F32, zero before step 1; updated.</param>
     /// <param name="state">Advanced for this step, and not configured anew since.</param>
-    /// <param name="rate">This parameter's factor of the learning rate, above 0; weight decay follows it. 1 changes no bit.</param>
-    /// <exception cref="ArgumentException">Shape, type or device does not fit, or the factor is not a finite number above 0.</exception>
+    /// <param name="rate">This parameter's factor of the learning rate, above 0; weight decay follows it. 1 changes no
+    /// bit.</param>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit, or the factor is not a finite number
+    /// above 0.</exception>
     public static void Step(Tensor parameter, Tensor gradient, Tensor m, Tensor v, StepState state, float rate = 1)
     {
         if (!(rate > 0 && float.IsFinite(rate)))

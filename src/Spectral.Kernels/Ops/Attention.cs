@@ -6,19 +6,26 @@ namespace Spectral.Kernels.Ops;
 /// <summary>How the attention of whole sequences is computed.</summary>
 public enum AttentionVariant
 {
-    /// <summary><see cref="Attention"/>: batched products by the BLAS library around a softmax; stores S × S probabilities.</summary>
+    /// <summary>
+    /// <see cref="Attention"/>: batched products by the BLAS library around a softmax; stores S × S probabilities.
+    /// </summary>
     Composed,
 
-    /// <summary><see cref="FlashAttention"/>: one tensor-core kernel (mma.sync, sm_80 and later) that never stores them; BF16 only.</summary>
+    /// <summary>
+    /// <see cref="FlashAttention"/>: one tensor-core kernel (mma.sync, sm_80 and later) that never stores them; BF16
+    /// only.
+    /// </summary>
     Fused,
 }
 
 /// <summary>
-/// Causal attention <c>softmax(q kᵀ / √hd) v</c> with grouped key/value heads: query head h uses key/value head <c>⌊h · KV / H⌋</c>. With a
+/// Causal attention <c>softmax(q kᵀ / √hd) v</c> with grouped key/value heads: query head h uses key/value head <c>⌊h ·
+/// KV / H⌋</c>. With a
 /// window w, query i sees the keys <c>i − w &lt; j ≤ i</c>.
 /// </summary>
 /// <remarks>
-/// In training the H / KV query heads of a group lie one after the other in [B, H, S, hd], so they are the rows of one product per
+/// In training the H / KV query heads of a group lie one after the other in [B, H, S, hd], so they are the rows of one
+/// product per
 /// key/value head, and the sum over a group in dk and dv is the product's own.
 /// </remarks>
 public static class Attention
@@ -43,8 +50,10 @@ public static class Attention
     }
 
     /// <summary>
-    /// The variant that runs for whole sequences. The rule: fused on a GPU, composed on the CPU device, where its products run at BLAS speed;
-    /// what is forced otherwise, save that fused takes only what <see cref="FlashAttention.Supports"/> says. Recorded in
+    /// The variant that runs for whole sequences. The rule: fused on a GPU, composed on the CPU device, where its
+    /// products run at BLAS speed;
+    /// what is forced otherwise, save that fused takes only what <see cref="FlashAttention.Supports"/> says. Recorded
+    /// in
     /// <see cref="Device.Variants"/>.
     /// </summary>
     /// <param name="device">Where.</param>
@@ -190,11 +199,14 @@ public static class Attention
         );
     }
 
-    /// <summary>Attention of one new token per sequence over the cache; the query is at position <c>lengths[b] − 1</c>.</summary>
+    /// <summary>
+    /// Attention of one new token per sequence over the cache; the query is at position <c>lengths[b] − 1</c>.
+    /// </summary>
     /// <param name="q">[B, H, hd] F32 or BF16, hd up to 512.</param>
     /// <param name="keys">[B, KV, P, hd], type of q.</param>
     /// <param name="values">[B, KV, P, hd].</param>
-    /// <param name="lengths">[B] I32: keys in the cache, the new one included; more than P counts as P, 0 gives zeros.</param>
+    /// <param name="lengths">[B] I32: keys in the cache, the new one included; more than P counts as P, 0 gives
+    /// zeros.</param>
     /// <param name="output">[B, H, hd]; written.</param>
     /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
@@ -242,7 +254,9 @@ public static class Attention
         AttentionDecodeArgs.Kernel.Launch(q.Device, q.DType, args, (heads, batch));
     }
 
-    /// <summary><c>cache[b, g, offsets[b] + s, :] = source[b, g, s, :]</c>; positions beyond the cache are left out.</summary>
+    /// <summary>
+    /// <c>cache[b, g, offsets[b] + s, :] = source[b, g, s, :]</c>; positions beyond the cache are left out.
+    /// </summary>
     /// <param name="source">[B, KV, S, hd] F32 or BF16: new keys or values.</param>
     /// <param name="cache">[B, KV, P, hd], type of the source.</param>
     /// <param name="offsets">[B] I32: where each sequence goes on.</param>
@@ -279,7 +293,8 @@ public static class Attention
         );
     }
 
-    // The matrices of one key/value head: Rows query rows (all heads of the group), Length keys; Count groups in the batch.
+    // The matrices of one key/value head: Rows query rows (all heads of the group), Length keys; Count groups in the
+    // batch.
     private readonly record struct Groups(int Count, int Rows, int Length, int HeadDim)
     {
         public float Scale => 1 / MathF.Sqrt(HeadDim);

@@ -3,19 +3,26 @@ using Spectral.Kernels.Ops.Dispatch;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Low-rank layers as one library product each way, over activations that are laid out with room for it: x stands in the first K columns of
-/// rows of <see cref="AugmentedWeight.InputStride"/> elements and <c>s c ∘ z</c> behind it, dy of all layers side by side in rows of
-/// <see cref="AugmentedWeight.OutputStride"/> and <c>s c ∘ g</c> behind it. What <see cref="LowRankStack"/> adds in a second product and a second
-/// pass over the result is here a longer sum: <c>y = [x | s c ∘ z] [W | L]ᵀ</c>, <c>dx = [dy | s c ∘ g] [W; R]</c>. The operations before must write
-/// into such rows. Padding is neither read nor written. Dropout has no place here: it would mask a part of the sum for dx.
+/// Low-rank layers as one library product each way, over activations that are laid out with room for it: x stands in
+/// the first K columns of
+/// rows of <see cref="AugmentedWeight.InputStride"/> elements and <c>s c ∘ z</c> behind it, dy of all layers side by
+/// side in rows of
+/// <see cref="AugmentedWeight.OutputStride"/> and <c>s c ∘ g</c> behind it. What <see cref="LowRankStack"/> adds in a
+/// second product and a second
+/// pass over the result is here a longer sum: <c>y = [x | s c ∘ z] [W | L]ᵀ</c>, <c>dx = [dy | s c ∘ g] [W; R]</c>. The
+/// operations before must write
+/// into such rows. Padding is neither read nor written. Dropout has no place here: it would mask a part of the sum for
+/// dx.
 /// </summary>
 public static class AugmentedLinear
 {
     /// <summary>y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ of all layers side by side, with z = x Rᵀ.</summary>
     /// <param name="weight">The layers; L and R as of the last <see cref="AugmentedWeight.Refresh"/>.</param>
-    /// <param name="x">[M, InputStride], F32 or BF16: x in its first K columns; Scale · c ∘ z is written behind it, for <see cref="Backward"/>.</param>
+    /// <param name="x">[M, InputStride], F32 or BF16: x in its first K columns; Scale · c ∘ z is written behind it, for
+    /// <see cref="Backward"/>.</param>
     /// <param name="y">[M, ΣN], same type; overwritten.</param>
-    /// <param name="z">[M, Σp], same type; overwritten with x Rᵀ, which the gradient of c needs. Null: not wanted.</param>
+    /// <param name="z">[M, Σp], same type; overwritten with x Rᵀ, which the gradient of c needs. Null: not
+    /// wanted.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
     public static void Forward(AugmentedWeight weight, Tensor x, Tensor y, Tensor? z = null)
     {
@@ -60,13 +67,17 @@ public static class AugmentedLinear
     }
 
     /// <summary>
-    /// The adjoint of <see cref="Forward"/>: with g = dy L of each layer, <c>dx = Σ dy W + Scale · (g ∘ c) R</c> over the layers,
-    /// <c>dL = Scale · dyᵀ (z ∘ c)</c>, <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>, <c>dR = Scale · (g ∘ c)ᵀ x</c>; only what is asked for.
+    /// The adjoint of <see cref="Forward"/>: with g = dy L of each layer, <c>dx = Σ dy W + Scale · (g ∘ c) R</c> over
+    /// the layers,
+    /// <c>dL = Scale · dyᵀ (z ∘ c)</c>, <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>, <c>dR = Scale · (g ∘ c)ᵀ x</c>; only what is
+    /// asked for.
     /// </summary>
     /// <param name="weight">The layers of the forward pass; biases are not used.</param>
-    /// <param name="x">[M, InputStride] as the forward pass left it; may be null when no gradient of L or R is wanted.</param>
+    /// <param name="x">[M, InputStride] as the forward pass left it; may be null when no gradient of L or R is
+    /// wanted.</param>
     /// <param name="z">[M, Σp], what the forward pass kept; may be null when no gradient of c is wanted.</param>
-    /// <param name="dy">[M, OutputStride]: dy of all layers in its first ΣN columns; Scale · c ∘ g is written behind it.</param>
+    /// <param name="dy">[M, OutputStride]: dy of all layers in its first ΣN columns; Scale · c ∘ g is written behind
+    /// it.</param>
     /// <param name="dx">[M, K], or null when it is not wanted.</param>
     /// <param name="gradients">Where the parameters' gradients go, for each layer.</param>
     /// <param name="accumulateGradients">Add to the parameters' gradients instead of overwriting them.</param>

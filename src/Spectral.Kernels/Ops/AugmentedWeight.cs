@@ -3,7 +3,8 @@ using Spectral.Kernels.Driver;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// The weights of layers that read the same x, stacked in one buffer with the factors of their low-rank updates, so that one library product
+/// The weights of layers that read the same x, stacked in one buffer with the factors of their low-rank updates, so
+/// that one library product
 /// computes the adapted layers and another their gradient to x (<see cref="AugmentedLinear"/>):
 /// <code>
 ///            K       Σp           up to a multiple of 64
@@ -11,7 +12,8 @@ namespace Spectral.Kernels.Ops;
 /// W₂ [N₂]    W₂      0   L₂   0   not read
 /// R  [Σp]    R       not read
 /// </code>
-/// Rows begin at multiples of 64 elements. Where K + Σp or ΣN + Σp is no multiple of 8 the library has to read narrower, as for any such matrix.
+/// Rows begin at multiples of 64 elements. Where K + Σp or ΣN + Σp is no multiple of 8 the library has to read
+/// narrower, as for any such matrix.
 /// </summary>
 public sealed class AugmentedWeight : IDisposable
 {
@@ -23,10 +25,14 @@ public sealed class AugmentedWeight : IDisposable
     private readonly Tensor[] _rows;
     private readonly Tensor _right;
 
-    /// <summary>Packs copies of the weights, biases and factors; the originals of the former are not needed again.</summary>
-    /// <param name="layers">W [out, in] and bias of each, F32 or BF16; they can be let go of then, for <see cref="WeightOf"/> has W.</param>
+    /// <summary>
+    /// Packs copies of the weights, biases and factors; the originals of the former are not needed again.
+    /// </summary>
+    /// <param name="layers">W [out, in] and bias of each, F32 or BF16; they can be let go of then, for
+    /// <see cref="WeightOf"/> has W.</param>
     /// <param name="stack">Their updates, same type; borrowed.</param>
-    /// <exception cref="ArgumentException">Shapes, types or devices do not fit, or a layer has no inputs or no outputs.</exception>
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit, or a layer has no inputs or no
+    /// outputs.</exception>
     /// <exception cref="CudaException">Device memory ran out.</exception>
     public AugmentedWeight(ReadOnlySpan<LowRankLayer> layers, LowRankStack stack)
     {
@@ -110,7 +116,9 @@ public sealed class AugmentedWeight : IDisposable
     /// <summary>Columns of a laid-out input: K, Σp for the projection, and padding to a multiple of 64.</summary>
     public int InputStride { get; }
 
-    /// <summary>Columns of a laid-out gradient of the outputs: ΣN, Σp for its projection, and padding to a multiple of 64.</summary>
+    /// <summary>
+    /// Columns of a laid-out gradient of the outputs: ΣN, Σp for its projection, and padding to a multiple of 64.
+    /// </summary>
     public int OutputStride { get; }
 
     /// <summary>Bytes of device memory that the buffer and the biases take.</summary>
@@ -136,7 +144,10 @@ public sealed class AugmentedWeight : IDisposable
     /// <summary>The columns that belong to layer j among the ranks.</summary>
     internal (int From, int Count) RanksOf(int j) => (_rankFrom[j], _rankFrom[j + 1] - _rankFrom[j]);
 
-    /// <summary>Copies L and R anew: after each change of them, such as an optimizer's step. c and the scale are read where they are.</summary>
+    /// <summary>
+    /// Copies L and R anew: after each change of them, such as an optimizer's step. c and the scale are read where they
+    /// are.
+    /// </summary>
     public void Refresh()
     {
         for (int j = 0; j < _stack.Members.Count; j++)

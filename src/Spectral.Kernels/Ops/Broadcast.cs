@@ -1,6 +1,9 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>How the elements of a vector meet those of a matrix; the last dimension of a tensor is the columns, all others are rows.</summary>
+/// <summary>
+/// How the elements of a vector meet those of a matrix; the last dimension of a tensor is the columns, all others are
+/// rows.
+/// </summary>
 public enum Broadcast
 {
     /// <summary>v has the shape of x.</summary>

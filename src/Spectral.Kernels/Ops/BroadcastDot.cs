@@ -2,17 +2,23 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Sums of products along the rows or columns of two matrices, or over all of them: the adjoint of <see cref="BroadcastMultiply"/>.</summary>
+/// <summary>
+/// Sums of products along the rows or columns of two matrices, or over all of them: the adjoint of
+/// <see cref="BroadcastMultiply"/>.
+/// </summary>
 public static class BroadcastDot
 {
-    // A warp's time for its reduction against that of its additions, and enough threads for a GPU on thin matrices; the second stage stays short.
+    // A warp's time for its reduction against that of its additions, and enough threads for a GPU on thin matrices; the
+    // second stage stays short.
     private const int ColumnsPerChunk = 2048;
     private const int RowsPerChunk = 64;
     private const int MaxChunks = 1024;
 
     /// <summary>
-    /// <c>result[k] = scale · Σ x∘y (+ result[k])</c> over row k (<see cref="Broadcast.PerRow"/>), column k (<see cref="Broadcast.PerColumn"/>)
-    /// or everything (<see cref="Broadcast.Single"/>), added in F64 in an order that depends on the shape alone. NaN passes on.
+    /// <c>result[k] = scale · Σ x∘y (+ result[k])</c> over row k (<see cref="Broadcast.PerRow"/>), column k
+    /// (<see cref="Broadcast.PerColumn"/>)
+    /// or everything (<see cref="Broadcast.Single"/>), added in F64 in an order that depends on the shape alone. NaN
+    /// passes on.
     /// </summary>
     /// <param name="x">Any shape, F32; the last dimension is the columns.</param>
     /// <param name="y">Shape of x, F32; may be x.</param>
@@ -20,7 +26,8 @@ public static class BroadcastDot
     /// <param name="broadcast">Which sums.</param>
     /// <param name="scale">Factor.</param>
     /// <param name="accumulate">Whether it is added to what the result holds.</param>
-    /// <exception cref="ArgumentException">Shape, type or device does not fit; or <see cref="Broadcast.PerElement"/>, which sums nothing.</exception>
+    /// <exception cref="ArgumentException">Shape, type or device does not fit; or <see cref="Broadcast.PerElement"/>,
+    /// which sums nothing.</exception>
     public static void Run(
         Tensor x,
         Tensor y,

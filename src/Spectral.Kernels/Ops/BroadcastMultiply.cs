@@ -2,7 +2,9 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Products element by element, of a matrix and a vector along its rows or columns, a number or a matrix.</summary>
+/// <summary>
+/// Products element by element, of a matrix and a vector along its rows or columns, a number or a matrix.
+/// </summary>
 public static class BroadcastMultiply
 {
     /// <summary><c>z = scale · x ∘ v (+ z)</c>. NaN passes on.</summary>

@@ -3,7 +3,8 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Softmax over the keys a query may see: with query i and window w, the keys <c>max(0, i − w + 1) ≤ j ≤ i</c> (all j ≤ i for w = 0).
+/// Softmax over the keys a query may see: with query i and window w, the keys <c>max(0, i − w + 1) ≤ j ≤ i</c> (all j ≤
+/// i for w = 0).
 /// Unseen keys get 0. A NaN among the seen scores makes its row NaN.
 /// </summary>
 public static class CausalSoftmax
@@ -36,7 +37,9 @@ public static class CausalSoftmax
         );
     }
 
-    /// <summary>The gradient of the probabilities becomes that of the scores: <c>ds = scale · p (dp − Σ p dp)</c>.</summary>
+    /// <summary>
+    /// The gradient of the probabilities becomes that of the scores: <c>ds = scale · p (dp − Σ p dp)</c>.
+    /// </summary>
     /// <param name="probabilities">[B, H, S, S], from forward.</param>
     /// <param name="gradient">[B, H, S, S], type of the probabilities, in place.</param>
     /// <param name="scale">As in forward.</param>

@@ -1,6 +1,9 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Some columns of a matrix: what several layers share stands side by side in one. A tensor converts to all of its columns.</summary>
+/// <summary>
+/// Some columns of a matrix: what several layers share stands side by side in one. A tensor converts to all of its
+/// columns.
+/// </summary>
 /// <param name="Matrix">[rows, any].</param>
 /// <param name="From">First column.</param>
 /// <param name="Count">Number of columns.</param>

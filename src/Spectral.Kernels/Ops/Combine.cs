@@ -15,7 +15,10 @@ public static class Combine
     public static void Run(Tensor x, float alpha, Tensor? y, float beta, Tensor z) =>
         Run(x, alpha, y, beta, 0, 1, 1, z);
 
-    /// <summary><c>z = alpha · x + gamma · I</c>, I with ones where row and column agree, whether square or not; for each matrix of a batch.</summary>
+    /// <summary>
+    /// <c>z = alpha · x + gamma · I</c>, I with ones where row and column agree, whether square or not; for each matrix
+    /// of a batch.
+    /// </summary>
     /// <param name="x">[m, n] or [b, m, n] F32.</param>
     /// <param name="alpha">Factor of x.</param>
     /// <param name="gamma">Factor of the identity.</param>

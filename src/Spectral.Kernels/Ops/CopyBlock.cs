@@ -3,14 +3,16 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Copies a matrix into a rectangle of a larger matrix, F32 rounded to its type, or a rectangle out of one; the rest of the destination is
+/// Copies a matrix into a rectangle of a larger matrix, F32 rounded to its type, or a rectangle out of one; the rest of
+/// the destination is
 /// left alone. Both ways also adding, which is how the gradient of either passes back.
 /// </summary>
 public static class CopyBlock
 {
     /// <summary>destination[row + i, column + j] = source[i, j].</summary>
     /// <param name="source">[n, m] F32, columns of a wider matrix or all; or BF16, as the destination.</param>
-    /// <param name="destination">[N, M] F32 or BF16, with row + n ≤ N and column + m ≤ M; does not overlap the source.</param>
+    /// <param name="destination">[N, M] F32 or BF16, with row + n ≤ N and column + m ≤ M; does not overlap the
+    /// source.</param>
     /// <param name="row">First row written.</param>
     /// <param name="column">First column written.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>

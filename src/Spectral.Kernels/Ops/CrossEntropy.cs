@@ -10,7 +10,8 @@ public static class CrossEntropy
     private const int ShortRowThreads = 32;
 
     /// <summary>
-    /// <c>losses[n] = log Σ exp(logits[n]) − logits[n, t]</c> with t = targets[n], and <c>dLogits = gradientScale · scale · (softmax − onehot(t))</c>.
+    /// <c>losses[n] = log Σ exp(logits[n]) − logits[n, t]</c> with t = targets[n], and <c>dLogits = gradientScale ·
+    /// scale · (softmax − onehot(t))</c>.
     /// Masked rows (t = −1) give 0 and zeros; any other target outside the vocabulary gives a NaN loss and zeros.
     /// </summary>
     /// <param name="logits">[N, V] F32.</param>

@@ -61,7 +61,9 @@ public static class Cast
 {
     private const int ElementsPerThread = 8;
 
-    /// <summary><c>destination = source</c>, rounded to nearest even where it gets narrower; of one type it is a copy.</summary>
+    /// <summary>
+    /// <c>destination = source</c>, rounded to nearest even where it gets narrower; of one type it is a copy.
+    /// </summary>
     /// <param name="source">Any shape, F32 or BF16.</param>
     /// <param name="destination">Shape of the source, F32 or BF16; written. Must not overlap the source.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>

@@ -14,7 +14,9 @@ public enum MapFunction
     /// <summary><c>eˣ</c>.</summary>
     Exp,
 
-    /// <summary><c>max(x, floor)</c>, with floor 0 the ReLU; the derivative is 0 where x is not above the floor.</summary>
+    /// <summary>
+    /// <c>max(x, floor)</c>, with floor 0 the ReLU; the derivative is 0 where x is not above the floor.
+    /// </summary>
     Max,
 
     /// <summary><c>x²</c>.</summary>

@@ -19,12 +19,14 @@ public static class Embedding
     }
 
     /// <summary>
-    /// <c>dTable[ids[u], :] (+)= Σ dy[order[j], :]</c> over <c>segments[u] ≤ j &lt; segments[u + 1]</c>: deterministic because the caller
+    /// <c>dTable[ids[u], :] (+)= Σ dy[order[j], :]</c> over <c>segments[u] ≤ j &lt; segments[u + 1]</c>: deterministic
+    /// because the caller
     /// sorted the positions. Without <paramref name="accumulate"/> all other rows become zero.
     /// </summary>
     /// <param name="dy">[N, D] F32 or BF16.</param>
     /// <param name="order">[N] I32: positions sorted by id, equal ids in order of position.</param>
-    /// <param name="segments">[U + 1] I32: where each id's positions begin in <paramref name="order"/>; ends with N.</param>
+    /// <param name="segments">[U + 1] I32: where each id's positions begin in <paramref name="order"/>; ends with
+    /// N.</param>
     /// <param name="ids">[U] I32: the ids that occur, each once.</param>
     /// <param name="dTable">[V, D] F32.</param>
     /// <param name="accumulate">Add to what it holds.</param>

@@ -3,9 +3,12 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Causal attention in one kernel that keeps the scores in registers: memory grows with the length, not with its square. Same formula as
-/// <see cref="Attention"/>, BF16, head dimensions that are multiples of 8 up to 128. Values and outputs are laid out as the projections
-/// around attention read and write them, as columns of wider matrices where several stand side by side, so that no copy moves their heads.
+/// Causal attention in one kernel that keeps the scores in registers: memory grows with the length, not with its
+/// square. Same formula as
+/// <see cref="Attention"/>, BF16, head dimensions that are multiples of 8 up to 128. Values and outputs are laid out as
+/// the projections
+/// around attention read and write them, as columns of wider matrices where several stand side by side, so that no copy
+/// moves their heads.
 /// </summary>
 public static class FlashAttention
 {
@@ -21,9 +24,11 @@ public static class FlashAttention
     /// <summary>Attention of whole sequences.</summary>
     /// <param name="q">[B, H, S, hd] BF16.</param>
     /// <param name="k">[B, KV, S, hd] BF16; KV divides H.</param>
-    /// <param name="v">[B·S, KV·hd] BF16. Where it, or another of this layout, is columns of a wider matrix, rows are a multiple of 8 wide.</param>
+    /// <param name="v">[B·S, KV·hd] BF16. Where it, or another of this layout, is columns of a wider matrix, rows are a
+    /// multiple of 8 wide.</param>
     /// <param name="output">[B·S, H·hd] BF16; written.</param>
-    /// <param name="lse">[B, H, S] F32: the logarithm of each row's sum of exponentials; written, kept for backward.</param>
+    /// <param name="lse">[B, H, S] F32: the logarithm of each row's sum of exponentials; written, kept for
+    /// backward.</param>
     /// <param name="window">Keys seen, the query's own included; 0 is no limit.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Forward(Tensor q, Tensor k, ColumnRange v, ColumnRange output, Tensor lse, int window = 0)
@@ -52,7 +57,9 @@ public static class FlashAttention
         forward.Launch(q.Device, args, QueryBlocks(sizes));
     }
 
-    /// <summary>The adjoint of <see cref="Forward"/>; it computes the weights again from q, k and <paramref name="lse"/>.</summary>
+    /// <summary>
+    /// The adjoint of <see cref="Forward"/>; it computes the weights again from q, k and <paramref name="lse"/>.
+    /// </summary>
     /// <param name="q">[B, H, S, hd], as in forward.</param>
     /// <param name="k">[B, KV, S, hd].</param>
     /// <param name="v">[B·S, KV·hd].</param>

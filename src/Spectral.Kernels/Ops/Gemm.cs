@@ -1,12 +1,16 @@
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Matrix products by cuBLAS (OpenBLAS on the CPU device): <c>C = alpha · op(A) op(B) + beta · C</c>, row-major, F32 or BF16 operands, F32
+/// Matrix products by cuBLAS (OpenBLAS on the CPU device): <c>C = alpha · op(A) op(B) + beta · C</c>, row-major, F32 or
+/// BF16 operands, F32
 /// accumulation, never TF32. C is F32 or of the operands' type.
 /// </summary>
 public static class Gemm
 {
-    /// <summary>A matrix inside a tensor: where it begins, the elements from one row to the next, and from one of a batch to the next.</summary>
+    /// <summary>
+    /// A matrix inside a tensor: where it begins, the elements from one row to the next, and from one of a batch to the
+    /// next.
+    /// </summary>
     public readonly record struct Operand(Tensor Tensor, long Offset, int LeadingDimension, long Stride = 0)
     {
         internal ulong Pointer => Tensor.Pointer + (ulong)(Offset * Tensor.DType.Size());

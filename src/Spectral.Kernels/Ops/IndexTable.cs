@@ -1,7 +1,8 @@
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Which element of a source each element of a result is, on a device, with the way back: for each source element the elements made of it.
+/// Which element of a source each element of a result is, on a device, with the way back: for each source element the
+/// elements made of it.
 /// Made once on the host; 4 bytes per element, as much again for its factors and for the way back.
 /// </summary>
 public sealed class IndexTable : IDisposable
@@ -13,7 +14,8 @@ public sealed class IndexTable : IDisposable
     /// <param name="index">For each element of the result the element of the source, or −1 for zero.</param>
     /// <param name="sources">Number of source elements.</param>
     /// <param name="factors">A factor for each element of the result; none: all ones.</param>
-    /// <exception cref="ArgumentException">An index is outside the source, or the factors are not as many as the indices.</exception>
+    /// <exception cref="ArgumentException">An index is outside the source, or the factors are not as many as the
+    /// indices.</exception>
     public IndexTable(Device device, ReadOnlySpan<int> index, int sources, ReadOnlySpan<float> factors = default)
     {
         if (!factors.IsEmpty && factors.Length != index.Length)

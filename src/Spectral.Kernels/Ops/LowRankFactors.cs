@@ -1,6 +1,8 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>A low-rank update of a weight [out, in]: <c>ΔW = Scale · Left · diag(Middle) · Right</c>. It borrows its tensors.</summary>
+/// <summary>
+/// A low-rank update of a weight [out, in]: <c>ΔW = Scale · Left · diag(Middle) · Right</c>. It borrows its tensors.
+/// </summary>
 /// <param name="Left">L [out, p], of the type the layer computes in.</param>
 /// <param name="Middle">c [p] F32, or null for all ones.</param>
 /// <param name="Right">R [p, in], of the type the layer computes in.</param>
@@ -29,7 +31,8 @@ public sealed record LowRankFactors(Tensor Left, Tensor? Middle, Tensor Right, f
 }
 
 /// <summary>
-/// Where the gradients of the trainable part of <see cref="LowRankFactors"/> go, all F32; null where nothing is trained. Columns of L and
+/// Where the gradients of the trainable part of <see cref="LowRankFactors"/> go, all F32; null where nothing is
+/// trained. Columns of L and
 /// rows of R are trained from an index on, entries of c up to a count: frozen directions come first.
 /// </summary>
 /// <param name="Left">[out, p − LeftFrom]: gradient of the columns LeftFrom … p − 1 of L.</param>

@@ -4,13 +4,18 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// A linear layer with a frozen weight and a low-rank update, and its adjoint:
-/// <c>y = x Wᵀ + bias + Scale · ((x Rᵀ) ∘ c) Lᵀ</c>. With an update of exactly 0 the result is that of the plain layer, bit for bit, as
-/// long as the BLAS library sums alike with beta 0 and 1 (OpenBLAS does) and no sum is a negative zero. Layers that read the same x are
+/// <c>y = x Wᵀ + bias + Scale · ((x Rᵀ) ∘ c) Lᵀ</c>. With an update of exactly 0 the result is that of the plain layer,
+/// bit for bit, as
+/// long as the BLAS library sums alike with beta 0 and 1 (OpenBLAS does) and no sum is a negative zero. Layers that
+/// read the same x are
 /// computed together by a <see cref="LowRankStack"/>; this is a stack of one.
 /// </summary>
 public static class LowRankLinear
 {
-    /// <summary>Environment variable that forces the variant: one of the names of <see cref="LowRankVariant"/>, e.g. <c>composed-a</c>.</summary>
+    /// <summary>
+    /// Environment variable that forces the variant: one of the names of <see cref="LowRankVariant"/>, e.g.
+    /// <c>composed-a</c>.
+    /// </summary>
     public const string VariantVariable = "SPECTRAL_LOWRANK";
 
     // Every variant there is, a file each: here is where a new one is registered.
@@ -24,7 +29,10 @@ public static class LowRankLinear
         new LowRankLinearAugmented()
     );
 
-    /// <summary>Forces a variant where it applies; null (and no <see cref="VariantVariable"/>): by tuning where the device's is enabled, else by rule.</summary>
+    /// <summary>
+    /// Forces a variant where it applies; null (and no <see cref="VariantVariable"/>): by tuning where the device's is
+    /// enabled, else by rule.
+    /// </summary>
     /// <exception cref="InvalidOperationException"><see cref="VariantVariable"/> names nothing known.</exception>
     public static LowRankVariant? Variant
     {
@@ -33,7 +41,8 @@ public static class LowRankLinear
     }
 
     /// <summary>
-    /// The variant of the forward product that runs on this device in this type when nothing is tuned: the forced one where it applies, else
+    /// The variant of the forward product that runs on this device in this type when nothing is tuned: the forced one
+    /// where it applies, else
     /// by rule.
     /// </summary>
     public static VariantUse Choose(Device device, DType type)
@@ -55,7 +64,8 @@ public static class LowRankLinear
     }
 
     /// <summary>
-    /// Whether layers whose operands can be laid out for <see cref="AugmentedLinear"/> are to run so: where it is forced. It is not among what tuning
+    /// Whether layers whose operands can be laid out for <see cref="AugmentedLinear"/> are to run so: where it is
+    /// forced. It is not among what tuning
     /// times, for the layout is a matter of the operations around the layer.
     /// </summary>
     public static bool Augments(Device device, DType type)
@@ -77,7 +87,8 @@ public static class LowRankLinear
     /// <summary>The variant's name, as <see cref="VariantVariable"/> and reports have it.</summary>
     public static string NameOf(LowRankVariant variant) => Variants[variant].Name;
 
-    // Composed-b is the best order of two library calls on every device; another variant becomes a rule where it was measured to be faster.
+    // Composed-b is the best order of two library calls on every device; another variant becomes a rule where it was
+    // measured to be faster.
     private static LowRankVariant Rule(LowRankCase call) => LowRankVariant.ComposedB;
 
     /// <summary>y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ with z = x Rᵀ, which is kept for <see cref="Backward"/>.</summary>
@@ -100,7 +111,8 @@ public static class LowRankLinear
     ) => new LowRankStack(factors).Forward(x, [new LowRankLayer(weight, bias)], [y], z, dropout);
 
     /// <summary>
-    /// The adjoint of <see cref="Forward"/>: with g = dy L, <c>dx = dy W + Scale · (g ∘ c) R</c>, <c>dL = Scale · dyᵀ (z ∘ c)</c>,
+    /// The adjoint of <see cref="Forward"/>: with g = dy L, <c>dx = dy W + Scale · (g ∘ c) R</c>, <c>dL = Scale · dyᵀ
+    /// (z ∘ c)</c>,
     /// <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>, <c>dR = Scale · (g ∘ c)ᵀ x</c>; only what is asked for.
     /// </summary>
     /// <param name="x">[M, in] of the forward pass; may be null when no gradient of R is wanted.</param>

@@ -1,6 +1,9 @@
 namespace Spectral.Kernels.Ops;
 
-/// <summary>One library product whose sums run over columns, or rows, that lie side by side: those of the frozen operands, then the low-rank ones.</summary>
+/// <summary>
+/// One library product whose sums run over columns, or rows, that lie side by side: those of the frozen operands, then
+/// the low-rank ones.
+/// </summary>
 internal sealed class LowRankLinearAugmented : LowRankLinearVariant
 {
     public override LowRankVariant Kind => LowRankVariant.Augmented;
@@ -17,7 +20,9 @@ internal sealed class LowRankLinearAugmented : LowRankLinearVariant
             _ => "the operands are not laid out for it",
         };
 
-    /// <summary>The source stands behind x in its rows, and the factor behind W or, for the input gradient, below it.</summary>
+    /// <summary>
+    /// The source stands behind x in its rows, and the factor behind W or, for the input gradient, below it.
+    /// </summary>
     public override void Run(in LowRankProduct product)
     {
         LowRankCase call = product.Case;

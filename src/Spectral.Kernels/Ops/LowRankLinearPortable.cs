@@ -2,7 +2,9 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Both products in one kernel on mma.sync: the sums run over the frozen operands, then over the low-rank ones.</summary>
+/// <summary>
+/// Both products in one kernel on mma.sync: the sums run over the frozen operands, then over the low-rank ones.
+/// </summary>
 internal sealed class LowRankLinearPortable : LowRankLinearVariant
 {
     private const int Tile = 128;

@@ -14,14 +14,19 @@ public enum LowRankPassKind
 }
 
 /// <summary>
-/// The passes of low-rank linear layers over their wide activations: <c>z = x Rᵀ</c> forward, <c>g = dy L</c> with the gradients of L and c,
-/// and the gradient of R backward. Layers that read the same x have their R below one another and their z and g side by side, so that x is
-/// read once for all. All sums are F32, in an order that depends on shapes alone. With a <see cref="DropoutMask"/> x stands for
+/// The passes of low-rank linear layers over their wide activations: <c>z = x Rᵀ</c> forward, <c>g = dy L</c> with the
+/// gradients of L and c,
+/// and the gradient of R backward. Layers that read the same x have their R below one another and their z and g side by
+/// side, so that x is
+/// read once for all. All sums are F32, in an order that depends on shapes alone. With a <see cref="DropoutMask"/> x
+/// stands for
 /// <c>mask ∘ x / (1 − p)</c>.
 /// </summary>
 public static partial class LowRank
 {
-    /// <summary>Environment variable that forces <see cref="LowRankPassKind"/>: <c>blas</c> or <c>kernels</c>.</summary>
+    /// <summary>
+    /// Environment variable that forces <see cref="LowRankPassKind"/>: <c>blas</c> or <c>kernels</c>.
+    /// </summary>
     public const string PassVariable = "SPECTRAL_LOWRANK_PASSES";
 
     private const int Side = 128;
@@ -36,7 +41,9 @@ public static partial class LowRank
         ("kernels", LowRankPassKind.Kernels)
     );
 
-    /// <summary>Forces how the passes run, where that is possible; null (and no <see cref="PassVariable"/>): by rule.</summary>
+    /// <summary>
+    /// Forces how the passes run, where that is possible; null (and no <see cref="PassVariable"/>): by rule.
+    /// </summary>
     /// <exception cref="InvalidOperationException"><see cref="PassVariable"/> names nothing known.</exception>
     public static LowRankPassKind? Passes
     {
@@ -132,12 +139,14 @@ public static partial class LowRank
     }
 
     /// <summary>
-    /// g = dy L, Scale · c ∘ g, or both; and the wanted gradients <c>dL = Scale · dyᵀ (z ∘ c)</c> and <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>. The kernels
+    /// g = dy L, Scale · c ∘ g, or both; and the wanted gradients <c>dL = Scale · dyᵀ (z ∘ c)</c> and <c>dcᵢ = Scale ·
+    /// Σₜ gₜᵢ zₜᵢ</c>. The kernels
     /// read dy once for all of them up to rank 64.
     /// </summary>
     /// <param name="dy">[M, out], F32 or BF16.</param>
     /// <param name="factors">L, c and the scale; R is not used.</param>
-    /// <param name="z">[M, p], same type: x Rᵀ of the forward pass. May be null when dc is not wanted, and dL either or <paramref name="scaledZ"/> there.</param>
+    /// <param name="z">[M, p], same type: x Rᵀ of the forward pass. May be null when dc is not wanted, and dL either or
+    /// <paramref name="scaledZ"/> there.</param>
     /// <param name="g">[M, p], same type; overwritten. May be null when dc is not wanted.</param>
     /// <param name="scaled">[M, p], same type; overwritten. Null: not wanted.</param>
     /// <param name="gradients">Its Left and Middle are written; Right is not.</param>
@@ -253,10 +262,14 @@ public static partial class LowRank
             LowRankReduce.MiddleGradient(g!.Value, z!.Value, factors.Scale, gradients.Middle, accumulate);
     }
 
-    /// <summary>For each target, dR (+)= scale · hᵀ x of its columns of h; the kernels read x once for all targets up to 128 columns.</summary>
+    /// <summary>
+    /// For each target, dR (+)= scale · hᵀ x of its columns of h; the kernels read x once for all targets up to 128
+    /// columns.
+    /// </summary>
     /// <param name="h">[M, p], F32 or BF16: g, or g ∘ c, of all layers that read x.</param>
     /// <param name="x">[M, in], same type.</param>
-    /// <param name="targets">A gradient of R [columns, in] F32 each, and the first column of h that belongs to it; in ascending order.</param>
+    /// <param name="targets">A gradient of R [columns, in] F32 each, and the first column of h that belongs to it; in
+    /// ascending order.</param>
     /// <param name="scale">Factor of the products.</param>
     /// <param name="accumulate">Add to the gradients instead of overwriting them.</param>
     /// <param name="dropout">Applied to x, which then is a matrix of its own; null: none.</param>
@@ -374,7 +387,8 @@ public static partial class LowRank
         }
     }
 
-    // result = factor · wide skinny, scaled = scale · c ∘ result. Without a result the product goes into its scaled copy, by a factor alone where
+    // result = factor · wide skinny, scaled = scale · c ∘ result. Without a result the product goes into its scaled
+    // copy, by a factor alone where
     // there is no diagonal.
     private static void ProductByBlas(
         in Gemm.Operand wide,
@@ -446,7 +460,8 @@ public static partial class LowRank
         return kept;
     }
 
-    // The rule: BLAS on the CPU device; on a GPU the kernels while one read of the wide operand serves all columns, and cuBLAS beyond,
+    // The rule: BLAS on the CPU device; on a GPU the kernels while one read of the wide operand serves all columns, and
+    // cuBLAS beyond,
     // in F32, and where a block may not have the shared memory (compute capability 8.6 and 8.9 have 99 KiB).
     private static LowRankPassKind Choose(string what, Device device, DType type, int rank, int widest, int sharedBytes)
     {
@@ -488,7 +503,8 @@ public static partial class LowRank
         : rank <= 64 ? 64
         : widest;
 
-    // Shares of a reduction, so that about every multiprocessor has a block; on the CPU device a fixed number, since results depend on it.
+    // Shares of a reduction, so that about every multiprocessor has a block; on the CPU device a fixed number, since
+    // results depend on it.
     private static int Shares(Device device, int tiles, int blocks)
     {
         int wanted = (device.Kind == DeviceKind.Cpu ? CpuBlocks : device.MultiprocessorCount) / blocks;

@@ -7,7 +7,10 @@ internal static class LowRankReduce
 {
     private const int RowsPerSum = 32;
 
-    /// <summary>result = Σ partial [shares, rows, columns]; scaled = scale · c ∘ result, from the unrounded sum. One of them may be null.</summary>
+    /// <summary>
+    /// result = Σ partial [shares, rows, columns]; scaled = scale · c ∘ result, from the unrounded sum. One of them may
+    /// be null.
+    /// </summary>
     public static void Rows(Tensor partial, in ColumnRange? result, Tensor? middle, float scale, in ColumnRange? scaled)
     {
         (int shares, int columns) = (partial.Dim(0), partial.Dim(2));
@@ -33,7 +36,10 @@ internal static class LowRankReduce
         );
     }
 
-    /// <summary>gradient (+)= scale · c ∘ Σ partial [shares, …, columns], columns <paramref name="from"/> on of its rows from an offset on.</summary>
+    /// <summary>
+    /// gradient (+)= scale · c ∘ Σ partial [shares, …, columns], columns <paramref name="from"/> on of its rows from an
+    /// offset on.
+    /// </summary>
     public static void Gradient(
         Tensor partial,
         int shares,

@@ -14,11 +14,14 @@ public enum LowRankVariant
     /// <summary>One tensor-core kernel (mma.sync, sm_80 and later) whose sums run over both; BF16 only.</summary>
     Portable,
 
-    /// <summary>The same on wgmma and TMA: compute capability 9.0 only, BF16, in, out and rank multiples of 8.</summary>
+    /// <summary>
+    /// The same on wgmma and TMA: compute capability 9.0 only, BF16, in, out and rank multiples of 8.
+    /// </summary>
     Hopper,
 
     /// <summary>
-    /// One library product over operands that are laid out side by side (<see cref="AugmentedLinear"/>); where they are not, composed as in B.
+    /// One library product over operands that are laid out side by side (<see cref="AugmentedLinear"/>); where they are
+    /// not, composed as in B.
     /// </summary>
     Augmented,
 }
@@ -84,8 +87,10 @@ internal readonly record struct LowRankCase(
 /// <summary>The operands of one such product: <c>Y (+)= X op(Weight) + Scale · Source op(Factor) + Bias</c>.</summary>
 /// <param name="Case">Direction, type and shapes.</param>
 /// <param name="X">[Rows, Depth]: x, or dy.</param>
-/// <param name="Weight">W: [Columns, Depth] forward (transposed in the product), [Depth, Columns] for the input gradient.</param>
-/// <param name="Source">[Rows, Rank]: z or g, already times the middle diagonal; a matrix of its own unless the variant is a library's.</param>
+/// <param name="Weight">W: [Columns, Depth] forward (transposed in the product), [Depth, Columns] for the input
+/// gradient.</param>
+/// <param name="Source">[Rows, Rank]: z or g, already times the middle diagonal; a matrix of its own unless the variant
+/// is a library's.</param>
 /// <param name="Scale">1 unless the variant is a library's.</param>
 /// <param name="Factor">L [Columns, Rank] (transposed in the product), or R [Rank, Columns].</param>
 /// <param name="Bias">[Columns], or null.</param>
@@ -114,7 +119,8 @@ internal abstract class LowRankLinearVariant : IVariant<LowRankVariant, LowRankC
     public abstract string Name { get; }
 
     /// <summary>
-    /// Whether it is made of library products, for which a scale (alpha) and columns of a wider matrix (leading dimension) cost nothing. Else
+    /// Whether it is made of library products, for which a scale (alpha) and columns of a wider matrix (leading
+    /// dimension) cost nothing. Else
     /// the source comes scaled and as a matrix of its own.
     /// </summary>
     public abstract bool IsLibrary { get; }

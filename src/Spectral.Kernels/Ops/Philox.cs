@@ -3,7 +3,8 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Random numbers from Philox4x32-10 (Salmon et al. 2011): the value at linear index i depends on (seed, stream, i) alone and is the same on
+/// Random numbers from Philox4x32-10 (Salmon et al. 2011): the value at linear index i depends on (seed, stream, i)
+/// alone and is the same on
 /// every device. Give every tensor its own stream.
 /// </summary>
 public static class Philox

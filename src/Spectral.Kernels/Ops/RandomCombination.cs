@@ -45,7 +45,9 @@ public static class RandomCombination
         RandomCombinationArgs.Kernel.Launch(y.Device, args, Launch.Blocks(y.Count, ElementsPerBlock));
     }
 
-    /// <summary><c>dalpha_i = Σ_e dy[e] u_i[e] (+ dalpha_i)</c>, in F64 in an order that depends on the lengths alone.</summary>
+    /// <summary>
+    /// <c>dalpha_i = Σ_e dy[e] u_i[e] (+ dalpha_i)</c>, in F64 in an order that depends on the lengths alone.
+    /// </summary>
     /// <param name="dy">F32, as y.</param>
     /// <param name="dalpha">[n] F32.</param>
     /// <param name="seed">As forward.</param>

@@ -2,7 +2,9 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Elements taken by a fixed table: tiling, block diagonals, skew symmetry, permutation, sparse positions.</summary>
+/// <summary>
+/// Elements taken by a fixed table: tiling, block diagonals, skew symmetry, permutation, sparse positions.
+/// </summary>
 public static class Rearrange
 {
     /// <summary><c>y[e] = factor[e] · x[index[e]]</c>, 0 where the index is −1.</summary>
@@ -26,7 +28,9 @@ public static class Rearrange
         RearrangeForwardArgs.Kernel.Launch(x.Device, args, Launch.Blocks(args.Count, Launch.FlatThreads));
     }
 
-    /// <summary><c>dx[s] = Σ factor[e] · dy[e] (+ dx[s])</c> over the elements e made of s, in ascending order and F64.</summary>
+    /// <summary>
+    /// <c>dx[s] = Σ factor[e] · dy[e] (+ dx[s])</c> over the elements e made of s, in ascending order and F64.
+    /// </summary>
     /// <param name="dy">F32, as y.</param>
     /// <param name="table">The indices.</param>
     /// <param name="dx">F32, as x; must not overlap dy.</param>

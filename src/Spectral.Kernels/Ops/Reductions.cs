@@ -15,7 +15,9 @@ public static class Sum
 /// <summary>The Euclidean norm over many tensors, as gradient clipping needs it.</summary>
 public static class GlobalNorm
 {
-    /// <summary><c>result = √(Σ over all tensors of Σ x²)</c>, added in F64 in an order that depends on the lengths alone.</summary>
+    /// <summary>
+    /// <c>result = √(Σ over all tensors of Σ x²)</c>, added in F64 in an order that depends on the lengths alone.
+    /// </summary>
     /// <param name="tensors">Any shapes, F32, all on one device; none gives 0.</param>
     /// <param name="result">[1] F32; written.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
@@ -78,6 +80,7 @@ internal static class Reduction
         ReductionsFinishArgs.Kernel.Launch(result.Device, finish, 1);
     }
 
-    // Elements per warp: enough to pay for its reduction, and at most MaxChunks partials per tensor for the one block of the second stage.
+    // Elements per warp: enough to pay for its reduction, and at most MaxChunks partials per tensor for the one block
+    // of the second stage.
     private static long ChunkOf(Tensor tensor) => Math.Max(ChunkElements, (tensor.Count / MaxChunks + 4) & ~3L);
 }

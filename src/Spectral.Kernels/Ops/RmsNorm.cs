@@ -2,7 +2,9 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Root mean square normalisation: <c>y = x / √(mean(x²) + ε) ∘ w</c> (Zhang and Sennrich 2019), statistics in F32.</summary>
+/// <summary>
+/// Root mean square normalisation: <c>y = x / √(mean(x²) + ε) ∘ w</c> (Zhang and Sennrich 2019), statistics in F32.
+/// </summary>
 public static class RmsNorm
 {
     private const int ChunkRows = 32;
@@ -38,15 +40,18 @@ public static class RmsNorm
     }
 
     /// <summary>
-    /// <c>dx = r (w∘dy − x r² mean(w∘dy∘x)) + dResidual</c> and, where asked for, <c>dw = Σ dy∘x r</c> over the rows, r being the saved
+    /// <c>dx = r (w∘dy − x r² mean(w∘dy∘x)) + dResidual</c> and, where asked for, <c>dw = Σ dy∘x r</c> over the rows, r
+    /// being the saved
     /// inverse RMS.
     /// </summary>
     /// <param name="x">[N, D], as in forward.</param>
     /// <param name="weight">[D].</param>
     /// <param name="inverseRms">[N] F32, from forward.</param>
     /// <param name="dy">[N, D], type of x.</param>
-    /// <param name="dx">[N, D], type of x, columns of a wider matrix or all; written. May be <paramref name="dResidual"/> or dy.</param>
-    /// <param name="dResidual">[N, D], gradient of the branch around the norm, columns of a wider matrix or all; added into dx. Null is 0.</param>
+    /// <param name="dx">[N, D], type of x, columns of a wider matrix or all; written. May be
+    /// <paramref name="dResidual"/> or dy.</param>
+    /// <param name="dResidual">[N, D], gradient of the branch around the norm, columns of a wider matrix or all; added
+    /// into dx. Null is 0.</param>
     /// <param name="dWeight">[D] F32; null when the weight is frozen.</param>
     /// <param name="accumulateWeight">Add to what <paramref name="dWeight"/> holds.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>

@@ -18,7 +18,9 @@ public static class Rows
         Run(RowsArgs.Gather, x, index, y, x.Dim(0));
     }
 
-    /// <summary><c>x[index[k], :] = y[k, :]</c>, every other row of x becomes zero. An index outside x is left out.</summary>
+    /// <summary>
+    /// <c>x[index[k], :] = y[k, :]</c>, every other row of x becomes zero. An index outside x is left out.
+    /// </summary>
     /// <param name="y">[K, D] F32 or BF16.</param>
     /// <param name="index">[K] I32, distinct.</param>
     /// <param name="x">[N, D], type of y; written. Must not overlap y.</param>

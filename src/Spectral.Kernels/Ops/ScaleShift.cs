@@ -2,7 +2,9 @@ using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
-/// <summary>Scaling and shifting of features, as IA3, SSF and the magnitudes of DoRA do with a layer's inputs or outputs.</summary>
+/// <summary>
+/// Scaling and shifting of features, as IA3, SSF and the magnitudes of DoRA do with a layer's inputs or outputs.
+/// </summary>
 public static class ScaleShift
 {
     private const int ChunkRows = 64;

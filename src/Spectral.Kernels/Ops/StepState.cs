@@ -4,9 +4,12 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// What differs from one training step to the next, in device memory: learning rate, bias corrections, clip factor, loss scale, the position
-/// of dropout's random numbers, and whether the update is to be skipped. Kernels are given its address, so that a captured step can be
-/// replayed. <see cref="Configure"/> when a setting changes, <see cref="NextBatch"/> before each micro-batch, <see cref="Advance"/> once per step.
+/// What differs from one training step to the next, in device memory: learning rate, bias corrections, clip factor,
+/// loss scale, the position
+/// of dropout's random numbers, and whether the update is to be skipped. Kernels are given its address, so that a
+/// captured step can be
+/// replayed. <see cref="Configure"/> when a setting changes, <see cref="NextBatch"/> before each micro-batch,
+/// <see cref="Advance"/> once per step.
 /// </summary>
 public sealed class StepState : IDisposable
 {
@@ -62,7 +65,9 @@ public sealed class StepState : IDisposable
     /// <exception cref="ObjectDisposedException">It was disposed.</exception>
     public ulong Pointer => _values.Pointer;
 
-    /// <summary>Device address of the <c>DropoutState</c> in it: 64-bit seed, then 64-bit offset, the number of the micro-batch.</summary>
+    /// <summary>
+    /// Device address of the <c>DropoutState</c> in it: 64-bit seed, then 64-bit offset, the number of the micro-batch.
+    /// </summary>
     public ulong DropoutPointer => Pointer + (ulong)Marshal.OffsetOf<Values>(nameof(Values.DropoutSeed));
 
     /// <summary>The factor of loss gradients, [1] F32; valid as long as this object, which owns it.</summary>
@@ -70,7 +75,8 @@ public sealed class StepState : IDisposable
 
     /// <summary>Writes the settings; they hold from the next <see cref="Advance"/> on.</summary>
     /// <param name="settings">Learning rate and the rest.</param>
-    /// <param name="lossScale">Factor of loss gradients, read through <see cref="LossScale"/>: 1 / loss tokens of the step.</param>
+    /// <param name="lossScale">Factor of loss gradients, read through <see cref="LossScale"/>: 1 / loss tokens of the
+    /// step.</param>
     /// <exception cref="ArgumentException">A setting is out of range.</exception>
     public void Configure(in AdamWSettings settings, float lossScale = 1)
     {
@@ -110,7 +116,9 @@ public sealed class StepState : IDisposable
         Write(0, MemoryMarshal.AsBytes(new ReadOnlySpan<Values>(in values))[..SettingsBytes]);
     }
 
-    /// <summary>Starts dropout's random numbers: the masks of all later micro-batches depend on these two alone.</summary>
+    /// <summary>
+    /// Starts dropout's random numbers: the masks of all later micro-batches depend on these two alone.
+    /// </summary>
     /// <param name="seed">Key of the generator.</param>
     /// <param name="offset">Micro-batches made so far, to go on with a saved run.</param>
     public void SeedDropout(ulong seed, ulong offset = 0) =>
@@ -120,7 +128,8 @@ public sealed class StepState : IDisposable
     public void NextBatch() => StepStateArgs.NextBatch.Launch(Device, new StepStateArgs { State = Pointer }, 1);
 
     /// <summary>
-    /// Counts the step and derives bias corrections and clip factor <c>min(1, maxNorm / (norm + 1e-6))</c>. If the norm or a loss is not finite
+    /// Counts the step and derives bias corrections and clip factor <c>min(1, maxNorm / (norm + 1e-6))</c>. If the norm
+    /// or a loss is not finite
     /// the step is skipped: neither the count nor, in <see cref="AdamW.Step"/>, any parameter changes.
     /// </summary>
     /// <param name="norm">[1] F32, global norm of the gradients; null: no clipping and no check.</param>
@@ -149,7 +158,10 @@ public sealed class StepState : IDisposable
         StepStateArgs.Advance.Launch(Device, args, 1);
     }
 
-    /// <summary>Updates made so far, the norm given to the last <see cref="Advance"/> and whether it skipped; waits for the device.</summary>
+    /// <summary>
+    /// Updates made so far, the norm given to the last <see cref="Advance"/> and whether it skipped; waits for the
+    /// device.
+    /// </summary>
     public (long Steps, double Norm, bool Skipped) Read()
     {
         Values values = ReadAll();

@@ -3,7 +3,8 @@ using Spectral.Kernels.Interop;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Rows mixed from a bank of vectors (VB-LoRA, arXiv 2405.15179): each from the k vectors with its largest logits, weighted by the softmax of
+/// Rows mixed from a bank of vectors (VB-LoRA, arXiv 2405.15179): each from the k vectors with its largest logits,
+/// weighted by the softmax of
 /// those. Of equal logits the first is taken; a NaN among them makes the row NaN.
 /// </summary>
 public static class TopKMixture
@@ -79,7 +80,9 @@ public static class TopKMixture
         TopKMixtureArgs.BackwardLogits.Launch(dy.Device, args, Launch.RowBlocks(args.Pieces));
     }
 
-    /// <summary><c>dBank[j, :] = Σ weight[p, t] · dy[p, :] (+ dBank[j, :])</c> over the choices of j, by p, then t.</summary>
+    /// <summary>
+    /// <c>dBank[j, :] = Σ weight[p, t] · dy[p, :] (+ dBank[j, :])</c> over the choices of j, by p, then t.
+    /// </summary>
     /// <param name="index">As forward.</param>
     /// <param name="weight">As forward.</param>
     /// <param name="dy">[p, length] F32.</param>

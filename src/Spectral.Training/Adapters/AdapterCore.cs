@@ -6,7 +6,8 @@ using Spectral.Training.Models;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// One layer's form as the kernels read it, in the compute type: L [out, p], c [p], R [p, in] with p the sum of the terms' ranks, and what else
+/// One layer's form as the kernels read it, in the compute type: L [out, p], c [p], R [p, in] with p the sum of the
+/// terms' ranks, and what else
 /// the form has. What no trainable factor is in is packed once, the rest after each optimizer step.
 /// </summary>
 public sealed class AdapterCore : IDisposable
@@ -29,7 +30,8 @@ public sealed class AdapterCore : IDisposable
     /// <summary>Packs the factors' present values.</summary>
     /// <param name="module">The adapter's share in the layer.</param>
     /// <param name="layer">The layer.</param>
-    /// <param name="packed">Where to pack the terms; a middle diagonal already holds their scales. Null: there are none.</param>
+    /// <param name="packed">Where to pack the terms; a middle diagonal already holds their scales. Null: there are
+    /// none.</param>
     /// <param name="dtype">Compute type.</param>
     internal AdapterCore(AdaptedModule module, Linear layer, LowRankFactors? packed, DType dtype)
     {
@@ -96,7 +98,8 @@ public sealed class AdapterCore : IDisposable
     }
 
     /// <summary>
-    /// Where backward adds the gradients of L, c and R: straight into a factor's where it is all that trains on its side, else into an
+    /// Where backward adds the gradients of L, c and R: straight into a factor's where it is all that trains on its
+    /// side, else into an
     /// intermediate, zero at first, for the kernels add to all gradients or to none.
     /// </summary>
     internal LowRankGradients Gradients()
@@ -157,10 +160,16 @@ public sealed class AdapterCore : IDisposable
         _penalty.Backward();
     }
 
-    /// <summary>The weight the layer computes with, in memory of the caller's: it may stand among others while an adapter is attached.</summary>
+    /// <summary>
+    /// The weight the layer computes with, in memory of the caller's: it may stand among others while an adapter is
+    /// attached.
+    /// </summary>
     public Tensor CopyWeight() => WeightColumns.Copy();
 
-    /// <summary>diag(ρ) (W' + Σ s L diag(c) R) diag(a) [out, in], F32: the plain weight that computes the same. Sums are F32, rounded once.</summary>
+    /// <summary>
+    /// diag(ρ) (W' + Σ s L diag(c) R) diag(a) [out, in], F32: the plain weight that computes the same. Sums are F32,
+    /// rounded once.
+    /// </summary>
     /// <exception cref="InvalidOperationException">No weight does: <see cref="AdapterForm.IsMergeable"/>.</exception>
     public float[] MergedWeight()
     {
@@ -196,7 +205,9 @@ public sealed class AdapterCore : IDisposable
 
     private Tensor? DirectRight => Direct(_rightFrom, _terms[^1].Right);
 
-    /// <summary>The gradient of a factor that is the last term's side and the only one from <paramref name="from"/> on.</summary>
+    /// <summary>
+    /// The gradient of a factor that is the last term's side and the only one from <paramref name="from"/> on.
+    /// </summary>
     private Tensor? Direct(int from, Expression side) =>
         side is Factor factor && from == Rank - _terms[^1].Rank ? factor.Parameter.Gradient : null;
 

@@ -3,7 +3,8 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// What a method makes of one linear layer: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c> with <c>u = x ∘ a</c>. Everything the core does —
+/// What a method makes of one linear layer: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c> with <c>u = x ∘ a</c>.
+/// Everything the core does —
 /// forward, backward, merge, export, counting — follows from it. Parts left out cost nothing.
 /// </summary>
 public sealed record AdapterForm
@@ -12,7 +13,8 @@ public sealed record AdapterForm
     public IReadOnlyList<LowRankTerm> Terms { get; init; } = [];
 
     /// <summary>
-    /// W' [out, in] in place of the base weight; null: the base weight. For methods that no low-rank term expresses: it is computed once per step,
+    /// W' [out, in] in place of the base weight; null: the base weight. For methods that no low-rank term expresses: it
+    /// is computed once per step,
     /// takes the memory of the weight a second time, and its gradient costs a product like that of full fine-tuning.
     /// </summary>
     public Expression? Weight { get; init; }
@@ -26,7 +28,9 @@ public sealed record AdapterForm
     /// <summary>b, one per output, in place of the layer's own bias; null: that bias, if any.</summary>
     public Expression? Bias { get; init; }
 
-    /// <summary>ReLU between R and L. The change is then no longer one of the weight: it can be neither merged nor exported.</summary>
+    /// <summary>
+    /// ReLU between R and L. The change is then no longer one of the weight: it can be neither merged nor exported.
+    /// </summary>
     public bool Rectified { get; init; }
 
     /// <summary>[1], added to the loss once per optimizer step; it is not in the losses that are reported.</summary>
@@ -42,7 +46,10 @@ public sealed record AdapterForm
     /// <summary>Sum of the terms' ranks.</summary>
     public int Rank => Terms.Sum(term => term.Rank);
 
-    /// <summary>Floating point operations per token that forward does beyond the base layer's 2·out·in; what happens once per step is not in it.</summary>
+    /// <summary>
+    /// Floating point operations per token that forward does beyond the base layer's 2·out·in; what happens once per
+    /// step is not in it.
+    /// </summary>
     public long ExtraFlops(ModuleShape module) =>
         2L * Rank * (module.Out + module.In)
         + (InputScale is null ? 0 : module.In)
@@ -95,7 +102,10 @@ public sealed record AdapterForm
     }
 }
 
-/// <summary>One term s·L·diag(c)·R of a weight change. A dense middle is a product on either side: it costs once per step, not per token.</summary>
+/// <summary>
+/// One term s·L·diag(c)·R of a weight change. A dense middle is a product on either side: it costs once per step, not
+/// per token.
+/// </summary>
 /// <param name="Left">L [out, p].</param>
 /// <param name="Right">R [p, in].</param>
 /// <param name="Scale">s, a constant.</param>

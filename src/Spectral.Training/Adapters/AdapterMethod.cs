@@ -177,7 +177,9 @@ public abstract class AdapterMethod
     /// </summary>
     public virtual void Initialize(IReadOnlyList<AdapterStart> starts) { }
 
-    /// <summary>The same settings for a task after others, as <see cref="AdapterOptions.After"/> hands them on.</summary>
+    /// <summary>
+    /// The same settings for a task after others, as <see cref="AdapterOptions.After"/> hands them on.
+    /// </summary>
     /// <param name="options">The settings.</param>
     /// <param name="directory">The adapter of the tasks before.</param>
     /// <exception cref="InputException">The method takes no such adapter, or cannot use this one.</exception>

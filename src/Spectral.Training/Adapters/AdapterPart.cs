@@ -4,7 +4,9 @@ using Spectral.Training.Models;
 
 namespace Spectral.Training.Adapters;
 
-/// <summary>Adapted layers that read the same x, scaled or not: one pass over it serves all their low-rank terms.</summary>
+/// <summary>
+/// Adapted layers that read the same x, scaled or not: one pass over it serves all their low-rank terms.
+/// </summary>
 internal sealed class AdapterPart : IDisposable
 {
     private readonly int[] _places;
@@ -77,7 +79,9 @@ internal sealed class AdapterPart : IDisposable
             layer.Adapter = core;
     }
 
-    /// <summary>The outputs of the layers before any output scale, with their biases unless such a scale follows.</summary>
+    /// <summary>
+    /// The outputs of the layers before any output scale, with their biases unless such a scale follows.
+    /// </summary>
     /// <param name="x">[N, in]; scaled already if the form scales it.</param>
     /// <param name="values">[N, out] of every sibling layer; those of this part's are overwritten.</param>
     /// <param name="projected">x Rᵀ [N, <see cref="Rank"/>]; overwritten. Null where there are no terms.</param>

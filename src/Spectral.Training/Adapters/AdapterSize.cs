@@ -9,7 +9,10 @@ public static class AdapterSize
     private const int EveryRank = 64;
     private const int Coarse = 32;
 
-    /// <summary>Number of trainable scalars over some layers; what they share counts once. A method that shares out its rank by data has about as many.</summary>
+    /// <summary>
+    /// Number of trainable scalars over some layers; what they share counts once. A method that shares out its rank by
+    /// data has about as many.
+    /// </summary>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static long Trainable(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)
     {
@@ -23,15 +26,19 @@ public static class AdapterSize
     }
 
     /// <summary>
-    /// The options with the rank at which a method trains as near to <paramref name="wanted"/> scalars as it can. α follows the rank, so that the
-    /// scale of the low-rank part stays what it was. Of ranks that come equally near, the given one wins, then the least; a method whose number
+    /// The options with the rank at which a method trains as near to <paramref name="wanted"/> scalars as it can. α
+    /// follows the rank, so that the
+    /// scale of the low-rank part stays what it was. Of ranks that come equally near, the given one wins, then the
+    /// least; a method whose number
     /// does not depend on the rank keeps the given one.
     /// </summary>
     /// <remarks>
-    /// Each rank up to 64 is tried, then about 32 per doubling and each beside the best of these: numbers need not grow with the rank. Ranks that a
+    /// Each rank up to 64 is tried, then about 32 per doubling and each beside the best of these: numbers need not grow
+    /// with the rank. Ranks that a
     /// method refuses are left out.
     /// </remarks>
-    /// <exception cref="InputException">The method suits these layers at no rank; the message is that for the given rank.</exception>
+    /// <exception cref="InputException">The method suits these layers at no rank; the message is that for the given
+    /// rank.</exception>
     public static AdapterOptions WithTrainable(
         AdapterMethod method,
         IReadOnlyList<ModuleShape> modules,

@@ -4,7 +4,8 @@ using Spectral.Training.Models;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// Sibling layers with adapters for as long as they run augmented: their weights have moved into one buffer with L and R beside them
+/// Sibling layers with adapters for as long as they run augmented: their weights have moved into one buffer with L and
+/// R beside them
 /// (<see cref="AugmentedWeight"/>) and move back when this is disposed.
 /// </summary>
 internal sealed class AugmentedLayers : IDisposable
@@ -36,14 +37,17 @@ internal sealed class AugmentedLayers : IDisposable
     public AdapterPart Part { get; }
 
     /// <summary>
-    /// Whether the adapters have the form of an augmented product: low-rank terms alone, of layers that share x as it is, with a base weight that
+    /// Whether the adapters have the form of an augmented product: low-rank terms alone, of layers that share x as it
+    /// is, with a base weight that
     /// nothing else reads, and no dropout.
     /// </summary>
     public static bool Suits(PackedAdapters adapter) =>
         adapter is { Drops: false, Parts: [{ Factors: not null } part] }
         && part.Cores.All(core => core.Form.IsLowRank && !core.ReadsWeight);
 
-    /// <summary>The columns of the layer at a place among its siblings in the outputs; null where it carries no adapter.</summary>
+    /// <summary>
+    /// The columns of the layer at a place among its siblings in the outputs; null where it carries no adapter.
+    /// </summary>
     public (int From, int Count)? ColumnsOf(int place) =>
         _members[place] < 0 ? null : Weight.OutputsOf(_members[place]);
 

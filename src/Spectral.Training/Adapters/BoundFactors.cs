@@ -3,7 +3,9 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Adapters;
 
-/// <summary>The memory behind the factors of some modules: trainable ones in a set, frozen ones each for themselves.</summary>
+/// <summary>
+/// The memory behind the factors of some modules: trainable ones in a set, frozen ones each for themselves.
+/// </summary>
 internal sealed class BoundFactors : IDisposable
 {
     private readonly List<Parameter> _frozen = [];

@@ -5,7 +5,10 @@ using Spectral.Training.Models;
 
 namespace Spectral.Training.Adapters;
 
-/// <summary>The adapters of a <see cref="SiblingLinears"/>, packed so that the kernels read the layers' common input once for all of them.</summary>
+/// <summary>
+/// The adapters of a <see cref="SiblingLinears"/>, packed so that the kernels read the layers' common input once for
+/// all of them.
+/// </summary>
 public sealed class PackedAdapters : IDisposable
 {
     private readonly List<AdapterPart> _parts = [];
@@ -18,7 +21,8 @@ public sealed class PackedAdapters : IDisposable
     /// <param name="modules">The adapters, by layer name; those of other layers are left alone.</param>
     /// <param name="dtype">Compute type.</param>
     /// <param name="dropout">Probability of dropping an element of the adapters' input while training.</param>
-    /// <param name="stream">The random stream of the dropout masks, its own for each set of siblings in the model.</param>
+    /// <param name="stream">The random stream of the dropout masks, its own for each set of siblings in the
+    /// model.</param>
     internal PackedAdapters(
         SiblingLinears siblings,
         IReadOnlyDictionary<string, AdaptedModule> modules,
@@ -34,7 +38,8 @@ public sealed class PackedAdapters : IDisposable
             .Select(place => (place, layer: siblings.Layers[place], module: modules[siblings.Layers[place].Name]));
         try
         {
-            // Layers whose inputs are scaled each read an x of their own; all others share it, and one that has no terms has nothing to share.
+            // Layers whose inputs are scaled each read an x of their own; all others share it, and one that has no
+            // terms has nothing to share.
             foreach (
                 IGrouping<int, (int place, Linear layer, AdaptedModule module)> part in adapted.GroupBy(item =>
                     item.module.Form.InputScale is not null || item.module.Form.Terms.Count == 0 ? item.place : -1

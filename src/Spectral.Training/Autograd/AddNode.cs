@@ -27,6 +27,8 @@ public sealed class AddNode : Node
         _right?.Accumulate(gradient with { Matrix = gradient.Matrix.Share() }, shared: true);
     }
 
-    /// <summary>That of the branch beside the residual: its layer reads dy where it stands, and the residual does not mind.</summary>
+    /// <summary>
+    /// That of the branch beside the residual: its layer reads dy where it stands, and the residual does not mind.
+    /// </summary>
     private protected override ColumnRange? Place() => PlaceOf(_right);
 }

@@ -3,9 +3,12 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Autograd;
 
-/// <summary>Activation checkpointing: keeps only a segment's input and runs its forward again during backward.</summary>
+/// <summary>
+/// Activation checkpointing: keeps only a segment's input and runs its forward again during backward.
+/// </summary>
 /// <remarks>
-/// The second forward launches the same kernels on the same values, so gradients are bit-identical to those without checkpointing
+/// The second forward launches the same kernels on the same values, so gradients are bit-identical to those without
+/// checkpointing
 /// (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016). Costs one more forward of the segment.
 /// </remarks>
 public sealed class CheckpointNode : Node
@@ -27,7 +30,8 @@ public sealed class CheckpointNode : Node
     /// <summary>Runs a segment of the model without saving its activations.</summary>
     /// <param name="tape">The tape.</param>
     /// <param name="x">The segment's only input.</param>
-    /// <param name="needsBackward">Whether backward has to reach the segment even if nothing below it trains: a parameter inside it does.</param>
+    /// <param name="needsBackward">Whether backward has to reach the segment even if nothing below it trains: a
+    /// parameter inside it does.</param>
     /// <param name="segment">A pure function of its input: called again during backward.</param>
     public static Variable Apply(Tape tape, Variable x, bool needsBackward, Func<Tape, Variable, Variable> segment)
     {

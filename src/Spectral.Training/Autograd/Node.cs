@@ -3,10 +3,14 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Autograd;
 
-/// <summary>One recorded operation: the slot for the gradient of its output, what its backward needs, and that backward.</summary>
+/// <summary>
+/// One recorded operation: the slot for the gradient of its output, what its backward needs, and that backward.
+/// </summary>
 /// <remarks>
-/// To add a differentiable operation, derive one class: a static <c>Apply(tape, inputs…)</c> that computes the value and, when
-/// <see cref="Tape.Records"/> and some input has a node or some parameter trains, records an instance; and <see cref="Backward(Tensor)"/> beside it.
+/// To add a differentiable operation, derive one class: a static <c>Apply(tape, inputs…)</c> that computes the value
+/// and, when
+/// <see cref="Tape.Records"/> and some input has a node or some parameter trains, records an instance; and
+/// <see cref="Backward(Tensor)"/> beside it.
 /// Tensors handed to <see cref="Save(Tensor)"/> are released right after backward has passed.
 /// </remarks>
 public abstract class Node
@@ -23,14 +27,18 @@ public abstract class Node
     public bool HasGradient => _gradient is not null;
 
     /// <summary>Carries the gradient of the output on to the inputs' nodes and to trainable parameters.</summary>
-    /// <param name="gradient">Gradient of the loss with respect to the output; same shape and type as the output. Not owned.</param>
+    /// <param name="gradient">Gradient of the loss with respect to the output; same shape and type as the output. Not
+    /// owned.</param>
     /// <exception cref="NotSupportedException">The operation has no adjoint.</exception>
     protected virtual void Backward(Tensor gradient) =>
         throw new NotSupportedException(
             $"The operation '{Name}' has no backward function; it cannot be part of a loss that trains something below it."
         );
 
-    /// <summary>As <see cref="Backward(Tensor)"/>, for a gradient that may be columns of a wider matrix; it is copied out of them unless the operation takes them.</summary>
+    /// <summary>
+    /// As <see cref="Backward(Tensor)"/>, for a gradient that may be columns of a wider matrix; it is copied out of
+    /// them unless the operation takes them.
+    /// </summary>
     private protected virtual void Backward(ColumnRange gradient)
     {
         if (IsWhole(gradient))
@@ -42,7 +50,10 @@ public abstract class Node
         Backward(copy);
     }
 
-    /// <summary>Columns in which this output's gradient is best written, by a handle of their own; null: a tensor of its own is as good.</summary>
+    /// <summary>
+    /// Columns in which this output's gradient is best written, by a handle of their own; null: a tensor of its own is
+    /// as good.
+    /// </summary>
     private protected virtual ColumnRange? Place() => null;
 
     /// <summary>Keeps a counted handle on columns of a matrix until backward has passed this node.</summary>
@@ -85,7 +96,9 @@ public abstract class Node
         (_gradient, _borrowed) = (target, false);
     }
 
-    /// <summary>As for a tensor, for columns of a matrix, whose handle is taken over: a first contribution stays where it is.</summary>
+    /// <summary>
+    /// As for a tensor, for columns of a matrix, whose handle is taken over: a first contribution stays where it is.
+    /// </summary>
     internal void Accumulate(ColumnRange contribution, bool shared = false)
     {
         if (_gradient is null)
@@ -104,7 +117,8 @@ public abstract class Node
     }
 
     /// <summary>
-    /// Where to write a fresh gradient [rows, columns] of an input, to be handed to <see cref="Deposit(Node, ColumnRange)"/> afterwards: in the columns
+    /// Where to write a fresh gradient [rows, columns] of an input, to be handed to
+    /// <see cref="Deposit(Node, ColumnRange)"/> afterwards: in the columns
     /// that the input's producer wants it in, or else a new tensor.
     /// </summary>
     private protected static ColumnRange Place(Node? node, int rows, int columns, Tensor like) =>
@@ -127,7 +141,8 @@ public abstract class Node
     /// <summary>The buffer an operation writes its contribution into, to save a separate addition.</summary>
     /// <param name="shape">The gradient's shape.</param>
     /// <param name="like">A tensor of its device and type.</param>
-    /// <param name="accumulate">True when the buffer already holds contributions, to which the operation must add.</param>
+    /// <param name="accumulate">True when the buffer already holds contributions, to which the operation must
+    /// add.</param>
     public Tensor GradientBuffer(Shape shape, Tensor like, out bool accumulate)
     {
         accumulate = _gradient is not null;
@@ -146,7 +161,9 @@ public abstract class Node
         return buffer;
     }
 
-    /// <summary>Takes the gradient collected so far out of the slot; the caller owns it. Null when there is none.</summary>
+    /// <summary>
+    /// Takes the gradient collected so far out of the slot; the caller owns it. Null when there is none.
+    /// </summary>
     public Tensor? TakeGradient() => TakeColumns() is { } taken ? Whole(taken) : null;
 
     /// <summary>As <see cref="TakeGradient"/>, left in the columns it was written in.</summary>
@@ -169,7 +186,9 @@ public abstract class Node
         }
     }
 
-    /// <summary>Runs backward if there is anything to carry on; an operation of several outputs has slots of their own for them.</summary>
+    /// <summary>
+    /// Runs backward if there is anything to carry on; an operation of several outputs has slots of their own for them.
+    /// </summary>
     private protected virtual void Pass()
     {
         if (_gradient is { } gradient)
@@ -197,7 +216,9 @@ public abstract class Node
     }
 }
 
-/// <summary>Receives the gradient of a value that nothing on this tape produced; its gradient is taken by whoever made it.</summary>
+/// <summary>
+/// Receives the gradient of a value that nothing on this tape produced; its gradient is taken by whoever made it.
+/// </summary>
 internal sealed class LeafNode : Node
 {
     protected override void Backward(Tensor gradient) { }

@@ -4,7 +4,9 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Autograd;
 
-/// <summary>y = x / √(mean(x²) + ε) ∘ w per row of x [N, D] (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019).</summary>
+/// <summary>
+/// y = x / √(mean(x²) + ε) ∘ w per row of x [N, D] (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019).
+/// </summary>
 public sealed class RmsNormNode : Node
 {
     private readonly Node? _input;
@@ -24,7 +26,9 @@ public sealed class RmsNormNode : Node
     public static Variable Apply(Tape tape, Variable x, Parameter weight, float epsilon) =>
         Apply(tape, x, weight, epsilon, x.Value.Dim(1));
 
-    /// <summary>The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.</summary>
+    /// <summary>
+    /// The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.
+    /// </summary>
     internal static Variable Apply(Tape tape, Variable x, Parameter weight, float epsilon, int stride)
     {
         var y = new ColumnRange(Tensor.Empty(tape.Device, (x.Value.Dim(0), stride), x.Value.DType), 0, x.Value.Dim(1));

@@ -21,7 +21,9 @@ public sealed class SwiGluNode : Node
     /// <summary>Gates <paramref name="up"/> by the SiLU of <paramref name="gate"/>.</summary>
     public static Variable Apply(Tape tape, Variable gate, Variable up) => Apply(tape, gate, up, gate.Columns.Count);
 
-    /// <summary>The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.</summary>
+    /// <summary>
+    /// The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.
+    /// </summary>
     internal static Variable Apply(Tape tape, Variable gate, Variable up, int stride)
     {
         (int rows, int columns, DType type) = (gate.Columns.Rows, gate.Columns.Count, gate.Columns.Matrix.DType);

@@ -30,7 +30,9 @@ public sealed class Tape : IDisposable
     /// <summary>Whether operations are recorded for backward.</summary>
     public bool Records { get; }
 
-    /// <summary>Where dropout's random numbers are at, the same in forward and backward; null: nothing is dropped.</summary>
+    /// <summary>
+    /// Where dropout's random numbers are at, the same in forward and backward; null: nothing is dropped.
+    /// </summary>
     public StepState? Dropout { get; }
 
     /// <summary>Number of operations recorded and not yet passed by backward.</summary>
@@ -45,11 +47,15 @@ public sealed class Tape : IDisposable
     }
 
     /// <summary>
-    /// Passes every gradient deposited so far (by a loss, or by <see cref="Node.Accumulate(Tensor, bool)"/>) back through the recorded operations.
-    /// Saved values and intermediate gradients are released as soon as they have been used; afterwards the tape is empty.
+    /// Passes every gradient deposited so far (by a loss, or by <see cref="Node.Accumulate(Tensor, bool)"/>) back
+    /// through the recorded operations.
+    /// Saved values and intermediate gradients are released as soon as they have been used; afterwards the tape is
+    /// empty.
     /// </summary>
-    /// <param name="until">Number of operations to leave unpassed at the start of the tape; their gradients stay to be taken.</param>
-    /// <exception cref="NotSupportedException">An operation on the way has no adjoint; the message names it.</exception>
+    /// <param name="until">Number of operations to leave unpassed at the start of the tape; their gradients stay to be
+    /// taken.</param>
+    /// <exception cref="NotSupportedException">An operation on the way has no adjoint; the message names
+    /// it.</exception>
     public void Backward(int until = 0)
     {
         for (int i = _nodes.Count - 1; i >= until; i--)

@@ -3,9 +3,13 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Autograd;
 
-/// <summary>A value on the tape: a counted handle on a tensor and, where a gradient is wanted, the <see cref="Node"/> that receives it.</summary>
+/// <summary>
+/// A value on the tape: a counted handle on a tensor and, where a gradient is wanted, the <see cref="Node"/> that
+/// receives it.
+/// </summary>
 /// <remarks>
-/// Whoever holds a variable disposes it as soon as no further forward step reads it; what backward needs is kept by the nodes, through
+/// Whoever holds a variable disposes it as soon as no further forward step reads it; what backward needs is kept by the
+/// nodes, through
 /// handles of their own. A variable without a node is a constant: no gradient is ever computed for it.
 /// </remarks>
 public sealed class Variable : IDisposable
@@ -21,7 +25,8 @@ public sealed class Variable : IDisposable
         (_columns, Node, _whole) = (columns, node, columns.Count == columns.Stride);
 
     /// <summary>The value, in the model's compute type.</summary>
-    /// <exception cref="InvalidOperationException">It is columns of a wider matrix, which only operations inside a layer hand to one another.</exception>
+    /// <exception cref="InvalidOperationException">It is columns of a wider matrix, which only operations inside a
+    /// layer hand to one another.</exception>
     public Tensor Value =>
         _whole
             ? _columns.Matrix

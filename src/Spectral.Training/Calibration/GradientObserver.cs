@@ -4,7 +4,10 @@ using Spectral.Training.Models;
 
 namespace Spectral.Training.Calibration;
 
-/// <summary>Adds the gradients of sibling layers' weights, dyᵀ x, to a sum [out, in] F32 per layer: one GEMM per layer and batch, 2·N·out·in operations.</summary>
+/// <summary>
+/// Adds the gradients of sibling layers' weights, dyᵀ x, to a sum [out, in] F32 per layer: one GEMM per layer and
+/// batch, 2·N·out·in operations.
+/// </summary>
 /// <remarks>Rows of padding have dy = 0: no token that carries loss looks at what comes after it.</remarks>
 /// <param name="sums">One for each sibling layer, in order; null where none is wanted.</param>
 internal sealed class GradientObserver(Tensor?[] sums) : LinearObserver

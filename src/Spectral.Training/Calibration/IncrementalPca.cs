@@ -8,11 +8,14 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Calibration;
 
 /// <summary>
-/// The leading principal components of a stream of rows, batch by batch (Ross, Lim, Lin and Yang, "Incremental Learning for Robust Visual
-/// Tracking", 2008): the SVD of [diag(S)·V; X − m_b; √(n·n_b/(n + n_b))·(m − m_b)] replaces S and V, where X has n_b rows of mean m_b and n rows of mean m came before.
+/// The leading principal components of a stream of rows, batch by batch (Ross, Lim, Lin and Yang, "Incremental Learning
+/// for Robust Visual
+/// Tracking", 2008): the SVD of [diag(S)·V; X − m_b; √(n·n_b/(n + n_b))·(m − m_b)] replaces S and V, where X has n_b
+/// rows of mean m_b and n rows of mean m came before.
 /// </summary>
 /// <remarks>
-/// Between batches the state is on the host, 4·k·features bytes: 128 inputs of a 7B model at k = 16 are 50 MB. A batch costs one truncated SVD of
+/// Between batches the state is on the host, 4·k·features bytes: 128 inputs of a 7B model at k = 16 are 50 MB. A batch
+/// costs one truncated SVD of
 /// [k + n_b + 1, features]. Deterministic.
 /// </remarks>
 internal sealed class IncrementalPca : LinearObserver
@@ -31,7 +34,8 @@ internal sealed class IncrementalPca : LinearObserver
     /// <param name="name">The layer, for messages and random numbers.</param>
     /// <param name="features">Columns of the rows to come.</param>
     /// <param name="components">k.</param>
-    /// <param name="similarity">Least |cosine| between a component before and after a batch for it to count as converged.</param>
+    /// <param name="similarity">Least |cosine| between a component before and after a batch for it to count as
+    /// converged.</param>
     /// <param name="rows">The rows of the batch at hand that count, I32.</param>
     public IncrementalPca(string name, int features, int components, double similarity, Func<Tensor> rows)
     {

@@ -8,10 +8,14 @@ namespace Spectral.Training.Calibration;
 
 /// <summary>Runs a frozen model over some records and collects what its linear layers see.</summary>
 /// <remarks>
-/// Gradients are those of the mean loss over a batch's loss tokens, averaged over batches; padding counts nowhere. What is collected at a time is
-/// bounded by <see cref="MemoryBudget"/>: layers are gone through in model order, and when their sums fill the budget (one layer at least) the records are
-/// run through again for the next ones, so that a 7B model, whose gradients are 28 GB, takes seven passes. Activations are checkpointed. How many
-/// passes there are changes no bit of the results; the same model, records and batch size on the same device give the same.
+/// Gradients are those of the mean loss over a batch's loss tokens, averaged over batches; padding counts nowhere. What
+/// is collected at a time is
+/// bounded by <see cref="MemoryBudget"/>: layers are gone through in model order, and when their sums fill the budget
+/// (one layer at least) the records are
+/// run through again for the next ones, so that a 7B model, whose gradients are 28 GB, takes seven passes. Activations
+/// are checkpointed. How many
+/// passes there are changes no bit of the results; the same model, records and batch size on the same device give the
+/// same.
 /// </remarks>
 public sealed class ModelCalibration : ICalibration
 {
@@ -26,7 +30,8 @@ public sealed class ModelCalibration : ICalibration
     private TokenRows? _rows;
 
     /// <summary>Calibrates on all of the given records.</summary>
-    /// <param name="model">A model with frozen weights; it may not have an adapter by the time results are asked for.</param>
+    /// <param name="model">A model with frozen weights; it may not have an adapter by the time results are asked
+    /// for.</param>
     /// <param name="records">The records.</param>
     /// <param name="batch">Records in a batch.</param>
     /// <exception cref="InputException">There are no records.</exception>
@@ -119,7 +124,10 @@ public sealed class ModelCalibration : ICalibration
         return [.. linears.Select(linear => _directions[(linear.Siblings, similarity, labelled)].Found)];
     }
 
-    /// <summary>A matrix per layer, or per what layers have in common, summed over all batches, for as many layers at a time as the budget holds.</summary>
+    /// <summary>
+    /// A matrix per layer, or per what layers have in common, summed over all batches, for as many layers at a time as
+    /// the budget holds.
+    /// </summary>
     private IEnumerable<Tensor> Sums(
         IEnumerable<Linear> linears,
         Func<Linear, object> key,

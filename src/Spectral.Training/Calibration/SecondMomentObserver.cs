@@ -6,7 +6,9 @@ using Spectral.Training.Models;
 
 namespace Spectral.Training.Calibration;
 
-/// <summary>Adds XᵀX / max|X|² of each record's inputs X to a sum [in, in] F32: one GEMM per record, 2·tokens·in² operations.</summary>
+/// <summary>
+/// Adds XᵀX / max|X|² of each record's inputs X to a sum [in, in] F32: one GEMM per record, 2·tokens·in² operations.
+/// </summary>
 /// <param name="name">The layer, for messages.</param>
 /// <param name="sum">Where to add.</param>
 /// <param name="factor">Of every record's contribution: 1/records for a mean.</param>

@@ -3,7 +3,10 @@ using Spectral.Training.Data;
 
 namespace Spectral.Training.Calibration;
 
-/// <summary>Which rows of the activations [B·S, features] are tokens of a batch: the rest is padding, which calibration leaves out.</summary>
+/// <summary>
+/// Which rows of the activations [B·S, features] are tokens of a batch: the rest is padding, which calibration leaves
+/// out.
+/// </summary>
 internal sealed class TokenRows : IDisposable
 {
     private readonly Device _device;

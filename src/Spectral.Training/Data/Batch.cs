@@ -6,7 +6,8 @@ namespace Spectral.Training.Data;
 /// <param name="Rows">Number of records.</param>
 /// <param name="Length">Tokens of the longest record.</param>
 /// <param name="Tokens">[Rows · Length], the padding token where a record has ended.</param>
-/// <param name="Targets">[Rows · Length]: at each position the token that follows it if that carries loss, else −1.</param>
+/// <param name="Targets">[Rows · Length]: at each position the token that follows it if that carries loss, else
+/// −1.</param>
 /// <param name="LossTokens">How many targets are not −1.</param>
 public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, int LossTokens)
 {
@@ -36,7 +37,9 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
         }
     }
 
-    /// <summary>Lays records side by side. Which token pads does not matter: nothing attends to it and it carries no loss.</summary>
+    /// <summary>
+    /// Lays records side by side. Which token pads does not matter: nothing attends to it and it carries no loss.
+    /// </summary>
     /// <param name="records">The records.</param>
     /// <param name="paddingToken">Any token.</param>
     /// <param name="length">Tokens of every row; 0: those of the longest record.</param>

@@ -4,7 +4,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Data;
 
 /// <summary>
-/// Data files: one JSON object per line, <c>{"prompt": …, "completion": …}</c> or <c>{"text": …}</c>. Blank lines are skipped, other
+/// Data files: one JSON object per line, <c>{"prompt": …, "completion": …}</c> or <c>{"text": …}</c>. Blank lines are
+/// skipped, other
 /// keys ignored; anything else is an error that names the line.
 /// </summary>
 public static class JsonlDataset
@@ -71,7 +72,8 @@ public static class JsonlDataset
         return new TrainingRecord(prompt, completion, text, place);
     }
 
-    // Lines without their end, as bytes: whether they are UTF-8 is decided line by line, so that the error can name the line.
+    // Lines without their end, as bytes: whether they are UTF-8 is decided line by line, so that the error can name the
+    // line.
     private static IEnumerable<ReadOnlyMemory<byte>> Lines(Stream stream, string path)
     {
         byte[] buffer = new byte[1 << 16];

@@ -19,21 +19,28 @@ public sealed record GenerationOptions
     /// <summary>0 = always the most probable token; else logits are divided by it before sampling.</summary>
     public double Temperature { get; init; }
 
-    /// <summary>Sample among the most probable tokens that together reach this probability (Holtzman et al., 2020).</summary>
+    /// <summary>
+    /// Sample among the most probable tokens that together reach this probability (Holtzman et al., 2020).
+    /// </summary>
     public double TopP { get; init; } = 1;
 
     /// <summary>Seed of the sampling. Which number decides which token: <see cref="SamplingDraws"/>.</summary>
     public ulong Seed { get; init; }
 }
 
-/// <summary>A continuation: its text, without the prompt and special tokens, and its token ids, the end token excluded.</summary>
+/// <summary>
+/// A continuation: its text, without the prompt and special tokens, and its token ids, the end token excluded.
+/// </summary>
 public sealed record GeneratedText(string Text, IReadOnlyList<int> Tokens);
 
 /// <summary>Continues text token by token with cached keys and values.</summary>
 public static class TextGenerator
 {
-    /// <summary>Continues <paramref name="prompt"/> until an end token or <see cref="GenerationOptions.MaxTokens"/>.</summary>
-    /// <exception cref="InputException">The prompt has no tokens, or prompt and continuation exceed the model's positions.</exception>
+    /// <summary>
+    /// Continues <paramref name="prompt"/> until an end token or <see cref="GenerationOptions.MaxTokens"/>.
+    /// </summary>
+    /// <exception cref="InputException">The prompt has no tokens, or prompt and continuation exceed the model's
+    /// positions.</exception>
     public static GeneratedText Generate(
         CausalLanguageModel model,
         BpeTokenizer tokenizer,

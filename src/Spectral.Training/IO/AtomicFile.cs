@@ -4,8 +4,10 @@ namespace Spectral.Training.IO;
 public static class AtomicFile
 {
     /// <summary>
-    /// Lets <paramref name="write"/> fill a temporary file in the same directory, flushes it to the disk and renames it over
-    /// <paramref name="path"/>, a rename that is on the disk too when this returns. When anything throws, the temporary file is removed and the old file stays as it was.
+    /// Lets <paramref name="write"/> fill a temporary file in the same directory, flushes it to the disk and renames it
+    /// over
+    /// <paramref name="path"/>, a rename that is on the disk too when this returns. When anything throws, the temporary
+    /// file is removed and the old file stays as it was.
     /// </summary>
     public static void Write(string path, Action<Stream> write)
     {

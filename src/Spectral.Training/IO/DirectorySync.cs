@@ -4,7 +4,8 @@ using System.Runtime.InteropServices;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// Brings the names in a folder to the disk: after a power cut a renamed file may else be under its old name. .NET flushes files alone. Windows keeps
+/// Brings the names in a folder to the disk: after a power cut a renamed file may else be under its old name. .NET
+/// flushes files alone. Windows keeps
 /// names in its journal and needs none of this.
 /// </summary>
 public static partial class DirectorySync

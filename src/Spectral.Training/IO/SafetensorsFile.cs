@@ -3,7 +3,8 @@ using System.IO.MemoryMappedFiles;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// A safetensors file, memory-mapped: opening reads the header only, tensors are paged in as they are read. The file may be hostile:
+/// A safetensors file, memory-mapped: opening reads the header only, tensors are paged in as they are read. The file
+/// may be hostile:
 /// every rule of the format is checked before anything it says is used. It must not be shortened while it is open.
 /// </summary>
 public sealed unsafe class SafetensorsFile : IDisposable
@@ -119,7 +120,8 @@ public sealed unsafe class SafetensorsFile : IDisposable
     internal ReadOnlySpan<byte> Span(long offset, int count)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        // The header's offsets were checked already; what a mistake there would let through is other memory of the process.
+        // The header's offsets were checked already; what a mistake there would let through is other memory of the
+        // process.
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, _length - count);

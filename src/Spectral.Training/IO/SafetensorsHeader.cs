@@ -4,7 +4,8 @@ using System.Text.Unicode;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// The parsed and checked header of a safetensors file. Nothing in it is believed before it is checked against the size of the file,
+/// The parsed and checked header of a safetensors file. Nothing in it is believed before it is checked against the size
+/// of the file,
 /// and no memory is taken by what it claims: only by the bytes it really has.
 /// </summary>
 internal sealed class SafetensorsHeader
@@ -56,7 +57,8 @@ internal sealed class SafetensorsHeader
     }
 
     /// <summary>
-    /// Parses the header's bytes and checks every rule against <paramref name="dataBytes"/>, the size of the data after it.
+    /// Parses the header's bytes and checks every rule against <paramref name="dataBytes"/>, the size of the data after
+    /// it.
     /// </summary>
     public static SafetensorsHeader Parse(ReadOnlySpan<byte> json, long dataBytes, string file)
     {
@@ -85,7 +87,8 @@ internal sealed class SafetensorsHeader
         return header;
     }
 
-    // The grammar is three levels deep and read token by token, so nesting cannot grow: the first token out of place ends it.
+    // The grammar is three levels deep and read token by token, so nesting cannot grow: the first token out of place
+    // ends it.
     private void ReadObject(ReadOnlySpan<byte> json)
     {
         Utf8JsonReader reader = new(json);

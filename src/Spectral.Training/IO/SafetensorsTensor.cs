@@ -6,7 +6,8 @@ using System.Runtime.InteropServices;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// One tensor of an open <see cref="SafetensorsFile"/>: row-major, little-endian bytes in the mapped file. Valid until the file is
+/// One tensor of an open <see cref="SafetensorsFile"/>: row-major, little-endian bytes in the mapped file. Valid until
+/// the file is
 /// disposed of. Values that are read as numbers are finite; the bytes are whatever the file holds.
 /// </summary>
 public sealed class SafetensorsTensor
@@ -53,7 +54,9 @@ public sealed class SafetensorsTensor
     /// <summary>The path of the file that holds the tensor.</summary>
     public string Path => _file.Path;
 
-    /// <summary>All bytes, unaligned. A span reaches 2 GB: larger tensors are read in pieces by <see cref="Slice"/>.</summary>
+    /// <summary>
+    /// All bytes, unaligned. A span reaches 2 GB: larger tensors are read in pieces by <see cref="Slice"/>.
+    /// </summary>
     /// <exception cref="InvalidOperationException">The tensor has 2 GB or more.</exception>
     public ReadOnlySpan<byte> Data =>
         Bytes <= int.MaxValue
@@ -89,7 +92,9 @@ public sealed class SafetensorsTensor
         ReadFloats(0, destination);
     }
 
-    /// <summary>Elements from <paramref name="start"/> on as F32, as many as the destination holds. F64 is rounded.</summary>
+    /// <summary>
+    /// Elements from <paramref name="start"/> on as F32, as many as the destination holds. F64 is rounded.
+    /// </summary>
     /// <inheritdoc cref="ReadFloats(Span{float})"/>
     public void ReadFloats(long start, Span<float> destination)
     {

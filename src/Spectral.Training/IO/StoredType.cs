@@ -1,6 +1,8 @@
 namespace Spectral.Training.IO;
 
-/// <summary>The element types a safetensors file can hold. Read and written as numbers: F32, F16, BF16 and (read only) F64.</summary>
+/// <summary>
+/// The element types a safetensors file can hold. Read and written as numbers: F32, F16, BF16 and (read only) F64.
+/// </summary>
 public enum StoredType
 {
     /// <summary>One byte, 0 or 1.</summary>

@@ -5,8 +5,10 @@ using System.Text.Unicode;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// JSON from files we do not trust. Whatever is wrong (missing, too big, not UTF-8, not JSON, too deep, a key given twice, half a
-/// surrogate pair) comes out as an <see cref="InputException"/> that names file and place; later string reads cannot fail.
+/// JSON from files we do not trust. Whatever is wrong (missing, too big, not UTF-8, not JSON, too deep, a key given
+/// twice, half a
+/// surrogate pair) comes out as an <see cref="InputException"/> that names file and place; later string reads cannot
+/// fail.
 /// </summary>
 internal static class StrictJson
 {
@@ -14,7 +16,8 @@ internal static class StrictJson
     private const int LongestReason = 160;
 
     /// <summary>
-    /// Reads and parses a whole file of at most <paramref name="maximumBytes"/>. The size is checked before memory is taken.
+    /// Reads and parses a whole file of at most <paramref name="maximumBytes"/>. The size is checked before memory is
+    /// taken.
     /// </summary>
     public static JsonDocument ParseFile(string path, long maximumBytes)
     {
@@ -44,7 +47,10 @@ internal static class StrictJson
         }
     }
 
-    /// <summary>Refuses what has no bytes before it is opened: a pipe or device in a folder from elsewhere may keep its reader for ever, and has no length.</summary>
+    /// <summary>
+    /// Refuses what has no bytes before it is opened: a pipe or device in a folder from elsewhere may keep its reader
+    /// for ever, and has no length.
+    /// </summary>
     /// <exception cref="InputException">It is a folder, or empty.</exception>
     public static void RequireContent(string path)
     {
@@ -54,7 +60,9 @@ internal static class StrictJson
             throw new InputException($"{path}: 0 bytes, expected a regular file with something in it");
     }
 
-    /// <summary>Parses one JSON text; <paramref name="where"/> begins every error message (a path, or path and line).</summary>
+    /// <summary>
+    /// Parses one JSON text; <paramref name="where"/> begins every error message (a path, or path and line).
+    /// </summary>
     public static JsonDocument Parse(ReadOnlyMemory<byte> utf8, string where)
     {
         if (utf8.Span.StartsWith("\uFEFF"u8))
@@ -93,7 +101,8 @@ internal static class StrictJson
         return at;
     }
 
-    // JsonElement.GetString and Name throw InvalidOperationException on an escaped half surrogate; meeting it here keeps all readers
+    // JsonElement.GetString and Name throw InvalidOperationException on an escaped half surrogate; meeting it here
+    // keeps all readers
     // simple.
     private static void ReadEscapes(ReadOnlySpan<byte> utf8, string where)
     {

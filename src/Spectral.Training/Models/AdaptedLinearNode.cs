@@ -6,7 +6,8 @@ using Spectral.Training.Autograd;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// The layers of a <see cref="SiblingLinears"/> with their adapters: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c>, <c>u = x ∘ a</c>, as
+/// The layers of a <see cref="SiblingLinears"/> with their adapters: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c>,
+/// <c>u = x ∘ a</c>, as
 /// <see cref="AdapterForm"/> says; layers without an adapter are plain.
 /// </summary>
 internal sealed class AdaptedLinearNode : Node
@@ -162,7 +163,9 @@ internal sealed class AdaptedLinearNode : Node
         return scaled;
     }
 
-    /// <summary>One output's slot. It is passed before the operation itself, which then has the gradients of all its outputs.</summary>
+    /// <summary>
+    /// One output's slot. It is passed before the operation itself, which then has the gradients of all its outputs.
+    /// </summary>
     private sealed class OutputNode(AdaptedLinearNode owner, int index) : Node
     {
         protected override void Backward(Tensor gradient) => owner._gradients[index] = owner.Save(gradient);

@@ -24,10 +24,15 @@ public readonly record struct AttentionSettings(
     Tensor Sine
 );
 
-/// <summary>Causal self-attention with rotary positions and grouped key/value heads: q [B·S, H·hd], k and v [B·S, KV·hd] → [B·S, H·hd].</summary>
+/// <summary>
+/// Causal self-attention with rotary positions and grouped key/value heads: q [B·S, H·hd], k and v [B·S, KV·hd] → [B·S,
+/// H·hd].
+/// </summary>
 /// <remarks>
-/// Scores are scaled by 1/√hd. Right padding needs no mask: a causal row never sees what lies to its right. The fused variant
-/// (<see cref="Attention.Choose"/>) keeps rotated q and k and one number per row; v and the output are the projections' own. The composed one
+/// Scores are scaled by 1/√hd. Right padding needs no mask: a causal row never sees what lies to its right. The fused
+/// variant
+/// (<see cref="Attention.Choose"/>) keeps rotated q and k and one number per row; v and the output are the projections'
+/// own. The composed one
 /// keeps copies of all three and S × S probabilities.
 /// </remarks>
 public sealed class AttentionNode : Node
@@ -42,7 +47,9 @@ public sealed class AttentionNode : Node
     private readonly Tensor _statistics;
     private readonly ColumnRange? _output;
 
-    /// <summary>With an output: what the fused variant keeps; without: the composed one, whose statistics are the probabilities.</summary>
+    /// <summary>
+    /// With an output: what the fused variant keeps; without: the composed one, whose statistics are the probabilities.
+    /// </summary>
     private AttentionNode(
         AttentionSettings settings,
         Variable q,
@@ -80,7 +87,9 @@ public sealed class AttentionNode : Node
         LayerCache? cache = null
     ) => Apply(tape, settings, q, k, v, cache, q.Columns.Count);
 
-    /// <summary>The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.</summary>
+    /// <summary>
+    /// The same into rows <paramref name="stride"/> elements apart, which leave whoever reads them room behind.
+    /// </summary>
     internal static Variable Apply(
         Tape tape,
         in AttentionSettings settings,

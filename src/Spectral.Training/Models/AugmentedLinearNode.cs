@@ -6,8 +6,10 @@ using Spectral.Training.Autograd;
 namespace Spectral.Training.Models;
 
 /// <summary>
-/// Adapted layers that read the same x, laid out for one product each way (<see cref="AugmentedLinear"/>): x [N, in] with room behind its rows,
-/// the outputs columns of one matrix, and their gradients written by the operations above into columns of another. Siblings without an
+/// Adapted layers that read the same x, laid out for one product each way (<see cref="AugmentedLinear"/>): x [N, in]
+/// with room behind its rows,
+/// the outputs columns of one matrix, and their gradients written by the operations above into columns of another.
+/// Siblings without an
 /// adapter are plain.
 /// </summary>
 internal sealed class AugmentedLinearNode : Node
@@ -33,7 +35,8 @@ internal sealed class AugmentedLinearNode : Node
 
     /// <summary>Applies sibling layers; one value per layer.</summary>
     /// <param name="tape">The tape.</param>
-    /// <param name="x">In rows of <see cref="AugmentedWeight.InputStride"/>, of which what is behind the columns is written.</param>
+    /// <param name="x">In rows of <see cref="AugmentedWeight.InputStride"/>, of which what is behind the columns is
+    /// written.</param>
     /// <param name="siblings">The layers.</param>
     /// <param name="layers">Those that carry an adapter.</param>
     public static Variable[] Apply(Tape tape, Variable x, SiblingLinears siblings, AugmentedLayers layers)
@@ -79,7 +82,8 @@ internal sealed class AugmentedLinearNode : Node
             return;
         for (int i = 0; i < _given.Length; i++)
         {
-            if (_given[i] || _layers.ColumnsOf(i) is not { } unused) // unused outputs of adapted siblings are rare: zeros will do
+            // unused outputs of adapted siblings are rare: zeros will do
+            if (_given[i] || _layers.ColumnsOf(i) is not { } unused)
                 continue;
             using var zeros = Tensor.Zeros(like.Device, (_rows, unused.Count), like.DType);
             CopyBlock.Run(zeros, _dy, 0, unused.From);
@@ -95,7 +99,9 @@ internal sealed class AugmentedLinearNode : Node
     private Tensor Gradients() =>
         _dy ??= Own(Tensor.Empty(_layers.Weight.Device, (_rows, _layers.Weight.OutputStride), _layers.Weight.DType));
 
-    /// <summary>One output's slot. It is passed before the operation itself, which then has the gradients of all its outputs.</summary>
+    /// <summary>
+    /// One output's slot. It is passed before the operation itself, which then has the gradients of all its outputs.
+    /// </summary>
     private sealed class OutputNode(AugmentedLinearNode owner, int index) : Node
     {
         private protected override ColumnRange? Place() =>
@@ -103,7 +109,9 @@ internal sealed class AugmentedLinearNode : Node
                 ? new ColumnRange?(new(owner.Gradients().Share(), own.From, own.Count))
                 : null;
 
-        /// <summary>What does not stand in its place is copied there: from operations that write whole tensors.</summary>
+        /// <summary>
+        /// What does not stand in its place is copied there: from operations that write whole tensors.
+        /// </summary>
         private protected override void Backward(ColumnRange gradient)
         {
             owner._given[index] = true;

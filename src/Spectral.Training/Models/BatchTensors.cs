@@ -15,7 +15,8 @@ public sealed class BatchTensors : IDisposable
     /// <param name="device">The device.</param>
     /// <param name="batch">The batch.</param>
     /// <param name="lossRows">
-    /// K, the rows to compute losses for; null: as many as carry loss. Rows beyond those are other positions, with target −1: their loss and
+    /// K, the rows to compute losses for; null: as many as carry loss. Rows beyond those are other positions, with
+    /// target −1: their loss and
     /// gradient are zero.
     /// </param>
     /// <exception cref="ArgumentException">More rows carry loss, or there are fewer positions.</exception>
@@ -68,7 +69,8 @@ public sealed class BatchTensors : IDisposable
     }
 
     /// <summary>Replaces the batch by another of the same shape, in the same memory.</summary>
-    /// <exception cref="ArgumentException">The shape differs, or more rows carry loss than there is room for.</exception>
+    /// <exception cref="ArgumentException">The shape differs, or more rows carry loss than there is room
+    /// for.</exception>
     public void Update(Batch batch)
     {
         if ((batch.Rows, batch.Length) != (Source.Rows, Source.Length) || batch.LossTokens > LossRows.Count)

@@ -9,7 +9,8 @@ namespace Spectral.Training.Models;
 
 /// <summary>A decoder-only language model (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>) on one device.</summary>
 /// <remarks>
-/// Weights are held in the compute type and frozen, unless loaded to be trained; then F32 masters stand behind them. The forward pass is
+/// Weights are held in the compute type and frozen, unless loaded to be trained; then F32 masters stand behind them.
+/// The forward pass is
 /// written against a <see cref="Tape"/>, one that records for training and one that does not for inference.
 /// </remarks>
 public sealed class CausalLanguageModel : IDisposable
@@ -83,7 +84,10 @@ public sealed class CausalLanguageModel : IDisposable
     /// <summary>The attached adapter, or null.</summary>
     public Adapter? Adapter { get; internal set; }
 
-    /// <summary>What an optimizer updates: the attached adapter's parameters, or the weights when they were loaded to be trained; else null.</summary>
+    /// <summary>
+    /// What an optimizer updates: the attached adapter's parameters, or the weights when they were loaded to be
+    /// trained; else null.
+    /// </summary>
     public ParameterSet? Trainable => Adapter?.Parameters ?? _parameters.Trained;
 
     /// <summary>Loads a checkpoint.</summary>
@@ -102,7 +106,8 @@ public sealed class CausalLanguageModel : IDisposable
     /// <param name="device">Where to put the weights.</param>
     /// <param name="dtype">Compute type, F32 or BF16.</param>
     /// <param name="seed">Each tensor draws from a stream of its own, keyed by its name.</param>
-    /// <param name="trainWeights">True to train all weights (F32 masters are kept); false to freeze them, as under an adapter.</param>
+    /// <param name="trainWeights">True to train all weights (F32 masters are kept); false to freeze them, as under an
+    /// adapter.</param>
     public static CausalLanguageModel Initialize(
         ModelConfig config,
         Device device,
@@ -123,8 +128,10 @@ public sealed class CausalLanguageModel : IDisposable
     /// <summary>Hidden states before the final norm, [B·S, D].</summary>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">Right-padded tokens.</param>
-    /// <param name="checkpoint">Activation checkpointing: keep only each layer's input and recompute the rest during backward.</param>
-    /// <param name="cache">When given, keys and values are appended to it: rows without padding at first, then one token per row and call.</param>
+    /// <param name="checkpoint">Activation checkpointing: keep only each layer's input and recompute the rest during
+    /// backward.</param>
+    /// <param name="cache">When given, keys and values are appended to it: rows without padding at first, then one
+    /// token per row and call.</param>
     /// <exception cref="ArgumentException">The rows are longer than the model's positions.</exception>
     /// <exception cref="InputException">A token has no row in the embedding.</exception>
     public Variable Hidden(Tape tape, BatchTensors batch, bool checkpoint = false, KeyValueCache? cache = null)
@@ -175,14 +182,16 @@ public sealed class CausalLanguageModel : IDisposable
     }
 
     /// <summary>
-    /// Sum of the token losses of a batch, [1] F32, unscaled. With a recording tape <see cref="Tape.Backward"/> then yields the gradients of
+    /// Sum of the token losses of a batch, [1] F32, unscaled. With a recording tape <see cref="Tape.Backward"/> then
+    /// yields the gradients of
     /// that sum times <paramref name="gradientScale"/>. The caller disposes the result.
     /// </summary>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">Tokens and targets.</param>
     /// <param name="gradientScale">1 / (loss tokens of the whole optimizer step) for a mean over them.</param>
     /// <param name="checkpoint">Activation checkpointing per layer.</param>
-    /// <param name="lossScale">[1] F32 on the device, a further factor on gradients that a replayed step may change; null is 1.</param>
+    /// <param name="lossScale">[1] F32 on the device, a further factor on gradients that a replayed step may change;
+    /// null is 1.</param>
     public Tensor Loss(
         Tape tape,
         BatchTensors batch,
@@ -197,7 +206,9 @@ public sealed class CausalLanguageModel : IDisposable
         return sum;
     }
 
-    /// <summary>The loss of each token that carries one, [K] F32 in the order of <see cref="BatchTensors.LossRows"/>.</summary>
+    /// <summary>
+    /// The loss of each token that carries one, [K] F32 in the order of <see cref="BatchTensors.LossRows"/>.
+    /// </summary>
     /// <inheritdoc cref="Loss"/>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">Tokens and targets.</param>
@@ -222,7 +233,9 @@ public sealed class CausalLanguageModel : IDisposable
         return losses;
     }
 
-    /// <summary>Logits [K, V] F32 of the given rows of a batch, without recording. The caller disposes the result.</summary>
+    /// <summary>
+    /// Logits [K, V] F32 of the given rows of a batch, without recording. The caller disposes the result.
+    /// </summary>
     /// <param name="batch">Right-padded tokens.</param>
     /// <param name="rows">[K] I32, positions in B·S.</param>
     /// <param name="cache">A cache to append to, as in <see cref="Hidden"/>.</param>
@@ -235,7 +248,10 @@ public sealed class CausalLanguageModel : IDisposable
         return LossHead.Logits(normed.Value, Head);
     }
 
-    /// <summary>Writes a model folder: <c>config.json</c>, <c>model.safetensors</c> in the compute type, and the tokenizer's files.</summary>
+    /// <summary>
+    /// Writes a model folder: <c>config.json</c>, <c>model.safetensors</c> in the compute type, and the tokenizer's
+    /// files.
+    /// </summary>
     /// <param name="directory">An existing folder.</param>
     /// <param name="tokenizerSource">The folder to copy tokenizer files from; null for none.</param>
     public void Save(string directory, string? tokenizerSource) =>

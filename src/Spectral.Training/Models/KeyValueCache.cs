@@ -4,7 +4,10 @@ using Spectral.Training.Autograd;
 
 namespace Spectral.Training.Models;
 
-/// <summary>Keys and values of every layer for the positions decoded so far, so that a new token costs one row. All rows are equally long.</summary>
+/// <summary>
+/// Keys and values of every layer for the positions decoded so far, so that a new token costs one row. All rows are
+/// equally long.
+/// </summary>
 public sealed class KeyValueCache : IDisposable
 {
     private readonly LayerCache[] _layers;
@@ -37,7 +40,10 @@ public sealed class KeyValueCache : IDisposable
 
     internal LayerCache this[int layer] => _layers[layer];
 
-    /// <summary>Before a forward: checks that its positions fit, and says where they go and how many a single new position will see.</summary>
+    /// <summary>
+    /// Before a forward: checks that its positions fit, and says where they go and how many a single new position will
+    /// see.
+    /// </summary>
     /// <exception cref="ArgumentException">They do not fit.</exception>
     internal void Begin(int rows, int positions)
     {

@@ -4,7 +4,10 @@ using Spectral.Training.Autograd;
 
 namespace Spectral.Training.Models;
 
-/// <summary>y = x Wᵀ + bias: x [N, in], W [out, in], y [N, out], for all layers of a <see cref="SiblingLinears"/> at once, with whatever adapters they carry.</summary>
+/// <summary>
+/// y = x Wᵀ + bias: x [N, in], W [out, in], y [N, out], for all layers of a <see cref="SiblingLinears"/> at once, with
+/// whatever adapters they carry.
+/// </summary>
 public sealed class LinearNode : Node
 {
     private readonly SiblingLinears _siblings;
@@ -120,7 +123,9 @@ public sealed class LinearNode : Node
             observer.Backward(_x!, _gradients);
     }
 
-    /// <summary>One output's slot. It is passed before the operation itself, which then has the gradients of all its outputs.</summary>
+    /// <summary>
+    /// One output's slot. It is passed before the operation itself, which then has the gradients of all its outputs.
+    /// </summary>
     private sealed class OutputNode(LinearNode owner, int index) : Node
     {
         protected override void Backward(Tensor gradient) => owner._gradients[index] = owner.Save(gradient);

@@ -2,10 +2,15 @@ using Spectral.Kernels;
 
 namespace Spectral.Training.Models;
 
-/// <summary>Sees what passes through a <see cref="SiblingLinears"/> while the model runs; changes nothing of what it computes.</summary>
+/// <summary>
+/// Sees what passes through a <see cref="SiblingLinears"/> while the model runs; changes nothing of what it computes.
+/// </summary>
 internal abstract class LinearObserver
 {
-    /// <summary>Whether <see cref="Backward"/> is to be called: a recording tape then carries gradients down to the layers though nothing in them trains.</summary>
+    /// <summary>
+    /// Whether <see cref="Backward"/> is to be called: a recording tape then carries gradients down to the layers
+    /// though nothing in them trains.
+    /// </summary>
     public virtual bool SeesGradients => false;
 
     /// <summary>Called before the layers are applied; twice under activation checkpointing.</summary>

@@ -2,7 +2,9 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Models;
 
-/// <summary>The small files of a model folder besides config and weights: tokenizer, chat template, generation settings.</summary>
+/// <summary>
+/// The small files of a model folder besides config and weights: tokenizer, chat template, generation settings.
+/// </summary>
 internal static class ModelCompanions
 {
     private static readonly string[] Names =

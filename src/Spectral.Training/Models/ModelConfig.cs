@@ -4,7 +4,8 @@ namespace Spectral.Training.Models;
 
 /// <summary>
 /// What <c>config.json</c> says about a decoder (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>), with the defaults that
-/// Hugging Face gives absent keys. Every value is checked: sizes are bounded so that no product of them overflows 63 bits.
+/// Hugging Face gives absent keys. Every value is checked: sizes are bounded so that no product of them overflows 63
+/// bits.
 /// </summary>
 public sealed record ModelConfig
 {
@@ -59,7 +60,8 @@ public sealed record ModelConfig
     public RopeScaling? RopeScaling { get; init; }
 
     /// <summary>
-    /// Key j is visible to query i if 0 ≤ i − j &lt; window, in the layers from <see cref="FirstWindowLayer"/> on; 0 = no window.
+    /// Key j is visible to query i if 0 ≤ i − j &lt; window, in the layers from <see cref="FirstWindowLayer"/> on; 0 =
+    /// no window.
     /// </summary>
     public int SlidingWindow { get; init; }
 
@@ -69,7 +71,9 @@ public sealed record ModelConfig
     /// <summary>The begin token, if the config names one.</summary>
     public int? BosTokenId { get; init; }
 
-    /// <summary>The end tokens: config.json's, then any more of generation_config.json; the first one ends training records.</summary>
+    /// <summary>
+    /// The end tokens: config.json's, then any more of generation_config.json; the first one ends training records.
+    /// </summary>
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
 
     /// <summary>The file whose end tokens come first.</summary>
@@ -84,13 +88,17 @@ public sealed record ModelConfig
     /// <summary>What in the config is odd or not heeded, one line each.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
-    /// <summary>Element type of the weights as the config names it, such as <c>bfloat16</c>; null when it names none.</summary>
+    /// <summary>
+    /// Element type of the weights as the config names it, such as <c>bfloat16</c>; null when it names none.
+    /// </summary>
     public string? WeightType { get; init; }
 
     /// <summary>Standard deviation of freshly initialised weights (<c>initializer_range</c>).</summary>
     public double InitializerRange { get; init; } = 0.02;
 
-    /// <summary>Keys of config.json that this record does not interpret, as JSON text; written back unchanged.</summary>
+    /// <summary>
+    /// Keys of config.json that this record does not interpret, as JSON text; written back unchanged.
+    /// </summary>
     public IReadOnlyDictionary<string, string> OtherKeys { get; init; } = new Dictionary<string, string>();
 
     /// <summary>The architecture that <see cref="ModelType"/> names.</summary>
@@ -108,7 +116,8 @@ public sealed record ModelConfig
     public int WindowOf(int layer) => layer >= FirstWindowLayer ? SlidingWindow : 0;
 
     /// <summary>
-    /// Rotary angle per position for each of the HeadDimension/2 pairs, rounded once to F32, in which Hugging Face holds them.
+    /// Rotary angle per position for each of the HeadDimension/2 pairs, rounded once to F32, in which Hugging Face
+    /// holds them.
     /// </summary>
     public float[] RotaryFrequencies()
     {
@@ -121,7 +130,9 @@ public sealed record ModelConfig
         return frequencies;
     }
 
-    /// <summary>Reads <c>config.json</c> and, when it is there, <c>generation_config.json</c> of a model folder.</summary>
+    /// <summary>
+    /// Reads <c>config.json</c> and, when it is there, <c>generation_config.json</c> of a model folder.
+    /// </summary>
     /// <exception cref="InputException">
     /// A file is missing or not JSON, or a key has an impossible value; the message names the key.
     /// </exception>

@@ -6,7 +6,8 @@ namespace Spectral.Training.Models;
 
 /// <summary>
 /// A Hugging Face model folder: <c>config.json</c> and weights in <c>model.safetensors</c> or in shards named by
-/// <c>model.safetensors.index.json</c>. Opening checks that every tensor the config asks for is there with its shape and a float
+/// <c>model.safetensors.index.json</c>. Opening checks that every tensor the config asks for is there with its shape
+/// and a float
 /// type, before any value is read. The weights stay mapped until the folder is disposed of.
 /// </summary>
 public sealed class ModelFolder : IDisposable
@@ -47,7 +48,9 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Whether there are weights; false only when opened with weights optional.</summary>
     public bool HasWeights => _files.Count > 0;
 
-    /// <summary>What was odd but harmless, one line each: tensors that no part of the model uses, a wrong total size.</summary>
+    /// <summary>
+    /// What was odd but harmless, one line each: tensors that no part of the model uses, a wrong total size.
+    /// </summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>The names of all tensors found, without what a wrapper put in front of the model's own.</summary>
@@ -72,7 +75,8 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Opens and checks a model folder.</summary>
     /// <param name="directory">The folder.</param>
     /// <param name="weightsOptional">Whether a folder without weights is accepted, as pretraining does.</param>
-    /// <exception cref="InputException">Anything in the folder is missing, malformed or does not fit together.</exception>
+    /// <exception cref="InputException">Anything in the folder is missing, malformed or does not fit
+    /// together.</exception>
     public static ModelFolder Open(string directory, bool weightsOptional = false)
     {
         ModelFolder folder = new(directory);
@@ -89,7 +93,8 @@ public sealed class ModelFolder : IDisposable
     }
 
     /// <summary>
-    /// SHA-256 of a tensor's bytes as stored, in lower-case hexadecimal: adapters name the base tensors they were made for by it.
+    /// SHA-256 of a tensor's bytes as stored, in lower-case hexadecimal: adapters name the base tensors they were made
+    /// for by it.
     /// </summary>
     public string Sha256(string name)
     {

@@ -6,10 +6,14 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Models;
 
-/// <summary>The weights of a model by name: frozen ones in the compute type, or trainable ones with masters in one set.</summary>
+/// <summary>
+/// The weights of a model by name: frozen ones in the compute type, or trainable ones with masters in one set.
+/// </summary>
 internal sealed class ModelParameters : IDisposable
 {
-    /// <summary>Elements converted at a time while loading and saving: bounds the host memory a huge embedding takes.</summary>
+    /// <summary>
+    /// Elements converted at a time while loading and saving: bounds the host memory a huge embedding takes.
+    /// </summary>
     private const int Piece = 1 << 22;
 
     private readonly Dictionary<string, Parameter> _byName = [];

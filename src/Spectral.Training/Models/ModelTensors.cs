@@ -8,7 +8,8 @@ public sealed record TensorSpec(string Name, IReadOnlyList<long> Shape)
 }
 
 /// <summary>
-/// A linear layer of a model: <c>y = x Wᵀ (+ bias)</c> with <c>W [Outputs, Inputs]</c>; an adapter can be attached to it.
+/// A linear layer of a model: <c>y = x Wᵀ (+ bias)</c> with <c>W [Outputs, Inputs]</c>; an adapter can be attached to
+/// it.
 /// </summary>
 /// <param name="Name">Module path, such as <c>model.layers.0.self_attn.q_proj</c>.</param>
 /// <param name="Outputs">Rows of the weight.</param>
@@ -23,7 +24,9 @@ public sealed record LinearSpec(string Name, int Outputs, int Inputs, bool HasBi
     public string Bias => Name + ".bias";
 }
 
-/// <summary>The tensors of a model with a given config: one list that the loader, the writer and fresh initialisation share.</summary>
+/// <summary>
+/// The tensors of a model with a given config: one list that the loader, the writer and fresh initialisation share.
+/// </summary>
 public static class ModelTensors
 {
     /// <summary>The module of the token embedding.</summary>

@@ -13,7 +13,9 @@ public enum RopeScalingKind
     Llama3,
 }
 
-/// <summary>The <c>rope_scaling</c> of a config. The last three values belong to <see cref="RopeScalingKind.Llama3"/>.</summary>
+/// <summary>
+/// The <c>rope_scaling</c> of a config. The last three values belong to <see cref="RopeScalingKind.Llama3"/>.
+/// </summary>
 public sealed record RopeScaling(
     RopeScalingKind Kind,
     double Factor,

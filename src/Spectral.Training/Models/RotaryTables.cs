@@ -2,9 +2,13 @@ using Spectral.Kernels;
 
 namespace Spectral.Training.Models;
 
-/// <summary>Cosines and sines of the rotary position embedding (Su et al., "RoFormer", 2021) for the angles of a model's config.</summary>
-/// <remarks>Computed on the host in double. The tables grow by doubling as longer sequences appear; a steady run allocates nothing. Replaced
-/// tables live on, half the size of the new ones at most: a captured step reads the ones it was captured with.</remarks>
+/// <summary>
+/// Cosines and sines of the rotary position embedding (Su et al., "RoFormer", 2021) for the angles of a model's config.
+/// </summary>
+/// <remarks>Computed on the host in double. The tables grow by doubling as longer sequences appear; a steady run
+/// allocates nothing. Replaced
+/// tables live on, half the size of the new ones at most: a captured step reads the ones it was captured
+/// with.</remarks>
 public sealed class RotaryTables : IDisposable
 {
     private readonly Device _device;

@@ -2,7 +2,10 @@ using Spectral.Training.Adapters;
 
 namespace Spectral.Training.Models;
 
-/// <summary>Linear layers that read the same input, such as q, k and v, or gate and up: what passes over that input is done once for all.</summary>
+/// <summary>
+/// Linear layers that read the same input, such as q, k and v, or gate and up: what passes over that input is done once
+/// for all.
+/// </summary>
 public sealed class SiblingLinears
 {
     private readonly Linear[] _layers;
@@ -30,7 +33,10 @@ public sealed class SiblingLinears
     /// <summary>The packed adapters of those layers that carry one; null when none does.</summary>
     public PackedAdapters? Adapter { get; internal set; }
 
-    /// <summary>Elements from one row of the input to the next: more than there are inputs where augmented layers want room behind them.</summary>
+    /// <summary>
+    /// Elements from one row of the input to the next: more than there are inputs where augmented layers want room
+    /// behind them.
+    /// </summary>
     internal int InputStride => Adapter?.Augmented?.Weight.InputStride ?? _layers[0].In;
 
     /// <summary>Whether anything in these layers trains.</summary>

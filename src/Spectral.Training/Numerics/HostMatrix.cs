@@ -2,7 +2,9 @@ using System.Numerics;
 
 namespace Spectral.Training.Numerics;
 
-/// <summary>A row-major matrix of doubles on the host. Products give the same bits with any number of threads.</summary>
+/// <summary>
+/// A row-major matrix of doubles on the host. Products give the same bits with any number of threads.
+/// </summary>
 internal sealed class HostMatrix
 {
     private const long ParallelFlops = 1 << 24; // below that starting threads costs more than it saves

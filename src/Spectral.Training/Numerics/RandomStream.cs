@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Spectral.Training.Numerics;
 
-/// <summary>Keys of the counter-based generator: one stream per tensor, so that nothing depends on the order of construction.</summary>
+/// <summary>
+/// Keys of the counter-based generator: one stream per tensor, so that nothing depends on the order of construction.
+/// </summary>
 internal static class RandomStream
 {
     /// <summary>FNV-1a of a tensor's name, 64 bits.</summary>

@@ -3,7 +3,9 @@ using Spectral.Kernels.Linalg;
 
 namespace Spectral.Training.Numerics;
 
-/// <summary>Leading singular triplets of a matrix in double: A ≈ Σ σ_i u_i v_iᵀ, one vector per row, values descending.</summary>
+/// <summary>
+/// Leading singular triplets of a matrix in double: A ≈ Σ σ_i u_i v_iᵀ, one vector per row, values descending.
+/// </summary>
 /// <param name="Left">[k, rows].</param>
 /// <param name="Values">[k].</param>
 /// <param name="Right">[k, columns].</param>
@@ -40,8 +42,10 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
     }
 
     /// <summary>
-    /// The triplets that a randomized SVD found in F32, made orthonormal in double, and the best values and vectors within the spaces they span
-    /// (Rayleigh-Ritz). The residual √((‖A v − σ u‖² + ‖Aᵀu − σ v‖²) / 2) of each bounds the distance to a singular value of A.
+    /// The triplets that a randomized SVD found in F32, made orthonormal in double, and the best values and vectors
+    /// within the spaces they span
+    /// (Rayleigh-Ritz). The residual √((‖A v − σ u‖² + ‖Aᵀu − σ v‖²) / 2) of each bounds the distance to a singular
+    /// value of A.
     /// </summary>
     public static Triplets Refined(Device device, HostMatrix a, SvdResult found)
     {
@@ -63,7 +67,8 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
                 ) / 2
             );
         }
-        // The diagonal core is the whole of A within the spans: what is left has this Frobenius norm, and no larger a spectral one.
+        // The diagonal core is the whole of A within the spans: what is left has this Frobenius norm, and no larger a
+        // spectral one.
         double all = a.SquaredNorm();
         double rest = Math.Sqrt(Math.Max(0, all - core.Values.Sum(value => value * value)));
         return new Triplets(left, core.Values, right)

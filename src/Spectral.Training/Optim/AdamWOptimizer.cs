@@ -18,13 +18,19 @@ public sealed record AdamWOptions
     /// <summary>Decoupled weight decay, on every trainable tensor.</summary>
     public double WeightDecay { get; init; } = 0.01;
 
-    /// <summary>Largest global gradient norm; gradients are scaled by min(1, clip / (norm + 1e-6)). 0 = no clipping.</summary>
+    /// <summary>
+    /// Largest global gradient norm; gradients are scaled by min(1, clip / (norm + 1e-6)). 0 = no clipping.
+    /// </summary>
     public double GradientClip { get; init; } = 1;
 }
 
-/// <summary>AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019) with PyTorch's conventions, on F32 masters.</summary>
+/// <summary>
+/// AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019) with PyTorch's conventions, on F32
+/// masters.
+/// </summary>
 /// <remarks>
-/// Step counter, bias corrections and clip factor live in the set's <see cref="ParameterSet.StepState"/> and are advanced on the device:
+/// Step counter, bias corrections and clip factor live in the set's <see cref="ParameterSet.StepState"/> and are
+/// advanced on the device:
 /// <see cref="Update"/> waits for nothing and can be captured in a <see cref="Graph"/>.
 /// </remarks>
 public sealed class AdamWOptimizer : IDisposable
@@ -37,7 +43,9 @@ public sealed class AdamWOptimizer : IDisposable
     private readonly Tensor _norm;
     private bool _isComplete;
 
-    /// <summary>Prepares to train a set of parameters: allocates its gradients and the two moments, and starts counting steps.</summary>
+    /// <summary>
+    /// Prepares to train a set of parameters: allocates its gradients and the two moments, and starts counting steps.
+    /// </summary>
     public AdamWOptimizer(ParameterSet parameters, AdamWOptions options)
     {
         (_parameters, _options) = (parameters, options);
@@ -63,8 +71,10 @@ public sealed class AdamWOptimizer : IDisposable
     public IReadOnlyList<Tensor> SecondMoments => _second;
 
     /// <summary>
-    /// Has what is added to the gradients once per step, such as an adapter's penalty, added. <see cref="GradientNorm"/> and <see cref="Update"/> do so
-    /// themselves; to be called after the last micro-batch by who looks at gradients before. Further calls in the same step do nothing.
+    /// Has what is added to the gradients once per step, such as an adapter's penalty, added.
+    /// <see cref="GradientNorm"/> and <see cref="Update"/> do so
+    /// themselves; to be called after the last micro-batch by who looks at gradients before. Further calls in the same
+    /// step do nothing.
     /// </summary>
     public void CompleteGradients()
     {
@@ -84,7 +94,8 @@ public sealed class AdamWOptimizer : IDisposable
     }
 
     /// <summary>
-    /// Clips by the norm that the last <see cref="GradientNorm"/> computed, updates all masters, clears the gradients and renews the compute-type copies.
+    /// Clips by the norm that the last <see cref="GradientNorm"/> computed, updates all masters, clears the gradients
+    /// and renews the compute-type copies.
     /// </summary>
     public void Step(double learningRate)
     {
@@ -92,7 +103,10 @@ public sealed class AdamWOptimizer : IDisposable
         Finish(null);
     }
 
-    /// <summary>Sets the learning rate, and the factor of loss gradients that <see cref="StepState.LossScale"/> holds, from now on.</summary>
+    /// <summary>
+    /// Sets the learning rate, and the factor of loss gradients that <see cref="StepState.LossScale"/> holds, from now
+    /// on.
+    /// </summary>
     public void Configure(double learningRate, float lossScale = 1) =>
         _parameters.StepState.Configure(
             new AdamWSettings(
@@ -107,7 +121,8 @@ public sealed class AdamWOptimizer : IDisposable
         );
 
     /// <summary>
-    /// A whole optimizer step on the device, as configured: norm, clipping, update, gradients cleared, compute-type copies renewed. Where the norm or
+    /// A whole optimizer step on the device, as configured: norm, clipping, update, gradients cleared, compute-type
+    /// copies renewed. Where the norm or
     /// one of the losses is not finite no master changes; <see cref="StepState.Read"/> tells.
     /// </summary>
     /// <param name="losses">Losses to check, any shape, F32; null: only the norm is.</param>

@@ -20,7 +20,9 @@ public enum ScheduleKind
 /// <param name="Warmup">Steps of linear warm-up, w.</param>
 public sealed record LearningRateSchedule(ScheduleKind Kind, double Rate, int Steps, int Warmup = 0)
 {
-    /// <summary>The rate of step t = 1…N: t/w of the base for t ≤ w; then, with p = (t−w−1)/(N−w), 1, 1−p or (1+cos πp)/2 of it.</summary>
+    /// <summary>
+    /// The rate of step t = 1…N: t/w of the base for t ≤ w; then, with p = (t−w−1)/(N−w), 1, 1−p or (1+cos πp)/2 of it.
+    /// </summary>
     public double At(int step)
     {
         if (step <= Warmup)

@@ -33,7 +33,8 @@ public sealed class Parameter : IDisposable
     public Shape Shape { get; }
 
     /// <summary>What kernels read, in the compute type. In F32 this is the master itself.</summary>
-    /// <exception cref="InvalidOperationException">It is a weight that an attached adapter keeps among others; detach that first.</exception>
+    /// <exception cref="InvalidOperationException">It is a weight that an attached adapter keeps among others; detach
+    /// that first.</exception>
     public Tensor Value =>
         StandIn?.Value
         ?? _value
@@ -77,7 +78,10 @@ public sealed class Parameter : IDisposable
         return copy.ToArray();
     }
 
-    /// <summary>Gives up the memory of a frozen matrix for the same values elsewhere, which the caller keeps until <see cref="MoveBack"/>.</summary>
+    /// <summary>
+    /// Gives up the memory of a frozen matrix for the same values elsewhere, which the caller keeps until
+    /// <see cref="MoveBack"/>.
+    /// </summary>
     internal void MoveTo(ColumnRange place)
     {
         Value.Dispose();

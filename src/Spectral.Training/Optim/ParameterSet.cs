@@ -3,16 +3,23 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Optim;
 
-/// <summary>The trainable parameters of a model or adapter, laid out one after another in a few large buffers.</summary>
+/// <summary>
+/// The trainable parameters of a model or adapter, laid out one after another in a few large buffers.
+/// </summary>
 /// <remarks>
-/// One buffer of masters (and one of gradients, and two of optimizer state) means one kernel launch for the norm and one for the update,
-/// whatever the number of parameters; a buffer holds parameters of one learning-rate factor. Each parameter starts at a multiple of 64 elements; the padding stays zero.
+/// One buffer of masters (and one of gradients, and two of optimizer state) means one kernel launch for the norm and
+/// one for the update,
+/// whatever the number of parameters; a buffer holds parameters of one learning-rate factor. Each parameter starts at a
+/// multiple of 64 elements; the padding stays zero.
 /// </remarks>
 public sealed class ParameterSet : IDisposable
 {
     private const long Alignment = 64;
 
-    /// <summary>A buffer holds at most this many elements (1 GiB) unless one parameter alone is larger: offsets stay within 32 bits.</summary>
+    /// <summary>
+    /// A buffer holds at most this many elements (1 GiB) unless one parameter alone is larger: offsets stay within 32
+    /// bits.
+    /// </summary>
     private const long BufferLimit = 1L << 28;
 
     private readonly List<Tensor> _masters = [];
@@ -25,7 +32,8 @@ public sealed class ParameterSet : IDisposable
     /// <param name="device">Where they live.</param>
     /// <param name="shapes">Names and shapes, in the order in which they are stored.</param>
     /// <param name="valueType">The compute type of <see cref="Parameter.Value"/>.</param>
-    /// <param name="rates">Each parameter's factor of the learning rate, in the same order, above 0; null: 1 for all.</param>
+    /// <param name="rates">Each parameter's factor of the learning rate, in the same order, above 0; null: 1 for
+    /// all.</param>
     /// <param name="types">Each parameter's compute type, likewise; null: <paramref name="valueType"/> for all.</param>
     /// <exception cref="ArgumentException">There are not as many factors or types as shapes.</exception>
     public ParameterSet(
@@ -81,12 +89,15 @@ public sealed class ParameterSet : IDisposable
     }
 
     /// <summary>
-    /// Raised once per optimizer step when the gradients of all micro-batches are in, for what is added to them once, such as a penalty. It may be
+    /// Raised once per optimizer step when the gradients of all micro-batches are in, for what is added to them once,
+    /// such as a penalty. It may be
     /// raised while a graph is captured: what is done then must be launches alone.
     /// </summary>
     public event Action? Accumulated;
 
-    /// <summary>Raised when training starts over from the present masters: whoever keeps state of past gradients forgets it.</summary>
+    /// <summary>
+    /// Raised when training starts over from the present masters: whoever keeps state of past gradients forgets it.
+    /// </summary>
     public event Action? Restarted;
 
     /// <summary>Raised after the masters have changed, so that whoever keeps derived copies can renew them.</summary>
@@ -95,7 +106,9 @@ public sealed class ParameterSet : IDisposable
     /// <summary>The device.</summary>
     public Device Device { get; }
 
-    /// <summary>What changes from step to step while the parameters train: learning rate, loss scale, dropout's random numbers.</summary>
+    /// <summary>
+    /// What changes from step to step while the parameters train: learning rate, loss scale, dropout's random numbers.
+    /// </summary>
     public StepState StepState { get; }
 
     /// <summary>The parameters, in order.</summary>
@@ -107,13 +120,17 @@ public sealed class ParameterSet : IDisposable
     /// <summary>The master buffers.</summary>
     public IReadOnlyList<Tensor> Masters => _masters;
 
-    /// <summary>The gradient buffers, parallel to <see cref="Masters"/>; empty until <see cref="EnableGradients"/>.</summary>
+    /// <summary>
+    /// The gradient buffers, parallel to <see cref="Masters"/>; empty until <see cref="EnableGradients"/>.
+    /// </summary>
     public IReadOnlyList<Tensor> Gradients => _gradients;
 
     /// <summary>Factors of the learning rate, parallel to <see cref="Masters"/>.</summary>
     public IReadOnlyList<double> Rates => _rates;
 
-    /// <summary>Allocates zeroed gradients; from now on backward fills them. Without this call nothing trains.</summary>
+    /// <summary>
+    /// Allocates zeroed gradients; from now on backward fills them. Without this call nothing trains.
+    /// </summary>
     public void EnableGradients()
     {
         if (_gradients.Count > 0)
@@ -131,7 +148,9 @@ public sealed class ParameterSet : IDisposable
             gradient.Clear();
     }
 
-    /// <summary>To be called after masters were written: renews the compute-type values and raises <see cref="Changed"/>.</summary>
+    /// <summary>
+    /// To be called after masters were written: renews the compute-type values and raises <see cref="Changed"/>.
+    /// </summary>
     public void NotifyChanged()
     {
         foreach (Parameter parameter in _parameters)
@@ -139,7 +158,9 @@ public sealed class ParameterSet : IDisposable
         Changed?.Invoke();
     }
 
-    /// <summary>To be called when masters were set to values that no step led to: raises <see cref="Restarted"/>.</summary>
+    /// <summary>
+    /// To be called when masters were set to values that no step led to: raises <see cref="Restarted"/>.
+    /// </summary>
     public void NotifyRestarted() => Restarted?.Invoke();
 
     /// <summary>Raises <see cref="Accumulated"/>.</summary>
@@ -155,7 +176,9 @@ public sealed class ParameterSet : IDisposable
         StepState.Dispose();
     }
 
-    /// <summary>A parameter's part of buffers that are laid out as <see cref="Masters"/> are; the caller disposes it.</summary>
+    /// <summary>
+    /// A parameter's part of buffers that are laid out as <see cref="Masters"/> are; the caller disposes it.
+    /// </summary>
     internal Tensor PartOf(IReadOnlyList<Tensor> buffers, int parameter) =>
         Part(buffers, _places[parameter], _parameters[parameter].Shape);
 

@@ -1,6 +1,9 @@
 namespace Spectral.Training.Spectra;
 
-/// <summary>The share of all change of singular values that is growth of the first k: A_k = Σ_{i≤k} max(δ_i, 0) / Σ_i |δ_i|, over the values computed.</summary>
+/// <summary>
+/// The share of all change of singular values that is growth of the first k: A_k = Σ_{i≤k} max(δ_i, 0) / Σ_i |δ_i|,
+/// over the values computed.
+/// </summary>
 /// <param name="K">How many values count as the top.</param>
 /// <param name="Share">A_k; NaN when nothing changed.</param>
 /// <param name="Uniform">k / n, were all values to grow alike.</param>

@@ -4,7 +4,10 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>Singular triplets of matrices by the method that the options ask for: all of them in F64, or the leading ones from a random sketch.</summary>
+/// <summary>
+/// Singular triplets of matrices by the method that the options ask for: all of them in F64, or the leading ones from a
+/// random sketch.
+/// </summary>
 internal sealed class Decomposer(Device device, SpectraOptions options)
 {
     // Twice the default: an analysis compares values, an initialisation only needs a good subspace.

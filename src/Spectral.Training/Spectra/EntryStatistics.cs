@@ -2,14 +2,18 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>The distribution of a matrix's entries, and how far it is from a Gaussian one. NaN where all entries are equal.</summary>
+/// <summary>
+/// The distribution of a matrix's entries, and how far it is from a Gaussian one. NaN where all entries are equal.
+/// </summary>
 /// <param name="Mean">Mean.</param>
 /// <param name="StandardDeviation">Of the population.</param>
 /// <param name="Skewness">Third standardised moment; 0 for a Gaussian.</param>
 /// <param name="ExcessKurtosis">Fourth standardised moment less 3; 0 for a Gaussian.</param>
-/// <param name="KolmogorovSmirnov">Largest distance between the distribution function and that of the Gaussian with the same mean and deviation.</param>
+/// <param name="KolmogorovSmirnov">Largest distance between the distribution function and that of the Gaussian with the
+/// same mean and deviation.</param>
 /// <param name="PValue">
-/// Of that distance by Kolmogorov's limit. Since the Gaussian was fitted to the same entries, it is too large: a small one is evidence, a large one is not.
+/// Of that distance by Kolmogorov's limit. Since the Gaussian was fitted to the same entries, it is too large: a small
+/// one is evidence, a large one is not.
 /// </param>
 /// <param name="Sampled">How many entries, evenly spaced, the distance was measured on.</param>
 public sealed record EntryStatistics(
@@ -54,7 +58,8 @@ public sealed record EntryStatistics(
         );
     }
 
-    // A stride prime to the row length would be needed to be free of all structure; evenly over the whole matrix is enough for a distance.
+    // A stride prime to the row length would be needed to be free of all structure; evenly over the whole matrix is
+    // enough for a distance.
     private static double[] Sample(double[] values)
     {
         int count = Math.Min(values.Length, MostSampled);

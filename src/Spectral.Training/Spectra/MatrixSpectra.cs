@@ -3,7 +3,10 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>Everything measured on one weight matrix. Positions in a spectrum are by descending value; NaN stands for what is not defined or not computed.</summary>
+/// <summary>
+/// Everything measured on one weight matrix. Positions in a spectrum are by descending value; NaN stands for what is
+/// not defined or not computed.
+/// </summary>
 public sealed record MatrixSpectra
 {
     /// <summary>The tensor's name.</summary>
@@ -163,10 +166,12 @@ public sealed record MatrixSpectra
 /// <param name="Method">exact or randomized.</param>
 /// <param name="Computed">How many triplets.</param>
 /// <param name="Truncated">Fewer than there are.</param>
-/// <param name="BaseResidual">Bound of the spectral norm of what the base's triplets leave out (with probability 1 − 10⁻¹⁰ where randomized).</param>
+/// <param name="BaseResidual">Bound of the spectral norm of what the base's triplets leave out (with probability 1 −
+/// 10⁻¹⁰ where randomized).</param>
 /// <param name="TunedResidual">Of the tuned weight.</param>
 /// <param name="ChangeResidual">Of the update.</param>
-/// <param name="BaseErrors">Within so much of each value of the base there is a singular value; empty where all are within the residual, rounding.</param>
+/// <param name="BaseErrors">Within so much of each value of the base there is a singular value; empty where all are
+/// within the residual, rounding.</param>
 /// <param name="TunedErrors">Of the tuned weight.</param>
 public sealed record SvdAccuracy(
     string Method,

@@ -6,7 +6,8 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>What rounding to the stored types alone would change: differences near it cannot be measured.</summary>
-/// <param name="Relative">Expected ‖noise‖_F / ‖W0‖_F, each entry's error taken as uniform within half a unit in the last place.</param>
+/// <param name="Relative">Expected ‖noise‖_F / ‖W0‖_F, each entry's error taken as uniform within half a unit in the
+/// last place.</param>
 /// <param name="Ratio">‖Δ‖_F over the expected ‖noise‖_F.</param>
 /// <param name="Measurable">Whether the ratio is above the limit of the options.</param>
 public sealed record NoiseFloor(double Relative, double Ratio, bool Measurable)
@@ -50,7 +51,9 @@ public sealed record NoiseFloor(double Relative, double Ratio, bool Measurable)
         return sum;
     }
 
-    /// <summary>The distance between neighbouring numbers of a stored type; F64 counts as F32, as which it is read.</summary>
+    /// <summary>
+    /// The distance between neighbouring numbers of a stored type; F64 counts as F32, as which it is read.
+    /// </summary>
     private static double UnitInLastPlace(double value, StoredType type)
     {
         (int bits, int least) = type switch

@@ -4,7 +4,10 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>Updates with the size of a given one and no structure. Each depends on the seed, the tensor's name and its number alone.</summary>
+/// <summary>
+/// Updates with the size of a given one and no structure. Each depends on the seed, the tensor's name and its number
+/// alone.
+/// </summary>
 internal sealed class RandomUpdates(string name, HostMatrix update, Device device, ulong seed)
 {
     private readonly double _norm = Math.Sqrt(update.SquaredNorm());

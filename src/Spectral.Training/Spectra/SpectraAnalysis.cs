@@ -8,7 +8,8 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// Compares the weights of a tuned model with those of its base, matrix by matrix. Memory holds one pair of matrices at a time, in double.
+/// Compares the weights of a tuned model with those of its base, matrix by matrix. Memory holds one pair of matrices at
+/// a time, in double.
 /// </summary>
 public sealed class SpectraAnalysis : IDisposable
 {
@@ -24,7 +25,8 @@ public sealed class SpectraAnalysis : IDisposable
     /// <param name="adapterDirectory">An adapter on the tuned model, or null.</param>
     /// <param name="targets">Which layers, as in <see cref="AdapterOptions.TargetModules"/>.</param>
     /// <param name="options">Settings.</param>
-    /// <exception cref="InputException">The models differ in shape, a target matches no layer, or the adapter is not one of the tuned model's that can be merged.</exception>
+    /// <exception cref="InputException">The models differ in shape, a target matches no layer, or the adapter is not
+    /// one of the tuned model's that can be merged.</exception>
     public SpectraAnalysis(
         ModelFolder baseModel,
         ModelFolder tunedModel,
@@ -61,7 +63,8 @@ public sealed class SpectraAnalysis : IDisposable
 
     /// <summary>Compares all matrices.</summary>
     /// <param name="device">Where to compute.</param>
-    /// <param name="rounding">Type that both weights are rounded to first, as a model that computes in it sees them; null: as stored.</param>
+    /// <param name="rounding">Type that both weights are rounded to first, as a model that computes in it sees them;
+    /// null: as stored.</param>
     /// <param name="done">Told the number of matrices done, and the last one's name.</param>
     /// <param name="cancellation">Looked at between decompositions.</param>
     /// <exception cref="InputException">A weight holds NaN or infinite values.</exception>

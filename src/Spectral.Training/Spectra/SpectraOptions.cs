@@ -6,13 +6,21 @@ namespace Spectral.Training.Spectra;
 /// <summary>What an analysis of weight spectra computes, and the thresholds of its verdicts.</summary>
 public sealed record SpectraOptions
 {
-    /// <summary>The number of leading triplets that "top" means in verdicts and summaries; half the smaller dimension where a matrix is too small.</summary>
+    /// <summary>
+    /// The number of leading triplets that "top" means in verdicts and summaries; half the smaller dimension where a
+    /// matrix is too small.
+    /// </summary>
     public int TopK { get; init; } = 16;
 
-    /// <summary>Sizes of the leading subspaces that are compared; those of at least the smaller dimension of a matrix, or not computed, are left out of it.</summary>
+    /// <summary>
+    /// Sizes of the leading subspaces that are compared; those of at least the smaller dimension of a matrix, or not
+    /// computed, are left out of it.
+    /// </summary>
     public IReadOnlyList<int> Ranks { get; init; } = [1, 4, 16, 64];
 
-    /// <summary>A quarter of the smaller dimension is one more size of subspace, and the size of the bottom one.</summary>
+    /// <summary>
+    /// A quarter of the smaller dimension is one more size of subspace, and the size of the bottom one.
+    /// </summary>
     public bool IncludesQuarter { get; init; } = true;
 
     /// <summary>How singular values are computed.</summary>

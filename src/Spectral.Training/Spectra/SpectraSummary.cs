@@ -93,7 +93,10 @@ public sealed record SpectraSummary
     /// <summary>Of the update's entries.</summary>
     public required SpectraSpread DeviationChange { get; init; }
 
-    /// <summary>Change of the base entries' standard deviation from one layer to the next (least squares); NaN for a single layer.</summary>
+    /// <summary>
+    /// Change of the base entries' standard deviation from one layer to the next (least squares); NaN for a single
+    /// layer.
+    /// </summary>
     public required double DeviationSlope { get; init; }
 
     /// <summary>The same for the update's entries.</summary>
@@ -185,7 +188,9 @@ public sealed record SpectraSummary
     }
 }
 
-/// <summary>A number over several matrices; what is not defined for a matrix is left out. NaN where nothing is left.</summary>
+/// <summary>
+/// A number over several matrices; what is not defined for a matrix is left out. NaN where nothing is left.
+/// </summary>
 /// <param name="Mean">Mean.</param>
 /// <param name="StandardDeviation">With n − 1; NaN below two.</param>
 /// <param name="Least">Smallest.</param>

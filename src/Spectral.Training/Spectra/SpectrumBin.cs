@@ -1,6 +1,9 @@
 namespace Spectral.Training.Spectra;
 
-/// <summary>A range of singular values by index: the top 1 %, 1 to 10 %, 10 to 50 % and the rest, each at least reaching one further than the one before.</summary>
+/// <summary>
+/// A range of singular values by index: the top 1 %, 1 to 10 %, 10 to 50 % and the rest, each at least reaching one
+/// further than the one before.
+/// </summary>
 /// <param name="Name">A name for tables.</param>
 /// <param name="From">The first index, counted from 0.</param>
 /// <param name="To">The index after the last.</param>
@@ -17,7 +20,10 @@ public sealed record SpectrumBin(string Name, int From, int To)
         ("rest", 1),
     ];
 
-    /// <summary>The four ranges of a spectrum of n values; empty ones at the end when n is below 4. One that is computed in part ends with that part.</summary>
+    /// <summary>
+    /// The four ranges of a spectrum of n values; empty ones at the end when n is below 4. One that is computed in part
+    /// ends with that part.
+    /// </summary>
     /// <param name="n">How many values there are.</param>
     /// <param name="computed">How many of them are known.</param>
     public static SpectrumBin[] Of(int n, int computed)
@@ -35,10 +41,15 @@ public sealed record SpectrumBin(string Name, int From, int To)
         return [.. bins.Select(bin => bin.From < computed ? bin with { To = Math.Min(bin.To, computed) } : bin)];
     }
 
-    /// <summary>The mean of the finite entries; NaN when there are none, or when the range reaches beyond what was computed.</summary>
+    /// <summary>
+    /// The mean of the finite entries; NaN when there are none, or when the range reaches beyond what was computed.
+    /// </summary>
     public double Mean(ReadOnlySpan<double> values) => To > values.Length ? double.NaN : MeanOf(values[From..To]);
 
-    /// <summary>Means over <see cref="ProfileSize"/> equal parts of a spectrum of n values, the first k of which are given; NaN where a part is empty or not computed.</summary>
+    /// <summary>
+    /// Means over <see cref="ProfileSize"/> equal parts of a spectrum of n values, the first k of which are given; NaN
+    /// where a part is empty or not computed.
+    /// </summary>
     public static double[] Profile(ReadOnlySpan<double> values, int n)
     {
         double[] profile = new double[ProfileSize];

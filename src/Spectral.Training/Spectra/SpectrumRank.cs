@@ -1,10 +1,13 @@
 namespace Spectral.Training.Spectra;
 
-/// <summary>How many directions a matrix uses. NaN where that needs values that were not computed, or the matrix is zero.</summary>
+/// <summary>
+/// How many directions a matrix uses. NaN where that needs values that were not computed, or the matrix is zero.
+/// </summary>
 /// <param name="Stable">‖A‖_F² / ‖A‖₂².</param>
 /// <param name="Effective">exp of the entropy of p_i = σ_i / Σσ (Roy and Vetterli 2007).</param>
 /// <param name="EffectiveEnergy">The same with p_i = σ_i² / Σσ².</param>
-/// <param name="Energy90">The smallest k with σ_1² + … + σ_k² at least 90 % of the whole; null when not reached by the values computed.</param>
+/// <param name="Energy90">The smallest k with σ_1² + … + σ_k² at least 90 % of the whole; null when not reached by the
+/// values computed.</param>
 public sealed record SpectrumRank(double Stable, double Effective, double EffectiveEnergy, int? Energy90)
 {
     private const double Whole = 1 - 1e-9; // of the energy: then the values left out change no digit that is printed

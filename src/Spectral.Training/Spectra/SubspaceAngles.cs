@@ -4,7 +4,9 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>Principal angles between the spans of the first (or last) k singular vectors before and after, on both sides.</summary>
+/// <summary>
+/// Principal angles between the spans of the first (or last) k singular vectors before and after, on both sides.
+/// </summary>
 /// <param name="K">Dimension.</param>
 /// <param name="Bottom">Whether these are the last vectors.</param>
 /// <param name="Left">Of the left vectors, in R^out.</param>
@@ -43,12 +45,15 @@ public sealed record SubspaceSide(
     double RandomSimilarity
 )
 {
-    /// <summary>Large angles from their cosines, small ones from their sines: each where it is not lost in rounding.</summary>
+    /// <summary>
+    /// Large angles from their cosines, small ones from their sines: each where it is not lost in rounding.
+    /// </summary>
     internal static SubspaceSide Of(HostMatrix before, HostMatrix after, Device device)
     {
         int k = before.Rows;
         HostMatrix products = after.TimesTransposed(before);
-        HostMatrix outside = after.Plus(products.Times(before), -1); // what of the new vectors lies outside the old span
+        // what of the new vectors lies outside the old span
+        HostMatrix outside = after.Plus(products.Times(before), -1);
         double[] cosines = DoubleSvd.ValuesOf(device, products.Values, k, k);
         double[] sines = DoubleSvd.ValuesOf(device, outside.Values, k, before.Columns);
         double[] angles = new double[k];

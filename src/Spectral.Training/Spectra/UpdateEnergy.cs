@@ -3,7 +3,8 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// Where the energy ‖Δ‖_F² of an update lies in the base's singular vectors: T is the span of the first k, B its orthogonal complement in R^out
+/// Where the energy ‖Δ‖_F² of an update lies in the base's singular vectors: T is the span of the first k, B its
+/// orthogonal complement in R^out
 /// or R^in. The first letter is the left side. Shares add up to 1.
 /// </summary>
 /// <param name="K">Dimension of T.</param>
@@ -15,7 +16,8 @@ namespace Spectral.Training.Spectra;
 /// <param name="RandomTopBottom">(k/out)(1 − k/in).</param>
 /// <param name="RandomBottomTop">(1 − k/out)(k/in).</param>
 /// <param name="RandomBottomBottom">(1 − k/out)(1 − k/in).</param>
-/// <param name="Diagonal">Share of U_kᵀ Δ V_k's energy on its diagonal: scaling of the triplets as opposed to mixing them. 1/k for a random Δ.</param>
+/// <param name="Diagonal">Share of U_kᵀ Δ V_k's energy on its diagonal: scaling of the triplets as opposed to mixing
+/// them. 1/k for a random Δ.</param>
 public sealed record UpdateEnergy(
     int K,
     double TopTop,

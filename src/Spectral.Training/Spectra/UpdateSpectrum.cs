@@ -2,7 +2,9 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>The singular values of the update itself, and how its leading vectors lie in the base's leading subspaces.</summary>
+/// <summary>
+/// The singular values of the update itself, and how its leading vectors lie in the base's leading subspaces.
+/// </summary>
 /// <param name="Values">σ of Δ, descending.</param>
 /// <param name="Vectors">r: how many of its leading vectors are compared, those of 90 % of its energy.</param>
 /// <param name="Alignment">By k.</param>
@@ -29,7 +31,9 @@ public sealed record UpdateSpectrum(double[] Values, int Vectors, IReadOnlyList<
     }
 }
 
-/// <summary>Share of the update's leading r vectors inside the base's leading k-dimensional subspace: ‖U_kᵀ U_Δ,r‖_F² / r.</summary>
+/// <summary>
+/// Share of the update's leading r vectors inside the base's leading k-dimensional subspace: ‖U_kᵀ U_Δ,r‖_F² / r.
+/// </summary>
 /// <param name="K">Dimension of the subspace.</param>
 /// <param name="Left">Of the left vectors.</param>
 /// <param name="RandomLeft">What random vectors have on average, k / out.</param>

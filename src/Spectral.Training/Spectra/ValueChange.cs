@@ -3,7 +3,9 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Spectra;
 
-/// <summary>How the singular values changed, by index; index 0 is the largest value. NaN where a base value is rounding.</summary>
+/// <summary>
+/// How the singular values changed, by index; index 0 is the largest value. NaN where a base value is rounding.
+/// </summary>
 public sealed record ValueChange
 {
     private const int Directions = 8;
@@ -20,13 +22,18 @@ public sealed record ValueChange
     /// <summary>ρ_i = δ_i / σ0_i.</summary>
     public required double[] Relative { get; init; }
 
-    /// <summary>u_iᵀ Δ v_i in the base's vectors: the change to first order. What δ_i has beyond it comes from turned vectors.</summary>
+    /// <summary>
+    /// u_iᵀ Δ v_i in the base's vectors: the change to first order. What δ_i has beyond it comes from turned vectors.
+    /// </summary>
     public required double[] FirstOrder { get; init; }
 
     /// <summary>Correlation (Pearson) of <see cref="Change"/> with <see cref="FirstOrder"/>.</summary>
     public required double FirstOrderCorrelation { get; init; }
 
-    /// <summary>Positions, counted from 1, of the largest |u_iᵀ Δ v_i| / σ0_i, largest first: the task-specific directions of LoRA-Dash.</summary>
+    /// <summary>
+    /// Positions, counted from 1, of the largest |u_iᵀ Δ v_i| / σ0_i, largest first: the task-specific directions of
+    /// LoRA-Dash.
+    /// </summary>
     public required int[] TaskDirections { get; init; }
 
     /// <summary>Share of the indices with ρ_i above 0.</summary>

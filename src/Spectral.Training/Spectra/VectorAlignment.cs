@@ -11,7 +11,9 @@ public sealed record VectorAlignment
     /// <summary>|v0_i · v1_i|.</summary>
     public required double[] MatchedRight { get; init; }
 
-    /// <summary>max_j |u0_j · u1_i|: neighbours that swapped places have small matched and large best cosines.</summary>
+    /// <summary>
+    /// max_j |u0_j · u1_i|: neighbours that swapped places have small matched and large best cosines.
+    /// </summary>
     public required double[] BestLeft { get; init; }
 
     /// <summary>The position j of the best match, counted from 1.</summary>
@@ -27,7 +29,8 @@ public sealed record VectorAlignment
     public required double[] Gap { get; init; }
 
     /// <summary>
-    /// Whether a neighbouring base value is closer than ‖Δ‖₂: the vector alone then means nothing (Davis-Kahan, Wedin), and
+    /// Whether a neighbouring base value is closer than ‖Δ‖₂: the vector alone then means nothing (Davis-Kahan, Wedin),
+    /// and
     /// <see cref="StableLeft"/> compares the span of its cluster.
     /// </summary>
     public required bool[] Clustered { get; init; }
@@ -35,7 +38,10 @@ public sealed record VectorAlignment
     /// <summary>The runs of neighbours that are closer than ‖Δ‖₂.</summary>
     public required IReadOnlyList<VectorCluster> Clusters { get; init; }
 
-    /// <summary>The matched |cos| of a vector on its own, and for each in a cluster the root mean square cosine between the spans of the cluster.</summary>
+    /// <summary>
+    /// The matched |cos| of a vector on its own, and for each in a cluster the root mean square cosine between the
+    /// spans of the cluster.
+    /// </summary>
     public required double[] StableLeft { get; init; }
 
     /// <summary>The same on the right.</summary>
@@ -130,7 +136,8 @@ public sealed record VectorAlignment
                 .Select(gap => double.IsFinite(gap) ? gap : double.NaN),
         ];
 
-    // Where the spectrum is cut off, the neighbour of the last value is not known: it counts as clustered, alone if need be.
+    // Where the spectrum is cut off, the neighbour of the last value is not known: it counts as clustered, alone if
+    // need be.
     private static IEnumerable<(int First, int Last)> Runs(double[] values, double updateNorm, bool truncated)
     {
         for (int first = 0, last; first < values.Length; first = last + 1)
@@ -157,6 +164,7 @@ public sealed record VectorAlignment
 /// <summary>Neighbouring triplets whose base values are closer than ‖Δ‖₂ to each other.</summary>
 /// <param name="First">Position of the first, counted from 1.</param>
 /// <param name="Last">Position of the last.</param>
-/// <param name="LeftSimilarity">Mean squared cosine of the principal angles between the spans of the left vectors.</param>
+/// <param name="LeftSimilarity">Mean squared cosine of the principal angles between the spans of the left
+/// vectors.</param>
 /// <param name="RightSimilarity">The same on the right.</param>
 public sealed record VectorCluster(int First, int Last, double LeftSimilarity, double RightSimilarity);

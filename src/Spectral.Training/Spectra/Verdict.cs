@@ -3,7 +3,8 @@ using System.Globalization;
 namespace Spectral.Training.Spectra;
 
 /// <summary>
-/// What the numbers of one matrix say about three claims, by the thresholds of <see cref="SpectraOptions"/>. Null: cannot be said, because nothing
+/// What the numbers of one matrix say about three claims, by the thresholds of <see cref="SpectraOptions"/>. Null:
+/// cannot be said, because nothing
 /// changed, the change is near the rounding floor, there were no draws, or the matrix is too small.
 /// </summary>
 public sealed record Verdict
@@ -14,16 +15,24 @@ public sealed record Verdict
     /// <summary>The update is well above the rounding of the stored types.</summary>
     public required bool Measurable { get; init; }
 
-    /// <summary>A_k is significantly above that of random updates of either kind, and the top 1 % of the values grew relatively by a multiple of what the lower half changed.</summary>
+    /// <summary>
+    /// A_k is significantly above that of random updates of either kind, and the top 1 % of the values grew relatively
+    /// by a multiple of what the lower half changed.
+    /// </summary>
     public required bool? AmplifiesTop { get; init; }
 
     /// <summary>
-    /// The spans of the top k vectors turned significantly more than random updates of either kind turn them, and by a multiple of what rounding
-    /// turns. Against the middle of the spectrum no such claim is possible: where values lie close together any update turns single vectors.
+    /// The spans of the top k vectors turned significantly more than random updates of either kind turn them, and by a
+    /// multiple of what rounding
+    /// turns. Against the middle of the spectrum no such claim is possible: where values lie close together any update
+    /// turns single vectors.
     /// </summary>
     public required bool? ReorientsTop { get; init; }
 
-    /// <summary>The update has less of its energy outside the top k on both sides than random ones, and the lower half of the values hardly changed.</summary>
+    /// <summary>
+    /// The update has less of its energy outside the top k on both sides than random ones, and the lower half of the
+    /// values hardly changed.
+    /// </summary>
     public required bool? RestStable { get; init; }
 
     /// <summary>z of A_k: the smaller of the two kinds of random updates.</summary>

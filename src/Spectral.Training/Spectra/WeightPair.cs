@@ -15,7 +15,9 @@ internal sealed record WeightPair(string Name, HostMatrix Base, HostMatrix Tuned
     /// <summary>Element type that W1 was rounded to.</summary>
     public required StoredType TunedType { get; init; }
 
-    /// <summary>W1 was computed from these very values of W0, so that their rounding is no part of the difference.</summary>
+    /// <summary>
+    /// W1 was computed from these very values of W0, so that their rounding is no part of the difference.
+    /// </summary>
     public bool BaseIsExact { get; init; }
 
     /// <summary>What a SpecLoRA adapter does to the values; null for other tuning.</summary>

@@ -3,7 +3,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Tokenization;
 
 /// <summary>
-/// How much longer the steps of a tokenizer may make a text. A character becomes three bytes at most, or a handful of canonical parts; a chain of
+/// How much longer the steps of a tokenizer may make a text. A character becomes three bytes at most, or a handful of
+/// canonical parts; a chain of
 /// steps in a file can double it as often as there are steps, and throw the result away.
 /// </summary>
 internal sealed class GrowthBudget(int length)

@@ -90,7 +90,9 @@ public sealed class DependencyTests
             Is.EqualTo(Native.Select(entry => entry.Type))
         );
 
-    /// <summary>Both directions of a pair by the types that name others; the one with fewer is likely the wrong one.</summary>
+    /// <summary>
+    /// Both directions of a pair by the types that name others; the one with fewer is likely the wrong one.
+    /// </summary>
     private static string Describe(IEnumerable<SourceReference> there, IEnumerable<SourceReference> back)
     {
         SourceReference[][] both =

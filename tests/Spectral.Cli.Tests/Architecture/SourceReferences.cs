@@ -65,7 +65,9 @@ internal sealed class SourceReferences
         where type is not null
         select type.ToDisplayString();
 
-    /// <summary>Reads the repository that this test program was built in; the test is ignored where there is none.</summary>
+    /// <summary>
+    /// Reads the repository that this test program was built in; the test is ignored where there is none.
+    /// </summary>
     public static SourceReferences OfRepository()
     {
         DirectoryInfo? folder = new(AppContext.BaseDirectory);

@@ -9,7 +9,10 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Cli.Tests.Bench;
 
-/// <summary>The benchmark's cuBLASLt: products against sums in double, what it takes the library's header to say, and the baselines built on it.</summary>
+/// <summary>
+/// The benchmark's cuBLASLt: products against sums in double, what it takes the library's header to say, and the
+/// baselines built on it.
+/// </summary>
 public sealed class BlasLtTests
 {
     private static readonly (int M, int N, int K)[] Shapes =
@@ -61,7 +64,8 @@ public sealed class BlasLtTests
                     Alpha,
                     beta
                 );
-                bool mustBe = kind == DeviceKind.Cpu || (m, n, k) == (128, 64, 96); // a GPU's library may have none for odd sizes
+                // a GPU's library may have none for odd sizes
+                bool mustBe = kind == DeviceKind.Cpu || (m, n, k) == (128, 64, 96);
                 Assert.That(done || !mustBe, Is.True, $"{m} x {n} x {k} {type} to {result}: no algorithm");
                 if (!done)
                     continue;
@@ -114,7 +118,10 @@ public sealed class BlasLtTests
         Assert.That(c.ToArray(), Is.EqualTo(wanted.ToArray()), "both are one library here");
     }
 
-    /// <summary>The compiler that would compile a C program against the header says whether values, sizes, offsets and parameters here are those.</summary>
+    /// <summary>
+    /// The compiler that would compile a C program against the header says whether values, sizes, offsets and
+    /// parameters here are those.
+    /// </summary>
     [Test]
     public void TheBindingIsThatOfTheHeader()
     {

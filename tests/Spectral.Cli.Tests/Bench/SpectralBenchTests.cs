@@ -6,7 +6,10 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Cli.Tests.Bench;
 
-/// <summary>The event-timed benchmark as a process, on tiny shapes: every case runs, and the report is as bench/results/README.md says.</summary>
+/// <summary>
+/// The event-timed benchmark as a process, on tiny shapes: every case runs, and the report is as
+/// bench/results/README.md says.
+/// </summary>
 public sealed class SpectralBenchTests
 {
     private static readonly string Folder = Directory.CreateTempSubdirectory("spectral-bench-").FullName;

@@ -4,7 +4,9 @@ using Spectral.Training.Adapters;
 
 namespace Spectral.Cli.Tests.Commands;
 
-/// <summary>`methods`: every method with what it comes to, one in detail, and how settings of a method's own are given.</summary>
+/// <summary>
+/// `methods`: every method with what it comes to, one in detail, and how settings of a method's own are given.
+/// </summary>
 public sealed class MethodsCommandTests : WorkFolder
 {
     [Test]

@@ -5,7 +5,9 @@ using Spectral.Training.Models;
 
 namespace Spectral.Cli.Tests.Commands;
 
-/// <summary>The commands that read a model: what they print, and that one path to a result agrees with another.</summary>
+/// <summary>
+/// The commands that read a model: what they print, and that one path to a result agrees with another.
+/// </summary>
 public sealed class ModelCommandTests : WorkFolder
 {
     /// <summary>F32 sums in another order; a wrong factor shows from 1e-3 on.</summary>

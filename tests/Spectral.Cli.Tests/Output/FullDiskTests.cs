@@ -2,12 +2,16 @@ using Spectral.Cli.Tests.Support;
 
 namespace Spectral.Cli.Tests.Output;
 
-/// <summary>A disk that is full in the midst of a run: the last checkpoint stays, and the run goes on from it when there is space again.</summary>
+/// <summary>
+/// A disk that is full in the midst of a run: the last checkpoint stays, and the run goes on from it when there is
+/// space again.
+/// </summary>
 [Platform(Include = "Linux", Reason = "a file system in memory, of any size")]
 public sealed class FullDiskTests : WorkFolder
 {
     /// <summary>
-    /// $1: disk, $2: its size in bytes, $3 and $4: where to copy what was left on it, the rest: the command. The size is what runs out and, later, is there
+    /// $1: disk, $2: its size in bytes, $3 and $4: where to copy what was left on it, the rest: the command. The size
+    /// is what runs out and, later, is there
     /// again.
     /// </summary>
     private const string Script = """
@@ -20,7 +24,10 @@ public sealed class FullDiskTests : WorkFolder
         exit $code
         """;
 
-    /// <summary>Where the space ends, in parts of a checkpoint behind the first one: within its files, within the trainer's state, or within the first already.</summary>
+    /// <summary>
+    /// Where the space ends, in parts of a checkpoint behind the first one: within its files, within the trainer's
+    /// state, or within the first already.
+    /// </summary>
     [TestCase(0.1), TestCase(0.4), TestCase(0.7), TestCase(0.9), TestCase(-0.5)]
     public void TheLastCheckpointStays(double part)
     {

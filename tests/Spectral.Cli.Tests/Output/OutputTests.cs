@@ -4,7 +4,9 @@ using Spectral.Cli.Tests.Support;
 
 namespace Spectral.Cli.Tests.Output;
 
-/// <summary>What --out may name, and that one process at a time writes there. All of it is decided before any work.</summary>
+/// <summary>
+/// What --out may name, and that one process at a time writes there. All of it is decided before any work.
+/// </summary>
 public sealed class OutputTests : WorkFolder
 {
     private const string Lock = ".spectral.lock";

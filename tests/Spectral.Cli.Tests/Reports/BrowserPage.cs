@@ -9,7 +9,10 @@ public sealed class BrowserPage(Chromium browser, string target, string session)
     private readonly List<string> _complaints = [];
     private readonly TaskCompletionSource _loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Console errors and warnings, exceptions, dialogs, what the page's policy forbade, and requests beyond the page itself.</summary>
+    /// <summary>
+    /// Console errors and warnings, exceptions, dialogs, what the page's policy forbade, and requests beyond the page
+    /// itself.
+    /// </summary>
     public IReadOnlyList<string> Complaints
     {
         get

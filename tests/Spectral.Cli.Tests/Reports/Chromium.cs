@@ -7,7 +7,8 @@ using System.Text.Json.Nodes;
 namespace Spectral.Cli.Tests.Reports;
 
 /// <summary>
-/// A headless Chromium of the system's, spoken to in its own DevTools protocol. The packages that do the same either bring browsers of their own
+/// A headless Chromium of the system's, spoken to in its own DevTools protocol. The packages that do the same either
+/// bring browsers of their own
 /// by the hundred megabytes or need a driver beside the browser.
 /// </summary>
 public sealed class Chromium : IAsyncDisposable

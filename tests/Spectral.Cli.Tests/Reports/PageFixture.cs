@@ -33,7 +33,10 @@ public abstract class PageFixture
     protected Task<BrowserPage> Open(string file, int width = 1200, int height = 900, bool dark = false) =>
         _browser!.Open(file, width, height, dark);
 
-    /// <summary>What every page owes in every setting: it draws, fits, can be read, complains of nothing and asks the network for nothing.</summary>
+    /// <summary>
+    /// What every page owes in every setting: it draws, fits, can be read, complains of nothing and asks the network
+    /// for nothing.
+    /// </summary>
     protected async Task IsSound(string file, int width, bool dark)
     {
         await using BrowserPage page = await Open(file, width, 800, dark);

@@ -3,7 +3,9 @@ namespace Spectral.Cli.Tests.Reports;
 /// <summary>Questions to a page, asked in its own language.</summary>
 public static class PageProbe
 {
-    /// <summary>Texts whose contrast with what is behind them is below 4.5 : 1 (WCAG 2.2, 1.4.3), with the ratio.</summary>
+    /// <summary>
+    /// Texts whose contrast with what is behind them is below 4.5 : 1 (WCAG 2.2, 1.4.3), with the ratio.
+    /// </summary>
     public const string Faint = """
         (() => {
           const numbers = colour => colour.match(/[\d.]+/g).map(Number);

@@ -5,7 +5,10 @@ using Spectral.Cli.Tests.Support;
 
 namespace Spectral.Cli.Tests.Reports;
 
-/// <summary>The page of `analyze`, in a browser: of a model all of which changed, of an adapter on two modules, of a model beside itself, and of hostile names.</summary>
+/// <summary>
+/// The page of `analyze`, in a browser: of a model all of which changed, of an adapter on two modules, of a model
+/// beside itself, and of hostile names.
+/// </summary>
 public sealed class SpectraPageTests : PageFixture
 {
     private const string Hostile = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)>\u2028\"'&";

@@ -5,12 +5,17 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Tests.Runs;
 
-/// <summary>`--resume`: a run that was killed goes on and ends as if nothing had happened; what does not fit is refused, and nothing is changed.</summary>
+/// <summary>
+/// `--resume`: a run that was killed goes on and ends as if nothing had happened; what does not fit is refused, and
+/// nothing is changed.
+/// </summary>
 public sealed class ResumeTests : WorkFolder
 {
     private static bool IsFull => Environment.GetEnvironmentVariable("SPECTRAL_FULL") == "1";
 
-    /// <summary>Every moment counts: with a checkpoint after each step most of the time goes into writing them.</summary>
+    /// <summary>
+    /// Every moment counts: with a checkpoint after each step most of the time goes into writing them.
+    /// </summary>
     [Test]
     public void KilledAtRandomMomentsItEndsWithTheSameBits()
     {

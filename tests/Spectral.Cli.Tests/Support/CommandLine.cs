@@ -24,7 +24,10 @@ public sealed record Outcome(int ExitCode, string Output, string Error)
         return this;
     }
 
-    /// <summary>Ended by a signal: the exit code a shell would show, and one line, of training with how to go on if a checkpoint was written.</summary>
+    /// <summary>
+    /// Ended by a signal: the exit code a shell would show, and one line, of training with how to go on if a checkpoint
+    /// was written.
+    /// </summary>
     public void Stopped(int exitCode, bool canResume = false)
     {
         Assert.That(ExitCode, Is.EqualTo(exitCode), Error);
@@ -35,7 +38,9 @@ public sealed record Outcome(int ExitCode, string Output, string Error)
         );
     }
 
-    /// <summary>Failed as bad input must: the exit code, nothing on stdout, one or two plain lines that name what is wrong.</summary>
+    /// <summary>
+    /// Failed as bad input must: the exit code, nothing on stdout, one or two plain lines that name what is wrong.
+    /// </summary>
     public Outcome Refused(int exitCode, params string[] named)
     {
         Assert.That(ExitCode, Is.EqualTo(exitCode), $"stdout: {Output}\nstderr: {Error}");
@@ -87,7 +92,10 @@ public static class CommandLine
         return Finish(process);
     }
 
-    /// <summary>Runs a script that finds the command as <c>$spectral</c>, with mounts of its own: those it makes are gone when it ends. Null where the system allows nobody that.</summary>
+    /// <summary>
+    /// Runs a script that finds the command as <c>$spectral</c>, with mounts of its own: those it makes are gone when
+    /// it ends. Null where the system allows nobody that.
+    /// </summary>
     public static Outcome? RunWithMounts(string script, params string[] arguments)
     {
         string[][] ways =
@@ -128,7 +136,8 @@ public static class CommandLine
         string[]? wrapper = null
     )
     {
-        // A test run started in the background inherits an ignored SIGINT and would pass it on; the command is to be as from a terminal.
+        // A test run started in the background inherits an ignored SIGINT and would pass it on; the command is to be as
+        // from a terminal.
         string[] program = OperatingSystem.IsLinux() ? ["env", "--default-signal=INT", .. wrapper ?? [], path] : [path];
         var start = new ProcessStartInfo(program[0], program[1..])
         {

@@ -6,7 +6,9 @@ namespace Spectral.Cli.Tests.Support;
 /// <summary>What a training run leaves, less what depends on the clock.</summary>
 public static class RunFiles
 {
-    /// <summary>Asserts that two folders hold the same run, to the bit; report.html shows times and is left out.</summary>
+    /// <summary>
+    /// Asserts that two folders hold the same run, to the bit; report.html shows times and is left out.
+    /// </summary>
     public static void AssertSame(string actual, string expected)
     {
         Assert.That(Names(actual), Is.EqualTo(Names(expected)), "names, leftovers included");
@@ -29,7 +31,10 @@ public static class RunFiles
         Assert.That(State(actual), Is.EqualTo(State(expected)));
     }
 
-    /// <summary>Path, content and time of writing of every file: nothing may have touched it. A lock is no part of a run, and may be left by one that was killed.</summary>
+    /// <summary>
+    /// Path, content and time of writing of every file: nothing may have touched it. A lock is no part of a run, and
+    /// may be left by one that was killed.
+    /// </summary>
     public static string[] Snapshot(string folder) =>
         [
             .. Directory

@@ -4,7 +4,9 @@ using Spectral.Training.IO;
 
 namespace Spectral.Cli.Tests.Support;
 
-/// <summary>Writes a Llama of a few thousand random weights with a byte tokenizer, small enough to train in a blink.</summary>
+/// <summary>
+/// Writes a Llama of a few thousand random weights with a byte tokenizer, small enough to train in a blink.
+/// </summary>
 public static class TinyModel
 {
     public const int Hidden = 32;

@@ -45,7 +45,9 @@ public abstract class WorkFolder
         return outcome;
     }
 
-    /// <summary>Two steps on the CPU device; an option in <paramref name="more"/> takes the place of the same one here.</summary>
+    /// <summary>
+    /// Two steps on the CPU device; an option in <paramref name="more"/> takes the place of the same one here.
+    /// </summary>
     protected string[] Finetune(params string[] more)
     {
         string[] steps = more.Contains("--steps") || more.Contains("--epochs") ? [] : ["--steps", "2"];

@@ -1,7 +1,8 @@
 namespace Spectral.Kernels.Tests.Linalg;
 
 /// <summary>
-/// Matrices whose singular values are known by construction: a diagonal between random Householder reflections, in double. A Gaussian
+/// Matrices whose singular values are known by construction: a diagonal between random Householder reflections, in
+/// double. A Gaussian
 /// sketch does not see rotations, so a few reflections are as general as any orthogonal factors.
 /// </summary>
 internal sealed class KnownMatrix
@@ -34,7 +35,8 @@ internal sealed class KnownMatrix
     /// <summary>√ of the sum of squares of the values from index k on: the best Frobenius residual of rank k.</summary>
     public double Tail(int k) => Math.Sqrt(Sigma.Skip(k).Sum(s => s * s));
 
-    // The vectors of one side times I − 2 v vᵀ: `count` vectors of `length` entries; entry i of vector j at i·stride + j·step.
+    // The vectors of one side times I − 2 v vᵀ: `count` vectors of `length` entries; entry i of vector j at i·stride +
+    // j·step.
     private static void Reflect(Random rng, double[] a, int count, int length, int stride, int step)
     {
         double[] v = Enumerable.Range(0, length).Select(_ => Normal(rng)).ToArray();

@@ -21,7 +21,8 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
         Assert.That(Outside(values, basis, l, n), Is.LessThanOrEqualTo(1e-5));
     }
 
-    // The condition number decides the method: CholeskyQR2 works until the F32 inverse of the factor loses the first pass,
+    // The condition number decides the method: CholeskyQR2 works until the F32 inverse of the factor loses the first
+    // pass,
     // the shifted one goes further, and dependent rows are for Householder alone.
     [TestCase(1e1, OrthonormalizationMethod.CholeskyQr2)]
     [TestCase(1e2, OrthonormalizationMethod.CholeskyQr2)]
@@ -62,7 +63,8 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
         Assert.That(Outside(values, Doubles(q), L, N), Is.LessThanOrEqualTo(1e-5));
     }
 
-    // A row close to those before it, and later rows along what little is new in it: what Cholesky passes lose, and orthonormality does not show.
+    // A row close to those before it, and later rows along what little is new in it: what Cholesky passes lose, and
+    // orthonormality does not show.
     [Test]
     public void ADirectionThatALaterRowNeedsIsNotLost(
         [Values(1e-2, 1e-3, 1e-4, 1e-5)] double apart,

@@ -69,7 +69,8 @@ public sealed class RandomizedSvdTests(DeviceKind kind) : SvdTest(kind)
         [Values] bool oneBlock
     )
     {
-        // Two shapes; one matrix that settles at once, flat ones that need more iterations, one of rank 3 and one of zeros that need the safer methods.
+        // Two shapes; one matrix that settles at once, flat ones that need more iterations, one of rank 3 and one of
+        // zeros that need the safer methods.
         (int Rows, int Columns, Func<int, double> Sigma)[] kinds =
         [
             (150, 100, i => 1.0 / (i + 1)),

@@ -69,7 +69,8 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
             }
         }
         TestContext.Out.WriteLine($"{sweeps} sweeps");
-        // Columns of very different lengths converge slowly at first: there the kernel's own limit, past which Sweeps throws, is all that is promised.
+        // Columns of very different lengths converge slowly at first: there the kernel's own limit, past which Sweeps
+        // throws, is all that is promised.
         if (oneBlock && spectrum != "twelve decades")
             Assert.That(sweeps, Is.LessThanOrEqualTo(12));
     }

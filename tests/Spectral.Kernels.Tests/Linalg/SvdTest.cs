@@ -6,7 +6,10 @@ namespace Spectral.Kernels.Tests.Linalg;
 /// <summary>What every truncated SVD must satisfy, checked in double.</summary>
 public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
 {
-    /// <summary>Orthonormal factors, descending values, residual within a factor of the best possible and below the bound, signs by the convention.</summary>
+    /// <summary>
+    /// Orthonormal factors, descending values, residual within a factor of the best possible and below the bound, signs
+    /// by the convention.
+    /// </summary>
     /// <param name="result">The decomposition.</param>
     /// <param name="a">The matrix, row-major.</param>
     /// <param name="tail">Best Frobenius residual of this rank, or null when unknown.</param>
@@ -63,7 +66,9 @@ public abstract class SvdTest(DeviceKind kind) : DeviceTest(kind)
         );
     }
 
-    /// <summary>Values at least 2.4 times the first left out to 10⁻⁴ of the largest, all others to a part of it.</summary>
+    /// <summary>
+    /// Values at least 2.4 times the first left out to 10⁻⁴ of the largest, all others to a part of it.
+    /// </summary>
     protected static void VerifyValues(SvdResult result, double[] sigma, double others, string what)
     {
         double[] s = Doubles(result.S);

@@ -30,7 +30,8 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
                     using var a = Tensor.From(Device, known.Values, (m, n));
                     using SvdResult result = Svd.Compute(a, k, method);
                     VerifyFactors(result, Array.ConvertAll(known.Values, x => (double)x), known.Tail(k), $"{shape}");
-                    // The sketch covers everything or a spectrum that falls fast enough: exact to rounding where the true rank fits into it.
+                    // The sketch covers everything or a spectrum that falls fast enough: exact to rounding where the
+                    // true rank fits into it.
                     VerifyValues(result, known.Sigma, rank <= k + 16 ? 1e-5 : 1e-3, $"{shape}");
                     Assert.That(result.NumericalRank, Is.EqualTo(Math.Min(k, rank)));
                 }

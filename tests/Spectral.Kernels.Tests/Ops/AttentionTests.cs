@@ -6,7 +6,8 @@ namespace Spectral.Kernels.Tests.Ops;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class AttentionTests(DeviceKind kind) : DeviceTest(kind)
 {
-    // In BF16 scores, probabilities and their gradients are rounded between the products: errors of 2^-9 per term, not of 2^-24.
+    // In BF16 scores, probabilities and their gradients are rounded between the products: errors of 2^-9 per term, not
+    // of 2^-24.
     private static double Intermediates(DType type) => type == DType.BF16 ? 1 << 15 : 4;
 
     // batch, heads, key/value heads, length, head dimension

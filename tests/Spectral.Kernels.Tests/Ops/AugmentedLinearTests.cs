@@ -3,13 +3,19 @@ using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests.Ops;
 
-/// <summary>Layers over laid-out activations, against the formula in double; padding starts as NaN and must stay out of everything.</summary>
+/// <summary>
+/// Layers over laid-out activations, against the formula in double; padding starts as NaN and must stay out of
+/// everything.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
 {
     private const float Scale = 0.75f;
 
-    /// <summary>M, K, and N and rank of each layer: single elements, odd widths, one layer, several tiles, a sum of ranks over one read.</summary>
+    /// <summary>
+    /// M, K, and N and rank of each layer: single elements, odd widths, one layer, several tiles, a sum of ranks over
+    /// one read.
+    /// </summary>
     private static readonly (int M, int K, int[] N, int[] P)[] Shapes =
     [
         (1, 1, [1], [1]),
@@ -142,7 +148,8 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
             for (int i = 0; i < more.Length; i++)
                 dxTerms[i] += more[i];
 
-            // dL hangs on Scale · c ∘ z as stored, so that its error and that of z are judged apart; all gradients stand there twice.
+            // dL hangs on Scale · c ∘ z as stored, so that its error and that of z are judged apart; all gradients
+            // stand there twice.
             double[] storedZ = new double[m * p];
             for (int i = 0; i < storedZ.Length; i++)
                 storedZ[i] = tail[i / p * ld + k + from + i % p];
@@ -415,7 +422,8 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
                 .Range(0, expected.Value.Length)
                 .Select(i => (double)wide[i / expected.Columns * stride + from + i % expected.Columns]),
         ];
-        Comparator.Verify(actual, expected.Value, type, expected.Roundings(type, n, expected.Value).Magnitude, n, what); // the product may be rounded first
+        // the product may be rounded first
+        Comparator.Verify(actual, expected.Value, type, expected.Roundings(type, n, expected.Value).Magnitude, n, what);
     }
 
     // dc, computed twice on top of each other, from g and z as the type stores them.

@@ -44,7 +44,8 @@ public sealed class BroadcastDotTests(DeviceKind kind) : DeviceTest(kind)
         BroadcastDot.Run(x, y, result, broadcast, -0.7f);
         BroadcastDot.Run(x, y, sum, broadcast, -0.7f, accumulate: true);
 
-        Verify(result, expected, Array.ConvertAll(magnitude, m => m * 1e-6)); // F64 inside: of the sum only its last rounding is left
+        // F64 inside: of the sum only its last rounding is left
+        Verify(result, expected, Array.ConvertAll(magnitude, m => m * 1e-6));
         Verify(sum, expected.Zip(before, (e, b) => e + b).ToArray(), Array.ConvertAll(magnitude, m => m * 1e-6));
     }
 

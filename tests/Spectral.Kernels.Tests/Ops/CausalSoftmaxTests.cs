@@ -21,7 +21,8 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
         Tensor scores = Input((1, Matrices, length, length), type, out double[] values, deviation: 4);
         CausalSoftmax.Forward(scores, Factor, window);
         double[] expected = Softmax(values, length, window);
-        // an error of ε|s| in the exponent is one of ε|s| in the result: the terms are p (1 + |scale s|), |scale s| below 10 here
+        // an error of ε|s| in the exponent is one of ε|s| in the result: the terms are p (1 + |scale s|), |scale s|
+        // below 10 here
         Verify(scores, expected, expected.Select(p => 10 * p).ToArray(), length);
         AssertUnseenAreZero(scores, length, window);
     }
@@ -32,7 +33,8 @@ public sealed class CausalSoftmaxTests(DeviceKind kind) : DeviceTest(kind)
         Tensor scores = Input((1, 1, 40, 40), type, out double[] values, deviation: 1e4);
         CausalSoftmax.Forward(scores, 1);
         double[] expected = Softmax(values, 40, 0, 1);
-        // one F32 rounding of a difference of 1e4 is an error of 1e-3 in the exponent: only sums and order of magnitude are fixed
+        // one F32 rounding of a difference of 1e4 is an error of 1e-3 in the exponent: only sums and order of magnitude
+        // are fixed
         float[] actual = scores.ToArray();
         for (int i = 0; i < 40; i++)
             Assert.That(actual.Skip(i * 40).Take(i + 1).Sum(), Is.EqualTo(1).Within(0.01));

@@ -8,7 +8,8 @@ public sealed class CrossEntropyTests(DeviceKind kind) : DeviceTest(kind)
 {
     private const float GradientScale = 0.125f;
 
-    private static readonly int[] Vocabularies = [1, 2, 7, 33, 127, 1000, 4096, 4100, 9001]; // from 4097 on a row has several warps
+    // from 4097 on a row has several warps
+    private static readonly int[] Vocabularies = [1, 2, 7, 33, 127, 1000, 4096, 4100, 9001];
 
     [Test]
     public void LossAndGradientMatchTheReference(

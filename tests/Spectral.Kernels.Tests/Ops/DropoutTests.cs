@@ -6,7 +6,9 @@ namespace Spectral.Kernels.Tests.Ops;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class DropoutTests(DeviceKind kind) : DeviceTest(kind)
 {
-    /// <summary>The mask's definition: 16 of the 128 bits that Philox makes of the number of the element's group of 8.</summary>
+    /// <summary>
+    /// The mask's definition: 16 of the 128 bits that Philox makes of the number of the element's group of 8.
+    /// </summary>
     internal static bool Keeps(ulong seed, ulong offset, uint stream, double probability, long element)
     {
         ulong high = stream + (offset << 32);

@@ -30,7 +30,8 @@ public sealed class EmbeddingTests(DeviceKind kind) : DeviceTest(kind)
         (int[] order, int[] segments, int[] unique) = Sorted(ids);
         Tensor dy = Input((positions, columns), type, out double[] dyValues);
         Tensor dTable = Input((Vocabulary, columns), DType.F32, out double[] before);
-        // Behind what is passed on lies one more id, with no positions: a warp past the end that took it would overwrite its row.
+        // Behind what is passed on lies one more id, with no positions: a warp past the end that took it would
+        // overwrite its row.
         Tensor starts = Keep(Input([.. segments, positions], segments.Length + 1).Rows(0, segments.Length));
         Tensor distinct = Keep(Input([.. unique, unique[0]], unique.Length + 1).Rows(0, unique.Length));
         Embedding.Backward(dy, Input(order, positions), starts, distinct, dTable, accumulate);

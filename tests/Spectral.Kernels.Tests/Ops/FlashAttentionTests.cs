@@ -6,7 +6,8 @@ namespace Spectral.Kernels.Tests.Ops;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
 {
-    // batch, heads, key/value heads, length, head dimension: single and several tiles of 32, 64 and 128, ragged ends, both kernel widths
+    // batch, heads, key/value heads, length, head dimension: single and several tiles of 32, 64 and 128, ragged ends,
+    // both kernel widths
     private static readonly (int B, int H, int KV, int S, int D)[] Cases =
     [
         (1, 1, 1, 1, 8),

@@ -7,7 +7,10 @@ namespace Spectral.Kernels.Tests.Ops;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
 {
-    /// <summary>M, N, K, r: single elements, odd widths (no 16-byte rows), aligned widths, several 128 × 128 tiles, ranks over one slice of 64.</summary>
+    /// <summary>
+    /// M, N, K, r: single elements, odd widths (no 16-byte rows), aligned widths, several 128 × 128 tiles, ranks over
+    /// one slice of 64.
+    /// </summary>
     private static readonly (int M, int N, int K, int R)[] Shapes =
     [
         (1, 1, 1, 1),
@@ -21,7 +24,10 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         (1030, 16, 24, 8),
     ];
 
-    /// <summary>For hopper, which needs multiples of 8: one tile with everything a tail, several tiles, an odd number of tile rows, ranks over one slice.</summary>
+    /// <summary>
+    /// For hopper, which needs multiples of 8: one tile with everything a tail, several tiles, an odd number of tile
+    /// rows, ranks over one slice.
+    /// </summary>
     private static readonly (int M, int N, int K, int R)[] HopperShapes =
     [
         (1, 8, 8, 8),
@@ -158,7 +164,8 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
             "dc"
         );
 
-        // Once more on top of everything: each of the two results is rounded, and for dx so is the first product that was added.
+        // Once more on top of everything: each of the two results is rounded, and for dx so is the first product that
+        // was added.
         double[] first = Array.ConvertAll(dx.ToArray(), value => (double)value);
         LowRankLinear.Backward(x, weight, factors, z, dy, dx, gradients, accumulateGradients: true, accumulateDx: true);
         Reference total = expected + Reference.Of(first, m, k);

@@ -6,7 +6,10 @@ namespace Spectral.Kernels.Tests.Ops;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
 {
-    /// <summary>Rows, wide columns, rank: single elements, tails of tiles, several row blocks, several shares, several groups of ranks.</summary>
+    /// <summary>
+    /// Rows, wide columns, rank: single elements, tails of tiles, several row blocks, several shares, several groups of
+    /// ranks.
+    /// </summary>
     private static readonly (int M, int K, int R)[] Shapes =
     [
         (1, 1, 1),
@@ -62,7 +65,9 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         VerifyScaled(onlyScaled, expected, null, -2, type, k);
     }
 
-    /// <summary>Every operand as columns of a wider matrix of NaN, results alone or together, in strides of their own.</summary>
+    /// <summary>
+    /// Every operand as columns of a wider matrix of NaN, results alone or together, in strides of their own.
+    /// </summary>
     [TestCaseSource(nameof(Cases))]
     public void OperandsInsideWiderMatrices((int M, int K, int R) shape, DType type, LowRankPassKind passes)
     {
@@ -200,7 +205,9 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         }
     }
 
-    /// <summary>Three layers that read one x: R below one another, z and g side by side, each dR where it belongs.</summary>
+    /// <summary>
+    /// Three layers that read one x: R below one another, z and g side by side, each dR where it belongs.
+    /// </summary>
     [Test]
     public void SiblingsShareOneRead(
         [ValueSource(nameof(Runs))] object[] run,

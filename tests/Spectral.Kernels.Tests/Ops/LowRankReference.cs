@@ -62,7 +62,8 @@ internal sealed record Reference(double[] Value, double[] Magnitude, int Rows, i
     public Reference ColumnsFrom(int from) => Transposed().RowsFrom(from).Transposed();
 
     /// <summary>
-    /// The same value with the magnitude enlarged by intermediate roundings to <paramref name="type"/>, each of a quantity of size
+    /// The same value with the magnitude enlarged by intermediate roundings to <paramref name="type"/>, each of a
+    /// quantity of size
     /// <paramref name="rounded"/>, in the comparator's unit 4 ε(F32) √n. For F32 they are part of the bound already.
     /// </summary>
     public Reference Roundings(DType type, int n, params double[][] rounded)

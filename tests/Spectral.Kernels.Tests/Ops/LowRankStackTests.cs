@@ -3,7 +3,9 @@ using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests.Ops;
 
-/// <summary>Layers that read one x, against the formula in double, with and without dropout and by every variant.</summary>
+/// <summary>
+/// Layers that read one x, against the formula in double, with and without dropout and by every variant.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
 {
@@ -150,7 +152,9 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
         Verify(dx, dxR.Value, dxR.Roundings(type, k + all, roundings, roundings).Magnitude, k + all, "dx");
     }
 
-    /// <summary>y = x Wᵀ + s·relu(x Rᵀ) Lᵀ and its adjoint, where negative entries of x Rᵀ pass nothing either way.</summary>
+    /// <summary>
+    /// y = x Wᵀ + s·relu(x Rᵀ) Lᵀ and its adjoint, where negative entries of x Rᵀ pass nothing either way.
+    /// </summary>
     [Test]
     public void ARectifiedStackCutsItsProjection([ValueSource(nameof(FloatTypes))] DType type, [Values] bool diagonal)
     {
@@ -224,7 +228,9 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
         );
     }
 
-    /// <summary>With the mask held fixed everything is linear in each entry, so that large steps cost nothing.</summary>
+    /// <summary>
+    /// With the mask held fixed everything is linear in each entry, so that large steps cost nothing.
+    /// </summary>
     [Test]
     public void GradientsUnderDropoutAreThoseOfTheDifferences()
     {

@@ -16,7 +16,8 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
 
         MatrixInverse.Forward(x, y);
 
-        // F64 inside: of an element only its last rounding is left, beside 1e-9 of the largest for the condition number.
+        // F64 inside: of an element only its last rounding is left, beside 1e-9 of the largest for the condition
+        // number.
         Verify(y, expected, Array.ConvertAll(expected, _ => 2e-3 * largest));
         MatrixInverse.Forward(x, x);
         Assert.That(x.ToArray(), Is.EqualTo(y.ToArray()), "in place");
@@ -31,7 +32,10 @@ public sealed class MatrixInverseTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(y.ToArray(), Is.EqualTo(new[] { 0, 0, 0.125f, 0.5f, 0, 0, 0, 0.25f, 0 }));
     }
 
-    /// <summary>One number in each row and column: every pivot but the right one is 0. Powers of two, so that the inverse is exact.</summary>
+    /// <summary>
+    /// One number in each row and column: every pivot but the right one is 0. Powers of two, so that the inverse is
+    /// exact.
+    /// </summary>
     [Test]
     public void FindsTheOnlyPivot([Values(7, 33, 127)] int n)
     {

@@ -33,7 +33,8 @@ public sealed class RandomCombinationTests(DeviceKind kind) : DeviceTest(kind)
         }
 
         double[] back = Array.ConvertAll(directions, u => u.Zip(gradient, (a, b) => a * b).Sum());
-        double[] terms = Array.ConvertAll(directions, u => u.Zip(gradient, (a, b) => Math.Abs(a * b)).Sum() * 1e-6); // F64 inside
+        // F64 inside
+        double[] terms = Array.ConvertAll(directions, u => u.Zip(gradient, (a, b) => Math.Abs(a * b)).Sum() * 1e-6);
 
         RandomCombination.Forward(origin, alpha, y, Key, Stream, Bound);
         RandomCombination.Forward(null, alpha, alone, Key, Stream, Bound);

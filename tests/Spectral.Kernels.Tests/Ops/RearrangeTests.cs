@@ -29,7 +29,8 @@ public sealed class RearrangeTests(DeviceKind kind) : DeviceTest(kind)
             if (index[e] >= 0)
             {
                 expected[index[e]] += Factor(e) * gradient[e];
-                magnitude[index[e]] += 1e-6 * Math.Abs(Factor(e) * gradient[e]); // F64 inside: only the last rounding is left
+                // F64 inside: only the last rounding is left
+                magnitude[index[e]] += 1e-6 * Math.Abs(Factor(e) * gradient[e]);
             }
         }
 

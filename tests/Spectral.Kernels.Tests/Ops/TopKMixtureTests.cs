@@ -75,7 +75,8 @@ public sealed class TopKMixtureTests(DeviceKind kind) : DeviceTest(kind)
         TopKMixture.BackwardBank(index, weight, dy, moreBank, accumulate: true);
 
         Assert.That(index.ToInt32Array(), Is.EqualTo(chosen));
-        Verify(weight, weights, reductionLength: k + 4); // the difference of logits is rounded before exp, worth up to |z| ulp
+        // the difference of logits is rounded before exp, worth up to |z| ulp
+        Verify(weight, weights, reductionLength: k + 4);
         Verify(y, mixed, mixedTerms, k + 4);
         Verify(dLogits, toLogits, logitsTerms, k + 4);
         Verify(

@@ -5,7 +5,8 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Kernels.Tests.Support;
 
 /// <summary>
-/// Base of fixtures that run on every device: seeded random inputs already rounded to their type, outputs that start as NaN, a guard zone
+/// Base of fixtures that run on every device: seeded random inputs already rounded to their type, outputs that start as
+/// NaN, a guard zone
 /// on both sides of each, checked after the test, and a check that the test left no tensor behind.
 /// </summary>
 public abstract class DeviceTest(DeviceKind kind)
@@ -107,7 +108,9 @@ public abstract class DeviceTest(DeviceKind kind)
         return tensor;
     }
 
-    /// <summary>Where a matrix stands: alone, or as columns of a wider one, with rows on 16-byte boundaries or not.</summary>
+    /// <summary>
+    /// Where a matrix stands: alone, or as columns of a wider one, with rows on 16-byte boundaries or not.
+    /// </summary>
     public enum Placed
     {
         Alone,
@@ -200,7 +203,8 @@ public abstract class DeviceTest(DeviceKind kind)
             factor
         );
 
-    // With an allocation for each tensor the device or a sanitizer guards its ends, reads included, and must see where they are.
+    // With an allocation for each tensor the device or a sanitizer guards its ends, reads included, and must see where
+    // they are.
     private Tensor Guarded(Shape shape, DType type, string what)
     {
         if (Environment.GetEnvironmentVariable(Kernels.Device.CheckVariable) == "1")

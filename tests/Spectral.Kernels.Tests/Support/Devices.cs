@@ -1,6 +1,8 @@
 namespace Spectral.Kernels.Tests.Support;
 
-/// <summary>The devices every fixture runs on. One device of each kind serves the whole run; a missing GPU is a visible skip.</summary>
+/// <summary>
+/// The devices every fixture runs on. One device of each kind serves the whole run; a missing GPU is a visible skip.
+/// </summary>
 public static class Devices
 {
     private static readonly Lazy<Device> Cpu = new(() => Device.Cpu());

@@ -2,7 +2,9 @@ using System.Reflection;
 
 namespace Spectral.Kernels.Tests.Support;
 
-/// <summary>Finds every kernel descriptor: those of the library's argument structs and of the probes in the tests.</summary>
+/// <summary>
+/// Finds every kernel descriptor: those of the library's argument structs and of the probes in the tests.
+/// </summary>
 internal static class KernelEntries
 {
     public static IReadOnlyList<KernelEntry> All { get; } =

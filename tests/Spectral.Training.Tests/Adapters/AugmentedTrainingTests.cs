@@ -9,7 +9,10 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters;
 
-/// <summary>Adapted layers over activations that are laid out for one product each way, against the same layers composed of library calls.</summary>
+/// <summary>
+/// Adapted layers over activations that are laid out for one product each way, against the same layers composed of
+/// library calls.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
 {
@@ -85,9 +88,11 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
             Dot(actual, composedValues) / Math.Sqrt(Dot(actual, actual) * Dot(composedValues, composedValues));
         Assert.Multiple(() =>
         {
-            Assert.That(augmented.Loss, Is.EqualTo(composed.Loss).Within(1).Percent); // a rounding to 8 bits less in each layer, 0.4 % each
+            // a rounding to 8 bits less in each layer, 0.4 % each
+            Assert.That(augmented.Loss, Is.EqualTo(composed.Loss).Within(1).Percent);
             Assert.That(cosine, Is.GreaterThan(0.998));
-            // Weights and activations of two layers carry 8 bits: how far that leads astray is what composed layers show.
+            // Weights and activations of two layers carry 8 bits: how far that leads astray is what composed layers
+            // show.
             Assert.That(
                 Distance(augmented),
                 Is.LessThan(2 * Distance(composed)),
@@ -124,7 +129,8 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         (float[] Weights, double Loss) composed = Train(LowRankVariant.ComposedB, method, DType.F32, Options);
         (float[] Weights, double Loss) augmented = Train(LowRankVariant.Augmented, method, DType.F32, Options);
         Assert.That(augmented.Loss, Is.EqualTo(composed.Loss).Within(1e-4 * composed.Loss));
-        Assert.That(augmented.Weights, Is.EqualTo(composed.Weights).Within(1e-3f)); // Adam's first steps have the size of the rate, whatever the gradient's
+        // Adam's first steps have the size of the rate, whatever the gradient's
+        Assert.That(augmented.Weights, Is.EqualTo(composed.Weights).Within(1e-3f));
     }
 
     [Test]

@@ -14,12 +14,17 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters;
 
-/// <summary>The start values of methods that take them from data, against what their papers say of gradient and inputs, in double.</summary>
+/// <summary>
+/// The start values of methods that take them from data, against what their papers say of gradient and inputs, in
+/// double.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
 {
     private const int Rank = 3;
-    private const double Tolerance = 2e-5; // of the largest element: F32 products and decompositions of matrices of a dozen columns
+
+    // of the largest element: F32 products and decompositions of matrices of a dozen columns
+    private const double Tolerance = 2e-5;
 
     private static readonly AdapterOptions Options = new()
     {
@@ -89,7 +94,8 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
                 "gd-scale" => (0.5, 0.5), // s = 6 / 3
                 _ => (1.0, 1.0),
             };
-            // Each triplet's sign is free, the same for both its vectors; here the two come from different triplets, so compare up to sign.
+            // Each triplet's sign is free, the same for both its vectors; here the two come from different triplets, so
+            // compare up to sign.
             for (int i = 0; i < Rank; i++)
             {
                 VerifyUpToSign(Column(module, LoraNames.B, i), [.. u[left[i]].Select(x => ofB * s[left[i]] * x)]);
@@ -174,7 +180,8 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
                 module.Factors["lora_latent"].Gradient!.ToArray(),
                 value => (double)value
             );
-            // The rest of the full gradient is orthogonal to every direction that C can take: no other step in the subspace comes nearer.
+            // The rest of the full gradient is orthogonal to every direction that C can take: no other step in the
+            // subspace comes nearer.
             double[] rest =
             [
                 .. gradient.Zip(
@@ -433,7 +440,9 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
 
     private static Func<IReadOnlyList<string>, IEnumerable<Tensor>> Gradients(ModelCalibration data) => data.Gradients;
 
-    /// <summary>A fresh adapter's layers, each with what the calibration says of it. The adapter is gone after the last.</summary>
+    /// <summary>
+    /// A fresh adapter's layers, each with what the calibration says of it. The adapter is gone after the last.
+    /// </summary>
     private IEnumerable<(AdaptedModule Module, double[] Seen)> Attached(
         string method,
         Func<ModelCalibration, Func<IReadOnlyList<string>, IEnumerable<Tensor>>> see,
@@ -459,7 +468,9 @@ public sealed class DataMethodTests(DeviceKind kind) : TrainingTest(kind)
             yield return (adapter.Modules[i], seen[i]);
     }
 
-    /// <summary>All triplets of a matrix, from the library's own decomposition, which its own tests vouch for.</summary>
+    /// <summary>
+    /// All triplets of a matrix, from the library's own decomposition, which its own tests vouch for.
+    /// </summary>
     private (double[][] Left, double[] Values, double[][] Right) Triplets(double[] matrix, ModuleShape shape)
     {
         using var tensor = Tensor.From(Device, [.. matrix.Select(value => (float)value)], (shape.Out, shape.In));

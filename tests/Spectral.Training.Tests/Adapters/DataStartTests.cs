@@ -12,7 +12,9 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters;
 
-/// <summary>What any method gets that starts from data: a calibration to ask, and ranks of its own choice for each layer.</summary>
+/// <summary>
+/// What any method gets that starts from data: a calibration to ask, and ranks of its own choice for each layer.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class DataStartTests(DeviceKind kind) : TrainingTest(kind)
 {
@@ -89,7 +91,10 @@ public sealed class DataStartTests(DeviceKind kind) : TrainingTest(kind)
         }
     }
 
-    /// <summary>A LoRA whose first layer has twice the rank, whose last has none, and whose A is a number that it asked the data for.</summary>
+    /// <summary>
+    /// A LoRA whose first layer has twice the rank, whose last has none, and whose A is a number that it asked the data
+    /// for.
+    /// </summary>
     private sealed class FirstLayerTwice : AdapterMethod
     {
         public override string Name => "lora";

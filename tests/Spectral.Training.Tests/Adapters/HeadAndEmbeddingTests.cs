@@ -239,7 +239,8 @@ public sealed class HeadAndEmbeddingTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     /// <summary>
-    /// PEFT stores the base weights of adapted embeddings and heads beside their factors, and loads them over the model's.
+    /// PEFT stores the base weights of adapted embeddings and heads beside their factors, and loads them over the
+    /// model's.
     /// </summary>
     [Test]
     public void BaseWeightsInTheFileStandInForTheModels()

@@ -63,7 +63,8 @@ public sealed class WholeModuleTests(DeviceKind kind) : TrainingTest(kind)
 
         Dictionary<string, double[]> values = TinyModels.Values(adapter.Parameters);
         ReferenceModel reference = Reference(model, adapter, values);
-        Assert.That(loss, Is.EqualTo(reference.LossSum(batch)).Within(2).Percent); // values of 8 bits through two layers
+        // values of 8 bits through two layers
+        Assert.That(loss, Is.EqualTo(reference.LossSum(batch)).Within(2).Percent);
         foreach (Parameter parameter in adapter.WholeWeights)
         {
             double[] expected = CentralDifferences.Of(values[parameter.Name], Step, () => reference.LossSum(batch));

@@ -9,14 +9,17 @@ using Spectral.Training.Tests.Support;
 namespace Spectral.Training.Tests.Autograd;
 
 /// <summary>
-/// Each operation's adjoint, the loss being Σ g∘y with fixed random g, against central differences of its own forward pass. Steps are large
+/// Each operation's adjoint, the loss being Σ g∘y with fixed random g, against central differences of its own forward
+/// pass. Steps are large
 /// because the forward pass is F32: 1/64 leaves about four digits, and the shapes keep third derivatives small.
 /// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)
 {
     private const float Step = 1f / 64;
-    private const double Tolerance = 2e-3; // Step² times a third derivative of order one, and F32 rounding divided by Step
+
+    // Step² times a third derivative of order one, and F32 rounding divided by Step
+    private const double Tolerance = 2e-3;
 
     private readonly Random _random = new(1);
 

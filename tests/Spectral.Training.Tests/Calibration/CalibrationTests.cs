@@ -11,13 +11,17 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Calibration;
 
-/// <summary>What calibration collects, against the same gathered token by token in double and, for gradients, against training all weights.</summary>
+/// <summary>
+/// What calibration collects, against the same gathered token by token in double and, for gradients, against training
+/// all weights.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
 {
     private const double Tolerance = 2e-5; // F32 sums over a few dozen tokens through two layers
 
-    private static readonly EncodedRecord[] Records = TinyModels.Records(7, TinyModels.Llama, new Random(11)); // unequal lengths: batches are padded
+    // unequal lengths: batches are padded
+    private static readonly EncodedRecord[] Records = TinyModels.Records(7, TinyModels.Llama, new Random(11));
 
     [Test]
     public void GradientsAreThoseOfTrainingAllWeights(
@@ -80,7 +84,8 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
             first.Dispose();
             break;
         }
-        Assert.That(model.Linears.Select(linear => linear.Siblings.Observer), Is.All.Null); // and TrainingTest counts the memory
+        // and TrainingTest counts the memory
+        Assert.That(model.Linears.Select(linear => linear.Siblings.Observer), Is.All.Null);
     }
 
     [Test]
@@ -110,7 +115,8 @@ public sealed class CalibrationTests(DeviceKind kind) : TrainingTest(kind)
             }
         }
 
-        for (int i = 0; i < modules.Length; i++) // BF16 activations carry 8 bits, and are divided by a largest one that does
+        // BF16 activations carry 8 bits, and are divided by a largest one that does
+        for (int i = 0; i < modules.Length; i++)
             VerifyGradient(actual[i], expected[modules[i]], dtype == DType.F32 ? Tolerance : 0.05, modules[i]);
     }
 

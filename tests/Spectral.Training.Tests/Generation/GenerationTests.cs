@@ -44,7 +44,8 @@ public sealed class GenerationTests(DeviceKind kind) : TrainingTest(kind)
         {
             int[] prompt = [.. Enumerable.Range(0, random.Next(1, 6)).Select(_ => random.Next(1, 13))];
             int[] completion = [.. TextGenerator.Generate(model, prompt, new GenerationOptions { MaxTokens = 4 })];
-            // Half of the records hold the true continuation, with its end token only where the model itself ends there.
+            // Half of the records hold the true continuation, with its end token only where the model itself ends
+            // there.
             bool ends = completion.Length < 4;
             int[] tokens = [.. prompt, .. completion, .. ends ? new[] { 0 } : []];
             if (i % 2 == 1)

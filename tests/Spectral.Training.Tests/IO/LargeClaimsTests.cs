@@ -10,7 +10,9 @@ using Spectral.Training.Tokenization;
 
 namespace Spectral.Training.Tests.IO;
 
-/// <summary>Files that would take hours or all memory if the time to read them grew with more than their size.</summary>
+/// <summary>
+/// Files that would take hours or all memory if the time to read them grew with more than their size.
+/// </summary>
 public sealed class LargeClaimsTests : FolderTest
 {
     private const int Many = 200_000;
@@ -18,7 +20,9 @@ public sealed class LargeClaimsTests : FolderTest
     /// <summary>Linear time for these files is a second at most; quadratic would be hours.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    /// <summary>What they may take beside dead objects: their own bytes, as text and as parsed, some 60 for each.</summary>
+    /// <summary>
+    /// What they may take beside dead objects: their own bytes, as text and as parsed, some 60 for each.
+    /// </summary>
     private const long Memory = 1L << 30;
 
     private static void Soon(Action read, string? refused = null)

@@ -5,7 +5,9 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.IO;
 
-/// <summary>The reader against hand-made files: good ones, and one per rule of the format that breaks just that rule.</summary>
+/// <summary>
+/// The reader against hand-made files: good ones, and one per rule of the format that breaks just that rule.
+/// </summary>
 public sealed class SafetensorsFileTests : FolderTest
 {
     private static byte[] Container(string header, int dataBytes) =>

@@ -179,7 +179,8 @@ public sealed class ModelConfigTests : FolderTest
             Is.EqualTo(expected.Select(f => f / 4)).Within(1).Ulps
         );
 
-        // Wavelengths 2π, 63, 628, 6283 against 256/4 = 64 and 256/1: kept, kept, slowed, slowed; with 1024 the third lies in the passage.
+        // Wavelengths 2π, 63, 628, 6283 against 256/4 = 64 and 256/1: kept, kept, slowed, slowed; with 1024 the third
+        // lies in the passage.
         Assert.That(
             (plain with { RopeScaling = new(RopeScalingKind.Llama3, 8, 1, 4, 256) }).RotaryFrequencies(),
             Is.EqualTo(new[] { 1, 0.1f, 0.00125f, 0.000125f }).Within(1).Ulps

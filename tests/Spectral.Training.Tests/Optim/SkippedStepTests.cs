@@ -95,7 +95,9 @@ public sealed class SkippedStepTests(DeviceKind kind) : TrainingTest(kind)
         );
     }
 
-    /// <summary>At a rate of 1e38 the first update is as large as F32 holds, and the decay of the second goes beyond.</summary>
+    /// <summary>
+    /// At a rate of 1e38 the first update is as large as F32 holds, and the decay of the second goes beyond.
+    /// </summary>
     [Test]
     public void AnUpdateThatOverflowsEndsTheRun()
     {
@@ -118,7 +120,9 @@ public sealed class SkippedStepTests(DeviceKind kind) : TrainingTest(kind)
         );
     }
 
-    /// <summary>Makes one weight NaN so that some steps have no finite loss, and keeps the others as they are after each step.</summary>
+    /// <summary>
+    /// Makes one weight NaN so that some steps have no finite loss, and keeps the others as they are after each step.
+    /// </summary>
     private sealed class Poison(CausalLanguageModel model, int from, int until) : ITrainerCallback
     {
         private readonly Parameter _norm = model.Trainable!.Parameters.First(parameter =>

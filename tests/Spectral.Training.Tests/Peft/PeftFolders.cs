@@ -7,7 +7,8 @@ namespace Spectral.Training.Tests.Peft;
 
 /// <summary>
 /// Folders that the PEFT library wrote, in <c>adapters</c>, each with what PEFT itself computes with it:
-/// <c>expected.json</c> names the model in <c>models</c>, PEFT's version, the loss on <c>data.jsonl</c> and the loss once it is merged.
+/// <c>expected.json</c> names the model in <c>models</c>, PEFT's version, the loss on <c>data.jsonl</c> and the loss
+/// once it is merged.
 /// </summary>
 internal static class PeftFolders
 {

@@ -154,7 +154,8 @@ public sealed class KnownChangeTests(DeviceKind kind) : SpectraTest(kind)
     [Test]
     public void AnOrthogonalDirectionIsAnIntruderAtItsPosition([Values(1, 4, 9)] int position, [Values] bool left)
     {
-        // The last triplet gets a new left vector, outside the span of all old ones, and a value that takes it to the position.
+        // The last triplet gets a new left vector, outside the span of all old ones, and a value that takes it to the
+        // position.
         const int N = 9;
         var random = new Random(5);
         Dense u = Orthonormal(random, 20, N + 1);

@@ -32,7 +32,8 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
         {
             foreach (NullStatistic statistic in new[] { comparison.Gaussian, comparison.Permuted })
             {
-                // Student's t with 19 degrees of freedom is beyond 5 once in 10000: with 60 of them, a wrong scale shows and chance does not.
+                // Student's t with 19 degrees of freedom is beyond 5 once in 10000: with 60 of them, a wrong scale
+                // shows and chance does not.
                 Assert.That(
                     statistic.Z,
                     Is.NaN.Or.InRange(-5, 5),
@@ -103,7 +104,8 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
     [Test]
     public void TurningTopVectorsOutOfTheirSpanReorientsThem()
     {
-        // The top eight left vectors, with values far above the others, turn by 30 degrees into directions outside all old ones; no value changes.
+        // The top eight left vectors, with values far above the others, turn by 30 degrees into directions outside all
+        // old ones; no value changes.
         var random = new Random(23);
         Dense all = Orthonormal(random, 60, 48);
         Dense v = Orthonormal(random, 40, 40);

@@ -7,7 +7,10 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Spectra;
 
-/// <summary>The analysis against plain formulas on a plain SVD, and the randomized one against the exact one within its own bounds.</summary>
+/// <summary>
+/// The analysis against plain formulas on a plain SVD, and the randomized one against the exact one within its own
+/// bounds.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
 {
@@ -100,7 +103,8 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
     [TestCase(130, 90), TestCase(90, 130)]
     public void RandomizedWithinItsOwnBounds(int rows, int columns)
     {
-        // Values that fall like 1/i, some of them scaled: the sketch of 40 finds the first 12 well, but not to F64 rounding.
+        // Values that fall like 1/i, some of them scaled: the sketch of 40 finds the first 12 well, but not to F64
+        // rounding.
         var random = new Random(3);
         int n = Math.Min(rows, columns);
         Dense u = Orthonormal(random, rows, n);

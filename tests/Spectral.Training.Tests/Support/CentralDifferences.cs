@@ -4,7 +4,9 @@ namespace Spectral.Training.Tests.Support;
 
 internal static class CentralDifferences
 {
-    /// <summary>(f(v + step) − f(v − step)) / 2 step for each of the values that a function reads; they are left as they were.</summary>
+    /// <summary>
+    /// (f(v + step) − f(v − step)) / 2 step for each of the values that a function reads; they are left as they were.
+    /// </summary>
     public static double[] Of<T>(T[] values, T step, Func<double> function)
         where T : IBinaryFloatingPointIeee754<T>
     {

@@ -1,9 +1,13 @@
 namespace Spectral.Training.Tests.Support;
 
-/// <summary>A plain SVD in double to compare with: one-sided Jacobi rotations until all columns are orthogonal.</summary>
+/// <summary>
+/// A plain SVD in double to compare with: one-sided Jacobi rotations until all columns are orthogonal.
+/// </summary>
 internal static class JacobiSvd
 {
-    /// <summary>a = u diag(values) vᵀ, values descending; u [rows, n], v [columns, n], n the smaller dimension.</summary>
+    /// <summary>
+    /// a = u diag(values) vᵀ, values descending; u [rows, n], v [columns, n], n the smaller dimension.
+    /// </summary>
     public static (Dense U, double[] Values, Dense V) Of(Dense a)
     {
         if (a.Rows < a.Columns)

@@ -4,7 +4,9 @@ using FsCheck.Fluent;
 
 namespace Spectral.Training.Tests.Support;
 
-/// <summary>Random texts of the characters that make tokenizers stumble: spaces, quotes, digits, marks, astral letters, emoji.</summary>
+/// <summary>
+/// Random texts of the characters that make tokenizers stumble: spaces, quotes, digits, marks, astral letters, emoji.
+/// </summary>
 internal static class RandomText
 {
     private const string Frequent =

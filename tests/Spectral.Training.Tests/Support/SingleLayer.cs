@@ -8,7 +8,9 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Tests.Support;
 
-/// <summary>One linear layer with an adapter, run as a model runs it: its weight seen through an input of all unit vectors.</summary>
+/// <summary>
+/// One linear layer with an adapter, run as a model runs it: its weight seen through an input of all unit vectors.
+/// </summary>
 internal sealed class SingleLayer : IDisposable
 {
     private readonly Device _device;

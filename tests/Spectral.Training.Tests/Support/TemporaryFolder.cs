@@ -5,7 +5,9 @@ internal sealed class TemporaryFolder : IDisposable
 {
     public string Path { get; }
 
-    /// <summary>Where the system keeps files in memory, if it does: for files that are written thousands of times.</summary>
+    /// <summary>
+    /// Where the system keeps files in memory, if it does: for files that are written thousands of times.
+    /// </summary>
     public static TemporaryFolder InMemory() =>
         Directory.Exists("/dev/shm")
             ? new TemporaryFolder($"/dev/shm/spectral-test-{Guid.NewGuid():N}")

@@ -28,7 +28,10 @@ internal static class TestAdapters
         adapter.Parameters.NotifyChanged();
     }
 
-    /// <summary>Moves every trainable factor away from where it begins, not far: where that is a special place, such as a length, it stays near it.</summary>
+    /// <summary>
+    /// Moves every trainable factor away from where it begins, not far: where that is a special place, such as a
+    /// length, it stays near it.
+    /// </summary>
     public static void Perturb(Adapter adapter, int seed)
     {
         Random random = new(seed);

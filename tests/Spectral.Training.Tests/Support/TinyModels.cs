@@ -5,7 +5,9 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Tests.Support;
 
-/// <summary>Models small enough for a double reference with central differences, in every variation the config allows.</summary>
+/// <summary>
+/// Models small enough for a double reference with central differences, in every variation the config allows.
+/// </summary>
 internal static class TinyModels
 {
     /// <summary>Grouped heads, untied head.</summary>
@@ -58,7 +60,10 @@ internal static class TinyModels
 
     public static ModelConfig[] All => [Llama, Qwen2, Mistral, Everything];
 
-    /// <summary>Records with random tokens of unequal length; the first token carries no loss, nor does any before <c>LossFrom</c>.</summary>
+    /// <summary>
+    /// Records with random tokens of unequal length; the first token carries no loss, nor does any before
+    /// <c>LossFrom</c>.
+    /// </summary>
     public static EncodedRecord[] Records(int count, ModelConfig config, Random random, int longest = 7) =>
         [
             .. Enumerable
@@ -79,7 +84,9 @@ internal static class TinyModels
                 }),
         ];
 
-    /// <summary>A frozen model: freshly initialised with nonzero biases, written to a folder and loaded from there.</summary>
+    /// <summary>
+    /// A frozen model: freshly initialised with nonzero biases, written to a folder and loaded from there.
+    /// </summary>
     public static CausalLanguageModel Frozen(
         ModelConfig config,
         Device device,
@@ -93,7 +100,9 @@ internal static class TinyModels
         return CausalLanguageModel.Load(opened, device, type);
     }
 
-    /// <summary>A model all of whose weights train, biases and norms included, none of them at a special value.</summary>
+    /// <summary>
+    /// A model all of whose weights train, biases and norms included, none of them at a special value.
+    /// </summary>
     public static CausalLanguageModel Trainable(ModelConfig config, Device device)
     {
         var model = CausalLanguageModel.Initialize(config, device, DType.F32, 5);

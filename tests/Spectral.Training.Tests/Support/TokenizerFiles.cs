@@ -12,7 +12,9 @@ internal static class TokenizerFiles
     public const string Qwen2 =
         @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-    /// <summary>Byte-level: ids 0–255 are the bytes' characters in byte order, merges follow, then the added tokens.</summary>
+    /// <summary>
+    /// Byte-level: ids 0–255 are the bytes' characters in byte order, merges follow, then the added tokens.
+    /// </summary>
     public static JsonObject ByteLevel(
         string? pattern,
         IEnumerable<(string Left, string Right)> merges,
@@ -95,7 +97,9 @@ internal static class TokenizerFiles
         };
     }
 
-    /// <summary>As Llama 2: ids 0–2 are unk, s and /s; 3–258 the bytes; then ▁ and the given characters; then the merges.</summary>
+    /// <summary>
+    /// As Llama 2: ids 0–2 are unk, s and /s; 3–258 the bytes; then ▁ and the given characters; then the merges.
+    /// </summary>
     public static JsonObject ByteFallback(string characters, params (string Left, string Right)[] merges)
     {
         JsonObject vocab = new()

@@ -4,7 +4,9 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Tests.Support;
 
-/// <summary>Base of fixtures that run on every device, in a folder of their own, and must leave no tensor behind.</summary>
+/// <summary>
+/// Base of fixtures that run on every device, in a folder of their own, and must leave no tensor behind.
+/// </summary>
 public abstract class TrainingTest(DeviceKind kind)
 {
     private readonly List<IDisposable> _kept = [];
@@ -42,7 +44,8 @@ public abstract class TrainingTest(DeviceKind kind)
     }
 
     /// <summary>
-    /// Compares a gradient in F32 with one from double differences: NaN first, then each element within <paramref name="tolerance"/> of the largest
+    /// Compares a gradient in F32 with one from double differences: NaN first, then each element within
+    /// <paramref name="tolerance"/> of the largest
     /// element, which is what cancellation in sums over tokens costs.
     /// </summary>
     protected static void VerifyGradient(float[] actual, double[] expected, double tolerance, string what)

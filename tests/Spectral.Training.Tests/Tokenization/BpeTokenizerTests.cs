@@ -9,7 +9,10 @@ using Spectral.Training.Tokenization;
 
 namespace Spectral.Training.Tests.Tokenization;
 
-/// <summary>Small tokenizers whose ids can be worked out by hand, and properties on random text. No reference ids are at hand here.</summary>
+/// <summary>
+/// Small tokenizers whose ids can be worked out by hand, and properties on random text. No reference ids are at hand
+/// here.
+/// </summary>
 public sealed class BpeTokenizerTests : FolderTest
 {
     private static readonly (string, string)[] Merges =
@@ -158,7 +161,8 @@ public sealed class BpeTokenizerTests : FolderTest
         BpeTokenizer tokenizer = Load(
             TokenizerFiles.ByteFallback("helo wrd", ("l", "l"), ("h", "e"), ("▁", "he"), ("▁he", "ll"), ("▁hell", "o"))
         );
-        // 259 ▁, 260 h, 261 e, 262 l, 263 o, 264 space, 265 w, 266 r, 267 d, 268 ll, 269 he, 270 ▁he, 271 ▁hell, 272 ▁hello.
+        // 259 ▁, 260 h, 261 e, 262 l, 263 o, 264 space, 265 w, 266 r, 267 d, 268 ll, 269 he, 270 ▁he, 271 ▁hell, 272
+        // ▁hello.
         Assert.That(tokenizer.Encode("hello é"), Is.EqualTo(new[] { 1, 272, 259, 3 + 0xC3, 3 + 0xA9 }));
         Assert.That(tokenizer.Encode("hello", addSpecialTokens: false), Is.EqualTo(new[] { 272 }));
         Assert.That(

@@ -3,8 +3,10 @@ using System.Text.Json;
 namespace Spectral.Kernels.Ops.Dispatch;
 
 /// <summary>
-/// Choices of a <see cref="Tuner"/> on disk: <c>{"format":1,"made_for":"device, driver, BLAS","choices":{"kind of call":"variant"}}</c>.
-/// It is replaced as a whole, by renaming, so that readers see the old or the new file. A damaged file is reported and then replaced.
+/// Choices of a <see cref="Tuner"/> on disk: <c>{"format":1,"made_for":"device, driver, BLAS","choices":{"kind of
+/// call":"variant"}}</c>.
+/// It is replaced as a whole, by renaming, so that readers see the old or the new file. A damaged file is reported and
+/// then replaced.
 /// </summary>
 internal sealed class TuneFile(string path, string identity)
 {
@@ -21,7 +23,8 @@ internal sealed class TuneFile(string path, string identity)
             {
                 cache = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData);
             }
-            else if (string.IsNullOrEmpty(cache) || !Path.IsPathRooted(cache)) // relative ones are to be ignored, says the XDG specification
+            // relative ones are to be ignored, says the XDG specification
+            else if (string.IsNullOrEmpty(cache) || !Path.IsPathRooted(cache))
             {
                 cache = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } home
                     ? Path.Combine(home, ".cache")

@@ -1,8 +1,10 @@
 namespace Spectral.Kernels.Ops.Dispatch;
 
 /// <summary>
-/// Opt-in tuning of a device: where an op has several variants, those that apply are timed once per kind of call and the fastest is taken from
-/// then on. Timings differ from run to run, and so may choices and, with them, roundings: a run that has to be repeated exactly goes by the
+/// Opt-in tuning of a device: where an op has several variants, those that apply are timed once per kind of call and
+/// the fastest is taken from
+/// then on. Timings differ from run to run, and so may choices and, with them, roundings: a run that has to be repeated
+/// exactly goes by the
 /// rules, or by the same file of choices.
 /// </summary>
 public sealed class Tuner
@@ -22,8 +24,10 @@ public sealed class Tuner
     public bool Enabled { get; set; }
 
     /// <summary>
-    /// The folder in which choices are kept between processes, a file for each device, driver and BLAS version. Null: in memory only.
-    /// The default is <c>spectral</c> in the user's cache folder (<c>XDG_CACHE_HOME</c>, else <c>~/.cache</c>; on Windows local application data).
+    /// The folder in which choices are kept between processes, a file for each device, driver and BLAS version. Null:
+    /// in memory only.
+    /// The default is <c>spectral</c> in the user's cache folder (<c>XDG_CACHE_HOME</c>, else <c>~/.cache</c>; on
+    /// Windows local application data).
     /// Read when the first choice is made.
     /// </summary>
     public string? Folder { get; set; } = TuneFile.DefaultFolder;
@@ -34,7 +38,9 @@ public sealed class Tuner
     /// <summary>The choices known so far: kind of call, name of the variant.</summary>
     public IReadOnlyDictionary<string, string> Choices => _choices;
 
-    /// <summary>Takes over choices of a run that is to be repeated or gone on with; they hold whatever the file says.</summary>
+    /// <summary>
+    /// Takes over choices of a run that is to be repeated or gone on with; they hold whatever the file says.
+    /// </summary>
     public void Adopt(IReadOnlyDictionary<string, string> choices)
     {
         foreach ((string key, string choice) in choices)
@@ -66,7 +72,9 @@ public sealed class Tuner
         _file?.Add(key, choice, Warning);
     }
 
-    /// <summary>Milliseconds of device time of one run: the median, after runs that load modules and fill caches.</summary>
+    /// <summary>
+    /// Milliseconds of device time of one run: the median, after runs that load modules and fill caches.
+    /// </summary>
     internal double Time(Action run)
     {
         using var start = new DeviceEvent(_device);

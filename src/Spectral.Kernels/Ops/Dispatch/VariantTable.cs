@@ -9,7 +9,9 @@ internal interface IVariantCase<TCase> : IEquatable<TCase>
     /// <summary>The op, direction and type, one of a few constants: what a run records.</summary>
     string What { get; }
 
-    /// <summary>The case that stands for all alike in timing: lengths that vary from batch to batch are rounded up.</summary>
+    /// <summary>
+    /// The case that stands for all alike in timing: lengths that vary from batch to batch are rounded up.
+    /// </summary>
     TCase Bucket { get; }
 
     /// <summary>The bucket as a line of the tune file: everything but the device.</summary>
@@ -29,15 +31,19 @@ internal interface IVariant<TKind, TCase>
     string? Refuses(in TCase call);
 }
 
-/// <summary>A call that is run by one variant after another to time them; what it needs is made once, outside of the times.</summary>
+/// <summary>
+/// A call that is run by one variant after another to time them; what it needs is made once, outside of the times.
+/// </summary>
 internal interface IVariantTrial<TVariant> : IDisposable
 {
     void Run(TVariant variant);
 }
 
 /// <summary>
-/// The variants of one op and the choice among them, in this order: what is forced, if it applies; what was found fastest, where the device's
-/// <see cref="Tuner"/> is enabled; the rule. Every choice is recorded in <see cref="Device.Variants"/>, with what was forced in vain.
+/// The variants of one op and the choice among them, in this order: what is forced, if it applies; what was found
+/// fastest, where the device's
+/// <see cref="Tuner"/> is enabled; the rule. Every choice is recorded in <see cref="Device.Variants"/>, with what was
+/// forced in vain.
 /// </summary>
 /// <param name="variable">Environment variable that forces a variant.</param>
 /// <param name="rule">The default, always the same for the same case; what it names must apply.</param>
@@ -76,7 +82,9 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(
     /// <summary>The variants that can compute such a call.</summary>
     public IEnumerable<TVariant> Applicable(TCase call) => variants.Where(variant => variant.Refuses(call) is null);
 
-    /// <summary>The variant for a call; <paramref name="prepare"/> makes a trial when they have to be timed first.</summary>
+    /// <summary>
+    /// The variant for a call; <paramref name="prepare"/> makes a trial when they have to be timed first.
+    /// </summary>
     public TVariant Choose<TState>(in TCase call, TState state, Func<TState, IVariantTrial<TVariant>> prepare) =>
         Record(call, Forced is null && call.Device.Tuner.Enabled ? Tuned(call, state, prepare) : ByRule(call, out _));
 

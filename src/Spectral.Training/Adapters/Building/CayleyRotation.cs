@@ -5,7 +5,10 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Building;
 
-/// <summary>Rotations from skew-symmetric matrices, as OFT and PSOFT make them: by Cayley's formula, or by PEFT's series in its place.</summary>
+/// <summary>
+/// Rotations from skew-symmetric matrices, as OFT and PSOFT make them: by Cayley's formula, or by PEFT's series in its
+/// place.
+/// </summary>
 internal static class CayleyRotation
 {
     private const string Neumann = "cayley-neumann";
@@ -35,7 +38,9 @@ internal static class CayleyRotation
     public static bool IsSeries(AdapterMethod method, AdapterOptions options) =>
         method.Settings.First(setting => setting.Name == Neumann).Describe(options.Setting(method, Neumann)) == "on";
 
-    /// <summary>[b, n, n] from trained upper triangles [b, n(n − 1)/2], as the method's settings say; the identity at first.</summary>
+    /// <summary>
+    /// [b, n, n] from trained upper triangles [b, n(n − 1)/2], as the method's settings say; the identity at first.
+    /// </summary>
     /// <param name="layer">The layer.</param>
     /// <param name="name">The tensor's name.</param>
     /// <param name="triangles">Its shape.</param>

@@ -3,7 +3,10 @@ namespace Spectral.Training.Adapters.Building;
 /// <summary>Sizes of blocks that layers divide into.</summary>
 internal static class Divisors
 {
-    /// <summary>The divisor of <paramref name="size"/> nearest to the one wanted, the smaller of two that are equally near, as PEFT's OFT chooses.</summary>
+    /// <summary>
+    /// The divisor of <paramref name="size"/> nearest to the one wanted, the smaller of two that are equally near, as
+    /// PEFT's OFT chooses.
+    /// </summary>
     public static int Nearest(int size, int wanted)
     {
         if (wanted >= size)

@@ -4,7 +4,10 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Adapters.Building;
 
-/// <summary>Changes of a weight that have few coefficients in some frame of waves: <c>s·L·diag(c)·R</c>, column k of L and row k of R those of one wave.</summary>
+/// <summary>
+/// Changes of a weight that have few coefficients in some frame of waves: <c>s·L·diag(c)·R</c>, column k of L and row k
+/// of R those of one wave.
+/// </summary>
 internal static class Frequencies
 {
     private const string Seed = "location-seed";
@@ -28,7 +31,9 @@ internal static class Frequencies
             ? new AdapterForm { Terms = [new(left, right, scale) { Middle = coefficients }] }
             : new AdapterForm { Weight = layer.Weight.Add(left.ScaleColumns(coefficients).MatMul(right), 1, scale) };
 
-    /// <summary>Tables of a layer's waves: <c>L [out, waves]</c> and <c>R [waves, in]</c>, the same for all layers of a size.</summary>
+    /// <summary>
+    /// Tables of a layer's waves: <c>L [out, waves]</c> and <c>R [waves, in]</c>, the same for all layers of a size.
+    /// </summary>
     /// <param name="layer">The layer.</param>
     /// <param name="beside">Any factor of it.</param>
     /// <param name="count">Locations (p, q), no two the same; as PEFT draws them.</param>

@@ -3,10 +3,14 @@ using Spectral.Kernels.Linalg;
 
 namespace Spectral.Training.Adapters.Building;
 
-/// <summary>The leading singular triplets of layers' gradients, as the methods that start from a gradient take them.</summary>
+/// <summary>
+/// The leading singular triplets of layers' gradients, as the methods that start from a gradient take them.
+/// </summary>
 internal static class GradientTriplets
 {
-    /// <summary>Hands over U [out, k], S [k] and Vt [k, in] of each layer's gradient; they are disposed after the call.</summary>
+    /// <summary>
+    /// Hands over U [out, k], S [k] and Vt [k, in] of each layer's gradient; they are disposed after the call.
+    /// </summary>
     /// <param name="starts">The layers.</param>
     /// <param name="count">k.</param>
     /// <param name="take">Copies what it needs.</param>

@@ -5,10 +5,13 @@ namespace Spectral.Training.Adapters.Building;
 /// <summary>The singular triplets of the weights of many layers, as the spectral methods start from them.</summary>
 internal static class SingularTriplets
 {
-    // Enough layers of one shape for a batch, few enough that their triplets beside the adapter's own copy do not matter.
+    // Enough layers of one shape for a batch, few enough that their triplets beside the adapter's own copy do not
+    // matter.
     private const int ModulesAtOnce = 64;
 
-    /// <summary>Hands over the leading U [out, k], S [k] and Vt [k, in] of each layer; they are disposed after the call.</summary>
+    /// <summary>
+    /// Hands over the leading U [out, k], S [k] and Vt [k, in] of each layer; they are disposed after the call.
+    /// </summary>
     /// <param name="starts">The layers.</param>
     /// <param name="count">k.</param>
     /// <param name="take">Copies what it needs.</param>
@@ -40,7 +43,8 @@ internal static class SingularTriplets
     }
 
     /// <summary>
-    /// Hands over all triplets of each layer and the places of the last k, in descending order. Only the exact decomposition has them: its cost is
+    /// Hands over all triplets of each layer and the places of the last k, in descending order. Only the exact
+    /// decomposition has them: its cost is
     /// that of the whole spectrum.
     /// </summary>
     /// <inheritdoc cref="Compute"/>

@@ -3,7 +3,9 @@ using Spectral.Kernels.Linalg;
 
 namespace Spectral.Training.Adapters.Building;
 
-/// <summary>Singular vectors written into an adapter's factors, each times a weight. By way of the host: this happens once.</summary>
+/// <summary>
+/// Singular vectors written into an adapter's factors, each times a weight. By way of the host: this happens once.
+/// </summary>
 internal static class TripletParts
 {
     /// <summary>L [out, r]: column i is left vector which[i] times weight(σ).</summary>
@@ -30,7 +32,10 @@ internal static class TripletParts
         right.CopyFrom(values);
     }
 
-    /// <summary>L and R of the triplets which, √(σ/s) on either side, so that s·L·R is their part of the matrix and the two are of one size.</summary>
+    /// <summary>
+    /// L and R of the triplets which, √(σ/s) on either side, so that s·L·R is their part of the matrix and the two are
+    /// of one size.
+    /// </summary>
     public static void CopyBalanced(this SvdResult svd, Tensor left, Tensor right, int[] which, double scale)
     {
         svd.CopyLeft(left, which, Weight);

@@ -4,7 +4,9 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>A frozen tensor of the base model in F32: converted when it is read, where the model computes in another type.</summary>
+/// <summary>
+/// A frozen tensor of the base model in F32: converted when it is read, where the model computes in another type.
+/// </summary>
 internal sealed class BaseTensor(Shape shape) : Expression(shape)
 {
     private Parameter? _source;

@@ -3,7 +3,10 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>x·diag(D_1 … D_b), D_i transposed or not, without the block-diagonal matrix: columns of x by blocks, one batched product.</summary>
+/// <summary>
+/// x·diag(D_1 … D_b), D_i transposed or not, without the block-diagonal matrix: columns of x by blocks, one batched
+/// product.
+/// </summary>
 internal sealed class BlockProduct : Expression
 {
     private readonly Expression _x;

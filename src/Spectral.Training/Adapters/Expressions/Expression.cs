@@ -3,12 +3,15 @@ using Spectral.Kernels;
 namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>
-/// An F32 tensor in an adapter's form: a stored factor, or what is computed from factors. Expressions stand for values that change once per
+/// An F32 tensor in an adapter's form: a stored factor, or what is computed from factors. Expressions stand for values
+/// that change once per
 /// optimizer step, whatever the number of tokens; a method states what it computes, and its gradients follow.
 /// </summary>
 /// <remarks>
-/// To add an operation, derive one class that hands its inputs to the base and implements <see cref="Evaluate"/> and <see cref="Backward"/>.
-/// Expressions have shapes from the start, values only once factors are bound to memory: describing an adapter allocates nothing on a device.
+/// To add an operation, derive one class that hands its inputs to the base and implements <see cref="Evaluate"/> and
+/// <see cref="Backward"/>.
+/// Expressions have shapes from the start, values only once factors are bound to memory: describing an adapter
+/// allocates nothing on a device.
 /// </remarks>
 public abstract class Expression
 {
@@ -54,7 +57,8 @@ public abstract class Expression
     protected abstract void Backward(Tensor gradient);
 
     /// <summary>Where to write a contribution to this value's gradient; null when nothing in it trains.</summary>
-    /// <param name="accumulate">True when the buffer holds contributions already, to which the new one is to be added.</param>
+    /// <param name="accumulate">True when the buffer holds contributions already, to which the new one is to be
+    /// added.</param>
     public virtual Tensor? GradientBuffer(out bool accumulate)
     {
         accumulate = _gradient is not null;
@@ -71,7 +75,10 @@ public abstract class Expression
         _gradient = null;
     }
 
-    /// <summary>Has the value computed anew when it is next read: into the same memory, as a captured step's graph goes on reading it there.</summary>
+    /// <summary>
+    /// Has the value computed anew when it is next read: into the same memory, as a captured step's graph goes on
+    /// reading it there.
+    /// </summary>
     internal void Renew() => _isStale = true;
 
     /// <summary>Lets go of the value, which is computed anew when it is next read.</summary>

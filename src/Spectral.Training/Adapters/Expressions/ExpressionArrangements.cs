@@ -2,7 +2,10 @@ using Spectral.Kernels;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>Expressions whose elements are those of another, each where a fixed table says. A table costs 12 to 16 bytes per element, once for all layers of a size.</summary>
+/// <summary>
+/// Expressions whose elements are those of another, each where a fixed table says. A table costs 12 to 16 bytes per
+/// element, once for all layers of a size.
+/// </summary>
 public static class ExpressionArrangements
 {
     /// <summary>Elements of x by their indices, −1 for zero, each times its factor if there are any.</summary>
@@ -43,7 +46,10 @@ public static class ExpressionArrangements
         );
     }
 
-    /// <summary>[b, m, n] to [b·m, b·n] with the blocks on the diagonal. Where it is only multiplied by, <see cref="ExpressionOperations.MatMulBlocks"/> does without it.</summary>
+    /// <summary>
+    /// [b, m, n] to [b·m, b·n] with the blocks on the diagonal. Where it is only multiplied by,
+    /// <see cref="ExpressionOperations.MatMulBlocks"/> does without it.
+    /// </summary>
     public static Expression BlockDiagonal(this Expression x)
     {
         (int b, int m, int n) =
@@ -62,7 +68,10 @@ public static class ExpressionArrangements
         );
     }
 
-    /// <summary>[b, n(n − 1)/2] to skew-symmetric matrices [b, n, n]: the vector holds the strict upper triangle, row by row (PEFT's order for OFT).</summary>
+    /// <summary>
+    /// [b, n(n − 1)/2] to skew-symmetric matrices [b, n, n]: the vector holds the strict upper triangle, row by row
+    /// (PEFT's order for OFT).
+    /// </summary>
     public static Expression SkewSymmetric(this Expression x, int n)
     {
         int entries = n * (n - 1) / 2;
@@ -118,7 +127,10 @@ public static class ExpressionArrangements
         );
     }
 
-    /// <summary>A constant matrix that follows from numbers alone: no file holds it, and layers that ask for the same share its memory.</summary>
+    /// <summary>
+    /// A constant matrix that follows from numbers alone: no file holds it, and layers that ask for the same share its
+    /// memory.
+    /// </summary>
     /// <param name="beside">Any factor of the layer: the table lives where it does.</param>
     /// <param name="shape">The table's shape.</param>
     /// <param name="structure">Equal for equal tables.</param>

@@ -9,7 +9,8 @@ internal sealed class ExpressionGraph
     /// <summary>Collects what the outputs are made of.</summary>
     /// <param name="outputs">The outputs.</param>
     /// <param name="kept">
-    /// Elements up to which a value stays in memory between forward and backward. Larger ones, such as whole weights, are computed again where
+    /// Elements up to which a value stays in memory between forward and backward. Larger ones, such as whole weights,
+    /// are computed again where
     /// backward reads them: memory for them would be that of a second model.
     /// </param>
     public ExpressionGraph(IEnumerable<Expression> outputs, long kept)
@@ -29,7 +30,9 @@ internal sealed class ExpressionGraph
         }
     }
 
-    /// <summary>Has values that trainable factors are in, or all values, computed anew after factors have changed.</summary>
+    /// <summary>
+    /// Has values that trainable factors are in, or all values, computed anew after factors have changed.
+    /// </summary>
     public void Renew(bool all = false)
     {
         foreach (Expression expression in _order)

@@ -3,7 +3,9 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>What adapter methods state their forms with. Shapes are checked when a form is described; nothing is computed then.</summary>
+/// <summary>
+/// What adapter methods state their forms with. Shapes are checked when a form is described; nothing is computed then.
+/// </summary>
 public static class ExpressionOperations
 {
     /// <summary>s·op(a)·op(b), op transposing or not, of matrices [m, n] or of batches [b, m, n] of them.</summary>
@@ -16,11 +18,16 @@ public static class ExpressionOperations
         double scale = 1
     ) => new MatrixProduct(a, transposeA, b, transposeB, scale);
 
-    /// <summary>x·diag(D_1 … D_b), x [m, b·k], D [b, k, n] (transposed [b, n, k]), without the block-diagonal matrix: m·b·k·n products.</summary>
+    /// <summary>
+    /// x·diag(D_1 … D_b), x [m, b·k], D [b, k, n] (transposed [b, n, k]), without the block-diagonal matrix: m·b·k·n
+    /// products.
+    /// </summary>
     public static Expression MatMulBlocks(this Expression x, Expression blocks, bool transpose = false) =>
         new BlockProduct(x, blocks, transpose);
 
-    /// <summary>s·x∘v, v one element per row or column of x (its last dimension), one in all, or one per element.</summary>
+    /// <summary>
+    /// s·x∘v, v one element per row or column of x (its last dimension), one in all, or one per element.
+    /// </summary>
     public static Expression Multiply(this Expression x, Expression v, Broadcast broadcast, double scale = 1)
     {
         int columns = x.Shape.Rank == 0 ? 1 : x.Shape[x.Shape.Rank - 1];
@@ -64,7 +71,10 @@ public static class ExpressionOperations
             ? new InnerProduct(x, y, broadcast)
             : throw new ArgumentException($"an inner product of {x.Shape} and {y.Shape}", nameof(y));
 
-    /// <summary>max(floor, √Σ x²) of each row, each column or everything: at the floor it is constant, which keeps its reciprocal finite.</summary>
+    /// <summary>
+    /// max(floor, √Σ x²) of each row, each column or everything: at the floor it is constant, which keeps its
+    /// reciprocal finite.
+    /// </summary>
     public static Expression Norm(this Expression x, Broadcast broadcast = Broadcast.Single, double floor = 0) =>
         x.Dot(x, broadcast).Sqrt(floor * floor);
 
@@ -120,18 +130,23 @@ public static class ExpressionOperations
     /// <summary>Dimensions in another order: dimension k of the result is number axes[k] of x.</summary>
     public static Expression Permute(this Expression x, params int[] axes) => new Permuted(x, axes);
 
-    /// <summary>The inverses of matrices [b, n, n] or of one [n, n], n up to 256, in F64 inside. Infinite or NaN where one is singular.</summary>
+    /// <summary>
+    /// The inverses of matrices [b, n, n] or of one [n, n], n up to 256, in F64 inside. Infinite or NaN where one is
+    /// singular.
+    /// </summary>
     public static Expression Inverse(this Expression x) =>
         x.Shape.Rank == 2 ? new Inverted(x.Reshape((1, x.Shape[0], x.Shape[1]))).Reshape(x.Shape) : new Inverted(x);
 
     /// <summary>
-    /// Cayley's rotations of skew-symmetric S [b, n, n]: (I − S)(I + S)⁻¹ = 2(I + S)⁻¹ − I, or the opposite ones, (I + S)(I − S)⁻¹ = 2(I − S)⁻¹ − I.
+    /// Cayley's rotations of skew-symmetric S [b, n, n]: (I − S)(I + S)⁻¹ = 2(I + S)⁻¹ − I, or the opposite ones, (I +
+    /// S)(I − S)⁻¹ = 2(I − S)⁻¹ − I.
     /// </summary>
     public static Expression Cayley(this Expression s, bool opposite = false) =>
         s.AddIdentity(1, opposite ? -1 : 1).Inverse().AddIdentity(-1, 2);
 
     /// <summary>
-    /// PEFT's series in place of <see cref="Cayley"/>: I + 2S + 2S² + … + S^d, which comes near the <em>opposite</em> rotations. d is terms − 1, and
+    /// PEFT's series in place of <see cref="Cayley"/>: I + 2S + 2S² + … + S^d, which comes near the <em>opposite</em>
+    /// rotations. d is terms − 1, and
     /// at least 3: the published code gives the same for 3 and for 4 terms.
     /// </summary>
     /// <param name="s">S [b, n, n].</param>
@@ -150,7 +165,8 @@ public static class ExpressionOperations
     }
 
     /// <summary>
-    /// origin + Σ_i α_i u_i, u_i uniform in ∓bound and made anew from the seed wherever it is read, never stored (NOLA, arXiv 2310.02556). The cost is
+    /// origin + Σ_i α_i u_i, u_i uniform in ∓bound and made anew from the seed wherever it is read, never stored (NOLA,
+    /// arXiv 2310.02556). The cost is
     /// that of the random numbers: about 25 integer operations per element and direction, forward and backward.
     /// </summary>
     /// <param name="alpha">α [n].</param>
@@ -168,7 +184,9 @@ public static class ExpressionOperations
         double bound
     ) => new RandomSum(alpha, origin, shape, seed, firstStream, bound);
 
-    /// <summary>Rows Σ_j π_j bank_j over the k largest of each row's logits, π their softmax (VB-LoRA, arXiv 2405.15179).</summary>
+    /// <summary>
+    /// Rows Σ_j π_j bank_j over the k largest of each row's logits, π their softmax (VB-LoRA, arXiv 2405.15179).
+    /// </summary>
     /// <param name="logits">[p, n].</param>
     /// <param name="bank">[n, length].</param>
     /// <param name="k">1 to 8.</param>

@@ -15,7 +15,8 @@ internal sealed class Rearranged : Expression
     /// <param name="x">Source.</param>
     /// <param name="shape">Shape of the result.</param>
     /// <param name="structure">Equal for equal tables over as many elements.</param>
-    /// <param name="table">For each element of the result the source's, −1 for zero; and a factor for each. Called once per structure.</param>
+    /// <param name="table">For each element of the result the source's, −1 for zero; and a factor for each. Called once
+    /// per structure.</param>
     public Rearranged(Expression x, Shape shape, object structure, Func<(int[] Index, float[]? Factors)> table)
         : base(shape, x) => (_x, _structure, _table) = (x, (structure, x.Shape.Count), table);
 

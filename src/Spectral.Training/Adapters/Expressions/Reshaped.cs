@@ -21,7 +21,8 @@ internal sealed class Reshaped : Expression
         _view = null;
     }
 
-    // Reads through to x each time, which computes it anew if it has to, in the same memory: that is let go of together with the view.
+    // Reads through to x each time, which computes it anew if it has to, in the same memory: that is let go of together
+    // with the view.
     private protected override Tensor Compute()
     {
         Tensor source = _x.Value;

@@ -4,7 +4,9 @@ using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Adapters.Expressions;
 
-/// <summary>How the values of a factor begin. Random ones come from the seed, the module's name and the factor's name alone.</summary>
+/// <summary>
+/// How the values of a factor begin. Random ones come from the seed, the module's name and the factor's name alone.
+/// </summary>
 public abstract record Start
 {
     /// <summary>All zeros.</summary>
@@ -13,7 +15,9 @@ public abstract record Start
     /// <summary>All ones.</summary>
     public static Start Ones { get; } = new Constant(1);
 
-    /// <summary>Kaiming-uniform with a = √5 (He et al., 2015; PyTorch's default for linear layers): U(−1/√columns, 1/√columns).</summary>
+    /// <summary>
+    /// Kaiming-uniform with a = √5 (He et al., 2015; PyTorch's default for linear layers): U(−1/√columns, 1/√columns).
+    /// </summary>
     public static Start KaimingUniform { get; } = new KaimingUniformStart();
 
     /// <summary>All the same value.</summary>
@@ -28,7 +32,10 @@ public abstract record Start
     /// <summary>U(−<paramref name="bound"/>, <paramref name="bound"/>).</summary>
     public static Start Uniform(double bound) => new UniformStart(bound);
 
-    /// <summary>Random orthonormal rows of a matrix that has no more of them than columns: those of a Gaussian matrix, orthonormalized.</summary>
+    /// <summary>
+    /// Random orthonormal rows of a matrix that has no more of them than columns: those of a Gaussian matrix,
+    /// orthonormalized.
+    /// </summary>
     public static Start OrthonormalRows { get; } = new OrthonormalRowsStart();
 
     /// <summary>

@@ -21,7 +21,9 @@ internal sealed class AdapterTensors
     private readonly Dictionary<string, AdapterTensor> _shared = new(StringComparer.Ordinal);
     private readonly Dictionary<string, AdapterTensor> _repeated = new(StringComparer.Ordinal);
 
-    /// <summary>Sorts the tensors, with or without PEFT's prefix and with or without the name of the adapter in them.</summary>
+    /// <summary>
+    /// Sorts the tensors, with or without PEFT's prefix and with or without the name of the adapter in them.
+    /// </summary>
     /// <param name="folder">The folder.</param>
     /// <param name="leaves">Names behind a module's path.</param>
     /// <param name="shared">Names of what all modules share; some versions of PEFT repeat them in each.</param>

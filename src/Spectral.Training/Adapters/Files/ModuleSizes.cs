@@ -5,7 +5,10 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Adapters.Files;
 
-/// <summary>The sizes of an adapter's layers where there is no model to ask: those for which the method declares just the tensors that are there.</summary>
+/// <summary>
+/// The sizes of an adapter's layers where there is no model to ask: those for which the method declares just the
+/// tensors that are there.
+/// </summary>
 internal static class ModuleSizes
 {
     private const int Size = 1 << 14;

@@ -8,7 +8,8 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// AdaLoRA: triplets (column of B, e, row of A) begin alike in number; the least important ones of all layers are set to zero while the budget falls,
+/// AdaLoRA: triplets (column of B, e, row of A) begin alike in number; the least important ones of all layers are set
+/// to zero while the budget falls,
 /// may come back as long as it does, and stay zero in the last part of the run.
 /// </summary>
 internal sealed class AdaloraMethod : AdapterMethod
@@ -141,7 +142,9 @@ internal sealed class AdaloraMethod : AdapterMethod
         return true;
     }
 
-    /// <summary>Keeps the best triplets of all layers: as many as at the end, and a share of those that are too many.</summary>
+    /// <summary>
+    /// Keeps the best triplets of all layers: as many as at the end, and a share of those that are too many.
+    /// </summary>
     private void Allocate(AdapterStep step, double share)
     {
         (int begin, int end) = (

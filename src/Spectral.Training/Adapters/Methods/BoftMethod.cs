@@ -6,7 +6,10 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>BOFT: factor i turns blocks of inputs that lie 2ⁱ half blocks apart, so that m factors mix blocks of blocks as a fast Fourier transform does.</summary>
+/// <summary>
+/// BOFT: factor i turns blocks of inputs that lie 2ⁱ half blocks apart, so that m factors mix blocks of blocks as a
+/// fast Fourier transform does.
+/// </summary>
 internal sealed class BoftMethod : AdapterMethod
 {
     private const string Factors = "butterfly-factors";
@@ -136,7 +139,9 @@ internal sealed class BoftMethod : AdapterMethod
                 fields.Integer(key, 0, LargestFormer) is > 0 and var value ? options.With(setting, value) : options,
         };
 
-    /// <summary>Columns in an order that puts, in each run of 2ⁱ blocks, the even half blocks before the odd ones; or back.</summary>
+    /// <summary>
+    /// Columns in an order that puts, in each run of 2ⁱ blocks, the even half blocks before the odd ones; or back.
+    /// </summary>
     private static Expression Butterfly(AdapterBuilder layer, Expression weight, int factor, int size, bool inverse)
     {
         if (factor == 0)

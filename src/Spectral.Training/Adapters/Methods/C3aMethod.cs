@@ -4,7 +4,10 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>C3A: circular convolutions of blocks. Starts at zero, which is one of PEFT's choices; the kernels need nothing to break a tie.</summary>
+/// <summary>
+/// C3A: circular convolutions of blocks. Starts at zero, which is one of PEFT's choices; the kernels need nothing to
+/// break a tie.
+/// </summary>
 internal sealed class C3aMethod : AdapterMethod
 {
     private const string BlockSize = "block-size";
@@ -47,7 +50,8 @@ internal sealed class C3aMethod : AdapterMethod
         int b = Divisors.Common((int)layer.Setting(BlockSize), layer.Out, layer.In);
         (int down, int across) = (layer.Out / b, layer.In / b);
         Factor kernel = layer.Trained(Kernel, (down, across, b));
-        // A product with zeros and ones: b multiplications per element, where a table of indices would cost several times the weight's memory.
+        // A product with zeros and ones: b multiplications per element, where a table of indices would cost several
+        // times the weight's memory.
         Expression blocks = kernel.Reshape((down * across, b)).MatMul(kernel.Table((b, b * b), "circulant", Circulant));
         Expression change = blocks.Reshape((down, across, b, b)).Permute(0, 2, 1, 3).Reshape((layer.Out, layer.In));
         return new AdapterForm { Weight = layer.Weight.Add(change, 1, 1.0 / layer.In) };

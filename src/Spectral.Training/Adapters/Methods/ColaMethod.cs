@@ -6,7 +6,8 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// COLA, chain of LoRA: a LoRA is trained, finished, and a fresh one begun on what it made of the weight. Finished terms stay beside the base,
+/// COLA, chain of LoRA: a LoRA is trained, finished, and a fresh one begun on what it made of the weight. Finished
+/// terms stay beside the base,
 /// which is not touched; the adapter is the sum of all.
 /// </summary>
 internal sealed class ColaMethod : AdapterMethod

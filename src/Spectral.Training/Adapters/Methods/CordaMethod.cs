@@ -7,12 +7,15 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// CorDA: the SVD of the weight in the metric of its inputs, W(Σ + δ·mean(diag Σ)·I) = U S V̄ᵀ. A triplet's part of W is u (uᵀW), so that L = U√(S/s) and
-/// R = UᵀW/√(s·S) are the published U√(S/s), √(S/s) V̄ᵀ(Σ + …)⁻¹ without the inverse. It is subtracted again: W' = W at first.
+/// CorDA: the SVD of the weight in the metric of its inputs, W(Σ + δ·mean(diag Σ)·I) = U S V̄ᵀ. A triplet's part of W
+/// is u (uᵀW), so that L = U√(S/s) and
+/// R = UᵀW/√(s·S) are the published U√(S/s), √(S/s) V̄ᵀ(Σ + …)⁻¹ without the inverse. It is subtracted again: W' = W at
+/// first.
 /// </summary>
 internal sealed class CordaMethod : AdapterMethod
 {
-    private const double Damping = 0.01; // δ: the published method doubles it until the inverse is accurate, which is not needed here
+    // δ: the published method doubles it until the inverse is accurate, which is not needed here
+    private const double Damping = 0.01;
 
     public override string Name => "corda";
     public override string Formula =>

@@ -4,7 +4,10 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>DyLoRA: every step trains the LoRA of one rank, drawn anew: the first k rows of A and columns of B, with that rank's scale.</summary>
+/// <summary>
+/// DyLoRA: every step trains the LoRA of one rank, drawn anew: the first k rows of A and columns of B, with that rank's
+/// scale.
+/// </summary>
 internal sealed class DyloraMethod : AdapterMethod
 {
     private const string Weights = "dylora_weights";
@@ -35,7 +38,9 @@ internal sealed class DyloraMethod : AdapterMethod
         };
     }
 
-    /// <summary>Sets the rank of the next step, the same share of its rank in every layer; after the last one, all of it.</summary>
+    /// <summary>
+    /// Sets the rank of the next step, the same share of its rank in every layer; after the last one, all of it.
+    /// </summary>
     public override bool AfterUpdate(AdapterStep step)
     {
         if (!step.Modules[0].Factors.ContainsKey(Weights))

@@ -6,8 +6,10 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// EVA: A starts as the principal directions of the layer's inputs on calibration data, B at zero. Ranks go where they explain most of the inputs' variance:
-/// of all layers' explained shares the largest Σr stay, at most round(ρr) of a layer; one that is left with none gets no adapter. α follows, so that s is the same for all.
+/// EVA: A starts as the principal directions of the layer's inputs on calibration data, B at zero. Ranks go where they
+/// explain most of the inputs' variance:
+/// of all layers' explained shares the largest Σr stay, at most round(ρr) of a layer; one that is left with none gets
+/// no adapter. α follows, so that s is the same for all.
 /// </summary>
 internal sealed class EvaMethod : AdapterMethod
 {
@@ -78,7 +80,8 @@ internal sealed class EvaMethod : AdapterMethod
 
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
-        int most = starts.Max(start => start.Options.Rank); // of those that shared out the ranks, which the calibration still has
+        // of those that shared out the ranks, which the calibration still has
+        int most = starts.Max(start => start.Options.Rank);
         IEnumerable<string> modules = starts.Select(start => start.Module.Name);
         IReadOnlyList<InputDirections> found = Directions(starts[0].Calibration, modules, most, starts[0].Options);
         foreach ((AdapterStart start, InputDirections directions) in starts.Zip(found))

@@ -4,7 +4,9 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>GraLoRA: each pair of an input block and an output block has its own piece of rank r/k. As one core it has rank k·r.</summary>
+/// <summary>
+/// GraLoRA: each pair of an input block and an output block has its own piece of rank r/k. As one core it has rank k·r.
+/// </summary>
 internal sealed class GraloraMethod : AdapterMethod
 {
     private const string Blocks = "blocks";
@@ -52,7 +54,8 @@ internal sealed class GraloraMethod : AdapterMethod
         }
 
         double scale = layer.Options.Scale * rank / (rank + hybrid);
-        // A's columns are (output block, piece); its rows in the core (input block, output block, piece), and B's columns (output block, input block, piece).
+        // A's columns are (output block, piece); its rows in the core (input block, output block, piece), and B's
+        // columns (output block, input block, piece).
         Expression right = layer
             .Trained("gralora_A", (k, wide, rank), Start.Uniform(1 / Math.Sqrt(wide)))
             .Transpose()

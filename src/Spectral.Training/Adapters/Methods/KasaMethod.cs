@@ -4,7 +4,9 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>KaSA: a trained diagonal between B and A, on a weight that lost its r smallest singular triplets U₀ σ₀ V₀ᵀ.</summary>
+/// <summary>
+/// KaSA: a trained diagonal between B and A, on a weight that lost its r smallest singular triplets U₀ σ₀ V₀ᵀ.
+/// </summary>
 internal sealed class KasaMethod : AdapterMethod
 {
     private const string U = "kasa_U";

@@ -3,7 +3,9 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>LinChain: each C_i is stored as its difference from the identity, so that weight decay pulls there.</summary>
+/// <summary>
+/// LinChain: each C_i is stored as its difference from the identity, so that weight decay pulls there.
+/// </summary>
 internal sealed class LinChainMethod : AdapterMethod
 {
     public override string Name => "linchain";

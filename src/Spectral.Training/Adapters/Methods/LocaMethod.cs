@@ -3,7 +3,9 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>LoCA with locations that stay where they are drawn: the published method also moves them in its first phase.</summary>
+/// <summary>
+/// LoCA with locations that stay where they are drawn: the published method also moves them in its first phase.
+/// </summary>
 internal sealed class LocaMethod : AdapterMethod
 {
     private const string Count = "components";

@@ -88,7 +88,8 @@ internal sealed class LokrMethod : AdapterMethod
                     .Trained("lokr_w2_a", (high, rank), Start.KaimingUniform)
                     .MatMul(layer.Trained("lokr_w2_b", (rank, broad), Start.KaimingUniform))
                 : layer.Trained("lokr_w2", (high, broad), Start.KaimingUniform);
-        // All products of an element of one and of the other, then their four indices in the order (row of both, column of both).
+        // All products of an element of one and of the other, then their four indices in the order (row of both, column
+        // of both).
         Expression products = first
             .Reshape((tall * wide, 1))
             .MatMul(second.Reshape((1, high * broad)), scale: layer.Options.Scale);
@@ -99,7 +100,10 @@ internal sealed class LokrMethod : AdapterMethod
         return new AdapterForm { Weight = layer.Weight.Add(change) };
     }
 
-    /// <summary>The divisor pair of a size whose sum is least, the first no larger than the factor; the factor itself where that divides.</summary>
+    /// <summary>
+    /// The divisor pair of a size whose sum is least, the first no larger than the factor; the factor itself where that
+    /// divides.
+    /// </summary>
     internal static (int First, int Second) Factorize(int size, int factor)
     {
         if (factor > 0 && size % factor == 0)

@@ -3,7 +3,8 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// LoLDU: the first r steps of an LU decomposition with partial pivoting, its pivots z trained beside a scale κ. What they start as is taken
+/// LoLDU: the first r steps of an LU decomposition with partial pivoting, its pivots z trained beside a scale κ. What
+/// they start as is taken
 /// off by the same frame, so that the rank of the core stays r.
 /// </summary>
 internal sealed class LolduMethod : AdapterMethod
@@ -53,7 +54,10 @@ internal sealed class LolduMethod : AdapterMethod
         }
     }
 
-    /// <summary>r steps of elimination in F64 on the host, r·out·in products: Π L [rows, r], z [r], U [r, columns] with ones where row and column agree.</summary>
+    /// <summary>
+    /// r steps of elimination in F64 on the host, r·out·in products: Π L [rows, r], z [r], U [r, columns] with ones
+    /// where row and column agree.
+    /// </summary>
     internal static (float[] L, float[] Z, float[] U) Decompose(float[] weight, int rows, int columns, int rank)
     {
         double[] left = Array.ConvertAll(weight, value => (double)value);

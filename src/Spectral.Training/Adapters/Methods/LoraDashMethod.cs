@@ -7,7 +7,8 @@ using Spectral.Training.Adapters.Files;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// LoRA-Dash: some steps of LoRA show which singular directions u_i v_iᵀ of W the task changes most, relative to σ_i; then strengths ε of these
+/// LoRA-Dash: some steps of LoRA show which singular directions u_i v_iᵀ of W the task changes most, relative to σ_i;
+/// then strengths ε of these
 /// train beside it. Until then ε, of the leading directions, is kept at zero.
 /// </summary>
 internal sealed class LoraDashMethod : AdapterMethod
@@ -89,7 +90,9 @@ internal sealed class LoraDashMethod : AdapterMethod
         return true;
     }
 
-    /// <summary>|u_iᵀ·L·R·v_i| / σ_i, the scale left out as it is the same for all; 0 where σ_i is nothing but rounding.</summary>
+    /// <summary>
+    /// |u_iᵀ·L·R·v_i| / σ_i, the scale left out as it is the same for all; 0 where σ_i is nothing but rounding.
+    /// </summary>
     private static double[] Changes(AdaptedModule module, SvdResult svd)
     {
         (Tensor left, Tensor right, int k) = (

@@ -3,7 +3,9 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>LoRA-FA: LoRA whose A stays at its random start. Backward then needs x Aᵀ [tokens, r] alone, not x.</summary>
+/// <summary>
+/// LoRA-FA: LoRA whose A stays at its random start. Backward then needs x Aᵀ [tokens, r] alone, not x.
+/// </summary>
 internal sealed class LoraFaMethod : AdapterMethod
 {
     public override string Name => "lora-fa";

@@ -3,7 +3,10 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>LoRA-One: with −Ḡ ≈ U S Vᵀ on calibration data, L = U√S/√(S_1·γ) and R = √S Vᵀ/√(S_1·γ): W' begins one step along the gradient.</summary>
+/// <summary>
+/// LoRA-One: with −Ḡ ≈ U S Vᵀ on calibration data, L = U√S/√(S_1·γ) and R = √S Vᵀ/√(S_1·γ): W' begins one step along
+/// the gradient.
+/// </summary>
 internal sealed class LoraOneMethod : AdapterMethod
 {
     public override string Name => "lora-one";

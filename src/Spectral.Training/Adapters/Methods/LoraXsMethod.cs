@@ -5,7 +5,10 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>LoRA-XS: both factors are frozen singular frames, the r×r matrix between them trains. It is folded into the left one, so that backward reads no x.</summary>
+/// <summary>
+/// LoRA-XS: both factors are frozen singular frames, the r×r matrix between them trains. It is folded into the left
+/// one, so that backward reads no x.
+/// </summary>
 internal sealed class LoraXsMethod : AdapterMethod
 {
     private const string A = LoraNames.A;

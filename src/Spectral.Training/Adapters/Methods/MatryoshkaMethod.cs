@@ -4,7 +4,8 @@ using Spectral.Training.Adapters.Expressions;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// MatryoshkaLoRA: LoRAs of the nested ranks 1, 2, 4, … r trained at once, each the first rows of A and columns of B with the scale of its rank:
+/// MatryoshkaLoRA: LoRAs of the nested ranks 1, 2, 4, … r trained at once, each the first rows of A and columns of B
+/// with the scale of its rank:
 /// a fixed diagonal P_i = Σ scale(r_j) over the ranks r_j above i.
 /// </summary>
 internal sealed class MatryoshkaMethod : AdapterMethod

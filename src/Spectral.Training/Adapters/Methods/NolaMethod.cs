@@ -4,7 +4,9 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>NOLA: LoRA's factors as combinations of random matrices that are made anew from a seed wherever they are read.</summary>
+/// <summary>
+/// NOLA: LoRA's factors as combinations of random matrices that are made anew from a seed wherever they are read.
+/// </summary>
 internal sealed class NolaMethod : AdapterMethod
 {
     private const string CountA = "basis-a";

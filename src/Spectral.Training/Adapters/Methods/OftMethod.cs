@@ -5,7 +5,9 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>OFT: blocks of the input turned. Whether a file's rotations are exact is in its config, as in PEFT.</summary>
+/// <summary>
+/// OFT: blocks of the input turned. Whether a file's rotations are exact is in its config, as in PEFT.
+/// </summary>
 internal sealed class OftMethod : AdapterMethod
 {
     private const string Share = "block-share";

@@ -3,7 +3,9 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>OLoRA: B starts as the first r columns of Q and A as the first r rows of the triangular factor, T = Qᵀ W.</summary>
+/// <summary>
+/// OLoRA: B starts as the first r columns of Q and A as the first r rows of the triangular factor, T = Qᵀ W.
+/// </summary>
 internal sealed class OloraMethod : AdapterMethod
 {
     private const string A = LoraNames.A;

@@ -8,7 +8,8 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
-/// Orthogonal adaptation: A is a slice of one orthonormal basis that all tasks share, each task having rows of its own, so that A_i A_jᵀ = 0. The
+/// Orthogonal adaptation: A is a slice of one orthonormal basis that all tasks share, each task having rows of its own,
+/// so that A_i A_jᵀ = 0. The
 /// basis depends on the layer's inputs alone, not on the seed: adapters that are trained apart fit together.
 /// </summary>
 internal sealed class OrthogonalAdaptationMethod : AdapterMethod
@@ -52,7 +53,9 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
         };
     }
 
-    /// <summary>Rows are made orthonormal from the first on: those of a task do not depend on the tasks after it.</summary>
+    /// <summary>
+    /// Rows are made orthonormal from the first on: those of a task do not depend on the tasks after it.
+    /// </summary>
     public override void Initialize(IReadOnlyList<AdapterStart> starts)
     {
         foreach (

@@ -3,7 +3,9 @@ using Spectral.Training.Adapters.Files;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>PiSSA: A and B start as the leading singular triplets, σ split evenly, and what they start as is taken off the base.</summary>
+/// <summary>
+/// PiSSA: A and B start as the leading singular triplets, σ split evenly, and what they start as is taken off the base.
+/// </summary>
 internal sealed class PissaMethod : AdapterMethod
 {
     private const string A = LoraNames.A;

@@ -45,7 +45,10 @@ internal sealed class QrLoraMethod : AdapterMethod
         }
     }
 
-    /// <summary>r steps of Gram-Schmidt in F64 on the host, each on the longest column left: r·out·in products, twice for orthogonality.</summary>
+    /// <summary>
+    /// r steps of Gram-Schmidt in F64 on the host, each on the longest column left: r·out·in products, twice for
+    /// orthogonality.
+    /// </summary>
     internal static (float[] Q, float[] T) Decompose(float[] weight, int rows, int columns, int rank)
     {
         double[] left = Array.ConvertAll(weight, value => (double)value);

@@ -64,7 +64,8 @@ internal sealed class RandLoraMethod : AdapterMethod
             .Block(0, 0, large, count * rank);
         Factor lambda = layer.Trained("randlora_lambda", (rank, count));
         Factor gamma = layer.Trained("randlora_gamma", (count, small), Start.Of(1.0 / Math.Max(count, small)));
-        // Rows run over (row of A, basis) and columns of B over (basis, row of A): the published code pairs them so, and so do its files.
+        // Rows run over (row of A, basis) and columns of B over (basis, row of A): the published code pairs them so,
+        // and so do its files.
         Expression wide = a.Repeat(count)
             .Permute(1, 0, 2)
             .Reshape((rank * count, small))

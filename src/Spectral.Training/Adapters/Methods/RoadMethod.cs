@@ -5,7 +5,9 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>RoAD: pairs of outputs turned and scaled, the bias with them; a pair is an output and the one half a group further.</summary>
+/// <summary>
+/// RoAD: pairs of outputs turned and scaled, the bias with them; a pair is an output and the one half a group further.
+/// </summary>
 internal sealed class RoadMethod : AdapterMethod
 {
     private const string Variant = "variant";
@@ -90,7 +92,8 @@ internal sealed class RoadMethod : AdapterMethod
                 }
             ).Reshape(layer.Out);
 
-        // In each group the second half's rows, negated, in place of the first's, and the first's in place of the second's.
+        // In each group the second half's rows, negated, in place of the first's, and the first's in place of the
+        // second's.
         Expression Partners(Expression rows, int columns)
         {
             (Expression halves, int half) = (rows.Reshape((groups, size * columns)), size / 2 * columns);

@@ -3,7 +3,9 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>Spectral Adapter, rotational: both leading singular frames turned by Cayley's rotations, the singular values kept.</summary>
+/// <summary>
+/// Spectral Adapter, rotational: both leading singular frames turned by Cayley's rotations, the singular values kept.
+/// </summary>
 internal sealed class SpectralRotationMethod : AdapterMethod
 {
     private const string U = "spectral_U";

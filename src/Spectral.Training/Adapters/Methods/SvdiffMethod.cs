@@ -3,7 +3,10 @@ using Spectral.Training.Adapters.Expressions;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>SVDiff: a shift of every singular value, none below zero. A full-rank core would cost two base products per token more, hence the dense weight.</summary>
+/// <summary>
+/// SVDiff: a shift of every singular value, none below zero. A full-rank core would cost two base products per token
+/// more, hence the dense weight.
+/// </summary>
 internal sealed class SvdiffMethod : AdapterMethod
 {
     private const string U = "svdiff_U";

@@ -2,7 +2,10 @@ using Spectral.Training.Adapters.Building;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>SVFit: only the leading singular values train; stored as their change, so that weight decay pulls to the pretrained ones.</summary>
+/// <summary>
+/// SVFit: only the leading singular values train; stored as their change, so that weight decay pulls to the pretrained
+/// ones.
+/// </summary>
 internal sealed class SvfitMethod : AdapterMethod
 {
     private const string U = "svfit_U";

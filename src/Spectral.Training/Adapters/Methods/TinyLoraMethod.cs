@@ -6,7 +6,9 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters.Methods;
 
-/// <summary>TinyLoRA: the middle of LoRA-XS as a mixture of fixed random matrices, its few weights shared by groups of layers.</summary>
+/// <summary>
+/// TinyLoRA: the middle of LoRA-XS as a mixture of fixed random matrices, its few weights shared by groups of layers.
+/// </summary>
 internal sealed class TinyLoraMethod : AdapterMethod
 {
     private const string A = "tinylora_A";

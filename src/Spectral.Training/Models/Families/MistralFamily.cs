@@ -3,7 +3,9 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Models.Families;
 
-/// <summary>Mistral (Jiang et al., 2023): Llama's layers without biases, with a sliding window in all of them.</summary>
+/// <summary>
+/// Mistral (Jiang et al., 2023): Llama's layers without biases, with a sliding window in all of them.
+/// </summary>
 internal sealed class MistralFamily : LlamaLayout
 {
     /// <inheritdoc/>

@@ -8,7 +8,8 @@ using Spectral.Training.Tests.Support;
 namespace Spectral.Training.Tests.Adapters.Expressions;
 
 /// <summary>
-/// Each operation against its plain formula in double: values, and gradients of Σ g∘y with fixed random g by central differences of that formula,
+/// Each operation against its plain formula in double: values, and gradients of Σ g∘y with fixed random g by central
+/// differences of that formula,
 /// which are exact to many more digits than those of an F32 forward pass.
 /// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
@@ -57,7 +58,9 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         }
     }
 
-    /// <summary>Contributions to a factor add up over passes; those to a value in between start from nothing in each.</summary>
+    /// <summary>
+    /// Contributions to a factor add up over passes; those to a value in between start from nothing in each.
+    /// </summary>
     [TestCaseSource(nameof(Cases))]
     public void GradientsAddUp(Case test)
     {
@@ -77,7 +80,10 @@ public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)
         }
     }
 
-    /// <summary>Values that were let go of are computed again, to the same bits; and an input that does not train changes nothing for the others.</summary>
+    /// <summary>
+    /// Values that were let go of are computed again, to the same bits; and an input that does not train changes
+    /// nothing for the others.
+    /// </summary>
     [TestCaseSource(nameof(Cases))]
     public void ForgettingAndFreezingChangeNothing(Case test)
     {

@@ -13,7 +13,10 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters.Files;
 
-/// <summary>Every method's files: read back bit for bit, merged and exported to what computes the same, and told by name where they cannot be.</summary>
+/// <summary>
+/// Every method's files: read back bit for bit, merged and exported to what computes the same, and told by name where
+/// they cannot be.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class AdapterRoundTripTests(DeviceKind kind) : TrainingTest(kind)
 {

@@ -7,7 +7,10 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters.Files;
 
-/// <summary>Folders as PEFT lays them out, type by type, written by hand: keys of config and tensors, shapes. Two layers of <see cref="TinyModel"/>: [8, 8] and [8, 12].</summary>
+/// <summary>
+/// Folders as PEFT lays them out, type by type, written by hand: keys of config and tensors, shapes. Two layers of
+/// <see cref="TinyModel"/>: [8, 8] and [8, 12].
+/// </summary>
 public sealed class PeftLayoutTests : FolderTest
 {
     private const string Query = AdapterFiles.Module;

@@ -25,7 +25,9 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
     /// <summary>Merged weights are F32: their rounding, over the step, moves a difference by some 5e-5.</summary>
     private const double Rounding = 1e-4;
 
-    /// <summary>A model with every bias, one layer of each kind adapted: alone and with siblings, wide and tall.</summary>
+    /// <summary>
+    /// A model with every bias, one layer of each kind adapted: alone and with siblings, wide and tall.
+    /// </summary>
     private static readonly ModelConfig Config = TinyModels.Everything with { Layers = 1 };
 
     private static readonly AdapterOptions Options = new()
@@ -58,7 +60,8 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
     }
 
     /// <summary>
-    /// Against central differences of the reference model in double, fed with the merged weights, or with s·L·relu(R x) where there are none: it
+    /// Against central differences of the reference model in double, fed with the merged weights, or with s·L·relu(R x)
+    /// where there are none: it
     /// shares no code with forward or backward.
     /// </summary>
     [Test]
@@ -159,7 +162,10 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(after, Is.LessThan(before));
     }
 
-    /// <summary>The same adapter on the same model in BF16: 8 bits of weights and activations, one layer, turn a gradient by a few degrees at most.</summary>
+    /// <summary>
+    /// The same adapter on the same model in BF16: 8 bits of weights and activations, one layer, turn a gradient by a
+    /// few degrees at most.
+    /// </summary>
     [TestCaseSource(nameof(Methods))]
     public void InBf16TheGradientPointsTheSameWay(string name)
     {
@@ -220,7 +226,9 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
             Assert.That(Trained(graph: true), Is.EqualTo(Trained(graph: false)));
     }
 
-    /// <summary>The same numbers of parameters, and the same form, whether or not there is a device behind them.</summary>
+    /// <summary>
+    /// The same numbers of parameters, and the same form, whether or not there is a device behind them.
+    /// </summary>
     [TestCaseSource(nameof(Methods))]
     public void DescribedItHasTheSizeOfTheAttached(string name)
     {
@@ -247,8 +255,10 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
     private static string[] Methods() => [.. AdapterMethods.All.Select(method => method.Name)];
 
     /// <summary>
-    /// Where differences are no measure at the published setting: DoRA's norm counts as a constant, which they see; and strengths of 15 or 4 make
-    /// the loss so steep that no step is small. A choice of some vectors out of many jumps where logits meet, one of all does not.
+    /// Where differences are no measure at the published setting: DoRA's norm counts as a constant, which they see; and
+    /// strengths of 15 or 4 make
+    /// the loss so steep that no step is small. A choice of some vectors out of many jumps where logits meet, one of
+    /// all does not.
     /// </summary>
     private static AdapterOptions Differentiated(AdapterMethod method)
     {

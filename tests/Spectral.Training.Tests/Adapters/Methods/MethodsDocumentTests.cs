@@ -130,7 +130,9 @@ public sealed partial class MethodsDocumentTests
         return text.Append('\n').ToString();
     }
 
-    /// <summary>What stands between spaces, with a sign behind it: at the beginning of a line it would mark a list.</summary>
+    /// <summary>
+    /// What stands between spaces, with a sign behind it: at the beginning of a line it would mark a list.
+    /// </summary>
     [GeneratedRegex("[^ ]+(?: [-+*=#>](?= ))*")]
     private static partial Regex Words();
 

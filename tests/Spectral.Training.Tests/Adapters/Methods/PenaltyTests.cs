@@ -8,7 +8,10 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters.Methods;
 
-/// <summary>What methods add to the loss: gradients against central differences of the penalties' definitions in double, ΔW made for it.</summary>
+/// <summary>
+/// What methods add to the loss: gradients against central differences of the penalties' definitions in double, ΔW made
+/// for it.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
 {
@@ -45,7 +48,9 @@ public sealed class PenaltyTests(DeviceKind kind) : TrainingTest(kind)
                 )
         ); // the mean over 3 layers' 2 factors
 
-    /// <summary>ΔW is formed: the closed form of r×r products is checked with it. It has the smaller of the two constants.</summary>
+    /// <summary>
+    /// ΔW is formed: the closed form of r×r products is checked with it. It has the smaller of the two constants.
+    /// </summary>
     [Test]
     public void OrthoReg() =>
         Verify(

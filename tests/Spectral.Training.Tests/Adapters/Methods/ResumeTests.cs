@@ -11,7 +11,10 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters.Methods;
 
-/// <summary>For each adapter method there is: a run that is broken off, saved and gone on with in another model ends with the bits of one without a break.</summary>
+/// <summary>
+/// For each adapter method there is: a run that is broken off, saved and gone on with in another model ends with the
+/// bits of one without a break.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
 {
@@ -107,7 +110,10 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         });
     }
 
-    /// <summary>As after --init-adapter: what lies in the adapter before, frozen factors that a schedule has changed since included, gives way to the state.</summary>
+    /// <summary>
+    /// As after --init-adapter: what lies in the adapter before, frozen factors that a schedule has changed since
+    /// included, gives way to the state.
+    /// </summary>
     [Test]
     public void AnAdapterThatBeganAfreshTakesTheState()
     {
@@ -136,7 +142,9 @@ public sealed class ResumeTests(DeviceKind kind) : TrainingTest(kind)
         Assert.That(rest.Steps, Is.EqualTo(whole.Steps[3..]));
     }
 
-    /// <summary>A loop of one's own: masters, moments and the number of updates come back, the sampler is told where it was.</summary>
+    /// <summary>
+    /// A loop of one's own: masters, moments and the number of updates come back, the sampler is told where it was.
+    /// </summary>
     [Test]
     public void ACustomLoopGoesOnToo()
     {

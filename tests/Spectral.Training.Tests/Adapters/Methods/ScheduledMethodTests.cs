@@ -55,7 +55,8 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
                 adapter.Modules.Sum(module => module.Factors["lora_E"].Master.ToArray().Count(value => value != 0))
             );
         });
-        // 4 layers of rank 3; no rank given: half of it, rounded up. Steps 3, 6, 9 and 12 prune, 14 = 20 − 6 is the last to; before 3 nothing, after 14 as at 14.
+        // 4 layers of rank 3; no rank given: half of it, rounded up. Steps 3, 6, 9 and 12 prune, 14 = 20 − 6 is the
+        // last to; before 3 nothing, after 14 as at 14.
         int end = 4 * (target == 0 ? 2 : target);
         for (int step = 1; step <= 20; step++)
         {

@@ -8,7 +8,9 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters.Methods;
 
-/// <summary>What methods start from, where that is not zero: the properties that make the decompositions what they are.</summary>
+/// <summary>
+/// What methods start from, where that is not zero: the properties that make the decompositions what they are.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
 {
@@ -203,7 +205,10 @@ public sealed class StartTests(DeviceKind kind) : TrainingTest(kind)
             )
         );
 
-    /// <summary>How far the singular values of W − change are from those of W from one index to another, relative to the largest.</summary>
+    /// <summary>
+    /// How far the singular values of W − change are from those of W from one index to another, relative to the
+    /// largest.
+    /// </summary>
     private double Left(Dense change, Dense weight, int from, int to)
     {
         int all = Math.Min(weight.Rows, weight.Columns);

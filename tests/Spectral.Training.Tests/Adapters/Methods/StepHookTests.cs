@@ -13,7 +13,10 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.Adapters.Methods;
 
-/// <summary>What happens around an optimizer step: penalties before the norm, rates of their own, methods that act between steps.</summary>
+/// <summary>
+/// What happens around an optimizer step: penalties before the norm, rates of their own, methods that act between
+/// steps.
+/// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
 {
@@ -138,7 +141,9 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
         );
     }
 
-    /// <summary>A NaN in what a method keeps of gradients would stay there; what is due at a step is due all the same.</summary>
+    /// <summary>
+    /// A NaN in what a method keeps of gradients would stay there; what is due at a step is due all the same.
+    /// </summary>
     [Test]
     public void OfASkippedStepAMethodIsToldOnlyAfterwards()
     {
@@ -278,7 +283,9 @@ public sealed class StepHookTests(DeviceKind kind) : TrainingTest(kind)
         return logits.ToArray();
     }
 
-    /// <summary>A LoRA with the penalty 0.25·‖A‖², a frozen term that step 3 makes something of, and a memory of its own.</summary>
+    /// <summary>
+    /// A LoRA with the penalty 0.25·‖A‖², a frozen term that step 3 makes something of, and a memory of its own.
+    /// </summary>
     private sealed class Scheduled : AdapterMethod
     {
         private Dictionary<string, float[]> _masters = [];

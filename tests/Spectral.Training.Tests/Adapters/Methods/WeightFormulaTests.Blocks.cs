@@ -111,7 +111,9 @@ public sealed partial class WeightFormulaTests
         );
     }
 
-    /// <summary>Token by token: each input block's projection, its pieces handed to the output blocks, theirs multiplied out.</summary>
+    /// <summary>
+    /// Token by token: each input block's projection, its pieces handed to the output blocks, theirs multiplied out.
+    /// </summary>
     private static Dense Gralora(Layer layer, int k, double scale)
     {
         int rank = layer.Rank;

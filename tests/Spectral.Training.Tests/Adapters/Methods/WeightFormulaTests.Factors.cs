@@ -278,7 +278,10 @@ public sealed partial class WeightFormulaTests
             * layer.Matrix("lora_A.weight", layer.Rank, layer.Columns)
         );
 
-    /// <summary>Element by element, with the pairing of the published code: row i of the small side has basis i mod n, column i of the large side basis i div r.</summary>
+    /// <summary>
+    /// Element by element, with the pairing of the published code: row i of the small side has basis i mod n, column i
+    /// of the large side basis i div r.
+    /// </summary>
     private static double[] Randlora(Layer layer)
     {
         int r = layer.Rank;

@@ -229,7 +229,9 @@ public sealed partial class WeightFormulaTests
         return (layer.W * BlockDiagonal([.. blocks]).Transposed).Values;
     }
 
-    /// <summary>Each output by itself; <paramref name="at"/> finds its angle and length, along itself (0) or its partner (1).</summary>
+    /// <summary>
+    /// Each output by itself; <paramref name="at"/> finds its angle and length, along itself (0) or its partner (1).
+    /// </summary>
     private static double[] Road(Layer layer, int half, Func<int, int, int> at)
     {
         double[] theta = layer.Factors["road_theta"];

@@ -8,7 +8,8 @@ public sealed partial class WeightFormulaTests
 {
     private static IEnumerable<Case> Waves()
     {
-        foreach ((int rows, int columns, int n) in new[] { (6, 9, 7), (8, 5, 1000), (24, 26, 300) }) // few; all there are; more than a core has
+        // few; all there are; more than a core has
+        foreach ((int rows, int columns, int n) in new[] { (6, 9, 7), (8, 5, 1000), (24, 26, 300) })
         {
             yield return new(
                 "fourierft",

@@ -6,7 +6,8 @@ using Spectral.Training.Tests.Support;
 namespace Spectral.Training.Tests.Adapters.Methods;
 
 /// <summary>
-/// Methods against their formulas, written plainly in double from the tensors that a file holds: the weight that forward computes with, and the
+/// Methods against their formulas, written plainly in double from the tensors that a file holds: the weight that
+/// forward computes with, and the
 /// gradient of every trained factor by central differences of the formula.
 /// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]

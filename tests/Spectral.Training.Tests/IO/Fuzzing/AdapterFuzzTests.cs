@@ -7,7 +7,10 @@ using Spectral.Training.Tests.Support;
 
 namespace Spectral.Training.Tests.IO.Fuzzing;
 
-/// <summary>The folders of every adapter method, and PEFT's own, damaged in thousands of ways; what is accepted is attached to a model.</summary>
+/// <summary>
+/// The folders of every adapter method, and PEFT's own, damaged in thousands of ways; what is accepted is attached to a
+/// model.
+/// </summary>
 public sealed class AdapterFuzzTests() : TrainingTest(DeviceKind.Cpu)
 {
     private static readonly ModelConfig Config = TinyModels.Everything with { Layers = 1 };

@@ -4,7 +4,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Tests.IO.Fuzzing;
 
 /// <summary>
-/// Reads one file again and again, each time damaged in another way. Whatever comes of it, nothing but an <see cref="InputException"/> may come out,
+/// Reads one file again and again, each time damaged in another way. Whatever comes of it, nothing but an
+/// <see cref="InputException"/> may come out,
 /// soon, and without taking memory for what the file only claims.
 /// </summary>
 /// <param name="path">The file to damage.</param>
@@ -17,16 +18,22 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
     public const string SeedVariable = "SPECTRAL_FUZZ_SEED";
 
     /// <summary>
-    /// What reading may allocate in all, dead objects included, beyond <see cref="BytesPerByte"/> for each byte of the file: a compiled expression
-    /// takes some 100 KB, the tensors of a config of a thousand layers are listed at 1 KB each, and several times; tables of 2¹⁶ entries that a
+    /// What reading may allocate in all, dead objects included, beyond <see cref="BytesPerByte"/> for each byte of the
+    /// file: a compiled expression
+    /// takes some 100 KB, the tensors of a config of a thousand layers are listed at 1 KB each, and several times;
+    /// tables of 2¹⁶ entries that a
     /// rank may ask for have 256 KB. A claimed size that were believed would be a thousand times that.
     /// </summary>
     private const long Constant = 32 << 20;
 
-    /// <summary>A byte of JSON becomes twelve of the parsed document's index at worst, and a char or two of text, on its way through several steps.</summary>
+    /// <summary>
+    /// A byte of JSON becomes twelve of the parsed document's index at worst, and a char or two of text, on its way
+    /// through several steps.
+    /// </summary>
     private const long BytesPerByte = 256;
 
-    // Reading takes milliseconds; what runs for two seconds and then gives up (an expression that takes exponential time) is within it, also on a busy machine.
+    // Reading takes milliseconds; what runs for two seconds and then gives up (an expression that takes exponential
+    // time) is within it, also on a busy machine.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly byte[] _valid = File.ReadAllBytes(path);
@@ -37,10 +44,14 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
     /// <summary>Whether there is time for a hundred times as many rounds.</summary>
     public static bool IsFull => Environment.GetEnvironmentVariable(FullVariable) == "1";
 
-    /// <summary>What the last case took from a device, of which it must not take what the file only claims either.</summary>
+    /// <summary>
+    /// What the last case took from a device, of which it must not take what the file only claims either.
+    /// </summary>
     public Func<long> DeviceBytes { get; init; } = () => 0;
 
-    /// <summary>Runs so many rounds, more if all are asked for; fails with the seed of the round, and keeps its file.</summary>
+    /// <summary>
+    /// Runs so many rounds, more if all are asked for; fails with the seed of the round, and keeps its file.
+    /// </summary>
     public void Run(string name, int rounds)
     {
         int seed = int.TryParse(Environment.GetEnvironmentVariable(SeedVariable), out int given)

@@ -2,12 +2,17 @@ using System.Text.Json;
 
 namespace Spectral.Training.Tests.IO.Fuzzing;
 
-/// <summary>Where the values, keys and members of a JSON text lie, so that a damage can be put in its place and the rest stay well formed.</summary>
+/// <summary>
+/// Where the values, keys and members of a JSON text lie, so that a damage can be put in its place and the rest stay
+/// well formed.
+/// </summary>
 internal sealed class JsonSpans
 {
     private JsonSpans() { }
 
-    /// <summary>Start and length of each value, by depth: a long vocabulary at one depth shall not draw all the damage.</summary>
+    /// <summary>
+    /// Start and length of each value, by depth: a long vocabulary at one depth shall not draw all the damage.
+    /// </summary>
     public List<List<(int Start, int Length)>> Values { get; } = [];
 
     /// <summary>Keys with their quotes.</summary>
