@@ -9,6 +9,19 @@ public sealed partial class Trainer
 {
     private const string ProgressNote = "trainer";
 
+    /// <summary>What an older state may lack, as <see cref="JsonDefaults"/> wants it.</summary>
+    internal static readonly JsonObject Defaults = new()
+    {
+        [nameof(SavedRun.Options)] = JsonSerializer.SerializeToNode(
+            new TrainerOptions(),
+            StateJson.Default.TrainerOptions
+        ),
+        [nameof(SavedRun.Progress)] = JsonSerializer.SerializeToNode(
+            new TrainerProgress(),
+            StateJson.Default.TrainerProgress
+        ),
+    };
+
     /// <summary>
     /// Writes all that <see cref="Restore"/> needs into one file, atomically: <see cref="TrainerState"/>.
     /// </summary>
@@ -19,7 +32,7 @@ public sealed partial class Trainer
         var run = new SavedRun(_options, _records, Progress, EpochsEnd: true);
         var all = new Dictionary<string, string>(notes ?? new Dictionary<string, string>())
         {
-            [ProgressNote] = JsonSerializer.Serialize(run, TrainerState.Json),
+            [ProgressNote] = JsonSerializer.Serialize(run, StateJson.Default.SavedRun),
         };
         TrainerState.Save(path, Progress.Step, _optimizer, _model.Adapter, all);
     }
@@ -40,13 +53,13 @@ public sealed partial class Trainer
     /// </exception>
     public void Restore(TrainerState state)
     {
-        SavedRun saved = state.Note<SavedRun>(ProgressNote);
+        SavedRun saved = state.Note(ProgressNote, StateJson.Default.SavedRun, Defaults);
         (JsonObject was, JsonObject now) = (Options(saved.Options), Options(_options));
         if (was.FirstOrDefault(option => !JsonNode.DeepEquals(option.Value, now[option.Key])) is { Key: { } name })
         {
             throw new InputException(
-                $"{state.Path}: the run had the option {name} {was[name]?.ToJsonString(TrainerState.Json)}, not "
-                    + $"{now[name]?.ToJsonString(TrainerState.Json)}"
+                $"{state.Path}: the run had the option {name} {was[name]?.ToJsonString()}, not "
+                    + $"{now[name]?.ToJsonString()}"
             );
         }
 
@@ -67,7 +80,7 @@ public sealed partial class Trainer
     private static JsonObject Options(TrainerOptions options)
     {
         TrainerOptions counted = options with { LogEvery = 0, MaxSkipped = 0, Steps = null, Epochs = 0 };
-        return JsonSerializer.SerializeToNode(counted, TrainerState.Json)!.AsObject();
+        return JsonSerializer.SerializeToNode(counted, StateJson.Default.TrainerOptions)!.AsObject();
     }
 
     /// <summary>
@@ -111,7 +124,7 @@ public sealed partial class Trainer
     /// <param name="EpochsEnd">
     /// Whether each epoch ends with a batch of what is left; false in states of older versions.
     /// </param>
-    private sealed record SavedRun(
+    internal sealed record SavedRun(
         TrainerOptions Options,
         int Records,
         TrainerProgress Progress,

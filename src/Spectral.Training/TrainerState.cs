@@ -1,5 +1,6 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using Spectral.Kernels;
 using Spectral.Training.Adapters;
 using Spectral.Training.IO;
@@ -29,13 +30,6 @@ public sealed class TrainerState : IDisposable
     private const string Second = "second_moment.";
     private const string Frozen = "frozen.";
 
-    internal static readonly JsonSerializerOptions Json = new()
-    {
-        RespectNullableAnnotations = true,
-        RespectRequiredConstructorParameters = true,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, // a model that has diverged scores NaN
-    };
-
     private readonly SafetensorsFile _file;
     private readonly Contents _contents;
 
@@ -51,7 +45,7 @@ public sealed class TrainerState : IDisposable
             );
         }
 
-        _contents = Parse<Contents>(file.Metadata.GetValueOrDefault("state") ?? "");
+        _contents = Parse(file.Metadata.GetValueOrDefault("state") ?? "", StateJson.Default.Contents);
         if (_contents is { Step: < 0 } or { Updates: < 0 } || _contents.Layers is { Count: 0 })
         {
             throw new InputException(
@@ -124,7 +118,7 @@ public sealed class TrainerState : IDisposable
             {
                 ["format"] = Format,
                 ["version"] = Version,
-                ["state"] = JsonSerializer.Serialize(contents, Json),
+                ["state"] = JsonSerializer.Serialize(contents, StateJson.Default.Contents),
             }
         );
     }
@@ -173,10 +167,14 @@ public sealed class TrainerState : IDisposable
     /// <summary>Gives an adapter that is about to be attached the values of all its factors.</summary>
     private void Fill(Adapter adapter) => Fill(Factors(adapter.Parameters, adapter), all: false);
 
-    /// <summary>A note that holds JSON.</summary>
-    internal T Note<T>(string name) =>
+    /// <summary>Reads a note that holds JSON.</summary>
+    /// <param name="name">The note.</param>
+    /// <param name="type">What it holds.</param>
+    /// <param name="defaults">For objects in it, the properties that older versions did not write.</param>
+    /// <exception cref="InputException">There is no such note, or it holds something else.</exception>
+    internal T Note<T>(string name, JsonTypeInfo<T> type, JsonObject defaults) =>
         Notes.TryGetValue(name, out string? json)
-            ? Parse<T>(json)
+            ? Parse(json, type, defaults)
             : throw new InputException($"{Path}: no note {name}, expected one that a training run wrote");
 
     private void Fill(IEnumerable<Part> parts, bool all)
@@ -206,11 +204,11 @@ public sealed class TrainerState : IDisposable
             part.Write(_file[part.Name].ToFloats());
     }
 
-    private T Parse<T>(string json)
+    private T Parse<T>(string json, JsonTypeInfo<T> type, JsonObject? defaults = null)
     {
         try
         {
-            return JsonSerializer.Deserialize<T>(json, Json) ?? throw new JsonException("it is null");
+            return JsonDefaults.Deserialize(json, type, defaults ?? []) ?? throw new JsonException("it is null");
         }
         catch (JsonException error)
         {
@@ -277,7 +275,8 @@ public sealed class TrainerState : IDisposable
         }
     }
 
-    private sealed record Contents(
+    /// <summary>What the header says beside the tensors.</summary>
+    internal sealed record Contents(
         int Step,
         long Updates,
         ulong DropoutSeed,

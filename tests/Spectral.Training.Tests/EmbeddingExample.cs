@@ -41,11 +41,10 @@ public static class CustomLoop
 
             using Tensor loss = model.Loss(tape, batch, scale); // forward: the sum of the token losses
             tape.Backward(); // adds to the gradients of adapter.Parameters
-            float norm = optimizer.GradientNorm(); // before clipping
-            optimizer.Step(schedule.At(step)); // clips, updates, clears the gradients
+            StepResult result = optimizer.Step(schedule.At(step)); // measures, clips, updates, clears the gradients
 
             mean = loss.ToArray()[0] * scale;
-            Console.WriteLine($"step {step}: loss {mean:F4}, gradient norm {norm:F4}");
+            Console.WriteLine($"step {step}: loss {mean:F4}, gradient norm {result.GradientNorm:F4}");
         }
 
         adapter.Save(adapterDirectory); // PEFT layout

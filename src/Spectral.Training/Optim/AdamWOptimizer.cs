@@ -71,10 +71,9 @@ public sealed class AdamWOptimizer : IDisposable
     public IReadOnlyList<Tensor> SecondMoments => _second;
 
     /// <summary>
-    /// Has what is added to the gradients once per step, such as an adapter's penalty, added.
-    /// <see cref="GradientNorm"/> and <see cref="Update"/> do so
-    /// themselves; to be called after the last micro-batch by who looks at gradients before. Further calls in the same
-    /// step do nothing.
+    /// Adds to the gradients what comes once per step, such as an adapter's penalty. <see cref="GradientNorm"/>,
+    /// <see cref="Step"/> and <see cref="Update"/> do so themselves; a loop calls it, after the last micro-batch, only
+    /// to look at or change the complete gradients. Further calls in the same step do nothing.
     /// </summary>
     public void CompleteGradients()
     {
@@ -83,7 +82,10 @@ public sealed class AdamWOptimizer : IDisposable
         _isComplete = true;
     }
 
-    /// <summary>The global L2 norm of the step's gradients, before clipping. Waits for the device.</summary>
+    /// <summary>
+    /// Measures the global L2 norm of the step's gradients so far, before clipping. Waits for the device. For looking
+    /// alone: <see cref="Step"/> and <see cref="Update"/> clip by the norm that they measure themselves.
+    /// </summary>
     public float GradientNorm()
     {
         CompleteGradients();
@@ -94,13 +96,19 @@ public sealed class AdamWOptimizer : IDisposable
     }
 
     /// <summary>
-    /// Clips by the norm that the last <see cref="GradientNorm"/> computed, updates all masters, clears the gradients
-    /// and renews the compute-type copies.
+    /// A whole optimizer step: completes the gradients, measures their norm, clips by it, updates all masters, clears
+    /// the gradients and renews the compute-type copies. Where the norm is not finite no master changes and the step is
+    /// not counted; the gradients are cleared all the same. Waits for the device.
     /// </summary>
-    public void Step(double learningRate)
+    /// <param name="learningRate">The step's learning rate; it holds until it is set again.</param>
+    /// <returns>The norm before clipping, and whether the step was skipped.</returns>
+    /// <exception cref="ArgumentException">The learning rate, or a setting of the options, is out of range.</exception>
+    public StepResult Step(double learningRate)
     {
         Configure(learningRate);
-        Finish(null);
+        Update();
+        (_, double norm, bool skipped) = _parameters.StepState.Read();
+        return new StepResult(norm, skipped);
     }
 
     /// <summary>
@@ -130,27 +138,6 @@ public sealed class AdamWOptimizer : IDisposable
     {
         CompleteGradients();
         GlobalNorm.Run(_gradients, _norm);
-        Finish(losses);
-    }
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        _parameters.Restarted -= Restart;
-        foreach (Tensor moment in _first.Concat(_second))
-            moment.Dispose();
-        _norm.Dispose();
-    }
-
-    private void Restart()
-    {
-        foreach (Tensor moment in _first.Concat(_second))
-            moment.Clear();
-        _parameters.StepState.SetSteps(0);
-    }
-
-    private void Finish(Tensor? losses)
-    {
         _isComplete = false;
         _parameters.StepState.Advance(_norm, losses);
         for (int i = 0; i < _first.Count; i++)
@@ -167,5 +154,21 @@ public sealed class AdamWOptimizer : IDisposable
 
         _parameters.ClearGradients();
         _parameters.NotifyChanged();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _parameters.Restarted -= Restart;
+        foreach (Tensor moment in _first.Concat(_second))
+            moment.Dispose();
+        _norm.Dispose();
+    }
+
+    private void Restart()
+    {
+        foreach (Tensor moment in _first.Concat(_second))
+            moment.Clear();
+        _parameters.StepState.SetSteps(0);
     }
 }

@@ -25,7 +25,9 @@ public sealed class OptimizerTests(DeviceKind kind) : TrainingTest(kind)
             double[][] gradients = [.. parameters.Parameters.Select(parameter => Fill(parameter.Gradient!, random))];
             double norm = Math.Sqrt(gradients.Sum(gradient => gradient.Sum(value => value * value)));
             Assert.That(optimizer.GradientNorm(), Is.EqualTo(norm).Within(1e-6 * norm));
-            optimizer.Step(rate);
+            StepResult result = optimizer.Step(rate);
+            Assert.That(result.GradientNorm, Is.EqualTo(norm).Within(1e-6 * norm));
+            Assert.That(result.Skipped, Is.False);
             double factor = clip > 0 ? Math.Min(1, clip / (norm + 1e-6)) : 1;
             for (int p = 0; p < values.Length; p++)
             {
@@ -51,6 +53,33 @@ public sealed class OptimizerTests(DeviceKind kind) : TrainingTest(kind)
                 Assert.That(parameters.Parameters[p].Gradient!.ToArray(), Is.All.Zero, "gradients are cleared");
             }
         }
+    }
+
+    [Test]
+    public void AStepClipsByItsOwnNorm()
+    {
+        ParameterSet parameters = Keep(new ParameterSet(Device, [("a", 4)]));
+        using AdamWOptimizer optimizer = new(parameters, new AdamWOptions { GradientClip = 1 });
+        parameters.Parameters[0].Gradient!.CopyFrom(new float[] { 1e-3f, 0, 0, 0 });
+        optimizer.GradientNorm();
+        parameters.Parameters[0].Gradient!.CopyFrom(new float[] { 30, 40, 0, 0 });
+        Assert.That(optimizer.Step(0.1).GradientNorm, Is.EqualTo(50).Within(1e-4));
+        Assert.That(optimizer.FirstMoments[0].ToArray()[..2], Is.EqualTo(new[] { 0.06f, 0.08f }).Within(1e-6f));
+    }
+
+    [Test]
+    public void AStepOfGradientsThatAreNotFiniteIsSkippedAndForgotten()
+    {
+        ParameterSet parameters = Keep(new ParameterSet(Device, [("a", 2)]));
+        using AdamWOptimizer optimizer = new(parameters, new AdamWOptions());
+        float[] before = parameters.Parameters[0].Master.ToArray();
+        parameters.Parameters[0].Gradient!.CopyFrom(new float[] { float.NaN, 1 });
+        StepResult result = optimizer.Step(0.1);
+        Assert.That(result.Skipped, Is.True);
+        Assert.That(float.IsFinite((float)result.GradientNorm), Is.False);
+        Assert.That(parameters.Parameters[0].Master.ToArray(), Is.EqualTo(before));
+        Assert.That(parameters.Parameters[0].Gradient!.ToArray(), Is.All.Zero);
+        Assert.That(parameters.StepState.Read().Steps, Is.Zero);
     }
 
     [Test]

@@ -1,0 +1,42 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
+
+namespace Spectral.Training.IO;
+
+/// <summary>
+/// Reads records whose properties have initial values: generated serialisers set an <c>init</c> property that the text
+/// lacks to zero.
+/// </summary>
+internal static class JsonDefaults
+{
+    /// <summary>Deserialises a text.</summary>
+    /// <param name="json">The text.</param>
+    /// <param name="type">What it holds.</param>
+    /// <param name="defaults">
+    /// By the name of an object in the text, the properties that it has where the text does not give them.
+    /// </param>
+    /// <returns>The value; null where the text is <c>null</c>.</returns>
+    /// <exception cref="JsonException">It is not JSON, or not of that type.</exception>
+    public static T? Deserialize<T>(string json, JsonTypeInfo<T> type, JsonObject defaults)
+    {
+        var root = JsonNode.Parse(json);
+        foreach ((string key, JsonNode? initial) in defaults)
+        {
+            if (root is JsonObject given && given[key] is JsonObject part)
+                Complete(part, initial!.AsObject());
+        }
+        return root.Deserialize(type);
+    }
+
+    private static void Complete(JsonObject given, JsonObject defaults)
+    {
+        foreach ((string key, JsonNode? initial) in defaults)
+        {
+            if (!given.ContainsKey(key))
+                given[key] = initial?.DeepClone();
+            else if (given[key] is JsonObject part && initial is JsonObject inner)
+                Complete(part, inner);
+        }
+    }
+}
