@@ -12,9 +12,9 @@
 
 struct CUctx_st {
   bool primary = false;
-  int retained = 0;                  // primary context: retains without a release
-  std::atomic<bool> failed{false};   // after a failed kernel the context is unusable, as on a real device
-  CUcontext previous = nullptr;      // what cuCtxCreate covered
+  int retained = 0;                              // primary context: retains without a release
+  std::atomic<CUresult> failure{CUDA_SUCCESS};   // after a failed kernel the context is unusable, as on a real device
+  CUcontext previous = nullptr;                  // what cuCtxCreate covered
 };
 struct CUfunc_st {
   spectral::cpu::KernelInfo info;
@@ -84,7 +84,8 @@ CUresult check_context();          // initialised, and this thread has a live, u
 CUresult check_stream(CUstream);   // check_context, then the handle; null and the two built-in streams are fine
 CUresult check_event(CUevent);
 CUcontext current_context();
-void forget_failure();   // of every context, for tests
+void catch_bad_addresses();   // of kernels, from now on; other faults go to whoever handled them before
+void forget_failure();        // of every context, for tests
 
 void unload_modules(CUcontext);   // what a destroyed context owned
 void free_memory(CUcontext);

@@ -28,7 +28,7 @@ void destroy(CUcontext c) {
     events.remove(e), delete e;
   unload_modules(c);
   free_memory(c);
-  c->failed = false;
+  c->failure = CUDA_SUCCESS;
 }
 }   // namespace
 
@@ -43,12 +43,12 @@ CUresult check_context() {
     if (!contexts.count(current))
       return CUDA_ERROR_CONTEXT_IS_DESTROYED;
   }
-  return current->failed ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
+  return current->failure;
 }
 void forget_failure() {
   std::lock_guard l(mutex);
   for (CUcontext c : contexts)
-    c->failed = false;
+    c->failure = CUDA_SUCCESS;
 }
 }   // namespace spectral::cpu
 
@@ -59,7 +59,10 @@ CUresult cuInit(unsigned flags) {
   if (flags)
     return CUDA_ERROR_INVALID_VALUE;
   static std::once_flag once;
-  std::call_once(once, read_environment);
+  std::call_once(once, [] {
+    read_environment();
+    catch_bad_addresses();
+  });
   initialised = true;
   return CUDA_SUCCESS;
 }

@@ -1,6 +1,8 @@
 // Launches and tensor maps.
 #include "capture.h"
 #include "tensor_map.h"
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
 
 using namespace spectral::cpu;
@@ -10,6 +12,58 @@ constexpr size_t kMaxArgs = 4096;
 struct alignas(64) Args {
   unsigned char bytes[kMaxArgs];
 };
+
+CUresult refuse(CUresult status, const char* format, ...) __attribute__((format(printf, 2, 3)));
+CUresult refuse(CUresult status, const char* format, ...) {
+  char reason[200];
+  va_list values;
+  va_start(values, format);
+  vsnprintf(reason, sizeof reason, format, values);
+  va_end(values);
+  set_error(reason);
+  return status;
+}
+CUresult check_shape(const CUfunc_st& f, dim3 grid, dim3 block, unsigned smem) {
+  const uint64_t threads = uint64_t(block.x) * block.y * block.z;
+  const int needed = f.info.dynamic_shared;
+  if (!grid.x || !grid.y || !grid.z || grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535)
+    return refuse(
+        CUDA_ERROR_INVALID_VALUE,
+        "a grid has 1 to 2147483647 x 65535 x 65535 blocks, not %u x %u x %u",
+        grid.x,
+        grid.y,
+        grid.z);
+  if (!threads || block.x > kMaxThreads || block.y > kMaxThreads || block.z > 64 || threads > f.info.max_threads)
+    return refuse(
+        CUDA_ERROR_INVALID_VALUE,
+        "the kernel takes 1 to %u threads per block, not %u x %u x %u",
+        f.info.max_threads,
+        block.x,
+        block.y,
+        block.z);
+  if (smem > unsigned(f.max_dynamic_shared))
+    return refuse(
+        CUDA_ERROR_INVALID_VALUE,
+        "%d bytes of dynamic shared memory are allowed for the kernel, not %u",
+        f.max_dynamic_shared,
+        smem);
+  if (needed > 0 && smem < unsigned(needed))
+    return refuse(CUDA_ERROR_INVALID_VALUE, "the kernel needs %d bytes of dynamic shared memory, not %u", needed, smem);
+  const unsigned cluster = f.info.cluster;
+  if (grid.x % cluster)
+    return refuse(
+        CUDA_ERROR_INVALID_CLUSTER_SIZE,
+        "the grid's x is a multiple of the cluster of %u blocks, not %u",
+        cluster,
+        grid.x);
+  if (cluster * threads > kMaxThreads)   // this device's own limit
+    return refuse(
+        CUDA_ERROR_INVALID_CLUSTER_SIZE,
+        "the CPU device runs up to %d threads per cluster, not %llu",
+        kMaxThreads,
+        static_cast<unsigned long long>(cluster * threads));
+  return CUDA_SUCCESS;
+}
 
 CUresult run(CUfunction f, dim3 grid, dim3 block, unsigned smem, Args& args) {
   const unsigned cluster = f->info.cluster;
@@ -23,11 +77,14 @@ CUresult run(CUfunction f, dim3 grid, dim3 block, unsigned smem, Args& args) {
       cluster,
       uint64_t(grid.x) / cluster * grid.y * grid.z,
       {0},
+      {false},
       {false}};
   launch(l);
-  if (l.failed)
-    current_context()->failed = true;
-  return l.failed ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
+  if (!l.failed)
+    return CUDA_SUCCESS;
+  const CUresult status = l.illegal ? CUDA_ERROR_ILLEGAL_ADDRESS : CUDA_ERROR_LAUNCH_FAILED;
+  current_context()->failure = status;
+  return status;
 }
 }   // namespace
 
@@ -38,20 +95,14 @@ CUresult cuLaunchKernel(
   SPECTRAL_TRY(check_stream(stream));
   if (!functions.has(f))
     return CUDA_ERROR_INVALID_HANDLE;
-  const bool grid = gx && gy && gz && gx <= 0x7fffffff && gy <= 65535 && gz <= 65535;
-  const bool block = bx && by && bz && bx <= kMaxThreads && by <= kMaxThreads && bz <= 64 &&
-                     uint64_t(bx) * by * bz <= f->info.max_threads;
-  if (!grid || !block || smem > unsigned(f->max_dynamic_shared) || extra || !params || !params[0] ||
-      f->info.args_size > kMaxArgs)
-    return CUDA_ERROR_INVALID_VALUE;
-  const unsigned cluster = f->info.cluster;
-  if (gx % cluster || cluster * bx * by * bz > kMaxThreads)
-    return CUDA_ERROR_INVALID_CLUSTER_SIZE;   // the latter is this device's own limit
+  const dim3 grid_size{gx, gy, gz}, block_size{bx, by, bz};
+  SPECTRAL_TRY(check_shape(*f, grid_size, block_size, smem));
+  if (extra || !params || !params[0] || f->info.args_size > kMaxArgs)
+    return refuse(CUDA_ERROR_INVALID_VALUE, "arguments are passed as one pointer in params");
   bool kept;
   SPECTRAL_TRY(check_work(stream, &kept));
   Args args;   // the caller's copy need not be aligned
   std::memcpy(args.bytes, params[0], f->info.args_size);
-  const dim3 grid_size{gx, gy, gz}, block_size{bx, by, bz};
   if (!kept)
     return run(f, grid_size, block_size, smem, args);
   keep(stream, [=, copy = std::make_shared<Args>(args)] {

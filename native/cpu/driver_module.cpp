@@ -81,6 +81,15 @@ CUresult load_image(CUmodule* out, const void* image, size_t size) {
     close(fd);
   return status;
 }
+// As much of s as there is room for; returns its whole length.
+int copy_text(const std::string& s, char* text, size_t size) {
+  if (text && size) {
+    const size_t n = std::min(size - 1, s.size());
+    std::memcpy(text, s.data(), n);
+    text[n] = 0;
+  }
+  return int(s.size());
+}
 CUresult check_image(const void* image) {
   const auto& h = *static_cast<const Elf64_Ehdr*>(image);
   if (std::memcmp(h.e_ident, ELFMAG, SELFMAG)) {
@@ -101,6 +110,13 @@ void register_kernel(KernelInfo&& info) {
   auto f = std::make_unique<CUfunc_st>();
   f->info = std::move(info);
   loading->kernels.push_back(std::move(f));
+}
+void register_shared(const char* kernel, int bytes) {
+  if (!loading)
+    return;
+  for (auto& f : loading->kernels)
+    if (!std::strcmp(f->info.name, kernel))
+      f->info.dynamic_shared = bytes;
 }
 void unload_modules(CUcontext c) {
   std::lock_guard l(load_mutex);
@@ -205,21 +221,31 @@ CUresult cuFuncGetParamInfo(CUfunction f, size_t index, size_t* offset, size_t* 
   return CUDA_SUCCESS;
 }
 
+int spectralKernelFacts(char* text, size_t size) {
+  std::string facts;
+  std::lock_guard l(load_mutex);
+  for (CUmodule m : modules.of(current_context()))
+    for (auto& k : m->kernels)
+      facts.append(k->info.name)
+          .append(" ")
+          .append(std::to_string(k->info.args_size))
+          .append(" ")
+          .append(std::to_string(k->info.max_threads))
+          .append(" ")
+          .append(std::to_string(k->info.cluster))
+          .append(" ")
+          .append(std::to_string(k->info.dynamic_shared))
+          .append("\n");
+  return copy_text(facts, text, size);
+}
 int spectralArgsLayout(const char* kernel, char* text, size_t size) {
   if (!kernel)
     return -1;
   std::lock_guard l(load_mutex);
   for (CUmodule m : modules.of(current_context()))
     for (auto& k : m->kernels)
-      if (!std::strcmp(k->info.name, kernel)) {
-        const std::string& s = k->info.layout;
-        if (text && size) {
-          const size_t n = std::min(size - 1, s.size());
-          std::memcpy(text, s.data(), n);
-          text[n] = 0;
-        }
-        return int(s.size());
-      }
+      if (!std::strcmp(k->info.name, kernel))
+        return copy_text(k->info.layout, text, size);
   return -1;
 }
 }

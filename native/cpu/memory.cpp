@@ -67,7 +67,7 @@ CUresult verify(const Allocation& a) {
       at < 0 ? "before" : "behind");
   set_error(text);
   if (a.context)
-    a.context->failed = true;
+    a.context->failure = CUDA_ERROR_LAUNCH_FAILED;
   return CUDA_ERROR_LAUNCH_FAILED;
 }
 void give_back(const Allocation& a) {

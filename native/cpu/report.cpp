@@ -59,6 +59,16 @@ void Worker::fail(const Where* w, const char* fmt, ...) {
   std::abort();
 }
 
+void Worker::fail_access(const char* text) {
+  const_cast<Launch*>(launch)->illegal = true;
+  fail(nullptr, "%s", text);
+}
+
+bool Worker::runs_kernel(const Fiber* f, uintptr_t sp, size_t room) const {
+  const auto lowest = reinterpret_cast<uintptr_t>(f->stack);
+  return launch && f != &fibers_[0] && sp >= lowest + room && sp <= lowest + kStack;
+}
+
 void Worker::deadlock() {
   char msg[3500] = "deadlock, every live thread waits:";
   size_t n = std::strlen(msg);

@@ -141,6 +141,7 @@ struct Launch {
   uint64_t clusters;
   std::atomic<uint64_t> next;
   std::atomic<bool> failed;
+  std::atomic<bool> illegal;   // failed by an access to memory that is not mapped
 };
 
 class Worker {
@@ -148,6 +149,8 @@ class Worker {
   static Worker& get();   // this OS thread's
   void run(Launch&);      // takes clusters until none are left
   [[noreturn]] void fail(const Where*, const char* fmt, ...) __attribute__((format(printf, 3, 4)));
+  [[noreturn]] void fail_access(const char* text);                   // an access to memory that is not mapped
+  bool runs_kernel(const Fiber*, uintptr_t sp, size_t room) const;   // and has that much of its stack left below sp
   void suspend(Fiber* me) { me == (next_ = pick()) ? void() : switch_to(me, next_); }
   void wait(Fiber* me, const char* on, const void* obj, int arg, const Where& w) {
     me->waits_on = on;

@@ -13,6 +13,7 @@
 // SPECTRAL_KERNEL_PLAIN promises that no thread waits for another (no barrier, shuffle, mma), so the
 // CPU device runs a block as one loop; breaking the promise is a reported fault there.
 // DYNAMIC_SHARED(name): the block's dynamic shared memory, 1024-byte aligned.
+// SPECTRAL_SHARED(name, bytes), after the kernel: how many bytes of it a launch must bring. Without it none.
 #pragma once
 #include <cstdint>
 
@@ -20,6 +21,8 @@
 struct alignas(64) TensorMap {
   uint64_t opaque[16];
 };
+
+constexpr int kSharedByArguments = -1;   // of SPECTRAL_SHARED: the caller computes the bytes from the arguments
 
 #ifdef __CUDACC__
 #include <cuda_bf16.h>
@@ -33,6 +36,7 @@ struct alignas(64) TensorMap {
 #define SPECTRAL_KERNEL_CLUSTER(name, Args, threads, blocks)                              \
   extern "C" __global__ void __cluster_dims__(blocks, 1, 1) __launch_bounds__(threads, 1) \
       name(const __grid_constant__ Args args)
+#define SPECTRAL_SHARED(name, bytes) static_assert((bytes) >= kSharedByArguments, #name);
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(1024) unsigned char name[]
 
 #else
@@ -47,9 +51,12 @@ struct KernelInfo {
   CallFn call, loop;   // loop: null unless plain
   size_t args_size;
   unsigned max_threads, cluster;
-  std::string layout;   // "sizeof;field:offset:size;..."
+  std::string layout;       // "sizeof;field:offset:size;..."
+  int dynamic_shared = 0;   // bytes that a launch must bring, or kSharedByArguments
 };
-void register_kernel(KernelInfo&&);   // into the module whose initialisers are running
+// Into the module whose initialisers are running.
+void register_kernel(KernelInfo&&);
+void register_shared(const char* kernel, int bytes);
 
 inline void layout_field(std::string& text, const char* name, size_t offset, size_t size) {
   text.append(name).append(":").append(std::to_string(offset)).append(":").append(std::to_string(size)).append(";");
@@ -75,6 +82,7 @@ void loop_block(const void* args) {
 }
 struct Registration {
   explicit Registration(KernelInfo&& info) { register_kernel(std::move(info)); }
+  Registration(const char* kernel, int shared) { register_shared(kernel, shared); }
 };
 }   // namespace spectral::cpu
 
@@ -114,5 +122,6 @@ struct Registration {
   __VA_OPT__(SPECTRAL_FIELDS_AGAIN_ SPECTRAL_PAREN_(__VA_ARGS__))
 #define SPECTRAL_FIELDS_AGAIN_() SPECTRAL_FIELDS_
 
+#define SPECTRAL_SHARED(name, bytes) static const spectral::cpu::Registration spectral_shared_##name(#name, bytes);
 #define DYNAMIC_SHARED(name) unsigned char* const name = spectral::cpu::dynamic_shared()
 #endif

@@ -125,3 +125,5 @@ SPECTRAL_KERNEL_PLAIN(cholesky_finish, CholeskyFinishArgs, 64) {
   for (int t = 0; t < n; ++t)
     args.inverse[i * n + t] = t > i ? 0.0f : float(args.factor_inverse[i * n + t] * unit_scale(args.gram[t * n + t]));
 }
+
+SPECTRAL_SHARED(cholesky_inverse, kSharedByArguments)

@@ -214,12 +214,16 @@ struct QueryBlock {
 };
 
 template <int HEAD, int BLOCKS>
+constexpr int kForwardShared = (128 + 3 * 2 * BLOCKS * BLOCK) * HEAD * 2;   // q, three stages of keys and values
+
+template <int HEAD, int BLOCKS>
 __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
   constexpr int MT = 2;
   constexpr int QUERIES = 128;
   constexpr int KEYS = BLOCKS * BLOCK;
   constexpr int STAGES = 3;
   constexpr int TILE = KEYS * HEAD * 2;
+  static_assert(QUERIES * HEAD * 2 + STAGES * 2 * TILE == kForwardShared<HEAD, BLOCKS>);
   DYNAMIC_SHARED(shared);
   unsigned char* const q_tile = shared;
   unsigned char* const stages = q_tile + QUERIES * HEAD * 2;
@@ -301,6 +305,10 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
       o, q_tile, m, inner_head(args.output, block.b, block.h, args.output_stride, length, args.head_dim), first);
 }
 
+// q and dOutput, two stages of keys and values, (lse, delta) of the rows.
+template <int HEAD>
+constexpr int kQueryShared = (2 * 128 + 2 * 2 * BLOCK) * HEAD * 2 + 128 * 8;
+
 template <int HEAD>
 __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradientArgs& args) {
   constexpr int MT = 2;
@@ -308,6 +316,7 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
   constexpr int KEYS = BLOCK;
   constexpr int STAGES = 2;
   constexpr int TILE = KEYS * HEAD * 2;
+  static_assert(2 * QUERIES * HEAD * 2 + STAGES * 2 * TILE + QUERIES * 8 == kQueryShared<HEAD>);
   DYNAMIC_SHARED(shared);
   unsigned char* const q_tile = shared;
   unsigned char* const g_tile = q_tile + QUERIES * HEAD * 2;
@@ -377,6 +386,10 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
   store_rows<HEAD, MT>(dq, q_tile, m, outer_head(args.dq, head, length, args.head_dim), first);
 }
 
+// k and v, two stages of q and dOutput with (lse, delta) of their rows.
+template <int HEAD, int MT>
+constexpr int kKeyShared = 2 * (THREADS / 32 * 16 * MT) * HEAD * 2 + 2 * (2 * BLOCK * HEAD * 2 + 2 * BLOCK * 4);
+
 // Everything transposed: a warp owns 16 MT keys, the columns are queries, so that p^T and ds^T are left operands as
 // they stand.
 template <int HEAD, int MT>
@@ -386,6 +399,7 @@ __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientA
   constexpr int STAGES = 2;
   constexpr int TILE = QUERIES * HEAD * 2;
   constexpr int STAGE = 2 * TILE + 2 * QUERIES * 4;
+  static_assert(2 * KEYS * HEAD * 2 + STAGES * STAGE == kKeyShared<HEAD, MT>);
   DYNAMIC_SHARED(shared);
   unsigned char* const k_tile = shared;
   unsigned char* const v_tile = k_tile + KEYS * HEAD * 2;
@@ -483,6 +497,13 @@ SPECTRAL_KERNEL(flash_attention_key_gradient_64, FlashAttentionGradientArgs, THR
 SPECTRAL_KERNEL(flash_attention_key_gradient_128, FlashAttentionGradientArgs, THREADS) {
   flash_key_gradient<128, 1>(args);
 }
+
+SPECTRAL_SHARED(flash_attention_forward_64, (kForwardShared<64, 2>))
+SPECTRAL_SHARED(flash_attention_forward_128, (kForwardShared<128, 1>))
+SPECTRAL_SHARED(flash_attention_query_gradient_64, kQueryShared<64>)
+SPECTRAL_SHARED(flash_attention_query_gradient_128, kQueryShared<128>)
+SPECTRAL_SHARED(flash_attention_key_gradient_64, (kKeyShared<64, 2>))
+SPECTRAL_SHARED(flash_attention_key_gradient_128, (kKeyShared<128, 1>))
 
 SPECTRAL_KERNEL(flash_attention_delta, FlashAttentionGradientArgs, kRowThreads) {
   const GroupRow<8> group(int64_t(args.batch) * args.length * args.heads, args.head_dim);   // rows (b, s, h)

@@ -137,3 +137,10 @@ SPECTRAL_KERNEL_CLUSTER(hopper_probe_multicast, HopperProbeArgs, 128, 2) {
   cluster_arrive();   // neither block ends while the other may still copy into it
   cluster_wait();
 }
+
+SPECTRAL_SHARED(hopper_probe_load, BARRIER + 1024)
+SPECTRAL_SHARED(hopper_probe_stmatrix, BARRIER + 1024)
+SPECTRAL_SHARED(hopper_probe_store, BARRIER + 1024)
+SPECTRAL_SHARED(hopper_probe_product, BARRIER + 1024)
+SPECTRAL_SHARED(hopper_probe_product_depth_rows, BARRIER + 1024)
+SPECTRAL_SHARED(hopper_probe_multicast, BARRIER + 1024)

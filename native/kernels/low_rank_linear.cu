@@ -233,3 +233,6 @@ SPECTRAL_KERNEL_OCCUPANCY(low_rank_linear_forward_bf16, LowRankLinearArgs, 128, 
 SPECTRAL_KERNEL_OCCUPANCY(low_rank_linear_input_gradient_bf16, LowRankLinearArgs, 128, 2) {
   low_rank_linear<true>(args);
 }
+
+SPECTRAL_SHARED(low_rank_linear_forward_bf16, STAGES* STAGE)
+SPECTRAL_SHARED(low_rank_linear_input_gradient_bf16, STAGES* STAGE)

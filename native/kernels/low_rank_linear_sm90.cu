@@ -47,7 +47,8 @@ constexpr int A = 2 * BLOCK;
 constexpr int STAGE = A + 4 * BLOCK;   // a stage: 128 rows of x, then 256 columns of W
 constexpr int OUT = STAGES * STAGE;
 constexpr int BARRIERS = OUT + 4 * BLOCK;
-constexpr int CHUNKS = BN / 64;   // y leaves in chunks of 64 columns, through two buffers per consumer
+constexpr int SHARED = BARRIERS + 256;   // dynamic: stages, y, barriers
+constexpr int CHUNKS = BN / 64;          // y leaves in chunks of 64 columns, through two buffers per consumer
 
 // Bytes of a stage, its barriers and the parity of its current round; producer and consumers walk alike.
 struct Stage {
@@ -303,3 +304,8 @@ SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_input_gradient_bf16, LowRankLinea
 SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_input_gradient_single_bf16, LowRankLinearHopperArgs, 384, 1) {
   low_rank_linear_hopper<true, 1>(args);
 }
+
+SPECTRAL_SHARED(low_rank_linear_hopper_forward_bf16, SHARED)
+SPECTRAL_SHARED(low_rank_linear_hopper_forward_single_bf16, SHARED)
+SPECTRAL_SHARED(low_rank_linear_hopper_input_gradient_bf16, SHARED)
+SPECTRAL_SHARED(low_rank_linear_hopper_input_gradient_single_bf16, SHARED)

@@ -177,12 +177,16 @@ __device__ __forceinline__ void drop(
 }
 
 template <int RANKS>
+constexpr int kProjectShared = 4 * (SIDE + RANKS) * DEPTH * 2;   // four stages of x and R
+
+template <int RANKS>
 __device__ __forceinline__ void project(const LowRankProjectArgs& args) {
   constexpr int STAGES = 4;
   constexpr int NT = RANKS / 8;
   constexpr int ROW = DEPTH * 2;
   constexpr int X_TILE = SIDE * ROW;
   constexpr int STAGE = X_TILE + RANKS * ROW;
+  static_assert(STAGES * STAGE == kProjectShared<RANKS>);
   DYNAMIC_SHARED(shared);
   const int row0 = blockIdx.x * SIDE;
   const int rank0 = blockIdx.z * RANKS;
@@ -214,6 +218,10 @@ __device__ __forceinline__ void project(const LowRankProjectArgs& args) {
   store_rows(d, row0, rank0, args, args.z, args.dropout.state != nullptr ? args.dropout.factor : 1.0f);
 }
 
+// Three stages of dy, two tiles of L and the tiles of z.
+template <int RANKS>
+constexpr int kOutputShared = (3 * SIDE + (2 + 128 / RANKS) * RANKS) * SIDE * 2;
+
 // A block owns CHUNKS tiles of rows and walks over its share of the columns; for each tile of columns it visits the row
 // tiles, so that dL is complete for the block's rows after CHUNKS steps while g stays in registers to the end. More row
 // tiles per block mean fewer partial results of dL and more registers for g.
@@ -226,6 +234,7 @@ __device__ __forceinline__ void output_gradients(const LowRankOutputGradientsArg
   constexpr int TILE = SIDE * ROW;
   constexpr int SKINNY_ROW = RANKS * 2;
   constexpr int SKINNY = SIDE * SKINNY_ROW;
+  static_assert(STAGES * TILE + (2 + CHUNKS) * SKINNY == kOutputShared<RANKS>);
   static_assert(STAGES <= CHUNKS + 1, "a tile of L may be replaced only after its last use");
   DYNAMIC_SHARED(shared);
   unsigned char* left_tiles = shared + STAGES * TILE;
@@ -277,6 +286,9 @@ __device__ __forceinline__ void output_gradients(const LowRankOutputGradientsArg
 }
 
 template <int RANKS>
+constexpr int kInputShared = 4 * (SIDE + RANKS) * DEPTH * 2;   // four stages of x and h
+
+template <int RANKS>
 __device__ __forceinline__ void input_gradient(const LowRankInputGradientArgs& args) {
   constexpr int STAGES = 4;
   constexpr int NT = RANKS / 8;
@@ -284,6 +296,7 @@ __device__ __forceinline__ void input_gradient(const LowRankInputGradientArgs& a
   constexpr int SKINNY_ROW = RANKS * 2;
   constexpr int X_TILE = DEPTH * ROW;
   constexpr int STAGE = X_TILE + DEPTH * SKINNY_ROW;
+  static_assert(STAGES * STAGE == kInputShared<RANKS>);
   DYNAMIC_SHARED(shared);
   const int column0 = blockIdx.x * SIDE;
   const int rank0 = blockIdx.z * RANKS;
@@ -327,3 +340,12 @@ SPECTRAL_KERNEL(low_rank_output_gradients_64_bf16, LowRankOutputGradientsArgs, 2
 SPECTRAL_KERNEL(low_rank_input_gradient_32_bf16, LowRankInputGradientArgs, 256) { input_gradient<32>(args); }
 SPECTRAL_KERNEL(low_rank_input_gradient_64_bf16, LowRankInputGradientArgs, 256) { input_gradient<64>(args); }
 SPECTRAL_KERNEL(low_rank_input_gradient_128_bf16, LowRankInputGradientArgs, 256) { input_gradient<128>(args); }
+
+SPECTRAL_SHARED(low_rank_project_32_bf16, kProjectShared<32>)
+SPECTRAL_SHARED(low_rank_project_64_bf16, kProjectShared<64>)
+SPECTRAL_SHARED(low_rank_project_128_bf16, kProjectShared<128>)
+SPECTRAL_SHARED(low_rank_output_gradients_32_bf16, kOutputShared<32>)
+SPECTRAL_SHARED(low_rank_output_gradients_64_bf16, kOutputShared<64>)
+SPECTRAL_SHARED(low_rank_input_gradient_32_bf16, kInputShared<32>)
+SPECTRAL_SHARED(low_rank_input_gradient_64_bf16, kInputShared<64>)
+SPECTRAL_SHARED(low_rank_input_gradient_128_bf16, kInputShared<128>)

@@ -86,3 +86,5 @@ SPECTRAL_KERNEL(matrix_inverse, MatrixInverseArgs, 512) {
     for (int j = lane_id(); j < n; j += 32)
       y[i * n + j] = float(a[i * stride + j]);
 }
+
+SPECTRAL_SHARED(matrix_inverse, kSharedByArguments)

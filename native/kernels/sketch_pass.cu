@@ -44,6 +44,10 @@ constexpr int SIDE = 128;
 constexpr int DEPTH = 32;
 constexpr int WIDE = SIDE * DEPTH * 2;
 
+// Stages of W and of the vectors' three parts: two where three would not fit the smallest supported GPU's block.
+template <int VECTORS>
+constexpr int kPassShared = (VECTORS > 96 ? 2 : 3) * (WIDE + kSplitParts * VECTORS * DEPTH * 2);
+
 template <int VECTORS, bool TRANSPOSED>
 __device__ __forceinline__ void sketch_pass(const SketchPassArgs& args) {
   constexpr int STAGES = VECTORS > 96 ? 2 : 3;
@@ -52,7 +56,8 @@ __device__ __forceinline__ void sketch_pass(const SketchPassArgs& args) {
   constexpr int STAGE = WIDE + kSplitParts * PART;
   constexpr int WIDE_ROW = (TRANSPOSED ? SIDE : DEPTH) * 2;
   constexpr int PART_ROW = DEPTH * 2;
-  static_assert(STAGES * STAGE <= 99 * 1024, "fits the smallest supported GPU's block");
+  static_assert(
+      STAGES * STAGE == kPassShared<VECTORS> && STAGES * STAGE <= 99 * 1024, "fits any supported GPU's block");
   DYNAMIC_SHARED(shared);
   const int depth = TRANSPOSED ? args.rows : args.columns;
   const int other = TRANSPOSED ? args.columns : args.rows;
@@ -121,6 +126,13 @@ SPECTRAL_KERNEL(sketch_apply_160, SketchPassArgs, 256) { sketch_pass<160, false>
 SPECTRAL_KERNEL(sketch_apply_transposed_32, SketchPassArgs, 256) { sketch_pass<32, true>(args); }
 SPECTRAL_KERNEL(sketch_apply_transposed_96, SketchPassArgs, 256) { sketch_pass<96, true>(args); }
 SPECTRAL_KERNEL(sketch_apply_transposed_160, SketchPassArgs, 256) { sketch_pass<160, true>(args); }
+
+SPECTRAL_SHARED(sketch_apply_32, kPassShared<32>)
+SPECTRAL_SHARED(sketch_apply_96, kPassShared<96>)
+SPECTRAL_SHARED(sketch_apply_160, kPassShared<160>)
+SPECTRAL_SHARED(sketch_apply_transposed_32, kPassShared<32>)
+SPECTRAL_SHARED(sketch_apply_transposed_96, kPassShared<96>)
+SPECTRAL_SHARED(sketch_apply_transposed_160, kPassShared<160>)
 
 SPECTRAL_KERNEL(sketch_reduce, SketchReduceArgs, 256) {
   const int b = blockIdx.y;

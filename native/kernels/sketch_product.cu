@@ -113,3 +113,7 @@ __device__ __forceinline__ void sketch_product(const SketchProductArgs& args) {
 SPECTRAL_KERNEL(sketch_product_nn, SketchProductArgs, 128) { sketch_product<false, true>(args); }
 SPECTRAL_KERNEL(sketch_product_nt, SketchProductArgs, 128) { sketch_product<false, false>(args); }
 SPECTRAL_KERNEL(sketch_product_tn, SketchProductArgs, 128) { sketch_product<true, true>(args); }
+
+SPECTRAL_SHARED(sketch_product_nn, STAGES * 2 * TILE)
+SPECTRAL_SHARED(sketch_product_nt, STAGES * 2 * TILE)
+SPECTRAL_SHARED(sketch_product_tn, STAGES * 2 * TILE)

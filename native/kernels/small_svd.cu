@@ -209,3 +209,5 @@ SPECTRAL_KERNEL(jacobi_svd, JacobiSvdArgs, 512) {
       args.values[blockIdx.x * args.report_stride + place] = float(norm[c]);
   }
 }
+
+SPECTRAL_SHARED(jacobi_svd, kSharedByArguments)

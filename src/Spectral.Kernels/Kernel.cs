@@ -104,7 +104,7 @@ public sealed unsafe class Kernel
     [DoesNotReturn]
     private void RefuseThreads(int threads) =>
         throw new ArgumentException(
-            $"kernel {Name} takes at most {_maxThreads} threads per block, expected no more, found {threads}",
+            $"kernel {Name} takes at most {_maxThreads} threads per block, found {threads}",
             nameof(threads)
         );
 }

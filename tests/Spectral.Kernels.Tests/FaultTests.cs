@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using Spectral.Kernels.Driver;
 using Spectral.Kernels.Interop;
+using Spectral.Kernels.Ops;
 using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests;
@@ -28,7 +30,17 @@ public sealed class FaultTests
                 new("too little shared memory", "ERROR: AddressSanitizer: use-after-poison"),
                 new("odd address", "runtime error: load of misaligned address"),
             ]
-            : [new("write behind a tensor", $"guard zone written: allocation [0-9]+ of {Count * sizeof(float)} bytes")];
+            :
+            [
+                new("write behind a tensor", $"guard zone written: allocation [0-9]+ of {Count * sizeof(float)} bytes"),
+                new(
+                    "null address",
+                    "CUDA_ERROR_ILLEGAL_ADDRESS \\(700\\): kernel add_f32, block \\(0,0,0\\): thread 0 reads address 0x0; "
+                        + "0x0 to 0xfff is not mapped"
+                ),
+                new("address far outside", "add_f32, block .*: thread 0 writes address 0x400000000000; .* not mapped"),
+                new("a new device after a fault", "CUDA_ERROR_ILLEGAL_ADDRESS"),
+            ];
     }
 
     [TestCaseSource(nameof(Faults))]
@@ -39,7 +51,12 @@ public sealed class FaultTests
         if (Environment.GetEnvironmentVariable(FaultVariable) is { } wanted) // the process that is to fail
         {
             if (wanted == fault)
-                Commit(fault);
+            {
+                if (fault == "a new device after a fault")
+                    GoOnAfterAFault();
+                else
+                    Commit(fault);
+            }
             return;
         }
         var start = new ProcessStartInfo(
@@ -71,6 +88,27 @@ public sealed class FaultTests
             Assert.That(process.ExitCode, Is.Not.Zero);
             Assert.That(output, Does.Match(report));
         });
+    }
+
+    private static void GoOnAfterAFault()
+    {
+        CudaException error;
+        using (var device = Device.Cpu())
+        {
+            var args = new AddArgs { Count = Count };
+            error = Assert.Throws<CudaException>(() => AddArgs.Kernel.Launch(device, DType.F32, args, 1))!;
+            Assert.That(device.Synchronize, Throws.TypeOf<CudaException>(), "the context is unusable");
+        }
+        object? nothing = null;
+        Assert.That(() => nothing!.ToString(), Throws.TypeOf<NullReferenceException>());
+        using (var device = Device.Cpu())
+        {
+            var x = Tensor.From(device, [1f, 2f], 2);
+            Add.Forward(x, x, x);
+            Assert.That(x.ToArray(), Is.EqualTo(new[] { 2f, 4f }));
+            x.Dispose();
+        }
+        throw error;
     }
 
     private static void Commit(string fault)
@@ -133,6 +171,12 @@ public sealed class FaultTests
                 case "read of a disposed tensor":
                     args.B = b.Pointer;
                     b.Dispose();
+                    break;
+                case "null address":
+                    args.A = 0;
+                    break;
+                case "address far outside":
+                    args.Y = 1ul << 46; // between the heap and the stacks, where nothing is mapped
                     break;
                 case "odd address":
                     args.A += 2;

@@ -130,6 +130,7 @@ internal sealed unsafe class DriverApi
     private readonly delegate* unmanaged<byte*> _cpuLastError;
     private readonly delegate* unmanaged<byte*, CLong, void> _cpuSetOption;
     private readonly delegate* unmanaged<byte*, byte*, nuint, int> _argsLayout;
+    private readonly delegate* unmanaged<byte*, nuint, int> _kernelFacts;
 
     private DriverApi(nint library, string name, bool isCpu)
     {
@@ -212,6 +213,7 @@ internal sealed unsafe class DriverApi
             _cpuLastError = (delegate* unmanaged<byte*>)F("spectralCpuLastError");
             _cpuSetOption = (delegate* unmanaged<byte*, CLong, void>)F("spectralCpuSetOption");
             _argsLayout = (delegate* unmanaged<byte*, byte*, nuint, int>)F("spectralArgsLayout");
+            _kernelFacts = (delegate* unmanaged<byte*, nuint, int>)F("spectralKernelFacts");
         }
         Check(Init(0), "starting the driver");
     }
@@ -262,6 +264,18 @@ internal sealed unsafe class DriverApi
     {
         fixed (byte* text = Encoding.UTF8.GetBytes(name + "\0"))
             _cpuSetOption(text, new CLong((nint)value));
+    }
+
+    /// <summary>
+    /// What the native side says of the kernels that the current context has loaded, a line each:
+    /// <c>name argument-bytes threads cluster shared-bytes</c>, the last −1 where it depends on the arguments.
+    /// </summary>
+    public string KernelFacts()
+    {
+        byte[] text = new byte[_kernelFacts(null, 0) + 1];
+        fixed (byte* pointer = text)
+            _ = _kernelFacts(pointer, (nuint)text.Length);
+        return Encoding.UTF8.GetString(text, 0, text.Length - 1);
     }
 
     /// <summary>

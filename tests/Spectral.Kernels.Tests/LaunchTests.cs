@@ -1,0 +1,60 @@
+using Spectral.Kernels.Driver;
+using Spectral.Kernels.Interop;
+using Spectral.Kernels.Tests.Support;
+
+namespace Spectral.Kernels.Tests;
+
+/// <summary>Launches that do not fit their kernel: refused, with the values that were wrong.</summary>
+[TestFixtureSource(typeof(Devices), nameof(Devices.All))]
+public sealed class LaunchTests(DeviceKind kind) : DeviceTest(kind)
+{
+    [Test]
+    public void ArgumentsOfAnotherKernelAreRefused() =>
+        Assert.That(
+            () => Device.Kernel("elementwise", "add_f32").Launch(new CastArgs(), 1, 32),
+            Throws.ArgumentException.With.Message.Contains(
+                "kernel add_f32 takes 32 bytes of arguments, CastArgs has 24"
+            )
+        );
+
+    [Test]
+    public void MoreThreadsThanTheKernelTakesAreRefused() =>
+        Assert.That(
+            () => AddArgs.Kernel.Launch(Device, DType.F32, new AddArgs(), 1, 512),
+            Throws.ArgumentException.With.Message.Contains("add_f32 takes at most 256 threads per block, found 512")
+        );
+
+    [Test]
+    public void ARefusedLaunchSaysItsGridThreadsAndSharedMemory()
+    {
+        CudaException error = Assert.Throws<CudaException>(() =>
+            FlashAttentionArgs.Narrow.Launch(Device, new FlashAttentionArgs(), (1, 70_000))
+        )!;
+        Assert.That(
+            error.Message,
+            Does.StartWith(
+                "flash_attention_forward_64: "
+                    + "cuLaunchKernel(grid 1×70000×1, 128 threads, 65,536 bytes of shared memory) returned "
+                    + "CUDA_ERROR_INVALID_VALUE (1)"
+            )
+        );
+        if (Device.Kind == DeviceKind.Cpu)
+            Assert.That(error.Message, Does.Contain("not 1 x 70000 x 1"));
+    }
+
+    [Test]
+    public void TheCpuDeviceWantsTheSharedMemoryThatTheKernelUses()
+    {
+        if (Device.Kind != DeviceKind.Cpu)
+            Assert.Ignore("a GPU does not know what a kernel uses");
+        Assert.That(
+            () =>
+                Device
+                    .Kernel("flash_attention", "flash_attention_forward_64")
+                    .Launch(new FlashAttentionArgs(), 1, 128, 1024),
+            Throws
+                .TypeOf<CudaException>()
+                .With.Message.Contains("the kernel needs 65536 bytes of dynamic shared memory, not 1024")
+        );
+    }
+}
