@@ -1,7 +1,7 @@
 namespace Spectral.Training.IO;
 
 /// <summary>Files that appear complete or not at all.</summary>
-public static class AtomicFile
+internal static class AtomicFile
 {
     /// <summary>
     /// Lets <paramref name="write"/> fill a temporary file in the same directory, flushes it to the disk and renames it

@@ -8,7 +8,7 @@ namespace Spectral.Training.IO;
 /// flushes files alone. Windows keeps
 /// names in its journal and needs none of this.
 /// </summary>
-public static partial class DirectorySync
+internal static partial class DirectorySync
 {
     private const int ReadOnly = 0;
     private const int AccessDenied = 13;

@@ -3,7 +3,7 @@ namespace Spectral.Training.Numerics;
 /// <summary>The mean of some values and their standard deviation.</summary>
 /// <param name="Mean">Σx / n; NaN without values.</param>
 /// <param name="Deviation">√(Σ(x − mean)² / (n − 1)); NaN of fewer than two values.</param>
-public readonly record struct SampleMoments(double Mean, double Deviation)
+internal readonly record struct SampleMoments(double Mean, double Deviation)
 {
     /// <summary>Measures some values; sums go in their order.</summary>
     public static SampleMoments Of(IReadOnlyCollection<double> values)
