@@ -216,7 +216,8 @@ sealed class Study(string root)
             );
             JsonNode spectra = Kept(
                 string.Format(kept, "spectra") + ".json",
-                $"analyze --base {Base} {(method.TrainsAll ? "--tuned" : "--adapter")} {folder} --out {string.Format(kept, "spectra")}.html --overwrite --draws 5 {Device}"
+                $"analyze --base {Base} {(method.TrainsAll ? "--tuned" : "--adapter")} {folder} --out "
+                    + $"{string.Format(kept, "spectra")}.html --overwrite --draws 5 {Device}"
             );
             yield return new Result(
                 method.Name,
@@ -278,7 +279,8 @@ sealed class Study(string root)
         JsonNode result = Kept(
             folder + ".json",
             (method.TrainsAll ? "pretrain " : $"finetune {method.Options} ")
-                + $"--model {Base} --data {Folder}/train.jsonl --eval {Folder}/held-out.jsonl --out {folder} --overwrite --lr {rate} --seed {seed} {Common}",
+                + $"--model {Base} --data {Folder}/train.jsonl --eval {Folder}/held-out.jsonl --out "
+                + $"{folder} --overwrite --lr {rate} --seed {seed} {Common}",
             mayFail: true
         );
         return (folder, result);
@@ -310,7 +312,8 @@ sealed class Study(string root)
         File.WriteAllText(path + ".partial", result.ToJsonString());
         File.Move(path + ".partial", path, overwrite: true);
         Console.Error.WriteLine(
-            $"{clock.Elapsed.TotalSeconds, 6:0.0} s  {Path.GetRelativePath(Folder, path), -48} {result["exact_match"] ?? result["failed"]}"
+            $"{clock.Elapsed.TotalSeconds, 6:0.0} s  {Path.GetRelativePath(Folder, path), -48} "
+                + $"{result["exact_match"] ?? result["failed"]}"
         );
         return result;
     }

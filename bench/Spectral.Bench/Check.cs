@@ -118,7 +118,8 @@ internal static class Check
         if (relative <= normBound && largest <= largestBound * rms)
             return null;
         (int row, int column) = places[worst];
-        return $"{what}: relative error {relative:G3} (bound {normBound:G3}), worst at [{row}, {column}]: {host[row, column]:G6}, expected {wanted[worst]:G6}";
+        return $"{what}: relative error {relative:G3} (bound {normBound:G3}), worst at [{row}, {column}]: "
+            + $"{host[row, column]:G6}, expected {wanted[worst]:G6}";
     }
 
     /// <summary>The first complaint, or null.</summary>

@@ -53,7 +53,8 @@ internal static class Program
     private static int Main(string[] arguments)
     {
         var root = new RootCommand(
-            "Times kernels, layers, decompositions and training steps against plain products and library sequences, on device events, after checking each result."
+            "Times kernels, layers, decompositions and training steps against plain products and library "
+                + "sequences, on device events, after checking each result."
         )
         {
             Filter,
@@ -147,7 +148,10 @@ internal static class Program
         var started = System.Diagnostics.Stopwatch.StartNew();
         var report = new Report(machine, path);
         Console.WriteLine(
-            $"{machine.Device}, driver CUDA {machine.Device.DriverVersion.Major}.{machine.Device.DriverVersion.Minor}, BLAS {machine.Device.Blas.Version}, {machine.Extent.ToString().ToLowerInvariant()} run, random normal inputs, medians"
+            $"{machine.Device}, driver CUDA "
+                + $"{machine.Device.DriverVersion.Major}.{machine.Device.DriverVersion.Minor}, BLAS "
+                + $"{machine.Device.Blas.Version}, {machine.Extent.ToString().ToLowerInvariant()} run, random "
+                + "normal inputs, medians"
         );
         if (!machine.IsGpu)
             Console.WriteLine($"*** {MachineFacts.CpuWarning} ***");

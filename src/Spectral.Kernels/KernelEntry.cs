@@ -59,7 +59,8 @@ public abstract class KernelEntry
         (uint)choice < (uint)_names.Length
             ? _names[choice]
             : throw new ArgumentException(
-                $"entry {choice} of {Module} for {ArgumentType.Name}, expected 0 to {_names.Length - 1} ({string.Join(", ", _names)})",
+                $"entry {choice} of {Module} for {ArgumentType.Name}, expected 0 to {_names.Length - 1} "
+                    + $"({string.Join(", ", _names)})",
                 nameof(choice)
             );
 }

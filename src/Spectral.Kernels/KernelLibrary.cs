@@ -26,7 +26,8 @@ public static class KernelLibrary
         Architectures.Contains(arch)
             ? Modules.Value[arch].ToDictionary(module => module, module => Ptx(arch, module))
             : throw new ArgumentException(
-                $"no PTX for {arch} in this build; it has: {(Architectures.Count > 0 ? string.Join(", ", Architectures) : "none")}",
+                $"no PTX for {arch} in this build; it has: "
+                    + $"{(Architectures.Count > 0 ? string.Join(", ", Architectures) : "none")}",
                 nameof(arch)
             );
 

@@ -44,7 +44,8 @@ internal sealed unsafe class KernelModules(Device device) : IDisposable
         string path =
             NativeLibraries.FindFile(KernelLibrary.CpuImage)
             ?? throw new DllNotFoundException(
-                $"the CPU device's kernels, {KernelLibrary.CpuImage}, are in none of: {string.Join(", ", NativeLibraries.SearchFolders())}"
+                $"the CPU device's kernels, {KernelLibrary.CpuImage}, are in none of: "
+                    + $"{string.Join(", ", NativeLibraries.SearchFolders())}"
             );
         nint module;
         fixed (byte* file = System.Text.Encoding.UTF8.GetBytes(path + "\0"))

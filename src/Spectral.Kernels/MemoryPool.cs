@@ -244,7 +244,8 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
             DriverApi.OutOfMemory,
             "CUDA_ERROR_OUT_OF_MEMORY",
             "",
-            $"allocating {size:N0} bytes on {deviceName} ({Memory.InUse:N0} in use by tensors, {(long)free:N0} of {(long)total:N0} free)"
+            $"allocating {size:N0} bytes on {deviceName} ({Memory.InUse:N0} in use by tensors, "
+                + $"{(long)free:N0} of {(long)total:N0} free)"
         )
         {
             Device = deviceName,

@@ -353,7 +353,8 @@ public sealed unsafe class Tensor : IDisposable
         if (Device.IsCapturing)
         {
             throw new InvalidOperationException(
-                $"copying {Bytes} bytes {direction} while a graph is captured: a replay cannot do it; copy before or after, to or from memory that outlives the graph"
+                $"copying {Bytes} bytes {direction} while a graph is captured: a replay cannot do it; "
+                    + "copy before or after, to or from memory that outlives the graph"
             );
         }
     }

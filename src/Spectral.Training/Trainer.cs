@@ -298,7 +298,8 @@ public sealed partial class Trainer : IDisposable
                 : "no loss was finite"
         );
         throw new TrainingDivergedException(
-            $"step {report.Step}: the {what} is not a finite number{(row > 1 ? $", as in the {row - 1} steps before" : "")}; {good}; "
+            $"step {report.Step}: the {what} is not a finite "
+                + $"number{(row > 1 ? $", as in the {row - 1} steps before" : "")}; {good}; "
                 + "a smaller learning rate, more warm-up or gradient clipping may help"
         );
     }

@@ -79,7 +79,8 @@ public sealed record TrainerOptions
         if (CudaGraph && method.ActsBetweenSteps)
         {
             throw new InputException(
-                $"{method.Name} changes its factors between steps, which a replayed step leaves no room for: expected no --graph"
+                $"{method.Name} changes its factors between steps, which a replayed step leaves no room "
+                    + "for: expected no --graph"
             );
         }
     }

@@ -49,7 +49,8 @@ public sealed class TrainerState : IDisposable
         if (_contents is { Step: < 0 } or { Updates: < 0 } || _contents.Layers is { Count: 0 })
         {
             throw new InputException(
-                $"{Path}: step {_contents.Step} after {_contents.Updates} updates of {_contents.Layers?.Count} layers, expected none below 0 and a layer"
+                $"{Path}: step {_contents.Step} after {_contents.Updates} updates of "
+                    + $"{_contents.Layers?.Count} layers, expected none below 0 and a layer"
             );
         }
     }
@@ -188,7 +189,9 @@ public sealed class TrainerState : IDisposable
             )
             {
                 throw new InputException(
-                    $"{Path}: {InputText.Quote(part.Name)} is {tensor.Type.HeaderName()} {InputText.Shape([.. tensor.Shape])}, expected F32 {InputText.Shape(part.Shape.Dimensions())}"
+                    $"{Path}: {InputText.Quote(part.Name)} is {tensor.Type.HeaderName()} "
+                        + $"{InputText.Shape([.. tensor.Shape])}, expected F32 "
+                        + $"{InputText.Shape(part.Shape.Dimensions())}"
                 );
             }
         }
@@ -196,7 +199,9 @@ public sealed class TrainerState : IDisposable
         if (all && _file.Tensors.Count > wanted.Count)
         {
             throw new InputException(
-                $"{Path}: {InputText.Quote(_file.Tensors.Keys.Except(wanted.Select(part => part.Name)).First())} is no part of what trains here"
+                $"{Path}: "
+                    + $"{InputText.Quote(_file.Tensors.Keys.Except(wanted.Select(part => part.Name)).First())} "
+                    + "is no part of what trains here"
             );
         }
 

@@ -46,7 +46,8 @@ public sealed class TrainingLog : ITrainerCallback, IDisposable
             if (Length != length || Sha256 != sha256)
             {
                 throw new InputException(
-                    $"{path}: not the log that the checkpoint goes on with, which has {length} bytes with the SHA-256 {sha256}"
+                    $"{path}: not the log that the checkpoint goes on with, which has {length} bytes with "
+                        + $"the SHA-256 {sha256}"
                 );
             }
 

@@ -25,7 +25,8 @@ internal sealed class LoraFusionCase : BenchCase
         from step in new[] { false, true }
         let shape = new LayerShape(tokens, side, side, machine.Choose(16, 16, 8))
         select new Plan(
-            $"{(step ? "step" : "forward")} {shape} dropout={Probability.ToString(System.Globalization.CultureInfo.InvariantCulture)}",
+            $"{(step ? "step" : "forward")} {shape} "
+                + $"dropout={Probability.ToString(System.Globalization.CultureInfo.InvariantCulture)}",
             () => Prepare(machine, shape, step)
         );
 

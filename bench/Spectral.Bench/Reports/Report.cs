@@ -60,7 +60,8 @@ internal sealed class Report(Machine machine, string? path)
                 ["order"] = "variants of a scenario in turns, five rounds, all warmed first",
                 ["check"] = "against sums in double before any time",
                 ["ratios"] =
-                    "to the fastest of a role: cuBLAS' own choice, or cuBLASLt's best of up to 16 algorithms timed beforehand",
+                    "to the fastest of a role: cuBLAS' own choice, or cuBLASLt's best of up to 16 "
+                    + "algorithms timed beforehand",
             },
             ["results"] = JsonSerializer.SerializeToNode(_results, Json),
         };

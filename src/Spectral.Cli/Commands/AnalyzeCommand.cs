@@ -31,7 +31,8 @@ internal sealed class AnalyzeCommand : SpectralCommand
         "DIR"
     );
     private readonly Option<string> _target = OptionTypes.Targets(
-        "Layers to compare: names or ends of names, separated by commas; all-linear; or an expression that matches full "
+        "Layers to compare: names or ends of names, separated by commas; all-linear; or an expression "
+            + "that matches full "
             + "names."
     );
     private readonly Option<int> _topK = OptionTypes.Integer(
@@ -62,7 +63,8 @@ internal sealed class AnalyzeCommand : SpectralCommand
     };
     private readonly Option<string> _svd = OptionTypes.Choice(
         "--svd",
-        "How singular values are found: all of them in F64, or the first --rank from a random sketch; auto is exact up to a smaller dimension of 512.",
+        "How singular values are found: all of them in F64, or the first --rank from a random sketch; "
+            + "auto is exact up to a smaller dimension of 512.",
         "auto",
         "auto",
         "exact",
@@ -100,7 +102,10 @@ internal sealed class AnalyzeCommand : SpectralCommand
     public AnalyzeCommand()
         : base(
             "analyze",
-            "Shows what tuning did to the weight spectra: singular values and vectors before and after, where the update lies, intruder dimensions, and how all that compares with random updates of the same size. With --dtype bf16 both weights are rounded to it first; otherwise they are compared as stored.",
+            "Shows what tuning did to the weight spectra: singular values and vectors before and after, "
+                + "where the update lies, intruder dimensions, and how all that compares with random updates "
+                + "of the same size. With --dtype bf16 both weights are rounded to it first; otherwise they "
+                + "are compared as stored.",
             "spectral analyze --base base-model --tuned tuned-model --out spectra.html",
             "spectral analyze --base base-model --adapter adapter --out spectra.html --csv spectra.csv --json"
         ) =>
@@ -219,11 +224,14 @@ internal sealed class AnalyzeCommand : SpectralCommand
     private static string Line(SpectraSummary summary, string name) =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{name, -10} {summary.Matrices, 3} matrices  change {summary.RelativeChange.Mean, 8:P2}  growth of the top {summary.Amplification.Mean, 6:0.000} (z {summary.AmplificationZ.Mean, 6:0.0})  "
+            $"{name, -10} {summary.Matrices, 3} matrices  change {summary.RelativeChange.Mean, 8:P2}  "
+                + $"growth of the top {summary.Amplification.Mean, 6:0.000} (z "
+                + $"{summary.AmplificationZ.Mean, 6:0.0})  "
         )
         + string.Create(
             CultureInfo.InvariantCulture,
-            $"top amplified in {summary.AmplifiesTop.Holds}, turned in {summary.ReorientsTop.Holds}, rest stable in {summary.RestStable.Holds}"
+            $"top amplified in {summary.AmplifiesTop.Holds}, turned in {summary.ReorientsTop.Holds}, rest "
+                + $"stable in {summary.RestStable.Holds}"
         );
 
     private static string[] Parts(string list) => list.Split(',', StringSplitOptions.TrimEntries);

@@ -58,7 +58,9 @@ internal sealed class CompareCommand : SpectralCommand
     );
     private readonly Option<string> _budget = OptionTypes.Choice(
         "--budget",
-        "What methods have in common. params: beside data and steps the number of trainable parameters: each rank is chosen so that it comes as near as possible to that of the first method at --rank, alpha/rank staying the same. steps: data and steps alone, with --rank as it is.",
+        "What methods have in common. params: beside data and steps the number of trainable parameters: "
+            + "each rank is chosen so that it comes as near as possible to that of the first method at --rank, "
+            + "alpha/rank staying the same. steps: data and steps alone, with --rank as it is.",
         SameParameters,
         SameParameters,
         SameSteps
@@ -67,9 +69,13 @@ internal sealed class CompareCommand : SpectralCommand
     public CompareCommand()
         : base(
             "compare",
-            "Trains several adapter methods on the same data with the same seeds, and writes one table and one page with their curves. The model is loaded once. What is finished is written after each run and stays when the command is stopped.",
-            "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison --methods lora,speclora --seeds 3 --rank 16 --lr 1e-3",
-            "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison --methods all --budget steps --steps 200 --eval-every 50 --json"
+            "Trains several adapter methods on the same data with the same seeds, and writes one table "
+                + "and one page with their curves. The model is loaded once. What is finished is written after "
+                + "each run and stays when the command is stopped.",
+            "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison "
+                + "--methods lora,speclora --seeds 3 --rank 16 --lr 1e-3",
+            "spectral compare --model base-model --data train.jsonl --eval eval.jsonl --out comparison "
+                + "--methods all --budget steps --steps 200 --eval-every 50 --json"
         )
     {
         _training.Eval.Required = true;
@@ -102,7 +108,8 @@ internal sealed class CompareCommand : SpectralCommand
             context.Terminal.Line(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{method.Name}: {(method.HasRank ? $"rank {method.Options.Rank}" : "no rank")}, {method.Facts.Trainable:N0} trainable parameters"
+                    $"{method.Name}: {(method.HasRank ? $"rank {method.Options.Rank}" : "no rank")}, "
+                        + $"{method.Facts.Trainable:N0} trainable parameters"
                 )
             );
         }
@@ -223,12 +230,14 @@ internal sealed class CompareCommand : SpectralCommand
         if (context.Get(_budget) == SameParameters)
         {
             notes.Add(
-                "Each rank was chosen so that the number of trainable parameters comes as near as possible to that of the first method."
+                "Each rank was chosen so that the number of trainable parameters comes as near as "
+                    + "possible to that of the first method."
             );
         }
 
         notes.Add(
-            "± is the standard deviation over seeds. Step time is the median of steady steps, memory the most in use while training, without evaluation."
+            "± is the standard deviation over seeds. Step time is the median of steady steps, memory the "
+                + "most in use while training, without evaluation."
         );
         if (device.Kind == DeviceKind.Cpu)
             notes.Add("Times are those of the CPU device and say nothing about a GPU.");

@@ -17,7 +17,8 @@ internal sealed class ExportCommand : SpectralCommand
     private readonly Option<string> _adapter = OptionTypes.RequiredPath("--adapter", "Adapter to convert.", "DIR");
     private readonly Option<string?> _model = OptionTypes.Path(
         "--model",
-        "Model folder the adapter was trained on; needed only where the factors follow from its weights, or do not say how large the layers are.",
+        "Model folder the adapter was trained on; needed only where the factors follow from its weights, "
+            + "or do not say how large the layers are.",
         "DIR"
     );
     private readonly Option<string> _format = OptionTypes.Choice(

@@ -23,7 +23,8 @@ internal sealed class FinetuneCommand : SpectralCommand
             "finetune",
             "Trains an adapter on a model. A run that was stopped or killed goes on with --resume.",
             "spectral finetune --model base-model --data train.jsonl --eval eval.jsonl --out adapter",
-            "spectral finetune --model base-model --data train.jsonl --out adapter --adapter lora --rank 16 --alpha 32 --epochs 1 --lr 1e-3"
+            "spectral finetune --model base-model --data train.jsonl --out adapter --adapter lora --rank "
+                + "16 --alpha 32 --epochs 1 --lr 1e-3"
         ) => AddOptions([.. _training.Inputs, .. _adapter.All, .. _training.Settings]);
 
     public override void Execute(CommandContext context)

@@ -75,14 +75,16 @@ internal sealed class InfoCommand : SpectralCommand
                 foreach (DeviceFacts device in devices)
                 {
                     terminal.Line(
-                        $"{device.Selector} computes low-rank layers by {string.Join(", ", device.Variants.Select(choice => $"{choice.Text} in {choice.Type}"))}"
+                        $"{device.Selector} computes low-rank layers by "
+                            + $"{string.Join(", ", device.Variants.Select(choice => $"{choice.Text} in {choice.Type}"))}"
                     );
                 }
 
                 foreach (string architecture in KernelLibrary.Architectures)
                 {
                     terminal.Line(
-                        $"ptx {architecture}  {string.Join(' ', KernelLibrary.Ptx(architecture).Keys.Order(StringComparer.Ordinal))}"
+                        $"ptx {architecture}  "
+                            + $"{string.Join(' ', KernelLibrary.Ptx(architecture).Keys.Order(StringComparer.Ordinal))}"
                     );
                 }
 
@@ -107,7 +109,8 @@ internal sealed class InfoCommand : SpectralCommand
             if ((major, minor).CompareTo((12, 4)) < 0)
             {
                 notes.Add(
-                    $"{selector}: the driver knows CUDA {major}.{minor}; our PTX comes from CUDA 12.4 and wants driver 550 or newer"
+                    $"{selector}: the driver knows CUDA {major}.{minor}; our PTX comes from CUDA 12.4 and "
+                        + "wants driver 550 or newer"
                 );
             }
         }

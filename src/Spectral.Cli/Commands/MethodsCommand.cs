@@ -27,7 +27,9 @@ internal sealed class MethodsCommand : SpectralCommand
     public MethodsCommand()
         : base(
             "methods",
-            "Lists the adapter methods with what they come to on a model, or one layer, with the options given: scalars trained, floating point operations of the adapter's forward pass over those of the layers, whether it can be merged, its name in adapter files, its source.",
+            "Lists the adapter methods with what they come to on a model, or one layer, with the options "
+                + "given: scalars trained, floating point operations of the adapter's forward pass over those "
+                + "of the layers, whether it can be merged, its name in adapter files, its source.",
             "spectral methods --model base-model --rank 16",
             "spectral methods --adapter lora",
             "spectral methods --rank 4 --json"

@@ -19,7 +19,8 @@ internal sealed class PretrainCommand : SpectralCommand
     public PretrainCommand()
         : base(
             "pretrain",
-            "Trains all weights of a model, from random ones if it has none. A run that was stopped or killed goes on with --resume.",
+            "Trains all weights of a model, from random ones if it has none. A run that was stopped or "
+                + "killed goes on with --resume.",
             "spectral pretrain --model model-config --data text.jsonl --out model --epochs 10 --lr 3e-3 --warmup 50"
         ) => AddOptions([.. _training.Inputs, .. _training.Settings]);
 

@@ -33,7 +33,9 @@ internal sealed class SvdCommand : SpectralCommand
     );
     private readonly Option<int> _powerIterations = OptionTypes.Integer(
         "--power-iterations",
-        "Passes over the matrix and back that sharpen the result. From 4 on, further ones follow (32 at most) while values still move by about a hundredth of the largest, as they do for matrices like random ones.",
+        "Passes over the matrix and back that sharpen the result. From 4 on, further ones follow (32 at "
+            + "most) while values still move by about a hundredth of the largest, as they do for matrices like "
+            + "random ones.",
         4,
         0,
         1000
@@ -50,9 +52,14 @@ internal sealed class SvdCommand : SpectralCommand
     public SvdCommand()
         : base(
             "svd",
-            "Computes the leading singular triplets of matrices by randomized SVD. On a GPU tensors of one shape are decomposed together, and the seconds of each are its share; residual_bound is ten times what ten random vectors show of what is left, which is above its norm with probability 1 - 1e-10 and often several times that.",
-            "spectral svd --model base-model --tensor model.layers.0.self_attn.q_proj.weight --rank 16 --out q.safetensors",
-            "spectral svd --file weights.safetensors --rank 32 --oversample 10 --power-iterations 2 --out svd.safetensors --json"
+            "Computes the leading singular triplets of matrices by randomized SVD. On a GPU tensors of "
+                + "one shape are decomposed together, and the seconds of each are its share; residual_bound is "
+                + "ten times what ten random vectors show of what is left, which is above its norm with "
+                + "probability 1 - 1e-10 and often several times that.",
+            "spectral svd --model base-model --tensor model.layers.0.self_attn.q_proj.weight --rank 16 "
+                + "--out q.safetensors",
+            "spectral svd --file weights.safetensors --rank 32 --oversample 10 --power-iterations 2 "
+                + "--out svd.safetensors --json"
         )
     {
         _rank.Required = true;
@@ -127,7 +134,9 @@ internal sealed class SvdCommand : SpectralCommand
                 foreach (JsonNode? row in rows)
                 {
                     terminal.Line(
-                        $"{row!["name"]}  {row["shape"]!.ToJsonString()}  {(double?)row["seconds"]:0.0000} s  residual at most {(double?)row["residual_bound"]:g4}"
+                        $"{row!["name"]}  {row["shape"]!.ToJsonString()}  "
+                            + $"{(double?)row["seconds"]:0.0000} s  residual at most "
+                            + $"{(double?)row["residual_bound"]:g4}"
                     );
                 }
 
@@ -163,7 +172,8 @@ internal sealed class SvdCommand : SpectralCommand
             if (tensor.Shape.Count != 2 || !tensor.Type.IsFloat())
             {
                 throw new InputException(
-                    $"{tensor.Path}: tensor {tensor.Name} is {tensor.Type.HeaderName()} {shape}; expected a 2-D tensor of floats"
+                    $"{tensor.Path}: tensor {tensor.Name} is {tensor.Type.HeaderName()} {shape}; expected "
+                        + "a 2-D tensor of floats"
                 );
             }
 
@@ -177,7 +187,8 @@ internal sealed class SvdCommand : SpectralCommand
             if (rank > Math.Min(tensor.Shape[0], tensor.Shape[1]))
             {
                 throw new InputException(
-                    $"--rank {rank}: tensor {tensor.Name} is {shape}; expected a rank of at most {Math.Min(tensor.Shape[0], tensor.Shape[1])}"
+                    $"--rank {rank}: tensor {tensor.Name} is {shape}; expected a rank of at most "
+                        + $"{Math.Min(tensor.Shape[0], tensor.Shape[1])}"
                 );
             }
         }

@@ -60,7 +60,9 @@ internal static class ErrorBoundary
         error is OutOfDeviceMemoryException memory
             ? string.Create(
                 CultureInfo.InvariantCulture,
-                $"{Mebibytes(memory.Requested)} MiB were asked for on {memory.Device}, with {Mebibytes(memory.InUse)} MiB in use and {Mebibytes(memory.Free)} MiB of {Mebibytes(memory.Total)} MiB free"
+                $"{Mebibytes(memory.Requested)} MiB were asked for on {memory.Device}, with "
+                    + $"{Mebibytes(memory.InUse)} MiB in use and {Mebibytes(memory.Free)} MiB of "
+                    + $"{Mebibytes(memory.Total)} MiB free"
             )
             : OneLine(error.Message);
 

@@ -330,7 +330,8 @@ internal sealed class AdapterCommandOptions
             if (context.IsGiven(option) && !same)
             {
                 throw new InputException(
-                    $"{option.Name} \"{context.Text(option)}\": the adapter given by --init-adapter has {found}; expected the same or no {option.Name}"
+                    $"{option.Name} \"{context.Text(option)}\": the adapter given by --init-adapter has "
+                        + $"{found}; expected the same or no {option.Name}"
                 );
             }
         }
@@ -401,7 +402,9 @@ internal sealed class AdapterCommandOptions
                         + (
                             known.Length == 0
                                 ? $"{string.Join(", ", among.Select(other => other.Name))} has no settings of its own"
-                                : $"expected one of the settings of {(among.Count == 1 ? among[0].Name : "these methods")}: {string.Join(", ", known)}"
+                                : "expected one of the settings of "
+                                    + $"{(among.Count == 1 ? among[0].Name : "these methods")}: "
+                                    + $"{string.Join(", ", known)}"
                         )
                 );
             }

@@ -45,7 +45,8 @@ internal sealed class DeviceOptions
 
     private readonly Option<bool> _tune = OptionTypes.Flag(
         "--tune",
-        "Time the variants of an op once per shape and keep the fastest, instead of going by fixed rules; choices are kept in the user's cache folder."
+        "Time the variants of an op once per shape and keep the fastest, instead of going by fixed "
+            + "rules; choices are kept in the user's cache folder."
     );
 
     public Option[] All => [_device, _type, _threads];
@@ -88,7 +89,8 @@ internal sealed class DeviceOptions
         if (ordinal >= count)
         {
             throw new InputException(
-                $"--device \"{wanted}\": {reason ?? $"there are {count} CUDA devices, numbered from 0"}; expected a device that `spectral info` lists"
+                $"--device \"{wanted}\": {reason ?? $"there are {count} CUDA devices, numbered from 0"}; "
+                    + "expected a device that `spectral info` lists"
             );
         }
 

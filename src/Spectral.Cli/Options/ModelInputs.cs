@@ -102,7 +102,8 @@ internal sealed class ModelInputs : IDisposable
         if (parameters > device.TotalMemory / bytesPerParameter)
         {
             throw new InputException(
-                $"{Path.Combine(Folder.Directory, "config.json")}: {parameters} parameters at {bytesPerParameter} bytes each; "
+                $"{Path.Combine(Folder.Directory, "config.json")}: {parameters} parameters at "
+                    + $"{bytesPerParameter} bytes each; "
                     + $"expected a model that fits into the {device.TotalMemory >> 20} MiB of {device.Name}"
             );
         }

@@ -130,14 +130,16 @@ internal sealed class TrainingOptions
     );
     public readonly Option<int> MaxSkipped = OptionTypes.Integer(
         "--max-skipped",
-        "Steps in a row whose loss or gradient may be not finite before the run gives up; each is counted and changes nothing.",
+        "Steps in a row whose loss or gradient may be not finite before the run gives up; each is "
+            + "counted and changes nothing.",
         5,
         1
     );
     public readonly Option<bool> Resume = OptionTypes.Flag(
         "--resume",
         "Go on from the last checkpoint in --out, to the same bits as without a break; begin if there is none yet. "
-            + "All other options as before, but for those of reporting and --threads, and --steps or --epochs, which may "
+            + "All other options as before, but for those of reporting and --threads, and --steps or "
+            + "--epochs, which may "
             + "make the run longer."
     );
     public readonly Option<bool> Overwrite = OptionTypes.Flag(
@@ -307,7 +309,8 @@ internal sealed class TrainingOptions
         {
             (
                 "model",
-                $"{context.Get(Model)} ({model.Config.ModelType}, {model.ParameterCount.ToString("N0", CultureInfo.InvariantCulture)} parameters)"
+                $"{context.Get(Model)} ({model.Config.ModelType}, "
+                    + $"{model.ParameterCount.ToString("N0", CultureInfo.InvariantCulture)} parameters)"
             ),
             ("data", $"{context.Get(Data)} ({records} records)"),
             ("device", $"{model.Device}, {model.DType}"),

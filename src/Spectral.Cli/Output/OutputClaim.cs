@@ -150,7 +150,8 @@ internal sealed class OutputClaim : IDisposable
 
     private static InputException InUse(string given, string path, Exception error) =>
         new(
-            $"{given}: {Holder(path) ?? "another process"} is writing to it; expected a place that no other run writes to",
+            $"{given}: {Holder(path) ?? "another process"} is writing to it; expected a place that no "
+                + "other run writes to",
             error
         );
 

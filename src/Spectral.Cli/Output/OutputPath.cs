@@ -75,7 +75,8 @@ internal static class OutputPath
         return orStay
             ? path
             : throw new InputException(
-                $"{given}: {path} is a symbolic link to {link}, which leads nowhere; expected one to a folder that exists"
+                $"{given}: {path} is a symbolic link to {link}, which leads nowhere; expected one to a "
+                    + "folder that exists"
             );
     }
 }

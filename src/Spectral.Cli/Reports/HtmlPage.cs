@@ -102,7 +102,8 @@ internal sealed class HtmlPage
     public void Table(string label, IReadOnlyList<string> columns, IReadOnlyList<PageCell[]> rows, bool sortable)
     {
         _page.Append(
-            $"<div class=\"scroll\" role=\"region\" aria-label=\"{Escape(label)}\" tabindex=\"0\">\n<table{(sortable ? " class=\"sortable\"" : "")}>\n<thead><tr>"
+            $"<div class=\"scroll\" role=\"region\" aria-label=\"{Escape(label)}\" "
+                + $"tabindex=\"0\">\n<table{(sortable ? " class=\"sortable\"" : "")}>\n<thead><tr>"
         );
         for (int i = 0; i < columns.Count; i++)
             _page.Append($"<th scope=\"col\"{(i == 0 ? "" : " class=\"number\"")}>{Escape(columns[i])}</th>");
@@ -113,7 +114,8 @@ internal sealed class HtmlPage
             foreach (PageCell cell in row[1..])
             {
                 _page.Append(
-                    $"<td class=\"number\"{Value(cell)}>{(cell.IsBest ? $"<strong>{Escape(cell.Text)}</strong>" : Escape(cell.Text))}</td>"
+                    "<td "
+                        + $"class=\"number\"{Value(cell)}>{(cell.IsBest ? $"<strong>{Escape(cell.Text)}</strong>" : Escape(cell.Text))}</td>"
                 );
             }
 
@@ -124,7 +126,8 @@ internal sealed class HtmlPage
 
     /// <summary>The whole page.</summary>
     public string Render() =>
-        $"{_page}<script type=\"application/json\" id=\"data\">{_data.ToJsonString(Compact)}</script>\n<script>{PageAssets.Script}</script>\n</body>\n</html>\n";
+        $"{_page}<script type=\"application/json\" "
+        + $"id=\"data\">{_data.ToJsonString(Compact)}</script>\n<script>{PageAssets.Script}</script>\n</body>\n</html>\n";
 
     private static string Escape(string text) => WebUtility.HtmlEncode(text);
 

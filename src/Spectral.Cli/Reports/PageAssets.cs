@@ -19,7 +19,9 @@ internal static class PageAssets
     /// drawings set theirs.
     /// </summary>
     public static string Policy { get; } =
-        $"default-src 'none'; script-src 'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Script)))}'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+        "default-src 'none'; script-src "
+        + $"'sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(Script)))}'; style-src "
+        + "'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
     private static string Read(string name)
     {

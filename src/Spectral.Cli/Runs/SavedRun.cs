@@ -150,7 +150,8 @@ internal sealed class SavedRun : IDisposable
         if (differences.Length > 0)
         {
             throw new InputException(
-                $"--resume: the run in {Path.GetDirectoryName(Path.GetDirectoryName(State.Path))} had {string.Join(", ", differences)}"
+                $"--resume: the run in {Path.GetDirectoryName(Path.GetDirectoryName(State.Path))} had "
+                    + $"{string.Join(", ", differences)}"
             );
         }
 
@@ -186,21 +187,24 @@ internal sealed class SavedRun : IDisposable
         if (type.ToString() != _facts.Type)
         {
             throw new InputException(
-                $"--resume: the run had the type {_facts.Type}, not {type}; expected --dtype {_facts.Type.ToLowerInvariant()}"
+                $"--resume: the run had the type {_facts.Type}, not {type}; expected --dtype "
+                    + $"{_facts.Type.ToLowerInvariant()}"
             );
         }
 
         if (device.Name != _facts.Device)
         {
             context.Terminal.Warn(
-                $"the run began on {_facts.Device} and goes on on {device.Name}: roundings may differ from those of a run without a break"
+                $"the run began on {_facts.Device} and goes on on {device.Name}: roundings may differ "
+                    + "from those of a run without a break"
             );
         }
 
         if (Version != _facts.Version)
         {
             context.Terminal.Warn(
-                $"the run began with version {_facts.Version} and goes on with {Version}: roundings may differ from those of a run without a break"
+                $"the run began with version {_facts.Version} and goes on with {Version}: roundings may "
+                    + "differ from those of a run without a break"
             );
         }
 

@@ -59,17 +59,20 @@ internal static class SpectraPage
                 Verdict(
                     model["amplifies_top"]!,
                     $"Amplifies the top {top} singular values",
-                    $"{Mean(model, "amplification", 100, "0")}\u00a0% of the change of singular values is their growth, z {Mean(model, "amplification_z", 1, "0.0")} on average"
+                    $"{Mean(model, "amplification", 100, "0")}\u00a0% of the change of singular values is "
+                        + $"their growth, z {Mean(model, "amplification_z", 1, "0.0")} on average"
                 ),
                 Verdict(
                     model["reorients_top"]!,
                     $"Turns the top {top} singular vectors more than chance",
-                    $"similarity of the subspaces {Mean(model, "similarity_left", 1, "0.00")} left and {Mean(model, "similarity_right", 1, "0.00")} right"
+                    $"similarity of the subspaces {Mean(model, "similarity_left", 1, "0.00")} left and "
+                        + $"{Mean(model, "similarity_right", 1, "0.00")} right"
                 ),
                 Verdict(
                     model["rest_stable"]!,
                     "Leaves the rest of the spectrum as it was",
-                    $"{Mean(model, "energy_bottom_bottom", 100, "0")}\u00a0% of the energy of Δ is from the rest to the rest"
+                    $"{Mean(model, "energy_bottom_bottom", 100, "0")}\u00a0% of the energy of Δ is from "
+                        + "the rest to the rest"
                 ),
             }
         )
@@ -98,7 +101,9 @@ internal static class SpectraPage
             sortable: false
         );
         page.Paragraph(
-            "By part of the spectrum: mean growth and mean size of the change of singular values; |cos| of tuned vectors with the base vectors of their positions (matched) and with the nearest (best)."
+            "By part of the spectrum: mean growth and mean size of the change of singular values; |cos| "
+                + "of tuned vectors with the base vectors of their positions (matched) and with the nearest "
+                + "(best)."
         );
         page.Table(
             "By part of the spectrum",
@@ -133,7 +138,8 @@ internal static class SpectraPage
         string changed = unchanged == 0 ? "all of them changed" : $"{unchanged} unchanged";
         int rounding = matrices - unchanged - measurable;
         string seen = rounding == 0 ? "" : $"; in {rounding} the change is within rounding";
-        return $"{matrices} weight matrices, {changed}{seen}. Δ is the tuned minus the base matrix; left is the output side, right the input side.";
+        return $"{matrices} weight matrices, {changed}{seen}. Δ is the tuned minus the base matrix; left is the "
+            + "output side, right the input side.";
     }
 
     private static string Verdict(JsonNode counts, string claim, string numbers)

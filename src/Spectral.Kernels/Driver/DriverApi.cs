@@ -48,7 +48,11 @@ internal sealed unsafe class DriverApi
     internal static string? CpuObstacle(bool linux, Architecture architecture, bool hasInstructions)
     {
         if (!linux || architecture != Architecture.X64)
-            return "the CPU device runs on Linux x64 only; elsewhere the kernels need an NVIDIA GPU, through Device.Cuda.";
+        {
+            return "the CPU device runs on Linux x64 only; elsewhere the kernels need an NVIDIA GPU, through "
+                + "Device.Cuda.";
+        }
+
         return hasInstructions
             ? null
             : "the CPU device needs a processor with AVX2, FMA, BMI and LZCNT (x86-64-v3), which this one lacks.";

@@ -131,7 +131,8 @@ public static class NativeLibraries
         TryLoad(names, out nint library)
             ? library
             : throw new DllNotFoundException(
-                $"{purpose}: none of {string.Join(", ", names.ToArray())} could be loaded; install it or put its folder into {PathVariable}."
+                $"{purpose}: none of {string.Join(", ", names.ToArray())} could be loaded; install it or "
+                    + $"put its folder into {PathVariable}."
             );
 
     /// <summary>The full path of a file in the search folders, or null.</summary>

@@ -105,7 +105,8 @@ internal static class CholeskyInverse
             SmallProblems.OneBlock => n <= LargestOneBlock && sharedBytes <= device.SharedBytesPerBlock
                 ? true
                 : throw new ArgumentException(
-                    $"order {n} does not fit into one block of {device} (at most {LargestOneBlock}, {sharedBytes} of {device.SharedBytesPerBlock} bytes)",
+                    $"order {n} does not fit into one block of {device} (at most {LargestOneBlock}, "
+                        + $"{sharedBytes} of {device.SharedBytesPerBlock} bytes)",
                     nameof(n)
                 ),
             _ => device.Kind == DeviceKind.Cuda && n <= LargestOneBlock && sharedBytes <= device.SharedBytesPerBlock,

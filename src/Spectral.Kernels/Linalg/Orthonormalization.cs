@@ -74,7 +74,8 @@ public static class Orthonormalization
         if (deviation <= Tolerance)
             return OrthonormalizationMethod.Householder;
         throw new ArithmeticException(
-            $"{x.Shape}: orthonormal rows deviate by {deviation}, expected at most {Tolerance}; the matrix holds NaN or infinity, or values too large to square"
+            $"{x.Shape}: orthonormal rows deviate by {deviation}, expected at most {Tolerance}; the "
+                + "matrix holds NaN or infinity, or values too large to square"
         );
     }
 

@@ -49,7 +49,8 @@ internal static class SketchProduct
         if (shares > 1 && (d is not null || parts is not null || c.LeadingDimension != n))
         {
             throw new ArgumentException(
-                $"a product over {k} elements is divided into {shares}: it takes no addend, no parts and no gaps between rows",
+                $"a product over {k} elements is divided into {shares}: it takes no addend, no parts and "
+                    + "no gaps between rows",
                 nameof(k)
             );
         }

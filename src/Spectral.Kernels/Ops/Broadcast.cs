@@ -46,7 +46,8 @@ internal static class BroadcastShape
         )
         {
             throw new ArgumentException(
-                $"{vName} is {v.Shape}, expected {(broadcast == Broadcast.PerRow ? rows : broadcast == Broadcast.PerColumn ? columns : 1)} elements: {broadcast} of {xName} {x.Shape}",
+                $"{vName} is {v.Shape}, expected "
+                    + $"{(broadcast == Broadcast.PerRow ? rows : broadcast == Broadcast.PerColumn ? columns : 1)} elements: {broadcast} of {xName} {x.Shape}",
                 vName
             );
         }

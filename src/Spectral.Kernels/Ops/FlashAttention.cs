@@ -189,7 +189,8 @@ public static class FlashAttention
         if (range.Stride % Unit != 0 || range.Pointer % (Unit * 2) != 0)
         {
             throw new ArgumentException(
-                $"{name} is columns {range.From} to {range.From + range.Count} of {range.Matrix.Shape}, expected rows of whole 16-byte units at a 16-byte address",
+                $"{name} is columns {range.From} to {range.From + range.Count} of {range.Matrix.Shape}, "
+                    + "expected rows of whole 16-byte units at a 16-byte address",
                 name
             );
         }

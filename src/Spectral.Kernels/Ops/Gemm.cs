@@ -42,7 +42,8 @@ public static class Gemm
         if (kOfB != k)
         {
             throw new ArgumentException(
-                $"b is {b.Shape}{(transposeB ? " transposed" : "")}; its inner dimension is {kOfB}, that of a {a.Shape}{(transposeA ? " transposed" : "")} is {k}",
+                $"b is {b.Shape}{(transposeB ? " transposed" : "")}; its inner dimension is {kOfB}, that "
+                    + $"of a {a.Shape}{(transposeA ? " transposed" : "")} is {k}",
                 nameof(b)
             );
         }
@@ -122,7 +123,8 @@ public static class Gemm
         if (x.Offset < 0 || x.Stride < 0 || x.LeadingDimension < columns || last > x.Tensor.Count)
         {
             throw new ArgumentException(
-                $"{name}: {batch} × [{rows}, {columns}] at offset {x.Offset} with leading dimension {x.LeadingDimension} and stride {x.Stride} does not fit into {x.Tensor.Shape}",
+                $"{name}: {batch} × [{rows}, {columns}] at offset {x.Offset} with leading dimension "
+                    + $"{x.LeadingDimension} and stride {x.Stride} does not fit into {x.Tensor.Shape}",
                 name
             );
         }

@@ -28,7 +28,8 @@ public static partial class AdapterMethods
             if (_all.FirstOrDefault(known => known.Name == method.Name) is { } namesake)
             {
                 throw new ArgumentException(
-                    $"adapter method '{method.Name}' ({method.GetType()}): {namesake.GetType()} has that name, expected "
+                    $"adapter method '{method.Name}' ({method.GetType()}): {namesake.GetType()} has that "
+                        + "name, expected "
                         + "one of its own",
                     nameof(method)
                 );

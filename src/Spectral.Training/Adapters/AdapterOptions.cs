@@ -218,7 +218,8 @@ public sealed record AdapterOptions
                 ?? throw new InputException(
                     method.Settings.Count == 0
                         ? $"setting {name}: {method.Name} has no settings of its own"
-                        : $"setting {name}: {method.Name} has no such setting; known: {string.Join(", ", method.Settings.Select(setting => setting.Name))}"
+                        : $"setting {name}: {method.Name} has no such setting; known: "
+                            + $"{string.Join(", ", method.Settings.Select(setting => setting.Name))}"
                 );
             if (!setting.Allows(value))
                 throw new InputException($"setting {name}={value}: expected {setting.Expected}");

@@ -26,14 +26,16 @@ public sealed partial class AdapterReader
             if (!_folder.Config.Matches(module) && !(Options.KeepTied && module == ModelTensors.HeadModule))
             {
                 _warnings.Add(
-                    $"{_folder.WeightsPath}: the tensors of {InputText.Quote(module)} are ignored, as target_modules does not match it"
+                    $"{_folder.WeightsPath}: the tensors of {InputText.Quote(module)} are ignored, as "
+                        + "target_modules does not match it"
                 );
             }
         }
         if (!_tensors.Modules.Any(_folder.Config.Matches))
         {
             throw new InputException(
-                $"{_folder.WeightsPath}: no adapted modules, expected tensors like {AdapterFolder.KeyOf("<module>", "<tensor>")} of modules that target_modules matches"
+                $"{_folder.WeightsPath}: no adapted modules, expected tensors like "
+                    + $"{AdapterFolder.KeyOf("<module>", "<tensor>")} of modules that target_modules matches"
             );
         }
     }
@@ -168,8 +170,10 @@ public sealed partial class AdapterReader
             if (!Array.Exists(declared, stored => stored.Name == leaf))
             {
                 throw new InputException(
-                    $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is none that {Method.Name} has for this layer with these settings, "
-                        + $"expected {string.Join(", ", declared.Where(stored => !stored.IsShared).Select(stored => stored.Name))}"
+                    $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is none that {Method.Name} has "
+                        + "for this layer with these settings, "
+                        + "expected "
+                        + $"{string.Join(", ", declared.Where(stored => !stored.IsShared).Select(stored => stored.Name))}"
                 );
             }
         }

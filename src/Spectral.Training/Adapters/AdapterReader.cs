@@ -75,7 +75,8 @@ public sealed partial class AdapterReader : IDisposable
             if (adapted is { Count: 0 })
             {
                 throw new InputException(
-                    $"{directory}: target_modules of the adapter's config matches no layer of the model; is it the adapter of another model?"
+                    $"{directory}: target_modules of the adapter's config matches no layer of the model; "
+                        + "is it the adapter of another model?"
                 );
             }
 
@@ -251,7 +252,8 @@ public sealed partial class AdapterReader : IDisposable
         if (rank == options.Rank || rank is < 1 or > int.MaxValue)
             return options;
         string warning =
-            $"{_folder.WeightsPath}: {InputText.Quote(module)} has rank {rank}, the config says {options.Rank}; the scale follows the config";
+            $"{_folder.WeightsPath}: {InputText.Quote(module)} has rank {rank}, the config says "
+            + $"{options.Rank}; the scale follows the config";
         if (!_warnings.Contains(warning))
             _warnings.Add(warning);
         return options with

@@ -32,7 +32,8 @@ public abstract class Node
     /// <exception cref="NotSupportedException">The operation has no adjoint.</exception>
     protected virtual void Backward(Tensor gradient) =>
         throw new NotSupportedException(
-            $"The operation '{Name}' has no backward function; it cannot be part of a loss that trains something below it."
+            $"The operation '{Name}' has no backward function; it cannot be part of a loss that trains "
+                + "something below it."
         );
 
     /// <summary>

@@ -31,7 +31,8 @@ public sealed record Batch(int Rows, int Length, int[] Tokens, int[] Targets, in
             if ((uint)id >= (uint)vocabularySize)
             {
                 throw new InputException(
-                    $"the tokenizer gave the id {id}, the model has a vocabulary of {vocabularySize}; do they belong together?"
+                    $"the tokenizer gave the id {id}, the model has a vocabulary of {vocabularySize}; do "
+                        + "they belong together?"
                 );
             }
         }

@@ -69,7 +69,8 @@ public static class TextGenerator
         if (capacity > model.Config.MaxPositions)
         {
             throw new InputException(
-                $"prompt ({prompt.Length} tokens) and continuation ({options.MaxTokens}) exceed the model's {model.Config.MaxPositions} positions"
+                $"prompt ({prompt.Length} tokens) and continuation ({options.MaxTokens}) exceed the "
+                    + $"model's {model.Config.MaxPositions} positions"
             );
         }
 

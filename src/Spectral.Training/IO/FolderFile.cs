@@ -53,7 +53,8 @@ internal static class FolderFile
             if (IsIn(folder, real) || (Blobs(folder) is { } blobs && IsIn(blobs, real)))
                 return path;
             throw new InputException(
-                $"{path}: a symbolic link to {real}, outside the folder; expected a file in it, or a link into the blobs folder "
+                $"{path}: a symbolic link to {real}, outside the folder; expected a file in it, or a link "
+                    + "into the blobs folder "
                     + "of the same Hugging Face cache repository (copy the file here if you trust it)"
             );
         }

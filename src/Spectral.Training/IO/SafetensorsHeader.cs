@@ -49,7 +49,8 @@ internal sealed class SafetensorsHeader
         {
             throw new SafetensorsException(
                 SafetensorsRule.HeaderBeyondFile,
-                $"{file}: header of {length} bytes in a file of {fileBytes}, expected at most {fileBytes - 8} (is the file truncated?)"
+                $"{file}: header of {length} bytes in a file of {fileBytes}, expected at most "
+                    + $"{fileBytes - 8} (is the file truncated?)"
             );
         }
 

@@ -48,7 +48,8 @@ public static class Merger
             if (!module.Shape.HasBias)
             {
                 throw new InputException(
-                    $"{adapterDirectory}: the {adapter.Method.Name} adapter gives {module.Shape.Name} a bias, for which a checkpoint of {model.Directory} has no place"
+                    $"{adapterDirectory}: the {adapter.Method.Name} adapter gives {module.Shape.Name} a "
+                        + $"bias, for which a checkpoint of {model.Directory} has no place"
                 );
             }
         }
@@ -134,7 +135,8 @@ public static class Merger
         if (adapter.Modules.FirstOrDefault(module => !module.Form.IsMergeable) is { } other)
         {
             throw new InputException(
-                $"{adapterDirectory}: the {adapter.Method.Name} adapter of {other.Shape.Name} is no change of its weight, so it cannot be merged"
+                $"{adapterDirectory}: the {adapter.Method.Name} adapter of {other.Shape.Name} is no "
+                    + "change of its weight, so it cannot be merged"
             );
         }
     }

@@ -76,7 +76,8 @@ public sealed class BatchTensors : IDisposable
         if ((batch.Rows, batch.Length) != (Source.Rows, Source.Length) || batch.LossTokens > LossRows.Count)
         {
             throw new ArgumentException(
-                $"a batch of [{batch.Rows}, {batch.Length}] with {batch.LossTokens} loss tokens, expected [{Source.Rows}, {Source.Length}] with {LossRows.Count} at most",
+                $"a batch of [{batch.Rows}, {batch.Length}] with {batch.LossTokens} loss tokens, expected "
+                    + $"[{Source.Rows}, {Source.Length}] with {LossRows.Count} at most",
                 nameof(batch)
             );
         }

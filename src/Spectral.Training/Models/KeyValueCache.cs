@@ -50,7 +50,8 @@ public sealed class KeyValueCache : IDisposable
         if (rows != _rows || Length + positions > Capacity || (Length > 0 && positions > 1))
         {
             throw new ArgumentException(
-                $"{rows} rows of {positions} more positions; the cache has {_rows} rows with {Length} of {Capacity} filled and then takes one at a time"
+                $"{rows} rows of {positions} more positions; the cache has {_rows} rows with {Length} of "
+                    + $"{Capacity} filled and then takes one at a time"
             );
         }
 

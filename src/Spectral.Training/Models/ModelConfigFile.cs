@@ -143,7 +143,8 @@ internal static class ModelConfigFile
             ? count
             : throw fields.Wrong(
                 "num_key_value_heads",
-                $"a divisor of num_attention_heads, which is {heads} (for {family.ModelType} it is {absent} where it is not "
+                $"a divisor of num_attention_heads, which is {heads} (for {family.ModelType} it is "
+                    + $"{absent} where it is not "
                     + "given)"
             );
     }

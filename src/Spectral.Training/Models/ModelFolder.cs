@@ -137,7 +137,8 @@ public sealed class ModelFolder : IDisposable
             throw new InputException(
                 File.Exists(Path.Combine(Directory, "pytorch_model.bin"))
                 || File.Exists(Path.Combine(Directory, "pytorch_model.bin.index.json"))
-                    ? $"{Directory}: only pickled weights (pytorch_model.bin), which are never opened; convert them to {SingleFile}"
+                    ? $"{Directory}: only pickled weights (pytorch_model.bin), which are never opened; "
+                        + $"convert them to {SingleFile}"
                     : $"{Directory}: no weights, expected {SingleFile} or {IndexFile}"
             );
         }
@@ -179,7 +180,8 @@ public sealed class ModelFolder : IDisposable
             {
                 throw new InputException(
                     $"{index}: weight_map gives tensor {InputText.Quote(entry.Name)} the file "
-                        + $"{InputText.Quote(fileName ?? entry.Value.ValueKind.ToString())}, expected a plain file name in the same folder"
+                        + $"{InputText.Quote(fileName ?? entry.Value.ValueKind.ToString())}, expected a "
+                        + "plain file name in the same folder"
                 );
             }
 
@@ -203,7 +205,8 @@ public sealed class ModelFolder : IDisposable
         )
         {
             _warnings.Add(
-                $"{index}: metadata.total_size is {InputText.Quote(size.GetRawText())}, the mapped tensors have {total} bytes"
+                $"{index}: metadata.total_size is {InputText.Quote(size.GetRawText())}, the mapped "
+                    + $"tensors have {total} bytes"
             );
         }
     }
@@ -215,7 +218,8 @@ public sealed class ModelFolder : IDisposable
             (Config, IsUntied) = (Config with { TieWordEmbeddings = false }, true);
             _warnings.Add(
                 $"{Directory}: config.json ties the head to the embedding, but {ModelTensors.Head} differs from "
-                    + $"{ModelTensors.Embedding}; the head that is there is used, as transformers 5 does (transformers 4 "
+                    + $"{ModelTensors.Embedding}; the head that is there is used, as transformers 5 does "
+                    + "(transformers 4 "
                     + "takes the embedding)"
             );
         }

@@ -17,7 +17,8 @@ public sealed class SiblingLinears
         if (layers.Count == 0 || layers.Any(layer => layer.In != layers[0].In))
         {
             throw new ArgumentException(
-                $"layers of {string.Join(", ", layers.Select(layer => layer.In))} inputs, expected one or more of the same",
+                $"layers of {string.Join(", ", layers.Select(layer => layer.In))} inputs, expected one or "
+                    + "more of the same",
                 nameof(layers)
             );
         }

@@ -95,7 +95,8 @@ public sealed class SpectraAnalysis : IDisposable
         if (!_tunedModel.HasUntied(layer.Weight))
         {
             throw new InputException(
-                $"{_tunedModel.Directory}: no tensor {layer.Weight}, which {_baseModel.Directory} has with {InputText.Shape([.. before.Shape])}; expected models of one architecture"
+                $"{_tunedModel.Directory}: no tensor {layer.Weight}, which {_baseModel.Directory} has "
+                    + $"with {InputText.Shape([.. before.Shape])}; expected models of one architecture"
             );
         }
 
@@ -103,14 +104,17 @@ public sealed class SpectraAnalysis : IDisposable
         if (!before.Shape.SequenceEqual(after.Shape))
         {
             throw new InputException(
-                $"{after.Path}: tensor {layer.Weight} is {InputText.Shape([.. after.Shape])}, in {before.Path} it is {InputText.Shape([.. before.Shape])}; expected models of one architecture"
+                $"{after.Path}: tensor {layer.Weight} is {InputText.Shape([.. after.Shape])}, in "
+                    + $"{before.Path} it is {InputText.Shape([.. before.Shape])}; expected models of one "
+                    + "architecture"
             );
         }
 
         if (before.Count > Array.MaxLength)
         {
             throw new InputException(
-                $"{before.Path}: tensor {layer.Weight} is {InputText.Shape([.. before.Shape])}; expected at most {Array.MaxLength} elements"
+                $"{before.Path}: tensor {layer.Weight} is {InputText.Shape([.. before.Shape])}; expected "
+                    + $"at most {Array.MaxLength} elements"
             );
         }
     }

@@ -132,15 +132,20 @@ public sealed record Verdict
         [
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{(AmplifiesTop == true ? "amplifies" : "does not amplify")} the top: {100 * share:0.0} % of the change of values is growth of the top {k} (z {AmplificationZ:0.0}); the top 1 % grew by {100 * TopRelative:0.00} %, the rest by {100 * RestRelative:0.00} %"
+                $"{(AmplifiesTop == true ? "amplifies" : "does not amplify")} the top: {100 * share:0.0} "
+                    + $"% of the change of values is growth of the top {k} (z {AmplificationZ:0.0}); the top 1 "
+                    + $"% grew by {100 * TopRelative:0.00} %, the rest by {100 * RestRelative:0.00} %"
             ),
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{(ReorientsTop == true ? "turns" : "does not turn")} the top more than chance: the spans of the top {k} vectors turned by {TopTurned:0.0000} (z {TopTurnedZ:0.0})"
+                $"{(ReorientsTop == true ? "turns" : "does not turn")} the top more than chance: the "
+                    + $"spans of the top {k} vectors turned by {TopTurned:0.0000} (z {TopTurnedZ:0.0})"
             ),
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{(RestStable == true ? "leaves" : "does not leave")} the rest as it was: its values changed by {100 * RestMagnitude:0.00} % on average (z {RestMagnitudeZ:0.0}); the energy outside the top {k} has z {BottomEnergyZ:0.0}"
+                $"{(RestStable == true ? "leaves" : "does not leave")} the rest as it was: its values "
+                    + $"changed by {100 * RestMagnitude:0.00} % on average (z {RestMagnitudeZ:0.0}); the energy "
+                    + $"outside the top {k} has z {BottomEnergyZ:0.0}"
             ),
         ];
 }

@@ -21,7 +21,8 @@ internal sealed class GrowthBudget(int length)
         if ((_left -= made) < 0)
         {
             throw new InputException(
-                $"the tokenizer makes more than {Factor} times as much of a text of {length} characters, expected another tokenizer.json"
+                $"the tokenizer makes more than {Factor} times as much of a text of {length} characters, "
+                    + "expected another tokenizer.json"
             );
         }
     }

@@ -107,7 +107,8 @@ internal sealed class PreTokenizer
                 throw fields.Wrong(
                     "type",
                     "BertPreTokenizer, ByteLevel, CharDelimiterSplit, Digits, FixedLength, "
-                        + "Metaspace, Punctuation, Sequence, Split, Whitespace or WhitespaceSplit (no other is supported)"
+                        + "Metaspace, Punctuation, Sequence, Split, Whitespace or WhitespaceSplit (no "
+                        + "other is supported)"
                 );
         }
     }

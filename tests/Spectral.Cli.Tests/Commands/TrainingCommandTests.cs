@@ -269,7 +269,8 @@ public sealed class TrainingCommandTests : WorkFolder
         Assert.That(
             dropped.GetProperty("variants").EnumerateArray().Select(use => use.GetString()),
             Has.Some.EqualTo(
-                $"low_rank_linear forward {type}: composed-b (augmented does not apply: dropout masks a part of its sums)"
+                $"low_rank_linear forward {type}: composed-b (augmented does not apply: dropout masks a "
+                    + "part of its sums)"
             )
         );
     }

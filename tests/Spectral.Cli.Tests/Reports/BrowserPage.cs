@@ -124,7 +124,9 @@ public sealed class BrowserPage(Chromium browser, string target, string session)
     public async Task Click(string selector)
     {
         double[] at = await Evaluate<double[]>(
-            $"(() => {{ const e = document.querySelector({JsonSerializer.Serialize(selector)}); e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; }})()"
+            $"(() => {{ const e = document.querySelector({JsonSerializer.Serialize(selector)}); "
+                + $"e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect(); return [b.x + "
+                + $"b.width / 2, b.y + b.height / 2]; }})()"
         );
         foreach (string type in new[] { "mouseMoved", "mousePressed", "mouseReleased" })
         {
@@ -175,8 +177,8 @@ public sealed class BrowserPage(Chromium browser, string target, string session)
         {
             "Page.loadEventFired" => Loaded(),
             "Page.javascriptDialogOpening" => $"dialog: {parameters["message"]}",
-            "Runtime.exceptionThrown" =>
-                $"exception: {parameters["exceptionDetails"]!["exception"]?["description"] ?? parameters["exceptionDetails"]!["text"]}",
+            "Runtime.exceptionThrown" => "exception: "
+                + $"{parameters["exceptionDetails"]!["exception"]?["description"] ?? parameters["exceptionDetails"]!["text"]}",
             "Runtime.consoleAPICalled" when (string)parameters["type"]! is "error" or "warning" or "assert" =>
                 $"console: {parameters["args"]}",
             "Log.entryAdded" when (string)parameters["entry"]!["level"]! is "error" or "warning" =>

@@ -58,11 +58,14 @@ public static class PageProbe
 
     /// <summary>How many points each line of a chart goes through, in the order drawn.</summary>
     public static string Lines(string chart) =>
-        $"[...document.querySelectorAll('#{chart} .plot .curve path, #{chart} .plot path.curve')].filter(path => !path.closest('.key')).map(path => path.getAttribute('d').match(/[ML]/g).length)";
+        $"[...document.querySelectorAll('#{chart} .plot .curve path, #{chart} .plot "
+        + "path.curve')].filter(path => !path.closest('.key')).map(path => "
+        + "path.getAttribute('d').match(/[ML]/g).length)";
 
     /// <summary>How many dots a chart has.</summary>
     public static string Dots(string chart) =>
-        $"[...document.querySelectorAll('#{chart} .plot circle')].filter(dot => !dot.closest('.key') && !dot.matches('.ring')).length";
+        $"[...document.querySelectorAll('#{chart} .plot circle')].filter(dot => !dot.closest('.key') && "
+        + "!dot.matches('.ring')).length";
 
     /// <summary>The texts of a table's column, from the top.</summary>
     public static string Column(string table, int column) =>

@@ -190,13 +190,16 @@ public sealed class SpectraPageTests : PageFixture
             Is.EqualTo("descending")
         );
         const string Shown =
-            "[...document.querySelectorAll('#matrices tbody tr')].filter(row => row.checkVisibility()).map(row => row.cells[1].textContent)";
+            "[...document.querySelectorAll('#matrices tbody tr')].filter(row => "
+            + "row.checkVisibility()).map(row => row.cells[1].textContent)";
         await page.Evaluate<bool>(
-            "(() => { const s = document.querySelector('section select'); s.value = 'up_proj'; return s.dispatchEvent(new Event('change')); })()"
+            "(() => { const s = document.querySelector('section select'); s.value = 'up_proj'; return "
+                + "s.dispatchEvent(new Event('change')); })()"
         );
         Assert.That(await page.Evaluate<string[]>(Shown), Is.EqualTo(new[] { "up_proj", "up_proj" }));
         await page.Evaluate<bool>(
-            "(() => { const f = document.querySelector('section input'); f.value = 'Layers.1'; return f.dispatchEvent(new Event('input')); })()"
+            "(() => { const f = document.querySelector('section input'); f.value = 'Layers.1'; return "
+                + "f.dispatchEvent(new Event('input')); })()"
         );
         Assert.That(await page.Evaluate<string[]>(Shown), Has.Length.EqualTo(1));
     }
@@ -232,7 +235,8 @@ public sealed class SpectraPageTests : PageFixture
     {
         await using BrowserPage page = await Open(Changed);
         await page.Evaluate<bool>(
-            "(() => { const make = URL.createObjectURL; URL.createObjectURL = blob => { window.saved = blob.text(); return make(blob); }; return true; })()"
+            "(() => { const make = URL.createObjectURL; URL.createObjectURL = blob => { window.saved = "
+                + "blob.text(); return make(blob); }; return true; })()"
         );
         await page.Click("#heat-map .tools button");
         string svg = await page.Evaluate<string>("window.saved");

@@ -163,7 +163,9 @@ public sealed class TrainingPageTests : PageFixture
     {
         await using BrowserPage page = await Open(Report);
         double[] dot = await page.Evaluate<double[]>(
-            "(() => { const d = [...document.querySelectorAll('#loss .plot circle')].filter(c => !c.closest('.key'))[1]; d.scrollIntoView({block: 'center'}); const b = d.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+            "(() => { const d = [...document.querySelectorAll('#loss .plot circle')].filter(c => "
+                + "!c.closest('.key'))[1]; d.scrollIntoView({block: 'center'}); const b = "
+                + "d.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()"
         );
         await page.Point(dot[0] + 2, dot[1] - 2);
         Assert.That(

@@ -42,7 +42,8 @@ public static class RunFiles
                 .Where(file => Path.GetFileName(file) != ".spectral.lock")
                 .Order(StringComparer.Ordinal)
                 .Select(file =>
-                    $"{file} {File.GetLastWriteTimeUtc(file):O} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))}"
+                    $"{file} {File.GetLastWriteTimeUtc(file):O} "
+                    + $"{Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))}"
                 ),
         ];
 

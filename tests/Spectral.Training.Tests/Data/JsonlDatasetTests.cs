@@ -12,7 +12,8 @@ public sealed class JsonlDatasetTests : FolderTest
     {
         string path = folder.Write(
             "d.jsonl",
-            "\uFEFF{\"prompt\":\"a\",\"completion\":\"b\",\"other\":[1]}\r\n\n \t\n{\"text\":\"\\u00e9 \\ud83d\\ude00\"}\n{\"prompt\":\"\",\"completion\":\"\",\"text\":null}"
+            "\uFEFF{\"prompt\":\"a\",\"completion\":\"b\",\"other\":[1]}\r\n\n \t\n{\"text\":\"\\u00e9 "
+                + "\\ud83d\\ude00\"}\n{\"prompt\":\"\",\"completion\":\"\",\"text\":null}"
         );
 
         IReadOnlyList<TrainingRecord> records = JsonlDataset.Load(path);

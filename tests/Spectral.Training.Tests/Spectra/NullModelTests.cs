@@ -37,7 +37,8 @@ public sealed class NullModelTests(DeviceKind kind) : SpectraTest(kind)
                 Assert.That(
                     statistic.Z,
                     Is.NaN.Or.InRange(-5, 5),
-                    $"{comparison.Quantity} k {comparison.K} {comparison.Bin}: {comparison.Observed} against {statistic}"
+                    $"{comparison.Quantity} k {comparison.K} {comparison.Bin}: {comparison.Observed} "
+                        + $"against {statistic}"
                 );
             }
         }

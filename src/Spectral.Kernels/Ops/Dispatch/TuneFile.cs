@@ -37,7 +37,8 @@ internal sealed class TuneFile(string path, string identity)
 
     /// <summary>What timings depend on besides the call.</summary>
     public static string IdentityOf(Device device) =>
-        $"{device.Name}, {device.MultiprocessorCount} multiprocessors, driver {device.DriverVersion.Major}.{device.DriverVersion.Minor}, BLAS {device.Blas.Version}";
+        $"{device.Name}, {device.MultiprocessorCount} multiprocessors, driver "
+        + $"{device.DriverVersion.Major}.{device.DriverVersion.Minor}, BLAS {device.Blas.Version}";
 
     /// <summary>A file name from the identity.</summary>
     public static string NameFor(Device device) =>

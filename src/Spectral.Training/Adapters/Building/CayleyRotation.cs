@@ -81,7 +81,8 @@ internal static class CayleyRotation
         if (n < 2 || (inverts && n > MatrixInverse.MaxOrder))
         {
             throw new InputException(
-                $"{setting} {n} for {layer.Module.Name}, which is [{layer.Out}, {layer.In}]: {layer.Method.Name} makes rotations, expected 2 or more"
+                $"{setting} {n} for {layer.Module.Name}, which is [{layer.Out}, {layer.In}]: "
+                    + $"{layer.Method.Name} makes rotations, expected 2 or more"
                     + (inverts ? $" and, with Cayley's formula, up to {MatrixInverse.MaxOrder}" : "")
             );
         }

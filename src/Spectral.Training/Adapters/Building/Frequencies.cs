@@ -56,7 +56,8 @@ internal static class Frequencies
         if ((long)rows * columns >= TorchPermutation.MaxCount)
         {
             throw new InputException(
-                $"{layer.Module.Name} is [{rows}, {columns}]: {layer.Method.Name} draws locations in weights of fewer than {TorchPermutation.MaxCount} elements"
+                $"{layer.Module.Name} is [{rows}, {columns}]: {layer.Method.Name} draws locations in "
+                    + $"weights of fewer than {TorchPermutation.MaxCount} elements"
             );
         }
 

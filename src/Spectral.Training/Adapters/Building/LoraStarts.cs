@@ -19,7 +19,8 @@ internal static class LoraStarts
     public static AdapterSetting AtBase { get; } =
         AdapterSetting.Choice(
             Name,
-            "How A begins: Kaiming-uniform, Gaussian of deviation 1/rank, or A and B orthogonal to each other and neither "
+            "How A begins: Kaiming-uniform, Gaussian of deviation 1/rank, or A and B orthogonal to each "
+                + "other and neither "
                 + "zero (even rank).",
             "kaiming",
             "gaussian",

@@ -13,7 +13,8 @@ internal static class Prefixes
             0,
             0,
             65536,
-            "Use the first so many directions alone, with the scale of that rank; 0: all of them, as they train together."
+            "Use the first so many directions alone, with the scale of that rank; 0: all of them, as "
+                + "they train together."
         );
 
     /// <summary>The first directions of a term; null: all of it is to be used.</summary>

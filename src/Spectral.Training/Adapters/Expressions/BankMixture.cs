@@ -46,7 +46,8 @@ internal sealed class BankMixture : Expression
         && k <= TopKMixture.MostChosen
             ? (logits[0], bank[1])
             : throw new ArgumentException(
-                $"mixtures of {k} vectors of a bank {bank} by logits {logits}: expected [p, n] and [n, length], and 1 to {TopKMixture.MostChosen} vectors",
+                $"mixtures of {k} vectors of a bank {bank} by logits {logits}: expected [p, n] and [n, "
+                    + $"length], and 1 to {TopKMixture.MostChosen} vectors",
                 nameof(logits)
             );
 }

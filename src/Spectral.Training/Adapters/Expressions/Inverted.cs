@@ -14,7 +14,8 @@ internal sealed class Inverted : Expression
             x.Shape.Rank == 3 && x.Shape[1] == x.Shape[2] && x.Shape[1] <= MatrixInverse.MaxOrder
                 ? x
                 : throw new ArgumentException(
-                    $"the inverse of {x.Shape}: expected a batch of square matrices of order up to {MatrixInverse.MaxOrder}",
+                    $"the inverse of {x.Shape}: expected a batch of square matrices of order up to "
+                        + $"{MatrixInverse.MaxOrder}",
                     nameof(x)
                 );
 

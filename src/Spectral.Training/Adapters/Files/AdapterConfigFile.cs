@@ -209,7 +209,8 @@ internal static partial class AdapterConfigFile
             AdapterMethod named =
                 AdapterMethods.All.FirstOrDefault(method => method.Name == name)
                 ?? throw new InputException(
-                    $"{path}: written by the method {InputText.Quote(name)}, which is not known here; a newer version may know it"
+                    $"{path}: written by the method {InputText.Quote(name)}, which is not known here; a "
+                        + "newer version may know it"
                 );
             return named.PeftType == type || named.FormerPeftType == type
                 ? named
@@ -282,7 +283,8 @@ internal static partial class AdapterConfigFile
         if (unknown.Length > 0)
         {
             warnings.Add(
-                $"{path}: unknown keys are ignored: {string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", …" : "")}"
+                $"{path}: unknown keys are ignored: "
+                    + $"{string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? ", …" : "")}"
             );
         }
     }
@@ -324,7 +326,8 @@ internal static partial class AdapterConfigFile
             && value is >= 1 and <= Most
             ? value
             : throw new InputException(
-                $"{directory}: the weights file has {SettingKey}{TopKKey} {InputText.Quote(text)}, expected a whole number from 1 to {Most}"
+                $"{directory}: the weights file has {SettingKey}{TopKKey} {InputText.Quote(text)}, "
+                    + $"expected a whole number from 1 to {Most}"
             );
     }
 

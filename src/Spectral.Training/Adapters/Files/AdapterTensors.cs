@@ -58,14 +58,16 @@ internal sealed class AdapterTensors
             if (name.Length > LongestName)
             {
                 throw new InputException(
-                    $"{_path}: tensor {InputText.Quote(tensor.Name)} has a name of {name.Length} characters, expected at most {LongestName}"
+                    $"{_path}: tensor {InputText.Quote(tensor.Name)} has a name of {name.Length} "
+                        + $"characters, expected at most {LongestName}"
                 );
             }
 
             if (!tensor.Type.IsFloat())
             {
                 throw new InputException(
-                    $"{_path}: tensor {InputText.Quote(tensor.Name)} is {tensor.Type.HeaderName()}, expected F32, F16 or BF16"
+                    $"{_path}: tensor {InputText.Quote(tensor.Name)} is {tensor.Type.HeaderName()}, "
+                        + "expected F32, F16 or BF16"
                 );
             }
 
@@ -88,7 +90,8 @@ internal sealed class AdapterTensors
             {
                 throw new InputException(
                     $"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {method.Name} adapter, expected "
-                        + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its modules, or "
+                        + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its "
+                        + "modules, or "
                         + "tensors of modules_to_save"
                 );
             }
@@ -117,16 +120,20 @@ internal sealed class AdapterTensors
         {
             throw new InputException(
                 declared.IsShared
-                    ? $"{_path}: lacks the tensor {declared.Name} {declared.Shape} that all modules share; save it with the adapter (save_projection)"
-                    : $"{_path}: {InputText.Quote(module.Shape.Name)} lacks a tensor, expected {declared.Name} {declared.Shape}"
+                    ? $"{_path}: lacks the tensor {declared.Name} {declared.Shape} that all modules share; "
+                        + "save it with the adapter (save_projection)"
+                    : $"{_path}: {InputText.Quote(module.Shape.Name)} lacks a tensor, expected "
+                        + $"{declared.Name} {declared.Shape}"
             );
         }
 
         if (!tensor.Shape.SequenceEqual(declared.Shape.Dimensions()))
         {
             throw new InputException(
-                $"{_path}: tensor {InputText.Quote(tensor.Name)} is {InputText.Shape([.. tensor.Shape])}, expected {declared.Shape} "
-                    + $"for a weight [{module.Shape.Out}, {module.Shape.In}]; is it the adapter of another model, or made with other settings?"
+                $"{_path}: tensor {InputText.Quote(tensor.Name)} is {InputText.Shape([.. tensor.Shape])}, "
+                    + $"expected {declared.Shape} "
+                    + $"for a weight [{module.Shape.Out}, {module.Shape.In}]; is it the adapter of another "
+                    + "model, or made with other settings?"
             );
         }
 

@@ -43,7 +43,8 @@ internal sealed class ModuleExpression
         catch (NotSupportedException e)
         {
             throw new InputException(
-                $"{where} is {InputText.Quote(shown)}, expected a regular expression without look-around, back-references and large repetitions",
+                $"{where} is {InputText.Quote(shown)}, expected a regular expression without look-around, "
+                    + "back-references and large repetitions",
                 e
             );
         }
@@ -72,7 +73,8 @@ internal sealed class ModuleExpression
         catch (RegexMatchTimeoutException e)
         {
             throw new InputException(
-                $"the expression {InputText.Quote(_shown)} takes more than {Limit.TotalSeconds} s, the last of them on {InputText.Quote(module)}",
+                $"the expression {InputText.Quote(_shown)} takes more than {Limit.TotalSeconds} s, the "
+                    + $"last of them on {InputText.Quote(module)}",
                 e
             );
         }

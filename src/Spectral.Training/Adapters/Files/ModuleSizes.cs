@@ -56,13 +56,15 @@ internal static class ModuleSizes
             IReadOnlyDictionary<string, AdapterTensor> stored = tensors.Of(module);
             AdapterOptions settings = options(module);
             string shapes =
-                $"{settings.Rank} {string.Join(';', stored.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key} {string.Join(',', pair.Value.Shape)}"))}";
+                $"{settings.Rank} "
+                + $"{string.Join(';', stored.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key} {string.Join(',', pair.Value.Shape)}"))}";
             if (!known.TryGetValue(shapes, out (int Out, int In) size))
             {
                 if (known.Count == MostKinds)
                 {
                     throw new InputException(
-                        $"{folder.WeightsPath}: the modules have more than {MostKinds} different sizes; expected the model beside the adapter"
+                        $"{folder.WeightsPath}: the modules have more than {MostKinds} different sizes; "
+                            + "expected the model beside the adapter"
                     );
                 }
 
@@ -115,7 +117,8 @@ internal static class ModuleSizes
         return found.Count == 1
             ? found[0]
             : throw new InputException(
-                $"{folder.WeightsPath}: the tensors of {InputText.Quote(module)} ({string.Join(", ", stored.Select(pair => $"{pair.Key} {InputText.Shape([.. pair.Value.Shape])}"))}) "
+                $"{folder.WeightsPath}: the tensors of {InputText.Quote(module)} "
+                    + $"({string.Join(", ", stored.Select(pair => $"{pair.Key} {InputText.Shape([.. pair.Value.Shape])}"))}) "
                     + (
                         found.Count == 0
                             ? $"are not those of any layer that {folder.Config.Method.Name} with these settings has"

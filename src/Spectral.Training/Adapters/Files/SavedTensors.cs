@@ -202,7 +202,8 @@ internal sealed class SavedTensors
             found
                 + (
                     isResized
-                        ? $"; the vocabulary was resized before training: expected a base model of {tensor.Shape[0]} tokens, such "
+                        ? "; the vocabulary was resized before training: expected a base model of "
+                            + $"{tensor.Shape[0]} tokens, such "
                             + "as the resized one, saved"
                         : "; is it the adapter of another model?"
                 )

@@ -21,10 +21,12 @@ internal sealed class AdaloraMethod : AdapterMethod
 
     public override string Name => "adalora";
     public override string Formula =>
-        "W + (alpha/rank)·B·diag(E)·A, loss + gamma·mean(‖BᵀB - I‖, ‖A·Aᵀ - I‖); triplets pruned from rank to target-rank a layer on average";
+        "W + (alpha/rank)·B·diag(E)·A, loss + gamma·mean(‖BᵀB - I‖, ‖A·Aᵀ - I‖); triplets pruned from "
+        + "rank to target-rank a layer on average";
     public override string Source => "Zhang et al., 2023, arXiv 2303.10512";
     public override string Use =>
-        "Finds out which layers need rank and which do not. Its scores take a few passes over the factors and, at every pruning, a wait for the device.";
+        "Finds out which layers need rank and which do not. Its scores take a few passes over the "
+        + "factors and, at every pruning, a wait for the device.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
         PeftField.Rank(12, "init_r"),

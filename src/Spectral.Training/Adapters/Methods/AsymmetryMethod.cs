@@ -10,7 +10,8 @@ internal sealed class AsymmetryMethod : AdapterMethod
     public override string Formula => "W + (alpha/rank)·B·A, A frozen at random orthonormal rows";
     public override string Source => "Zhu et al., 2024, arXiv 2402.16842";
     public override string Use =>
-        "As lora-fa, with rows of norm 1 that share no direction: B alone decides, with half of LoRA's parameters and tighter bounds on generalization.";
+        "As lora-fa, with rows of norm 1 that share no direction: B alone decides, with half of LoRA's "
+        + "parameters and tighter bounds on generalization.";
     public override string PeftType => AdapterConfig.Lora;
 
     public override AdapterForm Form(AdapterBuilder layer) =>

@@ -34,7 +34,8 @@ internal sealed class BoftMethod : AdapterMethod
         Former("oft_block_size", BlockSizes.Size),
     ];
     public override string Use =>
-        "Denser rotations than OFT's from small blocks: m·in·block numbers a layer. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+        "Denser rotations than OFT's from small blocks: m·in·block numbers a layer. The weight is made "
+        + "anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [
@@ -92,7 +93,8 @@ internal sealed class BoftMethod : AdapterMethod
         if (factors > 1 && (size % 2 != 0 || blocks % (1 << (factors - 1)) != 0))
         {
             throw new InputException(
-                $"{Factors} {factors} for {layer.Module.Name} of {layer.In} inputs in blocks of {size}: expected an even block, and a multiple of {1 << (factors - 1)} blocks"
+                $"{Factors} {factors} for {layer.Module.Name} of {layer.In} inputs in blocks of {size}: "
+                    + $"expected an even block, and a multiple of {1 << (factors - 1)} blocks"
             );
         }
 

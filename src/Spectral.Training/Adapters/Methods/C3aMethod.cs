@@ -21,7 +21,8 @@ internal sealed class C3aMethod : AdapterMethod
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [PeftField.Bias("c3a_only"), PeftField.Start("init_weights")];
     public override string Use =>
-        "out·in/b numbers a layer at full rank. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+        "out·in/b numbers a layer at full rank. The weight is made anew each step, and its gradient "
+        + "costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [

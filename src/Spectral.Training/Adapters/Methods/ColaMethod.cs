@@ -17,10 +17,12 @@ internal sealed class ColaMethod : AdapterMethod
 
     public override string Name => "cola";
     public override string Formula =>
-        "W + (alpha/rank)·(Σ B_i·A_i + B·A): every steps/rounds steps B·A is finished, B set to zero, A drawn anew and the optimizer's moments forgotten";
+        "W + (alpha/rank)·(Σ B_i·A_i + B·A): every steps/rounds steps B·A is finished, B set to zero, A "
+        + "drawn anew and the optimizer's moments forgotten";
     public override string Source => "Xia, Qin and Hazan, 2024, arXiv 2401.04151";
     public override string Use =>
-        "A change of higher rank from the optimizer state of a low one. Terms already made run in forward: rank·rounds in all, from the start.";
+        "A change of higher rank from the optimizer state of a low one. Terms already made run in "
+        + "forward: rank·rounds in all, from the start.";
     public override bool ActsBetweenSteps => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =

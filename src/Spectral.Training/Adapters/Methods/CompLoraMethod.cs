@@ -16,7 +16,8 @@ internal sealed class CompLoraMethod : AdapterMethod
         "CompLoRA: low-rank adaptation in the complement of the weight's principal subspace";
     public override bool IsPublishedForm => false;
     public override string Use =>
-        "Leaves the weight's main directions alone, so that what the base knows is kept. 4k·r·(in + out) operations a layer and step beyond LoRA's.";
+        "Leaves the weight's main directions alone, so that what the base knows is kept. 4k·r·(in + out) "
+        + "operations a layer and step beyond LoRA's.";
     public override bool UsesTopK => true;
 
     public override AdapterForm Form(AdapterBuilder layer)

@@ -22,7 +22,8 @@ internal sealed class CordaMethod : AdapterMethod
         "W + (alpha/rank)·(B·A − B0·A0), B0 and A0 from the SVD of W·Σ, Σ the second moment of the layer's inputs";
     public override string Source => "Yang et al., 2024, arXiv 2406.05223";
     public override string Use =>
-        "Trains what the calibration data uses most (ipm), or least: then what the model knows of that data is kept (kpm, by a full SVD).";
+        "Trains what the calibration data uses most (ipm), or least: then what the model knows of that "
+        + "data is kept (kpm, by a full SVD).";
     public override string PeftType => AdapterConfig.Lora;
     public override string? PeftInit => "corda";
     public override bool StartsFromData => true;

@@ -15,7 +15,8 @@ internal sealed class DeloraMethod : AdapterMethod
     public override string Formula => "W + B·diag(lambda / (r·|b_i|·|a_i|))·A·diag(|W column|)";
     public override string Source => "Bini et al., 2025, arXiv 2503.18225";
     public override string Use =>
-        "Strength (lambda) and direction train apart, so that large learning rates stay stable: the change is bounded by lambda.";
+        "Strength (lambda) and direction train apart, so that large learning rates stay stable: the "
+        + "change is bounded by lambda.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
         PeftField.Rank(8),

@@ -26,7 +26,8 @@ internal sealed class DoraMethod : AdapterMethod
     public override string Formula => "diag(m / |row|)·(W + s·B·A), |row| the length of each row of W + s·B·A";
     public override string Source => "Liu et al., 2024, arXiv 2402.09353";
     public override string Use =>
-        "LoRA nearer to full fine-tuning in how it learns; costs a thin product with W per step and a pass over the outputs.";
+        "LoRA nearer to full fine-tuning in how it learns; costs a thin product with W per step and a "
+        + "pass over the outputs.";
     public override string PeftType => "LORA";
     public override IReadOnlyList<PeftField>? PeftFields { get; } = PeftField.LoraWith(PeftField.Is("use_dora", true));
     public override IReadOnlyList<AdapterSetting> Settings => [NormSetting, LoraStarts.All];

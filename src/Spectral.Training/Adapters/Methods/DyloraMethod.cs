@@ -17,7 +17,8 @@ internal sealed class DyloraMethod : AdapterMethod
         "W + (alpha/k)·B[:, :k]·A[:k], k drawn from 1 to rank for every step; in use k = rank, or prefix";
     public override string Source => "Valipour et al., 2023, arXiv 2210.07558";
     public override string Use =>
-        "One training for all ranks, as matryoshka, by chance in place of weights: every rank works by itself. Costs what LoRA costs.";
+        "One training for all ranks, as matryoshka, by chance in place of weights: every rank works by "
+        + "itself. Costs what LoRA costs.";
     public override bool ActsBetweenSteps => true;
     public override IReadOnlyList<AdapterSetting> Settings { get; } = [Prefixes.Setting];
 

@@ -17,7 +17,8 @@ internal sealed class EvaMethod : AdapterMethod
 
     public override string Name => "eva";
     public override string Formula =>
-        "W + (alpha/rank)·B·A, A begins as the principal directions of the layer's inputs; ranks shared out by explained variance";
+        "W + (alpha/rank)·B·A, A begins as the principal directions of the layer's inputs; ranks shared "
+        + "out by explained variance";
     public override string Source => "Paischer et al., 2024, arXiv 2410.07170";
     public override string Use =>
         "Spends a fixed number of ranks where the data varies most. Its files are plain LoRA with a rank per layer.";

@@ -27,7 +27,8 @@ internal sealed class FourierFtMethod : AdapterMethod
         .. PeftField.Unsupported("alpha"),
     ];
     public override string Use =>
-        "n numbers a layer whatever its size. Up to n = 256 a core of rank 2n; beyond, the weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+        "n numbers a layer whatever its size. Up to n = 256 a core of rank 2n; beyond, the weight is "
+        + "made anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [

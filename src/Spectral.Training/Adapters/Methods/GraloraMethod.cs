@@ -49,7 +49,8 @@ internal sealed class GraloraMethod : AdapterMethod
         if (rank % k != 0 || layer.In % k != 0 || layer.Out % k != 0)
         {
             throw new InputException(
-                $"rank {rank} and [{layer.Out}, {layer.In}] for {layer.Module.Name}: gralora cuts each into {k} blocks, expected multiples of {k}"
+                $"rank {rank} and [{layer.Out}, {layer.In}] for {layer.Module.Name}: gralora cuts each "
+                    + $"into {k} blocks, expected multiples of {k}"
             );
         }
 

@@ -11,7 +11,8 @@ internal sealed class HiraMethod : AdapterMethod
     public override string Formula => "W∘(1 + B·A)";
     public override string Source => "Huang et al., 2025, ICLR";
     public override string Use =>
-        "A change of high rank from LoRA’s numbers. The weight is made anew each step, and its gradient costs what full fine-tuning’s does.";
+        "A change of high rank from LoRA’s numbers. The weight is made anew each step, and its gradient "
+        + "costs what full fine-tuning’s does.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [PeftField.Rank(32), PeftField.Dropout("hira_dropout"), .. PeftField.Ignored("rank_pattern")];
 

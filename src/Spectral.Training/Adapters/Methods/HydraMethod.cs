@@ -9,7 +9,8 @@ internal sealed class HydraMethod : AdapterMethod
     public override string Formula => "W + s·B1·A1 + s·B2·A2·W";
     public override string Source => "Kim et al., 2023, arXiv 2309.06922";
     public override string Use =>
-        "A parallel and a sequential branch in one; the sequential one reads what the layer computed. Two ranks of the core, and two thin products with W per step.";
+        "A parallel and a sequential branch in one; the sequential one reads what the layer computed. "
+        + "Two ranks of the core, and two thin products with W per step.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

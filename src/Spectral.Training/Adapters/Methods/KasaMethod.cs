@@ -14,10 +14,12 @@ internal sealed class KasaMethod : AdapterMethod
 
     public override string Name => "kasa";
     public override string Formula =>
-        "W - U0·diag(sigma0)·V0ᵀ + (alpha/rank)·B·diag(d)·A, loss + beta·‖d‖² + gamma·(‖BᵀB - I‖ + ‖A·Aᵀ - I‖); U0, sigma0, V0 the last r singular triplets";
+        "W - U0·diag(sigma0)·V0ᵀ + (alpha/rank)·B·diag(d)·A, loss + beta·‖d‖² + gamma·(‖BᵀB - I‖ + ‖A·Aᵀ "
+        + "- I‖); U0, sigma0, V0 the last r singular triplets";
     public override string Source => "Wang et al., 2024, arXiv 2412.06071";
     public override string Use =>
-        "Takes out what the weight hardly uses and weighs the new directions by importance. Starting needs the exact SVD of every layer; twice LoRA's rank runs in forward.";
+        "Takes out what the weight hardly uses and weighs the new directions by importance. Starting "
+        + "needs the exact SVD of every layer; twice LoRA's rank runs in forward.";
     public override string PeftType => AdapterConfig.Lora;
     public override bool StartsAtBase => false;
 

@@ -10,7 +10,8 @@ internal sealed class LieraMethod : AdapterMethod
     public override string Formula => "W∘(1 + s·B·A), or W∘exp(s·B·A)";
     public override string Source => "Si et al., 2025, arXiv 2504.00851";
     public override string Use =>
-        "Changes each entry in proportion to itself, so that the structure of the weight stays. The weight is made anew each step.";
+        "Changes each entry in proportion to itself, so that the structure of the weight stays. The "
+        + "weight is made anew each step.";
     public override IReadOnlyList<AdapterSetting> Settings =>
         [AdapterSetting.Choice("form", "First order of the exponential, or all of it.", "first-order", "exponential")];
 

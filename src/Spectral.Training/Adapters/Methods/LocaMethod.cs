@@ -13,7 +13,8 @@ internal sealed class LocaMethod : AdapterMethod
 
     public override string Name => "loca";
     public override string Formula =>
-        "W + scaling·C_outᵀ·F·C_in, C orthonormal DCT-II, F zero but for n trained coefficients at random places that stay";
+        "W + scaling·C_outᵀ·F·C_in, C orthonormal DCT-II, F zero but for n trained coefficients at "
+        + "random places that stay";
     public override string Source => "Du et al., 2025, arXiv 2502.06820";
     public override string Use =>
         "Like fourierft with half its rank: n numbers a layer, a core of rank n up to n = 512.";

@@ -13,7 +13,8 @@ internal sealed class LohaMethod : AdapterMethod
     public override string Formula => "W + s·(L1·R1)∘(L2·R2)";
     public override string Source => "Hyeon-Woo et al., 2021, arXiv 2108.06098";
     public override string Use =>
-        "A change of rank up to r² from 2r(in + out) numbers; up to rank 8 on the low-rank kernels, above by a weight made anew each step.";
+        "A change of rank up to r² from 2r(in + out) numbers; up to rank 8 on the low-rank kernels, "
+        + "above by a weight made anew each step.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
         PeftField.Rank(8),

@@ -25,7 +25,8 @@ internal sealed class LokrMethod : AdapterMethod
         .. PeftField.Ignored("rank_dropout", "module_dropout", "use_effective_conv2d"),
     ];
     public override string Use =>
-        "Few numbers at high rank. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+        "Few numbers at high rank. The weight is made anew each step, and its gradient costs what full "
+        + "fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [

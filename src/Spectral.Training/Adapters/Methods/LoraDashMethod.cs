@@ -19,10 +19,12 @@ internal sealed class LoraDashMethod : AdapterMethod
 
     public override string Name => "lora-dash";
     public override string Formula =>
-        "W + (alpha/rank)·B·A + U·diag(epsilon)·Vᵀ; U, V the top-k singular directions by |uᵀ·s·B·A·v| / sigma after the first steps";
+        "W + (alpha/rank)·B·A + U·diag(epsilon)·Vᵀ; U, V the top-k singular directions by |uᵀ·s·B·A·v| / "
+        + "sigma after the first steps";
     public override string Source => "Si et al., 2024, arXiv 2409.01035";
     public override string Use =>
-        "LoRA with a few parameters where the task needs them most. Choosing them takes one exact SVD of every layer in the midst of training.";
+        "LoRA with a few parameters where the task needs them most. Choosing them takes one exact SVD of "
+        + "every layer in the midst of training.";
     public override bool UsesTopK => true;
     public override bool ActsBetweenSteps => true;
 

@@ -12,7 +12,8 @@ internal sealed class LoraFaMethod : AdapterMethod
     public override string Formula => "W + (alpha/rank)·B·A, A frozen at Kaiming-uniform values";
     public override string Source => "Zhang et al., 2023, arXiv 2308.03303";
     public override string Use =>
-        "Half of LoRA's trainable parameters, and no layer's input kept for backward: for long sequences and large batches.";
+        "Half of LoRA's trainable parameters, and no layer's input kept for backward: for long sequences "
+        + "and large batches.";
     public override string PeftType => AdapterConfig.Lora;
 
     public override AdapterForm Form(AdapterBuilder layer) =>

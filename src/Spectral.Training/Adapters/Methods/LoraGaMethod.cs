@@ -15,7 +15,8 @@ internal sealed class LoraGaMethod : AdapterMethod
     public override string Formula => "W + (alpha/rank)·(B·A − B0·A0), B0 and A0 from the SVD of the gradient";
     public override string Source => "Wang, Yu and Li, 2024, arXiv 2407.05000";
     public override string Use =>
-        "Starts where full fine-tuning would go first: fewer steps to the same loss, at the price of a pass over calibration data.";
+        "Starts where full fine-tuning would go first: fewer steps to the same loss, at the price of a "
+        + "pass over calibration data.";
     public override string PeftType => AdapterConfig.Lora;
     public override bool StartsFromData => true;
 

@@ -14,7 +14,8 @@ internal sealed class LoraOneMethod : AdapterMethod
         "W + (alpha/√rank)·B·A, B·A begins as the best rank-r part of −gradient/(gamma·S_1)";
     public override string Source => "Zhang, Liu and Chen, 2025, arXiv 2502.01235";
     public override string Use =>
-        "Makes the first step of full fine-tuning its start. The model's output differs from the base's from the beginning.";
+        "Makes the first step of full fine-tuning its start. The model's output differs from the base's "
+        + "from the beginning.";
     public override string PeftType => AdapterConfig.Lora;
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
         PeftField.LoraWith(PeftField.Is("use_rslora", true));

@@ -19,7 +19,8 @@ internal sealed class LoraSbMethod : AdapterMethod
         "W + B·C·A, C trained, rank × rank; B·C·A begins as the best rank-r part of −step·sign(gradient)";
     public override string Source => "Ponkshe et al., 2024, arXiv 2411.19557";
     public override string Use =>
-        "Follows full fine-tuning as closely as rank² parameters a layer can; take a larger rank than LoRA's. Alpha is not used.";
+        "Follows full fine-tuning as closely as rank² parameters a layer can; take a larger rank than "
+        + "LoRA's. Alpha is not used.";
     public override bool StartsFromData => true;
     public override bool StartsAtBase => false;
 

@@ -12,10 +12,12 @@ internal sealed class MatryoshkaMethod : AdapterMethod
 {
     public override string Name => "matryoshka";
     public override string Formula =>
-        "W + B·diag(P)·A, P_i = the sum of alpha/r_j over nested ranks r_j > i; with prefix=k: W + (alpha/k)·B[:, :k]·A[:k]";
+        "W + B·diag(P)·A, P_i = the sum of alpha/r_j over nested ranks r_j > i; with prefix=k: W + "
+        + "(alpha/k)·B[:, :k]·A[:k]";
     public override string Source => "MatryoshkaLoRA, IST-DASLab";
     public override string Use =>
-        "One training for all ranks: any prefix of 1, 2, 4, … directions works by itself, so that size can be chosen later. Costs what LoRA costs.";
+        "One training for all ranks: any prefix of 1, 2, 4, … directions works by itself, so that size "
+        + "can be chosen later. Costs what LoRA costs.";
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } = [Prefixes.Setting];
 

@@ -13,7 +13,8 @@ internal sealed class MiloraMethod : AdapterMethod
     public override string Formula => "W - s·B0·A0 + s·B·A, B0·A0 = the last r singular triplets of W over s";
     public override string Source => "Wang et al., 2024, arXiv 2406.09044";
     public override string Use =>
-        "LoRA in the directions the weight uses least, so that what it knows is disturbed least. Starting needs the exact SVD of every layer.";
+        "LoRA in the directions the weight uses least, so that what it knows is disturbed least. "
+        + "Starting needs the exact SVD of every layer.";
     public override string PeftType => "LORA";
 
     public override AdapterForm Form(AdapterBuilder layer)

@@ -40,7 +40,8 @@ internal sealed class MissMethod : AdapterMethod
         new(Init) { Read = ReadVariant, Write = WriteVariant },
     ];
     public override string Use =>
-        "One factor trains and it starts with a gradient at once, at LoRA's cost: r·out numbers a layer. Ranks of 32 to 128 are customary.";
+        "One factor trains and it starts with a gradient at once, at LoRA's cost: r·out numbers a layer. "
+        + "Ranks of 32 to 128 are customary.";
     public override string? FormerPeftType => "BONE";
     public override IReadOnlyDictionary<string, string?> FormerLeaves { get; } =
         new Dictionary<string, string?> { ["bone_block"] = Block };

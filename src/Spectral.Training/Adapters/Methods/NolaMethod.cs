@@ -17,7 +17,8 @@ internal sealed class NolaMethod : AdapterMethod
     public override string Formula => "W + (alpha/rank)·(Σ_j beta_j B_j)·(A_0 + Σ_i alpha_i A_i), A_i and B_j random";
     public override string Source => "Koohpayegani et al., 2023, arXiv 2310.02556";
     public override string Use =>
-        "As few numbers as wanted, whatever the rank. Each step draws all bases anew: about 25 integer operations per element and basis.";
+        "As few numbers as wanted, whatever the rank. Each step draws all bases anew: about 25 integer "
+        + "operations per element and basis.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [

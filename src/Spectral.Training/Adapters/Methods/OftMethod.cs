@@ -28,7 +28,8 @@ internal sealed class OftMethod : AdapterMethod
             .. PeftField.Ignored("module_dropout"),
         ];
     public override string Use =>
-        "Keeps angles between neurons. in·(block − 1)/2 numbers a layer; the weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+        "Keeps angles between neurons. in·(block − 1)/2 numbers a layer; the weight is made anew each "
+        + "step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [

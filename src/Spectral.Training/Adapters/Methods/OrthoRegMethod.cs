@@ -15,7 +15,8 @@ internal sealed class OrthoRegMethod : AdapterMethod
     public override string Source => "Liu et al., 2026, arXiv 2604.17078";
     public override bool IsPublishedForm => false;
     public override string Use =>
-        "For adapters whose sum is to be used: orthogonal changes interfere less. The penalty costs r×r products once per step.";
+        "For adapters whose sum is to be used: orthogonal changes interfere less. The penalty costs r×r "
+        + "products once per step.";
     public override string PeftType => AdapterConfig.Lora;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =

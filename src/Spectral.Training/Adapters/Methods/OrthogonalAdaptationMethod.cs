@@ -20,7 +20,8 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
     public override string Source => "Po et al., 2024, arXiv 2312.02432";
     public override bool IsPublishedForm => false;
     public override string Use =>
-        "For adapters that are trained apart and added up later: on inputs of one task's rows the others change nothing. All tasks take the same rank.";
+        "For adapters that are trained apart and added up later: on inputs of one task's rows the others "
+        + "change nothing. All tasks take the same rank.";
     public override string PeftType => AdapterConfig.Lora;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
@@ -30,7 +31,8 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
             0,
             0,
             65535,
-            "Which rows of the basis are this adapter's; every task needs a number of its own, and (task + 1)·rank rows have to exist."
+            "Which rows of the basis are this adapter's; every task needs a number of its own, and (task "
+                + "+ 1)·rank rows have to exist."
         ),
     ];
 
@@ -40,7 +42,8 @@ internal sealed class OrthogonalAdaptationMethod : AdapterMethod
         if ((task + 1) * rank > layer.In)
         {
             throw new InputException(
-                $"task {task} at rank {rank} for {layer.Module.Name}: expected (task + 1)·rank of at most {layer.In}, its inputs"
+                $"task {task} at rank {rank} for {layer.Module.Name}: expected (task + 1)·rank of at most "
+                    + $"{layer.In}, its inputs"
             );
         }
 

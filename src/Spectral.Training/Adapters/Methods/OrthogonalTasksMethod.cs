@@ -25,7 +25,8 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
         "W + B_p·A_p + (alpha/rank)·B·A, loss + weight·Σ |A_p·Aᵀ|; B_p, A_p of the tasks before";
     public override string Source => "Wang et al., 2023, arXiv 2310.14152";
     public override string Use =>
-        "One task after another without forgetting, a folder per task; without --previous-adapter it is LoRA on the first task. Ranks add up in forward.";
+        "One task after another without forgetting, a folder per task; without --previous-adapter it is "
+        + "LoRA on the first task. Ranks add up in forward.";
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =
     [
@@ -82,7 +83,8 @@ internal sealed class OrthogonalTasksMethod : AdapterMethod
             if (module.Shape.Out != start.Module.Out || module.Shape.In != start.Module.In)
             {
                 throw new InputException(
-                    $"{previous}: {module.Shape.Name} is [{module.Shape.Out}, {module.Shape.In}] there, the model's is [{start.Module.Out}, {start.Module.In}]"
+                    $"{previous}: {module.Shape.Name} is [{module.Shape.Out}, {module.Shape.In}] there, "
+                        + $"the model's is [{start.Module.Out}, {start.Module.In}]"
                 );
             }
 

@@ -14,11 +14,13 @@ internal sealed class PegoMethod : AdapterMethod
 
     public override string Name => "pego";
     public override string Formula =>
-        "W + (alpha/rank)·Σ B_i·A_i, loss + diversity·Σ_{i≠j} ‖B_iᵀB_j‖² + preservation·‖A·V_k‖²; V_k the leading top-k right singular vectors";
+        "W + (alpha/rank)·Σ B_i·A_i, loss + diversity·Σ_{i≠j} ‖B_iᵀB_j‖² + preservation·‖A·V_k‖²; V_k "
+        + "the leading top-k right singular vectors";
     public override string Source => "Hu et al., 2024, arXiv 2407.15085";
     public override bool IsPublishedForm => false;
     public override string Use =>
-        "For data unlike that of training: keeps what the base knows and learns several different changes beside it, at LoRA's size.";
+        "For data unlike that of training: keeps what the base knows and learns several different "
+        + "changes beside it, at LoRA's size.";
     public override bool UsesTopK => true;
 
     public override IReadOnlyList<AdapterSetting> Settings { get; } =

@@ -17,7 +17,8 @@ internal sealed class RandLoraMethod : AdapterMethod
         "W + s·Σ_j B_j diag(lambda_j)·A·diag(gamma_j), A and B_j random, frozen and shared; full rank";
     public override string Source => "Albert et al., 2025, arXiv 2502.00987";
     public override string Use =>
-        "A full-rank change from few numbers. The weight is made anew each step, and its gradient costs what full fine-tuning’s does.";
+        "A full-rank change from few numbers. The weight is made anew each step, and its gradient costs "
+        + "what full fine-tuning’s does.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
         PeftField.Rank(32),

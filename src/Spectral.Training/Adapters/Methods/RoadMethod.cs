@@ -15,11 +15,13 @@ internal sealed class RoadMethod : AdapterMethod
 
     public override string Name => "road";
     public override string Formula =>
-        "R·W, R·b: outputs p and q of a pair become c_p·y_p − s_p·y_q and c_q·y_q + s_q·y_p, c = alpha·cos(theta), s = alpha·sin(theta)";
+        "R·W, R·b: outputs p and q of a pair become c_p·y_p − s_p·y_q and c_q·y_q + s_q·y_p, c = "
+        + "alpha·cos(theta), s = alpha·sin(theta)";
     public override string Source => "Liao and Monz, 2024, arXiv 2409.00119";
     public override IReadOnlyList<PeftField>? PeftFields { get; } = [PeftField.Start("init_weights")];
     public override string Use =>
-        "out numbers a layer, or two or four times as many with road_2 and road_4. The weight is made anew each step, and its gradient costs what full fine-tuning's does.";
+        "out numbers a layer, or two or four times as many with road_2 and road_4. The weight is made "
+        + "anew each step, and its gradient costs what full fine-tuning's does.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [

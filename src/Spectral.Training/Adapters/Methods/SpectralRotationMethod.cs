@@ -17,7 +17,8 @@ internal sealed class SpectralRotationMethod : AdapterMethod
         "W + U_r·(Q_1·diag(sigma_r)·Q_2ᵀ − diag(sigma_r))·V_rᵀ, Q_1 and Q_2 rotations [r, r]";
     public override string Source => "Zhang and Pilanci, 2024, arXiv 2405.13952";
     public override string Use =>
-        "Turns the leading singular directions and leaves the spectrum as it is: r(r − 1) numbers a layer, at LoRA's cost.";
+        "Turns the leading singular directions and leaves the spectrum as it is: r(r − 1) numbers a "
+        + "layer, at LoRA's cost.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

@@ -17,7 +17,8 @@ internal sealed class SvdiffMethod : AdapterMethod
     public override string Formula => "U diag(max(sigma + delta, 0)) Vᵀ over the whole spectrum of W";
     public override string Source => "Han et al., 2023, arXiv 2303.11305";
     public override string Use =>
-        "Rescales every singular value. All of U and V is stored, and the weight is made anew each step: for small models and studies.";
+        "Rescales every singular value. All of U and V is stored, and the weight is made anew each step: "
+        + "for small models and studies.";
 
     public override AdapterForm Form(AdapterBuilder layer)
     {

@@ -28,7 +28,8 @@ internal sealed class TinyLoraMethod : AdapterMethod
         .. PeftField.Ignored("init_v_bound"),
     ];
     public override string Use =>
-        "The fewest numbers of all: u for each group of layers, down to u in the whole model with weight-tying 1. Rank 2 is customary.";
+        "The fewest numbers of all: u for each group of layers, down to u in the whole model with "
+        + "weight-tying 1. Rank 2 is customary.";
 
     public override IReadOnlyList<AdapterSetting> Settings =>
         [

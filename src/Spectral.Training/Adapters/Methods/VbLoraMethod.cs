@@ -35,7 +35,8 @@ internal sealed class VbLoraMethod : AdapterMethod
         .. PeftField.Ignored("init_vector_bank_bound", "init_logits_std"),
     ];
     public override string Use =>
-        "Small files: a bank, and two of its numbers for each piece. Logits train too, n for each piece. The weight starts a little changed.";
+        "Small files: a bank, and two of its numbers for each piece. Logits train too, n for each piece. "
+        + "The weight starts a little changed.";
     public override bool StartsAtBase => false;
 
     public override IReadOnlyList<AdapterSetting> Settings =>

@@ -15,7 +15,8 @@ internal sealed class VeraMethod : AdapterMethod
     public override string Formula => "W + diag(b)·B·diag(d)·A, A and B random, frozen and shared by all layers";
     public override string Source => "Kopiczko et al., 2023, arXiv 2310.11454";
     public override string Use =>
-        "r + out numbers a layer; A and B are stored once for the whole model. Ranks are larger than LoRA’s: 256 is customary.";
+        "r + out numbers a layer; A and B are stored once for the whole model. Ranks are larger than "
+        + "LoRA’s: 256 is customary.";
     public override IReadOnlyList<PeftField>? PeftFields { get; } =
     [
         PeftField.Rank(256),

@@ -29,7 +29,8 @@ public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(k
         public bool BeginsElsewhere { get; init; }
 
         public override string ToString() =>
-            $"{Method} [{Rows}, {Columns}] {string.Join(' ', Settings.Select(setting => $"{setting.Key}={setting.Value}"))}";
+            $"{Method} [{Rows}, {Columns}] "
+            + $"{string.Join(' ', Settings.Select(setting => $"{setting.Key}={setting.Value}"))}";
     }
 
     /// <summary>What a formula reads.</summary>
