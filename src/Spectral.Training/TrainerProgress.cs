@@ -50,8 +50,3 @@ public sealed record TrainerProgress
     /// <summary>Whether the model was evaluated as it is now.</summary>
     internal bool IsEvaluated => Evaluations.Count > 0 && Evaluations[^1].Step == Step;
 }
-
-/// <summary>An evaluation and when it was made.</summary>
-/// <param name="Step">After this step; 0: before the first.</param>
-/// <param name="Result">What came out.</param>
-public sealed record StepEvaluation(int Step, EvaluationResult Result);

@@ -21,9 +21,3 @@ public sealed record TrainingResult(
     /// <summary>Mean over the whole run.</summary>
     public double TokensPerSecond => Seconds > 0 ? Tokens / Seconds : 0;
 }
-
-/// <summary>
-/// Training cannot go on: the loss or the gradient norm is no longer a finite number. The weights are those before the
-/// first step of which this is true.
-/// </summary>
-public sealed class TrainingDivergedException(string message) : Exception(message);

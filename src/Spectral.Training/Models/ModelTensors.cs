@@ -1,29 +1,5 @@
 namespace Spectral.Training.Models;
 
-/// <summary>Name and shape of a tensor that a model has.</summary>
-public sealed record TensorSpec(string Name, IReadOnlyList<long> Shape)
-{
-    /// <summary>Number of elements.</summary>
-    public long Count => Shape.Aggregate(1L, (product, dimension) => product * dimension);
-}
-
-/// <summary>
-/// A linear layer of a model: <c>y = x Wᵀ (+ bias)</c> with <c>W [Outputs, Inputs]</c>; an adapter can be attached to
-/// it.
-/// </summary>
-/// <param name="Name">Module path, such as <c>model.layers.0.self_attn.q_proj</c>.</param>
-/// <param name="Outputs">Rows of the weight.</param>
-/// <param name="Inputs">Columns of the weight.</param>
-/// <param name="HasBias">Whether there is a bias.</param>
-public sealed record LinearSpec(string Name, int Outputs, int Inputs, bool HasBias)
-{
-    /// <summary>The weight's tensor name.</summary>
-    public string Weight => Name + ".weight";
-
-    /// <summary>The bias' tensor name.</summary>
-    public string Bias => Name + ".bias";
-}
-
 /// <summary>
 /// The tensors of a model with a given config: one list that the loader, the writer and fresh initialisation share.
 /// </summary>

@@ -1,18 +1,5 @@
 namespace Spectral.Training.Optim;
 
-/// <summary>How the learning rate changes after warm-up.</summary>
-public enum ScheduleKind
-{
-    /// <summary>Stays at the base rate.</summary>
-    Constant,
-
-    /// <summary>Falls linearly towards zero.</summary>
-    Linear,
-
-    /// <summary>Falls along half a cosine towards zero.</summary>
-    Cosine,
-}
-
 /// <summary>Learning rates of a run of <paramref name="Steps"/> optimizer steps.</summary>
 /// <param name="Kind">Shape after warm-up.</param>
 /// <param name="Rate">Base rate, reached at the end of warm-up.</param>

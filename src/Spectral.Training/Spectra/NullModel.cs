@@ -86,38 +86,3 @@ public sealed record NullModel(int Draws, IReadOnlyList<NullComparison> Comparis
         }
     }
 }
-
-/// <summary>One quantity of the update beside what random updates have.</summary>
-/// <param name="Quantity">Which.</param>
-/// <param name="K">Size of the top part; null where there is none.</param>
-/// <param name="Bin">Range of the spectrum; null for all of it.</param>
-/// <param name="Observed">Of the update.</param>
-/// <param name="Gaussian">Of Gaussian updates of the same Frobenius norm.</param>
-/// <param name="Permuted">Of updates with the same entries in random places.</param>
-/// <param name="Floor">Its mean when rounding alone is the update; NaN where that is undefined.</param>
-public sealed record NullComparison(
-    string Quantity,
-    int? K,
-    string? Bin,
-    double Observed,
-    NullStatistic Gaussian,
-    NullStatistic Permuted,
-    double Floor
-);
-
-/// <summary>A quantity over random updates.</summary>
-/// <param name="Mean">Mean over the draws.</param>
-/// <param name="StandardDeviation">Over the draws, with n − 1.</param>
-/// <param name="Z">(observed − mean) / standard deviation; NaN where the draws do not vary.</param>
-public sealed record NullStatistic(double Mean, double StandardDeviation, double Z)
-{
-    internal static NullStatistic Of(double[][] draws, int quantity, double observed)
-    {
-        (double mean, double deviation) = SampleMoments.Of([.. draws.Select(draw => draw[quantity])]);
-        return new NullStatistic(
-            mean,
-            deviation,
-            deviation > 1e-12 * Math.Abs(mean) ? (observed - mean) / deviation : double.NaN
-        );
-    }
-}

@@ -1,6 +1,3 @@
-using Spectral.Training.Adapters.Expressions;
-using Spectral.Training.Numerics;
-
 namespace Spectral.Training.Spectra;
 
 /// <summary>Several matrices together: those of one module type, of one layer, or all.</summary>
@@ -185,72 +182,5 @@ public sealed record SpectraSummary
         double meanValue = matrices.Average(value);
         return matrices.Sum(matrix => (matrix.Layer - meanLayer) * (value(matrix) - meanValue))
             / matrices.Sum(matrix => (matrix.Layer - meanLayer) * (matrix.Layer - meanLayer));
-    }
-}
-
-/// <summary>
-/// A number over several matrices; what is not defined for a matrix is left out. NaN where nothing is left.
-/// </summary>
-/// <param name="Mean">Mean.</param>
-/// <param name="StandardDeviation">With n − 1; NaN below two.</param>
-/// <param name="Least">Smallest.</param>
-/// <param name="Largest">Largest.</param>
-public sealed record SpectraSpread(double Mean, double StandardDeviation, double Least, double Largest)
-{
-    internal static SpectraSpread Of(IEnumerable<double> values)
-    {
-        double[] known = [.. values.Where(double.IsFinite)];
-        if (known.Length == 0)
-            return new SpectraSpread(double.NaN, double.NaN, double.NaN, double.NaN);
-        (double mean, double deviation) = SampleMoments.Of(known);
-        return new SpectraSpread(mean, deviation, known.Min(), known.Max());
-    }
-}
-
-/// <summary>Means over matrices of what <see cref="BinSummary"/> has for one range.</summary>
-public sealed record BinAverage(
-    string Bin,
-    double Relative,
-    double RelativeMagnitude,
-    double MatchedLeft,
-    double MatchedRight,
-    double BestLeft,
-    double BestRight,
-    double StableLeft,
-    double StableRight
-);
-
-/// <summary>Intruders over several matrices.</summary>
-/// <param name="Threshold">ε.</param>
-/// <param name="Left">Sum over the matrices' leading left vectors.</param>
-/// <param name="Right">Sum over the right ones.</param>
-/// <param name="MatricesWithLeft">Matrices that have any on the left.</param>
-/// <param name="MatricesWithRight">On the right.</param>
-public sealed record IntruderTotal(double Threshold, int Left, int Right, int MatricesWithLeft, int MatricesWithRight)
-{
-    internal static IntruderTotal Of(IReadOnlyList<MatrixSpectra> matrices, int threshold)
-    {
-        IntruderCount[] counts = [.. matrices.Select(matrix => matrix.Intruders.Counts[threshold])];
-        return new IntruderTotal(
-            counts[0].Threshold,
-            counts.Sum(count => count.Left),
-            counts.Sum(count => count.Right),
-            counts.Count(count => count.Left > 0),
-            counts.Count(count => count.Right > 0)
-        );
-    }
-}
-
-/// <summary>How many matrices a claim holds for, does not hold for, and cannot be judged for.</summary>
-public sealed record VerdictCount(int Holds, int Fails, int Unknown)
-{
-    internal static VerdictCount Of(IEnumerable<bool?> verdicts)
-    {
-        bool?[] all = [.. verdicts];
-        return new VerdictCount(
-            all.Count(verdict => verdict == true),
-            all.Count(verdict => verdict == false),
-            all.Count(verdict => verdict is null)
-        );
     }
 }

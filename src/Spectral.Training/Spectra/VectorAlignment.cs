@@ -160,11 +160,3 @@ public sealed record VectorAlignment
         return Math.Min(1, sum / (last - first + 1));
     }
 }
-
-/// <summary>Neighbouring triplets whose base values are closer than ‖Δ‖₂ to each other.</summary>
-/// <param name="First">Position of the first, counted from 1.</param>
-/// <param name="Last">Position of the last.</param>
-/// <param name="LeftSimilarity">Mean squared cosine of the principal angles between the spans of the left
-/// vectors.</param>
-/// <param name="RightSimilarity">The same on the right.</param>
-public sealed record VectorCluster(int First, int Last, double LeftSimilarity, double RightSimilarity);
