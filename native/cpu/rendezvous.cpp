@@ -103,7 +103,7 @@ void Worker::cluster_wait(const Where& w) {
 void cluster_arrive(Where w) { self()->worker->cluster_arrive(w); }
 void cluster_wait(Where w) { self()->worker->cluster_wait(w); }
 
-void warp_op(unsigned mask, const char* name, void* arg, WarpFn fn, Where w) {
+void warp_op(unsigned mask, const char* name, void* arg, Where w, WarpFn fn) {
   Fiber* f = self();
   f->worker->warp_arrive(f, mask, name, arg, fn, w);
 }

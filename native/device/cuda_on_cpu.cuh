@@ -67,7 +67,7 @@ using WarpFn = void (*)(void* const arg[32], unsigned mask);   // does a collect
 unsigned char* dynamic_shared();
 void bar_sync(int id, int count, Where);   // count 0: every live thread of the block
 void bar_arrive(int id, int count, Where);
-void warp_op(unsigned mask, const char* name, void* arg, WarpFn fn, Where);
+void warp_op(unsigned mask, const char* name, void* arg, Where, WarpFn fn);
 }   // namespace spectral::cpu
 
 extern __thread spectral::cpu::Thread* spectral_self __attribute__((tls_model("initial-exec")));
@@ -80,8 +80,7 @@ extern __thread spectral::cpu::Thread* spectral_self __attribute__((tls_model("i
 // ---- barriers and warp collectives
 __forceinline__ void __syncthreads(SPECTRAL_WHERE) { spectral::cpu::bar_sync(0, 0, where); }
 __forceinline__ void __syncwarp(unsigned mask = ~0u, SPECTRAL_WHERE) {
-  spectral::cpu::warp_op(
-      mask, "__syncwarp", nullptr, [](void* const*, unsigned) {}, where);
+  spectral::cpu::warp_op(mask, "__syncwarp", nullptr, where, [](void* const*, unsigned) {});
 }
 namespace spectral::cpu {
 struct Shuffle {
@@ -93,18 +92,13 @@ T shuffle(unsigned mask, const char* name, T value, int source, Where where) {
   static_assert(sizeof(T) <= 8);
   Shuffle s{0, 0, source};
   std::memcpy(&s.in, &value, sizeof value);
-  warp_op(
-      mask,
-      name,
-      &s,
-      [](void* const arg[32], unsigned lanes) SPECTRAL_NO_TSAN {
-        for (unsigned r = lanes; r; r &= r - 1) {
-          Shuffle* me = static_cast<Shuffle*>(arg[std::countr_zero(r)]);
-          const bool active = lanes >> me->source & 1;   // reading an inactive lane is undefined: a NaN shows it
-          me->out = active ? static_cast<Shuffle*>(arg[me->source])->in : 0xfff7fff7fff7fff7u;
-        }
-      },
-      where);
+  warp_op(mask, name, &s, where, [](void* const arg[32], unsigned lanes) SPECTRAL_NO_TSAN {
+    for (unsigned r = lanes; r; r &= r - 1) {
+      Shuffle* me = static_cast<Shuffle*>(arg[std::countr_zero(r)]);
+      const bool active = lanes >> me->source & 1;   // reading an inactive lane is undefined: a NaN shows it
+      me->out = active ? static_cast<Shuffle*>(arg[me->source])->in : 0xfff7fff7fff7fff7u;
+    }
+  });
   std::memcpy(&value, &s.out, sizeof value);
   return value;
 }
@@ -129,18 +123,13 @@ T __shfl_down_sync(unsigned mask, T v, int delta, int width = 32, SPECTRAL_WHERE
 }
 inline unsigned __ballot_sync(unsigned mask, int predicate, SPECTRAL_WHERE) {
   unsigned v = predicate != 0;
-  spectral::cpu::warp_op(
-      mask,
-      "__ballot_sync",
-      &v,
-      [](void* const arg[32], unsigned lanes) SPECTRAL_NO_TSAN {
-        unsigned votes = 0;
-        for (unsigned r = lanes; r; r &= r - 1)
-          votes |= *static_cast<unsigned*>(arg[std::countr_zero(r)]) << std::countr_zero(r);
-        for (unsigned r = lanes; r; r &= r - 1)
-          *static_cast<unsigned*>(arg[std::countr_zero(r)]) = votes;
-      },
-      where);
+  spectral::cpu::warp_op(mask, "__ballot_sync", &v, where, [](void* const arg[32], unsigned lanes) SPECTRAL_NO_TSAN {
+    unsigned votes = 0;
+    for (unsigned r = lanes; r; r &= r - 1)
+      votes |= *static_cast<unsigned*>(arg[std::countr_zero(r)]) << std::countr_zero(r);
+    for (unsigned r = lanes; r; r &= r - 1)
+      *static_cast<unsigned*>(arg[std::countr_zero(r)]) = votes;
+  });
   return v;
 }
 

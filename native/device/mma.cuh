@@ -66,6 +66,6 @@ template <int MT, int NT>
 __forceinline__ void mma_tile(
     float (&d)[MT][NT][4], const uint32_t (&a)[MT][4], const uint32_t (&b)[NT][2], SPECTRAL_WHERE) {
   spectral::cpu::MmaArgument argument{&d[0][0][0], &a[0][0], &b[0][0], MT, NT};
-  spectral::cpu::warp_op(~0u, "mma_tile", &argument, spectral::cpu::mma_all, where);
+  spectral::cpu::warp_op(~0u, "mma_tile", &argument, where, spectral::cpu::mma_all);
 }
 #endif

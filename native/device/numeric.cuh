@@ -90,5 +90,9 @@ __device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
   return uint32_t(__float2bfloat16(low).bits) | uint32_t(__float2bfloat16(high).bits) << 16;
 #endif
 }
-// Is p 16-byte aligned? (Sub-tensors with odd row lengths are not; kernels then go element by element.)
-__device__ __forceinline__ bool is_aligned16(const void* p) { return (reinterpret_cast<uintptr_t>(p) & 15) == 0; }
+// Are all addresses 16-byte aligned? A null pointer counts as aligned. Sub-tensors with odd row lengths are not;
+// kernels then go element by element.
+template <class... Pointers>
+__device__ __forceinline__ bool is_aligned16(Pointers... pointers) {
+  return (((reinterpret_cast<uintptr_t>(pointers) & 15) == 0) && ...);
+}

@@ -63,23 +63,23 @@ struct Width {
   static constexpr int value = W;
 };
 
-// Calls body(Width<kVector<T>>) when rows of `columns` elements keep every address in `pointers` aligned, else
-// body(Width<1>). A null pointer counts as aligned. Vectors are powers of two long, so `a | b` stands for columns a in
-// rows b apart.
-template <class T, class Body, class... Pointers>
-__device__ __forceinline__ void by_width(int columns, Body body, Pointers... pointers) {
-  if (columns % kVector<T> == 0 && (is_aligned16(pointers) && ...))
+// Calls body(Width<kVector<T>>) where every row of `columns` elements starts on a 16-byte boundary, else
+// body(Width<1>). `aligned` says that the first rows do. A vector's length is a power of two, so `a | b` stands for
+// rows of a columns that lie b elements apart.
+template <class T, class Body>
+__device__ __forceinline__ void by_width(int columns, bool aligned, Body body) {
+  if (columns % kVector<T> == 0 && aligned)
     body(Width<kVector<T>>());
   else
     body(Width<1>());
 }
 
-// One row, or an array without rows, of which this is block number `block`: this thread's vector as one piece, or at
-// the ragged end and at odd addresses element by element: body(Width<W>, offset of the piece).
-template <class T, class Body, class... Pointers>
-__device__ __forceinline__ void by_piece_of(unsigned block, int64_t count, Body body, Pointers... pointers) {
+// Calls body(Width<W>, offset) for this thread's vector in block number `block` of a row, or of an array without rows:
+// once with the whole vector, or element by element at the ragged end and where the arrays are not `aligned`.
+template <class T, class Body>
+__device__ __forceinline__ void by_piece_of(unsigned block, int64_t count, bool aligned, Body body) {
   const int64_t begin = (int64_t(block) * blockDim.x + threadIdx.x) * kVector<T>;
-  if (begin + kVector<T> <= count && (is_aligned16(pointers) && ...)) {
+  if (begin + kVector<T> <= count && aligned) {
     body(Width<kVector<T>>(), begin);
   } else {
     const int64_t end = min(begin + kVector<T>, count);
@@ -87,9 +87,9 @@ __device__ __forceinline__ void by_piece_of(unsigned block, int64_t count, Body 
       body(Width<1>(), i);
   }
 }
-template <class T, class Body, class... Pointers>
-__device__ __forceinline__ void by_piece(int64_t count, Body body, Pointers... pointers) {
-  by_piece_of<T>(blockIdx.x, count, body, pointers...);
+template <class T, class Body>
+__device__ __forceinline__ void by_piece(int64_t count, bool aligned, Body body) {
+  by_piece_of<T>(blockIdx.x, count, aligned, body);
 }
 
 // Joins W more scores into a lane's running maximum and sum of exponentials (online softmax); v is spent.

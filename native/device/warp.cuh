@@ -98,56 +98,36 @@ SPECTRAL_NO_TSAN void max_sum_warp(void* const arg[32], unsigned mask) {
 
 template <int LANES = 32>
 float warp_sum(float v, SPECTRAL_WHERE) {
-  spectral::cpu::warp_op(
-      ~0u,
-      "warp_sum",
-      &v,
-      [](void* const arg[32], unsigned mask) {
-        spectral::cpu::reduce_warp<float, 1, LANES>(arg, mask, "warp_sum", [](float a, float b) { return a + b; });
-      },
-      where);
+  spectral::cpu::warp_op(~0u, "warp_sum", &v, where, [](void* const arg[32], unsigned mask) {
+    spectral::cpu::reduce_warp<float, 1, LANES>(arg, mask, "warp_sum", [](float a, float b) { return a + b; });
+  });
   return v;
 }
 inline double warp_sum(double v, SPECTRAL_WHERE) {
-  spectral::cpu::warp_op(
-      ~0u,
-      "warp_sum",
-      &v,
-      [](void* const arg[32], unsigned mask) {
-        spectral::cpu::reduce_warp<double, 1>(arg, mask, "warp_sum", [](double a, double b) { return a + b; });
-      },
-      where);
+  spectral::cpu::warp_op(~0u, "warp_sum", &v, where, [](void* const arg[32], unsigned mask) {
+    spectral::cpu::reduce_warp<double, 1>(arg, mask, "warp_sum", [](double a, double b) { return a + b; });
+  });
   return v;
 }
 template <int LANES = 32>
 float warp_max(float v, SPECTRAL_WHERE) {
-  spectral::cpu::warp_op(
-      ~0u,
-      "warp_max",
-      &v,
-      [](void* const arg[32], unsigned mask) {
-        spectral::cpu::reduce_warp<float, 1, LANES>(
-            arg, mask, "warp_max", [](float a, float b) { return std::fmax(a, b); });
-      },
-      where);
+  spectral::cpu::warp_op(~0u, "warp_max", &v, where, [](void* const arg[32], unsigned mask) {
+    spectral::cpu::reduce_warp<float, 1, LANES>(
+        arg, mask, "warp_max", [](float a, float b) { return std::fmax(a, b); });
+  });
   return v;
 }
 template <int LANES = 32>
 MaxSum warp_max_sum(float max, float sum, SPECTRAL_WHERE) {
   MaxSum v{max, sum};
-  spectral::cpu::warp_op(~0u, "warp_max_sum", &v, spectral::cpu::max_sum_warp<LANES>, where);
+  spectral::cpu::warp_op(~0u, "warp_max_sum", &v, where, spectral::cpu::max_sum_warp<LANES>);
   return v;
 }
 template <class T, int N>
 void warp_sum(T (&v)[N], SPECTRAL_WHERE) {
-  spectral::cpu::warp_op(
-      ~0u,
-      "warp_sum",
-      v,
-      [](void* const arg[32], unsigned mask) {
-        spectral::cpu::reduce_warp<T, N>(arg, mask, "warp_sum", [](T a, T b) { return a + b; });
-      },
-      where);
+  spectral::cpu::warp_op(~0u, "warp_sum", v, where, [](void* const arg[32], unsigned mask) {
+    spectral::cpu::reduce_warp<T, N>(arg, mask, "warp_sum", [](T a, T b) { return a + b; });
+  });
 }
 #endif
 

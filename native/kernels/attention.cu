@@ -79,22 +79,19 @@ __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args
     const int count = min(CHUNK, visible - start);
     float score = -INFINITY;
     if (t < count)
-      by_width<T>(
-          head_dim,
-          [&](auto width) {
-            constexpr int W = decltype(width)::value;
-            float products[W] = {};
-            for (int d = 0; d < head_dim; d += W) {
-              float k[W];
-              load_piece<T, W>(keys + int64_t(key) * head_dim + d, k);
-              for (int i = 0; i < W; ++i)
-                products[i] += scaled[d + i] * k[i];
-            }
-            score = 0;
-            for (int i = 0; i < W; ++i)
-              score += products[i];
-          },
-          args.keys);
+      by_width<T>(head_dim, is_aligned16(args.keys), [&](auto width) {
+        constexpr int W = decltype(width)::value;
+        float products[W] = {};
+        for (int d = 0; d < head_dim; d += W) {
+          float k[W];
+          load_piece<T, W>(keys + int64_t(key) * head_dim + d, k);
+          for (int i = 0; i < W; ++i)
+            products[i] += scaled[d + i] * k[i];
+        }
+        score = 0;
+        for (int i = 0; i < W; ++i)
+          score += products[i];
+      });
     const float top =
         fmaxf(most, block_max(score));   // its barriers also part this round's weights from the last one's
     weights[t] = t < count ? exp_f32(score - top) : 0.0f;
@@ -135,18 +132,14 @@ __device__ __forceinline__ void attention_append(const AttentionAppendArgs& args
     return;
   const T* source = static_cast<const T*>(args.source) + row * head_dim;
   T* destination = static_cast<T*>(args.cache) + (group * args.positions + position) * head_dim;
-  by_width<T>(
-      head_dim,
-      [&](auto width) {
-        constexpr int W = decltype(width)::value;
-        for (int d = lane_id() * W; d < head_dim; d += 32 * W) {
-          float v[W];
-          load_piece<T, W>(source + d, v);
-          store_piece<T, W>(destination + d, v);
-        }
-      },
-      args.source,
-      args.cache);
+  by_width<T>(head_dim, is_aligned16(args.source, args.cache), [&](auto width) {
+    constexpr int W = decltype(width)::value;
+    for (int d = lane_id() * W; d < head_dim; d += 32 * W) {
+      float v[W];
+      load_piece<T, W>(source + d, v);
+      store_piece<T, W>(destination + d, v);
+    }
+  });
 }
 }   // namespace
 

@@ -51,40 +51,37 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
   const int first = first_seen(query, args.window);   // -1: sees nothing
   const float scale = args.scale;
   T* scores = static_cast<T*>(args.scores) + row * args.length;
-  by_width<T>(
-      args.length,
-      [&](auto width) {
-        constexpr int W = decltype(width)::value;
-        const int start =
-            first / (LANES * W) * (LANES * W);   // a lane writes only what no other has read: shuffles order no memory
-        MaxSum part{-INFINITY, 0.0f};
-        for (int c = start + lane * W; c <= query; c += LANES * W) {
-          float v[W];
-          load_piece<T, W>(scores + c, v);
-          if (c < first || c + W - 1 > query)
-            for (int i = 0; i < W; ++i)
-              v[i] = c + i >= first && c + i <= query ? v[i] : -INFINITY;
+  by_width<T>(args.length, is_aligned16(args.scores), [&](auto width) {
+    constexpr int W = decltype(width)::value;
+    const int start =
+        first / (LANES * W) * (LANES * W);   // a lane writes only what no other has read: shuffles order no memory
+    MaxSum part{-INFINITY, 0.0f};
+    for (int c = start + lane * W; c <= query; c += LANES * W) {
+      float v[W];
+      load_piece<T, W>(scores + c, v);
+      if (c < first || c + W - 1 > query)
+        for (int i = 0; i < W; ++i)
+          v[i] = c + i >= first && c + i <= query ? v[i] : -INFINITY;
+      for (int i = 0; i < W; ++i)
+        v[i] *= scale;
+      join_max_sum(part, v);
+    }
+    part = warp_max_sum<LANES>(part.max, part.sum);
+    const float inverse = 1.0f / part.sum;
+    const float max = part.max;
+    for (int c = lane * W; c < length; c += LANES * W) {
+      float v[W] = {};
+      if (c + W > first && c <= query) {
+        load_piece<T, W>(scores + c, v);
+        for (int i = 0; i < W; ++i)
+          v[i] = exp_f32(v[i] * scale - max) * inverse;
+        if (c < first || c + W - 1 > query)
           for (int i = 0; i < W; ++i)
-            v[i] *= scale;
-          join_max_sum(part, v);
-        }
-        part = warp_max_sum<LANES>(part.max, part.sum);
-        const float inverse = 1.0f / part.sum;
-        const float max = part.max;
-        for (int c = lane * W; c < length; c += LANES * W) {
-          float v[W] = {};
-          if (c + W > first && c <= query) {
-            load_piece<T, W>(scores + c, v);
-            for (int i = 0; i < W; ++i)
-              v[i] = exp_f32(v[i] * scale - max) * inverse;
-            if (c < first || c + W - 1 > query)
-              for (int i = 0; i < W; ++i)
-                v[i] = c + i >= first && c + i <= query ? v[i] : 0.0f;
-          }
-          store_piece<T, W>(scores + c, v);
-        }
-      },
-      args.scores);
+            v[i] = c + i >= first && c + i <= query ? v[i] : 0.0f;
+      }
+      store_piece<T, W>(scores + c, v);
+    }
+  });
 }
 
 template <class T, int LANES>
@@ -97,37 +94,33 @@ __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackw
   const int first = first_seen(query, args.window);   // -1: sees nothing
   const T* probabilities = static_cast<const T*>(args.probabilities) + row * args.length;
   T* gradient = static_cast<T*>(args.gradient) + row * args.length;
-  by_width<T>(
-      args.length,
-      [&](auto width) {
-        constexpr int W = decltype(width)::value;
-        const int start = first / (LANES * W) * (LANES * W);
-        float products[W] = {};
-        for (int c = start + lane * W; c <= query; c += LANES * W) {
-          float p[W], g[W];
-          load_piece<T, W>(probabilities + c, p);
-          load_piece<T, W>(gradient + c, g);
-          for (int i = 0; i < W; ++i)
-            products[i] += c + i >= first && c + i <= query ? p[i] * g[i] : 0.0f;
-        }
-        float sum = 0;
+  by_width<T>(args.length, is_aligned16(args.probabilities, args.gradient), [&](auto width) {
+    constexpr int W = decltype(width)::value;
+    const int start = first / (LANES * W) * (LANES * W);
+    float products[W] = {};
+    for (int c = start + lane * W; c <= query; c += LANES * W) {
+      float p[W], g[W];
+      load_piece<T, W>(probabilities + c, p);
+      load_piece<T, W>(gradient + c, g);
+      for (int i = 0; i < W; ++i)
+        products[i] += c + i >= first && c + i <= query ? p[i] * g[i] : 0.0f;
+    }
+    float sum = 0;
+    for (int i = 0; i < W; ++i)
+      sum += products[i];
+    sum = warp_sum<LANES>(sum);
+    for (int c = lane * W; c < length; c += LANES * W) {
+      float p[W] = {};
+      float g[W] = {};
+      if (c + W > first && c <= query) {
+        load_piece<T, W>(probabilities + c, p);
+        load_piece<T, W>(gradient + c, g);
         for (int i = 0; i < W; ++i)
-          sum += products[i];
-        sum = warp_sum<LANES>(sum);
-        for (int c = lane * W; c < length; c += LANES * W) {
-          float p[W] = {};
-          float g[W] = {};
-          if (c + W > first && c <= query) {
-            load_piece<T, W>(probabilities + c, p);
-            load_piece<T, W>(gradient + c, g);
-            for (int i = 0; i < W; ++i)
-              g[i] = c + i >= first && c + i <= query ? args.scale * p[i] * (g[i] - sum) : 0.0f;
-          }
-          store_piece<T, W>(gradient + c, g);
-        }
-      },
-      args.probabilities,
-      args.gradient);
+          g[i] = c + i >= first && c + i <= query ? args.scale * p[i] * (g[i] - sum) : 0.0f;
+      }
+      store_piece<T, W>(gradient + c, g);
+    }
+  });
 }
 }   // namespace
 

@@ -49,24 +49,20 @@ SPECTRAL_LAYOUT(
 template <class From, class T>
 __device__ __forceinline__ void copy_block(const CopyBlockArgs& args) {
   const int columns = args.columns;
-  by_width<T>(
-      columns | args.source_stride | args.stride,
-      [&](auto width) {
-        constexpr int W = decltype(width)::value;
-        constexpr int STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
-        for (int step = 0; step < STEPS; ++step) {
-          const int64_t at = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
-          const int64_t row = at / columns;
-          const int64_t column = at - row * columns;
-          if (row >= args.rows)
-            return;
-          float v[W];
-          load_piece<From, W>(static_cast<const From*>(args.source) + row * args.source_stride + column, v);
-          store_piece<T, W>(static_cast<T*>(args.destination) + row * args.stride + column, v);
-        }
-      },
-      args.source,
-      args.destination);
+  by_width<T>(columns | args.source_stride | args.stride, is_aligned16(args.source, args.destination), [&](auto width) {
+    constexpr int W = decltype(width)::value;
+    constexpr int STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
+    for (int step = 0; step < STEPS; ++step) {
+      const int64_t at = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
+      const int64_t row = at / columns;
+      const int64_t column = at - row * columns;
+      if (row >= args.rows)
+        return;
+      float v[W];
+      load_piece<From, W>(static_cast<const From*>(args.source) + row * args.source_stride + column, v);
+      store_piece<T, W>(static_cast<T*>(args.destination) + row * args.stride + column, v);
+    }
+  });
 }
 
 SPECTRAL_KERNEL_PLAIN(copy_block_f32, CopyBlockArgs, 256) { copy_block<float, float>(args); }

@@ -69,25 +69,20 @@ struct Sin {
 
 template <class F, bool BACKWARD>
 __device__ __forceinline__ void elementwise_map(const ElementwiseMapArgs& args) {
-  by_piece<float>(
-      args.count,
-      [&](auto width, int64_t at) {
-        constexpr int W = decltype(width)::value;
-        float x[W];
-        float dy[W];
-        float y[W] = {};
-        load_piece<float, W>(args.x + at, x);
-        if (BACKWARD)
-          load_piece<float, W>(args.dy + at, dy);
-        if (args.accumulate)
-          load_piece<float, W>(args.y + at, y);
-        for (int i = 0; i < W; ++i)
-          y[i] = BACKWARD ? fmaf(F::slope(x[i], args.floor), dy[i], y[i]) : y[i] + F::value(x[i], args.floor);
-        store_piece<float, W>(args.y + at, y);
-      },
-      args.x,
-      args.dy,
-      args.y);
+  by_piece<float>(args.count, is_aligned16(args.x, args.dy, args.y), [&](auto width, int64_t at) {
+    constexpr int W = decltype(width)::value;
+    float x[W];
+    float dy[W];
+    float y[W] = {};
+    load_piece<float, W>(args.x + at, x);
+    if (BACKWARD)
+      load_piece<float, W>(args.dy + at, dy);
+    if (args.accumulate)
+      load_piece<float, W>(args.y + at, y);
+    for (int i = 0; i < W; ++i)
+      y[i] = BACKWARD ? fmaf(F::slope(x[i], args.floor), dy[i], y[i]) : y[i] + F::value(x[i], args.floor);
+    store_piece<float, W>(args.y + at, y);
+  });
 }
 }   // namespace
 

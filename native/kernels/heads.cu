@@ -33,23 +33,19 @@ __device__ __forceinline__ void move_heads(const HeadsArgs& args) {
   const int head_dim = args.head_dim;
   const T* source = static_cast<const T*>(args.source);
   T* destination = static_cast<T*>(args.destination);
-  by_width<T>(
-      head_dim | args.merged_stride,
-      [&](auto width) {
-        constexpr int W = decltype(width)::value;
-        const int pieces = head_dim / W;
-        for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
-          const int head = piece / pieces;
-          const int i = piece % pieces * W;
-          const int64_t merged = row * args.merged_stride + head * head_dim + i;
-          const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * head_dim + i;
-          float v[W];
-          load_piece<T, W>(source + (MERGE ? split : merged), v);
-          store_piece<T, W>(destination + (MERGE ? merged : split), v);
-        }
-      },
-      args.source,
-      args.destination);
+  by_width<T>(head_dim | args.merged_stride, is_aligned16(args.source, args.destination), [&](auto width) {
+    constexpr int W = decltype(width)::value;
+    const int pieces = head_dim / W;
+    for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
+      const int head = piece / pieces;
+      const int i = piece % pieces * W;
+      const int64_t merged = row * args.merged_stride + head * head_dim + i;
+      const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * head_dim + i;
+      float v[W];
+      load_piece<T, W>(source + (MERGE ? split : merged), v);
+      store_piece<T, W>(destination + (MERGE ? merged : split), v);
+    }
+  });
 }
 }   // namespace
 

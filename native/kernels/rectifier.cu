@@ -21,36 +21,29 @@ SPECTRAL_LAYOUT(RectifierArgs, z, x, count)
 namespace {
 template <class T>
 __device__ __forceinline__ void rectify(const RectifierArgs& args) {
-  by_piece<T>(
-      args.count,
-      [&](auto width, int64_t at) {
-        constexpr int W = decltype(width)::value;
-        T* x = static_cast<T*>(args.x) + at;
-        float v[W];
-        load_piece<T, W>(x, v);
-        for (int i = 0; i < W; ++i)
-          v[i] = v[i] < 0 ? 0 : v[i];
-        store_piece<T, W>(x, v);
-      },
-      args.x);
+  by_piece<T>(args.count, is_aligned16(args.x), [&](auto width, int64_t at) {
+    constexpr int W = decltype(width)::value;
+    T* x = static_cast<T*>(args.x) + at;
+    float v[W];
+    load_piece<T, W>(x, v);
+    for (int i = 0; i < W; ++i)
+      v[i] = v[i] < 0 ? 0 : v[i];
+    store_piece<T, W>(x, v);
+  });
 }
 
 template <class T>
 __device__ __forceinline__ void rectify_backward(const RectifierArgs& args) {
-  by_piece<T>(
-      args.count,
-      [&](auto width, int64_t at) {
-        constexpr int W = decltype(width)::value;
-        T* x = static_cast<T*>(args.x) + at;
-        float g[W], z[W];
-        load_piece<T, W>(x, g);
-        load_piece<T, W>(static_cast<const T*>(args.z) + at, z);
-        for (int i = 0; i < W; ++i)
-          g[i] = z[i] > 0 ? g[i] : 0;
-        store_piece<T, W>(x, g);
-      },
-      args.z,
-      args.x);
+  by_piece<T>(args.count, is_aligned16(args.z, args.x), [&](auto width, int64_t at) {
+    constexpr int W = decltype(width)::value;
+    T* x = static_cast<T*>(args.x) + at;
+    float g[W], z[W];
+    load_piece<T, W>(x, g);
+    load_piece<T, W>(static_cast<const T*>(args.z) + at, z);
+    for (int i = 0; i < W; ++i)
+      g[i] = z[i] > 0 ? g[i] : 0;
+    store_piece<T, W>(x, g);
+  });
 }
 }   // namespace
 

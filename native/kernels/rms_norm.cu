@@ -65,36 +65,31 @@ __device__ __forceinline__ void rms_norm_forward(const RmsNormForwardArgs& args)
   const T* x = static_cast<const T*>(args.x) + row * columns;
   const T* weight = static_cast<const T*>(args.weight);
   T* y = static_cast<T*>(args.y) + row * args.y_stride;
-  by_width<T>(
-      args.columns | args.y_stride,
-      [&](auto width) {
-        constexpr int W = decltype(width)::value;
-        float squares[W] = {};
-        for (int c = lane * W; c < columns; c += LANES * W) {
-          float v[W];
-          load_piece<T, W>(x + c, v);
-          for (int i = 0; i < W; ++i)
-            squares[i] += v[i] * v[i];
-        }
-        float sum = 0;
-        for (int i = 0; i < W; ++i)
-          sum += squares[i];
-        sum = warp_sum<LANES>(sum);
-        const float r = 1.0f / sqrtf(sum / args.columns + args.epsilon);
-        if (lane == 0 && columns)
-          args.inverse_rms[row] = r;
-        for (int c = lane * W; c < columns; c += LANES * W) {
-          float v[W], w[W];
-          load_piece<T, W>(x + c, v);   // from the cache
-          load_piece<T, W>(weight + c, w);
-          for (int i = 0; i < W; ++i)
-            v[i] = v[i] * r * w[i];
-          store_piece<T, W>(y + c, v);
-        }
-      },
-      args.x,
-      args.weight,
-      args.y);
+  by_width<T>(args.columns | args.y_stride, is_aligned16(args.x, args.weight, args.y), [&](auto width) {
+    constexpr int W = decltype(width)::value;
+    float squares[W] = {};
+    for (int c = lane * W; c < columns; c += LANES * W) {
+      float v[W];
+      load_piece<T, W>(x + c, v);
+      for (int i = 0; i < W; ++i)
+        squares[i] += v[i] * v[i];
+    }
+    float sum = 0;
+    for (int i = 0; i < W; ++i)
+      sum += squares[i];
+    sum = warp_sum<LANES>(sum);
+    const float r = 1.0f / sqrtf(sum / args.columns + args.epsilon);
+    if (lane == 0 && columns)
+      args.inverse_rms[row] = r;
+    for (int c = lane * W; c < columns; c += LANES * W) {
+      float v[W], w[W];
+      load_piece<T, W>(x + c, v);   // from the cache
+      load_piece<T, W>(weight + c, w);
+      for (int i = 0; i < W; ++i)
+        v[i] = v[i] * r * w[i];
+      store_piece<T, W>(y + c, v);
+    }
+  });
 }
 
 template <class T, int LANES>
@@ -108,45 +103,39 @@ __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& arg
   const T* weight = static_cast<const T*>(args.weight);
   const T* residual = args.d_residual ? static_cast<const T*>(args.d_residual) + row * args.residual_stride : nullptr;
   T* dx = static_cast<T*>(args.dx) + row * args.dx_stride;
-  by_width<T>(
-      args.columns | args.residual_stride | args.dx_stride,
-      [&](auto width) {
-        constexpr int W = decltype(width)::value;
-        float products[W] = {};
-        for (int c = lane * W; c < columns; c += LANES * W) {
-          float v[W], w[W], g[W];
-          load_piece<T, W>(x + c, v);
-          load_piece<T, W>(weight + c, w);
-          load_piece<T, W>(dy + c, g);
-          for (int i = 0; i < W; ++i)
-            products[i] += w[i] * g[i] * v[i];
-        }
-        float sum = 0;
-        for (int i = 0; i < W; ++i)
-          sum += products[i];
-        sum = warp_sum<LANES>(sum);
-        const float r = columns ? args.inverse_rms[row] : 0.0f;
-        const float factor = r * r * (sum / args.columns);
-        for (int c = lane * W; c < columns; c += LANES * W) {
-          float v[W];
-          float w[W];
-          float g[W];
-          float add[W] = {};
-          load_piece<T, W>(x + c, v);
-          load_piece<T, W>(weight + c, w);
-          load_piece<T, W>(dy + c, g);
-          if (residual)
-            load_piece<T, W>(residual + c, add);
-          for (int i = 0; i < W; ++i)
-            v[i] = r * (w[i] * g[i] - v[i] * factor) + add[i];
-          store_piece<T, W>(dx + c, v);
-        }
-      },
-      args.x,
-      args.weight,
-      args.dy,
-      args.d_residual,
-      args.dx);
+  const bool aligned = is_aligned16(args.x, args.weight, args.dy, args.d_residual, args.dx);
+  by_width<T>(args.columns | args.residual_stride | args.dx_stride, aligned, [&](auto width) {
+    constexpr int W = decltype(width)::value;
+    float products[W] = {};
+    for (int c = lane * W; c < columns; c += LANES * W) {
+      float v[W], w[W], g[W];
+      load_piece<T, W>(x + c, v);
+      load_piece<T, W>(weight + c, w);
+      load_piece<T, W>(dy + c, g);
+      for (int i = 0; i < W; ++i)
+        products[i] += w[i] * g[i] * v[i];
+    }
+    float sum = 0;
+    for (int i = 0; i < W; ++i)
+      sum += products[i];
+    sum = warp_sum<LANES>(sum);
+    const float r = columns ? args.inverse_rms[row] : 0.0f;
+    const float factor = r * r * (sum / args.columns);
+    for (int c = lane * W; c < columns; c += LANES * W) {
+      float v[W];
+      float w[W];
+      float g[W];
+      float add[W] = {};
+      load_piece<T, W>(x + c, v);
+      load_piece<T, W>(weight + c, w);
+      load_piece<T, W>(dy + c, g);
+      if (residual)
+        load_piece<T, W>(residual + c, add);
+      for (int i = 0; i < W; ++i)
+        v[i] = r * (w[i] * g[i] - v[i] * factor) + add[i];
+      store_piece<T, W>(dx + c, v);
+    }
+  });
 }
 
 template <class T>
@@ -154,30 +143,25 @@ __device__ __forceinline__ void rms_norm_weight_gradient(const RmsNormWeightGrad
   const int columns = args.columns;
   const int begin = int(blockIdx.y) * args.chunk;
   const int end = min(begin + args.chunk, args.rows);
-  by_width<T>(
-      columns,
-      [&](auto width) {
-        constexpr int W = decltype(width)::value;
-        constexpr int STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
-        for (int step = 0; step < STEPS; ++step) {
-          const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
-          if (c >= columns)
-            return;
-          float sum[W] = {};
-          for (int row = begin; row < end; ++row) {
-            float v[W], g[W];
-            load_piece<T, W>(static_cast<const T*>(args.x) + int64_t(row) * columns + c, v);
-            load_piece<T, W>(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, g);
-            const float r = args.inverse_rms[row];
-            for (int i = 0; i < W; ++i)
-              sum[i] += g[i] * v[i] * r;
-          }
-          store_piece<float, W>(args.partials + int64_t(blockIdx.y) * columns + c, sum);
-        }
-      },
-      args.x,
-      args.dy,
-      args.partials);
+  by_width<T>(columns, is_aligned16(args.x, args.dy, args.partials), [&](auto width) {
+    constexpr int W = decltype(width)::value;
+    constexpr int STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
+    for (int step = 0; step < STEPS; ++step) {
+      const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
+      if (c >= columns)
+        return;
+      float sum[W] = {};
+      for (int row = begin; row < end; ++row) {
+        float v[W], g[W];
+        load_piece<T, W>(static_cast<const T*>(args.x) + int64_t(row) * columns + c, v);
+        load_piece<T, W>(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, g);
+        const float r = args.inverse_rms[row];
+        for (int i = 0; i < W; ++i)
+          sum[i] += g[i] * v[i] * r;
+      }
+      store_piece<float, W>(args.partials + int64_t(blockIdx.y) * columns + c, sum);
+    }
+  });
 }
 }   // namespace
 

@@ -49,36 +49,31 @@ __device__ __forceinline__ void rope(const RopeArgs& args) {
   const float* sine = args.sine + int64_t(inside ? position : 0) * half;
   const T* source = static_cast<const T*>(args.source);
   T* destination = static_cast<T*>(args.destination);
-  by_width<T>(
-      half | args.merged_stride,
-      [&](auto width) {
-        constexpr int W = decltype(width)::value;
-        const int pieces = half / W;
-        for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
-          const int head = piece / pieces;
-          const int i = piece % pieces * W;
-          const int64_t merged = row * args.merged_stride + head * 2 * half + i;
-          const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * 2 * half + i;
-          const int64_t from = BACKWARD ? split : merged;
-          const int64_t to = BACKWARD ? merged : split;
-          float first[W], second[W], c[W], d[W], a[W], z[W];
-          load_piece<T, W>(source + from, first);
-          load_piece<T, W>(source + from + half, second);
-          load_piece<float, W>(cosine + i, c);
-          load_piece<float, W>(sine + i, d);
-          for (int k = 0; k < W; ++k) {
-            const float t = BACKWARD ? -d[k] : d[k];
-            a[k] = inside ? first[k] * c[k] - second[k] * t : NAN;
-            z[k] = inside ? second[k] * c[k] + first[k] * t : NAN;
-          }
-          store_piece<T, W>(destination + to, a);
-          store_piece<T, W>(destination + to + half, z);
-        }
-      },
-      args.source,
-      args.cosine,
-      args.sine,
-      args.destination);
+  const bool aligned = is_aligned16(args.source, args.cosine, args.sine, args.destination);
+  by_width<T>(half | args.merged_stride, aligned, [&](auto width) {
+    constexpr int W = decltype(width)::value;
+    const int pieces = half / W;
+    for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
+      const int head = piece / pieces;
+      const int i = piece % pieces * W;
+      const int64_t merged = row * args.merged_stride + head * 2 * half + i;
+      const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * 2 * half + i;
+      const int64_t from = BACKWARD ? split : merged;
+      const int64_t to = BACKWARD ? merged : split;
+      float first[W], second[W], c[W], d[W], a[W], z[W];
+      load_piece<T, W>(source + from, first);
+      load_piece<T, W>(source + from + half, second);
+      load_piece<float, W>(cosine + i, c);
+      load_piece<float, W>(sine + i, d);
+      for (int k = 0; k < W; ++k) {
+        const float t = BACKWARD ? -d[k] : d[k];
+        a[k] = inside ? first[k] * c[k] - second[k] * t : NAN;
+        z[k] = inside ? second[k] * c[k] + first[k] * t : NAN;
+      }
+      store_piece<T, W>(destination + to, a);
+      store_piece<T, W>(destination + to + half, z);
+    }
+  });
 }
 }   // namespace
 

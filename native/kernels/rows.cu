@@ -38,22 +38,18 @@ __device__ __forceinline__ void move_row(const RowsArgs& args) {
   const int64_t to = SCATTER ? row : k;
   const T* source = static_cast<const T*>(args.source) + from * columns;
   T* destination = static_cast<T*>(args.destination) + to * columns;
-  by_width<T>(
-      columns,
-      [&](auto width) {
-        constexpr int W = decltype(width)::value;
-        for (int c = lane_id() * W; c < columns; c += 32 * W) {
-          float v[W];
-          if (inside)
-            load_piece<T, W>(source + c, v);
-          else
-            for (int i = 0; i < W; ++i)
-              v[i] = NAN;
-          store_piece<T, W>(destination + c, v);
-        }
-      },
-      args.source,
-      args.destination);
+  by_width<T>(columns, is_aligned16(args.source, args.destination), [&](auto width) {
+    constexpr int W = decltype(width)::value;
+    for (int c = lane_id() * W; c < columns; c += 32 * W) {
+      float v[W];
+      if (inside)
+        load_piece<T, W>(source + c, v);
+      else
+        for (int i = 0; i < W; ++i)
+          v[i] = NAN;
+      store_piece<T, W>(destination + c, v);
+    }
+  });
 }
 }   // namespace
 

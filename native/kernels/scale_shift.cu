@@ -39,20 +39,17 @@ SPECTRAL_LAYOUT(ScaleGradientArgs, dy, x, sums, rows, columns, chunk, accumulate
 
 namespace {
 // Calls body(width, first column) for this thread's vector of columns.
-template <class T, class Body, class... Pointers>
-__device__ __forceinline__ void by_columns(int columns, Body body, Pointers... pointers) {
-  by_width<T>(
-      columns,
-      [&](auto width) {
-        constexpr int STEPS = kVector<T> / decltype(width)::value;
-        for (int step = 0; step < STEPS; ++step) {
-          const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
-          if (c >= columns)
-            return;
-          body(width, c);
-        }
-      },
-      pointers...);
+template <class T, class Body>
+__device__ __forceinline__ void by_columns(int columns, bool aligned, Body body) {
+  by_width<T>(columns, aligned, [&](auto width) {
+    constexpr int STEPS = kVector<T> / decltype(width)::value;
+    for (int step = 0; step < STEPS; ++step) {
+      const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
+      if (c >= columns)
+        return;
+      body(width, c);
+    }
+  });
 }
 
 template <class T>
@@ -60,32 +57,26 @@ __device__ __forceinline__ void scale_shift(const ScaleShiftArgs& args) {
   const int columns = args.columns;
   const int begin = int(blockIdx.y) * args.chunk;
   const int end = min(begin + args.chunk, args.rows);
-  by_columns<T>(
-      columns,
-      [&](auto width, int64_t c) {
-        constexpr int W = decltype(width)::value;
-        float scale[W];
-        float shift[W] = {};
-        load_piece<float, W>(args.scale + c, scale);
-        if (args.shift)
-          load_piece<T, W>(static_cast<const T*>(args.shift) + c, shift);
-        for (int row = begin; row < end; ++row) {
-          const int64_t at = int64_t(row) * columns + c;
-          T* y = static_cast<T*>(args.y) + at;
-          float v[W];
-          float old[W] = {};
-          load_piece<T, W>(static_cast<const T*>(args.x) + at, v);
-          if (args.accumulate)
-            load_piece<T, W>(y, old);
-          for (int i = 0; i < W; ++i)
-            v[i] = scale[i] * v[i] + shift[i] + old[i];
-          store_piece<T, W>(y, v);
-        }
-      },
-      args.x,
-      args.scale,
-      args.shift,
-      args.y);
+  by_columns<T>(columns, is_aligned16(args.x, args.scale, args.shift, args.y), [&](auto width, int64_t c) {
+    constexpr int W = decltype(width)::value;
+    float scale[W];
+    float shift[W] = {};
+    load_piece<float, W>(args.scale + c, scale);
+    if (args.shift)
+      load_piece<T, W>(static_cast<const T*>(args.shift) + c, shift);
+    for (int row = begin; row < end; ++row) {
+      const int64_t at = int64_t(row) * columns + c;
+      T* y = static_cast<T*>(args.y) + at;
+      float v[W];
+      float old[W] = {};
+      load_piece<T, W>(static_cast<const T*>(args.x) + at, v);
+      if (args.accumulate)
+        load_piece<T, W>(y, old);
+      for (int i = 0; i < W; ++i)
+        v[i] = scale[i] * v[i] + shift[i] + old[i];
+      store_piece<T, W>(y, v);
+    }
+  });
 }
 
 template <class T>
@@ -93,27 +84,22 @@ __device__ __forceinline__ void scale_gradient(const ScaleGradientArgs& args) {
   const int columns = args.columns;
   const int begin = int(blockIdx.y) * args.chunk;
   const int end = min(begin + args.chunk, args.rows);
-  by_columns<T>(
-      columns,
-      [&](auto width, int64_t c) {
-        constexpr int W = decltype(width)::value;
-        float* sums = args.sums + int64_t(blockIdx.y) * columns + c;
-        float sum[W] = {};
-        if (args.accumulate)
-          load_piece<float, W>(sums, sum);
-        for (int row = begin; row < end; ++row) {
-          const int64_t at = int64_t(row) * columns + c;
-          float dy[W], x[W];
-          load_piece<T, W>(static_cast<const T*>(args.dy) + at, dy);
-          load_piece<T, W>(static_cast<const T*>(args.x) + at, x);
-          for (int i = 0; i < W; ++i)
-            sum[i] += dy[i] * x[i];
-        }
-        store_piece<float, W>(sums, sum);
-      },
-      args.dy,
-      args.x,
-      args.sums);
+  by_columns<T>(columns, is_aligned16(args.dy, args.x, args.sums), [&](auto width, int64_t c) {
+    constexpr int W = decltype(width)::value;
+    float* sums = args.sums + int64_t(blockIdx.y) * columns + c;
+    float sum[W] = {};
+    if (args.accumulate)
+      load_piece<float, W>(sums, sum);
+    for (int row = begin; row < end; ++row) {
+      const int64_t at = int64_t(row) * columns + c;
+      float dy[W], x[W];
+      load_piece<T, W>(static_cast<const T*>(args.dy) + at, dy);
+      load_piece<T, W>(static_cast<const T*>(args.x) + at, x);
+      for (int i = 0; i < W; ++i)
+        sum[i] += dy[i] * x[i];
+    }
+    store_piece<float, W>(sums, sum);
+  });
 }
 }   // namespace
 
