@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
-using System.Text.Json.Nodes;
 using Spectral.Cli.Hosting;
 using Spectral.Cli.Options;
 using Spectral.Cli.Output;
@@ -174,19 +173,19 @@ internal sealed class AnalyzeCommand : SpectralCommand
             progress =>
                 analysis.Run(computing, rounding, (done, name) => progress.Report(done, name), context.Cancellation)
         );
-        JsonObject result = SpectraJson.Of(
-            spectra,
-            ("base", context.Get(_baseModel)),
-            ("tuned", tunedFolder),
-            ("adapter", adapterFolder),
-            ("device", computing.ToString()),
-            ("settings", SpectraJson.Of(options))
+        var report = new SpectraReport(
+            context.Get(_baseModel),
+            tunedFolder,
+            adapterFolder,
+            computing.ToString(),
+            options,
+            spectra
         );
-        AtomicFile.Write(page.FullPath, stream => stream.Write(Encoding.UTF8.GetBytes(SpectraPage.Render(result))));
+        AtomicFile.Write(page.FullPath, stream => stream.Write(Encoding.UTF8.GetBytes(SpectraPage.Render(report))));
         if (table is not null)
             AtomicFile.Write(table.FullPath, stream => SpectraTable.Write(spectra, stream));
         context.Finish(
-            result,
+            SpectraJson.Of(report),
             terminal =>
             {
                 foreach (SpectraSummary module in spectra.Modules)

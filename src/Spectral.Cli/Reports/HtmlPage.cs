@@ -62,7 +62,7 @@ internal sealed class HtmlPage
     public void Finding(string text) => _page.Append($"<p class=\"finding\">{Escape(text)}</p>\n");
 
     /// <summary>A place for the charts and the table of an analysis, made by the script.</summary>
-    public void Spectra(JsonObject analysis)
+    public void Spectra(JsonNode analysis)
     {
         _page.Append("<div data-spectra></div>\n");
         _data["spectra"] = analysis;

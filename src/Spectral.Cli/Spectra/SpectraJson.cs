@@ -1,47 +1,45 @@
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Spectral.Kernels.Linalg;
 using Spectral.Training.Spectra;
 
 namespace Spectral.Cli.Spectra;
 
 /// <summary>
-/// An analysis as JSON: the records' properties with names_like_this, ten digits, null for what is not defined.
+/// Turns an analysis into JSON: the records' properties with names_like_this, ten digits, null for what is not defined.
 /// </summary>
 internal static class SpectraJson
 {
-    private static readonly JsonSerializerOptions Options = new()
+    /// <summary>Returns the object that <c>analyze --json</c> prints.</summary>
+    public static JsonObject Of(SpectraReport report)
     {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Converters = { new TenDigits(), new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-    };
-
-    /// <summary>The members of the analysis, after those given.</summary>
-    public static JsonObject Of(ModelSpectra spectra, params ReadOnlySpan<(string Key, JsonNode? Value)> before)
-    {
-        var result = new JsonObject();
-        foreach ((string key, JsonNode? value) in before)
-            result[key] = value;
-        foreach ((string key, JsonNode? value) in JsonSerializer.SerializeToNode(spectra, Options)!.AsObject())
+        var result = new JsonObject
+        {
+            ["base"] = report.Base,
+            ["tuned"] = report.Tuned,
+            ["adapter"] = report.Adapter,
+            ["device"] = report.Device,
+            ["settings"] = Of(report.Settings),
+        };
+        JsonNode spectra = JsonSerializer.SerializeToNode(report.Spectra, SpectraJsonContext.Default.ModelSpectra)!;
+        foreach ((string key, JsonNode? value) in spectra.AsObject())
             result[key] = value?.DeepClone();
         return result;
     }
 
-    /// <summary>The settings of an analysis.</summary>
-    public static JsonNode Of(SpectraOptions options) => JsonSerializer.SerializeToNode(options, Options)!;
-
-    private sealed class TenDigits : JsonConverter<double>
-    {
-        public override double Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) =>
-            reader.GetDouble();
-
-        public override void Write(Utf8JsonWriter writer, double value, JsonSerializerOptions options)
-        {
-            if (double.IsFinite(value))
-                writer.WriteRawValue(value.ToString("G10", CultureInfo.InvariantCulture));
-            else
-                writer.WriteNullValue();
-        }
-    }
+    /// <summary>Returns the settings of an analysis as an object.</summary>
+    public static JsonObject Of(SpectraOptions options) =>
+        JsonSerializer.SerializeToNode(options, SpectraJsonContext.Default.SpectraOptions)!.AsObject();
 }
+
+/// <summary>Writes the method of an SVD as the option that asks for it.</summary>
+internal sealed class SvdMethodName() : JsonStringEnumConverter<SvdMethod>(JsonNamingPolicy.SnakeCaseLower);
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    Converters = [typeof(TenDigits), typeof(SvdMethodName)]
+)]
+[JsonSerializable(typeof(ModelSpectra))]
+[JsonSerializable(typeof(SpectraOptions))]
+internal sealed partial class SpectraJsonContext : JsonSerializerContext;

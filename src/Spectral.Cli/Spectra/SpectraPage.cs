@@ -1,195 +1,183 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Reports;
+using Spectral.Training.Spectra;
 
 namespace Spectral.Cli.Spectra;
 
 /// <summary>
-/// The page of an analysis: what was found over the whole model in words and tables; charts and the table of matrices,
-/// which the script makes of the
-/// same object.
+/// Writes the page of an analysis: what was found over the whole model in words and tables; then charts and the table
+/// of matrices, which the script makes of <see cref="PageSpectra"/>.
 /// </summary>
 internal static class SpectraPage
 {
-    private static readonly (string Key, string Name, double Factor, string Format)[] Spreads =
+    private static readonly Quantity[] Quantities =
     [
-        ("relative_change", "change of the weights, ‖Δ‖/‖W‖", 1, "0.0000"),
-        ("amplification", "share of the change of singular values that is growth of the top", 1, "0.000"),
-        ("amplification_z", "the same, in standard deviations from random changes", 1, "0.0"),
-        ("similarity_left", "similarity of the top left subspaces (1: the same)", 1, "0.000"),
-        ("similarity_right", "similarity of the top right subspaces", 1, "0.000"),
-        ("largest_angle_left", "largest angle between the top left subspaces, degrees", 1, "0.0"),
-        ("largest_angle_right", "largest angle between the top right subspaces, degrees", 1, "0.0"),
-        ("energy_top_top", "energy of Δ from the top to the top, %", 100, "0.0"),
-        ("energy_bottom_bottom", "energy of Δ from the rest to the rest, %", 100, "0.0"),
-        ("stable_rank_base", "stable rank before", 1, "0.00"),
-        ("stable_rank_tuned", "stable rank after", 1, "0.00"),
-        ("stable_rank_change", "stable rank of Δ", 1, "0.00"),
-        ("effective_rank_base", "effective rank before", 1, "0.0"),
-        ("effective_rank_tuned", "effective rank after", 1, "0.0"),
-        ("kurtosis_base", "excess kurtosis of the entries before (Gaussian: 0)", 1, "0.000"),
-        ("kurtosis_tuned", "excess kurtosis of the entries after", 1, "0.000"),
+        new("change of the weights, ‖Δ‖/‖W‖", "0.0000", 1, model => model.RelativeChange),
+        new(
+            "share of the change of singular values that is growth of the top",
+            "0.000",
+            1,
+            model => model.Amplification
+        ),
+        new("the same, in standard deviations from random changes", "0.0", 1, model => model.AmplificationZ),
+        new("similarity of the top left subspaces (1: the same)", "0.000", 1, model => model.SimilarityLeft),
+        new("similarity of the top right subspaces", "0.000", 1, model => model.SimilarityRight),
+        new("largest angle between the top left subspaces, degrees", "0.0", 1, model => model.LargestAngleLeft),
+        new("largest angle between the top right subspaces, degrees", "0.0", 1, model => model.LargestAngleRight),
+        new("energy of Δ from the top to the top, %", "0.0", 100, model => model.EnergyTopTop),
+        new("energy of Δ from the rest to the rest, %", "0.0", 100, model => model.EnergyBottomBottom),
+        new("stable rank before", "0.00", 1, model => model.StableRankBase),
+        new("stable rank after", "0.00", 1, model => model.StableRankTuned),
+        new("stable rank of Δ", "0.00", 1, model => model.StableRankChange),
+        new("effective rank before", "0.0", 1, model => model.EffectiveRankBase),
+        new("effective rank after", "0.0", 1, model => model.EffectiveRankTuned),
+        new("excess kurtosis of the entries before (Gaussian: 0)", "0.000", 1, model => model.KurtosisBase),
+        new("excess kurtosis of the entries after", "0.000", 1, model => model.KurtosisTuned),
     ];
 
-    private static readonly (string Key, string Name)[] Parts =
+    private static readonly string[] PartColumns =
     [
-        ("relative", "growth"),
-        ("relative_magnitude", "change"),
-        ("matched_left", "matched, left"),
-        ("matched_right", "matched, right"),
-        ("best_left", "best, left"),
-        ("best_right", "best, right"),
+        "part of the spectrum",
+        "growth",
+        "change",
+        "matched, left",
+        "matched, right",
+        "best, left",
+        "best, right",
     ];
 
-    /// <summary>Writes the page of an analysis.</summary>
-    /// <param name="analysis">The object that <c>--json</c> prints.</param>
-    public static string Render(JsonObject analysis)
+    /// <summary>Returns the page of an analysis.</summary>
+    public static string Render(SpectraReport report)
     {
-        JsonNode model = analysis["model"]!;
-        JsonNode settings = analysis["settings"]!;
-        int top = (int)settings["top_k"]!;
+        SpectraSummary model = report.Spectra.Model;
         var page = new HtmlPage(
-            $"Weight spectra: {Tuned(analysis)} against {Leaf((string)analysis["base"]!)}",
+            $"Weight spectra: {Leaf(report.Tuned ?? report.Adapter ?? "")} against {Leaf(report.Base)}",
             Summary(model)
         );
         page.Heading("What tuning did");
-        foreach (
-            string verdict in new[]
-            {
-                Verdict(
-                    model["amplifies_top"]!,
-                    $"Amplifies the top {top} singular values",
-                    $"{Mean(model, "amplification", 100, "0")}\u00a0% of the change of singular values is "
-                        + $"their growth, z {Mean(model, "amplification_z", 1, "0.0")} on average"
-                ),
-                Verdict(
-                    model["reorients_top"]!,
-                    $"Turns the top {top} singular vectors more than chance",
-                    $"similarity of the subspaces {Mean(model, "similarity_left", 1, "0.00")} left and "
-                        + $"{Mean(model, "similarity_right", 1, "0.00")} right"
-                ),
-                Verdict(
-                    model["rest_stable"]!,
-                    "Leaves the rest of the spectrum as it was",
-                    $"{Mean(model, "energy_bottom_bottom", 100, "0")}\u00a0% of the energy of Δ is from "
-                        + "the rest to the rest"
-                ),
-            }
-        )
-        {
+        foreach (string verdict in Verdicts(model, report.Settings.TopK))
             page.Finding(verdict);
-        }
-
-        page.Spectra(SpectraPageData.Of(analysis));
+        page.Spectra(PageSpectra.Of(report).ToJson());
         page.Heading("Over all matrices");
         page.Table(
             "Over all matrices",
             ["quantity", "mean", "deviation", "least", "largest"],
-            [
-                .. Spreads
-                    .Where(spread => model[spread.Key] is JsonObject)
-                    .Select(spread =>
-                        (PageCell[])
-                            [
-                                new(spread.Name),
-                                .. new[] { "mean", "standard_deviation", "least", "largest" }.Select(key =>
-                                    Cell(model[spread.Key]![key], spread.Factor, spread.Format)
-                                ),
-                            ]
-                    ),
-            ],
+            [.. Quantities.Select(quantity => quantity.Row(model))],
             sortable: false
         );
         page.Paragraph(
-            "By part of the spectrum: mean growth and mean size of the change of singular values; |cos| "
-                + "of tuned vectors with the base vectors of their positions (matched) and with the nearest "
-                + "(best)."
+            "By part of the spectrum: mean growth and mean size of the change of singular values; |cos| of tuned "
+                + "vectors with the base vectors of their positions (matched) and with the nearest (best)."
         );
-        page.Table(
-            "By part of the spectrum",
-            ["part of the spectrum", .. Parts.Select(part => part.Name)],
-            [
-                .. model["bins"]!
-                    .AsArray()
-                    .Select(bin =>
-                        (PageCell[])
-                            [
-                                new((string)bin!["bin"]!),
-                                .. Parts.Select(
-                                    (part, i) =>
-                                        i < 2
-                                            ? Cell(bin[part.Key], 100, "0.000'\u00a0%'")
-                                            : Cell(bin[part.Key], 1, "0.000")
-                                ),
-                            ]
-                    ),
-            ],
-            sortable: false
-        );
-        page.Settings(Settings(analysis));
+        page.Table("By part of the spectrum", PartColumns, [.. model.Bins.Select(PartRow)], sortable: false);
+        page.Settings(Settings(report));
         return page.Render();
     }
 
-    private static string Summary(JsonNode model)
+    private static string Summary(SpectraSummary model)
     {
-        int matrices = (int)model["matrices"]!;
-        int unchanged = (int)model["unchanged"]!;
-        int measurable = (int)model["measurable"]!;
-        string changed = unchanged == 0 ? "all of them changed" : $"{unchanged} unchanged";
-        int rounding = matrices - unchanged - measurable;
+        string changed = model.Unchanged == 0 ? "all of them changed" : $"{model.Unchanged} unchanged";
+        int rounding = model.Matrices - model.Unchanged - model.Measurable;
         string seen = rounding == 0 ? "" : $"; in {rounding} the change is within rounding";
-        return $"{matrices} weight matrices, {changed}{seen}. Δ is the tuned minus the base matrix; left is the "
+        return $"{model.Matrices} weight matrices, {changed}{seen}. Δ is the tuned minus the base matrix; left is the "
             + "output side, right the input side.";
     }
 
-    private static string Verdict(JsonNode counts, string claim, string numbers)
+    private static string[] Verdicts(SpectraSummary model, int top) =>
+        [
+            Verdict(
+                model.AmplifiesTop,
+                $"Amplifies the top {top} singular values",
+                $"{Text(model.Amplification.Mean, 100, "0")}\u00a0% of the change of singular values is their growth, "
+                    + $"z {Text(model.AmplificationZ.Mean, 1, "0.0")} on average"
+            ),
+            Verdict(
+                model.ReorientsTop,
+                $"Turns the top {top} singular vectors more than chance",
+                $"similarity of the subspaces {Text(model.SimilarityLeft.Mean, 1, "0.00")} left and "
+                    + $"{Text(model.SimilarityRight.Mean, 1, "0.00")} right"
+            ),
+            Verdict(
+                model.RestStable,
+                "Leaves the rest of the spectrum as it was",
+                $"{Text(model.EnergyBottomBottom.Mean, 100, "0")}\u00a0% of the energy of Δ is from the rest "
+                    + "to the rest"
+            ),
+        ];
+
+    private static string Verdict(VerdictCount counts, string claim, string numbers)
     {
-        int holds = (int)counts["holds"]!;
-        int fails = (int)counts["fails"]!;
-        int unknown = (int)counts["unknown"]!;
-        if (holds + fails == 0)
+        int decided = counts.Holds + counts.Fails;
+        if (decided == 0)
             return $"{claim}: not measurable, as no matrix changed by more than rounding.";
-        string answer = (holds, fails) switch
+        string answer = (counts.Holds, counts.Fails) switch
         {
             (_, 0) => "yes",
             (0, _) => "no",
-            _ => holds >= fails ? "mostly" : "mostly not",
+            _ => counts.Holds >= counts.Fails ? "mostly" : "mostly not",
         };
         string where =
-            unknown == 0
-                ? $"{holds} of {holds + fails} matrices"
-                : $"{holds} of the {holds + fails} matrices that changed measurably";
+            counts.Unknown == 0
+                ? $"{counts.Holds} of {decided} matrices"
+                : $"{counts.Holds} of the {decided} matrices that changed measurably";
         return $"{claim}: {answer}. It holds in {where}; {numbers}.";
     }
 
-    private static string Mean(JsonNode model, string key, double factor, string format) =>
-        Cell(model[key]?["mean"], factor, format).Text;
+    private static PageCell[] PartRow(BinAverage bin) =>
+        [
+            new PageCell(bin.Bin),
+            Cell(bin.Relative, 100, "0.000'\u00a0%'"),
+            Cell(bin.RelativeMagnitude, 100, "0.000'\u00a0%'"),
+            Cell(bin.MatchedLeft, 1, "0.000"),
+            Cell(bin.MatchedRight, 1, "0.000"),
+            Cell(bin.BestLeft, 1, "0.000"),
+            Cell(bin.BestRight, 1, "0.000"),
+        ];
 
-    private static PageCell Cell(JsonNode? value, double factor, string format) =>
-        value is null
-            ? new PageCell("–", double.NaN)
-            : new PageCell((factor * (double)value).ToString(format, CultureInfo.InvariantCulture), (double)value);
-
-    private static IEnumerable<(string, string)> Settings(JsonObject analysis)
+    private static IEnumerable<(string, string)> Settings(SpectraReport report)
     {
-        foreach (string key in new[] { "base", "tuned", "adapter", "device" })
+        yield return ("base", report.Base);
+        if (report.Tuned is { } tuned)
+            yield return ("tuned", tuned);
+        if (report.Adapter is { } adapter)
+            yield return ("adapter", adapter);
+        yield return ("device", report.Device);
+        foreach ((string key, JsonNode? value) in SpectraJson.Of(report.Settings))
         {
-            if (analysis[key] is { } value)
-                yield return (key, (string)value!);
-        }
-
-        foreach ((string key, JsonNode? value) in analysis["settings"]!.AsObject())
-        {
-            yield return (
-                key.Replace('_', ' '),
-                value is JsonArray list ? string.Join(", ", list) : value?.ToString() ?? "–"
-            );
+            string text = value is JsonArray list ? string.Join(", ", list) : $"{value}";
+            yield return (key.Replace('_', ' '), text);
         }
     }
 
-    private static string Tuned(JsonObject analysis) =>
-        Leaf((string?)analysis["tuned"] ?? (string?)analysis["adapter"] ?? "");
+    private static string Text(double value, double factor, string format) => Cell(value, factor, format).Text;
+
+    /// <summary>A number as --json has it, so that the page and the file cannot disagree in a last digit.</summary>
+    private static PageCell Cell(double value, double factor, string format)
+    {
+        if (!double.IsFinite(value))
+            return new PageCell("–", double.NaN);
+        double rounded = TenDigits.Round(value);
+        return new PageCell((factor * rounded).ToString(format, CultureInfo.InvariantCulture), rounded);
+    }
 
     private static string Leaf(string path) =>
         Path.GetFileName(Path.TrimEndingDirectorySeparator(path)) is { Length: > 0 } name ? name : path;
+
+    /// <summary>A row of the table over all matrices.</summary>
+    private sealed record Quantity(string Name, string Format, double Factor, Func<SpectraSummary, SpectraSpread> Of)
+    {
+        public PageCell[] Row(SpectraSummary model)
+        {
+            SpectraSpread spread = Of(model);
+            return
+            [
+                new PageCell(Name),
+                Cell(spread.Mean, Factor, Format),
+                Cell(spread.StandardDeviation, Factor, Format),
+                Cell(spread.Least, Factor, Format),
+                Cell(spread.Largest, Factor, Format),
+            ];
+        }
+    }
 }

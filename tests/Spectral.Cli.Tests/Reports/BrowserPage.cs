@@ -1,13 +1,34 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
+using PuppeteerSharp;
 
 namespace Spectral.Cli.Tests.Reports;
 
 /// <summary>A page in a browser, and everything it complained of or asked the network for.</summary>
-public sealed class BrowserPage(Chromium browser, string target, string session) : IAsyncDisposable
+public sealed class BrowserPage : IAsyncDisposable
 {
+    private readonly IPage _page;
     private readonly List<string> _complaints = [];
-    private readonly TaskCompletionSource _loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private BrowserPage(IPage page)
+    {
+        _page = page;
+        page.PageError += (_, error) => Complain($"exception: {error.Message}");
+        page.Dialog += async (_, opened) =>
+        {
+            Complain($"dialog: {opened.Dialog.Message}");
+            await opened.Dialog.Dismiss();
+        };
+        page.Console += (_, said) =>
+        {
+            if (said.Message.Type is ConsoleType.Error or ConsoleType.Warning or ConsoleType.Assert)
+                Complain($"console: {said.Message.Text}");
+        };
+        page.Request += (_, asked) =>
+        {
+            if (asked.Request.ResourceType != ResourceType.Document)
+                Complain($"request: {asked.Request.Url}");
+        };
+    }
 
     /// <summary>
     /// Console errors and warnings, exceptions, dialogs, what the page's policy forbade, and requests beyond the page
@@ -22,188 +43,73 @@ public sealed class BrowserPage(Chromium browser, string target, string session)
         }
     }
 
-    internal async Task Load(string file, int width, int height, bool dark)
+    /// <summary>Opens a file, or an address, as a page of the given size.</summary>
+    public static async Task<BrowserPage> Open(IBrowser browser, string file, int width, int height, bool dark)
     {
-        foreach (string domain in new[] { "Page", "Runtime", "Log", "Network" })
-            await Call($"{domain}.enable");
-        await Resize(width, height);
-        await Call(
-            "Emulation.setEmulatedMedia",
-            new()
-            {
-                ["features"] = new JsonArray(
-                    new JsonObject { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark" : "light" }
-                ),
-            }
-        );
-        await Call(
-            "Page.navigate",
-            new() { ["url"] = file.Contains("://", StringComparison.Ordinal) ? file : new Uri(file).AbsoluteUri }
-        );
-        await _loaded.Task.WaitAsync(TimeSpan.FromSeconds(30));
-        await Settle();
+        var page = new BrowserPage(await browser.NewPageAsync());
+        await page._page.SetViewportAsync(new ViewPortOptions { Width = width, Height = height });
+        await page._page.EmulateMediaFeaturesAsync([
+            new MediaFeatureValue { MediaFeature = MediaFeature.PrefersColorScheme, Value = dark ? "dark" : "light" },
+        ]);
+        await page._page.GoToAsync(file.Contains("://", StringComparison.Ordinal) ? file : new Uri(file).AbsoluteUri);
+        await page.Settle();
+        return page;
     }
 
     /// <summary>Gives the page another size; charts follow.</summary>
     public async Task Resize(int width, int height)
     {
-        await Call(
-            "Emulation.setDeviceMetricsOverride",
-            new()
-            {
-                ["width"] = width,
-                ["height"] = height,
-                ["deviceScaleFactor"] = 1,
-                ["mobile"] = false,
-            }
-        );
+        await _page.SetViewportAsync(new ViewPortOptions { Width = width, Height = height });
         await Settle();
     }
 
-    /// <summary>The value of an expression, or of what it promises.</summary>
-    public async Task<T> Evaluate<T>(string expression)
-    {
-        JsonNode reply = await Call(
-            "Runtime.evaluate",
-            new()
-            {
-                ["expression"] = expression,
-                ["awaitPromise"] = true,
-                ["returnByValue"] = true,
-            }
-        );
-        Assert.That(reply["exceptionDetails"], Is.Null, $"{expression}: {reply["exceptionDetails"]}");
-        return reply["result"]!["value"].Deserialize<T>()!;
-    }
+    /// <summary>Returns the value of an expression, or of what it promises.</summary>
+    public Task<T> Evaluate<T>(string expression) => _page.EvaluateExpressionAsync<T>(expression);
 
     /// <summary>Presses and releases keys, by name: "ArrowRight", "Enter", "Tab".</summary>
     public async Task Press(params string[] keys)
     {
         foreach (string key in keys)
-        {
-            int code = key switch
-            {
-                "Enter" => 13,
-                "Tab" => 9,
-                "Escape" => 27,
-                "End" => 35,
-                "Home" => 36,
-                "ArrowLeft" => 37,
-                "ArrowUp" => 38,
-                "ArrowRight" => 39,
-                "ArrowDown" => 40,
-                " " => 32,
-                _ => 0,
-            };
-            var press = new JsonObject
-            {
-                ["type"] = "keyDown",
-                ["key"] = key,
-                ["code"] = key == " " ? "Space" : key,
-                ["windowsVirtualKeyCode"] = code,
-            };
-            if (key is "Enter")
-                press["text"] = "\r";
-            if (key is " ")
-                press["text"] = " ";
-            await Call("Input.dispatchKeyEvent", press);
-            await Call(
-                "Input.dispatchKeyEvent",
-                new()
-                {
-                    ["type"] = "keyUp",
-                    ["key"] = key,
-                    ["windowsVirtualKeyCode"] = code,
-                }
-            );
-        }
+            await _page.Keyboard.PressAsync(key);
         await Settle();
     }
 
     /// <summary>Clicks the middle of an element, as a mouse does; what covers it gets the click.</summary>
     public async Task Click(string selector)
     {
-        double[] at = await Evaluate<double[]>(
-            $"(() => {{ const e = document.querySelector({JsonSerializer.Serialize(selector)}); "
-                + $"e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect(); return [b.x + "
-                + $"b.width / 2, b.y + b.height / 2]; }})()"
+        decimal[] at = await Evaluate<decimal[]>(
+            $$"""
+            (() => {
+              const element = document.querySelector({{JsonSerializer.Serialize(selector)}});
+              element.scrollIntoView({ block: "center" });
+              const box = element.getBoundingClientRect();
+              return [box.x + box.width / 2, box.y + box.height / 2];
+            })()
+            """
         );
-        foreach (string type in new[] { "mouseMoved", "mousePressed", "mouseReleased" })
-        {
-            await Call(
-                "Input.dispatchMouseEvent",
-                new()
-                {
-                    ["type"] = type,
-                    ["x"] = at[0],
-                    ["y"] = at[1],
-                    ["button"] = type == "mouseMoved" ? "none" : "left",
-                    ["clickCount"] = 1,
-                }
-            );
-        }
-
+        await _page.Mouse.ClickAsync(at[0], at[1]);
         await Settle();
     }
 
+    /// <summary>Moves the mouse to a place in the window.</summary>
     public async Task Point(double x, double y)
     {
-        await Call(
-            "Input.dispatchMouseEvent",
-            new()
-            {
-                ["type"] = "mouseMoved",
-                ["x"] = x,
-                ["y"] = y,
-            }
-        );
+        await _page.Mouse.MoveAsync((decimal)x, (decimal)y);
         await Settle();
     }
 
-    /// <summary>A picture of the whole page, for people to look at.</summary>
-    public async Task<byte[]> Picture() =>
-        Convert.FromBase64String(
-            (string)
-                (await Call("Page.captureScreenshot", new() { ["format"] = "png", ["captureBeyondViewport"] = true }))[
-                    "data"
-                ]!
-        );
+    /// <summary>Returns a PNG of the whole page, for people to look at.</summary>
+    public Task<byte[]> Picture() => _page.ScreenshotDataAsync(new ScreenshotOptions { FullPage = true });
 
-    public async ValueTask DisposeAsync() => await browser.Close(target, session);
+    public async ValueTask DisposeAsync() => await _page.CloseAsync();
 
-    internal void Note(string method, JsonNode parameters)
+    private void Complain(string complaint)
     {
-        string? complaint = method switch
-        {
-            "Page.loadEventFired" => Loaded(),
-            "Page.javascriptDialogOpening" => $"dialog: {parameters["message"]}",
-            "Runtime.exceptionThrown" => "exception: "
-                + $"{parameters["exceptionDetails"]!["exception"]?["description"] ?? parameters["exceptionDetails"]!["text"]}",
-            "Runtime.consoleAPICalled" when (string)parameters["type"]! is "error" or "warning" or "assert" =>
-                $"console: {parameters["args"]}",
-            "Log.entryAdded" when (string)parameters["entry"]!["level"]! is "error" or "warning" =>
-                $"log: {parameters["entry"]!["text"]}",
-            "Network.requestWillBeSent" when (string)parameters["type"]! != "Document" =>
-                $"request: {parameters["request"]!["url"]}",
-            _ => null,
-        };
-        if (complaint is not null)
-        {
-            lock (_complaints)
-                _complaints.Add(complaint);
-        }
+        lock (_complaints)
+            _complaints.Add(complaint);
     }
 
-    private string? Loaded()
-    {
-        _loaded.TrySetResult();
-        return null;
-    }
-
-    /// <summary>Two frames: sizes are observed in one and drawn before the next.</summary>
+    /// <summary>Waits two frames: sizes are observed in one and drawn before the next.</summary>
     private Task Settle() =>
         Evaluate<bool>("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))");
-
-    private Task<JsonNode> Call(string method, JsonObject? parameters = null) =>
-        browser.Call(method, parameters, session);
 }

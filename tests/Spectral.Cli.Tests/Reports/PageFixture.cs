@@ -1,10 +1,12 @@
+using PuppeteerSharp;
+
 namespace Spectral.Cli.Tests.Reports;
 
 /// <summary>One browser and one folder for all tests of a fixture.</summary>
 [Parallelizable(ParallelScope.Self)]
 public abstract class PageFixture
 {
-    private Chromium? _browser;
+    private IBrowser? _browser;
 
     protected string Folder { get; } = Directory.CreateTempSubdirectory("spectral-pages-").FullName;
 
@@ -31,7 +33,7 @@ public abstract class PageFixture
     protected abstract void MakePages();
 
     protected Task<BrowserPage> Open(string file, int width = 1200, int height = 900, bool dark = false) =>
-        _browser!.Open(file, width, height, dark);
+        BrowserPage.Open(_browser!, file, width, height, dark);
 
     /// <summary>
     /// What every page owes in every setting: it draws, fits, can be read, complains of nothing and asks the network

@@ -2,6 +2,10 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Spectral.Cli.Spectra;
 using Spectral.Cli.Tests.Support;
+using Spectral.Kernels;
+using Spectral.Training.Adapters;
+using Spectral.Training.Models;
+using Spectral.Training.Spectra;
 
 namespace Spectral.Cli.Tests.Reports;
 
@@ -50,13 +54,35 @@ public sealed class SpectraPageTests : PageFixture
         _matrices = changed["matrices"]!.AsArray();
         Analyze("adapted", model, "--adapter", At("adapter"));
         Analyze("same", model, "--tuned", model, "--draws", "0");
-        var hostile = (JsonObject)changed.DeepClone();
-        JsonNode first = hostile["matrices"]![0]!;
-        first["name"] = Hostile;
-        first["module"] = Hostile;
-        first["verdict"]!["lines"]![0] = Hostile;
-        hostile["base"] = Hostile;
-        File.WriteAllText(At("hostile.html"), SpectraPage.Render(hostile));
+        File.WriteAllText(At("hostile.html"), SpectraPage.Render(HostileReport(model, tuned)));
+    }
+
+    private static SpectraReport HostileReport(string model, string tuned)
+    {
+        var options = new SpectraOptions { Draws = 3 };
+        using var before = ModelFolder.Open(model);
+        using var after = ModelFolder.Open(tuned);
+        using var device = Device.Cpu();
+        using var analysis = new SpectraAnalysis(before, after, null, AdapterOptions.AllProjections, options);
+        ModelSpectra spectra = analysis.Run(device, null, (_, _) => { }, CancellationToken.None);
+        MatrixSpectra first = spectra.Matrices[0];
+        MatrixSpectra named = first with
+        {
+            Name = Hostile,
+            Module = Hostile,
+            Verdict = first.Verdict with { Lines = [Hostile, .. first.Verdict.Lines.Skip(1)] },
+        };
+        return new SpectraReport(
+            Hostile,
+            tuned,
+            null,
+            device.ToString(),
+            options,
+            spectra with
+            {
+                Matrices = [named, .. spectra.Matrices.Skip(1)],
+            }
+        );
     }
 
     private JsonObject Analyze(string name, string model, params string[] more)
