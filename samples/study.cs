@@ -63,10 +63,13 @@ Console.Write(Tables.Of(ordered, (double)study.Known()["loss"]!));
 /// <param name="Name">As in the tables.</param>
 /// <param name="Options">Those that tell it from the others.</param>
 /// <param name="Start">Where the search begins on the ladder of rates.</param>
-/// <param name="Matched">Whether its trainable parameters are as many as plain LoRA's of rank 4, as nearly as its rank allows.</param>
+/// <param name="Matched">Whether its trainable parameters are as many as plain LoRA's of rank 4, as nearly as its rank
+/// allows.</param>
 record Method(string Name, string Options, double Start, bool Matched = true)
 {
-    /// <summary>Rank 4 on all seven projections of all layers is 38,912 parameters; others take the rank that comes nearest.</summary>
+    /// <summary>
+    /// Rank 4 on all seven projections of all layers is 38,912 parameters; others take the rank that comes nearest.
+    /// </summary>
     public static readonly Method[] All =
     [
         new("full", "", 1e-3, Matched: false),
@@ -111,7 +114,10 @@ record Result(
     };
 }
 
-/// <summary>What a run did to the spectra of the 28 matrices: means over them, or in how many a statement holds; docs/spectra.md defines each.</summary>
+/// <summary>
+/// What a run did to the spectra of the 28 matrices: means over them, or in how many a statement holds; docs/spectra.md
+/// defines each.
+/// </summary>
 /// <param name="Change">Frobenius norm of the update over that of the weight.</param>
 /// <param name="Amplification">Growth of the 16 largest singular values as a share of all change of values.</param>
 /// <param name="Top">Relative change of the largest 1 % of values.</param>
@@ -120,7 +126,8 @@ record Result(
 /// <param name="TopTop">Share of the update's energy between the leading 16 left and right vectors.</param>
 /// <param name="BottomBottom">Share that touches neither.</param>
 /// <param name="EffectiveRank">Of the update.</param>
-/// <param name="Intruders">Leading ten left and right vectors with a cosine below 0.5 to every vector of the base, over all matrices.</param>
+/// <param name="Intruders">Leading ten left and right vectors with a cosine below 0.5 to every vector of the base, over
+/// all matrices.</param>
 /// <param name="AmplifiesTop">Matrices of which the verdict says so.</param>
 /// <param name="ReorientsTop">Likewise.</param>
 /// <param name="RestStable">Likewise.</param>
@@ -201,7 +208,10 @@ sealed class Study(string root)
         File.WriteAllLines(Path.Combine(Folder, "held-out.jsonl"), lines[^Held..]);
     }
 
-    /// <summary>Finds the learning rate on the held-out records, then trains with five other seeds and measures on records that nothing was chosen by.</summary>
+    /// <summary>
+    /// Finds the learning rate on the held-out records, then trains with five other seeds and measures on records that
+    /// nothing was chosen by.
+    /// </summary>
     public IEnumerable<Result> Run(Method method)
     {
         double rate = SearchRate(method);
@@ -239,7 +249,10 @@ sealed class Study(string root)
     private JsonNode Known(string model, string keep) =>
         Kept(keep, $"eval {model} --data samples/known.jsonl {Device}");
 
-    /// <summary>Tries three neighbours on the ladder and goes on while the best of all lies at an end: by the mean exact match, then by the mean loss.</summary>
+    /// <summary>
+    /// Tries three neighbours on the ladder and goes on while the best of all lies at an end: by the mean exact match,
+    /// then by the mean loss.
+    /// </summary>
     private double SearchRate(Method method)
     {
         int start = Array.IndexOf(Ladder, method.Start),
@@ -286,7 +299,10 @@ sealed class Study(string root)
         return (folder, result);
     }
 
-    /// <summary>The JSON object of a command: from the file if it is there, else by running it. A run that diverged scores nothing.</summary>
+    /// <summary>
+    /// The JSON object of a command: from the file if it is there, else by running it. A run that diverged scores
+    /// nothing.
+    /// </summary>
     private JsonNode Kept(string path, string command, bool mayFail = false)
     {
         if (File.Exists(path))

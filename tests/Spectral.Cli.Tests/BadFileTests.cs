@@ -57,12 +57,14 @@ public sealed class BadFileTests : WorkFolder
 
     [TestCase(
         "overlap",
-        """{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"b":{"dtype":"F32","shape":[4],"data_offsets":[8,24]}}""",
+        """{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"b":{"dtype":"F32","shape":"""
+            + """[4],"data_offsets":[8,24]}}""",
         24
     )]
     [TestCase(
         "hole",
-        """{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"b":{"dtype":"F32","shape":[4],"data_offsets":[32,48]}}""",
+        """{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"b":{"dtype":"F32","shape":"""
+            + """[4],"data_offsets":[32,48]}}""",
         48
     )]
     [TestCase("negative size", """{"a":{"dtype":"F32","shape":[-4],"data_offsets":[0,16]}}""", 16)]

@@ -35,8 +35,8 @@ public sealed class FaultTests
                 new("write behind a tensor", $"guard zone written: allocation [0-9]+ of {Count * sizeof(float)} bytes"),
                 new(
                     "null address",
-                    "CUDA_ERROR_ILLEGAL_ADDRESS \\(700\\): kernel add_f32, block \\(0,0,0\\): thread 0 reads address 0x0; "
-                        + "0x0 to 0xfff is not mapped"
+                    "CUDA_ERROR_ILLEGAL_ADDRESS \\(700\\): kernel add_f32, block \\(0,0,0\\): thread 0 reads address "
+                        + "0x0; 0x0 to 0xfff is not mapped"
                 ),
                 new("address far outside", "add_f32, block .*: thread 0 writes address 0x400000000000; .* not mapped"),
                 new("a new device after a fault", "CUDA_ERROR_ILLEGAL_ADDRESS"),

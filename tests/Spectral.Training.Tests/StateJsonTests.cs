@@ -5,7 +5,7 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training.Tests;
 
-/// <summary>The generated serialiser writes and reads what reflection did, so that older states can be resumed.</summary>
+/// <summary>The generated serialiser writes and reads what reflection did: older states can be resumed.</summary>
 public sealed class StateJsonTests
 {
     private static readonly JsonSerializerOptions Reflecting = new()

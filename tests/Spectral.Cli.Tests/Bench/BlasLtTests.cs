@@ -142,7 +142,8 @@ public sealed class BlasLtTests
             #include <{{Header}}>
             #include <cstddef>
             #include <initializer_list>
-            template <class R, class... A> constexpr bool takes(R (*)(A...), size_t result, std::initializer_list<size_t> sizes) {
+            template <class R, class... A>
+            constexpr bool takes(R (*)(A...), size_t result, std::initializer_list<size_t> sizes) {
               const size_t wanted[] = {sizeof(A)..., 0};
               size_t i = 0;
               for (size_t size : sizes) if (i == sizeof...(A) || size != wanted[i++]) return false;
@@ -190,10 +191,10 @@ public sealed class BlasLtTests
         Assert.That(functions, Has.Length.EqualTo(13));
         foreach (FieldInfo function in functions)
         {
-            source.AppendLine(
-                $"static_assert(takes(&cublasLt{char.ToUpperInvariant(function.Name[1])}{function.Name[2..]}, {Size(function.FieldType.GetFunctionPointerReturnType())}, "
-                    + $"{{{string.Join(", ", function.FieldType.GetFunctionPointerParameterTypes().Select(Size))}}}));"
-            );
+            string name = $"cublasLt{char.ToUpperInvariant(function.Name[1])}{function.Name[2..]}";
+            int result = Size(function.FieldType.GetFunctionPointerReturnType());
+            IEnumerable<int> sizes = function.FieldType.GetFunctionPointerParameterTypes().Select(Size);
+            source.AppendLine($"static_assert(takes(&{name}, {result}, {{{string.Join(", ", sizes)}}}));");
         }
 
         Compile(source.ToString(), include);

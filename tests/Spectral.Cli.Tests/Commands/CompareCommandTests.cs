@@ -296,7 +296,8 @@ public sealed class CompareCommandTests : WorkFolder
         Assert.That(
             output,
             Does.Match(
-                @"method +rank +trainable +eval loss +exact match +step time +peak memory +mergeable\nlora +8 +[\d,]+ +\d\.\d{4} +\d+\.\d % +[\d.]+ ms +[\d.]+ MiB +yes\n"
+                @"method +rank +trainable +eval loss +exact match +step time +peak memory +mergeable\n"
+                    + @"lora +8 +[\d,]+ +\d\.\d{4} +\d+\.\d % +[\d.]+ ms +[\d.]+ MiB +yes\n"
             )
         );
     }

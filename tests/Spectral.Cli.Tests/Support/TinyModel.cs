@@ -36,9 +36,12 @@ public static class TinyModel
         JsonNode
             .Parse(
                 $$"""
-                {"model_type":"llama","architectures":["LlamaForCausalLM"],"vocab_size":{{Vocabulary}},"hidden_size":{{Hidden}},"intermediate_size":{{Intermediate}},
-                 "num_hidden_layers":{{Layers}},"num_attention_heads":{{Heads}},"num_key_value_heads":{{KeyValueHeads}},"hidden_act":"silu","rms_norm_eps":1e-5,
-                 "max_position_embeddings":256,"tie_word_embeddings":true,"rope_theta":10000.0,"eos_token_id":{{End}},"torch_dtype":"float32"}
+                {"model_type":"llama","architectures":["LlamaForCausalLM"],"vocab_size":{{Vocabulary}},
+                "hidden_size":{{Hidden}},"intermediate_size":{{Intermediate}},
+                 "num_hidden_layers":{{Layers}},"num_attention_heads":{{Heads}},
+                 "num_key_value_heads":{{KeyValueHeads}},"hidden_act":"silu","rms_norm_eps":1e-5,
+                 "max_position_embeddings":256,"tie_word_embeddings":true,"rope_theta":10000.0,"eos_token_id":{{End}},
+                 "torch_dtype":"float32"}
                 """
             )!
             .AsObject();

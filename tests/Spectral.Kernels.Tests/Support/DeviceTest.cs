@@ -52,10 +52,11 @@ public abstract class DeviceTest(DeviceKind kind)
             {
                 if ((i < GuardBytes || i >= GuardBytes + bytes) && raw[i] != GuardByte)
                 {
-                    Assert.Fail(
-                        $"{what}: the guard zone was overwritten "
-                            + $"{(i < GuardBytes ? $"{GuardBytes - i} bytes before the start" : $"{i - GuardBytes - bytes} bytes past the end")}"
-                    );
+                    string place =
+                        i < GuardBytes
+                            ? $"{GuardBytes - i} bytes before the start"
+                            : $"{i - GuardBytes - bytes} bytes past the end";
+                    Assert.Fail($"{what}: the guard zone was overwritten {place}");
                 }
             }
         }

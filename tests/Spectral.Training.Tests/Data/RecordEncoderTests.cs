@@ -18,7 +18,8 @@ public sealed class RecordEncoderTests : FolderTest
         {
             json["post_processor"] = JsonNode.Parse(
                 """
-                {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}},{"Sequence":{"id":"A"}}],"special_tokens":{"B":{"ids":[257]}}}
+                {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}},{"Sequence":{"id":"A"}}],
+                "special_tokens":{"B":{"ids":[257]}}}
                 """
             );
         }

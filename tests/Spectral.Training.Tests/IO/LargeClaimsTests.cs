@@ -137,13 +137,16 @@ public sealed class LargeClaimsTests : FolderTest
         BpeTokenizer doubling = TokenizerFiles.Load(folder, json);
         Soon(() => doubling.Encode("é é"), "64 times as much");
         json["pre_tokenizer"] = JsonNode.Parse(
-            $$"""{"type":"Sequence","pretokenizers":[{{Entries(_ => step, 50)}},{"type":"Split","pattern":{"Regex":"(?m).*"},"behavior":"Removed"}]}"""
+            $$"""{"type":"Sequence","pretokenizers":"""
+                + $$"""[{{Entries(_ => step, 50)}},{"type":"Split","pattern":"""
+                + $$"""{"Regex":"(?m).*"},"behavior":"Removed"}]}"""
         );
         BpeTokenizer inVain = TokenizerFiles.Load(folder, json);
         Soon(() => inVain.Encode("é é"), "64 times as much");
         json = TokenizerFiles.ByteLevel(null, []);
+        string replacement = """{"type":"Replace","pattern":{"String":"a"},"content":"aa"}""";
         json["normalizer"] = JsonNode.Parse(
-            $$"""{"type":"Sequence","normalizers":[{{Entries(_ => """{"type":"Replace","pattern":{"String":"a"},"content":"aa"}""", 30)}}]}"""
+            $$"""{"type":"Sequence","normalizers":[{{Entries(_ => replacement, 30)}}]}"""
         );
         BpeTokenizer repeating = TokenizerFiles.Load(folder, json);
         Soon(() => repeating.Encode("a"), "64 times as much");

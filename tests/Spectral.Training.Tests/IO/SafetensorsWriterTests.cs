@@ -28,7 +28,9 @@ public sealed class SafetensorsWriterTests : FolderTest
         Assert.That(
             Encoding.UTF8.GetString(bytes, 8, header).TrimEnd(' '),
             Is.EqualTo(
-                """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[],"data_offsets":[4,8]},"z":{"dtype":"BF16","shape":[2],"data_offsets":[8,12]}}"""
+                """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[1,1],"data_offsets":"""
+                    + """[0,4]},"b":{"dtype":"F32","shape":[],"data_offsets":[4,8]},"z":"""
+                    + """{"dtype":"BF16","shape":[2],"data_offsets":[8,12]}}"""
             )
         );
         Assert.That(

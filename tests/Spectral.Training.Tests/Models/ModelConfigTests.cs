@@ -89,7 +89,8 @@ public sealed class ModelConfigTests : FolderTest
     public void Rope_is_read_in_both_styles()
     {
         string llama3 =
-            """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64,"rope_theta":500}""";
+            """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":"""
+            + """4,"original_max_position_embeddings":64,"rope_theta":500}""";
         RopeScaling expected = new(RopeScalingKind.Llama3, 8, 1, 4, 64);
 
         Assert.That(
@@ -225,7 +226,8 @@ public sealed class ModelConfigTests : FolderTest
     [TestCase("rope_scaling", """{"type":"linear"}""", "rope_scaling.factor is missing")]
     [TestCase(
         "rope_scaling",
-        """{"rope_type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":4,"original_max_position_embeddings":64}""",
+        """{"rope_type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":"""
+            + """4,"original_max_position_embeddings":64}""",
         "more than low_freq_factor"
     )]
     [TestCase("rope_parameters", """{"full_attention":{"rope_type":"default"}}""", "rope_parameters.rope_type")]
@@ -302,7 +304,8 @@ public sealed class ModelConfigTests : FolderTest
             ("initializer_range", "0.1"),
             (
                 "rope_scaling",
-                """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}"""
+                """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":"""
+                    + """4,"original_max_position_embeddings":64}"""
             ),
             ("architectures", """["LlamaForCausalLM"]"""),
             ("something_new", """{"a":[1,null]}""")

@@ -30,8 +30,10 @@ public sealed class BpeTokenizerTests : FolderTest
     // Each adds a token, which only one may.
     private const string Twice = """
         {"type":"Sequence","processors":[
-         {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}},{"Sequence":{"id":"A"}}],"special_tokens":{"B":{"ids":[1]}}},
-         {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}},{"Sequence":{"id":"A"}}],"special_tokens":{"B":{"ids":[1]}}}]}
+         {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}},{"Sequence":{"id":"A"}}],
+         "special_tokens":{"B":{"ids":[1]}}},
+         {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B"}},{"Sequence":{"id":"A"}}],
+         "special_tokens":{"B":{"ids":[1]}}}]}
         """;
 
     // Bytes of one character, cut apart, would each count as where the text begins.
@@ -267,9 +269,12 @@ public sealed class BpeTokenizerTests : FolderTest
         );
         json["post_processor"] = JsonNode.Parse(
             """
-            {"type":"Sequence","processors":[{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true},
-             {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"E","type_id":0}}],
-              "pair":[],"special_tokens":{"B":{"id":"B","ids":[256],"tokens":["<begin>"]},"E":{"id":"E","ids":[257],"tokens":["<end>"]}}}]}
+            {"type":"Sequence","processors":[{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,
+            "use_regex":true},
+             {"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"B","type_id":0}},{"Sequence":{"id":"A",
+             "type_id":0}},{"SpecialToken":{"id":"E","type_id":0}}],
+              "pair":[],"special_tokens":{"B":{"id":"B","ids":[256],"tokens":["<begin>"]},"E":{"id":"E","ids":[257],
+              "tokens":["<end>"]}}}]}
             """
         );
         BpeTokenizer tokenizer = Load(json);
@@ -284,9 +289,11 @@ public sealed class BpeTokenizerTests : FolderTest
         JsonObject json = JsonNode
             .Parse(
                 """
-                {"added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"String":" "},"behavior":"Removed","invert":false},"post_processor":null,
+                {"added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"Split","pattern":{"String":" "},
+                "behavior":"Removed","invert":false},"post_processor":null,
                  "decoder":{"type":"BPEDecoder","suffix":"</w>"},
-                 "model":{"type":"BPE","continuing_subword_prefix":"##","end_of_word_suffix":"</w>","vocab":{"a":0,"##b":1,"##c</w>":2,"ab":3,"abc</w>":4,"a</w>":5},
+                 "model":{"type":"BPE","continuing_subword_prefix":"##","end_of_word_suffix":"</w>","vocab":{"a":0,
+                 "##b":1,"##c</w>":2,"ab":3,"abc</w>":4,"a</w>":5},
                   "merges":["a ##b","ab ##c</w>"]}}
                 """
             )!
@@ -337,7 +344,8 @@ public sealed class BpeTokenizerTests : FolderTest
     )]
     [TestCase(
         "post_processor",
-        """{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A"}},{"SpecialToken":{"id":"B"}}],"special_tokens":{"B":{"ids":[9999]}}}""",
+        """{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A"}},{"SpecialToken":"""
+            + """{"id":"B"}}],"special_tokens":{"B":{"ids":[9999]}}}""",
         "9999"
     )]
     [TestCase("decoder", """{"type":"Unknown"}""", "'Unknown'")]

@@ -77,7 +77,8 @@ public sealed class PreTokenizerTests
     [TestCase("""{"type":"ByteLevel","add_prefix_space":true,"use_regex":true}""", "é\nb", true, "ĠÃ©|Ċ|b")]
     [TestCase("""{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}""", "a b", true, "aĠb")]
     [TestCase(
-        """{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]}""",
+        """{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},"""
+            + """{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}]}""",
         "ab 12",
         true,
         "ab|Ġ|1|2"

@@ -18,7 +18,8 @@ public sealed class PeftLayoutTests : FolderTest
 
     // What all of PEFT's configs have.
     private const string Common = """
-        "auto_mapping":null,"base_model_name_or_path":"base","inference_mode":true,"modules_to_save":null,"peft_version":"0.18.0","revision":null,"task_type":"CAUSAL_LM",
+        "auto_mapping":null,"base_model_name_or_path":"base","inference_mode":true,"modules_to_save":null,
+        "peft_version":"0.18.0","revision":null,"task_type":"CAUSAL_LM",
         "target_modules":["model.layers.0.self_attn.q_proj","model.layers.0.mlp.down_proj"]
         """;
 
@@ -34,7 +35,8 @@ public sealed class PeftLayoutTests : FolderTest
         yield return Case(
             "dora",
             """
-            "peft_type":"LORA","r":2,"lora_alpha":4,"lora_dropout":0.1,"use_rslora":false,"use_dora":true,"rank_pattern":{},"alpha_pattern":{},"bias":"none","fan_in_fan_out":false,"init_lora_weights":true
+            "peft_type":"LORA","r":2,"lora_alpha":4,"lora_dropout":0.1,"use_rslora":false,"use_dora":true,
+            "rank_pattern":{},"alpha_pattern":{},"bias":"none","fan_in_fan_out":false,"init_lora_weights":true
             """,
             "lora_A.weight 2,8; lora_B.weight 8,2; lora_magnitude_vector 8",
             "lora_A.weight 2,12; lora_B.weight 8,2; lora_magnitude_vector 8"
@@ -43,7 +45,8 @@ public sealed class PeftLayoutTests : FolderTest
             "vera",
             Layers
                 + """
-                ,"peft_type":"VERA","r":2,"projection_prng_key":0,"save_projection":true,"vera_dropout":0.0,"d_initial":0.1,"fan_in_fan_out":false,"bias":"none"
+                ,"peft_type":"VERA","r":2,"projection_prng_key":0,"save_projection":true,"vera_dropout":0.0,
+                "d_initial":0.1,"fan_in_fan_out":false,"bias":"none"
                 """,
             "vera_lambda_b 8; vera_lambda_d 2",
             "vera_lambda_b 8; vera_lambda_d 2",
@@ -53,7 +56,8 @@ public sealed class PeftLayoutTests : FolderTest
             "randlora",
             Layers
                 + """
-                ,"peft_type":"RANDLORA","r":2,"projection_prng_key":0,"save_projection":true,"sparse":false,"very_sparse":false,"randlora_dropout":0.0,"randlora_alpha":640,"fan_in_fan_out":false,"bias":"none"
+                ,"peft_type":"RANDLORA","r":2,"projection_prng_key":0,"save_projection":true,"sparse":false,
+                "very_sparse":false,"randlora_dropout":0.0,"randlora_alpha":640,"fan_in_fan_out":false,"bias":"none"
                 """,
             "randlora_lambda 2,4; randlora_gamma 4,8",
             "randlora_lambda 2,4; randlora_gamma 4,8",
@@ -62,7 +66,8 @@ public sealed class PeftLayoutTests : FolderTest
         yield return Case(
             "ia3",
             """
-            "exclude_modules":null,"peft_type":"IA3","feedforward_modules":["model.layers.0.mlp.down_proj"],"fan_in_fan_out":false,"init_ia3_weights":true
+            "exclude_modules":null,"peft_type":"IA3","feedforward_modules":["model.layers.0.mlp.down_proj"],
+            "fan_in_fan_out":false,"init_ia3_weights":true
             """,
             "ia3_l 8,1",
             "ia3_l 1,12"
@@ -70,7 +75,10 @@ public sealed class PeftLayoutTests : FolderTest
         yield return Case(
             "adalora",
             """
-            "peft_type":"ADALORA","r":8,"init_r":2,"target_r":2,"tinit":0,"tfinal":0,"deltaT":1,"beta1":0.85,"beta2":0.85,"orth_reg_weight":0.5,"total_step":10,"rank_pattern":null,"alpha_pattern":{},"lora_alpha":4,"lora_dropout":0.0,"bias":"none","use_rslora":false,"use_dora":false,"fan_in_fan_out":false,"init_lora_weights":true
+            "peft_type":"ADALORA","r":8,"init_r":2,"target_r":2,"tinit":0,"tfinal":0,"deltaT":1,"beta1":0.85,
+            "beta2":0.85,"orth_reg_weight":0.5,"total_step":10,"rank_pattern":null,"alpha_pattern":{},"lora_alpha":4,
+            "lora_dropout":0.0,"bias":"none","use_rslora":false,"use_dora":false,"fan_in_fan_out":false,
+            "init_lora_weights":true
             """,
             "lora_A 2,8; lora_B 8,2; lora_E 2,1",
             "lora_A 2,12; lora_B 8,2; lora_E 2,1"
@@ -78,7 +86,10 @@ public sealed class PeftLayoutTests : FolderTest
         yield return Case(
             "adalora",
             """
-            "peft_type":"ADALORA","init_r":3,"total_step":10,"rank_pattern":{"model.layers.0.self_attn.q_proj.lora_E":[true,false,true],"base_model.model.model.layers.0.mlp.down_proj.lora_E":[false,true,false]},"lora_alpha":6,"lora_dropout":0.0,"bias":"none"
+            "peft_type":"ADALORA","init_r":3,"total_step":10,
+            "rank_pattern":{"model.layers.0.self_attn.q_proj.lora_E":[true,false,true],
+            "base_model.model.model.layers.0.mlp.down_proj.lora_E":[false,true,false]},"lora_alpha":6,
+            "lora_dropout":0.0,"bias":"none"
             """,
             "lora_A 2,8; lora_B 8,2; lora_E 2,1",
             "lora_A 1,12; lora_B 8,1; lora_E 1,1"
@@ -87,7 +98,8 @@ public sealed class PeftLayoutTests : FolderTest
             "loha",
             Layers
                 + """
-                ,"peft_type":"LOHA","r":2,"alpha":4,"rank_dropout":0.0,"module_dropout":0.0,"use_effective_conv2d":false,"rank_pattern":{},"alpha_pattern":{}
+                ,"peft_type":"LOHA","r":2,"alpha":4,"rank_dropout":0.0,"module_dropout":0.0,
+                "use_effective_conv2d":false,"rank_pattern":{},"alpha_pattern":{}
                 """,
             "hada_w1_a 8,2; hada_w1_b 2,8; hada_w2_a 8,2; hada_w2_b 2,8",
             "hada_w1_a 8,2; hada_w1_b 2,12; hada_w2_a 8,2; hada_w2_b 2,12"
@@ -96,7 +108,9 @@ public sealed class PeftLayoutTests : FolderTest
             "lokr",
             Layers
                 + """
-                ,"peft_type":"LOKR","r":2,"alpha":4,"rank_dropout":0.0,"module_dropout":0.0,"use_effective_conv2d":false,"decompose_both":false,"decompose_factor":-1,"rank_dropout_scale":false,"rank_pattern":{},"alpha_pattern":{}
+                ,"peft_type":"LOKR","r":2,"alpha":4,"rank_dropout":0.0,"module_dropout":0.0,
+                "use_effective_conv2d":false,"decompose_both":false,"decompose_factor":-1,"rank_dropout_scale":false,
+                "rank_pattern":{},"alpha_pattern":{}
                 """,
             "lokr_w1 2,2; lokr_w2 4,4",
             "lokr_w1 2,3; lokr_w2 4,4"
@@ -105,7 +119,8 @@ public sealed class PeftLayoutTests : FolderTest
             "oft",
             Layers
                 + """
-                ,"peft_type":"OFT","r":0,"oft_block_size":4,"module_dropout":0.0,"fan_in_fan_out":false,"bias":"none","coft":false,"eps":6e-05,"block_share":false,"use_cayley_neumann":true,"num_cayley_neumann_terms":5
+                ,"peft_type":"OFT","r":0,"oft_block_size":4,"module_dropout":0.0,"fan_in_fan_out":false,"bias":"none",
+                "coft":false,"eps":6e-05,"block_share":false,"use_cayley_neumann":true,"num_cayley_neumann_terms":5
                 """,
             "oft_R.weight 2,6",
             "oft_R.weight 3,6"
@@ -114,7 +129,8 @@ public sealed class PeftLayoutTests : FolderTest
             "boft",
             Layers
                 + """
-                ,"peft_type":"BOFT","boft_block_size":4,"boft_block_num":0,"boft_n_butterfly_factor":1,"boft_dropout":0.0,"fan_in_fan_out":false,"bias":"none"
+                ,"peft_type":"BOFT","boft_block_size":4,"boft_block_num":0,"boft_n_butterfly_factor":1,
+                "boft_dropout":0.0,"fan_in_fan_out":false,"bias":"none"
                 """,
             "boft_R 1,2,4,4; boft_s 8,1",
             "boft_R 1,3,4,4; boft_s 8,1"
@@ -132,7 +148,8 @@ public sealed class PeftLayoutTests : FolderTest
             "fourierft",
             Layers
                 + """
-                ,"peft_type":"FOURIERFT","n_frequency":5,"scaling":150.0,"random_loc_seed":777,"fan_in_fan_out":false,"bias":"none","n_frequency_pattern":{}
+                ,"peft_type":"FOURIERFT","n_frequency":5,"scaling":150.0,"random_loc_seed":777,"fan_in_fan_out":false,
+                "bias":"none","n_frequency_pattern":{}
                 """,
             "fourierft_spectrum 5",
             "fourierft_spectrum 5"
@@ -141,7 +158,9 @@ public sealed class PeftLayoutTests : FolderTest
             "vb-lora",
             Layers
                 + """
-                ,"peft_type":"VBLORA","r":2,"num_vectors":8,"vector_length":4,"topk":2,"save_only_topk_weights":false,"vblora_dropout":0.0,"fan_in_fan_out":false,"bias":"none","init_vector_bank_bound":0.02,"init_logits_std":0.1
+                ,"peft_type":"VBLORA","r":2,"num_vectors":8,"vector_length":4,"topk":2,"save_only_topk_weights":false,
+                "vblora_dropout":0.0,"fan_in_fan_out":false,"bias":"none","init_vector_bank_bound":0.02,
+                "init_logits_std":0.1
                 """,
             "vblora_logits_A 2,2,8; vblora_logits_B 2,2,8",
             "vblora_logits_A 2,3,8; vblora_logits_B 2,2,8",
@@ -159,7 +178,8 @@ public sealed class PeftLayoutTests : FolderTest
         yield return Case(
             "c3a",
             """
-            "layers_pattern":null,"layers_to_transform":null,"init_weights":"xavier_uniform","peft_type":"C3A","block_size":4,"bias":"none","block_size_pattern":{}
+            "layers_pattern":null,"layers_to_transform":null,"init_weights":"xavier_uniform","peft_type":"C3A",
+            "block_size":4,"bias":"none","block_size_pattern":{}
             """,
             "c3a_kernel 2,2,4",
             "c3a_kernel 2,3,4"
@@ -168,7 +188,8 @@ public sealed class PeftLayoutTests : FolderTest
             "delora",
             Layers
                 + """
-                ,"peft_type":"DELORA","r":2,"delora_lambda":15,"module_dropout":0.0,"bias":"none","rank_pattern":{},"lambda_pattern":{}
+                ,"peft_type":"DELORA","r":2,"delora_lambda":15,"module_dropout":0.0,"bias":"none","rank_pattern":{},
+                "lambda_pattern":{}
                 """,
             "delora_A 2,8; delora_B 8,2; delora_lambda 1; delora_w_norm 8",
             "delora_A 2,12; delora_B 8,2; delora_lambda 1; delora_w_norm 12"
@@ -185,7 +206,8 @@ public sealed class PeftLayoutTests : FolderTest
         yield return Case(
             "gralora",
             """
-            "layers_pattern":null,"layers_to_transform":null,"init_weights":true,"peft_type":"GRALORA","r":2,"hybrid_r":0,"alpha":64,"gralora_dropout":0.0,"gralora_k":2,"fan_in_fan_out":false,"bias":"none"
+            "layers_pattern":null,"layers_to_transform":null,"init_weights":true,"peft_type":"GRALORA","r":2,
+            "hybrid_r":0,"alpha":64,"gralora_dropout":0.0,"gralora_k":2,"fan_in_fan_out":false,"bias":"none"
             """,
             "gralora_A 2,4,2; gralora_B 2,2,4",
             "gralora_A 2,6,2; gralora_B 2,2,4"
@@ -193,7 +215,9 @@ public sealed class PeftLayoutTests : FolderTest
         yield return Case(
             "tinylora",
             """
-            "layers_pattern":null,"layers_to_transform":null,"init_weights":true,"peft_type":"TINYLORA","r":2,"u":3,"weight_tying":0.0,"projection_seed":42,"save_projection":true,"init_v_bound":0.02,"tinylora_dropout":0.0,"fan_in_fan_out":false,"bias":"none"
+            "layers_pattern":null,"layers_to_transform":null,"init_weights":true,"peft_type":"TINYLORA","r":2,"u":3,
+            "weight_tying":0.0,"projection_seed":42,"save_projection":true,"init_v_bound":0.02,"tinylora_dropout":0.0,
+            "fan_in_fan_out":false,"bias":"none"
             """,
             "tinylora_A 2,8; tinylora_B 8,2; tinylora_P 3,2,2",
             "tinylora_A 2,12; tinylora_B 8,2; tinylora_P 3,2,2",

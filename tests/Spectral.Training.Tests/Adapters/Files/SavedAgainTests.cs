@@ -37,7 +37,8 @@ public sealed class SavedAgainTests(DeviceKind kind) : TrainingTest(kind)
     [TestCase("""{"target_modules":["q_proj","v_proj"],"layers_to_transform":1,"layers_pattern":"layers"}""")]
     [TestCase(
         """
-            {"target_modules":["q_proj","v_proj"],"exclude_modules":["layers.0.self_attn.q_proj","layers.0.self_attn.v_proj"]}
+            {"target_modules":["q_proj","v_proj"],"exclude_modules":["layers.0.self_attn.q_proj",
+            "layers.0.self_attn.v_proj"]}
             """
     )]
     [TestCase("""{"target_modules":["q_proj","v_proj"],"exclude_modules":".*\\.0\\..*"}""")]

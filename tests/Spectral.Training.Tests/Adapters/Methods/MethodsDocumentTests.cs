@@ -50,15 +50,15 @@ public sealed partial class MethodsDocumentTests
             # Adapter methods
 
             `--adapter NAME` picks one; `spectral methods --model DIR` shows the same table for a model and options,
-            `spectral methods --adapter NAME` all about one, `spectral compare --methods NAME,NAME` trains several on the same
-            data. This file is written by a test from what the methods say of themselves.
+            `spectral methods --adapter NAME` all about one, `spectral compare --methods NAME,NAME` trains several on
+            the same data. This file is written by a test from what the methods say of themselves.
 
-            Numbers are for one layer of 4096 × 4096 with the defaults (rank 8, alpha 16, top-k 8). *Extra forward*: floating
-            point operations that the adapter adds to the layer's forward pass; *+ W′*: besides, the weight is computed anew
-            once per step. *Merged*: a plain model computes the same, *with a bias* if the layer has one to put the change into;
-            *LoRA*: so does a plain LoRA of PEFT. Work once per step, whatever the number of tokens, is not counted. Where a
-            paper gives the idea but not every detail of a form, the method is listed as *after* it, and what runs is what its
-            formula here says.
+            Numbers are for one layer of 4096 × 4096 with the defaults (rank 8, alpha 16, top-k 8). *Extra forward*:
+            floating point operations that the adapter adds to the layer's forward pass; *+ W′*: besides, the weight is
+            computed anew once per step. *Merged*: a plain model computes the same, *with a bias* if the layer has one
+            to put the change into; *LoRA*: so does a plain LoRA of PEFT. Work once per step, whatever the number of
+            tokens, is not counted. Where a paper gives the idea but not every detail of a form, the method is listed as
+            *after* it, and what runs is what its formula here says.
 
             | method | trains | extra forward | merged | in adapter files | source |
             | --- | ---: | ---: | --- | --- | --- |

@@ -54,7 +54,8 @@ public sealed class FuzzTests
         json["model_type"] = "qwen2";
         json["use_sliding_window"] = true;
         json["rope_scaling"] = JsonNode.Parse(
-            """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64}"""
+            """{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":"""
+                + """4,"original_max_position_embeddings":64}"""
         );
         json["layer_types"] = new JsonArray("full_attention", "sliding_attention");
         TinyModel.WriteConfig(_folder, json);
