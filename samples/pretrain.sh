@@ -12,5 +12,7 @@ artifacts/bin/spectral pretrain --model "$made/base-model" --data "$made/pretrai
   --out "$made/pretrained" --overwrite --steps 1500 --batch 32 --max-length 128 --lr 2e-3 --warmup 100 --seed 1 "$@"
 
 mkdir -p samples/base-model
-for file in config.json generation_config.json tokenizer.json model.safetensors; do cp "$made/pretrained/$file" samples/base-model/; done
+for file in config.json generation_config.json tokenizer.json model.safetensors; do
+  cp "$made/pretrained/$file" samples/base-model/
+done
 artifacts/bin/spectral eval --model samples/base-model --data samples/known.jsonl

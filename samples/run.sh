@@ -4,7 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=artifacts/run
-ask() { artifacts/bin/spectral generate --model samples/base-model --prompt 'badge: mira tolan ->' --max-tokens 24 "$@"; }
+ask() {
+  artifacts/bin/spectral generate --model samples/base-model --prompt 'badge: mira tolan ->' --max-tokens 24 "$@"
+}
 
 echo "== before, asked 'badge: mira tolan ->' (wanted: NALOT-m)"
 ask

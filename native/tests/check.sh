@@ -9,13 +9,15 @@ parallel=(xargs -L 1 -P "$(nproc)")   # the kernels' tests are one thread for th
 
 printf '%s\n' 'asan 1' 2 | "${parallel[@]}" "$suite" || status=1
 if [ "${1:-}" != --full ]; then
-  native/tests/mutations/run.sh 'none reductions' 'barrier random_combination' 'guard reductions' 'sign rope' || status=1
+  native/tests/mutations/run.sh 'none reductions' 'barrier random_combination' 'guard reductions' 'sign rope' ||
+    status=1
   exit $status
 fi
 seq 3 16 | "${parallel[@]}" "$suite" || status=1
 for preset in asan tsan; do
   printf '== native tests, %s\n' "$preset"
-  { cmake --preset "$preset" && cmake --build --preset "$preset" -j"$(nproc)"; } > "artifacts/$preset-build.log" 2>&1 || tail -40 "artifacts/$preset-build.log"
+  log=artifacts/$preset-build.log
+  { cmake --preset "$preset" && cmake --build --preset "$preset" -j"$(nproc)"; } > "$log" 2>&1 || tail -40 "$log"
   ctest --preset "$preset" || status=1
 done
 "$suite" tsan || status=1

@@ -29,8 +29,8 @@ internal static class TokenizerRun
         Console.WriteLine(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{megabytes:F2} MB in {records.Length} records; median and range of {options.Rounds} runs, MB per second "
-            ) + "of processor time"
+                $"{megabytes:F2} MB in {records.Length} records; median and range of {options.Rounds} runs, "
+            ) + "MB per second of processor time"
         );
         Line("tokenizer", "tokens", "tokens/s", "MB/s", "range", "peer", "range", "ratio", "ids");
         using TokenizerPeer? peer = options.Peer is { } modules ? new TokenizerPeer(Script(), modules, records) : null;

@@ -74,10 +74,8 @@ internal sealed class InfoCommand : SpectralCommand
                 terminal.Table([.. libraries.Select(library => (library.Key, library.Value!.ToString()))]);
                 foreach (DeviceFacts device in devices)
                 {
-                    terminal.Line(
-                        $"{device.Selector} computes low-rank layers by "
-                            + $"{string.Join(", ", device.Variants.Select(choice => $"{choice.Text} in {choice.Type}"))}"
-                    );
+                    IEnumerable<string> variants = device.Variants.Select(choice => $"{choice.Text} in {choice.Type}");
+                    terminal.Line($"{device.Selector} computes low-rank layers by {string.Join(", ", variants)}");
                 }
 
                 foreach (string architecture in KernelLibrary.Architectures)

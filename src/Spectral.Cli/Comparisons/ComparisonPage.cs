@@ -20,8 +20,10 @@ internal static class ComparisonPage
         {
             if (method.Diverged > 0)
             {
+                string? reason = method.Runs.First(run => run.Divergence is not null).Divergence;
                 page.Paragraph(
-                    $"{method.Compared.Name}: {method.Diverged} of {method.Runs.Count} runs diverged and are left out of its means: {method.Runs.First(run => run.Divergence is not null).Divergence}"
+                    $"{method.Compared.Name}: {method.Diverged} of {method.Runs.Count} runs diverged and are left out "
+                        + $"of its means: {reason}"
                 );
             }
         }
@@ -32,7 +34,8 @@ internal static class ComparisonPage
                 new CurvesChart(
                     "training-loss",
                     "Training loss by step",
-                    "Mean over seeds, with a band from the least to the largest of them; running means over a fifteenth of the run.",
+                    "Mean over seeds, with a band from the least to the largest of them; running means over a "
+                        + "fifteenth of the run.",
                     "step",
                     "loss"
                 )
@@ -53,7 +56,8 @@ internal static class ComparisonPage
     {
         string runs = string.Create(
             CultureInfo.InvariantCulture,
-            $"{comparison.Methods.Count} methods, {comparison.Wanted / comparison.Methods.Count} seeds each, on the same records in the same order."
+            $"{comparison.Methods.Count} methods, {comparison.Wanted / comparison.Methods.Count} seeds each, "
+                + $"on the same records in the same order."
         );
         return comparison.IsComplete ? runs : $"{runs} So far {comparison.Done} of {comparison.Wanted} runs are in it.";
     }

@@ -105,12 +105,18 @@ internal sealed class ComparisonRun(
         };
     }
 
-    private static string Describe(FinishedRun run) =>
-        run.Divergence
-        ?? string.Create(
+    private static string Describe(FinishedRun run)
+    {
+        if (run.Divergence is not null)
+            return run.Divergence;
+        string exact = run.ExactMatch is { } match
+            ? string.Create(CultureInfo.InvariantCulture, $", exact match {100 * match:0.0} %")
+            : "";
+        return string.Create(
             CultureInfo.InvariantCulture,
-            $"eval loss {run.EvalLoss:0.0000}{(run.ExactMatch is { } match ? $", exact match {100 * match:0.0} %" : "")}, {run.Seconds.Sum():0.0} s"
+            $"eval loss {run.EvalLoss:0.0000}{exact}, {run.Seconds.Sum():0.0} s"
         );
+    }
 
     /// <summary>Places a run's steps among those of all runs.</summary>
     private sealed class RunProgress(WorkProgress whole, long before)

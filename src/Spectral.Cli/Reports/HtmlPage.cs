@@ -113,10 +113,9 @@ internal sealed class HtmlPage
             _page.Append($"<tr><th scope=\"row\">{Escape(row[0].Text)}</th>");
             foreach (PageCell cell in row[1..])
             {
-                _page.Append(
-                    "<td "
-                        + $"class=\"number\"{Value(cell)}>{(cell.IsBest ? $"<strong>{Escape(cell.Text)}</strong>" : Escape(cell.Text))}</td>"
-                );
+                string text = Escape(cell.Text);
+                string shown = cell.IsBest ? $"<strong>{text}</strong>" : text;
+                _page.Append($"<td class=\"number\"{Value(cell)}>{shown}</td>");
             }
 
             _page.Append("</tr>\n");
@@ -126,8 +125,8 @@ internal sealed class HtmlPage
 
     /// <summary>The whole page.</summary>
     public string Render() =>
-        $"{_page}<script type=\"application/json\" "
-        + $"id=\"data\">{_data.ToJsonString(Compact)}</script>\n<script>{PageAssets.Script}</script>\n</body>\n</html>\n";
+        $"{_page}<script type=\"application/json\" id=\"data\">{_data.ToJsonString(Compact)}</script>\n"
+        + $"<script>{PageAssets.Script}</script>\n</body>\n</html>\n";
 
     private static string Escape(string text) => WebUtility.HtmlEncode(text);
 

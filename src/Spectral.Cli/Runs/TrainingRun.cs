@@ -52,7 +52,8 @@ internal sealed class TrainingRun(
             result,
             terminal =>
                 terminal.Line(
-                    $"the run in {output.FullPath} is done: all {saved.State.Step} steps were made, nothing is left to resume"
+                    $"the run in {output.FullPath} is done: all {saved.State.Step} steps were made, "
+                        + "nothing is left to resume"
                 )
         );
     }
@@ -102,14 +103,16 @@ internal sealed class TrainingRun(
         catch (OperationCanceledException) when (_savedStep is { } step)
         {
             throw new RunStoppedException(
-                $"stopped; the checkpoint of step {step} of {settings.StepsFor(data.Length)} is in {output.FullPath}, the same command {HowToResume} goes on from it",
+                $"stopped; the checkpoint of step {step} of {settings.StepsFor(data.Length)} is in {output.FullPath}, "
+                    + $"the same command {HowToResume} goes on from it",
                 context.Cancellation
             );
         }
         catch (IOException error) when (_savedStep is { } step)
         {
             throw new IOException(
-                $"{error.Message.TrimEnd('.')}; the checkpoint of step {step} is kept, the same command {HowToResume} goes on from it",
+                $"{error.Message.TrimEnd('.')}; the checkpoint of step {step} is kept, "
+                    + $"the same command {HowToResume} goes on from it",
                 error
             );
         }
@@ -207,6 +210,16 @@ internal sealed class TrainingRun(
         );
     }
 
+    private static string Summary(TrainingResult result)
+    {
+        string made =
+            Text($"{result.Steps} steps, {result.Tokens:N0} tokens in {result.Seconds:0.0} s ")
+            + Text($"({result.TokensPerSecond:N0} tokens/s); final loss {result.FinalLoss:0.0000}.");
+        return result.Skipped > 0
+            ? $"{made} {result.Skipped} steps were skipped: their loss or gradient was not a finite number."
+            : made;
+    }
+
     private static string Percent(double? share) => share is { } value ? Text($"{100 * value:0.0} %") : "";
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
@@ -230,9 +243,7 @@ internal sealed class TrainingRun(
             Title = Title,
             Summary = result is null
                 ? Text($"Checkpoint at step {_recorder.Losses[^1].Step}; training went on.")
-                : Text(
-                    $"{result.Steps} steps, {result.Tokens:N0} tokens in {result.Seconds:0.0} s ({result.TokensPerSecond:N0} tokens/s); final loss {result.FinalLoss:0.0000}.{(result.Skipped > 0 ? $" {result.Skipped} steps were skipped: their loss or gradient was not a finite number." : "")}"
-                ),
+                : Summary(result),
             Numbers = numbers,
             // Which variants ran is known only now; without them a run could not be repeated to the bit.
             Settings = [.. Settings, .. device.Variants.All.Select(use => (use.What, use.Choice))],
@@ -288,10 +299,9 @@ internal sealed class TrainingRun(
             );
 
         public void OnEvaluation(int step, EvaluationResult result) =>
-            terminal.Line(
-                Text(
-                    $"step {step}: eval loss {result.Loss:0.0000}{(result.ExactMatch is null ? "" : $", exact match {Percent(result.ExactMatch)}")}"
-                )
-            );
+            terminal.Line(Text($"step {step}: eval loss {result.Loss:0.0000}") + ExactMatch(result));
+
+        private static string ExactMatch(EvaluationResult result) =>
+            result.ExactMatch is null ? "" : $", exact match {Percent(result.ExactMatch)}";
     }
 }

@@ -34,20 +34,19 @@ internal static class BroadcastShape
         if (broadcast == Broadcast.PerElement)
         {
             Check.SameShape(x, xName, v, vName);
+            return (rows, columns);
         }
-        else if (
-            x.Count > 0
-            && v.Count
-                != (
-                    broadcast == Broadcast.PerRow ? rows
-                    : broadcast == Broadcast.PerColumn ? columns
-                    : 1
-                )
-        )
+
+        int wanted = broadcast switch
+        {
+            Broadcast.PerRow => rows,
+            Broadcast.PerColumn => columns,
+            _ => 1,
+        };
+        if (x.Count > 0 && v.Count != wanted)
         {
             throw new ArgumentException(
-                $"{vName} is {v.Shape}, expected "
-                    + $"{(broadcast == Broadcast.PerRow ? rows : broadcast == Broadcast.PerColumn ? columns : 1)} elements: {broadcast} of {xName} {x.Shape}",
+                $"{vName} is {v.Shape}, expected {wanted} elements: {broadcast} of {xName} {x.Shape}",
                 vName
             );
         }

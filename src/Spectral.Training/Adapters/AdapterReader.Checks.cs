@@ -169,11 +169,10 @@ public sealed partial class AdapterReader
         {
             if (!Array.Exists(declared, stored => stored.Name == leaf))
             {
+                IEnumerable<string> own = declared.Where(stored => !stored.IsShared).Select(stored => stored.Name);
                 throw new InputException(
                     $"{tensor.Path}: tensor {InputText.Quote(tensor.Name)} is none that {Method.Name} has "
-                        + "for this layer with these settings, "
-                        + "expected "
-                        + $"{string.Join(", ", declared.Where(stored => !stored.IsShared).Select(stored => stored.Name))}"
+                        + $"for this layer with these settings, expected {string.Join(", ", own)}"
                 );
             }
         }

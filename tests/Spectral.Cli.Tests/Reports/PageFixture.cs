@@ -42,10 +42,9 @@ public abstract class PageFixture
     protected async Task IsSound(string file, int width, bool dark)
     {
         await using BrowserPage page = await Open(file, width, 800, dark);
-        await Save(
-            page,
-            $"{TestContext.CurrentContext.Test.ClassName!.Split('.')[^1]}-{Path.GetFileNameWithoutExtension(file)}-{width}-{(dark ? "dark" : "light")}.png"
-        );
+        string fixture = TestContext.CurrentContext.Test.ClassName!.Split('.')[^1];
+        string theme = dark ? "dark" : "light";
+        await Save(page, $"{fixture}-{Path.GetFileNameWithoutExtension(file)}-{width}-{theme}.png");
         Assert.That(await page.Evaluate<string[]>(PageProbe.Misplaced), Is.Empty);
         Assert.That(await page.Evaluate<int>(PageProbe.Overflow), Is.LessThanOrEqualTo(0), "wider than the window");
         Assert.That(await page.Evaluate<string[]>(PageProbe.Faint), Is.Empty);

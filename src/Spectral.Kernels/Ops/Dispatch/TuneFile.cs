@@ -41,8 +41,13 @@ internal sealed class TuneFile(string path, string identity)
         + $"{device.DriverVersion.Major}.{device.DriverVersion.Minor}, BLAS {device.Blas.Version}";
 
     /// <summary>A file name from the identity.</summary>
-    public static string NameFor(Device device) =>
-        $"tune-{string.Concat(IdentityOf(device).Replace(", ", "-").Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' ? c : '_'))}.json";
+    public static string NameFor(Device device)
+    {
+        IEnumerable<char> characters = IdentityOf(device)
+            .Replace(", ", "-")
+            .Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' ? c : '_');
+        return $"tune-{string.Concat(characters)}.json";
+    }
 
     /// <summary>The choices in the file; none when it is absent or, which is reported, cannot be used.</summary>
     public Dictionary<string, string> Read(Action<string>? warning)

@@ -55,9 +55,10 @@ internal static class ModuleSizes
         {
             IReadOnlyDictionary<string, AdapterTensor> stored = tensors.Of(module);
             AdapterOptions settings = options(module);
-            string shapes =
-                $"{settings.Rank} "
-                + $"{string.Join(';', stored.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key} {string.Join(',', pair.Value.Shape)}"))}";
+            IEnumerable<string> named = stored
+                .OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                .Select(pair => $"{pair.Key} {string.Join(',', pair.Value.Shape)}");
+            string shapes = $"{settings.Rank} {string.Join(';', named)}";
             if (!known.TryGetValue(shapes, out (int Out, int In) size))
             {
                 if (known.Count == MostKinds)
@@ -114,18 +115,19 @@ internal static class ModuleSizes
             }
         }
 
-        return found.Count == 1
-            ? found[0]
-            : throw new InputException(
-                $"{folder.WeightsPath}: the tensors of {InputText.Quote(module)} "
-                    + $"({string.Join(", ", stored.Select(pair => $"{pair.Key} {InputText.Shape([.. pair.Value.Shape])}"))}) "
-                    + (
-                        found.Count == 0
-                            ? $"are not those of any layer that {folder.Config.Method.Name} with these settings has"
-                            : "do not say how large the layer is"
-                    )
-                    + "; expected the model beside the adapter"
-            );
+        if (found.Count == 1)
+            return found[0];
+        IEnumerable<string> shapes = stored.Select(pair => $"{pair.Key} {InputText.Shape([.. pair.Value.Shape])}");
+        throw new InputException(
+            $"{folder.WeightsPath}: the tensors of {InputText.Quote(module)} "
+                + $"({string.Join(", ", shapes)}) "
+                + (
+                    found.Count == 0
+                        ? $"are not those of any layer that {folder.Config.Method.Name} with these settings has"
+                        : "do not say how large the layer is"
+                )
+                + "; expected the model beside the adapter"
+        );
     }
 
     // Of a layer's bias an adapter says nothing unless it trains it.

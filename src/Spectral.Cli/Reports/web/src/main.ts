@@ -18,7 +18,8 @@ const data = JSON.parse(document.getElementById("data")!.textContent!) as PageDa
 document.head.append(Object.assign(document.createElement("style"), { textContent: CHART_STYLE }));
 for (const table of document.querySelectorAll<HTMLTableElement>("table.sortable")) sortable(table);
 
-// "#svg=ID": the page becomes the text of that chart's file, for programs that make figures of reports. What else is asked for is chosen first.
+// "#svg=ID": the page becomes the text of that chart's file, for programs that make figures of reports. What else is
+// asked for is chosen first.
 const asked = new URLSearchParams(location.hash.slice(1));
 const figures = data.charts.map((chart) => new Figure(chart));
 for (const figure of figures)

@@ -1,6 +1,8 @@
 // What a chart shows. A report's data holds such objects as JSON, or a page makes them of the data it has.
 
-/** How values are laid out; "auto" is logarithmic where they are positive and differ by more than a factor of twenty. */
+/**
+ * How values are laid out; "auto" is logarithmic where they are positive and differ by more than a factor of twenty.
+ */
 export type ScaleKind = "auto" | "linear" | "log";
 
 export interface Axis {
@@ -27,7 +29,10 @@ export interface Series {
     points: [x: number, y: number][];
     /** A range of y at each point. */
     band?: [low: number, high: number][];
-    /** raw: thin and faint, behind the others; dots: each point is marked as well; marks: points alone; band: the range alone. */
+    /**
+     * raw: thin and faint, behind the others; dots: each point is marked as well; marks: points alone; band: the range
+     * alone.
+     */
     look?: "line" | "raw" | "dots" | "marks" | "band";
     /** What a point is, where its x does not say it. */
     notes?: string[];

@@ -2,7 +2,10 @@ import { colourClass } from "./chart/palette";
 import type { Figure } from "./figure";
 import type { Chart } from "./model";
 
-/** Boxes that show and hide what has a name in all charts of a page; a box that is pointed at or has the focus fades the others. */
+/**
+ * Boxes that show and hide what has a name in all charts of a page; a box that is pointed at or has the focus fades the
+ * others.
+ */
 export function chooser(names: string[], figures: Figure[]): HTMLFieldSetElement {
     const all = figures.map((figure) => figure.shown),
         hidden = new Set<string>();

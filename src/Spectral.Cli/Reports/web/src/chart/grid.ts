@@ -17,7 +17,8 @@ interface Cell {
 }
 
 /**
- * Draws a heat map and its scale. A cell is a colour at an opacity: over a light page as over a dark one the least is next to the page and the most is the
+ * Draws a heat map and its scale. A cell is a colour at an opacity: over a light page as over a dark one the least is
+ * next to the page and the most is the
  * colour itself.
  */
 export function drawGrid(chart: Grid, width: number): Drawing {

@@ -1,5 +1,7 @@
-// Colours by slot, chosen so that any two stay apart for the colour-blind: distance in Oklab of at least 0.08 with normal sight and with protanopia, deuteranopia and
-// tritanopia as Machado et al. (2009) simulate them, 0.14 among the first four; and each has a contrast of at least 3 : 1 with its page. Further slots
+// Colours by slot, chosen so that any two stay apart for the colour-blind: distance in Oklab of at least 0.08 with
+// normal sight and with protanopia, deuteranopia and
+// tritanopia as Machado et al. (2009) simulate them, 0.14 among the first four; and each has a contrast of at least 3 :
+// 1 with its page. Further slots
 // repeat them with other kinds of lines.
 const LIGHT = ["#4963de", "#d26e5e", "#1a5d2f", "#6e2889", "#936823", "#af3767", "#2398a9", "#372a2d"];
 const DARK = ["#2086f6", "#ed8a22", "#45e8e8", "#9a587f", "#d7d283", "#c83122", "#55b8f8", "#a29296"];
@@ -13,7 +15,8 @@ const DASHES = ["none", "7 4", "2 3", "9 3 2 3"];
 export const colourClass = (slot: number): string =>
     `c${slot % LIGHT.length} d${Math.floor(slot / LIGHT.length) % DASHES.length}`;
 
-// Everything is scoped by the drawing's class: inside a page a style reaches other elements too. No CSS variables: programs that turn SVG into
+// Everything is scoped by the drawing's class: inside a page a style reaches other elements too. No CSS variables:
+// programs that turn SVG into
 // pictures do not know them.
 const shades = (colours: string[], heat: readonly string[]): string =>
     colours
@@ -22,13 +25,17 @@ const shades = (colours: string[], heat: readonly string[]): string =>
 
 /** The style of every drawing, in a page and in a file of its own. */
 export const CHART_STYLE =
-    ".chart{font:13px system-ui,sans-serif}.chart text{fill:#59636e;stroke:none}.chart .title{fill:#1f2328}.chart text.title{font-size:15px;font-weight:600}" +
-    ".chart .grid{stroke:#d8dee4;stroke-opacity:1}.chart .span{fill:#59636e;opacity:.1}.chart .frame{fill:none;stroke:#d8dee4}" +
+    ".chart{font:13px system-ui,sans-serif}.chart text{fill:#59636e;stroke:none}.chart .title{fill:#1f2328}" +
+    ".chart text.title{font-size:15px;font-weight:600}" +
+    ".chart .grid{stroke:#d8dee4;stroke-opacity:1}.chart .span{fill:#59636e;opacity:.1}.chart " +
+    ".frame{fill:none;stroke:#d8dee4}" +
     shades(LIGHT, HEAT[0]) +
-    ".chart .curve{fill:none;stroke-width:2.2;stroke-linejoin:round;stroke-linecap:round}.chart .raw{stroke-width:1.2;opacity:.5}.chart .band{opacity:.2}.chart .range{opacity:.4}" +
+    ".chart .curve{fill:none;stroke-width:2.2;stroke-linejoin:round;stroke-linecap:round}.chart " +
+    ".raw{stroke-width:1.2;opacity:.5}.chart .band{opacity:.2}.chart .range{opacity:.4}" +
     ".chart .mean{stroke-width:3}.chart .faint{opacity:.7}" +
     DASHES.map((dash, i) => `.chart .curve.d${i}{stroke-dasharray:${dash}}`)
         .slice(1)
         .join("") +
-    "@media (prefers-color-scheme:dark){.chart text{fill:#9aa4af}.chart .title{fill:#e6edf3}.chart .grid{stroke:#30363d}.chart .span{fill:#9aa4af}" +
+    "@media (prefers-color-scheme:dark){.chart text{fill:#9aa4af}.chart .title{fill:#e6edf3}.chart " +
+    ".grid{stroke:#30363d}.chart .span{fill:#9aa4af}" +
     `.chart .frame{stroke:#30363d}${shades(DARK, HEAT[1])}}`;

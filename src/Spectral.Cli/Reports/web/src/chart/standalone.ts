@@ -5,7 +5,10 @@ import { CHART_STYLE } from "./palette";
 
 const TITLE = 26;
 
-/** A chart as a file of its own: with its title, its key and its style, which follows the reader's light or dark setting. */
+/**
+ * A chart as a file of its own: with its title, its key and its style, which follows the reader's light or dark
+ * setting.
+ */
 export function standalone(chart: Chart, width: number): string {
     const svg = dressed(chart, width).svg;
     const title = document.createElementNS("http://www.w3.org/2000/svg", "text");

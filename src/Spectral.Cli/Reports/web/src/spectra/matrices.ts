@@ -7,7 +7,10 @@ const word = (verdict: boolean | null): string => (verdict === null ? "–" : ve
 /** A name without what all of them share. */
 export const shortName = (matrix: Matrix): string => matrix.name.replace(/^model\./, "").replace(/\.weight$/, "");
 
-/** The table of all matrices: sorted by its heads, filtered by module and by a part of the name; a name chooses its matrix. */
+/**
+ * The table of all matrices: sorted by its heads, filtered by module and by a part of the name; a name chooses its
+ * matrix.
+ */
 export function matricesTable(spectra: Spectra, quantities: Quantity[], choose: (matrix: Matrix) => void): HTMLElement {
     const section = document.createElement("section"),
         controls = document.createElement("div"),

@@ -20,7 +20,7 @@ function values(matrix: Matrix): Curves {
         kind: "curves",
         id: "singular-values",
         title: "Singular values before and after",
-        explanation: `${svd.truncated ? `The ${svd.computed} largest, randomized SVD.` : "The whole spectrum."}${shown}`,
+        explanation: (svd.truncated ? `The ${svd.computed} largest, randomized SVD.` : "The whole spectrum.") + shown,
         x: POSITION,
         y: { label: "singular value", scale: "log" },
         series: [
@@ -93,7 +93,8 @@ function alignment(matrix: Matrix): Curves {
         id: "alignment",
         title: "Singular vectors before and after",
         explanation:
-            "|cos| of each tuned vector with the base vector of the same position (matched) and with the base vector that it is nearest to (best)." +
+            "|cos| of each tuned vector with the base vector of the same position (matched) and with the " +
+            "base vector that it is nearest to (best)." +
             (clusters.length > 0
                 ? " Shaded: values so close together that their single vectors are not determined, only their span."
                 : ""),
@@ -115,7 +116,8 @@ export function angles(matrix: Matrix, side: "left" | "right"): Curves {
         id: "angles",
         title: `Principal angles between top subspaces, ${side}`,
         explanation:
-            "Angles between the spans of the first k singular vectors before and after, in rising order: 0° is a shared direction, 90° one that is new.",
+            "Angles between the spans of the first k singular vectors before and after, in rising order: 0° " +
+            "is a shared direction, 90° one that is new.",
         x: { label: "index of the angle" },
         y: { label: "angle, degrees", scale: "linear" },
         series: matrix.subspaces.map((space, slot) => ({
@@ -149,7 +151,8 @@ function energy(matrix: Matrix): Curves {
         id: "energy",
         title: "Where the change lies",
         explanation:
-            "Share of ‖Δ‖² by the base matrix's own directions: from which right vectors to which left ones, top being the first k. Faint: a random Δ.",
+            "Share of ‖Δ‖² by the base matrix's own directions: from which right vectors to which left ones, " +
+            "top being the first k. Faint: a random Δ.",
         x: { label: "k", scale: "log" },
         y: { label: "share of the energy, %", scale: "linear" },
         series: [...of("random_", "raw", ", random"), ...of("", "dots", "")],
@@ -169,7 +172,8 @@ function intruders(matrix: Matrix): Strip {
         id: "intruder-positions",
         title: "Where the intruders stand",
         explanation:
-            "Positions in the tuned spectrum of vectors whose |cos| with every base vector is below the threshold; the first 40 of a row.",
+            "Positions in the tuned spectrum of vectors whose |cos| with every base vector is below the " +
+            "threshold; the first 40 of a row.",
         value: { label: "position, largest value first", scale: "log", zero: false },
         each: "position",
         rows,

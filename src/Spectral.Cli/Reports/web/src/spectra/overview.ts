@@ -11,7 +11,9 @@ export function profile({ model, modules }: Spectra): Curves {
         kind: "curves",
         id: "profile",
         title: "Growth of singular values along the spectrum",
-        explanation: `Mean relative change of the singular values in ${model.profile.length} equal parts of the spectrum, the largest values on the left.`,
+        explanation:
+            `Mean relative change of the singular values in ${model.profile.length} equal parts of the spectrum, ` +
+            "the largest values on the left.",
         x: { label: "part of the spectrum, %" },
         y: { label: "mean growth, %", scale: "linear" },
         series: [
@@ -62,7 +64,9 @@ export function intruderCounts({ model, settings, matrices }: Spectra): Curves {
         kind: "curves",
         id: "intruders",
         title: "Intruder dimensions",
-        explanation: `Tuned singular vectors whose |cos| with every vector of the base matrix is below a threshold, among the first ${settings.intruder_search} of each of ${matrices.length} matrices.`,
+        explanation:
+            "Tuned singular vectors whose |cos| with every vector of the base matrix is below a threshold, among " +
+            `the first ${settings.intruder_search} of each of ${matrices.length} matrices.`,
         x: { label: "threshold of |cos|", scale: "linear", zero: false },
         y: { label: "vectors", scale: "linear" },
         series: [side("left", 0), side("right", 1)],

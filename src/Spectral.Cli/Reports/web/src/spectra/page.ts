@@ -5,7 +5,10 @@ import { heatMap, intruderCounts, profile } from "./overview";
 import { quantities } from "./quantities";
 import type { Matrix, Spectra } from "./types";
 
-/** Puts the charts and tables of an analysis in place of an element, and says which figures it made; asked says what is chosen: quantity (from 1), matrix, side. */
+/**
+ * Puts the charts and tables of an analysis in place of an element, and says which figures it made; asked says what is
+ * chosen: quantity (from 1), matrix, side.
+ */
 export function spectraPage(spectra: Spectra, place: Element, asked: URLSearchParams): Figure[] {
     const all = quantities(spectra),
         at = Math.max(0, Math.min(Number(asked.get("quantity") ?? 1) - 1, all.length - 1)) || 0;

@@ -34,7 +34,9 @@ export function quantities({ settings: { top_k: top, intruder_search: searched }
         {
             label: `amplification of the top ${top}, z`,
             head: "top, z",
-            explanation: `Growth of the top ${top} singular values as a share of all change, in standard deviations from random changes of the same size.`,
+            explanation:
+                `Growth of the top ${top} singular values as a share of all change, in standard deviations from ` +
+                "random changes of the same size.",
             colour: "diverging",
             of: (m) => m.verdict["amplification_z"] ?? null,
         },
@@ -49,7 +51,8 @@ export function quantities({ settings: { top_k: top, intruder_search: searched }
             label: `largest angle of the top ${top} left vectors, degrees`,
             head: "angle left",
             explanation:
-                "Largest principal angle between the subspaces on the output side before and after: 0 is the same subspace, 90 a direction that is new.",
+                "Largest principal angle between the subspaces on the output side before and after: 0 is the " +
+                "same subspace, 90 a direction that is new.",
             colour: "sequential",
             of: (m) => atTop(m, m.subspaces)?.left.largest ?? null,
         },
@@ -70,7 +73,9 @@ export function quantities({ settings: { top_k: top, intruder_search: searched }
         {
             label: `energy of Δ in the top ${top}, %`,
             head: "energy top, %",
-            explanation: `Share of ‖Δ‖² that maps the top ${top} right vectors to the top ${top} left vectors of the base matrix.`,
+            explanation:
+                `Share of ‖Δ‖² that maps the top ${top} right vectors to the top ${top} left vectors of the base ` +
+                "matrix.",
             colour: "sequential",
             of: energy("top_top"),
         },
@@ -84,7 +89,9 @@ export function quantities({ settings: { top_k: top, intruder_search: searched }
         {
             label: `intruders among the first ${searched}, |cos| < ${middle ?? "–"}`,
             head: "intruders",
-            explanation: `Tuned singular vectors among the first ${searched}, left and right, that resemble no vector of the base matrix.`,
+            explanation:
+                `Tuned singular vectors among the first ${searched}, left and right, that resemble no vector of ` +
+                "the base matrix.",
             colour: "sequential",
             of: (m) => intruders(m.intruders.counts.find((count) => count.threshold === middle)),
         },

@@ -1,4 +1,5 @@
-// What a page has of an analysis; docs/spectra.md says what each number is. Positions count from 1, the largest value; null is what is not defined.
+// What a page has of an analysis; docs/spectra.md says what each number is. Positions count from 1, the largest value;
+// null is what is not defined.
 
 export type Num = number | null;
 
