@@ -78,14 +78,14 @@ internal static class CeilingRun
                 Tensor b = scenario.Own(machine.Normal((side, side), DType.BF16));
                 Tensor c = scenario.Own(Tensor.Empty(machine.Device, (side, side), DType.BF16));
                 scenario.Variants.Add(
-                    new Variant("product", _ => Gemm.Run(a, false, b, true, c))
+                    new Variant("product", _ => Gemm.Run(a, Gemm.Transposed(b), c))
                     {
                         Flops = 2.0 * side * side * side,
                         Bytes = 3.0 * a.Bytes,
                         Check = () =>
                         {
                             Machine.Poison(c);
-                            Gemm.Run(a, false, b, true, c);
+                            Gemm.Run(a, Gemm.Transposed(b), c);
                             HostMatrix left = new(a);
                             HostMatrix right = new(b);
                             return Check.Compare(c, "product", (row, column) => left.DotRows(row, right, column));

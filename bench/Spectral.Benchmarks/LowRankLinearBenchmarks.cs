@@ -83,14 +83,14 @@ public class LowRankLinearBenchmarks
     [GlobalCleanup]
     public void Cleanup()
     {
-        LowRankLinear.Variant = null;
+        LowRankLinear.Force(_device.Device, null);
         _device.Dispose();
     }
 
     [Benchmark(Baseline = true)]
     public void Plain()
     {
-        Gemm.Run(_x, false, _weight, true, _y);
+        Gemm.Run(_x, Gemm.Transposed(_weight), _y);
         _device.Device.Synchronize();
     }
 
@@ -107,7 +107,7 @@ public class LowRankLinearBenchmarks
     [Benchmark]
     public void BackwardPlain()
     {
-        Gemm.Run(_y, false, _weight, false, _dx);
+        Gemm.Run(_y, _weight, _dx);
         _device.Device.Synchronize();
     }
 
@@ -122,14 +122,14 @@ public class LowRankLinearBenchmarks
 
     private void Forward(LowRankVariant variant)
     {
-        LowRankLinear.Variant = variant;
+        LowRankLinear.Force(_device.Device, variant);
         LowRankLinear.Forward(_x, _weight, null, _factors, _y, _z);
         _device.Device.Synchronize();
     }
 
     private void Backward(LowRankVariant variant)
     {
-        LowRankLinear.Variant = variant;
+        LowRankLinear.Force(_device.Device, variant);
         LowRankLinear.Backward(_x, _weight, _factors, _z, _y, _dx, new LowRankGradients(_dLeft, 0, null, _dRight));
         _device.Device.Synchronize();
     }

@@ -39,7 +39,7 @@ public class LowRankPassesBenchmarks
         );
         (_z, _g) = (_device.Empty((Tokens, Rank), Type), _device.Empty((Tokens, Rank), Type));
         (_dLeft, _dRight) = (_device.Empty((Features, Rank), DType.F32), _device.Empty((Rank, Features), DType.F32));
-        LowRank.Passes = Passes;
+        LowRank.ForcePasses(_device.Device, Passes);
         Project();
         (float[] x, float[] right) = (_x.ToArray(), _factors.Right.ToArray());
         BenchmarkDevice.Verify(
@@ -53,7 +53,7 @@ public class LowRankPassesBenchmarks
     [GlobalCleanup]
     public void Cleanup()
     {
-        LowRank.Passes = null;
+        LowRank.ForcePasses(_device.Device, null);
         _device.Dispose();
     }
 

@@ -38,7 +38,7 @@ public class SvdBenchmarks
         foreach (SvdResult result in new[] { large, small })
         {
             using var gram = Tensor.Empty(_device.Device, (Rank, Rank));
-            Gemm.Run(result.Vt, false, result.Vt, true, gram);
+            Gemm.Run(result.Vt, Gemm.Transposed(result.Vt), gram);
             BenchmarkDevice.Verify(gram, (row, column) => row == column ? 1 : 0, 1e-5);
         }
     }

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Spectral.Kernels.Driver;
-using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels;
 
@@ -153,14 +152,10 @@ public sealed unsafe class Blas : IDisposable
 
     /// <summary>Computes one product in place of cuBLAS, or returns false when it cannot.</summary>
     internal delegate bool Product(
-        in Gemm.Operand a,
-        bool transposeA,
-        in Gemm.Operand b,
-        bool transposeB,
-        in Gemm.Operand c,
-        int m,
-        int n,
-        int k,
+        in GemmOperand a,
+        in GemmOperand b,
+        in GemmOperand c,
+        in GemmSize size,
         float alpha,
         float beta
     );
@@ -176,6 +171,7 @@ public sealed unsafe class Blas : IDisposable
     {
         get
         {
+            _device.Activate();
             int version;
             Check(_getVersion(_handle, &version), "reading the version of cuBLAS");
             return version;
@@ -197,26 +193,10 @@ public sealed unsafe class Blas : IDisposable
     /// Row-major <c>C = alpha · op(A) op(B) + beta · C</c>; the column-major library is asked for the transposed
     /// product.
     /// </summary>
-    internal void Gemm(
-        in Gemm.Operand a,
-        bool transposeA,
-        in Gemm.Operand b,
-        bool transposeB,
-        in Gemm.Operand c,
-        int m,
-        int n,
-        int k,
-        float alpha,
-        float beta,
-        int batch
-    )
+    internal void Gemm(in GemmOperand a, in GemmOperand b, in GemmOperand c, in GemmSize size, float alpha, float beta)
     {
         _device.Activate();
-        if (
-            batch == 1
-            && Substitute is { } substitute
-            && substitute(a, transposeA, b, transposeB, c, m, n, k, alpha, beta)
-        )
+        if (size.Batch == 1 && Substitute is { } substitute && substitute(a, b, c, size, alpha, beta))
         {
             return;
         }
@@ -227,20 +207,20 @@ public sealed unsafe class Blas : IDisposable
             Check(_setStream(_handle, stream), "choosing cuBLAS' stream");
             _stream = stream;
         }
-        int opA = transposeA ? 1 : 0;
-        int opB = transposeB ? 1 : 0;
+        int opA = a.Transposed ? 1 : 0;
+        int opB = b.Transposed ? 1 : 0;
         int type = Type(a.Tensor.DType);
         int result = Type(c.Tensor.DType);
-        if (batch == 1)
+        if (size.Batch == 1)
         {
             Check(
                 _gemm(
                     _handle,
                     opB,
                     opA,
-                    n,
-                    m,
-                    k,
+                    size.N,
+                    size.M,
+                    size.K,
                     &alpha,
                     b.Pointer,
                     type,
@@ -265,9 +245,9 @@ public sealed unsafe class Blas : IDisposable
                     _handle,
                     opB,
                     opA,
-                    n,
-                    m,
-                    k,
+                    size.N,
+                    size.M,
+                    size.K,
                     &alpha,
                     b.Pointer,
                     type,
@@ -282,7 +262,7 @@ public sealed unsafe class Blas : IDisposable
                     result,
                     c.LeadingDimension,
                     c.Stride,
-                    batch,
+                    size.Batch,
                     ComputeF32,
                     DefaultAlgorithm
                 ),

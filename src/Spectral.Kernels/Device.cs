@@ -35,11 +35,26 @@ public sealed record CpuDeviceOptions
 }
 
 /// <summary>
-/// A CUDA device, or the CPU device, with its context, memory pool, kernels and current stream. Not thread safe: one
-/// thread at a time may
-/// use a device and its tensors. Disposing it frees cached memory; objects made from it stay valid until they are
-/// disposed themselves.
+/// Opens a CUDA device, or the CPU device, with its context, memory pool, kernels and current stream. Not thread safe:
+/// one thread at a
+/// time may use a device and its tensors. Disposing it frees cached memory; tensors made from it keep their memory
+/// until they are
+/// disposed themselves, but what uses a disposed device throws <see cref="ObjectDisposedException"/>.
 /// </summary>
+/// <remarks>
+/// What is done with a device leaves its context current on the calling thread. A caller with a context of its own gets
+/// that back from
+/// the scope of <see cref="Enter"/>.
+/// </remarks>
+/// <example>
+/// <code>
+/// using Device device = Device.Best();
+/// using Tensor x = Tensor.From(device, [1f, 2, 3, 4], (2, 2));
+/// using Tensor y = Tensor.Empty(device, (2, 2));
+/// Gemm.Run(x, Gemm.Transposed(x), y);
+/// float[] values = y.ToArray(); // 5, 11, 11, 25
+/// </code>
+/// </example>
 public sealed unsafe class Device : IDisposable
 {
     /// <summary>
@@ -55,9 +70,11 @@ public sealed unsafe class Device : IDisposable
 
     private readonly KernelModules _modules;
     private readonly MemoryPool _pool;
+    private readonly Dictionary<object, object> _states = new(ReferenceEqualityComparer.Instance);
     private readonly Lazy<Blas> _blas;
     private readonly Lazy<Solver> _solver;
     private readonly DeviceStream _defaultStream;
+    private bool _disposed;
 
     private Device(DriverApi api, ContextHandle context, int ordinal)
     {
@@ -85,6 +102,7 @@ public sealed unsafe class Device : IDisposable
     }
 
     internal DriverApi Api { get; }
+    internal bool IsDisposed => _disposed;
     internal ContextHandle Context { get; }
 
     /// <summary>The driver's number of this device.</summary>
@@ -175,10 +193,41 @@ public sealed unsafe class Device : IDisposable
     }
 
     /// <summary>
-    /// Works on a context that other code made and keeps (CUcontext), of GPU <paramref name="ordinal"/>.
+    /// Works on a context that other code made and keeps; disposing the result leaves the context alone.
     /// </summary>
-    public static Device FromContext(nint context, int ordinal = 0) =>
-        new(DriverApi.Cuda, Driver.ContextHandle.Borrow(DriverApi.Cuda, context, ordinal), ordinal);
+    /// <remarks>
+    /// The calling thread's current context stays as it is here; what is done with the result changes it, see <see
+    /// cref="Enter"/>.
+    /// </remarks>
+    /// <param name="context">A CUcontext of the CUDA driver, or of the CPU device.</param>
+    /// <param name="ordinal">The driver's number of the device that the context is on.</param>
+    /// <exception cref="ArgumentException"><paramref name="context"/> is 0.</exception>
+    /// <exception cref="DllNotFoundException">It is none of the CPU device's, and there is no CUDA driver.</exception>
+    public static Device FromContext(nint context, int ordinal = 0)
+    {
+        if (context == 0)
+            throw new ArgumentException("the context is 0, expected a CUcontext", nameof(context));
+        var api = DriverApi.OwnerOf(context);
+        return new Device(api, Driver.ContextHandle.Borrow(api, context, ordinal), ordinal);
+    }
+
+    /// <summary>
+    /// Makes this device's context current on the calling thread until the result is disposed, which restores the one
+    /// before.
+    /// </summary>
+    /// <remarks>
+    /// Ops, tensors, streams, events and graphs make the context current themselves and leave it so: restoring it with
+    /// every launch
+    /// would cost two driver calls more. Code with a context of its own puts what it does with a device into one scope:
+    /// <c>using (device.Enter()) { … }</c>. Scopes nest.
+    /// </remarks>
+    /// <exception cref="ObjectDisposedException">The device was disposed.</exception>
+    public ContextScope Enter()
+    {
+        nint previous;
+        Api.Check(Api.CtxGetCurrent(&previous), $"asking for the context that is current beside {Name}");
+        return new ContextScope(Activate(), previous);
+    }
 
     /// <summary>The number of GPUs, and why it is none: no driver, no device, or the driver's own error.</summary>
     public static int CudaCount(out string? reason)
@@ -232,7 +281,7 @@ public sealed unsafe class Device : IDisposable
     /// <summary>Frees cached memory and this object's hold on the context. A second call does nothing.</summary>
     public void Dispose()
     {
-        if (Context.IsClosed)
+        if (_disposed)
             return;
         if (_blas.IsValueCreated)
             _blas.Value.Dispose();
@@ -241,6 +290,7 @@ public sealed unsafe class Device : IDisposable
         _modules.Dispose();
         _pool.Dispose();
         _defaultStream.Dispose();
+        _disposed = true; // the context's handle says so only once the last object that holds it is gone
         Context.Dispose();
     }
 
@@ -248,8 +298,10 @@ public sealed unsafe class Device : IDisposable
     public override string ToString() => Kind == DeviceKind.Cpu ? Name : $"cuda:{Ordinal} {Name}";
 
     /// <summary>Makes the context current on this thread; other code may have changed it since the last call.</summary>
+    /// <exception cref="ObjectDisposedException">The device was disposed.</exception>
     internal DriverApi Activate()
     {
+        ThrowIfDisposed();
         Api.Check(Api.CtxSetCurrent(Context.Value), $"making {Name} current");
         return Api;
     }
@@ -259,7 +311,11 @@ public sealed unsafe class Device : IDisposable
     /// </summary>
     public bool IsCapturing => _pool.IsReserved(Stream);
 
-    internal MemoryBlock Allocate(long bytes) => _pool.Allocate(bytes, Stream);
+    internal MemoryBlock Allocate(long bytes)
+    {
+        ThrowIfDisposed();
+        return _pool.Allocate(bytes, Stream);
+    }
 
     /// <summary>From now on memory allocated on the stream stays with it, until <see cref="Release"/>.</summary>
     internal void Reserve(DeviceStream stream) => _pool.Reserve(stream);
@@ -267,6 +323,24 @@ public sealed unsafe class Device : IDisposable
     internal void Trim() => _pool.Trim();
 
     internal void Release(DeviceStream stream) => _pool.Release(stream);
+
+    /// <summary>What an owner keeps for this device, made when it is first asked for.</summary>
+    /// <param name="owner">Whose it is; compared by reference.</param>
+    /// <param name="make">Makes it.</param>
+    internal TState State<TOwner, TState>(TOwner owner, Func<TOwner, TState> make)
+        where TOwner : class
+        where TState : class
+    {
+        if (!_states.TryGetValue(owner, out object? state))
+            _states[owner] = state = make(owner);
+        return (TState)state;
+    }
+
+    private void ThrowIfDisposed()
+    {
+        if (_disposed)
+            throw new ObjectDisposedException(ToString());
+    }
 
     private static Device Open(DriverApi api, int ordinal)
     {

@@ -108,8 +108,8 @@ public sealed unsafe class Graph : IDisposable
     {
         if (_handle.IsClosed)
             return;
-        DriverApi api = Device.Activate();
-        api.StreamSynchronize(Device.Stream.Handle); // its memory may go to others only after the last replay
+        if (!Device.IsDisposed) // its memory may go to others only after the last replay
+            Device.Activate().StreamSynchronize(Device.Stream.Handle);
         _handle.Dispose();
         Device.Release(_stream);
         _stream.Dispose();

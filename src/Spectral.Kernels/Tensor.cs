@@ -97,7 +97,7 @@ public sealed unsafe class Tensor : IDisposable
     /// <param name="pointer">Device address (CUdeviceptr), aligned to 16 bytes.</param>
     /// <param name="shape">Its dimensions, row-major and contiguous.</param>
     /// <param name="type">Element type.</param>
-    public static Tensor FromPointer(Device device, nint pointer, Shape shape, DType type)
+    public static Tensor FromPointer(Device device, ulong pointer, Shape shape, DType type)
     {
         if (pointer == 0 || pointer % 16 != 0)
         {
@@ -109,8 +109,8 @@ public sealed unsafe class Tensor : IDisposable
 
         return new Tensor(
             device,
-            new MemoryBlock(null, null, (ulong)pointer, shape.Count * type.Size(), 0, null),
-            (ulong)pointer,
+            new MemoryBlock(null, null, pointer, shape.Count * type.Size(), 0, null),
+            pointer,
             shape,
             type
         );

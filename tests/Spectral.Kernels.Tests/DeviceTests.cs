@@ -166,10 +166,10 @@ public sealed class DeviceTests(DeviceKind kind) : DeviceTest(kind)
     public void BorrowedMemoryIsUsedWhereItIsAndLeftAlone()
     {
         using var owner = Tensor.From(Device, [1f, 2, 3, 4], 4);
-        Tensor.FromPointer(Device, (nint)owner.Pointer, (2, 2), DType.F32).Dispose();
+        Tensor.FromPointer(Device, owner.Pointer, (2, 2), DType.F32).Dispose();
         Assert.That(owner.ToArray(), Is.EqualTo(new[] { 1f, 2, 3, 4 }));
         Assert.That(
-            () => Tensor.FromPointer(Device, (nint)owner.Pointer + 2, 1, DType.F32),
+            () => Tensor.FromPointer(Device, owner.Pointer + 2, 1, DType.F32),
             Throws.ArgumentException.With.Message.Contains("multiple of 16")
         );
     }

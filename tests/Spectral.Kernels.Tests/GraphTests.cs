@@ -13,14 +13,14 @@ public sealed class GraphTests(DeviceKind kind) : DeviceTest(kind)
         Tensor x = Input((3, 4), DType.F32, out _);
         Tensor w = Input((5, 4), DType.F32, out double[] weight);
         Tensor y = Output((3, 5));
-        Gemm.Run(x, false, w, true, y); // libraries and kernels set up
+        Gemm.Run(x, Gemm.Transposed(w), y); // libraries and kernels set up
         float alpha = 2;
         using var graph = Graph.Capture(
             Device,
             () =>
             {
                 using var product = Tensor.Empty(Device, (3, 5));
-                Gemm.Run(x, false, w, true, product, alpha);
+                Gemm.Run(x, Gemm.Transposed(w), product, alpha);
                 Add.Forward(product, product, y);
             }
         );

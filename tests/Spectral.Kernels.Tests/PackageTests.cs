@@ -14,7 +14,7 @@ public sealed class PackageTests
         using Spectral.Kernels.Ops;
         using Device device = Device.Cpu();
         using Tensor a = Tensor.From(device, new[] { 1f, 2, 3, 4 }, (2, 2)), c = Tensor.Empty(device, (2, 2));
-        Gemm.Run(a, false, a, false, c);
+        Gemm.Run(a, a, c);
         Console.WriteLine($"{string.Join(' ', c.ToArray())} | {string.Join(' ', KernelLibrary.Architectures)}");
         """;
 

@@ -16,7 +16,7 @@ public sealed class MemoryTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void FusedAttentionStoresNoScores()
     {
-        using ForcedAttention forced = new(AttentionVariant.Fused);
+        using ForcedAttention forced = new(Device, AttentionVariant.Fused);
         const int Length = 512;
         const int Size = 8;
         const int Scores = Length * Length * 2;

@@ -172,25 +172,19 @@ internal sealed unsafe class BlasLt : IDisposable
     /// False: no algorithm.
     /// </summary>
     public bool Multiply(
-        in Gemm.Operand a,
-        bool transposeA,
-        in Gemm.Operand b,
-        bool transposeB,
-        in Gemm.Operand c,
-        int m,
-        int n,
-        int k,
+        in GemmOperand a,
+        in GemmOperand b,
+        in GemmOperand c,
+        in GemmSize size,
         float alpha,
         float beta
     )
     {
         uint alignment = 1u << BitOperations.TrailingZeroCount(a.Pointer | b.Pointer | c.Pointer | WidestAlignment);
         var kind = new Case(
-            m,
-            n,
-            k,
-            transposeA,
-            transposeB,
+            size,
+            a.Transposed,
+            b.Transposed,
             a.Tensor.DType,
             c.Tensor.DType,
             a.LeadingDimension,
@@ -224,12 +218,12 @@ internal sealed unsafe class BlasLt : IDisposable
 
     // Into a result of its own, for beta may be 1; between two runs twice the shared cache is written, so that none
     // finds its operands there.
-    private Plan? Fastest(in Case kind, in Gemm.Operand a, in Gemm.Operand b)
+    private Plan? Fastest(in Case kind, in GemmOperand a, in GemmOperand b)
     {
         Plan plan = Describe(kind);
         Device device = _machine.Device;
         List<Candidate> candidates = Heuristic(plan, kind.Alignment);
-        using Tensor result = _machine.Normal((kind.M, kind.LdC), kind.Result);
+        using Tensor result = _machine.Normal((kind.Size.M, kind.LdC), kind.Result);
         using var flush = Tensor.Empty(device, (int)Math.Max(1, 2L * device.L2CacheBytes / sizeof(float)));
         (float beta, ulong x, ulong y) = (kind.Adds ? 1 : 0, a.Pointer, b.Pointer);
         // what it names may not start here
@@ -310,9 +304,19 @@ internal sealed unsafe class BlasLt : IDisposable
         );
         return new Plan(
             description,
-            Layout(type, kind.TransposeB ? kind.K : kind.N, kind.TransposeB ? kind.N : kind.K, kind.LdB),
-            Layout(type, kind.TransposeA ? kind.M : kind.K, kind.TransposeA ? kind.K : kind.M, kind.LdA),
-            Layout(Type(kind.Result), kind.N, kind.M, kind.LdC)
+            Layout(
+                type,
+                kind.TransposeB ? kind.Size.K : kind.Size.N,
+                kind.TransposeB ? kind.Size.N : kind.Size.K,
+                kind.LdB
+            ),
+            Layout(
+                type,
+                kind.TransposeA ? kind.Size.M : kind.Size.K,
+                kind.TransposeA ? kind.Size.K : kind.Size.M,
+                kind.LdA
+            ),
+            Layout(Type(kind.Result), kind.Size.N, kind.Size.M, kind.LdC)
         );
     }
 
@@ -385,9 +389,7 @@ internal sealed unsafe class BlasLt : IDisposable
     /// All that the choice of an algorithm depends on; alignment in bytes, the least of the three operands'.
     /// </summary>
     private readonly record struct Case(
-        int M,
-        int N,
-        int K,
+        GemmSize Size,
         bool TransposeA,
         bool TransposeB,
         DType Operands,

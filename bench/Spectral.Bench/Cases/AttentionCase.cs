@@ -135,9 +135,7 @@ internal sealed class AttentionCase : BenchCase
                         rows[copy].Output,
                         lse[copy],
                         rows[copy].DOutput,
-                        rows[copy].Dq,
-                        rows[copy].Dk,
-                        rows[copy].Dv
+                        new FlashAttentionGradients(rows[copy].Dq, rows[copy].Dk, rows[copy].Dv)
                     )
             )
         );

@@ -59,6 +59,7 @@ internal sealed class AugmentedLayer
 
     public void Forward(int copy) =>
         LowRankChoices.With(
+            _x[copy].Device,
             null,
             LowRankPassKind.Kernels,
             () => AugmentedLinear.Forward(_weights[copy], _x[copy], _layer[copy].Y!)
@@ -66,6 +67,7 @@ internal sealed class AugmentedLayer
 
     public void Backward(int copy, bool middleOnly) =>
         LowRankChoices.With(
+            _x[copy].Device,
             null,
             LowRankPassKind.Kernels,
             () =>

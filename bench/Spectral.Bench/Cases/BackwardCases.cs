@@ -27,7 +27,7 @@ internal class BackwardCase : BenchCase
     {
         var layer = new LowRankLayer(machine, shape, backward: true);
         List<Variant> variants = layer.Scenario.Variants;
-        void Plain(int copy) => Gemm.Run(layer[copy].Dy!, false, layer[copy].Weight, false, layer[copy].Dx!);
+        void Plain(int copy) => Gemm.Run(layer[copy].Dy!, layer[copy].Weight, layer[copy].Dx!);
         variants.Add(
             new Variant("plain", Plain)
             {
@@ -67,6 +67,7 @@ internal class BackwardCase : BenchCase
         {
             void Run(int copy) =>
                 LowRankChoices.With(
+                    machine.Device,
                     variant,
                     passes,
                     () =>

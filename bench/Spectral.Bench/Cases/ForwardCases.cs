@@ -24,7 +24,7 @@ internal class ForwardCase : BenchCase
     {
         var layer = new LowRankLayer(machine, shape, backward: false);
         List<Variant> variants = layer.Scenario.Variants;
-        void Plain(int copy) => Gemm.Run(layer[copy].X, false, layer[copy].Weight, true, layer[copy].Y!);
+        void Plain(int copy) => Gemm.Run(layer[copy].X, Gemm.Transposed(layer[copy].Weight), layer[copy].Y!);
         variants.Add(
             new Variant("plain", Plain)
             {
@@ -43,6 +43,7 @@ internal class ForwardCase : BenchCase
         {
             void Run(int copy) =>
                 LowRankChoices.With(
+                    machine.Device,
                     variant,
                     passes,
                     () =>

@@ -74,6 +74,7 @@ internal sealed class LoraFusionCase : BenchCase
         {
             void Run(int copy) =>
                 LowRankChoices.With(
+                    machine.Device,
                     variant,
                     passes,
                     () =>
@@ -159,10 +160,10 @@ internal sealed class EagerLayer
     public void Forward(int copy, Tensor y)
     {
         LowRankLayer.Copy c = _layer[copy];
-        Gemm.Run(c.X, false, c.Weight, true, y);
+        Gemm.Run(c.X, Gemm.Transposed(c.Weight), y);
         Dropout.Run(c.X, _dropped, _mask);
-        Gemm.Run(_dropped, false, c.Factors.Right, true, c.Z);
-        Gemm.Run(c.Z, false, c.Factors.Left, true, _update);
+        Gemm.Run(_dropped, Gemm.Transposed(c.Factors.Right), c.Z);
+        Gemm.Run(c.Z, Gemm.Transposed(c.Factors.Left), _update);
         Scale.Run(_update, LowRankLayer.ScaleOfUpdate);
         Add.Forward(y, _update, y);
     }
@@ -170,13 +171,13 @@ internal sealed class EagerLayer
     public void Backward(int copy)
     {
         LowRankLayer.Copy c = _layer[copy];
-        Gemm.Run(c.Dy!, false, c.Weight, false, c.Dx!);
+        Gemm.Run(c.Dy!, c.Weight, c.Dx!);
         _dUpdate.CopyFrom(c.Dy!); // the gradient of the scaling is a tensor of its own
         Scale.Run(_dUpdate, LowRankLayer.ScaleOfUpdate);
-        Gemm.Run(_dUpdate, true, c.Z, false, c.Gradients.Left!);
-        Gemm.Run(_dUpdate, false, c.Factors.Left, false, _g);
-        Gemm.Run(_g, true, _dropped, false, c.Gradients.Right!);
-        Gemm.Run(_g, false, c.Factors.Right, false, _dDropped);
+        Gemm.Run(Gemm.Transposed(_dUpdate), c.Z, c.Gradients.Left!);
+        Gemm.Run(_dUpdate, c.Factors.Left, _g);
+        Gemm.Run(Gemm.Transposed(_g), _dropped, c.Gradients.Right!);
+        Gemm.Run(_g, c.Factors.Right, _dDropped);
         Dropout.Run(_dDropped, _dDropped, _mask);
         Add.Forward(c.Dx!, _dDropped, c.Dx!);
     }

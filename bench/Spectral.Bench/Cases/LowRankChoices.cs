@@ -11,18 +11,27 @@ internal static class LowRankChoices
     public static IEnumerable<LowRankVariant> Variants =>
         Enum.GetValues<LowRankVariant>().Where(variant => variant != LowRankVariant.Augmented);
 
-    public static void With(LowRankVariant? variant, LowRankPassKind? passes, Action run)
+    public static void With(Device device, LowRankVariant? variant, LowRankPassKind? passes, Action run)
     {
-        (LowRankVariant? variantBefore, LowRankPassKind? passesBefore) = (LowRankLinear.Variant, LowRank.Passes);
-        (LowRankLinear.Variant, LowRank.Passes) = (variant, passes);
+        (LowRankVariant? variantBefore, LowRankPassKind? passesBefore) = (
+            LowRankLinear.Forced(device),
+            LowRank.ForcedPasses(device)
+        );
+        Force(device, variant, passes);
         try
         {
             run();
         }
         finally
         {
-            (LowRankLinear.Variant, LowRank.Passes) = (variantBefore, passesBefore);
+            Force(device, variantBefore, passesBefore);
         }
+    }
+
+    private static void Force(Device device, LowRankVariant? variant, LowRankPassKind? passes)
+    {
+        LowRankLinear.Force(device, variant);
+        LowRank.ForcePasses(device, passes);
     }
 
     /// <summary>Runs once and throws when the forced variant did not apply and another ran instead.</summary>

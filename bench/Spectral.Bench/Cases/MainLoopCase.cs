@@ -50,7 +50,7 @@ internal sealed class MainLoopCase : BenchCase
             if (forward)
                 LowRank.Project(layer[i].X, layer[i].Factors.Right, source[i]);
             else
-                Gemm.Run(layer[i].Dy!, false, layer[i].Factors.Left, false, source[i]);
+                Gemm.Run(layer[i].Dy!, layer[i].Factors.Left, source[i]);
             Scale.Run(source[i], LowRankLayer.ScaleOfUpdate);
         }
         Tensor Input(int copy) => forward ? layer[copy].X : layer[copy].Dy!;
@@ -64,7 +64,7 @@ internal sealed class MainLoopCase : BenchCase
                 return CheckResult(update);
             };
 
-        void Plain(int copy) => Gemm.Run(Input(copy), false, layer[copy].Weight, forward, Result(copy));
+        void Plain(int copy) => Gemm.Run(Input(copy), new GemmMatrix(layer[copy].Weight, forward), Result(copy));
         layer.Scenario.Variants.Add(
             new Variant("plain", Plain)
             {

@@ -77,7 +77,7 @@ internal sealed class PassCase : BenchCase
                 .Select(_ => layer.Scenario.Own(Tensor.Empty(machine.Device, (shape.Tokens, shape.Rank), DType.BF16))),
         ];
         for (int i = 0; i < g.Length; i++)
-            Gemm.Run(layer[i].Dy!, false, layer[i].Factors.Left, false, g[i]);
+            Gemm.Run(layer[i].Dy!, layer[i].Factors.Left, g[i]);
         Add(
             layer,
             copy =>
@@ -112,7 +112,7 @@ internal sealed class PassCase : BenchCase
             }
         )
         {
-            void Run(int copy) => LowRankChoices.With(null, kind, () => pass(copy));
+            void Run(int copy) => LowRankChoices.With(layer[copy].X.Device, null, kind, () => pass(copy));
             layer.Scenario.Variants.Add(
                 new Variant(name, Run)
                 {

@@ -22,7 +22,7 @@ internal static class SvdMatrices
             Scale.Run(direction, MathF.Sqrt((float)rows * columns) * MathF.Pow(0.96f, i));
         }
         using Tensor sum = machine.Normal((rows, columns), DType.F32, Noise);
-        Gemm.Run(left, false, right, false, sum, 1, 1);
+        Gemm.Run(left, right, sum, 1, 1);
         var matrix = Tensor.Empty(machine.Device, (rows, columns), DType.BF16);
         Cast.Run(sum, matrix);
         return matrix;
@@ -58,9 +58,9 @@ internal static class SvdMatrices
             (k, k)
         );
         using var weighted = Tensor.Empty(device, (k, a.Dim(1)));
-        Gemm.Run(diagonal, false, right, false, weighted);
+        Gemm.Run(diagonal, right, weighted);
         rest.CopyFrom(a);
-        Gemm.Run(left, leftAsRows, weighted, false, rest, -1, 1);
+        Gemm.Run(new GemmMatrix(left, leftAsRows), weighted, rest, -1, 1);
         double whole = Norm(a);
         double left2 = Norm(rest);
         double kept = Math.Sqrt(values.Sum(value => (double)value * value));

@@ -58,6 +58,21 @@ internal sealed unsafe class DriverApi
             : "the CPU device needs a processor with AVX2, FMA, BMI and LZCNT (x86-64-v3), which this one lacks.";
     }
 
+    /// <summary>
+    /// The driver that made a context: the CPU device's library refuses all but its own, which leaves the CUDA driver.
+    /// </summary>
+    public static DriverApi OwnerOf(nint context)
+    {
+        try
+        {
+            return Cpu.Knows(context) ? Cpu : Cuda;
+        }
+        catch (Exception missing) when (missing is PlatformNotSupportedException or DllNotFoundException)
+        {
+            return Cuda; // a library that is not here made no context
+        }
+    }
+
     public readonly nint Library;
     public readonly bool IsCpu;
     public readonly delegate* unmanaged<uint, int> Init;
@@ -72,6 +87,7 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<nint*, int, int> DevicePrimaryCtxRetain;
     public readonly delegate* unmanaged<int, int> DevicePrimaryCtxRelease;
     public readonly delegate* unmanaged<nint, int> CtxSetCurrent;
+    public readonly delegate* unmanaged<nint*, int> CtxGetCurrent;
     public readonly delegate* unmanaged<nint*, byte*, int> ModuleLoad;
     public readonly delegate* unmanaged<nint*, void*, int> ModuleLoadData;
     public readonly delegate* unmanaged<nint, int> ModuleUnload;
@@ -153,6 +169,7 @@ internal sealed unsafe class DriverApi
         DevicePrimaryCtxRetain = (delegate* unmanaged<nint*, int, int>)F("cuDevicePrimaryCtxRetain");
         DevicePrimaryCtxRelease = (delegate* unmanaged<int, int>)F("cuDevicePrimaryCtxRelease_v2");
         CtxSetCurrent = (delegate* unmanaged<nint, int>)F("cuCtxSetCurrent");
+        CtxGetCurrent = (delegate* unmanaged<nint*, int>)F("cuCtxGetCurrent");
         ModuleLoad = (delegate* unmanaged<nint*, byte*, int>)F("cuModuleLoad");
         ModuleLoadData = (delegate* unmanaged<nint*, void*, int>)F("cuModuleLoadData");
         ModuleUnload = (delegate* unmanaged<nint, int>)F("cuModuleUnload");
@@ -242,6 +259,18 @@ internal sealed unsafe class DriverApi
     {
         if (status != 0)
             Throw(status, doing.ToString(), call);
+    }
+
+    // Looks the context up and leaves the current one as it was. Of the CPU device's library only: CUDA's follows the
+    // address.
+    private bool Knows(nint context)
+    {
+        nint previous;
+        Check(CtxGetCurrent(&previous), "asking for the current context");
+        if (CtxSetCurrent(context) != 0)
+            return false;
+        Check(CtxSetCurrent(previous), "restoring the current context");
+        return true;
     }
 
     private void Throw(int status, string doing, string call) =>

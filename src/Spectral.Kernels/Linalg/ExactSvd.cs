@@ -46,14 +46,10 @@ public static class ExactSvd
         using var left = Tensor.Empty(device, (rank, m));
         using Tensor right = coreRight.Rows(0, rank);
         Gemm.Run(
-            new Gemm.Operand(coreLeft, 0, n),
-            true,
-            new Gemm.Operand(q, 0, m),
-            false,
-            new Gemm.Operand(left, 0, m),
-            rank,
-            m,
-            n
+            new GemmOperand(coreLeft, 0, n).Transpose(),
+            new GemmOperand(q, 0, m),
+            new GemmOperand(left, 0, m),
+            new GemmSize(rank, m, n)
         );
         return matrix.Result(left, kept, right, (first < n ? all[first] : 0) + Rounding * all[0], SvdMethod.Exact);
     }

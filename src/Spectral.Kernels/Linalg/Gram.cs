@@ -1,5 +1,4 @@
 using Spectral.Kernels.Interop;
-using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
@@ -27,7 +26,7 @@ public static class Gram
         Check.DType(gram, nameof(gram), DType.F64);
         Check.SameDevice(x.Device, gram, nameof(gram));
         using Tensor batch = gram.View((1, rows, rows));
-        Run(new Gemm.Operand(x, 0, columns), columns, batch, deviation, 0);
+        Run(new GemmOperand(x, 0, columns), columns, batch, deviation, 0);
     }
 
     /// <summary>The same for a batch: X_b X_bᵀ.</summary>
@@ -36,7 +35,7 @@ public static class Gram
     /// <param name="gram">[batch, rows, rows], F64.</param>
     /// <param name="deviation">Device address of the first I32 that is raised, or 0.</param>
     /// <param name="deviationStride">Words from one to the next.</param>
-    internal static void Run(in Gemm.Operand x, int columns, Tensor gram, ulong deviation, int deviationStride)
+    internal static void Run(in GemmOperand x, int columns, Tensor gram, ulong deviation, int deviationStride)
     {
         int batch = gram.Dim(0);
         int rows = gram.Dim(1);

@@ -95,9 +95,9 @@ public static class Orthonormalization
             return false;
         using var coefficients = Tensor.Empty(x.Device, (x.Dim(0), x.Dim(0)));
         using var outside = Tensor.Empty(x.Device, x.Shape);
-        Gemm.Run(x, false, q, true, coefficients);
+        Gemm.Run(x, Gemm.Transposed(q), coefficients);
         outside.CopyFrom(x);
-        Gemm.Run(coefficients, false, q, false, outside, -1, 1);
+        Gemm.Run(coefficients, q, outside, -1, 1);
         return MatrixScan.Run(outside).FrobeniusNorm <= SpanTolerance(x.Dim(1)) * MatrixScan.Run(x).FrobeniusNorm;
     }
 
@@ -119,10 +119,10 @@ public static class Orthonormalization
         ulong At(int field) => status.Pointer + (ulong)((step * Step.Ints + field) * sizeof(int));
         Gram.Run(x, gram);
         CholeskyInverse.Run(grams, inverse, At(Step.FirstPivot), 0, shift, 0, where);
-        Gemm.Run(inverse, false, x, false, once);
+        Gemm.Run(inverse, x, once);
         Gram.Run(once, gram, At(Step.Deviation));
         CholeskyInverse.Run(grams, inverse, At(Step.SecondPivot), 0, 0, 0, where);
-        Gemm.Run(inverse, false, once, false, q);
+        Gemm.Run(inverse, once, q);
     }
 
     private static void CheckArguments(Tensor x, Tensor q)

@@ -347,7 +347,7 @@ public static class RandomizedSvd
             if (i >= target || (i == target - 1 && i < most - 1))
             {
                 // A ≈ Qᵀ (Z Vᵀ) V, with the basis vectors as rows.
-                Gemm.Run(z, false, v, true, core);
+                Gemm.Run(z, Gemm.Transposed(v), core);
                 using (SmallSvd.Outcome outcome = SmallSvd.Run(core, coreLeft, values, coreRight, options.Where))
                     outcome.Sweeps();
                 if (i == most)
@@ -364,31 +364,23 @@ public static class RandomizedSvd
         using var left = Tensor.Empty(device, (rank, m));
         using var right = Tensor.Empty(device, (rank, n));
         Gemm.Run(
-            new Gemm.Operand(coreLeft, 0, l),
-            true,
-            new Gemm.Operand(q, 0, m),
-            false,
-            new Gemm.Operand(left, 0, m),
-            rank,
-            m,
-            l
+            new GemmOperand(coreLeft, 0, l).Transpose(),
+            new GemmOperand(q, 0, m),
+            new GemmOperand(left, 0, m),
+            new GemmSize(rank, m, l)
         );
         Gemm.Run(
-            new Gemm.Operand(coreRight, 0, l),
-            false,
-            new Gemm.Operand(v, 0, n),
-            false,
-            new Gemm.Operand(right, 0, n),
-            rank,
-            n,
-            l
+            new GemmOperand(coreRight, 0, l),
+            new GemmOperand(v, 0, n),
+            new GemmOperand(right, 0, n),
+            new GemmSize(rank, n, l)
         );
         using var s = Tensor.Empty(device, rank);
         using var coefficients = Tensor.Empty(device, (rank, SvdChain.Probes));
         using var norms = Tensor.Empty(device, SvdChain.Probes);
-        Gemm.Run(right, false, probes, true, coefficients);
+        Gemm.Run(right, Gemm.Transposed(probes), coefficients);
         SvdSteps.Truncate(values, s, coefficients, matrix.Tolerance);
-        Gemm.Run(coefficients, true, left, false, responses, alpha: -1, beta: 1);
+        Gemm.Run(Gemm.Transposed(coefficients), left, responses, alpha: -1, beta: 1);
         using (Tensor residual = responses.View((1, SvdChain.Probes, m)))
             SvdSteps.Norms(residual, norms.Pointer, 0);
         Polish(left, options.Where);

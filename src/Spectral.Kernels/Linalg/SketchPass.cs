@@ -1,5 +1,4 @@
 using Spectral.Kernels.Interop;
-using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
@@ -33,7 +32,7 @@ internal static class SketchPass
         bool transposed,
         Tensor parts,
         int vectors,
-        in Gemm.Operand y,
+        in GemmOperand y,
         int batch
     )
     {
@@ -62,7 +61,7 @@ internal static class SketchPass
         };
         Entry(tile, transposed).Launch(device, args, (sides, shares * groups, batch));
         if (partial is not null)
-            Reduce(new Gemm.Operand(partial, 0, other, result), batch * result, shares, y, vectors * other, batch);
+            Reduce(new GemmOperand(partial, 0, other, result), batch * result, shares, y, vectors * other, batch);
     }
 
     /// <summary>Raises an I32 per matrix to the bits of max |y_b|, NaN counting as infinity.</summary>
@@ -71,7 +70,7 @@ internal static class SketchPass
     /// <param name="batch">Number of matrices.</param>
     /// <param name="status">Device address of the first I32.</param>
     /// <param name="statusStride">Words from one to the next.</param>
-    public static void Largest(in Gemm.Operand y, int count, int batch, ulong status, int statusStride) =>
+    public static void Largest(in GemmOperand y, int count, int batch, ulong status, int statusStride) =>
         Reduce(y, 0, 1, y, count, batch, status, statusStride);
 
     /// <summary>y_b = sum of the shares' partial results.</summary>
@@ -85,10 +84,10 @@ internal static class SketchPass
     /// <param name="status">As in <see cref="Largest"/>, or 0.</param>
     /// <param name="statusStride">As there.</param>
     public static void Reduce(
-        in Gemm.Operand partial,
+        in GemmOperand partial,
         long shareStride,
         int shares,
-        in Gemm.Operand y,
+        in GemmOperand y,
         int count,
         int batch,
         ulong status = 0,

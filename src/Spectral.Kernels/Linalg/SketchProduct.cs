@@ -1,5 +1,4 @@
 using Spectral.Kernels.Interop;
-using Spectral.Kernels.Ops;
 
 namespace Spectral.Kernels.Linalg;
 
@@ -15,33 +14,24 @@ internal static class SketchProduct
 
     /// <summary>C_b = alpha · op(A_b) op(B_b) + D_b. A and B are not both transposed.</summary>
     /// <param name="a">op(A) is [m, k].</param>
-    /// <param name="transposeA">Use Aᵀ.</param>
     /// <param name="b">op(B) is [k, n].</param>
-    /// <param name="transposeB">Use Bᵀ.</param>
     /// <param name="c">[m, n].</param>
-    /// <param name="m">Rows of C.</param>
-    /// <param name="n">Columns of C.</param>
-    /// <param name="k">Inner dimension.</param>
-    /// <param name="batch">Number of matrices.</param>
+    /// <param name="size">m, n, k and the number of matrices.</param>
     /// <param name="alpha">Factor of the product.</param>
     /// <param name="d">[m, n] with C's row length, or null; then also parts must be short of a share: k below
     /// 512.</param>
     /// <param name="parts">[batch, 3, m, n] BF16: C once more, split in three; or null.</param>
     public static void Run(
-        in Gemm.Operand a,
-        bool transposeA,
-        in Gemm.Operand b,
-        bool transposeB,
-        in Gemm.Operand c,
-        int m,
-        int n,
-        int k,
-        int batch,
+        in GemmOperand a,
+        in GemmOperand b,
+        in GemmOperand c,
+        in GemmSize size,
         float alpha = 1,
-        Gemm.Operand? d = null,
+        GemmOperand? d = null,
         Tensor? parts = null
     )
     {
+        (int m, int n, int k, int batch) = size;
         Device device = c.Tensor.Device;
         int columns = Launch.Blocks(n, Side);
         int rows = Launch.Blocks(m, Side);
@@ -51,7 +41,7 @@ internal static class SketchProduct
             throw new ArgumentException(
                 $"a product over {k} elements is divided into {shares}: it takes no addend, no parts and "
                     + "no gaps between rows",
-                nameof(k)
+                nameof(size)
             );
         }
 
@@ -79,11 +69,11 @@ internal static class SketchProduct
             Alpha = alpha,
         };
         KernelEntry<SketchProductArgs> entry =
-            transposeA ? SketchProductArgs.TransposedA
-            : transposeB ? SketchProductArgs.TransposedB
+            a.Transposed ? SketchProductArgs.TransposedA
+            : b.Transposed ? SketchProductArgs.TransposedB
             : SketchProductArgs.Plain;
         entry.Launch(device, args, (columns, rows * shares, batch));
         if (partial is not null)
-            SketchPass.Reduce(new Gemm.Operand(partial, 0, n, result), batch * result, shares, c, m * n, batch);
+            SketchPass.Reduce(new GemmOperand(partial, 0, n, result), batch * result, shares, c, m * n, batch);
     }
 }

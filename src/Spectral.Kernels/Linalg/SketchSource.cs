@@ -1,5 +1,3 @@
-using Spectral.Kernels.Ops;
-
 namespace Spectral.Kernels.Linalg;
 
 /// <summary>
@@ -57,7 +55,7 @@ internal sealed class SketchSource : IDisposable
     /// <param name="x">[vectors, Columns] of each matrix; where <see cref="Parts"/> is used, what it holds.</param>
     /// <param name="y">[vectors, Rows] of each.</param>
     /// <param name="vectors">Rows of x and y.</param>
-    public void Apply(in Gemm.Operand x, in Gemm.Operand y, int vectors)
+    public void Apply(in GemmOperand x, in GemmOperand y, int vectors)
     {
         if (_parts is not null)
             SketchPass.Run(_table!, _storedRows, _storedColumns, Transposed, _parts, vectors, y, Batch);
@@ -69,7 +67,7 @@ internal sealed class SketchSource : IDisposable
     /// <param name="x">[vectors, Rows] of each matrix.</param>
     /// <param name="y">[vectors, Columns] of each.</param>
     /// <param name="vectors">Rows of x and y.</param>
-    public void ApplyTransposed(in Gemm.Operand x, in Gemm.Operand y, int vectors)
+    public void ApplyTransposed(in GemmOperand x, in GemmOperand y, int vectors)
     {
         if (_parts is not null)
             SketchPass.Run(_table!, _storedRows, _storedColumns, !Transposed, _parts, vectors, y, Batch);
@@ -85,5 +83,5 @@ internal sealed class SketchSource : IDisposable
             matrix.Dispose();
     }
 
-    private static Gemm.Operand Of(in Gemm.Operand x, int matrix) => x with { Offset = x.Offset + matrix * x.Stride };
+    private static GemmOperand Of(in GemmOperand x, int matrix) => x with { Offset = x.Offset + matrix * x.Stride };
 }

@@ -159,31 +159,33 @@ internal sealed class SvdChain : IDisposable
         long core = (long)_l * _l;
         long last = (_cores - 1) * core;
         long stride = _cores * core;
-        Product(new Gemm.Operand(_coreLeft, last, _l, stride), true, Rows(_q), false, Rows(_left), _rank, _m, _l);
         Product(
-            new Gemm.Operand(_coreRight, last, _l, stride),
-            false,
+            new GemmOperand(_coreLeft, last, _l, stride).Transpose(),
+            Rows(_q),
+            Rows(_left),
+            new GemmSize(_rank, _m, _l, _batch)
+        );
+        Product(
+            new GemmOperand(_coreRight, last, _l, stride),
             Rows(_vectors),
-            false,
             Rows(_right),
-            _rank,
-            _n,
-            _l
+            new GemmSize(_rank, _n, _l, _batch)
         );
 
         using var coefficients = Tensor.Empty(_device, (_batch, _rank, Probes));
         using var residual = Tensor.Empty(_device, (_batch, Probes, _m));
-        Product(Rows(_right), false, Rows(_vectors, _l), true, Rows(coefficients), _rank, Probes, _n);
+        Product(
+            Rows(_right),
+            Rows(_vectors, _l).Transpose(),
+            Rows(coefficients),
+            new GemmSize(_rank, Probes, _n, _batch)
+        );
         SvdSteps.Truncate(At(_valuesAt), At(_keptAt), _stride * _cores, coefficients, SvdMatrix.ToleranceOf(_m));
         Product(
-            Rows(coefficients),
-            true,
+            Rows(coefficients).Transpose(),
             Rows(_left),
-            false,
             Rows(residual),
-            Probes,
-            _m,
-            _rank,
+            new GemmSize(Probes, _m, _rank, _batch),
             alpha: -1,
             addend: Rows(_images, _l)
         );
@@ -256,18 +258,14 @@ internal sealed class SvdChain : IDisposable
         long square = (long)_l * _l;
         Product(
             Rows(_z),
-            false,
-            Rows(_vectors),
-            true,
-            new Gemm.Operand(_core, which * square, _l, _cores * square),
-            _l,
-            _l,
-            _n
+            Rows(_vectors).Transpose(),
+            new GemmOperand(_core, which * square, _l, _cores * square),
+            new GemmSize(_l, _l, _n, _batch)
         );
     }
 
     // basis = orthonormal rows that span those of x, [l, length] of each matrix; precise: to rounding.
-    private void Orthonormalize(in Gemm.Operand x, in Gemm.Operand basis, int length, bool precise)
+    private void Orthonormalize(in GemmOperand x, in GemmOperand basis, int length, bool precise)
     {
         if (_l > Orthonormalization.LargestCholesky)
         {
@@ -279,61 +277,53 @@ internal sealed class SvdChain : IDisposable
             _device.Solver.Householder(target);
             return;
         }
-        var once = new Gemm.Operand(_once, 0, length, (long)_l * length);
+        var once = new GemmOperand(_once, 0, length, (long)_l * length);
         Gram.Run(x, length, _gram, 0, 0);
         CholeskyInverse.Run(_gram, _inverse, At(Status.Pivot), _stride * _cores, 0, precise ? 0 : LeastPivot, _where);
         Product(
             Rows(_inverse),
-            false,
             x,
-            false,
             precise ? once : basis,
-            _l,
-            length,
-            _l,
+            new GemmSize(_l, length, _l, _batch),
             parts: precise ? null : _source.Parts
         );
         if (!precise)
             return;
         Gram.Run(once, length, _gram, At(Status.Deviation), _stride * _cores);
         CholeskyInverse.Run(_gram, _inverse, At(Status.Pivot), _stride * _cores, 0, 0, _where);
-        Product(Rows(_inverse), false, once, false, basis, _l, length, _l, parts: _source.Parts);
+        Product(Rows(_inverse), once, basis, new GemmSize(_l, length, _l, _batch), parts: _source.Parts);
     }
 
     private void Product(
-        in Gemm.Operand a,
-        bool transposeA,
-        in Gemm.Operand b,
-        bool transposeB,
-        in Gemm.Operand c,
-        int m,
-        int n,
-        int k,
+        in GemmOperand a,
+        in GemmOperand b,
+        in GemmOperand c,
+        in GemmSize size,
         float alpha = 1,
-        Gemm.Operand? addend = null,
+        GemmOperand? addend = null,
         Tensor? parts = null
     )
     {
         if (_kernels)
         {
-            SketchProduct.Run(a, transposeA, b, transposeB, c, m, n, k, _batch, alpha, addend, parts);
+            SketchProduct.Run(a, b, c, size, alpha, addend, parts);
             return;
         }
         if (addend is { } added)
         {
             using (
-                Tensor view = added.Tensor.View((added.Tensor.Dim(1), n)),
-                    rows = view.Rows((int)(added.Offset / n), m)
+                Tensor view = added.Tensor.View((added.Tensor.Dim(1), size.N)),
+                    rows = view.Rows((int)(added.Offset / size.N), size.M)
             )
             {
                 c.Tensor.CopyFrom(rows);
             }
         }
 
-        Gemm.Run(a, transposeA, b, transposeB, c, m, n, k, alpha, addend is null ? 0 : 1, _batch);
+        Gemm.Run(a, b, c, size, alpha, addend is null ? 0 : 1);
     }
 
-    private static Gemm.Operand Rows(Tensor x, int from = 0) =>
+    private static GemmOperand Rows(Tensor x, int from = 0) =>
         new(x, (long)from * x.Dim(2), x.Dim(2), (long)x.Dim(1) * x.Dim(2));
 
     // Of the last core of the first matrix, where each matrix's status is; or of another core.

@@ -77,20 +77,20 @@ internal sealed class SvdMatrix : IDisposable
     /// <summary>y = x Aᵀ: each row of y is A times a row of x.</summary>
     /// <param name="x">[r, Columns].</param>
     /// <param name="y">[r, Rows].</param>
-    public void Apply(Tensor x, Tensor y) => Gemm.Run(x, false, _stored, !_transposed, y);
+    public void Apply(Tensor x, Tensor y) => Gemm.Run(x, new GemmMatrix(_stored, !_transposed), y);
 
     /// <summary>The same for rows inside tensors.</summary>
-    public void Apply(in Gemm.Operand x, in Gemm.Operand y, int vectors) =>
-        Gemm.Run(x, false, new Gemm.Operand(_stored, 0, _stored.Dim(1)), !_transposed, y, vectors, Rows, Columns);
+    public void Apply(in GemmOperand x, in GemmOperand y, int vectors) =>
+        Gemm.Run(x, Stored(!_transposed), y, new GemmSize(vectors, Rows, Columns));
 
     /// <summary>y = x A: each row of y is Aᵀ times a row of x.</summary>
     /// <param name="x">[r, Rows].</param>
     /// <param name="y">[r, Columns].</param>
-    public void ApplyTransposed(Tensor x, Tensor y) => Gemm.Run(x, false, _stored, _transposed, y);
+    public void ApplyTransposed(Tensor x, Tensor y) => Gemm.Run(x, new GemmMatrix(_stored, _transposed), y);
 
     /// <summary>The same for rows inside tensors.</summary>
-    public void ApplyTransposed(in Gemm.Operand x, in Gemm.Operand y, int vectors) =>
-        Gemm.Run(x, false, new Gemm.Operand(_stored, 0, _stored.Dim(1)), _transposed, y, vectors, Columns, Rows);
+    public void ApplyTransposed(in GemmOperand x, in GemmOperand y, int vectors) =>
+        Gemm.Run(x, Stored(_transposed), y, new GemmSize(vectors, Columns, Rows));
 
     /// <summary>The columns of A, one per row: [Columns, Rows].</summary>
     public Tensor ColumnsAsRows()
@@ -180,6 +180,8 @@ internal sealed class SvdMatrix : IDisposable
         MatrixCopy.Run(a, copy, (float)Math.ScaleB(1, -exponent));
         return new SvdMatrix(copy, exponent, isZero);
     }
+
+    private GemmOperand Stored(bool transposed) => new(_stored, 0, _stored.Dim(1), Transposed: transposed);
 
     private Tensor Frame(int rank, int length)
     {

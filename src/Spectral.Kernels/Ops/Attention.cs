@@ -35,18 +35,28 @@ public static class Attention
 
     private const int MaxHeadDim = 512;
 
-    private static readonly ForcedChoice<AttentionVariant> Forced = new(
+    private static readonly ForcedChoice<AttentionVariant> Choice = new(
         VariantVariable,
         ("composed", AttentionVariant.Composed),
         ("fused", AttentionVariant.Fused)
     );
 
-    /// <summary>Forces a variant; null (and no <see cref="VariantVariable"/>): by rule.</summary>
+    /// <summary>
+    /// Returns the variant that is forced on a device: by <see cref="Force"/>, else by <see cref="VariantVariable"/>;
+    /// null: none.
+    /// </summary>
     /// <exception cref="InvalidOperationException"><see cref="VariantVariable"/> names nothing known.</exception>
-    public static AttentionVariant? Variant
+    public static AttentionVariant? Forced(Device device)
     {
-        get => Forced.Value;
-        set => Forced.Value = value;
+        ArgumentNullException.ThrowIfNull(device);
+        return Choice.On(device);
+    }
+
+    /// <summary>Forces a variant on one device, where it applies; null: by rule.</summary>
+    public static void Force(Device device, AttentionVariant? variant)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        Choice.Force(device, variant);
     }
 
     /// <summary>
@@ -63,10 +73,11 @@ public static class Attention
     {
         ArgumentNullException.ThrowIfNull(device);
         bool supported = FlashAttention.Supports(type, headDim);
-        bool vain = Variant == AttentionVariant.Fused && !supported;
+        AttentionVariant? forced = Choice.On(device);
+        bool vain = forced == AttentionVariant.Fused && !supported;
         AttentionVariant chosen = !supported
             ? AttentionVariant.Composed
-            : Variant ?? (device.Kind == DeviceKind.Cuda ? AttentionVariant.Fused : AttentionVariant.Composed);
+            : forced ?? (device.Kind == DeviceKind.Cuda ? AttentionVariant.Fused : AttentionVariant.Composed);
         device.Variants.Add(
             new VariantUse(
                 type == DType.F32 ? "attention f32" : "attention bf16",
@@ -79,7 +90,7 @@ public static class Attention
     }
 
     /// <summary>The variant's name, as <see cref="VariantVariable"/> and reports have it.</summary>
-    public static string NameOf(AttentionVariant variant) => Forced.NameOf(variant);
+    public static string NameOf(AttentionVariant variant) => Choice.NameOf(variant);
 
     /// <summary>Attention of whole sequences.</summary>
     /// <param name="q">[B, H, S, hd] F32 or BF16.</param>
@@ -97,26 +108,16 @@ public static class Attention
             return;
         Gemm.Run(
             groups.Queries(q),
-            false,
-            groups.Keys(k),
-            true,
+            groups.Keys(k).Transpose(),
             groups.Scores(probabilities),
-            groups.Rows,
-            groups.Length,
-            groups.HeadDim,
-            batch: groups.Count
+            new GemmSize(groups.Rows, groups.Length, groups.HeadDim, groups.Count)
         );
         CausalSoftmax.Forward(probabilities, groups.Scale, window);
         Gemm.Run(
             groups.Scores(probabilities),
-            false,
             groups.Keys(v),
-            false,
             groups.Queries(output),
-            groups.Rows,
-            groups.HeadDim,
-            groups.Length,
-            batch: groups.Count
+            new GemmSize(groups.Rows, groups.HeadDim, groups.Length, groups.Count)
         );
     }
 
@@ -153,49 +154,29 @@ public static class Attention
         (int rows, int length, int headDim, int count) = (groups.Rows, groups.Length, groups.HeadDim, groups.Count);
         using var dScores = Tensor.Empty(q.Device, probabilities.Shape, q.DType);
         Gemm.Run(
-            groups.Scores(probabilities),
-            true,
+            groups.Scores(probabilities).Transpose(),
             groups.Queries(dOutput),
-            false,
             groups.Keys(dv),
-            length,
-            headDim,
-            rows,
-            batch: count
+            new GemmSize(length, headDim, rows, count)
         );
         Gemm.Run(
             groups.Queries(dOutput),
-            false,
-            groups.Keys(v),
-            true,
+            groups.Keys(v).Transpose(),
             groups.Scores(dScores),
-            rows,
-            length,
-            headDim,
-            batch: count
+            new GemmSize(rows, length, headDim, count)
         );
         CausalSoftmax.Backward(probabilities, dScores, groups.Scale, window);
         Gemm.Run(
             groups.Scores(dScores),
-            false,
             groups.Keys(k),
-            false,
             groups.Queries(dq),
-            rows,
-            headDim,
-            length,
-            batch: count
+            new GemmSize(rows, headDim, length, count)
         );
         Gemm.Run(
-            groups.Scores(dScores),
-            true,
+            groups.Scores(dScores).Transpose(),
             groups.Queries(q),
-            false,
             groups.Keys(dk),
-            length,
-            headDim,
-            rows,
-            batch: count
+            new GemmSize(length, headDim, rows, count)
         );
     }
 
@@ -299,11 +280,11 @@ public static class Attention
     {
         public float Scale => 1 / MathF.Sqrt(HeadDim);
 
-        public Gemm.Operand Queries(Tensor tensor) => new(tensor, 0, HeadDim, (long)Rows * HeadDim);
+        public GemmOperand Queries(Tensor tensor) => new(tensor, 0, HeadDim, (long)Rows * HeadDim);
 
-        public Gemm.Operand Keys(Tensor tensor) => new(tensor, 0, HeadDim, (long)Length * HeadDim);
+        public GemmOperand Keys(Tensor tensor) => new(tensor, 0, HeadDim, (long)Length * HeadDim);
 
-        public Gemm.Operand Scores(Tensor tensor) => new(tensor, 0, Length, (long)Rows * Length);
+        public GemmOperand Scores(Tensor tensor) => new(tensor, 0, Length, (long)Rows * Length);
     }
 
     private static Groups Verify(Tensor q, Tensor k, Tensor v, Tensor probabilities)

@@ -80,8 +80,7 @@ public static class AugmentedLinear
     /// it.</param>
     /// <param name="dx">[M, K], or null when it is not wanted.</param>
     /// <param name="gradients">Where the parameters' gradients go, for each layer.</param>
-    /// <param name="accumulateGradients">Add to the parameters' gradients instead of overwriting them.</param>
-    /// <param name="accumulateDx">Add to dx instead of overwriting it.</param>
+    /// <param name="accumulate">Which results are added to what their tensors hold.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
     public static void Backward(
         AugmentedWeight weight,
@@ -90,8 +89,7 @@ public static class AugmentedLinear
         Tensor dy,
         Tensor? dx,
         ReadOnlySpan<LowRankGradients> gradients,
-        bool accumulateGradients = false,
-        bool accumulateDx = false
+        Accumulate accumulate = Accumulate.Nothing
     )
     {
         int rows = CheckLaidOut(weight, dy, nameof(dy), weight.OutputStride);
@@ -134,7 +132,7 @@ public static class AugmentedLinear
                 g is null ? null : new ColumnRange?(g),
                 new ColumnRange(dy, weight.Outputs + rankFrom, rank),
                 gradients[j],
-                accumulateGradients,
+                accumulate.HasFlag(Accumulate.Gradients),
                 x is null ? null : new ColumnRange?(new(x, weight.Inputs + rankFrom, rank))
             );
         }
@@ -145,7 +143,7 @@ public static class AugmentedLinear
                 new ColumnRange(x!, 0, weight.Inputs),
                 System.Runtime.InteropServices.CollectionsMarshal.AsSpan(targets),
                 1,
-                accumulateGradients
+                accumulate.HasFlag(Accumulate.Gradients)
             );
         }
 
@@ -171,7 +169,7 @@ public static class AugmentedLinear
                 weight.Right,
                 null,
                 dx,
-                accumulateDx
+                accumulate.HasFlag(Accumulate.Dx)
             )
         );
     }

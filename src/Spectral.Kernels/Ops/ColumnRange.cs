@@ -30,7 +30,7 @@ public readonly record struct ColumnRange(Tensor Matrix, int From, int Count)
         return copy;
     }
 
-    internal Gemm.Operand Operand => new(Matrix, From, Math.Max(1, Stride));
+    internal GemmOperand Operand => new(Matrix, From, Math.Max(1, Stride));
 
     /// <summary>Any number of rows and columns of a floating type.</summary>
     internal void Check(string name)

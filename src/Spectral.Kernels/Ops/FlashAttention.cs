@@ -66,9 +66,7 @@ public static class FlashAttention
     /// <param name="output">[B·S, H·hd], from forward.</param>
     /// <param name="lse">[B, H, S], from forward.</param>
     /// <param name="dOutput">[B·S, H·hd] BF16.</param>
-    /// <param name="dq">[B, H, S, hd] BF16; written.</param>
-    /// <param name="dk">[B, KV, S, hd] BF16; written.</param>
-    /// <param name="dv">[B·S, KV·hd] BF16; written.</param>
+    /// <param name="gradients">Where the gradients of q, k and v are written.</param>
     /// <param name="window">As in forward.</param>
     /// <exception cref="ArgumentException">Shape, type or device does not fit.</exception>
     public static void Backward(
@@ -78,12 +76,11 @@ public static class FlashAttention
         ColumnRange output,
         Tensor lse,
         ColumnRange dOutput,
-        Tensor dq,
-        Tensor dk,
-        ColumnRange dv,
+        in FlashAttentionGradients gradients,
         int window = 0
     )
     {
+        (Tensor dq, Tensor dk, ColumnRange dv) = gradients;
         FlashAttentionGradientArgs args = Verify(q, k, v, output, lse, window);
         Merged(dOutput, nameof(dOutput), args.Heads, args, q);
         Operand(dq, nameof(dq), q);

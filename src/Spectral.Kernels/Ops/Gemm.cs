@@ -1,83 +1,75 @@
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// Matrix products by cuBLAS (OpenBLAS on the CPU device): <c>C = alpha · op(A) op(B) + beta · C</c>, row-major, F32 or
-/// BF16 operands, F32
-/// accumulation, never TF32. C is F32 or of the operands' type.
+/// Multiplies matrices with cuBLAS (OpenBLAS on the CPU device): <c>C = alpha · op(A) op(B) + beta · C</c>, row-major,
+/// F32 or BF16
+/// operands, F32 accumulation, never TF32. C is F32 or has the operands' type.
 /// </summary>
+/// <example>
+/// <code>
+/// Gemm.Run(x, Gemm.Transposed(weight), y);                  // y = x Wᵀ
+/// Gemm.Run(Gemm.Transposed(dy), x, dWeight, beta: 1);       // dW += dyᵀ x
+/// </code>
+/// </example>
 public static class Gemm
 {
-    /// <summary>
-    /// A matrix inside a tensor: where it begins, the elements from one row to the next, and from one of a batch to the
-    /// next.
-    /// </summary>
-    public readonly record struct Operand(Tensor Tensor, long Offset, int LeadingDimension, long Stride = 0)
-    {
-        internal ulong Pointer => Tensor.Pointer + (ulong)(Offset * Tensor.DType.Size());
-    }
+    /// <summary>Describes the transpose of a whole tensor; nothing is copied.</summary>
+    /// <param name="tensor">The tensor; its last dimension is the columns, all others are rows.</param>
+    public static GemmMatrix Transposed(Tensor tensor) => new(tensor, Transposed: true);
 
-    /// <summary>The product of whole tensors; the last dimension is the columns, all others are rows.</summary>
-    /// <param name="a">[m, k], or [k, m] when transposed.</param>
-    /// <param name="transposeA">Use Aᵀ.</param>
-    /// <param name="b">[k, n], or [n, k] when transposed.</param>
-    /// <param name="transposeB">Use Bᵀ.</param>
-    /// <param name="c">[m, n]; overwritten, or added to when <paramref name="beta"/> is not 0.</param>
+    /// <summary>
+    /// Multiplies whole tensors: <c>C = alpha · op(A) op(B) + beta · C</c>. The last dimension is the columns, all
+    /// others are rows.
+    /// </summary>
+    /// <param name="a">op(A) is [m, k].</param>
+    /// <param name="b">op(B) is [k, n]; same type as <paramref name="a"/>.</param>
+    /// <param name="c">
+    /// [m, n], F32 or the operands' type; overwritten, or added to when <paramref name="beta"/> is not 0.
+    /// </param>
     /// <param name="alpha">Factor of the product.</param>
     /// <param name="beta">Factor of what C holds; with 0 it is not read.</param>
-    /// <exception cref="ArgumentException">Shapes or types do not fit.</exception>
-    public static void Run(
-        Tensor a,
-        bool transposeA,
-        Tensor b,
-        bool transposeB,
-        Tensor c,
-        float alpha = 1,
-        float beta = 0
-    )
+    /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
+    public static void Run(GemmMatrix a, GemmMatrix b, Tensor c, float alpha = 1, float beta = 0)
     {
-        (int aRows, int aColumns) = Flat(a, nameof(a));
-        (int bRows, int bColumns) = Flat(b, nameof(b));
-        (int m, int k) = transposeA ? (aColumns, aRows) : (aRows, aColumns);
-        (int n, int kOfB) = transposeB ? (bRows, bColumns) : (bColumns, bRows);
+        (int aRows, int aColumns) = a.Stored(nameof(a));
+        (int bRows, int bColumns) = b.Stored(nameof(b));
+        (int m, int k) = a.Transposed ? (aColumns, aRows) : (aRows, aColumns);
+        (int n, int kOfB) = b.Transposed ? (bRows, bColumns) : (bColumns, bRows);
         if (kOfB != k)
         {
             throw new ArgumentException(
-                $"b is {b.Shape}{(transposeB ? " transposed" : "")}; its inner dimension is {kOfB}, that "
-                    + $"of a {a.Shape}{(transposeA ? " transposed" : "")} is {k}",
+                $"b is {Text(b)}; its inner dimension is {kOfB}, that of a {Text(a)} is {k}",
                 nameof(b)
             );
         }
 
-        if (Flat(c, nameof(c)) != (m, n))
+        GemmMatrix result = c;
+        if (result.Stored(nameof(c)) != (m, n))
             throw new ArgumentException($"c is {c.Shape}, expected [{m}, {n}]", nameof(c));
-        Run(
-            new Operand(a, 0, Math.Max(1, aColumns)),
-            transposeA,
-            new Operand(b, 0, Math.Max(1, bColumns)),
-            transposeB,
-            new Operand(c, 0, Math.Max(1, n)),
-            m,
-            n,
-            k,
-            alpha,
-            beta
-        );
+        Run(a.Operand(aColumns), b.Operand(bColumns), result.Operand(n), new GemmSize(m, n, k), alpha, beta);
     }
 
-    /// <summary>The product of matrices inside tensors, or of a batch of them a fixed stride apart.</summary>
-    /// <inheritdoc cref="Run(Tensor, bool, Tensor, bool, Tensor, float, float)"/>
+    /// <summary>
+    /// Multiplies matrices inside tensors, or a batch of them: <c>C = alpha · op(A) op(B) + beta · C</c>.
+    /// </summary>
+    /// <param name="a">op(A) is [m, k].</param>
+    /// <param name="b">op(B) is [k, n]; same type as <paramref name="a"/>.</param>
+    /// <param name="c">
+    /// [m, n], F32 or the operands' type; overwritten, or added to when <paramref name="beta"/> is not 0.
+    /// </param>
+    /// <param name="size">m, n, k and the number of products.</param>
+    /// <param name="alpha">Factor of the product.</param>
+    /// <param name="beta">Factor of what C holds; with 0 it is not read.</param>
+    /// <exception cref="ArgumentException">
+    /// A matrix does not fit into its tensor, types or devices differ, C is transposed, or k is 0 while beta is not.
+    /// </exception>
     public static void Run(
-        in Operand a,
-        bool transposeA,
-        in Operand b,
-        bool transposeB,
-        in Operand c,
-        int m,
-        int n,
-        int k,
+        in GemmOperand a,
+        in GemmOperand b,
+        in GemmOperand c,
+        in GemmSize size,
         float alpha = 1,
-        float beta = 0,
-        int batch = 1
+        float beta = 0
     )
     {
         Check.Floating(a.Tensor, nameof(a));
@@ -86,37 +78,34 @@ public static class Gemm
             Check.SameDType(a.Tensor, nameof(a), c.Tensor, nameof(c));
         Check.SameDevice(a.Tensor.Device, b.Tensor, nameof(b));
         Check.SameDevice(a.Tensor.Device, c.Tensor, nameof(c));
-        Fits(a, transposeA ? k : m, transposeA ? m : k, batch, nameof(a));
-        Fits(b, transposeB ? n : k, transposeB ? k : n, batch, nameof(b));
-        Fits(c, m, n, batch, nameof(c));
-        if (m == 0 || n == 0 || batch == 0)
+        if (c.Transposed)
+            throw new ArgumentException("c is transposed, expected the result as it is stored", nameof(c));
+        Fits(a, size.M, size.K, size.Batch, nameof(a));
+        Fits(b, size.K, size.N, size.Batch, nameof(b));
+        Fits(c, size.M, size.N, size.Batch, nameof(c));
+        if (size.M == 0 || size.N == 0 || size.Batch == 0)
             return;
-        if (k == 0)
+        if (size.K == 0)
         {
             if (beta != 0)
             {
                 throw new ArgumentException(
                     "a product over no inner elements with beta other than 0 would only scale c",
-                    nameof(k)
+                    nameof(size)
                 );
             }
 
             c.Tensor.Clear();
             return;
         }
-        a.Tensor.Device.Blas.Gemm(a, transposeA, b, transposeB, c, m, n, k, alpha, beta, batch);
+        a.Tensor.Device.Blas.Gemm(a, b, c, size, alpha, beta);
     }
 
-    private static (int Rows, int Columns) Flat(Tensor tensor, string name)
-    {
-        if (tensor.Shape.Rank == 0)
-            throw new ArgumentException($"{name} is a scalar, expected a matrix", name);
-        int columns = tensor.Dim(tensor.Shape.Rank - 1);
-        return (columns == 0 ? tensor.Dim(0) : checked((int)(tensor.Count / columns)), columns);
-    }
+    private static string Text(in GemmMatrix x) => $"{x.Tensor.Shape}{(x.Transposed ? " transposed" : "")}";
 
-    private static void Fits(in Operand x, int rows, int columns, int batch, string name)
+    private static void Fits(in GemmOperand x, int wantedRows, int wantedColumns, int batch, string name)
     {
+        (int rows, int columns) = x.Transposed ? (wantedColumns, wantedRows) : (wantedRows, wantedColumns);
         if (rows == 0 || columns == 0 || batch == 0)
             return;
         long last = x.Offset + (batch - 1L) * x.Stride + (rows - 1L) * x.LeadingDimension + columns;

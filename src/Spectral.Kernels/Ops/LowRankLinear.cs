@@ -30,14 +30,24 @@ public static class LowRankLinear
     );
 
     /// <summary>
-    /// Forces a variant where it applies; null (and no <see cref="VariantVariable"/>): by tuning where the device's is
-    /// enabled, else by rule.
+    /// Returns the variant that is forced on a device: by <see cref="Force"/>, else by <see cref="VariantVariable"/>;
+    /// null: none.
     /// </summary>
     /// <exception cref="InvalidOperationException"><see cref="VariantVariable"/> names nothing known.</exception>
-    public static LowRankVariant? Variant
+    public static LowRankVariant? Forced(Device device)
     {
-        get => Variants.Forced;
-        set => Variants.Forced = value;
+        ArgumentNullException.ThrowIfNull(device);
+        return Variants.Forced(device);
+    }
+
+    /// <summary>
+    /// Forces a variant on one device, where it applies; null: by tuning where the device's is enabled, else by rule.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such variant.</exception>
+    public static void Force(Device device, LowRankVariant? variant)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        Variants.Force(device, variant);
     }
 
     /// <summary>
@@ -48,7 +58,7 @@ public static class LowRankLinear
     public static VariantUse Choose(Device device, DType type)
     {
         ArgumentNullException.ThrowIfNull(device);
-        LowRankLayout layout = Variant == LowRankVariant.Augmented ? LowRankLayout.LaidOut : LowRankLayout.Apart;
+        LowRankLayout layout = Forced(device) == LowRankVariant.Augmented ? LowRankLayout.LaidOut : LowRankLayout.Apart;
         var call = new LowRankCase(
             device,
             type,
@@ -60,7 +70,12 @@ public static class LowRankLinear
             layout
         );
         LowRankLinearVariant variant = Variants.ByRule(call, out string? refusal);
-        return new VariantUse(call.What, variant.Name, refusal is null ? null : Variants[Variant!.Value].Name, refusal);
+        return new VariantUse(
+            call.What,
+            variant.Name,
+            refusal is null ? null : Variants[Forced(device)!.Value].Name,
+            refusal
+        );
     }
 
     /// <summary>
@@ -122,8 +137,7 @@ public static class LowRankLinear
     /// <param name="dy">[M, out].</param>
     /// <param name="dx">[M, in], or null when it is not wanted.</param>
     /// <param name="gradients">Where the parameters' gradients go.</param>
-    /// <param name="accumulateGradients">Add to the parameters' gradients instead of overwriting them.</param>
-    /// <param name="accumulateDx">Add to dx instead of overwriting it.</param>
+    /// <param name="accumulate">Which results are added to what their tensors hold.</param>
     /// <param name="dropout">That of the forward pass.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
     public static void Backward(
@@ -134,8 +148,7 @@ public static class LowRankLinear
         Tensor dy,
         Tensor? dx,
         in LowRankGradients gradients,
-        bool accumulateGradients = false,
-        bool accumulateDx = false,
+        Accumulate accumulate = Accumulate.Nothing,
         DropoutMask? dropout = null
     ) =>
         new LowRankStack(factors).Backward(
@@ -145,8 +158,7 @@ public static class LowRankLinear
             [dy],
             dx,
             [gradients],
-            accumulateGradients,
-            accumulateDx,
+            accumulate,
             dropout
         );
 }

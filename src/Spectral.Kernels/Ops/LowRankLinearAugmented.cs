@@ -28,13 +28,12 @@ internal sealed class LowRankLinearAugmented : LowRankLinearVariant
         LowRankCase call = product.Case;
         Gemm.Run(
             product.X.Operand,
-            false,
-            product.Weight.Operand,
-            product.Transposed,
+            product.Weight.Operand with
+            {
+                Transposed = product.Transposed,
+            },
             new(product.Y, 0, Math.Max(1, call.Columns)),
-            call.Rows,
-            call.Columns,
-            call.Depth + call.Rank,
+            new GemmSize(call.Rows, call.Columns, call.Depth + call.Rank),
             1,
             product.Accumulate ? 1 : 0
         );

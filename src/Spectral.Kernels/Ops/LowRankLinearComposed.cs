@@ -19,18 +19,17 @@ internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : 
         float beta = product.Accumulate ? 1 : 0;
         bool frozenFirst = kind == LowRankVariant.ComposedA;
         LowRankCase call = product.Case;
-        var y = new Gemm.Operand(product.Y, 0, call.Columns);
+        var y = new GemmOperand(product.Y, 0, call.Columns);
         if (frozenFirst)
         {
             Gemm.Run(
                 product.X.Operand,
-                false,
-                product.Weight.Operand,
-                product.Transposed,
+                product.Weight.Operand with
+                {
+                    Transposed = product.Transposed,
+                },
                 y,
-                call.Rows,
-                call.Columns,
-                call.Depth,
+                new GemmSize(call.Rows, call.Columns, call.Depth),
                 1,
                 beta
             );
@@ -38,13 +37,12 @@ internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : 
 
         Gemm.Run(
             product.Source.Operand,
-            false,
-            product.Factor.Operand,
-            product.Transposed,
+            product.Factor.Operand with
+            {
+                Transposed = product.Transposed,
+            },
             y,
-            call.Rows,
-            call.Columns,
-            call.Rank,
+            new GemmSize(call.Rows, call.Columns, call.Rank),
             product.Scale,
             frozenFirst ? 1 : beta
         );
@@ -52,13 +50,12 @@ internal sealed class LowRankLinearComposed(LowRankVariant kind, string name) : 
         {
             Gemm.Run(
                 product.X.Operand,
-                false,
-                product.Weight.Operand,
-                product.Transposed,
+                product.Weight.Operand with
+                {
+                    Transposed = product.Transposed,
+                },
                 y,
-                call.Rows,
-                call.Columns,
-                call.Depth,
+                new GemmSize(call.Rows, call.Columns, call.Depth),
                 1,
                 1
             );

@@ -35,20 +35,28 @@ public static partial class LowRank
     private const int WidestSides = 128;
     private const int WidestOutput = 64;
 
-    private static readonly ForcedChoice<LowRankPassKind> Forced = new(
+    private static readonly ForcedChoice<LowRankPassKind> PassChoice = new(
         PassVariable,
         ("blas", LowRankPassKind.Blas),
         ("kernels", LowRankPassKind.Kernels)
     );
 
     /// <summary>
-    /// Forces how the passes run, where that is possible; null (and no <see cref="PassVariable"/>): by rule.
+    /// Returns how the passes are forced to run on a device: by <see cref="ForcePasses"/>, else by <see
+    /// cref="PassVariable"/>; null: by rule.
     /// </summary>
     /// <exception cref="InvalidOperationException"><see cref="PassVariable"/> names nothing known.</exception>
-    public static LowRankPassKind? Passes
+    public static LowRankPassKind? ForcedPasses(Device device)
     {
-        get => Forced.Value;
-        set => Forced.Value = value;
+        ArgumentNullException.ThrowIfNull(device);
+        return PassChoice.On(device);
+    }
+
+    /// <summary>Forces how the passes run on one device, where that is possible; null: by rule.</summary>
+    public static void ForcePasses(Device device, LowRankPassKind? passes)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        PassChoice.Force(device, passes);
     }
 
     /// <summary>z = x Rᵀ, Scale · c ∘ z, or both.</summary>
@@ -98,15 +106,12 @@ public static partial class LowRank
             using Tensor? kept = Kept(wide, dropout);
             ProductByBlas(
                 kept is null ? x.Operand : new(kept, 0, Math.Max(1, columns)),
-                right.Operand,
-                true,
+                right.Operand.Transpose(),
                 z,
                 middle,
                 scale,
                 scaled,
-                rows,
-                rank,
-                columns,
+                new GemmSize(rows, rank, columns),
                 dropout?.Factor ?? 1
             );
             return;
@@ -200,14 +205,11 @@ public static partial class LowRank
             ProductByBlas(
                 dy.Operand,
                 new(factors.Left, 0, rank),
-                false,
                 g,
                 factors.Middle,
                 factors.Scale,
                 scaled,
-                rows,
-                rank,
-                columns,
+                new GemmSize(rows, rank, columns),
                 1
             );
             if (gradients.Left is { } left)
@@ -335,18 +337,14 @@ public static partial class LowRank
         )
         {
             using Tensor? kept = Kept(wide, dropout);
-            Gemm.Operand all = kept is null ? x.Operand : new(kept, 0, columns);
+            GemmOperand all = kept is null ? x.Operand : new(kept, 0, columns);
             foreach ((Tensor gradient, int from) in targets)
             {
                 Gemm.Run(
-                    new(h.Matrix, h.From + from, h.Stride),
-                    true,
+                    new GemmOperand(h.Matrix, h.From + from, h.Stride).Transpose(),
                     all,
-                    false,
                     new(gradient, 0, columns),
-                    gradient.Dim(0),
-                    columns,
-                    rows,
+                    new GemmSize(gradient.Dim(0), columns, rows),
                     scale,
                     accumulate ? 1 : 0
                 );
@@ -391,31 +389,18 @@ public static partial class LowRank
     // copy, by a factor alone where
     // there is no diagonal.
     private static void ProductByBlas(
-        in Gemm.Operand wide,
-        in Gemm.Operand skinny,
-        bool transposed,
+        in GemmOperand wide,
+        in GemmOperand skinny,
         in ColumnRange? result,
         Tensor? middle,
         float scale,
         in ColumnRange? scaled,
-        int rows,
-        int rank,
-        int columns,
+        in GemmSize size,
         float factor
     )
     {
         bool folded = result is null && middle is null;
-        Gemm.Run(
-            wide,
-            false,
-            skinny,
-            transposed,
-            (result ?? scaled!.Value).Operand,
-            rows,
-            rank,
-            columns,
-            folded ? factor * scale : factor
-        );
+        Gemm.Run(wide, skinny, (result ?? scaled!.Value).Operand, size, folded ? factor * scale : factor);
         if (scaled is { } copy && !folded)
             LowRankReduce.ScaleColumns(result ?? copy, middle, scale, copy);
     }
@@ -435,16 +420,12 @@ public static partial class LowRank
         using Tensor? weighted = middle is null ? null : Tensor.Empty(left.Device, (z.Rows, z.Count), z.Matrix.DType);
         if (weighted is not null)
             LowRankReduce.ScaleColumns(z, middle, scale, weighted);
-        Gemm.Operand source = weighted is null ? new(z.Matrix, z.From + from, z.Stride) : new(weighted, from, z.Count);
+        GemmOperand source = weighted is null ? new(z.Matrix, z.From + from, z.Stride) : new(weighted, from, z.Count);
         Gemm.Run(
-            dy.Operand,
-            true,
+            dy.Operand.Transpose(),
             source,
-            false,
             new(left, 0, Math.Max(1, count)),
-            dy.Count,
-            count,
-            dy.Rows,
+            new GemmSize(dy.Count, count, dy.Rows),
             weighted is null ? scale : 1,
             accumulate ? 1 : 0
         );
@@ -469,12 +450,18 @@ public static partial class LowRank
             type != DType.BF16 ? "they are BF16 only"
             : sharedBytes > device.SharedBytesPerBlock ? "the device has too little shared memory for them"
             : null;
+        LowRankPassKind? given = PassChoice.On(device);
         LowRankPassKind wanted =
-            Passes ?? (device.Kind == DeviceKind.Cpu || rank > widest ? LowRankPassKind.Blas : LowRankPassKind.Kernels);
+            given ?? (device.Kind == DeviceKind.Cpu || rank > widest ? LowRankPassKind.Blas : LowRankPassKind.Kernels);
         LowRankPassKind chosen = refusal is null ? wanted : LowRankPassKind.Blas;
-        bool vain = Passes is { } forced && forced != chosen;
+        bool vain = given is { } forced && forced != chosen;
         device.Variants.Add(
-            new VariantUse(what, Forced.NameOf(chosen), vain ? Forced.NameOf(wanted) : null, vain ? refusal : null)
+            new VariantUse(
+                what,
+                PassChoice.NameOf(chosen),
+                vain ? PassChoice.NameOf(wanted) : null,
+                vain ? refusal : null
+            )
         );
         return chosen;
     }

@@ -164,8 +164,7 @@ public sealed class LowRankStack : IDisposable
     /// <param name="dys">[M, out] of each layer.</param>
     /// <param name="dx">[M, in], or null when it is not wanted.</param>
     /// <param name="gradients">Where the parameters' gradients go, for each layer.</param>
-    /// <param name="accumulateGradients">Add to the parameters' gradients instead of overwriting them.</param>
-    /// <param name="accumulateDx">Add to dx instead of overwriting it.</param>
+    /// <param name="accumulate">Which results are added to what their tensors hold.</param>
     /// <param name="dropout">That of the forward pass.</param>
     /// <exception cref="ArgumentException">Shapes, types or devices do not fit.</exception>
     public void Backward(
@@ -175,8 +174,7 @@ public sealed class LowRankStack : IDisposable
         ReadOnlySpan<Tensor> dys,
         Tensor? dx,
         ReadOnlySpan<LowRankGradients> gradients,
-        bool accumulateGradients = false,
-        bool accumulateDx = false,
+        Accumulate accumulate = Accumulate.Nothing,
         DropoutMask? dropout = null
     )
     {
@@ -231,7 +229,7 @@ public sealed class LowRankStack : IDisposable
                 Mine(g, j),
                 scaled is null ? null : new ColumnRange?(Mine(scaled, j)),
                 gradients[j],
-                accumulateGradients
+                accumulate.HasFlag(Accumulate.Gradients)
             );
         }
 
@@ -250,7 +248,7 @@ public sealed class LowRankStack : IDisposable
                 x!,
                 System.Runtime.InteropServices.CollectionsMarshal.AsSpan(targets),
                 scale,
-                accumulateGradients,
+                accumulate.HasFlag(Accumulate.Gradients),
                 dropout
             );
         }
@@ -259,7 +257,7 @@ public sealed class LowRankStack : IDisposable
             return;
         if (stacked)
         {
-            StackedInputGradient(source, scale, layers, dys, dx!, accumulateDx, dropout);
+            StackedInputGradient(source, scale, layers, dys, dx!, accumulate.HasFlag(Accumulate.Dx), dropout);
         }
         else
         {
@@ -277,7 +275,7 @@ public sealed class LowRankStack : IDisposable
                     scale,
                     _members[j].Right,
                     dx!,
-                    accumulateDx || j > 0
+                    accumulate.HasFlag(Accumulate.Dx) || j > 0
                 );
             }
         }
@@ -298,20 +296,16 @@ public sealed class LowRankStack : IDisposable
     )
     {
         using Tensor? apart = dropout is not null && accumulate ? Tensor.Empty(dx.Device, dx.Shape, dx.DType) : null;
-        Gemm.Run(source, false, _right, false, apart ?? dx, scale, accumulate && apart is null ? 1 : 0);
+        Gemm.Run(source, _right, apart ?? dx, scale, accumulate && apart is null ? 1 : 0);
         if (dropout is not null)
             Dropout.Run(apart ?? dx, dx, dropout, accumulate: accumulate);
         for (int j = 0; j < layers.Length; j++)
         {
             Gemm.Run(
                 ((ColumnRange)dys[j]).Operand,
-                false,
                 layers[j].Weight.Operand,
-                false,
                 new(dx, 0, Math.Max(1, dx.Dim(1))),
-                dx.Dim(0),
-                dx.Dim(1),
-                dys[j].Dim(1),
+                new GemmSize(dx.Dim(0), dx.Dim(1), dys[j].Dim(1)),
                 1,
                 1
             );

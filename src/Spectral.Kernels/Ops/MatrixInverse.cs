@@ -50,10 +50,10 @@ public static class MatrixInverse
             return;
         (int batch, int n) = (y.Dim(0), y.Dim(1));
         using var product = Tensor.Empty(y.Device, y.Shape);
-        Gemm.Run(All(dy), false, All(y), true, All(product), n, n, n, batch: batch);
-        Gemm.Run(All(y), true, All(product), false, All(dx), n, n, n, -1, accumulate ? 1 : 0, batch);
+        Gemm.Run(All(dy), All(y).Transpose(), All(product), new GemmSize(n, n, n, batch));
+        Gemm.Run(All(y).Transpose(), All(product), All(dx), new GemmSize(n, n, n, batch), -1, accumulate ? 1 : 0);
 
-        Gemm.Operand All(Tensor tensor) => new(tensor, 0, n, (long)n * n);
+        GemmOperand All(Tensor tensor) => new(tensor, 0, n, (long)n * n);
     }
 
     private static void Verify(Tensor x, string xName, Tensor y, string yName)

@@ -52,7 +52,7 @@ public sealed class StepState : IDisposable
         _values = Tensor.Zeros(device, StateDoubles, DType.F64);
         LossScale = Tensor.FromPointer(
             device,
-            (nint)(_values.Pointer + (ulong)Marshal.OffsetOf<Values>(nameof(Values.LossScale))),
+            _values.Pointer + (ulong)Marshal.OffsetOf<Values>(nameof(Values.LossScale)),
             1,
             DType.F32
         );

@@ -94,7 +94,7 @@ internal sealed class AdapterPart : IDisposable
             return;
         }
         (AdapterCore core, Tensor value) = (_cores[0], values[_places[0]]);
-        Gemm.Run(x, false, core.Weight, true, value);
+        Gemm.Run(x, Gemm.Transposed(core.Weight), value);
         if (core.OutputScale is null && core.Bias is not null)
             AddBias.Run(value, core.Bias);
     }
@@ -118,13 +118,13 @@ internal sealed class AdapterPart : IDisposable
         for (int i = 0; i < _cores.Length; i++)
         {
             if (_cores[i].Form.Weight?.GradientBuffer(out bool adds) is { } dWeight)
-                Gemm.Run(gradients[_places[i]]!, true, x!, false, dWeight, 1, adds ? 1 : 0);
+                Gemm.Run(Gemm.Transposed(gradients[_places[i]]!), x!, dWeight, 1, adds ? 1 : 0);
         }
 
         if (_factors is null)
         {
             if (dx is not null)
-                Gemm.Run(gradients[_places[0]]!, false, _cores[0].Weight, false, dx, 1, accumulate ? 1 : 0);
+                Gemm.Run(gradients[_places[0]]!, _cores[0].Weight, dx, 1, accumulate ? 1 : 0);
             return;
         }
         WithGradients(wanted =>
@@ -135,8 +135,7 @@ internal sealed class AdapterPart : IDisposable
                 [.. _places.Select(place => gradients[place]!)],
                 dx,
                 wanted,
-                accumulateGradients: true,
-                accumulate,
+                Added(accumulate),
                 dropout
             )
         );
@@ -150,10 +149,10 @@ internal sealed class AdapterPart : IDisposable
         Tensor dy,
         Tensor? dx,
         bool accumulate
-    ) =>
-        WithGradients(wanted =>
-            AugmentedLinear.Backward(weight, x, projected, dy, dx, wanted, accumulateGradients: true, accumulate)
-        );
+    ) => WithGradients(wanted => AugmentedLinear.Backward(weight, x, projected, dy, dx, wanted, Added(accumulate)));
+
+    // The parameters' gradients are always added to.
+    private static Accumulate Added(bool dx) => dx ? Accumulate.Gradients | Accumulate.Dx : Accumulate.Gradients;
 
     private void WithGradients(Action<LowRankGradients[]> backward)
     {

@@ -19,7 +19,7 @@ internal sealed class GradientObserver(Tensor?[] sums) : LinearObserver
         for (int i = 0; i < sums.Length; i++)
         {
             if (sums[i] is { } sum && gradients[i] is { } gradient)
-                Gemm.Run(gradient, true, x, false, sum, 1, 1);
+                Gemm.Run(Gemm.Transposed(gradient), x, sum, 1, 1);
         }
     }
 }

@@ -26,7 +26,7 @@ internal sealed class SecondMomentObserver(string name, Tensor sum, double facto
                 throw new InputException($"calibration: the input of {name} is not finite");
             if (largest == 0)
                 continue;
-            Gemm.Run(record, true, record, false, sum, (float)(factor / (largest * largest)), 1);
+            Gemm.Run(Gemm.Transposed(record), record, sum, (float)(factor / (largest * largest)), 1);
         }
     }
 }

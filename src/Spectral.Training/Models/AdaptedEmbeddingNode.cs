@@ -40,7 +40,7 @@ internal sealed class AdaptedEmbeddingNode : Node
         var projected = Tensor.Empty(tape.Device, (tokens.Dim(0), factors.Rank), table.DType);
         Embedding.Forward(table, tokens, y);
         Embedding.Forward(factors.Left, tokens, projected);
-        Gemm.Run(projected, false, factors.Right, false, y, factors.Scale, 1);
+        Gemm.Run(projected, factors.Right, y, factors.Scale, 1);
         if (order is not null)
             return new Variable(y, tape.Record(new AdaptedEmbeddingNode(core, projected, order)));
         projected.Dispose();
@@ -54,11 +54,11 @@ internal sealed class AdaptedEmbeddingNode : Node
         try
         {
             if (wanted.Right is { } right)
-                Gemm.Run(_projected, true, gradient, false, right, factors.Scale, 1);
+                Gemm.Run(Gemm.Transposed(_projected), gradient, right, factors.Scale, 1);
             if (wanted.Left is { } left)
             {
                 using var dProjected = Tensor.Empty(gradient.Device, _projected.Shape, gradient.DType);
-                Gemm.Run(gradient, false, factors.Right, true, dProjected, factors.Scale);
+                Gemm.Run(gradient, Gemm.Transposed(factors.Right), dProjected, factors.Scale);
                 Embedding.Backward(dProjected, _order, _segments, _ids, left, accumulate: true);
             }
             _core.Finish(wanted);

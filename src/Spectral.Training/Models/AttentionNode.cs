@@ -134,9 +134,7 @@ public sealed class AttentionNode : Node
                 output,
                 _statistics,
                 gradient,
-                dQuery,
-                dKey,
-                dValue,
+                new FlashAttentionGradients(dQuery, dKey, dValue),
                 _settings.Window
             );
         }

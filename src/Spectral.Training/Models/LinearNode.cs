@@ -60,13 +60,9 @@ public sealed class LinearNode : Node
     {
         Gemm.Run(
             new(x.Matrix, x.From, x.Stride),
-            false,
-            new(layer.Weight.Value, 0, layer.In),
-            true,
+            new GemmOperand(layer.Weight.Value, 0, layer.In).Transpose(),
             new(y, 0, layer.Out),
-            x.Rows,
-            layer.Out,
-            layer.In
+            new GemmSize(x.Rows, layer.Out, layer.In)
         );
         if (layer.Bias is not null)
             AddBias.Run(y, layer.Bias.Value);
@@ -87,14 +83,10 @@ public sealed class LinearNode : Node
         if (layer.Weight.Gradient is { } dWeight)
         {
             Gemm.Run(
-                new(gradient, 0, layer.Out),
-                true,
+                new GemmOperand(gradient, 0, layer.Out).Transpose(),
                 new(x!, 0, x!.Dim(1)),
-                false,
                 new(dWeight, 0, layer.In),
-                layer.Out,
-                layer.In,
-                x.Dim(0),
+                new GemmSize(layer.Out, layer.In, x.Dim(0)),
                 1,
                 1
             );
@@ -103,7 +95,7 @@ public sealed class LinearNode : Node
             BiasGradient.Run(gradient, dBias, true);
         if (dx is null)
             return;
-        Gemm.Run(gradient, false, layer.Weight.Value, false, dx, 1, accumulate ? 1 : 0);
+        Gemm.Run(gradient, layer.Weight.Value, dx, 1, accumulate ? 1 : 0);
         accumulate = true;
     }
 

@@ -94,7 +94,7 @@ public static class LossHead
         if (head.Adapter is null)
         {
             var logits = Tensor.Empty(x.Device, (x.Dim(0), head.Out));
-            Gemm.Run(x, false, head.Weight.Value, true, logits);
+            Gemm.Run(x, Gemm.Transposed(head.Weight.Value), logits);
             return logits;
         }
         using var tape = new Tape(x.Device, records: false);
@@ -123,9 +123,9 @@ public static class LossHead
         if (dLogits is null)
             return;
         if (dx is not null)
-            Gemm.Run(dLogits, false, head.Weight.Value, false, dx);
+            Gemm.Run(dLogits, head.Weight.Value, dx);
         if (head.Weight.Gradient is { } dWeight)
-            Gemm.Run(dLogits, true, x, false, dWeight, 1, 1);
+            Gemm.Run(Gemm.Transposed(dLogits), x, dWeight, 1, 1);
         if (head.Weight.Rows is { Gradient: not null } rows)
             rows.AddGradient(dLogits, x);
     }

@@ -64,7 +64,7 @@ internal sealed class TrainedRows : IDisposable
         using var picked = Tensor.Empty(x.Device, (x.Dim(0), _places.Count), x.DType);
         foreach ((int row, int token, int count) in _runs)
             CopyBlock.Run(new ColumnRange(dLogits, token, count), picked, 0, row);
-        Gemm.Run(picked, true, x, false, Gradient!, 1, 1);
+        Gemm.Run(Gemm.Transposed(picked), x, Gradient!, 1, 1);
     }
 
     /// <summary>Lets go of the table.</summary>

@@ -53,14 +53,16 @@ public sealed class BlasLtTests
                 if (beta == 0)
                     Machine.Poison(c);
                 bool done = machine.Lt.Multiply(
-                    Whole(a),
-                    transposeA,
-                    Whole(b),
-                    transposeB,
+                    Whole(a) with
+                    {
+                        Transposed = transposeA,
+                    },
+                    Whole(b) with
+                    {
+                        Transposed = transposeB,
+                    },
                     Whole(c),
-                    m,
-                    n,
-                    k,
+                    new GemmSize(m, n, k),
                     Alpha,
                     beta
                 );
@@ -109,10 +111,17 @@ public sealed class BlasLtTests
         using Tensor c = machine.Normal((9, 30), DType.F32);
         using var wanted = Tensor.Empty(machine.Device, (9, 30));
         wanted.CopyFrom(c);
-        Gemm.Operand Inside(Tensor tensor, int offset) => new(tensor, offset, tensor.Dim(1));
-        Gemm.Run(Inside(a, 3), false, Inside(b, 7), true, Inside(wanted, 5), 9, 20, 33, alpha: 2, beta: 1);
+        GemmOperand Inside(Tensor tensor, int offset) => new(tensor, offset, tensor.Dim(1));
+        Gemm.Run(Inside(a, 3), Inside(b, 7).Transpose(), Inside(wanted, 5), new GemmSize(9, 20, 33), alpha: 2, beta: 1);
         Assert.That(
-            machine.Lt.Multiply(Inside(a, 3), false, Inside(b, 7), true, Inside(c, 5), 9, 20, 33, alpha: 2, beta: 1),
+            machine.Lt.Multiply(
+                Inside(a, 3),
+                Inside(b, 7).Transpose(),
+                Inside(c, 5),
+                new GemmSize(9, 20, 33),
+                alpha: 2,
+                beta: 1
+            ),
             Is.True
         );
         Assert.That(c.ToArray(), Is.EqualTo(wanted.ToArray()), "both are one library here");
@@ -243,9 +252,7 @@ public sealed class BlasLtTests
         using var scenario = new Scenario();
         Tensor a = scenario.Own(machine.Normal((8, 8), DType.F32));
         Tensor c = scenario.Own(Tensor.Empty(machine.Device, (8, 8)));
-        scenario.Variants.Add(
-            new Variant("plain", _ => Gemm.Run(a, false, a, false, c)) { Role = Role.Plain, Check = () => null }
-        );
+        scenario.Variants.Add(new Variant("plain", _ => Gemm.Run(a, a, c)) { Role = Role.Plain, Check = () => null });
         LtBaselines.Add(scenario, () => machine.Lt, Role.Plain);
         scenario.Variants[0].Run(0);
         Assert.That(machine.Lt.Products, Is.Zero);
@@ -267,7 +274,7 @@ public sealed class BlasLtTests
         return new Machine(kind == DeviceKind.Cpu ? Device.Cpu() : Device.Cuda(), Extent.Smoke);
     }
 
-    private static Gemm.Operand Whole(Tensor tensor) => new(tensor, 0, tensor.Dim(1));
+    private static GemmOperand Whole(Tensor tensor) => new(tensor, 0, tensor.Dim(1));
 
     private static int Size(Type type)
     {

@@ -1,5 +1,4 @@
 using Spectral.Kernels.Linalg;
-using Spectral.Kernels.Ops;
 using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests.Linalg;
@@ -40,7 +39,7 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
                 transposed,
                 parts,
                 vectors,
-                new Gemm.Operand(y, 0, other, (long)vectors * other),
+                new GemmOperand(y, 0, other, (long)vectors * other),
                 Batch
             );
             double[] expected = new double[y.Count];
@@ -83,17 +82,18 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
             Tensor c = Output((Batch, m, n));
             Tensor parts = Output((Batch, 3, m, n), DType.BF16);
             SketchProduct.Run(
-                new Gemm.Operand(a, 0, transposeA ? m : k, m * k),
-                transposeA,
-                new Gemm.Operand(b, 0, transposeB ? k : n, k * n),
-                transposeB,
-                new Gemm.Operand(c, 0, n, m * n),
-                m,
-                n,
-                k,
-                Batch,
+                new GemmOperand(a, 0, transposeA ? m : k, m * k) with
+                {
+                    Transposed = transposeA,
+                },
+                new GemmOperand(b, 0, transposeB ? k : n, k * n) with
+                {
+                    Transposed = transposeB,
+                },
+                new GemmOperand(c, 0, n, m * n),
+                new GemmSize(m, n, k, Batch),
                 alpha: divided ? 1 : -2,
-                d: divided ? null : new Gemm.Operand(d, 0, n, m * n),
+                d: divided ? null : new GemmOperand(d, 0, n, m * n),
                 parts: divided ? null : parts
             );
             double[] expected = new double[c.Count];
@@ -148,8 +148,8 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
         Tensor b = Input((Batch, M, N), DType.F32, out _);
         Tensor both = Output((Batch, M, N));
         Tensor core = Output((Batch, M, M));
-        SketchProduct.Run(Whole(a), false, Whole(b), false, Whole(both), M, N, M, Batch);
-        SketchProduct.Run(Whole(b), false, Whole(b), true, Whole(core), M, M, N, Batch);
+        SketchProduct.Run(Whole(a), Whole(b), Whole(both), new GemmSize(M, N, M, Batch));
+        SketchProduct.Run(Whole(b), Whole(b).Transpose(), Whole(core), new GemmSize(M, M, N, Batch));
         for (int i = 0; i < Batch; i++)
         {
             using Tensor ai = a.Rows(i, 1);
@@ -158,8 +158,8 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
             using Tensor coreTogether = core.Rows(i, 1);
             Tensor alone = Output((1, M, N));
             Tensor coreAlone = Output((1, M, M));
-            SketchProduct.Run(Whole(ai), false, Whole(bi), false, Whole(alone), M, N, M, 1);
-            SketchProduct.Run(Whole(bi), false, Whole(bi), true, Whole(coreAlone), M, M, N, 1);
+            SketchProduct.Run(Whole(ai), Whole(bi), Whole(alone), new GemmSize(M, N, M, 1));
+            SketchProduct.Run(Whole(bi), Whole(bi).Transpose(), Whole(coreAlone), new GemmSize(M, M, N, 1));
             Assert.That(alone.ToArray(), Is.EqualTo(together.ToArray()));
             Assert.That(coreAlone.ToArray(), Is.EqualTo(coreTogether.ToArray()));
         }
@@ -252,7 +252,7 @@ public sealed class SketchTests(DeviceKind kind) : DeviceTest(kind)
         }
     }
 
-    private static Gemm.Operand Whole(Tensor x) => new(x, 0, x.Dim(2), (long)x.Dim(1) * x.Dim(2));
+    private static GemmOperand Whole(Tensor x) => new(x, 0, x.Dim(2), (long)x.Dim(1) * x.Dim(2));
 
     // Each F32 value as three BF16 numbers that make it up, written down independently of the kernels.
     private Tensor Split(double[] values, int vectors, int length)

@@ -1,5 +1,4 @@
 using Spectral.Kernels.Linalg;
-using Spectral.Kernels.Ops;
 using Spectral.Kernels.Tests.Support;
 
 namespace Spectral.Kernels.Tests.Linalg;
@@ -164,7 +163,7 @@ public sealed class SmallSvdTests(DeviceKind kind) : SvdTest(kind)
         Tensor inverse = Output((2, 3, 3));
         using var grams = Tensor.Empty(Device, (2, 3, 3), DType.F64);
         using var status = Tensor.Zeros(Device, 4, DType.I32);
-        Gram.Run(new Gemm.Operand(x, 0, 3, 9), 3, grams, 0, 0);
+        Gram.Run(new GemmOperand(x, 0, 3, 9), 3, grams, 0, 0);
         CholeskyInverse.Run(grams, inverse, status.Pointer, 2, 0, 1e-5, Where(oneBlock)); // the last pivot is 1e-6
         Assert.That(status.ToInt32Array(), Is.EqualTo(new[] { 0, 0, 3, 0 }));
         status.Clear();

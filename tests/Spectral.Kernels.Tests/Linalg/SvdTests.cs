@@ -99,7 +99,7 @@ public sealed class SvdTests(DeviceKind kind) : SvdTest(kind)
         Tensor l = Input((m, rank), DType.F32, out _);
         Tensor r = Input((rank, n), DType.F32, out _);
         Tensor a = Output((m, n));
-        Gemm.Run(l, false, r, false, a);
+        Gemm.Run(l, r, a);
         using SvdResult result = Svd.Compute(a, 20, method);
         VerifyFactors(result, Doubles(a), 0, "low rank");
         Assert.That(result.NumericalRank, Is.EqualTo(rank));

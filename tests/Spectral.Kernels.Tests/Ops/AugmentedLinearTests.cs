@@ -35,7 +35,7 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
     ];
 
     [TearDown]
-    public void ByRuleAgain() => LowRank.Passes = null;
+    public void ByRuleAgain() => LowRank.ForcePasses(Device, null);
 
     [Test]
     public void MatchesTheReference(
@@ -45,7 +45,8 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
     )
     {
         (int m, int k, int[] outs, int[] ranks) = shape;
-        (DType type, LowRank.Passes) = ((DType)run[0], (LowRankPassKind)run[1]);
+        var type = (DType)run[0];
+        LowRank.ForcePasses(Device, (LowRankPassKind)run[1]);
         int layers = outs.Length;
         int n = outs.Sum();
         int all = ranks.Sum();
@@ -84,16 +85,7 @@ public sealed class AugmentedLinearTests(DeviceKind kind) : DeviceTest(kind)
         }
         AugmentedLinear.Backward(weight, x, middle ? z : null, dy, dx, gradients);
         float[] dxOnce = dx.ToArray();
-        AugmentedLinear.Backward(
-            weight,
-            x,
-            middle ? z : null,
-            dy,
-            dx,
-            gradients,
-            accumulateGradients: true,
-            accumulateDx: true
-        );
+        AugmentedLinear.Backward(weight, x, middle ? z : null, dy, dx, gradients, Accumulate.Gradients | Accumulate.Dx);
 
         var xR = Reference.Of(xs, m, k);
         var dyR = Reference.Of(dys, m, n);

@@ -70,7 +70,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         Tensor lse = Input(Array.ConvertAll(expected.Lse, x => (float)x), (b, h, s), DType.F32, out _);
         Tensor dq = Output((b, h, s, d), DType.BF16);
         Tensor dk = Output((b, kv, s, d), DType.BF16);
-        FlashAttention.Backward(q, k, v, output, lse, dOutput, dq, dk, dv, window);
+        FlashAttention.Backward(q, k, v, output, lse, dOutput, new(dq, dk, dv), window);
         expected.Differentiate(dov);
         // a second rounding: delta comes from the rounded output
         Verify(dq, expected.Dq, expected.DqTerms, s + d, "dq", Rounding(s + d, 2));
@@ -131,7 +131,7 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
             Tensor dk = Output((1, 2, S, D), DType.BF16);
             Tensor dv = Output((S, 2 * D), DType.BF16);
             FlashAttention.Forward(q, k, v, o, lse);
-            FlashAttention.Backward(q, k, v, o, lse, g, dq, dk, dv);
+            FlashAttention.Backward(q, k, v, o, lse, g, new(dq, dk, dv));
             return [o.ToArray(), lse.ToArray(), dq.ToArray(), dk.ToArray(), dv.ToArray()];
         }
         Assert.That(Run(), Is.EqualTo(Run()));
@@ -146,21 +146,21 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
         Tensor o = Output((0, 32), DType.BF16);
         Tensor lse = Output((0, 4, 3));
         FlashAttention.Forward(q, k, v, o, lse);
-        FlashAttention.Backward(q, k, v, o, lse, o, q, k, v);
+        FlashAttention.Backward(q, k, v, o, lse, o, new(q, k, v));
     }
 
     [Test]
     public void TheRuleAndTheForcedVariant()
     {
-        AttentionVariant? before = Attention.Variant;
+        AttentionVariant? before = Attention.Forced(Device);
         try
         {
-            Attention.Variant = null;
+            Attention.Force(Device, null);
             Assert.That(
                 Attention.Choose(Device, DType.BF16, 64),
                 Is.EqualTo(Device.Kind == DeviceKind.Cuda ? AttentionVariant.Fused : AttentionVariant.Composed)
             );
-            Attention.Variant = AttentionVariant.Fused;
+            Attention.Force(Device, AttentionVariant.Fused);
             Assert.That(
                 new[]
                 {
@@ -183,12 +183,12 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
                 Device.Variants.All.Select(use => use.ToString()),
                 Has.Some.StartsWith("attention f32: composed (fused does not apply: ")
             );
-            Attention.Variant = AttentionVariant.Composed;
+            Attention.Force(Device, AttentionVariant.Composed);
             Assert.That(Attention.NameOf(Attention.Choose(Device, DType.BF16, 64)), Is.EqualTo("composed"));
         }
         finally
         {
-            Attention.Variant = before;
+            Attention.Force(Device, before);
         }
     }
 
@@ -229,11 +229,11 @@ public sealed class FlashAttentionTests(DeviceKind kind) : DeviceTest(kind)
             Throws.ArgumentException.With.Message.Contains("window is -1")
         );
         Assert.That(
-            () => FlashAttention.Backward(q, k, v, o, lse, q, q, k, v),
+            () => FlashAttention.Backward(q, k, v, o, lse, q, new(q, k, v)),
             Throws.ArgumentException.With.Message.Contains("dOutput is [1, 4, 3, 8], expected [3, any]")
         );
         Assert.That(
-            () => FlashAttention.Backward(q, k, v, o, lse, o, q, k, k),
+            () => FlashAttention.Backward(q, k, v, o, lse, o, new(q, k, k)),
             Throws.ArgumentException.With.Message.Contains("dv is [1, 2, 3, 8], expected [3, any]")
         );
         var odd = new ColumnRange(Output((3, 24), DType.BF16), 4, 16);

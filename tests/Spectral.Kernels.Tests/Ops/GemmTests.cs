@@ -29,7 +29,7 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
         Tensor a = Input(ta ? (k, m) : (m, k), type, out double[] av);
         Tensor b = Input(tb ? (n, k) : (k, n), type, out double[] bv);
         Tensor c = Output((m, n), f32Result ? DType.F32 : type);
-        Gemm.Run(a, ta, b, tb, c);
+        Gemm.Run(new GemmMatrix(a, ta), new GemmMatrix(b, tb), c);
         (double[] expected, double[] terms) = Reference(av, ta, bv, tb, m, n, k);
         Verify(c, expected, terms, k);
     }
@@ -40,7 +40,7 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
         Tensor a = Input((33, 20), type, out double[] av);
         Tensor b = Input((20, 17), type, out double[] bv);
         Tensor c = Input((33, 17), type, out double[] cv);
-        Gemm.Run(a, false, b, false, c, alpha: 0.5f, beta: 2);
+        Gemm.Run(a, b, c, alpha: 0.5f, beta: 2);
         (double[] product, double[] terms) = Reference(av, false, bv, false, 33, 17, 20);
         Verify(
             c,
@@ -62,15 +62,10 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
         Tensor b = Input((Batch, N, K), type, out double[] bv);
         Tensor c = Output((Batch, M, N), type);
         Gemm.Run(
-            new Gemm.Operand(a, 2, Lda, M * Lda),
-            false,
-            new Gemm.Operand(b, 0, K, N * K),
-            true,
-            new Gemm.Operand(c, 0, N, M * N),
-            M,
-            N,
-            K,
-            batch: Batch
+            new GemmOperand(a, 2, Lda, M * Lda),
+            new GemmOperand(b, 0, K, N * K).Transpose(),
+            new GemmOperand(c, 0, N, M * N),
+            new GemmSize(M, N, K, Batch)
         );
         double[] expected = new double[Batch * M * N];
         double[] terms = new double[expected.Length];
@@ -102,8 +97,8 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
         Tensor d = Output((3, 3));
         Tensor e = Output((3, 0));
         Tensor f = Output((0, 3));
-        Gemm.Run(a, false, b, false, c);
-        Gemm.Run(e, false, f, false, d);
+        Gemm.Run(a, b, c);
+        Gemm.Run(e, f, d);
         Assert.That(d.ToArray(), Is.All.EqualTo(0f));
     }
 
@@ -114,29 +109,19 @@ public sealed class GemmTests(DeviceKind kind) : DeviceTest(kind)
         Tensor b = Output((4, 5));
         Tensor c = Output((2, 5));
         Tensor h = Output((3, 5), DType.BF16);
+        Assert.That(() => Gemm.Run(a, b, c), Throws.ArgumentException.With.Message.Contains("inner dimension is 4"));
         Assert.That(
-            () => Gemm.Run(a, false, b, false, c),
-            Throws.ArgumentException.With.Message.Contains("inner dimension is 4")
-        );
-        Assert.That(
-            () => Gemm.Run(a, false, b, true, c),
+            () => Gemm.Run(a, Gemm.Transposed(b), c),
             Throws.ArgumentException.With.Message.Contains("inner dimension is 5")
         );
-        Assert.That(
-            () => Gemm.Run(a, false, h, false, c),
-            Throws.ArgumentException.With.Message.Contains("expected F32")
-        );
+        Assert.That(() => Gemm.Run(a, h, c), Throws.ArgumentException.With.Message.Contains("expected F32"));
         Assert.That(
             () =>
                 Gemm.Run(
-                    new Gemm.Operand(a, 1, 3),
-                    false,
-                    new Gemm.Operand(b, 0, 5),
-                    false,
-                    new Gemm.Operand(c, 0, 5),
-                    2,
-                    5,
-                    3
+                    new GemmOperand(a, 1, 3),
+                    new GemmOperand(b, 0, 5),
+                    new GemmOperand(c, 0, 5),
+                    new GemmSize(2, 5, 3)
                 ),
             Throws.ArgumentException.With.Message.Contains("does not fit")
         );

@@ -55,13 +55,17 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     ];
 
     [TearDown]
-    public void ByRuleAgain() => (LowRankLinear.Variant, LowRank.Passes) = (null, null);
+    public void ByRuleAgain()
+    {
+        LowRankLinear.Force(Device, null);
+        LowRank.ForcePasses(Device, null);
+    }
 
     [TestCaseSource(nameof(Cases))]
     public void Forward((int M, int N, int K, int R) shape, DType type, LowRankVariant variant, bool decorated)
     {
         (int m, int n, int k, int r) = shape;
-        LowRankLinear.Variant = variant;
+        LowRankLinear.Force(Device, variant);
         Tensor x = Input((m, k), type, out double[] xs);
         Tensor weight = Input((n, k), type, out double[] weights);
         Tensor bias = Input(n, type, out double[] biases);
@@ -99,7 +103,7 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     public void Backward((int M, int N, int K, int R) shape, DType type, LowRankVariant variant, bool decorated)
     {
         (int m, int n, int k, int r) = shape;
-        LowRankLinear.Variant = variant;
+        LowRankLinear.Force(Device, variant);
         Tensor x = Input((m, k), type, out double[] xs);
         Tensor weight = Input((n, k), type, out double[] weights);
         Tensor dy = Input((m, n), type, out double[] dys);
@@ -167,7 +171,7 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         // Once more on top of everything: each of the two results is rounded, and for dx so is the first product that
         // was added.
         double[] first = Array.ConvertAll(dx.ToArray(), value => (double)value);
-        LowRankLinear.Backward(x, weight, factors, z, dy, dx, gradients, accumulateGradients: true, accumulateDx: true);
+        LowRankLinear.Backward(x, weight, factors, z, dy, dx, gradients, Accumulate.Gradients | Accumulate.Dx);
         Reference total = expected + Reference.Of(first, m, k);
         double[] between = first
             .Zip(plain.Value, (a, b) => Math.Abs(a) + Math.Abs(b))
@@ -193,7 +197,7 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     [TestCaseSource(nameof(Runs))]
     public void AnUpdateOfZeroLeavesTheBaseOutput(DType type, LowRankVariant variant)
     {
-        LowRankLinear.Variant = variant;
+        LowRankLinear.Force(Device, variant);
         (int n, int k) = variant == LowRankVariant.Hopper ? (72, 136) : (65, 130);
         Tensor x = Input((33, k), type, out _);
         Tensor weight = Input((n, k), type, out _);
@@ -218,7 +222,7 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
         );
         if (OneRounding(variant))
             return; // the tensor-core sums are ordered unlike the library's
-        Gemm.Run(x, false, weight, true, plain);
+        Gemm.Run(x, Gemm.Transposed(weight), plain);
         Assert.That(withZeroMiddle, Is.EqualTo(plain.ToArray()), "the bits of the plain product");
     }
 
@@ -316,14 +320,14 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
             LowRankLinear.Choose(Device, DType.BF16).ToString(),
             Is.EqualTo("low_rank_linear forward bf16: composed-b")
         );
-        LowRankLinear.Variant = LowRankVariant.Portable;
+        LowRankLinear.Force(Device, LowRankVariant.Portable);
         Assert.That(LowRankLinear.Choose(Device, DType.BF16).Choice, Is.EqualTo("portable"));
         Assert.That(
             LowRankLinear.Choose(Device, DType.F32).Choice,
             Is.EqualTo("composed-b (portable does not apply: it is BF16 only)")
         );
         Assert.That(LowRankLinear.Augments(Device, DType.BF16), Is.False);
-        LowRankLinear.Variant = LowRankVariant.Augmented;
+        LowRankLinear.Force(Device, LowRankVariant.Augmented);
         Assert.That(
             LowRankLinear.Choose(Device, DType.F32).ToString(),
             Is.EqualTo("low_rank_linear forward f32: augmented")
@@ -333,14 +337,17 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
             Enum.GetValues<LowRankVariant>().Select(LowRankLinear.NameOf),
             Is.SupersetOf(new[] { "composed-a", "composed-b", "portable", "augmented" })
         );
-        Assert.That(() => LowRankLinear.Variant = (LowRankVariant)99, Throws.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(
+            () => LowRankLinear.Force(Device, (LowRankVariant)99),
+            Throws.InstanceOf<ArgumentOutOfRangeException>()
+        );
     }
 
     [Test]
     public void WhatRanIsRecorded()
     {
         Device.Variants.Clear();
-        LowRankLinear.Variant = LowRankVariant.Portable;
+        LowRankLinear.Force(Device, LowRankVariant.Portable);
         foreach (DType type in FloatTypes)
         {
             Tensor x = Input((3, 8), type, out _);
@@ -366,7 +373,7 @@ public sealed class LowRankLinearTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void HopperRunsWhereItCan()
     {
-        LowRankLinear.Variant = LowRankVariant.Hopper;
+        LowRankLinear.Force(Device, LowRankVariant.Hopper);
         string Ran(int k, DType type)
         {
             Device.Variants.Clear();

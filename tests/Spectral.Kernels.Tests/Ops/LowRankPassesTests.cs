@@ -40,13 +40,13 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
     ];
 
     [TearDown]
-    public void ByRuleAgain() => LowRank.Passes = null;
+    public void ByRuleAgain() => LowRank.ForcePasses(Device, null);
 
     [TestCaseSource(nameof(Cases))]
     public void Project((int M, int K, int R) shape, DType type, LowRankPassKind passes)
     {
         (int m, int k, int r) = shape;
-        LowRank.Passes = passes;
+        LowRank.ForcePasses(Device, passes);
         Tensor x = Input((m, k), type, out double[] xs);
         Tensor right = Input((r, k), type, out double[] rights);
         Tensor middle = Input(r, DType.F32, out double[] c);
@@ -72,7 +72,7 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
     public void OperandsInsideWiderMatrices((int M, int K, int R) shape, DType type, LowRankPassKind passes)
     {
         (int m, int k, int r) = shape;
-        LowRank.Passes = passes;
+        LowRank.ForcePasses(Device, passes);
         Tensor x = Input((m, k), type, out double[] xs);
         Tensor right = Input((r, k), type, out double[] rights);
         Tensor dRight = Output((r, k));
@@ -145,7 +145,7 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
     public void OutputGradients((int M, int K, int R) shape, DType type, LowRankPassKind passes)
     {
         (int m, int n, int r) = shape;
-        LowRank.Passes = passes;
+        LowRank.ForcePasses(Device, passes);
         Tensor dy = Input((m, n), type, out double[] dys);
         Tensor left = Input((n, r), type, out double[] lefts);
         Tensor z = Input((m, r), type, out double[] zs);
@@ -183,7 +183,7 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
     public void InputGradient((int M, int K, int R) shape, DType type, LowRankPassKind passes)
     {
         (int m, int k, int r) = shape;
-        LowRank.Passes = passes;
+        LowRank.ForcePasses(Device, passes);
         foreach (int from in new[] { 0, r / 2, r })
         {
             Tensor h = Input((m, r), type, out double[] hs);
@@ -218,7 +218,8 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         const int m = 150;
         const int k = 88;
         const int n = 40;
-        (DType type, LowRank.Passes) = ((DType)run[0], (LowRankPassKind)run[1]);
+        var type = (DType)run[0];
+        LowRank.ForcePasses(Device, (LowRankPassKind)run[1]);
         using var state = new StepState(Device);
         DropoutMask? mask = dropout ? new DropoutMask(state, 3, 0.25) : null;
         state.SeedDropout(5, 2);
@@ -304,7 +305,7 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         [Values] bool accumulate
     )
     {
-        LowRank.Passes = passes;
+        LowRank.ForcePasses(Device, passes);
         Tensor none = Keep(Tensor.Empty(Device, (0, 3), type));
         Tensor wide = Keep(Tensor.Empty(Device, (0, 5), type));
         Tensor left = Input((5, 3), type, out _);
@@ -332,7 +333,7 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
     [Test]
     public void TwoRunsAgreeBitForBit([ValueSource(nameof(FloatTypes))] DType type)
     {
-        LowRank.Passes = LowRankPassKind.Kernels;
+        LowRank.ForcePasses(Device, LowRankPassKind.Kernels);
         Tensor dy = Input((513, 400), type, out _);
         Tensor left = Input((400, 16), type, out _);
         Tensor z = Input((513, 16), type, out _);
@@ -361,7 +362,7 @@ public sealed class LowRankPassesTests(DeviceKind kind) : DeviceTest(kind)
         string Ran(DType type, int rank, LowRankPassKind? forced)
         {
             Device.Variants.Clear();
-            LowRank.Passes = forced;
+            LowRank.ForcePasses(Device, forced);
             LowRank.Project(Input((3, 8), type, out _), Input((rank, 8), type, out _), Output((3, rank), type));
             return Device.Variants.All.Single().ToString();
         }

@@ -23,7 +23,11 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
     ];
 
     [TearDown]
-    public void ByRuleAgain() => (LowRankLinear.Variant, LowRank.Passes) = (null, null);
+    public void ByRuleAgain()
+    {
+        LowRankLinear.Force(Device, null);
+        LowRank.ForcePasses(Device, null);
+    }
 
     [Test]
     public void MatchesTheReference(
@@ -34,7 +38,8 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
         [Values(Placed.Alone, Placed.Odd)] Placed placed
     )
     {
-        (DType type, LowRankLinear.Variant) = ((DType)run[0], (LowRankVariant)run[1]);
+        var type = (DType)run[0];
+        LowRankLinear.Force(Device, (LowRankVariant)run[1]);
         const int k = 72;
         (int[] outs, int[] ranks, int all) = ([40, 17], [8, 3], 11);
         using var state = new StepState(Device);
@@ -86,7 +91,7 @@ public sealed class LowRankStackTests(DeviceKind kind) : DeviceTest(kind)
                 new LowRankGradients(dLefts[0], 0, null, dRights[0]),
                 new LowRankGradients(dLefts[1], 0, null, dRights[1]),
             ],
-            accumulateDx: true,
+            accumulate: Accumulate.Dx,
             dropout: mask
         );
 

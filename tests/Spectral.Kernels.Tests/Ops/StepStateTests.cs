@@ -32,7 +32,7 @@ public sealed class StepStateTests(DeviceKind kind) : DeviceTest(kind)
         state.Configure(new AdamWSettings(0.5), 0.25f);
         state.Advance(null);
         Assert.That(state.ReadDropout(), Is.EqualTo((0x1234_5678_9ABC_DEF0UL, 8UL)));
-        using var dropout = Tensor.FromPointer(Device, (nint)state.DropoutPointer, 2, DType.F64);
+        using var dropout = Tensor.FromPointer(Device, state.DropoutPointer, 2, DType.F64);
         Assert.That(
             dropout.ToDoubleArray().Select(BitConverter.DoubleToUInt64Bits),
             Is.EqualTo(new ulong[] { 0x1234_5678_9ABC_DEF0, 8 })

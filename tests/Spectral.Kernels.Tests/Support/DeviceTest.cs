@@ -217,6 +217,6 @@ public abstract class DeviceTest(DeviceKind kind)
         Array.Fill(pattern, GuardByte);
         whole.CopyFrom(MemoryMarshal.AsBytes(pattern.AsSpan()));
         _guarded.Add((whole, bytes, $"{what} {shape} of {type}"));
-        return Keep(Tensor.FromPointer(Device, (nint)whole.Pointer + GuardBytes, shape, type));
+        return Keep(Tensor.FromPointer(Device, whole.Pointer + GuardBytes, shape, type));
     }
 }

@@ -66,7 +66,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         [Values] bool checkpointing
     )
     {
-        using ForcedAttention forced = new(attention);
+        using ForcedAttention forced = new(Device, attention);
         ModelConfig config = TinyModels.Qwen2 with { HeadDimension = 8 };
         Result composed = Differentiate(LowRankVariant.ComposedB, method, config, DType.BF16, checkpointing, All);
         Result augmented = Differentiate(LowRankVariant.Augmented, method, config, DType.BF16, checkpointing, All);
@@ -136,7 +136,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void WeightsMoveAndComeBackBitForBit([Values(DType.F32, DType.BF16)] DType type)
     {
-        using ForcedLowRank forced = new(LowRankVariant.Augmented);
+        using ForcedLowRank forced = new(Device, LowRankVariant.Augmented);
         ModelConfig config = TinyModels.Llama with
         {
             HiddenSize = 256,
@@ -187,7 +187,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void DecodingFallsBackAndGivesTheSameLogits()
     {
-        using ForcedLowRank forced = new(LowRankVariant.Augmented);
+        using ForcedLowRank forced = new(Device, LowRankVariant.Augmented);
         CausalLanguageModel model = Keep(TinyModels.Frozen(TinyModels.Everything, Device, Folder));
         TestAdapters.Randomize(
             Keep(Adapter.Attach(model, AdapterMethods.Find("speclora"), new AdapterOptions { Rank = 2, TopK = 2 })),
@@ -216,7 +216,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
     {
         (float[][] Values, float[] Dx, float[] Gradients) Run(LowRankVariant variant)
         {
-            using ForcedLowRank forced = new(variant);
+            using ForcedLowRank forced = new(Device, variant);
             using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Everything, Device, Folder, type);
             using var adapter = Adapter.Attach(
                 model,
@@ -274,7 +274,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         string targets
     )
     {
-        using ForcedLowRank forced = new(variant);
+        using ForcedLowRank forced = new(Device, variant);
         using CausalLanguageModel model = TinyModels.Frozen(config, Device, Folder, type);
         using var adapter = Adapter.Attach(
             model,
@@ -313,7 +313,7 @@ public sealed class AugmentedTrainingTests(DeviceKind kind) : TrainingTest(kind)
         double dropout = 0
     )
     {
-        using ForcedLowRank forced = new(variant);
+        using ForcedLowRank forced = new(Device, variant);
         using CausalLanguageModel model = TinyModels.Frozen(TinyModels.Llama, Device, Folder, type);
         using var adapter = Adapter.Attach(
             model,

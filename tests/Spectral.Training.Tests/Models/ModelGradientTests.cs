@@ -95,7 +95,7 @@ public sealed class ModelGradientTests(DeviceKind kind) : TrainingTest(kind)
     [Test]
     public void Bf16FollowsTheReference([Values] AttentionVariant attention, [Values("Qwen2", "Mistral")] string name)
     {
-        using ForcedAttention forced = new(attention);
+        using ForcedAttention forced = new(Device, attention);
         CausalLanguageModel model = Keep(
             TinyModels.Frozen(Config(name) with { HeadDimension = 8 }, Device, Folder, DType.BF16)
         );

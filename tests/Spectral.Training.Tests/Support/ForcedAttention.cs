@@ -1,13 +1,19 @@
+using Spectral.Kernels;
 using Spectral.Kernels.Ops;
 
 namespace Spectral.Training.Tests.Support;
 
-/// <summary>Forces a variant of attention until it is disposed.</summary>
+/// <summary>Forces a variant of attention on a device until it is disposed.</summary>
 internal sealed class ForcedAttention : IDisposable
 {
-    private readonly AttentionVariant? _before = Attention.Variant;
+    private readonly Device _device;
+    private readonly AttentionVariant? _before;
 
-    public ForcedAttention(AttentionVariant variant) => Attention.Variant = variant;
+    public ForcedAttention(Device device, AttentionVariant variant)
+    {
+        (_device, _before) = (device, Attention.Forced(device));
+        Attention.Force(device, variant);
+    }
 
-    public void Dispose() => Attention.Variant = _before;
+    public void Dispose() => Attention.Force(_device, _before);
 }

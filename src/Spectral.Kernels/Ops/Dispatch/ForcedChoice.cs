@@ -1,26 +1,25 @@
 namespace Spectral.Kernels.Ops.Dispatch;
 
-/// <summary>A choice that a rule makes unless the caller, or else an environment variable, forces it.</summary>
+/// <summary>
+/// A choice that a rule makes on each device unless the caller, or else an environment variable, forces it there.
+/// </summary>
 internal sealed class ForcedChoice<T>(string variable, params (string Name, T Value)[] choices)
     where T : struct
 {
-    private T? _value;
-    private bool _read;
-
-    /// <summary>What is forced, or null. The variable is read once, when first asked.</summary>
+    /// <summary>What is forced on a device, or null. The variable is read once per device, when first asked.</summary>
     /// <exception cref="InvalidOperationException">The variable's value is no choice.</exception>
-    public T? Value
-    {
-        get
-        {
-            if (_read)
-                return _value;
-            _value = Parse(Environment.GetEnvironmentVariable(variable));
-            _read = true;
-            return _value;
-        }
-        set => (_value, _read) = (value, true);
-    }
+    public T? On(Device device) => Of(device).Value;
+
+    /// <summary>Forces a choice on a device; null leaves it to the rule, whatever the variable says.</summary>
+    public void Force(Device device, T? value) => device.State(this, static _ => new Forced()).Value = value;
+
+    private Forced Of(Device device) =>
+        device.State(
+            this,
+            static choice => new Forced { Value = choice.Parse(Environment.GetEnvironmentVariable(choice.Variable)) }
+        );
+
+    private string Variable => variable;
 
     /// <summary>The choice called <paramref name="name"/>; null for no name.</summary>
     public T? Parse(string? name)
@@ -40,4 +39,9 @@ internal sealed class ForcedChoice<T>(string variable, params (string Name, T Va
 
     /// <summary>The name of a choice.</summary>
     public string NameOf(T value) => choices.First(choice => choice.Value.Equals(value)).Name;
+
+    private sealed class Forced
+    {
+        public T? Value { get; set; }
+    }
 }

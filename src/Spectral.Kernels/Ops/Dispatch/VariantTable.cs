@@ -62,19 +62,23 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(
         [.. variants.Select(variant => (variant.Name, variant.Kind))]
     );
 
-    /// <summary>The variant that takes part whatever the rule says, or null.</summary>
-    public TKind? Forced
+    /// <summary>The variant that takes part on a device whatever the rule says, or null.</summary>
+    public TKind? Forced(Device device) => _forced.On(device);
+
+    /// <summary>Forces a variant on a device, or none.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such variant.</exception>
+    public void Force(Device device, TKind? kind)
     {
-        get => _forced.Value;
-        set =>
-            _forced.Value =
-                value is null || variants.Any(variant => variant.Kind.Equals(value.Value))
-                    ? value
-                    : throw new ArgumentOutOfRangeException(
-                        nameof(value),
-                        value,
-                        $"expected {string.Join(" or ", variants.Select(variant => variant.Kind))}"
-                    );
+        if (kind is { } wanted && !variants.Any(variant => variant.Kind.Equals(wanted)))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(kind),
+                kind,
+                $"expected {string.Join(" or ", variants.Select(variant => variant.Kind))}"
+            );
+        }
+
+        _forced.Force(device, kind);
     }
 
     public TVariant this[TKind kind] => Array.Find(variants, variant => variant.Kind.Equals(kind))!;
@@ -86,13 +90,16 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(
     /// The variant for a call; <paramref name="prepare"/> makes a trial when they have to be timed first.
     /// </summary>
     public TVariant Choose<TState>(in TCase call, TState state, Func<TState, IVariantTrial<TVariant>> prepare) =>
-        Record(call, Forced is null && call.Device.Tuner.Enabled ? Tuned(call, state, prepare) : ByRule(call, out _));
+        Record(
+            call,
+            Forced(call.Device) is null && call.Device.Tuner.Enabled ? Tuned(call, state, prepare) : ByRule(call, out _)
+        );
 
     /// <summary>The variant without timing anything, and why the forced one is not it.</summary>
     public TVariant ByRule(in TCase call, out string? refusal)
     {
         refusal = null;
-        if (Forced is { } kind)
+        if (Forced(call.Device) is { } kind)
         {
             TVariant forced = this[kind];
             refusal = forced.Refuses(call);
@@ -137,7 +144,7 @@ internal sealed class VariantTable<TKind, TCase, TVariant>(
     {
         string? vain = null;
         string? refusal = null;
-        if (Forced is { } kind && !kind.Equals(chosen.Kind))
+        if (Forced(call.Device) is { } kind && !kind.Equals(chosen.Kind))
             (vain, refusal) = (this[kind].Name, this[kind].Refuses(call));
         call.Device.Variants.Add(new VariantUse(call.What, chosen.Name, vain, refusal));
         return chosen;

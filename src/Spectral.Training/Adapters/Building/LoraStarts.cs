@@ -125,7 +125,7 @@ internal static class LoraStarts
             using var q = Tensor.Empty(weight.Device, rows.Shape);
             Orthonormalization.Rows(rows, q);
             Permute.Run(q, [1, 0], start[LoraNames.B]);
-            Gemm.Run(q, false, wide, false, start[LoraNames.A]);
+            Gemm.Run(q, wide, start[LoraNames.A]);
         }
     }
 
@@ -145,7 +145,7 @@ internal static class LoraStarts
         Orthonormalization.Rows(normal, rotation);
         using Tensor upper = rotation.Rows(0, rank / 2);
         using Tensor lower = rotation.Rows(rank / 2, rank / 2);
-        Gemm.Run(upper, true, right, false, start[LoraNames.A], 0.1f);
-        Gemm.Run(left, false, lower, false, start[LoraNames.B], 0.1f);
+        Gemm.Run(Gemm.Transposed(upper), right, start[LoraNames.A], 0.1f);
+        Gemm.Run(left, lower, start[LoraNames.B], 0.1f);
     }
 }

@@ -28,16 +28,14 @@ internal sealed class BlockProduct : Expression
         (int batch, int m, int k, int n) = Sizes;
         Gemm.Run(
             Columns(_x.Value, k),
-            false,
-            Blocks(_blocks.Value),
-            _transpose,
+            Blocks(_blocks.Value) with
+            {
+                Transposed = _transpose,
+            },
             Columns(value, n),
-            m,
-            n,
-            k,
+            new GemmSize(m, n, k, batch),
             1,
-            0,
-            batch
+            0
         );
     }
 
@@ -48,16 +46,14 @@ internal sealed class BlockProduct : Expression
         {
             Gemm.Run(
                 Columns(gradient, n),
-                false,
-                Blocks(_blocks.Value),
-                !_transpose,
+                Blocks(_blocks.Value) with
+                {
+                    Transposed = !_transpose,
+                },
                 Columns(dx, k),
-                m,
-                k,
-                n,
+                new GemmSize(m, k, n, batch),
                 1,
-                adds ? 1 : 0,
-                batch
+                adds ? 1 : 0
             );
         }
 
@@ -66,40 +62,30 @@ internal sealed class BlockProduct : Expression
         if (_transpose)
         {
             Gemm.Run(
-                Columns(gradient, n),
-                true,
+                Columns(gradient, n).Transpose(),
                 Columns(_x.Value, k),
-                false,
                 Blocks(dBlocks),
-                n,
-                k,
-                m,
+                new GemmSize(n, k, m, batch),
                 1,
-                adds ? 1 : 0,
-                batch
+                adds ? 1 : 0
             );
         }
         else
         {
             Gemm.Run(
-                Columns(_x.Value, k),
-                true,
+                Columns(_x.Value, k).Transpose(),
                 Columns(gradient, n),
-                false,
                 Blocks(dBlocks),
-                k,
-                n,
-                m,
+                new GemmSize(k, n, m, batch),
                 1,
-                adds ? 1 : 0,
-                batch
+                adds ? 1 : 0
             );
         }
     }
 
-    private static Gemm.Operand Columns(Tensor x, int width) => new(x, 0, x.Dim(1), width);
+    private static GemmOperand Columns(Tensor x, int width) => new(x, 0, x.Dim(1), width);
 
-    private static Gemm.Operand Blocks(Tensor x) => new(x, 0, x.Dim(2), (long)x.Dim(1) * x.Dim(2));
+    private static GemmOperand Blocks(Tensor x) => new(x, 0, x.Dim(2), (long)x.Dim(1) * x.Dim(2));
 
     private static Shape Product(Shape x, Shape blocks, bool transpose) =>
         x.Rank == 2 && blocks.Rank == 3 && x[1] == blocks[0] * blocks[transpose ? 2 : 1]

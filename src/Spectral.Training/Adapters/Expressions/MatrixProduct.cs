@@ -42,21 +42,22 @@ internal sealed class MatrixProduct : Expression
         int rank = c.Shape.Rank;
         (int m, int n, int k) = (c.Dim(rank - 2), c.Dim(rank - 1), a.Dim(transposeA ? rank - 2 : rank - 1));
         Gemm.Run(
-            Matrices(a),
-            transposeA,
-            Matrices(b),
-            transposeB,
+            Matrices(a) with
+            {
+                Transposed = transposeA,
+            },
+            Matrices(b) with
+            {
+                Transposed = transposeB,
+            },
             Matrices(c),
-            m,
-            n,
-            k,
+            new GemmSize(m, n, k, rank == 3 ? c.Dim(0) : 1),
             _scale,
-            adds ? 1 : 0,
-            rank == 3 ? c.Dim(0) : 1
+            adds ? 1 : 0
         );
     }
 
-    private static Gemm.Operand Matrices(Tensor x)
+    private static GemmOperand Matrices(Tensor x)
     {
         int rank = x.Shape.Rank;
         return new(x, 0, x.Dim(rank - 1), (long)x.Dim(rank - 2) * x.Dim(rank - 1));

@@ -72,7 +72,7 @@ internal sealed class CordaMethod : AdapterMethod
         bool last = IsLast(start.Options);
         using var product = Tensor.Empty(weight.Device, weight.Shape);
         MatrixCopy.Run(weight, product, (float)(Damping * MeanDiagonal(moment)));
-        Gemm.Run(weight, false, moment, false, product, 1, 1);
+        Gemm.Run(weight, moment, product, 1, 1);
         var options = new RandomizedSvdOptions { Seed = start.Options.Seed, Stream = start.Stream("corda") };
         using SvdResult svd = Svd.Compute(
             product,
@@ -83,7 +83,7 @@ internal sealed class CordaMethod : AdapterMethod
         int[] which = [.. Enumerable.Range(last ? least - rank : 0, rank)];
         (Tensor left, double scale) = (start[LoraNames.B], start.Options.Scale);
         svd.CopyLeft(left, which, sigma => sigma == 0 ? 0 : 1 / Math.Sqrt(scale * sigma));
-        Gemm.Run(left, true, weight, false, start[LoraNames.A]);
+        Gemm.Run(Gemm.Transposed(left), weight, start[LoraNames.A]);
         svd.CopyLeft(left, which, sigma => Math.Sqrt(sigma / scale));
     }
 

@@ -105,8 +105,8 @@ internal sealed class LoraDashMethod : AdapterMethod
         using var ofLeft = Tensor.Empty(left.Device, (k, module.Options.Rank));
         using var ofRight = Tensor.Empty(left.Device, (k, module.Options.Rank));
         using var products = Tensor.Empty(left.Device, k);
-        Gemm.Run(svd.U, true, left, false, ofLeft);
-        Gemm.Run(svd.Vt, false, right, true, ofRight);
+        Gemm.Run(Gemm.Transposed(svd.U), left, ofLeft);
+        Gemm.Run(svd.Vt, Gemm.Transposed(right), ofRight);
         BroadcastDot.Run(ofLeft, ofRight, products, Broadcast.PerRow);
         float[] sigma = svd.S.ToArray();
         return

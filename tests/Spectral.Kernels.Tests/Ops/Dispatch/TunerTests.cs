@@ -28,7 +28,7 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
     [TearDown]
     public void Clean()
     {
-        LowRankLinear.Variant = null;
+        LowRankLinear.Force(Device, null);
         _tuned?.Dispose();
         _tuned = null;
         Directory.Delete(Path.GetDirectoryName(_folder)!, recursive: true);
@@ -139,7 +139,7 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
     public void WhatIsForcedIsNotTimed()
     {
         Device device = Open();
-        LowRankLinear.Variant = LowRankVariant.ComposedA;
+        LowRankLinear.Force(device, LowRankVariant.ComposedA);
         RunLayer(device, 4, DType.F32);
         Assert.That(device.Tuner.Choices, Is.Empty);
         Assert.That(Products(device), Is.All.EqualTo("composed-a"));
@@ -199,7 +199,7 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
         using var dx = Tensor.From(device, Enumerable.Repeat(1f, rows * 16).ToArray(), (rows, 16), type);
         var factors = new LowRankFactors(left, null, right, 0.5f);
         LowRankLinear.Forward(x, weight, null, factors, y, z);
-        LowRankLinear.Backward(x, weight, factors, z, dy, dx, default, accumulateDx: true);
+        LowRankLinear.Backward(x, weight, factors, z, dy, dx, default, Accumulate.Dx);
         return [.. y.ToArray(), .. dx.ToArray()];
     }
 }

@@ -70,7 +70,7 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
         [Values(null, LowRankVariant.Augmented)] LowRankVariant? variant
     )
     {
-        using ForcedLowRank forced = new(variant);
+        using ForcedLowRank forced = new(Device, variant);
         CausalLanguageModel model = Keep(TinyModels.Frozen(Config, Device, Folder));
         using Adapter adapter = Attach(model, name, Differentiated(AdapterMethods.Find(name)));
         TestAdapters.Perturb(adapter, 29);

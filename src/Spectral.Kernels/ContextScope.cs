@@ -1,0 +1,17 @@
+using Spectral.Kernels.Driver;
+
+namespace Spectral.Kernels;
+
+/// <summary>
+/// Restores, when disposed, the context that was current on the thread before <see cref="Device.Enter"/>.
+/// </summary>
+public readonly unsafe ref struct ContextScope
+{
+    private readonly DriverApi _api;
+    private readonly nint _previous;
+
+    internal ContextScope(DriverApi api, nint previous) => (_api, _previous) = (api, previous);
+
+    /// <summary>Makes the context of before current again; one that was destroyed meanwhile is not.</summary>
+    public void Dispose() => _api.CtxSetCurrent(_previous); // its status: there is nothing else to go back to
+}

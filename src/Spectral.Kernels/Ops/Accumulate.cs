@@ -1,0 +1,17 @@
+namespace Spectral.Kernels.Ops;
+
+/// <summary>
+/// Says which results of a backward pass are added to what their tensors hold; the others overwrite it.
+/// </summary>
+[Flags]
+public enum Accumulate
+{
+    /// <summary>Overwrites every result.</summary>
+    Nothing = 0,
+
+    /// <summary>Adds to the gradients of the parameters.</summary>
+    Gradients = 1,
+
+    /// <summary>Adds to the gradient of the input.</summary>
+    Dx = 2,
+}
