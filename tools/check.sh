@@ -24,7 +24,7 @@ check() { # check TITLE COMMAND...: one line with its time, and what it printed 
 csharp_layout() { dotnet tool restore > /dev/null && dotnet csharpier check .; }
 # Without "whitespace": CSharpier sets the layout, and both cannot agree on wrapped expressions.
 csharp_style() {
-  dotnet restore Kernels.sln -v quiet &&
+  dotnet restore Kernels.sln -v quiet && dotnet build src/Spectral.Generators -c Release -v quiet &&
     dotnet format style Kernels.sln --no-restore --severity warn --verify-no-changes
 }
 csharp_analyzers() { dotnet format analyzers Kernels.sln --no-restore --severity warn --verify-no-changes; }
@@ -36,6 +36,7 @@ web_layout() {
   "$web/node_modules/.bin/prettier" --check "$web" tools
 }
 
+export Configuration=Release # dotnet format has no option for it, and needs the source generator of a build
 check "C# layout (CSharpier)" csharp_layout
 check "C# style (dotnet format)" csharp_style
 check "C# analyzers (dotnet format)" csharp_analyzers
