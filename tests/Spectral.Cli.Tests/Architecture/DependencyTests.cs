@@ -13,11 +13,6 @@ public sealed class DependencyTests
         ),
         (
             "Spectral.Kernels",
-            "Spectral.Kernels.Ops",
-            "a product of the BLAS library takes the operands that the op declares"
-        ),
-        (
-            "Spectral.Kernels",
             "Spectral.Kernels.Ops.Dispatch",
             "a device keeps the choices among variants of an op, which are timed on it"
         ),
