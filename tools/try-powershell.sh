@@ -8,4 +8,4 @@ if [ -x .tools/cuda/nvcc ]; then
   export PATH="$PWD/.tools/cuda:$PATH" NVCC_APPEND_FLAGS="-I$PWD/.tools/cuda/usr/include"
 fi
 .tools/pwsh -NoProfile -File build.ps1 build
-.tools/pwsh -NoProfile -File build.ps1 test --filter FullyQualifiedName~GrowthBudget
+.tools/pwsh -NoProfile -File build.ps1 test --filter FullyQualifiedName~RopeTests
