@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Spectral.Kernels.Driver;
 
 namespace Spectral.Kernels.Tests.Driver;
@@ -50,6 +51,23 @@ public sealed class NativeLibrariesTests
         {
             Environment.SetEnvironmentVariable(NativeLibraries.PathVariable, before);
         }
+    }
+
+    [Test]
+    public void OnWindowsBothFoldersOfAToolkitAreSearched() =>
+        Assert.That(
+            NativeLibraries.ToolkitFolders("cuda", windows: true),
+            Is.EqualTo(new[] { Path.Combine("cuda", "bin", "x64"), Path.Combine("cuda", "bin") })
+        );
+
+    [TestCase(true, Architecture.X64, true, null)]
+    [TestCase(true, Architecture.X64, false, "AVX2")]
+    [TestCase(true, Architecture.Arm64, true, "Linux x64 only")]
+    [TestCase(false, Architecture.X64, true, "Linux x64 only")]
+    public void WhyTheCpuDeviceCannotRunIsSaid(bool linux, Architecture machine, bool instructions, string? reason)
+    {
+        string? obstacle = DriverApi.CpuObstacle(linux, machine, instructions);
+        Assert.That(obstacle, reason is null ? Is.Null : Does.Contain(reason));
     }
 
     [Test]
