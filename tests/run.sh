@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests of a finished build and ends with their totals:  tests/run.sh [--full] [arguments]
-# Arguments go to the three test programs, which then run alone; --full adds all slow checks. A failure is shown as it
+# Arguments go to the test programs, which then run alone; --full adds all slow checks. A failure is shown as it
 # happens; everything that was printed is in artifacts/logs/test.log.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -16,8 +16,9 @@ fi
 
 programs() { # as many at once as there are processors; 8: the filter matches no test of a program
   local program='tests/Spectral.{}.Tests/bin/Release/net10.0/Spectral.{}.Tests'
-  printf '%s\n' Training Kernels Cli | xargs -P "$(nproc)" -I{} env "$program" --settings tests/brief.runsettings \
-    --output Minimal --progress off --no-ansi --ignore-exit-code 8 "$@"
+  printf '%s\n' Training Kernels Cli Embedding |
+    xargs -P "$(nproc)" -I{} env "$program" --settings tests/brief.runsettings \
+      --output Minimal --progress off --no-ansi --ignore-exit-code 8 "$@"
 }
 
 everything() {
@@ -26,7 +27,7 @@ everything() {
     say "native tests"
     artifacts/native/spectral_native_tests artifacts/native || status=1
   fi
-  say "test programs of Spectral.Training, Spectral.Kernels and Spectral.Cli, $(nproc) at a time"
+  say "test programs, $(nproc) at a time"
   programs "$@" || status=1
   if [ $# -eq 0 ]; then
     say "kernels under sanitizers, in shuffled schedules and broken on purpose"
