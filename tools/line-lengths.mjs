@@ -1,6 +1,6 @@
 // Holds every line of our sources and prose to 120 columns:  node tools/line-lengths.mjs
 // Prints FILE:LINE: LENGTH columns for each longer one and fails. Free of the limit are, in Markdown, tables,
-// definitions of links and fenced blocks, and in C# raw and verbatim strings: they hold another language as it is.
+// definitions of links and fenced blocks.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
@@ -13,20 +13,16 @@ const files = execFileSync("git", ["ls-files", "-z", "--", ...patterns, "*CMakeL
     encoding: "utf8",
 });
 
-// Which lines of a kind of file begin or end a free block, and which are free by themselves.
-const exceptions = {
-    md: { fence: /^\s*(```|~~~)/, free: /^\s*(\||\[[^\]]+\]: )/ },
-    cs: { fence: /^(?:(?!""").)*"""(?!.*""")/, free: /"""|@"/ },
-};
-const none = { fence: /(?!)/, free: /(?!)/ }; // match nothing
+const fence = /^\s*(```|~~~)/;
+const free = /^\s*(\||\[[^\]]+\]: )/;
 
 function* longLines(file) {
-    const { fence, free } = exceptions[file.split(".").at(-1)] ?? none;
+    const markdown = file.endsWith(".md");
     let inside = false;
     for (const [index, line] of readFileSync(file, "utf8").split("\n").entries()) {
-        if (fence.test(line)) inside = !inside;
+        if (markdown && fence.test(line)) inside = !inside;
         const length = [...line].length;
-        if (length > limit && !inside && !free.test(line))
+        if (length > limit && !inside && !(markdown && free.test(line)))
             yield `${file}:${index + 1}: ${length} columns, at most ${limit}`;
     }
 }

@@ -10,7 +10,9 @@ public static class PageProbe
         (() => {
           const numbers = colour => colour.match(/[\d.]+/g).map(Number);
           const light = colour => {
-            const [r, g, b] = numbers(colour).map(value => value / 255).map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+            const [r, g, b] = numbers(colour)
+              .map(value => value / 255)
+              .map(value => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
             return 0.2126 * r + 0.7152 * g + 0.0722 * b;
           };
           const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
@@ -25,10 +27,13 @@ public static class PageProbe
           const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
           while (walk.nextNode()) {
             const element = walk.currentNode.parentElement;
-            if (!walk.currentNode.data.trim() || ['SCRIPT', 'STYLE', 'NOSCRIPT', 'style', 'OPTION'].includes(element.tagName) || !element.checkVisibility()) continue;
+            const text = walk.currentNode.data.trim();
+            if (!text || !element.checkVisibility()) continue;
+            if (['SCRIPT', 'STYLE', 'NOSCRIPT', 'style', 'OPTION'].includes(element.tagName)) continue;
             const style = getComputedStyle(element), colour = element instanceof SVGElement ? style.fill : style.color;
             const seen = ratio(colour, behind(element));
-            if (!(seen >= 4.5)) found.push(`${walk.currentNode.data.trim().slice(0, 40)}: ${colour} on ${behind(element)}, ${seen.toFixed(2)}`);
+            if (!(seen >= 4.5))
+              found.push(`${text.slice(0, 40)}: ${colour} on ${behind(element)}, ${seen.toFixed(2)}`);
           }
           return found;
         })()
@@ -42,10 +47,12 @@ public static class PageProbe
             const frame = svg.getBoundingClientRect(), name = svg.closest('figure').id;
             for (const part of svg.querySelectorAll('*')) {
               for (const attribute of part.attributes)
-                if (/NaN|undefined|Infinity/.test(attribute.value)) found.push(`${name}: ${part.tagName} ${attribute.name}="${attribute.value.slice(0, 80)}"`);
+                if (/NaN|undefined|Infinity/.test(attribute.value))
+                  found.push(`${name}: ${part.tagName} ${attribute.name}="${attribute.value.slice(0, 80)}"`);
               if (!part.matches('path, circle, line, rect, text')) continue;
               const box = part.getBoundingClientRect();
-              if (box.left < frame.left - 8 || box.right > frame.right + 8 || box.top < frame.top - 8 || box.bottom > frame.bottom + 8)
+              const across = box.left < frame.left - 8 || box.right > frame.right + 8;
+              if (across || box.top < frame.top - 8 || box.bottom > frame.bottom + 8)
                 found.push(`${name}: ${part.tagName} ${part.textContent} is outside`);
             }
           }
