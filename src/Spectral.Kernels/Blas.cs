@@ -1,5 +1,51 @@
 using System.Runtime.CompilerServices;
 using Spectral.Kernels.Driver;
+using unsafe GemmEx = delegate* unmanaged<
+    nint,
+    int,
+    int,
+    int,
+    int,
+    int,
+    void*,
+    ulong,
+    int,
+    int,
+    ulong,
+    int,
+    int,
+    void*,
+    ulong,
+    int,
+    int,
+    int,
+    int,
+    int>;
+using unsafe GemmStridedBatchedEx = delegate* unmanaged<
+    nint,
+    int,
+    int,
+    int,
+    int,
+    int,
+    void*,
+    ulong,
+    int,
+    int,
+    long,
+    ulong,
+    int,
+    int,
+    long,
+    void*,
+    ulong,
+    int,
+    int,
+    long,
+    int,
+    int,
+    int,
+    int>;
 
 namespace Spectral.Kernels;
 
@@ -13,137 +59,47 @@ public sealed unsafe class Blas : IDisposable
     private const int ComputeF32 = 68;
     private const int DefaultAlgorithm = -1;
 
-    private static readonly string[] StatusNames = new string[20];
+    private const string Prefix = "cublas";
+
+    private static readonly string?[] StatusNames =
+    [
+        "CUBLAS_STATUS_SUCCESS",
+        "CUBLAS_STATUS_NOT_INITIALIZED",
+        null,
+        "CUBLAS_STATUS_ALLOC_FAILED",
+        null,
+        null,
+        null,
+        "CUBLAS_STATUS_INVALID_VALUE",
+        "CUBLAS_STATUS_ARCH_MISMATCH",
+        null,
+        null,
+        "CUBLAS_STATUS_MAPPING_ERROR",
+        null,
+        "CUBLAS_STATUS_EXECUTION_FAILED",
+        "CUBLAS_STATUS_INTERNAL_ERROR",
+        "CUBLAS_STATUS_NOT_SUPPORTED",
+    ];
 
     private readonly Device _device;
     private readonly delegate* unmanaged<nint, nint, int> _setStream;
     private readonly delegate* unmanaged<nint, int> _destroy;
     private readonly delegate* unmanaged<nint, int*, int> _getVersion;
-    private readonly delegate* unmanaged<
-        nint,
-        int,
-        int,
-        int,
-        int,
-        int,
-        void*,
-        ulong,
-        int,
-        int,
-        ulong,
-        int,
-        int,
-        void*,
-        ulong,
-        int,
-        int,
-        int,
-        int,
-        int> _gemm;
-    private readonly delegate* unmanaged<
-        nint,
-        int,
-        int,
-        int,
-        int,
-        int,
-        void*,
-        ulong,
-        int,
-        int,
-        long,
-        ulong,
-        int,
-        int,
-        long,
-        void*,
-        ulong,
-        int,
-        int,
-        long,
-        int,
-        int,
-        int,
-        int> _gemmBatched;
+    private readonly GemmEx _gemm;
+    private readonly GemmStridedBatchedEx _gemmBatched;
     private nint _handle;
     private nint _stream = -1;
-
-    static Blas()
-    {
-        Array.Fill(StatusNames, "unknown status");
-        (StatusNames[1], StatusNames[3], StatusNames[7], StatusNames[8]) = (
-            "CUBLAS_STATUS_NOT_INITIALIZED",
-            "CUBLAS_STATUS_ALLOC_FAILED",
-            "CUBLAS_STATUS_INVALID_VALUE",
-            "CUBLAS_STATUS_ARCH_MISMATCH"
-        );
-        (StatusNames[11], StatusNames[13], StatusNames[14], StatusNames[15]) = (
-            "CUBLAS_STATUS_MAPPING_ERROR",
-            "CUBLAS_STATUS_EXECUTION_FAILED",
-            "CUBLAS_STATUS_INTERNAL_ERROR",
-            "CUBLAS_STATUS_NOT_SUPPORTED"
-        );
-    }
 
     internal Blas(Device device)
     {
         _device = device;
-        DriverApi api = device.Activate();
-        string[] names = OperatingSystem.IsWindows()
-            ? ["cublas64_13.dll", "cublas64_12.dll"]
-            : ["libcublas.so.13", "libcublas.so.12"];
-        nint library = api.IsCpu ? api.Library : NativeLibraries.Load("cuBLAS", names);
-        nint F(string name) => NativeLibraries.Function(library, api.IsCpu ? DriverApi.CpuLibraryName : "cuBLAS", name);
-        var create = (delegate* unmanaged<nint*, int>)F("cublasCreate_v2");
-        _destroy = (delegate* unmanaged<nint, int>)F("cublasDestroy_v2");
-        _setStream = (delegate* unmanaged<nint, nint, int>)F("cublasSetStream_v2");
-        _getVersion = (delegate* unmanaged<nint, int*, int>)F("cublasGetVersion_v2");
-        _gemm = (delegate* unmanaged<
-            nint,
-            int,
-            int,
-            int,
-            int,
-            int,
-            void*,
-            ulong,
-            int,
-            int,
-            ulong,
-            int,
-            int,
-            void*,
-            ulong,
-            int,
-            int,
-            int,
-            int,
-            int>)F("cublasGemmEx");
-        _gemmBatched = (delegate* unmanaged<
-            nint,
-            int,
-            int,
-            int,
-            int,
-            int,
-            void*,
-            ulong,
-            int,
-            int,
-            long,
-            ulong,
-            int,
-            int,
-            long,
-            void*,
-            ulong,
-            int,
-            int,
-            long,
-            int,
-            int,
-            int,
-            int>)F("cublasGemmStridedBatchedEx");
+        var functions = new LibraryFunctions(device.Activate(), "cuBLAS", "cublas", Prefix, 13, 12);
+        var create = (delegate* unmanaged<nint*, int>)functions["Create_v2"];
+        _destroy = (delegate* unmanaged<nint, int>)functions["Destroy_v2"];
+        _setStream = (delegate* unmanaged<nint, nint, int>)functions["SetStream_v2"];
+        _getVersion = (delegate* unmanaged<nint, int*, int>)functions["GetVersion_v2"];
+        _gemm = (GemmEx)functions["GemmEx"];
+        _gemmBatched = (GemmStridedBatchedEx)functions["GemmStridedBatchedEx"];
         nint handle;
         Check(create(&handle), "starting cuBLAS");
         _handle = handle;
@@ -273,17 +229,6 @@ public sealed unsafe class Blas : IDisposable
 
     private static int Type(DType type) => type == DType.BF16 ? DataBF16 : DataF32;
 
-    private static void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "")
-    {
-        if (status != 0)
-        {
-            throw new CudaException(
-                "cublas" + call.TrimStart('_'),
-                status,
-                (uint)status < StatusNames.Length ? StatusNames[status] : "unknown status",
-                "",
-                doing
-            );
-        }
-    }
+    private static void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "") =>
+        LibraryFunctions.Check(status, Prefix, StatusNames, doing, call);
 }

@@ -1,5 +1,37 @@
 using System.Runtime.CompilerServices;
 using Spectral.Kernels.Driver;
+using unsafe Gesvd = delegate* unmanaged<
+    nint,
+    sbyte,
+    sbyte,
+    int,
+    int,
+    ulong,
+    int,
+    ulong,
+    ulong,
+    int,
+    ulong,
+    int,
+    ulong,
+    int,
+    ulong,
+    ulong,
+    int>;
+using unsafe Trtri = delegate* unmanaged<
+    nint,
+    int,
+    int,
+    long,
+    int,
+    ulong,
+    long,
+    ulong,
+    nuint,
+    void*,
+    nuint,
+    ulong,
+    int>;
 
 namespace Spectral.Kernels;
 
@@ -15,6 +47,7 @@ public sealed unsafe class Solver : IDisposable
     private const int Upper = 1;
     private const int NonUnit = 0;
     private const int DataF64 = 1;
+    private const string Prefix = "cusolverDn";
 
     private static readonly string[] StatusNames =
     [
@@ -36,90 +69,36 @@ public sealed unsafe class Solver : IDisposable
     private readonly delegate* unmanaged<nint, int, int, ulong, int, int*, int> _potrfSize;
     private readonly delegate* unmanaged<nint, int, int, ulong, int, ulong, int, ulong, int> _potrf;
     private readonly delegate* unmanaged<nint, int, int, long, int, ulong, long, nuint*, nuint*, int> _trtriSize;
-    private readonly delegate* unmanaged<
-        nint,
-        int,
-        int,
-        long,
-        int,
-        ulong,
-        long,
-        ulong,
-        nuint,
-        void*,
-        nuint,
-        ulong,
-        int> _trtri;
+    private readonly Trtri _trtri;
     private readonly delegate* unmanaged<nint, int, int, ulong, int, int*, int> _geqrfSize;
     private readonly delegate* unmanaged<nint, int, int, ulong, int, ulong, ulong, int, ulong, int> _geqrf;
     private readonly delegate* unmanaged<nint, int, int, int, ulong, int, ulong, int*, int> _orgqrSize;
     private readonly delegate* unmanaged<nint, int, int, int, ulong, int, ulong, ulong, int, ulong, int> _orgqr;
     private readonly delegate* unmanaged<nint, int, int, int*, int> _gesvdSize;
-    private readonly delegate* unmanaged<
-        nint,
-        sbyte,
-        sbyte,
-        int,
-        int,
-        ulong,
-        int,
-        ulong,
-        ulong,
-        int,
-        ulong,
-        int,
-        ulong,
-        int,
-        ulong,
-        ulong,
-        int> _gesvd;
+    private readonly Gesvd _gesvd;
     private nint _handle;
     private nint _stream = -1;
 
     internal Solver(Device device)
     {
         _device = device;
-        DriverApi api = device.Activate();
-        string[] names = OperatingSystem.IsWindows()
-            ? ["cusolver64_12.dll", "cusolver64_11.dll"]
-            : ["libcusolver.so.12", "libcusolver.so.11"];
-        nint library = api.IsCpu ? api.Library : NativeLibraries.Load("cuSOLVER", names);
-        nint F(string name) =>
-            NativeLibraries.Function(library, api.IsCpu ? DriverApi.CpuLibraryName : "cuSOLVER", "cusolverDn" + name);
-        var create = (delegate* unmanaged<nint*, int>)F("Create");
-        _destroy = (delegate* unmanaged<nint, int>)F("Destroy");
-        _setStream = (delegate* unmanaged<nint, nint, int>)F("SetStream");
-        _potrfSize = (delegate* unmanaged<nint, int, int, ulong, int, int*, int>)F("Dpotrf_bufferSize");
-        _potrf = (delegate* unmanaged<nint, int, int, ulong, int, ulong, int, ulong, int>)F("Dpotrf");
-        _trtriSize = (delegate* unmanaged<nint, int, int, long, int, ulong, long, nuint*, nuint*, int>)F(
-            "Xtrtri_bufferSize"
-        );
-        _trtri = (delegate* unmanaged<nint, int, int, long, int, ulong, long, ulong, nuint, void*, nuint, ulong, int>)F(
-            "Xtrtri"
-        );
-        _geqrfSize = (delegate* unmanaged<nint, int, int, ulong, int, int*, int>)F("Sgeqrf_bufferSize");
-        _geqrf = (delegate* unmanaged<nint, int, int, ulong, int, ulong, ulong, int, ulong, int>)F("Sgeqrf");
-        _orgqrSize = (delegate* unmanaged<nint, int, int, int, ulong, int, ulong, int*, int>)F("Sorgqr_bufferSize");
-        _orgqr = (delegate* unmanaged<nint, int, int, int, ulong, int, ulong, ulong, int, ulong, int>)F("Sorgqr");
-        _gesvdSize = (delegate* unmanaged<nint, int, int, int*, int>)F("Dgesvd_bufferSize");
-        _gesvd = (delegate* unmanaged<
-            nint,
-            sbyte,
-            sbyte,
-            int,
-            int,
-            ulong,
-            int,
-            ulong,
-            ulong,
-            int,
-            ulong,
-            int,
-            ulong,
-            int,
-            ulong,
-            ulong,
-            int>)F("Dgesvd");
+        var functions = new LibraryFunctions(device.Activate(), "cuSOLVER", "cusolver", Prefix, 12, 11);
+        var create = (delegate* unmanaged<nint*, int>)functions["Create"];
+        _destroy = (delegate* unmanaged<nint, int>)functions["Destroy"];
+        _setStream = (delegate* unmanaged<nint, nint, int>)functions["SetStream"];
+        _potrfSize = (delegate* unmanaged<nint, int, int, ulong, int, int*, int>)functions["Dpotrf_bufferSize"];
+        _potrf = (delegate* unmanaged<nint, int, int, ulong, int, ulong, int, ulong, int>)functions["Dpotrf"];
+        _trtriSize = (delegate* unmanaged<nint, int, int, long, int, ulong, long, nuint*, nuint*, int>)
+            functions["Xtrtri_bufferSize"];
+        _trtri = (Trtri)functions["Xtrtri"];
+        _geqrfSize = (delegate* unmanaged<nint, int, int, ulong, int, int*, int>)functions["Sgeqrf_bufferSize"];
+        _geqrf = (delegate* unmanaged<nint, int, int, ulong, int, ulong, ulong, int, ulong, int>)functions["Sgeqrf"];
+        _orgqrSize = (delegate* unmanaged<nint, int, int, int, ulong, int, ulong, int*, int>)
+            functions["Sorgqr_bufferSize"];
+        _orgqr = (delegate* unmanaged<nint, int, int, int, ulong, int, ulong, ulong, int, ulong, int>)
+            functions["Sorgqr"];
+        _gesvdSize = (delegate* unmanaged<nint, int, int, int*, int>)functions["Dgesvd_bufferSize"];
+        _gesvd = (Gesvd)functions["Dgesvd"];
         nint handle;
         Check(create(&handle), "starting cuSOLVER");
         _handle = handle;
@@ -270,17 +249,6 @@ public sealed unsafe class Solver : IDisposable
         _stream = stream;
     }
 
-    private static void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "")
-    {
-        if (status != 0)
-        {
-            throw new CudaException(
-                "cusolverDn" + call.TrimStart('_'),
-                status,
-                (uint)status < StatusNames.Length ? StatusNames[status] : "unknown status",
-                "",
-                doing
-            );
-        }
-    }
+    private static void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "") =>
+        LibraryFunctions.Check(status, Prefix, StatusNames, doing, call);
 }

@@ -3,6 +3,36 @@ using System.Runtime.InteropServices;
 using Spectral.Kernels;
 using Spectral.Kernels.Driver;
 using Spectral.Kernels.Ops;
+using unsafe Matmul = delegate* unmanaged<
+    nint,
+    nint,
+    void*,
+    ulong,
+    nint,
+    ulong,
+    nint,
+    void*,
+    ulong,
+    nint,
+    ulong,
+    nint,
+    Spectral.Bench.Baselines.BlasLt.Algorithm*,
+    ulong,
+    nuint,
+    nint,
+    int>;
+using unsafe MatmulAlgoGetHeuristic = delegate* unmanaged<
+    nint,
+    nint,
+    nint,
+    nint,
+    nint,
+    nint,
+    nint,
+    int,
+    Spectral.Bench.Baselines.BlasLt.HeuristicResult*,
+    int*,
+    int>;
 
 namespace Spectral.Bench.Baselines;
 
@@ -39,36 +69,8 @@ internal sealed unsafe class BlasLt : IDisposable
     private readonly delegate* unmanaged<nint*, int, ulong, ulong, long, int> _matrixLayoutCreate;
     private readonly delegate* unmanaged<nint, int, void*, nuint, int> _matmulDescSetAttribute;
     private readonly delegate* unmanaged<nint, int, void*, nuint, int> _matmulPreferenceSetAttribute;
-    private readonly delegate* unmanaged<
-        nint,
-        nint,
-        nint,
-        nint,
-        nint,
-        nint,
-        nint,
-        int,
-        HeuristicResult*,
-        int*,
-        int> _matmulAlgoGetHeuristic;
-    private readonly delegate* unmanaged<
-        nint,
-        nint,
-        void*,
-        ulong,
-        nint,
-        ulong,
-        nint,
-        void*,
-        ulong,
-        nint,
-        ulong,
-        nint,
-        Algorithm*,
-        ulong,
-        nuint,
-        nint,
-        int> _matmul;
+    private readonly MatmulAlgoGetHeuristic _matmulAlgoGetHeuristic;
+    private readonly Matmul _matmul;
     private readonly nint _handle;
     private readonly nint _preference;
     private readonly Tensor _workspace;
@@ -81,55 +83,22 @@ internal sealed unsafe class BlasLt : IDisposable
     {
         _machine = machine;
         DriverApi api = machine.Device.Activate();
-        string[] names = OperatingSystem.IsWindows()
-            ? ["cublasLt64_13.dll", "cublasLt64_12.dll"]
-            : ["libcublasLt.so.13", "libcublasLt.so.12"];
-        nint library = api.IsCpu ? api.Library : NativeLibraries.Load("cuBLASLt", names);
-        nint F(string name) =>
-            NativeLibraries.Function(library, api.IsCpu ? DriverApi.CpuLibraryName : "cuBLASLt", "cublasLt" + name);
-        _create = (delegate* unmanaged<nint*, int>)F("Create");
-        _destroy = (delegate* unmanaged<nint, int>)F("Destroy");
-        _getVersion = (delegate* unmanaged<nuint>)F("GetVersion");
-        _matmulDescCreate = (delegate* unmanaged<nint*, int, int, int>)F("MatmulDescCreate");
-        _matmulDescDestroy = (delegate* unmanaged<nint, int>)F("MatmulDescDestroy");
-        _matmulDescSetAttribute = (delegate* unmanaged<nint, int, void*, nuint, int>)F("MatmulDescSetAttribute");
-        _matrixLayoutCreate = (delegate* unmanaged<nint*, int, ulong, ulong, long, int>)F("MatrixLayoutCreate");
-        _matrixLayoutDestroy = (delegate* unmanaged<nint, int>)F("MatrixLayoutDestroy");
-        _matmulPreferenceCreate = (delegate* unmanaged<nint*, int>)F("MatmulPreferenceCreate");
-        _matmulPreferenceDestroy = (delegate* unmanaged<nint, int>)F("MatmulPreferenceDestroy");
-        _matmulPreferenceSetAttribute = (delegate* unmanaged<nint, int, void*, nuint, int>)F(
-            "MatmulPreferenceSetAttribute"
-        );
-        _matmulAlgoGetHeuristic = (delegate* unmanaged<
-            nint,
-            nint,
-            nint,
-            nint,
-            nint,
-            nint,
-            nint,
-            int,
-            HeuristicResult*,
-            int*,
-            int>)F("MatmulAlgoGetHeuristic");
-        _matmul = (delegate* unmanaged<
-            nint,
-            nint,
-            void*,
-            ulong,
-            nint,
-            ulong,
-            nint,
-            void*,
-            ulong,
-            nint,
-            ulong,
-            nint,
-            Algorithm*,
-            ulong,
-            nuint,
-            nint,
-            int>)F("Matmul");
+        var functions = new LibraryFunctions(api, "cuBLASLt", "cublasLt", "cublasLt", 13, 12);
+        _create = (delegate* unmanaged<nint*, int>)functions["Create"];
+        _destroy = (delegate* unmanaged<nint, int>)functions["Destroy"];
+        _getVersion = (delegate* unmanaged<nuint>)functions["GetVersion"];
+        _matmulDescCreate = (delegate* unmanaged<nint*, int, int, int>)functions["MatmulDescCreate"];
+        _matmulDescDestroy = (delegate* unmanaged<nint, int>)functions["MatmulDescDestroy"];
+        _matmulDescSetAttribute = (delegate* unmanaged<nint, int, void*, nuint, int>)
+            functions["MatmulDescSetAttribute"];
+        _matrixLayoutCreate = (delegate* unmanaged<nint*, int, ulong, ulong, long, int>)functions["MatrixLayoutCreate"];
+        _matrixLayoutDestroy = (delegate* unmanaged<nint, int>)functions["MatrixLayoutDestroy"];
+        _matmulPreferenceCreate = (delegate* unmanaged<nint*, int>)functions["MatmulPreferenceCreate"];
+        _matmulPreferenceDestroy = (delegate* unmanaged<nint, int>)functions["MatmulPreferenceDestroy"];
+        _matmulPreferenceSetAttribute = (delegate* unmanaged<nint, int, void*, nuint, int>)
+            functions["MatmulPreferenceSetAttribute"];
+        _matmulAlgoGetHeuristic = (MatmulAlgoGetHeuristic)functions["MatmulAlgoGetHeuristic"];
+        _matmul = (Matmul)functions["Matmul"];
         nint handle;
         nint preference;
         Expect(_create(&handle), "cublasLtCreate");

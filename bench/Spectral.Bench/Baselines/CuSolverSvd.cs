@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Spectral.Kernels;
 using Spectral.Kernels.Driver;
 
@@ -16,7 +15,7 @@ internal sealed unsafe class CuSolverSvd : IDisposable
     private const int Vectors = 1;
 
     private readonly Device _device;
-    private readonly nint _library;
+    private readonly LibraryFunctions _functions;
     private readonly nint _handle;
     private readonly nint _parameters;
     private readonly nint _jacobi;
@@ -31,12 +30,12 @@ internal sealed unsafe class CuSolverSvd : IDisposable
         if (device.Kind == DeviceKind.Cpu)
             throw new DllNotFoundException("cuSOLVER: the CPU device has no Xgesvdr and no Sgesvdj");
         _device = device;
-        _library = NativeLibraries.Load("cuSOLVER", "libcusolver.so.12", "libcusolver.so.11");
+        _functions = new LibraryFunctions(device.Activate(), "cuSOLVER", "cusolver", "", 12, 11);
         _handle = Created("cusolverDnCreate");
         _parameters = Created("cusolverDnCreateParams");
         _jacobi = Created("cusolverDnCreateGesvdjInfo");
         Expect(
-            ((delegate* unmanaged<nint, nint, int>)F("cusolverDnSetStream"))(_handle, device.Stream.Handle),
+            ((delegate* unmanaged<nint, nint, int>)_functions["cusolverDnSetStream"])(_handle, device.Stream.Handle),
             "cusolverDnSetStream"
         );
         _info = Tensor.Zeros(device, 1, DType.I32);
@@ -79,7 +78,8 @@ internal sealed unsafe class CuSolverSvd : IDisposable
             int,
             nuint*,
             nuint*,
-            int>)F("cusolverDnXgesvdr_bufferSize");
+            int>)
+            _functions["cusolverDnXgesvdr_bufferSize"];
         Expect(
             size(
                 _handle,
@@ -136,7 +136,8 @@ internal sealed unsafe class CuSolverSvd : IDisposable
             byte*,
             nuint,
             ulong,
-            int>)F("cusolverDnXgesvdr");
+            int>)
+            _functions["cusolverDnXgesvdr"];
         fixed (byte* host = _hostWork)
         {
             Expect(
@@ -193,7 +194,8 @@ internal sealed unsafe class CuSolverSvd : IDisposable
             int,
             int*,
             nint,
-            int>)F("cusolverDnSgesvdj_bufferSize");
+            int>)
+            _functions["cusolverDnSgesvdj_bufferSize"];
         Expect(
             size(
                 _handle,
@@ -231,7 +233,8 @@ internal sealed unsafe class CuSolverSvd : IDisposable
             int,
             ulong,
             nint,
-            int>)F("cusolverDnSgesvdj");
+            int>)
+            _functions["cusolverDnSgesvdj"];
         Expect(
             run(
                 _handle,
@@ -268,7 +271,7 @@ internal sealed unsafe class CuSolverSvd : IDisposable
             }
         )
         {
-            ((delegate* unmanaged<nint, int>)F(destroy))(handle);
+            ((delegate* unmanaged<nint, int>)_functions[destroy])(handle);
         }
     }
 
@@ -285,11 +288,9 @@ internal sealed unsafe class CuSolverSvd : IDisposable
     private nint Created(string function)
     {
         nint created;
-        Expect(((delegate* unmanaged<nint*, int>)F(function))(&created), function);
+        Expect(((delegate* unmanaged<nint*, int>)_functions[function])(&created), function);
         return created;
     }
-
-    private nint F(string name) => NativeLibrary.GetExport(_library, name);
 
     private static void Expect(int status, string call)
     {

@@ -3,6 +3,33 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using System.Text;
+using unsafe LaunchKernelFunction = delegate* unmanaged<
+    nint,
+    uint,
+    uint,
+    uint,
+    uint,
+    uint,
+    uint,
+    uint,
+    nint,
+    void**,
+    void**,
+    int>;
+using unsafe TensorMapEncodeTiledFunction = delegate* unmanaged<
+    Spectral.Kernels.Driver.TensorMap*,
+    int,
+    uint,
+    ulong,
+    ulong*,
+    ulong*,
+    uint*,
+    uint*,
+    int,
+    int,
+    int,
+    int,
+    int>;
 
 namespace Spectral.Kernels.Driver;
 
@@ -120,33 +147,8 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<nint, int> EventSynchronize;
     public readonly delegate* unmanaged<float*, nint, nint, int> EventElapsedTime;
     public readonly delegate* unmanaged<nint, int> EventDestroy;
-    public readonly delegate* unmanaged<
-        nint,
-        uint,
-        uint,
-        uint,
-        uint,
-        uint,
-        uint,
-        uint,
-        nint,
-        void**,
-        void**,
-        int> LaunchKernel;
-    public readonly delegate* unmanaged<
-        TensorMap*,
-        int,
-        uint,
-        ulong,
-        ulong*,
-        ulong*,
-        uint*,
-        uint*,
-        int,
-        int,
-        int,
-        int,
-        int> TensorMapEncodeTiled;
+    public readonly LaunchKernelFunction LaunchKernel;
+    public readonly TensorMapEncodeTiledFunction TensorMapEncodeTiled;
     private readonly delegate* unmanaged<byte*> _cpuLastError;
     private readonly delegate* unmanaged<byte*, CLong, void> _cpuSetOption;
     private readonly delegate* unmanaged<byte*, byte*, nuint, int> _argsLayout;
@@ -202,33 +204,8 @@ internal sealed unsafe class DriverApi
         EventSynchronize = (delegate* unmanaged<nint, int>)F("cuEventSynchronize");
         EventElapsedTime = (delegate* unmanaged<float*, nint, nint, int>)F("cuEventElapsedTime");
         EventDestroy = (delegate* unmanaged<nint, int>)F("cuEventDestroy_v2");
-        LaunchKernel = (delegate* unmanaged<
-            nint,
-            uint,
-            uint,
-            uint,
-            uint,
-            uint,
-            uint,
-            uint,
-            nint,
-            void**,
-            void**,
-            int>)F("cuLaunchKernel");
-        TensorMapEncodeTiled = (delegate* unmanaged<
-            TensorMap*,
-            int,
-            uint,
-            ulong,
-            ulong*,
-            ulong*,
-            uint*,
-            uint*,
-            int,
-            int,
-            int,
-            int,
-            int>)F("cuTensorMapEncodeTiled");
+        LaunchKernel = (LaunchKernelFunction)F("cuLaunchKernel");
+        TensorMapEncodeTiled = (TensorMapEncodeTiledFunction)F("cuTensorMapEncodeTiled");
         if (isCpu)
         {
             _cpuLastError = (delegate* unmanaged<byte*>)F("spectralCpuLastError");

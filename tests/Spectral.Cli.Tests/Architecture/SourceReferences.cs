@@ -54,14 +54,18 @@ internal sealed class SourceReferences
     /// <summary>Gets the references between types of different namespaces, each once.</summary>
     public IReadOnlyList<SourceReference> All { get; }
 
-    /// <summary>Finds the types that call native code: by an imported member, or by function pointer.</summary>
+    /// <summary>
+    /// Finds the types that call native code: by an imported member, or by function pointer. One that an alias names
+    /// counts for the type of that file.
+    /// </summary>
     public IEnumerable<string> CallersOfNativeCode() =>
         from tree in _trees
         from node in tree.GetRoot().DescendantNodes()
         where
             node is FunctionPointerTypeSyntax
             || node is AttributeSyntax { Name: var name } && name.ToString() is "LibraryImport" or "DllImport"
-        let type = Outermost(_compilation.GetSemanticModel(tree).GetEnclosingSymbol(node.SpanStart))
+        let model = _compilation.GetSemanticModel(tree)
+        let type = Outermost(model.GetEnclosingSymbol(node.SpanStart)) ?? FirstType(model)
         where type is not null
         select type.ToDisplayString();
 
@@ -113,6 +117,14 @@ internal sealed class SourceReferences
         );
         return found;
     }
+
+    private static INamedTypeSymbol? FirstType(SemanticModel model) =>
+        model
+            .SyntaxTree.GetRoot()
+            .DescendantNodes()
+            .OfType<BaseTypeDeclarationSyntax>()
+            .Select(declaration => model.GetDeclaredSymbol(declaration))
+            .FirstOrDefault();
 
     private static INamedTypeSymbol? Outermost(ISymbol? symbol)
     {
