@@ -11,7 +11,9 @@ internal static class Launch
     /// </summary>
     public const int FlatThreads = 256;
 
-    /// <summary>Blocks for <paramref name="work"/> items, <paramref name="perBlock"/> each.</summary>
+    /// <summary>
+    /// Blocks for <paramref name="work"/> items, <paramref name="perBlock"/> each: the quotient, rounded up.
+    /// </summary>
     public static int Blocks(long work, int perBlock) => checked((int)((work + perBlock - 1) / perBlock));
 
     /// <summary>Blocks of a row kernel with this many lanes per row.</summary>

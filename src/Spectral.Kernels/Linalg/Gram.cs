@@ -44,12 +44,12 @@ public static class Gram
             return;
         // By the shape alone, so that the order of the sums does not depend on the device.
         int wanted = Math.Clamp(
-            (columns + ChunkColumns - 1) / ChunkColumns,
+            Launch.Blocks(columns, ChunkColumns),
             1,
             Math.Max(1, Math.Min(MostChunks, MostPartials / (rows * rows)))
         );
-        int chunk = ((columns + wanted - 1) / wanted + 7) / 8 * 8;
-        int chunks = chunk == 0 ? 1 : (columns + chunk - 1) / chunk;
+        int chunk = Launch.Blocks(Launch.Blocks(columns, wanted), 8) * 8;
+        int chunks = chunk == 0 ? 1 : Launch.Blocks(columns, chunk);
         using var partial = Tensor.Empty(device, (batch, chunks, rows, rows), DType.F64);
         int tiles = (rows + 1) / 2;
         int pairs = tiles * (tiles + 1) / 2;

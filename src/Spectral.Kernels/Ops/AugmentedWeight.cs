@@ -1,4 +1,5 @@
 using Spectral.Kernels.Driver;
+using Spectral.Kernels.Interop;
 
 namespace Spectral.Kernels.Ops;
 
@@ -167,5 +168,5 @@ public sealed class AugmentedWeight : IDisposable
         Bias?.Dispose();
     }
 
-    private static int Padded(int length) => checked((length + Granule - 1) / Granule * Granule);
+    private static int Padded(int length) => checked(Launch.Blocks(length, Granule) * Granule);
 }

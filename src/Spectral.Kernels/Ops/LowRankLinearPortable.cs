@@ -37,7 +37,7 @@ internal sealed class LowRankLinearPortable : LowRankLinearVariant
             Rank = call.Rank,
             Accumulate = product.Accumulate ? 1 : 0,
         };
-        int tiles = checked((call.Rows + Tile - 1) / Tile * ((call.Columns + Tile - 1) / Tile));
+        int tiles = checked(Launch.Blocks(call.Rows, Tile) * Launch.Blocks(call.Columns, Tile));
         KernelEntry<LowRankLinearArgs> entry = product.Transposed
             ? LowRankLinearArgs.Forward
             : LowRankLinearArgs.InputGradient;

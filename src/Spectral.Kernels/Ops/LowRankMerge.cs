@@ -38,8 +38,8 @@ public static partial class LowRank
             Rank = factors.Rank,
             Scale = factors.Scale,
         };
-        int vectors = Divided(columns, 16 / weight.DType.Size());
-        Grid grid = (Divided(vectors, LowRankMergeArgs.Kernel.Threads), Divided(rows, MergeHeight));
+        int vectors = Launch.Blocks(columns, 16 / weight.DType.Size());
+        Grid grid = (Launch.Blocks(vectors, LowRankMergeArgs.Kernel.Threads), Launch.Blocks(rows, MergeHeight));
         if (weight.DType == DType.BF16 && factors.Left.DType == DType.F32)
             LowRankMergeArgs.F32IntoBf16.Launch(weight.Device, args, grid);
         else

@@ -94,7 +94,7 @@ public static partial class LowRank
             return;
 
         int ranks = RanksPerRead(rank, WidestSides);
-        int groups = Divided(rank, ranks);
+        int groups = Launch.Blocks(rank, ranks);
         KernelEntry<LowRankProjectArgs> pass = ranks switch
         {
             32 => LowRankProjectArgs.Ranks32,
@@ -116,8 +116,8 @@ public static partial class LowRank
             );
             return;
         }
-        int blocks = Divided(rows, Side);
-        int shares = Shares(device, Divided(columns, Depth), blocks * groups);
+        int blocks = Launch.Blocks(rows, Side);
+        int shares = Shares(device, Launch.Blocks(columns, Depth), blocks * groups);
         using Tensor? partial = shares > 1 ? Tensor.Empty(device, (shares, rows, rank)) : null;
         var args = new LowRankProjectArgs
         {
@@ -217,9 +217,9 @@ public static partial class LowRank
         }
         else
         {
-            int groups = Divided(rank, ranks);
-            int blocks = Divided(rows, chunks * Side);
-            int shares = Shares(device, Divided(columns, Side), blocks * groups);
+            int groups = Launch.Blocks(rank, ranks);
+            int blocks = Launch.Blocks(rows, chunks * Side);
+            int shares = Shares(device, Launch.Blocks(columns, Side), blocks * groups);
             using Tensor? partial = shares > 1 ? Tensor.Empty(device, (shares, rows, rank)) : null;
             using Tensor? leftPartial = gradients.Left is null ? null : Tensor.Empty(device, (blocks, columns, rank));
             var args = new LowRankOutputGradientsArgs
@@ -324,7 +324,7 @@ public static partial class LowRank
         if (dropout is not null)
             scale *= dropout.Factor;
         int ranks = RanksPerRead(rank, WidestSides);
-        int groups = Divided(rank, ranks);
+        int groups = Launch.Blocks(rank, ranks);
         KernelEntry<LowRankInputGradientArgs> pass = ranks switch
         {
             32 => LowRankInputGradientArgs.Ranks32,
@@ -352,8 +352,8 @@ public static partial class LowRank
 
             return;
         }
-        int blocks = Divided(columns, Side);
-        int shares = Shares(device, Divided(rows, Depth), blocks * groups);
+        int blocks = Launch.Blocks(columns, Side);
+        int shares = Shares(device, Launch.Blocks(rows, Depth), blocks * groups);
         using var partial = Tensor.Empty(device, (shares, rank, columns));
         var args = new LowRankInputGradientArgs
         {
@@ -496,9 +496,7 @@ public static partial class LowRank
     {
         int wanted = (device.Kind == DeviceKind.Cpu ? CpuBlocks : device.MultiprocessorCount) / blocks;
         int shares = Math.Clamp(wanted, 1, Math.Max(1, tiles));
-        int each = Math.Max(1, Divided(tiles, shares));
-        return Math.Max(1, Divided(tiles, each));
+        int each = Math.Max(1, Launch.Blocks(tiles, shares));
+        return Math.Max(1, Launch.Blocks(tiles, each));
     }
-
-    private static int Divided(int length, int size) => (int)((length + (long)size - 1) / size);
 }

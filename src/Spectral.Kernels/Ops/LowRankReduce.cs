@@ -100,7 +100,7 @@ internal static class LowRankReduce
     public static void MiddleGradient(in ColumnRange g, in ColumnRange z, float scale, Tensor gradient, bool accumulate)
     {
         int count = gradient.Dim(0);
-        int chunks = (g.Rows + RowsPerSum - 1) / RowsPerSum;
+        int chunks = Launch.Blocks(g.Rows, RowsPerSum);
         if (count == 0)
             return;
         Device device = gradient.Device;
