@@ -171,9 +171,8 @@ sealed class ByteLevelBpe(List<string> vocabulary, List<string> merges)
 
     /// <summary>
     /// Learns merges from the words that frame a record, not from the made-up ones, so that a made-up word stays nearly
-    /// letter
-    /// by letter: the tasks are about letters. The most frequent pair is merged; of equally frequent ones, the first in
-    /// code point order.
+    /// letter by letter: the tasks are about letters. The most frequent pair is merged; of equally frequent ones, the
+    /// first in code point order.
     /// </summary>
     public static ByteLevelBpe Train(IEnumerable<string> texts, int count)
     {

@@ -55,8 +55,7 @@ internal sealed class HostMatrix
 
 /// <summary>
 /// Correctness before time: every element was written and is finite, and a sample of elements, corners included, agrees
-/// with sums in double
-/// over the inputs as stored.
+/// with sums in double over the inputs as stored.
 /// </summary>
 internal static class Check
 {

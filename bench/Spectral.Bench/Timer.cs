@@ -4,11 +4,9 @@ namespace Spectral.Bench;
 
 /// <summary>
 /// Times variants of one scenario against each other on device events. All are warmed first; then they take turns, a
-/// part of the samples each
-/// per round, so that a change of clocks or temperature meets all alike. A sample is one call, or as many as fill
-/// <see cref="ShortestSample"/>: events resolve half a microsecond. Work is queued without waiting, so the device idles
-/// only where the host
-/// cannot keep up, which is then part of the time, as in use.
+/// part of the samples each per round, so that a change of clocks or temperature meets all alike. A sample is one call,
+/// or as many as fill <see cref="ShortestSample"/>: events resolve half a microsecond. Work is queued without waiting,
+/// so the device idles only where the host cannot keep up, which is then part of the time, as in use.
 /// </summary>
 internal sealed class Timer(Machine machine)
 {

@@ -7,9 +7,8 @@ namespace Spectral.Benchmarks;
 
 /// <summary>
 /// What the host pays before the device does anything: a launch, a tensor from the pool, a small layer's calls; time
-/// and managed bytes.
-/// The queue is emptied between iterations, so that no call waits for the device. Beside a C program: spectral-bench's
-/// case launch.
+/// and managed bytes. The queue is emptied between iterations, so that no call waits for the device. Beside a C
+/// program: spectral-bench's case launch.
 /// </summary>
 [MemoryDiagnoser, InvocationCount(1), IterationCount(100), WarmupCount(100)]
 public class LaunchBenchmarks

@@ -7,8 +7,8 @@ namespace Spectral.Benchmarks;
 
 /// <summary>
 /// Truncated SVD of a random normal matrix, 32 triplets. The first case, a sketch of 42 vectors and two power
-/// iterations, is the one to
-/// compare with scikit-learn's <c>randomized_svd(a, 32, n_oversamples=10, n_iter=2)</c> on the same number of threads.
+/// iterations, is the one to compare with scikit-learn's <c>randomized_svd(a, 32, n_oversamples=10, n_iter=2)</c> on
+/// the same number of threads.
 /// </summary>
 public class SvdBenchmarks
 {

@@ -9,8 +9,8 @@ namespace Spectral.Benchmarks;
 
 /// <summary>
 /// A whole optimizer step (forward, backward, clipping, AdamW) of a Llama with hidden 512, intermediate 1376, 6 layers,
-/// 8 heads, 4 K/V heads and
-/// a vocabulary of 1024, on a batch of 4 × 256 tokens that all carry loss, adapters on all seven projections.
+/// 8 heads, 4 K/V heads and a vocabulary of 1024, on a batch of 4 × 256 tokens that all carry loss, adapters on all
+/// seven projections.
 /// </summary>
 [MemoryDiagnoser]
 public class TrainingStepBenchmarks

@@ -36,15 +36,13 @@ public sealed record CpuDeviceOptions
 
 /// <summary>
 /// Opens a CUDA device, or the CPU device, with its context, memory pool, kernels and current stream. Not thread safe:
-/// one thread at a
-/// time may use a device and its tensors. Disposing it frees cached memory; tensors made from it keep their memory
-/// until they are
-/// disposed themselves, but what uses a disposed device throws <see cref="ObjectDisposedException"/>.
+/// one thread at a time may use a device and its tensors. Disposing it frees cached memory; tensors made from it keep
+/// their memory until they are disposed themselves, but what uses a disposed device throws <see
+/// cref="ObjectDisposedException"/>.
 /// </summary>
 /// <remarks>
 /// What is done with a device leaves its context current on the calling thread. A caller with a context of its own gets
-/// that back from
-/// the scope of <see cref="Enter"/>.
+/// that back from the scope of <see cref="Enter"/>.
 /// </remarks>
 /// <example>
 /// <code>
@@ -217,9 +215,8 @@ public sealed unsafe class Device : IDisposable
     /// </summary>
     /// <remarks>
     /// Ops, tensors, streams, events and graphs make the context current themselves and leave it so: restoring it with
-    /// every launch
-    /// would cost two driver calls more. Code with a context of its own puts what it does with a device into one scope:
-    /// <c>using (device.Enter()) { … }</c>. Scopes nest.
+    /// every launch would cost two driver calls more. Code with a context of its own puts what it does with a device
+    /// into one scope: <c>using (device.Enter()) { … }</c>. Scopes nest.
     /// </remarks>
     /// <exception cref="ObjectDisposedException">The device was disposed.</exception>
     public ContextScope Enter()

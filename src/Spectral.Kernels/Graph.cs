@@ -5,14 +5,12 @@ namespace Spectral.Kernels;
 
 /// <summary>
 /// Work recorded once and replayed with one call: every launch, copy and library call with the arguments it had when it
-/// was recorded. What
-/// changes between replays must therefore lie in device memory (<see cref="StepState"/>, input tensors that are filled
-/// anew).
+/// was recorded. What changes between replays must therefore lie in device memory (<see cref="StepState"/>, input
+/// tensors that are filled anew).
 /// </summary>
 /// <remarks>
 /// Tensors made while recording live in memory of the graph's own, which nothing else is given as long as the graph
-/// lives: a replay writes
-/// it again. Tensors from before that the work uses must live as long as the graph.
+/// lives: a replay writes it again. Tensors from before that the work uses must live as long as the graph.
 /// </remarks>
 public sealed unsafe class Graph : IDisposable
 {
@@ -36,8 +34,8 @@ public sealed unsafe class Graph : IDisposable
 
     /// <summary>
     /// Records what <paramref name="work"/> queues on the device's current stream, without running it. Kernels and
-    /// libraries that the work
-    /// uses should have run before: what they set up on first use can take part in a replay otherwise.
+    /// libraries that the work uses should have run before: what they set up on first use can take part in a replay
+    /// otherwise.
     /// </summary>
     /// <param name="device">The device; no other capture is under way on it.</param>
     /// <param name="work">May launch, copy on the device, make and dispose tensors. It can neither read results nor

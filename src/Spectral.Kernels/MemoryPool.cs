@@ -70,10 +70,8 @@ internal sealed class MemoryBlock(
 
 /// <summary>
 /// A caching pool ordered by stream: a block given back is handed out again on the same stream, where the driver's own
-/// order makes the reuse
-/// safe without waiting. Size classes are an eighth of a power of two apart, so at most 1/8 of a block is waste. Memory
-/// of a reserved stream,
-/// one that a graph was captured on, stays with it: replays use it again.
+/// order makes the reuse safe without waiting. Size classes are an eighth of a power of two apart, so at most 1/8 of a
+/// block is waste. Memory of a reserved stream, one that a graph was captured on, stays with it: replays use it again.
 /// </summary>
 internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, string deviceName, bool bypass)
     : IDisposable

@@ -118,9 +118,8 @@ public sealed unsafe class Solver : IDisposable
 
     /// <summary>
     /// In place, the inverse of the upper Cholesky factor of a symmetric F64 matrix: with G = TᵀT, T⁻¹ in the upper
-    /// triangle (column-major), so
-    /// the row-major reader finds the inverse of the lower factor in the lower one. The other triangle keeps what it
-    /// held.
+    /// triangle (column-major), so the row-major reader finds the inverse of the lower factor in the lower one. The
+    /// other triangle keeps what it held.
     /// </summary>
     /// <param name="gram">[n, n] F64.</param>
     /// <param name="info">Address of one I32: i when the leading minor of order i is not positive definite, else

@@ -6,10 +6,8 @@ namespace Spectral.Kernels;
 
 /// <summary>
 /// A contiguous row-major array on a device: a handle on a counted block of the device's pool. Several handles may
-/// share a block
-/// (<see cref="Share"/>, <see cref="View"/>, <see cref="Rows"/>); each is disposed on its own and the last gives the
-/// block back.
-/// Using a disposed handle throws, disposing it twice does nothing.
+/// share a block (<see cref="Share"/>, <see cref="View"/>, <see cref="Rows"/>); each is disposed on its own and the
+/// last gives the block back. Using a disposed handle throws, disposing it twice does nothing.
 /// </summary>
 public sealed unsafe class Tensor : IDisposable
 {

@@ -2,8 +2,8 @@ namespace Spectral.Training;
 
 /// <summary>
 /// Saves every so many steps and when the run ends, also by cancellation. After a step that was skipped it waits for
-/// one that was not: what is on
-/// disk is then known to give a finite loss. Only the end of a run that is done is saved in any case.
+/// one that was not: what is on disk is then known to give a finite loss. Only the end of a run that is done is saved
+/// in any case.
 /// </summary>
 /// <param name="every">Steps between saves.</param>
 /// <param name="save">Writes the adapter or model, or the trainer's state.</param>

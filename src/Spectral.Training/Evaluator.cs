@@ -11,10 +11,8 @@ public static class Evaluator
     /// <summary>Scores all records.</summary>
     /// <remarks>
     /// The greedy continuation of a prompt equals the completion exactly when, given each true prefix of it, the most
-    /// probable next token is
-    /// the true one: up to the first difference both see the same prefix. So one forward pass per batch decides the
-    /// match along with the
-    /// loss, without decoding token by token.
+    /// probable next token is the true one: up to the first difference both see the same prefix. So one forward pass
+    /// per batch decides the match along with the loss, without decoding token by token.
     /// </remarks>
     /// <param name="model">The model, with its adapter if one is attached.</param>
     /// <param name="records">The records.</param>

@@ -49,8 +49,7 @@ public sealed partial class Trainer
     /// <param name="state">What <see cref="Save"/> wrote.</param>
     /// <exception cref="InputException">
     /// The state does not fit what trains here, or the run had other options, or was begun when batches crossed the end
-    /// of an epoch; nothing is changed then.
-    /// </exception>
+    /// of an epoch; nothing is changed then. </exception>
     public void Restore(TrainerState state)
     {
         SavedRun saved = state.Note(ProgressNote, StateJson.Default.SavedRun, Defaults);

@@ -16,11 +16,10 @@ namespace Spectral.Training;
 /// Trains whatever is trainable in a model: its attached adapter, or its weights when they were loaded to be trained.
 /// </summary>
 /// <remarks>
-/// <see cref="Run"/> is a loop over <see cref="Step"/>, and that over public parts:
-/// <see cref="CausalLanguageModel.Loss"/>, <see cref="Tape.Backward"/>,
-/// <see cref="AdamWOptimizer.Configure"/>, <see cref="AdamWOptimizer.Update"/>. A custom loop may start at any of these
-/// levels.
-/// Same seed, data and device give bit-identical losses and weights.
+/// <see cref="Run"/> is a loop over <see cref="Step"/>, and that over public parts: <see
+/// cref="CausalLanguageModel.Loss"/>, <see cref="Tape.Backward"/>, <see cref="AdamWOptimizer.Configure"/>, <see
+/// cref="AdamWOptimizer.Update"/>. A custom loop may start at any of these levels. Same seed, data and device give
+/// bit-identical losses and weights.
 /// </remarks>
 public sealed partial class Trainer : IDisposable
 {

@@ -51,8 +51,7 @@ public sealed record TrainerOptions
 
     /// <summary>
     /// Steps in a row whose loss or gradient norm may be not finite before the run gives up. Such a step is counted and
-    /// updates nothing; at 1 the first
-    /// one ends the run.
+    /// updates nothing; at 1 the first one ends the run.
     /// </summary>
     public int MaxSkipped { get; init; } = 5;
 
@@ -61,8 +60,7 @@ public sealed record TrainerOptions
 
     /// <summary>
     /// Pads every batch to the longest training record and computes as many losses for each, so that all steps have the
-    /// same shapes. Padding changes
-    /// no result; it costs the time of the padded positions.
+    /// same shapes. Padding changes no result; it costs the time of the padded positions.
     /// </summary>
     public bool FixedShapes { get; init; }
 

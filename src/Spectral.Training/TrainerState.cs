@@ -12,11 +12,9 @@ namespace Spectral.Training;
 
 /// <summary>
 /// All that training needs to go on to the bit, in one safetensors file: masters, AdamW's moments and count of updates,
-/// dropout's position, frozen
-/// factors and those that only a schedule keeps (an adapter's own file has neither these nor, for some methods, the
-/// factors as they are trained), all
-/// F32, and whatever notes the caller adds. The file appears complete or not at all, and takes the place of an older
-/// one in one rename.
+/// dropout's position, frozen factors and those that only a schedule keeps (an adapter's own file has neither these
+/// nor, for some methods, the factors as they are trained), all F32, and whatever notes the caller adds. The file
+/// appears complete or not at all, and takes the place of an older one in one rename.
 /// </summary>
 /// <remarks>
 /// Held open it maps the file, which must not be shortened meanwhile; replacing it by <see cref="Save"/> is harmless.

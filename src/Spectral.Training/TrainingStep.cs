@@ -27,8 +27,8 @@ internal enum StepKind
 /// </summary>
 /// <remarks>
 /// The first step of a captured run is made launch by launch: it loads kernels and libraries and lets caches grow. The
-/// second is recorded and
-/// replayed like all that follow, so that a run's losses are those of the same steps without a graph, to the last bit.
+/// second is recorded and replayed like all that follow, so that a run's losses are those of the same steps without a
+/// graph, to the last bit.
 /// </remarks>
 internal sealed class TrainingStep(
     CausalLanguageModel model,

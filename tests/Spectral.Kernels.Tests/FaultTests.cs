@@ -8,8 +8,7 @@ namespace Spectral.Kernels.Tests;
 
 /// <summary>
 /// Launches that are wrong on purpose, each in a process of its own, must be reported: by the CPU device's guard zones,
-/// and where the
-/// process runs on a device and kernels built with sanitizers (native/tests/kernel-suite.sh) by these.
+/// and where the process runs on a device and kernels built with sanitizers (native/tests/kernel-suite.sh) by these.
 /// </summary>
 public sealed class FaultTests
 {

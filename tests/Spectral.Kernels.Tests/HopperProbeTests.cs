@@ -4,8 +4,7 @@ namespace Spectral.Kernels.Tests;
 
 /// <summary>
 /// Single Hopper instructions against their layout formulas, byte for byte, on the CPU device and on a GPU of compute
-/// capability 9.0: when a
-/// kernel built from them is wrong on a GPU, these say which bit the two see differently.
+/// capability 9.0: when a kernel built from them is wrong on a GPU, these say which bit the two see differently.
 /// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class HopperProbeTests(DeviceKind kind) : DeviceTest(kind)

@@ -38,8 +38,7 @@ namespace Spectral.Bench.Baselines;
 
 /// <summary>
 /// cuBLASLt at its best: the algorithms that its heuristic names for a product are all timed once on device events, and
-/// the fastest is used from
-/// then on. F32 or BF16 operands, F32 sums without TF32.
+/// the fastest is used from then on. F32 or BF16 operands, F32 sums without TF32.
 /// </summary>
 internal sealed unsafe class BlasLt : IDisposable
 {

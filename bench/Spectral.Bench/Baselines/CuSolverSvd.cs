@@ -5,9 +5,8 @@ namespace Spectral.Bench.Baselines;
 
 /// <summary>
 /// cuSOLVER's own singular value decompositions of a square F32 matrix, to compare with: the randomized Xgesvdr and the
-/// full Jacobi Sgesvdj.
-/// The library is column-major: of a row-major A it sees Aᵀ, so its left vectors, one per stored row, are A's right
-/// ones.
+/// full Jacobi Sgesvdj. The library is column-major: of a row-major A it sees Aᵀ, so its left vectors, one per stored
+/// row, are A's right ones.
 /// </summary>
 internal sealed unsafe class CuSolverSvd : IDisposable
 {

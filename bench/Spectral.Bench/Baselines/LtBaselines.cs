@@ -2,8 +2,7 @@ namespace Spectral.Bench.Baselines;
 
 /// <summary>
 /// Baselines with cuBLASLt's fastest algorithm in place of cuBLAS' own choice: a twin <c>NAME-lt</c> of each, same
-/// sequence, same check, same role.
-/// Ratios divide by the faster of the two.
+/// sequence, same check, same role. Ratios divide by the faster of the two.
 /// </summary>
 internal static class LtBaselines
 {

@@ -7,8 +7,7 @@ namespace Spectral.Bench.Cases;
 
 /// <summary>
 /// Causal attention with grouped key/value heads, forward and backward: library products around a softmax that is
-/// stored, and the fused kernel.
-/// Operations are those below the diagonal.
+/// stored, and the fused kernel. Operations are those below the diagonal.
 /// </summary>
 internal sealed class AttentionCase : BenchCase
 {

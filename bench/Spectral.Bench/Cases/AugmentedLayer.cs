@@ -5,8 +5,7 @@ namespace Spectral.Bench.Cases;
 
 /// <summary>
 /// The buffers of a layer once more, laid out for one product each way: what wrote x and dy would have written them
-/// here, so that laying out is
-/// not part of the time. y, dx and the gradients are the layer's own.
+/// here, so that laying out is not part of the time. y, dx and the gradients are the layer's own.
 /// </summary>
 internal sealed class AugmentedLayer
 {

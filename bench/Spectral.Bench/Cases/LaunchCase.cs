@@ -7,8 +7,8 @@ namespace Spectral.Bench.Cases;
 
 /// <summary>
 /// What the host pays for one launch: time until the call returns, while the device's queue has room, from C# and from
-/// a C program that makes
-/// the same calls (a current context, one cuLaunchKernel). The kernel is one block with nothing to do.
+/// a C program that makes the same calls (a current context, one cuLaunchKernel). The kernel is one block with nothing
+/// to do.
 /// </summary>
 internal sealed class LaunchCase : BenchCase
 {

@@ -6,9 +6,8 @@ namespace Spectral.Bench.Cases;
 
 /// <summary>
 /// The layer that LoRAFusion's paper times: N = K, rank 16, dropout 0.1 on the adapter's input; forward, and forward
-/// with backward. Eager is what
-/// a framework without fused kernels runs, operation by operation, with a mask per pass. peers.py times PyTorch's own
-/// on the same shapes.
+/// with backward. Eager is what a framework without fused kernels runs, operation by operation, with a mask per pass.
+/// peers.py times PyTorch's own on the same shapes.
 /// </summary>
 internal sealed class LoraFusionCase : BenchCase
 {

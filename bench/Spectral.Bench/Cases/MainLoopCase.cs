@@ -6,8 +6,7 @@ namespace Spectral.Bench.Cases;
 
 /// <summary>
 /// Our own two-source kernels alone, without the passes before them, beside the plain product by the BLAS library: what
-/// the main loop is worth.
-/// The kernels' sums are longer by the rank, which is counted as work.
+/// the main loop is worth. The kernels' sums are longer by the rank, which is counted as work.
 /// </summary>
 internal sealed class MainLoopCase : BenchCase
 {

@@ -7,9 +7,8 @@ namespace Spectral.Bench.Cases;
 
 /// <summary>
 /// Truncated SVD of one matrix, 64 triplets, 16 more random vectors, two power iterations, beside cuSOLVER. The matrix
-/// is a product of random
-/// factors whose directions decay, plus noise, as weights are. Accuracy is reported with the time: the relative
-/// Frobenius residual.
+/// is a product of random factors whose directions decay, plus noise, as weights are. Accuracy is reported with the
+/// time: the relative Frobenius residual.
 /// </summary>
 internal sealed class SvdCase : BenchCase
 {

@@ -30,8 +30,7 @@ internal static class SvdMatrices
 
     /// <summary>
     /// Whether U diag(S) Vt is a truncated SVD of a: with orthonormal factors, the squares of residual and values add
-    /// up to those of a.
-    /// Null when it is; the residual is ‖a − U diag(S) Vt‖ / ‖a‖ in the Frobenius norm.
+    /// up to those of a. Null when it is; the residual is ‖a − U diag(S) Vt‖ / ‖a‖ in the Frobenius norm.
     /// </summary>
     /// <param name="a">[m, n] F32.</param>
     /// <param name="left">[m, k], or [k, m] with vectors as rows; F32.</param>

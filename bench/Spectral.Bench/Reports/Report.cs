@@ -5,8 +5,7 @@ namespace Spectral.Bench.Reports;
 
 /// <summary>
 /// The JSON of a run: <c>{"schema", "started", "finished", "complete", "extent", "device", "clocks", "method",
-/// "results"}</c>. It is replaced
-/// as a whole after every scenario, so that a run that is cut off leaves what it had.
+/// "results"}</c>. It is replaced as a whole after every scenario, so that a run that is cut off leaves what it had.
 /// </summary>
 internal sealed class Report(Machine machine, string? path)
 {

@@ -9,9 +9,8 @@ namespace Spectral.Cli.Commands;
 
 /// <summary>
 /// The factors of many stored matrices, computed while they are written: each window of neighbouring tensors is read,
-/// decomposed in batches of
-/// one shape, and let go once written, so that memory holds one window of weights (1 GiB on the device) and its
-/// factors, whatever the model's size.
+/// decomposed in batches of one shape, and let go once written, so that memory holds one window of weights (1 GiB on
+/// the device) and its factors, whatever the model's size.
 /// </summary>
 internal sealed class SvdFactors(
     IReadOnlyList<SafetensorsTensor> tensors,

@@ -7,9 +7,8 @@ namespace Spectral.Cli.Comparisons;
 
 /// <summary>
 /// What a comparison leaves: <c>runs.jsonl</c>, one line per run, on disk as soon as it has ended; <c>compare.json</c>
-/// and <c>compare.html</c>,
-/// replaced after each run. So a crash loses one run at most. Nothing is written, and nothing that is there replaced,
-/// before the first run has ended.
+/// and <c>compare.html</c>, replaced after each run. So a crash loses one run at most. Nothing is written, and nothing
+/// that is there replaced, before the first run has ended.
 /// </summary>
 internal sealed class ComparisonFolder(OutputFolder output) : IDisposable
 {

@@ -12,8 +12,8 @@ namespace Spectral.Cli.Comparisons;
 
 /// <summary>
 /// Trains every method with every seed on one model, which is loaded once: an adapter is attached for its run and taken
-/// off again. All methods
-/// take their turn at a seed before the next seed, so that a comparison that is stopped early still compares.
+/// off again. All methods take their turn at a seed before the next seed, so that a comparison that is stopped early
+/// still compares.
 /// </summary>
 internal sealed class ComparisonRun(
     CommandContext context,

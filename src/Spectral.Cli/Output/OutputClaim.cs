@@ -6,10 +6,8 @@ namespace Spectral.Cli.Output;
 
 /// <summary>
 /// Keeps other processes from writing where this one writes: a file that the system locks while it is open, so that the
-/// lock ends with the
-/// process, however that ends. What a killed process leaves of it holds nothing and is taken over. Taking it also shows
-/// that the folder can be
-/// written to, before any work is put into what shall go there.
+/// lock ends with the process, however that ends. What a killed process leaves of it holds nothing and is taken over.
+/// Taking it also shows that the folder can be written to, before any work is put into what shall go there.
 /// </summary>
 internal sealed class OutputClaim : IDisposable
 {

@@ -50,8 +50,7 @@ internal sealed class OutputFolder : IDisposable
 
     /// <summary>
     /// Lets <paramref name="write"/> fill a folder that then takes this one's place, so that the result exists whole or
-    /// not at all. In a folder
-    /// that was there before, files take the place of single ones.
+    /// not at all. In a folder that was there before, files take the place of single ones.
     /// </summary>
     public void Fill(Action<string> write)
     {
@@ -134,8 +133,7 @@ internal sealed class OutputFolder : IDisposable
 
     /// <summary>
     /// Puts each new file over the old one. Old weights that the new result does not replace would contradict it
-    /// (shards
-    /// beside a single file) and go; whatever else lies there stays.
+    /// (shards beside a single file) and go; whatever else lies there stays.
     /// </summary>
     private void ReplaceFiles(string staging)
     {

@@ -16,8 +16,7 @@ internal readonly record struct PageCell(string Text, double? Value = null, bool
 
 /// <summary>
 /// The page that reports are written on: one file that fetches nothing. Words and tables are there without the script;
-/// the script draws the
-/// charts from the data that the page holds. Every text given is escaped.
+/// the script draws the charts from the data that the page holds. Every text given is escaped.
 /// </summary>
 internal sealed class HtmlPage
 {

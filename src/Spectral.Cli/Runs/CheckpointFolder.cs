@@ -5,11 +5,9 @@ namespace Spectral.Cli.Runs;
 
 /// <summary>
 /// <c>trainer_state/</c> in an output folder. A checkpoint is the trainer's state together with the files that others
-/// read, such as the adapter: these are
-/// written to a folder here, then the state replaces the older one by a rename, which is the moment that counts, then
-/// the files are moved up to where
-/// they belong. Ended before that moment, a process leaves the old checkpoint as it was; ended after it,
-/// <see cref="Recover"/> moves the rest.
+/// read, such as the adapter: these are written to a folder here, then the state replaces the older one by a rename,
+/// which is the moment that counts, then the files are moved up to where they belong. Ended before that moment, a
+/// process leaves the old checkpoint as it was; ended after it, <see cref="Recover"/> moves the rest.
 /// </summary>
 internal sealed class CheckpointFolder(string output)
 {

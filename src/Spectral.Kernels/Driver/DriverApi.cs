@@ -35,8 +35,7 @@ namespace Spectral.Kernels.Driver;
 
 /// <summary>
 /// The CUDA driver's entry points, under the names of cuda.h without their prefix. One table is filled from the driver,
-/// one from the CPU
-/// device: that is the whole difference between the two above this line.
+/// one from the CPU device: that is the whole difference between the two above this line.
 /// </summary>
 internal sealed unsafe class DriverApi
 {

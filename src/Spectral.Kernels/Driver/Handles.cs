@@ -4,8 +4,7 @@ namespace Spectral.Kernels.Driver;
 
 /// <summary>
 /// A driver object. It holds a counted reference to its context, so the context outlives it whatever the order of
-/// disposal; release never
-/// throws, since it may run on the finalizer thread.
+/// disposal; release never throws, since it may run on the finalizer thread.
 /// </summary>
 internal abstract class DriverHandle : SafeHandle
 {

@@ -4,9 +4,8 @@ namespace Spectral.Kernels.Driver;
 
 /// <summary>
 /// A CUtensorMap: what the bulk tensor copies of Hopper GPUs know of a matrix. Its bits are the driver's affair.
-/// Argument structs carry maps
-/// first; encoding one costs the host well under a microsecond and no managed memory, so maps are made anew for each
-/// launch.
+/// Argument structs carry maps first; encoding one costs the host well under a microsecond and no managed memory, so
+/// maps are made anew for each launch.
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Size = Bytes)]
 public struct TensorMap

@@ -21,8 +21,7 @@ internal static class Launch
 
     /// <summary>
     /// Lanes per row of a row reduction: 8 up to 1024 columns, where a whole warp would have little to do and, on the
-    /// CPU device, each lane is a
-    /// fiber that costs as much as a hundred elements.
+    /// CPU device, each lane is a fiber that costs as much as a hundred elements.
     /// </summary>
     public static int RowLanes(int columns) => columns <= 1024 ? 8 : 32;
 

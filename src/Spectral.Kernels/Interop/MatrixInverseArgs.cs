@@ -25,8 +25,7 @@ public struct MatrixInverseArgs
 
     /// <summary>
     /// Dynamic shared memory of a block, in bytes: a row, a column and the row it changes places with (F64), a
-    /// permutation (I32) and,
-    /// where it is held there, the matrix in rows of odd length (F64).
+    /// permutation (I32) and, where it is held there, the matrix in rows of odd length (F64).
     /// </summary>
     /// <param name="n">Order of the matrix.</param>
     /// <param name="withMatrix">Whether the matrix is held in shared memory too.</param>

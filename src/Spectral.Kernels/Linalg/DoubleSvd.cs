@@ -4,10 +4,9 @@ namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// The thin SVD of a matrix of doubles, A = Uᵀ diag(S) V with one vector per row, by the device's library in F64
-/// throughout: for analyses in
-/// which differences of singular values count. Values descend; each pair of vectors has the sign that makes the entry
-/// of largest magnitude
-/// of its right vector positive. Costs about 20·min(m, n)²·max(m, n) operations, one matrix after the other.
+/// throughout: for analyses in which differences of singular values count. Values descend; each pair of vectors has the
+/// sign that makes the entry of largest magnitude of its right vector positive. Costs about 20·min(m, n)²·max(m, n)
+/// operations, one matrix after the other.
 /// </summary>
 public sealed class DoubleSvd
 {

@@ -4,8 +4,7 @@ namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// Truncated SVD from all singular values: an orthonormal basis of the columns, then the SVD of the square rest in F64.
-/// Costs about
-/// 4mn² + 20n³ operations for m ≥ n.
+/// Costs about 4mn² + 20n³ operations for m ≥ n.
 /// </summary>
 public static class ExactSvd
 {

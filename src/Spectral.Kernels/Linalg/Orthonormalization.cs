@@ -24,9 +24,8 @@ public static class Orthonormalization
     public const float Tolerance = 1e-5f;
 
     // Part of x (Frobenius norm) that a Cholesky pass may lose: below it a loss cannot be told from rounding. Where a
-    // row nearly depends on
-    // those before it, the first pass turns its direction by its rounding error times the condition number, and later
-    // rows need that direction.
+    // row nearly depends on those before it, the first pass turns its direction by its rounding error times the
+    // condition number, and later rows need that direction.
     private static double SpanTolerance(int length) => Math.Max(1e-6, Math.ScaleB(Math.Sqrt(length), -24));
 
     /// <summary>After one pass: beyond it the second pass is not certain to reach rounding level.</summary>

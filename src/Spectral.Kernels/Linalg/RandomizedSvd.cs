@@ -10,12 +10,10 @@ public sealed record RandomizedSvdOptions
 
     /// <summary>
     /// Times that A Aᵀ is applied to the sketch; each costs two passes over the matrix. 0 to 3 are a preview. From 4 on
-    /// the values of the last
-    /// two iterations are compared, and iterations continue, up to <see cref="RandomizedSvd.MostIterations"/>, for
-    /// matrices whose values have
-    /// not settled to about a hundredth of the largest: those with a nearly flat spectrum, a Gaussian matrix for
-    /// instance, where the error falls
-    /// only like 1 / iterations. <see cref="UntilSettled"/> switches that off.
+    /// the values of the last two iterations are compared, and iterations continue, up to <see
+    /// cref="RandomizedSvd.MostIterations"/>, for matrices whose values have not settled to about a hundredth of the
+    /// largest: those with a nearly flat spectrum, a Gaussian matrix for instance, where the error falls only like 1 /
+    /// iterations. <see cref="UntilSettled"/> switches that off.
     /// </summary>
     public int PowerIterations { get; init; } = 4;
 
@@ -49,9 +47,8 @@ public sealed record RandomizedSvdOptions
 
 /// <summary>
 /// Randomized truncated SVD (Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM Review 2011): subspace
-/// iteration from a
-/// Gaussian sketch, orthonormalised after every half step. Same seed, same bits on one kind of device, with any number
-/// of threads.
+/// iteration from a Gaussian sketch, orthonormalised after every half step. Same seed, same bits on one kind of device,
+/// with any number of threads.
 /// </summary>
 public static class RandomizedSvd
 {
@@ -74,12 +71,9 @@ public static class RandomizedSvd
     /// <summary>The first <paramref name="rank"/> singular values and vectors of a matrix, approximately.</summary>
     /// <remarks>
     /// With the default settings every value of at least 2.4 times the first one left out is within 10⁻⁴ of the
-    /// largest, all within about a
-    /// hundredth, and the Frobenius residual within 2 % of the best possible. Vectors within a cluster of values are
-    /// not determined one by one.
-    /// The host queues all steps and waits once, for the values; when a step failed its check, the matrix is done again
-    /// step by step with the
-    /// safer methods.
+    /// largest, all within about a hundredth, and the Frobenius residual within 2 % of the best possible. Vectors
+    /// within a cluster of values are not determined one by one. The host queues all steps and waits once, for the
+    /// values; when a step failed its check, the matrix is done again step by step with the safer methods.
     /// </remarks>
     /// <param name="a">[m, n], F32 or BF16.</param>
     /// <param name="rank">1 to the smaller of m and n.</param>
@@ -98,10 +92,9 @@ public static class RandomizedSvd
 
     /// <summary>
     /// The same for many matrices, each with the numbers that <see cref="Compute(Tensor, int, RandomizedSvdOptions?)"/>
-    /// gives it. On a GPU those of
-    /// one shape and type are worked on together, up to 64 and 1 GiB of working memory at a time, which keeps the small
-    /// steps from waiting for one
-    /// another. Results of one batch share memory: it is free when all of them have been disposed.
+    /// gives it. On a GPU those of one shape and type are worked on together, up to 64 and 1 GiB of working memory at a
+    /// time, which keeps the small steps from waiting for one another. Results of one batch share memory: it is free
+    /// when all of them have been disposed.
     /// </summary>
     /// <param name="matrices">Each [m, n], F32 or BF16, all on one device; shapes and types may differ.</param>
     /// <param name="rank">1 to the smallest dimension.</param>

@@ -2,8 +2,8 @@ namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// The matrices of an <see cref="SvdChain"/>, all of one shape and type, as operators on a few vectors: BF16 ones are
-/// read as they are by
-/// <see cref="SketchPass"/>, or where our kernels are not wanted from F32 copies; F32 ones go to BLAS one by one.
+/// read as they are by <see cref="SketchPass"/>, or where our kernels are not wanted from F32 copies; F32 ones go to
+/// BLAS one by one.
 /// </summary>
 internal sealed class SketchSource : IDisposable
 {

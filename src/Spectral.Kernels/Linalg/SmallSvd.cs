@@ -74,8 +74,7 @@ internal static class SmallSvd
             ulong word = (ulong)(b * stride) * sizeof(int);
             SvdSteps.Widen(a.Pointer + square, wide);
             // The column-major reader sees the transpose of a: its left vectors, one per stored row, are our right
-            // ones, and its
-            // VT, one vector per stored column, holds our left ones.
+            // ones, and its VT, one vector per stored column, holds our left ones.
             device.Solver.SingularValues(wide, s, u, vt, status + word);
             SvdSteps.Narrow(u, right.Pointer + square);
             SvdSteps.Narrow(vt, left.Pointer + square);

@@ -5,15 +5,14 @@ namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// Subspace iterations for a batch of matrices of one shape and type, queued without looking at anything: each step
-/// leaves what a check needs
-/// in a report per matrix, which the host reads once at the end. A matrix gets the same bits in any batch.
+/// leaves what a check needs in a report per matrix, which the host reads once at the end. A matrix gets the same bits
+/// in any batch.
 /// </summary>
 /// <remarks>
 /// With A standing up (m ≥ n; wide matrices are worked on as their transposes) and basis vectors as rows: Y = V Aᵀ, Q =
-/// orth(Y), Z = Q A,
-/// V = orth(Z), so that A ≈ Qᵀ (Z Vᵀ) V. Bases in between only have to span their space: one pass of CholeskyQR (F64
-/// Gram matrix) keeps it
-/// to rounding while the condition number is below 3·10⁴. The bases that the result is made of get a second pass.
+/// orth(Y), Z = Q A, V = orth(Z), so that A ≈ Qᵀ (Z Vᵀ) V. Bases in between only have to span their space: one pass of
+/// CholeskyQR (F64 Gram matrix) keeps it to rounding while the condition number is below 3·10⁴. The bases that the
+/// result is made of get a second pass.
 /// </remarks>
 internal sealed class SvdChain : IDisposable
 {

@@ -4,8 +4,7 @@ namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// The matrix of an SVD as the algorithms see it: F32, finite, scaled by a power of two into a range whose squares are
-/// safe, and standing up
-/// (Rows ≥ Columns: a wide matrix is worked on as its transpose, without copying it).
+/// safe, and standing up (Rows ≥ Columns: a wide matrix is worked on as its transpose, without copying it).
 /// </summary>
 internal sealed class SvdMatrix : IDisposable
 {

@@ -2,8 +2,8 @@ namespace Spectral.Kernels.Linalg;
 
 /// <summary>
 /// A truncated singular value decomposition, A ≈ U diag(S) Vt. Values descend; each pair of vectors has the sign that
-/// makes the entry of
-/// largest magnitude of its right vector positive. Vectors to value 0 complete the others to orthonormal sets.
+/// makes the entry of largest magnitude of its right vector positive. Vectors to value 0 complete the others to
+/// orthonormal sets.
 /// </summary>
 public sealed class SvdResult : IDisposable
 {
@@ -20,9 +20,8 @@ public sealed class SvdResult : IDisposable
 
     /// <summary>
     /// Bound of ‖A − U diag(S) Vt‖₂. Randomized: 10·√(2/π)·max ‖(A − U diag(S) Vt) ω‖ over ten fresh Gaussian vectors
-    /// ω, which holds with
-    /// probability 1 − 10⁻¹⁰ and is generous (Halko, Martinsson, Tropp 2011, section 4.3). Exact: the first value left
-    /// out, plus rounding.
+    /// ω, which holds with probability 1 − 10⁻¹⁰ and is generous (Halko, Martinsson, Tropp 2011, section 4.3). Exact:
+    /// the first value left out, plus rounding.
     /// </summary>
     public double ResidualBound { get; internal init; }
 

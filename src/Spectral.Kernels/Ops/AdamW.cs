@@ -20,8 +20,7 @@ public readonly record struct AdamWSettings(
 
 /// <summary>
 /// AdamW as PyTorch computes it (Loshchilov and Hutter 2019): decoupled decay, bias correction, ε outside the root.
-/// Settings, bias corrections
-/// and clip factor are those of a <see cref="StepState"/>.
+/// Settings, bias corrections and clip factor are those of a <see cref="StepState"/>.
 /// </summary>
 public static class AdamW
 {

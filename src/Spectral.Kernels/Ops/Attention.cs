@@ -20,13 +20,11 @@ public enum AttentionVariant
 
 /// <summary>
 /// Causal attention <c>softmax(q kᵀ / √hd) v</c> with grouped key/value heads: query head h uses key/value head <c>⌊h ·
-/// KV / H⌋</c>. With a
-/// window w, query i sees the keys <c>i − w &lt; j ≤ i</c>.
+/// KV / H⌋</c>. With a window w, query i sees the keys <c>i − w &lt; j ≤ i</c>.
 /// </summary>
 /// <remarks>
 /// In training the H / KV query heads of a group lie one after the other in [B, H, S, hd], so they are the rows of one
-/// product per
-/// key/value head, and the sum over a group in dk and dv is the product's own.
+/// product per key/value head, and the sum over a group in dk and dv is the product's own.
 /// </remarks>
 public static class Attention
 {
@@ -61,10 +59,8 @@ public static class Attention
 
     /// <summary>
     /// The variant that runs for whole sequences. The rule: fused on a GPU, composed on the CPU device, where its
-    /// products run at BLAS speed;
-    /// what is forced otherwise, save that fused takes only what <see cref="FlashAttention.Supports"/> says. Recorded
-    /// in
-    /// <see cref="Device.Variants"/>.
+    /// products run at BLAS speed; what is forced otherwise, save that fused takes only what <see
+    /// cref="FlashAttention.Supports"/> says. Recorded in <see cref="Device.Variants"/>.
     /// </summary>
     /// <param name="device">Where.</param>
     /// <param name="type">Type of q, k and v.</param>

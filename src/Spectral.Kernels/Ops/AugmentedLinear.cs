@@ -4,15 +4,11 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Low-rank layers as one library product each way, over activations that are laid out with room for it: x stands in
-/// the first K columns of
-/// rows of <see cref="AugmentedWeight.InputStride"/> elements and <c>s c ∘ z</c> behind it, dy of all layers side by
-/// side in rows of
-/// <see cref="AugmentedWeight.OutputStride"/> and <c>s c ∘ g</c> behind it. What <see cref="LowRankStack"/> adds in a
-/// second product and a second
-/// pass over the result is here a longer sum: <c>y = [x | s c ∘ z] [W | L]ᵀ</c>, <c>dx = [dy | s c ∘ g] [W; R]</c>. The
-/// operations before must write
-/// into such rows. Padding is neither read nor written. Dropout has no place here: it would mask a part of the sum for
-/// dx.
+/// the first K columns of rows of <see cref="AugmentedWeight.InputStride"/> elements and <c>s c ∘ z</c> behind it, dy
+/// of all layers side by side in rows of <see cref="AugmentedWeight.OutputStride"/> and <c>s c ∘ g</c> behind it. What
+/// <see cref="LowRankStack"/> adds in a second product and a second pass over the result is here a longer sum: <c>y =
+/// [x | s c ∘ z] [W | L]ᵀ</c>, <c>dx = [dy | s c ∘ g] [W; R]</c>. The operations before must write into such rows.
+/// Padding is neither read nor written. Dropout has no place here: it would mask a part of the sum for dx.
 /// </summary>
 public static class AugmentedLinear
 {
@@ -68,9 +64,8 @@ public static class AugmentedLinear
 
     /// <summary>
     /// The adjoint of <see cref="Forward"/>: with g = dy L of each layer, <c>dx = Σ dy W + Scale · (g ∘ c) R</c> over
-    /// the layers,
-    /// <c>dL = Scale · dyᵀ (z ∘ c)</c>, <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>, <c>dR = Scale · (g ∘ c)ᵀ x</c>; only what is
-    /// asked for.
+    /// the layers, <c>dL = Scale · dyᵀ (z ∘ c)</c>, <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>, <c>dR = Scale · (g ∘ c)ᵀ x</c>;
+    /// only what is asked for.
     /// </summary>
     /// <param name="weight">The layers of the forward pass; biases are not used.</param>
     /// <param name="x">[M, InputStride] as the forward pass left it; may be null when no gradient of L or R is

@@ -5,8 +5,8 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// The weights of layers that read the same x, stacked in one buffer with the factors of their low-rank updates, so
-/// that one library product
-/// computes the adapted layers and another their gradient to x (<see cref="AugmentedLinear"/>):
+/// that one library product computes the adapted layers and another their gradient to x (<see
+/// cref="AugmentedLinear"/>):
 /// <code>
 ///            K       Σp           up to a multiple of 64
 /// W₁ [N₁]    W₁      L₁  0    0   not read

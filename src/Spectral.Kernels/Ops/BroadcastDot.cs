@@ -15,10 +15,9 @@ public static class BroadcastDot
     private const int MaxChunks = 1024;
 
     /// <summary>
-    /// <c>result[k] = scale · Σ x∘y (+ result[k])</c> over row k (<see cref="Broadcast.PerRow"/>), column k
-    /// (<see cref="Broadcast.PerColumn"/>)
-    /// or everything (<see cref="Broadcast.Single"/>), added in F64 in an order that depends on the shape alone. NaN
-    /// passes on.
+    /// <c>result[k] = scale · Σ x∘y (+ result[k])</c> over row k (<see cref="Broadcast.PerRow"/>), column k (<see
+    /// cref="Broadcast.PerColumn"/>) or everything (<see cref="Broadcast.Single"/>), added in F64 in an order that
+    /// depends on the shape alone. NaN passes on.
     /// </summary>
     /// <param name="x">Any shape, F32; the last dimension is the columns.</param>
     /// <param name="y">Shape of x, F32; may be x.</param>

@@ -4,8 +4,7 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Softmax over the keys a query may see: with query i and window w, the keys <c>max(0, i − w + 1) ≤ j ≤ i</c> (all j ≤
-/// i for w = 0).
-/// Unseen keys get 0. A NaN among the seen scores makes its row NaN.
+/// i for w = 0). Unseen keys get 0. A NaN among the seen scores makes its row NaN.
 /// </summary>
 public static class CausalSoftmax
 {

@@ -4,8 +4,7 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Copies a matrix into a rectangle of a larger matrix, F32 rounded to its type, or a rectangle out of one; the rest of
-/// the destination is
-/// left alone. Both ways also adding, which is how the gradient of either passes back.
+/// the destination is left alone. Both ways also adding, which is how the gradient of either passes back.
 /// </summary>
 public static class CopyBlock
 {

@@ -11,8 +11,8 @@ public static class CrossEntropy
 
     /// <summary>
     /// <c>losses[n] = log Σ exp(logits[n]) − logits[n, t]</c> with t = targets[n], and <c>dLogits = gradientScale ·
-    /// scale · (softmax − onehot(t))</c>.
-    /// Masked rows (t = −1) give 0 and zeros; any other target outside the vocabulary gives a NaN loss and zeros.
+    /// scale · (softmax − onehot(t))</c>. Masked rows (t = −1) give 0 and zeros; any other target outside the
+    /// vocabulary gives a NaN loss and zeros.
     /// </summary>
     /// <param name="logits">[N, V] F32.</param>
     /// <param name="targets">[N] I32.</param>

@@ -5,8 +5,7 @@ namespace Spectral.Kernels.Ops;
 /// <summary>
 /// A dropout mask that is never stored. Whether element i of an array is kept follows from 16 bits of
 /// <c>philox4x32_10(key = seed, counter = (i / 8, stream + 2³² · offset))</c> with the state's seed and offset, so that
-/// forward and backward of
-/// a micro-batch make the same mask.
+/// forward and backward of a micro-batch make the same mask.
 /// </summary>
 /// <param name="State">Holds seed and offset on the device.</param>
 /// <param name="Stream">The layer's own; layers that read the same array may share one.</param>

@@ -20,8 +20,7 @@ public static class Embedding
 
     /// <summary>
     /// <c>dTable[ids[u], :] (+)= Σ dy[order[j], :]</c> over <c>segments[u] ≤ j &lt; segments[u + 1]</c>: deterministic
-    /// because the caller
-    /// sorted the positions. Without <paramref name="accumulate"/> all other rows become zero.
+    /// because the caller sorted the positions. Without <paramref name="accumulate"/> all other rows become zero.
     /// </summary>
     /// <param name="dy">[N, D] F32 or BF16.</param>
     /// <param name="order">[N] I32: positions sorted by id, equal ids in order of position.</param>

@@ -4,11 +4,9 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Causal attention in one kernel that keeps the scores in registers: memory grows with the length, not with its
-/// square. Same formula as
-/// <see cref="Attention"/>, BF16, head dimensions that are multiples of 8 up to 128. Values and outputs are laid out as
-/// the projections
-/// around attention read and write them, as columns of wider matrices where several stand side by side, so that no copy
-/// moves their heads.
+/// square. Same formula as <see cref="Attention"/>, BF16, head dimensions that are multiples of 8 up to 128. Values and
+/// outputs are laid out as the projections around attention read and write them, as columns of wider matrices where
+/// several stand side by side, so that no copy moves their heads.
 /// </summary>
 public static class FlashAttention
 {

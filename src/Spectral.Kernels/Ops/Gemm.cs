@@ -2,8 +2,7 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Multiplies matrices with cuBLAS (OpenBLAS on the CPU device): <c>C = alpha · op(A) op(B) + beta · C</c>, row-major,
-/// F32 or BF16
-/// operands, F32 accumulation, never TF32. C is F32 or has the operands' type.
+/// F32 or BF16 operands, F32 accumulation, never TF32. C is F32 or has the operands' type.
 /// </summary>
 /// <example>
 /// <code>

@@ -2,8 +2,7 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Which element of a source each element of a result is, on a device, with the way back: for each source element the
-/// elements made of it.
-/// Made once on the host; 4 bytes per element, as much again for its factors and for the way back.
+/// elements made of it. Made once on the host; 4 bytes per element, as much again for its factors and for the way back.
 /// </summary>
 public sealed class IndexTable : IDisposable
 {

@@ -3,11 +3,9 @@ using Spectral.Kernels.Ops.Dispatch;
 namespace Spectral.Kernels.Ops;
 
 /// <summary>
-/// A linear layer with a frozen weight and a low-rank update, and its adjoint:
-/// <c>y = x Wᵀ + bias + Scale · ((x Rᵀ) ∘ c) Lᵀ</c>. With an update of exactly 0 the result is that of the plain layer,
-/// bit for bit, as
-/// long as the BLAS library sums alike with beta 0 and 1 (OpenBLAS does) and no sum is a negative zero. Layers that
-/// read the same x are
+/// A linear layer with a frozen weight and a low-rank update, and its adjoint: <c>y = x Wᵀ + bias + Scale · ((x Rᵀ) ∘
+/// c) Lᵀ</c>. With an update of exactly 0 the result is that of the plain layer, bit for bit, as long as the BLAS
+/// library sums alike with beta 0 and 1 (OpenBLAS does) and no sum is a negative zero. Layers that read the same x are
 /// computed together by a <see cref="LowRankStack"/>; this is a stack of one.
 /// </summary>
 public static class LowRankLinear
@@ -52,8 +50,7 @@ public static class LowRankLinear
 
     /// <summary>
     /// The variant of the forward product that runs on this device in this type when nothing is tuned: the forced one
-    /// where it applies, else
-    /// by rule.
+    /// where it applies, else by rule.
     /// </summary>
     public static VariantUse Choose(Device device, DType type)
     {
@@ -80,8 +77,7 @@ public static class LowRankLinear
 
     /// <summary>
     /// Whether layers whose operands can be laid out for <see cref="AugmentedLinear"/> are to run so: where it is
-    /// forced. It is not among what tuning
-    /// times, for the layout is a matter of the operations around the layer.
+    /// forced. It is not among what tuning times, for the layout is a matter of the operations around the layer.
     /// </summary>
     public static bool Augments(Device device, DType type)
     {
@@ -127,8 +123,7 @@ public static class LowRankLinear
 
     /// <summary>
     /// The adjoint of <see cref="Forward"/>: with g = dy L, <c>dx = dy W + Scale · (g ∘ c) R</c>, <c>dL = Scale · dyᵀ
-    /// (z ∘ c)</c>,
-    /// <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>, <c>dR = Scale · (g ∘ c)ᵀ x</c>; only what is asked for.
+    /// (z ∘ c)</c>, <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>, <c>dR = Scale · (g ∘ c)ᵀ x</c>; only what is asked for.
     /// </summary>
     /// <param name="x">[M, in] of the forward pass; may be null when no gradient of R is wanted.</param>
     /// <param name="weight">W [out, in].</param>

@@ -15,12 +15,9 @@ public enum LowRankPassKind
 
 /// <summary>
 /// The passes of low-rank linear layers over their wide activations: <c>z = x Rᵀ</c> forward, <c>g = dy L</c> with the
-/// gradients of L and c,
-/// and the gradient of R backward. Layers that read the same x have their R below one another and their z and g side by
-/// side, so that x is
-/// read once for all. All sums are F32, in an order that depends on shapes alone. With a <see cref="DropoutMask"/> x
-/// stands for
-/// <c>mask ∘ x / (1 − p)</c>.
+/// gradients of L and c, and the gradient of R backward. Layers that read the same x have their R below one another and
+/// their z and g side by side, so that x is read once for all. All sums are F32, in an order that depends on shapes
+/// alone. With a <see cref="DropoutMask"/> x stands for <c>mask ∘ x / (1 − p)</c>.
 /// </summary>
 public static partial class LowRank
 {
@@ -145,8 +142,7 @@ public static partial class LowRank
 
     /// <summary>
     /// g = dy L, Scale · c ∘ g, or both; and the wanted gradients <c>dL = Scale · dyᵀ (z ∘ c)</c> and <c>dcᵢ = Scale ·
-    /// Σₜ gₜᵢ zₜᵢ</c>. The kernels
-    /// read dy once for all of them up to rank 64.
+    /// Σₜ gₜᵢ zₜᵢ</c>. The kernels read dy once for all of them up to rank 64.
     /// </summary>
     /// <param name="dy">[M, out], F32 or BF16.</param>
     /// <param name="factors">L, c and the scale; R is not used.</param>
@@ -386,8 +382,7 @@ public static partial class LowRank
     }
 
     // result = factor · wide skinny, scaled = scale · c ∘ result. Without a result the product goes into its scaled
-    // copy, by a factor alone where
-    // there is no diagonal.
+    // copy, by a factor alone where there is no diagonal.
     private static void ProductByBlas(
         in GemmOperand wide,
         in GemmOperand skinny,
@@ -442,8 +437,8 @@ public static partial class LowRank
     }
 
     // The rule: BLAS on the CPU device; on a GPU the kernels while one read of the wide operand serves all columns, and
-    // cuBLAS beyond,
-    // in F32, and where a block may not have the shared memory (compute capability 8.6 and 8.9 have 99 KiB).
+    // cuBLAS beyond, in F32, and where a block may not have the shared memory (compute capability 8.6 and 8.9 have 99
+    // KiB).
     private static LowRankPassKind Choose(string what, Device device, DType type, int rank, int widest, int sharedBytes)
     {
         string? refusal =

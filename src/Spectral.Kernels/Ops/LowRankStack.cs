@@ -7,9 +7,8 @@ public readonly record struct LowRankLayer(ColumnRange Weight, Tensor? Bias);
 
 /// <summary>
 /// Low-rank updates of layers that read the same x, such as q, k and v: their R stand below one another in one [Σp,
-/// in], so that z of all of
-/// them is one pass over x, and the gradients of all R another. Layer by layer it computes what
-/// <see cref="LowRankLinear"/> does.
+/// in], so that z of all of them is one pass over x, and the gradients of all R another. Layer by layer it computes
+/// what <see cref="LowRankLinear"/> does.
 /// </summary>
 public sealed class LowRankStack : IDisposable
 {
@@ -77,8 +76,7 @@ public sealed class LowRankStack : IDisposable
 
     /// <summary>
     /// y = x Wᵀ + bias + Scale · (z ∘ c) Lᵀ for each layer, with its own columns of z = x Rᵀ, through a ReLU in a
-    /// rectified stack; z is kept for
-    /// <see cref="Backward"/>.
+    /// rectified stack; z is kept for <see cref="Backward"/>.
     /// </summary>
     /// <param name="x">[M, in], F32 or BF16.</param>
     /// <param name="layers">W and bias of each layer, same type.</param>
@@ -153,10 +151,8 @@ public sealed class LowRankStack : IDisposable
 
     /// <summary>
     /// The adjoint of <see cref="Forward"/>. With g = dy L of each layer, <c>dx = Σ dy W + Scale · (g ∘ c) R</c> over
-    /// the layers, where dropout
-    /// also masks the second term, and <c>dL = Scale · dyᵀ (z ∘ c)</c>, <c>dcᵢ = Scale · Σₜ gₜᵢ zₜᵢ</c>, <c>dR = Scale
-    /// · (g ∘ c)ᵀ x</c>; only what is
-    /// asked for.
+    /// the layers, where dropout also masks the second term, and <c>dL = Scale · dyᵀ (z ∘ c)</c>, <c>dcᵢ = Scale · Σₜ
+    /// gₜᵢ zₜᵢ</c>, <c>dR = Scale · (g ∘ c)ᵀ x</c>; only what is asked for.
     /// </summary>
     /// <param name="x">[M, in] of the forward pass; may be null when no gradient of R is wanted.</param>
     /// <param name="layers">The layers; biases are not used.</param>
@@ -282,9 +278,8 @@ public sealed class LowRankStack : IDisposable
     }
 
     // Order B for all layers at once: one low-rank product over Σp first, then the frozen ones, each added. Dropout
-    // masks the first alone, and
-    // no frozen product may be in dx by then: hence this order, and a detour when dx is to be added to (2 or 3 passes
-    // over dx more).
+    // masks the first alone, and no frozen product may be in dx by then: hence this order, and a detour when dx is to
+    // be added to (2 or 3 passes over dx more).
     private void StackedInputGradient(
         Tensor source,
         float scale,

@@ -4,10 +4,8 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// One product of <see cref="LowRankLinear"/> for timing its variants: on the caller's x, W and factor, into a result
-/// of its own, for the real
-/// one may have to be added to, and from a random normal source, for the real one is not there yet. Zeros would draw
-/// less power and so run
-/// at higher clocks than the data of a run.
+/// of its own, for the real one may have to be added to, and from a random normal source, for the real one is not there
+/// yet. Zeros would draw less power and so run at higher clocks than the data of a run.
 /// </summary>
 internal sealed class LowRankTrial : IVariantTrial<LowRankLinearVariant>
 {

@@ -120,8 +120,7 @@ internal abstract class LowRankLinearVariant : IVariant<LowRankVariant, LowRankC
 
     /// <summary>
     /// Whether it is made of library products, for which a scale (alpha) and columns of a wider matrix (leading
-    /// dimension) cost nothing. Else
-    /// the source comes scaled and as a matrix of its own.
+    /// dimension) cost nothing. Else the source comes scaled and as a matrix of its own.
     /// </summary>
     public abstract bool IsLibrary { get; }
 

@@ -4,8 +4,7 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Random numbers from Philox4x32-10 (Salmon et al. 2011): the value at linear index i depends on (seed, stream, i)
-/// alone and is the same on
-/// every device. Give every tensor its own stream.
+/// alone and is the same on every device. Give every tensor its own stream.
 /// </summary>
 public static class Philox
 {

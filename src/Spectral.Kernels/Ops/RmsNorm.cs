@@ -41,8 +41,7 @@ public static class RmsNorm
 
     /// <summary>
     /// <c>dx = r (w∘dy − x r² mean(w∘dy∘x)) + dResidual</c> and, where asked for, <c>dw = Σ dy∘x r</c> over the rows, r
-    /// being the saved
-    /// inverse RMS.
+    /// being the saved inverse RMS.
     /// </summary>
     /// <param name="x">[N, D], as in forward.</param>
     /// <param name="weight">[D].</param>

@@ -4,8 +4,7 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Rotary position embedding in the half-split layout (Su et al. 2021): pairs <c>(xᵢ, xᵢ₊ₕ)</c>, h = head_dim / 2, turn
-/// by an angle of the
-/// position; heads move outside the sequence in the same pass.
+/// by an angle of the position; heads move outside the sequence in the same pass.
 /// </summary>
 public static class Rope
 {

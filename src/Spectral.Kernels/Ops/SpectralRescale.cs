@@ -4,10 +4,8 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Rescaling of singular values: <c>σ'ᵢ = σᵢ (1 + δᵢ)</c> of the first k directions of a weight, beside r low-rank
-/// ones. The update is a
-/// <see cref="LowRankFactors"/> with <c>L = [U_k, B]</c>, <c>R = [V_kᵀ; A]</c> and the middle vector made here, and
-/// runs through
-/// <see cref="LowRankLinear"/> (SpecLoRA, arXiv 2505.23099, with δ = m − 1).
+/// ones. The update is a <see cref="LowRankFactors"/> with <c>L = [U_k, B]</c>, <c>R = [V_kᵀ; A]</c> and the middle
+/// vector made here, and runs through <see cref="LowRankLinear"/> (SpecLoRA, arXiv 2505.23099, with δ = m − 1).
 /// </summary>
 public static class SpectralRescale
 {

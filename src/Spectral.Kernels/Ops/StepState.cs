@@ -5,11 +5,9 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// What differs from one training step to the next, in device memory: learning rate, bias corrections, clip factor,
-/// loss scale, the position
-/// of dropout's random numbers, and whether the update is to be skipped. Kernels are given its address, so that a
-/// captured step can be
-/// replayed. <see cref="Configure"/> when a setting changes, <see cref="NextBatch"/> before each micro-batch,
-/// <see cref="Advance"/> once per step.
+/// loss scale, the position of dropout's random numbers, and whether the update is to be skipped. Kernels are given its
+/// address, so that a captured step can be replayed. <see cref="Configure"/> when a setting changes, <see
+/// cref="NextBatch"/> before each micro-batch, <see cref="Advance"/> once per step.
 /// </summary>
 public sealed class StepState : IDisposable
 {
@@ -129,8 +127,8 @@ public sealed class StepState : IDisposable
 
     /// <summary>
     /// Counts the step and derives bias corrections and clip factor <c>min(1, maxNorm / (norm + 1e-6))</c>. If the norm
-    /// or a loss is not finite
-    /// the step is skipped: neither the count nor, in <see cref="AdamW.Step"/>, any parameter changes.
+    /// or a loss is not finite the step is skipped: neither the count nor, in <see cref="AdamW.Step"/>, any parameter
+    /// changes.
     /// </summary>
     /// <param name="norm">[1] F32, global norm of the gradients; null: no clipping and no check.</param>
     /// <param name="losses">Any shape, F32; null: no check.</param>

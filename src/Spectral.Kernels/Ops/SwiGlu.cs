@@ -4,8 +4,7 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// The gated unit <c>silu(gate) ∘ up</c>, <c>silu(g) = g / (1 + e⁻ᵍ)</c> (Shazeer 2020). All but dy may be columns of
-/// wider matrices, as when one
-/// product computes gate and up side by side.
+/// wider matrices, as when one product computes gate and up side by side.
 /// </summary>
 public static class SwiGlu
 {

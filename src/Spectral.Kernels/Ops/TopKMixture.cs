@@ -4,8 +4,7 @@ namespace Spectral.Kernels.Ops;
 
 /// <summary>
 /// Rows mixed from a bank of vectors (VB-LoRA, arXiv 2405.15179): each from the k vectors with its largest logits,
-/// weighted by the softmax of
-/// those. Of equal logits the first is taken; a NaN among them makes the row NaN.
+/// weighted by the softmax of those. Of equal logits the first is taken; a NaN among them makes the row NaN.
 /// </summary>
 public static class TopKMixture
 {

@@ -7,8 +7,8 @@ namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// One layer's form as the kernels read it, in the compute type: L [out, p], c [p], R [p, in] with p the sum of the
-/// terms' ranks, and what else
-/// the form has. What no trainable factor is in is packed once, the rest after each optimizer step.
+/// terms' ranks, and what else the form has. What no trainable factor is in is packed once, the rest after each
+/// optimizer step.
 /// </summary>
 public sealed class AdapterCore : IDisposable
 {
@@ -99,8 +99,7 @@ public sealed class AdapterCore : IDisposable
 
     /// <summary>
     /// Where backward adds the gradients of L, c and R: straight into a factor's where it is all that trains on its
-    /// side, else into an
-    /// intermediate, zero at first, for the kernels add to all gradients or to none.
+    /// side, else into an intermediate, zero at first, for the kernels add to all gradients or to none.
     /// </summary>
     internal LowRankGradients Gradients()
     {

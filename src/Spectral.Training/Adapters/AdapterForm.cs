@@ -4,8 +4,8 @@ namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// What a method makes of one linear layer: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c> with <c>u = x ∘ a</c>.
-/// Everything the core does —
-/// forward, backward, merge, export, counting — follows from it. Parts left out cost nothing.
+/// Everything the core does — forward, backward, merge, export, counting — follows from it. Parts left out cost
+/// nothing.
 /// </summary>
 public sealed record AdapterForm
 {
@@ -14,8 +14,8 @@ public sealed record AdapterForm
 
     /// <summary>
     /// W' [out, in] in place of the base weight; null: the base weight. For methods that no low-rank term expresses: it
-    /// is computed once per step,
-    /// takes the memory of the weight a second time, and its gradient costs a product like that of full fine-tuning.
+    /// is computed once per step, takes the memory of the weight a second time, and its gradient costs a product like
+    /// that of full fine-tuning.
     /// </summary>
     public Expression? Weight { get; init; }
 

@@ -27,15 +27,12 @@ public static class AdapterSize
 
     /// <summary>
     /// The options with the rank at which a method trains as near to <paramref name="wanted"/> scalars as it can. α
-    /// follows the rank, so that the
-    /// scale of the low-rank part stays what it was. Of ranks that come equally near, the given one wins, then the
-    /// least; a method whose number
-    /// does not depend on the rank keeps the given one.
+    /// follows the rank, so that the scale of the low-rank part stays what it was. Of ranks that come equally near, the
+    /// given one wins, then the least; a method whose number does not depend on the rank keeps the given one.
     /// </summary>
     /// <remarks>
     /// Each rank up to 64 is tried, then about 32 per doubling and each beside the best of these: numbers need not grow
-    /// with the rank. Ranks that a
-    /// method refuses are left out.
+    /// with the rank. Ranks that a method refuses are left out.
     /// </remarks>
     /// <exception cref="InputException">The method suits these layers at no rank; the message is that for the given
     /// rank.</exception>

@@ -5,8 +5,7 @@ namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// Sibling layers with adapters for as long as they run augmented: their weights have moved into one buffer with L and
-/// R beside them
-/// (<see cref="AugmentedWeight"/>) and move back when this is disposed.
+/// R beside them (<see cref="AugmentedWeight"/>) and move back when this is disposed.
 /// </summary>
 internal sealed class AugmentedLayers : IDisposable
 {
@@ -38,8 +37,7 @@ internal sealed class AugmentedLayers : IDisposable
 
     /// <summary>
     /// Whether the adapters have the form of an augmented product: low-rank terms alone, of layers that share x as it
-    /// is, with a base weight that
-    /// nothing else reads, and no dropout.
+    /// is, with a base weight that nothing else reads, and no dropout.
     /// </summary>
     public static bool Suits(PackedAdapters adapter) =>
         adapter is { Drops: false, Parts: [{ Factors: not null } part] }

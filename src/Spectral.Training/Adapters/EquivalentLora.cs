@@ -8,8 +8,8 @@ namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// The plain LoRA that an adapter equals whose form is low-rank terms alone: one L and one R of each layer, with a
-/// scale
-/// of 1. The terms' values are those that the kernels read; the last product is computed in double and rounded once.
+/// scale of 1. The terms' values are those that the kernels read; the last product is computed in double and rounded
+/// once.
 /// </summary>
 /// <param name="adapter">The adapter.</param>
 /// <param name="directory">Its folder, for messages.</param>

@@ -6,8 +6,8 @@ namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// A tensor of an adapter's file and the factor behind it. One of a <see cref="AdapterBuilder.Residual"/> holds start
-/// and value together in files
-/// that plain LoRA's readers load: R above its start, L left of the negated start, at twice the rank.
+/// and value together in files that plain LoRA's readers load: R above its start, L left of the negated start, at twice
+/// the rank.
 /// </summary>
 internal sealed class StoredTensor
 {

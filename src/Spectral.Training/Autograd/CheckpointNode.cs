@@ -8,8 +8,8 @@ namespace Spectral.Training.Autograd;
 /// </summary>
 /// <remarks>
 /// The second forward launches the same kernels on the same values, so gradients are bit-identical to those without
-/// checkpointing
-/// (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016). Costs one more forward of the segment.
+/// checkpointing (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016). Costs one more forward of the
+/// segment.
 /// </remarks>
 public sealed class CheckpointNode : Node
 {

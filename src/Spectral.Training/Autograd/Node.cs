@@ -8,10 +8,9 @@ namespace Spectral.Training.Autograd;
 /// </summary>
 /// <remarks>
 /// To add a differentiable operation, derive one class: a static <c>Apply(tape, inputs…)</c> that computes the value
-/// and, when
-/// <see cref="Tape.Records"/> and some input has a node or some parameter trains, records an instance; and
-/// <see cref="Backward(Tensor)"/> beside it.
-/// Tensors handed to <see cref="Save(Tensor)"/> are released right after backward has passed.
+/// and, when <see cref="Tape.Records"/> and some input has a node or some parameter trains, records an instance; and
+/// <see cref="Backward(Tensor)"/> beside it. Tensors handed to <see cref="Save(Tensor)"/> are released right after
+/// backward has passed.
 /// </remarks>
 public abstract class Node
 {

@@ -48,9 +48,8 @@ public sealed class Tape : IDisposable
 
     /// <summary>
     /// Passes every gradient deposited so far (by a loss, or by <see cref="Node.Accumulate(Tensor, bool)"/>) back
-    /// through the recorded operations.
-    /// Saved values and intermediate gradients are released as soon as they have been used; afterwards the tape is
-    /// empty.
+    /// through the recorded operations. Saved values and intermediate gradients are released as soon as they have been
+    /// used; afterwards the tape is empty.
     /// </summary>
     /// <param name="until">Number of operations to leave unpassed at the start of the tape; their gradients stay to be
     /// taken.</param>

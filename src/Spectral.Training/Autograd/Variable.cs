@@ -9,8 +9,7 @@ namespace Spectral.Training.Autograd;
 /// </summary>
 /// <remarks>
 /// Whoever holds a variable disposes it as soon as no further forward step reads it; what backward needs is kept by the
-/// nodes, through
-/// handles of their own. A variable without a node is a constant: no gradient is ever computed for it.
+/// nodes, through handles of their own. A variable without a node is a constant: no gradient is ever computed for it.
 /// </remarks>
 public sealed class Variable : IDisposable
 {

@@ -8,9 +8,8 @@ namespace Spectral.Training.Calibration;
 /// </summary>
 /// <remarks>
 /// Layers are named by module path, and best asked for in model order. The sequences are computed while they are read,
-/// some layers at a time, so that
-/// a model's gradients never lie in memory together; what comes out of them belongs to the reader, and the model's
-/// weights must stay as they are meanwhile.
+/// some layers at a time, so that a model's gradients never lie in memory together; what comes out of them belongs to
+/// the reader, and the model's weights must stay as they are meanwhile.
 /// </remarks>
 public interface ICalibration
 {

@@ -9,14 +9,12 @@ namespace Spectral.Training.Calibration;
 
 /// <summary>
 /// The leading principal components of a stream of rows, batch by batch (Ross, Lim, Lin and Yang, "Incremental Learning
-/// for Robust Visual
-/// Tracking", 2008): the SVD of [diag(S)·V; X − m_b; √(n·n_b/(n + n_b))·(m − m_b)] replaces S and V, where X has n_b
-/// rows of mean m_b and n rows of mean m came before.
+/// for Robust Visual Tracking", 2008): the SVD of [diag(S)·V; X − m_b; √(n·n_b/(n + n_b))·(m − m_b)] replaces S and V,
+/// where X has n_b rows of mean m_b and n rows of mean m came before.
 /// </summary>
 /// <remarks>
 /// Between batches the state is on the host, 4·k·features bytes: 128 inputs of a 7B model at k = 16 are 50 MB. A batch
-/// costs one truncated SVD of
-/// [k + n_b + 1, features]. Deterministic.
+/// costs one truncated SVD of [k + n_b + 1, features]. Deterministic.
 /// </remarks>
 internal sealed class IncrementalPca : LinearObserver
 {

@@ -9,13 +9,10 @@ namespace Spectral.Training.Calibration;
 /// <summary>Runs a frozen model over some records and collects what its linear layers see.</summary>
 /// <remarks>
 /// Gradients are those of the mean loss over a batch's loss tokens, averaged over batches; padding counts nowhere. What
-/// is collected at a time is
-/// bounded by <see cref="MemoryBudget"/>: layers are gone through in model order, and when their sums fill the budget
-/// (one layer at least) the records are
-/// run through again for the next ones, so that a 7B model, whose gradients are 28 GB, takes seven passes. Activations
-/// are checkpointed. How many
-/// passes there are changes no bit of the results; the same model, records and batch size on the same device give the
-/// same.
+/// is collected at a time is bounded by <see cref="MemoryBudget"/>: layers are gone through in model order, and when
+/// their sums fill the budget (one layer at least) the records are run through again for the next ones, so that a 7B
+/// model, whose gradients are 28 GB, takes seven passes. Activations are checkpointed. How many passes there are
+/// changes no bit of the results; the same model, records and batch size on the same device give the same.
 /// </remarks>
 public sealed class ModelCalibration : ICalibration
 {

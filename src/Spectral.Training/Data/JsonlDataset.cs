@@ -5,8 +5,7 @@ namespace Spectral.Training.Data;
 
 /// <summary>
 /// Data files: one JSON object per line, <c>{"prompt": …, "completion": …}</c> or <c>{"text": …}</c>. Blank lines are
-/// skipped, other
-/// keys ignored; anything else is an error that names the line.
+/// skipped, other keys ignored; anything else is an error that names the line.
 /// </summary>
 public static class JsonlDataset
 {

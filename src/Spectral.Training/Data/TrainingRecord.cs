@@ -2,8 +2,7 @@ namespace Spectral.Training.Data;
 
 /// <summary>
 /// One record of training or evaluation data: either a prompt with its completion, or a text. <paramref name="Place"/>
-/// is the file and
-/// line it came from, for error messages.
+/// is the file and line it came from, for error messages.
 /// </summary>
 public sealed record TrainingRecord(string? Prompt, string? Completion, string? Text, string Place = "record")
 {

@@ -5,8 +5,7 @@ namespace Spectral.Training.IO;
 
 /// <summary>
 /// Brings the names in a folder to the disk: after a power cut a renamed file may else be under its old name. .NET
-/// flushes files alone. Windows keeps
-/// names in its journal and needs none of this.
+/// flushes files alone. Windows keeps names in its journal and needs none of this.
 /// </summary>
 internal static partial class DirectorySync
 {

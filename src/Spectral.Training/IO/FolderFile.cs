@@ -2,10 +2,9 @@ namespace Spectral.Training.IO;
 
 /// <summary>
 /// Files of a folder that came from elsewhere. What stands in it must not reach other files of the machine: names are
-/// plain, and a symbolic link
-/// is followed only into the folder itself, or into the <c>blobs</c> folder of the hub cache repository that the folder
-/// is a snapshot of
-/// (<c>models--…/snapshots/REVISION</c> holds nothing but links into <c>models--…/blobs</c>).
+/// plain, and a symbolic link is followed only into the folder itself, or into the <c>blobs</c> folder of the hub cache
+/// repository that the folder is a snapshot of (<c>models--…/snapshots/REVISION</c> holds nothing but links into
+/// <c>models--…/blobs</c>).
 /// </summary>
 internal static class FolderFile
 {

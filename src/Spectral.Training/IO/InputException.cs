@@ -2,9 +2,8 @@ namespace Spectral.Training.IO;
 
 /// <summary>
 /// What the user gave is wrong: a file, a config, a data record, an option. The message is complete as it stands: it
-/// names the file,
-/// the place in it, what was found and what was expected, in one or two plain lines. Command line programs print it and
-/// exit with code 2.
+/// names the file, the place in it, what was found and what was expected, in one or two plain lines. Command line
+/// programs print it and exit with code 2.
 /// </summary>
 public class InputException : Exception
 {

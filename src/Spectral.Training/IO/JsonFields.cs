@@ -3,9 +3,8 @@ using System.Text.Json;
 namespace Spectral.Training.IO;
 
 /// <summary>
-/// Typed access to one JSON object of an untrusted file. A wrong type or a value out of range throws an
-/// <see cref="InputException"/>
-/// naming file, key, what was found and what was expected. A key that is null counts as absent.
+/// Typed access to one JSON object of an untrusted file. A wrong type or a value out of range throws an <see
+/// cref="InputException"/> naming file, key, what was found and what was expected. A key that is null counts as absent.
 /// </summary>
 internal readonly struct JsonFields
 {

@@ -5,8 +5,7 @@ namespace Spectral.Training.IO;
 
 /// <summary>
 /// The parsed and checked header of a safetensors file. Nothing in it is believed before it is checked against the size
-/// of the file,
-/// and no memory is taken by what it claims: only by the bytes it really has.
+/// of the file, and no memory is taken by what it claims: only by the bytes it really has.
 /// </summary>
 internal sealed class SafetensorsHeader
 {

@@ -7,8 +7,7 @@ namespace Spectral.Training.IO;
 
 /// <summary>
 /// One tensor of an open <see cref="SafetensorsFile"/>: row-major, little-endian bytes in the mapped file. Valid until
-/// the file is
-/// disposed of. Values that are read as numbers are finite; the bytes are whatever the file holds.
+/// the file is disposed of. Values that are read as numbers are finite; the bytes are whatever the file holds.
 /// </summary>
 public sealed class SafetensorsTensor
 {

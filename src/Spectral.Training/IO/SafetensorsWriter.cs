@@ -7,9 +7,8 @@ namespace Spectral.Training.IO;
 
 /// <summary>
 /// Writes safetensors files: tensors by element width descending, then by name, so that every tensor is aligned; header
-/// padded so that
-/// the data begins at a multiple of 8; no holes. The file appears complete or not at all, and the same tensors give the
-/// same bytes.
+/// padded so that the data begins at a multiple of 8; no holes. The file appears complete or not at all, and the same
+/// tensors give the same bytes.
 /// </summary>
 public static class SafetensorsWriter
 {

@@ -6,9 +6,8 @@ namespace Spectral.Training.IO;
 
 /// <summary>
 /// JSON from files we do not trust. Whatever is wrong (missing, too big, not UTF-8, not JSON, too deep, a key given
-/// twice, half a
-/// surrogate pair) comes out as an <see cref="InputException"/> that names file and place; later string reads cannot
-/// fail.
+/// twice, half a surrogate pair) comes out as an <see cref="InputException"/> that names file and place; later string
+/// reads cannot fail.
 /// </summary>
 internal static class StrictJson
 {
@@ -102,8 +101,7 @@ internal static class StrictJson
     }
 
     // JsonElement.GetString and Name throw InvalidOperationException on an escaped half surrogate; meeting it here
-    // keeps all readers
-    // simple.
+    // keeps all readers simple.
     private static void ReadEscapes(ReadOnlySpan<byte> utf8, string where)
     {
         Utf8JsonReader reader = new(utf8, new JsonReaderOptions { MaxDepth = MaximumDepth });

@@ -6,8 +6,8 @@ namespace Spectral.Training.IO;
 
 /// <summary>
 /// A tensor for <see cref="SafetensorsWriter"/>. Its bytes are asked for when its turn comes, so that a whole model is
-/// never held
-/// twice: <paramref name="Write"/> puts exactly the row-major little-endian bytes of the tensor on the stream.
+/// never held twice: <paramref name="Write"/> puts exactly the row-major little-endian bytes of the tensor on the
+/// stream.
 /// </summary>
 public sealed record TensorToWrite(string Name, StoredType Type, IReadOnlyList<long> Shape, Action<Stream> Write)
 {

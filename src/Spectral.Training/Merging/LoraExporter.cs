@@ -29,8 +29,7 @@ public static class LoraExporter
     /// <returns>The number of tensors written.</returns>
     /// <exception cref="InputException">
     /// The adapter is malformed, is no plain LoRA's equal, or needs the base model; or a value is not finite, or too
-    /// large for the type.
-    /// </exception>
+    /// large for the type. </exception>
     public static int Export(
         string adapterDirectory,
         string outputDirectory,

@@ -26,8 +26,7 @@ public static class Merger
     /// <returns>Number of tensors written.</returns>
     /// <exception cref="InputException">
     /// The adapter is unusable or made for another model; or a value is not finite, or too large for the type of the
-    /// result.
-    /// </exception>
+    /// result. </exception>
     public static int Merge(
         ModelFolder model,
         string adapterDirectory,

@@ -7,8 +7,7 @@ namespace Spectral.Training.Models;
 
 /// <summary>
 /// The layers of a <see cref="SiblingLinears"/> with their adapters: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c>,
-/// <c>u = x ∘ a</c>, as
-/// <see cref="AdapterForm"/> says; layers without an adapter are plain.
+/// <c>u = x ∘ a</c>, as <see cref="AdapterForm"/> says; layers without an adapter are plain.
 /// </summary>
 internal sealed class AdaptedLinearNode : Node
 {

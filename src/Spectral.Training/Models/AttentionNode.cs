@@ -10,10 +10,8 @@ namespace Spectral.Training.Models;
 /// </summary>
 /// <remarks>
 /// Scores are scaled by 1/√hd. Right padding needs no mask: a causal row never sees what lies to its right. The fused
-/// variant
-/// (<see cref="Attention.Choose"/>) keeps rotated q and k and one number per row; v and the output are the projections'
-/// own. The composed one
-/// keeps copies of all three and S × S probabilities.
+/// variant (<see cref="Attention.Choose"/>) keeps rotated q and k and one number per row; v and the output are the
+/// projections' own. The composed one keeps copies of all three and S × S probabilities.
 /// </remarks>
 public sealed class AttentionNode : Node
 {

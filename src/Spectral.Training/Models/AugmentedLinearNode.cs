@@ -7,10 +7,8 @@ namespace Spectral.Training.Models;
 
 /// <summary>
 /// Adapted layers that read the same x, laid out for one product each way (<see cref="AugmentedLinear"/>): x [N, in]
-/// with room behind its rows,
-/// the outputs columns of one matrix, and their gradients written by the operations above into columns of another.
-/// Siblings without an
-/// adapter are plain.
+/// with room behind its rows, the outputs columns of one matrix, and their gradients written by the operations above
+/// into columns of another. Siblings without an adapter are plain.
 /// </summary>
 internal sealed class AugmentedLinearNode : Node
 {

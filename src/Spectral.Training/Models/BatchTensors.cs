@@ -16,8 +16,7 @@ public sealed class BatchTensors : IDisposable
     /// <param name="batch">The batch.</param>
     /// <param name="lossRows">
     /// K, the rows to compute losses for; null: as many as carry loss. Rows beyond those are other positions, with
-    /// target −1: their loss and
-    /// gradient are zero.
+    /// target −1: their loss and gradient are zero.
     /// </param>
     /// <exception cref="ArgumentException">More rows carry loss, or there are fewer positions.</exception>
     public BatchTensors(Device device, Batch batch, int? lossRows = null)

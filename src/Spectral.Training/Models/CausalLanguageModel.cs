@@ -10,8 +10,8 @@ namespace Spectral.Training.Models;
 /// <summary>A decoder-only language model (<c>llama</c>, <c>mistral</c>, <c>qwen2</c>) on one device.</summary>
 /// <remarks>
 /// Weights are held in the compute type and frozen, unless loaded to be trained; then F32 masters stand behind them.
-/// The forward pass is
-/// written against a <see cref="Tape"/>, one that records for training and one that does not for inference.
+/// The forward pass is written against a <see cref="Tape"/>, one that records for training and one that does not for
+/// inference.
 /// </remarks>
 public sealed class CausalLanguageModel : IDisposable
 {
@@ -183,8 +183,7 @@ public sealed class CausalLanguageModel : IDisposable
 
     /// <summary>
     /// Sum of the token losses of a batch, [1] F32, unscaled. With a recording tape <see cref="Tape.Backward"/> then
-    /// yields the gradients of
-    /// that sum times <paramref name="gradientScale"/>. The caller disposes the result.
+    /// yields the gradients of that sum times <paramref name="gradientScale"/>. The caller disposes the result.
     /// </summary>
     /// <param name="tape">The tape.</param>
     /// <param name="batch">Tokens and targets.</param>

@@ -11,8 +11,7 @@ internal static class ModelConfigOddities
     private static readonly string[] Quantised = ["quantization_config", "compression_config", "quantization"];
 
     // Of other families. transformers' classes for the families here read none of them, so that the numbers are the
-    // same; a
-    // config that has one may be of a model with code of its own.
+    // same; a config that has one may be of a model with code of its own.
     private static readonly string[] OfOthers =
     [
         "alibi",

@@ -7,8 +7,7 @@ namespace Spectral.Training.Models;
 /// <summary>
 /// A Hugging Face model folder: <c>config.json</c> and weights in <c>model.safetensors</c> or in shards named by
 /// <c>model.safetensors.index.json</c>. Opening checks that every tensor the config asks for is there with its shape
-/// and a float
-/// type, before any value is read. The weights stay mapped until the folder is disposed of.
+/// and a float type, before any value is read. The weights stay mapped until the folder is disposed of.
 /// </summary>
 public sealed class ModelFolder : IDisposable
 {

@@ -4,8 +4,7 @@ namespace Spectral.Training.Models;
 
 /// <summary>
 /// Positions of a batch sorted by token, from which the embedding's gradient is summed in a fixed order. The arrays
-/// have the size of the batch,
-/// however many tokens are distinct, so that a captured step can be given other tokens.
+/// have the size of the batch, however many tokens are distinct, so that a captured step can be given other tokens.
 /// </summary>
 public sealed class TokenOrder : IDisposable
 {

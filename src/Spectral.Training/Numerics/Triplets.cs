@@ -43,9 +43,8 @@ internal sealed record Triplets(HostMatrix Left, double[] Values, HostMatrix Rig
 
     /// <summary>
     /// The triplets that a randomized SVD found in F32, made orthonormal in double, and the best values and vectors
-    /// within the spaces they span
-    /// (Rayleigh-Ritz). The residual √((‖A v − σ u‖² + ‖Aᵀu − σ v‖²) / 2) of each bounds the distance to a singular
-    /// value of A.
+    /// within the spaces they span (Rayleigh-Ritz). The residual √((‖A v − σ u‖² + ‖Aᵀu − σ v‖²) / 2) of each bounds
+    /// the distance to a singular value of A.
     /// </summary>
     public static Triplets Refined(Device device, HostMatrix a, SvdResult found)
     {

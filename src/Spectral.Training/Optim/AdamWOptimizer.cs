@@ -130,8 +130,8 @@ public sealed class AdamWOptimizer : IDisposable
 
     /// <summary>
     /// A whole optimizer step on the device, as configured: norm, clipping, update, gradients cleared, compute-type
-    /// copies renewed. Where the norm or
-    /// one of the losses is not finite no master changes; <see cref="StepState.Read"/> tells.
+    /// copies renewed. Where the norm or one of the losses is not finite no master changes; <see
+    /// cref="StepState.Read"/> tells.
     /// </summary>
     /// <param name="losses">Losses to check, any shape, F32; null: only the norm is.</param>
     public void Update(Tensor? losses = null)

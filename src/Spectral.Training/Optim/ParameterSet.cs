@@ -8,9 +8,8 @@ namespace Spectral.Training.Optim;
 /// </summary>
 /// <remarks>
 /// One buffer of masters (and one of gradients, and two of optimizer state) means one kernel launch for the norm and
-/// one for the update,
-/// whatever the number of parameters; a buffer holds parameters of one learning-rate factor. Each parameter starts at a
-/// multiple of 64 elements; the padding stays zero.
+/// one for the update, whatever the number of parameters; a buffer holds parameters of one learning-rate factor. Each
+/// parameter starts at a multiple of 64 elements; the padding stays zero.
 /// </remarks>
 public sealed class ParameterSet : IDisposable
 {
@@ -90,8 +89,7 @@ public sealed class ParameterSet : IDisposable
 
     /// <summary>
     /// Raised once per optimizer step when the gradients of all micro-batches are in, for what is added to them once,
-    /// such as a penalty. It may be
-    /// raised while a graph is captured: what is done then must be launches alone.
+    /// such as a penalty. It may be raised while a graph is captured: what is done then must be launches alone.
     /// </summary>
     public event Action? Accumulated;
 

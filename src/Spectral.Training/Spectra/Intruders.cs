@@ -2,8 +2,7 @@ namespace Spectral.Training.Spectra;
 
 /// <summary>
 /// Intruder dimensions (Shuttleworth et al., arXiv 2410.21228): singular vectors of the tuned weight that are nearly
-/// orthogonal to every one of
-/// the base's.
+/// orthogonal to every one of the base's.
 /// </summary>
 /// <param name="Searched">How many leading vectors the counts are over.</param>
 /// <param name="TruncatedSearch">Only the leading base vectors were computed and compared with, so that counts are

@@ -4,8 +4,7 @@ namespace Spectral.Training.Spectra;
 
 /// <summary>
 /// What random updates of the same size would do to the same base, so that a number can be read as more or less than
-/// chance: a large update
-/// turns and inflates singular values whatever its direction is.
+/// chance: a large update turns and inflates singular values whatever its direction is.
 /// </summary>
 /// <param name="Draws">Random updates of each kind.</param>
 /// <param name="Comparisons">One for each quantity.</param>

@@ -4,8 +4,7 @@ namespace Spectral.Training.Spectra;
 
 /// <summary>
 /// Where the energy ‖Δ‖_F² of an update lies in the base's singular vectors: T is the span of the first k, B its
-/// orthogonal complement in R^out
-/// or R^in. The first letter is the left side. Shares add up to 1.
+/// orthogonal complement in R^out or R^in. The first letter is the left side. Shares add up to 1.
 /// </summary>
 /// <param name="K">Dimension of T.</param>
 /// <param name="TopTop">‖U_kᵀ Δ V_k‖² / ‖Δ‖².</param>

@@ -30,8 +30,7 @@ public sealed record VectorAlignment
 
     /// <summary>
     /// Whether a neighbouring base value is closer than ‖Δ‖₂: the vector alone then means nothing (Davis-Kahan, Wedin),
-    /// and
-    /// <see cref="StableLeft"/> compares the span of its cluster.
+    /// and <see cref="StableLeft"/> compares the span of its cluster.
     /// </summary>
     public required bool[] Clustered { get; init; }
 

@@ -4,8 +4,8 @@ namespace Spectral.Training.Spectra;
 
 /// <summary>
 /// What the numbers of one matrix say about three claims, by the thresholds of <see cref="SpectraOptions"/>. Null:
-/// cannot be said, because nothing
-/// changed, the change is near the rounding floor, there were no draws, or the matrix is too small.
+/// cannot be said, because nothing changed, the change is near the rounding floor, there were no draws, or the matrix
+/// is too small.
 /// </summary>
 public sealed record Verdict
 {
@@ -23,9 +23,8 @@ public sealed record Verdict
 
     /// <summary>
     /// The spans of the top k vectors turned significantly more than random updates of either kind turn them, and by a
-    /// multiple of what rounding
-    /// turns. Against the middle of the spectrum no such claim is possible: where values lie close together any update
-    /// turns single vectors.
+    /// multiple of what rounding turns. Against the middle of the spectrum no such claim is possible: where values lie
+    /// close together any update turns single vectors.
     /// </summary>
     public required bool? ReorientsTop { get; init; }
 

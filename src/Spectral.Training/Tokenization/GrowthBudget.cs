@@ -4,8 +4,7 @@ namespace Spectral.Training.Tokenization;
 
 /// <summary>
 /// How much longer the steps of a tokenizer may make a text. A character becomes three bytes at most, or a handful of
-/// canonical parts; a chain of
-/// steps in a file can double it as often as there are steps, and throw the result away.
+/// canonical parts; a chain of steps in a file can double it as often as there are steps, and throw the result away.
 /// </summary>
 internal sealed class GrowthBudget(int length)
 {

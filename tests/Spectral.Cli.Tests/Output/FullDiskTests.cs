@@ -11,8 +11,7 @@ public sealed class FullDiskTests : WorkFolder
 {
     /// <summary>
     /// $1: disk, $2: its size in bytes, $3 and $4: where to copy what was left on it, the rest: the command. The size
-    /// is what runs out and, later, is there
-    /// again.
+    /// is what runs out and, later, is there again.
     /// </summary>
     private const string Script = """
         mount -t tmpfs -o size=$2 tmpfs "$1" || exit 99

@@ -2,8 +2,7 @@ namespace Spectral.Kernels.Tests.Linalg;
 
 /// <summary>
 /// Matrices whose singular values are known by construction: a diagonal between random Householder reflections, in
-/// double. A Gaussian
-/// sketch does not see rotations, so a few reflections are as general as any orthogonal factors.
+/// double. A Gaussian sketch does not see rotations, so a few reflections are as general as any orthogonal factors.
 /// </summary>
 internal sealed class KnownMatrix
 {

@@ -22,8 +22,7 @@ public sealed class OrthonormalizationTests(DeviceKind kind) : SvdTest(kind)
     }
 
     // The condition number decides the method: CholeskyQR2 works until the F32 inverse of the factor loses the first
-    // pass,
-    // the shifted one goes further, and dependent rows are for Householder alone.
+    // pass, the shifted one goes further, and dependent rows are for Householder alone.
     [TestCase(1e1, OrthonormalizationMethod.CholeskyQr2)]
     [TestCase(1e2, OrthonormalizationMethod.CholeskyQr2)]
     [TestCase(1e4, null)]

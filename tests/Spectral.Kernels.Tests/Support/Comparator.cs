@@ -7,10 +7,9 @@ public static class Comparator
     private const double BF16Epsilon = 1.0 / (1 << 8);
 
     /// <summary>
-    /// NaN and infinity are decided first. Then every element must lie within
-    /// <c>ε(type)·|expected| + factor·4·ε(F32)·√n·magnitude</c>: one rounding of the result, and the random walk of F32
-    /// rounding errors over
-    /// a reduction of n terms whose absolute values add up to the magnitude (|expected| unless given).
+    /// NaN and infinity are decided first. Then every element must lie within <c>ε(type)·|expected| +
+    /// factor·4·ε(F32)·√n·magnitude</c>: one rounding of the result, and the random walk of F32 rounding errors over a
+    /// reduction of n terms whose absolute values add up to the magnitude (|expected| unless given).
     /// </summary>
     /// <param name="actual">The kernel's values.</param>
     /// <param name="expected">The reference.</param>

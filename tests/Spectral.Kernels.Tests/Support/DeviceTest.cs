@@ -6,8 +6,7 @@ namespace Spectral.Kernels.Tests.Support;
 
 /// <summary>
 /// Base of fixtures that run on every device: seeded random inputs already rounded to their type, outputs that start as
-/// NaN, a guard zone
-/// on both sides of each, checked after the test, and a check that the test left no tensor behind.
+/// NaN, a guard zone on both sides of each, checked after the test, and a check that the test left no tensor behind.
 /// </summary>
 public abstract class DeviceTest(DeviceKind kind)
 {

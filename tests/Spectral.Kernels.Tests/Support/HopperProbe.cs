@@ -52,9 +52,8 @@ public struct HopperProbeArgs
 
 /// <summary>
 /// Runs one Hopper instruction (<c>load</c>, <c>store</c>, <c>stmatrix</c>, <c>product</c>, <c>product_depth_rows</c>,
-/// <c>multicast</c>) on a
-/// matrix (or its first <c>width</c> columns) in 64 × 64 boxes, so that what a GPU lays out can be compared with what
-/// the CPU device does.
+/// <c>multicast</c>) on a matrix (or its first <c>width</c> columns) in 64 × 64 boxes, so that what a GPU lays out can
+/// be compared with what the CPU device does.
 /// </summary>
 internal static class HopperProbe
 {

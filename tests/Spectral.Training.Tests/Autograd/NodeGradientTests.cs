@@ -10,8 +10,8 @@ namespace Spectral.Training.Tests.Autograd;
 
 /// <summary>
 /// Each operation's adjoint, the loss being Σ g∘y with fixed random g, against central differences of its own forward
-/// pass. Steps are large
-/// because the forward pass is F32: 1/64 leaves about four digits, and the shapes keep third derivatives small.
+/// pass. Steps are large because the forward pass is F32: 1/64 leaves about four digits, and the shapes keep third
+/// derivatives small.
 /// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class NodeGradientTests(DeviceKind kind) : TrainingTest(kind)

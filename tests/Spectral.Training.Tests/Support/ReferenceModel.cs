@@ -6,8 +6,7 @@ namespace Spectral.Training.Tests.Support;
 
 /// <summary>
 /// The whole model once more, in double and in plain loops: one row of tokens at a time, no batching, no padding, no
-/// cache. Weights are looked
-/// up by name, so that a test can shift one scalar and see what the loss does.
+/// cache. Weights are looked up by name, so that a test can shift one scalar and see what the loss does.
 /// </summary>
 internal sealed class ReferenceModel(ModelConfig config, IReadOnlyDictionary<string, double[]> weights)
 {

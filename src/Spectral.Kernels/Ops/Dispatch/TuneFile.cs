@@ -4,9 +4,8 @@ namespace Spectral.Kernels.Ops.Dispatch;
 
 /// <summary>
 /// Choices of a <see cref="Tuner"/> on disk: <c>{"format":1,"made_for":"device, driver, BLAS","choices":{"kind of
-/// call":"variant"}}</c>.
-/// It is replaced as a whole, by renaming, so that readers see the old or the new file. A damaged file is reported and
-/// then replaced.
+/// call":"variant"}}</c>. It is replaced as a whole, by renaming, so that readers see the old or the new file. A
+/// damaged file is reported and then replaced.
 /// </summary>
 internal sealed class TuneFile(string path, string identity)
 {

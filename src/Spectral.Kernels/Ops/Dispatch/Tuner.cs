@@ -2,10 +2,8 @@ namespace Spectral.Kernels.Ops.Dispatch;
 
 /// <summary>
 /// Opt-in tuning of a device: where an op has several variants, those that apply are timed once per kind of call and
-/// the fastest is taken from
-/// then on. Timings differ from run to run, and so may choices and, with them, roundings: a run that has to be repeated
-/// exactly goes by the
-/// rules, or by the same file of choices.
+/// the fastest is taken from then on. Timings differ from run to run, and so may choices and, with them, roundings: a
+/// run that has to be repeated exactly goes by the rules, or by the same file of choices.
 /// </summary>
 public sealed class Tuner
 {
@@ -25,10 +23,8 @@ public sealed class Tuner
 
     /// <summary>
     /// The folder in which choices are kept between processes, a file for each device, driver and BLAS version. Null:
-    /// in memory only.
-    /// The default is <c>spectral</c> in the user's cache folder (<c>XDG_CACHE_HOME</c>, else <c>~/.cache</c>; on
-    /// Windows local application data).
-    /// Read when the first choice is made.
+    /// in memory only. The default is <c>spectral</c> in the user's cache folder (<c>XDG_CACHE_HOME</c>, else
+    /// <c>~/.cache</c>; on Windows local application data). Read when the first choice is made.
     /// </summary>
     public string? Folder { get; set; } = TuneFile.DefaultFolder;
 

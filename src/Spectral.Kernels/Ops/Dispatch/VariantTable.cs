@@ -41,9 +41,8 @@ internal interface IVariantTrial<TVariant> : IDisposable
 
 /// <summary>
 /// The variants of one op and the choice among them, in this order: what is forced, if it applies; what was found
-/// fastest, where the device's
-/// <see cref="Tuner"/> is enabled; the rule. Every choice is recorded in <see cref="Device.Variants"/>, with what was
-/// forced in vain.
+/// fastest, where the device's <see cref="Tuner"/> is enabled; the rule. Every choice is recorded in <see
+/// cref="Device.Variants"/>, with what was forced in vain.
 /// </summary>
 /// <param name="variable">Environment variable that forces a variant.</param>
 /// <param name="rule">The default, always the same for the same case; what it names must apply.</param>

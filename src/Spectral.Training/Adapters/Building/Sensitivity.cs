@@ -7,8 +7,8 @@ namespace Spectral.Training.Adapters.Building;
 
 /// <summary>
 /// AdaLoRA's importance of the entries of trained factors: running means I of |w·∂loss/∂w| and U of its distance from
-/// I, their product the score
-/// (Zhang et al., 2023, arXiv 2303.10512, after Molchanov et al., 2019). Memory: two tensors more per factor.
+/// I, their product the score (Zhang et al., 2023, arXiv 2303.10512, after Molchanov et al., 2019). Memory: two tensors
+/// more per factor.
 /// </summary>
 internal static class Sensitivity
 {

@@ -44,8 +44,7 @@ internal static class SingularTriplets
 
     /// <summary>
     /// Hands over all triplets of each layer and the places of the last k, in descending order. Only the exact
-    /// decomposition has them: its cost is
-    /// that of the whole spectrum.
+    /// decomposition has them: its cost is that of the whole spectrum.
     /// </summary>
     /// <inheritdoc cref="Compute"/>
     public static void ComputeLast(

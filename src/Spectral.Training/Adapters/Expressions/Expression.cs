@@ -4,14 +4,13 @@ namespace Spectral.Training.Adapters.Expressions;
 
 /// <summary>
 /// An F32 tensor in an adapter's form: a stored factor, or what is computed from factors. Expressions stand for values
-/// that change once per
-/// optimizer step, whatever the number of tokens; a method states what it computes, and its gradients follow.
+/// that change once per optimizer step, whatever the number of tokens; a method states what it computes, and its
+/// gradients follow.
 /// </summary>
 /// <remarks>
 /// To add an operation, derive one class that hands its inputs to the base and implements <see cref="Evaluate"/> and
-/// <see cref="Backward"/>.
-/// Expressions have shapes from the start, values only once factors are bound to memory: describing an adapter
-/// allocates nothing on a device.
+/// <see cref="Backward"/>. Expressions have shapes from the start, values only once factors are bound to memory:
+/// describing an adapter allocates nothing on a device.
 /// </remarks>
 public abstract class Expression
 {

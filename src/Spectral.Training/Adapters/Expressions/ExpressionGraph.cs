@@ -10,8 +10,7 @@ internal sealed class ExpressionGraph
     /// <param name="outputs">The outputs.</param>
     /// <param name="kept">
     /// Elements up to which a value stays in memory between forward and backward. Larger ones, such as whole weights,
-    /// are computed again where
-    /// backward reads them: memory for them would be that of a second model.
+    /// are computed again where backward reads them: memory for them would be that of a second model.
     /// </param>
     public ExpressionGraph(IEnumerable<Expression> outputs, long kept)
     {

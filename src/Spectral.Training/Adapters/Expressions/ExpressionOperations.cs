@@ -146,8 +146,7 @@ public static class ExpressionOperations
 
     /// <summary>
     /// PEFT's series in place of <see cref="Cayley"/>: I + 2S + 2S² + … + S^d, which comes near the <em>opposite</em>
-    /// rotations. d is terms − 1, and
-    /// at least 3: the published code gives the same for 3 and for 4 terms.
+    /// rotations. d is terms − 1, and at least 3: the published code gives the same for 3 and for 4 terms.
     /// </summary>
     /// <param name="s">S [b, n, n].</param>
     /// <param name="terms">At least 3; PEFT's default is 5.</param>
@@ -166,8 +165,8 @@ public static class ExpressionOperations
 
     /// <summary>
     /// origin + Σ_i α_i u_i, u_i uniform in ∓bound and made anew from the seed wherever it is read, never stored (NOLA,
-    /// arXiv 2310.02556). The cost is
-    /// that of the random numbers: about 25 integer operations per element and direction, forward and backward.
+    /// arXiv 2310.02556). The cost is that of the random numbers: about 25 integer operations per element and
+    /// direction, forward and backward.
     /// </summary>
     /// <param name="alpha">α [n].</param>
     /// <param name="origin">Of the given shape; null: zeros.</param>

@@ -6,8 +6,8 @@ namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
 /// A regular expression of a file, matched against module names. Most run in linear time; what needs backtracking
-/// (look-around, back-references)
-/// has two seconds in all, as it may take exponential time, and is asked about every module.
+/// (look-around, back-references) has two seconds in all, as it may take exponential time, and is asked about every
+/// module.
 /// </summary>
 internal sealed class ModuleExpression
 {

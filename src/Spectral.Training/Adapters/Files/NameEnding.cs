@@ -4,9 +4,8 @@ namespace Spectral.Training.Adapters.Files;
 
 /// <summary>
 /// A key of rank_pattern or alpha_pattern: an expression for a module's name, or its end after a dot. Most are names
-/// with dots in them, which as
-/// expressions stand for any character; those are compared without an automaton, as a file may have one for each
-/// module.
+/// with dots in them, which as expressions stand for any character; those are compared without an automaton, as a file
+/// may have one for each module.
 /// </summary>
 internal sealed class NameEnding
 {

@@ -9,8 +9,7 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// AdaLoRA: triplets (column of B, e, row of A) begin alike in number; the least important ones of all layers are set
-/// to zero while the budget falls,
-/// may come back as long as it does, and stay zero in the last part of the run.
+/// to zero while the budget falls, may come back as long as it does, and stay zero in the last part of the run.
 /// </summary>
 internal sealed class AdaloraMethod : AdapterMethod
 {

@@ -7,8 +7,7 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// COLA, chain of LoRA: a LoRA is trained, finished, and a fresh one begun on what it made of the weight. Finished
-/// terms stay beside the base,
-/// which is not touched; the adapter is the sum of all.
+/// terms stay beside the base, which is not touched; the adapter is the sum of all.
 /// </summary>
 internal sealed class ColaMethod : AdapterMethod
 {

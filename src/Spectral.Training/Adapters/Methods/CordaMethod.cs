@@ -8,9 +8,8 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// CorDA: the SVD of the weight in the metric of its inputs, W(Σ + δ·mean(diag Σ)·I) = U S V̄ᵀ. A triplet's part of W
-/// is u (uᵀW), so that L = U√(S/s) and
-/// R = UᵀW/√(s·S) are the published U√(S/s), √(S/s) V̄ᵀ(Σ + …)⁻¹ without the inverse. It is subtracted again: W' = W at
-/// first.
+/// is u (uᵀW), so that L = U√(S/s) and R = UᵀW/√(s·S) are the published U√(S/s), √(S/s) V̄ᵀ(Σ + …)⁻¹ without the
+/// inverse. It is subtracted again: W' = W at first.
 /// </summary>
 internal sealed class CordaMethod : AdapterMethod
 {

@@ -7,8 +7,7 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// DoRA: magnitude and direction of each output's weight train apart. The norm counts as a constant in backward, as
-/// published, and is taken
-/// from r×r products: the changed weight itself is never made.
+/// published, and is taken from r×r products: the changed weight itself is never made.
 /// </summary>
 internal sealed class DoraMethod : AdapterMethod
 {

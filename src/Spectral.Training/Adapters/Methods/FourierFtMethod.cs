@@ -6,8 +6,7 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// FourierFT: <c>Re ifft2(F) = (cos·cosᵀ − sin·sinᵀ)</c> over the locations with a coefficient, so n of them are a core
-/// of rank 2n with frozen
-/// factors. Locations are those that PEFT draws.
+/// of rank 2n with frozen factors. Locations are those that PEFT draws.
 /// </summary>
 internal sealed class FourierFtMethod : AdapterMethod
 {

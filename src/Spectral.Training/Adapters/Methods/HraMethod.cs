@@ -7,9 +7,8 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// HRA: the reflections as one core by the compact WY form, <c>P_1 … P_r = I − U·T·Uᵀ</c> with <c>T⁻¹ = striu(UᵀU) + ½
-/// diag(UᵀU)</c>, which
-/// normalises the u_i by itself. Pairs of equal reflections undo each other, hence the even rank at the start. With
-/// Gram-Schmidt they are reflections at orthonormal u_i, <c>I − 2·Q·Qᵀ</c>.
+/// diag(UᵀU)</c>, which normalises the u_i by itself. Pairs of equal reflections undo each other, hence the even rank
+/// at the start. With Gram-Schmidt they are reflections at orthonormal u_i, <c>I − 2·Q·Qᵀ</c>.
 /// </summary>
 internal sealed class HraMethod : AdapterMethod
 {

@@ -4,8 +4,7 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// LoLDU: the first r steps of an LU decomposition with partial pivoting, its pivots z trained beside a scale κ. What
-/// they start as is taken
-/// off by the same frame, so that the rank of the core stays r.
+/// they start as is taken off by the same frame, so that the rank of the core stays r.
 /// </summary>
 internal sealed class LolduMethod : AdapterMethod
 {

@@ -8,8 +8,7 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// LoRA-Dash: some steps of LoRA show which singular directions u_i v_iᵀ of W the task changes most, relative to σ_i;
-/// then strengths ε of these
-/// train beside it. Until then ε, of the leading directions, is kept at zero.
+/// then strengths ε of these train beside it. Until then ε, of the leading directions, is kept at zero.
 /// </summary>
 internal sealed class LoraDashMethod : AdapterMethod
 {

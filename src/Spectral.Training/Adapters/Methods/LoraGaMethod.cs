@@ -6,8 +6,7 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// LoRA-GA: with Ḡ ≈ U S Vᵀ the gradient on calibration data, L = U[:, r:2r]·diag(S)·c and R = V[:, :r]ᵀ, or another
-/// split of the first 2r triplets.
-/// What the start adds is subtracted again, so that W' = W at first.
+/// split of the first 2r triplets. What the start adds is subtracted again, so that W' = W at first.
 /// </summary>
 internal sealed class LoraGaMethod : AdapterMethod
 {

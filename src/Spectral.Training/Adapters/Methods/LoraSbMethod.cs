@@ -7,8 +7,8 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// LoRA-SB: Adam's first step is about −η·sign(Ḡ) ≈ L·diag(S)·R, its leading triplets on calibration data; L and R
-/// stay, C = diag(S) trains densely. As
-/// LᵀL = I and RRᵀ = I, the gradient of C, LᵀGRᵀ, is the best approximation of the full one G in their subspace.
+/// stay, C = diag(S) trains densely. As LᵀL = I and RRᵀ = I, the gradient of C, LᵀGRᵀ, is the best approximation of the
+/// full one G in their subspace.
 /// </summary>
 internal sealed class LoraSbMethod : AdapterMethod
 {

@@ -5,8 +5,8 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// OrthoReg: a LoRA whose change is pressed towards an orthogonal matrix. ‖ΔWᵀΔW − I‖_F² = s⁴ tr(GHGH) − 2s² tr(GH) +
-/// in with the r×r matrices
-/// G = BᵀB and H = AAᵀ; for out &lt; in, ΔWΔWᵀ takes its place, which changes the constant alone.
+/// in with the r×r matrices G = BᵀB and H = AAᵀ; for out &lt; in, ΔWΔWᵀ takes its place, which changes the constant
+/// alone.
 /// </summary>
 internal sealed class OrthoRegMethod : AdapterMethod
 {

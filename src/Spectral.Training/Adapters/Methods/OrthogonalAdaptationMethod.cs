@@ -9,8 +9,8 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// Orthogonal adaptation: A is a slice of one orthonormal basis that all tasks share, each task having rows of its own,
-/// so that A_i A_jᵀ = 0. The
-/// basis depends on the layer's inputs alone, not on the seed: adapters that are trained apart fit together.
+/// so that A_i A_jᵀ = 0. The basis depends on the layer's inputs alone, not on the seed: adapters that are trained
+/// apart fit together.
 /// </summary>
 internal sealed class OrthogonalAdaptationMethod : AdapterMethod
 {

@@ -5,9 +5,8 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// O-LoRA: a task's A is kept orthogonal to those of the tasks before it, whose whole changes stay, frozen. They come
-/// from an adapter of any
-/// method whose form is low-rank (<see cref="AdapterOptions.PreviousAdapter"/>), so a chain of tasks is a chain of
-/// folders, each complete.
+/// from an adapter of any method whose form is low-rank (<see cref="AdapterOptions.PreviousAdapter"/>), so a chain of
+/// tasks is a chain of folders, each complete.
 /// </summary>
 internal sealed class OrthogonalTasksMethod : AdapterMethod
 {

@@ -5,8 +5,7 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// PEGO: the rank is split among a group of LoRAs B_i A_i whose column spaces are kept apart, and whose rows are kept
-/// out of the span of V_k,
-/// the leading right singular vectors of W.
+/// out of the span of V_k, the leading right singular vectors of W.
 /// </summary>
 internal sealed class PegoMethod : AdapterMethod
 {

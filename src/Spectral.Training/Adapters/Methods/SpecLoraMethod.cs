@@ -6,8 +6,8 @@ namespace Spectral.Training.Adapters.Methods;
 
 /// <summary>
 /// SpecLoRA: U_k, σ_k, V_k are the leading singular triplets of the frozen W, computed once and stored with the
-/// adapter; δ starts at zero, so
-/// weight decay pulls towards the pretrained spectrum. Reads rank (0: spectral part alone), alpha, top-k, svd.
+/// adapter; δ starts at zero, so weight decay pulls towards the pretrained spectrum. Reads rank (0: spectral part
+/// alone), alpha, top-k, svd.
 /// </summary>
 internal sealed class SpecLoraMethod : AdapterMethod
 {

@@ -9,8 +9,7 @@ namespace Spectral.Training.Tests.Adapters.Expressions;
 
 /// <summary>
 /// Each operation against its plain formula in double: values, and gradients of Σ g∘y with fixed random g by central
-/// differences of that formula,
-/// which are exact to many more digits than those of an F32 forward pass.
+/// differences of that formula, which are exact to many more digits than those of an F32 forward pass.
 /// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class ExpressionTests(DeviceKind kind) : TrainingTest(kind)

@@ -61,8 +61,7 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
 
     /// <summary>
     /// Against central differences of the reference model in double, fed with the merged weights, or with s·L·relu(R x)
-    /// where there are none: it
-    /// shares no code with forward or backward.
+    /// where there are none: it shares no code with forward or backward.
     /// </summary>
     [Test]
     public void TheGradientOfEveryFactorIsThatOfTheDifferences(
@@ -256,9 +255,8 @@ public sealed class EveryMethodTests(DeviceKind kind) : TrainingTest(kind)
 
     /// <summary>
     /// Where differences are no measure at the published setting: DoRA's norm counts as a constant, which they see; and
-    /// strengths of 15 or 4 make
-    /// the loss so steep that no step is small. A choice of some vectors out of many jumps where logits meet, one of
-    /// all does not.
+    /// strengths of 15 or 4 make the loss so steep that no step is small. A choice of some vectors out of many jumps
+    /// where logits meet, one of all does not.
     /// </summary>
     private static AdapterOptions Differentiated(AdapterMethod method)
     {

@@ -7,8 +7,7 @@ namespace Spectral.Training.Tests.Adapters.Methods;
 
 /// <summary>
 /// Methods against their formulas, written plainly in double from the tensors that a file holds: the weight that
-/// forward computes with, and the
-/// gradient of every trained factor by central differences of the formula.
+/// forward computes with, and the gradient of every trained factor by central differences of the formula.
 /// </summary>
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed partial class WeightFormulaTests(DeviceKind kind) : TrainingTest(kind)

@@ -4,9 +4,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Tests.IO.Fuzzing;
 
 /// <summary>
-/// Reads one file again and again, each time damaged in another way. Whatever comes of it, nothing but an
-/// <see cref="InputException"/> may come out,
-/// soon, and without taking memory for what the file only claims.
+/// Reads one file again and again, each time damaged in another way. Whatever comes of it, nothing but an <see
+/// cref="InputException"/> may come out, soon, and without taking memory for what the file only claims.
 /// </summary>
 /// <param name="path">The file to damage.</param>
 /// <param name="damage">How.</param>
@@ -19,10 +18,9 @@ internal sealed class FuzzRun(string path, Func<byte[], Random, byte[]> damage, 
 
     /// <summary>
     /// What reading may allocate in all, dead objects included, beyond <see cref="BytesPerByte"/> for each byte of the
-    /// file: a compiled expression
-    /// takes some 100 KB, the tensors of a config of a thousand layers are listed at 1 KB each, and several times;
-    /// tables of 2¹⁶ entries that a
-    /// rank may ask for have 256 KB. A claimed size that were believed would be a thousand times that.
+    /// file: a compiled expression takes some 100 KB, the tensors of a config of a thousand layers are listed at 1 KB
+    /// each, and several times; tables of 2¹⁶ entries that a rank may ask for have 256 KB. A claimed size that were
+    /// believed would be a thousand times that.
     /// </summary>
     private const long Constant = 32 << 20;
 
