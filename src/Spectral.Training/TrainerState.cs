@@ -197,8 +197,7 @@ public sealed class TrainerState : IDisposable
         if (all && _file.Tensors.Count > wanted.Count)
         {
             throw new InputException(
-                $"{Path}: "
-                    + $"{InputText.Quote(_file.Tensors.Keys.Except(wanted.Select(part => part.Name)).First())} "
+                $"{Path}: {InputText.Quote(_file.Tensors.Keys.Except(wanted.Select(part => part.Name)).First())} "
                     + "is no part of what trains here"
             );
         }

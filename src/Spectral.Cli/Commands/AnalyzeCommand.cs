@@ -31,8 +31,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
     );
     private readonly Option<string> _target = OptionTypes.Targets(
         "Layers to compare: names or ends of names, separated by commas; all-linear; or an expression "
-            + "that matches full "
-            + "names."
+            + "that matches full names."
     );
     private readonly Option<int> _topK = OptionTypes.Integer(
         "--top-k",
@@ -224,8 +223,7 @@ internal sealed class AnalyzeCommand : SpectralCommand
         string.Create(
             CultureInfo.InvariantCulture,
             $"{name, -10} {summary.Matrices, 3} matrices  change {summary.RelativeChange.Mean, 8:P2}  "
-                + $"growth of the top {summary.Amplification.Mean, 6:0.000} (z "
-                + $"{summary.AmplificationZ.Mean, 6:0.0})  "
+                + $"growth of the top {summary.Amplification.Mean, 6:0.000} (z {summary.AmplificationZ.Mean, 6:0.0})  "
         )
         + string.Create(
             CultureInfo.InvariantCulture,

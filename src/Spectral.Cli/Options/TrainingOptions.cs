@@ -139,8 +139,7 @@ internal sealed class TrainingOptions
         "--resume",
         "Go on from the last checkpoint in --out, to the same bits as without a break; begin if there is none yet. "
             + "All other options as before, but for those of reporting and --threads, and --steps or "
-            + "--epochs, which may "
-            + "make the run longer."
+            + "--epochs, which may make the run longer."
     );
     public readonly Option<bool> Overwrite = OptionTypes.Flag(
         "--overwrite",

@@ -47,8 +47,7 @@ public sealed partial class Adapter
         )
         {
             throw new InputException(
-                $"{method.Name} starts from data, which it does not see at {unseen.Name}; "
-                    + "expected targets without it"
+                $"{method.Name} starts from data, which it does not see at {unseen.Name}; expected targets without it"
             );
         }
 

@@ -29,8 +29,7 @@ public static partial class AdapterMethods
             {
                 throw new ArgumentException(
                     $"adapter method '{method.Name}' ({method.GetType()}): {namesake.GetType()} has that "
-                        + "name, expected "
-                        + "one of its own",
+                        + "name, expected one of its own",
                     nameof(method)
                 );
             }

@@ -80,8 +80,7 @@ internal static class SavedRows
         )
         {
             throw new InputException(
-                $"token {beyond}, of which a row is to train, is none of the model: expected 0 "
-                    + $"to {table.Shape[0] - 1}"
+                $"token {beyond}, of which a row is to train, is none of the model: expected 0 to {table.Shape[0] - 1}"
             );
         }
 

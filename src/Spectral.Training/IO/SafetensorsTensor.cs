@@ -139,8 +139,7 @@ public sealed class SafetensorsTensor
         if (Count > Array.MaxLength)
         {
             throw new InputException(
-                $"{_file.Path}: tensor {InputText.Quote(Name)} has {Count} elements, expected at most "
-                    + $"{Array.MaxLength}"
+                $"{_file.Path}: tensor {InputText.Quote(Name)} has {Count} elements, expected at most {Array.MaxLength}"
             );
         }
 

@@ -144,8 +144,7 @@ internal static class ModelConfigFile
             : throw fields.Wrong(
                 "num_key_value_heads",
                 $"a divisor of num_attention_heads, which is {heads} (for {family.ModelType} it is "
-                    + $"{absent} where it is not "
-                    + "given)"
+                    + $"{absent} where it is not given)"
             );
     }
 

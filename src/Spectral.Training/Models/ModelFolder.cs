@@ -218,8 +218,7 @@ public sealed class ModelFolder : IDisposable
             _warnings.Add(
                 $"{Directory}: config.json ties the head to the embedding, but {ModelTensors.Head} differs from "
                     + $"{ModelTensors.Embedding}; the head that is there is used, as transformers 5 does "
-                    + "(transformers 4 "
-                    + "takes the embedding)"
+                    + "(transformers 4 takes the embedding)"
             );
         }
         HashSet<string> known = new(StringComparer.Ordinal);
@@ -245,8 +244,7 @@ public sealed class ModelFolder : IDisposable
             if (!tensor.Type.IsFloat())
             {
                 throw new InputException(
-                    $"{tensor.Path}: tensor {wanted.Name} is {tensor.Type.HeaderName()}, expected F32, F16, BF16 "
-                        + "or F64"
+                    $"{tensor.Path}: tensor {wanted.Name} is {tensor.Type.HeaderName()}, expected F32, F16, BF16 or F64"
                 );
             }
         }

@@ -105,8 +105,7 @@ public sealed class SpectraAnalysis : IDisposable
         {
             throw new InputException(
                 $"{after.Path}: tensor {layer.Weight} is {InputText.Shape([.. after.Shape])}, in "
-                    + $"{before.Path} it is {InputText.Shape([.. before.Shape])}; expected models of one "
-                    + "architecture"
+                    + $"{before.Path} it is {InputText.Shape([.. before.Shape])}; expected models of one architecture"
             );
         }
 

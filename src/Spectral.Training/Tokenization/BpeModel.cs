@@ -217,8 +217,7 @@ internal sealed class BpeModel
             if (!right.StartsWith(_continuingPrefix, StringComparison.Ordinal))
             {
                 throw Wrong(
-                    $"joins {InputText.Quote(right)}, which does not begin with "
-                        + $"{InputText.Quote(_continuingPrefix)}"
+                    $"joins {InputText.Quote(right)}, which does not begin with {InputText.Quote(_continuingPrefix)}"
                 );
             }
             _merges.Set(Id(left), Id(right), PairTable.Merge(rank, Id(left + right[_continuingPrefix.Length..])));

@@ -114,8 +114,7 @@ public sealed class BpeTokenizer
             throw new InputException(
                 File.Exists(Path.Combine(directory, "tokenizer.model"))
                     ? $"{directory}: only a SentencePiece tokenizer.model, expected {FileName} (save the "
-                        + "tokenizer in its "
-                        + "fast form)"
+                        + "tokenizer in its fast form)"
                     : $"{directory}: no tokenizer, expected {FileName}"
             );
         }

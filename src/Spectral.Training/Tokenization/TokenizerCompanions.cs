@@ -165,8 +165,7 @@ internal sealed class TokenizerCompanions
             {
                 _warnings.Add(
                     $"{PathOf(file)}: eos_token is {InputText.Quote(token.Content)}, in {end.File} "
-                        + $"{InputText.Quote(end.Content)}; "
-                        + $"that of {(counts ? file : end.File)} counts"
+                        + $"{InputText.Quote(end.Content)}; that of {(counts ? file : end.File)} counts"
                 );
             }
 

@@ -20,8 +20,7 @@ internal static class LoraStarts
         AdapterSetting.Choice(
             Name,
             "How A begins: Kaiming-uniform, Gaussian of deviation 1/rank, or A and B orthogonal to each "
-                + "other and neither "
-                + "zero (even rank).",
+                + "other and neither zero (even rank).",
             "kaiming",
             "gaussian",
             "orthogonal"

@@ -91,8 +91,7 @@ internal sealed class AdapterTensors
                 throw new InputException(
                     $"{_path}: tensor {InputText.Quote(tensor.Name)} is not part of a {method.Name} adapter, expected "
                         + $"{string.Join(", ", leaves.Concat(shared).Order(StringComparer.Ordinal))} of its "
-                        + "modules, or "
-                        + "tensors of modules_to_save"
+                        + "modules, or tensors of modules_to_save"
                 );
             }
         }

@@ -46,8 +46,7 @@ public sealed partial record PeftField(string Key)
             Remark = fields =>
                 fields.Boolean("fan_in_fan_out") == true
                     ? "fan_in_fan_out is true; taken as false, as PEFT does, since the model's layers "
-                        + "store their weights "
-                        + "[out, in]"
+                        + "store their weights [out, in]"
                     : null,
             Write = (json, _) => json.WriteBoolean("fan_in_fan_out", false),
         };

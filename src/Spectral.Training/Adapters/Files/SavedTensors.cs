@@ -203,8 +203,7 @@ internal sealed class SavedTensors
                 + (
                     isResized
                         ? "; the vocabulary was resized before training: expected a base model of "
-                            + $"{tensor.Shape[0]} tokens, such "
-                            + "as the resized one, saved"
+                            + $"{tensor.Shape[0]} tokens, such as the resized one, saved"
                         : "; is it the adapter of another model?"
                 )
         );
