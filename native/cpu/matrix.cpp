@@ -11,7 +11,8 @@ namespace {
 typedef float V4 __attribute__((vector_size(16), aligned(4), may_alias));
 inline float up(uint32_t bits) { return std::bit_cast<float>(bits << 16); }
 
-// W floats; the four of a4 repeated across them. (GCC 12 turns the portable shuffle into a store-forwarding stall.)
+// repeat4: four floats of a4, repeated across a V of kWidth floats. (GCC 12 turns the portable shuffle into a
+// store-forwarding stall.)
 #if defined(__AVX512F__)
 typedef float V __attribute__((vector_size(64), aligned(4), may_alias));
 inline V repeat4(const float* p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
@@ -25,47 +26,47 @@ typedef V4 V;
 inline V repeat4(const float* p) { return *reinterpret_cast<const V4*>(p); }
 constexpr int kRows = 2;
 #endif
-constexpr int W = sizeof(V) / sizeof(float);
+constexpr int kWidth = sizeof(V) / sizeof(float);
 
-template <int NV, int R>
-inline void fma_rows(float* const* d, const float* const* a4, const float* b2, int K, int ld) {
-  V acc[R][NV];
-  for (int r = 0; r < R; ++r)
-    for (int v = 0; v < NV; ++v)
-      acc[r][v] = *reinterpret_cast<const V*>(d[r] + W * v);
-  for (int k = 0; k < K; ++k) {
-    V b[NV];
-    for (int v = 0; v < NV; ++v)
-      b[v] = *reinterpret_cast<const V*>(b2 + k * ld + W * v);
-    for (int r = 0; r < R; ++r) {
+template <int kVectors, int kRegisterRows>
+inline void fma_rows(float* const* d, const float* const* a4, const float* b2, int depth, int ld) {
+  V acc[kRegisterRows][kVectors];
+  for (int r = 0; r < kRegisterRows; ++r)
+    for (int v = 0; v < kVectors; ++v)
+      acc[r][v] = *reinterpret_cast<const V*>(d[r] + kWidth * v);
+  for (int k = 0; k < depth; ++k) {
+    V b[kVectors];
+    for (int v = 0; v < kVectors; ++v)
+      b[v] = *reinterpret_cast<const V*>(b2 + k * ld + kWidth * v);
+    for (int r = 0; r < kRegisterRows; ++r) {
       V a = repeat4(a4[r] + 4 * k);
-      for (int v = 0; v < NV; ++v)
+      for (int v = 0; v < kVectors; ++v)
         acc[r][v] += a * b[v];
     }
   }
-  for (int r = 0; r < R; ++r)
-    for (int v = 0; v < NV; ++v)
-      *reinterpret_cast<V*>(d[r] + W * v) = acc[r][v];
+  for (int r = 0; r < kRegisterRows; ++r)
+    for (int v = 0; v < kVectors; ++v)
+      *reinterpret_cast<V*>(d[r] + kWidth * v) = acc[r][v];
 }
 // eight rows of n registers each; enough independent sums to hide the latency of an FMA
-void fma_block(float* const* d, const float* const* a4, const float* b2, int K, int n) {
-  auto strip = [&]<int NV, int R>(int i) {
-    for (int r = 0; r < 8; r += R) {
-      float* e[R];
-      for (int k = 0; k < R; ++k)
+void fma_block(float* const* d, const float* const* a4, const float* b2, int depth, int n) {
+  auto strip = [&]<int kVectors, int kRegisterRows>(int i) {
+    for (int r = 0; r < 8; r += kRegisterRows) {
+      float* e[kRegisterRows];
+      for (int k = 0; k < kRegisterRows; ++k)
         e[k] = d[r + k] + i;
-      fma_rows<NV, R>(e, a4 + r, b2 + i, K, n);
+      fma_rows<kVectors, kRegisterRows>(e, a4 + r, b2 + i, depth, n);
     }
   };
   int i = 0;
-  for (; n - i >= 4 * W; i += 4 * W)
+  for (; n - i >= 4 * kWidth; i += 4 * kWidth)
     strip.template operator()<4, kRows>(i);
-  for (; n - i >= W; i += W)
+  for (; n - i >= kWidth; i += kWidth)
     strip.template operator()<1, 2 * kRows>(i);
   for (; i < n; i += 4)   // narrower than a vector
     for (int r = 0; r < 8; ++r) {
       V4 acc = *reinterpret_cast<const V4*>(d[r] + i);
-      for (int k = 0; k < K; ++k)
+      for (int k = 0; k < depth; ++k)
         acc += *reinterpret_cast<const V4*>(a4[r] + 4 * k) * *reinterpret_cast<const V4*>(b2 + k * n + i);
       *reinterpret_cast<V4*>(d[r] + i) = acc;
     }
@@ -199,13 +200,13 @@ void wg_run(Worker& k, WarpGroup& g, int first, int last) {   // ops [first, las
   const std::vector<WgOp>& ops = g.fiber[0]->wg;
   const Cta& cta = *g.fiber[0]->cta;
   const Where& w = g.fiber[0]->where;
-  const int K = 16 * (last - first);
+  const int depth = 16 * (last - first);
   const int n = ops[first].n;
   const int nj = n / 8;
-  if (k.scratch.size() < size_t(64 * K * 2 + K * n / 2 + 16))
-    k.scratch.resize(64 * K * 2 + K * n / 2 + 16);
+  if (k.scratch.size() < size_t(64 * depth * 2 + depth * n / 2 + 16))
+    k.scratch.resize(64 * depth * 2 + depth * n / 2 + 16);
   float* a4 = k.scratch.data();
-  float* b2 = a4 + 32 * K * 4;   // a4[row pair][k][4], b2[k][nj*4] of one q
+  float* b2 = a4 + 32 * depth * 4;   // a4[row pair][k][4], b2[k][nj*4] of one q
   for (int o = first; o < last; ++o) {
     const Descriptor a(ops[o].a);
     for (int p = 0; p < 32; ++p) {   // warp p/8, g = p%8
@@ -213,7 +214,7 @@ void wg_run(Worker& k, WarpGroup& g, int first, int last) {   // ops [first, las
       int row = p / 8 * 16 + p % 8;
       wg_row(k, cta, w, a, row, lo);
       wg_row(k, cta, w, a, row + 8, hi);
-      float* d = a4 + (p * K + 16 * (o - first)) * 4;
+      float* d = a4 + (p * depth + 16 * (o - first)) * 4;
       for (int i = 0; i < 16; ++i)
         *reinterpret_cast<V4*>(d + 4 * i) = V4{lo[i], lo[i], hi[i], hi[i]};
     }
@@ -228,9 +229,9 @@ void wg_run(Worker& k, WarpGroup& g, int first, int last) {   // ops [first, las
         d[r] = g.fiber[(p + r) / 8 * 32 + (p + r) % 8 * 4 + q]->wg[first].d;
         if (!ops[first].scale_d)
           std::memset(d[r], 0, n / 2 * sizeof(float));
-        a[r] = a4 + (p + r) * K * 4;
+        a[r] = a4 + (p + r) * depth * 4;
       }
-      fma_block(d, a, b2, K, nj * 4);
+      fma_block(d, a, b2, depth, nj * 4);
     }
   }
 }

@@ -18,10 +18,10 @@ __device__ __forceinline__ void cp_async16(void* dst, const void* src, int valid
                : "memory");
 }
 __device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commit_group;" : : : "memory"); }
-// Returns when at most N of this thread's groups are still under way.
-template <int N>
+// Returns when at most kPending of this thread's groups are still under way.
+template <int kPending>
 __device__ __forceinline__ void cp_async_wait() {
-  asm volatile("cp.async.wait_group %0;" : : "n"(N) : "memory");
+  asm volatile("cp.async.wait_group %0;" : : "n"(kPending) : "memory");
 }
 
 // Named barriers 1 … 15 over `count` threads: arrive does not wait. Barrier 0 is __syncthreads.
@@ -45,9 +45,9 @@ inline void cp_async16(void* dst, const void* src, int valid_bytes = 16, SPECTRA
   spectral::cpu::cp_async(dst, src, valid_bytes, where);
 }
 inline void cp_async_commit() { spectral::cpu::cp_async_commit(); }
-template <int N>
+template <int kPending>
 void cp_async_wait() {
-  spectral::cpu::cp_async_wait(N);
+  spectral::cpu::cp_async_wait(kPending);
 }
 inline void bar_sync(int id, int count, SPECTRAL_WHERE) { spectral::cpu::bar_sync(id, count, where); }
 inline void bar_arrive(int id, int count, SPECTRAL_WHERE) { spectral::cpu::bar_arrive(id, count, where); }

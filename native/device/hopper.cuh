@@ -54,14 +54,15 @@ __device__ __forceinline__ void tma_store_2d(const TensorMap* map, const void* s
                : "memory");
 }
 __device__ __forceinline__ void bulk_commit() { asm volatile("cp.async.bulk.commit_group;" : : : "memory"); }
-// At most N of this thread's groups are still reading their shared memory; with bulk_wait, still under way at all.
-template <int N>
+// Return when at most kPending of this thread's groups still read their shared memory (bulk_wait_read), or are still
+// under way at all (bulk_wait).
+template <int kPending>
 __device__ __forceinline__ void bulk_wait_read() {
-  asm volatile("cp.async.bulk.wait_group.read %0;" : : "n"(N) : "memory");
+  asm volatile("cp.async.bulk.wait_group.read %0;" : : "n"(kPending) : "memory");
 }
-template <int N>
+template <int kPending>
 __device__ __forceinline__ void bulk_wait() {
-  asm volatile("cp.async.bulk.wait_group %0;" : : "n"(N) : "memory");
+  asm volatile("cp.async.bulk.wait_group %0;" : : "n"(kPending) : "memory");
 }
 __device__ __forceinline__ void fence_proxy_async() { asm volatile("fence.proxy.async.shared::cta;" : : : "memory"); }
 __device__ __forceinline__ void tensor_map_prefetch(const TensorMap* map) {
@@ -98,13 +99,13 @@ __device__ __forceinline__ void mbar_arrive_at(uint64_t* b, unsigned rank) {
       : "r"(shared_address(b)), "r"(rank)
       : "memory");
 }
-template <int N>
+template <int kRegisters>
 __device__ __forceinline__ void setmaxnreg_inc() {
-  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" : : "n"(N));
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" : : "n"(kRegisters));
 }
-template <int N>
+template <int kRegisters>
 __device__ __forceinline__ void setmaxnreg_dec() {
-  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" : : "n"(N));
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" : : "n"(kRegisters));
 }
 #endif
 
@@ -146,13 +147,13 @@ inline void tma_store_2d(const TensorMap* map, const void* src, int x, int y, SP
   spectral::cpu::tma_store_2d(map, src, x, y, where);
 }
 inline void bulk_commit() { spectral::cpu::bulk_commit(); }
-template <int N>
+template <int kPending>
 void bulk_wait_read() {
-  spectral::cpu::bulk_wait(N, true);
+  spectral::cpu::bulk_wait(kPending, true);
 }
-template <int N>
+template <int kPending>
 void bulk_wait() {
-  spectral::cpu::bulk_wait(N, false);
+  spectral::cpu::bulk_wait(kPending, false);
 }
 inline void fence_proxy_async() { spectral::cpu::fence_proxy_async(); }
 inline void tensor_map_prefetch(const TensorMap*) {}
@@ -168,8 +169,8 @@ void stmatrix_x4(const uint32_t (&r)[4], F row_of_lane, SPECTRAL_WHERE) {
 inline unsigned cluster_rank() { return spectral_self->grid->cluster_rank; }
 inline void cluster_arrive(SPECTRAL_WHERE) { spectral::cpu::cluster_arrive(where); }
 inline void cluster_wait(SPECTRAL_WHERE) { spectral::cpu::cluster_wait(where); }
-template <int N>
+template <int kRegisters>
 void setmaxnreg_inc() {}
-template <int N>
+template <int kRegisters>
 void setmaxnreg_dec() {}
 #endif

@@ -62,12 +62,12 @@ inline void layout_field(std::string& text, const char* name, size_t offset, siz
   text.append(name).append(":").append(std::to_string(offset)).append(":").append(std::to_string(size)).append(";");
 }
 
-template <auto Body, class Args>
+template <auto kBody, class Args>
 void call_thread(const void* args) {
-  Body(*static_cast<const Args*>(args));
+  kBody(*static_cast<const Args*>(args));
 }
 // The arguments are a local copy, so that the compiler knows no store of the kernel can change them.
-template <auto Body, class Args>
+template <auto kBody, class Args>
 void loop_block(const void* args) {
   const Args local = *static_cast<const Args*>(args);
   Thread& thread = *spectral_self;
@@ -77,7 +77,7 @@ void loop_block(const void* args) {
     for (unsigned y = 0; y < size.y; ++y)
       for (unsigned x = 0; x < size.x; ++x) {
         thread.index = {x, y, z}, thread.linear = linear++;
-        Body(local);
+        kBody(local);
       }
 }
 struct Registration {

@@ -20,15 +20,15 @@ __device__ __forceinline__ void ldmatrix_x4_transposed(uint32_t (&r)[4], F row_o
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                : "r"(shared_address(row_of_lane(lane_id()))));
 }
-// d[MT][NT] += a[MT] b[NT]: MT x NT tiles of 16x8, K = 16. Lane (g, q) = (lane / 4, lane % 4) holds
+// d[i][j] += a[i] b[j]: kTilesM x kTilesN tiles of 16 x 8, depth 16. Lane (g, q) = (lane / 4, lane % 4) holds
 // D[g + 8h][2q + e] in d[2h + e].
-template <int MT, int NT>
+template <int kTilesM, int kTilesN>
 __device__ __forceinline__ void mma_tile(
-    float (&d)[MT][NT][4], const uint32_t (&a)[MT][4], const uint32_t (&b)[NT][2]) {
+    float (&d)[kTilesM][kTilesN][4], const uint32_t (&a)[kTilesM][4], const uint32_t (&b)[kTilesN][2]) {
 #pragma unroll
-  for (int i = 0; i < MT; ++i)
+  for (int i = 0; i < kTilesM; ++i)
 #pragma unroll
-    for (int j = 0; j < NT; ++j)
+    for (int j = 0; j < kTilesN; ++j)
       asm volatile(
           "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3},{%4,%5,%6,%7},{%8,%9},{%0,%1,%2,%3};"
           : "+f"(d[i][j][0]), "+f"(d[i][j][1]), "+f"(d[i][j][2]), "+f"(d[i][j][3])
@@ -62,10 +62,10 @@ __forceinline__ void ldmatrix_x4_transposed(uint32_t (&r)[4], F row_of_lane) {
     std::memcpy(&r[i], pair, 4);
   }
 }
-template <int MT, int NT>
+template <int kTilesM, int kTilesN>
 __forceinline__ void mma_tile(
-    float (&d)[MT][NT][4], const uint32_t (&a)[MT][4], const uint32_t (&b)[NT][2], SPECTRAL_WHERE) {
-  spectral::cpu::MmaArgument argument{&d[0][0][0], &a[0][0], &b[0][0], MT, NT};
+    float (&d)[kTilesM][kTilesN][4], const uint32_t (&a)[kTilesM][4], const uint32_t (&b)[kTilesN][2], SPECTRAL_WHERE) {
+  spectral::cpu::MmaArgument argument{&d[0][0][0], &a[0][0], &b[0][0], kTilesM, kTilesN};
   spectral::cpu::warp_op(~0u, "mma_tile", &argument, where, spectral::cpu::mma_all);
 }
 #endif

@@ -1,7 +1,7 @@
-// How kernels walk memory: in pieces of W elements, W being a whole 16-byte vector where addresses allow it and 1
+// How kernels walk memory: in pieces of kWidth elements, which is a whole 16-byte vector where addresses allow it and 1
 // otherwise. Row kernels give each row to a warp, whose lane l takes the pieces l, l + 32, ...; flat kernels give each
-// thread one vector. Neighbouring lanes touch neighbouring vectors, and the CPU device's compiler sees loops of W
-// elements that it vectorises.
+// thread one vector. Neighbouring lanes touch neighbouring vectors, and the CPU device's compiler vectorises the loops
+// over kWidth elements.
 #pragma once
 #include "spectral.cuh"
 
@@ -11,56 +11,56 @@ constexpr int kFlatThreads = 256;   // 4 KiB of the array per block
 // The row of this warp; the kernel returns when it is past the last one (a whole warp leaves together).
 __device__ __forceinline__ int64_t warp_row() { return int64_t(blockIdx.x) * (blockDim.x / 32) + threadIdx.x / 32; }
 
-// A row for each group of LANES lanes: a warp would be idle for the most part on a short row, and on the CPU device one
-// rendezvous then serves 32 / LANES rows. A group past the last row has columns = 0 and only takes part in the
-// reductions; by_width is to be given the argument's columns, so that a warp does not part there.
-template <int LANES>
+// A row for each group of kLanes lanes. On a short row most of a warp would be idle, and on the CPU device one
+// rendezvous then serves 32 / kLanes rows. A group past the last row has columns = 0 and only takes part in the
+// reductions; pass by_width the argument's columns instead, so that the lanes of a warp do not diverge there.
+template <int kLanes>
 struct GroupRow {
   int64_t row;
   int lane, columns;
   __device__ __forceinline__ GroupRow(int64_t rows, int row_columns)
-      : row((int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / LANES),
-        lane(lane_id() % LANES),
+      : row((int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kLanes),
+        lane(lane_id() % kLanes),
         columns(row < rows ? row_columns : 0) {}
 };
 
 // 16 bytes is the widest access there is; longer pieces are several of them.
-template <class T, int W>
-struct alignas(sizeof(T) * W < 16 ? sizeof(T) * W : 16) Piece {
-  T element[W];
+template <class T, int kWidth>
+struct alignas(sizeof(T) * kWidth < 16 ? sizeof(T) * kWidth : 16) Piece {
+  T element[kWidth];
 };
 
-// W consecutive elements, widened to float; p is aligned to W elements or 16 bytes.
-template <class T, int W>
-__device__ __forceinline__ void load_piece(const T* p, float (&v)[W]) {
+// kWidth consecutive elements, widened to float; p is aligned to kWidth elements or 16 bytes.
+template <class T, int kWidth>
+__device__ __forceinline__ void load_piece(const T* p, float (&v)[kWidth]) {
 #ifdef __CUDACC__
-  const Piece<T, W> piece = *reinterpret_cast<const Piece<T, W>*>(p);
+  const Piece<T, kWidth> piece = *reinterpret_cast<const Piece<T, kWidth>*>(p);
 #pragma unroll
-  for (int i = 0; i < W; ++i)
+  for (int i = 0; i < kWidth; ++i)
     v[i] = to_float<T>(piece.element[i]);
 #else
-  for (int i = 0; i < W; ++i)
+  for (int i = 0; i < kWidth; ++i)
     v[i] = to_float<T>(p[i]);
 #endif
 }
-// W floats rounded to T.
-template <class T, int W>
-__device__ __forceinline__ void store_piece(T* p, const float (&v)[W]) {
+// kWidth floats rounded to T.
+template <class T, int kWidth>
+__device__ __forceinline__ void store_piece(T* p, const float (&v)[kWidth]) {
 #ifdef __CUDACC__
-  Piece<T, W> piece;
+  Piece<T, kWidth> piece;
 #pragma unroll
-  for (int i = 0; i < W; ++i)
+  for (int i = 0; i < kWidth; ++i)
     piece.element[i] = from_float<T>(v[i]);
-  *reinterpret_cast<Piece<T, W>*>(p) = piece;
+  *reinterpret_cast<Piece<T, kWidth>*>(p) = piece;
 #else
-  for (int i = 0; i < W; ++i)
+  for (int i = 0; i < kWidth; ++i)
     p[i] = from_float<T>(v[i]);
 #endif
 }
 
-template <int W>
+template <int kWidth>
 struct Width {
-  static constexpr int value = W;
+  static constexpr int value = kWidth;
 };
 
 // Calls body(Width<kVector<T>>) where every row of `columns` elements starts on a 16-byte boundary, else
@@ -74,8 +74,8 @@ __device__ __forceinline__ void by_width(int columns, bool aligned, Body body) {
     body(Width<1>());
 }
 
-// Calls body(Width<W>, offset) for this thread's vector in block number `block` of a row, or of an array without rows:
-// once with the whole vector, or element by element at the ragged end and where the arrays are not `aligned`.
+// Calls body(Width<kWidth>, offset) for this thread's vector in block number `block` of a row, or of an array without
+// rows: once with the whole vector, or element by element at the ragged end and where the arrays are not `aligned`.
 template <class T, class Body>
 __device__ __forceinline__ void by_piece_of(unsigned block, int64_t count, bool aligned, Body body) {
   const int64_t begin = (int64_t(block) * blockDim.x + threadIdx.x) * kVector<T>;
@@ -92,12 +92,12 @@ __device__ __forceinline__ void by_piece(int64_t count, bool aligned, Body body)
   by_piece_of<T>(blockIdx.x, count, aligned, body);
 }
 
-// Joins W more scores into a lane's running maximum and sum of exponentials (online softmax); v is spent.
-template <int W>
-__device__ __forceinline__ void join_max_sum(MaxSum& part, float (&v)[W]) {
+// Joins kWidth more scores into a lane's running maximum and sum of exponentials (online softmax); v is spent.
+template <int kWidth>
+__device__ __forceinline__ void join_max_sum(MaxSum& part, float (&v)[kWidth]) {
   float top = v[0];
   float sum = 0;
-  for (int i = 1; i < W; ++i)
+  for (int i = 1; i < kWidth; ++i)
     top = v[i] < top ? top : v[i];
   if (!(top <= part.max)) {
     part.sum *= part.sum > 0 ? exp_f32(part.max - top) : 0.0f;
@@ -105,13 +105,13 @@ __device__ __forceinline__ void join_max_sum(MaxSum& part, float (&v)[W]) {
   }
   if (part.max ==
       -INFINITY) {   // nothing but -inf so far, for which -inf - -inf would be wrong, and NaN, which must not be lost
-    for (int i = 0; i < W; ++i)
+    for (int i = 0; i < kWidth; ++i)
       part.sum += v[i] == -INFINITY ? 0.0f : v[i];
     return;
   }
-  for (int i = 0; i < W; ++i)
+  for (int i = 0; i < kWidth; ++i)
     v[i] = exp_f32(v[i] - part.max);
-  for (int i = 0; i < W; ++i)
+  for (int i = 0; i < kWidth; ++i)
     sum += v[i];
   part.sum += sum;
 }

@@ -1,6 +1,6 @@
 // Reductions over a warp and a block. Every lane (thread) gets the same bits. A warp reduction is shuffles on the
 // GPU and one rendezvous on the CPU, which adds in the same order: lane l and lane l + 16, then + 8 and so on.
-// With LANES below 32 every aligned group of LANES lanes is reduced on its own; all lanes of the warp take part at
+// With kLanes below 32 every aligned group of kLanes lanes is reduced on its own; all lanes of the warp take part at
 // once.
 #pragma once
 #include "exponential.cuh"
@@ -14,10 +14,10 @@ struct MaxSum {
 #ifdef __CUDACC__
 __device__ __forceinline__ int lane_id() { return threadIdx.x & 31; }
 
-template <int LANES = 32>
+template <int kLanes = 32>
 __device__ __forceinline__ float warp_sum(float v) {
 #pragma unroll
-  for (int m = LANES / 2; m; m >>= 1)
+  for (int m = kLanes / 2; m; m >>= 1)
     v += __shfl_xor_sync(~0u, v, m);
   return v;
 }
@@ -27,23 +27,23 @@ __device__ __forceinline__ double warp_sum(double v) {
     v += __shfl_xor_sync(~0u, v, m);
   return v;
 }
-template <int LANES = 32>
+template <int kLanes = 32>
 __device__ __forceinline__ float warp_max(float v) {
 #pragma unroll
-  for (int m = LANES / 2; m; m >>= 1)
+  for (int m = kLanes / 2; m; m >>= 1)
     v = fmaxf(v, __shfl_xor_sync(~0u, v, m));
   return v;
 }
-template <int LANES = 32>
+template <int kLanes = 32>
 __device__ __forceinline__ MaxSum warp_max_sum(float max, float sum) {
-  const float most = warp_max<LANES>(max);
-  return {most, warp_sum<LANES>(sum * (max == -INFINITY ? 0.0f : exp_f32(max - most)))};
+  const float most = warp_max<kLanes>(max);
+  return {most, warp_sum<kLanes>(sum * (max == -INFINITY ? 0.0f : exp_f32(max - most)))};
 }
 // Several sums at once: on the CPU still one rendezvous.
-template <class T, int N>
-__device__ __forceinline__ void warp_sum(T (&v)[N]) {
+template <class T, int kCount>
+__device__ __forceinline__ void warp_sum(T (&v)[kCount]) {
 #pragma unroll
-  for (int i = 0; i < N; ++i)
+  for (int i = 0; i < kCount; ++i)
     v[i] = warp_sum(v[i]);
 }
 
@@ -53,31 +53,31 @@ inline int lane_id() { return spectral::cpu::lane(); }
 namespace spectral::cpu {
 void require_full_warp(unsigned mask, const char* name);   // reports the fault if a lane has left
 
-// In each group of LANES lanes: v[l] and v[l + m] for m = LANES / 2 … 1, which is what xor shuffles leave in every
+// In each group of kLanes lanes: v[l] and v[l + m] for m = kLanes / 2 … 1, which is what xor shuffles leave in every
 // lane.
-template <int LANES, class T, class Combine>
+template <int kLanes, class T, class Combine>
 __forceinline__ void reduce_lanes(T (&v)[32], Combine combine) {
-  for (int group = 0; group < 32; group += LANES) {
-    for (int m = LANES / 2; m; m >>= 1)
+  for (int group = 0; group < 32; group += kLanes) {
+    for (int m = kLanes / 2; m; m >>= 1)
       for (int l = group; l < group + m; ++l)
         v[l] = combine(v[l], v[l + m]);
-    for (int l = group + 1; l < group + LANES; ++l)
+    for (int l = group + 1; l < group + kLanes; ++l)
       v[l] = v[group];
   }
 }
-template <class T, int N, int LANES = 32, class Combine>
+template <class T, int kCount, int kLanes = 32, class Combine>
 SPECTRAL_NO_TSAN void reduce_warp(void* const arg[32], unsigned mask, const char* name, Combine combine) {
   require_full_warp(mask, name);
   T v[32];
-  for (int i = 0; i < N; ++i) {
+  for (int i = 0; i < kCount; ++i) {
     for (int l = 0; l < 32; ++l)
       v[l] = static_cast<const T*>(arg[l])[i];
-    reduce_lanes<LANES>(v, combine);
+    reduce_lanes<kLanes>(v, combine);
     for (int l = 0; l < 32; ++l)
       static_cast<T*>(arg[l])[i] = v[l];
   }
 }
-template <int LANES>
+template <int kLanes>
 SPECTRAL_NO_TSAN void max_sum_warp(void* const arg[32], unsigned mask) {
   require_full_warp(mask, "warp_max_sum");
   float maxima[32], terms[32], v[32];
@@ -85,21 +85,21 @@ SPECTRAL_NO_TSAN void max_sum_warp(void* const arg[32], unsigned mask) {
     maxima[l] = v[l] = static_cast<const MaxSum*>(arg[l])->max;
     terms[l] = static_cast<const MaxSum*>(arg[l])->sum;
   }
-  reduce_lanes<LANES>(v, [](float a, float b) { return std::fmax(a, b); });
+  reduce_lanes<kLanes>(v, [](float a, float b) { return std::fmax(a, b); });
   for (int l = 0; l < 32; ++l) {
     const float scale = exp_f32(maxima[l] - v[l]);
     terms[l] *= maxima[l] == -INFINITY ? 0.0f : scale;
   }
-  reduce_lanes<LANES>(terms, [](float a, float b) { return a + b; });
+  reduce_lanes<kLanes>(terms, [](float a, float b) { return a + b; });
   for (int l = 0; l < 32; ++l)
     *static_cast<MaxSum*>(arg[l]) = {v[l], terms[l]};
 }
 }   // namespace spectral::cpu
 
-template <int LANES = 32>
+template <int kLanes = 32>
 float warp_sum(float v, SPECTRAL_WHERE) {
   spectral::cpu::warp_op(~0u, "warp_sum", &v, where, [](void* const arg[32], unsigned mask) {
-    spectral::cpu::reduce_warp<float, 1, LANES>(arg, mask, "warp_sum", [](float a, float b) { return a + b; });
+    spectral::cpu::reduce_warp<float, 1, kLanes>(arg, mask, "warp_sum", [](float a, float b) { return a + b; });
   });
   return v;
 }
@@ -109,24 +109,24 @@ inline double warp_sum(double v, SPECTRAL_WHERE) {
   });
   return v;
 }
-template <int LANES = 32>
+template <int kLanes = 32>
 float warp_max(float v, SPECTRAL_WHERE) {
   spectral::cpu::warp_op(~0u, "warp_max", &v, where, [](void* const arg[32], unsigned mask) {
-    spectral::cpu::reduce_warp<float, 1, LANES>(
+    spectral::cpu::reduce_warp<float, 1, kLanes>(
         arg, mask, "warp_max", [](float a, float b) { return std::fmax(a, b); });
   });
   return v;
 }
-template <int LANES = 32>
+template <int kLanes = 32>
 MaxSum warp_max_sum(float max, float sum, SPECTRAL_WHERE) {
   MaxSum v{max, sum};
-  spectral::cpu::warp_op(~0u, "warp_max_sum", &v, where, spectral::cpu::max_sum_warp<LANES>);
+  spectral::cpu::warp_op(~0u, "warp_max_sum", &v, where, spectral::cpu::max_sum_warp<kLanes>);
   return v;
 }
-template <class T, int N>
-void warp_sum(T (&v)[N], SPECTRAL_WHERE) {
+template <class T, int kCount>
+void warp_sum(T (&v)[kCount], SPECTRAL_WHERE) {
   spectral::cpu::warp_op(~0u, "warp_sum", v, where, [](void* const arg[32], unsigned mask) {
-    spectral::cpu::reduce_warp<T, N>(arg, mask, "warp_sum", [](T a, T b) { return a + b; });
+    spectral::cpu::reduce_warp<T, kCount>(arg, mask, "warp_sum", [](T a, T b) { return a + b; });
   });
 }
 #endif

@@ -1,6 +1,6 @@
 // Hopper's warpgroup products (sm_90a): D[64, N] += A[64, 16] B[16, N], bf16 in, f32 sums in registers, both operands
 // in shared memory behind descriptors, in the 128-byte swizzle of TMA. A is K-major: rows of 64 depths. B is K-major
-// too ([N, depth]), or with B_DEPTH_ROWS = 1 as it lies in a row-major [depth, N] matrix: rows of 64 columns.
+// too ([N, depth]), or with kBDepthRows = 1 as it lies in a row-major [depth, N] matrix: rows of 64 columns.
 // Thread t of the 128 has, with (g, q) = (t % 32 / 4, t % 4), D[t / 32 * 16 + g + 8h][8j + 2q + e] in d[4j + 2h + e].
 #pragma once
 #include "async_copy.cuh"
@@ -10,15 +10,15 @@
 // Before the first product, and before one whose accumulators other instructions have touched.
 __device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" : : : "memory"); }
 __device__ __forceinline__ void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" : : : "memory"); }
-template <int N>
+template <int kPending>
 __device__ __forceinline__ void wgmma_wait() {
-  asm volatile("wgmma.wait_group.sync.aligned %0;" : : "n"(N) : "memory");
+  asm volatile("wgmma.wait_group.sync.aligned %0;" : : "n"(kPending) : "memory");
 }
 // scale_d 0 clears d first.
 #define F4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define F16(i) F4(i), F4(i + 4), F4(i + 8), F4(i + 12)
 #define F64(i) F16(i), F16(i + 16), F16(i + 32), F16(i + 48)
-template <int B_DEPTH_ROWS>
+template <int kBDepthRows>
 __device__ __forceinline__ void wgmma_m64n128k16(float (&d)[64], uint64_t a, uint64_t b, int scale_d) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
@@ -29,9 +29,9 @@ __device__ __forceinline__ void wgmma_m64n128k16(float (&d)[64], uint64_t a, uin
       "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63}, "
       "%64, %65, p, 1, 1, 0, %67;\n}"
       : F64(0)
-      : "l"(a), "l"(b), "r"(scale_d), "n"(B_DEPTH_ROWS));
+      : "l"(a), "l"(b), "r"(scale_d), "n"(kBDepthRows));
 }
-template <int B_DEPTH_ROWS>
+template <int kBDepthRows>
 __device__ __forceinline__ void wgmma_m64n256k16(float (&d)[128], uint64_t a, uint64_t b, int scale_d) {
   asm volatile(
       "{\n.reg .pred p;\nsetp.ne.b32 p, %130, 0;\n"
@@ -46,7 +46,7 @@ __device__ __forceinline__ void wgmma_m64n256k16(float (&d)[128], uint64_t a, ui
       "%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127}, "
       "%128, %129, p, 1, 1, 0, %131;\n}"
       : F64(0), F64(64)
-      : "l"(a), "l"(b), "r"(scale_d), "n"(B_DEPTH_ROWS));
+      : "l"(a), "l"(b), "r"(scale_d), "n"(kBDepthRows));
 }
 #undef F64
 #undef F16
@@ -63,17 +63,17 @@ void wgmma_wait(int keep, Where);
 
 inline void wgmma_fence() { spectral::cpu::wgmma_fence(); }
 inline void wgmma_commit(SPECTRAL_WHERE) { spectral::cpu::wgmma_commit(where); }
-template <int N>
+template <int kPending>
 void wgmma_wait(SPECTRAL_WHERE) {
-  spectral::cpu::wgmma_wait(N, where);
+  spectral::cpu::wgmma_wait(kPending, where);
 }
-template <int B_DEPTH_ROWS>
+template <int kBDepthRows>
 void wgmma_m64n128k16(float (&d)[64], uint64_t a, uint64_t b, int scale_d, SPECTRAL_WHERE) {
-  spectral::cpu::wgmma(d, 128, a, b, scale_d, B_DEPTH_ROWS, where);
+  spectral::cpu::wgmma(d, 128, a, b, scale_d, kBDepthRows, where);
 }
-template <int B_DEPTH_ROWS>
+template <int kBDepthRows>
 void wgmma_m64n256k16(float (&d)[128], uint64_t a, uint64_t b, int scale_d, SPECTRAL_WHERE) {
-  spectral::cpu::wgmma(d, 256, a, b, scale_d, B_DEPTH_ROWS, where);
+  spectral::cpu::wgmma(d, 256, a, b, scale_d, kBDepthRows, where);
 }
 #endif
 

@@ -36,20 +36,20 @@ SPECTRAL_KERNEL_PLAIN(adamw_f32, AdamWArgs, kFlatThreads) {
   const float decay = args.rate == 1 ? state.decay : float(1 - args.rate * state.learning_rate * state.weight_decay);
   const float step_size = args.rate * state.step_size;
   by_piece<float>(args.count, is_aligned16(args.parameter, args.gradient, args.m, args.v), [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float p[W], g[W], m[W], v[W];
-    load_piece<float, W>(args.parameter + at, p);
-    load_piece<float, W>(args.gradient + at, g);
-    load_piece<float, W>(args.m + at, m);
-    load_piece<float, W>(args.v + at, v);
-    for (int i = 0; i < W; ++i) {
+    constexpr int kWidth = decltype(width)::value;
+    float p[kWidth], g[kWidth], m[kWidth], v[kWidth];
+    load_piece<float, kWidth>(args.parameter + at, p);
+    load_piece<float, kWidth>(args.gradient + at, g);
+    load_piece<float, kWidth>(args.m + at, m);
+    load_piece<float, kWidth>(args.v + at, v);
+    for (int i = 0; i < kWidth; ++i) {
       const float gradient = g[i] * state.clip;
       m[i] += state.one_minus_beta1 * (gradient - m[i]);
       v[i] = state.keep_beta2 * v[i] + state.one_minus_beta2 * gradient * gradient;
       p[i] = p[i] * decay - step_size * m[i] / (sqrtf(v[i]) * state.correction + state.epsilon_f);
     }
-    store_piece<float, W>(args.parameter + at, p);
-    store_piece<float, W>(args.m + at, m);
-    store_piece<float, W>(args.v + at, v);
+    store_piece<float, kWidth>(args.parameter + at, p);
+    store_piece<float, kWidth>(args.m + at, m);
+    store_piece<float, kWidth>(args.v + at, v);
   });
 }

@@ -50,12 +50,12 @@ struct AttentionAppendArgs {
 SPECTRAL_LAYOUT(AttentionAppendArgs, source, offsets, cache, batch, kv_heads, length, positions, head_dim)
 
 namespace {
-constexpr int CHUNK = 128;
-constexpr int DIMENSIONS = 4;   // keys per round = threads; output dimensions per thread
+constexpr int kChunk = 128;
+constexpr int kDimensions = 4;   // keys per round = threads; output dimensions per thread
 
 template <class T>
 __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args) {
-  __shared__ float query[CHUNK * DIMENSIONS], weights[CHUNK];
+  __shared__ float query[kChunk * kDimensions], weights[kChunk];
   const int h = blockIdx.x;
   const int b = blockIdx.y;
   const int t = threadIdx.x;
@@ -66,30 +66,30 @@ __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args
   const T* keys = static_cast<const T*>(args.keys) + group * args.positions * head_dim;
   const T* values = static_cast<const T*>(args.values) + group * args.positions * head_dim;
   const int64_t row = (int64_t(b) * args.heads + h) * head_dim;
-  for (int d = t; d < head_dim; d += CHUNK)
+  for (int d = t; d < head_dim; d += kChunk)
     query[d] = to_float(static_cast<const T*>(args.q)[row + d]) * args.scale;
   __syncthreads();
   const float* const scaled = query;
 
   float most = -INFINITY;
   float sum = 0;
-  float result[DIMENSIONS] = {};
-  for (int start = first; start < visible; start += CHUNK) {
+  float result[kDimensions] = {};
+  for (int start = first; start < visible; start += kChunk) {
     const int key = start + t;
-    const int count = min(CHUNK, visible - start);
+    const int count = min(kChunk, visible - start);
     float score = -INFINITY;
     if (t < count)
       by_width<T>(head_dim, is_aligned16(args.keys), [&](auto width) {
-        constexpr int W = decltype(width)::value;
-        float products[W] = {};
-        for (int d = 0; d < head_dim; d += W) {
-          float k[W];
-          load_piece<T, W>(keys + int64_t(key) * head_dim + d, k);
-          for (int i = 0; i < W; ++i)
+        constexpr int kWidth = decltype(width)::value;
+        float products[kWidth] = {};
+        for (int d = 0; d < head_dim; d += kWidth) {
+          float k[kWidth];
+          load_piece<T, kWidth>(keys + int64_t(key) * head_dim + d, k);
+          for (int i = 0; i < kWidth; ++i)
             products[i] += scaled[d + i] * k[i];
         }
         score = 0;
-        for (int i = 0; i < W; ++i)
+        for (int i = 0; i < kWidth; ++i)
           score += products[i];
       });
     const float top =
@@ -101,8 +101,8 @@ __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args
     for (int j = 0; j < count; ++j)
       sum += weights[j];
 #pragma unroll
-    for (int i = 0; i < DIMENSIONS; ++i) {
-      const int d = t + i * CHUNK;
+    for (int i = 0; i < kDimensions; ++i) {
+      const int d = t + i * kChunk;
       if (d >= head_dim)
         break;
       float value = result[i] * fade;
@@ -113,8 +113,8 @@ __device__ __forceinline__ void attention_decode(const AttentionDecodeArgs& args
     most = top;
   }
 #pragma unroll
-  for (int i = 0; i < DIMENSIONS; ++i) {
-    const int d = t + i * CHUNK;
+  for (int i = 0; i < kDimensions; ++i) {
+    const int d = t + i * kChunk;
     if (d < head_dim)
       static_cast<T*>(args.output)[row + d] = from_float<T>(visible > 0 ? result[i] / sum : 0.0f);
   }
@@ -133,17 +133,17 @@ __device__ __forceinline__ void attention_append(const AttentionAppendArgs& args
   const T* source = static_cast<const T*>(args.source) + row * head_dim;
   T* destination = static_cast<T*>(args.cache) + (group * args.positions + position) * head_dim;
   by_width<T>(head_dim, is_aligned16(args.source, args.cache), [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    for (int d = lane_id() * W; d < head_dim; d += 32 * W) {
-      float v[W];
-      load_piece<T, W>(source + d, v);
-      store_piece<T, W>(destination + d, v);
+    constexpr int kWidth = decltype(width)::value;
+    for (int d = lane_id() * kWidth; d < head_dim; d += 32 * kWidth) {
+      float v[kWidth];
+      load_piece<T, kWidth>(source + d, v);
+      store_piece<T, kWidth>(destination + d, v);
     }
   });
 }
 }   // namespace
 
-SPECTRAL_KERNEL(attention_decode_f32, AttentionDecodeArgs, CHUNK) { attention_decode<float>(args); }
-SPECTRAL_KERNEL(attention_decode_bf16, AttentionDecodeArgs, CHUNK) { attention_decode<bf16>(args); }
+SPECTRAL_KERNEL(attention_decode_f32, AttentionDecodeArgs, kChunk) { attention_decode<float>(args); }
+SPECTRAL_KERNEL(attention_decode_bf16, AttentionDecodeArgs, kChunk) { attention_decode<bf16>(args); }
 SPECTRAL_KERNEL_PLAIN(attention_append_f32, AttentionAppendArgs, kRowThreads) { attention_append<float>(args); }
 SPECTRAL_KERNEL_PLAIN(attention_append_bf16, AttentionAppendArgs, kRowThreads) { attention_append<bf16>(args); }

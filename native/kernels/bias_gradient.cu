@@ -28,23 +28,23 @@ __device__ __forceinline__ void bias_gradient(const BiasGradientArgs& args) {
   const int begin = int(blockIdx.y) * args.chunk;
   const int end = min(begin + args.chunk, args.rows);
   by_width<T>(columns, is_aligned16(args.dy, args.sums), [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    constexpr int STEPS = kVector<T> / W;
-    for (int step = 0; step < STEPS; ++step) {
+    constexpr int kWidth = decltype(width)::value;
+    constexpr int kSteps = kVector<T> / kWidth;
+    for (int step = 0; step < kSteps; ++step) {
       const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
       if (c >= columns)
         return;
       float* sums = args.sums + int64_t(blockIdx.y) * columns + c;
-      float sum[W] = {};
+      float sum[kWidth] = {};
       if (args.accumulate)
-        load_piece<float, W>(sums, sum);
+        load_piece<float, kWidth>(sums, sum);
       for (int row = begin; row < end; ++row) {
-        float v[W];
-        load_piece<T, W>(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, v);
-        for (int i = 0; i < W; ++i)
+        float v[kWidth];
+        load_piece<T, kWidth>(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, v);
+        for (int i = 0; i < kWidth; ++i)
           sum[i] += v[i];
       }
-      store_piece<float, W>(sums, sum);
+      store_piece<float, kWidth>(sums, sum);
     }
   });
 }

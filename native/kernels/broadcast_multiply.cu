@@ -30,21 +30,21 @@ SPECTRAL_LAYOUT(BroadcastMultiplyArgs, x, v, z, count, row_stride, column_stride
 
 SPECTRAL_KERNEL_PLAIN(broadcast_multiply, BroadcastMultiplyArgs, kFlatThreads) {
   by_piece<float>(args.count, is_aligned16(args.x, args.z), [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float x[W];
-    float z[W] = {};
-    load_piece<float, W>(args.x + at, x);
+    constexpr int kWidth = decltype(width)::value;
+    float x[kWidth];
+    float z[kWidth] = {};
+    load_piece<float, kWidth>(args.x + at, x);
     if (args.accumulate)
-      load_piece<float, W>(args.z + at, z);
+      load_piece<float, kWidth>(args.z + at, z);
     int64_t row = at / args.columns;
     int column = int(at - row * args.columns);
-    for (int i = 0; i < W; ++i) {
+    for (int i = 0; i < kWidth; ++i) {
       z[i] = fmaf(args.scale * args.v[row * args.row_stride + int64_t(column) * args.column_stride], x[i], z[i]);
       if (++column == args.columns) {
         column = 0;
         ++row;
       }
     }
-    store_piece<float, W>(args.z + at, z);
+    store_piece<float, kWidth>(args.z + at, z);
   });
 }

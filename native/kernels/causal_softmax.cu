@@ -41,9 +41,9 @@ SPECTRAL_LAYOUT(CausalSoftmaxBackwardArgs, probabilities, gradient, rows, length
 namespace {
 __device__ __forceinline__ int first_seen(int query, int window) { return window > 0 ? max(0, query - window + 1) : 0; }
 
-template <class T, int LANES>
+template <class T, int kLanes>
 __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwardArgs& args) {
-  const GroupRow<LANES> group(args.rows, args.length);
+  const GroupRow<kLanes> group(args.rows, args.length);
   const int64_t row = group.row;
   const int lane = group.lane;
   const int length = group.columns;
@@ -52,41 +52,41 @@ __device__ __forceinline__ void causal_softmax_forward(const CausalSoftmaxForwar
   const float scale = args.scale;
   T* scores = static_cast<T*>(args.scores) + row * args.length;
   by_width<T>(args.length, is_aligned16(args.scores), [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    const int start =
-        first / (LANES * W) * (LANES * W);   // a lane writes only what no other has read: shuffles order no memory
+    constexpr int kWidth = decltype(width)::value;
+    const int start = first / (kLanes * kWidth) *
+                      (kLanes * kWidth);   // a lane writes only what no other has read: shuffles order no memory
     MaxSum part{-INFINITY, 0.0f};
-    for (int c = start + lane * W; c <= query; c += LANES * W) {
-      float v[W];
-      load_piece<T, W>(scores + c, v);
-      if (c < first || c + W - 1 > query)
-        for (int i = 0; i < W; ++i)
+    for (int c = start + lane * kWidth; c <= query; c += kLanes * kWidth) {
+      float v[kWidth];
+      load_piece<T, kWidth>(scores + c, v);
+      if (c < first || c + kWidth - 1 > query)
+        for (int i = 0; i < kWidth; ++i)
           v[i] = c + i >= first && c + i <= query ? v[i] : -INFINITY;
-      for (int i = 0; i < W; ++i)
+      for (int i = 0; i < kWidth; ++i)
         v[i] *= scale;
       join_max_sum(part, v);
     }
-    part = warp_max_sum<LANES>(part.max, part.sum);
+    part = warp_max_sum<kLanes>(part.max, part.sum);
     const float inverse = 1.0f / part.sum;
     const float max = part.max;
-    for (int c = lane * W; c < length; c += LANES * W) {
-      float v[W] = {};
-      if (c + W > first && c <= query) {
-        load_piece<T, W>(scores + c, v);
-        for (int i = 0; i < W; ++i)
+    for (int c = lane * kWidth; c < length; c += kLanes * kWidth) {
+      float v[kWidth] = {};
+      if (c + kWidth > first && c <= query) {
+        load_piece<T, kWidth>(scores + c, v);
+        for (int i = 0; i < kWidth; ++i)
           v[i] = exp_f32(v[i] * scale - max) * inverse;
-        if (c < first || c + W - 1 > query)
-          for (int i = 0; i < W; ++i)
+        if (c < first || c + kWidth - 1 > query)
+          for (int i = 0; i < kWidth; ++i)
             v[i] = c + i >= first && c + i <= query ? v[i] : 0.0f;
       }
-      store_piece<T, W>(scores + c, v);
+      store_piece<T, kWidth>(scores + c, v);
     }
   });
 }
 
-template <class T, int LANES>
+template <class T, int kLanes>
 __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackwardArgs& args) {
-  const GroupRow<LANES> group(args.rows, args.length);
+  const GroupRow<kLanes> group(args.rows, args.length);
   const int64_t row = group.row;
   const int lane = group.lane;
   const int length = group.columns;
@@ -95,30 +95,30 @@ __device__ __forceinline__ void causal_softmax_backward(const CausalSoftmaxBackw
   const T* probabilities = static_cast<const T*>(args.probabilities) + row * args.length;
   T* gradient = static_cast<T*>(args.gradient) + row * args.length;
   by_width<T>(args.length, is_aligned16(args.probabilities, args.gradient), [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    const int start = first / (LANES * W) * (LANES * W);
-    float products[W] = {};
-    for (int c = start + lane * W; c <= query; c += LANES * W) {
-      float p[W], g[W];
-      load_piece<T, W>(probabilities + c, p);
-      load_piece<T, W>(gradient + c, g);
-      for (int i = 0; i < W; ++i)
+    constexpr int kWidth = decltype(width)::value;
+    const int start = first / (kLanes * kWidth) * (kLanes * kWidth);
+    float products[kWidth] = {};
+    for (int c = start + lane * kWidth; c <= query; c += kLanes * kWidth) {
+      float p[kWidth], g[kWidth];
+      load_piece<T, kWidth>(probabilities + c, p);
+      load_piece<T, kWidth>(gradient + c, g);
+      for (int i = 0; i < kWidth; ++i)
         products[i] += c + i >= first && c + i <= query ? p[i] * g[i] : 0.0f;
     }
     float sum = 0;
-    for (int i = 0; i < W; ++i)
+    for (int i = 0; i < kWidth; ++i)
       sum += products[i];
-    sum = warp_sum<LANES>(sum);
-    for (int c = lane * W; c < length; c += LANES * W) {
-      float p[W] = {};
-      float g[W] = {};
-      if (c + W > first && c <= query) {
-        load_piece<T, W>(probabilities + c, p);
-        load_piece<T, W>(gradient + c, g);
-        for (int i = 0; i < W; ++i)
+    sum = warp_sum<kLanes>(sum);
+    for (int c = lane * kWidth; c < length; c += kLanes * kWidth) {
+      float p[kWidth] = {};
+      float g[kWidth] = {};
+      if (c + kWidth > first && c <= query) {
+        load_piece<T, kWidth>(probabilities + c, p);
+        load_piece<T, kWidth>(gradient + c, g);
+        for (int i = 0; i < kWidth; ++i)
           g[i] = c + i >= first && c + i <= query ? args.scale * p[i] * (g[i] - sum) : 0.0f;
       }
-      store_piece<T, W>(gradient + c, g);
+      store_piece<T, kWidth>(gradient + c, g);
     }
   });
 }

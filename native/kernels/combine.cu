@@ -27,23 +27,23 @@ SPECTRAL_LAYOUT(CombineArgs, x, y, z, count, rows, columns, alpha, beta, gamma)
 
 SPECTRAL_KERNEL_PLAIN(combine, CombineArgs, kFlatThreads) {
   by_piece<float>(args.count, is_aligned16(args.x, args.y, args.z), [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float x[W];
-    float y[W] = {};
-    load_piece<float, W>(args.x + at, x);
+    constexpr int kWidth = decltype(width)::value;
+    float x[kWidth];
+    float y[kWidth] = {};
+    load_piece<float, kWidth>(args.x + at, x);
     if (args.y)
-      load_piece<float, W>(args.y + at, y);
-    for (int i = 0; i < W; ++i)
+      load_piece<float, kWidth>(args.y + at, y);
+    for (int i = 0; i < kWidth; ++i)
       x[i] *= args.alpha;
     if (args.gamma != 0) {
-      for (int i = 0; i < W; ++i) {
+      for (int i = 0; i < kWidth; ++i) {
         const int64_t row = (at + i) / args.columns;
         if (row % args.rows == at + i - row * args.columns)
           x[i] += args.gamma;
       }
     }
-    for (int i = 0; i < W; ++i)
+    for (int i = 0; i < kWidth; ++i)
       x[i] = fmaf(args.beta, y[i], x[i]);
-    store_piece<float, W>(args.z + at, x);
+    store_piece<float, kWidth>(args.z + at, x);
   });
 }

@@ -50,17 +50,17 @@ template <class From, class T>
 __device__ __forceinline__ void copy_block(const CopyBlockArgs& args) {
   const int columns = args.columns;
   by_width<T>(columns | args.source_stride | args.stride, is_aligned16(args.source, args.destination), [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    constexpr int STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
-    for (int step = 0; step < STEPS; ++step) {
+    constexpr int kWidth = decltype(width)::value;
+    constexpr int kSteps = kVector<T> / kWidth;   // a thread's vector, or its elements one by one
+    for (int step = 0; step < kSteps; ++step) {
       const int64_t at = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
       const int64_t row = at / columns;
       const int64_t column = at - row * columns;
       if (row >= args.rows)
         return;
-      float v[W];
-      load_piece<From, W>(static_cast<const From*>(args.source) + row * args.source_stride + column, v);
-      store_piece<T, W>(static_cast<T*>(args.destination) + row * args.stride + column, v);
+      float v[kWidth];
+      load_piece<From, kWidth>(static_cast<const From*>(args.source) + row * args.source_stride + column, v);
+      store_piece<T, kWidth>(static_cast<T*>(args.destination) + row * args.stride + column, v);
     }
   });
 }

@@ -41,36 +41,36 @@ __device__ __forceinline__ void cross_entropy(const CrossEntropyArgs& args) {
   T* gradient = args.d_logits ? static_cast<T*>(args.d_logits) + row * vocabulary : nullptr;
   const bool counted = target >= 0 && target < vocabulary;
   by_width<float>(vocabulary, is_aligned16(args.logits, args.d_logits), [&](auto width) {
-    constexpr int W = decltype(width)::value;
+    constexpr int kWidth = decltype(width)::value;
     if (!counted) {   // the whole block takes this way
       if (thread == 0)
         args.losses[row] = target == -1 ? 0.0f : NAN;
-      const float zeros[W] = {};
+      const float zeros[kWidth] = {};
       if (gradient)
-        for (int c = thread * W; c < vocabulary; c += threads * W)
-          store_piece<T, W>(gradient + c, zeros);
+        for (int c = thread * kWidth; c < vocabulary; c += threads * kWidth)
+          store_piece<T, kWidth>(gradient + c, zeros);
       return;
     }
     MaxSum part{-INFINITY, 0.0f};
-    for (int c = thread * W; c < vocabulary; c += threads * W) {
-      float v[W];
-      load_piece<float, W>(logits + c, v);
+    for (int c = thread * kWidth; c < vocabulary; c += threads * kWidth) {
+      float v[kWidth];
+      load_piece<float, kWidth>(logits + c, v);
       join_max_sum(part, v);
     }
     part = threads == 32 ? warp_max_sum(part.max, part.sum) : block_max_sum(part.max, part.sum);
     // Only the thread that will overwrite the target's logit reads it, so dLogits may be the logits.
-    if (thread == target / W % threads)
+    if (thread == target / kWidth % threads)
       args.losses[row] = logf(part.sum) + (part.max - logits[target]);
     if (!gradient)
       return;
     const float inverse = 1.0f / part.sum;
     const float scale = args.scale ? args.gradient_scale * *args.scale : args.gradient_scale;
-    for (int c = thread * W; c < vocabulary; c += threads * W) {
-      float v[W];
-      load_piece<float, W>(logits + c, v);
-      for (int i = 0; i < W; ++i)
+    for (int c = thread * kWidth; c < vocabulary; c += threads * kWidth) {
+      float v[kWidth];
+      load_piece<float, kWidth>(logits + c, v);
+      for (int i = 0; i < kWidth; ++i)
         v[i] = scale * (exp_f32(v[i] - part.max) * inverse - (c + i == target ? 1.0f : 0.0f));
-      store_piece<T, W>(gradient + c, v);
+      store_piece<T, kWidth>(gradient + c, v);
     }
   });
 }

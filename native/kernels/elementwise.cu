@@ -46,26 +46,26 @@ namespace {
 template <class T>
 __device__ __forceinline__ void add(const AddArgs& args) {
   by_piece<T>(args.count, is_aligned16(args.a, args.b, args.y), [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float a[W], b[W];
-    load_piece<T, W>(static_cast<const T*>(args.a) + at, a);
-    load_piece<T, W>(static_cast<const T*>(args.b) + at, b);
-    for (int i = 0; i < W; ++i)
+    constexpr int kWidth = decltype(width)::value;
+    float a[kWidth], b[kWidth];
+    load_piece<T, kWidth>(static_cast<const T*>(args.a) + at, a);
+    load_piece<T, kWidth>(static_cast<const T*>(args.b) + at, b);
+    for (int i = 0; i < kWidth; ++i)
       a[i] += b[i];
-    store_piece<T, W>(static_cast<T*>(args.y) + at, a);
+    store_piece<T, kWidth>(static_cast<T*>(args.y) + at, a);
   });
 }
 
 template <class T>
 __device__ __forceinline__ void scale(const ScaleArgs& args) {
   by_piece<T>(args.count, is_aligned16(args.x), [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
+    constexpr int kWidth = decltype(width)::value;
     T* x = static_cast<T*>(args.x) + at;
-    float v[W];
-    load_piece<T, W>(x, v);
-    for (int i = 0; i < W; ++i)
+    float v[kWidth];
+    load_piece<T, kWidth>(x, v);
+    for (int i = 0; i < kWidth; ++i)
       v[i] *= args.factor;
-    store_piece<T, W>(x, v);
+    store_piece<T, kWidth>(x, v);
   });
 }
 
@@ -73,10 +73,10 @@ template <class From, class To>
 __device__ __forceinline__ void cast(const CastArgs& args) {
   by_piece<bf16>(args.count, is_aligned16(args.x, args.y), [&](auto width, int64_t at) {
     // Pieces of 8: one vector of bf16, two of F32.
-    constexpr int W = decltype(width)::value;
-    float v[W];
-    load_piece<From, W>(static_cast<const From*>(args.x) + at, v);
-    store_piece<To, W>(static_cast<To*>(args.y) + at, v);
+    constexpr int kWidth = decltype(width)::value;
+    float v[kWidth];
+    load_piece<From, kWidth>(static_cast<const From*>(args.x) + at, v);
+    store_piece<To, kWidth>(static_cast<To*>(args.y) + at, v);
   });
 }
 
@@ -86,15 +86,15 @@ __device__ __forceinline__ void add_bias(const AddBiasArgs& args) {
   if (row >= args.rows)
     return;
   by_width<T>(args.columns, is_aligned16(args.y, args.bias), [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    for (int c = lane_id() * W; c < args.columns; c += 32 * W) {
+    constexpr int kWidth = decltype(width)::value;
+    for (int c = lane_id() * kWidth; c < args.columns; c += 32 * kWidth) {
       T* y = static_cast<T*>(args.y) + row * args.columns + c;
-      float v[W], b[W];
-      load_piece<T, W>(y, v);
-      load_piece<T, W>(static_cast<const T*>(args.bias) + c, b);
-      for (int i = 0; i < W; ++i)
+      float v[kWidth], b[kWidth];
+      load_piece<T, kWidth>(y, v);
+      load_piece<T, kWidth>(static_cast<const T*>(args.bias) + c, b);
+      for (int i = 0; i < kWidth; ++i)
         v[i] += b[i];
-      store_piece<T, W>(y, v);
+      store_piece<T, kWidth>(y, v);
     }
   });
 }

@@ -67,21 +67,21 @@ struct Sin {
   static __device__ __forceinline__ float slope(float x, float) { return cosf(x); }
 };
 
-template <class F, bool BACKWARD>
+template <class F, bool kBackward>
 __device__ __forceinline__ void elementwise_map(const ElementwiseMapArgs& args) {
   by_piece<float>(args.count, is_aligned16(args.x, args.dy, args.y), [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float x[W];
-    float dy[W];
-    float y[W] = {};
-    load_piece<float, W>(args.x + at, x);
-    if (BACKWARD)
-      load_piece<float, W>(args.dy + at, dy);
+    constexpr int kWidth = decltype(width)::value;
+    float x[kWidth];
+    float dy[kWidth];
+    float y[kWidth] = {};
+    load_piece<float, kWidth>(args.x + at, x);
+    if (kBackward)
+      load_piece<float, kWidth>(args.dy + at, dy);
     if (args.accumulate)
-      load_piece<float, W>(args.y + at, y);
-    for (int i = 0; i < W; ++i)
-      y[i] = BACKWARD ? fmaf(F::slope(x[i], args.floor), dy[i], y[i]) : y[i] + F::value(x[i], args.floor);
-    store_piece<float, W>(args.y + at, y);
+      load_piece<float, kWidth>(args.y + at, y);
+    for (int i = 0; i < kWidth; ++i)
+      y[i] = kBackward ? fmaf(F::slope(x[i], args.floor), dy[i], y[i]) : y[i] + F::value(x[i], args.floor);
+    store_piece<float, kWidth>(args.y + at, y);
   });
 }
 }   // namespace

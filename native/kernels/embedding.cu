@@ -43,21 +43,21 @@ __device__ __forceinline__ void embedding_backward(const EmbeddingBackwardArgs& 
   const T* dy = static_cast<const T*>(args.dy);
   float* row = args.d_table + int64_t(id) * columns;
   by_width<T>(columns, is_aligned16(args.dy, args.d_table), [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    for (int c = lane_id() * W; c < columns; c += 32 * W) {
-      float sum[W] = {};
+    constexpr int kWidth = decltype(width)::value;
+    for (int c = lane_id() * kWidth; c < columns; c += 32 * kWidth) {
+      float sum[kWidth] = {};
       if (args.accumulate)
-        load_piece<float, W>(row + c, sum);
+        load_piece<float, kWidth>(row + c, sum);
       for (int j = begin; j < end; ++j) {
         const int position = args.order[j];
         if (position < 0 || position >= args.positions)
           continue;
-        float v[W];
-        load_piece<T, W>(dy + int64_t(position) * columns + c, v);
-        for (int i = 0; i < W; ++i)
+        float v[kWidth];
+        load_piece<T, kWidth>(dy + int64_t(position) * columns + c, v);
+        for (int i = 0; i < kWidth; ++i)
           sum[i] += v[i];
       }
-      store_piece<float, W>(row + c, sum);
+      store_piece<float, kWidth>(row + c, sum);
     }
   });
 }

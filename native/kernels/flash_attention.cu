@@ -81,13 +81,13 @@ SPECTRAL_LAYOUT(
     head_dim, v_stride, output_stride, d_output_stride, dv_stride, window, scale)
 
 namespace {
-constexpr int THREADS = 128;
-constexpr int NT = 4;
-constexpr int BLOCK = 8 * NT;   // accumulators come in blocks of 32 columns: what one mma_tile takes
+constexpr int kThreads = 128;
+constexpr int kTilesN = 4;
+constexpr int kBlock = 8 * kTilesN;   // accumulators come in blocks of 32 columns: what one mma_tile takes
 constexpr float kLog2E = 0x1.715476p0f;
 
-template <int BLOCKS, int MT>
-using Accumulator = float[BLOCKS][MT][NT][4];
+template <int kBlocks, int kTilesM>
+using Accumulator = float[kBlocks][kTilesM][kTilesN][4];
 
 // One head of a tensor as a matrix [length, head_dim]; head_dim is a multiple of 8, so rows start on 16-byte
 // boundaries.
@@ -102,87 +102,87 @@ __device__ __forceinline__ TileSource<bf16> inner_head(
       static_cast<const bf16*>(data) + int64_t(b) * length * stride + head * head_dim, stride, length, head_dim, true};
 }
 
-// d += A B^T over a depth of HEAD: rows m ... of one tile with all rows of another.
-template <int HEAD, int BLOCKS, int MT>
+// d += A B^T over a depth of kHead: rows m ... of one tile with all rows of another.
+template <int kHead, int kBlocks, int kTilesM>
 __device__ __forceinline__ void multiply_rows(
-    Accumulator<BLOCKS, MT>& d, const unsigned char* a_tile, int m, const unsigned char* b_tile) {
+    Accumulator<kBlocks, kTilesM>& d, const unsigned char* a_tile, int m, const unsigned char* b_tile) {
 #pragma unroll
-  for (int k = 0; k < HEAD; k += 16) {
-    uint32_t a[MT][4];
-    TileProduct<bf16>::left<2 * HEAD, false>(a, a_tile, m, k);
+  for (int k = 0; k < kHead; k += 16) {
+    uint32_t a[kTilesM][4];
+    TileProduct<bf16>::left<2 * kHead, false>(a, a_tile, m, k);
 #pragma unroll
-    for (int c = 0; c < BLOCKS; ++c) {
-      uint32_t b[NT][2];
-      TileProduct<bf16>::right<2 * HEAD, false>(b, b_tile, BLOCK * c, k);
+    for (int c = 0; c < kBlocks; ++c) {
+      uint32_t b[kTilesN][2];
+      TileProduct<bf16>::right<2 * kHead, false>(b, b_tile, kBlock * c, k);
       mma_tile(d[c], a, b);
     }
   }
 }
 // d += P T: P in accumulators, rounded to bf16 on the way into the operand's registers, which hold it as the
 // accumulators do.
-template <int HEAD, int BLOCKS, int MT>
+template <int kHead, int kBlocks, int kTilesM>
 __device__ __forceinline__ void multiply_columns(
-    Accumulator<HEAD / BLOCK, MT>& d, const Accumulator<BLOCKS, MT>& p, const unsigned char* tile) {
+    Accumulator<kHead / kBlock, kTilesM>& d, const Accumulator<kBlocks, kTilesM>& p, const unsigned char* tile) {
 #pragma unroll
-  for (int depth = 0; depth < BLOCKS * BLOCK; depth += 16) {
-    const int c = depth / BLOCK;
-    const int j = depth % BLOCK / 8;
-    uint32_t a[MT][4];
+  for (int depth = 0; depth < kBlocks * kBlock; depth += 16) {
+    const int c = depth / kBlock;
+    const int j = depth % kBlock / 8;
+    uint32_t a[kTilesM][4];
 #pragma unroll
-    for (int i = 0; i < MT; ++i)
+    for (int i = 0; i < kTilesM; ++i)
 #pragma unroll
       for (int part = 0; part < 4; ++part)
         a[i][part] = pack_bf16(p[c][i][j + part / 2][part % 2 * 2], p[c][i][j + part / 2][part % 2 * 2 + 1]);
 #pragma unroll
-    for (int n = 0; n < HEAD / BLOCK; ++n) {
-      uint32_t b[NT][2];
-      TileProduct<bf16>::right<2 * HEAD, true>(b, tile, BLOCK * n, depth);
+    for (int n = 0; n < kHead / kBlock; ++n) {
+      uint32_t b[kTilesN][2];
+      TileProduct<bf16>::right<2 * kHead, true>(b, tile, kBlock * n, depth);
       mma_tile(d[n], a, b);
     }
   }
 }
 // body(value, row in the warp, column, block) for each of this lane's elements, in whose array order loops are
 // unrolled.
-template <int BLOCKS, int MT, class Body>
-__device__ __forceinline__ void each(Accumulator<BLOCKS, MT>& d, Body body) {
+template <int kBlocks, int kTilesM, class Body>
+__device__ __forceinline__ void each(Accumulator<kBlocks, kTilesM>& d, Body body) {
   const int g = lane_id() / 4;
   const int q = lane_id() % 4;
 #pragma unroll
-  for (int c = 0; c < BLOCKS; ++c)
+  for (int c = 0; c < kBlocks; ++c)
 #pragma unroll
-    for (int i = 0; i < MT; ++i)
+    for (int i = 0; i < kTilesM; ++i)
 #pragma unroll
-      for (int j = 0; j < NT; ++j)
+      for (int j = 0; j < kTilesN; ++j)
 #pragma unroll
         for (int e = 0; e < 4; ++e)
-          body(d[c][i][j][e], 2 * i + e / 2, 16 * i + g + e / 2 * 8, BLOCK * c + 8 * j + 2 * q + e % 2);
+          body(d[c][i][j][e], 2 * i + e / 2, 16 * i + g + e / 2 * 8, kBlock * c + 8 * j + 2 * q + e % 2);
 }
 // Rows of a warp, through `tile` rows m ..., which only this warp uses, into rows of global memory in 16-byte pieces.
-template <int HEAD, int MT>
+template <int kHead, int kTilesM>
 __device__ __forceinline__ void store_rows(
-    Accumulator<HEAD / BLOCK, MT>& d, unsigned char* tile, int m, const TileSource<bf16>& to, int row0) {
+    Accumulator<kHead / kBlock, kTilesM>& d, unsigned char* tile, int m, const TileSource<bf16>& to, int row0) {
   __syncwarp();   // other lanes may still read what the tile held
   const int g = lane_id() / 4;
   const int q = lane_id() % 4;
 #pragma unroll
-  for (int c = 0; c < HEAD / BLOCK; ++c)
+  for (int c = 0; c < kHead / kBlock; ++c)
 #pragma unroll
-    for (int i = 0; i < MT; ++i)
+    for (int i = 0; i < kTilesM; ++i)
 #pragma unroll
-      for (int j = 0; j < NT; ++j)
+      for (int j = 0; j < kTilesN; ++j)
 #pragma unroll
         for (int h = 0; h < 2; ++h)
-          *reinterpret_cast<uint32_t*>(tile + tile_offset<2 * HEAD>(m + 16 * i + g + 8 * h, c * NT + j) + 4 * q) =
+          *reinterpret_cast<uint32_t*>(tile + tile_offset<2 * kHead>(m + 16 * i + g + 8 * h, c * kTilesN + j) + 4 * q) =
               pack_bf16(d[c][i][j][2 * h], d[c][i][j][2 * h + 1]);
   __syncwarp();
   bf16* out = const_cast<bf16*>(to.data);
-  for (int unit = lane_id(); unit < 16 * MT * HEAD / 8; unit += 32) {
-    const int r = unit / (HEAD / 8);
-    const int u = unit % (HEAD / 8);
+  for (int unit = lane_id(); unit < 16 * kTilesM * kHead / 8; unit += 32) {
+    const int r = unit / (kHead / 8);
+    const int u = unit % (kHead / 8);
     const int row = row0 + r;
     if (row < to.rows && u * 8 < to.columns)
       *reinterpret_cast<uint4*>(out + row * to.stride + u * 8) =
-          *reinterpret_cast<const uint4*>(tile + tile_offset<2 * HEAD>(m + r, u));
+          *reinterpret_cast<const uint4*>(tile + tile_offset<2 * kHead>(m + r, u));
   }
 }
 // Does some query in [first, last] see some key in [key, key + keys)? Does every one see all of them?
@@ -197,84 +197,84 @@ __device__ __forceinline__ bool seen(int query, int key, int window) {
 }
 
 // What a block of queries of one head has to do: the longest rows, which are the last, come first.
-template <int QUERIES>
+template <int kQueries>
 struct QueryBlock {
   int b, h, group, first;   // group counts key/value heads over the batch
   int64_t row;              // of lse and delta: (b, h, first)
   __device__ __forceinline__ QueryBlock(int batch, int heads, int kv_heads, int length) {
     const int pairs = batch * heads;
     const int pair = int(blockIdx.x) % pairs;
-    const int tiles = (length + QUERIES - 1) / QUERIES;
+    const int tiles = (length + kQueries - 1) / kQueries;
     b = pair / heads;
     h = pair % heads;
     group = b * kv_heads + int(int64_t(h) * kv_heads / heads);
-    first = (tiles - 1 - int(blockIdx.x) / pairs) * QUERIES;
+    first = (tiles - 1 - int(blockIdx.x) / pairs) * kQueries;
     row = int64_t(pair) * length + first;
   }
 };
 
-template <int HEAD, int BLOCKS>
-constexpr int kForwardShared = (128 + 3 * 2 * BLOCKS * BLOCK) * HEAD * 2;   // q, three stages of keys and values
+template <int kHead, int kBlocks>
+constexpr int kForwardShared = (128 + 3 * 2 * kBlocks * kBlock) * kHead * 2;   // q, three stages of keys and values
 
-template <int HEAD, int BLOCKS>
+template <int kHead, int kBlocks>
 __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
-  constexpr int MT = 2;
-  constexpr int QUERIES = 128;
-  constexpr int KEYS = BLOCKS * BLOCK;
-  constexpr int STAGES = 3;
-  constexpr int TILE = KEYS * HEAD * 2;
-  static_assert(QUERIES * HEAD * 2 + STAGES * 2 * TILE == kForwardShared<HEAD, BLOCKS>);
+  constexpr int kTilesM = 2;
+  constexpr int kQueries = 128;
+  constexpr int kKeys = kBlocks * kBlock;
+  constexpr int kStages = 3;
+  constexpr int kTile = kKeys * kHead * 2;
+  static_assert(kQueries * kHead * 2 + kStages * 2 * kTile == kForwardShared<kHead, kBlocks>);
   DYNAMIC_SHARED(shared);
   unsigned char* const q_tile = shared;
-  unsigned char* const stages = q_tile + QUERIES * HEAD * 2;
+  unsigned char* const stages = q_tile + kQueries * kHead * 2;
   const int length = args.length;
   const int window = args.window;
-  const int m = threadIdx.x / 32 * 16 * MT;
-  const QueryBlock<QUERIES> block(args.batch, args.heads, args.kv_heads, length);
+  const int m = threadIdx.x / 32 * 16 * kTilesM;
+  const QueryBlock<kQueries> block(args.batch, args.heads, args.kv_heads, length);
   const TileSource<bf16> q = outer_head(args.q, int64_t(block.b) * args.heads + block.h, length, args.head_dim);
   const TileSource<bf16> k = outer_head(args.k, block.group, length, args.head_dim);
   const TileSource<bf16> v =
       inner_head(args.v, block.b, block.group % args.kv_heads, args.v_stride, length, args.head_dim);
   const int first = block.first + m;
-  const int last = first + 16 * MT - 1;
-  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS;
-  const int end = min(length, block.first + QUERIES);
+  const int last = first + 16 * kTilesM - 1;
+  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / kKeys * kKeys;
+  const int end = min(length, block.first + kQueries);
   const float factor = args.scale * kLog2E;
 
-  Accumulator<HEAD / BLOCK, MT> o = {};
-  float most[2 * MT];
-  float sum[2 * MT] = {};
+  Accumulator<kHead / kBlock, kTilesM> o = {};
+  float most[2 * kTilesM];
+  float sum[2 * kTilesM] = {};
 #pragma unroll
-  for (int r = 0; r < 2 * MT; ++r)
+  for (int r = 0; r < 2 * kTilesM; ++r)
     most[r] = -INFINITY;
-  load_tile<bf16, QUERIES, HEAD, THREADS>(q_tile, q, block.first, 0);
-  pipeline<STAGES, 1>(
-      (end - begin + KEYS - 1) / KEYS,
+  load_tile<bf16, kQueries, kHead, kThreads>(q_tile, q, block.first, 0);
+  pipeline<kStages, 1>(
+      (end - begin + kKeys - 1) / kKeys,
       [&](int step) {
-        unsigned char* const stage = stages + step % STAGES * 2 * TILE;
-        load_tile<bf16, KEYS, HEAD, THREADS>(stage, k, begin + step * KEYS, 0);
-        load_tile<bf16, KEYS, HEAD, THREADS>(stage + TILE, v, begin + step * KEYS, 0);
+        unsigned char* const stage = stages + step % kStages * 2 * kTile;
+        load_tile<bf16, kKeys, kHead, kThreads>(stage, k, begin + step * kKeys, 0);
+        load_tile<bf16, kKeys, kHead, kThreads>(stage + kTile, v, begin + step * kKeys, 0);
       },
       [&](int step, int) {
-        const unsigned char* const stage = stages + step % STAGES * 2 * TILE;
-        const int key = begin + step * KEYS;
-        if (!some_seen(first, last, key, KEYS, window))
+        const unsigned char* const stage = stages + step % kStages * 2 * kTile;
+        const int key = begin + step * kKeys;
+        if (!some_seen(first, last, key, kKeys, window))
           return;
-        Accumulator<BLOCKS, MT> s = {};
-        multiply_rows<HEAD, BLOCKS, MT>(s, q_tile, m, stage);
-        if (!all_seen(first, last, key, KEYS, window))
-          each<BLOCKS, MT>(s, [&](float& value, int, int row, int column) {
+        Accumulator<kBlocks, kTilesM> s = {};
+        multiply_rows<kHead, kBlocks, kTilesM>(s, q_tile, m, stage);
+        if (!all_seen(first, last, key, kKeys, window))
+          each<kBlocks, kTilesM>(s, [&](float& value, int, int row, int column) {
             if (!seen(first + row, key + column, window))
               value = -INFINITY;
           });
-        float top[2 * MT], fade[2 * MT], shift[2 * MT];
+        float top[2 * kTilesM], fade[2 * kTilesM], shift[2 * kTilesM];
 #pragma unroll
-        for (int r = 0; r < 2 * MT; ++r)
+        for (int r = 0; r < 2 * kTilesM; ++r)
           top[r] = most[r];
-        each<BLOCKS, MT>(s, [&](float& value, int r, int, int) { top[r] = fmaxf(top[r], value); });
+        each<kBlocks, kTilesM>(s, [&](float& value, int r, int, int) { top[r] = fmaxf(top[r], value); });
         bool fades = false;
 #pragma unroll
-        for (int r = 0; r < 2 * MT; ++r) {
+        for (int r = 0; r < 2 * kTilesM; ++r) {
           top[r] = warp_max<4>(top[r]);
           shift[r] = top[r] == -INFINITY ? 0.0f : top[r] * factor;   // no key seen so far: the weights are 0, not NaN
           fade[r] = exp2_fast(most[r] * factor - shift[r]);
@@ -282,49 +282,49 @@ __device__ __forceinline__ void flash_forward(const FlashAttentionArgs& args) {
           most[r] = top[r];
           fades = fades || fade[r] != 1.0f;
         }
-        each<BLOCKS, MT>(s, [&](float& value, int r, int, int) {
+        each<kBlocks, kTilesM>(s, [&](float& value, int r, int, int) {
           value = exp2_fast(value * factor - shift[r]);
           sum[r] += value;
         });
         if (fades)   // rare after the first tiles
-          each<HEAD / BLOCK, MT>(o, [&](float& value, int r, int, int) { value *= fade[r]; });
-        multiply_columns<HEAD, BLOCKS, MT>(o, s, stage + TILE);
+          each<kHead / kBlock, kTilesM>(o, [&](float& value, int r, int, int) { value *= fade[r]; });
+        multiply_columns<kHead, kBlocks, kTilesM>(o, s, stage + kTile);
       });
 
-  float inverse[2 * MT];
+  float inverse[2 * kTilesM];
 #pragma unroll
-  for (int r = 0; r < 2 * MT; ++r) {
+  for (int r = 0; r < 2 * kTilesM; ++r) {
     sum[r] = warp_sum<4>(sum[r]);
     inverse[r] = 1.0f / sum[r];
     const int row = m + r / 2 * 16 + lane_id() / 4 + r % 2 * 8;
     if (lane_id() % 4 == 0 && block.first + row < length)
       args.lse[block.row + row] = most[r] * args.scale + logf(sum[r]);
   }
-  each<HEAD / BLOCK, MT>(o, [&](float& value, int r, int, int) { value *= inverse[r]; });
-  store_rows<HEAD, MT>(
+  each<kHead / kBlock, kTilesM>(o, [&](float& value, int r, int, int) { value *= inverse[r]; });
+  store_rows<kHead, kTilesM>(
       o, q_tile, m, inner_head(args.output, block.b, block.h, args.output_stride, length, args.head_dim), first);
 }
 
 // q and dOutput, two stages of keys and values, (lse, delta) of the rows.
-template <int HEAD>
-constexpr int kQueryShared = (2 * 128 + 2 * 2 * BLOCK) * HEAD * 2 + 128 * 8;
+template <int kHead>
+constexpr int kQueryShared = (2 * 128 + 2 * 2 * kBlock) * kHead * 2 + 128 * 8;
 
-template <int HEAD>
+template <int kHead>
 __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradientArgs& args) {
-  constexpr int MT = 2;
-  constexpr int QUERIES = 128;
-  constexpr int KEYS = BLOCK;
-  constexpr int STAGES = 2;
-  constexpr int TILE = KEYS * HEAD * 2;
-  static_assert(2 * QUERIES * HEAD * 2 + STAGES * 2 * TILE + QUERIES * 8 == kQueryShared<HEAD>);
+  constexpr int kTilesM = 2;
+  constexpr int kQueries = 128;
+  constexpr int kKeys = kBlock;
+  constexpr int kStages = 2;
+  constexpr int kTile = kKeys * kHead * 2;
+  static_assert(2 * kQueries * kHead * 2 + kStages * 2 * kTile + kQueries * 8 == kQueryShared<kHead>);
   DYNAMIC_SHARED(shared);
   unsigned char* const q_tile = shared;
-  unsigned char* const g_tile = q_tile + QUERIES * HEAD * 2;
-  unsigned char* const stages = g_tile + QUERIES * HEAD * 2;
+  unsigned char* const g_tile = q_tile + kQueries * kHead * 2;
+  unsigned char* const stages = g_tile + kQueries * kHead * 2;
   const int length = args.length;
   const int window = args.window;
-  const int m = threadIdx.x / 32 * 16 * MT;
-  const QueryBlock<QUERIES> block(args.batch, args.heads, args.kv_heads, length);
+  const int m = threadIdx.x / 32 * 16 * kTilesM;
+  const QueryBlock<kQueries> block(args.batch, args.heads, args.kv_heads, length);
   const int64_t head = int64_t(block.b) * args.heads + block.h;
   const TileSource<bf16> q = outer_head(args.q, head, length, args.head_dim);
   const TileSource<bf16> k = outer_head(args.k, block.group, length, args.head_dim);
@@ -333,46 +333,46 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
   const TileSource<bf16> gradient =
       inner_head(args.d_output, block.b, block.h, args.d_output_stride, length, args.head_dim);
   const int first = block.first + m;
-  const int last = first + 16 * MT - 1;
-  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / KEYS * KEYS;
-  const int end = min(length, block.first + QUERIES);
+  const int last = first + 16 * kTilesM - 1;
+  const int begin = (window > 0 ? max(0, block.first - window + 1) : 0) / kKeys * kKeys;
+  const int end = min(length, block.first + kQueries);
   const float factor = args.scale * kLog2E;
 
   // (lse, delta) of the block's rows wait in shared memory: registers are short.
-  static_assert(QUERIES == THREADS, "a thread fetches the numbers of one row");
-  float2* const rows = reinterpret_cast<float2*>(stages + STAGES * 2 * TILE);
+  static_assert(kQueries == kThreads, "a thread fetches the numbers of one row");
+  float2* const rows = reinterpret_cast<float2*>(stages + kStages * 2 * kTile);
   const bool inside = block.first + int(threadIdx.x) < length;   // rows outside: weights of 0
   rows[threadIdx.x] = make_float2(
       inside ? args.lse[block.row + threadIdx.x] * kLog2E : INFINITY,
       inside ? args.delta[block.row + threadIdx.x] : 0.0f);
-  Accumulator<HEAD / BLOCK, MT> dq = {};
-  load_tile<bf16, QUERIES, HEAD, THREADS>(q_tile, q, block.first, 0);
-  load_tile<bf16, QUERIES, HEAD, THREADS>(g_tile, gradient, block.first, 0);
-  pipeline<STAGES, 1>(
-      (end - begin + KEYS - 1) / KEYS,
+  Accumulator<kHead / kBlock, kTilesM> dq = {};
+  load_tile<bf16, kQueries, kHead, kThreads>(q_tile, q, block.first, 0);
+  load_tile<bf16, kQueries, kHead, kThreads>(g_tile, gradient, block.first, 0);
+  pipeline<kStages, 1>(
+      (end - begin + kKeys - 1) / kKeys,
       [&](int step) {
-        unsigned char* const stage = stages + step % STAGES * 2 * TILE;
-        load_tile<bf16, KEYS, HEAD, THREADS>(stage, k, begin + step * KEYS, 0);
-        load_tile<bf16, KEYS, HEAD, THREADS>(stage + TILE, v, begin + step * KEYS, 0);
+        unsigned char* const stage = stages + step % kStages * 2 * kTile;
+        load_tile<bf16, kKeys, kHead, kThreads>(stage, k, begin + step * kKeys, 0);
+        load_tile<bf16, kKeys, kHead, kThreads>(stage + kTile, v, begin + step * kKeys, 0);
       },
       [&](int step, int) {
-        const unsigned char* const stage = stages + step % STAGES * 2 * TILE;
-        const int key = begin + step * KEYS;
-        if (!some_seen(first, last, key, KEYS, window))
+        const unsigned char* const stage = stages + step % kStages * 2 * kTile;
+        const int key = begin + step * kKeys;
+        if (!some_seen(first, last, key, kKeys, window))
           return;
-        Accumulator<1, MT> s = {};
-        Accumulator<1, MT> dp = {};
-        multiply_rows<HEAD, 1, MT>(s, q_tile, m, stage);
-        multiply_rows<HEAD, 1, MT>(dp, g_tile, m, stage + TILE);
-        const bool all = all_seen(first, last, key, KEYS, window);
+        Accumulator<1, kTilesM> s = {};
+        Accumulator<1, kTilesM> dp = {};
+        multiply_rows<kHead, 1, kTilesM>(s, q_tile, m, stage);
+        multiply_rows<kHead, 1, kTilesM>(dp, g_tile, m, stage + kTile);
+        const bool all = all_seen(first, last, key, kKeys, window);
 #pragma unroll
-        for (int i = 0; i < MT; ++i)
+        for (int i = 0; i < kTilesM; ++i)
 #pragma unroll
           for (int h = 0; h < 2; ++h) {
             const int row = 16 * i + lane_id() / 4 + 8 * h;
             const float2 numbers = rows[m + row];
 #pragma unroll
-            for (int j = 0; j < NT; ++j)
+            for (int j = 0; j < kTilesN; ++j)
 #pragma unroll
               for (int e = 2 * h; e < 2 * h + 2; ++e) {
                 const bool sees = all || seen(first + row, key + 8 * j + lane_id() % 4 * 2 + e % 2, window);
@@ -380,121 +380,123 @@ __device__ __forceinline__ void flash_query_gradient(const FlashAttentionGradien
                     sees ? exp2_fast(s[0][i][j][e] * factor - numbers.x) * (dp[0][i][j][e] - numbers.y) : 0.0f;
               }
           }
-        multiply_columns<HEAD, 1, MT>(dq, s, stage);
+        multiply_columns<kHead, 1, kTilesM>(dq, s, stage);
       });
-  each<HEAD / BLOCK, MT>(dq, [&](float& value, int, int, int) { value *= args.scale; });
-  store_rows<HEAD, MT>(dq, q_tile, m, outer_head(args.dq, head, length, args.head_dim), first);
+  each<kHead / kBlock, kTilesM>(dq, [&](float& value, int, int, int) { value *= args.scale; });
+  store_rows<kHead, kTilesM>(dq, q_tile, m, outer_head(args.dq, head, length, args.head_dim), first);
 }
 
 // k and v, two stages of q and dOutput with (lse, delta) of their rows.
-template <int HEAD, int MT>
-constexpr int kKeyShared = 2 * (THREADS / 32 * 16 * MT) * HEAD * 2 + 2 * (2 * BLOCK * HEAD * 2 + 2 * BLOCK * 4);
+template <int kHead, int kTilesM>
+constexpr int kKeyShared = 2 * (kThreads / 32 * 16 * kTilesM) * kHead * 2 +
+                           2 * (2 * kBlock * kHead * 2 + 2 * kBlock * 4);
 
-// Everything transposed: a warp owns 16 MT keys, the columns are queries, so that p^T and ds^T are left operands as
-// they stand.
-template <int HEAD, int MT>
+// Everything is transposed: a warp owns 16 kTilesM keys and the columns are queries, so that p^T and ds^T are left
+// operands as they stand.
+template <int kHead, int kTilesM>
 __device__ __forceinline__ void flash_key_gradient(const FlashAttentionGradientArgs& args) {
-  constexpr int KEYS = THREADS / 32 * 16 * MT;
-  constexpr int QUERIES = BLOCK;
-  constexpr int STAGES = 2;
-  constexpr int TILE = QUERIES * HEAD * 2;
-  constexpr int STAGE = 2 * TILE + 2 * QUERIES * 4;
-  static_assert(2 * KEYS * HEAD * 2 + STAGES * STAGE == kKeyShared<HEAD, MT>);
+  constexpr int kKeys = kThreads / 32 * 16 * kTilesM;
+  constexpr int kQueries = kBlock;
+  constexpr int kStages = 2;
+  constexpr int kTile = kQueries * kHead * 2;
+  constexpr int kStage = 2 * kTile + 2 * kQueries * 4;
+  static_assert(2 * kKeys * kHead * 2 + kStages * kStage == kKeyShared<kHead, kTilesM>);
   DYNAMIC_SHARED(shared);
   unsigned char* const k_tile = shared;
-  unsigned char* const v_tile = k_tile + KEYS * HEAD * 2;
-  unsigned char* const stages = v_tile + KEYS * HEAD * 2;
+  unsigned char* const v_tile = k_tile + kKeys * kHead * 2;
+  unsigned char* const stages = v_tile + kKeys * kHead * 2;
   const int length = args.length;
   const int window = args.window;
-  const int m = threadIdx.x / 32 * 16 * MT;
+  const int m = threadIdx.x / 32 * 16 * kTilesM;
   const int groups = args.batch * args.kv_heads;
   const int group = int(blockIdx.x) % groups;
   const int ratio = args.heads / args.kv_heads;
   const int b = group / args.kv_heads;
   const int g = group % args.kv_heads;
-  const int key0 = int(blockIdx.x) / groups * KEYS;
+  const int key0 = int(blockIdx.x) / groups * kKeys;
   const int key = key0 + m;
-  const int begin = key0 / QUERIES * QUERIES;
-  const int end = window > 0 ? min(length, key0 + KEYS - 1 + window) : length;
-  const int tiles = (end - begin + QUERIES - 1) / QUERIES;
+  const int begin = key0 / kQueries * kQueries;
+  const int end = window > 0 ? min(length, key0 + kKeys - 1 + window) : length;
+  const int tiles = (end - begin + kQueries - 1) / kQueries;
   const float factor = args.scale * kLog2E;
 
   // lse and delta of the next step's queries wait in registers, so that no thread waits for memory between two steps.
   float next_lse = 0;
   float next_delta = 0;
   auto fetch = [&](int step) {
-    if (threadIdx.x >= QUERIES || step >= tiles * ratio)
+    if (threadIdx.x >= kQueries || step >= tiles * ratio)
       return;
-    const int query = begin + step % tiles * QUERIES + int(threadIdx.x);
+    const int query = begin + step % tiles * kQueries + int(threadIdx.x);
     const int64_t row = (int64_t(b) * args.heads + g * ratio + step / tiles) * length + query;
     next_lse = query < length ? args.lse[row] * kLog2E : INFINITY;
     next_delta = query < length ? args.delta[row] : 0.0f;
   };
-  Accumulator<HEAD / BLOCK, MT> dk = {};
-  Accumulator<HEAD / BLOCK, MT> dv = {};
-  load_tile<bf16, KEYS, HEAD, THREADS>(k_tile, outer_head(args.k, group, length, args.head_dim), key0, 0);
-  load_tile<bf16, KEYS, HEAD, THREADS>(v_tile, inner_head(args.v, b, g, args.v_stride, length, args.head_dim), key0, 0);
+  Accumulator<kHead / kBlock, kTilesM> dk = {};
+  Accumulator<kHead / kBlock, kTilesM> dv = {};
+  load_tile<bf16, kKeys, kHead, kThreads>(k_tile, outer_head(args.k, group, length, args.head_dim), key0, 0);
+  load_tile<bf16, kKeys, kHead, kThreads>(
+      v_tile, inner_head(args.v, b, g, args.v_stride, length, args.head_dim), key0, 0);
   fetch(0);
-  pipeline<STAGES, 1>(
+  pipeline<kStages, 1>(
       tiles * ratio,
       [&](int step) {
-        unsigned char* const stage = stages + step % STAGES * STAGE;
+        unsigned char* const stage = stages + step % kStages * kStage;
         const int h = g * ratio + step / tiles;
-        const int query = begin + step % tiles * QUERIES;
-        load_tile<bf16, QUERIES, HEAD, THREADS>(
+        const int query = begin + step % tiles * kQueries;
+        load_tile<bf16, kQueries, kHead, kThreads>(
             stage, outer_head(args.q, int64_t(b) * args.heads + h, length, args.head_dim), query, 0);
-        load_tile<bf16, QUERIES, HEAD, THREADS>(
-            stage + TILE, inner_head(args.d_output, b, h, args.d_output_stride, length, args.head_dim), query, 0);
-        float* const rows = reinterpret_cast<float*>(stage + 2 * TILE);
-        if (threadIdx.x < QUERIES) {
+        load_tile<bf16, kQueries, kHead, kThreads>(
+            stage + kTile, inner_head(args.d_output, b, h, args.d_output_stride, length, args.head_dim), query, 0);
+        float* const rows = reinterpret_cast<float*>(stage + 2 * kTile);
+        if (threadIdx.x < kQueries) {
           rows[2 * threadIdx.x] = next_lse;
           rows[2 * threadIdx.x + 1] = next_delta;
         }
         fetch(step + 1);
       },
       [&](int step, int) {
-        const unsigned char* const stage = stages + step % STAGES * STAGE;
-        const float* const rows = reinterpret_cast<const float*>(stage + 2 * TILE);
-        const int query = begin + step % tiles * QUERIES;
-        const int last = query + QUERIES - 1;
-        if (!some_seen(query, last, key, 16 * MT, window))
+        const unsigned char* const stage = stages + step % kStages * kStage;
+        const float* const rows = reinterpret_cast<const float*>(stage + 2 * kTile);
+        const int query = begin + step % tiles * kQueries;
+        const int last = query + kQueries - 1;
+        if (!some_seen(query, last, key, 16 * kTilesM, window))
           return;
-        const bool all = all_seen(query, last, key, 16 * MT, window);
-        Accumulator<1, MT> p = {};
-        Accumulator<1, MT> ds = {};
-        multiply_rows<HEAD, 1, MT>(p, k_tile, m, stage);
-        each<1, MT>(p, [&](float& value, int, int row, int column) {
+        const bool all = all_seen(query, last, key, 16 * kTilesM, window);
+        Accumulator<1, kTilesM> p = {};
+        Accumulator<1, kTilesM> ds = {};
+        multiply_rows<kHead, 1, kTilesM>(p, k_tile, m, stage);
+        each<1, kTilesM>(p, [&](float& value, int, int row, int column) {
           value = all || seen(query + column, key + row, window) ? exp2_fast(value * factor - rows[2 * column]) : 0.0f;
         });
-        multiply_columns<HEAD, 1, MT>(dv, p, stage + TILE);
-        multiply_rows<HEAD, 1, MT>(ds, v_tile, m, stage + TILE);
+        multiply_columns<kHead, 1, kTilesM>(dv, p, stage + kTile);
+        multiply_rows<kHead, 1, kTilesM>(ds, v_tile, m, stage + kTile);
 #pragma unroll
-        for (int i = 0; i < MT; ++i)
+        for (int i = 0; i < kTilesM; ++i)
 #pragma unroll
-          for (int j = 0; j < NT; ++j)
+          for (int j = 0; j < kTilesN; ++j)
 #pragma unroll
             for (int e = 0; e < 4; ++e)
               ds[0][i][j][e] = p[0][i][j][e] * (ds[0][i][j][e] - rows[2 * (8 * j + lane_id() % 4 * 2 + e % 2) + 1]);
-        multiply_columns<HEAD, 1, MT>(dk, ds, stage);
+        multiply_columns<kHead, 1, kTilesM>(dk, ds, stage);
       });
-  each<HEAD / BLOCK, MT>(dk, [&](float& value, int, int, int) { value *= args.scale; });
-  store_rows<HEAD, MT>(dk, k_tile, m, outer_head(args.dk, group, length, args.head_dim), key);
-  store_rows<HEAD, MT>(dv, v_tile, m, inner_head(args.dv, b, g, args.dv_stride, length, args.head_dim), key);
+  each<kHead / kBlock, kTilesM>(dk, [&](float& value, int, int, int) { value *= args.scale; });
+  store_rows<kHead, kTilesM>(dk, k_tile, m, outer_head(args.dk, group, length, args.head_dim), key);
+  store_rows<kHead, kTilesM>(dv, v_tile, m, inner_head(args.dv, b, g, args.dv_stride, length, args.head_dim), key);
 }
 }   // namespace
 
-SPECTRAL_KERNEL(flash_attention_forward_64, FlashAttentionArgs, THREADS) { flash_forward<64, 2>(args); }
-SPECTRAL_KERNEL(flash_attention_forward_128, FlashAttentionArgs, THREADS) { flash_forward<128, 1>(args); }
-SPECTRAL_KERNEL(flash_attention_query_gradient_64, FlashAttentionGradientArgs, THREADS) {
+SPECTRAL_KERNEL(flash_attention_forward_64, FlashAttentionArgs, kThreads) { flash_forward<64, 2>(args); }
+SPECTRAL_KERNEL(flash_attention_forward_128, FlashAttentionArgs, kThreads) { flash_forward<128, 1>(args); }
+SPECTRAL_KERNEL(flash_attention_query_gradient_64, FlashAttentionGradientArgs, kThreads) {
   flash_query_gradient<64>(args);
 }
-SPECTRAL_KERNEL(flash_attention_query_gradient_128, FlashAttentionGradientArgs, THREADS) {
+SPECTRAL_KERNEL(flash_attention_query_gradient_128, FlashAttentionGradientArgs, kThreads) {
   flash_query_gradient<128>(args);
 }
-SPECTRAL_KERNEL(flash_attention_key_gradient_64, FlashAttentionGradientArgs, THREADS) {
+SPECTRAL_KERNEL(flash_attention_key_gradient_64, FlashAttentionGradientArgs, kThreads) {
   flash_key_gradient<64, 2>(args);
 }
-SPECTRAL_KERNEL(flash_attention_key_gradient_128, FlashAttentionGradientArgs, THREADS) {
+SPECTRAL_KERNEL(flash_attention_key_gradient_128, FlashAttentionGradientArgs, kThreads) {
   flash_key_gradient<128, 1>(args);
 }
 

@@ -23,7 +23,7 @@ struct HeadsArgs {
 SPECTRAL_LAYOUT(HeadsArgs, source, destination, batch, length, heads, head_dim, merged_stride)
 
 namespace {
-template <class T, bool MERGE>
+template <class T, bool kMerge>
 __device__ __forceinline__ void move_heads(const HeadsArgs& args) {
   const int64_t row = warp_row();
   if (row >= int64_t(args.batch) * args.length)
@@ -34,16 +34,16 @@ __device__ __forceinline__ void move_heads(const HeadsArgs& args) {
   const T* source = static_cast<const T*>(args.source);
   T* destination = static_cast<T*>(args.destination);
   by_width<T>(head_dim | args.merged_stride, is_aligned16(args.source, args.destination), [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    const int pieces = head_dim / W;
+    constexpr int kWidth = decltype(width)::value;
+    const int pieces = head_dim / kWidth;
     for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
       const int head = piece / pieces;
-      const int i = piece % pieces * W;
+      const int i = piece % pieces * kWidth;
       const int64_t merged = row * args.merged_stride + head * head_dim + i;
       const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * head_dim + i;
-      float v[W];
-      load_piece<T, W>(source + (MERGE ? split : merged), v);
-      store_piece<T, W>(destination + (MERGE ? merged : split), v);
+      float v[kWidth];
+      load_piece<T, kWidth>(source + (kMerge ? split : merged), v);
+      store_piece<T, kWidth>(destination + (kMerge ? merged : split), v);
     }
   });
 }

@@ -32,12 +32,12 @@ struct HopperProbeArgs {
 SPECTRAL_LAYOUT(HopperProbeArgs, a, b, out, x, y)
 
 namespace {
-constexpr int TILE = 64 * 64 * 2;
-constexpr int BARRIER = 5 * TILE;
-constexpr int PROBE_THREADS = 128;
+constexpr int kTile = 64 * 64 * 2;
+constexpr int kBarrier = 5 * kTile;
+constexpr int kProbeThreads = 128;
 
 __device__ __forceinline__ uint64_t* probe_barrier(unsigned char* shared) {
-  uint64_t* barrier = reinterpret_cast<uint64_t*>(shared + BARRIER);
+  uint64_t* barrier = reinterpret_cast<uint64_t*>(shared + kBarrier);
   if (threadIdx.x == 0) {
     mbar_init(barrier, 1);
     mbar_init_fence();
@@ -46,23 +46,24 @@ __device__ __forceinline__ uint64_t* probe_barrier(unsigned char* shared) {
   return barrier;
 }
 __device__ __forceinline__ void dump(const unsigned char* shared, void* out, int bytes) {
-  for (int i = threadIdx.x; i < bytes / 16; i += PROBE_THREADS)
+  for (int i = threadIdx.x; i < bytes / 16; i += kProbeThreads)
     static_cast<uint4*>(out)[i] = reinterpret_cast<const uint4*>(shared)[i];
 }
 
-template <int B_DEPTH_ROWS>
+template <int kBDepthRows>
 __device__ __forceinline__ void product(const HopperProbeArgs& args) {
   DYNAMIC_SHARED(shared);
   uint64_t* barrier = probe_barrier(shared);
   if (threadIdx.x == 0) {
-    mbar_arrive_expect_tx(barrier, 5 * TILE);
+    mbar_arrive_expect_tx(barrier, 5 * kTile);
     tma_load_2d(shared, &args.a, barrier, args.x, args.y);
     for (int i = 0; i < 4; ++i)
-      tma_load_2d(shared + (1 + i) * TILE, &args.b, barrier, B_DEPTH_ROWS ? 64 * i : 0, B_DEPTH_ROWS ? 0 : 64 * i);
+      tma_load_2d(shared + (1 + i) * kTile, &args.b, barrier, kBDepthRows ? 64 * i : 0, kBDepthRows ? 0 : 64 * i);
   }
   mbar_wait(barrier, 0);
   const uint64_t a = wgmma_descriptor(shared);
-  const uint64_t b = B_DEPTH_ROWS ? wgmma_descriptor_depth_rows(shared + TILE, TILE) : wgmma_descriptor(shared + TILE);
+  const uint64_t b =
+      kBDepthRows ? wgmma_descriptor_depth_rows(shared + kTile, kTile) : wgmma_descriptor(shared + kTile);
   float d[128];
 #pragma unroll
   for (int i = 0; i < 128; ++i)
@@ -70,7 +71,7 @@ __device__ __forceinline__ void product(const HopperProbeArgs& args) {
   wgmma_fence();
 #pragma unroll
   for (int k = 0; k < 4; ++k)
-    wgmma_m64n256k16<B_DEPTH_ROWS>(d, a + 2 * k, b + (B_DEPTH_ROWS ? 128 : 2) * k, k > 0);
+    wgmma_m64n256k16<kBDepthRows>(d, a + 2 * k, b + (kBDepthRows ? 128 : 2) * k, k > 0);
   wgmma_commit();
   wgmma_wait<0>();
   float* out = static_cast<float*>(args.out) + threadIdx.x * 128;
@@ -84,11 +85,11 @@ SPECTRAL_KERNEL_CLUSTER(hopper_probe_load, HopperProbeArgs, 128, 1) {
   DYNAMIC_SHARED(shared);
   uint64_t* barrier = probe_barrier(shared);
   if (threadIdx.x == 0) {
-    mbar_arrive_expect_tx(barrier, TILE);
+    mbar_arrive_expect_tx(barrier, kTile);
     tma_load_2d(shared, &args.a, barrier, args.x, args.y);
   }
   mbar_wait(barrier, 0);
-  dump(shared, args.out, TILE);
+  dump(shared, args.out, kTile);
 }
 // Lane l's register i of 8 columns from 8p holds the pair of bf16 bit patterns 2w, 2w + 1 with w = ((warp * 4 + p) *
 // 4 + i) * 32 + l.
@@ -106,11 +107,11 @@ SPECTRAL_KERNEL_CLUSTER(hopper_probe_stmatrix, HopperProbeArgs, 128, 1) {
     stmatrix_x4(r, [&](int l) { return shared + swizzle128((warp * 16 + l % 16) * 128 + p * 32 + l / 16 * 16); });
   }
   __syncthreads();
-  dump(shared, args.out, TILE);
+  dump(shared, args.out, kTile);
 }
 SPECTRAL_KERNEL_CLUSTER(hopper_probe_store, HopperProbeArgs, 128, 1) {
   DYNAMIC_SHARED(shared);
-  for (int i = threadIdx.x; i < TILE / 2; i += PROBE_THREADS)
+  for (int i = threadIdx.x; i < kTile / 2; i += kProbeThreads)
     reinterpret_cast<uint16_t*>(shared)[i] = uint16_t(i);
   fence_proxy_async();
   __syncthreads();
@@ -129,18 +130,18 @@ SPECTRAL_KERNEL_CLUSTER(hopper_probe_multicast, HopperProbeArgs, 128, 2) {
   cluster_arrive();
   cluster_wait();
   if (threadIdx.x == 0) {
-    mbar_arrive_expect_tx(barrier, 2 * TILE);
-    tma_load_2d_multicast(shared + rank * TILE, &args.a, barrier, args.x, args.y + 64 * rank, 3);
+    mbar_arrive_expect_tx(barrier, 2 * kTile);
+    tma_load_2d_multicast(shared + rank * kTile, &args.a, barrier, args.x, args.y + 64 * rank, 3);
   }
   mbar_wait(barrier, 0);
-  dump(shared, static_cast<unsigned char*>(args.out) + rank * 2 * TILE, 2 * TILE);
+  dump(shared, static_cast<unsigned char*>(args.out) + rank * 2 * kTile, 2 * kTile);
   cluster_arrive();   // neither block ends while the other may still copy into it
   cluster_wait();
 }
 
-SPECTRAL_SHARED(hopper_probe_load, BARRIER + 1024)
-SPECTRAL_SHARED(hopper_probe_stmatrix, BARRIER + 1024)
-SPECTRAL_SHARED(hopper_probe_store, BARRIER + 1024)
-SPECTRAL_SHARED(hopper_probe_product, BARRIER + 1024)
-SPECTRAL_SHARED(hopper_probe_product_depth_rows, BARRIER + 1024)
-SPECTRAL_SHARED(hopper_probe_multicast, BARRIER + 1024)
+SPECTRAL_SHARED(hopper_probe_load, kBarrier + 1024)
+SPECTRAL_SHARED(hopper_probe_stmatrix, kBarrier + 1024)
+SPECTRAL_SHARED(hopper_probe_store, kBarrier + 1024)
+SPECTRAL_SHARED(hopper_probe_product, kBarrier + 1024)
+SPECTRAL_SHARED(hopper_probe_product_depth_rows, kBarrier + 1024)
+SPECTRAL_SHARED(hopper_probe_multicast, kBarrier + 1024)

@@ -37,74 +37,75 @@ namespace {
 // Four warps, 2 x 2, of 64 x 64: half the shared-memory reads per product of eight warps of 64 x 32. Three stages 32
 // deep are 48 KB, so that two blocks fit the 100 KB of an Ada or GA10x SM (deeper ones leave one block there, and
 // nothing to run while it waits).
-constexpr int BM = 128;
-constexpr int BN = 128;
-constexpr int BK = 32;
-constexpr int THREADS = 128;
-constexpr int STAGES = 3;
-constexpr int MT = 4;
-constexpr int NT = 8;
-constexpr int TILE = BM * BK * 2;
-constexpr int STAGE = 2 * TILE;
-constexpr int STEPS = BK / 16;
-constexpr int GROUP = 8;
+constexpr int kTileRows = 128;
+constexpr int kTileColumns = 128;
+constexpr int kTileDepth = 32;
+constexpr int kThreads = 128;
+constexpr int kStages = 3;
+constexpr int kTilesM = 4;
+constexpr int kTilesN = 8;
+constexpr int kTile = kTileRows * kTileDepth * 2;
+constexpr int kStage = 2 * kTile;
+constexpr int kShared = kStages * kStage;   // dynamic
+constexpr int kSteps = kTileDepth / 16;
+constexpr int kGroup = 8;
 
 // Offset of the four floats starting at `column` in the F32 half tile through which accumulators become whole rows.
 __device__ __forceinline__ int staged(int row, int column) {
-  return row * BN + ((column / 4 ^ (row & 7)) * 4) + column % 4;
+  return row * kTileColumns + ((column / 4 ^ (row & 7)) * 4) + column % 4;
 }
 
-// This thread's part of the copies of one operand's tiles, [positions][depth] or DEPTH_ROWS: [depth][positions]: every
+// This thread's part of the copies of one operand's tiles, [positions][depth] or kDepthRows: [depth][positions]: every
 // tile of a source lies a fixed way from the one before it, so that most of the addresses stay the same around the
 // loop.
-template <int ROWS, int COLUMNS, bool DEPTH_ROWS>
+template <int kRows, int kColumns, bool kDepthRows>
 struct Copies {
-  static constexpr int UNITS = COLUMNS / 8;
-  static constexpr int EACH = ROWS * UNITS / THREADS;
-  static constexpr int APART = THREADS / UNITS;   // rows from one to the next
+  static constexpr int kUnits = kColumns / 8;
+  static constexpr int kEach = kRows * kUnits / kThreads;
+  static constexpr int kApart = kThreads / kUnits;   // rows from one to the next
   TileSource<bf16> source;
   int row, column;
 
   __device__ __forceinline__ Copies(const void* data, int positions, int depth, int position)
       : source(
-            DEPTH_ROWS ? tile_source<bf16>(data, depth, positions, positions)
+            kDepthRows ? tile_source<bf16>(data, depth, positions, positions)
                        : tile_source<bf16>(data, positions, depth, depth)),
-        row(DEPTH_ROWS ? 0 : position),
-        column(DEPTH_ROWS ? position : 0) {}
+        row(kDepthRows ? 0 : position),
+        column(kDepthRows ? position : 0) {}
   // The tile at (row, column), and on to the next.
   __device__ __forceinline__ void next(unsigned char* tile) {
     if (source.vectors) {
-      const int unit = threadIdx.x % UNITS;
-      const int r = threadIdx.x / UNITS;
+      const int unit = threadIdx.x % kUnits;
+      const int r = threadIdx.x / kUnits;
       const int at_row = row + r;
       const int at_column = column + 8 * unit;
       const bf16* from = source.data + at_row * source.stride + at_column;
-      unsigned char* to = tile + tile_offset<COLUMNS * 2>(r, unit);   // APART rows on the swizzle is the same
-      static_assert(APART % 8 == 0, "rows of a thread agree modulo 8");
+      unsigned char* to = tile + tile_offset<kColumns * 2>(r, unit);   // kApart rows on the swizzle is the same
+      static_assert(kApart % 8 == 0, "rows of a thread agree modulo 8");
 #pragma unroll
-      for (int i = 0; i < EACH; ++i) {
-        const bool inside = at_row + i * APART < source.rows && at_column < source.columns;
-        cp_async16(to + i * APART * COLUMNS * 2, inside ? from : source.data, inside ? 16 : 0);
-        from += APART * source.stride;
+      for (int i = 0; i < kEach; ++i) {
+        const bool inside = at_row + i * kApart < source.rows && at_column < source.columns;
+        cp_async16(to + i * kApart * kColumns * 2, inside ? from : source.data, inside ? 16 : 0);
+        from += kApart * source.stride;
       }
     } else {
-      load_tile<bf16, ROWS, COLUMNS, THREADS>(tile, source, row, column);
+      load_tile<bf16, kRows, kColumns, kThreads>(tile, source, row, column);
     }
-    (DEPTH_ROWS ? row : column) += BK;
+    (kDepthRows ? row : column) += kTileDepth;
   }
 };
 
 // d = a tile of the product. Fragments are read one k16 step ahead of the products that use them, across stages too.
-template <bool DEPTH_ROWS>
+template <bool kDepthRows>
 __device__ __forceinline__ void multiply(
-    float (&d)[MT][NT][4], const LowRankLinearArgs& args, unsigned char* shared, int m0, int n0) {
+    float (&d)[kTilesM][kTilesN][4], const LowRankLinearArgs& args, unsigned char* shared, int m0, int n0) {
   const int warp = threadIdx.x / 32;
   const int wm = warp / 2 * 64;
   const int wn = warp % 2 * 64;
-  const int deep = (args.depth + BK - 1) / BK;
-  const int steps = deep + (args.rank + BK - 1) / BK;
-  using Left = Copies<BM, BK, false>;
-  using Right = Copies<DEPTH_ROWS ? BK : BN, DEPTH_ROWS ? BN : BK, DEPTH_ROWS>;
+  const int deep = (args.depth + kTileDepth - 1) / kTileDepth;
+  const int steps = deep + (args.rank + kTileDepth - 1) / kTileDepth;
+  using Left = Copies<kTileRows, kTileDepth, false>;
+  using Right = Copies<kDepthRows ? kTileDepth : kTileColumns, kDepthRows ? kTileColumns : kTileDepth, kDepthRows>;
   Left left(args.x, args.rows, args.depth, m0);
   Right right(args.weight, args.columns, args.depth, n0);
   auto fill = [&](int step) {
@@ -113,36 +114,37 @@ __device__ __forceinline__ void multiply(
       right = Right(args.factor, args.columns, args.rank, n0);
     }
     if (step < steps) {
-      unsigned char* stage = shared + step % STAGES * STAGE;
+      unsigned char* stage = shared + step % kStages * kStage;
       left.next(stage);
-      right.next(stage + TILE);
+      right.next(stage + kTile);
     }
     cp_async_commit();
   };
-  uint32_t a[2][MT][4], b[2][NT][2];
+  uint32_t a[2][kTilesM][4], b[2][kTilesN][2];
   auto fragments = [&](int buffer, int step, int k) {
-    const unsigned char* stage = shared + step % STAGES * STAGE;
-    TileProduct<bf16>::left<BK * 2, false>(a[buffer], stage, wm, 16 * k);
-    TileProduct<bf16>::right<DEPTH_ROWS ? BN * 2 : BK * 2, DEPTH_ROWS>(b[buffer], stage + TILE, wn, 16 * k);
+    const unsigned char* stage = shared + step % kStages * kStage;
+    TileProduct<bf16>::left<kTileDepth * 2, false>(a[buffer], stage, wm, 16 * k);
+    TileProduct<bf16>::right<kDepthRows ? kTileColumns * 2 : kTileDepth * 2, kDepthRows>(
+        b[buffer], stage + kTile, wn, 16 * k);
   };
 #pragma unroll
-  for (int s = 0; s < STAGES - 1; ++s)
+  for (int s = 0; s < kStages - 1; ++s)
     fill(s);
-  cp_async_wait<STAGES - 2>();
+  cp_async_wait<kStages - 2>();
   __syncthreads();
   fragments(0, 0, 0);
 #pragma unroll 1
   for (int step = 0; step < steps; ++step)
 #pragma unroll
-    for (int k = 0; k < STEPS; ++k) {
-      if (k == STEPS - 1) {   // every thread has this stage in registers, and the next one has arrived
-        cp_async_wait<STAGES - 2>();
+    for (int k = 0; k < kSteps; ++k) {
+      if (k == kSteps - 1) {   // every thread has this stage in registers, and the next one has arrived
+        cp_async_wait<kStages - 2>();
         __syncthreads();
       }
-      if (k < STEPS - 1 || step + 1 < steps)
-        fragments((k + 1) % 2, k < STEPS - 1 ? step : step + 1, (k + 1) % STEPS);
+      if (k < kSteps - 1 || step + 1 < steps)
+        fragments((k + 1) % 2, k < kSteps - 1 ? step : step + 1, (k + 1) % kSteps);
       if (k == 0)
-        fill(step + STAGES - 1);   // into the stage that the barrier of the step before has freed
+        fill(step + kStages - 1);   // into the stage that the barrier of the step before has freed
       mma_tile(d, a[k % 2], b[k % 2]);
     }
   cp_async_wait<0>();
@@ -152,7 +154,7 @@ __device__ __forceinline__ void multiply(
 // y = d + bias + old y through shared memory, 64 rows at a time, so that rows of y are read and written in whole
 // 16-byte vectors.
 __device__ __forceinline__ void store(
-    const float (&d)[MT][NT][4], const LowRankLinearArgs& args, float* out, int m0, int n0) {
+    const float (&d)[kTilesM][kTilesN][4], const LowRankLinearArgs& args, float* out, int m0, int n0) {
   const int warp = threadIdx.x / 32;
   const int lane = lane_id();
   const int wn = warp % 2 * 64;
@@ -163,17 +165,17 @@ __device__ __forceinline__ void store(
   for (int half = 0; half < 2; ++half) {
     if (warp / 2 == half)
 #pragma unroll
-      for (int i = 0; i < MT; ++i)
+      for (int i = 0; i < kTilesM; ++i)
 #pragma unroll
-        for (int j = 0; j < NT; ++j)
+        for (int j = 0; j < kTilesN; ++j)
 #pragma unroll
           for (int h = 0; h < 2; ++h)
             *reinterpret_cast<float2*>(out + staged(16 * i + lane / 4 + 8 * h, wn + 8 * j + lane % 4 * 2)) =
                 make_float2(d[i][j][2 * h], d[i][j][2 * h + 1]);
     __syncthreads();
-    for (int i = threadIdx.x; i < BM / 2 * BN / 8; i += THREADS) {
-      const int r = i / (BN / 8);
-      const int c = i % (BN / 8) * 8;
+    for (int i = threadIdx.x; i < kTileRows / 2 * kTileColumns / 8; i += kThreads) {
+      const int r = i / (kTileColumns / 8);
+      const int c = i % (kTileColumns / 8) * 8;
       const int row = m0 + 64 * half + r;
       const int left = min(8, args.columns - n0 - c);
       if (row >= args.rows || left <= 0)
@@ -212,19 +214,19 @@ __device__ __forceinline__ void store(
   }
 }
 
-// DEPTH_ROWS: weight and factor are [depth, columns] instead of [columns, depth].
-template <bool DEPTH_ROWS>
+// kDepthRows: weight and factor are [depth, columns] instead of [columns, depth].
+template <bool kDepthRows>
 __device__ __forceinline__ void low_rank_linear(const LowRankLinearArgs& args) {
   DYNAMIC_SHARED(shared);
-  const int tile_rows = (args.rows + BM - 1) / BM;
-  const int tile_columns = (args.columns + BN - 1) / BN;
-  const int first = int(blockIdx.x) / (GROUP * tile_columns) * GROUP;
-  const int in_group = int(blockIdx.x) % (GROUP * tile_columns);
-  const int height = min(GROUP, tile_rows - first);
-  const int m0 = (first + in_group % height) * BM;
-  const int n0 = in_group / height * BN;
-  float d[MT][NT][4] = {};
-  multiply<DEPTH_ROWS>(d, args, shared, m0, n0);
+  const int tile_rows = (args.rows + kTileRows - 1) / kTileRows;
+  const int tile_columns = (args.columns + kTileColumns - 1) / kTileColumns;
+  const int first = int(blockIdx.x) / (kGroup * tile_columns) * kGroup;
+  const int in_group = int(blockIdx.x) % (kGroup * tile_columns);
+  const int height = min(kGroup, tile_rows - first);
+  const int m0 = (first + in_group % height) * kTileRows;
+  const int n0 = in_group / height * kTileColumns;
+  float d[kTilesM][kTilesN][4] = {};
+  multiply<kDepthRows>(d, args, shared, m0, n0);
   store(d, args, reinterpret_cast<float*>(shared), m0, n0);
 }
 }   // namespace
@@ -234,5 +236,5 @@ SPECTRAL_KERNEL_OCCUPANCY(low_rank_linear_input_gradient_bf16, LowRankLinearArgs
   low_rank_linear<true>(args);
 }
 
-SPECTRAL_SHARED(low_rank_linear_forward_bf16, STAGES* STAGE)
-SPECTRAL_SHARED(low_rank_linear_input_gradient_bf16, STAGES* STAGE)
+SPECTRAL_SHARED(low_rank_linear_forward_bf16, kShared)
+SPECTRAL_SHARED(low_rank_linear_input_gradient_bf16, kShared)

@@ -37,78 +37,80 @@ struct LowRankLinearHopperArgs {
 SPECTRAL_LAYOUT(LowRankLinearHopperArgs, x, weight, z, factor, y, bias, rows, columns, depth, rank, accumulate)
 
 namespace {
-constexpr int BM = 128;
-constexpr int BN = 256;
-constexpr int BK = 64;
-constexpr int STAGES = 4;
-constexpr int GROUP_ROWS = 2048;
-constexpr int BLOCK = 64 * 64 * 2;   // bytes of a 64 x 64 tile, the unit of everything below
-constexpr int A = 2 * BLOCK;
-constexpr int STAGE = A + 4 * BLOCK;   // a stage: 128 rows of x, then 256 columns of W
-constexpr int OUT = STAGES * STAGE;
-constexpr int BARRIERS = OUT + 4 * BLOCK;
-constexpr int SHARED = BARRIERS + 256;   // dynamic: stages, y, barriers
-constexpr int CHUNKS = BN / 64;          // y leaves in chunks of 64 columns, through two buffers per consumer
+constexpr int kTileRows = 128;
+constexpr int kTileColumns = 256;
+constexpr int kTileDepth = 64;
+constexpr int kStages = 4;
+constexpr int kGroupRows = 2048;
+constexpr int kBlock = 64 * 64 * 2;   // bytes of a 64 x 64 tile, the unit of everything below
+constexpr int kXTile = 2 * kBlock;
+constexpr int kStage = kXTile + 4 * kBlock;   // a stage: 128 rows of x, then 256 columns of W
+constexpr int kOut = kStages * kStage;
+constexpr int kBarriers = kOut + 4 * kBlock;
+constexpr int kShared = kBarriers + 256;     // dynamic: stages, y, barriers
+constexpr int kChunks = kTileColumns / 64;   // y leaves in chunks of 64 columns, through two buffers per consumer
 
 // Bytes of a stage, its barriers and the parity of its current round; producer and consumers walk alike.
 struct Stage {
   int index = 0;
   int parity = 0;
   __device__ __forceinline__ void next() {
-    if (++index == STAGES) {
+    if (++index == kStages) {
       index = 0;
       parity ^= 1;
     }
   }
 };
 
-// The cluster's tile number t: groups of GROUP_ROWS rows, columns within a group, rows within a column.
-template <int CLUSTER>
+// The cluster's tile number t: groups of kGroupRows rows, columns within a group, rows within a column.
+template <int kCluster>
 struct Tiles {
-  static constexpr int GROUP = GROUP_ROWS / (BM * CLUSTER);
+  static constexpr int kGroup = kGroupRows / (kTileRows * kCluster);
   int rows, columns;
   __device__ __forceinline__ Tiles(const LowRankLinearHopperArgs& args)
-      : rows((args.rows + BM * CLUSTER - 1) / (BM * CLUSTER)), columns((args.columns + BN - 1) / BN) {}
+      : rows((args.rows + kTileRows * kCluster - 1) / (kTileRows * kCluster)),
+        columns((args.columns + kTileColumns - 1) / kTileColumns) {}
   __device__ __forceinline__ void place(int t, int rank, int& m0, int& n0) const {
-    const int first = t / (GROUP * columns) * GROUP;
-    const int in_group = t % (GROUP * columns);
-    const int height = min(GROUP, rows - first);
-    m0 = ((first + in_group % height) * CLUSTER + rank) * BM;
-    n0 = in_group / height * BN;
+    const int first = t / (kGroup * columns) * kGroup;
+    const int in_group = t % (kGroup * columns);
+    const int height = min(kGroup, rows - first);
+    m0 = ((first + in_group % height) * kCluster + rank) * kTileRows;
+    n0 = in_group / height * kTileColumns;
   }
 };
 
 // Fills stages: 16 KB of x (z) for this block, 32 KB of W (L), half of it from each block of a pair.
-template <bool DEPTH_ROWS, int CLUSTER>
+template <bool kDepthRows, int kCluster>
 __device__ __forceinline__ void produce(
     const LowRankLinearHopperArgs& args, unsigned char* shared, uint64_t* full, uint64_t* empty, int rank) {
-  constexpr int PART = DEPTH_ROWS ? 1 : 2;
-  constexpr int PARTS = 4 / PART / CLUSTER;   // loads of PART blocks of 64 columns
-  const Tiles<CLUSTER> tiles(args);
-  const int deep = (args.depth + BK - 1) / BK;
-  const int low = (args.rank + BK - 1) / BK;
+  constexpr int kPart = kDepthRows ? 1 : 2;
+  constexpr int kParts = 4 / kPart / kCluster;   // loads of kPart blocks of 64 columns
+  const Tiles<kCluster> tiles(args);
+  const int deep = (args.depth + kTileDepth - 1) / kTileDepth;
+  const int low = (args.rank + kTileDepth - 1) / kTileDepth;
   Stage at;
-  for (int t = int(blockIdx.x) / CLUSTER; t < tiles.rows * tiles.columns; t += int(gridDim.x) / CLUSTER) {
+  for (int t = int(blockIdx.x) / kCluster; t < tiles.rows * tiles.columns; t += int(gridDim.x) / kCluster) {
     int m0, n0;
     tiles.place(t, rank, m0, n0);
 #pragma unroll 1
     for (int step = 0; step < deep + low; ++step, at.next()) {
       const bool base = step < deep;   // first the frozen operands, then the low-rank ones
-      const int k0 = (base ? step : step - deep) * BK;
-      unsigned char* stage = shared + at.index * STAGE;
+      const int k0 = (base ? step : step - deep) * kTileDepth;
+      unsigned char* stage = shared + at.index * kStage;
       uint64_t* bar = &full[at.index];
       mbar_wait(&empty[at.index], at.parity ^ 1);
-      mbar_arrive_expect_tx(bar, STAGE);
+      mbar_arrive_expect_tx(bar, kStage);
       tma_load_2d(stage, base ? &args.x : &args.z, bar, k0, m0);
       const TensorMap* right = base ? &args.weight : &args.factor;
 #pragma unroll
-      for (int i = 0; i < PARTS; ++i) {
-        const int part = (rank * PARTS + i) * PART;
+      for (int i = 0; i < kParts; ++i) {
+        const int part = (rank * kParts + i) * kPart;
         const int n = n0 + 64 * part;
-        if (CLUSTER == 1)
-          tma_load_2d(stage + A + part * BLOCK, right, bar, DEPTH_ROWS ? n : k0, DEPTH_ROWS ? k0 : n);
+        if (kCluster == 1)
+          tma_load_2d(stage + kXTile + part * kBlock, right, bar, kDepthRows ? n : k0, kDepthRows ? k0 : n);
         else
-          tma_load_2d_multicast(stage + A + part * BLOCK, right, bar, DEPTH_ROWS ? n : k0, DEPTH_ROWS ? k0 : n, 3);
+          tma_load_2d_multicast(
+              stage + kXTile + part * kBlock, right, bar, kDepthRows ? n : k0, kDepthRows ? k0 : n, 3);
       }
     }
   }
@@ -116,20 +118,20 @@ __device__ __forceinline__ void produce(
 
 // d = the 64 x 256 half `half` of a tile. A stage goes back to the producers of all blocks that write it, by one thread
 // for each.
-template <bool DEPTH_ROWS, int CLUSTER>
+template <bool kDepthRows, int kCluster>
 __device__ __forceinline__ void multiply(
     float (&d)[128], const LowRankLinearHopperArgs& args, const unsigned char* shared, uint64_t* full, uint64_t* empty,
     int half, Stage& at) {
-  constexpr int A_NEXT = 2;
-  constexpr int B_NEXT = DEPTH_ROWS ? 128 : 2;   // a descriptor's next 16 depths
+  constexpr int kANext = 2;
+  constexpr int kBNext = kDepthRows ? 128 : 2;   // a descriptor's next 16 depths
   const int thread = int(threadIdx.x) % 128;
-  const int deep = (args.depth + BK - 1) / BK;
-  const int low = (args.rank + BK - 1) / BK;
+  const int deep = (args.depth + kTileDepth - 1) / kTileDepth;
+  const int low = (args.rank + kTileDepth - 1) / kTileDepth;
   auto hand_back = [&](int stage) {
-    if (CLUSTER == 1) {
+    if (kCluster == 1) {
       if (thread == 0)
         mbar_arrive(&empty[stage]);
-    } else if (thread < CLUSTER) {
+    } else if (thread < kCluster) {
       mbar_arrive_at(&empty[stage], thread);
     }
   };
@@ -137,20 +139,21 @@ __device__ __forceinline__ void multiply(
 #pragma unroll 1
   for (int step = 0; step < deep + low; ++step, at.next()) {
     mbar_wait(&full[at.index], at.parity);
-    const unsigned char* stage = shared + at.index * STAGE;
-    const uint64_t a = wgmma_descriptor(stage + half * BLOCK);
-    const uint64_t b = DEPTH_ROWS ? wgmma_descriptor_depth_rows(stage + A, BLOCK) : wgmma_descriptor(stage + A);
-    const int left = step < deep ? BK : args.rank - (step - deep) * BK;
+    const unsigned char* stage = shared + at.index * kStage;
+    const uint64_t a = wgmma_descriptor(stage + half * kBlock);
+    const uint64_t b =
+        kDepthRows ? wgmma_descriptor_depth_rows(stage + kXTile, kBlock) : wgmma_descriptor(stage + kXTile);
+    const int left = step < deep ? kTileDepth : args.rank - (step - deep) * kTileDepth;
     wgmma_fence();
-    if (left > BK - 16) {   // without a branch in it, the four run back to back
+    if (left > kTileDepth - 16) {   // without a branch in it, the four run back to back
 #pragma unroll
-      for (int k = 0; k < BK / 16; ++k)
-        wgmma_m64n256k16<DEPTH_ROWS>(d, a + A_NEXT * k, b + B_NEXT * k, k > 0 || step > 0);
+      for (int k = 0; k < kTileDepth / 16; ++k)
+        wgmma_m64n256k16<kDepthRows>(d, a + kANext * k, b + kBNext * k, k > 0 || step > 0);
       wgmma_commit();
     } else {   // a low rank is not worth the time of 64 depths
 #pragma unroll 1
       for (int k = 0; 16 * k < left; ++k)
-        wgmma_m64n256k16<DEPTH_ROWS>(d, a + A_NEXT * k, b + B_NEXT * k, 1);
+        wgmma_m64n256k16<kDepthRows>(d, a + kANext * k, b + kBNext * k, 1);
       wgmma_commit();
     }
     wgmma_wait<1>();   // the step before this one is done
@@ -172,8 +175,8 @@ __device__ __forceinline__ void store(
   const bool elected = threadIdx.x % 128 == 0;
   const bf16* bias = static_cast<const bf16*>(args.bias);
 #pragma unroll
-  for (int c = 0; c < CHUNKS; ++c) {
-    unsigned char* buffer = out + c % 2 * BLOCK;
+  for (int c = 0; c < kChunks; ++c) {
+    unsigned char* buffer = out + c % 2 * kBlock;
     if (args.accumulate)
       mbar_wait(&old[c % 2], c / 2);
 #pragma unroll
@@ -204,9 +207,9 @@ __device__ __forceinline__ void store(
     fence_proxy_async();
     if (elected) {
       bulk_wait_read<0>();   // the chunk before this one has left its buffer, which is the next one's
-      if (args.accumulate && c > 0 && c + 1 < CHUNKS) {
-        mbar_arrive_expect_tx(&old[(c + 1) % 2], BLOCK);
-        tma_load_2d(out + (c + 1) % 2 * BLOCK, &args.y, &old[(c + 1) % 2], n0 + 64 * (c + 1), m);
+      if (args.accumulate && c > 0 && c + 1 < kChunks) {
+        mbar_arrive_expect_tx(&old[(c + 1) % 2], kBlock);
+        tma_load_2d(out + (c + 1) % 2 * kBlock, &args.y, &old[(c + 1) % 2], n0 + 64 * (c + 1), m);
       }
     }
     __syncwarp();
@@ -220,57 +223,57 @@ __device__ __forceinline__ void store(
   }
 }
 
-template <bool DEPTH_ROWS, int CLUSTER>
+template <bool kDepthRows, int kCluster>
 __device__ __forceinline__ void consume(
     const LowRankLinearHopperArgs& args, unsigned char* shared, uint64_t* full, uint64_t* empty, uint64_t* olds,
     int rank) {
-  const Tiles<CLUSTER> tiles(args);
+  const Tiles<kCluster> tiles(args);
   const int half = __shfl_sync(~0u, int(threadIdx.x) / 128 - 1, 0);   // the compiler sees that a warp agrees on it
   const bool elected = threadIdx.x % 128 == 0;
-  unsigned char* out = shared + OUT + half * 2 * BLOCK;
+  unsigned char* out = shared + kOut + half * 2 * kBlock;
   uint64_t* old = olds + 2 * half;
   float d[128];
 #pragma unroll
   for (int i = 0; i < 128; ++i)
     d[i] = 0;
   Stage at;
-  for (int t = int(blockIdx.x) / CLUSTER; t < tiles.rows * tiles.columns; t += int(gridDim.x) / CLUSTER) {
+  for (int t = int(blockIdx.x) / kCluster; t < tiles.rows * tiles.columns; t += int(gridDim.x) / kCluster) {
     int m0, n0;
     tiles.place(t, rank, m0, n0);
     if (args.accumulate && elected) {   // the first two chunks of old y arrive behind the products
       bulk_wait_read<0>();
 #pragma unroll
       for (int c = 0; c < 2; ++c) {
-        mbar_arrive_expect_tx(&old[c], BLOCK);
-        tma_load_2d(out + c * BLOCK, &args.y, &old[c], n0 + 64 * c, m0 + 64 * half);
+        mbar_arrive_expect_tx(&old[c], kBlock);
+        tma_load_2d(out + c * kBlock, &args.y, &old[c], n0 + 64 * c, m0 + 64 * half);
       }
     }
     __syncwarp();
-    multiply<DEPTH_ROWS, CLUSTER>(d, args, shared, full, empty, half, at);
+    multiply<kDepthRows, kCluster>(d, args, shared, full, empty, half, at);
     store(d, args, out, old, half, m0 + 64 * half, n0);
   }
   if (elected)
     bulk_wait_read<0>();   // the block's shared memory lives as long as its stores read it
 }
 
-template <bool DEPTH_ROWS, int CLUSTER>
+template <bool kDepthRows, int kCluster>
 __device__ __forceinline__ void low_rank_linear_hopper(const LowRankLinearHopperArgs& args) {
   DYNAMIC_SHARED(shared);
-  uint64_t* full = reinterpret_cast<uint64_t*>(shared + BARRIERS);
-  uint64_t* empty = full + STAGES;
-  uint64_t* olds = empty + STAGES;
-  const int rank = CLUSTER == 1 ? 0 : int(cluster_rank());
+  uint64_t* full = reinterpret_cast<uint64_t*>(shared + kBarriers);
+  uint64_t* empty = full + kStages;
+  uint64_t* olds = empty + kStages;
+  const int rank = kCluster == 1 ? 0 : int(cluster_rank());
   if (threadIdx.x == 0) {
-    for (int i = 0; i < STAGES; ++i) {
+    for (int i = 0; i < kStages; ++i) {
       mbar_init(&full[i], 1);
-      mbar_init(&empty[i], 2 * CLUSTER);   // from each consumer of each block that reads what this block loads
+      mbar_init(&empty[i], 2 * kCluster);   // from each consumer of each block that reads what this block loads
     }
     for (int i = 0; i < 4; ++i)
       mbar_init(&olds[i], 1);
     mbar_init_fence();
   }
   __syncthreads();
-  if (CLUSTER > 1) {
+  if (kCluster > 1) {
     cluster_arrive();
     cluster_wait();
   }
@@ -278,14 +281,14 @@ __device__ __forceinline__ void low_rank_linear_hopper(const LowRankLinearHopper
   if (threadIdx.x < 128) {
     setmaxnreg_dec<40>();
     if (threadIdx.x == 0)
-      produce<DEPTH_ROWS, CLUSTER>(args, shared, full, empty, rank);
+      produce<kDepthRows, kCluster>(args, shared, full, empty, rank);
     __syncwarp();
   } else {
     setmaxnreg_inc<232>();
-    consume<DEPTH_ROWS, CLUSTER>(args, shared, full, empty, olds, rank);
+    consume<kDepthRows, kCluster>(args, shared, full, empty, olds, rank);
     __syncwarp();
   }
-  if (CLUSTER > 1) {
+  if (kCluster > 1) {
     cluster_arrive();
     cluster_wait();   // the other block may still copy into this one, or arrive at its barriers
   }
@@ -305,7 +308,7 @@ SPECTRAL_KERNEL_CLUSTER(low_rank_linear_hopper_input_gradient_single_bf16, LowRa
   low_rank_linear_hopper<true, 1>(args);
 }
 
-SPECTRAL_SHARED(low_rank_linear_hopper_forward_bf16, SHARED)
-SPECTRAL_SHARED(low_rank_linear_hopper_forward_single_bf16, SHARED)
-SPECTRAL_SHARED(low_rank_linear_hopper_input_gradient_bf16, SHARED)
-SPECTRAL_SHARED(low_rank_linear_hopper_input_gradient_single_bf16, SHARED)
+SPECTRAL_SHARED(low_rank_linear_hopper_forward_bf16, kShared)
+SPECTRAL_SHARED(low_rank_linear_hopper_forward_single_bf16, kShared)
+SPECTRAL_SHARED(low_rank_linear_hopper_input_gradient_bf16, kShared)
+SPECTRAL_SHARED(low_rank_linear_hopper_input_gradient_single_bf16, kShared)

@@ -27,14 +27,14 @@ struct LowRankMergeArgs {
 SPECTRAL_LAYOUT(LowRankMergeArgs, weight, left, middle, right, destination, rows, columns, rank, scale)
 
 namespace {
-constexpr int HEIGHT = 4;
+constexpr int kHeight = 4;
 
 // kVector<W> consecutive elements of T as floats, `count` of them present.
-template <class T, int N>
-__device__ __forceinline__ void load_some(const T* p, bool vectors, int count, float (&v)[N]) {
+template <class T, int kCount>
+__device__ __forceinline__ void load_some(const T* p, bool vectors, int count, float (&v)[kCount]) {
   if (vectors) {
 #pragma unroll
-    for (int part = 0; part < N / kVector<T>; ++part) {
+    for (int part = 0; part < kCount / kVector<T>; ++part) {
       float some[kVector<T>];
       load_vector(p + part * kVector<T>, some);
 #pragma unroll
@@ -43,57 +43,57 @@ __device__ __forceinline__ void load_some(const T* p, bool vectors, int count, f
     }
   } else {
 #pragma unroll
-    for (int e = 0; e < N; ++e)
+    for (int e = 0; e < kCount; ++e)
       v[e] = e < count ? to_float(p[e]) : 0.0f;
   }
 }
 
 template <class W, class F>
 __device__ __forceinline__ void merge(const LowRankMergeArgs& args) {
-  constexpr int WIDTH = kVector<W>;
-  static_assert(WIDTH % kVector<F> == 0, "a vector of the weight is whole vectors of the factor");
-  const int column = (blockIdx.x * blockDim.x + threadIdx.x) * WIDTH;
-  const int row0 = blockIdx.y * HEIGHT;
-  const int count = min(WIDTH, args.columns - column);
-  const int height = min(HEIGHT, args.rows - row0);
+  constexpr int kWidth = kVector<W>;
+  static_assert(kWidth % kVector<F> == 0, "a vector of the weight is whole vectors of the factor");
+  const int column = (blockIdx.x * blockDim.x + threadIdx.x) * kWidth;
+  const int row0 = blockIdx.y * kHeight;
+  const int count = min(kWidth, args.columns - column);
+  const int height = min(kHeight, args.rows - row0);
   if (count <= 0)
     return;
   const W* weight = static_cast<const W*>(args.weight);
   const F* left = static_cast<const F*>(args.left);
   const F* right = static_cast<const F*>(args.right) + column;
   W* destination = static_cast<W*>(args.destination);
-  const bool whole = args.columns % WIDTH == 0;
+  const bool whole = args.columns % kWidth == 0;
   const bool right_vectors = whole && is_aligned16(args.right);
   const bool weight_vectors = whole && is_aligned16(weight) && is_aligned16(destination);
 
-  float sum[HEIGHT][WIDTH] = {};
+  float sum[kHeight][kWidth] = {};
   for (int i = 0; i < args.rank; ++i) {
-    float r[WIDTH];
+    float r[kWidth];
     load_some(right + (long long)i * args.columns, right_vectors, count, r);
     const float factor = args.middle != nullptr ? args.scale * static_cast<const float*>(args.middle)[i] : args.scale;
 #pragma unroll
-    for (int h = 0; h < HEIGHT; ++h) {
+    for (int h = 0; h < kHeight; ++h) {
       const float l = h < height ? factor * to_float(left[(long long)(row0 + h) * args.rank + i]) : 0.0f;
 #pragma unroll
-      for (int e = 0; e < WIDTH; ++e)
+      for (int e = 0; e < kWidth; ++e)
         sum[h][e] += l * r[e];
     }
   }
 #pragma unroll
-  for (int h = 0; h < HEIGHT; ++h) {
+  for (int h = 0; h < kHeight; ++h) {
     if (h >= height)
       break;
     const long long at = (long long)(row0 + h) * args.columns + column;
-    float w[WIDTH];
+    float w[kWidth];
     load_some(weight + at, weight_vectors, count, w);
 #pragma unroll
-    for (int e = 0; e < WIDTH; ++e)
+    for (int e = 0; e < kWidth; ++e)
       w[e] += sum[h][e];
     if (weight_vectors) {
       store_vector(destination + at, w);
     } else {
 #pragma unroll
-      for (int e = 0; e < WIDTH; ++e)
+      for (int e = 0; e < kWidth; ++e)
         if (e < count)
           destination[at + e] = from_float<W>(w[e]);
     }

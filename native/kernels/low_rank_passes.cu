@@ -13,17 +13,17 @@
 // Types          x, dy, L, R, z, g, h: BF16; c, dL, dR and partial results: F32
 // Accumulation   F32 on tensor cores: in a block along its share, then over the shares in their order
 //                (low_rank_reduce.cu)
-// Grid/Block     project          x: 128 rows of x, y: shares of K, z: groups of RANKS ranks; 256 threads
-//                output gradients x: 128 CHUNKS rows of dy, y: shares of N, z: groups of RANKS ranks; 256 threads
-//                input gradient   x: 128 columns of x, y: shares of M, z: groups of RANKS ranks; 256 threads
-//                RANKS is 32, 64 or 128 (output gradients: 32 or 64): one read of the wide operand for every RANKS of
-//                r.
-// Bytes          project 2 (M K + M r) + 8 M r shares, and 2 r K M / 128 of L2 for R: at RANKS 128 as much as for x;
-//                output gradients 2 (M N + N r + 2 M r) + 8 r (N M / (128 CHUNKS) + M shares): the partial sums of dL
+// Grid/Block     project          x: 128 rows of x, y: shares of K, z: groups of kRanks ranks; 256 threads
+//                output gradients x: 128 kChunks rows of dy, y: shares of N, z: groups of kRanks ranks; 256 threads
+//                input gradient   x: 128 columns of x, y: shares of M, z: groups of kRanks ranks; 256 threads
+//                kRanks is 32, 64 or 128 (output gradients: 32 or 64): one read of the wide operand per kRanks
+//                ranks
+// Bytes          project 2 (M K + M r) + 8 M r shares, and 2 r K M / 128 of L2 for R: at kRanks 128 as much as for x;
+//                output gradients 2 (M N + N r + 2 M r) + 8 r (N M / (128 kChunks) + M shares): the partial sums of dL
 //                weigh as much as dy from r = 64 on, where a separate pass for dL would cost no more;
 //                input gradient 2 (M K + M r) + 8 r K shares
 // Flops          2 M K r; 4 M N r; 2 M K r; with dropout also about 10 integer operations per element of x and group of
-//                RANKS
+//                kRanks
 // Deterministic  yes: no atomics, shares are summed in order
 #include "dropout.cuh"
 #include "spectral.cuh"
@@ -89,11 +89,11 @@ struct LowRankInputGradientArgs {
 SPECTRAL_LAYOUT(LowRankInputGradientArgs, x, h, partial, dropout, rows, columns, rank, x_stride, skinny_stride, shares)
 
 namespace {
-constexpr int THREADS = 256;
-constexpr int WARPS = THREADS / 32;
-constexpr int SIDE = 128;
-constexpr int DEPTH = 64;
-static_assert(SIDE == 16 * WARPS, "each warp has 16 rows (or columns) of a tile of the wide operand");
+constexpr int kThreads = 256;
+constexpr int kWarps = kThreads / 32;
+constexpr int kSide = 128;
+constexpr int kDepth = 64;
+static_assert(kSide == 16 * kWarps, "each warp has 16 rows (or columns) of a tile of the wide operand");
 
 // The range [first, last) of `tiles` that share `index` of `shares` has.
 struct Share {
@@ -106,21 +106,21 @@ __device__ __forceinline__ Share share_of(int tiles, int shares, int index) {
 __device__ __forceinline__ int tiles_of(int length, int side) { return (length + side - 1) / side; }
 
 // d += A B over the whole depth of two tiles; the warp's rows of A begin at 16 times its number.
-template <int DEPTH_OF, int A_BYTES, bool A_DEPTH_ROWS, int B_BYTES, bool B_DEPTH_ROWS, int NT>
-__device__ __forceinline__ void multiply(float (&d)[1][NT][4], const unsigned char* a, const unsigned char* b) {
+template <int kTileDepth, int kABytes, bool kADepthRows, int kBBytes, bool kBDepthRows, int kTilesN>
+__device__ __forceinline__ void multiply(float (&d)[1][kTilesN][4], const unsigned char* a, const unsigned char* b) {
 #pragma unroll 4
-  for (int k = 0; k < DEPTH_OF; k += 16)
-    TileProduct<bf16>::add<A_BYTES, A_DEPTH_ROWS, B_BYTES, B_DEPTH_ROWS, false>(d, a, threadIdx.x / 32 * 16, b, 0, k);
+  for (int k = 0; k < kTileDepth; k += 16)
+    TileProduct<bf16>::add<kABytes, kADepthRows, kBBytes, kBDepthRows, false>(d, a, threadIdx.x / 32 * 16, b, 0, k);
 }
 
 // Calls body(row, column, v) for the warp's sums that lie within [rows, rank].
-template <int NT, class Body>
+template <int kTilesN, class Body>
 __device__ __forceinline__ void each_sum(
-    const float (&d)[1][NT][4], int row0, int column0, int rows, int rank, Body body) {
+    const float (&d)[1][kTilesN][4], int row0, int column0, int rows, int rank, Body body) {
   const int row = row0 + threadIdx.x / 32 * 16 + lane_id() / 4;
   const int column = column0 + lane_id() % 4 * 2;
 #pragma unroll
-  for (int j = 0; j < NT; ++j)
+  for (int j = 0; j < kTilesN; ++j)
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
       const int r = row + e / 2 * 8;
@@ -132,9 +132,9 @@ __device__ __forceinline__ void each_sum(
 
 // Rows of z or g: as one share's partial result, or, when there is a single share, as the result itself and its scaled
 // twin.
-template <int NT, class Args>
+template <int kTilesN, class Args>
 __device__ __forceinline__ void store_rows(
-    const float (&d)[1][NT][4], int row0, int column0, const Args& args, void* result, float factor) {
+    const float (&d)[1][kTilesN][4], int row0, int column0, const Args& args, void* result, float factor) {
   each_sum(d, row0, column0, args.rows, args.rank, [&](int r, int c, float v) {
     v *= factor;
     if (args.shares > 1) {
@@ -150,17 +150,17 @@ __device__ __forceinline__ void store_rows(
 }
 
 // Clears what dropout drops in the units of a tile that this thread has copied itself (load_tile deals them out alike).
-template <int ROWS, int COLUMNS>
+template <int kRows, int kColumns>
 __device__ __forceinline__ void drop(
     unsigned char* tile, const DropoutMask& mask, int rows, int columns, int row0, int column0) {
-  constexpr int UNITS = COLUMNS / 8;
+  constexpr int kUnits = kColumns / 8;
 #pragma unroll 1
-  for (int i = threadIdx.x; i < ROWS * UNITS; i += THREADS) {
-    const int row = row0 + i / UNITS;
-    const int column = column0 + i % UNITS * 8;
+  for (int i = threadIdx.x; i < kRows * kUnits; i += kThreads) {
+    const int row = row0 + i / kUnits;
+    const int column = column0 + i % kUnits * 8;
     if (row >= rows || column >= columns)
       continue;
-    unsigned char* unit = tile + tile_offset<COLUMNS * 2>(i / UNITS, i % UNITS);
+    unsigned char* unit = tile + tile_offset<kColumns * 2>(i / kUnits, i % kUnits);
     const uint64_t at = uint64_t(row) * columns + column;
     if (at % 8 == 0) {
       uint32_t* pairs = reinterpret_cast<uint32_t*>(unit);
@@ -176,153 +176,153 @@ __device__ __forceinline__ void drop(
   }
 }
 
-template <int RANKS>
-constexpr int kProjectShared = 4 * (SIDE + RANKS) * DEPTH * 2;   // four stages of x and R
+template <int kRanks>
+constexpr int kProjectShared = 4 * (kSide + kRanks) * kDepth * 2;   // four stages of x and R
 
-template <int RANKS>
+template <int kRanks>
 __device__ __forceinline__ void project(const LowRankProjectArgs& args) {
-  constexpr int STAGES = 4;
-  constexpr int NT = RANKS / 8;
-  constexpr int ROW = DEPTH * 2;
-  constexpr int X_TILE = SIDE * ROW;
-  constexpr int STAGE = X_TILE + RANKS * ROW;
-  static_assert(STAGES * STAGE == kProjectShared<RANKS>);
+  constexpr int kStages = 4;
+  constexpr int kTilesN = kRanks / 8;
+  constexpr int kRow = kDepth * 2;
+  constexpr int kXTile = kSide * kRow;
+  constexpr int kStage = kXTile + kRanks * kRow;
+  static_assert(kStages * kStage == kProjectShared<kRanks>);
   DYNAMIC_SHARED(shared);
-  const int row0 = blockIdx.x * SIDE;
-  const int rank0 = blockIdx.z * RANKS;
-  const Share share = share_of(tiles_of(args.columns, DEPTH), args.shares, blockIdx.y);
+  const int row0 = blockIdx.x * kSide;
+  const int rank0 = blockIdx.z * kRanks;
+  const Share share = share_of(tiles_of(args.columns, kDepth), args.shares, blockIdx.y);
   const auto x = tile_source<bf16>(args.x, args.rows, args.columns, args.x_stride);
   const auto right = tile_source<bf16>(args.right, args.rank, args.columns, args.right_stride);
-  float d[1][NT][4] = {};
-  pipeline<STAGES, 1>(
+  float d[1][kTilesN][4] = {};
+  pipeline<kStages, 1>(
       share.last - share.first,
       [&](int step) {
-        unsigned char* stage = shared + step % STAGES * STAGE;
-        load_tile<bf16, SIDE, DEPTH, THREADS>(stage, x, row0, (share.first + step) * DEPTH);
-        load_tile<bf16, RANKS, DEPTH, THREADS>(stage + X_TILE, right, rank0, (share.first + step) * DEPTH);
+        unsigned char* stage = shared + step % kStages * kStage;
+        load_tile<bf16, kSide, kDepth, kThreads>(stage, x, row0, (share.first + step) * kDepth);
+        load_tile<bf16, kRanks, kDepth, kThreads>(stage + kXTile, right, rank0, (share.first + step) * kDepth);
       },
       [&](int step, int) {
-        const unsigned char* stage = shared + step % STAGES * STAGE;
-        multiply<DEPTH, ROW, false, ROW, false>(d, stage, stage + X_TILE);
+        const unsigned char* stage = shared + step % kStages * kStage;
+        multiply<kDepth, kRow, false, kRow, false>(d, stage, stage + kXTile);
       },
       [&](int step) {
         if (args.dropout.state != nullptr)
-          drop<SIDE, DEPTH>(
-              shared + step % STAGES * STAGE,
+          drop<kSide, kDepth>(
+              shared + step % kStages * kStage,
               DropoutMask(args.dropout),
               args.rows,
               args.columns,
               row0,
-              (share.first + step) * DEPTH);
+              (share.first + step) * kDepth);
       });
   store_rows(d, row0, rank0, args, args.z, args.dropout.state != nullptr ? args.dropout.factor : 1.0f);
 }
 
 // Three stages of dy, two tiles of L and the tiles of z.
-template <int RANKS>
-constexpr int kOutputShared = (3 * SIDE + (2 + 128 / RANKS) * RANKS) * SIDE * 2;
+template <int kRanks>
+constexpr int kOutputShared = (3 * kSide + (2 + 128 / kRanks) * kRanks) * kSide * 2;
 
-// A block owns CHUNKS tiles of rows and walks over its share of the columns; for each tile of columns it visits the row
-// tiles, so that dL is complete for the block's rows after CHUNKS steps while g stays in registers to the end. More row
-// tiles per block mean fewer partial results of dL and more registers for g.
-template <int RANKS>
+// A block owns kChunks tiles of rows and walks over its share of the columns. For each tile of columns it visits the
+// row tiles, so that dL is complete for the block's rows after kChunks steps while g stays in registers to the end.
+// More row tiles per block mean fewer partial results of dL and more registers for g.
+template <int kRanks>
 __device__ __forceinline__ void output_gradients(const LowRankOutputGradientsArgs& args) {
-  constexpr int STAGES = 3;
-  constexpr int CHUNKS = 128 / RANKS;
-  constexpr int NT = RANKS / 8;
-  constexpr int ROW = SIDE * 2;
-  constexpr int TILE = SIDE * ROW;
-  constexpr int SKINNY_ROW = RANKS * 2;
-  constexpr int SKINNY = SIDE * SKINNY_ROW;
-  static_assert(STAGES * TILE + (2 + CHUNKS) * SKINNY == kOutputShared<RANKS>);
-  static_assert(STAGES <= CHUNKS + 1, "a tile of L may be replaced only after its last use");
+  constexpr int kStages = 3;
+  constexpr int kChunks = 128 / kRanks;
+  constexpr int kTilesN = kRanks / 8;
+  constexpr int kRow = kSide * 2;
+  constexpr int kTile = kSide * kRow;
+  constexpr int kSkinnyRow = kRanks * 2;
+  constexpr int kSkinny = kSide * kSkinnyRow;
+  static_assert(kStages * kTile + (2 + kChunks) * kSkinny == kOutputShared<kRanks>);
+  static_assert(kStages <= kChunks + 1, "a tile of L may be replaced only after its last use");
   DYNAMIC_SHARED(shared);
-  unsigned char* left_tiles = shared + STAGES * TILE;
-  unsigned char* z_tiles = left_tiles + 2 * SKINNY;
+  unsigned char* left_tiles = shared + kStages * kTile;
+  unsigned char* z_tiles = left_tiles + 2 * kSkinny;
   const int chunk = blockIdx.x;
-  const int row0 = chunk * CHUNKS * SIDE;
-  const int rank0 = blockIdx.z * RANKS;
-  const Share share = share_of(tiles_of(args.columns, SIDE), args.shares, blockIdx.y);
+  const int row0 = chunk * kChunks * kSide;
+  const int rank0 = blockIdx.z * kRanks;
+  const Share share = share_of(tiles_of(args.columns, kSide), args.shares, blockIdx.y);
   const auto dy = tile_source<bf16>(args.dy, args.rows, args.columns, args.dy_stride);
   const auto left = tile_source<bf16>(args.left, args.columns, args.rank, args.rank);
   const auto z = tile_source<bf16>(args.z, args.rows, args.rank, args.skinny_stride);
   const bool wants_left = args.left_partial != nullptr;
 
-  float g[CHUNKS][1][NT][4] = {};
-  float dl[1][NT][4] = {};
-  pipeline<STAGES, CHUNKS>(
+  float g[kChunks][1][kTilesN][4] = {};
+  float dl[1][kTilesN][4] = {};
+  pipeline<kStages, kChunks>(
       share.last - share.first,
       [&](int step) {
-        const int tile = step / CHUNKS;
-        const int sub = step % CHUNKS;
-        const int column0 = (share.first + tile) * SIDE;
-        load_tile<bf16, SIDE, SIDE, THREADS>(shared + step % STAGES * TILE, dy, row0 + sub * SIDE, column0);
+        const int tile = step / kChunks;
+        const int sub = step % kChunks;
+        const int column0 = (share.first + tile) * kSide;
+        load_tile<bf16, kSide, kSide, kThreads>(shared + step % kStages * kTile, dy, row0 + sub * kSide, column0);
         if (sub == 0)
-          load_tile<bf16, SIDE, RANKS, THREADS>(left_tiles + tile % 2 * SKINNY, left, column0, rank0);
+          load_tile<bf16, kSide, kRanks, kThreads>(left_tiles + tile % 2 * kSkinny, left, column0, rank0);
         if (tile == 0 && wants_left)
-          load_tile<bf16, SIDE, RANKS, THREADS>(z_tiles + sub * SKINNY, z, row0 + sub * SIDE, rank0);
+          load_tile<bf16, kSide, kRanks, kThreads>(z_tiles + sub * kSkinny, z, row0 + sub * kSide, rank0);
       },
       [&](int tile, int sub) {
-        const unsigned char* stage = shared + (tile * CHUNKS + sub) % STAGES * TILE;
-        multiply<SIDE, ROW, false, SKINNY_ROW, true>(g[sub], stage, left_tiles + tile % 2 * SKINNY);
+        const unsigned char* stage = shared + (tile * kChunks + sub) % kStages * kTile;
+        multiply<kSide, kRow, false, kSkinnyRow, true>(g[sub], stage, left_tiles + tile % 2 * kSkinny);
         if (!wants_left)
           return;
-        multiply<SIDE, ROW, true, SKINNY_ROW, true>(dl, stage, z_tiles + sub * SKINNY);
-        if (sub < CHUNKS - 1)
+        multiply<kSide, kRow, true, kSkinnyRow, true>(dl, stage, z_tiles + sub * kSkinny);
+        if (sub < kChunks - 1)
           return;
         float* partial = static_cast<float*>(args.left_partial) + (long long)chunk * args.columns * args.rank;
-        each_sum(dl, (share.first + tile) * SIDE, rank0, args.columns, args.rank, [&](int n, int i, float v) {
+        each_sum(dl, (share.first + tile) * kSide, rank0, args.columns, args.rank, [&](int n, int i, float v) {
           partial[(long long)n * args.rank + i] = v;
         });
 #pragma unroll
-        for (int j = 0; j < NT; ++j)
+        for (int j = 0; j < kTilesN; ++j)
 #pragma unroll
           for (int e = 0; e < 4; ++e)
             dl[0][j][e] = 0;
       });
 #pragma unroll
-  for (int sub = 0; sub < CHUNKS; ++sub)
-    store_rows(g[sub], row0 + sub * SIDE, rank0, args, args.g, 1.0f);
+  for (int sub = 0; sub < kChunks; ++sub)
+    store_rows(g[sub], row0 + sub * kSide, rank0, args, args.g, 1.0f);
 }
 
-template <int RANKS>
-constexpr int kInputShared = 4 * (SIDE + RANKS) * DEPTH * 2;   // four stages of x and h
+template <int kRanks>
+constexpr int kInputShared = 4 * (kSide + kRanks) * kDepth * 2;   // four stages of x and h
 
-template <int RANKS>
+template <int kRanks>
 __device__ __forceinline__ void input_gradient(const LowRankInputGradientArgs& args) {
-  constexpr int STAGES = 4;
-  constexpr int NT = RANKS / 8;
-  constexpr int ROW = SIDE * 2;
-  constexpr int SKINNY_ROW = RANKS * 2;
-  constexpr int X_TILE = DEPTH * ROW;
-  constexpr int STAGE = X_TILE + DEPTH * SKINNY_ROW;
-  static_assert(STAGES * STAGE == kInputShared<RANKS>);
+  constexpr int kStages = 4;
+  constexpr int kTilesN = kRanks / 8;
+  constexpr int kRow = kSide * 2;
+  constexpr int kSkinnyRow = kRanks * 2;
+  constexpr int kXTile = kDepth * kRow;
+  constexpr int kStage = kXTile + kDepth * kSkinnyRow;
+  static_assert(kStages * kStage == kInputShared<kRanks>);
   DYNAMIC_SHARED(shared);
-  const int column0 = blockIdx.x * SIDE;
-  const int rank0 = blockIdx.z * RANKS;
-  const Share share = share_of(tiles_of(args.rows, DEPTH), args.shares, blockIdx.y);
+  const int column0 = blockIdx.x * kSide;
+  const int rank0 = blockIdx.z * kRanks;
+  const Share share = share_of(tiles_of(args.rows, kDepth), args.shares, blockIdx.y);
   const auto x = tile_source<bf16>(args.x, args.rows, args.columns, args.x_stride);
   const auto h = tile_source<bf16>(args.h, args.rows, args.rank, args.skinny_stride);
-  float d[1][NT][4] = {};
-  pipeline<STAGES, 1>(
+  float d[1][kTilesN][4] = {};
+  pipeline<kStages, 1>(
       share.last - share.first,
       [&](int step) {
-        unsigned char* stage = shared + step % STAGES * STAGE;
-        load_tile<bf16, DEPTH, SIDE, THREADS>(stage, x, (share.first + step) * DEPTH, column0);
-        load_tile<bf16, DEPTH, RANKS, THREADS>(stage + X_TILE, h, (share.first + step) * DEPTH, rank0);
+        unsigned char* stage = shared + step % kStages * kStage;
+        load_tile<bf16, kDepth, kSide, kThreads>(stage, x, (share.first + step) * kDepth, column0);
+        load_tile<bf16, kDepth, kRanks, kThreads>(stage + kXTile, h, (share.first + step) * kDepth, rank0);
       },
       [&](int step, int) {
-        const unsigned char* stage = shared + step % STAGES * STAGE;
-        multiply<DEPTH, ROW, true, SKINNY_ROW, true>(d, stage, stage + X_TILE);
+        const unsigned char* stage = shared + step % kStages * kStage;
+        multiply<kDepth, kRow, true, kSkinnyRow, true>(d, stage, stage + kXTile);
       },
       [&](int step) {
         if (args.dropout.state != nullptr)
-          drop<DEPTH, SIDE>(
-              shared + step % STAGES * STAGE,
+          drop<kDepth, kSide>(
+              shared + step % kStages * kStage,
               DropoutMask(args.dropout),
               args.rows,
               args.columns,
-              (share.first + step) * DEPTH,
+              (share.first + step) * kDepth,
               column0);
       });
   float* partial = static_cast<float*>(args.partial) + (long long)blockIdx.y * args.rank * args.columns;

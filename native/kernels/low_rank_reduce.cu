@@ -83,7 +83,7 @@ struct LowRankMiddleGradientArgs {
 SPECTRAL_LAYOUT(LowRankMiddleGradientArgs, partial, destination, chunks, count, scale, accumulate)
 
 namespace {
-constexpr int ROWS_PER_SUM = 32;
+constexpr int kRowsPerSum = 32;
 
 __device__ __forceinline__ long long thread_index() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ __forceinline__ float factor_of(const void* middle, int column, float scale) {
@@ -124,12 +124,12 @@ __device__ __forceinline__ void middle_partial(const LowRankMiddlePartialArgs& a
   const long long index = thread_index();
   const int column = int(index % args.count);
   const int chunk = int(index / args.count);
-  const long long first = (long long)chunk * ROWS_PER_SUM;
+  const long long first = (long long)chunk * kRowsPerSum;
   if (first >= args.rows)
     return;
   const T* g = static_cast<const T*>(args.g) + first * args.g_stride + column;
   const T* z = static_cast<const T*>(args.z) + first * args.z_stride + column;
-  const int rows = int(min((long long)ROWS_PER_SUM, args.rows - first));
+  const int rows = int(min((long long)kRowsPerSum, args.rows - first));
   float sum = 0;
 #pragma unroll 8
   for (int t = 0; t < rows; ++t)

@@ -34,16 +34,16 @@ SPECTRAL_LAYOUT(MatrixScanFinishArgs, partial_sum, partial_max, out, partials)
 // kRun<T> consecutive elements into the running maximum and sums.
 template <class T>
 __device__ __forceinline__ void scan_run(const T* x, unsigned& most, double (&sums)[8]) {
-  constexpr int V = kVector<T>;
+  constexpr int kWidth = kVector<T>;
 #pragma unroll
-  for (int vector = 0; vector < kRun<T>; vector += V) {
-    float v[V];
+  for (int vector = 0; vector < kRun<T>; vector += kWidth) {
+    float v[kWidth];
     load_vector<T>(x + vector, v);
 #pragma unroll
-    for (int e = 0; e < V; ++e)
+    for (int e = 0; e < kWidth; ++e)
       most = max(most, __float_as_uint(v[e]) & 0x7fffffffu);
 #pragma unroll
-    for (int e = 0; e < V; ++e)
+    for (int e = 0; e < kWidth; ++e)
       sums[(vector + e) % 8] += double(v[e]) * double(v[e]);
   }
 }

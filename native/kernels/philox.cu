@@ -26,7 +26,7 @@ struct PhiloxArgs {
 SPECTRAL_LAYOUT(PhiloxArgs, destination, seed, stream, count, offset, factor)
 
 namespace {
-template <bool NORMAL>
+template <bool kNormal>
 __device__ __forceinline__ void philox(const PhiloxArgs& args) {
   const int64_t quad = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   const int64_t at = quad * 4;
@@ -36,7 +36,7 @@ __device__ __forceinline__ void philox(const PhiloxArgs& args) {
       make_uint2(unsigned(args.seed), unsigned(args.seed >> 32)),
       make_uint4(unsigned(quad), unsigned(quad >> 32), unsigned(args.stream), unsigned(args.stream >> 32)));
   float v[4];
-  if (NORMAL) {
+  if (kNormal) {
     const float2 first = philox_normal(words.x, words.y);
     const float2 second = philox_normal(words.z, words.w);
     v[0] = first.x;

@@ -22,27 +22,27 @@ namespace {
 template <class T>
 __device__ __forceinline__ void rectify(const RectifierArgs& args) {
   by_piece<T>(args.count, is_aligned16(args.x), [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
+    constexpr int kWidth = decltype(width)::value;
     T* x = static_cast<T*>(args.x) + at;
-    float v[W];
-    load_piece<T, W>(x, v);
-    for (int i = 0; i < W; ++i)
+    float v[kWidth];
+    load_piece<T, kWidth>(x, v);
+    for (int i = 0; i < kWidth; ++i)
       v[i] = v[i] < 0 ? 0 : v[i];
-    store_piece<T, W>(x, v);
+    store_piece<T, kWidth>(x, v);
   });
 }
 
 template <class T>
 __device__ __forceinline__ void rectify_backward(const RectifierArgs& args) {
   by_piece<T>(args.count, is_aligned16(args.z, args.x), [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
+    constexpr int kWidth = decltype(width)::value;
     T* x = static_cast<T*>(args.x) + at;
-    float g[W], z[W];
-    load_piece<T, W>(x, g);
-    load_piece<T, W>(static_cast<const T*>(args.z) + at, z);
-    for (int i = 0; i < W; ++i)
+    float g[kWidth], z[kWidth];
+    load_piece<T, kWidth>(x, g);
+    load_piece<T, kWidth>(static_cast<const T*>(args.z) + at, z);
+    for (int i = 0; i < kWidth; ++i)
       g[i] = z[i] > 0 ? g[i] : 0;
-    store_piece<T, W>(x, g);
+    store_piece<T, kWidth>(x, g);
   });
 }
 }   // namespace

@@ -28,7 +28,7 @@ struct ReductionsFinishArgs {
 SPECTRAL_LAYOUT(ReductionsFinishArgs, partials, result, count, root)
 
 namespace {
-template <bool SQUARE>
+template <bool kSquare>
 __device__ __forceinline__ void reductions_partial(const ReductionsPartialArgs& args) {
   const int64_t begin = warp_row() * args.chunk;
   const int64_t end = min(begin + args.chunk, args.count);
@@ -40,10 +40,10 @@ __device__ __forceinline__ void reductions_partial(const ReductionsPartialArgs& 
     float v[4];
     load_piece<float, 4>(args.x + i, v);
     for (int k = 0; k < 4; ++k)
-      sum[k] += SQUARE ? double(v[k]) * v[k] : double(v[k]);
+      sum[k] += kSquare ? double(v[k]) * v[k] : double(v[k]);
   }
   for (int64_t i = whole + lane_id(); i < end; i += 32)
-    sum[0] += SQUARE ? double(args.x[i]) * args.x[i] : double(args.x[i]);
+    sum[0] += kSquare ? double(args.x[i]) * args.x[i] : double(args.x[i]);
   const double total = warp_sum(sum[0] + sum[1] + (sum[2] + sum[3]));
   if (lane_id() == 0)
     args.partials[warp_row()] = total;

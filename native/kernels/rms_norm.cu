@@ -56,9 +56,9 @@ struct RmsNormWeightGradientArgs {
 SPECTRAL_LAYOUT(RmsNormWeightGradientArgs, x, inverse_rms, dy, partials, rows, columns, chunk)
 
 namespace {
-template <class T, int LANES>
+template <class T, int kLanes>
 __device__ __forceinline__ void rms_norm_forward(const RmsNormForwardArgs& args) {
-  const GroupRow<LANES> group(args.rows, args.columns);
+  const GroupRow<kLanes> group(args.rows, args.columns);
   const int64_t row = group.row;
   const int lane = group.lane;
   const int columns = group.columns;
@@ -66,35 +66,35 @@ __device__ __forceinline__ void rms_norm_forward(const RmsNormForwardArgs& args)
   const T* weight = static_cast<const T*>(args.weight);
   T* y = static_cast<T*>(args.y) + row * args.y_stride;
   by_width<T>(args.columns | args.y_stride, is_aligned16(args.x, args.weight, args.y), [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    float squares[W] = {};
-    for (int c = lane * W; c < columns; c += LANES * W) {
-      float v[W];
-      load_piece<T, W>(x + c, v);
-      for (int i = 0; i < W; ++i)
+    constexpr int kWidth = decltype(width)::value;
+    float squares[kWidth] = {};
+    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+      float v[kWidth];
+      load_piece<T, kWidth>(x + c, v);
+      for (int i = 0; i < kWidth; ++i)
         squares[i] += v[i] * v[i];
     }
     float sum = 0;
-    for (int i = 0; i < W; ++i)
+    for (int i = 0; i < kWidth; ++i)
       sum += squares[i];
-    sum = warp_sum<LANES>(sum);
+    sum = warp_sum<kLanes>(sum);
     const float r = 1.0f / sqrtf(sum / args.columns + args.epsilon);
     if (lane == 0 && columns)
       args.inverse_rms[row] = r;
-    for (int c = lane * W; c < columns; c += LANES * W) {
-      float v[W], w[W];
-      load_piece<T, W>(x + c, v);   // from the cache
-      load_piece<T, W>(weight + c, w);
-      for (int i = 0; i < W; ++i)
+    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+      float v[kWidth], w[kWidth];
+      load_piece<T, kWidth>(x + c, v);   // from the cache
+      load_piece<T, kWidth>(weight + c, w);
+      for (int i = 0; i < kWidth; ++i)
         v[i] = v[i] * r * w[i];
-      store_piece<T, W>(y + c, v);
+      store_piece<T, kWidth>(y + c, v);
     }
   });
 }
 
-template <class T, int LANES>
+template <class T, int kLanes>
 __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& args) {
-  const GroupRow<LANES> group(args.rows, args.columns);
+  const GroupRow<kLanes> group(args.rows, args.columns);
   const int64_t row = group.row;
   const int lane = group.lane;
   const int columns = group.columns;
@@ -105,35 +105,35 @@ __device__ __forceinline__ void rms_norm_backward(const RmsNormBackwardArgs& arg
   T* dx = static_cast<T*>(args.dx) + row * args.dx_stride;
   const bool aligned = is_aligned16(args.x, args.weight, args.dy, args.d_residual, args.dx);
   by_width<T>(args.columns | args.residual_stride | args.dx_stride, aligned, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    float products[W] = {};
-    for (int c = lane * W; c < columns; c += LANES * W) {
-      float v[W], w[W], g[W];
-      load_piece<T, W>(x + c, v);
-      load_piece<T, W>(weight + c, w);
-      load_piece<T, W>(dy + c, g);
-      for (int i = 0; i < W; ++i)
+    constexpr int kWidth = decltype(width)::value;
+    float products[kWidth] = {};
+    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+      float v[kWidth], w[kWidth], g[kWidth];
+      load_piece<T, kWidth>(x + c, v);
+      load_piece<T, kWidth>(weight + c, w);
+      load_piece<T, kWidth>(dy + c, g);
+      for (int i = 0; i < kWidth; ++i)
         products[i] += w[i] * g[i] * v[i];
     }
     float sum = 0;
-    for (int i = 0; i < W; ++i)
+    for (int i = 0; i < kWidth; ++i)
       sum += products[i];
-    sum = warp_sum<LANES>(sum);
+    sum = warp_sum<kLanes>(sum);
     const float r = columns ? args.inverse_rms[row] : 0.0f;
     const float factor = r * r * (sum / args.columns);
-    for (int c = lane * W; c < columns; c += LANES * W) {
-      float v[W];
-      float w[W];
-      float g[W];
-      float add[W] = {};
-      load_piece<T, W>(x + c, v);
-      load_piece<T, W>(weight + c, w);
-      load_piece<T, W>(dy + c, g);
+    for (int c = lane * kWidth; c < columns; c += kLanes * kWidth) {
+      float v[kWidth];
+      float w[kWidth];
+      float g[kWidth];
+      float add[kWidth] = {};
+      load_piece<T, kWidth>(x + c, v);
+      load_piece<T, kWidth>(weight + c, w);
+      load_piece<T, kWidth>(dy + c, g);
       if (residual)
-        load_piece<T, W>(residual + c, add);
-      for (int i = 0; i < W; ++i)
+        load_piece<T, kWidth>(residual + c, add);
+      for (int i = 0; i < kWidth; ++i)
         v[i] = r * (w[i] * g[i] - v[i] * factor) + add[i];
-      store_piece<T, W>(dx + c, v);
+      store_piece<T, kWidth>(dx + c, v);
     }
   });
 }
@@ -144,22 +144,22 @@ __device__ __forceinline__ void rms_norm_weight_gradient(const RmsNormWeightGrad
   const int begin = int(blockIdx.y) * args.chunk;
   const int end = min(begin + args.chunk, args.rows);
   by_width<T>(columns, is_aligned16(args.x, args.dy, args.partials), [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    constexpr int STEPS = kVector<T> / W;   // a thread's vector, or its elements one by one
-    for (int step = 0; step < STEPS; ++step) {
+    constexpr int kWidth = decltype(width)::value;
+    constexpr int kSteps = kVector<T> / kWidth;   // a thread's vector, or its elements one by one
+    for (int step = 0; step < kSteps; ++step) {
       const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
       if (c >= columns)
         return;
-      float sum[W] = {};
+      float sum[kWidth] = {};
       for (int row = begin; row < end; ++row) {
-        float v[W], g[W];
-        load_piece<T, W>(static_cast<const T*>(args.x) + int64_t(row) * columns + c, v);
-        load_piece<T, W>(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, g);
+        float v[kWidth], g[kWidth];
+        load_piece<T, kWidth>(static_cast<const T*>(args.x) + int64_t(row) * columns + c, v);
+        load_piece<T, kWidth>(static_cast<const T*>(args.dy) + int64_t(row) * columns + c, g);
         const float r = args.inverse_rms[row];
-        for (int i = 0; i < W; ++i)
+        for (int i = 0; i < kWidth; ++i)
           sum[i] += g[i] * v[i] * r;
       }
-      store_piece<float, W>(args.partials + int64_t(blockIdx.y) * columns + c, sum);
+      store_piece<float, kWidth>(args.partials + int64_t(blockIdx.y) * columns + c, sum);
     }
   });
 }

@@ -35,7 +35,7 @@ SPECTRAL_LAYOUT(
     RopeArgs, source, cosine, sine, offsets, destination, batch, length, heads, half, positions, merged_stride)
 
 namespace {
-template <class T, bool BACKWARD>
+template <class T, bool kBackward>
 __device__ __forceinline__ void rope(const RopeArgs& args) {
   const int64_t row = warp_row();
   if (row >= int64_t(args.batch) * args.length)
@@ -51,27 +51,27 @@ __device__ __forceinline__ void rope(const RopeArgs& args) {
   T* destination = static_cast<T*>(args.destination);
   const bool aligned = is_aligned16(args.source, args.cosine, args.sine, args.destination);
   by_width<T>(half | args.merged_stride, aligned, [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    const int pieces = half / W;
+    constexpr int kWidth = decltype(width)::value;
+    const int pieces = half / kWidth;
     for (int piece = lane_id(); piece < args.heads * pieces; piece += 32) {
       const int head = piece / pieces;
-      const int i = piece % pieces * W;
+      const int i = piece % pieces * kWidth;
       const int64_t merged = row * args.merged_stride + head * 2 * half + i;
       const int64_t split = ((int64_t(b) * args.heads + head) * args.length + s) * 2 * half + i;
-      const int64_t from = BACKWARD ? split : merged;
-      const int64_t to = BACKWARD ? merged : split;
-      float first[W], second[W], c[W], d[W], a[W], z[W];
-      load_piece<T, W>(source + from, first);
-      load_piece<T, W>(source + from + half, second);
-      load_piece<float, W>(cosine + i, c);
-      load_piece<float, W>(sine + i, d);
-      for (int k = 0; k < W; ++k) {
-        const float t = BACKWARD ? -d[k] : d[k];
+      const int64_t from = kBackward ? split : merged;
+      const int64_t to = kBackward ? merged : split;
+      float first[kWidth], second[kWidth], c[kWidth], d[kWidth], a[kWidth], z[kWidth];
+      load_piece<T, kWidth>(source + from, first);
+      load_piece<T, kWidth>(source + from + half, second);
+      load_piece<float, kWidth>(cosine + i, c);
+      load_piece<float, kWidth>(sine + i, d);
+      for (int k = 0; k < kWidth; ++k) {
+        const float t = kBackward ? -d[k] : d[k];
         a[k] = inside ? first[k] * c[k] - second[k] * t : NAN;
         z[k] = inside ? second[k] * c[k] + first[k] * t : NAN;
       }
-      store_piece<T, W>(destination + to, a);
-      store_piece<T, W>(destination + to + half, z);
+      store_piece<T, kWidth>(destination + to, a);
+      store_piece<T, kWidth>(destination + to + half, z);
     }
   });
 }

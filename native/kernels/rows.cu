@@ -24,7 +24,7 @@ struct RowsArgs {
 SPECTRAL_LAYOUT(RowsArgs, source, index, destination, rows, count, columns)
 
 namespace {
-template <class T, bool SCATTER>
+template <class T, bool kScatter>
 __device__ __forceinline__ void move_row(const RowsArgs& args) {
   const int64_t k = warp_row();
   if (k >= args.count)
@@ -32,22 +32,22 @@ __device__ __forceinline__ void move_row(const RowsArgs& args) {
   const int row = args.index[k];
   const int columns = args.columns;
   const bool inside = row >= 0 && row < args.rows;
-  if (SCATTER && !inside)
+  if (kScatter && !inside)
     return;
-  const int64_t from = SCATTER ? k : inside ? row : 0;
-  const int64_t to = SCATTER ? row : k;
+  const int64_t from = kScatter ? k : inside ? row : 0;
+  const int64_t to = kScatter ? row : k;
   const T* source = static_cast<const T*>(args.source) + from * columns;
   T* destination = static_cast<T*>(args.destination) + to * columns;
   by_width<T>(columns, is_aligned16(args.source, args.destination), [&](auto width) {
-    constexpr int W = decltype(width)::value;
-    for (int c = lane_id() * W; c < columns; c += 32 * W) {
-      float v[W];
+    constexpr int kWidth = decltype(width)::value;
+    for (int c = lane_id() * kWidth; c < columns; c += 32 * kWidth) {
+      float v[kWidth];
       if (inside)
-        load_piece<T, W>(source + c, v);
+        load_piece<T, kWidth>(source + c, v);
       else
-        for (int i = 0; i < W; ++i)
+        for (int i = 0; i < kWidth; ++i)
           v[i] = NAN;
-      store_piece<T, W>(destination + c, v);
+      store_piece<T, kWidth>(destination + c, v);
     }
   });
 }

@@ -42,8 +42,8 @@ namespace {
 template <class T, class Body>
 __device__ __forceinline__ void by_columns(int columns, bool aligned, Body body) {
   by_width<T>(columns, aligned, [&](auto width) {
-    constexpr int STEPS = kVector<T> / decltype(width)::value;
-    for (int step = 0; step < STEPS; ++step) {
+    constexpr int kSteps = kVector<T> / decltype(width)::value;
+    for (int step = 0; step < kSteps; ++step) {
       const int64_t c = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kVector<T> + step;
       if (c >= columns)
         return;
@@ -58,23 +58,23 @@ __device__ __forceinline__ void scale_shift(const ScaleShiftArgs& args) {
   const int begin = int(blockIdx.y) * args.chunk;
   const int end = min(begin + args.chunk, args.rows);
   by_columns<T>(columns, is_aligned16(args.x, args.scale, args.shift, args.y), [&](auto width, int64_t c) {
-    constexpr int W = decltype(width)::value;
-    float scale[W];
-    float shift[W] = {};
-    load_piece<float, W>(args.scale + c, scale);
+    constexpr int kWidth = decltype(width)::value;
+    float scale[kWidth];
+    float shift[kWidth] = {};
+    load_piece<float, kWidth>(args.scale + c, scale);
     if (args.shift)
-      load_piece<T, W>(static_cast<const T*>(args.shift) + c, shift);
+      load_piece<T, kWidth>(static_cast<const T*>(args.shift) + c, shift);
     for (int row = begin; row < end; ++row) {
       const int64_t at = int64_t(row) * columns + c;
       T* y = static_cast<T*>(args.y) + at;
-      float v[W];
-      float old[W] = {};
-      load_piece<T, W>(static_cast<const T*>(args.x) + at, v);
+      float v[kWidth];
+      float old[kWidth] = {};
+      load_piece<T, kWidth>(static_cast<const T*>(args.x) + at, v);
       if (args.accumulate)
-        load_piece<T, W>(y, old);
-      for (int i = 0; i < W; ++i)
+        load_piece<T, kWidth>(y, old);
+      for (int i = 0; i < kWidth; ++i)
         v[i] = scale[i] * v[i] + shift[i] + old[i];
-      store_piece<T, W>(y, v);
+      store_piece<T, kWidth>(y, v);
     }
   });
 }
@@ -85,20 +85,20 @@ __device__ __forceinline__ void scale_gradient(const ScaleGradientArgs& args) {
   const int begin = int(blockIdx.y) * args.chunk;
   const int end = min(begin + args.chunk, args.rows);
   by_columns<T>(columns, is_aligned16(args.dy, args.x, args.sums), [&](auto width, int64_t c) {
-    constexpr int W = decltype(width)::value;
+    constexpr int kWidth = decltype(width)::value;
     float* sums = args.sums + int64_t(blockIdx.y) * columns + c;
-    float sum[W] = {};
+    float sum[kWidth] = {};
     if (args.accumulate)
-      load_piece<float, W>(sums, sum);
+      load_piece<float, kWidth>(sums, sum);
     for (int row = begin; row < end; ++row) {
       const int64_t at = int64_t(row) * columns + c;
-      float dy[W], x[W];
-      load_piece<T, W>(static_cast<const T*>(args.dy) + at, dy);
-      load_piece<T, W>(static_cast<const T*>(args.x) + at, x);
-      for (int i = 0; i < W; ++i)
+      float dy[kWidth], x[kWidth];
+      load_piece<T, kWidth>(static_cast<const T*>(args.dy) + at, dy);
+      load_piece<T, kWidth>(static_cast<const T*>(args.x) + at, x);
+      for (int i = 0; i < kWidth; ++i)
         sum[i] += dy[i] * x[i];
     }
-    store_piece<float, W>(sums, sum);
+    store_piece<float, kWidth>(sums, sum);
   });
 }
 }   // namespace

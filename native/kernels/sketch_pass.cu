@@ -8,10 +8,10 @@
 //                summed dimension; y [batch, vectors, other], or partial [shares, batch, vectors, other]
 // Types          W bf16; x split into three bf16 (device/split.cuh), so that every product is exact; y, partial f32
 // Accumulation   f32 on tensor cores (three products per element of W and x), then the shares in order
-// Grid/Block     pass: x = 128 rows (transposed: columns) of W, y = shares of the depth and groups of VECTORS vectors,
-//                z = matrix; 256 threads, 4 x 2 warps over rows and vectors; VECTORS 32, 96 or 160. Shares follow from
+// Grid/Block     pass: x = 128 rows (transposed: columns) of W, y = shares of the depth and groups of kVectors vectors,
+//                z = matrix; 256 threads, 4 x 2 warps over rows and vectors; kVectors 32, 96 or 160. Shares follow from
 //                the shape alone, so a matrix gives the same bits in any batch. reduce: x = 1024 elements, y = matrix
-// Bytes          2 rows columns (once per group of VECTORS vectors) + 6 vectors depth other / 128 from L2
+// Bytes          2 rows columns (once per group of kVectors vectors) + 6 vectors depth other / 128 from L2
 //                + 8 shares vectors other where shares > 1
 // Flops          6 rows columns vectors
 // Deterministic  yes (the only atomic is a maximum)
@@ -39,33 +39,33 @@ SPECTRAL_LAYOUT(
     SketchReduceArgs, partial, y, status, partial_stride, share_stride, y_stride, count, shares, status_stride)
 
 namespace {
-constexpr int THREADS = 256;
-constexpr int SIDE = 128;
-constexpr int DEPTH = 32;
-constexpr int WIDE = SIDE * DEPTH * 2;
+constexpr int kThreads = 256;
+constexpr int kSide = 128;
+constexpr int kDepth = 32;
+constexpr int kWide = kSide * kDepth * 2;
 
 // Stages of W and of the vectors' three parts: two where three would not fit the smallest supported GPU's block.
-template <int VECTORS>
-constexpr int kPassShared = (VECTORS > 96 ? 2 : 3) * (WIDE + kSplitParts * VECTORS * DEPTH * 2);
+template <int kVectors>
+constexpr int kPassShared = (kVectors > 96 ? 2 : 3) * (kWide + kSplitParts * kVectors * kDepth * 2);
 
-template <int VECTORS, bool TRANSPOSED>
+template <int kVectors, bool kTransposed>
 __device__ __forceinline__ void sketch_pass(const SketchPassArgs& args) {
-  constexpr int STAGES = VECTORS > 96 ? 2 : 3;
-  constexpr int NT = VECTORS / 16;
-  constexpr int PART = VECTORS * DEPTH * 2;
-  constexpr int STAGE = WIDE + kSplitParts * PART;
-  constexpr int WIDE_ROW = (TRANSPOSED ? SIDE : DEPTH) * 2;
-  constexpr int PART_ROW = DEPTH * 2;
+  constexpr int kStages = kVectors > 96 ? 2 : 3;
+  constexpr int kTilesN = kVectors / 16;
+  constexpr int kPart = kVectors * kDepth * 2;
+  constexpr int kStage = kWide + kSplitParts * kPart;
+  constexpr int kWideRow = (kTransposed ? kSide : kDepth) * 2;
+  constexpr int kPartRow = kDepth * 2;
   static_assert(
-      STAGES * STAGE == kPassShared<VECTORS> && STAGES * STAGE <= 99 * 1024, "fits any supported GPU's block");
+      kStages * kStage == kPassShared<kVectors> && kStages * kStage <= 99 * 1024, "fits any supported GPU's block");
   DYNAMIC_SHARED(shared);
-  const int depth = TRANSPOSED ? args.rows : args.columns;
-  const int other = TRANSPOSED ? args.columns : args.rows;
-  const int side0 = blockIdx.x * SIDE;
+  const int depth = kTransposed ? args.rows : args.columns;
+  const int other = kTransposed ? args.columns : args.rows;
+  const int side0 = blockIdx.x * kSide;
   const int share = blockIdx.y % args.shares;
-  const int vector0 = blockIdx.y / args.shares * VECTORS;
+  const int vector0 = blockIdx.y / args.shares * kVectors;
   const int b = blockIdx.z;
-  const int steps = (depth + DEPTH - 1) / DEPTH;
+  const int steps = (depth + kDepth - 1) / kDepth;
   const int each = (steps + args.shares - 1) / args.shares;
   const int first = min(share * each, steps);
   const auto w = tile_source<bf16>(args.matrices[b], args.rows, args.columns, args.columns);
@@ -73,35 +73,35 @@ __device__ __forceinline__ void sketch_pass(const SketchPassArgs& args) {
   auto x = tile_source<bf16>(args.parts + b * kSplitParts * plane, args.vectors, depth, depth);
   x.vectors = x.vectors && plane % kVector<bf16> == 0;   // the same for all parts
 
-  float d[2][NT][4] = {};
+  float d[2][kTilesN][4] = {};
   const int warp = threadIdx.x / 32;
   const int m = warp % 4 * 32;
-  const int n = warp / 4 * (VECTORS / 2);
-  pipeline<STAGES, 1>(
+  const int n = warp / 4 * (kVectors / 2);
+  pipeline<kStages, 1>(
       min(each, steps - first),
       [&](int step) {
-        unsigned char* stage = shared + step % STAGES * STAGE;
-        const int k0 = (first + step) * DEPTH;
-        if (TRANSPOSED)
-          load_tile<bf16, DEPTH, SIDE, THREADS>(stage, w, k0, side0);
+        unsigned char* stage = shared + step % kStages * kStage;
+        const int k0 = (first + step) * kDepth;
+        if (kTransposed)
+          load_tile<bf16, kDepth, kSide, kThreads>(stage, w, k0, side0);
         else
-          load_tile<bf16, SIDE, DEPTH, THREADS>(stage, w, side0, k0);
+          load_tile<bf16, kSide, kDepth, kThreads>(stage, w, side0, k0);
 #pragma unroll
         for (int p = 0; p < kSplitParts; ++p)
-          load_tile<bf16, VECTORS, DEPTH, THREADS>(
-              stage + WIDE + p * PART,
+          load_tile<bf16, kVectors, kDepth, kThreads>(
+              stage + kWide + p * kPart,
               TileSource<bf16>{x.data + p * plane, depth, args.vectors, depth, x.vectors},
               vector0,
               k0);
       },
       [&](int step, int) {
-        const unsigned char* stage = shared + step % STAGES * STAGE;
+        const unsigned char* stage = shared + step % kStages * kStage;
 #pragma unroll
-        for (int k = 0; k < DEPTH; k += 16)
+        for (int k = 0; k < kDepth; k += 16)
 #pragma unroll
           for (int p = kSplitParts - 1; p >= 0; --p)   // small parts first
-            TileProduct<bf16>::template add<WIDE_ROW, TRANSPOSED, PART_ROW, false>(
-                d, stage, m, stage + WIDE + p * PART, n, k);
+            TileProduct<bf16>::template add<kWideRow, kTransposed, kPartRow, false>(
+                d, stage, m, stage + kWide + p * kPart, n, k);
       });
 
   float* y = args.y + share * args.share_stride + b * args.y_stride;
@@ -109,7 +109,7 @@ __device__ __forceinline__ void sketch_pass(const SketchPassArgs& args) {
 #pragma unroll
   for (int i = 0; i < 2; ++i)
 #pragma unroll
-    for (int j = 0; j < NT; ++j)
+    for (int j = 0; j < kTilesN; ++j)
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         const int row = side0 + m + 16 * i + lane / 4 + e / 2 * 8;

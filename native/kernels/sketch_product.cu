@@ -33,52 +33,52 @@ SPECTRAL_LAYOUT(
     n, k, shares, alpha)
 
 namespace {
-constexpr int THREADS = 128;
-constexpr int SIDE = 64;
-constexpr int DEPTH = 32;
-constexpr int STAGES = 3;
-constexpr int TILE = SIDE * DEPTH * 4;
+constexpr int kThreads = 128;
+constexpr int kSide = 64;
+constexpr int kDepth = 32;
+constexpr int kStages = 3;
+constexpr int kTile = kSide * kDepth * 4;
 
-template <bool A_DEPTH_ROWS, bool B_DEPTH_ROWS>
+template <bool kADepthRows, bool kBDepthRows>
 __device__ __forceinline__ void sketch_product(const SketchProductArgs& args) {
-  constexpr int A_ROW = (A_DEPTH_ROWS ? SIDE : DEPTH) * 4;
-  constexpr int B_ROW = (B_DEPTH_ROWS ? SIDE : DEPTH) * 4;
+  constexpr int kARow = (kADepthRows ? kSide : kDepth) * 4;
+  constexpr int kBRow = (kBDepthRows ? kSide : kDepth) * 4;
   DYNAMIC_SHARED(shared);
-  const int column0 = blockIdx.x * SIDE;
-  const int row0 = blockIdx.y / args.shares * SIDE;
+  const int column0 = blockIdx.x * kSide;
+  const int row0 = blockIdx.y / args.shares * kSide;
   const int share = blockIdx.y % args.shares;
   const int matrix = blockIdx.z;
-  const int steps = (args.k + DEPTH - 1) / DEPTH;
+  const int steps = (args.k + kDepth - 1) / kDepth;
   const int each = (steps + args.shares - 1) / args.shares;
   const int first = min(share * each, steps);
   const auto a = tile_source<float>(
-      args.a + matrix * args.a_stride, A_DEPTH_ROWS ? args.k : args.m, A_DEPTH_ROWS ? args.m : args.k, args.a_row);
+      args.a + matrix * args.a_stride, kADepthRows ? args.k : args.m, kADepthRows ? args.m : args.k, args.a_row);
   const auto b = tile_source<float>(
-      args.b + matrix * args.b_stride, B_DEPTH_ROWS ? args.k : args.n, B_DEPTH_ROWS ? args.n : args.k, args.b_row);
+      args.b + matrix * args.b_stride, kBDepthRows ? args.k : args.n, kBDepthRows ? args.n : args.k, args.b_row);
 
   float d[2][4][4] = {};
   const int warp = threadIdx.x / 32;
   const int m = warp / 2 * 32;
   const int n = warp % 2 * 32;
-  pipeline<STAGES, 1>(
+  pipeline<kStages, 1>(
       min(each, steps - first),
       [&](int step) {
-        unsigned char* stage = shared + step % STAGES * 2 * TILE;
-        const int k0 = (first + step) * DEPTH;
-        if (A_DEPTH_ROWS)
-          load_tile<float, DEPTH, SIDE, THREADS>(stage, a, k0, row0);
+        unsigned char* stage = shared + step % kStages * 2 * kTile;
+        const int k0 = (first + step) * kDepth;
+        if (kADepthRows)
+          load_tile<float, kDepth, kSide, kThreads>(stage, a, k0, row0);
         else
-          load_tile<float, SIDE, DEPTH, THREADS>(stage, a, row0, k0);
-        if (B_DEPTH_ROWS)
-          load_tile<float, DEPTH, SIDE, THREADS>(stage + TILE, b, k0, column0);
+          load_tile<float, kSide, kDepth, kThreads>(stage, a, row0, k0);
+        if (kBDepthRows)
+          load_tile<float, kDepth, kSide, kThreads>(stage + kTile, b, k0, column0);
         else
-          load_tile<float, SIDE, DEPTH, THREADS>(stage + TILE, b, column0, k0);
+          load_tile<float, kSide, kDepth, kThreads>(stage + kTile, b, column0, k0);
       },
       [&](int step, int) {
-        const unsigned char* stage = shared + step % STAGES * 2 * TILE;
+        const unsigned char* stage = shared + step % kStages * 2 * kTile;
 #pragma unroll
-        for (int k = 0; k < DEPTH; k += 16)
-          TileProduct<float>::template add<A_ROW, A_DEPTH_ROWS, B_ROW, B_DEPTH_ROWS>(d, stage, m, stage + TILE, n, k);
+        for (int k = 0; k < kDepth; k += 16)
+          TileProduct<float>::template add<kARow, kADepthRows, kBRow, kBDepthRows>(d, stage, m, stage + kTile, n, k);
       });
 
   float* c = args.c + share * args.share_stride + matrix * args.c_stride;
@@ -114,6 +114,6 @@ SPECTRAL_KERNEL(sketch_product_nn, SketchProductArgs, 128) { sketch_product<fals
 SPECTRAL_KERNEL(sketch_product_nt, SketchProductArgs, 128) { sketch_product<false, false>(args); }
 SPECTRAL_KERNEL(sketch_product_tn, SketchProductArgs, 128) { sketch_product<true, true>(args); }
 
-SPECTRAL_SHARED(sketch_product_nn, STAGES * 2 * TILE)
-SPECTRAL_SHARED(sketch_product_nt, STAGES * 2 * TILE)
-SPECTRAL_SHARED(sketch_product_tn, STAGES * 2 * TILE)
+SPECTRAL_SHARED(sketch_product_nn, kStages * 2 * kTile)
+SPECTRAL_SHARED(sketch_product_nt, kStages * 2 * kTile)
+SPECTRAL_SHARED(sketch_product_tn, kStages * 2 * kTile)

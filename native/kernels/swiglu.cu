@@ -49,13 +49,13 @@ __device__ __forceinline__ void swiglu_forward(const SwiGluForwardArgs& args) {
   const T* up = static_cast<const T*>(args.up) + row * args.up_stride;
   T* y = static_cast<T*>(args.y) + row * args.y_stride;
   by_piece_of<T>(blockIdx.x % args.blocks, args.columns, is_aligned16(gate, up, y), [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float g[W], u[W];
-    load_piece<T, W>(gate + at, g);
-    load_piece<T, W>(up + at, u);
-    for (int i = 0; i < W; ++i)
+    constexpr int kWidth = decltype(width)::value;
+    float g[kWidth], u[kWidth];
+    load_piece<T, kWidth>(gate + at, g);
+    load_piece<T, kWidth>(up + at, u);
+    for (int i = 0; i < kWidth; ++i)
       g[i] = g[i] * sigmoid(g[i]) * u[i];
-    store_piece<T, W>(y + at, g);
+    store_piece<T, kWidth>(y + at, g);
   });
 }
 
@@ -69,19 +69,19 @@ __device__ __forceinline__ void swiglu_backward(const SwiGluBackwardArgs& args) 
   T* d_up = static_cast<T*>(args.d_up) + row * args.d_up_stride;
   const bool aligned = is_aligned16(gate, up, dy, d_gate, d_up);
   by_piece_of<T>(blockIdx.x % args.blocks, args.columns, aligned, [&](auto width, int64_t at) {
-    constexpr int W = decltype(width)::value;
-    float g[W], u[W], d[W];
-    load_piece<T, W>(gate + at, g);
-    load_piece<T, W>(up + at, u);
-    load_piece<T, W>(dy + at, d);
-    for (int i = 0; i < W; ++i) {
+    constexpr int kWidth = decltype(width)::value;
+    float g[kWidth], u[kWidth], d[kWidth];
+    load_piece<T, kWidth>(gate + at, g);
+    load_piece<T, kWidth>(up + at, u);
+    load_piece<T, kWidth>(dy + at, d);
+    for (int i = 0; i < kWidth; ++i) {
       const float a = sigmoid(g[i]);
       const float silu = g[i] * a;
       u[i] = d[i] * u[i] * (a + silu * (1.0f - a));
       g[i] = d[i] * silu;
     }
-    store_piece<T, W>(d_gate + at, u);
-    store_piece<T, W>(d_up + at, g);
+    store_piece<T, kWidth>(d_gate + at, u);
+    store_piece<T, kWidth>(d_up + at, g);
   });
 }
 }   // namespace

@@ -34,10 +34,10 @@ struct Problem {
 };
 
 void product(cublasLtHandle_t h, cublasHandle_t blas, cublasOperation_t ta, cublasOperation_t tb, float beta) {
-  constexpr int m = 33;
-  constexpr int n = 17;
-  constexpr int k = 65;
-  constexpr float alpha = 0.7f;
+  const int m = 33;
+  const int n = 17;
+  const int k = 65;
+  const float alpha = 0.7f;
   Rng rng;
   Buffer<float> a(rng.normal(m * k)), b(rng.normal(k * n));
   const auto before = rng.normal(m * n);

@@ -61,11 +61,11 @@ void product(bool forward, bool single, int m, int n, int k, int r, bool accumul
 TEST_GROUP(low_rank_linear) {
   spectralCpuSetOption("poison", 1);
 #ifdef SPECTRAL_TSAN   // a race shows in any schedule
-  constexpr long seeds[] = {0};
+  constexpr long kSeeds[] = {0};
 #else
-  constexpr long seeds[] = {0, 1, 2, 3};
+  constexpr long kSeeds[] = {0, 1, 2, 3};
 #endif
-  for (long seed : seeds) {
+  for (long seed : kSeeds) {
     spectralCpuSetOption("seed", seed);
     product(true, false, 130, 264, 200, 24, false);
     product(false, false, 260, 264, 200, 24, true);

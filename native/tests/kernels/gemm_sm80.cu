@@ -3,20 +3,20 @@
 #include "spectral.cuh"
 
 namespace {
-constexpr int BM = 128;
-constexpr int BN = 128;
-constexpr int BK = 64;
-constexpr int THREADS = 256;   // 8 warps, 2 x 4, each 64 x 32
-constexpr int MT = 4;
-constexpr int NT = 4;
-constexpr int TILE = BM * BK * 2;
-constexpr int STAGE = 2 * TILE;
+constexpr int kTileRows = 128;
+constexpr int kTileColumns = 128;
+constexpr int kTileDepth = 64;
+constexpr int kThreads = 256;   // 8 warps, 2 x 4, each 64 x 32
+constexpr int kTilesM = 4;
+constexpr int kTilesN = 4;
+constexpr int kTile = kTileRows * kTileDepth * 2;
+constexpr int kStage = 2 * kTile;
 
 // 128 rows of 64 bf16 into a swizzled tile; rows and columns outside are zero
 __device__ __forceinline__ void load_tile(unsigned char* dst, const bf16* src, int row0, int rows, int k0, int k) {
 #pragma unroll
-  for (int i = 0; i < BM * 8 / THREADS; ++i) {
-    int c = i * THREADS + threadIdx.x;
+  for (int i = 0; i < kTileRows * 8 / kThreads; ++i) {
+    int c = i * kThreads + threadIdx.x;
     int r = c / 8;
     int col = c % 8;
     bool in = row0 + r < rows && k0 + col * 8 < k;
@@ -33,8 +33,8 @@ struct ProductArgs {
 };
 SPECTRAL_LAYOUT(ProductArgs, x, w, z, q, y, M, N, K, R)
 
-// Fault breaks one line: 1 waits for one group too few, 2 and 3 leave out a barrier.
-template <int Fault>
+// kFault breaks one line: 1 waits for one group too few, 2 and 3 leave out a barrier.
+template <int kFault>
 __device__ __forceinline__ void gemm(const ProductArgs& args) {
   DYNAMIC_SHARED(smem);
   const bf16* x = args.x;
@@ -50,41 +50,41 @@ __device__ __forceinline__ void gemm(const ProductArgs& args) {
   const int warp = threadIdx.x / 32;
   const int wm = warp / 4 * 64;
   const int wn = warp % 4 * 32;
-  const int m0 = blockIdx.y * BM;
-  const int n0 = blockIdx.x * BN;
-  const int nk = (K + BK - 1) / BK;
-  const int nr = (R + BK - 1) / BK;
+  const int m0 = blockIdx.y * kTileRows;
+  const int n0 = blockIdx.x * kTileColumns;
+  const int nk = (K + kTileDepth - 1) / kTileDepth;
+  const int nr = (R + kTileDepth - 1) / kTileDepth;
   const int steps = nk + nr;
 
   auto load = [&](int s) {
-    unsigned char* st = smem + s % 2 * STAGE;
+    unsigned char* st = smem + s % 2 * kStage;
     bool low = s >= nk;
-    int k0 = (low ? s - nk : s) * BK;
+    int k0 = (low ? s - nk : s) * kTileDepth;
     int k = low ? R : K;
     load_tile(st, low ? z : x, m0, M, k0, k);
-    load_tile(st + TILE, low ? q : w, n0, N, k0, k);
+    load_tile(st + kTile, low ? q : w, n0, N, k0, k);
   };
 
-  float d[MT][NT][4] = {};
+  float d[kTilesM][kTilesN][4] = {};
   load(0);
   cp_async_commit();
   for (int s = 0; s < steps; ++s) {
     if (s + 1 < steps)
       load(s + 1);
     cp_async_commit();
-    cp_async_wait<Fault == 1 ? 2 : 1>();
-    if (Fault != 2)
+    cp_async_wait<kFault == 1 ? 2 : 1>();
+    if (kFault != 2)
       __syncthreads();
-    const unsigned char* A = smem + s % 2 * STAGE;
-    const unsigned char* B = A + TILE;
+    const unsigned char* A = smem + s % 2 * kStage;
+    const unsigned char* B = A + kTile;
 #pragma unroll
-    for (int ks = 0; ks < BK / 16; ++ks) {
-      uint32_t a[MT][4], b[NT][2];
+    for (int ks = 0; ks < kTileDepth / 16; ++ks) {
+      uint32_t a[kTilesM][4], b[kTilesN][2];
 #pragma unroll
-      for (int i = 0; i < MT; ++i)
+      for (int i = 0; i < kTilesM; ++i)
         ldmatrix_x4(a[i], [&](int l) { return A + swizzle128((wm + i * 16 + l % 16) * 128 + ks * 32 + l / 16 * 16); });
 #pragma unroll
-      for (int j = 0; j < NT; j += 2) {
+      for (int j = 0; j < kTilesN; j += 2) {
         uint32_t r[4];
         ldmatrix_x4(r, [&](int l) {
           return B + swizzle128((wn + j * 8 + l / 16 * 8 + l % 8) * 128 + ks * 32 + l / 8 % 2 * 16);
@@ -96,13 +96,13 @@ __device__ __forceinline__ void gemm(const ProductArgs& args) {
       }
       mma_tile(d, a, b);
     }
-    if (Fault != 3)
+    if (kFault != 3)
       __syncthreads();
   }
 #pragma unroll
-  for (int i = 0; i < MT; ++i)
+  for (int i = 0; i < kTilesM; ++i)
 #pragma unroll
-    for (int j = 0; j < NT; ++j)
+    for (int j = 0; j < kTilesN; ++j)
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         int m = m0 + wm + i * 16 + lane / 4 + e / 2 * 8;
@@ -111,7 +111,7 @@ __device__ __forceinline__ void gemm(const ProductArgs& args) {
           y[(size_t)m * N + n] = d[i][j][e];
       }
 }
-SPECTRAL_KERNEL(gemm_sm80, ProductArgs, THREADS) { gemm<0>(args); }
-SPECTRAL_KERNEL(gemm_sm80_fault1, ProductArgs, THREADS) { gemm<1>(args); }
-SPECTRAL_KERNEL(gemm_sm80_fault2, ProductArgs, THREADS) { gemm<2>(args); }
-SPECTRAL_KERNEL(gemm_sm80_fault3, ProductArgs, THREADS) { gemm<3>(args); }
+SPECTRAL_KERNEL(gemm_sm80, ProductArgs, kThreads) { gemm<0>(args); }
+SPECTRAL_KERNEL(gemm_sm80_fault1, ProductArgs, kThreads) { gemm<1>(args); }
+SPECTRAL_KERNEL(gemm_sm80_fault2, ProductArgs, kThreads) { gemm<2>(args); }
+SPECTRAL_KERNEL(gemm_sm80_fault3, ProductArgs, kThreads) { gemm<3>(args); }

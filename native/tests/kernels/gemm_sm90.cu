@@ -3,13 +3,13 @@
 #include "spectral.cuh"
 
 namespace {
-constexpr int BM = 128;
-constexpr int BN = 128;
-constexpr int BK = 64;
-constexpr int STAGES = 4;
-constexpr int THREADS = 384;
-constexpr int TILE = BM * BK * 2;
-constexpr int STAGE = 2 * TILE;
+constexpr int kTileRows = 128;
+constexpr int kTileColumns = 128;
+constexpr int kTileDepth = 64;
+constexpr int kStages = 4;
+constexpr int kThreads = 384;
+constexpr int kTile = kTileRows * kTileDepth * 2;
+constexpr int kStage = 2 * kTile;
 }   // namespace
 
 struct TmaProductArgs {
@@ -19,9 +19,9 @@ struct TmaProductArgs {
 };
 SPECTRAL_LAYOUT(TmaProductArgs, x, w, z, q, y, M, N, K, R)
 
-// Fault breaks one line: 1 never hands a stage back, 2 leaves out the last wgmma wait, 3 hands a stage back too early,
+// kFault breaks one line: 1 never hands a stage back, 2 leaves out the last wgmma wait, 3 hands a stage back too early,
 // 4 does not announce the bytes, 5 forgets the barrier behind mbar_init, 6 puts the tiles off their alignment.
-template <int Fault>
+template <int kFault>
 __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
   const int M = args.M;
   const int N = args.N;
@@ -29,39 +29,39 @@ __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
   const int R = args.R;
   float* y = args.y;
   DYNAMIC_SHARED(dynamic);
-  unsigned char* smem = dynamic + (Fault == 6 ? 512 : 0);
-  __shared__ uint64_t full[STAGES], empty[STAGES];
-  const int m0 = blockIdx.y * BM;
-  const int n0 = blockIdx.x * BN;
-  const int nk = (K + BK - 1) / BK;
-  const int nr = (R + BK - 1) / BK;
+  unsigned char* smem = dynamic + (kFault == 6 ? 512 : 0);
+  __shared__ uint64_t full[kStages], empty[kStages];
+  const int m0 = blockIdx.y * kTileRows;
+  const int n0 = blockIdx.x * kTileColumns;
+  const int nk = (K + kTileDepth - 1) / kTileDepth;
+  const int nr = (R + kTileDepth - 1) / kTileDepth;
   const int steps = nk + nr;
 
   if (threadIdx.x == 0) {
-    for (int i = 0; i < STAGES; ++i) {
+    for (int i = 0; i < kStages; ++i) {
       mbar_init(&full[i], 1);
       mbar_init(&empty[i], 8);   // one arrival per consumer warp
     }
     mbar_init_fence();
   }
-  if (Fault != 5)
+  if (kFault != 5)
     __syncthreads();
 
   if (threadIdx.x < 128) {
     setmaxnreg_dec<40>();
     if (threadIdx.x == 0) {
       for (int s = 0; s < steps; ++s) {
-        int i = s % STAGES;
-        unsigned char* st = smem + i * STAGE;
-        mbar_wait(&empty[i], (s / STAGES & 1) ^ 1);
-        if (Fault == 4)
+        int i = s % kStages;
+        unsigned char* st = smem + i * kStage;
+        mbar_wait(&empty[i], (s / kStages & 1) ^ 1);
+        if (kFault == 4)
           mbar_arrive(&full[i]);
         else
-          mbar_arrive_expect_tx(&full[i], STAGE);
+          mbar_arrive_expect_tx(&full[i], kStage);
         bool low = s >= nk;
-        int k0 = (low ? s - nk : s) * BK;
+        int k0 = (low ? s - nk : s) * kTileDepth;
         tma_load_2d(st, low ? &args.z : &args.x, &full[i], k0, m0);
-        tma_load_2d(st + TILE, low ? &args.q : &args.w, &full[i], k0, n0);
+        tma_load_2d(st + kTile, low ? &args.q : &args.w, &full[i], k0, n0);
       }
     }
   } else {
@@ -72,22 +72,22 @@ __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
     float d[64] = {};
 #pragma unroll 1
     for (int s = 0; s < steps; ++s) {
-      int i = s % STAGES;
-      mbar_wait(&full[i], s / STAGES & 1);
-      uint64_t a = wgmma_descriptor(smem + i * STAGE + wg * 64 * 128);
-      uint64_t b = wgmma_descriptor(smem + i * STAGE + TILE);
+      int i = s % kStages;
+      mbar_wait(&full[i], s / kStages & 1);
+      uint64_t a = wgmma_descriptor(smem + i * kStage + wg * 64 * 128);
+      uint64_t b = wgmma_descriptor(smem + i * kStage + kTile);
       wgmma_fence();
 #pragma unroll
-      for (int k = 0; k < BK / 16; ++k)
+      for (int k = 0; k < kTileDepth / 16; ++k)
         wgmma_m64n128k16<0>(d, a + k * 2, b + k * 2, 1);   // 32 bytes = 2 units
       wgmma_commit();
       wgmma_wait<1>();   // the step before this one is done: hand its stage back
-      if (Fault == 3 && lane == 0)
+      if (kFault == 3 && lane == 0)
         mbar_arrive(&empty[i]);
-      if (Fault != 1 && Fault != 3 && s > 0 && lane == 0)
-        mbar_arrive(&empty[(s - 1) % STAGES]);
+      if (kFault != 1 && kFault != 3 && s > 0 && lane == 0)
+        mbar_arrive(&empty[(s - 1) % kStages]);
     }
-    if (Fault != 2)
+    if (kFault != 2)
       wgmma_wait<0>();
     const int row = m0 + wg * 64 + warp * 16 + lane / 4;
     const int col = n0 + lane % 4 * 2;
@@ -100,10 +100,10 @@ __device__ __forceinline__ void gemm(const TmaProductArgs& args) {
     }
   }
 }
-SPECTRAL_KERNEL(gemm_sm90, TmaProductArgs, THREADS) { gemm<0>(args); }
-SPECTRAL_KERNEL(gemm_sm90_fault1, TmaProductArgs, THREADS) { gemm<1>(args); }
-SPECTRAL_KERNEL(gemm_sm90_fault2, TmaProductArgs, THREADS) { gemm<2>(args); }
-SPECTRAL_KERNEL(gemm_sm90_fault3, TmaProductArgs, THREADS) { gemm<3>(args); }
-SPECTRAL_KERNEL(gemm_sm90_fault4, TmaProductArgs, THREADS) { gemm<4>(args); }
-SPECTRAL_KERNEL(gemm_sm90_fault5, TmaProductArgs, THREADS) { gemm<5>(args); }
-SPECTRAL_KERNEL(gemm_sm90_fault6, TmaProductArgs, THREADS) { gemm<6>(args); }
+SPECTRAL_KERNEL(gemm_sm90, TmaProductArgs, kThreads) { gemm<0>(args); }
+SPECTRAL_KERNEL(gemm_sm90_fault1, TmaProductArgs, kThreads) { gemm<1>(args); }
+SPECTRAL_KERNEL(gemm_sm90_fault2, TmaProductArgs, kThreads) { gemm<2>(args); }
+SPECTRAL_KERNEL(gemm_sm90_fault3, TmaProductArgs, kThreads) { gemm<3>(args); }
+SPECTRAL_KERNEL(gemm_sm90_fault4, TmaProductArgs, kThreads) { gemm<4>(args); }
+SPECTRAL_KERNEL(gemm_sm90_fault5, TmaProductArgs, kThreads) { gemm<5>(args); }
+SPECTRAL_KERNEL(gemm_sm90_fault6, TmaProductArgs, kThreads) { gemm<6>(args); }

@@ -15,21 +15,21 @@ struct PairArgs {
 SPECTRAL_LAYOUT(PairArgs, x, w, y, steps)
 
 namespace {
-constexpr int TILE = 64 * 128;
+constexpr int kTile = 64 * 128;
 
 // Tile s of y, 64 columns each, holds 1 + s + row + column. 1 forgets the fence, 2 has one thread fence for all, 3
 // fences after the barrier, 4 does not wait before it writes the buffer again, 5 leaves without waiting, 6 writes
 // unswizzled, 7 loads over the buffer.
-template <int Fault>
+template <int kFault>
 __device__ __forceinline__ void store(const StoreArgs& args) {
   DYNAMIC_SHARED(shared);
   const int lane = lane_id();
   const int warp = threadIdx.x / 32;
-  uint64_t* barrier = reinterpret_cast<uint64_t*>(shared + TILE);
+  uint64_t* barrier = reinterpret_cast<uint64_t*>(shared + kTile);
   if (threadIdx.x == 0)
     mbar_init(barrier, 1);
   for (int s = 0; s < args.tiles; ++s) {
-    if (threadIdx.x == 0 && Fault != 4)
+    if (threadIdx.x == 0 && kFault != 4)
       bulk_wait_read<0>();
     __syncthreads();
     for (int p = 0; p < 4; ++p) {
@@ -42,22 +42,22 @@ __device__ __forceinline__ void store(const StoreArgs& args) {
       }
       stmatrix_x4(r, [&](int l) {
         const uint32_t offset = (warp * 16 + l % 16) * 128 + p * 32 + l / 16 * 16;
-        return shared + (Fault == 6 ? offset : swizzle128(offset));
+        return shared + (kFault == 6 ? offset : swizzle128(offset));
       });
     }
-    if (Fault == 2 ? threadIdx.x == 0 : Fault != 1 && Fault != 3)
+    if (kFault == 2 ? threadIdx.x == 0 : kFault != 1 && kFault != 3)
       fence_proxy_async();
     __syncthreads();
-    if (Fault == 3)
+    if (kFault == 3)
       fence_proxy_async();
     if (threadIdx.x == 0) {
       tma_store_2d(&args.y, shared, 64 * s, 0);
       bulk_commit();
-      if (Fault == 7)
+      if (kFault == 7)
         tma_load_2d(shared, &args.y, barrier, 0, 0);
     }
   }
-  if (threadIdx.x == 0 && Fault != 5)
+  if (threadIdx.x == 0 && kFault != 5)
     bulk_wait_read<0>();
 }
 
@@ -66,26 +66,26 @@ __device__ __forceinline__ void store(const StoreArgs& args) {
 // the first copy, 4 the one at the end, 5 hands stages back to itself only, 6 waits for the wrong parity, 7 announces
 // only its own half, 8 arrives twice at the cluster barrier, 9 waits there without arriving, 10 has its mbarriers in a
 // __shared__ variable, 11 omits wgmma.fence, 12 uses a base offset, 13 the leading offset of the other layout.
-template <int Fault>
+template <int kFault>
 __device__ __forceinline__ void pair(const PairArgs& args) {
   DYNAMIC_SHARED(shared);
   __shared__ uint64_t elsewhere[4];
-  constexpr int STAGES = 2;
-  constexpr int STAGE = 3 * TILE;
-  uint64_t* full = Fault == 10 ? elsewhere : reinterpret_cast<uint64_t*>(shared + STAGES * STAGE);
-  uint64_t* empty = full + STAGES;
+  constexpr int kStages = 2;
+  constexpr int kStage = 3 * kTile;
+  uint64_t* full = kFault == 10 ? elsewhere : reinterpret_cast<uint64_t*>(shared + kStages * kStage);
+  uint64_t* empty = full + kStages;
   const int rank = int(cluster_rank());
   if (threadIdx.x == 0)
-    for (int i = 0; i < STAGES; ++i) {
+    for (int i = 0; i < kStages; ++i) {
       mbar_init(&full[i], 1);
       mbar_init(&empty[i], 2);
     }
   mbar_init_fence();
   __syncthreads();
-  if (Fault != 3) {
-    if (Fault != 9)
+  if (kFault != 3) {
+    if (kFault != 9)
       cluster_arrive();
-    if (Fault == 8)
+    if (kFault == 8)
       cluster_arrive();
     cluster_wait();
   }
@@ -93,43 +93,44 @@ __device__ __forceinline__ void pair(const PairArgs& args) {
   if (threadIdx.x >= 128) {
     if (threadIdx.x == 128)
       for (int s = 0; s < args.steps; ++s) {
-        const int i = s % STAGES;
-        unsigned char* stage = shared + i * STAGE;
-        mbar_wait(&empty[i], (s / STAGES & 1) ^ (Fault == 6 ? 0 : 1));
-        mbar_arrive_expect_tx(&full[i], Fault == 7 ? 2 * TILE : 3 * TILE);
+        const int i = s % kStages;
+        unsigned char* stage = shared + i * kStage;
+        mbar_wait(&empty[i], (s / kStages & 1) ^ (kFault == 6 ? 0 : 1));
+        mbar_arrive_expect_tx(&full[i], kFault == 7 ? 2 * kTile : 3 * kTile);
         tma_load_2d(stage, &args.x, &full[i], 64 * s, 64 * rank);
         tma_load_2d_multicast(
-            stage + (1 + rank) * TILE,
+            stage + (1 + rank) * kTile,
             &args.w,
             &full[i],
             64 * s,
             64 * rank,
-            Fault == 1   ? 1 << rank
-            : Fault == 2 ? 7
-                         : 3);
+            kFault == 1   ? 1 << rank
+            : kFault == 2 ? 7
+                          : 3);
       }
   } else {
     for (int s = 0; s < args.steps; ++s) {
-      const int i = s % STAGES;
-      mbar_wait(&full[i], s / STAGES & 1);
-      uint64_t a = wgmma_descriptor(shared + i * STAGE);
-      uint64_t b = wgmma_descriptor(shared + i * STAGE + TILE);
-      if (Fault == 12)
+      const int i = s % kStages;
+      mbar_wait(&full[i], s / kStages & 1);
+      uint64_t a = wgmma_descriptor(shared + i * kStage);
+      uint64_t b = wgmma_descriptor(shared + i * kStage + kTile);
+      if (kFault == 12)
         b |= uint64_t(1) << 49;
-      if (Fault != 11)
+      if (kFault != 11)
         wgmma_fence();
       for (int k = 0; k < 4; ++k)
-        Fault == 13 ? wgmma_m64n128k16<1>(d, a + 2 * k, b + 2 * k, 1) : wgmma_m64n128k16<0>(d, a + 2 * k, b + 2 * k, 1);
+        kFault == 13 ? wgmma_m64n128k16<1>(d, a + 2 * k, b + 2 * k, 1)
+                     : wgmma_m64n128k16<0>(d, a + 2 * k, b + 2 * k, 1);
       wgmma_commit();
       wgmma_wait<0>();
       if (threadIdx.x < 2)
-        mbar_arrive_at(&empty[i], Fault == 5 ? rank : threadIdx.x);
+        mbar_arrive_at(&empty[i], kFault == 5 ? rank : threadIdx.x);
     }
     const int row = 64 * rank + threadIdx.x / 32 * 16 + lane_id() / 4;
     for (int i = 0; i < 64; ++i)
       args.y[(row + i / 2 % 2 * 8) * 128 + i / 4 * 8 + lane_id() % 4 * 2 + i % 2] = d[i];
   }
-  if (Fault == 4)
+  if (kFault == 4)
     return;
   cluster_arrive();
   cluster_wait();

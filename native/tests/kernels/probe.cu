@@ -51,11 +51,11 @@ struct ReverseArgs {
   int* out;
 };
 SPECTRAL_LAYOUT(ReverseArgs, in, out)
-template <bool Barrier>
+template <bool kBarrier>
 __device__ __forceinline__ void reverse(const ReverseArgs& args) {
   __shared__ int s[256];
   s[threadIdx.x] = args.in[blockIdx.x * 256 + threadIdx.x];
-  if (Barrier)
+  if (kBarrier)
     __syncthreads();
   args.out[blockIdx.x * 256 + threadIdx.x] = s[255 - threadIdx.x];
 }
