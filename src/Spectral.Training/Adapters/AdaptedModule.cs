@@ -9,8 +9,7 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// An adapter's share in one linear layer: its factors by name, the form they make, and the packed core the kernels
-/// read.
+/// One adapted layer of an adapter: its factors by name, the form they make, and the packed core that the kernels read.
 /// </summary>
 public sealed class AdaptedModule
 {
@@ -54,47 +53,52 @@ public sealed class AdaptedModule
             other._builder
         );
 
-    /// <summary>The layer.</summary>
+    /// <summary>The adapted layer: its name, its sizes and whether it has a bias.</summary>
     public ModuleShape Shape { get; }
 
     /// <summary>The adapter's settings with this module's own rank and alpha.</summary>
     public AdapterOptions Options { get; }
 
-    /// <summary>What the method makes of the layer.</summary>
+    /// <summary>The form that the method gives this layer.</summary>
     public AdapterForm Form { get; }
 
     /// <summary>
-    /// F32 values by factor name, e.g. <c>lora_A.weight</c>; shared ones are the same in all modules.
+    /// The factors, F32, by name, e.g. <c>lora_A.weight</c>. All modules hold the same instance of a shared factor.
     /// </summary>
     public IReadOnlyDictionary<string, Parameter> Factors =>
         _builder.Factors.ToDictionary(factor => factor.Name, factor => factor.Parameter);
 
-    /// <summary>Whether the layer's own bias trains beside what the method does.</summary>
+    /// <summary>Whether the layer's own bias trains in addition to what the method changes.</summary>
     internal bool TrainsBias => Options.Bias != AdapterBias.None && Shape.HasBias;
 
     /// <summary>
-    /// Whether the method's form depends on one of the <see cref="AdapterOptions"/> that say so: rank, alpha, their
-    /// scale, the rates' ratio.
+    /// Returns whether the method's form depends on an option. Rank, alpha, their scale and the learning rate ratio are
+    /// recorded.
     /// </summary>
+    /// <param name="option">The name of a property of <see cref="AdapterOptions"/>.</param>
     internal bool Reads(string option) => _read.Contains(option);
 
-    /// <summary>The packed factors.</summary>
+    /// <summary>The form's terms, packed in the compute type for the kernels.</summary>
+    /// <exception cref="InvalidOperationException">The module has not been packed yet.</exception>
     public AdapterCore Core =>
         _core ?? throw new InvalidOperationException($"the adapter of {Shape.Name} is not packed yet");
 
-    /// <summary>All tensors a module stores, shared ones included, in order of declaration.</summary>
+    /// <summary>All factors of the module, shared ones included, in order of declaration.</summary>
     internal IReadOnlyList<Factor> AllFactors => _builder.Factors;
 
-    /// <summary>Whether what factors started as can stand in a plain LoRA beside them.</summary>
+    /// <summary>Whether files hold the start values beside the factors, in one LoRA of twice the rank.</summary>
     internal bool IncludesStart => _builder.Method.PeftType == AdapterConfig.Lora && _builder.Starts.Count > 0;
 
-    /// <summary>Whether the base weight itself is read, once per step.</summary>
+    /// <summary>Whether the form's expressions read the base weight, once per step.</summary>
     internal bool ReadsWeight => _builder.BaseWeight is not null;
 
-    /// <summary>The same change, by the same factors, of another layer of the same size; it stores nothing.</summary>
+    /// <summary>
+    /// Returns a module that applies the same factors to another layer of the same size. It stores no tensors of its
+    /// own.
+    /// </summary>
     internal AdaptedModule For(string layer) => new(this, layer);
 
-    /// <summary>Describes all layers of an adapter. Nothing is allocated on a device.</summary>
+    /// <summary>Describes all adapted layers. Nothing is allocated on a device.</summary>
     /// <exception cref="InputException">The options do not suit a layer.</exception>
     public static IReadOnlyList<AdaptedModule> Describe(
         AdapterMethod method,
@@ -115,7 +119,7 @@ public sealed class AdaptedModule
         return [.. modules.Select(module => new AdaptedModule(method, module.Shape, module.Options, shared))];
     }
 
-    /// <summary>Gives the base tensors of the layer to what reads them.</summary>
+    /// <summary>Points the expressions that read base tensors at the layer's weight and bias.</summary>
     internal void BindBase(Linear layer)
     {
         if (_builder.BaseWeight is { } weight)
@@ -124,18 +128,18 @@ public sealed class AdaptedModule
             bias.Source = layer.Bias!;
     }
 
-    /// <summary>Makes the core once the factors have their values.</summary>
+    /// <summary>Creates the core. The factors must have their values by now.</summary>
     internal AdapterCore Pack(Linear layer, LowRankFactors? packed, DType dtype) =>
         _core = new AdapterCore(this, layer, packed, dtype);
 
-    /// <summary>The tensors of the adapter's file, shared ones included.</summary>
-    /// <param name="lacksStart">Whether they are without what factors started as.</param>
+    /// <summary>Lists the tensors that the adapter's file has of this module, shared ones included.</summary>
+    /// <param name="lacksStart">Whether the file omits the start values of the factors.</param>
     internal IEnumerable<StoredTensor> Stored(bool lacksStart)
     {
         if (!lacksStart && !IncludesStart)
             return Saved.Select(factor => new StoredTensor(factor));
         return Saved
-            .Where(factor => !_builder.IsFoundAgain(factor))
+            .Where(factor => !_builder.IsRecomputed(factor))
             .Select(factor =>
                 !lacksStart
                 && _builder.Starts.FirstOrDefault(pair => pair.Factor == factor)
@@ -145,9 +149,9 @@ public sealed class AdaptedModule
             );
     }
 
-    /// <summary>All factors but those that only a schedule keeps.</summary>
+    /// <summary>The factors that are stored in files; those that only a schedule needs are not.</summary>
     private IEnumerable<Factor> Saved => AllFactors.Where(factor => factor.IsSaved);
 
-    /// <summary>The name under which a factor is stored, without PEFT's prefix.</summary>
+    /// <summary>Returns the name of a factor in a file, without PEFT's prefix.</summary>
     internal string FullName(Factor factor) => factor.IsShared ? factor.Name : $"{Shape.Name}.{factor.Name}";
 }

@@ -9,24 +9,26 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Adapters;
 
-/// <content>How an adapter comes to be: fresh, from a folder, or from the state of a run.</content>
+/// <content>Creates an adapter: fresh, from a folder, or from the state of a run.</content>
 public sealed partial class Adapter
 {
     /// <summary>
-    /// Makes a fresh adapter and attaches it; the model's output does not change yet if the method <see
-    /// cref="AdapterMethod.StartsAtBase"/>.
+    /// Creates a fresh adapter and attaches it to a model. If the method <see cref="AdapterMethod.StartsAtBase"/>, the
+    /// model's output is unchanged until training begins.
     /// </summary>
     /// <param name="model">A model with frozen weights and no adapter.</param>
     /// <param name="method">The method.</param>
     /// <param name="options">Rank, targets, seed and so on.</param>
-    /// <param name="calibration">The model on data, for a method that starts from it (<see
-    /// cref="AdapterMethod.StartsFromData"/>); only read during the call.</param>
+    /// <param name="calibration">
+    /// Runs the model on data, for a method that <see cref="AdapterMethod.StartsFromData"/>. Used only during the call.
+    /// </param>
     /// <exception cref="InputException">
-    /// A target matches no layer, or an option does not suit one; the message says what there is. Or the method starts
-    /// from data and there is none. Or the files of the method have no place for an option.
+    /// A target matches no layer (the message lists those there are), an option does not suit a layer, the method
+    /// starts from data and <paramref name="calibration"/> is null, or the method's files cannot store an option.
     /// </exception>
-    /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter
-    /// already.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The model's own weights train, or it already has an adapter.
+    /// </exception>
     public static Adapter Attach(
         CausalLanguageModel model,
         AdapterMethod method,
@@ -72,15 +74,18 @@ public sealed partial class Adapter
         return Build(model, method, options, modules, saved, adapter => adapter.Begin(linears, calibration));
     }
 
-    /// <summary>Attaches an adapter from a folder in PEFT layout, trainable from where it was saved.</summary>
-    /// <exception cref="InputException">The folder is no adapter we know, or it was made for another model; the message
-    /// names the tensor.</exception>
+    /// <summary>Attaches an adapter from a folder in PEFT layout. It can be trained further.</summary>
+    /// <exception cref="InputException">
+    /// The folder holds no adapter of a known kind, or one made for another model; the message names the tensor.
+    /// </exception>
     /// <param name="model">A model with frozen weights and no adapter.</param>
     /// <param name="directory">The folder.</param>
-    /// <param name="learningRateRatio"><see cref="AdapterOptions.LearningRateRatio"/>, to train it further: the file
-    /// does not say.</param>
-    /// <exception cref="InvalidOperationException">The model's own weights train, or it has an adapter
-    /// already.</exception>
+    /// <param name="learningRateRatio">
+    /// The <see cref="AdapterOptions.LearningRateRatio"/> for further training. Files do not store it.
+    /// </param>
+    /// <exception cref="InvalidOperationException">
+    /// The model's own weights train, or it already has an adapter.
+    /// </exception>
     public static Adapter Load(CausalLanguageModel model, string directory, double learningRateRatio = 1)
     {
         using ModelFolder? folder = model.Path is null ? null : ModelFolder.Open(model.Path);
@@ -107,20 +112,20 @@ public sealed partial class Adapter
     }
 
     /// <summary>
-    /// Attaches the adapter of a saved run as it was then: its layers, ranks and values are those that were saved, and
-    /// nothing is computed, drawn or calibrated anew.
+    /// Attaches the adapter of a saved run with the layers, ranks and values that were saved. Nothing is computed,
+    /// drawn or calibrated again.
     /// </summary>
     /// <param name="model">A model with frozen weights and no adapter.</param>
     /// <param name="method">The method of the saved run.</param>
-    /// <param name="options">Its options.</param>
-    /// <param name="source">The file of the saved run, for messages.</param>
+    /// <param name="options">The options of the saved run.</param>
+    /// <param name="source">The path of the saved run, for messages.</param>
     /// <param name="layers">The adapted layers in model order; null where the run had no adapter.</param>
     /// <param name="fill">Writes the values of all factors.</param>
     /// <exception cref="InputException">
-    /// The layers are not this model's, or the method or the options do not fit.
+    /// The layers are not those of this model, or the method or the options do not fit.
     /// </exception>
     /// <exception cref="InvalidOperationException">
-    /// The model's own weights train, or it has an adapter already.
+    /// The model's own weights train, or it already has an adapter.
     /// </exception>
     internal static Adapter Restore(
         CausalLanguageModel model,
@@ -209,7 +214,10 @@ public sealed partial class Adapter
         }
     }
 
-    /// <summary>Start values: what each factor says, then what the method computes, then copies of these.</summary>
+    /// <summary>
+    /// Fills in start values in three passes: the start of each factor, what the method computes, and factors that copy
+    /// one of these.
+    /// </summary>
     private void Begin(IReadOnlyList<Linear> linears, ICalibration? calibration)
     {
         foreach ((AdaptedModule module, Linear linear) in _modules.Zip(linears))

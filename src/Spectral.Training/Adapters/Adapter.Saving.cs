@@ -5,19 +5,20 @@ using Spectral.Training.Numerics;
 
 namespace Spectral.Training.Adapters;
 
-/// <content>How an adapter is written.</content>
+/// <content>Saves an adapter.</content>
 public sealed partial class Adapter
 {
     /// <summary>
-    /// Checks that files can say all that the adapter is, as <see cref="Save"/> does: better known before training.
+    /// Checks that files can store everything about the adapter, as <see cref="Save"/> does. Call it before training to
+    /// learn of a problem early.
     /// </summary>
-    /// <exception cref="InputException">They cannot; the message names the option.</exception>
+    /// <exception cref="InputException">A setting would be lost; the message names the option.</exception>
     public void RequireSavable() => Describe();
 
     /// <summary>
     /// Writes <c>adapter_config.json</c> and <c>adapter_model.safetensors</c> (F32) into a folder, each atomically.
     /// </summary>
-    /// <exception cref="InputException">They cannot say all that the adapter is, or a value is not finite.</exception>
+    /// <exception cref="InputException">A setting would be lost, or a value is not finite.</exception>
     public void Save(string directory)
     {
         // PEFT's types carry no digests: its older versions refuse a config with keys they do not know.
@@ -51,7 +52,7 @@ public sealed partial class Adapter
         AdapterFolder.Write(directory, config, [.. tensors.Values, .. Copies()]);
     }
 
-    /// <summary>What PEFT stores of a head that follows the embedding.</summary>
+    /// <summary>Returns the copies that PEFT stores for a head that follows the embedding.</summary>
     private IEnumerable<TensorToWrite> Copies()
     {
         if (_head is { Form.Terms: [var term] })
@@ -72,7 +73,9 @@ public sealed partial class Adapter
             .Select(pair => TiedHead.Copy(pair.Key, StoredType.F32, pair.Value.Master.ToArray));
     }
 
-    /// <summary>What the files say, but for digests of the base; checked to be all that the adapter is.</summary>
+    /// <summary>
+    /// Creates the config for the files, without digests of the base, and checks that it keeps every setting.
+    /// </summary>
     private AdapterConfig Describe()
     {
         AdapterConfig config = AdapterConfig.Of(Method, Options, _modules) with { BaseModel = _baseModel };

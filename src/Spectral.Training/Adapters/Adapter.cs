@@ -39,48 +39,46 @@ public sealed partial class Adapter : IDisposable
         Parameters.Accumulated += AddPenalties;
     }
 
-    /// <summary>How the weights are changed.</summary>
+    /// <summary>The method that changes the weights.</summary>
     public AdapterMethod Method { get; }
 
-    /// <summary>The settings it was made with.</summary>
+    /// <summary>The settings of the adapter, with its targets as resolved for the model.</summary>
     public AdapterOptions Options { get; }
 
     /// <summary>The adapted layers, in model order.</summary>
     public IReadOnlyList<AdaptedModule> Modules => _modules;
 
     /// <summary>
-    /// The weights of the model that train whole beside the factors, named as in it (<see
-    /// cref="AdapterOptions.ModulesToSave"/>): F32 masters, and values in the compute type that the model computes with
-    /// in place of its own.
+    /// The weights of the model that train whole beside the factors (<see cref="AdapterOptions.ModulesToSave"/>), named
+    /// as in the model. Each has an F32 master, and a value in the compute type that the model uses in place of its own
+    /// weight.
     /// </summary>
     public IEnumerable<Parameter> WholeWeights =>
         _factors.Saved.Where(pair => pair.Key.Trains).Select(pair => pair.Value);
 
-    /// <summary>
-    /// Whether the model ties its head to the embedding, and one of them changes under the adapter alone.
-    /// </summary>
+    /// <summary>Whether the model ties its head to the embedding and the adapter changes only one of the two.</summary>
     public bool PartsTiedHead =>
         _model.Config.TieWordEmbeddings && !_headFollows && TiedHead.IsTouched(_factors.Saved.Keys, _modules);
 
-    /// <summary>What trains.</summary>
+    /// <summary>All trainable parameters: factors and whole weights.</summary>
     public ParameterSet Parameters => _factors.Trained;
 
-    /// <summary>All that does not: stored factors and what only a schedule keeps.</summary>
+    /// <summary>All parameters that do not train: stored factors and factors that only a schedule needs.</summary>
     internal IReadOnlyList<Parameter> Frozen => _factors.Frozen;
 
-    /// <summary>Number of trainable scalars.</summary>
+    /// <summary>The number of trainable scalars.</summary>
     public long TrainableCount => Parameters.Count;
 
     /// <summary>
-    /// To be called in a loop of one's own, when the gradients of a step are complete (<see
-    /// cref="AdamWOptimizer.CompleteGradients"/>) and before the update, if the method <see
-    /// cref="AdapterMethod.ActsBetweenSteps"/>. <see cref="Trainer"/> does so.
+    /// Runs the method's work before an update. A caller's own training loop calls it once the gradients of a step are
+    /// complete (<see cref="AdamWOptimizer.CompleteGradients"/>), if the method
+    /// <see cref="AdapterMethod.ActsBetweenSteps"/>. <see cref="Trainer"/> does so by itself.
     /// </summary>
-    /// <param name="step">The step, 1 to <paramref name="steps"/>.</param>
-    /// <param name="steps">Steps of the whole run.</param>
+    /// <param name="step">The number of the step, 1 to <paramref name="steps"/>.</param>
+    /// <param name="steps">The number of steps of the whole run.</param>
     public void BeforeUpdate(int step, int steps) => Method.BeforeUpdate(StepOf(step, steps));
 
-    /// <summary>Likewise, to be called after the update.</summary>
+    /// <summary>Runs the method's work after an update, like <see cref="BeforeUpdate"/>.</summary>
     /// <inheritdoc cref="BeforeUpdate"/>
     public void AfterUpdate(int step, int steps)
     {
@@ -90,14 +88,16 @@ public sealed partial class Adapter : IDisposable
 
     private AdapterStep StepOf(int step, int steps) => new(Options, Modules, Parameters, step, steps);
 
-    /// <summary>To be called after values of any factor were written: renews all that derives from them.</summary>
+    /// <summary>
+    /// Recomputes everything that derives from the factors. Call it after writing values of any factor.
+    /// </summary>
     internal void Renew()
     {
         _frozenChanged = true;
         Parameters.NotifyChanged();
     }
 
-    /// <summary>Takes the adapter off the model, which then computes with its base weights again.</summary>
+    /// <summary>Detaches the adapter from the model, which then computes with its base weights again.</summary>
     public void Detach()
     {
         if (_model.Adapter != this)
@@ -146,7 +146,7 @@ public sealed partial class Adapter : IDisposable
         var modules = Bound.ToDictionary(module => module.Shape.Name);
         uint index = 0;
         bool augments = LowRankLinear.Augments(_model.Device, _model.DType);
-        // Embedding and head may be one memory, which does not move.
+        // Embedding and head may share memory, which must not move.
         SiblingLinears[] fixedLayers = [_model.Embedding.Siblings, _model.Head.Siblings];
         foreach (SiblingLinears siblings in _model.Adaptable.Select(linear => linear.Siblings).Distinct())
         {
@@ -172,7 +172,7 @@ public sealed partial class Adapter : IDisposable
             rows.Refresh();
     }
 
-    /// <summary>The modules, and a head that follows the embedding.</summary>
+    /// <summary>The modules, followed by the head if it follows the embedding.</summary>
     private IEnumerable<AdaptedModule> Bound => _head is null ? _modules : _modules.Append(_head);
 
     private void AddPenalties()

@@ -3,12 +3,12 @@ namespace Spectral.Training.Adapters;
 /// <summary>Which biases of a model an adapter trains.</summary>
 public enum AdapterBias
 {
-    /// <summary>None.</summary>
+    /// <summary>No bias trains.</summary>
     None,
 
-    /// <summary>Those of the adapted layers.</summary>
+    /// <summary>The biases of the adapted layers train.</summary>
     Adapted,
 
-    /// <summary>All that linear layers have, adapted or not.</summary>
+    /// <summary>The biases of all linear layers train, adapted or not.</summary>
     All,
 }

@@ -6,14 +6,13 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// Where a method states its form for one layer: its factors are declared here, and so named, stored, counted and
-/// trained.
+/// Collects what a method declares for one layer. A factor declared here is thereby named, stored, counted and trained.
 /// </summary>
 public sealed class AdapterBuilder
 {
     private readonly List<Factor> _factors = [];
     private readonly List<(Factor Factor, Factor Start, bool IsLeft)> _starts = [];
-    private readonly HashSet<Factor> _foundAgain = [];
+    private readonly HashSet<Factor> _recomputed = [];
     private readonly SharedFactors _shared;
     private BaseTensor? _weight;
     private BaseTensor? _bias;
@@ -21,23 +20,23 @@ public sealed class AdapterBuilder
     internal AdapterBuilder(AdapterMethod method, ModuleShape module, AdapterOptions options, SharedFactors shared) =>
         (Method, Module, Options, _shared) = (method, module, options, shared);
 
-    /// <summary>The layer.</summary>
+    /// <summary>The layer to adapt: its name, its sizes and whether it has a bias.</summary>
     public ModuleShape Module { get; }
 
-    /// <summary>The settings, any per-module pattern applied.</summary>
+    /// <summary>The settings of this layer, with per-module patterns applied.</summary>
     public AdapterOptions Options { get; }
 
-    /// <summary>Output features.</summary>
+    /// <summary>The number of output features of the layer.</summary>
     public int Out => Module.Out;
 
-    /// <summary>Input features.</summary>
+    /// <summary>The number of input features of the layer.</summary>
     public int In => Module.In;
 
-    /// <summary>All layers that the adapter covers: what a shared tensor has to suit.</summary>
+    /// <summary>All layers that the adapter covers. A shared tensor has to suit all of them.</summary>
     public IReadOnlyList<ModuleShape> AllModules => _shared.Modules;
 
-    /// <summary>Rank r, checked to be at least 1.</summary>
-    /// <exception cref="InputException">It is not.</exception>
+    /// <summary>The rank r, checked to be at least 1.</summary>
+    /// <exception cref="InputException">The rank is below 1.</exception>
     public int Rank =>
         Options.Rank >= 1
             ? Options.Rank
@@ -45,10 +44,11 @@ public sealed class AdapterBuilder
                 $"rank {Options.Rank} for {Module.Name}: {Method.Name} needs a rank of at least 1"
             );
 
-    /// <summary>Rank r, checked to be 1 to <paramref name="most"/>.</summary>
-    /// <param name="most">How many vectors of their space, such as rows of <see cref="In"/> elements, can be
-    /// orthonormal.</param>
-    /// <exception cref="InputException">It is not.</exception>
+    /// <summary>Returns the rank r, checked to be 1 to <paramref name="most"/>.</summary>
+    /// <param name="most">
+    /// The largest rank, e.g. the number of vectors of length <see cref="In"/> that can be orthonormal.
+    /// </param>
+    /// <exception cref="InputException">The rank is outside that range.</exception>
     public int RankWithin(int most) =>
         Rank <= most
             ? Rank
@@ -56,105 +56,116 @@ public sealed class AdapterBuilder
                 $"rank {Rank} for {Module.Name}, which is [{Out}, {In}]: {Method.Name} needs a rank of at most {most}"
             );
 
-    /// <summary>Rank r, checked to be a number of singular triplets that the weight has: 1 to min(out, in).</summary>
-    /// <exception cref="InputException">It is not.</exception>
+    /// <summary>
+    /// The rank r, checked to be a number of singular triplets that the weight has: 1 to min(out, in).
+    /// </summary>
+    /// <exception cref="InputException">The rank is outside that range.</exception>
     public int SpectralRank => Triplets("rank", Options.Rank);
 
-    /// <summary>W [out, in] of the base, F32. A method that reads it pays a pass over it per step.</summary>
+    /// <summary>
+    /// The layer's base weight W [out, in], F32. Using it costs one pass over the weight per step.
+    /// </summary>
     public Expression Weight => _weight ??= new BaseTensor((Out, In));
 
-    /// <summary>The layer's bias [out]; null when it has none.</summary>
+    /// <summary>The layer's bias [out]; null when the layer has none.</summary>
     public Expression? Bias => Module.HasBias ? _bias ??= new BaseTensor(Out) : null;
 
     internal AdapterMethod Method { get; }
 
     internal IReadOnlyList<Factor> Factors => _factors;
 
-    /// <summary>The factors that a residual was made of, each with its start.</summary>
+    /// <summary>The factors of residuals, each with the frozen factor that holds its start values.</summary>
     internal IReadOnlyList<(Factor Factor, Factor Start, bool IsLeft)> Starts => _starts;
 
-    /// <summary>Whether a file without starts lacks a factor.</summary>
-    internal bool IsFoundAgain(Factor factor) =>
-        _foundAgain.Contains(factor) || _starts.Exists(pair => pair.Start == factor);
+    /// <summary>Returns whether files that omit start values also omit a factor.</summary>
+    internal bool IsRecomputed(Factor factor) =>
+        _recomputed.Contains(factor) || _starts.Exists(pair => pair.Start == factor);
 
     internal BaseTensor? BaseWeight => _weight;
 
     internal BaseTensor? BaseBias => _bias;
 
     /// <summary>Declares a trainable tensor of this layer.</summary>
-    /// <param name="name">Its name in the file, behind the module's path; PEFT's where PEFT has it.</param>
-    /// <param name="shape">Its shape, likewise.</param>
-    /// <param name="start">How it begins; zeros unless given or written by <see
-    /// cref="AdapterMethod.Initialize"/>.</param>
-    /// <param name="rate">Factor of the learning rate, above 0.</param>
+    /// <param name="name">
+    /// Its name in the file, after the module's path. Use PEFT's name where PEFT has the tensor.
+    /// </param>
+    /// <param name="shape">Its shape in the file. Use PEFT's shape where PEFT has the tensor.</param>
+    /// <param name="start">
+    /// Its start values; zeros unless given here or written by <see cref="AdapterMethod.Initialize"/>.
+    /// </param>
+    /// <param name="rate">The factor on the learning rate, above 0.</param>
     public Factor Trained(string name, Shape shape, Start? start = null, double rate = 1) =>
         Add(new Factor(name, shape, true, start ?? Start.Zeros) { Rate = rate });
 
     /// <summary>Declares a stored tensor of this layer that does not train.</summary>
-    /// <param name="name">Its name in the file, behind the module's path; PEFT's where PEFT has it.</param>
-    /// <param name="shape">Its shape, likewise.</param>
-    /// <param name="start">How it begins; zeros unless given or written by <see
-    /// cref="AdapterMethod.Initialize"/>.</param>
+    /// <param name="name">
+    /// Its name in the file, after the module's path. Use PEFT's name where PEFT has the tensor.
+    /// </param>
+    /// <param name="shape">Its shape in the file. Use PEFT's shape where PEFT has the tensor.</param>
+    /// <param name="start">
+    /// Its start values; zeros unless given here or written by <see cref="AdapterMethod.Initialize"/>.
+    /// </param>
     public Factor Frozen(string name, Shape shape, Start? start = null) =>
         Add(new Factor(name, shape, false, start ?? Start.Zeros));
 
     /// <summary>
-    /// Declares a stored tensor that does not train and that <see cref="AdapterMethod.Initialize"/> writes from the
-    /// base weight alone: a file may lack it (<see cref="AdapterMethod.StartTensor"/>).
+    /// Declares a frozen tensor that <see cref="AdapterMethod.Initialize"/> computes from the base weight alone. Files
+    /// may omit it (<see cref="AdapterMethod.StartTensor"/>).
     /// </summary>
-    /// <param name="name">Its name in the file, behind the module's path.</param>
+    /// <param name="name">Its name in the file, after the module's path.</param>
     /// <param name="shape">Its shape.</param>
-    internal Factor FoundAgain(string name, Shape shape)
+    internal Factor Recomputed(string name, Shape shape)
     {
         Factor factor = Frozen(name, shape);
-        _foundAgain.Add(factor);
+        _recomputed.Add(factor);
         return factor;
     }
 
     /// <summary>
-    /// Declares a tensor that is not in the adapter's file: what a schedule between steps needs (<see
-    /// cref="AdapterMethod.ActsBetweenSteps"/>), or a constant. It begins as given also in an adapter that is loaded.
+    /// Declares a tensor that is not stored in files: state of a schedule
+    /// (<see cref="AdapterMethod.ActsBetweenSteps"/>), or a constant. It has its start values again in a loaded
+    /// adapter.
     /// </summary>
     /// <param name="name">Its name among the layer's factors.</param>
     /// <param name="shape">Its shape.</param>
-    /// <param name="start">How it begins; zeros unless given.</param>
+    /// <param name="start">Its start values; zeros unless given.</param>
     public Factor State(string name, Shape shape, Start? start = null) =>
         Add(new Factor(name, shape, false, start ?? Start.Zeros) { IsSaved = false });
 
     /// <summary>
-    /// Declares a tensor that all layers have in common, stored once under <c>base_model.</c><paramref name="name"/>.
+    /// Declares a tensor that all layers share, stored once under <c>base_model.</c><paramref name="name"/>.
     /// </summary>
     /// <param name="name">Its name.</param>
     /// <param name="shape">Its shape, the same for all layers: see <see cref="AllModules"/>.</param>
     /// <param name="trains">Whether it trains.</param>
-    /// <param name="start">How it begins.</param>
+    /// <param name="start">Its start values.</param>
     public Factor Shared(string name, Shape shape, bool trains, Start start) =>
         Add(_shared.Declare(name, shape, trains, start));
 
     /// <summary>
-    /// A trained term beside its own start values, frozen and subtracted: the weight begins unchanged although the
-    /// factors do not begin at zero. It stands for a base from which the start was taken away, without touching the
-    /// base (1 rank more per rank in the core).
+    /// Returns a trained term and, subtracted from it, a term of its frozen start values. The weight thus begins
+    /// unchanged although the factors do not begin at zero, as if the start had been subtracted from the base. Each
+    /// rank costs one more rank in the core.
     /// </summary>
     /// <param name="left">The trained L.</param>
     /// <param name="right">The trained R.</param>
-    /// <param name="scale">s.</param>
+    /// <param name="scale">The scale s of both terms.</param>
     public LowRankTerm[] Residual(Factor left, Factor right, double scale) =>
         [new(StartOf(left, true), StartOf(right, false), -scale), new(left, right, scale)];
 
-    /// <summary>The value of one of the method's own settings.</summary>
+    /// <summary>Returns the value of one of the method's own settings.</summary>
     public double Setting(string name) => Options.Setting(Method, name);
 
-    /// <summary>The value of one of the method's own choices, as written.</summary>
+    /// <summary>Returns the value of one of the method's own choices, as written on the command line.</summary>
     public string Choice(string name) => Method.Settings.First(setting => setting.Name == name).Describe(Setting(name));
 
-    /// <summary>Whether one of the method's own switches is on.</summary>
+    /// <summary>Returns whether one of the method's own switches is on.</summary>
     public bool IsOn(string name) => Choice(name) == "on";
 
-    /// <summary>A number of singular triplets, checked to be one that the weight has: 1 to min(out, in).</summary>
-    /// <param name="setting">Its name, for the message.</param>
-    /// <param name="count">The number.</param>
-    /// <exception cref="InputException">It has not so many.</exception>
+    /// <summary>Checks that the weight has a number of singular triplets: 1 to min(out, in).</summary>
+    /// <param name="setting">The name of the setting, for the message.</param>
+    /// <param name="count">The number to check.</param>
+    /// <exception cref="InputException">The weight does not have that many.</exception>
     public int Triplets(string setting, int count)
     {
         int largest = Math.Min(Out, In);
@@ -165,7 +176,9 @@ public sealed class AdapterBuilder
             );
     }
 
-    /// <summary>The layer's bias, trained; stored under the name that PEFT's wrapped layers give it.</summary>
+    /// <summary>
+    /// Declares the layer's bias as trained, stored under the name that PEFT gives it in wrapped layers.
+    /// </summary>
     internal Factor TrainedBias() => Trained(AdapterTensors.WrappedBias, Out, Start.CopyOf(Bias!));
 
     private Factor StartOf(Factor factor, bool isLeft)

@@ -6,13 +6,13 @@ using Spectral.Training.Models;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// One layer's form as the kernels read it, in the compute type: L [out, p], c [p], R [p, in] with p the sum of the
-/// terms' ranks, and what else the form has. What no trainable factor is in is packed once, the rest after each
-/// optimizer step.
+/// The form of one layer as the kernels read it, in the compute type: L [out, p], c [p] and R [p, in], where p is the
+/// sum of the terms' ranks, and the form's other results. Values without a trainable factor are packed once, the rest
+/// after each optimizer step.
 /// </summary>
 public sealed class AdapterCore : IDisposable
 {
-    // Enough for factors of every rank the kernels are made for; whole weights are larger in any model that matters.
+    // Results of up to this rank keep their memory between steps. No kernel takes more; whole weights are larger.
     private const long KeptRank = 256;
 
     private readonly AdapterForm _form;
@@ -27,11 +27,13 @@ public sealed class AdapterCore : IDisposable
     private readonly int _rightFrom;
     private readonly int _middleCount;
 
-    /// <summary>Packs the factors' present values.</summary>
-    /// <param name="module">The adapter's share in the layer.</param>
+    /// <summary>Packs the current values of the factors.</summary>
+    /// <param name="module">The adapted layer's factors and form.</param>
     /// <param name="layer">The layer.</param>
-    /// <param name="packed">Where to pack the terms; a middle diagonal already holds their scales. Null: there are
-    /// none.</param>
+    /// <param name="packed">
+    /// The memory to pack the terms into; a middle diagonal in it already holds their scales. Null where there are no
+    /// terms.
+    /// </param>
     /// <param name="dtype">Compute type.</param>
     internal AdapterCore(AdaptedModule module, Linear layer, LowRankFactors? packed, DType dtype)
     {
@@ -50,25 +52,25 @@ public sealed class AdapterCore : IDisposable
         Pack(all: true);
     }
 
-    /// <summary>p.</summary>
+    /// <summary>The rank p of the core, the sum of its terms' ranks.</summary>
     public int Rank => _form.Rank;
 
-    /// <summary>L, c and R; null when the form has no terms.</summary>
+    /// <summary>The packed L, c and R; null when the form has no terms.</summary>
     public LowRankFactors? Factors { get; }
 
-    /// <summary>The weight the layer computes with, the base's unless the form replaces it.</summary>
+    /// <summary>The weight that the layer computes with: the base weight unless the form replaces it.</summary>
     internal Tensor Weight => _weight ?? _layer.Weight.Value;
 
-    /// <summary>The same weight, which may be columns of a wider matrix.</summary>
+    /// <summary>The same weight as <see cref="Weight"/>, possibly as columns of a wider matrix.</summary>
     internal ColumnRange WeightColumns => _weight is null ? _layer.Weight.Columns : _weight;
 
-    /// <summary>The bias the layer computes with, or null.</summary>
+    /// <summary>The bias that the layer computes with, or null.</summary>
     public Tensor? Bias => _bias ?? _layer.Bias?.Value;
 
-    /// <summary>a [in] F32, or null.</summary>
+    /// <summary>The scales a [in] of the layer's inputs, F32, or null.</summary>
     public Tensor? InputScale => _form.InputScale?.Value;
 
-    /// <summary>ρ [out] F32, or null.</summary>
+    /// <summary>The scales ρ [out] of the layer's outputs, F32, or null.</summary>
     public Tensor? OutputScale => _form.OutputScale?.Value;
 
     /// <summary>Whether the trainable factors have gradient buffers.</summary>
@@ -87,10 +89,10 @@ public sealed class AdapterCore : IDisposable
     /// <summary>Whether the form's expressions read the base weight.</summary>
     internal bool ReadsWeight => _module.ReadsWeight;
 
-    /// <summary>The form, for what the packed parts do not say.</summary>
+    /// <summary>The form that is packed here, for members that the packed tensors do not cover.</summary>
     internal AdapterForm Form => _form;
 
-    /// <summary>Renews what derives from trainable masters, or from all.</summary>
+    /// <summary>Recomputes and packs what derives from trainable masters, or everything.</summary>
     internal void Refresh(bool all)
     {
         _graph.Renew(all);
@@ -98,8 +100,9 @@ public sealed class AdapterCore : IDisposable
     }
 
     /// <summary>
-    /// Where backward adds the gradients of L, c and R: straight into a factor's where it is all that trains on its
-    /// side, else into an intermediate, zero at first, for the kernels add to all gradients or to none.
+    /// Returns the buffers to which backward adds the gradients of L, c and R. A factor that is the only trainable one
+    /// on its side is added to directly. Otherwise the buffer is an intermediate that begins at zero, because the
+    /// kernels accumulate into all gradients or into none.
     /// </summary>
     internal LowRankGradients Gradients()
     {
@@ -113,7 +116,7 @@ public sealed class AdapterCore : IDisposable
         );
     }
 
-    /// <summary>Carries the gradients of L, c and R on to the terms, and lets go of the intermediates.</summary>
+    /// <summary>Passes the gradients of L, c and R from the intermediates on to the terms.</summary>
     internal void Finish(in LowRankGradients gradients)
     {
         (Tensor? left, Tensor? middle, Tensor? right) = (gradients.Left, gradients.Middle, gradients.Right);
@@ -133,7 +136,7 @@ public sealed class AdapterCore : IDisposable
         }
     }
 
-    /// <summary>Lets go of the intermediates of <see cref="Gradients"/>.</summary>
+    /// <summary>Disposes the intermediates that <see cref="Gradients"/> allocated.</summary>
     internal void Release(in LowRankGradients gradients)
     {
         if (gradients.Left is { } left && DirectLeft is null)
@@ -143,16 +146,16 @@ public sealed class AdapterCore : IDisposable
             right.Dispose();
     }
 
-    /// <summary>Carries the gradients of all parts of the form, in their buffers by now, on to the factors.</summary>
+    /// <summary>Passes the gradients in the buffers of the form's parts on to the factors.</summary>
     internal void Backward() => _graph.Backward();
 
-    /// <summary>Adds the gradient of the form's penalty to the factors'.</summary>
+    /// <summary>Adds the gradient of the form's penalty to the gradients of the factors.</summary>
     internal void AddPenalty()
     {
         if (_penalty is null || _form.Penalty!.GradientBuffer(out _) is not { } gradient)
             return;
         _penalty.Renew(all: true);
-        // 1 by launches alone, so that a captured step has it.
+        // The 1 is written by kernel launches only, so that a captured step includes it.
         gradient.Clear();
         using (Tensor one = gradient.View((1, 1)))
             Combine.AddIdentity(one, 1, 1, one);
@@ -160,16 +163,18 @@ public sealed class AdapterCore : IDisposable
     }
 
     /// <summary>
-    /// The weight the layer computes with, in memory of the caller's: it may stand among others while an adapter is
-    /// attached.
+    /// Copies the weight that the layer computes with. With an adapter attached, the weight itself may be part of a
+    /// wider buffer.
     /// </summary>
     public Tensor CopyWeight() => WeightColumns.Copy();
 
     /// <summary>
-    /// diag(ρ) (W' + Σ s L diag(c) R) diag(a) [out, in], F32: the plain weight that computes the same. Sums are F32,
-    /// rounded once.
+    /// Computes the plain weight with the same effect, diag(ρ) (W' + Σ s L diag(c) R) diag(a), [out, in] F32. Sums are
+    /// F32 and rounded once.
     /// </summary>
-    /// <exception cref="InvalidOperationException">No weight does: <see cref="AdapterForm.IsMergeable"/>.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// No plain weight has the same effect (<see cref="AdapterForm.IsMergeable"/>).
+    /// </exception>
     public float[] MergedWeight()
     {
         if (!_form.IsMergeable)
@@ -205,7 +210,8 @@ public sealed class AdapterCore : IDisposable
     private Tensor? DirectRight => Direct(_rightFrom, _terms[^1].Right);
 
     /// <summary>
-    /// The gradient of a factor that is the last term's side and the only one from <paramref name="from"/> on.
+    /// Returns the gradient of a factor that is one side of the last term and alone from row or column
+    /// <paramref name="from"/> on; null if there is no such factor.
     /// </summary>
     private Tensor? Direct(int from, Expression side) =>
         side is Factor factor && from == Rank - _terms[^1].Rank ? factor.Parameter.Gradient : null;
@@ -240,7 +246,8 @@ public sealed class AdapterCore : IDisposable
             using Tensor flat = _form.Bias!.Value.View(_bias.Shape);
             Cast.Run(flat, _bias);
         }
-        // Read by the layer where they are; evaluated here, since a captured step's graph has no other place for it.
+        // The layer reads the scales where they are. They are evaluated here because a captured step's graph has no
+        // other place for it.
         _ = (InputScale, OutputScale);
         _graph.Trim();
     }

@@ -4,51 +4,54 @@ namespace Spectral.Training.Adapters;
 
 /// <summary>
 /// What a method makes of one linear layer: <c>y = ρ ∘ (u W'ᵀ + Σ s·((u Rᵀ)∘c) Lᵀ) + b</c> with <c>u = x ∘ a</c>.
-/// Everything the core does — forward, backward, merge, export, counting — follows from it. Parts left out cost
-/// nothing.
+/// Forward, backward, merging, export and counting all follow from it. Members left null cost nothing.
 /// </summary>
 public sealed record AdapterForm
 {
-    /// <summary>The low-rank terms, added up; they run as one core of the sum of their ranks.</summary>
+    /// <summary>The low-rank terms, which are added up. They run as one core whose rank is the sum of theirs.</summary>
     public IReadOnlyList<LowRankTerm> Terms { get; init; } = [];
 
     /// <summary>
-    /// W' [out, in] in place of the base weight; null: the base weight. For methods that no low-rank term expresses: it
-    /// is computed once per step, takes the memory of the weight a second time, and its gradient costs a product like
-    /// that of full fine-tuning.
+    /// The weight W' [out, in] in place of the base weight; null: the base weight. It is for methods that no low-rank
+    /// term can express. It is computed once per step, takes the memory of a second weight, and its gradient costs as
+    /// much as in full fine-tuning.
     /// </summary>
     public Expression? Weight { get; init; }
 
-    /// <summary>a, one per input; null: all ones.</summary>
+    /// <summary>The factors a [in] on the inputs; null: all ones.</summary>
     public Expression? InputScale { get; init; }
 
-    /// <summary>ρ, one per output; null: all ones.</summary>
+    /// <summary>The factors ρ [out] on the outputs; null: all ones.</summary>
     public Expression? OutputScale { get; init; }
 
-    /// <summary>b, one per output, in place of the layer's own bias; null: that bias, if any.</summary>
+    /// <summary>The bias b [out] in place of the layer's own; null: the layer's own, if any.</summary>
     public Expression? Bias { get; init; }
 
     /// <summary>
-    /// ReLU between R and L. The change is then no longer one of the weight: it can be neither merged nor exported.
+    /// Whether a ReLU stands between R and L. The change is then no longer a change of the weight, so that it can be
+    /// neither merged nor exported.
     /// </summary>
     public bool Rectified { get; init; }
 
-    /// <summary>[1], added to the loss once per optimizer step; it is not in the losses that are reported.</summary>
+    /// <summary>
+    /// The penalty, [1], that is added to the loss once per optimizer step; null: none. Reported losses do not contain
+    /// it.
+    /// </summary>
     public Expression? Penalty { get; init; }
 
-    /// <summary>Whether a plain weight, and bias, computes the same.</summary>
+    /// <summary>Whether a plain weight and bias can have the same effect.</summary>
     public bool IsMergeable => !Rectified;
 
-    /// <summary>Whether a plain LoRA computes the same, L·C·R being all there is.</summary>
+    /// <summary>Whether a plain LoRA can have the same effect: the form is low-rank terms and nothing else.</summary>
     public bool IsLowRank =>
         Terms.Count > 0 && Weight is null && InputScale is null && OutputScale is null && Bias is null && !Rectified;
 
-    /// <summary>Sum of the terms' ranks.</summary>
+    /// <summary>The sum of the terms' ranks.</summary>
     public int Rank => Terms.Sum(term => term.Rank);
 
     /// <summary>
-    /// Floating point operations per token that forward does beyond the base layer's 2·out·in; what happens once per
-    /// step is not in it.
+    /// Returns the floating point operations per token that forward needs beyond the base layer's 2·out·in. Work that
+    /// is done once per step is not counted.
     /// </summary>
     public long ExtraFlops(ModuleShape module) =>
         2L * Rank * (module.Out + module.In)
@@ -56,7 +59,7 @@ public sealed record AdapterForm
         + (OutputScale is null ? 0 : module.Out)
         + (Rectified ? Rank : 0);
 
-    /// <summary>Everything that has a value.</summary>
+    /// <summary>All expressions of the form except the penalty.</summary>
     internal IEnumerable<Expression> Outputs =>
         Terms
             .SelectMany(term => new[] { term.Left, term.Middle, term.Right })

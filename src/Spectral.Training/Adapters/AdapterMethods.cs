@@ -3,7 +3,7 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters;
 
-/// <summary>Finds adapter methods by name: those of this library, and those that a program registers.</summary>
+/// <summary>Finds adapter methods by name, both those of this library and those that a program registers.</summary>
 public static partial class AdapterMethods
 {
     private static readonly Lock Registering = new();
@@ -11,12 +11,12 @@ public static partial class AdapterMethods
     // Replaced as a whole, so that readers need no lock.
     private static volatile IReadOnlyList<AdapterMethod> _all = [.. Sorted(BuiltIn())];
 
-    /// <summary>Every known method, by name.</summary>
+    /// <summary>All known methods, sorted by name.</summary>
     public static IReadOnlyList<AdapterMethod> All => _all;
 
     /// <summary>
-    /// Makes a method of the calling program known: <see cref="Find"/> and whatever loads adapters find it from now on.
-    /// Folders that it saves name it.
+    /// Registers a method of the calling program. <see cref="Find"/> and everything that loads adapters know it from
+    /// then on, and folders that are saved with it name it.
     /// </summary>
     /// <remarks>Can be called from any thread. A registered method stays for the life of the process.</remarks>
     /// <param name="method">The method.</param>
@@ -37,8 +37,8 @@ public static partial class AdapterMethods
         }
     }
 
-    /// <summary>The method called <paramref name="name"/>, as on the command line.</summary>
-    /// <exception cref="InputException">There is none; the message lists those there are.</exception>
+    /// <summary>Finds the method called <paramref name="name"/>, as on the command line.</summary>
+    /// <exception cref="InputException">There is no such method; the message lists the known ones.</exception>
     public static AdapterMethod Find(string name) =>
         All.FirstOrDefault(method => method.Name == name)
         ?? throw new InputException(

@@ -5,21 +5,21 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters;
 
-/// <summary>Settings that adapter methods choose from; each method documents which it reads.</summary>
+/// <summary>The settings of an adapter. Each method documents which of them it reads.</summary>
 public sealed record AdapterOptions
 {
-    /// <summary>All linear layers of a Llama block.</summary>
+    /// <summary>The names of all linear layers of a Llama block.</summary>
     public static IReadOnlyList<string> AllProjections { get; } =
     ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
-    /// <summary>Rank r of the low-rank part.</summary>
+    /// <summary>The rank r of the low-rank terms.</summary>
     public int Rank
     {
         get => Noted(field);
         init;
     } = 8;
 
-    /// <summary>Numerator α of the scale.</summary>
+    /// <summary>The numerator α of the scale α/r.</summary>
     public double Alpha
     {
         get => Noted(field);
@@ -27,7 +27,7 @@ public sealed record AdapterOptions
     } = 16;
 
     /// <summary>
-    /// Rank-stabilised scale α/√r instead of α/r (Kalajdzievski, "A Rank Stabilization Scaling Factor", 2023).
+    /// Whether the scale is α/√r instead of α/r (Kalajdzievski, "A Rank Stabilization Scaling Factor", 2023).
     /// </summary>
     public bool RankStabilized
     {
@@ -35,18 +35,19 @@ public sealed record AdapterOptions
         init;
     }
 
-    /// <summary>Number k of leading singular triplets a spectral part works on.</summary>
+    /// <summary>The number k of leading singular triplets that a spectral method works on.</summary>
     public int TopK { get; init; } = 8;
 
     /// <summary>
-    /// Module names or endings to adapt, such as <c>q_proj</c>; or one expression (<see cref="AdapterTargets.Parse"/>).
+    /// The names or endings of names of the modules to adapt, such as <c>q_proj</c>; or one expression
+    /// (<see cref="AdapterTargets.Parse"/>).
     /// </summary>
     public IReadOnlyList<string> TargetModules { get; init; } = AllProjections;
 
-    /// <summary>Seed of every random start value.</summary>
+    /// <summary>The seed of all random start values.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>How singular triplets are computed.</summary>
+    /// <summary>The algorithm that computes singular triplets.</summary>
     public SvdMethod Svd
     {
         get => Noted(field);
@@ -54,14 +55,14 @@ public sealed record AdapterOptions
     } = SvdMethod.Auto;
 
     /// <summary>
-    /// Probability with which an element of the adapter's input is dropped while training, what is kept being scaled by
-    /// 1/(1 − p); the base layer's input is left alone. Layers that read the same input share the mask.
+    /// The probability of dropping an element of the adapter's input in training; the others are scaled by 1/(1 − p).
+    /// The base layer's input is not dropped. Layers that read the same input share the mask.
     /// </summary>
     public double Dropout { get; init; }
 
     /// <summary>
-    /// Learning rate of L over that of R (PEFT's lora_B over lora_A): Hayou, Ghosh and Yu, "LoRA+", 2024, arXiv
-    /// 2402.12354, who recommend 16. R keeps the optimizer's rate, L's is this many times as large.
+    /// The learning rate of L over that of R (PEFT's lora_B over lora_A): Hayou, Ghosh and Yu, "LoRA+", 2024, arXiv
+    /// 2402.12354, who recommend 16. R keeps the optimizer's rate.
     /// </summary>
     public double LearningRateRatio
     {
@@ -70,66 +71,68 @@ public sealed record AdapterOptions
     } = 1;
 
     /// <summary>
-    /// Ranks of single modules, by expressions on the end of their name (PEFT's rank_pattern); the first that matches
+    /// The ranks of single modules, by expressions on the end of their names (PEFT's rank_pattern). The first match
     /// wins.
     /// </summary>
     public IReadOnlyList<KeyValuePair<string, int>> RankPattern { get; init; } = [];
 
-    /// <summary>Alphas of single modules, as <see cref="RankPattern"/>.</summary>
+    /// <summary>The alphas of single modules, matched as in <see cref="RankPattern"/>.</summary>
     public IReadOnlyList<KeyValuePair<string, double>> AlphaPattern { get; init; } = [];
 
-    /// <summary>Which biases of the model train along.</summary>
+    /// <summary>Which biases of the model train.</summary>
     public AdapterBias Bias { get; init; }
 
     /// <summary>
-    /// Ends of the names of modules that train whole and are stored beside the factors, such as <c>lm_head</c> or
-    /// <c>embed_tokens</c> (PEFT's modules_to_save). They take no adapter.
+    /// The ends of the names of modules that train whole and are stored beside the factors, such as <c>lm_head</c> or
+    /// <c>embed_tokens</c> (PEFT's modules_to_save). They get no adapter.
     /// </summary>
     public IReadOnlyList<string> ModulesToSave { get; init; } = [];
 
     /// <summary>
-    /// Tokens whose rows train while the rest of their table stays, by the end of the table's name, <c>embed_tokens</c>
-    /// or <c>lm_head</c> (PEFT's trainable_token_indices). A head that is tied to the embedding follows its rows.
+    /// The tokens whose rows train while the rest of their table is frozen (PEFT's trainable_token_indices), by the end
+    /// of the table's name, <c>embed_tokens</c> or <c>lm_head</c>. A head that is tied to the embedding follows its
+    /// rows.
     /// </summary>
     public IReadOnlyList<KeyValuePair<string, IReadOnlyList<int>>> TrainableTokens { get; init; } = [];
 
     /// <summary>
-    /// Whether a head that is tied to the embedding follows an embedding that is adapted or trained whole (PEFT's
-    /// ensure_weight_tying); otherwise the two part.
+    /// Whether a tied head follows an embedding that is adapted or trained whole (PEFT's ensure_weight_tying).
+    /// Otherwise the head keeps the base's values and the two differ.
     /// </summary>
     public bool KeepTied { get; init; }
 
     /// <summary>
-    /// Folder of the adapter of the tasks before, for a method that keeps clear of them (o-lora); read once, when an
-    /// adapter is made.
+    /// The folder of the adapter of the earlier tasks, for a method whose change is to be orthogonal to theirs
+    /// (o-lora). It is read once, when an adapter is created.
     /// </summary>
     public string? PreviousAdapter { get; init; }
 
-    /// <summary>Values of the method's own settings that are not the default, by name.</summary>
+    /// <summary>The method's own settings, by name, where they differ from the defaults.</summary>
     public IReadOnlyDictionary<string, double> Settings { get; init; } = new Dictionary<string, double>();
 
     /// <summary>
-    /// Values of the method's own settings for single modules, by the setting's name, as <see cref="RankPattern"/>.
+    /// The method's own settings for single modules, by the setting's name, matched as in <see cref="RankPattern"/>.
     /// </summary>
     public IReadOnlyDictionary<string, IReadOnlyList<KeyValuePair<string, double>>> SettingPatterns { get; init; } =
         new Dictionary<string, IReadOnlyList<KeyValuePair<string, double>>>();
 
     /// <summary>
-    /// The layers whose inputs IA3 scales, in place of their outputs; null: those that end a feed-forward block.
+    /// The layers of which IA3 scales the inputs instead of the outputs; null: the last layer of each feed-forward
+    /// block.
     /// </summary>
     public FeedForwardModules? FeedForward { get; init; }
 
-    /// <summary>Takes the names of the settings that somebody reads; null: nobody wants to know.</summary>
+    /// <summary>Collects the names of the options that are read; null: they are not recorded.</summary>
     internal HashSet<string>? ReadNames { get; init; }
 
-    /// <summary>The scale s of the low-rank part.</summary>
+    /// <summary>The scale s of the low-rank terms.</summary>
     public double Scale => ScaleAt(Rank);
 
-    /// <summary>The scale that α gives at some rank.</summary>
+    /// <summary>Returns the scale at another rank.</summary>
     internal double ScaleAt(int rank) => Alpha / (RankStabilized ? Math.Sqrt(rank) : rank);
 
     /// <summary>
-    /// The same settings at another rank; α follows, so that the scale stays what it was. Rank 0 has no scale to keep.
+    /// Returns the settings at another rank, with α changed to keep the scale. Rank 0 has no scale to keep.
     /// </summary>
     internal AdapterOptions AtRank(int rank) =>
         rank == Rank || rank == 0 || Rank == 0
@@ -143,8 +146,8 @@ public sealed record AdapterOptions
                 Alpha = Alpha * (RankStabilized ? Math.Sqrt((double)rank / Rank) : (double)rank / Rank),
             };
 
-    /// <summary>The settings of one module, the patterns applied.</summary>
-    /// <exception cref="InputException">A pattern is no regular expression.</exception>
+    /// <summary>Returns the settings of one module, with the patterns applied.</summary>
+    /// <exception cref="InputException">A pattern is not a regular expression.</exception>
     public AdapterOptions For(string module)
     {
         AdapterOptions options = this with
@@ -162,11 +165,12 @@ public sealed record AdapterOptions
     }
 
     /// <summary>
-    /// Whether training took all rank away from a module: it has no factors, and its weight is the base's.
+    /// Returns whether training reduced a module's rank to 0. It has no factors then, and its weight is that of the
+    /// base.
     /// </summary>
-    internal bool IsGivenUp(string module) => Rank != 0 && For(module).Rank == 0;
+    internal bool IsPruned(string module) => Rank != 0 && For(module).Rank == 0;
 
-    /// <summary>The same with one of the method's own settings changed.</summary>
+    /// <summary>Returns the settings with one of the method's own settings changed.</summary>
     internal AdapterOptions With(string setting, double value) =>
         this with
         {
@@ -174,28 +178,28 @@ public sealed record AdapterOptions
         };
 
     /// <summary>
-    /// The same settings for a task after others, whose adapter it starts from: <see cref="PreviousAdapter"/> and the
-    /// rank that takes.
+    /// Returns the settings for training on a further task: they name the earlier adapter
+    /// (<see cref="PreviousAdapter"/>) and have the rank that this requires.
     /// </summary>
-    /// <param name="method">The method, which has to be one for several tasks.</param>
-    /// <param name="directory">The adapter, of any method that a plain LoRA equals.</param>
-    /// <exception cref="InputException">The method is none, or the adapter is unusable.</exception>
+    /// <param name="method">The method, which has to be one for a sequence of tasks.</param>
+    /// <param name="directory">The folder of the earlier adapter, of any method with an equivalent plain LoRA.</param>
+    /// <exception cref="InputException">The method is for single tasks only, or the adapter cannot be used.</exception>
     public AdapterOptions After(AdapterMethod method, string directory) => method.After(this, directory);
 
     /// <summary>
-    /// The same options for a method, without those that its files have no place for: its adapters would be others when
-    /// read again.
+    /// Returns the options without those that the method's files cannot store; with them, an adapter would be a
+    /// different one when read again.
     /// </summary>
     /// <param name="method">The method.</param>
     /// <param name="layers">The layers to adapt.</param>
-    /// <param name="without">Takes a line for each option that is left out.</param>
+    /// <param name="without">Receives a line for each option that is left out.</param>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public AdapterOptions KeptBy(AdapterMethod method, IReadOnlyList<ModuleShape> layers, Action<string> without) =>
         KeptOptions.Keep(method, this, layers, without);
 
-    /// <summary>The value of a setting of a method's own.</summary>
+    /// <summary>Returns the value of one of the method's own settings.</summary>
     /// <param name="method">The method.</param>
-    /// <param name="name">The setting.</param>
+    /// <param name="name">The name of the setting.</param>
     public double Setting(AdapterMethod method, string name) =>
         Settings.TryGetValue(name, out double value)
             ? value
@@ -207,8 +211,8 @@ public sealed record AdapterOptions
         return value;
     }
 
-    /// <summary>Checks that all settings given are the method's and in range.</summary>
-    /// <exception cref="InputException">One is not.</exception>
+    /// <summary>Checks that all settings given belong to the method and are in range.</summary>
+    /// <exception cref="InputException">A setting is unknown or out of range, or two exclude each other.</exception>
     internal void CheckSettings(AdapterMethod method)
     {
         foreach ((string name, double value) in Settings)

@@ -5,7 +5,8 @@ using Spectral.Training.Models;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// Adapted layers that read the same x, scaled or not: one pass over it serves all their low-rank terms.
+/// The adapted layers among siblings that read the same x, scaled or not, so that one pass over x serves the terms of
+/// all of them.
 /// </summary>
 internal sealed class AdapterPart : IDisposable
 {
@@ -16,10 +17,10 @@ internal sealed class AdapterPart : IDisposable
     private readonly Tensor? _right;
     private readonly Tensor? _middle;
 
-    /// <summary>Packs the factors' present values.</summary>
-    /// <param name="places">Places of the layers among their siblings.</param>
-    /// <param name="layers">The layers; one alone if its form scales its inputs or has no terms.</param>
-    /// <param name="modules">Their adapters.</param>
+    /// <summary>Packs the current values of the factors.</summary>
+    /// <param name="places">The layers' indices among their siblings.</param>
+    /// <param name="layers">The layers; only one if its form scales its inputs or has no terms.</param>
+    /// <param name="modules">The adapted modules of these layers.</param>
     /// <param name="dtype">Compute type.</param>
     public AdapterPart(int[] places, Linear[] layers, AdaptedModule[] modules, DType dtype)
     {
@@ -30,7 +31,8 @@ internal sealed class AdapterPart : IDisposable
             Device device = layers[0].Weight.Value.Device;
             Rank = terms.Sum(term => term.Rank);
             _right = Tensor.Empty(device, (Rank, layers[0].In), dtype);
-            // One factor for all costs nothing; anything else is a diagonal, applied while z is written.
+            // A scale that all terms share costs nothing. Different scales become a diagonal, which is applied while z
+            // is written.
             bool uniform = terms.All(term => term.Middle is null && term.Scale == terms[0].Scale);
             _middle = uniform
                 ? null
@@ -54,22 +56,22 @@ internal sealed class AdapterPart : IDisposable
         _cores = [.. modules.Select((module, i) => module.Pack(layers[i], _factors?.Members[i], dtype))];
     }
 
-    /// <summary>Places of the layers among their siblings.</summary>
+    /// <summary>The layers' indices among their siblings.</summary>
     public IReadOnlyList<int> Places => _places;
 
-    /// <summary>Their cores, in the same order.</summary>
+    /// <summary>The layers' cores, in the order of <see cref="Places"/>.</summary>
     public IReadOnlyList<AdapterCore> Cores => _cores;
 
-    /// <summary>The packed low-rank terms; null where a form has none.</summary>
+    /// <summary>The packed low-rank terms of all layers; null where a form has none.</summary>
     public LowRankStack? Factors => _factors;
 
-    /// <summary>Whether any L or R trains.</summary>
+    /// <summary>Whether L or R of any layer trains.</summary>
     public bool TrainsFactors => Array.Exists(_cores, core => core.TrainsFactors);
 
-    /// <summary>Whether any c trains.</summary>
+    /// <summary>Whether c of any layer trains.</summary>
     public bool TrainsMiddle => Array.Exists(_cores, core => core.TrainsMiddle);
 
-    /// <summary>Sum of the ranks; 0 where a form has no terms.</summary>
+    /// <summary>The sum of the layers' ranks; 0 where a form has no terms.</summary>
     public int Rank { get; }
 
     /// <summary>Makes the layers compute with their adapters.</summary>
@@ -80,12 +82,14 @@ internal sealed class AdapterPart : IDisposable
     }
 
     /// <summary>
-    /// The outputs of the layers before any output scale, with their biases unless such a scale follows.
+    /// Computes the layers' outputs before any output scale. Biases are added unless an output scale follows.
     /// </summary>
-    /// <param name="x">[N, in]; scaled already if the form scales it.</param>
-    /// <param name="values">[N, out] of every sibling layer; those of this part's are overwritten.</param>
+    /// <param name="x">The input [N, in]; scaled already if the form scales it.</param>
+    /// <param name="values">
+    /// The outputs [N, out] of all sibling layers; those of this part's layers are overwritten.
+    /// </param>
     /// <param name="projected">x Rᵀ [N, <see cref="Rank"/>]; overwritten. Null where there are no terms.</param>
-    /// <param name="dropout">Applied to the terms' x.</param>
+    /// <param name="dropout">The mask on the terms' x; null: none.</param>
     public void Forward(Tensor x, Tensor[] values, Tensor? projected, DropoutMask? dropout)
     {
         if (_factors is not null)
@@ -99,13 +103,15 @@ internal sealed class AdapterPart : IDisposable
             AddBias.Run(value, core.Bias);
     }
 
-    /// <summary>Adds the gradients of what trains and produces the layers' part of the gradient to their x.</summary>
-    /// <param name="x">What forward had; null where nothing reads it.</param>
+    /// <summary>Adds the gradients of what trains and computes the layers' share of the gradient of x.</summary>
+    /// <param name="x">The x of the forward pass; null where nothing reads it.</param>
     /// <param name="projected">x Rᵀ, saved by forward.</param>
-    /// <param name="gradients">dy [N, out] of every sibling layer, any output scale undone.</param>
-    /// <param name="dx">[N, in]; null when nothing below wants it.</param>
+    /// <param name="gradients">
+    /// The gradients dy [N, out] of the outputs of all sibling layers, before any output scale.
+    /// </param>
+    /// <param name="dx">The gradient of x, [N, in]; null where nobody needs it.</param>
     /// <param name="accumulate">Whether to add to what <paramref name="dx"/> holds.</param>
-    /// <param name="dropout">That of the forward pass.</param>
+    /// <param name="dropout">The mask of the forward pass.</param>
     public void Backward(
         Tensor? x,
         Tensor? projected,
@@ -141,7 +147,7 @@ internal sealed class AdapterPart : IDisposable
         );
     }
 
-    /// <summary>The same for operands that are laid out for it: <see cref="AugmentedLinear.Backward"/>.</summary>
+    /// <summary>Does the same for operands in the layout of <see cref="AugmentedLinear.Backward"/>.</summary>
     public void Backward(
         AugmentedWeight weight,
         Tensor? x,
@@ -151,7 +157,7 @@ internal sealed class AdapterPart : IDisposable
         bool accumulate
     ) => WithGradients(wanted => AugmentedLinear.Backward(weight, x, projected, dy, dx, wanted, Added(accumulate)));
 
-    // The parameters' gradients are always added to.
+    // Parameter gradients always accumulate.
     private static Accumulate Added(bool dx) => dx ? Accumulate.Gradients | Accumulate.Dx : Accumulate.Gradients;
 
     private void WithGradients(Action<LowRankGradients[]> backward)

@@ -4,11 +4,11 @@ using Spectral.Training.Models;
 
 namespace Spectral.Training.Adapters;
 
-/// <content>Whether config, tensors and model agree.</content>
+/// <content>Checks that config, tensors and model agree.</content>
 public sealed partial class AdapterReader
 {
     /// <summary>
-    /// Every module that the config means has tensors, and every module that has some is meant and is one of the model.
+    /// Checks that the modules with tensors are layers of the model and match the config, and that some module does.
     /// </summary>
     private void CheckModules(IReadOnlyList<ModuleShape>? layers)
     {
@@ -41,8 +41,8 @@ public sealed partial class AdapterReader
     }
 
     /// <summary>
-    /// The layers that have tensors. The others are left as they are: PEFT gives them their start, which of most
-    /// methods changes nothing.
+    /// Returns the layers that have tensors. The others stay as they are: PEFT gives them start values, which with most
+    /// methods change nothing.
     /// </summary>
     private List<ModuleShape> WithTensors(List<ModuleShape> meant)
     {
@@ -68,8 +68,8 @@ public sealed partial class AdapterReader
     private bool HasBias(string module) => _tensors.Of(module).ContainsKey(AdapterTensors.WrappedBias);
 
     /// <summary>
-    /// Which biases the file has of those that its config says were trained: PEFT up to 0.20 writes lora_only and
-    /// leaves them all out.
+    /// Determines which of the biases that the config calls trained are in the file. With bias lora_only, PEFT up to
+    /// 0.20 omits all of them.
     /// </summary>
     private AdapterBias StoredBiases(List<ModuleShape> adapted, IReadOnlyList<ModuleShape>? layers)
     {
@@ -97,7 +97,8 @@ public sealed partial class AdapterReader
                     + $"for {missing.Count} layers, the first {missing[0]}; the model's own are used"
             );
         }
-        // One of a layer without factors, such as one that was given up: saved again, only "all" means it.
+        // A bias of a layer without factors, such as one whose rank was reduced to 0. Only "all" includes it when the
+        // adapter is saved again.
         if (
             others.Any(name =>
                 name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal)
@@ -117,7 +118,9 @@ public sealed partial class AdapterReader
         return HasBias(module.Name) ? options : options with { Bias = AdapterBias.None };
     }
 
-    /// <summary>What names no layer changes nothing, in PEFT as here; it may be a slip.</summary>
+    /// <summary>
+    /// Warns of entries that match no layer. They change nothing, in PEFT as here, but may be typing errors.
+    /// </summary>
     private void WarnOfUnmatched(IReadOnlyList<ModuleShape>? layers)
     {
         AdapterConfig config = _folder.Config;

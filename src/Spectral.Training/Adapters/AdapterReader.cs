@@ -8,8 +8,8 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// An adapter folder in terms of its method: modules with their factors, every tensor checked to be there with its
-/// shape.
+/// Reads an adapter folder in terms of its method: modules with their factors, with every tensor checked to exist and
+/// to have the right shape.
 /// </summary>
 public sealed partial class AdapterReader : IDisposable
 {
@@ -21,9 +21,16 @@ public sealed partial class AdapterReader : IDisposable
     private readonly List<string> _warnings;
     private bool _leftOut;
 
-    /// <summary>Opens the folder of an adapter for a model whose weights are in another folder.</summary>
-    /// <exception cref="InputException">It is no adapter folder, or not this model's; its kind is not known here; or a
-    /// tensor is missing or has another shape.</exception>
+    /// <summary>Opens the folder of an adapter for a model whose weights are at hand.</summary>
+    /// <param name="directory">The adapter's folder.</param>
+    /// <param name="model">The folder of the model.</param>
+    /// <param name="learningRateRatio">
+    /// The <see cref="AdapterOptions.LearningRateRatio"/> for further training. Files do not store it.
+    /// </param>
+    /// <exception cref="InputException">
+    /// The folder holds no adapter of a known kind or one of another model, or a tensor is missing or has the wrong
+    /// shape.
+    /// </exception>
     public AdapterReader(string directory, ModelFolder model, double learningRateRatio = 1)
         : this(directory, model.Config, learningRateRatio)
     {
@@ -45,7 +52,7 @@ public sealed partial class AdapterReader : IDisposable
         : this(learningRateRatio, directory, config) { }
 
     /// <summary>
-    /// Opens the folder of an adapter for a model that is not at hand: the layers' sizes are deduced from the tensors.
+    /// Opens the folder of an adapter without its model. The layers' sizes are deduced from the tensors.
     /// </summary>
     /// <inheritdoc cref="AdapterReader(string, ModelFolder, double)"/>
     public AdapterReader(string directory)
@@ -80,7 +87,7 @@ public sealed partial class AdapterReader : IDisposable
                 );
             }
 
-            adapted = adapted?.FindAll(module => !Options.IsGivenUp(module.Name));
+            adapted = adapted?.FindAll(module => !Options.IsPruned(module.Name));
             (HashSet<string> leaves, HashSet<string> shared) = Names(adapted ?? ModuleSizes.Probes(Method));
             _savedTensors = new SavedTensors(_folder, model is null ? null : [.. ModelTensors.Untied(model)]);
             var names = layers?.Select(layer => layer.Name).ToHashSet();
@@ -98,9 +105,9 @@ public sealed partial class AdapterReader : IDisposable
             PooledInputs.Refuse(_folder, _tensors, layers);
             CheckModules(layers);
             adapted = adapted is null
-                ? ModuleSizes.Deduce(_folder, _tensors, module => !Options.IsGivenUp(module), Describe)
+                ? ModuleSizes.Deduce(_folder, _tensors, module => !Options.IsPruned(module), Describe)
                 : WithTensors(adapted);
-            if (!config.IsListAlone || _leftOut || GivesUpSome())
+            if (!config.IsListAlone || _leftOut || PrunesSome())
                 Options = Options with { TargetModules = [.. adapted.Select(module => module.Name)] };
             WarnOfUnmatched(layers);
             Options = Options with { Bias = StoredBiases(adapted, layers) };
@@ -118,38 +125,39 @@ public sealed partial class AdapterReader : IDisposable
         }
     }
 
-    /// <summary>The method.</summary>
+    /// <summary>The method of the stored adapter.</summary>
     public AdapterMethod Method => _folder.Config.Method;
 
-    /// <summary>The settings.</summary>
+    /// <summary>The settings of the stored adapter, with its targets as resolved.</summary>
     public AdapterOptions Options { get; }
 
-    /// <summary>The modules, without factors yet.</summary>
+    /// <summary>The adapted modules. Their factors have no memory yet.</summary>
     public IReadOnlyList<AdaptedModule> Modules => _modules;
 
     /// <summary>
-    /// The tensors of the model that the adapter has its own values of. Of those that only stand in for the base's, the
-    /// ones that differ from it, if the model was given with its weights.
+    /// The tensors of the model for which the adapter has its own values. Those that merely replace the base's are
+    /// listed only if they differ from it, where the model's weights are known.
     /// </summary>
     internal IReadOnlyList<SavedTensor> Saved => _saved;
 
-    /// <summary>Path or name of the base model, as the file has it.</summary>
+    /// <summary>The path or name of the base model, as the file has it.</summary>
     internal string? BaseModel => _folder.Config.BaseModel;
 
-    /// <summary>What was odd but harmless, one line each.</summary>
+    /// <summary>The warnings about things that are unusual but harmless, one line each.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
-    /// <summary>Whether <see cref="Fill"/> needs base weights.</summary>
+    /// <summary>Whether the file omits the start values, so that <see cref="Fill"/> needs base weights.</summary>
     internal bool LacksStart => _folder.Config.LacksStart;
 
-    /// <summary>Gives all factors their stored values, and those that are not stored their start.</summary>
-    /// <param name="modules">The modules, with memory behind their factors.</param>
-    /// <param name="weight">The base weight [out, in] of a module; asked for only if the file <see
-    /// cref="LacksStart"/>.</param>
+    /// <summary>Gives all factors their stored values, or their start values if they are not stored.</summary>
+    /// <param name="modules">The modules, whose factors have memory.</param>
+    /// <param name="weight">
+    /// Returns the base weight [out, in] of a module. It is called only if the file <see cref="LacksStart"/>.
+    /// </param>
     internal void Fill(IReadOnlyList<AdaptedModule> modules, Func<AdaptedModule, Tensor> weight)
     {
         if (LacksStart)
-            BeginAgain(modules, weight);
+            RecomputeStarts(modules, weight);
         var filled = new HashSet<string>();
         foreach (AdaptedModule module in modules)
         {
@@ -173,13 +181,15 @@ public sealed partial class AdapterReader : IDisposable
         }
     }
 
-    /// <summary>A tensor that the adapter's changes add to: the model's, or what stands in for it.</summary>
+    /// <summary>
+    /// Returns the tensor to which the adapter's changes are added: the model's, or the one that replaces it.
+    /// </summary>
     internal SafetensorsTensor BaseOf(ModelFolder model, string tensor) =>
         _saved.Find(saved => saved.Name == tensor && !saved.Trains) is { } own ? Stored(own) : model.Untied(tensor);
 
     /// <summary>
-    /// Whether embedding and head, tied in the model, part under the adapter. They stay one where both are saved with
-    /// the same values.
+    /// Returns whether embedding and head, tied in the model, differ with the adapter. They stay equal if both are
+    /// saved with the same values.
     /// </summary>
     public bool Parts(ModelFolder model)
     {
@@ -195,10 +205,10 @@ public sealed partial class AdapterReader : IDisposable
             || !Stored(embedding).HasValuesOf(Stored(head));
     }
 
-    /// <summary>A saved tensor in the file.</summary>
+    /// <summary>Returns a saved tensor of the file.</summary>
     internal SafetensorsTensor Stored(SavedTensor tensor) => _savedTensors[tensor];
 
-    /// <summary>The stored values of one of a module's own tensors.</summary>
+    /// <summary>Returns the stored values of one of a module's own tensors.</summary>
     internal float[] Stored(AdaptedModule module, string leaf) =>
         _tensors.Find(module, module.Stored(LacksStart).First(stored => stored.Name == leaf)).ToFloats();
 
@@ -206,10 +216,10 @@ public sealed partial class AdapterReader : IDisposable
     public void Dispose() => _folder.Dispose();
 
     /// <summary>
-    /// Finds again what the factors started as. Signs may differ from those of the program that trained, their products
-    /// do not.
+    /// Recomputes the start values of the factors. Signs may differ from those of the program that trained them; the
+    /// products do not.
     /// </summary>
-    private void BeginAgain(IReadOnlyList<AdaptedModule> modules, Func<AdaptedModule, Tensor> weight)
+    private void RecomputeStarts(IReadOnlyList<AdaptedModule> modules, Func<AdaptedModule, Tensor> weight)
     {
         Method.Initialize([
             .. modules.Select(module => new AdapterStart(module.Shape, weight(module), module.Factors, module.Options)),
@@ -221,7 +231,7 @@ public sealed partial class AdapterReader : IDisposable
         }
     }
 
-    /// <summary>The names that the method declares for any of some modules.</summary>
+    /// <summary>Collects the tensor names that the method declares for some modules.</summary>
     private (HashSet<string> Leaves, HashSet<string> Shared) Names(IReadOnlyList<ModuleShape> modules)
     {
         HashSet<string> leaves = [];
@@ -238,8 +248,8 @@ public sealed partial class AdapterReader : IDisposable
     }
 
     /// <summary>
-    /// The settings of a module. In files of the LoRA family the rank comes from the tensors, the scale from the
-    /// config, as in PEFT.
+    /// Returns the settings of a module. In files of the LoRA family the rank comes from the tensors and the scale from
+    /// the config, as in PEFT.
     /// </summary>
     private AdapterOptions Describe(string module)
     {
@@ -264,14 +274,14 @@ public sealed partial class AdapterReader : IDisposable
     }
 
     /// <summary>
-    /// Whether a module is a tied head that follows the embedding: what the file has of it is a copy.
+    /// Returns whether a module is a tied head that follows the embedding, so that its tensors in the file are copies.
     /// </summary>
     private bool IsCopy(ModelConfig? model, string module) =>
         module == ModelTensors.HeadModule && Options.KeepTied && model is { TieWordEmbeddings: true };
 
-    private bool GivesUpSome() => Options.Rank != 0 && Options.RankPattern.Any(pair => pair.Value == 0);
+    private bool PrunesSome() => Options.Rank != 0 && Options.RankPattern.Any(pair => pair.Value == 0);
 
-    /// <summary>Whether the file leaves out what follows from its settings.</summary>
+    /// <summary>Returns whether the file omits a tensor whose values follow from the settings.</summary>
     private bool IsAbsent(AdaptedModule module, StoredTensor stored) =>
         stored.MayBeAbsent && !_tensors.Has(module, stored);
 }

@@ -3,15 +3,15 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters;
 
-/// <summary>How many scalars an adapter trains, known from its form: nothing is allocated.</summary>
+/// <summary>Counts the scalars that an adapter trains. The form gives the number; nothing is allocated.</summary>
 public static class AdapterSize
 {
     private const int EveryRank = 64;
     private const int Coarse = 32;
 
     /// <summary>
-    /// Number of trainable scalars over some layers; what they share counts once. A method that shares out its rank by
-    /// data has about as many.
+    /// Counts the trainable scalars over some layers; shared ones count once. For a method that distributes its rank by
+    /// data the number is approximate.
     /// </summary>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static long Trainable(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)
@@ -26,16 +26,18 @@ public static class AdapterSize
     }
 
     /// <summary>
-    /// The options with the rank at which a method trains as near to <paramref name="wanted"/> scalars as it can. α
-    /// follows the rank, so that the scale of the low-rank part stays what it was. Of ranks that come equally near, the
-    /// given one wins, then the least; a method whose number does not depend on the rank keeps the given one.
+    /// Returns the options with the rank at which a method's number of trainable scalars is closest to
+    /// <paramref name="wanted"/>. α changes with the rank, so that the scale of the low-rank terms stays the same.
+    /// Among equally close ranks the given one wins, then the smallest. A method whose number does not depend on the
+    /// rank keeps the given one.
     /// </summary>
     /// <remarks>
-    /// Each rank up to 64 is tried, then about 32 per doubling and each beside the best of these: numbers need not grow
-    /// with the rank. Ranks that a method refuses are left out.
+    /// The number need not grow with the rank. So every rank up to 64 is tried, then about 32 per doubling, then every
+    /// rank near the best of these. Ranks that a method refuses are skipped.
     /// </remarks>
-    /// <exception cref="InputException">The method suits these layers at no rank; the message is that for the given
-    /// rank.</exception>
+    /// <exception cref="InputException">
+    /// The method suits these layers at no rank; the message is the one for the given rank.
+    /// </exception>
     public static AdapterOptions WithTrainable(
         AdapterMethod method,
         IReadOnlyList<ModuleShape> modules,
@@ -71,7 +73,7 @@ public static class AdapterSize
         }
     }
 
-    /// <summary>Whether a method's number of trainable scalars depends on the rank.</summary>
+    /// <summary>Returns whether a method's number of trainable scalars depends on the rank.</summary>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static bool DependsOnRank(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)
     {
@@ -82,7 +84,7 @@ public static class AdapterSize
             .Any(rank => Count(method, modules, options.AtRank(rank)) is { } other && other != count);
     }
 
-    /// <summary>Null where the method refuses the options.</summary>
+    /// <summary>Counts the trainable scalars; null where the method refuses the options.</summary>
     private static long? Count(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)
     {
         try

@@ -7,13 +7,13 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// What <see cref="AdapterMethod.Initialize"/> works on: one layer's base weight and its factors, which hold what their
-/// <see cref="Start"/> says.
+/// One layer for <see cref="AdapterMethod.Initialize"/>: its base weight, and its factors, which already hold the
+/// values of their <see cref="Start"/>.
 /// </summary>
 /// <param name="Module">The layer.</param>
-/// <param name="Weight">Frozen base weight [out, in] in the compute type.</param>
-/// <param name="Factors">F32 tensors by factor name.</param>
-/// <param name="Options">The settings, any per-module pattern applied.</param>
+/// <param name="Weight">The frozen base weight [out, in] in the compute type.</param>
+/// <param name="Factors">The factors, F32, by name.</param>
+/// <param name="Options">The settings of this layer, with per-module patterns applied.</param>
 public sealed record AdapterStart(
     ModuleShape Module,
     Tensor Weight,
@@ -23,20 +23,21 @@ public sealed record AdapterStart(
 {
     private readonly ICalibration? _calibration;
 
-    /// <summary>The model on data.</summary>
-    /// <exception cref="InvalidOperationException">None was asked for: the method does not say <see
-    /// cref="AdapterMethod.StartsFromData"/>.</exception>
+    /// <summary>Runs the model on data.</summary>
+    /// <exception cref="InvalidOperationException">
+    /// There is no calibration, because the method does not override <see cref="AdapterMethod.StartsFromData"/>.
+    /// </exception>
     public ICalibration Calibration
     {
         get => _calibration ?? throw new InvalidOperationException("the method starts from data and does not say so");
         internal init => _calibration = value;
     }
 
-    /// <summary>The factor to fill.</summary>
+    /// <summary>The F32 values of a factor, to be filled.</summary>
     public Tensor this[string factor] => Factors[factor].Master;
 
     /// <summary>
-    /// A random stream of this module's own, so that start values do not depend on the order of construction.
+    /// Returns a random stream of this module's own, so that start values do not depend on the order of construction.
     /// </summary>
     public ulong Stream(string tag) => RandomStream.For($"{Module.Name}.{tag}");
 }

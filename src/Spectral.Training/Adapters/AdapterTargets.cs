@@ -5,7 +5,7 @@ using Spectral.Training.Models;
 
 namespace Spectral.Training.Adapters;
 
-/// <summary>Which layers of a model an adapter changes.</summary>
+/// <summary>Chooses the layers of a model that an adapter changes.</summary>
 public static class AdapterTargets
 {
     private static readonly SearchValues<char> NameCharacters = SearchValues.Create(
@@ -13,23 +13,24 @@ public static class AdapterTargets
     );
 
     /// <summary>
-    /// The targets that a text names: one expression over full names if it has a character that no list of names has,
-    /// or is <c>all-linear</c>, every linear layer but the output head; else names or ends of names, separated by
-    /// commas.
+    /// Splits a text into targets. It is one expression over full names if it is <c>all-linear</c> (every linear layer
+    /// except the output head) or has a character that no list of names has. Otherwise it is a list of names or ends of
+    /// names, separated by commas.
     /// </summary>
     public static IReadOnlyList<string> Parse(string text) =>
         IsPattern(text) ? [text] : text.Split(',', StringSplitOptions.TrimEntries);
 
-    /// <summary>The layers that the options name, with their sizes, in model order. Nothing is loaded.</summary>
-    /// <exception cref="InputException">A target matches no layer; the message says what there is. Or it is no regular
-    /// expression.</exception>
+    /// <summary>Lists the layers that the options name, with their sizes, in model order. Nothing is loaded.</summary>
+    /// <exception cref="InputException">
+    /// A target matches no layer (the message lists those there are), or is not a regular expression.
+    /// </exception>
     public static IReadOnlyList<ModuleShape> Of(ModelConfig model, AdapterOptions options) =>
         [
             .. Choose([.. ModelTensors.Adaptable(model)], linear => linear.Name, options)
                 .Select(linear => new ModuleShape(linear.Name, linear.Outputs, linear.Inputs, linear.HasBias)),
         ];
 
-    /// <summary>Those among some layers that the options name.</summary>
+    /// <summary>Selects those of some layers that the options name.</summary>
     /// <inheritdoc cref="Of"/>
     internal static T[] Choose<T>(IReadOnlyList<T> layers, Func<T, string> name, AdapterOptions options)
     {
@@ -79,8 +80,8 @@ public static class AdapterTargets
     }
 
     /// <summary>
-    /// The same options with the names of the layers in place of an expression, so that every reader finds the same
-    /// ones.
+    /// Returns the options with the layers' names in place of an expression, so that every reader selects the same
+    /// layers.
     /// </summary>
     /// <inheritdoc cref="Of"/>
     internal static AdapterOptions Resolved(IReadOnlyList<Linear> layers, AdapterOptions options) =>
@@ -91,8 +92,8 @@ public static class AdapterTargets
             }
             : options;
 
-    /// <summary>What some targets match.</summary>
-    /// <exception cref="InputException">One is no regular expression.</exception>
+    /// <summary>Returns the pattern that some targets stand for.</summary>
+    /// <exception cref="InputException">A target is not a regular expression.</exception>
     public static ModulePattern PatternOf(IReadOnlyList<string> targets) =>
         targets is [var one] && IsPattern(one) ? ModulePattern.Parse(one, "target") : ModulePattern.Of(targets);
 

@@ -4,15 +4,15 @@ using Spectral.Training.Models;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// Sibling layers with adapters for as long as they run augmented: their weights have moved into one buffer with L and
-/// R beside them (<see cref="AugmentedWeight"/>) and move back when this is disposed.
+/// Adapted sibling layers while they run augmented. Their weights are moved into one buffer beside L and R
+/// (<see cref="AugmentedWeight"/>) and moved back on disposal.
 /// </summary>
 internal sealed class AugmentedLayers : IDisposable
 {
     private readonly Linear[] _layers;
     private readonly int[] _members;
 
-    /// <summary>Moves the weights.</summary>
+    /// <summary>Moves the layers' weights into the augmented buffer.</summary>
     public AugmentedLayers(SiblingLinears siblings, AdapterPart part)
     {
         Part = part;
@@ -29,22 +29,22 @@ internal sealed class AugmentedLayers : IDisposable
             _layers[j].Weight.MoveTo(Weight.WeightOf(j));
     }
 
-    /// <summary>The weights and factors.</summary>
+    /// <summary>The buffer with the layers' weights and factors.</summary>
     public AugmentedWeight Weight { get; }
 
-    /// <summary>The adapters.</summary>
+    /// <summary>The packed adapters of the layers.</summary>
     public AdapterPart Part { get; }
 
     /// <summary>
-    /// Whether the adapters have the form of an augmented product: low-rank terms alone, of layers that share x as it
-    /// is, with a base weight that nothing else reads, and no dropout.
+    /// Returns whether the adapters can run as an augmented product: low-rank terms only, one shared and unscaled x, no
+    /// other reader of the base weight, and no dropout.
     /// </summary>
     public static bool Suits(PackedAdapters adapter) =>
         adapter is { Drops: false, Parts: [{ Factors: not null } part] }
         && part.Cores.All(core => core.Form.IsLowRank && !core.ReadsWeight);
 
     /// <summary>
-    /// The columns of the layer at a place among its siblings in the outputs; null where it carries no adapter.
+    /// Returns the output columns of the layer at a place among its siblings; null if the layer has no adapter.
     /// </summary>
     public (int From, int Count)? ColumnsOf(int place) =>
         _members[place] < 0 ? null : Weight.OutputsOf(_members[place]);

@@ -4,17 +4,18 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// The memory behind the factors of some modules: trainable ones in a set, frozen ones each for themselves.
+/// The memory of the factors of some modules. Trainable ones lie in one parameter set, each frozen one in a tensor of
+/// its own.
 /// </summary>
 internal sealed class BoundFactors : IDisposable
 {
     private readonly List<Parameter> _frozen = [];
     private readonly Dictionary<SavedTensor, Parameter> _saved = [];
 
-    /// <summary>Allocates all factors and saved tensors, zero.</summary>
-    /// <param name="device">Where they live.</param>
-    /// <param name="modules">Modules with factors.</param>
-    /// <param name="saved">Tensors of the model that are kept whole; null: none.</param>
+    /// <summary>Allocates all factors and saved tensors, filled with zeros.</summary>
+    /// <param name="device">The device to allocate on.</param>
+    /// <param name="modules">The modules whose factors are allocated.</param>
+    /// <param name="saved">Tensors of the model that the adapter has its own values of; null: none.</param>
     /// <param name="type">The model's compute type.</param>
     public BoundFactors(
         Device device,
@@ -52,13 +53,13 @@ internal sealed class BoundFactors : IDisposable
             _frozen.Add(factor.Parameter = new Parameter(module.FullName(factor), Tensor.Zeros(device, factor.Shape)));
     }
 
-    /// <summary>Factors that do not.</summary>
+    /// <summary>The factors that do not train.</summary>
     public IReadOnlyList<Parameter> Frozen => _frozen;
 
-    /// <summary>The memory of saved tensors.</summary>
+    /// <summary>The saved tensors, each with its parameter.</summary>
     public IReadOnlyDictionary<SavedTensor, Parameter> Saved => _saved;
 
-    /// <summary>What trains.</summary>
+    /// <summary>The trainable factors and saved tensors.</summary>
     public ParameterSet Trained { get; }
 
     /// <inheritdoc/>

@@ -7,17 +7,19 @@ using Spectral.Training.Optim;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// The plain LoRA that an adapter equals whose form is low-rank terms alone: one L and one R of each layer, with a
-/// scale of 1. The terms' values are those that the kernels read; the last product is computed in double and rounded
-/// once.
+/// Computes the plain LoRA that is equivalent to an adapter whose form is low-rank terms only: one L and one R for each
+/// layer, with scale 1. The terms' values are those that the kernels read. The last product is computed in double and
+/// rounded once.
 /// </summary>
 /// <param name="adapter">The adapter.</param>
-/// <param name="directory">Its folder, for messages.</param>
-/// <param name="model">The base model; null where the adapter's terms do not depend on it.</param>
+/// <param name="directory">The adapter's folder, for messages.</param>
+/// <param name="model">The base model; null if the adapter's terms do not depend on it.</param>
 internal sealed class EquivalentLora(AdapterReader adapter, string directory, ModelFolder? model = null)
 {
-    /// <summary>The rank of the LoRA, the largest of all layers.</summary>
-    /// <exception cref="InputException">There is no such LoRA, or its terms depend on the base weights.</exception>
+    /// <summary>The rank of the LoRA, the largest rank of all layers.</summary>
+    /// <exception cref="InputException">
+    /// There is no equivalent LoRA, or its terms depend on the base weights.
+    /// </exception>
     public int Rank
     {
         get
@@ -28,13 +30,13 @@ internal sealed class EquivalentLora(AdapterReader adapter, string directory, Mo
         }
     }
 
-    /// <summary>Checks that there is such a LoRA of a layer.</summary>
+    /// <summary>Checks that a layer has an equivalent LoRA.</summary>
     /// <param name="module">The layer.</param>
-    /// <param name="allowsBias">Whether a bias may train beside the method.</param>
-    /// <exception cref="InputException">There is none, or its terms depend on the base weights.</exception>
+    /// <param name="allowsBias">Whether a bias may train in addition to the method's change.</param>
+    /// <exception cref="InputException">A layer has none, or its terms depend on the base weights.</exception>
     public void Check(AdaptedModule module, bool allowsBias)
     {
-        // A bias that trains beside the method stands in LoRA's files as it does in the adapter's own.
+        // Files of LoRA store such a bias as the adapter's own files do.
         AdapterForm form = allowsBias && module.TrainsBias ? module.Form with { Bias = null } : module.Form;
         if (!form.IsLowRank)
         {
@@ -54,11 +56,13 @@ internal sealed class EquivalentLora(AdapterReader adapter, string directory, Mo
         }
     }
 
-    /// <summary>Computes L [out, rank] and R [rank, in] of one layer, filled up with zeros.</summary>
+    /// <summary>Computes L [out, rank] and R [rank, in] of one layer, padded with zeros.</summary>
     public (float[] Left, float[] Right) Factors(AdaptedModule module, int rank, Device device) =>
         Evaluate(module, device, form => (Left(form, rank, module.Shape.Out), Right(form, rank, module.Shape.In)));
 
-    /// <summary>Computes the form of one layer and reads it; its tensors are gone afterwards.</summary>
+    /// <summary>
+    /// Computes the form of one layer and reads results from it. Its tensors are disposed afterwards.
+    /// </summary>
     public T Evaluate<T>(AdaptedModule module, Device device, Func<AdapterForm, T> read)
     {
         ModuleShape shape = module.Shape;
@@ -83,7 +87,7 @@ internal sealed class EquivalentLora(AdapterReader adapter, string directory, Mo
             new(shape.Name + leaf, Tensor.From(device, adapter.BaseOf(model!, shape.Name + leaf).ToFloats(), size));
     }
 
-    /// <summary>R = [R1; R2; …; 0], [rank, in]: what scales the terms goes to the left factor.</summary>
+    /// <summary>Returns R = [R1; R2; …; 0], [rank, in]. The terms' scales are all in the left factor.</summary>
     public static float[] Right(AdapterForm form, int rank, int inputs)
     {
         float[] right = new float[(long)rank * inputs];
@@ -96,7 +100,7 @@ internal sealed class EquivalentLora(AdapterReader adapter, string directory, Mo
         return right;
     }
 
-    /// <summary>L = [s1·L1·diag(c1), s2·L2·diag(c2), …, 0], [out, rank].</summary>
+    /// <summary>Returns L = [s1·L1·diag(c1), s2·L2·diag(c2), …, 0], [out, rank].</summary>
     public static float[] Left(AdapterForm form, int rank, int outputs)
     {
         float[] left = new float[(long)outputs * rank];

@@ -4,8 +4,8 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// PEFT's feedforward_modules: a list of ends of names, not only after a dot, or an expression that matches a full
-/// name.
+/// PEFT's feedforward_modules: a list of endings of names, which need not follow a dot, or an expression that matches a
+/// full name.
 /// </summary>
 public sealed class FeedForwardModules
 {
@@ -18,23 +18,23 @@ public sealed class FeedForwardModules
         _expression = expression;
     }
 
-    /// <summary>The list; null for an expression.</summary>
+    /// <summary>The endings of names; null for an expression.</summary>
     public IReadOnlyList<string>? Endings { get; }
 
-    /// <summary>The expression; null for a list.</summary>
+    /// <summary>The text of the expression; null for a list.</summary>
     public string? Text { get; }
 
-    /// <summary>A list.</summary>
+    /// <summary>Creates a list of endings of names.</summary>
     public static FeedForwardModules Of(IReadOnlyList<string> endings) => new(endings, null, null);
 
-    /// <summary>An expression.</summary>
+    /// <summary>Parses an expression that matches full names.</summary>
     /// <exception cref="InputException">
-    /// It is no regular expression; <paramref name="where"/> begins the message.
+    /// The text is not a regular expression; <paramref name="where"/> begins the message.
     /// </exception>
     public static FeedForwardModules Parse(string text, string where) =>
         new(null, new ModuleExpression($@"\A(?:{text})\z", text, where, mayBacktrack: true), text);
 
-    /// <summary>Whether a module is meant.</summary>
+    /// <summary>Returns whether a module is listed or matched.</summary>
     public bool Matches(string module) =>
         _expression?.Match(module).Success ?? Endings!.Any(ending => module.EndsWith(ending, StringComparison.Ordinal));
 }

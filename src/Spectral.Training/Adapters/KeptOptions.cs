@@ -4,17 +4,18 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// Compares what an adapter is with what its files would say of it: the config is written and read again, and every
-/// setting that changes what the adapter computes, or how it trains on, has to come back for every layer.
+/// Checks that an adapter's files store every setting. The config is written and read again, and each setting that
+/// affects results or further training has to come back for every layer.
 /// </summary>
 internal static class KeptOptions
 {
-    /// <summary>Checks that the files of an adapter say all that it is.</summary>
+    /// <summary>Checks that the files of an adapter store all its settings.</summary>
     /// <param name="config">The config that is to be written.</param>
     /// <param name="modules">The adapted layers.</param>
     /// <param name="layers">The names of all layers of the model.</param>
-    /// <exception cref="InputException">A setting would be lost, or a value is none that a reader takes; the message
-    /// names the option.</exception>
+    /// <exception cref="InputException">
+    /// A setting would be lost, or a reader would not accept a value; the message names the option.
+    /// </exception>
     public static void Require(AdapterConfig config, IReadOnlyList<AdaptedModule> modules, IEnumerable<string> layers)
     {
         AdapterConfig read = AdapterConfigFile.ReadBack(config);
@@ -29,11 +30,11 @@ internal static class KeptOptions
         }
     }
 
-    /// <summary>The options with those at their defaults that the method's files have no place for.</summary>
+    /// <summary>Resets the options that the method's files cannot store to their defaults.</summary>
     /// <param name="method">The method.</param>
     /// <param name="options">The options.</param>
     /// <param name="layers">The layers to adapt.</param>
-    /// <param name="without">Takes a line for each option that is left out.</param>
+    /// <param name="without">Receives a line for each option that is reset.</param>
     /// <exception cref="InputException">The options do not suit a layer.</exception>
     public static AdapterOptions Keep(
         AdapterMethod method,
@@ -58,7 +59,10 @@ internal static class KeptOptions
         $"{option}: the files of {method.Name} ({(method.PeftFields is null ? "" : "PEFT's ")}type {method.PeftType}) "
         + "have no place for it, so the adapter would be another one when it is read again";
 
-    /// <summary>What does not come back, that of the whole model first, then the first layer's.</summary>
+    /// <summary>
+    /// Lists the settings that do not come back: first those of the whole model, then those of the first layer, and so
+    /// on.
+    /// </summary>
     private static IEnumerable<Loss> Lost(
         AdapterConfig config,
         AdapterConfig read,
@@ -106,10 +110,10 @@ internal static class KeptOptions
             : RankPattern;
     }
 
-    // Files of a doubled rank round the root in their alpha to 15 digits.
+    // Files with a doubled rank multiply alpha by √2, which is stored to about 15 digits.
     private static bool IsSame(double left, double right) =>
         Math.Abs(left - right) <= 1e-12 * Math.Max(Math.Abs(left), Math.Abs(right));
 
-    /// <summary>An option that is lost, and how to do without it; null where nothing can.</summary>
+    /// <summary>An option that is lost, and how to reset it; null where it cannot be reset.</summary>
     private sealed record Loss(string Option, Func<AdapterOptions, AdapterOptions>? Reset = null);
 }

@@ -3,17 +3,20 @@ using Spectral.Training.IO;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// What a method comes to on some layers with some options. Known from its form: nothing is allocated or loaded.
+/// The cost and the properties of a method on some layers with some options. The form gives them; nothing is allocated
+/// or loaded.
 /// </summary>
 /// <param name="Method">The method.</param>
-/// <param name="Trainable">Scalars that train.</param>
-/// <param name="ExtraForward">Floating point operations that the adapter adds to a forward pass, over those of the
-/// layers themselves.</param>
-/// <param name="RebuildsWeight">Whether some weight is computed anew once per step, which the number before does not
-/// count.</param>
-/// <param name="IsMergeable">Whether a plain model computes the same and its checkpoint has a place for it.</param>
-/// <param name="WantsBias">Whether it is only a bias to put the change into that some layer lacks for this.</param>
-/// <param name="IsLowRank">Whether a plain LoRA computes the same.</param>
+/// <param name="Trainable">The number of trainable scalars.</param>
+/// <param name="ExtraForward">
+/// The floating point operations that the adapter adds to a forward pass, relative to those of the layers themselves.
+/// </param>
+/// <param name="RebuildsWeight">
+/// Whether a whole weight is recomputed once per step, which <paramref name="ExtraForward"/> does not count.
+/// </param>
+/// <param name="IsMergeable">Whether a plain checkpoint of the model can hold the result.</param>
+/// <param name="WantsBias">Whether merging fails only because a layer has no bias to hold the change.</param>
+/// <param name="IsLowRank">Whether a plain LoRA has the same effect.</param>
 public sealed record MethodFacts(
     AdapterMethod Method,
     long Trainable,
@@ -25,15 +28,15 @@ public sealed record MethodFacts(
 )
 {
     /// <summary>
-    /// The settings that change something, by the names they have in <see cref="AdapterOptions"/>: among Rank, Alpha,
-    /// RankStabilized, TopK, Dropout, Bias, LearningRateRatio and Svd.
+    /// The names of the options that have an effect, among Rank, Alpha, RankStabilized, TopK, Dropout, Bias,
+    /// LearningRateRatio and Svd.
     /// </summary>
     public required IReadOnlySet<string> UsedOptions { get; init; }
 
-    /// <summary>A layer of usual size, for tables without a model.</summary>
+    /// <summary>A single layer of common size, for tables without a model.</summary>
     public static IReadOnlyList<ModuleShape> OneLayer { get; } = [new("layer", 4096, 4096)];
 
-    /// <summary>The facts.</summary>
+    /// <summary>Determines the facts about a method.</summary>
     /// <exception cref="InputException">The options do not suit the method or a layer.</exception>
     public static MethodFacts Of(AdapterMethod method, IReadOnlyList<ModuleShape> modules, AdapterOptions options)
     {
@@ -77,7 +80,7 @@ public sealed record MethodFacts(
             yield return nameof(AdapterOptions.TopK);
         if (method.UsesSvd(options))
             yield return nameof(AdapterOptions.Svd);
-        // It is the input of the low-rank terms that is dropped.
+        // Dropout acts on the input of the low-rank terms.
         if (modules.Any(module => module.Form.Terms.Count > 0))
             yield return nameof(AdapterOptions.Dropout);
         if (modules.Any(module => module.Shape.HasBias))

@@ -6,8 +6,7 @@ using Spectral.Training.Models;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// The adapters of a <see cref="SiblingLinears"/>, packed so that the kernels read the layers' common input once for
-/// all of them.
+/// The adapters of a <see cref="SiblingLinears"/>, packed so that the kernels read the layers' common input only once.
 /// </summary>
 public sealed class PackedAdapters : IDisposable
 {
@@ -18,11 +17,12 @@ public sealed class PackedAdapters : IDisposable
 
     /// <summary>Packs the adapters of some sibling layers and attaches them.</summary>
     /// <param name="siblings">The layers.</param>
-    /// <param name="modules">The adapters, by layer name; those of other layers are left alone.</param>
+    /// <param name="modules">The adapted modules by layer name; those of other layers are ignored.</param>
     /// <param name="dtype">Compute type.</param>
     /// <param name="dropout">Probability of dropping an element of the adapters' input while training.</param>
-    /// <param name="stream">The random stream of the dropout masks, its own for each set of siblings in the
-    /// model.</param>
+    /// <param name="stream">
+    /// The random stream of the dropout masks, different for each set of siblings in the model.
+    /// </param>
     internal PackedAdapters(
         SiblingLinears siblings,
         IReadOnlyDictionary<string, AdaptedModule> modules,
@@ -38,8 +38,8 @@ public sealed class PackedAdapters : IDisposable
             .Select(place => (place, layer: siblings.Layers[place], module: modules[siblings.Layers[place].Name]));
         try
         {
-            // Layers whose inputs are scaled each read an x of their own; all others share it, and one that has no
-            // terms has nothing to share.
+            // A layer whose inputs are scaled has an x of its own. All others share x; a layer without terms has
+            // nothing to share.
             foreach (
                 IGrouping<int, (int place, Linear layer, AdaptedModule module)> part in adapted.GroupBy(item =>
                     item.module.Form.InputScale is not null || item.module.Form.Terms.Count == 0 ? item.place : -1
@@ -66,30 +66,30 @@ public sealed class PackedAdapters : IDisposable
         siblings.Adapter = this;
     }
 
-    /// <summary>The adapted layers, by the x they read.</summary>
+    /// <summary>The adapted layers, grouped by the x they read.</summary>
     internal IReadOnlyList<AdapterPart> Parts => _parts;
 
-    /// <summary>Set while the layers run augmented.</summary>
+    /// <summary>The layers in augmented layout; null while they do not run augmented.</summary>
     internal AugmentedLayers? Augmented { get; private set; }
 
     /// <summary>Whether elements of the adapters' input are dropped while training.</summary>
     internal bool Drops => _dropout > 0;
 
-    /// <summary>Lays the weights out for augmented products, if their adapters allow it.</summary>
+    /// <summary>Moves the weights into the layout of augmented products, if the adapters allow it.</summary>
     internal void Augment(SiblingLinears siblings)
     {
         if (AugmentedLayers.Suits(this))
             Augmented = new AugmentedLayers(siblings, _parts[0]);
     }
 
-    /// <summary>Moves the weights back.</summary>
+    /// <summary>Moves the weights back to their own buffers.</summary>
     internal void Reduce()
     {
         Augmented?.Dispose();
         Augmented = null;
     }
 
-    /// <summary>The masks of a training pass; null where nothing is dropped.</summary>
+    /// <summary>Returns the dropout mask of a training pass; null where nothing is dropped.</summary>
     internal DropoutMask? DropoutOn(Tape tape)
     {
         if (_dropout == 0 || tape.Dropout is not { } state)

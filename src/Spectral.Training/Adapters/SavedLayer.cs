@@ -1,9 +1,7 @@
 namespace Spectral.Training.Adapters;
 
-/// <summary>
-/// An adapted layer as the state of a run names it, with what a method may have shared out by what it found.
-/// </summary>
-/// <param name="Name">The layer.</param>
-/// <param name="Rank">The rank it has.</param>
-/// <param name="Alpha">The α it has.</param>
+/// <summary>An adapted layer in the saved state of a run, with the rank and α that the method gave it.</summary>
+/// <param name="Name">The layer's name.</param>
+/// <param name="Rank">The layer's rank.</param>
+/// <param name="Alpha">The layer's α.</param>
 internal sealed record SavedLayer(string Name, int Rank, double Alpha);

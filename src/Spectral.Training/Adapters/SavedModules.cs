@@ -4,13 +4,14 @@ using Spectral.Training.Models;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// Which tensors of a model an adapter carries whole beside its factors, with PEFT's rules for <c>modules_to_save</c>:
-/// an entry means every module whose path ends in it, character by character, and all that is in it.
+/// Selects the tensors of a model that an adapter stores whole beside its factors, by PEFT's rules for
+/// <c>modules_to_save</c>: an entry stands for every module whose path ends in it, character by character, and for
+/// everything inside that module.
 /// </summary>
 internal static class SavedModules
 {
-    /// <summary>The tensors of the modules that some entries mean, in model order.</summary>
-    /// <exception cref="InputException">An entry means no module of the model.</exception>
+    /// <summary>Lists the tensors of the modules that some entries match, in model order.</summary>
+    /// <exception cref="InputException">An entry matches no module of the model.</exception>
     public static IReadOnlyList<SavedTensor> Of(ModelConfig model, IReadOnlyList<string> modules)
     {
         TensorSpec[] all = [.. ModelTensors.Untied(model)];
@@ -30,7 +31,7 @@ internal static class SavedModules
     }
 
     /// <summary>
-    /// The biases that train although their layers are no targets: all others, where all biases train.
+    /// Lists the biases that train although their layers are not adapted. There are some only if all biases train.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="options">The adapter's settings.</param>
@@ -54,11 +55,11 @@ internal static class SavedModules
         ];
     }
 
-    /// <summary>The first entry that means no module of a model; null if there is none.</summary>
+    /// <summary>Returns the first entry that matches no module of a model; null if there is none.</summary>
     public static string? Unknown(IReadOnlyList<TensorSpec> model, IReadOnlyList<string> modules) =>
         modules.FirstOrDefault(module => !model.Any(tensor => Includes([module], tensor.Name)));
 
-    /// <summary>Whether a tensor is one of a module that an entry means, or of a module within it.</summary>
+    /// <summary>Returns whether a tensor lies in a module that an entry matches, at any depth.</summary>
     public static bool Includes(IReadOnlyList<string> modules, string tensor)
     {
         for (int dot = tensor.LastIndexOf('.'); dot > 0; dot = tensor.LastIndexOf('.', dot - 1))
@@ -71,8 +72,8 @@ internal static class SavedModules
     }
 
     /// <summary>
-    /// Whether a layer takes no adapter because it, or a module around it, is saved whole. PEFT compares whole parts of
-    /// names here, unlike above.
+    /// Returns whether a layer gets no adapter because it, or a module around it, is saved whole. Unlike above, PEFT
+    /// compares whole components of names here.
     /// </summary>
     public static bool Exclude(IReadOnlyList<string> modules, string layer) =>
         modules.Any(entry => $".{layer}.".Contains($".{entry}.", StringComparison.Ordinal));

@@ -4,16 +4,17 @@ using Spectral.Training.Models;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// Which rows of embedding and head an adapter has its own values of, with PEFT's rules for
+/// Selects the rows of embedding and head for which an adapter has its own values, by PEFT's rules for
 /// <c>trainable_token_indices</c>.
 /// </summary>
 internal static class SavedRows
 {
-    /// <summary>The rows that some options name.</summary>
+    /// <summary>Lists the rows that the options name.</summary>
     /// <param name="model">The model.</param>
     /// <param name="options">The settings.</param>
     /// <exception cref="InputException">
-    /// A name means no table, a token is beyond the vocabulary or there twice, or the table is trained otherwise too.
+    /// A name matches no table, a token is outside the vocabulary or given twice, or the table is also adapted or
+    /// trained whole.
     /// </exception>
     public static IReadOnlyList<SavedTensor> Of(ModelConfig model, AdapterOptions options)
     {
@@ -38,9 +39,9 @@ internal static class SavedRows
         return rows;
     }
 
-    /// <summary>The rows of tables among some tensors.</summary>
+    /// <summary>Lists the wanted rows of tables among some tensors.</summary>
     /// <exception cref="InputException">
-    /// A name means no table, or a token is beyond the vocabulary or there twice.
+    /// A name matches no table, or a token is outside the vocabulary or given twice.
     /// </exception>
     public static IReadOnlyList<SavedTensor> Of(
         IReadOnlyList<TensorSpec> model,

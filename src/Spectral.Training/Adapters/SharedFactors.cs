@@ -4,17 +4,18 @@ using Spectral.Training.IO;
 
 namespace Spectral.Training.Adapters;
 
-/// <summary>The tensors that all layers of an adapter have in common.</summary>
-/// <param name="modules">All layers it covers.</param>
+/// <summary>The factors that all layers of an adapter share.</summary>
+/// <param name="modules">All layers that the adapter covers.</param>
 internal sealed class SharedFactors(IReadOnlyList<ModuleShape> modules)
 {
     private readonly Dictionary<string, Factor> _factors = [];
 
     public IReadOnlyList<ModuleShape> Modules => modules;
 
-    /// <summary>The tensor of that name, the same for all who ask.</summary>
-    /// <exception cref="InputException">Layers differ in a setting that gives it its shape, such as the
-    /// rank.</exception>
+    /// <summary>Returns the shared factor of a name, which is created on first use.</summary>
+    /// <exception cref="InputException">
+    /// Layers differ in a setting that determines its shape, such as the rank.
+    /// </exception>
     public Factor Declare(string name, Shape shape, bool trains, Start start)
     {
         if (!_factors.TryGetValue(name, out Factor? factor))

@@ -5,9 +5,9 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// A tensor of an adapter's file and the factor behind it. One of a <see cref="AdapterBuilder.Residual"/> holds start
-/// and value together in files that plain LoRA's readers load: R above its start, L left of the negated start, at twice
-/// the rank.
+/// A tensor of an adapter's file and the factor behind it. For a <see cref="AdapterBuilder.Residual"/>, files that
+/// readers of plain LoRA load hold value and start in one tensor of twice the rank: R above its start, and L beside its
+/// negated start.
 /// </summary>
 internal sealed class StoredTensor
 {
@@ -15,29 +15,29 @@ internal sealed class StoredTensor
     private readonly Factor? _start;
     private readonly bool _isLeft;
 
-    /// <summary>A tensor that is a factor.</summary>
+    /// <summary>Creates a tensor that is one factor.</summary>
     public StoredTensor(Factor factor) => (_factor, Shape) = (factor, factor.Shape);
 
-    /// <summary>A factor and its start in one tensor.</summary>
+    /// <summary>Creates a tensor of a factor and its start values.</summary>
     public StoredTensor(Factor factor, Factor start, bool isLeft)
     {
         (_factor, _start, _isLeft) = (factor, start, isLeft);
         Shape = isLeft ? (factor.Shape[0], 2 * factor.Shape[1]) : (2 * factor.Shape[0], factor.Shape[1]);
     }
 
-    /// <summary>Its name behind the module's path, or of a shared one behind <c>base_model</c>.</summary>
+    /// <summary>The name after the module's path, or for a shared tensor after <c>base_model</c>.</summary>
     public string Name => _factor.Name;
 
-    /// <summary>Its shape in the file.</summary>
+    /// <summary>The shape in the file.</summary>
     public Shape Shape { get; }
 
-    /// <summary>Whether all modules have it in common.</summary>
+    /// <summary>Whether all modules share the tensor.</summary>
     public bool IsShared => _factor.IsShared;
 
-    /// <summary>Whether a file may leave it out, as its values follow from the settings.</summary>
+    /// <summary>Whether a file may omit the tensor because its values follow from the settings.</summary>
     public bool MayBeAbsent => _factor.Start.FollowsFromSettings;
 
-    /// <summary>The values for the file.</summary>
+    /// <summary>Reads the values to be stored.</summary>
     public float[] Read()
     {
         float[] values = _factor.Parameter.Master.ToArray();
@@ -60,11 +60,11 @@ internal sealed class StoredTensor
         return both;
     }
 
-    /// <summary>Gives it the values that a file left out.</summary>
+    /// <summary>Fills in the values that a file omits.</summary>
     public void Begin(AdaptedModule module) =>
         _factor.Start.Fill(_factor.Parameter.Master, module.Options.Seed, RandomStream.For(module.FullName(_factor)));
 
-    /// <summary>Takes the values of a file.</summary>
+    /// <summary>Writes values from a file to the factors.</summary>
     public void Write(float[] values)
     {
         if (_start is null)

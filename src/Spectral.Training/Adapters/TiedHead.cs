@@ -6,13 +6,15 @@ using Spectral.Training.Numerics;
 namespace Spectral.Training.Adapters;
 
 /// <summary>
-/// When a head that is tied to the embedding follows what an adapter makes of it, and what PEFT stores of it then.
+/// Decides when a head that is tied to the embedding follows the adapter's changes of the embedding, and writes the
+/// copies that PEFT stores then.
 /// </summary>
 internal static class TiedHead
 {
     /// <summary>
-    /// Whether it follows: where single rows train, and where <see cref="AdapterOptions.KeepTied"/> says so of an
-    /// embedding that is adapted or trained whole. Otherwise the head keeps the base's weight, as in PEFT.
+    /// Returns whether the head follows. It does where single rows of the embedding train, and with
+    /// <see cref="AdapterOptions.KeepTied"/> where the embedding is adapted or trained whole. Otherwise it keeps the
+    /// base's weight, as in PEFT.
     /// </summary>
     public static bool Follows(
         ModelConfig model,
@@ -32,14 +34,14 @@ internal static class TiedHead
             );
     }
 
-    /// <summary>Whether an adapter has anything of the embedding or of the head.</summary>
+    /// <summary>Returns whether an adapter has factors or values of the embedding or of the head.</summary>
     public static bool IsTouched(IEnumerable<SavedTensor> saved, IEnumerable<AdaptedModule> modules) =>
         saved.Any(tensor => tensor.Name is ModelTensors.Embedding or ModelTensors.Head)
         || modules.Any(module => module.Shape.Name is ModelTensors.EmbeddingModule or ModelTensors.HeadModule);
 
-    /// <summary>Checks that a fresh adapter that is to keep head and embedding tied can.</summary>
+    /// <summary>Checks that a fresh adapter can keep head and embedding tied, if it is to.</summary>
     /// <exception cref="InputException">
-    /// They are not tied, or it is not the embedding that changes.
+    /// The two are not tied in the model, or the adapter does not change the embedding alone.
     /// </exception>
     public static void Check(ModelConfig model, AdapterOptions options)
     {
@@ -56,7 +58,9 @@ internal static class TiedHead
         }
     }
 
-    /// <summary>Copies of the embedding's values under the head's names, which PEFT stores and asks for.</summary>
+    /// <summary>
+    /// Returns copies of the embedding's factors under the head's names, which PEFT stores and expects.
+    /// </summary>
     /// <param name="rank">The rank of the embedding's adapter.</param>
     /// <param name="right">Reads R [r, D] of the embedding's change.</param>
     /// <param name="left">Reads L [V, r].</param>
@@ -76,10 +80,10 @@ internal static class TiedHead
         yield return TensorToWrite.Floats(b, type, [module.Out, rank], left);
     }
 
-    /// <summary>A copy of the embedding under the head's name.</summary>
+    /// <summary>Returns a copy of the embedding under the head's name.</summary>
     /// <param name="embedding">The embedding, trained whole.</param>
     /// <param name="type">The stored type.</param>
-    /// <param name="values">Reads it.</param>
+    /// <param name="values">Reads the values.</param>
     public static TensorToWrite Copy(SavedTensor embedding, StoredType type, Func<float[]> values) =>
         TensorToWrite.Floats(
             (embedding with { Name = ModelTensors.Head }).KeyOf(isAdapted: false),

@@ -185,7 +185,7 @@ internal sealed class SavedTensors
     private bool IsBiasOfGivenUp(string name) =>
         _folder.Config.Options.Bias != AdapterBias.None
         && name.EndsWith(AdapterTensors.Bias, StringComparison.Ordinal)
-        && _folder.Config.Options.IsGivenUp(name[..^AdapterTensors.Bias.Length]);
+        && _folder.Config.Options.IsPruned(name[..^AdapterTensors.Bias.Length]);
 
     private static void CheckShape(SafetensorsTensor tensor, TensorSpec wanted)
     {

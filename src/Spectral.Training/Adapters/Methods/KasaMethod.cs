@@ -50,7 +50,7 @@ internal sealed class KasaMethod : AdapterMethod
             .Add(Penalties.Orthonormality(term.Right, columns: false));
         return new AdapterForm
         {
-            Terms = [new(layer.FoundAgain(U, (layer.Out, rank)), layer.FoundAgain(V, (rank, layer.In)), -1), term],
+            Terms = [new(layer.Recomputed(U, (layer.Out, rank)), layer.Recomputed(V, (rank, layer.In)), -1), term],
             Penalty = diagonal.Dot(diagonal).Add(orthogonality, layer.Setting("beta"), layer.Setting("gamma")),
         };
     }
