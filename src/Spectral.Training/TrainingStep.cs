@@ -6,21 +6,6 @@ using Spectral.Training.Optim;
 
 namespace Spectral.Training;
 
-/// <summary>What may differ from one step to the next.</summary>
-internal enum StepKind
-{
-    /// <summary>Everything: batches go to the device as they come.</summary>
-    AsGiven,
-
-    /// <summary>
-    /// Values only: batches are copied into the same memory, losses are computed for a fixed number of rows.
-    /// </summary>
-    FixedShapes,
-
-    /// <summary>As before, and from the second step on the step is one graph.</summary>
-    Captured,
-}
-
 /// <summary>
 /// The device's part of an optimizer step: forward and backward of its micro-batches and the update, with no result
 /// read in between.

@@ -16,15 +16,13 @@ public sealed class BadFileTests : WorkFolder
 
     private string Tokenizer => Path.Combine(Model, "tokenizer.json");
 
-    [
-        TestCase("truncated"),
-        TestCase("cut inside the header"),
-        TestCase("empty"),
-        TestCase("seven bytes"),
-        TestCase("oversized header"),
-        TestCase("not JSON"),
-        TestCase("array")
-    ]
+    [TestCase("truncated")]
+    [TestCase("cut inside the header")]
+    [TestCase("empty")]
+    [TestCase("seven bytes")]
+    [TestCase("oversized header")]
+    [TestCase("not JSON")]
+    [TestCase("array")]
     public void BrokenWeightsAreRefused(string how)
     {
         byte[] whole = File.ReadAllBytes(Weights);
@@ -101,37 +99,27 @@ public sealed class BadFileTests : WorkFolder
         Refused(Finetune(), Model, "model.safetensors");
     }
 
-    [
-        TestCase("hidden_size", "33"),
-        TestCase("hidden_size", "0"),
-        TestCase("hidden_size", "-32"),
-        TestCase("hidden_size", "2000000000"),
-        TestCase("hidden_size", "\"32\"")
-    ]
-    [
-        TestCase("hidden_size", "3.5"),
-        TestCase("hidden_size", "null"),
-        TestCase("num_attention_heads", "5"),
-        TestCase("num_key_value_heads", "3")
-    ]
-    [
-        TestCase("num_hidden_layers", "100000000"),
-        TestCase("vocab_size", "99999999999999999999"),
-        TestCase("vocab_size", "[260]"),
-        TestCase("intermediate_size", "-1")
-    ]
-    [
-        TestCase("model_type", "\"gpt_neox\""),
-        TestCase("model_type", "7"),
-        TestCase("rms_norm_eps", "\"small\""),
-        TestCase("rope_theta", "-1"),
-        TestCase("hidden_act", "\"gelu\"")
-    ]
-    [
-        TestCase("eos_token_id", "99999"),
-        TestCase("eos_token_id", "\"end\""),
-        TestCase("rope_scaling", "{\"rope_type\":\"strange\",\"factor\":2.0}")
-    ]
+    [TestCase("hidden_size", "33")]
+    [TestCase("hidden_size", "0")]
+    [TestCase("hidden_size", "-32")]
+    [TestCase("hidden_size", "2000000000")]
+    [TestCase("hidden_size", "\"32\"")]
+    [TestCase("hidden_size", "3.5")]
+    [TestCase("hidden_size", "null")]
+    [TestCase("num_attention_heads", "5")]
+    [TestCase("num_key_value_heads", "3")]
+    [TestCase("num_hidden_layers", "100000000")]
+    [TestCase("vocab_size", "99999999999999999999")]
+    [TestCase("vocab_size", "[260]")]
+    [TestCase("intermediate_size", "-1")]
+    [TestCase("model_type", "\"gpt_neox\"")]
+    [TestCase("model_type", "7")]
+    [TestCase("rms_norm_eps", "\"small\"")]
+    [TestCase("rope_theta", "-1")]
+    [TestCase("hidden_act", "\"gelu\"")]
+    [TestCase("eos_token_id", "99999")]
+    [TestCase("eos_token_id", "\"end\"")]
+    [TestCase("rope_scaling", "{\"rope_type\":\"strange\",\"factor\":2.0}")]
     public void ImpossibleConfigsAreRefused(string key, string value)
     {
         TinyModel.Set(Config, key, JsonNode.Parse(value));
@@ -152,7 +140,10 @@ public sealed class BadFileTests : WorkFolder
         );
     }
 
-    [TestCase(""), TestCase("not json"), TestCase("[]"), TestCase("{")]
+    [TestCase("")]
+    [TestCase("not json")]
+    [TestCase("[]")]
+    [TestCase("{")]
     public void ConfigsThatAreNoObjectAreRefused(string text)
     {
         File.WriteAllText(Config, text);
@@ -178,7 +169,9 @@ public sealed class BadFileTests : WorkFolder
         Refused(["tokenize", "--model", Model, "--text", "hi"], "tokenizer.json");
     }
 
-    [TestCase("WordPiece"), TestCase("Unigram"), TestCase("WordLevel")]
+    [TestCase("WordPiece")]
+    [TestCase("Unigram")]
+    [TestCase("WordLevel")]
     public void TokenizersOfAnotherKindAreRefused(string kind)
     {
         JsonObject root = TinyModel.Tokenizer();
@@ -194,22 +187,17 @@ public sealed class BadFileTests : WorkFolder
         Refused(Finetune(), "tokenizer.json");
     }
 
-    [TestCase("", "records"), TestCase("\n\n", "records")]
-    [
-        TestCase("{\"text\":\"fine\"}\nnot json\n", "2"),
-        TestCase("{\"text\":\"fine\"}\n\n{\"text\":\"cut", "3"),
-        TestCase("{\"text\":\"fine\"}\n[1]\n", "2")
-    ]
-    [
-        TestCase("{\"text\":\"fine\"}\n{\"prompt\":\"no completion\"}\n", "2"),
-        TestCase("{\"question\":\"a\"}\n", "1"),
-        TestCase("{\"text\":null}\n", "1")
-    ]
-    [
-        TestCase("{\"prompt\":\"a\",\"completion\":null}\n", "1"),
-        TestCase("{\"text\":7}\n", "1"),
-        TestCase("null\n", "1")
-    ]
+    [TestCase("", "records")]
+    [TestCase("\n\n", "records")]
+    [TestCase("{\"text\":\"fine\"}\nnot json\n", "2")]
+    [TestCase("{\"text\":\"fine\"}\n\n{\"text\":\"cut", "3")]
+    [TestCase("{\"text\":\"fine\"}\n[1]\n", "2")]
+    [TestCase("{\"text\":\"fine\"}\n{\"prompt\":\"no completion\"}\n", "2")]
+    [TestCase("{\"question\":\"a\"}\n", "1")]
+    [TestCase("{\"text\":null}\n", "1")]
+    [TestCase("{\"prompt\":\"a\",\"completion\":null}\n", "1")]
+    [TestCase("{\"text\":7}\n", "1")]
+    [TestCase("null\n", "1")]
     public void BadDataNamesFileAndLine(string text, string place)
     {
         File.WriteAllText(Data, text);
@@ -275,7 +263,8 @@ public sealed class BadFileTests : WorkFolder
         Refused(["generate", "--model", Model, "--adapter", Out, "--prompt", "x", "--device", "cpu"], "mlp");
     }
 
-    [TestCase("adapter_config.json"), TestCase("adapter_model.safetensors")]
+    [TestCase("adapter_config.json")]
+    [TestCase("adapter_model.safetensors")]
     public void BrokenAdaptersAreRefused(string broken)
     {
         CommandLine.Run(Finetune()).Succeeded();

@@ -1,6 +1,4 @@
 using Spectral.Kernels;
-using Spectral.Kernels.Ops;
-using Spectral.Training.Autograd;
 
 namespace Spectral.Training.Models;
 
@@ -72,54 +70,5 @@ public sealed class KeyValueCache : IDisposable
             layer.Dispose();
         _offsets.Dispose();
         _visible.Dispose();
-    }
-}
-
-/// <summary>One layer's part of a <see cref="KeyValueCache"/>: keys and values [B, KV, P, hd].</summary>
-public sealed class LayerCache : IDisposable
-{
-    private readonly Tensor _keys;
-    private readonly Tensor _values;
-    private readonly Tensor _offsets;
-    private readonly Tensor _visible;
-
-    internal LayerCache(Tensor keys, Tensor values, Tensor offsets, Tensor visible) =>
-        (_keys, _values, _offsets, _visible) = (keys, values, offsets, visible);
-
-    /// <summary>Writes rotated keys and values [B, KV, S, hd] behind what each row already holds.</summary>
-    internal void Append(Tensor key, Tensor value)
-    {
-        Attention.Append(key, _keys, _offsets);
-        Attention.Append(value, _values, _offsets);
-    }
-
-    /// <summary>One new position per row, [B, H·hd] each, against everything cached.</summary>
-    internal Variable Attend(in AttentionSettings settings, Variable q, Variable k, Variable v)
-    {
-        (int rows, int heads, int groups, int size) = (
-            settings.Batch,
-            settings.Heads,
-            settings.KeyValueHeads,
-            settings.HeadSize
-        );
-        (Device device, DType type) = (q.Value.Device, q.Value.DType);
-        using var query = Tensor.Empty(device, (rows, heads, 1, size), type);
-        using var key = Tensor.Empty(device, (rows, groups, 1, size), type);
-        using Tensor value = v.Value.View((rows, groups, 1, size));
-        Rope.Forward(q.Value, settings.Cosine, settings.Sine, _offsets, query);
-        Rope.Forward(k.Value, settings.Cosine, settings.Sine, _offsets, key);
-        Append(key, value);
-        var y = Tensor.Empty(device, q.Value.Shape, type);
-        using Tensor flatQuery = query.View((rows, heads, size));
-        using Tensor output = y.View((rows, heads, size));
-        Attention.Decode(flatQuery, _keys, _values, _visible, output, settings.Window);
-        return new Variable(y);
-    }
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        _keys.Dispose();
-        _values.Dispose();
     }
 }

@@ -316,13 +316,12 @@ public sealed class CompareCommandTests : WorkFolder
         Assert.That(File.ReadAllText(Path.Combine(Out, "compare.html")), Does.Contain("2 of 2 runs diverged"));
     }
 
-    [
-        TestCase("--methods", "lora,loora", "speclora"),
-        TestCase("--methods", "", "speclora"),
-        TestCase("--methods", "lora,lora", "once"),
-        TestCase("--seeds", "0", "from 1 to")
-    ]
-    [TestCase("--seeds", "x", "whole number"), TestCase("--budget", "time", "params, steps")]
+    [TestCase("--methods", "lora,loora", "speclora")]
+    [TestCase("--methods", "", "speclora")]
+    [TestCase("--methods", "lora,lora", "once")]
+    [TestCase("--seeds", "0", "from 1 to")]
+    [TestCase("--seeds", "x", "whole number")]
+    [TestCase("--budget", "time", "params, steps")]
     public void ValueIsRefused(string option, string value, string expected) =>
         Refused(Compare(option, value), $"{option} \"{value}\"", expected);
 

@@ -40,19 +40,17 @@ public sealed class HelpTests
         Assert.That(help, Does.Contain("--json").And.Contain("--debug"));
     }
 
-    [
-        TestCase("--model"),
-        TestCase("--target"),
-        TestCase("--lr"),
-        TestCase("--top-k"),
-        TestCase("--init-adapter"),
-        TestCase("--save-every"),
-        TestCase("--threads"),
-        TestCase("--svd"),
-        TestCase("--calibration-records"),
-        TestCase("--lr-ratio"),
-        TestCase("--previous-adapter")
-    ]
+    [TestCase("--model")]
+    [TestCase("--target")]
+    [TestCase("--lr")]
+    [TestCase("--top-k")]
+    [TestCase("--init-adapter")]
+    [TestCase("--save-every")]
+    [TestCase("--threads")]
+    [TestCase("--svd")]
+    [TestCase("--calibration-records")]
+    [TestCase("--lr-ratio")]
+    [TestCase("--previous-adapter")]
     public void FinetuneHelpNamesItsOptions(string option) =>
         Assert.That(CommandLine.Run("finetune", "--help").Output, Does.Contain("  " + option));
 

@@ -13,7 +13,9 @@ public sealed class ModelCommandTests : WorkFolder
     /// <summary>F32 sums in another order; a wrong factor shows from 1e-3 on.</summary>
     private const double Rounding = 2e-5;
 
-    [TestCase("speclora", "8"), TestCase("speclora", "0"), TestCase("lora", "4")]
+    [TestCase("speclora", "8")]
+    [TestCase("speclora", "0")]
+    [TestCase("lora", "4")]
     public void MergedAndExportedModelsAgreeWithTheAdapter(string method, string rank)
     {
         CommandLine

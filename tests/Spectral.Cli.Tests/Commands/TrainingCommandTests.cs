@@ -100,12 +100,10 @@ public sealed class TrainingCommandTests : WorkFolder
         );
     }
 
-    [
-        TestCase("speclora", "--eval", "--dropout", "0.1"),
-        TestCase("lora", "--graph"),
-        TestCase("eva"),
-        TestCase("adalora", "--dtype", "bf16", "--set", "interval=2")
-    ]
+    [TestCase("speclora", "--eval", "--dropout", "0.1")]
+    [TestCase("lora", "--graph")]
+    [TestCase("eva")]
+    [TestCase("adalora", "--dtype", "bf16", "--set", "interval=2")]
     public void TheSameRunGivesTheSameFilesWhateverTheThreads(string adapter, params string[] more)
     {
         if (more.Contains("--eval"))

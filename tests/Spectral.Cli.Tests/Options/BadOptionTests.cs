@@ -6,80 +6,62 @@ namespace Spectral.Cli.Tests.Options;
 /// <summary>Options out of range: one line that names the option, the value and what was expected.</summary>
 public sealed class BadOptionTests : WorkFolder
 {
-    [
-        TestCase("--rank-pattern", "q_proj"),
-        TestCase("--rank-pattern", "q_proj=0"),
-        TestCase("--rank-pattern", "q_proj=2,=3"),
-        TestCase("--alpha-pattern", "q_proj=x"),
-        TestCase("--bias", "some")
-    ]
+    [TestCase("--rank-pattern", "q_proj")]
+    [TestCase("--rank-pattern", "q_proj=0")]
+    [TestCase("--rank-pattern", "q_proj=2,=3")]
+    [TestCase("--alpha-pattern", "q_proj=x")]
+    [TestCase("--bias", "some")]
     [TestCase("--rank-pattern", "q_proj=2,v_proj=3,q_proj=3")]
     [TestCase("--alpha-pattern", "q_proj=2,q_proj=2")]
-    [
-        TestCase("--rank", "-1"),
-        TestCase("--rank", "x"),
-        TestCase("--rank", "1.5"),
-        TestCase("--rank", ""),
-        TestCase("--rank", "99999999999")
-    ]
-    [
-        TestCase("--calibration-records", "0"),
-        TestCase("--top-k", "0"),
-        TestCase("--top-k", "-3"),
-        TestCase("--alpha", "NaN"),
-        TestCase("--alpha", "-1"),
-        TestCase("--dropout", "1"),
-        TestCase("--dropout", "-0.1"),
-        TestCase("--lr-ratio", "0"),
-        TestCase("--lr-ratio", "Infinity")
-    ]
-    [
-        TestCase("--lr", "NaN"),
-        TestCase("--lr", "Infinity"),
-        TestCase("--lr", "-Infinity"),
-        TestCase("--lr", "-0.1"),
-        TestCase("--lr", "1e999"),
-        TestCase("--lr", "0,1"),
-        TestCase("--lr", "fast")
-    ]
-    [
-        TestCase("--adapter", "loora"),
-        TestCase("--target", "q_proj,"),
-        TestCase("--target", ""),
-        TestCase("--schedule", "step"),
-        TestCase("--dtype", "f16"),
-        TestCase("--svd", "fast")
-    ]
-    [
-        TestCase("--device", "tpu"),
-        TestCase("--device", "cuda:x"),
-        TestCase("--device", "cuda:-1"),
-        TestCase("--threads", "0"),
-        TestCase("--threads", "-2")
-    ]
-    [
-        TestCase("--steps", "0"),
-        TestCase("--steps", "-1"),
-        TestCase("--batch", "0"),
-        TestCase("--accumulate", "0"),
-        TestCase("--max-length", "0"),
-        TestCase("--warmup", "-1")
-    ]
-    [
-        TestCase("--weight-decay", "NaN"),
-        TestCase("--weight-decay", "-1"),
-        TestCase("--beta1", "1"),
-        TestCase("--beta2", "1.5"),
-        TestCase("--eps", "0"),
-        TestCase("--grad-clip", "-1")
-    ]
-    [
-        TestCase("--seed", "-1"),
-        TestCase("--seed", "x"),
-        TestCase("--save-every", "0"),
-        TestCase("--log-every", "0"),
-        TestCase("--eval-every", "0")
-    ]
+    [TestCase("--rank", "-1")]
+    [TestCase("--rank", "x")]
+    [TestCase("--rank", "1.5")]
+    [TestCase("--rank", "")]
+    [TestCase("--rank", "99999999999")]
+    [TestCase("--calibration-records", "0")]
+    [TestCase("--top-k", "0")]
+    [TestCase("--top-k", "-3")]
+    [TestCase("--alpha", "NaN")]
+    [TestCase("--alpha", "-1")]
+    [TestCase("--dropout", "1")]
+    [TestCase("--dropout", "-0.1")]
+    [TestCase("--lr-ratio", "0")]
+    [TestCase("--lr-ratio", "Infinity")]
+    [TestCase("--lr", "NaN")]
+    [TestCase("--lr", "Infinity")]
+    [TestCase("--lr", "-Infinity")]
+    [TestCase("--lr", "-0.1")]
+    [TestCase("--lr", "1e999")]
+    [TestCase("--lr", "0,1")]
+    [TestCase("--lr", "fast")]
+    [TestCase("--adapter", "loora")]
+    [TestCase("--target", "q_proj,")]
+    [TestCase("--target", "")]
+    [TestCase("--schedule", "step")]
+    [TestCase("--dtype", "f16")]
+    [TestCase("--svd", "fast")]
+    [TestCase("--device", "tpu")]
+    [TestCase("--device", "cuda:x")]
+    [TestCase("--device", "cuda:-1")]
+    [TestCase("--threads", "0")]
+    [TestCase("--threads", "-2")]
+    [TestCase("--steps", "0")]
+    [TestCase("--steps", "-1")]
+    [TestCase("--batch", "0")]
+    [TestCase("--accumulate", "0")]
+    [TestCase("--max-length", "0")]
+    [TestCase("--warmup", "-1")]
+    [TestCase("--weight-decay", "NaN")]
+    [TestCase("--weight-decay", "-1")]
+    [TestCase("--beta1", "1")]
+    [TestCase("--beta2", "1.5")]
+    [TestCase("--eps", "0")]
+    [TestCase("--grad-clip", "-1")]
+    [TestCase("--seed", "-1")]
+    [TestCase("--seed", "x")]
+    [TestCase("--save-every", "0")]
+    [TestCase("--log-every", "0")]
+    [TestCase("--eval-every", "0")]
     public void ValueIsRefused(string option, string value) =>
         Refused(
             ["finetune", "--model", Model, "--data", Data, "--out", Out, option, value],
@@ -138,7 +120,9 @@ public sealed class BadOptionTests : WorkFolder
     [Test]
     public void EvalEveryNeedsEval() => Refused(Finetune("--eval-every", "2"), "--eval-every", "--eval");
 
-    [TestCase("--model"), TestCase("--data"), TestCase("--out")]
+    [TestCase("--model")]
+    [TestCase("--data")]
+    [TestCase("--out")]
     public void RequiredOptionIsNamed(string option)
     {
         List<string> arguments = [.. Finetune()];
@@ -169,23 +153,19 @@ public sealed class BadOptionTests : WorkFolder
         Refused(["eval", "--model", Model, "--data", Data, "--device", "cuda:3"], "--device \"cuda:3\"");
     }
 
-    [
-        TestCase("--temperature", "-1"),
-        TestCase("--temperature", "NaN"),
-        TestCase("--top-p", "0"),
-        TestCase("--top-p", "1.1"),
-        TestCase("--max-tokens", "0"),
-        TestCase("--seed", "1.5")
-    ]
+    [TestCase("--temperature", "-1")]
+    [TestCase("--temperature", "NaN")]
+    [TestCase("--top-p", "0")]
+    [TestCase("--top-p", "1.1")]
+    [TestCase("--max-tokens", "0")]
+    [TestCase("--seed", "1.5")]
     public void GenerateRefuses(string option, string value) =>
         Refused(["generate", "--model", Model, "--prompt", "x", option, value], $"{option} \"{value}\"");
 
-    [
-        TestCase("--rank", "0"),
-        TestCase("--rank", "-1"),
-        TestCase("--oversample", "-1"),
-        TestCase("--power-iterations", "x")
-    ]
+    [TestCase("--rank", "0")]
+    [TestCase("--rank", "-1")]
+    [TestCase("--oversample", "-1")]
+    [TestCase("--power-iterations", "x")]
     public void SvdRefuses(string option, string value) =>
         Refused(["svd", "--model", Model, "--rank", "2", "--out", At("svd.safetensors"), option, value], option);
 

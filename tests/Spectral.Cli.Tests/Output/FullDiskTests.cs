@@ -27,7 +27,11 @@ public sealed class FullDiskTests : WorkFolder
     /// Where the space ends, in parts of a checkpoint behind the first one: within its files, within the trainer's
     /// state, or within the first already.
     /// </summary>
-    [TestCase(0.1), TestCase(0.4), TestCase(0.7), TestCase(0.9), TestCase(-0.5)]
+    [TestCase(0.1)]
+    [TestCase(0.4)]
+    [TestCase(0.7)]
+    [TestCase(0.9)]
+    [TestCase(-0.5)]
     public void TheLastCheckpointStays(double part)
     {
         string whole = At("whole");

@@ -57,14 +57,12 @@ public sealed class OutputTests : WorkFolder
         Assert.That(File.Exists(Path.Combine(Out, Lock)), Is.False);
     }
 
-    [
-        TestCase("finetune"),
-        TestCase("pretrain"),
-        TestCase("compare"),
-        TestCase("merge"),
-        TestCase("export"),
-        TestCase("svd")
-    ]
+    [TestCase("finetune")]
+    [TestCase("pretrain")]
+    [TestCase("compare")]
+    [TestCase("merge")]
+    [TestCase("export")]
+    [TestCase("svd")]
     public void EveryWriterLooksForAnother(string command)
     {
         string adapter = At("adapter");

@@ -94,7 +94,8 @@ public sealed class TrainingPageTests : PageFixture
         [Values] bool dark
     ) => await IsSound(At(page + ".html"), width, dark);
 
-    [TestCase("run/report"), TestCase("cmp/compare")]
+    [TestCase("run/report")]
+    [TestCase("cmp/compare")]
     public void APageIsOneSmallFile(string page)
     {
         string text = File.ReadAllText(At(page + ".html"));

@@ -65,13 +65,11 @@ public sealed class ResumeTests : WorkFolder
         TestContext.Out.WriteLine($"{kills} kills, a whole run takes {time}");
     }
 
-    [
-        TestCase("eva", "--rank", "3", "--graph"),
-        TestCase("adalora", "--set", "interval=2"),
-        TestCase("pissa", "--dtype", "bf16"),
-        TestCase("lora", "--init-adapter"),
-        TestCase("o-lora", "--previous-adapter")
-    ]
+    [TestCase("eva", "--rank", "3", "--graph")]
+    [TestCase("adalora", "--set", "interval=2")]
+    [TestCase("pissa", "--dtype", "bf16")]
+    [TestCase("lora", "--init-adapter")]
+    [TestCase("o-lora", "--previous-adapter")]
     public void KilledOnceItEndsWithTheSameBits(string adapter, params string[] more)
     {
         if (more is [var before] and ["--init-adapter" or "--previous-adapter"])
@@ -86,7 +84,8 @@ public sealed class ResumeTests : WorkFolder
         );
     }
 
-    [TestCase("f32"), TestCase("bf16")]
+    [TestCase("f32")]
+    [TestCase("bf16")]
     public void PretrainingGoesOnToo(string type)
     {
         TinyModel.WriteConfigAndTokenizer(At("config"));

@@ -11,7 +11,8 @@ public sealed class SignalTests : WorkFolder
     private const int Interrupt = 2;
     private const int Terminate = 15;
 
-    [TestCase(Interrupt, 130), TestCase(Terminate, 143)]
+    [TestCase(Interrupt, 130)]
+    [TestCase(Terminate, 143)]
     public void TheStepIsFinishedAndSavedAndTheRunGoesOn(int signal, int exitCode)
     {
         string[] run = Finetune("--steps", "150", "--save-every", "1000000", "--lr", "1e-2");
@@ -70,7 +71,8 @@ public sealed class SignalTests : WorkFolder
         Assert.That(File.Exists(RunFiles.StateFile(Out)), Is.False);
     }
 
-    [TestCase(Interrupt, 130), TestCase(Terminate, 143)]
+    [TestCase(Interrupt, 130)]
+    [TestCase(Terminate, 143)]
     public void FinishedRunsOfAComparisonAreKept(int signal, int exitCode)
     {
         using Process process = CommandLine.Start(

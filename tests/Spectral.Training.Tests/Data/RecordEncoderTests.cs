@@ -174,7 +174,10 @@ public sealed class RecordEncoderTests : FolderTest
         return TokenizerFiles.Load(folder, json);
     }
 
-    [TestCase("x"), TestCase("<begin>x"), TestCase("x<end>"), TestCase("<begin>x<end>")]
+    [TestCase("x")]
+    [TestCase("<begin>x")]
+    [TestCase("x<end>")]
+    [TestCase("<begin>x<end>")]
     public void Begin_and_end_stand_once_whether_template_or_text_has_them(string text)
     {
         BpeTokenizer tokenizer = Template();

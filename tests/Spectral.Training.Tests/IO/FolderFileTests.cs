@@ -52,7 +52,9 @@ public sealed class FolderFileTests : FolderTest
         return file;
     }
 
-    [TestCase("config.json"), TestCase("tokenizer.json"), TestCase("model.safetensors")]
+    [TestCase("config.json")]
+    [TestCase("tokenizer.json")]
+    [TestCase("model.safetensors")]
     public void FilesOutsideAreNotRead(string name)
     {
         WriteModel(sharded: false);
@@ -67,7 +69,8 @@ public sealed class FolderFileTests : FolderTest
         );
     }
 
-    [TestCase("shard.safetensors"), TestCase("model.safetensors.index.json")]
+    [TestCase("shard.safetensors")]
+    [TestCase("model.safetensors.index.json")]
     public void ShardsAndIndicesOutsideAreNotRead(string name)
     {
         WriteModel(sharded: true);
@@ -79,7 +82,9 @@ public sealed class FolderFileTests : FolderTest
         );
     }
 
-    [TestCase("generation_config.json"), TestCase("chat_template.jinja"), TestCase("vocab.json")]
+    [TestCase("generation_config.json")]
+    [TestCase("chat_template.jinja")]
+    [TestCase("vocab.json")]
     public void WhatIsOnlyCopiedIsLookedAtBeforeTheWork(string name)
     {
         WriteModel(sharded: false);
@@ -91,7 +96,8 @@ public sealed class FolderFileTests : FolderTest
         );
     }
 
-    [TestCase("adapter_config.json"), TestCase("adapter_model.safetensors")]
+    [TestCase("adapter_config.json")]
+    [TestCase("adapter_model.safetensors")]
     public void AdapterFilesOutsideAreNotRead(string name)
     {
         AdapterFiles.Write(folder, AdapterFiles.PeftConfig(), AdapterFiles.LowRank(AdapterFiles.Module, 2));
@@ -167,12 +173,10 @@ public sealed class FolderFileTests : FolderTest
         );
     }
 
-    [
-        TestCase("config.json"),
-        TestCase("tokenizer.json"),
-        TestCase("model.safetensors"),
-        Platform(Include = "Linux", Reason = "pipes with names")
-    ]
+    [TestCase("config.json")]
+    [TestCase("tokenizer.json")]
+    [TestCase("model.safetensors")]
+    [Platform(Include = "Linux", Reason = "pipes with names")]
     public void APipeIsNotWaitedFor(string name)
     {
         WriteModel(sharded: false);

@@ -86,6 +86,19 @@ public sealed class ModelConfigTests : FolderTest
     }
 
     [Test]
+    public void AnImpossibleWindowIsRefusedInEveryFamily(
+        [Values("llama", "mistral", "qwen2")] string type,
+        [Values("-1", "7.5", "\"7\"", "2147483648")] string window
+    ) =>
+        Assert.That(
+            () => Load(("model_type", $"\"{type}\""), ("sliding_window", window)),
+            Throws
+                .TypeOf<InputException>()
+                .With.Message.Contains("config.json: sliding_window is ")
+                .And.Message.EndsWith(", expected a whole number from 0 to 2147483647")
+        );
+
+    [Test]
     public void Rope_is_read_in_both_styles()
     {
         string llama3 =
@@ -141,8 +154,12 @@ public sealed class ModelConfigTests : FolderTest
 
     // The defaults of LlamaConfig, MistralConfig and Qwen2Config, which hold where the key is not there; null is as
     // many as heads.
-    [TestCase("llama", false, 8), TestCase("mistral", false, 8), TestCase("qwen2", false, 32)]
-    [TestCase("llama", true, 64), TestCase("mistral", true, 64), TestCase("qwen2", true, 64)]
+    [TestCase("llama", false, 8)]
+    [TestCase("mistral", false, 8)]
+    [TestCase("qwen2", false, 32)]
+    [TestCase("llama", true, 64)]
+    [TestCase("mistral", true, 64)]
+    [TestCase("qwen2", true, 64)]
     public void Key_and_value_heads_have_the_familys_default(string type, bool isNull, int expected)
     {
         string heads = type == "llama" && !isNull ? "8" : "64";
@@ -153,15 +170,17 @@ public sealed class ModelConfigTests : FolderTest
         Assert.That(TinyModel.WriteConfig(folder, json).KeyValueHeads, Is.EqualTo(expected));
     }
 
-    [TestCase("attention_dropout", "0.1", 1), TestCase("attention_dropout", "0.0", 0)]
+    [TestCase("attention_dropout", "0.1", 1)]
+    [TestCase("attention_dropout", "0.0", 0)]
     [TestCase("auto_map", """{"AutoModel":"x.Y"}""", 1)]
-    [TestCase("hidden_activation", "\"gelu\"", 1), TestCase("hidden_activation", "\"silu\"", 0)]
-    [
-        TestCase("logit_scale", "0.0625", 1),
-        TestCase("logit_scale", "1.0", 0),
-        TestCase("final_logit_softcapping", "null", 0)
-    ]
-    [TestCase("pretraining_tp", "2", 0), TestCase("pad_token_id", "-1", 0), TestCase("use_cache", "false", 0)]
+    [TestCase("hidden_activation", "\"gelu\"", 1)]
+    [TestCase("hidden_activation", "\"silu\"", 0)]
+    [TestCase("logit_scale", "0.0625", 1)]
+    [TestCase("logit_scale", "1.0", 0)]
+    [TestCase("final_logit_softcapping", "null", 0)]
+    [TestCase("pretraining_tp", "2", 0)]
+    [TestCase("pad_token_id", "-1", 0)]
+    [TestCase("use_cache", "false", 0)]
     public void Keys_that_are_not_heeded_are_mentioned_if_they_matter(string key, string json, int warnings)
     {
         ModelConfig config = Load((key, json));

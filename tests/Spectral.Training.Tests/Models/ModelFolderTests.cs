@@ -149,7 +149,9 @@ public sealed class ModelFolderTests : FolderTest
 
     // transformers 5 (modeling_utils, tie_weights) leaves a head alone that the checkpoint has and that is not the
     // embedding.
-    [TestCase(StoredType.F32, 99, true), TestCase(StoredType.F16, 99, true), TestCase(StoredType.F32, 0, false)]
+    [TestCase(StoredType.F32, 99, true)]
+    [TestCase(StoredType.F16, 99, true)]
+    [TestCase(StoredType.F32, 0, false)]
     public void A_head_that_is_not_the_embedding_is_used_though_the_config_ties_it(
         StoredType type,
         int seed,
@@ -177,10 +179,8 @@ public sealed class ModelFolderTests : FolderTest
         OpenMustSay("lm_head.weight is [12, 8], expected [11, 8]");
     }
 
-    [
-        TestCase("org/name", "models are not downloaded", "download it first"),
-        TestCase("none", "models are not downloaded", "local model folder")
-    ]
+    [TestCase("org/name", "models are not downloaded", "download it first")]
+    [TestCase("none", "models are not downloaded", "local model folder")]
     public void A_name_that_is_no_folder_is_said_to_be_none(string name, params string[] says)
     {
         foreach (Action read in new Action[] { () => ModelFolder.Open(name).Dispose(), () => BpeTokenizer.Load(name) })

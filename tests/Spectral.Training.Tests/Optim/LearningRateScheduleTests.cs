@@ -51,7 +51,8 @@ public sealed class LearningRateScheduleTests
         });
     }
 
-    [TestCase(6, true), TestCase(7, false)]
+    [TestCase(6, true)]
+    [TestCase(7, false)]
     public void WarmUpMayTakeTheWholeRunButNoMore(int warmup, bool fits)
     {
         TrainerOptions options = new()

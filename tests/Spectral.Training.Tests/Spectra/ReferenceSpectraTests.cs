@@ -14,16 +14,14 @@ namespace Spectral.Training.Tests.Spectra;
 [TestFixtureSource(typeof(Devices), nameof(Devices.All))]
 public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
 {
-    [
-        TestCase(7, 33),
-        TestCase(33, 7),
-        TestCase(48, 48),
-        TestCase(61, 32),
-        TestCase(1, 5),
-        TestCase(1, 1),
-        TestCase(2, 2),
-        TestCase(5, 3)
-    ]
+    [TestCase(7, 33)]
+    [TestCase(33, 7)]
+    [TestCase(48, 48)]
+    [TestCase(61, 32)]
+    [TestCase(1, 5)]
+    [TestCase(1, 1)]
+    [TestCase(2, 2)]
+    [TestCase(5, 3)]
     public void AnyMatrices(int rows, int columns)
     {
         var random = new Random(rows * 1000 + columns);
@@ -100,7 +98,8 @@ public sealed class ReferenceSpectraTests(DeviceKind kind) : SpectraTest(kind)
         );
     }
 
-    [TestCase(130, 90), TestCase(90, 130)]
+    [TestCase(130, 90)]
+    [TestCase(90, 130)]
     public void RandomizedWithinItsOwnBounds(int rows, int columns)
     {
         // Values that fall like 1/i, some of them scaled: the sketch of 40 finds the first 12 well, but not to F64

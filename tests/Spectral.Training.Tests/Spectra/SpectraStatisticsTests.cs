@@ -6,17 +6,13 @@ namespace Spectral.Training.Tests.Spectra;
 /// <summary>The pieces that need no decomposition.</summary>
 public sealed class SpectraStatisticsTests
 {
-    [
-        TestCase(1, new[] { 1, 1, 1, 1 }),
-        TestCase(2, new[] { 1, 2, 2, 2 }),
-        TestCase(3, new[] { 1, 2, 3, 3 }),
-        TestCase(4, new[] { 1, 2, 3, 4 })
-    ]
-    [
-        TestCase(64, new[] { 1, 7, 32, 64 }),
-        TestCase(128, new[] { 2, 13, 64, 128 }),
-        TestCase(4096, new[] { 41, 410, 2048, 4096 })
-    ]
+    [TestCase(1, new[] { 1, 1, 1, 1 })]
+    [TestCase(2, new[] { 1, 2, 2, 2 })]
+    [TestCase(3, new[] { 1, 2, 3, 3 })]
+    [TestCase(4, new[] { 1, 2, 3, 4 })]
+    [TestCase(64, new[] { 1, 7, 32, 64 })]
+    [TestCase(128, new[] { 2, 13, 64, 128 })]
+    [TestCase(4096, new[] { 41, 410, 2048, 4096 })]
     public void RangesOfASpectrum(int n, int[] ends)
     {
         SpectrumBin[] bins = SpectrumBin.Of(n, n);

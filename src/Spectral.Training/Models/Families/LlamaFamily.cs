@@ -30,6 +30,7 @@ internal sealed class LlamaFamily : LlamaLayout
     /// <inheritdoc/>
     public override ModelConfig Read(JsonFields fields, ModelConfig config)
     {
+        WindowKeys.Check(fields);
         bool attention = fields.Boolean(AttentionBias) ?? false;
         return config with
         {

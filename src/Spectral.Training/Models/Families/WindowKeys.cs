@@ -16,6 +16,10 @@ internal static class WindowKeys
     public static int Read(JsonFields fields) =>
         fields.IsGiven(Window) ? fields.Integer(Window, 0, int.MaxValue) ?? 0 : Default;
 
+    /// <summary>Refuses an impossible window also where the family has none.</summary>
+    /// <exception cref="InputException">It is not a whole number from 0 on.</exception>
+    public static void Check(JsonFields fields) => fields.Integer(Window, 0, int.MaxValue);
+
     /// <summary>Writes the window of a config.</summary>
     public static void Write(ModelConfig config, Utf8JsonWriter json)
     {

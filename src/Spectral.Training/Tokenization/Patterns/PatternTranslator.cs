@@ -4,12 +4,6 @@ using System.Text;
 namespace Spectral.Training.Tokenization.Patterns;
 
 /// <summary>
-/// An expression for .NET, the stand-ins that text must have in place of characters beyond U+FFFF, and whether it can
-/// match nothing.
-/// </summary>
-internal sealed record TranslatedPattern(string Pattern, AstralStandIns StandIns, bool MayBeEmpty);
-
-/// <summary>
 /// Writes an expression for .NET. .NET sees UTF-16 units, so each character beyond U+FFFF is matched as one unit:
 /// characters that no class of the expression tells apart share a stand-in, a surrogate, which text of whole characters
 /// does not have otherwise.

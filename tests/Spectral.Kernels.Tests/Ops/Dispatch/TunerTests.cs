@@ -69,13 +69,11 @@ public sealed class TunerTests(DeviceKind kind) : DeviceTest(kind)
         Assert.That(_warnings, Is.Empty);
     }
 
-    [
-        TestCase("{"),
-        TestCase("[]"),
-        TestCase("{\"format\":2}"),
-        TestCase("{\"format\":1,\"made_for\":\"another machine\",\"choices\":{}}"),
-        TestCase("{\"format\":1,\"made_for\":null,\"choices\":{\"a\":1}}")
-    ]
+    [TestCase("{")]
+    [TestCase("[]")]
+    [TestCase("{\"format\":2}")]
+    [TestCase("{\"format\":1,\"made_for\":\"another machine\",\"choices\":{}}")]
+    [TestCase("{\"format\":1,\"made_for\":null,\"choices\":{\"a\":1}}")]
     public void ADamagedFileIsReportedAndReplaced(string content)
     {
         Device device = Open();

@@ -40,7 +40,9 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
     [SetUp]
     public void Load() => Model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
 
-    [TestCase(2), TestCase(1), TestCase(0)]
+    [TestCase(2)]
+    [TestCase(1)]
+    [TestCase(0)]
     public void AdaloraKeepsWhatItsBudgetSaysAndEndsAtTheTarget(int target)
     {
         Adapter adapter = Attach("adalora", ("target-rank", target), ("begin", 0.1), ("finish", 0.3), ("interval", 3));
@@ -238,7 +240,8 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
         );
     }
 
-    [TestCase(4, 4), TestCase(100, 10)]
+    [TestCase(4, 4)]
+    [TestCase(100, 10)]
     public void LoraDashTrainsStrengthsAfterItsWarmup(int warmup, int chosen)
     {
         Adapter adapter = Attach("lora-dash", ("warmup", warmup));
@@ -276,7 +279,10 @@ public sealed class ScheduledMethodTests(DeviceKind kind) : TrainingTest(kind)
         static float[] Weights(Adapter adapter) => adapter.Modules[0].Factors["dylora_weights"].Master.ToArray();
     }
 
-    [TestCase("adalora"), TestCase("cola"), TestCase("lora-dash"), TestCase("dylora")]
+    [TestCase("adalora")]
+    [TestCase("cola")]
+    [TestCase("lora-dash")]
+    [TestCase("dylora")]
     public void TheSameRunGivesTheSameBits(string method)
     {
         float[] Run()

@@ -34,7 +34,9 @@ public sealed class SubspaceMethodTests(DeviceKind kind) : TrainingTest(kind)
     [SetUp]
     public void Load() => Model = Keep(TinyModels.Frozen(TinyModels.Llama, Device, Folder));
 
-    [TestCase("lora-fa"), TestCase("asymmetry"), TestCase("orthogonal-adaptation")]
+    [TestCase("lora-fa")]
+    [TestCase("asymmetry")]
+    [TestCase("orthogonal-adaptation")]
     public void OnlyBTrains(string method)
     {
         Adapter adapter = Attach(method);

@@ -47,7 +47,8 @@ public sealed class FuzzTests
         ).Run("safetensors", 2000);
     }
 
-    [TestCase("config.json", 1000), TestCase("generation_config.json", 300)]
+    [TestCase("config.json", 1000)]
+    [TestCase("generation_config.json", 300)]
     public void Configs(string name, int rounds)
     {
         JsonObject json = TinyModel.ConfigJson();
