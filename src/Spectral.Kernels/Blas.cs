@@ -50,7 +50,8 @@ using unsafe GemmStridedBatchedEx = delegate* unmanaged<
 namespace Spectral.Kernels;
 
 /// <summary>
-/// The cuBLAS entry points that the ops call: from cuBLAS 12 or 13 on a GPU, from the CPU device's own library there.
+/// Calls the cuBLAS functions that the ops need: those of cuBLAS 12 or 13 on a GPU, those of the CPU device's own
+/// library there.
 /// </summary>
 public sealed unsafe class Blas : IDisposable
 {
@@ -106,7 +107,7 @@ public sealed unsafe class Blas : IDisposable
         LiveObjects.Add("blas", 1);
     }
 
-    /// <summary>Computes one product in place of cuBLAS, or returns false when it cannot.</summary>
+    /// <summary>Computes one product in place of cuBLAS, or returns false if it cannot.</summary>
     internal delegate bool Product(
         in GemmOperand a,
         in GemmOperand b,
@@ -117,12 +118,12 @@ public sealed unsafe class Blas : IDisposable
     );
 
     /// <summary>
-    /// Is asked first for every product that is not one of a batch: benchmarks compare with another library through it.
-    /// Null: none.
+    /// Library that is asked first for every product that is not a batch, so that benchmarks can compare one with
+    /// cuBLAS; null for none.
     /// </summary>
     internal Product? Substitute { get; set; }
 
-    /// <summary>The library's version number, e.g. 120405.</summary>
+    /// <summary>Version of the library as it numbers itself, e.g. 120405.</summary>
     public int Version
     {
         get
@@ -134,7 +135,7 @@ public sealed unsafe class Blas : IDisposable
         }
     }
 
-    /// <summary>Gives the handle back. A second call does nothing.</summary>
+    /// <summary>Releases the library's handle. A second call does nothing.</summary>
     public void Dispose()
     {
         if (_handle == 0)
@@ -146,8 +147,8 @@ public sealed unsafe class Blas : IDisposable
     }
 
     /// <summary>
-    /// Row-major <c>C = alpha · op(A) op(B) + beta · C</c>; the column-major library is asked for the transposed
-    /// product.
+    /// Computes <c>C = alpha · op(A) op(B) + beta · C</c> for row-major matrices, by asking the column-major library
+    /// for the transposed product.
     /// </summary>
     internal void Gemm(in GemmOperand a, in GemmOperand b, in GemmOperand c, in GemmSize size, float alpha, float beta)
     {

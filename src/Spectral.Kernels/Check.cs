@@ -6,7 +6,7 @@ namespace Spectral.Kernels;
 /// </summary>
 internal static class Check
 {
-    /// <summary>Rank and dimensions; a wanted dimension of -1 may be anything.</summary>
+    /// <summary>Checks the rank and the dimensions; a wanted dimension of −1 accepts any length.</summary>
     public static void Shape(Tensor tensor, string name, params ReadOnlySpan<int> wanted)
     {
         bool fits = tensor.Shape.Rank == wanted.Length;

@@ -12,6 +12,6 @@ public readonly unsafe ref struct ContextScope
 
     internal ContextScope(DriverApi api, nint previous) => (_api, _previous) = (api, previous);
 
-    /// <summary>Makes the context of before current again; one that was destroyed meanwhile is not.</summary>
-    public void Dispose() => _api.CtxSetCurrent(_previous); // its status: there is nothing else to go back to
+    /// <summary>Makes the previous context current again, unless it was destroyed in the meantime.</summary>
+    public void Dispose() => _api.CtxSetCurrent(_previous); // status ignored: there is no other context to restore
 }

@@ -4,7 +4,7 @@ using Spectral.Kernels.Ops.Dispatch;
 
 namespace Spectral.Kernels;
 
-/// <summary>Which driver a <see cref="Device"/> talks to.</summary>
+/// <summary>Names the two drivers that a <see cref="Device"/> can work with.</summary>
 public enum DeviceKind
 {
     /// <summary>An NVIDIA GPU through the CUDA driver.</summary>
@@ -16,33 +16,36 @@ public enum DeviceKind
     Cpu,
 }
 
-/// <summary>Settings of the CPU device. They hold for the whole process; null leaves a setting as it is.</summary>
+/// <summary>Settings of the CPU device. They hold for the whole process; null leaves a setting unchanged.</summary>
 public sealed record CpuDeviceOptions
 {
-    /// <summary>OS threads that run blocks and BLAS tiles; 0 is one per core. Results do not depend on it.</summary>
+    /// <summary>
+    /// Number of OS threads that run blocks and BLAS tiles; 0 for one per core. Results do not depend on it.
+    /// </summary>
     public int? Threads { get; init; }
 
-    /// <summary>Seed of a shuffled schedule of a block's threads; 0 runs them in order.</summary>
+    /// <summary>Seed that shuffles the order in which the threads of a block run; 0 to run them in order.</summary>
     public int? Seed { get; init; }
 
-    /// <summary>Bytes of device memory there are, at most those of the machine; 0 is all of them.</summary>
+    /// <summary>Device memory in bytes, at most that of the machine; 0 for all of it.</summary>
     public long? Memory { get; init; }
 
     /// <summary>
-    /// Fills fresh device memory and shared memory with a pattern, so that reading what was never written shows.
+    /// Whether new device memory and shared memory are filled with a pattern, which makes reads of memory that was
+    /// never written show up.
     /// </summary>
     public bool? Poison { get; init; }
 }
 
 /// <summary>
 /// Opens a CUDA device, or the CPU device, with its context, memory pool, kernels and current stream. Not thread safe:
-/// one thread at a time may use a device and its tensors. Disposing it frees cached memory; tensors made from it keep
-/// their memory until they are disposed themselves, but what uses a disposed device throws <see
-/// cref="ObjectDisposedException"/>.
+/// only one thread at a time may use a device and its tensors. Disposing a device frees cached memory. Its tensors keep
+/// their memory until they are disposed themselves, but any use of the device then throws
+/// <see cref="ObjectDisposedException"/>.
 /// </summary>
 /// <remarks>
-/// What is done with a device leaves its context current on the calling thread. A caller with a context of its own gets
-/// that back from the scope of <see cref="Enter"/>.
+/// Any use of a device leaves its context current on the calling thread. A caller with a context of its own gets it
+/// back from the scope of <see cref="Enter"/>.
 /// </remarks>
 /// <example>
 /// <code>
@@ -56,7 +59,8 @@ public sealed record CpuDeviceOptions
 public sealed unsafe class Device : IDisposable
 {
     /// <summary>
-    /// Set to 1, makes every tensor a driver allocation of its own, so that sanitizers and guard zones see each one.
+    /// Environment variable that, set to 1, gives every tensor a driver allocation of its own, so that sanitizers and
+    /// guard zones see each one.
     /// </summary>
     public const string CheckVariable = "SPECTRAL_CHECK";
 
@@ -103,59 +107,65 @@ public sealed unsafe class Device : IDisposable
     internal bool IsDisposed => _disposed;
     internal ContextHandle Context { get; }
 
-    /// <summary>The driver's number of this device.</summary>
+    /// <summary>Number of this device as the driver counts them, from 0.</summary>
     public int Ordinal { get; }
 
-    /// <summary>CUDA or CPU.</summary>
+    /// <summary>Driver behind this device: CUDA or the CPU device.</summary>
     public DeviceKind Kind { get; }
 
-    /// <summary>The device's name as its driver gives it.</summary>
+    /// <summary>Name of the device as its driver gives it.</summary>
     public string Name { get; }
 
-    /// <summary>Streaming multiprocessors of a GPU, cores of the CPU device.</summary>
+    /// <summary>Number of streaming multiprocessors of a GPU, or of cores of the CPU device.</summary>
     public int MultiprocessorCount { get; }
 
-    /// <summary>Compute capability, e.g. (9, 0).</summary>
+    /// <summary>Compute capability of the device, e.g. (9, 0) for Hopper.</summary>
     public (int Major, int Minor) ComputeCapability { get; }
 
-    /// <summary>Bytes of shared memory that one block may ask for.</summary>
+    /// <summary>Shared memory that one block may ask for, in bytes.</summary>
     public int SharedBytesPerBlock { get; }
 
-    /// <summary>Bytes of the cache that all multiprocessors share; a nominal figure on the CPU device.</summary>
+    /// <summary>
+    /// Size of the cache that all multiprocessors share, in bytes; a nominal figure on the CPU device.
+    /// </summary>
     public int L2CacheBytes { get; }
 
-    /// <summary>Bytes of device memory in all.</summary>
+    /// <summary>Total device memory in bytes.</summary>
     public long TotalMemory { get; }
 
-    /// <summary>What the memory pool holds.</summary>
+    /// <summary>Bytes that the memory pool of this device holds now, and held at most.</summary>
     public DeviceMemory Memory => _pool.Memory;
 
-    /// <summary>The stream that ops launch on; changed by <see cref="Use"/>.</summary>
+    /// <summary>Stream that ops launch on; <see cref="Use"/> changes it.</summary>
     public DeviceStream Stream { get; private set; }
 
-    /// <summary>cuBLAS on this device, or its entry points on the CPU device; loaded when first used.</summary>
+    /// <summary>
+    /// cuBLAS on a GPU, or the same functions of the CPU device; loaded on first use and owned by this object.
+    /// </summary>
     public Blas Blas => _blas.Value;
 
-    /// <summary>cuSOLVER on this device, or its entry points on the CPU device; loaded when first used.</summary>
+    /// <summary>
+    /// cuSOLVER on a GPU, or the same functions of the CPU device; loaded on first use and owned by this object.
+    /// </summary>
     public Solver Solver => _solver.Value;
 
-    /// <summary>Timing of variants where an op has several; off unless enabled.</summary>
+    /// <summary>Measures the variants of ops that have several; off unless enabled.</summary>
     public Tuner Tuner { get; }
 
-    /// <summary>The variants that ops have run as so far.</summary>
+    /// <summary>Record of the variants that ops have used on this device so far.</summary>
     public VariantUses Variants { get; } = new();
 
-    /// <summary>The raw context (CUcontext), for other CUDA code; it stays owned by this object.</summary>
+    /// <summary>Context (CUcontext) for other CUDA code; it stays owned by this object.</summary>
     public nint ContextHandle => Context.Value;
 
     /// <summary>
-    /// GPU number <paramref name="ordinal"/>, on its primary context, which other CUDA code in the process shares.
+    /// Opens GPU number <paramref name="ordinal"/> with its primary context, which all CUDA code of the process shares.
     /// </summary>
     /// <exception cref="DllNotFoundException">There is no CUDA driver.</exception>
     /// <exception cref="ArgumentOutOfRangeException">There is no such device.</exception>
     public static Device Cuda(int ordinal = 0) => Open(DriverApi.Cuda, ordinal);
 
-    /// <summary>The CPU device.</summary>
+    /// <summary>Opens the CPU device, which runs the same kernels on this machine's cores.</summary>
     /// <exception cref="PlatformNotSupportedException">This is not Linux on x64.</exception>
     public static Device Cpu(CpuDeviceOptions? options = null)
     {
@@ -172,8 +182,8 @@ public sealed unsafe class Device : IDisposable
     }
 
     /// <summary>
-    /// The first GPU that this build's kernels run on, else the CPU device. A GPU is passed over when its compute
-    /// capability is below 8.0, and every GPU is when the build has no PTX.
+    /// Opens the first GPU that can run the kernels of this build, or else the CPU device. A GPU is skipped if its
+    /// compute capability is below 8.0; all are skipped if the build contains no PTX.
     /// </summary>
     /// <exception cref="PlatformNotSupportedException">There is no such GPU, and the CPU device does not run
     /// here.</exception>
@@ -191,16 +201,17 @@ public sealed unsafe class Device : IDisposable
     }
 
     /// <summary>
-    /// Works on a context that other code made and keeps; disposing the result leaves the context alone.
+    /// Works in a context that other code made and owns; disposing the result leaves the context alone.
     /// </summary>
     /// <remarks>
-    /// The calling thread's current context stays as it is here; what is done with the result changes it, see <see
-    /// cref="Enter"/>.
+    /// This call leaves the calling thread's current context as it is. Any use of the result changes it; see
+    /// <see cref="Enter"/>.
     /// </remarks>
     /// <param name="context">A CUcontext of the CUDA driver, or of the CPU device.</param>
     /// <param name="ordinal">The driver's number of the device that the context is on.</param>
     /// <exception cref="ArgumentException"><paramref name="context"/> is 0.</exception>
-    /// <exception cref="DllNotFoundException">It is none of the CPU device's, and there is no CUDA driver.</exception>
+    /// <exception cref="DllNotFoundException">The context is not the CPU device's, and there is no CUDA
+    /// driver.</exception>
     public static Device FromContext(nint context, int ordinal = 0)
     {
         if (context == 0)
@@ -210,13 +221,13 @@ public sealed unsafe class Device : IDisposable
     }
 
     /// <summary>
-    /// Makes this device's context current on the calling thread until the result is disposed, which restores the one
-    /// before.
+    /// Makes the context of this device current on the calling thread until the result is disposed, which restores the
+    /// previous context.
     /// </summary>
     /// <remarks>
-    /// Ops, tensors, streams, events and graphs make the context current themselves and leave it so: restoring it with
-    /// every launch would cost two driver calls more. Code with a context of its own puts what it does with a device
-    /// into one scope: <c>using (device.Enter()) { … }</c>. Scopes nest.
+    /// Ops, tensors, streams, events and graphs make the context current themselves and leave it so: to restore it
+    /// after every launch would cost two more driver calls. Code with a context of its own wraps all uses of a device
+    /// in one scope: <c>using (device.Enter()) { … }</c>. Scopes nest.
     /// </remarks>
     /// <exception cref="ObjectDisposedException">The device was disposed.</exception>
     public ContextScope Enter()
@@ -226,7 +237,10 @@ public sealed unsafe class Device : IDisposable
         return new ContextScope(Activate(), previous);
     }
 
-    /// <summary>The number of GPUs, and why it is none: no driver, no device, or the driver's own error.</summary>
+    /// <summary>
+    /// Counts the GPUs. If there are none, <paramref name="reason"/> says why: no driver, no device, or the driver's
+    /// own error.
+    /// </summary>
     public static int CudaCount(out string? reason)
     {
         reason = null;
@@ -245,7 +259,7 @@ public sealed unsafe class Device : IDisposable
         }
     }
 
-    /// <summary>The driver's version, e.g. (12, 4): the newest CUDA whose PTX it can load.</summary>
+    /// <summary>Version of the driver, e.g. (12, 4): the newest CUDA version whose PTX it can load.</summary>
     public (int Major, int Minor) DriverVersion
     {
         get
@@ -257,13 +271,14 @@ public sealed unsafe class Device : IDisposable
     }
 
     /// <summary>
-    /// The kernel <paramref name="entry"/> of <c>native/kernels/<paramref name="module"/>.cu</c>; loaded once.
+    /// Finds the kernel <paramref name="entry"/> of <c>native/kernels/<paramref name="module"/>.cu</c>, which is loaded
+    /// once.
     /// </summary>
     public Kernel Kernel(string module, string entry) => _modules.Kernel(module, entry);
 
     internal Kernel Kernel(KernelEntry entry, int choice) => _modules.Kernel(entry, choice);
 
-    /// <summary>Makes <paramref name="stream"/> the current one until the result is disposed.</summary>
+    /// <summary>Makes <paramref name="stream"/> the current stream until the result is disposed.</summary>
     public IDisposable Use(DeviceStream stream)
     {
         var restore = new StreamScope(this, Stream);
@@ -271,11 +286,11 @@ public sealed unsafe class Device : IDisposable
         return restore;
     }
 
-    /// <summary>Waits until the current stream's work is done.</summary>
+    /// <summary>Waits until all work on the current stream is done.</summary>
     /// <exception cref="CudaException">A kernel or copy failed.</exception>
     public void Synchronize() => Stream.Synchronize();
 
-    /// <summary>Frees cached memory and this object's hold on the context. A second call does nothing.</summary>
+    /// <summary>Frees cached memory and releases the context. A second call does nothing.</summary>
     public void Dispose()
     {
         if (_disposed)
@@ -287,14 +302,16 @@ public sealed unsafe class Device : IDisposable
         _modules.Dispose();
         _pool.Dispose();
         _defaultStream.Dispose();
-        _disposed = true; // the context's handle says so only once the last object that holds it is gone
+        _disposed = true; // the context's handle closes only when the last object that holds it is gone
         Context.Dispose();
     }
 
-    /// <summary>The device's kind, ordinal and name.</summary>
+    /// <summary>Returns the device's ordinal and name; the name alone for the CPU device.</summary>
     public override string ToString() => Kind == DeviceKind.Cpu ? Name : $"cuda:{Ordinal} {Name}";
 
-    /// <summary>Makes the context current on this thread; other code may have changed it since the last call.</summary>
+    /// <summary>
+    /// Makes the context current on the calling thread. Every call does so, since other code may have changed it.
+    /// </summary>
     /// <exception cref="ObjectDisposedException">The device was disposed.</exception>
     internal DriverApi Activate()
     {
@@ -303,9 +320,7 @@ public sealed unsafe class Device : IDisposable
         return Api;
     }
 
-    /// <summary>
-    /// Whether work on the current stream is being recorded into a <see cref="Graph"/> instead of run.
-    /// </summary>
+    /// <summary>Whether work on the current stream is recorded into a <see cref="Graph"/> instead of run.</summary>
     public bool IsCapturing => _pool.IsReserved(Stream);
 
     internal MemoryBlock Allocate(long bytes)
@@ -314,16 +329,18 @@ public sealed unsafe class Device : IDisposable
         return _pool.Allocate(bytes, Stream);
     }
 
-    /// <summary>From now on memory allocated on the stream stays with it, until <see cref="Release"/>.</summary>
+    /// <summary>
+    /// Keeps memory that is allocated on the stream from now on with that stream, until <see cref="Release"/>.
+    /// </summary>
     internal void Reserve(DeviceStream stream) => _pool.Reserve(stream);
 
     internal void Trim() => _pool.Trim();
 
     internal void Release(DeviceStream stream) => _pool.Release(stream);
 
-    /// <summary>What an owner keeps for this device, made when it is first asked for.</summary>
-    /// <param name="owner">Whose it is; compared by reference.</param>
-    /// <param name="make">Makes it.</param>
+    /// <summary>Returns the object that an owner keeps for this device; it is made on first use.</summary>
+    /// <param name="owner">The owner, compared by reference.</param>
+    /// <param name="make">Makes the object.</param>
     internal TState State<TOwner, TState>(TOwner owner, Func<TOwner, TState> make)
         where TOwner : class
         where TState : class

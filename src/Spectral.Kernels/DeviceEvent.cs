@@ -2,13 +2,13 @@ using Spectral.Kernels.Driver;
 
 namespace Spectral.Kernels;
 
-/// <summary>A point in a stream's work: to wait for, or to measure time between.</summary>
+/// <summary>Marks a point in the work of a stream, to wait for it or to measure the time between two points.</summary>
 public sealed unsafe class DeviceEvent : IDisposable
 {
     private readonly Device _device;
     private readonly EventHandle _handle;
 
-    /// <summary>A new event, not yet recorded.</summary>
+    /// <summary>Creates an event that is not recorded yet.</summary>
     public DeviceEvent(Device device)
     {
         DriverApi api = device.Activate();
@@ -18,17 +18,17 @@ public sealed unsafe class DeviceEvent : IDisposable
         _handle = new EventHandle(api, device.Context, handle);
     }
 
-    /// <summary>The driver's handle (CUevent).</summary>
+    /// <summary>Handle of the event (CUevent) for other CUDA code; it stays owned by this object.</summary>
     public nint Handle => _handle.Value;
 
-    /// <summary>Marks the end of the work queued on the device's current stream so far.</summary>
+    /// <summary>Marks the end of the work that is queued on the device's current stream so far.</summary>
     public void Record()
     {
         DriverApi api = _device.Activate();
         api.Check(api.EventRecord(Handle, _device.Stream.Handle), $"recording an event on {_device.Name}");
     }
 
-    /// <summary>Waits until the recorded point has been reached.</summary>
+    /// <summary>Waits until the recorded point is reached.</summary>
     public void Synchronize()
     {
         DriverApi api = _device.Activate();
@@ -36,7 +36,8 @@ public sealed unsafe class DeviceEvent : IDisposable
     }
 
     /// <summary>
-    /// Milliseconds of device time from <paramref name="start"/> to this event; both must have been reached.
+    /// Returns the device time from <paramref name="start"/> to this event, in milliseconds. Both must have been
+    /// reached.
     /// </summary>
     public float MillisecondsSince(DeviceEvent start)
     {
@@ -46,6 +47,6 @@ public sealed unsafe class DeviceEvent : IDisposable
         return milliseconds;
     }
 
-    /// <summary>Gives the event back to the driver. A second call does nothing.</summary>
+    /// <summary>Destroys the event. A second call does nothing.</summary>
     public void Dispose() => _handle.Dispose();
 }

@@ -18,7 +18,7 @@ public readonly record struct GemmOperand(
 {
     internal ulong Pointer => Tensor.Pointer + (ulong)(Offset * Tensor.DType.Size());
 
-    /// <summary>Returns the transpose of this operand; nothing is copied.</summary>
+    /// <summary>Returns the transpose of this operand. Nothing is copied.</summary>
     public GemmOperand Transpose() => this with { Transposed = !Transposed };
 }
 

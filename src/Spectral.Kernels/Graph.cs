@@ -4,18 +4,18 @@ using Spectral.Kernels.Ops;
 namespace Spectral.Kernels;
 
 /// <summary>
-/// Work recorded once and replayed with one call: every launch, copy and library call with the arguments it had when it
-/// was recorded. What changes between replays must therefore lie in device memory (<see cref="StepState"/>, input
-/// tensors that are filled anew).
+/// Replays recorded work with one call. Every launch, copy and library call keeps the arguments that it had when it was
+/// recorded, so values that change between replays must lie in device memory (<see cref="StepState"/>, or input tensors
+/// that are filled again).
 /// </summary>
 /// <remarks>
-/// Tensors made while recording live in memory of the graph's own, which nothing else is given as long as the graph
-/// lives: a replay writes it again. Tensors from before that the work uses must live as long as the graph.
+/// Tensors made during the recording lie in memory that belongs to the graph: no other work gets it while the graph
+/// lives, and each replay writes it again. Tensors made before, which the work uses, must live as long as the graph.
 /// </remarks>
 public sealed unsafe class Graph : IDisposable
 {
-    // Other threads, a finalizer among them, and our own pool may allocate and free while this one records: a replay is
-    // not affected.
+    // Lets other threads, a finalizer among them, and our own pool allocate and free during a capture. Replays are not
+    // affected.
     private const int CaptureRelaxed = 2;
 
     private readonly GraphHandle _handle;
@@ -26,22 +26,22 @@ public sealed unsafe class Graph : IDisposable
         (Device, _stream, _handle, Nodes) = (device, stream, handle, nodes);
     }
 
-    /// <summary>The device it runs on.</summary>
+    /// <summary>Device that the graph runs on.</summary>
     public Device Device { get; }
 
-    /// <summary>Launches, copies and fills in it.</summary>
+    /// <summary>Number of launches, copies and fills in the graph.</summary>
     public long Nodes { get; }
 
     /// <summary>
-    /// Records what <paramref name="work"/> queues on the device's current stream, without running it. Kernels and
-    /// libraries that the work uses should have run before: what they set up on first use can take part in a replay
-    /// otherwise.
+    /// Records the work that <paramref name="work"/> queues on the device's current stream, without running it. Run the
+    /// same work once before: what kernels and libraries set up on first use would otherwise become part of every
+    /// replay.
     /// </summary>
-    /// <param name="device">The device; no other capture is under way on it.</param>
-    /// <param name="work">May launch, copy on the device, make and dispose tensors. It can neither read results nor
-    /// copy from host memory.</param>
-    /// <exception cref="InvalidOperationException">The work copied to or from the host, or a capture is under
-    /// way.</exception>
+    /// <param name="device">The device to record on. No other capture may be in progress on it.</param>
+    /// <param name="work">Queues the work. It may launch, copy on the device, and make and dispose tensors; it can
+    /// neither read results nor copy from host memory.</param>
+    /// <exception cref="InvalidOperationException">The work copied to or from the host, or a capture is in
+    /// progress.</exception>
     /// <exception cref="CudaException">The driver refused a call while capturing, such as waiting for the
     /// stream.</exception>
     public static Graph Capture(Device device, Action work)
@@ -55,7 +55,7 @@ public sealed unsafe class Graph : IDisposable
         nint executable;
         try
         {
-            device.Trim(); // what earlier work left for reuse would stand beside the graph's own memory
+            device.Trim(); // memory cached by earlier work would be held in addition to the graph's own
             device.Reserve(stream);
             DriverApi api = device.Activate();
             api.Check(api.StreamBeginCapture(stream.Handle, CaptureRelaxed), "beginning a capture");
@@ -93,7 +93,7 @@ public sealed unsafe class Graph : IDisposable
         }
     }
 
-    /// <summary>Queues the work on the device's current stream; allocates nothing.</summary>
+    /// <summary>Queues one replay on the device's current stream; allocates nothing.</summary>
     /// <exception cref="CudaException">The driver refused the launch, or earlier work failed.</exception>
     public void Launch()
     {
@@ -101,12 +101,14 @@ public sealed unsafe class Graph : IDisposable
         api.Check(api.GraphLaunch(_handle.Value, Device.Stream.Handle), "launching a graph");
     }
 
-    /// <summary>Gives the graph and its memory back, after its work. A second call does nothing.</summary>
+    /// <summary>
+    /// Waits for the current stream, then frees the graph and its memory. A second call does nothing.
+    /// </summary>
     public void Dispose()
     {
         if (_handle.IsClosed)
             return;
-        if (!Device.IsDisposed) // its memory may go to others only after the last replay
+        if (!Device.IsDisposed) // other work may get its memory only after the last replay
             Device.Activate().StreamSynchronize(Device.Stream.Handle);
         _handle.Dispose();
         Device.Release(_stream);

@@ -1,6 +1,6 @@
 namespace Spectral.Kernels;
 
-/// <summary>Counts the blocks of a launch in each dimension; a number or a tuple converts to one.</summary>
+/// <summary>Counts the blocks of a launch in each dimension. A number or a tuple converts to one.</summary>
 /// <param name="X">Blocks along x, from 1 to 2³¹ − 1.</param>
 /// <param name="Y">Blocks along y, from 1 to 65,535.</param>
 /// <param name="Z">Blocks along z, from 1 to 65,535.</param>

@@ -5,7 +5,8 @@ using Spectral.Kernels.Driver;
 namespace Spectral.Kernels;
 
 /// <summary>
-/// Launches one loaded kernel. What a launch must fit is asked of the driver once, when the kernel is found.
+/// Launches one loaded kernel. The limits that a launch must keep are read from the driver once, when the kernel is
+/// found.
 /// </summary>
 public sealed unsafe class Kernel
 {
@@ -31,14 +32,14 @@ public sealed unsafe class Kernel
         _argumentBytes = ParameterBytes(api, function);
     }
 
-    /// <summary>The entry's name.</summary>
+    /// <summary>Name of the kernel's entry point.</summary>
     public string Name { get; }
 
     /// <summary>Queues a launch on the device's current stream; allocates nothing.</summary>
-    /// <param name="args">The kernel's one argument.</param>
-    /// <param name="grid">Blocks.</param>
-    /// <param name="threads">Threads per block.</param>
-    /// <param name="sharedBytes">Bytes of dynamic shared memory per block.</param>
+    /// <param name="args">The kernel's single argument.</param>
+    /// <param name="grid">Number of blocks in each dimension.</param>
+    /// <param name="threads">Number of threads per block.</param>
+    /// <param name="sharedBytes">Dynamic shared memory per block, in bytes.</param>
     /// <exception cref="ArgumentException">The arguments' size or the threads do not fit the kernel.</exception>
     /// <exception cref="CudaException">The driver refused the launch, or an earlier one failed.</exception>
     public void Launch<TArgs>(in TArgs args, Grid grid, int threads, int sharedBytes = 0)
@@ -81,7 +82,7 @@ public sealed unsafe class Kernel
         _sharedBytes = sharedBytes;
     }
 
-    // 0: the driver is older than 12.4 and does not say.
+    // Returns 0 if the driver is older than 12.4, which cannot tell.
     private static int ParameterBytes(DriverApi api, nint function)
     {
         nuint offset;

@@ -3,7 +3,10 @@ using System.Reflection;
 
 namespace Spectral.Kernels;
 
-/// <summary>The compiled kernels inside this assembly, for our own devices and for any other CUDA loader.</summary>
+/// <summary>
+/// Gives access to the compiled kernels in this assembly, for the devices of this library and for any other CUDA
+/// loader.
+/// </summary>
 public static class KernelLibrary
 {
     internal const string CpuImage = "libspectral_kernels.so";
@@ -13,14 +16,14 @@ public static class KernelLibrary
     /// </summary>
     private const string PtxArchive = "ptx.zip";
 
-    /// <summary>The modules of each target for which PTX is embedded.</summary>
+    /// <summary>Names of the modules of each target whose PTX is embedded.</summary>
     private static readonly Lazy<ILookup<string, string>> Modules = new(ReadModules);
 
-    /// <summary>Targets for which PTX is embedded, e.g. <c>sm_80</c>; none when the build had no nvcc.</summary>
+    /// <summary>Targets whose PTX is embedded, e.g. <c>sm_80</c>; none if the build had no nvcc.</summary>
     public static IReadOnlyList<string> Architectures { get; } =
         Modules.Value.Select(modules => modules.Key).Order(StringComparer.Ordinal).ToArray();
 
-    /// <summary>The PTX text of every kernel module for one target, by module name.</summary>
+    /// <summary>Returns the PTX text of all kernel modules for one target, by module name.</summary>
     /// <exception cref="ArgumentException">No PTX for <paramref name="arch"/> is embedded.</exception>
     public static IReadOnlyDictionary<string, string> Ptx(string arch) =>
         Architectures.Contains(arch)
@@ -31,8 +34,8 @@ public static class KernelLibrary
                 nameof(arch)
             );
 
-    /// <summary>The PTX text of one kernel module for one target.</summary>
-    /// <exception cref="ArgumentException">It is not embedded.</exception>
+    /// <summary>Returns the PTX text of one kernel module for one target.</summary>
+    /// <exception cref="ArgumentException">No PTX of the module is embedded for this target.</exception>
     public static string Ptx(string arch, string module)
     {
         using ZipArchive? archive = OpenPtx();
@@ -49,7 +52,8 @@ public static class KernelLibrary
     }
 
     /// <summary>
-    /// The target whose PTX a GPU of this compute capability loads: sm_90a exactly on 9.0, else sm_80 upwards.
+    /// Chooses the target whose PTX a GPU of this compute capability loads: <c>sm_90a</c> for exactly 9.0, else
+    /// <c>sm_80</c> for 8.0 and above.
     /// </summary>
     /// <exception cref="PlatformNotSupportedException">The GPU is older than compute capability 8.0.</exception>
     public static string ArchitectureFor((int Major, int Minor) capability) =>

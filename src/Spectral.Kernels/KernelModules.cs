@@ -3,7 +3,7 @@ using Spectral.Kernels.Driver;
 namespace Spectral.Kernels;
 
 /// <summary>
-/// The modules and kernels a device has loaded: one PTX per .cu file on a GPU, one image with all kernels on the CPU
+/// Loads the modules and kernels of a device: one PTX per .cu file on a GPU, one image with all kernels on the CPU
 /// device.
 /// </summary>
 internal sealed unsafe class KernelModules(Device device) : IDisposable
@@ -12,7 +12,7 @@ internal sealed unsafe class KernelModules(Device device) : IDisposable
     private readonly Dictionary<string, CudaModuleHandle> _modules = [];
     private Kernel?[] _described = [];
 
-    /// <summary>One kernel of a descriptor; after the first time an array access.</summary>
+    /// <summary>Finds one kernel of a descriptor. After the first time this costs one array access.</summary>
     public Kernel Kernel(KernelEntry entry, int choice)
     {
         string name = entry.NameOf(choice);

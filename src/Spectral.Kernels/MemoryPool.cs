@@ -3,7 +3,7 @@ using Spectral.Kernels.Driver;
 
 namespace Spectral.Kernels;
 
-/// <summary>What a device's memory pool holds, in bytes.</summary>
+/// <summary>Counts the bytes that a device's memory pool holds.</summary>
 public sealed class DeviceMemory
 {
     internal long InUseBytes;
@@ -12,15 +12,15 @@ public sealed class DeviceMemory
 
     internal DeviceMemory() { }
 
-    /// <summary>Bytes in tensors that are alive, rounded up to the pool's size classes.</summary>
+    /// <summary>Bytes of the tensors that are alive, rounded up to the pool's size classes.</summary>
     public long InUse => Interlocked.Read(ref InUseBytes);
 
     /// <summary>
-    /// The largest <see cref="InUse"/> since the device was opened or <see cref="ResetPeak"/> was called.
+    /// Largest <see cref="InUse"/> since the device was opened or <see cref="ResetPeak"/> was called, in bytes.
     /// </summary>
     public long Peak => Interlocked.Read(ref PeakBytes);
 
-    /// <summary>Bytes kept for reuse and held by no tensor.</summary>
+    /// <summary>Bytes that no tensor holds and that the pool keeps for reuse.</summary>
     public long Cached => Interlocked.Read(ref CachedBytes);
 
     /// <summary>Starts a new measurement of <see cref="Peak"/>.</summary>
@@ -38,7 +38,8 @@ public sealed class DeviceMemory
 }
 
 /// <summary>
-/// Device memory with a count of the tensors on it; at zero it goes back to the pool. Borrowed memory has no pool.
+/// Holds device memory and counts the tensors on it. When the count reaches zero the memory goes back to the pool;
+/// memory of other code has no pool.
 /// </summary>
 internal sealed class MemoryBlock(
     MemoryPool? pool,
@@ -69,20 +70,21 @@ internal sealed class MemoryBlock(
 }
 
 /// <summary>
-/// A caching pool ordered by stream: a block given back is handed out again on the same stream, where the driver's own
-/// order makes the reuse safe without waiting. Size classes are an eighth of a power of two apart, so at most 1/8 of a
-/// block is waste. Memory of a reserved stream, one that a graph was captured on, stays with it: replays use it again.
+/// Caches device memory by stream. A block that is returned is handed out again on the same stream, where the driver's
+/// own order makes the reuse safe without waiting. Size classes are an eighth of a power of two apart, so at most 1/8
+/// of a block is wasted. Memory of a reserved stream, on which a graph was captured, stays with the stream: replays use
+/// it again.
 /// </summary>
 internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, string deviceName, bool bypass)
     : IDisposable
 {
     private const int GranuleBits = 9;
-    private const int StepBits = 3; // smallest class 512 bytes; 8 classes per power of two
-    private const int Reach = 4; // a cached block may be this many classes too large: at most 1.5 times
+    private const int StepBits = 3; // the smallest class is 512 bytes; 8 classes per power of two
+    private const int Reach = 4; // a cached block may be up to 4 classes too large: at most 1.5 times the size
 
     private readonly Dictionary<DeviceStream, Stack<MemoryBlock>?[]> _free = [];
 
-    // with what bypassing the pool must not free yet
+    // Streams that keep their memory. Where the pool is bypassed, each has the blocks that it must not free yet.
     private readonly Dictionary<DeviceStream, List<MemoryBlock>> _reserved = [];
     private readonly Lock _lock = new();
     private bool _disposed;
@@ -107,7 +109,10 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
             _reserved.Add(stream, []);
     }
 
-    /// <summary>Gives a reserved stream's memory back to the driver, and later what is still in tensors.</summary>
+    /// <summary>
+    /// Returns the memory of a reserved stream to the driver; memory that tensors still hold follows when they are
+    /// disposed.
+    /// </summary>
     public void Release(DeviceStream stream)
     {
         lock (_lock)
@@ -147,7 +152,7 @@ internal sealed unsafe class MemoryPool(DriverApi api, ContextHandle context, st
         block.Handle!.Dispose();
     }
 
-    /// <summary>Gives every cached block back to the driver, save those of reserved streams.</summary>
+    /// <summary>Returns every cached block to the driver, except those of reserved streams.</summary>
     public void Trim()
     {
         lock (_lock)

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Spectral.Kernels;
 
-/// <summary>Up to four dimensions, outermost first, held by value so that making one allocates nothing.</summary>
+/// <summary>Holds up to four dimensions, outermost first. It is a value, so making one allocates nothing.</summary>
 public readonly struct Shape : IEquatable<Shape>
 {
     [InlineArray(4)]
@@ -41,31 +41,31 @@ public readonly struct Shape : IEquatable<Shape>
         Count = count;
     }
 
-    /// <summary>Number of dimensions, 0 to 4.</summary>
+    /// <summary>Number of dimensions, from 0 to 4.</summary>
     public int Rank { get; }
 
-    /// <summary>Number of elements.</summary>
+    /// <summary>Number of elements: the product of the dimensions, 1 without any.</summary>
     public long Count { get; }
 
-    /// <summary>Dimension <paramref name="index"/>, 0 being the outermost.</summary>
+    /// <summary>Length of dimension <paramref name="index"/>; 0 is the outermost.</summary>
     public int this[int index] =>
         index >= 0 && index < Rank
             ? _dimensions[index]
             : throw new ArgumentOutOfRangeException(nameof(index), index, $"the shape is {this}");
 
-    /// <summary>A shape from any number of dimensions up to 4.</summary>
+    /// <summary>Makes a shape of up to four dimensions, outermost first.</summary>
     public static Shape Of(params ReadOnlySpan<int> dimensions) => new(dimensions);
 
-    /// <summary>One dimension.</summary>
+    /// <summary>Makes a shape of one dimension.</summary>
     public static implicit operator Shape(int d0) => new([d0]);
 
-    /// <summary>Two dimensions: rows, columns.</summary>
+    /// <summary>Makes a shape of two dimensions: rows and columns.</summary>
     public static implicit operator Shape((int, int) d) => new([d.Item1, d.Item2]);
 
-    /// <summary>Three dimensions.</summary>
+    /// <summary>Makes a shape of three dimensions, outermost first.</summary>
     public static implicit operator Shape((int, int, int) d) => new([d.Item1, d.Item2, d.Item3]);
 
-    /// <summary>Four dimensions.</summary>
+    /// <summary>Makes a shape of four dimensions, outermost first.</summary>
     public static implicit operator Shape((int, int, int, int) d) => new([d.Item1, d.Item2, d.Item3, d.Item4]);
 
     /// <inheritdoc/>
@@ -89,13 +89,13 @@ public readonly struct Shape : IEquatable<Shape>
     public override int GetHashCode() =>
         HashCode.Combine(Rank, _dimensions[0], _dimensions[1], _dimensions[2], _dimensions[3]);
 
-    /// <summary>True when rank and every dimension agree.</summary>
+    /// <summary>Returns true if the rank and every dimension are equal.</summary>
     public static bool operator ==(Shape a, Shape b) => a.Equals(b);
 
-    /// <summary>True when rank or a dimension differs.</summary>
+    /// <summary>Returns true if the rank or a dimension differs.</summary>
     public static bool operator !=(Shape a, Shape b) => !a.Equals(b);
 
-    /// <summary>E.g. <c>[2, 3]</c>.</summary>
+    /// <summary>Writes the shape as errors show it, e.g. <c>[2, 3]</c>.</summary>
     public override string ToString()
     {
         string[] parts = new string[Rank];

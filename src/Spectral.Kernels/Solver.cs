@@ -36,11 +36,11 @@ using unsafe Trtri = delegate* unmanaged<
 namespace Spectral.Kernels;
 
 /// <summary>
-/// The cuSOLVER entry points that the linear algebra calls: from cuSOLVER 11 or 12 on a GPU, from the CPU device's own
-/// library there.
+/// Calls the cuSOLVER functions that the linear algebra needs: those of cuSOLVER 11 or 12 on a GPU, those of the CPU
+/// device's own library there.
 /// </summary>
 /// <remarks>
-/// cuSOLVER 11 belongs to CUDA 12, cuSOLVER 12 to CUDA 13. Matrices are column-major, as the library wants them.
+/// cuSOLVER 11 belongs to CUDA 12, cuSOLVER 12 to CUDA 13. Matrices are column-major, as the library expects.
 /// </remarks>
 public sealed unsafe class Solver : IDisposable
 {
@@ -105,7 +105,7 @@ public sealed unsafe class Solver : IDisposable
         LiveObjects.Add("solver", 1);
     }
 
-    /// <summary>Gives the handle back. A second call does nothing.</summary>
+    /// <summary>Releases the library's handle. A second call does nothing.</summary>
     public void Dispose()
     {
         if (_handle == 0)
@@ -117,9 +117,9 @@ public sealed unsafe class Solver : IDisposable
     }
 
     /// <summary>
-    /// In place, the inverse of the upper Cholesky factor of a symmetric F64 matrix: with G = TᵀT, T⁻¹ in the upper
-    /// triangle (column-major), so the row-major reader finds the inverse of the lower factor in the lower one. The
-    /// other triangle keeps what it held.
+    /// Replaces a symmetric F64 matrix by the inverse of its upper Cholesky factor: with G = TᵀT, T⁻¹ in the upper
+    /// triangle (column-major). A row-major reader finds the inverse of the lower factor in the lower triangle. The
+    /// other triangle is left unchanged.
     /// </summary>
     /// <param name="gram">[n, n] F64.</param>
     /// <param name="info">Address of one I32: i when the leading minor of order i is not positive definite, else
@@ -141,7 +141,7 @@ public sealed unsafe class Solver : IDisposable
             checked((int)Math.Max((long)elements, ((long)deviceBytes + 7) / 8)),
             DType.F64
         );
-        // a zero pivot of the inverse is one that info has reported
+        // not read: a zero pivot of the inverse was already reported in info
         using var inverseInfo = Tensor.Empty(_device, 1, DType.I32);
         byte[] host = new byte[hostBytes];
         Check(_potrf(_handle, Upper, n, gram.Pointer, n, work.Pointer, elements, info), "factorising a Gram matrix");
@@ -168,8 +168,8 @@ public sealed unsafe class Solver : IDisposable
     }
 
     /// <summary>
-    /// In place, orthonormal columns that span those of a column-major [m, l] F32 matrix, m ≥ l, by Householder
-    /// reflections.
+    /// Replaces the columns of a column-major [m, l] F32 matrix, m ≥ l, by orthonormal ones that span the same space,
+    /// by Householder reflections.
     /// </summary>
     /// <param name="columns">[l, m] as stored: one column after the other.</param>
     internal void Householder(Tensor columns)
@@ -194,12 +194,14 @@ public sealed unsafe class Solver : IDisposable
         );
     }
 
-    /// <summary>Thin SVD of a column-major F64 matrix, m ≥ n, which is destroyed: A = U diag(S) Vᵀ.</summary>
+    /// <summary>
+    /// Computes the thin SVD A = U diag(S) Vᵀ of a column-major F64 matrix, m ≥ n, whose contents are destroyed.
+    /// </summary>
     /// <param name="a">[n, m] as stored: one column after the other.</param>
     /// <param name="s">[n], descending.</param>
-    /// <param name="u">[n, m]: as stored, one left vector per row; null with <paramref name="vt"/>: values
-    /// alone.</param>
-    /// <param name="vt">[n, n] column-major: as stored, one right vector per column.</param>
+    /// <param name="u">[n, m] as stored: one left vector per row; null, as <paramref name="vt"/> then is, to compute
+    /// only the values.</param>
+    /// <param name="vt">[n, n] as stored, column-major: one right vector per column.</param>
     /// <param name="info">Address of one I32: the number of superdiagonals that did not converge.</param>
     internal void SingularValues(Tensor a, Tensor s, Tensor? u, Tensor? vt, ulong info)
     {

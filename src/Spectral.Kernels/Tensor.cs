@@ -5,9 +5,9 @@ using Spectral.Kernels.Driver;
 namespace Spectral.Kernels;
 
 /// <summary>
-/// A contiguous row-major array on a device: a handle on a counted block of the device's pool. Several handles may
-/// share a block (<see cref="Share"/>, <see cref="View"/>, <see cref="Rows"/>); each is disposed on its own and the
-/// last gives the block back. Using a disposed handle throws, disposing it twice does nothing.
+/// Holds a contiguous row-major array on a device: a handle to a block of the device's memory pool. Several handles may
+/// share a block (<see cref="Share"/>, <see cref="View"/>, <see cref="Rows"/>). Each is disposed on its own, and the
+/// last returns the block. Using a disposed handle throws; disposing it twice does nothing.
 /// </summary>
 public sealed unsafe class Tensor : IDisposable
 {
@@ -24,25 +24,25 @@ public sealed unsafe class Tensor : IDisposable
         LiveObjects.Add("tensor", 1);
     }
 
-    /// <summary>Where it lives.</summary>
+    /// <summary>Device whose memory holds the elements.</summary>
     public Device Device { get; }
 
-    /// <summary>Element type.</summary>
+    /// <summary>Type of the elements.</summary>
     public DType DType { get; }
 
-    /// <summary>Dimensions, outermost first.</summary>
+    /// <summary>Dimensions of the array, outermost first.</summary>
     public Shape Shape { get; }
 
-    /// <summary>Number of elements.</summary>
+    /// <summary>Number of elements in the array.</summary>
     public long Count => Shape.Count;
 
-    /// <summary>Bytes of its elements.</summary>
+    /// <summary>Size of all elements in bytes.</summary>
     public long Bytes => Count * DType.Size();
 
-    /// <summary>True once this handle has been disposed.</summary>
+    /// <summary>Whether this handle has been disposed.</summary>
     public bool IsDisposed => _block is null;
 
-    /// <summary>Device address of the first element (CUdeviceptr).</summary>
+    /// <summary>Device address of the first element (CUdeviceptr), valid until this handle is disposed.</summary>
     /// <exception cref="ObjectDisposedException">This handle was disposed.</exception>
     public ulong Pointer
     {
@@ -53,10 +53,10 @@ public sealed unsafe class Tensor : IDisposable
         }
     }
 
-    /// <summary>Dimension <paramref name="index"/>.</summary>
+    /// <summary>Returns the length of dimension <paramref name="index"/>; 0 is the outermost.</summary>
     public int Dim(int index) => Shape[index];
 
-    /// <summary>Uninitialised memory of the given shape.</summary>
+    /// <summary>Allocates a tensor whose elements are not initialized.</summary>
     /// <exception cref="CudaException">Device memory ran out.</exception>
     public static Tensor Empty(Device device, Shape shape, DType type = DType.F32)
     {
@@ -64,7 +64,7 @@ public sealed unsafe class Tensor : IDisposable
         return new Tensor(device, block, block.Pointer, shape, type);
     }
 
-    /// <summary>A tensor of zeros.</summary>
+    /// <summary>Allocates a tensor and fills it with zeros.</summary>
     public static Tensor Zeros(Device device, Shape shape, DType type = DType.F32)
     {
         Tensor tensor = Empty(device, shape, type);
@@ -72,7 +72,9 @@ public sealed unsafe class Tensor : IDisposable
         return tensor;
     }
 
-    /// <summary>A tensor with these values, rounded to <paramref name="type"/> (F32, BF16 or F64).</summary>
+    /// <summary>
+    /// Allocates a tensor and copies values into it, rounded to <paramref name="type"/> (F32, BF16 or F64).
+    /// </summary>
     public static Tensor From(Device device, ReadOnlySpan<float> values, Shape shape, DType type = DType.F32)
     {
         Tensor tensor = Empty(device, shape, type);
@@ -80,7 +82,7 @@ public sealed unsafe class Tensor : IDisposable
         return tensor;
     }
 
-    /// <summary>An I32 tensor with these values.</summary>
+    /// <summary>Allocates an I32 tensor and copies values into it.</summary>
     public static Tensor From(Device device, ReadOnlySpan<int> values, Shape shape)
     {
         Tensor tensor = Empty(device, shape, DType.I32);
@@ -89,12 +91,13 @@ public sealed unsafe class Tensor : IDisposable
     }
 
     /// <summary>
-    /// Memory that other code owns and keeps alive while the tensor is used; disposing the tensor leaves it alone.
+    /// Makes a tensor of memory that other code owns. That code keeps the memory alive while the tensor is used;
+    /// disposing the tensor leaves the memory alone.
     /// </summary>
-    /// <param name="device">The device the memory is on.</param>
-    /// <param name="pointer">Device address (CUdeviceptr), aligned to 16 bytes.</param>
-    /// <param name="shape">Its dimensions, row-major and contiguous.</param>
-    /// <param name="type">Element type.</param>
+    /// <param name="device">The device that the memory is on.</param>
+    /// <param name="pointer">Device address of the first element (CUdeviceptr), aligned to 16 bytes.</param>
+    /// <param name="shape">Dimensions of the array, which is row-major and contiguous.</param>
+    /// <param name="type">Type of the elements.</param>
     public static Tensor FromPointer(Device device, ulong pointer, Shape shape, DType type)
     {
         if (pointer == 0 || pointer % 16 != 0)
@@ -114,10 +117,10 @@ public sealed unsafe class Tensor : IDisposable
         );
     }
 
-    /// <summary>Another handle on the same elements.</summary>
+    /// <summary>Makes another handle to the same elements.</summary>
     public Tensor Share() => View(Shape);
 
-    /// <summary>Another handle on the same elements with other dimensions.</summary>
+    /// <summary>Makes another handle to the same elements with other dimensions.</summary>
     /// <exception cref="ArgumentException">The number of elements differs.</exception>
     public Tensor View(Shape shape)
     {
@@ -133,7 +136,8 @@ public sealed unsafe class Tensor : IDisposable
     }
 
     /// <summary>
-    /// Another handle on <paramref name="count"/> entries of the first dimension, from <paramref name="start"/>.
+    /// Makes another handle to <paramref name="count"/> entries of the first dimension, from <paramref name="start"/>
+    /// on.
     /// </summary>
     public Tensor Rows(int start, int count)
     {
@@ -156,7 +160,7 @@ public sealed unsafe class Tensor : IDisposable
         return Alias(Pointer + (ulong)(start * row * DType.Size()), shape);
     }
 
-    /// <summary>Copies host values in, rounded to this tensor's type.</summary>
+    /// <summary>Copies values from the host, rounded to the tensor's type.</summary>
     public void CopyFrom(ReadOnlySpan<float> values)
     {
         Expect(values.Length);
@@ -176,7 +180,7 @@ public sealed unsafe class Tensor : IDisposable
         }
     }
 
-    /// <summary>Copies host integers in.</summary>
+    /// <summary>Copies integers from the host into an I32 tensor.</summary>
     public void CopyFrom(ReadOnlySpan<int> values)
     {
         Expect(values.Length);
@@ -185,7 +189,7 @@ public sealed unsafe class Tensor : IDisposable
         Upload(values);
     }
 
-    /// <summary>Copies bytes as they are, in this tensor's own element type.</summary>
+    /// <summary>Copies bytes from the host as they are; they must be elements of the tensor's own type.</summary>
     public void CopyFrom(ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length != Bytes)
@@ -199,7 +203,7 @@ public sealed unsafe class Tensor : IDisposable
         Upload(bytes);
     }
 
-    /// <summary>Copies another tensor of the same device, type and number of elements.</summary>
+    /// <summary>Copies the elements of another tensor of the same device, type and number of elements.</summary>
     public void CopyFrom(Tensor source)
     {
         if (source.DType != DType || source.Count != Count || source.Device != Device)
@@ -219,7 +223,7 @@ public sealed unsafe class Tensor : IDisposable
         );
     }
 
-    /// <summary>Copies the values to the host, after the current stream's work.</summary>
+    /// <summary>Copies the values to the host as single precision, after waiting for the current stream.</summary>
     public void CopyTo(Span<float> values)
     {
         Expect(values.Length);
@@ -239,7 +243,7 @@ public sealed unsafe class Tensor : IDisposable
         }
     }
 
-    /// <summary>The values on the host, after the current stream's work.</summary>
+    /// <summary>Returns the values as single precision, after waiting for the current stream.</summary>
     public float[] ToArray()
     {
         float[] values = new float[Count];
@@ -247,13 +251,15 @@ public sealed unsafe class Tensor : IDisposable
         return values;
     }
 
-    /// <summary>The values of an F64 tensor.</summary>
+    /// <summary>Returns the values of an F64 tensor, after waiting for the current stream.</summary>
     public double[] ToDoubleArray() => DType == DType.F64 ? Downloaded<double>() : throw Unfit("double");
 
-    /// <summary>The values of an I32 tensor.</summary>
+    /// <summary>Returns the values of an I32 tensor, after waiting for the current stream.</summary>
     public int[] ToInt32Array() => DType == DType.I32 ? Downloaded<int>() : throw Unfit("int");
 
-    /// <summary>The bytes of the elements in their own type.</summary>
+    /// <summary>
+    /// Copies the bytes of the elements, in the tensor's own type, to the host, after waiting for the current stream.
+    /// </summary>
     public void CopyTo(Span<byte> bytes)
     {
         if (bytes.Length != Bytes)
@@ -267,7 +273,7 @@ public sealed unsafe class Tensor : IDisposable
         Download(bytes);
     }
 
-    /// <summary>Sets every byte to zero.</summary>
+    /// <summary>Sets every element to zero.</summary>
     public void Clear()
     {
         if (Count == 0)
@@ -279,7 +285,9 @@ public sealed unsafe class Tensor : IDisposable
         );
     }
 
-    /// <summary>Lets go of the memory. A second call does nothing.</summary>
+    /// <summary>
+    /// Releases this handle; the last handle of a block returns the memory. A second call does nothing.
+    /// </summary>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _block, null) is not { } block)
@@ -288,7 +296,7 @@ public sealed unsafe class Tensor : IDisposable
         block.Release();
     }
 
-    /// <summary>Type, dimensions and device.</summary>
+    /// <summary>Writes type, dimensions and device as errors show them.</summary>
     public override string ToString() => $"{DType} {Shape} on {Device}";
 
     private Tensor Alias(ulong pointer, Shape shape)
@@ -335,17 +343,16 @@ public sealed unsafe class Tensor : IDisposable
                 api.MemcpyHtoDAsync(Pointer, source, (nuint)Bytes, Device.Stream.Handle),
                 $"copying {Bytes} bytes to {Device}"
             );
-            // Pageable memory is staged by the driver, but only a pinned page may move after the call: wait before the
-            // pin goes.
+            // A larger copy may still read the source after the call: wait before it is unpinned.
             if (Bytes > PageableStaging)
                 api.Check(api.StreamSynchronize(Device.Stream.Handle), $"copying {Bytes} bytes to {Device}");
         }
     }
 
-    // Host-to-device copies of up to 64 KB return after the driver has taken its own copy of the source.
+    // Copies of up to 64 KB from pageable host memory return after the driver has taken its own copy of the source.
     private const long PageableStaging = 64 << 10;
 
-    // The driver would record the copy with the address of host memory that is gone when it is replayed.
+    // The driver would record the address of host memory, which is gone by the time of a replay.
     private void RefuseWhileCapturing(string direction)
     {
         if (Device.IsCapturing)

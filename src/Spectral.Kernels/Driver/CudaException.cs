@@ -1,6 +1,8 @@
 namespace Spectral.Kernels.Driver;
 
-/// <summary>A driver, BLAS or solver call that failed: which call, its status, and what was being done.</summary>
+/// <summary>
+/// Reports a call of the driver, BLAS or solver that failed: the call, its status, and the work that it was part of.
+/// </summary>
 public class CudaException : Exception
 {
     internal CudaException(string call, int code, string name, string text, string doing)
@@ -11,16 +13,16 @@ public class CudaException : Exception
         StatusName = name;
     }
 
-    /// <summary>The call's own text, with its arguments as written.</summary>
+    /// <summary>Text of the call, with its arguments as written or their values.</summary>
     public string Call { get; }
 
-    /// <summary>The status code as the library returned it (CUresult, cublasStatus_t or cusolverStatus_t).</summary>
+    /// <summary>Status code as the library returned it (CUresult, cublasStatus_t or cusolverStatus_t).</summary>
     public int Code { get; }
 
-    /// <summary>The symbolic name of <see cref="Code"/>, e.g. <c>CUDA_ERROR_OUT_OF_MEMORY</c>.</summary>
+    /// <summary>Symbolic name of <see cref="Code"/>, e.g. <c>CUDA_ERROR_OUT_OF_MEMORY</c>.</summary>
     public string StatusName { get; }
 
-    /// <summary>True when device memory ran out.</summary>
+    /// <summary>Whether the call failed for lack of device memory.</summary>
     public bool IsOutOfMemory =>
         StatusName is "CUDA_ERROR_OUT_OF_MEMORY" or "CUBLAS_STATUS_ALLOC_FAILED" or "CUSOLVER_STATUS_ALLOC_FAILED";
 }

@@ -34,8 +34,8 @@ using unsafe TensorMapEncodeTiledFunction = delegate* unmanaged<
 namespace Spectral.Kernels.Driver;
 
 /// <summary>
-/// The CUDA driver's entry points, under the names of cuda.h without their prefix. One table is filled from the driver,
-/// one from the CPU device: that is the whole difference between the two above this line.
+/// Holds the entry points of the CUDA driver under their names in cuda.h without the prefix. One table is filled from
+/// the driver and one from the CPU device; code above this table does not tell the two apart.
 /// </summary>
 internal sealed unsafe class DriverApi
 {
@@ -63,14 +63,17 @@ internal sealed unsafe class DriverApi
         return new DriverApi(NativeLibraries.Load("the CPU device", CpuLibraryName), CpuLibraryName, isCpu: true);
     });
 
-    /// <summary>Whether this processor has what the CPU device is compiled for (x86-64-v3).</summary>
+    /// <summary>Whether this processor has the instructions that the CPU device is compiled for (x86-64-v3).</summary>
     private static bool HasCpuInstructions =>
         Avx2.IsSupported && Fma.IsSupported && Bmi1.IsSupported && Bmi2.IsSupported && Lzcnt.IsSupported;
 
     public static DriverApi Cuda => LazyCuda.Value;
     public static DriverApi Cpu => LazyCpu.Value;
 
-    /// <summary>Why the CPU device cannot run here, asked before any of its code is loaded; null when it can.</summary>
+    /// <summary>
+    /// Returns the reason why the CPU device cannot run here, or null if it can. It is asked before any of that
+    /// device's code is loaded.
+    /// </summary>
     internal static string? CpuObstacle(bool linux, Architecture architecture, bool hasInstructions)
     {
         if (!linux || architecture != Architecture.X64)
@@ -85,7 +88,8 @@ internal sealed unsafe class DriverApi
     }
 
     /// <summary>
-    /// The driver that made a context: the CPU device's library refuses all but its own, which leaves the CUDA driver.
+    /// Finds the driver that made a context. The CPU device's library knows its own contexts and refuses all others,
+    /// which must then be the CUDA driver's.
     /// </summary>
     public static DriverApi OwnerOf(nint context)
     {
@@ -95,7 +99,7 @@ internal sealed unsafe class DriverApi
         }
         catch (Exception missing) when (missing is PlatformNotSupportedException or DllNotFoundException)
         {
-            return Cuda; // a library that is not here made no context
+            return Cuda; // a library that cannot be loaded has made no context
         }
     }
 
@@ -121,7 +125,7 @@ internal sealed unsafe class DriverApi
     public readonly delegate* unmanaged<int*, int, nint, int> FuncGetAttribute;
     public readonly delegate* unmanaged<nint, int, int, int> FuncSetAttribute;
 
-    /// <summary>Null where the driver is older than 12.4.</summary>
+    /// <summary>Null if the driver is older than 12.4.</summary>
     public readonly delegate* unmanaged<nint, nuint, nuint*, nuint*, int> FuncGetParamInfo;
     public readonly delegate* unmanaged<ulong*, nuint, int> MemAlloc;
     public readonly delegate* unmanaged<ulong, int> MemFree;
@@ -215,7 +219,7 @@ internal sealed unsafe class DriverApi
         Check(Init(0), "starting the driver");
     }
 
-    /// <summary>Turns a status other than success into an exception with the call's own text.</summary>
+    /// <summary>Turns a status other than success into an exception with the text of the call.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Check(int status, string doing, [CallerArgumentExpression(nameof(status))] string call = "")
     {
@@ -224,8 +228,8 @@ internal sealed unsafe class DriverApi
     }
 
     /// <summary>
-    /// As above, for a text with values in it: it is put together only for a failed call, so that a launch allocates
-    /// nothing.
+    /// Turns a status other than success into an exception. The text of the work is formatted only for a failed call,
+    /// so that a launch allocates nothing.
     /// </summary>
     public void Check(
         int status,
@@ -237,8 +241,8 @@ internal sealed unsafe class DriverApi
             Throw(status, doing.ToString(), call);
     }
 
-    // Looks the context up and leaves the current one as it was. Of the CPU device's library only: CUDA's follows the
-    // address.
+    // Looks the context up and leaves the current one as it was. Only the CPU device's library may be asked: the CUDA
+    // driver would follow an address that is not one of its own.
     private bool Knows(nint context)
     {
         nint previous;
@@ -252,7 +256,7 @@ internal sealed unsafe class DriverApi
     private void Throw(int status, string doing, string call) =>
         Fail(status, doing, "cu" + call[(call.LastIndexOf('.', call.IndexOf('(')) + 1)..]);
 
-    /// <summary>Throws for a failed call.</summary>
+    /// <summary>Throws the exception for a failed call.</summary>
     /// <param name="status">What it returned.</param>
     /// <param name="doing">What was being done.</param>
     /// <param name="call">The call, with the values of its arguments.</param>
@@ -276,8 +280,8 @@ internal sealed unsafe class DriverApi
     }
 
     /// <summary>
-    /// What the native side says of the kernels that the current context has loaded, a line each:
-    /// <c>name argument-bytes threads cluster shared-bytes</c>, the last −1 where it depends on the arguments.
+    /// Returns what the native side reports about the kernels that the current context has loaded, one per line:
+    /// <c>name argument-bytes threads cluster shared-bytes</c>; shared-bytes is −1 if it depends on the arguments.
     /// </summary>
     public string KernelFacts()
     {
@@ -288,8 +292,8 @@ internal sealed unsafe class DriverApi
     }
 
     /// <summary>
-    /// Size and field offsets of a kernel's argument struct as the native compiler laid it out:
-    /// <c>size;field:offset:size;…</c>, or null.
+    /// Returns the size and the field offsets of a kernel's argument struct as the native compiler laid it out,
+    /// <c>size;field:offset:size;…</c>, or null if there is no such kernel.
     /// </summary>
     public string? ArgumentLayout(string kernel)
     {

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace Spectral.Kernels.Driver;
 
-/// <summary>An interpolated string that is only put together when a call has failed.</summary>
+/// <summary>Formats an interpolated string only when a call has failed.</summary>
 [InterpolatedStringHandler]
 internal ref struct FailureText
 {

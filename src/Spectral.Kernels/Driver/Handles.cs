@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Spectral.Kernels.Driver;
 
 /// <summary>
-/// A driver object. It holds a counted reference to its context, so the context outlives it whatever the order of
-/// disposal; release never throws, since it may run on the finalizer thread.
+/// Owns a driver object. It holds a counted reference to its context, so that the context outlives it whatever the
+/// order of disposal. Release never throws, since it may run on the finalizer thread.
 /// </summary>
 internal abstract class DriverHandle : SafeHandle
 {
@@ -28,10 +28,10 @@ internal abstract class DriverHandle : SafeHandle
 
     protected DriverApi Api { get; }
 
-    /// <summary>Never: the default stream's handle is 0 and is valid.</summary>
+    /// <summary>Always false: the handle of the default stream is 0, and valid.</summary>
     public sealed override bool IsInvalid => false;
 
-    /// <summary>The driver's own handle.</summary>
+    /// <summary>Handle as the driver knows it.</summary>
     public nint Value => IsClosed ? throw new ObjectDisposedException(_kind) : handle;
 
     protected abstract int Free(nint value);
@@ -47,7 +47,9 @@ internal abstract class DriverHandle : SafeHandle
     }
 }
 
-/// <summary>A context: the device's primary one (retained) or a caller's own (borrowed).</summary>
+/// <summary>
+/// Owns a context: the primary one of a device, which is retained, or one of other code, which is left alone.
+/// </summary>
 internal sealed unsafe class ContextHandle : DriverHandle
 {
     private readonly int _device;
@@ -98,7 +100,7 @@ internal sealed unsafe class EventHandle(DriverApi api, ContextHandle context, n
 }
 
 /// <summary>
-/// One driver allocation; it leaves the pool's books when it is freed, also when only the garbage collector found it.
+/// Owns one driver allocation. When it is freed, also by the garbage collector, its bytes leave the pool's counts.
 /// </summary>
 internal sealed unsafe class MemoryHandle(
     DriverApi api,
@@ -108,7 +110,7 @@ internal sealed unsafe class MemoryHandle(
     DeviceMemory memory
 ) : DriverHandle(api, context, (nint)pointer, "memory")
 {
-    /// <summary>True while the pool keeps it for reuse.</summary>
+    /// <summary>Whether the pool keeps the memory for reuse.</summary>
     public bool Cached;
 
     protected override int Free(nint value)

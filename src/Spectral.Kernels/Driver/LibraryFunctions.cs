@@ -1,7 +1,7 @@
 namespace Spectral.Kernels.Driver;
 
 /// <summary>
-/// Finds the functions of a CUDA library: those of NVIDIA's on a GPU, those that the CPU device exports in its place.
+/// Finds the functions of a CUDA library: NVIDIA's on a GPU, or those that the CPU device exports under the same names.
 /// </summary>
 internal readonly struct LibraryFunctions
 {
@@ -9,12 +9,12 @@ internal readonly struct LibraryFunctions
     private readonly string _name;
     private readonly string _prefix;
 
-    /// <summary>Opens the newest version that can be found.</summary>
+    /// <summary>Opens the newest version of the library that can be found.</summary>
     /// <param name="api">The driver of the device that the library is for.</param>
     /// <param name="name">The library's name, for messages.</param>
     /// <param name="file">Its file's name without <c>lib</c>, version and ending, e.g. <c>cublas</c>.</param>
     /// <param name="prefix">What the names of its functions begin with, e.g. <c>cublas</c>.</param>
-    /// <param name="versions">Major versions, the newest first.</param>
+    /// <param name="versions">Major versions to try, the newest first.</param>
     /// <exception cref="DllNotFoundException">None of the versions could be loaded.</exception>
     public LibraryFunctions(DriverApi api, string name, string file, string prefix, params ReadOnlySpan<int> versions)
     {
@@ -26,14 +26,14 @@ internal readonly struct LibraryFunctions
         _prefix = prefix;
     }
 
-    /// <summary>The address of a function, whose name is given without the prefix.</summary>
+    /// <summary>Address of a function, whose name is given without the prefix.</summary>
     /// <exception cref="EntryPointNotFoundException">The library has no such function.</exception>
     public nint this[string function] => NativeLibraries.Function(_library, _name, _prefix + function);
 
-    /// <summary>Turns a status other than 0 into an exception with the call's own text.</summary>
+    /// <summary>Turns a status other than 0 into an exception with the text of the call.</summary>
     /// <param name="status">What the call returned.</param>
-    /// <param name="prefix">As above.</param>
-    /// <param name="names">The name of each status, by its value; null where there is none.</param>
+    /// <param name="prefix">What the names of the library's functions begin with.</param>
+    /// <param name="names">Names of the statuses by value; null where a value has none.</param>
     /// <param name="doing">What was being done.</param>
     /// <param name="call">The call as its caller wrote it, by the field that holds the function.</param>
     /// <exception cref="CudaException">The status is not 0.</exception>

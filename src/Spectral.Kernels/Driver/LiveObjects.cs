@@ -2,13 +2,14 @@ using System.Collections.Concurrent;
 
 namespace Spectral.Kernels.Driver;
 
-/// <summary>A ledger of native objects that are alive, by kind, so that a test can assert that none leaked.</summary>
+/// <summary>Counts the native objects that are alive, by kind, so that a test can check that none leaked.</summary>
 public static class LiveObjects
 {
     private static readonly ConcurrentDictionary<string, int> Counts = new();
 
     /// <summary>
-    /// Objects alive now by kind (context, module, stream, event, memory, tensor, …); kinds with none are left out.
+    /// Returns the number of objects alive now by kind (context, module, stream, event, memory, tensor, …); kinds with
+    /// none are left out.
     /// </summary>
     public static IReadOnlyDictionary<string, int> Snapshot() => Counts.Where(pair => pair.Value != 0).ToDictionary();
 

@@ -2,15 +2,17 @@ using System.Runtime.InteropServices;
 
 namespace Spectral.Kernels.Driver;
 
-/// <summary>Finds native libraries by name, newest version first, and says what is missing and what to set.</summary>
+/// <summary>
+/// Finds native libraries by name, the newest version first, and reports what is missing and which setting helps.
+/// </summary>
 public static class NativeLibraries
 {
-    /// <summary>Environment variable with extra folders to search first, separated like <c>PATH</c>.</summary>
+    /// <summary>Environment variable with folders to search first, separated as in <c>PATH</c>.</summary>
     public const string PathVariable = "SPECTRAL_LIBRARY_PATH";
 
     private static readonly List<string> ExtraFolders = [];
 
-    /// <summary>Adds a folder that is searched before all others for libraries not loaded yet.</summary>
+    /// <summary>Adds a folder that is searched before all others, for libraries that are not loaded yet.</summary>
     public static void AddSearchFolder(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
@@ -18,7 +20,7 @@ public static class NativeLibraries
             ExtraFolders.Insert(0, folder);
     }
 
-    /// <summary>Folders that are searched, in order, before the system's own loader is asked.</summary>
+    /// <summary>Lists the folders that are searched, in order, before the system's own loader.</summary>
     public static IReadOnlyList<string> SearchFolders()
     {
         var folders = new List<string>();
@@ -49,13 +51,17 @@ public static class NativeLibraries
         return folders;
     }
 
-    /// <summary>Where a toolkit keeps its libraries; on Windows CUDA 13 moved them into <c>bin\x64</c>.</summary>
+    /// <summary>
+    /// Lists the folders of a toolkit that hold libraries; on Windows CUDA 13 moved them to <c>bin\x64</c>.
+    /// </summary>
     internal static string[] ToolkitFolders(string toolkit, bool? windows = null) =>
         windows ?? OperatingSystem.IsWindows()
             ? [Path.Combine(toolkit, "bin", "x64"), Path.Combine(toolkit, "bin")]
             : [Path.Combine(toolkit, "lib64")];
 
-    /// <summary>What CUDA's installers leave: the current version, then all others, newest first.</summary>
+    /// <summary>
+    /// Lists the toolkits that CUDA's installers leave: the current version, then all others, newest first.
+    /// </summary>
     private static IEnumerable<string> Toolkits()
     {
         const string Root = "/usr/local";
@@ -71,8 +77,8 @@ public static class NativeLibraries
     }
 
     /// <summary>
-    /// CUDA libraries that came as Python packages, <c>site-packages/nvidia/*/lib</c>, of the active environments and
-    /// of each python3 on the path.
+    /// Lists the folders of CUDA libraries that came as Python packages, <c>site-packages/nvidia/*/lib</c>, in the
+    /// active environments and in that of each python3 on the path.
     /// </summary>
     private static IEnumerable<string> PythonWheels()
     {
@@ -104,7 +110,7 @@ public static class NativeLibraries
         }
     }
 
-    /// <summary>Loads the first of <paramref name="names"/> that can be found; false when none can.</summary>
+    /// <summary>Loads the first of <paramref name="names"/> that can be found; returns false if none can.</summary>
     public static bool TryLoad(ReadOnlySpan<string> names, out nint library)
     {
         IReadOnlyList<string> folders = SearchFolders();
@@ -124,7 +130,7 @@ public static class NativeLibraries
     }
 
     /// <summary>
-    /// As <see cref="TryLoad"/>, but a library that cannot be found is an error that names all that was tried.
+    /// Loads the first of <paramref name="names"/> that can be found; if none can, throws an exception that lists them.
     /// </summary>
     /// <exception cref="DllNotFoundException">None of the names could be loaded.</exception>
     public static nint Load(string purpose, params ReadOnlySpan<string> names) =>
@@ -135,13 +141,13 @@ public static class NativeLibraries
                     + $"put its folder into {PathVariable}."
             );
 
-    /// <summary>The full path of a file in the search folders, or null.</summary>
+    /// <summary>Returns the full path of a file in the search folders, or null.</summary>
     internal static string? FindFile(string name) =>
         SearchFolders().Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
 
-    /// <summary>The address of an exported function.</summary>
-    /// <exception cref="EntryPointNotFoundException">The library has no such function (an older version,
-    /// say).</exception>
+    /// <summary>Returns the address of an exported function.</summary>
+    /// <exception cref="EntryPointNotFoundException">The library has no such function, for example because it is an
+    /// older version.</exception>
     internal static nint Function(nint library, string libraryName, string name) =>
         NativeLibrary.TryGetExport(library, name, out nint address)
             ? address

@@ -1,27 +1,28 @@
 namespace Spectral.Kernels.Driver;
 
 /// <summary>
-/// Device memory ran out, also after what the pool kept for reuse went back to the driver. All numbers are bytes.
+/// Reports that device memory ran out, even after the memory that the pool kept for reuse was returned to the driver.
+/// All numbers are bytes.
 /// </summary>
 public sealed class OutOfDeviceMemoryException : CudaException
 {
     internal OutOfDeviceMemoryException(string call, int code, string name, string text, string doing)
         : base(call, code, name, text, doing) { }
 
-    /// <summary>The device's name.</summary>
+    /// <summary>Name of the device that ran out of memory.</summary>
     public required string Device { get; init; }
 
-    /// <summary>What was asked for.</summary>
+    /// <summary>Bytes that were asked for.</summary>
     public required long Requested { get; init; }
 
-    /// <summary>What tensors held.</summary>
+    /// <summary>Bytes that tensors held.</summary>
     public required long InUse { get; init; }
 
     /// <summary>
-    /// What the driver had left; the rest is in tensors, in memory of captured graphs, or in other processes.
+    /// Bytes that the driver had left; the rest is held by tensors, captured graphs or other processes.
     /// </summary>
     public required long Free { get; init; }
 
-    /// <summary>What the device has in all.</summary>
+    /// <summary>Bytes of memory that the device has in all.</summary>
     public required long Total { get; init; }
 }

@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace Spectral.Kernels.Driver;
 
 /// <summary>
-/// A CUtensorMap: what the bulk tensor copies of Hopper GPUs know of a matrix. Its bits are the driver's affair.
-/// Argument structs carry maps first; encoding one costs the host well under a microsecond and no managed memory, so
-/// maps are made anew for each launch.
+/// Describes a matrix to the bulk tensor copies of Hopper GPUs (CUtensorMap); only the driver knows the meaning of its
+/// bits. Argument structs carry maps first. Encoding one takes the host well under a microsecond and no managed memory,
+/// so maps are made again for each launch.
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Size = Bytes)]
 public struct TensorMap
@@ -18,24 +18,26 @@ public struct TensorMap
     private const int Promote256 = 3;
     private const int FillWithZero = 0;
 
-    /// <summary>Columns of a box: one row of the 128-byte swizzle.</summary>
+    /// <summary>Number of columns of a box: one row of the 128-byte swizzle.</summary>
     public const int BoxColumns = 64;
 
     private ulong _first;
 
-    /// <summary>Whether a BF16 matrix of this width can be mapped at all: rows of whole 16-byte units.</summary>
+    /// <summary>
+    /// Returns whether a BF16 matrix of this width can be mapped: its rows must be whole 16-byte units.
+    /// </summary>
     public static bool Fits(int columns) => columns > 0 && columns % 8 == 0;
 
     /// <summary>
-    /// A BF16 matrix [rows, columns] that is copied in boxes of <paramref name="boxRows"/> × 64, 128-byte swizzled;
-    /// beyond it there are zeros.
+    /// Encodes a BF16 matrix [rows, columns] that is copied in boxes of <paramref name="boxRows"/> × 64 with the
+    /// 128-byte swizzle. Elements outside the matrix read as zeros.
     /// </summary>
-    /// <param name="device">The device whose driver encodes.</param>
-    /// <param name="pointer">The first element, 16-byte aligned.</param>
-    /// <param name="rows">Rows, at least 1.</param>
-    /// <param name="columns">Columns, a multiple of 8.</param>
-    /// <param name="rowStride">Elements from row to row, a multiple of 8.</param>
-    /// <param name="boxRows">1 … 256.</param>
+    /// <param name="device">The device whose driver encodes the map.</param>
+    /// <param name="pointer">Device address of the first element, 16-byte aligned.</param>
+    /// <param name="rows">Number of rows, at least 1.</param>
+    /// <param name="columns">Number of columns, a multiple of 8.</param>
+    /// <param name="rowStride">Stride between rows in elements, a multiple of 8.</param>
+    /// <param name="boxRows">Number of rows of a box, from 1 to 256.</param>
     /// <exception cref="CudaException">The driver refuses the matrix.</exception>
     public static unsafe TensorMap Encode(
         Device device,

@@ -1,9 +1,9 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>adamw.cu</c>: one AdamW update of a parameter.</summary>
+/// <summary>Arguments of <c>adamw.cu</c>: one step of AdamW for one parameter.</summary>
 public struct AdamWArgs
 {
-    /// <summary>Describes <c>adamw_f32</c>.</summary>
+    /// <summary>The kernel <c>adamw_f32</c>: updates a parameter and its moments; one thread per 4 elements.</summary>
     public static readonly KernelEntry<AdamWArgs> Kernel = new("adamw", Launch.FlatThreads, "adamw_f32");
 
     /// <summary>
@@ -12,31 +12,34 @@ public struct AdamWArgs
     public ulong Parameter;
 
     /// <summary>
-    /// Device address of its gradient, [Count] F32; read, not clipped in place. 16-byte alignment allows vector
-    /// accesses.
+    /// Device address of its gradient, [Count] F32; read: the clip factor in the state is applied on the way. 16-byte
+    /// alignment allows vector accesses.
     /// </summary>
     public ulong Gradient;
 
     /// <summary>
-    /// Device address of the mean of gradients, [Count] F32; updated. 16-byte alignment allows vector accesses.
+    /// Device address of the first moment, the running mean of the gradients, [Count] F32; updated. 16-byte alignment
+    /// allows vector accesses.
     /// </summary>
     public ulong M;
 
     /// <summary>
-    /// Device address of the mean of squared gradients, [Count] F32; updated. 16-byte alignment allows vector accesses.
+    /// Device address of the second moment, the running mean of the squared gradients, [Count] F32; updated. 16-byte
+    /// alignment allows vector accesses.
     /// </summary>
     public ulong V;
 
     /// <summary>
-    /// Device address of one step state (<c>device/step_state.cuh</c>) that was advanced for this step; 8-byte aligned.
+    /// Device address of one step state (<c>device/step_state.cuh</c>, 128 bytes) that was advanced for this step;
+    /// 8-byte aligned.
     /// </summary>
     public ulong State;
 
-    /// <summary>Elements of the parameter.</summary>
+    /// <summary>Number of elements of the parameter.</summary>
     public long Count;
 
     /// <summary>
-    /// The parameter's own factor of the learning rate and of the weight decay that follows it; 1 is the state's rate.
+    /// Factor of this parameter's learning rate, and with it of its weight decay; 1 for the rate in the state.
     /// </summary>
     public float Rate;
 }

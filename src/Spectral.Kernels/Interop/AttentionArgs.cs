@@ -1,9 +1,15 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of the decode kernels in <c>attention.cu</c>: one new query per sequence over a cache.</summary>
+/// <summary>
+/// Arguments of the decode kernels in <c>attention.cu</c>: attention of one new query per sequence over cached keys and
+/// values.
+/// </summary>
 public struct AttentionDecodeArgs
 {
-    /// <summary>Describes <c>attention_decode_f32</c> and <c>attention_decode_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>attention_decode_f32</c> and <c>attention_decode_bf16</c>; one block per query
+    /// head (grid x) and sequence (grid y).
+    /// </summary>
     public static readonly KernelEntry<AttentionDecodeArgs> Kernel = new(
         "attention",
         128,
@@ -38,29 +44,34 @@ public struct AttentionDecodeArgs
     /// </summary>
     public ulong Output;
 
-    /// <summary>Query heads, a multiple of <see cref="KvHeads"/>.</summary>
+    /// <summary>Number of query heads, a multiple of <see cref="KvHeads"/>.</summary>
     public int Heads;
 
-    /// <summary>Key/value heads.</summary>
+    /// <summary>Number of key/value heads.</summary>
     public int KvHeads;
 
-    /// <summary>Positions that the cache has room for.</summary>
+    /// <summary>Number of positions that the cache has room for.</summary>
     public int Positions;
 
-    /// <summary>Elements per head, at most 512.</summary>
+    /// <summary>Number of elements of one head, at most 512.</summary>
     public int HeadDim;
 
-    /// <summary>Keys that a query sees, its own included; 0: all before it.</summary>
+    /// <summary>Number of keys that a query sees, its own included; 0: its own and all before it.</summary>
     public int Window;
 
-    /// <summary>Factor of the scores before the softmax.</summary>
+    /// <summary>Factor that the scores are multiplied by before the softmax.</summary>
     public float Scale;
 }
 
-/// <summary>Arguments of the append kernels in <c>attention.cu</c>: new keys or values written into a cache.</summary>
+/// <summary>
+/// Arguments of the append kernels in <c>attention.cu</c>: new keys, or new values, copied into a cache.
+/// </summary>
 public struct AttentionAppendArgs
 {
-    /// <summary>Describes <c>attention_append_f32</c> and <c>attention_append_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>attention_append_f32</c> and <c>attention_append_bf16</c>; one warp per row of
+    /// the source.
+    /// </summary>
     public static readonly KernelEntry<AttentionAppendArgs> Kernel = new(
         "attention",
         Launch.RowThreads,
@@ -74,7 +85,7 @@ public struct AttentionAppendArgs
     /// </summary>
     public ulong Source;
 
-    /// <summary>Device address of the position at which each sequence goes on, [Batch] I32.</summary>
+    /// <summary>Device address of each sequence's first position in the cache for its new rows, [Batch] I32.</summary>
     public ulong Offsets;
 
     /// <summary>
@@ -83,18 +94,18 @@ public struct AttentionAppendArgs
     /// </summary>
     public ulong Cache;
 
-    /// <summary>Sequences.</summary>
+    /// <summary>Number of sequences in the batch.</summary>
     public int Batch;
 
-    /// <summary>Key/value heads.</summary>
+    /// <summary>Number of key/value heads.</summary>
     public int KvHeads;
 
-    /// <summary>New positions per sequence.</summary>
+    /// <summary>Number of new positions of each sequence.</summary>
     public int Length;
 
-    /// <summary>Positions that the cache has room for; rows beyond them are left out.</summary>
+    /// <summary>Number of positions that the cache has room for; rows beyond them are not copied.</summary>
     public int Positions;
 
-    /// <summary>Elements per head.</summary>
+    /// <summary>Number of elements of one head.</summary>
     public int HeadDim;
 }

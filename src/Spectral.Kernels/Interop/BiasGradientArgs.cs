@@ -3,7 +3,10 @@ namespace Spectral.Kernels.Interop;
 /// <summary>Arguments of <c>bias_gradient.cu</c>: column sums over chunks of rows.</summary>
 public struct BiasGradientArgs
 {
-    /// <summary>Describes <c>bias_gradient_f32</c> and <c>bias_gradient_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by the type of dy, <c>bias_gradient_f32</c> and <c>bias_gradient_bf16</c>; one thread per 16 bytes
+    /// of a row (grid x) and chunk of rows (grid y).
+    /// </summary>
     public static readonly KernelEntry<BiasGradientArgs> Kernel = new(
         "bias_gradient",
         128,
@@ -17,19 +20,20 @@ public struct BiasGradientArgs
     public ulong Dy;
 
     /// <summary>
-    /// Device address of the sums, [⌈Rows / Chunk⌉, Columns] F32. 16-byte alignment allows vector accesses.
+    /// Device address of the sums, [⌈Rows / Chunk⌉, Columns] F32; written or added to. 16-byte alignment allows vector
+    /// accesses.
     /// </summary>
     public ulong Sums;
 
-    /// <summary>Rows of dy.</summary>
+    /// <summary>Number of rows of dy.</summary>
     public int Rows;
 
-    /// <summary>Columns of dy.</summary>
+    /// <summary>Number of columns of dy.</summary>
     public int Columns;
 
-    /// <summary>Rows that one sum covers; grid y counts the chunks.</summary>
+    /// <summary>Number of rows that one sum covers; grid y counts the chunks.</summary>
     public int Chunk;
 
-    /// <summary>1: add to what the sums hold; 0: overwrite.</summary>
+    /// <summary>1 to add to the sums, 0 to overwrite.</summary>
     public int Accumulate;
 }

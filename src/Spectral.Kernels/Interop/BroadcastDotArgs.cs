@@ -1,18 +1,19 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>
-/// Arguments of the first stage in <c>broadcast_dot.cu</c>: sums of products along rows or columns, in chunks.
+/// Arguments of the first stage in <c>broadcast_dot.cu</c>: sums of the products x ∘ y along rows or along columns, in
+/// chunks.
 /// </summary>
 public struct BroadcastDotArgs
 {
-    /// <summary>Describes <c>broadcast_dot_rows</c>.</summary>
+    /// <summary>The kernel <c>broadcast_dot_rows</c>, one sum per row; one warp per row and chunk.</summary>
     public static readonly KernelEntry<BroadcastDotArgs> PerRow = new(
         "broadcast_dot",
         Launch.RowThreads,
         "broadcast_dot_rows"
     );
 
-    /// <summary>Describes <c>broadcast_dot_columns</c>.</summary>
+    /// <summary>The kernel <c>broadcast_dot_columns</c>, one sum per column; one thread per column and chunk.</summary>
     public static readonly KernelEntry<BroadcastDotArgs> PerColumn = new(
         "broadcast_dot",
         Launch.FlatThreads,
@@ -36,29 +37,29 @@ public struct BroadcastDotArgs
     /// </summary>
     public ulong Result;
 
-    /// <summary>Rows of x; 1 when everything is summed.</summary>
+    /// <summary>Number of rows of x; 1 when everything is summed.</summary>
     public long Rows;
 
-    /// <summary>Columns of x, or all elements when everything is summed.</summary>
+    /// <summary>Number of columns of x, or all elements when everything is summed.</summary>
     public long Columns;
 
-    /// <summary>Elements of a sum that one partial covers; along rows a multiple of 4.</summary>
+    /// <summary>Number of elements of a sum that one partial covers; along rows a multiple of 4.</summary>
     public long Chunk;
 
-    /// <summary>Partials per sum.</summary>
+    /// <summary>Number of partial sums of each result.</summary>
     public int Chunks;
 
-    /// <summary>Factor of the finished sums.</summary>
+    /// <summary>Factor that the finished sums are multiplied by.</summary>
     public float Scale;
 
-    /// <summary>1: add to what the result holds; 0: overwrite.</summary>
+    /// <summary>1 to add to the result, 0 to overwrite.</summary>
     public int Accumulate;
 }
 
-/// <summary>Arguments of the second stage in <c>broadcast_dot.cu</c>: the partial sums added up.</summary>
+/// <summary>Arguments of the second stage in <c>broadcast_dot.cu</c>: partial sums added up to results.</summary>
 public struct BroadcastDotFinishArgs
 {
-    /// <summary>Describes <c>broadcast_dot_finish</c>.</summary>
+    /// <summary>The kernel <c>broadcast_dot_finish</c>; one warp per result.</summary>
     public static readonly KernelEntry<BroadcastDotFinishArgs> Kernel = new(
         "broadcast_dot",
         Launch.RowThreads,
@@ -68,18 +69,18 @@ public struct BroadcastDotFinishArgs
     /// <summary>Device address of the partial sums, [Results, Chunks] F64.</summary>
     public ulong Partials;
 
-    /// <summary>Device address of the result, [Results] F32.</summary>
+    /// <summary>Device address of the result, [Results] F32; written or added to.</summary>
     public ulong Result;
 
-    /// <summary>Number of sums.</summary>
+    /// <summary>Number of results, one per row or column.</summary>
     public int Results;
 
-    /// <summary>Partials per sum.</summary>
+    /// <summary>Number of partial sums of each result.</summary>
     public int Chunks;
 
-    /// <summary>Factor of the sums.</summary>
+    /// <summary>Factor that the sums are multiplied by.</summary>
     public float Scale;
 
-    /// <summary>1: add to what the result holds; 0: overwrite.</summary>
+    /// <summary>1 to add to the result, 0 to overwrite.</summary>
     public int Accumulate;
 }

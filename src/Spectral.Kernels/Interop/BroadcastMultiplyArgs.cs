@@ -6,7 +6,7 @@ namespace Spectral.Kernels.Interop;
 /// </summary>
 public struct BroadcastMultiplyArgs
 {
-    /// <summary>Describes <c>broadcast_multiply</c>.</summary>
+    /// <summary>The kernel <c>broadcast_multiply</c>; one thread per 4 elements of x.</summary>
     public static readonly KernelEntry<BroadcastMultiplyArgs> Kernel = new(
         "broadcast_multiply",
         Launch.FlatThreads,
@@ -19,28 +19,29 @@ public struct BroadcastMultiplyArgs
     public ulong X;
 
     /// <summary>
-    /// Device address of v, F32: one element per row, per column, per element, or one in all, as the strides say.
+    /// Device address of v, F32: one element per row, one per column, one per element, or a single one, depending on
+    /// the strides.
     /// </summary>
     public ulong V;
 
     /// <summary>Device address of z, F32, the shape of x; may be x. 16-byte alignment allows vector accesses.</summary>
     public ulong Z;
 
-    /// <summary>Elements of x.</summary>
+    /// <summary>Number of elements of x.</summary>
     public long Count;
 
-    /// <summary>Elements of v from one row of x to the next.</summary>
+    /// <summary>Stride of v, in elements, between two rows of x; 0 where all rows share an element.</summary>
     public long RowStride;
 
-    /// <summary>Elements of v from one column of x to the next.</summary>
+    /// <summary>Stride of v, in elements, between two columns of x; 0 where all columns share an element.</summary>
     public int ColumnStride;
 
-    /// <summary>Columns of x.</summary>
+    /// <summary>Number of columns of x.</summary>
     public int Columns;
 
-    /// <summary>Factor of the products.</summary>
+    /// <summary>Factor that the products are multiplied by.</summary>
     public float Scale;
 
-    /// <summary>1: add to what z holds; 0: overwrite.</summary>
+    /// <summary>1 to add to z, 0 to overwrite.</summary>
     public int Accumulate;
 }

@@ -1,11 +1,15 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>
-/// Arguments of the forward kernels in <c>causal_softmax.cu</c>: scores become probabilities in place.
+/// Arguments of the forward kernels in <c>causal_softmax.cu</c>: softmax over the keys that each query may see, in
+/// place.
 /// </summary>
 public struct CausalSoftmaxForwardArgs
 {
-    /// <summary>Describes <c>causal_softmax_forward_f32</c> and <c>causal_softmax_forward_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>causal_softmax_forward_f32</c> and <c>causal_softmax_forward_bf16</c>;
+    /// <see cref="Lanes"/> lanes per query row.
+    /// </summary>
     public static readonly KernelEntry<CausalSoftmaxForwardArgs> Kernel = new(
         "causal_softmax",
         Launch.RowThreads,
@@ -14,34 +18,37 @@ public struct CausalSoftmaxForwardArgs
     );
 
     /// <summary>
-    /// Device address of the scores, [Rows, Length], element type of the entry; overwritten with probabilities. 16-byte
-    /// alignment allows vector accesses.
+    /// Device address of the scores, [Rows, Length], element type of the entry; overwritten with the probabilities.
+    /// 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Scores;
 
-    /// <summary>Query rows in all: matrices times <see cref="Length"/>.</summary>
+    /// <summary>Number of query rows in all: matrices times <see cref="Length"/>.</summary>
     public long Rows;
 
-    /// <summary>Queries, and keys, of one matrix.</summary>
+    /// <summary>Number of queries, and of keys, of one matrix.</summary>
     public int Length;
 
-    /// <summary>Keys that a query sees, its own included; 0: all before it.</summary>
+    /// <summary>Number of keys that a query sees, its own included; 0: its own and all before it.</summary>
     public int Window;
 
-    /// <summary>Lanes of a warp that share a row: 8 or 32.</summary>
+    /// <summary>Number of lanes of a warp that share a row: 8 or 32.</summary>
     public int Lanes;
 
-    /// <summary>Factor of the scores before the softmax.</summary>
+    /// <summary>Factor that the scores are multiplied by before the softmax.</summary>
     public float Scale;
 }
 
 /// <summary>
-/// Arguments of the backward kernels in <c>causal_softmax.cu</c>: gradients of probabilities become those of scores in
-/// place.
+/// Arguments of the backward kernels in <c>causal_softmax.cu</c>: the gradient of the probabilities turned into that of
+/// the scores, in place.
 /// </summary>
 public struct CausalSoftmaxBackwardArgs
 {
-    /// <summary>Describes <c>causal_softmax_backward_f32</c> and <c>causal_softmax_backward_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>causal_softmax_backward_f32</c> and <c>causal_softmax_backward_bf16</c>;
+    /// <see cref="Lanes"/> lanes per query row.
+    /// </summary>
     public static readonly KernelEntry<CausalSoftmaxBackwardArgs> Kernel = new(
         "causal_softmax",
         Launch.RowThreads,
@@ -61,18 +68,18 @@ public struct CausalSoftmaxBackwardArgs
     /// </summary>
     public ulong Gradient;
 
-    /// <summary>Query rows in all: matrices times <see cref="Length"/>.</summary>
+    /// <summary>Number of query rows in all: matrices times <see cref="Length"/>.</summary>
     public long Rows;
 
-    /// <summary>Queries, and keys, of one matrix.</summary>
+    /// <summary>Number of queries, and of keys, of one matrix.</summary>
     public int Length;
 
-    /// <summary>Keys that a query sees, its own included; 0: all before it.</summary>
+    /// <summary>Number of keys that a query sees, its own included; 0: its own and all before it.</summary>
     public int Window;
 
-    /// <summary>Lanes of a warp that share a row: 8 or 32.</summary>
+    /// <summary>Number of lanes of a warp that share a row: 8 or 32.</summary>
     public int Lanes;
 
-    /// <summary>Factor of the scores in the forward pass.</summary>
+    /// <summary>Factor that the scores were multiplied by in the forward pass.</summary>
     public float Scale;
 }

@@ -1,9 +1,9 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>cholesky_inverse</c>: inverse Cholesky factors of small matrices, one block each.</summary>
+/// <summary>Arguments of <c>cholesky_inverse</c>: inverses of the Cholesky factors of small matrices.</summary>
 public struct CholeskyInverseArgs
 {
-    /// <summary>Describes <c>cholesky_inverse</c>.</summary>
+    /// <summary>The kernel <c>cholesky_inverse</c>; one block per matrix.</summary>
     public static readonly KernelEntry<CholeskyInverseArgs> Kernel = new("cholesky_inverse", 512, "cholesky_inverse")
     {
         SharedBytesOf = static (in args) => SharedBytes(args.N),
@@ -21,31 +21,33 @@ public struct CholeskyInverseArgs
     /// </summary>
     public ulong Status;
 
-    /// <summary>Added to the diagonal after scaling has made it 1.</summary>
+    /// <summary>Number added to the diagonal, after scaling has made it 1.</summary>
     public double Shift;
 
-    /// <summary>A pivot must exceed this.</summary>
+    /// <summary>Bound that every pivot must exceed.</summary>
     public double LeastPivot;
 
-    /// <summary>Order of the matrices, at most 144.</summary>
+    /// <summary>Number of rows, and of columns, of each matrix, at most 144.</summary>
     public int N;
 
-    /// <summary>Words (4 bytes) from one matrix's status to the next.</summary>
+    /// <summary>Stride between the status words of two matrices, in words of 4 bytes.</summary>
     public int StatusStride;
 
     /// <summary>
-    /// Dynamic shared memory of a block, in bytes: the matrix in rows of odd length, and its diagonal, in F64.
+    /// Computes the dynamic shared memory of a block, in bytes: the matrix in rows of odd length, and its diagonal, in
+    /// F64.
     /// </summary>
-    /// <param name="n">Order of the matrix.</param>
+    /// <param name="n">Number of rows, and of columns, of the matrix.</param>
     public static int SharedBytes(int n) => (n * (n | 1) + n) * sizeof(double);
 }
 
 /// <summary>
-/// Arguments of <c>cholesky_scale</c>: one Gram matrix scaled to a unit diagonal, for the library's factorization.
+/// Arguments of <c>cholesky_scale</c>: one Gram matrix scaled to a unit diagonal, before the solver library factorizes
+/// it.
 /// </summary>
 public struct CholeskyScaleArgs
 {
-    /// <summary>Describes <c>cholesky_scale</c>.</summary>
+    /// <summary>The kernel <c>cholesky_scale</c>; one thread per row.</summary>
     public static readonly KernelEntry<CholeskyScaleArgs> Kernel = new("cholesky_inverse", 64, "cholesky_scale");
 
     /// <summary>Device address of the Gram matrix, [N, N] F64.</summary>
@@ -54,30 +56,33 @@ public struct CholeskyScaleArgs
     /// <summary>Device address of the scaled matrix, [N, N] F64; written.</summary>
     public ulong Scaled;
 
-    /// <summary>Added to the diagonal after scaling has made it 1.</summary>
+    /// <summary>Number added to the diagonal, after scaling has made it 1.</summary>
     public double Shift;
 
-    /// <summary>Order of the matrix.</summary>
+    /// <summary>Number of rows, and of columns, of the matrix.</summary>
     public int N;
 }
 
-/// <summary>Arguments of <c>cholesky_finish</c>: the library's inverse factor scaled back, and its status.</summary>
+/// <summary>
+/// Arguments of <c>cholesky_finish</c>: the solver library's inverse factor with the scaling undone, and its status.
+/// </summary>
 public struct CholeskyFinishArgs
 {
-    /// <summary>Describes <c>cholesky_finish</c>.</summary>
+    /// <summary>The kernel <c>cholesky_finish</c>; one thread per row.</summary>
     public static readonly KernelEntry<CholeskyFinishArgs> Kernel = new("cholesky_inverse", 64, "cholesky_finish");
 
     /// <summary>Device address of the Gram matrix, [N, N] F64.</summary>
     public ulong Gram;
 
-    /// <summary>Device address of the library's inverse factor of the scaled matrix, [N, N] F64.</summary>
+    /// <summary>Device address of the solver library's inverse factor of the scaled matrix, [N, N] F64.</summary>
     public ulong FactorInverse;
 
     /// <summary>Device address of the inverse factor, [N, N] F32, lower triangular; written.</summary>
     public ulong Inverse;
 
     /// <summary>
-    /// Device address of the library's status, one I32: the first minor that is not positive definite, or 0.
+    /// Device address of the solver library's status, one I32: the order of the first leading minor that is not
+    /// positive definite, or 0.
     /// </summary>
     public ulong Info;
 
@@ -86,9 +91,9 @@ public struct CholeskyFinishArgs
     /// </summary>
     public ulong Status;
 
-    /// <summary>A pivot must exceed this; 0: the library's verdict is enough.</summary>
+    /// <summary>Bound that every pivot must exceed; 0 to rely on the library's status alone.</summary>
     public double LeastPivot;
 
-    /// <summary>Order of the matrix.</summary>
+    /// <summary>Number of rows, and of columns, of the matrix.</summary>
     public int N;
 }

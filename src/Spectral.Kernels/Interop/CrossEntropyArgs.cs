@@ -1,10 +1,11 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>cross_entropy.cu</c>: losses of next-token logits and their gradient.</summary>
+/// <summary>Arguments of <c>cross_entropy.cu</c>: the loss of each row of logits, and its gradient.</summary>
 public struct CrossEntropyArgs
 {
     /// <summary>
-    /// Describes the kernels by the type of the gradient: <c>cross_entropy_f32</c> and <c>cross_entropy_bf16</c>.
+    /// The kernels by the type of the gradient, <c>cross_entropy_f32</c> and <c>cross_entropy_bf16</c>; one block per
+    /// row.
     /// </summary>
     public static readonly KernelEntry<CrossEntropyArgs> Kernel = new(
         "cross_entropy",
@@ -25,18 +26,21 @@ public struct CrossEntropyArgs
     public ulong Losses;
 
     /// <summary>
-    /// Device address of the gradient of the logits, [Rows, Vocabulary], element type of the entry; 0: not wanted; may
-    /// be the logits when F32. 16-byte alignment allows vector accesses.
+    /// Device address of the gradient of the logits, [Rows, Vocabulary], element type of the entry; written; 0 if it is
+    /// not wanted; may be the logits when it is F32. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong DLogits;
 
-    /// <summary>Device address of one F32 factor of the gradient that a captured step reads anew; 0: 1.</summary>
+    /// <summary>
+    /// Device address of one F32 factor of the gradient, which each replay of a captured step reads again; 0 for the
+    /// factor 1.
+    /// </summary>
     public ulong Scale;
 
-    /// <summary>Rows of the logits.</summary>
+    /// <summary>Number of rows of the logits.</summary>
     public int Rows;
 
-    /// <summary>Columns of the logits.</summary>
+    /// <summary>Number of columns of the logits, the vocabulary's size.</summary>
     public int Vocabulary;
 
     /// <summary>Factor of the gradient that is fixed at launch.</summary>

@@ -3,7 +3,9 @@ namespace Spectral.Kernels.Interop;
 /// <summary>Arguments of <c>dropout.cu</c>: an array times a random mask.</summary>
 public struct DropoutArgs
 {
-    /// <summary>Describes <c>dropout_f32</c> and <c>dropout_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>dropout_f32</c> and <c>dropout_bf16</c>; one thread per 8 elements.
+    /// </summary>
     public static readonly KernelEntry<DropoutArgs> Kernel = new(
         "dropout",
         Launch.FlatThreads,
@@ -22,12 +24,12 @@ public struct DropoutArgs
     /// </summary>
     public ulong Y;
 
-    /// <summary>Elements of x.</summary>
+    /// <summary>Number of elements of x.</summary>
     public long Count;
 
-    /// <summary>The mask and the factor of what it keeps.</summary>
+    /// <summary>The mask, and the factor of the elements that it keeps.</summary>
     public DropoutSource Dropout;
 
-    /// <summary>1: add to what y holds; 0: overwrite.</summary>
+    /// <summary>1 to add to y, 0 to overwrite.</summary>
     public int Accumulate;
 }

@@ -3,7 +3,7 @@ namespace Spectral.Kernels.Interop;
 /// <summary>Arguments of the sums in <c>elementwise.cu</c>: <c>y = a + b</c>.</summary>
 public struct AddArgs
 {
-    /// <summary>Describes <c>add_f32</c> and <c>add_bf16</c>.</summary>
+    /// <summary>The kernels by element type, <c>add_f32</c> and <c>add_bf16</c>; one thread per 16 bytes.</summary>
     public static readonly KernelEntry<AddArgs> Kernel = new("elementwise", Launch.FlatThreads, "add_f32", "add_bf16");
 
     /// <summary>
@@ -22,14 +22,14 @@ public struct AddArgs
     /// </summary>
     public ulong Y;
 
-    /// <summary>Elements of each array.</summary>
+    /// <summary>Number of elements of each array.</summary>
     public long Count;
 }
 
 /// <summary>Arguments of the scaling kernels in <c>elementwise.cu</c>: <c>x = factor · x</c>.</summary>
 public struct ScaleArgs
 {
-    /// <summary>Describes <c>scale_f32</c> and <c>scale_bf16</c>.</summary>
+    /// <summary>The kernels by element type, <c>scale_f32</c> and <c>scale_bf16</c>; one thread per 16 bytes.</summary>
     public static readonly KernelEntry<ScaleArgs> Kernel = new(
         "elementwise",
         Launch.FlatThreads,
@@ -42,18 +42,21 @@ public struct ScaleArgs
     /// </summary>
     public ulong X;
 
-    /// <summary>Elements of x.</summary>
+    /// <summary>Number of elements of x.</summary>
     public long Count;
 
-    /// <summary>Factor of every element.</summary>
+    /// <summary>Factor that every element is multiplied by.</summary>
     public float Factor;
 }
 
-/// <summary>Arguments of the conversions in <c>elementwise.cu</c>: x rounded to the other type.</summary>
+/// <summary>
+/// Arguments of the conversions in <c>elementwise.cu</c>: x converted to the other element type, rounded to nearest
+/// even.
+/// </summary>
 public struct CastArgs
 {
     /// <summary>
-    /// Describes the kernels by the type of the source: <c>cast_f32_bf16</c> and <c>cast_bf16_f32</c>.
+    /// The kernels by the type of the source, <c>cast_f32_bf16</c> and <c>cast_bf16_f32</c>; one thread per 8 elements.
     /// </summary>
     public static readonly KernelEntry<CastArgs> Kernel = new(
         "elementwise",
@@ -73,14 +76,14 @@ public struct CastArgs
     /// </summary>
     public ulong Y;
 
-    /// <summary>Elements of x.</summary>
+    /// <summary>Number of elements of x.</summary>
     public long Count;
 }
 
 /// <summary>Arguments of the bias kernels in <c>elementwise.cu</c>: <c>y[i, j] += bias[j]</c>.</summary>
 public struct AddBiasArgs
 {
-    /// <summary>Describes <c>add_bias_f32</c> and <c>add_bias_bf16</c>.</summary>
+    /// <summary>The kernels by element type, <c>add_bias_f32</c> and <c>add_bias_bf16</c>; one warp per row.</summary>
     public static readonly KernelEntry<AddBiasArgs> Kernel = new(
         "elementwise",
         Launch.RowThreads,
@@ -99,9 +102,9 @@ public struct AddBiasArgs
     /// </summary>
     public ulong Bias;
 
-    /// <summary>Rows of y.</summary>
+    /// <summary>Number of rows of y.</summary>
     public int Rows;
 
-    /// <summary>Columns of y.</summary>
+    /// <summary>Number of columns of y.</summary>
     public int Columns;
 }

@@ -3,7 +3,9 @@ namespace Spectral.Kernels.Interop;
 /// <summary>Arguments of <c>elementwise_map.cu</c>: a function of each element, or its adjoint.</summary>
 public struct ElementwiseMapArgs
 {
-    /// <summary>Describes the functions, in the order of <c>MapFunction</c>.</summary>
+    /// <summary>
+    /// The kernels that apply a function, in the order of <c>MapFunction</c>; one thread per 4 elements.
+    /// </summary>
     public static readonly KernelEntry<ElementwiseMapArgs> Forward = new(
         "elementwise_map",
         Launch.FlatThreads,
@@ -17,7 +19,10 @@ public struct ElementwiseMapArgs
         "elementwise_map_sin_forward"
     );
 
-    /// <summary>Describes their adjoints, in the order of <c>MapFunction</c>.</summary>
+    /// <summary>
+    /// The kernels that multiply dy by a function's derivative at x, in the order of <c>MapFunction</c>; one thread per
+    /// 4 elements.
+    /// </summary>
     public static readonly KernelEntry<ElementwiseMapArgs> Backward = new(
         "elementwise_map",
         Launch.FlatThreads,
@@ -40,17 +45,17 @@ public struct ElementwiseMapArgs
     public ulong Dy;
 
     /// <summary>
-    /// Device address of the result, [Count] F32: y, or dx in the backward pass; may be x, or dy. 16-byte alignment
-    /// allows vector accesses.
+    /// Device address of the result, [Count] F32: y, or dx in the backward pass; written or added to; y may be x, and
+    /// dx may be dy. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Y;
 
-    /// <summary>Elements of x.</summary>
+    /// <summary>Number of elements of x.</summary>
     public long Count;
 
     /// <summary>Lower bound of the functions that have one: sqrt and max.</summary>
     public float Floor;
 
-    /// <summary>1: add to what the result holds; 0: overwrite.</summary>
+    /// <summary>1 to add to the result, 0 to overwrite.</summary>
     public int Accumulate;
 }

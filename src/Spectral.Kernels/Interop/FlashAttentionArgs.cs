@@ -5,7 +5,9 @@ namespace Spectral.Kernels.Interop;
 /// </summary>
 public struct FlashAttentionArgs
 {
-    /// <summary>Describes the kernel for head dimensions up to 64, <c>flash_attention_forward_64</c>.</summary>
+    /// <summary>
+    /// The kernel for head dimensions up to 64, <c>flash_attention_forward_64</c>; one block per head and 128 queries.
+    /// </summary>
     public static readonly KernelEntry<FlashAttentionArgs> Narrow = new(
         "flash_attention",
         128,
@@ -15,7 +17,10 @@ public struct FlashAttentionArgs
         SharedBytes = 65_536,
     };
 
-    /// <summary>Describes the kernel for head dimensions up to 128, <c>flash_attention_forward_128</c>.</summary>
+    /// <summary>
+    /// The kernel for head dimensions up to 128, <c>flash_attention_forward_128</c>; one block per head and 128
+    /// queries.
+    /// </summary>
     public static readonly KernelEntry<FlashAttentionArgs> Wide = new(
         "flash_attention",
         128,
@@ -43,41 +48,47 @@ public struct FlashAttentionArgs
     /// </summary>
     public ulong Output;
 
-    /// <summary>Device address of the logarithms of the softmax's sums, [Batch, Heads, Length] F32; written.</summary>
+    /// <summary>
+    /// Device address of the logarithm of each query's softmax sum, [Batch, Heads, Length] F32; written.
+    /// </summary>
     public ulong Lse;
 
-    /// <summary>Sequences.</summary>
+    /// <summary>Number of sequences in the batch.</summary>
     public int Batch;
 
-    /// <summary>Query heads, a multiple of <see cref="KvHeads"/>.</summary>
+    /// <summary>Number of query heads, a multiple of <see cref="KvHeads"/>.</summary>
     public int Heads;
 
-    /// <summary>Key/value heads.</summary>
+    /// <summary>Number of key/value heads.</summary>
     public int KvHeads;
 
-    /// <summary>Positions of a sequence.</summary>
+    /// <summary>Number of positions of a sequence.</summary>
     public int Length;
 
-    /// <summary>Elements per head, a multiple of 8 up to 128.</summary>
+    /// <summary>Number of elements of one head, a multiple of 8 up to 128.</summary>
     public int HeadDim;
 
-    /// <summary>Elements from one row of v to the next, a multiple of 8.</summary>
+    /// <summary>Stride between rows of v, in elements, a multiple of 8.</summary>
     public int VStride;
 
-    /// <summary>Elements from one row of the output to the next, a multiple of 8.</summary>
+    /// <summary>Stride between rows of the output, in elements, a multiple of 8.</summary>
     public int OutputStride;
 
-    /// <summary>Keys that a query sees, its own included; 0: all before it.</summary>
+    /// <summary>Number of keys that a query sees, its own included; 0: its own and all before it.</summary>
     public int Window;
 
-    /// <summary>Factor of the scores before the softmax.</summary>
+    /// <summary>Factor that the scores are multiplied by before the softmax.</summary>
     public float Scale;
 }
 
-/// <summary>Arguments of the backward kernels in <c>flash_attention.cu</c>.</summary>
+/// <summary>
+/// Arguments of the backward kernels in <c>flash_attention.cu</c>: the gradients of queries, keys and values.
+/// </summary>
 public struct FlashAttentionGradientArgs
 {
-    /// <summary>Describes <c>flash_attention_delta</c>.</summary>
+    /// <summary>
+    /// The kernel that prepares <see cref="Delta"/> for the others, <c>flash_attention_delta</c>; 8 lanes per row.
+    /// </summary>
     public static readonly KernelEntry<FlashAttentionGradientArgs> Deltas = new(
         "flash_attention",
         Launch.RowThreads,
@@ -85,7 +96,8 @@ public struct FlashAttentionGradientArgs
     );
 
     /// <summary>
-    /// Describes the gradient of q for head dimensions up to 64, <c>flash_attention_query_gradient_64</c>.
+    /// The kernel of the queries' gradient for head dimensions up to 64, <c>flash_attention_query_gradient_64</c>; one
+    /// block per head and 128 queries.
     /// </summary>
     public static readonly KernelEntry<FlashAttentionGradientArgs> QueryNarrow = new(
         "flash_attention",
@@ -97,7 +109,8 @@ public struct FlashAttentionGradientArgs
     };
 
     /// <summary>
-    /// Describes the gradient of q for head dimensions up to 128, <c>flash_attention_query_gradient_128</c>.
+    /// The kernel of the queries' gradient for head dimensions up to 128, <c>flash_attention_query_gradient_128</c>;
+    /// one block per head and 128 queries.
     /// </summary>
     public static readonly KernelEntry<FlashAttentionGradientArgs> QueryWide = new(
         "flash_attention",
@@ -109,7 +122,8 @@ public struct FlashAttentionGradientArgs
     };
 
     /// <summary>
-    /// Describes the gradients of k and v for head dimensions up to 64, <c>flash_attention_key_gradient_64</c>.
+    /// The kernel of the keys' and values' gradients for head dimensions up to 64,
+    /// <c>flash_attention_key_gradient_64</c>; one block per key/value head and 128 keys.
     /// </summary>
     public static readonly KernelEntry<FlashAttentionGradientArgs> KeyNarrow = new(
         "flash_attention",
@@ -121,7 +135,8 @@ public struct FlashAttentionGradientArgs
     };
 
     /// <summary>
-    /// Describes the gradients of k and v for head dimensions up to 128, <c>flash_attention_key_gradient_128</c>.
+    /// The kernel of the keys' and values' gradients for head dimensions up to 128,
+    /// <c>flash_attention_key_gradient_128</c>; one block per key/value head and 64 keys.
     /// </summary>
     public static readonly KernelEntry<FlashAttentionGradientArgs> KeyWide = new(
         "flash_attention",
@@ -156,11 +171,11 @@ public struct FlashAttentionGradientArgs
     /// </summary>
     public ulong DOutput;
 
-    /// <summary>Device address of the logarithms of the softmax's sums, [Batch, Heads, Length] F32.</summary>
+    /// <summary>Device address of the logarithm of each query's softmax sum, [Batch, Heads, Length] F32.</summary>
     public ulong Lse;
 
     /// <summary>
-    /// Device address of the row sums of dOutput · output, [Batch, Heads, Length] F32; written by the delta kernel,
+    /// Device address of the row sums of dOutput ∘ output, [Batch, Heads, Length] F32; written by the delta kernel,
     /// read by the others.
     /// </summary>
     public ulong Delta;
@@ -183,36 +198,36 @@ public struct FlashAttentionGradientArgs
     /// </summary>
     public ulong Dv;
 
-    /// <summary>Sequences.</summary>
+    /// <summary>Number of sequences in the batch.</summary>
     public int Batch;
 
-    /// <summary>Query heads, a multiple of <see cref="KvHeads"/>.</summary>
+    /// <summary>Number of query heads, a multiple of <see cref="KvHeads"/>.</summary>
     public int Heads;
 
-    /// <summary>Key/value heads.</summary>
+    /// <summary>Number of key/value heads.</summary>
     public int KvHeads;
 
-    /// <summary>Positions of a sequence.</summary>
+    /// <summary>Number of positions of a sequence.</summary>
     public int Length;
 
-    /// <summary>Elements per head, a multiple of 8 up to 128.</summary>
+    /// <summary>Number of elements of one head, a multiple of 8 up to 128.</summary>
     public int HeadDim;
 
-    /// <summary>Elements from one row of v to the next, a multiple of 8.</summary>
+    /// <summary>Stride between rows of v, in elements, a multiple of 8.</summary>
     public int VStride;
 
-    /// <summary>Elements from one row of the output to the next, a multiple of 8.</summary>
+    /// <summary>Stride between rows of the output, in elements, a multiple of 8.</summary>
     public int OutputStride;
 
-    /// <summary>Elements from one row of dOutput to the next, a multiple of 8.</summary>
+    /// <summary>Stride between rows of dOutput, in elements, a multiple of 8.</summary>
     public int DOutputStride;
 
-    /// <summary>Elements from one row of dv to the next, a multiple of 8.</summary>
+    /// <summary>Stride between rows of dv, in elements, a multiple of 8.</summary>
     public int DvStride;
 
-    /// <summary>Keys that a query sees, its own included; 0: all before it.</summary>
+    /// <summary>Number of keys that a query sees, its own included; 0: its own and all before it.</summary>
     public int Window;
 
-    /// <summary>Factor of the scores before the softmax.</summary>
+    /// <summary>Factor that the scores are multiplied by before the softmax.</summary>
     public float Scale;
 }

@@ -1,9 +1,14 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>gram_partial</c>: products of a few long rows, over chunks of columns.</summary>
+/// <summary>
+/// Arguments of <c>gram_partial</c>: products X Xᵀ of matrices with few long rows, over chunks of columns.
+/// </summary>
 public struct GramPartialArgs
 {
-    /// <summary>Describes <c>gram_partial</c>.</summary>
+    /// <summary>
+    /// The kernel <c>gram_partial</c>; one thread per 2 × 2 tile of the lower triangle (grid x), chunk (grid y) and
+    /// matrix (grid z).
+    /// </summary>
     public static readonly KernelEntry<GramPartialArgs> Kernel = new("gram", 64, "gram_partial");
 
     /// <summary>
@@ -17,23 +22,23 @@ public struct GramPartialArgs
     /// </summary>
     public ulong Partial;
 
-    /// <summary>Elements from one matrix to the next.</summary>
+    /// <summary>Stride between two matrices, in elements.</summary>
     public long XStride;
 
-    /// <summary>Rows of a matrix, the order of its Gram matrix.</summary>
+    /// <summary>Number of rows of a matrix, the order of its Gram matrix.</summary>
     public int Rows;
 
-    /// <summary>Columns of a matrix.</summary>
+    /// <summary>Number of columns of a matrix.</summary>
     public int Columns;
 
-    /// <summary>Columns that one partial covers; grid y counts the chunks.</summary>
+    /// <summary>Number of columns that one partial covers; grid y counts the chunks.</summary>
     public int Chunk;
 }
 
-/// <summary>Arguments of <c>gram_reduce</c>: the partial products added up.</summary>
+/// <summary>Arguments of <c>gram_reduce</c>: partial products added up to Gram matrices.</summary>
 public struct GramReduceArgs
 {
-    /// <summary>Describes <c>gram_reduce</c>.</summary>
+    /// <summary>The kernel <c>gram_reduce</c>; one thread per entry (grid x) and matrix (grid y).</summary>
     public static readonly KernelEntry<GramReduceArgs> Kernel = new("gram", 128, "gram_reduce");
 
     /// <summary>Device address of the partial products, [batch, Chunks, Rows, Rows] F64, lower triangle.</summary>
@@ -44,16 +49,16 @@ public struct GramReduceArgs
 
     /// <summary>
     /// Device address of the largest |G − I| of each matrix, as the bits of an F32, <see cref="DeviationStride"/>
-    /// apart; raised, never lowered; 0: not wanted.
+    /// apart; raised, never lowered; 0 if it is not wanted.
     /// </summary>
     public ulong Deviation;
 
-    /// <summary>Order of a Gram matrix.</summary>
+    /// <summary>Number of rows, and of columns, of a Gram matrix.</summary>
     public int Rows;
 
-    /// <summary>Partials per matrix.</summary>
+    /// <summary>Number of partial products of each matrix.</summary>
     public int Chunks;
 
-    /// <summary>Words (4 bytes) from one matrix's deviation to the next.</summary>
+    /// <summary>Stride between the deviation words of two matrices, in words of 4 bytes.</summary>
     public int DeviationStride;
 }

@@ -1,11 +1,9 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>
-/// Arguments of <c>small_svd.cu</c>: singular value decompositions of small matrices, one block each.
-/// </summary>
+/// <summary>Arguments of <c>small_svd.cu</c>: singular value decompositions of small matrices.</summary>
 public struct JacobiSvdArgs
 {
-    /// <summary>Describes <c>jacobi_svd</c>.</summary>
+    /// <summary>The kernel <c>jacobi_svd</c>; one block per matrix.</summary>
     public static readonly KernelEntry<JacobiSvdArgs> Kernel = new("small_svd", 512, "jacobi_svd")
     {
         StaticSharedBytes = 1024,
@@ -31,20 +29,23 @@ public struct JacobiSvdArgs
     public ulong Right;
 
     /// <summary>
-    /// Device address of the sweeps used, one I32 per matrix, <see cref="ReportStride"/> apart; −1: 30 were not enough;
-    /// written.
+    /// Device address of the number of sweeps used, one I32 per matrix, <see cref="ReportStride"/> apart; −1 if 30 were
+    /// not enough; written.
     /// </summary>
     public ulong Status;
 
-    /// <summary>Order of the matrices, at most 144.</summary>
+    /// <summary>Number of rows, and of columns, of each matrix, at most 144.</summary>
     public int N;
 
-    /// <summary>Words (4 bytes) from one matrix's values, and status, to the next's.</summary>
+    /// <summary>
+    /// Stride between the values of two matrices, and between their status words, in words of 4 bytes.
+    /// </summary>
     public int ReportStride;
 
     /// <summary>
-    /// Dynamic shared memory of a block, in bytes: the matrix in rows of odd length and four words per column, in F64.
+    /// Computes the dynamic shared memory of a block, in bytes: the matrix in rows of odd length, and four words per
+    /// column, in F64.
     /// </summary>
-    /// <param name="n">Order of the matrix.</param>
+    /// <param name="n">Number of rows, and of columns, of the matrix.</param>
     public static int SharedBytes(int n) => (n * (n | 1) + 4 * n + 1) * sizeof(double);
 }

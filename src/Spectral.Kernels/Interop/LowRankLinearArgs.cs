@@ -1,11 +1,14 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>
-/// Arguments of <c>low_rank_linear.cu</c>: the frozen and the low-rank product in one accumulator, BF16.
+/// Arguments of <c>low_rank_linear.cu</c>: the product with a frozen weight and the low-rank product, added in one
+/// accumulator, BF16.
 /// </summary>
 public struct LowRankLinearArgs
 {
-    /// <summary>Describes <c>low_rank_linear_forward_bf16</c>.</summary>
+    /// <summary>
+    /// The kernel of the forward pass, <c>low_rank_linear_forward_bf16</c>; one block per 128 × 128 tile of y.
+    /// </summary>
     public static readonly KernelEntry<LowRankLinearArgs> Forward = new(
         "low_rank_linear",
         128,
@@ -15,7 +18,10 @@ public struct LowRankLinearArgs
         SharedBytes = 49_152,
     };
 
-    /// <summary>Describes <c>low_rank_linear_input_gradient_bf16</c>.</summary>
+    /// <summary>
+    /// The kernel of the input's gradient, <c>low_rank_linear_input_gradient_bf16</c>; one block per 128 × 128 tile of
+    /// dx.
+    /// </summary>
     public static readonly KernelEntry<LowRankLinearArgs> InputGradient = new(
         "low_rank_linear",
         128,
@@ -25,7 +31,9 @@ public struct LowRankLinearArgs
         SharedBytes = 49_152,
     };
 
-    /// <summary>Device address of x, or dy, [Rows, Depth] BF16. 16-byte alignment allows vector accesses.</summary>
+    /// <summary>
+    /// Device address of x, or dy for the input gradient, [Rows, Depth] BF16. 16-byte alignment allows vector accesses.
+    /// </summary>
     public ulong X;
 
     /// <summary>
@@ -35,8 +43,8 @@ public struct LowRankLinearArgs
     public ulong Weight;
 
     /// <summary>
-    /// Device address of the low-rank activations, scaled and times the middle diagonal, [Rows, Rank] BF16. 16-byte
-    /// alignment allows vector accesses.
+    /// Device address of the low-rank activations, scaled and multiplied by the middle diagonal, [Rows, Rank] BF16.
+    /// 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Z;
 
@@ -47,27 +55,28 @@ public struct LowRankLinearArgs
     public ulong Factor;
 
     /// <summary>
-    /// Device address of the bias, [Columns] BF16; 0: none. 16-byte alignment allows vector accesses.
+    /// Device address of the bias, [Columns] BF16; 0 for none. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Bias;
 
     /// <summary>
-    /// Device address of y, or dx, [Rows, Columns] BF16; written. 16-byte alignment allows vector accesses.
+    /// Device address of y, or dx for the input gradient, [Rows, Columns] BF16; written. 16-byte alignment allows
+    /// vector accesses.
     /// </summary>
     public ulong Y;
 
-    /// <summary>Rows of x and y (tokens).</summary>
+    /// <summary>Number of rows of x and y (tokens).</summary>
     public int Rows;
 
-    /// <summary>Columns of y.</summary>
+    /// <summary>Number of columns of y.</summary>
     public int Columns;
 
-    /// <summary>Columns of x, the length of the frozen product's sums.</summary>
+    /// <summary>Number of columns of x, the length of the frozen product's sums.</summary>
     public int Depth;
 
-    /// <summary>Columns of z, the length of the low-rank product's sums.</summary>
+    /// <summary>Number of columns of z, the length of the low-rank product's sums.</summary>
     public int Rank;
 
-    /// <summary>1: add to what y holds; 0: overwrite.</summary>
+    /// <summary>1 to add to y, 0 to overwrite.</summary>
     public int Accumulate;
 }

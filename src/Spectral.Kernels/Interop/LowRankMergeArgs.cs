@@ -5,7 +5,10 @@ namespace Spectral.Kernels.Interop;
 /// </summary>
 public struct LowRankMergeArgs
 {
-    /// <summary>Describes <c>low_rank_merge_f32</c> and <c>low_rank_merge_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>low_rank_merge_f32</c> and <c>low_rank_merge_bf16</c>; one thread per 16 bytes
+    /// (grid x) of 4 rows (grid y).
+    /// </summary>
     public static readonly KernelEntry<LowRankMergeArgs> Kernel = new(
         "low_rank_merge",
         128,
@@ -14,7 +17,8 @@ public struct LowRankMergeArgs
     );
 
     /// <summary>
-    /// Describes the kernel for F32 factors beside a BF16 weight, <c>low_rank_merge_f32_into_bf16</c>.
+    /// The kernel for F32 factors and a BF16 weight, <c>low_rank_merge_f32_into_bf16</c>; the grid of
+    /// <see cref="Kernel"/>.
     /// </summary>
     public static readonly KernelEntry<LowRankMergeArgs> F32IntoBf16 = new(
         "low_rank_merge",
@@ -28,15 +32,15 @@ public struct LowRankMergeArgs
     /// </summary>
     public ulong Weight;
 
-    /// <summary>Device address of the left factor, [Rows, Rank], element type of the entry or F32.</summary>
+    /// <summary>Device address of the left factor, [Rows, Rank], F32 or the element type of the entry.</summary>
     public ulong Left;
 
-    /// <summary>Device address of the middle diagonal, [Rank] F32; 0: ones.</summary>
+    /// <summary>Device address of the middle diagonal, [Rank] F32; 0 for ones.</summary>
     public ulong Middle;
 
     /// <summary>
-    /// Device address of the right factor, [Rank, Columns], the type of the left. 16-byte alignment allows vector
-    /// accesses.
+    /// Device address of the right factor, [Rank, Columns], the type of the left factor. 16-byte alignment allows
+    /// vector accesses.
     /// </summary>
     public ulong Right;
 
@@ -46,15 +50,15 @@ public struct LowRankMergeArgs
     /// </summary>
     public ulong Destination;
 
-    /// <summary>Rows of the weight.</summary>
+    /// <summary>Number of rows of the weight.</summary>
     public int Rows;
 
-    /// <summary>Columns of the weight.</summary>
+    /// <summary>Number of columns of the weight.</summary>
     public int Columns;
 
-    /// <summary>Rank of the update.</summary>
+    /// <summary>Rank of the update, the columns of the left factor.</summary>
     public int Rank;
 
-    /// <summary>Factor of the update.</summary>
+    /// <summary>Factor that the update is multiplied by.</summary>
     public float Scale;
 }

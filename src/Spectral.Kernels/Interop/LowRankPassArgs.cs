@@ -3,7 +3,10 @@ namespace Spectral.Kernels.Interop;
 /// <summary>Arguments of the projections in <c>low_rank_passes.cu</c>: <c>z = x Rᵀ</c>, BF16.</summary>
 public struct LowRankProjectArgs
 {
-    /// <summary>Describes <c>low_rank_project_32_bf16</c>.</summary>
+    /// <summary>
+    /// The kernel that computes 32 columns of z, <c>low_rank_project_32_bf16</c>; one block per 128 rows of x (grid x),
+    /// share (grid y) and 32 ranks (grid z).
+    /// </summary>
     public static readonly KernelEntry<LowRankProjectArgs> Ranks32 = new(
         "low_rank_passes",
         256,
@@ -13,7 +16,10 @@ public struct LowRankProjectArgs
         SharedBytes = 81_920,
     };
 
-    /// <summary>Describes <c>low_rank_project_64_bf16</c>.</summary>
+    /// <summary>
+    /// The kernel that computes 64 columns of z, <c>low_rank_project_64_bf16</c>; one block per 128 rows of x (grid x),
+    /// share (grid y) and 64 ranks (grid z).
+    /// </summary>
     public static readonly KernelEntry<LowRankProjectArgs> Ranks64 = new(
         "low_rank_passes",
         256,
@@ -23,7 +29,10 @@ public struct LowRankProjectArgs
         SharedBytes = 98_304,
     };
 
-    /// <summary>Describes <c>low_rank_project_128_bf16</c>.</summary>
+    /// <summary>
+    /// The kernel that computes 128 columns of z, <c>low_rank_project_128_bf16</c>; one block per 128 rows of x (grid
+    /// x), share (grid y) and 128 ranks (grid z).
+    /// </summary>
     public static readonly KernelEntry<LowRankProjectArgs> Ranks128 = new(
         "low_rank_passes",
         256,
@@ -45,17 +54,17 @@ public struct LowRankProjectArgs
     /// </summary>
     public ulong Right;
 
-    /// <summary>Device address of the middle diagonal c, [Rank] F32; 0: ones.</summary>
+    /// <summary>Device address of the middle diagonal c, [Rank] F32; 0 for ones.</summary>
     public ulong Middle;
 
     /// <summary>
-    /// Device address of z, [Rows, Rank] BF16, rows <see cref="ResultStride"/> apart; written; 0: not wanted.
+    /// Device address of z, [Rows, Rank] BF16, rows <see cref="ResultStride"/> apart; written; 0 if it is not wanted.
     /// </summary>
     public ulong Z;
 
     /// <summary>
-    /// Device address of the copy Scale · c ∘ z, [Rows, Rank] BF16, rows <see cref="ScaledStride"/> apart; written; 0:
-    /// not wanted.
+    /// Device address of the scaled copy Scale · c ∘ z, [Rows, Rank] BF16, rows <see cref="ScaledStride"/> apart;
+    /// written; 0 if it is not wanted.
     /// </summary>
     public ulong Scaled;
 
@@ -65,31 +74,31 @@ public struct LowRankProjectArgs
     /// </summary>
     public ulong Partial;
 
-    /// <summary>The mask over x; no state: x as it is.</summary>
+    /// <summary>The dropout mask over x; without a state x is used unmasked.</summary>
     public DropoutSource Dropout;
 
-    /// <summary>Rows of x (tokens).</summary>
+    /// <summary>Number of rows of x (tokens).</summary>
     public int Rows;
 
-    /// <summary>Columns of x.</summary>
+    /// <summary>Number of columns of x.</summary>
     public int Columns;
 
-    /// <summary>Rows of R.</summary>
+    /// <summary>Number of rows of R.</summary>
     public int Rank;
 
-    /// <summary>Elements from one row of x to the next.</summary>
+    /// <summary>Stride between rows of x, in elements.</summary>
     public int XStride;
 
-    /// <summary>Elements from one row of R to the next.</summary>
+    /// <summary>Stride between rows of R, in elements.</summary>
     public int RightStride;
 
-    /// <summary>Elements from one row of z to the next.</summary>
+    /// <summary>Stride between rows of z, in elements.</summary>
     public int ResultStride;
 
-    /// <summary>Elements from one row of the scaled copy to the next.</summary>
+    /// <summary>Stride between rows of the scaled copy, in elements.</summary>
     public int ScaledStride;
 
-    /// <summary>Parts that the columns are divided into; grid y counts them.</summary>
+    /// <summary>Number of parts that the columns are divided into; grid y counts them.</summary>
     public int Shares;
 
     /// <summary>Factor of the scaled copy.</summary>
@@ -97,11 +106,14 @@ public struct LowRankProjectArgs
 }
 
 /// <summary>
-/// Arguments of the output gradients in <c>low_rank_passes.cu</c>: <c>g = dy L</c> and dL from one read of dy, BF16.
+/// Arguments of the output gradients in <c>low_rank_passes.cu</c>: <c>g = dy L</c> and dL, with dy read once, BF16.
 /// </summary>
 public struct LowRankOutputGradientsArgs
 {
-    /// <summary>Describes <c>low_rank_output_gradients_32_bf16</c>.</summary>
+    /// <summary>
+    /// The kernel that computes 32 columns of g, <c>low_rank_output_gradients_32_bf16</c>; one block per group of dy's
+    /// rows (grid x), share (grid y) and 32 ranks (grid z).
+    /// </summary>
     public static readonly KernelEntry<LowRankOutputGradientsArgs> Ranks32 = new(
         "low_rank_passes",
         256,
@@ -111,7 +123,10 @@ public struct LowRankOutputGradientsArgs
         SharedBytes = 147_456,
     };
 
-    /// <summary>Describes <c>low_rank_output_gradients_64_bf16</c>.</summary>
+    /// <summary>
+    /// The kernel that computes 64 columns of g, <c>low_rank_output_gradients_64_bf16</c>; one block per group of dy's
+    /// rows (grid x), share (grid y) and 64 ranks (grid z).
+    /// </summary>
     public static readonly KernelEntry<LowRankOutputGradientsArgs> Ranks64 = new(
         "low_rank_passes",
         256,
@@ -136,17 +151,17 @@ public struct LowRankOutputGradientsArgs
     /// </summary>
     public ulong Z;
 
-    /// <summary>Device address of the middle diagonal c, [Rank] F32; 0: ones.</summary>
+    /// <summary>Device address of the middle diagonal c, [Rank] F32; 0 for ones.</summary>
     public ulong Middle;
 
     /// <summary>
-    /// Device address of g, [Rows, Rank] BF16, rows <see cref="ResultStride"/> apart; written; 0: not wanted.
+    /// Device address of g, [Rows, Rank] BF16, rows <see cref="ResultStride"/> apart; written; 0 if it is not wanted.
     /// </summary>
     public ulong G;
 
     /// <summary>
-    /// Device address of the copy Scale · c ∘ g, [Rows, Rank] BF16, rows <see cref="ScaledStride"/> apart; written; 0:
-    /// not wanted.
+    /// Device address of the scaled copy Scale · c ∘ g, [Rows, Rank] BF16, rows <see cref="ScaledStride"/> apart;
+    /// written; 0 if it is not wanted.
     /// </summary>
     public ulong Scaled;
 
@@ -157,32 +172,32 @@ public struct LowRankOutputGradientsArgs
     public ulong Partial;
 
     /// <summary>
-    /// Device address of the partial sums of dL, [blocks of rows, Columns, Rank] F32; written; 0: dL is not wanted.
+    /// Device address of the partial sums of dL, [blocks of rows, Columns, Rank] F32; written; 0 if dL is not wanted.
     /// </summary>
     public ulong LeftPartial;
 
-    /// <summary>Rows of dy (tokens).</summary>
+    /// <summary>Number of rows of dy (tokens).</summary>
     public int Rows;
 
-    /// <summary>Columns of dy.</summary>
+    /// <summary>Number of columns of dy.</summary>
     public int Columns;
 
-    /// <summary>Columns of L.</summary>
+    /// <summary>Number of columns of L.</summary>
     public int Rank;
 
-    /// <summary>Elements from one row of dy to the next.</summary>
+    /// <summary>Stride between rows of dy, in elements.</summary>
     public int DyStride;
 
-    /// <summary>Elements from one row of z to the next.</summary>
+    /// <summary>Stride between rows of z, in elements.</summary>
     public int SkinnyStride;
 
-    /// <summary>Elements from one row of g to the next.</summary>
+    /// <summary>Stride between rows of g, in elements.</summary>
     public int ResultStride;
 
-    /// <summary>Elements from one row of the scaled copy to the next.</summary>
+    /// <summary>Stride between rows of the scaled copy, in elements.</summary>
     public int ScaledStride;
 
-    /// <summary>Parts that the columns are divided into; grid y counts them.</summary>
+    /// <summary>Number of parts that the columns are divided into; grid y counts them.</summary>
     public int Shares;
 
     /// <summary>Factor of the scaled copy.</summary>
@@ -192,7 +207,10 @@ public struct LowRankOutputGradientsArgs
 /// <summary>Arguments of the input gradients in <c>low_rank_passes.cu</c>: <c>dR = hᵀ x</c>, BF16.</summary>
 public struct LowRankInputGradientArgs
 {
-    /// <summary>Describes <c>low_rank_input_gradient_32_bf16</c>.</summary>
+    /// <summary>
+    /// The kernel that computes 32 rows of dR, <c>low_rank_input_gradient_32_bf16</c>; one block per 128 columns of x
+    /// (grid x), share (grid y) and 32 ranks (grid z).
+    /// </summary>
     public static readonly KernelEntry<LowRankInputGradientArgs> Ranks32 = new(
         "low_rank_passes",
         256,
@@ -202,7 +220,10 @@ public struct LowRankInputGradientArgs
         SharedBytes = 81_920,
     };
 
-    /// <summary>Describes <c>low_rank_input_gradient_64_bf16</c>.</summary>
+    /// <summary>
+    /// The kernel that computes 64 rows of dR, <c>low_rank_input_gradient_64_bf16</c>; one block per 128 columns of x
+    /// (grid x), share (grid y) and 64 ranks (grid z).
+    /// </summary>
     public static readonly KernelEntry<LowRankInputGradientArgs> Ranks64 = new(
         "low_rank_passes",
         256,
@@ -212,7 +233,10 @@ public struct LowRankInputGradientArgs
         SharedBytes = 98_304,
     };
 
-    /// <summary>Describes <c>low_rank_input_gradient_128_bf16</c>.</summary>
+    /// <summary>
+    /// The kernel that computes 128 rows of dR, <c>low_rank_input_gradient_128_bf16</c>; one block per 128 columns of x
+    /// (grid x), share (grid y) and 128 ranks (grid z).
+    /// </summary>
     public static readonly KernelEntry<LowRankInputGradientArgs> Ranks128 = new(
         "low_rank_passes",
         256,
@@ -237,24 +261,27 @@ public struct LowRankInputGradientArgs
     /// <summary>Device address of the partial sums of dR, [Shares, Rank, Columns] F32; written.</summary>
     public ulong Partial;
 
-    /// <summary>The mask over x, whose factor is left to the reduction; no state: x as it is.</summary>
+    /// <summary>
+    /// The dropout mask over x; without a state x is used unmasked. The factor of the elements that are kept is not
+    /// applied here but by the reduction.
+    /// </summary>
     public DropoutSource Dropout;
 
-    /// <summary>Rows of x (tokens).</summary>
+    /// <summary>Number of rows of x (tokens).</summary>
     public int Rows;
 
-    /// <summary>Columns of x.</summary>
+    /// <summary>Number of columns of x.</summary>
     public int Columns;
 
-    /// <summary>Columns of h.</summary>
+    /// <summary>Number of columns of h.</summary>
     public int Rank;
 
-    /// <summary>Elements from one row of x to the next.</summary>
+    /// <summary>Stride between rows of x, in elements.</summary>
     public int XStride;
 
-    /// <summary>Elements from one row of h to the next.</summary>
+    /// <summary>Stride between rows of h, in elements.</summary>
     public int SkinnyStride;
 
-    /// <summary>Parts that the rows are divided into; grid y counts them.</summary>
+    /// <summary>Number of parts that the rows are divided into; grid y counts them.</summary>
     public int Shares;
 }

@@ -1,9 +1,14 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>low_rank_reduce_rows</c>: partial results of z or g added up, and a scaled copy.</summary>
+/// <summary>
+/// Arguments of <c>low_rank_reduce_rows</c>: partial sums of z or g added up, and a scaled copy of the result.
+/// </summary>
 public struct LowRankReduceRowsArgs
 {
-    /// <summary>Describes <c>low_rank_reduce_rows_f32</c> and <c>low_rank_reduce_rows_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by the type of the result, <c>low_rank_reduce_rows_f32</c> and <c>low_rank_reduce_rows_bf16</c>; one
+    /// thread per element.
+    /// </summary>
     public static readonly KernelEntry<LowRankReduceRowsArgs> Kernel = new(
         "low_rank_reduce",
         256,
@@ -14,34 +19,34 @@ public struct LowRankReduceRowsArgs
     /// <summary>Device address of the partial sums, [Shares, Count] F32.</summary>
     public ulong Partial;
 
-    /// <summary>Device address of the middle diagonal c, [Columns] F32; 0: ones.</summary>
+    /// <summary>Device address of the middle diagonal c, [Columns] F32; 0 for ones.</summary>
     public ulong Middle;
 
     /// <summary>
     /// Device address of the sums, [Count / Columns, Columns], element type of the entry, rows
-    /// <see cref="ResultStride"/> apart; written; 0: not wanted.
+    /// <see cref="ResultStride"/> apart; written; 0 if they are not wanted.
     /// </summary>
     public ulong Result;
 
     /// <summary>
-    /// Device address of the copy Scale · c ∘ sums, element type of the entry, rows <see cref="ScaledStride"/> apart;
-    /// written; 0: not wanted.
+    /// Device address of the scaled copy Scale · c ∘ sums, element type of the entry, rows <see cref="ScaledStride"/>
+    /// apart; written; 0 if it is not wanted.
     /// </summary>
     public ulong Scaled;
 
-    /// <summary>Elements of one share.</summary>
+    /// <summary>Number of elements of one share.</summary>
     public long Count;
 
-    /// <summary>Columns of a row.</summary>
+    /// <summary>Number of columns of a row.</summary>
     public int Columns;
 
-    /// <summary>Elements from one row of the sums to the next.</summary>
+    /// <summary>Stride between rows of the sums, in elements.</summary>
     public int ResultStride;
 
-    /// <summary>Elements from one row of the scaled copy to the next.</summary>
+    /// <summary>Stride between rows of the scaled copy, in elements.</summary>
     public int ScaledStride;
 
-    /// <summary>Partial sums per element.</summary>
+    /// <summary>Number of partial sums per element.</summary>
     public int Shares;
 
     /// <summary>Factor of the scaled copy.</summary>
@@ -51,7 +56,7 @@ public struct LowRankReduceRowsArgs
 /// <summary>Arguments of <c>low_rank_reduce_gradient</c>: partial gradients of L or R added up.</summary>
 public struct LowRankReduceGradientArgs
 {
-    /// <summary>Describes <c>low_rank_reduce_gradient_f32</c>.</summary>
+    /// <summary>The kernel <c>low_rank_reduce_gradient_f32</c>; one thread per element.</summary>
     public static readonly KernelEntry<LowRankReduceGradientArgs> Kernel = new(
         "low_rank_reduce",
         256,
@@ -61,38 +66,44 @@ public struct LowRankReduceGradientArgs
     /// <summary>Device address of the partial sums, [Shares, Stride] F32.</summary>
     public ulong Partial;
 
-    /// <summary>Device address of the middle diagonal c, [Columns] F32; 0: ones.</summary>
+    /// <summary>Device address of the middle diagonal c, [Columns] F32; 0 for ones.</summary>
     public ulong Middle;
 
-    /// <summary>Device address of the gradient, [Count] F32, rows of the last Columns − From columns.</summary>
+    /// <summary>
+    /// Device address of the gradient, [Count] F32, in rows of Columns − From elements: the last columns of the sums;
+    /// written or added to.
+    /// </summary>
     public ulong Destination;
 
-    /// <summary>Elements of the gradient.</summary>
+    /// <summary>Number of elements of the gradient.</summary>
     public long Count;
 
-    /// <summary>Elements of one share.</summary>
+    /// <summary>Stride between two shares of the partial sums, in elements.</summary>
     public long Stride;
 
-    /// <summary>Columns of a partial sum's row.</summary>
+    /// <summary>Number of columns of a partial sum's row.</summary>
     public int Columns;
 
-    /// <summary>First column that the gradient has.</summary>
+    /// <summary>First column of the sums that belongs to the gradient.</summary>
     public int From;
 
-    /// <summary>Partial sums per element.</summary>
+    /// <summary>Number of partial sums per element.</summary>
     public int Shares;
 
-    /// <summary>Factor of the sums.</summary>
+    /// <summary>Factor that the sums are multiplied by.</summary>
     public float Scale;
 
-    /// <summary>1: add to what the gradient holds; 0: overwrite.</summary>
+    /// <summary>1 to add to the gradient, 0 to overwrite.</summary>
     public int Accumulate;
 }
 
 /// <summary>Arguments of <c>low_rank_scale_columns</c>: <c>scaled = scale · source · diag(middle)</c>.</summary>
 public struct LowRankScaleColumnsArgs
 {
-    /// <summary>Describes <c>low_rank_scale_columns_f32</c> and <c>low_rank_scale_columns_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>low_rank_scale_columns_f32</c> and <c>low_rank_scale_columns_bf16</c>; one
+    /// thread per row.
+    /// </summary>
     public static readonly KernelEntry<LowRankScaleColumnsArgs> Kernel = new(
         "low_rank_reduce",
         256,
@@ -105,7 +116,7 @@ public struct LowRankScaleColumnsArgs
     /// </summary>
     public ulong Source;
 
-    /// <summary>Device address of the middle diagonal, [Columns] F32; 0: ones.</summary>
+    /// <summary>Device address of the middle diagonal, [Columns] F32; 0 for ones.</summary>
     public ulong Middle;
 
     /// <summary>
@@ -114,26 +125,29 @@ public struct LowRankScaleColumnsArgs
     /// </summary>
     public ulong Scaled;
 
-    /// <summary>Rows of the source.</summary>
+    /// <summary>Number of rows of the source.</summary>
     public int Rows;
 
-    /// <summary>Columns of the source.</summary>
+    /// <summary>Number of columns of the source.</summary>
     public int Columns;
 
-    /// <summary>Elements from one row of the source to the next.</summary>
+    /// <summary>Stride between rows of the source, in elements.</summary>
     public int SourceStride;
 
-    /// <summary>Elements from one row of the result to the next.</summary>
+    /// <summary>Stride between rows of the result, in elements.</summary>
     public int ScaledStride;
 
-    /// <summary>Factor of all columns.</summary>
+    /// <summary>Factor that every column is multiplied by.</summary>
     public float Scale;
 }
 
 /// <summary>Arguments of <c>low_rank_middle_partial</c>: column sums of g ∘ z over 32 rows at a time.</summary>
 public struct LowRankMiddlePartialArgs
 {
-    /// <summary>Describes <c>low_rank_middle_partial_f32</c> and <c>low_rank_middle_partial_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>low_rank_middle_partial_f32</c> and <c>low_rank_middle_partial_bf16</c>; one
+    /// thread per column and 32 rows.
+    /// </summary>
     public static readonly KernelEntry<LowRankMiddlePartialArgs> Kernel = new(
         "low_rank_reduce",
         256,
@@ -154,25 +168,25 @@ public struct LowRankMiddlePartialArgs
     /// <summary>Device address of the partial sums, [⌈Rows / 32⌉, Count] F32; written.</summary>
     public ulong Partial;
 
-    /// <summary>Rows of g and z.</summary>
+    /// <summary>Number of rows of g and z.</summary>
     public int Rows;
 
-    /// <summary>Elements from one row of g to the next.</summary>
+    /// <summary>Stride between rows of g, in elements.</summary>
     public int GStride;
 
-    /// <summary>Elements from one row of z to the next.</summary>
+    /// <summary>Stride between rows of z, in elements.</summary>
     public int ZStride;
 
-    /// <summary>Columns that are summed, the first ones.</summary>
+    /// <summary>Number of columns to sum, counted from the first.</summary>
     public int Count;
 }
 
 /// <summary>
-/// Arguments of <c>low_rank_middle_gradient</c>: the partial sums added up to the gradient of the middle diagonal.
+/// Arguments of <c>low_rank_middle_gradient</c>: partial sums added up to the gradient of the middle diagonal.
 /// </summary>
 public struct LowRankMiddleGradientArgs
 {
-    /// <summary>Describes <c>low_rank_middle_gradient_f32</c>.</summary>
+    /// <summary>The kernel <c>low_rank_middle_gradient_f32</c>; one warp per entry.</summary>
     public static readonly KernelEntry<LowRankMiddleGradientArgs> Kernel = new(
         "low_rank_reduce",
         256,
@@ -182,18 +196,18 @@ public struct LowRankMiddleGradientArgs
     /// <summary>Device address of the partial sums, [Chunks, Count] F32.</summary>
     public ulong Partial;
 
-    /// <summary>Device address of the gradient, [Count] F32.</summary>
+    /// <summary>Device address of the gradient, [Count] F32; written or added to.</summary>
     public ulong Destination;
 
-    /// <summary>Partial sums per entry.</summary>
+    /// <summary>Number of partial sums per entry.</summary>
     public int Chunks;
 
-    /// <summary>Entries of the diagonal.</summary>
+    /// <summary>Number of entries of the diagonal.</summary>
     public int Count;
 
-    /// <summary>Factor of the sums.</summary>
+    /// <summary>Factor that the sums are multiplied by.</summary>
     public float Scale;
 
-    /// <summary>1: add to what the gradient holds; 0: overwrite.</summary>
+    /// <summary>1 to add to the gradient, 0 to overwrite.</summary>
     public int Accumulate;
 }

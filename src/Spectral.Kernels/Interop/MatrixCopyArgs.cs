@@ -1,9 +1,12 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>matrix_copy.cu</c>: matrices copied into F32, as stored or transposed.</summary>
+/// <summary>Arguments of <c>matrix_copy.cu</c>: matrices converted to F32, as stored or transposed.</summary>
 public struct MatrixCopyArgs
 {
-    /// <summary>Describes <c>matrix_copy_f32</c> and <c>matrix_copy_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels that copy, by the type of x, <c>matrix_copy_f32</c> and <c>matrix_copy_bf16</c>; one thread per 4
+    /// elements.
+    /// </summary>
     public static readonly KernelEntry<MatrixCopyArgs> Copy = new(
         "matrix_copy",
         256,
@@ -11,7 +14,10 @@ public struct MatrixCopyArgs
         "matrix_copy_bf16"
     );
 
-    /// <summary>Describes <c>matrix_transpose_f32</c> and <c>matrix_transpose_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels that transpose, by the type of x, <c>matrix_transpose_f32</c> and <c>matrix_transpose_bf16</c>; one
+    /// thread per element of y (grid x), one matrix of a batch per grid y.
+    /// </summary>
     public static readonly KernelEntry<MatrixCopyArgs> Transpose = new(
         "matrix_copy",
         256,
@@ -20,8 +26,8 @@ public struct MatrixCopyArgs
     );
 
     /// <summary>
-    /// Device address of x, [Rows, Columns], element type of the entry; transposed ones may be a batch, one after the
-    /// other. 16-byte alignment allows vector accesses.
+    /// Device address of x, [Rows, Columns], element type of the entry; to transpose, a batch of them may follow one
+    /// another. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong X;
 
@@ -30,12 +36,12 @@ public struct MatrixCopyArgs
     /// </summary>
     public ulong Y;
 
-    /// <summary>Rows of x.</summary>
+    /// <summary>Number of rows of x.</summary>
     public int Rows;
 
-    /// <summary>Columns of x.</summary>
+    /// <summary>Number of columns of x.</summary>
     public int Columns;
 
-    /// <summary>Factor of every element, a power of two.</summary>
+    /// <summary>Power of two that every element is multiplied by.</summary>
     public float Scale;
 }

@@ -1,9 +1,15 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of the first stage in <c>matrix_scan.cu</c>: sums of squares and maxima per thread.</summary>
+/// <summary>
+/// Arguments of the first stage in <c>matrix_scan.cu</c>: the sum of squares and the largest magnitude that each thread
+/// finds.
+/// </summary>
 public struct MatrixScanArgs
 {
-    /// <summary>Describes <c>matrix_scan_f32</c> and <c>matrix_scan_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by the type of x, <c>matrix_scan_f32</c> and <c>matrix_scan_bf16</c>; one thread per
+    /// <see cref="Steps"/> runs of 128 bytes.
+    /// </summary>
     public static readonly KernelEntry<MatrixScanArgs> Kernel = new(
         "matrix_scan",
         64,
@@ -16,23 +22,23 @@ public struct MatrixScanArgs
     /// </summary>
     public ulong X;
 
-    /// <summary>Device address of the sum of squares of each thread, F64; written.</summary>
+    /// <summary>Device address of each thread's sum of squares, [threads] F64; written.</summary>
     public ulong PartialSum;
 
-    /// <summary>Device address of the largest magnitude of each thread, F32; written.</summary>
+    /// <summary>Device address of each thread's largest magnitude, [threads] F32; written.</summary>
     public ulong PartialMax;
 
-    /// <summary>Elements of x.</summary>
+    /// <summary>Number of elements of x.</summary>
     public long Count;
 
-    /// <summary>Runs of 128 bytes that a thread reads.</summary>
+    /// <summary>Number of runs of 128 bytes that a thread reads.</summary>
     public int Steps;
 }
 
-/// <summary>Arguments of <c>matrix_scan_finish</c>: the threads' results joined.</summary>
+/// <summary>Arguments of <c>matrix_scan_finish</c>: the results of all threads combined.</summary>
 public struct MatrixScanFinishArgs
 {
-    /// <summary>Describes <c>matrix_scan_finish</c>.</summary>
+    /// <summary>The kernel <c>matrix_scan_finish</c>; one block.</summary>
     public static readonly KernelEntry<MatrixScanFinishArgs> Kernel = new("matrix_scan", 256, "matrix_scan_finish");
 
     /// <summary>Device address of the sums of squares, [Partials] F64.</summary>

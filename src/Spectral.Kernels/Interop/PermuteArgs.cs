@@ -1,30 +1,30 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>permute.cu</c>: four dimensions in another order.</summary>
+/// <summary>Arguments of <c>permute.cu</c>: an array of four dimensions copied in another order of them.</summary>
 public struct PermuteArgs
 {
-    /// <summary>Describes <c>permute</c>.</summary>
+    /// <summary>The kernel <c>permute</c>; one thread per element of y.</summary>
     public static readonly KernelEntry<PermuteArgs> Kernel = new("permute", 256, "permute");
 
     /// <summary>Device address of x, [Count] F32.</summary>
     public ulong X;
 
-    /// <summary>Device address of y, [Count] F32; must not overlap x.</summary>
+    /// <summary>Device address of y, [Count] F32; written or added to; must not overlap x.</summary>
     public ulong Y;
 
-    /// <summary>Elements of x.</summary>
+    /// <summary>Number of elements of x.</summary>
     public long Count;
 
-    /// <summary>Elements of x from one index of y's first dimension to the next.</summary>
+    /// <summary>Stride of x, in elements, along the first dimension of y.</summary>
     public long Stride0;
 
-    /// <summary>Elements of x from one index of y's second dimension to the next.</summary>
+    /// <summary>Stride of x, in elements, along the second dimension of y.</summary>
     public long Stride1;
 
-    /// <summary>Elements of x from one index of y's third dimension to the next.</summary>
+    /// <summary>Stride of x, in elements, along the third dimension of y.</summary>
     public long Stride2;
 
-    /// <summary>Elements of x from one index of y's last dimension to the next.</summary>
+    /// <summary>Stride of x, in elements, along the last dimension of y.</summary>
     public long Stride3;
 
     /// <summary>Length of y's second dimension.</summary>
@@ -36,6 +36,6 @@ public struct PermuteArgs
     /// <summary>Length of y's last dimension.</summary>
     public int Dim3;
 
-    /// <summary>1: add to what y holds; 0: overwrite.</summary>
+    /// <summary>1 to add to y, 0 to overwrite.</summary>
     public int Accumulate;
 }

@@ -1,12 +1,16 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>philox.cu</c>: random numbers <c>offset + factor · z</c>.</summary>
+/// <summary>
+/// Arguments of <c>philox.cu</c>: random numbers <c>Offset + Factor · z</c>, where z is uniform or normal.
+/// </summary>
 public struct PhiloxArgs
 {
-    /// <summary>Describes <c>philox_uniform_f32</c>.</summary>
+    /// <summary>The kernel for z uniform in [0, 1), <c>philox_uniform_f32</c>; one thread per 4 numbers.</summary>
     public static readonly KernelEntry<PhiloxArgs> Uniform = new("philox", Launch.FlatThreads, "philox_uniform_f32");
 
-    /// <summary>Describes <c>philox_normal_f32</c>.</summary>
+    /// <summary>
+    /// The kernel for z of the standard normal distribution, <c>philox_normal_f32</c>; one thread per 4 numbers.
+    /// </summary>
     public static readonly KernelEntry<PhiloxArgs> Normal = new("philox", Launch.FlatThreads, "philox_normal_f32");
 
     /// <summary>
@@ -14,18 +18,18 @@ public struct PhiloxArgs
     /// </summary>
     public ulong Destination;
 
-    /// <summary>Key of the Philox generator.</summary>
+    /// <summary>Key of the Philox generator, the seed.</summary>
     public ulong Seed;
 
     /// <summary>Upper half of the generator's counter; different streams are independent.</summary>
     public ulong Stream;
 
-    /// <summary>Numbers wanted.</summary>
+    /// <summary>Number of values to draw.</summary>
     public long Count;
 
-    /// <summary>Low end of the uniform numbers, or mean of the normal ones.</summary>
+    /// <summary>Lower bound of the uniform numbers, or mean of the normal ones.</summary>
     public float Offset;
 
-    /// <summary>Width of the uniform numbers, or standard deviation of the normal ones.</summary>
+    /// <summary>Width of the uniform numbers' range, or standard deviation of the normal ones.</summary>
     public float Factor;
 }

@@ -1,18 +1,19 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>
-/// Arguments of <c>random_combination_forward</c>: <c>y = base + Σ αᵢ uᵢ</c> of directions drawn anew.
+/// Arguments of <c>random_combination_forward</c>: <c>y = base + Σ αᵢ uᵢ</c>, with directions uᵢ drawn again by every
+/// launch.
 /// </summary>
 public struct RandomCombinationArgs
 {
-    /// <summary>Describes <c>random_combination_forward</c>.</summary>
+    /// <summary>The kernel <c>random_combination_forward</c>; one block per 128 elements.</summary>
     public static readonly KernelEntry<RandomCombinationArgs> Kernel = new(
         "random_combination",
         Launch.RowThreads,
         "random_combination_forward"
     );
 
-    /// <summary>Device address of the base, [Count] F32; 0: zeros.</summary>
+    /// <summary>Device address of the base, [Count] F32; 0 for zeros.</summary>
     public ulong Base;
 
     /// <summary>Device address of the factors, [N] F32.</summary>
@@ -21,26 +22,30 @@ public struct RandomCombinationArgs
     /// <summary>Device address of y, [Count] F32; written; may be the base.</summary>
     public ulong Y;
 
-    /// <summary>Key of the Philox generator.</summary>
+    /// <summary>Key of the Philox generator, the seed.</summary>
     public ulong Seed;
 
-    /// <summary>Stream of the first direction; the others follow it.</summary>
+    /// <summary>
+    /// Number of the generator's stream for the first direction; the others take the numbers after it.
+    /// </summary>
     public ulong FirstStream;
 
-    /// <summary>Elements of y.</summary>
+    /// <summary>Number of elements of y.</summary>
     public long Count;
 
-    /// <summary>Directions.</summary>
+    /// <summary>Number of directions that are combined.</summary>
     public int N;
 
-    /// <summary>Elements of a direction are uniform between −Bound and Bound.</summary>
+    /// <summary>Bound of the directions' elements, which are uniform in [−Bound, Bound).</summary>
     public float Bound;
 }
 
-/// <summary>Arguments of <c>random_combination_backward</c>: <c>dα = uᵢ · dy</c>, in chunks.</summary>
+/// <summary>
+/// Arguments of <c>random_combination_backward</c>: <c>dαᵢ = uᵢ · dy</c>, as partial sums over chunks.
+/// </summary>
 public struct RandomCombinationBackwardArgs
 {
-    /// <summary>Describes <c>random_combination_backward</c>.</summary>
+    /// <summary>The kernel <c>random_combination_backward</c>; one warp per direction and chunk.</summary>
     public static readonly KernelEntry<RandomCombinationBackwardArgs> Kernel = new(
         "random_combination",
         Launch.RowThreads,
@@ -53,24 +58,26 @@ public struct RandomCombinationBackwardArgs
     /// <summary>Device address of the partial sums, [N, Chunks] F64; written.</summary>
     public ulong Partials;
 
-    /// <summary>Key of the Philox generator.</summary>
+    /// <summary>Key of the Philox generator, the seed.</summary>
     public ulong Seed;
 
-    /// <summary>Stream of the first direction; the others follow it.</summary>
+    /// <summary>
+    /// Number of the generator's stream for the first direction; the others take the numbers after it.
+    /// </summary>
     public ulong FirstStream;
 
-    /// <summary>Elements of dy.</summary>
+    /// <summary>Number of elements of dy.</summary>
     public long Count;
 
-    /// <summary>Elements that one partial covers, a multiple of 4.</summary>
+    /// <summary>Number of elements that one partial covers, a multiple of 4.</summary>
     public long Chunk;
 
-    /// <summary>Directions.</summary>
+    /// <summary>Number of directions that are combined.</summary>
     public int N;
 
-    /// <summary>Partials per direction.</summary>
+    /// <summary>Number of partial sums per direction.</summary>
     public int Chunks;
 
-    /// <summary>Elements of a direction are uniform between −Bound and Bound.</summary>
+    /// <summary>Bound of the directions' elements, which are uniform in [−Bound, Bound).</summary>
     public float Bound;
 }

@@ -1,16 +1,18 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of the first stage in <c>reductions.cu</c>: sums, or sums of squares, over chunks.</summary>
+/// <summary>
+/// Arguments of the first stage in <c>reductions.cu</c>: sums, or sums of squares, of chunks of an array.
+/// </summary>
 public struct ReductionsPartialArgs
 {
-    /// <summary>Describes <c>reductions_sum</c>.</summary>
+    /// <summary>The kernel that sums elements, <c>reductions_sum</c>; one warp per chunk.</summary>
     public static readonly KernelEntry<ReductionsPartialArgs> Sum = new(
         "reductions",
         Launch.RowThreads,
         "reductions_sum"
     );
 
-    /// <summary>Describes <c>reductions_squares</c>.</summary>
+    /// <summary>The kernel that sums squares, <c>reductions_squares</c>; one warp per chunk.</summary>
     public static readonly KernelEntry<ReductionsPartialArgs> Squares = new(
         "reductions",
         Launch.RowThreads,
@@ -23,17 +25,17 @@ public struct ReductionsPartialArgs
     /// <summary>Device address of the partial sums, one F64 per chunk; written.</summary>
     public ulong Partials;
 
-    /// <summary>Elements of x.</summary>
+    /// <summary>Number of elements of x.</summary>
     public long Count;
 
-    /// <summary>Elements that one partial covers, a multiple of 4.</summary>
+    /// <summary>Number of elements that one partial covers, a multiple of 4.</summary>
     public long Chunk;
 }
 
-/// <summary>Arguments of <c>reductions_finish</c>: the partial sums added up.</summary>
+/// <summary>Arguments of <c>reductions_finish</c>: partial sums added up to one number.</summary>
 public struct ReductionsFinishArgs
 {
-    /// <summary>Describes <c>reductions_finish</c>.</summary>
+    /// <summary>The kernel <c>reductions_finish</c>; one block.</summary>
     public static readonly KernelEntry<ReductionsFinishArgs> Kernel = new("reductions", 256, "reductions_finish");
 
     /// <summary>Device address of the partial sums, [Count] F64.</summary>
@@ -42,9 +44,9 @@ public struct ReductionsFinishArgs
     /// <summary>Device address of the result, one F32; written.</summary>
     public ulong Result;
 
-    /// <summary>Partial sums.</summary>
+    /// <summary>Number of partial sums.</summary>
     public int Count;
 
-    /// <summary>1: the square root of the sum; 0: the sum.</summary>
+    /// <summary>1 for the square root of the sum, 0 for the sum itself.</summary>
     public int Root;
 }

@@ -3,7 +3,10 @@ namespace Spectral.Kernels.Interop;
 /// <summary>Arguments of the forward kernels in <c>rms_norm.cu</c>: <c>y = x / √(mean(x²) + ε) ∘ w</c>.</summary>
 public struct RmsNormForwardArgs
 {
-    /// <summary>Describes <c>rms_norm_forward_f32</c> and <c>rms_norm_forward_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>rms_norm_forward_f32</c> and <c>rms_norm_forward_bf16</c>; <see cref="Lanes"/>
+    /// lanes per row.
+    /// </summary>
     public static readonly KernelEntry<RmsNormForwardArgs> Kernel = new(
         "rms_norm",
         Launch.RowThreads,
@@ -17,7 +20,7 @@ public struct RmsNormForwardArgs
     public ulong X;
 
     /// <summary>
-    /// Device address of w, [Columns], element type of the entry. 16-byte alignment allows vector accesses.
+    /// Device address of the weight w, [Columns], element type of the entry. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Weight;
 
@@ -28,30 +31,33 @@ public struct RmsNormForwardArgs
     public ulong Y;
 
     /// <summary>
-    /// Device address of the inverse root mean square of each row, [Rows] F32; written, kept for backward.
+    /// Device address of the inverse root mean square of each row, [Rows] F32; written for the backward pass.
     /// </summary>
     public ulong InverseRms;
 
-    /// <summary>Rows of x.</summary>
+    /// <summary>Number of rows of x.</summary>
     public int Rows;
 
-    /// <summary>Columns of x.</summary>
+    /// <summary>Number of columns of x.</summary>
     public int Columns;
 
-    /// <summary>Elements from one row of y to the next.</summary>
+    /// <summary>Stride between rows of y, in elements.</summary>
     public int YStride;
 
-    /// <summary>Lanes of a warp that share a row: 8 or 32.</summary>
+    /// <summary>Number of lanes of a warp that share a row: 8 or 32.</summary>
     public int Lanes;
 
-    /// <summary>Added to the mean square.</summary>
+    /// <summary>Number ε that is added to the mean square.</summary>
     public float Epsilon;
 }
 
 /// <summary>Arguments of the backward kernels in <c>rms_norm.cu</c>: the gradient of x.</summary>
 public struct RmsNormBackwardArgs
 {
-    /// <summary>Describes <c>rms_norm_backward_f32</c> and <c>rms_norm_backward_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>rms_norm_backward_f32</c> and <c>rms_norm_backward_bf16</c>; <see cref="Lanes"/>
+    /// lanes per row.
+    /// </summary>
     public static readonly KernelEntry<RmsNormBackwardArgs> Kernel = new(
         "rms_norm",
         Launch.RowThreads,
@@ -65,11 +71,13 @@ public struct RmsNormBackwardArgs
     public ulong X;
 
     /// <summary>
-    /// Device address of w, [Columns], element type of the entry. 16-byte alignment allows vector accesses.
+    /// Device address of the weight w, [Columns], element type of the entry. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Weight;
 
-    /// <summary>Device address of the inverse root mean square of each row, [Rows] F32, from forward.</summary>
+    /// <summary>
+    /// Device address of the inverse root mean square of each row, [Rows] F32, as the forward pass wrote it.
+    /// </summary>
     public ulong InverseRms;
 
     /// <summary>
@@ -78,8 +86,8 @@ public struct RmsNormBackwardArgs
     public ulong Dy;
 
     /// <summary>
-    /// Device address of a gradient that is added, [Rows, Columns], element type of the entry, rows
-    /// <see cref="ResidualStride"/> apart; 0: none. 16-byte alignment allows vector accesses.
+    /// Device address of a gradient to add to dx, [Rows, Columns], element type of the entry, rows
+    /// <see cref="ResidualStride"/> apart; 0 for none. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong DResidual;
 
@@ -89,19 +97,19 @@ public struct RmsNormBackwardArgs
     /// </summary>
     public ulong Dx;
 
-    /// <summary>Rows of x.</summary>
+    /// <summary>Number of rows of x.</summary>
     public int Rows;
 
-    /// <summary>Columns of x.</summary>
+    /// <summary>Number of columns of x.</summary>
     public int Columns;
 
-    /// <summary>Elements from one row of dResidual to the next.</summary>
+    /// <summary>Stride between rows of dResidual, in elements.</summary>
     public int ResidualStride;
 
-    /// <summary>Elements from one row of dx to the next.</summary>
+    /// <summary>Stride between rows of dx, in elements.</summary>
     public int DxStride;
 
-    /// <summary>Lanes of a warp that share a row: 8 or 32.</summary>
+    /// <summary>Number of lanes of a warp that share a row: 8 or 32.</summary>
     public int Lanes;
 }
 
@@ -110,7 +118,10 @@ public struct RmsNormBackwardArgs
 /// </summary>
 public struct RmsNormWeightGradientArgs
 {
-    /// <summary>Describes <c>rms_norm_weight_gradient_f32</c> and <c>rms_norm_weight_gradient_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>rms_norm_weight_gradient_f32</c> and <c>rms_norm_weight_gradient_bf16</c>; one
+    /// thread per 16 bytes of a row (grid x) and chunk of rows (grid y).
+    /// </summary>
     public static readonly KernelEntry<RmsNormWeightGradientArgs> Kernel = new(
         "rms_norm",
         128,
@@ -123,7 +134,9 @@ public struct RmsNormWeightGradientArgs
     /// </summary>
     public ulong X;
 
-    /// <summary>Device address of the inverse root mean square r of each row, [Rows] F32, from forward.</summary>
+    /// <summary>
+    /// Device address of the inverse root mean square r of each row, [Rows] F32, as the forward pass wrote it.
+    /// </summary>
     public ulong InverseRms;
 
     /// <summary>
@@ -137,12 +150,12 @@ public struct RmsNormWeightGradientArgs
     /// </summary>
     public ulong Partials;
 
-    /// <summary>Rows of x.</summary>
+    /// <summary>Number of rows of x.</summary>
     public int Rows;
 
-    /// <summary>Columns of x.</summary>
+    /// <summary>Number of columns of x.</summary>
     public int Columns;
 
-    /// <summary>Rows that one partial covers; grid y counts the chunks.</summary>
+    /// <summary>Number of rows that one partial covers; grid y counts the chunks.</summary>
     public int Chunk;
 }

@@ -1,12 +1,14 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>
-/// Arguments of <c>rope.cu</c>: rotary position embedding together with the move of heads to the outside, and its
-/// inverse.
+/// Arguments of <c>rope.cu</c>: rotary position embedding, which also moves heads outside positions, and its inverse.
 /// </summary>
 public struct RopeArgs
 {
-    /// <summary>Describes <c>rope_forward_f32</c> and <c>rope_forward_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels of the forward pass by element type, <c>rope_forward_f32</c> and <c>rope_forward_bf16</c>; one warp
+    /// per position of a sequence.
+    /// </summary>
     public static readonly KernelEntry<RopeArgs> Forward = new(
         "rope",
         Launch.RowThreads,
@@ -14,7 +16,10 @@ public struct RopeArgs
         "rope_forward_bf16"
     );
 
-    /// <summary>Describes <c>rope_backward_f32</c> and <c>rope_backward_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels of the backward pass by element type, <c>rope_backward_f32</c> and <c>rope_backward_bf16</c>; one
+    /// warp per position of a sequence.
+    /// </summary>
     public static readonly KernelEntry<RopeArgs> Backward = new(
         "rope",
         Launch.RowThreads,
@@ -23,7 +28,7 @@ public struct RopeArgs
     );
 
     /// <summary>
-    /// Device address of what is read, element type of the entry: x [Batch · Length, Heads · 2 · Half] forward, dy
+    /// Device address of the source, element type of the entry: x [Batch · Length, Heads · 2 · Half] forward, dy
     /// [Batch, Heads, Length, 2 · Half] backward. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Source;
@@ -36,30 +41,32 @@ public struct RopeArgs
     /// <summary>Device address of the sines, [Positions, Half] F32. 16-byte alignment allows vector accesses.</summary>
     public ulong Sine;
 
-    /// <summary>Device address of the position of each sequence's first row, [Batch] I32; 0: all start at 0.</summary>
+    /// <summary>
+    /// Device address of the position of each sequence's first row, [Batch] I32; 0 if all start at position 0.
+    /// </summary>
     public ulong Offsets;
 
     /// <summary>
-    /// Device address of what is written, element type of the entry: y forward, dx backward, in the other shape.
-    /// 16-byte alignment allows vector accesses.
+    /// Device address of the destination, element type of the entry: y forward, dx backward, in the other of the two
+    /// shapes; written. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Destination;
 
-    /// <summary>Sequences.</summary>
+    /// <summary>Number of sequences in the batch.</summary>
     public int Batch;
 
-    /// <summary>Positions of a sequence.</summary>
+    /// <summary>Number of positions of a sequence.</summary>
     public int Length;
 
-    /// <summary>Heads.</summary>
+    /// <summary>Number of heads in a row.</summary>
     public int Heads;
 
-    /// <summary>Half the elements per head.</summary>
+    /// <summary>Half the number of elements of one head.</summary>
     public int Half;
 
-    /// <summary>Positions that the tables have; others give NaN.</summary>
+    /// <summary>Number of positions in the tables; a position beyond them gives NaN.</summary>
     public int Positions;
 
-    /// <summary>Elements from one row of x, or dx, to the next.</summary>
+    /// <summary>Stride between rows of x, or dx, in elements.</summary>
     public int MergedStride;
 }

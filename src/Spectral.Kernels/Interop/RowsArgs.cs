@@ -1,9 +1,12 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>rows.cu</c>: rows taken from a matrix by index, or put back.</summary>
+/// <summary>Arguments of <c>rows.cu</c>: rows of a matrix gathered by index, or scattered back.</summary>
 public struct RowsArgs
 {
-    /// <summary>Describes <c>rows_gather_f32</c> and <c>rows_gather_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels that gather, by element type, <c>rows_gather_f32</c> and <c>rows_gather_bf16</c>; one warp per row
+    /// moved.
+    /// </summary>
     public static readonly KernelEntry<RowsArgs> Gather = new(
         "rows",
         Launch.RowThreads,
@@ -11,7 +14,10 @@ public struct RowsArgs
         "rows_gather_bf16"
     );
 
-    /// <summary>Describes <c>rows_scatter_f32</c> and <c>rows_scatter_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels that scatter, by element type, <c>rows_scatter_f32</c> and <c>rows_scatter_bf16</c>; one warp per
+    /// row moved.
+    /// </summary>
     public static readonly KernelEntry<RowsArgs> Scatter = new(
         "rows",
         Launch.RowThreads,
@@ -20,28 +26,29 @@ public struct RowsArgs
     );
 
     /// <summary>
-    /// Device address of what is read, element type of the entry: [Rows, Columns] to gather, [Count, Columns] to
-    /// scatter. 16-byte alignment allows vector accesses.
+    /// Device address of the source, element type of the entry: [Rows, Columns] to gather, [Count, Columns] to scatter.
+    /// 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Source;
 
     /// <summary>
-    /// Device address of the row of each of <see cref="Count"/> rows, [Count] I32; distinct to scatter.
+    /// Device address of the row of the large matrix that each of the moved rows belongs to, [Count] I32; all different
+    /// to scatter.
     /// </summary>
     public ulong Index;
 
     /// <summary>
-    /// Device address of what is written, element type of the entry: [Count, Columns] to gather, [Rows, Columns] to
-    /// scatter. 16-byte alignment allows vector accesses.
+    /// Device address of the destination, element type of the entry: [Count, Columns] to gather, [Rows, Columns] to
+    /// scatter; written. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Destination;
 
-    /// <summary>Rows of the large matrix.</summary>
+    /// <summary>Number of rows of the large matrix.</summary>
     public int Rows;
 
-    /// <summary>Rows that are moved.</summary>
+    /// <summary>Number of rows that are moved.</summary>
     public int Count;
 
-    /// <summary>Elements of a row.</summary>
+    /// <summary>Number of elements of a row.</summary>
     public int Columns;
 }

@@ -1,9 +1,14 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>scale_shift</c>: <c>y = scale ∘ x + shift</c> per column.</summary>
+/// <summary>
+/// Arguments of <c>scale_shift</c>: <c>y = scale ∘ x + shift</c>, with a scale and a shift for each column.
+/// </summary>
 public struct ScaleShiftArgs
 {
-    /// <summary>Describes <c>scale_shift_f32</c> and <c>scale_shift_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by the type of x and y, <c>scale_shift_f32</c> and <c>scale_shift_bf16</c>; one thread per 16 bytes
+    /// of a row (grid x) and chunk of rows (grid y).
+    /// </summary>
     public static readonly KernelEntry<ScaleShiftArgs> Kernel = new(
         "scale_shift",
         128,
@@ -20,34 +25,37 @@ public struct ScaleShiftArgs
     public ulong Scale;
 
     /// <summary>
-    /// Device address of the shifts, [Columns], element type of the entry; 0: none. 16-byte alignment allows vector
+    /// Device address of the shifts, [Columns], element type of the entry; 0 for none. 16-byte alignment allows vector
     /// accesses.
     /// </summary>
     public ulong Shift;
 
     /// <summary>
-    /// Device address of y, [Rows, Columns], element type of the entry; may be x. 16-byte alignment allows vector
-    /// accesses.
+    /// Device address of y, [Rows, Columns], element type of the entry; written or added to; may be x. 16-byte
+    /// alignment allows vector accesses.
     /// </summary>
     public ulong Y;
 
-    /// <summary>Rows of x.</summary>
+    /// <summary>Number of rows of x.</summary>
     public int Rows;
 
-    /// <summary>Columns of x.</summary>
+    /// <summary>Number of columns of x.</summary>
     public int Columns;
 
-    /// <summary>Rows that one thread covers; grid y counts the chunks.</summary>
+    /// <summary>Number of rows that one thread covers; grid y counts the chunks.</summary>
     public int Chunk;
 
-    /// <summary>1: add to what y holds; 0: overwrite.</summary>
+    /// <summary>1 to add to y, 0 to overwrite.</summary>
     public int Accumulate;
 }
 
 /// <summary>Arguments of <c>scale_gradient</c>: column sums of <c>dy ∘ x</c> over chunks of rows.</summary>
 public struct ScaleGradientArgs
 {
-    /// <summary>Describes <c>scale_gradient_f32</c> and <c>scale_gradient_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by the type of x and dy, <c>scale_gradient_f32</c> and <c>scale_gradient_bf16</c>; one thread per 16
+    /// bytes of a row (grid x) and chunk of rows (grid y).
+    /// </summary>
     public static readonly KernelEntry<ScaleGradientArgs> Kernel = new(
         "scale_shift",
         128,
@@ -66,19 +74,20 @@ public struct ScaleGradientArgs
     public ulong X;
 
     /// <summary>
-    /// Device address of the sums, [⌈Rows / Chunk⌉, Columns] F32. 16-byte alignment allows vector accesses.
+    /// Device address of the sums, [⌈Rows / Chunk⌉, Columns] F32; written or added to. 16-byte alignment allows vector
+    /// accesses.
     /// </summary>
     public ulong Sums;
 
-    /// <summary>Rows of x.</summary>
+    /// <summary>Number of rows of x.</summary>
     public int Rows;
 
-    /// <summary>Columns of x.</summary>
+    /// <summary>Number of columns of x.</summary>
     public int Columns;
 
-    /// <summary>Rows that one sum covers; grid y counts the chunks.</summary>
+    /// <summary>Number of rows that one sum covers; grid y counts the chunks.</summary>
     public int Chunk;
 
-    /// <summary>1: add to what the sums hold; 0: overwrite.</summary>
+    /// <summary>1 to add to the sums, 0 to overwrite.</summary>
     public int Accumulate;
 }

@@ -1,29 +1,35 @@
 namespace Spectral.Kernels.Interop;
 
 /// <summary>
-/// Arguments of the passes in <c>sketch_pass.cu</c>: BF16 matrices times a few vectors at F32 accuracy.
+/// Arguments of the passes in <c>sketch_pass.cu</c>: BF16 matrices W multiplied by a few vectors at F32 accuracy.
 /// </summary>
 public struct SketchPassArgs
 {
-    /// <summary>Describes <c>sketch_apply_32</c>.</summary>
+    /// <summary>
+    /// The kernel <c>sketch_apply_32</c>: W times up to 32 vectors at a time; one block per 128 rows of W (grid x),
+    /// share and group of 32 vectors (grid y), and matrix (grid z).
+    /// </summary>
     public static readonly KernelEntry<SketchPassArgs> Apply32 = new("sketch_pass", 256, "sketch_apply_32")
     {
         SharedBytes = 43_008,
     };
 
-    /// <summary>Describes <c>sketch_apply_96</c>.</summary>
+    /// <summary>The kernel <c>sketch_apply_96</c>: as <see cref="Apply32"/>, for 96 vectors at a time.</summary>
     public static readonly KernelEntry<SketchPassArgs> Apply96 = new("sketch_pass", 256, "sketch_apply_96")
     {
         SharedBytes = 79_872,
     };
 
-    /// <summary>Describes <c>sketch_apply_160</c>.</summary>
+    /// <summary>The kernel <c>sketch_apply_160</c>: as <see cref="Apply32"/>, for 160 vectors at a time.</summary>
     public static readonly KernelEntry<SketchPassArgs> Apply160 = new("sketch_pass", 256, "sketch_apply_160")
     {
         SharedBytes = 77_824,
     };
 
-    /// <summary>Describes <c>sketch_apply_transposed_32</c>.</summary>
+    /// <summary>
+    /// The kernel <c>sketch_apply_transposed_32</c>: Wᵀ times up to 32 vectors at a time; one block per 128 columns of
+    /// W (grid x), share and group of 32 vectors (grid y), and matrix (grid z).
+    /// </summary>
     public static readonly KernelEntry<SketchPassArgs> ApplyTransposed32 = new(
         "sketch_pass",
         256,
@@ -33,7 +39,9 @@ public struct SketchPassArgs
         SharedBytes = 43_008,
     };
 
-    /// <summary>Describes <c>sketch_apply_transposed_96</c>.</summary>
+    /// <summary>
+    /// The kernel <c>sketch_apply_transposed_96</c>: as <see cref="ApplyTransposed32"/>, for 96 vectors at a time.
+    /// </summary>
     public static readonly KernelEntry<SketchPassArgs> ApplyTransposed96 = new(
         "sketch_pass",
         256,
@@ -43,7 +51,9 @@ public struct SketchPassArgs
         SharedBytes = 79_872,
     };
 
-    /// <summary>Describes <c>sketch_apply_transposed_160</c>.</summary>
+    /// <summary>
+    /// The kernel <c>sketch_apply_transposed_160</c>: as <see cref="ApplyTransposed32"/>, for 160 vectors at a time.
+    /// </summary>
     public static readonly KernelEntry<SketchPassArgs> ApplyTransposed160 = new(
         "sketch_pass",
         256,
@@ -54,8 +64,8 @@ public struct SketchPassArgs
     };
 
     /// <summary>
-    /// Device address of the addresses of the matrices, [batch] U64; each [Rows, Columns] BF16. 16-byte alignment
-    /// allows vector accesses.
+    /// Device address of the device addresses of the matrices, [batch] U64; each matrix is [Rows, Columns] BF16.
+    /// 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Matrices;
 
@@ -71,34 +81,34 @@ public struct SketchPassArgs
     /// </summary>
     public ulong Y;
 
-    /// <summary>Elements of y from one matrix to the next.</summary>
+    /// <summary>Stride of y, in elements, between two matrices.</summary>
     public long YStride;
 
-    /// <summary>Elements of y from one share to the next.</summary>
+    /// <summary>Stride of y, in elements, between two shares.</summary>
     public long ShareStride;
 
-    /// <summary>Rows of a matrix.</summary>
+    /// <summary>Number of rows of a matrix.</summary>
     public int Rows;
 
-    /// <summary>Columns of a matrix.</summary>
+    /// <summary>Number of columns of a matrix.</summary>
     public int Columns;
 
-    /// <summary>Vectors per matrix.</summary>
+    /// <summary>Number of vectors per matrix.</summary>
     public int Vectors;
 
     /// <summary>
-    /// Parts that the summed dimension is divided into; grid y counts them times the groups of vectors.
+    /// Number of parts that the summed dimension is divided into; grid y counts them times the groups of vectors.
     /// </summary>
     public int Shares;
 }
 
-/// <summary>Arguments of <c>sketch_reduce</c>: the shares' partial sums added up.</summary>
+/// <summary>Arguments of <c>sketch_reduce</c>: the partial sums of all shares added up.</summary>
 public struct SketchReduceArgs
 {
-    /// <summary>Describes <c>sketch_reduce</c>.</summary>
+    /// <summary>The kernel <c>sketch_reduce</c>; one block per 1024 elements (grid x) and matrix (grid y).</summary>
     public static readonly KernelEntry<SketchReduceArgs> Kernel = new("sketch_pass", 256, "sketch_reduce");
 
-    /// <summary>Device address of the partial sums, F32.</summary>
+    /// <summary>Device address of the partial sums, [Shares][batch][Count] F32, with the strides below.</summary>
     public ulong Partial;
 
     /// <summary>Device address of the sums, [batch][Count] F32; written.</summary>
@@ -106,25 +116,25 @@ public struct SketchReduceArgs
 
     /// <summary>
     /// Device address of the largest magnitude of each matrix, as the bits of an F32, <see cref="StatusStride"/> apart;
-    /// raised, never lowered; 0: not wanted.
+    /// raised, never lowered; 0 if it is not wanted.
     /// </summary>
     public ulong Status;
 
-    /// <summary>Elements of the partial sums from one matrix to the next.</summary>
+    /// <summary>Stride of the partial sums, in elements, between two matrices.</summary>
     public long PartialStride;
 
-    /// <summary>Elements of the partial sums from one share to the next.</summary>
+    /// <summary>Stride of the partial sums, in elements, between two shares.</summary>
     public long ShareStride;
 
-    /// <summary>Elements of y from one matrix to the next.</summary>
+    /// <summary>Stride of y, in elements, between two matrices.</summary>
     public long YStride;
 
-    /// <summary>Elements of one result.</summary>
+    /// <summary>Number of elements of one result.</summary>
     public int Count;
 
-    /// <summary>Partial sums per element.</summary>
+    /// <summary>Number of partial sums per element.</summary>
     public int Shares;
 
-    /// <summary>Words (4 bytes) from one matrix's status to the next.</summary>
+    /// <summary>Stride between the status words of two matrices, in words of 4 bytes.</summary>
     public int StatusStride;
 }

@@ -1,21 +1,24 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>sketch_product.cu</c>: <c>C = α op(A) op(B) + D</c>, batched, F32.</summary>
+/// <summary>Arguments of <c>sketch_product.cu</c>: <c>C = α op(A) op(B) + D</c> for a batch of F32 matrices.</summary>
 public struct SketchProductArgs
 {
-    /// <summary>Describes <c>sketch_product_nn</c>: A B.</summary>
+    /// <summary>
+    /// The kernel for A B, <c>sketch_product_nn</c>; one block per 64 columns of C (grid x), 64 rows and share (grid
+    /// y), and matrix (grid z).
+    /// </summary>
     public static readonly KernelEntry<SketchProductArgs> Plain = new("sketch_product", 128, "sketch_product_nn")
     {
         SharedBytes = 49_152,
     };
 
-    /// <summary>Describes <c>sketch_product_nt</c>: A Bᵀ.</summary>
+    /// <summary>The kernel for A Bᵀ, <c>sketch_product_nt</c>; the grid of <see cref="Plain"/>.</summary>
     public static readonly KernelEntry<SketchProductArgs> TransposedB = new("sketch_product", 128, "sketch_product_nt")
     {
         SharedBytes = 49_152,
     };
 
-    /// <summary>Describes <c>sketch_product_tn</c>: Aᵀ B.</summary>
+    /// <summary>The kernel for Aᵀ B, <c>sketch_product_tn</c>; the grid of <see cref="Plain"/>.</summary>
     public static readonly KernelEntry<SketchProductArgs> TransposedA = new("sketch_product", 128, "sketch_product_tn")
     {
         SharedBytes = 49_152,
@@ -34,53 +37,55 @@ public struct SketchProductArgs
     public ulong B;
 
     /// <summary>
-    /// Device address of C, [M, N] F32, rows <see cref="CRow"/> apart; written; with more than one share the partial
-    /// sums.
+    /// Device address of C, [M, N] F32, rows <see cref="CRow"/> apart; written; with more than one share, the partial
+    /// sums of each.
     /// </summary>
     public ulong C;
 
-    /// <summary>Device address of D, the layout of C; 0: none.</summary>
+    /// <summary>Device address of D, with the layout of C; 0 for none.</summary>
     public ulong D;
 
-    /// <summary>Device address of C split into three BF16 parts, [batch, 3, M, N]; written; 0: not wanted.</summary>
+    /// <summary>
+    /// Device address of C split into three BF16 parts, [batch, 3, M, N]; written; 0 if they are not wanted.
+    /// </summary>
     public ulong Parts;
 
-    /// <summary>Elements from one A to the next.</summary>
+    /// <summary>Stride between two matrices A of the batch, in elements.</summary>
     public long AStride;
 
-    /// <summary>Elements from one B to the next.</summary>
+    /// <summary>Stride between two matrices B of the batch, in elements.</summary>
     public long BStride;
 
-    /// <summary>Elements from one C to the next.</summary>
+    /// <summary>Stride between two matrices C of the batch, in elements.</summary>
     public long CStride;
 
-    /// <summary>Elements from one D to the next.</summary>
+    /// <summary>Stride between two matrices D of the batch, in elements.</summary>
     public long DStride;
 
-    /// <summary>Elements from one share of C to the next.</summary>
+    /// <summary>Stride between two shares of C, in elements.</summary>
     public long ShareStride;
 
-    /// <summary>Elements from one stored row of A to the next.</summary>
+    /// <summary>Stride between the rows of A as stored, in elements.</summary>
     public int ARow;
 
-    /// <summary>Elements from one stored row of B to the next.</summary>
+    /// <summary>Stride between the rows of B as stored, in elements.</summary>
     public int BRow;
 
-    /// <summary>Elements from one row of C, and of D, to the next.</summary>
+    /// <summary>Stride between rows of C, and of D, in elements.</summary>
     public int CRow;
 
-    /// <summary>Rows of C.</summary>
+    /// <summary>Number of rows of C.</summary>
     public int M;
 
-    /// <summary>Columns of C.</summary>
+    /// <summary>Number of columns of C.</summary>
     public int N;
 
-    /// <summary>Length of the sums.</summary>
+    /// <summary>Number of columns of op(A), and of rows of op(B).</summary>
     public int K;
 
-    /// <summary>Parts that the sums are divided into; grid y counts them times the tiles of rows.</summary>
+    /// <summary>Number of parts that the sums are divided into; grid y counts them times the tiles of rows.</summary>
     public int Shares;
 
-    /// <summary>Factor of the product.</summary>
+    /// <summary>Factor α that the product is multiplied by.</summary>
     public float Alpha;
 }

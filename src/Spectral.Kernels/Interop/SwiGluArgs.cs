@@ -3,7 +3,10 @@ namespace Spectral.Kernels.Interop;
 /// <summary>Arguments of the forward kernels in <c>swiglu.cu</c>: <c>y = silu(gate) ∘ up</c>.</summary>
 public struct SwiGluForwardArgs
 {
-    /// <summary>Describes <c>swiglu_forward_f32</c> and <c>swiglu_forward_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>swiglu_forward_f32</c> and <c>swiglu_forward_bf16</c>; one thread per 16 bytes,
+    /// <see cref="Blocks"/> blocks per row.
+    /// </summary>
     public static readonly KernelEntry<SwiGluForwardArgs> Kernel = new(
         "swiglu",
         Launch.FlatThreads,
@@ -25,30 +28,33 @@ public struct SwiGluForwardArgs
 
     /// <summary>
     /// Device address of y, [rows, Columns], element type of the entry, rows <see cref="YStride"/> apart; written; may
-    /// be an input. 16-byte alignment allows vector accesses.
+    /// be the gate or the up projection. 16-byte alignment allows vector accesses.
     /// </summary>
     public ulong Y;
 
-    /// <summary>Elements of a row.</summary>
+    /// <summary>Number of elements of a row.</summary>
     public long Columns;
 
-    /// <summary>Thread blocks per row.</summary>
+    /// <summary>Number of thread blocks per row.</summary>
     public uint Blocks;
 
-    /// <summary>Elements from one row of the gate to the next.</summary>
+    /// <summary>Stride between rows of the gate, in elements.</summary>
     public int GateStride;
 
-    /// <summary>Elements from one row of the up projection to the next.</summary>
+    /// <summary>Stride between rows of the up projection, in elements.</summary>
     public int UpStride;
 
-    /// <summary>Elements from one row of y to the next.</summary>
+    /// <summary>Stride between rows of y, in elements.</summary>
     public int YStride;
 }
 
 /// <summary>Arguments of the backward kernels in <c>swiglu.cu</c>: the gradients of gate and up.</summary>
 public struct SwiGluBackwardArgs
 {
-    /// <summary>Describes <c>swiglu_backward_f32</c> and <c>swiglu_backward_bf16</c>.</summary>
+    /// <summary>
+    /// The kernels by element type, <c>swiglu_backward_f32</c> and <c>swiglu_backward_bf16</c>; one thread per 16
+    /// bytes, <see cref="Blocks"/> blocks per row.
+    /// </summary>
     public static readonly KernelEntry<SwiGluBackwardArgs> Kernel = new(
         "swiglu",
         Launch.FlatThreads,
@@ -86,21 +92,21 @@ public struct SwiGluBackwardArgs
     /// </summary>
     public ulong DUp;
 
-    /// <summary>Elements of a row.</summary>
+    /// <summary>Number of elements of a row.</summary>
     public long Columns;
 
-    /// <summary>Thread blocks per row.</summary>
+    /// <summary>Number of thread blocks per row.</summary>
     public uint Blocks;
 
-    /// <summary>Elements from one row of the gate to the next.</summary>
+    /// <summary>Stride between rows of the gate, in elements.</summary>
     public int GateStride;
 
-    /// <summary>Elements from one row of the up projection to the next.</summary>
+    /// <summary>Stride between rows of the up projection, in elements.</summary>
     public int UpStride;
 
-    /// <summary>Elements from one row of the gate's gradient to the next.</summary>
+    /// <summary>Stride between rows of the gate's gradient, in elements.</summary>
     public int DGateStride;
 
-    /// <summary>Elements from one row of the up projection's gradient to the next.</summary>
+    /// <summary>Stride between rows of the up projection's gradient, in elements.</summary>
     public int DUpStride;
 }

@@ -1,48 +1,54 @@
 namespace Spectral.Kernels.Interop;
 
-/// <summary>Arguments of <c>top_k_select</c>: the k largest logits of each piece and their softmax.</summary>
+/// <summary>Arguments of <c>top_k_select</c>: the k largest logits of each row, and their softmax.</summary>
 public struct TopKSelectArgs
 {
-    /// <summary>Describes <c>top_k_select</c>.</summary>
+    /// <summary>The kernel <c>top_k_select</c>; one warp per row of logits.</summary>
     public static readonly KernelEntry<TopKSelectArgs> Kernel = new("top_k_mixture", Launch.RowThreads, "top_k_select");
 
     /// <summary>Device address of the logits, [Pieces, N] F32.</summary>
     public ulong Logits;
 
-    /// <summary>Device address of the chosen vectors, [Pieces, K] I32, the largest logit first; written.</summary>
+    /// <summary>
+    /// Device address of the indices of the chosen vectors, [Pieces, K] I32, that of the largest logit first; written.
+    /// </summary>
     public ulong Index;
 
     /// <summary>Device address of their weights, [Pieces, K] F32; written.</summary>
     public ulong Weight;
 
-    /// <summary>Rows of the logits.</summary>
+    /// <summary>Number of rows of the logits.</summary>
     public int Pieces;
 
-    /// <summary>Vectors of the bank.</summary>
+    /// <summary>Number of columns of the logits, the vectors in the bank.</summary>
     public int N;
 
-    /// <summary>Vectors chosen per piece, at most 8.</summary>
+    /// <summary>Number of vectors chosen per piece, at most 8.</summary>
     public int K;
 }
 
-/// <summary>Arguments of the mixtures in <c>top_k_mixture.cu</c> and of their adjoints.</summary>
+/// <summary>Arguments of the mixtures of vectors in <c>top_k_mixture.cu</c> and of their backward kernels.</summary>
 public struct TopKMixtureArgs
 {
-    /// <summary>Describes <c>top_k_mixture_forward</c>.</summary>
+    /// <summary>The kernel of the forward pass, <c>top_k_mixture_forward</c>; one thread per element of y.</summary>
     public static readonly KernelEntry<TopKMixtureArgs> Forward = new(
         "top_k_mixture",
         Launch.FlatThreads,
         "top_k_mixture_forward"
     );
 
-    /// <summary>Describes <c>top_k_mixture_backward_logits</c>.</summary>
+    /// <summary>
+    /// The kernel of the logits' gradient, <c>top_k_mixture_backward_logits</c>; one warp per mixture.
+    /// </summary>
     public static readonly KernelEntry<TopKMixtureArgs> BackwardLogits = new(
         "top_k_mixture",
         Launch.RowThreads,
         "top_k_mixture_backward_logits"
     );
 
-    /// <summary>Describes <c>top_k_mixture_backward_bank</c>.</summary>
+    /// <summary>
+    /// The kernel of the bank's gradient, <c>top_k_mixture_backward_bank</c>; one thread per element of the bank.
+    /// </summary>
     public static readonly KernelEntry<TopKMixtureArgs> BackwardBank = new(
         "top_k_mixture",
         Launch.FlatThreads,
@@ -52,7 +58,7 @@ public struct TopKMixtureArgs
     /// <summary>Device address of the bank of vectors, [N, Length] F32.</summary>
     public ulong Bank;
 
-    /// <summary>Device address of the chosen vectors, [Pieces, K] I32.</summary>
+    /// <summary>Device address of the indices of the chosen vectors, [Pieces, K] I32.</summary>
     public ulong Index;
 
     /// <summary>Device address of their weights, [Pieces, K] F32.</summary>
@@ -62,23 +68,23 @@ public struct TopKMixtureArgs
     public ulong Dy;
 
     /// <summary>
-    /// Device address of the result, F32: y [Pieces, Length], the logits' gradient [Pieces, N] or the bank's [N,
-    /// Length].
+    /// Device address of the result, F32: y [Pieces, Length], the gradient of the logits [Pieces, N], or that of the
+    /// bank [N, Length]; written, gradients also added to.
     /// </summary>
     public ulong Result;
 
-    /// <summary>Mixtures.</summary>
+    /// <summary>Number of mixtures, one per row of y.</summary>
     public int Pieces;
 
-    /// <summary>Vectors of the bank.</summary>
+    /// <summary>Number of vectors in the bank.</summary>
     public int N;
 
-    /// <summary>Elements of a vector.</summary>
+    /// <summary>Number of elements of a vector.</summary>
     public int Length;
 
-    /// <summary>Vectors chosen per piece, at most 8.</summary>
+    /// <summary>Number of vectors chosen per piece, at most 8.</summary>
     public int K;
 
-    /// <summary>1: add to what a gradient holds; 0: overwrite.</summary>
+    /// <summary>1 to add to a gradient, 0 to overwrite.</summary>
     public int Accumulate;
 }
